@@ -1,0 +1,45 @@
+/* One call of a method: from decoded parameters to the JSON text of its answer. The unit that stores run.
+ *
+ * Owned by the daemon's dispatch; lent to the store between store->submit and call->done. While it is lent only the
+ * store touches it (any of its threads, one at a time). */
+#ifndef PIERRE_CALL_H
+#define PIERRE_CALL_H
+
+#include "../protocol/arena.h"
+#include "../protocol/buffer.h"
+#include "../protocol/catalog.h"
+#include "../protocol/error.h"
+#include "../protocol/list.h"
+
+/* What keeps the calls of one client connection in their order. One in each connection; zero it with order_init.
+ * Loop thread only; the fields belong to the store. It must outlive its calls (the connection is freed after them). */
+struct order {
+	unsigned reads, writes;   /* submitted and not done */
+	struct list parked;       /* calls that wait for those before them */
+	unsigned lane;            /* PostgreSQL: the pipeline that the unfinished ones travel in */
+};
+
+static inline void order_init(struct order *order)
+{
+	*order = (struct order){0};
+	list_init(&order->parked);
+}
+
+struct call {
+	struct list link;              /* the store's, while lent */
+	const struct method *method;
+	struct value *values;          /* method->slot_count, in the arena */
+	struct arena arena;            /* wiped when it is reset */
+	struct buffer answer;          /* holds the envelope's beginning; the store appends the result's JSON text */
+	size_t answer_start;           /* where the result begins: what an error cuts back to */
+	struct err err;                /* kind != ERR_NONE: the call failed, answer is cut to answer_start */
+	struct order *order;
+	int64_t now;                   /* wall clock, µs: the call's time */
+	uint64_t deadline;             /* CLOCK_MONOTONIC ns; 0 = none */
+	char *kept;                    /* IMPL_VERIFY_PASSWORD: the row's password_hash, in the arena; NULL = no row */
+	uint32_t rows;                 /* rows read or touched, for the slow-call log */
+	uint8_t attempts;              /* the store's count of tries */
+	void (*done)(struct call *);   /* loop thread; may run inside submit or process */
+};
+
+#endif

@@ -1,0 +1,18 @@
+/* Rows -> the JSON text of an answer, by the shape's table; straight into the answer's buffer, no tree.
+ * Thread: no state. */
+#ifndef PIERRE_ENCODE_H
+#define PIERRE_ENCODE_H
+
+#include "arena.h"
+#include "buffer.h"
+#include "catalog.h"
+#include "error.h"
+
+/* Appends one row (object or scalar). columns: shape->column_count values, converted to the column's type by the
+ * backend; TYPE_SEALED ones already opened. DOCUMENT, JSON, MAP and STRINGS texts are whatever the database holds: they are
+ * scanned and written compactly; text that is no JSON is ERR_STORAGE (naming type and member, not the text).
+ * The buffer's own failure (over cap) is left for the caller to check. scratch: reset by the caller. */
+int encode_row(struct buffer *out, const struct shape *shape, const struct value *columns, struct arena *scratch,
+               struct err *err);
+
+#endif
