@@ -1,0 +1,308 @@
+#include "execute.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../protocol/encode.h"
+#include "../protocol/json.h"
+
+static const int64_t hour_us = INT64_C(3600000000);
+
+static int out_of_memory(struct call *call)
+{
+	return execute_fail(call, ERR_INTERNAL, "memory is out");
+}
+
+static void set_text(struct value *value, const char *text, size_t length)
+{
+	value->set = true;
+	value->s.ptr = text;
+	value->s.len = length;
+}
+
+static void set_time(struct value *value, int64_t micros)
+{
+	value->set = true;
+	value->i = micros;
+}
+
+static int new_uuid(struct call *call, struct value *value)
+{
+	char *text = arena_alloc(&call->arena, UUID_TEXT);
+
+	if (text == NULL)
+		return out_of_memory(call);
+	uuid_new(text);
+	set_text(value, text, UUID_TEXT);
+	return 0;
+}
+
+static int new_token(struct call *call, struct value *value)
+{
+	unsigned char bytes[32];
+	char *text = arena_alloc(&call->arena, 44);
+
+	if (text == NULL)
+		return out_of_memory(call);
+	randombytes_buf(bytes, sizeof bytes);
+	sodium_bin2base64(text, 44, bytes, sizeof bytes, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	sodium_memzero(bytes, sizeof bytes);
+	set_text(value, text, 43);
+	return 0;
+}
+
+/* Replaces the method's two SEALED parameters by their sealed texts; the nonce goes into its own slot. */
+static int seal_parameters(struct call *call, struct seal *seal, struct value *nonce)
+{
+	struct value *sealed[2];
+	unsigned found = 0;
+	const char *out[3];
+	size_t length[3];
+
+	for (unsigned i = 0; i < call->method->slot_count && found < 2; i++)
+		if (call->method->slots[i].type == TYPE_SEALED)
+			sealed[found++] = &call->values[i];
+	if (found != 2)
+		return execute_fail(call, ERR_INTERNAL, "a token has two texts");
+	if (seal_token(seal, &call->arena, sealed[0]->s.ptr, sealed[0]->s.len, sealed[1]->s.ptr, sealed[1]->s.len, out, length,
+	               &call->err) < 0)
+		return -1;
+	set_text(sealed[0], out[0], length[0]);
+	set_text(sealed[1], out[1], length[1]);
+	set_text(nonce, out[2], length[2]);
+	return 0;
+}
+
+int execute_prepare(struct call *call, struct seal *seal)
+{
+	const struct method *method = call->method;
+
+	for (unsigned i = 0; i < method->slot_count; i++) {
+		const struct slot *slot = &method->slots[i];
+		struct value *value = &call->values[i];
+		const struct value *source = slot->source >= 0 ? &call->values[slot->source] : NULL;
+
+		switch ((enum compute)slot->compute) {
+		case COMPUTE_NONE:
+			break;
+		case COMPUTE_NOW:
+			set_time(value, call->now);
+			break;
+		case COMPUTE_NEW_UUID:
+			if (new_uuid(call, value) < 0)
+				return -1;
+			break;
+		case COMPUTE_NEW_TOKEN:
+			if (new_token(call, value) < 0)
+				return -1;
+			break;
+		case COMPUTE_MONTH_START:
+			set_time(value, timestamp_month_start(call->now));
+			break;
+		case COMPUTE_DAYS_START:
+			set_time(value, timestamp_day_start(call->now) - source->i * 24 * hour_us);
+			break;
+		case COMPUTE_HOURS_AHEAD:
+			set_time(value, call->now + source->i * hour_us);
+			break;
+		case COMPUTE_NONCE:
+			if (seal_parameters(call, seal, value) < 0)
+				return -1;
+			break;
+		case COMPUTE_AWKWARD:
+			if (source->set && (source->flags & VALUE_AWKWARD) != 0)
+				*value = *source;
+			break;
+		}
+	}
+	return 0;
+}
+
+int execute_begin(struct call *call)
+{
+	call->rows = 0;
+	if (call->method->answer == ANSWER_LIST)
+		buffer_byte(&call->answer, '[');
+	return 0;
+}
+
+/* Opens the row's sealed columns in place. In the order of the columns the first sealed one is the access token. */
+static int open_columns(struct call *call, struct seal *seal, struct value *columns)
+{
+	const struct shape *shape = call->method->shape;
+	const struct value *nonce = NULL;
+	int part = 0;
+
+	for (unsigned i = 0; i < shape->column_count; i++)
+		if (shape->columns[i].type == TYPE_NONCE)
+			nonce = &columns[i];
+	for (unsigned i = 0; nonce != NULL && i < shape->column_count; i++) {
+		const char *plain;
+		size_t length;
+
+		if (shape->columns[i].type != TYPE_SEALED)
+			continue;
+		if (!nonce->set || !columns[i].set)
+			return execute_fail(call, ERR_INTERNAL, "a token without its nonce was read");
+		if (seal_open(seal, &call->arena, columns[i].s.ptr, columns[i].s.len, nonce->s.ptr, nonce->s.len, part++, &plain,
+		              &length, &call->err) < 0) {
+			buffer_cut(&call->answer, call->answer_start);
+			return -1;
+		}
+		set_text(&columns[i], plain, length);
+	}
+	return 0;
+}
+
+/* What the password check needs once the row is gone. */
+static int keep_hash(struct call *call, const struct value *columns)
+{
+	const struct shape *shape = call->method->shape;
+
+	for (unsigned i = 0; i < shape->column_count; i++)
+		if (strcmp(shape->columns[i].name, "password_hash") == 0 && columns[i].set) {
+			call->kept = arena_copy(&call->arena, columns[i].s.ptr, columns[i].s.len);
+			if (call->kept == NULL)
+				return out_of_memory(call);
+		}
+	return 0;
+}
+
+static int check_buffer(struct call *call)
+{
+	if (call->answer.failure == BUFFER_OK)
+		return 0;
+	if (call->answer.failure == BUFFER_OVER_CAP)
+		return execute_fail(call, ERR_TOO_LARGE, "the answer is larger than the limit of %zu bytes", call->answer.cap);
+	return out_of_memory(call);
+}
+
+int execute_row(struct call *call, struct seal *seal, struct value *columns)
+{
+	struct arena scratch;
+	int result;
+
+	if (call->rows > 0) {
+		if (call->method->answer != ANSWER_LIST)
+			return execute_fail(call, ERR_INTERNAL, "the database gave several rows where one was expected");
+		buffer_byte(&call->answer, ',');
+	}
+	call->rows++;
+	if (open_columns(call, seal, columns) < 0)
+		return -1;
+	if (call->method->impl == IMPL_VERIFY_PASSWORD && keep_hash(call, columns) < 0)
+		return -1;
+	arena_init(&scratch); /* takes no memory before it is used */
+	result = encode_row(&call->answer, call->method->shape, columns, &scratch, &call->err);
+	arena_free(&scratch);
+	if (result < 0) {
+		buffer_cut(&call->answer, call->answer_start);
+		return -1;
+	}
+	return check_buffer(call);
+}
+
+int execute_end(struct call *call, uint64_t touched)
+{
+	switch ((enum answer)call->method->answer) {
+	case ANSWER_NONE:
+		if (touched == 0)
+			return execute_no_row(call);
+		buffer_text(&call->answer, "null");
+		call->rows = (uint32_t)touched;
+		break;
+	case ANSWER_COUNT:
+		json_write_integer(&call->answer, (int64_t)touched);
+		call->rows = (uint32_t)touched;
+		break;
+	case ANSWER_ROW:
+		if (call->rows == 0)
+			return execute_no_row(call);
+		break;
+	case ANSWER_OPTIONAL:
+		if (call->rows == 0)
+			buffer_text(&call->answer, "null");
+		break;
+	case ANSWER_LIST:
+		buffer_byte(&call->answer, ']');
+		break;
+	}
+	return check_buffer(call);
+}
+
+void execute_restart(struct call *call)
+{
+	call->rows = 0;
+	call->kept = NULL;
+	call->err.kind = ERR_NONE;
+	buffer_cut(&call->answer, call->answer_start);
+}
+
+int execute_fail(struct call *call, enum err_kind kind, const char *format, ...)
+{
+	char message[ERR_MESSAGE_MAX];
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(message, sizeof message, format, arguments);
+	va_end(arguments);
+	buffer_cut(&call->answer, call->answer_start);
+	return err_set(&call->err, kind, "%s", message);
+}
+
+/* "users.email" and "api_keys.user_id, api_keys.name" end with the column; "users_email_key" has it before the suffix,
+ * "users_pkey" means id. */
+static void conflict_field(const char *constraint, char field[ERR_FIELD_MAX])
+{
+	const char *start = strrchr(constraint, '.');
+	size_t length = strlen(constraint);
+
+	if (start != NULL) {
+		start++;
+	} else if (length > 5 && strcmp(constraint + length - 5, "_pkey") == 0) {
+		constraint = start = "id";
+		length = 2;
+	} else {
+		if (length > 4 && strcmp(constraint + length - 4, "_key") == 0)
+			length -= 4;
+		start = constraint + length;
+		while (start > constraint && start[-1] != '_')
+			start--;
+	}
+	length -= (size_t)(start - constraint);
+	if (length >= ERR_FIELD_MAX)
+		length = ERR_FIELD_MAX - 1;
+	memcpy(field, start, length);
+	field[length] = '\0';
+}
+
+int execute_conflict(struct call *call, const char *constraint)
+{
+	const struct method *method = call->method;
+	char field[ERR_FIELD_MAX];
+
+	conflict_field(constraint, field);
+	(void)execute_fail(call, ERR_CONFLICT, "%s is already taken", field);
+	for (unsigned i = 0; i < method->slot_count; i++)
+		if (strcmp(method->slots[i].name, field) == 0 && call->values[i].set &&
+		    (method->slots[i].type == TYPE_STRING || method->slots[i].type == TYPE_UUID)) {
+			size_t length = call->values[i].s.len;
+
+			(void)execute_fail(call, ERR_CONFLICT, "%s \"%.*s%s\" is already taken", field,
+			                   (int)(length > 100 ? 100 : length), call->values[i].s.ptr, length > 100 ? "…" : "");
+		}
+	memcpy(call->err.field, field, sizeof field);
+	return -1;
+}
+
+int execute_no_row(struct call *call)
+{
+	const struct method *method = call->method;
+	const struct value *value = method->subject_slot >= 0 ? &call->values[method->subject_slot] : NULL;
+
+	if (value != NULL && value->set && method->slots[method->subject_slot].type != TYPE_TIMESTAMP)
+		return execute_fail(call, ERR_NOT_FOUND, "no row has the %s \"%.*s%s\"", method->subject,
+		                    (int)(value->s.len > 100 ? 100 : value->s.len), value->s.ptr, value->s.len > 100 ? "…" : "");
+	return execute_fail(call, ERR_NOT_FOUND, "no row has the given %s", method->subject != NULL ? method->subject : "key");
+}
