@@ -1,0 +1,216 @@
+"""The catalog in memory: what load.py reads, bind.py completes and every emitter writes from.
+
+Everything here is plain data that has passed all checks. Names are as in the catalog; how a thing is called in C
+is told by the properties `c_name`. Order is meaning everywhere: parameters are positional, members are written in
+their order, methods are numbered in theirs.
+"""
+
+from dataclasses import dataclass, field
+
+from .scalars import SCALARS, Scalar
+
+BACKENDS = ("sqlite", "postgres")
+
+ACCESS = ("read", "write", "full", "admin")  # each holds all before it
+
+
+@dataclass(frozen=True)
+class TypeRef:
+    """A use of a type: `uuid`, `uuid?`, `User?`, `[Goal]`, `[string]`.
+
+    base is a scalar's name (scalars.py; `[string]` as a parameter or member has the base `strings`), or the name of
+    an enumeration or of an object type. many: a list of base (results, and members of schema-only types).
+    """
+
+    base: str
+    optional: bool = False
+    many: bool = False
+
+    def __str__(self):
+        text = "[string]" if self.base == "strings" else self.base
+        return f"[{text}]" if self.many else text + ("?" if self.optional else "")
+
+
+@dataclass(frozen=True)
+class Default:
+    """What a missing or null parameter becomes. kind: integer (booleans too), real, text, strings, now, new_uuid."""
+
+    kind: str
+    value: object = None  # int, float, str, list of str; None for now and new_uuid
+
+
+@dataclass(frozen=True)
+class Enumeration:
+    name: str
+    doc: str
+    values: tuple[str, ...]
+
+    @property
+    def c_name(self):
+        return self.name
+
+
+@dataclass(frozen=True)
+class Pick:
+    """A value taken out of a document parameter: the first of `names` in it that is not null, else the default."""
+
+    name: str             # the placeholder in SQL
+    names: tuple[str, ...]
+    type: TypeRef         # string or f64
+    default: Default
+    doc: str
+
+
+@dataclass(frozen=True)
+class Field:
+    """A parameter, a member of a parameter object, or a member of an answer object."""
+
+    name: str
+    type: TypeRef
+    doc: str
+    path: str = ""                 # parameters: from the params on, "user.email"
+    secret: bool = False
+    default: Default | None = None
+    minimum: int | None = None     # integers: smallest and largest value allowed
+    maximum: int | None = None
+    max_bytes: int = 0             # strings: most bytes, 0 = no limit
+    check: str = ""                # "email" or ""
+    may_be_absent: bool = False    # members of schema-only types
+    picks: tuple[Pick, ...] = ()   # document parameters
+
+    @property
+    def required(self):
+        """A parameter that must be given."""
+        return not self.type.optional
+
+
+@dataclass(frozen=True)
+class ObjectType:
+    """A parameter object (input), an answer object, or (schema_only) a description of JSON that the daemon writes."""
+
+    name: str
+    doc: str
+    members: tuple[Field, ...]
+    input: bool = False
+    schema_only: bool = False
+    open: bool = False                    # schema_only: more members may come
+    rest: bool = False                    # answer: followed by a stored document's other members
+    exactly_one: tuple[str, ...] = ()     # input: of these members exactly one is given
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One of a call's values. Parameters come first, in their order, then picks, then what is computed."""
+
+    name: str         # the placeholder in SQL
+    type: str         # a scalar's name or "enum"
+    compute: str = "none"  # as enum compute of catalog.h, in lower case
+    source: int = -1  # the slot that a computed one reads
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A method's SQL for one backend, on one line, with numbered placeholders; slots[k] is bound to number k + 1."""
+
+    sql: str
+    slots: tuple[int, ...]
+
+
+@dataclass
+class Method:
+    name: str
+    domain: str
+    doc: str
+    access: str                   # one of ACCESS: the least role that may call it
+    params: tuple[Field, ...]     # in positional order
+    result: TypeRef               # base "null" and "count" are results without a row
+    answer: str                   # none, count, row, optional, list: as enum answer of catalog.h
+    write: bool                   # changes the database
+    short: bool
+    impl: str                     # sql, hash_password, verify_password, migrate, daemon
+    subject: tuple[str, ...]      # parameters (or members) that not_found is about
+    conflict: tuple[str, ...]     # what data.field of a conflict can name
+    result_schema: str            # schema-only type that describes a json result; ""
+    # Filled by bind.py
+    slots: tuple[Slot, ...] = ()
+    statements: dict[str, Statement] = field(default_factory=dict)  # by backend; empty without SQL
+
+    @property
+    def has_sql(self):
+        return self.impl in ("sql", "hash_password", "verify_password")
+
+    @property
+    def c_name(self):
+        """create_user, daemon_ping: for C identifiers."""
+        return self.name.replace(".", "_")
+
+    @property
+    def summary(self):
+        """The doc's first sentence."""
+        head, dot, _ = self.doc.partition(". ")
+        return head + "." if dot else self.doc
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One catalog file."""
+
+    name: str
+    title: str
+    doc: str
+    order: int
+
+
+@dataclass(frozen=True)
+class ErrorKind:
+    """A row of the table in protocol/error.h."""
+
+    name: str       # NOT_FOUND
+    code: int
+    wire: str       # not_found
+    retryable: bool
+    meaning: str
+
+
+@dataclass
+class Catalog:
+    title: str
+    version: str                  # of the interface: what daemon.version tells as `protocol`
+    doc: str
+    domains: tuple[Domain, ...]
+    methods: tuple[Method, ...]   # in the order of their numbers
+    types: dict[str, ObjectType]
+    enums: dict[str, Enumeration]
+    errors: tuple[ErrorKind, ...]
+
+    def object(self, ref: TypeRef) -> ObjectType | None:
+        return self.types.get(ref.base)
+
+    def enumeration(self, ref: TypeRef) -> Enumeration | None:
+        return self.enums.get(ref.base)
+
+    def scalar(self, ref: TypeRef) -> Scalar | None:
+        """The scalar's row (enumerations are the scalar `enum`); None for object types."""
+        return SCALARS["enum"] if ref.base in self.enums else SCALARS.get(ref.base)
+
+    def leaves(self, method: Method) -> list[Field]:
+        """The parameters as values: those of a parameter object in its place."""
+        return [leaf for param in method.params
+                for leaf in (self.types[param.type.base].members if param.type.base in self.types else (param,))]
+
+    def methods_of(self, domain: Domain) -> list[Method]:
+        return [method for method in self.methods if method.domain == domain.name]
+
+    def errors_of(self, method: Method) -> list[ErrorKind]:
+        """The errors that a call of the method can end with, in the table's order."""
+        kinds = {"invalid_params", "internal", "permission_denied", "too_large", "shutting_down"}
+        if method.impl != "daemon":
+            kinds |= {"unavailable", "timeout", "storage"}
+        if method.subject:
+            kinds.add("not_found")
+        if method.conflict:
+            kinds.add("conflict")
+        shape = self.types.get(method.result.base)
+        if shape and any(member.type.base == "sealed" for member in shape.members):
+            kinds.add("decryption_failed")
+        return [kind for kind in self.errors if kind.wire in kinds]

@@ -1,0 +1,43 @@
+"""The scalar types: one row each. What a type is in C, in PostgreSQL, and where it may be used."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Scalar:
+    name: str             # in the catalog
+    c_type: str           # enum type of protocol/value.h
+    postgres: str         # the type that a placeholder is given in PostgreSQL; "" where none is bound
+    input: bool = True    # may be a parameter or a member of a parameter object
+    output: bool = True   # may be a result or a member of an answer object
+    minimum: int | None = None
+    maximum: int | None = None
+
+
+_ROWS = (
+    Scalar("null", "TYPE_NULL", "", output=False),
+    Scalar("any", "TYPE_ANY", "", output=False),
+    Scalar("bool", "TYPE_BOOL", "boolean"),
+    Scalar("u16", "TYPE_U16", "integer", minimum=0, maximum=2**16 - 1),
+    Scalar("u32", "TYPE_U32", "bigint", minimum=0, maximum=2**32 - 1),
+    Scalar("i64", "TYPE_I64", "bigint", minimum=-2**63, maximum=2**63 - 1),
+    Scalar("f64", "TYPE_F64", "double precision"),
+    Scalar("string", "TYPE_STRING", "text"),
+    Scalar("uuid", "TYPE_UUID", "uuid"),
+    Scalar("timestamp", "TYPE_TIMESTAMP", "timestamptz"),
+    Scalar("ip", "TYPE_IP", "inet"),
+    Scalar("enum", "TYPE_ENUM", "text"),  # written by the enumeration's name
+    Scalar("strings", "TYPE_STRINGS", "jsonb"),  # written [string]; travels as JSON text
+    Scalar("document", "TYPE_DOCUMENT", "jsonb"),
+    Scalar("json", "TYPE_JSON", "jsonb"),
+    Scalar("map", "TYPE_MAP", "", input=False),
+    Scalar("sealed", "TYPE_SEALED", "text"),
+    Scalar("nonce", "TYPE_NONCE", "text", input=False),  # an answer's hidden column
+)
+
+SCALARS = {row.name: row for row in _ROWS}
+
+# Those that have no value of their own in a call.
+UNBOUND = ("null", "any")
+
+INTEGERS = ("u16", "u32", "i64")
