@@ -5,7 +5,7 @@ is told by the properties `c_name`. Order is meaning everywhere: parameters are 
 their order, methods are numbered in theirs.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .scalars import SCALARS, Scalar
 
@@ -68,7 +68,7 @@ class Field:
     name: str
     type: TypeRef
     doc: str
-    path: str = ""                 # parameters: from the params on, "user.email"
+    path: str = ""                 # parameters: from the params on, "user.email" (see Catalog.members)
     secret: bool = False
     default: Default | None = None
     minimum: int | None = None     # integers: smallest and largest value allowed
@@ -195,8 +195,12 @@ class Catalog:
 
     def leaves(self, method: Method) -> list[Field]:
         """The parameters as values: those of a parameter object in its place."""
-        return [leaf for param in method.params
-                for leaf in (self.types[param.type.base].members if param.type.base in self.types else (param,))]
+        return [leaf for param in method.params for leaf in self.members(param) or (param,)]
+
+    def members(self, param: Field) -> list[Field]:
+        """A parameter object's members with their paths; empty for other parameters."""
+        kind = self.types.get(param.type.base)
+        return [replace(member, path=f"{param.name}.{member.name}") for member in kind.members] if kind else []
 
     def methods_of(self, domain: Domain) -> list[Method]:
         return [method for method in self.methods if method.domain == domain.name]

@@ -1,0 +1,144 @@
+"""Methods meet their SQL: slots are numbered, placeholders resolved, and the two checked against each other."""
+
+import difflib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from .columns import columns_of
+from .model import BACKENDS, Catalog, Method, Slot, Statement
+from .placeholders import BUILTINS, EXACT
+from .problems import Problems
+from .scalars import SCALARS, UNBOUND
+from .sql import Scanned, load_bodies, scan
+
+
+@dataclass(frozen=True)
+class Limits:
+    """CATALOG_MAX_… of protocol/catalog.h."""
+
+    values: int
+    columns: int
+
+
+def bind(catalog: Catalog, backends_folder: Path, limits: Limits, allow_missing: bool, problems: Problems):
+    """Fills slots and statements of every method from <backends_folder>/<backend>/sql/<domain>.sql."""
+    scanned = {method.name: {} for method in catalog.methods}
+    by_name = {method.name: method for method in catalog.methods}
+    for backend in BACKENDS:
+        bodies = load_bodies(backends_folder / backend / "sql", problems)
+        for name, (domain, body) in bodies.items():
+            method = by_name.get(name)
+            if method is None or not method.has_sql:
+                problems.add(body.where, f"`{name}` is " + _no_method(name, method, by_name))
+            elif method.domain != domain:
+                problems.add(body.where, f"`{name}` belongs into {method.domain}.sql, like its entry in the catalog")
+            else:
+                statement = scan(body, backend, problems)
+                scanned[name][backend] = (statement, body.where)
+                _check_statement(method, statement, body.where, problems)
+        for method in catalog.methods:
+            if method.has_sql and method.name not in bodies and not allow_missing:
+                problems.add(f"{backend}/sql/{method.domain}.sql", f"method `{method.name}` has no SQL for {backend}")
+    for method in catalog.methods:
+        _bind_method(catalog, method, scanned[method.name], limits, problems)
+
+
+def _no_method(name, method, by_name):
+    if method is not None:
+        return f"answered without SQL (impl = {method.impl})"
+    near = difflib.get_close_matches(name, by_name, 1)
+    return "no method of the catalog" + (f"; did you mean `{near[0]}`?" if near else "")
+
+
+def _check_statement(method: Method, statement: Scanned, where, problems: Problems):
+    verb = statement.bare.split(" ", 1)[0].upper()
+    allowed = ("INSERT", "UPDATE", "DELETE", "WITH") if method.write else ("SELECT", "WITH")
+    if verb not in allowed:
+        problems.add(where, f"{method.name} {'writes' if method.write else 'reads'}, so its SQL begins with "
+                            f"{' or '.join(allowed)}, not with `{verb or 'nothing'}`")
+    if not method.write and re.search(r"\b(INSERT INTO|UPDATE \w+ SET|DELETE FROM)\b", statement.bare, re.IGNORECASE):
+        problems.add(where, f"{method.name} reads, so its SQL must not write")
+    if re.search(r"\b(SELECT|RETURNING|DISTINCT) \*|,\s*\*|\w\.\*", statement.bare, re.IGNORECASE):
+        problems.add(where, f"{method.name}: columns are listed by name, not by *")
+
+
+def _bind_method(catalog, method, scanned, limits, problems):
+    slots = _parameter_slots(catalog, method)
+    parameters = len(slots)
+    used = set()
+    for statement, _ in scanned.values():
+        used.update(statement.names)
+    slots += _computed_slots(catalog, method, slots, used)
+    numbers = {slot.name: number for number, slot in enumerate(slots)}
+    method.slots = tuple(slots)
+    if len(slots) > limits.values:
+        problems.add(f"method {method.name}", f"{len(slots)} values; CATALOG_MAX_VALUES is {limits.values}")
+    if method.has_sql and method.answer not in ("none", "count"):
+        columns = len(columns_of(catalog, method.result))
+        if columns > limits.columns:
+            problems.add(f"method {method.name}", f"{columns} columns; CATALOG_MAX_COLUMNS is {limits.columns}")
+    for backend, (statement, where) in scanned.items():
+        _check_placeholders(catalog, method, backend, statement, where, slots[:parameters], numbers, problems)
+        if all(name in numbers for name in statement.names):
+            method.statements[backend] = _statement(backend, statement, slots, numbers)
+
+
+def _parameter_slots(catalog: Catalog, method: Method) -> list[Slot]:
+    leaves = catalog.leaves(method)
+    slots = [Slot(leaf.name, catalog.scalar(leaf.type).name) for leaf in leaves if leaf.type.base not in UNBOUND]
+    return slots + [Slot(pick.name, pick.type.base) for leaf in leaves for pick in leaf.picks]
+
+
+def _computed_slots(catalog, method, slots, used):
+    numbers = {slot.name: number for number, slot in enumerate(slots)}
+    sealed = sum(slot.type == "sealed" for slot in slots) == 2
+    computed = [Slot(builtin.name, builtin.type, builtin.compute, numbers.get(builtin.reads, -1))
+                for builtin in BUILTINS
+                if builtin.name in used and (not builtin.reads or builtin.reads in numbers)
+                and (builtin.name != "nonce" or sealed)]
+    # The exact text is bound as plain text: it must not go through JSONB.
+    return computed + [Slot(slot.name + EXACT, "string", "awkward", number) for number, slot in enumerate(slots)
+                       if slot.type in ("document", "json") and slot.name + EXACT in used]
+
+
+def _check_placeholders(catalog, method, backend, statement, where, parameters, numbers, problems):
+    for name in statement.names:
+        if name not in numbers:
+            near = difflib.get_close_matches(name, [*numbers, *(builtin.name for builtin in BUILTINS)], 1)
+            problems.add(where, f"{method.name}: unknown placeholder `:{name}`"
+                         + (f"; did you mean `:{near[0]}`?" if near and near[0] != name else _needs(name)))
+    used = set(statement.names)
+    used |= {builtin.reads for builtin in BUILTINS if builtin.name in used}
+    if method.impl in ("hash_password", "verify_password"):
+        used.add("password")  # consumed before or after the SQL
+    for slot in parameters:
+        if slot.name not in used:
+            problems.add(where, f"{method.name}: `:{slot.name}` is not used by the SQL for {backend}")
+        exact = slot.name + EXACT
+        if backend == "postgres" and method.write and slot.type in ("document", "json") and exact not in used:
+            problems.add(where, f"{method.name}: JSONB alters some numbers; store `:{exact}` as well")
+        if backend != "postgres" and exact in used:
+            problems.add(where, f"{method.name}: `:{exact}` is for PostgreSQL; {backend} keeps the text itself")
+    if any(slot.type == "sealed" for slot in parameters) and "nonce" not in used:
+        problems.add(where, f"{method.name}: sealed texts cannot be opened without their `:nonce`")
+
+
+def _needs(name):
+    """Why a built-in placeholder is not to be had."""
+    for builtin in BUILTINS:
+        if name == builtin.name:
+            return f": it needs the parameter `{builtin.reads}`" if builtin.reads else ": it needs two sealed parameters"
+    return ""
+
+
+def _statement(backend, statement, slots, numbers):
+    order = statement.names
+
+    def numbered(name):
+        place = order.index(name) + 1
+        if backend == "sqlite":
+            return f"?{place}"
+        return f"${place}::{SCALARS[slots[numbers[name]].type].postgres}"
+
+    return Statement(statement.render(numbered), tuple(numbers[name] for name in order))

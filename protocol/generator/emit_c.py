@@ -1,0 +1,119 @@
+"""catalog.gen.h and catalog.gen.c: the const tables of protocol/catalog.h, and nothing clever."""
+
+from . import emit_c_params, emit_c_shapes
+from .ctext import BANNER, compact_json, lines_of_string, string, struct, table
+from .model import BACKENDS, Catalog, Method
+from .scalars import SCALARS
+
+
+def header(catalog: Catalog) -> str:
+    """The methods' numbers and the slots of each."""
+    out = [BANNER, "#ifndef PIERRE_CATALOG_GEN_H\n#define PIERRE_CATALOG_GEN_H\n",
+           "/* Version of the interface: what daemon.version tells as `protocol`. */",
+           f"#define CATALOG_VERSION {string(catalog.version)}\n",
+           "/* Positions in catalog_methods. */", "enum method_id {"]
+    out += [f"\tMETHOD_{method.c_name.upper()}," for method in catalog.methods]
+    out += ["\tMETHOD_COUNT", "};\n", "/* Positions in a call's values. */"]
+    for method in catalog.methods:
+        if method.slots:
+            name = method.c_name.upper()
+            out.append("enum {")
+            out += [f"\t{name}_SLOT_{slot.name.upper()}," for slot in method.slots]
+            out += [f"\t{name}_SLOTS", "};"]
+    out.append("\n#endif\n")
+    return "\n".join(out)
+
+
+def source(catalog: Catalog, openrpc: dict) -> str:
+    """openrpc: the document, which rpc.discover gives as it stands here."""
+    parts = [BANNER, '#include <string.h>\n', '#include "catalog.h"', '#include "catalog.gen.h"\n']
+    parts += emit_c_params.tables(catalog)
+    parts += emit_c_shapes.tables(catalog)
+    for method in catalog.methods:
+        parts += _slots(method)
+    parts.append(_methods(catalog))
+    parts.append(_finder(catalog))
+    text = compact_json(openrpc)
+    parts.append(f"const char catalog_openrpc[] =\n{lines_of_string(text)};\n"
+                 "const size_t catalog_openrpc_length = sizeof catalog_openrpc - 1;\n")
+    return "\n".join(parts)
+
+
+def _slots(method: Method) -> list[str]:
+    if not method.slots:
+        return []
+    parts = [table(f"struct slot slots_{method.c_name}", [
+        struct(name=string(slot.name), type=SCALARS[slot.type].c_type, compute=f"COMPUTE_{slot.compute.upper()}",
+               source=slot.source) for slot in method.slots])]
+    for backend, statement in method.statements.items():
+        if statement.slots:
+            numbers = ", ".join(map(str, statement.slots))
+            parts.append(f"static const uint8_t {backend}_slots_{method.c_name}[] = {{ {numbers} }};\n")
+    return parts
+
+
+def _statements(method: Method):
+    rows = []
+    for backend in BACKENDS:
+        statement = method.statements.get(backend)
+        if statement:
+            slots = f"{backend}_slots_{method.c_name}" if statement.slots else "NULL"
+            rows.append(f"\n\t\t\t[BACKEND_{backend.upper()}] = {{\n\t\t\t\t{string(statement.sql)},\n"
+                        f"\t\t\t\t{slots}, {len(statement.slots)} }}")
+    return "{" + ",".join(rows) + " }" if rows else None
+
+
+def _subject_slot(catalog: Catalog, method: Method):
+    """The one slot whose value a not_found may tell."""
+    leaves = {leaf.name: leaf for leaf in catalog.leaves(method)}
+    if len(method.subject) != 1:
+        return -1
+    leaf = leaves.get(method.subject[0])
+    if leaf is None or leaf.secret or leaf.type.base not in ("string", "uuid"):
+        return -1
+    return [slot.name for slot in method.slots].index(leaf.name)
+
+
+def _methods(catalog: Catalog) -> str:
+    rows = []
+    for index, method in enumerate(catalog.methods):
+        shape = emit_c_shapes.shape_name(method)
+        entries = dict(
+            name=string(method.name), name_length=len(method.name), index=index, role=f"ROLE_{method.access.upper()}",
+            impl=f"IMPL_{method.impl.upper()}", write=str(method.write).lower(), short_read=str(method.short).lower(),
+            answer=f"ANSWER_{method.answer.upper()}",
+            params=f"params_{method.c_name}" if method.params else None, param_count=len(method.params),
+            slots=f"slots_{method.c_name}" if method.slots else None, slot_count=len(method.slots),
+            subject=string(" or ".join(method.subject)) if method.subject else None,
+            subject_slot=_subject_slot(catalog, method), shape=f"&{shape}" if shape else None,
+            statements=_statements(method), doc=string(method.doc))
+        body = "".join(f"\t\t.{key} = {value},\n" for key, value in entries.items() if value is not None)
+        rows.append(f"\t{{\n{body}\t}},\n")
+    return ("const struct method catalog_methods[] = {\n" + "".join(rows) + "};\n"
+            "const size_t catalog_method_count = sizeof catalog_methods / sizeof catalog_methods[0];\n")
+
+
+def _finder(catalog: Catalog) -> str:
+    """Names in the order of their length, and where each length begins: few are left to compare."""
+    order = sorted(range(len(catalog.methods)), key=lambda i: (len(catalog.methods[i].name), catalog.methods[i].name))
+    lengths = [len(catalog.methods[i].name) for i in order]
+    longest = max(lengths)
+    begins = [sum(length < wanted for length in lengths) for wanted in range(longest + 2)]
+    return f"""\
+static const uint8_t methods_by_length[] = {{ {", ".join(map(str, order))} }};
+/* Where the names of each length begin in methods_by_length. */
+static const uint8_t length_begins[] = {{ {", ".join(map(str, begins))} }};
+
+const struct method *catalog_find(const char *name, size_t length)
+{{
+	if (length > {longest})
+		return NULL;
+	for (unsigned i = length_begins[length]; i < length_begins[length + 1]; i++) {{
+		const struct method *method = &catalog_methods[methods_by_length[i]];
+
+		if (memcmp(method->name, name, length) == 0)
+			return method;
+	}}
+	return NULL;
+}}
+"""

@@ -1,0 +1,26 @@
+"""The placeholders that are no parameters: computed when the call begins to run."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Builtin:
+    name: str
+    type: str      # a scalar's name
+    compute: str   # enum compute of catalog.h, in lower case
+    reads: str = ""  # the parameter that it is computed from
+
+
+BUILTINS = (
+    Builtin("now", "timestamp", "now"),
+    Builtin("new_id", "uuid", "new_uuid"),
+    Builtin("new_token", "string", "new_token"),
+    Builtin("month_start", "timestamp", "month_start"),
+    Builtin("days_start", "timestamp", "days_start", reads="days"),
+    Builtin("expires_at_computed", "timestamp", "hours_ahead", reads="expires_in_hours"),
+    Builtin("nonce", "nonce", "nonce"),
+)
+
+BUILTIN_NAMES = frozenset(builtin.name for builtin in BUILTINS)
+
+EXACT = "_exact"  # :<parameter>_exact, a document's exact text (enum compute AWKWARD)

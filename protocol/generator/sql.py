@@ -1,0 +1,115 @@
+"""SQL files: bodies by name, and their placeholders. Nothing here knows what a placeholder means."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from .problems import Problems
+
+
+@dataclass(frozen=True)
+class Body:
+    """The text behind a `-- name: method` line."""
+
+    name: str
+    where: str   # `sqlite/sql/users.sql:12`
+    text: str
+
+
+_NAME_LINE = re.compile(r"--\s*name\s*:\s*(\S+)\s*\Z")
+
+
+def load_bodies(folder: Path, problems: Problems) -> dict[str, tuple[str, Body]]:
+    """All bodies of <folder>/*.sql: name -> (file's stem, body)."""
+    bodies = {}
+    for path in sorted(folder.glob("*.sql")):
+        for body in _split(path, problems):
+            if body.name in bodies:
+                problems.add(body.where, f"`{body.name}` has SQL already at {bodies[body.name][1].where}")
+                continue
+            bodies[body.name] = (path.stem, body)
+    return bodies
+
+
+def _split(path, problems):
+    label = "/".join(path.parts[-3:])
+    bodies, name, start, lines = [], None, 0, []
+    for number, line in enumerate([*path.read_text(encoding="utf-8").splitlines(), "-- name: ."], 1):
+        header = _NAME_LINE.match(line)
+        if not header:
+            if name is None and line.strip() and not line.lstrip().startswith("--"):
+                problems.add(f"{label}:{number}", "SQL before the first `-- name: method` line")
+            lines.append(line)
+            continue
+        if name is not None:
+            bodies.append(Body(name, f"{label}:{start}", "\n".join(lines)))
+        name, start, lines = header[1], number, []
+    return bodies
+
+
+# What a text of SQL consists of, as far as finding placeholders needs it. The first alternative that fits counts.
+_COMMON = r"""
+    (?P<comment> --[^\n]* | /\*.*?\*/ )
+  | (?P<quoted> {escaped} '(?:[^']|'')*' | "(?:[^"]|"")*" {quotes} )
+  | (?P<cast> :: )
+  | :(?P<name> [A-Za-z_][A-Za-z0-9_]* )
+  | (?P<foreign> {foreign} )
+  | (?P<space> \s+ )
+  | (?P<open> ['"] | /\* )
+  | (?P<end> ; )
+  | (?P<other> [A-Za-z0-9_]+ | . )
+"""
+
+_TOKENS = {
+    "sqlite": re.compile(_COMMON.format(escaped="", quotes=r"| `[^`]*` | \[[^\]]*\]", foreign=r"\?\d* | [@$][A-Za-z_0-9]+"),
+                         re.VERBOSE | re.DOTALL),
+    "postgres": re.compile(_COMMON.format(escaped=r"[eE]'(?:[^'\\]|\\.|'')*' |",
+                                          quotes=r"| \$(?P<tag>[A-Za-z_]*)\$.*?\$(?P=tag)\$", foreign=r"\$\d+"),
+                           re.VERBOSE | re.DOTALL),
+}
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """A statement on one line: texts and, between them, placeholder names. parts[0::2] are texts."""
+
+    parts: tuple[str, ...]
+    bare: str   # the statement without its literals and quoted names, for looking at its words
+
+    @property
+    def names(self):
+        """The distinct placeholders in the order of their first use."""
+        return list(dict.fromkeys(self.parts[1::2]))
+
+    def render(self, placeholder):
+        """The statement with each name replaced by placeholder(name)."""
+        return "".join(placeholder(part) if index % 2 else part for index, part in enumerate(self.parts))
+
+
+def scan(body: Body, backend: str, problems: Problems) -> Scanned:
+    parts, bare, ended = [""], [], False
+    for match in _TOKENS[backend].finditer(body.text):
+        kind, token = match.lastgroup, match[0]
+        if kind in ("comment", "space"):
+            if kind == "comment" and "/*" in token[2:]:
+                problems.add(body.where, f"{body.name}: comments within comments")
+            parts[-1] += "" if parts[-1].endswith(" ") or parts == [""] else " "
+            bare.append(" ")
+            continue
+        if ended:
+            problems.add(body.where, f"{body.name} is more than one statement")
+            break
+        bare.append("''" if kind == "quoted" else token)
+        if kind == "name":
+            parts += [match["name"], ""]
+        elif kind == "end":
+            ended = True
+        elif kind == "foreign":
+            problems.add(body.where, f"{body.name}: `{token}` is no placeholder here; write :name")
+        elif kind == "open":
+            problems.add(body.where, f"{body.name}: {token} is not closed")
+            break
+        else:
+            parts[-1] += token
+    parts[-1] = parts[-1].rstrip()
+    return Scanned(tuple(parts), re.sub(r"\s+", " ", "".join(bare)).strip())
