@@ -1,21 +1,25 @@
 """methods.md: the reference of every method, type and error."""
 
 import re
+from dataclasses import replace
 
 from .model import Catalog, Field, Method, ObjectType
 
 _ACCESS = {"read": "reads", "write": "writes", "full": "reads secrets", "admin": "administers"}
 
+_INTRODUCTION = """\
+How calls travel, and what the scalar types are, is told in [protocol.md](protocol.md); `rpc.discover` gives what stands
+here as an OpenRPC document, for programs.
+
+Parameters are given by name or, in the order of the tables here, by position. Those marked *optional* may be missing or
+null; any other name is refused. Members of answers are always present and stand in the order listed here. *Access* is
+the least role that may call: `read`, `write`, `full` (reads secrets) or `admin`, each of which includes those before it.
+""".split("\n")
+
 
 def reference(catalog: Catalog) -> str:
     out = ["<!-- Made by protocol/generate.py --docs from protocol/catalog/*.toml. Do not edit. -->", "", "# Methods", "",
-           f"Version {catalog.version} of the interface. {catalog.doc} How calls travel, and what the scalar types are,",
-           "is told in [protocol.md](protocol.md); the same facts for programs are in the OpenRPC document that",
-           "`rpc.discover` gives.", "",
-           "Parameters are given by name or, in the order of the tables here, by position. Those marked *optional* may be",
-           "missing or null; any other name is refused. Members of answers are always present and stand in the order",
-           "listed here. *Access* is the least role that may call: `read`, `write`, `full` (reads secrets) or `admin`,",
-           "each of which includes those before it.", ""]
+           f"Version {catalog.version} of the interface. {catalog.doc}", "", *_INTRODUCTION]
     for domain in catalog.domains:
         names = ", ".join(f"[{method.name}](#{_anchor(method.name)})" for method in catalog.methods_of(domain))
         out.append(f"- **[{domain.title}](#{_anchor(domain.title)})**: {names}")
@@ -26,7 +30,7 @@ def reference(catalog: Catalog) -> str:
             out += _method(catalog, method)
     out += ["## Types", ""]
     for kind in sorted(catalog.types.values(), key=lambda kind: kind.name.lower()):
-        out += _type(kind)
+        out += _type(catalog, kind)
     for enum in sorted(catalog.enums.values(), key=lambda enum: enum.name):
         out += [f"### {enum.name}", "", enum.doc, "", ", ".join(f"`{value}`" for value in enum.values), ""]
     out += _errors(catalog)
@@ -100,17 +104,13 @@ def _picks(param: Field) -> list[str]:
     return out + [""]
 
 
-def _type(kind: ObjectType) -> list[str]:
+def _type(catalog: Catalog, kind: ObjectType) -> list[str]:
     out = [f"### {kind.name}", "", kind.doc, "", "| member | type | |", "|---|---|---|"]
     for member in kind.members:
         if member.type.base == "nonce":
             continue
         base = member.type.base
-        text = "`string`" if base == "sealed" else f"[{base}](#{_anchor(base)})" if base[0].isupper() else f"`{base}`"
-        if base == "strings":
-            text = "`[string]`"
-        if member.type.many:
-            text = rf"\[{text}\]"
+        text = _linked(catalog, str(replace(member.type, base="string" if base == "sealed" else base, optional=False)))
         text += " or null" if member.type.optional and not kind.input and base not in ("null", "any") else ""
         absent = " *(may be absent)*" if member.may_be_absent else ""
         out.append(f"| `{member.name}` | {text} | {_param_text(member) if kind.input else member.doc + absent} |")
