@@ -1,0 +1,415 @@
+#include "settings.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <syslog.h>
+
+#include "envfile.h"
+
+const struct setting setting_table[SETTING_ROWS] = {
+#define X(member, type_, flag_, environment_, fallback_, least_, most_, flags_, group_, doc_)                          \
+	[SETTING_ID_##member] = {.name = #member, .type = SETTING_##type_, .flag = flag_, .environment = environment_,     \
+	                         .fallback = fallback_, .least = least_, .most = most_, .flags = flags_, .group = group_, \
+	                         .doc = doc_, .offset = offsetof(struct settings, member)},
+	SETTINGS(X)
+#undef X
+};
+
+static const struct {
+	const char *flag;
+	enum settings_command command;
+} commands[] = {
+	{"help", COMMAND_HELP},
+	{"version", COMMAND_VERSION},
+	{"generate-key", COMMAND_GENERATE_KEY},
+	{"check-config", COMMAND_CHECK_CONFIG},
+};
+
+static bool is_text(const struct setting *row)
+{
+	return row->type == SETTING_TEXT || row->type == SETTING_URL || row->type == SETTING_SECRET;
+}
+
+static char **text_of(const struct settings *settings, const struct setting *row)
+{
+	return (char **)(void *)((char *)(uintptr_t)settings + row->offset);
+}
+
+static uint64_t *number_of(const struct settings *settings, const struct setting *row)
+{
+	return (uint64_t *)(void *)((char *)(uintptr_t)settings + row->offset);
+}
+
+static void free_secret(char *text)
+{
+	if (text != NULL)
+		explicit_bzero(text, strlen(text));
+	free(text);
+}
+
+static void warn(struct settings *settings, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void warn(struct settings *settings, const char *format, ...)
+{
+	char line[512];
+	size_t old = settings->warnings != NULL ? strlen(settings->warnings) : 0;
+	va_list arguments;
+	char *grown;
+
+	va_start(arguments, format);
+	(void)vsnprintf(line, sizeof line, format, arguments);
+	va_end(arguments);
+	grown = realloc(settings->warnings, old + strlen(line) + 2);
+	if (grown == NULL)
+		return;
+	(void)sprintf(grown + old, "%s\n", line);
+	settings->warnings = grown;
+}
+
+static void set_source(struct settings *settings, enum setting_id id, enum setting_source source)
+{
+	settings->source[id] = (uint8_t)source;
+}
+
+/* Puts a text into the settings; where names its origin for the message. */
+static int store_value(struct settings *settings, const struct setting *row, const char *text, const char *where,
+                       struct err *err)
+{
+	struct err inner;
+
+	if (is_text(row)) {
+		char *copy = strdup(text);
+
+		if (copy == NULL)
+			return err_exit(err, EX_OSERR, "memory is out");
+		free_secret(*text_of(settings, row));
+		*text_of(settings, row) = copy;
+		return 0;
+	}
+	if (settings_parse_value(row, text, number_of(settings, row), &inner) == 0)
+		return 0;
+	return err_exit(err, inner.exit_code, "%s: %s", where, inner.message);
+}
+
+/* Sets each row from what was given, else the file, else its default. */
+static int apply(struct settings *settings, const struct envfile *file, struct err *err)
+{
+	for (unsigned id = 0; id < SETTING_ROWS; id++) {
+		const struct setting *row = &setting_table[id];
+		const char *text = settings->given[id], *where = row->environment;
+		char name[96];
+
+		if (text != NULL && settings->source[id] == SOURCE_FLAG) {
+			(void)snprintf(name, sizeof name, "--%s", row->flag);
+			where = name;
+		} else if (text == NULL) {
+			text = row->environment != NULL ? envfile_get(file, row->environment) : NULL;
+			if (text != NULL && *text == '\0')
+				text = NULL;
+			set_source(settings, id, text != NULL ? SOURCE_ENV_FILE : SOURCE_DEFAULT);
+			(void)snprintf(name, sizeof name, "%s in %.60s", row->environment,
+			               settings->env_path != NULL ? settings->env_path : "");
+			where = name;
+		}
+		if (store_value(settings, row, text != NULL ? text : row->fallback, where, err) < 0) {
+			if (settings->source[id] == SOURCE_FLAG)
+				err->exit_code = EX_USAGE;
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static int check(const struct settings *settings, struct err *err)
+{
+	if (*settings->encryption_key != '\0' && *settings->encryption_key_file != '\0')
+		return err_exit(err, EX_CONFIG,
+		                "both ENCRYPTION_KEY and a key file (%s) are set: give one of them", settings->encryption_key_file);
+	if (settings->pool_min > settings->pool)
+		return err_exit(err, EX_CONFIG, "pool-min (%llu) is more than pool (%llu)", (unsigned long long)settings->pool_min,
+		                (unsigned long long)settings->pool);
+	return 0;
+}
+
+static bool known_environment(const char *name, size_t length)
+{
+	for (unsigned id = 0; id < SETTING_ROWS; id++) {
+		const char *known = setting_table[id].environment;
+
+		if (known != NULL && strlen(known) == length && memcmp(known, name, length) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void look_at_file(struct settings *settings, const struct envfile *file)
+{
+	bool secret = envfile_get(file, "ENCRYPTION_KEY") != NULL || envfile_get(file, "DATABASE_URL") != NULL;
+
+	if (file->readable_by_others && secret)
+		warn(settings, "%s holds secrets and can be read by others: chmod 600 it", settings->env_path);
+	for (size_t i = 0; i < file->count; i++)
+		if (strncmp(file->entries[i].key, "PIERRE_DBD_", 11) == 0 &&
+		    !known_environment(file->entries[i].key, strlen(file->entries[i].key)))
+			warn(settings, "%s: there is no setting %s", settings->env_path, file->entries[i].key);
+}
+
+/* The file, then everything. */
+static int read_and_apply(struct settings *settings, struct err *err)
+{
+	struct envfile file = {0};
+	int found = settings->env_path != NULL ? envfile_read(&file, settings->env_path, err) : 1;
+	int result = -1;
+
+	if (found < 0)
+		goto out;
+	if (found == 1 && settings->env_must_exist) {
+		(void)err_exit(err, EX_CONFIG, "there is no file %s", settings->env_path);
+		goto out;
+	}
+	if (apply(settings, &file, err) < 0 || check(settings, err) < 0)
+		goto out;
+	look_at_file(settings, &file);
+	result = 0;
+out:
+	envfile_free(&file);
+	return result;
+}
+
+static unsigned distance(const char *a, const char *b)
+{
+	unsigned row[64];
+	size_t length = strlen(b);
+
+	if (length >= 64)
+		return 64;
+	for (unsigned j = 0; j <= length; j++)
+		row[j] = j;
+	for (unsigned i = 1; a[i - 1] != '\0'; i++) {
+		unsigned diagonal = row[0];
+
+		row[0] = i;
+		for (unsigned j = 1; j <= length; j++) {
+			unsigned above = row[j], best = diagonal + (a[i - 1] != b[j - 1]);
+
+			if (above + 1 < best)
+				best = above + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			diagonal = above;
+			row[j] = best;
+		}
+	}
+	return row[length];
+}
+
+static int unknown_flag(const char *flag, struct err *err)
+{
+	const char *nearest = NULL;
+	unsigned best = 4;
+
+	for (unsigned id = 0; id < SETTING_ROWS; id++)
+		if (setting_table[id].flag != NULL && distance(flag, setting_table[id].flag) < best) {
+			nearest = setting_table[id].flag;
+			best = distance(flag, nearest);
+		}
+	for (unsigned i = 0; i < sizeof commands / sizeof *commands; i++)
+		if (distance(flag, commands[i].flag) < best) {
+			nearest = commands[i].flag;
+			best = distance(flag, nearest);
+		}
+	return err_exit(err, EX_USAGE, "unknown option --%.60s%s%s%s", flag, nearest != NULL ? "; did you mean --" : "",
+	                nearest != NULL ? nearest : "", nearest != NULL ? "?" : "; --help lists them all");
+}
+
+static int take_command(const char *flag, const char *value, enum settings_command *command, struct err *err)
+{
+	for (unsigned i = 0; i < sizeof commands / sizeof *commands; i++) {
+		if (strcmp(flag, commands[i].flag) != 0)
+			continue;
+		*command = commands[i].command;
+		if (value == NULL)
+			return 1;
+		if (*command == COMMAND_HELP && strcmp(value, "markdown") == 0) {
+			*command = COMMAND_HELP_MARKDOWN;
+			return 1;
+		}
+		return err_exit(err, EX_USAGE, "--%s takes no value", flag);
+	}
+	return 0;
+}
+
+static int give(struct settings *settings, enum setting_id id, const char *value, enum setting_source source, struct err *err)
+{
+	char *copy = *value != '\0' ? strdup(value) : NULL;
+
+	if (copy == NULL && *value != '\0')
+		return err_exit(err, EX_OSERR, "memory is out");
+	free_secret(settings->given[id]);
+	settings->given[id] = copy;
+	set_source(settings, id, copy != NULL ? source : SOURCE_DEFAULT);
+	return 0;
+}
+
+/* One `--name…` of the command line; *at is moved over a value of its own. */
+static int take_flag(struct settings *settings, char **argv, int *at, enum settings_command *command, struct err *err)
+{
+	char flag[64];
+	const char *text = argv[*at] + 2, *equals = strchr(text, '='), *value = equals != NULL ? equals + 1 : NULL;
+	size_t length = equals != NULL ? (size_t)(equals - text) : strlen(text);
+	bool negated;
+	int taken;
+
+	(void)snprintf(flag, sizeof flag, "%.*s", (int)length, text);
+	taken = take_command(flag, value, command, err);
+	if (taken != 0)
+		return taken < 0 ? -1 : 0;
+	for (unsigned id = 0; id < SETTING_ROWS; id++) {
+		const struct setting *row = &setting_table[id];
+
+		if (row->flag == NULL)
+			continue;
+		negated = row->type == SETTING_BOOL && strncmp(flag, "no-", 3) == 0 && strcmp(flag + 3, row->flag) == 0;
+		if (!negated && strcmp(flag, row->flag) != 0)
+			continue;
+		if (negated && value != NULL)
+			return err_exit(err, EX_USAGE, "--%s takes no value", flag);
+		if (row->type == SETTING_BOOL && value == NULL)
+			value = negated ? "no" : "yes";
+		if (value == NULL && (value = argv[*at + 1]) == NULL)
+			return err_exit(err, EX_USAGE, "--%s needs a value", flag);
+		*at += equals == NULL && row->type != SETTING_BOOL;
+		return give(settings, id, value, SOURCE_FLAG, err);
+	}
+	return unknown_flag(flag, err);
+}
+
+static int read_flags(struct settings *settings, int argc, char **argv, enum settings_command *command, struct err *err)
+{
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "-h") == 0)
+			*command = COMMAND_HELP;
+		else if (strcmp(argv[i], "-V") == 0)
+			*command = COMMAND_VERSION;
+		else if (strncmp(argv[i], "--", 2) != 0 || argv[i][2] == '\0')
+			return err_exit(err, EX_USAGE, "\"%.60s\" is no option; --help lists them all", argv[i]);
+		else if (take_flag(settings, argv, &i, command, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int read_environment(struct settings *settings, char **environment, struct err *err)
+{
+	for (; *environment != NULL; environment++) {
+		const char *equals = strchr(*environment, '=');
+
+		if (equals == NULL || equals[1] == '\0')
+			continue;
+		for (unsigned id = 0; id < SETTING_ROWS; id++) {
+			const char *name = setting_table[id].environment;
+
+			if (name != NULL && settings->given[id] == NULL && strlen(name) == (size_t)(equals - *environment) &&
+			    memcmp(name, *environment, strlen(name)) == 0 && give(settings, id, equals + 1, SOURCE_ENVIRONMENT, err) < 0)
+				return -1;
+		}
+	}
+	return 0;
+}
+
+int settings_read(struct settings *settings, int argc, char **argv, char **environment, bool use_env_file,
+                  enum settings_command *command, struct err *err)
+{
+	const char *file;
+
+	*settings = (struct settings){0};
+	*command = COMMAND_RUN;
+	if (read_flags(settings, argc, argv, command, err) < 0)
+		return -1;
+	if (*command != COMMAND_RUN && *command != COMMAND_CHECK_CONFIG)
+		return 0;
+	if (read_environment(settings, environment, err) < 0)
+		return -1;
+	file = settings->given[SETTING_ID_env_file];
+	settings->env_must_exist = file != NULL;
+	if (file != NULL || use_env_file) {
+		settings->env_path = strdup(file != NULL ? file : ".env");
+		if (settings->env_path == NULL)
+			return err_exit(err, EX_OSERR, "memory is out");
+	}
+	return read_and_apply(settings, err);
+}
+
+static bool same_value(const struct settings *a, const struct settings *b, const struct setting *row)
+{
+	if (is_text(row))
+		return strcmp(*text_of(a, row), *text_of(b, row)) == 0;
+	return *number_of(a, row) == *number_of(b, row);
+}
+
+static void swap_value(struct settings *a, struct settings *b, const struct setting *row)
+{
+	enum setting_id id = (enum setting_id)(row - setting_table);
+
+	if (is_text(row)) {
+		char *text = *text_of(a, row);
+
+		*text_of(a, row) = *text_of(b, row);
+		*text_of(b, row) = text;
+	} else {
+		*number_of(a, row) = *number_of(b, row);
+	}
+	a->source[id] = b->source[id];
+}
+
+int settings_reload(struct settings *settings, char *restart, size_t size, struct err *err)
+{
+	struct settings next = {.env_path = settings->env_path, .env_must_exist = settings->env_must_exist};
+	size_t length = 0;
+	int result;
+
+	memcpy(next.given, settings->given, sizeof next.given);
+	memcpy(next.source, settings->source, sizeof next.source);
+	*restart = '\0';
+	result = read_and_apply(&next, err);
+	for (unsigned id = 0; result == 0 && id < SETTING_ROWS; id++) {
+		const struct setting *row = &setting_table[id];
+
+		/* The key's text was wiped once the key was loaded: nothing to compare with. */
+		if (row->type == SETTING_SECRET || same_value(settings, &next, row))
+			continue;
+		if ((row->flags & SETTING_RELOAD) != 0)
+			swap_value(settings, &next, row);
+		else if (length + strlen(row->name) + 2 < size)
+			length += (size_t)sprintf(restart + length, "%s%s", length > 0 ? "," : "", row->name);
+	}
+	if (result == 0) {
+		free(settings->warnings);
+		settings->warnings = next.warnings;
+		next.warnings = NULL;
+	}
+	/* What was given and the path are still the old struct's. */
+	memset(next.given, 0, sizeof next.given);
+	next.env_path = NULL;
+	settings_free(&next);
+	return result;
+}
+
+void settings_free(struct settings *settings)
+{
+	for (unsigned id = 0; id < SETTING_ROWS; id++) {
+		free_secret(settings->given[id]);
+		if (is_text(&setting_table[id]))
+			free_secret(*text_of(settings, &setting_table[id]));
+	}
+	free(settings->env_path);
+	free(settings->warnings);
+	*settings = (struct settings){0};
+}
+
+int settings_log_level(const struct settings *settings)
+{
+	return (int)settings->log_level + LOG_ERR;
+}
