@@ -1,0 +1,91 @@
+"""What must hold after every fault: the same process, prompt answers, nothing leaked, a sound database, no secret told."""
+import os
+import sqlite3
+import time
+
+from . import world
+from .daemon import SLOW
+
+MEMORY_SLACK = 32 << 20
+
+
+class Snapshot:
+    """How much of everything the daemon holds at rest."""
+
+    def __init__(self, daemon):
+        self.pid = daemon.pid
+        self.fds = count_fds(daemon.pid)
+        self.memory = memory(daemon.pid)
+        self.threads = len(os.listdir(f"/proc/{daemon.pid}/task"))
+
+
+def count_fds(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def memory(pid):
+    """Resident bytes that are the process's own (not of mapped files)."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        for line in file:
+            if line.startswith("RssAnon:"):
+                return int(line.split()[1]) << 10
+    raise AssertionError("no RssAnon")
+
+
+def gauges(connection):
+    return connection.call("daemon.stats")["gauges"]
+
+
+def check(daemon, before, memory_slack=MEMORY_SLACK):
+    """before: a Snapshot from before the fault. AssertionError when an invariant does not hold."""
+    assert daemon.alive(), f"the daemon ended with {daemon.process.poll()}:\n{daemon.log()[-4000:]}"
+    assert daemon.pid == before.pid, "another process"
+    began = time.monotonic()
+    with daemon.connect() as fresh:
+        assert fresh.call("daemon.ping") == "pong"
+        took = time.monotonic() - began
+        assert took < 1.0 * SLOW, f"a fresh client waited {took:.2f} s"
+        began = time.monotonic()
+        user = world.World(fresh).user(display_name="after the fault")
+        assert fresh.call("get_user", user_id=user)["display_name"] == "after the fault"
+        took = time.monotonic() - began
+        assert took < 5.0 * SLOW, f"a write and its read took {took:.2f} s"
+        _settle(lambda: gauges(fresh)["in_flight"] <= 1 and gauges(fresh)["clients"] <= 1, 5,
+                lambda: f"calls or clients are left: {gauges(fresh)}")
+    _settle(lambda: count_fds(before.pid) <= before.fds, 5,
+            lambda: f"{count_fds(before.pid)} descriptors, {before.fds} before")
+    _settle(lambda: memory(before.pid) <= before.memory + memory_slack, 5,
+            lambda: f"{memory(before.pid) >> 20} MiB resident, {before.memory >> 20} before")
+    _settle(lambda: len(os.listdir(f"/proc/{before.pid}/task")) <= before.threads, 5,
+            lambda: f"{len(os.listdir(f'/proc/{before.pid}/task'))} threads, {before.threads} before")
+    check_database(daemon)
+    daemon.check_log()
+    check_process_files(daemon)
+
+
+def _settle(true, seconds, words):
+    deadline = time.monotonic() + seconds * SLOW
+    while not true():
+        assert time.monotonic() < deadline, words()
+        time.sleep(0.05)
+
+
+def check_database(daemon):
+    if daemon.backend != "sqlite" or not hasattr(daemon.database, "path"):
+        return
+    assert integrity(daemon.database.path) == "ok"
+
+
+def integrity(path):
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
+        found = database.execute("PRAGMA integrity_check").fetchall()
+    database.close()
+    return "ok" if found == [("ok",)] else repr(found)
+
+
+def check_process_files(daemon):
+    """The key stands neither in the arguments nor in the environment that /proc shows."""
+    for name in ("cmdline", "environ"):
+        with open(f"/proc/{daemon.pid}/{name}", "rb") as file:
+            text = file.read()
+        assert daemon.key.encode() not in text, f"the key stands in /proc/pid/{name}"
