@@ -1,0 +1,222 @@
+"""What stands beside the table of ratios: latency under half load, CPU time and system calls per call, memory, start."""
+
+import contextlib
+import os
+import re
+import socket
+import time
+
+import seed
+from rows import median
+from servers import Client, Daemon, tool
+from setting import TOKEN, USAGE, PostgresServer, line, token_call
+
+IDLE_CONNECTIONS = 1000
+
+
+def all_tables(bench, setting, results, say):
+    tables = []
+    backends = [("SQLite", setting.sqlite)] + ([("PostgreSQL", setting.postgres_daemon)] if "postgres" in setting.wanted else [])
+    tables.append(half_load(bench, setting, backends, say))
+    tables.append(costs(bench, setting, backends, say))
+    tables.append(resources(bench, setting, backends, say))
+    return tables
+
+
+def half_load(bench, setting, backends, say):
+    """Peak at 64 clients with 16 calls each; then half of it, calls sent when they are due."""
+    rows = []
+    for backend, daemon in backends:
+        for call in ("get", "record", "mixed"):
+            say(f"half load: {call}, {backend}")
+            lines = getattr(setting.lines, call)
+            peak = bench.daemon(f"peak {backend} {call}", daemon, lines, 64, 16)["rate"]
+            half = bench.daemon("", daemon, lines, 64, 16, rate=peak / 2, calls=max(1000, int(peak / 2 * bench.seconds)))
+            rows.append((f"{call}, {backend}", f"{peak / 2:,.0f}/s", f"{half['p50']:,.0f} µs", f"{half['p99']:,.0f} µs",
+                         f"{half['p99'] / half['p50']:.1f}", "below 5", "yes" if half["p99"] < 5 * half["p50"] else "**no**"))
+    return "Latency at half of the peak rate", ("call", "rate", "p50", "p99", "p99 / p50", "target", "met"), rows
+
+
+def method_lines(setting):
+    """A file of calls for each method whose costs are listed."""
+    users = setting.user_keys.read_text().split()[:1000]
+    keys = setting.api_keys.read_text().split()
+    numbers = range(1, 1001)
+    calls = {
+        "daemon.ping": [("daemon.ping", [])],
+        "get_user": [("get_user", [user]) for user in users],
+        "get_user_by_email": [("get_user_by_email", [f"user{i}@example.com"]) for i in numbers],
+        "get_strava_token": [("get_strava_token", [user]) for user in setting.connected],
+        "get_api_key_by_prefix": [("get_api_key_by_prefix", [f"pk_{i:09d}", f"{i:064x}"]) for i in numbers],
+        "update_last_active": [("update_last_active", [user]) for user in users],
+        "update_strava_token": [token_call(user) for user in users],
+        "update_api_key_last_used": [("update_api_key_last_used", [key]) for key in keys],
+        "record_api_key_usage": [("record_api_key_usage", {"usage": {"api_key_id": key, **USAGE}}) for key in keys],
+        "upsert_user_profile": [("upsert_user_profile", [user, {"age": 30, "goals": ["run"], "weight": 70.5}]) for user in users],
+    }
+    return {name: setting.lines.write(f"method-{name}", [line(*call) for call in wanted]) for name, wanted in calls.items()}
+
+
+@contextlib.contextmanager
+def counted_syscalls(daemon, path):
+    """Counts the daemon's system calls while the block runs; the result is a list that gets the number."""
+    import subprocess
+    result = []
+    tracer = subprocess.Popen([tool("strace"), "-f", "-c", "-o", str(path), "-p", str(daemon.pid())],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    threads = len(os.listdir(f"/proc/{daemon.pid()}/task"))
+    for _ in range(threads):
+        if "attached" not in tracer.stderr.readline():
+            break
+    try:
+        yield result
+    finally:
+        tracer.terminate()
+        tracer.stderr.read()
+        tracer.wait()
+        total = re.search(r"^\s*100\.00\s+\S+\s+(?:\S+\s+)?(\d+)(?:\s+\d+)? total$", path.read_text(), re.M)
+        result.append(int(total.group(1)) if total else 0)
+
+
+def costs(bench, setting, backends, say):
+    rows = []
+    for name, lines in method_lines(setting).items():
+        for backend, daemon in backends:
+            say(f"costs: {name}, {backend}")
+            one = bench.daemon(f"cost {backend} {name} 1", daemon, lines, 64, 1)
+            many = bench.daemon(f"cost {backend} {name} 16", daemon, lines, 64, 16)
+            counts = []
+            for pipeline in (1, 16):
+                with counted_syscalls(daemon, setting.folder / "strace.txt") as counted:
+                    bench.daemon("", daemon, lines, 64, pipeline, calls=6400)
+                counts.append(counted[0] / 6400)
+            rows.append((name, backend, f"{one['cpu']:.1f}", f"{many['cpu']:.1f}", f"{counts[0]:.2f}", f"{counts[1]:.2f}"))
+    return ("The daemon's CPU time and system calls for each call (64 clients)",
+            ("method", "backend", "µs, P = 1", "µs, P = 16", "system calls, P = 1", "system calls, P = 16"), rows)
+
+
+def start_ms(daemon):
+    """From starting the program to its first answer."""
+    daemon.stop()
+    began = time.monotonic()
+    daemon.start()
+    return (time.monotonic() - began) * 1e3
+
+
+def idle_connections(daemon, count):
+    """Bytes that each open connection without calls adds."""
+    with contextlib.ExitStack() as stack:
+        before = daemon.resident_bytes()
+        for _ in range(count):
+            client = stack.enter_context(socket.socket(socket.AF_UNIX))
+            client.connect(str(daemon.socket))
+            client.sendall(b'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}\n')
+            client.recv(4096)
+        time.sleep(0.2)
+        return (daemon.resident_bytes() - before) / count
+
+
+def resources(bench, setting, backends, say):
+    rows = []
+
+    def row(what, backend, value, unit, target):
+        rows.append((what, backend, f"{value:,.1f} {unit}", f"below {target:g} {unit}" if target else "stated",
+                     ("yes" if value < target else "**no**") if target else ""))
+
+    for backend, daemon in backends:
+        say(f"memory and start, {backend}")
+        row("start to first answer, median of 9", backend, median([start_ms(daemon) for _ in range(9)]), "ms", 100)
+        time.sleep(0.5)
+        row("memory, idle after the start", backend, daemon.resident_bytes() / 2**20, "MiB", 12)
+        row("memory for each idle connection more", backend, idle_connections(daemon, IDLE_CONNECTIONS) / 2**10, "KiB", 16)
+        calls = 10_000_000 if bench.seconds >= 3 else 200_000
+        bench.daemon("", daemon, setting.lines.mixed, 64, 16, calls=calls // 10)
+        first = daemon.resident_bytes()
+        say(f"{calls:,} calls, {backend}")
+        for _ in range(9):
+            bench.daemon("", daemon, setting.lines.get, 64, 16, calls=calls // 10)
+        row(f"memory after {calls // 10:,} calls", backend, first / 2**20, "MiB", 0)
+        row(f"memory after {calls:,} calls, more than that", backend, (daemon.resident_bytes() - first) / 2**20, "MiB", 1)
+    return "Memory and start", ("what", "backend", "measured", "target", "met"), rows
+
+
+# --- with ten million rows -------------------------------------------------------------------------------------------
+
+def window(number, hours):
+    """A time window of so many seconds' rows: the usage rows of seed.py stand one second apart."""
+    start = 1735689600 + number
+    return (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(start)),
+            time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(start + hours * 3600)))
+
+
+def aggregate_calls():
+    """Each aggregate method with a window and with one ten times as long."""
+    key, user = seed.api_key_id(17), seed.user_id(17)
+    calls = []
+    for days in (1, 10):
+        start, end = window(2_000_000, 24 * days)
+        calls += [("get_api_key_usage_stats", [key, start, end], days), ("get_top_tools_analysis", [user, start, end], days),
+                  ("get_a2a_usage_stats", ["client-17", start, end], days)]
+        calls.append(("get_request_logs", {"api_key_id": key, "start_time": start, "end_time": end, "limit": 100}, days))
+        calls.append(("get_request_logs", {"start_time": start, "end_time": end, "limit": 100}, days))
+    return calls + [("get_system_stats", [], 0), ("get_user_count", [], 0)]
+
+
+def time_of(daemon, method, params, repeats=5):
+    with Client(daemon.socket, timeout=600) as client:
+        taken = []
+        for _ in range(repeats):
+            began = time.monotonic()
+            client.call(method, params)
+            taken.append((time.monotonic() - began) * 1e3)
+    return median(taken)
+
+
+def large_tables(bench, folder, say):
+    """Ten million users and usage rows, both backends: a look-up beside its time with 100,000, and the aggregate methods."""
+    counts = {"users": 10_000_000, "api_keys": 1_000, "usage": 10_000_000, "a2a_clients": 100, "a2a_usage": 10_000_000}
+    small = {"users": 100_000, "api_keys": 1_000}
+    lookups, aggregates = [], []
+    with PostgresServer() as server:
+        for backend in ("SQLite", "PostgreSQL"):
+            rates = {}
+            for size in (small, counts):
+                say(f"{size['users']:,} users, {backend}: filling …")
+                rate, times = large_one(bench, folder, server, backend, size)
+                rates[size["users"]] = rate
+                aggregates += times
+            ratio = rates[small["users"]] / rates[counts["users"]]
+            lookups.append(("get_user, 10,000,000 users beside 100,000", backend, f"{ratio:.2f} × its time", "at most 1.5 ×",
+                            "yes" if ratio <= 1.5 else "**no**"))
+    return [("Many users", ("what", "backend", "measured", "target", "met"), lookups),
+            ("Aggregates over ten million usage rows", ("method", "backend", "window", "time"), aggregates)]
+
+
+def large_one(bench, folder, server, backend, counts):
+    name = f"large-{counts['users']}"
+    times = []
+    if backend == "SQLite":
+        path = folder / f"{name}.db"
+        daemon = Daemon(bench.build, folder, f"sqlite://{path}", name=name)
+        daemon.start()
+        daemon.stop()
+        seed.sqlite(path, counts)
+    else:
+        daemon = Daemon(bench.build, folder, server.create_database(name.replace("-", "_")), name=f"{name}-postgres")
+        daemon.start()
+        daemon.stop()
+        seed.postgres(server.connection(name.replace("-", "_")), counts)
+    with daemon:
+        keys = seed.key_file(folder / "large.keys", seed.user_id, counts["users"], 50_000, seed=2)
+        lines = folder / "large.lines"
+        lines.write_text("".join(line("get_user", [user]) for user in keys.read_text().split()))
+        bench.daemon("", daemon, lines, 16, 4, calls=100_000)  # what many look-ups find in memory
+        rate = median([bench.daemon("", daemon, lines, 1, 1, calls=20_000)["rate"] for _ in range(3)])
+        if "usage" in counts:
+            for method, params, days in aggregate_calls():
+                words = method + (" of one key" if isinstance(params, dict) and "api_key_id" in params else "")
+                times.append((words, backend, f"{days} d" if days else "", f"{time_of(daemon, method, params):,.2f} ms"))
+    if backend == "SQLite":
+        for end in ("", "-wal", "-shm"):
+            (folder / f"{name}.db{end}").unlink(missing_ok=True)
+    return rate, times

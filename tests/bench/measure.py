@@ -1,0 +1,116 @@
+"""One measurement each: the daemon under a load, and every peer. All give a dict with at least rate, p50 and p99 (µs)."""
+
+import csv
+import json
+import pathlib
+import re
+import tempfile
+
+from servers import BenchError, run, tool
+
+CLIENTS_OF_PGBENCH = {1: 1, 64: 2}  # threads: two are faster than one at 64 clients, so the peer gets them
+
+
+class Bench:
+    """The programs, the prepared calls and the length of one measurement."""
+
+    def __init__(self, build, folder, seconds):
+        self.build = pathlib.Path(build)
+        self.folder = pathlib.Path(folder)
+        self.seconds = seconds
+        self.rates = {}  # of each probe so far: how many calls fill the time
+
+    def program(self, name):
+        return self.build / "tests" / "bench" / name
+
+    def calls_for(self, probe, once, first):
+        """How many calls last about as long as a measurement should; found by a short run the first time."""
+        if probe not in self.rates:
+            self.rates[probe] = once(first)["rate"]
+        return max(int(self.rates[probe] * self.seconds), 200)
+
+    def timed(self, probe, once, first=2000):
+        outcome = once(self.calls_for(probe, once, first))
+        self.rates[probe] = outcome["rate"]
+        return outcome
+
+    def daemon(self, probe, daemon, lines, clients, pipeline, rate=0.0, calls=None):
+        """The daemon under load; adds the CPU time that a call took of it."""
+        def once(count):
+            before = daemon.cpu_seconds()
+            text = run([self.program("bench-load"), "--socket", daemon.socket, "--lines", lines, "--clients", clients,
+                        "--pipeline", pipeline, "--calls", count, "--rate", rate])
+            outcome = from_json(text)
+            outcome["cpu"] = (daemon.cpu_seconds() - before) * 1e6 / count
+            return outcome
+        return once(calls) if calls else self.timed(probe, once, 20000 if pipeline > 1 else 5000)
+
+    def redis(self, probe, redis, clients, pipeline, command):
+        def once(count):
+            text = run([tool("redis-benchmark"), "-s", redis.socket, "-c", clients, "-P", pipeline, "-n", count, "-r", 100000,
+                        "--csv", "--precision", 3, *command])
+            row = next(csv.DictReader(text.splitlines()))
+            return {"rate": float(row["rps"]), "p50": float(row["p50_latency_ms"]) * 1e3,
+                    "p99": float(row["p99_latency_ms"]) * 1e3}
+        return self.timed(probe, once, 20000)
+
+    def in_process(self, probe, database, method, keys, group):
+        def once(count):
+            return from_json(run([self.program("bench-in-process"), "--target", database, "--method", method, "--keys", keys,
+                                  "--group", group, "--calls", count]))
+        return self.timed(probe, once, 1000)
+
+    def pipeline(self, probe, postgres, method, keys):
+        def once(count):
+            return from_json(run([self.program("bench-pipeline"), "--target", conninfo(postgres), "--method", method,
+                                  "--keys", keys, "--connections", 4, "--group", 32, "--depth", 2,
+                                  "--calls", max(count, 128)]))
+        return self.timed(probe, once, 20000)
+
+    def pgbench(self, postgres, script, variables, clients, protocol="prepared"):
+        """pgbench by time; its median comes from a log of some transactions, which costs it nothing that counts."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as logs:
+            defined = [part for name, value in variables.items() for part in ("-D", f"{name}={value}")]
+            text = run([tool("pgbench"), "-n", "-M", protocol, "-c", clients, "-j", CLIENTS_OF_PGBENCH.get(clients, 1), "-T",
+                        max(1, round(self.seconds)), "-f", script, *defined, "-h", postgres["host"], "-p", postgres["port"],
+                        "-U", postgres["user"], "-l", "--sampling-rate", 1.0 if clients == 1 else 0.05,
+                        "--log-prefix", f"{logs}/log", postgres["database"]], env=environment(postgres), cwd=logs)
+            times = sorted(int(line.split()[2]) for log in pathlib.Path(logs).glob("log*")
+                           for line in log.read_text().splitlines())
+        rate = re.search(r"^tps = ([0-9.]+)", text, re.M)
+        failed = re.search(r"^number of failed transactions: ([0-9]+)", text, re.M)
+        if rate is None or not times or (failed and failed.group(1) != "0"):
+            raise BenchError(f"pgbench said: {text[-500:]}")
+        return {"rate": float(rate.group(1)), "p50": float(times[len(times) // 2]), "p99": float(times[len(times) * 99 // 100])}
+
+
+def from_json(text):
+    outcome = json.loads(text)
+    return {"rate": outcome["calls_per_second"], "p50": outcome["p50_us"], "p99": outcome["p99_us"],
+            "p999": outcome["p999_us"], "max": outcome["max_us"], "calls": outcome["calls"]}
+
+
+def environment(postgres):
+    variables = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+    if postgres.get("password"):
+        variables["PGPASSWORD"] = postgres["password"]
+    return variables
+
+
+def conninfo(postgres):
+    parts = {"host": postgres["host"], "port": postgres["port"], "user": postgres["user"], "dbname": postgres["database"]}
+    if postgres.get("password"):
+        parts["password"] = postgres["password"]
+    return " ".join(f"{name}={value}" for name, value in parts.items())
+
+
+def statements(build):
+    """The daemon's statements by method, as bench-statements prints them."""
+    lines = run([pathlib.Path(build) / "tests" / "bench" / "bench-statements"]).splitlines()
+    return {one["method"]: one for one in map(json.loads, lines)}
+
+
+def pgbench_script(statement):
+    """PostgreSQL's $1, $2 … become pgbench's variables of the parameters' names."""
+    names = [name for name, _ in statement["postgres_slots"]]
+    return re.sub(r"\$([0-9]+)", lambda found: ":" + names[int(found.group(1)) - 1], " ".join(statement["postgres"].split())) + ";\n"

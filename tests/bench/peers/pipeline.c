@@ -1,0 +1,161 @@
+/* The peer that is PostgreSQL's limit for a client: libpq in pipeline mode, a few connections, many calls to a sync, one
+ * prepared statement, results only counted. Everything on one thread. */
+#include <errno.h>
+#include <libpq-fe.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "peer.h"
+
+enum { DEPTH_MAX = 16, CONNECTIONS_MAX = 64, BINARY = 1 };
+
+struct lane {
+	PGconn *connection;
+	uint64_t started[DEPTH_MAX];   /* of each group under way, oldest first */
+	size_t groups, answered;       /* groups under way; answers of the oldest one */
+};
+
+struct run {
+	struct peer_options options;
+	const struct method *method;
+	struct peer_keys keys;
+	struct peer_times times;
+	struct lane lanes[CONNECTIONS_MAX];
+	size_t sent;
+};
+
+static void open_lane(struct lane *lane, const struct run *run)
+{
+	PGresult *result;
+
+	lane->connection = PQconnectdb(run->options.target);
+	if (PQstatus(lane->connection) != CONNECTION_OK)
+		peer_die("connecting: %s", PQerrorMessage(lane->connection));
+	result = PQprepare(lane->connection, "s", run->method->statements[BACKEND_POSTGRES].sql, 0, NULL);
+	if (PQresultStatus(result) != PGRES_COMMAND_OK)
+		peer_die("preparing: %s", PQerrorMessage(lane->connection));
+	PQclear(result);
+	if (PQsetnonblocking(lane->connection, 1) != 0 || PQenterPipelineMode(lane->connection) != 1)
+		peer_die("pipeline mode: %s", PQerrorMessage(lane->connection));
+}
+
+static void send_call(struct run *run, struct lane *lane, int64_t now)
+{
+	const struct statement *statement = &run->method->statements[BACKEND_POSTGRES];
+	const char *key = peer_keys_random(&run->keys);
+	char texts[CATALOG_MAX_VALUES][TIMESTAMP_TEXT_MAX + 1];
+	const char *values[CATALOG_MAX_VALUES];
+
+	for (unsigned i = 0; i < statement->slot_count; i++) {
+		const struct slot *slot = &run->method->slots[statement->slots[i]];
+		struct value value = peer_value(slot, key, now);
+
+		values[i] = texts[i];
+		if (!value.set)
+			values[i] = NULL;
+		else if (slot->type == TYPE_TIMESTAMP)
+			texts[i][timestamp_format_stored(value.i, texts[i])] = '\0';
+		else if (slot->type == TYPE_U16 || slot->type == TYPE_U32 || slot->type == TYPE_I64 || slot->type == TYPE_BOOL)
+			(void)snprintf(texts[i], sizeof texts[i], "%lld", (long long)value.i);
+		else
+			values[i] = value.s.ptr;
+	}
+	if (PQsendQueryPrepared(lane->connection, "s", statement->slot_count, values, NULL, NULL, BINARY) != 1)
+		peer_die("sending: %s", PQerrorMessage(lane->connection));
+}
+
+static void send_groups(struct run *run, struct lane *lane)
+{
+	int64_t now = timestamp_now();
+
+	while (lane->groups < run->options.depth && run->sent < run->options.calls) {
+		lane->started[lane->groups++] = peer_clock();
+		for (size_t i = 0; i < run->options.group; i++)
+			send_call(run, lane, now);
+		run->sent += run->options.group;
+		if (PQpipelineSync(lane->connection) != 1)
+			peer_die("sync: %s", PQerrorMessage(lane->connection));
+	}
+}
+
+static void take_result(struct run *run, struct lane *lane, PGresult *result)
+{
+	ExecStatusType status = PQresultStatus(result);
+
+	if (status == PGRES_PIPELINE_SYNC) {
+		uint64_t taken = peer_clock() - lane->started[0];
+
+		if (lane->answered != run->options.group)
+			peer_die("%zu answers to %zu calls", lane->answered, run->options.group);
+		for (size_t i = 0; i < lane->answered; i++)
+			peer_times_add(&run->times, taken);
+		lane->groups--;
+		lane->answered = 0;
+		memmove(lane->started, lane->started + 1, lane->groups * sizeof *lane->started);
+	} else if (status == PGRES_TUPLES_OK ? PQntuples(result) == 1 : status == PGRES_COMMAND_OK) {
+		lane->answered++;
+	} else {
+		peer_die("%s did nothing: %s", run->method->name, PQresultErrorMessage(result));
+	}
+}
+
+static void read_lane(struct run *run, struct lane *lane)
+{
+	if (PQconsumeInput(lane->connection) != 1)
+		peer_die("reading: %s", PQerrorMessage(lane->connection));
+	while (lane->groups > 0 && !PQisBusy(lane->connection)) {
+		PGresult *result = PQgetResult(lane->connection);
+
+		if (result == NULL) /* the end of one statement's results */
+			continue;
+		take_result(run, lane, result);
+		PQclear(result);
+	}
+	send_groups(run, lane);
+}
+
+static void run_all(struct run *run)
+{
+	struct pollfd polled[CONNECTIONS_MAX];
+	size_t count = run->options.connections;
+
+	peer_times_begin(&run->times, run->options.calls);
+	for (size_t i = 0; i < count; i++)
+		send_groups(run, &run->lanes[i]);
+	while (run->times.count < run->options.calls) {
+		for (size_t i = 0; i < count; i++) {
+			short writing = PQflush(run->lanes[i].connection) == 1 ? POLLOUT : 0;
+
+			polled[i] = (struct pollfd){.fd = PQsocket(run->lanes[i].connection), .events = (short)(POLLIN | writing)};
+		}
+		if (poll(polled, (nfds_t)count, 30000) <= 0)
+			peer_die("no answer within 30 s");
+		for (size_t i = 0; i < count; i++)
+			if (polled[i].revents != 0)
+				read_lane(run, &run->lanes[i]);
+	}
+	peer_times_print(&run->times, "libpq pipeline");
+}
+
+int main(int argc, char **argv)
+{
+	static struct run run;
+
+	peer_options_read(&run.options, argc, argv);
+	if (run.options.connections > CONNECTIONS_MAX || run.options.depth > DEPTH_MAX)
+		peer_die("at most %d connections with %d groups each", CONNECTIONS_MAX, DEPTH_MAX);
+	run.options.calls -= run.options.calls % run.options.group;
+	if (run.options.calls == 0)
+		peer_die("fewer calls than make one group");
+	peer_keys_read(&run.keys, run.options.keys);
+	run.method = peer_method(run.options.method, BACKEND_POSTGRES);
+	for (size_t i = 0; i < run.options.connections; i++)
+		open_lane(&run.lanes[i], &run);
+	run_all(&run);
+	for (size_t i = 0; i < run.options.connections; i++)
+		PQfinish(run.lanes[i].connection);
+	return 0;
+}

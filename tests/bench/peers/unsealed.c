@@ -1,0 +1,120 @@
+/* A daemon's seal that seals nothing: texts go to the database and come back as they are. Linked into bench-unsealed, the
+ * daemon against which the cost of sealing is measured. Never part of anything that is installed. */
+#include <sodium.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../../backends/seal.h"
+
+struct seal {
+	atomic_uint_fast64_t sealed, opened;
+};
+
+static const char nonce_text[SEAL_NONCE_TEXT + 1] = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+static const char check_text[] = "unsealed";
+
+int seal_new(struct seal **ret, unsigned char key[SEAL_KEY_BYTES], bool must_lock, struct err *err)
+{
+	(void)must_lock;
+	sodium_memzero(key, SEAL_KEY_BYTES);
+	*ret = calloc(1, sizeof **ret);
+	if (*ret == NULL || sodium_init() < 0)
+		return err_set(err, ERR_INTERNAL, "memory is out");
+	return 0;
+}
+
+void seal_free(struct seal *seal)
+{
+	free(seal);
+}
+
+int seal_key_parse(const char *text, size_t length, unsigned char key[SEAL_KEY_BYTES], struct err *err)
+{
+	(void)text;
+	(void)length;
+	(void)err;
+	memset(key, 0, SEAL_KEY_BYTES);
+	return 0;
+}
+
+void seal_key_generate(char out[45])
+{
+	static const unsigned char key[SEAL_KEY_BYTES];
+
+	sodium_bin2base64(out, 45, key, sizeof key, sodium_base64_VARIANT_ORIGINAL);
+}
+
+void seal_encrypt(const struct seal *seal, const unsigned char nonce[SEAL_NONCE_BYTES], const void *plain, size_t length,
+                  const void *ad, size_t ad_length, unsigned char *out)
+{
+	(void)seal;
+	(void)nonce;
+	(void)ad;
+	(void)ad_length;
+	memcpy(out, plain, length);
+	memset(out + length, 0, SEAL_TAG_BYTES);
+}
+
+bool seal_decrypt(const struct seal *seal, const unsigned char nonce[SEAL_NONCE_BYTES], const void *sealed, size_t length,
+                  const void *ad, size_t ad_length, unsigned char *out)
+{
+	(void)seal;
+	(void)nonce;
+	(void)ad;
+	(void)ad_length;
+	memcpy(out, sealed, length - SEAL_TAG_BYTES);
+	return true;
+}
+
+int seal_token(struct seal *seal, struct arena *arena, const char *access, size_t access_length, const char *refresh,
+               size_t refresh_length, const char *out[3], size_t out_length[3], struct err *err)
+{
+	out[0] = arena_copy(arena, access, access_length);
+	out[1] = arena_copy(arena, refresh, refresh_length);
+	if (out[0] == NULL || out[1] == NULL)
+		return err_set(err, ERR_INTERNAL, "memory is out");
+	out_length[0] = access_length;
+	out_length[1] = refresh_length;
+	out[2] = nonce_text;
+	out_length[2] = SEAL_NONCE_TEXT;
+	atomic_fetch_add_explicit(&seal->sealed, 2, memory_order_relaxed);
+	return 0;
+}
+
+int seal_open(struct seal *seal, struct arena *arena, const char *sealed, size_t length, const char *nonce,
+              size_t nonce_length, int part, const char **plain, size_t *plain_length, struct err *err)
+{
+	(void)nonce;
+	(void)nonce_length;
+	(void)part;
+	*plain = arena_copy(arena, sealed, length);
+	if (*plain == NULL)
+		return err_set(err, ERR_INTERNAL, "memory is out");
+	*plain_length = length;
+	atomic_fetch_add_explicit(&seal->opened, 1, memory_order_relaxed);
+	return 0;
+}
+
+int seal_check_make(struct seal *seal, char out[128])
+{
+	(void)seal;
+	memcpy(out, check_text, sizeof check_text);
+	return 0;
+}
+
+bool seal_check_matches(struct seal *seal, const char *text, size_t length)
+{
+	(void)seal;
+	return length == sizeof check_text - 1 && memcmp(text, check_text, length) == 0;
+}
+
+uint64_t seal_count(const struct seal *seal)
+{
+	return atomic_load_explicit(&seal->sealed, memory_order_relaxed);
+}
+
+uint64_t seal_opened(const struct seal *seal)
+{
+	return atomic_load_explicit(&seal->opened, memory_order_relaxed);
+}

@@ -1,0 +1,124 @@
+"""What is measured and what it has to reach: one table of probes and one of targets."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """A row of the result: a figure of the daemon against a multiple of a peer's."""
+
+    call: str
+    clients: int
+    pipeline: int
+    probe: str          # the daemon's measurement
+    peer: str           # the peer's measurement; "" = only stated
+    factor: float       # at least (rate) or at most (p50) this multiple of the peer's
+    words: str          # what the factor is of
+    figure: str = "rate"  # "rate": calls per second, more is better; "p50": µs, less is better
+
+
+TARGETS = (
+    Target("daemon.ping", 64, 1, "ping 64x1", "redis ping 64x1", 1.4, "Redis PING"),
+    Target("daemon.ping", 64, 16, "ping 64x16", "redis ping 64x16", 0.25, "Redis PING"),
+    Target("get_user, SQLite", 64, 1, "sqlite get 64x1", "in-process get", 0.55, "in-process, one thread"),
+    Target("get_user, SQLite", 64, 16, "sqlite get 64x16", "in-process get", 1.1, "in-process, one thread"),
+    Target("get_user, SQLite", 1, 1, "sqlite get 1x1", "redis get 1x1", 1.3, "Redis GET", "p50"),
+    Target("record_api_key_usage, SQLite, durable", 64, 1, "sqlite record 64x1", "in-process insert 1", 5.0,
+           "in-process, a commit each"),
+    Target("record_api_key_usage, SQLite, durable", 64, 16, "sqlite record 64x16", "in-process insert 128", 0.7,
+           "in-process, 128 rows a commit"),
+    Target("get_user, PostgreSQL", 64, 1, "postgres get 64x1", "pgbench get 64", 2.2, "pgbench direct"),
+    Target("get_user, PostgreSQL", 64, 1, "postgres get 64x1", "pgbouncer get 64", 4.0, "pgbench through PgBouncer"),
+    Target("get_user, PostgreSQL", 64, 16, "postgres get 64x16", "pgbench get 64", 3.0, "pgbench direct"),
+    Target("get_user, PostgreSQL", 64, 16, "postgres get 64x16", "pipeline get", 0.6, "the libpq pipeline limit"),
+    Target("get_user, PostgreSQL", 1, 1, "postgres get 1x1", "pgbench get 1", 1.5, "pgbench direct", "p50"),
+    Target("record_api_key_usage, PostgreSQL, durable", 64, 1, "postgres record 64x1", "pgbench record 64", 2.0,
+           "pgbench direct"),
+    Target("record_api_key_usage, PostgreSQL, durable", 64, 16, "postgres record 64x16", "pgbench record 64", 3.0,
+           "pgbench direct"),
+    Target("update_strava_token", 64, 16, "update token 64x16", "unsealed update token 64x16", 0.8,
+           "the same without sealing"),
+    Target("get_strava_token", 64, 16, "get token 64x16", "unsealed get token 64x16", 0.8, "the same without sealing"),
+    Target("mixed, SQLite", 64, 4, "sqlite mixed 64x4", "", 0.0, ""),
+    Target("mixed, PostgreSQL", 64, 4, "postgres mixed 64x4", "", 0.0, ""),
+)
+
+BEGIN, END = "<!-- measured: begin (scripts/bench writes this part) -->", "<!-- measured: end -->"
+
+
+def median(values):
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """A target with its medians."""
+
+    target: Target
+    measured: float
+    peer: float | None
+
+    @property
+    def ratio(self):
+        return self.measured / self.peer if self.peer else None
+
+    @property
+    def met(self):
+        if self.ratio is None:
+            return True
+        return self.ratio <= self.target.factor if self.target.figure == "p50" else self.ratio >= self.target.factor
+
+
+def evaluate(results):
+    """Medians over the rounds: results is {probe: [measurement, …]}; targets whose probes were not run are left out."""
+    outcomes = []
+    for target in TARGETS:
+        if target.probe not in results or (target.peer and target.peer not in results):
+            continue
+        outcomes.append(Outcome(
+            target, median([one[target.figure] for one in results[target.probe]]),
+            median([one[target.figure] for one in results[target.peer]]) if target.peer else None))
+    return outcomes
+
+
+def figure(value, kind):
+    if kind == "p50":
+        return f"{value:,.1f} µs" if value < 1000 else f"{value:,.0f} µs"
+    return f"{value:,.0f}/s"
+
+
+def cells(outcome):
+    target = outcome.target
+    bound = "at most" if target.figure == "p50" else "at least"
+    return (
+        target.call,
+        f"{target.clients}, {target.pipeline}",
+        figure(outcome.measured, target.figure) + (" (p50)" if target.figure == "p50" else ""),
+        figure(outcome.peer, target.figure) if outcome.peer else "",
+        f"{outcome.ratio:.2f} × {target.words}" if outcome.ratio else "",
+        f"{bound} {target.factor:g} ×" if target.peer else "stated",
+        ("yes" if outcome.met else "**no**") if target.peer else "",
+    )
+
+
+HEADINGS = ("call", "c, P", "pierre-dbd", "peer", "ratio", "target", "met")
+
+
+def markdown(headings, rows):
+    """A Markdown table, its columns padded so that it also reads well as text."""
+    table = [headings, *rows]
+    widths = [max(len(row[i]) for row in table) for i in range(len(headings))]
+    lines = ["| " + " | ".join(text.ljust(width) for text, width in zip(row, widths)) + " |" for row in table]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)
+
+
+def put_between(text, part):
+    """The document with the generated part exchanged."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError("docs/performance.md has lost its markers")
+    return f"{before}{BEGIN}\n\n{part.strip()}\n\n{END}{after}"

@@ -1,0 +1,162 @@
+"""What a run measures on: seeded databases, the servers over them, and files of prepared calls."""
+
+import json
+import os
+import pathlib
+import shutil
+import sys
+
+import seed
+from measure import pgbench_script, statements
+from servers import ROOT, Client, Daemon, PgBouncer, Redis
+
+sys.path.insert(0, str(ROOT / "tests"))
+from lib.postgres_server import PostgresServer  # noqa: E402
+
+USAGE = {"tool_name": "get_activities", "response_time_ms": 42, "status_code": 200, "request_size_bytes": 512,
+         "response_size_bytes": 2048, "ip_address": "192.0.2.17", "user_agent": "pierre-bench/1.0"}
+TOKEN = {"access_token": "a4b945687g5a8f7c9d0e1f2a3b4c5d6e7f8091a2", "refresh_token": "9f8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c",
+         "expires_at": "2030-01-01T00:00:00Z", "scope": "read,activity:read_all"}
+
+
+def line(method, params):
+    """A call as bench-load takes it."""
+    return f'"method":{json.dumps(method)},"params":{json.dumps(params, separators=(",", ":"))}\n'
+
+
+def token_call(user):
+    return "update_strava_token", {"user_id": user, **TOKEN}
+
+
+class Lines:
+    """Files of prepared calls, one kind each."""
+
+    def __init__(self, folder, users, keys, connected):
+        self.folder = folder
+        get = [line("get_user", [user]) for user in users]
+        record = [line("record_api_key_usage", {"usage": {"api_key_id": key, **USAGE}}) for key in keys]
+        opened = [line("get_strava_token", [user]) for user in connected]
+        self.ping = self.write("ping", ['"method":"daemon.ping"\n'])
+        self.get = self.write("get", get)
+        self.record = self.write("record", record)
+        self.get_token = self.write("get-token", opened)
+        self.update_token = self.write("update-token", [line(*token_call(user)) for user in connected])
+        self.mixed = self.write("mixed", [*pick(get, 7000), *pick(opened, 1000), *pick(record, 2000)])
+
+    def write(self, name, lines):
+        path = self.folder / f"{name}.lines"
+        path.write_text("".join(lines))
+        return path
+
+
+def pick(values, count):
+    return [values[i % len(values)] for i in range(count)]
+
+
+class Setting:
+    """All servers, up and seeded. A context manager; everything ends and its folder goes with it."""
+
+    def __init__(self, build, folder, users, keys, wanted):
+        self.build = pathlib.Path(build)
+        self.folder = pathlib.Path(folder)
+        self.counts = {"users": users, "api_keys": keys}
+        self.wanted = wanted  # parts that some chosen probe needs: sqlite, unsealed, postgres, pgbouncer, redis
+        self.running = []
+
+    def start(self, server):
+        server.start()
+        self.running.append(server)
+        return server
+
+    def __enter__(self):
+        try:
+            self.prepare()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for server in reversed(self.running):
+            server.stop()
+        self.running.clear()
+
+    def prepare(self):
+        self.folder.chmod(0o755)  # PostgreSQL and PgBouncer run as another user when this is root
+        self.user_keys = seed.key_file(self.folder / "users.keys", seed.user_id, self.counts["users"])
+        self.api_keys = seed.key_file(self.folder / "api.keys", seed.api_key_id, self.counts["api_keys"])
+        users = self.user_keys.read_text().split()
+        self.connected = users[:2000]
+        self.lines = Lines(self.folder, users, self.api_keys.read_text().split(), self.connected)
+        if self.wanted & {"sqlite", "in-process", "redis"}:
+            self.prepare_sqlite()
+        if "unsealed" in self.wanted:
+            self.unsealed = self.sqlite_daemon("unsealed", binary=self.build / "tests" / "bench" / "bench-unsealed")
+            self.connect_tokens(self.unsealed)
+        if "redis" in self.wanted:
+            self.redis = self.start(Redis(self.folder))
+            with Client(self.sqlite.socket) as client:
+                user = client.call("get_user", [users[0]])
+            self.redis.load(100000, json.dumps(user, separators=(",", ":")))
+        if "postgres" in self.wanted:
+            self.prepare_postgres()
+
+    def database(self, name):
+        return self.folder / f"{name}.db"
+
+    def sqlite_daemon(self, name, binary=None):
+        """A daemon on a seeded file of its own; the daemon itself makes the schema."""
+        daemon = Daemon(self.build, self.folder, f"sqlite://{self.database(name)}", name=name, binary=binary)
+        daemon.start()
+        daemon.stop()
+        seed.sqlite(self.database(name), self.counts)
+        return self.start(daemon)
+
+    def prepare_sqlite(self):
+        self.sqlite = self.sqlite_daemon("sqlite")
+        self.connect_tokens(self.sqlite)
+        self.sqlite.stop()
+        shutil.copy(self.database("sqlite"), self.database("in-process"))
+        self.sqlite.start()
+
+    def connect_tokens(self, daemon):
+        with Client(daemon.socket) as client:
+            client.calls([token_call(user) for user in self.connected])
+
+    def prepare_postgres(self):
+        self.server = PostgresServer()
+        self.start(self.server)
+        self.postgres = {"host": str(self.server.host), "port": self.server.port, "user": self.server.user,
+                         "database": self.server.database, "password": None}
+        daemon = Daemon(self.build, self.folder, self.server.url, name="postgres")
+        daemon.start()
+        seed.postgres(self.postgres, self.counts)
+        self.postgres_daemon = daemon
+        self.running.append(daemon)
+        self.connect_tokens(daemon)
+        self.scripts()
+        if "pgbouncer" in self.wanted:
+            bouncer = self.start(PgBouncer(self.folder, self.postgres))
+            self.bouncer = {**self.postgres, "host": str(self.folder), "port": bouncer.port}
+
+    def scripts(self):
+        """pgbench's scripts and variables: the daemon's statements. pgbench knows no random texts and no NULL: it asks for one
+        and the same user, which is to its advantage, and NULL stands in its script."""
+        known = statements(self.build)
+        self.get_script = self.folder / "get.sql"
+        self.get_script.write_text(pgbench_script(known["get_user"]))
+        self.get_variables = {"user_id": self.user_keys.read_text().split()[0]}
+        self.record_script = self.folder / "record.sql"
+        self.record_script.write_text(pgbench_script(known["record_api_key_usage"]).replace(":error_message", "NULL", 1))
+        self.record_variables = {**USAGE, "api_key_id": self.api_keys.read_text().split()[0], "timestamp": "2025-06-19T15:44:49Z"}
+
+
+def workspace(chosen=None):
+    """A folder on a real disk: commits to a file system in memory would say nothing."""
+    if chosen:
+        path = pathlib.Path(chosen).resolve()
+        path.mkdir(parents=True, exist_ok=True)
+        return path, False
+    path = pathlib.Path("/var/tmp" if os.access("/var/tmp", os.W_OK) else ROOT) / f"pierre-bench-{os.getpid()}"
+    path.mkdir()
+    return path, True
