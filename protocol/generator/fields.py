@@ -57,7 +57,7 @@ def parse_type(catalog: Catalog, table: Table, text, use, known) -> TypeRef | No
 
 
 def _allowed(catalog, table, ref, scalar, use):
-    """The type when it may stand there."""
+    """The type when it may stand there. What objects may stand in answers is seen when all types are loaded."""
     going_in = use in ("param", "input")
     kind = catalog.types.get(ref.base)  # parameters: all types are loaded by then
     problem = None
@@ -75,10 +75,6 @@ def _allowed(catalog, table, ref, scalar, use):
         problem = f"`{ref.base}` is no `input` type"
     elif use == "param" and ref.optional:
         problem = "a parameter object cannot be optional"
-    elif kind and kind.input and not going_in:
-        problem = f"`{ref.base}` is an `input` type"
-    elif kind and kind.schema_only and use == "output":
-        problem = f"`{ref.base}` is a schema_only type: no row is written by it"
     if problem:
         table.complain(problem, "type")
         return None

@@ -79,14 +79,25 @@ def check_type_uses(catalog: Catalog, tables):
         kind = catalog.types.get(table.name)
         if table.name not in used:
             table.complain(f"{table.name} is used by nothing")
-        for member in kind.members if kind and not kind.schema_only else ():
+        for member in kind.members if kind else ():
             inner = catalog.types.get(member.type.base)
-            flat = inner and not inner.rest and all(part.type.base not in catalog.types
-                                                    and part.type.base not in ("sealed", "nonce")
-                                                    for part in inner.members)
-            if inner and not flat:
-                table.complain(f"{inner.name} cannot stand within {table.name}: it holds more than plain values",
-                               "members", member.name)
+            problem = inner and _unfit(catalog, kind, inner)
+            if problem:
+                table.complain(f"{inner.name} cannot stand within {kind.name}: {problem}", "members", member.name)
+
+
+def _unfit(catalog, kind, inner):
+    """Why an object type cannot be a member of another."""
+    if inner.input:
+        return "it is an `input` type"
+    if kind.schema_only:
+        return None
+    if inner.schema_only:
+        return "it is a schema_only type, by which no row is written"
+    if inner.rest or any(part.type.base in catalog.types or part.type.base in ("sealed", "nonce")
+                         for part in inner.members):
+        return "it holds more than plain values"
+    return None
 
 
 def parse_result(catalog: Catalog, table: Table, text) -> TypeRef | None:

@@ -1,0 +1,65 @@
+"""A tiny project in memory: its files can be changed before the generator reads them."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+TINY = HERE / "tiny"
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(ROOT / "protocol"))
+
+import generate  # noqa: E402
+
+
+class Project:
+    """The tiny project's files by their paths; `things` and `secrets` are short for its catalog files."""
+
+    def __init__(self):
+        self.files = {str(path.relative_to(TINY)): path.read_text(encoding="utf-8")
+                      for folder in ("protocol", "backends") for path in sorted((TINY / folder).rglob("*.*"))}
+
+    @staticmethod
+    def path(name):
+        return f"protocol/catalog/{name}.toml" if "/" not in name else name
+
+    def replace(self, name, old, new):
+        path = self.path(name)
+        if self.files[path].count(old) < 1:
+            raise AssertionError(f"{path} does not hold {old!r}: the test changes nothing")
+        self.files[path] = self.files[path].replace(old, new, 1)
+
+    def append(self, name, text):
+        self.files[self.path(name)] = self.files.get(self.path(name), "") + text
+
+    def in_folder(self, run):
+        """run(folder) while the files stand there."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in self.files.items():
+                path = Path(folder) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+            return run(Path(folder))
+
+    def load(self, allow_missing=False):
+        """The catalog, or generate.Refused."""
+        return self.in_folder(lambda folder: generate.load(folder, allow_missing))
+
+    def document(self):
+        """The OpenRPC document; the SQL, on which it does not depend, is not looked at."""
+        def run(folder):
+            problems = generate.Problems()
+            catalog = generate.load_catalog(folder / "protocol/catalog", folder / "protocol", problems)
+            problems.raise_if_any()
+            return generate.emit_openrpc.document(catalog)
+        return self.in_folder(run)
+
+    def refusal(self, allow_missing=False):
+        """What the generator says; empty when it takes the project."""
+        try:
+            self.load(allow_missing)
+        except generate.Refused as refused:
+            return str(refused)
+        return ""

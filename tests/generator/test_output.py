@@ -1,0 +1,148 @@
+"""What the generator makes of the tiny project, word for word, and that C compilers take it.
+
+`test_output.py --update` rewrites tiny/expected after a meant change: read the difference before you commit it.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+from support import ROOT, TINY, Project, generate
+
+EXPECTED = TINY / "expected"
+
+
+def outputs():
+    catalog = Project().load()
+    document = generate.emit_openrpc.document(catalog)
+    return {"catalog.gen.h": generate.emit_c.header(catalog), "catalog.gen.c": generate.emit_c.source(catalog, document),
+            "openrpc.json": generate.pretty(document), "methods.md": generate.emit_docs.reference(catalog),
+            "methods.completion": generate.emit_completion.completion(catalog)}
+
+
+# Looks the tables up as the daemon does.
+PROGRAM = r"""
+#include <stdio.h>
+#include <string.h>
+#include "catalog.h"
+
+int main(void)
+{
+	for (size_t i = 0; i < catalog_method_count; i++)
+		if (catalog_find(catalog_methods[i].name, catalog_methods[i].name_length) != &catalog_methods[i])
+			return 1;
+	if (catalog_find("get_thin", 8) || catalog_find("get_thingy", 10) || catalog_find("", 0) || catalog_find("get_thinG", 9))
+		return 2;
+	for (size_t length = 0; length < 300; length++) {
+		char name[300];
+
+		memset(name, 'x', sizeof name);
+		if (catalog_find(name, length))
+			return 3;
+	}
+	if (strlen(catalog_openrpc) != catalog_openrpc_length)
+		return 4;
+	fwrite(catalog_openrpc, 1, catalog_openrpc_length, stdout);
+	return 0;
+}
+"""
+
+
+class Output(unittest.TestCase):
+    maxDiff = None
+
+    def test_word_for_word(self):
+        for name, text in outputs().items():
+            with self.subTest(name):
+                self.assertEqual(text, (EXPECTED / name).read_text(encoding="utf-8"), f"see --update in {__file__}")
+
+    def test_the_same_every_time(self):
+        self.assertEqual(outputs(), outputs())
+
+    def test_compiles_and_finds(self):
+        compilers = [name for name in (os.environ.get("CC"), "gcc", "clang") if name and shutil.which(name)]
+        self.assertTrue(compilers, "no C compiler")
+        files = outputs()
+        for compiler in dict.fromkeys(compilers):
+            with self.subTest(compiler), tempfile.TemporaryDirectory() as folder:
+                folder = Path(folder)
+                for name in ("catalog.gen.h", "catalog.gen.c"):
+                    (folder / name).write_text(files[name], encoding="utf-8")
+                (folder / "main.c").write_text(PROGRAM, encoding="utf-8")
+                subprocess.run([compiler, "-std=gnu11", "-Wall", "-Wextra", "-Wconversion", "-Wsign-conversion", "-Wshadow",
+                                "-Werror", f"-I{ROOT / 'protocol'}", "-o", folder / "main", folder / "main.c",
+                                folder / "catalog.gen.c"], check=True)
+                said = subprocess.run([folder / "main"], check=True, capture_output=True).stdout.decode()
+                self.assertNotIn("\n", said)
+                self.assertEqual(json.loads(said), json.loads(files["openrpc.json"]))
+
+    def test_strange_texts_stay_what_they_are(self):
+        text = "a\"b\\c\n\t\x01" + "1??=é😀%s"
+        self.assertEqual(generate.emit_c.string(text), r'"a\"b\\c\012\011\0011\?\?=é😀%s"')
+
+
+class Schemas(unittest.TestCase):
+    """The OpenRPC document, looked at where a word-for-word comparison would only say that something differs."""
+
+    def setUp(self):
+        self.document = Project().document()
+        self.methods = {method["name"]: method for method in self.document["methods"]}
+        self.schemas = self.document["components"]["schemas"]
+
+    def test_parameter_objects_are_closed_and_answers_as_the_catalog_says(self):
+        closed = {name: schema["additionalProperties"] for name, schema in self.schemas.items() if "properties" in schema}
+        self.assertEqual(closed, {"NewThing": False, "Size": False, "Thing": True, "Token": False, "Account": False,
+                                  "Report": True, "Part": False})
+
+    def test_required_members(self):
+        self.assertEqual(self.schemas["NewThing"]["required"], ["owner"])
+        self.assertEqual(self.schemas["Thing"]["required"], ["id", "colour", "size"])
+        self.assertEqual(self.schemas["Part"]["required"], ["name"])
+
+    def test_nonces_are_not_told(self):
+        self.assertEqual(list(self.schemas["Token"]["properties"]), ["first", "second"])
+
+    def test_every_reference_leads_somewhere(self):
+        def references(value):
+            if isinstance(value, dict):
+                yield from ([value["$ref"]] if "$ref" in value else [])
+                value = list(value.values())
+            for item in value if isinstance(value, list) else ():
+                yield from references(item)
+
+        found = set(references(self.document))
+        self.assertGreater(len(found), 5)
+        for reference in found:
+            target = self.document
+            for key in reference.removeprefix("#/").split("/"):
+                target = target[key]
+
+    def test_errors_of_methods(self):
+        def errors(name):
+            return [item["$ref"].rsplit("/", 1)[1] for item in self.methods[name]["errors"]]
+
+        self.assertEqual(errors("create_thing"), ["invalid_params", "not_found", "conflict", "unavailable"])
+        self.assertEqual(errors("get_token"), ["invalid_params", "unavailable", "decryption_failed"])
+        self.assertEqual(errors("self.report"), ["invalid_params"])
+
+    def test_positions_where_an_optional_parameter_stands_first(self):
+        project = Project()
+        project.replace("things", 'params.limit = { type = "u32?", default = 5, max = 9', 'params.limit = { type = "u32"')
+        methods = {method["name"]: method for method in project.document()["methods"]}
+        self.assertEqual([param["name"] for param in methods["list_things"]["params"]], ["limit", "colour"])
+        self.assertEqual(methods["list_things"]["x-positional"], ["colour", "limit"])
+        self.assertEqual(methods["list_things"]["paramStructure"], "by-name")
+        self.assertEqual(self.methods["list_things"]["paramStructure"], "either")
+
+
+if __name__ == "__main__":
+    if "--update" in sys.argv:
+        for name, text in outputs().items():
+            generate.write(EXPECTED / name, text)
+    else:
+        unittest.main()

@@ -1,0 +1,171 @@
+"""What the generator refuses, and that it says where: one change of the tiny project for each."""
+
+import unittest
+
+from support import Project
+
+# (file, text, what stands there instead, what the refusal must hold)
+CATALOG = {
+    "no doc line of a method": ("things", 'doc = "Lists things."\n', "", "things.toml:54: list_things has no doc line"),
+    "no doc line of a parameter": ("things", ', doc = "Most of them."', "", "limit has no doc line"),
+    "no doc line of a member": ("things", ', doc = "In metres."', "", "things.toml:13: width has no doc line"),
+    "no doc line of a type": ("things", 'doc = "A thing."\n', "", "Thing has no doc line"),
+    "no doc line of an enum": ("things", 'doc = "A colour."\n', "", "colour has no doc line"),
+    "no doc line of a pick": ("things", ', doc = "Its name."', "", "name has no doc line"),
+    "a doc line that is no sentence": ("things", '"In metres."', '"in metres"', "one line of whole sentences"),
+    "bad TOML": ("things", "[methods.get_thing]", "[methods.get_thing", "catalog/things.toml:"),
+    "unknown entry": ("things", "short = true", "shrot = true", "unknown entry `shrot`"),
+    "unknown table": ("things", "[methods.sweep]", "[method.sweep]", "unknown table `method`"),
+    "unknown type": ("things", 'type = "u32"', 'type = "u23"', "unknown type `u23`; did you mean `u32`?"),
+    "unknown result": ("things", '"[Thing]"', '"[Thingy]"', "`[Thingy]` is no result"),
+    "optional list as a result": ("things", '"[Thing]"', '"[Thing]?"', "`[Thing]?` is no result"),
+    "a list that is no value": ("things", '"[string]?"', '"[u32]?"', "only [string] is a list"),
+    "unknown access": ("things", 'access = "read"', 'access = "reed"', "`access` is one of read, write, full, admin"),
+    "no access": ("things", 'access = "read"\n', "", "get_thing has no `access`"),
+    "no result": ("things", 'result = "count"\n', "", "sweep has no `result`"),
+    "unknown impl": ("secrets", 'impl = "daemon"', 'impl = "demon"', "`impl` is one of"),
+    "bad default of an enum": ("things", 'default = "red"', 'default = "blue"', "bad default of colour"),
+    "bad default of a number": ("things", "default = 5", 'default = "5"', "bad default of limit"),
+    "default out of range": ("things", "default = 5", "default = 10", "bad default of limit"),
+    "default true for a number": ("things", "default = 5", "default = true", "bad default of limit"),
+    "default of a time": ("things", 'default = "now"', 'default = "noon"', "bad default of made_at"),
+    "default without ?": ("things", '"u32?", default', '"u32", default', "its type must end with ?"),
+    "range beyond the type": ("things", "max = 100", "max = 4294967296", "does not fit u32"),
+    "range upside down": ("things", "max = 100", "min = 5, max = 4", "does not fit u32"),
+    "range of a string": ("things", "max_bytes = 20", "max = 20", "a string has `max_bytes`"),
+    "max_bytes of a number": ("things", "max = 100", "max_bytes = 100", "belongs to strings"),
+    "unknown check": ("things", 'check = "email"', 'check = "mail"', "`check` is"),
+    "exactly_one of a required member": ("things", '["label", "number"]', '["label", "owner"]', "`exactly_one` names"),
+    "exactly_one of one": ("things", '["label", "number"]', '["label"]', "`exactly_one` names"),
+    "an answer type as a parameter": ("things", 'type = "NewThing"', 'type = "Thing"', "`Thing` is no `input` type"),
+    "an optional parameter object": ("things", 'type = "NewThing"', 'type = "NewThing?"', "cannot be optional"),
+    "an input type as a result": ("things", 'result = "Thing?"', 'result = "NewThing?"', "is no result"),
+    "a map as a parameter": ("things", 'type = "u32"', 'type = "map"', "cannot be a parameter"),
+    "null that is required": ("things", 'type = "null?"', 'type = "null"', "must end with ?"),
+    "an unused type": ("things", "[types.Size]", '[types.Lost]\ndoc = "Lost."\nmembers.id = { type = "uuid", doc = "Id." }'
+                       "\n\n[types.Size]", "Lost is used by nothing"),
+    "an unused enum": ("things", "[types.Size]", '[enums.lost]\ndoc = "Lost."\nvalues = ["a"]\n[types.Size]',
+                       "lost is used by nothing"),
+    "an enum with a value twice": ("things", '["red", "green"]', '["red", "red"]', "must be different texts"),
+    "two methods of one name": ("secrets", '[methods."self.report"]', "[methods.get_thing]",
+                                "method `get_thing` collides with `get_thing` (catalog/things.toml:47)"),
+    "two methods of one name in C": ("secrets", '[methods."self.report"]', '[methods."get.thing"]', "collides with"),
+    "two types of one name": ("secrets", "[types.Account]", "[types.Thing]", "type `Thing` collides"),
+    "two meanings of a placeholder": ("things", "params.limit", "params.now", "the name of a built-in placeholder"),
+    "a pick with a parameter's name": ("things", "name = { from", "id = { from", "`:id` would have two meanings"),
+    "a name of an exact text": ("things", "name = { from", "data_exact = { from", "the name of a built-in placeholder"),
+    "a word of C": ("things", "params.limit", "params.long", "is a word of C"),
+    "a name in capitals": ("things", "params.limit", "params.Limit", "lower-case letters"),
+    "a method's name in capitals": ("things", "[methods.sweep]", "[methods.Sweep]", "lower-case letters"),
+    "a type's name in small letters": ("things", "[types.Size]", "[types.size]", "CamelCase"),
+    "a subject that is no parameter": ("things", 'subject = ["id"]', 'subject = ["it"]', "`subject` names `it`"),
+    "no subject": ("things", 'subject = ["id"]\n', "", "must say in `subject`"),
+    "a read without result": ("things", 'result = "[Thing]"', 'result = "count"', "list_things reads"),
+    "a read with a conflict": ("things", "short = true", 'conflict = ["id"]', "it has no `conflict`"),
+    "a short write": ("things", 'result = "count"', 'result = "count"\nshort = true', "`short` is for reads"),
+    "a short list": ("things", 'result = "[Thing]"', 'result = "[Thing]"\nshort = true', "`short` is for reads"),
+    "a write that readers may call": ("things", 'access = "read"', 'access = "read"\nwrite = true', "cannot be read"),
+    "picks of no document": ("things", 'type = "document"', 'type = "string"', "picks are taken out of"),
+    "a pick of another type": ("things", '["name", "title"], type = "string"', '["name"], type = "uuid"', "a pick is"),
+    "a pick without default": ("things", ', default = "none"', "", "name has no `default`"),
+    "a token of one text": ("secrets", 'params.second = { type = "sealed"', 'params.second = { type = "string"',
+                            "a token has two sealed texts, not 1"),
+    "a token without nonce": ("secrets", 'nonce = { type = "nonce", doc = "Hidden." }\n', "", "the last one is their nonce"),
+    "a nonce as a parameter": ("secrets", 'params.id = { type = "i64", min = 1', 'params.id = { type = "nonce"',
+                               "`nonce` cannot be a parameter"),
+    "a password that is no secret": ("secrets", 'params.password = { type = "string?", secret = true',
+                                     'params.password = { type = "string?"', "hash_password needs"),
+    "a check without hash": ("secrets", 'password_hash = { type = "string", secret = true, doc = "A hash." }\n', "",
+                             "verify_password needs"),
+    "json that nothing describes": ("secrets", 'result_schema = "Report"\n', "", "must be described"),
+    "described by an answer type": ("secrets", 'result_schema = "Report"', 'result_schema = "Account"', "schema_only type"),
+    "a schema_only type as a member": ("things", 'size = { type = "Size?"', 'size = { type = "Report?"', "schema_only type"),
+    "tokens within another type": ("things", 'size = { type = "Size?"', 'size = { type = "Token?"', "cannot stand within"),
+    "no domain": ("things", '[domain]\ntitle = "Things"\ndoc = "What the tests are about."\norder = 10\n', "",
+                  "no [domain] table"),
+    "no interface": ("secrets", '[interface]\ntitle = "tiny"\nversion = "0.1.2"\ndoc = "A catalog for tests."\n', "",
+                     "exactly one file has an [interface] table"),
+    "a version of two numbers": ("secrets", '"0.1.2"', '"0.1"', "three numbers"),
+    "too many values": ("protocol/catalog.h", "VALUES = 12", "VALUES = 6", "create_thing: 7 values; CATALOG_MAX_VALUES is 6"),
+    "too many columns": ("protocol/catalog.h", "COLUMNS = 8", "COLUMNS = 4", "5 columns; CATALOG_MAX_COLUMNS is 4"),
+    "an unreadable error table": ("protocol/error.h", "true, \"no database\"", "maybe, \"no database\"", "ERROR_KINDS"),
+}
+
+LITE, PG = "backends/sqlite/sql/things.sql", "backends/postgres/sql/things.sql"
+SECRETS = "backends/sqlite/sql/secrets.sql"
+
+SQL = {
+    "no SQL for SQLite": (LITE, "-- name: sweep\n", "-- sweep\n", "sqlite/sql/things.sql: method `sweep` has no SQL"),
+    "no SQL for PostgreSQL": (PG, "-- name: sweep\nDELETE FROM things WHERE made_at < :days_start\n", "",
+                              "method `sweep` has no SQL for postgres"),
+    "SQL without method": (LITE, "-- name: sweep", "-- name: sweap",
+                           "sqlite/sql/things.sql:20: `sweap` is no method of the catalog; did you mean `sweep`?"),
+    "SQL of the daemon's method": (LITE, "-- name: sweep", "-- name: self.report\nSELECT 1\n-- name: sweep",
+                                   "answered without SQL (impl = daemon)"),
+    "SQL twice": (LITE, "-- name: sweep", "-- name: get_thing\nSELECT 1\n-- name: sweep", "has SQL already at"),
+    "SQL in another domain's file": (SECRETS, "-- name: put_token", "-- name: sweep\nDELETE FROM x\n-- name: put_token",
+                                     "belongs into things.sql"),
+    "SQL before the first name": (LITE, "-- Things, in SQLite.", "SELECT 1;", "SQL before the first"),
+    "unknown placeholder": (LITE, ":colour IS NULL", ":color IS NULL", "unknown placeholder `:color`; did you mean `:colour`?"),
+    "unused parameter": (LITE, "WHERE id = :id\n", "WHERE id = 1\n", "`:id` is not used by the SQL for sqlite"),
+    "unused pick": (LITE, "name = :name, ", "", "`:name` is not used by the SQL for sqlite"),
+    "unused source of a computed value": (LITE, "made_at < :days_start", "made_at < 1", "`:days` is not used"),
+    "a computed value without its parameter": (LITE, "LIMIT :limit", "LIMIT :limit + :days_start",
+                                               "it needs the parameter `days`"),
+    "a nonce without token": (LITE, "LIMIT :limit", "LIMIT :limit + :nonce", "it needs two sealed parameters"),
+    "a token without nonce": (SECRETS, ", nonce = :nonce", "", "cannot be opened without their `:nonce`"),
+    "no exact text on PostgreSQL": (PG, "document_exact = :data_exact, ", "", "store `:data_exact` as well"),
+    "an exact text on SQLite": (LITE, "document = :data,", "document = :data_exact, d = :data,", "is for PostgreSQL"),
+    "a numbered placeholder of SQLite": (LITE, "LIMIT :limit", "LIMIT ?2 + :limit", "`?2` is no placeholder here"),
+    "a numbered placeholder of PostgreSQL": (PG, "LIMIT :limit", "LIMIT $2 + :limit", "`$2` is no placeholder here"),
+    "two statements": (LITE, "LIMIT :limit", "LIMIT :limit; DELETE FROM things", "more than one statement"),
+    "an open literal": (LITE, "'no :placeholder -- here'", "'no :placeholder", "is not closed"),
+    "an open comment": (LITE, "/* all of :them */", "/* all of :them", "is not closed"),
+    "comments within comments": (LITE, "/* all of :them */", "/* all /* of */", "comments within comments"),
+    "a read that writes": (LITE, "SELECT id, colour", "DELETE FROM things RETURNING id, colour", "get_thing reads"),
+    "a read that writes within": (LITE, "SELECT id, colour", "WITH x AS (DELETE FROM things) SELECT id, colour",
+                                  "must not write"),
+    "a write that reads": (LITE, "UPDATE things SET", "SELECT things", "put_document writes"),
+    "an empty statement": (LITE, "DELETE FROM things WHERE made_at < :days_start", "", "not with `nothing`"),
+    "columns by *": (LITE, "SELECT id, colour", "SELECT *, colour", "not by *"),
+    "columns by table.*": (LITE, "SELECT id, colour", "SELECT things.*, colour", "not by *"),
+}
+
+
+class Refusals(unittest.TestCase):
+    def check(self, case):
+        name, old, new, message = case
+        project = Project()
+        project.replace(name, old, new)
+        self.assertIn(message, project.refusal())
+
+    def test_the_tiny_project_is_taken(self):
+        self.assertEqual(Project().refusal(), "")
+
+    def test_catalog(self):
+        for title, case in CATALOG.items():
+            with self.subTest(title):
+                self.check(case)
+
+    def test_sql(self):
+        for title, case in SQL.items():
+            with self.subTest(title):
+                self.check(case)
+
+    def test_all_problems_are_told_at_once(self):
+        project = Project()
+        project.replace(LITE, ":colour IS NULL", ":color IS NULL")
+        project.replace(PG, "LIMIT :limit", "LIMIT 1")
+        self.assertEqual(len(project.refusal().splitlines()), 2)
+
+    def test_missing_sql_can_be_allowed(self):
+        project = Project()
+        del project.files[PG]
+        self.assertIn("method `sweep` has no SQL for postgres", project.refusal())
+        self.assertEqual(project.refusal(allow_missing=True), "")
+        sweep = next(method for method in project.load(allow_missing=True).methods if method.name == "sweep")
+        self.assertEqual(list(sweep.statements), ["sqlite"])
+
+
+if __name__ == "__main__":
+    unittest.main()

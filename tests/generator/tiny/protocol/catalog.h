@@ -1,0 +1,2 @@
+enum { CATALOG_MAX_VALUES = 12 };
+enum { CATALOG_MAX_COLUMNS = 8 };
