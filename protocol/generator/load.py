@@ -26,8 +26,8 @@ def load_catalog(folder: Path, protocol_folder: Path, problems: Problems) -> Cat
         table = Table(source, problems, (), data)
         tables.append((path.stem, table))
         domains.append(_domain(path.stem, table))
-        interface += [Table(source, problems, ("interface",), table.take("interface", dict))] \
-            if "interface" in data else []
+        if "interface" in data:
+            interface.append(Table(source, problems, ("interface",), table.take("interface", dict)))
     catalog = Catalog("", "", "", (), (), {}, {}, load_error_kinds(protocol_folder / "error.h", problems))
     _interface(catalog, interface, folder, problems)
     order = {domain.name: domain.order for domain in domains}

@@ -1,7 +1,7 @@
 """The catalog in memory: what load.py reads, bind.py completes and every emitter writes from.
 
-Everything here is plain data that has passed all checks. Names are as in the catalog; how a thing is called in C
-is told by the properties `c_name`. Order is meaning everywhere: parameters are positional, members are written in
+Everything here is plain data that has passed all checks. Names are as in the catalog; what a method
+is called in C is told by `c_name`. Order is meaning everywhere: parameters are positional, members are written in
 their order, methods are numbered in theirs.
 """
 
@@ -44,10 +44,6 @@ class Enumeration:
     name: str
     doc: str
     values: tuple[str, ...]
-
-    @property
-    def c_name(self):
-        return self.name
 
 
 @dataclass(frozen=True)
