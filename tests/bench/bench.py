@@ -64,7 +64,9 @@ def probes(bench, setting):
         "postgres get 64x1": postgres("get", 64, 1),
         "pgbench get 64": pgbench("get", 64),
         "pgbouncer get 64": ({"postgres", "pgbouncer"}, lambda name: bench.pgbench(
-            setting.bouncer, setting.get_script, setting.get_variables, 64, "simple")),
+            setting.bouncer, setting.get_script, setting.get_variables, 64, "extended")),
+        "pgbench get 64, two threads": ({"postgres"}, lambda name: bench.pgbench(
+            setting.postgres, setting.get_script, setting.get_variables, 64, threads=2)),
         "postgres get 64x16": postgres("get", 64, 16),
         "pipeline get": ({"postgres"}, lambda name: bench.pipeline(name, setting.postgres, "get_user", setting.user_keys)),
         "postgres get 1x1": postgres("get", 1, 1),

@@ -8,9 +8,6 @@ import tempfile
 
 from servers import BenchError, run, tool
 
-CLIENTS_OF_PGBENCH = {1: 1, 64: 2}  # threads: two are faster than one at 64 clients, so the peer gets them
-
-
 class Bench:
     """The programs, the prepared calls and the length of one measurement."""
 
@@ -63,15 +60,15 @@ class Bench:
     def pipeline(self, probe, postgres, method, keys):
         def once(count):
             return from_json(run([self.program("bench-pipeline"), "--target", conninfo(postgres), "--method", method,
-                                  "--keys", keys, "--connections", 4, "--group", 32, "--depth", 2,
+                                  "--keys", keys, "--connections", 4, "--group", 32,
                                   "--calls", max(count, 128)]))
         return self.timed(probe, once, 20000)
 
-    def pgbench(self, postgres, script, variables, clients, protocol="prepared"):
+    def pgbench(self, postgres, script, variables, clients, protocol="prepared", threads=1):
         """pgbench by time; its median comes from a log of some transactions, which costs it nothing that counts."""
         with tempfile.TemporaryDirectory(dir=self.folder) as logs:
             defined = [part for name, value in variables.items() for part in ("-D", f"{name}={value}")]
-            text = run([tool("pgbench"), "-n", "-M", protocol, "-c", clients, "-j", CLIENTS_OF_PGBENCH.get(clients, 1), "-T",
+            text = run([tool("pgbench"), "-n", "-M", protocol, "-c", clients, "-j", threads, "-T",
                         max(1, round(self.seconds)), "-f", script, *defined, "-h", postgres["host"], "-p", postgres["port"],
                         "-U", postgres["user"], "-l", "--sampling-rate", 1.0 if clients == 1 else 0.05,
                         "--log-prefix", f"{logs}/log", postgres["database"]], env=environment(postgres), cwd=logs)
