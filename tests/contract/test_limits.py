@@ -1,0 +1,243 @@
+"""The limits, each a clear error and never a crash or a silent cut. Would catch: an off-by-one at a limit, the rest of a long
+line taken for a new one, an answer cut, a line clock that restarts with each byte, a closed connection where one error is due."""
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib.case import Case, DaemonCase, main  # noqa: E402
+from lib.daemon import SLOW, Daemon  # noqa: E402
+from lib.rpc import Closed, Late  # noqa: E402
+from lib.world import World, new_user  # noqa: E402
+
+PING = b'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}'
+PONG = {"jsonrpc": "2.0", "id": 1, "result": "pong"}
+MIB = 1 << 20
+
+
+def padded(length):
+    """A valid request of exactly that many bytes."""
+    head = PING[:-1] + b',"pad":"'
+    return head + b"x" * (length - len(head) - 2) + b'"}'
+
+
+class Lines(DaemonCase):
+    def test_one_mebibyte(self):
+        for length in (MIB - 1, MIB):
+            self.c.send(padded(length) + b"\n", note=False)
+            self.same(self.c.read(), PONG)
+        self.c.send(padded(MIB) + b"\r\n", note=False)
+        self.same(self.c.read(), PONG)
+        for length in (MIB + 1, MIB + 2, 2 * MIB, 5 * MIB + 17):
+            self.c.send(padded(length) + b"\n" + PING + b"\n", note=False)
+            answer = self.c.read()
+            self.assertEqual((answer["id"], answer["error"]["code"], answer["error"]["data"]["kind"]), (None, -32007, "too_large"))
+            self.same(self.c.read(), PONG)
+        self.assertTrue(self.c.silent(0.1))
+
+    def test_long_line_without_end(self):
+        """Answered as soon as it is too long; the rest, whatever it holds but a newline, is skipped."""
+        self.c.send(b"x" * (MIB + 100), note=False)
+        self.assertEqual(self.c.read()["error"]["data"]["kind"], "too_large")
+        self.c.send(PING * 100, note=False)
+        self.assertTrue(self.c.silent(0.1))
+        self.c.send(b"\n" + PING + b"\n")
+        self.same(self.c.read(), PONG)
+
+    def test_long_last_line(self):
+        self.c.send(PING + b"\n" + padded(MIB + 1), note=False)
+        self.c.half_close()
+        answers = [self.c.check(line) for line in self.c.read_to_end()]
+        self.same(answers[0], PONG)
+        self.assertEqual([one["error"]["data"]["kind"] for one in answers[1:]], ["too_large"])
+
+    def test_nesting(self):
+        """64 containers within each other are taken, 65 are not; the request object is the first."""
+        for brackets in ("[]", None):
+            for depth, taken in ((62, True), (63, True), (64, False), (65, False), (1000, False), (100_000, False)):
+                inner = "[" * depth + "]" * depth if brackets else '{"a":' * (depth - 1) + "{}" + "}" * (depth - 1)
+                self.c.send(PING[:-1] + b',"x":' + inner.encode() + b"}\n", note=False)
+                answer = self.c.read()
+                if taken:
+                    self.same(answer, PONG)
+                else:
+                    self.assertEqual(answer["error"]["data"]["kind"], "parse_error", depth)
+        for depth, kind in ((64, "invalid_request"), (65, "parse_error")):
+            self.c.send(b"[" * depth + b"]" * depth + b"\n", note=False)
+            answer = self.c.read()
+            answer = answer[0] if isinstance(answer, list) else answer
+            self.assertEqual(answer["error"]["data"]["kind"], kind, depth)
+
+    def test_deepest_document_comes_back(self):
+        """As deep as a request allows: the request and its params are two of the 64."""
+        user = World(self.c).user()
+        document = "x"
+        for depth in range(62):
+            document = {"a": document} if depth % 2 else [document]
+        self.assertIsInstance(document, dict)
+        self.ok("upsert_user_profile", user_id=user, profile_data=document)
+        self.same(self.ok("get_user_profile", user_id=user), document)
+
+
+class Small(DaemonCase):
+    """Smaller limits by settings."""
+    options = ("--line-timeout", "400ms", "--answer-limit", "64KiB", "--batch-limit", "5", "--depth-limit", "10", "--line-limit", "300KiB",
+               "--bcrypt-cost", "5")
+
+    def test_unfinished_line(self):
+        """30 s by default from the first byte on: more bytes do not begin the time anew."""
+        began = time.monotonic()
+        with self.assertRaises(Closed):
+            while time.monotonic() < began + 10 * SLOW:
+                self.c.send(b"x")
+                self.assertTrue(self.c.silent(0.05))
+        took = time.monotonic() - began
+        self.assertGreater(took, 0.35)
+        self.assertLess(took, 3 * SLOW)
+
+    def test_idle_and_finished_lines_are_no_unfinished_line(self):
+        time.sleep(0.9)
+        self.c.send(PING + b"\n")
+        self.same(self.c.read(), PONG)
+        self.c.send(b"\n  \n")
+        time.sleep(0.9)
+        for _ in range(4):
+            self.c.send(PING[:20])
+            time.sleep(0.2)
+            self.c.send(PING[20:] + b"\n")
+            self.same(self.c.read(), PONG)
+
+    def test_begun_line_does_not_hold_up_answers(self):
+        self.c.send(PING + b"\n" + PING[:10])
+        self.same(self.c.read(), PONG)
+
+    def test_answer_too_large(self):
+        user = World(self.c).user()
+        for _ in range(3):
+            self.ok("create_goal", user_id=user, goal_data={"text": "y" * 30_000})
+        answer = self.c.answer(self.c.request("get_user_goals", user_id=user))
+        self.assertEqual((answer["error"]["code"], answer["error"]["data"]["kind"]), (-32007, "too_large"))
+        self.ok("upsert_user_profile", user_id=user, profile_data={"text": "z" * 66_000})
+        self.refused("too_large", "get_user_profile", user_id=user)
+        self.ok("upsert_user_profile", user_id=user, profile_data={"text": "z" * 60_000})
+        self.assertEqual(len(self.ok("get_user_profile", user_id=user)["text"]), 60_000)
+
+    def test_answer_limit_to_the_byte(self):
+        """The limit holds for the whole answer or for its result: either way it is sharp, and no answer is over it."""
+        user = World(self.c).user()
+        edge = None
+        for length in range(65_350, 65_560, 1):
+            if length % 10 and edge is None:
+                continue
+            self.ok("upsert_user_profile", user_id=user, profile_data={"t": "z" * length})
+            self.c.request("get_user_profile", user_id=user)
+            line = self.c.read_line()
+            if b'"too_large"' in line:
+                edge = length
+                break
+            self.assertLessEqual(len(line), (64 << 10) + 80)
+        self.assertIsNotNone(edge)
+
+    def test_batch_limit(self):
+        self.c.send(b"[" + b",".join([PING] * 5) + b"]\n")
+        self.assertEqual(len(self.c.read()), 5)
+        self.c.send(b"[" + b",".join([PING] * 6) + b"]\n")
+        self.assertEqual(self.c.read()["error"]["data"]["kind"], "invalid_request")
+
+    def test_depth_limit(self):
+        for depth, taken in ((9, True), (10, False)):
+            self.c.send(PING[:-1] + b',"x":' + b"[" * depth + b"]" * depth + b"}\n")
+            self.assertEqual("result" in self.c.read(), taken)
+
+
+class Answers(DaemonCase):
+    def test_sixteen_mebibytes(self):
+        user = World(self.c).user()
+        for _ in range(15):
+            self.ok("create_goal", user_id=user, goal_data={"text": "y" * 1_040_000})
+        goals = self.ok("get_user_goals", user_id=user)
+        self.assertEqual([len(one["text"]) for one in goals], [1_040_000] * 15)
+        for _ in range(2):
+            self.ok("create_goal", user_id=user, goal_data={"text": "y" * 1_040_000})
+        self.refused("too_large", "get_user_goals", user_id=user)
+        self.assertEqual(self.ok("daemon.ping"), "pong")
+
+
+class Connections(Case):
+    def test_over_the_limit(self):
+        """The one too many is answered once with `overloaded` and closed; a place that becomes free is given again."""
+        with Daemon(options=("--connections", "5")) as daemon:
+            clients = [daemon.connect() for _ in range(5)]
+            for client in clients:
+                self.assertEqual(client.call("daemon.ping"), "pong")
+            for _ in range(20):
+                with daemon.connect() as late:
+                    answer = late.read()
+                    self.assertEqual((answer["id"], answer["error"]["code"], answer["error"]["data"]["kind"]), (None, -32006, "overloaded"))
+                    self.assertEqual(late.read_to_end(), [])
+            clients.pop().close()
+
+            def free():
+                with daemon.connect() as again:
+                    try:
+                        again.send(PING + b"\n")
+                        return again.read() == PONG
+                    except (Closed, BrokenPipeError, ConnectionResetError):
+                        return False
+            self.within(5, free)
+            for client in clients:
+                self.assertEqual(client.call("daemon.ping"), "pong")
+                client.close()
+
+    def test_default_is_1024(self):
+        with Daemon() as daemon:
+            clients = [daemon.connect() for _ in range(1024)]
+            for client in clients:
+                client.send(PING + b"\n")
+            for client in clients:
+                self.same(client.read(), PONG)
+            with daemon.connect() as late:
+                self.assertEqual(late.read()["error"]["data"]["kind"], "overloaded")
+            for client in clients:
+                client.close()
+            self.within(10, lambda: self.answers(daemon))
+
+    def answers(self, daemon):
+        try:
+            return daemon.call("daemon.ping") == "pong"
+        except (Closed, Late, AssertionError, BrokenPipeError, ConnectionResetError, KeyError):
+            return False
+
+    def test_per_user(self):
+        with Daemon(options=("--connections-per-user", "3")) as daemon:
+            clients = [daemon.connect() for _ in range(3)]
+            for client in clients:
+                self.assertEqual(client.call("daemon.ping"), "pong")
+            with daemon.connect() as late:
+                self.assertEqual(late.read()["error"]["data"]["kind"], "overloaded")
+            for client in clients:
+                client.close()
+
+
+class InFlight(Case):
+    def test_reading_stops_and_goes_on(self):
+        """More calls than may be in flight: none is dropped, none answered twice, and the daemon never holds more."""
+        with Daemon(options=("--in-flight-limit", "16")) as daemon, daemon.connect() as flood, daemon.connect() as watcher:
+            requests = [("create_user", {"user": new_user()}) for _ in range(2000)]
+            data = b"".join(flood.encode(*one)[0] for one in requests)
+            flood.socket.setblocking(False)
+            sent, most = 0, 0
+            while sent < len(data):
+                try:
+                    sent += flood.socket.send(data[sent:sent + 65536])
+                except BlockingIOError:
+                    most = max(most, watcher.call("daemon.stats")["gauges"]["in_flight"])
+                    break
+            flood.pump(data[sent:], 2000)
+            self.assertEqual(sorted(flood.answers), list(range(1, 2001)))
+            self.assertLessEqual(most, 16 + 1)
+            self.assertEqual(watcher.call("get_user_count"), 2000)
+
+
+if __name__ == "__main__":
+    main()
