@@ -1,0 +1,146 @@
+/* What the daemon sends: one line, to which call it belongs, and how its result is taken out. */
+#include <string.h>
+
+#include "codec.h"
+#include "handle.h"
+
+enum { ANSWER_DEPTH = 128 };  /* more than any answer has: documents are bounded when they are stored */
+
+static uint32_t member(const struct json *json, const char *name)
+{
+	return json_member(json, 0, name, strlen(name));
+}
+
+static void finish(struct pierre *db, struct call *call, uint32_t result, uint32_t error)
+{
+	struct pierre_answer answer = {.method = call->method};
+	struct pierre_error failure;
+
+	if (error != 0) {
+		(void)failure_from_answer(&failure, &db->json, error, &db->scratch);
+		answer.error = &failure;
+	} else {
+		answer.json = &db->json;
+		answer.result = result;
+	}
+	call_finish(db, call, &answer);
+}
+
+static struct call *longest_sent(struct pierre *db)
+{
+	struct call *longest = NULL;
+
+	list_for_each(node, &db->sent) {
+		struct call *call = list_entry(node, struct call, link);
+
+		if (longest == NULL || call->length > longest->length)
+			longest = call;
+	}
+	return longest;
+}
+
+/* An error with id null. `overloaded` is said to the connection as a whole, before anything of it was read. `too_large` is about a
+ * request that was too long to be read: the longest one, whose limit is the least likely to be kept. Others cannot be about a request that this
+ * library wrote, unless there is only one. */
+static bool take_without_id(struct pierre *db, uint32_t error)
+{
+	struct pierre_error failure;
+	struct call *call = NULL;
+
+	(void)failure_from_answer(&failure, &db->json, error, &db->scratch);
+	if (failure.kind == PIERRE_OVERLOADED) {
+		struct list all;
+
+		list_init(&all);
+		list_splice(&all, &db->sent);
+		list_splice(&all, &db->queued);
+		link_broken(db, PIERRE_OVERLOADED, false, failure.message);
+		calls_fail_all(db, &all, &failure, false);
+		return true;
+	}
+	if (failure.kind == PIERRE_TOO_LARGE || (!list_empty(&db->sent) && db->sent.next->next == &db->sent))
+		call = longest_sent(db);
+	if (call == NULL)
+		return false;
+	call_fail(db, call, &failure);
+	return true;
+}
+
+/* 0: the line is no answer. */
+static bool dispatch(struct pierre *db)
+{
+	const struct json *json = &db->json;
+	uint32_t version = member(json, "jsonrpc"), id = member(json, "id"), result = member(json, "result"),
+	         error = member(json, "error");
+	struct call *call;
+	int64_t number;
+
+	if (version == 0 || json->nodes[version].type != JSON_STRING || json->nodes[version].length != 3 ||
+	    memcmp(json->text + json->nodes[version].start, "2.0", 3) != 0)
+		return false;
+	if (id == 0 || (result == 0) == (error == 0) || (error != 0 && json->nodes[error].type != JSON_OBJECT))
+		return false;
+	if (json->nodes[id].type == JSON_NULL && error != 0)
+		return take_without_id(db, error);
+	if (json->nodes[id].type != JSON_INTEGER)
+		return false;
+	number = json_integer(json, id);
+	if (number < 1 || number > db->last_number)
+		return false; /* nobody asked that */
+	call = call_table_find(&db->table, number);
+	if (call != NULL && call->written < call->length)
+		return false; /* an answer before the question */
+	db->pause_ms = 0;
+	if (call != NULL) /* else it came late: given up or cancelled */
+		finish(db, call, result, error);
+	return true;
+}
+
+bool answer_take(struct pierre *db, const char *line, size_t length)
+{
+	struct err err;
+	bool good = json_scan(&db->json, line, length, ANSWER_DEPTH, &err) == 0 && db->json.nodes[0].type == JSON_OBJECT &&
+	            dispatch(db);
+
+	arena_reset(&db->scratch);
+	if (!good)
+		link_broken(db, PIERRE_BAD_ANSWER, false, "what the socket's other side sent is no answer of pierre-dbd");
+	return good;
+}
+
+static int given_error(const struct pierre_answer *answer, struct pierre_error *error)
+{
+	if (error != NULL)
+		*error = *answer->error;
+	return answer->error->kind;
+}
+
+int stub_take(const struct pierre_answer *answer, const struct stub_method *method, void *out, size_t *count,
+              struct pierre_error *error)
+{
+	if (answer->method != method)
+		return failure_set(error, PIERRE_MISUSE, "the answer is that of another method than %s", method->name);
+	if (answer->error != NULL)
+		return given_error(answer, error);
+	return codec_result(method, answer->json, answer->result, out, count, error);
+}
+
+int pierre_answer_json(const struct pierre_answer *answer, char **result, struct pierre_error *error)
+{
+	const struct json_node *node;
+	size_t quote;
+	char *text;
+
+	if (answer->error != NULL)
+		return given_error(answer, error);
+	node = &answer->json->nodes[answer->result];
+	quote = node->type == JSON_STRING; /* a string's node is what lies between its quotes */
+	text = codec_text(answer->json->text + node->start - quote, node->length + 2 * quote);
+	if (text == NULL)
+		return failure_set(error, PIERRE_NO_MEMORY, "no memory for the answer");
+	if (result != NULL)
+		*result = text;
+	else
+		pierre_text_free(text);
+	return 0;
+}

@@ -1,0 +1,69 @@
+/* Unfinished calls by number. Numbers follow each other, so that the number itself is a good hash. */
+#include <stdlib.h>
+
+#include "handle.h"
+
+enum { FIRST_SIZE = 64 };
+
+static bool grow(struct call_table *table)
+{
+	size_t size = table->size == 0 ? FIRST_SIZE : table->size * 2;
+	struct call **buckets = calloc(size, sizeof *buckets);
+
+	if (buckets == NULL)
+		return false;
+	for (size_t i = 0; i < table->size; i++) {
+		for (struct call *call = table->buckets[i], *next; call != NULL; call = next) {
+			struct call **bucket = &buckets[(size_t)call->number & (size - 1)];
+
+			next = call->next_in_bucket;
+			call->next_in_bucket = *bucket;
+			*bucket = call;
+		}
+	}
+	free(table->buckets);
+	table->buckets = buckets;
+	table->size = size;
+	return true;
+}
+
+bool call_table_add(struct call_table *table, struct call *call)
+{
+	struct call **bucket;
+
+	if (table->count >= table->size && !grow(table))
+		return false;
+	bucket = &table->buckets[(size_t)call->number & (table->size - 1)];
+	call->next_in_bucket = *bucket;
+	*bucket = call;
+	table->count++;
+	return true;
+}
+
+struct call *call_table_find(const struct call_table *table, int64_t number)
+{
+	struct call *call;
+
+	if (table->size == 0)
+		return NULL;
+	call = table->buckets[(size_t)number & (table->size - 1)];
+	while (call != NULL && call->number != number)
+		call = call->next_in_bucket;
+	return call;
+}
+
+void call_table_remove(struct call_table *table, struct call *call)
+{
+	struct call **at = &table->buckets[(size_t)call->number & (table->size - 1)];
+
+	while (*at != call)
+		at = &(*at)->next_in_bucket;
+	*at = call->next_in_bucket;
+	table->count--;
+}
+
+void call_table_free(struct call_table *table)
+{
+	free(table->buckets);
+	*table = (struct call_table){0};
+}

@@ -1,0 +1,275 @@
+/* The life of a call: made, failed or answered, called back, freed. */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "codec.h"
+#include "handle.h"
+#include "rpc.h"
+
+int64_t clock_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void call_free(struct call *call)
+{
+	explicit_bzero(call->line, call->length); /* may hold a password or a token */
+	free(call->line);
+	free(call);
+}
+
+void call_drop(struct pierre *db, struct call *call)
+{
+	call_table_remove(&db->table, call);
+	list_remove(&call->link);
+	call_free(call);
+}
+
+void call_finish(struct pierre *db, struct call *call, const struct pierre_answer *answer)
+{
+	call_table_remove(&db->table, call);
+	list_remove(&call->link);
+	if (call->done != NULL && !db->freed) {
+		db->in_callback++;
+		call->done(db, answer, call->userdata);
+		db->in_callback--;
+	}
+	call_free(call);
+}
+
+void call_fail(struct pierre *db, struct call *call, const struct pierre_error *error)
+{
+	struct pierre_answer answer = {.method = call->method, .error = error};
+
+	call_finish(db, call, &answer);
+}
+
+void calls_fail_all(struct pierre *db, struct list *list, const struct pierre_error *error, bool maybe_done)
+{
+	while (!list_empty(list)) {
+		struct call *call = list_entry(list_first(list), struct call, link);
+		struct pierre_error own = *error;
+
+		if (maybe_done && call->write)
+			own.outcome = PIERRE_OUTCOME_UNKNOWN;
+		call_fail(db, call, &own);
+	}
+}
+
+/* Moves the calls that `is_over` picks out of `from`. */
+static void collect(struct list *from, struct list *over, int64_t now, bool (*is_over)(const struct call *, int64_t))
+{
+	list_for_each_safe(node, from) {
+		if (is_over(list_entry(node, struct call, link), now)) {
+			list_remove(node);
+			list_append(over, node);
+		}
+	}
+}
+
+static bool time_is_over(const struct call *call, int64_t now)
+{
+	return call->deadline <= now;
+}
+
+static bool connect_time_is_over(const struct call *call, int64_t now)
+{
+	return call->connect_deadline <= now;
+}
+
+static void earliest_of(const struct list *list, int64_t *earliest)
+{
+	for (const struct list *node = list->next; node != list; node = node->next) {
+		const struct call *call = list_entry(node, const struct call, link);
+
+		if (call->deadline < *earliest)
+			*earliest = call->deadline;
+	}
+}
+
+/* A call that is partly written cannot be taken back: the connection would carry half a line. */
+static bool first_is_partly_written(const struct pierre *db)
+{
+	return !list_empty(&db->queued) && list_entry(db->queued.next, struct call, link)->written > 0;
+}
+
+void calls_expire(struct pierre *db, int64_t now)
+{
+	struct pierre_error unsent, late;
+	struct list over_unsent, over_sent;
+	bool partly;
+
+	if (now < db->earliest)
+		return;
+	list_init(&over_unsent);
+	list_init(&over_sent);
+	partly = first_is_partly_written(db) && time_is_over(list_entry(db->queued.next, struct call, link), now);
+	collect(&db->queued, &over_unsent, now, time_is_over);
+	collect(&db->sent, &over_sent, now, time_is_over);
+	db->earliest = INT64_MAX;
+	earliest_of(&db->queued, &db->earliest);
+	earliest_of(&db->sent, &db->earliest);
+	(void)failure_set(&unsent, PIERRE_NO_ANSWER, "the call's time ran out before it could be sent");
+	(void)failure_set(&late, PIERRE_NO_ANSWER, "no answer came in the call's time");
+	unsent.retryable = true;
+	if (db->fd < 0 && db->trouble.kind != 0)
+		unsent = db->trouble;
+	if (partly) {
+		struct call *first = list_entry(list_first(&over_unsent), struct call, link);
+
+		if (call_may_have_arrived(first)) {
+			list_remove(&first->link);
+			list_append(&over_sent, &first->link);
+		}
+		link_broken(db, PIERRE_BROKEN, true, "the daemon stopped taking what is sent to it");
+	}
+	calls_fail_all(db, &over_unsent, &unsent, false);
+	calls_fail_all(db, &over_sent, &late, true);
+}
+
+void calls_expire_unconnected(struct pierre *db, int64_t now)
+{
+	struct list over;
+
+	list_init(&over);
+	collect(&db->queued, &over, now, connect_time_is_over);
+	calls_fail_all(db, &over, &db->trouble, false);
+}
+
+/* A line whose JSON text is complete counts as sent even without its newline: the daemon takes it as the last one. */
+bool call_may_have_arrived(const struct call *call)
+{
+	return call->written + 1 >= call->length;
+}
+
+void call_wait_for_connection(const struct pierre *db, struct call *call, int64_t now)
+{
+	call->connect_deadline = now + (int64_t)db->connect_ms;
+	if (db->fd < 0 && call->connect_deadline < db->next_attempt)
+		call->connect_deadline = db->next_attempt; /* at least one attempt is made for it */
+}
+
+/* Takes the line over. */
+static int64_t enqueue(struct pierre *db, const struct stub_method *method, struct buffer *line, pierre_done *done,
+                       void *userdata, struct pierre_error *error)
+{
+	int64_t now = clock_ms();
+	struct call *call = calloc(1, sizeof *call);
+
+	if (call == NULL)
+		return failure_set(error, PIERRE_NO_MEMORY, "no memory for another call");
+	*call = (struct call){
+		.number = db->last_number + 1, .method = method, .write = method == NULL || method->write,
+		.line = line->data, .length = line->length, .done = done, .userdata = userdata,
+		.deadline = db->call_ms == 0 ? INT64_MAX : now + (int64_t)db->call_ms,
+	};
+	call_wait_for_connection(db, call, now);
+	if (!call_table_add(&db->table, call)) {
+		free(call);
+		return failure_set(error, PIERRE_NO_MEMORY, "no memory for another call");
+	}
+	*line = (struct buffer){0};
+	db->last_number = call->number;
+	if (call->deadline < db->earliest)
+		db->earliest = call->deadline;
+	list_append(&db->queued, &call->link);
+	return call->number;
+}
+
+static void begin_line(const struct pierre *db, struct buffer *line, const char *method)
+{
+	buffer_text(line, "{\"jsonrpc\":\"2.0\",\"id\":");
+	json_write_integer(line, db->last_number + 1);
+	buffer_text(line, ",\"method\":");
+	json_write_string(line, method, strlen(method));
+}
+
+static int64_t finish_line(struct pierre *db, const struct stub_method *method, struct buffer *line, pierre_done *done,
+                           void *userdata, struct pierre_error *error)
+{
+	buffer_text(line, "}\n");
+	if (line->failure != BUFFER_OK)
+		return failure_set(error, PIERRE_NO_MEMORY, "no memory for another call");
+	if (line->length - 1 > db->request_limit)
+		return failure_set(error, PIERRE_TOO_LARGE, "the request is %zu bytes long; at most %zu are sent", line->length - 1,
+		                   db->request_limit);
+	return enqueue(db, method, line, done, userdata, error);
+}
+
+static void drop_line(struct buffer *line)
+{
+	if (line->data != NULL)
+		explicit_bzero(line->data, line->capacity);
+	buffer_free(line);
+}
+
+int64_t stub_submit(struct pierre *db, const struct stub_method *method, const void *args, pierre_done *done,
+                    void *userdata, struct pierre_error *error)
+{
+	struct buffer line = {0};
+	int64_t status = 0;
+
+	if (db->freed)
+		return failure_set(error, PIERRE_MISUSE, "the handle is being freed");
+	begin_line(db, &line, method->name);
+	if (method->params != NULL) {
+		buffer_text(&line, ",\"params\":");
+		status = codec_params(&line, method->params, args, error);
+	}
+	if (status == 0)
+		status = finish_line(db, method, &line, done, userdata, error);
+	drop_line(&line);
+	return status;
+}
+
+static const struct stub_method *find_method(const char *name)
+{
+	for (size_t i = 0; i < stub_method_count; i++)
+		if (strcmp(stub_methods[i].name, name) == 0)
+			return &stub_methods[i];
+	return NULL;
+}
+
+int64_t pierre_call_async(struct pierre *db, const char *method, const char *params, pierre_done *done, void *userdata,
+                          struct pierre_error *error)
+{
+	struct buffer line = {0};
+	int64_t status = 0;
+
+	if (db->freed)
+		return failure_set(error, PIERRE_MISUSE, "the handle is being freed");
+	if (method == NULL || !utf8_valid(method, strlen(method)))
+		return failure_param(error, "", "the method's name is %s", method == NULL ? "missing" : "not valid UTF-8");
+	begin_line(db, &line, method);
+	if (params != NULL) {
+		buffer_text(&line, ",\"params\":");
+		status = codec_json(&line, params, RPC_DEPTH - 1, false, "params", error);
+	}
+	if (status == 0)
+		status = finish_line(db, find_method(method), &line, done, userdata, error);
+	drop_line(&line);
+	return status;
+}
+
+bool pierre_cancel(struct pierre *db, int64_t number)
+{
+	struct call *call = call_table_find(&db->table, number);
+
+	if (call == NULL)
+		return false;
+	if (call->written == 0 || call->written == call->length)
+		call_drop(db, call);
+	else
+		call->done = NULL; /* partly written: the rest of its line must follow */
+	return true;
+}
+
+size_t pierre_pending(const struct pierre *db)
+{
+	return db->table.count;
+}

@@ -1,0 +1,227 @@
+/* The handle: made, driven and freed. */
+#include <limits.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "codec.h"
+#include "handle.h"
+
+enum { CONNECT_MS = 2000, CALL_MS = 35000, REQUEST_LIMIT = 1024 * 1024, ANSWER_LIMIT = 17 * 1024 * 1024 };
+
+struct pierre *pierre_new(const char *socket)
+{
+	struct pierre *db = calloc(1, sizeof *db);
+
+	if (db == NULL)
+		return NULL;
+	db->fd = -1;
+	db->connect_ms = CONNECT_MS;
+	db->call_ms = CALL_MS;
+	db->request_limit = REQUEST_LIMIT;
+	db->answer_limit = ANSWER_LIMIT;
+	db->earliest = INT64_MAX;
+	list_init(&db->queued);
+	list_init(&db->sent);
+	arena_init(&db->scratch);
+	if (socket != NULL && strlen(socket) >= sizeof db->path)
+		db->path_too_long = true;
+	else if (socket != NULL)
+		memcpy(db->path, socket, strlen(socket));
+	if (getrandom(&db->random, sizeof db->random, GRND_NONBLOCK) != (ssize_t)sizeof db->random || db->random == 0)
+		db->random = (uint64_t)clock_ms() ^ (uint64_t)(uintptr_t)db ^ 1;
+	return db;
+}
+
+static void drop_all(struct pierre *db, struct list *list)
+{
+	while (!list_empty(list))
+		call_drop(db, list_entry(list_first(list), struct call, link));
+}
+
+static void destroy(struct pierre *db)
+{
+	link_close(db);
+	drop_all(db, &db->queued);
+	drop_all(db, &db->sent);
+	call_table_free(&db->table);
+	json_free(&db->json);
+	arena_free(&db->scratch);
+	free(db);
+}
+
+void pierre_free(struct pierre *db)
+{
+	if (db == NULL)
+		return;
+	if (db->in_callback > 0)
+		db->freed = true; /* handle_leave frees it */
+	else
+		destroy(db);
+}
+
+bool handle_leave(struct pierre *db)
+{
+	if (!db->freed || db->in_callback > 0)
+		return true;
+	destroy(db);
+	return false;
+}
+
+void pierre_set_timeouts(struct pierre *db, unsigned connect_ms, unsigned call_ms)
+{
+	db->connect_ms = connect_ms;
+	db->call_ms = call_ms;
+}
+
+void pierre_set_limits(struct pierre *db, size_t request, size_t answer)
+{
+	if (request != 0)
+		db->request_limit = request;
+	if (answer != 0) {
+		db->answer_limit = answer;
+		db->frame.limit = answer;
+	}
+}
+
+void handle_turn(struct pierre *db, bool readable)
+{
+	int64_t now = clock_ms();
+
+	calls_expire(db, now);
+	if (db->fd < 0 && !list_empty(&db->queued))
+		link_connect(db, now);
+	if (db->fd >= 0)
+		link_write(db);
+	if (db->fd >= 0 && (readable || db->write_failed))
+		link_read(db);
+}
+
+void pierre_process(struct pierre *db)
+{
+	if (db->in_callback > 0)
+		return; /* the turn that is under way goes on by itself */
+	handle_turn(db, true);
+	(void)handle_leave(db);
+}
+
+int pierre_fd(const struct pierre *db)
+{
+	return db->fd;
+}
+
+unsigned pierre_events(const struct pierre *db)
+{
+	if (db->fd < 0)
+		return 0;
+	return PIERRE_EVENT_READ | (list_empty(&db->queued) || db->write_failed ? 0U : (unsigned)PIERRE_EVENT_WRITE);
+}
+
+int pierre_timeout_ms(const struct pierre *db)
+{
+	int64_t when = db->table.count == 0 ? INT64_MAX : db->earliest, left;
+
+	if (db->fd < 0 && !list_empty(&db->queued)) {
+		if (db->next_attempt < when)
+			when = db->next_attempt;
+		for (const struct list *node = db->queued.next; node != &db->queued; node = node->next) {
+			const struct call *call = list_entry(node, const struct call, link);
+
+			if (call->connect_deadline < when)
+				when = call->connect_deadline;
+		}
+	}
+	if (when == INT64_MAX)
+		return -1;
+	left = when - clock_ms();
+	return left <= 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
+}
+
+/* Sleeps until there is something to do, at most that long (-1: no limit), and does it. */
+static void sleep_and_turn(struct pierre *db, int limit_ms)
+{
+	unsigned events = pierre_events(db);
+	struct pollfd watched = {.fd = db->fd};
+	int ms = pierre_timeout_ms(db);
+
+	watched.events = (short)(((events & PIERRE_EVENT_READ) != 0 ? POLLIN : 0) | ((events & PIERRE_EVENT_WRITE) != 0 ? POLLOUT : 0));
+	if (limit_ms >= 0 && (ms < 0 || limit_ms < ms))
+		ms = limit_ms;
+	(void)poll(&watched, 1, ms); /* a negative fd is ignored; interrupted or not, a turn does no harm */
+	handle_turn(db, (watched.revents & ~POLLOUT) != 0);
+}
+
+int pierre_wait(struct pierre *db, int timeout_ms)
+{
+	int64_t end = timeout_ms < 0 ? INT64_MAX : clock_ms() + timeout_ms;
+
+	if (db->in_callback > 0)
+		return PIERRE_MISUSE;
+	if (db->table.count > 0)
+		handle_turn(db, false);
+	while (!db->freed && db->table.count > 0) {
+		int64_t left = end == INT64_MAX ? -1 : end - clock_ms();
+
+		if (end != INT64_MAX && left <= 0)
+			return PIERRE_NO_ANSWER;
+		sleep_and_turn(db, left > INT_MAX ? INT_MAX : (int)left);
+	}
+	(void)handle_leave(db);
+	return 0;
+}
+
+/* Blocking calls: a queued one, and turns until it is finished. */
+struct waiter {
+	const struct stub_method *method;  /* NULL: the result as JSON text */
+	void *out;
+	size_t *count;
+	struct pierre_error *error;
+	int status;
+	bool finished;
+};
+
+static void wake(struct pierre *db, const struct pierre_answer *answer, void *userdata)
+{
+	struct waiter *waiter = userdata;
+
+	(void)db;
+	waiter->finished = true;
+	waiter->status = waiter->method != NULL
+	                         ? stub_take(answer, waiter->method, waiter->out, waiter->count, waiter->error)
+	                         : pierre_answer_json(answer, waiter->out, waiter->error);
+}
+
+static int await(struct pierre *db, struct waiter *waiter)
+{
+	handle_turn(db, false);
+	while (!waiter->finished && !db->freed)
+		sleep_and_turn(db, -1);
+	if (!waiter->finished)
+		waiter->status = failure_set(waiter->error, PIERRE_MISUSE, "a callback freed the handle");
+	(void)handle_leave(db);
+	return waiter->status;
+}
+
+int stub_call(struct pierre *db, const struct stub_method *method, const void *args, void *out, size_t *count,
+              struct pierre_error *error)
+{
+	struct waiter waiter = {.method = method, .out = out, .count = count, .error = error};
+	int64_t number;
+
+	if (db->in_callback > 0)
+		return failure_set(error, PIERRE_MISUSE, "a blocking call inside a callback");
+	number = stub_submit(db, method, args, wake, &waiter, error);
+	return number < 0 ? (int)number : await(db, &waiter);
+}
+
+int pierre_call(struct pierre *db, const char *method, const char *params, char **result, struct pierre_error *error)
+{
+	struct waiter waiter = {.out = result, .error = error};
+	int64_t number;
+
+	if (db->in_callback > 0)
+		return failure_set(error, PIERRE_MISUSE, "a blocking call inside a callback");
+	number = pierre_call_async(db, method, params, wake, &waiter, error);
+	return number < 0 ? (int)number : await(db, &waiter);
+}

@@ -1,0 +1,231 @@
+/* The connection: opened when calls wait, written and read without ever blocking, closed when it fails. */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "failure.h"
+#include "handle.h"
+
+enum {
+	PAUSE_FIRST_MS = 10, PAUSE_LAST_MS = 1000,
+	WRITE_LINES = 64,                /* lines in one write */
+	READ_TURN = 1024 * 1024,         /* most bytes read in one turn, so that a foreign loop gets its turn too */
+};
+
+/* xorshift64*: jitter needs no more. */
+static unsigned random_below(struct pierre *db, unsigned limit)
+{
+	db->random ^= db->random >> 12;
+	db->random ^= db->random << 25;
+	db->random ^= db->random >> 27;
+	return limit == 0 ? 0 : (unsigned)((db->random * UINT64_C(2685821657736338717)) >> 33) % limit;
+}
+
+/* The next attempt comes after half to all of a pause that doubles, so that many clients do not come back at the same moment. */
+static void pause_attempts(struct pierre *db, int64_t now)
+{
+	db->pause_ms = db->pause_ms == 0 ? PAUSE_FIRST_MS : db->pause_ms * 2;
+	if (db->pause_ms > PAUSE_LAST_MS)
+		db->pause_ms = PAUSE_LAST_MS;
+	db->next_attempt = now + db->pause_ms / 2 + random_below(db, db->pause_ms / 2 + 1);
+}
+
+static const char *advice(int code)
+{
+	switch (code) {
+	case ENOENT:
+	case ECONNREFUSED:
+		return " (is pierre-dbd running?)";
+	case EACCES:
+		return " (may this user use the socket?)";
+	case EAGAIN:
+		return " (the daemon is not accepting connections)";
+	default:
+		return "";
+	}
+}
+
+static int open_socket(struct pierre *db)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd, failed;
+
+	if (db->path_too_long)
+		return failure_set(&db->trouble, PIERRE_NO_CONNECTION, "the socket's path is too long: at most %d bytes fit",
+		                   SOCKET_PATH_SIZE - 1);
+	if (db->path[0] != '\0')
+		memcpy(address.sun_path, db->path, sizeof db->path);
+	else if (pierre_default_socket(address.sun_path, sizeof address.sun_path, &db->trouble) != 0)
+		return db->trouble.kind;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return failure_set(&db->trouble, PIERRE_NO_CONNECTION, "no socket can be made: %s", strerror(errno));
+	if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0) {
+		db->fd = fd;
+		return 0;
+	}
+	failed = errno;
+	(void)close(fd);
+	return failure_set(&db->trouble, PIERRE_NO_CONNECTION, "%s: %s%s", address.sun_path, strerror(failed), advice(failed));
+}
+
+void link_connect(struct pierre *db, int64_t now)
+{
+	if (now >= db->next_attempt) {
+		if (open_socket(db) == 0) {
+			frame_init(&db->frame, db->answer_limit);
+			db->write_failed = false;
+			return;
+		}
+		pause_attempts(db, now);
+	}
+	calls_expire_unconnected(db, now);
+}
+
+void link_close(struct pierre *db)
+{
+	if (db->fd < 0)
+		return;
+	(void)close(db->fd);
+	db->fd = -1;
+	frame_free(&db->frame);
+}
+
+void link_broken(struct pierre *db, int kind, bool again, const char *what)
+{
+	struct pierre_error error;
+	struct list failed, repeated;
+
+	int64_t now = clock_ms();
+
+	link_close(db);
+	pause_attempts(db, now);
+	(void)failure_set(&error, kind, "%s", what);
+	db->trouble = error;
+	list_init(&failed);
+	list_init(&repeated);
+	if (!list_empty(&db->queued)) {
+		struct call *first = list_entry(list_first(&db->queued), struct call, link);
+
+		if (call_may_have_arrived(first)) {
+			list_remove(&first->link);
+			list_append(&db->sent, &first->link);
+		}
+		first->written = 0;
+	}
+	list_for_each_safe(node, &db->sent) {
+		struct call *call = list_entry(node, struct call, link);
+		bool repeat = again && !call->write && !call->sent_before;
+
+		call->written = 0;
+		call->sent_before = true;
+		list_remove(node);
+		list_append(repeat ? &repeated : &failed, node);
+	}
+	list_splice(&repeated, &db->queued);
+	list_splice(&db->queued, &repeated);
+	list_for_each(waiting, &db->queued)
+		call_wait_for_connection(db, list_entry(waiting, struct call, link), now);
+	calls_fail_all(db, &failed, &error, true);
+}
+
+static size_t gather(struct pierre *db, struct iovec *parts)
+{
+	size_t count = 0;
+
+	for (struct list *node = db->queued.next; node != &db->queued && count < WRITE_LINES; node = node->next) {
+		struct call *call = list_entry(node, struct call, link);
+
+		parts[count].iov_base = call->line + call->written;
+		parts[count].iov_len = call->length - call->written;
+		count++;
+	}
+	return count;
+}
+
+static void account(struct pierre *db, size_t written)
+{
+	while (written > 0) {
+		struct call *call = list_entry(list_first(&db->queued), struct call, link);
+		size_t left = call->length - call->written;
+
+		if (written < left) {
+			call->written += written;
+			return;
+		}
+		call->written = call->length;
+		written -= left;
+		list_remove(&call->link);
+		list_append(&db->sent, &call->link);
+	}
+}
+
+void link_write(struct pierre *db)
+{
+	while (!list_empty(&db->queued) && !db->write_failed) {
+		struct iovec parts[WRITE_LINES];
+		struct msghdr message = {.msg_iov = parts, .msg_iovlen = gather(db, parts)};
+		ssize_t written = sendmsg(db->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (written > 0) {
+			account(db, (size_t)written);
+		} else if (written < 0 && errno == EINTR) {
+			continue;
+		} else {
+			if (errno != EAGAIN)
+				db->write_failed = true;
+			return;
+		}
+	}
+}
+
+/* All whole lines that have come. false when the connection is gone. */
+static bool take_lines(struct pierre *db)
+{
+	for (;;) {
+		const char *line;
+		size_t length;
+
+		switch (frame_next(&db->frame, &line, &length)) {
+		case FRAME_MORE:
+			return true;
+		case FRAME_TOO_LONG:
+			link_broken(db, PIERRE_BAD_ANSWER, false, "the daemon sent a line that is longer than the library takes");
+			return false;
+		case FRAME_LINE:
+			if (!answer_take(db, line, length) || db->freed || db->fd < 0)
+				return false;
+		}
+	}
+}
+
+void link_read(struct pierre *db)
+{
+	size_t taken = 0;
+
+	while (db->fd >= 0 && taken < READ_TURN) {
+		size_t size;
+		char *space = frame_space(&db->frame, &size);
+		ssize_t got;
+
+		if (space == NULL) {
+			link_broken(db, PIERRE_NO_MEMORY, false, "no memory for what the daemon sends");
+			return;
+		}
+		got = recv(db->fd, space, size, MSG_DONTWAIT);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0 && errno == EAGAIN && !db->write_failed)
+			return;
+		if (got <= 0) {
+			link_broken(db, PIERRE_BROKEN, true, "the daemon closed the connection");
+			return;
+		}
+		frame_commit(&db->frame, (size_t)got);
+		taken += (size_t)got;
+		if (!take_lines(db) || ((size_t)got < size && !db->write_failed))
+			return;
+	}
+}

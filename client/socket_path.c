@@ -1,0 +1,71 @@
+/* Where the daemon's socket is when nobody says so: the same rule as the daemon's own. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "failure.h"
+#include "handle.h"
+
+static const char *variable(const char *name)
+{
+	const char *text = getenv(name);
+
+	return text != NULL && *text != '\0' ? text : NULL;
+}
+
+/* /tmp is everyone's: a folder there that is not the caller's own may have been planted, to be spoken to in the daemon's place. */
+static int check_private_folder(const char *folder, struct pierre_error *error)
+{
+	struct stat st;
+
+	if (lstat(folder, &st) != 0) {
+		if (errno == ENOENT)
+			return 0; /* no daemon yet: connecting says so */
+		return failure_set(error, PIERRE_NO_CONNECTION, "%s: %s", folder, strerror(errno));
+	}
+	if (!S_ISDIR(st.st_mode))
+		return failure_set(error, PIERRE_NO_CONNECTION, "%s is not a folder: it is not used for the socket", folder);
+	if (st.st_uid != geteuid())
+		return failure_set(error, PIERRE_NO_CONNECTION, "the folder %s belongs to another user: it is not used for the socket",
+		                   folder);
+	if ((st.st_mode & 077) != 0)
+		return failure_set(error, PIERRE_NO_CONNECTION, "others have access to the folder %s: it is not used for the socket",
+		                   folder);
+	return 0;
+}
+
+static int join(char *path, size_t size, const char *folder, size_t length, const char *name, struct pierre_error *error)
+{
+	size_t whole = length + strlen(name);
+
+	if (whole >= SOCKET_PATH_SIZE || whole >= size)
+		return failure_set(error, PIERRE_NO_CONNECTION, "the socket's path %.*s%s is %zu bytes long; at most %zu fit",
+		                   (int)(length < 200 ? length : 200), folder, name, whole,
+		                   (size < SOCKET_PATH_SIZE ? size : SOCKET_PATH_SIZE) - 1);
+	(void)snprintf(path, size, "%.*s%s", (int)length, folder, name);
+	return 0;
+}
+
+int pierre_default_socket(char *path, size_t size, struct pierre_error *error)
+{
+	static const char name[] = "/pierre-dbd.sock";
+	const char *found = variable("PIERRE_DBD_SOCKET");
+	char folder[64];
+	int status;
+
+	if (found != NULL)
+		return join(path, size, "", 0, found, error);
+	found = variable("RUNTIME_DIRECTORY");
+	if (found != NULL)
+		return join(path, size, found, strcspn(found, ":"), name, error); /* systemd may name several */
+	found = variable("XDG_RUNTIME_DIR");
+	if (found != NULL)
+		return join(path, size, found, strlen(found), name, error);
+	(void)snprintf(folder, sizeof folder, "/tmp/pierre-dbd-%lu", (unsigned long)geteuid());
+	status = check_private_folder(folder, error);
+	return status != 0 ? status : join(path, size, folder, strlen(folder), name, error);
+}
