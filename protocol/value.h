@@ -73,6 +73,8 @@ int64_t timestamp_day_start(int64_t micros);       /* midnight UTC of that day *
 /* IPv4/IPv6 text -> canonical text (inet_ntop form; at most 45 bytes; no NUL); *out_length set. No zone, no mask. */
 bool ip_parse(const char *text, size_t length, char out[46], size_t *out_length);
 
+/* Length in bytes of the character at text (left > 0 bytes); 0 when it is invalid UTF-8 or U+0000. */
+size_t utf8_character(const char *text, size_t left);
 /* Strict UTF-8 without U+0000. */
 bool utf8_valid(const char *text, size_t length);
 

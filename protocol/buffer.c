@@ -1,0 +1,45 @@
+#include "buffer.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+bool buffer_grow(struct buffer *buffer, size_t n)
+{
+	size_t capacity = buffer->capacity != 0 ? buffer->capacity : 256;
+	char *data;
+
+	if (buffer->failure != BUFFER_OK)
+		return false;
+	if (n > SIZE_MAX / 2 - buffer->length || (buffer->cap != 0 && n > buffer->cap - buffer->length)) {
+		buffer->failure = BUFFER_OVER_CAP;
+		return false;
+	}
+	while (capacity < buffer->length + n)
+		capacity *= 2;
+	if (capacity == buffer->capacity)
+		return true;
+	data = realloc(buffer->data, capacity);
+	if (data == NULL) {
+		buffer->failure = BUFFER_NO_MEMORY;
+		return false;
+	}
+	buffer->data = data;
+	buffer->capacity = capacity;
+	return true;
+}
+
+void buffer_free(struct buffer *buffer)
+{
+	size_t cap = buffer->cap;
+
+	free(buffer->data);
+	*buffer = (struct buffer){.cap = cap};
+}
+
+void buffer_wipe(struct buffer *buffer)
+{
+	if (buffer->data != NULL)
+		explicit_bzero(buffer->data, buffer->capacity);
+	buffer->length = 0;
+	buffer->failure = BUFFER_OK;
+}

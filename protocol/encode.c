@@ -1,0 +1,159 @@
+#include "encode.h"
+
+#include <string.h>
+
+#include "json.h"
+
+enum { STORED_DEPTH = 128 };
+
+static void write_quoted(struct buffer *out, const char *text, size_t length)
+{
+	buffer_byte(out, '"');
+	buffer_append(out, text, length);
+	buffer_byte(out, '"');
+}
+
+static int broken(const struct shape *shape, const char *member, struct err *err)
+{
+	return err_set(err, ERR_STORAGE, "the stored %s of a %s is not what it should be", member != NULL ? member : "value",
+	               shape->name[0] != '\0' ? shape->name : "row");
+}
+
+/* Scans what the database holds as JSON; `want` is the type it must have, -1 for any. */
+static int scan_stored(struct json *json, const struct value *value, int want)
+{
+	return json_scan(json, value->s.ptr, value->s.len, STORED_DEPTH, NULL) < 0 || (want >= 0 && json->nodes[0].type != want) ? -1 : 0;
+}
+
+static int write_stored(struct buffer *out, const struct value *value, int want, struct arena *scratch)
+{
+	struct json json = {0};
+	int result = scan_stored(&json, value, want);
+
+	if (result == 0)
+		json_write_node(out, &json, 0, scratch);
+	json_free(&json);
+	return result;
+}
+
+static bool named(const struct shape *shape, const char *name, size_t length)
+{
+	for (unsigned i = 0; i < shape->member_count; i++)
+		if (shape->members[i].type != TYPE_REST && strlen(shape->members[i].name) == length &&
+		    memcmp(shape->members[i].name, name, length) == 0)
+			return true;
+	return false;
+}
+
+/* The document's members that the shape does not name; each begins with a comma, since listed ones stand before. */
+static int write_rest(struct buffer *out, const struct shape *shape, const struct value *value, struct arena *scratch)
+{
+	struct json json = {0};
+	int result = scan_stored(&json, value, JSON_OBJECT);
+
+	for (uint32_t name = 1; result == 0 && name < json.nodes[0].next; name = json.nodes[name + 1].next) {
+		size_t length;
+		const char *text = json_string(&json, name, scratch, &length);
+
+		if (text == NULL) {
+			out->failure = BUFFER_NO_MEMORY;
+			break;
+		}
+		if (named(shape, text, length))
+			continue;
+		buffer_byte(out, ',');
+		json_write_string(out, text, length);
+		buffer_byte(out, ':');
+		json_write_node(out, &json, name + 1, scratch);
+	}
+	json_free(&json);
+	return result;
+}
+
+static int write_members(struct buffer *out, const struct shape *shape, const struct member *members, unsigned count,
+                         const struct value *columns, struct arena *scratch, struct err *err);
+
+static int write_value(struct buffer *out, const struct shape *shape, const struct member *member, const struct value *columns,
+                       struct arena *scratch, struct err *err)
+{
+	const struct value *value = &columns[member->column];
+	char text[TIMESTAMP_TEXT_MAX], uuid[UUID_TEXT];
+	int result = 0;
+
+	if (!value->set) {
+		buffer_append(out, "null", 4);
+		return 0;
+	}
+	switch ((enum type)member->type) {
+	case TYPE_BOOL:
+		buffer_text(out, value->i != 0 ? "true" : "false");
+		break;
+	case TYPE_U16:
+	case TYPE_U32:
+	case TYPE_I64:
+		json_write_integer(out, value->i);
+		break;
+	case TYPE_F64:
+		json_write_real(out, value->f);
+		break;
+	case TYPE_TIMESTAMP:
+		write_quoted(out, text, timestamp_format(value->i, text));
+		break;
+	case TYPE_UUID:
+		if (uuid_parse(value->s.ptr, value->s.len, uuid))
+			write_quoted(out, uuid, UUID_TEXT);
+		else
+			json_write_string(out, value->s.ptr, value->s.len); /* an id that is none is shown as it stands */
+		break;
+	case TYPE_STRINGS:
+		result = write_stored(out, value, JSON_ARRAY, scratch);
+		break;
+	case TYPE_DOCUMENT:
+	case TYPE_MAP:
+		result = write_stored(out, value, JSON_OBJECT, scratch);
+		break;
+	case TYPE_JSON:
+		result = write_stored(out, value, -1, scratch);
+		break;
+	case TYPE_OBJECT:
+		return write_members(out, shape, member->members, member->member_count, columns, scratch, err);
+	default:
+		json_write_string(out, value->s.ptr, value->s.len);
+		break;
+	}
+	return result < 0 ? broken(shape, member->name, err) : 0;
+}
+
+static int write_members(struct buffer *out, const struct shape *shape, const struct member *members, unsigned count,
+                         const struct value *columns, struct arena *scratch, struct err *err)
+{
+	bool first = true;
+
+	buffer_byte(out, '{');
+	for (unsigned i = 0; i < count; i++) {
+		const struct member *member = &members[i];
+
+		if ((member->flags & MEMBER_HIDDEN) != 0)
+			continue;
+		if (member->type == TYPE_REST) {
+			if (columns[member->column].set && write_rest(out, shape, &columns[member->column], scratch) < 0)
+				return broken(shape, "document", err);
+			continue;
+		}
+		if (!first)
+			buffer_byte(out, ',');
+		first = false;
+		buffer_append(out, member->key, member->key_length);
+		if (write_value(out, shape, member, columns, scratch, err) < 0)
+			return -1;
+	}
+	buffer_byte(out, '}');
+	return 0;
+}
+
+int encode_row(struct buffer *out, const struct shape *shape, const struct value *columns, struct arena *scratch, struct err *err)
+{
+	if (shape->scalar)
+		return write_value(out, shape, &shape->members[0], columns, scratch, err);
+	return write_members(out, shape, shape->members, shape->member_count, columns, scratch, err);
+}

@@ -1,0 +1,632 @@
+#include <errno.h>
+#include <locale.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "value.h"
+
+enum { DEPTH_MAX = 256, FEW_MEMBERS = 16 };
+
+struct scan {
+	struct json *json;
+	const char *text, *at, *end;
+	struct err *err;
+};
+
+static int fail(struct scan *scan, const char *what)
+{
+	return err_set(scan->err, ERR_PARSE_ERROR, "not a JSON text: %s at byte %zu", what, (size_t)(scan->at - scan->text) + 1);
+}
+
+static struct json_node *add(struct scan *scan, enum json_type type)
+{
+	struct json *json = scan->json;
+
+	if (json->count == json->capacity) {
+		size_t capacity = json->capacity == 0 ? 64 : json->capacity * 2;
+		struct json_node *nodes = realloc(json->nodes, capacity * sizeof *nodes);
+
+		if (nodes == NULL) {
+			err_set(scan->err, ERR_INTERNAL, "memory is out");
+			return NULL;
+		}
+		json->nodes = nodes;
+		json->capacity = capacity;
+	}
+	struct json_node *node = &json->nodes[json->count++];
+	*node = (struct json_node){.type = (uint8_t)type, .next = (uint32_t)json->count};
+	return node;
+}
+
+static bool space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static void skip_space(struct scan *scan)
+{
+	while (scan->at < scan->end && space(*scan->at))
+		scan->at++;
+}
+
+static int hex4(const char *p)
+{
+	int value = 0;
+
+	for (int i = 0; i < 4; i++) {
+		char c = p[i];
+		int digit = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+
+		if (digit < 0)
+			return -1;
+		value = value * 16 + digit;
+	}
+	return value;
+}
+
+/* An escape; scan->at stands on the backslash and is moved behind it. */
+static int scan_escape(struct scan *scan)
+{
+	const char *p = scan->at;
+
+	if (scan->end - p < 2)
+		return fail(scan, "the text ends within a string");
+	if (p[1] != 'u') {
+		if (strchr("\"\\/bfnrt", p[1]) == NULL || p[1] == '\0')
+			return fail(scan, "an unknown escape");
+		scan->at += 2;
+		return 0;
+	}
+	int first = scan->end - p >= 6 ? hex4(p + 2) : -1;
+	if (first < 0)
+		return fail(scan, "a broken \\u escape");
+	if (first == 0)
+		return fail(scan, "U+0000 in a string");
+	scan->at += 6;
+	if (first < 0xD800 || first > 0xDFFF)
+		return 0;
+	int second = first <= 0xDBFF && scan->end - p >= 12 && p[6] == '\\' && p[7] == 'u' ? hex4(p + 8) : -1;
+	if (second < 0xDC00 || second > 0xDFFF) {
+		scan->at = p;
+		return fail(scan, "a lone surrogate");
+	}
+	scan->at += 6;
+	return 0;
+}
+
+/* True when one of 8 bytes is a quote, a backslash, a control or not ASCII. */
+static bool stops(uint64_t word)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones * 0x80;
+	uint64_t quote = word ^ ones * '"', backslash = word ^ ones * '\\';
+
+	return ((word | (word - ones * 0x20) | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash)) & tops) != 0;
+}
+
+/* A string; scan->at stands behind the opening quote, and is moved behind the closing one. */
+static int scan_string(struct scan *scan)
+{
+	struct json_node *node = add(scan, JSON_STRING);
+	size_t index = scan->json->count - 1;
+	const char *start = scan->at;
+	uint8_t flags = 0;
+
+	if (node == NULL)
+		return -1;
+	for (;;) {
+		uint64_t word;
+
+		while (scan->end - scan->at >= 8) {
+			memcpy(&word, scan->at, 8);
+			if (stops(word))
+				break;
+			scan->at += 8;
+		}
+		if (scan->at == scan->end)
+			return fail(scan, "the text ends within a string");
+		unsigned char c = (unsigned char)*scan->at;
+		if (c == '"')
+			break;
+		if (c == '\\') {
+			flags = JSON_ESCAPED;
+			if (scan_escape(scan) < 0)
+				return -1;
+		} else if (c < 0x20) {
+			return fail(scan, "a control character in a string");
+		} else if (c < 0x80) {
+			scan->at++;
+		} else {
+			size_t length = utf8_character(scan->at, (size_t)(scan->end - scan->at));
+
+			if (length == 0)
+				return fail(scan, "invalid UTF-8");
+			scan->at += length;
+		}
+	}
+	node = &scan->json->nodes[index];
+	node->flags = flags;
+	node->start = (uint32_t)(start - scan->text);
+	node->length = (uint32_t)(scan->at - start);
+	scan->at++;
+	return 0;
+}
+
+static bool digit(const struct scan *scan)
+{
+	return scan->at < scan->end && *scan->at >= '0' && *scan->at <= '9';
+}
+
+/* Powers of ten that a double holds exactly. */
+static const double exact_powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                      1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+/* The library's strtod in the C locale, for numbers that the short way cannot give exactly. */
+static double slow_real(const char *text, size_t length)
+{
+	static locale_t c_locale;
+	char small[64], *copy = length < sizeof small ? small : malloc(length + 1);
+	double value;
+
+	if (copy == NULL)
+		return (double)INFINITY;
+	locale_t locale = __atomic_load_n(&c_locale, __ATOMIC_ACQUIRE);
+	if (locale == (locale_t)0) {
+		locale_t made = newlocale(LC_ALL_MASK, "C", (locale_t)0), none = (locale_t)0;
+
+		if (__atomic_compare_exchange_n(&c_locale, &none, made, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+			locale = made;
+		else {
+			freelocale(made);
+			locale = none;
+		}
+	}
+	memcpy(copy, text, length);
+	copy[length] = '\0';
+	value = strtod_l(copy, NULL, locale);
+	if (copy != small)
+		free(copy);
+	return value;
+}
+
+static double parse_real(const char *text, size_t length)
+{
+	const char *p = text, *end = text + length;
+	bool negative = *p == '-', point = false;
+	uint64_t mantissa = 0;
+	int digits = 0, scale = 0, exponent = 0;
+
+	if (negative)
+		p++;
+	for (; p < end && *p != 'e' && *p != 'E'; p++) {
+		if (*p == '.') {
+			point = true;
+			continue;
+		}
+		if (mantissa != 0 || *p != '0')
+			digits++;
+		if (digits > 18)
+			return slow_real(text, length);
+		mantissa = mantissa * 10 + (uint64_t)(*p - '0');
+		scale -= point;
+	}
+	if (p < end) {
+		bool minus = *++p == '-';
+
+		if (*p == '-' || *p == '+')
+			p++;
+		for (; p < end && exponent < 10000; p++)
+			exponent = exponent * 10 + (*p - '0');
+		exponent = minus ? -exponent : exponent;
+	}
+	exponent += scale;
+	if (mantissa > (UINT64_C(1) << 53) || exponent < -22 || exponent > 22)
+		return slow_real(text, length);
+	double value = exponent < 0 ? (double)mantissa / exact_powers[-exponent] : (double)mantissa * exact_powers[exponent];
+	return negative ? -value : value;
+}
+
+static bool integer_fits(const char *text, size_t length)
+{
+	bool negative = *text == '-';
+	const char *limit = negative ? "9223372036854775808" : "9223372036854775807";
+
+	text += negative;
+	length -= negative;
+	return length < 19 || (length == 19 && memcmp(text, limit, 19) <= 0);
+}
+
+static int scan_number(struct scan *scan)
+{
+	const char *start = scan->at;
+	bool real = false, exponent = false;
+
+	if (*scan->at == '-')
+		scan->at++;
+	if (!digit(scan))
+		return fail(scan, "a number without digits");
+	if (*scan->at == '0') {
+		scan->at++;
+		if (digit(scan))
+			return fail(scan, "a number with a leading zero");
+	}
+	while (digit(scan))
+		scan->at++;
+	if (scan->at < scan->end && *scan->at == '.') {
+		real = true;
+		scan->at++;
+		if (!digit(scan))
+			return fail(scan, "a number without digits behind its point");
+		while (digit(scan))
+			scan->at++;
+	}
+	if (scan->at < scan->end && (*scan->at | 32) == 'e') {
+		real = exponent = true;
+		scan->at++;
+		if (scan->at < scan->end && (*scan->at == '+' || *scan->at == '-'))
+			scan->at++;
+		if (!digit(scan))
+			return fail(scan, "a number without digits in its exponent");
+		while (digit(scan))
+			scan->at++;
+	}
+	size_t length = (size_t)(scan->at - start);
+	struct json_node *node = add(scan, real ? JSON_REAL : JSON_INTEGER);
+	if (node == NULL)
+		return -1;
+	node->start = (uint32_t)(start - scan->text);
+	node->length = (uint32_t)length;
+	if (!real)
+		return integer_fits(start, length) ? 0 : fail(scan, "an integer beyond 64 bits");
+	double value = parse_real(start, length);
+	if (!isfinite(value))
+		return fail(scan, "a number beyond a double");
+	if (exponent || (value == 0 && signbit(value)))
+		node->flags = JSON_AWKWARD;
+	return 0;
+}
+
+static int scan_word(struct scan *scan, const char *word, enum json_type type)
+{
+	size_t length = strlen(word);
+
+	if ((size_t)(scan->end - scan->at) < length || memcmp(scan->at, word, length) != 0)
+		return fail(scan, "an unexpected character");
+	struct json_node *node = add(scan, type);
+	if (node == NULL)
+		return -1;
+	node->start = (uint32_t)(scan->at - scan->text);
+	node->length = (uint32_t)length;
+	scan->at += length;
+	return 0;
+}
+
+/* What the scanner is waiting for. */
+enum want { WANT_VALUE, WANT_FIRST_OR_END, WANT_NAME, WANT_COMMA_OR_END };
+
+struct level {
+	uint32_t node;
+	bool object;
+};
+
+static int check_duplicates(struct scan *scan, uint32_t object);
+
+/* Ends the innermost container at scan->at (on its bracket). */
+static int close_container(struct scan *scan, struct level *level)
+{
+	struct json_node *node = &scan->json->nodes[level->node];
+
+	scan->at++;
+	node->length = (uint32_t)(scan->at - scan->text) - node->start;
+	node->next = (uint32_t)scan->json->count;
+	return level->object && node->count > 1 ? check_duplicates(scan, level->node) : 0;
+}
+
+/* A member's name and its colon. */
+static int scan_name(struct scan *scan)
+{
+	if (scan->at == scan->end || *scan->at != '"')
+		return fail(scan, "a member name was expected");
+	scan->at++;
+	if (scan_string(scan) < 0)
+		return -1;
+	skip_space(scan);
+	if (scan->at == scan->end || *scan->at != ':')
+		return fail(scan, "a colon was expected");
+	scan->at++;
+	return 0;
+}
+
+static int scan_scalar(struct scan *scan)
+{
+	switch (*scan->at) {
+	case '"':
+		scan->at++;
+		return scan_string(scan);
+	case 't':
+		return scan_word(scan, "true", JSON_TRUE);
+	case 'f':
+		return scan_word(scan, "false", JSON_FALSE);
+	case 'n':
+		return scan_word(scan, "null", JSON_NULL);
+	default:
+		if (*scan->at == '-' || digit(scan))
+			return scan_number(scan);
+		return fail(scan, "an unexpected character");
+	}
+}
+
+static int scan_values(struct scan *scan, unsigned depth_limit)
+{
+	struct level stack[DEPTH_MAX];
+	unsigned depth = 0;
+	enum want want = WANT_VALUE;
+
+	for (;;) {
+		struct level *level = depth > 0 ? &stack[depth - 1] : NULL;
+
+		skip_space(scan);
+		if (scan->at == scan->end)
+			return fail(scan, "the text ends too early");
+		if (level != NULL && (want == WANT_COMMA_OR_END || want == WANT_FIRST_OR_END) &&
+		    *scan->at == (level->object ? '}' : ']')) {
+			if (close_container(scan, level) < 0)
+				return -1;
+			if (--depth == 0)
+				return 0;
+			want = WANT_COMMA_OR_END;
+			continue;
+		}
+		if (want == WANT_COMMA_OR_END) {
+			if (*scan->at != ',')
+				return fail(scan, "a comma or the end of a container was expected");
+			scan->at++;
+			want = level->object ? WANT_NAME : WANT_VALUE;
+			continue;
+		}
+		if (level != NULL) {
+			scan->json->nodes[level->node].count++;
+			if (level->object) {
+				if (scan_name(scan) < 0)
+					return -1;
+				skip_space(scan);
+				if (scan->at == scan->end)
+					return fail(scan, "the text ends too early");
+			}
+		}
+		if (*scan->at == '{' || *scan->at == '[') {
+			bool object = *scan->at == '{';
+
+			if (depth == depth_limit)
+				return fail(scan, "nesting is too deep");
+			struct json_node *node = add(scan, object ? JSON_OBJECT : JSON_ARRAY);
+			if (node == NULL)
+				return -1;
+			node->start = (uint32_t)(scan->at - scan->text);
+			stack[depth++] = (struct level){(uint32_t)scan->json->count - 1, object};
+			scan->at++;
+			want = WANT_FIRST_OR_END;
+			continue;
+		}
+		if (scan_scalar(scan) < 0)
+			return -1;
+		if ((scan->json->nodes[scan->json->count - 1].flags & JSON_AWKWARD) != 0 &&
+		    scan->json->nodes[scan->json->count - 1].type == JSON_REAL)
+			for (unsigned i = 0; i < depth; i++)
+				scan->json->nodes[stack[i].node].flags |= JSON_AWKWARD;
+		if (depth == 0)
+			return 0;
+		want = WANT_COMMA_OR_END;
+	}
+}
+
+int json_scan(struct json *json, const char *text, size_t length, unsigned depth_limit, struct err *err)
+{
+	struct scan scan = {.json = json, .text = text, .at = text, .end = text + length, .err = err};
+
+	json->text = text;
+	json->count = 0;
+	if (length >= UINT32_MAX)
+		return err_set(err, ERR_PARSE_ERROR, "the text is too long");
+	if (scan_values(&scan, depth_limit < DEPTH_MAX ? depth_limit : DEPTH_MAX) < 0)
+		return -1;
+	skip_space(&scan);
+	return scan.at == scan.end ? 0 : fail(&scan, "something follows the value");
+}
+
+void json_free(struct json *json)
+{
+	free(json->nodes);
+	*json = (struct json){0};
+}
+
+double json_real(const struct json *json, uint32_t node)
+{
+	return parse_real(json->text + json->nodes[node].start, json->nodes[node].length);
+}
+
+static char *put_utf8(char *out, unsigned code)
+{
+	if (code < 0x80) {
+		*out++ = (char)code;
+	} else if (code < 0x800) {
+		*out++ = (char)(0xC0 | code >> 6);
+		*out++ = (char)(0x80 | (code & 0x3F));
+	} else if (code < 0x10000) {
+		*out++ = (char)(0xE0 | code >> 12);
+		*out++ = (char)(0x80 | (code >> 6 & 0x3F));
+		*out++ = (char)(0x80 | (code & 0x3F));
+	} else {
+		*out++ = (char)(0xF0 | code >> 18);
+		*out++ = (char)(0x80 | (code >> 12 & 0x3F));
+		*out++ = (char)(0x80 | (code >> 6 & 0x3F));
+		*out++ = (char)(0x80 | (code & 0x3F));
+	}
+	return out;
+}
+
+/* Unescapes a string that the scanner accepted; the result is never longer than the raw text. */
+static size_t unescape(const char *raw, size_t length, char *to)
+{
+	const char *p = raw, *end = raw + length;
+	char *out = to;
+
+	while (p < end) {
+		if (*p != '\\') {
+			*out++ = *p++;
+			continue;
+		}
+		static const char from[] = "\"\\/bfnrt", into[] = "\"\\/\b\f\n\r\t";
+		if (p[1] != 'u') {
+			*out++ = into[strchr(from, p[1]) - from];
+			p += 2;
+			continue;
+		}
+		unsigned code = (unsigned)hex4(p + 2);
+		p += 6;
+		if (code >= 0xD800 && code <= 0xDBFF) {
+			code = 0x10000 + ((code - 0xD800) << 10) + ((unsigned)hex4(p + 2) - 0xDC00);
+			p += 6;
+		}
+		out = put_utf8(out, code);
+	}
+	return (size_t)(out - to);
+}
+
+const char *json_string(const struct json *json, uint32_t index, struct arena *arena, size_t *length)
+{
+	const struct json_node *node = &json->nodes[index];
+	const char *raw = json->text + node->start;
+
+	*length = node->length;
+	if ((node->flags & JSON_ESCAPED) == 0)
+		return raw;
+	char *text = arena_alloc(arena, node->length + 1);
+	if (text != NULL)
+		*length = unescape(raw, node->length, text);
+	return text;
+}
+
+int64_t json_integer(const struct json *json, uint32_t index)
+{
+	const char *p = json->text + json->nodes[index].start, *end = p + json->nodes[index].length;
+	bool negative = *p == '-';
+	uint64_t value = 0;
+
+	for (p += negative; p < end; p++)
+		value = value * 10 + (uint64_t)(*p - '0');
+	return (int64_t)(negative ? 0 - value : value);
+}
+
+/* A name for comparing: raw where it has no escapes, else unescaped into memory that the caller frees. */
+struct name {
+	const char *text;
+	size_t length;
+	char *owned;
+};
+
+static bool name_of(const struct json *json, uint32_t index, struct name *name)
+{
+	const struct json_node *node = &json->nodes[index];
+
+	name->text = json->text + node->start;
+	name->length = node->length;
+	name->owned = NULL;
+	if ((node->flags & JSON_ESCAPED) == 0)
+		return true;
+	name->owned = malloc(node->length + 1);
+	if (name->owned == NULL)
+		return false;
+	name->length = unescape(name->text, node->length, name->owned);
+	name->text = name->owned;
+	return true;
+}
+
+static bool same_name(const struct json *json, uint32_t a, uint32_t b)
+{
+	const struct json_node *x = &json->nodes[a], *y = &json->nodes[b];
+	struct name one, two = {0};
+	bool same;
+
+	if (((x->flags | y->flags) & JSON_ESCAPED) == 0)
+		return x->length == y->length && memcmp(json->text + x->start, json->text + y->start, x->length) == 0;
+	same = name_of(json, a, &one) && name_of(json, b, &two) && one.length == two.length &&
+	       memcmp(one.text, two.text, one.length) == 0;
+	free(one.owned);
+	free(two.owned);
+	return same;
+}
+
+static uint64_t hash_name(const struct json *json, uint32_t index)
+{
+	struct name name;
+	uint64_t hash = UINT64_C(14695981039346656037);
+
+	if (name_of(json, index, &name))
+		for (size_t i = 0; i < name.length; i++)
+			hash = (hash ^ (unsigned char)name.text[i]) * UINT64_C(1099511628211);
+	free(name.owned);
+	return hash ^ hash >> 32;
+}
+
+static int duplicate(struct scan *scan, uint32_t name)
+{
+	scan->at = scan->text + scan->json->nodes[name].start;
+	return fail(scan, "a member name that stands twice in its object");
+}
+
+/* A small open-addressing table, so that an object of 100,000 members is not compared pair by pair. */
+static int check_many(struct scan *scan, uint32_t object)
+{
+	const struct json *json = scan->json;
+	size_t size = 64;
+
+	while (size < (size_t)json->nodes[object].count * 2)
+		size *= 2;
+	uint32_t *table = calloc(size, sizeof *table);
+	if (table == NULL)
+		return err_set(scan->err, ERR_INTERNAL, "memory is out");
+	for (uint32_t name = object + 1; name < json->nodes[object].next; name = json->nodes[name + 1].next) {
+		size_t place = hash_name(json, name) & (size - 1);
+
+		for (; table[place] != 0; place = (place + 1) & (size - 1))
+			if (same_name(json, table[place], name)) {
+				free(table);
+				return duplicate(scan, name);
+			}
+		table[place] = name;
+	}
+	free(table);
+	return 0;
+}
+
+static int check_duplicates(struct scan *scan, uint32_t object)
+{
+	const struct json *json = scan->json;
+	uint32_t names[FEW_MEMBERS];
+	unsigned count = 0;
+
+	if (json->nodes[object].count > FEW_MEMBERS)
+		return check_many(scan, object);
+	for (uint32_t name = object + 1; name < json->nodes[object].next; name = json->nodes[name + 1].next) {
+		for (unsigned i = 0; i < count; i++)
+			if (same_name(json, names[i], name))
+				return duplicate(scan, name);
+		names[count++] = name;
+	}
+	return 0;
+}
+
+uint32_t json_member(const struct json *json, uint32_t object, const char *text, size_t length)
+{
+	for (uint32_t name = object + 1; name < json->nodes[object].next; name = json->nodes[name + 1].next) {
+		struct name got;
+		bool same = name_of(json, name, &got) && got.length == length && memcmp(got.text, text, length) == 0;
+
+		free(got.owned);
+		if (same)
+			return name + 1;
+	}
+	return 0;
+}

@@ -1,0 +1,148 @@
+#include "rpc.h"
+
+#include <stdio.h>
+
+#include "decode.h"
+
+static bool member_is(const struct json *json, uint32_t name, const char *text, size_t length)
+{
+	return json->nodes[name].length == length && memcmp(json->text + json->nodes[name].start, text, length) == 0;
+}
+
+static int invalid(struct err *err, const char *what)
+{
+	return err_set(err, ERR_INVALID_REQUEST, "not a valid request: %s", what);
+}
+
+/* What the members are; a name that was written with escapes is none that the protocol names. */
+struct members {
+	uint32_t jsonrpc, id, method, params;
+};
+
+static struct members find_members(const struct json *json, uint32_t object)
+{
+	struct members found = {0};
+
+	for (uint32_t name = object + 1; name < json->nodes[object].next; name = json->nodes[name + 1].next) {
+		if (member_is(json, name, "jsonrpc", 7))
+			found.jsonrpc = name + 1;
+		else if (member_is(json, name, "id", 2))
+			found.id = name + 1;
+		else if (member_is(json, name, "method", 6))
+			found.method = name + 1;
+		else if (member_is(json, name, "params", 6))
+			found.params = name + 1;
+	}
+	return found;
+}
+
+/* The id to answer with; false when the request has one that cannot be taken. */
+static bool read_id(const struct json *json, uint32_t id, struct arena *arena, struct rpc_request *request)
+{
+	const struct json_node *node = &json->nodes[id];
+	size_t length = 0;
+
+	request->notification = id == 0;
+	if (id == 0)
+		return true;
+	switch (node->type) {
+	case JSON_STRING:
+		if (json_string(json, id, arena, &length) == NULL || length > RPC_ID_MAX)
+			return false;
+		request->id = json->text + node->start - 1;
+		request->id_length = (size_t)node->length + 2;
+		return true;
+	case JSON_INTEGER:
+	case JSON_NULL:
+		request->id = json->text + node->start;
+		request->id_length = node->length;
+		return true;
+	default:
+		return false;
+	}
+}
+
+int rpc_request(const struct json *json, uint32_t node, struct arena *arena, struct rpc_request *request, struct err *err)
+{
+	struct members found;
+
+	*request = (struct rpc_request){.id = "null", .id_length = 4};
+	if (json->nodes[node].type != JSON_OBJECT)
+		return invalid(err, "it is no object");
+	found = find_members(json, node);
+	if (!read_id(json, found.id, arena, request)) {
+		request->notification = false;
+		return invalid(err, "its id must be a string of at most 256 bytes, an integer or null");
+	}
+	bool notification = request->notification;
+	request->notification = false; /* an invalid request is always answered */
+	if (found.jsonrpc == 0 || json->nodes[found.jsonrpc].type != JSON_STRING || !member_is(json, found.jsonrpc, "2.0", 3))
+		return invalid(err, "its jsonrpc must be \"2.0\"");
+	if (found.method == 0 || json->nodes[found.method].type != JSON_STRING)
+		return invalid(err, "its method must be a string");
+	if (found.params != 0 && json->nodes[found.params].type != JSON_OBJECT && json->nodes[found.params].type != JSON_ARRAY)
+		return invalid(err, "its params must be an object or an array");
+	request->notification = notification;
+	request->params = found.params;
+	request->method_name = json_string(json, found.method, arena, &request->method_length);
+	if (request->method_name == NULL)
+		return err_set(err, ERR_INTERNAL, "memory is out");
+	request->method = catalog_find(request->method_name, request->method_length);
+	if (request->method == NULL)
+		return err_set(err, ERR_METHOD_NOT_FOUND, "there is no method \"%.*s%s\"",
+		               (int)(request->method_length > 100 ? 100 : request->method_length), request->method_name,
+		               request->method_length > 100 ? "…" : "");
+	return 0;
+}
+
+static void begin(struct buffer *out, const char *id, size_t id_length)
+{
+	buffer_append(out, "{\"jsonrpc\":\"2.0\",\"id\":", 22);
+	buffer_append(out, id, id_length);
+}
+
+void rpc_begin_result(struct buffer *out, const char *id, size_t id_length)
+{
+	begin(out, id, id_length);
+	buffer_append(out, ",\"result\":", 10);
+}
+
+void rpc_end_result(struct buffer *out)
+{
+	buffer_byte(out, '}');
+}
+
+static void text_member(struct buffer *out, const char *name, const char *text)
+{
+	if (*text == '\0')
+		return;
+	buffer_text(out, ",\"");
+	buffer_text(out, name);
+	buffer_text(out, "\":");
+	json_write_string(out, text, strlen(text));
+}
+
+void rpc_error(struct buffer *out, const char *id, size_t id_length, const struct err *err)
+{
+	const struct err_info *info = err_info(err->kind);
+	bool retryable = info->retryable && err->outcome != OUTCOME_UNKNOWN;
+
+	begin(out, id, id_length);
+	buffer_text(out, ",\"error\":{\"code\":");
+	json_write_integer(out, info->code);
+	text_member(out, "message", err->message[0] != '\0' ? err->message : info->meaning);
+	buffer_text(out, ",\"data\":{\"kind\":");
+	json_write_string(out, info->name, strlen(info->name));
+	buffer_text(out, retryable ? ",\"retryable\":true" : ",\"retryable\":false");
+	text_member(out, "path", err->path);
+	text_member(out, "field", err->field);
+	if (err->outcome != OUTCOME_UNSET)
+		text_member(out, "outcome", err->outcome == OUTCOME_NONE ? "none" : "unknown");
+	if (err->ref != 0) {
+		char ref[24];
+
+		(void)snprintf(ref, sizeof ref, "%016llx", (unsigned long long)err->ref);
+		text_member(out, "ref", ref);
+	}
+	buffer_text(out, "}}}");
+}
