@@ -1,0 +1,35 @@
+/* A JSON-RPC batch: its calls are begun one by one, run side by side and are answered in one array in their order.
+ * Thread: the loop thread. */
+#ifndef PIERRE_BATCH_H
+#define PIERRE_BATCH_H
+
+#include <stdbool.h>
+
+#include "../protocol/arena.h"
+#include "../protocol/json.h"
+#include "request.h"
+
+struct batch {
+	struct connection *connection;
+	struct arena arena;         /* the line's copy, slots */
+	struct json json;           /* its nodes */
+	uint32_t node;              /* of the next call to begin */
+	unsigned count, begun, finished;
+	struct request **slots;     /* finished calls whose turn to be written has not come */
+	unsigned next;              /* the next one to write */
+	struct buffer answer;       /* the array so far */
+	size_t held;                /* bytes of finished answers, counted in connection->held_bytes */
+};
+
+/* Takes the scanned nodes of a non-empty array (json is empty afterwards) and copies its text. NULL when memory is out. */
+struct batch *batch_new(struct connection *connection, struct json *json, size_t length);
+bool batch_all_begun(const struct batch *batch);
+/* The answer of one of its calls is in request->call.answer (a whole object without newline; nothing for a notification).
+ * Takes the request. Sends the array and frees the batch after the last one. */
+void batch_finish(struct batch *batch, struct request *request);
+/* One of its calls could not even be begun, for want of memory; its connection is closed already. */
+void batch_drop(struct batch *batch);
+/* The connection is gone: calls that are not begun never will be. */
+void batch_abandon(struct batch *batch);
+
+#endif

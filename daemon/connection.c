@@ -1,0 +1,409 @@
+#include "connection.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon.h"
+#include "log.h"
+
+enum {
+	SHARE_LINES = 64,         /* of one turn, so that a flood does not starve the others */
+	SHARE_NS = 100 * 1000,
+	READ_MOST = 64 * 1024,
+	HOLDS_MUCH = 64 * 1024,   /* connections with less are not paused when memory is short */
+};
+
+/* Which steps are allowed: a bit for each next state. */
+static const unsigned next_states[] = {
+	[CONNECTION_OPEN] = 1 << CONNECTION_ENDED | 1 << CONNECTION_DEAD,
+	[CONNECTION_ENDED] = 1 << CONNECTION_DEAD,
+	[CONNECTION_DEAD] = 1 << CONNECTION_CLOSED,
+	[CONNECTION_CLOSED] = 0,
+};
+
+static void move(struct connection *connection, enum connection_state state)
+{
+	assert((next_states[connection->state] & 1U << state) != 0);
+	connection->state = state;
+}
+
+bool connection_alive(const struct connection *connection)
+{
+	return connection->state == CONNECTION_OPEN || connection->state == CONNECTION_ENDED;
+}
+
+static void on_event(uv_poll_t *poll, int status, int events);
+
+/* Watches for what the connection can use now: bytes when it may take more, room when it has unsent answers. */
+static void watch(struct connection *connection)
+{
+	int events = connection->blocked ? UV_WRITABLE : 0;
+
+	/* With a place in the queue for the next turn the pause is too short to be worth a system call. */
+	if (connection->state == CONNECTION_OPEN && (!connection->backlog || !list_empty(&connection->ready)))
+		events |= UV_READABLE;
+	if (events == connection->events)
+		return;
+	if ((connection->events & UV_READABLE) != 0 && (events & UV_READABLE) == 0 && connection->state == CONNECTION_OPEN)
+		connection->daemon->metrics.paused++;
+	connection->events = events;
+	if (events == 0)
+		(void)uv_poll_stop(&connection->poll);
+	else
+		(void)uv_poll_start(&connection->poll, events, on_event);
+}
+
+/* Counts what it holds anew. */
+static void charge(struct connection *connection)
+{
+	size_t holds = connection->frame.capacity + output_pending(&connection->output) + connection->held_bytes;
+
+	connection->daemon->server.memory += holds - connection->charged;
+	connection->charged = holds;
+}
+
+/* Has to wait until its own calls are answered or its answers are taken. */
+static bool over_limit(const struct connection *connection)
+{
+	const struct settings *settings = &connection->daemon->settings;
+
+	if (connection->calls >= settings->in_flight_limit || output_pending(&connection->output) >= settings->unsent_limit)
+		return true;
+	/* The rest of a batch must be begun for its answers to be sent at all. */
+	return connection->batch == NULL &&
+	       output_pending(&connection->output) + connection->held_bytes >= settings->unsent_limit;
+}
+
+static bool starving(const struct connection *connection)
+{
+	return connection->batch == NULL && connection->charged > HOLDS_MUCH &&
+	       server_memory_short(&connection->daemon->server);
+}
+
+static void take_frame_memory(struct connection *connection)
+{
+	struct server *server = &connection->daemon->server;
+	struct frame *frame = &connection->frame;
+
+	if (frame->data != NULL)
+		return;
+	frame->data = server->frame_count > 0 ? server->frames[--server->frame_count] : malloc(SERVER_FRAME_BYTES);
+	frame->capacity = frame->data != NULL ? SERVER_FRAME_BYTES : 0;
+	frame->start = frame->scanned = frame->end = 0;
+	connection->frame_used = 0;
+}
+
+/* An idle connection holds no memory for reading. */
+static void give_frame_memory(struct connection *connection)
+{
+	struct server *server = &connection->daemon->server;
+	struct frame *frame = &connection->frame;
+
+	if (frame->data == NULL || frame->start != frame->end)
+		return;
+	if (frame->capacity != SERVER_FRAME_BYTES || server->frame_count == SERVER_SPARE_FRAMES) {
+		bool skipping = frame->skipping, ended = frame->ended;
+		size_t limit = frame->limit;
+
+		frame_free(frame);
+		frame_init(frame, limit);
+		frame->skipping = skipping;
+		frame->ended = ended;
+		return;
+	}
+	explicit_bzero(frame->data, connection->frame_used);
+	server->frames[server->frame_count++] = frame->data;
+	frame->data = NULL;
+	frame->capacity = frame->start = frame->scanned = frame->end = 0;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct connection *connection = handle->data;
+	struct server *server = &connection->daemon->server;
+
+	list_remove(&connection->link);
+	server->count--;
+	server->daemon->metrics.closed++;
+	free(connection);
+}
+
+/* Dead, and without calls that still point to it. */
+static void release(struct connection *connection)
+{
+	move(connection, CONNECTION_CLOSED);
+	charge(connection);
+	uv_close((uv_handle_t *)&connection->poll, on_closed);
+	(void)close(connection->fd);
+}
+
+void connection_close(struct connection *connection, const char *reason)
+{
+	if (!connection_alive(connection))
+		return;
+	log_event(LOG_DEBUG, "connection ends", log_text("reason", reason), log_number("pid", connection->pid),
+	          log_number("uid", connection->uid), log_number("calls", connection->calls));
+	move(connection, CONNECTION_DEAD);
+	(void)uv_poll_stop(&connection->poll);
+	connection->events = 0;
+	(void)shutdown(connection->fd, SHUT_RDWR);
+	list_remove(&connection->ready);
+	list_remove(&connection->dirty);
+	list_remove(&connection->starved);
+	output_free(&connection->output);
+	frame_free(&connection->frame);
+	if (connection->batch != NULL) {
+		struct batch *batch = connection->batch;
+
+		connection->batch = NULL;
+		batch_abandon(batch);
+	}
+	charge(connection);
+	if (connection->calls == 0)
+		release(connection);
+}
+
+/* A line is begun, or one has just ended: sets and clears its time limit. */
+static void time_line(struct connection *connection)
+{
+	struct daemon *daemon = connection->daemon;
+
+	if (!frame_partial(&connection->frame) || connection->state != CONNECTION_OPEN) {
+		connection->partial_since = 0;
+	} else if (connection->partial_since == 0) {
+		connection->partial_since = uv_now(&daemon->loop);
+		server_watch(&daemon->server, connection->partial_since + daemon->settings.line_timeout);
+	}
+}
+
+/* All lines that were read are begun. */
+static void drained(struct connection *connection)
+{
+	connection->backlog = false;
+	time_line(connection);
+	give_frame_memory(connection);
+	charge(connection);
+	if (connection->state == CONNECTION_ENDED && connection->calls == 0)
+		connection_answered(connection); /* so that the turn's end closes it */
+	if (starving(connection) && list_empty(&connection->starved)) {
+		connection->backlog = true;
+		list_append(&connection->daemon->server.starved, &connection->starved);
+	}
+}
+
+void connection_pump(struct connection *connection)
+{
+	struct dispatch *dispatch = &connection->daemon->dispatch;
+	uint64_t until;
+	unsigned lines = 0;
+
+	dispatch->clock = uv_hrtime();
+	until = dispatch->clock + SHARE_NS;
+	list_remove(&connection->ready);
+	connection->backlog = true;
+	while (connection_alive(connection)) {
+		const char *line;
+		size_t length;
+
+		if (over_limit(connection)) {
+			connection->partial_since = 0; /* the daemon is what the line waits for */
+			break;
+		}
+		if (lines++ == SHARE_LINES || dispatch->clock > until) {
+			server_ready(&connection->daemon->server, connection);
+			break;
+		}
+		if (connection->batch != NULL) {
+			dispatch_batch_next(connection);
+			continue;
+		}
+		switch (frame_next(&connection->frame, &line, &length)) {
+		case FRAME_LINE:
+			connection->partial_since = 0;
+			dispatch_line(connection, line, length);
+			continue;
+		case FRAME_TOO_LONG:
+			dispatch_too_long(connection);
+			continue;
+		case FRAME_MORE:
+			drained(connection);
+		}
+		break;
+	}
+	if (connection_alive(connection))
+		watch(connection);
+}
+
+void connection_end(struct connection *connection)
+{
+	if (connection->state != CONNECTION_OPEN)
+		return;
+	move(connection, CONNECTION_ENDED);
+	frame_end(&connection->frame);
+	if (!connection->backlog)
+		connection_pump(connection);
+	else
+		watch(connection);
+}
+
+void connection_read(struct connection *connection)
+{
+	char *space;
+	size_t size;
+	ssize_t n;
+
+	if (connection->state != CONNECTION_OPEN || connection->backlog)
+		return;
+	take_frame_memory(connection);
+	space = frame_space(&connection->frame, &size);
+	if (space == NULL) {
+		connection_close(connection, "memory is out");
+		return;
+	}
+	/* Without a control buffer the system closes descriptors that the peer passes along. */
+	n = recv(connection->fd, space, size < READ_MOST ? size : READ_MOST, MSG_DONTWAIT);
+	if (n > 0) {
+		connection->daemon->metrics.bytes_in += (uint64_t)n;
+		frame_commit(&connection->frame, (size_t)n);
+		if (connection->frame.end > connection->frame_used)
+			connection->frame_used = connection->frame.end;
+		connection_pump(connection);
+	} else if (n == 0) {
+		connection_end(connection);
+	} else if (errno != EAGAIN && errno != EINTR) {
+		connection_close(connection, "reading failed");
+	} else {
+		give_frame_memory(connection);
+	}
+}
+
+static void on_event(uv_poll_t *poll, int status, int events)
+{
+	struct connection *connection = poll->data;
+
+	if (status < 0) {
+		connection_close(connection, "polling failed");
+		return;
+	}
+	if ((events & UV_WRITABLE) != 0) {
+		connection->blocked = false;
+		connection_flush(connection);
+	}
+	if ((events & UV_READABLE) != 0 && connection_alive(connection)) {
+		if (connection->backlog)
+			watch(connection);
+		else
+			connection_read(connection);
+	}
+}
+
+/* The peer takes nothing for now: its time limit runs from the last byte that it took. */
+static void stalled(struct connection *connection, bool progress)
+{
+	struct daemon *daemon = connection->daemon;
+
+	if (connection->stalled_since != 0 && !progress)
+		return;
+	connection->stalled_since = uv_now(&daemon->loop);
+	server_watch(&daemon->server, connection->stalled_since + daemon->settings.write_timeout);
+}
+
+void connection_flush(struct connection *connection)
+{
+	struct daemon *daemon = connection->daemon;
+	enum output_result result = OUTPUT_BLOCKED;
+	size_t sent = 0;
+
+	list_remove(&connection->dirty);
+	if (!connection_alive(connection))
+		return;
+	if (!connection->blocked) {
+		result = output_write(&connection->output, &daemon->server.spares, connection->fd, &sent);
+		daemon->metrics.bytes_out += sent;
+	}
+	if (result == OUTPUT_FAILED) {
+		connection_close(connection, connection->output.text.failure != BUFFER_OK ? "memory is out" : "the peer is gone");
+		return;
+	}
+	connection->blocked = result == OUTPUT_BLOCKED;
+	if (connection->blocked)
+		stalled(connection, sent > 0);
+	else
+		connection->stalled_since = 0;
+	charge(connection);
+	if (connection->state == CONNECTION_ENDED && connection->calls == 0 && !connection->backlog && result == OUTPUT_DONE) {
+		connection_close(connection, "all answered");
+		return;
+	}
+	if (connection->backlog && list_empty(&connection->starved) && !over_limit(connection))
+		server_ready(&daemon->server, connection);
+	watch(connection);
+}
+
+struct buffer *connection_text(struct connection *connection)
+{
+	return output_text(&connection->output, &connection->daemon->server.spares);
+}
+
+void connection_answered(struct connection *connection)
+{
+	if (connection_alive(connection) && list_empty(&connection->dirty))
+		list_append(&connection->daemon->server.dirty, &connection->dirty);
+}
+
+void connection_send(struct connection *connection, struct buffer *line)
+{
+	if (!connection_alive(connection))
+		return;
+	line->cap = 0;
+	buffer_byte(line, '\n');
+	if (line->failure != BUFFER_OK) {
+		connection_close(connection, "memory is out");
+		return;
+	}
+	output_add(&connection->output, &connection->daemon->server.spares, line);
+	connection_answered(connection);
+}
+
+void connection_call_done(struct connection *connection)
+{
+	connection->calls--;
+	if (connection_alive(connection))
+		connection_answered(connection);
+	else if (connection->state == CONNECTION_DEAD && connection->calls == 0)
+		release(connection);
+}
+
+int connection_open(struct daemon *daemon, int fd, const struct peer *peer, enum role role)
+{
+	struct connection *connection = calloc(1, sizeof *connection);
+
+	if (connection == NULL || uv_poll_init(&daemon->loop, &connection->poll, fd) != 0) {
+		free(connection);
+		(void)close(fd);
+		return -1;
+	}
+	connection->daemon = daemon;
+	connection->fd = fd;
+	connection->poll.data = connection;
+	connection->uid = peer->uid;
+	connection->gid = peer->gid;
+	connection->pid = peer->pid;
+	connection->role = role;
+	frame_init(&connection->frame, (size_t)daemon->settings.line_limit);
+	output_init(&connection->output);
+	order_init(&connection->order);
+	list_init(&connection->held);
+	list_init(&connection->ready);
+	list_init(&connection->dirty);
+	list_init(&connection->starved);
+	list_append(&daemon->server.connections, &connection->link);
+	daemon->server.count++;
+	daemon->metrics.accepted++;
+	watch(connection);
+	return 0;
+}

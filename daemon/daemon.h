@@ -1,0 +1,62 @@
+/* The running daemon: what its parts share, and its life from ready to ended. One per process. Thread: the loop thread. */
+#ifndef PIERRE_DAEMON_H
+#define PIERRE_DAEMON_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "../backends/seal.h"
+#include "../backends/store.h"
+#include "access.h"
+#include "dispatch.h"
+#include "health.h"
+#include "metrics.h"
+#include "password_pool.h"
+#include "server.h"
+#include "settings.h"
+#include "socket.h"
+
+enum daemon_state {
+	DAEMON_RUNNING,
+	DAEMON_DRAINING,  /* asked to stop: calls under way are answered, new ones are not begun */
+	DAEMON_STOPPING,  /* handles are closing */
+};
+
+struct daemon {
+	uv_loop_t loop;
+	struct settings settings;
+	struct seal *seal;
+	struct store *store;
+	struct socket socket;
+	struct access access;
+	struct metrics metrics;
+	struct server server;
+	struct dispatch dispatch;
+	struct health health;
+	struct password_pool *passwords;
+	enum daemon_state state;
+	int exit_code;
+	bool abandoned;             /* ended with calls still under way: their memory is not ours to free */
+	uint64_t started_at;        /* uv_hrtime */
+	uint64_t drain_until;       /* uv_now */
+	uint64_t due;               /* what the due timer is set to, ns; 0 = not */
+	uint64_t next_tick;         /* uv_hrtime when the tick should come */
+	uint64_t store_progress;    /* at the last watchdog message */
+	uint64_t reloads;
+	bool socket_missing_told;
+	uv_poll_t store_poll;
+	uv_prepare_t prepare;
+	uv_check_t check;
+	uv_timer_t tick, due_timer, watchdog;
+	uv_signal_t signals[3];
+};
+
+/* Settings, seal, store, socket and access are set. Runs until told to stop; gives the exit code. */
+int daemon_run(struct daemon *daemon);
+/* Begins to drain. */
+void daemon_stop(struct daemon *daemon, const char *reason);
+/* Ends at once, with an exit code and without further answers: the store is lost. */
+void daemon_fail(struct daemon *daemon, int exit_code, const char *reason);
+
+#endif

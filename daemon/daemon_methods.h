@@ -1,0 +1,17 @@
+/* The methods that the daemon answers itself: daemon.* and rpc.discover. Thread: the loop thread. */
+#ifndef PIERRE_DAEMON_METHODS_H
+#define PIERRE_DAEMON_METHODS_H
+
+#include "../protocol/buffer.h"
+#include "../protocol/catalog.h"
+#include "../protocol/error.h"
+
+struct daemon;
+
+typedef int (*daemon_method)(struct daemon *daemon, struct buffer *out, struct err *err);
+
+void daemon_methods_init(void);
+/* Appends the result's JSON text. NULL for daemon.health, whose answer comes later. */
+daemon_method daemon_method_of(const struct method *method);
+
+#endif

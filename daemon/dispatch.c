@@ -1,0 +1,490 @@
+#include "dispatch.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../protocol/decode.h"
+#include "../protocol/rpc.h"
+#include "connection.h"
+#include "daemon.h"
+#include "daemon_methods.h"
+#include "log.h"
+
+enum { MOST_KEPT_NODES = 16 * 1024 };
+
+static int8_t find_slot(const struct method *method, const char *name)
+{
+	for (unsigned i = 0; i < method->slot_count; i++)
+		if (strcmp(method->slots[i].name, name) == 0)
+			return (int8_t)i;
+	return -1;
+}
+
+int dispatch_init(struct dispatch *dispatch)
+{
+	*dispatch = (struct dispatch){.clock = 0};
+	arena_init(&dispatch->scratch);
+	dispatch->scratch.wipe = true;
+	request_pool_init(&dispatch->requests);
+	dispatch->password_slots = calloc(2, catalog_method_count);
+	if (dispatch->password_slots == NULL)
+		return -1;
+	daemon_methods_init();
+	dispatch->hash_slots = dispatch->password_slots + catalog_method_count;
+	for (size_t i = 0; i < catalog_method_count; i++) {
+		dispatch->password_slots[i] = find_slot(&catalog_methods[i], "password");
+		dispatch->hash_slots[i] = find_slot(&catalog_methods[i], "password_hash");
+	}
+	return 0;
+}
+
+void dispatch_free(struct dispatch *dispatch)
+{
+	json_free(&dispatch->json);
+	arena_free(&dispatch->scratch);
+	request_pool_free(&dispatch->requests);
+	free(dispatch->password_slots);
+}
+
+/* What only the operator may read goes to the log under a reference; the client gets the reference. */
+static void hide_internal(struct err *err, const char *method)
+{
+	char ref[24];
+
+	if (err->kind != ERR_INTERNAL)
+		return;
+	if (err->ref == 0)
+		randombytes_buf(&err->ref, sizeof err->ref);
+	err->ref &= INT64_MAX;
+	(void)snprintf(ref, sizeof ref, "%llu", (unsigned long long)err->ref);
+	log_event(LOG_ERR, "internal error", log_text("ref", ref), log_text("method", method), log_text("detail", err->message));
+	(void)snprintf(err->message, sizeof err->message, "internal error; the daemon's log has it under reference %s", ref);
+}
+
+static void log_slow(const struct request *request, uint64_t ns)
+{
+	const struct call *call = &request->call;
+	uint64_t limit = request->daemon->settings.slow_call;
+
+	if (limit == 0 || ns < limit * 1000000)
+		return;
+	request->daemon->metrics.slow_calls++;
+	log_event(LOG_NOTICE, "slow call", log_text("method", call->method->name), log_real("duration_ms", (double)ns / 1e6),
+	          log_number("rows", call->rows), log_number("uid", request->connection->uid), log_number("pid", request->connection->pid),
+	          log_text("outcome", call->err.kind == ERR_NONE ? "ok" : err_info(call->err.kind)->name));
+}
+
+/* Closes the answer's object, or replaces it by an error's. */
+static void complete_answer(struct request *request)
+{
+	struct call *call = &request->call;
+	struct buffer *answer = &call->answer;
+
+	if (call->err.kind == ERR_NONE && answer->failure == BUFFER_OVER_CAP)
+		(void)err_set(&call->err, ERR_TOO_LARGE, "the answer is larger than the limit of %zu bytes", answer->cap);
+	else if (call->err.kind == ERR_NONE && answer->failure != BUFFER_OK)
+		(void)err_set(&call->err, ERR_INTERNAL, "memory is out");
+	answer->cap = 0;
+	if (call->err.kind == ERR_NONE) {
+		rpc_end_result(answer);
+		return;
+	}
+	hide_internal(&call->err, call->method->name);
+	buffer_cut(answer, 0);
+	if (!request->notification)
+		rpc_error(answer, request->id, request->id_length, &call->err);
+}
+
+void dispatch_finish(struct request *request)
+{
+	struct daemon *daemon = request->daemon;
+	struct connection *connection = request->connection;
+	uint64_t ns;
+
+	request_move(request, REQUEST_DONE);
+	complete_answer(request);
+	daemon->dispatch.clock = uv_hrtime();
+	ns = daemon->dispatch.clock - request->started;
+	metrics_call(&daemon->metrics, request->call.method, request->call.err.kind, ns, request->call.rows);
+	log_slow(request, ns);
+	daemon->dispatch.calls--;
+	if (request->batch != NULL) {
+		batch_finish(request->batch, request);
+	} else {
+		if (!request->notification)
+			connection_send(connection, &request->call.answer);
+		request_free(&daemon->dispatch.requests, request);
+	}
+	connection_call_done(connection);
+}
+
+static void fail(struct request *request, enum err_kind kind, const char *message)
+{
+	(void)err_set(&request->call.err, kind, "%s", message);
+	dispatch_finish(request);
+}
+
+static void submit(struct request *request)
+{
+	struct daemon *daemon = request->daemon;
+
+	request_move(request, REQUEST_STORE);
+	daemon->dispatch.submitted = true;
+	daemon->store->ops->submit(daemon->store, &request->call);
+}
+
+/* Requests behind a hashed password go on, up to the next one whose hash is not there. */
+static void release_held(struct connection *connection)
+{
+	while (!list_empty(&connection->held)) {
+		struct request *request = list_entry(list_first(&connection->held), struct request, link);
+
+		if (request->state == REQUEST_HASHING)
+			return;
+		list_remove(&request->link);
+		submit(request);
+	}
+}
+
+static struct request *request_of_job(struct password_job *job)
+{
+	return *(struct request **)(void *)(job + 1);
+}
+
+static void on_hashed(struct password_job *job)
+{
+	struct request *request = request_of_job(job);
+	struct connection *connection = request->connection;
+	struct value *hash = &request->call.values[request->daemon->dispatch.hash_slots[request->call.method->index]];
+
+	if (job->err.kind != ERR_NONE) {
+		list_remove(&request->link);
+		request->call.err = job->err;
+		dispatch_finish(request);
+	} else {
+		*hash = (struct value){.set = true, .s = {job->hash, strlen(job->hash)}};
+		request_move(request, REQUEST_WAITING);
+	}
+	release_held(connection);
+}
+
+static void on_verified(struct password_job *job)
+{
+	struct request *request = request_of_job(job);
+
+	if (job->err.kind != ERR_NONE) {
+		request->call.err = job->err;
+	} else if (!job->matches) {
+		buffer_cut(&request->call.answer, request->call.answer_start);
+		buffer_text(&request->call.answer, "null");
+	}
+	dispatch_finish(request);
+}
+
+/* A job in the request's arena, with the request's address behind it. */
+static struct password_job *new_job(struct request *request, void (*done)(struct password_job *))
+{
+	struct dispatch *dispatch = &request->daemon->dispatch;
+	const struct value *password = &request->call.values[dispatch->password_slots[request->call.method->index]];
+	struct password_job *job = arena_calloc(&request->call.arena, 1, sizeof *job + sizeof request);
+
+	if (job == NULL)
+		return NULL;
+	memcpy(job + 1, &request, sizeof request);
+	list_init(&job->link);
+	job->password = arena_copy(&request->call.arena, password->s.ptr, password->s.len);
+	job->cost = (unsigned)request->daemon->settings.bcrypt_cost;
+	job->deadline = request->call.deadline;
+	job->done = done;
+	return job->password != NULL ? job : NULL;
+}
+
+static void begin_hash(struct request *request)
+{
+	struct password_job *job = new_job(request, on_hashed);
+
+	if (job == NULL) {
+		fail(request, ERR_INTERNAL, "memory is out");
+		return;
+	}
+	request_move(request, REQUEST_HASHING);
+	list_append(&request->connection->held, &request->link);
+	if (password_pool_submit(request->daemon->passwords, job))
+		return;
+	list_remove(&request->link);
+	fail(request, ERR_UNAVAILABLE, "too many passwords wait to be hashed");
+}
+
+/* The row is there (or not): the password is compared all the same, so that the time tells nothing. */
+static void begin_verify(struct request *request)
+{
+	struct password_job *job = new_job(request, on_verified);
+
+	if (job == NULL) {
+		fail(request, ERR_INTERNAL, "memory is out");
+		return;
+	}
+	job->verify = true;
+	job->stored = request->call.kept;
+	request_move(request, REQUEST_CHECKING);
+	if (!password_pool_submit(request->daemon->passwords, job))
+		fail(request, ERR_UNAVAILABLE, "too many passwords wait to be checked");
+}
+
+static void on_done(struct call *call)
+{
+	struct request *request = (struct request *)(void *)((char *)call - offsetof(struct request, call));
+
+	if (call->method->impl == IMPL_VERIFY_PASSWORD && call->err.kind == ERR_NONE)
+		begin_verify(request);
+	else
+		dispatch_finish(request);
+}
+
+static bool needs_hash(const struct request *request)
+{
+	int8_t slot = request->daemon->dispatch.password_slots[request->call.method->index];
+
+	return request->call.method->impl == IMPL_HASH_PASSWORD && slot >= 0 && request->call.values[slot].set;
+}
+
+/* An error that is known at once. request: NULL, or the one to answer in a batch (taken). */
+static void refuse(struct connection *connection, struct request *request, const char *id, size_t id_length, struct err *err)
+{
+	struct buffer *out;
+
+	hide_internal(err, NULL);
+	connection->daemon->metrics.refused[err->kind]++;
+	if (request != NULL) {
+		rpc_error(&request->call.answer, id, id_length, err);
+		request_move(request, REQUEST_DONE);
+		batch_finish(request->batch, request);
+		return;
+	}
+	out = connection_text(connection);
+	rpc_error(out, id, id_length, err);
+	buffer_byte(out, '\n');
+	connection_answered(connection);
+}
+
+/* Copies what the call needs of the line (a batch's line is copied already) and decodes its parameters. */
+static int prepare(struct request *request, struct json *json, size_t length, const struct rpc_request *envelope)
+{
+	struct call *call = &request->call;
+	const char *text = json->text;
+	int result;
+
+	if (request->batch == NULL) {
+		json->text = arena_copy(&call->arena, text, length);
+		if (json->text == NULL)
+			return err_set(&call->err, ERR_INTERNAL, "memory is out");
+	}
+	if (!request->notification) {
+		request->id = json->text + (envelope->id - text);
+		request->id_length = envelope->id_length;
+	}
+	call->now = timestamp_now();
+	call->deadline = request->started + request->daemon->settings.call_timeout * 1000000;
+	call->order = &request->connection->order;
+	call->done = on_done;
+	call->values = arena_calloc(&call->arena, call->method->slot_count + 1U, sizeof *call->values);
+	if (call->values == NULL)
+		return err_set(&call->err, ERR_INTERNAL, "memory is out");
+	result = decode_params(call->method, json, envelope->params, call->now, &call->arena, call->values, &call->err);
+	if (result == 0) {
+		call->answer.cap = (size_t)request->daemon->settings.answer_limit;
+		rpc_begin_result(&call->answer, request->notification ? "null" : request->id,
+		                 request->notification ? 4 : request->id_length);
+		call->answer_start = call->answer.length;
+	}
+	return result;
+}
+
+/* A call of the database, or the health probe: answered later. */
+static void begin_call(struct request *request, struct json *json, size_t length, const struct rpc_request *envelope)
+{
+	struct connection *connection = request->connection;
+
+	connection->calls++;
+	request->daemon->dispatch.calls++;
+	if (prepare(request, json, length, envelope) < 0)
+		dispatch_finish(request);
+	else if (request->call.method->impl == IMPL_DAEMON)
+		health_ask(&request->daemon->health, request);
+	else if (needs_hash(request))
+		begin_hash(request);
+	else if (!list_empty(&connection->held)) {
+		request_move(request, REQUEST_WAITING);
+		list_append(&connection->held, &request->link);
+	} else
+		submit(request);
+}
+
+/* A method that the daemon answers on the spot: into the connection's output, or the batch's request. */
+static void answer_now(struct connection *connection, struct request *request, struct json *json,
+                       const struct rpc_request *envelope, daemon_method run)
+{
+	struct daemon *daemon = connection->daemon;
+	const struct method *method = envelope->method;
+	struct buffer *out = request != NULL ? &request->call.answer : connection_text(connection);
+	size_t start = out->length;
+	uint64_t began = daemon->dispatch.clock;
+	struct value values[CATALOG_MAX_VALUES];
+	struct err err;
+	int result = 0;
+
+	err.kind = ERR_NONE;
+	if (envelope->params != DECODE_NO_PARAMS || method->param_count > 0)
+		result = decode_params(method, json, envelope->params, 0, &daemon->dispatch.scratch, values, &err);
+	if (result == 0 && !envelope->notification) {
+		rpc_begin_result(out, envelope->id, envelope->id_length);
+		result = run(daemon, out, &err);
+		rpc_end_result(out);
+	}
+	if (result != 0) {
+		out->length = start; /* a failure to get memory is left for the connection to see */
+		hide_internal(&err, method->name);
+		if (!envelope->notification)
+			rpc_error(out, envelope->id, envelope->id_length, &err);
+	}
+	daemon->dispatch.clock = uv_hrtime();
+	metrics_call(&daemon->metrics, method, err.kind, daemon->dispatch.clock - began, 0);
+	if (request != NULL) {
+		request_move(request, REQUEST_DONE);
+		batch_finish(request->batch, request);
+	} else if (!envelope->notification) {
+		buffer_byte(out, '\n');
+		connection_answered(connection);
+	}
+}
+
+/* May the peer call it, and does the daemon still begin calls? */
+static bool admitted(struct connection *connection, const struct method *method, struct err *err)
+{
+	if (connection->role < method->role)
+		(void)err_set(err, ERR_PERMISSION_DENIED, "this peer has the role %s; %s needs %s", role_name(connection->role), method->name,
+		              role_name((enum role)method->role));
+	else if (connection->daemon->state != DAEMON_RUNNING && method->impl != IMPL_DAEMON)
+		(void)err_set(err, ERR_SHUTTING_DOWN, "the daemon is stopping; try again in a moment");
+	else
+		return true;
+	return false;
+}
+
+static struct request *new_request(struct connection *connection, struct batch *batch, bool notification)
+{
+	struct daemon *daemon = connection->daemon;
+	struct request *request = request_new(&daemon->dispatch.requests, daemon, connection);
+
+	if (request == NULL) {
+		connection_close(connection, "memory is out");
+		return NULL;
+	}
+	request->started = daemon->dispatch.clock;
+	request->batch = batch;
+	request->notification = notification;
+	if (batch != NULL)
+		request->index = batch->begun - 1;
+	return request;
+}
+
+/* One request object: a line of its own, or a call of a batch. length: of the json's text. */
+static void begin(struct connection *connection, struct batch *batch, struct json *json, uint32_t node, size_t length)
+{
+	struct daemon *daemon = connection->daemon;
+	struct rpc_request envelope;
+	struct err err;
+	bool fine = rpc_request(json, node, &daemon->dispatch.scratch, &envelope, &err) == 0 &&
+	            admitted(connection, envelope.method, &err);
+	daemon_method run = fine ? daemon_method_of(envelope.method) : NULL;
+	bool now = !fine || run != NULL;
+	struct request *request = NULL;
+
+	daemon->metrics.notifications += envelope.notification;
+	if (batch != NULL || !now) {
+		request = new_request(connection, batch, envelope.notification);
+		if (request == NULL && batch != NULL)
+			batch_drop(batch);
+		if (request == NULL)
+			return;
+		request->id = envelope.id;
+		request->id_length = envelope.id_length;
+	}
+	if (!fine && envelope.notification && request == NULL) {
+		daemon->metrics.refused[err.kind]++;
+	} else if (!fine) {
+		refuse(connection, request, envelope.id, envelope.id_length, &err);
+	} else if (run != NULL) {
+		answer_now(connection, request, json, &envelope, run);
+	} else {
+		request->call.method = envelope.method;
+		begin_call(request, json, length, &envelope);
+	}
+	if (daemon->dispatch.scratch.total > 0)
+		arena_reset(&daemon->dispatch.scratch);
+}
+
+static void begin_batch(struct connection *connection, size_t length)
+{
+	struct daemon *daemon = connection->daemon;
+	struct json *json = &daemon->dispatch.json;
+	uint32_t count = json->nodes[0].count;
+	struct err err;
+
+	daemon->metrics.batches++;
+	if (count == 0 || count > daemon->settings.batch_limit) {
+		if (count == 0)
+			(void)err_set(&err, ERR_INVALID_REQUEST, "the batch is empty");
+		else
+			(void)err_set(&err, ERR_INVALID_REQUEST, "the batch has %u calls; the limit is %llu", count,
+			              (unsigned long long)daemon->settings.batch_limit);
+		refuse(connection, NULL, "null", 4, &err);
+		return;
+	}
+	connection->batch = batch_new(connection, json, length);
+	if (connection->batch == NULL)
+		connection_close(connection, "memory is out");
+}
+
+void dispatch_batch_next(struct connection *connection)
+{
+	struct batch *batch = connection->batch;
+	uint32_t node = batch->node;
+
+	batch->node = batch->json.nodes[node].next;
+	batch->begun++;
+	if (batch_all_begun(batch))
+		connection->batch = NULL; /* it lives on until its last call is finished */
+	begin(connection, batch, &batch->json, node, 0);
+	connection->daemon->dispatch.clock = uv_hrtime();
+}
+
+void dispatch_line(struct connection *connection, const char *line, size_t length)
+{
+	struct daemon *daemon = connection->daemon;
+	struct json *json = &daemon->dispatch.json;
+	struct err err;
+
+	daemon->metrics.lines++;
+	if (json_scan(json, line, length, (unsigned)daemon->settings.depth_limit, &err) < 0) {
+		refuse(connection, NULL, "null", 4, &err);
+		daemon->dispatch.clock = uv_hrtime();
+	} else if (json->nodes[0].type == JSON_ARRAY) {
+		begin_batch(connection, length);
+	} else {
+		begin(connection, NULL, json, 0, length);
+	}
+	if (json->capacity > MOST_KEPT_NODES)
+		json_free(json);
+}
+
+void dispatch_too_long(struct connection *connection)
+{
+	struct err err;
+
+	(void)err_set(&err, ERR_TOO_LARGE, "the line is longer than the limit of %llu bytes",
+	              (unsigned long long)connection->daemon->settings.line_limit);
+	refuse(connection, NULL, "null", 4, &err);
+}

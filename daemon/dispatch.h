@@ -1,0 +1,33 @@
+/* From a line to calls, from calls to answers. Thread: the loop thread. */
+#ifndef PIERRE_DISPATCH_H
+#define PIERRE_DISPATCH_H
+
+#include <stdint.h>
+
+#include "../protocol/json.h"
+#include "batch.h"
+#include "request.h"
+
+struct dispatch {
+	struct json json;             /* the line's nodes; reused */
+	struct arena scratch;         /* of one request's envelope */
+	struct request_pool requests;
+	unsigned calls;               /* begun and not answered, of all connections */
+	uint64_t clock;               /* CLOCK_MONOTONIC ns at the end of the last line or the start of the turn */
+	bool submitted;               /* the store has calls that were not flushed */
+	int8_t *password_slots, *hash_slots;  /* by method; -1: none */
+};
+
+int dispatch_init(struct dispatch *dispatch);
+void dispatch_free(struct dispatch *dispatch);
+
+/* One line of a connection. */
+void dispatch_line(struct connection *connection, const char *line, size_t length);
+/* A line that was over the limit. */
+void dispatch_too_long(struct connection *connection);
+/* Begins the next call of connection->batch, and takes it away when that was the last. */
+void dispatch_batch_next(struct connection *connection);
+/* A request has its result: call.err, or a result behind call.answer_start. Answers and frees it. */
+void dispatch_finish(struct request *request);
+
+#endif

@@ -1,0 +1,59 @@
+/* A request on its way: the call that the store runs, and whom its answer is for. Reused, so that a call in steady state
+ * allocates nothing. Thread: the loop thread. */
+#ifndef PIERRE_REQUEST_H
+#define PIERRE_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../backends/call.h"
+#include "../protocol/list.h"
+#include "password_pool.h"
+
+struct batch;
+struct connection;
+struct daemon;
+
+enum request_state {
+	REQUEST_NEW,
+	REQUEST_HASHING,   /* its password is with the pool; in connection->held */
+	REQUEST_WAITING,   /* behind one that is hashing; in connection->held */
+	REQUEST_STORE,     /* lent to the store */
+	REQUEST_CHECKING,  /* its password is compared by the pool */
+	REQUEST_HEALTH,    /* waits for the health probe; in health->waiting */
+	REQUEST_DONE,
+};
+
+struct request {
+	struct call call;
+	struct list link;               /* connection->held, health->waiting, or the pool of free ones */
+	struct daemon *daemon;
+	struct connection *connection;  /* outlives it */
+	struct batch *batch;            /* NULL: a line of its own */
+	unsigned index;                 /* in the batch */
+	bool notification;
+	enum request_state state;
+	const char *id;                 /* JSON text; in the arena or the batch's */
+	size_t id_length;
+	uint64_t started;               /* CLOCK_MONOTONIC ns */
+	struct password_job *job;       /* in the arena */
+};
+
+enum { REQUEST_SPARES = 512, REQUEST_SPARE_BYTES = 16 * 1024 };
+
+struct request_pool {
+	struct list free;
+	unsigned free_count, used;
+};
+
+void request_pool_init(struct request_pool *pool);
+void request_pool_free(struct request_pool *pool);
+/* NULL when memory is out. */
+struct request *request_new(struct request_pool *pool, struct daemon *daemon, struct connection *connection);
+/* Wipes and keeps it for the next one. */
+void request_free(struct request_pool *pool, struct request *request);
+/* Moves it on; asserts that the step is allowed. */
+void request_move(struct request *request, enum request_state state);
+
+#endif

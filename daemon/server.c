@@ -1,0 +1,303 @@
+#include "server.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "../protocol/rpc.h"
+#include "daemon.h"
+#include "log.h"
+#include "process.h"
+
+enum {
+	ACCEPT_MOST = 64,            /* of one event */
+	RETRY_MS = 100,
+	DESCRIPTORS_OF_OTHERS = 64,  /* kept for the database, the log, the loop */
+};
+
+static void open_reserve(struct server *server)
+{
+	if (server->reserve_fd < 0)
+		server->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* One answer, then the end. What the client has sent is read, so that it is not cut off before it sees the answer. */
+static void refuse(struct server *server, int fd, const char *why)
+{
+	struct buffer text = {.cap = 4096};
+	struct err err;
+	char ignored[4096];
+
+	server->daemon->metrics.overloaded++;
+	(void)err_set(&err, ERR_OVERLOADED, "%s", why);
+	rpc_error(&text, "null", 4, &err);
+	buffer_byte(&text, '\n');
+	if (text.failure == BUFFER_OK)
+		(void)send(fd, text.data, text.length, MSG_NOSIGNAL | MSG_DONTWAIT);
+	buffer_free(&text);
+	(void)shutdown(fd, SHUT_WR);
+	(void)recv(fd, ignored, sizeof ignored, MSG_DONTWAIT);
+	(void)close(fd);
+}
+
+static bool user_is_full(const struct server *server, uid_t uid)
+{
+	uint64_t most = server->daemon->settings.connections_per_user, count = 0;
+
+	if (most == 0)
+		return false;
+	list_for_each(node, &server->connections)
+		count += list_entry(node, struct connection, link)->uid == uid;
+	return count >= most;
+}
+
+static uint64_t most_connections(const struct server *server)
+{
+	uint64_t most = server->daemon->settings.connections;
+	uint64_t room = server->descriptor_limit > DESCRIPTORS_OF_OTHERS ? server->descriptor_limit - DESCRIPTORS_OF_OTHERS : 1;
+
+	return most < room ? most : room;
+}
+
+static void welcome(struct server *server, int fd)
+{
+	struct daemon *daemon = server->daemon;
+	struct peer peer;
+
+	if (!access_peer(fd, daemon->access.by_group, &peer))
+		(void)close(fd);
+	else if (server->count >= most_connections(server))
+		refuse(server, fd, "the daemon has as many connections as it takes");
+	else if (user_is_full(server, peer.uid))
+		refuse(server, fd, "this user has as many connections as the daemon takes of one user");
+	else if (connection_open(daemon, fd, &peer, access_role(&daemon->access, &peer)) < 0)
+		log_event(LOG_WARNING, "a connection was dropped: memory is out");
+}
+
+static void on_retry(uv_timer_t *timer);
+
+/* Descriptors are out: with the reserve one client at a time can still be told; else accepting pauses for a moment. */
+static void out_of_descriptors(struct server *server)
+{
+	int fd = -1;
+
+	server->daemon->metrics.accept_failures++;
+	if (server->reserve_fd >= 0) {
+		(void)close(server->reserve_fd);
+		server->reserve_fd = -1;
+		fd = accept4(server->daemon->socket.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0)
+			refuse(server, fd, "the daemon is out of file descriptors");
+		open_reserve(server);
+	}
+	if (fd >= 0)
+		return;
+	(void)uv_poll_stop(&server->listener);
+	(void)uv_timer_start(&server->retry, on_retry, RETRY_MS, 0);
+}
+
+static void accept_some(struct server *server, int most)
+{
+	while (most-- > 0) {
+		int fd = accept4(server->daemon->socket.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			welcome(server, fd);
+		} else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+			out_of_descriptors(server);
+			return;
+		} else if (errno != ECONNABORTED && errno != EINTR) {
+			return;
+		}
+	}
+}
+
+static void on_listener(uv_poll_t *poll, int status, int events)
+{
+	struct server *server = poll->data;
+
+	(void)events;
+	if (status == 0)
+		accept_some(server, ACCEPT_MOST);
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+	struct server *server = timer->data;
+
+	open_reserve(server);
+	if (server->listening)
+		(void)uv_poll_start(&server->listener, UV_READABLE, on_listener);
+}
+
+/* Ends connections whose time is over, and sets the timer to the next limit. */
+static void on_watch(uv_timer_t *timer)
+{
+	struct server *server = timer->data;
+	const struct settings *settings = &server->daemon->settings;
+	uint64_t now = uv_now(&server->daemon->loop);
+
+	list_for_each_safe(node, &server->connections) {
+		struct connection *connection = list_entry(node, struct connection, link);
+		uint64_t line = connection->partial_since, write = connection->stalled_since;
+
+		if (!connection_alive(connection))
+			continue;
+		if (line != 0 && now - line >= settings->line_timeout) {
+			server->daemon->metrics.line_timeouts++;
+			connection_close(connection, "a line was begun and not ended in time");
+		} else if (write != 0 && now - write >= settings->write_timeout) {
+			server->daemon->metrics.write_timeouts++;
+			connection_close(connection, "the peer took none of its answers in time");
+		} else {
+			if (line != 0)
+				server_watch(server, line + settings->line_timeout);
+			if (write != 0)
+				server_watch(server, write + settings->write_timeout);
+		}
+	}
+}
+
+void server_watch(struct server *server, uint64_t due)
+{
+	uint64_t now = uv_now(&server->daemon->loop), wait = due > now ? due - now : 0;
+
+	if (!uv_is_active((uv_handle_t *)&server->watch) || uv_timer_get_due_in(&server->watch) > wait)
+		(void)uv_timer_start(&server->watch, on_watch, wait, 0);
+}
+
+/* Each of those that had more at the turn's start gets its share; who still has more comes to the end of the list. */
+static void on_more(uv_idle_t *idle)
+{
+	struct server *server = idle->data;
+	struct list turn;
+
+	list_init(&turn);
+	list_splice(&turn, &server->ready);
+	while (!list_empty(&turn))
+		connection_pump(list_entry(list_first(&turn), struct connection, ready));
+	if (list_empty(&server->ready))
+		(void)uv_idle_stop(idle);
+}
+
+void server_ready(struct server *server, struct connection *connection)
+{
+	if (list_empty(&connection->ready))
+		list_append(&server->ready, &connection->ready);
+	if (!uv_is_active((uv_handle_t *)&server->more))
+		(void)uv_idle_start(&server->more, on_more);
+}
+
+int server_init(struct server *server, struct daemon *daemon)
+{
+	uv_loop_t *loop = &daemon->loop;
+
+	*server = (struct server){.daemon = daemon, .reserve_fd = -1};
+	list_init(&server->connections);
+	list_init(&server->ready);
+	list_init(&server->dirty);
+	list_init(&server->starved);
+	server->descriptor_limit = process_raise_descriptors(daemon->settings.connections + 4 * (uint64_t)DESCRIPTORS_OF_OTHERS);
+	if (most_connections(server) < daemon->settings.connections)
+		log_event(LOG_WARNING, "the limit of open files allows fewer connections than the setting",
+		          log_number("files", server->descriptor_limit), log_number("connections", most_connections(server)));
+	open_reserve(server);
+	(void)uv_timer_init(loop, &server->watch);
+	(void)uv_timer_init(loop, &server->retry);
+	(void)uv_idle_init(loop, &server->more);
+	server->watch.data = server->retry.data = server->more.data = server;
+	if (uv_poll_init(loop, &server->listener, daemon->socket.fd) != 0)
+		return -1;
+	server->listener.data = server;
+	return 0;
+}
+
+int server_listen(struct server *server)
+{
+	server->listening = true;
+	return uv_poll_start(&server->listener, UV_READABLE, on_listener);
+}
+
+void server_stop_listening(struct server *server)
+{
+	if (!server->listening)
+		return;
+	/* Whoever has connected by now is told; an inherited socket's queue is for the next daemon. */
+	if (!server->daemon->socket.inherited)
+		accept_some(server, SOCKET_BACKLOG);
+	server->listening = false;
+	(void)uv_poll_stop(&server->listener);
+	(void)uv_timer_stop(&server->retry);
+}
+
+void server_close_handles(struct server *server)
+{
+	server->listening = false;
+	list_for_each_safe(node, &server->connections)
+		connection_close(list_entry(node, struct connection, link), "the daemon ends");
+	uv_close((uv_handle_t *)&server->listener, NULL);
+	uv_close((uv_handle_t *)&server->watch, NULL);
+	uv_close((uv_handle_t *)&server->retry, NULL);
+	uv_close((uv_handle_t *)&server->more, NULL);
+}
+
+void server_free(struct server *server)
+{
+	assert(list_empty(&server->connections) && server->memory == 0);
+	output_spares_free(&server->spares);
+	while (server->frame_count > 0)
+		free(server->frames[--server->frame_count]);
+	if (server->reserve_fd >= 0)
+		(void)close(server->reserve_fd);
+}
+
+/* A single line must fit whatever the setting says, or its connection could never go on. */
+bool server_memory_short(const struct server *server)
+{
+	const struct settings *settings = &server->daemon->settings;
+	uint64_t least = 4 * settings->line_limit;
+
+	return server->memory > (settings->memory_limit > least ? settings->memory_limit : least);
+}
+
+void server_turn(struct server *server)
+{
+	while (!list_empty(&server->dirty))
+		connection_flush(list_entry(list_first(&server->dirty), struct connection, dirty));
+	while (!list_empty(&server->starved) && !server_memory_short(server)) {
+		struct connection *connection = list_entry(list_first(&server->starved), struct connection, starved);
+
+		list_remove(&connection->starved);
+		server_ready(server, connection);
+	}
+}
+
+void server_refresh_roles(struct server *server)
+{
+	struct daemon *daemon = server->daemon;
+
+	list_for_each(node, &server->connections) {
+		struct connection *connection = list_entry(node, struct connection, link);
+		struct peer peer;
+
+		if (connection_alive(connection) && access_peer(connection->fd, daemon->access.by_group, &peer))
+			connection->role = access_role(&daemon->access, &peer);
+	}
+}
+
+bool server_idle(const struct server *server)
+{
+	if (server->daemon->dispatch.calls > 0 || !list_empty(&server->ready) || !list_empty(&server->dirty))
+		return false;
+	list_for_each(node, &server->connections) {
+		const struct connection *connection = list_entry(node, struct connection, link);
+
+		if (connection_alive(connection) && output_pending(&connection->output) > 0)
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,55 @@
+/* The clients as a whole: accepting, limits, who has work to go on with, who has answers to send, time limits, memory.
+ * Thread: the loop thread. */
+#ifndef PIERRE_SERVER_H
+#define PIERRE_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "../protocol/list.h"
+#include "connection.h"
+#include "output.h"
+
+enum { SERVER_SPARE_FRAMES = 8, SERVER_FRAME_BYTES = 32 * 1024 };
+
+struct server {
+	struct daemon *daemon;
+	uv_poll_t listener;
+	uv_timer_t watch;         /* the next time limit of a line or a stalled peer */
+	uv_timer_t retry;         /* accepting again after descriptors ran out */
+	uv_idle_t more;           /* runs while `ready` is not empty: the loop must not sleep */
+	int reserve_fd;           /* given up for a moment to refuse politely when descriptors are out */
+	uint64_t descriptor_limit;
+	bool listening;
+	struct list connections;  /* every connection that is not freed */
+	unsigned count;
+	struct list ready, dirty, starved;
+	size_t memory;            /* what connections hold in begun lines and unsent answers */
+	struct output_spares spares;
+	char *frames[SERVER_SPARE_FRAMES];  /* memory of SERVER_FRAME_BYTES for reading */
+	unsigned frame_count;
+};
+
+int server_init(struct server *server, struct daemon *daemon);
+/* Begins to accept on daemon->socket. */
+int server_listen(struct server *server);
+/* Accepts what waits already, then no more. */
+void server_stop_listening(struct server *server);
+void server_close_handles(struct server *server);
+void server_free(struct server *server);
+
+/* A connection has lines to go on with next turn. */
+void server_ready(struct server *server, struct connection *connection);
+/* Something of the connection has a time limit that ends at `due` (uv_now). */
+void server_watch(struct server *server, uint64_t due);
+/* Connections hold more than the limit over all of them. */
+bool server_memory_short(const struct server *server);
+/* End of a turn: sends what is to be sent. */
+void server_turn(struct server *server);
+/* The roles of all connections, after the rules have changed. */
+void server_refresh_roles(struct server *server);
+/* All that was accepted is answered and sent. */
+bool server_idle(const struct server *server);
+
+#endif
