@@ -10,18 +10,31 @@ static bool begins(const char *text, const char *prefix)
 	return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-int store_open(struct store **ret, const struct store_settings *settings, struct err *err)
+int store_check_url(const char *url, enum backend_id *backend, struct err *err)
 {
 	char shown[ERR_MESSAGE_MAX / 2];
 
-	if (begins(settings->url, "sqlite:"))
-		return sqlite_store_open(ret, settings, err);
-	if (begins(settings->url, "postgresql://") || begins(settings->url, "postgres://"))
-		return postgres_store_open(ret, settings, err);
-	store_redact_url(settings->url, shown, sizeof shown);
+	if (begins(url, "sqlite:")) {
+		*backend = BACKEND_SQLITE;
+		return 0;
+	}
+	if (begins(url, "postgresql://") || begins(url, "postgres://")) {
+		*backend = BACKEND_POSTGRES;
+		return 0;
+	}
+	store_redact_url(url, shown, sizeof shown);
 	return err_exit(err, EX_CONFIG,
 	                "the database URL is \"%s\"; accepted are sqlite:PATH, sqlite::memory: and postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
 	                shown);
+}
+
+int store_open(struct store **ret, const struct store_settings *settings, struct err *err)
+{
+	enum backend_id backend;
+
+	if (store_check_url(settings->url, &backend, err) < 0)
+		return -1;
+	return backend == BACKEND_SQLITE ? sqlite_store_open(ret, settings, err) : postgres_store_open(ret, settings, err);
 }
 
 struct text {

@@ -81,6 +81,8 @@ struct store {
 
 /* Chooses the implementation by the URL's scheme. err->exit_code is set on failure (78 unknown form, 65 bad file, 69 unreachable, 73, 74, 75, 77 wrong key). */
 int store_open(struct store **ret, const struct store_settings *settings, struct err *err);
+/* The form alone: which backend a URL names. exit_code 78. */
+int store_check_url(const char *url, enum backend_id *backend, struct err *err);
 int sqlite_store_open(struct store **ret, const struct store_settings *settings, struct err *err);
 int postgres_store_open(struct store **ret, const struct store_settings *settings, struct err *err);
 

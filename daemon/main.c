@@ -140,10 +140,13 @@ static int claim_socket(struct err *err)
 	return socket_bind(&self.socket, mode != 0 ? mode : in_runtime ? 0660 : 0600, err);
 }
 
-/* Key, roles: what can be wrong without touching socket or database. */
+/* URL, roles, key: what can be wrong without touching socket or database. */
 static int check_settings(unsigned char key[SEAL_KEY_BYTES], struct err *err)
 {
-	if (access_parse(&self.access, self.settings.access, (enum role)self.settings.default_role, err) < 0)
+	enum backend_id backend;
+
+	if (store_check_url(self.settings.database_url, &backend, err) < 0 ||
+	    access_parse(&self.access, self.settings.access, (enum role)self.settings.default_role, err) < 0)
 		return -1;
 	return key_read(&self.settings, getenv("CREDENTIALS_DIRECTORY"), key, err);
 }
