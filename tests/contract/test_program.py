@@ -29,6 +29,9 @@ class Program(Case):
 
     def fails(self, code, *options, says=(), environment=None, key=None, database=None, pass_key=True):
         """The daemon must not start: exit code, one clear line, no secret in it. Gives what it said."""
+        if "--database-url" in options:
+            at = options.index("--database-url")
+            database, options = options[at + 1], options[:at] + options[at + 2:]
         daemon = Daemon(folder=self.folder, database=database or f"sqlite:{self.folder}/fails.db", options=options,
                         environment=environment, key=key, pass_key=pass_key)
         try:

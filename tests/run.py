@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+"""Runs all tests against a build folder: the unit tests through meson, then each end-to-end file on each database.
+
+usage: tests/run.py BUILD [--backend sqlite|postgres|both] [--sanitizer] [--no-unit] [--jobs N] [--long] [FILE-PART…]
+
+FILE-PART chooses end-to-end files whose path holds it (`users`, `faults/`). --sanitizer: the build is slow and reports by itself.
+--long: more rounds of what is random. Ends with `N passed, N failed` (`, N skipped` may follow); exit code 1 when anything failed.
+"""
+import argparse
+import concurrent.futures
+import glob
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+from lib import interface  # noqa: E402
+
+FOLDERS = ("faults", "differential", "contract", "client")   # the long ones first
+TIME_LIMIT = 900
+# Reports end the process, so that no test can pass over one; leaks are looked for at the daemon's end.
+SANITIZER_OPTIONS = {
+    "ASAN_OPTIONS": "abort_on_error=1:detect_leaks=1:detect_stack_use_after_return=1:allocator_may_return_null=1",
+    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
+}
+
+
+class Totals:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+
+    def add(self, passed, failed, skipped):
+        self.passed += passed
+        self.failed += failed
+        self.skipped += skipped
+
+
+def unit_tests(build, totals):
+    began = time.monotonic()
+    done = subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs", "--no-suite", "integration"],
+                          capture_output=True, text=True, check=False)
+    numbers = dict(re.findall(r"^(Ok|Fail|Expected Fail|Unexpected Pass|Timeout|Skipped):\s+(\d+)", done.stdout, re.MULTILINE))
+    count = {name: int(value) for name, value in numbers.items()}
+    failed = count.get("Fail", 0) + count.get("Timeout", 0) + count.get("Unexpected Pass", 0)
+    passed = count.get("Ok", 0) + count.get("Expected Fail", 0)
+    if done.returncode != 0 or failed:
+        print(done.stdout[-20000:], done.stderr[-4000:])
+        failed = max(failed, 1)
+    if passed + failed == 0:
+        print("no unit tests were found: is this a build with tests?")
+        failed = 1
+    print(f"unit tests (meson): {passed} passed, {failed} failed, {count.get('Skipped', 0)} skipped, {time.monotonic() - began:.1f} s",
+          flush=True)
+    totals.add(passed, failed, count.get("Skipped", 0))
+
+
+def backends_of(path):
+    """A file may say BACKENDS = ("sqlite",) when its tests are about one database, or none ("both": side by side)."""
+    with open(path, encoding="utf-8") as file:
+        found = re.search(r"^BACKENDS = \(([^)]*)\)", file.read(), re.MULTILINE)
+    return tuple(re.findall(r'"(\w+)"', found.group(1))) if found else ("sqlite", "postgres")
+
+
+def jobs(arguments):
+    chosen = ("sqlite", "postgres") if arguments.backend == "both" else (arguments.backend,)
+    for folder in FOLDERS:
+        for path in sorted(glob.glob(os.path.join(HERE, folder, "test_*.py"))):
+            name = os.path.relpath(path, HERE)
+            if arguments.parts and not any(part in name for part in arguments.parts):
+                continue
+            for backend in backends_of(path):
+                if backend in chosen or (backend == "both" and len(chosen) == 2):
+                    yield path, backend
+
+
+def run_job(path, backend, environment, work):
+    name = f"{os.path.relpath(path, HERE)} [{backend}]"
+    report = os.path.join(work, re.sub(r"\W", "_", name) + ".report")
+    variables = {**environment, "PIERRE_TEST_BACKEND": "sqlite" if backend == "both" else backend, "PIERRE_TEST_REPORT": report}
+    try:
+        done = subprocess.run([sys.executable, path], env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              errors="replace", timeout=TIME_LIMIT * float(environment["PIERRE_TEST_SLOW"]), check=False)
+        output, code = done.stdout, done.returncode
+    except subprocess.TimeoutExpired as late:
+        output, code = (late.stdout or b"").decode("utf-8", "replace") + f"\n{name}: took too long and was ended\n", -1
+    try:
+        with open(report, encoding="utf-8") as file:
+            found = json.load(file)
+        numbers = found["passed"], found["failed"] or (code != 0), found["skipped"]
+    except OSError:
+        # No report: a file with a runner of its own, or one that broke off. Its exit code counts.
+        output += "" if code == 0 else f"{name}: ended with {code}\n"
+        numbers = (1, 0, 0) if code == 0 else (0, 1, 0)
+    return name, output, numbers
+
+
+def missing_methods(work):
+    reached = set()
+    for path in glob.glob(os.path.join(work, "coverage", "*.json")):
+        with open(path, encoding="utf-8") as file:
+            reached |= set(json.load(file))
+    return sorted(set(interface.METHODS) - reached)
+
+
+def start_postgres(environment):
+    """The run's own PostgreSQL; None (said loudly) when the machine has none."""
+    try:
+        from lib.postgres_server import PostgresServer
+        server = PostgresServer()
+        server.start()
+    except Exception as problem:  # pylint: disable=broad-except
+        print(f"NO PostgreSQL: {problem}. Half of the tests cannot run.", flush=True)
+        return None
+    environment["PIERRE_TEST_POSTGRES"] = server.url
+    return server
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Runs all tests against a build folder.")
+    parser.add_argument("build")
+    parser.add_argument("parts", nargs="*", metavar="FILE-PART")
+    parser.add_argument("--backend", choices=("sqlite", "postgres", "both"), default="both")
+    parser.add_argument("--sanitizer", action="store_true")
+    parser.add_argument("--no-unit", action="store_true")
+    parser.add_argument("--long", action="store_true")
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
+    arguments = parser.parse_args()
+
+    began = time.monotonic()
+    totals = Totals()
+    work = tempfile.mkdtemp(prefix="pierre-tests-")
+    os.mkdir(os.path.join(work, "coverage"))
+    environment = {**os.environ, "PIERRE_TEST_BUILD": os.path.abspath(arguments.build), "PYTHONDONTWRITEBYTECODE": "1",
+                   "PIERRE_TEST_COVERAGE": os.path.join(work, "coverage"),
+                   "PIERRE_TEST_SLOW": os.environ.get("PIERRE_TEST_SLOW", "8" if arguments.sanitizer else "1")}
+    if arguments.sanitizer:
+        environment.update({**SANITIZER_OPTIONS, **{name: os.environ[name] for name in SANITIZER_OPTIONS if name in os.environ}})
+        environment["PIERRE_TEST_SANITIZER"] = "1"
+    if arguments.long:
+        environment["PIERRE_TEST_LONG"] = "1"
+    server = None
+    try:
+        if not arguments.no_unit and not arguments.parts:
+            unit_tests(arguments.build, totals)
+        planned = list(jobs(arguments))
+        if any(backend != "sqlite" for _, backend in planned):
+            server = start_postgres(environment)
+            if server is None:
+                totals.add(0, 1, 0)
+                planned = [job for job in planned if job[1] == "sqlite"]
+        with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+            running = [pool.submit(run_job, path, backend, environment, work) for path, backend in planned]
+            for job in concurrent.futures.as_completed(running):
+                _, output, numbers = job.result()
+                totals.add(*numbers)
+                print(output, end="", flush=True)
+        if not arguments.parts and arguments.backend == "both":
+            missing = missing_methods(work)
+            print(f"methods never called with success: {', '.join(missing)}" if missing else
+                  f"all {len(interface.METHODS)} methods were called with success", flush=True)
+            totals.add(not missing, bool(missing), 0)
+    finally:
+        if server is not None:
+            server.stop()
+        shutil.rmtree(work, ignore_errors=True)
+    print(f"{time.monotonic() - began:.0f} s in all", flush=True)
+    print(f"{totals.passed} passed, {totals.failed} failed" + (f", {totals.skipped} skipped" if totals.skipped else ""))
+    return 1 if totals.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
