@@ -17,17 +17,12 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "protocol"))
 sys.dont_write_bytecode = True  # the tree stays clean
 
-from generator import emit_c, emit_completion, emit_docs, emit_openrpc  # noqa: E402
+from generator import emit_c, emit_client, emit_completion, emit_docs, emit_openrpc  # noqa: E402
 from generator.bind import Limits, bind  # noqa: E402
 from generator.breaking import breaking_changes  # noqa: E402
 from generator.error_kinds import load_limit  # noqa: E402
 from generator.load import load_catalog  # noqa: E402
 from generator.problems import Problems, Refused  # noqa: E402
-
-try:
-    from generator import emit_client
-except ImportError:
-    emit_client = None
 
 
 def arguments():
@@ -72,6 +67,17 @@ def pretty(document: dict) -> str:
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
 
+def emit(catalog, document: dict, out: Path):
+    """All files of the build."""
+    files = {"catalog.gen.h": emit_c.header(catalog), "catalog.gen.c": emit_c.source(catalog, document),
+             "openrpc.json": pretty(document), "methods.md": emit_docs.reference(catalog),
+             "methods.completion": emit_completion.completion(catalog)}
+    out.mkdir(parents=True, exist_ok=True)
+    emit_client.emit(catalog, out)
+    for name, text in files.items():
+        write(out / name, text)
+
+
 def main():
     options = arguments()
     golden = options.root / "tests/golden/openrpc.json"
@@ -81,19 +87,13 @@ def main():
         if options.update_golden:
             write(golden, pretty(document))
         check_golden(document, golden)
+        if options.docs:
+            write(options.root / "docs/methods.md", emit_docs.reference(catalog))
+        if options.out:
+            emit(catalog, document, options.out)
     except Refused as refused:
         print(refused, file=sys.stderr)
         return 1
-    if options.docs:
-        write(options.root / "docs/methods.md", emit_docs.reference(catalog))
-    if options.out:
-        write(options.out / "catalog.gen.h", emit_c.header(catalog))
-        write(options.out / "catalog.gen.c", emit_c.source(catalog, document))
-        write(options.out / "openrpc.json", pretty(document))
-        write(options.out / "methods.md", emit_docs.reference(catalog))
-        write(options.out / "methods.completion", emit_completion.completion(catalog))
-        if emit_client:
-            emit_client.emit(catalog, options.out)
     return 0
 
 
