@@ -106,13 +106,7 @@ static void give_frame_memory(struct connection *connection)
 	if (frame->data == NULL || frame->start != frame->end)
 		return;
 	if (frame->capacity != SERVER_FRAME_BYTES || server->frame_count == SERVER_SPARE_FRAMES) {
-		bool skipping = frame->skipping, ended = frame->ended;
-		size_t limit = frame->limit;
-
 		frame_free(frame);
-		frame_init(frame, limit);
-		frame->skipping = skipping;
-		frame->ended = ended;
 		return;
 	}
 	explicit_bzero(frame->data, connection->frame_used);

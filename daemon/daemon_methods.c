@@ -111,7 +111,7 @@ static void write_gauges(struct daemon *daemon, const struct store_stats *store,
 	password_pool_stats(daemon->passwords, &passwords);
 	const struct number numbers[] = {
 		{"clients", daemon->server.count}, {"clients_max", daemon->settings.connections},
-		{"calls_in_flight", daemon->dispatch.calls}, {"client_memory_bytes", daemon->server.memory},
+		{"in_flight", daemon->dispatch.calls}, {"client_memory_bytes", daemon->server.memory},
 		{"draining", daemon->state != DAEMON_RUNNING}, {"loop_lag_ns", daemon->metrics.loop_lag_ns},
 		{"loop_lag_max_ns", daemon->metrics.loop_lag_max_ns}, {"password_threads", passwords.threads},
 		{"passwords_running", passwords.running}, {"passwords_queued", passwords.queued},

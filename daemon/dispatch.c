@@ -57,8 +57,7 @@ static void hide_internal(struct err *err, const char *method)
 		return;
 	if (err->ref == 0)
 		randombytes_buf(&err->ref, sizeof err->ref);
-	err->ref &= INT64_MAX;
-	(void)snprintf(ref, sizeof ref, "%llu", (unsigned long long)err->ref);
+	(void)snprintf(ref, sizeof ref, "%016llx", (unsigned long long)err->ref);
 	log_event(LOG_ERR, "internal error", log_text("ref", ref), log_text("method", method), log_text("detail", err->message));
 	(void)snprintf(err->message, sizeof err->message, "internal error; the daemon's log has it under reference %s", ref);
 }
@@ -120,13 +119,7 @@ void dispatch_finish(struct request *request)
 	connection_call_done(connection);
 }
 
-static void fail(struct request *request, enum err_kind kind, const char *message)
-{
-	(void)err_set(&request->call.err, kind, "%s", message);
-	dispatch_finish(request);
-}
-
-static void submit(struct request *request)
+void dispatch_submit(struct request *request)
 {
 	struct daemon *daemon = request->daemon;
 
@@ -135,119 +128,14 @@ static void submit(struct request *request)
 	daemon->store->ops->submit(daemon->store, &request->call);
 }
 
-/* Requests behind a hashed password go on, up to the next one whose hash is not there. */
-static void release_held(struct connection *connection)
-{
-	while (!list_empty(&connection->held)) {
-		struct request *request = list_entry(list_first(&connection->held), struct request, link);
-
-		if (request->state == REQUEST_HASHING)
-			return;
-		list_remove(&request->link);
-		submit(request);
-	}
-}
-
-static struct request *request_of_job(struct password_job *job)
-{
-	return *(struct request **)(void *)(job + 1);
-}
-
-static void on_hashed(struct password_job *job)
-{
-	struct request *request = request_of_job(job);
-	struct connection *connection = request->connection;
-	struct value *hash = &request->call.values[request->daemon->dispatch.hash_slots[request->call.method->index]];
-
-	if (job->err.kind != ERR_NONE) {
-		list_remove(&request->link);
-		request->call.err = job->err;
-		dispatch_finish(request);
-	} else {
-		*hash = (struct value){.set = true, .s = {job->hash, strlen(job->hash)}};
-		request_move(request, REQUEST_WAITING);
-	}
-	release_held(connection);
-}
-
-static void on_verified(struct password_job *job)
-{
-	struct request *request = request_of_job(job);
-
-	if (job->err.kind != ERR_NONE) {
-		request->call.err = job->err;
-	} else if (!job->matches) {
-		buffer_cut(&request->call.answer, request->call.answer_start);
-		buffer_text(&request->call.answer, "null");
-	}
-	dispatch_finish(request);
-}
-
-/* A job in the request's arena, with the request's address behind it. */
-static struct password_job *new_job(struct request *request, void (*done)(struct password_job *))
-{
-	struct dispatch *dispatch = &request->daemon->dispatch;
-	const struct value *password = &request->call.values[dispatch->password_slots[request->call.method->index]];
-	struct password_job *job = arena_calloc(&request->call.arena, 1, sizeof *job + sizeof request);
-
-	if (job == NULL)
-		return NULL;
-	memcpy(job + 1, &request, sizeof request);
-	list_init(&job->link);
-	job->password = arena_copy(&request->call.arena, password->s.ptr, password->s.len);
-	job->cost = (unsigned)request->daemon->settings.bcrypt_cost;
-	job->deadline = request->call.deadline;
-	job->done = done;
-	return job->password != NULL ? job : NULL;
-}
-
-static void begin_hash(struct request *request)
-{
-	struct password_job *job = new_job(request, on_hashed);
-
-	if (job == NULL) {
-		fail(request, ERR_INTERNAL, "memory is out");
-		return;
-	}
-	request_move(request, REQUEST_HASHING);
-	list_append(&request->connection->held, &request->link);
-	if (password_pool_submit(request->daemon->passwords, job))
-		return;
-	list_remove(&request->link);
-	fail(request, ERR_UNAVAILABLE, "too many passwords wait to be hashed");
-}
-
-/* The row is there (or not): the password is compared all the same, so that the time tells nothing. */
-static void begin_verify(struct request *request)
-{
-	struct password_job *job = new_job(request, on_verified);
-
-	if (job == NULL) {
-		fail(request, ERR_INTERNAL, "memory is out");
-		return;
-	}
-	job->verify = true;
-	job->stored = request->call.kept;
-	request_move(request, REQUEST_CHECKING);
-	if (!password_pool_submit(request->daemon->passwords, job))
-		fail(request, ERR_UNAVAILABLE, "too many passwords wait to be checked");
-}
-
 static void on_done(struct call *call)
 {
 	struct request *request = (struct request *)(void *)((char *)call - offsetof(struct request, call));
 
 	if (call->method->impl == IMPL_VERIFY_PASSWORD && call->err.kind == ERR_NONE)
-		begin_verify(request);
+		dispatch_verify(request);
 	else
 		dispatch_finish(request);
-}
-
-static bool needs_hash(const struct request *request)
-{
-	int8_t slot = request->daemon->dispatch.password_slots[request->call.method->index];
-
-	return request->call.method->impl == IMPL_HASH_PASSWORD && slot >= 0 && request->call.values[slot].set;
 }
 
 /* An error that is known at once. request: NULL, or the one to answer in a batch (taken). */
@@ -313,13 +201,13 @@ static void begin_call(struct request *request, struct json *json, size_t length
 		dispatch_finish(request);
 	else if (request->call.method->impl == IMPL_DAEMON)
 		health_ask(&request->daemon->health, request);
-	else if (needs_hash(request))
-		begin_hash(request);
+	else if (dispatch_needs_hash(request))
+		dispatch_hash(request);
 	else if (!list_empty(&connection->held)) {
 		request_move(request, REQUEST_WAITING);
 		list_append(&connection->held, &request->link);
 	} else
-		submit(request);
+		dispatch_submit(request);
 }
 
 /* A method that the daemon answers on the spot: into the connection's output, or the batch's request. */

@@ -2,6 +2,7 @@
 #ifndef PIERRE_DISPATCH_H
 #define PIERRE_DISPATCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "../protocol/json.h"
@@ -27,6 +28,15 @@ void dispatch_line(struct connection *connection, const char *line, size_t lengt
 void dispatch_too_long(struct connection *connection);
 /* Begins the next call of connection->batch, and takes it away when that was the last. */
 void dispatch_batch_next(struct connection *connection);
+/* Lends a request to the store. */
+void dispatch_submit(struct request *request);
+
+/* dispatch_password.c */
+bool dispatch_needs_hash(const struct request *request);
+void dispatch_hash(struct request *request);    /* then dispatch_submit */
+void dispatch_verify(struct request *request);  /* then dispatch_finish */
+/* The daemon ends although passwords are worked on: their calls are answered with ERR_SHUTTING_DOWN. */
+void dispatch_abandon_passwords(struct daemon *daemon);
 /* A request has its result: call.err, or a result behind call.answer_start. Answers and frees it. */
 void dispatch_finish(struct request *request);
 

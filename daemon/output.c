@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -127,9 +128,10 @@ static void give_back(struct output *output, struct output_spares *spares)
 	struct buffer *text = &output->text;
 
 	output->sent = 0;
-	buffer_wipe(text);
 	if (text->data == NULL)
 		return;
+	explicit_bzero(text->data, text->length);
+	text->length = 0;
 	if (spares->count < OUTPUT_SPARES && text->capacity <= OUTPUT_SPARE_BYTES) {
 		spares->buffers[spares->count++] = *text;
 		*text = (struct buffer){.cap = 0};

@@ -9,7 +9,7 @@
 struct password_pool {
 	pthread_mutex_t lock;
 	pthread_cond_t filled;
-	struct list waiting, finished;   /* under the lock; every job is in one of them or with a thread */
+	struct list waiting, working, finished;  /* under the lock; every job is in one of them */
 	unsigned waiting_count, running, most_waiting;
 	bool stopping;
 	uint64_t hashed, verified, timeouts;
@@ -62,7 +62,9 @@ static void *worker(void *argument)
 		first = list_first(&pool->waiting);
 		list_remove(first);
 		pool->waiting_count--;
+		list_append(&pool->working, first);
 		run_job(pool, list_entry(first, struct password_job, link));
+		list_remove(first);
 		list_append(&pool->finished, first);
 		(void)uv_async_send(&pool->wake);
 	}
@@ -130,6 +132,7 @@ struct password_pool *password_pool_new(uv_loop_t *loop, unsigned threads, unsig
 	(void)pthread_mutex_init(&pool->lock, NULL);
 	(void)pthread_cond_init(&pool->filled, NULL);
 	list_init(&pool->waiting);
+	list_init(&pool->working);
 	list_init(&pool->finished);
 	pool->most_waiting = queue;
 	pool->wake.data = pool;
@@ -165,11 +168,32 @@ void password_pool_stats(struct password_pool *pool, struct password_pool_stats 
 	(void)pthread_mutex_unlock(&pool->lock);
 }
 
+void password_pool_abandon(struct password_pool *pool, void (*running)(struct password_job *))
+{
+	struct list waiting;
+
+	list_init(&waiting);
+	(void)pthread_mutex_lock(&pool->lock);
+	pool->stopping = true;
+	list_splice(&waiting, &pool->waiting);
+	pool->waiting_count = 0;
+	list_for_each(node, &pool->working)
+		running(list_entry(node, struct password_job, link));
+	(void)pthread_mutex_unlock(&pool->lock);
+	while (!list_empty(&waiting)) {
+		struct password_job *job = list_entry(list_first(&waiting), struct password_job, link);
+
+		list_remove(&job->link);
+		(void)err_set(&job->err, ERR_SHUTTING_DOWN, "the daemon stopped before the password was worked on");
+		job->done(job);
+	}
+}
+
 void password_pool_free(struct password_pool *pool)
 {
 	if (pool == NULL)
 		return;
-	assert(list_empty(&pool->waiting) && list_empty(&pool->finished));
+	assert(list_empty(&pool->waiting) && list_empty(&pool->working) && list_empty(&pool->finished));
 	stop_threads(pool);
 	uv_close((uv_handle_t *)&pool->wake, closed);
 }

@@ -37,6 +37,9 @@ struct password_pool *password_pool_new(uv_loop_t *loop, unsigned threads, unsig
 /* false: the queue is full. */
 bool password_pool_submit(struct password_pool *pool, struct password_job *job);
 void password_pool_stats(struct password_pool *pool, struct password_pool_stats *stats);
+/* The daemon ends in spite of jobs: each is done() with ERR_SHUTTING_DOWN, but those that threads work on are told to
+ * `running` and stay theirs. The pool must not be freed after that. */
+void password_pool_abandon(struct password_pool *pool, void (*running)(struct password_job *));
 /* No jobs may be under way. Frees itself in a close callback, so the loop must run on. NULL is fine. */
 void password_pool_free(struct password_pool *pool);
 

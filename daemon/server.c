@@ -230,8 +230,11 @@ void server_stop_listening(struct server *server)
 	if (!server->daemon->socket.inherited)
 		accept_some(server, SOCKET_BACKLOG);
 	server->listening = false;
-	(void)uv_poll_stop(&server->listener);
 	(void)uv_timer_stop(&server->retry);
+	uv_close((uv_handle_t *)&server->listener, NULL);
+	/* Later ones are turned away by the system at once, instead of waiting for nothing. */
+	if (!server->daemon->socket.inherited)
+		socket_deafen(&server->daemon->socket);
 }
 
 void server_close_handles(struct server *server)
@@ -239,7 +242,8 @@ void server_close_handles(struct server *server)
 	server->listening = false;
 	list_for_each_safe(node, &server->connections)
 		connection_close(list_entry(node, struct connection, link), "the daemon ends");
-	uv_close((uv_handle_t *)&server->listener, NULL);
+	if (!uv_is_closing((uv_handle_t *)&server->listener))
+		uv_close((uv_handle_t *)&server->listener, NULL);
 	uv_close((uv_handle_t *)&server->watch, NULL);
 	uv_close((uv_handle_t *)&server->retry, NULL);
 	uv_close((uv_handle_t *)&server->more, NULL);

@@ -221,6 +221,13 @@ bool socket_in_place(const struct socket *sock)
 	return !sock->bound || (lstat(sock->path, &st) == 0 && st.st_dev == sock->device && st.st_ino == sock->inode);
 }
 
+void socket_deafen(struct socket *sock)
+{
+	if (sock->fd >= 0)
+		(void)close(sock->fd);
+	sock->fd = -1;
+}
+
 void socket_remove(const struct socket *sock)
 {
 	if (sock->bound && socket_in_place(sock))
@@ -232,10 +239,9 @@ void socket_remove(const struct socket *sock)
 void socket_close(struct socket *sock)
 {
 	socket_remove(sock);
-	if (sock->fd >= 0)
-		(void)close(sock->fd);
+	socket_deafen(sock);
 	if (sock->lock_fd >= 0)
 		(void)close(sock->lock_fd);
-	sock->fd = sock->lock_fd = -1;
+	sock->lock_fd = -1;
 	sock->bound = false;
 }

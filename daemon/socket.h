@@ -32,6 +32,8 @@ int socket_inherit(struct socket *sock, struct err *err);
 /* Locks and binds; not listening yet. */
 int socket_bind(struct socket *sock, mode_t mode, struct err *err);
 int socket_listen(struct socket *sock, struct err *err);
+/* Nobody can connect any more; the file stays, and the lock is held. */
+void socket_deafen(struct socket *sock);
 /* Still the file that was made? (True for inherited ones.) */
 bool socket_in_place(const struct socket *sock);
 /* Closes, removes socket and lock file when they are ours. Safe to call twice. */
