@@ -74,6 +74,10 @@ def _bind_method(catalog, method, scanned, limits, problems):
     method.slots = tuple(slots)
     if len(slots) > limits.values:
         problems.add(f"method {method.name}", f"{len(slots)} values; CATALOG_MAX_VALUES is {limits.values}")
+    for param in method.params:
+        members = len(catalog.members(param))
+        if members > limits.values:  # decode.c notes which of them are given
+            problems.add(f"method {method.name}", f"{members} members of {param.name}; CATALOG_MAX_VALUES is {limits.values}")
     if method.has_sql and method.answer not in ("none", "count"):
         columns = len(columns_of(catalog, method.result))
         if columns > limits.columns:
@@ -128,7 +132,7 @@ def _needs(name):
     """Why a built-in placeholder is not to be had."""
     for builtin in BUILTINS:
         if name == builtin.name:
-            return f": it needs the parameter `{builtin.reads}`" if builtin.reads else ": it needs two sealed parameters"
+            return ": it needs " + (f"the parameter `{builtin.reads}`" if builtin.reads else "two sealed parameters")
     return ""
 
 

@@ -1,7 +1,7 @@
 """What a new OpenRPC document takes away from those who rely on an older one.
 
-Adding a method, an optional parameter at the end or a member of an answer is compatible. So is asking for less: a wider
-range, a required parameter that becomes optional, a lower role.
+Adding a method, an optional parameter at the end or a member of an answer is compatible. So is asking for less: a
+wider range, a required parameter that becomes optional, a lower role.
 """
 
 from .model import ACCESS
@@ -117,7 +117,8 @@ def _narrower_members(old, new, where):
             found.append(f"{where}.{name} is gone or has another name")
     for name in new.get("required", ()):
         if name not in old.get("required", ()):
-            found.append(f"{where}.{name} is " + ("required" if name in old.get("properties", {}) else "new and required"))
+            known = name in old.get("properties", {})
+            found.append(f"{where}.{name} is " + ("required" if known else "new and required"))
     if "items" in new.schema and "items" in old.schema:
         found += _narrower(old.inner("items"), new.inner("items"), f"{where}[]")
     return found

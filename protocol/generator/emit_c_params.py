@@ -34,7 +34,8 @@ def _method(catalog: Catalog, method: Method) -> list[str]:
             rows_of_picks = []
             for pick in param.picks:
                 names = f"pick_names_{method.c_name}_{pick.name}"
-                parts.append(f"static const char *const {names}[] = {{ {', '.join(map(string, pick.names))}, NULL }};\n")
+                texts = ", ".join(map(string, pick.names))
+                parts.append(f"static const char *const {names}[] = {{ {texts}, NULL }};\n")
                 rows_of_picks.append(struct(names=names, type=f"TYPE_{pick.type.base.upper()}",
                                             slot=numbers[pick.name], fallback=_fallback(pick.default)))
             name = f"picks_{method.c_name}_{param.name}"

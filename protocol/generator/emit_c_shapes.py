@@ -20,7 +20,8 @@ def shape_name(method: Method) -> str | None:
     """The shape of the method's rows; a scalar that may be null has another one than the same scalar that may not."""
     if method.answer in ("none", "count"):
         return None
-    return f"shape_{method.result.base}" + ("_or_null" if method.result.optional and method.result.base[0].islower() else "")
+    base = method.result.base
+    return f"shape_{base}" + ("_or_null" if method.result.optional and base[0].islower() else "")
 
 
 def _shape(catalog, name, title, members, count, scalar, columns):

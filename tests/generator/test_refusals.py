@@ -87,6 +87,7 @@ CATALOG = {
                      "exactly one file has an [interface] table"),
     "a version of two numbers": ("secrets", '"0.1.2"', '"0.1"', "three numbers"),
     "too many values": ("protocol/catalog.h", "VALUES = 12", "VALUES = 6", "create_thing: 7 values; CATALOG_MAX_VALUES is 6"),
+    "too many members": ("protocol/catalog.h", "VALUES = 12", "VALUES = 8", "9 members of thing; CATALOG_MAX_VALUES is 8"),
     "too many columns": ("protocol/catalog.h", "COLUMNS = 8", "COLUMNS = 4", "5 columns; CATALOG_MAX_COLUMNS is 4"),
     "an unreadable error table": ("protocol/error.h", "true, \"no database\"", "maybe, \"no database\"", "ERROR_KINDS"),
 }
