@@ -59,8 +59,25 @@ def _check_statement(method: Method, statement: Scanned, where, problems: Proble
                             f"{' or '.join(allowed)}, not with `{verb or 'nothing'}`")
     if not method.write and re.search(r"\b(INSERT INTO|UPDATE \w+ SET|DELETE FROM)\b", statement.bare, re.IGNORECASE):
         problems.add(where, f"{method.name} reads, so its SQL must not write")
-    if re.search(r"\b(SELECT|RETURNING|DISTINCT) \*|,\s*\*|\w\.\*", statement.bare, re.IGNORECASE):
+    if _has_star(statement.bare):
         problems.add(where, f"{method.name}: columns are listed by name, not by *")
+
+
+_STAR = re.compile(r"\b(?:SELECT|RETURNING|DISTINCT) ?\*(?: FROM \( ?#(\d+)\))?|, ?\*|\w\.\*", re.IGNORECASE)
+
+
+def _has_star(bare):
+    """Whether a * decides which columns the statement gives. `SELECT * FROM (…)` is as good as the list within."""
+    outer, groups, depth = "", [], 0
+    for char in bare:
+        depth -= char == ")"
+        if depth <= 0:
+            outer += f"(#{len(groups)}" if char == "(" else char
+            groups += [""] if char == "(" else []
+        else:
+            groups[-1] += char
+        depth += char == "("
+    return any(match[1] is None or _has_star(groups[int(match[1])]) for match in _STAR.finditer(outer))
 
 
 def _bind_method(catalog, method, scanned, limits, problems):

@@ -129,6 +129,8 @@ SQL = {
     "a write that reads": (LITE, "UPDATE things SET", "SELECT things", "put_document writes"),
     "an empty statement": (LITE, "DELETE FROM things WHERE made_at < :days_start", "", "not with `nothing`"),
     "columns by *": (LITE, "SELECT id, colour", "SELECT *, colour", "not by *"),
+    "columns by * of another statement": (LITE, "SELECT id, colour", "SELECT * FROM (SELECT count(*), * FROM things) UNION "
+                                          "SELECT id, colour", "not by *"),
     "columns by table.*": (LITE, "SELECT id, colour", "SELECT things.*, colour", "not by *"),
 }
 
@@ -152,6 +154,14 @@ class Refusals(unittest.TestCase):
         for title, case in SQL.items():
             with self.subTest(title):
                 self.check(case)
+
+    def test_a_star_that_decides_nothing_is_taken(self):
+        for text in ("SELECT * FROM (SELECT id, count(*) FROM (SELECT * FROM t)) UNION SELECT id, colour",
+                     "SELECT (SELECT max(n) FROM (SELECT *, 1 AS n FROM t)), 2 * 3, colour"):
+            with self.subTest(text):
+                project = Project()
+                project.replace(LITE, "SELECT id, colour", text)
+                self.assertEqual(project.refusal(), "")
 
     def test_all_problems_are_told_at_once(self):
         project = Project()
