@@ -252,21 +252,6 @@ class Existing(Case):
             for call in self.calls:
                 self.same(connection.call(call["method"], call["params"]), call["result"])
 
-    def test_read_only_folder(self):
-        """As another user, who may not write: refused, the file as it was."""
-        if os.getuid() != 0:
-            self.skipTest("needs root to become another user")
-        os.chmod(self.folder, 0o755)
-        os.chmod(self.path, 0o644)
-        daemon = self.daemon(user=65534)
-        daemon.socket_path = "/tmp/" + os.path.basename(self.folder) + ".sock"
-        try:
-            with self.assertRaises(StartFailure) as caught:
-                daemon.start()
-            self.assertIn(caught.exception.code, (65, 73, 74, 77, 78), caught.exception.log)
-        finally:
-            daemon.kill()
-
 
 if __name__ == "__main__":
     main()

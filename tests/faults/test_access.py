@@ -1,0 +1,143 @@
+"""Who may call what, with real users. Would catch: a method in the wrong role, a group that is not looked up, a denied call
+that takes effect, a setting that turns rights around, a socket that lets in whom its mode keeps out."""
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import strict  # noqa: E402
+from lib.case import Case, main  # noqa: E402
+from lib.daemon import Daemon  # noqa: E402
+from lib.interface import METHODS  # noqa: E402
+from lib.world import Samples  # noqa: E402
+
+BACKENDS = ("sqlite",)
+ROLES = {"none": "", "read": "r", "write": "rw", "full": "rws", "admin": "rwsa"}
+PEER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib", "peer.py")
+STRANGER = 54321   # a uid and gid without a name
+
+
+class Access(Case):
+    def setUp(self):
+        if os.getuid() != 0:
+            self.skipTest("needs root to become other users: access control is NOT tested")
+
+    def daemon(self, *options):
+        daemon = Daemon("sqlite", options=("--socket-mode", "0666", *options))
+        os.chmod(daemon.folder, 0o755)
+        self.addCleanup(daemon.discard)
+        return daemon.start()
+
+    def as_user(self, daemon, uid, lines, gid=None, groups=()):
+        """The answers that a peer with that uid gets to the lines; None when it may not even connect."""
+        done = subprocess.run([sys.executable, PEER, daemon.socket_path], input="\n".join(lines) + "\n", capture_output=True, text=True,
+                              user=uid, group=uid if gid is None else gid, extra_groups=list(groups), timeout=60, check=False, cwd="/")
+        if done.returncode == 13:
+            return None
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return {answer["id"]: answer for answer in map(strict.loads, done.stdout.splitlines())}
+
+    def matrix(self, daemon, uid, role, gid=None, groups=()):
+        """Every method with valid parameters: exactly those of the role are let through."""
+        with daemon.connect() as connection:
+            samples = Samples(connection).params()
+            users = connection.call("get_user_count")
+        lines = [strict.dumps({"jsonrpc": "2.0", "id": name, "method": name, "params": samples[name]}) for name in METHODS]
+        answers = self.as_user(daemon, uid, lines, gid, groups)
+        for name, (_, _, access) in METHODS.items():
+            answer = answers[name]
+            if access in ROLES[role]:
+                self.assertIn("result", answer, (role, name, answer))
+            else:
+                self.assertEqual((answer.get("error") or {}).get("code"), -32005, (role, name, answer))
+                self.assertEqual(answer["error"]["data"], {"kind": "permission_denied", "retryable": False})
+        with daemon.connect() as connection:
+            self.assertEqual(connection.call("get_user_count") - users, 1 if "w" in ROLES[role] else 0)
+
+    def test_default_roles(self):
+        """root and the daemon's own user are admin, everyone else whom the socket lets in is full."""
+        daemon = self.daemon()
+        self.matrix(daemon, 0, "admin")
+        self.matrix(daemon, STRANGER, "full")
+
+    def test_each_role_as_default(self):
+        for role in ROLES:
+            daemon = self.daemon("--default-role", role)
+            self.matrix(daemon, STRANGER, role)
+            self.matrix(daemon, 0, "admin")
+            daemon.stop()
+
+    def test_own_user_is_admin(self):
+        daemon = Daemon("sqlite", options=("--socket-mode", "0666", "--default-role", "none"), user=65534)
+        os.chmod(daemon.folder, 0o777)
+        os.chown(daemon.folder, 65534, 65534)
+        open(daemon.log_path, "ab").close()
+        self.addCleanup(daemon.discard)
+        daemon.start()
+        self.matrix(daemon, 65534, "admin", gid=65534)
+
+    def test_users_and_groups(self):
+        """By name; a user's own rule wins over its groups'; of several groups the strongest; supplementary groups count."""
+        daemon = self.daemon("--default-role", "none", "--access", "user:daemon=read,group:bin=write,group:daemon=full,user:games=none")
+        self.matrix(daemon, 1, "read", gid=1)           # user daemon, whose group would give full
+        self.matrix(daemon, STRANGER, "none")
+        bin_uid, bin_gid = ids("bin")
+        self.matrix(daemon, bin_uid, "write", gid=bin_gid)
+        games_uid, games_gid = ids("games")
+        self.matrix(daemon, games_uid, "none", gid=games_gid)
+
+    def test_denied_in_batches_and_notifications(self):
+        daemon = self.daemon("--default-role", "read")
+        note = strict.dumps({"jsonrpc": "2.0", "method": "cleanup_expired_api_keys"})
+        batch = strict.dumps([{"jsonrpc": "2.0", "id": "w", "method": "cleanup_expired_api_keys"}, {"jsonrpc": "2.0", "id": "r", "method": "get_user_count"}])
+        done = subprocess.run([sys.executable, PEER, daemon.socket_path], input=note + "\n" + batch + "\n", capture_output=True, text=True,
+                              user=STRANGER, group=STRANGER, extra_groups=[], timeout=60, check=True, cwd="/")
+        lines = done.stdout.splitlines()
+        self.assertEqual(len(lines), 1)
+        denied, allowed = strict.loads(lines[0])
+        self.assertEqual((denied["error"]["data"]["kind"], allowed["result"]), ("permission_denied", 0))
+
+    def test_denied_before_params_are_looked_at(self):
+        """No information about rows or parameters leaks to who may not call; unknown methods are still unknown."""
+        daemon = self.daemon("--default-role", "read")
+        answers = self.as_user(daemon, STRANGER, ['{"jsonrpc":"2.0","id":1,"method":"get_user","params":{"nonsense":1}}',
+                                                  '{"jsonrpc":"2.0","id":2,"method":"no.such"}'])
+        self.assertEqual(answers[1]["error"]["code"], -32005)
+        self.assertEqual(answers[2]["error"]["code"], -32601)
+
+    def test_socket_mode_keeps_out(self):
+        daemon = Daemon("sqlite")
+        os.chmod(daemon.folder, 0o755)
+        self.addCleanup(daemon.discard)
+        daemon.start()
+        self.assertIsNone(self.as_user(daemon, STRANGER, ['{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}']))
+        self.assertEqual(self.as_user(daemon, 0, ['{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}'])[1]["result"], "pong")
+
+    def test_denied_calls_are_counted(self):
+        daemon = self.daemon("--default-role", "none")
+        self.as_user(daemon, STRANGER, ['{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}'] * 1)
+        with daemon.connect() as connection:
+            self.assertGreaterEqual(connection.call("daemon.stats")["errors_by_kind"]["permission_denied"], 1)
+
+    def test_bad_rules_are_refused(self):
+        for rules in ("user:daemon", "user:daemon=king", "nobody", "user:no-such-user-here=read", "user:=read", "role:x=read", "user:daemon=read,,"):
+            daemon = Daemon("sqlite", options=("--access", rules))
+            try:
+                with self.assertRaises(Exception) as caught:
+                    daemon.start()
+                self.assertIn(getattr(caught.exception, "code", None), (64, 78), rules)
+            finally:
+                daemon.discard()
+
+
+def ids(name):
+    with open("/etc/passwd", encoding="utf-8") as file:
+        for line in file:
+            fields = line.split(":")
+            if fields[0] == name:
+                return int(fields[2]), int(fields[3])
+    raise AssertionError(f"no user {name}")
+
+
+if __name__ == "__main__":
+    main()

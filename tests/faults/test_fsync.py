@@ -1,0 +1,267 @@
+"""Order of fsync and answer, and what happens when the disk says no, by tracing and altering the daemon's system calls. Would
+catch: an answer before its fsync, synchronous=OFF or NORMAL, a commit that "succeeds" after a failed fsync, a group half kept."""
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import invariants  # noqa: E402
+from lib.case import Case, main  # noqa: E402
+from lib.daemon import SLOW, Daemon  # noqa: E402
+from lib.rpc import Closed, RpcError  # noqa: E402
+from lib.world import World, new_usage, new_user, uuid4  # noqa: E402
+
+BACKENDS = ("sqlite",)
+SANITIZER = bool(os.environ.get("PIERRE_TEST_SANITIZER"))
+WRITES = 1000
+
+
+def strace_works(options=("-e", "trace=getpid")):
+    if shutil.which("strace") is None:
+        return False
+    return subprocess.run(["strace", "-o", "/dev/null", *options, "true"], capture_output=True, check=False).returncode == 0
+
+
+class Traced(Case):
+    def setUp(self):
+        if SANITIZER:
+            self.skipTest("a sanitizer's build is not traced")
+        if not strace_works():
+            self.skipTest("strace is ABSENT or may not trace here: the order of fsync and answer is NOT tested")
+
+
+class Order(Traced):
+    def test_each_answer_is_after_its_fsync(self):
+        """For each answered write: its text goes into the WAL, an fdatasync of the WAL begins after that and ends, then the answer."""
+        daemon = Daemon()
+        trace = os.path.join(daemon.folder, "trace")
+        daemon.wrapper = ["strace", "-f", "-yy", "-ttt", "-s", "70000", "-e", "signal=none", "-o", trace,
+                          "-e", "trace=pwrite64,pwritev,write,writev,sendmsg,sendto,fdatasync,fsync"]
+        daemon.start()
+        try:
+            marks = self.write(daemon)
+            daemon.wrapper = []
+            daemon.signal(15)
+            daemon.process.wait(20)
+        finally:
+            daemon.kill()
+        try:
+            self.judge(trace, marks)
+        finally:
+            daemon.discard()
+
+    def write(self, daemon):
+        """WRITES users over 8 connections; gives mark -> the id of its request (ids are unique over all connections)."""
+        marks, lock, problems = {}, threading.Lock(), []
+
+        def work(worker):
+            try:
+                with daemon.connect() as connection:
+                    connection.last_id = worker * 1_000_000
+                    requests = []
+                    for index in range(WRITES // 8):
+                        requests.append(("create_user", {"user": new_user(display_name=f"mark-{worker}-{index}-end")}))
+                        with lock:
+                            marks[f"mark-{worker}-{index}-end"] = worker * 1_000_000 + index + 1
+                    for at in range(0, len(requests), 5):
+                        for answer in connection.many(requests[at:at + 5]):
+                            assert "result" in answer, answer
+            except Exception as problem:  # pylint: disable=broad-except
+                problems.append(problem)
+        threads = [threading.Thread(target=work, args=(worker,)) for worker in range(1, 9)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(problems, [])
+        return marks
+
+    def judge(self, trace, marks):
+        written, syncs, answered = events(trace, marks)
+        self.assertEqual(set(marks) - set(written), set(), "texts that never reached the WAL")
+        self.assertEqual(set(marks.values()) - set(answered), set(), "answers that were not seen")
+        self.assertGreater(len(syncs), 0)
+        late = []
+        for mark, identifier in marks.items():
+            if not any(begin >= written[mark] and end <= answered[identifier] for begin, end in syncs):
+                late.append((mark, written[mark], answered[identifier]))
+        self.assertEqual(late, [], f"answered before an fdatasync that began after the WAL was written ({len(syncs)} syncs)")
+        print(f"  {len(marks)} answers, {len(syncs)} syncs of the WAL", flush=True)
+
+
+LINE = re.compile(r"^(\d+) +(\d+\.\d+) (.*)$", re.DOTALL)
+
+
+def events(trace, marks):
+    """(mark -> when its WAL write ended, [(begin, end) of WAL syncs], id -> when its answer's sending began)"""
+    written, syncs, answered, open_sync, open_write = {}, [], {}, {}, {}
+    pattern = re.compile(r"mark-\d+-\d+-end")
+    identifier = re.compile(r'\{\\"jsonrpc\\":\\"2\.0\\",\\"id\\":(\d+),\\"result\\"')
+    with open(trace, encoding="utf-8", errors="replace") as file:
+        for line in file:
+            match = LINE.match(line)
+            if match is None:
+                continue
+            pid, when, text = match.group(1), float(match.group(2)), match.group(3)
+            if text.startswith("<..."):
+                if pid in open_sync and ("fdatasync" in text or "fsync" in text) and "= 0" in text:
+                    syncs.append((open_sync.pop(pid), when))
+                elif pid in open_write:
+                    for mark in open_write.pop(pid):
+                        written.setdefault(mark, when)
+            elif text.startswith(("fdatasync(", "fsync(")) and "-wal>" in text:
+                if "unfinished" in text:
+                    open_sync[pid] = when
+                elif "= 0" in text:
+                    syncs.append((when, when))   # a finished line: nothing else of this trace lies between
+            elif text.startswith(("pwrite64(", "pwritev(", "write(")) and "-wal>" in text.split(",", 1)[0]:
+                found = pattern.findall(text)
+                if "unfinished" in text:
+                    open_write[pid] = found
+                else:
+                    for mark in found:
+                        written.setdefault(mark, when)
+            elif text.startswith(("sendmsg(", "sendto(", "write(", "writev(")):
+                for one in identifier.findall(text):
+                    answered.setdefault(int(one), when)
+    return written, syncs, answered
+
+
+class Injected(Traced):
+    """System calls of the WAL fail from a moment on; what was answered is there, what was refused is not, and it heals by itself."""
+
+    def setUp(self):
+        super().setUp()
+        if not strace_works(("-e", "inject=getpid:error=EIO")):
+            self.skipTest("strace cannot inject faults here: failing fsync and pwrite are NOT tested")
+
+    def inject(self, daemon, call, what):
+        """From now on, every call of that name on the WAL that `what` chooses fails."""
+        tracer = subprocess.Popen(["strace", "-f", "-p", str(daemon.pid), "-P", daemon.database.path + "-wal", "-e", "signal=none", "-e", f"trace={call}",
+                                   "-e", f"inject={call}:{what}", "-o", os.path.join(daemon.folder, "inject")],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.within(5, lambda: self.traced(daemon.pid))
+        return tracer
+
+    @staticmethod
+    def traced(pid):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/status", encoding="ascii") as file:
+                if "TracerPid:\t0\n" in file.read():
+                    return False
+        return True
+
+    def one(self, call, error, times):
+        with Daemon() as daemon:
+            before = self.warm(daemon)
+            stored, refused, unclear = [], [], []
+            tracer = self.inject(daemon, call, f"error={error}:when={times}")
+            try:
+                self.write_on(daemon, stored, refused, unclear, 40)
+            finally:
+                tracer.terminate()
+                tracer.wait()
+            self.assertTrue(refused or unclear, "the fault was not noticed")
+            self.within(10, lambda: self.heals(daemon))
+            with daemon.connect() as connection:
+                for user in stored:
+                    self.assertIsNotNone(connection.call("get_user", user_id=user), "an answered write is lost")
+                for user in refused:
+                    self.assertIsNone(connection.call("get_user", user_id=user), "a refused write is there")
+            invariants.check(daemon, before)
+
+    def warm(self, daemon):
+        with daemon.connect() as connection:
+            for _ in range(5):
+                World(connection).user()
+        return invariants.Snapshot(daemon)
+
+    def write_on(self, daemon, stored, refused, unclear, count):
+        with daemon.connect(10) as connection:
+            for _ in range(count):
+                user = uuid4()
+                try:
+                    connection.call("create_user", user=new_user(id=user))
+                    stored.append(user)
+                except RpcError as problem:
+                    self.assertIn(problem.kind, ("storage", "unavailable", "timeout"), str(problem))
+                    (unclear if problem.data.get("outcome") == "unknown" else refused).append(user)
+                except Closed:
+                    unclear.append(user)
+                    return
+
+    def heals(self, daemon):
+        self.assertTrue(daemon.alive(), daemon.log()[-3000:])
+        try:
+            return daemon.call("create_user", user=new_user())
+        except RpcError:
+            return None
+
+    def test_fdatasync_eio_once(self):
+        self.one("fdatasync", "EIO", "3")
+
+    def test_fdatasync_eio_for_a_while(self):
+        self.one("fdatasync", "EIO", "2..9")
+
+    def test_fdatasync_eio_again_and_again(self):
+        self.one("fdatasync", "EIO", "1+3")
+
+    def test_pwrite_eio(self):
+        self.one("pwrite64", "EIO", "7..9")
+
+    def test_pwrite_enospc(self):
+        self.one("pwrite64", "ENOSPC", "4..20")
+
+    def test_group_is_refused_as_a_whole(self):
+        """Many calls share the commit that fails: every one of them is refused, none of them stays."""
+        with Daemon() as daemon:
+            before = self.warm(daemon)
+            with daemon.connect() as connection:
+                key = World(connection).api_key(World(connection).user())
+            tracer = self.inject(daemon, "fdatasync", "error=EIO:when=2..3")
+            stored, refused = set(), set()
+            try:
+                with daemon.connect() as connection:
+                    answers = connection.many([("record_api_key_usage", {"usage": new_usage(key, tool_name=f"t{index}")}) for index in range(400)])
+                    for index, answer in enumerate(answers):
+                        (stored if "result" in answer else refused).add(f"t{index}")
+            finally:
+                tracer.terminate()
+                tracer.wait()
+            self.assertTrue(refused)
+            self.within(10, lambda: self.heals(daemon))
+            there = set(daemon.call("get_api_key_usage_stats", [key, "2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z"])["tool_usage"])
+            self.assertEqual(there, stored)
+            invariants.check(daemon, before)
+
+
+class Patience(Case):
+    def test_slow_disk(self):
+        """A disk that takes its time delays answers and nothing else: pings are prompt while commits wait."""
+        if SANITIZER or not strace_works(("-e", "inject=getpid:delay_exit=1")):
+            self.skipTest("strace cannot delay calls here: a slow disk is NOT tested")
+        with Daemon() as daemon:
+            World(daemon.connect()).user()
+            tracer = subprocess.Popen(["strace", "-f", "-p", str(daemon.pid), "-P", daemon.database.path + "-wal", "-e", "trace=fdatasync", "-e",
+                                       "inject=fdatasync:delay_exit=400000", "-o", "/dev/null"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            self.within(5, lambda: Injected.traced(daemon.pid))
+            try:
+                with daemon.connect() as writer, daemon.connect() as other:
+                    identifier = writer.request("create_user", user=new_user())
+                    time.sleep(0.05)
+                    began = time.monotonic()
+                    for _ in range(10):
+                        other.call("get_user_count")
+                    self.assertLess(time.monotonic() - began, 0.3 * SLOW)
+                    self.assertIn("result", writer.answer(identifier))
+            finally:
+                tracer.terminate()
+                tracer.wait()
+
+
+if __name__ == "__main__":
+    main()

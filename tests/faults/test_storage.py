@@ -1,0 +1,436 @@
+"""The database file under attack: full disk, outsiders' locks, files removed, replaced, corrupted or read-only. Would catch: a
+lost write that was answered, a crash or a hang on bad pages, a WAL unlinked under the daemon that swallows everything."""
+import os
+import random
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import invariants  # noqa: E402
+from lib.case import Case, main  # noqa: E402
+from lib.daemon import SLOW, Daemon, StartFailure, new_key, temporary_folder  # noqa: E402
+from lib.databases import Sqlite  # noqa: E402
+from lib.rpc import Closed, Late, RpcError  # noqa: E402
+from lib.world import World, new_user, uuid4  # noqa: E402
+
+BACKENDS = ("sqlite",)
+BIG = "x" * 200_000
+
+
+class Full(Case):
+    def fill(self, connection, stored, limit=2000):
+        """Writes until the first `storage`; gives the error."""
+        for _ in range(limit):
+            user = uuid4()
+            try:
+                connection.call("create_user", user=new_user(id=user, display_name=BIG))
+                stored.append(user)
+            except RpcError as problem:
+                self.assertEqual(problem.kind, "storage", str(problem))
+                self.assertIsNone(connection.call("get_user", user_id=user))
+                return problem
+        self.fail("the disk never became full")
+
+    def judge(self, daemon, stored, before):
+        with daemon.connect() as connection:
+            for user in stored:
+                self.assertIsNotNone(connection.call("get_user", user_id=user), "an answered write is lost")
+        invariants.check(daemon, before)
+
+    def test_small_disk(self):
+        if os.getuid() != 0:
+            self.skipTest("needs root to mount a small disk")
+        mount = temporary_folder()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "none", mount], check=False, capture_output=True).returncode != 0:
+            os.rmdir(mount)
+            self.skipTest("cannot mount a tmpfs here: a full disk is NOT tested this way")
+        try:
+            with Daemon("sqlite", Sqlite(mount), options=("--checkpoint-pages", "100")) as daemon, daemon.connect() as connection:
+                balloon = os.path.join(mount, "balloon")
+                with open(balloon, "wb") as file:
+                    file.write(b"x" * (5 << 20))
+                stored = []
+                World(connection).user()
+                before = invariants.Snapshot(daemon)
+                self.fill(connection, stored)
+                self.assertGreater(len(stored), 2)
+                self.assertGreater(connection.call("get_user_count"), 2)                       # reads go on
+                self.assertEqual(connection.call("daemon.ping"), "pong")
+                self.assertNotEqual(connection.call("daemon.health")["status"], "down")
+                for _ in range(5):
+                    connection.error("create_user", user=new_user(display_name=BIG))
+                os.unlink(balloon)
+                self.within(10, lambda: self.writes(connection))
+                self.judge(daemon, stored, before)
+        finally:
+            subprocess.run(["umount", "-l", mount], check=False)
+            os.rmdir(mount)
+
+    @staticmethod
+    def writes(connection):
+        try:
+            return connection.call("create_user", user=new_user(display_name=BIG))
+        except RpcError:
+            return None
+
+    def test_file_size_limit(self):
+        """RLIMIT_FSIZE: a write beyond it is EFBIG after SIGXFSZ, and may be short before."""
+        limit = 3 << 20
+
+        def limits():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+        with Daemon("sqlite", limits=limits) as daemon, daemon.connect() as connection:
+            stored = []
+            World(connection).user()
+            before = invariants.Snapshot(daemon)
+            self.fill(connection, stored)
+            self.assertGreater(connection.call("get_user_count"), len(stored))
+            resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            self.within(10, lambda: self.writes(connection))
+            self.judge(daemon, stored, before)
+
+
+class Locks(Case):
+    def outsider(self, daemon):
+        return sqlite3.connect(daemon.database.path, timeout=10, isolation_level=None, check_same_thread=False)
+
+    def test_locked_for_a_second(self):
+        """All writes wait and succeed; reads and the loop do not notice."""
+        with Daemon() as daemon, daemon.connect() as writer, daemon.connect() as reader:
+            user = World(writer).user()
+            before = invariants.Snapshot(daemon)
+            outside = self.outsider(daemon)
+            outside.execute("BEGIN IMMEDIATE")
+            requests = [writer.request("create_user", user=new_user()) for _ in range(20)]
+            began, worst = time.monotonic(), 0.0
+            while time.monotonic() - began < 1.0:
+                at = time.monotonic()
+                self.assertEqual(reader.call("get_user", user_id=user)["id"], user)
+                reader.call("get_user_goals", user_id=user)
+                worst = max(worst, time.monotonic() - at)
+            self.assertLess(worst, 0.3 * SLOW)
+            outside.execute("ROLLBACK")
+            for request in requests:
+                self.assertIn("result", writer.answer(request))
+            outside.close()
+            writer.close()
+            reader.close()
+            invariants.check(daemon, before)
+
+    def test_locked_for_longer_than_a_call_may_take(self):
+        """Exclusively even. Writes are `timeout` with outcome none; they did not happen; afterwards all is well."""
+        with Daemon(options=("--call-timeout", "1s")) as daemon, daemon.connect() as connection:
+            user = World(connection).user()
+            before = invariants.Snapshot(daemon)
+            outside = self.outsider(daemon)
+            outside.execute("BEGIN EXCLUSIVE")
+            began = time.monotonic()
+            identifiers = [uuid4() for _ in range(10)]
+            requests = [connection.request("create_user", user=new_user(id=identifier)) for identifier in identifiers]
+            for request in requests:
+                error = connection.answer(request)["error"]
+                self.assertEqual((error["data"]["kind"], error["data"].get("outcome")), ("timeout", "none"), error)
+            took = time.monotonic() - began
+            self.assertGreater(took, 0.7)
+            self.assertLess(took, 4 * SLOW)
+            self.assertEqual(connection.call("daemon.ping"), "pong")
+            outside.execute("ROLLBACK")
+            outside.close()
+            self.within(5, lambda: Full.writes(connection))
+            for identifier in identifiers:
+                self.assertIsNone(connection.call("get_user", user_id=identifier))
+            self.assertEqual(connection.call("get_user", user_id=user)["id"], user)
+            connection.close()
+            invariants.check(daemon, before)
+
+    def test_long_reader_pins_the_wal(self):
+        """An outside read transaction keeps the WAL from being reset: it is seen in the stats, and shrinks or is reused afterwards."""
+        with Daemon(options=("--checkpoint-pages", "50")) as daemon, daemon.connect() as connection:
+            World(connection).user()
+            before = invariants.Snapshot(daemon)
+            outside = self.outsider(daemon)
+            outside.execute("BEGIN")
+            outside.execute("SELECT count(*) FROM users").fetchone()
+            for _ in range(150):
+                connection.call("create_user", user=new_user(display_name="y" * 20_000))
+            pinned = os.path.getsize(daemon.database.path + "-wal")
+            self.assertGreater(pinned, 2 << 20)
+            gauges = str(connection.call("daemon.stats"))
+            self.assertIn("wal", gauges)
+            outside.execute("ROLLBACK")
+            outside.close()
+
+            def reused():
+                for _ in range(20):
+                    connection.call("create_user", user=new_user(display_name="y" * 20_000))
+                return os.path.getsize(daemon.database.path + "-wal") <= pinned + (1 << 20)
+            self.within(10, reused)
+            size = os.path.getsize(daemon.database.path + "-wal")
+            for _ in range(100):
+                connection.call("create_user", user=new_user(display_name="y" * 20_000))
+            self.assertLess(os.path.getsize(daemon.database.path + "-wal"), size + (2 << 20), "the WAL is never reset")
+            connection.close()
+            invariants.check(daemon, before)
+
+
+class Removed(Case):
+    def one(self, change):
+        """After the change no write may be answered with success and then be gone; within 5 s the daemon says why and ends with 74."""
+        daemon = Daemon()
+        daemon.start()
+        try:
+            with daemon.connect() as connection:
+                kept = World(connection).user()
+                self.assertIsNotNone(kept)
+                change(daemon.database.path)
+                began = time.monotonic()
+                try:
+                    while time.monotonic() - began < 8 * SLOW:
+                        connection.call("create_user", user=new_user())
+                        time.sleep(0.05)
+                except (Closed, RpcError, BrokenPipeError, ConnectionResetError):
+                    pass
+                code = daemon.wait(10)
+                self.assertLess(time.monotonic() - began, 8 * SLOW)
+                self.assertEqual(code, 74, daemon.log()[-3000:])
+                self.assertIn("pierre.db", daemon.log())
+            daemon.check_log()
+        finally:
+            daemon.discard()
+
+    def test_wal_removed(self):
+        self.one(lambda path: os.unlink(path + "-wal"))
+
+    def test_wal_moved(self):
+        self.one(lambda path: os.rename(path + "-wal", path + "-away"))
+
+    def test_wal_replaced(self):
+        def change(path):
+            os.rename(path + "-wal", path + "-old")
+            shutil.copyfile(path + "-old", path + "-wal")
+        self.one(change)
+
+    def test_database_removed(self):
+        self.one(os.unlink)
+
+    def test_database_replaced(self):
+        def change(path):
+            os.rename(path, path + "-old")
+            shutil.copyfile(path + "-old", path)
+        self.one(change)
+
+    def test_idle_daemon_notices_too(self):
+        daemon = Daemon()
+        daemon.start()
+        try:
+            daemon.call("get_user_count")
+            os.unlink(daemon.database.path)
+            self.assertEqual(daemon.wait(6), 74, daemon.log()[-3000:])
+        finally:
+            daemon.discard()
+
+
+class Corrupt(Case):
+    def setUp(self):
+        self.folder = temporary_folder()
+        self.addCleanup(shutil.rmtree, self.folder, True)
+        self.key = new_key()
+        self.path = os.path.join(self.folder, "pierre.db")
+        with self.daemon() as daemon, daemon.connect() as connection:
+            world = World(connection)
+            for _ in range(20):
+                user = world.user(display_name="n" * 3000)
+                key = world.api_key(user)
+                for _ in range(10):
+                    world.usage(key)
+                connection.call("upsert_user_profile", [user, {"t": "t" * 3000}])
+                world.goal(user)
+        self.user = user
+        with open(self.path, "rb") as file:
+            self.good = file.read()
+
+    def daemon(self):
+        return Daemon("sqlite", Sqlite(self.folder), folder=self.folder, key=self.key)
+
+    def put(self, data, wal=None):
+        for suffix in ("-wal", "-shm"):
+            if os.path.exists(self.path + suffix):
+                os.unlink(self.path + suffix)
+        with open(self.path, "wb") as file:
+            file.write(data)
+        if wal is not None:
+            with open(self.path + "-wal", "wb") as file:
+                file.write(wal)
+
+    def survives(self, what):
+        """It starts and answers each call with a result or an error, or refuses to start with 65 (or 74); never a signal, never a hang."""
+        daemon = self.daemon()
+        try:
+            daemon.start()
+        except StartFailure as failure:
+            self.assertIn(failure.code, (65, 74, 77), f"{what}: {failure.log}")
+            self.assertIn("pierre.db", failure.log)
+            return "refused"
+        try:
+            with daemon.connect(15) as connection:
+                for method, params in (("get_user", [self.user]), ("get_user_profile", [self.user]), ("get_user_goals", [self.user]),
+                                       ("get_user_api_keys", [self.user]), ("get_request_logs", []), ("get_user_count", []),
+                                       ("create_user", [new_user()]), ("get_system_stats", [])):
+                    try:
+                        connection.call(method, params)
+                    except RpcError as problem:
+                        self.assertIn(problem.kind, ("storage", "internal", "decryption_failed", "not_found"), f"{what}: {method}: {problem}")
+                        self.assertNotEqual(problem.kind, "internal", f"{what}: {method}: {problem}\n{daemon.log()[-2000:]}")
+        except Closed:
+            code = daemon.wait(10)
+            self.assertIn(code, (65, 74), f"{what}: {daemon.log()[-2000:]}")
+            return "ended"
+        finally:
+            if daemon.alive():
+                self.assertIn(daemon.terminate(), (0, 65, 74), f"{what}: {daemon.log()[-3000:]}")
+            daemon.check_log()
+            os.unlink(daemon.log_path)
+        return "served"
+
+    def test_header(self):
+        for change in (b"\x00" * 100, b"not a database at all" * 5, self.good[:16] + b"\xff" * 84):
+            self.put(change + self.good[len(change):])
+            self.assertEqual(self.survives(f"header {change[:20]!r}"), "refused")
+
+    def test_cut(self):
+        for length in (1, 100, 4096, 4097, len(self.good) // 2, len(self.good) - 1):
+            self.put(self.good[:length])
+            self.survives(f"cut at {length}")
+
+    def test_pages(self):
+        chance = random.Random(os.environ.get("PIERRE_TEST_SEED", "pages"))
+        seen = set()
+        for seed in range(60 if os.environ.get("PIERRE_TEST_LONG") else 25):
+            data = bytearray(self.good)
+            for _ in range(chance.choice((1, 10, 200))):
+                at = chance.randrange(100, len(data))
+                length = chance.choice((1, 2, 8, 500))
+                data[at:at + length] = chance.randbytes(len(data[at:at + length]))
+            self.put(bytes(data))
+            seen.add(self.survives(f"seed {seed}"))
+        self.assertIn("served", seen)
+
+    def test_wal_of_garbage(self):
+        """A WAL whose frames are no good counts as none."""
+        for wal in (b"\xff" * 10_000, b"\x37\x7f\x06\x82" + b"\x00" * 5000, b"x"):
+            self.put(self.good, wal)
+            self.assertEqual(self.survives("a WAL of garbage"), "served")
+
+    def test_wal_torn_after_kill(self):
+        """Killed with a full WAL, whose end is then cut or overwritten: all writes before that point are there."""
+        daemon = self.daemon()
+        daemon.options = ["--checkpoint-pages", "100000"]
+        daemon.start()
+        users, sizes = [], []
+        with daemon.connect() as connection:
+            for _ in range(30):
+                users.append(World(connection).user())
+                sizes.append(os.path.getsize(self.path + "-wal"))
+        daemon.kill()
+        with open(self.path, "rb") as file:
+            database = file.read()
+        with open(self.path + "-wal", "rb") as file:
+            wal = file.read()
+        for index in (0, 5, 17, 29):
+            for tear in (0, 1, 24, 1000):
+                torn = wal[:sizes[index]] + (b"\xa5" * tear)
+                self.put(database, torn)
+                with self.daemon() as again, again.connect() as connection:
+                    for user in users[:index + 1]:
+                        self.assertIsNotNone(connection.call("get_user", user_id=user), f"lost with the WAL cut behind it ({index}, {tear})")
+                    for user in users[index + 1:]:
+                        self.assertIsNone(connection.call("get_user", user_id=user))
+                self.assertEqual(invariants.integrity(self.path), "ok")
+
+
+class ReadOnly(Case):
+    def test_file_of_another_user(self):
+        """As somebody who may only read it: refused at the start, or reads work and writes are `storage`."""
+        if os.getuid() != 0:
+            self.skipTest("needs root to become another user")
+        folder = temporary_folder()
+        try:
+            with Daemon("sqlite", Sqlite(folder), folder=folder) as daemon:
+                key, user = daemon.key, World(daemon.connect()).user()
+            os.chmod(folder, 0o755)
+            os.chmod(os.path.join(folder, "pierre.db"), 0o644)
+            daemon = Daemon("sqlite", Sqlite(folder), folder=folder, key=key, user=65534)
+            daemon.socket_path = f"/tmp/pdt-ro-{os.getpid()}"
+            try:
+                daemon.start()
+            except StartFailure as failure:
+                self.assertIn(failure.code, (65, 73, 74, 77), failure.log)
+                return
+            try:
+                self.assertEqual(daemon.call("get_user", user_id=user)["id"], user)
+                with daemon.connect() as connection:
+                    self.assertEqual(connection.error("create_user", user=new_user()).kind, "storage")
+                self.assertEqual(daemon.terminate(), 0)
+            finally:
+                daemon.kill()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+class Interference(Case):
+    def test_outsiders_read_and_write_beside_it(self):
+        """sqlite3 in another process writes too (the old server, a backup): both sides' rows are there, nobody is refused."""
+        with Daemon() as daemon:
+            before = invariants.Snapshot(daemon)
+            problems, outside_rows = [], []
+
+            def outsider():
+                database = sqlite3.connect(daemon.database.path, timeout=20)
+                for index in range(60):
+                    try:
+                        database.execute("INSERT INTO users (id, email, password_hash, created_at, last_active) VALUES (?,?,?,?,?)",
+                                         (uuid4(), f"outside{index}@example.com", "x", "2025-06-10T08:00:00+00:00", "2025-06-10T08:00:00+00:00"))
+                        database.commit()
+                        outside_rows.append(index)
+                    except sqlite3.Error as problem:
+                        problems.append(problem)
+                database.close()
+            thread = threading.Thread(target=outsider)
+            thread.start()
+            made = []
+            with daemon.connect() as connection:
+                while thread.is_alive():
+                    for answer in connection.many([("create_user", {"user": new_user()}) for _ in range(20)]):
+                        made.append(answer["result"])
+                thread.join()
+                self.assertEqual(problems, [])
+                self.assertEqual(connection.call("get_user_count"), len(made) + len(outside_rows))
+                self.assertIsNotNone(connection.call("get_user_by_email", email="outside59@example.com"))
+            invariants.check(daemon, before)
+
+    def test_stopped_for_a_while(self):
+        """SIGSTOP for two seconds: afterwards every call is answered as if nothing had been."""
+        with Daemon() as daemon, daemon.connect() as connection:
+            before = invariants.Snapshot(daemon)
+            requests = [connection.request("create_user", user=new_user()) for _ in range(50)]
+            daemon.signal(signal.SIGSTOP)
+            time.sleep(2)
+            requests += [connection.request("create_user", user=new_user()) for _ in range(50)]
+            daemon.signal(signal.SIGCONT)
+            for request in requests:
+                try:
+                    self.assertIn("result", connection.answer(request, 20))
+                except Late:
+                    self.fail("a call was never answered")
+            connection.close()
+            invariants.check(daemon, before)
+
+
+if __name__ == "__main__":
+    main()
