@@ -61,9 +61,12 @@ static void watch(struct connection *connection)
 static void charge(struct connection *connection)
 {
 	size_t holds = connection->frame.capacity + output_pending(&connection->output) + connection->held_bytes;
+	struct server *server = &connection->daemon->server;
 
-	connection->daemon->server.memory += holds - connection->charged;
+	server->memory += holds - connection->charged;
 	connection->charged = holds;
+	if (server->memory > server->memory_peak)
+		server->memory_peak = server->memory;
 }
 
 /* Has to wait until its own calls are answered or its answers are taken. */
@@ -183,7 +186,7 @@ static void drained(struct connection *connection)
 	charge(connection);
 	if (connection->state == CONNECTION_ENDED && connection->calls == 0)
 		connection_answered(connection); /* so that the turn's end closes it */
-	if (starving(connection) && list_empty(&connection->starved)) {
+	if (starving(connection)) { /* a long line that is not whole yet */
 		connection->backlog = true;
 		list_append(&connection->daemon->server.starved, &connection->starved);
 	}
@@ -195,9 +198,10 @@ void connection_pump(struct connection *connection)
 	uint64_t until;
 	unsigned lines = 0;
 
-	dispatch->clock = uv_hrtime();
+	dispatch_wake(dispatch);
 	until = dispatch->clock + SHARE_NS;
 	list_remove(&connection->ready);
+	list_remove(&connection->starved);
 	connection->backlog = true;
 	while (connection_alive(connection)) {
 		const char *line;
@@ -205,6 +209,10 @@ void connection_pump(struct connection *connection)
 
 		if (over_limit(connection)) {
 			connection->partial_since = 0; /* the daemon is what the line waits for */
+			break;
+		}
+		if (starving(connection)) {
+			list_append(&connection->daemon->server.starved, &connection->starved);
 			break;
 		}
 		if (lines++ == SHARE_LINES || dispatch->clock > until) {
@@ -360,6 +368,7 @@ void connection_send(struct connection *connection, struct buffer *line)
 		return;
 	}
 	output_add(&connection->output, &connection->daemon->server.spares, line);
+	charge(connection);
 	connection_answered(connection);
 }
 

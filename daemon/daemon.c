@@ -59,6 +59,7 @@ static void turn(struct daemon *daemon)
 {
 	if (daemon->state == DAEMON_STOPPING)
 		return;
+	daemon->dispatch.clock_stale = true;
 	if (daemon->dispatch.submitted) {
 		daemon->dispatch.submitted = false;
 		daemon->store->ops->flush(daemon->store);
@@ -115,6 +116,8 @@ static void on_tick(uv_timer_t *timer)
 	struct err err = {0};
 
 	measure_lag(daemon);
+	request_pool_trim(&daemon->dispatch.requests);
+	server_trim(&daemon->server);
 	if (daemon->store->ops->tick(daemon->store, &err) < 0) {
 		daemon_fail(daemon, err.exit_code != 0 ? err.exit_code : EX_IOERR, err.message);
 		return;

@@ -12,7 +12,7 @@
 #include "daemon_methods.h"
 #include "log.h"
 
-enum { MOST_KEPT_NODES = 16 * 1024 };
+enum { MOST_KEPT_NODES = 16 * 1024, WALL_CHECK_NS = 10 * 1000 * 1000 };
 
 static int8_t find_slot(const struct method *method, const char *name)
 {
@@ -24,7 +24,7 @@ static int8_t find_slot(const struct method *method, const char *name)
 
 int dispatch_init(struct dispatch *dispatch)
 {
-	*dispatch = (struct dispatch){.clock = 0};
+	*dispatch = (struct dispatch){.clock_stale = true};
 	arena_init(&dispatch->scratch);
 	dispatch->scratch.wipe = true;
 	request_pool_init(&dispatch->requests);
@@ -46,6 +46,25 @@ void dispatch_free(struct dispatch *dispatch)
 	arena_free(&dispatch->scratch);
 	request_pool_free(&dispatch->requests);
 	free(dispatch->password_slots);
+}
+
+void dispatch_wake(struct dispatch *dispatch)
+{
+	if (!dispatch->clock_stale)
+		return;
+	dispatch->clock = uv_hrtime();
+	dispatch->clock_stale = false;
+}
+
+/* The wall clock, by the other clock: two looks at the time for each call would show in the profile. */
+static int64_t wall_clock(struct dispatch *dispatch)
+{
+	if (dispatch->wall_checked == 0 || dispatch->clock - dispatch->wall_checked > WALL_CHECK_NS) {
+		dispatch->clock = uv_hrtime();
+		dispatch->wall_offset = timestamp_now() - (int64_t)(dispatch->clock / 1000);
+		dispatch->wall_checked = dispatch->clock;
+	}
+	return dispatch->wall_offset + (int64_t)(dispatch->clock / 1000);
 }
 
 /* What only the operator may read goes to the log under a reference; the client gets the reference. */
@@ -173,7 +192,7 @@ static int prepare(struct request *request, struct json *json, size_t length, co
 		request->id = json->text + (envelope->id - text);
 		request->id_length = envelope->id_length;
 	}
-	call->now = timestamp_now();
+	call->now = wall_clock(&request->daemon->dispatch);
 	call->deadline = request->started + request->daemon->settings.call_timeout * 1000000;
 	call->order = &request->connection->order;
 	call->done = on_done;

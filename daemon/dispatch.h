@@ -14,7 +14,10 @@ struct dispatch {
 	struct arena scratch;         /* of one request's envelope */
 	struct request_pool requests;
 	unsigned calls;               /* begun and not answered, of all connections */
-	uint64_t clock;               /* CLOCK_MONOTONIC ns at the end of the last line or the start of the turn */
+	uint64_t clock;               /* CLOCK_MONOTONIC ns at the end of the last line or the turn's first event */
+	bool clock_stale;             /* the loop may have slept since */
+	int64_t wall_offset;          /* wall clock minus CLOCK_MONOTONIC, µs */
+	uint64_t wall_checked;        /* clock when the offset was taken */
 	bool submitted;               /* the store has calls that were not flushed */
 	int8_t *password_slots, *hash_slots;  /* by method; -1: none */
 };
@@ -22,6 +25,8 @@ struct dispatch {
 int dispatch_init(struct dispatch *dispatch);
 void dispatch_free(struct dispatch *dispatch);
 
+/* Before lines are handled: brings the clock up to date when the loop may have slept. */
+void dispatch_wake(struct dispatch *dispatch);
 /* One line of a connection. */
 void dispatch_line(struct connection *connection, const char *line, size_t length);
 /* A line that was over the limit. */

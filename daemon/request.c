@@ -23,7 +23,7 @@ void request_move(struct request *request, enum request_state state)
 void request_pool_init(struct request_pool *pool)
 {
 	list_init(&pool->free);
-	pool->free_count = pool->used = 0;
+	pool->free_count = pool->used = pool->least = 0;
 }
 
 static void destroy(struct request *request)
@@ -33,15 +33,29 @@ static void destroy(struct request *request)
 	free(request);
 }
 
+/* Frees the one that was unused for the longest time. */
+static void drop_last(struct request_pool *pool)
+{
+	struct request *request = list_entry(pool->free.prev, struct request, link);
+
+	list_remove(&request->link);
+	pool->free_count--;
+	destroy(request);
+}
+
 void request_pool_free(struct request_pool *pool)
 {
-	while (!list_empty(&pool->free)) {
-		struct request *request = list_entry(list_first(&pool->free), struct request, link);
+	while (pool->free_count > 0)
+		drop_last(pool);
+}
 
-		list_remove(&request->link);
-		destroy(request);
-	}
-	pool->free_count = 0;
+void request_pool_trim(struct request_pool *pool)
+{
+	unsigned unused = pool->least > REQUEST_KEPT ? (pool->least - REQUEST_KEPT + 3) / 4 : 0;
+
+	while (unused-- > 0)
+		drop_last(pool);
+	pool->least = pool->free_count;
 }
 
 struct request *request_new(struct request_pool *pool, struct daemon *daemon, struct connection *connection)
@@ -52,6 +66,8 @@ struct request *request_new(struct request_pool *pool, struct daemon *daemon, st
 		request = list_entry(list_first(&pool->free), struct request, link);
 		list_remove(&request->link);
 		pool->free_count--;
+		if (pool->free_count < pool->least)
+			pool->least = pool->free_count;
 		request_move(request, REQUEST_NEW);
 	} else {
 		request = calloc(1, sizeof *request);

@@ -40,11 +40,12 @@ struct request {
 	struct password_job *job;       /* in the arena */
 };
 
-enum { REQUEST_SPARES = 512, REQUEST_SPARE_BYTES = 16 * 1024 };
+enum { REQUEST_KEPT = 64, REQUEST_SPARES = 2048, REQUEST_SPARE_BYTES = 16 * 1024 };
 
 struct request_pool {
 	struct list free;
 	unsigned free_count, used;
+	unsigned least;  /* fewest free ones since the last trim */
 };
 
 void request_pool_init(struct request_pool *pool);
@@ -53,6 +54,8 @@ void request_pool_free(struct request_pool *pool);
 struct request *request_new(struct request_pool *pool, struct daemon *daemon, struct connection *connection);
 /* Wipes and keeps it for the next one. */
 void request_free(struct request_pool *pool, struct request *request);
+/* Now and then: gives back part of what no burst has needed for a while. */
+void request_pool_trim(struct request_pool *pool);
 /* Moves it on; asserts that the step is allowed. */
 void request_move(struct request *request, enum request_state state);
 

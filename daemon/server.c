@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,6 +18,7 @@ enum {
 	ACCEPT_MOST = 64,            /* of one event */
 	RETRY_MS = 100,
 	DESCRIPTORS_OF_OTHERS = 64,  /* kept for the database, the log, the loop */
+	TRIM_PEAK = 4 * 1024 * 1024,
 };
 
 static void open_reserve(struct server *server)
@@ -277,6 +279,14 @@ void server_turn(struct server *server)
 
 		list_remove(&connection->starved);
 		server_ready(server, connection);
+	}
+}
+
+void server_trim(struct server *server)
+{
+	if (server->memory_peak > TRIM_PEAK && server->memory < server->memory_peak / 8) {
+		(void)malloc_trim(0);
+		server->memory_peak = server->memory;
 	}
 }
 

@@ -26,6 +26,7 @@ struct server {
 	unsigned count;
 	struct list ready, dirty, starved;
 	size_t memory;            /* what connections hold in begun lines and unsent answers */
+	size_t memory_peak;       /* since it was last given back to the system */
 	struct output_spares spares;
 	char *frames[SERVER_SPARE_FRAMES];  /* memory of SERVER_FRAME_BYTES for reading */
 	unsigned frame_count;
@@ -47,6 +48,8 @@ void server_watch(struct server *server, uint64_t due);
 bool server_memory_short(const struct server *server);
 /* End of a turn: sends what is to be sent. */
 void server_turn(struct server *server);
+/* Now and then: after a flood, gives memory back to the system. */
+void server_trim(struct server *server);
 /* The roles of all connections, after the rules have changed. */
 void server_refresh_roles(struct server *server);
 /* All that was accepted is answered and sent. */

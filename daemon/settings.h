@@ -38,7 +38,7 @@ enum { SETTING_RELOAD = 1 };  /* SIGHUP takes a new value */
 	  "sqlite:PATH, sqlite::memory: or postgresql://USER:PASSWORD@HOST:PORT/DATABASE") \
 	X(migrate, BOOL, "migrate", "PIERRE_DBD_MIGRATE", "yes", 0, 1, 0, "Database", \
 	  "bring the schema up to date at start; --no-migrate refuses one that is not current") \
-	X(wait_for_database, TIME, "wait-for-database", "PIERRE_DBD_WAIT_FOR_DATABASE", "0s", 0, 24 * HOUR, 0, "Database", \
+	X(wait_for_database, TIME, "wait-for-database", "PIERRE_DBD_WAIT_FOR_DATABASE", "0", 0, 24 * HOUR, 0, "Database", \
 	  "PostgreSQL: keep trying for so long at start") \
 	X(sqlite_readers, COUNT, "sqlite-readers", "PIERRE_DBD_SQLITE_READERS", "0", 0, 64, 0, "Database", \
 	  "SQLite: threads that read; 0 = one for each processor, 2 to 8") \
