@@ -1,7 +1,7 @@
 /* libpierre-db: the client of pierre-dbd.
  *
  *     struct pierre *db = pierre_new(NULL);
- *     struct pierre_user *user;
+ *     struct pierre_user *user = NULL;
  *     struct pierre_error error;
  *
  *     if (pierre_get_user_by_email(db, "ana@example.com", &user, &error) != 0)

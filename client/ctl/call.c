@@ -1,0 +1,88 @@
+/* pierre-dbctl call */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "catalog.h"
+#include "ctl.h"
+#include "json.h"
+
+/* -r: a string without its quotes. */
+static void print_raw(const struct ctl *ctl, const char *text)
+{
+	struct json json = {0};
+	struct arena arena;
+	struct err err;
+
+	arena_init(&arena);
+	if (json_scan(&json, text, strlen(text), 128, &err) == 0 && json.nodes[0].type == JSON_STRING) {
+		size_t length;
+		const char *string = json_string(&json, 0, &arena, &length);
+
+		if (string != NULL)
+			(void)fwrite(string, 1, length, stdout);
+		(void)putchar('\n');
+	} else {
+		ctl_print_json(ctl, text);
+	}
+	json_free(&json);
+	arena_free(&arena);
+}
+
+static int call(struct ctl *ctl, int argc, char **argv)
+{
+	const struct method *method = NULL;
+	bool raw = false, unchecked = false;
+	char *params, *result;
+	int at = 1, status;
+
+	for (; at < argc && argv[at][0] == '-' && argv[at][1] != '\0'; at++) {
+		if (strcmp(argv[at], "-r") == 0 || strcmp(argv[at], "--raw") == 0)
+			raw = true;
+		else if (strcmp(argv[at], "--unchecked") == 0)
+			unchecked = true;
+		else
+			return ctl_fail(EX_USAGE, "call has no option %s", argv[at]);
+	}
+	if (at == argc)
+		return ctl_fail(EX_USAGE, "which method? `pierre-dbctl methods` lists them all");
+	if (!unchecked) {
+		method = params_find_method(argv[at]);
+		if (method == NULL)
+			return EX_USAGE;
+	}
+	status = params_from_arguments(method, argc - at - 1, argv + at + 1, &params);
+	if (status == 0)
+		status = ctl_call(ctl, argv[at], params, &result);
+	if (params != NULL)
+		explicit_bzero(params, strlen(params)); /* may hold a password */
+	free(params);
+	if (status != 0)
+		return status;
+	if (raw && !ctl->json)
+		print_raw(ctl, result);
+	else
+		ctl_print_json(ctl, result);
+	pierre_text_free(result);
+	return 0;
+}
+
+const struct command call_commands[] = {
+	{"call", "[-r] METHOD [name=text | name:=json | @FILE | -]...", "calls a method and prints its result",
+	 "Examples:\n"
+	 "  pierre-dbctl call get_user_count\n"
+	 "  pierre-dbctl call -r create_user user.email=ana@example.com user.password=@password.txt\n"
+	 "  pierre-dbctl call create_goal user_id=$ID goal_data:='{\"title\":\"10 km\",\"target\":10}'\n"
+	 "  pierre-dbctl call get_request_logs limit=5 status_filter=error | jq '.[].tool_name'\n"
+	 "  echo '{\"user_id\":\"'$ID'\"}' | pierre-dbctl call get_user -\n\n"
+	 "name=text   a value; it becomes what the parameter's type says: a number, true or false, a list (a,b,c), else a string\n"
+	 "name=@FILE  the value is what the file holds (@-: stdin), without the newline at its end. So secrets stay out of sight of other\n"
+	 "            users, who can read command lines. A text that begins with @ is written with two of them.\n"
+	 "name:=json  a value as JSON\n"
+	 "a.b=text    a member of a parameter object or document\n"
+	 "@FILE, -    all params as one JSON text, from the file or stdin\n"
+	 "-r, --raw   a result that is a string is printed without quotes\n"
+	 "--unchecked for methods that only the daemon knows: all texts are strings",
+	 call},
+	{0},
+};

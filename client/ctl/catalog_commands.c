@@ -1,0 +1,236 @@
+/* pierre-dbctl methods, describe: from the catalog that is built in; no daemon is asked. */
+#include <jansson.h>
+/* protocol/json.h has functions of these names; calling jansson's by them would end there. */
+#pragma GCC poison json_string json_integer json_real
+#include <stdio.h>
+#include <string.h>
+
+#include "catalog.h"
+#include "ctl.h"
+
+static const char *text_of(const json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text != NULL ? text : "";
+}
+
+static json_t *load_document(void)
+{
+	json_error_t error;
+	json_t *document = json_loadb(catalog_openrpc, catalog_openrpc_length, 0, &error);
+
+	if (document == NULL)
+		(void)ctl_fail(EX_SOFTWARE, "the built-in catalog cannot be read: %s", error.text);
+	return document;
+}
+
+static void print_tree(const struct ctl *ctl, const json_t *tree)
+{
+	char *text = json_dumps(tree, JSON_COMPACT | JSON_ENCODE_ANY);
+
+	if (text != NULL)
+		ctl_print_json(ctl, text);
+	free(text);
+}
+
+static int methods_as_json(const struct ctl *ctl, const json_t *list)
+{
+	json_t *out = json_array(), *method;
+	size_t i;
+
+	json_array_foreach(list, i, method)
+		(void)json_array_append_new(out, json_pack("{ssssssssss}", "name", text_of(method, "name"), "summary",
+		                                           text_of(method, "summary"), "domain",
+		                                           text_of(json_array_get(json_object_get(method, "tags"), 0), "name"),
+		                                           "access", text_of(method, "x-access"), "result",
+		                                           text_of(method, "x-result")));
+	print_tree(ctl, out);
+	json_decref(out);
+	return 0;
+}
+
+static int methods(struct ctl *ctl, int argc, char **argv)
+{
+	bool names = argc == 2 && strcmp(argv[1], "--names") == 0;
+	json_t *document, *list, *method;
+	const char *domain = "";
+	size_t i;
+	int status = 0;
+
+	if (argc > 1 && !names)
+		return ctl_fail(EX_USAGE, "methods takes no argument but --names");
+	document = load_document();
+	if (document == NULL)
+		return EX_SOFTWARE;
+	list = json_object_get(document, "methods");
+	if (ctl->json && !names)
+		status = methods_as_json(ctl, list);
+	else json_array_foreach(list, i, method) {
+		const char *of = text_of(json_array_get(json_object_get(method, "tags"), 0), "name");
+
+		if (names) {
+			(void)puts(text_of(method, "name"));
+			continue;
+		}
+		if (strcmp(of, domain) != 0)
+			(void)printf("%s%s%s%s\n", *domain != '\0' ? "\n" : "", ctl_bold(ctl), of, ctl_plain(ctl));
+		domain = of;
+		(void)printf("  %-32s %s%s%s\n", text_of(method, "name"), ctl_dim(ctl), text_of(method, "summary"), ctl_plain(ctl));
+	}
+	json_decref(document);
+	return status;
+}
+
+/* What a schema allows, in a word or two: the catalog's type name, a named schema, or a list of either. */
+static void type_name(const json_t *schema, char *out, size_t size)
+{
+	const char *reference = text_of(schema, "$ref"), *type = text_of(schema, "x-type");
+	const json_t *choice;
+	char inner[64];
+	size_t i;
+
+	if (*reference != '\0') {
+		(void)snprintf(out, size, "%s", strrchr(reference, '/') + 1);
+	} else if (*type != '\0') {
+		(void)snprintf(out, size, "%s", type);
+	} else if (json_object_get(schema, "items") != NULL) {
+		type_name(json_object_get(schema, "items"), inner, sizeof inner);
+		(void)snprintf(out, size, "[%.60s]", inner);
+	} else {
+		(void)snprintf(out, size, "%s", *text_of(schema, "type") != '\0' ? text_of(schema, "type") : "any JSON");
+		json_array_foreach(json_object_get(schema, "oneOf"), i, choice)
+			if (strcmp(text_of(choice, "type"), "null") != 0)
+				type_name(choice, out, size);
+	}
+}
+
+static void print_value_line(const struct ctl *ctl, int indent, const char *name, const json_t *schema, bool optional,
+                             const char *doc)
+{
+	const json_t *fallback = json_object_get(schema, "default");
+	const char *computed = text_of(schema, "x-default");
+	char type[64], *text = fallback != NULL ? json_dumps(fallback, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+
+	type_name(schema, type, sizeof type);
+	(void)printf("%*s%s%-20s%s %s%s%s%s%s%s\n", indent, "", ctl_bold(ctl), name, ctl_plain(ctl), type, optional ? "?" : "",
+	             text != NULL || *computed != '\0' ? " = " : "", text != NULL ? text : computed, *doc != '\0' ? "  " : "", doc);
+	free(text);
+}
+
+static bool in_list(const json_t *list, const char *name)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+		if (strcmp(json_string_value(item), name) == 0)
+			return true;
+	return false;
+}
+
+/* The schema that another names, itself, or through a list or a choice; its name into *name. */
+static const json_t *named_schema(const json_t *document, const json_t *schema, const char **name)
+{
+	const char *reference = text_of(schema, "$ref");
+	const json_t *choice, *found = NULL;
+	size_t i;
+
+	if (*reference != '\0') {
+		*name = strrchr(reference, '/') + 1;
+		return json_object_get(json_object_get(json_object_get(document, "components"), "schemas"), *name);
+	}
+	if (json_object_get(schema, "items") != NULL)
+		return named_schema(document, json_object_get(schema, "items"), name);
+	json_array_foreach(json_object_get(schema, "oneOf"), i, choice)
+		if (found == NULL)
+			found = named_schema(document, choice, name);
+	return found;
+}
+
+static void print_members(const struct ctl *ctl, const json_t *document, const json_t *schema, bool input)
+{
+	const char *name = "", *key;
+	const json_t *named = named_schema(document, schema, &name);
+	json_t *member;
+	const json_t *item;
+	size_t i;
+
+	if (named == NULL)
+		return;
+	(void)printf("\n%s%s%s: %s\n", ctl_bold(ctl), name, ctl_plain(ctl), text_of(named, "description"));
+	json_object_foreach(json_object_get(named, "properties"), key, member)
+		print_value_line(ctl, 2, key, member, input && !in_list(json_object_get(named, "required"), key),
+		                 text_of(member, "description"));
+	json_array_foreach(json_object_get(named, "enum"), i, item)
+		(void)printf("  %s\n", json_string_value(item));
+}
+
+static void print_method(const struct ctl *ctl, const json_t *document, const json_t *method)
+{
+	const json_t *params = json_object_get(method, "params"), *order = json_object_get(method, "x-positional"), *name, *param;
+	const json_t *result = json_object_get(json_object_get(method, "result"), "schema");
+	size_t i, j;
+
+	(void)printf("%s%s%s(", ctl_bold(ctl), text_of(method, "name"), ctl_plain(ctl));
+	json_array_foreach(order, i, name)
+		(void)printf("%s%s", i > 0 ? ", " : "", json_string_value(name));
+	(void)printf(") -> %s\n%s\n", text_of(method, "x-result"), text_of(method, "description"));
+	(void)printf("\naccess: %s%s\n", text_of(method, "x-access"), json_is_true(json_object_get(method, "x-write")) ? ", changes data" : "");
+	if (json_array_size(params) > 0)
+		(void)fputs("\nparameters, in the order of calls by position:\n", stdout);
+	json_array_foreach(order, i, name)
+		json_array_foreach(params, j, param)
+			if (strcmp(text_of(param, "name"), json_string_value(name)) == 0)
+				print_value_line(ctl, 2, text_of(param, "name"), json_object_get(param, "schema"),
+				                 !json_is_true(json_object_get(param, "required")), text_of(param, "description"));
+	json_array_foreach(params, i, param)
+		print_members(ctl, document, json_object_get(param, "schema"), true);
+	print_members(ctl, document, result, false);
+	(void)fputs("\nerrors:", stdout);
+	json_array_foreach(json_object_get(method, "errors"), i, param)
+		(void)printf(" %s", strrchr(text_of(param, "$ref"), '/') + 1);
+	(void)putchar('\n');
+}
+
+static int describe(struct ctl *ctl, int argc, char **argv)
+{
+	json_t *document;
+	const json_t *method;
+	size_t i;
+
+	if (argc != 2)
+		return ctl_fail(EX_USAGE, "describe takes the name of one method");
+	if (params_find_method(argv[1]) == NULL)
+		return EX_USAGE;
+	document = load_document();
+	if (document == NULL)
+		return EX_SOFTWARE;
+	json_array_foreach(json_object_get(document, "methods"), i, method) {
+		if (strcmp(text_of(method, "name"), argv[1]) != 0)
+			continue;
+		if (ctl->json)
+			print_tree(ctl, method);
+		else
+			print_method(ctl, document, method);
+	}
+	json_decref(document);
+	return 0;
+}
+
+const struct command catalog_commands[] = {
+	{"methods", "[--names]", "lists all methods",
+	 "Examples:\n"
+	 "  pierre-dbctl methods\n"
+	 "  pierre-dbctl methods --names | grep goal\n"
+	 "  pierre-dbctl methods --json | jq -r '.[] | select(.access == \"write\").name'\n\n"
+	 "The list is built in; no daemon is needed. `pierre-dbctl call rpc.discover` asks the daemon for its own.",
+	 methods},
+	{"describe", "METHOD", "tells all about a method",
+	 "Examples:\n"
+	 "  pierre-dbctl describe create_user\n"
+	 "  pierre-dbctl describe create_user --json    its part of the OpenRPC document\n\n"
+	 "Parameters with ? may be missing; behind = is what they become then.",
+	 describe},
+	{0},
+};

@@ -1,0 +1,185 @@
+/* pierre-dbctl: talks to pierre-dbd from a terminal or a script. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl.h"
+
+const struct command *const command_families[] = {
+	call_commands, catalog_commands, status_commands, metrics_commands, bench_commands, completion_commands, NULL,
+};
+
+#define for_each_command(command)                                                       \
+	for (const struct command *const *family = command_families; *family != NULL; family++) \
+		for (const struct command *command = *family; command->name != NULL; command++)
+
+static void print_help(FILE *out)
+{
+	(void)fputs("Talks to pierre-dbd.\n\n"
+	            "Examples:\n"
+	            "  pierre-dbctl call get_user_by_email email=ana@example.com\n"
+	            "  pierre-dbctl call create_user user.email=ana@example.com user.password=@password.txt\n"
+	            "  pierre-dbctl describe create_goal\n"
+	            "  pierre-dbctl ready && echo it answers\n"
+	            "  pierre-dbctl bench get_user user_id=@ids.txt -c 8 -P 16 -n 100000\n\n"
+	            "usage: pierre-dbctl [options] COMMAND [arguments]\n\nCommands:\n",
+	            out);
+	for_each_command(command)
+		(void)fprintf(out, "  %-12s %s\n", command->name, command->summary);
+	(void)fputs("\nOptions (before or behind the command):\n"
+	            "  --socket PATH      the daemon's socket ($PIERRE_DBD_SOCKET, or where the daemon puts it by itself)\n"
+	            "  --json             output for programs; errors too, on stderr\n"
+	            "  --timeout SECONDS  how long one call may take (35)\n"
+	            "  --help             this, or with a command, the command's\n"
+	            "  --version          the version\n"
+	            "  --                 what follows is no option\n\n"
+	            "Exit codes: 0; 1 the daemon answered an error (or `ready`: it is not); 64 usage; 66 no such file; 74 it is not known\n"
+	            "whether a change was made; 75 the daemon does not answer, try again; 76 something else answers there.\n",
+	            out);
+}
+
+static void print_command_help(const struct command *command)
+{
+	(void)printf("%s\n\n%s\n\nusage: pierre-dbctl %s%s%s\n", command->summary, command->help, command->name,
+	             *command->arguments != '\0' ? " " : "", command->arguments);
+}
+
+static const struct command *find_command(const char *name)
+{
+	struct nearest nearest = {.wanted = name};
+	const char *near;
+
+	for_each_command(command) {
+		if (strcmp(command->name, name) == 0)
+			return command;
+		nearest_offer(&nearest, command->name);
+	}
+	near = nearest_name(&nearest);
+	if (near != NULL)
+		(void)ctl_fail(EX_USAGE, "there is no command \"%s\"; did you mean \"%s\"?", name, near);
+	else
+		(void)ctl_fail(EX_USAGE, "there is no command \"%s\"; --help lists them", name);
+	return NULL;
+}
+
+/* The value of `--name VALUE` or `--name=VALUE`, moving *at on; NULL when argv[*at] is another option. *missing: it has no value. */
+static const char *option_value(int argc, char **argv, int *at, const char *name, bool *missing)
+{
+	size_t length = strlen(name);
+
+	if (strncmp(argv[*at], name, length) != 0)
+		return NULL;
+	if (argv[*at][length] == '=')
+		return argv[*at] + length + 1;
+	if (argv[*at][length] != '\0')
+		return NULL;
+	if (*at + 1 < argc)
+		return argv[++*at];
+	*missing = true;
+	return "";
+}
+
+struct wishes {
+	bool help, version;
+};
+
+static int read_timeout(struct ctl *ctl, const char *text)
+{
+	char *end;
+
+	errno = 0;
+	ctl->timeout_seconds = strtod(text, &end);
+	if (end == text || *end != '\0' || errno != 0 || !(ctl->timeout_seconds > 0 && ctl->timeout_seconds <= 1e6))
+		return ctl_fail(EX_USAGE, "--timeout takes seconds, not \"%s\"", text);
+	return 0;
+}
+
+/* Takes the global options out of argv; the rest moves up. Gives the number that is left, or -1. */
+static int take_options(struct ctl *ctl, int argc, char **argv, struct wishes *wishes)
+{
+	int kept = 0;
+
+	for (int i = 1; i < argc; i++) {
+		bool missing = false;
+		const char *value;
+
+		if (strcmp(argv[i], "--") == 0) {
+			while (++i < argc)
+				argv[kept++] = argv[i];
+			break;
+		}
+		if (strcmp(argv[i], "--json") == 0) {
+			ctl->json = true;
+		} else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+			wishes->help = true;
+		} else if (strcmp(argv[i], "--version") == 0) {
+			wishes->version = true;
+		} else if ((value = option_value(argc, argv, &i, "--socket", &missing)) != NULL) {
+			ctl->socket = value;
+		} else if ((value = option_value(argc, argv, &i, "--timeout", &missing)) != NULL) {
+			if (!missing && read_timeout(ctl, value) != 0)
+				return -1;
+		} else {
+			argv[kept++] = argv[i];
+		}
+		if (missing) {
+			(void)ctl_fail(EX_USAGE, "%s needs a value", argv[i]);
+			return -1;
+		}
+	}
+	return kept;
+}
+
+static bool shows_colours(void)
+{
+	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) == 1 && (no_color == NULL || *no_color == '\0') && term != NULL && strcmp(term, "dumb") != 0;
+}
+
+static int run(struct ctl *ctl, int argc, char **argv, const struct wishes *wishes)
+{
+	const struct command *command;
+
+	if (wishes->version && argc == 0) {
+		(void)printf("pierre-dbctl %s\n", pierre_version());
+		return 0;
+	}
+	if (argc == 0 && !wishes->help) {
+		print_help(stderr);
+		return EX_USAGE;
+	}
+	if (argc == 0) {
+		print_help(stdout);
+		return 0;
+	}
+	if (strcmp(argv[0], "help") == 0 && argc == 1) {
+		print_help(stdout);
+		return 0;
+	}
+	command = find_command(strcmp(argv[0], "help") == 0 ? argv[1] : argv[0]);
+	if (command == NULL)
+		return EX_USAGE;
+	if (wishes->help || strcmp(argv[0], "help") == 0) {
+		print_command_help(command);
+		return 0;
+	}
+	return command->run(ctl, argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+	struct ctl ctl = {.terminal = shows_colours()};
+	struct wishes wishes = {0};
+	int count = take_options(&ctl, argc, argv, &wishes), status;
+
+	if (count < 0)
+		return EX_USAGE;
+	status = run(&ctl, count, argv, &wishes);
+	pierre_free(ctl.db);
+	if (fflush(stdout) != 0 && status == 0)
+		status = ctl_fail(EX_IOERR, "writing the output: %s", strerror(errno));
+	return status;
+}

@@ -1,0 +1,178 @@
+/* Messages and JSON on the terminal. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "buffer.h"
+#include "ctl.h"
+#include "json.h"
+
+int ctl_fail(int code, const char *format, ...)
+{
+	va_list args;
+
+	(void)fputs("pierre-dbctl: ", stderr);
+	va_start(args, format);
+	(void)vfprintf(stderr, format, args);
+	va_end(args);
+	(void)fputc('\n', stderr);
+	return code;
+}
+
+static int exit_code(const struct pierre_error *error)
+{
+	if (error->code != 0)
+		return EXIT_DAEMON_ERROR;
+	switch (error->kind) {
+	case PIERRE_NO_CONNECTION:
+		return EX_TEMPFAIL;
+	case PIERRE_BROKEN:
+	case PIERRE_NO_ANSWER:
+		return error->outcome == PIERRE_OUTCOME_UNKNOWN ? EX_IOERR : EX_TEMPFAIL;
+	case PIERRE_BAD_ANSWER:
+		return EX_PROTOCOL;
+	case PIERRE_NO_MEMORY:
+		return EX_OSERR;
+	default:
+		return EX_USAGE; /* parameters that were refused before anything was sent */
+	}
+}
+
+static void add_member(struct buffer *out, const char *name, const char *text)
+{
+	if (*text == '\0')
+		return;
+	buffer_byte(out, ',');
+	json_write_string(out, name, strlen(name));
+	buffer_byte(out, ':');
+	json_write_string(out, text, strlen(text));
+}
+
+static void print_error_json(const struct pierre_error *error)
+{
+	struct buffer out = {0};
+
+	buffer_text(&out, "{\"error\":{\"kind\":");
+	json_write_string(&out, pierre_kind_name(error->kind), strlen(pierre_kind_name(error->kind)));
+	buffer_text(&out, ",\"code\":");
+	json_write_integer(&out, error->code);
+	add_member(&out, "message", error->message);
+	add_member(&out, "path", error->path);
+	add_member(&out, "field", error->field);
+	buffer_text(&out, error->outcome == PIERRE_OUTCOME_UNKNOWN ? ",\"outcome\":\"unknown\"" : ",\"outcome\":\"none\"");
+	buffer_text(&out, error->retryable ? ",\"retryable\":true" : ",\"retryable\":false");
+	if (error->ref != 0) {
+		buffer_text(&out, ",\"ref\":");
+		json_write_integer(&out, (int64_t)error->ref);
+	}
+	buffer_text(&out, "}}\n");
+	(void)fwrite(out.data, 1, out.length, stderr);
+	buffer_free(&out);
+}
+
+int ctl_call_failed(const struct ctl *ctl, const struct pierre_error *error)
+{
+	char path[PIERRE_PATH_SIZE];
+
+	if (ctl->json) {
+		print_error_json(error);
+		return exit_code(error);
+	}
+	(void)fprintf(stderr, "pierre-dbctl: %s: %s\n", pierre_kind_name(error->kind), error->message);
+	if (error->kind == PIERRE_NO_CONNECTION) {
+		(void)fprintf(stderr, "try: systemctl status pierre-dbd, or start one with pierre-dbd --socket %s\n",
+		              ctl->socket != NULL                                        ? ctl->socket
+		              : pierre_default_socket(path, sizeof path, NULL) == 0 ? path
+		                                                                         : "PATH");
+		if (ctl->socket == NULL)
+			(void)fputs("     --socket PATH or $PIERRE_DBD_SOCKET chooses another socket\n", stderr);
+	}
+	if (error->outcome == PIERRE_OUTCOME_UNKNOWN)
+		(void)fputs("the change may or may not have been made: look before you try again\n", stderr);
+	if (error->ref != 0)
+		(void)fprintf(stderr, "the daemon's log says more under ref=%llu\n", (unsigned long long)error->ref);
+	return exit_code(error);
+}
+
+static const char *escape(const struct ctl *ctl, const char *sequence)
+{
+	return ctl->terminal ? sequence : "";
+}
+
+const char *ctl_bold(const struct ctl *ctl)
+{
+	return escape(ctl, "\033[1m");
+}
+
+const char *ctl_dim(const struct ctl *ctl)
+{
+	return escape(ctl, "\033[2m");
+}
+
+const char *ctl_plain(const struct ctl *ctl)
+{
+	return escape(ctl, "\033[0m");
+}
+
+const char *ctl_status_colour(const struct ctl *ctl, const char *status)
+{
+	return escape(ctl, strcmp(status, "ok") == 0 ? "\033[32m" : strcmp(status, "degraded") == 0 ? "\033[33m" : "\033[31m");
+}
+
+static void new_line(unsigned depth)
+{
+	(void)printf("\n%*s", (int)(depth * 2), "");
+}
+
+/* The end of the string that begins at `text`, behind its closing quote. */
+static const char *string_end(const char *text)
+{
+	for (text++; *text != '"' && *text != '\0'; text++)
+		if (*text == '\\' && text[1] != '\0')
+			text++;
+	return *text == '"' ? text + 1 : text;
+}
+
+/* Valid, compact JSON in. Numbers and strings go through untouched. */
+static void print_indented(const struct ctl *ctl, const char *text)
+{
+	unsigned depth = 0;
+
+	while (*text != '\0') {
+		const char *end = text + 1;
+
+		if (*text == '"') {
+			bool is_name;
+
+			end = string_end(text);
+			is_name = *end == ':';
+			(void)printf("%s%.*s%s", is_name ? ctl_bold(ctl) : "", (int)(end - text), text, is_name ? ctl_plain(ctl) : "");
+		} else if ((*text == '{' || *text == '[') && text[1] != '}' && text[1] != ']') {
+			(void)putchar(*text);
+			new_line(++depth);
+		} else if (*text == '{' || *text == '[') {
+			(void)printf("%.2s", text);
+			end = text + 2;
+		} else if (*text == '}' || *text == ']') {
+			new_line(--depth);
+			(void)putchar(*text);
+		} else if (*text == ',') {
+			(void)putchar(',');
+			new_line(depth);
+		} else if (*text == ':') {
+			(void)fputs(": ", stdout);
+		} else {
+			(void)putchar(*text);
+		}
+		text = end;
+	}
+	(void)putchar('\n');
+}
+
+void ctl_print_json(const struct ctl *ctl, const char *text)
+{
+	if (ctl->terminal && !ctl->json)
+		print_indented(ctl, text);
+	else
+		(void)puts(text);
+}
