@@ -4,9 +4,15 @@
 
 #include "decode.h"
 
-static bool member_is(const struct json *json, uint32_t name, const char *text, size_t length)
+/* Whether a string, however it is escaped, is that text. */
+static bool string_is(const struct json *json, uint32_t node, struct arena *arena, const char *text, size_t length)
 {
-	return json->nodes[name].length == length && memcmp(json->text + json->nodes[name].start, text, length) == 0;
+	const char *found = json->text + json->nodes[node].start;
+	size_t found_length = json->nodes[node].length;
+
+	if ((json->nodes[node].flags & JSON_ESCAPED) != 0)
+		found = json_string(json, node, arena, &found_length);
+	return found != NULL && found_length == length && memcmp(found, text, length) == 0;
 }
 
 static int invalid(struct err *err, const char *what)
@@ -14,23 +20,22 @@ static int invalid(struct err *err, const char *what)
 	return err_set(err, ERR_INVALID_REQUEST, "not a valid request: %s", what);
 }
 
-/* What the members are; a name that was written with escapes is none that the protocol names. */
 struct members {
 	uint32_t jsonrpc, id, method, params;
 };
 
-static struct members find_members(const struct json *json, uint32_t object)
+static struct members find_members(const struct json *json, uint32_t object, struct arena *arena)
 {
 	struct members found = {0};
 
 	for (uint32_t name = object + 1; name < json->nodes[object].next; name = json->nodes[name + 1].next) {
-		if (member_is(json, name, "jsonrpc", 7))
+		if (string_is(json, name, arena, "jsonrpc", 7))
 			found.jsonrpc = name + 1;
-		else if (member_is(json, name, "id", 2))
+		else if (string_is(json, name, arena, "id", 2))
 			found.id = name + 1;
-		else if (member_is(json, name, "method", 6))
+		else if (string_is(json, name, arena, "method", 6))
 			found.method = name + 1;
-		else if (member_is(json, name, "params", 6))
+		else if (string_is(json, name, arena, "params", 6))
 			found.params = name + 1;
 	}
 	return found;
@@ -69,14 +74,14 @@ int rpc_request(const struct json *json, uint32_t node, struct arena *arena, str
 	*request = (struct rpc_request){.id = "null", .id_length = 4};
 	if (json->nodes[node].type != JSON_OBJECT)
 		return invalid(err, "it is no object");
-	found = find_members(json, node);
+	found = find_members(json, node, arena);
 	if (!read_id(json, found.id, arena, request)) {
 		request->notification = false;
 		return invalid(err, "its id must be a string of at most 256 bytes, an integer or null");
 	}
 	bool notification = request->notification;
 	request->notification = false; /* an invalid request is always answered */
-	if (found.jsonrpc == 0 || json->nodes[found.jsonrpc].type != JSON_STRING || !member_is(json, found.jsonrpc, "2.0", 3))
+	if (found.jsonrpc == 0 || json->nodes[found.jsonrpc].type != JSON_STRING || !string_is(json, found.jsonrpc, arena, "2.0", 3))
 		return invalid(err, "its jsonrpc must be \"2.0\"");
 	if (found.method == 0 || json->nodes[found.method].type != JSON_STRING)
 		return invalid(err, "its method must be a string");
