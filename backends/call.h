@@ -39,6 +39,7 @@ struct call {
 	char *kept;                    /* IMPL_VERIFY_PASSWORD: the row's password_hash, in the arena; NULL = no row */
 	uint32_t rows;                 /* rows read or touched, for the slow-call log */
 	uint8_t attempts;              /* the store's count of tries */
+	uint8_t route;                 /* the store's note of where it runs */
 	void (*done)(struct call *);   /* loop thread; may run inside submit or process */
 };
 

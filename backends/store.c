@@ -28,13 +28,19 @@ int store_check_url(const char *url, enum backend_id *backend, struct err *err)
 	                shown);
 }
 
+extern int postgres_store_open(struct store **ret, const struct store_settings *settings, struct err *err) __attribute__((weak));
+
 int store_open(struct store **ret, const struct store_settings *settings, struct err *err)
 {
 	enum backend_id backend;
 
 	if (store_check_url(settings->url, &backend, err) < 0)
 		return -1;
-	return backend == BACKEND_SQLITE ? sqlite_store_open(ret, settings, err) : postgres_store_open(ret, settings, err);
+	if (backend == BACKEND_SQLITE)
+		return sqlite_store_open(ret, settings, err);
+	if (postgres_store_open == NULL)
+		return err_exit(err, EX_CONFIG, "this daemon was built without PostgreSQL");
+	return postgres_store_open(ret, settings, err);
 }
 
 struct text {

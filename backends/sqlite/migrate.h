@@ -1,0 +1,19 @@
+/* Schema versions and the proof of the key. Thread: whoever holds the connection. */
+#ifndef PIERRE_SQLITE_MIGRATE_H
+#define PIERRE_SQLITE_MIGRATE_H
+
+#include "../../protocol/buffer.h"
+#include "session.h"
+
+/* Number of the newest migration in the database; 0 without any; -1 on failure (err->exit_code set). */
+int64_t migrate_version(struct session *session, struct err *err);
+/* Applies what is missing, each in a transaction of its own; appends the names as JSON array items ("a","b") to `applied`. */
+int migrate_apply(struct session *session, struct buffer *applied, void (*progress)(const char *what), struct err *err);
+/* Refuses a schema that is newer than this program, or (current_only) older. */
+int migrate_check(struct session *session, bool current_only, struct err *err);
+/* Reading only: does the key open what the database holds? exit_code 77 when not. */
+int migrate_prove_key(struct session *session, struct err *err);
+/* Stores the key check value where there is none. */
+int migrate_store_key_check(struct session *session, struct err *err);
+
+#endif

@@ -1,0 +1,210 @@
+/* Opening: the file and its lock, the proof of the key before anything is written, the schema, the threads. */
+#include "open.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "migrate.h"
+
+/* `sqlite:PATH`, `sqlite:///ABSOLUTE`, with the `?mode=rwc` that other programs write behind it. NULL in *path: in memory. */
+static int parse_url(const char *url, char **path, struct err *err)
+{
+	const char *start = url + strlen("sqlite:");
+	size_t length = strcspn(start, "?");
+
+	*path = NULL;
+	if (start[length] == '?' && strcmp(start + length, "?mode=rwc") != 0)
+		return err_exit(err, EX_CONFIG, "%s: a SQLite URL takes no options (but ?mode=rwc, which is what happens anyway)", url);
+	if (length == strlen(":memory:") && strncmp(start, ":memory:", length) == 0)
+		return 0;
+	if (strncmp(start, "//", 2) == 0) {
+		start += 2;
+		length -= 2;
+	}
+	if (length == 0)
+		return err_exit(err, EX_CONFIG, "%s: there is no file name behind sqlite:", url);
+	*path = strndup(start, length);
+	return *path != NULL ? 0 : err_exit(err, EX_OSERR, "memory is out");
+}
+
+/* The folders above the file, each for the owner alone. */
+static int make_folders(const char *path, struct err *err)
+{
+	char *copy = strdup(path);
+	int result = 0;
+
+	if (copy == NULL)
+		return err_exit(err, EX_OSERR, "memory is out");
+	for (char *slash = strchr(copy + 1, '/'); slash != NULL && result == 0; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(copy, 0700) != 0 && errno != EEXIST)
+			result = err_exit(err, EX_CANTCREAT, "the folder %s cannot be made: %s", copy, strerror(errno));
+		*slash = '/';
+	}
+	free(copy);
+	return result;
+}
+
+/* The lock tells two daemons apart; SQLite's own locks are of another kind (fcntl) and do not meet it. */
+static int lock_file(struct sqlite_store *store, struct err *err)
+{
+	struct stat file;
+
+	store->lock_fd = open(store->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (store->lock_fd < 0)
+		return err_exit(err, EX_CANTCREAT, "%s cannot be opened for writing: %s", store->path, strerror(errno));
+	if (fstat(store->lock_fd, &file) != 0)
+		return err_exit(err, EX_IOERR, "%s: %s", store->path, strerror(errno));
+	if (!S_ISREG(file.st_mode))
+		return err_exit(err, EX_DATAERR, "%s is no regular file", store->path);
+	if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0)
+		return err_exit(err, EX_TEMPFAIL, "%s is in use by another daemon", store->path);
+	store->device = file.st_dev;
+	store->inode = file.st_ino;
+	return file.st_size > 0 ? MORE : 0;
+}
+
+/* Reading only, so that a wrong key changes nothing. */
+static int prove_key(struct sqlite_store *store, struct err *err)
+{
+	struct session reader;
+	int result = session_open(&reader, store->path, SESSION_READ, store->settings.seal, err);
+
+	if (result == 0)
+		result = migrate_prove_key(&reader, err);
+	session_close(&reader);
+	return result;
+}
+
+static int bring_up(struct sqlite_store *store, struct err *err)
+{
+	struct session *writer = &store->writer.session;
+	int used = store->memory ? 0 : lock_file(store, err);
+
+	if (used < 0 || (used == MORE && prove_key(store, err) < 0))
+		return -1;
+	if (session_open(writer, store->memory ? ":memory:" : store->path, store->memory ? SESSION_MEMORY : SESSION_WRITE,
+	                    store->settings.seal, err) < 0 ||
+	    migrate_check(writer, !store->settings.migrate && !store->memory, err) < 0)
+		return -1;
+	if ((store->settings.migrate || store->memory) && migrate_apply(writer, NULL, store->settings.progress, err) < 0)
+		return -1;
+	if (migrate_store_key_check(writer, err) < 0)
+		return -1;
+	if (session_prepare_all(writer, err) < 0) {
+		err->exit_code = EX_SOFTWARE;
+		return -1;
+	}
+	int64_t schema = migrate_version(writer, err);
+	atomic_store(&store->schema, schema);
+	return schema < 0 ? -1 : 0;
+}
+
+static int start_thread(struct worker *worker, void *(*run)(void *), struct err *err)
+{
+	int error = pthread_create(&worker->thread, NULL, run, worker);
+
+	if (error != 0)
+		return err_exit(err, EX_OSERR, "a thread cannot be started: %s", strerror(error));
+	worker->started = true;
+	return 0;
+}
+
+static int start_workers(struct sqlite_store *store, struct err *err)
+{
+	store->writer.store = store;
+	if (start_thread(&store->writer, sqlite_writer, err) < 0)
+		return -1;
+	if (store->memory)
+		return 0;
+	if (session_open(&store->loop, store->path, SESSION_READ, store->settings.seal, err) < 0)
+		return -1;
+	sqlite_bound_loop(store);
+	unsigned want = store->settings.readers < 1 ? 1 : store->settings.readers > READERS_MAX ? READERS_MAX : store->settings.readers;
+	for (unsigned i = 0; i < want; i++) {
+		struct worker *reader = &store->readers[i];
+
+		reader->store = store;
+		if (session_open(&reader->session, store->path, SESSION_READ, store->settings.seal, err) < 0)
+			return -1;
+	}
+	/* The count is read by the threads: it is complete before the first one starts. */
+	store->reader_count = want;
+	for (unsigned i = 0; i < want; i++)
+		if (start_thread(&store->readers[i], sqlite_reader, err) < 0)
+			return -1;
+	return 0;
+}
+
+static struct sqlite_store *new_store(const struct store_settings *settings)
+{
+	struct sqlite_store *store = calloc(1, sizeof *store);
+
+	if (store == NULL)
+		return NULL;
+	store->store.ops = &sqlite_ops;
+	store->settings = *settings;
+	if (store->settings.batch == 0)
+		store->settings.batch = 1;
+	store->lock_fd = -1;
+	store->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	list_init(&store->to_writer);
+	list_init(&store->to_readers);
+	list_init(&store->done);
+	queue_init(&store->writes);
+	queue_init(&store->reads);
+	pthread_mutex_init(&store->done_lock, NULL);
+	pthread_mutex_init(&store->error_lock, NULL);
+	return store;
+}
+
+void sqlite_store_free(struct sqlite_store *store)
+{
+	session_close(&store->loop);
+	for (unsigned i = 0; i < READERS_MAX; i++)
+		session_close(&store->readers[i].session);
+	session_close(&store->writer.session); /* last: it checkpoints the log and removes it */
+	if (store->lock_fd >= 0)
+		close(store->lock_fd);
+	if (store->done_fd >= 0)
+		close(store->done_fd);
+	queue_destroy(&store->writes);
+	queue_destroy(&store->reads);
+	pthread_mutex_destroy(&store->done_lock);
+	pthread_mutex_destroy(&store->error_lock);
+	free(store->path);
+	free(store);
+}
+
+int sqlite_store_open(struct store **ret, const struct store_settings *settings, struct err *err)
+{
+	struct sqlite_store *store = new_store(settings);
+
+	if (store == NULL || store->done_fd < 0) {
+		err_exit(err, EX_OSERR, "memory or descriptors are out");
+		goto fail;
+	}
+	if (parse_url(settings->url, &store->path, err) < 0)
+		goto fail;
+	store->memory = store->path == NULL;
+	if ((!store->memory && make_folders(store->path, err) < 0) || bring_up(store, err) < 0)
+		goto fail;
+	if (start_workers(store, err) < 0) {
+		sqlite_ops.close(&store->store);
+		return -1;
+	}
+	*ret = &store->store;
+	return 0;
+fail:
+	if (store != NULL)
+		sqlite_store_free(store);
+	return -1;
+}

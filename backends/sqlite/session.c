@@ -1,0 +1,380 @@
+#include "session.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "../../protocol/json.h"
+#include "../execute.h"
+
+/* No memory-mapped reads: a file that somebody cuts short would then end the process instead of giving an error. */
+enum { CACHE_KIB = 32768 };
+
+/* micros(text): a stored time as microseconds, for comparing with the generated …_us columns. */
+static void micros_function(sqlite3_context *context, int count, sqlite3_value **arguments)
+{
+	const char *text = (const char *)sqlite3_value_text(arguments[0]);
+	int64_t micros;
+
+	(void)count;
+	if (text != NULL && timestamp_parse_stored(text, (size_t)sqlite3_value_bytes(arguments[0]), &micros))
+		sqlite3_result_int64(context, micros);
+}
+
+/* real_text(number): the shortest decimal that reads back, which SQLite's own fifteen digits are not. */
+static void real_text_function(sqlite3_context *context, int count, sqlite3_value **arguments)
+{
+	struct buffer text = {0};
+
+	(void)count;
+	if (sqlite3_value_type(arguments[0]) == SQLITE_NULL)
+		return;
+	json_write_real(&text, sqlite3_value_double(arguments[0]));
+	if (text.failure == BUFFER_OK)
+		sqlite3_result_text(context, text.data, (int)text.length, SQLITE_TRANSIENT);
+	else
+		sqlite3_result_error_nomem(context);
+	buffer_free(&text);
+}
+
+const char *session_reason(int code)
+{
+	switch (code & 0xFF) {
+	case SQLITE_FULL:
+		return "the disk is full";
+	case SQLITE_READONLY:
+	case SQLITE_PERM:
+		return "the database is read-only";
+	case SQLITE_CORRUPT:
+		return "the database is damaged";
+	case SQLITE_NOTADB:
+		return "the file is no SQLite database";
+	case SQLITE_CANTOPEN:
+		return "the database file cannot be opened";
+	case SQLITE_IOERR:
+		return "reading or writing the database failed (I/O error)";
+	case SQLITE_PROTOCOL:
+		return "the database's locks could not be had";
+	default:
+		return sqlite3_errstr(code);
+	}
+}
+
+static int open_error(struct err *err, int code, const char *path)
+{
+	int exit_code = EX_IOERR;
+
+	switch (code & 0xFF) {
+	case SQLITE_NOTADB:
+	case SQLITE_CORRUPT:
+		exit_code = EX_DATAERR;
+		break;
+	case SQLITE_CANTOPEN:
+	case SQLITE_READONLY:
+	case SQLITE_PERM:
+		exit_code = EX_CANTCREAT;
+		break;
+	case SQLITE_BUSY:
+		exit_code = EX_TEMPFAIL;
+		break;
+	default:
+		break;
+	}
+	return err_exit(err, exit_code, "%s: %s", path, code == SQLITE_BUSY ? "another program holds a lock on it" : session_reason(code));
+}
+
+static const char settings_sql[] =
+	"PRAGMA busy_timeout=5000;"
+	"PRAGMA synchronous=FULL;"
+	"PRAGMA foreign_keys=ON;"
+	"PRAGMA temp_store=MEMORY;"
+	"PRAGMA trusted_schema=ON;" /* the generated columns use built-in functions only, but the old server's may not say so */
+	"PRAGMA wal_autocheckpoint=0;"; /* the writer checkpoints between its transactions, off the way of an answer */
+
+static int prepare(struct session *session, const char *sql, sqlite3_stmt **statement)
+{
+	return sqlite3_prepare_v3(session->db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+}
+
+static int note_wal(void *argument, sqlite3 *db, const char *name, int pages)
+{
+	(void)db;
+	(void)name;
+	((struct session *)argument)->wal_pages = pages;
+	return SQLITE_OK;
+}
+
+static int configure(struct session *session, enum session_mode mode)
+{
+	char sql[96];
+	int code = sqlite3_exec(session->db, settings_sql, NULL, NULL, NULL);
+
+	if (code == SQLITE_OK && mode == SESSION_WRITE)
+		code = sqlite3_exec(session->db, "PRAGMA journal_mode=WAL", NULL, NULL, NULL);
+	if (code == SQLITE_OK) {
+		sqlite3_snprintf(sizeof sql, sql, "PRAGMA cache_size=-%d; PRAGMA mmap_size=0", CACHE_KIB);
+		code = sqlite3_exec(session->db, sql, NULL, NULL, NULL);
+	}
+	if (code == SQLITE_OK)
+		code = sqlite3_create_function(session->db, "micros", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, micros_function, NULL, NULL);
+	if (code == SQLITE_OK)
+		code = sqlite3_create_function(session->db, "real_text", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, real_text_function,
+		                               NULL, NULL);
+	if (mode == SESSION_WRITE)
+		sqlite3_wal_hook(session->db, note_wal, session);
+	if (code == SQLITE_OK)
+		code = prepare(session, mode == SESSION_READ ? "BEGIN" : "BEGIN IMMEDIATE", &session->begin);
+	if (code == SQLITE_OK)
+		code = prepare(session, "COMMIT", &session->commit);
+	if (code == SQLITE_OK)
+		code = prepare(session, "ROLLBACK", &session->rollback);
+	return code;
+}
+
+int session_open(struct session *session, const char *path, enum session_mode mode, struct seal *seal, struct err *err)
+{
+	int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+	int code;
+
+	*session = (struct session){.seal = seal};
+	session->statements = calloc(catalog_method_count, sizeof *session->statements);
+	if (session->statements == NULL)
+		return err_exit(err, EX_OSERR, "memory is out");
+	flags |= mode == SESSION_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+	code = sqlite3_open_v2(mode == SESSION_MEMORY ? ":memory:" : path, &session->db, flags, NULL);
+	if (code == SQLITE_OK)
+		code = configure(session, mode);
+	if (code != SQLITE_OK) {
+		open_error(err, code, path);
+		session_close(session);
+		return -1;
+	}
+	return 0;
+}
+
+void session_close(struct session *session)
+{
+	if (session->statements != NULL)
+		for (size_t i = 0; i < catalog_method_count; i++)
+			sqlite3_finalize(session->statements[i]);
+	free(session->statements);
+	sqlite3_finalize(session->begin);
+	sqlite3_finalize(session->commit);
+	sqlite3_finalize(session->rollback);
+	sqlite3_close(session->db);
+	*session = (struct session){0};
+}
+
+int session_step(sqlite3_stmt *statement)
+{
+	int code = sqlite3_step(statement);
+
+	sqlite3_reset(statement);
+	return code == SQLITE_DONE || code == SQLITE_ROW ? SQLITE_OK : code;
+}
+
+int64_t session_integer(struct session *session, const char *sql)
+{
+	sqlite3_stmt *statement;
+	int64_t value = -1;
+
+	if (sqlite3_prepare_v2(session->db, sql, -1, &statement, NULL) != SQLITE_OK)
+		return -1;
+	if (sqlite3_step(statement) == SQLITE_ROW)
+		value = sqlite3_column_int64(statement, 0);
+	sqlite3_finalize(statement);
+	return value;
+}
+
+/* The columns must be those of the shape, by name and in order: what the SQL file says and what the catalog says meet here. */
+static bool columns_match(sqlite3_stmt *statement, const struct shape *shape)
+{
+	int count = shape != NULL ? shape->column_count : 0;
+
+	if (sqlite3_column_count(statement) != count)
+		return false;
+	for (int i = 0; i < count; i++)
+		if (strcmp(sqlite3_column_name(statement, i), shape->columns[i].name) != 0)
+			return false;
+	return true;
+}
+
+static int statement_of(struct session *session, const struct method *method, sqlite3_stmt **statement)
+{
+	sqlite3_stmt **place = &session->statements[method->index];
+	int code;
+
+	if (*place == NULL) {
+		code = prepare(session, method->statements[BACKEND_SQLITE].sql, place);
+		if (code != SQLITE_OK)
+			return code;
+		if (!columns_match(*place, method->shape)) {
+			sqlite3_finalize(*place);
+			*place = NULL;
+			return SQLITE_MISMATCH;
+		}
+	}
+	*statement = *place;
+	return SQLITE_OK;
+}
+
+int session_prepare_all(struct session *session, struct err *err)
+{
+	sqlite3_stmt *statement;
+
+	for (size_t i = 0; i < catalog_method_count; i++) {
+		const struct method *method = &catalog_methods[i];
+
+		if (method->statements[BACKEND_SQLITE].sql != NULL && statement_of(session, method, &statement) != SQLITE_OK)
+			return err_set(err, ERR_INTERNAL, "%s: %s", method->name, sqlite3_errmsg(session->db));
+	}
+	return 0;
+}
+
+/* Texts belong to the call, which outlives the statement's run. A time takes its stored form in the call's arena. */
+static int bind_value(sqlite3_stmt *statement, int place, struct call *call, const struct slot *slot, const struct value *value)
+{
+	char *text;
+
+	if (!value->set)
+		return sqlite3_bind_null(statement, place);
+	switch ((enum type)slot->type) {
+	case TYPE_BOOL:
+	case TYPE_U16:
+	case TYPE_U32:
+	case TYPE_I64:
+		return sqlite3_bind_int64(statement, place, value->i);
+	case TYPE_F64:
+		return sqlite3_bind_double(statement, place, value->f);
+	case TYPE_TIMESTAMP:
+		text = arena_alloc(&call->arena, TIMESTAMP_TEXT_MAX);
+		if (text == NULL)
+			return SQLITE_NOMEM;
+		return sqlite3_bind_text(statement, place, text, (int)timestamp_format_stored(value->i, text), SQLITE_STATIC);
+	default:
+		return sqlite3_bind_text64(statement, place, value->s.ptr, value->s.len, SQLITE_STATIC, SQLITE_UTF8);
+	}
+}
+
+static int bind_call(sqlite3_stmt *statement, struct call *call)
+{
+	const struct statement *source = &call->method->statements[BACKEND_SQLITE];
+	int code = SQLITE_OK;
+
+	for (unsigned i = 0; code == SQLITE_OK && i < source->slot_count; i++)
+		code = bind_value(statement, (int)i + 1, call, &call->method->slots[source->slots[i]], &call->values[source->slots[i]]);
+	return code;
+}
+
+/* False: the row holds what its column's type cannot be. */
+static bool read_column(sqlite3_stmt *statement, int place, const struct column *column, struct value *value)
+{
+	value->set = sqlite3_column_type(statement, place) != SQLITE_NULL;
+	value->flags = 0;
+	if (!value->set)
+		return true;
+	switch ((enum type)column->type) {
+	case TYPE_BOOL:
+	case TYPE_U16:
+	case TYPE_U32:
+	case TYPE_I64:
+		value->i = sqlite3_column_int64(statement, place);
+		return true;
+	case TYPE_F64:
+		value->f = sqlite3_column_double(statement, place);
+		return true;
+	default:
+		value->s.ptr = (const char *)sqlite3_column_text(statement, place);
+		value->s.len = (size_t)sqlite3_column_bytes(statement, place);
+		if (value->s.ptr == NULL)
+			return false;
+		if (column->type != TYPE_TIMESTAMP)
+			return true;
+		int64_t micros;
+		bool good = timestamp_parse_stored(value->s.ptr, value->s.len, &micros);
+		value->i = micros;
+		return good;
+	}
+}
+
+static int read_row(struct session *session, sqlite3_stmt *statement, struct call *call)
+{
+	const struct shape *shape = call->method->shape;
+	struct value columns[CATALOG_MAX_COLUMNS];
+
+	for (int i = 0; i < shape->column_count; i++)
+		if (!read_column(statement, i, &shape->columns[i], &columns[i]))
+			return execute_fail(call, ERR_STORAGE, "the stored %s is not what it should be", shape->columns[i].name);
+	return execute_row(call, session->seal, columns);
+}
+
+static enum run_result run_failed(struct session *session, struct call *call, int code)
+{
+	const char *message = sqlite3_errmsg(session->db);
+	const char *names = strstr(message, "failed: ");
+
+	switch (code) {
+	case SQLITE_CONSTRAINT_UNIQUE:
+	case SQLITE_CONSTRAINT_PRIMARYKEY:
+	case SQLITE_CONSTRAINT_ROWID:
+		execute_conflict(call, names != NULL ? names + strlen("failed: ") : "");
+		return RUN_DONE;
+	case SQLITE_CONSTRAINT_FOREIGNKEY:
+		execute_no_row(call);
+		return RUN_DONE;
+	default:
+		break;
+	}
+	switch (code & 0xFF) {
+	case SQLITE_INTERRUPT:
+		return RUN_INTERRUPTED;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return RUN_BUSY;
+	case SQLITE_TOOBIG:
+		execute_fail(call, ERR_TOO_LARGE, "a value is larger than the database takes");
+		return RUN_DONE;
+	case SQLITE_FULL:
+	case SQLITE_READONLY:
+	case SQLITE_PERM:
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+	case SQLITE_CANTOPEN:
+	case SQLITE_IOERR:
+	case SQLITE_PROTOCOL:
+		execute_fail(call, ERR_STORAGE, "%s", session_reason(code));
+		return RUN_BROKEN;
+	default:
+		execute_fail(call, ERR_INTERNAL, "%s failed within the database (SQLite code %d)", call->method->name, code);
+		return RUN_DONE;
+	}
+}
+
+enum run_result session_run(struct session *session, struct call *call)
+{
+	sqlite3_stmt *statement = NULL;
+	int code = statement_of(session, call->method, &statement);
+
+	if (code == SQLITE_MISMATCH) {
+		execute_fail(call, ERR_INTERNAL, "%s: the statement's columns are not the answer's", call->method->name);
+		return RUN_DONE;
+	}
+	if (code == SQLITE_OK)
+		code = bind_call(statement, call);
+	if (code != SQLITE_OK)
+		return run_failed(session, call, code);
+	execute_begin(call);
+	while ((code = sqlite3_step(statement)) == SQLITE_ROW)
+		if (read_row(session, statement, call) < 0)
+			break;
+	if (code == SQLITE_DONE)
+		execute_end(call, (uint64_t)sqlite3_changes64(session->db));
+	else if (code != SQLITE_ROW) {
+		enum run_result result = run_failed(session, call, code);
+
+		sqlite3_reset(statement);
+		return result;
+	}
+	sqlite3_reset(statement);
+	return RUN_DONE;
+}

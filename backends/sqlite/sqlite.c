@@ -1,0 +1,449 @@
+/* The SQLite store as the daemon sees it.
+ *
+ * Threads: the loop's (everything in this file; short look-ups run here on a connection of their own), one writer, some readers
+ * (workers.c). Calls travel through the two queues in batches, one lock and one signal a turn, and come back through `done`.
+ * Order: see struct order; a call of a connection follows its unfinished writes to the writer, and a write waits for its unfinished reads. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../../protocol/json.h"
+#include "../execute.h"
+#include "migrate.h"
+#include "open.h"
+#include "sqlite.h"
+
+/* Steps of SQLite's virtual machine that a look-up on the loop may take: some hundred microseconds at most. */
+enum { LOOP_STEPS = 5000 };
+
+static struct sqlite_store *self(struct store *store)
+{
+	return (struct sqlite_store *)(void *)store;
+}
+
+static struct call *call_of(struct list *node)
+{
+	return list_entry(node, struct call, link);
+}
+
+uint64_t sqlite_clock(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+void sqlite_note_error(struct sqlite_store *store, const char *text)
+{
+	pthread_mutex_lock(&store->error_lock);
+	(void)snprintf(store->last_error, sizeof store->last_error, "%s", text);
+	store->last_error_at = timestamp_now();
+	pthread_mutex_unlock(&store->error_lock);
+	store->settings.log(3, "event=storage_error reason=\"%s\"", text);
+}
+
+void sqlite_finish(struct sqlite_store *store, struct list *calls)
+{
+	bool first;
+
+	if (list_empty(calls))
+		return;
+	pthread_mutex_lock(&store->done_lock);
+	first = list_empty(&store->done);
+	list_splice(&store->done, calls);
+	pthread_mutex_unlock(&store->done_lock);
+	if (first)
+		(void)eventfd_write(store->done_fd, 1);
+}
+
+/* Ends the loop's read transaction, so that the next look-up sees what was committed meanwhile. */
+static void end_loop_read(struct sqlite_store *store)
+{
+	if (!store->loop_reading)
+		return;
+	store->loop_reading = false;
+	(void)session_step(store->loop.commit);
+}
+
+/* A short look-up right here. False: it must go to a reader (too long, a lock, no connection). */
+static bool run_on_loop(struct sqlite_store *store, struct call *call)
+{
+	enum run_result result;
+
+	if (store->loop.db == NULL || atomic_load_explicit(&store->broken, memory_order_relaxed))
+		return false;
+	if (!store->loop_reading) {
+		if (session_step(store->loop.begin) != SQLITE_OK)
+			return false;
+		store->loop_reading = true;
+	}
+	result = session_run(&store->loop, call);
+	if (result == RUN_DONE)
+		return true;
+	execute_restart(call);
+	end_loop_read(store);
+	return false;
+}
+
+static void to_writer(struct sqlite_store *store, struct call *call)
+{
+	call->route = ROUTE_WRITER;
+	if (call->order != NULL)
+		call->order->writes++;
+	list_append(&store->to_writer, &call->link);
+	store->to_writer_count++;
+}
+
+static void to_reader(struct sqlite_store *store, struct call *call)
+{
+	if (store->memory) {
+		to_writer(store, call);
+		return;
+	}
+	call->route = ROUTE_READER;
+	if (call->order != NULL)
+		call->order->reads++;
+	list_append(&store->to_readers, &call->link);
+	store->to_readers_count++;
+}
+
+static bool is_write(const struct call *call)
+{
+	return call->method->write || call->method->impl == IMPL_MIGRATE;
+}
+
+/* Sends a call on its way; false when those before it on its connection must end first. */
+static bool dispatch(struct sqlite_store *store, struct call *call)
+{
+	if (is_write(call)) {
+		if (call->order->reads > 0)
+			return false;
+		to_writer(store, call);
+	} else if (call->order->writes > 0) {
+		to_writer(store, call);
+	} else if (call->method->short_read && !store->memory && run_on_loop(store, call)) {
+		call->route = ROUTE_NONE;
+		call->done(call);
+	} else {
+		to_reader(store, call);
+	}
+	return true;
+}
+
+static void lost(struct sqlite_store *store, struct call *call)
+{
+	(void)store;
+	execute_fail(call, ERR_STORAGE, "the database file was removed or replaced; nothing of the call was stored");
+	call->done(call);
+}
+
+static void submit(struct store *base, struct call *call)
+{
+	struct sqlite_store *store = self(base);
+
+	call->route = ROUTE_NONE;
+	call->attempts = 0;
+	list_init(&call->link);
+	if (atomic_load_explicit(&store->lost, memory_order_relaxed)) {
+		lost(store, call);
+		return;
+	}
+	if (call->method->impl != IMPL_MIGRATE && execute_prepare(call, store->settings.seal) < 0) {
+		call->done(call);
+		return;
+	}
+	if (!list_empty(&call->order->parked) || !dispatch(store, call))
+		list_append(&call->order->parked, &call->link);
+}
+
+static void flush(struct store *base)
+{
+	struct sqlite_store *store = self(base);
+
+	end_loop_read(store);
+	if (store->to_writer_count > 0) {
+		queue_push(&store->writes, &store->to_writer, store->to_writer_count);
+		store->to_writer_count = 0;
+	}
+	if (store->to_readers_count > 0) {
+		queue_push(&store->reads, &store->to_readers, store->to_readers_count);
+		store->to_readers_count = 0;
+	}
+}
+
+static int fd(struct store *base)
+{
+	return self(base)->done_fd;
+}
+
+/* Lets the calls go on that waited for those that have ended. */
+static void unpark(struct sqlite_store *store, struct order *order)
+{
+	while (!list_empty(&order->parked)) {
+		struct list *node = list_first(&order->parked);
+
+		/* Taken out first: a look-up on the loop ends within dispatch, and its call is gone then. */
+		list_remove(node);
+		if (!dispatch(store, call_of(node))) {
+			node->next = order->parked.next;
+			node->prev = &order->parked;
+			order->parked.next->prev = node;
+			order->parked.next = node;
+			return;
+		}
+	}
+}
+
+static void process(struct store *base)
+{
+	struct sqlite_store *store = self(base);
+	struct list done;
+	eventfd_t count;
+
+	(void)eventfd_read(store->done_fd, &count);
+	/* A connection that is told of its write must not read from before it. */
+	end_loop_read(store);
+	list_init(&done);
+	pthread_mutex_lock(&store->done_lock);
+	list_splice(&done, &store->done);
+	pthread_mutex_unlock(&store->done_lock);
+	while (!list_empty(&done)) {
+		struct call *call = call_of(list_first(&done));
+
+		list_remove(&call->link);
+		if (call->order != NULL) {
+			if (call->route == ROUTE_WRITER)
+				call->order->writes--;
+			else
+				call->order->reads--;
+			/* Before done: it may be the connection's last call, and the order goes with the connection. */
+			if (!list_empty(&call->order->parked))
+				unpark(store, call->order);
+		}
+		if (atomic_load_explicit(&store->lost, memory_order_relaxed) && call->method != NULL && call->err.kind == ERR_NONE) {
+			execute_fail(call, ERR_STORAGE, "the database file was removed or replaced while the call ran");
+			call->err.outcome = is_write(call) ? OUTCOME_UNKNOWN : OUTCOME_UNSET;
+		}
+		call->done(call);
+	}
+}
+
+/* A call whose time is over while it runs is interrupted; the thread answers it. */
+static void interrupt_late(struct worker *worker, uint64_t now)
+{
+	uint64_t deadline = atomic_load_explicit(&worker->deadline, memory_order_relaxed);
+
+	if (deadline != 0 && deadline < now && worker->session.db != NULL)
+		sqlite3_interrupt(worker->session.db);
+}
+
+static void watch_wal(struct sqlite_store *store, const struct stat *wal)
+{
+	atomic_store_explicit(&store->wal_bytes, (uint64_t)wal->st_size, memory_order_relaxed);
+	if (wal->st_size > (off_t)256 << 20) {
+		if (!store->wal_warned)
+			store->settings.log(4, "event=wal_large bytes=%lld reason=\"a long read outside the daemon keeps the log from being reused\"",
+			                    (long long)wal->st_size);
+		store->wal_warned = true;
+	} else {
+		store->wal_warned = false;
+	}
+}
+
+/* A file that was removed or replaced takes everything written since with it, silently: notice, and stop. */
+static int watch_files(struct sqlite_store *store, struct err *err)
+{
+	struct stat now;
+	char *wal = sqlite3_mprintf("%s-wal", store->path);
+	int result = 0;
+
+	if (wal == NULL)
+		return 0;
+	if (stat(store->path, &now) != 0 || now.st_ino != store->inode || now.st_dev != store->device)
+		result = err_exit(err, 74, "%s was removed or replaced while it was open", store->path);
+	else if (stat(wal, &now) != 0) {
+		if (store->wal_inode != 0 && !atomic_load(&store->broken))
+			result = err_exit(err, 74, "%s was removed while it was open", wal);
+	} else if (store->wal_inode != 0 && now.st_ino != store->wal_inode && !atomic_load(&store->broken)) {
+		result = err_exit(err, 74, "%s was replaced while it was open", wal);
+	} else {
+		store->wal_inode = now.st_ino;
+		watch_wal(store, &now);
+	}
+	sqlite3_free(wal);
+	if (result < 0)
+		atomic_store(&store->lost, true);
+	return result;
+}
+
+static int tick(struct store *base, struct err *err)
+{
+	struct sqlite_store *store = self(base);
+	uint64_t now = sqlite_clock();
+
+	interrupt_late(&store->writer, now);
+	for (unsigned i = 0; i < store->reader_count; i++)
+		interrupt_late(&store->readers[i], now);
+	return store->memory ? 0 : watch_files(store, err);
+}
+
+static uint64_t next_due(struct store *base)
+{
+	(void)base;
+	return 0; /* tick is enough: deadlines are seconds */
+}
+
+static unsigned queue_length(struct queue *queue)
+{
+	unsigned length;
+
+	pthread_mutex_lock(&queue->lock);
+	length = queue->length;
+	pthread_mutex_unlock(&queue->lock);
+	return length;
+}
+
+static void stats(struct store *base, struct store_stats *out)
+{
+	struct sqlite_store *store = self(base);
+
+	*out = (struct store_stats){0};
+	out->running = atomic_load(&store->writer.running);
+	out->connections_max = store->reader_count + 1;
+	out->connections_active = atomic_load(&store->writer.running) > 0;
+	for (unsigned i = 0; i < store->reader_count; i++) {
+		unsigned running = atomic_load(&store->readers[i].running);
+
+		out->running += running;
+		out->connections_active += running > 0;
+	}
+	out->connections_idle = out->connections_max - out->connections_active;
+	out->queued = queue_length(&store->writes) + queue_length(&store->reads);
+	out->transactions = atomic_load(&store->transactions);
+	out->batched_calls = atomic_load(&store->batched);
+	out->batch_max = atomic_load(&store->batch_max);
+	out->retries = atomic_load(&store->retries);
+	out->reconnects = atomic_load(&store->reconnects);
+	out->timeouts = atomic_load(&store->timeouts);
+	out->wait_ns_total = atomic_load(&store->wait_ns);
+	out->wait_count = atomic_load(&store->waits);
+	out->wal_bytes = atomic_load(&store->wal_bytes);
+	out->checkpoints = atomic_load(&store->checkpoints);
+	out->checkpoint_busy = atomic_load(&store->checkpoint_busy);
+	out->seals = seal_count(store->settings.seal);
+	out->opens = seal_opened(store->settings.seal);
+	out->progress = atomic_load(&store->progress);
+	pthread_mutex_lock(&store->error_lock);
+	memcpy(out->last_error, store->last_error, sizeof out->last_error);
+	out->last_error_at = store->last_error_at;
+	pthread_mutex_unlock(&store->error_lock);
+}
+
+static void version(struct store *base, struct store_version *out)
+{
+	struct sqlite_store *store = self(base);
+
+	out->backend = "sqlite";
+	(void)snprintf(out->engine, sizeof out->engine, "%s", sqlite3_libversion());
+	out->schema = atomic_load(&store->schema);
+}
+
+static void ping(struct store *base, struct call *probe)
+{
+	struct sqlite_store *store = self(base);
+
+	list_init(&probe->link);
+	probe->order = NULL;
+	probe->err.kind = ERR_NONE;
+	to_reader(store, probe);
+}
+
+static enum store_health health(struct store *base, char detail[ERR_MESSAGE_MAX])
+{
+	struct sqlite_store *store = self(base);
+
+	detail[0] = '\0';
+	if (atomic_load(&store->lost)) {
+		(void)snprintf(detail, ERR_MESSAGE_MAX, "the database file was removed or replaced");
+		return STORE_DOWN;
+	}
+	if (!atomic_load(&store->broken))
+		return STORE_OK;
+	pthread_mutex_lock(&store->error_lock);
+	(void)snprintf(detail, ERR_MESSAGE_MAX, "%.300s", store->last_error);
+	pthread_mutex_unlock(&store->error_lock);
+	return STORE_DEGRADED;
+}
+
+static void close_store(struct store *base)
+{
+	struct sqlite_store *store = self(base);
+
+	flush(base);
+	queue_stop(&store->writes);
+	queue_stop(&store->reads);
+	if (store->writer.started)
+		pthread_join(store->writer.thread, NULL);
+	for (unsigned i = 0; i < store->reader_count; i++)
+		if (store->readers[i].started)
+			pthread_join(store->readers[i].thread, NULL);
+	process(base);
+	sqlite_store_free(store);
+}
+
+const struct store_ops sqlite_ops = {
+	.name = "sqlite",
+	.submit = submit,
+	.flush = flush,
+	.fd = fd,
+	.process = process,
+	.tick = tick,
+	.next_due = next_due,
+	.stats = stats,
+	.version = version,
+	.ping = ping,
+	.health = health,
+	.close = close_store,
+};
+
+static int too_long(void *unused)
+{
+	(void)unused;
+	return 1;
+}
+
+void sqlite_bound_loop(struct sqlite_store *store)
+{
+	sqlite3_busy_timeout(store->loop.db, 0);
+	sqlite3_progress_handler(store->loop.db, LOOP_STEPS, too_long, NULL);
+}
+
+/* Runs on the writer's thread, outside any transaction. */
+int sqlite_migrate(struct sqlite_store *store, struct session *session, struct call *call)
+{
+	struct buffer applied = {0};
+	struct err err;
+
+	buffer_byte(&applied, '[');
+	if (migrate_apply(session, &applied, NULL, &err) < 0) {
+		buffer_free(&applied);
+		return execute_fail(call, ERR_STORAGE, "%s", err.message);
+	}
+	buffer_byte(&applied, ']');
+	int64_t schema = migrate_version(session, &err);
+	atomic_store(&store->schema, schema);
+	buffer_text(&call->answer, "{\"schema_version\":");
+	json_write_integer(&call->answer, schema);
+	buffer_text(&call->answer, ",\"applied\":");
+	buffer_append(&call->answer, applied.data, applied.length);
+	buffer_byte(&call->answer, '}');
+	buffer_free(&applied);
+	return 0;
+}

@@ -1,0 +1,94 @@
+/* The SQLite store, inside: what its files share. See sqlite.c for the whole and for who runs on which thread. */
+#ifndef PIERRE_SQLITE_H
+#define PIERRE_SQLITE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#include "../store.h"
+#include "session.h"
+
+enum { READERS_MAX = 16, MORE = 1 };
+
+/* Where a call runs; kept in call->route while it is lent. */
+enum route { ROUTE_NONE, ROUTE_WRITER, ROUTE_READER };
+
+/* Calls that wait for threads, under one lock. The loop appends once a turn; each thread takes what has piled up. */
+struct queue {
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	struct list calls;
+	unsigned length;
+	bool stop;
+};
+
+struct worker {
+	struct sqlite_store *store;
+	struct session session;
+	pthread_t thread;
+	bool started;
+	atomic_uint_fast64_t deadline;  /* of the call that runs now; 0 = none. tick interrupts when it is past */
+	atomic_uint running;            /* calls in the database */
+};
+
+struct sqlite_store {
+	struct store store;             /* first: what the daemon sees */
+	struct store_settings settings;
+	char *path;
+	bool memory;                    /* everything on the writer's one connection */
+	int lock_fd;                    /* holds flock on the file; closed last: closing it would drop SQLite's own locks */
+	dev_t device;
+	ino_t inode, wal_inode;
+
+	/* Loop thread only. */
+	struct session loop;
+	bool loop_reading;              /* a read transaction is open on it */
+	struct list to_writer, to_readers;  /* submitted in this turn, not yet handed over */
+	unsigned to_writer_count, to_readers_count;
+	bool wal_warned;
+
+	struct queue writes, reads;
+	struct worker writer, readers[READERS_MAX];
+	unsigned reader_count;
+
+	/* Results, on their way back to the loop. */
+	pthread_mutex_t done_lock;
+	struct list done;
+	int done_fd;                    /* eventfd */
+
+	atomic_int_fast64_t schema;     /* newest migration in the database */
+	atomic_bool lost;               /* the files were removed or replaced: nothing is answered any more */
+	atomic_bool broken;             /* the writer is reopening the database after a failure */
+	atomic_uint_fast64_t transactions, batched, batch_max, checkpoints, checkpoint_busy, reconnects, retries, timeouts, progress,
+		wait_ns, waits, wal_bytes;
+	pthread_mutex_t error_lock;
+	char last_error[ERR_MESSAGE_MAX];
+	int64_t last_error_at;
+};
+
+uint64_t sqlite_clock(void);  /* CLOCK_MONOTONIC, ns */
+void sqlite_note_error(struct sqlite_store *store, const char *text);
+
+void queue_init(struct queue *queue);
+void queue_destroy(struct queue *queue);
+/* Appends all of `calls` and wakes: one thread, or all when there is enough for several. */
+void queue_push(struct queue *queue, struct list *calls, unsigned count);
+/* Waits for calls; takes up to `most`, sharing with `sharers` threads. False when the queue was stopped and is empty. */
+bool queue_take(struct queue *queue, struct list *calls, unsigned most, unsigned sharers);
+void queue_stop(struct queue *queue);
+
+/* Any thread: hands finished calls to the loop with one wake-up. */
+void sqlite_finish(struct sqlite_store *store, struct list *calls);
+/* A call whose time ran out before it did anything. */
+void sqlite_timed_out(struct sqlite_store *store, struct call *call);
+/* Moves calls whose deadline has passed from `calls` to `expired`, failed. */
+void sqlite_expire(struct sqlite_store *store, struct list *calls, struct list *expired);
+
+void *sqlite_writer(void *worker);
+void *sqlite_reader(void *worker);
+/* Runs a read (or the health probe) on a connection within the caller's transaction, minding its deadline. */
+enum run_result sqlite_run(struct worker *worker, struct call *call);
+int sqlite_migrate(struct sqlite_store *store, struct session *session, struct call *call);
+
+#endif

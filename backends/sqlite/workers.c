@@ -1,0 +1,367 @@
+/* The threads that run calls: one writer, which commits all that wait together, and readers.
+ *
+ * A write is answered only after the COMMIT that holds it. A statement that fails takes back its own changes alone; a
+ * failure that ends the whole transaction makes the others of its group run again. */
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../execute.h"
+#include "migrate.h"
+#include "sqlite.h"
+
+enum { ATTEMPTS_MAX = 5, BUSY_SLICE_MS = 50, WAL_LARGE = 64 << 20 };
+
+static struct call *call_of(struct list *node)
+{
+	return list_entry(node, struct call, link);
+}
+
+enum run_result sqlite_run(struct worker *worker, struct call *call)
+{
+	enum run_result result = RUN_DONE;
+
+	if (call->method == NULL) { /* the health probe: a real read */
+		if (session_integer(&worker->session, "SELECT count(*) FROM pierre_migrations") < 0)
+			err_set(&call->err, ERR_STORAGE, "%s", session_reason(sqlite3_extended_errcode(worker->session.db)));
+		return RUN_DONE;
+	}
+	if (call->err.kind != ERR_NONE)
+		return RUN_DONE; /* preparing it failed */
+	atomic_store_explicit(&worker->deadline, call->deadline, memory_order_relaxed);
+	result = session_run(&worker->session, call);
+	atomic_store_explicit(&worker->deadline, 0, memory_order_relaxed);
+	return result;
+}
+
+void sqlite_timed_out(struct sqlite_store *store, struct call *call)
+{
+	if (call->method != NULL)
+		execute_fail(call, ERR_TIMEOUT, "the call's time ran out before it could be done");
+	else
+		err_set(&call->err, ERR_TIMEOUT, "the database did not answer in time");
+	call->err.outcome = OUTCOME_NONE;
+	atomic_fetch_add_explicit(&store->timeouts, 1, memory_order_relaxed);
+}
+
+void sqlite_expire(struct sqlite_store *store, struct list *calls, struct list *expired)
+{
+	uint64_t now = sqlite_clock();
+
+	list_for_each_safe(node, calls) {
+		struct call *call = call_of(node);
+
+		if (call->deadline == 0 || call->deadline > now)
+			continue;
+		list_remove(node);
+		sqlite_timed_out(store, call);
+		list_append(expired, node);
+	}
+}
+
+/* What an interrupted call becomes: its time is over, or it was hit by mistake and runs again. */
+static bool give_up(struct sqlite_store *store, struct call *call)
+{
+	if ((call->deadline != 0 && call->deadline <= sqlite_clock()) || ++call->attempts >= ATTEMPTS_MAX) {
+		sqlite_timed_out(store, call);
+		return true;
+	}
+	execute_restart(call);
+	return false;
+}
+
+static void fail_all(struct list *calls, const char *reason)
+{
+	list_for_each(node, calls)
+		if (call_of(node)->method != NULL) {
+			execute_fail(call_of(node), ERR_STORAGE, "%s; nothing of the call was stored", reason);
+			call_of(node)->err.outcome = OUTCOME_NONE;
+		}
+}
+
+/* BEGIN IMMEDIATE, waiting for an outside lock as long as any call has time. False: no call is left. */
+static bool begin(struct worker *writer, struct list *calls, int *code)
+{
+	struct sqlite_store *store = writer->store;
+
+	for (;;) {
+		struct list expired;
+
+		*code = session_step(writer->session.begin);
+		if ((*code & 0xFF) != SQLITE_BUSY)
+			return true;
+		list_init(&expired);
+		sqlite_expire(store, calls, &expired);
+		sqlite_finish(store, &expired);
+		atomic_fetch_add_explicit(&store->progress, 1, memory_order_relaxed);
+		if (list_empty(calls))
+			return false;
+	}
+}
+
+/* Runs the calls of one transaction in their order. Ended ones move to `finished`. RUN_BROKEN or RUN_INTERRUPTED with the
+ * transaction gone: the caller must run again what is in `finished` and not failed by its own fault. */
+static enum run_result run_group(struct worker *writer, struct list *calls, struct list *finished)
+{
+	while (!list_empty(calls)) {
+		struct list *node = list_first(calls);
+		enum run_result result = sqlite_run(writer, call_of(node));
+
+		list_remove(node);
+		if (result == RUN_INTERRUPTED || result == RUN_BUSY) {
+			bool transaction_gone = sqlite3_get_autocommit(writer->session.db) != 0;
+
+			if (give_up(writer->store, call_of(node))) {
+				list_append(finished, node);
+			} else {
+				node->next = calls->next; /* back to the front: its place in the order */
+				node->prev = calls;
+				calls->next->prev = node;
+				calls->next = node;
+			}
+			if (transaction_gone)
+				return RUN_INTERRUPTED;
+			continue;
+		}
+		list_append(finished, node);
+		if (result == RUN_BROKEN)
+			return RUN_BROKEN;
+	}
+	return RUN_DONE;
+}
+
+/* Puts what was rolled back in front of what has not run yet. Calls that failed by their own fault keep their error. */
+static void run_again(struct sqlite_store *store, struct list *calls, struct list *finished)
+{
+	struct list again;
+
+	list_init(&again);
+	list_for_each_safe(node, finished) {
+		struct call *call = call_of(node);
+
+		if (call->err.kind != ERR_NONE || call->method == NULL)
+			continue;
+		list_remove(node);
+		execute_restart(call);
+		list_append(&again, node);
+		atomic_fetch_add_explicit(&store->retries, 1, memory_order_relaxed);
+	}
+	list_splice(&again, calls);
+	list_splice(calls, &again);
+}
+
+/* After a failed commit SQLite may look well although pages were lost: nothing is answered before the database was closed,
+ * opened and read again. */
+static void reopen(struct worker *writer)
+{
+	struct sqlite_store *store = writer->store;
+	struct err err;
+
+	atomic_store(&store->broken, true);
+	session_close(&writer->session);
+	while (!atomic_load(&store->lost)) {
+		bool stopped;
+
+		if (session_open(&writer->session, store->path, SESSION_WRITE, store->settings.seal, &err) == 0 &&
+		    session_integer(&writer->session, "SELECT count(*) FROM pierre_migrations") > 0)
+			break;
+		session_close(&writer->session);
+		sqlite_note_error(store, err.message);
+		pthread_mutex_lock(&store->writes.lock);
+		stopped = store->writes.stop;
+		struct list waiting, expired;
+		list_init(&waiting);
+		list_init(&expired);
+		list_splice(&waiting, &store->writes.calls);
+		sqlite_expire(store, &waiting, &expired);
+		list_for_each(node, &expired)
+			store->writes.length--;
+		list_splice(&store->writes.calls, &waiting);
+		pthread_mutex_unlock(&store->writes.lock);
+		sqlite_finish(store, &expired);
+		atomic_fetch_add_explicit(&store->progress, 1, memory_order_relaxed);
+		if (stopped)
+			break;
+		nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+	}
+	atomic_fetch_add_explicit(&store->reconnects, 1, memory_order_relaxed);
+	atomic_store(&store->broken, false);
+}
+
+static void count_group(struct sqlite_store *store, unsigned calls)
+{
+	atomic_fetch_add_explicit(&store->transactions, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&store->batched, calls, memory_order_relaxed);
+	if (calls > atomic_load_explicit(&store->batch_max, memory_order_relaxed))
+		atomic_store_explicit(&store->batch_max, calls, memory_order_relaxed);
+}
+
+static unsigned length(const struct list *calls)
+{
+	unsigned count = 0;
+
+	list_for_each(node, calls)
+		count++;
+	return count;
+}
+
+/* One group: all of `calls` in one durable transaction, or in several when one of them ends it. */
+static void write_group(struct worker *writer, struct list *calls)
+{
+	struct sqlite_store *store = writer->store;
+	struct list finished;
+	int code;
+
+	list_init(&finished);
+	atomic_store_explicit(&writer->running, length(calls), memory_order_relaxed);
+	while (!list_empty(calls) && begin(writer, calls, &code)) {
+		enum run_result result = RUN_BROKEN;
+
+		if (code == SQLITE_OK) {
+			result = run_group(writer, calls, &finished);
+			if (result == RUN_INTERRUPTED) {
+				run_again(store, calls, &finished);
+				continue;
+			}
+			if (result == RUN_DONE) {
+				code = session_step(writer->session.commit);
+				if (code == SQLITE_OK)
+					break;
+			} else {
+				code = sqlite3_extended_errcode(writer->session.db);
+			}
+		}
+		sqlite_note_error(store, session_reason(code));
+		if (sqlite3_get_autocommit(writer->session.db) == 0)
+			(void)session_step(writer->session.rollback);
+		list_splice(&finished, calls);
+		fail_all(&finished, session_reason(code));
+		if (!store->memory)
+			reopen(writer);
+		break;
+	}
+	count_group(store, length(&finished));
+	atomic_store_explicit(&writer->running, 0, memory_order_relaxed);
+	sqlite_finish(store, &finished);
+}
+
+/* Moves the log's pages into the database between transactions, off the way of any answer. */
+static void checkpoint(struct worker *writer)
+{
+	struct sqlite_store *store = writer->store;
+	uint64_t bytes = atomic_load_explicit(&store->wal_bytes, memory_order_relaxed);
+	int pages = 0, moved = 0, code;
+
+	if (writer->session.db == NULL || writer->session.wal_pages < (int)store->settings.checkpoint_pages)
+		return;
+	code = sqlite3_wal_checkpoint_v2(writer->session.db, NULL, bytes > WAL_LARGE ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE,
+	                                 &pages, &moved);
+	atomic_fetch_add_explicit(&store->checkpoints, 1, memory_order_relaxed);
+	if (code != SQLITE_OK || moved < pages)
+		atomic_fetch_add_explicit(&store->checkpoint_busy, 1, memory_order_relaxed);
+	writer->session.wal_pages = 0;
+}
+
+/* A migration runs alone: what came before it is committed first. Returns the calls that may share a transaction. */
+static bool split_at_migration(struct list *calls, struct list *group)
+{
+	while (!list_empty(calls)) {
+		struct list *node = list_first(calls);
+
+		if (call_of(node)->method != NULL && call_of(node)->method->impl == IMPL_MIGRATE)
+			return true;
+		list_remove(node);
+		list_append(group, node);
+	}
+	return false;
+}
+
+static void write_all(struct worker *writer, struct list *calls)
+{
+	while (!list_empty(calls)) {
+		struct list group;
+		bool migration;
+
+		list_init(&group);
+		migration = split_at_migration(calls, &group);
+		if (!list_empty(&group))
+			write_group(writer, &group);
+		if (migration) {
+			struct list *node = list_first(calls);
+
+			list_remove(node);
+			list_append(&group, node);
+			sqlite_migrate(writer->store, &writer->session, call_of(node));
+			sqlite_finish(writer->store, &group);
+		}
+	}
+}
+
+void *sqlite_writer(void *argument)
+{
+	struct worker *writer = argument;
+	struct sqlite_store *store = writer->store;
+	struct list calls, expired;
+
+	list_init(&calls);
+	while (queue_take(&store->writes, &calls, store->settings.batch, 1)) {
+		list_init(&expired);
+		sqlite_expire(store, &calls, &expired);
+		sqlite_finish(store, &expired);
+		if (writer->session.db == NULL)
+			reopen(writer); /* the last try ended without a database */
+		if (writer->session.db == NULL) {
+			fail_all(&calls, "the database is gone");
+			sqlite_finish(store, &calls);
+		} else {
+			write_all(writer, &calls);
+			checkpoint(writer);
+		}
+		atomic_fetch_add_explicit(&store->progress, 1, memory_order_relaxed);
+	}
+	return NULL;
+}
+
+/* One read transaction for the whole batch. */
+static void read_group(struct worker *reader, struct list *calls)
+{
+	struct sqlite_store *store = reader->store;
+	struct list finished;
+
+	list_init(&finished);
+	atomic_store_explicit(&reader->running, length(calls), memory_order_relaxed);
+	(void)session_step(reader->session.begin);
+	while (!list_empty(calls)) {
+		struct list *node = list_first(calls);
+		struct call *call = call_of(node);
+		enum run_result result = sqlite_run(reader, call);
+
+		if ((result == RUN_INTERRUPTED || result == RUN_BUSY) && !give_up(store, call))
+			continue;
+		if (result == RUN_BROKEN)
+			sqlite_note_error(store, call->err.message);
+		list_remove(node);
+		list_append(&finished, node);
+	}
+	(void)session_step(reader->session.commit);
+	atomic_store_explicit(&reader->running, 0, memory_order_relaxed);
+	sqlite_finish(store, &finished);
+}
+
+void *sqlite_reader(void *argument)
+{
+	struct worker *reader = argument;
+	struct sqlite_store *store = reader->store;
+	struct list calls, expired;
+
+	list_init(&calls);
+	while (queue_take(&store->reads, &calls, store->settings.batch, store->reader_count)) {
+		list_init(&expired);
+		sqlite_expire(store, &calls, &expired);
+		sqlite_finish(store, &expired);
+		if (!list_empty(&calls))
+			read_group(reader, &calls);
+		atomic_fetch_add_explicit(&store->progress, 1, memory_order_relaxed);
+	}
+	return NULL;
+}
