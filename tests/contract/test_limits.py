@@ -7,7 +7,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib.case import Case, DaemonCase, main  # noqa: E402
 from lib.daemon import SLOW, Daemon  # noqa: E402
-from lib.rpc import Closed, Late  # noqa: E402
+from lib.rpc import Closed  # noqa: E402
 from lib.world import World, new_user  # noqa: E402
 
 PING = b'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}'
@@ -167,52 +167,30 @@ class Connections(Case):
     def test_over_the_limit(self):
         """The one too many is answered once with `overloaded` and closed; a place that becomes free is given again."""
         with Daemon(options=("--connections", "5")) as daemon:
-            clients = [daemon.connect() for _ in range(5)]
-            for client in clients:
-                self.assertEqual(client.call("daemon.ping"), "pong")
+            clients = daemon.admitted(5)
             for _ in range(20):
                 with daemon.connect() as late:
                     answer = late.read()
                     self.assertEqual((answer["id"], answer["error"]["code"], answer["error"]["data"]["kind"]), (None, -32006, "overloaded"))
                     self.assertEqual(late.read_to_end(), [])
             clients.pop().close()
-
-            def free():
-                with daemon.connect() as again:
-                    try:
-                        again.send(PING + b"\n")
-                        return again.read() == PONG
-                    except (Closed, BrokenPipeError, ConnectionResetError):
-                        return False
-            self.within(5, free)
+            clients += daemon.admitted(1)
             for client in clients:
                 self.assertEqual(client.call("daemon.ping"), "pong")
                 client.close()
 
     def test_default_is_1024(self):
         with Daemon() as daemon:
-            clients = [daemon.connect() for _ in range(1024)]
-            for client in clients:
-                client.send(PING + b"\n")
-            for client in clients:
-                self.same(client.read(), PONG)
+            clients = daemon.admitted(1024)
             with daemon.connect() as late:
                 self.assertEqual(late.read()["error"]["data"]["kind"], "overloaded")
             for client in clients:
                 client.close()
-            self.within(10, lambda: self.answers(daemon))
-
-    def answers(self, daemon):
-        try:
-            return daemon.call("daemon.ping") == "pong"
-        except (Closed, Late, AssertionError, BrokenPipeError, ConnectionResetError, KeyError):
-            return False
+            daemon.admitted(1)[0].close()
 
     def test_per_user(self):
         with Daemon(options=("--connections-per-user", "3")) as daemon:
-            clients = [daemon.connect() for _ in range(3)]
-            for client in clients:
-                self.assertEqual(client.call("daemon.ping"), "pong")
+            clients = daemon.admitted(3)
             with daemon.connect() as late:
                 self.assertEqual(late.read()["error"]["data"]["kind"], "overloaded")
             for client in clients:

@@ -220,10 +220,7 @@ class TooMany(Clients):
 
     def test_over_the_limit(self):
         """Polite refusals, hundreds of times, with no spinning; then room again."""
-        clients = [self.raw() for _ in range(100)]
-        for one in clients:
-            one.send(PING, note=False)
-            self.same(one.read(), PONG)
+        clients = self.daemon.admitted(100)
         for _ in range(500):
             with self.raw() as late:
                 self.assertEqual(late.read()["error"]["data"]["kind"], "overloaded")
@@ -236,12 +233,11 @@ class TooMany(Clients):
         self.finish()
 
     def test_refused_ones_that_do_not_read(self):
-        clients = [self.raw() for _ in range(100)]
+        clients = self.daemon.admitted(100)
         refused = [self.raw() for _ in range(300)]
         for one in refused:
             one.socket.settimeout(5)
-        clients[0].send(PING, note=False)
-        self.same(clients[0].read(), PONG)
+        self.assertEqual(clients[0].call("daemon.ping"), "pong")
         for one in clients + refused:
             one.close()
         self.finish()
@@ -287,7 +283,7 @@ class Loud(Clients):
         """100 MB (more in long runs) without a newline: bounded memory, one too_large, then business as usual."""
         with self.raw() as one:
             chunk = b"x" * (1 << 20)
-            one.send(chunk + b"x", note=False)
+            one.send(chunk + b"xx", note=False)
             self.assertEqual(one.read()["error"]["data"]["kind"], "too_large")
             for _ in range(2048 if LONG else 100):
                 one.send(chunk, note=False)

@@ -11,7 +11,7 @@ import tempfile
 import time
 
 from . import databases, model as interface_model
-from .rpc import Connection
+from .rpc import Closed, Connection
 
 BUILD = os.path.abspath(os.environ.get("PIERRE_TEST_BUILD", os.path.join(os.path.dirname(__file__), "..", "..", "build")))
 BINARY = os.path.join(BUILD, "daemon", "pierre-dbd")
@@ -132,6 +132,20 @@ class Daemon:
 
     def connect(self, timeout=30.0):
         return Connection(self.socket_path, timeout * SLOW, self.model or interface_model.Model())
+
+    def admitted(self, count, seconds=10.0):
+        """Connections that have been answered. Places that earlier connections have left may take a moment to become free."""
+        clients, deadline = [], time.monotonic() + seconds * SLOW
+        while len(clients) < count:
+            client = self.connect()
+            try:
+                assert client.call("daemon.ping") == "pong"
+                clients.append(client)
+            except (Closed, BrokenPipeError, ConnectionResetError, KeyError, AssertionError):   # refused: no answer with our id
+                client.close()
+                assert time.monotonic() < deadline, f"only {len(clients)} of {count} clients were admitted"
+                time.sleep(0.02)
+        return clients
 
     def call(self, method, params=None, **named):
         """One call on a connection of its own."""
