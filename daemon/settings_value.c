@@ -16,6 +16,8 @@ static bool parse_scaled(const char *text, const char *const *units, const int64
 	if ((*text < '0' || *text > '9') && *text != '.')
 		return false;
 	*number = strtod(text, &end);
+	if (end != text + strspn(text, "0123456789.")) /* no exponents, no hexadecimal */
+		return false;
 	for (; *units != NULL; units++, factors++)
 		if (strcasecmp(end, *units) == 0) {
 			*number *= (double)*factors;
