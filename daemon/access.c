@@ -75,37 +75,38 @@ static int parse_rule(struct access_rule *rule, const char *text, size_t length,
 	return 0;
 }
 
-static bool separator(char c)
+static int add_rule(struct access *access, const char *text, size_t length, struct err *err)
 {
-	return c == ',' || c == ' ' || c == '\t' || c == '\n';
+	struct access_rule *grown = reallocarray(access->rules, access->count + 1, sizeof *grown);
+
+	if (grown == NULL)
+		return err_exit(err, EX_OSERR, "memory is out");
+	access->rules = grown;
+	if (parse_rule(&grown[access->count], text, length, err) < 0)
+		return -1;
+	access->by_group |= grown[access->count++].group;
+	return 0;
 }
 
+/* Rules are parted by a comma or white space; between two commas there must be one: a rule that got lost is no good. */
 int access_parse(struct access *access, const char *text, enum role fallback, struct err *err)
 {
+	static const char blanks[] = " \t\n";
 	struct access parsed = {.fallback = fallback};
+	const char *at = text != NULL ? text : "";
+	bool comma = false;
 
-	while (text != NULL && *text != '\0') {
-		size_t length = 0;
-		struct access_rule *grown;
+	for (at += strspn(at, blanks); comma || *at != '\0'; at += strspn(at, blanks)) {
+		size_t length = strcspn(at, ", \t\n");
 
-		if (separator(*text)) {
-			text++;
-			continue;
-		}
-		while (text[length] != '\0' && !separator(text[length]))
-			length++;
-		grown = reallocarray(parsed.rules, parsed.count + 1, sizeof *grown);
-		if (grown == NULL) {
-			access_free(&parsed);
-			return err_exit(err, EX_OSERR, "memory is out");
-		}
-		parsed.rules = grown;
-		if (parse_rule(&grown[parsed.count], text, length, err) < 0) {
+		if (add_rule(&parsed, at, length, err) < 0) {
 			access_free(&parsed);
 			return -1;
 		}
-		parsed.by_group |= grown[parsed.count++].group;
-		text += length;
+		at += length;
+		at += strspn(at, blanks);
+		comma = *at == ',';
+		at += comma;
 	}
 	*access = parsed;
 	return 0;

@@ -35,7 +35,8 @@ static const struct {
 	{"group:77=none", ROLE_FULL, 12345, 77, 0, ROLE_NONE},
 	{"user:77=admin", ROLE_READ, 12345, 77, 0, ROLE_READ},
 	{"group:12345=admin", ROLE_READ, 12345, 1, 0, ROLE_READ},
-	{" , user:12345=write ,, ", ROLE_READ, 12345, 1, 0, ROLE_WRITE},
+	{"  user:12345=write , user:1=read ", ROLE_READ, 12345, 1, 0, ROLE_WRITE},
+	{"   ", ROLE_READ, 12345, 1, 0, ROLE_READ},
 };
 
 START_TEST(roles)
@@ -57,7 +58,7 @@ END_TEST
 
 static const char *const wrong[] = {
 	"alice=read", "user:=read", "user:0", "user:0=", "user:0=king", "user:0=READ", "users:0=read", "user:no such user=read", "group:nonexistent-group-x=read",
-	"user:nonexistent-user-x=read", "user:4294967295=read", "user:99999999999=read", "user:0=read;user:1=read", "=", "user:0x=read",
+	"user:nonexistent-user-x=read", "user:4294967295=read", "user:99999999999=read", "user:0=read;user:1=read", "=", "user:0x=read", ",", "user:0=read,", ",user:0=read", "user:0=read,,user:1=read", "user:0=read, ,user:1=read",
 };
 
 START_TEST(wrong_rules)
