@@ -1,0 +1,380 @@
+/* Connecting, breaking, sending again, running out of time. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fake.h"
+#include "suites.h"
+
+#define READ "get_user"
+#define READ_PARAMS "{\"user_id\":\"u\"}"
+#define WRITE "update_last_active"
+
+static struct fake fake;
+
+static void open_fake(void)
+{
+	fake_open(&fake);
+}
+
+static void close_fake(void)
+{
+	fake_close(&fake);
+}
+
+static void expect_end(struct ended *ended, int status, int outcome)
+{
+	drive_until(&fake, ended);
+	ck_assert_msg(ended->status == status, "status %d (%s), expected %d", ended->status, ended->error.message, status);
+	if (status != 0)
+		ck_assert_int_eq(ended->error.outcome, outcome);
+	ended_free(ended);
+}
+
+START_TEST(says_when_nobody_is_there)
+{
+	struct ended ended = {0};
+
+	fake_stop_listening(&fake);
+	pierre_set_timeouts(fake.db, 0, 1000);
+	begin(&fake, WRITE, READ_PARAMS, &ended);
+	drive_until(&fake, &ended);
+	ck_assert_int_eq(ended.status, PIERRE_NO_CONNECTION);
+	ck_assert(ended.error.retryable && ended.error.outcome == PIERRE_OUTCOME_NONE);
+	ck_assert_ptr_nonnull(strstr(ended.error.message, fake.path));
+	ck_assert_ptr_nonnull(strstr(ended.error.message, "is pierre-dbd running?"));
+}
+END_TEST
+
+START_TEST(waits_for_a_daemon_that_comes)
+{
+	struct ended ended = {0};
+
+	fake_stop_listening(&fake);
+	begin(&fake, WRITE, READ_PARAMS, &ended);
+	drive(&fake, 40);
+	ck_assert_int_eq(ended.times, 0);
+	ck_assert_int_eq(pierre_fd(fake.db), -1);
+	fake_listen(&fake);
+	fake_accept(&fake);
+	fake_answer(&fake, fake_line(&fake), "null");
+	expect_end(&ended, 0, 0);
+}
+END_TEST
+
+START_TEST(one_attempt_is_made_even_without_time)
+{
+	struct ended ended = {0};
+
+	fake_stop_listening(&fake);
+	pierre_set_timeouts(fake.db, 0, 1000);
+	begin(&fake, READ, READ_PARAMS, &ended);
+	expect_end(&ended, PIERRE_NO_CONNECTION, PIERRE_OUTCOME_NONE);
+	fake_listen(&fake);
+	begin(&fake, READ, READ_PARAMS, &ended); /* within the pause after the failed attempt */
+	fake_accept(&fake);
+	fake_answer(&fake, fake_line(&fake), "null");
+	expect_end(&ended, 0, 0);
+}
+END_TEST
+
+START_TEST(reads_are_sent_again_once)
+{
+	struct ended ended = {0};
+	char first[256];
+
+	begin(&fake, READ, READ_PARAMS, &ended);
+	fake_accept(&fake);
+	(void)snprintf(first, sizeof first, "%s", fake_line(&fake));
+	fake_accept(&fake); /* hangs up first */
+	ck_assert_str_eq(fake_line(&fake), first);
+	fake_hang_up(&fake);
+	expect_end(&ended, PIERRE_BROKEN, PIERRE_OUTCOME_NONE);
+}
+END_TEST
+
+START_TEST(writes_are_never_sent_again)
+{
+	struct ended write = {0}, read = {0}, unknown = {0};
+
+	begin(&fake, WRITE, READ_PARAMS, &write);
+	begin(&fake, READ, READ_PARAMS, &read);
+	begin(&fake, "some_newer_method", NULL, &unknown);
+	fake_accept(&fake);
+	for (int i = 0; i < 3; i++)
+		(void)fake_line(&fake);
+	fake_accept(&fake);
+	expect_end(&write, PIERRE_BROKEN, PIERRE_OUTCOME_UNKNOWN);
+	expect_end(&unknown, PIERRE_BROKEN, PIERRE_OUTCOME_UNKNOWN);
+	fake_answer(&fake, fake_line(&fake), "null"); /* the read */
+	expect_end(&read, 0, 0);
+	ck_assert(!fake_has_line(&fake));
+}
+END_TEST
+
+START_TEST(unsent_writes_wait_for_the_next_connection)
+{
+	struct ended first = {0}, write = {0};
+
+	begin(&fake, READ, READ_PARAMS, &first);
+	fake_accept(&fake);
+	fake_answer(&fake, fake_line(&fake), "null");
+	expect_end(&first, 0, 0);
+	fake_hang_up(&fake); /* the library does not know it yet: its next write fails, and nothing of it was read */
+	begin(&fake, WRITE, READ_PARAMS, &write);
+	fake_accept(&fake);
+	fake_answer(&fake, fake_line(&fake), "null");
+	expect_end(&write, 0, 0);
+}
+END_TEST
+
+START_TEST(notices_an_idle_connection_that_ends)
+{
+	struct ended ended = {0};
+
+	begin(&fake, READ, READ_PARAMS, &ended);
+	fake_accept(&fake);
+	fake_answer(&fake, fake_line(&fake), "null");
+	expect_end(&ended, 0, 0);
+	ck_assert_int_ge(pierre_fd(fake.db), 0);
+	ck_assert_uint_eq(pierre_events(fake.db), PIERRE_EVENT_READ);
+	ck_assert_int_eq(pierre_timeout_ms(fake.db), -1);
+	fake_hang_up(&fake);
+	drive(&fake, 2);
+	ck_assert_int_eq(pierre_fd(fake.db), -1);
+	ck_assert_int_eq(pierre_timeout_ms(fake.db), -1);
+}
+END_TEST
+
+START_TEST(half_a_line_is_no_answer_yet)
+{
+	struct ended ended = {0};
+	const char *line;
+	char answer[128];
+
+	begin(&fake, WRITE, READ_PARAMS, &ended);
+	fake_accept(&fake);
+	line = fake_line(&fake);
+	(void)snprintf(answer, sizeof answer, "{\"jsonrpc\":\"2.0\",\"id\":%lld,\"result\":null}\n", fake_id(line));
+	for (size_t i = 0; answer[i] != '\0'; i++) {
+		char byte[2] = {answer[i], '\0'};
+
+		ck_assert_int_eq(ended.times, 0);
+		fake_send(&fake, byte);
+		drive(&fake, 1);
+	}
+	expect_end(&ended, 0, 0);
+	begin(&fake, WRITE, READ_PARAMS, &ended);
+	(void)fake_line(&fake);
+	fake_send(&fake, "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":nu");
+	fake_hang_up(&fake);
+	expect_end(&ended, PIERRE_BROKEN, PIERRE_OUTCOME_UNKNOWN);
+}
+END_TEST
+
+START_TEST(late_answers_are_dropped)
+{
+	struct ended late = {0}, write = {0}, cancelled = {0}, next = {0};
+	char lines[3][256];
+	int64_t number;
+
+	pierre_set_timeouts(fake.db, 1000, 40);
+	begin(&fake, READ, READ_PARAMS, &late);
+	begin(&fake, WRITE, READ_PARAMS, &write);
+	number = pierre_call_async(fake.db, READ, READ_PARAMS, note_end, &cancelled, NULL);
+	fake_accept(&fake);
+	for (int i = 0; i < 3; i++)
+		(void)snprintf(lines[i], sizeof lines[i], "%s", fake_line(&fake));
+	ck_assert(pierre_cancel(fake.db, number));
+	ck_assert(!pierre_cancel(fake.db, number));
+	ck_assert(!pierre_cancel(fake.db, 99));
+	expect_end(&late, PIERRE_NO_ANSWER, PIERRE_OUTCOME_NONE);
+	expect_end(&write, PIERRE_NO_ANSWER, PIERRE_OUTCOME_UNKNOWN);
+	ck_assert_uint_eq(pierre_pending(fake.db), 0);
+	pierre_set_timeouts(fake.db, 1000, 5000);
+	begin(&fake, READ, READ_PARAMS, &next);
+	for (int i = 0; i < 3; i++)
+		fake_answer(&fake, lines[i], "{\"late\":true}");
+	drive(&fake, 3);
+	ck_assert_int_eq(next.times, 0);
+	fake_answer(&fake, fake_line(&fake), "{\"mine\":1}");
+	drive_until(&fake, &next);
+	ck_assert_str_eq(next.json, "{\"mine\":1}");
+	ended_free(&next);
+	ck_assert_int_eq(late.times + write.times + cancelled.times, 0);
+}
+END_TEST
+
+/* So much that it cannot all be written before the fake reads. */
+enum { MANY = 3000 };
+
+START_TEST(pipelines_and_matches_by_id)
+{
+	static struct ended ended[MANY];
+	static long long ids[MANY];
+	static char padding[1200];
+	char params[1300], answer[64];
+
+	memset(padding, 'x', sizeof padding - 1);
+	(void)snprintf(params, sizeof params, "{\"email\":\"%s\"}", padding);
+	for (int i = 0; i < MANY; i++)
+		begin(&fake, "get_user_by_email", params, &ended[i]);
+	ck_assert_uint_eq(pierre_pending(fake.db), MANY);
+	fake_accept(&fake);
+	drive(&fake, 2);
+	ck_assert_uint_eq(pierre_events(fake.db), PIERRE_EVENT_READ | PIERRE_EVENT_WRITE);
+	for (int i = 0; i < MANY; i++) {
+		ids[i] = fake_id(fake_line(&fake));
+		ck_assert_int_eq(ids[i], i + 1);
+	}
+	for (int i = MANY - 1; i >= 0; i--) {
+		(void)snprintf(answer, sizeof answer, "{\"jsonrpc\":\"2.0\",\"result\":%d,\"id\":%lld}\n", i, ids[i]);
+		fake_send(&fake, answer);
+	}
+	for (int i = 0; i < MANY; i++) {
+		drive_until(&fake, &ended[i]);
+		ck_assert_int_eq(atoi(ended[i].json), i);
+		ended_free(&ended[i]);
+	}
+	ck_assert_uint_eq(pierre_pending(fake.db), 0);
+}
+END_TEST
+
+/* What was cut off in the middle of its line cannot have been carried out: it is sent again, write or not. */
+START_TEST(a_line_that_was_cut_off_is_sent_again)
+{
+	static char params[900000];
+	struct ended write = {0}, behind = {0};
+	char some[1000];
+
+	(void)strcpy(params, "{\"user_id\":\"u\",\"profile_data\":{\"x\":\"");
+	memset(params + strlen(params), 'x', sizeof params - 1000);
+	(void)strcat(params, "\"}}");
+	begin(&fake, "upsert_user_profile", params, &write);
+	begin(&fake, WRITE, READ_PARAMS, &behind);
+	fake_accept(&fake);
+	drive(&fake, 3);
+	ck_assert_int_gt(recv(fake.peer, some, sizeof some, 0), 0);
+	fake_accept(&fake);
+	fake_answer(&fake, fake_line(&fake), "null");
+	fake_answer(&fake, fake_line(&fake), "null");
+	expect_end(&write, 0, 0);
+	expect_end(&behind, 0, 0);
+}
+END_TEST
+
+START_TEST(gives_up_a_daemon_that_takes_nothing)
+{
+	static char params[900000];
+	struct ended write = {0}, behind = {0};
+
+	(void)strcpy(params, "{\"user_id\":\"u\",\"profile_data\":{\"x\":\"");
+	memset(params + strlen(params), 'x', sizeof params - 1000);
+	(void)strcat(params, "\"}}");
+	pierre_set_timeouts(fake.db, 1000, 50);
+	begin(&fake, "upsert_user_profile", params, &write);
+	pierre_set_timeouts(fake.db, 1000, 5000);
+	begin(&fake, WRITE, READ_PARAMS, &behind);
+	fake_accept(&fake);
+	expect_end(&write, PIERRE_NO_ANSWER, PIERRE_OUTCOME_NONE);
+	fake_accept(&fake);
+	fake_answer(&fake, fake_line(&fake), "null");
+	expect_end(&behind, 0, 0);
+}
+END_TEST
+
+START_TEST(cancels_what_is_not_sent)
+{
+	struct ended ended = {0}, other = {0};
+	int64_t number = pierre_call_async(fake.db, WRITE, READ_PARAMS, note_end, &ended, NULL);
+
+	begin(&fake, READ, READ_PARAMS, &other);
+	ck_assert(pierre_cancel(fake.db, number));
+	fake_accept(&fake);
+	ck_assert_ptr_nonnull(strstr(fake_line(&fake), READ));
+	ck_assert(!fake_has_line(&fake));
+	ck_assert_int_eq(ended.times, 0);
+}
+END_TEST
+
+START_TEST(overloaded_is_for_all)
+{
+	struct ended first = {0}, second = {0};
+
+	begin(&fake, WRITE, READ_PARAMS, &first);
+	begin(&fake, READ, READ_PARAMS, &second);
+	fake_accept(&fake);
+	fake_send(&fake, "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32006,\"message\":\"full\",\"data\":"
+	                 "{\"kind\":\"overloaded\",\"retryable\":true}}}\n");
+	fake_hang_up(&fake);
+	drive_until(&fake, &first);
+	ck_assert(first.error.retryable);
+	expect_end(&first, PIERRE_OVERLOADED, PIERRE_OUTCOME_NONE);
+	expect_end(&second, PIERRE_OVERLOADED, PIERRE_OUTCOME_NONE);
+}
+END_TEST
+
+START_TEST(too_large_is_the_longest)
+{
+	struct ended small = {0}, large = {0};
+	char first[256];
+
+	begin(&fake, READ, READ_PARAMS, &small);
+	begin(&fake, "get_user_by_email", "{\"email\":\"a much longer line than the other one\"}", &large);
+	fake_accept(&fake);
+	(void)snprintf(first, sizeof first, "%s", fake_line(&fake));
+	(void)fake_line(&fake);
+	fake_send(&fake, "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32007,\"message\":\"long\"}}\n");
+	expect_end(&large, PIERRE_TOO_LARGE, PIERRE_OUTCOME_NONE);
+	fake_answer(&fake, first, "null");
+	expect_end(&small, 0, 0);
+}
+END_TEST
+
+START_TEST(attempts_are_spaced)
+{
+	struct ended ended = {0};
+	int accepted = 0, peer;
+
+	pierre_set_timeouts(fake.db, 600, 600);
+	begin(&fake, "some_newer_method", NULL, &ended);
+	/* A daemon that hangs up before it has read anything: the call was not sent, or fails; never a storm of connections. */
+	for (int i = 0; i < 200 && ended.times == 0; i++) {
+		drive(&fake, 1);
+		peer = accept(fake.listener, NULL, NULL);
+		if (peer >= 0) {
+			accepted++;
+			(void)close(peer);
+		}
+	}
+	ck_assert_int_eq(ended.times, 1);
+	ck_assert_int_lt(accepted, 20);
+}
+END_TEST
+
+TCase *connection_case(void)
+{
+	TCase *tcase = tcase_create("connection");
+
+	tcase_add_checked_fixture(tcase, open_fake, close_fake);
+	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, says_when_nobody_is_there);
+	tcase_add_test(tcase, waits_for_a_daemon_that_comes);
+	tcase_add_test(tcase, one_attempt_is_made_even_without_time);
+	tcase_add_test(tcase, reads_are_sent_again_once);
+	tcase_add_test(tcase, writes_are_never_sent_again);
+	tcase_add_test(tcase, unsent_writes_wait_for_the_next_connection);
+	tcase_add_test(tcase, notices_an_idle_connection_that_ends);
+	tcase_add_test(tcase, half_a_line_is_no_answer_yet);
+	tcase_add_test(tcase, late_answers_are_dropped);
+	tcase_add_test(tcase, pipelines_and_matches_by_id);
+	tcase_add_test(tcase, a_line_that_was_cut_off_is_sent_again);
+	tcase_add_test(tcase, gives_up_a_daemon_that_takes_nothing);
+	tcase_add_test(tcase, cancels_what_is_not_sent);
+	tcase_add_test(tcase, overloaded_is_for_all);
+	tcase_add_test(tcase, too_large_is_the_longest);
+	tcase_add_test(tcase, attempts_are_spaced);
+	return tcase;
+}
