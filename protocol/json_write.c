@@ -1,3 +1,4 @@
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,17 +49,34 @@ void json_write_integer(struct buffer *out, int64_t value)
 	buffer_append(out, p, (size_t)(text + sizeof text - p));
 }
 
+/* Adds one in the last place of `d.ddde-10`; false when that would need another digit in front. */
+static bool step_up(char *text)
+{
+	for (char *p = strchr(text, 'e') - 1; p >= text; p--) {
+		if (*p < '0' || *p > '9')
+			continue;
+		if (*p != '9') {
+			++*p;
+			return true;
+		}
+		*p = '0';
+	}
+	return false;
+}
+
 /* Shortest digits that read back as the value: its digits (no point) and the exponent of the first one. */
 static int shortest(double value, char digits[18], int *exponent)
 {
 	char text[40];
 
-	for (int precision = 14; precision <= 16; precision++) {
+	/* Fifteen digits name every normal double that any shorter decimal names; below those fewer may do. Above a power of
+	 * two there is more room than below it: there a decimal that is not the nearest may be the shortest. */
+	for (int precision = value < DBL_MIN ? 0 : 14; precision <= 16; precision++) {
 		int count = 0;
 		const char *p = text;
 
 		(void)snprintf(text, sizeof text, "%.*e", precision, value);
-		if (precision < 16 && strtod(text, NULL) != value)
+		if (precision < 16 && strtod(text, NULL) != value && (!step_up(text) || strtod(text, NULL) != value))
 			continue;
 		for (; *p != 'e'; p++)
 			if (*p >= '0' && *p <= '9')
