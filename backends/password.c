@@ -54,8 +54,9 @@ bool password_verify(const char *password, const char *hash, unsigned cost)
 {
 	char setting[PASSWORD_HASH_MAX], got[PASSWORD_HASH_MAX];
 
-	if (hash == NULL || !is_bcrypt(hash)) {
-		/* An unknown user must cost what a known one costs, so that the time tells nothing. */
+	if (hash == NULL || !is_bcrypt(hash) || strlen(password) > PASSWORD_MAX) {
+		/* An unknown user must cost what a known one costs, so that the time tells nothing. The same for a password that
+		 * bcrypt would cut: it is longer than any that was ever taken. */
 		if (make_setting(cost, setting))
 			(void)bcrypt(password, setting, got);
 		return false;

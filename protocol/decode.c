@@ -47,10 +47,6 @@ static int unknown(struct decode *d, const char *parent, const char *name, size_
 {
 	char path[ERR_PATH_MAX];
 
-	if (length == 0) { /* so that the path shows something */
-		name = "\"\"";
-		length = 2;
-	}
 	if (length == 0 && *parent == '\0')
 		name = "\"\"", length = 2; /* an empty path would be none */
 	(void)snprintf(path, sizeof path, "%s%s%.*s", parent, *parent != '\0' ? "." : "", (int)(length > 200 ? 200 : length), name);
@@ -235,7 +231,7 @@ static int decode_picks(struct decode *d, const struct field *field, uint32_t no
 				return -1;
 		} else if (pick->type == TYPE_F64) {
 			value->set = true;
-			value->f = json_real(d->json, chosen);
+			value->f = json_real(d->json, chosen) + 0.0;
 		} else {
 			size_t length;
 			const char *text = json_string(d->json, chosen, d->arena, &length);
@@ -276,7 +272,7 @@ static int decode_given(struct decode *d, const struct field *field, uint32_t no
 		if (type != JSON_INTEGER && type != JSON_REAL)
 			return ill_typed(d, field);
 		value->set = true;
-		value->f = json_real(d->json, node);
+		value->f = json_real(d->json, node) + 0.0; /* -0.0 becomes 0.0: SQLite's columns do not keep its sign */
 		return 0;
 	case TYPE_STRING:
 	case TYPE_SEALED:

@@ -139,6 +139,8 @@ void rpc_error(struct buffer *out, const char *id, size_t id_length, const struc
 	buffer_text(out, ",\"data\":{\"kind\":");
 	json_write_string(out, info->name, strlen(info->name));
 	buffer_text(out, retryable ? ",\"retryable\":true" : ",\"retryable\":false");
+	if (err->kind == ERR_INVALID_PARAMS && err->path[0] == '\0')
+		buffer_text(out, ",\"path\":\"\""); /* a member whose name is empty */
 	text_member(out, "path", err->path);
 	text_member(out, "field", err->field);
 	if (err->outcome != OUTCOME_UNSET)

@@ -293,8 +293,19 @@ size_t utf8_character(const char *text, size_t left)
 
 bool utf8_valid(const char *text, size_t length)
 {
-	for (size_t i = 0, step; i < length; i += step)
+	for (size_t i = 0, step; i < length; i += step) {
+		uint64_t word;
+
+		/* Eight plain characters at once: no byte is 0 or has its top bit set. */
+		for (; length - i >= 8; i += 8) {
+			memcpy(&word, text + i, 8);
+			if (((word | (word - UINT64_C(0x0101010101010101))) & UINT64_C(0x8080808080808080)) != 0)
+				break;
+		}
+		if (i == length)
+			break;
 		if ((step = utf8_character(text + i, length - i)) == 0)
 			return false;
+	}
 	return true;
 }

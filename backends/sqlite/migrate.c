@@ -51,7 +51,7 @@ int migrate_check(struct session *session, bool current_only, struct err *err)
 	if (version < 0)
 		return -1;
 	if (version > known)
-		return err_exit(err, EX_CONFIG, "the database's schema has version %lld, which a newer daemon made; this one knows up to %lld",
+		return err_exit(err, EX_DATAERR, "the database's schema has version %lld, which a newer daemon made; this one knows up to %lld",
 		                (long long)version, (long long)known);
 	if (current_only && version < known)
 		return err_exit(err, EX_CONFIG, "the database's schema has version %lld, this daemon needs %lld: start it without --no-migrate",

@@ -72,7 +72,7 @@ static int lock_file(struct sqlite_store *store, struct err *err)
 	return file.st_size > 0 ? MORE : 0;
 }
 
-/* Reading only, so that a wrong key changes nothing. */
+/* Reading only, so that a wrong key or a schema that cannot be used changes nothing. */
 static int prove_key(struct sqlite_store *store, struct err *err)
 {
 	struct session reader;
@@ -80,6 +80,8 @@ static int prove_key(struct sqlite_store *store, struct err *err)
 
 	if (result == 0)
 		result = migrate_prove_key(&reader, err);
+	if (result == 0)
+		result = migrate_check(&reader, !store->settings.migrate, err);
 	session_close(&reader);
 	return result;
 }
@@ -118,9 +120,22 @@ static int start_thread(struct worker *worker, void *(*run)(void *), struct err 
 	return 0;
 }
 
+/* Of the log beside the database, which the first connection has made; 0 when there is none. */
+static ino_t inode_of_log(const struct sqlite_store *store)
+{
+	char *name = sqlite3_mprintf("%s-wal", store->path);
+	struct stat file = {0};
+
+	if (name == NULL || stat(name, &file) != 0)
+		file.st_ino = 0;
+	sqlite3_free(name);
+	return file.st_ino;
+}
+
 static int start_workers(struct sqlite_store *store, struct err *err)
 {
 	store->writer.store = store;
+	sqlite3_busy_timeout(store->writer.session.db, WRITER_BUSY_MS);
 	if (start_thread(&store->writer, sqlite_writer, err) < 0)
 		return -1;
 	if (store->memory)
@@ -128,6 +143,7 @@ static int start_workers(struct sqlite_store *store, struct err *err)
 	if (session_open(&store->loop, store->path, SESSION_READ, store->settings.seal, err) < 0)
 		return -1;
 	sqlite_bound_loop(store);
+	store->wal_inode = inode_of_log(store);
 	unsigned want = store->settings.readers < 1 ? 1 : store->settings.readers > READERS_MAX ? READERS_MAX : store->settings.readers;
 	for (unsigned i = 0; i < want; i++) {
 		struct worker *reader = &store->readers[i];

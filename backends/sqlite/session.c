@@ -289,7 +289,7 @@ static bool read_column(sqlite3_stmt *statement, int place, const struct column 
 		if (value->s.ptr == NULL)
 			return false;
 		if (column->type != TYPE_TIMESTAMP)
-			return true;
+			return utf8_valid(value->s.ptr, value->s.len); /* a damaged page must not become a damaged answer */
 		int64_t micros;
 		bool good = timestamp_parse_stored(value->s.ptr, value->s.len, &micros);
 		value->i = micros;

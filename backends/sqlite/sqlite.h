@@ -10,6 +10,7 @@
 #include "session.h"
 
 enum { READERS_MAX = 16, MORE = 1 };
+enum { WRITER_BUSY_MS = 50 };  /* how long SQLite waits for an outside lock before the writer looks after its calls' deadlines */
 
 /* Where a call runs; kept in call->route while it is lent. */
 enum route { ROUTE_NONE, ROUTE_WRITER, ROUTE_READER };

@@ -10,7 +10,7 @@
 #include "migrate.h"
 #include "sqlite.h"
 
-enum { ATTEMPTS_MAX = 5, BUSY_SLICE_MS = 50, WAL_LARGE = 64 << 20 };
+enum { ATTEMPTS_MAX = 5, WAL_LARGE = 64 << 20 };
 
 static struct call *call_of(struct list *node)
 {
@@ -163,8 +163,10 @@ static void reopen(struct worker *writer)
 		bool stopped;
 
 		if (session_open(&writer->session, store->path, SESSION_WRITE, store->settings.seal, &err) == 0 &&
-		    session_integer(&writer->session, "SELECT count(*) FROM pierre_migrations") > 0)
+		    session_integer(&writer->session, "SELECT count(*) FROM pierre_migrations") > 0) {
+			sqlite3_busy_timeout(writer->session.db, WRITER_BUSY_MS);
 			break;
+		}
 		session_close(&writer->session);
 		sqlite_note_error(store, err.message);
 		pthread_mutex_lock(&store->writes.lock);
