@@ -105,7 +105,7 @@ static void print_known(const json_t *stats)
 		if (value == NULL)
 			continue;
 		family(known[i].metric, known[i].type, known[i].unit, known[i].help);
-		(void)printf("%s%s %.17g\n", known[i].metric, known[i].sample, json_number_value(value) * known[i].scale);
+		(void)printf("%s%s %.15g\n", known[i].metric, known[i].sample, json_number_value(value) * known[i].scale);
 	}
 }
 
@@ -134,7 +134,7 @@ static void print_others(json_t *stats, const char *group, const char *type, con
 	json_object_foreach(json_object_get(stats, group), name, value) {
 		if (is_covered(group, name) || !is_metric_name(name))
 			continue;
-		(void)printf("# TYPE pierre_dbd_%s %s\n# HELP pierre_dbd_%s The member %s of daemon.stats.\npierre_dbd_%s%s %.17g\n", name,
+		(void)printf("# TYPE pierre_dbd_%s %s\n# HELP pierre_dbd_%s The member %s of daemon.stats.\npierre_dbd_%s%s %.15g\n", name,
 		             type, name, name, name, suffix, json_number_value(value));
 	}
 }
@@ -148,13 +148,13 @@ static void print_pool(const json_t *stats)
 	family("pierre_dbd_db_pool_connections", "gauge", NULL, "Database connections by state.");
 	for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
 		(void)snprintf(member, sizeof member, "db_connections_%s", states[i]);
-		(void)printf("pierre_dbd_db_pool_connections{state=\"%s\"} %.17g\n", states[i], tree_number(gauges, member));
+		(void)printf("pierre_dbd_db_pool_connections{state=\"%s\"} %.15g\n", states[i], tree_number(gauges, member));
 	}
 	family("pierre_dbd_db_pool_wait_seconds", "summary", "seconds", "Time that calls waited for a database connection or worker.");
-	(void)printf("pierre_dbd_db_pool_wait_seconds_count %.17g\npierre_dbd_db_pool_wait_seconds_sum %.17g\n",
+	(void)printf("pierre_dbd_db_pool_wait_seconds_count %.15g\npierre_dbd_db_pool_wait_seconds_sum %.15g\n",
 	             tree_number(counters, "db_waits"), tree_number(counters, "db_wait_ns") / 1e9);
 	family("process_cpu_seconds", "counter", "seconds", "Processor time, user and system.");
-	(void)printf("process_cpu_seconds_total %.17g\n",
+	(void)printf("process_cpu_seconds_total %.15g\n",
 	             (tree_number(counters, "cpu_user_us") + tree_number(counters, "cpu_system_us")) / 1e6);
 }
 
@@ -165,15 +165,15 @@ static void print_requests(json_t *methods)
 
 	family("pierre_dbd_requests", "counter", NULL, "Calls by method and outcome: ok, or the error's kind.");
 	json_object_foreach(methods, name, method) {
-		(void)printf("pierre_dbd_requests_total{method=\"%s\",outcome=\"ok\"} %.17g\n", name,
+		(void)printf("pierre_dbd_requests_total{method=\"%s\",outcome=\"ok\"} %.15g\n", name,
 		             tree_number(method, "calls") - tree_number(method, "errors"));
 		json_object_foreach(json_object_get(method, "errors_by_kind"), kind, count)
-			(void)printf("pierre_dbd_requests_total{method=\"%s\",outcome=\"%s\"} %.17g\n", name, kind,
+			(void)printf("pierre_dbd_requests_total{method=\"%s\",outcome=\"%s\"} %.15g\n", name, kind,
 			             json_number_value(count));
 	}
 	family("pierre_dbd_request_rows", "counter", NULL, "Rows that calls gave or changed, by method.");
 	json_object_foreach(methods, name, method)
-		(void)printf("pierre_dbd_request_rows_total{method=\"%s\"} %.17g\n", name, tree_number(method, "rows"));
+		(void)printf("pierre_dbd_request_rows_total{method=\"%s\"} %.15g\n", name, tree_number(method, "rows"));
 }
 
 static void print_durations(json_t *methods)
@@ -187,12 +187,12 @@ static void print_durations(json_t *methods)
 	       "Time from a call's arrival until its answer is written, by method.");
 	json_object_foreach(methods, name, method) {
 		json_array_foreach(json_object_get(method, "buckets"), i, bucket)
-			(void)printf("pierre_dbd_request_duration_seconds_bucket{method=\"%s\",le=\"%.9g\"} %.17g\n", name,
+			(void)printf("pierre_dbd_request_duration_seconds_bucket{method=\"%s\",le=\"%.10g\"} %.15g\n", name,
 			             json_number_value(json_array_get(bucket, 0)), json_number_value(json_array_get(bucket, 1)));
-		(void)printf("pierre_dbd_request_duration_seconds_bucket{method=\"%s\",le=\"+Inf\"} %.17g\n", name,
+		(void)printf("pierre_dbd_request_duration_seconds_bucket{method=\"%s\",le=\"+Inf\"} %.15g\n", name,
 		             tree_number(method, "calls"));
-		(void)printf("pierre_dbd_request_duration_seconds_count{method=\"%s\"} %.17g\n", name, tree_number(method, "calls"));
-		(void)printf("pierre_dbd_request_duration_seconds_sum{method=\"%s\"} %.17g\n", name,
+		(void)printf("pierre_dbd_request_duration_seconds_count{method=\"%s\"} %.15g\n", name, tree_number(method, "calls"));
+		(void)printf("pierre_dbd_request_duration_seconds_sum{method=\"%s\"} %.15g\n", name,
 		             tree_number(method, "seconds_total"));
 	}
 }
@@ -204,7 +204,7 @@ static void print_errors(const json_t *stats)
 
 	family("pierre_dbd_protocol_errors", "counter", NULL, "Errors that were answered, by kind.");
 	json_object_foreach(json_object_get(stats, "errors_by_kind"), kind, count)
-		(void)printf("pierre_dbd_protocol_errors_total{code=\"%s\"} %.17g\n", kind, json_number_value(count));
+		(void)printf("pierre_dbd_protocol_errors_total{code=\"%s\"} %.15g\n", kind, json_number_value(count));
 }
 
 static int metrics(struct ctl *ctl, int argc, char **argv)
@@ -219,7 +219,7 @@ static int metrics(struct ctl *ctl, int argc, char **argv)
 		return status;
 	methods = json_object_get(tree, "methods");
 	family("pierre_dbd_uptime_seconds", "gauge", "seconds", "Time since the daemon's start.");
-	(void)printf("pierre_dbd_uptime_seconds %.17g\n", tree_number(tree, "uptime_seconds"));
+	(void)printf("pierre_dbd_uptime_seconds %.15g\n", tree_number(tree, "uptime_seconds"));
 	print_requests(methods);
 	print_durations(methods);
 	print_errors(tree);

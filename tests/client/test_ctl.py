@@ -1,0 +1,364 @@
+"""pierre-dbctl as a user and as a script see it, against the real daemon and without one."""
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import interface  # noqa: E402
+from lib.case import Case, DaemonCase, main  # noqa: E402
+from lib.daemon import CTL, SLOW  # noqa: E402
+
+HASH = "$2b$12$" + "a" * 53
+SANITIZERS = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "LLVM_PROFILE_FILE")
+
+
+def environment(**more):
+    found = {name: os.environ[name] for name in ("PATH", *SANITIZERS) if name in os.environ}
+    return {**found, "LANG": "C.UTF-8", "TERM": "xterm", **more}
+
+
+class CtlCase(Case):
+    socket = "/nonexistent/socket"
+
+    def ctl(self, *arguments, stdin="", **variables):
+        variables.setdefault("PIERRE_DBD_SOCKET", self.socket)
+        return subprocess.run([CTL, *arguments], input=stdin, capture_output=True, text=True, timeout=120 * SLOW, check=False,
+                              env=environment(**variables))
+
+    def good(self, *arguments, **more):
+        """Its stdout; nothing may stand on stderr."""
+        done = self.ctl(*arguments, **more)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), arguments)
+        return done.stdout
+
+    def bad(self, code, *arguments, **more):
+        """Its stderr; nothing may stand on stdout."""
+        done = self.ctl(*arguments, **more)
+        self.assertEqual((done.returncode, done.stdout), (code, ""), (arguments, done.stderr))
+        self.assertNotEqual(done.stderr, "")
+        return done.stderr
+
+
+class WithoutDaemon(CtlCase):
+    def test_help(self):
+        text = self.good("--help")
+        self.assertLess(text.index("Examples:"), text.index("usage:"))
+        self.assertEqual(self.good("help"), text)
+        commands = re.findall(r"^  ([a-z-]+) {2,}\S", text[text.index("Commands:"):text.index("Options")], re.MULTILINE)
+        self.assertGreaterEqual(set(commands), {"call", "methods", "describe", "ping", "ready", "health", "stats", "metrics", "bench",
+                                                "socket", "version", "completion"})
+        for command in commands:
+            own = self.good(command, "--help")
+            self.assertIn(f"usage: pierre-dbctl {command}", own)
+            self.assertLess(own.index("Example"), own.index("usage:"))
+            self.assertEqual(self.good("help", command), own)
+
+    def test_usage(self):
+        self.assertIn("usage:", self.bad(64))
+        self.assertIn('did you mean "health"?', self.bad(64, "heatlh"))
+        self.assertIn("--help lists them", self.bad(64, "xyzzy"))
+        self.assertIn("--socket needs a value", self.bad(64, "ping", "--socket"))
+        self.assertIn("--timeout takes seconds", self.bad(64, "--timeout", "soon", "ping"))
+        self.assertIn("takes no arguments", self.bad(64, "ping", "x"))
+        self.assertIn("which method?", self.bad(64, "call"))
+        self.assertIn("no option --fast", self.bad(64, "call", "--fast", "x"))
+
+    def test_version_and_socket(self):
+        self.assertRegex(self.good("--version"), r"^pierre-dbctl \d+\.\d+\.\d+\n$")
+        self.assertEqual(self.good("socket"), self.socket + "\n")
+        self.assertEqual(self.good("socket", "--socket=/a/b"), "/a/b\n")
+        self.assertEqual(json.loads(self.good("--json", "socket")), {"socket": self.socket})
+        self.assertEqual(self.good("socket", PIERRE_DBD_SOCKET="", RUNTIME_DIRECTORY="/run/x"), "/run/x/pierre-dbd.sock\n")
+        self.assertEqual(self.good("socket", PIERRE_DBD_SOCKET="", XDG_RUNTIME_DIR="/run/user/9"), "/run/user/9/pierre-dbd.sock\n")
+
+    def test_no_daemon(self):
+        for arguments in (("ping",), ("health",), ("call", "get_user_count"), ("stats",), ("metrics",), ("bench", "daemon.ping")):
+            said = self.bad(75, *arguments)
+            self.assertIn(self.socket, said)
+            self.assertIn("is pierre-dbd running?", said)
+            self.assertIn("try:", said)
+        self.bad(1, "ready")
+        error = json.loads(self.bad(75, "--json", "ping"))["error"]
+        self.assertEqual((error["kind"], error["retryable"], error["outcome"]), ("no_connection", True, "none"))
+
+    def test_methods(self):
+        names = self.good("methods", "--names").split()
+        self.assertEqual(sorted(names), sorted(interface.METHODS))
+        text = self.good("methods")
+        for name in names:
+            self.assertIn(f"  {name} ", text)
+        listed = json.loads(self.good("methods", "--json"))
+        self.assertEqual([entry["name"] for entry in listed], names)
+        self.assertEqual({entry["access"] for entry in listed}, {"read", "write", "full", "admin"})
+        self.assertTrue(all(entry["summary"] for entry in listed))
+
+    def test_describe(self):
+        for name in self.good("methods", "--names").split():
+            text = self.good("describe", name)
+            self.assertTrue(text.startswith(name + "("), text)
+            self.assertIn("\naccess: ", text)
+            self.assertIn("\nerrors: ", text)
+            self.assertEqual(json.loads(self.good("describe", name, "--json"))["name"], name)
+        text = self.good("describe", "get_user_insights")
+        self.assertRegex(text, r"limit +u32\? = 50 ")
+        self.assertRegex(self.good("describe", "create_user"), r"id +uuid\? = new_uuid ")
+        self.assertRegex(self.good("describe", "update_a2a_task_status"), r"task_status: [\s\S]*cancelled")
+        self.assertIn('did you mean "get_user"?', self.bad(64, "describe", "get_usr"))
+        self.bad(64, "describe")
+
+    def test_wrong_parameters(self):
+        """Refused by the catalog that is built in: no daemon is asked (there is none)."""
+        for expected, *arguments in (
+                ('did you mean "user_id"?', "get_user", "user_di=x"), ("get_user takes: user_id", "get_user", "x=y"),
+                ("takes: no parameters", "get_user_count", "x=y"), ("whole number", "get_user_insights", "limit=many"),
+                ("whole number", "get_user_insights", "limit=1.5"), ("must be a number", "update_goal_progress", "current_value=x"),
+                ("true or false", "create_user", "user.is_active=yes"), ('did you mean "running"?', "update_a2a_task_status",
+                                                                         "status=runing"),
+                ("has no members", "get_user", "user_id.x=1"), ("given twice", "get_user", "user_id=1", "user_id=2"),
+                ("given twice", "create_goal", "goal_data:={}", "goal_data.title=x"), ("no JSON", "create_goal", "goal_data:={"),
+                ("no JSON", "create_goal", "goal_data={\"a\":1,\"a\":2}"), ("can only be null", "create_user", "user.strava_token=x"),
+                ("is no parameter", "get_user", "user_id"), ("is no parameter", "get_user", "=x"), ("is no parameter", "get_user", ":=x"),
+                ('did you mean "email"?', "create_user", "user.emial=x")):
+            self.assertIn(expected, self.bad(64, "call", *arguments), arguments)
+        self.assertIn("No such file", self.bad(66, "call", "get_user", "@/nonexistent/file"))
+        self.assertIn("No such file", self.bad(66, "call", "get_user", "user_id=@/nonexistent/file"))
+        said = self.bad(64, "call", "create_user", "user.is_active=SECRET", "user.password=x")
+        self.assertIn("SECRET", said)
+
+    def test_full_output(self):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            done = subprocess.run([CTL, "methods"], stdout=full, stderr=subprocess.PIPE, text=True, env=environment(), check=False)
+        self.assertEqual(done.returncode, 74)
+        self.assertIn("No space left", done.stderr)
+
+    def test_bash_completion(self):
+        script = self.good("completion", "bash") + r"""
+try() {
+    COMP_LINE=$1 COMP_POINT=${#1} COMPREPLY=()
+    _pierre_dbctl
+    printf '%s ' "${COMPREPLY[@]}"
+    echo
+}
+try 'pierre-dbctl he'
+try 'pierre-dbctl --js'
+try 'pierre-dbctl --socket /x call get_user_by_'
+try 'pierre-dbctl call create_user user.ema'
+try 'pierre-dbctl call update_a2a_task_status status='
+try 'pierre-dbctl call update_a2a_task_status status=ru'
+try 'pierre-dbctl call create_goal goal'
+try 'pierre-dbctl describe daemon.'
+try 'pierre-dbctl completion z'
+"""
+        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=environment(), check=False)
+        self.assertEqual(done.stderr, "")
+        self.assertEqual(done.stdout.splitlines(), [
+            "health help ", "--json ", "get_user_by_email get_user_by_email_required ", "user.email= ",
+            "pending running completed failed cancelled ", "running ", "goal_data:= ",
+            "daemon.ping daemon.version daemon.health daemon.stats ", "zsh "])
+        self.assertTrue(self.good("completion", "zsh").startswith("#compdef pierre-dbctl\n"))
+        self.bad(64, "completion", "fish")
+
+
+class WithDaemon(CtlCase):
+    """One daemon for all of them."""
+    @classmethod
+    def setUpClass(cls):
+        DaemonCase.setUpClass.__func__(cls)
+        cls.socket = cls.daemon.socket_path
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.daemon.stop()
+
+    options = ()
+    environment = {}
+
+    def user(self, email, **more):
+        return self.daemon.call("create_user", user={"email": email, "password_hash": HASH, **more})
+
+    def test_status(self):
+        self.assertRegex(self.good("ping"), r"^pong  \d+\.\d+ ms")
+        self.assertEqual(json.loads(self.good("ping", "--json"))["result"], "pong")
+        self.assertEqual(self.good("ready"), "ready\n")
+        self.assertEqual(json.loads(self.good("ready", "--json"))["ready"], True)
+        text = self.good("health")
+        self.assertTrue(text.startswith("ok  "), text)
+        self.assertRegex(text, r"\n  database +ok ")
+        health = json.loads(self.good("health", "--json"))
+        self.assertEqual(health["status"], "ok")
+        self.assertIn(health["backend"], ("sqlite", "postgresql"))
+        self.assertRegex(self.good("version"), r"pierre-dbctl +\d[\s\S]*pierre-dbd +\d[\s\S]*schema_version +\d")
+        self.assertIn("client", json.loads(self.good("version", "--json")))
+
+    def test_call_converts_by_type(self):
+        identifier = self.good("call", "-r", "create_user", "user.email=types@example.com", "user.password_hash=" + HASH,
+                               "user.is_active=false", "user.display_name=true").strip()
+        user = json.loads(self.good("call", "get_user", f"user_id={identifier}"))
+        self.assertEqual((user["display_name"], user["is_active"]), ("true", False))
+        self.assertEqual(self.good("call", "get_user", "user_id=" + identifier.upper()),
+                         self.good("--json", "call", "get_user", f'user_id:="{identifier}"'))
+        goal = self.good("call", "-r", "create_goal", f"user_id={identifier}", "goal_data.title=10 km", "goal_data.target:=10",
+                         "goal_data.deep.er=x").strip()
+        self.good("call", "update_goal_progress", f"goal_id={goal}", "current_value=0.1")
+        text = self.good("call", "get_user_goals", f"user_id={identifier}")
+        self.assertIn('"current_value":0.1,', text)   # as the daemon writes it
+        found = json.loads(text)[0]
+        self.assertEqual((found["title"], found["target"], found["deep"]), ("10 km", 10.0, {"er": "x"}))
+        self.assertEqual(self.good("call", "get_user_insights", f"user_id={identifier}", "limit=5"), "[]\n")
+
+    def test_params_from_files_and_stdin(self):
+        folder = self.daemon.folder
+        path = os.path.join(folder, "params.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"user": {"email": "file@example.com", "password_hash": HASH}}, file, indent=2)
+        identifier = json.loads(self.good("call", "create_user", "@" + path))
+        self.assertEqual(json.loads(self.good("call", "get_user", "-", stdin=json.dumps([identifier])))["email"], "file@example.com")
+        self.assertEqual(json.loads(self.good("call", "get_user", "user_id=@-", stdin=identifier + "\n"))["id"], identifier)
+        secret = os.path.join(folder, "secret")
+        with open(secret, "w", encoding="utf-8") as file:
+            file.write("correct horse\n")
+        self.good("call", "create_user", "user.email=secret@example.com", "user.password=@" + secret)
+        self.assertIsNotNone(json.loads(self.good("call", "verify_user_password", "email=secret@example.com",
+                                                  "password=correct horse")))
+        self.good("call", "create_user", "user.email=at@example.com", "user.password_hash=@@x")
+        self.assertEqual(self.daemon.call("get_user_by_email", ["at@example.com"])["password_hash"], "@x")
+
+    def test_errors(self):
+        self.user("taken@example.com")
+        said = self.bad(1, "call", "create_user", "user.email=taken@example.com", "user.password_hash=x")
+        self.assertTrue(said.startswith("pierre-dbctl: conflict: "), said)
+        error = json.loads(self.bad(1, "--json", "call", "create_user", "user.email=taken@example.com",
+                                    "user.password_hash=x"))["error"]
+        self.assertEqual((error["kind"], error["code"], error["field"]), ("conflict", -32002, "email"))
+        error = json.loads(self.bad(1, "--json", "call", "create_user", "user.email=nonsense", "user.password_hash=x"))["error"]
+        self.assertEqual((error["kind"], error["path"]), ("invalid_params", "user.email"))
+        self.assertIn("method_not_found", self.bad(1, "call", "--unchecked", "no_such_method", "a=b"))
+        self.assertEqual(self.good("call", "--unchecked", "daemon.ping"), '"pong"\n')
+
+    def test_stats_and_metrics(self):
+        self.good("ping")
+        stats = json.loads(self.good("stats", "--json"))
+        self.assertGreater(stats["counters"]["requests"], 0)
+        text = self.good("stats")
+        self.assertIn("daemon.ping", text)
+        self.assertRegex(text, r"\n  clients +\d")
+        self.check_openmetrics(self.good("metrics"), stats)
+
+    def check_openmetrics(self, text, stats):
+        """The format's own rules: families together, types before samples, the right suffixes, no number twice, EOF."""
+        lines = text.split("\n")
+        self.assertEqual(lines[-2:], ["# EOF", ""])
+        types, samples, family = {}, set(), None
+        suffixes = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_count", "_sum"), "summary": ("_count", "_sum")}
+        for line in lines[:-2]:
+            kind = re.fullmatch(r"# TYPE ([a-z_][a-z0-9_]*) (counter|gauge|histogram|summary)", line)
+            if kind:
+                family = kind[1]
+                self.assertNotIn(family, types)
+                types[family] = kind[2]
+                continue
+            described = re.fullmatch(r"# (UNIT|HELP) (\S+) (.+)", line)
+            if described:
+                self.assertEqual(described[2], family)
+                if described[1] == "UNIT":
+                    self.assertTrue(family.endswith("_" + described[3]), line)
+                continue
+            sample = re.fullmatch(r'([a-z_][a-z0-9_]*)(\{[a-z]+="[^"\\]*"(?:,[a-z]+="[^"\\]*")*\})? (\d[\d.e+-]*)', line)
+            self.assertIsNotNone(sample, line)
+            self.assertIn(sample[1], [family + suffix for suffix in suffixes[types[family]]], line)
+            self.assertNotIn((sample[1], sample[2]), samples, line)
+            samples.add((sample[1], sample[2]))
+        for name in ("pierre_dbd_requests", "pierre_dbd_request_duration_seconds", "pierre_dbd_db_pool_connections",
+                     "pierre_dbd_db_pool_wait_seconds", "pierre_dbd_clients", "pierre_dbd_loop_lag_seconds",
+                     "pierre_dbd_protocol_errors", "process_cpu_seconds", "process_resident_memory_bytes", "process_open_fds",
+                     "process_start_time_seconds", "pierre_dbd_sqlite_wal_bytes"):
+            self.assertIn(name, types)
+        self.assertIn(("pierre_dbd_requests_total", '{method="daemon.ping",outcome="ok"}'), samples)
+        self.assertIn(("pierre_dbd_db_pool_connections", '{state="idle"}'), samples)
+        told = len(types)
+        self.assertGreater(told, (len(stats["counters"]) + len(stats["gauges"])) * 2 // 3)
+        counts = {}
+        for name, le, value in re.findall(
+                r'request_duration_seconds_bucket\{method="([^"]+)",le="([^"]+)"\} (\S+)', text):
+            self.assertGreaterEqual(float(value), counts.get(name, 0.0), (name, le))   # cumulative
+            counts[name] = float(value)
+
+    def test_bench(self):
+        ids = os.path.join(self.daemon.folder, "ids.txt")
+        with open(ids, "w", encoding="utf-8") as file:
+            file.write("".join(self.user(f"bench{i}@example.com") + "\n" for i in range(5)))
+        before = self.daemon.call("daemon.stats")["methods"].get("get_user", {"calls": 0})["calls"]
+        result = json.loads(self.good("bench", "get_user", f"user_id=@{ids}", "-c", "3", "-P", "7", "-n", "500", "--json"))
+        self.assertEqual((result["calls"], result["errors"], result["clients"], result["pipeline"]), (500, 0, 3, 7))
+        times = result["microseconds"]
+        self.assertTrue(0 < times["p50"] <= times["p90"] <= times["p99"] <= times["p999"] <= times["max"], times)
+        self.assertEqual(self.daemon.call("daemon.stats")["methods"]["get_user"]["calls"], before + 500)
+        text = self.good("bench", "daemon.ping", "-n", "100")
+        self.assertRegex(text, r"calls/s")
+        self.assertRegex(text, r"p50 \d+  p90 \d+  p99 \d+  p99\.9 \d+  max \d+\nerrors: 0")
+        users = self.daemon.call("get_user_count")
+        self.good("bench", "create_user", "user.email={n}@bench.example.com", "user.password_hash=x", "-n", "60", "-P", "9", "-c", "2")
+        self.assertEqual(self.daemon.call("get_user_count"), users + 60)
+
+    def test_bench_reports_errors(self):
+        done = self.ctl("bench", "update_last_active", "user_id=00000000-0000-0000-0000-000000000000", "-n", "20", "-P", "4", "--json")
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(json.loads(done.stdout)["errors"], 20)
+        self.assertIn("not_found", done.stderr)
+        for expected, *arguments in (("takes a method", ), ("takes a method", "--mix", "x", "y"), ("no number", "daemon.ping", "-c", "0"),
+                                     ("no number", "daemon.ping", "-n"), ("no option", "daemon.ping", "--rate", "5"),
+                                     ("there is no method", "daemon.pong")):
+            self.assertIn(expected, self.bad(64, "bench", *arguments))
+
+    def test_bench_mix(self):
+        path = os.path.join(self.daemon.folder, "mix.txt")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("# how often, what\n3 daemon.ping\n\n1 create_user 'user.email={n}@mix.example.com' user.password_hash=x "
+                       "'user.display_name=two words'\n")
+        users = self.daemon.call("get_user_count")
+        result = json.loads(self.good("bench", "--mix", path, "-n", "400", "-P", "8", "--json"))
+        self.assertEqual((result["method"], result["calls"], result["errors"]), ("mix", 400, 0))
+        made = self.daemon.call("get_user_count") - users
+        self.assertTrue(50 <= made <= 150, made)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("often daemon.ping\n")
+        self.assertIn("WEIGHT METHOD", self.bad(65, "bench", "--mix", path))
+
+    def on_a_terminal(self, *arguments, **variables):
+        primary, secondary = pty.openpty()
+        process = subprocess.Popen([CTL, *arguments], stdin=subprocess.DEVNULL, stdout=secondary, stderr=secondary,
+                                   env=environment(PIERRE_DBD_SOCKET=self.socket, **variables))
+        os.close(secondary)
+        out = b""
+        while True:
+            try:
+                part = os.read(primary, 65536)
+            except OSError:
+                part = b""
+            if not part:
+                break
+            out += part
+        os.close(primary)
+        self.assertEqual(process.wait(30 * SLOW), 0)
+        return out.decode().replace("\r\n", "\n")
+
+    def test_terminal(self):
+        identifier = self.user("tty@example.com", display_name='a "b", {c: [d]}')
+        pretty = self.on_a_terminal("call", "get_user", f"user_id={identifier}")
+        self.assertIn("\033[1m", pretty)
+        self.assertIn('\n  \033[1m"email"\033[0m: "tty@example.com",\n', pretty)
+        plain = json.loads(re.sub(r"\033\[\dm", "", pretty))
+        self.assertEqual(plain, self.daemon.call("get_user", user_id=identifier))
+        for arguments, variables in ((("--json", "call"), {}), (("call",), {"NO_COLOR": "1"}), (("call",), {"TERM": "dumb"})):
+            text = self.on_a_terminal(*arguments, "get_user", f"user_id={identifier}", **variables)
+            self.assertNotIn("\033", text)
+            self.assertEqual(text.count("\n"), 1)
+        self.assertEqual(self.on_a_terminal("call", "list_a2a_clients", f"user_id={identifier}"), "[]\n")
+        self.assertIn("\033[32mready", self.on_a_terminal("ready"))
+
+
+if __name__ == "__main__":
+    main()
