@@ -47,8 +47,6 @@ static int unknown(struct decode *d, const char *parent, const char *name, size_
 {
 	char path[ERR_PATH_MAX];
 
-	if (length == 0 && *parent == '\0')
-		name = "\"\"", length = 2; /* an empty path would be none */
 	(void)snprintf(path, sizeof path, "%s%s%.*s", parent, *parent != '\0' ? "." : "", (int)(length > 200 ? 200 : length), name);
 	return err_set_path(d->err, ERR_INVALID_PARAMS, path, "there is no parameter \"%s\"", path);
 }
