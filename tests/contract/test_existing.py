@@ -80,7 +80,7 @@ class Existing(Case):
         self.assertEqual(self.content(columns), before)
         database = self.old()
         indexes = {name for name, in database.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
-        self.assertLessEqual({"idx_users_email", "idx_api_keys_prefix", "idx_usage_timestamp", "idx_a2a_usage_tool_name"}, indexes)
+        self.assertLessEqual({"idx_users_email", "idx_api_keys_prefix", "idx_a2a_usage_session_token"}, indexes)
         self.assertEqual(database.execute("PRAGMA foreign_key_check").fetchall(), [])
 
     def test_autoincrement_goes_on(self):

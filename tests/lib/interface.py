@@ -64,7 +64,6 @@ OUTPUTS = {
                       "total_response_time_ms": "i64", "tool_usage": "map", "capability_usage": "map"},
     "A2AUsageDay": {"day": "timestamp", "success_count": "i64", "error_count": "i64"},
     "MigrateResult": {"schema_version": "i64", "applied": "[string]"},
-    "DaemonCheck": {"name": "string", "status": "health", "latency_ms": "f64"},
 }
 
 # method -> (parameters in their order, result, access). Access: r < w < s < a.

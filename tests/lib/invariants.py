@@ -78,7 +78,7 @@ def check_database(daemon):
 
 
 def integrity(path):
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
+    with sqlite3.connect(f"file:{path}?mode=rw", uri=True) as database:
         found = database.execute("PRAGMA integrity_check").fetchall()
     database.close()
     return "ok" if found == [("ok",)] else repr(found)

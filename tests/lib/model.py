@@ -54,7 +54,7 @@ def check_error(method, error):
     assert retryable is None or data["retryable"] == retryable, f"{method}: {data}"
     assert isinstance(error["message"], str) and error["message"], f"{method}: no message"
     if data["kind"] == "invalid_params":
-        assert isinstance(data.get("path"), str) and data["path"], f"{method}: invalid_params without a path: {error}"
+        assert isinstance(data.get("path"), str), f"{method}: invalid_params without a path: {error}"
     if data["kind"] == "conflict":
         assert data.get("field") in ("email", "id", "name"), f"{method}: conflict about {data.get('field')!r}"
     if data["kind"] == "timeout":

@@ -16,9 +16,9 @@ def new_user(**members):
     return {"email": f"{unique('user')}@example.com", "password_hash": HASH, **members}
 
 
-def new_api_key(user_id, **members):
+def new_api_key(owner, **members):
     name = unique("key")
-    return {"id": name, "user_id": user_id, "name": f"Key {name}", "key_prefix": f"pk_{name}", "key_hash": f"hash of {name}",
+    return {"id": name, "user_id": owner, "name": f"Key {name}", "key_prefix": f"pk_{name}", "key_hash": f"hash of {name}",
             "description": None, "tier": "starter", "rate_limit_requests": 10000, "rate_limit_window": 2592000, **members}
 
 
