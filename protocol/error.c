@@ -31,7 +31,8 @@ static void cut_utf8(char *text, size_t size)
 		text[start - 1] = '\0';
 }
 
-static void set(struct err *err, enum err_kind kind, const char *path, const char *format, va_list arguments)
+static void __attribute__((format(printf, 4, 0)))
+set(struct err *err, enum err_kind kind, const char *path, const char *format, va_list arguments)
 {
 	memset(err, 0, offsetof(struct err, message));
 	err->kind = kind;
