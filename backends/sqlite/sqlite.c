@@ -19,8 +19,9 @@
 #include "open.h"
 #include "sqlite.h"
 
-/* Steps of SQLite's virtual machine that a look-up on the loop may take: some hundred microseconds at most. */
-enum { LOOP_STEPS = 5000 };
+/* Steps of SQLite's virtual machine that a look-up on the loop may take: some hundred microseconds at most. SQLite counts them
+ * over all runs of a statement and asks at every thousandth, so they are counted anew for each run here. */
+enum { LOOP_STEPS = 1000, LOOP_ASKED_MAX = 5 };
 
 static struct sqlite_store *self(struct store *store)
 {
@@ -69,6 +70,7 @@ static void end_loop_read(struct sqlite_store *store)
 	if (!store->loop_reading)
 		return;
 	store->loop_reading = false;
+	store->loop_asked = 0;
 	(void)session_step(store->loop.commit);
 }
 
@@ -79,6 +81,7 @@ static bool run_on_loop(struct sqlite_store *store, struct call *call)
 
 	if (store->loop.db == NULL || atomic_load_explicit(&store->broken, memory_order_relaxed))
 		return false;
+	store->loop_asked = 0;
 	if (!store->loop_reading) {
 		if (session_step(store->loop.begin) != SQLITE_OK)
 			return false;
@@ -413,16 +416,17 @@ const struct store_ops sqlite_ops = {
 	.close = close_store,
 };
 
-static int too_long(void *unused)
+static int too_long(void *argument)
 {
-	(void)unused;
-	return 1;
+	struct sqlite_store *store = argument;
+
+	return ++store->loop_asked > LOOP_ASKED_MAX;
 }
 
 void sqlite_bound_loop(struct sqlite_store *store)
 {
 	sqlite3_busy_timeout(store->loop.db, 0);
-	sqlite3_progress_handler(store->loop.db, LOOP_STEPS, too_long, NULL);
+	sqlite3_progress_handler(store->loop.db, LOOP_STEPS, too_long, store);
 }
 
 /* Runs on the writer's thread, outside any transaction. */

@@ -45,6 +45,7 @@ struct sqlite_store {
 	/* Loop thread only. */
 	struct session loop;
 	bool loop_reading;              /* a read transaction is open on it */
+	unsigned loop_asked;            /* how often SQLite asked during this run whether to go on */
 	struct list to_writer, to_readers;  /* submitted in this turn, not yet handed over */
 	unsigned to_writer_count, to_readers_count;
 	bool wal_warned;
