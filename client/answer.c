@@ -39,9 +39,9 @@ static struct call *longest_sent(struct pierre *db)
 	return longest;
 }
 
-/* An error with id null. `overloaded` is said to the connection as a whole, before anything of it was read. `too_large` is about a
- * request that was too long to be read: the longest one, whose limit is the least likely to be kept. Others cannot be about a request that this
- * library wrote, unless there is only one. */
+/* An error with id null. `overloaded` is said to the connection as a whole, before anything of it was read.
+ * `too_large` is about a request that was too long to be read: the longest one, whose limit is the least likely to
+ * be kept. Others cannot be about a request that this library wrote, unless there is only one. */
 static bool take_without_id(struct pierre *db, uint32_t error)
 {
 	struct pierre_error failure;

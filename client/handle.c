@@ -145,7 +145,8 @@ static void sleep_and_turn(struct pierre *db, int limit_ms)
 	struct pollfd watched = {.fd = db->fd};
 	int ms = pierre_timeout_ms(db);
 
-	watched.events = (short)(((events & PIERRE_EVENT_READ) != 0 ? POLLIN : 0) | ((events & PIERRE_EVENT_WRITE) != 0 ? POLLOUT : 0));
+	watched.events = (short)(((events & PIERRE_EVENT_READ) != 0 ? POLLIN : 0) |
+	                         ((events & PIERRE_EVENT_WRITE) != 0 ? POLLOUT : 0));
 	if (limit_ms >= 0 && (ms < 0 || limit_ms < ms))
 		ms = limit_ms;
 	(void)poll(&watched, 1, ms); /* a negative fd is ignored; interrupted or not, a turn does no harm */

@@ -1,8 +1,8 @@
 /* The handle: its connection and its unfinished calls. Internal to the library.
  *
- * A call is in exactly one of two lists: `queued`, of which nothing or only a part has been written (only the first can be partly
- * written), or `sent`, which waits for its answer. Both are in the order in which the calls were made. All are in the table by number as
- * well. Thread: the handle's. */
+ * A call is in exactly one of two lists: `queued`, of which nothing or only a part has been written (only the first
+ * can be partly written), or `sent`, which waits for its answer. Both are in the order in which the calls were
+ * made. All are in the table by number as well. Thread: the handle's. */
 #ifndef PIERRE_CLIENT_HANDLE_H
 #define PIERRE_CLIENT_HANDLE_H
 
@@ -86,7 +86,8 @@ bool call_may_have_arrived(const struct call *call);
 void call_wait_for_connection(const struct pierre *db, struct call *call, int64_t now);
 /* Frees a call without calling it back. */
 void call_drop(struct pierre *db, struct call *call);
-/* Fails those in the list; error->outcome of a write becomes unknown when `maybe_done`. Stops when the handle is freed. */
+/* Fails those in the list; error->outcome of a write becomes unknown when `maybe_done`. Stops when the handle is
+ * freed. */
 void calls_fail_all(struct pierre *db, struct list *list, const struct pierre_error *error, bool maybe_done);
 /* Fails those whose time is over. */
 void calls_expire(struct pierre *db, int64_t now);
@@ -98,7 +99,8 @@ void link_connect(struct pierre *db, int64_t now);
 void link_write(struct pierre *db);
 void link_read(struct pierre *db);
 void link_close(struct pierre *db);
-/* The connection is unusable: closes it, lets what may be sent again wait for the next one, fails the rest. again: reads may be sent again. */
+/* The connection is unusable: closes it, lets what may be sent again wait for the next one, fails the rest. again:
+ * reads may be sent again. */
 void link_broken(struct pierre *db, int kind, bool again, const char *what);
 
 /* answer.c: one line; false when it is no answer (the connection is broken then). */

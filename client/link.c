@@ -23,7 +23,8 @@ static unsigned random_below(struct pierre *db, unsigned limit)
 	return limit == 0 ? 0 : (unsigned)((db->random * UINT64_C(2685821657736338717)) >> 33) % limit;
 }
 
-/* The next attempt comes after half to all of a pause that doubles, so that many clients do not come back at the same moment. */
+/* The next attempt comes after half to all of a pause that doubles, so that many clients do not come back at the
+ * same moment. */
 static void pause_attempts(struct pierre *db, int64_t now)
 {
 	db->pause_ms = db->pause_ms == 0 ? PAUSE_FIRST_MS : db->pause_ms * 2;

@@ -17,7 +17,8 @@ static const char *variable(const char *name)
 	return text != NULL && *text != '\0' ? text : NULL;
 }
 
-/* /tmp is everyone's: a folder there that is not the caller's own may have been planted, to be spoken to in the daemon's place. */
+/* /tmp is everyone's: a folder there that is not the caller's own may have been planted, to be spoken to in the
+ * daemon's place. */
 static int check_private_folder(const char *folder, struct pierre_error *error)
 {
 	struct stat st;

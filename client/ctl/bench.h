@@ -1,7 +1,7 @@
 /* pierre-dbctl bench: its parts.
  *
- * bench_lines.c writes every request beforehand, but its id; bench_run.c keeps a number of connections busy with them from one thread;
- * bench.c reads the options and prints the result. */
+ * bench_lines.c writes every request beforehand, but its id; bench_run.c keeps a number of connections busy with
+ * them from one thread; bench.c reads the options and prints the result. */
 #ifndef PIERRE_CTL_BENCH_H
 #define PIERRE_CTL_BENCH_H
 
@@ -9,7 +9,8 @@
 
 enum { BENCH_MARKS = 4, BENCH_PIPELINE_MAX = 1024, BENCH_CLIENTS_MAX = 10000 };
 
-/* A request behind its id: `,"method":…,"params":…}` and a newline. Wherever a mark points a number is put in that no other call has. */
+/* A request behind its id: `,"method":…,"params":…}` and a newline. Wherever a mark points a number is put in that
+ * no other call has. */
 struct bench_line {
 	char *text;
 	uint32_t length;
@@ -30,7 +31,8 @@ struct bench_work {
 	uint64_t weights;     /* sum */
 };
 
-/* argv: METHOD and its params, where name=@FILE stands for each line of the file in its turn. Tells what is wrong; 0 or the exit code. */
+/* argv: METHOD and its params, where name=@FILE stands for each line of the file in its turn. Tells what is wrong;
+ * 0 or the exit code. */
 int bench_work_add(struct bench_work *work, uint64_t weight, int argc, char **argv);
 /* A file of lines `WEIGHT METHOD params…`; # begins a comment line. */
 int bench_work_read(struct bench_work *work, const char *path);

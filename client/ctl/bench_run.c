@@ -1,4 +1,5 @@
-/* The loop of a benchmark: each client keeps `pipeline` calls under way; what came in one read is refilled in one write. */
+/* The loop of a benchmark: each client keeps `pipeline` calls under way; what came in one read is refilled in one
+ * write. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

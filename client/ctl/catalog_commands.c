@@ -176,7 +176,8 @@ static void print_method(const struct ctl *ctl, const json_t *document, const js
 	json_array_foreach(order, i, name)
 		(void)printf("%s%s", i > 0 ? ", " : "", json_string_value(name));
 	(void)printf(") -> %s\n%s\n", text_of(method, "x-result"), text_of(method, "description"));
-	(void)printf("\naccess: %s%s\n", text_of(method, "x-access"), json_is_true(json_object_get(method, "x-write")) ? ", changes data" : "");
+	(void)printf("\naccess: %s%s\n", text_of(method, "x-access"),
+	             json_is_true(json_object_get(method, "x-write")) ? ", changes data" : "");
 	if (json_array_size(params) > 0)
 		(void)fputs("\nparameters, in the order of calls by position:\n", stdout);
 	json_array_foreach(order, i, name)

@@ -13,7 +13,8 @@ struct pierre *ctl_open(struct ctl *ctl)
 		(void)ctl_fail(EX_OSERR, "memory is out");
 		return NULL;
 	}
-	/* One attempt: whoever waits for a daemon to come can repeat the command, and learns at once that there is none. */
+	/* One attempt: whoever waits for a daemon to come can repeat the command, and learns at once that there is
+	 * none. */
 	pierre_set_timeouts(ctl->db, 0, ctl->timeout_seconds > 0 ? (unsigned)ceil(ctl->timeout_seconds * 1000) : 35000);
 	pierre_set_limits(ctl->db, SIZE_MAX / 2, (size_t)1 << 30); /* the daemon's own limits are what counts */
 	return ctl->db;

@@ -1,8 +1,8 @@
 /* pierre-dbctl: what its command files share.
  *
- * A command is a row in the table of the file that holds its family; main.c lists the families. stdout is data, stderr is messages.
- * Commands give back the exit code of the program: 0; 1 for an error that the daemon answered; else one of sysexits.h
- * (75: the same may succeed a moment later). One thread. */
+ * A command is a row in the table of the file that holds its family; main.c lists the families. stdout is data,
+ * stderr is messages. Commands give back the exit code of the program: 0; 1 for an error that the daemon answered;
+ * else one of sysexits.h (75: the same may succeed a moment later). One thread. */
 #ifndef PIERRE_CTL_H
 #define PIERRE_CTL_H
 
@@ -80,8 +80,8 @@ bool text_to_number(const char *text, uint64_t min, uint64_t max, uint64_t *out)
 /* Params on the command line (params.c) ------------------------------------------------------------------------- */
 
 struct method;
-/* `name=text name:=json …`, `@file` or `-` -> the params' JSON text, to be freed; NULL when there are none. method: whose types texts are converted
- * to; NULL: all are strings. Tells what is wrong; gives back 0 or the exit code. */
+/* `name=text name:=json …`, `@file` or `-` -> the params' JSON text, to be freed; NULL when there are none. method:
+ * whose types texts are converted to; NULL: all are strings. Tells what is wrong; gives back 0 or the exit code. */
 int params_from_arguments(const struct method *method, int argc, char **argv, char **params);
 /* The method, or NULL after suggesting the nearest. */
 const struct method *params_find_method(const char *name);

@@ -64,7 +64,8 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
-/* The value of `--name VALUE` or `--name=VALUE`, moving *at on; NULL when argv[*at] is another option. *missing: it has no value. */
+/* The value of `--name VALUE` or `--name=VALUE`, moving *at on; NULL when argv[*at] is another option. *missing: it
+ * has no value. */
 static const char *option_value(int argc, char **argv, int *at, const char *name, bool *missing)
 {
 	size_t length = strlen(name);

@@ -67,7 +67,8 @@ static void family(const char *name, const char *type, const char *unit, const c
 	(void)printf("# HELP %s %s\n", name, help);
 }
 
-/* Numbers of daemon.stats with a name and a unit of their own. What is in no row is given generically, by print_others. */
+/* Numbers of daemon.stats with a name and a unit of their own. What is in no row is given generically, by
+ * print_others. */
 static const struct known {
 	const char *group, *member, *metric, *sample, *type, *unit, *help;
 	double scale;

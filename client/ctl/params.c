@@ -187,7 +187,8 @@ static int check_json(const char *path, const char *text)
 	return status == 0 ? 0 : ctl_fail(EX_USAGE, "%s: no JSON: %s", path, err.message);
 }
 
-/* value: `text`, `@file`, `@-`, or `@@…` for a text that begins with @. The file's text loses one newline at its end. */
+/* value: `text`, `@file`, `@-`, or `@@…` for a text that begins with @. The file's text loses one newline at its
+ * end. */
 static int value_text(const char *value, char **text, size_t *length)
 {
 	if (value[0] == '@' && value[1] != '@' && value[1] != '\0') {

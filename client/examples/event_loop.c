@@ -3,8 +3,8 @@
  *     cc event_loop.c $(pkg-config --cflags --libs pierre-db) -o event_loop
  *     ./event_loop EMAIL...
  *
- * All calls go out together; each answer is printed when it comes. In a loop of libuv or GLib the three lines that set `watched` and
- * `timeout` become a poll handle and a timer, which are set again after every pierre_process(). */
+ * All calls go out together; each answer is printed when it comes. In a loop of libuv or GLib the three lines that
+ * set `watched` and `timeout` become a poll handle and a timer, which are set again after every pierre_process(). */
 #include <pierre-db.h>
 #include <poll.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/* What Pierre's server does for each request of an API key: finds the key, reads its owner's Strava token, and records the usage.
+/* What Pierre's server does for each request of an API key: finds the key, reads its owner's Strava token, and
+ * records the usage.
  *
  *     cc lookup.c $(pkg-config --cflags --libs pierre-db) -o lookup
  *     ./lookup PREFIX HASH            (the daemon's socket is found as pierre-dbctl finds it) */

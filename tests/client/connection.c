@@ -340,7 +340,8 @@ START_TEST(attempts_are_spaced)
 
 	pierre_set_timeouts(fake.db, 600, 600);
 	begin(&fake, "some_newer_method", NULL, &ended);
-	/* A daemon that hangs up before it has read anything: the call was not sent, or fails; never a storm of connections. */
+	/* A daemon that hangs up before it has read anything: the call was not sent, or fails; never a storm of
+	 * connections. */
 	for (int i = 0; i < 200 && ended.times == 0; i++) {
 		drive(&fake, 1);
 		peer = accept(fake.listener, NULL, NULL);

@@ -1,5 +1,5 @@
-/* libFuzzer: whatever the socket's other side writes, to a handle with calls of every kind of result under way. Lines are cut as they come;
- * each call ends at most once, and what is taken out of an answer is freed. */
+/* libFuzzer: whatever the socket's other side writes, to a handle with calls of every kind of result under way.
+ * Lines are cut as they come; each call ends at most once, and what is taken out of an answer is freed. */
 #include <stdlib.h>
 #include <string.h>
 

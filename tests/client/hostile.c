@@ -1,4 +1,5 @@
-/* Answers that make no sense: an error code each time, never a crash or a hang, and the next connection is as good as new. */
+/* Answers that make no sense: an error code each time, never a crash or a hang, and the next connection is as good
+ * as new. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

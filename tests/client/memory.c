@@ -1,5 +1,5 @@
-/* Every allocation of the client library fails once, one after the other: each time a call ends with an error or works, nothing
- * leaks (the sanitizers' builds tell), nothing crashes, and the same handle works afterwards.
+/* Every allocation of the client library fails once, one after the other: each time a call ends with an error or
+ * works, nothing leaks (the sanitizers' builds tell), nothing crashes, and the same handle works afterwards.
  *
  * The linker leads malloc and its like of the library here (--wrap); only while `failing` is set do they count. */
 #include <check.h>
