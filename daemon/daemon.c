@@ -9,7 +9,7 @@
 #include "log.h"
 #include "notify.h"
 
-enum { TICK_MS = 1000 };
+enum { TICK_MS = 1000, STATUS_TICKS = 5 };
 
 static void on_due(uv_timer_t *timer)
 {
@@ -124,7 +124,8 @@ static void on_tick(uv_timer_t *timer)
 	}
 	daemon->dispatch.submitted = true;
 	set_due_timer(daemon);
-	tell_status(daemon);
+	if (daemon->ticks++ % STATUS_TICKS == 0)
+		tell_status(daemon);
 	if (!daemon->socket_missing_told && !socket_in_place(&daemon->socket)) {
 		daemon->socket_missing_told = true;
 		log_event(LOG_WARNING, "the socket's file was removed or replaced: nobody can connect any more",

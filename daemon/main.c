@@ -44,6 +44,7 @@ static int run_command(enum settings_command command)
 		return print_key();
 	case COMMAND_RUN:
 	case COMMAND_CHECK_CONFIG:
+	case COMMAND_CHECK_CONFIG_JSON:
 		break;
 	}
 	return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
@@ -151,20 +152,35 @@ static int check_settings(unsigned char key[SEAL_KEY_BYTES], struct err *err)
 	return key_read(&self.settings, getenv("CREDENTIALS_DIRECTORY"), key, err);
 }
 
-static int check_config(void)
+static void print_config(bool json)
+{
+	struct buffer text = {.cap = 0};
+
+	if (!json) {
+		settings_write_config(&self.settings, stdout);
+		(void)printf("socket path: %s\n", self.socket.path);
+		return;
+	}
+	settings_write_json(&self.settings, &text);
+	(void)printf("%.*s\n", (int)text.length, text.data != NULL ? text.data : "");
+	buffer_free(&text);
+}
+
+static int check_config(bool json)
 {
 	unsigned char key[SEAL_KEY_BYTES];
 	struct err err = {0};
 	bool in_runtime;
 
+	if (socket_choose(&self.socket, self.settings.socket, &in_runtime, &err) < 0)
+		return start_failed(&err);
 	/* Shown before the key is read, which wipes it. */
-	settings_write_config(&self.settings, stdout);
-	if (check_settings(key, &err) < 0 || socket_choose(&self.socket, self.settings.socket, &in_runtime, &err) < 0) {
+	print_config(json);
+	if (check_settings(key, &err) < 0) {
 		(void)fflush(stdout);
 		return start_failed(&err);
 	}
 	sodium_memzero(key, sizeof key);
-	(void)printf("socket path: %s\n", self.socket.path);
 	access_free(&self.access);
 	settings_free(&self.settings);
 	return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
@@ -248,8 +264,8 @@ int main(int argc, char **argv)
 	if (result < 0)
 		return start_failed(&err);
 	notify_init();
-	if (command == COMMAND_CHECK_CONFIG)
-		return check_config();
+	if (command == COMMAND_CHECK_CONFIG || command == COMMAND_CHECK_CONFIG_JSON)
+		return check_config(command == COMMAND_CHECK_CONFIG_JSON);
 	if (command != COMMAND_RUN) {
 		settings_free(&self.settings);
 		return run_command(command);

@@ -20,11 +20,13 @@ const struct setting setting_table[SETTING_ROWS] = {
 static const struct {
 	const char *flag;
 	enum settings_command command;
+	const char *form;  /* --flag=form is `formed` */
+	enum settings_command formed;
 } commands[] = {
-	{"help", COMMAND_HELP},
-	{"version", COMMAND_VERSION},
-	{"generate-key", COMMAND_GENERATE_KEY},
-	{"check-config", COMMAND_CHECK_CONFIG},
+	{"help", COMMAND_HELP, "markdown", COMMAND_HELP_MARKDOWN},
+	{"version", COMMAND_VERSION, NULL, COMMAND_VERSION},
+	{"generate-key", COMMAND_GENERATE_KEY, NULL, COMMAND_GENERATE_KEY},
+	{"check-config", COMMAND_CHECK_CONFIG, "json", COMMAND_CHECK_CONFIG_JSON},
 };
 
 static bool is_text(const struct setting *row)
@@ -232,11 +234,12 @@ static int take_command(const char *flag, const char *value, enum settings_comma
 		*command = commands[i].command;
 		if (value == NULL)
 			return 1;
-		if (*command == COMMAND_HELP && strcmp(value, "markdown") == 0) {
-			*command = COMMAND_HELP_MARKDOWN;
-			return 1;
-		}
-		return err_exit(err, EX_USAGE, "--%s takes no value", flag);
+		if (commands[i].form == NULL)
+			return err_exit(err, EX_USAGE, "--%s takes no value", flag);
+		if (strcmp(value, commands[i].form) != 0)
+			return err_exit(err, EX_USAGE, "--%s takes no value, or the value %s", flag, commands[i].form);
+		*command = commands[i].formed;
+		return 1;
 	}
 	return 0;
 }
@@ -328,7 +331,7 @@ int settings_read(struct settings *settings, int argc, char **argv, char **envir
 	*command = COMMAND_RUN;
 	if (read_flags(settings, argc, argv, command, err) < 0)
 		return -1;
-	if (*command != COMMAND_RUN && *command != COMMAND_CHECK_CONFIG)
+	if (*command != COMMAND_RUN && *command != COMMAND_CHECK_CONFIG && *command != COMMAND_CHECK_CONFIG_JSON)
 		return 0;
 	if (read_environment(settings, environment, err) < 0)
 		return -1;

@@ -206,6 +206,7 @@ static const struct {
 	{"stray", "", "stray", EX_USAGE},
 	{"--", "", "option", EX_USAGE},
 	{"--version=2", "", "takes no value", EX_USAGE},
+	{"--help=html", "", "markdown", EX_USAGE},
 	{"--encryption-key=abc", "", "unknown option", EX_USAGE},
 	{"--connections=0", "", "--connections: \"0\" is out of range: 1 to 100000", EX_USAGE},
 	{"", "PIERRE_DBD_CONNECTIONS=0", "PIERRE_DBD_CONNECTIONS: \"0\" is out of range", EX_CONFIG},
@@ -229,6 +230,8 @@ START_TEST(commands)
 	ck_assert_int_eq(command, COMMAND_HELP);
 	ck_assert_int_eq(parse("--help=markdown", "", false), 0);
 	ck_assert_int_eq(command, COMMAND_HELP_MARKDOWN);
+	ck_assert_int_eq(parse("--check-config=json", "", false), 0);
+	ck_assert_int_eq(command, COMMAND_CHECK_CONFIG_JSON);
 	ck_assert_int_eq(parse("-V", "", false), 0);
 	ck_assert_int_eq(command, COMMAND_VERSION);
 	ck_assert_int_eq(parse("--generate-key", "", false), 0);
