@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+"""Tests the tests: plants one defect at a time in a copy of the source, builds it, and expects the matching test to fail.
+
+usage: tests/planted.py [NAME-PART…]
+Takes some minutes, since each defect is a build of its own; not part of an ordinary run. SQLite only. A defect whose
+place in the source is not found any more counts as failed: then it must be planted anew. Ends with `N passed, N failed`.
+"""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+
+# name, [(file, text, its replacement)], test file, tests in it (none: all)
+DEFECTS = [
+    ("answers before the commit", [
+        ("backends/sqlite/workers.c",
+         "\t\t\t\tcode = session_step(writer->session.commit);\n\t\t\t\tif (code == SQLITE_OK)\n",
+         "\t\t\t\tsqlite_finish(store, &finished);\n\t\t\t\tcode = session_step(writer->session.commit);\n\t\t\t\tif (code == SQLITE_OK)\n"),
+    ], "faults/test_fsync.py", ["Order", "Injected.test_group_is_refused_as_a_whole"]),
+    ("no fsync at all", [
+        ("backends/sqlite/session.c",
+         "PRAGMA synchronous=FULL",
+         "PRAGMA synchronous=OFF"),
+    ], "faults/test_fsync.py", ["Order"]),
+    ("fsync only at checkpoints", [
+        ("backends/sqlite/session.c",
+         "PRAGMA synchronous=FULL",
+         "PRAGMA synchronous=NORMAL"),
+    ], "faults/test_fsync.py", ["Order"]),
+    ("commit errors ignored", [
+        ("backends/sqlite/workers.c",
+         "\t\t\t\tcode = session_step(writer->session.commit);\n",
+         "\t\t\t\tcode = session_step(writer->session.commit);\n\t\t\t\tcode = SQLITE_OK;\n"),
+    ], "faults/test_fsync.py", ["Injected"]),
+    ("reads overtake writes", [
+        ("backends/sqlite/sqlite.c",
+         "\t} else if (call->order->writes > 0) {\n\t\tto_writer(store, call);\n",
+         ""),
+    ], "contract/test_order.py", []),
+    ("writes overtake reads", [
+        ("backends/sqlite/sqlite.c",
+         "\t\tif (call->order->reads > 0)\n\t\t\treturn false;\n",
+         ""),
+    ], "contract/test_order.py", []),
+    ("file not watched", [
+        ("backends/sqlite/sqlite.c",
+         "now.st_ino != store->inode",
+         "0"),
+    ], "faults/test_storage.py", ["Removed"]),
+    ("tag not checked", [
+        ("backends/seal.c",
+         "ad, ad_length, nonce, seal->state) == 0;",
+         "ad, ad_length, nonce, seal->state) <= 0;"),
+    ], "faults/test_altered_tokens.py", []),
+    ("no limit on unsent answers", [
+        ("daemon/settings.h",
+         "\"PIERRE_DBD_UNSENT_LIMIT\", \"8MiB\"",
+         "\"PIERRE_DBD_UNSENT_LIMIT\", \"1024MiB\""),
+        ("daemon/settings.h",
+         "\"PIERRE_DBD_MEMORY_LIMIT\", \"64MiB\"",
+         "\"PIERRE_DBD_MEMORY_LIMIT\", \"4096MiB\""),
+    ], "faults/test_clients.py", ["Deaf"]),
+    ("ids ignored", [
+        ("protocol/rpc.c",
+         "\tbegin(out, id, id_length);\n\tbuffer_append(out, \",\\\"result\\\":\", 10);",
+         "\t(void)id;\n\t(void)id_length;\n\tbegin(out, \"1\", 1);\n\tbuffer_append(out, \",\\\"result\\\":\", 10);"),
+    ], "contract/test_protocol.py", ["Envelope"]),
+    ("integer ids told as another", [
+        ("protocol/rpc.c",
+         "request->id = json->text + node->start;",
+         "request->id = \"7\";\n\t\trequest->id_length = 1;\n\t\treturn true;"),
+    ], "contract/test_protocol.py", ["Envelope"]),
+    ("roles not looked at", [
+        ("daemon/dispatch.c",
+         "if (connection->role < method->role)",
+         "if (0)"),
+    ], "faults/test_access.py", []),
+    ("batch limit off by one", [
+        ("daemon/dispatch.c",
+         "count > daemon->settings.batch_limit",
+         "count > daemon->settings.batch_limit + 1"),
+    ], "contract/test_protocol.py", ["Batches"]),
+    ("line limit off by one", [
+        ("protocol/frame.c",
+         "line_length > frame->limit",
+         "line_length > frame->limit + 1"),
+    ], "contract/test_limits.py", ["Lines"]),
+    ("nesting limit off by one", [
+        ("protocol/json_scan.c",
+         "depth == depth_limit",
+         "depth == depth_limit + 1"),
+    ], "contract/test_limits.py", ["Lines"]),
+    ("end of a period belongs to it", [
+        ("backends/sqlite/sql/usage.sql",
+         "timestamp_us < micros(:end_date)",
+         "timestamp_us <= micros(:end_date)"),
+    ], "contract/test_usage.py", []),
+    ("start of a period does not", [
+        ("backends/sqlite/sql/usage.sql",
+         "timestamp_us >= micros(:start_date)",
+         "timestamp_us > micros(:start_date)"),
+    ], "contract/test_usage.py", []),
+    ("inactive keys found", [
+        ("backends/sqlite/sql/api_keys.sql",
+         "is_active = 1",
+         "is_active IN (0, 1)"),
+    ], "contract/test_api_keys.py", []),
+    ("wrong key accepted", [
+        ("backends/seal.c",
+         "bool seal_check_matches(struct seal *seal, const char *text, size_t length)\n{\n",
+         "bool seal_check_matches(struct seal *seal, const char *text, size_t length)\n{\n\tif (length > 0)\n\t\treturn true;\n"),
+    ], "contract/test_program.py", ["Keys.test_wrong_key"]),
+]
+
+
+def run(command, folder, log, **variables):
+    with open(log, "ab") as file:
+        return subprocess.run(command, cwd=folder, stdout=file, stderr=subprocess.STDOUT, env={**os.environ, **variables}, check=False).returncode
+
+
+class Copy:
+    """The source in a folder of its own, with a build of it."""
+
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix="pierre-planted-")
+        self.source, self.log = os.path.join(self.folder, "source"), os.path.join(self.folder, "log")
+        shutil.copytree(ROOT, self.source, ignore=shutil.ignore_patterns(".git", "build*", "data"))
+        if run(["meson", "setup", "build", "-Dtests=disabled"], self.source, self.log) != 0 or self.build() != 0:
+            raise SystemExit(open(self.log, encoding="utf-8").read()[-5000:])
+
+    def build(self):
+        return run(["ninja", "-C", "build", "daemon/pierre-dbd"], self.source, self.log)
+
+    def change(self, name, change):
+        """Puts change(content) into the file; gives what was there."""
+        path = os.path.join(self.source, name)
+        with open(path, encoding="utf-8") as file:
+            before = file.read()
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(change(before))
+        return before
+
+    def test(self, file, names):
+        return run([sys.executable, os.path.join(self.source, "tests", file), *names], self.source, self.log, PIERRE_TEST_BUILD=os.path.join(self.source, "build"),
+                   PIERRE_TEST_BACKEND="sqlite", PYTHONDONTWRITEBYTECODE="1")
+
+
+def plant(copy, edits, test, names):
+    """What went wrong; None when the tests found the defect."""
+    if copy.test(test, names) != 0:
+        return "the tests fail without it, too"
+    before = []
+    try:
+        for file, text, replacement in edits:
+            before.append((file, copy.change(file, lambda content, t=text, r=replacement: content.replace(t, r))))
+            if text not in before[-1][1]:
+                return f"its place in {file} is gone"
+        if copy.build() != 0:
+            return "it does not compile"
+        return "the tests passed all the same" if copy.test(test, names) == 0 else None
+    finally:
+        for file, content in reversed(before):
+            copy.change(file, lambda _, c=content: c)
+        copy.build()
+
+
+def main():
+    chosen = [defect for defect in DEFECTS if not sys.argv[1:] or any(part in defect[0] for part in sys.argv[1:])]
+    copy, failed = Copy(), 0
+    try:
+        for name, edits, test, names in chosen:
+            began = time.monotonic()
+            problem = plant(copy, edits, test, names)
+            failed += problem is not None
+            print(f"{'FAIL' if problem else 'ok  '} {name}: {problem or 'found by ' + test}, {time.monotonic() - began:.1f} s", flush=True)
+    finally:
+        shutil.rmtree(copy.folder, ignore_errors=True)
+    print(f"{len(chosen) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
