@@ -240,10 +240,9 @@ void connection_pump(struct connection *connection)
 		watch(connection);
 }
 
-void connection_end(struct connection *connection)
+/* No more bytes will come; what was read is answered. */
+static void end(struct connection *connection)
 {
-	if (connection->state != CONNECTION_OPEN)
-		return;
 	move(connection, CONNECTION_ENDED);
 	frame_end(&connection->frame);
 	if (!connection->backlog)
@@ -275,7 +274,7 @@ void connection_read(struct connection *connection)
 			connection->frame_used = connection->frame.end;
 		connection_pump(connection);
 	} else if (n == 0) {
-		connection_end(connection);
+		end(connection);
 	} else if (errno != EAGAIN && errno != EINTR) {
 		connection_close(connection, "reading failed");
 	} else {

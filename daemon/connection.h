@@ -59,8 +59,6 @@ void connection_close(struct connection *connection, const char *reason);
 void connection_pump(struct connection *connection);
 /* Sends what there is; closes what is done. */
 void connection_flush(struct connection *connection);
-/* No bytes are taken any more; what was read is answered. */
-void connection_end(struct connection *connection);
 /* Reads once what has come by now: the last look before the daemon ends. */
 void connection_read(struct connection *connection);
 

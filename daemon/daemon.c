@@ -110,6 +110,16 @@ static void measure_lag(struct daemon *daemon)
 	daemon->next_tick = now + (uint64_t)TICK_MS * 1000000;
 }
 
+/* Ends at once and without further answers: the store is lost. */
+static void fail(struct daemon *daemon, int exit_code, const char *reason)
+{
+	log_event(LOG_CRIT, "the store is lost: ending without further answers", log_text("reason", reason),
+	          log_number("exit_code", exit_code), log_number("calls", daemon->dispatch.calls));
+	daemon->exit_code = exit_code;
+	notify_send("STOPPING=1");
+	end_loop(daemon);
+}
+
 static void on_tick(uv_timer_t *timer)
 {
 	struct daemon *daemon = timer->data;
@@ -119,7 +129,7 @@ static void on_tick(uv_timer_t *timer)
 	request_pool_trim(&daemon->dispatch.requests);
 	server_trim(&daemon->server);
 	if (daemon->store->ops->tick(daemon->store, &err) < 0) {
-		daemon_fail(daemon, err.exit_code != 0 ? err.exit_code : EX_IOERR, err.message);
+		fail(daemon, err.exit_code != 0 ? err.exit_code : EX_IOERR, err.message);
 		return;
 	}
 	daemon->dispatch.submitted = true;
@@ -138,6 +148,19 @@ static void on_tick(uv_timer_t *timer)
 		return;
 	log_event(LOG_WARNING, "calls were still under way when the time to stop ran out", log_number("calls", daemon->dispatch.calls));
 	end_loop(daemon);
+}
+
+/* Begins to drain. */
+static void stop(struct daemon *daemon, const char *reason)
+{
+	log_event(LOG_NOTICE, "stopping", log_text("reason", reason), log_number("clients", daemon->server.count),
+	          log_number("calls", daemon->dispatch.calls));
+	daemon->state = DAEMON_DRAINING;
+	daemon->drain_until = uv_now(&daemon->loop) + daemon->settings.drain_timeout;
+	notify_send("STOPPING=1\nEXTEND_TIMEOUT_USEC=%llu", (unsigned long long)daemon->settings.drain_timeout * 1000 + 5000000);
+	server_stop_listening(&daemon->server);
+	/* So that a tick falls on the moment when the time is over. */
+	(void)uv_timer_start(&daemon->tick, on_tick, daemon->settings.drain_timeout % TICK_MS, TICK_MS);
 }
 
 /* Beats only when the store's threads moved on, or have nothing to do. */
@@ -184,7 +207,7 @@ static void on_signal(uv_signal_t *handle, int number)
 		if (daemon->state == DAEMON_RUNNING)
 			reload(daemon);
 	} else if (daemon->state == DAEMON_RUNNING) {
-		daemon_stop(daemon, number == SIGTERM ? "SIGTERM" : "SIGINT");
+		stop(daemon, number == SIGTERM ? "SIGTERM" : "SIGINT");
 	} else {
 		/* Every answered write is durable already: nothing is lost by ending at once. */
 		log_event(LOG_WARNING, "a second signal: ending at once", log_number("calls", daemon->dispatch.calls));
@@ -193,27 +216,6 @@ static void on_signal(uv_signal_t *handle, int number)
 		log_stop();
 		_exit(EX_OK);
 	}
-}
-
-void daemon_stop(struct daemon *daemon, const char *reason)
-{
-	if (daemon->state != DAEMON_RUNNING)
-		return;
-	log_event(LOG_NOTICE, "stopping", log_text("reason", reason), log_number("clients", daemon->server.count),
-	          log_number("calls", daemon->dispatch.calls));
-	daemon->state = DAEMON_DRAINING;
-	daemon->drain_until = uv_now(&daemon->loop) + daemon->settings.drain_timeout;
-	notify_send("STOPPING=1\nEXTEND_TIMEOUT_USEC=%llu", (unsigned long long)daemon->settings.drain_timeout * 1000 + 5000000);
-	server_stop_listening(&daemon->server);
-}
-
-void daemon_fail(struct daemon *daemon, int exit_code, const char *reason)
-{
-	log_event(LOG_CRIT, "the store is lost: ending without further answers", log_text("reason", reason),
-	          log_number("exit_code", exit_code), log_number("calls", daemon->dispatch.calls));
-	daemon->exit_code = exit_code;
-	notify_send("STOPPING=1");
-	end_loop(daemon);
 }
 
 static int init_handles(struct daemon *daemon)

@@ -54,9 +54,4 @@ struct daemon {
 
 /* Settings, seal, store, socket and access are set. Runs until told to stop; gives the exit code. */
 int daemon_run(struct daemon *daemon);
-/* Begins to drain. */
-void daemon_stop(struct daemon *daemon, const char *reason);
-/* Ends at once, with an exit code and without further answers: the store is lost. */
-void daemon_fail(struct daemon *daemon, int exit_code, const char *reason);
-
 #endif

@@ -270,11 +270,6 @@ void log_set_level(int level)
 	__atomic_store_n(&log_state.level, level, __ATOMIC_RELAXED);
 }
 
-int log_level(void)
-{
-	return __atomic_load_n(&log_state.level, __ATOMIC_RELAXED);
-}
-
 void log_start(void)
 {
 	log_state.form = stderr_is_journal() ? FORM_JOURNAL : FORM_PLAIN;

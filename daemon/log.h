@@ -31,7 +31,6 @@ void log_pairs(int level, const char *message, const struct log_pair *pairs, uns
 void log_printf(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 void log_set_level(int level);
-int log_level(void);
 void log_start(void);  /* starts the writer thread; without it (no memory) lines are written directly */
 void log_stop(void);   /* waits up to a second for what is buffered */
 uint64_t log_lines(void);

@@ -167,7 +167,6 @@ void settings_free(struct settings *settings);
 
 /* The stored value as --help and introspection show it: redacted, in its largest whole unit. Returns out. */
 char *settings_show(const struct settings *settings, enum setting_id id, char *out, size_t size);
-const char *settings_source_name(enum setting_source source);
 char *settings_show_number(const struct setting *row, uint64_t number, char *out, size_t size);
 int settings_parse_value(const struct setting *row, const char *text, uint64_t *number, struct err *err);
 

@@ -149,11 +149,11 @@ void settings_write_markdown(FILE *out)
 	}
 }
 
-const char *settings_source_name(enum setting_source source)
+static const char *source_name(const struct settings *settings, enum setting_id id)
 {
 	static const char *const names[] = {"default", "file", "environment", "flag"};
 
-	return names[source];
+	return names[settings->source[id]];
 }
 
 void settings_write_config(const struct settings *settings, FILE *out)
@@ -162,7 +162,7 @@ void settings_write_config(const struct settings *settings, FILE *out)
 
 	for (unsigned id = 0; id < SETTING_ROWS; id++)
 		(void)fprintf(out, "%s=%s (%s)\n", setting_table[id].name, settings_show(settings, id, value, sizeof value),
-		              settings_source_name((enum setting_source)settings->source[id]));
+		              source_name(settings, id));
 }
 
 void settings_write_json(const struct settings *settings, struct buffer *out)
@@ -172,7 +172,7 @@ void settings_write_json(const struct settings *settings, struct buffer *out)
 	buffer_byte(out, '{');
 	for (unsigned id = 0; id < SETTING_ROWS; id++) {
 		const struct setting *row = &setting_table[id];
-		const char *source = settings_source_name((enum setting_source)settings->source[id]);
+		const char *source = source_name(settings, id);
 
 		if (id > 0)
 			buffer_byte(out, ',');
