@@ -28,8 +28,6 @@ int store_check_url(const char *url, enum backend_id *backend, struct err *err)
 	                shown);
 }
 
-extern int postgres_store_open(struct store **ret, const struct store_settings *settings, struct err *err) __attribute__((weak));
-
 int store_open(struct store **ret, const struct store_settings *settings, struct err *err)
 {
 	enum backend_id backend;
@@ -38,8 +36,6 @@ int store_open(struct store **ret, const struct store_settings *settings, struct
 		return -1;
 	if (backend == BACKEND_SQLITE)
 		return sqlite_store_open(ret, settings, err);
-	if (postgres_store_open == NULL)
-		return err_exit(err, EX_CONFIG, "this daemon was built without PostgreSQL");
 	return postgres_store_open(ret, settings, err);
 }
 

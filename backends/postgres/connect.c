@@ -1,0 +1,60 @@
+/* Connecting, blocking: run in a thread of its own or before the loop starts. libpq goes through the URL's hosts itself, giving each
+ * its own connect_timeout, so that a host that accepts and stays silent is passed over. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "postgres.h"
+
+/* The server's text may quote the URL: its password must not show. Also made one line. */
+static void redact(const char *url, const char *message, char out[ERR_MESSAGE_MAX])
+{
+	char *copy = strdup(message);
+	PQconninfoOption *options = PQconninfoParse(url, NULL);
+
+	for (PQconninfoOption *option = options; copy != NULL && option != NULL && option->keyword != NULL; option++) {
+		size_t length = option->val != NULL ? strlen(option->val) : 0;
+		char *found = copy;
+
+		if (length == 0 || strstr(option->keyword, "password") == NULL)
+			continue;
+		while ((found = strstr(found, option->val)) != NULL) {
+			memset(found, '*', length);
+			found += length;
+		}
+	}
+	(void)snprintf(out, ERR_MESSAGE_MAX, "%.300s", copy != NULL ? copy : "memory is out");
+	for (char *p = out; *p != '\0'; p++)
+		if ((unsigned char)*p < ' ')
+			*p = ' ';
+	for (size_t length = strlen(out); length > 0 && out[length - 1] == ' '; length--)
+		out[length - 1] = '\0';
+	PQconninfoFree(options);
+	free(copy);
+}
+
+static void ignore_notice(void *argument, const PGresult *result)
+{
+	(void)argument;
+	(void)result; /* notices may quote rows; a server can send them without end */
+}
+
+PGconn *postgres_connect(const char *url, uint64_t timeout_ms, char error[ERR_MESSAGE_MAX])
+{
+	char seconds[24];
+	/* The URL comes last but one, so that it wins over the settings that stand before it. */
+	const char *names[] = {"client_encoding", "application_name", "connect_timeout", "keepalives_idle", "keepalives_interval",
+	                       "keepalives_count", "tcp_user_timeout", "dbname", NULL};
+	const char *values[] = {"UTF8", "pierre-dbd", seconds, "30", "5", "3", "20000", url, NULL};
+	PGconn *connection;
+
+	(void)snprintf(seconds, sizeof seconds, "%llu", (unsigned long long)((timeout_ms + 999) / 1000));
+	connection = PQconnectdbParams(names, values, 1);
+	if (connection == NULL || PQstatus(connection) != CONNECTION_OK) {
+		redact(url, connection != NULL ? PQerrorMessage(connection) : "memory is out", error);
+		PQfinish(connection);
+		return NULL;
+	}
+	PQsetNoticeReceiver(connection, ignore_notice, NULL);
+	return connection;
+}

@@ -1,0 +1,188 @@
+/* What becomes of a group when it has ended: answered, or run again without the call that spoilt it. */
+#include <string.h>
+
+#include "../execute.h"
+#include "postgres.h"
+
+static struct call *call_of(struct list *node)
+{
+	return list_entry(node, struct call, link);
+}
+
+void postgres_finish(struct postgres_store *store, struct call *call)
+{
+	(void)store;
+	if (call->order != NULL)
+		call->order->reads--; /* all unfinished calls of the connection; before done, which may end it */
+	call->done(call);
+}
+
+static void finish_all(struct postgres_store *store, struct list *calls)
+{
+	while (!list_empty(calls)) {
+		struct call *call = call_of(list_first(calls));
+
+		list_remove(&call->link);
+		postgres_finish(store, call);
+	}
+}
+
+static void restart(struct postgres_store *store, struct call *call, enum route route)
+{
+	if (call->method != NULL)
+		execute_restart(call);
+	else
+		call->err.kind = ERR_NONE;
+	call->route = (uint8_t)route;
+	store->retries++;
+}
+
+/* Puts calls in front of those that wait on the lane. */
+static void put_back(struct lane *lane, struct list *calls)
+{
+	list_for_each(node, calls)
+		lane->waiting_count++;
+	list_splice(calls, &lane->waiting);
+	list_splice(&lane->waiting, calls);
+}
+
+static bool writes(const struct call *call)
+{
+	return call->method != NULL && call->method->write;
+}
+
+/* Whether the failed call's error may stand: an error that other transactions caused is tried again. */
+static bool tries_again(struct call *call, enum outcome failure)
+{
+	bool late = call->deadline != 0 && call->deadline <= postgres_clock();
+
+	if (failure == CALL_DONE || late)
+		return false;
+	return ++call->attempts < TRIES_MAX;
+}
+
+/* The group's transaction was rolled back because of one call. Those before it run again as a group, then it alone, then those behind it;
+ * what only read before it is answered, and so is the call itself when nothing was written before it: it saw the same as it would alone. */
+static void split(struct postgres_store *store, struct list *group, struct call *failed, enum outcome failure, struct list *again)
+{
+	bool wrote = false, behind = false;
+
+	list_for_each(node, group) {
+		if (call_of(node) == failed)
+			break;
+		wrote = wrote || writes(call_of(node));
+	}
+	list_for_each_safe(node, group) {
+		struct call *call = call_of(node);
+
+		list_remove(node);
+		if (call == failed) {
+			behind = true;
+			if (!wrote && !tries_again(call, failure)) {
+				postgres_finish(store, call);
+				continue;
+			}
+			restart(store, call, ROUTE_ALONE);
+		} else if (!behind && !wrote) {
+			postgres_finish(store, call);
+			continue;
+		} else {
+			restart(store, call, ROUTE_TOGETHER);
+		}
+		list_append(again, node);
+	}
+}
+
+/* The commit itself failed: each call runs again on its own, so that the one to blame is found. */
+static void take_apart(struct postgres_store *store, struct list *group, struct call *failed, enum outcome failure, struct list *again)
+{
+	bool single = group->next->next == group;
+
+	if (single && !tries_again(failed, failure)) {
+		finish_all(store, group);
+		return;
+	}
+	list_for_each(node, group)
+		restart(store, call_of(node), ROUTE_ALONE);
+	list_splice(again, group);
+}
+
+void group_end(struct postgres_store *store, struct lane *lane)
+{
+	struct call *failed = lane->failed;
+	struct list group, again;
+	unsigned count = lane->group_count;
+
+	list_init(&group);
+	list_init(&again);
+	list_splice(&group, &lane->group);
+	lane->group_count = 0;
+	lane->state = LANE_READY;
+	lane->last_used = postgres_clock();
+	lane->failed = NULL;
+	store->progress++;
+	store->transactions++;
+	store->batched += count;
+	if (count > store->batch_max)
+		store->batch_max = count;
+	if (failed == NULL) {
+		if (lane->group_limit < GROUP_MAX)
+			lane->group_limit *= 2;
+		finish_all(store, &group);
+	} else {
+		/* Where calls fail in number, small groups have less to do again. */
+		lane->group_limit = lane->group_limit > 4 ? lane->group_limit / 4 : 1;
+		if (lane->commit_failed)
+			take_apart(store, &group, failed, lane->failure, &again);
+		else
+			split(store, &group, failed, lane->failure, &again);
+		put_back(lane, &again);
+	}
+	if (lane->doomed)
+		lane_close(store, lane);
+}
+
+static void lost_call(struct postgres_store *store, struct call *call, bool committed_perhaps, bool timed_out, struct list *again)
+{
+	bool late = call->deadline != 0 && call->deadline <= postgres_clock();
+	enum err_kind kind = late || timed_out ? ERR_TIMEOUT : ERR_UNAVAILABLE;
+
+	if (!late && (!writes(call) || !committed_perhaps) && ++call->attempts <= (writes(call) ? TRIES_MAX : 1)) {
+		restart(store, call, ROUTE_TOGETHER);
+		list_append(again, &call->link);
+		return;
+	}
+	if (call->method == NULL)
+		err_set(&call->err, kind, "the connection to the database was lost");
+	else if (writes(call) && committed_perhaps)
+		execute_fail(call, kind, "the connection to the database was lost while the call was being stored");
+	else
+		execute_fail(call, kind, "the connection to the database was lost");
+	call->err.outcome = writes(call) && committed_perhaps ? OUTCOME_UNKNOWN : OUTCOME_NONE;
+	store->timeouts += kind == ERR_TIMEOUT;
+	postgres_finish(store, call);
+}
+
+void group_lost(struct postgres_store *store, struct lane *lane, bool timed_out)
+{
+	/* The Sync is the last thing sent: a server that did not get it, or that had refused the transaction, has committed nothing. */
+	bool committed_perhaps = lane->all_sent && lane->failed == NULL;
+	struct list group, again;
+
+	list_init(&group);
+	list_init(&again);
+	list_splice(&group, &lane->group);
+	lane->group_count = 0;
+	lane->state = LANE_READY;
+	while (!list_empty(&group)) {
+		struct call *call = call_of(list_first(&group));
+
+		list_remove(&call->link);
+		if (call == lane->failed && lane->failure == CALL_DONE)
+			postgres_finish(store, call);
+		else
+			lost_call(store, call, committed_perhaps, timed_out, &again);
+	}
+	lane->failed = NULL;
+	put_back(lane, &again);
+}

@@ -1,0 +1,244 @@
+/* What libpq can only do blocking, each in a detached thread of its own: connecting, cancelling, migrating. A thread knows nothing of the
+ * store but the mailbox, which lives until the last of them is done. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "../../protocol/json.h"
+#include "../execute.h"
+#include "postgres.h"
+
+enum job_kind { JOB_CONNECT, JOB_CANCEL, JOB_MIGRATE };
+
+struct job {
+	struct list link;
+	enum job_kind kind;
+	struct mailbox *mailbox;
+	char *url;
+	uint64_t timeout_ms;
+	unsigned lane;
+	PGconn *connection;        /* JOB_CONNECT: what came of it */
+	PGcancel *cancel;          /* JOB_CANCEL */
+	struct call *call;         /* JOB_MIGRATE: handed back untouched */
+	struct buffer applied;
+	int64_t schema;
+	struct err err;
+	char error[ERR_MESSAGE_MAX];
+};
+
+struct mailbox *mailbox_new(void)
+{
+	struct mailbox *mailbox = calloc(1, sizeof *mailbox);
+
+	if (mailbox == NULL)
+		return NULL;
+	pthread_mutex_init(&mailbox->lock, NULL);
+	list_init(&mailbox->done);
+	mailbox->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	mailbox->holders = 1;
+	return mailbox;
+}
+
+static void job_free(struct job *job)
+{
+	PQfinish(job->connection);
+	PQfreeCancel(job->cancel);
+	buffer_free(&job->applied);
+	if (job->url != NULL)
+		explicit_bzero(job->url, strlen(job->url));
+	free(job->url);
+	free(job);
+}
+
+void mailbox_release(struct mailbox *mailbox, bool by_store)
+{
+	unsigned left;
+	struct list done;
+
+	list_init(&done);
+	pthread_mutex_lock(&mailbox->lock);
+	if (by_store) {
+		close(mailbox->wake);
+		mailbox->wake = -1;
+		list_splice(&done, &mailbox->done);
+	}
+	left = --mailbox->holders;
+	pthread_mutex_unlock(&mailbox->lock);
+	list_for_each_safe(node, &done)
+		job_free(list_entry(node, struct job, link));
+	if (left == 0) {
+		pthread_mutex_destroy(&mailbox->lock);
+		free(mailbox);
+	}
+}
+
+static void deliver(struct job *job)
+{
+	struct mailbox *mailbox = job->mailbox;
+	bool open;
+
+	pthread_mutex_lock(&mailbox->lock);
+	open = mailbox->wake >= 0;
+	if (open) {
+		list_append(&mailbox->done, &job->link);
+		(void)eventfd_write(mailbox->wake, 1);
+	}
+	pthread_mutex_unlock(&mailbox->lock);
+	if (!open)
+		job_free(job);
+	mailbox_release(mailbox, false);
+}
+
+static void migrate_now(struct job *job)
+{
+	PGconn *connection = postgres_connect(job->url, job->timeout_ms, job->error);
+
+	job->schema = -1;
+	if (connection == NULL) {
+		err_set(&job->err, ERR_UNAVAILABLE, "no connection to the database: %s", job->error);
+		return;
+	}
+	buffer_byte(&job->applied, '[');
+	if (postgres_migrate(connection, &job->applied, NULL, &job->err) == 0)
+		job->schema = postgres_schema(connection, &job->err);
+	buffer_byte(&job->applied, ']');
+	PQfinish(connection);
+}
+
+static void *run(void *argument)
+{
+	struct job *job = argument;
+	char error[256];
+
+	switch (job->kind) {
+	case JOB_CONNECT:
+		job->connection = postgres_connect(job->url, job->timeout_ms, job->error);
+		break;
+	case JOB_CANCEL:
+		(void)PQcancel(job->cancel, error, sizeof error);
+		break;
+	case JOB_MIGRATE:
+		migrate_now(job);
+		break;
+	}
+	deliver(job);
+	return NULL;
+}
+
+/* Starts the thread; the job is freed when it cannot be. */
+static bool start(struct postgres_store *store, struct job *job)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+	int error;
+
+	list_init(&job->link);
+	job->mailbox = store->mailbox;
+	pthread_mutex_lock(&job->mailbox->lock);
+	job->mailbox->holders++;
+	pthread_mutex_unlock(&job->mailbox->lock);
+	pthread_attr_init(&attributes);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	error = pthread_create(&thread, &attributes, run, job);
+	pthread_attr_destroy(&attributes);
+	if (error == 0)
+		return true;
+	postgres_note_error(store, strerror(error));
+	mailbox_release(job->mailbox, false);
+	job_free(job);
+	return false;
+}
+
+static struct job *new_job(struct postgres_store *store, enum job_kind kind)
+{
+	struct job *job = calloc(1, sizeof *job);
+
+	if (job == NULL)
+		return NULL;
+	job->kind = kind;
+	job->timeout_ms = store->settings.connect_timeout_ms;
+	if (kind != JOB_CANCEL && (job->url = strdup(store->url)) == NULL) {
+		free(job);
+		return NULL;
+	}
+	return job;
+}
+
+bool jobs_connect(struct postgres_store *store, struct lane *lane)
+{
+	struct job *job = new_job(store, JOB_CONNECT);
+
+	if (job == NULL)
+		return false;
+	job->lane = lane->number;
+	return start(store, job);
+}
+
+void jobs_cancel(struct postgres_store *store, struct lane *lane)
+{
+	struct job *job = new_job(store, JOB_CANCEL);
+
+	if (job == NULL)
+		return;
+	job->cancel = PQgetCancel(lane->connection);
+	if (job->cancel != NULL)
+		(void)start(store, job);
+	else
+		job_free(job);
+}
+
+bool jobs_migrate(struct postgres_store *store, struct call *call)
+{
+	struct job *job = new_job(store, JOB_MIGRATE);
+
+	if (job == NULL)
+		return false;
+	job->call = call;
+	return start(store, job);
+}
+
+static void migrated(struct postgres_store *store, struct job *job)
+{
+	struct call *call = job->call;
+
+	if (job->schema < 0) {
+		execute_fail(call, job->err.kind == ERR_NONE || job->err.exit_code != 0 ? ERR_STORAGE : job->err.kind, "%s", job->err.message);
+	} else {
+		store->schema = job->schema;
+		buffer_text(&call->answer, "{\"schema_version\":");
+		json_write_integer(&call->answer, job->schema);
+		buffer_text(&call->answer, ",\"applied\":");
+		buffer_append(&call->answer, job->applied.data, job->applied.length);
+		buffer_byte(&call->answer, '}');
+	}
+	postgres_finish(store, call);
+}
+
+void jobs_collect(struct postgres_store *store)
+{
+	struct list done;
+	eventfd_t count;
+
+	list_init(&done);
+	(void)eventfd_read(store->mailbox->wake, &count);
+	pthread_mutex_lock(&store->mailbox->lock);
+	list_splice(&done, &store->mailbox->done);
+	pthread_mutex_unlock(&store->mailbox->lock);
+	list_for_each_safe(node, &done) {
+		struct job *job = list_entry(node, struct job, link);
+
+		list_remove(node);
+		if (job->kind == JOB_CONNECT) {
+			PGconn *connection = job->connection;
+
+			job->connection = NULL;
+			postgres_connected(store, &store->lanes[job->lane - 1], connection, job->error);
+		} else if (job->kind == JOB_MIGRATE) {
+			migrated(store, job);
+		}
+		job_free(job);
+	}
+}

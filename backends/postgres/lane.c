@@ -1,0 +1,382 @@
+/* One connection's traffic: a group out, its results in. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "../execute.h"
+#include "postgres.h"
+
+enum { IDLE_CHECK_S = 30, GROUP_START = 64 };
+
+static struct call *call_of(struct list *node)
+{
+	return list_entry(node, struct call, link);
+}
+
+static void put_big_endian(char *bytes, uint64_t value)
+{
+	for (int i = 7; i >= 0; i--, value >>= 8)
+		bytes[i] = (char)(value & 0xFF);
+}
+
+/* The parameters of one statement, in the form that libpq takes. */
+struct parameters {
+	const char *values[CATALOG_MAX_VALUES];
+	int lengths[CATALOG_MAX_VALUES], formats[CATALOG_MAX_VALUES];
+	char room[CATALOG_MAX_VALUES][24];
+};
+
+static int hex(char c)
+{
+	return c <= '9' ? c - '0' : c - 'a' + 10;
+}
+
+/* Binary where that spares a copy or a conversion. Text values go as they are: they have no NUL behind them. */
+static bool set_parameter(struct call *call, struct parameters *to, unsigned i, const struct slot *slot, const struct value *value)
+{
+	char *room = to->room[i], *copy;
+	uint64_t bits;
+
+	to->values[i] = room;
+	to->formats[i] = 1;
+	to->lengths[i] = 8;
+	if (!value->set) {
+		to->values[i] = NULL;
+		return true;
+	}
+	switch ((enum type)slot->type) {
+	case TYPE_BOOL:
+		room[0] = (char)(value->i != 0);
+		to->lengths[i] = 1;
+		break;
+	case TYPE_U16:
+	case TYPE_U32:
+	case TYPE_I64:
+		to->formats[i] = 0;
+		(void)snprintf(room, sizeof to->room[i], "%lld", (long long)value->i);
+		break;
+	case TYPE_F64:
+		memcpy(&bits, &value->f, 8);
+		put_big_endian(room, bits);
+		break;
+	case TYPE_TIMESTAMP:
+		put_big_endian(room, (uint64_t)(value->i - INT64_C(946684800000000)));
+		break;
+	case TYPE_UUID:
+		for (size_t from = 0, at = 0; at < 16; from += 2) {
+			from += value->s.ptr[from] == '-';
+			room[at++] = (char)(hex(value->s.ptr[from]) << 4 | hex(value->s.ptr[from + 1]));
+		}
+		to->lengths[i] = 16;
+		break;
+	case TYPE_DOCUMENT:
+	case TYPE_JSON:
+	case TYPE_STRINGS: /* jsonb: a version byte, then the text */
+		copy = arena_alloc(&call->arena, value->s.len + 1);
+		if (copy == NULL)
+			return false;
+		copy[0] = 1;
+		memcpy(copy + 1, value->s.ptr, value->s.len);
+		to->values[i] = copy;
+		to->lengths[i] = (int)value->s.len + 1;
+		break;
+	case TYPE_IP:
+		to->formats[i] = 0;
+		to->values[i] = arena_copy(&call->arena, value->s.ptr, value->s.len);
+		return to->values[i] != NULL;
+	default:
+		to->values[i] = value->s.ptr;
+		to->lengths[i] = (int)value->s.len;
+		break;
+	}
+	return true;
+}
+
+static void expect(struct lane *lane, enum item_kind kind, struct call *call)
+{
+	lane->items[lane->item_count++] = (struct item){.kind = (uint8_t)kind, .call = call};
+}
+
+static bool send_statement(struct postgres_store *store, struct lane *lane, struct call *call)
+{
+	const struct method *method = call->method;
+	const struct statement *statement = &method->statements[BACKEND_POSTGRES];
+	struct parameters to;
+
+	for (unsigned i = 0; i < statement->slot_count; i++)
+		if (!set_parameter(call, &to, i, &method->slots[statement->slots[i]], &call->values[statement->slots[i]]))
+			return false;
+	if (!store->settings.prepared_statements) {
+		expect(lane, ITEM_CALL, call);
+		return PQsendQueryParams(lane->connection, statement->sql, statement->slot_count, NULL, to.values, to.lengths, to.formats, 1) == 1;
+	}
+	if (!lane->prepared[method->index]) {
+		expect(lane, ITEM_PREPARE, call);
+		if (PQsendPrepare(lane->connection, method->name, statement->sql, 0, NULL) != 1)
+			return false;
+		lane->prepared[method->index] = true;
+	}
+	expect(lane, ITEM_CALL, call);
+	return PQsendQueryPrepared(lane->connection, method->name, statement->slot_count, to.values, to.lengths, to.formats, 1) == 1;
+}
+
+static bool send_call(struct postgres_store *store, struct lane *lane, struct call *call)
+{
+	if (call->method != NULL)
+		return send_statement(store, lane, call);
+	expect(lane, ITEM_CALL, call); /* the health probe */
+	return PQsendQueryParams(lane->connection, "SELECT 1", 0, NULL, NULL, NULL, NULL, 1) == 1;
+}
+
+void lane_watch(struct postgres_store *store, struct lane *lane, bool want_write)
+{
+	struct epoll_event event = {.events = want_write ? EPOLLIN | EPOLLOUT : EPOLLIN, .data.u32 = lane->number};
+	int socket = PQsocket(lane->connection);
+
+	if (socket == lane->socket && want_write == lane->want_write)
+		return;
+	(void)epoll_ctl(store->epoll, socket == lane->socket ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, socket, &event);
+	lane->socket = socket;
+	lane->want_write = want_write;
+}
+
+/* As much to the socket as it takes; the rest when epoll says so. False: the connection is gone. */
+static bool push_out(struct postgres_store *store, struct lane *lane)
+{
+	int left = PQflush(lane->connection);
+
+	if (left < 0)
+		return false;
+	lane->all_sent = left == 0;
+	lane_watch(store, lane, left == 1);
+	return true;
+}
+
+/* Moves the next group's calls from `waiting` to `group`: calls that must run alone do. */
+static void gather(struct postgres_store *store, struct lane *lane)
+{
+	unsigned limit = lane->group_limit < store->settings.batch ? lane->group_limit : store->settings.batch;
+	uint64_t now = postgres_clock();
+
+	if (limit < 1)
+		limit = 1;
+	if (limit > GROUP_MAX)
+		limit = GROUP_MAX;
+	while (!list_empty(&lane->waiting) && lane->group_count < limit) {
+		struct call *call = call_of(list_first(&lane->waiting));
+		bool alone = call->route == ROUTE_ALONE;
+
+		if (alone && lane->group_count > 0)
+			break;
+		list_remove(&call->link);
+		lane->waiting_count--;
+		if (call->deadline != 0 && call->deadline <= now) {
+			execute_fail(call, ERR_TIMEOUT, "the call's time ran out before it could be done");
+			call->err.outcome = OUTCOME_NONE;
+			store->timeouts++;
+			postgres_finish(store, call);
+			continue;
+		}
+		list_append(&lane->group, &call->link);
+		lane->group_count++;
+		if (alone)
+			break;
+	}
+}
+
+bool lane_send(struct postgres_store *store, struct lane *lane)
+{
+	bool sent = true;
+
+	if (lane->state != LANE_READY || list_empty(&lane->waiting))
+		return false;
+	lane->item_count = lane->item_next = 0;
+	lane->failed = NULL;
+	lane->commit_failed = false;
+	lane->cancelled_at = 0;
+	lane->all_sent = false;
+	/* After a long idle time the server may be gone without a word: a lone Sync finds out before a write is at stake. */
+	if (postgres_clock() - lane->last_used < (uint64_t)IDLE_CHECK_S * 1000000000)
+		gather(store, lane);
+	else
+		lane->last_used = postgres_clock();
+	lane->state = LANE_BUSY;
+	list_for_each(node, &lane->group)
+		if (!send_call(store, lane, call_of(node))) {
+			sent = false;
+			break;
+		}
+	expect(lane, ITEM_SYNC, NULL);
+	if (!sent || PQpipelineSync(lane->connection) != 1 || !push_out(store, lane)) {
+		lane_break(store, lane, PQerrorMessage(lane->connection), false);
+		return false;
+	}
+	return true;
+}
+
+/* A result that stands for a statement of the group. */
+static void take_result(struct postgres_store *store, struct lane *lane, struct item *item, const PGresult *result)
+{
+	ExecStatusType status = PQresultStatus(result);
+	struct call *call = item->call;
+
+	if (status == PGRES_PIPELINE_ABORTED || lane->failed != NULL)
+		return;
+	if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
+		if (item->kind != ITEM_CALL || call->method == NULL || call->err.kind != ERR_NONE)
+			return;
+		execute_begin(call);
+		(void)result_rows(store, call, result); /* a failure here is the call's own and leaves the transaction alone */
+		return;
+	}
+	lane->failed = call;
+	if (call->method == NULL) {
+		err_set(&call->err, ERR_UNAVAILABLE, "the database refused the question");
+		lane->failure = CALL_DONE;
+		return;
+	}
+	lane->failure = result_error(call, result);
+	if (lane->failure == CALL_REPREPARE)
+		memset(lane->prepared, 0, catalog_method_count * sizeof *lane->prepared);
+	else if (item->kind == ITEM_PREPARE)
+		lane->prepared[call->method->index] = false;
+	if (lane->failure == CALL_MOVE)
+		lane->doomed = true;
+}
+
+static bool wrong_status(ExecStatusType status)
+{
+	return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH || status == PGRES_BAD_RESPONSE;
+}
+
+/* One result of what is expected. False: nothing more to take now. */
+static bool take_one(struct postgres_store *store, struct lane *lane)
+{
+	struct item *item = &lane->items[lane->item_next];
+	PGresult *result;
+	ExecStatusType status;
+
+	if (PQisBusy(lane->connection))
+		return false;
+	result = PQgetResult(lane->connection);
+	if (result == NULL) {
+		if (item->kind == ITEM_SYNC || PQstatus(lane->connection) != CONNECTION_OK)
+			return false;
+		lane->item_next++; /* the end of one statement's results */
+		return true;
+	}
+	status = PQresultStatus(result);
+	if (wrong_status(status)) {
+		PQclear(result);
+		lane_break(store, lane, "the server answered out of turn", false);
+		return false;
+	}
+	if (status == PGRES_PIPELINE_SYNC) {
+		PQclear(result);
+		if (item->kind != ITEM_SYNC) {
+			lane_break(store, lane, "the server answered out of turn", false);
+			return false;
+		}
+		lane->item_next++;
+		group_end(store, lane);
+		return false;
+	}
+	if (item->kind == ITEM_SYNC) {
+		lane->commit_failed = status == PGRES_FATAL_ERROR;
+		if (lane->commit_failed && !list_empty(&lane->group) && lane->failed == NULL) {
+			struct call *last = call_of(lane->group.prev);
+
+			if (last->method != NULL) {
+				lane->failed = last;
+				lane->failure = result_error(last, result);
+			}
+		}
+	} else {
+		take_result(store, lane, item, result);
+	}
+	PQclear(result);
+	return true;
+}
+
+void lane_receive(struct postgres_store *store, struct lane *lane)
+{
+	if (lane->connection == NULL)
+		return;
+	if (lane->want_write && !push_out(store, lane)) {
+		lane_break(store, lane, PQerrorMessage(lane->connection), false);
+		return;
+	}
+	int consumed = PQconsumeInput(lane->connection);
+	if (lane->state == LANE_READY) {
+		/* Nothing was asked: the server has gone, or said something that only a broken connection would hear. */
+		if (consumed != 1 || PQstatus(lane->connection) != CONNECTION_OK)
+			lane_break(store, lane, PQerrorMessage(lane->connection), false);
+		return;
+	}
+	/* What has arrived is read even when the connection broke behind it. */
+	while (lane->state == LANE_BUSY && lane->item_next < lane->item_count && take_one(store, lane))
+		;
+	if (lane->state == LANE_BUSY && (consumed != 1 || PQstatus(lane->connection) != CONNECTION_OK))
+		lane_break(store, lane, PQerrorMessage(lane->connection), false);
+}
+
+void lane_close(struct postgres_store *store, struct lane *lane)
+{
+	if (lane->socket >= 0)
+		(void)epoll_ctl(store->epoll, EPOLL_CTL_DEL, lane->socket, NULL);
+	PQfinish(lane->connection);
+	lane->connection = NULL;
+	lane->socket = -1;
+	lane->want_write = false;
+	lane->state = LANE_EMPTY;
+	lane->doomed = false;
+	/* Their order goes with them: whoever follows them must wait with them. */
+	list_for_each(node, &lane->waiting)
+		if (call_of(node)->order != NULL)
+			call_of(node)->order->lane = 0;
+	struct list both;
+	list_init(&both);
+	list_splice(&both, &lane->waiting);
+	list_splice(&both, &store->waiting);
+	list_splice(&store->waiting, &both);
+	store->waiting_count += lane->waiting_count;
+	lane->waiting_count = 0;
+}
+
+void lane_break(struct postgres_store *store, struct lane *lane, const char *reason, bool timed_out)
+{
+	char text[ERR_MESSAGE_MAX];
+	size_t length;
+
+	(void)snprintf(text, sizeof text, "%.300s", reason);
+	for (length = strlen(text); length > 0 && text[length - 1] == '\n'; length--)
+		text[length - 1] = '\0';
+	for (char *p = text; *p != '\0'; p++)
+		if ((unsigned char)*p < ' ' || *p == '"')
+			*p = ' ';
+	if (!store->closing)
+		postgres_note_error(store, text);
+	store->reconnects++;
+	if (lane->state == LANE_BUSY)
+		group_lost(store, lane, timed_out);
+	lane_close(store, lane);
+}
+
+void pool_adopt(struct postgres_store *store, struct lane *lane, PGconn *connection)
+{
+	lane->connection = connection;
+	lane->state = LANE_READY;
+	lane->socket = -1;
+	lane->want_write = false;
+	lane->group_limit = GROUP_START;
+	lane->group_count = lane->item_count = lane->item_next = 0;
+	lane->born = lane->last_used = postgres_clock();
+	memset(lane->prepared, 0, catalog_method_count * sizeof *lane->prepared);
+	if (PQsetnonblocking(connection, 1) != 0 || PQenterPipelineMode(connection) != 1) {
+		lane_close(store, lane);
+		return;
+	}
+	struct epoll_event event = {.events = EPOLLIN, .data.u32 = lane->number};
+	lane->socket = PQsocket(connection);
+	(void)epoll_ctl(store->epoll, EPOLL_CTL_ADD, lane->socket, &event);
+}

@@ -1,0 +1,170 @@
+/* Schema versions and the proof of the key, by blocking queries before the connection enters pipeline mode. Every transaction takes its
+ * advisory lock for its own length only, so that this works through a pooler and with many daemons at once. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "../../protocol/json.h"
+#include "../migration.h"
+#include "postgres.h"
+
+static int64_t newest_known(void)
+{
+	int64_t newest = 0;
+
+	for (const struct migration *migration = postgres_migrations; migration->name != NULL; migration++)
+		newest = migration->number;
+	return newest;
+}
+
+/* By SQLSTATE only: the server's own text may quote rows. */
+static int failed(PGconn *connection, const PGresult *result, const char *what, struct err *err)
+{
+	const char *state = result != NULL ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+
+	if (PQstatus(connection) != CONNECTION_OK)
+		return err_exit(err, EX_UNAVAILABLE, "%s: the connection to the database was lost", what);
+	if (state != NULL && strcmp(state, "42501") == 0)
+		return err_exit(err, EX_CONFIG, "%s: the database role lacks the right to do this", what);
+	return err_exit(err, EX_UNAVAILABLE, "%s: the database refused it (SQLSTATE %s)", what, state != NULL ? state : "unknown");
+}
+
+static int execute(PGconn *connection, const char *sql, const char *what, struct err *err)
+{
+	PGresult *result = PQexec(connection, sql);
+	ExecStatusType status = PQresultStatus(result);
+	int code = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ? 0 : failed(connection, result, what, err);
+
+	PQclear(result);
+	return code;
+}
+
+/* One value of one row as text, NULL for none; *failed_query tells apart a failure. The caller frees it. */
+static char *value(PGconn *connection, const char *sql, bool *failed_query)
+{
+	PGresult *result = PQexec(connection, sql);
+	char *text = NULL;
+
+	*failed_query = PQresultStatus(result) != PGRES_TUPLES_OK;
+	if (!*failed_query && PQntuples(result) > 0 && !PQgetisnull(result, 0, 0))
+		text = strdup(PQgetvalue(result, 0, 0));
+	PQclear(result);
+	return text;
+}
+
+int64_t postgres_schema(PGconn *connection, struct err *err)
+{
+	bool bad;
+	char *text = value(connection, "SELECT to_regclass('pierre_migrations')::text", &bad);
+	int64_t version = 0;
+
+	if (bad)
+		return failed(connection, NULL, "reading the schema's version", err);
+	if (text != NULL) {
+		free(text);
+		text = value(connection, "SELECT COALESCE(max(version), 0) FROM pierre_migrations", &bad);
+		if (bad || text == NULL)
+			return failed(connection, NULL, "reading the schema's version", err);
+		version = strtoll(text, NULL, 10);
+		free(text);
+	}
+	return version;
+}
+
+int postgres_check_schema(PGconn *connection, bool current_only, struct err *err)
+{
+	int64_t version = postgres_schema(connection, err), known = newest_known();
+
+	if (version < 0)
+		return -1;
+	if (version > known)
+		return err_exit(err, EX_DATAERR, "the database's schema has version %" PRId64 ", which a newer daemon made; this one knows up to %"
+		                PRId64, version, known);
+	if (current_only && version < known)
+		return err_exit(err, EX_CONFIG, "the database's schema has version %" PRId64 ", this daemon needs %" PRId64
+		                ": start it without --no-migrate", version, known);
+	return 0;
+}
+
+/* Within a transaction that holds the lock: the version is read again, another daemon may have been here first. */
+static int apply(PGconn *connection, const struct migration *migration, bool *did, struct err *err)
+{
+	char sql[256];
+
+	if (execute(connection, "SELECT pg_advisory_xact_lock(7235434120189153124)", migration->name, err) < 0 ||
+	    execute(connection, "CREATE TABLE IF NOT EXISTS pierre_migrations (version INTEGER NOT NULL, name TEXT NOT NULL, "
+	                        "applied_at TIMESTAMPTZ NOT NULL DEFAULT now(), CONSTRAINT pierre_migrations_pkey PRIMARY KEY (version))",
+	            migration->name, err) < 0)
+		return -1;
+	int64_t version = postgres_schema(connection, err);
+	if (version < 0)
+		return -1;
+	*did = version < migration->number;
+	if (!*did)
+		return 0;
+	(void)snprintf(sql, sizeof sql, "INSERT INTO pierre_migrations (version, name) VALUES (%d, '%s')", migration->number, migration->name);
+	return execute(connection, migration->sql, migration->name, err) < 0 ? -1 : execute(connection, sql, migration->name, err);
+}
+
+int postgres_migrate(PGconn *connection, struct buffer *applied, void (*progress)(const char *what), struct err *err)
+{
+	int64_t version = postgres_schema(connection, err);
+
+	if (version < 0)
+		return -1;
+	for (const struct migration *migration = postgres_migrations; migration->name != NULL; migration++) {
+		bool did = false;
+
+		if (migration->number <= version)
+			continue;
+		if (progress != NULL)
+			progress(migration->name);
+		if (execute(connection, "BEGIN", migration->name, err) < 0)
+			return -1;
+		if (apply(connection, migration, &did, err) < 0) {
+			PQclear(PQexec(connection, "ROLLBACK"));
+			return -1;
+		}
+		if (execute(connection, "COMMIT", migration->name, err) < 0)
+			return -1;
+		if (did && applied != NULL) {
+			if (applied->length > 0 && applied->data[applied->length - 1] != '[')
+				buffer_byte(applied, ',');
+			json_write_string(applied, migration->name, strlen(migration->name));
+		}
+	}
+	return 0;
+}
+
+int postgres_prove_key(PGconn *connection, struct seal *seal, struct err *err)
+{
+	char check[128];
+	bool bad;
+	char *stored = value(connection, "SELECT value FROM pierre_meta WHERE key = 'key_check'", &bad);
+
+	if (bad)
+		return failed(connection, NULL, "reading the key check value", err);
+	if (stored == NULL) {
+		const char *values[1] = {check};
+		PGresult *result;
+
+		seal_check_make(seal, check);
+		result = PQexecParams(connection, "INSERT INTO pierre_meta (key, value) VALUES ('key_check', $1) ON CONFLICT (key) DO NOTHING", 1, NULL,
+		                      values, NULL, NULL, 0);
+		bad = PQresultStatus(result) != PGRES_COMMAND_OK;
+		if (bad)
+			failed(connection, result, "storing the key check value", err);
+		PQclear(result);
+		if (bad)
+			return -1;
+		/* Another daemon may have been faster, with another key: look at what stands there now. */
+		stored = value(connection, "SELECT value FROM pierre_meta WHERE key = 'key_check'", &bad);
+		if (bad || stored == NULL)
+			return failed(connection, NULL, "reading the key check value", err);
+	}
+	bool opens = seal_check_matches(seal, stored, strlen(stored));
+	free(stored);
+	return opens ? 0 : err_exit(err, EX_NOPERM, "the encryption key does not open what this database holds: it was made with another key");
+}

@@ -1,0 +1,266 @@
+/* The pool: which lane a call takes, when to connect, and what time does. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "../execute.h"
+#include "postgres.h"
+
+enum { CONNECTS_AT_ONCE = 2, FILL_FIRST = 16, CANCEL_GRACE_MS = 2000 };
+static const uint64_t ms = 1000000;
+
+static struct call *call_of(struct list *node)
+{
+	return list_entry(node, struct call, link);
+}
+
+static bool usable(const struct lane *lane)
+{
+	return (lane->state == LANE_READY || lane->state == LANE_BUSY) && !lane->doomed;
+}
+
+/* How long a call would wait there, roughly. The first lanes are filled up before the next is begun: a larger group costs less than a second
+ * commit. */
+static unsigned load_of(const struct lane *lane)
+{
+	if (lane->state == LANE_READY && lane->waiting_count < FILL_FIRST)
+		return 0;
+	return lane->waiting_count + (lane->state == LANE_BUSY ? lane->group_count + FILL_FIRST : 0);
+}
+
+/* Evaluations over many rows come from the other end, so that look-ups do not stand behind them. */
+struct lane *pool_choose(struct postgres_store *store, const struct call *call)
+{
+	bool heavy = call->method != NULL && !call->method->write && !call->method->short_read;
+	struct lane *best = NULL;
+
+	for (unsigned i = 0; i < store->lane_count; i++) {
+		struct lane *lane = &store->lanes[heavy ? store->lane_count - 1 - i : i];
+
+		if (usable(lane) && (best == NULL || load_of(lane) < load_of(best)))
+			best = lane;
+	}
+	return best;
+}
+
+static void to_lane(struct lane *lane, struct call *call)
+{
+	list_append(&lane->waiting, &call->link);
+	lane->waiting_count++;
+	if (call->order != NULL)
+		call->order->lane = lane->number;
+}
+
+/* Calls that found no lane, in their order; those of one connection stay together. */
+static void place_waiting(struct postgres_store *store)
+{
+	while (!list_empty(&store->waiting)) {
+		struct call *call = call_of(list_first(&store->waiting));
+		struct lane *lane = call->order != NULL && call->order->lane != 0 ? &store->lanes[call->order->lane - 1] : pool_choose(store, call);
+
+		if (lane == NULL || !usable(lane))
+			lane = pool_choose(store, call);
+		if (lane == NULL)
+			return;
+		list_remove(&call->link);
+		store->waiting_count--;
+		to_lane(lane, call);
+	}
+}
+
+void pool_distribute(struct postgres_store *store)
+{
+	place_waiting(store);
+	for (unsigned i = 0; i < store->lane_count; i++)
+		while (store->lanes[i].state == LANE_READY && !store->lanes[i].doomed && lane_send(store, &store->lanes[i]))
+			;
+	pool_connect_more(store);
+}
+
+static unsigned connected(const struct postgres_store *store)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < store->lane_count; i++)
+		count += store->lanes[i].state != LANE_EMPTY;
+	return count;
+}
+
+/* More connections are worth it when calls wait for one, or every one has a full group behind the one under way. */
+static bool crowded(const struct postgres_store *store)
+{
+	if (store->waiting_count > 0)
+		return true;
+	for (unsigned i = 0; i < store->lane_count; i++)
+		if (store->lanes[i].state == LANE_CONNECTING || (usable(&store->lanes[i]) && store->lanes[i].waiting_count <= FILL_FIRST))
+			return false;
+	return true;
+}
+
+void pool_connect_more(struct postgres_store *store)
+{
+	for (unsigned i = 0; i < store->lane_count && store->connecting < CONNECTS_AT_ONCE; i++) {
+		struct lane *lane = &store->lanes[i];
+		unsigned have = connected(store);
+
+		if (lane->state != LANE_EMPTY)
+			continue;
+		if (store->closing || (store->retry_at != 0 && store->retry_at > postgres_clock()) ||
+		    !(have < store->settings.min_connections || crowded(store)))
+			return;
+		/* After failures one at a time, so that a server that comes back is not stormed. */
+		if (store->failures > 0 && store->connecting > 0)
+			return;
+		lane->state = LANE_CONNECTING;
+		store->connecting++;
+		if (!jobs_connect(store, lane)) {
+			lane->state = LANE_EMPTY;
+			store->connecting--;
+			store->retry_at = postgres_clock() + 100 * ms;
+			return;
+		}
+	}
+}
+
+/* 50 ms, doubling to 2 s, of which up to a half is left to chance. */
+static uint64_t backoff(unsigned failures)
+{
+	uint64_t delay = (uint64_t)50 << (failures > 6 ? 6 : failures - 1);
+	uint32_t chance = 0;
+
+	if (delay > 2000)
+		delay = 2000;
+	if (getrandom(&chance, sizeof chance, GRND_NONBLOCK) != (ssize_t)sizeof chance)
+		chance = (uint32_t)postgres_clock();
+	return (delay / 2 + chance % (delay / 2 + 1)) * ms;
+}
+
+void postgres_connected(struct postgres_store *store, struct lane *lane, PGconn *connection, const char *error)
+{
+	store->connecting--;
+	if (connection == NULL) {
+		lane->state = LANE_EMPTY;
+		store->connect_failures++;
+		store->failures++;
+		store->retry_at = postgres_clock() + backoff(store->failures);
+		postgres_note_error(store, error);
+		return;
+	}
+	store->failures = 0;
+	store->retry_at = 0;
+	if (store->closing) {
+		PQfinish(connection);
+		lane->state = LANE_EMPTY;
+		return;
+	}
+	pool_adopt(store, lane, connection);
+}
+
+static void refuse_waiting(struct postgres_store *store, struct call *call)
+{
+	const char *cause = store->last_error[0] != '\0' ? store->last_error : "all connections are in use";
+
+	if (call->method != NULL)
+		execute_fail(call, ERR_UNAVAILABLE, "no database connection in time: %.200s", cause);
+	else
+		err_set(&call->err, ERR_UNAVAILABLE, "no database connection in time: %.200s", cause);
+	call->err.outcome = OUTCOME_NONE;
+	postgres_finish(store, call);
+}
+
+/* When a call came, which its deadline tells. */
+static uint64_t patience_ends(const struct postgres_store *store, const struct call *call)
+{
+	uint64_t came = call->deadline - store->settings.statement_timeout_ms * ms;
+
+	return call->deadline == 0 ? UINT64_MAX : came + store->settings.acquire_timeout_ms * ms;
+}
+
+static void expire_waiting(struct postgres_store *store, uint64_t now)
+{
+	list_for_each_safe(node, &store->waiting) {
+		struct call *call = call_of(node);
+
+		if (patience_ends(store, call) > now)
+			continue;
+		list_remove(node);
+		store->waiting_count--;
+		refuse_waiting(store, call);
+	}
+}
+
+static void expire_on_lane(struct postgres_store *store, struct lane *lane, uint64_t now)
+{
+	list_for_each_safe(node, &lane->waiting) {
+		struct call *call = call_of(node);
+
+		if (call->deadline == 0 || call->deadline > now)
+			continue;
+		list_remove(node);
+		lane->waiting_count--;
+		execute_fail(call, ERR_TIMEOUT, "the call's time ran out before it could be done");
+		call->err.outcome = OUTCOME_NONE;
+		store->timeouts++;
+		postgres_finish(store, call);
+	}
+}
+
+/* A group under way whose time is over is cancelled; a server that does not even answer that is left. */
+static void mind_group(struct postgres_store *store, struct lane *lane, uint64_t now)
+{
+	bool late = false;
+
+	list_for_each(node, &lane->group)
+		late = late || (call_of(node)->deadline != 0 && call_of(node)->deadline <= now);
+	if (late && lane->cancelled_at == 0) {
+		lane->cancelled_at = now;
+		jobs_cancel(store, lane);
+	} else if (lane->cancelled_at != 0 && now - lane->cancelled_at > CANCEL_GRACE_MS * ms) {
+		lane_break(store, lane, "the server did not answer in time", true);
+	} else if (list_empty(&lane->group) && now - lane->last_used > CANCEL_GRACE_MS * ms) {
+		lane_break(store, lane, "the server did not answer after an idle time", false);
+	}
+}
+
+static void mind_idle(struct postgres_store *store, struct lane *lane, uint64_t now)
+{
+	uint64_t lifetime = store->settings.lifetime_ms * ms;
+	/* Ends are spread over a tenth, so that connections made together do not end together. */
+	uint64_t life = lifetime - lifetime / 10 * lane->number / (store->lane_count + 1);
+
+	if (!list_empty(&lane->waiting))
+		return;
+	if ((lifetime != 0 && now - lane->born > life) ||
+	    (store->settings.idle_timeout_ms != 0 && now - lane->last_used > store->settings.idle_timeout_ms * ms &&
+	     connected(store) > store->settings.min_connections))
+		lane_close(store, lane);
+}
+
+void pool_timers(struct postgres_store *store)
+{
+	uint64_t now = postgres_clock();
+
+	expire_waiting(store, now);
+	for (unsigned i = 0; i < store->lane_count; i++) {
+		struct lane *lane = &store->lanes[i];
+
+		expire_on_lane(store, lane, now);
+		if (lane->state == LANE_BUSY)
+			mind_group(store, lane, now);
+		else if (lane->state == LANE_READY)
+			mind_idle(store, lane, now);
+	}
+}
+
+uint64_t pool_next_due(struct postgres_store *store)
+{
+	uint64_t due = store->retry_at != 0 && store->connecting == 0 ? store->retry_at : 0;
+
+	if (!list_empty(&store->waiting)) {
+		uint64_t patience = patience_ends(store, call_of(list_first(&store->waiting)));
+
+		if (patience != UINT64_MAX && (due == 0 || patience < due))
+			due = patience;
+	}
+	return due;
+}

@@ -1,0 +1,353 @@
+/* The PostgreSQL store as the daemon sees it. See postgres.h for how it works. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../execute.h"
+#include "postgres.h"
+
+static struct postgres_store *self(struct store *store)
+{
+	return (struct postgres_store *)(void *)store;
+}
+
+static struct call *call_of(struct list *node)
+{
+	return list_entry(node, struct call, link);
+}
+
+uint64_t postgres_clock(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+void postgres_note_error(struct postgres_store *store, const char *text)
+{
+	(void)snprintf(store->last_error, sizeof store->last_error, "%s", text);
+	store->last_error_at = timestamp_now();
+	store->settings.log(4, "event=database_connection reason=\"%s\" failures=%u", text, store->failures);
+}
+
+/* Follows the unfinished calls of its connection, else takes the best lane. */
+static void place(struct postgres_store *store, struct call *call)
+{
+	struct order *order = call->order;
+	bool follows = order != NULL && order->reads > 0;
+	struct lane *lane = follows ? (order->lane != 0 ? &store->lanes[order->lane - 1] : NULL) : pool_choose(store, call);
+
+	if (order != NULL) {
+		order->reads++;
+		order->lane = lane != NULL ? lane->number : 0;
+	}
+	if (lane != NULL) {
+		list_append(&lane->waiting, &call->link);
+		lane->waiting_count++;
+		return;
+	}
+	list_append(&store->waiting, &call->link);
+	store->waiting_count++;
+}
+
+static void submit(struct store *base, struct call *call)
+{
+	struct postgres_store *store = self(base);
+
+	list_init(&call->link);
+	call->attempts = 0;
+	call->route = ROUTE_TOGETHER;
+	if (call->method->impl == IMPL_MIGRATE) {
+		call->order->reads++;
+		if (!jobs_migrate(store, call)) {
+			execute_fail(call, ERR_INTERNAL, "a thread could not be started");
+			postgres_finish(store, call);
+		}
+		return;
+	}
+	if (execute_prepare(call, store->settings.seal) < 0) {
+		call->done(call);
+		return;
+	}
+	if (store->waiting_count >= store->settings.queue) {
+		execute_fail(call, ERR_UNAVAILABLE, "too many calls wait for a database connection: %.200s", store->last_error);
+		call->err.outcome = OUTCOME_NONE;
+		call->done(call);
+		return;
+	}
+	place(store, call);
+}
+
+static void flush(struct store *base)
+{
+	pool_distribute(self(base));
+}
+
+static int fd(struct store *base)
+{
+	return self(base)->epoll;
+}
+
+static void process(struct store *base)
+{
+	struct postgres_store *store = self(base);
+	struct epoll_event events[64];
+	int count = epoll_wait(store->epoll, events, 64, 0);
+
+	for (int i = 0; i < count; i++) {
+		if (events[i].data.u32 == 0)
+			jobs_collect(store);
+		else
+			lane_receive(store, &store->lanes[events[i].data.u32 - 1]);
+	}
+	if (count <= 0)
+		pool_timers(store); /* called because time has passed, not because of a socket */
+	pool_distribute(store);
+}
+
+static int tick(struct store *base, struct err *err)
+{
+	(void)err; /* an outage never ends the daemon */
+	self(base)->progress++;
+	pool_timers(self(base));
+	pool_distribute(self(base));
+	return 0;
+}
+
+static uint64_t next_due(struct store *base)
+{
+	return pool_next_due(self(base));
+}
+
+static void stats(struct store *base, struct store_stats *out)
+{
+	struct postgres_store *store = self(base);
+
+	*out = (struct store_stats){0};
+	for (unsigned i = 0; i < store->lane_count; i++) {
+		const struct lane *lane = &store->lanes[i];
+
+		out->connections_idle += lane->state == LANE_READY;
+		out->connections_active += lane->state == LANE_BUSY;
+		out->connections_connecting += lane->state == LANE_CONNECTING;
+		out->queued += lane->waiting_count;
+		out->running += lane->group_count;
+	}
+	out->connections_max = store->lane_count;
+	out->queued += store->waiting_count;
+	out->transactions = store->transactions;
+	out->batched_calls = store->batched;
+	out->batch_max = store->batch_max;
+	out->retries = store->retries;
+	out->reconnects = store->reconnects;
+	out->connect_failures = store->connect_failures;
+	out->timeouts = store->timeouts;
+	out->seals = seal_count(store->settings.seal);
+	out->opens = seal_opened(store->settings.seal);
+	out->progress = store->progress;
+	memcpy(out->last_error, store->last_error, sizeof out->last_error);
+	out->last_error_at = store->last_error_at;
+}
+
+static void version(struct store *base, struct store_version *out)
+{
+	struct postgres_store *store = self(base);
+
+	out->backend = "postgresql";
+	(void)snprintf(out->engine, sizeof out->engine, "%d.%d", store->server_version / 10000, store->server_version % 10000);
+	out->schema = store->schema;
+}
+
+static void ping(struct store *base, struct call *probe)
+{
+	struct postgres_store *store = self(base);
+
+	list_init(&probe->link);
+	probe->order = NULL;
+	probe->attempts = 0;
+	probe->route = ROUTE_ALONE;
+	probe->err.kind = ERR_NONE;
+	place(store, probe);
+}
+
+static enum store_health health(struct store *base, char detail[ERR_MESSAGE_MAX])
+{
+	struct postgres_store *store = self(base);
+
+	detail[0] = '\0';
+	for (unsigned i = 0; i < store->lane_count; i++)
+		if (store->lanes[i].state == LANE_READY || store->lanes[i].state == LANE_BUSY) {
+			if (store->failures == 0)
+				return STORE_OK;
+			(void)snprintf(detail, ERR_MESSAGE_MAX, "%.300s", store->last_error);
+			return STORE_DEGRADED;
+		}
+	(void)snprintf(detail, ERR_MESSAGE_MAX, "%.300s", store->last_error[0] != '\0' ? store->last_error : "no connection yet");
+	return STORE_DOWN;
+}
+
+static void end_all(struct postgres_store *store, struct list *calls)
+{
+	while (!list_empty(calls)) {
+		struct call *call = call_of(list_first(calls));
+
+		list_remove(&call->link);
+		if (call->method != NULL)
+			execute_fail(call, ERR_SHUTTING_DOWN, "the daemon stopped before the call was done");
+		else
+			err_set(&call->err, ERR_SHUTTING_DOWN, "the daemon stops");
+		call->err.outcome = OUTCOME_UNKNOWN;
+		postgres_finish(store, call);
+	}
+}
+
+static void free_store(struct postgres_store *store)
+{
+	for (unsigned i = 0; i < LANES_MAX; i++) {
+		PQfinish(store->lanes[i].connection);
+		free(store->lanes[i].items);
+		free(store->lanes[i].prepared);
+	}
+	if (store->mailbox != NULL)
+		mailbox_release(store->mailbox, true);
+	if (store->epoll >= 0)
+		close(store->epoll);
+	if (store->url != NULL)
+		explicit_bzero(store->url, strlen(store->url));
+	free(store->url);
+	free(store);
+}
+
+static void close_store(struct store *base)
+{
+	struct postgres_store *store = self(base);
+
+	store->closing = true;
+	for (unsigned i = 0; i < store->lane_count; i++) {
+		end_all(store, &store->lanes[i].group);
+		end_all(store, &store->lanes[i].waiting);
+	}
+	end_all(store, &store->waiting);
+	free_store(store);
+}
+
+static const struct store_ops postgres_ops = {
+	.name = "postgresql",
+	.submit = submit,
+	.flush = flush,
+	.fd = fd,
+	.process = process,
+	.tick = tick,
+	.next_due = next_due,
+	.stats = stats,
+	.version = version,
+	.ping = ping,
+	.health = health,
+	.close = close_store,
+};
+
+static bool init_lane(struct lane *lane, unsigned number)
+{
+	lane->number = number;
+	lane->socket = -1;
+	list_init(&lane->waiting);
+	list_init(&lane->group);
+	/* Each call may bring a Prepare before it; the Sync comes last. */
+	lane->items = calloc(2 * GROUP_MAX + 1, sizeof *lane->items);
+	lane->prepared = calloc(catalog_method_count, sizeof *lane->prepared);
+	return lane->items != NULL && lane->prepared != NULL;
+}
+
+static struct postgres_store *new_store(const struct store_settings *settings)
+{
+	struct postgres_store *store = calloc(1, sizeof *store);
+	struct epoll_event event = {.events = EPOLLIN, .data.u32 = 0};
+
+	if (store == NULL)
+		return NULL;
+	store->store.ops = &postgres_ops;
+	store->settings = *settings;
+	store->lane_count = settings->connections < 1 ? 1 : settings->connections > LANES_MAX ? LANES_MAX : settings->connections;
+	if (store->settings.min_connections < 1)
+		store->settings.min_connections = 1;
+	if (store->settings.min_connections > store->lane_count)
+		store->settings.min_connections = store->lane_count;
+	list_init(&store->waiting);
+	store->url = strdup(settings->url);
+	store->epoll = epoll_create1(EPOLL_CLOEXEC);
+	store->mailbox = mailbox_new();
+	bool good = store->url != NULL && store->epoll >= 0 && store->mailbox != NULL && store->mailbox->wake >= 0 &&
+	            epoll_ctl(store->epoll, EPOLL_CTL_ADD, store->mailbox->wake, &event) == 0;
+	for (unsigned i = 0; i < store->lane_count; i++)
+		good = init_lane(&store->lanes[i], i + 1) && good;
+	if (good)
+		return store;
+	free_store(store);
+	return NULL;
+}
+
+/* The first connection, waiting for a server that is not there yet only as long as was asked for. */
+static PGconn *first_connection(struct postgres_store *store, struct err *err)
+{
+	uint64_t until = postgres_clock() + store->settings.wait_for_database_ms * 1000000;
+	char error[ERR_MESSAGE_MAX];
+
+	for (;;) {
+		PGconn *connection = postgres_connect(store->url, store->settings.connect_timeout_ms, error);
+
+		if (connection != NULL)
+			return connection;
+		if (postgres_clock() >= until) {
+			err_exit(err, EX_UNAVAILABLE, "the database cannot be reached: %.250s", error);
+			return NULL;
+		}
+		if (store->settings.progress != NULL)
+			store->settings.progress("waiting for the database");
+		nanosleep(&(struct timespec){.tv_nsec = 250000000}, NULL);
+	}
+}
+
+static int bring_up(struct postgres_store *store, struct err *err)
+{
+	PGconn *connection = first_connection(store, err);
+
+	if (connection == NULL)
+		return -1;
+	store->server_version = PQserverVersion(connection);
+	if (store->server_version < 130000) {
+		err_exit(err, EX_UNAVAILABLE, "the server is PostgreSQL %d; 13 is the oldest that is supported", store->server_version / 10000);
+		goto fail;
+	}
+	if (postgres_check_schema(connection, !store->settings.migrate, err) < 0 ||
+	    (store->settings.migrate && postgres_migrate(connection, NULL, store->settings.progress, err) < 0) ||
+	    postgres_prove_key(connection, store->settings.seal, err) < 0)
+		goto fail;
+	store->schema = postgres_schema(connection, err);
+	if (store->schema < 0)
+		goto fail;
+	pool_adopt(store, &store->lanes[0], connection);
+	pool_connect_more(store);
+	return 0;
+fail:
+	PQfinish(connection);
+	return -1;
+}
+
+int postgres_store_open(struct store **ret, const struct store_settings *settings, struct err *err)
+{
+	struct postgres_store *store = new_store(settings);
+
+	if (store == NULL)
+		return err_exit(err, EX_OSERR, "memory or descriptors are out");
+	if (bring_up(store, err) < 0) {
+		free_store(store);
+		return -1;
+	}
+	*ret = &store->store;
+	return 0;
+}

@@ -1,0 +1,135 @@
+/* The PostgreSQL store, inside: what its files share. Everything runs on the loop's thread and never blocks; what libpq can only do
+ * blocking (connecting, cancelling, migrating) runs in short-lived threads (jobs.c) that hand their result back through an eventfd.
+ *
+ * A lane is one connection in pipeline mode. It has at most one group under way: calls that were sent together and end with one Sync,
+ * which is one implicit transaction and one commit. What arrives meanwhile waits on the lane and makes the next group, so that
+ * groups grow with the load. Results are answered only after the Sync's own result. */
+#ifndef PIERRE_POSTGRES_H
+#define PIERRE_POSTGRES_H
+
+#include <libpq-fe.h>
+#include <pthread.h>
+
+#include "../store.h"
+
+enum { LANES_MAX = 128, GROUP_MAX = 1024, TRIES_MAX = 4 };
+
+enum lane_state {
+	LANE_EMPTY,       /* no connection */
+	LANE_CONNECTING,  /* a job is at it */
+	LANE_READY,       /* connected, nothing under way */
+	LANE_BUSY,        /* a group is under way */
+};
+
+/* What the server will answer next, in order. */
+enum item_kind { ITEM_PREPARE, ITEM_CALL, ITEM_SYNC };
+
+struct item {
+	uint8_t kind;
+	uint8_t method;       /* ITEM_PREPARE: index of the method */
+	struct call *call;    /* ITEM_CALL */
+};
+
+/* What an error of the server means for the call: it stands, or the call runs again (there, prepared anew, or on another connection). */
+enum outcome { CALL_DONE, CALL_RETRY, CALL_REPREPARE, CALL_MOVE };
+
+/* call->route of the calls that wait or run: how their group is made. */
+enum route { ROUTE_TOGETHER, ROUTE_ALONE };
+
+struct lane {
+	unsigned number;              /* 1…; 0 means none in order->lane */
+	enum lane_state state;
+	PGconn *connection;
+	int socket;                   /* registered with the epoll descriptor; -1: none */
+	bool want_write;              /* epoll waits for room to write, too */
+	bool all_sent;                /* the group's last byte, its Sync, has left libpq */
+	bool *prepared;               /* by method->index */
+	struct list waiting;          /* calls for the next groups, in order */
+	unsigned waiting_count;
+	struct list group;            /* calls under way, in order */
+	unsigned group_count;
+	struct item *items;           /* what answers are still to come */
+	unsigned item_count, item_next;
+	struct call *failed;          /* the call that ended the group's transaction */
+	enum outcome failure;         /* what is to become of it */
+	bool commit_failed;           /* the Sync itself failed: no call of the group can be blamed */
+	bool doomed;                  /* close it when the group is over: it cannot be trusted any more */
+	unsigned group_limit;         /* most calls of the next group; shrinks on failures, grows again */
+	uint64_t born, last_used, cancelled_at;
+};
+
+/* Where threads put what they have done. Outlives the store while one of them is still at work. */
+struct mailbox {
+	pthread_mutex_t lock;
+	struct list done;
+	int wake;            /* eventfd; -1 once the store is closed */
+	unsigned holders;
+};
+
+struct postgres_store {
+	struct store store;           /* first: what the daemon sees */
+	struct store_settings settings;
+	char *url;
+	int epoll;                    /* the store's one descriptor; holds the sockets and the mailbox's eventfd */
+	struct mailbox *mailbox;
+	struct lane lanes[LANES_MAX];
+	unsigned lane_count;          /* most lanes */
+	struct list waiting;          /* calls without a lane */
+	unsigned waiting_count;
+	unsigned connecting, failures; /* connects under way; failed ones in a row */
+	uint64_t retry_at;            /* no connect before */
+	bool closing;
+	int64_t schema;
+	int server_version;
+	char last_error[ERR_MESSAGE_MAX];
+	int64_t last_error_at;
+	uint64_t transactions, batched, batch_max, retries, reconnects, connect_failures, timeouts, waits, wait_ns, progress;
+};
+
+uint64_t postgres_clock(void);  /* CLOCK_MONOTONIC, ns */
+void postgres_note_error(struct postgres_store *store, const char *text);
+
+/* lane.c: one connection's traffic */
+bool lane_send(struct postgres_store *store, struct lane *lane);     /* makes and sends the next group, when there is one to send */
+void lane_receive(struct postgres_store *store, struct lane *lane);  /* socket readable or writable */
+void lane_break(struct postgres_store *store, struct lane *lane, const char *reason, bool timed_out);  /* connection lost: its calls go elsewhere or fail */
+void lane_watch(struct postgres_store *store, struct lane *lane, bool want_write);
+
+/* group.c: what becomes of a group that has ended */
+void group_end(struct postgres_store *store, struct lane *lane);
+void group_lost(struct postgres_store *store, struct lane *lane, bool timed_out);
+void lane_close(struct postgres_store *store, struct lane *lane);  /* its waiting calls go back to the store */
+void postgres_connected(struct postgres_store *store, struct lane *lane, PGconn *connection, const char *error);
+void postgres_finish(struct postgres_store *store, struct call *call);
+
+/* result.c: libpq's results to answers and errors */
+bool result_columns_match(const PGresult *result, const struct method *method);
+int result_rows(struct postgres_store *store, struct call *call, const PGresult *result);
+enum outcome result_error(struct call *call, const PGresult *result);
+
+/* pool.c: which lane, connecting, timers */
+struct lane *pool_choose(struct postgres_store *store, const struct call *call);
+void pool_distribute(struct postgres_store *store);   /* waiting calls to lanes, groups to the wire */
+void pool_connect_more(struct postgres_store *store);
+void pool_timers(struct postgres_store *store);
+uint64_t pool_next_due(struct postgres_store *store);
+void pool_adopt(struct postgres_store *store, struct lane *lane, PGconn *connection);
+
+/* jobs.c: threads */
+struct mailbox *mailbox_new(void);
+void mailbox_release(struct mailbox *mailbox, bool by_store);
+bool jobs_connect(struct postgres_store *store, struct lane *lane);
+void jobs_cancel(struct postgres_store *store, struct lane *lane);
+bool jobs_migrate(struct postgres_store *store, struct call *call);
+void jobs_collect(struct postgres_store *store);  /* what threads have done since */
+
+/* connect.c: blocking, any thread */
+PGconn *postgres_connect(const char *url, uint64_t timeout_ms, char error[ERR_MESSAGE_MAX]);
+
+/* migrate.c: blocking, on a connection that is not in pipeline mode */
+int64_t postgres_schema(PGconn *connection, struct err *err);
+int postgres_check_schema(PGconn *connection, bool current_only, struct err *err);
+int postgres_migrate(PGconn *connection, struct buffer *applied, void (*progress)(const char *what), struct err *err);
+int postgres_prove_key(PGconn *connection, struct seal *seal, struct err *err);
+
+#endif

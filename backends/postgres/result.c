@@ -1,0 +1,168 @@
+/* libpq's results to answers and errors. A hostile or strange server must not be able to do harm: every type and length is looked at. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../execute.h"
+#include "postgres.h"
+
+enum { OID_BOOL = 16, OID_INT8 = 20, OID_INT2 = 21, OID_INT4 = 23, OID_TEXT = 25, OID_FLOAT8 = 701, OID_VARCHAR = 1043,
+       OID_TIMESTAMPTZ = 1184, OID_UUID = 2950, OID_UNKNOWN = 705 };
+
+/* 2000-01-01, from which PostgreSQL counts. */
+static const int64_t epoch_2000 = INT64_C(946684800000000);
+
+static uint64_t big_endian(const char *bytes, int count)
+{
+	uint64_t value = 0;
+
+	for (int i = 0; i < count; i++)
+		value = value << 8 | (unsigned char)bytes[i];
+	return value;
+}
+
+bool result_columns_match(const PGresult *result, const struct method *method)
+{
+	int count = method->shape != NULL ? method->shape->column_count : 0;
+
+	if (PQnfields(result) != count)
+		return false;
+	for (int i = 0; i < count; i++)
+		if (PQfformat(result, i) != 1 || strcmp(PQfname(result, i), method->shape->columns[i].name) != 0)
+			return false;
+	return true;
+}
+
+static bool read_integer(Oid oid, const char *bytes, int length, int64_t *value)
+{
+	if (oid == OID_INT8 && length == 8)
+		*value = (int64_t)big_endian(bytes, 8);
+	else if (oid == OID_INT4 && length == 4)
+		*value = (int32_t)big_endian(bytes, 4);
+	else if (oid == OID_INT2 && length == 2)
+		*value = (int16_t)big_endian(bytes, 2);
+	else if (oid == OID_BOOL && length == 1)
+		*value = bytes[0] != 0;
+	else
+		return false;
+	return true;
+}
+
+static bool read_text(struct call *call, Oid oid, const char *bytes, int length, struct value *value)
+{
+	if (oid == OID_UUID && length == 16) {
+		char *text = arena_alloc(&call->arena, UUID_TEXT);
+
+		if (text == NULL)
+			return false;
+		uuid_from_bytes((const unsigned char *)bytes, text);
+		value->s.ptr = text;
+		value->s.len = UUID_TEXT;
+		return true;
+	}
+	value->s.ptr = bytes;
+	value->s.len = (size_t)length;
+	return (oid == OID_TEXT || oid == OID_VARCHAR || oid == OID_UNKNOWN) && utf8_valid(bytes, value->s.len);
+}
+
+static bool read_value(struct call *call, const PGresult *result, int row, int place, uint8_t type, struct value *value)
+{
+	Oid oid = PQftype(result, place);
+	const char *bytes = PQgetvalue(result, row, place);
+	int length = PQgetlength(result, row, place);
+	int64_t integer = 0;
+
+	value->set = !PQgetisnull(result, row, place);
+	value->flags = 0;
+	if (!value->set)
+		return true;
+	switch ((enum type)type) {
+	case TYPE_BOOL:
+	case TYPE_U16:
+	case TYPE_U32:
+	case TYPE_I64:
+		if (!read_integer(oid, bytes, length, &integer))
+			return false;
+		value->i = integer;
+		return true;
+	case TYPE_F64:
+		if (oid != OID_FLOAT8 || length != 8)
+			return false;
+		uint64_t bits = big_endian(bytes, 8);
+		memcpy(&value->f, &bits, 8);
+		return true;
+	case TYPE_TIMESTAMP:
+		if (oid != OID_TIMESTAMPTZ || length != 8)
+			return false;
+		value->i = (int64_t)big_endian(bytes, 8) + epoch_2000;
+		return timestamp_in_range(value->i);
+	default:
+		return read_text(call, oid, bytes, length, value);
+	}
+}
+
+int result_rows(struct postgres_store *store, struct call *call, const PGresult *result)
+{
+	const struct method *method = call->method;
+	struct value columns[CATALOG_MAX_COLUMNS];
+	int rows = PQntuples(result);
+
+	if (PQresultStatus(result) == PGRES_TUPLES_OK) {
+		if (!result_columns_match(result, method))
+			return execute_fail(call, ERR_INTERNAL, "%s: the database's columns are not the answer's", method->name);
+		for (int row = 0; row < rows; row++) {
+			for (int i = 0; i < method->shape->column_count; i++)
+				if (!read_value(call, result, row, i, method->shape->columns[i].type, &columns[i]))
+					return execute_fail(call, ERR_STORAGE, "the stored %s is not what it should be", method->shape->columns[i].name);
+			if (execute_row(call, store->settings.seal, columns) < 0)
+				return -1;
+		}
+	}
+	return execute_end(call, (uint64_t)strtoull(PQcmdTuples((PGresult *)(uintptr_t)result), NULL, 10));
+}
+
+static bool in_class(const char *state, const char *prefix)
+{
+	return strncmp(state, prefix, strlen(prefix)) == 0;
+}
+
+enum outcome result_error(struct call *call, const PGresult *result)
+{
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	const char *constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
+
+	if (state == NULL)
+		state = "?????";
+	if (strcmp(state, "23505") == 0) {
+		execute_conflict(call, constraint != NULL ? constraint : "key");
+	} else if (strcmp(state, "23503") == 0) {
+		execute_no_row(call);
+	} else if (strcmp(state, "26000") == 0 || strcmp(state, "0A000") == 0) {
+		execute_fail(call, ERR_INTERNAL, "a prepared statement was lost");
+		return CALL_REPREPARE;
+	} else if (in_class(state, "40") || strcmp(state, "55P03") == 0) {
+		execute_fail(call, ERR_UNAVAILABLE, "the database kept refusing because of other transactions");
+		call->err.outcome = OUTCOME_NONE;
+		return CALL_RETRY;
+	} else if (strcmp(state, "57014") == 0) {
+		execute_fail(call, ERR_TIMEOUT, "the call's time ran out in the database");
+		call->err.outcome = OUTCOME_NONE;
+		return CALL_RETRY;
+	} else if (in_class(state, "57P") || in_class(state, "08") || strcmp(state, "25006") == 0) {
+		execute_fail(call, strcmp(state, "25006") == 0 ? ERR_STORAGE : ERR_UNAVAILABLE, strcmp(state, "25006") == 0 ?
+		             "the database is read-only" : "the database server is going down or is not ready");
+		call->err.outcome = OUTCOME_NONE;
+		return CALL_MOVE;
+	} else if (strcmp(state, "53100") == 0) {
+		execute_fail(call, ERR_STORAGE, "the database server's disk is full");
+	} else if (in_class(state, "58") || in_class(state, "XX001") || in_class(state, "XX002")) {
+		execute_fail(call, ERR_STORAGE, "the database server cannot read or write its files");
+	} else if (in_class(state, "53")) {
+		execute_fail(call, ERR_UNAVAILABLE, "the database server is out of resources");
+		call->err.outcome = OUTCOME_NONE;
+	} else if (in_class(state, "54")) {
+		execute_fail(call, ERR_TOO_LARGE, "a value is larger than the database takes");
+	} else {
+		execute_fail(call, ERR_INTERNAL, "%s failed within the database (SQLSTATE %s)", call->method->name, state);
+	}
+	return CALL_DONE;
+}
