@@ -21,14 +21,14 @@ DOCUMENT = ROOT / "docs" / "performance.md"
 
 def probes(bench, setting):
     """Every probe by name, each beside what it is compared with: (parts that it needs, the measurement)."""
-    def sqlite(lines, clients, pipeline):
-        return {"sqlite"}, lambda name: bench.daemon(name, setting.sqlite, getattr(setting.lines, lines), clients, pipeline)
+    def sqlite(call, clients, pipeline):
+        return {"sqlite"}, lambda name: bench.daemon(name, setting.sqlite, getattr(setting.calls, call), clients, pipeline)
 
-    def unsealed(lines):
-        return {"unsealed"}, lambda name: bench.daemon(name, setting.unsealed, getattr(setting.lines, lines), 64, 16)
+    def unsealed(call):
+        return {"unsealed"}, lambda name: bench.daemon(name, setting.unsealed, getattr(setting.calls, call), 64, 16)
 
-    def postgres(lines, clients, pipeline):
-        return {"postgres"}, lambda name: bench.daemon(name, setting.postgres_daemon, getattr(setting.lines, lines), clients,
+    def postgres(call, clients, pipeline):
+        return {"postgres"}, lambda name: bench.daemon(name, setting.postgres_daemon, getattr(setting.calls, call), clients,
                                                        pipeline)
 
     def redis(clients, pipeline, *command):

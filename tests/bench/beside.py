@@ -9,7 +9,7 @@ import time
 import seed
 from rows import median
 from servers import Client, Daemon, tool
-from setting import TOKEN, USAGE, PostgresServer, line, token_call
+from setting import PostgresServer
 
 IDLE_CONNECTIONS = 1000
 
@@ -29,32 +29,34 @@ def half_load(bench, setting, backends, say):
     for backend, daemon in backends:
         for call in ("get", "record", "mixed"):
             say(f"half load: {call}, {backend}")
-            lines = getattr(setting.lines, call)
-            peak = bench.daemon(f"peak {backend} {call}", daemon, lines, 64, 16)["rate"]
-            half = bench.daemon("", daemon, lines, 64, 16, rate=peak / 2, calls=max(1000, int(peak / 2 * bench.seconds)))
+            peak = bench.daemon(f"peak {backend} {call}", daemon, getattr(setting.calls, call), 64, 16)["rate"]
+            half = bench.at_rate(daemon, setting.calls.lines[call], 64, 16, peak / 2,
+                                 max(1000, int(peak / 2 * bench.seconds)))
             rows.append((f"{call}, {backend}", f"{peak / 2:,.0f}/s", f"{half['p50']:,.0f} µs", f"{half['p99']:,.0f} µs",
                          f"{half['p99'] / half['p50']:.1f}", "below 5", "yes" if half["p99"] < 5 * half["p50"] else "**no**"))
     return "Latency at half of the peak rate", ("call", "rate", "p50", "p99", "p99 / p50", "target", "met"), rows
 
 
-def method_lines(setting):
-    """A file of calls for each method whose costs are listed."""
-    users = setting.user_keys.read_text().split()[:1000]
-    keys = setting.api_keys.read_text().split()
-    numbers = range(1, 1001)
-    calls = {
-        "daemon.ping": [("daemon.ping", [])],
-        "get_user": [("get_user", [user]) for user in users],
-        "get_user_by_email": [("get_user_by_email", [f"user{i}@example.com"]) for i in numbers],
-        "get_strava_token": [("get_strava_token", [user]) for user in setting.connected],
-        "get_api_key_by_prefix": [("get_api_key_by_prefix", [f"pk_{i:09d}", f"{i:064x}"]) for i in numbers],
-        "update_last_active": [("update_last_active", [user]) for user in users],
-        "update_strava_token": [token_call(user) for user in users],
-        "update_api_key_last_used": [("update_api_key_last_used", [key]) for key in keys],
-        "record_api_key_usage": [("record_api_key_usage", {"usage": {"api_key_id": key, **USAGE}}) for key in keys],
-        "upsert_user_profile": [("upsert_user_profile", [user, {"age": 30, "goals": ["run"], "weight": 70.5}]) for user in users],
+def methods(setting):
+    """The methods whose costs are listed, with a call of each."""
+    calls, users = setting.calls, f"user_id=@{setting.user_keys}"
+    numbers = setting.folder / "prefixes.keys"
+    numbers.write_text("".join(f"pk_{i:09d}\n" for i in range(1, 1001)))
+    emails = setting.folder / "emails.keys"
+    emails.write_text("".join(f"user{i}@example.com\n" for i in range(1, 10001)))
+    return {
+        "daemon.ping": calls.ping,
+        "get_user": calls.get,
+        "get_user_by_email": ["get_user_by_email", f"email=@{emails}"],
+        "get_strava_token": calls.get_token,
+        "get_api_key_by_prefix": ["get_api_key_by_prefix", f"prefix=@{numbers}", f"hash={1:064x}"],
+        "get_user_goals": ["get_user_goals", users],
+        "update_last_active": ["update_last_active", users],
+        "update_strava_token": calls.update_token,
+        "update_api_key_last_used": ["update_api_key_last_used", f"api_key_id=@{setting.api_keys}"],
+        "record_api_key_usage": calls.record,
+        "upsert_user_profile": ["upsert_user_profile", users, 'profile_data:={"age":30,"goals":["run"],"weight":70.5}'],
     }
-    return {name: setting.lines.write(f"method-{name}", [line(*call) for call in wanted]) for name, wanted in calls.items()}
 
 
 @contextlib.contextmanager
@@ -80,15 +82,15 @@ def counted_syscalls(daemon, path):
 
 def costs(bench, setting, backends, say):
     rows = []
-    for name, lines in method_lines(setting).items():
+    for name, call in methods(setting).items():
         for backend, daemon in backends:
             say(f"costs: {name}, {backend}")
-            one = bench.daemon(f"cost {backend} {name} 1", daemon, lines, 64, 1)
-            many = bench.daemon(f"cost {backend} {name} 16", daemon, lines, 64, 16)
+            one = bench.daemon(f"cost {backend} {name} 1", daemon, call, 64, 1)
+            many = bench.daemon(f"cost {backend} {name} 16", daemon, call, 64, 16)
             counts = []
             for pipeline in (1, 16):
                 with counted_syscalls(daemon, setting.folder / "strace.txt") as counted:
-                    bench.daemon("", daemon, lines, 64, pipeline, calls=6400)
+                    bench.daemon("", daemon, call, 64, pipeline, calls=6400)
                 counts.append(counted[0] / 6400)
             rows.append((name, backend, f"{one['cpu']:.1f}", f"{many['cpu']:.1f}", f"{counts[0]:.2f}", f"{counts[1]:.2f}"))
     return ("The daemon's CPU time and system calls for each call (64 clients)",
@@ -130,11 +132,11 @@ def resources(bench, setting, backends, say):
         row("memory, idle after the start", backend, daemon.resident_bytes() / 2**20, "MiB", 12)
         row("memory for each idle connection more", backend, idle_connections(daemon, IDLE_CONNECTIONS) / 2**10, "KiB", 16)
         calls = 10_000_000 if bench.seconds >= 3 else 200_000
-        bench.daemon("", daemon, setting.lines.mixed, 64, 16, calls=calls // 10)
+        bench.daemon("", daemon, setting.calls.mixed, 64, 16, calls=calls // 10)
         first = daemon.resident_bytes()
         say(f"{calls:,} calls, {backend}")
         for _ in range(9):
-            bench.daemon("", daemon, setting.lines.get, 64, 16, calls=calls // 10)
+            bench.daemon("", daemon, setting.calls.get, 64, 16, calls=calls // 10)
         row(f"memory after {calls // 10:,} calls", backend, first / 2**20, "MiB", 0)
         row(f"memory after {calls:,} calls, more than that", backend, (daemon.resident_bytes() - first) / 2**20, "MiB", 1)
     return "Memory and start", ("what", "backend", "measured", "target", "met"), rows
@@ -208,10 +210,9 @@ def large_one(bench, folder, server, backend, counts):
         seed.postgres(server.connection(name.replace("-", "_")), counts)
     with daemon:
         keys = seed.key_file(folder / "large.keys", seed.user_id, counts["users"], 50_000, seed=2)
-        lines = folder / "large.lines"
-        lines.write_text("".join(line("get_user", [user]) for user in keys.read_text().split()))
-        bench.daemon("", daemon, lines, 16, 4, calls=100_000)  # what many look-ups find in memory
-        rate = median([bench.daemon("", daemon, lines, 1, 1, calls=20_000)["rate"] for _ in range(3)])
+        call = ["get_user", f"user_id=@{keys}"]
+        bench.daemon("", daemon, call, 16, 4, calls=100_000)  # what many look-ups find in memory
+        rate = median([bench.daemon("", daemon, call, 1, 1, calls=20_000)["rate"] for _ in range(3)])
         if "usage" in counts:
             for method, params, days in aggregate_calls():
                 words = method + (" of one key" if isinstance(params, dict) and "api_key_id" in params else "")

@@ -31,16 +31,20 @@ class Bench:
         self.rates[probe] = outcome["rate"]
         return outcome
 
-    def daemon(self, probe, daemon, lines, clients, pipeline, rate=0.0, calls=None):
-        """The daemon under load; adds the CPU time that a call took of it."""
+    def daemon(self, probe, daemon, call, clients, pipeline, calls=None):
+        """The daemon under `pierre-dbctl bench`; adds the CPU time that a call took of it."""
         def once(count):
             before = daemon.cpu_seconds()
-            text = run([self.program("bench-load"), "--socket", daemon.socket, "--lines", lines, "--clients", clients,
-                        "--pipeline", pipeline, "--calls", count, "--rate", rate])
-            outcome = from_json(text)
-            outcome["cpu"] = (daemon.cpu_seconds() - before) * 1e6 / count
-            return outcome
+            found = json.loads(run([self.build / "client" / "pierre-dbctl", "--socket", daemon.socket, "--json", "bench",
+                                    *call, "-c", clients, "-P", pipeline, "-n", count]))
+            return {"rate": found["calls_per_second"], **found["microseconds"],
+                    "cpu": (daemon.cpu_seconds() - before) * 1e6 / count}
         return once(calls) if calls else self.timed(probe, once, 20000 if pipeline > 1 else 5000)
+
+    def at_rate(self, daemon, lines, clients, pipeline, rate, calls):
+        """The daemon under calls that are sent when they are due, not when there is room for them."""
+        return from_json(run([self.program("bench-load"), "--socket", daemon.socket, "--lines", lines, "--clients", clients,
+                              "--pipeline", pipeline, "--calls", calls, "--rate", rate]))
 
     def redis(self, probe, redis, clients, pipeline, command):
         def once(count):

@@ -11,7 +11,10 @@ from measure import pgbench_script, statements
 from servers import ROOT, Client, Daemon, PgBouncer, Redis
 
 sys.path.insert(0, str(ROOT / "tests"))
-from lib.postgres_server import PostgresServer  # noqa: E402
+try:
+    from lib.postgres_server import PostgresServer  # noqa: E402
+except ImportError:
+    PostgresServer = None
 
 USAGE = {"tool_name": "get_activities", "response_time_ms": 42, "status_code": 200, "request_size_bytes": 512,
          "response_size_bytes": 2048, "ip_address": "192.0.2.17", "user_agent": "pierre-bench/1.0"}
@@ -24,29 +27,47 @@ def line(method, params):
     return f'"method":{json.dumps(method)},"params":{json.dumps(params, separators=(",", ":"))}\n'
 
 
+def named(prefix, values):
+    """Members as pierre-dbctl takes them."""
+    return [f"{prefix}{name}{'=' if isinstance(value, str) else ':='}{value}" for name, value in values.items()]
+
+
 def token_call(user):
     return "update_strava_token", {"user_id": user, **TOKEN}
 
 
-class Lines:
-    """Files of prepared calls, one kind each."""
+class Calls:
+    """What is asked for, as the arguments of `pierre-dbctl bench`: another key in each call."""
+
+    ping = ["daemon.ping"]
 
     def __init__(self, folder, users, keys, connected):
         self.folder = folder
+        known = folder / "connected.keys"
+        known.write_text("".join(user + "\n" for user in connected))
+        self.get = ["get_user", f"user_id=@{users}"]
+        self.record = ["record_api_key_usage", f"usage.api_key_id=@{keys}", *named("usage.", USAGE)]
+        self.get_token = ["get_strava_token", f"user_id=@{known}"]
+        # Another token in each call: storing what a row holds already writes nothing, and would need no commit.
+        self.update_token = ["update_strava_token", f"user_id=@{known}",
+                             *named("", {**TOKEN, "access_token": "a4b945687g5a8f7c9d0e1f2a3b4c5d6e{n}"})]
+        mix = folder / "mixed.calls"
+        mix.write_text("".join(f"{weight} {' '.join(call)}\n"
+                               for weight, call in ((7, self.get), (1, self.get_token), (2, self.record))))
+        self.mixed = ["--mix", str(mix)]
+        self.lines = self.write_lines(users.read_text().split()[:5000], keys.read_text().split(), connected)
+
+    def write_lines(self, users, keys, connected):
+        """The same as whole requests, for calls at a given rate."""
         get = [line("get_user", [user]) for user in users]
         record = [line("record_api_key_usage", {"usage": {"api_key_id": key, **USAGE}}) for key in keys]
         opened = [line("get_strava_token", [user]) for user in connected]
-        self.ping = self.write("ping", ['"method":"daemon.ping"\n'])
-        self.get = self.write("get", get)
-        self.record = self.write("record", record)
-        self.get_token = self.write("get-token", opened)
-        self.update_token = self.write("update-token", [line(*token_call(user)) for user in connected])
-        self.mixed = self.write("mixed", [*pick(get, 7000), *pick(opened, 1000), *pick(record, 2000)])
-
-    def write(self, name, lines):
-        path = self.folder / f"{name}.lines"
-        path.write_text("".join(lines))
-        return path
+        mixed = [*pick(get, 7000), *pick(opened, 1000), *pick(record, 2000)]
+        paths = {}
+        for name, lines in (("get", get), ("record", record), ("mixed", mixed)):
+            paths[name] = self.folder / f"{name}.lines"
+            paths[name].write_text("".join(lines))
+        return paths
 
 
 def pick(values, count):
@@ -87,7 +108,7 @@ class Setting:
         self.api_keys = seed.key_file(self.folder / "api.keys", seed.api_key_id, self.counts["api_keys"])
         users = self.user_keys.read_text().split()
         self.connected = users[:2000]
-        self.lines = Lines(self.folder, users, self.api_keys.read_text().split(), self.connected)
+        self.calls = Calls(self.folder, self.user_keys, self.api_keys, self.connected)
         if self.wanted & {"sqlite", "in-process", "redis"}:
             self.prepare_sqlite()
         if "unsealed" in self.wanted:
