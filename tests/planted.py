@@ -27,6 +27,11 @@ DEFECTS = [
          "PRAGMA synchronous=FULL",
          "PRAGMA synchronous=OFF"),
     ], "faults/test_fsync.py", ["Order"]),
+    ("no fsync at all, seen by the loss of power", [
+        ("backends/sqlite/session.c",
+         "PRAGMA synchronous=FULL",
+         "PRAGMA synchronous=OFF"),
+    ], "faults/test_power.py", []),
     ("fsync only at checkpoints", [
         ("backends/sqlite/session.c",
          "PRAGMA synchronous=FULL",

@@ -4,7 +4,7 @@
 usage: tests/run.py BUILD [--backend sqlite|postgres|both] [--sanitizer] [--no-unit] [--jobs N] [--long] [FILE-PART…]
 
 FILE-PART chooses end-to-end files whose path holds it (`users`, `faults/`). --sanitizer: the build is slow and reports by itself.
---long: more rounds of what is random. Ends with `N passed, N failed` (`, N skipped` may follow); exit code 1 when anything failed.
+--long: more rounds of what is random, and the tests of the tests (planted.py). Ends with `N passed, N failed` (`, N skipped` may follow); exit code 1 when anything failed.
 """
 import argparse
 import concurrent.futures
@@ -109,6 +109,14 @@ def missing_methods(work):
     return sorted(set(interface.METHODS) - reached)
 
 
+def planted(totals):
+    """The tests of the tests: each planted defect must be found."""
+    done = subprocess.run([sys.executable, os.path.join(HERE, "planted.py")], stdout=subprocess.PIPE, text=True, check=False)
+    print(done.stdout, end="", flush=True)
+    found = re.search(r"^(\d+) passed, (\d+) failed$", done.stdout, re.MULTILINE)
+    totals.add(*((int(found.group(1)), int(found.group(2)), 0) if found else (0, 1, 0)))
+
+
 def start_postgres(environment):
     """The run's own PostgreSQL; None (said loudly) when the machine has none."""
     try:
@@ -161,6 +169,8 @@ def main():
                 _, output, numbers = job.result()
                 totals.add(*numbers)
                 print(output, end="", flush=True)
+        if arguments.long and not arguments.sanitizer:
+            planted(totals)
         if not arguments.parts and arguments.backend == "both":
             missing = missing_methods(work)
             print(f"methods never called with success: {', '.join(missing)}" if missing else

@@ -210,7 +210,7 @@ class Urls(Program):
         database.execute(f"INSERT INTO {table} VALUES ({','.join('?' * len(columns))})", row)
         database.commit()
         database.close()
-        self.fails(78, database=f"sqlite:{path}", key=key, says="9999")
+        self.fails(65, database=f"sqlite:{path}", key=key, says="9999")
 
 
 def migrations_table(database):

@@ -1,0 +1,190 @@
+"""A private PostgreSQL from the system's packages, in a temporary folder on a free port; never one that happens to run.
+
+    with PostgresServer() as server:
+        server.url          # for the daemon: over the server's Unix socket
+        server.tcp_url      # over 127.0.0.1
+        server.create_database("x"); server.psql("SELECT 1"); server.restart("immediate")
+
+As root it runs under the account `postgres` (PostgreSQL refuses root). Everything is gone after stop().
+"""
+import glob
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.parse
+
+
+def binary(name):
+    """The newest installed server's program."""
+    found = sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{name}"), key=lambda path: int(path.split("/")[4]))
+    path = found[-1] if found else shutil.which(name)
+    if path is None:
+        raise RuntimeError(f"{name} is not installed (Debian package postgresql)")
+    return path
+
+
+def account():
+    """Whom the server runs as: keyword arguments for subprocess."""
+    if os.geteuid() != 0:
+        return {}
+    user = pwd.getpwnam("postgres")
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class PostgresServer:
+    user = "postgres"
+    database = "pierre"
+
+    def __init__(self, settings=None, hba=None):
+        """settings: name → value for postgresql.conf. hba: lines of pg_hba.conf instead of trusting everybody here."""
+        self.folder = tempfile.mkdtemp(prefix="pg-", dir="/tmp")
+        self.host = self.folder
+        self.data = os.path.join(self.folder, "data")
+        self.port = free_port()
+        self.settings = settings or {}
+        self.hba = hba
+        self.process = None
+        if os.geteuid() == 0:
+            user = pwd.getpwnam("postgres")
+            os.chown(self.folder, user.pw_uid, user.pw_gid)
+        os.chmod(self.folder, 0o755)
+
+    # How to reach it
+    def database_url(self, name, host=None, options=""):
+        host = urllib.parse.quote(self.host, safe="") if host is None else host
+        return f"postgresql://{self.user}@{host}:{self.port}/{name}{options}"
+
+    @property
+    def url(self):
+        return self.database_url(self.database)
+
+    @property
+    def tcp_url(self):
+        return self.database_url(self.database, "127.0.0.1")
+
+    def connection(self, database=None):
+        return {"host": self.host, "port": self.port, "user": self.user, "database": database or self.database, "password": None}
+
+    # Life
+    def run(self, *command, check=True):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd="/tmp", **account())
+        if check and done.returncode != 0:
+            raise RuntimeError(f"{command[0]}: {done.stderr.strip() or done.stdout.strip()}")
+        return done
+
+    def start(self):
+        self.run(binary("initdb"), "-D", self.data, "-A", "trust", "-U", self.user, "-E", "UTF8", "--locale=C.UTF-8", "-N")
+        self.configure()
+        self.launch()
+        self.create_database(self.database)
+        return self
+
+    def configure(self):
+        settings = {"port": self.port, "unix_socket_directories": f"'{self.folder}'", "listen_addresses": "'127.0.0.1'",
+                    "max_connections": 100, "shared_buffers": "'64MB'", "log_min_messages": "warning", **self.settings}
+        with open(os.path.join(self.data, "postgresql.conf"), "a", encoding="utf-8") as file:
+            file.writelines(f"{name} = {value}\n" for name, value in settings.items())
+        if self.hba is not None:
+            with open(os.path.join(self.data, "pg_hba.conf"), "w", encoding="utf-8") as file:
+                file.writelines(line + "\n" for line in self.hba)
+
+    def launch(self, wait=True):
+        with open(os.path.join(self.folder, "log"), "ab") as log:
+            self.process = subprocess.Popen([binary("postgres"), "-D", self.data], stdout=log, stderr=log,
+                                            stdin=subprocess.DEVNULL, cwd="/tmp", **account())
+        if wait:
+            self.wait_ready()
+
+    def wait_ready(self, seconds=60):
+        until = time.monotonic() + seconds
+        ready = [binary("pg_isready"), "-q", "-h", self.host, "-p", str(self.port)]
+        while subprocess.run(ready, check=False).returncode != 0:
+            if self.process.poll() is not None or time.monotonic() > until:
+                with open(os.path.join(self.folder, "log"), encoding="utf-8", errors="replace") as file:
+                    raise RuntimeError(f"PostgreSQL did not start: {file.read()[-2000:]}")
+            time.sleep(0.02)
+
+    def shut(self, mode="fast"):
+        """smart, fast or immediate; the folder stays."""
+        if self.process is None:
+            return
+        if self.process.poll() is None:
+            self.process.send_signal({"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}[mode])
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.send_signal(signal.SIGQUIT)
+                self.process.wait(30)
+        self.process = None
+
+    def restart(self, mode="fast", wait=True):
+        self.shut(mode)
+        self.launch(wait)
+
+    def stop(self):
+        self.shut("immediate")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+
+    # Use
+    def psql(self, statement, database=None, check=True, user=None):
+        done = subprocess.run([binary("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", self.host, "-p", str(self.port), "-U",
+                               user or self.user, "-d", database or self.database, "-c", statement], capture_output=True, text=True,
+                              timeout=120, check=False)
+        if check and done.returncode != 0:
+            raise RuntimeError(f"psql: {done.stderr.strip()}")
+        return done.stdout.strip()
+
+    def create_database(self, name):
+        self.psql(f'CREATE DATABASE "{name}"', "postgres")
+        return self.database_url(name)
+
+    def backends(self, where="application_name = 'pierre-dbd'"):
+        """Process ids of the connections to it."""
+        text = self.psql(f"SELECT pid FROM pg_stat_activity WHERE {where}", "postgres")
+        return [int(pid) for pid in text.split()]
+
+    def standby(self, synchronous=False):
+        """A streaming standby of this server, started; promote() makes it a primary."""
+        other = PostgresServer({**self.settings, "hot_standby": "on"})
+        self.run(binary("pg_basebackup"), "-h", self.host, "-p", str(self.port), "-U", self.user, "-D", other.data, "-R", "-X", "stream")
+        other.configure()
+        other.launch()
+        if synchronous:
+            self.psql("ALTER SYSTEM SET synchronous_standby_names = '*'", "postgres")
+            self.psql("SELECT pg_reload_conf()", "postgres")
+        return other
+
+    def promote(self):
+        self.psql("SELECT pg_promote(true, 60)", "postgres")
+
+
+def main():
+    """Starts one and waits: for scripts."""
+    server = PostgresServer()
+    try:
+        print(server.start().tcp_url, flush=True)
+        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    finally:
+        server.stop()
+
+
+if __name__ == "__main__":
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    main()
