@@ -64,7 +64,8 @@ uint32_t json_member(const struct json *json, uint32_t object, const char *name,
 void json_write_string(struct buffer *out, const char *text, size_t length);  /* valid UTF-8 in; escapes " \ and controls */
 void json_write_integer(struct buffer *out, int64_t value);
 void json_write_real(struct buffer *out, double value);  /* finite; shortest that reads back, with . or e: 50.0 0.1 1e+308 */
-/* Any scanned value in compact form: white space dropped, strings with minimal escapes, numbers as they stand. */
+/* Any scanned value in compact form: white space dropped, strings with minimal escapes, integers and plain reals
+ * as they stand, reals with an exponent (and -0.0) as json_write_real gives them. */
 void json_write_node(struct buffer *out, const struct json *json, uint32_t node, struct arena *arena);
 
 #endif

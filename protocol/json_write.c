@@ -127,7 +127,9 @@ static void write_scalar(struct buffer *out, const struct json *json, uint32_t i
 {
 	const struct json_node *node = &json->nodes[index];
 
-	if (node->type != JSON_STRING) {
+	if (node->type == JSON_REAL && (node->flags & JSON_AWKWARD) != 0) {
+		json_write_real(out, json_real(json, index)); /* an exponent may be longer than a database takes: 1e-99999 is 0.0 */
+	} else if (node->type != JSON_STRING) {
 		buffer_append(out, json->text + node->start, node->length);
 	} else if ((node->flags & JSON_ESCAPED) == 0) {
 		buffer_append(out, json->text + node->start - 1, (size_t)node->length + 2); /* with its quotes */

@@ -9,7 +9,7 @@ VALUES (:id, :user_id, :name, :key_prefix, :key_hash, :description, :tier, :rate
 -- name: get_api_key_by_prefix
 SELECT id, user_id, name, key_prefix, key_hash, description, tier, rate_limit_requests, rate_limit_window, is_active,
   last_used_at, expires_at, created_at, updated_at
-FROM api_keys WHERE key_prefix = :prefix AND key_hash = :hash AND is_active
+FROM api_keys WHERE md5(key_prefix) = md5(:prefix) AND key_prefix = :prefix AND key_hash = :hash AND is_active
 ORDER BY created_at DESC, id COLLATE "C" DESC
 LIMIT 1
 
@@ -20,10 +20,10 @@ FROM api_keys WHERE user_id = :user_id
 ORDER BY created_at DESC, id COLLATE "C" DESC
 
 -- name: update_api_key_last_used
-UPDATE api_keys SET last_used_at = :now, updated_at = :now WHERE id = :api_key_id
+UPDATE api_keys SET last_used_at = :now, updated_at = :now WHERE md5(id) = md5(:api_key_id) AND id = :api_key_id
 
 -- name: deactivate_api_key
-UPDATE api_keys SET is_active = false, updated_at = :now WHERE id = :api_key_id AND user_id = :user_id
+UPDATE api_keys SET is_active = false, updated_at = :now WHERE md5(id) = md5(:api_key_id) AND id = :api_key_id AND user_id = :user_id
 
 -- name: cleanup_expired_api_keys
 UPDATE api_keys SET is_active = false, updated_at = :now WHERE is_active AND expires_at < :now

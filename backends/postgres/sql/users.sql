@@ -25,7 +25,7 @@ SELECT id, email, display_name, password_hash,
     AND fitbit_nonce IS NOT NULL THEN fitbit_expires_at END AS "fitbit_token.expires_at",
   fitbit_scope AS "fitbit_token.scope",
   created_at, last_active, is_active
-FROM users WHERE email = :email
+FROM users WHERE md5(email) = md5(:email) AND email = :email
 
 -- name: get_user_by_email_required
 SELECT id, email, display_name, password_hash,
@@ -36,7 +36,7 @@ SELECT id, email, display_name, password_hash,
     AND fitbit_nonce IS NOT NULL THEN fitbit_expires_at END AS "fitbit_token.expires_at",
   fitbit_scope AS "fitbit_token.scope",
   created_at, last_active, is_active
-FROM users WHERE email = :email
+FROM users WHERE md5(email) = md5(:email) AND email = :email
 
 -- name: verify_user_password
 SELECT id, email, display_name, password_hash,
@@ -47,7 +47,7 @@ SELECT id, email, display_name, password_hash,
     AND fitbit_nonce IS NOT NULL THEN fitbit_expires_at END AS "fitbit_token.expires_at",
   fitbit_scope AS "fitbit_token.scope",
   created_at, last_active, is_active
-FROM users WHERE email = :email AND is_active
+FROM users WHERE md5(email) = md5(:email) AND email = :email AND is_active
 
 -- name: update_last_active
 UPDATE users SET last_active = :now WHERE id = :user_id

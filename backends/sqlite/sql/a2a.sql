@@ -3,7 +3,8 @@
 -- name: create_a2a_client
 INSERT INTO a2a_clients (id, api_key_id, name, description, public_key, capabilities, redirect_uris, is_active, created_at,
   updated_at)
-VALUES (:id, :api_key_id, :name, :description, :public_key, :capabilities, :redirect_uris, :is_active, :created_at, :now)
+SELECT :id, id, :name, :description, :public_key, :capabilities, :redirect_uris, :is_active, :created_at, :now
+FROM api_keys WHERE id = :api_key_id
 RETURNING id AS result
 
 -- name: get_a2a_client
