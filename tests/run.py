@@ -22,7 +22,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 from lib import interface  # noqa: E402
 
-FOLDERS = ("faults", "differential", "contract", "client")   # the long ones first
+FOLDERS = ("faults", "differential", "bench", "contract", "client")   # the long ones first
 TIME_LIMIT = 900
 # Reports end the process, so that no test can pass over one; leaks are looked for at the daemon's end.
 SANITIZER_OPTIONS = {

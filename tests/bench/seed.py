@@ -91,9 +91,9 @@ SELECT {UUID.format(n="(1 + i * 7919 % :keys)", kind="1000")}, to_timestamp(1735
 	CASE WHEN i % 20 = 0 THEN 500 ELSE 200 END, 512, 2048, '192.0.2.17', 'pierre-bench/1.0'
 FROM generate_series(:first::bigint, :last) AS n(i)""",
     "a2a_clients": f"""
-INSERT INTO a2a_clients (id, api_key_id, name, description, public_key, created_at)
+INSERT INTO a2a_clients (id, api_key_id, name, description, public_key, created_at, updated_at)
 SELECT 'client-' || i, {UUID.format(n="(1 + i % :keys)", kind="1000")}, 'client ' || i, 'an agent', 'key',
-	'2025-01-01T00:00:00Z'
+	'2025-01-01T00:00:00Z', '2025-01-01T00:00:00Z'
 FROM generate_series(:first::bigint, :last) AS n(i)""",
     "a2a_usage": f"""
 INSERT INTO a2a_usage (client_id, timestamp, tool_name, response_time_ms, status_code, protocol_version,

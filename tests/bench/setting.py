@@ -11,10 +11,7 @@ from measure import pgbench_script, statements
 from servers import ROOT, Client, Daemon, PgBouncer, Redis
 
 sys.path.insert(0, str(ROOT / "tests"))
-try:
-    from lib.postgres_server import PostgresServer  # noqa: E402
-except ImportError:
-    PostgresServer = None
+from lib import postgres_server  # noqa: E402
 
 USAGE = {"tool_name": "get_activities", "response_time_ms": 42, "status_code": 200, "request_size_bytes": 512,
          "response_size_bytes": 2048, "ip_address": "192.0.2.17", "user_agent": "pierre-bench/1.0"}
@@ -145,10 +142,8 @@ class Setting:
             client.calls([token_call(user) for user in self.connected])
 
     def prepare_postgres(self):
-        self.server = PostgresServer()
-        self.start(self.server)
-        self.postgres = {"host": str(self.server.host), "port": self.server.port, "user": self.server.user,
-                         "database": self.server.database, "password": None}
+        self.server = self.start(PostgresServer(self.folder))
+        self.postgres = self.server.connection()
         daemon = Daemon(self.build, self.folder, self.server.url, name="postgres")
         daemon.start()
         seed.postgres(self.postgres, self.counts)
@@ -170,6 +165,22 @@ class Setting:
         self.record_script = self.folder / "record.sql"
         self.record_script.write_text(pgbench_script(known["record_api_key_usage"]).replace(":error_message", "NULL", 1))
         self.record_variables = {**USAGE, "api_key_id": self.api_keys.read_text().split()[0], "timestamp": "2025-06-19T15:44:49Z"}
+
+
+class PostgresServer(postgres_server.PostgresServer):
+    """The tests' private server with its data on the benchmark's disk, and memory as an installation would give it."""
+
+    def __init__(self, folder):
+        super().__init__({"shared_buffers": "'512MB'", "max_wal_size": "'4GB'"})
+        self.data = os.path.join(folder, "postgres-data")
+        os.mkdir(self.data, 0o700)
+        if os.geteuid() == 0:
+            account = postgres_server.account()
+            os.chown(self.data, account["user"], account["group"])
+
+    def stop(self):
+        super().stop()
+        shutil.rmtree(self.data, ignore_errors=True)
 
 
 def workspace(chosen=None):

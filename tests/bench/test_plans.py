@@ -32,6 +32,10 @@ KNOWN = {
     "id": seed.user_id(900_000), "limit": "100", "days": "30", "status": "running", "status_filter": "all", "tool_filter": "all",
     "tier": "starter", "insight_type": None, "start_date": START, "end_date": END, "start_time": START, "end_time": END,
 }
+# What these tests must refuse: no index holds the column.
+PLANTED = {"method": "planted", "sqlite": "SELECT id FROM users WHERE display_name = ?1",
+           "postgres": "SELECT id FROM users WHERE display_name = $1::text",
+           "sqlite_slots": [["display_name", "text"]], "postgres_slots": [["display_name", "text"]]}
 SAMPLES = {"bool": "true", "integer": "1", "real": "1.0", "text": "text", "uuid": seed.user_id(17), "timestamp": START,
            "ip": "192.0.2.1", "strings": "[]", "document": "{}"}
 
@@ -87,8 +91,8 @@ class SqlitePlans(case.Case):
                 found[alias] = table
         return found
 
-    def check(self):
-        for statement in statements():
+    def check(self, *chosen):
+        for statement in chosen or statements():
             aliases = self.aliases(statement["sqlite"])
             for words, values in variants(statement, "sqlite"):
                 plan = self.plan(statement, values)
@@ -109,6 +113,10 @@ class SqlitePlans(case.Case):
             self.assertIn("USING COVERING INDEX", step, told)
         if method in UNSORTED:
             self.assertNotRegex(step, r"USE TEMP B-TREE FOR ORDER BY$", told)
+
+    def test_scan_is_noticed(self):
+        with self.assertRaises(AssertionError):
+            self.check(PLANTED)
 
     def test_without_statistics(self):
         self.db.execute("DROP TABLE IF EXISTS sqlite_stat1")
@@ -165,8 +173,8 @@ class PostgresPlans(case.Case):
         for child in plan.get("Plans", ()):
             yield from self.nodes(child)
 
-    def check(self, mode):
-        for statement in statements():
+    def check(self, mode, *chosen):
+        for statement in chosen or statements():
             for words, values in variants(statement, "postgres"):
                 plan = self.plan(statement, values, mode)
                 for node in self.nodes(plan):
@@ -175,6 +183,10 @@ class PostgresPlans(case.Case):
                     if filled and node["Node Type"] in ("Seq Scan", "Parallel Seq Scan"):
                         self.assertIn((statement["method"], table), ALLOWED,
                                       f"{statement['method']} ({words}) reads all of {table}:\n{json.dumps(plan, indent=1)}")
+
+    def test_scan_is_noticed(self):
+        with self.assertRaises(AssertionError):
+            self.check("force_custom_plan", PLANTED)
 
     def test_custom_plans(self):
         self.check("force_custom_plan")
