@@ -102,6 +102,7 @@ static bool send_statement(struct postgres_store *store, struct lane *lane, stru
 	const struct method *method = call->method;
 	const struct statement *statement = &method->statements[BACKEND_POSTGRES];
 	struct parameters to;
+	char name[64];
 
 	for (unsigned i = 0; i < statement->slot_count; i++)
 		if (!set_parameter(call, &to, i, &method->slots[statement->slots[i]], &call->values[statement->slots[i]]))
@@ -110,14 +111,15 @@ static bool send_statement(struct postgres_store *store, struct lane *lane, stru
 		expect(lane, ITEM_CALL, call);
 		return PQsendQueryParams(lane->connection, statement->sql, statement->slot_count, NULL, to.values, to.lengths, to.formats, 1) == 1;
 	}
+	(void)snprintf(name, sizeof name, "%s.%u", method->name, lane->generation);
 	if (!lane->prepared[method->index]) {
 		expect(lane, ITEM_PREPARE, call);
-		if (PQsendPrepare(lane->connection, method->name, statement->sql, 0, NULL) != 1)
+		if (PQsendPrepare(lane->connection, name, statement->sql, 0, NULL) != 1)
 			return false;
 		lane->prepared[method->index] = true;
 	}
 	expect(lane, ITEM_CALL, call);
-	return PQsendQueryPrepared(lane->connection, method->name, statement->slot_count, to.values, to.lengths, to.formats, 1) == 1;
+	return PQsendQueryPrepared(lane->connection, name, statement->slot_count, to.values, to.lengths, to.formats, 1) == 1;
 }
 
 static bool send_call(struct postgres_store *store, struct lane *lane, struct call *call)
@@ -220,8 +222,11 @@ static void take_result(struct postgres_store *store, struct lane *lane, struct 
 	ExecStatusType status = PQresultStatus(result);
 	struct call *call = item->call;
 
-	if (status == PGRES_PIPELINE_ABORTED || lane->failed != NULL)
+	if (status == PGRES_PIPELINE_ABORTED || lane->failed != NULL) {
+		if (item->kind == ITEM_PREPARE)
+			lane->prepared[call->method->index] = false; /* the server passed over it; what it had prepared before stays */
 		return;
+	}
 	if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
 		if (item->kind != ITEM_CALL || call->method == NULL || call->err.kind != ERR_NONE)
 			return;
@@ -236,10 +241,12 @@ static void take_result(struct postgres_store *store, struct lane *lane, struct 
 		return;
 	}
 	lane->failure = result_error(call, result);
-	if (lane->failure == CALL_REPREPARE)
+	if (lane->failure == CALL_REPREPARE) {
 		memset(lane->prepared, 0, catalog_method_count * sizeof *lane->prepared);
-	else if (item->kind == ITEM_PREPARE)
+		lane->generation++;
+	} else if (item->kind == ITEM_PREPARE) {
 		lane->prepared[call->method->index] = false;
+	}
 	if (lane->failure == CALL_MOVE)
 		lane->doomed = true;
 }

@@ -44,6 +44,7 @@ struct lane {
 	bool want_write;              /* epoll waits for room to write, too */
 	bool all_sent;                /* the group's last byte, its Sync, has left libpq */
 	bool *prepared;               /* by method->index */
+	unsigned generation;          /* part of the prepared statements' names: after a loss all get new ones */
 	struct list waiting;          /* calls for the next groups, in order */
 	unsigned waiting_count;
 	struct list group;            /* calls under way, in order */
