@@ -1,7 +1,10 @@
 """Databases for daemons under test: a file of its own, or a PostgreSQL database of its own on the run's server."""
+import atexit
 import os
 import secrets
 import subprocess
+
+from .postgres_server import PostgresServer
 
 BACKENDS = ("sqlite", "postgres")
 
@@ -12,8 +15,18 @@ def chosen():
 
 
 def postgres_url():
-    """The URL of the run's PostgreSQL with a role that may create databases; None when there is none."""
-    return os.environ.get("PIERRE_TEST_POSTGRES") or None
+    """The URL of the run's PostgreSQL with a role that may create databases. A test file that is run by itself starts one of
+    its own; None where that cannot be."""
+    if "PIERRE_TEST_POSTGRES" not in os.environ:
+        try:
+            server = PostgresServer().start()
+        except (OSError, RuntimeError, KeyError) as problem:
+            print(f"NO PostgreSQL: {problem}", flush=True)
+            os.environ["PIERRE_TEST_POSTGRES"] = ""
+            return None
+        atexit.register(server.stop)
+        os.environ["PIERRE_TEST_POSTGRES"] = server.url
+    return os.environ["PIERRE_TEST_POSTGRES"] or None
 
 
 class Sqlite:
@@ -50,7 +63,7 @@ class Postgres:
 
 
 def psql(url, statement):
-    done = subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", statement], capture_output=True,
+    done = subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", url], input=statement, capture_output=True,
                           text=True, timeout=60, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"psql: {done.stderr.strip()}")
