@@ -136,9 +136,13 @@ enum outcome result_error(struct call *call, const PGresult *result)
 		execute_conflict(call, constraint != NULL ? constraint : "key");
 	} else if (strcmp(state, "23503") == 0) {
 		execute_no_row(call);
-	} else if (strcmp(state, "26000") == 0 || strcmp(state, "0A000") == 0) {
+	} else if (strcmp(state, "26000") == 0 || strcmp(state, "42P05") == 0) {
 		execute_fail(call, ERR_INTERNAL, "a prepared statement was lost");
 		return CALL_REPREPARE;
+	} else if (strcmp(state, "0A000") == 0) {
+		/* The tables changed under the statements: a new connection prepares them anew. */
+		execute_fail(call, ERR_INTERNAL, "the prepared statements no longer fit the tables");
+		return CALL_MOVE;
 	} else if (in_class(state, "40") || strcmp(state, "55P03") == 0) {
 		execute_fail(call, ERR_UNAVAILABLE, "the database kept refusing because of other transactions");
 		call->err.outcome = OUTCOME_NONE;
