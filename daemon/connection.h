@@ -40,6 +40,7 @@ struct connection {
 	struct output output;
 	struct order order;
 	struct list held;       /* requests that wait for a password's hash before them, and those being hashed, in order */
+	uint64_t password_turn; /* password_pool_submit's */
 	struct batch *batch;    /* JSON-RPC batch whose calls are still being begun */
 	unsigned calls;         /* begun and not answered */
 	size_t held_bytes;      /* answers of unfinished batches */

@@ -96,7 +96,7 @@ void dispatch_hash(struct request *request)
 	}
 	request_move(request, REQUEST_HASHING);
 	list_append(&request->connection->held, &request->link);
-	if (password_pool_submit(request->daemon->passwords, job))
+	if (password_pool_submit(request->daemon->passwords, job, &request->connection->password_turn))
 		return;
 	list_remove(&request->link);
 	fail(request, ERR_UNAVAILABLE, "too many passwords wait to be hashed");
@@ -114,7 +114,7 @@ void dispatch_verify(struct request *request)
 	job->verify = true;
 	job->stored = request->call.kept;
 	request_move(request, REQUEST_CHECKING);
-	if (!password_pool_submit(request->daemon->passwords, job))
+	if (!password_pool_submit(request->daemon->passwords, job, &request->connection->password_turn))
 		fail(request, ERR_UNAVAILABLE, "too many passwords wait to be checked");
 }
 

@@ -11,6 +11,7 @@ struct password_pool {
 	pthread_cond_t filled;
 	struct list waiting, working, finished;  /* under the lock; every job is in one of them */
 	unsigned waiting_count, running, most_waiting;
+	uint64_t turn;                   /* of the job that was begun last */
 	bool stopping;
 	uint64_t hashed, verified, timeouts;
 	uv_async_t wake;
@@ -62,6 +63,7 @@ static void *worker(void *argument)
 		first = list_first(&pool->waiting);
 		list_remove(first);
 		pool->waiting_count--;
+		pool->turn = list_entry(first, struct password_job, link)->turn;
 		list_append(&pool->working, first);
 		run_job(pool, list_entry(first, struct password_job, link));
 		list_remove(first);
@@ -145,15 +147,27 @@ struct password_pool *password_pool_new(uv_loop_t *loop, unsigned threads, unsig
 	return pool;
 }
 
-bool password_pool_submit(struct password_pool *pool, struct password_job *job)
+/* A connection's next job has the turn after its last one; one that had none waiting joins the present turn. */
+static void enqueue(struct password_pool *pool, struct password_job *job, uint64_t *last_turn)
+{
+	struct list *before = pool->waiting.prev;
+
+	job->turn = (*last_turn > pool->turn ? *last_turn : pool->turn) + 1;
+	*last_turn = job->turn;
+	while (before != &pool->waiting && list_entry(before, struct password_job, link)->turn > job->turn)
+		before = before->prev;
+	list_append(before->next, &job->link);
+	pool->waiting_count++;
+}
+
+bool password_pool_submit(struct password_pool *pool, struct password_job *job, uint64_t *last_turn)
 {
 	bool taken;
 
 	(void)pthread_mutex_lock(&pool->lock);
 	taken = pool->waiting_count < pool->most_waiting;
 	if (taken) {
-		list_append(&pool->waiting, &job->link);
-		pool->waiting_count++;
+		enqueue(pool, job, last_turn);
 		(void)pthread_cond_signal(&pool->filled);
 	}
 	(void)pthread_mutex_unlock(&pool->lock);
