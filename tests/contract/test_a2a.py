@@ -50,6 +50,7 @@ class Clients(A2ACase):
         client = new_client()
         self.ok("create_a2a_client", client=client, api_key_id=self.key)
         self.refused("conflict", "create_a2a_client", client={**new_client(), "id": client["id"]}, api_key_id=self.key, field="id")
+        self.refused("conflict", "create_a2a_client", client=client, api_key_id=self.key, field="name")   # both are taken
         other = self.world.api_key(self.world.user())
         self.refused("conflict", "create_a2a_client", client={**new_client(), "name": client["name"]}, api_key_id=other, field="name")
         self.assertEqual(len(self.ok("list_a2a_clients", user_id=self.user)), 1)

@@ -50,6 +50,7 @@ class Keys(DaemonCase):
         self.ok("create_api_key", api_key=key)
         self.refused("conflict", "create_api_key", api_key=new_api_key(self.user, id=key["id"]), field="id")
         self.refused("conflict", "create_api_key", api_key=new_api_key(self.user, name=key["name"]), field="name")
+        self.refused("conflict", "create_api_key", api_key=key, field="name")   # both are taken
         self.assertEqual(len(self.ok("get_user_api_keys", user_id=self.user)), 1)
         other = self.world.user()
         self.ok("create_api_key", api_key=new_api_key(other, name=key["name"]))       # another user's name

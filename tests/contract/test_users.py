@@ -54,6 +54,7 @@ class Create(DaemonCase):
         self.ok("create_user", user=user)
         self.refused("conflict", "create_user", user={**user, "id": uuid4()}, field="email")
         self.refused("conflict", "create_user", user=new_user(id=user["id"].upper()), field="id")
+        self.refused("conflict", "create_user", user=user, field="email")   # both are taken
         count = self.ok("get_user_count")
         self.refused("conflict", "create_user", user={**new_user(), "email": user["email"]}, field="email")
         self.assertEqual(self.ok("get_user_count"), count)

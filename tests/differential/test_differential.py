@@ -262,8 +262,6 @@ class Mapping:
                 {**right, "result": sorted(right["result"], key=lambda one: one["id"])})
 
     def fits(self, left, right):
-        if left == right:
-            return self.right_of.get(left, right) == right
         if self.right_of.setdefault(left, right) != right or self.left_of.setdefault(right, left) != left:
             return False
         return True
@@ -323,6 +321,8 @@ class Differential(Case):
             if len(a) != len(b):
                 return f"{path}: {len(a)} items, not {len(b)}"
             return next(filter(None, (self.differ(x, y, mapping, f"{path}[{i}]") for i, (x, y) in enumerate(zip(a, b)))), None)
+        if isinstance(a, str) and path.startswith("$.result[") and path.endswith("].id") and a.isdigit() and b.isdigit():
+            return None if mapping.fits("row " + a, "row " + b) else f"{path}: {a!r} is not {b!r}"   # a log row's: made by the database
         if isinstance(a, str) and a != b:
             if TIMESTAMP.fullmatch(a) and TIMESTAMP.fullmatch(b) and self.recent(a) and self.recent(b):
                 return None

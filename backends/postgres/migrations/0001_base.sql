@@ -4,14 +4,15 @@
 -- Ids are UUIDs, but for those that may be any text (API keys, agents): these have a number beside it, which other tables refer to.
 -- A B-tree takes keys of up to some 2,700 bytes, a text may be as long as a line: unique texts are indexed by two digests, of which the second has a
 -- prefix so that a collision made for one does not hold for the other. Look-ups ask for the first digest and for the text itself.
+-- Where two keys of a row are taken, the index that was made first is named in the error: e-mail and name before id, as on SQLite.
 
 CREATE TABLE users (
   id UUID NOT NULL DEFAULT gen_random_uuid(), email TEXT COLLATE "C" NOT NULL, display_name TEXT, password_hash TEXT NOT NULL,
   strava_access_token TEXT, strava_refresh_token TEXT, strava_expires_at TIMESTAMPTZ, strava_scope TEXT, strava_nonce TEXT,
   fitbit_access_token TEXT, fitbit_refresh_token TEXT, fitbit_expires_at TIMESTAMPTZ, fitbit_scope TEXT, fitbit_nonce TEXT,
-  created_at TIMESTAMPTZ NOT NULL, last_active TIMESTAMPTZ NOT NULL, is_active BOOLEAN NOT NULL DEFAULT true,
-  CONSTRAINT users_pkey PRIMARY KEY (id));
+  created_at TIMESTAMPTZ NOT NULL, last_active TIMESTAMPTZ NOT NULL, is_active BOOLEAN NOT NULL DEFAULT true);
 CREATE UNIQUE INDEX users_email_key ON users (md5(email), md5('2' || email));
+ALTER TABLE users ADD CONSTRAINT users_pkey PRIMARY KEY (id);
 
 CREATE TABLE user_profiles (
   user_id UUID NOT NULL REFERENCES users(id) ON DELETE CASCADE, document JSONB NOT NULL, document_exact TEXT,
@@ -44,8 +45,8 @@ CREATE TABLE api_keys (
   is_active BOOLEAN NOT NULL DEFAULT true, last_used_at TIMESTAMPTZ, expires_at TIMESTAMPTZ,
   created_at TIMESTAMPTZ NOT NULL, updated_at TIMESTAMPTZ NOT NULL,
   CONSTRAINT api_keys_pkey PRIMARY KEY (number));
-CREATE UNIQUE INDEX api_keys_id_key ON api_keys (md5(id), md5('2' || id));
 CREATE UNIQUE INDEX api_keys_user_id_name_key ON api_keys (user_id, md5(name), md5('2' || name));
+CREATE UNIQUE INDEX api_keys_id_key ON api_keys (md5(id), md5('2' || id));
 CREATE INDEX api_keys_prefix ON api_keys (md5(key_prefix));
 CREATE INDEX api_keys_expiry ON api_keys (expires_at) WHERE is_active;
 
@@ -65,8 +66,8 @@ CREATE TABLE a2a_clients (
   updated_at TIMESTAMPTZ NOT NULL, agent_version TEXT, contact_email TEXT, documentation_url TEXT,
   is_verified BOOLEAN NOT NULL DEFAULT false, verification_token TEXT, verified_at TIMESTAMPTZ,
   CONSTRAINT a2a_clients_pkey PRIMARY KEY (number));
-CREATE UNIQUE INDEX a2a_clients_id_key ON a2a_clients (md5(id), md5('2' || id));
 CREATE UNIQUE INDEX a2a_clients_name_key ON a2a_clients (md5(name), md5('2' || name));
+CREATE UNIQUE INDEX a2a_clients_id_key ON a2a_clients (md5(id), md5('2' || id));
 CREATE INDEX a2a_clients_api_key ON a2a_clients (api_key);
 
 CREATE TABLE a2a_sessions (
