@@ -29,8 +29,8 @@ enum json_type {
 
 enum {
 	JSON_ESCAPED = 1,  /* node flag: the string has at least one backslash */
-	JSON_AWKWARD = 2,  /* node flag, on a real and on every container around it: a real with an exponent or with the
-	                    * value -0.0, which PostgreSQL's JSONB would give back altered */
+	JSON_AWKWARD = 2,  /* node flag, on a real and on every container around it: a real with an exponent, with very many
+	                    * digits or with the value -0.0, which PostgreSQL's JSONB would give back altered or refuse */
 };
 
 /* One value. Children of a container follow it directly: an object's as name, value, name, value, …

@@ -7,7 +7,7 @@
 #include "json.h"
 #include "value.h"
 
-enum { DEPTH_MAX = 256, FEW_MEMBERS = 16 };
+enum { DEPTH_MAX = 256, FEW_MEMBERS = 16, LONG_REAL = 1000 };
 
 struct scan {
 	struct json *json;
@@ -282,7 +282,7 @@ static int scan_number(struct scan *scan)
 	double value = parse_real(start, length);
 	if (!isfinite(value))
 		return fail(scan, "a number beyond a double");
-	if (exponent || (value == 0 && signbit(value)))
+	if (exponent || length > LONG_REAL || (value == 0 && signbit(value)))
 		node->flags = JSON_AWKWARD;
 	return 0;
 }
