@@ -69,6 +69,15 @@ void seal_free(struct seal *seal)
 	free(seal);
 }
 
+/* Strict standard base64. libsodium by itself takes bytes beyond ASCII for + and /. */
+static bool from_base64(unsigned char *bytes, size_t size, const char *text, size_t length, size_t *out_length)
+{
+	for (size_t i = 0; i < length; i++)
+		if ((text[i] & 0x80) != 0)
+			return false;
+	return sodium_base642bin(bytes, size, text, length, NULL, out_length, NULL, sodium_base64_VARIANT_ORIGINAL) == 0;
+}
+
 int seal_key_parse(const char *text, size_t length, unsigned char key[SEAL_KEY_BYTES], struct err *err)
 {
 	size_t got = 0;
@@ -78,9 +87,7 @@ int seal_key_parse(const char *text, size_t length, unsigned char key[SEAL_KEY_B
 	if (length == 0)
 		return err_exit(err, EX_CONFIG, "the encryption key is empty: it must be 32 bytes in standard base64 "
 		                                "(44 characters); `pierre-dbd --generate-key` makes one");
-	if (sodium_init() < 0 ||
-	    sodium_base642bin(key, SEAL_KEY_BYTES, text, length, NULL, &got, NULL, sodium_base64_VARIANT_ORIGINAL) != 0 ||
-	    got != SEAL_KEY_BYTES) {
+	if (sodium_init() < 0 || !from_base64(key, SEAL_KEY_BYTES, text, length, &got) || got != SEAL_KEY_BYTES) {
 		sodium_memzero(key, SEAL_KEY_BYTES);
 		return err_exit(err, EX_CONFIG,
 		                "the encryption key is not 32 bytes in standard base64 (44 characters, padded with =); "
@@ -161,10 +168,7 @@ static unsigned char *decode_base64(struct arena *arena, const char *text, size_
 	size_t size = length / 4 * 3 + 3;
 	unsigned char *bytes = arena_alloc(arena, size);
 
-	if (bytes == NULL || sodium_base642bin(bytes, size, text, length, NULL, out_length, NULL,
-	                                       sodium_base64_VARIANT_ORIGINAL) != 0)
-		return NULL;
-	return bytes;
+	return bytes != NULL && from_base64(bytes, size, text, length, out_length) ? bytes : NULL;
 }
 
 int seal_open(struct seal *seal, struct arena *arena, const char *sealed, size_t length, const char *nonce,
@@ -215,10 +219,8 @@ bool seal_check_matches(struct seal *seal, const char *text, size_t length)
 
 	if (colon == NULL)
 		return false;
-	if (sodium_base642bin(nonce, sizeof nonce, text, (size_t)(colon - text), NULL, &nonce_length, NULL,
-	                      sodium_base64_VARIANT_ORIGINAL) != 0 ||
-	    sodium_base642bin(sealed, sizeof sealed, colon + 1, length - (size_t)(colon + 1 - text), NULL, &sealed_length, NULL,
-	                      sodium_base64_VARIANT_ORIGINAL) != 0)
+	if (!from_base64(nonce, sizeof nonce, text, (size_t)(colon - text), &nonce_length) ||
+	    !from_base64(sealed, sizeof sealed, colon + 1, length - (size_t)(colon + 1 - text), &sealed_length))
 		return false;
 	return nonce_length == sizeof nonce && sealed_length == sizeof check_text - 1 + SEAL_TAG_BYTES &&
 	       seal_decrypt(seal, nonce, sealed, sealed_length, NULL, 0, plain) &&
