@@ -1,0 +1,72 @@
+/* What the test programs of this folder share: running one suite, and data from outside the project. */
+#ifndef PIERRE_TEST_UNIT_H
+#define PIERRE_TEST_UNIT_H
+
+#include <check.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { UNIT_SKIPPED = 77, UNIT_TIME = 120 };  /* what meson counts as skipped; seconds for one test */
+
+/* Runs everything; the program's exit code. `complete` false: data was absent, so that passing counts as skipped. */
+static inline int unit_run(const char *name, TCase *tests, bool complete)
+{
+	Suite *suite = suite_create(name);
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	suite_add_tcase(suite, tests);
+	tcase_set_timeout(tests, UNIT_TIME);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0 ? EXIT_FAILURE : complete ? EXIT_SUCCESS : UNIT_SKIPPED;
+}
+
+/* Path of published test data beside the project (PIERRE_TEST_DATA names the folder); false, and said loudly, when absent. */
+static inline bool unit_data(const char *name, char *path, size_t size)
+{
+	const char *folder = getenv("PIERRE_TEST_DATA");
+
+	(void)snprintf(path, size, "%s/%s", folder != NULL ? folder : "../shared", name);
+	if (access(path, R_OK) == 0)
+		return true;
+	(void)fprintf(stderr, "ABSENT: %s. What it says is NOT TESTED.\n", path);
+	return false;
+}
+
+/* A whole file in memory that the caller frees; NUL behind it. Not being able to read it fails the test. */
+static inline char *unit_read(const char *path, size_t *length)
+{
+	FILE *file = fopen(path, "rb");
+	char *text;
+	long size;
+
+	ck_assert_msg(file != NULL, "%s cannot be read", path);
+	ck_assert_int_eq(fseek(file, 0, SEEK_END), 0);
+	size = ftell(file);
+	ck_assert_int_ge(size, 0);
+	rewind(file);
+	text = malloc((size_t)size + 1);
+	ck_assert_ptr_nonnull(text);
+	*length = fread(text, 1, (size_t)size, file);
+	ck_assert_uint_eq(*length, (size_t)size);
+	text[*length] = '\0';
+	(void)fclose(file);
+	return text;
+}
+
+/* The same numbers on every run from the same seed (splitmix64). */
+static inline uint64_t unit_random(uint64_t *state)
+{
+	uint64_t z = *state += UINT64_C(0x9E3779B97F4A7C15);
+
+	z = (z ^ z >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
+	z = (z ^ z >> 27) * UINT64_C(0x94D049BB133111EB);
+	return z ^ z >> 31;
+}
+
+#endif
