@@ -136,7 +136,7 @@ static int claim_socket(struct err *err)
 
 	if (inherited <= 0)
 		return inherited;
-	if (socket_choose(&self.socket, self.settings.socket, &in_runtime, err) < 0)
+	if (socket_choose(&self.socket, self.settings.socket, true, &in_runtime, err) < 0)
 		return -1;
 	return socket_bind(&self.socket, mode != 0 ? mode : in_runtime ? 0660 : 0600, err);
 }
@@ -172,7 +172,7 @@ static int check_config(bool json)
 	struct err err = {0};
 	bool in_runtime;
 
-	if (socket_choose(&self.socket, self.settings.socket, &in_runtime, &err) < 0)
+	if (socket_choose(&self.socket, self.settings.socket, false, &in_runtime, &err) < 0)
 		return start_failed(&err);
 	/* Shown before the key is read, which wipes it. */
 	print_config(json);

@@ -15,6 +15,14 @@
 
 #include "../backends/store.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#define SANITIZED __has_feature(address_sanitizer)
+#else
+#define SANITIZED 0
+#endif
+
 static time_t started_at;
 
 void process_harden(void)
@@ -27,7 +35,7 @@ void process_harden(void)
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGXFSZ, SIG_IGN); /* a write over the limit fails with EFBIG instead of ending the process */
 	(void)setrlimit(RLIMIT_CORE, &none);
-#if !defined(__SANITIZE_ADDRESS__)
+#if !SANITIZED
 	/* The leak checker of sanitizer builds traces the process, which this forbids. */
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif

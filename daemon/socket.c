@@ -32,12 +32,14 @@ static int set_path(struct socket *sock, const char *folder, size_t folder_lengt
 }
 
 /* /tmp is everyone's: the folder must be this user's alone, or somebody else could have planted it. */
-static int make_private_folder(const char *path, struct err *err)
+static int private_folder(const char *path, bool make, struct err *err)
 {
 	struct stat st;
 	int fd;
 
-	if (mkdir(path, 0700) != 0 && errno != EEXIST)
+	if (!make && lstat(path, &st) != 0 && errno == ENOENT)
+		return 0;
+	if (make && mkdir(path, 0700) != 0 && errno != EEXIST)
 		return err_exit(err, EX_CANTCREAT, "cannot make the folder %s: %s", path, strerror(errno));
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) != 0) {
@@ -54,7 +56,7 @@ static int make_private_folder(const char *path, struct err *err)
 	return 0;
 }
 
-int socket_choose(struct socket *sock, const char *configured, bool *in_runtime, struct err *err)
+int socket_choose(struct socket *sock, const char *configured, bool make, bool *in_runtime, struct err *err)
 {
 	const char *runtime = getenv("RUNTIME_DIRECTORY"), *session = getenv("XDG_RUNTIME_DIR");
 	char folder[64];
@@ -69,7 +71,7 @@ int socket_choose(struct socket *sock, const char *configured, bool *in_runtime,
 	if (session != NULL && *session != '\0')
 		return set_path(sock, session, strlen(session), "/pierre-dbd.sock", err);
 	(void)snprintf(folder, sizeof folder, "/tmp/pierre-dbd-%u", (unsigned)geteuid());
-	if (make_private_folder(folder, err) < 0)
+	if (private_folder(folder, make, err) < 0)
 		return -1;
 	return set_path(sock, folder, strlen(folder), "/pierre-dbd.sock", err);
 }

@@ -25,8 +25,9 @@ struct socket {
 };
 
 void socket_init(struct socket *sock);
-/* configured: the setting, or "" for the places in order. Makes the folder in /tmp. *in_runtime: it is in $RUNTIME_DIRECTORY. */
-int socket_choose(struct socket *sock, const char *configured, bool *in_runtime, struct err *err);
+/* configured: the setting, or "" for the places in order. make: the folder in /tmp is made when it is missing, not only
+ * checked. *in_runtime: the path is in $RUNTIME_DIRECTORY. */
+int socket_choose(struct socket *sock, const char *configured, bool make, bool *in_runtime, struct err *err);
 /* Takes over systemd's listening socket; 1 when there is none. */
 int socket_inherit(struct socket *sock, struct err *err);
 /* Locks and binds; not listening yet. */

@@ -41,7 +41,7 @@ static int take(struct socket *into, mode_t mode)
 	bool in_runtime;
 
 	socket_init(into);
-	if (socket_choose(into, path, &in_runtime, &err) < 0)
+	if (socket_choose(into, path, true, &in_runtime, &err) < 0)
 		return -1;
 	ck_assert(!in_runtime);
 	return socket_bind(into, mode, &err);
@@ -165,11 +165,11 @@ START_TEST(lengths)
 
 	memset(name, 'x', sizeof name);
 	name[107] = '\0';
-	ck_assert_int_eq(socket_choose(&sock, name, &in_runtime, &err), 0);
+	ck_assert_int_eq(socket_choose(&sock, name, true, &in_runtime, &err), 0);
 	ck_assert_str_eq(sock.path, name);
 	name[107] = 'x';
 	name[108] = '\0';
-	ck_assert_int_eq(socket_choose(&sock, name, &in_runtime, &err), -1);
+	ck_assert_int_eq(socket_choose(&sock, name, true, &in_runtime, &err), -1);
 	ck_assert_int_eq(err.exit_code, EX_CONFIG);
 	ck_assert_ptr_nonnull(strstr(err.message, "107"));
 }
@@ -181,14 +181,14 @@ START_TEST(places)
 
 	(void)setenv("RUNTIME_DIRECTORY", "/run/one:/run/two", 1);
 	(void)setenv("XDG_RUNTIME_DIR", "/run/user/1", 1);
-	ck_assert_int_eq(socket_choose(&sock, "/x/y", &in_runtime, &err), 0);
+	ck_assert_int_eq(socket_choose(&sock, "/x/y", true, &in_runtime, &err), 0);
 	ck_assert_str_eq(sock.path, "/x/y");
 	ck_assert(!in_runtime);
-	ck_assert_int_eq(socket_choose(&sock, "", &in_runtime, &err), 0);
+	ck_assert_int_eq(socket_choose(&sock, "", true, &in_runtime, &err), 0);
 	ck_assert_str_eq(sock.path, "/run/one/pierre-dbd.sock");
 	ck_assert(in_runtime);
 	(void)unsetenv("RUNTIME_DIRECTORY");
-	ck_assert_int_eq(socket_choose(&sock, "", &in_runtime, &err), 0);
+	ck_assert_int_eq(socket_choose(&sock, "", true, &in_runtime, &err), 0);
 	ck_assert_str_eq(sock.path, "/run/user/1/pierre-dbd.sock");
 	ck_assert_str_eq(sock.lock_path, "/run/user/1/pierre-dbd.sock.lock");
 	ck_assert(!in_runtime);
