@@ -1,5 +1,5 @@
-/* The scanner: published texts, limits of numbers and nesting, duplicate names, Unicode. Would catch: any text that is taken
- * although the protocol refuses it, or the other way round, a number that becomes another, a node that is misplaced. */
+/* The scanner: published texts, limits of numbers and nesting, duplicate names, Unicode. Would catch: any text that is
+ * taken although the protocol refuses it, or the other way round, a number that becomes another, a misplaced node. */
 #include <dirent.h>
 #include <math.h>
 #include <string.h>
@@ -23,7 +23,7 @@ static void tear_down(void)
 	arena_free(&arena);
 }
 
-/* The text stands alone in its memory, so that reading beyond it shows under the sanitizers. json.text is gone afterwards. */
+/* The text stands alone in its memory, so that reading beyond it shows under the sanitizers. json.text is gone then. */
 static bool taken(const char *text, size_t length, unsigned depth)
 {
 	char *alone = malloc(length + (length == 0));
@@ -102,13 +102,14 @@ START_TEST(integers)
 		const char *text;
 		int64_t value;
 	} good[] = {
-		{"0", 0}, {"-0", 0}, {"7", 7}, {"-7", -7}, {"9223372036854775807", INT64_MAX}, {"-9223372036854775808", INT64_MIN},
-		{"9223372036854775806", INT64_MAX - 1}, {"-9223372036854775807", INT64_MIN + 1}, {"1000000000000000000", 1000000000000000000},
+		{"0", 0}, {"-0", 0}, {"7", 7}, {"-7", -7}, {"9223372036854775807", INT64_MAX},
+		{"-9223372036854775808", INT64_MIN}, {"9223372036854775806", INT64_MAX - 1},
+		{"-9223372036854775807", INT64_MIN + 1}, {"1000000000000000000", 1000000000000000000},
 		{"999999999999999999", 999999999999999999},
 	};
 	static const char *const beyond[] = {
-		"9223372036854775808", "-9223372036854775809", "10000000000000000000", "-10000000000000000000", "18446744073709551616",
-		"99999999999999999999999999999999999999999999",
+		"9223372036854775808", "-9223372036854775809", "10000000000000000000", "-10000000000000000000",
+		"18446744073709551616", "99999999999999999999999999999999999999999999",
 	};
 
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
@@ -140,15 +141,19 @@ START_TEST(reals)
 		double value;
 		bool awkward;
 	} good[] = {
-		{"0.0", 0.0, false}, {"-0.0", -0.0, true}, {"0e0", 0.0, true}, {"1.5", 1.5, false}, {"-1.5", -1.5, false}, {"1e3", 1000.0, true},
-		{"1E+3", 1000.0, true}, {"1e-3", 0.001, true}, {"0.1", 0.1, false}, {"123456789012345678.5", 123456789012345678.5, false},
-		{"9007199254740993.0", 9007199254740992.0, false}, {"9007199254740993.00000000000000000001", 9007199254740994.0, false},
-		{"1.7976931348623157e308", 1.7976931348623157e308, true}, {"17976931348623157e292", 1.7976931348623157e308, true},
+		{"0.0", 0.0, false}, {"-0.0", -0.0, true}, {"0e0", 0.0, true}, {"1.5", 1.5, false}, {"-1.5", -1.5, false},
+		{"1e3", 1000.0, true}, {"1E+3", 1000.0, true}, {"1e-3", 0.001, true}, {"0.1", 0.1, false},
+		{"123456789012345678.5", 123456789012345678.5, false}, {"9007199254740993.0", 9007199254740992.0, false},
+		{"9007199254740993.00000000000000000001", 9007199254740994.0, false},
+		{"1.7976931348623157e308", 1.7976931348623157e308, true},
+		{"17976931348623157e292", 1.7976931348623157e308, true},
 		{"1.7976931348623158e308", 1.7976931348623157e308, true}, {"5e-324", 5e-324, true}, {"2e-324", 0.0, true},
-		{"1e-400", 0.0, true}, {"-1e-400", -0.0, true}, {"1e-99999999999999999999", 0.0, true}, {"0e99999999999999999999", 0.0, true},
-		{"2.2250738585072011e-308", 2.2250738585072011e-308, true}, {"1e22", 1e22, true}, {"1e23", 1e23, true},
-		{"8.41e21", 8.41e21, true}, {"0.000000000000000000000000000001", 1e-30, false},
-		{"2.47032822920623272088284396434110686182e-324", 0.0, true}, {"2.47032822920623272088284396434110686183e-324", 5e-324, true},
+		{"1e-400", 0.0, true}, {"-1e-400", -0.0, true}, {"1e-99999999999999999999", 0.0, true},
+		{"0e99999999999999999999", 0.0, true}, {"2.2250738585072011e-308", 2.2250738585072011e-308, true},
+		{"1e22", 1e22, true}, {"1e23", 1e23, true}, {"8.41e21", 8.41e21, true},
+		{"0.000000000000000000000000000001", 1e-30, false},
+		{"2.47032822920623272088284396434110686182e-324", 0.0, true},
+		{"2.47032822920623272088284396434110686183e-324", 5e-324, true},
 	};
 	static const char *const beyond[] = {
 		"1e400", "-1e400", "1e309", "1.7976931348623159e308", "1e99999999999999999999", "123e4567890", "[0.1,1e400]",
@@ -161,7 +166,7 @@ START_TEST(reals)
 }
 END_TEST
 
-/* Numbers of a hundred thousand digits: 1.000…, 1000….0, 0.000…1e100000, and a half-way case that only its last digit decides. */
+/* A hundred thousand digits: 1.000…, 1000….0, 0.000…1e100000, and a half-way case that only its last digit decides. */
 START_TEST(very_long_numbers)
 {
 	enum { DIGITS = 100000 };
@@ -231,14 +236,16 @@ END_TEST
 START_TEST(duplicate_names)
 {
 	static const char *const bad[] = {
-		"{\"a\":1,\"a\":1}", "{\"a\":1,\"b\":2,\"a\":3}", "{\"\":1,\"\":2}", "{\"a\":1,\"\\u0061\":2}", "{\"\\u0061\":1,\"a\":2}",
-		"{\"\\u0061\":1,\"\\u0061\":2}", "{\"\\n\":1,\"\\u000a\":2}", "{\"\\u000A\":1,\"\\u000a\":2}", "{\"/\":1,\"\\/\":2}",
-		"{\"\xF0\x9F\x9A\xB4\":1,\"\\ud83d\\udeb4\":2}", "{\"\xC3\xA9\":1,\"\\u00e9\":2}", "[{\"x\":{\"a\":1,\"a\":2}}]",
-		"{\"a\":{\"b\":[1,2]},\"c\":{},\"a\":0}", "{\"jsonrpc\":1,\"jsonrpc\":2}",
+		"{\"a\":1,\"a\":1}", "{\"a\":1,\"b\":2,\"a\":3}", "{\"\":1,\"\":2}", "{\"a\":1,\"\\u0061\":2}",
+		"{\"\\u0061\":1,\"a\":2}", "{\"\\u0061\":1,\"\\u0061\":2}", "{\"\\n\":1,\"\\u000a\":2}",
+		"{\"\\u000A\":1,\"\\u000a\":2}", "{\"/\":1,\"\\/\":2}", "{\"\xF0\x9F\x9A\xB4\":1,\"\\ud83d\\udeb4\":2}",
+		"{\"\xC3\xA9\":1,\"\\u00e9\":2}", "[{\"x\":{\"a\":1,\"a\":2}}]", "{\"a\":{\"b\":[1,2]},\"c\":{},\"a\":0}",
+		"{\"jsonrpc\":1,\"jsonrpc\":2}",
 	};
 	static const char *const good[] = {
-		"{\"a\":1,\"A\":1}", "{\"a\":{\"a\":{\"a\":1}}}", "[{\"a\":1},{\"a\":1}]", "{\"a\":\"b\",\"b\":\"a\"}", "{\"a\":1,\"a\\u0301\":2}",
-		"{\"\\\\u0061\":1,\"a\":2}", "{\"a\":1,\"a \":2,\" a\":3,\"\":4}", "{\"\xC3\xA9\":1,\"e\xCC\x81\":2}", "{\"ab\":1,\"a\":2,\"abc\":3}",
+		"{\"a\":1,\"A\":1}", "{\"a\":{\"a\":{\"a\":1}}}", "[{\"a\":1},{\"a\":1}]", "{\"a\":\"b\",\"b\":\"a\"}",
+		"{\"a\":1,\"a\\u0301\":2}", "{\"\\\\u0061\":1,\"a\":2}", "{\"a\":1,\"a \":2,\" a\":3,\"\":4}",
+		"{\"\xC3\xA9\":1,\"e\xCC\x81\":2}", "{\"ab\":1,\"a\":2,\"abc\":3}",
 	};
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -257,7 +264,8 @@ static bool many_members(int count, int again, bool escaped)
 	for (int i = 0; i < count; i++)
 		at += sprintf(at, i % 5 == 4 ? "%s\"\\u006%d%d\":%d" : "%s\"n%d%d\":%d", i > 0 ? "," : "", i % 10, i, i);
 	if (again >= 0 && again % 5 == 4)
-		at += sprintf(at, escaped ? ",\"\\u006%d%d\":0" : ",\"%c%d\":0", escaped ? again % 10 : "`abcdefghi"[again % 10], again);
+		at += sprintf(at, escaped ? ",\"\\u006%d%d\":0" : ",\"%c%d\":0",
+			escaped ? again % 10 : "`abcdefghi"[again % 10], again);
 	else if (again >= 0)
 		at += sprintf(at, escaped ? ",\"\\u006E%d%d\":0" : ",\"n%d%d\":0", again % 10, again);
 	at = stpcpy(at, "}");
@@ -285,16 +293,18 @@ START_TEST(unicode)
 {
 	static const char *const zeros[] = {"\"\\u0000\"", "{\"\\u0000\":1}", "\"a\\u0000b\"", "\"aaaaaaaaaaaaaaaa\\u0000\""};
 	static const char *const surrogates[] = {
-		"\"\\ud800\"", "\"\\udfff\"", "\"\\ud800\\u0041\"", "\"\\ud800a\"", "\"\\udc00\\ud800\"", "\"\\ud800\\ud800\"", "\"\\ud800\\\"",
-		"\"\\uDBFF\\uE000\"", "\"\\ud800\\n\"", "{\"\\ud800\":1}", "\"\\ud83d\\ude\"", "\"\\ud83d",
+		"\"\\ud800\"", "\"\\udfff\"", "\"\\ud800\\u0041\"", "\"\\ud800a\"", "\"\\udc00\\ud800\"",
+		"\"\\ud800\\ud800\"", "\"\\ud800\\\"", "\"\\uDBFF\\uE000\"", "\"\\ud800\\n\"", "{\"\\ud800\":1}",
+		"\"\\ud83d\\ude\"", "\"\\ud83d",
 	};
 	static const char *const invalid[] = {
-		"\"\x80\"", "\"\xC0\x80\"", "\"\xC1\xBF\"", "\"\xE0\x80\x80\"", "\"\xED\xA0\x80\"", "\"\xED\xBF\xBF\"", "\"\xF0\x80\x80\x80\"",
-		"\"\xF4\x90\x80\x80\"", "\"\xF5\x80\x80\x80\"", "\"\xFF\"", "\"\xC3\"", "\"\xE2\x82\"", "\"\xF0\x9F\x9A\"", "\"abcdefgh\xC3\"",
+		"\"\x80\"", "\"\xC0\x80\"", "\"\xC1\xBF\"", "\"\xE0\x80\x80\"", "\"\xED\xA0\x80\"", "\"\xED\xBF\xBF\"",
+		"\"\xF0\x80\x80\x80\"", "\"\xF4\x90\x80\x80\"", "\"\xF5\x80\x80\x80\"", "\"\xFF\"", "\"\xC3\"",
+		"\"\xE2\x82\"", "\"\xF0\x9F\x9A\"", "\"abcdefgh\xC3\"",
 	};
 	static const char *const good[] = {
-		"\"\\u0001\"", "\"\\ud83d\\udeb4\"", "\"\\uDBFF\\uDFFF\"", "\"\\ud7ff\\ue000\"", "\"\xF4\x8F\xBF\xBF\"", "\"\xEF\xBF\xBF\"", "\"\x7F\"",
-		"\"\xEF\xBB\xBF\"", "\"\\\\u0000\"", "\"\\\\ud800\"",
+		"\"\\u0001\"", "\"\\ud83d\\udeb4\"", "\"\\uDBFF\\uDFFF\"", "\"\\ud7ff\\ue000\"", "\"\xF4\x8F\xBF\xBF\"",
+		"\"\xEF\xBF\xBF\"", "\"\x7F\"", "\"\xEF\xBB\xBF\"", "\"\\\\u0000\"", "\"\\\\ud800\"",
 	};
 
 	for (size_t i = 0; i < sizeof zeros / sizeof *zeros; i++)
@@ -361,10 +371,11 @@ START_TEST(nodes)
 		uint32_t next, count;
 		const char *raw;
 	} want[] = {
-		{JSON_OBJECT, 12, 4, "{ \"a\" : [ 1 , -2.5 , true ] , \"b\\u0063\" : { } , \"\" : null , \"s\" : \"x\" }"}, {JSON_STRING, 2, 0, "a"},
-		{JSON_ARRAY, 6, 3, "[ 1 , -2.5 , true ]"}, {JSON_INTEGER, 4, 0, "1"}, {JSON_REAL, 5, 0, "-2.5"}, {JSON_TRUE, 6, 0, "true"},
-		{JSON_STRING, 7, 0, "b\\u0063"}, {JSON_OBJECT, 8, 0, "{ }"}, {JSON_STRING, 9, 0, ""}, {JSON_NULL, 10, 0, "null"},
-		{JSON_STRING, 11, 0, "s"}, {JSON_STRING, 12, 0, "x"},
+		{JSON_OBJECT, 12, 4, "{ \"a\" : [ 1 , -2.5 , true ] , \"b\\u0063\" : { } , \"\" : null , \"s\" : \"x\" }"},
+		{JSON_STRING, 2, 0, "a"}, {JSON_ARRAY, 6, 3, "[ 1 , -2.5 , true ]"}, {JSON_INTEGER, 4, 0, "1"},
+		{JSON_REAL, 5, 0, "-2.5"}, {JSON_TRUE, 6, 0, "true"}, {JSON_STRING, 7, 0, "b\\u0063"},
+		{JSON_OBJECT, 8, 0, "{ }"}, {JSON_STRING, 9, 0, ""}, {JSON_NULL, 10, 0, "null"}, {JSON_STRING, 11, 0, "s"},
+		{JSON_STRING, 12, 0, "x"},
 	};
 
 	ck_assert_int_eq(json_scan(&json, text, sizeof text - 1, 64, &err), 0);
@@ -404,9 +415,12 @@ END_TEST
 START_TEST(broken_texts)
 {
 	static const char *const bad[] = {
-		"", " ", "{", "}", "[", "]", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{,}", "{a:1}", "{1:1}",
-		"{\"a\" 1}", "{\"a\":1 \"b\":2}", "[}", "{]", "[1}", "{\"a\":1]", "1 2", "{}{}", "[]x", "nul", "nulll", "True", "tru", "-", "+1", ".5",
-		"1.", "01", "-01", "1e", "1e+", "0x1", "1_0", "NaN", "Infinity", "'a'", "\"", "\"a", "\"\\\"", "\"\\x\"", "\"\\u12\"", "\"\\u123g\"",
+		"", " ", "{", "}", "[", "]", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}",
+		"{,}", "{a:1}", "{1:1}",
+		"{\"a\" 1}", "{\"a\":1 \"b\":2}", "[}", "{]", "[1}", "{\"a\":1]", "1 2", "{}{}", "[]x", "nul", "nulll",
+		"True", "tru", "-", "+1", ".5",
+		"1.", "01", "-01", "1e", "1e+", "0x1", "1_0", "NaN", "Infinity", "'a'", "\"", "\"a", "\"\\\"", "\"\\x\"",
+		"\"\\u12\"", "\"\\u123g\"",
 		"//c\n1", "/**/1", "\v1", "\f1", "1\xC2\xA0",
 	};
 
