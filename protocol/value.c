@@ -184,7 +184,8 @@ bool timestamp_parse_stored(const char *text, size_t length, int64_t *micros)
 {
 	const char *p = text, *end = text + length;
 
-	return parse_local(&p, end, length > 10 && text[10] == ' ' ? ' ' : 'T', 't', micros) && parse_offset(p, end, true, micros);
+	return parse_local(&p, end, length > 10 && text[10] == ' ' ? ' ' : 'T', 't', micros) && parse_offset(p, end, true, micros) &&
+	       timestamp_in_range(*micros);
 }
 
 static char *put_digits(char *out, int64_t value, int count)
