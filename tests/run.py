@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs all tests against a build folder: the unit tests through meson, then each end-to-end file on each database.
 
-usage: tests/run.py BUILD [--backend sqlite|postgres|both] [--sanitizer] [--no-unit] [--jobs N] [--long] [FILE-PART…]
+usage: tests/run.py BUILD [--backend sqlite|postgres|both] [--postgres URL] [--sanitizer] [--no-unit] [--jobs N] [--long] [FILE-PART…]
 
 FILE-PART chooses end-to-end files whose path holds it (`users`, `faults/`). --sanitizer: the build is slow and reports by itself.
 --long: more rounds of what is random, and the tests of the tests (planted.py). Ends with `N passed, N failed` (`, N skipped` may follow); exit code 1 when anything failed.
@@ -135,6 +135,7 @@ def main():
     parser.add_argument("build")
     parser.add_argument("parts", nargs="*", metavar="FILE-PART")
     parser.add_argument("--backend", choices=("sqlite", "postgres", "both"), default="both")
+    parser.add_argument("--postgres", metavar="URL", help="a running server whose role may create databases, instead of an own one")
     parser.add_argument("--sanitizer", action="store_true")
     parser.add_argument("--no-unit", action="store_true")
     parser.add_argument("--long", action="store_true")
@@ -158,7 +159,9 @@ def main():
         if not arguments.no_unit and not arguments.parts:
             unit_tests(arguments.build, totals)
         planned = list(jobs(arguments))
-        if any(backend != "sqlite" for _, backend in planned):
+        if arguments.postgres:
+            environment["PIERRE_TEST_POSTGRES"] = arguments.postgres
+        elif any(backend != "sqlite" for _, backend in planned):
             server = start_postgres(environment)
             if server is None:
                 totals.add(0, 1, 0)
