@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "value.h"
+
 static const struct err_info infos[ERR_KIND_COUNT] = {
 #define X(name, code, wire, retryable, meaning) [ERR_##name] = {code, wire, retryable, meaning},
 	ERROR_KINDS(X)
@@ -14,21 +16,19 @@ const struct err_info *err_info(enum err_kind kind)
 	return &infos[kind];
 }
 
-/* Cuts a text that vsnprintf may have cut within a character back to whole characters. */
-static void cut_utf8(char *text, size_t size)
+/* Leaves out what is no whole character: a text may be cut by the array's end, and have been cut before it came here. */
+static void keep_characters(char *text)
 {
-	size_t length = strnlen(text, size - 1);
-	size_t start = length;
+	char *to = text;
 
-	text[length] = '\0';
-	while (start > 0 && ((unsigned char)text[start - 1] & 0xC0) == 0x80)
-		start--;
-	if (start == 0)
-		return;
-	unsigned char lead = (unsigned char)text[start - 1];
-	size_t want = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
-	if (length - (start - 1) < want)
-		text[start - 1] = '\0';
+	for (const char *from = text, *end = text + strlen(text); from < end;) {
+		size_t length = utf8_character(from, (size_t)(end - from));
+
+		memmove(to, from, length);
+		to += length;
+		from += length != 0 ? length : 1;
+	}
+	*to = '\0';
 }
 
 static void __attribute__((format(printf, 4, 0)))
@@ -38,10 +38,10 @@ set(struct err *err, enum err_kind kind, const char *path, const char *format, v
 	err->kind = kind;
 	err->path[0] = err->field[0] = '\0';
 	(void)vsnprintf(err->message, sizeof err->message, format, arguments);
-	cut_utf8(err->message, sizeof err->message);
+	keep_characters(err->message);
 	if (path != NULL) {
 		(void)snprintf(err->path, sizeof err->path, "%s", path);
-		cut_utf8(err->path, sizeof err->path);
+		keep_characters(err->path);
 	}
 }
 

@@ -35,6 +35,7 @@ struct command {
 extern const struct command call_commands[];
 extern const struct command catalog_commands[];
 extern const struct command status_commands[];
+extern const struct command stats_commands[];
 extern const struct command metrics_commands[];
 extern const struct command bench_commands[];
 extern const struct command completion_commands[];

@@ -159,7 +159,7 @@ def main(argv):
         say("making databases and starting servers …")
         with setting:
             results = measure(names, table, options.rounds, say)
-            tables = [] if options.skip_beside else beside.all_tables(bench, setting, results, say)
+            tables = [] if options.skip_beside else beside.all_tables(bench, setting, say)
         if options.large:
             tables += beside.large_tables(bench, folder, say)
         (folder / "results.json").write_text(json.dumps(results, indent=1))

@@ -1,9 +1,9 @@
 """What stands beside the table of ratios: latency under half load, CPU time and system calls per call, memory, start."""
 
 import contextlib
-import os
 import re
 import socket
+import subprocess
 import time
 
 import seed
@@ -14,7 +14,7 @@ from setting import PostgresServer
 IDLE_CONNECTIONS = 1000
 
 
-def all_tables(bench, setting, results, say):
+def all_tables(bench, setting, say):
     tables = []
     backends = [("SQLite", setting.sqlite)] + ([("PostgreSQL", setting.postgres_daemon)] if "postgres" in setting.wanted else [])
     tables.append(half_load(bench, setting, backends, say))
@@ -62,14 +62,10 @@ def methods(setting):
 @contextlib.contextmanager
 def counted_syscalls(daemon, path):
     """Counts the daemon's system calls while the block runs; the result is a list that gets the number."""
-    import subprocess
     result = []
     tracer = subprocess.Popen([tool("strace"), "-f", "-c", "-o", str(path), "-p", str(daemon.pid())],
                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    threads = len(os.listdir(f"/proc/{daemon.pid()}/task"))
-    for _ in range(threads):
-        if "attached" not in tracer.stderr.readline():
-            break
+    tracer.stderr.readline()  # "Process … attached with … threads"
     try:
         yield result
     finally:
