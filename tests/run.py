@@ -144,6 +144,7 @@ def main():
 
     began = time.monotonic()
     totals = Totals()
+    failures = []
     work = tempfile.mkdtemp(prefix="pierre-tests-")
     os.mkdir(os.path.join(work, "coverage"))
     environment = {**os.environ, "PIERRE_TEST_BUILD": os.path.abspath(arguments.build), "PYTHONDONTWRITEBYTECODE": "1",
@@ -169,9 +170,11 @@ def main():
         with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
             running = [pool.submit(run_job, path, backend, environment, work) for path, backend in planned]
             for job in concurrent.futures.as_completed(running):
-                _, output, numbers = job.result()
+                name, output, numbers = job.result()
                 totals.add(*numbers)
                 print(output, end="", flush=True)
+                if numbers[1]:
+                    failures.append((name, re.findall(r"^ *FAIL +(.*)", output, re.MULTILINE)))
         if arguments.long and not arguments.sanitizer:
             planted(totals)
         if not arguments.parts and arguments.backend == "both":
@@ -183,6 +186,8 @@ def main():
         if server is not None:
             server.stop()
         shutil.rmtree(work, ignore_errors=True)
+    for name, tests in failures:
+        print(f"failed: {name}: {', '.join(tests) or 'the file as a whole'}")
     print(f"{time.monotonic() - began:.0f} s in all", flush=True)
     print(f"{totals.passed} passed, {totals.failed} failed" + (f", {totals.skipped} skipped" if totals.skipped else ""))
     return 1 if totals.failed else 0

@@ -9,7 +9,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib import model  # noqa: E402
 from lib.case import Case, main  # noqa: E402
-from lib.daemon import BINARY, Daemon, StartFailure, new_key, run, temporary_folder  # noqa: E402
+from lib.daemon import BINARY, Daemon, SANITIZER, StartFailure, new_key, run, temporary_folder  # noqa: E402
 from lib.databases import Sqlite  # noqa: E402
 from lib.world import World  # noqa: E402
 
@@ -295,7 +295,7 @@ class Keys(Program):
 
     def test_key_in_memory_is_guarded(self):
         """The raw key stands in no readable writable memory of the process but its locked page; its text nowhere."""
-        if os.environ.get("PIERRE_TEST_SANITIZER"):
+        if SANITIZER:
             self.skipTest("a sanitizer's shadow memory is too large to search")
         with self.start() as daemon:
             user = World(daemon.connect()).user()

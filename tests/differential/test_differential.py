@@ -12,14 +12,14 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib import strict  # noqa: E402
 from lib.case import Case, main  # noqa: E402
-from lib.daemon import SLOW, Daemon  # noqa: E402
+from lib.daemon import Daemon, SANITIZER, SLOW  # noqa: E402
 from lib.databases import postgres_url  # noqa: E402
 from lib.interface import METHODS, TASK_STATUSES, TIERS, TIMESTAMP, UUID  # noqa: E402
 
 BACKENDS = ("both",)
 SLICE = 250   # calls that are pipelined between two looks at the answers
 CALLS = int(os.environ.get("PIERRE_TEST_CALLS", "100000" if os.environ.get("PIERRE_TEST_LONG") else
-                           "2000" if os.environ.get("PIERRE_TEST_SANITIZER") else "12000"))
+                           "2000" if SANITIZER else "12000"))
 
 TEXTS = ["", "a", "A", "b", "get_activities", "get_athlete", "ü", "é", "e\u0301", "%", "_", "a b", "x" * 300, "'; --", "\"", "\\", "😀", "\u0001",
          "pace", "all", "general", "success", "10", "9"]

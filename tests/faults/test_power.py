@@ -12,7 +12,7 @@ import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib.case import Case, main  # noqa: E402
-from lib.daemon import Daemon, temporary_folder  # noqa: E402
+from lib.daemon import Daemon, SANITIZER, temporary_folder  # noqa: E402
 from lib.databases import Sqlite  # noqa: E402
 from lib.world import new_user  # noqa: E402
 
@@ -73,7 +73,7 @@ class Disk:
 
 class Power(Case):
     def setUp(self):
-        if os.environ.get("PIERRE_TEST_SANITIZER"):
+        if SANITIZER:
             self.skipTest("a sanitizer's build is not traced")
         if shutil.which("strace") is None or subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, check=False).returncode != 0:
             self.skipTest("strace is ABSENT or may not trace here: loss of power is NOT tested")

@@ -12,12 +12,11 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib import invariants  # noqa: E402
 from lib.case import Case, main  # noqa: E402
-from lib.daemon import SLOW, Daemon, temporary_folder  # noqa: E402
+from lib.daemon import Daemon, SANITIZER, SLOW, temporary_folder  # noqa: E402
 from lib.rpc import Closed  # noqa: E402
 from lib.world import World, new_user  # noqa: E402
 
 BACKENDS = ("sqlite",)
-SANITIZER = bool(os.environ.get("PIERRE_TEST_SANITIZER"))
 
 
 class Log(Case):

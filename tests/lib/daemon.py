@@ -18,6 +18,7 @@ BINARY = os.path.join(BUILD, "daemon", "pierre-dbd")
 CTL = os.path.join(BUILD, "client", "pierre-dbctl")
 SHARED = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", "..", "shared"))
 SLOW = float(os.environ.get("PIERRE_TEST_SLOW", "1"))   # how much slower than usual this build is (sanitizers)
+SANITIZER = bool(os.environ.get("PIERRE_TEST_SANITIZER"))       # such a build
 REPORTS = ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "UndefinedBehaviorSanitizer", "runtime error:",
            "Assertion `", "stack smashing", "double free", "corrupted size", "buffer overflow detected")
 

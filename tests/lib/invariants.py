@@ -4,7 +4,7 @@ import sqlite3
 import time
 
 from . import world
-from .daemon import SLOW
+from .daemon import SANITIZER, SLOW
 
 MEMORY_SLACK = 32 << 20
 
@@ -55,7 +55,7 @@ def check(daemon, before, memory_slack=MEMORY_SLACK):
                 lambda: f"calls or clients are left: {gauges(fresh)}")
     _settle(lambda: count_fds(before.pid) <= before.fds, 5,
             lambda: f"{count_fds(before.pid)} descriptors, {before.fds} before")
-    if not os.environ.get("PIERRE_TEST_SANITIZER"):   # its shadow memory and quarantine are not the daemon's
+    if not SANITIZER:   # its shadow memory and quarantine are not the daemon's
         _settle(lambda: memory(before.pid) <= before.memory + memory_slack, 5,
                 lambda: f"{memory(before.pid) >> 20} MiB resident, {before.memory >> 20} before")
     _settle(lambda: len(os.listdir(f"/proc/{before.pid}/task")) <= before.threads, 5,
