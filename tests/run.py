@@ -140,7 +140,7 @@ def main():
     parser.add_argument("--no-unit", action="store_true")
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
 
     began = time.monotonic()
     totals = Totals()
