@@ -134,6 +134,16 @@ static int decode_text(struct decode *d, const struct field *field, uint32_t nod
 	return 0;
 }
 
+static int none_of(struct decode *d, const struct field *field)
+{
+	char values[128] = "";
+	size_t length = 0;
+
+	for (const char *const *name = field->enumeration->values; *name != NULL && length < sizeof values; name++)
+		length += (size_t)snprintf(values + length, sizeof values - length, "%s%s", length > 0 ? ", " : "", *name);
+	return err_set_path(d->err, ERR_INVALID_PARAMS, field->path, "%s must be one of %s", field->path, values);
+}
+
 /* Strings of a narrower kind: the text is already there. */
 static int decode_special(struct decode *d, const struct field *field, uint32_t node, struct value *value)
 {
@@ -163,7 +173,7 @@ static int decode_special(struct decode *d, const struct field *field, uint32_t 
 		for (const char *const *name = field->enumeration->values; *name != NULL; name++)
 			if (strlen(*name) == value->s.len && memcmp(*name, value->s.ptr, value->s.len) == 0)
 				return 0;
-		return err_set_path(d->err, ERR_INVALID_PARAMS, field->path, "%s is no %s", field->path, field->enumeration->name);
+		return none_of(d, field);
 	default: {
 		int64_t micros;
 
@@ -362,8 +372,8 @@ static int decode_positional(struct decode *d, uint32_t params)
 		char path[32];
 
 		(void)snprintf(path, sizeof path, "params[%u]", (unsigned)method->param_count);
-		return err_set_path(d->err, ERR_INVALID_PARAMS, path, "%s takes %u parameters, not %u", method->name,
-		                    (unsigned)method->param_count, (unsigned)nodes[params].count);
+		return err_set_path(d->err, ERR_INVALID_PARAMS, path, "%s takes %u parameter%s, not %u", method->name,
+		                    (unsigned)method->param_count, method->param_count == 1 ? "" : "s", (unsigned)nodes[params].count);
 	}
 	for (unsigned i = 0; i < method->param_count; i++) {
 		bool given = item < nodes[params].next;
