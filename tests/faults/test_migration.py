@@ -1,0 +1,83 @@
+"""The upgrade of an existing installation's file, killed at each of its writes to the disk. Would catch: a migration outside of a
+transaction, a version noted before its work is done, a file that the next start takes for a new one."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import invariants  # noqa: E402
+from lib.case import Case, main  # noqa: E402
+from lib.daemon import SANITIZER, SHARED, Daemon, StartFailure, temporary_folder  # noqa: E402
+from lib.databases import Sqlite  # noqa: E402
+
+BACKENDS = ("sqlite",)
+FIXTURES = os.path.join(SHARED, "fixtures")
+WRITES = "pwrite64,fdatasync,fsync,ftruncate,unlink"
+ROUNDS = 400 if os.environ.get("PIERRE_TEST_LONG") else 40
+
+
+class Migration(Case):
+    def setUp(self):
+        if SANITIZER:
+            self.skipTest("a sanitizer's build is not traced")
+        if shutil.which("strace") is None or subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, check=False).returncode != 0:
+            self.skipTest("strace is ABSENT or may not trace: a killed upgrade is NOT tested")
+        if not os.path.exists(os.path.join(FIXTURES, "existing-pierre.db")):
+            self.skipTest(f"the existing installation's file is ABSENT ({FIXTURES}): not tested")
+        with open(os.path.join(FIXTURES, "existing-pierre.key"), encoding="ascii") as file:
+            self.key = file.read().strip()
+        with open(os.path.join(FIXTURES, "existing-pierre.json"), encoding="utf-8") as file:
+            self.calls = json.load(file)["calls"]
+
+    def daemon(self, folder, **arguments):
+        return Daemon("sqlite", Sqlite(folder), folder=folder, key=self.key, **arguments)
+
+    def fresh(self):
+        folder = temporary_folder()
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        shutil.copyfile(os.path.join(FIXTURES, "existing-pierre.db"), os.path.join(folder, "pierre.db"))
+        os.chmod(os.path.join(folder, "pierre.db"), 0o600)
+        return folder
+
+    def writes(self):
+        """How many calls that touch the disk a whole upgrade makes."""
+        folder = self.fresh()
+        trace = os.path.join(folder, "trace")
+        with self.daemon(folder, wrapper=("strace", "-f", "-qq", "-e", "signal=none", "-e", f"trace={WRITES}", "-o", trace)):
+            with open(trace, encoding="ascii", errors="replace") as file:
+                return sum("(" in line for line in file)
+
+    def test_killed_at_each_write(self):
+        count = self.writes()
+        self.assertGreater(count, 20)
+        killed = 0
+        for number in range(1, count + 1, max(1, count // ROUNDS)):
+            folder = self.fresh()
+            cut = self.daemon(folder, wrapper=("strace", "-f", "-qq", "-e", "signal=none", "-e", f"trace={WRITES}", "-o", os.path.join(folder, "trace"),
+                                               "-e", f"inject={WRITES}:signal=SIGKILL:when={number}"))
+            cut.expected_exits = {-signal.SIGKILL, 128 + signal.SIGKILL}
+            try:
+                cut.start()
+                cut.kill()
+            except StartFailure as ended:
+                self.assertIn(ended.code, cut.expected_exits, ended.log)
+                killed += 1
+            with self.subTest(killed_at=number):
+                self.check(folder)
+        print(f"  {killed} kills in {count} writes")
+        self.assertGreater(killed, 15)
+
+    def check(self, folder):
+        path = os.path.join(folder, "pierre.db")
+        with self.daemon(folder) as daemon, daemon.connect() as connection:
+            for call in self.calls:
+                self.same(connection.call(call["method"], call["params"]), call["result"])
+            self.same(connection.call("migrate")["applied"], [])
+        self.assertEqual(invariants.integrity(path), "ok")
+
+
+if __name__ == "__main__":
+    main()
