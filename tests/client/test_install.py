@@ -1,0 +1,105 @@
+"""What `meson install` lays down, used from there: the README's C program built through pkg-config against both libraries, the programs,
+the manual pages, the units. Would catch: a header that is not installed, a symbol that is not exported or should not be, a unit that
+names a program at another place."""
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib.case import Case, main  # noqa: E402
+from lib.daemon import BUILD, SANITIZER, Daemon  # noqa: E402
+
+BACKENDS = ("sqlite",)
+README = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "README.md")
+
+
+class Install(Case):
+    @classmethod
+    def setUpClass(cls):
+        if SANITIZER or not shutil.which("meson") or not shutil.which("pkg-config"):
+            cls.folder = None
+            return
+        cls.folder = tempfile.mkdtemp(prefix="pierre-install-")
+        subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--destdir", cls.folder], check=True,
+                       stdout=subprocess.DEVNULL)
+        cls.files = sorted(os.path.relpath(os.path.join(place, name), cls.folder)
+                           for place, _, names in os.walk(cls.folder) for name in names)
+
+    @classmethod
+    def tearDownClass(cls):
+        if cls.folder:
+            shutil.rmtree(cls.folder)
+
+    def setUp(self):
+        if not self.folder:
+            self.skipTest("an installation is NOT tested: the build is a sanitizer's, or meson or pkg-config is absent")
+
+    def path(self, ending):
+        found = [name for name in self.files if name.endswith(ending)]
+        self.assertEqual(len(found), 1, f"{ending} in {self.files}")
+        return os.path.join(self.folder, found[0])
+
+    def pkg_config(self, *arguments):
+        environment = {**os.environ, "PKG_CONFIG_PATH": os.path.dirname(self.path("pierre-db.pc")), "PKG_CONFIG_SYSROOT_DIR": self.folder}
+        return subprocess.run(["pkg-config", *arguments, "pierre-db"], env=environment, check=True, capture_output=True, text=True).stdout.split()
+
+    def built(self, name, *more):
+        """The README's C program."""
+        with open(README, encoding="utf-8") as file:
+            source = re.search(r"```c\n(.*?)```", file.read(), re.DOTALL).group(1)
+        place = os.path.join(self.folder, "built")
+        os.makedirs(place, exist_ok=True)
+        with open(os.path.join(place, "example.c"), "w", encoding="utf-8") as file:
+            file.write(source)
+        program = os.path.join(place, name)
+        subprocess.run(["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", os.path.join(place, "example.c"), "-o", program, *more], check=True)
+        return program
+
+    def check_program(self, program):
+        with Daemon() as daemon:
+            user = daemon.call("create_user", user={"email": "ana@example.com", "password_hash": "x"})
+            environment = {"PIERRE_DBD_SOCKET": daemon.socket_path, "LD_LIBRARY_PATH": os.path.dirname(self.path("libpierre-db.so"))}
+            done = subprocess.run([program], env=environment, capture_output=True, text=True, check=False, timeout=60)
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (0, user + "\n", ""))
+
+    def test_readme_program_against_the_shared_library(self):
+        self.check_program(self.built("shared", *self.pkg_config("--cflags", "--libs")))
+
+    def test_readme_program_against_the_static_library(self):
+        self.check_program(self.built("static", *self.pkg_config("--cflags"), self.path("libpierre-db.a")))
+
+    def test_nothing_but_our_names_is_exported(self):
+        for library, options in ((self.path("libpierre-db.so"), ("-D",)), (self.path("libpierre-db.a"), ())):
+            names = subprocess.run(["nm", *options, "--defined-only", "--extern-only", "--format=just-symbols", library],
+                                   check=True, capture_output=True, text=True).stdout.split()
+            names = [name for name in names if not name.endswith(":")]
+            self.assertGreater(len(names), 100, library)
+            self.assertEqual([name for name in names if not name.startswith("pierre_")], [], library)
+
+    def test_installed_programs_find_their_library(self):
+        for name in ("bin/pierre-dbd", "bin/pierre-dbctl"):
+            environment = {"LD_LIBRARY_PATH": os.path.dirname(self.path("libpierre-db.so"))}
+            done = subprocess.run([self.path(name), "--version"], env=environment, capture_output=True, text=True, check=False)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertRegex(done.stdout, rf"^{os.path.basename(name)} \d+\.\d+\.\d+")
+
+    def test_manual_pages_and_completions(self):
+        for name in ("man1/pierre-dbctl.1", "man3/libpierre-db.3", "man8/pierre-dbd.8"):
+            with open(self.path(name), encoding="utf-8") as file:
+                self.assertIn(".SH NAME", file.read())
+        self.path("bash-completion/completions/pierre-dbctl")
+        self.path("site-functions/_pierre-dbctl")
+
+    def test_unit_names_the_installed_program(self):
+        with open(self.path("pierre-dbd.service"), encoding="utf-8") as file:
+            program = re.search(r"^ExecStart=(\S+)", file.read(), re.MULTILINE).group(1)
+        self.assertEqual(self.folder + program, self.path("bin/pierre-dbd"))
+        self.path("pierre-dbd.socket")
+        self.path("sysusers.d/pierre-dbd.conf")
+
+
+if __name__ == "__main__":
+    main()
