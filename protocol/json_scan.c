@@ -5,9 +5,10 @@
 #include <string.h>
 
 #include "json.h"
+#include "json_names.h"
 #include "value.h"
 
-enum { DEPTH_MAX = 256, FEW_MEMBERS = 16, LONG_REAL = 1000 };
+enum { DEPTH_MAX = 256, LONG_REAL = 1000 };
 
 struct scan {
 	struct json *json;
@@ -51,21 +52,6 @@ static void skip_space(struct scan *scan)
 		scan->at++;
 }
 
-static int hex4(const char *p)
-{
-	int value = 0;
-
-	for (int i = 0; i < 4; i++) {
-		char c = p[i];
-		int digit = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
-
-		if (digit < 0)
-			return -1;
-		value = value * 16 + digit;
-	}
-	return value;
-}
-
 /* An escape; scan->at stands on the backslash and is moved behind it. */
 static int scan_escape(struct scan *scan)
 {
@@ -79,7 +65,7 @@ static int scan_escape(struct scan *scan)
 		scan->at += 2;
 		return 0;
 	}
-	int first = scan->end - p >= 6 ? hex4(p + 2) : -1;
+	int first = scan->end - p >= 6 ? json_hex4(p + 2) : -1;
 	if (first < 0)
 		return fail(scan, "a broken \\u escape");
 	if (first == 0)
@@ -87,7 +73,7 @@ static int scan_escape(struct scan *scan)
 	scan->at += 6;
 	if (first < 0xD800 || first > 0xDFFF)
 		return 0;
-	int second = first <= 0xDBFF && scan->end - p >= 12 && p[6] == '\\' && p[7] == 'u' ? hex4(p + 8) : -1;
+	int second = first <= 0xDBFF && scan->end - p >= 12 && p[6] == '\\' && p[7] == 'u' ? json_hex4(p + 8) : -1;
 	if (second < 0xDC00 || second > 0xDFFF) {
 		scan->at = p;
 		return fail(scan, "a lone surrogate");
@@ -310,7 +296,17 @@ struct level {
 	bool object;
 };
 
-static int check_duplicates(struct scan *scan, uint32_t object);
+static int check_duplicates(struct scan *scan, uint32_t object)
+{
+	uint32_t name;
+
+	if (!json_duplicate(scan->json, object, &name))
+		return err_set(scan->err, ERR_INTERNAL, "memory is out");
+	if (name == 0)
+		return 0;
+	scan->at = scan->text + scan->json->nodes[name].start;
+	return fail(scan, "a member name that stands twice in its object");
+}
 
 /* Ends the innermost container at scan->at (on its bracket). */
 static int close_container(struct scan *scan, struct level *level)
@@ -444,189 +440,4 @@ void json_free(struct json *json)
 double json_real(const struct json *json, uint32_t node)
 {
 	return parse_real(json->text + json->nodes[node].start, json->nodes[node].length);
-}
-
-static char *put_utf8(char *out, unsigned code)
-{
-	if (code < 0x80) {
-		*out++ = (char)code;
-	} else if (code < 0x800) {
-		*out++ = (char)(0xC0 | code >> 6);
-		*out++ = (char)(0x80 | (code & 0x3F));
-	} else if (code < 0x10000) {
-		*out++ = (char)(0xE0 | code >> 12);
-		*out++ = (char)(0x80 | (code >> 6 & 0x3F));
-		*out++ = (char)(0x80 | (code & 0x3F));
-	} else {
-		*out++ = (char)(0xF0 | code >> 18);
-		*out++ = (char)(0x80 | (code >> 12 & 0x3F));
-		*out++ = (char)(0x80 | (code >> 6 & 0x3F));
-		*out++ = (char)(0x80 | (code & 0x3F));
-	}
-	return out;
-}
-
-/* Unescapes a string that the scanner accepted; the result is never longer than the raw text. */
-static size_t unescape(const char *raw, size_t length, char *to)
-{
-	const char *p = raw, *end = raw + length;
-	char *out = to;
-
-	while (p < end) {
-		if (*p != '\\') {
-			*out++ = *p++;
-			continue;
-		}
-		static const char from[] = "\"\\/bfnrt", into[] = "\"\\/\b\f\n\r\t";
-		if (p[1] != 'u') {
-			*out++ = into[strchr(from, p[1]) - from];
-			p += 2;
-			continue;
-		}
-		unsigned code = (unsigned)hex4(p + 2);
-		p += 6;
-		if (code >= 0xD800 && code <= 0xDBFF) {
-			code = 0x10000 + ((code - 0xD800) << 10) + ((unsigned)hex4(p + 2) - 0xDC00);
-			p += 6;
-		}
-		out = put_utf8(out, code);
-	}
-	return (size_t)(out - to);
-}
-
-const char *json_string(const struct json *json, uint32_t index, struct arena *arena, size_t *length)
-{
-	const struct json_node *node = &json->nodes[index];
-	const char *raw = json->text + node->start;
-
-	*length = node->length;
-	if ((node->flags & JSON_ESCAPED) == 0)
-		return raw;
-	char *text = arena_alloc(arena, node->length + 1);
-	if (text != NULL)
-		*length = unescape(raw, node->length, text);
-	return text;
-}
-
-int64_t json_integer(const struct json *json, uint32_t index)
-{
-	const char *p = json->text + json->nodes[index].start, *end = p + json->nodes[index].length;
-	bool negative = *p == '-';
-	uint64_t value = 0;
-
-	for (p += negative; p < end; p++)
-		value = value * 10 + (uint64_t)(*p - '0');
-	return (int64_t)(negative ? 0 - value : value);
-}
-
-/* A name for comparing: raw where it has no escapes, else unescaped into memory that the caller frees. */
-struct name {
-	const char *text;
-	size_t length;
-	char *owned;
-};
-
-static bool name_of(const struct json *json, uint32_t index, struct name *name)
-{
-	const struct json_node *node = &json->nodes[index];
-
-	name->text = json->text + node->start;
-	name->length = node->length;
-	name->owned = NULL;
-	if ((node->flags & JSON_ESCAPED) == 0)
-		return true;
-	name->owned = malloc(node->length + 1);
-	if (name->owned == NULL)
-		return false;
-	name->length = unescape(name->text, node->length, name->owned);
-	name->text = name->owned;
-	return true;
-}
-
-static bool same_name(const struct json *json, uint32_t a, uint32_t b)
-{
-	const struct json_node *x = &json->nodes[a], *y = &json->nodes[b];
-	struct name one, two = {0};
-	bool same;
-
-	if (((x->flags | y->flags) & JSON_ESCAPED) == 0)
-		return x->length == y->length && memcmp(json->text + x->start, json->text + y->start, x->length) == 0;
-	same = name_of(json, a, &one) && name_of(json, b, &two) && one.length == two.length &&
-	       memcmp(one.text, two.text, one.length) == 0;
-	free(one.owned);
-	free(two.owned);
-	return same;
-}
-
-static uint64_t hash_name(const struct json *json, uint32_t index)
-{
-	struct name name;
-	uint64_t hash = UINT64_C(14695981039346656037);
-
-	if (name_of(json, index, &name))
-		for (size_t i = 0; i < name.length; i++)
-			hash = (hash ^ (unsigned char)name.text[i]) * UINT64_C(1099511628211);
-	free(name.owned);
-	return hash ^ hash >> 32;
-}
-
-static int duplicate(struct scan *scan, uint32_t name)
-{
-	scan->at = scan->text + scan->json->nodes[name].start;
-	return fail(scan, "a member name that stands twice in its object");
-}
-
-/* A small open-addressing table, so that an object of 100,000 members is not compared pair by pair. */
-static int check_many(struct scan *scan, uint32_t object)
-{
-	const struct json *json = scan->json;
-	size_t size = 64;
-
-	while (size < (size_t)json->nodes[object].count * 2)
-		size *= 2;
-	uint32_t *table = calloc(size, sizeof *table);
-	if (table == NULL)
-		return err_set(scan->err, ERR_INTERNAL, "memory is out");
-	for (uint32_t name = object + 1; name < json->nodes[object].next; name = json->nodes[name + 1].next) {
-		size_t place = hash_name(json, name) & (size - 1);
-
-		for (; table[place] != 0; place = (place + 1) & (size - 1))
-			if (same_name(json, table[place], name)) {
-				free(table);
-				return duplicate(scan, name);
-			}
-		table[place] = name;
-	}
-	free(table);
-	return 0;
-}
-
-static int check_duplicates(struct scan *scan, uint32_t object)
-{
-	const struct json *json = scan->json;
-	uint32_t names[FEW_MEMBERS];
-	unsigned count = 0;
-
-	if (json->nodes[object].count > FEW_MEMBERS)
-		return check_many(scan, object);
-	for (uint32_t name = object + 1; name < json->nodes[object].next; name = json->nodes[name + 1].next) {
-		for (unsigned i = 0; i < count; i++)
-			if (same_name(json, names[i], name))
-				return duplicate(scan, name);
-		names[count++] = name;
-	}
-	return 0;
-}
-
-uint32_t json_member(const struct json *json, uint32_t object, const char *text, size_t length)
-{
-	for (uint32_t name = object + 1; name < json->nodes[object].next; name = json->nodes[name + 1].next) {
-		struct name got;
-		bool same = name_of(json, name, &got) && got.length == length && memcmp(got.text, text, length) == 0;
-
-		free(got.owned);
-		if (same)
-			return name + 1;
-	}
-	return 0;
 }

@@ -1,0 +1,251 @@
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "json_names.h"
+
+enum { FEW_MEMBERS = 16 };
+
+int json_hex4(const char *p)
+{
+	int value = 0;
+
+	for (int i = 0; i < 4; i++) {
+		char c = p[i];
+		int digit = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+
+		if (digit < 0)
+			return -1;
+		value = value * 16 + digit;
+	}
+	return value;
+}
+
+static char *put_utf8(char *out, unsigned code)
+{
+	if (code < 0x80) {
+		*out++ = (char)code;
+	} else if (code < 0x800) {
+		*out++ = (char)(0xC0 | code >> 6);
+		*out++ = (char)(0x80 | (code & 0x3F));
+	} else if (code < 0x10000) {
+		*out++ = (char)(0xE0 | code >> 12);
+		*out++ = (char)(0x80 | (code >> 6 & 0x3F));
+		*out++ = (char)(0x80 | (code & 0x3F));
+	} else {
+		*out++ = (char)(0xF0 | code >> 18);
+		*out++ = (char)(0x80 | (code >> 12 & 0x3F));
+		*out++ = (char)(0x80 | (code >> 6 & 0x3F));
+		*out++ = (char)(0x80 | (code & 0x3F));
+	}
+	return out;
+}
+
+/* Unescapes a string that the scanner accepted; the result is never longer than the raw text. */
+static size_t unescape(const char *raw, size_t length, char *to)
+{
+	const char *p = raw, *end = raw + length;
+	char *out = to;
+
+	while (p < end) {
+		if (*p != '\\') {
+			*out++ = *p++;
+			continue;
+		}
+		static const char from[] = "\"\\/bfnrt", into[] = "\"\\/\b\f\n\r\t";
+		if (p[1] != 'u') {
+			*out++ = into[strchr(from, p[1]) - from];
+			p += 2;
+			continue;
+		}
+		unsigned code = (unsigned)json_hex4(p + 2);
+		p += 6;
+		if (code >= 0xD800 && code <= 0xDBFF) {
+			code = 0x10000 + ((code - 0xD800) << 10) + ((unsigned)json_hex4(p + 2) - 0xDC00);
+			p += 6;
+		}
+		out = put_utf8(out, code);
+	}
+	return (size_t)(out - to);
+}
+
+const char *json_string(const struct json *json, uint32_t index, struct arena *arena, size_t *length)
+{
+	const struct json_node *node = &json->nodes[index];
+	const char *raw = json->text + node->start;
+
+	*length = node->length;
+	if ((node->flags & JSON_ESCAPED) == 0)
+		return raw;
+	char *text = arena_alloc(arena, node->length + 1);
+	if (text != NULL)
+		*length = unescape(raw, node->length, text);
+	return text;
+}
+
+int64_t json_integer(const struct json *json, uint32_t index)
+{
+	const char *p = json->text + json->nodes[index].start, *end = p + json->nodes[index].length;
+	bool negative = *p == '-';
+	uint64_t value = 0;
+
+	for (p += negative; p < end; p++)
+		value = value * 10 + (uint64_t)(*p - '0');
+	return (int64_t)(negative ? 0 - value : value);
+}
+
+/* A name for comparing: raw where it has no escapes, else unescaped into memory that the caller frees. */
+struct name {
+	const char *text;
+	size_t length;
+	char *owned;
+};
+
+static bool name_of(const struct json *json, uint32_t index, struct name *name)
+{
+	const struct json_node *node = &json->nodes[index];
+
+	name->text = json->text + node->start;
+	name->length = node->length;
+	name->owned = NULL;
+	if ((node->flags & JSON_ESCAPED) == 0)
+		return true;
+	name->owned = malloc(node->length + 1);
+	if (name->owned == NULL)
+		return false;
+	name->length = unescape(name->text, node->length, name->owned);
+	name->text = name->owned;
+	return true;
+}
+
+static bool same_name(const struct json *json, uint32_t a, uint32_t b)
+{
+	const struct json_node *x = &json->nodes[a], *y = &json->nodes[b];
+	struct name one, two = {0};
+	bool same;
+
+	if (((x->flags | y->flags) & JSON_ESCAPED) == 0)
+		return x->length == y->length && memcmp(json->text + x->start, json->text + y->start, x->length) == 0;
+	same = name_of(json, a, &one) && name_of(json, b, &two) && one.length == two.length &&
+	       memcmp(one.text, two.text, one.length) == 0;
+	free(one.owned);
+	free(two.owned);
+	return same;
+}
+
+static uint64_t hash_key[2];
+
+static void make_hash_key(void)
+{
+	/* Without it the hash still works; it can then be foreseen, which costs time and nothing else. */
+	(void)!getrandom(hash_key, sizeof hash_key, GRND_NONBLOCK);
+}
+
+static uint64_t rotate(uint64_t word, unsigned bits)
+{
+	return word << bits | word >> (64 - bits);
+}
+
+static void sip_round(uint64_t v[4])
+{
+	v[0] += v[1];
+	v[2] += v[3];
+	v[1] = rotate(v[1], 13) ^ v[0];
+	v[3] = rotate(v[3], 16) ^ v[2];
+	v[0] = rotate(v[0], 32);
+	v[2] += v[1];
+	v[0] += v[3];
+	v[1] = rotate(v[1], 17) ^ v[2];
+	v[3] = rotate(v[3], 21) ^ v[0];
+	v[2] = rotate(v[2], 32);
+}
+
+/* SipHash-1-3 under a key that is drawn at random once: nobody can make a line of names that all fall into one place of the table. */
+static uint64_t sip_hash(const char *text, size_t length)
+{
+	uint64_t v[4] = {hash_key[0] ^ UINT64_C(0x736f6d6570736575), hash_key[1] ^ UINT64_C(0x646f72616e646f6d),
+	                 hash_key[0] ^ UINT64_C(0x6c7967656e657261), hash_key[1] ^ UINT64_C(0x7465646279746573)};
+	uint64_t word = 0;
+
+	for (size_t i = 0; i + 8 <= length; i += 8) {
+		memcpy(&word, text + i, 8);
+		v[3] ^= word;
+		sip_round(v);
+		v[0] ^= word;
+	}
+	word = 0;
+	memcpy(&word, text + (length & ~(size_t)7), length & 7);
+	word |= (uint64_t)length << 56;
+	v[3] ^= word;
+	sip_round(v);
+	v[0] ^= word;
+	v[2] ^= 0xFF;
+	for (int i = 0; i < 3; i++)
+		sip_round(v);
+	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+/* A small open-addressing table, so that an object of 100,000 members is not compared pair by pair. */
+static bool duplicate_of_many(const struct json *json, uint32_t object, uint32_t *found)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	size_t size = 64;
+
+	(void)pthread_once(&once, make_hash_key);
+	while (size < (size_t)json->nodes[object].count * 2)
+		size *= 2;
+	uint32_t *table = calloc(size, sizeof *table);
+	if (table == NULL)
+		return false;
+	for (uint32_t name = object + 1; name < json->nodes[object].next && *found == 0; name = json->nodes[name + 1].next) {
+		struct name text;
+		size_t place;
+
+		if (!name_of(json, name, &text)) {
+			free(table);
+			return false;
+		}
+		place = sip_hash(text.text, text.length) & (size - 1);
+		free(text.owned);
+		while (table[place] != 0 && !same_name(json, table[place], name))
+			place = (place + 1) & (size - 1);
+		if (table[place] != 0)
+			*found = name;
+		table[place] = name;
+	}
+	free(table);
+	return true;
+}
+
+bool json_duplicate(const struct json *json, uint32_t object, uint32_t *found)
+{
+	uint32_t names[FEW_MEMBERS];
+	unsigned count = 0;
+
+	*found = 0;
+	if (json->nodes[object].count > FEW_MEMBERS)
+		return duplicate_of_many(json, object, found);
+	for (uint32_t name = object + 1; name < json->nodes[object].next; name = json->nodes[name + 1].next) {
+		for (unsigned i = 0; i < count; i++)
+			if (same_name(json, names[i], name)) {
+				*found = name;
+				return true;
+			}
+		names[count++] = name;
+	}
+	return true;
+}
+
+uint32_t json_member(const struct json *json, uint32_t object, const char *text, size_t length)
+{
+	for (uint32_t name = object + 1; name < json->nodes[object].next; name = json->nodes[name + 1].next) {
+		struct name got;
+		bool same = name_of(json, name, &got) && got.length == length && memcmp(got.text, text, length) == 0;
+
+		free(got.owned);
+		if (same)
+			return name + 1;
+	}
+	return 0;
+}
