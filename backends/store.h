@@ -40,7 +40,7 @@ struct store_stats {
 	uint64_t wait_ns_total, wait_count;  /* time calls waited for a worker or connection */
 	uint64_t wal_bytes, checkpoints, checkpoint_busy;  /* SQLite */
 	uint64_t seals, opens;               /* tokens sealed and opened */
-	uint64_t progress;                   /* moves on while the store's threads are alive: the watchdog compares it */
+	uint64_t stalled_ns;                 /* since when a thread that has work made no step; 0 = all move. For the watchdog */
 	char last_error[ERR_MESSAGE_MAX];    /* of connecting or writing; password redacted; "" = none */
 	int64_t last_error_at;               /* wall clock µs */
 };

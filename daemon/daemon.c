@@ -163,19 +163,23 @@ static void stop(struct daemon *daemon, const char *reason)
 	(void)uv_timer_start(&daemon->tick, on_tick, daemon->settings.drain_timeout % TICK_MS, TICK_MS);
 }
 
-/* Beats only when the store's threads moved on, or have nothing to do. */
+/* Comes when the loop turns; beats only while none of the store's threads has stood still for half of systemd's patience. A
+ * database that does not answer is no such case: starting anew would not mend it. */
 static void on_watchdog(uv_timer_t *timer)
 {
 	struct daemon *daemon = timer->data;
 	struct store_stats stats = {0};
+	bool stalled;
 
 	daemon->store->ops->stats(daemon->store, &stats);
-	if (stats.progress != daemon->store_progress || (stats.running == 0 && stats.queued == 0))
+	stalled = stats.stalled_ns / 1000000 > notify_watchdog_ms() / 2;
+	if (!stalled)
 		notify_send("WATCHDOG=1");
-	else
-		log_event(LOG_WARNING, "the store makes no progress: the watchdog is not fed", log_number("running", stats.running),
+	else if (!daemon->starving)
+		log_event(LOG_WARNING, "a thread of the store stands still: the watchdog is not fed",
+		          log_number("milliseconds", (long long)(stats.stalled_ns / 1000000)), log_number("running", stats.running),
 		          log_number("queued", stats.queued));
-	daemon->store_progress = stats.progress;
+	daemon->starving = stalled;
 }
 
 static void reload(struct daemon *daemon)
@@ -222,7 +226,7 @@ static int init_handles(struct daemon *daemon)
 {
 	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
 	uv_loop_t *loop = &daemon->loop;
-	uint64_t watchdog = notify_watchdog_ms();
+	uint64_t watchdog = (notify_watchdog_ms() + 3) / 4;
 
 	(void)uv_prepare_init(loop, &daemon->prepare);
 	(void)uv_check_init(loop, &daemon->check);

@@ -42,7 +42,7 @@ struct daemon {
 	uint64_t drain_until;       /* uv_now */
 	uint64_t due;               /* what the due timer is set to, ns; 0 = not */
 	uint64_t next_tick;         /* uv_hrtime when the tick should come */
-	uint64_t store_progress;    /* at the last watchdog message */
+	bool starving;              /* the watchdog is not fed */
 	uint64_t reloads, ticks;
 	bool socket_missing_told;
 	uv_poll_t store_poll;

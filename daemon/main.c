@@ -18,6 +18,9 @@ extern char **environ;
 
 static struct daemon self;
 
+/* What one step of a migration may take on a large database. */
+#define MIGRATION_STEP_US 600000000ULL
+
 static int print_key(void)
 {
 	char text[45];
@@ -88,7 +91,7 @@ static void log_warnings(void)
 static void on_progress(const char *what)
 {
 	log_event(LOG_INFO, "preparing the database", log_text("step", what));
-	notify_send("STATUS=preparing the database: %s\nEXTEND_TIMEOUT_USEC=%llu", what, 60000000ULL);
+	notify_send("STATUS=preparing the database: %s\nEXTEND_TIMEOUT_USEC=%llu", what, MIGRATION_STEP_US);
 }
 
 static unsigned reader_threads(void)

@@ -18,7 +18,7 @@ static void read_watchdog(void)
 	const char *micros = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
 
 	if (micros != NULL && (pid == NULL || strtol(pid, NULL, 10) == (long)getpid()))
-		watchdog_ms = strtoull(micros, NULL, 10) / 2000;
+		watchdog_ms = strtoull(micros, NULL, 10) / 1000;
 	(void)unsetenv("WATCHDOG_USEC");
 	(void)unsetenv("WATCHDOG_PID");
 }

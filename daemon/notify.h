@@ -11,7 +11,7 @@ void notify_close(void);
 void notify_send(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* RELOADING=1 with the time it began, as the protocol asks. */
 void notify_reloading(void);
-/* Time between WATCHDOG=1 messages in ms (half of what systemd waits for); 0 = no watchdog. */
+/* How long systemd waits for a WATCHDOG=1, in ms; 0 = no watchdog. */
 uint64_t notify_watchdog_ms(void);
 /* Started as a service of systemd itself, not just somewhere below one. */
 bool notify_is_service(void);

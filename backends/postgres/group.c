@@ -120,7 +120,6 @@ void group_end(struct postgres_store *store, struct lane *lane)
 	lane->state = LANE_READY;
 	lane->last_used = postgres_clock();
 	lane->failed = NULL;
-	store->progress++;
 	store->transactions++;
 	store->batched += count;
 	if (count > store->batch_max)

@@ -113,7 +113,6 @@ static void process(struct store *base)
 static int tick(struct store *base, struct err *err)
 {
 	(void)err; /* an outage never ends the daemon */
-	self(base)->progress++;
 	pool_timers(self(base));
 	pool_distribute(self(base));
 	return 0;
@@ -149,7 +148,6 @@ static void stats(struct store *base, struct store_stats *out)
 	out->timeouts = store->timeouts;
 	out->seals = seal_count(store->settings.seal);
 	out->opens = seal_opened(store->settings.seal);
-	out->progress = store->progress;
 	memcpy(out->last_error, store->last_error, sizeof out->last_error);
 	out->last_error_at = store->last_error_at;
 }

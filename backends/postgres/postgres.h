@@ -84,7 +84,7 @@ struct postgres_store {
 	int server_version;
 	char last_error[ERR_MESSAGE_MAX];
 	int64_t last_error_at;
-	uint64_t transactions, batched, batch_max, retries, reconnects, connect_failures, timeouts, waits, wait_ns, progress;
+	uint64_t transactions, batched, batch_max, retries, reconnects, connect_failures, timeouts, waits, wait_ns;
 };
 
 uint64_t postgres_clock(void);  /* CLOCK_MONOTONIC, ns */

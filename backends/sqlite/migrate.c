@@ -2,9 +2,12 @@
 
 #include <string.h>
 #include <sysexits.h>
+#include <time.h>
 
 #include "../../protocol/json.h"
 #include "../migration.h"
+
+enum { TELL_SECONDS = 5, TELL_STEPS = 1 << 20 };
 
 static int64_t newest_known(void)
 {
@@ -90,9 +93,49 @@ static int apply_locked(struct session *session, const struct migration *migrati
 	return *applied ? apply_one(session, migration, err) : 0;
 }
 
+/* A migration of a large database takes minutes: whoever waits is told now and then that it moves. */
+struct step {
+	void (*progress)(const char *what);
+	const char *name;
+	time_t told;
+};
+
+static int tell(void *argument)
+{
+	struct step *step = argument;
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	if (now.tv_sec - step->told >= TELL_SECONDS) {
+		step->told = now.tv_sec;
+		step->progress(step->name);
+	}
+	return 0;
+}
+
+static void begin_step(struct session *session, struct step *step, const char *name)
+{
+	struct timespec now;
+
+	if (step->progress == NULL)
+		return;
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	step->name = name;
+	step->told = now.tv_sec;
+	step->progress(name);
+	sqlite3_progress_handler(session->db, TELL_STEPS, tell, step);
+}
+
+static void end_step(struct session *session, const struct step *step)
+{
+	if (step->progress != NULL)
+		sqlite3_progress_handler(session->db, 0, NULL, NULL);
+}
+
 int migrate_apply(struct session *session, struct buffer *applied, void (*progress)(const char *what), struct err *err)
 {
 	int64_t version = migrate_version(session, err);
+	struct step step = {.progress = progress};
 
 	if (version < 0)
 		return -1;
@@ -102,17 +145,19 @@ int migrate_apply(struct session *session, struct buffer *applied, void (*progre
 
 		if (migration->number <= version)
 			continue;
-		if (progress != NULL)
-			progress(migration->name);
+		begin_step(session, &step, migration->name);
 		/* Making a table again must not set off the cascades of those that refer to it. The pragma works only outside a transaction. */
-		if (sqlite3_exec(session->db, "PRAGMA foreign_keys=OFF; BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
+		if (sqlite3_exec(session->db, "PRAGMA foreign_keys=OFF; BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK) {
+			end_step(session, &step);
 			return failed(session, migration->name, err);
+		}
 		result = apply_locked(session, migration, &did, err);
 		if (result == 0 && sqlite3_exec(session->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
 			result = failed(session, migration->name, err);
 		if (result < 0)
 			(void)sqlite3_exec(session->db, "ROLLBACK", NULL, NULL, NULL);
 		(void)sqlite3_exec(session->db, "PRAGMA foreign_keys=ON", NULL, NULL, NULL);
+		end_step(session, &step);
 		if (result < 0)
 			return -1;
 		if (did && applied != NULL) {

@@ -136,6 +136,7 @@ static int start_workers(struct sqlite_store *store, struct err *err)
 {
 	store->writer.store = store;
 	sqlite3_busy_timeout(store->writer.session.db, WRITER_BUSY_MS);
+	sqlite_watch_worker(&store->writer);
 	if (start_thread(&store->writer, sqlite_writer, err) < 0)
 		return -1;
 	if (store->memory)
@@ -151,6 +152,7 @@ static int start_workers(struct sqlite_store *store, struct err *err)
 		reader->store = store;
 		if (session_open(&reader->session, store->path, SESSION_READ, store->settings.seal, err) < 0)
 			return -1;
+		sqlite_watch_worker(reader);
 	}
 	/* The count is read by the threads: it is complete before the first one starts. */
 	store->reader_count = want;

@@ -313,6 +313,26 @@ static unsigned queue_length(struct queue *queue)
 	return length;
 }
 
+static uint64_t stall_of(const struct worker *worker, uint64_t now)
+{
+	uint64_t moved = atomic_load_explicit(&worker->moved, memory_order_relaxed);
+
+	return moved != 0 && moved < now ? now - moved : 0;
+}
+
+static uint64_t longest_stall(const struct sqlite_store *store)
+{
+	uint64_t now = sqlite_clock(), longest = stall_of(&store->writer, now);
+
+	for (unsigned i = 0; i < store->reader_count; i++) {
+		uint64_t stall = stall_of(&store->readers[i], now);
+
+		if (stall > longest)
+			longest = stall;
+	}
+	return longest;
+}
+
 static void stats(struct store *base, struct store_stats *out)
 {
 	struct sqlite_store *store = self(base);
@@ -342,7 +362,7 @@ static void stats(struct store *base, struct store_stats *out)
 	out->checkpoint_busy = atomic_load(&store->checkpoint_busy);
 	out->seals = seal_count(store->settings.seal);
 	out->opens = seal_opened(store->settings.seal);
-	out->progress = atomic_load(&store->progress);
+	out->stalled_ns = longest_stall(store);
 	pthread_mutex_lock(&store->error_lock);
 	memcpy(out->last_error, store->last_error, sizeof out->last_error);
 	out->last_error_at = store->last_error_at;

@@ -31,6 +31,7 @@ struct worker {
 	bool started;
 	atomic_uint_fast64_t deadline;  /* of the call that runs now; 0 = none. tick interrupts when it is past */
 	atomic_uint running;            /* calls in the database */
+	atomic_uint_fast64_t moved;     /* sqlite_clock() at its last step; 0 = it has nothing to do */
 };
 
 struct sqlite_store {
@@ -62,7 +63,7 @@ struct sqlite_store {
 	atomic_int_fast64_t schema;     /* newest migration in the database */
 	atomic_bool lost;               /* the files were removed or replaced: nothing is answered any more */
 	atomic_bool broken;             /* the writer is reopening the database after a failure */
-	atomic_uint_fast64_t transactions, batched, batch_max, checkpoints, checkpoint_busy, reconnects, retries, timeouts, progress,
+	atomic_uint_fast64_t transactions, batched, batch_max, checkpoints, checkpoint_busy, reconnects, retries, timeouts,
 		wait_ns, waits, wal_bytes;
 	pthread_mutex_t error_lock;
 	char last_error[ERR_MESSAGE_MAX];
@@ -91,6 +92,7 @@ void *sqlite_writer(void *worker);
 void *sqlite_reader(void *worker);
 /* Runs a read (or the health probe) on a connection within the caller's transaction, minding its deadline. */
 enum run_result sqlite_run(struct worker *worker, struct call *call);
+void sqlite_watch_worker(struct worker *worker);  /* its long statements count as moving */
 int sqlite_migrate(struct sqlite_store *store, struct session *session, struct call *call);
 
 #endif

@@ -10,11 +10,34 @@
 #include "migrate.h"
 #include "sqlite.h"
 
-enum { ATTEMPTS_MAX = 5, WAL_LARGE = 64 << 20 };
+enum { ATTEMPTS_MAX = 5, WAL_LARGE = 64 << 20, MOVES_STEPS = 1 << 20 };
 
 static struct call *call_of(struct list *node)
 {
 	return list_entry(node, struct call, link);
+}
+
+/* The watchdog is fed only while no thread that has work stands still for long. */
+static void note_move(struct worker *worker)
+{
+	atomic_store_explicit(&worker->moved, sqlite_clock(), memory_order_relaxed);
+}
+
+static void at_rest(struct worker *worker)
+{
+	atomic_store_explicit(&worker->moved, 0, memory_order_relaxed);
+}
+
+/* A statement that runs for long still moves. */
+static int moves(void *worker)
+{
+	note_move(worker);
+	return 0;
+}
+
+void sqlite_watch_worker(struct worker *worker)
+{
+	sqlite3_progress_handler(worker->session.db, MOVES_STEPS, moves, worker);
 }
 
 enum run_result sqlite_run(struct worker *worker, struct call *call)
@@ -28,6 +51,7 @@ enum run_result sqlite_run(struct worker *worker, struct call *call)
 	}
 	if (call->err.kind != ERR_NONE)
 		return RUN_DONE; /* preparing it failed */
+	note_move(worker);
 	atomic_store_explicit(&worker->deadline, call->deadline, memory_order_relaxed);
 	result = session_run(&worker->session, call);
 	atomic_store_explicit(&worker->deadline, 0, memory_order_relaxed);
@@ -93,7 +117,7 @@ static bool begin(struct worker *writer, struct list *calls, int *code)
 		list_init(&expired);
 		sqlite_expire(store, calls, &expired);
 		sqlite_finish(store, &expired);
-		atomic_fetch_add_explicit(&store->progress, 1, memory_order_relaxed);
+		note_move(writer);
 		if (list_empty(calls))
 			return false;
 	}
@@ -165,6 +189,7 @@ static void reopen(struct worker *writer)
 		if (session_open(&writer->session, store->path, SESSION_WRITE, store->settings.seal, &err) == 0 &&
 		    session_integer(&writer->session, "SELECT count(*) FROM pierre_migrations") > 0) {
 			sqlite3_busy_timeout(writer->session.db, WRITER_BUSY_MS);
+			sqlite_watch_worker(writer);
 			break;
 		}
 		session_close(&writer->session);
@@ -181,7 +206,7 @@ static void reopen(struct worker *writer)
 		list_splice(&store->writes.calls, &waiting);
 		pthread_mutex_unlock(&store->writes.lock);
 		sqlite_finish(store, &expired);
-		atomic_fetch_add_explicit(&store->progress, 1, memory_order_relaxed);
+		note_move(writer);
 		if (stopped)
 			break;
 		nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
@@ -226,6 +251,7 @@ static void write_group(struct worker *writer, struct list *calls)
 				continue;
 			}
 			if (result == RUN_DONE) {
+				note_move(writer);
 				code = session_step(writer->session.commit);
 				if (code == SQLITE_OK)
 					break;
@@ -256,6 +282,7 @@ static void checkpoint(struct worker *writer)
 
 	if (writer->session.db == NULL || writer->session.wal_pages < (int)store->settings.checkpoint_pages)
 		return;
+	note_move(writer);
 	code = sqlite3_wal_checkpoint_v2(writer->session.db, NULL, bytes > WAL_LARGE ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE,
 	                                 &pages, &moved);
 	atomic_fetch_add_explicit(&store->checkpoints, 1, memory_order_relaxed);
@@ -307,6 +334,7 @@ void *sqlite_writer(void *argument)
 
 	list_init(&calls);
 	while (queue_take(&store->writes, &calls, store->settings.batch, 1)) {
+		note_move(writer);
 		list_init(&expired);
 		sqlite_expire(store, &calls, &expired);
 		sqlite_finish(store, &expired);
@@ -319,7 +347,7 @@ void *sqlite_writer(void *argument)
 			write_all(writer, &calls);
 			checkpoint(writer);
 		}
-		atomic_fetch_add_explicit(&store->progress, 1, memory_order_relaxed);
+		at_rest(writer);
 	}
 	return NULL;
 }
@@ -358,12 +386,13 @@ void *sqlite_reader(void *argument)
 
 	list_init(&calls);
 	while (queue_take(&store->reads, &calls, store->settings.batch, store->reader_count)) {
+		note_move(reader);
 		list_init(&expired);
 		sqlite_expire(store, &calls, &expired);
 		sqlite_finish(store, &expired);
 		if (!list_empty(&calls))
 			read_group(reader, &calls);
-		atomic_fetch_add_explicit(&store->progress, 1, memory_order_relaxed);
+		at_rest(reader);
 	}
 	return NULL;
 }

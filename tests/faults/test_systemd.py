@@ -1,0 +1,322 @@
+"""The daemon as a service, with a harness that plays systemd (lib/notify.py). Would catch: ready before it answers, a stop or a
+reload that is not told, a passed socket that is unlinked or chmodded, calls lost across a restart."""
+import glob
+import os
+import signal
+import socket
+import sqlite3
+import stat
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import databases  # noqa: E402
+from lib.case import main  # noqa: E402
+from lib.daemon import Daemon, SLOW, StartFailure, new_key  # noqa: E402
+from lib.notify import Service, Services, listener  # noqa: E402
+from lib.rpc import Closed, Connection, RpcError  # noqa: E402
+from lib.world import HASH, World, new_user, uuid4  # noqa: E402
+
+PING = b'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}\n'
+
+
+def ping(path, timeout=10.0):
+    """Raises OSError where nobody listens."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as one:
+        one.settimeout(timeout * SLOW)
+        one.connect(path)
+        one.sendall(PING)
+        return one.recv(4096)
+
+
+class Ready(Services):
+    def test_ready_when_it_answers(self):
+        """A database that lets it wait: no READY=1 and no socket that answers before; both at once after."""
+        if databases.chosen() == "sqlite":
+            service = self.service()
+            first = sqlite3.connect(service.database.path, isolation_level=None)
+            first.execute("PRAGMA journal_mode=WAL")
+            first.execute("BEGIN EXCLUSIVE")
+            service.spawn()
+            time.sleep(0.7)
+            self.assertEqual(service.notify.count("READY"), 0)
+            self.assertTrue(service.alive(), service.log())
+            self.assertRaises(OSError, ping, service.socket_path)
+            first.execute("COMMIT")
+            first.close()
+        else:
+            service = self.service(options=("--wait-for-database", "60s"))
+            admin = service.database.admin
+            admin(f'ALTER DATABASE "{service.database.name}" ALLOW_CONNECTIONS false')
+            service.spawn()
+            self.assertEqual(service.notify.wait(20, "EXTEND_TIMEOUT_USEC")["STATUS"], "preparing the database: waiting for the database")
+            self.assertEqual(service.notify.count("READY"), 0)
+            self.assertRaises(OSError, ping, service.socket_path)
+            admin(f'ALTER DATABASE "{service.database.name}" ALLOW_CONNECTIONS true')
+        service.wait_ready()
+        self.assertIn(b"pong", ping(service.socket_path))
+        service.end()
+
+    def test_messages_of_a_life(self):
+        """Migrations extend the start's time; then ready; a status with counts; the end is told, with time for it."""
+        service = self.service().start()
+        fields = [fields for _, fields in service.notify.read()]
+        ready = next(number for number, one in enumerate(fields) if "READY" in one)
+        self.assertTrue(any(one.get("STATUS", "").startswith("preparing the database") and int(one["EXTEND_TIMEOUT_USEC"]) >= 60e6
+                            for one in fields[:ready]), fields)
+        self.assertEqual(sum("READY" in one for one in fields), 1)
+        with service.connect() as one:
+            World(one).user()
+            status = service.notify.wait(15, "STATUS", since=ready + 1)["STATUS"]
+            self.assertRegex(status, r"^running: [12] clients, \d+ calls under way; (sqlite|postgresql): \d+ connections idle, \d+ active, "
+                                     r"\d+ calls waiting$")
+        self.assertEqual(service.notify.count("WATCHDOG"), 0)   # nobody asked for it
+        before = len(service.notify.read())
+        service.end()
+        stopping = service.notify.wait(1, "STOPPING", "1", since=before)
+        self.assertGreater(int(stopping["EXTEND_TIMEOUT_USEC"]), 10e6)
+
+    def test_draining_extends(self):
+        """While calls are still under way, the time to stop is extended again and again, and the watchdog is fed."""
+        service = self.service(watchdog=2 * SLOW, options=("--bcrypt-cost", "15", "--drain-timeout", "3s", "--call-timeout", "1h")).start()
+        with service.connect() as busy:
+            for _ in range(12):
+                busy.request("verify_user_password", email="nobody@example.com", password="x")
+            busy.call("daemon.ping")
+            before = len(service.notify.read())
+            service.signal(signal.SIGTERM)
+            service.wait(30)
+        self.assertGreaterEqual(service.notify.count("EXTEND_TIMEOUT_USEC", before), 3)
+        self.assertGreaterEqual(service.notify.count("WATCHDOG", before), 2)
+
+    def test_failed_start_says_why(self):
+        service = self.service(options=("--no-migrate",))
+        self.assertRaises(StartFailure, service.start)
+        self.assertTrue(any("schema" in fields.get("STATUS", "") and "ERRNO" in fields for _, fields in service.notify.read()),
+                        service.notify.messages)
+        self.assertEqual(service.notify.count("READY"), 0)
+
+    def test_reload(self):
+        """SIGHUP: RELOADING=1 with the time, then READY=1; a broken file too, which changes nothing."""
+        folder = self.folder()
+        settings = os.path.join(folder, "settings.env")
+
+        def write(text):
+            with open(settings, "w", encoding="ascii") as file:
+                file.write(text)
+            os.chmod(settings, 0o600)
+
+        write("PIERRE_DBD_BATCH_LIMIT=3\n")
+        service = self.service(options=("--env-file", settings)).start()
+
+        def takes_three():
+            with service.connect() as one:
+                one.send(b"[" + b",".join([PING.strip()] * 3) + b"]\n")
+                return isinstance(one.read(), list)
+
+        self.assertTrue(takes_three())
+        for text, expected in (("PIERRE_DBD_BATCH_LIMIT=2\n", False), ("PIERRE_DBD_BATCH_LIMIT=3\n", True), ("PIERRE_DBD_BATCH_LIMIT=x\n", True)):
+            write(text)
+            before = len(service.notify.read())
+            began = time.monotonic()
+            service.signal(signal.SIGHUP)
+            reloading = service.notify.wait(10, "RELOADING", "1", since=before)
+            service.notify.wait(10, "READY", "1", since=before)
+            self.assertTrue(began - 0.01 <= int(reloading["MONOTONIC_USEC"]) / 1e6 <= time.monotonic(), reloading)
+            kinds = [next(iter(fields)) for _, fields in service.notify.read()[before:] if "RELOADING" in fields or "READY" in fields]
+            self.assertEqual(kinds, ["RELOADING", "READY"])
+            self.assertEqual(takes_three(), expected, text)
+        service.end()
+
+    def test_abstract_notify_socket_and_bad_ones(self):
+        folder = self.folder()
+        open(os.path.join(folder, "notify"), "w", encoding="ascii").close()   # makes the harness take an abstract name
+        service = self.service(folder=folder).start()
+        self.assertTrue(service.notify.path.startswith("@"))
+        service.end()
+        for path in ("relative", "/nonexistent/notify", "/" + "x" * 300, "@", ""):
+            with Daemon(environment={"NOTIFY_SOCKET": path}) as daemon:
+                self.assertEqual(daemon.call("daemon.ping"), "pong")
+
+    def test_key_as_credential(self):
+        key = new_key()
+        service = self.service(credential=key).start()
+        with service.connect() as one:
+            user = World(one).user()
+            one.call("update_strava_token", [user, "credential-canary", "r", "2030-01-01T00:00:00Z", "read"])
+            self.assertEqual(one.call("get_strava_token", [user])["access_token"], "credential-canary")
+        service.end()
+
+    def test_no_env_file_under_systemd(self):
+        """A file called .env in the working folder is for people, not for a service."""
+        service = self.service()
+        with open(os.path.join(service.folder, ".env"), "w", encoding="ascii") as file:
+            file.write("PIERRE_DBD_BATCH_LIMIT=nonsense\n")
+        service.start().end()
+
+
+class Activation(Services):
+    def test_passed_socket(self):
+        """Used as it is: neither unlinked nor chmodded, at the start and at the end; what --socket says is not made."""
+        folder = self.folder()
+        one = self.listening(folder, mode=0o622)
+        before = os.lstat(os.path.join(folder, "s"))
+        service = self.service(folder=folder, sockets=[one], names=["pierre-dbd"],
+                               options=("--socket", os.path.join(folder, "other"), "--socket-mode", "0600")).start()
+        self.assertEqual(service.call("daemon.ping"), "pong")
+        self.assertFalse(os.path.lexists(os.path.join(folder, "other")))
+        self.assertEqual([name for name in os.listdir(folder) if name.endswith(".lock")], [])
+        self.assertTrue(os.readlink(f"/proc/{service.pid}/fd/3").startswith("socket:"))
+        service.end()
+        after = os.lstat(os.path.join(folder, "s"))
+        self.assertEqual((after.st_ino, stat.S_IMODE(after.st_mode), after.st_ctime_ns), (before.st_ino, 0o622, before.st_ctime_ns))
+
+    def test_after_a_crash(self):
+        """kill -9: the passed socket still stands, the next start answers who connected meanwhile."""
+        folder = self.folder()
+        one = self.listening(folder)
+        service = self.service(folder=folder, sockets=[one]).start()
+        service.kill()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as early:
+            early.settimeout(20 * SLOW)
+            early.connect(service.socket_path)
+            early.sendall(PING)
+            again = Service(folder=folder, sockets=[one], database=service.database, key=service.key)
+            self.addCleanup(again.kill)
+            again.start()
+            self.assertIn(b"pong", early.recv(4096))
+        again.end()
+
+    def test_not_for_this_process(self):
+        """LISTEN_PID of another: the daemon makes its own socket, and does not touch descriptor 3."""
+        folder = self.folder()
+        other = listener(os.path.join(folder, "elsewhere"))
+        self.addCleanup(other.close)
+        service = self.service(folder=folder, sockets=[other], environment={"TEST_LISTEN_PID": "1"})
+        service.activated = False
+        service.start()
+        self.assertEqual(service.call("daemon.ping"), "pong")
+        service.end()
+
+    def test_no_sockets(self):
+        service = self.service(environment={"LISTEN_FDS": "0"}).start()
+        self.assertEqual(service.call("daemon.ping"), "pong")
+        service.end()
+
+    def test_what_is_refused(self):
+        """Two sockets; TCP, datagram, sequenced packets, a connected end, a socket that does not listen, a pipe, a file: 78, one line."""
+        folder = self.folder()
+        place = os.path.join(folder, "s")
+        tcp = socket.create_server(("127.0.0.1", 0))
+        ends = socket.socketpair()
+        packets = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        packets.bind(place + "p")
+        packets.listen(1)
+        pipe = [os.fdopen(end, "rb" if index == 0 else "wb") for index, end in enumerate(os.pipe())]
+        file = open(place + "f", "wb")   # pylint: disable=consider-using-with
+        good, second = listener(place + "1"), listener(place + "2")
+        wrong = {"two": ([good, second], "2"), "tcp": ([tcp], "Unix"), "datagram": ([listener(place + "d", socket.SOCK_DGRAM)], "stream"),
+                 "packets": ([packets], "stream"), "connected": ([ends[0]], "listening"), "silent": ([listener(place + "q", backlog=0)], "listening"),
+                 "pipe": ([pipe[0]], "socket"), "file": ([file], "socket")}
+        for name, (sockets, word) in wrong.items():
+            paths = {path: os.lstat(path).st_ino for path in glob.glob(place + "*")}
+            service = Service(folder=self.folder(), sockets=sockets)
+            try:
+                with self.assertRaises(StartFailure, msg=name) as caught:
+                    service.start()
+                self.assertEqual(caught.exception.code, 78, name)
+                self.assertIn(word, caught.exception.log, name)
+                self.assertIn("systemd passed", caught.exception.log, name)
+                self.assertEqual(service.notify.count("READY"), 0)
+            finally:
+                service.discard()
+            self.assertEqual(paths, {path: os.lstat(path).st_ino for path in glob.glob(place + "*")}, name)
+            for one in sockets:
+                one.close()
+        for one in (*ends, *pipe):
+            one.close()
+
+
+class Restart(Services):
+    """Zero lost calls while systemd holds the socket."""
+
+    def test_under_load(self):
+        folder = self.folder()
+        one = self.listening(folder)
+        key, database = new_key(), databases.make(databases.chosen(), folder)
+        if databases.chosen() == "postgres":
+            self.addCleanup(database.drop)
+        self.path, self.stop, self.lock = os.path.join(folder, "s"), threading.Event(), threading.Lock()
+        self.answered, self.problems, self.retries, self.longest = {}, [], 0, 0.0
+        threads = [threading.Thread(target=self.client) for _ in range(6)]
+        service, pids = None, []
+        try:
+            for _ in range(4):
+                service = Service(folder=folder, sockets=[one], database=database, key=key)
+                self.addCleanup(service.kill)
+                service.start()
+                self.model = service.model
+                pids.append(service.pid)
+                for thread in threads:
+                    if not thread.ident:
+                        thread.start()
+                time.sleep(0.5)
+                service.end()
+                service.notify.close()
+            service = Service(folder=folder, sockets=[one], database=database, key=key).start()
+            time.sleep(0.3)
+        finally:
+            self.stop.set()
+            for thread in threads:
+                if thread.ident:
+                    thread.join()
+        self.assertEqual(self.problems, [])
+        self.assertEqual(len(set(pids)), 4)
+        self.assertGreater(len(self.answered), 100 / SLOW)
+        self.assertGreater(self.retries, 0)   # the restarts were felt by somebody
+        with service.connect() as connection:
+            for identifier, email in self.answered.items():
+                self.assertEqual(connection.call("get_user", user_id=identifier)["email"], email)
+            self.assertEqual(connection.call("get_user_count"), len(self.answered))
+        service.end()
+        service.notify.close()
+        print(f"  restart under load: {len(self.answered)} writes over 4 restarts, none lost; {self.retries} sent again; "
+              f"longest wait {self.longest * 1000:.0f} ms", flush=True)
+
+    def client(self):
+        """Creates users one after the other; a call without an answer is sent again on a new connection until it has one."""
+        connection = None
+        while not self.stop.is_set():
+            identifier, email, began, attempts = uuid4(), f"{uuid4()}@example.com", time.monotonic(), 0
+            while True:
+                try:
+                    if connection is None:
+                        connection = Connection(self.path, 30 * SLOW)
+                    connection.call("create_user", user={"id": identifier, "email": email, "password_hash": HASH})
+                    break
+                except RpcError as problem:
+                    if attempts > 0 and problem.kind == "conflict":
+                        break     # the first sending was carried out, its answer lost with the connection
+                    if problem.kind != "shutting_down":
+                        self.problems.append(str(problem))
+                        return
+                except (Closed, BrokenPipeError, ConnectionResetError):
+                    pass
+                except Exception as problem:  # pylint: disable=broad-except
+                    self.problems.append(f"connect or call: {problem!r}")   # ConnectionRefusedError among them
+                    return
+                attempts += 1
+                if connection is not None:
+                    connection.close()
+                    connection = None
+            with self.lock:
+                self.answered[identifier] = email
+                self.retries += attempts
+                self.longest = max(self.longest, time.monotonic() - began)
+        if connection is not None:
+            connection.close()
+
+
+if __name__ == "__main__":
+    main()

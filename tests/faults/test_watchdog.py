@@ -1,0 +1,160 @@
+"""The watchdog is fed only while the loop and every thread of the store move. Would catch: beats while a thread hangs behind busy
+others, and a daemon killed over a database's outage, which starting anew would not mend."""
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib.case import main  # noqa: E402
+from lib.daemon import SANITIZER, SLOW  # noqa: E402
+from lib.notify import Services  # noqa: E402
+from lib.postgres_server import PostgresServer  # noqa: E402
+from lib.world import World, new_user  # noqa: E402
+
+BACKENDS = ("sqlite",)   # and a PostgreSQL of its own
+LIB = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib")
+
+
+class Watchdog(Services):
+    EVERY = 0.6   # WatchdogSec
+
+    def fed(self, service, seconds=0.8):
+        self.assertGreaterEqual(service.notify.beats(seconds * SLOW), 2)
+
+    def starved(self, service, seconds=1.2):
+        """No beat from a moment after on."""
+        self.within(20, lambda: service.notify.beats(0.4 * SLOW) == 0)
+        self.assertEqual(service.notify.beats(seconds * SLOW), 0)
+
+    def watched(self, **arguments):
+        return self.service(watchdog=self.EVERY * SLOW, **arguments).start()
+
+    def test_fed_at_rest_and_under_load(self):
+        service = self.watched()
+        self.fed(service)
+        with service.connect() as one:
+            end = time.monotonic() + 1.0 * SLOW
+            before = len(service.notify.read())
+            while time.monotonic() < end:
+                one.many([("create_user", {"user": new_user()}) for _ in range(50)])
+            self.assertGreaterEqual(service.notify.count("WATCHDOG", before), 2)
+        service.end()
+
+    def test_another_process_is_meant(self):
+        service = self.service(watchdog=0.2, environment={"TEST_WATCHDOG_PID": "1"}).start()
+        self.assertEqual(service.notify.beats(0.6), 0)
+        service.end()
+
+    def test_stopped_process(self):
+        service = self.watched()
+        self.fed(service)
+        service.signal(signal.SIGSTOP)
+        try:
+            self.starved(service, 1.0)
+        finally:
+            service.signal(signal.SIGCONT)
+        self.within(10, lambda: service.notify.beats(0.3) > 0)
+        service.end()
+
+    def stuck(self):
+        compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+        if compiler is None or SANITIZER:
+            self.skipTest("needs a C compiler and a build without a sanitizer: a disk that hangs is NOT tested")
+        folder = self.folder()
+        library, self.control = os.path.join(folder, "stuck.so"), os.path.join(folder, "stuck")
+        subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, os.path.join(LIB, "stuck.c")], check=True)
+        self.hang("")
+        return self.watched(environment={"LD_PRELOAD": library, "TEST_STUCK": self.control})
+
+    def hang(self, word):
+        with open(self.control, "w", encoding="ascii") as file:
+            file.write(word)
+
+    def test_writer_hangs(self):
+        """In an fdatasync that does not return, while readers and the loop work on: not fed; fed again when it returns."""
+        service = self.stuck()
+        self.fed(service)
+        stop = threading.Event()
+
+        def read():
+            with service.connect() as other:
+                while not stop.is_set():
+                    other.call("get_system_stats")
+                    time.sleep(0.01)
+
+        with service.connect() as one:
+            self.hang("sync")
+            waiting = one.request("create_user", user=new_user())
+            thread = threading.Thread(target=read)
+            thread.start()
+            try:
+                self.starved(service)
+                self.assertIn("watchdog is not fed", service.log())
+            finally:
+                self.hang("")
+                stop.set()
+                thread.join()
+            self.assertIn("result", one.answer(waiting))
+            self.within(10, lambda: service.notify.beats(0.3 * SLOW) > 0)
+        service.end()
+
+    def test_reading_hangs(self):
+        """Readers or the loop itself stand still in a pread: not fed."""
+        service = self.stuck()
+        with service.connect() as one:
+            user = World(one).user()
+            one.call("upsert_user_profile", [user, {"t": "x" * 500_000}])
+            self.hang("read")
+            waiting = [one.request("get_user_profile", [user]), one.request("get_system_stats")]
+            try:
+                self.starved(service)
+            finally:
+                self.hang("")
+            for request in waiting:
+                self.assertIn("result", one.answer(request))
+            self.within(10, lambda: service.notify.beats(0.3 * SLOW) > 0)
+        service.end()
+
+    def test_outside_lock(self):
+        """Somebody else holds the lock: the writer waits, but it is not stuck: starting anew would not help."""
+        service = self.watched()
+        outside = sqlite3.connect(service.database.path, isolation_level=None)
+        outside.execute("BEGIN IMMEDIATE")
+        with service.connect() as one:
+            waiting = one.request("create_user", user=new_user())
+            time.sleep(0.5 * SLOW)
+            self.fed(service, 1.2)
+            outside.execute("COMMIT")
+            self.assertIn("result", one.answer(waiting))
+        outside.close()
+        service.end()
+
+    def test_stopped_server(self):
+        """All of PostgreSQL stands still: calls wait, the daemon lives and is left alive."""
+        with PostgresServer() as server:
+            service = self.watched(backend="postgres", database=server.create_database("watched"))
+            processes = [server.process.pid, *server.backends()]
+            with service.connect() as one:
+                try:
+                    for pid in processes:
+                        os.kill(pid, signal.SIGSTOP)
+                    waiting = one.request("create_user", user=new_user())
+                    time.sleep(0.5 * SLOW)
+                    self.fed(service, 1.2)
+                finally:
+                    for pid in processes:
+                        try:
+                            os.kill(pid, signal.SIGCONT)
+                        except ProcessLookupError:
+                            pass
+                self.assertIn("result", one.answer(waiting))
+            service.end()
+
+
+if __name__ == "__main__":
+    main()
