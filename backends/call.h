@@ -36,6 +36,7 @@ struct call {
 	struct order *order;
 	int64_t now;                   /* wall clock, µs: the call's time */
 	uint64_t deadline;             /* CLOCK_MONOTONIC ns; 0 = none */
+	uint64_t submitted;            /* the same clock, when the store got it; 0: it has no time to wait for a connection */
 	char *kept;                    /* IMPL_VERIFY_PASSWORD: the row's password_hash, in the arena; NULL = no row */
 	uint32_t rows;                 /* rows read or touched, for the slow-call log */
 	uint8_t attempts;              /* the store's count of tries */

@@ -13,6 +13,8 @@
 /* The expanded key stands in guarded memory of its own; this struct holds nothing secret. */
 struct seal {
 	crypto_aead_aes256gcm_state *state;
+	unsigned char fingerprint[8];
+	bool locked;
 	atomic_uint_fast64_t sealed, opened;
 };
 
@@ -22,6 +24,16 @@ static_assert(SEAL_TAG_BYTES == crypto_aead_aes256gcm_ABYTES, "tag size");
 
 /* Sealed under the key at first start; what it says is no secret, that it opens proves the key. */
 static const char check_text[] = "pierre-dbd key check";
+
+/* One way: a hash of a constant under the key. */
+static void make_fingerprint(struct seal *seal, const unsigned char key[SEAL_KEY_BYTES])
+{
+	static const char text[] = "pierre-dbd key fingerprint";
+	unsigned char hash[crypto_generichash_BYTES];
+
+	(void)crypto_generichash(hash, sizeof hash, (const unsigned char *)text, sizeof text - 1, key, SEAL_KEY_BYTES);
+	memcpy(seal->fingerprint, hash, sizeof seal->fingerprint);
+}
 
 int seal_new(struct seal **ret, unsigned char key[SEAL_KEY_BYTES], bool must_lock, struct err *err)
 {
@@ -44,13 +56,15 @@ int seal_new(struct seal **ret, unsigned char key[SEAL_KEY_BYTES], bool must_loc
 		goto fail;
 	}
 	/* sodium_malloc succeeds even when its mlock fails, so ask again and look. */
-	if (sodium_mlock(seal->state, sizeof *seal->state) != 0 && must_lock) {
+	seal->locked = sodium_mlock(seal->state, sizeof *seal->state) == 0;
+	if (!seal->locked && must_lock) {
 		err_exit(err, EX_CONFIG,
 		         "the encryption key cannot be locked in memory (%s): raise the limit on locked memory (ulimit -l, "
 		         "LimitMEMLOCK=)", strerror(errno));
 		goto fail;
 	}
 	crypto_aead_aes256gcm_beforenm(seal->state, key);
+	make_fingerprint(seal, key);
 	sodium_memzero(key, SEAL_KEY_BYTES);
 	sodium_mprotect_readonly(seal->state);
 	*ret = seal;
@@ -225,6 +239,16 @@ bool seal_check_matches(struct seal *seal, const char *text, size_t length)
 	return nonce_length == sizeof nonce && sealed_length == sizeof check_text - 1 + SEAL_TAG_BYTES &&
 	       seal_decrypt(seal, nonce, sealed, sealed_length, NULL, 0, plain) &&
 	       memcmp(plain, check_text, sizeof check_text - 1) == 0;
+}
+
+void seal_fingerprint(const struct seal *seal, char out[17])
+{
+	(void)sodium_bin2hex(out, 17, seal->fingerprint, sizeof seal->fingerprint);
+}
+
+bool seal_locked(const struct seal *seal)
+{
+	return seal->locked;
 }
 
 uint64_t seal_count(const struct seal *seal)

@@ -41,6 +41,9 @@ int seal_open(struct seal *seal, struct arena *arena, const char *sealed, size_t
 int seal_check_make(struct seal *seal, char out[128]);
 bool seal_check_matches(struct seal *seal, const char *text, size_t length);
 
+/* 16 hexadecimal digits that tell keys apart and give nothing of them away. */
+void seal_fingerprint(const struct seal *seal, char out[17]);
+bool seal_locked(const struct seal *seal);  /* its memory cannot go to the swap space */
 uint64_t seal_count(const struct seal *seal);  /* texts sealed since start */
 uint64_t seal_opened(const struct seal *seal);
 

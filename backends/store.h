@@ -21,7 +21,6 @@ struct store_settings {
 	unsigned connections;         /* PostgreSQL: pool size */
 	unsigned min_connections;
 	uint64_t connect_timeout_ms, acquire_timeout_ms, idle_timeout_ms, lifetime_ms;
-	uint64_t statement_timeout_ms; /* the call's time limit; also given to PostgreSQL */
 	uint64_t wait_for_database_ms; /* PostgreSQL: keep trying at open for that long */
 	unsigned queue;               /* most calls that wait for a connection */
 	bool prepared_statements;     /* PostgreSQL: named statements (off behind a transaction-mode pooler) */
@@ -49,6 +48,7 @@ struct store_version {
 	const char *backend;       /* "sqlite" or "postgresql" */
 	char engine[64];           /* "3.40.1", "15.18" */
 	int64_t schema;            /* newest migration in the database */
+	const char *path;          /* SQLite: the file, for the store's life; NULL: none */
 };
 
 struct store;

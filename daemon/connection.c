@@ -226,6 +226,8 @@ void connection_pump(struct connection *connection)
 		switch (frame_next(&connection->frame, &line, &length)) {
 		case FRAME_LINE:
 			connection->partial_since = 0;
+			connection->lines++;
+			connection->heard_at = dispatch->clock;
 			dispatch_line(connection, line, length);
 			continue;
 		case FRAME_TOO_LONG:
@@ -269,6 +271,7 @@ void connection_read(struct connection *connection)
 	n = recv(connection->fd, space, size < READ_MOST ? size : READ_MOST, MSG_DONTWAIT);
 	if (n > 0) {
 		connection->daemon->metrics.bytes_in += (uint64_t)n;
+		connection->bytes_in += (uint64_t)n;
 		frame_commit(&connection->frame, (size_t)n);
 		if (connection->frame.end > connection->frame_used)
 			connection->frame_used = connection->frame.end;
@@ -325,6 +328,7 @@ void connection_flush(struct connection *connection)
 	if (!connection->blocked) {
 		result = output_write(&connection->output, &daemon->server.spares, connection->fd, &sent);
 		daemon->metrics.bytes_out += sent;
+		connection->bytes_out += sent;
 	}
 	if (result == OUTPUT_FAILED) {
 		connection_close(connection, connection->output.text.failure != BUFFER_OK ? "memory is out" : "the peer is gone");
@@ -405,7 +409,8 @@ int connection_open(struct daemon *daemon, int fd, const struct peer *peer, enum
 	list_init(&connection->starved);
 	list_append(&daemon->server.connections, &connection->link);
 	daemon->server.count++;
-	daemon->metrics.accepted++;
+	connection->number = ++daemon->metrics.accepted;
+	connection->opened_at = connection->heard_at = uv_hrtime();
 	watch(connection);
 	return 0;
 }

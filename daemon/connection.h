@@ -50,6 +50,10 @@ struct connection {
 	gid_t gid;
 	pid_t pid;
 	enum role role;
+	/* For those who administer: */
+	uint64_t number;        /* counted from the start */
+	uint64_t opened_at, heard_at;  /* ns: when it connected, and sent its last line */
+	uint64_t lines, bytes_in, bytes_out;
 };
 
 /* Takes the descriptor; -1 (fd closed) when memory is out. */

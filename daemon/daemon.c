@@ -96,7 +96,7 @@ static void tell_status(struct daemon *daemon)
 
 	daemon->store->ops->stats(daemon->store, &stats);
 	notify_send("STATUS=%s: %u clients, %u calls under way; %s: %u connections idle, %u active, %u calls waiting",
-	            daemon->state == DAEMON_RUNNING ? "running" : "stopping", daemon->server.count, daemon->dispatch.calls,
+	            daemon->state != DAEMON_RUNNING ? "stopping" : daemon->pause.paused ? "paused" : "running", daemon->server.count, daemon->dispatch.calls,
 	            daemon->store->ops->name, stats.connections_idle, stats.connections_active, stats.queued);
 }
 
@@ -159,6 +159,7 @@ static void stop(struct daemon *daemon, const char *reason)
 	daemon->drain_until = uv_now(&daemon->loop) + daemon->settings.drain_timeout;
 	notify_send("STOPPING=1\nEXTEND_TIMEOUT_USEC=%llu", (unsigned long long)daemon->settings.drain_timeout * 1000 + 5000000);
 	server_stop_listening(&daemon->server);
+	pause_give_up(&daemon->pause);
 	/* So that a tick falls on the moment when the time is over. */
 	(void)uv_timer_start(&daemon->tick, on_tick, daemon->settings.drain_timeout % TICK_MS, TICK_MS);
 }
@@ -182,25 +183,38 @@ static void on_watchdog(uv_timer_t *timer)
 	daemon->starving = stalled;
 }
 
-static void reload(struct daemon *daemon)
+/* Rules that cannot be read must be found before any setting is taken. */
+static int check_rules(const struct settings *next, struct err *err)
 {
-	struct err err = {0};
 	struct access access;
-	char restart[512];
+
+	if (access_parse(&access, next->access, (enum role)next->default_role, err) < 0)
+		return -1;
+	access_free(&access);
+	return 0;
+}
+
+int daemon_reload(struct daemon *daemon, struct settings_changes *changes, struct err *err)
+{
+	struct access access;
+	int result = -1;
 
 	notify_reloading();
-	if (settings_reload(&daemon->settings, restart, sizeof restart, &err) < 0 ||
-	    access_parse(&access, daemon->settings.access, (enum role)daemon->settings.default_role, &err) < 0) {
-		log_event(LOG_ERR, "reloading failed: the old settings stay", log_text("reason", err.message));
+	if (settings_reload(&daemon->settings, check_rules, changes, err) < 0 ||
+	    access_parse(&access, daemon->settings.access, (enum role)daemon->settings.default_role, err) < 0) {
+		log_event(LOG_ERR, "reloading failed: the old settings stay", log_text("reason", err->message));
 	} else {
 		access_free(&daemon->access);
 		daemon->access = access;
-		server_refresh_roles(&daemon->server);
+		server_reload(&daemon->server);
 		log_set_level(settings_log_level(&daemon->settings));
-		log_event(LOG_NOTICE, "settings were read again", log_text("need_restart", *restart != '\0' ? restart : NULL));
+		log_event(LOG_NOTICE, "settings were read again", log_text("changed", *changes->taken != '\0' ? changes->taken : NULL),
+		          log_text("need_restart", *changes->restart != '\0' ? changes->restart : NULL));
 		daemon->reloads++;
+		result = 0;
 	}
 	notify_send("READY=1");
+	return result;
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -208,8 +222,11 @@ static void on_signal(uv_signal_t *handle, int number)
 	struct daemon *daemon = handle->data;
 
 	if (number == SIGHUP) {
+		struct settings_changes changes;
+		struct err err = {0};
+
 		if (daemon->state == DAEMON_RUNNING)
-			reload(daemon);
+			(void)daemon_reload(daemon, &changes, &err); /* the log has it */
 	} else if (daemon->state == DAEMON_RUNNING) {
 		stop(daemon, number == SIGTERM ? "SIGTERM" : "SIGINT");
 	} else {
@@ -253,9 +270,11 @@ static int init_handles(struct daemon *daemon)
 static int init_parts(struct daemon *daemon)
 {
 	daemon->started_at = uv_hrtime();
+	daemon->started_wall = timestamp_now();
 	daemon->next_tick = daemon->started_at + (uint64_t)TICK_MS * 1000000;
 	if (uv_loop_init(&daemon->loop) != 0 || metrics_init(&daemon->metrics) < 0 || dispatch_init(&daemon->dispatch) < 0 ||
-	    health_init(&daemon->health, daemon) < 0 || server_init(&daemon->server, daemon) < 0 || init_handles(daemon) < 0)
+	    health_init(&daemon->health, daemon) < 0 || pause_init(&daemon->pause, daemon) < 0 ||
+	    server_init(&daemon->server, daemon) < 0 || init_handles(daemon) < 0)
 		return -1;
 	daemon->passwords = password_pool_new(&daemon->loop, (unsigned)daemon->settings.password_threads,
 	                                      (unsigned)daemon->settings.password_queue);
@@ -271,6 +290,7 @@ static void close_parts(struct daemon *daemon)
 {
 	server_close_handles(&daemon->server);
 	health_close(&daemon->health);
+	pause_close(&daemon->pause);
 	password_pool_free(daemon->passwords);
 	close_handle(&daemon->prepare);
 	close_handle(&daemon->check);

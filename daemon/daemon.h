@@ -13,6 +13,7 @@
 #include "health.h"
 #include "metrics.h"
 #include "password_pool.h"
+#include "pause.h"
 #include "server.h"
 #include "settings.h"
 #include "socket.h"
@@ -34,11 +35,13 @@ struct daemon {
 	struct server server;
 	struct dispatch dispatch;
 	struct health health;
+	struct pause pause;
 	struct password_pool *passwords;
 	enum daemon_state state;
 	int exit_code;
 	bool abandoned;             /* ended with calls still under way: their memory is not ours to free */
 	uint64_t started_at;        /* uv_hrtime */
+	int64_t started_wall;       /* the same moment by the wall clock, µs */
 	uint64_t drain_until;       /* uv_now */
 	uint64_t due;               /* what the due timer is set to, ns; 0 = not */
 	uint64_t next_tick;         /* uv_hrtime when the tick should come */
@@ -54,4 +57,6 @@ struct daemon {
 
 /* Settings, seal, store, socket and access are set. Runs until told to stop; gives the exit code. */
 int daemon_run(struct daemon *daemon);
+/* Reads the settings again, as SIGHUP asks. Failure: the old ones stay, all of them. */
+int daemon_reload(struct daemon *daemon, struct settings_changes *changes, struct err *err);
 #endif

@@ -14,8 +14,9 @@ static void write_text(struct buffer *out, const char *key, const char *text)
 	json_write_string(out, text, strlen(text));
 }
 
-static int ping(struct daemon *daemon, struct buffer *out, struct err *err)
+static int ping(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err)
 {
+	(void)caller;
 	(void)daemon;
 	(void)err;
 	buffer_text(out, "\"pong\"");
@@ -41,10 +42,11 @@ static void write_protocol_version(struct buffer *out)
 	write_text(out, ",\"protocol\":", version);
 }
 
-static int version(struct daemon *daemon, struct buffer *out, struct err *err)
+static int version(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err)
 {
 	struct store_version info = {0};
 
+	(void)caller;
 	(void)err;
 	daemon->store->ops->version(daemon->store, &info);
 	write_text(out, "{\"version\":", PIERRE_VERSION);
@@ -90,7 +92,7 @@ static void write_counters(struct daemon *daemon, const struct store_stats *stor
 		{"line_timeouts", m->line_timeouts}, {"write_timeouts", m->write_timeouts}, {"reading_paused", m->paused},
 		{"bytes_in", m->bytes_in}, {"bytes_out", m->bytes_out}, {"passwords_hashed", passwords.hashed},
 		{"passwords_verified", passwords.verified}, {"password_timeouts", passwords.timeouts},
-		{"log_lines", log_lines()}, {"log_dropped", log_dropped()}, {"reloads", daemon->reloads},
+		{"log_lines", log_lines()}, {"log_dropped", log_dropped()}, {"reloads", daemon->reloads}, {"pauses", m->pauses},
 		{"db_transactions", store->transactions}, {"db_batched_calls", store->batched_calls}, {"db_retries", store->retries},
 		{"db_reconnects", store->reconnects}, {"db_connect_failures", store->connect_failures},
 		{"db_timeouts", store->timeouts}, {"db_wait_ns", store->wait_ns_total}, {"db_waits", store->wait_count},
@@ -112,7 +114,8 @@ static void write_gauges(struct daemon *daemon, const struct store_stats *store,
 	const struct number numbers[] = {
 		{"clients", daemon->server.count}, {"clients_max", daemon->settings.connections},
 		{"in_flight", daemon->dispatch.calls}, {"client_memory_bytes", daemon->server.memory},
-		{"draining", daemon->state != DAEMON_RUNNING}, {"loop_lag_ns", daemon->metrics.loop_lag_ns},
+		{"draining", daemon->state != DAEMON_RUNNING}, {"paused", daemon->pause.paused},
+		{"paused_calls", daemon->pause.count}, {"loop_lag_ns", daemon->metrics.loop_lag_ns},
 		{"loop_lag_max_ns", daemon->metrics.loop_lag_max_ns}, {"password_threads", passwords.threads},
 		{"passwords_running", passwords.running}, {"passwords_queued", passwords.queued},
 		{"db_connections_idle", store->connections_idle}, {"db_connections_active", store->connections_active},
@@ -164,11 +167,12 @@ static void write_last_error(const struct store_stats *store, struct buffer *out
 	buffer_byte(out, '}');
 }
 
-static int stats(struct daemon *daemon, struct buffer *out, struct err *err)
+static int stats(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err)
 {
 	struct store_stats store = {0};
 	struct process_usage usage;
 
+	(void)caller;
 	(void)err;
 	daemon->store->ops->stats(daemon->store, &store);
 	process_usage(&usage);
@@ -184,8 +188,9 @@ static int stats(struct daemon *daemon, struct buffer *out, struct err *err)
 	return 0;
 }
 
-static int discover(struct daemon *daemon, struct buffer *out, struct err *err)
+static int discover(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err)
 {
+	(void)caller;
 	(void)daemon;
 	(void)err;
 	buffer_append(out, catalog_openrpc, catalog_openrpc_length);
@@ -197,6 +202,8 @@ static const struct {
 	daemon_method run;
 } handlers[] = {
 	{"daemon.ping", ping}, {"daemon.version", version}, {"daemon.stats", stats}, {"rpc.discover", discover},
+	{"daemon.clients", admin_clients}, {"daemon.config", admin_config}, {"daemon.reload", admin_reload},
+	{"daemon.pause", admin_pause}, {"daemon.resume", admin_resume}, {"daemon.diagnose", admin_diagnose},
 	{"daemon.health", NULL}, /* health_ask */
 };
 

@@ -6,12 +6,21 @@
 #include "../protocol/catalog.h"
 #include "../protocol/error.h"
 
+struct connection;
 struct daemon;
 
-typedef int (*daemon_method)(struct daemon *daemon, struct buffer *out, struct err *err);
+typedef int (*daemon_method)(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err);
 
 void daemon_methods_init(void);
 /* Appends the result's JSON text. NULL for daemon.health, whose answer comes later. */
 daemon_method daemon_method_of(const struct method *method);
+
+/* admin_methods.c, diagnose.c */
+int admin_clients(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err);
+int admin_config(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err);
+int admin_reload(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err);
+int admin_pause(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err);
+int admin_resume(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err);
+int admin_diagnose(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err);
 
 #endif

@@ -143,6 +143,8 @@ void dispatch_submit(struct request *request)
 	struct daemon *daemon = request->daemon;
 
 	request_move(request, REQUEST_STORE);
+	dispatch_wake(&daemon->dispatch);
+	request->call.submitted = daemon->dispatch.clock;
 	daemon->dispatch.submitted = true;
 	daemon->store->ops->submit(daemon->store, &request->call);
 }
@@ -209,24 +211,35 @@ static int prepare(struct request *request, struct json *json, size_t length, co
 	return result;
 }
 
-/* A call of the database, or the health probe: answered later. */
-static void begin_call(struct request *request, struct json *json, size_t length, const struct rpc_request *envelope)
+void dispatch_go_on(struct request *request)
 {
 	struct connection *connection = request->connection;
 
-	connection->calls++;
-	request->daemon->dispatch.calls++;
+	if (dispatch_needs_hash(request)) {
+		dispatch_hash(request);
+	} else if (!list_empty(&connection->held)) {
+		request_move(request, REQUEST_WAITING);
+		list_append(&connection->held, &request->link);
+	} else {
+		dispatch_submit(request);
+	}
+}
+
+/* A call of the database, or the health probe: answered later. */
+static void begin_call(struct request *request, struct json *json, size_t length, const struct rpc_request *envelope)
+{
+	struct daemon *daemon = request->daemon;
+
+	request->connection->calls++;
+	daemon->dispatch.calls++;
 	if (prepare(request, json, length, envelope) < 0)
 		dispatch_finish(request);
 	else if (request->call.method->impl == IMPL_DAEMON)
-		health_ask(&request->daemon->health, request);
-	else if (dispatch_needs_hash(request))
-		dispatch_hash(request);
-	else if (!list_empty(&connection->held)) {
-		request_move(request, REQUEST_WAITING);
-		list_append(&connection->held, &request->link);
-	} else
-		dispatch_submit(request);
+		health_ask(&daemon->health, request);
+	else if (pause_holds(&daemon->pause))
+		pause_hold(&daemon->pause, request);
+	else
+		dispatch_go_on(request);
 }
 
 /* A method that the daemon answers on the spot: into the connection's output, or the batch's request. */
@@ -245,13 +258,17 @@ static void answer_now(struct connection *connection, struct request *request, s
 	err.kind = ERR_NONE;
 	if (envelope->params != DECODE_NO_PARAMS || method->param_count > 0)
 		result = decode_params(method, json, envelope->params, 0, &daemon->dispatch.scratch, values, &err);
-	if (result == 0 && !envelope->notification) {
-		rpc_begin_result(out, envelope->id, envelope->id_length);
-		result = run(daemon, out, &err);
+	if (result == 0) {
+		rpc_begin_result(out, envelope->notification ? "null" : envelope->id, envelope->notification ? 4 : envelope->id_length);
+		result = run(daemon, connection, out, &err);
 		rpc_end_result(out);
+		if (result == 0 && out->length - start > daemon->settings.answer_limit)
+			result = err_set(&err, ERR_TOO_LARGE, "the answer is larger than the limit of %llu bytes",
+			                 (unsigned long long)daemon->settings.answer_limit);
 	}
-	if (result != 0) {
+	if (result != 0 || envelope->notification)
 		out->length = start; /* a failure to get memory is left for the connection to see */
+	if (result != 0) {
 		hide_internal(&err, method->name);
 		if (!envelope->notification)
 			rpc_error(out, envelope->id, envelope->id_length, &err);
@@ -261,8 +278,9 @@ static void answer_now(struct connection *connection, struct request *request, s
 	if (request != NULL) {
 		request_move(request, REQUEST_DONE);
 		batch_finish(request->batch, request);
-	} else if (!envelope->notification) {
-		buffer_byte(out, '\n');
+	} else {
+		if (!envelope->notification)
+			buffer_byte(out, '\n');
 		connection_answered(connection);
 	}
 }

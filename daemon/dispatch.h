@@ -33,6 +33,8 @@ void dispatch_line(struct connection *connection, const char *line, size_t lengt
 void dispatch_too_long(struct connection *connection);
 /* Begins the next call of connection->batch, and takes it away when that was the last. */
 void dispatch_batch_next(struct connection *connection);
+/* A request whose parameters are read goes on to the store, or first to the passwords. */
+void dispatch_go_on(struct request *request);
 /* Lends a request to the store. */
 void dispatch_submit(struct request *request);
 

@@ -76,14 +76,35 @@ static void check_passwords(struct health *health, struct report *report)
 static void check_loop(struct health *health, struct report *report)
 {
 	const struct daemon *daemon = health->daemon;
-	bool draining = daemon->state != DAEMON_RUNNING, gone = !socket_in_place(&daemon->socket);
+	bool draining = daemon->state != DAEMON_RUNNING, gone = !socket_in_place(&daemon->socket), paused = daemon->pause.paused;
 	double lag = (double)daemon->metrics.loop_lag_ns / 1e6;
+	char waiting[80];
 
 	write_check(report, "loop", lag > 500 ? STORE_DEGRADED : STORE_OK, lag, NULL);
-	write_check(report, "clients", draining || gone ? STORE_DEGRADED : STORE_OK, 0,
+	(void)snprintf(waiting, sizeof waiting, "paused: %u calls wait for daemon.resume", daemon->pause.count);
+	write_check(report, "clients", draining || gone || paused ? STORE_DEGRADED : STORE_OK, 0,
 	            draining ? "the daemon is stopping: it takes no new calls"
 	            : gone   ? "the socket's file is gone: nobody can connect any more"
+	            : paused ? waiting
 	                     : NULL);
+}
+
+/* For those who restart the daemon (live) or send it calls (ready). A thread that stands still although it has work is a reason to
+ * start anew; a database that is down is none. */
+static void write_verdict(struct health *health, struct buffer *out, enum store_health worst)
+{
+	const struct daemon *daemon = health->daemon;
+	struct store_stats stats = {0};
+	bool ready = worst != STORE_DOWN && daemon->state == DAEMON_RUNNING && !daemon->pause.paused;
+
+	daemon->store->ops->stats(daemon->store, &stats);
+	buffer_text(out, stats.stalled_ns < HEALTH_STALL_NS ? ",\"live\":true" : ",\"live\":false");
+	buffer_text(out, ready ? ",\"ready\":true" : ",\"ready\":false");
+	buffer_text(out, ",\"database_age_ms\":");
+	if (health->answered_at == 0)
+		buffer_text(out, "null");
+	else
+		json_write_real(out, (double)(uv_hrtime() - health->answered_at) / 1e6);
 }
 
 /* The status stands before the checks that it follows from: the report is written behind a gap of fixed size. */
@@ -103,7 +124,9 @@ static void write_health(struct health *health, struct buffer *out, bool answere
 	buffer_text(out, health->daemon->store->ops->name);
 	buffer_text(out, checks);
 	buffer_append(out, list.data, list.length);
-	buffer_text(out, "]}");
+	buffer_byte(out, ']');
+	write_verdict(health, out, report.worst);
+	buffer_byte(out, '}');
 	if (list.failure != BUFFER_OK && out->failure == BUFFER_OK)
 		out->failure = list.failure;
 	buffer_free(&list);
@@ -134,6 +157,8 @@ static void on_probed(struct call *probe)
 	health->asked_at = uv_hrtime();
 	health->latency_ns = health->asked_at - health->probe_started;
 	health->status = probe->err.kind == ERR_NONE ? STORE_OK : STORE_DOWN;
+	if (health->status == STORE_OK)
+		health->answered_at = health->asked_at;
 	*health->detail = '\0';
 	if (probe->err.kind != ERR_NONE) {
 		memcpy(health->detail, probe->err.message, sizeof health->detail);

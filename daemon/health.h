@@ -11,6 +11,7 @@
 #include "request.h"
 
 enum { HEALTH_WAIT_MS = 2000 };
+#define HEALTH_STALL_NS UINT64_C(30000000000)  /* a thread that stands still for so long is not alive */
 
 struct health {
 	struct daemon *daemon;
@@ -22,7 +23,8 @@ struct health {
 	uint64_t probe_started;    /* ns */
 	bool known;                /* the rest is set */
 	enum store_health status;
-	uint64_t latency_ns, asked_at;  /* of the last answer of the database */
+	uint64_t latency_ns, asked_at;  /* of the last end of a probe */
+	uint64_t answered_at;      /* ns: when the database last answered well; 0 = never */
 	char detail[ERR_MESSAGE_MAX];
 };
 

@@ -119,7 +119,6 @@ static int open_store(struct err *err)
 		.acquire_timeout_ms = s->acquire_timeout,
 		.idle_timeout_ms = s->idle_timeout,
 		.lifetime_ms = s->connection_lifetime,
-		.statement_timeout_ms = s->call_timeout,
 		.wait_for_database_ms = s->wait_for_database,
 		.queue = (unsigned)s->pool_queue,
 		.prepared_statements = s->prepared_statements != 0,

@@ -17,6 +17,7 @@ struct daemon;
 
 enum request_state {
 	REQUEST_NEW,
+	REQUEST_PAUSED,    /* came while the daemon was paused; in pause->waiting */
 	REQUEST_HASHING,   /* its password is with the pool; in connection->held */
 	REQUEST_WAITING,   /* behind one that is hashing; in connection->held */
 	REQUEST_STORE,     /* lent to the store */
@@ -27,7 +28,7 @@ enum request_state {
 
 struct request {
 	struct call call;
-	struct list link;               /* connection->held, health->waiting, or the pool of free ones */
+	struct list link;               /* connection->held, pause->waiting, health->waiting, or the pool of free ones */
 	struct daemon *daemon;
 	struct connection *connection;  /* outlives it */
 	struct batch *batch;            /* NULL: a line of its own */

@@ -194,6 +194,16 @@ void server_ready(struct server *server, struct connection *connection)
 		(void)uv_idle_start(&server->more, on_more);
 }
 
+static void limit_descriptors(struct server *server)
+{
+	uint64_t wanted = server->daemon->settings.connections;
+
+	server->descriptor_limit = process_raise_descriptors(wanted + 4 * (uint64_t)DESCRIPTORS_OF_OTHERS);
+	if (most_connections(server) < wanted)
+		log_event(LOG_WARNING, "the limit of open files allows fewer connections than the setting",
+		          log_number("files", server->descriptor_limit), log_number("connections", most_connections(server)));
+}
+
 int server_init(struct server *server, struct daemon *daemon)
 {
 	uv_loop_t *loop = &daemon->loop;
@@ -203,10 +213,7 @@ int server_init(struct server *server, struct daemon *daemon)
 	list_init(&server->ready);
 	list_init(&server->dirty);
 	list_init(&server->starved);
-	server->descriptor_limit = process_raise_descriptors(daemon->settings.connections + 4 * (uint64_t)DESCRIPTORS_OF_OTHERS);
-	if (most_connections(server) < daemon->settings.connections)
-		log_event(LOG_WARNING, "the limit of open files allows fewer connections than the setting",
-		          log_number("files", server->descriptor_limit), log_number("connections", most_connections(server)));
+	limit_descriptors(server);
 	open_reserve(server);
 	(void)uv_timer_init(loop, &server->watch);
 	(void)uv_timer_init(loop, &server->retry);
@@ -290,9 +297,12 @@ void server_trim(struct server *server)
 	}
 }
 
-void server_refresh_roles(struct server *server)
+void server_reload(struct server *server)
 {
 	struct daemon *daemon = server->daemon;
+
+	limit_descriptors(server);
+	(void)uv_timer_start(&server->watch, on_watch, 0, 0);
 
 	list_for_each(node, &server->connections) {
 		struct connection *connection = list_entry(node, struct connection, link);
@@ -300,6 +310,7 @@ void server_refresh_roles(struct server *server)
 
 		if (connection_alive(connection) && access_peer(connection->fd, daemon->access.by_group, &peer))
 			connection->role = access_role(&daemon->access, &peer);
+		connection->frame.limit = (size_t)daemon->settings.line_limit;
 	}
 }
 

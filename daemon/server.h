@@ -50,8 +50,8 @@ bool server_memory_short(const struct server *server);
 void server_turn(struct server *server);
 /* Now and then: after a flood, gives memory back to the system. */
 void server_trim(struct server *server);
-/* The roles of all connections, after the rules have changed. */
-void server_refresh_roles(struct server *server);
+/* Settings have changed: roles, limits and time limits of those who are connected follow. */
+void server_reload(struct server *server);
 /* All that was accepted is answered and sent. */
 bool server_idle(const struct server *server);
 

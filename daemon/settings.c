@@ -367,26 +367,38 @@ static void swap_value(struct settings *a, struct settings *b, const struct sett
 	a->source[id] = b->source[id];
 }
 
-int settings_reload(struct settings *settings, char *restart, size_t size, struct err *err)
+static void add_name(char *names, size_t size, const char *name)
+{
+	size_t length = strlen(names);
+
+	if (length + strlen(name) + 2 < size)
+		(void)sprintf(names + length, "%s%s", length > 0 ? "," : "", name);
+}
+
+int settings_reload(struct settings *settings, int (*check_next)(const struct settings *next, struct err *err),
+                    struct settings_changes *changes, struct err *err)
 {
 	struct settings next = {.env_path = settings->env_path, .env_must_exist = settings->env_must_exist};
-	size_t length = 0;
 	int result;
 
 	memcpy(next.given, settings->given, sizeof next.given);
 	memcpy(next.source, settings->source, sizeof next.source);
-	*restart = '\0';
+	*changes->taken = *changes->restart = '\0';
 	result = read_and_apply(&next, err);
+	if (result == 0 && check_next != NULL)
+		result = check_next(&next, err);
 	for (unsigned id = 0; result == 0 && id < SETTING_ROWS; id++) {
 		const struct setting *row = &setting_table[id];
 
 		/* The key's text was wiped once the key was loaded: nothing to compare with. */
 		if (row->type == SETTING_SECRET || same_value(settings, &next, row))
 			continue;
-		if ((row->flags & SETTING_RELOAD) != 0)
+		if ((row->flags & SETTING_RELOAD) != 0) {
 			swap_value(settings, &next, row);
-		else if (length + strlen(row->name) + 2 < size)
-			length += (size_t)sprintf(restart + length, "%s%s", length > 0 ? "," : "", row->name);
+			add_name(changes->taken, sizeof changes->taken, row->name);
+		} else {
+			add_name(changes->restart, sizeof changes->restart, row->name);
+		}
 	}
 	if (result == 0) {
 		free(settings->warnings);

@@ -161,8 +161,15 @@ enum settings_command { COMMAND_RUN, COMMAND_HELP, COMMAND_HELP_MARKDOWN, COMMAN
  * whether `.env` is looked for although no file was named. *settings is freed with settings_free in either case. */
 int settings_read(struct settings *settings, int argc, char **argv, char **environment, bool use_env_file,
                   enum settings_command *command, struct err *err);
-/* Reads the file again and takes what may change; `restart` gets the names of the others that differ, or "". */
-int settings_reload(struct settings *settings, char *restart, size_t size, struct err *err);
+/* Names of settings, with commas between; "": none. */
+struct settings_changes {
+	char taken[1024], restart[1024];
+};
+
+/* Reads the file again and takes what may change; tells what was taken, and what differs and needs a restart. check_next: looks at the
+ * new settings before any is taken; NULL: none. Failure: nothing is taken. */
+int settings_reload(struct settings *settings, int (*check_next)(const struct settings *next, struct err *err),
+                    struct settings_changes *changes, struct err *err);
 void settings_free(struct settings *settings);
 
 /* The stored value as --help and introspection show it: redacted, in its largest whole unit. Returns out. */
@@ -175,6 +182,8 @@ void settings_write_help(FILE *out);
 void settings_write_markdown(FILE *out);
 void settings_write_config(const struct settings *settings, FILE *out);
 void settings_write_json(const struct settings *settings, struct buffer *out);
+/* The same as an array, each with all that the table says of it. */
+void settings_write_list(const struct settings *settings, struct buffer *out);
 /* A level of syslog.h. */
 int settings_log_level(const struct settings *settings);
 

@@ -165,25 +165,54 @@ void settings_write_config(const struct settings *settings, FILE *out)
 		              source_name(settings, id));
 }
 
-void settings_write_json(const struct settings *settings, struct buffer *out)
+static void write_text(struct buffer *out, const char *key, const char *text)
+{
+	buffer_text(out, key);
+	if (text == NULL)
+		buffer_text(out, "null");
+	else
+		json_write_string(out, text, strlen(text));
+}
+
+static void write_value(const struct settings *settings, enum setting_id id, struct buffer *out)
 {
 	char value[1024];
 
+	settings_show(settings, id, value, sizeof value);
+	if (!utf8_valid(value, strlen(value)))
+		*value = '\0'; /* a path in another encoding has no JSON form */
+	write_text(out, "\"value\":", value);
+}
+
+void settings_write_list(const struct settings *settings, struct buffer *out)
+{
+	for (unsigned id = 0; id < SETTING_ROWS; id++) {
+		const struct setting *row = &setting_table[id];
+
+		write_text(out, id == 0 ? "[{\"name\":" : ",{\"name\":", row->name);
+		buffer_byte(out, ',');
+		write_value(settings, id, out);
+		write_text(out, ",\"default_value\":", row->fallback);
+		write_text(out, ",\"source\":", source_name(settings, id));
+		buffer_text(out, (row->flags & SETTING_RELOAD) != 0 ? ",\"reloads\":true" : ",\"reloads\":false");
+		write_text(out, ",\"flag\":", row->flag);
+		write_text(out, ",\"environment\":", row->environment);
+		write_text(out, ",\"doc\":", row->doc);
+		buffer_byte(out, '}');
+	}
+	buffer_byte(out, ']');
+}
+
+void settings_write_json(const struct settings *settings, struct buffer *out)
+{
 	buffer_byte(out, '{');
 	for (unsigned id = 0; id < SETTING_ROWS; id++) {
 		const struct setting *row = &setting_table[id];
-		const char *source = source_name(settings, id);
 
-		if (id > 0)
-			buffer_byte(out, ',');
-		json_write_string(out, row->name, strlen(row->name));
-		buffer_text(out, ":{\"value\":");
-		settings_show(settings, id, value, sizeof value);
-		if (!utf8_valid(value, strlen(value)))
-			*value = '\0'; /* a path in another encoding has no JSON form */
-		json_write_string(out, value, strlen(value));
-		buffer_text(out, ",\"source\":");
-		json_write_string(out, source, strlen(source));
+		write_text(out, id > 0 ? "," : "", row->name);
+		buffer_text(out, ":{");
+		write_value(settings, id, out);
+		write_text(out, ",\"source\":", source_name(settings, id));
 		buffer_text(out, (row->flags & SETTING_RELOAD) != 0 ? ",\"reloads\":true}" : ",\"reloads\":false}");
 	}
 	buffer_byte(out, '}');

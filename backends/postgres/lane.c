@@ -179,6 +179,10 @@ static void gather(struct postgres_store *store, struct lane *lane)
 			postgres_finish(store, call);
 			continue;
 		}
+		if (call->attempts == 0 && call->submitted != 0 && call->submitted < now) {
+			store->waits++;
+			store->wait_ns += now - call->submitted;
+		}
 		list_append(&lane->group, &call->link);
 		lane->group_count++;
 		if (alone)

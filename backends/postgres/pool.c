@@ -168,12 +168,11 @@ static void refuse_waiting(struct postgres_store *store, struct call *call)
 	postgres_finish(store, call);
 }
 
-/* When a call came, which its deadline tells. */
 static uint64_t patience_ends(const struct postgres_store *store, const struct call *call)
 {
-	uint64_t came = call->deadline - store->settings.statement_timeout_ms * ms;
+	uint64_t end = call->submitted + store->settings.acquire_timeout_ms * ms;
 
-	return call->deadline == 0 ? UINT64_MAX : came + store->settings.acquire_timeout_ms * ms;
+	return call->deadline == 0 ? UINT64_MAX : end < call->deadline ? end : call->deadline;
 }
 
 static void expire_waiting(struct postgres_store *store, uint64_t now)

@@ -146,6 +146,8 @@ static void stats(struct store *base, struct store_stats *out)
 	out->reconnects = store->reconnects;
 	out->connect_failures = store->connect_failures;
 	out->timeouts = store->timeouts;
+	out->wait_ns_total = store->wait_ns;
+	out->wait_count = store->waits;
 	out->seals = seal_count(store->settings.seal);
 	out->opens = seal_opened(store->settings.seal);
 	memcpy(out->last_error, store->last_error, sizeof out->last_error);

@@ -374,6 +374,7 @@ static void version(struct store *base, struct store_version *out)
 	struct sqlite_store *store = self(base);
 
 	out->backend = "sqlite";
+	out->path = store->path;
 	(void)snprintf(out->engine, sizeof out->engine, "%s", sqlite3_libversion());
 	out->schema = atomic_load(&store->schema);
 }

@@ -326,6 +326,23 @@ static void write_all(struct worker *writer, struct list *calls)
 	}
 }
 
+/* How long calls waited for the thread that takes them now. */
+static void count_waits(struct sqlite_store *store, struct list *calls)
+{
+	uint64_t now = sqlite_clock(), total = 0, count = 0;
+
+	list_for_each(node, calls) {
+		uint64_t submitted = call_of(node)->submitted;
+
+		if (submitted == 0 || submitted > now)
+			continue;
+		total += now - submitted;
+		count++;
+	}
+	atomic_fetch_add_explicit(&store->wait_ns, total, memory_order_relaxed);
+	atomic_fetch_add_explicit(&store->waits, count, memory_order_relaxed);
+}
+
 void *sqlite_writer(void *argument)
 {
 	struct worker *writer = argument;
@@ -335,6 +352,7 @@ void *sqlite_writer(void *argument)
 	list_init(&calls);
 	while (queue_take(&store->writes, &calls, store->settings.batch, 1)) {
 		note_move(writer);
+		count_waits(store, &calls);
 		list_init(&expired);
 		sqlite_expire(store, &calls, &expired);
 		sqlite_finish(store, &expired);
@@ -387,6 +405,7 @@ void *sqlite_reader(void *argument)
 	list_init(&calls);
 	while (queue_take(&store->reads, &calls, store->settings.batch, store->reader_count)) {
 		note_move(reader);
+		count_waits(store, &calls);
 		list_init(&expired);
 		sqlite_expire(store, &calls, &expired);
 		sqlite_finish(store, &expired);

@@ -129,6 +129,12 @@ METHODS = {
     "daemon.version": ({}, "any", "r"),
     "daemon.health": ({}, "any", "r"),
     "daemon.stats": ({}, "any", "r"),
+    "daemon.clients": ({}, "any", "a"),
+    "daemon.config": ({}, "any", "a"),
+    "daemon.reload": ({}, "any", "a"),
+    "daemon.pause": ({}, "any", "a"),
+    "daemon.resume": ({}, "any", "a"),   # directly behind, for tests that call each method in turn
+    "daemon.diagnose": ({}, "any", "a"),
     "rpc.discover": ({}, "any", "r"),
 }
 

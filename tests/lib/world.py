@@ -138,4 +138,6 @@ class Samples:
             "get_a2a_client_usage_history": {"client_id": self.client, "days": 30},
             "get_top_tools_analysis": {**user, "start_time": day, "end_time": end},
             "daemon.ping": {}, "daemon.version": {}, "daemon.health": {}, "daemon.stats": {}, "rpc.discover": {},
+            "daemon.clients": {}, "daemon.config": {}, "daemon.reload": {}, "daemon.pause": {}, "daemon.resume": {},
+            "daemon.diagnose": {},
         }

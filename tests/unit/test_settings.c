@@ -243,35 +243,36 @@ END_TEST
 
 START_TEST(reload_takes_what_may_change)
 {
-	char restart[256];
+	struct settings_changes changes;
 
 	write_file(".env", "PIERRE_DBD_CONNECTIONS=7\nPIERRE_DBD_POOL=3\nPIERRE_DBD_BATCH_LIMIT=5\nPIERRE_DBD_ACCESS=user:0=read\n");
 	ck_assert_int_eq(parse("--batch-limit=9", "", true), 0);
 	write_file(".env", "PIERRE_DBD_CONNECTIONS=8\nPIERRE_DBD_POOL=4\nPIERRE_DBD_BATCH_LIMIT=6\nDATABASE_URL=sqlite:other\n");
-	ck_assert_int_eq(settings_reload(&settings, restart, sizeof restart, &err), 0);
+	ck_assert_int_eq(settings_reload(&settings, NULL, &changes, &err), 0);
 	ck_assert_uint_eq(settings.connections, 8);
 	ck_assert_uint_eq(settings.pool, 3);
 	ck_assert_uint_eq(settings.batch_limit, 9); /* the flag still wins */
 	ck_assert_str_eq(settings.access, "");
 	ck_assert_str_eq(settings.database_url, "sqlite:./data/pierre.db");
-	ck_assert_str_eq(restart, "database_url,pool");
+	ck_assert_str_eq(changes.restart, "database_url,pool");
+	ck_assert_str_eq(changes.taken, "access,connections");
 	ck_assert_int_eq(unlink(".env"), 0);
-	ck_assert_int_eq(settings_reload(&settings, restart, sizeof restart, &err), 0);
+	ck_assert_int_eq(settings_reload(&settings, NULL, &changes, &err), 0);
 	ck_assert_uint_eq(settings.connections, 1024);
 }
 END_TEST
 
 START_TEST(broken_reload_changes_nothing)
 {
-	char restart[256];
+	struct settings_changes changes;
 
 	write_file("other.env", "PIERRE_DBD_CONNECTIONS=7\n");
 	ck_assert_int_eq(parse("--env-file=other.env", "", false), 0);
 	write_file("other.env", "PIERRE_DBD_CONNECTIONS=8\nPIERRE_DBD_POOL=nonsense\n");
-	ck_assert_int_eq(settings_reload(&settings, restart, sizeof restart, &err), -1);
+	ck_assert_int_eq(settings_reload(&settings, NULL, &changes, &err), -1);
 	ck_assert_uint_eq(settings.connections, 7);
 	ck_assert_int_eq(unlink("other.env"), 0);
-	ck_assert_int_eq(settings_reload(&settings, restart, sizeof restart, &err), -1);
+	ck_assert_int_eq(settings_reload(&settings, NULL, &changes, &err), -1);
 	ck_assert_uint_eq(settings.connections, 7);
 }
 END_TEST

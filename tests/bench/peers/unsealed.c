@@ -2,6 +2,7 @@
  * daemon against which the cost of sealing is measured. Never part of anything that is installed. */
 #include <sodium.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,4 +118,16 @@ uint64_t seal_count(const struct seal *seal)
 uint64_t seal_opened(const struct seal *seal)
 {
 	return atomic_load_explicit(&seal->opened, memory_order_relaxed);
+}
+
+void seal_fingerprint(const struct seal *seal, char out[17])
+{
+	(void)seal;
+	(void)snprintf(out, 17, "%016d", 0);
+}
+
+bool seal_locked(const struct seal *seal)
+{
+	(void)seal;
+	return true;
 }

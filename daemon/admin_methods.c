@@ -1,0 +1,148 @@
+/* The methods of those who administer the daemon: who is connected, the settings, reloading, pausing. */
+#include <string.h>
+
+#include "../protocol/json.h"
+#include "access.h"
+#include "connection.h"
+#include "daemon.h"
+#include "daemon_methods.h"
+
+static void write_integer(struct buffer *out, const char *key, uint64_t number)
+{
+	buffer_text(out, key);
+	json_write_integer(out, (int64_t)number);
+}
+
+static void write_seconds(struct buffer *out, const char *key, uint64_t ns)
+{
+	buffer_text(out, key);
+	json_write_real(out, (double)ns / 1e9);
+}
+
+static void write_client(const struct connection *connection, bool self, uint64_t now, struct buffer *out)
+{
+	const char *role = role_name(connection->role);
+
+	write_integer(out, "{\"id\":", connection->number);
+	buffer_text(out, self ? ",\"self\":true" : ",\"self\":false");
+	write_integer(out, ",\"uid\":", connection->uid);
+	write_integer(out, ",\"gid\":", connection->gid);
+	write_integer(out, ",\"pid\":", (uint64_t)connection->pid);
+	buffer_text(out, ",\"role\":");
+	json_write_string(out, role, strlen(role));
+	write_seconds(out, ",\"connected_seconds\":", now - connection->opened_at);
+	/* The line that asks carries the clock of before its answer, which may be a little newer than now. */
+	write_seconds(out, ",\"idle_seconds\":", now > connection->heard_at ? now - connection->heard_at : 0);
+	write_integer(out, ",\"lines\":", connection->lines);
+	write_integer(out, ",\"bytes_in\":", connection->bytes_in);
+	write_integer(out, ",\"bytes_out\":", connection->bytes_out);
+	write_integer(out, ",\"in_flight\":", connection->calls);
+	write_integer(out, ",\"unsent_bytes\":", self ? 0 : output_pending(&connection->output));
+	buffer_text(out, (connection->events & UV_READABLE) != 0 ? ",\"reading\":true}" : ",\"reading\":false}");
+}
+
+int admin_clients(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err)
+{
+	uint64_t now = uv_hrtime();
+	bool first = true;
+
+	(void)err;
+	buffer_text(out, "{\"clients\":[");
+	list_for_each(node, &daemon->server.connections) {
+		const struct connection *connection = list_entry(node, struct connection, link);
+
+		if (!connection_alive(connection))
+			continue;
+		if (!first)
+			buffer_byte(out, ',');
+		first = false;
+		write_client(connection, connection == caller, now, out);
+	}
+	buffer_text(out, "]}");
+	return 0;
+}
+
+int admin_config(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err)
+{
+	const char *file = daemon->settings.env_path;
+
+	(void)caller;
+	(void)err;
+	buffer_text(out, "{\"file\":");
+	if (file != NULL && utf8_valid(file, strlen(file)))
+		json_write_string(out, file, strlen(file));
+	else
+		buffer_text(out, "null");
+	buffer_text(out, ",\"settings\":");
+	settings_write_list(&daemon->settings, out);
+	buffer_byte(out, '}');
+	return 0;
+}
+
+/* "a,b" -> ["a","b"] */
+static void write_names(struct buffer *out, const char *key, const char *names)
+{
+	bool first = true;
+
+	buffer_text(out, key);
+	buffer_byte(out, '[');
+	while (*names != '\0') {
+		size_t length = strcspn(names, ",");
+
+		if (!first)
+			buffer_byte(out, ',');
+		first = false;
+		json_write_string(out, names, length);
+		names += length + (names[length] == ',');
+	}
+	buffer_byte(out, ']');
+}
+
+int admin_reload(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err)
+{
+	struct settings_changes changes = {0};
+	struct err problem = {0};
+	bool good = false;
+
+	(void)caller;
+	(void)err;
+	if (daemon->state != DAEMON_RUNNING)
+		(void)err_set(&problem, ERR_SHUTTING_DOWN, "the daemon is stopping");
+	else
+		good = daemon_reload(daemon, &changes, &problem) == 0;
+	buffer_text(out, good ? "{\"reloaded\":true,\"error\":" : "{\"reloaded\":false,\"error\":");
+	if (good)
+		buffer_text(out, "null");
+	else
+		json_write_string(out, problem.message, strlen(problem.message));
+	write_names(out, ",\"changed\":", good ? changes.taken : "");
+	write_names(out, ",\"need_restart\":", good ? changes.restart : "");
+	buffer_byte(out, '}');
+	return 0;
+}
+
+static void write_pause(const struct daemon *daemon, struct buffer *out)
+{
+	buffer_text(out, daemon->pause.paused ? "{\"paused\":true" : "{\"paused\":false");
+	write_integer(out, ",\"under_way\":", daemon->dispatch.calls - daemon->pause.count);
+	write_integer(out, ",\"waiting\":", daemon->pause.count);
+	buffer_byte(out, '}');
+}
+
+int admin_pause(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err)
+{
+	(void)caller;
+	(void)err;
+	pause_begin(&daemon->pause);
+	write_pause(daemon, out);
+	return 0;
+}
+
+int admin_resume(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err)
+{
+	(void)caller;
+	(void)err;
+	pause_end(&daemon->pause);
+	write_pause(daemon, out);
+	return 0;
+}
