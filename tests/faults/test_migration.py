@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 
@@ -65,10 +66,17 @@ class Migration(Case):
             except StartFailure as ended:
                 self.assertIn(ended.code, cut.expected_exits, ended.log)
                 killed += 1
+            self.within(10, lambda: not self.listens(cut.socket_path))
             with self.subTest(killed_at=number):
                 self.check(folder)
         print(f"  {killed} kills in {count} writes")
         self.assertGreater(killed, 15)
+
+    @staticmethod
+    def listens(path):
+        """Whether the killed process still lives: strace may be gone before the last of its threads."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(path) == 0
 
     def check(self, folder):
         path = os.path.join(folder, "pierre.db")
