@@ -20,7 +20,7 @@ int store_check_url(const char *url, enum backend_id *backend, struct err *err)
 	}
 	if (begins(url, "postgresql://") || begins(url, "postgres://")) {
 		*backend = BACKEND_POSTGRES;
-		return 0;
+		return postgres_check_url(url, err);
 	}
 	store_redact_url(url, shown, sizeof shown);
 	return err_exit(err, EX_CONFIG,
@@ -62,18 +62,37 @@ static bool secret_option(const char *name, size_t length)
 	return false;
 }
 
+/* Something that is no URL, such as `user=u password=p`: from the first secret on, nothing is shown. */
+static bool redact_words(struct text *out, const char *text)
+{
+	const char *password = strcasestr(text, "password"), *equals = password != NULL ? strchr(password, '=') : NULL;
+
+	if (equals == NULL || strchr(text, '?') != NULL)
+		return false;
+	put(out, text, (size_t)(equals + 1 - text));
+	put(out, "***", 3);
+	return true;
+}
+
+/* Also of what is no URL but was meant as one: a slip of the finger must not show the password. */
 void store_redact_url(const char *url, char *out, size_t size)
 {
 	struct text text = {out, out + size - 1};
-	const char *authority = strstr(url, "://");
-	const char *query = strchr(url, '?');
+	const char *authority = strstr(url, "://"), *first = strchr(url, '@');
+	const char *names = authority != NULL ? authority + 3 : url;   /* where a colon can stand before a password */
+	const char *query = strchr(first != NULL ? first : url, '?');  /* a ? before the @ is the password's */
 	const char *end = query != NULL ? query : url + strlen(url);
 	const char *start = url;
 
-	if (authority != NULL && authority < end) {
+	if (authority == NULL && (strncmp(url, "sqlite:", 7) == 0 || redact_words(&text, url))) {
+		put(&text, url, text.at == out ? strlen(url) : 0);
+		*text.at = '\0';
+		return;
+	}
+	if (first != NULL && names < end) {
 		/* Up to the last @, so that an unescaped @ or / within the password does not show its rest. */
-		const char *at = memrchr(authority, '@', (size_t)(end - authority));
-		const char *colon = at != NULL ? memchr(authority + 3, ':', (size_t)(at - authority - 3)) : NULL;
+		const char *at = memrchr(names, '@', (size_t)(end - names));
+		const char *colon = at != NULL ? memchr(names, ':', (size_t)(at - names)) : NULL;
 
 		if (colon != NULL) {
 			put(&text, url, (size_t)(colon + 1 - url));
@@ -86,9 +105,10 @@ void store_redact_url(const char *url, char *out, size_t size)
 		const char *next = strchr(query + 1, '&');
 		const char *stop = next != NULL ? next : query + strlen(query);
 		const char *equals = memchr(query, '=', (size_t)(stop - query));
+		const char *named = equals != NULL ? equals : stop;
 
-		if (equals != NULL && secret_option(query + 1, (size_t)(equals - query - 1))) {
-			put(&text, query, (size_t)(equals + 1 - query));
+		if (secret_option(query + 1, (size_t)(named - query - 1))) {
+			put(&text, query, equals != NULL ? (size_t)(equals + 1 - query) : 1);
 			put(&text, "***", 3);
 		} else {
 			put(&text, query, (size_t)(stop - query));

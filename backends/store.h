@@ -85,6 +85,7 @@ int store_open(struct store **ret, const struct store_settings *settings, struct
 int store_check_url(const char *url, enum backend_id *backend, struct err *err);
 int sqlite_store_open(struct store **ret, const struct store_settings *settings, struct err *err);
 int postgres_store_open(struct store **ret, const struct store_settings *settings, struct err *err);
+int postgres_check_url(const char *url, struct err *err);
 
 /* The URL with its password replaced by ***, for logs; out is NUL-terminated, cut to size. */
 void store_redact_url(const char *url, char *out, size_t size);

@@ -119,6 +119,7 @@ static void compact(struct output *output)
 		return;
 	text->length -= output->sent;
 	memmove(text->data, text->data + output->sent, text->length);
+	explicit_bzero(text->data + text->length, output->sent);
 	output->sent = 0;
 }
 

@@ -2,6 +2,7 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 bool buffer_grow(struct buffer *buffer, size_t n)
 {
@@ -18,10 +19,15 @@ bool buffer_grow(struct buffer *buffer, size_t n)
 		capacity *= 2;
 	if (capacity == buffer->capacity)
 		return true;
-	data = realloc(buffer->data, capacity);
+	data = malloc(capacity); /* not realloc: the old bytes are wiped */
 	if (data == NULL) {
 		buffer->failure = BUFFER_NO_MEMORY;
 		return false;
+	}
+	if (buffer->data != NULL) {
+		memcpy(data, buffer->data, buffer->length);
+		explicit_bzero(buffer->data, buffer->length);
+		free(buffer->data);
 	}
 	buffer->data = data;
 	buffer->capacity = capacity;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 
 #include "postgres.h"
 
@@ -31,6 +32,44 @@ static void redact(const char *url, const char *message, char out[ERR_MESSAGE_MA
 		out[length - 1] = '\0';
 	PQconninfoFree(options);
 	free(copy);
+}
+
+/* A bare @ or / in the password makes libpq take a part of it for the host, and tell it. */
+static bool bare_signs(const char *url)
+{
+	const char *names = strstr(url, "://");
+	const char *at = names != NULL ? strchr(names, '@') : NULL;
+	const char *slash = names != NULL ? strchr(names + 3, '/') : NULL;
+
+	if (at == NULL)
+		return false;
+	if (slash != NULL && slash < at)
+		return memchr(names, '?', (size_t)(at - names)) == NULL;
+	at += 1;
+	return memchr(at, '@', strcspn(at, "?")) != NULL;
+}
+
+/* libpq ends its messages with the text that it did not understand, which may be the password: that is cut off. */
+int postgres_check_url(const char *url, struct err *err)
+{
+	char *message = NULL, *quoted = NULL;
+	PQconninfoOption *options;
+
+	if (bare_signs(url))
+		return err_exit(err, EX_CONFIG, "the database URL has an @ or a / too many: within a user's name, a password or a database's "
+		                                "name they are written %%40 and %%2F");
+	options = PQconninfoParse(url, &message);
+	if (options != NULL) {
+		PQconninfoFree(options);
+		return 0;
+	}
+	for (char *next = message; next != NULL && (next = strstr(next, ": \"")) != NULL; next++)
+		quoted = next;
+	if (quoted != NULL)
+		*quoted = '\0';
+	(void)err_exit(err, EX_CONFIG, "the database URL cannot be read: %.200s", quoted != NULL ? message : "libpq refuses it");
+	PQfreemem(message);
+	return -1;
 }
 
 static void ignore_notice(void *argument, const PGresult *result)

@@ -11,6 +11,7 @@ from lib import model  # noqa: E402
 from lib.case import Case, main  # noqa: E402
 from lib.daemon import BINARY, Daemon, SANITIZER, StartFailure, new_key, run, temporary_folder  # noqa: E402
 from lib.databases import Sqlite  # noqa: E402
+from lib.memory import search_memory  # noqa: E402
 from lib.world import World  # noqa: E402
 
 
@@ -305,33 +306,6 @@ class Keys(Program):
             self.assertEqual(found[text], [], "the key's text stands in memory")
             self.assertTrue(all("lo" in flags and "dd" in flags for flags in found[raw]),
                             f"the raw key stands in memory that is not locked and kept from dumps: {found[raw]}")
-
-
-def search_memory(pid, needles):
-    """needle -> the VmFlags of the mappings that hold it, over all writable memory of the process."""
-    found = {needle: [] for needle in needles}
-    regions, current = [], None
-    with open(f"/proc/{pid}/smaps", encoding="utf-8") as file:
-        for line in file:
-            head = line.split(maxsplit=1)[0]
-            if "-" in head and not head.endswith(":"):
-                low, high = (int(part, 16) for part in head.split("-"))
-                current = (low, high, line.split()[1])
-            elif head == "VmFlags:" and current is not None:
-                regions.append((*current, line.split()[1:]))
-    with open(f"/proc/{pid}/mem", "rb", 0) as memory:
-        for low, high, access, flags in regions:
-            if not access.startswith("rw"):
-                continue
-            try:
-                memory.seek(low)
-                data = memory.read(high - low)
-            except OSError:
-                continue
-            for needle in needles:
-                if needle in data:
-                    found[needle].append(flags)
-    return found
 
 
 class EnvFile(Program):
