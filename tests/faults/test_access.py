@@ -1,13 +1,16 @@
 """Who may call what, with real users. Would catch: a method in the wrong role, a group that is not looked up, a denied call
 that takes effect, a setting that turns rights around, a socket that lets in whom its mode keeps out."""
+import array
 import os
+import shutil
+import signal
 import socket
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import strict  # noqa: E402
+from lib import invariants, strict  # noqa: E402
 from lib.case import Case, main  # noqa: E402
-from lib.daemon import Daemon  # noqa: E402
+from lib.daemon import Daemon, temporary_folder  # noqa: E402
 from lib.interface import METHODS  # noqa: E402
 from lib.world import Samples  # noqa: E402
 
@@ -30,16 +33,7 @@ class Access(Case):
     def as_user(self, daemon, uid, lines, gid=None, groups=()):
         """The lines that a peer with that uid gets back; None when it may not even connect."""
         reader, writer = os.pipe()
-        child = os.fork()   # and no exec: another user may not be allowed to run this Python
-        if child == 0:
-            code = 1
-            try:
-                os.setgroups(list(groups))
-                os.setresgid(*[uid if gid is None else gid] * 3)
-                os.setresuid(*[uid] * 3)
-                code = peer(daemon.socket_path, ("\n".join(lines) + "\n").encode(), writer)
-            finally:
-                os._exit(code)
+        child = child_as(uid, lambda: peer(daemon.socket_path, ("\n".join(lines) + "\n").encode(), writer), gid, groups)
         os.close(writer)
         with open(reader, "rb") as file:
             text = file.read()
@@ -101,6 +95,118 @@ class Access(Case):
         games_uid, games_gid = ids("games")
         self.matrix(daemon, games_uid, "none", gid=games_gid)
 
+    def test_supplementary_groups(self):
+        """Groups that a peer has beside its own count as they were when it connected; the strongest rule wins, a user's rule above all."""
+        daemon = self.daemon("--default-role", "none", "--access", "group:60001=read,group:60002=full,group:60003=write,user:60010=read,group:60004=none")
+        for groups, role in (((), "none"), ((60001,), "read"), ((60003, 60001), "write"), ((60001, 60002, 60003), "full"),
+                             (range(60100, 60160), "none"), ((*range(60100, 60160), 60002), "full"), ((60004,), "none"), ((60004, 60001), "read")):
+            self.matrix(daemon, STRANGER, role, groups=list(groups))
+        self.matrix(daemon, 60010, "read", groups=[60002])
+        self.matrix(daemon, STRANGER, "write", gid=60003, groups=[60001])
+        self.matrix(daemon, 0, "read", gid=0, groups=[60001])   # a rule is a rule, for root too
+
+    def test_roles_change_on_reload(self):
+        """SIGHUP: connections that are open get what the new rules give."""
+        folder = temporary_folder()
+        self.addCleanup(shutil.rmtree, folder, True)
+        settings = os.path.join(folder, "settings.env")
+
+        def write(role):
+            with open(settings, "w", encoding="ascii") as file:
+                file.write(f"PIERRE_DBD_ACCESS=user:{STRANGER}={role}\n")
+            os.chmod(settings, 0o600)
+        write("write")
+        daemon = self.daemon("--default-role", "none", "--env-file", settings)
+        go, ready = os.pipe(), os.pipe()
+        line = '{"jsonrpc":"2.0","id":1,"method":"cleanup_expired_api_keys"}'
+
+        def stranger():
+            kinds = []
+            with daemon.connect() as one:
+                for _ in range(3):
+                    one.send(line + "\n")
+                    answer = one.read()
+                    kinds.append(answer["error"]["data"]["kind"] if "error" in answer else "result")
+                    os.write(ready[1], b"x")
+                    os.read(go[0], 1)
+            return 0 if kinds == ["result", "permission_denied", "result"] else 3
+        child = child_as(STRANGER, stranger)
+        for role in ("read", "full"):
+            os.read(ready[0], 1)
+            write(role)
+            before = daemon.log().count("settings were read again")
+            daemon.signal(signal.SIGHUP)
+            self.within(10, lambda seen=before: daemon.log().count("settings were read again") > seen)
+            os.write(go[1], b"x")
+        os.read(ready[0], 1)
+        os.write(go[1], b"x")
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+        for end in (*go, *ready):
+            os.close(end)
+
+    def test_connections_of_one_user(self):
+        """One user's connections are bounded; the refused ones are told; others come in all the same; places are given back."""
+        daemon = self.daemon("--connections-per-user", "5")
+        before = invariants.Snapshot(daemon)
+        ours = [daemon.connect() for _ in range(3)]
+        for one in ours:
+            self.assertEqual(one.call("daemon.ping"), "pong")
+        for _ in range(3):
+            result = self.crowd(daemon, STRANGER, 12)
+            self.assertEqual((result.count(b"pong"), result.count(b"overloaded")), (5, 7))
+            self.assertEqual(self.crowd(daemon, STRANGER + 1, 4), [b"pong"] * 4)   # one after the other, and all closed again
+        for one in ours:
+            self.assertEqual(one.call("daemon.ping"), "pong")
+            one.close()
+        invariants.check(daemon, before)
+
+    def crowd(self, daemon, uid, count):
+        """What each of that many connections, all open at once, is told."""
+        reader, writer = os.pipe()
+
+        def enter():
+            inside = []
+            for _ in range(count):
+                inside.append(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+                inside[-1].settimeout(30)
+                inside[-1].connect(daemon.socket_path)
+                try:
+                    inside[-1].sendall(b'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}\n')
+                except BrokenPipeError:
+                    pass   # refused already; the answer is there
+                answer = inside[-1].recv(4096)
+                os.write(writer, b"pong\n" if b"pong" in answer else b"overloaded\n" if b"overloaded" in answer else b"?\n")
+            return 0
+        child = child_as(uid, enter)
+        os.close(writer)
+        with open(reader, "rb") as file:
+            said = file.read().split()
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+        return said
+
+    def test_passed_descriptors_of_a_stranger(self):
+        """250 descriptors with a request, with half a line, on a connection that is refused: none stays with the daemon."""
+        daemon = self.daemon("--default-role", "none")
+        before = invariants.Snapshot(daemon)
+        reader, writer = os.pipe()
+
+        def pass_on():
+            passed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [reader] * 250))]
+            for data in (b'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}\n', b'{"jsonrpc":"2.0","id":1,', b"\n"):
+                with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as one:
+                    one.settimeout(30)
+                    one.connect(daemon.socket_path)
+                    one.sendmsg([data], passed)
+                    if data.endswith(b"}\n"):
+                        assert b"permission_denied" in one.recv(4096)
+            return 0
+        child = child_as(STRANGER, pass_on)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+        os.close(reader)
+        self.assertRaises(BrokenPipeError, os.write, writer, b"x")   # nobody holds the reading end any more
+        os.close(writer)
+        invariants.check(daemon, before)
+
     def test_denied_in_batches_and_notifications(self):
         daemon = self.daemon("--default-role", "read")
         note = strict.dumps({"jsonrpc": "2.0", "method": "cleanup_expired_api_keys"})
@@ -140,6 +246,22 @@ class Access(Case):
                 self.assertIn(getattr(caught.exception, "code", None), (64, 78), rules)
             finally:
                 daemon.discard()
+
+
+def child_as(uid, work, gid=None, groups=()):
+    """A process of that user (forked and no exec: another user may not be allowed to run this Python) that exits with what work
+    gives back; its id."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.setgroups(list(groups))
+            os.setresgid(*[uid if gid is None else gid] * 3)
+            os.setresuid(*[uid] * 3)
+            code = work()
+        finally:
+            os._exit(code)
+    return child
 
 
 def peer(path, data, out):
