@@ -43,10 +43,10 @@ static void write_client(const struct connection *connection, bool self, uint64_
 
 int admin_clients(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err)
 {
-	uint64_t now = uv_hrtime();
+	uint64_t now = uv_hrtime(), limit = daemon->settings.answer_limit;
+	size_t start = out->length;
 	bool first = true;
 
-	(void)err;
 	buffer_text(out, "{\"clients\":[");
 	list_for_each(node, &daemon->server.connections) {
 		const struct connection *connection = list_entry(node, struct connection, link);
@@ -59,6 +59,8 @@ int admin_clients(struct daemon *daemon, const struct connection *caller, struct
 		write_client(connection, connection == caller, now, out);
 	}
 	buffer_text(out, "]}");
+	if (out->length - start > limit)
+		return err_set(err, ERR_TOO_LARGE, "the answer is larger than the limit of %llu bytes", (unsigned long long)limit);
 	return 0;
 }
 

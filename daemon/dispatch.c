@@ -262,9 +262,6 @@ static void answer_now(struct connection *connection, struct request *request, s
 		rpc_begin_result(out, envelope->notification ? "null" : envelope->id, envelope->notification ? 4 : envelope->id_length);
 		result = run(daemon, connection, out, &err);
 		rpc_end_result(out);
-		if (result == 0 && out->length - start > daemon->settings.answer_limit)
-			result = err_set(&err, ERR_TOO_LARGE, "the answer is larger than the limit of %llu bytes",
-			                 (unsigned long long)daemon->settings.answer_limit);
 	}
 	if (result != 0 || envelope->notification)
 		out->length = start; /* a failure to get memory is left for the connection to see */

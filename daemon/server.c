@@ -69,14 +69,21 @@ static void welcome(struct server *server, int fd)
 {
 	struct daemon *daemon = server->daemon;
 	struct peer peer;
+	enum role role;
+	uint64_t most = most_connections(server);
 
-	if (!access_peer(fd, daemon->access.by_group, &peer))
+	if (!access_peer(fd, daemon->access.by_group, &peer)) {
 		(void)close(fd);
-	else if (server->count >= most_connections(server))
+		return;
+	}
+	role = access_role(&daemon->access, &peer);
+	if (role == ROLE_ADMIN)
+		most += daemon->settings.admin_connections;
+	if (server->count >= most)
 		refuse(server, fd, "the daemon has as many connections as it takes");
 	else if (user_is_full(server, peer.uid))
 		refuse(server, fd, "this user has as many connections as the daemon takes of one user");
-	else if (connection_open(daemon, fd, &peer, access_role(&daemon->access, &peer)) < 0)
+	else if (connection_open(daemon, fd, &peer, role) < 0)
 		log_event(LOG_WARNING, "a connection was dropped: memory is out");
 }
 

@@ -38,6 +38,8 @@ extern const struct command status_commands[];
 extern const struct command stats_commands[];
 extern const struct command metrics_commands[];
 extern const struct command bench_commands[];
+extern const struct command admin_commands[];
+extern const struct command doctor_commands[];
 extern const struct command completion_commands[];
 extern const struct command *const command_families[];  /* main.c; ends with NULL */
 

@@ -8,7 +8,8 @@
 #include "ctl.h"
 
 const struct command *const command_families[] = {
-	call_commands, catalog_commands, status_commands, stats_commands, metrics_commands, bench_commands, completion_commands, NULL,
+	call_commands, catalog_commands, status_commands, stats_commands, metrics_commands, admin_commands,
+	doctor_commands, bench_commands, completion_commands, NULL,
 };
 
 #define for_each_command(command)                                                       \

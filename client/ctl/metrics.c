@@ -240,12 +240,12 @@ static int read_options(int argc, char **argv, const char **file, bool *markdown
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--markdown") == 0)
 			*markdown = true;
-		else if (strncmp(argv[i], "--file=", 7) == 0)
-			*file = argv[i] + 7;
-		else if (strcmp(argv[i], "--file") == 0 && i + 1 < argc)
+		else if (strncmp(argv[i], "--output=", 9) == 0)
+			*file = argv[i] + 9;
+		else if (strcmp(argv[i], "--output") == 0 && i + 1 < argc)
 			*file = argv[++i];
 		else
-			return ctl_fail(EX_USAGE, strcmp(argv[i], "--file") == 0 ? "--file needs a value" : "metrics takes --file FILE, not %s",
+			return ctl_fail(EX_USAGE, strcmp(argv[i], "--output") == 0 ? "--output needs a value" : "metrics takes --output FILE, not %s",
 			                argv[i]);
 	}
 	return 0;
@@ -280,14 +280,14 @@ static int metrics(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command metrics_commands[] = {
-	{"metrics", "[--file FILE]", "counters, gauges and latencies in the OpenMetrics format",
+	{"metrics", "[--output FILE]", "counters, gauges and latencies in the OpenMetrics format",
 	 "Examples:\n"
 	 "  pierre-dbctl metrics\n"
-	 "  pierre-dbctl metrics --file /var/lib/prometheus/node-exporter/pierre-dbd.prom\n\n"
-	 "--file FILE  for node_exporter's textfile collector: the same in the text format that it reads, put in place in one step, so\n"
-	 "             that it never sees half of it. An old file stays when the daemon does not answer: watch its age\n"
-	 "             (node_textfile_mtime_seconds).\n"
-	 "--markdown   the table of all metrics instead; no daemon is asked\n\n"
+	 "  pierre-dbctl metrics --output /var/lib/prometheus/node-exporter/pierre-dbd.prom\n\n"
+	 "--output FILE  for node_exporter's textfile collector: the same in the text format that it reads, put in place in one step, so\n"
+	 "               that it never sees half of it. An old file stays when the daemon does not answer: watch its age\n"
+	 "               (node_textfile_mtime_seconds).\n"
+	 "--markdown     the table of all metrics instead; no daemon is asked\n\n"
 	 "Units are seconds and bytes; labels are bounded by the number of methods and of kinds of errors.",
 	 metrics},
 	{0},

@@ -54,7 +54,7 @@ static int ready(struct ctl *ctl, int argc, char **argv)
 	if (tree_call(ctl, "daemon.health", &health) != 0)
 		return 1;
 	state = tree_text(health, "status");
-	good = strcmp(state, "ok") == 0 || strcmp(state, "degraded") == 0;
+	good = json_is_true(json_object_get(health, "ready"));
 	if (ctl->json)
 		(void)printf("{\"ready\":%s,\"status\":\"%s\"}\n", good ? "true" : "false", state);
 	else
@@ -88,7 +88,9 @@ static int health(struct ctl *ctl, int argc, char **argv)
 	if (ctl->json) {
 		tree_print(ctl, report);
 	} else {
-		(void)printf("%s%s%s  %s\n", ctl_status_colour(ctl, state), state, ctl_plain(ctl), tree_text(report, "backend"));
+		(void)printf("%s%s%s  %s, %s, %s\n", ctl_status_colour(ctl, state), state, ctl_plain(ctl), tree_text(report, "backend"),
+		             json_is_true(json_object_get(report, "live")) ? "live" : "not live",
+		             json_is_true(json_object_get(report, "ready")) ? "ready" : "not ready");
 		json_array_foreach(json_object_get(report, "checks"), i, check)
 			print_check(ctl, check);
 	}
@@ -147,7 +149,8 @@ const struct command status_commands[] = {
 	 "Examples:\n"
 	 "  until pierre-dbctl ready; do sleep 1; done\n"
 	 "  HEALTHCHECK CMD [\"pierre-dbctl\", \"ready\"]\n\n"
-	 "Really asks the database. The exit code is never another one than 0 and 1, but 64 for wrong usage.",
+	 "Really asks the database; a daemon that is paused or stops is not ready, either. The exit code is never another one than 0\n"
+	 "and 1, but 64 for wrong usage.",
 	 ready},
 	{"health", "", "tells how well the daemon is",
 	 "Examples:\n  pierre-dbctl health\n  pierre-dbctl health --json | jq -r .status\n\n"
