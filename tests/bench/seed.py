@@ -78,27 +78,28 @@ SELECT {UUID.format(n="i", kind="0000")}::uuid, 'user' || i || '@example.com', '
 	to_timestamp(1735689600.123456 + i % 10000000), to_timestamp(1735689600.654321 + i % 10000000), true
 FROM generate_series(:first::bigint, :last) AS n(i)""",
     "api_keys": f"""
-INSERT INTO api_keys (id, user_id, name, key_prefix, key_hash, tier, is_active, rate_limit_requests, rate_limit_window,
+INSERT INTO api_keys (number, id, user_id, name, key_prefix, key_hash, tier, is_active, rate_limit_requests, rate_limit_window,
 	created_at, updated_at)
-SELECT {UUID.format(n="i", kind="1000")}, {UUID.format(n="(1 + i % :users)", kind="0000")}::uuid, 'key ' || i,
+SELECT i, {UUID.format(n="i", kind="1000")}, {UUID.format(n="(1 + i % :users)", kind="0000")}::uuid, 'key ' || i,
 	'pk_' || lpad(i::text, 9, '0'), lpad(to_hex(i), 64, '0'), 'professional', true, 10000, 2592000, '2025-01-01T00:00:00Z',
 	'2025-01-01T00:00:00Z'
-FROM generate_series(:first::bigint, :last) AS n(i)""",
+FROM generate_series(:first::bigint, :last) AS n(i);
+SELECT setval(pg_get_serial_sequence('api_keys', 'number'), :last)""",
     "usage": f"""
-INSERT INTO api_key_usage (api_key_id, timestamp, tool_name, response_time_ms, status_code, request_size_bytes,
+INSERT INTO api_key_usage (api_key, timestamp, tool_name, response_time_ms, status_code, request_size_bytes,
 	response_size_bytes, ip_address, user_agent)
-SELECT {UUID.format(n="(1 + i * 7919 % :keys)", kind="1000")}, to_timestamp(1735689600.5 + i), {TOOL}, i % 900,
+SELECT 1 + i * 7919 % :keys, to_timestamp(1735689600.5 + i), {TOOL}, i % 900,
 	CASE WHEN i % 20 = 0 THEN 500 ELSE 200 END, 512, 2048, '192.0.2.17', 'pierre-bench/1.0'
 FROM generate_series(:first::bigint, :last) AS n(i)""",
-    "a2a_clients": f"""
-INSERT INTO a2a_clients (id, api_key_id, name, description, public_key, created_at, updated_at)
-SELECT 'client-' || i, {UUID.format(n="(1 + i % :keys)", kind="1000")}, 'client ' || i, 'an agent', 'key',
-	'2025-01-01T00:00:00Z', '2025-01-01T00:00:00Z'
-FROM generate_series(:first::bigint, :last) AS n(i)""",
+    "a2a_clients": """
+INSERT INTO a2a_clients (number, id, api_key, name, description, public_key, created_at, updated_at)
+SELECT i, 'client-' || i, 1 + i % :keys, 'client ' || i, 'an agent', 'key', '2025-01-01T00:00:00Z', '2025-01-01T00:00:00Z'
+FROM generate_series(:first::bigint, :last) AS n(i);
+SELECT setval(pg_get_serial_sequence('a2a_clients', 'number'), :last)""",
     "a2a_usage": f"""
-INSERT INTO a2a_usage (client_id, timestamp, tool_name, response_time_ms, status_code, protocol_version,
+INSERT INTO a2a_usage (client, timestamp, tool_name, response_time_ms, status_code, protocol_version,
 	client_capabilities, granted_scopes)
-SELECT 'client-' || (1 + i * 7919 % :clients), to_timestamp(1735689600.5 + i), {TOOL}, i % 900,
+SELECT 1 + i * 7919 % :clients, to_timestamp(1735689600.5 + i), {TOOL}, i % 900,
 	CASE WHEN i % 20 = 0 THEN 500 ELSE 200 END, '1.0', ARRAY['fitness-data-analysis'], ARRAY['read']
 FROM generate_series(:first::bigint, :last) AS n(i)""",
 }
