@@ -6,7 +6,7 @@
 #include "../execute.h"
 #include "postgres.h"
 
-enum { CONNECTS_AT_ONCE = 2, FILL_FIRST = 16, CANCEL_GRACE_MS = 2000 };
+enum { CONNECTS_AT_ONCE = 2, FILL_FIRST = 16, CANCEL_GRACE_MS = 2000, SLOW_MS = 250, SLOW_LOAD = 1 << 24 };
 static const uint64_t ms = 1000000;
 
 static struct call *call_of(struct list *node)
@@ -19,25 +19,32 @@ static bool usable(const struct lane *lane)
 	return (lane->state == LANE_READY || lane->state == LANE_BUSY) && !lane->doomed;
 }
 
+/* The server is at something long there, or does not answer at all. */
+static bool slow(const struct lane *lane, uint64_t now)
+{
+	return lane->state == LANE_BUSY && now > lane->sent_at + SLOW_MS * ms;
+}
+
 /* How long a call would wait there, roughly. The first lanes are filled up before the next is begun: a larger group costs less than a second
  * commit. */
-static unsigned load_of(const struct lane *lane)
+static unsigned load_of(const struct lane *lane, uint64_t now)
 {
 	if (lane->state == LANE_READY && lane->waiting_count < FILL_FIRST)
 		return 0;
-	return lane->waiting_count + (lane->state == LANE_BUSY ? lane->group_count + FILL_FIRST : 0);
+	return (slow(lane, now) ? SLOW_LOAD : 0) + lane->waiting_count + (lane->state == LANE_BUSY ? lane->group_count + FILL_FIRST : 0);
 }
 
 /* Evaluations over many rows come from the other end, so that look-ups do not stand behind them. */
 struct lane *pool_choose(struct postgres_store *store, const struct call *call)
 {
 	bool heavy = call->method != NULL && !call->method->write && !call->method->short_read;
+	uint64_t now = call->submitted; /* near enough */
 	struct lane *best = NULL;
 
 	for (unsigned i = 0; i < store->lane_count; i++) {
 		struct lane *lane = &store->lanes[heavy ? store->lane_count - 1 - i : i];
 
-		if (usable(lane) && (best == NULL || load_of(lane) < load_of(best)))
+		if (usable(lane) && (best == NULL || load_of(lane, now) < load_of(best, now)))
 			best = lane;
 	}
 	return best;
@@ -54,6 +61,8 @@ static void to_lane(struct lane *lane, struct call *call)
 /* Calls that found no lane, in their order; those of one connection stay together. */
 static void place_waiting(struct postgres_store *store)
 {
+	if (list_empty(&store->waiting) || postgres_clock() < store->hold_until)
+		return;
 	while (!list_empty(&store->waiting)) {
 		struct call *call = call_of(list_first(&store->waiting));
 		struct lane *lane = call->order != NULL && call->order->lane != 0 ? &store->lanes[call->order->lane - 1] : pool_choose(store, call);
@@ -89,10 +98,12 @@ static unsigned connected(const struct postgres_store *store)
 /* More connections are worth it when calls wait for one, or every one has a full group behind the one under way. */
 static bool crowded(const struct postgres_store *store)
 {
+	uint64_t now = postgres_clock();
+
 	if (store->waiting_count > 0)
-		return true;
+		return now >= store->hold_until;
 	for (unsigned i = 0; i < store->lane_count; i++)
-		if (store->lanes[i].state == LANE_CONNECTING || (usable(&store->lanes[i]) && store->lanes[i].waiting_count <= FILL_FIRST))
+		if (store->lanes[i].state == LANE_CONNECTING || (usable(&store->lanes[i]) && store->lanes[i].waiting_count <= FILL_FIRST && !slow(&store->lanes[i], now)))
 			return false;
 	return true;
 }
@@ -146,6 +157,8 @@ void postgres_connected(struct postgres_store *store, struct lane *lane, PGconn 
 		postgres_note_error(store, error);
 		return;
 	}
+	if (store->failures > 0)
+		store->settings.log(5, "the database answers again (failed attempts: %u)", store->failures);
 	store->failures = 0;
 	store->retry_at = 0;
 	if (store->closing) {
@@ -221,6 +234,36 @@ static void mind_group(struct postgres_store *store, struct lane *lane, uint64_t
 	}
 }
 
+/* Calls that only happen to stand behind a slow group go elsewhere; those whose connection has a call in it must stay behind that. */
+static void release_waiting(struct postgres_store *store, struct lane *lane)
+{
+	list_for_each(node, &lane->group)
+		if (call_of(node)->order != NULL)
+			call_of(node)->order->lane = 0;
+	list_for_each_safe(node, &lane->waiting) {
+		struct call *call = call_of(node);
+
+		if (call->order != NULL && call->order->lane == 0)
+			continue;
+		list_remove(node);
+		lane->waiting_count--;
+		list_append(&store->waiting, node);
+		store->waiting_count++;
+	}
+	list_for_each(node, &lane->group)
+		if (call_of(node)->order != NULL)
+			call_of(node)->order->lane = lane->number;
+}
+
+/* Whether a call that waits for a slow group would find a better place. */
+static bool has_better(const struct postgres_store *store, uint64_t now)
+{
+	for (unsigned i = 0; i < store->lane_count; i++)
+		if (usable(&store->lanes[i]) && !slow(&store->lanes[i], now))
+			return true;
+	return false;
+}
+
 static void mind_idle(struct postgres_store *store, struct lane *lane, uint64_t now)
 {
 	uint64_t lifetime = store->settings.lifetime_ms * ms;
@@ -244,6 +287,8 @@ void pool_timers(struct postgres_store *store)
 		struct lane *lane = &store->lanes[i];
 
 		expire_on_lane(store, lane, now);
+		if (lane->state == LANE_BUSY && !list_empty(&lane->waiting) && slow(lane, now) && has_better(store, now))
+			release_waiting(store, lane);
 		if (lane->state == LANE_BUSY)
 			mind_group(store, lane, now);
 		else if (lane->state == LANE_READY)
@@ -256,6 +301,8 @@ uint64_t pool_next_due(struct postgres_store *store)
 	uint64_t due = store->retry_at != 0 && store->connecting == 0 ? store->retry_at : 0;
 
 	if (!list_empty(&store->waiting)) {
+		if (store->hold_until > postgres_clock() && (due == 0 || store->hold_until < due))
+			due = store->hold_until;
 		uint64_t patience = patience_ends(store, call_of(list_first(&store->waiting)));
 
 		if (patience != UINT64_MAX && (due == 0 || patience < due))

@@ -47,7 +47,7 @@ void sqlite_note_error(struct sqlite_store *store, const char *text)
 	(void)snprintf(store->last_error, sizeof store->last_error, "%s", text);
 	store->last_error_at = timestamp_now();
 	pthread_mutex_unlock(&store->error_lock);
-	store->settings.log(3, "event=storage_error reason=\"%s\"", text);
+	store->settings.log(3, "the storage failed: %s", text);
 }
 
 void sqlite_finish(struct sqlite_store *store, struct list *calls)
@@ -252,7 +252,7 @@ static void watch_wal(struct sqlite_store *store, const struct stat *wal)
 	atomic_store_explicit(&store->wal_bytes, (uint64_t)wal->st_size, memory_order_relaxed);
 	if (wal->st_size > (off_t)256 << 20) {
 		if (!store->wal_warned)
-			store->settings.log(4, "event=wal_large bytes=%lld reason=\"a long read outside the daemon keeps the log from being reused\"",
+			store->settings.log(4, "the write-ahead log has %lld bytes: a long read outside the daemon keeps it from being reused",
 			                    (long long)wal->st_size);
 		store->wal_warned = true;
 	} else {

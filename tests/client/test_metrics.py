@@ -313,7 +313,7 @@ class AdminPath(Case):
         with daemon.connect() as c:
             c.call("get_user_count")
             self.assertTrue(c.call("daemon.health")["ready"])
-            server.stop()
+            server.shut("immediate")
             self.within(10, lambda: c.call("daemon.health")["status"] == "down")
             health = self.answers(c, slow=True)
             self.assertFalse(health["ready"])
@@ -323,6 +323,9 @@ class AdminPath(Case):
             self.assertEqual(found["pierre_dbd_check_status"].values(check="database"), [2.0])
             self.assertEqual(json.loads(ctl(daemon.socket_path, "ready", "--json", code=1))["ready"], False)
             self.assertIn("fail", ctl(daemon.socket_path, "doctor", code=1))
+            server.launch()
+            self.within(20, lambda: c.call("daemon.health")["ready"])
+            self.assertEqual(daemon.log().count("the database answers again"), 1)
         daemon.stop()
 
 

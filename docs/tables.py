@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""Puts the tables that the programs print into the documents: the settings and the metrics.
+
+    docs/tables.py BUILD            rewrites what stands between the marks in docs/operations.md and client/man/pierre-dbd.8
+    docs/tables.py BUILD --check    only says whether something would change (exit code 1); a test runs it
+"""
+import os
+import re
+import subprocess
+import sys
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+
+
+def output(build, program, *arguments):
+    return subprocess.run([os.path.join(build, program), *arguments], check=True, capture_output=True, text=True).stdout.rstrip("\n")
+
+
+def roff(text):
+    """Plain text, with `code` in bold."""
+    text = text.replace("\\|", "|").replace("&lt;", "<").replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq")
+    text = re.sub(r"`([^`]*)`", r"\\fB\1\\fR", text)
+    return "\\&" + text if text.startswith((".", "'")) else text
+
+
+def sentence(doc):
+    """A great letter at the beginning, unless the first word is something to type."""
+    return (doc[0].upper() + doc[1:] if re.match(r"[a-z]+ ", doc) else doc) + "."
+
+
+def cells(line):
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def man_settings(markdown):
+    """The table of `pierre-dbd --help=markdown`, as a manual page has it."""
+    lines = []
+    for line in markdown.splitlines():
+        if line.startswith("### "):
+            lines.append(f".SS {line[4:]}")
+        elif line.startswith("| `") or line.startswith("| |"):
+            flag, environment, fallback, limits, reloads, doc = cells(line)
+            facts = [environment] + [f"default {fallback}"] * bool(fallback) + [limits] * bool(limits)
+            facts += ["taken anew on reloading"] * (reloads == "yes")
+            lines += [".TP", roff(flag or environment), roff(sentence(doc)), ".br",
+                      roff("(" + "; ".join(facts if flag else facts[1:] or ["no default"]) + ")")]
+    return "\n".join(lines)
+
+
+def replaced(text, name, table, begin, end):
+    found = re.search(f"({re.escape(begin.format(name))}\n).*?(\n{re.escape(end)})", text, re.DOTALL)
+    if not found:
+        raise SystemExit(f"there is no place marked for the {name}")
+    return text[:found.end(1)] + table + text[found.start(2):]
+
+
+def documents(build):
+    settings = output(build, "daemon/pierre-dbd", "--help=markdown")
+    marks = "<!-- {}: docs/tables.py writes this -->", "<!-- end -->"
+    path = os.path.join(ROOT, "docs/operations.md")
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    text = replaced(text, "settings", settings, *marks)
+    yield path, replaced(text, "metrics", output(build, "client/pierre-dbctl", "metrics", "--markdown"), *marks)
+    path = os.path.join(ROOT, "client/man/pierre-dbd.8")
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    yield path, replaced(text, "settings", man_settings(settings), '.\\" {}: docs/tables.py writes this', '.\\" end')
+
+
+def main():
+    if len(sys.argv) not in (2, 3) or (len(sys.argv) == 3 and sys.argv[2] != "--check"):
+        raise SystemExit(__doc__)
+    changed = False
+    for path, text in documents(sys.argv[1]):
+        with open(path, encoding="utf-8") as file:
+            if file.read() == text:
+                continue
+        changed = True
+        print(f"{os.path.relpath(path, ROOT)} is not what the programs say" if len(sys.argv) == 3 else f"wrote {os.path.relpath(path, ROOT)}")
+        if len(sys.argv) == 2:
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+    if changed and len(sys.argv) == 3:
+        raise SystemExit("docs/tables.py BUILD brings them up to date")
+
+
+if __name__ == "__main__":
+    main()
