@@ -96,7 +96,8 @@ static void tell_status(struct daemon *daemon)
 
 	daemon->store->ops->stats(daemon->store, &stats);
 	notify_send("STATUS=%s: %u clients, %u calls under way; %s: %u connections idle, %u active, %u calls waiting",
-	            daemon->state != DAEMON_RUNNING ? "stopping" : daemon->pause.paused ? "paused" : "running", daemon->server.count, daemon->dispatch.calls,
+	            daemon->state != DAEMON_RUNNING ? "stopping" : daemon->pause.paused ? "paused" : "running",
+	            daemon->server.count, daemon->dispatch.calls,
 	            daemon->store->ops->name, stats.connections_idle, stats.connections_active, stats.queued);
 }
 

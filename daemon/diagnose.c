@@ -137,11 +137,13 @@ static void look_at_sqlite(struct report *report)
 		return;
 	}
 	slash = strrchr(path, '/');
-	(void)snprintf(folder, sizeof folder, "%.*s", slash == NULL ? 1 : slash == path ? 1 : (int)(slash - path), slash == NULL ? "." : path);
+	(void)snprintf(folder, sizeof folder, "%.*s", slash == NULL || slash == path ? 1 : (int)(slash - path),
+	               slash == NULL ? "." : path);
 	look_at_file(report, "database_file", path, 077, "chmod 600 it: it holds password hashes");
 	look_at_file(report, "database_folder", folder, 022, "chmod go-w it: others could replace the database");
 	look_at_space(report, folder);
-	add(report, "wal", large ? WARN : OK, "a long read of another program (sqlite3, a copy) keeps it from shrinking: `fuser FILE` finds it",
+	add(report, "wal", large ? WARN : OK,
+	    "a long read of another program (sqlite3, a copy) keeps it from shrinking: `fuser FILE` finds it",
 	    "the write-ahead log has %.1f MiB; %llu checkpoints, %llu of them held up", (double)report->store.wal_bytes / (1 << 20),
 	    (unsigned long long)report->store.checkpoints, (unsigned long long)report->store.checkpoint_busy);
 }

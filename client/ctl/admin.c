@@ -76,17 +76,18 @@ static const char *program_name(double pid, char out[20])
 	return out;
 }
 
-static void print_client(const struct ctl *ctl, const json_t *client)
+static void print_client(const json_t *client)
 {
 	char user[32], program[20], connected[16], idle[16], in[16], out[16], unsent[16];
 
-	(void)printf("%s%7.0f  %-12s %7.0f  %-15s  %-5s  %9s %6s %9.0f %9.0f %7s %7s %7s%s%s\n", json_is_true(json_object_get(client, "self")) ? "*" : " ",
+	(void)printf("%s%7.0f  %-12s %7.0f  %-15s  %-5s  ", json_is_true(json_object_get(client, "self")) ? "*" : " ",
 	             tree_number(client, "id"), user_name(tree_number(client, "uid"), user), tree_number(client, "pid"),
-	             program_name(tree_number(client, "pid"), program), tree_text(client, "role"),
-	             short_time(tree_number(client, "connected_seconds"), connected), short_time(tree_number(client, "idle_seconds"), idle),
-	             tree_number(client, "lines"), tree_number(client, "in_flight"), short_size(tree_number(client, "bytes_in"), in),
-	             short_size(tree_number(client, "bytes_out"), out), short_size(tree_number(client, "unsent_bytes"), unsent),
-	             json_is_true(json_object_get(client, "reading")) ? "" : "  at a limit", ctl_plain(ctl));
+	             program_name(tree_number(client, "pid"), program), tree_text(client, "role"));
+	(void)printf("%9s %6s %9.0f %9.0f %7s %7s %7s%s\n", short_time(tree_number(client, "connected_seconds"), connected),
+	             short_time(tree_number(client, "idle_seconds"), idle), tree_number(client, "lines"), tree_number(client, "in_flight"),
+	             short_size(tree_number(client, "bytes_in"), in), short_size(tree_number(client, "bytes_out"), out),
+	             short_size(tree_number(client, "unsent_bytes"), unsent),
+	             json_is_true(json_object_get(client, "reading")) ? "" : "  at a limit");
 }
 
 /* An answer of the daemon's own, for programs as it is, for people by `print`. */
@@ -112,10 +113,10 @@ static void print_clients(const struct ctl *ctl, const json_t *tree)
 	const json_t *list = json_object_get(tree, "clients"), *client;
 	size_t i;
 
-	(void)printf("%s%8s  %-12s %7s  %-15s  %-5s  %9s %6s %9s %9s %7s %7s %7s%s\n", ctl_bold(ctl), "id", "user", "pid", "program", "role",
-	             "connected", "idle", "lines", "in flight", "in", "out", "unsent", ctl_plain(ctl));
+	(void)printf("%s%8s  %-12s %7s  %-15s  %-5s  %9s %6s %9s %9s %7s %7s %7s%s\n", ctl_bold(ctl), "id", "user", "pid", "program",
+	             "role", "connected", "idle", "lines", "in flight", "in", "out", "unsent", ctl_plain(ctl));
 	json_array_foreach(list, i, client)
-		print_client(ctl, client);
+		print_client(client);
 }
 
 static int clients(struct ctl *ctl, int argc, char **argv)
@@ -135,10 +136,11 @@ static void print_config(const struct ctl *ctl, const json_t *tree)
 		bool changed = strcmp(source, "default") != 0;
 
 		(void)printf("%s%-21s%s %-34s %-26s %-12s%s\n", json_is_true(json_object_get(setting, "reloads")) ? "*" : " ",
-		             tree_text(setting, "name"), changed ? ctl_bold(ctl) : "", tree_text(setting, "value"), tree_text(setting, "default_value"),
-		             source, changed ? ctl_plain(ctl) : "");
+		             tree_text(setting, "name"), changed ? ctl_bold(ctl) : "", tree_text(setting, "value"),
+		             tree_text(setting, "default_value"), source, changed ? ctl_plain(ctl) : "");
 	}
-	(void)printf("\n* is taken anew by `pierre-dbctl reload`; the others by a restart. File of settings: %s\n", *file != '\0' ? file : "none");
+	(void)printf("\n* is taken anew by `pierre-dbctl reload`; the others by a restart. File of settings: %s\n",
+	             *file != '\0' ? file : "none");
 }
 
 static int config(struct ctl *ctl, int argc, char **argv)

@@ -1,6 +1,7 @@
 /* pierre-dbctl doctor: looks at all that stands between a caller and the data, and says what to do about what is wrong. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <jansson.h>
 /* protocol/json.h has functions of these names; calling jansson's by them would end there. */
 #pragma GCC poison json_string json_integer json_real
@@ -13,11 +14,12 @@
 #include <sys/stat.h>
 #include <sys/timex.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tree.h"
 
-enum { DETAIL_MAX = 512, PATIENCE_S = 5 };
+enum { DETAIL_MAX = 512, PATIENCE_S = 5, SETTINGS_MAX = 64 * 1024, SAID_MAX = 4096 };
 
 struct doctor {
 	struct ctl *ctl;
@@ -123,7 +125,8 @@ static bool look_at_file(struct doctor *doctor)
 
 	if (lstat(doctor->path, &status) != 0) {
 		other_places(doctor, elsewhere, sizeof elsewhere);
-		(void)snprintf(advice, sizeof advice, "start the daemon: systemctl start pierre-dbd, or pierre-dbd --socket %s%s", doctor->path, elsewhere);
+		(void)snprintf(advice, sizeof advice, "start the daemon: systemctl start pierre-dbd, or pierre-dbd --socket %s%s",
+		               doctor->path, elsewhere);
 		add(doctor, "socket", "fail", advice, "%s", errno == ENOENT ? "there is none: no daemon runs here" : strerror(errno));
 		return false;
 	}
@@ -134,8 +137,8 @@ static bool look_at_file(struct doctor *doctor)
 	}
 	if (access(doctor->path, W_OK) != 0) {
 		(void)snprintf(advice, sizeof advice, "join the group %lu (usermod -aG), or run this as root", (unsigned long)status.st_gid);
-		add(doctor, "socket", "fail", advice, "this user may not connect (mode %04o, user %lu, group %lu)", (unsigned)status.st_mode & 07777,
-		    (unsigned long)status.st_uid, (unsigned long)status.st_gid);
+		add(doctor, "socket", "fail", advice, "this user may not connect (mode %04o, user %lu, group %lu)",
+		    (unsigned)status.st_mode & 07777, (unsigned long)status.st_uid, (unsigned long)status.st_gid);
 		return false;
 	}
 	add(doctor, "socket", "ok", NULL, "it is there, and this user may connect (mode %04o)", (unsigned)status.st_mode & 07777);
@@ -271,7 +274,8 @@ static void look_from_inside(struct doctor *doctor)
 	if (!ask(doctor, "daemon.diagnose", &tree, &error)) {
 		bool denied = error.kind == PIERRE_PERMISSION_DENIED;
 
-		add(doctor, "role", denied ? "ok" : "warn", "see the daemon's log", "%.*s%s", denied ? (int)strcspn(error.message, ";") : 300, error.message,
+		add(doctor, "role", denied ? "ok" : "warn", "see the daemon's log", "%.*s%s",
+		    denied ? (int)strcspn(error.message, ";") : 300, error.message,
 		    denied ? "; as root or the daemon's user this program sees limits, files and key, too" : "");
 		return;
 	}
@@ -283,6 +287,130 @@ static void look_from_inside(struct doctor *doctor)
 		    tree_text(finding, "detail"));
 	}
 	json_decref(tree);
+}
+
+/* Up to the end of the stream; what does not fit is read and dropped. */
+static void read_all(int fd, char *out, size_t size)
+{
+	char rest[512];
+	size_t used = 0;
+	ssize_t got;
+
+	do {
+		bool room = used + 1 < size;
+
+		got = room ? read(fd, out + used, size - 1 - used) : read(fd, rest, sizeof rest);
+		used += room && got > 0 ? (size_t)got : 0;
+	} while (got > 0 || (got < 0 && errno == EINTR));
+	out[used] = '\0';
+	(void)close(fd);
+}
+
+/* The daemon's program: beside this one, else wherever $PATH says. */
+static void daemon_program(char *out, size_t size)
+{
+	char own[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", own, sizeof own - 1);
+	char *slash;
+
+	own[length > 0 ? length : 0] = '\0';
+	slash = strrchr(own, '/');
+	if (slash != NULL)
+		*slash = '\0';
+	(void)snprintf(out, size, "%s/pierre-dbd", own);
+	if (access(out, X_OK) != 0)
+		(void)snprintf(out, size, "pierre-dbd");
+}
+
+/* What `pierre-dbd --check-config=json` prints; its exit code, or -1 when it cannot be run. */
+static int check_config(char *out, size_t out_size, char *said, size_t said_size)
+{
+	char program[PATH_MAX + 16];
+	int output[2], errors[2], status = -1;
+	pid_t child;
+
+	*out = *said = '\0';
+	daemon_program(program, sizeof program);
+	if (pipe2(output, O_CLOEXEC) != 0)
+		return -1;
+	if (pipe2(errors, O_CLOEXEC) != 0) {
+		(void)close(output[0]);
+		(void)close(output[1]);
+		return -1;
+	}
+	child = fork();
+	if (child == 0) {
+		(void)dup2(output[1], STDOUT_FILENO);
+		(void)dup2(errors[1], STDERR_FILENO);
+		(void)execlp(program, "pierre-dbd", "--check-config=json", (char *)NULL);
+		_exit(127);
+	}
+	(void)close(output[1]);
+	(void)close(errors[1]);
+	read_all(output[0], out, out_size);
+	read_all(errors[0], said, said_size);
+	if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status) == 127)
+		return -1;
+	return WEXITSTATUS(status);
+}
+
+/* The last line's `msg=` without the quotes. */
+static char *last_message(char *said)
+{
+	char *line, *message, *end;
+
+	for (end = said + strlen(said); end > said && end[-1] == '\n';)
+		*--end = '\0';
+	line = strrchr(said, '\n');
+	line = line != NULL ? line + 1 : said;
+	message = strstr(line, "msg=\"");
+	if (message == NULL)
+		return line;
+	message += 5;
+	end = strstr(message, "\" ");
+	if (end == NULL)
+		end = message + strcspn(message, "\"");
+	*end = '\0';
+	return message;
+}
+
+static void look_at_database_file(struct doctor *doctor, const char *url)
+{
+	const char *path = strncmp(url, "sqlite:", 7) == 0 ? url + 7 : NULL;
+	struct stat status;
+
+	if (path == NULL || strcmp(path, ":memory:") == 0)
+		return;
+	if (strncmp(path, "//", 2) == 0)
+		path += 2;
+	if (stat(path, &status) != 0)
+		add(doctor, "database file", errno == ENOENT ? "ok" : "warn", "see that the daemon's user may read and write it", "%s: %s", path,
+		    errno == ENOENT ? "not there yet; the daemon makes it" : strerror(errno));
+	else if (access(path, R_OK | W_OK) != 0)
+		add(doctor, "database file", "warn", "chown it to the daemon's user", "%s: this user may not read and write it", path);
+	else
+		add(doctor, "database file", "ok", NULL, "%s, %.1f MiB (mode %04o)", path, (double)status.st_size / (1 << 20),
+		    (unsigned)status.st_mode & 07777);
+}
+
+/* No daemon answers: would one start here, with the settings of this user and folder? A service has settings of its own. */
+static void look_at_settings(struct doctor *doctor)
+{
+	char out[SETTINGS_MAX], said[SAID_MAX];
+	int code = check_config(out, sizeof out, said, sizeof said);
+	json_error_t problem;
+	json_t *settings;
+
+	if (code < 0)
+		return;
+	if (code == 0)
+		add(doctor, "settings here", "ok", NULL, "a daemon started by this user in this folder has a key and settings that fit");
+	else
+		add(doctor, "settings here", "warn",
+		    "mend it before you start one here; a service has settings of its own (/etc/pierre-dbd)", "%s", last_message(said));
+	settings = json_loads(out, JSON_DISABLE_EOF_CHECK, &problem);
+	look_at_database_file(doctor, tree_text(json_object_get(settings, "database_url"), "value"));
+	json_decref(settings);
 }
 
 static void look_at_clock(struct doctor *doctor)
@@ -321,6 +449,8 @@ static int doctor(struct ctl *ctl, int argc, char **argv)
 	if (find_path(&self) && look_at_folder(&self) && look_at_file(&self) && try_to_connect(&self) && look_at_versions(&self)) {
 		look_at_health(&self);
 		look_from_inside(&self);
+	} else {
+		look_at_settings(&self);
 	}
 	look_at_clock(&self);
 	if (ctl->json) {

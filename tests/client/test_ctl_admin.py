@@ -11,7 +11,7 @@ import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib.case import Case, main  # noqa: E402
-from lib.daemon import CTL, SLOW, Daemon, temporary_folder  # noqa: E402
+from lib.daemon import BINARY, CTL, SLOW, Daemon, new_key, temporary_folder  # noqa: E402
 from lib.world import new_user  # noqa: E402
 
 SANITIZERS = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "LLVM_PROFILE_FILE")
@@ -178,6 +178,29 @@ class Doctor(CtlCase):
         with open(path, "w", encoding="ascii"):
             pass
         self.assertIn("is no socket", self.findings(path, 1)["socket"]["detail"])
+
+    def test_would_one_start_here(self):
+        """Without a daemon: do key and settings of this user and folder fit?"""
+        folder = temporary_folder()
+        self.addCleanup(subprocess.run, ["rm", "-rf", folder], check=False)
+        base = {name: os.environ[name] for name in SANITIZERS if name in os.environ}
+        base["PATH"] = os.path.dirname(BINARY) + ":" + os.environ["PATH"]
+
+        def look(**environment):
+            done = subprocess.run([CTL, "--socket", os.path.join(folder, "s"), "--json", "doctor"], capture_output=True, text=True, cwd=folder,
+                                  env={**base, **environment}, timeout=60 * SLOW, check=False)
+            self.assertEqual((done.returncode, done.stderr), (1, ""))
+            return {finding["name"]: finding for finding in json.loads(done.stdout)["findings"]}, done.stdout
+        found, _ = look()
+        self.assertEqual(found["settings here"]["status"], "warn")
+        self.assertIn("there is no encryption key", found["settings here"]["detail"])
+        self.assertIn("not there yet", found["database file"]["detail"])
+        key = new_key()
+        found, text = look(ENCRYPTION_KEY=key, DATABASE_URL=f"sqlite:{folder}/x.db")
+        self.assertEqual(found["settings here"]["status"], "ok")
+        self.assertNotIn(key, text)
+        self.assertNotIn("canary", look(ENCRYPTION_KEY="canary")[1])
+        self.assertIn("PIERRE_DBD_POOL", look(ENCRYPTION_KEY=key, PIERRE_DBD_POOL="many")[0]["settings here"]["detail"])
 
     def test_left_behind_and_starting(self):
         daemon = self.start()
