@@ -75,7 +75,7 @@ int postgres_check_url(const char *url, struct err *err)
 static void ignore_notice(void *argument, const PGresult *result)
 {
 	(void)argument;
-	(void)result; /* notices may quote rows; a server can send them without end */
+	(void)result; /* they may quote rows; a server can send them without end */
 }
 
 PGconn *postgres_connect(const char *url, uint64_t timeout_ms, char error[ERR_MESSAGE_MAX])

@@ -107,12 +107,32 @@ static void take_apart(struct postgres_store *store, struct list *group, struct 
 	list_splice(again, group);
 }
 
+/* A commit whose wait for a synchronous standby was cancelled counts as done for the server, with a warning. It is not what was promised. */
+static void doubt_commit(struct postgres_store *store, struct list *group)
+{
+	list_for_each(node, group) {
+		struct call *call = call_of(node);
+
+		if (!writes(call) || call->err.kind != ERR_NONE)
+			continue;
+		execute_fail(call, ERR_TIMEOUT, "the call's time ran out while it was being stored");
+		call->err.outcome = OUTCOME_UNKNOWN;
+		store->timeouts++;
+	}
+}
+
 void group_end(struct postgres_store *store, struct lane *lane)
 {
 	struct call *failed = lane->failed;
 	struct list group, again;
 	unsigned count = lane->group_count;
 
+	if (PQtransactionStatus(lane->connection) == PQTRANS_INTRANS || PQtransactionStatus(lane->connection) == PQTRANS_INERROR) {
+		/* Somebody began a transaction on this connection: the Sync has committed nothing, and closing it takes all back. */
+		lane->all_sent = false;
+		lane_break(store, lane, "a transaction was left open on the connection", false);
+		return;
+	}
 	list_init(&group);
 	list_init(&again);
 	list_splice(&group, &lane->group);
@@ -125,6 +145,8 @@ void group_end(struct postgres_store *store, struct lane *lane)
 	if (count > store->batch_max)
 		store->batch_max = count;
 	if (failed == NULL) {
+		if (lane->cancelled_at != 0 && lane->warned)
+			doubt_commit(store, &group);
 		if (lane->group_limit < GROUP_MAX)
 			lane->group_limit *= 2;
 		finish_all(store, &group);

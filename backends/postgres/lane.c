@@ -6,7 +6,7 @@
 #include "../execute.h"
 #include "postgres.h"
 
-enum { IDLE_CHECK_S = 30, GROUP_START = 64 };
+enum { IDLE_CHECK_S = 30, GROUP_START = 64, NEW_LANE_S = 2, HOLD_MS = 20 };
 
 static struct call *call_of(struct list *node)
 {
@@ -200,13 +200,14 @@ bool lane_send(struct postgres_store *store, struct lane *lane)
 	lane->failed = NULL;
 	lane->commit_failed = false;
 	lane->cancelled_at = 0;
-	lane->all_sent = false;
+	lane->all_sent = lane->warned = false;
 	/* After a long idle time the server may be gone without a word: a lone Sync finds out before a write is at stake. */
 	if (postgres_clock() - lane->last_used < (uint64_t)IDLE_CHECK_S * 1000000000)
 		gather(store, lane);
 	else
 		lane->last_used = postgres_clock();
 	lane->state = LANE_BUSY;
+	lane->sent_at = postgres_clock();
 	list_for_each(node, &lane->group)
 		if (!send_call(store, lane, call_of(node))) {
 			sent = false;
@@ -218,6 +219,31 @@ bool lane_send(struct postgres_store *store, struct lane *lane)
 		return false;
 	}
 	return true;
+}
+
+void lane_forget(struct postgres_store *store, struct lane *lane)
+{
+	(void)store;
+	memset(lane->prepared, 0, catalog_method_count * sizeof *lane->prepared);
+	lane->generation++;
+}
+
+/* What a failure says about connections. */
+static enum outcome heed(struct postgres_store *store, struct lane *lane, enum outcome failure)
+{
+	if (failure == CALL_SUSPECT) {
+		/* The session may have been spoilt, which a new one would mend; one that is new itself shows that the server is so. */
+		bool new = postgres_clock() - lane->born < (uint64_t)NEW_LANE_S * 1000000000;
+
+		failure = new ? CALL_DONE : CALL_MOVE;
+	}
+	if (failure == CALL_MOVE)
+		lane->doomed = true;
+	if (failure == CALL_REPREPARE)
+		lane_forget(store, lane);
+	for (unsigned i = 0; failure == CALL_REPREPARE_ALL && i < store->lane_count; i++)
+		lane_forget(store, &store->lanes[i]);
+	return failure;
 }
 
 /* A result that stands for a statement of the group. */
@@ -244,15 +270,20 @@ static void take_result(struct postgres_store *store, struct lane *lane, struct 
 		lane->failure = CALL_DONE;
 		return;
 	}
-	lane->failure = result_error(call, result);
-	if (lane->failure == CALL_REPREPARE) {
-		memset(lane->prepared, 0, catalog_method_count * sizeof *lane->prepared);
-		lane->generation++;
-	} else if (item->kind == ITEM_PREPARE) {
+	if (item->kind == ITEM_PREPARE)
 		lane->prepared[call->method->index] = false;
-	}
-	if (lane->failure == CALL_MOVE)
-		lane->doomed = true;
+	lane->failure = heed(store, lane, result_error(call, result));
+}
+
+/* libpq's own word that the connection broke, which has no SQLSTATE; or that of a pooler whose server went (08…), or of a server that
+ * went while it committed: nobody knows what became of the group. */
+static bool is_loss(const struct lane *lane, const struct item *item, const PGresult *result)
+{
+	if (PQresultStatus(result) != PGRES_FATAL_ERROR)
+		return false;
+	if (PQresultErrorField(result, PG_DIAG_SQLSTATE) == NULL)
+		return PQstatus(lane->connection) != CONNECTION_OK;
+	return result_fatal(result) && (item->kind == ITEM_SYNC || result_in_class(result, "08"));
 }
 
 static bool wrong_status(ExecStatusType status)
@@ -277,9 +308,9 @@ static bool take_one(struct postgres_store *store, struct lane *lane)
 		return true;
 	}
 	status = PQresultStatus(result);
-	if (wrong_status(status)) {
+	if (wrong_status(status) || is_loss(lane, item, result)) {
+		lane_break(store, lane, wrong_status(status) ? "the server answered out of turn" : PQresultErrorMessage(result), false);
 		PQclear(result);
-		lane_break(store, lane, "the server answered out of turn", false);
 		return false;
 	}
 	if (status == PGRES_PIPELINE_SYNC) {
@@ -299,7 +330,7 @@ static bool take_one(struct postgres_store *store, struct lane *lane)
 
 			if (last->method != NULL) {
 				lane->failed = last;
-				lane->failure = result_error(last, result);
+				lane->failure = heed(store, lane, result_error(last, result));
 			}
 		}
 	} else {
@@ -368,9 +399,19 @@ void lane_break(struct postgres_store *store, struct lane *lane, const char *rea
 	if (!store->closing)
 		postgres_note_error(store, text);
 	store->reconnects++;
+	store->hold_until = postgres_clock() + (uint64_t)HOLD_MS * 1000000;
 	if (lane->state == LANE_BUSY)
 		group_lost(store, lane, timed_out);
 	lane_close(store, lane);
+}
+
+/* Nothing of their texts is kept: they may quote rows, and a server can send them without end. */
+static void note_warning(void *argument, const PGresult *result)
+{
+	struct lane *lane = argument;
+	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+
+	lane->warned = lane->warned || (severity != NULL && strcmp(severity, "WARNING") == 0);
 }
 
 void pool_adopt(struct postgres_store *store, struct lane *lane, PGconn *connection)
@@ -383,6 +424,7 @@ void pool_adopt(struct postgres_store *store, struct lane *lane, PGconn *connect
 	lane->group_count = lane->item_count = lane->item_next = 0;
 	lane->born = lane->last_used = postgres_clock();
 	memset(lane->prepared, 0, catalog_method_count * sizeof *lane->prepared);
+	PQsetNoticeReceiver(connection, note_warning, lane);
 	if (PQsetnonblocking(connection, 1) != 0 || PQenterPipelineMode(connection) != 1) {
 		lane_close(store, lane);
 		return;

@@ -237,6 +237,9 @@ static void mind_group(struct postgres_store *store, struct lane *lane, uint64_t
 /* Calls that only happen to stand behind a slow group go elsewhere; those whose connection has a call in it must stay behind that. */
 static void release_waiting(struct postgres_store *store, struct lane *lane)
 {
+	struct list moved;
+
+	list_init(&moved);
 	list_for_each(node, &lane->group)
 		if (call_of(node)->order != NULL)
 			call_of(node)->order->lane = 0;
@@ -247,12 +250,16 @@ static void release_waiting(struct postgres_store *store, struct lane *lane)
 			continue;
 		list_remove(node);
 		lane->waiting_count--;
-		list_append(&store->waiting, node);
+		list_append(&moved, node);
 		store->waiting_count++;
 	}
+	list_for_each(node, &moved)
+		if (call_of(node)->order != NULL)
+			call_of(node)->order->lane = 0;
 	list_for_each(node, &lane->group)
 		if (call_of(node)->order != NULL)
 			call_of(node)->order->lane = lane->number;
+	list_splice(&store->waiting, &moved);
 }
 
 /* Whether a call that waits for a slow group would find a better place. */

@@ -31,7 +31,7 @@ struct item {
 };
 
 /* What an error of the server means for the call: it stands, or the call runs again (there, prepared anew, or on another connection). */
-enum outcome { CALL_DONE, CALL_RETRY, CALL_REPREPARE, CALL_MOVE };
+enum outcome { CALL_DONE, CALL_RETRY, CALL_REPREPARE, CALL_REPREPARE_ALL, CALL_SUSPECT, CALL_MOVE };
 
 /* call->route of the calls that wait or run: how their group is made. */
 enum route { ROUTE_TOGETHER, ROUTE_ALONE };
@@ -55,8 +55,9 @@ struct lane {
 	enum outcome failure;         /* what is to become of it */
 	bool commit_failed;           /* the Sync itself failed: no call of the group can be blamed */
 	bool doomed;                  /* close it when the group is over: it cannot be trusted any more */
+	bool warned;                  /* the server has warned of something in this group */
 	unsigned group_limit;         /* most calls of the next group; shrinks on failures, grows again */
-	uint64_t born, last_used, cancelled_at;
+	uint64_t born, last_used, cancelled_at, sent_at;
 };
 
 /* Where threads put what they have done. Outlives the store while one of them is still at work. */
@@ -78,7 +79,9 @@ struct postgres_store {
 	struct list waiting;          /* calls without a lane */
 	unsigned waiting_count;
 	unsigned connecting, failures; /* connects under way; failed ones in a row */
+	unsigned cancelling;          /* cancels under way */
 	uint64_t retry_at;            /* no connect before */
+	uint64_t hold_until;          /* calls that lost their connection wait so long: the others may be about to go, too */
 	bool closing;
 	int64_t schema;
 	int server_version;
@@ -95,6 +98,7 @@ bool lane_send(struct postgres_store *store, struct lane *lane);     /* makes an
 void lane_receive(struct postgres_store *store, struct lane *lane);  /* socket readable or writable */
 void lane_break(struct postgres_store *store, struct lane *lane, const char *reason, bool timed_out);  /* connection lost: its calls go elsewhere or fail */
 void lane_watch(struct postgres_store *store, struct lane *lane, bool want_write);
+void lane_forget(struct postgres_store *store, struct lane *lane);   /* its prepared statements: all are prepared anew */
 
 /* group.c: what becomes of a group that has ended */
 void group_end(struct postgres_store *store, struct lane *lane);
@@ -107,6 +111,8 @@ void postgres_finish(struct postgres_store *store, struct call *call);
 bool result_columns_match(const PGresult *result, const struct method *method);
 int result_rows(struct postgres_store *store, struct call *call, const PGresult *result);
 enum outcome result_error(struct call *call, const PGresult *result);
+bool result_fatal(const PGresult *result);                        /* an error that ends the connection */
+bool result_in_class(const PGresult *result, const char *prefix); /* of its SQLSTATE */
 
 /* pool.c: which lane, connecting, timers */
 struct lane *pool_choose(struct postgres_store *store, const struct call *call);

@@ -93,8 +93,8 @@ static bool read_value(struct call *call, const PGresult *result, int row, int p
 	case TYPE_TIMESTAMP:
 		if (oid != OID_TIMESTAMPTZ || length != 8)
 			return false;
-		value->i = (int64_t)big_endian(bytes, 8) + epoch_2000;
-		return timestamp_in_range(value->i);
+		/* 'infinity' is the largest number of all */
+		return !__builtin_add_overflow((int64_t)big_endian(bytes, 8), epoch_2000, &value->i) && timestamp_in_range(value->i);
 	default:
 		return read_text(call, oid, bytes, length, value);
 	}
@@ -125,6 +125,22 @@ static bool in_class(const char *state, const char *prefix)
 	return strncmp(state, prefix, strlen(prefix)) == 0;
 }
 
+bool result_fatal(const PGresult *result)
+{
+	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+
+	if (severity == NULL)
+		severity = PQresultErrorField(result, PG_DIAG_SEVERITY); /* a pooler's */
+	return severity != NULL && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
+}
+
+bool result_in_class(const PGresult *result, const char *prefix)
+{
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+	return state != NULL && in_class(state, prefix);
+}
+
 enum outcome result_error(struct call *call, const PGresult *result)
 {
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -140,9 +156,9 @@ enum outcome result_error(struct call *call, const PGresult *result)
 		execute_fail(call, ERR_INTERNAL, "a prepared statement was lost");
 		return CALL_REPREPARE;
 	} else if (strcmp(state, "0A000") == 0) {
-		/* The tables changed under the statements: a new connection prepares them anew. */
+		/* The tables changed under the statements, on every connection. */
 		execute_fail(call, ERR_INTERNAL, "the prepared statements no longer fit the tables");
-		return CALL_MOVE;
+		return CALL_REPREPARE_ALL;
 	} else if (in_class(state, "40") || strcmp(state, "55P03") == 0) {
 		execute_fail(call, ERR_UNAVAILABLE, "the database kept refusing because of other transactions");
 		call->err.outcome = OUTCOME_NONE;
@@ -151,11 +167,15 @@ enum outcome result_error(struct call *call, const PGresult *result)
 		execute_fail(call, ERR_TIMEOUT, "the call's time ran out in the database");
 		call->err.outcome = OUTCOME_NONE;
 		return CALL_RETRY;
-	} else if (in_class(state, "57P") || in_class(state, "08") || strcmp(state, "25006") == 0) {
-		execute_fail(call, strcmp(state, "25006") == 0 ? ERR_STORAGE : ERR_UNAVAILABLE, strcmp(state, "25006") == 0 ?
-		             "the database is read-only" : "the database server is going down or is not ready");
+	} else if (in_class(state, "57P") || in_class(state, "08")) {
+		execute_fail(call, ERR_UNAVAILABLE, "the database server is going down or is not ready");
 		call->err.outcome = OUTCOME_NONE;
 		return CALL_MOVE;
+	} else if (strcmp(state, "25006") == 0) {
+		/* A standby, or a primary that became one: another connection may find the server that takes writes. */
+		execute_fail(call, ERR_UNAVAILABLE, "the database server takes no writes: it is a standby or read-only");
+		call->err.outcome = OUTCOME_NONE;
+		return CALL_SUSPECT;
 	} else if (strcmp(state, "53100") == 0) {
 		execute_fail(call, ERR_STORAGE, "the database server's disk is full");
 	} else if (in_class(state, "58") || in_class(state, "XX001") || in_class(state, "XX002")) {
@@ -165,6 +185,10 @@ enum outcome result_error(struct call *call, const PGresult *result)
 		call->err.outcome = OUTCOME_NONE;
 	} else if (in_class(state, "54")) {
 		execute_fail(call, ERR_TOO_LARGE, "a value is larger than the database takes");
+	} else if (strcmp(state, "42P01") == 0 || strcmp(state, "3F000") == 0 || in_class(state, "25")) {
+		/* Tables or a transaction's state are not as this session should have them. */
+		execute_fail(call, ERR_INTERNAL, "%s failed within the database (SQLSTATE %s)", call->method->name, state);
+		return CALL_SUSPECT;
 	} else {
 		execute_fail(call, ERR_INTERNAL, "%s failed within the database (SQLSTATE %s)", call->method->name, state);
 	}

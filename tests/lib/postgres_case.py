@@ -1,0 +1,69 @@
+"""Tests that do something to a PostgreSQL server of their own: one server for the class, a database and a daemon for each test."""
+import os
+import re
+import secrets
+
+from .case import Case
+from .daemon import Daemon
+from .postgres_server import PostgresServer
+
+
+def recovered(fault, seconds, more=""):
+    """One line of the run's list of recovery times."""
+    print(f"  recovery after {fault}: {seconds:.2f} s{' (' + more + ')' if more else ''}", flush=True)
+
+
+class Database:
+    """What lib/daemon.py wants to know of a database; the server outlives it."""
+    backend = "postgres"
+
+    def __init__(self, url):
+        self.url = url
+
+    def drop(self):
+        pass
+
+
+class ServerCase(Case):
+    settings = {}
+    parameters = ""    # of the URL
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = PostgresServer({"fsync": "off", "log_connections": "on", **cls.settings})
+        cls.addClassCleanup(cls.server.stop)
+        cls.server.start()
+
+    def setUp(self):
+        self.name = f"t{secrets.token_hex(4)}"
+        self.url = self.server.create_database(self.name) + self.parameters
+
+    def daemon(self, *options, url=None):
+        """A daemon on the test's database, or on another way to it; stopped and judged when the test ends."""
+        daemon = Daemon(database=Database(url or self.url), options=options)
+        self.addCleanup(daemon.stop)
+        return daemon.start()
+
+    def query(self, statement):
+        return self.server.psql(statement, self.name)
+
+    def backends(self):
+        """Process ids of the daemons' connections to the test's database."""
+        return self.server.backends(f"application_name = 'pierre-dbd' AND datname = '{self.name}'")
+
+    @staticmethod
+    def gauges(daemon):
+        return daemon.call("daemon.stats")["gauges"]
+
+    def connections(self, daemon):
+        """Those that are ready for calls."""
+        gauges = self.gauges(daemon)
+        return gauges["db_connections_idle"] + gauges["db_connections_active"]
+
+    def server_log(self):
+        with open(os.path.join(self.server.folder, "log"), encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def connects(self):
+        """How many connections the server has accepted for the test's database so far."""
+        return len(re.findall(rf"connection received|connection authorized: .*database={self.name}\b", self.server_log()))
