@@ -1,5 +1,6 @@
 #include "encode.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "json.h"
@@ -94,6 +95,8 @@ static int write_value(struct buffer *out, const struct shape *shape, const stru
 		json_write_integer(out, value->i);
 		break;
 	case TYPE_F64:
+		if (!isfinite(value->f)) /* a column can hold what JSON cannot */
+			return broken(shape, member->name, err);
 		json_write_real(out, value->f);
 		break;
 	case TYPE_TIMESTAMP:

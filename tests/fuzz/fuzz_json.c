@@ -1,0 +1,20 @@
+/* libFuzzer: the scanner takes what jansson takes, as the same values; its compact form is the same value again. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../unit/against_jansson.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char *text = malloc(size > 0 ? size : 1); /* of its own, so that reading past its end shows */
+
+	if (text == NULL)
+		abort();
+	memcpy(text, data, size);
+	(void)against_jansson(text, size);
+	free(text);
+	return 0;
+}
