@@ -3,7 +3,6 @@ answered one lost, an outcome that is wrong, a read that shows an error where an
 ends, a pool that stays small, a storm of connects."""
 import os
 import random
-import re
 import signal
 import sys
 import time
@@ -14,6 +13,7 @@ from lib.case import main  # noqa: E402
 from lib.daemon import SLOW  # noqa: E402
 from lib.load import Load, percentile  # noqa: E402
 from lib.postgres_case import ServerCase, recovered  # noqa: E402
+from lib.world import new_user  # noqa: E402
 
 BACKENDS = ("postgres",)
 LONG = bool(os.environ.get("PIERRE_TEST_LONG"))
@@ -35,7 +35,7 @@ class Backends(ServerCase):
                 hit(victim)
                 began = time.monotonic()
                 first = max(first, load.first_success(began))
-                self.within(5, lambda: victim not in self.backends() and self.connections(daemon) == pool)
+                self.within(5, lambda: not os.path.exists(f"/proc/{victim}") and self.connections(daemon) == pool)
                 whole = max(whole, time.monotonic() - began)
                 load.progress()
         self.assertEqual([call.message for call in load.failures(write=False)], [], "a read was not tried on another connection")
@@ -57,6 +57,166 @@ class Backends(ServerCase):
             os.kill(pid, signal.SIGKILL)
             self.server.wait_ready()
         self.one_by_one("kill -9 of a backend", kill, 4)
+
+    def test_stopped(self):
+        """SIGSTOP: the server keeps the connection open and does not answer. Only the calls that travel in it are hurt."""
+        daemon = self.daemon("--pool", "4", "--pool-min", "3", "--call-timeout", "2s")
+        self.within(5, lambda: self.connections(daemon) >= 3)
+        before = invariants.Snapshot(daemon)
+        with Load(daemon, writers=6, readers=6) as load:
+            load.progress(200)
+            quiet = percentile([call.took for call in load.calls], 0.99)
+            victims = set(self.backends())
+            busy = self.server.psql(f"SELECT pid FROM pg_stat_activity WHERE datname = '{self.name}' AND application_name = 'pierre-dbd' "
+                                    f"ORDER BY state_change DESC LIMIT 1", "postgres")
+            os.kill(int(busy), signal.SIGSTOP)
+            try:
+                began, seen = time.monotonic(), len(load.calls)
+                first = load.first_success(began)
+                time.sleep(6.5)
+                during = load.calls[seen:]
+            finally:
+                os.kill(int(busy), signal.SIGCONT)
+            load.progress()
+            self.within(5, lambda: self.connections(daemon) >= 3)
+        failures = load.failures()
+        self.assertGreaterEqual(len(failures), 1, "nothing was under way in the stopped connection")
+        self.assertLessEqual(len(failures), 12, "more calls failed than could have been in the stopped connection")
+        for call in failures:
+            self.assertEqual(call.kind, "timeout", call.message)
+            self.assertLess(call.took, 2 + 2 + 2 + 2 * SLOW, "neither the deadline nor the grace time ended it")
+        served = [call.took for call in during if not call.kind]
+        others = percentile(served, 0.99)
+        self.assertGreater(len(served), 500 / SLOW, "the other connections did not go on")
+        self.assertLess(others, max(10 * quiet, 0.5 * SLOW))
+        self.assertIn(int(busy), victims)
+        numbers = load.verify(self.query)
+        invariants.check(daemon, before)
+        recovered("SIGSTOP of a backend", first, f"{len(failures)} calls timed out, p99 of the others {others * 1000:.1f} ms, before "
+                  f"{quiet * 1000:.1f} ms, writes {numbers}")
+
+
+class Restart(ServerCase):
+    ROUNDS = 50 if LONG else 4
+
+    def test_under_load(self):
+        daemon = self.daemon("--pool", "4", "--pool-min", "4")
+        self.within(5, lambda: self.connections(daemon) == 4)
+        before = invariants.Snapshot(daemon)
+        chance, times = random.Random("restart"), {"fast": [], "immediate": []}
+        with Load(daemon, writers=6, readers=4) as load:
+            for number in range(self.ROUNDS):
+                mode = ("fast", "immediate")[number % 2]
+                load.progress()
+                time.sleep(chance.uniform(0, 0.1))
+                tried = self.tries()
+                self.server.shut(mode)
+                time.sleep(chance.uniform(0, 0.5))
+                self.server.launch()
+                times[mode].append(load.first_success(time.monotonic(), seconds=5 * SLOW))
+                self.within(5, lambda: self.connections(daemon) == 4)
+                self.assertLess(self.tries() - tried, 40, "a storm of connects")
+        numbers = load.verify(self.query)
+        for call in load.failures():
+            self.assertIn(call.kind, ("unavailable", "timeout"))
+        invariants.check(daemon, before)
+        for mode, found in times.items():
+            recovered(f"restart {mode}", max(found), f"the longest of {len(found)}")
+        print(f"  writes over all restarts: {numbers}", flush=True)
+
+    def tries(self):
+        return self.server_log().count("connection received")
+
+    def test_down_at_length(self):
+        """While it is away: bounded waiting, the cause in the error, few attempts, and no busy loop."""
+        daemon = self.daemon("--acquire-timeout", "500ms", "--pool-min", "2")
+        with daemon.connect() as one:
+            one.call("get_user_count")
+            before = invariants.Snapshot(daemon)
+            self.server.shut("fast")
+            began = time.monotonic()
+            problem = one.error("get_user_count")
+            self.assertLess(time.monotonic() - began, 0.5 + 2.5 * SLOW)
+            self.assertEqual((problem.kind, problem.data["retryable"]), ("unavailable", True))
+            self.assertRegex(problem.message, "(?i)no such file|refused|shut|terminat|closed")
+            self.assertEqual(one.call("daemon.ping"), "pong")
+            self.assertEqual(one.call("daemon.health")["status"], "down")
+            counters = one.call("daemon.stats")["counters"]
+            time.sleep(2)
+            after = one.call("daemon.stats")["counters"]
+            self.assertLess(after["db_connect_failures"] - counters["db_connect_failures"], 12, "a storm of connects")
+            spent = after["cpu_user_us"] + after["cpu_system_us"] - counters["cpu_user_us"] - counters["cpu_system_us"]
+            self.assertLess(spent, 200_000 * SLOW, "it is busy while it waits")
+            self.server.launch()
+            began = time.monotonic()
+            self.within(5, lambda: "result" in one.answer(one.request("get_user_count")))
+            recovered("an outage of some seconds", time.monotonic() - began, f"{after['db_connect_failures']} attempts while it was away")
+            self.within(5, lambda: one.call("daemon.health")["status"] == "ok")
+        invariants.check(daemon, before)
+
+
+class Connections(ServerCase):
+    settings = {"max_connections": 12, "superuser_reserved_connections": 0, "max_wal_senders": 0}
+
+    def test_exhausted(self):
+        """Others hold nearly all places: the pool works with what it gets. All: calls wait their time. Then it heals."""
+        daemon = self.daemon("--pool", "6", "--pool-min", "6", "--acquire-timeout", "800ms")
+        self.within(5, lambda: self.connections(daemon) == 6)
+        before = invariants.Snapshot(daemon)
+        holders = []
+        try:
+            with daemon.connect() as one:
+                self.take_places(daemon, holders, 4)
+                held = len(holders)
+                self.within(5, lambda: self.connections(daemon) == 2)
+                began = time.monotonic()
+                results = one.many([("create_user", {"user": new_user()}) for _ in range(200)])
+                self.assertEqual([answer for answer in results if "error" in answer], [])
+                few = time.monotonic() - began
+                self.take_places(daemon, holders, 2)
+                self.within(5, lambda: self.connections(daemon) == 0)
+                began = time.monotonic()
+                problem = one.error("get_user_count")
+                took = time.monotonic() - began
+                self.assertEqual(problem.kind, "unavailable")
+                self.assertIn("too many clients", problem.message)
+                self.assertGreater(took, 0.7)
+                self.assertLess(took, 0.8 + 2.5 * SLOW)
+                began = time.monotonic()
+                for holder in holders:
+                    holder.close()
+                self.within(5, lambda: "result" in one.answer(one.request("get_user_count")))
+                recovered("max_connections exhausted", time.monotonic() - began,
+                          f"{held} of 12 places held, 200 writes over the 2 connections left took {few:.2f} s")
+                self.within(15, lambda: self.connections(daemon) == 6)
+        finally:
+            for holder in holders:
+                holder.close()
+        invariants.check(daemon, before)
+
+    def take_places(self, daemon, holders, count):
+        """Ends so many of the daemon's connections, and takes all places that are free, while the daemon is held still."""
+        holders += [self.within(5, self.hold)] if not holders else []
+        own = f"FROM pg_stat_activity WHERE application_name = 'pierre-dbd' AND datname = '{self.name}'"
+        daemon.signal(signal.SIGSTOP)
+        try:
+            before = int(holders[0].run(f"SELECT count(*) {own}"))
+            holders[0].run(f"SELECT pg_terminate_backend(pid) FROM (SELECT pid {own} LIMIT {count}) AS chosen")
+            self.within(5, lambda: int(holders[0].run(f"SELECT count(*) {own}")) == before - count)
+            while (holder := self.hold()) is not None:
+                holders.append(holder)
+        finally:
+            daemon.signal(signal.SIGCONT)
+
+    def hold(self):
+        """One place; None when there is none."""
+        session = self.server.session("postgres")
+        try:
+            session.run("SELECT 1")
+            return session
+        except (RuntimeError, BrokenPipeError):
+            session.close()
+            return None
 
 
 if __name__ == "__main__":

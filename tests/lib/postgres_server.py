@@ -151,6 +151,9 @@ class PostgresServer:
             raise RuntimeError(f"psql: {done.stderr.strip()}")
         return done.stdout.strip()
 
+    def session(self, database=None):
+        return Session(self, database or self.database)
+
     def create_database(self, name):
         self.psql(f'CREATE DATABASE "{name}"', "postgres")
         return self.database_url(name)
@@ -173,6 +176,46 @@ class PostgresServer:
 
     def promote(self):
         self.psql("SELECT pg_promote(true, 60)", "postgres")
+
+
+class Session:
+    """A psql that stays: for transactions and locks held beside the daemon. Leaving the block ends it, which takes its transaction back."""
+
+    def __init__(self, server, database):
+        self.process = subprocess.Popen([binary("psql"), "-XAtq", "-h", server.host, "-p", str(server.port), "-U", server.user, "-d", database],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def send(self, statement):
+        """Without waiting for its end."""
+        self.process.stdin.write(statement + ";\n\\echo done\n")
+        self.process.stdin.flush()
+
+    def wait(self):
+        """What one statement printed; RuntimeError when it failed."""
+        lines = []
+        while (line := self.process.stdout.readline().rstrip("\n")) != "done":
+            if not line and self.process.poll() is not None:
+                raise RuntimeError(f"psql has ended: {lines}")
+            lines.append(line)
+        text = "\n".join(lines)
+        if "ERROR:" in text or "FATAL:" in text:
+            raise RuntimeError(f"psql: {text}")
+        return text
+
+    def run(self, statement):
+        self.send(statement)
+        return self.wait()
+
+    def close(self):
+        self.process.kill()
+        self.process.communicate()
+
+    def __enter__(self):
+        self.run("SELECT 1")
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
 
 def main():

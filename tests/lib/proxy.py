@@ -1,0 +1,271 @@
+"""A TCP proxy before a PostgreSQL server, to do to a connection what networks do: stall, trickle, reset, cut anywhere.
+
+    with Proxy(server) as proxy:
+        proxy.url("name")                 # where the daemon connects to
+        proxy.fault = CutAnswer(5)        # see below; None: everything passes
+        proxy.stalled = True              # nothing passes any more in either direction; new connections are accepted
+
+A fault is a callable fault(link, message) that sees each whole message from the daemon before it passes, and gives what is to be sent in
+its place. It may tell the link what becomes of the server's answers."""
+import select
+import socket
+import struct
+import threading
+import time
+
+STARTUP = b""
+
+
+class Message:
+    """One message of the frontend; kind: its type byte, STARTUP for those that have none."""
+
+    def __init__(self, kind, data):
+        self.kind, self.data = kind, data
+
+
+class Link:
+    """One connection through the proxy, in a thread of its own."""
+
+    def __init__(self, proxy, client):
+        self.proxy, self.client = proxy, client
+        self.server = socket.create_connection(proxy.target)
+        self.input = bytearray()
+        self.started = self.closed = False
+        self.answer_left = None     # bytes of the server's answers that still pass; then ending()
+        self.ending = self.reset
+        self.swallow = False        # answers are thrown away
+        self.reused = 0             # messages that came after a fault had hit this link
+        self.hit = False
+        threading.Thread(target=self._run, daemon=True).start()
+
+    # What a fault can do
+
+    def reset(self):
+        """RST to the daemon, and the server loses its client."""
+        self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
+
+    def half_close(self):
+        """The end of the stream towards the daemon; what it sends still arrives."""
+        self.client.shutdown(socket.SHUT_WR)
+        self.swallow = True
+
+    def hang(self):
+        """Nothing comes any more, and nobody says so."""
+        self.swallow = True
+
+    def close(self):
+        self.closed = True
+        for one in (self.client, self.server):
+            one.close()
+
+    # Traffic
+
+    def _run(self):
+        try:
+            while not self.closed and not self.proxy.closed:
+                if self.proxy.stalled:
+                    time.sleep(0.02)
+                    continue
+                readable = select.select([self.client, self.server], [], [], 0.1)[0]
+                if self.client in readable and not self._up():
+                    break
+                if not self.closed and self.server in readable and not self._down():
+                    break
+        except (OSError, ValueError):
+            pass   # one side is gone, or the fault closed both
+        self.close()
+        self.proxy.forget(self)
+
+    def _up(self):
+        data = self.client.recv(65536)
+        self.input += data
+        for message in self._messages():
+            if self.hit and message.kind != b"X":
+                self.reused += 1
+            fault = self.proxy.fault
+            out = fault(self, message) if fault is not None else message.data
+            if self.closed:
+                return False
+            self.server.sendall(out)
+        return bool(data)
+
+    def _messages(self):
+        while True:
+            head = 1 if self.started else 0
+            if len(self.input) < head + 4:
+                return
+            length = head + struct.unpack_from(">I", self.input, head)[0]
+            if len(self.input) < length:
+                return
+            data = bytes(self.input[:length])
+            del self.input[:length]
+            if self.started:
+                yield Message(data[:1], data)
+            else:
+                self.started = struct.unpack_from(">I", data, 4)[0] >> 16 == 3
+                yield Message(STARTUP, data)
+
+    def _down(self):
+        data = self.server.recv(65536)
+        if not data:
+            return False
+        if self.swallow:
+            return True
+        last = self.answer_left is not None and self.answer_left <= len(data)
+        if self.answer_left is not None:
+            data = data[:self.answer_left]
+            self.answer_left -= len(data)
+        if self.proxy.trickle:
+            for i in range(len(data)):
+                self.client.sendall(data[i:i + 1])
+                time.sleep(self.proxy.trickle)
+        elif data:
+            self.client.sendall(data)
+        if last:
+            self.ending()
+        return True
+
+
+class Proxy:
+    def __init__(self, server):
+        self.target = ("127.0.0.1", server.port)
+        self.pg = server
+        self.fault = None
+        self.stalled = False
+        self.trickle = 0.0     # seconds between the bytes of answers
+        self.closed = False
+        self.links, self.lock = [], threading.Lock()
+        self.accepted = 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def url(self, name, options=""):
+        return f"postgresql://{self.pg.user}@127.0.0.1:{self.port}/{name}?sslmode=disable&gssencmode=disable{options}"
+
+    def _accept(self):
+        while True:
+            try:
+                client = self.listener.accept()[0]
+            except OSError:
+                return
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.accepted += 1
+            with self.lock:
+                try:
+                    self.links.append(Link(self, client))
+                except OSError:
+                    client.close()   # no server behind
+
+    def forget(self, link):
+        with self.lock:
+            if link in self.links:
+                self.links.remove(link)
+
+    def close(self):
+        self.closed = True
+        self.listener.close()
+        with self.lock:
+            links = list(self.links)
+        for link in links:
+            link.close()
+
+
+class BlackHole:
+    """Accepts and never says a word."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+
+
+# Faults that hit once: the next group of calls, from whichever connection.
+
+class Once:
+    """The group that has a statement whose message holds `marker`."""
+
+    def __init__(self, marker):
+        self.marker = marker.encode()
+        self.link = None       # that was hit
+
+    def __call__(self, link, message):
+        if self.link is None and message.kind == b"B" and self.marker in message.data:
+            self.link = link
+            return self.begin(link, message)
+        if link is self.link:
+            return self.go_on(link, message)
+        return message.data
+
+    def begin(self, link, message):
+        return message.data
+
+    def go_on(self, link, message):
+        return message.data
+
+
+class CutBefore(Once):
+    """Cut before the message of that kind (b"S": the Sync) reaches the server."""
+
+    def __init__(self, marker, kind, ending="reset"):
+        super().__init__(marker)
+        self.kind, self.how = kind, ending
+
+    def go_on(self, link, message):
+        if message.kind == self.kind and not link.hit:
+            link.hit = True
+            getattr(link, self.how)()
+            return b""
+        return message.data
+
+
+class CutAnswer(Once):
+    """The Sync passes; of the server's answer to the group only so many bytes come through."""
+
+    def __init__(self, marker, count, ending="reset"):
+        super().__init__(marker)
+        self.count, self.how = count, ending
+
+    def begin(self, link, message):
+        link.answer_left = self.count
+        link.ending = getattr(link, self.how)
+        if self.count == 0:
+            link.swallow = True
+        return message.data
+
+    def go_on(self, link, message):
+        if message.kind == b"S":
+            link.hit = True
+            if self.count == 0:
+                link.server.sendall(message.data)
+                time.sleep(0.05)   # the server does its work
+                getattr(link, self.how)()
+                return b""
+        return message.data
+
+
+class Inject(Once):
+    """A simple query that somebody else sends on the connection, just before the group; its answer never shows."""
+
+    def __init__(self, marker, statement):
+        super().__init__(marker)
+        self.statement = statement.encode() + b"\0"
+
+    def begin(self, link, message):
+        link.server.sendall(b"Q" + struct.pack(">I", 4 + len(self.statement)) + self.statement)
+        data = b""
+        while not (data[-6:-1] == b"Z\0\0\0\5"):
+            data += link.server.recv(65536)
+        return message.data
