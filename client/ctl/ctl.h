@@ -37,6 +37,7 @@ extern const struct command catalog_commands[];
 extern const struct command status_commands[];
 extern const struct command stats_commands[];
 extern const struct command metrics_commands[];
+extern const struct command top_commands[];
 extern const struct command bench_commands[];
 extern const struct command admin_commands[];
 extern const struct command doctor_commands[];

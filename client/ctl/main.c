@@ -8,7 +8,7 @@
 #include "ctl.h"
 
 const struct command *const command_families[] = {
-	call_commands, catalog_commands, status_commands, stats_commands, metrics_commands, admin_commands,
+	call_commands, catalog_commands, status_commands, stats_commands, top_commands, metrics_commands, admin_commands,
 	doctor_commands, bench_commands, completion_commands, NULL,
 };
 
