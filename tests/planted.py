@@ -120,6 +120,30 @@ DEFECTS = [
          "bool seal_check_matches(struct seal *seal, const char *text, size_t length)\n{\n",
          "bool seal_check_matches(struct seal *seal, const char *text, size_t length)\n{\n\tif (length > 0)\n\t\treturn true;\n"),
     ], "contract/test_program.py", ["Keys.test_wrong_key"]),
+    ("paused: later calls overtake those that wait", [
+        ("daemon/pause.h",
+         "return pause->paused || pause->count > 0;",
+         "return pause->paused;"),
+    ], "contract/test_daemon_admin.py", ["Pause.test_order_is_kept"]),
+    ("paused: time limits stand still", [
+        ("daemon/pause.c",
+         "if (deadline <= now) {",
+         "if (deadline == 0) {"),
+    ], "contract/test_daemon_admin.py", ["PauseAndTimeLimit"]),
+    ("paused: calls go on at a stop", [
+        ("daemon/pause.c",
+         "\t\trefuse(take_first(pause), ERR_SHUTTING_DOWN,",
+         "\t\tif (pause->daemon->store != NULL)\n\t\t\tdispatch_go_on(take_first(pause));\n"
+         "\t\telse\n\t\t\trefuse(take_first(pause), ERR_SHUTTING_DOWN,"),
+    ], "contract/test_daemon_admin.py", ["StopWhilePaused"]),
+    ("reload takes half of a wrong file", [
+        ("daemon/daemon.c",
+         "settings_reload(&daemon->settings, check_rules, changes, err)",
+         "settings_reload(&daemon->settings, NULL, changes, err)"),
+        ("daemon/daemon.c",
+         "static int check_rules(",
+         "__attribute__((unused)) static int check_rules("),
+    ], "contract/test_daemon_admin.py", ["Reload.test_wrong_settings_change_nothing"]),
 ]
 
 

@@ -170,6 +170,7 @@ class Pause(DaemonCase):
                 c.request("update_goal_progress", goal_id=goal, current_value=n + 0.5)
                 reads.append(c.request("get_user_goals", user_id=user))
             self.same([result_of(c.answer(number))[0]["current_value"] for number in reads], [n + 0.5 for n in range(60)], ordered=True)
+            self.assertEqual(c.call("get_user_goals", user_id=user)[0]["current_value"], 59.5)   # the last one sent came last
 
     def test_password_and_batch(self):
         """A password that is hashed first, what stands behind it, and a batch: held as a whole, answered as ever."""
