@@ -116,6 +116,12 @@ class Commands(CtlCase):
     def backend():
         return os.environ.get("PIERRE_TEST_BACKEND", "sqlite")
 
+    def test_completions_know_the_commands(self):
+        for shell in ("bash", "zsh"):
+            script = self.good("/nonexistent/socket", "completion", shell)
+            commands = next(line for line in script.splitlines() if line.startswith("_pierre_dbctl_commands=")).split("'")[1].split()
+            self.assertLessEqual({"clients", "config", "reload", "pause", "resume", "doctor", "metrics"}, set(commands))
+
     def test_rights(self):
         if os.getuid() != 0:
             self.skipTest("needs root to become another user: NOT tested")
