@@ -13,7 +13,7 @@
 
 struct store_settings {
 	const char *url;              /* DATABASE_URL as given (secret: may hold a password) */
-	struct seal *seal;            /* the token key; outlives the store */
+	struct seal *seal;            /* the token key; outlives the store. NULL: opened to be migrated and closed, for no calls */
 	bool migrate;                 /* run migrations at open; else refuse a schema that is not current */
 	unsigned readers;             /* SQLite: read threads */
 	unsigned batch;               /* most calls that one transaction or pipeline turn takes */
@@ -23,7 +23,7 @@ struct store_settings {
 	uint64_t connect_timeout_ms, acquire_timeout_ms, idle_timeout_ms, lifetime_ms;
 	uint64_t wait_for_database_ms; /* PostgreSQL: keep trying at open for that long */
 	unsigned queue;               /* most calls that wait for a connection */
-	bool prepared_statements;     /* PostgreSQL: named statements (off behind a transaction-mode pooler) */
+	bool prepared_statements;     /* PostgreSQL: named statements, unless a pooler is found before the server */
 	void (*log)(int level, const char *format, ...) __attribute__((format(printf, 2, 3))); /* any thread; syslog levels */
 	void (*progress)(const char *what);  /* open only: migrations move on (extends systemd's start time-out) */
 };

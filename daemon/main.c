@@ -48,6 +48,7 @@ static int run_command(enum settings_command command)
 	case COMMAND_RUN:
 	case COMMAND_CHECK_CONFIG:
 	case COMMAND_CHECK_CONFIG_JSON:
+	case COMMAND_MIGRATE_ONLY:
 		break;
 	}
 	return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
@@ -211,6 +212,26 @@ static void log_start_line(void)
 	log_event(LOG_NOTICE, "starting", log_text("version", PIERRE_VERSION), log_number("pid", getpid()), log_text("database", url));
 }
 
+/* For a role that owns the tables, where the daemon's own may not change them. */
+static int migrate_only(void)
+{
+	struct store_version version;
+	struct err err = {0};
+
+	log_set_level(settings_log_level(&self.settings));
+	log_start();
+	log_warnings();
+	self.settings.migrate = 1;
+	if (open_store(&err) < 0)
+		return start_failed(&err);
+	self.store->ops->version(self.store, &version);
+	(void)printf("the schema has version %lld\n", (long long)version.schema);
+	self.store->ops->close(self.store);
+	log_stop();
+	settings_free(&self.settings);
+	return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
+}
+
 static int usage_error(const struct err *err)
 {
 	(void)fprintf(stderr, "pierre-dbd: %s\n", err->message);
@@ -268,6 +289,8 @@ int main(int argc, char **argv)
 	notify_init();
 	if (command == COMMAND_CHECK_CONFIG || command == COMMAND_CHECK_CONFIG_JSON)
 		return check_config(command == COMMAND_CHECK_CONFIG_JSON);
+	if (command == COMMAND_MIGRATE_ONLY)
+		return migrate_only();
 	if (command != COMMAND_RUN) {
 		settings_free(&self.settings);
 		return run_command(command);

@@ -27,6 +27,7 @@ static const struct {
 	{"version", COMMAND_VERSION, NULL, COMMAND_VERSION},
 	{"generate-key", COMMAND_GENERATE_KEY, NULL, COMMAND_GENERATE_KEY},
 	{"check-config", COMMAND_CHECK_CONFIG, "json", COMMAND_CHECK_CONFIG_JSON},
+	{"migrate-only", COMMAND_MIGRATE_ONLY, NULL, COMMAND_MIGRATE_ONLY},
 };
 
 static bool is_text(const struct setting *row)
@@ -331,7 +332,7 @@ int settings_read(struct settings *settings, int argc, char **argv, char **envir
 	*command = COMMAND_RUN;
 	if (read_flags(settings, argc, argv, command, err) < 0)
 		return -1;
-	if (*command != COMMAND_RUN && *command != COMMAND_CHECK_CONFIG && *command != COMMAND_CHECK_CONFIG_JSON)
+	if (*command == COMMAND_HELP || *command == COMMAND_HELP_MARKDOWN || *command == COMMAND_VERSION || *command == COMMAND_GENERATE_KEY)
 		return 0;
 	if (read_environment(settings, environment, err) < 0)
 		return -1;

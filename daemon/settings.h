@@ -60,7 +60,7 @@ enum { SETTING_RELOAD = 1 };  /* SIGHUP takes a new value */
 	X(connection_lifetime, TIME, "connection-lifetime", "PIERRE_DBD_CONNECTION_LIFETIME", "1h", SECOND, 720 * HOUR, 0, "Database", \
 	  "PostgreSQL: a connection is replaced after that") \
 	X(prepared_statements, BOOL, "prepared-statements", "PIERRE_DBD_PREPARED_STATEMENTS", "yes", 0, 1, 0, "Database", \
-	  "PostgreSQL: named statements; --no-prepared-statements behind a pooler in transaction mode") \
+	  "PostgreSQL: prepare statements by name, unless a pooler such as PgBouncer is found to stand before the server") \
 	\
 	X(encryption_key, SECRET, NULL, "ENCRYPTION_KEY", "", 0, 0, 0, "Key", \
 	  "the key that tokens are sealed with: 32 bytes in base64 (see --generate-key)") \
@@ -157,7 +157,7 @@ struct setting {
 extern const struct setting setting_table[SETTING_ROWS];
 
 enum settings_command { COMMAND_RUN, COMMAND_HELP, COMMAND_HELP_MARKDOWN, COMMAND_VERSION, COMMAND_GENERATE_KEY, COMMAND_CHECK_CONFIG,
-                        COMMAND_CHECK_CONFIG_JSON };
+                        COMMAND_CHECK_CONFIG_JSON, COMMAND_MIGRATE_ONLY };
 
 /* Reads everything. Failure: exit_code 64 (flags) or 78 (environment, file). environment: such as environ. use_env_file:
  * whether `.env` is looked for although no file was named. *settings is freed with settings_free in either case. */

@@ -22,6 +22,7 @@ static const char intro[] =
 	"  --generate-key                  print a new key and stop\n"
 	"  --check-config                  print the settings and where they come from, and stop; 78 when they are wrong;\n"
 	"                                  --check-config=json prints them as JSON\n"
+	"  --migrate-only                  bring the schema up to date and stop; needs no key\n"
 	"  --help, -h                      this text; --help=markdown prints the settings as a table\n"
 	"  --version, -V                   print the version and stop\n"
 	"\n"

@@ -1,11 +1,14 @@
 /* Connecting, blocking: run in a thread of its own or before the loop starts. libpq goes through the URL's hosts itself, giving each
  * its own connect_timeout, so that a host that accepts and stays silent is passed over. */
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
 #include "postgres.h"
+
+enum { ASK_S = 30 };
 
 /* The server's text may quote the URL: its password must not show. Also made one line. */
 static void redact(const char *url, const char *message, char out[ERR_MESSAGE_MAX])
@@ -96,4 +99,45 @@ PGconn *postgres_connect(const char *url, uint64_t timeout_ms, char error[ERR_ME
 	}
 	PQsetNoticeReceiver(connection, ignore_notice, NULL);
 	return connection;
+}
+
+/* PQexec with a bound, since a server can take a connection and then stay silent. */
+PGresult *postgres_ask(PGconn *connection, const char *sql)
+{
+	uint64_t until = postgres_clock() + ASK_S * UINT64_C(1000000000);
+	PGresult *last = NULL, *next;
+
+	if (PQsendQuery(connection, sql) != 1)
+		return NULL;
+	for (;;) {
+		while (PQisBusy(connection)) {
+			struct pollfd poller = {.fd = PQsocket(connection), .events = POLLIN};
+			uint64_t now = postgres_clock();
+
+			if (now >= until) {
+				PQclear(last);
+				return NULL;
+			}
+			if (poll(&poller, 1, (int)((until - now) / 1000000) + 1) > 0 && PQconsumeInput(connection) != 1)
+				break;
+		}
+		next = PQgetResult(connection);
+		if (next == NULL)
+			return last;
+		PQclear(last);
+		last = next;
+		if (PQresultStatus(last) >= PGRES_COPY_OUT && PQresultStatus(last) != PGRES_FATAL_ERROR && PQresultStatus(last) != PGRES_NONFATAL_ERROR)
+			return last;
+	}
+}
+
+/* A pooler tells its clients numbers of its own making. */
+bool postgres_is_direct(PGconn *connection)
+{
+	PGresult *result = postgres_ask(connection, "SELECT pg_backend_pid()");
+	bool direct = PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1 && PQnfields(result) == 1 &&
+	              atoi(PQgetvalue(result, 0, 0)) == PQbackendPID(connection);
+
+	PQclear(result);
+	return direct;
 }

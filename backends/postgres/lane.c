@@ -107,7 +107,7 @@ static bool send_statement(struct postgres_store *store, struct lane *lane, stru
 	for (unsigned i = 0; i < statement->slot_count; i++)
 		if (!set_parameter(call, &to, i, &method->slots[statement->slots[i]], &call->values[statement->slots[i]]))
 			return false;
-	if (!store->settings.prepared_statements) {
+	if (!store->named) {
 		expect(lane, ITEM_CALL, call);
 		return PQsendQueryParams(lane->connection, statement->sql, statement->slot_count, NULL, to.values, to.lengths, to.formats, 1) == 1;
 	}

@@ -26,11 +26,14 @@ static int failed(PGconn *connection, const PGresult *result, const char *what, 
 
 	if (PQstatus(connection) != CONNECTION_OK)
 		return err_exit(err, EX_UNAVAILABLE, "%s: the connection to the database was lost", what);
+	if (result == NULL)
+		return err_exit(err, EX_UNAVAILABLE, "%s: the database gave no answer in time", what);
 	if (state != NULL && strcmp(state, "42501") == 0)
 		return err_exit(err, EX_CONFIG, "%s: the database role lacks the right to do this", what);
 	return err_exit(err, EX_UNAVAILABLE, "%s: the database refused it (SQLSTATE %s)", what, state != NULL ? state : "unknown");
 }
 
+/* Takes as long as it takes: a migration of many rows does. */
 static int execute(PGconn *connection, const char *sql, const char *what, struct err *err)
 {
 	PGresult *result = PQexec(connection, sql);
@@ -41,35 +44,38 @@ static int execute(PGconn *connection, const char *sql, const char *what, struct
 	return code;
 }
 
-/* One value of one row as text, NULL for none; *failed_query tells apart a failure. The caller frees it. */
-static char *value(PGconn *connection, const char *sql, bool *failed_query)
+/* One value of one row as text, NULL for none, which the caller frees. */
+static int ask_value(PGconn *connection, const char *sql, const char *what, char **text, struct err *err)
 {
-	PGresult *result = PQexec(connection, sql);
-	char *text = NULL;
+	PGresult *result = postgres_ask(connection, sql);
+	int code = 0;
 
-	*failed_query = PQresultStatus(result) != PGRES_TUPLES_OK;
-	if (!*failed_query && PQntuples(result) > 0 && !PQgetisnull(result, 0, 0))
-		text = strdup(PQgetvalue(result, 0, 0));
+	*text = NULL;
+	if (PQresultStatus(result) != PGRES_TUPLES_OK)
+		code = failed(connection, result, what, err);
+	else if (PQntuples(result) > 0 && PQnfields(result) > 0 && !PQgetisnull(result, 0, 0) &&
+	         (*text = strdup(PQgetvalue(result, 0, 0))) == NULL)
+		code = err_exit(err, EX_OSERR, "memory is out");
 	PQclear(result);
-	return text;
+	return code;
 }
 
 int64_t postgres_schema(PGconn *connection, struct err *err)
 {
-	bool bad;
-	char *text = value(connection, "SELECT to_regclass('pierre_migrations')::text", &bad);
+	static const char what[] = "reading the schema's version";
 	int64_t version = 0;
+	char *text;
 
-	if (bad)
-		return failed(connection, NULL, "reading the schema's version", err);
-	if (text != NULL) {
-		free(text);
-		text = value(connection, "SELECT COALESCE(max(version), 0) FROM pierre_migrations", &bad);
-		if (bad || text == NULL)
-			return failed(connection, NULL, "reading the schema's version", err);
+	if (ask_value(connection, "SELECT to_regclass('pierre_migrations')::text", what, &text, err) < 0)
+		return -1;
+	if (text == NULL)
+		return 0;
+	free(text);
+	if (ask_value(connection, "SELECT COALESCE(max(version), 0) FROM pierre_migrations", what, &text, err) < 0)
+		return -1;
+	if (text != NULL)
 		version = strtoll(text, NULL, 10);
-		free(text);
-	}
+	free(text);
 	return version;
 }
 
@@ -84,7 +90,7 @@ int postgres_check_schema(PGconn *connection, bool current_only, struct err *err
 		                PRId64, version, known);
 	if (current_only && version < known)
 		return err_exit(err, EX_CONFIG, "the database's schema has version %" PRId64 ", this daemon needs %" PRId64
-		                ": start it without --no-migrate", version, known);
+		                ": run pierre-dbd --migrate-only, or start it without --no-migrate", version, known);
 	return 0;
 }
 
@@ -138,33 +144,26 @@ int postgres_migrate(PGconn *connection, struct buffer *applied, void (*progress
 	return 0;
 }
 
+static int store_key_check(PGconn *connection, struct seal *seal, struct err *err)
+{
+	char check[128], sql[256]; /* the value is base64 with a colon: it needs no quoting */
+
+	seal_check_make(seal, check);
+	(void)snprintf(sql, sizeof sql, "INSERT INTO pierre_meta (key, value) VALUES ('key_check', '%s') ON CONFLICT (key) DO NOTHING", check);
+	return execute(connection, sql, "storing the key check value", err);
+}
+
 int postgres_prove_key(PGconn *connection, struct seal *seal, struct err *err)
 {
-	char check[128];
-	bool bad;
-	char *stored = value(connection, "SELECT value FROM pierre_meta WHERE key = 'key_check'", &bad);
+	static const char sql[] = "SELECT value FROM pierre_meta WHERE key = 'key_check'", what[] = "reading the key check value";
+	char *stored;
 
-	if (bad)
-		return failed(connection, NULL, "reading the key check value", err);
-	if (stored == NULL) {
-		const char *values[1] = {check};
-		PGresult *result;
-
-		seal_check_make(seal, check);
-		result = PQexecParams(connection, "INSERT INTO pierre_meta (key, value) VALUES ('key_check', $1) ON CONFLICT (key) DO NOTHING", 1, NULL,
-		                      values, NULL, NULL, 0);
-		bad = PQresultStatus(result) != PGRES_COMMAND_OK;
-		if (bad)
-			failed(connection, result, "storing the key check value", err);
-		PQclear(result);
-		if (bad)
-			return -1;
-		/* Another daemon may have been faster, with another key: look at what stands there now. */
-		stored = value(connection, "SELECT value FROM pierre_meta WHERE key = 'key_check'", &bad);
-		if (bad || stored == NULL)
-			return failed(connection, NULL, "reading the key check value", err);
-	}
-	bool opens = seal_check_matches(seal, stored, strlen(stored));
+	if (ask_value(connection, sql, what, &stored, err) < 0)
+		return -1;
+	/* Another daemon may be faster, with another key: what counts is what stands there then. */
+	if (stored == NULL && (store_key_check(connection, seal, err) < 0 || ask_value(connection, sql, what, &stored, err) < 0))
+		return -1;
+	bool opens = stored != NULL && seal_check_matches(seal, stored, strlen(stored));
 	free(stored);
 	return opens ? 0 : err_exit(err, EX_NOPERM, "the encryption key does not open what this database holds: it was made with another key");
 }

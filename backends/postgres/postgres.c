@@ -278,6 +278,7 @@ static struct postgres_store *new_store(const struct store_settings *settings)
 	if (store->settings.min_connections > store->lane_count)
 		store->settings.min_connections = store->lane_count;
 	list_init(&store->waiting);
+	list_init(&store->migrating);
 	store->url = strdup(settings->url);
 	store->epoll = epoll_create1(EPOLL_CLOEXEC);
 	store->mailbox = mailbox_new();
@@ -325,8 +326,11 @@ static int bring_up(struct postgres_store *store, struct err *err)
 	}
 	if (postgres_check_schema(connection, !store->settings.migrate, err) < 0 ||
 	    (store->settings.migrate && postgres_migrate(connection, NULL, store->settings.progress, err) < 0) ||
-	    postgres_prove_key(connection, store->settings.seal, err) < 0)
+	    (store->settings.seal != NULL && postgres_prove_key(connection, store->settings.seal, err) < 0))
 		goto fail;
+	store->named = store->settings.prepared_statements && postgres_is_direct(connection);
+	if (store->settings.prepared_statements && !store->named)
+		store->settings.log(5, "a pooler stands before the database: statements are not prepared by name");
 	store->schema = postgres_schema(connection, err);
 	if (store->schema < 0)
 		goto fail;

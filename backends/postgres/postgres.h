@@ -80,11 +80,13 @@ struct postgres_store {
 	unsigned waiting_count;
 	unsigned connecting, failures; /* connects under way; failed ones in a row */
 	unsigned cancelling;          /* cancels under way */
+	struct list migrating;        /* jobs of the method `migrate` */
 	uint64_t retry_at;            /* no connect before */
 	uint64_t hold_until;          /* calls that lost their connection wait so long: the others may be about to go, too */
 	bool closing;
 	int64_t schema;
 	int server_version;
+	bool named;                   /* statements are prepared by name; else each call brings its text */
 	char last_error[ERR_MESSAGE_MAX];
 	int64_t last_error_at;
 	uint64_t transactions, batched, batch_max, retries, reconnects, connect_failures, timeouts, waits, wait_ns;
@@ -128,10 +130,13 @@ void mailbox_release(struct mailbox *mailbox, bool by_store);
 bool jobs_connect(struct postgres_store *store, struct lane *lane);
 void jobs_cancel(struct postgres_store *store, struct lane *lane);
 bool jobs_migrate(struct postgres_store *store, struct call *call);
+void jobs_expire(struct postgres_store *store, uint64_t now); /* ends migrations whose call's time is over */
 void jobs_collect(struct postgres_store *store);  /* what threads have done since */
 
 /* connect.c: blocking, any thread */
 PGconn *postgres_connect(const char *url, uint64_t timeout_ms, char error[ERR_MESSAGE_MAX]);
+PGresult *postgres_ask(PGconn *connection, const char *sql);  /* the last result; NULL: no answer in time */
+bool postgres_is_direct(PGconn *connection);                  /* no pooler between: statements prepared by name are found again */
 
 /* migrate.c: blocking, on a connection that is not in pipeline mode */
 int64_t postgres_schema(PGconn *connection, struct err *err);

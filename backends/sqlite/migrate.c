@@ -57,7 +57,8 @@ int migrate_check(struct session *session, bool current_only, struct err *err)
 		return err_exit(err, EX_DATAERR, "the database's schema has version %lld, which a newer daemon made; this one knows up to %lld",
 		                (long long)version, (long long)known);
 	if (current_only && version < known)
-		return err_exit(err, EX_CONFIG, "the database's schema has version %lld, this daemon needs %lld: start it without --no-migrate",
+		return err_exit(err, EX_CONFIG, "the database's schema has version %lld, this daemon needs %lld: run pierre-dbd "
+		                "--migrate-only, or start it without --no-migrate",
 		                (long long)version, (long long)known);
 	return 0;
 }

@@ -78,7 +78,7 @@ static int prove_key(struct sqlite_store *store, struct err *err)
 	struct session reader;
 	int result = session_open(&reader, store->path, SESSION_READ, store->settings.seal, err);
 
-	if (result == 0)
+	if (result == 0 && store->settings.seal != NULL)
 		result = migrate_prove_key(&reader, err);
 	if (result == 0)
 		result = migrate_check(&reader, !store->settings.migrate, err);
@@ -99,7 +99,7 @@ static int bring_up(struct sqlite_store *store, struct err *err)
 		return -1;
 	if ((store->settings.migrate || store->memory) && migrate_apply(writer, NULL, store->settings.progress, err) < 0)
 		return -1;
-	if (migrate_store_key_check(writer, err) < 0)
+	if (store->settings.seal != NULL && migrate_store_key_check(writer, err) < 0)
 		return -1;
 	if (session_prepare_all(writer, err) < 0) {
 		err->exit_code = EX_SOFTWARE;

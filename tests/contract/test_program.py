@@ -200,6 +200,16 @@ class Urls(Program):
         with Daemon(folder=self.folder, database=f"sqlite:{self.folder}/x.db", key=key, options=("--no-migrate",)) as daemon:
             daemon.call("daemon.ping")
 
+    def test_migrate_only(self):
+        """It needs no key and leaves none behind: the first daemon's counts, and no second one's."""
+        for _ in range(2):
+            code, out, err = run(["--migrate-only", "--database-url", f"sqlite:{self.folder}/x.db"], folder=self.folder)
+            self.assertEqual(code, 0, err)
+            self.assertRegex(out, r"^the schema has version \d+\n$")
+        with Daemon(folder=self.folder, database=f"sqlite:{self.folder}/x.db", options=("--no-migrate",)) as daemon:
+            World(daemon.connect()).user()
+        self.fails(77, database=f"sqlite:{self.folder}/x.db", key=new_key())
+
     def test_newer_schema_is_refused(self):
         with Daemon(folder=self.folder, database=f"sqlite:{self.folder}/x.db") as daemon:
             key = daemon.key
