@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "../../protocol/json.h"
@@ -23,6 +25,8 @@ struct job {
 	PGconn *connection;        /* JOB_CONNECT: what came of it */
 	PGcancel *cancel;          /* JOB_CANCEL */
 	struct call *call;         /* JOB_MIGRATE: handed back untouched */
+	struct list migrating;     /* JOB_MIGRATE: in the store's list, until it is collected */
+	int socket;                /* JOB_MIGRATE: of its connection; under the mailbox's lock; -1: none */
 	struct buffer applied;
 	int64_t schema;
 	struct err err;
@@ -92,6 +96,13 @@ static void deliver(struct job *job)
 	mailbox_release(mailbox, false);
 }
 
+static void tell_socket(struct job *job, int socket)
+{
+	pthread_mutex_lock(&job->mailbox->lock);
+	job->socket = socket;
+	pthread_mutex_unlock(&job->mailbox->lock);
+}
+
 static void migrate_now(struct job *job)
 {
 	PGconn *connection = postgres_connect(job->url, job->timeout_ms, job->error);
@@ -101,10 +112,12 @@ static void migrate_now(struct job *job)
 		err_set(&job->err, ERR_UNAVAILABLE, "no connection to the database: %s", job->error);
 		return;
 	}
+	tell_socket(job, PQsocket(connection));
 	buffer_byte(&job->applied, '[');
 	if (postgres_migrate(connection, &job->applied, NULL, &job->err) == 0)
 		job->schema = postgres_schema(connection, &job->err);
 	buffer_byte(&job->applied, ']');
+	tell_socket(job, -1);
 	PQfinish(connection);
 }
 
@@ -136,6 +149,8 @@ static bool start(struct postgres_store *store, struct job *job)
 	int error;
 
 	list_init(&job->link);
+	list_init(&job->migrating);
+	job->socket = -1;
 	job->mailbox = store->mailbox;
 	pthread_mutex_lock(&job->mailbox->lock);
 	job->mailbox->holders++;
@@ -179,15 +194,16 @@ bool jobs_connect(struct postgres_store *store, struct lane *lane)
 
 void jobs_cancel(struct postgres_store *store, struct lane *lane)
 {
-	struct job *job = new_job(store, JOB_CANCEL);
+	/* PQcancel knows no time-out: where the network swallows it, the connection is closed soon, and no more threads are spent. */
+	struct job *job = store->cancelling < store->lane_count ? new_job(store, JOB_CANCEL) : NULL;
 
 	if (job == NULL)
 		return;
 	job->cancel = PQgetCancel(lane->connection);
-	if (job->cancel != NULL)
-		(void)start(store, job);
-	else
+	if (job->cancel == NULL)
 		job_free(job);
+	else if (start(store, job))
+		store->cancelling++;
 }
 
 bool jobs_migrate(struct postgres_store *store, struct call *call)
@@ -197,15 +213,38 @@ bool jobs_migrate(struct postgres_store *store, struct call *call)
 	if (job == NULL)
 		return false;
 	job->call = call;
-	return start(store, job);
+	if (!start(store, job))
+		return false;
+	list_append(&store->migrating, &job->migrating);
+	return true;
+}
+
+/* libpq's thread waits for the server without end: when the call's time is over its socket is shut, which it notices. */
+void jobs_expire(struct postgres_store *store, uint64_t now)
+{
+	list_for_each(node, &store->migrating) {
+		struct job *job = list_entry(node, struct job, migrating);
+
+		if (job->call->deadline == 0 || job->call->deadline > now)
+			continue;
+		pthread_mutex_lock(&store->mailbox->lock);
+		if (job->socket >= 0)
+			(void)shutdown(job->socket, SHUT_RDWR);
+		pthread_mutex_unlock(&store->mailbox->lock);
+	}
 }
 
 static void migrated(struct postgres_store *store, struct job *job)
 {
 	struct call *call = job->call;
 
-	if (job->schema < 0) {
-		execute_fail(call, job->err.kind == ERR_NONE || job->err.exit_code != 0 ? ERR_STORAGE : job->err.kind, "%s", job->err.message);
+	list_remove(&job->migrating);
+	if (job->schema < 0 && call->deadline != 0 && call->deadline <= postgres_clock()) {
+		execute_fail(call, ERR_TIMEOUT, "the call's time ran out: %.250s", job->err.message);
+		call->err.outcome = OUTCOME_UNKNOWN;
+	} else if (job->schema < 0) {
+		execute_fail(call, job->err.exit_code == EX_DATAERR || job->err.exit_code == EX_CONFIG ? ERR_STORAGE : ERR_UNAVAILABLE, "%s",
+		             job->err.message);
 	} else {
 		store->schema = job->schema;
 		buffer_text(&call->answer, "{\"schema_version\":");
@@ -238,6 +277,8 @@ void jobs_collect(struct postgres_store *store)
 			postgres_connected(store, &store->lanes[job->lane - 1], connection, job->error);
 		} else if (job->kind == JOB_MIGRATE) {
 			migrated(store, job);
+		} else {
+			store->cancelling--;
 		}
 		job_free(job);
 	}

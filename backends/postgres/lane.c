@@ -6,7 +6,7 @@
 #include "../execute.h"
 #include "postgres.h"
 
-enum { IDLE_CHECK_S = 30, GROUP_START = 64, NEW_LANE_S = 2, HOLD_MS = 20 };
+enum { IDLE_CHECK_S = 30, GROUP_START = 64, NEW_LANE_S = 2, HOLD_MS = 50 };
 
 static struct call *call_of(struct list *node)
 {

@@ -290,6 +290,7 @@ void pool_timers(struct postgres_store *store)
 	uint64_t now = postgres_clock();
 
 	expire_waiting(store, now);
+	jobs_expire(store, now);
 	for (unsigned i = 0; i < store->lane_count; i++) {
 		struct lane *lane = &store->lanes[i];
 

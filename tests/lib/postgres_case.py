@@ -41,8 +41,13 @@ class ServerCase(Case):
     def daemon(self, *options, url=None):
         """A daemon on the test's database, or on another way to it; stopped and judged when the test ends."""
         daemon = Daemon(database=Database(url or self.url), options=options)
+        try:
+            daemon.start()
+        except Exception:
+            daemon.discard()
+            raise
         self.addCleanup(daemon.stop)
-        return daemon.start()
+        return daemon
 
     def query(self, statement):
         return self.server.psql(statement, self.name)
