@@ -79,7 +79,7 @@ void store_redact_url(const char *url, char *out, size_t size)
 {
 	struct text text = {out, out + size - 1};
 	const char *authority = strstr(url, "://"), *first = strchr(url, '@');
-	const char *names = url + (authority != NULL ? authority - url + 3 : 0);  /* where a colon can stand before a password */
+	const char *names = authority != NULL ? authority + 3 : url;   /* where a colon can stand before a password */
 	const char *query = strchr(first != NULL ? first : url, '?');  /* a ? before the @ is the password's */
 	const char *end = query != NULL ? query : url + strlen(url);
 	const char *start = url;
@@ -90,9 +90,11 @@ void store_redact_url(const char *url, char *out, size_t size)
 		return;
 	}
 	if (first != NULL && names < end) {
-		/* Up to the last @, so that an unescaped @ or / within the password does not show its rest. */
-		const char *at = memrchr(names, '@', (size_t)(end - names)), *colon = strchr(names, ':');
+		const char *at = NULL, *colon = strchr(names, ':');
 
+		/* Up to the last @, so that an unescaped @ or / within the password does not show its rest. */
+		for (const char *next = names; next < end; next++)
+			at = *next == '@' ? next : at;
 		if (at != NULL && colon != NULL && colon < at) {
 			put(&text, url, (size_t)(colon + 1 - url));
 			put(&text, "***", 3);
