@@ -37,7 +37,7 @@ class Backends(ServerCase):
                 first = max(first, load.first_success(began))
                 self.within(5, lambda: not os.path.exists(f"/proc/{victim}") and self.connections(daemon) == pool)
                 whole = max(whole, time.monotonic() - began)
-                load.progress()
+                load.everyone()
         self.assertEqual([call.message for call in load.failures(write=False)], [], "a read was not tried on another connection")
         for call in load.failures(write=True):
             self.assertIn(call.kind, ("unavailable", "timeout"))

@@ -13,6 +13,7 @@ class Outcome:
 
     def __init__(self, began, write, error):
         self.began, self.ended, self.write = began, time.monotonic(), write
+        self.caller = threading.get_ident()
         self.kind = error["data"]["kind"] if error else None
         self.outcome = error["data"].get("outcome") if error else None
         self.message = error["message"] if error else ""
@@ -101,6 +102,13 @@ class Load:
         have, until = self._done(), time.monotonic() + seconds
         while self._done() < have + count:
             assert time.monotonic() < until and not self.problems, f"no progress: {self.problems or self._done() - have}"
+            time.sleep(0.01)
+
+    def everyone(self, seconds=20.0):
+        """Waits until each caller has the answer to a call that it sent after now: none is still hurt by what was done before."""
+        since, until = time.monotonic(), time.monotonic() + seconds
+        while len({call.caller for call in list(self.calls) if call.began > since}) < len(self.threads):
+            assert time.monotonic() < until and not self.problems, f"a caller has no answer: {self.problems}"
             time.sleep(0.01)
 
     def _done(self):

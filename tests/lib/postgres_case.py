@@ -6,6 +6,7 @@ import secrets
 from .case import Case
 from .daemon import Daemon
 from .postgres_server import PostgresServer
+from .proxy import Proxy
 
 
 def recovered(fault, seconds, more=""):
@@ -48,6 +49,14 @@ class ServerCase(Case):
             raise
         self.addCleanup(daemon.stop)
         return daemon
+
+    def proxied(self, *options, pool):
+        """A daemon whose connections, all there from the beginning, go through a proxy."""
+        proxy = Proxy(self.server)
+        self.addCleanup(proxy.close)
+        daemon = self.daemon("--pool", str(pool), "--pool-min", str(pool), *options, url=proxy.url(self.name))
+        self.within(5, lambda: self.connections(daemon) == pool)
+        return proxy, daemon
 
     def query(self, statement):
         return self.server.psql(statement, self.name)

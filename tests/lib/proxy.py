@@ -10,6 +10,7 @@ its place. It may tell the link what becomes of the server's answers."""
 import select
 import socket
 import struct
+import sys
 import threading
 import time
 
@@ -163,6 +164,14 @@ class Proxy:
                     self.links.append(Link(self, client))
                 except OSError:
                     client.close()   # no server behind
+
+    def reset_all(self):
+        """All in one moment."""
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(0.0002)
+        for link in list(self.links):
+            link.reset()
+        sys.setswitchinterval(interval)
 
     def forget(self, link):
         with self.lock:
