@@ -1,21 +1,26 @@
 """The shipped units. Would catch: a directive that systemd does not know, hardening that was lost, a path that does not agree with the
-program's own."""
+program's own, a system call that the hardening would refuse."""
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib.case import Case, main  # noqa: E402
-from lib.daemon import BINARY, BUILD, temporary_folder  # noqa: E402
+from lib.daemon import BINARY, BUILD, Daemon, SANITIZER, temporary_folder  # noqa: E402
+from lib.interface import METHODS  # noqa: E402
 from lib.notify import analyze, exposure  # noqa: E402
+from lib.postgres_server import PostgresServer  # noqa: E402
+from lib.world import Samples  # noqa: E402
 
 BACKENDS = ("sqlite",)
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 
 
 class Units(Case):
-    """The shipped units, as systemd itself judges them."""
+    """Copies of the shipped units that can be judged here."""
 
     def folder(self):
         folder = temporary_folder()
@@ -42,6 +47,10 @@ class Units(Case):
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
         return path
+
+
+class Judged(Units):
+    """By systemd itself."""
 
     def drop_in(self):
         """The units again, with the drop-in for SQLite."""
@@ -105,6 +114,77 @@ class Units(Case):
         self.assertIn("LoadCredential=encryption_key:", text)
         self.assertNotIn("PrivateUsers", "".join(line for line in text.splitlines() if not line.startswith("#")))
         self.assertIn("RestartPreventExitStatus=64 65 77 78\n", text)
+
+
+class Confinement(Units):
+    """What the daemon really does, under strace, against what the unit lets it do."""
+
+    def setUp(self):
+        super().setUp()
+        if SANITIZER or shutil.which("strace") is None:
+            self.skipTest("needs strace and a build without a sanitizer: the unit's filters are NOT held against the daemon")
+        with open(self.unit, encoding="utf-8") as file:
+            self.settings = [line.split("=", 1) for line in file.read().splitlines() if "=" in line and not line.startswith("#")]
+
+    def expand(self, name):
+        """A set of systemd's as the names of system calls."""
+        if not name.startswith("@"):
+            return {name}
+        code, output = analyze("syscall-filter", "--no-pager", name)
+        self.assertEqual(code, 0, output)
+        found = [line.strip() for line in output.splitlines()[1:] if line.strip() and not line.strip().startswith("#")]
+        return set().union(*(self.expand(one) for one in found))
+
+    def allowed(self):
+        calls = set()
+        for name, value in self.settings:
+            if name == "SystemCallFilter":
+                named = set().union(*(self.expand(one) for one in value.lstrip("~").split()))
+                calls = calls - named if value.startswith("~") else calls | named
+        # Started by systemd with the filter loaded already, or used by it to get there.
+        return calls | {"execve", "exit", "exit_group", "rt_sigreturn", "restart_syscall"}
+
+    def traced(self, backend, url):
+        """Lines of a whole life: start, every method, a reload, a stop."""
+        daemon = Daemon(backend, database=url, wrapper=("strace", "-f", "-qq", "-s", "0", "-o", os.path.join(self.place, "trace")))
+        self.addCleanup(daemon.discard)
+        daemon.start()
+        with daemon.connect() as one:
+            params = Samples(one).params()
+            for method in METHODS:
+                one.answer(one.request(method, params[method]))
+            one.call("create_user", user={"email": "traced@example.com", "password": "traced"})
+        daemon.signal(signal.SIGHUP)
+        self.within(10, lambda: "settings were read again" in daemon.log())
+        daemon.call("daemon.health")
+        self.assertEqual(daemon.terminate(), 0)
+        with open(os.path.join(self.place, "trace"), encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def check(self, trace, families):
+        used = set(re.findall(r"^\d+ +(\w+)\(", trace, re.MULTILINE))
+        self.assertGreater(len(used), 30)
+        if os.geteuid() == 0:
+            used.discard("fchown")   # only root's SQLite gives its files to the folder's owner; the service is not root
+        self.assertIn("prlimit64", used)   # the limit on cores: needs its place behind ~@resources
+        self.assertEqual(used - self.allowed(), set(), "system calls that the unit forbids")
+        executable = [line for line in trace.splitlines() if "PROT_WRITE|PROT_EXEC" in line]
+        self.assertEqual(executable, [], "memory that is written and executed (MemoryDenyWriteExecute)")
+        opened = set(re.findall(r"socket\((AF_\w+)", trace))
+        # glibc looks for interfaces through netlink and does without when it may not.
+        self.assertLessEqual(opened - {"AF_NETLINK"}, families)
+
+    def test_sqlite(self):
+        with open(os.path.join(ROOT, "systemd", "sqlite-only.conf"), encoding="utf-8") as file:
+            families = {word for line in file if line.startswith("RestrictAddressFamilies=") for word in line.strip().split("=")[1].split()}
+        self.assertEqual(families, {"AF_UNIX"})
+        self.check(self.traced("sqlite", None), families)
+
+    def test_postgres(self):
+        families = {word for name, value in self.settings if name == "RestrictAddressFamilies" for word in value.split()}
+        with PostgresServer() as server:
+            server.create_database("traced")
+            self.check(self.traced("postgres", server.database_url("traced", "localhost")), families)
 
 
 if __name__ == "__main__":
