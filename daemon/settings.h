@@ -44,7 +44,7 @@ enum { SETTING_RELOAD = 1 };  /* SIGHUP takes a new value */
 	  "SQLite: threads that read; 0 = one for each processor, 2 to 8") \
 	X(checkpoint_pages, COUNT, "checkpoint-pages", "PIERRE_DBD_CHECKPOINT_PAGES", "1000", 10, 1000000, 0, "Database", \
 	  "SQLite: pages in the WAL before it is checkpointed") \
-	X(batch, COUNT, "batch", "PIERRE_DBD_BATCH", "128", 1, 4096, 0, "Database", \
+	X(batch, COUNT, "batch", "PIERRE_DBD_BATCH", "1024", 1, 4096, 0, "Database", \
 	  "most calls that share one transaction or pipeline turn") \
 	X(pool, COUNT, "pool", "PIERRE_DBD_POOL", "8", 1, 1000, 0, "Database", "PostgreSQL: most connections") \
 	X(pool_min, COUNT, "pool-min", "PIERRE_DBD_POOL_MIN", "1", 0, 1000, 0, "Database", \
