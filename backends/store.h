@@ -71,6 +71,11 @@ struct store_ops {
 	/* Really asks the database. `probe` is a call without method whose done() is called with err set when it is not well. */
 	void (*ping)(struct store *, struct call *probe);
 	enum store_health (*health)(struct store *, char detail[ERR_MESSAGE_MAX]);
+	/* Begins a copy of the database at `path` (absolute), in the background; *began is false when one is under way. NULL: the database has
+	 * means of its own. */
+	int (*backup)(struct store *, const char *path, bool force, bool *began, struct err *);
+	/* The members of a JSON object: how far the copy is, or what came of the last one. */
+	void (*backup_state)(struct store *, struct buffer *out);
 	/* Ends everything; calls still lent are done() with ERR_SHUTTING_DOWN. Checkpoints SQLite's WAL. */
 	void (*close)(struct store *);
 };

@@ -1,4 +1,5 @@
 /* The methods of those who administer the daemon: who is connected, the settings, reloading, pausing. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "../protocol/json.h"
@@ -6,6 +7,7 @@
 #include "connection.h"
 #include "daemon.h"
 #include "daemon_methods.h"
+#include "log.h"
 
 static void write_integer(struct buffer *out, const char *key, uint64_t number)
 {
@@ -41,7 +43,7 @@ static void write_client(const struct connection *connection, bool self, uint64_
 	buffer_text(out, (connection->events & UV_READABLE) != 0 ? ",\"reading\":true}" : ",\"reading\":false}");
 }
 
-int admin_clients(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err)
+int admin_clients(struct daemon *daemon, const struct method_input *input, struct buffer *out, struct err *err)
 {
 	uint64_t now = uv_hrtime(), limit = daemon->settings.answer_limit;
 	size_t start = out->length;
@@ -56,7 +58,7 @@ int admin_clients(struct daemon *daemon, const struct connection *caller, struct
 		if (!first)
 			buffer_byte(out, ',');
 		first = false;
-		write_client(connection, connection == caller, now, out);
+		write_client(connection, connection == input->caller, now, out);
 	}
 	buffer_text(out, "]}");
 	if (out->length - start > limit)
@@ -64,11 +66,11 @@ int admin_clients(struct daemon *daemon, const struct connection *caller, struct
 	return 0;
 }
 
-int admin_config(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err)
+int admin_config(struct daemon *daemon, const struct method_input *input, struct buffer *out, struct err *err)
 {
 	const char *file = daemon->settings.env_path;
 
-	(void)caller;
+	(void)input;
 	(void)err;
 	buffer_text(out, "{\"file\":");
 	if (file != NULL && utf8_valid(file, strlen(file)))
@@ -100,13 +102,13 @@ static void write_names(struct buffer *out, const char *key, const char *names)
 	buffer_byte(out, ']');
 }
 
-int admin_reload(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err)
+int admin_reload(struct daemon *daemon, const struct method_input *input, struct buffer *out, struct err *err)
 {
 	struct settings_changes changes = {0};
 	struct err problem = {0};
 	bool good = false;
 
-	(void)caller;
+	(void)input;
 	(void)err;
 	if (daemon->state != DAEMON_RUNNING)
 		(void)err_set(&problem, ERR_SHUTTING_DOWN, "the daemon is stopping");
@@ -131,20 +133,60 @@ static void write_pause(const struct daemon *daemon, struct buffer *out)
 	buffer_byte(out, '}');
 }
 
-int admin_pause(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err)
+int admin_pause(struct daemon *daemon, const struct method_input *input, struct buffer *out, struct err *err)
 {
-	(void)caller;
+	(void)input;
 	(void)err;
 	pause_begin(&daemon->pause);
 	write_pause(daemon, out);
 	return 0;
 }
 
-int admin_resume(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err)
+int admin_resume(struct daemon *daemon, const struct method_input *input, struct buffer *out, struct err *err)
 {
-	(void)caller;
+	(void)input;
 	(void)err;
 	pause_end(&daemon->pause);
 	write_pause(daemon, out);
+	return 0;
+}
+
+/* PostgreSQL is copied by its own program, wherever that runs. */
+static void write_backup(struct store *store, bool began, struct buffer *out)
+{
+	buffer_text(out, began ? "{\"began\":true," : "{\"began\":false,");
+	if (store->ops->backup_state != NULL)
+		store->ops->backup_state(store, out);
+	else
+		buffer_text(out, "\"number\":0,\"state\":\"none\",\"path\":null,\"pages\":0,\"pages_done\":0,\"seconds\":0.0,\"bytes\":0,"
+		                 "\"tables\":{},\"error\":\"a PostgreSQL database is copied by pg_dump, not by the daemon\"");
+	buffer_byte(out, '}');
+}
+
+int admin_backup(struct daemon *daemon, const struct method_input *input, struct buffer *out, struct err *err)
+{
+	const struct value *path = &input->params[0], *force = &input->params[1];
+	struct store *store = daemon->store;
+	char *name = strndup(path->s.ptr, path->s.len);
+	bool began = false;
+	int result = 0;
+
+	if (name == NULL)
+		return err_set(err, ERR_INTERNAL, "memory is out");
+	if (store->ops->backup != NULL)
+		result = store->ops->backup(store, name, force->i != 0, &began, err);
+	if (began && result == 0)
+		log_event(LOG_NOTICE, "a backup begins", log_text("path", name), log_number("uid", input->caller->uid));
+	if (result == 0)
+		write_backup(store, began, out);
+	free(name);
+	return result;
+}
+
+int admin_backup_state(struct daemon *daemon, const struct method_input *input, struct buffer *out, struct err *err)
+{
+	(void)input;
+	(void)err;
+	write_backup(daemon->store, false, out);
 	return 0;
 }

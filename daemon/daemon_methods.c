@@ -14,9 +14,9 @@ static void write_text(struct buffer *out, const char *key, const char *text)
 	json_write_string(out, text, strlen(text));
 }
 
-static int ping(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err)
+static int ping(struct daemon *daemon, const struct method_input *input, struct buffer *out, struct err *err)
 {
-	(void)caller;
+	(void)input;
 	(void)daemon;
 	(void)err;
 	buffer_text(out, "\"pong\"");
@@ -42,11 +42,11 @@ static void write_protocol_version(struct buffer *out)
 	write_text(out, ",\"protocol\":", version);
 }
 
-static int version(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err)
+static int version(struct daemon *daemon, const struct method_input *input, struct buffer *out, struct err *err)
 {
 	struct store_version info = {0};
 
-	(void)caller;
+	(void)input;
 	(void)err;
 	daemon->store->ops->version(daemon->store, &info);
 	write_text(out, "{\"version\":", PIERRE_VERSION);
@@ -167,12 +167,12 @@ static void write_last_error(const struct store_stats *store, struct buffer *out
 	buffer_byte(out, '}');
 }
 
-static int stats(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err)
+static int stats(struct daemon *daemon, const struct method_input *input, struct buffer *out, struct err *err)
 {
 	struct store_stats store = {0};
 	struct process_usage usage;
 
-	(void)caller;
+	(void)input;
 	(void)err;
 	daemon->store->ops->stats(daemon->store, &store);
 	process_usage(&usage);
@@ -188,9 +188,9 @@ static int stats(struct daemon *daemon, const struct connection *caller, struct 
 	return 0;
 }
 
-static int discover(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err)
+static int discover(struct daemon *daemon, const struct method_input *input, struct buffer *out, struct err *err)
 {
-	(void)caller;
+	(void)input;
 	(void)daemon;
 	(void)err;
 	buffer_append(out, catalog_openrpc, catalog_openrpc_length);
@@ -204,6 +204,7 @@ static const struct {
 	{"daemon.ping", ping}, {"daemon.version", version}, {"daemon.stats", stats}, {"rpc.discover", discover},
 	{"daemon.clients", admin_clients}, {"daemon.config", admin_config}, {"daemon.reload", admin_reload},
 	{"daemon.pause", admin_pause}, {"daemon.resume", admin_resume}, {"daemon.diagnose", admin_diagnose},
+	{"daemon.backup", admin_backup}, {"daemon.backup_state", admin_backup_state},
 	{"daemon.health", NULL}, /* health_ask */
 };
 

@@ -8,19 +8,28 @@
 
 struct connection;
 struct daemon;
+struct value;
 
-typedef int (*daemon_method)(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err);
+/* Who asks, and the parameters in their order. */
+struct method_input {
+	const struct connection *caller;
+	const struct value *params;
+};
+
+typedef int (*daemon_method)(struct daemon *daemon, const struct method_input *input, struct buffer *out, struct err *err);
 
 void daemon_methods_init(void);
 /* Appends the result's JSON text. NULL for daemon.health, whose answer comes later. */
 daemon_method daemon_method_of(const struct method *method);
 
 /* admin_methods.c, diagnose.c */
-int admin_clients(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err);
-int admin_config(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err);
-int admin_reload(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err);
-int admin_pause(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err);
-int admin_resume(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err);
-int admin_diagnose(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err);
+int admin_clients(struct daemon *daemon, const struct method_input *input, struct buffer *out, struct err *err);
+int admin_config(struct daemon *daemon, const struct method_input *input, struct buffer *out, struct err *err);
+int admin_reload(struct daemon *daemon, const struct method_input *input, struct buffer *out, struct err *err);
+int admin_pause(struct daemon *daemon, const struct method_input *input, struct buffer *out, struct err *err);
+int admin_backup(struct daemon *daemon, const struct method_input *input, struct buffer *out, struct err *err);
+int admin_backup_state(struct daemon *daemon, const struct method_input *input, struct buffer *out, struct err *err);
+int admin_resume(struct daemon *daemon, const struct method_input *input, struct buffer *out, struct err *err);
+int admin_diagnose(struct daemon *daemon, const struct method_input *input, struct buffer *out, struct err *err);
 
 #endif

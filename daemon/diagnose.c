@@ -235,11 +235,11 @@ static void look_at_state(struct report *report)
 	    (unsigned long long)log_lines(), (unsigned long long)lost);
 }
 
-int admin_diagnose(struct daemon *daemon, const struct connection *caller, struct buffer *out, struct err *err)
+int admin_diagnose(struct daemon *daemon, const struct method_input *input, struct buffer *out, struct err *err)
 {
 	struct report report = {.daemon = daemon, .out = out, .first = true};
 
-	(void)caller;
+	(void)input;
 	(void)err;
 	daemon->store->ops->stats(daemon->store, &report.store);
 	daemon->store->ops->version(daemon->store, &report.version);

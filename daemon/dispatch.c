@@ -260,7 +260,7 @@ static void answer_now(struct connection *connection, struct request *request, s
 		result = decode_params(method, json, envelope->params, 0, &daemon->dispatch.scratch, values, &err);
 	if (result == 0) {
 		rpc_begin_result(out, envelope->notification ? "null" : envelope->id, envelope->notification ? 4 : envelope->id_length);
-		result = run(daemon, connection, out, &err);
+		result = run(daemon, &(struct method_input){connection, values}, out, &err);
 		rpc_end_result(out);
 	}
 	if (result != 0 || envelope->notification)

@@ -15,6 +15,7 @@
 
 #include "../../protocol/json.h"
 #include "../execute.h"
+#include "backup.h"
 #include "migrate.h"
 #include "open.h"
 #include "sqlite.h"
@@ -406,10 +407,34 @@ static enum store_health health(struct store *base, char detail[ERR_MESSAGE_MAX]
 	return STORE_DEGRADED;
 }
 
+static int backup(struct store *base, const char *path, bool force, bool *began, struct err *err)
+{
+	struct sqlite_store *store = self(base);
+	struct backup *next;
+
+	if (store->memory)
+		return err_set(err, ERR_STORAGE, "the database is in memory: there is no file to copy");
+	*began = !backup_running(store->backup);
+	if (!*began)
+		return 0;
+	if (backup_start(&next, store->path, path, force, backup_number(store->backup) + 1, err) < 0)
+		return -1;
+	backup_free(store->backup);
+	store->backup = next;
+	return 0;
+}
+
+static void backup_state(struct store *base, struct buffer *out)
+{
+	backup_describe(self(base)->backup, out);
+}
+
 static void close_store(struct store *base)
 {
 	struct sqlite_store *store = self(base);
 
+	backup_free(store->backup);
+	store->backup = NULL;
 	flush(base);
 	queue_stop(&store->writes);
 	queue_stop(&store->reads);
@@ -434,6 +459,8 @@ const struct store_ops sqlite_ops = {
 	.version = version,
 	.ping = ping,
 	.health = health,
+	.backup = backup,
+	.backup_state = backup_state,
 	.close = close_store,
 };
 

@@ -51,6 +51,8 @@ struct sqlite_store {
 	unsigned to_writer_count, to_readers_count;
 	bool wal_warned;
 
+	struct backup *backup;          /* the last copy, running or over; NULL: none yet */
+
 	struct queue writes, reads;
 	struct worker writer, readers[READERS_MAX];
 	unsigned reader_count;

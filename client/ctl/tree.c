@@ -4,9 +4,14 @@
 
 int tree_call(struct ctl *ctl, const char *method, json_t **tree)
 {
+	return tree_call_with(ctl, method, NULL, tree);
+}
+
+int tree_call_with(struct ctl *ctl, const char *method, const char *params, json_t **tree)
+{
 	json_error_t error;
 	char *result;
-	int status = ctl_call(ctl, method, NULL, &result);
+	int status = ctl_call(ctl, method, params, &result);
 
 	if (status != 0)
 		return status;

@@ -8,6 +8,7 @@
 
 /* A call without params; *tree is the caller's. Tells the failure; gives back 0 or the exit code. */
 int tree_call(struct ctl *ctl, const char *method, json_t **tree);
+int tree_call_with(struct ctl *ctl, const char *method, const char *params, json_t **tree);  /* params: JSON text or NULL */
 void tree_print(const struct ctl *ctl, const json_t *tree);
 void tree_print_new(const struct ctl *ctl, json_t *tree);  /* and frees it */
 /* A member; "" or 0 when it is missing or of another type. */

@@ -158,7 +158,7 @@ try 'pierre-dbctl completion z'
             "health help ", "--json ", "get_user_by_email get_user_by_email_required ", "user.email= ",
             "pending running completed failed cancelled ", "running ", "goal_data:= ",
             "daemon.ping daemon.version daemon.health daemon.stats daemon.clients daemon.config daemon.reload daemon.pause daemon.resume "
-            "daemon.diagnose ", "zsh "])
+            "daemon.diagnose daemon.backup daemon.backup_state ", "zsh "])
         self.assertTrue(self.good("completion", "zsh").startswith("#compdef pierre-dbctl\n"))
         self.bad(64, "completion", "fish")
 

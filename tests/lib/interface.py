@@ -135,6 +135,8 @@ METHODS = {
     "daemon.pause": ({}, "any", "a"),
     "daemon.resume": ({}, "any", "a"),   # directly behind, for tests that call each method in turn
     "daemon.diagnose": ({}, "any", "a"),
+    "daemon.backup": ({"path": "string", "force": "bool?"}, "any", "a"),
+    "daemon.backup_state": ({}, "any", "a"),
     "rpc.discover": ({}, "any", "r"),
 }
 

@@ -140,4 +140,6 @@ class Samples:
             "daemon.ping": {}, "daemon.version": {}, "daemon.health": {}, "daemon.stats": {}, "rpc.discover": {},
             "daemon.clients": {}, "daemon.config": {}, "daemon.reload": {}, "daemon.pause": {}, "daemon.resume": {},
             "daemon.diagnose": {},
+            # Begins, and fails for want of the folder: no test is to leave copies behind.
+            "daemon.backup": {"path": f"/nonexistent/{unique('backup')}.db", "force": False}, "daemon.backup_state": {},
         }

@@ -1,0 +1,308 @@
+"""pierre-dbctl backup: a copy made while the daemon writes is one moment of the database, whole whenever the daemon is killed.
+Would catch: a copy that mixes moments, a file of the right name that is not whole, a copy that needs a log beside it, one that others
+can read, a file replaced without being asked."""
+import json
+import os
+import random
+import re
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import databases  # noqa: E402
+from lib.case import Case, main  # noqa: E402
+from lib.daemon import CTL, SLOW, Daemon, temporary_folder  # noqa: E402
+from lib.rpc import RpcError  # noqa: E402
+from lib.world import World, new_usage, new_user  # noqa: E402
+
+SANITIZERS = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "LLVM_PROFILE_FILE")
+ROUNDS = 20 if os.environ.get("PIERRE_TEST_LONG") else 6
+
+
+def ctl(daemon, *arguments, cwd=None, **variables):
+    environment = {name: os.environ[name] for name in ("PATH", *SANITIZERS) if name in os.environ}
+    done = subprocess.run([CTL, "--socket", daemon.socket_path, *arguments], capture_output=True, text=True, timeout=120 * SLOW, check=False,
+                          cwd=cwd, env={**environment, "LANG": "C.UTF-8", **variables})
+    return done.returncode, done.stdout, done.stderr
+
+
+class BackupCase(Case):
+    def start(self, *options, **more):
+        daemon = Daemon(options=options, **more)
+        self.addCleanup(daemon.discard)
+        return daemon.start()
+
+    def folder(self):
+        path = temporary_folder()
+        self.addCleanup(subprocess.run, ["rm", "-rf", path], check=False)
+        return path
+
+    @staticmethod
+    def fill(daemon, megabytes):
+        """Rows that are mostly text, for a file of about that size."""
+        with daemon.connect() as c:
+            key = World(c).api_key(World(c).user())
+            c.many([("record_api_key_usage", {"usage": new_usage(key, user_agent="x" * 10000)}) for _ in range(megabytes * 95)])
+        return key
+
+
+class Sqlite(BackupCase):
+    def whole(self, path):
+        """Opens the copy as it is, without writing beside it; the rows of its tables."""
+        with open(path, "rb") as file:
+            self.assertEqual(file.read(20)[18:20], b"\x01\x01", "the copy needs a log beside it")
+        with sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True) as db:
+            self.assertEqual(db.execute("PRAGMA integrity_check").fetchall(), [("ok",)])
+            self.assertEqual(db.execute("PRAGMA foreign_key_check").fetchall(), [])
+            names = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")]
+            return {name: db.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in names}
+
+    def test_a_copy_by_hand(self):
+        daemon = self.start()
+        self.fill(daemon, 3)
+        folder = self.folder()
+        path = os.path.join(folder, "copy.db")
+        code, out, said = ctl(daemon, "backup", "copy.db", cwd=folder)   # a name within this folder, not the daemon's
+        self.assertEqual((code, said), (0, ""))
+        self.assertRegex(out, re.escape(path) + r": [23]\.\d MiB, \d\d tables, 2\d\d rows, checked; \d+\.\d s\n")
+        self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o600)
+        self.assertEqual(os.listdir(folder), ["copy.db"])
+        rows = self.whole(path)
+        self.assertEqual((rows["users"], rows["api_keys"], rows["api_key_usage"]), (1, 1, 285))
+        # Not again without being asked to.
+        code, out, said = ctl(daemon, "backup", path)
+        self.assertEqual((code, out), (1, ""))
+        self.assertIn("is there already", said)
+        code, out, said = ctl(daemon, "backup", path, "--force", "--json")
+        self.assertEqual((code, said), (0, ""))
+        told = json.loads(out)
+        self.assertEqual((told["state"], told["path"], told["tables"], told["bytes"], told["error"]),
+                         ("done", path, rows, os.stat(path).st_size, None))
+        self.assertEqual(told["pages_done"], told["pages"])
+        # It is a database that a daemon opens, with what was stored.
+        users = daemon.call("get_user_count")
+        with Daemon(database=f"sqlite:{path}", key=daemon.key) as again:
+            self.assertEqual(again.call("get_user_count"), users)
+        daemon.stop()
+
+    def test_refusals(self):
+        daemon = self.start()
+        folder = self.folder()
+        path = os.path.join(folder, "copy.db")
+
+        def refused(kind, words, **params):
+            with self.assertRaises(RpcError) as caught:
+                daemon.call("daemon.backup", **params)
+            self.assertEqual(caught.exception.kind, kind)
+            self.assertIn(words, str(caught.exception))
+        refused("invalid_params", "begins with /", path="copy.db")
+        refused("invalid_params", "begins with /", path=folder + "/")
+        refused("invalid_params", "the database itself", path=daemon.database.path, force=True)
+        with open(path + "-wal", "wb"):
+            pass
+        refused("invalid_params", "in use as a database", path=path, force=True)
+        os.unlink(path + "-wal")
+        self.assertEqual(daemon.call("daemon.backup_state")["state"], "none")
+        code, out, said = ctl(daemon, "backup", "/nonexistent/folder/copy.db")
+        self.assertEqual((code, out), (1, ""))
+        self.assertIn("/nonexistent/folder/copy.db.partial: No such file or directory", said)
+        # A foreign thing in the place of the partial file is left alone.
+        os.mkdir(path + ".partial")
+        code, out, said = ctl(daemon, "backup", path)
+        self.assertEqual((code, out, os.listdir(folder)), (1, "", ["copy.db.partial"]))
+        self.assertIn("is in the way", said)
+        os.rmdir(path + ".partial")
+        os.symlink("/etc/passwd", path + ".partial")
+        self.assertEqual(ctl(daemon, "backup", path)[0], 1)
+        self.assertTrue(os.path.islink(path + ".partial"))
+        for arguments in ((), ("a", "b"), ("--forse", path)):
+            self.assertEqual(ctl(daemon, "backup", *arguments)[0], 64)
+        daemon.stop()
+        with Daemon(database="sqlite::memory:") as memory:
+            self.assertIn("in memory", ctl(memory, "backup", path)[2])
+
+    def test_disk_full(self):
+        """A file system without room: the error is told, nothing of the name is left, calls go on."""
+        if os.getuid() != 0:
+            self.skipTest("needs root to mount a small file system: NOT tested")
+        folder = self.folder()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder], capture_output=True, check=False).returncode != 0:
+            self.skipTest("this machine does not allow mounting: NOT tested")
+        self.addCleanup(subprocess.run, ["umount", folder], check=False)
+        daemon = self.start()
+        self.fill(daemon, 2)
+        code, out, said = ctl(daemon, "backup", os.path.join(folder, "copy.db"))
+        self.assertEqual((code, out), (1, ""))
+        self.assertIn("the disk is full", said)
+        self.assertEqual(os.listdir(folder), [])
+        daemon.call("create_user", user=new_user())
+        daemon.stop()
+
+    def test_one_moment_while_writing(self):
+        """Each writer numbers its users: a moment holds the first so-and-so many of each, none left out. The copy does not begin anew
+        with each write, and the writers do not wait for it."""
+        daemon = self.start()
+        self.fill(daemon, 8)
+        path = os.path.join(self.folder(), "copy.db")
+        stop, answered, longest = threading.Event(), [0, 0], [0.0]
+
+        def write(which):
+            with daemon.connect() as c:
+                while not stop.is_set():
+                    began = time.monotonic()
+                    c.call("create_user", user=new_user(email=f"w{which}n{answered[which]}@example.com"))
+                    longest[0] = max(longest[0], time.monotonic() - began)
+                    answered[which] += 1
+        threads = [threading.Thread(target=write, args=(which,)) for which in (0, 1)]
+        for thread in threads:
+            thread.start()
+        try:
+            self.within(10, lambda: min(answered) > 5)
+            before = list(answered)
+            code, _, said = ctl(daemon, "backup", path)
+            after = list(answered)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        self.assertEqual((code, said), (0, ""))
+        self.assertGreater(sum(after), sum(before), "nobody could write during the backup")
+        self.assertLess(longest[0], 5.0 * SLOW)
+        self.whole(path)
+        with sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True) as db:
+            for which in (0, 1):
+                numbers = sorted(int(email.split("n", 1)[1].split("@")[0]) for (email,) in
+                                 db.execute("SELECT email FROM users WHERE email LIKE ?", (f"w{which}n%",)))
+                self.assertEqual(numbers, list(range(len(numbers))))
+                self.assertGreaterEqual(len(numbers), before[which], "what was answered before is not in it")
+        daemon.stop()
+
+    def test_one_at_a_time_and_stopping(self):
+        daemon = self.start()
+        self.fill(daemon, 30)
+        folder = self.folder()
+        path = os.path.join(folder, "copy.db")
+        with daemon.connect() as c:
+            c.call("daemon.backup", path=path)
+            other = c.call("daemon.backup", path=path + "2")
+            state = c.call("daemon.backup_state")
+        if state["state"] == "copying":   # else this machine is faster than two calls
+            self.assertEqual((other["began"], other["path"]), (False, path))
+            code, out, said = ctl(daemon, "backup", path + "3")
+            self.assertEqual((code, out), (75, ""))
+            self.assertIn("another backup is under way: " + path, said)
+        # A stop does not wait for the copy, and leaves nothing behind.
+        daemon.signal(signal.SIGTERM)
+        self.assertEqual(daemon.wait(), 0)
+        for name in os.listdir(folder):
+            self.whole(os.path.join(folder, name))
+        daemon.stop()
+
+    def test_killed_at_any_moment(self):
+        """Either no file of the name, or a whole one; and the next backup works all the same."""
+        daemon = self.start()
+        self.fill(daemon, 10)
+        folder = self.folder()
+        path, seen = os.path.join(folder, "copy.db"), set()
+        whole = 0.05 * SLOW
+        for number in range(ROUNDS):
+            with daemon.connect() as c:
+                began = time.monotonic()
+                c.call("daemon.backup", path=path)
+                if number == 0:
+                    self.within(60, lambda: daemon.call("daemon.backup_state")["state"] == "done")
+                    whole = time.monotonic() - began
+                else:
+                    time.sleep(random.Random(number).random() * whole)
+                daemon.signal(signal.SIGKILL)
+                daemon.process.wait()
+            if os.path.exists(path):
+                self.assertEqual(self.whole(path)["api_key_usage"], 950)
+                os.unlink(path)
+                seen.add("whole")
+            else:
+                seen.add("none")
+            daemon.start()
+        self.assertEqual(ctl(daemon, "backup", path)[0], 0)
+        self.assertEqual(os.listdir(folder), ["copy.db"])
+        self.assertEqual(seen, {"whole", "none"})
+        daemon.stop()
+
+    def test_restart_meanwhile_is_told(self):
+        """The program does not take another daemon's state for the end of its own backup."""
+        daemon = self.start()
+        self.fill(daemon, 30)
+        path = os.path.join(self.folder(), "copy.db")
+        environment = {name: os.environ[name] for name in ("PATH", *SANITIZERS) if name in os.environ}
+        with subprocess.Popen([CTL, "--socket", daemon.socket_path, "backup", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              env=environment) as asking:
+            self.within(10, lambda: os.path.exists(path + ".partial") or os.path.exists(path), every=0.002)
+            daemon.kill()
+            daemon.start()
+            out, said = asking.communicate(timeout=60 * SLOW)
+        if asking.returncode == 0:
+            self.whole(path)
+        else:
+            self.assertEqual(out, b"")
+            self.assertIn(asking.returncode, (74, 75), said)
+        daemon.stop()
+
+
+class Postgres(BackupCase):
+    def test_says_how(self):
+        daemon = self.start()
+        code, out, said = ctl(daemon, "backup", "it's.dump")
+        self.assertEqual(code, 69)
+        self.assertIn("no backup was made: PostgreSQL ", said)
+        lines = out.splitlines()
+        self.assertEqual(len(lines), 2)
+        self.assertTrue(lines[0].startswith("pg_dump --format=custom ") and "--file='it'\\''s.dump'" in lines[0], lines)
+        self.assertNotIn("***", out)
+        told = daemon.call("daemon.backup", path="/tmp/x.dump")
+        self.assertFalse(told["began"])
+        self.assertIn("pg_dump", told["error"])
+        daemon.stop()
+
+    def test_the_commands_work(self):
+        """What is printed is run as it stands, in a shell."""
+        daemon = self.start()
+        with daemon.connect() as c:
+            World(c).user()
+        folder = self.folder()
+        out = ctl(daemon, "backup", os.path.join(folder, "a.dump"))[1]
+        password = re.search(r"//[^:/@]+:([^@]+)@", daemon.url)
+        done = subprocess.run(["sh", "-ec", out], capture_output=True, text=True, check=False, timeout=120 * SLOW,
+                              env={**os.environ, **({"PGPASSWORD": password.group(1)} if password else {})})
+        self.assertEqual((done.returncode, done.stdout), (0, ""), done.stderr)
+        listed = subprocess.run(["pg_restore", "--list", os.path.join(folder, "a.dump")], capture_output=True, text=True, check=True).stdout
+        self.assertRegex(listed, r"TABLE DATA \S+ users ")
+        daemon.stop()
+
+    def test_versions(self):
+        daemon = self.start()
+        folder = self.folder()
+        tool = os.path.join(folder, "pg_dump")
+        with open(tool, "w", encoding="ascii") as file:
+            file.write("#!/bin/sh\necho 'pg_dump (PostgreSQL) 9.6.1'\n")
+        os.chmod(tool, 0o755)
+        code, _, said = ctl(daemon, "backup", "a.dump", PATH=folder + ":/usr/bin:/bin")
+        self.assertEqual(code, 69)
+        self.assertIn("the pg_dump here is of version 9, older than the server's", said)
+        with open(tool, "w", encoding="ascii") as file:
+            file.write("#!/bin/sh\nexit 127\n")
+        self.assertIn("there is no pg_dump here", ctl(daemon, "backup", "a.dump", PATH=folder + ":/usr/bin:/bin")[2])
+        daemon.stop()
+
+
+if databases.chosen() == "sqlite":
+    del Postgres
+else:
+    del Sqlite
+
+if __name__ == "__main__":
+    main()
