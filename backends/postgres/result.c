@@ -134,6 +134,18 @@ bool result_fatal(const PGresult *result)
 	return severity != NULL && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
 }
 
+/* PgBouncer has one SQLSTATE for all, and says only in words that the client was still waiting for a server. Its words are not translated. */
+bool result_unserved(const PGresult *result)
+{
+	static const char *const words[] = {"server_login_retry", "query_wait_timeout", "server login failed", "server DNS lookup failed"};
+	const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+
+	for (size_t i = 0; text != NULL && result_in_class(result, "08") && i < sizeof words / sizeof words[0]; i++)
+		if (strstr(text, words[i]) != NULL)
+			return true;
+	return false;
+}
+
 bool result_in_class(const PGresult *result, const char *prefix)
 {
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -186,9 +198,9 @@ enum outcome result_error(struct call *call, const PGresult *result)
 	} else if (in_class(state, "54")) {
 		execute_fail(call, ERR_TOO_LARGE, "a value is larger than the database takes");
 	} else if (strcmp(state, "42P01") == 0 || strcmp(state, "3F000") == 0 || in_class(state, "25")) {
-		/* Tables or a transaction's state are not as this session should have them. */
+		/* The tables that this session sees, or the state of its transaction, are not as they should be. */
 		execute_fail(call, ERR_INTERNAL, "%s failed within the database (SQLSTATE %s)", call->method->name, state);
-		return CALL_SUSPECT;
+		return in_class(state, "25") ? CALL_MOVE : CALL_SUSPECT;
 	} else {
 		execute_fail(call, ERR_INTERNAL, "%s failed within the database (SQLSTATE %s)", call->method->name, state);
 	}

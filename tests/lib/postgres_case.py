@@ -1,4 +1,6 @@
-"""Tests that do something to a PostgreSQL server of their own: one server for the class, a database and a daemon for each test."""
+"""Tests that do something to a PostgreSQL server of their own: one for all classes of the process that want the same settings, a database
+and a daemon for each test."""
+import atexit
 import os
 import re
 import secrets
@@ -25,23 +27,34 @@ class Database:
         pass
 
 
+_servers = []
+
+
+def _server(settings):
+    for server in _servers:
+        if server.settings == settings:
+            return server
+    server = PostgresServer(settings)
+    atexit.register(server.stop)
+    _servers.append(server.start())
+    return server
+
+
 class ServerCase(Case):
     settings = {}
     parameters = ""    # of the URL
 
     @classmethod
     def setUpClass(cls):
-        cls.server = PostgresServer({"fsync": "off", "log_connections": "on", **cls.settings})
-        cls.addClassCleanup(cls.server.stop)
-        cls.server.start()
+        cls.server = _server({"fsync": "off", "log_connections": "on", **cls.settings})
 
     def setUp(self):
         self.name = f"t{secrets.token_hex(4)}"
         self.url = self.server.create_database(self.name) + self.parameters
 
-    def daemon(self, *options, url=None):
+    def daemon(self, *options, url=None, key=None):
         """A daemon on the test's database, or on another way to it; stopped and judged when the test ends."""
-        daemon = Daemon(database=Database(url or self.url), options=options)
+        daemon = Daemon(database=Database(url or self.url), options=options, key=key)
         try:
             daemon.start()
         except Exception:

@@ -1,0 +1,342 @@
+"""What other sessions and the database's own rules do to the daemon's statements: locks, deadlocks, conflicts, altered tables, spoilt
+sessions, failures in the middle of a pipeline. Would catch: a lock that is waited for without end, an error shown where another try
+would have succeeded, tries without end, a neighbour's failure in a call's answer, a write that an open transaction swallowed."""
+import os
+import random
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import invariants  # noqa: E402
+from lib.case import main  # noqa: E402
+from lib.daemon import SANITIZER, SLOW  # noqa: E402
+from lib.postgres_case import ServerCase, recovered  # noqa: E402
+from lib.proxy import Inject  # noqa: E402
+from lib.world import UNKNOWN, World, new_api_key, new_user, unique, uuid4  # noqa: E402
+
+BACKENDS = ("postgres",)
+LONG = bool(os.environ.get("PIERRE_TEST_LONG"))
+
+
+class StatementCase(ServerCase):
+    settings = {"deadlock_timeout": "'1s'"}
+    options = ("--pool", "1")
+
+    def setUp(self):
+        super().setUp()
+        self.small = self.daemon(*self.options)
+        self.one = self.small.connect()
+        self.addCleanup(self.one.close)
+        self.world = World(self.one)
+        self.one.call("daemon.ping")
+        self.before = invariants.Snapshot(self.small)
+
+    def sound(self):
+        invariants.check(self.small, self.before)
+
+    def blocked(self):
+        """Waits until one of the daemon's statements waits for a lock."""
+        self.within(10, lambda: self.query("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pierre-dbd' "
+                                           f"AND wait_event_type = 'Lock' AND datname = '{self.name}'") != "0")
+
+
+class Locks(StatementCase):
+    options = ("--pool", "2", "--pool-min", "2", "--call-timeout", "1s")
+
+    def test_table_locked(self):
+        user = self.world.user()
+        self.within(5, lambda: len(self.backends()) == 2)
+        old = set(self.backends())
+        with self.server.session(self.name) as other:
+            other.run("BEGIN")
+            other.run("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
+            began = time.monotonic()
+            identifiers = [self.one.request("update_last_active", user_id=user), self.one.request("get_user", user_id=user)]
+            for identifier in identifiers:
+                error = self.one.answer(identifier)["error"]
+                self.assertEqual((error["data"]["kind"], error["data"]["outcome"]), ("timeout", "none"))
+            took = time.monotonic() - began
+            self.assertGreater(took, 0.9)
+            self.assertLess(took, 1 + 2 + 2 * SLOW)
+            other.run("ROLLBACK")
+        began = time.monotonic()
+        self.one.call("update_last_active", user_id=user)
+        recovered("a lock that outlasted its calls", time.monotonic() - began)
+        self.assertEqual(set(self.backends()), old, "a connection was thrown away that was in order")
+        self.assertEqual(self.query(f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{self.name}' AND application_name = 'pierre-dbd' "
+                                    "AND state <> 'idle'"), "0")
+        self.sound()
+
+    def test_others_go_on(self):
+        """A locked row holds up those who want it, and nobody else."""
+        user, other_user = self.world.user(), self.world.user()
+        with self.server.session(self.name) as other:
+            other.run("BEGIN")
+            other.run(f"SELECT 1 FROM users WHERE id = '{user}' FOR UPDATE")
+            waiting = self.one.request("update_last_active", user_id=user)
+            self.blocked()
+            with self.small.connect() as second:
+                for _ in range(50):
+                    began = time.monotonic()
+                    second.call("update_last_active", user_id=other_user)
+                    self.assertLess(time.monotonic() - began, 0.5 * SLOW)
+            other.run("COMMIT")
+            self.assertIsNone(self.one.answer(waiting)["result"])
+        self.sound()
+
+
+class Conflicts(StatementCase):
+    def test_deadlock(self):
+        """Two updates of one group against a transaction that does them in the other order: the server ends the group's, and it runs again."""
+        first, second = self.world.user(), self.world.user()
+        for number in range(2):
+            with self.server.session(self.name) as other:
+                other.run("SET deadlock_timeout = '20s'")
+                other.run("BEGIN")
+                other.run(f"UPDATE users SET display_name = 'other {number}' WHERE id = '{second}'")
+                # Behind a call that is under way, so that both travel together.
+                data = b"".join(self.one.encode(*call)[0] for call in (("get_user_count", None), ("update_last_active", {"user_id": first}),
+                                                                       ("update_last_active", {"user_id": second})))
+                last = self.one.last_id
+                self.one.send(data, note=False)
+                self.blocked()
+                other.run(f"UPDATE users SET display_name = 'other {number}' WHERE id = '{first}'")   # the group looks first
+                other.run("COMMIT")
+            for identifier in range(last - 1, last + 1):
+                self.assertIsNone(self.one.answer(identifier)["result"])
+            self.one.answer(last - 2)
+        self.assertGreaterEqual(int(self.query(f"SELECT deadlocks FROM pg_stat_database WHERE datname = '{self.name}'")), 1)
+        self.sound()
+
+    def count_tries(self, state, method, params, fail_first):
+        """A trigger refuses the first tries with that SQLSTATE; the sequence counts them all, since it does not go back."""
+        self.query(f"CREATE SEQUENCE tries; CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                   f"IF nextval('tries') <= {fail_first} THEN RAISE EXCEPTION 'not now' USING ERRCODE = '{state}'; END IF; "
+                   f"RETURN NEW; END $$; CREATE TRIGGER refuse BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION refuse()")
+        try:
+            answer = self.one.answer(self.one.request(method, params))
+            return answer, int(self.query("SELECT last_value FROM tries"))
+        finally:
+            self.query("DROP TRIGGER refuse ON users; DROP FUNCTION refuse; DROP SEQUENCE tries")
+
+    def test_tries(self):
+        """40001 and 40P01 are tried again three times, and no more."""
+        user = {"user_id": self.world.user()}
+        for state in ("40001", "40P01"):
+            answer, tries = self.count_tries(state, "update_last_active", user, 3)
+            self.assertEqual((answer.get("error"), tries), (None, 4))
+            answer, tries = self.count_tries(state, "update_last_active", user, 1000)
+            data = answer["error"]["data"]
+            self.assertEqual((data["kind"], data["retryable"], data["outcome"], tries), ("unavailable", True, "none", 4))
+        answer, tries = self.count_tries("22012", "update_last_active", user, 1000)
+        self.assertEqual((answer["error"]["data"]["kind"], tries), ("internal", 1), "what others did not cause is not tried again")
+        self.sound()
+
+    def test_serialization(self):
+        """A real 40001: the row was changed by another transaction since this one's snapshot."""
+        self.query(f"ALTER DATABASE {self.name} SET default_transaction_isolation = 'repeatable read'")
+        daemon = self.daemon("--pool", "1", key=self.small.key)
+        user = self.world.user()
+        with daemon.connect() as one, self.server.session(self.name) as other:
+            for _ in range(3):
+                other.run("BEGIN")
+                other.run(f"UPDATE users SET display_name = 'other' WHERE id = '{user}'")
+                waiting = one.request("update_last_active", user_id=user)
+                self.blocked()
+                other.run("COMMIT")
+                self.assertIsNone(one.answer(waiting)["result"])
+            self.assertGreaterEqual(one.call("daemon.stats")["counters"]["db_retries"], 3)
+        self.sound()
+
+
+class Spoilt(StatementCase):
+    """Sessions that are not as the daemon left them."""
+    options = ("--pool", "4", "--pool-min", "4")
+
+    def setUp(self):
+        super().setUp()
+        self.within(5, lambda: self.connections(self.small) == 4)
+        self.before = invariants.Snapshot(self.small)
+
+    def warm(self, daemon, calls):
+        """All connections have prepared the statements."""
+        clients = daemon.admitted(8)
+        for _ in range(10):
+            for client in clients:
+                client.send(b"".join(client.encode(*call)[0] for call in calls * 8), note=False)
+            for client in clients:
+                for identifier in range(client.last_id - 8 * len(calls) + 1, client.last_id + 1):
+                    self.assertNotIn("error", client.answer(identifier))
+        for client in clients:
+            client.close()
+
+    def test_tables_altered(self):
+        """Cached plans go stale on every connection at once; nobody notices."""
+        user = self.world.user(display_name="as before")
+        calls = [("get_user", {"user_id": user}), ("update_last_active", {"user_id": user})]
+        self.warm(self.small, calls)
+        for statement in ("ALTER TABLE users ALTER COLUMN display_name TYPE varchar(200)", "ALTER TABLE users ADD COLUMN extra TEXT DEFAULT 'x'",
+                          "ALTER TABLE users ALTER COLUMN display_name TYPE text", "ALTER TABLE users DROP COLUMN extra",
+                          "DROP INDEX api_keys_prefix", "ANALYZE users"):
+            self.query(statement)
+            self.warm(self.small, calls)
+        self.assertEqual(self.one.call("get_user", user_id=user)["display_name"], "as before")
+        self.sound()
+
+    def test_deallocated_by_a_trigger(self):
+        """DEALLOCATE ALL in the middle of a pipeline: what came before is lost with it, and all run again."""
+        user = self.world.user()
+        self.query("CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'DEALLOCATE ALL'; RETURN NEW; END $$; "
+                   "CREATE TRIGGER spoil AFTER INSERT ON goals FOR EACH ROW EXECUTE FUNCTION spoil()")
+        for _ in range(5):
+            calls = []
+            for number in range(6):
+                calls += [("update_last_active", {"user_id": user}), ("create_goal", {"user_id": user, "goal_data": {"title": f"g{number}"}}),
+                          ("get_user", {"user_id": user})]
+            answers = self.one.many(calls)
+            self.assertEqual([answer["error"] for answer in answers if "error" in answer], [])
+        self.assertEqual(self.query("SELECT count(*) FROM goals"), "30")
+        self.query("DROP TRIGGER spoil ON goals")
+        self.sound()
+
+    def test_settings_left_by_a_trigger(self):
+        """A search_path that stays: the session is given up, and the next caller sees the defaults."""
+        user = self.world.user()
+        time.sleep(2.1)   # a connection that is new is not suspected
+        self.query("CREATE FUNCTION public.spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                   "PERFORM set_config('search_path', 'nowhere', false); RETURN NEW; END $$; "
+                   "CREATE TRIGGER spoil AFTER INSERT ON goals FOR EACH ROW EXECUTE FUNCTION public.spoil()")
+        self.one.call("create_goal", user_id=user, goal_data={"title": "spoils"})
+        self.query("DROP TRIGGER spoil ON goals")
+        self.assertEqual(self.one.call("get_user", user_id=user)["id"], user)
+        self.one.call("create_goal", user_id=user, goal_data={"title": "after"})
+        self.assertEqual([goal["title"] for goal in self.one.call("get_user_goals", user_id=user)], ["after", "spoils"])
+        self.sound()
+
+
+class Injected(ServerCase):
+    """Somebody else's statements on the daemon's connection just before a write, as a pooler lets them through."""
+    settings = StatementCase.settings
+
+    def test_statements(self):
+        proxy, daemon = self.proxied(pool=1)
+        before = invariants.Snapshot(daemon)
+        with daemon.connect() as one:
+            world = World(one)
+            for statement, suspicion in (("BEGIN", False), ("BEGIN; SELECT 1/0", False), ("DEALLOCATE ALL", False), ("DISCARD ALL", False),
+                                         ("SET search_path = nowhere", True), ("SET default_transaction_read_only = on", True)):
+                with self.subTest(statement=statement):
+                    if suspicion:
+                        time.sleep(2.1)   # a connection that is new is not suspected
+                    self.inject(proxy, one, world.user(), statement)
+        invariants.check(daemon, before)
+
+    def inject(self, proxy, one, user, statement):
+        one.call("create_api_key", api_key=new_api_key(user))
+        key = new_api_key(user, id=unique("marked"))
+        proxy.fault = fault = Inject(key["id"], statement)
+        answer = one.answer(one.request("create_api_key", api_key=key))
+        proxy.fault = None
+        self.assertIsNotNone(fault.link)
+        self.assertIsNone(answer.get("error"))
+        self.assertEqual(self.query(f"SELECT count(*) FROM api_keys WHERE id = '{key['id']}'"), "1")
+        one.call("create_api_key", api_key=new_api_key(user))
+        self.assertEqual(len(one.call("get_user_api_keys", user_id=user)), 3)
+
+
+class Pipelines(StatementCase):
+    def test_failure_at_every_place(self):
+        """n new users in one group, the k-th with an address that is taken: it alone is refused."""
+        taken = self.one.call("get_user", user_id=self.world.user())["email"]
+        sizes = range(1, 17, 3 if SANITIZER else 1)
+        for n in sizes:
+            for k in range(n):
+                users = [new_user(**({"email": taken} if i == k else {})) for i in range(n)]
+                answers = self.one.many([("create_user", {"user": user}) for user in users])
+                for i, answer in enumerate(answers):
+                    if i == k:
+                        self.assertEqual((answer["error"]["data"]["kind"], answer["error"]["data"]["field"]), ("conflict", "email"))
+                    else:
+                        self.assertEqual(answer.get("error"), None, f"{i} of {n}, where {k} fails")
+        self.assertGreater(self.one.call("daemon.stats")["gauges"]["db_batch_max"], 8, "the calls did not travel together")
+        self.assertEqual(int(self.query("SELECT count(*) FROM users")), 1 + sum(n * (n - 1) for n in sizes))
+        self.sound()
+
+    def test_random(self):
+        """Random pipelines, many of whose calls must fail, against a model that knows what each call finds."""
+        seed = os.environ.get("PIERRE_TEST_SEED", "pipelines")
+        chance, model = random.Random(seed), Model()
+        rounds, kinds = 10000 if LONG else 300, {}
+        began = time.monotonic()
+        for number in range(rounds):
+            calls = [model.random_call(chance) for _ in range(chance.randint(1, 40))]
+            expected = [model.run(*call) for call in calls]
+            answers = self.one.many(calls)
+            for call, answer, wanted in zip(calls, answers, expected):
+                got = answer["error"]["data"]["kind"] if "error" in answer else answer["result"]
+                if isinstance(got, dict):
+                    got = got["id"]
+                elif isinstance(got, list):
+                    got = sorted(one["id"] for one in got)
+                self.assertEqual(got, wanted, f"pipeline {number} of seed {seed}: {call} in {calls}")
+                kind = answer["error"]["data"]["kind"] if "error" in answer else "result"
+                kinds[kind] = kinds.get(kind, 0) + 1
+            if time.monotonic() - began > (600 if LONG else 10) * SLOW:
+                break
+        print(f"  {number + 1} random pipelines, {kinds}", flush=True)
+        self.assertGreater(number, 50)
+        self.assertEqual(set(kinds), {"result", "conflict", "not_found"})
+        self.sound()
+
+
+class Model:
+    """What a pipeline's calls must give: few names, so that they meet."""
+
+    def __init__(self):
+        self.ids = [uuid4() for _ in range(60)]
+        self.prefix = unique("m")
+        self.users = {}     # id: email
+        self.keys = {}      # id: (owner, name)
+
+    def random_call(self, chance):
+        user, number = chance.choice(self.ids), chance.randrange(40)
+        what = chance.choice(("create", "create", "by_email", "touch", "touch", "key", "key", "keys", "unknown"))
+        email = f"{self.prefix}-{number}@example.com"
+        if what == "create":
+            return "create_user", {"user": new_user(id=user, email=email)}
+        if what == "by_email":
+            return "get_user_by_email", {"email": email}
+        if what == "touch":
+            return "update_last_active", {"user_id": user}
+        if what == "key":
+            return "create_api_key", {"api_key": new_api_key(user, id=f"{self.prefix}-k{number}", name=f"n{number % 5}")}
+        if what == "keys":
+            return "get_user_api_keys", {"user_id": user}
+        return "upsert_user_profile", {"user_id": UNKNOWN, "profile_data": {"a": 1}}
+
+    def run(self, method, params):
+        if method == "create_user":
+            user = params["user"]
+            if user["id"] in self.users or user["email"] in self.users.values():
+                return "conflict"
+            self.users[user["id"]] = user["email"]
+            return user["id"]
+        if method == "get_user_by_email":
+            return next((user for user, email in self.users.items() if email == params["email"]), None)
+        if method == "update_last_active":
+            return None if params["user_id"] in self.users else "not_found"
+        if method == "get_user_api_keys":
+            return sorted(key for key, (owner, _) in self.keys.items() if owner == params["user_id"])
+        if method == "create_api_key":
+            key = params["api_key"]
+            if key["id"] in self.keys or (key["user_id"], key["name"]) in self.keys.values():
+                return "conflict"
+            if key["user_id"] not in self.users:
+                return "not_found"
+            self.keys[key["id"]] = (key["user_id"], key["name"])
+            return None
+        return "not_found"
+
+
+if __name__ == "__main__":
+    main()
