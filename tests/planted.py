@@ -144,6 +144,41 @@ DEFECTS = [
          "static int check_rules(",
          "__attribute__((unused)) static int check_rules("),
     ], "contract/test_daemon_admin.py", ["Reload.test_wrong_settings_change_nothing"]),
+    ("the watchdog is fed while a thread hangs", [
+        ("daemon/daemon.c",
+         "stalled = stats.stalled_ns / 1000000 > notify_watchdog_ms() / 2;",
+         "stalled = false;"),
+    ], "faults/test_watchdog.py", ["Watchdog.test_writer_hangs", "Watchdog.test_reading_hangs"]),
+    ("the watchdog starves when somebody else holds the lock", [
+        ("backends/sqlite/workers.c",
+         "\t\tnote_move(writer);\n\t\tif (list_empty(calls))\n",
+         "\t\tif (list_empty(calls))\n"),
+    ], "faults/test_watchdog.py", ["Watchdog.test_outside_lock"]),
+    ("ready before it answers", [
+        ("daemon/main.c",
+         "\tlog_start_line();\n\tlog_warnings();\n",
+         "\tlog_start_line();\n\tlog_warnings();\n\tnotify_send(\"READY=1\");\n"),
+    ], "faults/test_systemd.py", ["Ready.test_ready_when_it_answers"]),
+    ("a passed socket is unlinked at the end", [
+        ("daemon/socket.c",
+         "\tsocket_remove(sock);\n\tsocket_deafen(sock);\n",
+         "\tsocket_remove(sock);\n\tif (sock->inherited)\n\t\t(void)unlink(sock->path);\n\tsocket_deafen(sock);\n"),
+    ], "faults/test_systemd.py", ["Activation.test_passed_socket"]),
+    ("buffers grow without being wiped", [
+        ("protocol/buffer.c",
+         "\t\texplicit_bzero(buffer->data, buffer->length);\n\t\tfree(buffer->data);\n",
+         "\t\tfree(buffer->data);\n"),
+    ], "faults/test_secrets.py", ["Everywhere.test_many_at_once"]),
+    ("the key stays in the environment", [
+        ("daemon/process.c",
+         "\t\t\texplicit_bzero(*environment + 15, strlen(*environment + 15));\n",
+         "\t\t\tcontinue;\n"),
+    ], "faults/test_secrets.py", ["Hygiene.test_environment_block"]),
+    ("cores are possible", [
+        ("daemon/process.c",
+         "prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)",
+         "prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)"),
+    ], "faults/test_secrets.py", ["Hygiene.test_no_core_even_without_the_limit", "Hygiene.test_own_user_may_not_look_inside"]),
 ]
 
 

@@ -24,7 +24,7 @@ import urllib.parse
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib import databases, model, strict  # noqa: E402
 from lib.case import Case, main  # noqa: E402
-from lib.daemon import Daemon, SANITIZER, StartFailure, new_key, run, temporary_folder  # noqa: E402
+from lib.daemon import CTL, Daemon, SANITIZER, StartFailure, new_key, run, temporary_folder  # noqa: E402
 from lib.interface import METHODS  # noqa: E402
 from lib.memory import search_memory  # noqa: E402
 from lib.postgres_server import PostgresServer  # noqa: E402
@@ -251,8 +251,13 @@ class Everywhere(Canaries):
         for error in self.errors:
             self.look(error, "an error answer")
         with daemon.connect() as one:
-            for method in ("daemon.health", "daemon.stats", "daemon.version", "rpc.discover"):
-                self.look(strict.dumps(one.call(method)), method)
+            for method in METHODS:
+                if method.startswith(("daemon.", "rpc.")):
+                    self.look(strict.dumps(one.call(method)), method)
+        for command in ("config", "clients", "doctor", "health", "stats", "metrics", "version"):
+            done = subprocess.run([CTL, "--socket", daemon.socket_path, command], capture_output=True, timeout=60, check=False,
+                                  env={**daemon.variables(), "PGPASSWORD": ""})
+            self.look(done.stdout + done.stderr, f"pierre-dbctl {command}")
         self.check_files(daemon)
         self.check_memory(daemon)
         self.assertEqual(daemon.terminate(), 0)

@@ -3,9 +3,13 @@ import itertools
 import os
 import uuid
 
+from . import model
+
 HASH = "$2b$04$abcdefghijklmnopqrstuuO8d3Ff0p3Ymq0v1pWmJp1iQv3o9Ye2S"
 UNKNOWN = "00000000-0000-4000-8000-00000000dead"
+ACCESS, REFRESH, WRONG_PASSWORD = "canary-access-a", "canary-refresh-r", "canary-wrong-password"
 _count = itertools.count(1)
+model.secrets.update({HASH, ACCESS, REFRESH, WRONG_PASSWORD})   # in no error and no log, whatever a test does
 
 
 def unique(prefix):
@@ -91,14 +95,14 @@ class Samples:
 
     def params(self):
         day, end = "2025-06-01T00:00:00Z", "2030-01-01T00:00:00Z"
-        token = {"user_id": self.user, "access_token": "canary-access-a", "refresh_token": "canary-refresh-r", "expires_at": end,
+        token = {"user_id": self.user, "access_token": ACCESS, "refresh_token": REFRESH, "expires_at": end,
                  "scope": "read"}
         user = {"user_id": self.user}
         return {
             "migrate": {},
             "create_user": {"user": new_user(id=uuid4(), display_name="Zoë", created_at=day, last_active=day, is_active=True)},
             "get_user": user, "get_user_by_email": {"email": self.email}, "get_user_by_email_required": {"email": self.email},
-            "verify_user_password": {"email": self.email, "password": "not-it"}, "update_last_active": user,
+            "verify_user_password": {"email": self.email, "password": WRONG_PASSWORD}, "update_last_active": user,
             "get_user_count": {}, "update_strava_token": token, "get_strava_token": user, "clear_strava_token": user,
             "update_fitbit_token": token, "get_fitbit_token": user, "clear_fitbit_token": user,
             "upsert_user_profile": {**user, "profile_data": {"age": 41}}, "get_user_profile": user,
