@@ -140,6 +140,7 @@ void group_end(struct postgres_store *store, struct lane *lane)
 	lane->state = LANE_READY;
 	lane->last_used = postgres_clock();
 	lane->failed = NULL;
+	store->unserved = 0;
 	store->transactions++;
 	store->batched += count;
 	if (count > store->batch_max)
@@ -187,7 +188,7 @@ static void lost_call(struct postgres_store *store, struct call *call, bool comm
 void group_lost(struct postgres_store *store, struct lane *lane, bool timed_out)
 {
 	/* The Sync is the last thing sent: a server that did not get it, or that had refused the transaction, has committed nothing. */
-	bool committed_perhaps = lane->all_sent && lane->failed == NULL;
+	bool committed_perhaps = lane->all_sent && lane->failed == NULL && !lane->unserved;
 	struct list group, again;
 
 	list_init(&group);
@@ -199,10 +200,15 @@ void group_lost(struct postgres_store *store, struct lane *lane, bool timed_out)
 		struct call *call = call_of(list_first(&group));
 
 		list_remove(&call->link);
-		if (call == lane->failed && lane->failure == CALL_DONE)
+		if (call == lane->failed && lane->failure == CALL_DONE) {
 			postgres_finish(store, call);
-		else
+		} else if (lane->unserved && (call->deadline == 0 || call->deadline > postgres_clock())) {
+			/* Waits on, as for a connection: for as long as calls may wait for one. */
+			restart(store, call, ROUTE_TOGETHER);
+			list_append(&again, &call->link);
+		} else {
 			lost_call(store, call, committed_perhaps, timed_out, &again);
+		}
 	}
 	lane->failed = NULL;
 	put_back(lane, &again);

@@ -200,7 +200,7 @@ bool lane_send(struct postgres_store *store, struct lane *lane)
 	lane->failed = NULL;
 	lane->commit_failed = false;
 	lane->cancelled_at = 0;
-	lane->all_sent = lane->warned = false;
+	lane->all_sent = lane->warned = lane->unserved = false;
 	/* After a long idle time the server may be gone without a word: a lone Sync finds out before a write is at stake. */
 	if (postgres_clock() - lane->last_used < (uint64_t)IDLE_CHECK_S * 1000000000)
 		gather(store, lane);
@@ -229,7 +229,7 @@ void lane_forget(struct postgres_store *store, struct lane *lane)
 }
 
 /* What a failure says about connections. */
-static enum outcome heed(struct postgres_store *store, struct lane *lane, enum outcome failure)
+static enum outcome heed(struct postgres_store *store, struct lane *lane, const struct call *call, enum outcome failure)
 {
 	if (failure == CALL_SUSPECT) {
 		/* The session may have been spoilt, which a new one would mend; one that is new itself shows that the server is so. */
@@ -239,8 +239,14 @@ static enum outcome heed(struct postgres_store *store, struct lane *lane, enum o
 	}
 	if (failure == CALL_MOVE)
 		lane->doomed = true;
-	if (failure == CALL_REPREPARE)
+	if (failure == CALL_REPREPARE) {
 		lane_forget(store, lane);
+		/* Lost again although it was prepared anew: a pooler has come between. */
+		if (call->attempts > 0 && store->named) {
+			store->named = false;
+			store->settings.log(5, "the database keeps losing statements: they are prepared by name no more");
+		}
+	}
 	for (unsigned i = 0; failure == CALL_REPREPARE_ALL && i < store->lane_count; i++)
 		lane_forget(store, &store->lanes[i]);
 	return failure;
@@ -272,7 +278,7 @@ static void take_result(struct postgres_store *store, struct lane *lane, struct 
 	}
 	if (item->kind == ITEM_PREPARE)
 		lane->prepared[call->method->index] = false;
-	lane->failure = heed(store, lane, result_error(call, result));
+	lane->failure = heed(store, lane, call, result_error(call, result));
 }
 
 /* libpq's own word that the connection broke, which has no SQLSTATE; or that of a pooler whose server went (08…), or of a server that
@@ -309,6 +315,7 @@ static bool take_one(struct postgres_store *store, struct lane *lane)
 	}
 	status = PQresultStatus(result);
 	if (wrong_status(status) || is_loss(lane, item, result)) {
+		lane->unserved = result_unserved(result);
 		lane_break(store, lane, wrong_status(status) ? "the server answered out of turn" : PQresultErrorMessage(result), false);
 		PQclear(result);
 		return false;
@@ -330,7 +337,7 @@ static bool take_one(struct postgres_store *store, struct lane *lane)
 
 			if (last->method != NULL) {
 				lane->failed = last;
-				lane->failure = heed(store, lane, result_error(last, result));
+				lane->failure = heed(store, lane, last, result_error(last, result));
 			}
 		}
 	} else {
@@ -399,7 +406,10 @@ void lane_break(struct postgres_store *store, struct lane *lane, const char *rea
 	if (!store->closing)
 		postgres_note_error(store, text);
 	store->reconnects++;
-	store->hold_until = postgres_clock() + (uint64_t)HOLD_MS * 1000000;
+	if (lane->unserved)
+		pool_unserved(store);
+	else
+		store->hold_until = postgres_clock() + (uint64_t)HOLD_MS * 1000000;
 	if (lane->state == LANE_BUSY)
 		group_lost(store, lane, timed_out);
 	lane_close(store, lane);

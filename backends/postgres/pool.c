@@ -146,6 +146,17 @@ static uint64_t backoff(unsigned failures)
 	return (delay / 2 + chance % (delay / 2 + 1)) * ms;
 }
 
+/* Its clients are accepted all the same: what waits is held back as after a connect that failed. */
+void pool_unserved(struct postgres_store *store)
+{
+	uint64_t now = postgres_clock();
+
+	if (store->unserved > 0 && now < store->hold_until)
+		return;
+	store->unserved++;
+	store->hold_until = store->retry_at = now + backoff(store->unserved);
+}
+
 void postgres_connected(struct postgres_store *store, struct lane *lane, PGconn *connection, const char *error)
 {
 	store->connecting--;

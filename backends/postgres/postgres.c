@@ -40,7 +40,8 @@ static void place(struct postgres_store *store, struct call *call)
 {
 	struct order *order = call->order;
 	bool follows = order != NULL && order->reads > 0;
-	struct lane *lane = follows ? (order->lane != 0 ? &store->lanes[order->lane - 1] : NULL) : pool_choose(store, call);
+	bool held = store->unserved > 0 && postgres_clock() < store->hold_until;
+	struct lane *lane = follows ? (order->lane != 0 ? &store->lanes[order->lane - 1] : NULL) : held ? NULL : pool_choose(store, call);
 
 	if (order != NULL) {
 		order->reads++;

@@ -55,6 +55,7 @@ struct lane {
 	enum outcome failure;         /* what is to become of it */
 	bool commit_failed;           /* the Sync itself failed: no call of the group can be blamed */
 	bool doomed;                  /* close it when the group is over: it cannot be trusted any more */
+	bool unserved;                /* a pooler had no server for the group: none of it was done */
 	bool warned;                  /* the server has warned of something in this group */
 	unsigned group_limit;         /* most calls of the next group; shrinks on failures, grows again */
 	uint64_t born, last_used, cancelled_at, sent_at;
@@ -82,6 +83,7 @@ struct postgres_store {
 	unsigned cancelling;          /* cancels under way */
 	struct list migrating;        /* jobs of the method `migrate` */
 	uint64_t retry_at;            /* no connect before */
+	unsigned unserved;            /* times in a row that a pooler had no server */
 	uint64_t hold_until;          /* calls that lost their connection wait so long: the others may be about to go, too */
 	bool closing;
 	int64_t schema;
@@ -113,6 +115,7 @@ void postgres_finish(struct postgres_store *store, struct call *call);
 bool result_columns_match(const PGresult *result, const struct method *method);
 int result_rows(struct postgres_store *store, struct call *call, const PGresult *result);
 enum outcome result_error(struct call *call, const PGresult *result);
+bool result_unserved(const PGresult *result);                     /* a pooler's word that it has no server */
 bool result_fatal(const PGresult *result);                        /* an error that ends the connection */
 bool result_in_class(const PGresult *result, const char *prefix); /* of its SQLSTATE */
 
@@ -120,6 +123,7 @@ bool result_in_class(const PGresult *result, const char *prefix); /* of its SQLS
 struct lane *pool_choose(struct postgres_store *store, const struct call *call);
 void pool_distribute(struct postgres_store *store);   /* waiting calls to lanes, groups to the wire */
 void pool_connect_more(struct postgres_store *store);
+void pool_unserved(struct postgres_store *store);     /* a pooler has no server: waits before it is asked again */
 void pool_timers(struct postgres_store *store);
 uint64_t pool_next_due(struct postgres_store *store);
 void pool_adopt(struct postgres_store *store, struct lane *lane, PGconn *connection);
