@@ -35,10 +35,14 @@ class Order(DaemonCase):
             self.same(result if isinstance(value, dict) else len(result), value)
 
     def test_write_does_not_overtake_the_read_before_it(self):
-        """A slow listing is sent first; the write behind it must not be seen by it."""
-        key = self.world.api_key(self.user)
-        self.results(self.c.many([("record_api_key_usage", {"usage": new_usage(key)}) for _ in range(900)]))
-        for _ in range(20):
+        """A slow listing is sent first, while others keep the readers busy; the write behind it must not be seen by it."""
+        rival = self.world.user()
+        key, other = self.world.api_key(self.user), self.world.api_key(rival)
+        self.results(self.c.many([("record_api_key_usage", {"usage": new_usage(one)}) for _ in range(900) for one in (key, other)]))
+        busy = self.daemon.connect()
+        self.addCleanup(busy.close)
+        for _ in range(8):
+            waiting = [busy.request("get_top_tools_analysis", [rival, "2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z"]) for _ in range(100)]
             requests = [("get_request_logs", {"api_key_id": key, "limit": 1000}), ("get_top_tools_analysis", {
                 "user_id": self.user, "start_time": "2020-01-01T00:00:00Z", "end_time": "2099-01-01T00:00:00Z"}),
                 ("get_user_profile", {"user_id": self.user}), ("record_api_key_usage", {"usage": new_usage(key)}),
@@ -47,6 +51,8 @@ class Order(DaemonCase):
             result_of(write)
             self.assertEqual(len(result_of(logs)), result_of(tools)[0]["request_count"])
             self.assertEqual(len(result_of(after)), len(result_of(logs)) + 1)
+            for request in waiting:
+                self.assertEqual(result_of(busy.answer(request))[0]["request_count"], 900)
 
     def test_mixed_at_random(self):
         """A counter document, written and read in random turns on several connections at once; each keeps its own order."""
