@@ -317,6 +317,141 @@ START_TEST(check_value)
 }
 END_TEST
 
+static struct seal *other_key(unsigned char fill)
+{
+	unsigned char key[SEAL_KEY_BYTES];
+	struct seal *made = NULL;
+
+	memset(key, fill, sizeof key);
+	ck_assert_int_eq(seal_new(&made, key, false, &err), 0);
+	return made;
+}
+
+/* What the previous key has sealed opens, is told apart, and is sealed anew so that the key in use opens it alone. */
+START_TEST(two_keys)
+{
+	struct seal *old = other_key(8), *next = other_key(9), *fresh = other_key(9);
+	const char *stored[3], *again[3], *plain;
+	size_t length[3], again_length[3], plain_length;
+	enum seal_fit fit;
+
+	ck_assert_int_eq(seal_token(old, &arena, "access", 6, "refresh", 7, stored, length, &err), 0);
+	ck_assert_int_eq(seal_open(next, &arena, stored[0], length[0], stored[2], length[2], 0, &plain, &plain_length, &err), -1);
+	ck_assert_int_eq(seal_again(next, &arena, stored, length, &fit, again, again_length, &err), 0);
+	ck_assert_int_eq(fit, SEAL_NEITHER);
+	ck_assert_int_eq(seal_add_previous(next, seal_hold(old), &err), 0);
+	ck_assert_ptr_eq(seal_previous(next), old);
+	for (int part = 0; part < 2; part++) {
+		ck_assert_int_eq(seal_open(next, &arena, stored[part], length[part], stored[2], length[2], part, &plain, &plain_length, &err), 0);
+		ck_assert_str_eq(plain, part == 0 ? "access" : "refresh");
+	}
+	ck_assert_int_eq(seal_again(next, &arena, stored, length, &fit, again, again_length, &err), 0);
+	ck_assert_int_eq(fit, SEAL_OLDER);
+	ck_assert_str_ne(again[2], stored[2]);
+	for (int part = 0; part < 2; part++) {
+		ck_assert_int_eq(seal_open(fresh, &arena, again[part], again_length[part], again[2], again_length[2], part, &plain, &plain_length,
+		                           &err), 0);
+		ck_assert_str_eq(plain, part == 0 ? "access" : "refresh");
+	}
+	ck_assert_int_eq(seal_again(next, &arena, again, again_length, &fit, stored, length, &err), 0);
+	ck_assert_int_eq(fit, SEAL_CURRENT);
+	/* New tokens are the key's in use; the previous one proves nothing. */
+	ck_assert_int_eq(seal_token(next, &arena, "a", 1, "r", 1, again, again_length, &err), 0);
+	ck_assert_int_eq(seal_open(fresh, &arena, again[0], again_length[0], again[2], again_length[2], 0, &plain, &plain_length, &err), 0);
+	ck_assert_int_eq(seal_add_previous(fresh, other_key(9), &err), -1);
+	ck_assert_int_eq(err.exit_code, EX_CONFIG);
+	ck_assert_ptr_null(seal_previous(fresh));
+	seal_free(next);
+	seal_free(fresh);
+	seal_free(old);
+}
+END_TEST
+
+START_TEST(two_keys_damaged)
+{
+	struct seal *old = other_key(8), *next = other_key(9);
+	const char *stored[3], *mixed[3], *again[3];
+	size_t length[3], mixed_length[3], again_length[3];
+	enum seal_fit fit;
+
+	ck_assert_int_eq(seal_token(old, &arena, "access", 6, "refresh", 7, stored, length, &err), 0);
+	ck_assert_int_eq(seal_add_previous(next, old, &err), 0);
+	for (int cut = 0; cut < 3; cut++) {
+		memcpy(mixed, stored, sizeof mixed);
+		memcpy(mixed_length, length, sizeof mixed_length);
+		mixed_length[cut] -= 4;
+		ck_assert_int_eq(seal_again(next, &arena, mixed, mixed_length, &fit, again, again_length, &err), 0);
+		ck_assert_int_eq(fit, SEAL_NEITHER);
+	}
+	mixed[0] = stored[1];
+	mixed[1] = stored[0];
+	mixed[2] = stored[2];
+	mixed_length[0] = length[1];
+	mixed_length[1] = length[0];
+	mixed_length[2] = length[2];
+	ck_assert_int_eq(seal_again(next, &arena, mixed, mixed_length, &fit, again, again_length, &err), 0);
+	ck_assert_int_eq(fit, SEAL_NEITHER);
+	seal_free(next);
+}
+END_TEST
+
+static int seal_one(void)
+{
+	const char *out[3];
+	size_t length[3];
+
+	arena_reset(&arena);
+	return seal_token(seal, &arena, "a", 1, "r", 1, out, length, &err);
+}
+
+START_TEST(counting)
+{
+	uint64_t added, stored = 5000;
+	char name[SEAL_COUNT_NAME];
+
+	seal_count_name(seal, name);
+	ck_assert_int_eq(strncmp(name, "sealed:", 7), 0);
+	ck_assert_uint_eq(strlen(name), 7 + 16);
+	seal_count_start(seal, stored);
+	ck_assert_uint_eq(seal_count_wanted(seal), 0); /* a start that seals nothing uses up nothing */
+	for (uint64_t sealed = 2; sealed <= 40000; sealed += 2) {
+		ck_assert_int_eq(seal_one(), 0);
+		ck_assert_uint_eq(seal_count_total(seal), 5000 + sealed);
+		added = seal_count_wanted(seal);
+		if (added > 0) {
+			ck_assert_uint_eq(seal_count_wanted(seal), 0); /* one at a time */
+			stored += added;
+			seal_count_stored(seal, added, stored);
+		}
+		ck_assert_uint_ge(stored, 5000 + sealed);
+		ck_assert_uint_le(stored, 5000 + 3 * sealed + 1024 * 2);
+	}
+	/* It failed: the next look wants it again, and more. */
+	while ((added = seal_count_wanted(seal)) == 0)
+		ck_assert_int_eq(seal_one(), 0);
+	seal_count_failed(seal);
+	ck_assert_int_eq(seal_one(), 0);
+	ck_assert_uint_ge(seal_count_wanted(seal), added);
+	/* Another daemon has taken 1,000,000 meanwhile: they count here, too. */
+	uint64_t before = seal_count_total(seal);
+	seal_count_stored(seal, added, stored + 1000000 + added);
+	ck_assert_uint_eq(seal_count_total(seal), before + 1000000);
+}
+END_TEST
+
+START_TEST(the_last_sealing)
+{
+	seal_count_start(seal, SEAL_LIMIT - 5);
+	ck_assert_int_eq(seal_one(), 0);
+	ck_assert_int_eq(seal_one(), 0);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(seal_one(), -1);
+		ck_assert_int_eq(err.kind, ERR_STORAGE);
+	}
+	ck_assert_uint_eq(seal_count_total(seal), SEAL_LIMIT - 1);
+}
+END_TEST
+
 int main(void)
 {
 	bool vectors = unit_data("data/wycheproof_aes_gcm.json", vectors_path, sizeof vectors_path);
@@ -333,5 +468,9 @@ int main(void)
 	tcase_add_test(tests, bytes_that_are_no_text);
 	tcase_add_test(tests, keys);
 	tcase_add_loop_test(tests, check_value, 0, 8);
+	tcase_add_test(tests, two_keys);
+	tcase_add_test(tests, two_keys_damaged);
+	tcase_add_test(tests, counting);
+	tcase_add_test(tests, the_last_sealing);
 	return unit_run("seal", tests, vectors);
 }

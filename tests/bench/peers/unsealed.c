@@ -9,6 +9,7 @@
 #include "../../../backends/seal.h"
 
 struct seal {
+	atomic_uint holders;
 	atomic_uint_fast64_t sealed, opened;
 };
 
@@ -22,12 +23,33 @@ int seal_new(struct seal **ret, unsigned char key[SEAL_KEY_BYTES], bool must_loc
 	*ret = calloc(1, sizeof **ret);
 	if (*ret == NULL || sodium_init() < 0)
 		return err_set(err, ERR_INTERNAL, "memory is out");
+	atomic_init(&(*ret)->holders, 1);
 	return 0;
+}
+
+struct seal *seal_hold(struct seal *seal)
+{
+	atomic_fetch_add(&seal->holders, 1);
+	return seal;
 }
 
 void seal_free(struct seal *seal)
 {
-	free(seal);
+	if (seal != NULL && atomic_fetch_sub(&seal->holders, 1) == 1)
+		free(seal);
+}
+
+int seal_add_previous(struct seal *seal, struct seal *previous, struct err *err)
+{
+	(void)seal;
+	seal_free(previous);
+	return err_set(err, ERR_INTERNAL, "nothing is sealed here");
+}
+
+const struct seal *seal_previous(const struct seal *seal)
+{
+	(void)seal;
+	return NULL;
 }
 
 int seal_key_parse(const char *text, size_t length, unsigned char key[SEAL_KEY_BYTES], struct err *err)
@@ -97,14 +119,28 @@ int seal_open(struct seal *seal, struct arena *arena, const char *sealed, size_t
 	return 0;
 }
 
-int seal_check_make(struct seal *seal, char out[128])
+int seal_again(struct seal *seal, struct arena *arena, const char *const stored[3], const size_t length[3], enum seal_fit *fit,
+               const char *out[3], size_t out_length[3], struct err *err)
+{
+	(void)seal;
+	(void)arena;
+	(void)stored;
+	(void)length;
+	(void)out;
+	(void)out_length;
+	(void)err;
+	*fit = SEAL_CURRENT;
+	return 0;
+}
+
+int seal_check_make(const struct seal *seal, char out[128])
 {
 	(void)seal;
 	memcpy(out, check_text, sizeof check_text);
 	return 0;
 }
 
-bool seal_check_matches(struct seal *seal, const char *text, size_t length)
+bool seal_check_matches(const struct seal *seal, const char *text, size_t length)
 {
 	(void)seal;
 	return length == sizeof check_text - 1 && memcmp(text, check_text, length) == 0;
@@ -130,4 +166,40 @@ bool seal_locked(const struct seal *seal)
 {
 	(void)seal;
 	return true;
+}
+
+/* No count is kept. */
+void seal_count_start(struct seal *seal, uint64_t stored)
+{
+	(void)seal;
+	(void)stored;
+}
+
+uint64_t seal_count_wanted(struct seal *seal)
+{
+	(void)seal;
+	return 0;
+}
+
+void seal_count_stored(struct seal *seal, uint64_t added, uint64_t stored)
+{
+	(void)seal;
+	(void)added;
+	(void)stored;
+}
+
+void seal_count_failed(struct seal *seal)
+{
+	(void)seal;
+}
+
+uint64_t seal_count_total(const struct seal *seal)
+{
+	return seal_count(seal);
+}
+
+void seal_count_name(const struct seal *seal, char out[SEAL_COUNT_NAME])
+{
+	memcpy(out, "sealed:", 7);
+	seal_fingerprint(seal, out + 7);
 }
