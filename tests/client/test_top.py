@@ -60,13 +60,23 @@ class Terminal:
         return self.tmux("display-message", "-p", "#{alternate_on} #{cursor_flag} #{wrap_flag}").strip()
 
     def pid_of_top(self):
-        pane = self.tmux("display-message", "-p", "#{pane_pid}").strip()
+        pane = subprocess.run([*self.base, "display-message", "-p", "#{pane_pid}"], capture_output=True, text=True, check=False,
+                              env=environment()).stdout.strip()
+        if not pane:
+            return None     # closed
         children = [line.split() for line in subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True,
                                                             check=True).stdout.splitlines()]
         shells = {pane} | {one[0] for one in children if one[1] == pane}
         return next((int(one[0]) for one in children if one[1] in shells and "pierre-dbctl" in one[2]), None)
 
     def close(self):
+        """top ends before its terminal does: a leak checker that is at work when the terminal hangs up never ends."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            pid, deadline = self.pid_of_top(), time.monotonic() + 5 * SLOW
+            if pid is not None:
+                os.kill(pid, number)
+            while pid is not None and self.pid_of_top() is not None and time.monotonic() < deadline:
+                time.sleep(0.05)
         subprocess.run([*self.base, "kill-server"], capture_output=True, check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
 
