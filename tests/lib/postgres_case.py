@@ -2,7 +2,6 @@
 and a daemon for each test."""
 import atexit
 import os
-import re
 import secrets
 
 from .case import Case
@@ -87,10 +86,6 @@ class ServerCase(Case):
         gauges = self.gauges(daemon)
         return gauges["db_connections_idle"] + gauges["db_connections_active"]
 
-    def server_log(self):
-        with open(os.path.join(self.server.folder, "log"), encoding="utf-8", errors="replace") as file:
+    def server_log(self, server=None):
+        with open(os.path.join((server or self.server).folder, "log"), encoding="utf-8", errors="replace") as file:
             return file.read()
-
-    def connects(self):
-        """How many connections the server has accepted for the test's database so far."""
-        return len(re.findall(rf"connection received|connection authorized: .*database={self.name}\b", self.server_log()))

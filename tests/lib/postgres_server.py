@@ -166,7 +166,7 @@ class PostgresServer:
     def standby(self, synchronous=False):
         """A streaming standby of this server, started; promote() makes it a primary."""
         other = PostgresServer({**self.settings, "hot_standby": "on"})
-        self.run(binary("pg_basebackup"), "-h", self.host, "-p", str(self.port), "-U", self.user, "-D", other.data, "-R", "-X", "stream")
+        self.run(binary("pg_basebackup"), "-h", self.host, "-p", str(self.port), "-U", self.user, "-D", other.data, "-R", "-X", "stream", "-c", "fast", "-N")
         other.configure()
         other.launch()
         if synchronous:
