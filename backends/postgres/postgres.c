@@ -297,7 +297,7 @@ static struct postgres_store *new_store(const struct store_settings *settings)
 static PGconn *first_connection(struct postgres_store *store, struct err *err)
 {
 	uint64_t until = postgres_clock() + store->settings.wait_for_database_ms * 1000000;
-	char error[ERR_MESSAGE_MAX];
+	char error[ERR_MESSAGE_MAX], told[ERR_MESSAGE_MAX] = "";
 
 	for (;;) {
 		PGconn *connection = postgres_connect(store->url, store->settings.connect_timeout_ms, error);
@@ -308,6 +308,9 @@ static PGconn *first_connection(struct postgres_store *store, struct err *err)
 			err_exit(err, EX_UNAVAILABLE, "the database cannot be reached: %.250s", error);
 			return NULL;
 		}
+		if (strcmp(error, told) != 0)
+			store->settings.log(5, "waiting for the database: %s", error);
+		memcpy(told, error, sizeof told);
 		if (store->settings.progress != NULL)
 			store->settings.progress("waiting for the database");
 		nanosleep(&(struct timespec){.tv_nsec = 250000000}, NULL);

@@ -1,10 +1,15 @@
 """What happens to PostgreSQL's processes: ended, killed, stopped, restarted under load. Would catch: a write stored twice by a retry, an
 answered one lost, an outcome that is wrong, a read that shows an error where another connection would have served it, a daemon that
 ends, a pool that stays small, a storm of connects."""
+import base64
+import contextlib
 import os
+import pwd
 import random
 import signal
+import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -13,7 +18,7 @@ from lib.case import main  # noqa: E402
 from lib.daemon import SLOW  # noqa: E402
 from lib.load import Load, percentile  # noqa: E402
 from lib.postgres_case import ServerCase, recovered  # noqa: E402
-from lib.world import new_user  # noqa: E402
+from lib.world import World, new_user  # noqa: E402
 
 BACKENDS = ("postgres",)
 LONG = bool(os.environ.get("PIERRE_TEST_LONG"))
@@ -217,6 +222,64 @@ class Connections(ServerCase):
         except (RuntimeError, BrokenPipeError):
             session.close()
             return None
+
+
+class Disk(ServerCase):
+    SIZE = 40 << 20
+
+    def setUp(self):
+        if os.geteuid() != 0:
+            self.skipTest("PostgreSQL ON A FULL DISK IS NOT TESTED: only root can mount a small file system")
+        super().setUp()
+        self.mount = tempfile.mkdtemp(prefix="pg-disk-", dir="/tmp")
+        self.addCleanup(os.rmdir, self.mount)
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self.SIZE},mode=0755", "pierre-test", self.mount], capture_output=True,
+                              text=True, check=False)
+        if done.returncode != 0:
+            self.skipTest(f"PostgreSQL ON A FULL DISK IS NOT TESTED: {done.stderr.strip()}")
+        self.addCleanup(subprocess.run, ["umount", self.mount], check=True)
+        self.place = os.path.join(self.mount, "tables")
+        os.mkdir(self.place)
+        owner = pwd.getpwnam("postgres")
+        os.chown(self.place, owner.pw_uid, owner.pw_gid)
+        self.server.psql(f"CREATE TABLESPACE small LOCATION '{self.place}'")
+        self.addCleanup(self.server.psql, "DROP TABLESPACE small")
+        self.server.psql(f"ALTER DATABASE {self.name} SET TABLESPACE small")
+        self.addCleanup(self.server.psql, f"DROP DATABASE {self.name} WITH (FORCE)")
+
+    def test_full(self):
+        """Tables cannot grow: writes that need room are `storage` and leave nothing, reads go on, and so do writes when there is room again."""
+        daemon = self.daemon("--pool", "2")
+        before = invariants.Snapshot(daemon)
+        with daemon.connect() as one:
+            user = World(one).user()
+            profile = {"text": base64.b64encode(os.urandom(300000)).decode()}
+            one.call("upsert_user_profile", user_id=user, profile_data=profile)
+            balloon = os.path.join(self.mount, "balloon")
+            with open(balloon, "wb") as file:
+                with contextlib.suppress(OSError):
+                    while True:
+                        file.write(bytes(65536))
+                        file.flush()
+            refused = 0
+            for _ in range(20):
+                other = {"text": base64.b64encode(os.urandom(300000)).decode()}
+                error = one.answer(one.request("upsert_user_profile", user_id=user, profile_data=other)).get("error")
+                if error is None:
+                    profile = other   # there was room left within the tables
+                    continue
+                refused += 1
+                self.assertEqual(error["data"]["kind"], "storage", error)
+                self.assertIn("disk is full", error["message"])
+                self.assertEqual(one.call("get_user_profile", user_id=user), profile)
+            self.assertGreater(refused, 10)
+            self.assertEqual(daemon.call("daemon.ping"), "pong")
+            os.unlink(balloon)
+            began = time.monotonic()
+            one.call("upsert_user_profile", user_id=user, profile_data={"text": "room again"})
+            recovered("a full disk", time.monotonic() - began, f"{refused} writes refused")
+            self.assertEqual(one.call("get_user_profile", user_id=user), {"text": "room again"})
+        invariants.check(daemon, before)
 
 
 if __name__ == "__main__":

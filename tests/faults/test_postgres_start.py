@@ -63,6 +63,8 @@ class Waiting(StartCase):
         daemon.learn()
         with daemon.connect() as one:
             World(one).user()
+        self.assertIn("waiting for the database: ", daemon.log())
+        self.assertLess(daemon.log().count("waiting for the database: "), 5, "it repeats itself")
         daemon.stop()
 
     def test_ended_while_it_waits(self):
