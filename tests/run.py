@@ -20,7 +20,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
-from lib import interface  # noqa: E402
+from lib import databases, interface  # noqa: E402
 
 FOLDERS = ("faults", "differential", "bench", "contract", "client")   # the long ones first
 TIME_LIMIT = 900
@@ -155,7 +155,7 @@ def main():
         environment["PIERRE_TEST_SANITIZER"] = "1"
     if arguments.long:
         environment["PIERRE_TEST_LONG"] = "1"
-    server = None
+    server = template = None
     try:
         if not arguments.no_unit and not arguments.parts:
             unit_tests(arguments.build, totals)
@@ -167,6 +167,9 @@ def main():
             if server is None:
                 totals.add(0, 1, 0)
                 planned = [job for job in planned if job[1] == "sqlite"]
+        if environment.get("PIERRE_TEST_POSTGRES"):
+            template = databases.make_template(arguments.build, environment["PIERRE_TEST_POSTGRES"])
+            environment["PIERRE_TEST_TEMPLATE"] = template
         with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
             running = [pool.submit(run_job, path, backend, environment, work) for path, backend in planned]
             for job in concurrent.futures.as_completed(running):
@@ -183,6 +186,8 @@ def main():
                   f"all {len(interface.METHODS)} methods were called with success", flush=True)
             totals.add(not missing, bool(missing), 0)
     finally:
+        if template is not None:
+            databases.drop_template(environment["PIERRE_TEST_POSTGRES"], template)
         if server is not None:
             server.stop()
         shutil.rmtree(work, ignore_errors=True)

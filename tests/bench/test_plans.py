@@ -134,7 +134,7 @@ class PostgresPlans(case.Case):
     def setUpClass(cls):
         cls.server = daemons.Daemon(backend="postgres").start()
         cls.server.terminate()
-        cls.url = cls.server.database.url
+        cls.url = cls.server.database.admin_url
         for table, count in COUNTS.items():
             cls.psql(seed.POSTGRES[table] + ";", first=1, last=count, users=COUNTS["users"], keys=COUNTS["api_keys"],
                      clients=COUNTS["a2a_clients"])

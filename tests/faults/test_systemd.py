@@ -60,7 +60,7 @@ class Ready(Services):
 
     def test_messages_of_a_life(self):
         """Migrations extend the start's time; then ready; a status with counts; the end is told, with time for it."""
-        service = self.service().start()
+        service = self.service(fresh=True).start()
         fields = [fields for _, fields in service.notify.read()]
         ready = next(number for number, one in enumerate(fields) if "READY" in one)
         self.assertTrue(any(one.get("STATUS", "").startswith("preparing the database") and int(one["EXTEND_TIMEOUT_USEC"]) >= 60e6
@@ -91,7 +91,7 @@ class Ready(Services):
         self.assertGreaterEqual(service.notify.count("WATCHDOG", before), 2)
 
     def test_failed_start_says_why(self):
-        service = self.service(options=("--no-migrate",))
+        service = self.service(options=("--no-migrate",), fresh=True)
         self.assertRaises(StartFailure, service.start)
         self.assertTrue(any("schema" in fields.get("STATUS", "") and "ERRNO" in fields for _, fields in service.notify.read()),
                         service.notify.messages)

@@ -41,15 +41,16 @@ def temporary_folder():
 
 class Daemon:
     """backend: "sqlite", "postgres" or None (the process's own). database: an object of databases.py, or a URL text.
-    options: further arguments. environment: further variables; None removes one. wrapper: what runs the binary, such as strace."""
+    options: further arguments. environment: further variables; None removes one. wrapper: what runs the binary, such as strace.
+    fresh: on a database that has not been migrated."""
 
     def __init__(self, backend=None, database=None, options=(), environment=None, key=None, folder=None, wrapper=(),
-                 user=None, limits=None, pass_key=True, pass_fds=()):
+                 user=None, limits=None, pass_key=True, pass_fds=(), fresh=False):
         self.folder = folder or temporary_folder()
         self.owns_folder = folder is None
         self.backend = backend or databases.chosen()
         self.owns_database = database is None
-        self.database = database if database is not None else databases.make(self.backend, self.folder)
+        self.database = database if database is not None else databases.make(self.backend, self.folder, fresh)
         self.url = self.database if isinstance(self.database, str) else self.database.url
         self.key = key or new_key()
         interface_model.secrets.add(self.key)

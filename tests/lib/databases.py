@@ -1,9 +1,12 @@
 """Databases for daemons under test: a file of its own, or a PostgreSQL database of its own on the run's server."""
 import atexit
 import os
+import re
 import secrets
 import subprocess
+import urllib.parse
 
+from . import model
 from .postgres_server import PostgresServer
 
 BACKENDS = ("sqlite", "postgres")
@@ -41,22 +44,86 @@ class Sqlite:
         pass  # goes with its folder
 
 
+def documented():
+    """The SQL of docs/postgresql.md that sets up the two roles: on the server, in the database, after the migrations."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "postgresql.md")
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    blocks = re.findall(r"^```sql\n(.*?)^```", text[text.index("## A role with few rights"):], re.MULTILINE | re.DOTALL)
+    model.secrets.update(re.findall(r"PASSWORD '([^']*)'", blocks[0]))
+    assert len(blocks) >= 3, "docs/postgresql.md has not the SQL of the roles"
+    return blocks[:3]
+
+
+def with_database(url, name, role=None):
+    """The URL of another database of the server, for a role of docs/postgresql.md if one is named."""
+    parts = urllib.parse.urlsplit(url)
+    server = parts.netloc.rpartition("@")[2] if role else parts.netloc
+    if role:
+        password = re.search(rf"CREATE ROLE {role} LOGIN PASSWORD '([^']*)'", documented()[0]).group(1)
+        server = f"{role}:{password}@{server}"
+    return urllib.parse.urlunsplit((parts.scheme, server, f"/{name}", parts.query, ""))
+
+
+def make_template(build, url):
+    """A database that the documented owner has migrated, to copy from; its name."""
+    name = f"pierre_template_{os.getpid()}_{secrets.token_hex(4)}"
+    server, database, after = (block.replace("DATABASE pierre ", f'DATABASE "{name}" ') for block in documented())
+    for statement in re.findall(r"CREATE ROLE [^;]*;", server):
+        try:
+            psql(url, statement)
+        except RuntimeError as problem:
+            if "already exists" not in str(problem):
+                raise
+    psql(url, "".join(statement for statement in server.splitlines() if not statement.startswith("CREATE ROLE")))
+    psql(with_database(url, name), database)
+    done = subprocess.run([os.path.join(build, "daemon", "pierre-dbd"), "--migrate-only"], capture_output=True, text=True, timeout=300,
+                          env={**os.environ, "DATABASE_URL": with_database(url, name, "pierre_owner")}, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"the owner cannot migrate: {done.stderr}")
+    psql(with_database(url, name), after)
+    return name
+
+
+def template():
+    if "PIERRE_TEST_TEMPLATE" not in os.environ:
+        build = os.environ.get("PIERRE_TEST_BUILD", os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "build"))
+        os.environ["PIERRE_TEST_TEMPLATE"] = make_template(build, postgres_url())
+        atexit.register(drop_template, postgres_url(), os.environ["PIERRE_TEST_TEMPLATE"])
+    return os.environ["PIERRE_TEST_TEMPLATE"]
+
+
+def drop_template(url, name):
+    try:
+        psql(url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    except RuntimeError:
+        pass   # the server has gone before it
+
+
 class Postgres:
+    """Migrated by its owner; the daemon comes as the role with few rights of docs/postgresql.md. fresh: empty, and the daemon owns it."""
     backend = "postgres"
     reported = "postgresql"
 
-    def __init__(self):
+    def __init__(self, fresh=False):
         self.name = f"pierre_{os.getpid()}_{secrets.token_hex(4)}"
-        self.admin(f'CREATE DATABASE "{self.name}"')
-        base, _, options = postgres_url().partition("?")
-        self.url = base.rsplit("/", 1)[0] + "/" + self.name + ("?" + options if options else "")
+        self.admin_url = with_database(postgres_url(), self.name)
+        if fresh:
+            template()   # which makes the roles
+            self.admin(f'CREATE DATABASE "{self.name}" OWNER pierre_owner')
+            self.url = with_database(postgres_url(), self.name, "pierre_owner")
+        else:
+            self.admin(f'CREATE DATABASE "{self.name}" TEMPLATE "{template()}" OWNER pierre_owner')
+            self.query("".join(f"{line}\n" for line in documented()[1].replace("DATABASE pierre ", f'DATABASE "{self.name}" ').splitlines()
+                               if " ON DATABASE " in line))   # a copy has not its template's
+            self.url = with_database(postgres_url(), self.name, "pierre_daemon")
 
     def admin(self, statement):
         return psql(postgres_url(), statement)
 
     def query(self, statement):
-        """Rows of one statement in this database, as the text that psql -At prints."""
-        return psql(self.url, statement)
+        """Rows of one statement in this database, as the text that psql -At prints; with all rights."""
+        return psql(self.admin_url, statement)
 
     def drop(self):
         self.admin(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
@@ -70,5 +137,6 @@ def psql(url, statement):
     return done.stdout.strip()
 
 
-def make(backend, folder):
-    return Sqlite(folder) if backend == "sqlite" else Postgres()
+def make(backend, folder, fresh=False):
+    """fresh: not migrated yet."""
+    return Sqlite(folder) if backend == "sqlite" else Postgres(fresh)

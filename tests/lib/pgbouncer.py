@@ -49,7 +49,7 @@ class PgBouncer:
                  "auth_file": f"{self.folder}/users", "admin_users": self.server.user, "logfile": f"{self.folder}/log",
                  "max_client_conn": 500, **self.settings}
         with open(os.path.join(self.folder, "users"), "w", encoding="utf-8") as file:
-            file.write(f'"{self.server.user}" ""\n')
+            file.writelines(f'"{name}" ""\n' for name in (self.server.user, "pierre_owner", "pierre_daemon"))
         with open(os.path.join(self.folder, "ini"), "w", encoding="utf-8") as file:
             file.write(f"[databases]\n* = host={self.server.host} port={self.server.port}\n[pgbouncer]\n")
             file.writelines(f"{name} = {value}\n" for name, value in lines.items())

@@ -1,0 +1,72 @@
+"""The role with few rights of docs/postgresql.md, which all daemons under test on PostgreSQL come as. Would catch: a right that the
+documentation gives and nobody needs, a method or a start that needs more, a test run that came with all rights after all."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import databases  # noqa: E402
+from lib.case import Case, main  # noqa: E402
+from lib.daemon import Daemon, StartFailure, new_key  # noqa: E402
+from lib.databases import psql  # noqa: E402
+from lib.world import Samples  # noqa: E402
+
+BACKENDS = ("postgres",)
+FORBIDDEN = ("CREATE TABLE mine (x int)", "CREATE TEMPORARY TABLE mine (x int)", "CREATE SCHEMA mine", "ALTER TABLE users ADD COLUMN x int",
+             "DROP TABLE users", "TRUNCATE users CASCADE", "CREATE INDEX ON users (display_name)", "DELETE FROM pierre_migrations",
+             "UPDATE pierre_migrations SET version = 99", "INSERT INTO pierre_migrations (version, name) VALUES (99, 'x')",
+             "SELECT setval('api_keys_number_seq', 1)", "CREATE ROLE mine", "COPY users TO PROGRAM 'true'")
+
+
+class Role(Case):
+    def setUp(self):
+        self.database = databases.Postgres()
+        self.addCleanup(self.database.drop)
+        self.key = new_key()
+
+    def daemon(self, *options):
+        return Daemon(database=self.database, key=self.key, options=options)
+
+    def test_what_it_may_not(self):
+        self.assertEqual(psql(self.database.url, "SELECT current_user"), "pierre_daemon")
+        for statement in FORBIDDEN:
+            with self.assertRaises(RuntimeError, msg=statement) as caught:
+                psql(self.database.url, statement)
+            self.assertRegex(str(caught.exception), "permission denied|must be (owner|superuser)", statement)
+        self.assertEqual(psql(self.database.url, "SELECT rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls FROM pg_roles "
+                                                 "WHERE rolname = current_user"), "f")
+        strangers = psql(self.database.admin_url, "SELECT has_database_privilege('public', current_database(), 'CONNECT')")
+        self.assertEqual(strangers, "f")
+
+    def test_every_method(self):
+        """With and without a look for migrations."""
+        for options in ((), ("--no-migrate",)):
+            with self.daemon(*options) as daemon, daemon.connect() as connection:
+                for method, params in Samples(connection).params().items():
+                    if not method.startswith("daemon.") and method != "rotate_key":   # whose own tests come as this role, too
+                        self.assertIn("result", connection.answer(connection.request(method, params)), method)
+                self.assertEqual(connection.call("migrate")["applied"], [])
+
+    def test_nothing_is_changed_at_a_start(self):
+        with self.daemon():
+            pass
+        before = self.database.query("SELECT xmin, * FROM pierre_migrations ORDER BY version")
+        with self.daemon():
+            pass
+        self.assertEqual(self.database.query("SELECT xmin, * FROM pierre_migrations ORDER BY version"), before)
+
+    def test_older_schema(self):
+        """It says what it lacks and changes nothing; the owner's migration helps."""
+        self.database.query("DELETE FROM pierre_migrations; DROP TABLE a2a_usage")
+        for options, words in (((), "the database role lacks the right"), (("--no-migrate",), "run pierre-dbd --migrate-only")):
+            daemon = self.daemon(*options)
+            with self.assertRaises(StartFailure) as caught:
+                daemon.start()
+            self.assertEqual(caught.exception.code, 78, caught.exception.log)
+            self.assertIn(words, caught.exception.log)
+            daemon.check_log()
+            daemon.discard()
+        self.assertEqual(self.database.query("SELECT count(*) FROM pierre_migrations"), "0")
+
+
+if __name__ == "__main__":
+    main()
