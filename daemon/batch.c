@@ -69,10 +69,7 @@ static void write_answer(struct batch *batch, struct request *request)
 {
 	if (!request->notification) {
 		buffer_byte(&batch->answer, batch->answer.length == 0 ? '[' : ',');
-		buffer_append(&batch->answer, request->call.answer.data, request->call.answer.length);
-		/* Half an answer must not pass for a whole one: the connection is closed instead. */
-		if (request->call.answer.failure != BUFFER_OK)
-			batch->answer.failure = request->call.answer.failure;
+		buffer_join(&batch->answer, &request->call.answer); /* when it failed the connection is closed */
 	}
 	request_free(&request->daemon->dispatch.requests, request);
 }

@@ -123,12 +123,10 @@ static void write_health(struct health *health, struct buffer *out, bool answere
 	buffer_text(out, backend);
 	buffer_text(out, health->daemon->store->ops->name);
 	buffer_text(out, checks);
-	buffer_append(out, list.data, list.length);
+	buffer_join(out, &list);
 	buffer_byte(out, ']');
 	write_verdict(health, out, report.worst);
 	buffer_byte(out, '}');
-	if (list.failure != BUFFER_OK && out->failure == BUFFER_OK)
-		out->failure = list.failure;
 	buffer_free(&list);
 }
 

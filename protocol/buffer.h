@@ -48,6 +48,14 @@ static inline void buffer_text(struct buffer *buffer, const char *text)
 	buffer_append(buffer, text, strlen(text));
 }
 
+/* Appends what another buffer holds. Half of it must not pass for the whole: its failure becomes this one's. */
+static inline void buffer_join(struct buffer *buffer, const struct buffer *piece)
+{
+	buffer_append(buffer, piece->data, piece->length);
+	if (buffer->failure == BUFFER_OK)
+		buffer->failure = piece->failure;
+}
+
 /* Cuts back to a length and clears a failure: what an error answer does with a half-written result. */
 static inline void buffer_cut(struct buffer *buffer, size_t length)
 {

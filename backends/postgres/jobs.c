@@ -250,7 +250,7 @@ static void migrated(struct postgres_store *store, struct job *job)
 		buffer_text(&call->answer, "{\"schema_version\":");
 		json_write_integer(&call->answer, job->schema);
 		buffer_text(&call->answer, ",\"applied\":");
-		buffer_append(&call->answer, job->applied.data, job->applied.length);
+		buffer_join(&call->answer, &job->applied);
 		buffer_byte(&call->answer, '}');
 	}
 	postgres_finish(store, call);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
@@ -106,11 +107,13 @@ static int count_rows(struct backup *backup, sqlite3 *db, struct buffer *out)
 
 	buffer_byte(out, '{');
 	while (code == SQLITE_OK && (code = sqlite3_step(tables)) == SQLITE_ROW) {
-		code = sqlite3_prepare_v2(db, (const char *)sqlite3_column_text(tables, 1), -1, &count, NULL);
+		const char *name = (const char *)sqlite3_column_text(tables, 0), *sql = (const char *)sqlite3_column_text(tables, 1);
+
+		code = name != NULL && sql != NULL ? sqlite3_prepare_v2(db, sql, -1, &count, NULL) : SQLITE_NOMEM;
 		if (code == SQLITE_OK && (code = sqlite3_step(count)) == SQLITE_ROW) {
 			if (out->length > 1)
 				buffer_byte(out, ',');
-			json_write_string(out, (const char *)sqlite3_column_text(tables, 0), (size_t)sqlite3_column_bytes(tables, 0));
+			json_write_string(out, name, (size_t)sqlite3_column_bytes(tables, 0));
 			buffer_byte(out, ':');
 			json_write_integer(out, sqlite3_column_int64(count, 0));
 			code = SQLITE_OK;
@@ -175,8 +178,10 @@ static int check_integrity(struct backup *backup, sqlite3 *db)
 	bool good = false;
 
 	if (code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
-		good = strcmp((const char *)sqlite3_column_text(statement, 0), "ok") == 0;
-		code = SQLITE_OK;
+		const char *found = (const char *)sqlite3_column_text(statement, 0);
+
+		good = found != NULL && strcmp(found, "ok") == 0;
+		code = found != NULL ? SQLITE_OK : SQLITE_NOMEM;
 	}
 	sqlite3_finalize(statement);
 	if (code != SQLITE_OK)
@@ -275,14 +280,9 @@ static void *run(void *argument)
 static bool exists(const char *path, const char *suffix)
 {
 	struct stat status;
-	char *name;
-	bool found;
+	char name[PATH_MAX]; /* no file has a longer one */
 
-	if (asprintf(&name, "%s%s", path, suffix) < 0)
-		return true;
-	found = lstat(name, &status) == 0;
-	free(name);
-	return found;
+	return snprintf(name, sizeof name, "%s%s", path, suffix) < (int)sizeof name && lstat(name, &status) == 0;
 }
 
 static bool same_file(const char *a, const char *b)
@@ -375,7 +375,7 @@ void backup_describe(struct backup *backup, struct buffer *out)
 	write_number(out, ",\"bytes\":", phase == PHASE_DONE ? backup->bytes : 0);
 	buffer_text(out, ",\"tables\":");
 	if (phase == PHASE_DONE)
-		buffer_append(out, backup->tables.data, backup->tables.length);
+		buffer_join(out, &backup->tables);
 	else
 		buffer_text(out, "{}");
 	buffer_text(out, ",\"error\":");

@@ -494,7 +494,7 @@ int sqlite_migrate(struct sqlite_store *store, struct session *session, struct c
 	buffer_text(&call->answer, "{\"schema_version\":");
 	json_write_integer(&call->answer, schema);
 	buffer_text(&call->answer, ",\"applied\":");
-	buffer_append(&call->answer, applied.data, applied.length);
+	buffer_join(&call->answer, &applied);
 	buffer_byte(&call->answer, '}');
 	buffer_free(&applied);
 	return 0;
