@@ -208,6 +208,13 @@ bool lane_send(struct postgres_store *store, struct lane *lane)
 		lane->last_used = postgres_clock();
 	lane->state = LANE_BUSY;
 	lane->sent_at = postgres_clock();
+	lane->due = 0;
+	list_for_each(node, &lane->group) {
+		uint64_t deadline = call_of(node)->deadline;
+
+		if (deadline != 0 && (lane->due == 0 || deadline < lane->due))
+			lane->due = deadline;
+	}
 	list_for_each(node, &lane->group)
 		if (!send_call(store, lane, call_of(node))) {
 			sent = false;

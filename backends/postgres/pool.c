@@ -6,7 +6,7 @@
 #include "../execute.h"
 #include "postgres.h"
 
-enum { CONNECTS_AT_ONCE = 2, FILL_FIRST = 16, CANCEL_GRACE_MS = 2000, SLOW_MS = 250, SLOW_LOAD = 1 << 24 };
+enum { CONNECTS_AT_ONCE = 2, FILL_FIRST = 16, CANCEL_GRACE_MS = 2000, SLOW_MS = 250, DUE_STEP_MS = 250, SLOW_LOAD = 1 << 24 };
 static const uint64_t ms = 1000000;
 
 static struct call *call_of(struct list *node)
@@ -315,6 +315,14 @@ void pool_timers(struct postgres_store *store)
 	}
 }
 
+/* In steps, so that the timer need not be set anew for every group. */
+static uint64_t group_due(const struct lane *lane)
+{
+	uint64_t end = lane->state != LANE_BUSY ? 0 : lane->cancelled_at != 0 ? lane->cancelled_at + CANCEL_GRACE_MS * ms : lane->due;
+
+	return end == 0 ? 0 : (end / (DUE_STEP_MS * ms) + 1) * DUE_STEP_MS * ms;
+}
+
 uint64_t pool_next_due(struct postgres_store *store)
 {
 	uint64_t due = store->retry_at != 0 && store->connecting == 0 ? store->retry_at : 0;
@@ -326,6 +334,12 @@ uint64_t pool_next_due(struct postgres_store *store)
 
 		if (patience != UINT64_MAX && (due == 0 || patience < due))
 			due = patience;
+	}
+	for (unsigned i = 0; i < store->lane_count; i++) {
+		uint64_t end = group_due(&store->lanes[i]);
+
+		if (end != 0 && (due == 0 || end < due))
+			due = end;
 	}
 	return due;
 }

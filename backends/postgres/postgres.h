@@ -59,6 +59,7 @@ struct lane {
 	bool warned;                  /* the server has warned of something in this group */
 	unsigned group_limit;         /* most calls of the next group; shrinks on failures, grows again */
 	uint64_t born, last_used, cancelled_at, sent_at;
+	uint64_t due;                 /* the first deadline in the group; 0: none */
 };
 
 /* Where threads put what they have done. Outlives the store while one of them is still at work. */
