@@ -178,6 +178,7 @@ void postgres_connected(struct postgres_store *store, struct lane *lane, PGconn 
 		return;
 	}
 	pool_adopt(store, lane, connection);
+	pool_timers(store); /* calls that stand behind a slow group have a better place now */
 }
 
 static void refuse_waiting(struct postgres_store *store, struct call *call)
@@ -315,20 +316,26 @@ void pool_timers(struct postgres_store *store)
 	}
 }
 
-/* In steps, so that the timer need not be set anew for every group. */
-static uint64_t group_due(const struct lane *lane)
+/* When the group under way is late, or slow and in the way of others. In steps, so that the timer need not be set anew for every group. */
+static uint64_t group_due(const struct lane *lane, uint64_t now)
 {
-	uint64_t end = lane->state != LANE_BUSY ? 0 : lane->cancelled_at != 0 ? lane->cancelled_at + CANCEL_GRACE_MS * ms : lane->due;
+	uint64_t end;
 
+	if (lane->state != LANE_BUSY)
+		return 0;
+	end = lane->cancelled_at != 0 ? lane->cancelled_at + CANCEL_GRACE_MS * ms : lane->due;
+	if (!list_empty(&lane->waiting) && !slow(lane, now) && (end == 0 || lane->sent_at + SLOW_MS * ms < end))
+		end = lane->sent_at + SLOW_MS * ms;
 	return end == 0 ? 0 : (end / (DUE_STEP_MS * ms) + 1) * DUE_STEP_MS * ms;
 }
 
 uint64_t pool_next_due(struct postgres_store *store)
 {
+	uint64_t now = postgres_clock();
 	uint64_t due = store->retry_at != 0 && store->connecting == 0 ? store->retry_at : 0;
 
 	if (!list_empty(&store->waiting)) {
-		if (store->hold_until > postgres_clock() && (due == 0 || store->hold_until < due))
+		if (store->hold_until > now && (due == 0 || store->hold_until < due))
 			due = store->hold_until;
 		uint64_t patience = patience_ends(store, call_of(list_first(&store->waiting)));
 
@@ -336,7 +343,7 @@ uint64_t pool_next_due(struct postgres_store *store)
 			due = patience;
 	}
 	for (unsigned i = 0; i < store->lane_count; i++) {
-		uint64_t end = group_due(&store->lanes[i]);
+		uint64_t end = group_due(&store->lanes[i], now);
 
 		if (end != 0 && (due == 0 || end < due))
 			due = end;

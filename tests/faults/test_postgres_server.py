@@ -101,6 +101,30 @@ class Backends(ServerCase):
                   f"{quiet * 1000:.1f} ms, writes {numbers}")
 
 
+    def test_only_connection_stopped(self):
+        """The one connection that a quiet daemon keeps is stuck: others get a new one, and calls that only stand behind move there, while the
+        stuck client's own later calls keep their order."""
+        daemon = self.daemon("--pool", "3", "--call-timeout", "30s")
+        with daemon.connect() as stuck, daemon.connect() as other:
+            user = World(stuck).user()
+            pid = self.backends()[0]
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                began = time.monotonic()
+                write = stuck.request("update_last_active", user_id=user)
+                time.sleep(0.05)
+                behind = other.request("get_user_count")
+                later = stuck.request("get_user", user_id=user)
+                self.assertEqual(other.answer(behind)["result"], 1)
+                recovered("the stop of the only backend, for others", time.monotonic() - began)
+                self.assertLess(time.monotonic() - began, 3 + 2 * SLOW)
+                self.assertTrue(stuck.silent(0.3), "a later call overtook the one that is stuck")
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            self.assertIsNone(stuck.answer(write)["result"])
+            self.assertEqual(stuck.answer(later)["result"]["id"], user)
+
+
 class Restart(ServerCase):
     ROUNDS = 50 if LONG else 4
 
