@@ -39,6 +39,13 @@ int store_open(struct store **ret, const struct store_settings *settings, struct
 	return postgres_store_open(ret, settings, err);
 }
 
+void store_warn_of_count(const struct store_settings *settings, uint64_t before, uint64_t now)
+{
+	if (before < SEAL_WARN && now >= SEAL_WARN)
+		settings->log(4, "the encryption key has sealed %llu texts: change it (pierre-dbctl rotate-key) before it has sealed 4294967296, "
+		              "when it stops", (unsigned long long)now);
+}
+
 struct text {
 	char *at, *end;
 };

@@ -39,6 +39,7 @@ struct store_stats {
 	uint64_t wait_ns_total, wait_count;  /* time calls waited for a worker or connection */
 	uint64_t wal_bytes, checkpoints, checkpoint_busy;  /* SQLite */
 	uint64_t seals, opens;               /* tokens sealed and opened */
+	uint64_t key_seals;                  /* texts that the key has sealed in its life */
 	uint64_t stalled_ns;                 /* since when a thread that has work made no step; 0 = all move. For the watchdog */
 	char last_error[ERR_MESSAGE_MAX];    /* of connecting or writing; password redacted; "" = none */
 	int64_t last_error_at;               /* wall clock µs */
@@ -91,6 +92,9 @@ int store_check_url(const char *url, enum backend_id *backend, struct err *err);
 int sqlite_store_open(struct store **ret, const struct store_settings *settings, struct err *err);
 int postgres_store_open(struct store **ret, const struct store_settings *settings, struct err *err);
 int postgres_check_url(const char *url, struct err *err);
+
+/* Says once, when the number passes SEAL_WARN, that the key has sealed much. `before`: what was known of it; 0 at start. */
+void store_warn_of_count(const struct store_settings *settings, uint64_t before, uint64_t now);
 
 /* The URL with its password replaced by ***, for logs; out is NUL-terminated, cut to size. */
 void store_redact_url(const char *url, char *out, size_t size);

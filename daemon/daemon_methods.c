@@ -121,7 +121,7 @@ static void write_gauges(struct daemon *daemon, const struct store_stats *store,
 		{"db_connections_idle", store->connections_idle}, {"db_connections_active", store->connections_active},
 		{"db_connections_connecting", store->connections_connecting}, {"db_connections_max", store->connections_max},
 		{"db_queued", store->queued}, {"db_running", store->running}, {"db_batch_max", store->batch_max},
-		{"sqlite_wal_bytes", store->wal_bytes}, {"resident_bytes", usage->resident_bytes},
+		{"sqlite_wal_bytes", store->wal_bytes}, {"key_seals", store->key_seals}, {"resident_bytes", usage->resident_bytes},
 		{"descriptors", usage->descriptors}, {"descriptors_max", usage->descriptor_limit}, {"threads", usage->threads},
 		{"started_at", (uint64_t)usage->started_at},
 	};

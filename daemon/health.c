@@ -73,6 +73,19 @@ static void check_passwords(struct health *health, struct report *report)
 	write_check(report, "passwords", full ? STORE_DEGRADED : STORE_OK, 0, detail);
 }
 
+/* Only when there is something to say. */
+static void check_key(struct health *health, struct report *report)
+{
+	uint64_t sealed = seal_count_total(health->daemon->seal);
+	char detail[160];
+
+	if (sealed < SEAL_WARN)
+		return;
+	(void)snprintf(detail, sizeof detail, "the key has sealed %llu texts of the %llu that it may: change it (pierre-dbctl rotate-key)",
+	               (unsigned long long)sealed, (unsigned long long)SEAL_LIMIT);
+	write_check(report, "key", STORE_DEGRADED, 0, detail);
+}
+
 static void check_loop(struct health *health, struct report *report)
 {
 	const struct daemon *daemon = health->daemon;
@@ -118,6 +131,7 @@ static void write_health(struct health *health, struct buffer *out, bool answere
 	check_store(health, &report);
 	check_loop(health, &report);
 	check_passwords(health, &report);
+	check_key(health, &report);
 	buffer_text(out, head);
 	buffer_text(out, status_names[report.worst]);
 	buffer_text(out, backend);

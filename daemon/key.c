@@ -56,39 +56,65 @@ out:
 	return result;
 }
 
-static void forget(struct settings *settings)
-{
-	char *given = settings->given[SETTING_ID_encryption_key];
+/* One key and the places where it may stand: exactly one of them. */
+struct source {
+	enum setting_id id;
+	char *text;            /* the setting's */
+	const char *variable, *file, *credential;
+};
 
-	explicit_bzero(settings->encryption_key, strlen(settings->encryption_key));
+static void forget(struct settings *settings, const struct source *source)
+{
+	char *given = settings->given[source->id];
+
+	explicit_bzero(source->text, strlen(source->text));
 	if (given != NULL)
 		explicit_bzero(given, strlen(given));
 	free(given);
-	settings->given[SETTING_ID_encryption_key] = NULL;
+	settings->given[source->id] = NULL;
+}
+
+/* 1: it stands nowhere. */
+static int read_source(struct settings *settings, const struct source *source, const char *credentials,
+                       unsigned char key[SEAL_KEY_BYTES], struct err *err)
+{
+	bool variable = *source->text != '\0';
+	char *credential = NULL;
+	int result = 1;
+
+	if (*source->file != '\0')
+		return read_file(source->file, false, key, err);
+	if (credentials != NULL && asprintf(&credential, "%s/%s", credentials, source->credential) < 0)
+		return err_exit(err, EX_OSERR, "memory is out");
+	if (credential != NULL && access(credential, F_OK) == 0) {
+		if (variable)
+			result = err_exit(err, EX_CONFIG, "both %s and the credential %s are set: give one of them", source->variable, credential);
+		else
+			result = read_file(credential, true, key, err);
+	} else if (variable) {
+		result = seal_key_parse(source->text, strlen(source->text), key, err);
+	}
+	free(credential);
+	forget(settings, source);
+	return result;
 }
 
 int key_read(struct settings *settings, const char *credentials, unsigned char key[SEAL_KEY_BYTES], struct err *err)
 {
-	bool variable = *settings->encryption_key != '\0';
-	char *credential = NULL;
-	int result;
+	const struct source source = {SETTING_ID_encryption_key, settings->encryption_key, "ENCRYPTION_KEY",
+	                              settings->encryption_key_file, "encryption_key"};
+	int result = read_source(settings, &source, credentials, key, err);
 
-	if (*settings->encryption_key_file != '\0')
-		return read_file(settings->encryption_key_file, false, key, err);
-	if (credentials != NULL && asprintf(&credential, "%s/encryption_key", credentials) < 0)
-		return err_exit(err, EX_OSERR, "memory is out");
-	if (credential != NULL && access(credential, F_OK) == 0) {
-		if (variable)
-			result = err_exit(err, EX_CONFIG, "both ENCRYPTION_KEY and the credential %s are set: give one of them", credential);
-		else
-			result = read_file(credential, true, key, err);
-	} else if (variable) {
-		result = seal_key_parse(settings->encryption_key, strlen(settings->encryption_key), key, err);
-	} else {
-		result = err_exit(err, EX_CONFIG, "there is no encryption key: set ENCRYPTION_KEY or --encryption-key-file; "
-		                  "`pierre-dbd --generate-key` prints a new one");
-	}
-	free(credential);
-	forget(settings);
-	return result;
+	if (result != 1)
+		return result;
+	return err_exit(err, EX_CONFIG, "there is no encryption key: set ENCRYPTION_KEY or --encryption-key-file; "
+	                "`pierre-dbd --generate-key` prints a new one");
+}
+
+int key_read_previous(struct settings *settings, const char *credentials, unsigned char key[SEAL_KEY_BYTES], struct err *err)
+{
+	const struct source source = {SETTING_ID_previous_encryption_key, settings->previous_encryption_key, "PREVIOUS_ENCRYPTION_KEY",
+	                              settings->previous_encryption_key_file, "previous_encryption_key"};
+
+	return read_source(settings, &source, credentials, key, err);
 }

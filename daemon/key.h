@@ -8,5 +8,7 @@
 /* Reads the key and wipes the settings' text of it. credentials: $CREDENTIALS_DIRECTORY or NULL. exit_code 78 on failure;
  * messages name the rule that is broken, never the key. */
 int key_read(struct settings *settings, const char *credentials, unsigned char key[SEAL_KEY_BYTES], struct err *err);
+/* The same for the key that was in use before. 1: there is none. */
+int key_read_previous(struct settings *settings, const char *credentials, unsigned char key[SEAL_KEY_BYTES], struct err *err);
 
 #endif

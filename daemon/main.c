@@ -144,15 +144,32 @@ static int claim_socket(struct err *err)
 	return socket_bind(&self.socket, mode != 0 ? mode : in_runtime ? 0660 : 0600, err);
 }
 
-/* URL, roles, key: what can be wrong without touching socket or database. */
-static int check_settings(unsigned char key[SEAL_KEY_BYTES], struct err *err)
+/* The key, and while it is being changed the one before. */
+static int read_keys(struct err *err)
+{
+	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
+	bool must_lock = self.settings.lock_key_memory != 0;
+	unsigned char key[SEAL_KEY_BYTES];
+	struct seal *previous;
+	int found;
+
+	if (key_read(&self.settings, credentials, key, err) < 0 || seal_new(&self.seal, key, must_lock, err) < 0)
+		return -1;
+	found = key_read_previous(&self.settings, credentials, key, err);
+	if (found != 0)
+		return found < 0 ? -1 : 0;
+	return seal_new(&previous, key, must_lock, err) < 0 ? -1 : seal_add_previous(self.seal, previous, err);
+}
+
+/* URL, roles, keys: what can be wrong without touching socket or database. */
+static int check_settings(struct err *err)
 {
 	enum backend_id backend;
 
 	if (store_check_url(self.settings.database_url, &backend, err) < 0 ||
 	    access_parse(&self.access, self.settings.access, (enum role)self.settings.default_role, err) < 0)
 		return -1;
-	return key_read(&self.settings, getenv("CREDENTIALS_DIRECTORY"), key, err);
+	return read_keys(err);
 }
 
 static void print_config(bool json)
@@ -171,19 +188,18 @@ static void print_config(bool json)
 
 static int check_config(bool json)
 {
-	unsigned char key[SEAL_KEY_BYTES];
 	struct err err = {0};
 	bool in_runtime;
 
 	if (socket_choose(&self.socket, self.settings.socket, false, &in_runtime, &err) < 0)
 		return start_failed(&err);
-	/* Shown before the key is read, which wipes it. */
+	/* Shown before the keys are read, which wipes them. */
 	print_config(json);
-	if (check_settings(key, &err) < 0) {
+	if (check_settings(&err) < 0) {
 		(void)fflush(stdout);
 		return start_failed(&err);
 	}
-	sodium_memzero(key, sizeof key);
+	seal_free(self.seal);
 	access_free(&self.access);
 	settings_free(&self.settings);
 	return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
@@ -191,9 +207,7 @@ static int check_config(bool json)
 
 static int start(struct err *err)
 {
-	unsigned char key[SEAL_KEY_BYTES];
-
-	if (check_settings(key, err) < 0 || seal_new(&self.seal, key, self.settings.lock_key_memory != 0, err) < 0)
+	if (check_settings(err) < 0)
 		return -1;
 	if (claim_socket(err) < 0 || open_store(err) < 0)
 		return -1;

@@ -69,6 +69,8 @@ void process_scrub(char **argv, char **environment)
 	for (; *environment != NULL; environment++) {
 		if (strncmp(*environment, "ENCRYPTION_KEY=", 15) == 0)
 			explicit_bzero(*environment + 15, strlen(*environment + 15));
+		else if (strncmp(*environment, "PREVIOUS_ENCRYPTION_KEY=", 24) == 0)
+			explicit_bzero(*environment + 24, strlen(*environment + 24));
 		else if (strncmp(*environment, "DATABASE_URL=", 13) == 0)
 			redact(*environment + 13);
 		else if (strncmp(*environment, "PGPASSWORD=", 11) == 0) {

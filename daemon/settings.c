@@ -130,6 +130,9 @@ static int check(const struct settings *settings, struct err *err)
 	if (*settings->encryption_key != '\0' && *settings->encryption_key_file != '\0')
 		return err_exit(err, EX_CONFIG,
 		                "both ENCRYPTION_KEY and a key file (%s) are set: give one of them", settings->encryption_key_file);
+	if (*settings->previous_encryption_key != '\0' && *settings->previous_encryption_key_file != '\0')
+		return err_exit(err, EX_CONFIG, "both PREVIOUS_ENCRYPTION_KEY and a file of it (%s) are set: give one of them",
+		                settings->previous_encryption_key_file);
 	if (settings->pool_min > settings->pool)
 		return err_exit(err, EX_CONFIG, "pool-min (%llu) is more than pool (%llu)", (unsigned long long)settings->pool_min,
 		                (unsigned long long)settings->pool);
@@ -149,7 +152,8 @@ static bool known_environment(const char *name, size_t length)
 
 static void look_at_file(struct settings *settings, const struct envfile *file)
 {
-	bool secret = envfile_get(file, "ENCRYPTION_KEY") != NULL || envfile_get(file, "DATABASE_URL") != NULL;
+	bool secret = envfile_get(file, "ENCRYPTION_KEY") != NULL || envfile_get(file, "PREVIOUS_ENCRYPTION_KEY") != NULL ||
+	              envfile_get(file, "DATABASE_URL") != NULL;
 
 	if (file->readable_by_others && secret)
 		warn(settings, "%s holds secrets and can be read by others: chmod 600 it", settings->env_path);

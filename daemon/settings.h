@@ -66,6 +66,10 @@ enum { SETTING_RELOAD = 1 };  /* SIGHUP takes a new value */
 	  "the key that tokens are sealed with: 32 bytes in base64 (see --generate-key)") \
 	X(encryption_key_file, TEXT, "encryption-key-file", "ENCRYPTION_KEY_FILE", "", 0, 0, 0, "Key", \
 	  "a file that holds it, readable by its owner alone; without one, $CREDENTIALS_DIRECTORY/encryption_key is looked for") \
+	X(previous_encryption_key, SECRET, NULL, "PREVIOUS_ENCRYPTION_KEY", "", 0, 0, 0, "Key", \
+	  "the key that was in use before, while the key is being changed: it opens what is sealed with it, and seals nothing") \
+	X(previous_encryption_key_file, TEXT, "previous-encryption-key-file", "PREVIOUS_ENCRYPTION_KEY_FILE", "", 0, 0, 0, "Key", \
+	  "a file that holds it; without one, $CREDENTIALS_DIRECTORY/previous_encryption_key is looked for") \
 	X(lock_key_memory, BOOL, "lock-key-memory", "PIERRE_DBD_LOCK_KEY_MEMORY", "no", 0, 1, 0, "Key", \
 	  "do not start when the key's memory cannot be locked") \
 	X(password_threads, COUNT, "password-threads", "PIERRE_DBD_PASSWORD_THREADS", "2", 1, 64, 0, "Key", \

@@ -138,6 +138,7 @@ enum impl {
 	IMPL_HASH_PASSWORD,    /* SQL, after bcrypt of the `password` parameter into the slot `password_hash` when it is set */
 	IMPL_VERIFY_PASSWORD,  /* SQL, then bcrypt of `password` against the row's column `password_hash`; null on mismatch */
 	IMPL_MIGRATE,          /* the store's migrate operation */
+	IMPL_ROTATE_KEY,       /* the store's operation that changes the key */
 	IMPL_DAEMON,           /* answered by the daemon itself */
 };
 

@@ -13,7 +13,10 @@
 #include "../execute.h"
 #include "postgres.h"
 
-enum job_kind { JOB_CONNECT, JOB_CANCEL, JOB_MIGRATE };
+enum job_kind { JOB_CONNECT, JOB_CANCEL, JOB_MIGRATE, JOB_ROTATE, JOB_COUNT };
+
+/* How long one call of rotate_key goes on: many short transactions, one connection. */
+static const uint64_t rotate_ns = UINT64_C(200000000), count_pause_ns = UINT64_C(1000000000);
 
 struct job {
 	struct list link;
@@ -24,11 +27,14 @@ struct job {
 	unsigned lane;
 	PGconn *connection;        /* JOB_CONNECT: what came of it */
 	PGcancel *cancel;          /* JOB_CANCEL */
-	struct call *call;         /* JOB_MIGRATE: handed back untouched */
-	struct list migrating;     /* JOB_MIGRATE: in the store's list, until it is collected */
-	int socket;                /* JOB_MIGRATE: of its connection; under the mailbox's lock; -1: none */
+	struct call *call;         /* JOB_MIGRATE, JOB_ROTATE: handed back untouched */
+	struct list migrating;     /* the same: in the store's list, until it is collected */
+	int socket;                /* the same: of its connection; under the mailbox's lock; -1: none */
 	struct buffer applied;
 	int64_t schema;
+	struct seal *seal;         /* JOB_ROTATE, JOB_COUNT: held */
+	struct rotation rotation;
+	uint64_t added, stored;
 	struct err err;
 	char error[ERR_MESSAGE_MAX];
 };
@@ -50,6 +56,7 @@ static void job_free(struct job *job)
 {
 	PQfinish(job->connection);
 	PQfreeCancel(job->cancel);
+	seal_free(job->seal);
 	buffer_free(&job->applied);
 	if (job->url != NULL)
 		explicit_bzero(job->url, strlen(job->url));
@@ -121,6 +128,45 @@ static void migrate_now(struct job *job)
 	PQfinish(connection);
 }
 
+static bool given_up(struct job *job)
+{
+	bool closed;
+
+	pthread_mutex_lock(&job->mailbox->lock);
+	closed = job->mailbox->wake < 0;
+	pthread_mutex_unlock(&job->mailbox->lock);
+	return closed;
+}
+
+static void rotate_now(struct job *job)
+{
+	PGconn *connection = postgres_connect(job->url, job->timeout_ms, job->error);
+	uint64_t until = postgres_clock() + rotate_ns, resealed = 0;
+
+	if (connection == NULL) {
+		err_set(&job->err, ERR_UNAVAILABLE, "no connection to the database: %s", job->error);
+		return;
+	}
+	tell_socket(job, PQsocket(connection));
+	do {
+		if (postgres_rotate(connection, job->seal, &job->rotation, &job->err) < 0)
+			break;
+		resealed += job->rotation.resealed;
+	} while (job->rotation.state == ROTATION_RUNNING && postgres_clock() < until && !given_up(job));
+	job->rotation.resealed = resealed;
+	tell_socket(job, -1);
+	PQfinish(connection);
+}
+
+static void count_now(struct job *job)
+{
+	PGconn *connection = postgres_connect(job->url, job->timeout_ms, job->error);
+
+	if (connection == NULL || postgres_count_seals(connection, job->seal, job->added, &job->stored, NULL) < 0)
+		job->added = 0;
+	PQfinish(connection);
+}
+
 static void *run(void *argument)
 {
 	struct job *job = argument;
@@ -135,6 +181,12 @@ static void *run(void *argument)
 		break;
 	case JOB_MIGRATE:
 		migrate_now(job);
+		break;
+	case JOB_ROTATE:
+		rotate_now(job);
+		break;
+	case JOB_COUNT:
+		count_now(job);
 		break;
 	}
 	deliver(job);
@@ -219,6 +271,42 @@ bool jobs_migrate(struct postgres_store *store, struct call *call)
 	return true;
 }
 
+bool jobs_rotate(struct postgres_store *store, struct call *call)
+{
+	struct job *job = new_job(store, JOB_ROTATE);
+
+	if (job == NULL)
+		return false;
+	job->call = call;
+	job->seal = seal_hold(store->settings.seal);
+	job->rotation = store->rotation;
+	if (!start(store, job))
+		return false;
+	list_append(&store->migrating, &job->migrating);
+	store->rotating = true;
+	return true;
+}
+
+void jobs_count_seals(struct postgres_store *store)
+{
+	struct job *job;
+	uint64_t added;
+
+	if (store->count_at != 0 && store->count_at > postgres_clock())
+		return;
+	added = seal_count_wanted(store->settings.seal);
+	if (added == 0)
+		return;
+	store->count_at = postgres_clock() + count_pause_ns;
+	job = new_job(store, JOB_COUNT);
+	if (job != NULL) {
+		job->seal = seal_hold(store->settings.seal);
+		job->added = added;
+	}
+	if (job == NULL || !start(store, job))
+		seal_count_failed(store->settings.seal);
+}
+
 /* libpq's thread waits for the server without end: when the call's time is over its socket is shut, which it notices. */
 void jobs_expire(struct postgres_store *store, uint64_t now)
 {
@@ -256,6 +344,36 @@ static void migrated(struct postgres_store *store, struct job *job)
 	postgres_finish(store, call);
 }
 
+static void rotated(struct postgres_store *store, struct job *job)
+{
+	struct call *call = job->call;
+
+	list_remove(&job->migrating);
+	store->rotating = false;
+	store->rotation = job->rotation;
+	if (job->err.kind == ERR_NONE) {
+		rotation_describe(&job->rotation, store->settings.seal, &call->answer);
+		call->rows = (uint32_t)job->rotation.resealed;
+	} else if (call->deadline != 0 && call->deadline <= postgres_clock()) {
+		execute_fail(call, ERR_TIMEOUT, "the call's time ran out: %.250s", job->err.message);
+		call->err.outcome = OUTCOME_UNKNOWN;
+	} else {
+		execute_fail(call, job->err.kind, "%s", job->err.message);
+	}
+	postgres_finish(store, call);
+}
+
+static void counted(struct postgres_store *store, struct job *job)
+{
+	if (job->added == 0) {
+		seal_count_failed(store->settings.seal);
+		return;
+	}
+	store->count_at = 0;
+	seal_count_stored(store->settings.seal, job->added, job->stored);
+	store_warn_of_count(&store->settings, job->stored - job->added, job->stored);
+}
+
 void jobs_collect(struct postgres_store *store)
 {
 	struct list done;
@@ -277,6 +395,10 @@ void jobs_collect(struct postgres_store *store)
 			postgres_connected(store, &store->lanes[job->lane - 1], connection, job->error);
 		} else if (job->kind == JOB_MIGRATE) {
 			migrated(store, job);
+		} else if (job->kind == JOB_ROTATE) {
+			rotated(store, job);
+		} else if (job->kind == JOB_COUNT) {
+			counted(store, job);
 		} else {
 			store->cancelling--;
 		}

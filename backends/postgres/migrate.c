@@ -1,4 +1,4 @@
-/* Schema versions and the proof of the key, by blocking queries before the connection enters pipeline mode. Every transaction takes its
+/* Schema versions, by blocking queries before the connection enters pipeline mode. Every transaction takes its
  * advisory lock for its own length only, so that this works through a pooler and with many daemons at once. */
 #include <inttypes.h>
 #include <stdio.h>
@@ -142,28 +142,4 @@ int postgres_migrate(PGconn *connection, struct buffer *applied, void (*progress
 		}
 	}
 	return 0;
-}
-
-static int store_key_check(PGconn *connection, struct seal *seal, struct err *err)
-{
-	char check[128], sql[256]; /* the value is base64 with a colon: it needs no quoting */
-
-	seal_check_make(seal, check);
-	(void)snprintf(sql, sizeof sql, "INSERT INTO pierre_meta (key, value) VALUES ('key_check', '%s') ON CONFLICT (key) DO NOTHING", check);
-	return execute(connection, sql, "storing the key check value", err);
-}
-
-int postgres_prove_key(PGconn *connection, struct seal *seal, struct err *err)
-{
-	static const char sql[] = "SELECT value FROM pierre_meta WHERE key = 'key_check'", what[] = "reading the key check value";
-	char *stored;
-
-	if (ask_value(connection, sql, what, &stored, err) < 0)
-		return -1;
-	/* Another daemon may be faster, with another key: what counts is what stands there then. */
-	if (stored == NULL && (store_key_check(connection, seal, err) < 0 || ask_value(connection, sql, what, &stored, err) < 0))
-		return -1;
-	bool opens = stored != NULL && seal_check_matches(seal, stored, strlen(stored));
-	free(stored);
-	return opens ? 0 : err_exit(err, EX_NOPERM, "the encryption key does not open what this database holds: it was made with another key");
 }

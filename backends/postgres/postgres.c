@@ -71,6 +71,14 @@ static void submit(struct store *base, struct call *call)
 		}
 		return;
 	}
+	if (call->method->impl == IMPL_ROTATE_KEY) {
+		call->order->reads++;
+		if (store->rotating || !jobs_rotate(store, call)) {
+			execute_fail(call, ERR_UNAVAILABLE, "another call of rotate_key is under way");
+			postgres_finish(store, call);
+		}
+		return;
+	}
 	if (execute_prepare(call, store->settings.seal) < 0) {
 		call->done(call);
 		return;
@@ -86,6 +94,7 @@ static void submit(struct store *base, struct call *call)
 
 static void flush(struct store *base)
 {
+	jobs_count_seals(self(base));
 	pool_distribute(self(base));
 }
 
@@ -151,6 +160,7 @@ static void stats(struct store *base, struct store_stats *out)
 	out->wait_count = store->waits;
 	out->seals = seal_count(store->settings.seal);
 	out->opens = seal_opened(store->settings.seal);
+	out->key_seals = seal_count_total(store->settings.seal);
 	memcpy(out->last_error, store->last_error, sizeof out->last_error);
 	out->last_error_at = store->last_error_at;
 }
@@ -332,6 +342,8 @@ static int bring_up(struct postgres_store *store, struct err *err)
 	    (store->settings.migrate && postgres_migrate(connection, NULL, store->settings.progress, err) < 0) ||
 	    (store->settings.seal != NULL && postgres_prove_key(connection, store->settings.seal, err) < 0))
 		goto fail;
+	if (store->settings.seal != NULL)
+		store_warn_of_count(&store->settings, 0, seal_count_total(store->settings.seal));
 	store->named = store->settings.prepared_statements && postgres_is_direct(connection);
 	if (store->settings.prepared_statements && !store->named)
 		store->settings.log(5, "a pooler stands before the database: statements are not prepared by name");

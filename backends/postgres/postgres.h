@@ -10,6 +10,7 @@
 #include <libpq-fe.h>
 #include <pthread.h>
 
+#include "../rotation.h"
 #include "../store.h"
 
 enum { LANES_MAX = 128, GROUP_MAX = 1024, TRIES_MAX = 4 };
@@ -55,6 +56,8 @@ struct lane {
 	enum outcome failure;         /* what is to become of it */
 	bool commit_failed;           /* the Sync itself failed: no call of the group can be blamed */
 	bool doomed;                  /* close it when the group is over: it cannot be trusted any more */
+	size_t received;              /* bytes of one result so far, roughly; while idle: of what nobody asked for */
+	bool slow_result;             /* the last read did not bring it to an end */
 	bool unserved;                /* a pooler had no server for the group: none of it was done */
 	bool warned;                  /* the server has warned of something in this group */
 	unsigned group_limit;         /* most calls of the next group; shrinks on failures, grows again */
@@ -82,7 +85,10 @@ struct postgres_store {
 	unsigned waiting_count;
 	unsigned connecting, failures; /* connects under way; failed ones in a row */
 	unsigned cancelling;          /* cancels under way */
-	struct list migrating;        /* jobs of the method `migrate` */
+	struct list migrating;        /* jobs of the methods `migrate` and `rotate_key` */
+	struct rotation rotation;     /* the job's, while one is at it */
+	bool rotating;
+	uint64_t count_at;            /* no writing down of sealings before: the last try failed */
 	uint64_t retry_at;            /* no connect before */
 	unsigned unserved;            /* times in a row that a pooler had no server */
 	uint64_t hold_until;          /* calls that lost their connection wait so long: the others may be about to go, too */
@@ -135,7 +141,9 @@ void mailbox_release(struct mailbox *mailbox, bool by_store);
 bool jobs_connect(struct postgres_store *store, struct lane *lane);
 void jobs_cancel(struct postgres_store *store, struct lane *lane);
 bool jobs_migrate(struct postgres_store *store, struct call *call);
-void jobs_expire(struct postgres_store *store, uint64_t now); /* ends migrations whose call's time is over */
+bool jobs_rotate(struct postgres_store *store, struct call *call);
+void jobs_count_seals(struct postgres_store *store);  /* writes down how much the key has sealed, when that is due */
+void jobs_expire(struct postgres_store *store, uint64_t now); /* ends those whose call's time is over */
 void jobs_collect(struct postgres_store *store);  /* what threads have done since */
 
 /* connect.c: blocking, any thread */
@@ -147,6 +155,10 @@ bool postgres_is_direct(PGconn *connection);                  /* no pooler betwe
 int64_t postgres_schema(PGconn *connection, struct err *err);
 int postgres_check_schema(PGconn *connection, bool current_only, struct err *err);
 int postgres_migrate(PGconn *connection, struct buffer *applied, void (*progress)(const char *what), struct err *err);
-int postgres_prove_key(PGconn *connection, struct seal *seal, struct err *err);
+
+/* keys.c: blocking, too */
+int postgres_prove_key(PGconn *connection, struct seal *seal, struct err *err);  /* and stores the check values; exit_code 77 */
+int postgres_count_seals(PGconn *connection, const struct seal *seal, uint64_t added, uint64_t *stored, struct err *err);
+int postgres_rotate(PGconn *connection, struct seal *seal, struct rotation *rotation, struct err *err);  /* one step of changing the key */
 
 #endif

@@ -1,4 +1,4 @@
-/* Schema versions and the proof of the key. Thread: whoever holds the connection. */
+/* Schema versions. Thread: whoever holds the connection. */
 #ifndef PIERRE_SQLITE_MIGRATE_H
 #define PIERRE_SQLITE_MIGRATE_H
 
@@ -11,9 +11,5 @@ int64_t migrate_version(struct session *session, struct err *err);
 int migrate_apply(struct session *session, struct buffer *applied, void (*progress)(const char *what), struct err *err);
 /* Refuses a schema that is newer than this program, or (current_only) older. */
 int migrate_check(struct session *session, bool current_only, struct err *err);
-/* Reading only: does the key open what the database holds? exit_code 77 when not. */
-int migrate_prove_key(struct session *session, struct err *err);
-/* Stores the key check value where there is none. */
-int migrate_store_key_check(struct session *session, struct err *err);
 
 #endif

@@ -12,6 +12,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "keys.h"
 #include "migrate.h"
 
 /* `sqlite:PATH`, `sqlite:///ABSOLUTE`, with the `?mode=rwc` that other programs write behind it. NULL in *path: in memory. */
@@ -79,7 +80,7 @@ static int prove_key(struct sqlite_store *store, struct err *err)
 	int result = session_open(&reader, store->path, SESSION_READ, store->settings.seal, err);
 
 	if (result == 0 && store->settings.seal != NULL)
-		result = migrate_prove_key(&reader, err);
+		result = keys_prove(&reader, err);
 	if (result == 0)
 		result = migrate_check(&reader, !store->settings.migrate, err);
 	session_close(&reader);
@@ -99,8 +100,11 @@ static int bring_up(struct sqlite_store *store, struct err *err)
 		return -1;
 	if ((store->settings.migrate || store->memory) && migrate_apply(writer, NULL, store->settings.progress, err) < 0)
 		return -1;
-	if (store->settings.seal != NULL && migrate_store_key_check(writer, err) < 0)
-		return -1;
+	if (store->settings.seal != NULL) {
+		if (keys_begin(writer, err) < 0)
+			return -1;
+		store_warn_of_count(&store->settings, 0, seal_count_total(store->settings.seal));
+	}
 	if (session_prepare_all(writer, err) < 0) {
 		err->exit_code = EX_SOFTWARE;
 		return -1;

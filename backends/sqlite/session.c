@@ -186,6 +186,23 @@ int64_t session_integer(struct session *session, const char *sql)
 	return value;
 }
 
+bool session_has_table(struct session *session, const char *name)
+{
+	char sql[128];
+
+	sqlite3_snprintf(sizeof sql, sql, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = %Q", name);
+	return session_integer(session, sql) > 0;
+}
+
+int session_failed(struct session *session, const char *what, struct err *err)
+{
+	int code = sqlite3_extended_errcode(session->db);
+	int exit_code = (code & 0xFF) == SQLITE_CORRUPT || (code & 0xFF) == SQLITE_NOTADB ? EX_DATAERR :
+	                (code & 0xFF) == SQLITE_BUSY ? EX_TEMPFAIL : (code & 0xFF) == SQLITE_READONLY ? EX_CANTCREAT : EX_IOERR;
+
+	return err_exit(err, exit_code, "%s: %s", what, session_reason(code));
+}
+
 /* The columns must be those of the shape, by name and in order: what the SQL file says and what the catalog says meet here. */
 static bool columns_match(sqlite3_stmt *statement, const struct shape *shape)
 {

@@ -37,6 +37,9 @@ enum run_result session_run(struct session *session, struct call *call);
 int session_step(sqlite3_stmt *statement);
 /* One value of one row, or -1. */
 int64_t session_integer(struct session *session, const char *sql);
+bool session_has_table(struct session *session, const char *name);
+/* The connection's last error as one of the start, with its exit_code; -1. */
+int session_failed(struct session *session, const char *what, struct err *err);
 /* The storage error of a result code, in words that name no SQL. */
 const char *session_reason(int code);
 /* Prepares every statement of the catalog and checks its columns against the answer's shape. */

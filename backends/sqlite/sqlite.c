@@ -120,7 +120,7 @@ static void to_reader(struct sqlite_store *store, struct call *call)
 
 static bool is_write(const struct call *call)
 {
-	return call->method->write || call->method->impl == IMPL_MIGRATE;
+	return call->method->write;
 }
 
 /* Sends a call on its way; false when those before it on its connection must end first. */
@@ -363,6 +363,7 @@ static void stats(struct store *base, struct store_stats *out)
 	out->checkpoint_busy = atomic_load(&store->checkpoint_busy);
 	out->seals = seal_count(store->settings.seal);
 	out->opens = seal_opened(store->settings.seal);
+	out->key_seals = seal_count_total(store->settings.seal);
 	out->stalled_ns = longest_stall(store);
 	pthread_mutex_lock(&store->error_lock);
 	memcpy(out->last_error, store->last_error, sizeof out->last_error);
@@ -475,6 +476,16 @@ void sqlite_bound_loop(struct sqlite_store *store)
 {
 	sqlite3_busy_timeout(store->loop.db, 0);
 	sqlite3_progress_handler(store->loop.db, LOOP_STEPS, too_long, store);
+}
+
+void sqlite_counted(struct sqlite_store *store, uint64_t added, uint64_t stored, bool committed)
+{
+	if (!committed) {
+		seal_count_failed(store->settings.seal);
+		return;
+	}
+	seal_count_stored(store->settings.seal, added, stored);
+	store_warn_of_count(&store->settings, stored - added, stored);
 }
 
 /* Runs on the writer's thread, outside any transaction. */

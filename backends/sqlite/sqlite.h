@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 
+#include "../rotation.h"
 #include "../store.h"
 #include "session.h"
 
@@ -53,6 +54,8 @@ struct sqlite_store {
 
 	struct backup *backup;          /* the last copy, running or over; NULL: none yet */
 
+	struct rotation rotation;       /* the writer's thread only */
+
 	struct queue writes, reads;
 	struct worker writer, readers[READERS_MAX];
 	unsigned reader_count;
@@ -95,6 +98,8 @@ void *sqlite_reader(void *worker);
 /* Runs a read (or the health probe) on a connection within the caller's transaction, minding its deadline. */
 enum run_result sqlite_run(struct worker *worker, struct call *call);
 void sqlite_watch_worker(struct worker *worker);  /* its long statements count as moving */
+/* Tells the seal what became of a count of its sealings, and warns when they become many. */
+void sqlite_counted(struct sqlite_store *store, uint64_t added, uint64_t stored, bool committed);
 int sqlite_migrate(struct sqlite_store *store, struct session *session, struct call *call);
 
 #endif

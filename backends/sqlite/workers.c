@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "../execute.h"
+#include "keys.h"
 #include "migrate.h"
 #include "sqlite.h"
 
@@ -232,6 +233,17 @@ static unsigned length(const struct list *calls)
 	return count;
 }
 
+/* How much the key has sealed is written down with what it has sealed. */
+static int commit_group(struct worker *writer)
+{
+	uint64_t stored = 0, added = keys_count(&writer->session, &stored);
+	int code = session_step(writer->session.commit);
+
+	if (added > 0)
+		sqlite_counted(writer->store, added, stored, code == SQLITE_OK);
+	return code;
+}
+
 /* One group: all of `calls` in one durable transaction, or in several when one of them ends it. */
 static void write_group(struct worker *writer, struct list *calls)
 {
@@ -252,7 +264,7 @@ static void write_group(struct worker *writer, struct list *calls)
 			}
 			if (result == RUN_DONE) {
 				note_move(writer);
-				code = session_step(writer->session.commit);
+				code = commit_group(writer);
 				if (code == SQLITE_OK)
 					break;
 			} else {
@@ -291,13 +303,18 @@ static void checkpoint(struct worker *writer)
 	writer->session.wal_pages = 0;
 }
 
-/* A migration runs alone: what came before it is committed first. Returns the calls that may share a transaction. */
-static bool split_at_migration(struct list *calls, struct list *group)
+static bool runs_alone(const struct call *call)
+{
+	return call->method != NULL && (call->method->impl == IMPL_MIGRATE || call->method->impl == IMPL_ROTATE_KEY);
+}
+
+/* What came before a call that has transactions of its own is committed first. True: such a call is next. */
+static bool split_at_lone(struct list *calls, struct list *group)
 {
 	while (!list_empty(calls)) {
 		struct list *node = list_first(calls);
 
-		if (call_of(node)->method != NULL && call_of(node)->method->impl == IMPL_MIGRATE)
+		if (runs_alone(call_of(node)))
 			return true;
 		list_remove(node);
 		list_append(group, node);
@@ -305,23 +322,36 @@ static bool split_at_migration(struct list *calls, struct list *group)
 	return false;
 }
 
+static void run_alone(struct worker *writer, struct call *call)
+{
+	struct list finished;
+
+	list_init(&finished);
+	list_append(&finished, &call->link);
+	if (writer->session.db == NULL)
+		fail_all(&finished, "the database is gone");
+	else if (call->method->impl == IMPL_MIGRATE)
+		sqlite_migrate(writer->store, &writer->session, call);
+	else if (keys_rotate(writer, call) == RUN_BROKEN && !writer->store->memory)
+		reopen(writer);
+	sqlite_finish(writer->store, &finished);
+}
+
 static void write_all(struct worker *writer, struct list *calls)
 {
 	while (!list_empty(calls)) {
 		struct list group;
-		bool migration;
+		bool lone;
 
 		list_init(&group);
-		migration = split_at_migration(calls, &group);
+		lone = split_at_lone(calls, &group);
 		if (!list_empty(&group))
 			write_group(writer, &group);
-		if (migration) {
+		if (lone) {
 			struct list *node = list_first(calls);
 
 			list_remove(node);
-			list_append(&group, node);
-			sqlite_migrate(writer->store, &writer->session, call_of(node));
-			sqlite_finish(writer->store, &group);
+			run_alone(writer, call_of(node));
 		}
 	}
 }

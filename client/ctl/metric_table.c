@@ -70,6 +70,7 @@ const struct metric metric_table[] = {
 	GAUGE("db_queued", "db_queued_calls", NULL, 1, "Calls that wait for a database connection or thread."),
 	GAUGE("db_running", "db_running_calls", NULL, 1, "Calls that are in the database."),
 	GAUGE("db_batch_max", "db_batch_max_calls", NULL, 1, "Most calls that shared one commit."),
+	GAUGE("key_seals", "key_seals", NULL, 1, "Texts that the encryption key has sealed in its life; at 4294967296 it must have been changed."),
 	GAUGE("sqlite_wal_bytes", "sqlite_wal_bytes", "bytes", 1, "Size of SQLite's write-ahead log."),
 	{"process_resident_memory_bytes", "gauge", "bytes", "Memory of the process.", "gauges", "resident_bytes", 1},
 	{"process_open_fds", "gauge", NULL, "File descriptors that are open.", "gauges", "descriptors", 1},

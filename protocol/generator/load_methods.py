@@ -10,7 +10,7 @@ from .tables import NAME_MAX, Table
 
 _METHOD_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?\Z")
 
-IMPLS = ("sql", "hash_password", "verify_password", "migrate", "daemon")
+IMPLS = ("sql", "hash_password", "verify_password", "migrate", "rotate_key", "daemon")
 
 
 def load_method(catalog: Catalog, domain, table: Table) -> Method | None:
@@ -26,7 +26,7 @@ def load_method(catalog: Catalog, domain, table: Table) -> Method | None:
         table.complain(f"`impl` is one of {', '.join(IMPLS)}, not `{impl}`", "impl")
     params = tuple(load_field(catalog, child, "param", set(catalog.types)) for child in table.children("params"))
     result = parse_result(catalog, table, table.take("result", str, "", required=True))
-    write = table.take("write", bool, access == "write" or impl == "migrate")
+    write = table.take("write", bool, access == "write" or impl in ("migrate", "rotate_key"))
     short = table.take("short", bool, False)
     subject = tuple(table.take("subject", list, []))
     conflict = tuple(table.take("conflict", list, []))
@@ -86,9 +86,9 @@ def _check_impl(catalog, table, method):
         table.complain(f"{method.name}: verify_password needs the parameter password (secret) and an optional row with "
                        "the member password_hash", "impl")
     described = catalog.types.get(method.result_schema)
-    if method.result_schema and not (described and described.schema_only and method.impl == "daemon"
+    if method.result_schema and not (described and described.schema_only and method.impl in ("daemon", "rotate_key")
                                      and str(method.result) == "json"):
         table.complain("`result_schema` names the schema_only type of a json result that the daemon writes itself",
                        "result_schema")
-    if method.impl == "daemon" and method.result.base == "json" and not method.result_schema:
+    if method.impl in ("daemon", "rotate_key") and method.result.base == "json" and not method.result_schema:
         table.complain(f"{method.name} has no `result_schema`: its json result must be described")

@@ -123,7 +123,7 @@ class Method:
     answer: str                   # none, count, row, optional, list: as enum answer of catalog.h
     write: bool                   # changes the database
     short: bool
-    impl: str                     # sql, hash_password, verify_password, migrate, daemon
+    impl: str                     # sql, hash_password, verify_password, migrate, rotate_key, daemon
     subject: tuple[str, ...]      # parameters (or members) that not_found is about
     conflict: tuple[str, ...]     # what data.field of a conflict can name
     result_schema: str            # schema-only type that describes a json result; ""

@@ -125,6 +125,7 @@ METHODS = {
                             "A2AUsageStats", "r"),
     "get_a2a_client_usage_history": ({"client_id": "string", "days": "days"}, "[A2AUsageDay]", "r"),
     "get_top_tools_analysis": ({"user_id": "uuid", "start_time": "timestamp", "end_time": "timestamp"}, "[ToolUsage]", "r"),
+    "rotate_key": ({}, "any", "a"),
     "daemon.ping": ({}, "string", "r"),
     "daemon.version": ({}, "any", "r"),
     "daemon.health": ({}, "any", "r"),

@@ -141,7 +141,7 @@ class Samples:
             "get_a2a_usage_stats": {"client_id": self.client, "start_date": day, "end_date": end},
             "get_a2a_client_usage_history": {"client_id": self.client, "days": 30},
             "get_top_tools_analysis": {**user, "start_time": day, "end_time": end},
-            "daemon.ping": {}, "daemon.version": {}, "daemon.health": {}, "daemon.stats": {}, "rpc.discover": {},
+            "rotate_key": {}, "daemon.ping": {}, "daemon.version": {}, "daemon.health": {}, "daemon.stats": {}, "rpc.discover": {},
             "daemon.clients": {}, "daemon.config": {}, "daemon.reload": {}, "daemon.pause": {}, "daemon.resume": {},
             "daemon.diagnose": {},
             # Begins, and fails for want of the folder: no test is to leave copies behind.

@@ -1,0 +1,349 @@
+#include "keys.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "../execute.h"
+
+/* A value of pierre_meta, to be freed; NULL: none. */
+static int read_meta(struct session *session, const char *key, char **value, struct err *err)
+{
+	sqlite3_stmt *statement = NULL;
+	int code = sqlite3_prepare_v2(session->db, "SELECT value FROM pierre_meta WHERE key = ?1", -1, &statement, NULL);
+
+	*value = NULL;
+	if (code == SQLITE_OK)
+		code = sqlite3_bind_text(statement, 1, key, -1, SQLITE_STATIC);
+	if (code == SQLITE_OK)
+		code = sqlite3_step(statement);
+	if (code == SQLITE_ROW) {
+		const char *text = (const char *)sqlite3_column_text(statement, 0);
+
+		*value = text != NULL ? strdup(text) : NULL;
+		code = *value != NULL ? SQLITE_DONE : SQLITE_NOMEM;
+	}
+	sqlite3_finalize(statement);
+	return code == SQLITE_DONE ? 0 : session_failed(session, "what is stored about the key cannot be read", err);
+}
+
+static int write_meta(struct session *session, const char *key, const char *value)
+{
+	sqlite3_stmt *statement = NULL;
+	int code = sqlite3_prepare_v2(session->db, value != NULL ? "INSERT OR REPLACE INTO pierre_meta (key, value) VALUES (?1, ?2)"
+	                                                         : "DELETE FROM pierre_meta WHERE key = ?1", -1, &statement, NULL);
+
+	if (code == SQLITE_OK)
+		code = sqlite3_bind_text(statement, 1, key, -1, SQLITE_STATIC);
+	if (code == SQLITE_OK && value != NULL)
+		code = sqlite3_bind_text(statement, 2, value, -1, SQLITE_STATIC);
+	if (code == SQLITE_OK)
+		code = session_step(statement);
+	sqlite3_finalize(statement);
+	return code;
+}
+
+/* -1: no token there; else whether one of the first few opens (a single damaged one must not keep the daemon from starting). */
+static int opens_a_token(struct session *session, const char *provider)
+{
+	char sql[512];
+	sqlite3_stmt *statement;
+	int result = -1;
+
+	sqlite3_snprintf(sizeof sql, sql,
+	                 "SELECT %s_access_token, %s_nonce FROM users WHERE %s_access_token IS NOT NULL AND %s_refresh_token IS NOT NULL AND "
+	                 "%s_expires_at IS NOT NULL AND %s_scope IS NOT NULL AND %s_nonce IS NOT NULL LIMIT 16",
+	                 provider, provider, provider, provider, provider, provider, provider);
+	if (sqlite3_prepare_v2(session->db, sql, -1, &statement, NULL) != SQLITE_OK)
+		return -1;
+	while (result != 1 && sqlite3_step(statement) == SQLITE_ROW) {
+		struct arena arena = {.wipe = true};
+		const char *plain;
+		size_t length;
+
+		result = seal_open(session->seal, &arena, (const char *)sqlite3_column_text(statement, 0),
+		                   (size_t)sqlite3_column_bytes(statement, 0), (const char *)sqlite3_column_text(statement, 1),
+		                   (size_t)sqlite3_column_bytes(statement, 1), 0, &plain, &length, NULL) == 0;
+		arena_free(&arena);
+	}
+	sqlite3_finalize(statement);
+	return result;
+}
+
+static int read_checks(struct session *session, char *check[2], struct err *err)
+{
+	check[0] = check[1] = NULL;
+	if (!session_has_table(session, "pierre_meta"))
+		return 0;
+	return read_meta(session, "key_check", &check[0], err) < 0 ? -1 : read_meta(session, "key_check_next", &check[1], err);
+}
+
+static void free_checks(char *check[2])
+{
+	free(check[0]);
+	free(check[1]);
+}
+
+int keys_prove(struct session *session, struct err *err)
+{
+	char *check[2];
+	int result;
+
+	if (session_integer(session, "SELECT count(*) FROM sqlite_schema") < 0)
+		return session_failed(session, "the database cannot be read", err);
+	result = read_checks(session, check, err);
+	if (result == 0)
+		result = rotation_prove(session->seal, &(struct rotation_checks){check[0], check[1]}, err);
+	if (result == 0 && check[0] == NULL && session_has_table(session, "users")) {
+		int strava = opens_a_token(session, "strava"), fitbit = strava == 1 ? 1 : opens_a_token(session, "fitbit");
+
+		if (strava <= 0 && fitbit <= 0 && (strava == 0 || fitbit == 0))
+			result = err_exit(err, EX_NOPERM, "the encryption key does not open the tokens that this database holds: they were made "
+			                                  "with another key");
+	}
+	free_checks(check);
+	return result;
+}
+
+static int read_count(struct session *session, struct err *err)
+{
+	char name[SEAL_COUNT_NAME], *value;
+
+	seal_count_name(session->seal, name);
+	if (read_meta(session, name, &value, err) < 0)
+		return -1;
+	seal_count_start(session->seal, value != NULL ? strtoull(value, NULL, 10) : 0);
+	free(value);
+	return 0;
+}
+
+int keys_begin(struct session *session, struct err *err)
+{
+	char *check[2], made[2][128];
+	int code = SQLITE_OK;
+
+	if (read_checks(session, check, err) < 0) {
+		free_checks(check);
+		return -1;
+	}
+	rotation_begin_checks(session->seal, &(struct rotation_checks){check[0], check[1]}, made[0], made[1]);
+	free_checks(check);
+	if (made[0][0] != '\0')
+		code = write_meta(session, "key_check", made[0]);
+	if (code == SQLITE_OK && made[1][0] != '\0')
+		code = write_meta(session, "key_check_next", made[1]);
+	if (code != SQLITE_OK)
+		return session_failed(session, "the key check value cannot be stored", err);
+	return read_count(session, err);
+}
+
+uint64_t keys_count(struct session *session, uint64_t *stored)
+{
+	uint64_t added = seal_count_wanted(session->seal);
+	sqlite3_stmt *statement = NULL;
+	char name[SEAL_COUNT_NAME];
+	int code;
+
+	if (added == 0)
+		return 0;
+	seal_count_name(session->seal, name);
+	code = sqlite3_prepare_v2(session->db, "INSERT INTO pierre_meta (key, value) VALUES (?1, CAST(?2 AS TEXT)) ON CONFLICT (key) DO UPDATE SET "
+	                                       "value = CAST(CAST(value AS INTEGER) + ?2 AS TEXT) RETURNING CAST(value AS INTEGER)",
+	                          -1, &statement, NULL);
+	if (code == SQLITE_OK) {
+		(void)sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
+		(void)sqlite3_bind_int64(statement, 2, (int64_t)added);
+		code = sqlite3_step(statement);
+	}
+	if (code == SQLITE_ROW) {
+		*stored = (uint64_t)sqlite3_column_int64(statement, 0);
+		code = sqlite3_step(statement);
+	}
+	sqlite3_finalize(statement);
+	if (code == SQLITE_DONE)
+		return added;
+	seal_count_failed(session->seal);
+	return 0;
+}
+
+/* The tokens of one row, in pairs of columns behind the id. */
+static const char *const providers[] = {"strava", "fitbit"};
+enum { TOKEN_COLUMNS = 4 };
+
+static const char rows_sql[] =
+	"SELECT id, strava_access_token, strava_refresh_token, strava_nonce, strava_expires_at IS NOT NULL AND strava_scope IS NOT NULL, "
+	"fitbit_access_token, fitbit_refresh_token, fitbit_nonce, fitbit_expires_at IS NOT NULL AND fitbit_scope IS NOT NULL "
+	"FROM users WHERE id > ?1 ORDER BY id LIMIT ?2";
+
+static void read_token(sqlite3_stmt *row, int which, struct rotation_token *token)
+{
+	int column = 1 + which * TOKEN_COLUMNS;
+
+	*token = (struct rotation_token){.user = (const char *)sqlite3_column_text(row, 0), .provider = providers[which]};
+	for (int i = 0; i < 3; i++) {
+		token->stored[i] = (const char *)sqlite3_column_text(row, column + i);
+		token->length[i] = (size_t)sqlite3_column_bytes(row, column + i);
+	}
+	token->whole = sqlite3_column_int(row, column + 3) != 0;
+}
+
+/* Only if it is still what it was; others cannot write within the transaction, but that is not this statement's to know. */
+static int write_token(struct session *session, const struct rotation_token *token, uint64_t *changed)
+{
+	sqlite3_stmt *statement = NULL;
+	char sql[400];
+	int code;
+
+	(void)snprintf(sql, sizeof sql, "UPDATE users SET %s_access_token = ?1, %s_refresh_token = ?2, %s_nonce = ?3 WHERE id = ?4 AND "
+	               "%s_access_token = ?5 AND %s_refresh_token = ?6 AND %s_nonce = ?7", token->provider, token->provider, token->provider,
+	               token->provider, token->provider, token->provider);
+	code = sqlite3_prepare_v2(session->db, sql, -1, &statement, NULL);
+	for (int i = 0; i < 3 && code == SQLITE_OK; i++) {
+		code = sqlite3_bind_text64(statement, i + 1, token->sealed[i], token->sealed_length[i], SQLITE_STATIC, SQLITE_UTF8);
+		if (code == SQLITE_OK)
+			code = sqlite3_bind_text64(statement, i + 5, token->stored[i], token->length[i], SQLITE_STATIC, SQLITE_UTF8);
+	}
+	if (code == SQLITE_OK)
+		code = sqlite3_bind_text(statement, 4, token->user, -1, SQLITE_STATIC);
+	if (code == SQLITE_OK)
+		code = session_step(statement);
+	*changed += code == SQLITE_OK ? (uint64_t)sqlite3_changes64(session->db) : 0;
+	sqlite3_finalize(statement);
+	return code;
+}
+
+/* A row is read whole before it is written: its texts are the statement's, which stands still meanwhile. */
+static int do_row(struct worker *writer, struct rotation *rotation, sqlite3_stmt *row, struct err *err)
+{
+	struct session *session = &writer->session;
+	const char *user = (const char *)sqlite3_column_text(row, 0);
+	struct arena arena = {.wipe = true};
+	uint64_t tried = 0, changed = 0;
+	int result = user != NULL ? 0 : err_set(err, ERR_STORAGE, "the database holds a user without an id");
+
+	for (int which = 0; which < 2 && result == 0; which++) {
+		struct rotation_token token;
+
+		read_token(row, which, &token);
+		result = rotation_look(rotation, session->seal, &arena, &token, err);
+		if (result <= 0)
+			continue;
+		tried++;
+		result = 0;
+		if (write_token(session, &token, &changed) != SQLITE_OK)
+			result = err_set(err, ERR_STORAGE, "%s", session_reason(sqlite3_extended_errcode(session->db)));
+	}
+	rotation_wrote(rotation, tried, changed);
+	if (result == 0)
+		result = rotation_passed(rotation, user, err);
+	arena_free(&arena);
+	return result;
+}
+
+static int do_rows(struct worker *writer, struct rotation *rotation, unsigned *rows, struct err *err)
+{
+	struct session *session = &writer->session;
+	sqlite3_stmt *statement = NULL;
+	int code = sqlite3_prepare_v2(session->db, rows_sql, -1, &statement, NULL), result = 0;
+
+	if (code == SQLITE_OK)
+		code = sqlite3_bind_text(statement, 1, rotation->after, -1, SQLITE_TRANSIENT);
+	if (code == SQLITE_OK)
+		code = sqlite3_bind_int(statement, 2, ROTATION_ROWS);
+	while (result == 0 && code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+		result = do_row(writer, rotation, statement, err);
+		(*rows)++;
+		code = SQLITE_OK;
+	}
+	sqlite3_finalize(statement);
+	if (result == 0 && code != SQLITE_DONE)
+		result = err_set(err, ERR_STORAGE, "%s", session_reason(code));
+	return result;
+}
+
+/* All is under the key in use: it alone is asked for from now on. */
+static int write_end(struct session *session, struct err *err)
+{
+	char *check[2], made[128];
+	int code = SQLITE_OK;
+
+	if (read_checks(session, check, err) < 0) {
+		free_checks(check);
+		return -1;
+	}
+	if (check[0] == NULL || !seal_check_matches(session->seal, check[0], strlen(check[0]))) {
+		(void)seal_check_make(session->seal, made);
+		code = write_meta(session, "key_check", made);
+	}
+	if (code == SQLITE_OK && check[1] != NULL)
+		code = write_meta(session, "key_check_next", NULL);
+	free_checks(check);
+	return code == SQLITE_OK ? 0 : err_set(err, ERR_STORAGE, "%s", session_reason(code));
+}
+
+static int step(struct worker *writer, struct rotation *next, struct err *err)
+{
+	struct session *session = &writer->session;
+	unsigned rows = 0;
+
+	rotation_step(next);
+	if (next->users == 0) {
+		int64_t users = session_integer(session, "SELECT count(*) FROM users");
+
+		if (users < 0)
+			return err_set(err, ERR_STORAGE, "%s", session_reason(sqlite3_extended_errcode(session->db)));
+		next->users = (uint64_t)users;
+	}
+	if (do_rows(writer, next, &rows, err) < 0)
+		return -1;
+	return rotation_ended(next, rows) ? write_end(session, err) : 0;
+}
+
+/* Waiting for an outside lock as long as the call has time. */
+static int begin(struct worker *writer, const struct call *call)
+{
+	int code;
+
+	do {
+		code = session_step(writer->session.begin);
+		atomic_store_explicit(&writer->moved, sqlite_clock(), memory_order_relaxed);
+	} while ((code & 0xFF) == SQLITE_BUSY && (call->deadline == 0 || sqlite_clock() < call->deadline));
+	return code;
+}
+
+enum run_result keys_rotate(struct worker *writer, struct call *call)
+{
+	struct sqlite_store *store = writer->store;
+	struct rotation next = store->rotation;
+	uint64_t stored = 0, added;
+	struct err err = {0};
+	int code = begin(writer, call);
+
+	if ((code & 0xFF) == SQLITE_BUSY) {
+		sqlite_timed_out(store, call);
+		return RUN_DONE;
+	}
+	if (code == SQLITE_OK && step(writer, &next, &err) < 0) {
+		(void)session_step(writer->session.rollback);
+		execute_fail(call, err.kind != ERR_NONE ? err.kind : ERR_STORAGE, "%s", err.message);
+		return RUN_DONE;
+	}
+	added = code == SQLITE_OK ? keys_count(&writer->session, &stored) : 0;
+	if (code == SQLITE_OK)
+		code = session_step(writer->session.commit);
+	if (added > 0)
+		sqlite_counted(store, added, stored, code == SQLITE_OK);
+	if (code != SQLITE_OK) {
+		sqlite_note_error(store, session_reason(code));
+		if (sqlite3_get_autocommit(writer->session.db) == 0)
+			(void)session_step(writer->session.rollback);
+		execute_fail(call, ERR_STORAGE, "%s; nothing of the call was stored", session_reason(code));
+		call->err.outcome = OUTCOME_NONE;
+		return RUN_BROKEN;
+	}
+	store->rotation = next;
+	rotation_describe(&next, store->settings.seal, &call->answer);
+	call->rows = (uint32_t)next.resealed;
+	return RUN_DONE;
+}
