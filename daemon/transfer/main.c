@@ -1,0 +1,316 @@
+/* pierre-transfer (pierre-dbctl transfer): options, the order of work, and what is told of it. */
+#include <getopt.h>
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../../backends/store.h"
+#include "../key.h"
+#include "../process.h"
+#include "../settings.h"
+#include "transfer.h"
+
+struct transfer {
+	const char *from, *to, *key_file, *env_file;
+	bool json, terminal;
+	struct seal *seal;
+	struct end *source, *target;
+	int64_t all, done;         /* rows, of all tables; each is read twice */
+	uint64_t tokens;
+	double began, shown;
+	struct checksum sums[16];
+};
+
+static double seconds_now(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void show(struct transfer *transfer, const char *what, const char *table)
+{
+	double now = seconds_now(), took = now - transfer->began, part;
+
+	if (!transfer->terminal || now - transfer->shown < 0.1)
+		return;
+	transfer->shown = now;
+	part = transfer->all > 0 ? (double)transfer->done / (2 * (double)transfer->all) : 1;
+	(void)fprintf(stderr, "\r\033[K%s %s: %.0f %%, %.0f rows/s, %.0f s left", what, table, part * 100, (double)transfer->done / took,
+	              part > 0 ? took / part - took : 0);
+	(void)fflush(stderr);
+}
+
+static void clear_line(const struct transfer *transfer)
+{
+	if (transfer->terminal && transfer->shown > 0)
+		(void)fputs("\r\033[K", stderr);
+}
+
+int schema_must_be(int64_t version, int64_t known, const char *shown, struct err *err)
+{
+	if (version < 0)
+		return -1;
+	if (version == known)
+		return 0;
+	return err_exit(err, EX_DATAERR, version < known
+	                ? "%s has the schema %" PRId64 ", not %" PRId64 ": start pierre-dbd on it once, which brings it up to date"
+	                : "%s has the schema %" PRId64 ", newer than %" PRId64 ": use the pierre-dbctl of that version", shown, version, known);
+}
+
+/* Work --------------------------------------------------------------------------------------------------------- */
+
+static int target_must_be_empty(struct transfer *transfer, struct err *err)
+{
+	for (const struct table_of *table = transfer_tables + 1; table->name != NULL; table++) {
+		int64_t rows;
+
+		if (transfer->target->ops->count(transfer->target, table, &rows, err) < 0)
+			return -1;
+		if (rows > 0)
+			return err_exit(err, EX_CANTCREAT, "the target is not empty: its table %s has %" PRId64 " row%s", table->name, rows, rows == 1 ? "" : "s");
+	}
+	return 0;
+}
+
+static int count_rows(struct transfer *transfer, struct err *err)
+{
+	for (const struct table_of *table = transfer_tables; table->name != NULL; table++) {
+		int64_t rows;
+
+		if (transfer->source->ops->count(transfer->source, table, &rows, err) < 0)
+			return -1;
+		transfer->all += rows;
+	}
+	return 0;
+}
+
+/* Reads a table to its end: into the target, when `put` is set. */
+static int pass(struct transfer *transfer, struct end *from, const struct table_of *table, struct end *put, struct checksum *sum,
+                struct err *err)
+{
+	bool users = strcmp(table->name, "users") == 0 && put == NULL;
+	struct arena arena;
+	int code;
+
+	arena_init(&arena);
+	arena.wipe = true;
+	code = from->ops->read(from, table, err);
+	while (code >= 0) {
+		struct value values[TABLE_COLUMNS_MAX] = {0};
+
+		arena_reset(&arena);
+		code = from->ops->next(from, table, values, &arena, err);
+		if (code <= 0)
+			break;
+		code = row_normalize(table, values, &arena, from->shown, err);
+		if (code == 0 && put != NULL)
+			code = put->ops->put(put, table, values, err);
+		if (code == 0 && users)
+			code = row_open_tokens(table, values, transfer->seal, &arena, &transfer->tokens, err);
+		if (code == 0)
+			checksum_add(sum, table, values, &arena);
+		transfer->done++;
+		show(transfer, put != NULL ? "copying" : "checking", table->name);
+	}
+	arena_free(&arena);
+	return code;
+}
+
+static int copy(struct transfer *transfer, struct err *err)
+{
+	for (const struct table_of *table = transfer_tables; table->name != NULL; table++)
+		if (transfer->target->ops->write(transfer->target, table, err) < 0 ||
+		    pass(transfer, transfer->source, table, transfer->target, &transfer->sums[table - transfer_tables], err) < 0 ||
+		    transfer->target->ops->written(transfer->target, table, err) < 0)
+			return -1;
+	return 0;
+}
+
+/* What the target gives back, before anybody else can see it. */
+static int check(struct transfer *transfer, struct err *err)
+{
+	for (const struct table_of *table = transfer_tables; table->name != NULL; table++) {
+		const struct checksum *sent = &transfer->sums[table - transfer_tables];
+		struct checksum found = {0};
+
+		if (pass(transfer, transfer->target, table, NULL, &found, err) < 0)
+			return -1;
+		if (found.rows != sent->rows || found.sum != sent->sum)
+			return err_exit(err, EX_SOFTWARE, "table %s came out different: %" PRId64 " rows were sent, %" PRId64 " are there%s", table->name,
+			                sent->rows, found.rows, found.rows == sent->rows ? ", of another content" : "");
+	}
+	return 0;
+}
+
+static int work(struct transfer *transfer, struct err *err)
+{
+	enum backend_id from, to;
+
+	if (store_check_url(transfer->from, &from, err) < 0 || store_check_url(transfer->to, &to, err) < 0)
+		return -1;
+	if ((from == BACKEND_SQLITE ? sqlite_end_open : postgres_end_open)(&transfer->source, transfer->from, false, transfer->seal, err) < 0 ||
+	    count_rows(transfer, err) < 0)
+		return -1;
+	if ((to == BACKEND_SQLITE ? sqlite_end_open : postgres_end_open)(&transfer->target, transfer->to, true, transfer->seal, err) < 0 ||
+	    target_must_be_empty(transfer, err) < 0)
+		return -1;
+	transfer->began = seconds_now();
+	if (copy(transfer, err) < 0 || check(transfer, err) < 0)
+		return -1;
+	return transfer->target->ops->commit(transfer->target, err);
+}
+
+static void tell(const struct transfer *transfer, double took)
+{
+	int64_t rows = 0;
+
+	clear_line(transfer);
+	if (transfer->json)
+		(void)fputs("{\"tables\":{", stdout);
+	for (const struct table_of *table = transfer_tables; table->name != NULL; table++) {
+		const struct checksum *sum = &transfer->sums[table - transfer_tables];
+		uint64_t high = (uint64_t)(sum->sum >> 64), low = (uint64_t)sum->sum;
+
+		rows += sum->rows;
+		if (transfer->json)
+			(void)printf("%s\"%s\":{\"rows\":%" PRId64 ",\"checksum\":\"%016" PRIx64 "%016" PRIx64 "\"}", table == transfer_tables ? "" : ",",
+			             table->name, sum->rows, high, low);
+		else
+			(void)printf("%-20s %10" PRId64 " rows  %016" PRIx64 "%016" PRIx64 "\n", table->name, sum->rows, high, low);
+	}
+	if (transfer->json)
+		(void)printf("},\"rows\":%" PRId64 ",\"tokens\":%" PRIu64 ",\"seconds\":%.3f}\n", rows, transfer->tokens, took);
+	else
+		(void)printf("%" PRId64 " rows copied and compared, %" PRIu64 " tokens opened, in %.1f s (%.0f rows/s)\n", rows, transfer->tokens, took,
+		             took > 0 ? (double)rows / took : 0.0);
+}
+
+/* Options ------------------------------------------------------------------------------------------------------ */
+
+static int usage(FILE *out, int code)
+{
+	(void)fputs("usage: pierre-dbctl transfer [--from URL] [--to URL] [--encryption-key-file FILE] [--env-file FILE] [--json]\n"
+	            "See pierre-dbctl transfer --help.\n", out);
+	return code;
+}
+
+static int fail(int code, const char *text)
+{
+	(void)fprintf(stderr, "pierre-dbctl transfer: %s\n", text);
+	return code;
+}
+
+/* A password that stands among the arguments shows to everybody on the machine. */
+static bool shows_password(const char *url)
+{
+	char shown[1024];
+
+	store_redact_url(url, shown, sizeof shown);
+	return strlen(url) < sizeof shown && strcmp(url, shown) != 0;
+}
+
+static const char *variable(const char *name)
+{
+	const char *text = getenv(name);
+
+	return text != NULL && *text != '\0' ? text : NULL;
+}
+
+/* -1: go on. */
+static int options(struct transfer *transfer, int argc, char **argv)
+{
+	static const struct option known[] = {{"from", 1, NULL, 'f'}, {"to", 1, NULL, 't'}, {"encryption-key-file", 1, NULL, 'k'},
+	                                      {"env-file", 1, NULL, 'e'}, {"json", 0, NULL, 'j'}, {"help", 0, NULL, 'h'}, {0}};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", known, NULL)) >= 0)
+		switch (option) {
+		case 'f':
+		case 't':
+			if (shows_password(optarg))
+				return fail(EX_USAGE, "a password among the arguments shows to everybody: put the URL into $FROM_DATABASE_URL or $TO_DATABASE_URL");
+			*(option == 'f' ? &transfer->from : &transfer->to) = optarg;
+			break;
+		case 'k':
+			transfer->key_file = optarg;
+			break;
+		case 'e':
+			transfer->env_file = optarg;
+			break;
+		case 'j':
+			transfer->json = true;
+			break;
+		case 'h':
+			return usage(stdout, 0);
+		default:
+			return usage(stderr, EX_USAGE);
+		}
+	if (optind < argc)
+		return usage(stderr, EX_USAGE);
+	if (transfer->from == NULL)
+		transfer->from = variable("FROM_DATABASE_URL");
+	if (transfer->to == NULL)
+		transfer->to = variable("TO_DATABASE_URL");
+	if (transfer->from == NULL || transfer->to == NULL)
+		return fail(EX_USAGE, "name both databases: --from URL and --to URL");
+	return -1;
+}
+
+static int read_key(struct transfer *transfer, struct err *err)
+{
+	static char name[] = "pierre-transfer", key_option[] = "--encryption-key-file", env_option[] = "--env-file";
+	char *argv[6] = {name};
+	int argc = 1;
+	struct settings settings;
+	enum settings_command command;
+	unsigned char key[SEAL_KEY_BYTES];
+	int result;
+
+	if (transfer->key_file != NULL) {
+		argv[argc++] = key_option;
+		argv[argc++] = (char *)(uintptr_t)transfer->key_file;
+	}
+	if (transfer->env_file != NULL) {
+		argv[argc++] = env_option;
+		argv[argc++] = (char *)(uintptr_t)transfer->env_file;
+	}
+	result = settings_read(&settings, argc, argv, environ, true, &command, err);
+	if (result == 0)
+		result = key_read(&settings, getenv("CREDENTIALS_DIRECTORY"), key, err);
+	settings_free(&settings);
+	return result == 0 ? seal_new(&transfer->seal, key, false, err) : -1;
+}
+
+int main(int argc, char **argv)
+{
+	struct transfer transfer = {.began = seconds_now()};
+	const char *term = variable("TERM");
+	struct err err = {0};
+	int code = options(&transfer, argc, argv);
+
+	if (code >= 0)
+		return code;
+	if (sodium_init() < 0)
+		return fail(EX_OSERR, "libsodium cannot be used");
+	transfer.terminal = !transfer.json && isatty(STDERR_FILENO) && term != NULL && strcmp(term, "dumb") != 0;
+	code = read_key(&transfer, &err) == 0 && work(&transfer, &err) == 0 ? 0 : -1;
+	if (code == 0) {
+		tell(&transfer, seconds_now() - transfer.began);
+	} else {
+		clear_line(&transfer);
+		code = fail(err.exit_code != 0 ? err.exit_code : EX_IOERR, err.message);
+	}
+	if (transfer.target != NULL)
+		transfer.target->ops->close(transfer.target);
+	if (transfer.source != NULL)
+		transfer.source->ops->close(transfer.source);
+	seal_free(transfer.seal);
+	return code;
+}

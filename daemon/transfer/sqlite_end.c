@@ -1,0 +1,375 @@
+/* The SQLite end. Reading: one read transaction beside whoever else uses the file. Writing: one transaction on a file that no daemon uses. */
+#include "transfer.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "../../backends/migration.h"
+#include "../../backends/sqlite/keys.h"
+#include "../../backends/sqlite/migrate.h"
+#include "../../backends/sqlite/session.h"
+
+enum { SQL_MAX = 4096 };
+
+struct sqlite_end {
+	struct end end;
+	struct session session;
+	int lock;                      /* target: the lock that daemons take; -1: none */
+	sqlite3_stmt *cursor, *insert, *after, *reader;
+};
+
+static struct sqlite_end *self(struct end *end)
+{
+	return (struct sqlite_end *)(void *)end;
+}
+
+static int failed(struct sqlite_end *end, const struct table_of *table, struct err *err)
+{
+	return err_exit(err, EX_IOERR, "%s, table %s: %s", end->end.shown, table != NULL ? table->name : "-", sqlite3_errmsg(end->session.db));
+}
+
+static void drop(sqlite3_stmt **statement)
+{
+	(void)sqlite3_finalize(*statement);
+	*statement = NULL;
+}
+
+static int prepare(struct sqlite_end *end, const struct table_of *table, const char *sql, sqlite3_stmt **statement, struct err *err)
+{
+	drop(statement);
+	return sqlite3_prepare_v2(end->session.db, sql, -1, statement, NULL) == SQLITE_OK ? 0 : failed(end, table, err);
+}
+
+static const struct method *method_of(const char *name)
+{
+	return catalog_find(name, strlen(name));
+}
+
+/* Reading ------------------------------------------------------------------------------------------------------ */
+
+static int count(struct end *base, const struct table_of *table, int64_t *rows, struct err *err)
+{
+	char sql[128];
+
+	(void)snprintf(sql, sizeof sql, "SELECT count(*) FROM %s", table->name);
+	*rows = session_integer(&self(base)->session, sql);
+	return *rows >= 0 ? 0 : failed(self(base), table, err);
+}
+
+static int read_table(struct end *base, const struct table_of *table, struct err *err)
+{
+	struct sqlite_end *end = self(base);
+	struct buffer sql = {0};
+	int result;
+
+	buffer_text(&sql, "SELECT ");
+	for (unsigned i = 0; i < table->column_count; i++) {
+		buffer_text(&sql, i > 0 ? ", " : "");
+		buffer_text(&sql, table->columns[i].sqlite != NULL ? table->columns[i].sqlite : table->columns[i].name);
+	}
+	buffer_text(&sql, " FROM ");
+	buffer_text(&sql, table->name);
+	buffer_append(&sql, " t", 3);
+	result = prepare(end, table, sql.data, &end->cursor, err);
+	buffer_free(&sql);
+	if (result == 0 && table->reader != NULL)
+		result = prepare(end, table, method_of(table->reader)->statements[BACKEND_SQLITE].sql, &end->reader, err);
+	return result;
+}
+
+static bool fetch(sqlite3_stmt *cursor, int place, enum kind kind, struct value *value)
+{
+	int type = sqlite3_column_type(cursor, place);
+
+	*value = (struct value){.set = type != SQLITE_NULL};
+	if (!value->set)
+		return true;
+	switch (kind) {
+	case COLUMN_INTEGER:
+	case COLUMN_BOOL:
+		value->i = sqlite3_column_int64(cursor, place);
+		if (kind == COLUMN_BOOL)
+			value->i = value->i != 0;
+		return type == SQLITE_INTEGER;
+	case COLUMN_REAL:
+		value->f = sqlite3_column_double(cursor, place);
+		return type == SQLITE_FLOAT || type == SQLITE_INTEGER;
+	default:
+		value->s.ptr = (const char *)sqlite3_column_text(cursor, place);
+		value->s.len = (size_t)sqlite3_column_bytes(cursor, place);
+		if (kind == COLUMN_TIME)
+			return timestamp_parse_stored(value->s.ptr, value->s.len, &value->i);
+		return value->s.ptr != NULL;
+	}
+}
+
+/* What the daemon would answer for a row that an older server wrote, which has no document. The method lists all rows of the
+ * user; the last column is the document, the first the id (but of a profile, which is one value). */
+static int old_document(struct sqlite_end *end, const struct table_of *table, struct value *values, struct arena *arena, struct err *err)
+{
+	const struct statement *statement = &method_of(table->reader)->statements[BACKEND_SQLITE];
+	const struct value *user = &values[column_place(table, "user_id")];
+	struct value *document = &values[column_place(table, "document")];
+	int last = sqlite3_column_count(end->reader) - 1, code;
+
+	(void)sqlite3_reset(end->reader);
+	for (int i = 0; i < statement->slot_count; i++) {
+		const char *name = method_of(table->reader)->slots[statement->slots[i]].name;
+
+		if (strcmp(name, "user_id") == 0)
+			(void)sqlite3_bind_text(end->reader, i + 1, user->s.ptr, (int)user->s.len, SQLITE_TRANSIENT);
+		else if (strcmp(name, "limit") == 0)
+			(void)sqlite3_bind_int64(end->reader, i + 1, INT64_MAX);
+	}
+	while ((code = sqlite3_step(end->reader)) == SQLITE_ROW) {
+		const char *id = (const char *)sqlite3_column_text(end->reader, 0);
+
+		if (last > 0 && (id == NULL || strlen(id) != values[0].s.len || memcmp(id, values[0].s.ptr, values[0].s.len) != 0))
+			continue;
+		document->s.len = (size_t)sqlite3_column_bytes(end->reader, last);
+		document->s.ptr = arena_copy(arena, sqlite3_column_text(end->reader, last), document->s.len);
+		document->set = document->s.ptr != NULL;
+		break;
+	}
+	(void)sqlite3_reset(end->reader);
+	return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : failed(end, table, err);
+}
+
+static int next(struct end *base, const struct table_of *table, struct value *values, struct arena *arena, struct err *err)
+{
+	struct sqlite_end *end = self(base);
+	int code = sqlite3_step(end->cursor);
+
+	if (code == SQLITE_DONE) {
+		drop(&end->cursor);
+		drop(&end->reader);
+		return 0;
+	}
+	if (code != SQLITE_ROW)
+		return failed(end, table, err);
+	for (unsigned i = 0; i < table->column_count; i++)
+		if (!fetch(end->cursor, (int)i, table->columns[i].kind, &values[i]))
+			return row_fail(table, values, base->shown, err, "%s holds a value of another kind", table->columns[i].name);
+	if (table->reader != NULL && !values[column_place(table, "document")].set && old_document(end, table, values, arena, err) < 0)
+		return -1;
+	return 1;
+}
+
+/* Writing ------------------------------------------------------------------------------------------------------ */
+
+static int write_table(struct end *base, const struct table_of *table, struct err *err)
+{
+	struct sqlite_end *end = self(base);
+	struct buffer sql = {0};
+	int result;
+
+	if (table->method != NULL) {
+		result = prepare(end, table, method_of(table->method)->statements[BACKEND_SQLITE].sql, &end->insert, err);
+		return result == 0 && table->after != NULL ? prepare(end, table, table->after, &end->after, err) : result;
+	}
+	buffer_text(&sql, "INSERT INTO ");
+	buffer_text(&sql, table->name);
+	for (unsigned i = 0; i < table->column_count; i++) {
+		buffer_text(&sql, i == 0 ? " (" : ", ");
+		buffer_text(&sql, table->columns[i].stored != NULL ? table->columns[i].stored : table->columns[i].name);
+	}
+	for (unsigned i = 0; i < table->column_count; i++) {
+		buffer_text(&sql, i == 0 ? ") VALUES (" : ", ");
+		buffer_text(&sql, table->columns[i].set != NULL ? table->columns[i].set : "?");
+	}
+	buffer_append(&sql, ")", 2);
+	result = prepare(end, table, sql.data, &end->insert, err);
+	buffer_free(&sql);
+	return result;
+}
+
+static void bind(sqlite3_stmt *statement, int place, enum kind kind, const struct value *value)
+{
+	char text[TIMESTAMP_TEXT_MAX];
+
+	if (!value->set) {
+		(void)sqlite3_bind_null(statement, place);
+		return;
+	}
+	switch (kind) {
+	case COLUMN_INTEGER:
+	case COLUMN_BOOL:
+		(void)sqlite3_bind_int64(statement, place, value->i);
+		break;
+	case COLUMN_REAL:
+		(void)sqlite3_bind_double(statement, place, value->f);
+		break;
+	case COLUMN_TIME:
+		(void)sqlite3_bind_text(statement, place, text, (int)timestamp_format_stored(value->i, text), SQLITE_TRANSIENT);
+		break;
+	default:
+		(void)sqlite3_bind_text(statement, place, value->s.ptr, (int)value->s.len, SQLITE_STATIC);
+		break;
+	}
+}
+
+static const char *column_for(const struct table_of *table, const char *slot)
+{
+	for (unsigned i = 0; i < sizeof table->slots / sizeof table->slots[0] && table->slots[i].slot != NULL; i++)
+		if (strcmp(table->slots[i].slot, slot) == 0)
+			return table->slots[i].column;
+	return NULL;
+}
+
+static void bind_method(sqlite3_stmt *statement, const struct table_of *table, const struct value *values)
+{
+	const struct method *method = method_of(table->method);
+	const struct statement *known = &method->statements[BACKEND_SQLITE];
+
+	for (int i = 0; i < known->slot_count; i++) {
+		const char *name = column_for(table, method->slots[known->slots[i]].name);
+		int place = column_place(table, name != NULL ? name : "");
+
+		bind(statement, i + 1, table->columns[place].kind, &values[place]);
+	}
+}
+
+static void bind_named(sqlite3_stmt *statement, const struct table_of *table, const struct value *values)
+{
+	for (int i = 1; i <= sqlite3_bind_parameter_count(statement); i++) {
+		int place = column_place(table, sqlite3_bind_parameter_name(statement, i) + 1);
+
+		bind(statement, i, table->columns[place].kind, &values[place]);
+	}
+}
+
+static int run(struct sqlite_end *end, sqlite3_stmt *statement, const struct table_of *table, const struct value *values, struct err *err)
+{
+	int code;
+
+	do
+		code = sqlite3_step(statement);
+	while (code == SQLITE_ROW); /* RETURNING */
+	if (code == SQLITE_DONE && sqlite3_reset(statement) == SQLITE_OK)
+		return 0;
+	return row_fail(table, values, end->end.shown, err, "%s", sqlite3_errmsg(end->session.db));
+}
+
+static int put(struct end *base, const struct table_of *table, const struct value *values, struct err *err)
+{
+	struct sqlite_end *end = self(base);
+
+	if (table->method != NULL)
+		bind_method(end->insert, table, values);
+	else
+		for (unsigned i = 0; i < table->column_count; i++)
+			bind(end->insert, (int)i + 1, table->columns[i].kind, &values[i]);
+	if (run(end, end->insert, table, values, err) < 0)
+		return -1;
+	if (end->after == NULL)
+		return 0;
+	bind_named(end->after, table, values);
+	return run(end, end->after, table, values, err);
+}
+
+static int written(struct end *base, const struct table_of *table, struct err *err)
+{
+	(void)table;
+	(void)err;
+	drop(&self(base)->insert);
+	drop(&self(base)->after);
+	return 0;
+}
+
+static int commit(struct end *base, struct err *err)
+{
+	struct sqlite_end *end = self(base);
+
+	if (sqlite3_exec(end->session.db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK ||
+	    sqlite3_wal_checkpoint_v2(end->session.db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) != SQLITE_OK)
+		return failed(end, NULL, err);
+	return 0;
+}
+
+static void close_end(struct end *base)
+{
+	struct sqlite_end *end = self(base);
+
+	drop(&end->cursor);
+	drop(&end->reader);
+	drop(&end->insert);
+	drop(&end->after);
+	session_close(&end->session);
+	if (end->lock >= 0)
+		(void)close(end->lock);
+	free(end);
+}
+
+static const struct end_ops ops = {count, read_table, next, write_table, put, written, commit, close_end};
+
+/* Opening ------------------------------------------------------------------------------------------------------ */
+
+static int64_t newest(void)
+{
+	int64_t version = 0;
+
+	for (const struct migration *migration = sqlite_migrations; migration->name != NULL; migration++)
+		version = migration->number;
+	return version;
+}
+
+static int open_source(struct sqlite_end *end, const char *path, struct err *err)
+{
+	if (session_open(&end->session, path, SESSION_READ, end->end.seal, err) < 0)
+		return -1;
+	if (sqlite3_exec(end->session.db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
+		return failed(end, NULL, err);
+	if (schema_must_be(migrate_version(&end->session, err), newest(), end->end.shown, err) < 0)
+		return -1;
+	return keys_prove(&end->session, err);
+}
+
+static int open_target(struct sqlite_end *end, const char *path, struct err *err)
+{
+
+	end->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (end->lock < 0)
+		return err_exit(err, EX_CANTCREAT, "%s cannot be opened for writing", path);
+	if (flock(end->lock, LOCK_EX | LOCK_NB) != 0)
+		return err_exit(err, EX_TEMPFAIL, "%s is in use by a daemon: stop that first", path);
+	if (session_open(&end->session, path, SESSION_WRITE, end->end.seal, err) < 0 || migrate_check(&end->session, false, err) < 0 ||
+	    migrate_apply(&end->session, NULL, NULL, err) < 0)
+		return -1;
+	if (keys_prove(&end->session, err) < 0)
+		return -1;
+	/* The daemon's own facts come with the source's. */
+	if (sqlite3_exec(end->session.db, "BEGIN IMMEDIATE; DELETE FROM pierre_meta", NULL, NULL, NULL) != SQLITE_OK)
+		return failed(end, NULL, err);
+	return 0;
+}
+
+int sqlite_end_open(struct end **ret, const char *url, bool target, struct seal *seal, struct err *err)
+{
+	struct sqlite_end *end = calloc(1, sizeof *end);
+	const char *path = url + strlen("sqlite:");
+	int result;
+
+	if (end == NULL)
+		return err_exit(err, EX_OSERR, "memory is out");
+	path += strncmp(path, "//", 2) == 0 ? 2 : 0;
+	end->end = (struct end){.ops = &ops, .shown = url, .seal = seal};
+	end->lock = -1;
+	if (*path == '\0' || strchr(path, '?') != NULL || strcmp(path, ":memory:") == 0)
+		result = err_exit(err, EX_USAGE, "%s names no file", url);
+	else if (!target && access(path, F_OK) != 0)
+		result = err_exit(err, EX_NOINPUT, "%s: there is no such file", path);
+	else
+		result = target ? open_target(end, path, err) : open_source(end, path, err);
+	if (result < 0) {
+		close_end(&end->end);
+		return -1;
+	}
+	*ret = &end->end;
+	return 0;
+}

@@ -1,0 +1,272 @@
+"""pierre-dbctl transfer: SQLite to PostgreSQL and back, compared by the answers of every read. Would catch: a column left out, a time or a
+number altered on the way, a half-done target, ids that begin anew, a document that loses what a column does not hold."""
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from differential.test_differential import MAKES, Generator, Side  # noqa: E402
+from lib import databases, invariants  # noqa: E402
+from lib.case import Case, main  # noqa: E402
+from lib.daemon import CTL, SHARED, SLOW, Daemon, new_key, temporary_folder  # noqa: E402
+from lib.rpc import RpcError  # noqa: E402
+from lib.world import World, new_usage  # noqa: E402
+
+BACKENDS = ("both",)
+FIXTURES = os.path.join(SHARED, "fixtures")
+CALLS = 1500 if SLOW > 1 else 6000
+START, END = "0001-01-01T00:00:00Z", "9999-01-01T00:00:00Z"
+
+
+class File:
+    """A SQLite database that stays when its daemon goes."""
+    backend, reported = "sqlite", "sqlite"
+
+    def __init__(self, path):
+        self.path, self.url = path, f"sqlite:{path}"
+
+    def drop(self):
+        pass
+
+
+def reads(made):
+    """Calls that show all there is, by what the source's daemon has made."""
+    calls = [("get_user_count", []), ("get_system_stats", []), ("get_expired_api_keys", [])]
+    for user in made["user"]:
+        calls += [(method, [user]) for method in ("get_user", "get_strava_token", "get_fitbit_token", "get_user_profile", "get_user_goals",
+                                                  "get_user_api_keys", "list_a2a_clients")]
+        calls += [("get_user_insights", {"user_id": user, "limit": 1000}), ("get_top_tools_analysis", [user, START, END])]
+    calls += [("get_a2a_task", [task]) for task in made["task"]] + [("get_a2a_session", [session]) for session in made["session"]]
+    calls.append(("get_request_logs", {"limit": 1000}))
+    return calls
+
+
+class Transfer(Case):
+    def setUp(self):
+        self.folder = temporary_folder()
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.key = new_key()
+
+    def postgres(self):
+        database = databases.Postgres(fresh=True)   # a transfer comes as the owner, who makes the tables
+        self.addCleanup(database.drop)
+        return database
+
+    def command(self, source, target, *options, key=None, **variables):
+        return [CTL, "transfer", *options], {"PATH": os.environ["PATH"], "ENCRYPTION_KEY": key or self.key, "FROM_DATABASE_URL": source,
+                                             "TO_DATABASE_URL": target, "HOME": self.folder,
+                                             **{name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")}, **variables}
+
+    def run_transfer(self, source, target, *options, **more):
+        arguments, environment = self.command(source, target, *options, **more)
+        return subprocess.run(arguments, env=environment, cwd=self.folder, capture_output=True, text=True, timeout=300 * SLOW, check=False,
+                              stdin=subprocess.DEVNULL)
+
+    def good(self, source, target, **more):
+        done = self.run_transfer(source, target, "--json", **more)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return json.loads(done.stdout)
+
+    def refused(self, code, words, source, target, *options, **more):
+        done = self.run_transfer(source, target, *options, **more)
+        self.assertEqual((done.returncode, done.stdout), (code, ""), done.stderr)
+        self.assertIn(words, done.stderr)
+        self.assertNotIn(self.key, done.stderr)
+
+    def daemon(self, database, **arguments):
+        daemon = Daemon(database.backend, database, folder=temporary_folder(), key=self.key, **arguments)
+        daemon.owns_folder = True
+        return daemon
+
+    def answers(self, database, calls):
+        with self.daemon(database) as daemon, daemon.connect() as connection:
+            found = []
+            for method, params in calls:
+                try:
+                    found.append(connection.call(method, params))
+                except RpcError as problem:
+                    found.append(problem.kind)
+            return found
+
+    def filled(self, path, seed="transfer"):
+        """A source with some of everything, made by random calls; gives what shows it all."""
+        generator, side = Generator(seed), Side("sqlite")
+        try:
+            side.daemon.key = side.daemon.key
+            self.key = side.daemon.key
+            for _ in range(CALLS // 100):
+                calls = [generator.call() for _ in range(100)]
+                for (method, _), answer in zip(calls, side.run(calls)):
+                    if method in MAKES and "result" in answer:
+                        side.made[MAKES[method]].append(answer["result"])
+                        generator.made[MAKES[method]] += 1
+            side.connection.close()
+            side.daemon.terminate()
+            shutil.copyfile(side.daemon.database.path, path)
+        finally:
+            side.daemon.discard()
+        return reads({**side.made, "user": generator.users})
+
+    def same_everywhere(self, calls, expected, *others):
+        for database in others:
+            for call, one, other in zip(calls, expected, self.answers(database, calls)):
+                with self.subTest(call[0], params=call[1], on=database.backend):
+                    self.same(other, one)
+
+    def test_there_and_back(self):
+        first, second, postgres = File(f"{self.folder}/first.db"), File(f"{self.folder}/second.db"), self.postgres()
+        calls = self.filled(first.path)
+        expected = self.answers(first, calls)
+        there = self.good(first.url, postgres.url)
+        back = self.good(postgres.url, second.url)
+        self.assertEqual({name: table for name, table in there["tables"].items()}, back["tables"])
+        for name in ("users", "user_profiles", "goals", "analytics_insights", "api_keys", "api_key_usage", "a2a_clients", "a2a_sessions",
+                     "a2a_tasks", "a2a_usage"):
+            self.assertGreater(there["tables"][name]["rows"], 5, name)
+        self.assertGreater(there["tokens"], 5)
+        self.assertEqual(invariants.integrity(second.path), "ok")
+        self.same_everywhere(calls, expected, postgres, second)
+
+    def test_ids_go_on_after_it(self):
+        first, postgres, back = File(f"{self.folder}/first.db"), self.postgres(), File(f"{self.folder}/back.db")
+        with self.daemon(first) as daemon, daemon.connect() as connection:
+            world = World(connection)
+            user = world.user()
+            key = world.api_key(user)
+            for _ in range(5):
+                world.usage(key)
+            client = world.client(key)
+            world.a2a_usage(client, session_token=world.session(client, user))
+        self.good(first.url, postgres.url)
+        self.good(postgres.url, back.url)
+        for database in (postgres, back):
+            with self.daemon(database) as daemon, daemon.connect() as connection:
+                world = World(connection)
+                world.usage(key)
+                other = world.api_key(user)
+                world.usage(other)
+                world.client(other)
+                world.a2a_usage(client)
+                self.assertEqual([log["id"] for log in connection.call("get_request_logs", {"limit": 1000, "api_key_id": key})],
+                                 ["6", "5", "4", "3", "2", "1"])
+
+    def test_existing_installation(self):
+        if not os.path.exists(os.path.join(FIXTURES, "existing-pierre.db")):
+            self.skipTest(f"the existing installation's file is ABSENT ({FIXTURES}): its transfer is NOT tested")
+        first, second, postgres = File(f"{self.folder}/first.db"), File(f"{self.folder}/second.db"), self.postgres()
+        shutil.copyfile(os.path.join(FIXTURES, "existing-pierre.db"), first.path)
+        os.chmod(first.path, 0o600)
+        with open(os.path.join(FIXTURES, "existing-pierre.key"), encoding="ascii") as file:
+            self.key = file.read().strip()
+        with open(os.path.join(FIXTURES, "existing-pierre.json"), encoding="utf-8") as file:
+            calls = [(call["method"], call["params"], call["result"]) for call in json.load(file)["calls"]]
+        self.refused(65, "start pierre-dbd on it once", first.url, postgres.url)
+        self.answers(first, [])
+        self.good(first.url, postgres.url)
+        self.good(postgres.url, second.url)
+        self.same_everywhere([call[:2] for call in calls], [call[2] for call in calls], first, postgres, second)
+
+    def test_source_in_use(self):
+        """One snapshot, beside a daemon that goes on writing."""
+        first, postgres = File(f"{self.folder}/first.db"), self.postgres()
+        with self.daemon(first) as daemon, daemon.connect() as connection:
+            key = World(connection).api_key(World(connection).user())
+            arguments, environment = self.command(first.url, postgres.url, "--json")
+            with subprocess.Popen(arguments, env=environment, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+                while running.poll() is None:
+                    connection.call("record_api_key_usage", {"usage": new_usage(key)})
+                out, errors = running.communicate()
+            self.assertEqual((running.returncode, errors), (0, ""))
+            self.assertEqual(json.loads(out)["tables"]["users"]["rows"], 1)
+            self.refused(73, "the target is not empty", first.url, postgres.url)
+            self.refused(75, "in use by a daemon", postgres.url, first.url)
+
+    def test_refusals(self):
+        first, postgres = File(f"{self.folder}/first.db"), self.postgres()
+        with self.daemon(first) as daemon, daemon.connect() as connection:
+            world = World(connection)
+            user = world.user()
+            connection.call("update_strava_token", user_id=user, access_token="a", refresh_token="b", expires_at="2030-01-01T00:00:00Z", scope="c")
+            world.goal(user)
+        self.refused(66, "no such file", f"sqlite:{self.folder}/nothing.db", postgres.url)
+        self.assertFalse(os.path.exists(f"{self.folder}/nothing.db"))
+        self.refused(77, "the encryption key does not open", first.url, postgres.url, key=new_key())
+        self.refused(78, "no encryption key", first.url, postgres.url, ENCRYPTION_KEY="")
+        self.refused(78, "accepted are", "mysql://x", postgres.url)
+        self.refused(64, "a password among the arguments", first.url, "", "--to", "postgresql://a:secret@localhost/x")
+        self.refused(64, "name both databases", first.url, "", TO_DATABASE_URL="")
+        self.refused(69, "cannot be reached", first.url, f"postgresql://nobody@%2Fnonexistent/x")
+
+    def test_bad_rows(self):
+        """What PostgreSQL or the daemon could not hold is named, and nothing is done."""
+        first, postgres = File(f"{self.folder}/first.db"), self.postgres()
+        with self.daemon(first) as daemon, daemon.connect() as connection:
+            world = World(connection)
+            user = world.user()
+            connection.call("update_strava_token", user_id=user, access_token="a", refresh_token="b", expires_at="2030-01-01T00:00:00Z", scope="c")
+            goal = world.goal(user)
+        for statement, undo, words in (
+                (f"UPDATE goals SET document = '[1,' WHERE id = '{goal}'", f"UPDATE goals SET document = '{{}}' WHERE id = '{goal}'",
+                 f"table goals, row {goal}: document is not JSON"),
+                (f"UPDATE users SET created_at = 'yesterday' WHERE id = '{user}'",
+                 f"UPDATE users SET created_at = '2025-01-01T00:00:00Z' WHERE id = '{user}'", f"table users, row {user}: created_at"),
+                (f"UPDATE users SET strava_access_token = 'AAAA' WHERE id = '{user}'",
+                 f"UPDATE users SET strava_access_token = NULL WHERE id = '{user}'", f"the strava token of user {user} does not open")):
+            self.change(first.path, statement)
+            self.refused(65, words, first.url, postgres.url)
+            self.change(first.path, undo)
+            self.assertEqual(postgres.query("SELECT count(*) FROM users"), "0")
+        self.good(first.url, postgres.url)
+
+    def change(self, path, statement):
+        database = sqlite3.connect(path)
+        database.execute(statement)
+        database.commit()
+        database.close()
+
+    def many(self, path, count):
+        with self.daemon(File(path)) as daemon, daemon.connect() as connection:
+            key = World(connection).api_key(World(connection).user())
+        self.change(path, f"""INSERT INTO api_key_usage (api_key_id, timestamp, tool_name, response_time_ms, status_code, request_size_bytes,
+            response_size_bytes, ip_address, user_agent)
+            WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
+            SELECT '{key}', strftime('%Y-%m-%dT%H:%M:%S', 1735689600 + i, 'unixepoch') || '.500000+00:00', 'tool ' || i % 12, i % 900, 200, 512, 2048,
+            '192.0.2.17', 'test/1.0' FROM n""")
+
+    def test_killed_and_begun_again(self):
+        first = File(f"{self.folder}/first.db")
+        self.many(first.path, 60_000)
+        for target in (self.postgres(), File(f"{self.folder}/second.db")):
+            killed = 0
+            for delay in (0.1, 0.3, 0.6):
+                arguments, environment = self.command(first.url, target.url)
+                with subprocess.Popen(arguments, env=environment, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+                    time.sleep(delay * SLOW)
+                    running.send_signal(signal.SIGKILL)
+                killed += running.returncode == -signal.SIGKILL
+            self.assertGreater(killed, 0)
+            if target.backend == "postgres":
+                self.within(10, lambda: self.postgres_is_quiet(target))
+            if killed == 3:
+                self.assertEqual(self.good(first.url, target.url)["tables"]["api_key_usage"]["rows"], 60_000)
+
+    @staticmethod
+    def postgres_is_quiet(database):
+        return database.query("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()") == "0"
+
+    def test_rate(self):
+        """Measured, not judged; a million rows with --long."""
+        count = 1_000_000 if os.environ.get("PIERRE_TEST_LONG") else 30_000
+        first, second, postgres = File(f"{self.folder}/first.db"), File(f"{self.folder}/second.db"), self.postgres()
+        self.many(first.path, count)
+        there, back = self.good(first.url, postgres.url), self.good(postgres.url, second.url)
+        print(f"  {count} usage rows: to PostgreSQL {there['seconds']:.1f} s, back {back['seconds']:.1f} s")
+
+
+if __name__ == "__main__":
+    main()
