@@ -378,7 +378,8 @@ void lane_receive(struct postgres_store *store, struct lane *lane)
 
 void lane_close(struct postgres_store *store, struct lane *lane)
 {
-	if (lane->socket >= 0)
+	/* What libpq has closed itself is out of the epoll set, and its number may be another connection's by now. */
+	if (lane->socket >= 0 && PQsocket(lane->connection) == lane->socket)
 		(void)epoll_ctl(store->epoll, EPOLL_CTL_DEL, lane->socket, NULL);
 	PQfinish(lane->connection);
 	lane->connection = NULL;
