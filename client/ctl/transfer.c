@@ -36,6 +36,7 @@ static int transfer(struct ctl *ctl, int argc, char **argv)
 
 const struct command transfer_commands[] = {
 	{"transfer", "[--from URL] [--to URL] [--encryption-key-file FILE] [--env-file FILE]", "copies an installation to another, empty database",
+	 "Examples:\n"
 	 "  pierre-dbctl transfer --from sqlite:/var/lib/pierre-dbd/pierre.db --to postgresql://pierre@db.example.com/pierre\n"
 	 "  FROM_DATABASE_URL=postgresql://pierre:secret@db/pierre pierre-dbctl transfer --to sqlite:./pierre.db\n\n"
 	 "SQLite and PostgreSQL on either side. Without --from and --to the URLs stand in $FROM_DATABASE_URL and $TO_DATABASE_URL: that is where\n"
