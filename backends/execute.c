@@ -281,17 +281,23 @@ int execute_conflict(struct call *call, const char *constraint)
 {
 	const struct method *method = call->method;
 	char field[ERR_FIELD_MAX];
+	bool given = false;
 
 	conflict_field(constraint, field);
 	(void)execute_fail(call, ERR_CONFLICT, "%s is already taken", field);
-	for (unsigned i = 0; i < method->slot_count; i++)
-		if (strcmp(method->slots[i].name, field) == 0 && call->values[i].set &&
-		    (method->slots[i].type == TYPE_STRING || method->slots[i].type == TYPE_UUID)) {
+	for (unsigned i = 0; i < method->slot_count; i++) {
+		if (strcmp(method->slots[i].name, field) != 0)
+			continue;
+		given = true;
+		if (call->values[i].set && (method->slots[i].type == TYPE_STRING || method->slots[i].type == TYPE_UUID)) {
 			size_t length = call->values[i].s.len;
 
 			(void)execute_fail(call, ERR_CONFLICT, "%s \"%.*s%s\" is already taken", field,
 			                   (int)(length > 100 ? 100 : length), call->values[i].s.ptr, length > 100 ? "…" : "");
 		}
+	}
+	if (!given)
+		return execute_fail(call, ERR_INTERNAL, "%s met a key that no caller gives", method->name);
 	memcpy(call->err.field, field, sizeof field);
 	return -1;
 }

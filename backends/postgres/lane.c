@@ -2,11 +2,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 
 #include "../execute.h"
 #include "postgres.h"
 
-enum { IDLE_CHECK_S = 30, GROUP_START = 64, NEW_LANE_S = 2, HOLD_MS = 50 };
+enum { IDLE_CHECK_S = 30, GROUP_START = 64, NEW_LANE_S = 2, HOLD_MS = 50, UNASKED_MAX = 64 << 10, RESULT_MAX = 64 << 20 };
 
 static struct call *call_of(struct list *node)
 {
@@ -200,7 +201,8 @@ bool lane_send(struct postgres_store *store, struct lane *lane)
 	lane->failed = NULL;
 	lane->commit_failed = false;
 	lane->cancelled_at = 0;
-	lane->all_sent = lane->warned = lane->unserved = false;
+	lane->all_sent = lane->warned = lane->unserved = lane->slow_result = false;
+	lane->received = 0;
 	/* After a long idle time the server may be gone without a word: a lone Sync finds out before a write is at stake. */
 	if (postgres_clock() - lane->last_used < (uint64_t)IDLE_CHECK_S * 1000000000)
 		gather(store, lane);
@@ -354,26 +356,83 @@ static bool take_one(struct postgres_store *store, struct lane *lane)
 	return true;
 }
 
+static size_t waiting_bytes(const struct lane *lane)
+{
+	int bytes = 0;
+
+	return ioctl(lane->socket, FIONREAD, &bytes) == 0 && bytes > 0 ? (size_t)bytes : 0;
+}
+
+/* libpq keeps a result until it is whole, however large the server makes it: four times the largest answer, no more. */
+static bool too_much(const struct lane *lane)
+{
+	const struct call *call = lane->items[lane->item_next].call;
+	size_t most = call != NULL && call->answer.cap > RESULT_MAX / 4 ? call->answer.cap * 4 : RESULT_MAX;
+
+	return lane->received > most;
+}
+
+static void refuse_result(struct postgres_store *store, struct lane *lane)
+{
+	const struct item *item = &lane->items[lane->item_next];
+	struct call *call = item->kind == ITEM_CALL && item->call != lane->failed ? item->call : NULL;
+
+	if (call != NULL) {
+		list_remove(&call->link);
+		lane->group_count--;
+		execute_fail(call, ERR_TOO_LARGE, "the database's answer is larger than an answer may be");
+		call->err.outcome = call->method != NULL && call->method->write ? OUTCOME_UNKNOWN : OUTCOME_NONE;
+		postgres_finish(store, call);
+	}
+	lane_break(store, lane, "the server's answer is too large", false);
+}
+
+/* Reads what has come and counts it; nothing is counted of results that come in one piece, which spares two system calls. */
+static int consume(struct lane *lane)
+{
+	bool counted = lane->slow_result || lane->state == LANE_READY;
+	size_t before = counted ? waiting_bytes(lane) : 0;
+	int consumed = PQconsumeInput(lane->connection);
+	size_t after = counted ? waiting_bytes(lane) : 0;
+
+	lane->received += before > after ? before - after : 0;
+	/* Whatever it is, nobody listens; libpq would keep it. */
+	for (PGnotify *notify; (notify = PQnotifies(lane->connection)) != NULL;)
+		PQfreemem(notify);
+	return consumed;
+}
+
 void lane_receive(struct postgres_store *store, struct lane *lane)
 {
+	unsigned next = lane->item_next;
+
 	if (lane->connection == NULL)
 		return;
 	if (lane->want_write && !push_out(store, lane)) {
 		lane_break(store, lane, PQerrorMessage(lane->connection), false);
 		return;
 	}
-	int consumed = PQconsumeInput(lane->connection);
+	int consumed = consume(lane);
 	if (lane->state == LANE_READY) {
-		/* Nothing was asked: the server has gone, or said something that only a broken connection would hear. */
+		/* Nothing was asked: the server has gone, or tells of a setting that changed. */
 		if (consumed != 1 || PQstatus(lane->connection) != CONNECTION_OK)
 			lane_break(store, lane, PQerrorMessage(lane->connection), false);
+		else if (lane->received > UNASKED_MAX)
+			lane_break(store, lane, "the server says more than it was asked", false);
 		return;
 	}
 	/* What has arrived is read even when the connection broke behind it. */
 	while (lane->state == LANE_BUSY && lane->item_next < lane->item_count && take_one(store, lane))
 		;
-	if (lane->state == LANE_BUSY && (consumed != 1 || PQstatus(lane->connection) != CONNECTION_OK))
+	lane->slow_result = lane->item_next == next;
+	if (!lane->slow_result)
+		lane->received = 0;
+	if (lane->state != LANE_BUSY)
+		return;
+	if (consumed != 1 || PQstatus(lane->connection) != CONNECTION_OK)
 		lane_break(store, lane, PQerrorMessage(lane->connection), false);
+	else if (lane->slow_result && too_much(lane))
+		refuse_result(store, lane);
 }
 
 void lane_close(struct postgres_store *store, struct lane *lane)

@@ -107,11 +107,12 @@ int result_rows(struct postgres_store *store, struct call *call, const PGresult 
 	int rows = PQntuples(result);
 
 	if (PQresultStatus(result) == PGRES_TUPLES_OK) {
-		if (!result_columns_match(result, method))
+		if (method->shape == NULL || !result_columns_match(result, method))
 			return execute_fail(call, ERR_INTERNAL, "%s: the database's columns are not the answer's", method->name);
 		for (int row = 0; row < rows; row++) {
 			for (int i = 0; i < method->shape->column_count; i++)
-				if (!read_value(call, result, row, i, method->shape->columns[i].type, &columns[i]))
+				if (!read_value(call, result, row, i, method->shape->columns[i].type, &columns[i]) ||
+				    (!columns[i].set && !method->shape->columns[i].nullable))
 					return execute_fail(call, ERR_STORAGE, "the stored %s is not what it should be", method->shape->columns[i].name);
 			if (execute_row(call, store->settings.seal, columns) < 0)
 				return -1;
