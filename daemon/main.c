@@ -13,6 +13,7 @@
 #include "log.h"
 #include "notify.h"
 #include "process.h"
+#include "verify.h"
 
 extern char **environ;
 
@@ -49,6 +50,8 @@ static int run_command(enum settings_command command)
 	case COMMAND_CHECK_CONFIG:
 	case COMMAND_CHECK_CONFIG_JSON:
 	case COMMAND_MIGRATE_ONLY:
+	case COMMAND_VERIFY:
+	case COMMAND_VERIFY_JSON:
 		break;
 	}
 	return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
@@ -246,6 +249,22 @@ static int migrate_only(void)
 	return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
 }
 
+static int verify(bool json)
+{
+	struct err err = {0};
+	int code;
+
+	if (check_settings(&err) < 0)
+		return start_failed(&err);
+	code = verify_database(self.settings.database_url, self.seal, json, &err);
+	if (code < 0)
+		return start_failed(&err);
+	seal_free(self.seal);
+	access_free(&self.access);
+	settings_free(&self.settings);
+	return code;
+}
+
 static int usage_error(const struct err *err)
 {
 	(void)fprintf(stderr, "pierre-dbd: %s\n", err->message);
@@ -305,6 +324,8 @@ int main(int argc, char **argv)
 		return check_config(command == COMMAND_CHECK_CONFIG_JSON);
 	if (command == COMMAND_MIGRATE_ONLY)
 		return migrate_only();
+	if (command == COMMAND_VERIFY || command == COMMAND_VERIFY_JSON)
+		return verify(command == COMMAND_VERIFY_JSON);
 	if (command != COMMAND_RUN) {
 		settings_free(&self.settings);
 		return run_command(command);

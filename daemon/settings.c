@@ -28,6 +28,7 @@ static const struct {
 	{"generate-key", COMMAND_GENERATE_KEY, NULL, COMMAND_GENERATE_KEY},
 	{"check-config", COMMAND_CHECK_CONFIG, "json", COMMAND_CHECK_CONFIG_JSON},
 	{"migrate-only", COMMAND_MIGRATE_ONLY, NULL, COMMAND_MIGRATE_ONLY},
+	{"verify", COMMAND_VERIFY, "json", COMMAND_VERIFY_JSON},
 };
 
 static bool is_text(const struct setting *row)

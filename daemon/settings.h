@@ -161,7 +161,7 @@ struct setting {
 extern const struct setting setting_table[SETTING_ROWS];
 
 enum settings_command { COMMAND_RUN, COMMAND_HELP, COMMAND_HELP_MARKDOWN, COMMAND_VERSION, COMMAND_GENERATE_KEY, COMMAND_CHECK_CONFIG,
-                        COMMAND_CHECK_CONFIG_JSON, COMMAND_MIGRATE_ONLY };
+                        COMMAND_CHECK_CONFIG_JSON, COMMAND_MIGRATE_ONLY, COMMAND_VERIFY, COMMAND_VERIFY_JSON };
 
 /* Reads everything. Failure: exit_code 64 (flags) or 78 (environment, file). environment: such as environ. use_env_file:
  * whether `.env` is looked for although no file was named. *settings is freed with settings_free in either case. */

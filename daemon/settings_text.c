@@ -23,6 +23,8 @@ static const char intro[] =
 	"  --check-config                  print the settings and where they come from, and stop; 78 when they are wrong;\n"
 	"                                  --check-config=json prints them as JSON\n"
 	"  --migrate-only                  bring the schema up to date and stop; needs no key\n"
+	"  --verify                        look whether the database is sound and every token opens, and stop; changes nothing;\n"
+	"                                  65 when it is not; --verify=json prints what was found as JSON\n"
 	"  --help, -h                      this text; --help=markdown prints the settings as a table\n"
 	"  --version, -V                   print the version and stop\n"
 	"\n"

@@ -107,6 +107,13 @@ static int prove(PGconn *connection, struct seal *seal, char check[128], char ne
 	return code;
 }
 
+int postgres_prove_key_only(PGconn *connection, struct seal *seal, struct err *err)
+{
+	char check[128], next[128];
+
+	return prove(connection, seal, check, next, err);
+}
+
 int postgres_prove_key(PGconn *connection, struct seal *seal, struct err *err)
 {
 	char check[128], next[128];
@@ -156,6 +163,28 @@ static void read_token(const PGresult *rows, int row, int which, struct rotation
 		token->length[i] = (size_t)PQgetlength(rows, row, column + i);
 	}
 	token->whole = PQgetvalue(rows, row, column + 3)[0] == 't';
+}
+
+int postgres_each_token(PGconn *connection, int (*each)(void *argument, const struct rotation_token *token), void *argument, struct err *err)
+{
+	int result = execute(connection, "DECLARE tokens NO SCROLL CURSOR FOR " ROWS_SQL "ORDER BY id", 0, NULL, err), rows = 1;
+
+	while (result == 0 && rows > 0) {
+		PGresult *some = query(connection, "FETCH 500 FROM tokens", 0, NULL, err);
+
+		if (some == NULL)
+			return -1;
+		rows = PQntuples(some);
+		for (int row = 0; row < rows && result == 0; row++)
+			for (int which = 0; which < 2 && result == 0; which++) {
+				struct rotation_token token;
+
+				read_token(some, row, which, &token);
+				result = each(argument, &token);
+			}
+		PQclear(some);
+	}
+	return result;
 }
 
 /* An object of the array that the statement below takes apart. */

@@ -158,6 +158,9 @@ int postgres_migrate(PGconn *connection, struct buffer *applied, void (*progress
 
 /* keys.c: blocking, too */
 int postgres_prove_key(PGconn *connection, struct seal *seal, struct err *err);  /* and stores the check values; exit_code 77 */
+int postgres_prove_key_only(PGconn *connection, struct seal *seal, struct err *err);
+/* Every token that is stored, within the caller's transaction; `each` gives 0 to go on, else has set err. */
+int postgres_each_token(PGconn *connection, int (*each)(void *argument, const struct rotation_token *token), void *argument, struct err *err);
 int postgres_count_seals(PGconn *connection, const struct seal *seal, uint64_t added, uint64_t *stored, struct err *err);
 int postgres_rotate(PGconn *connection, struct seal *seal, struct rotation *rotation, struct err *err);  /* one step of changing the key */
 

@@ -98,34 +98,29 @@ static int copy_pages(struct backup *backup, sqlite3 *from, sqlite3 *to)
 	return code == SQLITE_DONE ? 0 : sqlite_failed(backup, backup->partial, code);
 }
 
+static int write_count(void *argument, const char *name, int64_t rows)
+{
+	struct buffer *out = argument;
+
+	if (out->length > 1)
+		buffer_byte(out, ',');
+	json_write_string(out, name, strlen(name));
+	buffer_byte(out, ':');
+	json_write_integer(out, rows);
+	return 0;
+}
+
 /* The rows of each table, as a JSON object. */
 static int count_rows(struct backup *backup, sqlite3 *db, struct buffer *out)
 {
-	sqlite3_stmt *tables = NULL, *count = NULL;
-	int code = sqlite3_prepare_v2(db, "SELECT name, printf('SELECT count(*) FROM \"%w\"', name) FROM sqlite_schema "
-	                                  "WHERE type = 'table' AND name NOT LIKE 'sqlite@_%' ESCAPE '@' ORDER BY name", -1, &tables, NULL);
+	int code;
 
 	buffer_byte(out, '{');
-	while (code == SQLITE_OK && (code = sqlite3_step(tables)) == SQLITE_ROW) {
-		const char *name = (const char *)sqlite3_column_text(tables, 0), *sql = (const char *)sqlite3_column_text(tables, 1);
-
-		code = name != NULL && sql != NULL ? sqlite3_prepare_v2(db, sql, -1, &count, NULL) : SQLITE_NOMEM;
-		if (code == SQLITE_OK && (code = sqlite3_step(count)) == SQLITE_ROW) {
-			if (out->length > 1)
-				buffer_byte(out, ',');
-			json_write_string(out, name, (size_t)sqlite3_column_bytes(tables, 0));
-			buffer_byte(out, ':');
-			json_write_integer(out, sqlite3_column_int64(count, 0));
-			code = SQLITE_OK;
-		}
-		sqlite3_finalize(count);
-		count = NULL;
-	}
-	sqlite3_finalize(tables);
+	code = session_count_tables(db, write_count, out);
 	buffer_byte(out, '}');
 	if (out->failure != BUFFER_OK)
 		code = SQLITE_NOMEM;
-	return code == SQLITE_DONE ? 0 : sqlite_failed(backup, "counting rows", code);
+	return code == SQLITE_OK ? 0 : sqlite_failed(backup, "counting rows", code);
 }
 
 static int cancelled(void *argument)

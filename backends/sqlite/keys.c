@@ -188,6 +188,28 @@ static void read_token(sqlite3_stmt *row, int which, struct rotation_token *toke
 	token->whole = sqlite3_column_int(row, column + 3) != 0;
 }
 
+int keys_each_token(struct session *session, int (*each)(void *argument, const struct rotation_token *token), void *argument, struct err *err)
+{
+	sqlite3_stmt *statement = NULL;
+	int code = sqlite3_prepare_v2(session->db, rows_sql, -1, &statement, NULL), result = 0;
+
+	if (code == SQLITE_OK)
+		code = sqlite3_bind_text(statement, 1, "", 0, SQLITE_STATIC);
+	if (code == SQLITE_OK)
+		code = sqlite3_bind_int(statement, 2, -1); /* all */
+	while (result == 0 && code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+		for (int which = 0; which < 2 && result == 0; which++) {
+			struct rotation_token token;
+
+			read_token(statement, which, &token);
+			result = each(argument, &token);
+		}
+		code = SQLITE_OK;
+	}
+	sqlite3_finalize(statement);
+	return result < 0 || code == SQLITE_DONE ? result : session_failed(session, "the tokens cannot be read", err);
+}
+
 /* Only if it is still what it was; others cannot write within the transaction, but that is not this statement's to know. */
 static int write_token(struct session *session, const struct rotation_token *token, uint64_t *changed)
 {

@@ -16,7 +16,7 @@
 #include "migrate.h"
 
 /* `sqlite:PATH`, `sqlite:///ABSOLUTE`, with the `?mode=rwc` that other programs write behind it. NULL in *path: in memory. */
-static int parse_url(const char *url, char **path, struct err *err)
+int sqlite_parse_url(const char *url, char **path, struct err *err)
 {
 	const char *start = url + strlen("sqlite:");
 	size_t length = strcspn(start, "?");
@@ -214,7 +214,7 @@ int sqlite_store_open(struct store **ret, const struct store_settings *settings,
 		err_exit(err, EX_OSERR, "memory or descriptors are out");
 		goto fail;
 	}
-	if (parse_url(settings->url, &store->path, err) < 0)
+	if (sqlite_parse_url(settings->url, &store->path, err) < 0)
 		goto fail;
 	store->memory = store->path == NULL;
 	if ((!store->memory && make_folders(store->path, err) < 0) || bring_up(store, err) < 0)

@@ -194,6 +194,25 @@ bool session_has_table(struct session *session, const char *name)
 	return session_integer(session, sql) > 0;
 }
 
+int session_count_tables(sqlite3 *db, int (*each)(void *argument, const char *name, int64_t rows), void *argument)
+{
+	sqlite3_stmt *tables = NULL, *count = NULL;
+	int code = sqlite3_prepare_v2(db, "SELECT name, printf('SELECT count(*) FROM \"%w\"', name) FROM sqlite_schema "
+	                                  "WHERE type = 'table' AND name NOT LIKE 'sqlite@_%' ESCAPE '@' ORDER BY name", -1, &tables, NULL);
+
+	while (code == SQLITE_OK && (code = sqlite3_step(tables)) == SQLITE_ROW) {
+		const char *name = (const char *)sqlite3_column_text(tables, 0), *sql = (const char *)sqlite3_column_text(tables, 1);
+
+		code = name != NULL && sql != NULL ? sqlite3_prepare_v2(db, sql, -1, &count, NULL) : SQLITE_NOMEM;
+		if (code == SQLITE_OK && (code = sqlite3_step(count)) == SQLITE_ROW)
+			code = each(argument, name, sqlite3_column_int64(count, 0)) == 0 ? SQLITE_OK : SQLITE_ABORT;
+		sqlite3_finalize(count);
+		count = NULL;
+	}
+	sqlite3_finalize(tables);
+	return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
 int session_failed(struct session *session, const char *what, struct err *err)
 {
 	int code = sqlite3_extended_errcode(session->db);

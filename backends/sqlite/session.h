@@ -40,6 +40,8 @@ int64_t session_integer(struct session *session, const char *sql);
 bool session_has_table(struct session *session, const char *name);
 /* The connection's last error as one of the start, with its exit_code; -1. */
 int session_failed(struct session *session, const char *what, struct err *err);
+/* The rows of each table but SQLite's own, by name; `each` gives 0 to go on. A result code. */
+int session_count_tables(sqlite3 *db, int (*each)(void *argument, const char *name, int64_t rows), void *argument);
 /* The storage error of a result code, in words that name no SQL. */
 const char *session_reason(int code);
 /* Prepares every statement of the catalog and checks its columns against the answer's shape. */

@@ -1,6 +1,9 @@
-/* The connection of the commands. */
+/* The connection of the commands, and where the daemon's program is. */
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "ctl.h"
 
@@ -30,4 +33,19 @@ int ctl_call(struct ctl *ctl, const char *method, const char *params, char **res
 	if (pierre_call(db, method, params, result, &error) != 0)
 		return ctl_call_failed(ctl, &error);
 	return 0;
+}
+
+void ctl_daemon_program(char *out, size_t size)
+{
+	char own[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", own, sizeof own - 1);
+	char *slash;
+
+	own[length > 0 ? length : 0] = '\0';
+	slash = strrchr(own, '/');
+	if (slash != NULL)
+		*slash = '\0';
+	(void)snprintf(out, size, "%s/pierre-dbd", own);
+	if (access(out, X_OK) != 0)
+		(void)snprintf(out, size, "pierre-dbd");
 }

@@ -43,6 +43,7 @@ extern const struct command admin_commands[];
 extern const struct command doctor_commands[];
 extern const struct command backup_commands[];
 extern const struct command rotate_commands[];
+extern const struct command verify_commands[];
 extern const struct command transfer_commands[];
 extern const struct command completion_commands[];
 extern const struct command *const command_families[];  /* main.c; ends with NULL */
@@ -67,6 +68,9 @@ const char *ctl_plain(const struct ctl *ctl);
 struct pierre *ctl_open(struct ctl *ctl);
 /* A call by name; *result is to be freed with pierre_text_free. Tells the failure; gives back 0 or the exit code. */
 int ctl_call(struct ctl *ctl, const char *method, const char *params, char **result);
+
+/* The daemon's program: beside this one, else wherever $PATH says. */
+void ctl_daemon_program(char *out, size_t size);
 
 /* Texts (text.c) ------------------------------------------------------------------------------------------------ */
 

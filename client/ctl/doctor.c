@@ -306,22 +306,6 @@ static void read_all(int fd, char *out, size_t size)
 	(void)close(fd);
 }
 
-/* The daemon's program: beside this one, else wherever $PATH says. */
-static void daemon_program(char *out, size_t size)
-{
-	char own[PATH_MAX];
-	ssize_t length = readlink("/proc/self/exe", own, sizeof own - 1);
-	char *slash;
-
-	own[length > 0 ? length : 0] = '\0';
-	slash = strrchr(own, '/');
-	if (slash != NULL)
-		*slash = '\0';
-	(void)snprintf(out, size, "%s/pierre-dbd", own);
-	if (access(out, X_OK) != 0)
-		(void)snprintf(out, size, "pierre-dbd");
-}
-
 /* What `pierre-dbd --check-config=json` prints; its exit code, or -1 when it cannot be run. */
 static int check_config(char *out, size_t out_size, char *said, size_t said_size)
 {
@@ -330,7 +314,7 @@ static int check_config(char *out, size_t out_size, char *said, size_t said_size
 	pid_t child;
 
 	*out = *said = '\0';
-	daemon_program(program, sizeof program);
+	ctl_daemon_program(program, sizeof program);
 	if (pipe2(output, O_CLOEXEC) != 0)
 		return -1;
 	if (pipe2(errors, O_CLOEXEC) != 0) {

@@ -9,7 +9,8 @@
 
 const struct command *const command_families[] = {
 	call_commands, catalog_commands, status_commands, stats_commands, top_commands, metrics_commands, admin_commands,
-	doctor_commands, backup_commands, rotate_commands, transfer_commands, bench_commands, completion_commands, NULL,
+	doctor_commands, backup_commands, verify_commands, rotate_commands,
+	transfer_commands, bench_commands, completion_commands, NULL,
 };
 
 #define for_each_command(command)                                                       \

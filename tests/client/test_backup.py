@@ -16,7 +16,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib import databases  # noqa: E402
 from lib.case import Case, main  # noqa: E402
-from lib.daemon import CTL, SLOW, Daemon, temporary_folder  # noqa: E402
+from lib.daemon import BINARY, CTL, SLOW, Daemon, new_key, temporary_folder  # noqa: E402
 from lib.rpc import RpcError  # noqa: E402
 from lib.world import World, new_usage, new_user  # noqa: E402
 
@@ -49,6 +49,95 @@ class BackupCase(Case):
             key = World(c).api_key(World(c).user())
             c.many([("record_api_key_usage", {"usage": new_usage(key, user_agent="x" * 10000)}) for _ in range(megabytes * 95)])
         return key
+
+
+class Verify(BackupCase):
+    """The same on either database; a daemon may run meanwhile."""
+
+    def setUp(self):
+        self.daemon = self.start()
+        with self.daemon.connect() as c:
+            self.users = [World(c).user() for _ in range(3)]
+            for user in self.users:
+                for which in ("strava", "fitbit"):
+                    c.call(f"update_{which}_token", [user, "canary-verified-access", "canary-verified-refresh", "2030-01-01T00:00:00Z", "s"])
+
+    def verify(self, *arguments, key=None, database=None, **variables):
+        environment = {name: os.environ[name] for name in SANITIZERS if name in os.environ}
+        environment.update(PATH=os.path.dirname(BINARY) + ":" + os.environ["PATH"], LANG="C.UTF-8", ENCRYPTION_KEY=key or self.daemon.key,
+                           DATABASE_URL=database or self.daemon.url, **variables)
+        done = subprocess.run([CTL, "verify", *arguments], capture_output=True, text=True, timeout=120 * SLOW, check=False, cwd=self.daemon.folder,
+                              env=environment)
+        for secret in (self.daemon.key, key, "canary-verified"):
+            if secret:
+                self.assertNotIn(secret, done.stdout + done.stderr)
+        return done.returncode, done.stdout, done.stderr
+
+    def report(self, code, *arguments, **more):
+        found, out, said = self.verify("--json", *arguments, **more)
+        self.assertEqual((found, said), (code, ""), out)
+        told = json.loads(out)
+        self.assertEqual(told["sound"], code == 0)
+        self.assertEqual(told["problem_count"] == 0, code == 0)
+        return told
+
+    def sql(self, statement):
+        if self.daemon.backend == "sqlite":
+            with sqlite3.connect(self.daemon.database.path, timeout=10, isolation_level=None) as db:
+                db.execute(statement)
+        else:
+            self.daemon.database.query(statement)
+
+    def test_sound(self):
+        told = self.report(0)
+        self.assertEqual((told["tokens"], told["unreadable_tokens"], told["problems"], told["tables"]["users"]), (6, 0, [], 3))
+        self.assertEqual(told["schema_version"], self.daemon.call("daemon.version")["schema_version"])
+        self.assertEqual(list(told["tables"]), sorted(told["tables"]))
+        code, out, said = self.verify()
+        self.assertEqual((code, said), (0, ""))
+        self.assertRegex(out, r"is sound: (sqlite|postgresql), schema \d+, \d+ rows\n(  \w+: \d+\n)+6 tokens, every one opens\n$")
+        if self.daemon.backend == "postgres":
+            password = re.search(r"//[^:/@]+:([^@]+)@", self.daemon.url)
+            self.assertNotIn(password.group(1) if password else "****", out)
+        self.daemon.stop()
+
+    def test_tokens_that_do_not_open(self):
+        self.sql(f"UPDATE users SET fitbit_nonce = strava_nonce WHERE id = '{self.users[1]}'")
+        told = self.report(65)
+        self.assertEqual((told["tokens"], told["unreadable_tokens"]), (6, 1))
+        self.assertEqual(told["problems"], [f"the fitbit token of user {self.users[1]} cannot be opened"])
+        code, out, _ = self.verify()
+        self.assertEqual(code, 65)
+        self.assertIn("NOT sound", out)
+        self.assertIn(f"the fitbit token of user {self.users[1]} cannot be opened", out)
+        self.daemon.stop()
+
+    def test_keys(self):
+        told = self.report(77, key=new_key())
+        self.assertEqual(told["unreadable_tokens"], 6)
+        self.assertIn("it was made with another key", told["problems"][0])
+        self.assertEqual(self.report(0, key=new_key(), PREVIOUS_ENCRYPTION_KEY=self.daemon.key)["unreadable_tokens"], 0)
+        code, out, said = self.verify(key="short")
+        self.assertEqual((code, out), (78, ""))
+        self.assertIn("32 bytes", said)
+        self.daemon.stop()
+
+    def test_what_is_no_database_of_ours(self):
+        code, out, said = self.verify("nothing.db")
+        self.assertEqual((code, out), (66, ""))
+        self.assertFalse(os.path.exists(os.path.join(self.daemon.folder, "nothing.db")))
+        self.assertEqual(self.verify("a", "b")[0], 66)   # the first name is looked at first
+        path = os.path.join(self.daemon.folder, "text.db")
+        with open(path, "w", encoding="ascii") as file:
+            file.write("no database, but long enough to be taken for one " * 100)
+        self.assertEqual(self.verify(path)[:2], (65, ""))
+        with sqlite3.connect(path + "2") as db:
+            db.execute("CREATE TABLE other (a)")
+        told = self.report(65, path + "2")
+        self.assertEqual((told["tables"], told["problems"]), ({"other": 0}, ["it holds no table of users: it is no database of this daemon"]))
+        self.assertEqual(self.verify(database="postgresql://nobody@127.0.0.1:1/x")[:2], (69, ""))
+        self.assertEqual(self.verify(database="sqlite::memory:")[0], 64)
+        self.daemon.stop()
 
 
 class Sqlite(BackupCase):
@@ -84,10 +173,52 @@ class Sqlite(BackupCase):
         self.assertEqual((told["state"], told["path"], told["tables"], told["bytes"], told["error"]),
                          ("done", path, rows, os.stat(path).st_size, None))
         self.assertEqual(told["pages_done"], told["pages"])
+        self.looks(daemon, path, 0)
         # It is a database that a daemon opens, with what was stored.
         users = daemon.call("get_user_count")
         with Daemon(database=f"sqlite:{path}", key=daemon.key) as again:
             self.assertEqual(again.call("get_user_count"), users)
+        daemon.stop()
+
+    def looks(self, daemon, path, code):
+        """What `verify` says of the file, which it leaves as it is."""
+        with open(path, "rb") as file:
+            before = file.read()
+        done = subprocess.run([CTL, "--json", "verify", path], capture_output=True, text=True, timeout=60 * SLOW, check=False,
+                              env={**os.environ, "PATH": os.path.dirname(BINARY) + ":" + os.environ["PATH"], "ENCRYPTION_KEY": daemon.key})
+        self.assertEqual(done.returncode, code, done.stderr + done.stdout)
+        with open(path, "rb") as file:
+            self.assertEqual(file.read(), before)
+        self.assertFalse(os.path.exists(path + "-wal") or os.path.exists(path + "-journal"))
+        return json.loads(done.stdout) if done.stdout else None
+
+    def test_damage_is_found(self):
+        daemon = self.start()
+        key = self.fill(daemon, 1)
+        folder = self.folder()
+        path = os.path.join(folder, "copy.db")
+        self.assertEqual(ctl(daemon, "backup", path)[0], 0)
+        with open(path, "rb") as file:
+            good = file.read()
+        found = 0
+        # Pages of tables and indexes. SQLite has no checksums: another letter within a long text is not to be seen.
+        for place in [page for page in range(4096, len(good), 4096) if good[page] in (2, 5, 10, 13)][::6]:
+            with open(path, "wb") as file:
+                file.write(good[:place] + bytes(4096) + good[place + 4096:])
+            told = self.looks(daemon, path, 65)
+            found += 1
+            self.assertTrue(told is None or told["problems"][0].startswith("damaged: "), told)
+        self.assertGreater(found, 5)
+        with open(path, "wb") as file:
+            file.write(good[:len(good) // 2])
+        self.looks(daemon, path, 65)
+        with open(path, "wb") as file:
+            file.write(good)
+        with sqlite3.connect(path) as db:
+            db.execute("DELETE FROM api_keys WHERE id = ?", (key,))   # without its cascade
+        db.close()
+        told = self.looks(daemon, path, 65)
+        self.assertEqual(told["problems"], ["95 rows of api_key_usage refer to rows of api_keys that are not there"])
         daemon.stop()
 
     def test_refusals(self):

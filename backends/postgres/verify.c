@@ -1,0 +1,112 @@
+#include "../verify.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "postgres.h"
+
+enum { CONNECT_MS = 10000 };
+
+/* Takes as long as it takes. */
+static PGresult *query(PGconn *connection, const char *sql, struct err *err)
+{
+	PGresult *result = PQexec(connection, sql);
+
+	if (PQresultStatus(result) == PGRES_TUPLES_OK || PQresultStatus(result) == PGRES_COMMAND_OK)
+		return result;
+	if (PQstatus(connection) != CONNECTION_OK)
+		(void)err_exit(err, EX_UNAVAILABLE, "the connection to the database was lost");
+	else
+		(void)err_exit(err, EX_IOERR, "the database cannot be read (SQLSTATE %s)",
+		               PQresultErrorField(result, PG_DIAG_SQLSTATE) != NULL ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : "unknown");
+	PQclear(result);
+	return NULL;
+}
+
+static int count_tables(struct verify_report *report, PGconn *connection, struct err *err)
+{
+	PGresult *tables = query(connection, "SELECT relname, format('SELECT count(*) FROM %I', relname) FROM pg_class "
+	                                     "WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace ORDER BY relname COLLATE \"C\"", err);
+	int result = tables != NULL ? 0 : -1;
+	bool users = false;
+
+	verify_begin_tables(report);
+	for (int i = 0; result == 0 && i < PQntuples(tables); i++) {
+		PGresult *count = query(connection, PQgetvalue(tables, i, 1), err);
+
+		users = users || strcmp(PQgetvalue(tables, i, 0), "users") == 0;
+		if (count != NULL)
+			verify_table(report, PQgetvalue(tables, i, 0), strtoull(PQgetvalue(count, 0, 0), NULL, 10));
+		else
+			result = -1;
+		PQclear(count);
+	}
+	verify_end_tables(report);
+	PQclear(tables);
+	if (result == 0 && !users)
+		result = err_exit(err, EX_DATAERR, "it holds no table of users: it is no database of this daemon");
+	return result;
+}
+
+/* What the server itself does not vouch for. */
+static int check_catalog(struct verify_report *report, PGconn *connection, struct err *err)
+{
+	PGresult *found = query(connection, "SELECT 'the constraint ' || conname || ' was never checked' FROM pg_constraint WHERE NOT convalidated "
+	                                    "AND connamespace = current_schema()::regnamespace UNION ALL "
+	                                    "SELECT 'the index ' || c.relname || ' is not valid' FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
+	                                    "WHERE NOT i.indisvalid AND c.relnamespace = current_schema()::regnamespace", err);
+
+	if (found == NULL)
+		return -1;
+	for (int i = 0; i < PQntuples(found); i++)
+		verify_problem(report, "%s", PQgetvalue(found, i, 0));
+	PQclear(found);
+	return 0;
+}
+
+struct look {
+	struct verify_report *report;
+	struct seal *seal;
+	struct err *err;
+};
+
+static int look_at_token(void *argument, const struct rotation_token *token)
+{
+	struct look *look = argument;
+
+	return verify_token(look->report, look->seal, token, look->err);
+}
+
+static int look_at_all(struct verify_report *report, PGconn *connection, struct seal *seal, struct err *err)
+{
+	struct look look = {report, seal, err};
+	struct err wrong = {0};
+	PGresult *begun = query(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", err);
+
+	PQclear(begun);
+	if (begun == NULL || count_tables(report, connection, err) < 0 || check_catalog(report, connection, err) < 0)
+		return -1;
+	report->schema = postgres_schema(connection, err);
+	if (report->schema < 0 || postgres_check_schema(connection, false, err) < 0)
+		return -1;
+	if (postgres_prove_key_only(connection, seal, &wrong) < 0) {
+		report->wrong_key = wrong.exit_code == EX_NOPERM;
+		verify_problem(report, "%s", wrong.message);
+	}
+	return postgres_each_token(connection, look_at_token, &look, err);
+}
+
+int postgres_verify(struct verify_report *report, const char *url, struct seal *seal, struct err *err)
+{
+	char error[ERR_MESSAGE_MAX];
+	PGconn *connection = postgres_connect(url, CONNECT_MS, error);
+	int result;
+
+	if (connection == NULL)
+		return err_exit(err, EX_UNAVAILABLE, "the database cannot be reached: %.250s", error);
+	result = look_at_all(report, connection, seal, err);
+	PQfinish(connection);
+	return result;
+}

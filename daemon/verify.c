@@ -1,0 +1,99 @@
+#include "verify.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "../backends/store.h"
+#include "../backends/verify.h"
+#include "../protocol/json.h"
+
+/* The texts of `"a","b"` or `"a":1,"b":2`, one a line. */
+static void print_items(const char *indent, const char *text, size_t length, char separator)
+{
+	bool quoted = false;
+
+	if (length == 0)
+		return;
+	(void)fputs(indent, stdout);
+	for (size_t i = 0; i < length; i++) {
+		if (text[i] == '"') {
+			quoted = !quoted;
+		} else if (text[i] == '\\' && i + 1 < length) {
+			(void)putchar(text[++i]);
+		} else if (!quoted && text[i] == separator) {
+			(void)printf("\n%s", indent);
+		} else if (!quoted && text[i] == ':') {
+			(void)fputs(": ", stdout);
+		} else {
+			(void)putchar(text[i]);
+		}
+	}
+	(void)putchar('\n');
+}
+
+static void print_text(const char *shown, const struct verify_report *report)
+{
+	(void)printf("%s is %s: %s, schema %lld, %llu rows\n", shown, report->problem_count == 0 ? "sound" : "NOT sound", report->backend,
+	             (long long)report->schema, (unsigned long long)report->rows);
+	if (report->tables.length > 2)
+		print_items("  ", report->tables.data + 1, report->tables.length - 2, ',');
+	if (report->unreadable == 0)
+		(void)printf("%llu tokens, every one opens\n", (unsigned long long)report->tokens);
+	else
+		(void)printf("%llu tokens, %llu do not open\n", (unsigned long long)report->tokens, (unsigned long long)report->unreadable);
+	if (report->problem_count > 0)
+		(void)printf("%llu problems:\n", (unsigned long long)report->problem_count);
+	print_items("  ", report->problems.data, report->problems.length, ',');
+}
+
+static void write_number(struct buffer *out, const char *key, uint64_t number)
+{
+	buffer_text(out, key);
+	json_write_integer(out, (int64_t)number);
+}
+
+static void print_json(const char *shown, const struct verify_report *report)
+{
+	struct buffer out = {0};
+
+	buffer_text(&out, "{\"database\":");
+	json_write_string(&out, shown, strlen(shown));
+	buffer_text(&out, report->problem_count == 0 ? ",\"sound\":true" : ",\"sound\":false");
+	buffer_text(&out, ",\"backend\":");
+	json_write_string(&out, report->backend, strlen(report->backend));
+	write_number(&out, ",\"schema_version\":", (uint64_t)report->schema);
+	write_number(&out, ",\"rows\":", report->rows);
+	buffer_text(&out, ",\"tables\":");
+	if (report->tables.length > 0)
+		buffer_append(&out, report->tables.data, report->tables.length);
+	else
+		buffer_text(&out, "{}");
+	write_number(&out, ",\"tokens\":", report->tokens);
+	write_number(&out, ",\"unreadable_tokens\":", report->unreadable);
+	write_number(&out, ",\"problem_count\":", report->problem_count);
+	buffer_text(&out, ",\"problems\":[");
+	buffer_append(&out, report->problems.data, report->problems.length);
+	buffer_text(&out, "]}");
+	(void)printf("%.*s\n", (int)out.length, out.data != NULL ? out.data : "");
+	buffer_free(&out);
+}
+
+int verify_database(const char *url, struct seal *seal, bool json, struct err *err)
+{
+	struct verify_report report;
+	char shown[512];
+	int result = store_verify(&report, url, seal, err);
+
+	if (result == 0 && (report.tables.failure != BUFFER_OK || report.problems.failure != BUFFER_OK))
+		result = err_exit(err, EX_OSERR, "memory is out");
+	if (result == 0) {
+		store_redact_url(url, shown, sizeof shown);
+		(json ? print_json : print_text)(shown, &report);
+		result = report.wrong_key ? EX_NOPERM : report.problem_count > 0 ? EX_DATAERR : 0;
+		if (fflush(stdout) != 0)
+			result = err_exit(err, EX_IOERR, "writing the output failed");
+	}
+	verify_free(&report);
+	return result;
+}

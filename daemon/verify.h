@@ -1,0 +1,10 @@
+/* `pierre-dbd --verify`: looks at a database without changing it. Thread: main. */
+#ifndef PIERRE_DAEMON_VERIFY_H
+#define PIERRE_DAEMON_VERIFY_H
+
+#include "../backends/seal.h"
+
+/* Prints what it finds; 0 when all is sound, 65 when not, 77 when the key does not fit. -1: it cannot be looked at. */
+int verify_database(const char *url, struct seal *seal, bool json, struct err *err);
+
+#endif
