@@ -201,7 +201,7 @@ bool lane_send(struct postgres_store *store, struct lane *lane)
 	lane->failed = NULL;
 	lane->commit_failed = false;
 	lane->cancelled_at = 0;
-	lane->all_sent = lane->warned = lane->unserved = lane->slow_result = false;
+	lane->all_sent = lane->warned = lane->unserved = lane->slow_result = lane->looked_again = false;
 	lane->received = 0;
 	/* After a long idle time the server may be gone without a word: a lone Sync finds out before a write is at stake. */
 	if (postgres_clock() - lane->last_used < (uint64_t)IDLE_CHECK_S * 1000000000)
@@ -317,8 +317,15 @@ static bool take_one(struct postgres_store *store, struct lane *lane)
 		return false;
 	result = PQgetResult(lane->connection);
 	if (result == NULL) {
-		if (item->kind == ITEM_SYNC || PQstatus(lane->connection) != CONNECTION_OK)
+		if (PQstatus(lane->connection) != CONNECTION_OK)
 			return false;
+		if (item->kind == ITEM_SYNC) {
+			/* Behind the error of a commit libpq makes an end; the Sync's own result may be there already. */
+			bool again = lane->commit_failed && !lane->looked_again;
+
+			lane->looked_again = true;
+			return again;
+		}
 		lane->item_next++; /* the end of one statement's results */
 		return true;
 	}

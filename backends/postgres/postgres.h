@@ -57,6 +57,7 @@ struct lane {
 	bool commit_failed;           /* the Sync itself failed: no call of the group can be blamed */
 	bool doomed;                  /* close it when the group is over: it cannot be trusted any more */
 	size_t received;              /* bytes of one result so far, roughly; while idle: of what nobody asked for */
+	bool looked_again;            /* for the Sync's result, behind a commit that failed */
 	bool slow_result;             /* the last read did not bring it to an end */
 	bool unserved;                /* a pooler had no server for the group: none of it was done */
 	bool warned;                  /* the server has warned of something in this group */
