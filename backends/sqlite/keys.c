@@ -210,36 +210,52 @@ int keys_each_token(struct session *session, int (*each)(void *argument, const s
 	return result < 0 || code == SQLITE_DONE ? result : session_failed(session, "the tokens cannot be read", err);
 }
 
-/* Only if it is still what it was; others cannot write within the transaction, but that is not this statement's to know. */
-static int write_token(struct session *session, const struct rotation_token *token, uint64_t *changed)
+/* The statements of one step; the updates are made when first needed. */
+struct statements {
+	sqlite3_stmt *rows, *update[2];
+};
+
+static void end_statements(struct statements *statements)
 {
-	sqlite3_stmt *statement = NULL;
+	sqlite3_finalize(statements->rows);
+	sqlite3_finalize(statements->update[0]);
+	sqlite3_finalize(statements->update[1]);
+}
+
+/* Replaces a token only if it is still what it was; others cannot write within the transaction, but that is not this statement's to know. */
+static int make_update(struct session *session, const char *provider, sqlite3_stmt **update)
+{
 	char sql[400];
-	int code;
 
 	(void)snprintf(sql, sizeof sql, "UPDATE users SET %s_access_token = ?1, %s_refresh_token = ?2, %s_nonce = ?3 WHERE id = ?4 AND "
-	               "%s_access_token = ?5 AND %s_refresh_token = ?6 AND %s_nonce = ?7", token->provider, token->provider, token->provider,
-	               token->provider, token->provider, token->provider);
-	code = sqlite3_prepare_v2(session->db, sql, -1, &statement, NULL);
+	               "%s_access_token = ?5 AND %s_refresh_token = ?6 AND %s_nonce = ?7", provider, provider, provider, provider, provider,
+	               provider);
+	return sqlite3_prepare_v2(session->db, sql, -1, update, NULL);
+}
+
+static int write_token(struct session *session, sqlite3_stmt **update, const struct rotation_token *token, uint64_t *changed)
+{
+	int code = *update != NULL ? SQLITE_OK : make_update(session, token->provider, update);
+
 	for (int i = 0; i < 3 && code == SQLITE_OK; i++) {
-		code = sqlite3_bind_text64(statement, i + 1, token->sealed[i], token->sealed_length[i], SQLITE_STATIC, SQLITE_UTF8);
+		code = sqlite3_bind_text64(*update, i + 1, token->sealed[i], token->sealed_length[i], SQLITE_STATIC, SQLITE_UTF8);
 		if (code == SQLITE_OK)
-			code = sqlite3_bind_text64(statement, i + 5, token->stored[i], token->length[i], SQLITE_STATIC, SQLITE_UTF8);
+			code = sqlite3_bind_text64(*update, i + 5, token->stored[i], token->length[i], SQLITE_STATIC, SQLITE_UTF8);
 	}
 	if (code == SQLITE_OK)
-		code = sqlite3_bind_text(statement, 4, token->user, -1, SQLITE_STATIC);
+		code = sqlite3_bind_text(*update, 4, token->user, -1, SQLITE_STATIC);
 	if (code == SQLITE_OK)
-		code = session_step(statement);
+		code = session_step(*update);
 	*changed += code == SQLITE_OK ? (uint64_t)sqlite3_changes64(session->db) : 0;
-	sqlite3_finalize(statement);
+	if (*update != NULL)
+		(void)sqlite3_clear_bindings(*update); /* they point into the row and the arena */
 	return code;
 }
 
 /* A row is read whole before it is written: its texts are the statement's, which stands still meanwhile. */
-static int do_row(struct worker *writer, struct rotation *rotation, sqlite3_stmt *row, struct err *err)
+static int do_row(struct session *session, struct rotation *rotation, struct statements *statements, struct err *err)
 {
-	struct session *session = &writer->session;
-	const char *user = (const char *)sqlite3_column_text(row, 0);
+	const char *user = (const char *)sqlite3_column_text(statements->rows, 0);
 	struct arena arena = {.wipe = true};
 	uint64_t tried = 0, changed = 0;
 	int result = user != NULL ? 0 : err_set(err, ERR_STORAGE, "the database holds a user without an id");
@@ -247,13 +263,13 @@ static int do_row(struct worker *writer, struct rotation *rotation, sqlite3_stmt
 	for (int which = 0; which < 2 && result == 0; which++) {
 		struct rotation_token token;
 
-		read_token(row, which, &token);
+		read_token(statements->rows, which, &token);
 		result = rotation_look(rotation, session->seal, &arena, &token, err);
 		if (result <= 0)
 			continue;
 		tried++;
 		result = 0;
-		if (write_token(session, &token, &changed) != SQLITE_OK)
+		if (write_token(session, &statements->update[which], &token, &changed) != SQLITE_OK)
 			result = err_set(err, ERR_STORAGE, "%s", session_reason(sqlite3_extended_errcode(session->db)));
 	}
 	rotation_wrote(rotation, tried, changed);
@@ -263,22 +279,21 @@ static int do_row(struct worker *writer, struct rotation *rotation, sqlite3_stmt
 	return result;
 }
 
-static int do_rows(struct worker *writer, struct rotation *rotation, unsigned *rows, struct err *err)
+static int do_rows(struct session *session, struct rotation *rotation, unsigned *rows, struct err *err)
 {
-	struct session *session = &writer->session;
-	sqlite3_stmt *statement = NULL;
-	int code = sqlite3_prepare_v2(session->db, rows_sql, -1, &statement, NULL), result = 0;
+	struct statements statements = {0};
+	int code = sqlite3_prepare_v2(session->db, rows_sql, -1, &statements.rows, NULL), result = 0;
 
 	if (code == SQLITE_OK)
-		code = sqlite3_bind_text(statement, 1, rotation->after, -1, SQLITE_TRANSIENT);
+		code = sqlite3_bind_text(statements.rows, 1, rotation->after, -1, SQLITE_TRANSIENT);
 	if (code == SQLITE_OK)
-		code = sqlite3_bind_int(statement, 2, ROTATION_ROWS);
-	while (result == 0 && code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
-		result = do_row(writer, rotation, statement, err);
+		code = sqlite3_bind_int(statements.rows, 2, ROTATION_ROWS);
+	while (result == 0 && code == SQLITE_OK && (code = sqlite3_step(statements.rows)) == SQLITE_ROW) {
+		result = do_row(session, rotation, &statements, err);
 		(*rows)++;
 		code = SQLITE_OK;
 	}
-	sqlite3_finalize(statement);
+	end_statements(&statements);
 	if (result == 0 && code != SQLITE_DONE)
 		result = err_set(err, ERR_STORAGE, "%s", session_reason(code));
 	return result;
@@ -304,9 +319,8 @@ static int write_end(struct session *session, struct err *err)
 	return code == SQLITE_OK ? 0 : err_set(err, ERR_STORAGE, "%s", session_reason(code));
 }
 
-static int step(struct worker *writer, struct rotation *next, struct err *err)
+static int step(struct session *session, struct rotation *next, struct err *err)
 {
-	struct session *session = &writer->session;
 	unsigned rows = 0;
 
 	rotation_step(next);
@@ -317,7 +331,7 @@ static int step(struct worker *writer, struct rotation *next, struct err *err)
 			return err_set(err, ERR_STORAGE, "%s", session_reason(sqlite3_extended_errcode(session->db)));
 		next->users = (uint64_t)users;
 	}
-	if (do_rows(writer, next, &rows, err) < 0)
+	if (do_rows(session, next, &rows, err) < 0)
 		return -1;
 	return rotation_ended(next, rows) ? write_end(session, err) : 0;
 }
@@ -346,7 +360,7 @@ enum run_result keys_rotate(struct worker *writer, struct call *call)
 		sqlite_timed_out(store, call);
 		return RUN_DONE;
 	}
-	if (code == SQLITE_OK && step(writer, &next, &err) < 0) {
+	if (code == SQLITE_OK && step(&writer->session, &next, &err) < 0) {
 		(void)session_step(writer->session.rollback);
 		execute_fail(call, err.kind != ERR_NONE ? err.kind : ERR_STORAGE, "%s", err.message);
 		return RUN_DONE;
