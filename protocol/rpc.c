@@ -130,7 +130,6 @@ static void text_member(struct buffer *out, const char *name, const char *text)
 void rpc_error(struct buffer *out, const char *id, size_t id_length, const struct err *err)
 {
 	const struct err_info *info = err_info(err->kind);
-	bool retryable = info->retryable && err->outcome != OUTCOME_UNKNOWN;
 
 	begin(out, id, id_length);
 	buffer_text(out, ",\"error\":{\"code\":");
@@ -138,7 +137,7 @@ void rpc_error(struct buffer *out, const char *id, size_t id_length, const struc
 	text_member(out, "message", err->message[0] != '\0' ? err->message : info->meaning);
 	buffer_text(out, ",\"data\":{\"kind\":");
 	json_write_string(out, info->name, strlen(info->name));
-	buffer_text(out, retryable ? ",\"retryable\":true" : ",\"retryable\":false");
+	buffer_text(out, info->retryable ? ",\"retryable\":true" : ",\"retryable\":false");
 	if (err->kind == ERR_INVALID_PARAMS && err->path[0] == '\0')
 		buffer_text(out, ",\"path\":\"\""); /* a member whose name is empty */
 	text_member(out, "path", err->path);

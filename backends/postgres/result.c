@@ -186,8 +186,7 @@ enum outcome result_error(struct call *call, const PGresult *result)
 		return CALL_MOVE;
 	} else if (strcmp(state, "25006") == 0) {
 		/* A standby, or a primary that became one: another connection may find the server that takes writes. */
-		execute_fail(call, ERR_UNAVAILABLE, "the database server takes no writes: it is a standby or read-only");
-		call->err.outcome = OUTCOME_NONE;
+		execute_fail(call, ERR_STORAGE, "the database server takes no writes: it is a standby or read-only");
 		return CALL_SUSPECT;
 	} else if (strcmp(state, "53100") == 0) {
 		execute_fail(call, ERR_STORAGE, "the database server's disk is full");

@@ -51,8 +51,6 @@ def check_error(method, error):
     code, retryable = interface.ERRORS[data["kind"]]
     assert error["code"] == code, f"{method}: {data['kind']} has code {error['code']}"
     assert isinstance(data["retryable"], bool), data
-    if data.get("outcome") == "unknown":
-        retryable = False   # again could be twice
     assert retryable is None or data["retryable"] == retryable, f"{method}: {data}"
     assert isinstance(error["message"], str) and error["message"], f"{method}: no message"
     if data["kind"] == "invalid_params":
