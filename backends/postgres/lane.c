@@ -155,42 +155,6 @@ static bool push_out(struct postgres_store *store, struct lane *lane)
 	return true;
 }
 
-/* Moves the next group's calls from `waiting` to `group`: calls that must run alone do. */
-static void gather(struct postgres_store *store, struct lane *lane)
-{
-	unsigned limit = lane->group_limit < store->settings.batch ? lane->group_limit : store->settings.batch;
-	uint64_t now = postgres_clock();
-
-	if (limit < 1)
-		limit = 1;
-	if (limit > GROUP_MAX)
-		limit = GROUP_MAX;
-	while (!list_empty(&lane->waiting) && lane->group_count < limit) {
-		struct call *call = call_of(list_first(&lane->waiting));
-		bool alone = call->route == ROUTE_ALONE;
-
-		if (alone && lane->group_count > 0)
-			break;
-		list_remove(&call->link);
-		lane->waiting_count--;
-		if (call->deadline != 0 && call->deadline <= now) {
-			execute_fail(call, ERR_TIMEOUT, "the call's time ran out before it could be done");
-			call->err.outcome = OUTCOME_NONE;
-			store->timeouts++;
-			postgres_finish(store, call);
-			continue;
-		}
-		if (call->attempts == 0 && call->submitted != 0 && call->submitted < now) {
-			store->waits++;
-			store->wait_ns += now - call->submitted;
-		}
-		list_append(&lane->group, &call->link);
-		lane->group_count++;
-		if (alone)
-			break;
-	}
-}
-
 bool lane_send(struct postgres_store *store, struct lane *lane)
 {
 	bool sent = true;
@@ -203,9 +167,10 @@ bool lane_send(struct postgres_store *store, struct lane *lane)
 	lane->cancelled_at = 0;
 	lane->all_sent = lane->warned = lane->unserved = lane->slow_result = lane->looked_again = false;
 	lane->received = 0;
+	lane->locking = 0;
 	/* After a long idle time the server may be gone without a word: a lone Sync finds out before a write is at stake. */
 	if (postgres_clock() - lane->last_used < (uint64_t)IDLE_CHECK_S * 1000000000)
-		gather(store, lane);
+		lane_gather(store, lane);
 	else
 		lane->last_used = postgres_clock();
 	lane->state = LANE_BUSY;

@@ -19,8 +19,7 @@ static bool usable(const struct lane *lane)
 	return (lane->state == LANE_READY || lane->state == LANE_BUSY) && !lane->doomed;
 }
 
-/* The server is at something long there, or does not answer at all. */
-static bool slow(const struct lane *lane, uint64_t now)
+bool pool_slow(const struct lane *lane, uint64_t now)
 {
 	return lane->state == LANE_BUSY && now > lane->sent_at + SLOW_MS * ms;
 }
@@ -31,22 +30,27 @@ static unsigned load_of(const struct lane *lane, uint64_t now)
 {
 	if (lane->state == LANE_READY && lane->waiting_count < FILL_FIRST)
 		return 0;
-	return (slow(lane, now) ? SLOW_LOAD : 0) + lane->waiting_count + (lane->state == LANE_BUSY ? lane->group_count + FILL_FIRST : 0);
+	return (pool_slow(lane, now) ? SLOW_LOAD : 0) + lane->waiting_count + (lane->state == LANE_BUSY ? lane->group_count + FILL_FIRST : 0);
 }
 
-/* Evaluations over many rows come from the other end, so that look-ups do not stand behind them. */
-struct lane *pool_choose(struct postgres_store *store, const struct call *call)
+/* Evaluations over many rows come from the other end, so that look-ups do not stand behind them. Calls that change rows join the
+ * lane that has several of them (see gather.c). */
+struct lane *pool_choose(struct postgres_store *store, const struct call *call, uint64_t now)
 {
 	bool heavy = call->method != NULL && !call->method->write && !call->method->short_read;
-	uint64_t now = call->submitted; /* near enough */
-	struct lane *best = NULL;
+	struct lane *best = NULL, *locker = store->locker;
 
+	if (gather_locks(store, call) && locker != NULL && usable(locker) && !pool_slow(locker, now) &&
+	    ((locker->state == LANE_BUSY && locker->locking > 1) || locker->waiting_count > 0))
+		return locker;
 	for (unsigned i = 0; i < store->lane_count; i++) {
 		struct lane *lane = &store->lanes[heavy ? store->lane_count - 1 - i : i];
 
 		if (usable(lane) && (best == NULL || load_of(lane, now) < load_of(best, now)))
 			best = lane;
 	}
+	if (gather_locks(store, call))
+		store->locker = best;
 	return best;
 }
 
@@ -61,14 +65,16 @@ static void to_lane(struct lane *lane, struct call *call)
 /* Calls that found no lane, in their order; those of one connection stay together. */
 static void place_waiting(struct postgres_store *store)
 {
-	if (list_empty(&store->waiting) || postgres_clock() < store->hold_until)
+	uint64_t now;
+
+	if (list_empty(&store->waiting) || (now = postgres_clock()) < store->hold_until)
 		return;
 	while (!list_empty(&store->waiting)) {
 		struct call *call = call_of(list_first(&store->waiting));
-		struct lane *lane = call->order != NULL && call->order->lane != 0 ? &store->lanes[call->order->lane - 1] : pool_choose(store, call);
+		struct lane *lane = call->order != NULL && call->order->lane != 0 ? &store->lanes[call->order->lane - 1] : pool_choose(store, call, now);
 
 		if (lane == NULL || !usable(lane))
-			lane = pool_choose(store, call);
+			lane = pool_choose(store, call, now);
 		if (lane == NULL)
 			return;
 		list_remove(&call->link);
@@ -103,7 +109,7 @@ static bool crowded(const struct postgres_store *store)
 	if (store->waiting_count > 0)
 		return now >= store->hold_until;
 	for (unsigned i = 0; i < store->lane_count; i++)
-		if (store->lanes[i].state == LANE_CONNECTING || (usable(&store->lanes[i]) && store->lanes[i].waiting_count <= FILL_FIRST && !slow(&store->lanes[i], now)))
+		if (store->lanes[i].state == LANE_CONNECTING || (usable(&store->lanes[i]) && store->lanes[i].waiting_count <= FILL_FIRST && !pool_slow(&store->lanes[i], now)))
 			return false;
 	return true;
 }
@@ -278,7 +284,7 @@ static void release_waiting(struct postgres_store *store, struct lane *lane)
 static bool has_better(const struct postgres_store *store, uint64_t now)
 {
 	for (unsigned i = 0; i < store->lane_count; i++)
-		if (usable(&store->lanes[i]) && !slow(&store->lanes[i], now))
+		if (usable(&store->lanes[i]) && !pool_slow(&store->lanes[i], now))
 			return true;
 	return false;
 }
@@ -307,7 +313,7 @@ void pool_timers(struct postgres_store *store)
 		struct lane *lane = &store->lanes[i];
 
 		expire_on_lane(store, lane, now);
-		if (lane->state == LANE_BUSY && !list_empty(&lane->waiting) && slow(lane, now) && has_better(store, now))
+		if (lane->state == LANE_BUSY && !list_empty(&lane->waiting) && pool_slow(lane, now) && has_better(store, now))
 			release_waiting(store, lane);
 		if (lane->state == LANE_BUSY)
 			mind_group(store, lane, now);
@@ -324,7 +330,7 @@ static uint64_t group_due(const struct lane *lane, uint64_t now)
 	if (lane->state != LANE_BUSY)
 		return 0;
 	end = lane->cancelled_at != 0 ? lane->cancelled_at + CANCEL_GRACE_MS * ms : lane->due;
-	if (!list_empty(&lane->waiting) && !slow(lane, now) && (end == 0 || lane->sent_at + SLOW_MS * ms < end))
+	if (!list_empty(&lane->waiting) && !pool_slow(lane, now) && (end == 0 || lane->sent_at + SLOW_MS * ms < end))
 		end = lane->sent_at + SLOW_MS * ms;
 	return end == 0 ? 0 : (end / (DUE_STEP_MS * ms) + 1) * DUE_STEP_MS * ms;
 }

@@ -41,7 +41,7 @@ static void place(struct postgres_store *store, struct call *call)
 	struct order *order = call->order;
 	bool follows = order != NULL && order->reads > 0;
 	bool held = store->unserved > 0 && postgres_clock() < store->hold_until;
-	struct lane *lane = follows ? (order->lane != 0 ? &store->lanes[order->lane - 1] : NULL) : held ? NULL : pool_choose(store, call);
+	struct lane *lane = follows ? (order->lane != 0 ? &store->lanes[order->lane - 1] : NULL) : held ? NULL : pool_choose(store, call, call->submitted);
 
 	if (order != NULL) {
 		order->reads++;
@@ -231,6 +231,7 @@ static void free_store(struct postgres_store *store)
 	if (store->url != NULL)
 		explicit_bzero(store->url, strlen(store->url));
 	free(store->url);
+	free(store->locking);
 	free(store);
 }
 
@@ -291,14 +292,17 @@ static struct postgres_store *new_store(const struct store_settings *settings)
 	list_init(&store->waiting);
 	list_init(&store->migrating);
 	store->url = strdup(settings->url);
+	store->locking = calloc(catalog_method_count, sizeof *store->locking);
 	store->epoll = epoll_create1(EPOLL_CLOEXEC);
 	store->mailbox = mailbox_new();
-	bool good = store->url != NULL && store->epoll >= 0 && store->mailbox != NULL && store->mailbox->wake >= 0 &&
+	bool good = store->url != NULL && store->locking != NULL && store->epoll >= 0 && store->mailbox != NULL && store->mailbox->wake >= 0 &&
 	            epoll_ctl(store->epoll, EPOLL_CTL_ADD, store->mailbox->wake, &event) == 0;
 	for (unsigned i = 0; i < store->lane_count; i++)
 		good = init_lane(&store->lanes[i], i + 1) && good;
-	if (good)
+	if (good) {
+		gather_learn(store->locking);
 		return store;
+	}
 	free_store(store);
 	return NULL;
 }

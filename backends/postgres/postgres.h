@@ -50,6 +50,7 @@ struct lane {
 	unsigned waiting_count;
 	struct list group;            /* calls under way, in order */
 	unsigned group_count;
+	unsigned locking;             /* of them: calls that change rows */
 	struct item *items;           /* what answers are still to come */
 	unsigned item_count, item_next;
 	struct call *failed;          /* the call that ended the group's transaction */
@@ -82,6 +83,8 @@ struct postgres_store {
 	struct mailbox *mailbox;
 	struct lane lanes[LANES_MAX];
 	unsigned lane_count;          /* most lanes */
+	bool *locking;                /* by method->index: changes rows that may be there already */
+	struct lane *locker;          /* where such calls went last */
 	struct list waiting;          /* calls without a lane */
 	unsigned waiting_count;
 	unsigned connecting, failures; /* connects under way; failed ones in a row */
@@ -112,6 +115,11 @@ void lane_break(struct postgres_store *store, struct lane *lane, const char *rea
 void lane_watch(struct postgres_store *store, struct lane *lane, bool want_write);
 void lane_forget(struct postgres_store *store, struct lane *lane);   /* its prepared statements: all are prepared anew */
 
+/* gather.c: the next group */
+void lane_gather(struct postgres_store *store, struct lane *lane);   /* moves its calls from `waiting` to `group` */
+void gather_learn(bool *locking);                                    /* what each method's statement does */
+bool gather_locks(const struct postgres_store *store, const struct call *call);
+
 /* group.c: what becomes of a group that has ended */
 void group_end(struct postgres_store *store, struct lane *lane);
 void group_lost(struct postgres_store *store, struct lane *lane, bool timed_out);
@@ -128,7 +136,8 @@ bool result_fatal(const PGresult *result);                        /* an error th
 bool result_in_class(const PGresult *result, const char *prefix); /* of its SQLSTATE */
 
 /* pool.c: which lane, connecting, timers */
-struct lane *pool_choose(struct postgres_store *store, const struct call *call);
+bool pool_slow(const struct lane *lane, uint64_t now);  /* the server is at something long there, or does not answer at all */
+struct lane *pool_choose(struct postgres_store *store, const struct call *call, uint64_t now);
 void pool_distribute(struct postgres_store *store);   /* waiting calls to lanes, groups to the wire */
 void pool_connect_more(struct postgres_store *store);
 void pool_unserved(struct postgres_store *store);     /* a pooler has no server: waits before it is asked again */

@@ -85,6 +85,38 @@ class Locks(StatementCase):
         self.sound()
 
 
+class OwnLocks(StatementCase):
+    """What the daemon's own groups do to one another."""
+    options = ("--pool", "4", "--pool-min", "4")
+
+    def test_same_rows_in_any_order(self):
+        """Many clients change the same few rows, several calls under way each: no two transactions may come to wait for one another."""
+        users = [self.world.user() for _ in range(30)]
+        self.within(5, lambda: len(self.backends()) == 4)
+        chance, clients = random.Random(7), [self.small.connect() for _ in range(8)]
+        for client in clients:
+            self.addCleanup(client.close)
+        began = time.monotonic()
+        for _ in range(10):
+            wanted = []
+            for client in clients:
+                # A read before each keeps groups of several lanes under way.
+                calls = [("get_user", {"user_id": chance.choice(users)})]
+                calls += [("update_last_active", {"user_id": chance.choice(users)}) for _ in range(24)]
+                first = client.last_id + 1
+                client.send(b"".join(client.encode(*call)[0] for call in calls), note=False)
+                wanted.append((client, first + len(calls)))
+            for client, end in wanted:
+                for identifier in range(end - 25, end):
+                    self.assertIn("result", client.answer(identifier))
+        for client in clients:
+            client.close()
+        print(f"  {10 * 8 * 24} updates of the same rows in {time.monotonic() - began:.2f} s")
+        self.query("SELECT pg_stat_clear_snapshot()")
+        self.assertEqual(self.query(f"SELECT deadlocks FROM pg_stat_database WHERE datname = '{self.name}'"), "0")
+        self.sound()
+
+
 class Conflicts(StatementCase):
     def test_deadlock(self):
         """Two updates of one group against a transaction that does them in the other order: the server ends the group's, and it runs again."""
