@@ -193,7 +193,7 @@ class Generator:
         return params
 
     def call(self):
-        skipped = ("verify_user_password", "rpc.discover", "migrate", *(name for name in METHODS if name.startswith("daemon.")))
+        skipped = ("verify_user_password", "rpc.discover", "migrate", "rotate_key", *(name for name in METHODS if name.startswith("daemon.")))
         heavy = ("create_user", "create_api_key", "record_api_key_usage", "record_a2a_usage", "create_a2a_client", "create_a2a_session", "create_goal",
                  "store_insight", "upsert_user_profile", "create_a2a_task", "update_a2a_task_status", "get_user_goals", "get_request_logs")
         method = self.pick(heavy if self.chance.random() < 0.5 else [name for name in METHODS if name not in skipped])
