@@ -118,3 +118,18 @@ int key_read_previous(struct settings *settings, const char *credentials, unsign
 
 	return read_source(settings, &source, credentials, key, err);
 }
+
+int key_load(struct settings *settings, const char *credentials, struct seal **seal, struct err *err)
+{
+	bool must_lock = settings->lock_key_memory != 0;
+	unsigned char key[SEAL_KEY_BYTES];
+	struct seal *previous;
+	int found;
+
+	if (key_read(settings, credentials, key, err) < 0 || seal_new(seal, key, must_lock, err) < 0)
+		return -1;
+	found = key_read_previous(settings, credentials, key, err);
+	if (found != 0)
+		return found < 0 ? -1 : 0;
+	return seal_new(&previous, key, must_lock, err) < 0 ? -1 : seal_add_previous(*seal, previous, err);
+}

@@ -10,5 +10,7 @@
 int key_read(struct settings *settings, const char *credentials, unsigned char key[SEAL_KEY_BYTES], struct err *err);
 /* The same for the key that was in use before. 1: there is none. */
 int key_read_previous(struct settings *settings, const char *credentials, unsigned char key[SEAL_KEY_BYTES], struct err *err);
+/* Reads both and makes the seal, which is the caller's, also on failure. exit_code 69, 78. */
+int key_load(struct settings *settings, const char *credentials, struct seal **seal, struct err *err);
 
 #endif

@@ -147,23 +147,6 @@ static int claim_socket(struct err *err)
 	return socket_bind(&self.socket, mode != 0 ? mode : in_runtime ? 0660 : 0600, err);
 }
 
-/* The key, and while it is being changed the one before. */
-static int read_keys(struct err *err)
-{
-	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
-	bool must_lock = self.settings.lock_key_memory != 0;
-	unsigned char key[SEAL_KEY_BYTES];
-	struct seal *previous;
-	int found;
-
-	if (key_read(&self.settings, credentials, key, err) < 0 || seal_new(&self.seal, key, must_lock, err) < 0)
-		return -1;
-	found = key_read_previous(&self.settings, credentials, key, err);
-	if (found != 0)
-		return found < 0 ? -1 : 0;
-	return seal_new(&previous, key, must_lock, err) < 0 ? -1 : seal_add_previous(self.seal, previous, err);
-}
-
 /* URL, roles, keys: what can be wrong without touching socket or database. */
 static int check_settings(struct err *err)
 {
@@ -172,7 +155,7 @@ static int check_settings(struct err *err)
 	if (store_check_url(self.settings.database_url, &backend, err) < 0 ||
 	    access_parse(&self.access, self.settings.access, (enum role)self.settings.default_role, err) < 0)
 		return -1;
-	return read_keys(err);
+	return key_load(&self.settings, getenv("CREDENTIALS_DIRECTORY"), &self.seal, err);
 }
 
 static void print_config(bool json)

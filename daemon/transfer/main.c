@@ -271,7 +271,6 @@ static int read_key(struct transfer *transfer, struct err *err)
 	int argc = 1;
 	struct settings settings;
 	enum settings_command command;
-	unsigned char key[SEAL_KEY_BYTES];
 	int result;
 
 	if (transfer->key_file != NULL) {
@@ -284,9 +283,9 @@ static int read_key(struct transfer *transfer, struct err *err)
 	}
 	result = settings_read(&settings, argc, argv, environ, true, &command, err);
 	if (result == 0)
-		result = key_read(&settings, getenv("CREDENTIALS_DIRECTORY"), key, err);
+		result = key_load(&settings, getenv("CREDENTIALS_DIRECTORY"), &transfer->seal, err);
 	settings_free(&settings);
-	return result == 0 ? seal_new(&transfer->seal, key, false, err) : -1;
+	return result;
 }
 
 int main(int argc, char **argv)

@@ -13,7 +13,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib import model  # noqa: E402
 from lib.case import Case, main  # noqa: E402
-from lib.daemon import CTL, SLOW, Daemon, StartFailure, new_key  # noqa: E402
+from lib.daemon import BINARY, CTL, SLOW, Daemon, StartFailure, new_key  # noqa: E402
 from lib.rpc import RpcError, result_of  # noqa: E402
 from lib.world import new_user  # noqa: E402
 
@@ -298,6 +298,38 @@ class Changing(RotationCase):
             out, said = driving.communicate(timeout=60 * SLOW)
         self.assertEqual((driving.returncode, said), (0, ""))
         self.assertEqual(json.loads(out)["state"], "finished")
+        self.restart(self.new)
+        self.assertEqual(self.answers(users), before)
+        self.daemon.stop()
+
+    def test_moving_amid_a_change(self):
+        """`transfer` and `verify` open with both keys, and the copy asks for both as well."""
+        if self.daemon.backend != "sqlite":
+            self.skipTest("the same program, whatever the databases")
+        self.daemon.start()
+        users = self.fill(150)
+        before = self.answers(users)
+        self.restart(self.new, self.old)
+        with self.daemon.connect() as c:
+            c.call("rotate_key")
+        self.assertEqual(self.daemon.terminate(), 0)
+        copy = f"sqlite:{self.daemon.folder}/copy.db"
+        environment = {name: os.environ[name] for name in SANITIZERS if name in os.environ}
+        environment.update(PATH=os.path.dirname(BINARY) + ":" + os.environ["PATH"], ENCRYPTION_KEY=self.new)
+
+        def run(*arguments, **more):
+            return subprocess.run([CTL, *arguments], env={**environment, **more}, capture_output=True, text=True, timeout=60 * SLOW, check=False,
+                                  cwd=self.daemon.folder)
+        done = run("transfer", "--from", self.daemon.url, "--to", copy)
+        self.assertEqual(done.returncode, 77, done.stderr)
+        done = run("transfer", "--from", self.daemon.url, "--to", copy, PREVIOUS_ENCRYPTION_KEY=self.old)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(run("verify", copy).returncode, 77)
+        self.assertEqual(run("verify", copy, PREVIOUS_ENCRYPTION_KEY=self.old).returncode, 0)
+        self.daemon.url = copy
+        self.assertIn("not finished", self.refuses(self.new))
+        self.restart(self.new, self.old)
+        self.assertEqual(ctl(self.daemon, "rotate-key")[0], 0)
         self.restart(self.new)
         self.assertEqual(self.answers(users), before)
         self.daemon.stop()
