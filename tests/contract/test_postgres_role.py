@@ -1,12 +1,13 @@
 """The role with few rights of docs/postgresql.md, which all daemons under test on PostgreSQL come as. Would catch: a right that the
 documentation gives and nobody needs, a method or a start that needs more, a test run that came with all rights after all."""
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib import databases  # noqa: E402
 from lib.case import Case, main  # noqa: E402
-from lib.daemon import Daemon, StartFailure, new_key  # noqa: E402
+from lib.daemon import Daemon, StartFailure, new_key, run  # noqa: E402
 from lib.databases import psql  # noqa: E402
 from lib.world import Samples  # noqa: E402
 
@@ -66,6 +67,19 @@ class Role(Case):
             daemon.check_log()
             daemon.discard()
         self.assertEqual(self.database.query("SELECT count(*) FROM pierre_migrations"), "0")
+
+
+class Documentation(Case):
+    def test_settings(self):
+        """The defaults that docs/postgresql.md names are the program's."""
+        code, out, _ = run(["--help=markdown"])
+        self.assertEqual(code, 0)
+        defaults = dict(re.findall(r"^\| `(--[^`]+)` \| `[^`]*` \| `([^`]*)` \|", out, re.MULTILINE))
+        with open(databases.DOCUMENT, encoding="utf-8") as file:
+            named = re.findall(r"^\| `(--[^`]+)` \| `([^`]*)` \|", file.read(), re.MULTILINE)
+        self.assertGreater(len(named), 8)
+        for name, value in named:
+            self.assertEqual(defaults.get(name), value, name)
 
 
 if __name__ == "__main__":

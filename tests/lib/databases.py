@@ -9,6 +9,7 @@ import urllib.parse
 from . import model
 from .postgres_server import PostgresServer
 
+DOCUMENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "postgresql.md")
 BACKENDS = ("sqlite", "postgres")
 
 
@@ -46,8 +47,7 @@ class Sqlite:
 
 def documented():
     """The SQL of docs/postgresql.md that sets up the two roles: on the server, in the database, after the migrations."""
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "postgresql.md")
-    with open(path, encoding="utf-8") as file:
+    with open(DOCUMENT, encoding="utf-8") as file:
         text = file.read()
     blocks = re.findall(r"^```sql\n(.*?)^```", text[text.index("## A role with few rights"):], re.MULTILINE | re.DOTALL)
     model.secrets.update(re.findall(r"PASSWORD '([^']*)'", blocks[0]))
