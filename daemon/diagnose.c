@@ -80,6 +80,19 @@ static void look_at_key(struct report *report)
 		    "fingerprint %s; its memory is not locked and may go to the swap space", fingerprint);
 }
 
+/* It is there while the key is being changed, and easily forgotten. */
+static void look_at_previous_key(struct report *report)
+{
+	const struct seal *previous = seal_previous(report->daemon->seal);
+	char fingerprint[17];
+
+	if (previous == NULL)
+		return;
+	seal_fingerprint(previous, fingerprint);
+	add(report, "previous_key", WARN, "run pierre-dbctl rotate-key; when it has ended with 0, take the previous key out of the settings",
+	    "the key is being changed: fingerprint %s opens, too", fingerprint);
+}
+
 /* A file that others than its owner can get at. */
 static void look_at_file(struct report *report, const char *name, const char *path, mode_t others, const char *advice)
 {
@@ -246,6 +259,7 @@ int admin_diagnose(struct daemon *daemon, const struct method_input *input, stru
 	process_usage(&report.usage);
 	buffer_text(out, "{\"findings\":[");
 	look_at_key(&report);
+	look_at_previous_key(&report);
 	look_at_settings_files(&report);
 	if (strcmp(daemon->store->ops->name, "sqlite") == 0)
 		look_at_sqlite(&report);

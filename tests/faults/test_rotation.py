@@ -104,6 +104,9 @@ class Changing(RotationCase):
         before, texts = self.answers(users), self.texts()
         self.restart(self.new, self.old)
         self.assertEqual(self.answers(users), before)
+        found = {one["name"]: one for one in self.daemon.call("daemon.diagnose")["findings"]}
+        self.assertEqual(found["previous_key"]["status"], "warn")
+        self.assertIn("rotate-key", found["previous_key"]["advice"])
         # What is written now is the new key's; the old one alone is not enough any more, nor the new one yet.
         with self.daemon.connect() as c:
             c.call("update_strava_token", [users[7], "fresh", "fresh refresh", EXPIRES, "all"])
@@ -125,6 +128,7 @@ class Changing(RotationCase):
         self.assertEqual((code, said, told["state"], told["resealed"], told["pass"]), (0, "", "finished", 0, 1))
         # The new key alone opens everything, and the old one nothing.
         self.restart(self.new)
+        self.assertNotIn("previous_key", [one["name"] for one in self.daemon.call("daemon.diagnose")["findings"]])
         self.assertEqual(self.answers(users), before)
         self.assertIn("the encryption key does not open what this database holds", self.refuses(self.old))
         self.assertIn("neither the encryption key nor the previous one", self.refuses(new_key(), self.old))
