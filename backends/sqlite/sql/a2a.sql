@@ -1,4 +1,4 @@
--- Agent-to-agent: clients, sessions, tasks and the log of what they did.
+-- Agent-to-agent: clients, sessions, tasks and the log of what they did. The + before is_active: see api_keys.sql.
 
 -- name: create_a2a_client
 INSERT INTO a2a_clients (id, api_key_id, name, description, public_key, capabilities, redirect_uris, is_active, created_at,
@@ -21,7 +21,7 @@ FROM a2a_clients WHERE name = :name
 SELECT c.id AS id, c.name AS name, COALESCE(c.description, '') AS description, COALESCE(c.public_key, '') AS public_key,
   c.capabilities AS capabilities, c.redirect_uris AS redirect_uris, c.is_active AS is_active, c.created_at AS created_at
 FROM api_keys k JOIN a2a_clients c ON c.api_key_id = k.id
-WHERE k.user_id = :user_id AND k.is_active = 1
+WHERE k.user_id = :user_id AND +k.is_active = 1
 ORDER BY c.created_us DESC, c.id DESC
 
 -- name: create_a2a_session

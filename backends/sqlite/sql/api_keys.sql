@@ -1,4 +1,4 @@
--- API keys.
+-- API keys. The + before is_active keeps SQLite from an index that nearly every key is in.
 
 -- name: create_api_key
 INSERT INTO api_keys (id, user_id, name, key_prefix, key_hash, description, tier, rate_limit_requests, rate_limit_window,
@@ -9,7 +9,7 @@ VALUES (:id, :user_id, :name, :key_prefix, :key_hash, :description, :tier, :rate
 -- name: get_api_key_by_prefix
 SELECT id, user_id, name, key_prefix, key_hash, description, tier, rate_limit_requests, rate_limit_window, is_active,
   last_used_at, expires_at, created_at, updated_at
-FROM api_keys WHERE key_prefix = :prefix AND key_hash = :hash AND is_active = 1
+FROM api_keys WHERE key_prefix = :prefix AND key_hash = :hash AND +is_active = 1
 ORDER BY created_us DESC, id DESC
 LIMIT 1
 
