@@ -68,12 +68,18 @@ def backends_of(path):
     return tuple(re.findall(r'"(\w+)"', found.group(1))) if found else ("sqlite", "postgres")
 
 
+def under_sanitizers(path):
+    """A file may say SANITIZERS = False when what it looks at is no C code that runs in this build, or is how long or often something takes."""
+    with open(path, encoding="utf-8") as file:
+        return re.search(r"^SANITIZERS = False", file.read(), re.MULTILINE) is None
+
+
 def jobs(arguments):
     chosen = ("sqlite", "postgres") if arguments.backend == "both" else (arguments.backend,)
     for folder in FOLDERS:
         for path in sorted(glob.glob(os.path.join(HERE, folder, "test_*.py"))):
             name = os.path.relpath(path, HERE)
-            if arguments.parts and not any(part in name for part in arguments.parts):
+            if arguments.parts and not any(part in name for part in arguments.parts) or arguments.sanitizer and not under_sanitizers(path):
                 continue
             for backend in backends_of(path):
                 if backend in chosen or (backend == "both" and len(chosen) == 2):
@@ -139,7 +145,7 @@ def main():
     parser.add_argument("--sanitizer", action="store_true")
     parser.add_argument("--no-unit", action="store_true")
     parser.add_argument("--long", action="store_true")
-    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--jobs", type=int, default=min(3, 1 + (os.cpu_count() or 1)))
     arguments = parser.parse_intermixed_args()
 
     began = time.monotonic()

@@ -11,6 +11,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib import case, daemon as daemons, databases  # noqa: E402
 
+SANITIZERS = False
 CALLS = 2000
 PIPELINE = 16
 

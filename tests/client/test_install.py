@@ -13,6 +13,7 @@ from lib.case import Case, main  # noqa: E402
 from lib.daemon import BUILD, SANITIZER, Daemon  # noqa: E402
 
 BACKENDS = ("sqlite",)
+SANITIZERS = False
 README = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "README.md")
 
 

@@ -13,6 +13,7 @@ from lib.case import Case, main  # noqa: E402
 from lib.daemon import SANITIZER, SLOW  # noqa: E402
 
 BACKENDS = ("sqlite",)
+SANITIZERS = False
 ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 PARTS = ("backends", "client", "daemon", "docs", "protocol", "scripts", "systemd", "tests", "meson.build", "README.md")
 

@@ -15,6 +15,7 @@ from lib.daemon import SANITIZER, SHARED, Daemon, StartFailure, temporary_folder
 from lib.databases import Sqlite  # noqa: E402
 
 BACKENDS = ("sqlite",)
+SANITIZERS = False
 FIXTURES = os.path.join(SHARED, "fixtures")
 WRITES = "pwrite64,fdatasync,fsync,ftruncate,unlink"
 ROUNDS = 400 if os.environ.get("PIERRE_TEST_LONG") else 40

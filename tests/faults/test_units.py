@@ -16,6 +16,7 @@ from lib.postgres_server import PostgresServer  # noqa: E402
 from lib.world import Samples  # noqa: E402
 
 BACKENDS = ("sqlite",)
+SANITIZERS = False
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 
 

@@ -74,7 +74,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
     arguments = parser.parse_intermixed_args()
-    found = targets(arguments.build)
+    found = targets(os.path.abspath(arguments.build))
     chosen = {name: path for name, path in found.items() if not arguments.targets or name in arguments.targets}
     if not chosen:
         print(f"NO fuzz target in {arguments.build}: build it by clang with -Dfuzz=true")
