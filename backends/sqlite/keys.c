@@ -361,9 +361,15 @@ enum run_result keys_rotate(struct worker *writer, struct call *call)
 		return RUN_DONE;
 	}
 	if (code == SQLITE_OK && step(&writer->session, &next, &err) < 0) {
-		(void)session_step(writer->session.rollback);
-		execute_fail(call, err.kind != ERR_NONE ? err.kind : ERR_STORAGE, "%s", err.message);
-		return RUN_DONE;
+		code = sqlite3_errcode(writer->session.db);
+		if (sqlite3_get_autocommit(writer->session.db) == 0)
+			(void)session_step(writer->session.rollback);
+		execute_fail(call, err.kind != ERR_NONE ? err.kind : ERR_STORAGE, "%s; nothing of the call was stored", err.message);
+		call->err.outcome = OUTCOME_NONE;
+		if (code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE)
+			return RUN_DONE; /* not the storage's fault */
+		sqlite_note_error(store, session_reason(code));
+		return RUN_BROKEN;
 	}
 	added = code == SQLITE_OK ? keys_count(&writer->session, &stored) : 0;
 	if (code == SQLITE_OK)

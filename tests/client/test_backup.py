@@ -3,6 +3,7 @@ Would catch: a copy that mixes moments, a file of the right name that is not who
 can read, a file replaced without being asked."""
 import json
 import os
+import pty
 import random
 import re
 import signal
@@ -362,6 +363,33 @@ class Sqlite(BackupCase):
         self.assertEqual(ctl(daemon, "backup", path)[0], 0)
         self.assertEqual(os.listdir(folder), ["copy.db"])
         self.assertEqual(seen, {"whole", "none"})
+        daemon.stop()
+
+    def test_progress_on_a_terminal(self):
+        """A bar on a terminal, which is taken away; stdout stays data."""
+        daemon = self.start()
+        self.fill(daemon, 10)
+        path = os.path.join(self.folder(), "copy.db")
+        ours, theirs = pty.openpty()
+        environment = {name: os.environ[name] for name in ("PATH", *SANITIZERS) if name in os.environ}
+        with subprocess.Popen([CTL, "--socket", daemon.socket_path, "backup", path], stdout=subprocess.PIPE, stderr=theirs, text=True,
+                              env={**environment, "TERM": "xterm"}) as asking:
+            os.close(theirs)
+            out = asking.communicate(timeout=60 * SLOW)[0]
+        shown = b""
+        try:
+            while True:
+                more = os.read(ours, 65536)
+                shown += more
+                if not more:
+                    break
+        except OSError:   # the other end is closed
+            pass
+        os.close(ours)
+        self.assertEqual(asking.returncode, 0, shown)
+        self.assertTrue(out.startswith(path + ": ") and "\033" not in out, out)
+        self.assertRegex(shown.decode(), r"^\r\x1b\[Kcopying \[#*\.*\] +\d+%  \d+ of \d+ pages")
+        self.assertTrue(shown.endswith(b"\r\x1b[K"), shown)
         daemon.stop()
 
     def test_restart_meanwhile_is_told(self):

@@ -338,6 +338,39 @@ class Changing(RotationCase):
         self.assertEqual(self.answers(users), before)
         self.daemon.stop()
 
+    def test_disk_full(self):
+        """A step that cannot be stored changes nothing; with room again the change goes on."""
+        if self.daemon.backend != "sqlite":
+            self.skipTest("the disk is the server's")
+        if os.getuid() != 0:
+            self.skipTest("needs root to mount a small file system: NOT tested")
+        folder = os.path.join(self.daemon.folder, "small")
+        os.mkdir(folder)
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", folder], capture_output=True, check=False).returncode != 0:
+            self.skipTest("this machine does not allow mounting: NOT tested")
+        self.addCleanup(subprocess.run, ["umount", "-l", folder], check=False)
+        self.daemon.url = f"sqlite:{folder}/pierre.db"
+        self.daemon.start()
+        users = self.fill(250)
+        before = self.answers(users)
+        self.restart(self.new, self.old)
+        filler = os.path.join(folder, "filler")
+        with open(filler, "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(4096))
+            except OSError:
+                pass
+        code, out, said = ctl(self.daemon, "rotate-key")
+        self.assertEqual((code, out), (1, ""))
+        self.assertIn("storage: the disk is full; nothing of the call was stored", said)
+        self.assertEqual(self.answers(users), before)
+        os.unlink(filler)
+        self.within(10, lambda: ctl(self.daemon, "rotate-key")[0] == 0)
+        self.restart(self.new)
+        self.assertEqual(self.answers(users), before)
+        self.daemon.stop()
+
     def test_rights_and_usage(self):
         self.daemon.start()
         self.assertEqual(ctl(self.daemon, "rotate-key", "now")[0], 64)
