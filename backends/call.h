@@ -44,4 +44,9 @@ struct call {
 	void (*done)(struct call *);   /* loop thread; may run inside submit or process */
 };
 
+static inline struct call *call_of(struct list *node)
+{
+	return list_entry(node, struct call, link);
+}
+
 #endif

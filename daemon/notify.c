@@ -7,8 +7,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "../protocol/value.h"
 
 static int notify_fd = -1;
 static uint64_t watchdog_ms;
@@ -67,10 +68,7 @@ void notify_send(const char *format, ...)
 
 void notify_reloading(void)
 {
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	notify_send("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+	notify_send("RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)(clock_ns() / 1000));
 }
 
 uint64_t notify_watchdog_ms(void)

@@ -310,3 +310,16 @@ bool utf8_valid(const char *text, size_t length)
 	}
 	return true;
 }
+
+uint64_t clock_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+double clock_seconds(void)
+{
+	return (double)clock_ns() / 1e9;
+}

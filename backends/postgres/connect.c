@@ -104,7 +104,7 @@ PGconn *postgres_connect(const char *url, uint64_t timeout_ms, char error[ERR_ME
 /* PQexec with a bound, since a server can take a connection and then stay silent. */
 PGresult *postgres_ask(PGconn *connection, const char *sql)
 {
-	uint64_t until = postgres_clock() + ASK_S * UINT64_C(1000000000);
+	uint64_t until = clock_ns() + ASK_S * UINT64_C(1000000000);
 	PGresult *last = NULL, *next;
 
 	if (PQsendQuery(connection, sql) != 1)
@@ -112,7 +112,7 @@ PGresult *postgres_ask(PGconn *connection, const char *sql)
 	for (;;) {
 		while (PQisBusy(connection)) {
 			struct pollfd poller = {.fd = PQsocket(connection), .events = POLLIN};
-			uint64_t now = postgres_clock();
+			uint64_t now = clock_ns();
 
 			if (now >= until) {
 				PQclear(last);

@@ -9,11 +9,6 @@
 #include "../execute.h"
 #include "postgres.h"
 
-static struct call *call_of(struct list *node)
-{
-	return list_entry(node, struct call, link);
-}
-
 void gather_learn(bool *locking)
 {
 	for (size_t i = 0; i < catalog_method_count; i++) {
@@ -62,7 +57,7 @@ static void take(struct postgres_store *store, struct lane *lane, struct call *c
 void lane_gather(struct postgres_store *store, struct lane *lane)
 {
 	unsigned limit = lane->group_limit < store->settings.batch ? lane->group_limit : store->settings.batch;
-	uint64_t now = postgres_clock();
+	uint64_t now = clock_ns();
 	bool may_lock = may_lock_many(store, lane, now);
 
 	if (limit < 1)

@@ -4,11 +4,6 @@
 #include "../execute.h"
 #include "postgres.h"
 
-static struct call *call_of(struct list *node)
-{
-	return list_entry(node, struct call, link);
-}
-
 void postgres_finish(struct postgres_store *store, struct call *call)
 {
 	(void)store;
@@ -54,7 +49,7 @@ static bool writes(const struct call *call)
 /* Whether the failed call's error may stand: an error that other transactions caused is tried again. */
 static bool tries_again(struct call *call, enum outcome failure)
 {
-	bool late = call->deadline != 0 && call->deadline <= postgres_clock();
+	bool late = call->deadline != 0 && call->deadline <= clock_ns();
 
 	if (failure == CALL_DONE || late)
 		return false;
@@ -138,7 +133,7 @@ void group_end(struct postgres_store *store, struct lane *lane)
 	list_splice(&group, &lane->group);
 	lane->group_count = 0;
 	lane->state = LANE_READY;
-	lane->last_used = postgres_clock();
+	lane->last_used = clock_ns();
 	lane->failed = NULL;
 	store->unserved = 0;
 	store->transactions++;
@@ -166,7 +161,7 @@ void group_end(struct postgres_store *store, struct lane *lane)
 
 static void lost_call(struct postgres_store *store, struct call *call, bool committed_perhaps, bool timed_out, struct list *again)
 {
-	bool late = call->deadline != 0 && call->deadline <= postgres_clock();
+	bool late = call->deadline != 0 && call->deadline <= clock_ns();
 	enum err_kind kind = late || timed_out ? ERR_TIMEOUT : ERR_UNAVAILABLE;
 
 	if (!late && (!writes(call) || !committed_perhaps) && ++call->attempts <= (writes(call) ? TRIES_MAX : 1)) {
@@ -202,7 +197,7 @@ void group_lost(struct postgres_store *store, struct lane *lane, bool timed_out)
 		list_remove(&call->link);
 		if (call == lane->failed && lane->failure == CALL_DONE) {
 			postgres_finish(store, call);
-		} else if (lane->unserved && (call->deadline == 0 || call->deadline > postgres_clock())) {
+		} else if (lane->unserved && (call->deadline == 0 || call->deadline > clock_ns())) {
 			/* Waits on, as for a connection: for as long as calls may wait for one. */
 			restart(store, call, ROUTE_TOGETHER);
 			list_append(&again, &call->link);

@@ -141,7 +141,7 @@ static bool given_up(struct job *job)
 static void rotate_now(struct job *job)
 {
 	PGconn *connection = postgres_connect(job->url, job->timeout_ms, job->error);
-	uint64_t until = postgres_clock() + rotate_ns, resealed = 0;
+	uint64_t until = clock_ns() + rotate_ns, resealed = 0;
 
 	if (connection == NULL) {
 		err_set(&job->err, ERR_UNAVAILABLE, "no connection to the database: %s", job->error);
@@ -152,7 +152,7 @@ static void rotate_now(struct job *job)
 		if (postgres_rotate(connection, job->seal, &job->rotation, &job->err) < 0)
 			break;
 		resealed += job->rotation.resealed;
-	} while (job->rotation.state == ROTATION_RUNNING && postgres_clock() < until && !given_up(job));
+	} while (job->rotation.state == ROTATION_RUNNING && clock_ns() < until && !given_up(job));
 	job->rotation.resealed = resealed;
 	tell_socket(job, -1);
 	PQfinish(connection);
@@ -292,12 +292,12 @@ void jobs_count_seals(struct postgres_store *store)
 	struct job *job;
 	uint64_t added;
 
-	if (store->count_at != 0 && store->count_at > postgres_clock())
+	if (store->count_at != 0 && store->count_at > clock_ns())
 		return;
 	added = seal_count_wanted(store->settings.seal);
 	if (added == 0)
 		return;
-	store->count_at = postgres_clock() + count_pause_ns;
+	store->count_at = clock_ns() + count_pause_ns;
 	job = new_job(store, JOB_COUNT);
 	if (job != NULL) {
 		job->seal = seal_hold(store->settings.seal);
@@ -327,7 +327,7 @@ static void migrated(struct postgres_store *store, struct job *job)
 	struct call *call = job->call;
 
 	list_remove(&job->migrating);
-	if (job->schema < 0 && call->deadline != 0 && call->deadline <= postgres_clock()) {
+	if (job->schema < 0 && call->deadline != 0 && call->deadline <= clock_ns()) {
 		execute_fail(call, ERR_TIMEOUT, "the call's time ran out: %.250s", job->err.message);
 		call->err.outcome = OUTCOME_UNKNOWN;
 	} else if (job->schema < 0) {
@@ -354,7 +354,7 @@ static void rotated(struct postgres_store *store, struct job *job)
 	if (job->err.kind == ERR_NONE) {
 		rotation_describe(&job->rotation, store->settings.seal, &call->answer);
 		call->rows = (uint32_t)job->rotation.resealed;
-	} else if (call->deadline != 0 && call->deadline <= postgres_clock()) {
+	} else if (call->deadline != 0 && call->deadline <= clock_ns()) {
 		execute_fail(call, ERR_TIMEOUT, "the call's time ran out: %.250s", job->err.message);
 		call->err.outcome = OUTCOME_UNKNOWN;
 	} else {

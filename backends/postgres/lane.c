@@ -9,11 +9,6 @@
 
 enum { IDLE_CHECK_S = 30, GROUP_START = 64, NEW_LANE_S = 2, HOLD_MS = 50, UNASKED_MAX = 64 << 10, RESULT_MAX = 64 << 20 };
 
-static struct call *call_of(struct list *node)
-{
-	return list_entry(node, struct call, link);
-}
-
 static void put_big_endian(char *bytes, uint64_t value)
 {
 	for (int i = 7; i >= 0; i--, value >>= 8)
@@ -169,12 +164,12 @@ bool lane_send(struct postgres_store *store, struct lane *lane)
 	lane->received = 0;
 	lane->locking = 0;
 	/* After a long idle time the server may be gone without a word: a lone Sync finds out before a write is at stake. */
-	if (postgres_clock() - lane->last_used < (uint64_t)IDLE_CHECK_S * 1000000000)
+	if (clock_ns() - lane->last_used < (uint64_t)IDLE_CHECK_S * 1000000000)
 		lane_gather(store, lane);
 	else
-		lane->last_used = postgres_clock();
+		lane->last_used = clock_ns();
 	lane->state = LANE_BUSY;
-	lane->sent_at = postgres_clock();
+	lane->sent_at = clock_ns();
 	lane->due = 0;
 	list_for_each(node, &lane->group) {
 		uint64_t deadline = call_of(node)->deadline;
@@ -207,7 +202,7 @@ static enum outcome heed(struct postgres_store *store, struct lane *lane, const 
 {
 	if (failure == CALL_SUSPECT) {
 		/* The session may have been spoilt, which a new one would mend; one that is new itself shows that the server is so. */
-		bool new = postgres_clock() - lane->born < (uint64_t)NEW_LANE_S * 1000000000;
+		bool new = clock_ns() - lane->born < (uint64_t)NEW_LANE_S * 1000000000;
 
 		failure = new ? CALL_DONE : CALL_MOVE;
 	}
@@ -448,7 +443,7 @@ void lane_break(struct postgres_store *store, struct lane *lane, const char *rea
 	if (lane->unserved)
 		pool_unserved(store);
 	else
-		store->hold_until = postgres_clock() + (uint64_t)HOLD_MS * 1000000;
+		store->hold_until = clock_ns() + (uint64_t)HOLD_MS * 1000000;
 	if (lane->state == LANE_BUSY)
 		group_lost(store, lane, timed_out);
 	lane_close(store, lane);
@@ -471,7 +466,7 @@ void pool_adopt(struct postgres_store *store, struct lane *lane, PGconn *connect
 	lane->want_write = false;
 	lane->group_limit = GROUP_START;
 	lane->group_count = lane->item_count = lane->item_next = 0;
-	lane->born = lane->last_used = postgres_clock();
+	lane->born = lane->last_used = clock_ns();
 	memset(lane->prepared, 0, catalog_method_count * sizeof *lane->prepared);
 	PQsetNoticeReceiver(connection, note_warning, lane);
 	if (PQsetnonblocking(connection, 1) != 0 || PQenterPipelineMode(connection) != 1) {

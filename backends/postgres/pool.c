@@ -9,11 +9,6 @@
 enum { CONNECTS_AT_ONCE = 2, FILL_FIRST = 16, CANCEL_GRACE_MS = 2000, SLOW_MS = 250, DUE_STEP_MS = 250, SLOW_LOAD = 1 << 24 };
 static const uint64_t ms = 1000000;
 
-static struct call *call_of(struct list *node)
-{
-	return list_entry(node, struct call, link);
-}
-
 static bool usable(const struct lane *lane)
 {
 	return (lane->state == LANE_READY || lane->state == LANE_BUSY) && !lane->doomed;
@@ -67,7 +62,7 @@ static void place_waiting(struct postgres_store *store)
 {
 	uint64_t now;
 
-	if (list_empty(&store->waiting) || (now = postgres_clock()) < store->hold_until)
+	if (list_empty(&store->waiting) || (now = clock_ns()) < store->hold_until)
 		return;
 	while (!list_empty(&store->waiting)) {
 		struct call *call = call_of(list_first(&store->waiting));
@@ -104,7 +99,7 @@ static unsigned connected(const struct postgres_store *store)
 /* More connections are worth it when calls wait for one, or every one has a full group behind the one under way. */
 static bool crowded(const struct postgres_store *store)
 {
-	uint64_t now = postgres_clock();
+	uint64_t now = clock_ns();
 
 	if (store->waiting_count > 0)
 		return now >= store->hold_until;
@@ -122,7 +117,7 @@ void pool_connect_more(struct postgres_store *store)
 
 		if (lane->state != LANE_EMPTY)
 			continue;
-		if (store->closing || (store->retry_at != 0 && store->retry_at > postgres_clock()) ||
+		if (store->closing || (store->retry_at != 0 && store->retry_at > clock_ns()) ||
 		    !(have < store->settings.min_connections || crowded(store)))
 			return;
 		/* After failures one at a time, so that a server that comes back is not stormed. */
@@ -133,7 +128,7 @@ void pool_connect_more(struct postgres_store *store)
 		if (!jobs_connect(store, lane)) {
 			lane->state = LANE_EMPTY;
 			store->connecting--;
-			store->retry_at = postgres_clock() + 100 * ms;
+			store->retry_at = clock_ns() + 100 * ms;
 			return;
 		}
 	}
@@ -148,14 +143,14 @@ static uint64_t backoff(unsigned failures)
 	if (delay > 2000)
 		delay = 2000;
 	if (getrandom(&chance, sizeof chance, GRND_NONBLOCK) != (ssize_t)sizeof chance)
-		chance = (uint32_t)postgres_clock();
+		chance = (uint32_t)clock_ns();
 	return (delay / 2 + chance % (delay / 2 + 1)) * ms;
 }
 
 /* Its clients are accepted all the same: what waits is held back as after a connect that failed. */
 void pool_unserved(struct postgres_store *store)
 {
-	uint64_t now = postgres_clock();
+	uint64_t now = clock_ns();
 
 	if (store->unserved > 0 && now < store->hold_until)
 		return;
@@ -170,7 +165,7 @@ void postgres_connected(struct postgres_store *store, struct lane *lane, PGconn 
 		lane->state = LANE_EMPTY;
 		store->connect_failures++;
 		store->failures++;
-		store->retry_at = postgres_clock() + backoff(store->failures);
+		store->retry_at = clock_ns() + backoff(store->failures);
 		postgres_note_error(store, error);
 		return;
 	}
@@ -305,7 +300,7 @@ static void mind_idle(struct postgres_store *store, struct lane *lane, uint64_t 
 
 void pool_timers(struct postgres_store *store)
 {
-	uint64_t now = postgres_clock();
+	uint64_t now = clock_ns();
 
 	expire_waiting(store, now);
 	jobs_expire(store, now);
@@ -337,7 +332,7 @@ static uint64_t group_due(const struct lane *lane, uint64_t now)
 
 uint64_t pool_next_due(struct postgres_store *store)
 {
-	uint64_t now = postgres_clock();
+	uint64_t now = clock_ns();
 	uint64_t due = store->retry_at != 0 && store->connecting == 0 ? store->retry_at : 0;
 
 	if (!list_empty(&store->waiting)) {

@@ -15,19 +15,6 @@ static struct postgres_store *self(struct store *store)
 	return (struct postgres_store *)(void *)store;
 }
 
-static struct call *call_of(struct list *node)
-{
-	return list_entry(node, struct call, link);
-}
-
-uint64_t postgres_clock(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
-
 void postgres_note_error(struct postgres_store *store, const char *text)
 {
 	(void)snprintf(store->last_error, sizeof store->last_error, "%s", text);
@@ -40,7 +27,7 @@ static void place(struct postgres_store *store, struct call *call)
 {
 	struct order *order = call->order;
 	bool follows = order != NULL && order->reads > 0;
-	bool held = store->unserved > 0 && postgres_clock() < store->hold_until;
+	bool held = store->unserved > 0 && clock_ns() < store->hold_until;
 	struct lane *lane = follows ? (order->lane != 0 ? &store->lanes[order->lane - 1] : NULL) : held ? NULL : pool_choose(store, call, call->submitted);
 
 	if (order != NULL) {
@@ -310,7 +297,7 @@ static struct postgres_store *new_store(const struct store_settings *settings)
 /* The first connection, waiting for a server that is not there yet only as long as was asked for. */
 static PGconn *first_connection(struct postgres_store *store, struct err *err)
 {
-	uint64_t until = postgres_clock() + store->settings.wait_for_database_ms * 1000000;
+	uint64_t until = clock_ns() + store->settings.wait_for_database_ms * 1000000;
 	char error[ERR_MESSAGE_MAX], told[ERR_MESSAGE_MAX] = "";
 
 	for (;;) {
@@ -318,7 +305,7 @@ static PGconn *first_connection(struct postgres_store *store, struct err *err)
 
 		if (connection != NULL)
 			return connection;
-		if (postgres_clock() >= until) {
+		if (clock_ns() >= until) {
 			err_exit(err, EX_UNAVAILABLE, "the database cannot be reached: %.250s", error);
 			return NULL;
 		}

@@ -105,7 +105,6 @@ struct postgres_store {
 	uint64_t transactions, batched, batch_max, retries, reconnects, connect_failures, timeouts, waits, wait_ns;
 };
 
-uint64_t postgres_clock(void);  /* CLOCK_MONOTONIC, ns */
 void postgres_note_error(struct postgres_store *store, const char *text);
 
 /* lane.c: one connection's traffic */

@@ -267,7 +267,7 @@ static void *run(void *argument)
 		result = publish(backup);
 	if (result < 0 && backup->partial_made)
 		(void)unlink(backup->partial);
-	backup->ended = sqlite_clock();
+	backup->ended = clock_ns();
 	atomic_store(&backup->phase, result == 0 ? PHASE_DONE : PHASE_FAILED);
 	return NULL;
 }
@@ -319,7 +319,7 @@ int backup_start(struct backup **ret, const char *database, const char *path, bo
 		backup->partial = NULL;
 	backup->force = force;
 	backup->number = number;
-	backup->began = sqlite_clock();
+	backup->began = clock_ns();
 	backup->started = backup->database != NULL && backup->path != NULL && backup->partial != NULL &&
 	                  pthread_create(&backup->thread, NULL, run, backup) == 0;
 	if (!backup->started) {
@@ -366,7 +366,7 @@ void backup_describe(struct backup *backup, struct buffer *out)
 	write_number(out, ",\"pages\":", backup != NULL ? atomic_load(&backup->pages) : 0);
 	write_number(out, ",\"pages_done\":", backup != NULL ? atomic_load(&backup->pages_done) : 0);
 	buffer_text(out, ",\"seconds\":");
-	json_write_real(out, backup != NULL ? (double)((over ? backup->ended : sqlite_clock()) - backup->began) / 1e9 : 0);
+	json_write_real(out, backup != NULL ? (double)((over ? backup->ended : clock_ns()) - backup->began) / 1e9 : 0);
 	write_number(out, ",\"bytes\":", phase == PHASE_DONE ? backup->bytes : 0);
 	buffer_text(out, ",\"tables\":");
 	if (phase == PHASE_DONE)

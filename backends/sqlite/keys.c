@@ -343,8 +343,8 @@ static int begin(struct worker *writer, const struct call *call)
 
 	do {
 		code = session_step(writer->session.begin);
-		atomic_store_explicit(&writer->moved, sqlite_clock(), memory_order_relaxed);
-	} while ((code & 0xFF) == SQLITE_BUSY && (call->deadline == 0 || sqlite_clock() < call->deadline));
+		atomic_store_explicit(&writer->moved, clock_ns(), memory_order_relaxed);
+	} while ((code & 0xFF) == SQLITE_BUSY && (call->deadline == 0 || clock_ns() < call->deadline));
 	return code;
 }
 

@@ -81,17 +81,16 @@ static int apply_locked(struct session *session, const struct migration *migrati
 struct step {
 	void (*progress)(const char *what);
 	const char *name;
-	time_t told;
+	double told;
 };
 
 static int tell(void *argument)
 {
 	struct step *step = argument;
-	struct timespec now;
+	double now = clock_seconds();
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	if (now.tv_sec - step->told >= TELL_SECONDS) {
-		step->told = now.tv_sec;
+	if (now - step->told >= TELL_SECONDS) {
+		step->told = now;
 		step->progress(step->name);
 	}
 	return 0;
@@ -99,13 +98,10 @@ static int tell(void *argument)
 
 static void begin_step(struct session *session, struct step *step, const char *name)
 {
-	struct timespec now;
-
 	if (step->progress == NULL)
 		return;
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
 	step->name = name;
-	step->told = now.tv_sec;
+	step->told = clock_seconds();
 	step->progress(name);
 	sqlite3_progress_handler(session->db, TELL_STEPS, tell, step);
 }

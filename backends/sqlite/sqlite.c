@@ -10,7 +10,6 @@
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../../protocol/json.h"
@@ -27,19 +26,6 @@ enum { LOOP_STEPS = 1000, LOOP_ASKED_MAX = 5 };
 static struct sqlite_store *self(struct store *store)
 {
 	return (struct sqlite_store *)(void *)store;
-}
-
-static struct call *call_of(struct list *node)
-{
-	return list_entry(node, struct call, link);
-}
-
-uint64_t sqlite_clock(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
 void sqlite_note_error(struct sqlite_store *store, const char *text)
@@ -290,7 +276,7 @@ static int watch_files(struct sqlite_store *store, struct err *err)
 static int tick(struct store *base, struct err *err)
 {
 	struct sqlite_store *store = self(base);
-	uint64_t now = sqlite_clock();
+	uint64_t now = clock_ns();
 
 	interrupt_late(&store->writer, now);
 	for (unsigned i = 0; i < store->reader_count; i++)
@@ -323,7 +309,7 @@ static uint64_t stall_of(const struct worker *worker, uint64_t now)
 
 static uint64_t longest_stall(const struct sqlite_store *store)
 {
-	uint64_t now = sqlite_clock(), longest = stall_of(&store->writer, now);
+	uint64_t now = clock_ns(), longest = stall_of(&store->writer, now);
 
 	for (unsigned i = 0; i < store->reader_count; i++) {
 		uint64_t stall = stall_of(&store->readers[i], now);

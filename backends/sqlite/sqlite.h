@@ -32,7 +32,7 @@ struct worker {
 	bool started;
 	atomic_uint_fast64_t deadline;  /* of the call that runs now; 0 = none. tick interrupts when it is past */
 	atomic_uint running;            /* calls in the database */
-	atomic_uint_fast64_t moved;     /* sqlite_clock() at its last step; 0 = it has nothing to do */
+	atomic_uint_fast64_t moved;     /* clock_ns() at its last step; 0 = it has nothing to do */
 };
 
 struct sqlite_store {
@@ -75,7 +75,6 @@ struct sqlite_store {
 	int64_t last_error_at;
 };
 
-uint64_t sqlite_clock(void);  /* CLOCK_MONOTONIC, ns */
 void sqlite_note_error(struct sqlite_store *store, const char *text);
 
 void queue_init(struct queue *queue);

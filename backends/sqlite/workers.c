@@ -13,15 +13,10 @@
 
 enum { ATTEMPTS_MAX = 5, WAL_LARGE = 64 << 20, MOVES_STEPS = 1 << 20 };
 
-static struct call *call_of(struct list *node)
-{
-	return list_entry(node, struct call, link);
-}
-
 /* The watchdog is fed only while no thread that has work stands still for long. */
 static void note_move(struct worker *worker)
 {
-	atomic_store_explicit(&worker->moved, sqlite_clock(), memory_order_relaxed);
+	atomic_store_explicit(&worker->moved, clock_ns(), memory_order_relaxed);
 }
 
 static void at_rest(struct worker *worker)
@@ -71,7 +66,7 @@ void sqlite_timed_out(struct sqlite_store *store, struct call *call)
 
 void sqlite_expire(struct sqlite_store *store, struct list *calls, struct list *expired)
 {
-	uint64_t now = sqlite_clock();
+	uint64_t now = clock_ns();
 
 	list_for_each_safe(node, calls) {
 		struct call *call = call_of(node);
@@ -87,7 +82,7 @@ void sqlite_expire(struct sqlite_store *store, struct list *calls, struct list *
 /* What an interrupted call becomes: its time is over, or it was hit by mistake and runs again. */
 static bool give_up(struct sqlite_store *store, struct call *call)
 {
-	if ((call->deadline != 0 && call->deadline <= sqlite_clock()) || ++call->attempts >= ATTEMPTS_MAX) {
+	if ((call->deadline != 0 && call->deadline <= clock_ns()) || ++call->attempts >= ATTEMPTS_MAX) {
 		sqlite_timed_out(store, call);
 		return true;
 	}
@@ -359,7 +354,7 @@ static void write_all(struct worker *writer, struct list *calls)
 /* How long calls waited for the thread that takes them now. */
 static void count_waits(struct sqlite_store *store, struct list *calls)
 {
-	uint64_t now = sqlite_clock(), total = 0, count = 0;
+	uint64_t now = clock_ns(), total = 0, count = 0;
 
 	list_for_each(node, calls) {
 		uint64_t submitted = call_of(node)->submitted;

@@ -9,10 +9,10 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bench.h"
+#include "value.h"
 
 enum { EVENTS = 256, INPUT_FIRST = 64 * 1024, ID_TEXT = 8 };
 
@@ -37,14 +37,6 @@ struct bench {
 	char (*ids)[ID_TEXT];
 	uint8_t *id_lengths;
 };
-
-static uint64_t clock_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static uint64_t next_random(struct bench *bench)
 {

@@ -1,20 +1,12 @@
 #include "progress.h"
+#include "value.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { BAR = 30 };
-
-static double clock_seconds(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 void progress_begin(struct progress *progress, const struct ctl *ctl, const char *unit)
 {

@@ -8,16 +8,9 @@
 
 #include "progress.h"
 #include "tree.h"
+#include "value.h"
 
 enum { PATIENCE_S = 30, REST_MS = 200 };
-
-static double clock_seconds(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 /* What a restart, a lock or an outage causes passes; the step can be made again whatever became of it. */
 static bool passes(const struct pierre_error *error)

@@ -4,22 +4,14 @@
 #pragma GCC poison json_string json_integer json_real
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "ctl.h"
 #include "tree.h"
+#include "value.h"
 
 static int no_arguments(int argc, char **argv)
 {
 	return argc == 1 ? 0 : ctl_fail(EX_USAGE, "%s takes no arguments", argv[0]);
-}
-
-static double seconds_now(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 static int ping(struct ctl *ctl, int argc, char **argv)
@@ -30,9 +22,9 @@ static int ping(struct ctl *ctl, int argc, char **argv)
 
 	if (status != 0)
 		return status;
-	began = seconds_now();
+	began = clock_seconds();
 	status = ctl_call(ctl, "daemon.ping", NULL, &result);
-	took = seconds_now() - began;
+	took = clock_seconds() - began;
 	if (status != 0)
 		return status;
 	if (ctl->json)

@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "tree.h"
+#include "value.h"
 
 enum { ANSWER_MS = 5000 };
 
@@ -27,7 +27,7 @@ struct top {
 	struct top_numbers numbers;
 	json_t *before;             /* the answer about stats before the one that is shown */
 	json_t *shown[ASKED], *fresh[ASKED];
-	double asked, next, lost;   /* seconds_now(); lost: since when nothing answers, 0 = it does */
+	double asked, next, lost;   /* clock_seconds(); lost: since when nothing answers, 0 = it does */
 	unsigned pending;           /* answers that are waited for */
 	bool failed;                /* one of them will not come */
 	bool asking;                /* not settled yet */
@@ -35,14 +35,6 @@ struct top {
 	uint64_t most, done;        /* pictures or lines; most 0: without end */
 	char trouble[PIERRE_MESSAGE_SIZE];
 };
-
-static double seconds_now(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 /* Asking ----------------------------------------------------------------------------------------------------------- */
 
@@ -95,7 +87,7 @@ static void ask_for(struct top *top, const char *method, pierre_done *done)
 /* The version too: another daemon may answer after a while. */
 static void ask(struct top *top)
 {
-	top->asked = seconds_now();
+	top->asked = clock_seconds();
 	top->next = top->asked + top->view.interval;
 	top->failed = false;
 	top->asking = true;
@@ -155,7 +147,7 @@ static void settle(struct top *top)
 /* An answer that takes long is told before it is given up. */
 static void notice_silence(struct top *top)
 {
-	double now = seconds_now();
+	double now = clock_seconds();
 
 	if (top->pending > 0 && top->view.trouble == NULL && now - top->asked > 2) {
 		(void)snprintf(top->trouble, sizeof top->trouble, "the daemon is connected, but silent");
@@ -248,7 +240,7 @@ static bool take_keys(struct top *top, const char *keys)
 
 static double wait_seconds(const struct top *top)
 {
-	double wait = top->asking ? 1 : top->next - seconds_now();
+	double wait = top->asking ? 1 : top->next - clock_seconds();
 	int library = pierre_timeout_ms(top->db);
 
 	if (wait > 1 && top->view.trouble != NULL)
@@ -259,7 +251,7 @@ static double wait_seconds(const struct top *top)
 /* True when there is something new to show. */
 static bool work(struct top *top)
 {
-	if (!top->asking && seconds_now() >= top->next)
+	if (!top->asking && clock_seconds() >= top->next)
 		ask(top);
 	if (!top->asking)
 		return false;

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../../backends/store.h"
@@ -26,17 +25,9 @@ struct transfer {
 	struct checksum sums[16];
 };
 
-static double seconds_now(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 static void show(struct transfer *transfer, const char *what, const char *table)
 {
-	double now = seconds_now(), took = now - transfer->began, part;
+	double now = clock_seconds(), took = now - transfer->began, part;
 
 	if (!transfer->terminal || now - transfer->shown < 0.1)
 		return;
@@ -161,7 +152,7 @@ static int work(struct transfer *transfer, struct err *err)
 	if ((to == BACKEND_SQLITE ? sqlite_end_open : postgres_end_open)(&transfer->target, transfer->to, true, transfer->seal, err) < 0 ||
 	    target_must_be_empty(transfer, err) < 0)
 		return -1;
-	transfer->began = seconds_now();
+	transfer->began = clock_seconds();
 	if (copy(transfer, err) < 0 || check(transfer, err) < 0)
 		return -1;
 	return transfer->target->ops->commit(transfer->target, err);
@@ -290,7 +281,7 @@ static int read_key(struct transfer *transfer, struct err *err)
 
 int main(int argc, char **argv)
 {
-	struct transfer transfer = {.began = seconds_now()};
+	struct transfer transfer = {.began = clock_seconds()};
 	const char *term = variable("TERM");
 	struct err err = {0};
 	int code = options(&transfer, argc, argv);
@@ -302,7 +293,7 @@ int main(int argc, char **argv)
 	transfer.terminal = !transfer.json && isatty(STDERR_FILENO) && term != NULL && strcmp(term, "dumb") != 0;
 	code = read_key(&transfer, &err) == 0 && work(&transfer, &err) == 0 ? 0 : -1;
 	if (code == 0) {
-		tell(&transfer, seconds_now() - transfer.began);
+		tell(&transfer, clock_seconds() - transfer.began);
 	} else {
 		clear_line(&transfer);
 		code = fail(err.exit_code != 0 ? err.exit_code : EX_IOERR, err.message);
