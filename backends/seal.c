@@ -9,6 +9,7 @@
 #include <sysexits.h>
 
 #include "../protocol/value.h"
+#include "base64.h"
 
 /* The expanded key stands in guarded memory of its own; this struct holds nothing secret. */
 struct seal {
@@ -177,15 +178,14 @@ static char *seal_text(struct seal *seal, struct arena *arena, const unsigned ch
                        size_t *out_length)
 {
 	size_t sealed_length = length + SEAL_TAG_BYTES;
-	size_t base64_size = sodium_base64_ENCODED_LEN(sealed_length, sodium_base64_VARIANT_ORIGINAL);
 	unsigned char *sealed = arena_alloc(arena, sealed_length);
-	char *base64 = arena_alloc(arena, base64_size);
+	char *base64 = arena_alloc(arena, BASE64_LENGTH(sealed_length) + 1);
 
 	if (sealed == NULL || base64 == NULL)
 		return NULL;
 	seal_encrypt(seal, nonce, text, length, NULL, 0, sealed);
-	sodium_bin2base64(base64, base64_size, sealed, sealed_length, sodium_base64_VARIANT_ORIGINAL);
-	*out_length = base64_size - 1;
+	base64_encode(sealed, sealed_length, base64);
+	*out_length = BASE64_LENGTH(sealed_length);
 	atomic_fetch_add_explicit(&seal->sealed, 1, memory_order_relaxed);
 	return base64;
 }
@@ -214,7 +214,7 @@ int seal_token(struct seal *seal, struct arena *arena, const char *access, size_
 	out[1] = seal_text(seal, arena, nonces + SEAL_NONCE_BYTES, refresh, refresh_length, &out_length[1]);
 	if (out[0] == NULL || out[1] == NULL || nonce_text == NULL)
 		return err_set(err, ERR_INTERNAL, "memory is out");
-	sodium_bin2base64(nonce_text, SEAL_NONCE_TEXT + 1, nonces, sizeof nonces, sodium_base64_VARIANT_ORIGINAL);
+	base64_encode(nonces, sizeof nonces, nonce_text);
 	out[2] = nonce_text;
 	out_length[2] = SEAL_NONCE_TEXT;
 	return 0;
@@ -223,10 +223,9 @@ int seal_token(struct seal *seal, struct arena *arena, const char *access, size_
 /* Strict standard base64 of `length` characters into memory of the arena; NULL when it is none or memory is out. */
 static unsigned char *decode_base64(struct arena *arena, const char *text, size_t length, size_t *out_length)
 {
-	size_t size = length / 4 * 3 + 3;
-	unsigned char *bytes = arena_alloc(arena, size);
+	unsigned char *bytes = arena_alloc(arena, length / 4 * 3 + 1);
 
-	return bytes != NULL && from_base64(bytes, size, text, length, out_length) ? bytes : NULL;
+	return bytes != NULL && base64_decode(text, length, bytes, out_length) ? bytes : NULL;
 }
 
 static const char refusal[] = "the stored token cannot be opened: it was sealed with another key or altered";

@@ -1,0 +1,105 @@
+/* base64 against libsodium's, which is slow and known to be right. Would catch: lax padding, bits left over, bytes beyond ASCII taken for
+ * digits, a byte too many written. */
+#include <check.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../backends/base64.h"
+
+enum { MOST = 100, GUARD = 0x5A };
+
+static bool sodium_says(const char *text, size_t length, unsigned char *out, size_t *out_length)
+{
+	for (size_t i = 0; i < length; i++)
+		if ((text[i] & 0x80) != 0) /* it takes some of these for + and / */
+			return false;
+	return sodium_base642bin(out, MOST, text, length, NULL, out_length, NULL, sodium_base64_VARIANT_ORIGINAL) == 0;
+}
+
+static void compare(const char *text, size_t length)
+{
+	unsigned char ours[MOST + 1], theirs[MOST];
+	size_t our_length, their_length = 0;
+	bool right = sodium_says(text, length, theirs, &their_length);
+
+	memset(ours, GUARD, sizeof ours);
+	ck_assert_msg(base64_decode(text, length, ours, &our_length) == right, "\"%.*s\" of %zu", (int)length, text, length);
+	ck_assert_uint_eq(ours[length / 4 * 3], GUARD);
+	if (right) {
+		ck_assert_uint_eq(our_length, their_length);
+		ck_assert_mem_eq(ours, theirs, our_length);
+	}
+}
+
+START_TEST(round_trip)
+{
+	unsigned char bytes[60];
+	char ours[MOST], theirs[MOST];
+
+	for (int round = 0; round < 2000; round++) {
+		size_t length = (size_t)round % sizeof bytes;
+
+		randombytes_buf(bytes, sizeof bytes);
+		memset(ours, GUARD, sizeof ours);
+		base64_encode(bytes, length, ours);
+		sodium_bin2base64(theirs, sizeof theirs, bytes, length, sodium_base64_VARIANT_ORIGINAL);
+		ck_assert_str_eq(ours, theirs);
+		ck_assert_uint_eq(strlen(ours), BASE64_LENGTH(length));
+		ck_assert_int_eq(ours[strlen(ours) + 1], GUARD);
+		compare(ours, strlen(ours));
+	}
+}
+END_TEST
+
+/* Every byte at every place of a whole group and of each padded one. */
+START_TEST(every_byte)
+{
+	static const char *const texts[] = {"QUJDQUJD", "QUJDQUI=", "QUJDQQ==", "QUI=", "QQ=="};
+
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+		for (size_t at = 0; at < strlen(texts[i]); at++)
+			for (int byte = 0; byte < 256; byte++) {
+				char text[9];
+
+				memcpy(text, texts[i], strlen(texts[i]) + 1);
+				text[at] = (char)byte;
+				for (size_t length = 0; length <= strlen(texts[i]); length++)
+					compare(text, length);
+			}
+}
+END_TEST
+
+START_TEST(mutated)
+{
+	static const char letters[] = "AZaz059+/=-_ \n\xC3";
+
+	for (int round = 0; round < 50000; round++) {
+		char text[17];
+		size_t length = randombytes_uniform(16);
+
+		for (size_t i = 0; i < length; i++)
+			text[i] = letters[randombytes_uniform(round % 2 == 0 ? 10 : sizeof letters - 1)];
+		compare(text, length);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("base64");
+	TCase *tests = tcase_create("base64");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	if (sodium_init() < 0)
+		return EXIT_FAILURE;
+	tcase_add_test(tests, round_trip);
+	tcase_add_test(tests, every_byte);
+	tcase_add_test(tests, mutated);
+	suite_add_tcase(suite, tests);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
