@@ -44,7 +44,9 @@ class RunScript(Case):
     def start(self, **more):
         """The running script and what it printed until it was ready."""
         process = subprocess.Popen(["scripts/run"], cwd=self.copy, env=self.environment(**more), stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                   # Ctrl-C works also where the tests themselves run in a background that ignores it.
+                                   preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
