@@ -146,6 +146,8 @@ FLOODS = {
 SLOW_ONES = {"answers twice", "a question for a password", "a state of no length", "an error of 1 GiB", "a value of a negative length",
              "never, after the row", "notices of no length", "ever new parameters", "errors", "answers", "large rows",
              "nothing, for ever", "an unknown authentication", "an old server", "a mechanism that is none"}
+# libpq 15 loses a result that a Sync's answer overtakes; a leak detector would take it for ours.
+LIBPQ_LEAKS = {"another key", "another encoding"}
 IDLE_FLOODS = {"notices": fields(b"N", S="WARNING", C="01000", M=CANARY), "parameters": parameter("application_name", CANARY),
                "notifications": message(b"A", struct.pack("!I", 1) + text(CANARY) + text(CANARY)), "ends": ready()}
 
@@ -199,7 +201,7 @@ class Hostile(ServerCase):
         before = invariants.Snapshot.__new__(invariants.Snapshot)
         before.memory = invariants.memory(daemon.pid)
         for name, evil in evils.items():
-            if name in SLOW_ONES and not LONG:
+            if (name in SLOW_ONES and not LONG) or (name in LIBPQ_LEAKS and SANITIZER):
                 continue
             for method, params in methods:
                 with self.subTest(evil=name, method=method), daemon.connect() as connection:
