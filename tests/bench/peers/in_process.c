@@ -17,7 +17,7 @@ static sqlite3 *open_database(const char *path)
 {
 	static const char *const pragmas[] = {
 		"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA foreign_keys=ON", "PRAGMA busy_timeout=5000",
-		"PRAGMA temp_store=MEMORY", "PRAGMA cache_size=-16384", "PRAGMA mmap_size=268435456",
+		"PRAGMA temp_store=MEMORY", "PRAGMA cache_size=-32768", "PRAGMA mmap_size=0", "PRAGMA trusted_schema=ON",
 	};
 	sqlite3 *db;
 
