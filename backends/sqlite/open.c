@@ -210,6 +210,8 @@ int sqlite_store_open(struct store **ret, const struct store_settings *settings,
 {
 	struct sqlite_store *store = new_store(settings);
 
+	/* SQLite's count of its memory, which nobody reads, takes a lock over all threads at each allocation. Only before its first use. */
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	if (store == NULL || store->done_fd < 0) {
 		err_exit(err, EX_OSERR, "memory or descriptors are out");
 		goto fail;
