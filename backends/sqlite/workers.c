@@ -171,8 +171,8 @@ static void run_again(struct sqlite_store *store, struct list *calls, struct lis
 }
 
 /* After a failed commit SQLite may look well although pages were lost: nothing is answered before the database was closed,
- * opened and read again. */
-static void reopen(struct worker *writer)
+ * opened and read again; but when that fails, and may go on failing, those whose write has failed (`failed`, NULL: none) need not wait. */
+static void reopen(struct worker *writer, struct list *failed)
 {
 	struct sqlite_store *store = writer->store;
 	struct err err;
@@ -190,6 +190,8 @@ static void reopen(struct worker *writer)
 		}
 		session_close(&writer->session);
 		sqlite_note_error(store, err.message);
+		if (failed != NULL)
+			sqlite_finish(store, failed);
 		pthread_mutex_lock(&store->writes.lock);
 		stopped = store->writes.stop;
 		struct list waiting, expired;
@@ -244,6 +246,7 @@ static void write_group(struct worker *writer, struct list *calls)
 {
 	struct sqlite_store *store = writer->store;
 	struct list finished;
+	bool broken = false;
 	int code;
 
 	list_init(&finished);
@@ -271,11 +274,12 @@ static void write_group(struct worker *writer, struct list *calls)
 			(void)session_step(writer->session.rollback);
 		list_splice(&finished, calls);
 		fail_all(&finished, session_reason(code));
-		if (!store->memory)
-			reopen(writer);
+		broken = true;
 		break;
 	}
 	count_group(store, length(&finished));
+	if (broken && !store->memory)
+		reopen(writer, &finished);
 	atomic_store_explicit(&writer->running, 0, memory_order_relaxed);
 	sqlite_finish(store, &finished);
 }
@@ -328,7 +332,7 @@ static void run_alone(struct worker *writer, struct call *call)
 	else if (call->method->impl == IMPL_MIGRATE)
 		sqlite_migrate(writer->store, &writer->session, call);
 	else if (keys_rotate(writer, call) == RUN_BROKEN && !writer->store->memory)
-		reopen(writer);
+		reopen(writer, &finished);
 	sqlite_finish(writer->store, &finished);
 }
 
@@ -382,7 +386,7 @@ void *sqlite_writer(void *argument)
 		sqlite_expire(store, &calls, &expired);
 		sqlite_finish(store, &expired);
 		if (writer->session.db == NULL)
-			reopen(writer); /* the last try ended without a database */
+			reopen(writer, NULL); /* the last try ended without a database */
 		if (writer->session.db == NULL) {
 			fail_all(&calls, "the database is gone");
 			sqlite_finish(store, &calls);
