@@ -1,3 +1,4 @@
+#include <endian.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,32 +43,30 @@ static char *put_utf8(char *out, unsigned code)
 	return out;
 }
 
-/* Unescapes a string that the scanner accepted; the result is never longer than the raw text. */
-static size_t unescape(const char *raw, size_t length, char *to)
+/* One byte as it stands, or one escape, of a string that the scanner accepted; gives the place behind what it wrote. Never longer than the raw text. */
+static char *take(const char **raw, char *out)
 {
-	const char *p = raw, *end = raw + length;
-	char *out = to;
+	static const char from[] = "\"\\/bfnrt", into[] = "\"\\/\b\f\n\r\t";
+	const char *p = *raw;
 
-	while (p < end) {
-		if (*p != '\\') {
-			*out++ = *p++;
-			continue;
-		}
-		static const char from[] = "\"\\/bfnrt", into[] = "\"\\/\b\f\n\r\t";
-		if (p[1] != 'u') {
-			*out++ = into[strchr(from, p[1]) - from];
-			p += 2;
-			continue;
-		}
-		unsigned code = (unsigned)json_hex4(p + 2);
-		p += 6;
-		if (code >= 0xD800 && code <= 0xDBFF) {
-			code = 0x10000 + ((code - 0xD800) << 10) + ((unsigned)json_hex4(p + 2) - 0xDC00);
-			p += 6;
-		}
-		out = put_utf8(out, code);
+	if (*p != '\\') {
+		*out++ = *p;
+		*raw = p + 1;
+		return out;
 	}
-	return (size_t)(out - to);
+	if (p[1] != 'u') {
+		*out++ = into[strchr(from, p[1]) - from];
+		*raw = p + 2;
+		return out;
+	}
+	unsigned code = (unsigned)json_hex4(p + 2);
+	p += 6;
+	if (code >= 0xD800 && code <= 0xDBFF) {
+		code = 0x10000 + ((code - 0xD800) << 10) + ((unsigned)json_hex4(p + 2) - 0xDC00);
+		p += 6;
+	}
+	*raw = p;
+	return put_utf8(out, code);
 }
 
 const char *json_string(const struct json *json, uint32_t index, struct arena *arena, size_t *length)
@@ -79,8 +78,12 @@ const char *json_string(const struct json *json, uint32_t index, struct arena *a
 	if ((node->flags & JSON_ESCAPED) == 0)
 		return raw;
 	char *text = arena_alloc(arena, node->length + 1);
-	if (text != NULL)
-		*length = unescape(raw, node->length, text);
+	if (text == NULL)
+		return NULL;
+	char *out = text;
+	for (const char *end = raw + node->length; raw < end;)
+		out = take(&raw, out);
+	*length = (size_t)(out - text);
 	return text;
 }
 
@@ -95,43 +98,62 @@ int64_t json_integer(const struct json *json, uint32_t index)
 	return (int64_t)(negative ? 0 - value : value);
 }
 
-/* A name for comparing: raw where it has no escapes, else unescaped into memory that the caller frees. */
-struct name {
-	const char *text;
-	size_t length;
-	char *owned;
+/* The bytes of a string one after the other, unescaped. Names are compared so: without memory, whose want would let a duplicate pass. */
+struct reader {
+	const char *at, *end;
+	char piece[4];
+	unsigned next, size;
 };
 
-static bool name_of(const struct json *json, uint32_t index, struct name *name)
+static struct reader read_string(const struct json *json, uint32_t index)
 {
-	const struct json_node *node = &json->nodes[index];
+	const char *text = json->text + json->nodes[index].start;
 
-	name->text = json->text + node->start;
-	name->length = node->length;
-	name->owned = NULL;
-	if ((node->flags & JSON_ESCAPED) == 0)
-		return true;
-	name->owned = malloc(node->length + 1);
-	if (name->owned == NULL)
-		return false;
-	name->length = unescape(name->text, node->length, name->owned);
-	name->text = name->owned;
-	return true;
+	return (struct reader){.at = text, .end = text + json->nodes[index].length};
+}
+
+/* -1: the end. */
+static int next_byte(struct reader *reader)
+{
+	if (reader->next == reader->size) {
+		if (reader->at == reader->end)
+			return -1;
+		reader->size = (unsigned)(take(&reader->at, reader->piece) - reader->piece);
+		reader->next = 0;
+	}
+	return (unsigned char)reader->piece[reader->next++];
 }
 
 static bool same_name(const struct json *json, uint32_t a, uint32_t b)
 {
 	const struct json_node *x = &json->nodes[a], *y = &json->nodes[b];
-	struct name one, two = {0};
-	bool same;
+	struct reader one, two;
+	int byte;
 
 	if (((x->flags | y->flags) & JSON_ESCAPED) == 0)
 		return x->length == y->length && memcmp(json->text + x->start, json->text + y->start, x->length) == 0;
-	same = name_of(json, a, &one) && name_of(json, b, &two) && one.length == two.length &&
-	       memcmp(one.text, two.text, one.length) == 0;
-	free(one.owned);
-	free(two.owned);
-	return same;
+	one = read_string(json, a);
+	two = read_string(json, b);
+	do {
+		byte = next_byte(&one);
+		if (byte != next_byte(&two))
+			return false;
+	} while (byte >= 0);
+	return true;
+}
+
+static bool name_is(const struct json *json, uint32_t name, const char *text, size_t length)
+{
+	const struct json_node *node = &json->nodes[name];
+	struct reader reader;
+
+	if ((node->flags & JSON_ESCAPED) == 0)
+		return node->length == length && memcmp(json->text + node->start, text, length) == 0;
+	reader = read_string(json, name);
+	for (size_t i = 0; i < length; i++)
+		if (next_byte(&reader) != (unsigned char)text[i])
+			return false;
+	return next_byte(&reader) < 0;
 }
 
 static uint64_t hash_key[2];
@@ -161,25 +183,43 @@ static void sip_round(uint64_t v[4])
 	v[2] = rotate(v[2], 32);
 }
 
-/* SipHash-1-3 under a key that is drawn at random once: nobody can make a line of names that all fall into one place of the table. */
-static uint64_t sip_hash(const char *text, size_t length)
+static void sip_word(uint64_t v[4], uint64_t word)
 {
-	uint64_t v[4] = {hash_key[0] ^ UINT64_C(0x736f6d6570736575), hash_key[1] ^ UINT64_C(0x646f72616e646f6d),
-	                 hash_key[0] ^ UINT64_C(0x6c7967656e657261), hash_key[1] ^ UINT64_C(0x7465646279746573)};
-	uint64_t word = 0;
-
-	for (size_t i = 0; i + 8 <= length; i += 8) {
-		memcpy(&word, text + i, 8);
-		v[3] ^= word;
-		sip_round(v);
-		v[0] ^= word;
-	}
-	word = 0;
-	memcpy(&word, text + (length & ~(size_t)7), length & 7);
-	word |= (uint64_t)length << 56;
 	v[3] ^= word;
 	sip_round(v);
 	v[0] ^= word;
+}
+
+/* SipHash-1-3 of a name under a key that is drawn at random once: nobody can make a line of names that all fall into one place of the table. */
+static uint64_t sip_hash(const struct json *json, uint32_t name)
+{
+	const struct json_node *node = &json->nodes[name];
+	const char *text = json->text + node->start;
+	uint64_t v[4] = {hash_key[0] ^ UINT64_C(0x736f6d6570736575), hash_key[1] ^ UINT64_C(0x646f72616e646f6d),
+	                 hash_key[0] ^ UINT64_C(0x6c7967656e657261), hash_key[1] ^ UINT64_C(0x7465646279746573)};
+	uint64_t word = 0, length = 0;
+
+	if ((node->flags & JSON_ESCAPED) == 0) {
+		for (; length + 8 <= node->length; length += 8) {
+			memcpy(&word, text + length, 8);
+			sip_word(v, le64toh(word));
+		}
+		word = 0;
+		memcpy(&word, text + length, node->length & 7);
+		word = le64toh(word);
+		length = node->length;
+	} else {
+		struct reader reader = read_string(json, name);
+
+		for (int byte = next_byte(&reader); byte >= 0; byte = next_byte(&reader)) {
+			word |= (uint64_t)byte << length % 8 * 8;
+			if (++length % 8 == 0) {
+				sip_word(v, word);
+				word = 0;
+			}
+		}
+	}
+	sip_word(v, word | length << 56);
 	v[2] ^= 0xFF;
 	for (int i = 0; i < 3; i++)
 		sip_round(v);
@@ -199,15 +239,8 @@ static bool duplicate_of_many(const struct json *json, uint32_t object, uint32_t
 	if (table == NULL)
 		return false;
 	for (uint32_t name = object + 1; name < json->nodes[object].next && *found == 0; name = json->nodes[name + 1].next) {
-		struct name text;
-		size_t place;
+		size_t place = sip_hash(json, name) & (size - 1);
 
-		if (!name_of(json, name, &text)) {
-			free(table);
-			return false;
-		}
-		place = sip_hash(text.text, text.length) & (size - 1);
-		free(text.owned);
 		while (table[place] != 0 && !same_name(json, table[place], name))
 			place = (place + 1) & (size - 1);
 		if (table[place] != 0)
@@ -239,13 +272,8 @@ bool json_duplicate(const struct json *json, uint32_t object, uint32_t *found)
 
 uint32_t json_member(const struct json *json, uint32_t object, const char *text, size_t length)
 {
-	for (uint32_t name = object + 1; name < json->nodes[object].next; name = json->nodes[name + 1].next) {
-		struct name got;
-		bool same = name_of(json, name, &got) && got.length == length && memcmp(got.text, text, length) == 0;
-
-		free(got.owned);
-		if (same)
+	for (uint32_t name = object + 1; name < json->nodes[object].next; name = json->nodes[name + 1].next)
+		if (name_is(json, name, text, length))
 			return name + 1;
-	}
 	return 0;
 }

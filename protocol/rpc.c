@@ -4,15 +4,9 @@
 
 #include "decode.h"
 
-/* Whether a string, however it is escaped, is that text. */
-static bool string_is(const struct json *json, uint32_t node, struct arena *arena, const char *text, size_t length)
+static int no_memory(struct err *err)
 {
-	const char *found = json->text + json->nodes[node].start;
-	size_t found_length = json->nodes[node].length;
-
-	if ((json->nodes[node].flags & JSON_ESCAPED) != 0)
-		found = json_string(json, node, arena, &found_length);
-	return found != NULL && found_length == length && memcmp(found, text, length) == 0;
+	return err_set(err, ERR_INTERNAL, "memory is out");
 }
 
 static int invalid(struct err *err, const char *what)
@@ -20,78 +14,89 @@ static int invalid(struct err *err, const char *what)
 	return err_set(err, ERR_INVALID_REQUEST, "not a valid request: %s", what);
 }
 
+static bool is(const char *found, size_t found_length, const char *text)
+{
+	return found_length == strlen(text) && memcmp(found, text, found_length) == 0;
+}
+
 struct members {
 	uint32_t jsonrpc, id, method, params;
 };
 
-static struct members find_members(const struct json *json, uint32_t object, struct arena *arena)
+static int find_members(const struct json *json, uint32_t object, struct arena *arena, struct members *found, struct err *err)
 {
-	struct members found = {0};
-
 	for (uint32_t name = object + 1; name < json->nodes[object].next; name = json->nodes[name + 1].next) {
-		if (string_is(json, name, arena, "jsonrpc", 7))
-			found.jsonrpc = name + 1;
-		else if (string_is(json, name, arena, "id", 2))
-			found.id = name + 1;
-		else if (string_is(json, name, arena, "method", 6))
-			found.method = name + 1;
-		else if (string_is(json, name, arena, "params", 6))
-			found.params = name + 1;
+		size_t length;
+		const char *text = json_string(json, name, arena, &length);
+
+		if (text == NULL)
+			return no_memory(err);
+		if (is(text, length, "jsonrpc"))
+			found->jsonrpc = name + 1;
+		else if (is(text, length, "id"))
+			found->id = name + 1;
+		else if (is(text, length, "method"))
+			found->method = name + 1;
+		else if (is(text, length, "params"))
+			found->params = name + 1;
 	}
-	return found;
+	return 0;
 }
 
-/* The id to answer with; false when the request has one that cannot be taken. */
-static bool read_id(const struct json *json, uint32_t id, struct arena *arena, struct rpc_request *request)
+/* The id to answer with. Fails when the request has one that cannot be taken. */
+static int read_id(const struct json *json, uint32_t id, struct arena *arena, struct rpc_request *request, struct err *err)
 {
 	const struct json_node *node = &json->nodes[id];
 	size_t length = 0;
 
-	request->notification = id == 0;
 	if (id == 0)
-		return true;
+		return 0;
 	switch (node->type) {
 	case JSON_STRING:
-		if (json_string(json, id, arena, &length) == NULL || length > RPC_ID_MAX)
-			return false;
+		if (json_string(json, id, arena, &length) == NULL)
+			return no_memory(err);
+		if (length > RPC_ID_MAX)
+			break;
 		request->id = json->text + node->start - 1;
 		request->id_length = (size_t)node->length + 2;
-		return true;
+		return 0;
 	case JSON_INTEGER:
 	case JSON_NULL:
 		request->id = json->text + node->start;
 		request->id_length = node->length;
-		return true;
+		return 0;
 	default:
-		return false;
+		break;
 	}
+	return invalid(err, "its id must be a string of at most 256 bytes, an integer or null");
 }
 
 int rpc_request(const struct json *json, uint32_t node, struct arena *arena, struct rpc_request *request, struct err *err)
 {
-	struct members found;
+	struct members found = {0};
+	const char *version = "";
+	size_t length = 0;
 
 	*request = (struct rpc_request){.id = "null", .id_length = 4};
 	if (json->nodes[node].type != JSON_OBJECT)
 		return invalid(err, "it is no object");
-	found = find_members(json, node, arena);
-	if (!read_id(json, found.id, arena, request)) {
-		request->notification = false;
-		return invalid(err, "its id must be a string of at most 256 bytes, an integer or null");
-	}
-	bool notification = request->notification;
-	request->notification = false; /* an invalid request is always answered */
-	if (found.jsonrpc == 0 || json->nodes[found.jsonrpc].type != JSON_STRING || !string_is(json, found.jsonrpc, arena, "2.0", 3))
+	if (find_members(json, node, arena, &found, err) < 0 || read_id(json, found.id, arena, request, err) < 0)
+		return -1;
+	if (found.jsonrpc != 0 && json->nodes[found.jsonrpc].type == JSON_STRING)
+		version = json_string(json, found.jsonrpc, arena, &length);
+	if (version == NULL)
+		return no_memory(err);
+	if (!is(version, length, "2.0"))
 		return invalid(err, "its jsonrpc must be \"2.0\"");
 	if (found.method == 0 || json->nodes[found.method].type != JSON_STRING)
 		return invalid(err, "its method must be a string");
 	if (found.params != 0 && json->nodes[found.params].type != JSON_OBJECT && json->nodes[found.params].type != JSON_ARRAY)
 		return invalid(err, "its params must be an object or an array");
-	request->notification = notification;
+	request->notification = found.id == 0; /* but an invalid request is always answered */
 	request->params = found.params;
 	request->method_name = json_string(json, found.method, arena, &request->method_length);
 	if (request->method_name == NULL)
-		return err_set(err, ERR_INTERNAL, "memory is out");
+		return no_memory(err);
 	request->method = catalog_find(request->method_name, request->method_length);
 	if (request->method == NULL)
 		return err_set(err, ERR_METHOD_NOT_FOUND, "there is no method \"%.*s%s\"",

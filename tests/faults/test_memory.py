@@ -1,0 +1,217 @@
+"""Memory that runs out: the n-th allocation of the whole process (libraries included) fails, for every n that a call has, for every
+method. Each such call ends with an answer or a closed connection, the daemon goes on, nothing leaks. Would catch: a pointer that nobody
+looked at, an error path that frees twice or not at all, a call that is never answered."""
+import contextlib
+import ctypes
+import mmap
+import os
+import random
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import strict  # noqa: E402
+from lib.case import Case, main  # noqa: E402
+from lib.daemon import SANITIZER, Daemon, StartFailure, temporary_folder  # noqa: E402
+from lib.interface import METHODS  # noqa: E402
+from lib.rpc import Closed, Late  # noqa: E402
+from lib.world import Samples  # noqa: E402
+
+BACKENDS = ("sqlite",)
+LONG = bool(os.environ.get("PIERRE_TEST_LONG"))
+SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib", "scarce.c")
+MOST = 2000          # allocations that a call may need
+KINDS = {"internal", "storage", "unavailable", "timeout", "decryption_failed"}
+
+
+class Words(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_int64) for name in ("left", "times", "failed", "live")]
+
+
+class Scarce(Case):
+    def setUp(self):
+        compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+        if compiler is None:
+            self.skipTest("no C compiler for the allocator that fails: want of memory is NOT tested")
+        if SANITIZER:
+            self.skipTest("a sanitizer's build has an allocator of its own")
+        self.folder = temporary_folder()
+        self.addCleanup(shutil.rmtree, self.folder, True)
+        library, control = os.path.join(self.folder, "scarce.so"), os.path.join(self.folder, "words")
+        subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-fno-builtin", "-o", library, SOURCE], check=True)
+        with open(control, "w+b") as file:
+            file.truncate(ctypes.sizeof(Words))
+            self.map = mmap.mmap(file.fileno(), ctypes.sizeof(Words))
+        self.words = Words.from_buffer(self.map)
+        self.plenty()
+        self.environment = {"LD_PRELOAD": library, "TEST_SCARCE": control}
+
+    def plenty(self):
+        self.words.left = -1
+        self.words.times = 0
+
+    @contextlib.contextmanager
+    def scarce(self, n, times=1):
+        """While it lasts, `times` allocations fail, the n-th from now on."""
+        self.words.failed = 0
+        self.words.times = times
+        self.words.left = n
+        try:
+            yield
+        finally:
+            self.plenty()
+
+
+class Calls(Scarce):
+    BROKEN = (Closed, ConnectionResetError, BrokenPipeError)
+
+    @staticmethod
+    def kinds(connection, line):
+        """Of the errors that answer a line."""
+        connection.send(line + "\n")
+        answer = connection.read()
+        return {one["error"]["data"]["kind"] for one in (answer if isinstance(answer, list) else [answer]) if "error" in one}
+
+    def attempt(self, connection, line, n, times=1, usual=frozenset()):
+        """One line without its n-th allocation; how many were refused. The line may end with an answer, an error or a closed connection."""
+        with self.scarce(n, times):
+            try:
+                found = self.kinds(connection, line)
+                self.assertLessEqual(found, KINDS | usual, f"{line[:300]} without its allocation {n}")
+            except self.BROKEN:
+                pass
+            except ValueError as problem:
+                raise AssertionError(f"{line[:300]} without its allocation {n}: {problem}: {problem.doc[:300]}") from None
+            except Late:
+                raise AssertionError(f"{line[:300]} was never answered without its allocation {n}") from None
+            return self.words.failed
+
+    def every(self, daemon, make_line, step=1, times=1):
+        """A line with one allocation after the other refused, until it needs no further one: how many it has."""
+        chance = random.Random(7)
+        connection, n = daemon.connect(), 0
+        usual = self.kinds(connection, make_line())
+        while self.attempt(connection, make_line(), n, times, usual):
+            self.assertTrue(daemon.alive(), f"{make_line()} without its allocation {n} ended the daemon:\n{daemon.log()[-3000:]}")
+            try:
+                self.assertEqual(connection.call("daemon.ping"), "pong")
+            except self.BROKEN:
+                connection.close()
+                connection = daemon.connect()
+            self.assertLess(n, MOST)
+            n += chance.randint(1, step)
+        connection.close()
+        return n
+
+    @staticmethod
+    def lines(samples):
+        """For each method what makes a line of it."""
+        def maker(method):
+            return lambda: strict.dumps({"jsonrpc": "2.0", "id": f"{method}\u00e9", "method": method, "params": samples.params()[method]})
+        return {method: maker(method) for method in METHODS if method not in ("daemon.pause", "daemon.resume")}   # calls that follow would wait
+
+    def test_every_method(self):
+        """On the second way round nothing is new, so that memory in use must stay what it was."""
+        with Daemon(environment=self.environment) as daemon:
+            with daemon.connect() as connection:
+                lines = self.lines(Samples(connection))
+            counts = {method: self.every(daemon, line, 1 if LONG else 4) for method, line in lines.items()}
+            self.assertGreater(sum(counts.values()), 3000)
+            self.assertGreater(sum(count > 0 for count in counts.values()), len(METHODS) - 10)
+            self.leaks(daemon, lines, counts)
+
+    def leaks(self, daemon, lines, counts):
+        chance = random.Random(8)
+        refused = [(method, n) for method, count in counts.items() for n in range(count)]
+        before = None
+        for part in range(3):
+            for method, n in chance.sample(refused, 250):
+                with daemon.connect() as connection:
+                    self.attempt(connection, lines[method](), n, usual={"invalid_params"})   # the backup has no folder
+            live = self.settled(daemon)
+            if before is not None:
+                self.assertLess(live - before, 150, f"blocks that nobody frees (round {part})")
+            before = live
+
+    def settled(self, daemon):
+        """Small blocks in use once all connections are closed but the asking one."""
+        with daemon.connect() as connection:
+            self.within(10, lambda: connection.call("daemon.stats")["gauges"]["clients"] == 1)
+        return self.words.live
+
+    def test_many_at_once(self):
+        """From the n-th allocation on the next two are refused as well: what tidies up after the first has none either."""
+        with Daemon(environment=self.environment) as daemon:
+            with daemon.connect() as connection:
+                lines = self.lines(Samples(connection))
+            for line in lines.values() if LONG else random.Random(6).sample(list(lines.values()), 20):
+                self.every(daemon, line, 40, 3)
+
+    def test_none_for_a_while(self):
+        """Calls end when their time is out; with memory everything is well again."""
+        with Daemon(environment=self.environment, options=("--call-timeout", "1s")) as daemon:
+            with daemon.connect() as connection:
+                samples = Samples(connection)
+            for method in ("create_user", "get_user_goals", "daemon.ping", "verify_user_password"):
+                self.attempt(daemon.connect(), self.lines(samples)[method](), 5, 1 << 40)
+                self.within(5, lambda: self.works(daemon, samples))
+
+    @staticmethod
+    def works(daemon, samples):
+        with daemon.connect() as connection:
+            answers = connection.many([("create_user", samples.params()["create_user"]), ("get_user", samples.params()["get_user"])])
+        return all("result" in answer for answer in answers)
+
+    def test_batches_and_garbage(self):
+        with Daemon(environment=self.environment) as daemon:
+            with daemon.connect() as connection:
+                lines = self.lines(Samples(connection))
+            batch = [lines[method] for method in ("get_user", "create_goal", "daemon.version", "get_user_goals", "create_user")]
+            garbage = ["{", '["a', "[]", "[1,{}]", '{"jsonrpc":"2.0","id":"\\u00e9","method":"n\\u00e9"}', '{"a":1,"b":2,"\\u0061":3}', "[" * 60 + "]" * 60,
+                       '[{"jsonrpc":"2.0","method":"daemon.ping"},{"jsonrpc":"2.0","id":1,"method":"get_user_count"}]', "[0" + ",0" * 999 + "]"]
+            self.every(daemon, lambda: "[" + ",".join(line() for line in batch) + "]")
+            for line in garbage:
+                self.every(daemon, lambda line=line: line)
+            big = strict.dumps({"jsonrpc": "2.0", "id": 1, "method": "daemon.ping", "params": {"x": "y" * 500_000}})
+            self.every(daemon, lambda: big)
+
+    def test_connecting(self):
+        with Daemon(environment=self.environment) as daemon:
+            for n in range(MOST):
+                with self.scarce(n):
+                    try:
+                        with daemon.connect() as connection:
+                            self.assertEqual(connection.call("daemon.ping"), "pong")
+                    except self.BROKEN:
+                        pass
+                    failed = self.words.failed
+                self.assertTrue(daemon.alive(), daemon.log()[-3000:])
+                if not failed:
+                    break
+            self.assertGreater(n, 0)
+
+
+class Starting(Scarce):
+    def test_start(self):
+        """The daemon starts, or says why not and ends with a code of sysexits.h."""
+        with self.scarce(1 << 40):
+            with Daemon(environment=self.environment):
+                count = (1 << 40) - self.words.left
+        for n in sorted(random.Random(9).sample(range(count), 500 if LONG else 50)):
+            folder = temporary_folder()
+            try:
+                with self.scarce(n):
+                    daemon = Daemon(folder=folder, environment=self.environment).start()
+                with daemon.connect() as connection:
+                    self.assertEqual(connection.call("get_user_count"), 0)
+                daemon.stop()
+            except StartFailure as failure:
+                self.assertIn(failure.code, range(64, 79), f"start without allocation {n}: {failure.log}")
+                self.assertRegex(failure.log, "memory|allocat", f"start without allocation {n}")
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
