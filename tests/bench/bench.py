@@ -118,6 +118,7 @@ def arguments(argv):
     parser.add_argument("--only", action="append", default=[], metavar="TEXT", help="only rows that hold this text; repeatable")
     parser.add_argument("--skip-beside", action="store_true", help="leave out latency under half load, CPU, memory and start")
     parser.add_argument("--large", action="store_true", help="also with 10 million users and 10 million usage rows")
+    parser.add_argument("--large-rows", type=int, default=10_000_000, metavar="N", help="so many instead")
     parser.add_argument("--users", type=int, default=100_000)
     parser.add_argument("--api-keys", type=int, default=1_000)
     parser.add_argument("--build", help="an existing build folder to measure instead of building one")
@@ -161,7 +162,7 @@ def main(argv):
             results = measure(names, table, options.rounds, say)
             tables = [] if options.skip_beside else beside.all_tables(bench, setting, say)
         if options.large:
-            tables += beside.large_tables(bench, folder, say)
+            tables += beside.large_tables(bench, folder, options.large_rows, say)
         (folder / "results.json").write_text(json.dumps(results, indent=1))
         report(options, results, tables)
     except BenchError as problem:

@@ -2,16 +2,18 @@
 
 import contextlib
 import re
+import shutil
 import socket
 import subprocess
 import time
 
 import seed
 from rows import median
-from servers import Client, Daemon, tool
+from servers import BenchError, Client, Daemon, tool
 from setting import PostgresServer
 
 IDLE_CONNECTIONS = 1000
+LARGE_BYTES = 5_000  # of disk for each row of large_tables: three tables, their indexes, both databases' logs
 
 
 def all_tables(bench, setting, say):
@@ -147,17 +149,27 @@ def window(number, hours):
             time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(start + hours * 3600)))
 
 
-def aggregate_calls():
-    """Each aggregate method with a window and with one ten times as long."""
+def aggregate_calls(days):
+    """Each aggregate method over so many days, by the words that the table has for it."""
     key, user = seed.api_key_id(17), seed.user_id(17)
-    calls = []
-    for days in (1, 10):
-        start, end = window(2_000_000, 24 * days)
-        calls += [("get_api_key_usage_stats", [key, start, end], days), ("get_top_tools_analysis", [user, start, end], days),
-                  ("get_a2a_usage_stats", ["client-17", start, end], days)]
-        calls.append(("get_request_logs", {"api_key_id": key, "start_time": start, "end_time": end, "limit": 100}, days))
-        calls.append(("get_request_logs", {"start_time": start, "end_time": end, "limit": 100}, days))
-    return calls + [("get_system_stats", [], 0), ("get_user_count", [], 0)]
+    start, end = window(2_000_000, 24 * days)
+    return {
+        "get_api_key_usage_stats": ("get_api_key_usage_stats", [key, start, end]),
+        "get_top_tools_analysis": ("get_top_tools_analysis", [user, start, end]),
+        "get_a2a_usage_stats": ("get_a2a_usage_stats", ["client-17", start, end]),
+        "get_request_logs of one key": ("get_request_logs", {"api_key_id": key, "start_time": start, "end_time": end, "limit": 100}),
+        "get_request_logs of all": ("get_request_logs", {"start_time": start, "end_time": end, "limit": 100}),
+    }
+
+
+def aggregate_times(daemon, backend):
+    """One row a method: the times of both windows, and what they are to one another."""
+    rows = []
+    short, long = aggregate_calls(1), aggregate_calls(10)
+    for words in short:
+        one, ten = time_of(daemon, *short[words]), time_of(daemon, *long[words])
+        rows.append((words, backend, f"{one:,.2f} ms", f"{ten:,.2f} ms", f"{ten / one:.1f}"))
+    return rows + [(method, backend, f"{time_of(daemon, method, []):,.2f} ms", "", "") for method in ("get_system_stats", "get_user_count")]
 
 
 def time_of(daemon, method, params, repeats=5):
@@ -170,12 +182,15 @@ def time_of(daemon, method, params, repeats=5):
     return median(taken)
 
 
-def large_tables(bench, folder, say):
-    """Ten million users and usage rows, both backends: a look-up beside its time with 100,000, and the aggregate methods."""
-    counts = {"users": 10_000_000, "api_keys": 1_000, "usage": 10_000_000, "a2a_clients": 100, "a2a_usage": 10_000_000}
+def large_tables(bench, folder, rows, say):
+    """Millions of users and usage rows, both backends: a look-up beside its time with 100,000, and the aggregate methods."""
+    counts = {"users": rows, "api_keys": 1_000, "usage": rows, "a2a_clients": 100, "a2a_usage": rows}
     small = {"users": 100_000, "api_keys": 1_000}
     lookups, aggregates = [], []
-    with PostgresServer() as server:
+    needed = rows * LARGE_BYTES
+    if shutil.disk_usage(folder).free < needed:
+        raise BenchError(f"{rows:,} rows need {needed / 2**30:,.0f} GiB at {folder}")
+    with PostgresServer(folder) as server:
         for backend in ("SQLite", "PostgreSQL"):
             rates = {}
             for size in (small, counts):
@@ -184,10 +199,10 @@ def large_tables(bench, folder, say):
                 rates[size["users"]] = rate
                 aggregates += times
             ratio = rates[small["users"]] / rates[counts["users"]]
-            lookups.append(("get_user, 10,000,000 users beside 100,000", backend, f"{ratio:.2f} × its time", "at most 1.5 ×",
+            lookups.append((f"get_user, {rows:,} users beside 100,000", backend, f"{ratio:.2f} × its time", "at most 1.5 ×",
                             "yes" if ratio <= 1.5 else "**no**"))
     return [("Many users", ("what", "backend", "measured", "target", "met"), lookups),
-            ("Aggregates over ten million usage rows", ("method", "backend", "window", "time"), aggregates)]
+            (f"Aggregates over {rows:,} usage rows", ("method", "backend", "one day", "ten days", "ratio"), aggregates)]
 
 
 def large_one(bench, folder, server, backend, counts):
@@ -210,9 +225,7 @@ def large_one(bench, folder, server, backend, counts):
         bench.daemon("", daemon, call, 16, 4, calls=100_000)  # what many look-ups find in memory
         rate = median([bench.daemon("", daemon, call, 1, 1, calls=20_000)["rate"] for _ in range(3)])
         if "usage" in counts:
-            for method, params, days in aggregate_calls():
-                words = method + (" of one key" if isinstance(params, dict) and "api_key_id" in params else "")
-                times.append((words, backend, f"{days} d" if days else "", f"{time_of(daemon, method, params):,.2f} ms"))
+            times = aggregate_times(daemon, backend)
     if backend == "SQLite":
         for end in ("", "-wal", "-shm"):
             (folder / f"{name}.db{end}").unlink(missing_ok=True)
