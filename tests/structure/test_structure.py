@@ -1,0 +1,173 @@
+"""What holds for the tree as a whole. Would catch: a layer that knows one above it, a test file that nothing runs, a link or a command of
+the documents that leads nowhere, a file that has grown past reading."""
+import functools
+import re
+import shutil
+import subprocess
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LAYERS = {"protocol": set(), "backends": {"protocol"}, "daemon": {"protocol", "backends"}, "client": {"protocol"}}
+# Folder -> headers of other libraries that it may include; what is not named here is the C library's and the system's. The daemon speaks to
+# databases through backends/store.h alone; the copying program (daemon/transfer) opens two of them by the backends' own means.
+LIBRARIES = {"protocol": set(), "backends": {"sqlite3.h", "libpq-fe.h", "sodium.h", "crypt.h"}, "daemon": {"uv.h", "sodium.h"},
+             "client": set(), "client/ctl": {"jansson.h"}}
+FOREIGN = re.compile(r"uv|sqlite3|libpq|jansson|sodium|crypt")
+LINES = 600
+SOURCES = ("protocol", "backends", "daemon", "client", "tests")
+
+
+@functools.cache
+def tracked():
+    """The files of the tree that git knows or would take; of a copy without git, all of it."""
+    done = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return [ROOT / name for name in done.stdout.splitlines() if (ROOT / name).is_file()]
+    return [path for path in ROOT.rglob("*") if path.is_file() and not path.relative_to(ROOT).parts[0].startswith(("build", ".git"))]
+
+
+def files(*suffixes, under=""):
+    return [path for path in tracked() if path.suffix in suffixes and name(path).startswith(under)]
+
+
+def name(path):
+    return str(path.relative_to(ROOT))
+
+
+def text(path):
+    return path.read_text(encoding="utf-8")
+
+
+class Layers(unittest.TestCase):
+    def test_each_knows_only_those_before_it(self):
+        looked = 0
+        for layer, known in LAYERS.items():
+            for path in files(".c", ".h", under=layer + "/"):
+                for included in re.findall(r'^\s*#\s*include "([^"]+)"', text(path), re.MULTILINE):
+                    target = (path.parent / included).resolve()
+                    if target.is_file():
+                        to = target.relative_to(ROOT).parts[0]
+                        self.assertIn(to, known | {layer}, f"{name(path)} includes {included}")
+                        looked += 1
+        self.assertGreater(looked, 100)
+
+    def test_the_daemon_knows_backends_by_their_interface(self):
+        for path in files(".c", ".h", under="daemon/"):
+            if not name(path).startswith("daemon/transfer/"):
+                self.assertNotRegex(text(path), r'#include "[^"]*(sqlite|postgres)/', name(path))
+
+    def test_libraries(self):
+        for path in files(".c", ".h"):
+            folder = "/".join(name(path).split("/")[:2]) if name(path).startswith("client/ctl/") else name(path).split("/", maxsplit=1)[0]
+            if folder in LIBRARIES:
+                for header in re.findall(r"^\s*#\s*include <([^>]+)>", text(path), re.MULTILINE):
+                    if FOREIGN.match(header):
+                        self.assertIn(header, LIBRARIES[folder], name(path))
+
+    def test_one_database_does_not_know_the_other(self):
+        for mine, other in (("sqlite", "postgres"), ("postgres", "sqlite")):
+            for path in files(".c", ".h", under=f"backends/{mine}/"):
+                self.assertNotRegex(text(path), rf'#include "[^"]*{other}', name(path))
+
+
+class Files(unittest.TestCase):
+    def test_sizes(self):
+        for path in files(".c", ".h", ".py"):
+            if "/expected/" not in name(path):   # what the generator makes
+                self.assertLessEqual(len(text(path).splitlines()), LINES, name(path))
+
+    def test_no_leftovers(self):
+        pattern = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK")) + r")\b")
+        for path in files(".c", ".h", ".py", ".md", ".toml", ".sql", ".sh", ".build", ".service", ""):
+            if path.parts[-2] != "corpus" and "corpus" not in path.parts:
+                self.assertIsNone(pattern.search(path.read_text(encoding="utf-8", errors="replace")), name(path))
+
+    def test_headers_have_guards(self):
+        for path in files(".h"):
+            if "/tiny/" not in name(path):
+                self.assertRegex(text(path), r"#ifndef PIERRE_\w+_H\n#define PIERRE_\w+_H\n|#ifndef PIERRE_DB_H", name(path))
+
+    def test_guards_are_all_different(self):
+        seen = {}
+        for path in files(".h"):
+            found = re.search(r"^#ifndef (PIERRE_\w+)$", text(path), re.MULTILINE)
+            if found and "/tiny/" not in name(path):
+                self.assertNotIn(found[1], seen, name(path))
+                seen[found[1]] = path
+
+
+class Tests(unittest.TestCase):
+    def test_every_file_is_run(self):
+        """By tests/run.py (end to end), or by a meson.build that names it."""
+        folders = re.search(r"^FOLDERS = \((.*?)\)", text(ROOT / "tests/run.py"), re.MULTILINE)[1]
+        run = set(re.findall(r'"(\w+)"', folders))
+        for path in files(".py", under="tests/"):
+            if not path.name.startswith("test_"):
+                continue
+            folder = path.parent
+            if folder.name in run and folder.parent.name == "tests":
+                self.assertIn("main()", text(path), f"{name(path)} runs nothing")
+                continue
+            build = folder / "meson.build"
+            self.assertTrue(build.is_file(), f"nothing runs {name(path)}")
+            known = path.stem in text(build) or f"'{path.stem[len('test_'):]}'" in text(build)
+            self.assertTrue(known, f"{name(build)} does not name {path.name}")
+
+    def test_every_unit_test_is_built(self):
+        for path in files(".c", under="tests/unit/test_"):
+            self.assertIn(f"'{path.stem[len('test_'):]}'", text(ROOT / "tests/unit/meson.build"), name(path))
+        for path in files(".c", under="tests/fuzz/fuzz_"):
+            self.assertIn(f"'{path.stem[len('fuzz_'):]}'", text(ROOT / "tests/fuzz/meson.build"), name(path))
+
+    def test_every_test_of_check_is_added(self):
+        for path in files(".c", under="tests/"):
+            source = text(path)
+            for test in re.findall(r"^START_TEST\((\w+)\)", source, re.MULTILINE):
+                self.assertRegex(source, rf"tcase_add_(loop_)?test\([^;]*\b{test}\b", f"{name(path)}: {test} is never run")
+
+
+class Documents(unittest.TestCase):
+    @staticmethod
+    def anchors(path):
+        titles = re.findall(r"^#+ +(.*?)\s*$", re.sub(r"^```.*?^```", "", text(path), flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+        return {re.sub(r"[^\w\- ]", "", re.sub(r"[`*]", "", title).lower()).replace(" ", "-") for title in titles}
+
+    def test_links(self):
+        looked = 0
+        for path in files(".md"):
+            if "expected" in path.parts:   # what the generator makes of a made-up catalog
+                continue
+            for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"^```.*?^```", "", text(path), flags=re.MULTILINE | re.DOTALL)):
+                if re.match(r"\w+:", target):
+                    continue
+                to, _, anchor = target.partition("#")
+                file = (path.parent / to).resolve() if to else path
+                self.assertTrue(file.exists(), f"{name(path)} links to {target}")
+                if anchor:
+                    self.assertIn(anchor, self.anchors(file), f"{name(path)} links to {target}")
+                looked += 1
+        self.assertGreater(looked, 20)
+
+    def test_commands_and_files_that_are_named(self):
+        for path in [*files(".md"), *files("", under="scripts/")]:
+            for command in re.findall(r"(?<![\w/.-])((?:scripts|tests)/[\w./-]*\w)", text(path)):
+                self.assertTrue((ROOT / command).exists(), f"{name(path)} names {command}")
+
+    def test_scripts_can_be_run(self):
+        for path in [*files("", under="scripts/"), *files("", ".sh", under=".ci/")]:
+            self.assertTrue(path.stat().st_mode & 0o100, name(path))
+            self.assertTrue(text(path).startswith("#!"), name(path))
+
+    def test_shellcheck(self):
+        if shutil.which("shellcheck") is None:
+            self.skipTest("shellcheck is not here: the scripts are NOT checked")
+        scripts = [path for path in [*files("", ".sh", under="scripts/"), *files(".sh", under="client/"), *files("", under=".ci/")]
+                   if re.match(r"#!.*\b(sh|bash)\b", text(path))]
+        self.assertGreater(len(scripts), 3)
+        done = subprocess.run(["shellcheck", "--severity=warning", *scripts], capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
