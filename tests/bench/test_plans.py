@@ -15,6 +15,8 @@ sys.path.insert(0, HERE)
 import seed  # noqa: E402
 from lib import case, daemon as daemons, databases  # noqa: E402
 
+SANITIZERS = False
+
 # Tables that grow without limit. A plan may read one from end to end only where it stands here, with the reason.
 LARGE = ("users", "user_profiles", "goals", "goal_milestones", "analytics_insights", "api_keys", "api_key_usage", "a2a_clients",
          "a2a_sessions", "a2a_tasks", "a2a_usage")
