@@ -47,6 +47,7 @@ def probes(bench, setting):
         "redis ping 64x1": redis(64, 1, "PING"),
         "ping 64x16": sqlite("ping", 64, 16),
         "redis ping 64x16": redis(64, 16, "PING"),
+        "ping 1x1": sqlite("ping", 1, 1),
         "sqlite get 64x1": sqlite("get", 64, 1),
         "in-process get": in_process("get_user", "user_keys", 1),
         "sqlite get 64x16": sqlite("get", 64, 16),

@@ -20,6 +20,7 @@ class Target:
 TARGETS = (
     Target("daemon.ping", 64, 1, "ping 64x1", "redis ping 64x1", 1.4, "Redis PING"),
     Target("daemon.ping", 64, 16, "ping 64x16", "redis ping 64x16", 0.25, "Redis PING"),
+    Target("daemon.ping", 1, 1, "ping 1x1", "redis get 1x1", 0.0, "Redis GET", "p50"),
     Target("get_user, SQLite", 64, 1, "sqlite get 64x1", "in-process get", 0.55, "in-process, one thread"),
     Target("get_user, SQLite", 64, 16, "sqlite get 64x16", "in-process get", 1.1, "in-process, one thread"),
     Target("get_user, SQLite", 1, 1, "sqlite get 1x1", "redis get 1x1", 1.3, "Redis GET", "p50"),
