@@ -55,20 +55,14 @@ int schema_must_be(int64_t version, int64_t known, const char *shown, struct err
 	                : "%s has the schema %" PRId64 ", newer than %" PRId64 ": use the pierre-dbctl of that version", shown, version, known);
 }
 
-/* Work --------------------------------------------------------------------------------------------------------- */
-
-static int target_must_be_empty(struct transfer *transfer, struct err *err)
+int table_must_be_empty(int64_t version, const char *name, int64_t rows, struct err *err)
 {
-	for (const struct table_of *table = transfer_tables + 1; table->name != NULL; table++) {
-		int64_t rows;
-
-		if (transfer->target->ops->count(transfer->target, table, &rows, err) < 0)
-			return -1;
-		if (rows > 0)
-			return err_exit(err, EX_CANTCREAT, "the target is not empty: its table %s has %" PRId64 " row%s", table->name, rows, rows == 1 ? "" : "s");
-	}
-	return 0;
+	if (strcmp(name, "pierre_meta") == 0 || strcmp(name, "pierre_migrations") == 0 || (version > 0 && rows == 0))
+		return 0;
+	return err_exit(err, EX_CANTCREAT, "the target is not empty: it has a table %.80s with %" PRId64 " row%s", name, rows, rows == 1 ? "" : "s");
 }
+
+/* Work --------------------------------------------------------------------------------------------------------- */
 
 static int count_rows(struct transfer *transfer, struct err *err)
 {
@@ -114,13 +108,41 @@ static int pass(struct transfer *transfer, struct end *from, const struct table_
 	return code;
 }
 
+/* The target only counts rows. Which one it refused the source tells, which gives them again in the same order. */
+static void name_refused(struct transfer *transfer, const struct table_of *table, struct err *err)
+{
+	struct end *source = transfer->source;
+	struct value values[TABLE_COLUMNS_MAX] = {0};
+	char why[ERR_MESSAGE_MAX];
+	struct arena arena;
+	struct err again;
+	int64_t row = 0;
+
+	(void)snprintf(why, sizeof why, "%s", err->message);
+	arena_init(&arena);
+	arena.wipe = true;
+	if (source->ops->read(source, table, &again) == 0)
+		while (row < transfer->target->refused) {
+			arena_reset(&arena);
+			if (source->ops->next(source, table, values, &arena, &again) != 1)
+				break;
+			row++;
+		}
+	if (row > 0 && row == transfer->target->refused)
+		(void)row_fail(table, values, source->shown, err, "%s", why);
+	arena_free(&arena);
+}
+
 static int copy(struct transfer *transfer, struct err *err)
 {
 	for (const struct table_of *table = transfer_tables; table->name != NULL; table++)
 		if (transfer->target->ops->write(transfer->target, table, err) < 0 ||
 		    pass(transfer, transfer->source, table, transfer->target, &transfer->sums[table - transfer_tables], err) < 0 ||
-		    transfer->target->ops->written(transfer->target, table, err) < 0)
+		    transfer->target->ops->written(transfer->target, table, err) < 0) {
+			if (transfer->target->refused > 0)
+				name_refused(transfer, table, err);
 			return -1;
+		}
 	return 0;
 }
 
@@ -149,8 +171,7 @@ static int work(struct transfer *transfer, struct err *err)
 	if ((from == BACKEND_SQLITE ? sqlite_end_open : postgres_end_open)(&transfer->source, transfer->from, false, transfer->seal, err) < 0 ||
 	    count_rows(transfer, err) < 0)
 		return -1;
-	if ((to == BACKEND_SQLITE ? sqlite_end_open : postgres_end_open)(&transfer->target, transfer->to, true, transfer->seal, err) < 0 ||
-	    target_must_be_empty(transfer, err) < 0)
+	if ((to == BACKEND_SQLITE ? sqlite_end_open : postgres_end_open)(&transfer->target, transfer->to, true, transfer->seal, err) < 0)
 		return -1;
 	transfer->began = clock_seconds();
 	if (copy(transfer, err) < 0 || check(transfer, err) < 0)
@@ -205,7 +226,7 @@ static bool shows_password(const char *url)
 	char shown[1024];
 
 	store_redact_url(url, shown, sizeof shown);
-	return strlen(url) < sizeof shown && strcmp(url, shown) != 0;
+	return strlen(url) >= sizeof shown || strcmp(url, shown) != 0; /* one that was cut cannot be told from one that shows it */
 }
 
 static const char *variable(const char *name)
@@ -284,14 +305,19 @@ int main(int argc, char **argv)
 	struct transfer transfer = {.began = clock_seconds()};
 	const char *term = variable("TERM");
 	struct err err = {0};
-	int code = options(&transfer, argc, argv);
+	int code;
 
+	process_harden();
+	code = options(&transfer, argc, argv);
 	if (code >= 0)
 		return code;
 	if (sodium_init() < 0)
 		return fail(EX_OSERR, "libsodium cannot be used");
 	transfer.terminal = !transfer.json && isatty(STDERR_FILENO) && term != NULL && strcmp(term, "dumb") != 0;
-	code = read_key(&transfer, &err) == 0 && work(&transfer, &err) == 0 ? 0 : -1;
+	code = read_key(&transfer, &err);
+	process_scrub(argv, environ);
+	if (code == 0)
+		code = work(&transfer, &err);
 	if (code == 0) {
 		tell(&transfer, clock_seconds() - transfer.began);
 	} else {

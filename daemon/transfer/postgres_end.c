@@ -29,22 +29,20 @@ static struct postgres_end *self(struct end *end)
 	return (struct postgres_end *)(void *)end;
 }
 
-/* The server's text may quote a row: only its kind and where it was are told. */
+/* The server's text may quote a row: only its kind and where it was are told. COPY says where: `COPY goals, line 2, column title: …`. */
 static int failed(struct postgres_end *end, const struct table_of *table, const PGresult *result, struct err *err)
 {
-	const char *state = result != NULL ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
-	const char *context = result != NULL ? PQresultErrorField(result, PG_DIAG_CONTEXT) : NULL;
-	int line = 0;
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE), *context = PQresultErrorField(result, PG_DIAG_CONTEXT);
+	const char *constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
+	const char *line = context != NULL ? strstr(context, ", line ") : NULL;
 
-	if (context != NULL && strstr(context, "line ") != NULL)
-		line = atoi(strstr(context, "line ") + 5);
 	if (PQstatus(end->connection) != CONNECTION_OK)
 		return err_exit(err, EX_UNAVAILABLE, "%s: the connection was lost", end->end.shown);
-	return err_exit(err, EX_IOERR, "%s, table %s%s%.0d: refused (SQLSTATE %s%s%s)", end->end.shown, table != NULL ? table->name : "-",
-	                line > 0 ? ", row " : "", line, state != NULL ? state : "?????",
-	                result != NULL && PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME) != NULL ? ", constraint " : "",
-	                result != NULL && PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME) != NULL
-	                    ? PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME) : "");
+	end->end.refused = line != NULL ? strtoll(line + strlen(", line "), NULL, 10) : 0;
+	/* Classes 22 and 23: what a row holds. */
+	return err_exit(err, state != NULL && (strncmp(state, "22", 2) == 0 || strncmp(state, "23", 2) == 0) ? EX_DATAERR : EX_IOERR,
+	                "%s, table %s: refused (SQLSTATE %s%s%s)", end->end.shown, table != NULL ? table->name : "-", state != NULL ? state : "?????",
+	                constraint != NULL ? ", constraint " : "", constraint != NULL ? constraint : "");
 }
 
 static int command(struct postgres_end *end, const struct table_of *table, const char *sql, ExecStatusType expected, struct err *err)
@@ -414,9 +412,35 @@ static int open_source(struct postgres_end *end, struct err *err)
 	return postgres_prove_key(end->connection, end->end.seal, err);
 }
 
+/* Tables where the schema would be made, but those that an extension brought. */
+static int target_must_be_empty(struct postgres_end *end, struct err *err)
+{
+	static const char tables[] = "SELECT relname, CASE WHEN has_table_privilege(oid, 'SELECT') THEN 'SELECT count(*) FROM ' || oid::regclass END "
+	                             "FROM pg_class c WHERE relkind IN ('r', 'p') AND relnamespace = to_regnamespace(current_schema()) AND NOT EXISTS (SELECT FROM pg_depend d "
+	                             "WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e') ORDER BY relname";
+	int64_t version = postgres_schema(end->connection, err), rows;
+	PGresult *found;
+	int code;
+
+	if (version < 0)
+		return -1;
+	found = PQexec(end->connection, tables);
+	code = PQresultStatus(found) == PGRES_TUPLES_OK ? 0 : failed(end, NULL, found, err);
+	for (int i = 0; code == 0 && i < PQntuples(found); i++) {
+		if (PQgetisnull(found, i, 1))
+			code = err_exit(err, EX_CANTCREAT, "the target is not empty: it has a table %.80s that belongs to somebody else", PQgetvalue(found, i, 0));
+		else if ((rows = ask_number(end, NULL, PQgetvalue(found, i, 1), err)) < 0)
+			code = -1;
+		else
+			code = table_must_be_empty(version, PQgetvalue(found, i, 0), rows, err);
+	}
+	PQclear(found);
+	return code;
+}
+
 static int open_target(struct postgres_end *end, struct err *err)
 {
-	if (postgres_check_schema(end->connection, false, err) < 0 || postgres_migrate(end->connection, NULL, NULL, err) < 0 ||
+	if (postgres_check_schema(end->connection, false, err) < 0 || target_must_be_empty(end, err) < 0 || postgres_migrate(end->connection, NULL, NULL, err) < 0 ||
 	    postgres_prove_key(end->connection, end->end.seal, err) < 0 || command(end, NULL, "BEGIN", PGRES_COMMAND_OK, err) < 0)
 		return -1;
 	/* The daemon's own facts come with the source's. */

@@ -79,8 +79,11 @@ static bool normalize_text(enum kind kind, struct value *value, struct arena *ar
 		text = arena_alloc(arena, 46);
 		good = text != NULL && (kind == COLUMN_UUID ? uuid_parse(value->s.ptr, value->s.len, text)
 		                                            : ip_parse(value->s.ptr, value->s.len, text, &length));
+		/* An address in another form is not brought into this one: the row's text stays. */
+		if (kind == COLUMN_IP && text != NULL && (!good || length != value->s.len || memcmp(text, value->s.ptr, length) != 0))
+			return utf8_valid(value->s.ptr, value->s.len);
 		if (!good)
-			return kind == COLUMN_IP && text != NULL && utf8_valid(value->s.ptr, value->s.len);
+			return false;
 		value->s.ptr = text;
 		value->s.len = length;
 		value->flags = VALUE_ADDRESS;

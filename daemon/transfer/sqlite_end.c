@@ -319,29 +319,80 @@ static int64_t newest(void)
 	return version;
 }
 
+/* A row that points nowhere: PostgreSQL would refuse it after all of its table, and a log entry's session would be lost without a word. */
+static int refuse_orphans(struct sqlite_end *end, const struct table_of *table, struct err *err)
+{
+	struct value id[1] = {0};
+	char sql[256];
+	int code;
+
+	(void)snprintf(sql, sizeof sql, "SELECT t.%s, f.parent FROM pragma_foreign_key_check('%s') f JOIN %s t ON t.rowid = f.rowid LIMIT 1",
+	               table->columns[0].name, table->name, table->name);
+	if (prepare(end, table, sql, &end->cursor, err) < 0)
+		return -1;
+	code = sqlite3_step(end->cursor);
+	if (code == SQLITE_ROW) {
+		(void)fetch(end->cursor, 0, table->columns[0].kind, &id[0]);
+		return row_fail(table, id, end->end.shown, err, "it belongs to a row of %s that is not there", sqlite3_column_text(end->cursor, 1));
+	}
+	drop(&end->cursor);
+	return code == SQLITE_DONE ? 0 : failed(end, table, err);
+}
+
 static int open_source(struct sqlite_end *end, const char *path, struct err *err)
 {
 	if (session_open(&end->session, path, SESSION_READ, end->end.seal, err) < 0)
 		return -1;
 	if (sqlite3_exec(end->session.db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
 		return failed(end, NULL, err);
-	if (schema_must_be(migrate_version(&end->session, err), newest(), end->end.shown, err) < 0)
+	if (schema_must_be(migrate_version(&end->session, err), newest(), end->end.shown, err) < 0 || keys_prove(&end->session, err) < 0)
 		return -1;
-	return keys_prove(&end->session, err);
+	for (const struct table_of *table = transfer_tables + 1; table->name != NULL; table++)
+		if (refuse_orphans(end, table, err) < 0)
+			return -1;
+	return 0;
+}
+
+struct emptiness {
+	int64_t version;
+	struct err *err;
+};
+
+static int table_is_empty(void *argument, const char *name, int64_t rows)
+{
+	const struct emptiness *emptiness = argument;
+
+	return table_must_be_empty(emptiness->version, name, rows, emptiness->err);
+}
+
+/* By a connection that only reads: the one that writes leaves its traces in the file. */
+static int target_must_be_empty(struct sqlite_end *end, const char *path, struct err *err)
+{
+	struct emptiness emptiness = {.err = err};
+	struct stat st;
+	int code = -1;
+
+	if (fstat(end->lock, &st) == 0 && st.st_size == 0)
+		return 0;
+	if (session_open(&end->session, path, SESSION_READ, end->end.seal, err) == 0 && migrate_check(&end->session, false, err) == 0 &&
+	    (emptiness.version = migrate_version(&end->session, err)) >= 0) {
+		code = session_count_tables(end->session.db, table_is_empty, &emptiness);
+		if (code != SQLITE_OK)
+			code = code == SQLITE_ABORT ? -1 : failed(end, NULL, err);
+	}
+	session_close(&end->session);
+	return code;
 }
 
 static int open_target(struct sqlite_end *end, const char *path, struct err *err)
 {
-
 	end->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (end->lock < 0)
 		return err_exit(err, EX_CANTCREAT, "%s cannot be opened for writing", path);
 	if (flock(end->lock, LOCK_EX | LOCK_NB) != 0)
 		return err_exit(err, EX_TEMPFAIL, "%s is in use by a daemon: stop that first", path);
-	if (session_open(&end->session, path, SESSION_WRITE, end->end.seal, err) < 0 || migrate_check(&end->session, false, err) < 0 ||
-	    migrate_apply(&end->session, NULL, NULL, err) < 0)
-		return -1;
-	if (keys_prove(&end->session, err) < 0)
+	if (target_must_be_empty(end, path, err) < 0 || session_open(&end->session, path, SESSION_WRITE, end->end.seal, err) < 0 ||
+	    migrate_apply(&end->session, NULL, NULL, err) < 0 || keys_prove(&end->session, err) < 0)
 		return -1;
 	/* The daemon's own facts come with the source's. */
 	if (sqlite3_exec(end->session.db, "BEGIN IMMEDIATE; DELETE FROM pierre_meta", NULL, NULL, NULL) != SQLITE_OK)

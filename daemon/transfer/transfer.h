@@ -24,7 +24,7 @@ enum kind {
 	COLUMN_BOOL,
 	COLUMN_STRINGS,   /* compact JSON array of strings; TEXT[] in PostgreSQL */
 	COLUMN_JSON,      /* any JSON; JSONB with an exact text beside it in PostgreSQL */
-	COLUMN_IP,        /* an address in canonical form, or what an old row holds in its place: ip_text in PostgreSQL */
+	COLUMN_IP,        /* an address in canonical form, or whatever else an old row holds, as it is: ip_text in PostgreSQL */
 	COLUMN_API_KEY,   /* an API key's id; its number in PostgreSQL */
 	COLUMN_CLIENT,    /* an agent's id; its number in PostgreSQL */
 };
@@ -69,6 +69,7 @@ struct end {
 	const struct end_ops *ops;
 	const char *shown;         /* its URL without a password */
 	struct seal *seal;
+	int64_t refused;           /* `written` failed for what stands in this row, counted from 1; 0: for another reason */
 };
 
 struct end_ops {
@@ -83,10 +84,14 @@ struct end_ops {
 	void (*close)(struct end *end);
 };
 
-/* Opens for reading in one snapshot, or for writing in one transaction, with the current schema and the key proved. */
+/* Opens for reading in one snapshot, or for writing in one transaction, with the current schema and the key proved. A target is touched
+ * only once it is known to be empty. */
 int sqlite_end_open(struct end **ret, const char *url, bool target, struct seal *seal, struct err *err);
 int postgres_end_open(struct end **ret, const char *url, bool target, struct seal *seal, struct err *err);
 int schema_must_be(int64_t version, int64_t known, const char *shown, struct err *err);
+/* Of each table of a target, before it gets the current schema: none must be there when it has no schema yet (then they are somebody
+ * else's, or an older server's), and none must have rows. */
+int table_must_be_empty(int64_t version, const char *name, int64_t rows, struct err *err);
 
 /* row.c */
 struct checksum {

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from differential.test_differential import MAKES, Generator, Side  # noqa: E402
@@ -200,8 +201,45 @@ class Transfer(Case):
         self.refused(78, "no encryption key", first.url, postgres.url, ENCRYPTION_KEY="")
         self.refused(78, "accepted are", "mysql://x", postgres.url)
         self.refused(64, "a password among the arguments", first.url, "", "--to", "postgresql://a:secret@localhost/x")
+        self.refused(64, "a password among the arguments", first.url, "",
+                     "--to", "postgresql://a:secret@localhost/x?application_name=" + 2000 * "z")
         self.refused(64, "name both databases", first.url, "", TO_DATABASE_URL="")
         self.refused(69, "cannot be reached", first.url, f"postgresql://nobody@%2Fnonexistent/x")
+
+    def test_targets_of_others(self):
+        """What stands in the target is named, and it is not touched: no tables are made, no old schema brought up to date."""
+        first = File(f"{self.folder}/first.db")
+        self.many(first.path, 1)
+        for name, statements in (("another", ["CREATE TABLE recipes (x)"]),
+                                 ("older", ["CREATE TABLE users (id TEXT PRIMARY KEY, email TEXT UNIQUE NOT NULL)", "INSERT INTO users VALUES ('a', 'b')"])):
+            path = f"{self.folder}/{name}.db"
+            for statement in statements:
+                self.change(path, statement)
+            with open(path, "rb") as file:
+                before = file.read()
+            self.refused(73, f"it has a table {statements[0].split()[2]} with {len(statements) - 1} row", first.url, f"sqlite:{path}")
+            with open(path, "rb") as file:
+                self.assertEqual(file.read(), before, name)
+        for owner, words in (("pierre_owner", "with 0 rows"), (None, "that belongs to somebody else")):
+            postgres = self.postgres()
+            postgres.query("CREATE TABLE recipes (x integer)" + (f"; ALTER TABLE recipes OWNER TO {owner}" if owner else ""))
+            self.refused(73, f"it has a table recipes {words}", first.url, postgres.url)
+            self.assertEqual(postgres.query("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), "1")
+
+    def test_texts_that_are_not_canonical(self):
+        """Old rows hold addresses in any form, and what is no address: they come back as they were."""
+        first, back, postgres = File(f"{self.folder}/first.db"), File(f"{self.folder}/back.db"), self.postgres()
+        addresses = ["2001:DB8:0:0::1", "2001:db8::1", "::ffff:192.0.2.1", "192.0.2.1", "010.0.0.1", "10.0.0.0/8", "unknown", ""]
+        self.many(first.path, len(addresses))
+        for place, address in enumerate(addresses, 1):
+            self.change(first.path, f"UPDATE api_key_usage SET ip_address = '{address}' WHERE id = {place}")
+        self.good(first.url, postgres.url)
+        self.assertEqual(postgres.query("SELECT host(ip_address) FROM api_key_usage WHERE ip_address IS NOT NULL ORDER BY id").split(),
+                         addresses[1:4])
+        self.good(postgres.url, back.url)
+        reader = sqlite3.connect(back.path)
+        self.assertEqual([row[0] for row in reader.execute("SELECT ip_address FROM api_key_usage ORDER BY id")], addresses)
+        reader.close()
 
     def test_bad_rows(self):
         """What PostgreSQL or the daemon could not hold is named, and nothing is done."""
@@ -211,7 +249,23 @@ class Transfer(Case):
             user = world.user()
             connection.call("update_strava_token", user_id=user, access_token="a", refresh_token="b", expires_at="2030-01-01T00:00:00Z", scope="c")
             goal = world.goal(user)
+            key = world.api_key(user)
+            for _ in range(3):
+                world.usage(key)
+            client = world.client(key)
+            world.a2a_usage(client, session_token=world.session(client, user))
+        reader = sqlite3.connect(first.path)
+        token = reader.execute("SELECT session_token FROM a2a_usage").fetchone()[0]
+        nobody = str(uuid.UUID(int=7))
+        reader.close()
         for statement, undo, words in (
+                (f"UPDATE goals SET user_id = '{nobody}'", f"UPDATE goals SET user_id = '{user}'",
+                 f"table goals, row {goal}: it belongs to a row of users that is not there"),
+                ("UPDATE a2a_usage SET session_token = 'gone'", f"UPDATE a2a_usage SET session_token = '{token}'",
+                 "table a2a_usage, row 1: it belongs to a row of a2a_sessions that is not there"),
+                # Only PostgreSQL finds it too wide, and that by its place among the rows alone.
+                ("UPDATE api_key_usage SET id = 70, status_code = 99999999999 WHERE id = 3", "UPDATE api_key_usage SET status_code = 200 WHERE id = 70",
+                 "table api_key_usage, row 70: the target, table api_key_usage: refused (SQLSTATE 22003)"),
                 (f"UPDATE goals SET document = '[1,' WHERE id = '{goal}'", f"UPDATE goals SET document = '{{}}' WHERE id = '{goal}'",
                  f"table goals, row {goal}: document is not JSON"),
                 (f"UPDATE users SET created_at = 'yesterday' WHERE id = '{user}'",
@@ -221,7 +275,8 @@ class Transfer(Case):
             self.change(first.path, statement)
             self.refused(65, words, first.url, postgres.url)
             self.change(first.path, undo)
-            self.assertEqual(postgres.query("SELECT count(*) FROM users"), "0")
+            if postgres.query("SELECT to_regclass('users')"):   # what the source alone shows is refused before the target is touched
+                self.assertEqual(postgres.query("SELECT count(*) FROM users"), "0")
         self.good(first.url, postgres.url)
 
     def change(self, path, statement):
