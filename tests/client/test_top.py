@@ -188,8 +188,12 @@ class InATerminal(WithTerminals):
         self.assertIsNotNone(terminal.pid_of_top())
 
     def names(self, terminal):
+        """Title line and names; waits while a picture is being drawn."""
+        self.within(10, lambda: any(line.startswith("METHOD") for line in terminal.lines()))
         lines = terminal.lines()
-        head = next(i for i, line in enumerate(lines) if line.startswith("METHOD"))
+        head = next((i for i, line in enumerate(lines) if line.startswith("METHOD")), None)
+        if head is None:
+            return self.names(terminal)
         return lines[head], [line.split()[0] for line in lines[head + 1:-1] if line.strip()]
 
     def test_sorting_and_scrolling(self):

@@ -190,20 +190,20 @@ class Connections(ServerCase):
     def test_exhausted(self):
         """Others hold nearly all places: the pool works with what it gets. All: calls wait their time. Then it heals."""
         daemon = self.daemon("--pool", "6", "--pool-min", "6", "--acquire-timeout", "800ms")
-        self.within(5, lambda: self.connections(daemon) == 6)
+        self.within(20, lambda: self.connections(daemon) == 6)
         before = invariants.Snapshot(daemon)
         holders = []
         try:
             with daemon.connect() as one:
                 self.take_places(daemon, holders, 4)
                 held = len(holders)
-                self.within(5, lambda: self.connections(daemon) == 2)
+                self.within(20, lambda: self.connections(daemon) == 2)
                 began = time.monotonic()
                 results = one.many([("create_user", {"user": new_user()}) for _ in range(200)])
                 self.assertEqual([answer for answer in results if "error" in answer], [])
                 few = time.monotonic() - began
                 self.take_places(daemon, holders, 2)
-                self.within(5, lambda: self.connections(daemon) == 0)
+                self.within(20, lambda: self.connections(daemon) == 0)
                 began = time.monotonic()
                 problem = one.error("get_user_count")
                 took = time.monotonic() - began
@@ -225,13 +225,13 @@ class Connections(ServerCase):
 
     def take_places(self, daemon, holders, count):
         """Ends so many of the daemon's connections, and takes all places that are free, while the daemon is held still."""
-        holders += [self.within(5, self.hold)] if not holders else []
+        holders += [self.within(20, self.hold)] if not holders else []
         own = f"FROM pg_stat_activity WHERE application_name = 'pierre-dbd' AND datname = '{self.name}'"
         daemon.signal(signal.SIGSTOP)
         try:
             before = int(holders[0].run(f"SELECT count(*) {own}"))
             holders[0].run(f"SELECT pg_terminate_backend(pid) FROM (SELECT pid {own} LIMIT {count}) AS chosen")
-            self.within(5, lambda: int(holders[0].run(f"SELECT count(*) {own}")) == before - count)
+            self.within(20, lambda: int(holders[0].run(f"SELECT count(*) {own}")) <= before - count)   # others may have been on their way
             while (holder := self.hold()) is not None:
                 holders.append(holder)
         finally:

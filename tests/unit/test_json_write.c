@@ -79,7 +79,7 @@ static void round_trip(double value)
 	for (const char *p = text + strspn(text, "-0."); *p != '\0' && *p != 'e'; p++)
 		digits += *p != '.';
 	if (strchr(text, 'e') == NULL) /* zeros behind the digits are places, not digits */
-		for (const char *p = text + strlen(text) - 1; *p == '0' || *p == '.'; p--)
+		for (const char *p = text + strlen(text) - 1; p > text && (*p == '0' || *p == '.'); p--)
 			digits -= *p == '0';
 	if (digits > 1) {
 		(void)snprintf(shorter, sizeof shorter, "%.*e", digits - 2, value);
