@@ -93,6 +93,7 @@ class Install(Case):
                 self.assertIn(".SH NAME", file.read())
         self.path("bash-completion/completions/pierre-dbctl")
         self.path("site-functions/_pierre-dbctl")
+        self.path("doc/pierre-dbd/docs/operations.md")
 
     def test_unit_names_the_installed_program(self):
         with open(self.path("pierre-dbd.service"), encoding="utf-8") as file:
