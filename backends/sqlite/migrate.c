@@ -53,7 +53,10 @@ static int apply_one(struct session *session, const struct migration *migration,
 
 	if (sqlite3_exec(session->db, migration->sql, NULL, NULL, NULL) != SQLITE_OK)
 		return session_failed(session, migration->name, err);
-	if (session_integer(session, "SELECT count(*) FROM pragma_foreign_key_check") != 0)
+	int64_t dangling = session_integer(session, "SELECT count(*) FROM pragma_foreign_key_check");
+	if (dangling < 0)
+		return session_failed(session, migration->name, err);
+	if (dangling > 0)
 		return err_exit(err, EX_DATAERR, "%s: rows refer to others that do not exist", migration->name);
 	sqlite3_snprintf(sizeof sql, sql,
 	                 "INSERT INTO pierre_migrations (version, name, applied_at) VALUES (%d, %Q, strftime('%%Y-%%m-%%dT%%H:%%M:%%f+00:00', 'now'))",
