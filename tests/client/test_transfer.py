@@ -8,14 +8,18 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
+import types
 import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from differential.test_differential import MAKES, Generator, Side  # noqa: E402
+from faults import test_systemd  # noqa: E402
 from lib import databases, invariants  # noqa: E402
 from lib.case import Case, main  # noqa: E402
 from lib.daemon import CTL, SHARED, SLOW, Daemon, new_key, temporary_folder  # noqa: E402
+from lib.notify import Service, listener  # noqa: E402
 from lib.rpc import RpcError  # noqa: E402
 from lib.world import World, new_usage  # noqa: E402
 
@@ -187,6 +191,46 @@ class Transfer(Case):
             self.assertEqual(json.loads(out)["tables"]["users"]["rows"], 1)
             self.refused(73, "the target is not empty", first.url, postgres.url)
             self.refused(75, "in use by a daemon", postgres.url, first.url)
+
+    def test_without_a_lost_call(self):
+        """The order of steps of docs/operations.md while clients go on writing: each write that was answered is in the new database."""
+        first, postgres, one = File(f"{self.folder}/first.db"), self.postgres(), listener(f"{self.folder}/s")
+        self.addCleanup(one.close)
+        clients = types.SimpleNamespace(path=f"{self.folder}/s", stop=threading.Event(), lock=threading.Lock(), answered={}, problems=[],
+                                        retries=0, longest=0.0)
+        threads = [threading.Thread(target=test_systemd.Restart.client, args=(clients,)) for _ in range(4)]
+        old, new = (Service(folder=self.folder, sockets=[one], database=database, key=self.key) for database in (first, postgres))
+        for service in (old, new):
+            self.addCleanup(service.notify.close)
+            self.addCleanup(service.kill)
+        old.start()
+        try:
+            for thread in threads:
+                thread.start()
+            self.within(20, lambda: len(clients.answered) > 50)
+            old.call("daemon.pause")
+            before = len(clients.answered)
+            moved = self.good(first.url, postgres.url)["tables"]["users"]["rows"]
+            # Nobody was answered meanwhile, but for what was answered before the pause and counted after it.
+            self.assertLessEqual(len(clients.answered) - before, len(threads))
+            old.end()
+            new.start()
+            self.within(20, lambda: len(clients.answered) > moved + 50)
+        finally:
+            clients.stop.set()
+            for thread in threads:
+                if thread.ident:
+                    thread.join()
+        self.assertEqual(clients.problems, [])
+        with new.connect() as connection:
+            self.assertEqual(connection.call("get_user_count"), len(clients.answered))
+            for identifier, email in clients.answered.items():
+                self.assertEqual(connection.call("get_user", user_id=identifier)["email"], email)
+        new.end()
+        with contextlib.closing(sqlite3.connect(first.path)) as reader:   # the way back: as it was
+            self.assertEqual(reader.execute("SELECT count(*) FROM users").fetchone()[0], moved)
+        print(f"  moved under load: {moved} writes before it, {len(clients.answered) - moved} after it, none lost; {clients.retries} sent again; "
+              f"longest wait {clients.longest * 1000:.0f} ms", flush=True)
 
     def test_refusals(self):
         first, postgres = File(f"{self.folder}/first.db"), self.postgres()
