@@ -13,6 +13,7 @@ from lib import case, daemon as daemons, databases  # noqa: E402
 
 SANITIZERS = False
 CALLS = 640
+TRACED_CALLS = 8000   # system calls are fewer than one a call: timers and threads must not show beside them
 PIPELINE = 16
 
 # Bounds for one call, 16 under way on one connection. About half as much again as what was counted when they were set:
@@ -105,15 +106,15 @@ class Cost(case.Case):
         finally:
             server.discard()
 
-    def per_call(self, wrapper, output, read, method):
+    def per_call(self, wrapper, output, read, method, calls=CALLS):
         """The two runs' difference for one call; `read` gives one or more totals of a run's output file."""
         totals = []
-        for count in (CALLS, 2 * CALLS):
+        for count in (calls, 2 * calls):
             self.run_under(wrapper, method, count)
             found = read(output)
             totals.append(found if isinstance(found, tuple) else (found,))
             os.unlink(output)
-        return [(more - less) / CALLS for less, more in zip(*totals)]
+        return [(more - less) / calls for less, more in zip(*totals)]
 
     def check(self, method):
         if daemons.SLOW > 1:
@@ -127,7 +128,7 @@ class Cost(case.Case):
         output = os.path.join(folder, "counted")
         instructions, allocations = self.per_call(
             ["valgrind", "--quiet", "--tool=callgrind", f"--callgrind-out-file={output}"], output, callgrind_totals, method)
-        syscalls, = self.per_call(["strace", "-f", "-c", "-o", output], output, strace_total, method)
+        syscalls, = self.per_call(["strace", "-f", "-c", "-o", output], output, strace_total, method, TRACED_CALLS)
         counted = Bound(instructions, allocations, syscalls)
         print(f"  {databases.chosen()} {method}: {instructions:,.0f} instructions, {allocations:.2f} allocations, "
               f"{syscalls:.2f} system calls", flush=True)
