@@ -2,6 +2,10 @@
 #ifndef PIERRE_MIGRATION_H
 #define PIERRE_MIGRATION_H
 
+#include <stdint.h>
+
+#include "../protocol/buffer.h"
+
 struct migration {
 	int number;        /* 1, 2, 3, …; 0 ends the table */
 	const char *name;  /* "0001_base"; NULL ends the table */
@@ -10,5 +14,9 @@ struct migration {
 
 extern const struct migration sqlite_migrations[];
 extern const struct migration postgres_migrations[];
+
+int64_t migration_newest(const struct migration *table);  /* the number that a current schema has */
+/* Adds its name to the items of a JSON array; applied NULL: nobody asks. */
+void migration_list(struct buffer *applied, const struct migration *migration);
 
 #endif

@@ -87,3 +87,10 @@ int verify_token(struct verify_report *report, struct seal *seal, const struct r
 	verify_problem(report, "the %s token of user %s cannot be opened", token->provider, token->user);
 	return 0;
 }
+
+int verify_look_at_token(void *argument, const struct rotation_token *token)
+{
+	struct verify_look *look = argument;
+
+	return verify_token(look->report, look->seal, token, look->err);
+}

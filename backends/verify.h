@@ -31,4 +31,13 @@ struct rotation_token;
 /* One token of a row as it is stored; -1: memory is out. */
 int verify_token(struct verify_report *report, struct seal *seal, const struct rotation_token *token, struct err *err);
 
+/* The same for what goes through all tokens; argument: a struct verify_look. */
+struct verify_look {
+	struct verify_report *report;
+	struct seal *seal;
+	struct err *err;
+};
+
+int verify_look_at_token(void *argument, const struct rotation_token *token);
+
 #endif

@@ -56,7 +56,7 @@ static bool set_parameter(struct call *call, struct parameters *to, unsigned i, 
 		put_big_endian(room, bits);
 		break;
 	case TYPE_TIMESTAMP:
-		put_big_endian(room, (uint64_t)(value->i - INT64_C(946684800000000)));
+		put_big_endian(room, (uint64_t)(value->i - POSTGRES_EPOCH));
 		break;
 	case TYPE_UUID:
 		for (size_t from = 0, at = 0; at < 16; from += 2) {

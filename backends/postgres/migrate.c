@@ -10,15 +10,6 @@
 #include "../migration.h"
 #include "postgres.h"
 
-static int64_t newest_known(void)
-{
-	int64_t newest = 0;
-
-	for (const struct migration *migration = postgres_migrations; migration->name != NULL; migration++)
-		newest = migration->number;
-	return newest;
-}
-
 /* By SQLSTATE only: the server's own text may quote rows. */
 static int failed(PGconn *connection, const PGresult *result, const char *what, struct err *err)
 {
@@ -81,7 +72,7 @@ int64_t postgres_schema(PGconn *connection, struct err *err)
 
 int postgres_check_schema(PGconn *connection, bool current_only, struct err *err)
 {
-	int64_t version = postgres_schema(connection, err), known = newest_known();
+	int64_t version = postgres_schema(connection, err), known = migration_newest(postgres_migrations);
 
 	if (version < 0)
 		return -1;
@@ -135,11 +126,8 @@ int postgres_migrate(PGconn *connection, struct buffer *applied, void (*progress
 		}
 		if (execute(connection, "COMMIT", migration->name, err) < 0)
 			return -1;
-		if (did && applied != NULL) {
-			if (applied->length > 0 && applied->data[applied->length - 1] != '[')
-				buffer_byte(applied, ',');
-			json_write_string(applied, migration->name, strlen(migration->name));
-		}
+		if (did)
+			migration_list(applied, migration);
 	}
 	return 0;
 }

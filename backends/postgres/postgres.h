@@ -126,6 +126,9 @@ void lane_close(struct postgres_store *store, struct lane *lane);  /* its waitin
 void postgres_connected(struct postgres_store *store, struct lane *lane, PGconn *connection, const char *error);
 void postgres_finish(struct postgres_store *store, struct call *call);
 
+#define POSTGRES_EPOCH INT64_C(946684800000000) /* 2000-01-01, from which PostgreSQL counts, in µs since 1970 */
+uint64_t postgres_number(const char *bytes, int count);           /* as the binary format has it */
+
 /* result.c: libpq's results to answers and errors */
 bool result_columns_match(const PGresult *result, const struct method *method);
 int result_rows(struct postgres_store *store, struct call *call, const PGresult *result);

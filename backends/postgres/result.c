@@ -8,10 +8,7 @@
 enum { OID_BOOL = 16, OID_INT8 = 20, OID_INT2 = 21, OID_INT4 = 23, OID_TEXT = 25, OID_FLOAT8 = 701, OID_VARCHAR = 1043,
        OID_TIMESTAMPTZ = 1184, OID_UUID = 2950, OID_UNKNOWN = 705 };
 
-/* 2000-01-01, from which PostgreSQL counts. */
-static const int64_t epoch_2000 = INT64_C(946684800000000);
-
-static uint64_t big_endian(const char *bytes, int count)
+uint64_t postgres_number(const char *bytes, int count)
 {
 	uint64_t value = 0;
 
@@ -35,11 +32,11 @@ bool result_columns_match(const PGresult *result, const struct method *method)
 static bool read_integer(Oid oid, const char *bytes, int length, int64_t *value)
 {
 	if (oid == OID_INT8 && length == 8)
-		*value = (int64_t)big_endian(bytes, 8);
+		*value = (int64_t)postgres_number(bytes, 8);
 	else if (oid == OID_INT4 && length == 4)
-		*value = (int32_t)big_endian(bytes, 4);
+		*value = (int32_t)postgres_number(bytes, 4);
 	else if (oid == OID_INT2 && length == 2)
-		*value = (int16_t)big_endian(bytes, 2);
+		*value = (int16_t)postgres_number(bytes, 2);
 	else if (oid == OID_BOOL && length == 1)
 		*value = bytes[0] != 0;
 	else
@@ -87,14 +84,14 @@ static bool read_value(struct call *call, const PGresult *result, int row, int p
 	case TYPE_F64:
 		if (oid != OID_FLOAT8 || length != 8)
 			return false;
-		uint64_t bits = big_endian(bytes, 8);
+		uint64_t bits = postgres_number(bytes, 8);
 		memcpy(&value->f, &bits, 8);
 		return true;
 	case TYPE_TIMESTAMP:
 		if (oid != OID_TIMESTAMPTZ || length != 8)
 			return false;
 		/* 'infinity' is the largest number of all */
-		return !__builtin_add_overflow((int64_t)big_endian(bytes, 8), epoch_2000, &value->i) && timestamp_in_range(value->i);
+		return !__builtin_add_overflow((int64_t)postgres_number(bytes, 8), POSTGRES_EPOCH, &value->i) && timestamp_in_range(value->i);
 	default:
 		return read_text(call, oid, bytes, length, value);
 	}

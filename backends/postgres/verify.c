@@ -66,22 +66,9 @@ static int check_catalog(struct verify_report *report, PGconn *connection, struc
 	return 0;
 }
 
-struct look {
-	struct verify_report *report;
-	struct seal *seal;
-	struct err *err;
-};
-
-static int look_at_token(void *argument, const struct rotation_token *token)
-{
-	struct look *look = argument;
-
-	return verify_token(look->report, look->seal, token, look->err);
-}
-
 static int look_at_all(struct verify_report *report, PGconn *connection, struct seal *seal, struct err *err)
 {
-	struct look look = {report, seal, err};
+	struct verify_look look = {report, seal, err};
 	struct err wrong = {0};
 	PGresult *begun = query(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", err);
 
@@ -95,7 +82,7 @@ static int look_at_all(struct verify_report *report, PGconn *connection, struct 
 		report->wrong_key = wrong.exit_code == EX_NOPERM;
 		verify_problem(report, "%s", wrong.message);
 	}
-	return postgres_each_token(connection, look_at_token, &look, err);
+	return postgres_each_token(connection, verify_look_at_token, &look, err);
 }
 
 int postgres_verify(struct verify_report *report, const char *url, struct seal *seal, struct err *err)

@@ -9,15 +9,6 @@
 
 enum { TELL_SECONDS = 5, TELL_STEPS = 1 << 20 };
 
-static int64_t newest_known(void)
-{
-	int64_t newest = 0;
-
-	for (const struct migration *migration = sqlite_migrations; migration->name != NULL; migration++)
-		newest = migration->number;
-	return newest;
-}
-
 int64_t migrate_version(struct session *session, struct err *err)
 {
 	int64_t tables = session_integer(session, "SELECT count(*) FROM sqlite_schema");
@@ -32,7 +23,7 @@ int64_t migrate_version(struct session *session, struct err *err)
 
 int migrate_check(struct session *session, bool current_only, struct err *err)
 {
-	int64_t version = migrate_version(session, err), known = newest_known();
+	int64_t version = migrate_version(session, err), known = migration_newest(sqlite_migrations);
 
 	if (version < 0)
 		return -1;
@@ -143,11 +134,8 @@ int migrate_apply(struct session *session, struct buffer *applied, void (*progre
 		end_step(session, &step);
 		if (result < 0)
 			return -1;
-		if (did && applied != NULL) {
-			if (applied->length > 0 && applied->data[applied->length - 1] != '[')
-				buffer_byte(applied, ',');
-			json_write_string(applied, migration->name, strlen(migration->name));
-		}
+		if (did)
+			migration_list(applied, migration);
 	}
 	return 0;
 }

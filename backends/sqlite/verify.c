@@ -67,22 +67,9 @@ static int check_tables(struct verify_report *report, struct session *session, s
 	return report->schema < 0 ? -1 : migrate_check(session, false, err);
 }
 
-struct look {
-	struct verify_report *report;
-	struct seal *seal;
-	struct err *err;
-};
-
-static int look_at_token(void *argument, const struct rotation_token *token)
-{
-	struct look *look = argument;
-
-	return verify_token(look->report, look->seal, token, look->err);
-}
-
 static int check_tokens(struct verify_report *report, struct session *session, struct seal *seal, struct err *err)
 {
-	struct look look = {report, seal, err};
+	struct verify_look look = {report, seal, err};
 	struct err wrong = {0};
 
 	if (keys_prove(session, &wrong) < 0) {
@@ -91,7 +78,7 @@ static int check_tokens(struct verify_report *report, struct session *session, s
 	}
 	if (!session_has_table(session, "users"))
 		return 0;
-	return keys_each_token(session, look_at_token, &look, err);
+	return keys_each_token(session, verify_look_at_token, &look, err);
 }
 
 /* One after the other, and no further than a damaged file can be read. */

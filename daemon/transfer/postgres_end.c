@@ -12,8 +12,6 @@
 
 enum { COPY_BLOCK = 1 << 16, CONNECT_MS = 30000 };
 
-static const int64_t epoch_2000 = INT64_C(946684800000000);
-
 struct postgres_end {
 	struct end end;
 	PGconn *connection;
@@ -120,16 +118,6 @@ static int read_table(struct end *base, const struct table_of *table, struct err
 	return sent ? 0 : failed(end, table, NULL, err);
 }
 
-static int64_t number_at(const PGresult *row, int place)
-{
-	const unsigned char *bytes = (const unsigned char *)PQgetvalue(row, 0, place);
-	uint64_t number = 0;
-
-	for (int i = 0; i < 8; i++)
-		number = number << 8 | bytes[i];
-	return (int64_t)number;
-}
-
 static bool fetch(const PGresult *row, int place, enum kind kind, struct value *value)
 {
 	int64_t bits;
@@ -144,12 +132,12 @@ static bool fetch(const PGresult *row, int place, enum kind kind, struct value *
 	case COLUMN_TIME:
 		if (PQgetlength(row, 0, place) != 8)
 			return false;
-		bits = number_at(row, place);
+		bits = (int64_t)postgres_number(PQgetvalue(row, 0, place), 8);
 		if (kind == COLUMN_REAL)
 			memcpy(&value->f, &bits, sizeof bits);
 		else
 			value->i = bits;
-		return kind != COLUMN_TIME || !__builtin_add_overflow(bits, epoch_2000, &value->i);
+		return kind != COLUMN_TIME || !__builtin_add_overflow(bits, POSTGRES_EPOCH, &value->i);
 	default:
 		value->s.ptr = PQgetvalue(row, 0, place);
 		value->s.len = (size_t)PQgetlength(row, 0, place);
@@ -395,19 +383,10 @@ static const struct end_ops ops = {count, read_table, next, write_table, put, wr
 
 /* Opening ------------------------------------------------------------------------------------------------------ */
 
-static int64_t newest(void)
-{
-	int64_t version = 0;
-
-	for (const struct migration *migration = postgres_migrations; migration->name != NULL; migration++)
-		version = migration->number;
-	return version;
-}
-
 static int open_source(struct postgres_end *end, struct err *err)
 {
 	if (command(end, NULL, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", PGRES_COMMAND_OK, err) < 0 ||
-	    schema_must_be(postgres_schema(end->connection, err), newest(), end->end.shown, err) < 0)
+	    schema_must_be(postgres_schema(end->connection, err), migration_newest(postgres_migrations), end->end.shown, err) < 0)
 		return -1;
 	return postgres_prove_key(end->connection, end->end.seal, err);
 }

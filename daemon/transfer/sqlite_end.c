@@ -310,15 +310,6 @@ static const struct end_ops ops = {count, read_table, next, write_table, put, wr
 
 /* Opening ------------------------------------------------------------------------------------------------------ */
 
-static int64_t newest(void)
-{
-	int64_t version = 0;
-
-	for (const struct migration *migration = sqlite_migrations; migration->name != NULL; migration++)
-		version = migration->number;
-	return version;
-}
-
 /* A row that points nowhere: PostgreSQL would refuse it after all of its table, and a log entry's session would be lost without a word. */
 static int refuse_orphans(struct sqlite_end *end, const struct table_of *table, struct err *err)
 {
@@ -345,7 +336,7 @@ static int open_source(struct sqlite_end *end, const char *path, struct err *err
 		return -1;
 	if (sqlite3_exec(end->session.db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
 		return failed(end, NULL, err);
-	if (schema_must_be(migrate_version(&end->session, err), newest(), end->end.shown, err) < 0 || keys_prove(&end->session, err) < 0)
+	if (schema_must_be(migrate_version(&end->session, err), migration_newest(sqlite_migrations), end->end.shown, err) < 0 || keys_prove(&end->session, err) < 0)
 		return -1;
 	for (const struct table_of *table = transfer_tables + 1; table->name != NULL; table++)
 		if (refuse_orphans(end, table, err) < 0)
