@@ -3,8 +3,9 @@
 
 usage: tests/fuzz/run.py BUILD [--seconds N] [--jobs N] [TARGET…]
 
-An input that ends a target badly is kept as tests/fuzz/corpus/<target>/<its digest>; commit it with what mends it. Ends with
-`N passed, N failed`; exit code 1 when anything failed.
+Without --seconds the new inputs come from a fixed seed and are counted, so that two runs of the same code try nearly the same;
+with it they are random: to look for more. An input that ends a target badly is kept as tests/fuzz/corpus/<target>/<its digest>,
+and shown in base64 by the closing lines; commit it with what mends it. Ends with `N passed, N failed`; exit code 1 when anything failed.
 """
 import argparse
 import concurrent.futures
@@ -21,6 +22,8 @@ import seeds as begin
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CORPUS = os.path.join(HERE, "corpus")
+RUNS = {"client_answer": 40_000}  # it opens a socket for each input
+RUNS_OF_OTHERS = 500_000
 OPTIONS = ("-timeout=20", "-rss_limit_mb=2048", "-print_final_stats=1", "-max_len=4096")
 
 
@@ -30,7 +33,8 @@ def targets(build):
 
 
 def run(name, path, seconds):
-    """(line, output): output is None when all went well."""
+    """(line, output): output is None when all went well. seconds None: as many runs as stand above."""
+    amount = [f"-max_total_time={seconds}"] if seconds else ["-seed=1", f"-runs={RUNS.get(name, RUNS_OF_OTHERS)}"]
     kept = os.path.join(CORPUS, name)
     with tempfile.TemporaryDirectory(prefix="pierre-fuzz-") as work:
         seeds = sorted(glob.glob(os.path.join(kept, "*")))
@@ -43,16 +47,23 @@ def run(name, path, seconds):
             more.append(f"-dict={work}/words")
             with open(f"{work}/words", "w", encoding="utf-8") as file:
                 file.write("\n".join(begin.request(grown)) + "\n")
-        commands.append([path, *OPTIONS, f"-max_total_time={seconds}", f"-artifact_prefix={work}/", grown, *more])
+        commands.append([path, *OPTIONS, *amount, f"-artifact_prefix={work}/", grown, *more])
         output = ""
         for command in commands:
             done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False, cwd=work)
             output = done.stderr
             if done.returncode != 0:
-                return f"{name}: FAILED{keep(kept, work)}", output[-8000:]
+                return f"{name}: FAILED{keep(kept, work)}", output[-8000:] + told(name, output)
         executed = re.search(r"stat::number_of_executed_units: *(\d+)", output)
         covered = re.findall(r"cov: (\d+)", output)
         return (f"{name}: {len(seeds)} kept inputs, {int(executed.group(1)):,} new runs, {covered[-1] if covered else 0} edges", None)
+
+
+def told(name, output):
+    """The lines that stand at the end of the whole run's output: enough to try the input elsewhere."""
+    what = re.findall(r"^SUMMARY: (.*)$", output, re.M)
+    text = re.findall(r"^Base64: (.*)$", output, re.M)
+    return f"\nfailed: {name}: {what[-1] if what else 'no summary'}; input in base64: {text[-1] if text else 'kept'}"
 
 
 def keep(kept, work):
@@ -71,7 +82,7 @@ def main():
     parser = argparse.ArgumentParser(description="Runs the libFuzzer targets of a build.")
     parser.add_argument("build")
     parser.add_argument("targets", nargs="*", metavar="TARGET")
-    parser.add_argument("--seconds", type=int, default=10)
+    parser.add_argument("--seconds", type=int, help="look for so long with random inputs")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
     arguments = parser.parse_intermixed_args()
     found = targets(os.path.abspath(arguments.build))
