@@ -114,7 +114,7 @@ static int bring_up(struct sqlite_store *store, struct err *err)
 	return schema < 0 ? -1 : 0;
 }
 
-static int start_thread(struct worker *worker, void *(*run)(void *), struct err *err)
+int worker_start(struct worker *worker, void *(*run)(void *), struct err *err)
 {
 	int error = pthread_create(&worker->thread, NULL, run, worker);
 
@@ -141,7 +141,7 @@ static int start_workers(struct sqlite_store *store, struct err *err)
 	store->writer.store = store;
 	sqlite3_busy_timeout(store->writer.session.db, WRITER_BUSY_MS);
 	sqlite_watch_worker(&store->writer);
-	if (start_thread(&store->writer, sqlite_writer, err) < 0)
+	if (worker_start(&store->writer, sqlite_writer, err) < 0)
 		return -1;
 	if (store->memory)
 		return 0;
@@ -158,10 +158,12 @@ static int start_workers(struct sqlite_store *store, struct err *err)
 			return -1;
 		sqlite_watch_worker(reader);
 	}
+	if (checkpointer_start(store, err) < 0)
+		return -1;
 	/* The count is read by the threads: it is complete before the first one starts. */
 	store->reader_count = want;
 	for (unsigned i = 0; i < want; i++)
-		if (start_thread(&store->readers[i], sqlite_reader, err) < 0)
+		if (worker_start(&store->readers[i], sqlite_reader, err) < 0)
 			return -1;
 	return 0;
 }
@@ -185,6 +187,8 @@ static struct sqlite_store *new_store(const struct store_settings *settings)
 	queue_init(&store->reads);
 	pthread_mutex_init(&store->done_lock, NULL);
 	pthread_mutex_init(&store->error_lock, NULL);
+	pthread_mutex_init(&store->checkpointer.lock, NULL);
+	pthread_cond_init(&store->checkpointer.wake, NULL);
 	return store;
 }
 
@@ -193,6 +197,7 @@ void sqlite_store_free(struct sqlite_store *store)
 	session_close(&store->loop);
 	for (unsigned i = 0; i < READERS_MAX; i++)
 		session_close(&store->readers[i].session);
+	checkpointer_free(store);
 	session_close(&store->writer.session); /* last: it checkpoints the log and removes it */
 	if (store->lock_fd >= 0)
 		close(store->lock_fd);

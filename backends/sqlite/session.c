@@ -6,6 +6,7 @@
 
 #include "../../protocol/json.h"
 #include "../execute.h"
+#include "vfs.h"
 
 /* No memory-mapped reads: a file that somebody cuts short would then end the process instead of giving an error. */
 enum { CACHE_KIB = 32768 };
@@ -89,7 +90,7 @@ static const char settings_sql[] =
 	"PRAGMA foreign_keys=ON;"
 	"PRAGMA temp_store=MEMORY;"
 	"PRAGMA trusted_schema=ON;" /* the generated columns use built-in functions only, but the old server's may not say so */
-	"PRAGMA wal_autocheckpoint=0;"; /* the writer checkpoints between its transactions, off the way of an answer */
+	"PRAGMA wal_autocheckpoint=0;"; /* see checkpoint.c */
 
 static int prepare(struct session *session, const char *sql, sqlite3_stmt **statement)
 {
@@ -141,7 +142,8 @@ int session_open(struct session *session, const char *path, enum session_mode mo
 	if (session->statements == NULL)
 		return err_exit(err, EX_OSERR, "memory is out");
 	flags |= mode == SESSION_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-	code = sqlite3_open_v2(mode == SESSION_MEMORY ? ":memory:" : path, &session->db, flags, NULL);
+	code = sqlite3_open_v2(mode == SESSION_MEMORY ? ":memory:" : path, &session->db, flags,
+	                       mode == SESSION_WRITE ? vfs_name() : NULL);
 	if (code == SQLITE_OK)
 		code = configure(session, mode);
 	if (code != SQLITE_OK) {

@@ -309,7 +309,10 @@ static uint64_t stall_of(const struct worker *worker, uint64_t now)
 
 static uint64_t longest_stall(const struct sqlite_store *store)
 {
-	uint64_t now = clock_ns(), longest = stall_of(&store->writer, now);
+	uint64_t now = clock_ns(), longest = stall_of(&store->writer, now), mover = stall_of(&store->mover, now);
+
+	if (mover > longest)
+		longest = mover;
 
 	for (unsigned i = 0; i < store->reader_count; i++) {
 		uint64_t stall = stall_of(&store->readers[i], now);
@@ -430,6 +433,7 @@ static void close_store(struct store *base)
 	for (unsigned i = 0; i < store->reader_count; i++)
 		if (store->readers[i].started)
 			pthread_join(store->readers[i].thread, NULL);
+	checkpointer_stop(store);
 	process(base);
 	sqlite_store_free(store);
 }

@@ -8,6 +8,7 @@
 
 #include "../rotation.h"
 #include "../store.h"
+#include "checkpoint.h"
 #include "session.h"
 
 enum { READERS_MAX = 16, MORE = 1 };
@@ -57,8 +58,10 @@ struct sqlite_store {
 	struct rotation rotation;       /* the writer's thread only */
 
 	struct queue writes, reads;
-	struct worker writer, readers[READERS_MAX];
+	struct worker writer, mover, readers[READERS_MAX];
 	unsigned reader_count;
+
+	struct checkpointer checkpointer;
 
 	/* Results, on their way back to the loop. */
 	pthread_mutex_t done_lock;
@@ -92,6 +95,10 @@ void sqlite_timed_out(struct sqlite_store *store, struct call *call);
 /* Moves calls whose deadline has passed from `calls` to `expired`, failed. */
 void sqlite_expire(struct sqlite_store *store, struct list *calls, struct list *expired);
 
+int worker_start(struct worker *worker, void *(*run)(void *), struct err *err);
+/* The watchdog is fed only while no thread that has work stands still for long. */
+void worker_moves(struct worker *worker);
+void worker_rests(struct worker *worker);
 void *sqlite_writer(void *worker);
 void *sqlite_reader(void *worker);
 /* Runs a read (or the health probe) on a connection within the caller's transaction, minding its deadline. */

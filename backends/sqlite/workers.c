@@ -11,15 +11,14 @@
 #include "migrate.h"
 #include "sqlite.h"
 
-enum { ATTEMPTS_MAX = 5, WAL_LARGE = 64 << 20, MOVES_STEPS = 1 << 20 };
+enum { ATTEMPTS_MAX = 5, MOVES_STEPS = 1 << 20 };
 
-/* The watchdog is fed only while no thread that has work stands still for long. */
-static void note_move(struct worker *worker)
+void worker_moves(struct worker *worker)
 {
 	atomic_store_explicit(&worker->moved, clock_ns(), memory_order_relaxed);
 }
 
-static void at_rest(struct worker *worker)
+void worker_rests(struct worker *worker)
 {
 	atomic_store_explicit(&worker->moved, 0, memory_order_relaxed);
 }
@@ -27,7 +26,7 @@ static void at_rest(struct worker *worker)
 /* A statement that runs for long still moves. */
 static int moves(void *worker)
 {
-	note_move(worker);
+	worker_moves(worker);
 	return 0;
 }
 
@@ -47,7 +46,7 @@ enum run_result sqlite_run(struct worker *worker, struct call *call)
 	}
 	if (call->err.kind != ERR_NONE)
 		return RUN_DONE; /* preparing it failed */
-	note_move(worker);
+	worker_moves(worker);
 	atomic_store_explicit(&worker->deadline, call->deadline, memory_order_relaxed);
 	result = session_run(&worker->session, call);
 	atomic_store_explicit(&worker->deadline, 0, memory_order_relaxed);
@@ -113,7 +112,7 @@ static bool begin(struct worker *writer, struct list *calls, int *code)
 		list_init(&expired);
 		sqlite_expire(store, calls, &expired);
 		sqlite_finish(store, &expired);
-		note_move(writer);
+		worker_moves(writer);
 		if (list_empty(calls))
 			return false;
 	}
@@ -204,7 +203,7 @@ static void reopen(struct worker *writer, struct list *failed)
 		list_splice(&store->writes.calls, &waiting);
 		pthread_mutex_unlock(&store->writes.lock);
 		sqlite_finish(store, &expired);
-		note_move(writer);
+		worker_moves(writer);
 		if (stopped)
 			break;
 		nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
@@ -261,7 +260,7 @@ static void write_group(struct worker *writer, struct list *calls)
 				continue;
 			}
 			if (result == RUN_DONE) {
-				note_move(writer);
+				worker_moves(writer);
 				code = commit_group(writer);
 				if (code == SQLITE_OK)
 					break;
@@ -282,24 +281,6 @@ static void write_group(struct worker *writer, struct list *calls)
 		reopen(writer, &finished);
 	atomic_store_explicit(&writer->running, 0, memory_order_relaxed);
 	sqlite_finish(store, &finished);
-}
-
-/* Moves the log's pages into the database between transactions, off the way of any answer. */
-static void checkpoint(struct worker *writer)
-{
-	struct sqlite_store *store = writer->store;
-	uint64_t bytes = atomic_load_explicit(&store->wal_bytes, memory_order_relaxed);
-	int pages = 0, moved = 0, code;
-
-	if (writer->session.db == NULL || writer->session.wal_pages < (int)store->settings.checkpoint_pages)
-		return;
-	note_move(writer);
-	code = sqlite3_wal_checkpoint_v2(writer->session.db, NULL, bytes > WAL_LARGE ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE,
-	                                 &pages, &moved);
-	atomic_fetch_add_explicit(&store->checkpoints, 1, memory_order_relaxed);
-	if (code != SQLITE_OK || moved < pages)
-		atomic_fetch_add_explicit(&store->checkpoint_busy, 1, memory_order_relaxed);
-	writer->session.wal_pages = 0;
 }
 
 static bool runs_alone(const struct call *call)
@@ -380,7 +361,7 @@ void *sqlite_writer(void *argument)
 
 	list_init(&calls);
 	while (queue_take(&store->writes, &calls, store->settings.batch, 1)) {
-		note_move(writer);
+		worker_moves(writer);
 		count_waits(store, &calls);
 		list_init(&expired);
 		sqlite_expire(store, &calls, &expired);
@@ -392,9 +373,9 @@ void *sqlite_writer(void *argument)
 			sqlite_finish(store, &calls);
 		} else {
 			write_all(writer, &calls);
-			checkpoint(writer);
+			checkpoint_if_due(writer);
 		}
-		at_rest(writer);
+		worker_rests(writer);
 	}
 	return NULL;
 }
@@ -433,14 +414,14 @@ void *sqlite_reader(void *argument)
 
 	list_init(&calls);
 	while (queue_take(&store->reads, &calls, store->settings.batch, store->reader_count)) {
-		note_move(reader);
+		worker_moves(reader);
 		count_waits(store, &calls);
 		list_init(&expired);
 		sqlite_expire(store, &calls, &expired);
 		sqlite_finish(store, &expired);
 		if (!list_empty(&calls))
 			read_group(reader, &calls);
-		at_rest(reader);
+		worker_rests(reader);
 	}
 	return NULL;
 }

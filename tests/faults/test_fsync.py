@@ -39,7 +39,7 @@ class Order(Traced):
         """For each answered write: its text goes into the WAL, an fdatasync of the WAL begins after that and ends, then the answer."""
         daemon = Daemon()
         trace = os.path.join(daemon.folder, "trace")
-        daemon.wrapper = ["strace", "-f", "-yy", "-ttt", "-s", "70000", "-e", "signal=none", "-o", trace,
+        daemon.wrapper = ["strace", "-f", "-yy", "-ttt", "-s", "140000", "-e", "signal=none", "-o", trace,
                           "-e", "trace=pwrite64,pwritev,write,writev,sendmsg,sendto,fdatasync,fsync"]
         daemon.start()
         try:

@@ -1,0 +1,151 @@
+/* Checkpoints: most of a log's pages are moved into the database by a thread beside the writer, while that goes on; the writer moves the
+ * few that have come since, between two transactions, and so ends the log, which then begins anew.
+ *
+ * One checkpoint of everything by the writer alone would make all writes wait for as long as the disk takes for thousands of pages.
+ *
+ * A pass beside the writer never ends the log: as long as it runs, the anchor's read transaction keeps the writer, and any other program, from
+ * beginning it anew. So no checkpoint ever runs while the log begins anew, a race in which SQLite before 3.51.3 could lose pages. */
+#include "checkpoint.h"
+
+#include <unistd.h>
+
+#include "sqlite.h"
+#include "vfs.h"
+
+enum { WAL_LARGE = 64 << 20, PASSES_MOST = 3, FEW = 16, PATIENCE = 4 };
+
+/* One checkpoint on a connection; how many of the log's pages are not in the database after it, -1 on failure. */
+static int run(struct sqlite_store *store, struct session *session, int mode)
+{
+	int pages = 0, moved = 0, code = sqlite3_wal_checkpoint_v2(session->db, NULL, mode, &pages, &moved);
+
+	atomic_fetch_add_explicit(&store->checkpoints, 1, memory_order_relaxed);
+	return code == SQLITE_OK ? pages - moved : -1;
+}
+
+/* SQLite syncs the database only with the log's last page: what was moved is made durable here, so that little is left for then. */
+static void pass(struct sqlite_store *store)
+{
+	struct checkpointer *checkpointer = &store->checkpointer;
+
+	if (session_step(checkpointer->anchor.begin) != SQLITE_OK)
+		return;
+	if (session_integer(&checkpointer->anchor, "SELECT count(*) FROM pierre_migrations") > 0 &&
+	    run(store, &store->mover.session, SQLITE_CHECKPOINT_PASSIVE) >= 0)
+		(void)fdatasync(store->lock_fd); /* a failure comes again in the writer's own sync */
+	(void)session_step(checkpointer->anchor.commit);
+}
+
+static void *mover(void *argument)
+{
+	struct worker *worker = argument;
+	struct checkpointer *checkpointer = &worker->store->checkpointer;
+
+	pthread_mutex_lock(&checkpointer->lock);
+	for (;;) {
+		while (checkpointer->pass != PASS_RUNS && !checkpointer->stop)
+			pthread_cond_wait(&checkpointer->wake, &checkpointer->lock);
+		if (checkpointer->pass != PASS_RUNS)
+			break;
+		pthread_mutex_unlock(&checkpointer->lock);
+		worker_moves(worker);
+		pass(worker->store);
+		worker_rests(worker);
+		pthread_mutex_lock(&checkpointer->lock);
+		checkpointer->pass = PASS_DONE;
+		pthread_cond_broadcast(&checkpointer->wake);
+	}
+	pthread_mutex_unlock(&checkpointer->lock);
+	return NULL;
+}
+
+/* True when no pass is under way. A log that has become very long waits for it: the disk is slower than the writes. */
+static bool at_rest(struct checkpointer *checkpointer, bool wait)
+{
+	pthread_mutex_lock(&checkpointer->lock);
+	while (checkpointer->pass == PASS_RUNS && wait)
+		pthread_cond_wait(&checkpointer->wake, &checkpointer->lock);
+	bool rests = checkpointer->pass != PASS_RUNS;
+	pthread_mutex_unlock(&checkpointer->lock);
+	return rests;
+}
+
+static void ask(struct checkpointer *checkpointer)
+{
+	checkpointer->passes++;
+	checkpointer->covered = checkpointer->length;
+	pthread_mutex_lock(&checkpointer->lock);
+	checkpointer->pass = PASS_RUNS;
+	pthread_mutex_unlock(&checkpointer->lock);
+	pthread_cond_broadcast(&checkpointer->wake);
+}
+
+/* The last pages, and with them the log's end, unless a reader still needs it. */
+static void finish(struct worker *writer, int limit)
+{
+	struct sqlite_store *store = writer->store;
+	struct checkpointer *checkpointer = &store->checkpointer;
+	bool large = atomic_load_explicit(&store->wal_bytes, memory_order_relaxed) > WAL_LARGE;
+
+	worker_moves(writer);
+	checkpointer->passes = 0;
+	checkpointer->covered = 0;
+	checkpointer->due = checkpointer->length + limit; /* unless it begins anew before */
+	if (run(store, &writer->session, large ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE) != 0)
+		atomic_fetch_add_explicit(&store->checkpoint_busy, 1, memory_order_relaxed);
+}
+
+void checkpoint_if_due(struct worker *writer)
+{
+	struct sqlite_store *store = writer->store;
+	struct checkpointer *checkpointer = &store->checkpointer;
+	int limit = (int)store->settings.checkpoint_pages;
+
+	if (store->memory || writer->session.db == NULL)
+		return;
+	if (writer->session.wal_pages < checkpointer->length && at_rest(checkpointer, false)) { /* the log has begun anew */
+		checkpointer->passes = 0;
+		checkpointer->covered = 0;
+		checkpointer->due = limit;
+	}
+	checkpointer->length = writer->session.wal_pages;
+	if (checkpointer->length < checkpointer->due || !at_rest(checkpointer, checkpointer->length > checkpointer->due + PATIENCE * limit))
+		return;
+	if (checkpointer->passes < PASSES_MOST && checkpointer->length - checkpointer->covered > limit / FEW)
+		ask(checkpointer);
+	else
+		finish(writer, limit);
+}
+
+int checkpointer_start(struct sqlite_store *store, struct err *err)
+{
+	struct checkpointer *checkpointer = &store->checkpointer;
+
+	checkpointer->due = (int)store->settings.checkpoint_pages;
+	if (session_open(&checkpointer->anchor, store->path, SESSION_READ, NULL, err) < 0 ||
+	    session_open(&store->mover.session, store->path, SESSION_WRITE, NULL, err) < 0)
+		return -1;
+	store->mover.store = store;
+	vfs_pace(store->mover.session.db, store->lock_fd);
+	return worker_start(&store->mover, mover, err);
+}
+
+void checkpointer_stop(struct sqlite_store *store)
+{
+	struct checkpointer *checkpointer = &store->checkpointer;
+
+	pthread_mutex_lock(&checkpointer->lock);
+	checkpointer->stop = true;
+	pthread_mutex_unlock(&checkpointer->lock);
+	pthread_cond_broadcast(&checkpointer->wake);
+	if (store->mover.started)
+		pthread_join(store->mover.thread, NULL);
+}
+
+void checkpointer_free(struct sqlite_store *store)
+{
+	session_close(&store->checkpointer.anchor);
+	session_close(&store->mover.session);
+	pthread_mutex_destroy(&store->checkpointer.lock);
+	pthread_cond_destroy(&store->checkpointer.wake);
+}

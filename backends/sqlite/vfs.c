@@ -1,0 +1,333 @@
+/* A VFS over SQLite's own in which what is appended to the write-ahead log is kept together and written at once.
+ *
+ * SQLite writes each page of a commit by two calls: 24 bytes of header, which push every page off the kernel's page boundaries, and the page. A
+ * commit of many calls has hundreds of them. Here they are copied one behind the other, and go out in few calls before anything that could
+ * look at them: the sync that makes them durable, a read of the log, its size or truncation, and the barrier behind which other connections are
+ * told of them. With synchronous=FULL the sync comes first of these at each commit, so nothing that was answered, or that others can see, is
+ * ever only here; an error of the write is then an error of the sync, which fails the commit as the write would have.
+ *
+ * Everything else, the locks among it, goes to SQLite's VFS as it is, so that connections with and without this one may use a file together. */
+#include "vfs.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* SQLite's VFS for Unix writes no more than that in one call. A portion of 32 pages is some hundred microseconds of a disk's time. */
+enum { GATHER_BYTES = 0x1FFFF, PORTION = 32 };
+
+struct file {
+	sqlite3_file base;         /* first: what SQLite sees */
+	struct file *log;          /* of a database: its log, when that is open */
+	struct file *database;     /* of a log: the way back, to be forgotten at its end */
+	unsigned char *bytes;      /* of a log: what is not yet written; NULL: memory was out, each write goes through */
+	int length;
+	sqlite3_int64 start;       /* where that belongs in the file */
+	int pace_fd;               /* of a database: see vfs_pace; -1 */
+	unsigned writes;           /* since it is paced */
+	int failure;               /* a write that failed where nobody could be told; the next sync tells */
+	sqlite3_file under[];      /* SQLite's own file */
+};
+
+static struct file *self(sqlite3_file *file)
+{
+	return (struct file *)(void *)file;
+}
+
+static sqlite3_file *under(sqlite3_file *file)
+{
+	return self(file)->under;
+}
+
+static int write_out(struct file *file)
+{
+	int code = SQLITE_OK;
+
+	if (file->length > 0)
+		code = file->under->pMethods->xWrite(file->under, file->bytes, file->length, file->start);
+	/* What failed is not tried again: the commit fails, and the next one begins where this one did. */
+	file->length = 0;
+	return code;
+}
+
+static int close_file(sqlite3_file *base)
+{
+	struct file *file = self(base);
+	int code = write_out(file), closed;
+
+	if (file->database != NULL)
+		file->database->log = NULL;
+	if (file->log != NULL)
+		file->log->database = NULL;
+	free(file->bytes);
+	file->bytes = NULL;
+	closed = file->under->pMethods->xClose(file->under);
+	return code != SQLITE_OK ? code : closed;
+}
+
+static int read_file(sqlite3_file *base, void *to, int count, sqlite3_int64 offset)
+{
+	struct file *file = self(base);
+	int code = SQLITE_OK;
+
+	if (offset < file->start + file->length && offset + count > file->start)
+		code = write_out(file);
+	return code != SQLITE_OK ? code : file->under->pMethods->xRead(file->under, to, count, offset);
+}
+
+/* SQLite syncs what it has written before it relies on it; this only spreads the work. */
+static int write_paced(struct file *file, const void *from, int count, sqlite3_int64 offset)
+{
+	int code = file->under->pMethods->xWrite(file->under, from, count, offset);
+
+	if (file->pace_fd >= 0 && ++file->writes % PORTION == 0)
+		(void)sync_file_range(file->pace_fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+	return code;
+}
+
+static int write_file(sqlite3_file *base, const void *from, int count, sqlite3_int64 offset)
+{
+	struct file *file = self(base);
+	int code = SQLITE_OK;
+
+	if (file->bytes == NULL)
+		return write_paced(file, from, count, offset);
+	if (file->length > 0 && (offset != file->start + file->length || file->length + count > GATHER_BYTES))
+		code = write_out(file);
+	if (code != SQLITE_OK || count > GATHER_BYTES)
+		return code != SQLITE_OK ? code : file->under->pMethods->xWrite(file->under, from, count, offset);
+	if (file->length == 0)
+		file->start = offset;
+	memcpy(file->bytes + file->length, from, (size_t)count);
+	file->length += count;
+	return SQLITE_OK;
+}
+
+static int truncate_file(sqlite3_file *base, sqlite3_int64 size)
+{
+	int code = write_out(self(base));
+
+	return code != SQLITE_OK ? code : under(base)->pMethods->xTruncate(under(base), size);
+}
+
+static int sync_file(sqlite3_file *base, int flags)
+{
+	struct file *file = self(base);
+	int code = write_out(file);
+
+	if (code == SQLITE_OK)
+		code = file->failure;
+	file->failure = SQLITE_OK;
+	return code != SQLITE_OK ? code : file->under->pMethods->xSync(file->under, flags);
+}
+
+static int size_of_file(sqlite3_file *base, sqlite3_int64 *size)
+{
+	int code = write_out(self(base));
+
+	return code != SQLITE_OK ? code : under(base)->pMethods->xFileSize(under(base), size);
+}
+
+static int lock(sqlite3_file *file, int level)
+{
+	return under(file)->pMethods->xLock(under(file), level);
+}
+
+static int unlock(sqlite3_file *file, int level)
+{
+	return under(file)->pMethods->xUnlock(under(file), level);
+}
+
+static int check_reserved_lock(sqlite3_file *file, int *locked)
+{
+	return under(file)->pMethods->xCheckReservedLock(under(file), locked);
+}
+
+static int control(sqlite3_file *file, int operation, void *argument)
+{
+	return under(file)->pMethods->xFileControl(under(file), operation, argument);
+}
+
+static int sector_size(sqlite3_file *file)
+{
+	return under(file)->pMethods->xSectorSize(under(file));
+}
+
+static int characteristics(sqlite3_file *file)
+{
+	return under(file)->pMethods->xDeviceCharacteristics(under(file));
+}
+
+static int map_shared(sqlite3_file *file, int region, int size, int extend, void volatile **at)
+{
+	return under(file)->pMethods->xShmMap(under(file), region, size, extend, at);
+}
+
+static int lock_shared(sqlite3_file *file, int offset, int count, int flags)
+{
+	return under(file)->pMethods->xShmLock(under(file), offset, count, flags);
+}
+
+/* Behind it the index names the log's new end. */
+static void barrier(sqlite3_file *base)
+{
+	struct file *log = self(base)->log;
+	int code = log != NULL ? write_out(log) : SQLITE_OK;
+
+	if (code != SQLITE_OK)
+		log->failure = code;
+	under(base)->pMethods->xShmBarrier(under(base));
+}
+
+static int unmap_shared(sqlite3_file *file, int remove)
+{
+	return under(file)->pMethods->xShmUnmap(under(file), remove);
+}
+
+static int fetch(sqlite3_file *file, sqlite3_int64 offset, int count, void **at)
+{
+	return under(file)->pMethods->xFetch(under(file), offset, count, at);
+}
+
+static int unfetch(sqlite3_file *file, sqlite3_int64 offset, void *at)
+{
+	return under(file)->pMethods->xUnfetch(under(file), offset, at);
+}
+
+static const sqlite3_io_methods methods = {
+	.iVersion = 3,
+	.xClose = close_file,
+	.xRead = read_file,
+	.xWrite = write_file,
+	.xTruncate = truncate_file,
+	.xSync = sync_file,
+	.xFileSize = size_of_file,
+	.xLock = lock,
+	.xUnlock = unlock,
+	.xCheckReservedLock = check_reserved_lock,
+	.xFileControl = control,
+	.xSectorSize = sector_size,
+	.xDeviceCharacteristics = characteristics,
+	.xShmMap = map_shared,
+	.xShmLock = lock_shared,
+	.xShmBarrier = barrier,
+	.xShmUnmap = unmap_shared,
+	.xFetch = fetch,
+	.xUnfetch = unfetch,
+};
+
+/* Databases and their logs pass through here; journals and temporary files are SQLite's alone. */
+static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *base, int flags, int *flags_out)
+{
+	sqlite3_vfs *system = vfs->pAppData;
+	struct file *file = self(base);
+	int code;
+
+	if ((flags & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL)) == 0)
+		return system->xOpen(system, name, base, flags, flags_out);
+	*file = (struct file){.pace_fd = -1};
+	code = system->xOpen(system, name, file->under, flags, flags_out);
+	if (file->under->pMethods == NULL || file->under->pMethods->iVersion < 3) {
+		if (file->under->pMethods != NULL)
+			(void)file->under->pMethods->xClose(file->under);
+		return code != SQLITE_OK ? code : SQLITE_CANTOPEN;
+	}
+	if ((flags & SQLITE_OPEN_WAL) != 0) {
+		file->bytes = malloc(GATHER_BYTES);
+		file->database = self(sqlite3_database_file_object(name));
+		file->database->log = file;
+	}
+	file->base.pMethods = &methods;
+	return code;
+}
+
+/* The rest of a VFS, each method with the VFS that it belongs to. */
+static sqlite3_vfs *system_of(sqlite3_vfs *vfs)
+{
+	return vfs->pAppData;
+}
+
+static int delete_file(sqlite3_vfs *vfs, const char *name, int sync_folder)
+{
+	return system_of(vfs)->xDelete(system_of(vfs), name, sync_folder);
+}
+
+static int access_file(sqlite3_vfs *vfs, const char *name, int flags, int *result)
+{
+	return system_of(vfs)->xAccess(system_of(vfs), name, flags, result);
+}
+
+static int full_name(sqlite3_vfs *vfs, const char *name, int size, char *out)
+{
+	return system_of(vfs)->xFullPathname(system_of(vfs), name, size, out);
+}
+
+static int randomness(sqlite3_vfs *vfs, int count, char *out)
+{
+	return system_of(vfs)->xRandomness(system_of(vfs), count, out);
+}
+
+static int sleep_for(sqlite3_vfs *vfs, int microseconds)
+{
+	return system_of(vfs)->xSleep(system_of(vfs), microseconds);
+}
+
+static int current_time(sqlite3_vfs *vfs, double *now)
+{
+	return system_of(vfs)->xCurrentTime(system_of(vfs), now);
+}
+
+static int current_time_ms(sqlite3_vfs *vfs, sqlite3_int64 *now)
+{
+	return system_of(vfs)->xCurrentTimeInt64(system_of(vfs), now);
+}
+
+static int last_error(sqlite3_vfs *vfs, int size, char *text)
+{
+	return system_of(vfs)->xGetLastError(system_of(vfs), size, text);
+}
+
+static sqlite3_vfs made = {
+	.iVersion = 2,
+	.zName = "pierre",
+	.xOpen = open_file,
+	.xDelete = delete_file,
+	.xAccess = access_file,
+	.xFullPathname = full_name,
+	.xRandomness = randomness,
+	.xSleep = sleep_for,
+	.xCurrentTime = current_time,
+	.xGetLastError = last_error,
+	.xCurrentTimeInt64 = current_time_ms,
+};
+static bool ready;
+
+static void make(void)
+{
+	sqlite3_vfs *system = sqlite3_vfs_find(NULL);
+
+	if (system == NULL || system->iVersion < 2)
+		return;
+	made.szOsFile = (int)sizeof(struct file) + system->szOsFile;
+	made.mxPathname = system->mxPathname;
+	made.pAppData = system;
+	ready = sqlite3_vfs_register(&made, 0) == SQLITE_OK;
+}
+
+const char *vfs_name(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	(void)pthread_once(&once, make);
+	return ready ? made.zName : NULL;
+}
+
+void vfs_pace(sqlite3 *db, int fd)
+{
+	sqlite3_file *file = NULL;
+
+	if (sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file) == SQLITE_OK && file != NULL && file->pMethods == &methods)
+		self(file)->pace_fd = fd;
+}
