@@ -298,6 +298,7 @@ static void on_event(uv_poll_t *poll, int status, int events)
 		connection_flush(connection);
 	}
 	if ((events & UV_READABLE) != 0 && connection_alive(connection)) {
+		busy_poll_heard(&connection->daemon->busy_poll);
 		if (connection->backlog)
 			watch(connection);
 		else

@@ -72,7 +72,10 @@ static void turn(struct daemon *daemon)
 
 static void on_prepare(uv_prepare_t *prepare)
 {
-	turn(prepare->data);
+	struct daemon *daemon = prepare->data;
+
+	turn(daemon);
+	busy_poll_before_wait(&daemon->busy_poll, daemon->dispatch.calls == 0 && daemon->state == DAEMON_RUNNING);
 }
 
 static void on_check(uv_check_t *check)
@@ -251,6 +254,7 @@ static int init_handles(struct daemon *daemon)
 	(void)uv_timer_init(loop, &daemon->tick);
 	(void)uv_timer_init(loop, &daemon->due_timer);
 	(void)uv_timer_init(loop, &daemon->watchdog);
+	busy_poll_init(&daemon->busy_poll, loop, (uint64_t)daemon->settings.busy_poll);
 	daemon->prepare.data = daemon->check.data = daemon->tick.data = daemon->due_timer.data = daemon->watchdog.data = daemon;
 	(void)uv_prepare_start(&daemon->prepare, on_prepare);
 	(void)uv_check_start(&daemon->check, on_check);
@@ -298,6 +302,7 @@ static void close_parts(struct daemon *daemon)
 	close_handle(&daemon->tick);
 	close_handle(&daemon->due_timer);
 	close_handle(&daemon->watchdog);
+	busy_poll_close(&daemon->busy_poll);
 	close_handle(&daemon->store_poll);
 	for (unsigned i = 0; i < 3; i++)
 		close_handle(&daemon->signals[i]);

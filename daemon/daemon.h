@@ -11,6 +11,7 @@
 #include "access.h"
 #include "dispatch.h"
 #include "health.h"
+#include "busy_poll.h"
 #include "metrics.h"
 #include "password_pool.h"
 #include "pause.h"
@@ -49,6 +50,7 @@ struct daemon {
 	uint64_t reloads, ticks;
 	bool socket_missing_told;
 	uv_poll_t store_poll;
+	struct busy_poll busy_poll;
 	uv_prepare_t prepare;
 	uv_check_t check;
 	uv_timer_t tick, due_timer, watchdog;

@@ -197,6 +197,12 @@ class Memory(Case):
             invariants.check(daemon, before)
 
 
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Process(Case):
     def test_no_core_and_no_tracing(self):
         """SIGSEGV leaves no core file anywhere near."""
@@ -212,6 +218,19 @@ class Process(Case):
         daemon.signal(signal.SIGSEGV)
         daemon.process.wait(10)
         self.assertEqual([name for name in os.listdir(daemon.folder) if "core" in name], [])
+
+    def test_sleeps_when_nobody_calls(self):
+        """However quickly calls have come, a daemon that nobody calls takes no processor time."""
+        with Daemon(options=("--busy-poll", "1000")) as daemon, daemon.connect() as connection:
+            for _ in range(3000):
+                connection.call("daemon.ping")
+            began = cpu_seconds(daemon.pid)
+            time.sleep(2)
+            self.assertLess(cpu_seconds(daemon.pid) - began, 0.5)
+            for _ in range(100):  # slower than it looks for them
+                connection.call("daemon.ping")
+                time.sleep(0.01)
+            self.assertLess(cpu_seconds(daemon.pid) - began, 0.8)
 
     def test_inherited_descriptors(self):
         """Descriptors that a careless parent left open are no clients and no harm."""
