@@ -35,6 +35,7 @@ struct store_stats {
 	unsigned connections_idle, connections_active, connections_connecting, connections_max;
 	unsigned queued, running;            /* calls waiting for a worker or connection; calls in the database */
 	uint64_t transactions, batched_calls, batch_max;  /* group commits or pipeline syncs; calls in them; largest */
+	uint64_t merged_calls;   /* PostgreSQL: of them, look-ups that shared a statement */
 	uint64_t retries, reconnects, connect_failures, timeouts;
 	uint64_t wait_ns_total, wait_count;  /* time calls waited for a worker or connection */
 	uint64_t wal_bytes, checkpoints, checkpoint_busy;  /* SQLite */

@@ -93,7 +93,7 @@ static void write_counters(struct daemon *daemon, const struct store_stats *stor
 		{"bytes_in", m->bytes_in}, {"bytes_out", m->bytes_out}, {"passwords_hashed", passwords.hashed},
 		{"passwords_verified", passwords.verified}, {"password_timeouts", passwords.timeouts},
 		{"log_lines", log_lines()}, {"log_dropped", log_dropped()}, {"reloads", daemon->reloads}, {"pauses", m->pauses},
-		{"db_transactions", store->transactions}, {"db_batched_calls", store->batched_calls}, {"db_retries", store->retries},
+		{"db_transactions", store->transactions}, {"db_batched_calls", store->batched_calls}, {"db_merged_calls", store->merged_calls}, {"db_retries", store->retries},
 		{"db_reconnects", store->reconnects}, {"db_connect_failures", store->connect_failures},
 		{"db_timeouts", store->timeouts}, {"db_wait_ns", store->wait_ns_total}, {"db_waits", store->wait_count},
 		{"sqlite_checkpoints", store->checkpoints}, {"sqlite_checkpoints_busy", store->checkpoint_busy},

@@ -146,6 +146,8 @@ struct statement {
 	const char *sql;        /* NULL: the method has none. SQLite: ?1…; PostgreSQL: $1::type… */
 	const uint8_t *slots;   /* slots[k] is bound to parameter k+1 */
 	uint8_t slot_count;
+	const char *many;       /* PostgreSQL, look-ups by one key: the same for an array of keys, $1; each row has its key's place, from 1,
+	                           in a column more. NULL: there is none */
 };
 
 struct method {

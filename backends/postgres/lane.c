@@ -7,124 +7,7 @@
 #include "../execute.h"
 #include "postgres.h"
 
-enum { IDLE_CHECK_S = 30, GROUP_START = 64, NEW_LANE_S = 2, HOLD_MS = 50, UNASKED_MAX = 64 << 10, RESULT_MAX = 64 << 20 };
-
-static void put_big_endian(char *bytes, uint64_t value)
-{
-	for (int i = 7; i >= 0; i--, value >>= 8)
-		bytes[i] = (char)(value & 0xFF);
-}
-
-/* The parameters of one statement, in the form that libpq takes. */
-struct parameters {
-	const char *values[CATALOG_MAX_VALUES];
-	int lengths[CATALOG_MAX_VALUES], formats[CATALOG_MAX_VALUES];
-	char room[CATALOG_MAX_VALUES][24];
-};
-
-static int hex(char c)
-{
-	return c <= '9' ? c - '0' : c - 'a' + 10;
-}
-
-/* Binary where that spares a copy or a conversion. Text values go as they are: they have no NUL behind them. */
-static bool set_parameter(struct call *call, struct parameters *to, unsigned i, const struct slot *slot, const struct value *value)
-{
-	char *room = to->room[i], *copy;
-	uint64_t bits;
-
-	to->values[i] = room;
-	to->formats[i] = 1;
-	to->lengths[i] = 8;
-	if (!value->set) {
-		to->values[i] = NULL;
-		return true;
-	}
-	switch ((enum type)slot->type) {
-	case TYPE_BOOL:
-		room[0] = (char)(value->i != 0);
-		to->lengths[i] = 1;
-		break;
-	case TYPE_U16:
-	case TYPE_U32:
-	case TYPE_I64:
-		to->formats[i] = 0;
-		(void)snprintf(room, sizeof to->room[i], "%lld", (long long)value->i);
-		break;
-	case TYPE_F64:
-		memcpy(&bits, &value->f, 8);
-		put_big_endian(room, bits);
-		break;
-	case TYPE_TIMESTAMP:
-		put_big_endian(room, (uint64_t)(value->i - POSTGRES_EPOCH));
-		break;
-	case TYPE_UUID:
-		for (size_t from = 0, at = 0; at < 16; from += 2) {
-			from += value->s.ptr[from] == '-';
-			room[at++] = (char)(hex(value->s.ptr[from]) << 4 | hex(value->s.ptr[from + 1]));
-		}
-		to->lengths[i] = 16;
-		break;
-	case TYPE_DOCUMENT:
-	case TYPE_JSON:
-	case TYPE_STRINGS: /* jsonb: a version byte, then the text */
-		copy = arena_alloc(&call->arena, value->s.len + 1);
-		if (copy == NULL)
-			return false;
-		copy[0] = 1;
-		memcpy(copy + 1, value->s.ptr, value->s.len);
-		to->values[i] = copy;
-		to->lengths[i] = (int)value->s.len + 1;
-		break;
-	case TYPE_IP:
-		to->formats[i] = 0;
-		to->values[i] = arena_copy(&call->arena, value->s.ptr, value->s.len);
-		return to->values[i] != NULL;
-	default:
-		to->values[i] = value->s.ptr;
-		to->lengths[i] = (int)value->s.len;
-		break;
-	}
-	return true;
-}
-
-static void expect(struct lane *lane, enum item_kind kind, struct call *call)
-{
-	lane->items[lane->item_count++] = (struct item){.kind = (uint8_t)kind, .call = call};
-}
-
-static bool send_statement(struct postgres_store *store, struct lane *lane, struct call *call)
-{
-	const struct method *method = call->method;
-	const struct statement *statement = &method->statements[BACKEND_POSTGRES];
-	struct parameters to;
-	char name[64];
-
-	for (unsigned i = 0; i < statement->slot_count; i++)
-		if (!set_parameter(call, &to, i, &method->slots[statement->slots[i]], &call->values[statement->slots[i]]))
-			return false;
-	if (!store->named) {
-		expect(lane, ITEM_CALL, call);
-		return PQsendQueryParams(lane->connection, statement->sql, statement->slot_count, NULL, to.values, to.lengths, to.formats, 1) == 1;
-	}
-	(void)snprintf(name, sizeof name, "%s.%u", method->name, lane->generation);
-	if (!lane->prepared[method->index]) {
-		expect(lane, ITEM_PREPARE, call);
-		if (PQsendPrepare(lane->connection, name, statement->sql, 0, NULL) != 1)
-			return false;
-		lane->prepared[method->index] = true;
-	}
-	expect(lane, ITEM_CALL, call);
-	return PQsendQueryPrepared(lane->connection, name, statement->slot_count, to.values, to.lengths, to.formats, 1) == 1;
-}
-
-static bool send_call(struct postgres_store *store, struct lane *lane, struct call *call)
-{
-	if (call->method != NULL)
-		return send_statement(store, lane, call);
-	expect(lane, ITEM_CALL, call); /* the health probe */
-	return PQsendQueryParams(lane->connection, "SELECT 1", 0, NULL, NULL, NULL, NULL, 1) == 1;
-}
+enum { IDLE_CHECK_S = 30, GROUP_START = 64, NEW_LANE_S = 2, HOLD_MS = 50, UNASKED_MAX = 64 << 10, RESULT_MAX = 64 << 20, MERGE_PAUSE_S = 10 };
 
 void lane_watch(struct postgres_store *store, struct lane *lane, bool want_write)
 {
@@ -152,11 +35,9 @@ static bool push_out(struct postgres_store *store, struct lane *lane)
 
 bool lane_send(struct postgres_store *store, struct lane *lane)
 {
-	bool sent = true;
-
 	if (lane->state != LANE_READY || list_empty(&lane->waiting))
 		return false;
-	lane->item_count = lane->item_next = 0;
+	lane->item_count = lane->item_next = lane->merged_count = 0;
 	lane->failed = NULL;
 	lane->commit_failed = false;
 	lane->cancelled_at = 0;
@@ -177,13 +58,7 @@ bool lane_send(struct postgres_store *store, struct lane *lane)
 		if (deadline != 0 && (lane->due == 0 || deadline < lane->due))
 			lane->due = deadline;
 	}
-	list_for_each(node, &lane->group)
-		if (!send_call(store, lane, call_of(node))) {
-			sent = false;
-			break;
-		}
-	expect(lane, ITEM_SYNC, NULL);
-	if (!sent || PQpipelineSync(lane->connection) != 1 || !push_out(store, lane)) {
+	if (!send_group(store, lane) || PQpipelineSync(lane->connection) != 1 || !push_out(store, lane)) {
 		lane_break(store, lane, PQerrorMessage(lane->connection), false);
 		return false;
 	}
@@ -193,7 +68,7 @@ bool lane_send(struct postgres_store *store, struct lane *lane)
 void lane_forget(struct postgres_store *store, struct lane *lane)
 {
 	(void)store;
-	memset(lane->prepared, 0, catalog_method_count * sizeof *lane->prepared);
+	memset(lane->prepared, 0, 2 * catalog_method_count * sizeof *lane->prepared);
 	lane->generation++;
 }
 
@@ -229,10 +104,14 @@ static void take_result(struct postgres_store *store, struct lane *lane, struct 
 
 	if (status == PGRES_PIPELINE_ABORTED || lane->failed != NULL) {
 		if (item->kind == ITEM_PREPARE)
-			lane->prepared[call->method->index] = false; /* the server passed over it; what it had prepared before stays */
+			lane->prepared[item->statement] = false; /* the server passed over it; what it had prepared before stays */
 		return;
 	}
 	if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
+		if (item->kind == ITEM_CALL && item->count > 0) {
+			result_many(store, lane->merged + item->first, item->count, result);
+			return;
+		}
 		if (item->kind != ITEM_CALL || call->method == NULL || call->err.kind != ERR_NONE)
 			return;
 		execute_begin(call);
@@ -246,8 +125,14 @@ static void take_result(struct postgres_store *store, struct lane *lane, struct 
 		return;
 	}
 	if (item->kind == ITEM_PREPARE)
-		lane->prepared[call->method->index] = false;
+		lane->prepared[item->statement] = false;
 	lane->failure = heed(store, lane, call, result_error(call, result));
+	if (item->count > 0) {
+		/* Whichever of them it was, or none but the statement: they run again one by one. */
+		store->merge_from = clock_ns() + (uint64_t)MERGE_PAUSE_S * 1000000000;
+		if (lane->failure == CALL_DONE)
+			lane->failure = CALL_RETRY;
+	}
 }
 
 /* libpq's own word that the connection broke, which has no SQLSTATE; or that of a pooler whose server went (08…), or of a server that
@@ -342,8 +227,10 @@ static bool too_much(const struct lane *lane)
 static void refuse_result(struct postgres_store *store, struct lane *lane)
 {
 	const struct item *item = &lane->items[lane->item_next];
-	struct call *call = item->kind == ITEM_CALL && item->call != lane->failed ? item->call : NULL;
+	struct call *call = item->kind == ITEM_CALL && item->count == 0 && item->call != lane->failed ? item->call : NULL;
 
+	if (item->count > 0)
+		store->merge_from = clock_ns() + (uint64_t)MERGE_PAUSE_S * 1000000000;
 	if (call != NULL) {
 		list_remove(&call->link);
 		lane->group_count--;
@@ -467,7 +354,7 @@ void pool_adopt(struct postgres_store *store, struct lane *lane, PGconn *connect
 	lane->group_limit = GROUP_START;
 	lane->group_count = lane->item_count = lane->item_next = 0;
 	lane->born = lane->last_used = clock_ns();
-	memset(lane->prepared, 0, catalog_method_count * sizeof *lane->prepared);
+	memset(lane->prepared, 0, 2 * catalog_method_count * sizeof *lane->prepared);
 	PQsetNoticeReceiver(connection, note_warning, lane);
 	if (PQsetnonblocking(connection, 1) != 0 || PQenterPipelineMode(connection) != 1) {
 		lane_close(store, lane);

@@ -138,6 +138,7 @@ static void stats(struct store *base, struct store_stats *out)
 	out->queued += store->waiting_count;
 	out->transactions = store->transactions;
 	out->batched_calls = store->batched;
+	out->merged_calls = store->merged;
 	out->batch_max = store->batch_max;
 	out->retries = store->retries;
 	out->reconnects = store->reconnects;
@@ -210,6 +211,7 @@ static void free_store(struct postgres_store *store)
 		PQfinish(store->lanes[i].connection);
 		free(store->lanes[i].items);
 		free(store->lanes[i].prepared);
+		free(store->lanes[i].merged);
 	}
 	if (store->mailbox != NULL)
 		mailbox_release(store->mailbox, true);
@@ -219,6 +221,8 @@ static void free_store(struct postgres_store *store)
 		explicit_bzero(store->url, strlen(store->url));
 	free(store->url);
 	free(store->locking);
+	free(store->alike);
+	buffer_free(&store->keys);
 	free(store);
 }
 
@@ -258,8 +262,9 @@ static bool init_lane(struct lane *lane, unsigned number)
 	list_init(&lane->group);
 	/* Each call may bring a Prepare before it; the Sync comes last. */
 	lane->items = calloc(2 * GROUP_MAX + 1, sizeof *lane->items);
-	lane->prepared = calloc(catalog_method_count, sizeof *lane->prepared);
-	return lane->items != NULL && lane->prepared != NULL;
+	lane->prepared = calloc(2 * catalog_method_count, sizeof *lane->prepared);
+	lane->merged = calloc(GROUP_MAX, sizeof(struct call *));
+	return lane->items != NULL && lane->prepared != NULL && lane->merged != NULL;
 }
 
 static struct postgres_store *new_store(const struct store_settings *settings)
@@ -280,9 +285,10 @@ static struct postgres_store *new_store(const struct store_settings *settings)
 	list_init(&store->migrating);
 	store->url = strdup(settings->url);
 	store->locking = calloc(catalog_method_count, sizeof *store->locking);
+	store->alike = calloc(catalog_method_count, sizeof *store->alike);
 	store->epoll = epoll_create1(EPOLL_CLOEXEC);
 	store->mailbox = mailbox_new();
-	bool good = store->url != NULL && store->locking != NULL && store->epoll >= 0 && store->mailbox != NULL && store->mailbox->wake >= 0 &&
+	bool good = store->url != NULL && store->locking != NULL && store->alike != NULL && store->epoll >= 0 && store->mailbox != NULL && store->mailbox->wake >= 0 &&
 	            epoll_ctl(store->epoll, EPOLL_CTL_ADD, store->mailbox->wake, &event) == 0;
 	for (unsigned i = 0; i < store->lane_count; i++)
 		good = init_lane(&store->lanes[i], i + 1) && good;

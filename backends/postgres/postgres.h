@@ -27,15 +27,16 @@ enum item_kind { ITEM_PREPARE, ITEM_CALL, ITEM_SYNC };
 
 struct item {
 	uint8_t kind;
-	uint8_t method;       /* ITEM_PREPARE: index of the method */
-	struct call *call;    /* ITEM_CALL */
+	uint16_t statement;     /* ITEM_PREPARE: its place in lane->prepared */
+	uint16_t first, count;  /* ITEM_CALL: of lane->merged, when it is one statement for many; count 0: for `call` alone */
+	struct call *call;      /* ITEM_CALL, ITEM_PREPARE; the first of many */
 };
 
 /* What an error of the server means for the call: it stands, or the call runs again (there, prepared anew, or on another connection). */
 enum outcome { CALL_DONE, CALL_RETRY, CALL_REPREPARE, CALL_REPREPARE_ALL, CALL_SUSPECT, CALL_MOVE };
 
 /* call->route of the calls that wait or run: how their group is made. */
-enum route { ROUTE_TOGETHER, ROUTE_ALONE };
+enum route { ROUTE_TOGETHER, ROUTE_ALONE, ROUTE_MERGED /* under way, within a statement for many */ };
 
 struct lane {
 	unsigned number;              /* 1…; 0 means none in order->lane */
@@ -44,7 +45,7 @@ struct lane {
 	int socket;                   /* registered with the epoll descriptor; -1: none */
 	bool want_write;              /* epoll waits for room to write, too */
 	bool all_sent;                /* the group's last byte, its Sync, has left libpq */
-	bool *prepared;               /* by method->index */
+	bool *prepared;               /* by method->index; behind these once more, the statements for many */
 	unsigned generation;          /* part of the prepared statements' names: after a loss all get new ones */
 	struct list waiting;          /* calls for the next groups, in order */
 	unsigned waiting_count;
@@ -53,6 +54,8 @@ struct lane {
 	unsigned locking;             /* of them: calls that change rows */
 	struct item *items;           /* what answers are still to come */
 	unsigned item_count, item_next;
+	struct call **merged;         /* calls of the group that share statements, those of each in a row */
+	unsigned merged_count;
 	struct call *failed;          /* the call that ended the group's transaction */
 	enum outcome failure;         /* what is to become of it */
 	bool commit_failed;           /* the Sync itself failed: no call of the group can be blamed */
@@ -83,6 +86,9 @@ struct postgres_store {
 	struct mailbox *mailbox;
 	struct lane lanes[LANES_MAX];
 	unsigned lane_count;          /* most lanes */
+	uint16_t *alike;              /* by method->index: send.c's count */
+	struct buffer keys;           /* send.c's array of keys */
+	uint64_t merge_from;          /* no statements for many before: one has failed */
 	bool *locking;                /* by method->index: changes rows that may be there already */
 	struct lane *locker;          /* where such calls went last */
 	struct list waiting;          /* calls without a lane */
@@ -102,7 +108,7 @@ struct postgres_store {
 	bool named;                   /* statements are prepared by name; else each call brings its text */
 	char last_error[ERR_MESSAGE_MAX];
 	int64_t last_error_at;
-	uint64_t transactions, batched, batch_max, retries, reconnects, connect_failures, timeouts, waits, wait_ns;
+	uint64_t transactions, batched, batch_max, merged, retries, reconnects, connect_failures, timeouts, waits, wait_ns;
 };
 
 void postgres_note_error(struct postgres_store *store, const char *text);
@@ -113,6 +119,9 @@ void lane_receive(struct postgres_store *store, struct lane *lane);  /* socket r
 void lane_break(struct postgres_store *store, struct lane *lane, const char *reason, bool timed_out);  /* connection lost: its calls go elsewhere or fail */
 void lane_watch(struct postgres_store *store, struct lane *lane, bool want_write);
 void lane_forget(struct postgres_store *store, struct lane *lane);   /* its prepared statements: all are prepared anew */
+
+/* send.c: the group's statements and what will answer them; false: libpq refused, or memory is out */
+bool send_group(struct postgres_store *store, struct lane *lane);
 
 /* gather.c: the next group */
 void lane_gather(struct postgres_store *store, struct lane *lane);   /* moves its calls from `waiting` to `group` */
@@ -130,8 +139,9 @@ void postgres_finish(struct postgres_store *store, struct call *call);
 uint64_t postgres_number(const char *bytes, int count);           /* as the binary format has it */
 
 /* result.c: libpq's results to answers and errors */
-bool result_columns_match(const PGresult *result, const struct method *method);
 int result_rows(struct postgres_store *store, struct call *call, const PGresult *result);
+/* Of one statement for many: to each call its rows. Failures are the calls' own. */
+void result_many(struct postgres_store *store, struct call **calls, unsigned count, const PGresult *result);
 enum outcome result_error(struct call *call, const PGresult *result);
 bool result_unserved(const PGresult *result);                     /* a pooler's word that it has no server */
 bool result_fatal(const PGresult *result);                        /* an error that ends the connection */

@@ -17,11 +17,12 @@ uint64_t postgres_number(const char *bytes, int count)
 	return value;
 }
 
-bool result_columns_match(const PGresult *result, const struct method *method)
+/* more: columns behind the answer's own */
+static bool columns_match(const PGresult *result, const struct method *method, int more)
 {
 	int count = method->shape != NULL ? method->shape->column_count : 0;
 
-	if (PQnfields(result) != count)
+	if (PQnfields(result) != count + more)
 		return false;
 	for (int i = 0; i < count; i++)
 		if (PQfformat(result, i) != 1 || strcmp(PQfname(result, i), method->shape->columns[i].name) != 0)
@@ -97,25 +98,57 @@ static bool read_value(struct call *call, const PGresult *result, int row, int p
 	}
 }
 
+static int read_row(struct postgres_store *store, struct call *call, const PGresult *result, int row)
+{
+	const struct shape *shape = call->method->shape;
+	struct value columns[CATALOG_MAX_COLUMNS];
+
+	for (int i = 0; i < shape->column_count; i++)
+		if (!read_value(call, result, row, i, shape->columns[i].type, &columns[i]) || (!columns[i].set && !shape->columns[i].nullable))
+			return execute_fail(call, ERR_STORAGE, "the stored %s is not what it should be", shape->columns[i].name);
+	return execute_row(call, store->settings.seal, columns);
+}
+
+static int wrong_columns(struct call *call)
+{
+	return execute_fail(call, ERR_INTERNAL, "%s: the database's columns are not the answer's", call->method->name);
+}
+
 int result_rows(struct postgres_store *store, struct call *call, const PGresult *result)
 {
-	const struct method *method = call->method;
-	struct value columns[CATALOG_MAX_COLUMNS];
 	int rows = PQntuples(result);
 
 	if (PQresultStatus(result) == PGRES_TUPLES_OK) {
-		if (method->shape == NULL || !result_columns_match(result, method))
-			return execute_fail(call, ERR_INTERNAL, "%s: the database's columns are not the answer's", method->name);
-		for (int row = 0; row < rows; row++) {
-			for (int i = 0; i < method->shape->column_count; i++)
-				if (!read_value(call, result, row, i, method->shape->columns[i].type, &columns[i]) ||
-				    (!columns[i].set && !method->shape->columns[i].nullable))
-					return execute_fail(call, ERR_STORAGE, "the stored %s is not what it should be", method->shape->columns[i].name);
-			if (execute_row(call, store->settings.seal, columns) < 0)
+		if (call->method->shape == NULL || !columns_match(result, call->method, 0))
+			return wrong_columns(call);
+		for (int row = 0; row < rows; row++)
+			if (read_row(store, call, result, row) < 0)
 				return -1;
-		}
 	}
 	return execute_end(call, (uint64_t)strtoull(PQcmdTuples((PGresult *)(uintptr_t)result), NULL, 10));
+}
+
+void result_many(struct postgres_store *store, struct call **calls, unsigned count, const PGresult *result)
+{
+	const struct method *method = calls[0]->method;
+	int rows = PQntuples(result), place = method->shape->column_count;
+	bool good = PQresultStatus(result) == PGRES_TUPLES_OK && columns_match(result, method, 1) && PQfformat(result, place) == 1 &&
+	            PQftype(result, place) == OID_INT8;
+
+	for (unsigned i = 0; i < count; i++)
+		(void)execute_begin(calls[i]);
+	for (int row = 0; good && row < rows; row++) {
+		uint64_t number = PQgetlength(result, row, place) == 8 ? postgres_number(PQgetvalue(result, row, place), 8) : 0;
+
+		good = number >= 1 && number <= count;
+		if (good && calls[number - 1]->err.kind == ERR_NONE)
+			(void)read_row(store, calls[number - 1], result, row);
+	}
+	for (unsigned i = 0; i < count; i++)
+		if (!good)
+			(void)wrong_columns(calls[i]);
+		else if (calls[i]->err.kind == ERR_NONE)
+			(void)execute_end(calls[i], 0);
 }
 
 static bool in_class(const char *state, const char *prefix)

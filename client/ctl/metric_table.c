@@ -45,6 +45,7 @@ const struct metric metric_table[] = {
 	COUNTER("pauses", "pauses", NULL, 1, "Times that the daemon was paused."),
 	COUNTER("db_transactions", "db_transactions", NULL, 1, "Commits; several calls can share one."),
 	COUNTER("db_batched_calls", "db_batched_calls", NULL, 1, "Calls in them."),
+	COUNTER("db_merged_calls", "db_merged_calls", NULL, 1, "Look-ups among them that shared one statement (PostgreSQL)."),
 	COUNTER("db_retries", "db_retries", NULL, 1, "Calls that were run once more."),
 	COUNTER("db_reconnects", "db_reconnects", NULL, 1, "PostgreSQL connections that were lost and made anew."),
 	COUNTER("db_connect_failures", "db_connect_failures", NULL, 1, "Attempts to connect to PostgreSQL that failed."),

@@ -102,7 +102,8 @@ def _bind_method(catalog, method, scanned, limits, problems):
     for backend, (statement, where) in scanned.items():
         _check_placeholders(catalog, method, backend, statement, where, slots[:parameters], numbers, problems)
         if all(name in numbers for name in statement.names):
-            method.statements[backend] = _statement(backend, statement, slots, numbers)
+            many = _many(catalog, method, statement, slots, numbers) if backend == "postgres" else ""
+            method.statements[backend] = _statement(backend, statement, slots, numbers, many)
 
 
 def _parameter_slots(catalog: Catalog, method: Method) -> list[Slot]:
@@ -153,7 +154,20 @@ def _needs(name):
     return ""
 
 
-def _statement(backend, statement, slots, numbers):
+def _many(catalog, method, statement, slots, numbers):
+    """A look-up by one key, for many keys: callers that ask at the same time share one statement. LIMIT keeps the planner from
+    joining, which it would by reading the whole of a table that it believes to be small; a second row is an error that must show."""
+    if not method.short or len(statement.names) != 1 or re.search(r"\bLIMIT\b", statement.bare, re.IGNORECASE):
+        return ""
+    kind = slots[numbers[statement.names[0]]].type
+    if kind not in ("uuid", "string") or any(column.c_type in ("TYPE_DOCUMENT", "TYPE_JSON", "TYPE_STRINGS") for column in columns_of(catalog, method.result)):
+        return ""
+    one = statement.render(lambda name: "asked.key")
+    return (f"SELECT found.*, asked.place FROM unnest($1::{SCALARS[kind].postgres}[]) WITH ORDINALITY AS asked(key, place), "
+            f"LATERAL ({one} LIMIT 2) AS found")
+
+
+def _statement(backend, statement, slots, numbers, many):
     order = statement.names
 
     def numbered(name):
@@ -162,4 +176,4 @@ def _statement(backend, statement, slots, numbers):
             return f"?{place}"
         return f"${place}::{SCALARS[slots[numbers[name]].type].postgres}"
 
-    return Statement(statement.render(numbered), tuple(numbers[name] for name in order))
+    return Statement(statement.render(numbered), tuple(numbers[name] for name in order), many)

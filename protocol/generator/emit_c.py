@@ -59,7 +59,8 @@ def _statements(method: Method):
         if statement:
             slots = f"{backend}_slots_{method.c_name}" if statement.slots else "NULL"
             rows.append(f"\n\t\t\t[BACKEND_{backend.upper()}] = {{\n\t\t\t\t{string(statement.sql)},\n"
-                        f"\t\t\t\t{slots}, {len(statement.slots)} }}")
+                        f"\t\t\t\t{slots}, {len(statement.slots)}"
+                        + (f",\n\t\t\t\t{string(statement.many)} }}" if statement.many else ", NULL }"))
     return "{" + ",".join(rows) + " }" if rows else None
 
 

@@ -110,6 +110,7 @@ class Statement:
 
     sql: str
     slots: tuple[int, ...]
+    many: str = ""  # PostgreSQL: the same for an array of keys at once, each row with its key's place; "": there is none
 
 
 @dataclass

@@ -15,6 +15,7 @@ from lib.proxy import Inject  # noqa: E402
 from lib.world import UNKNOWN, World, new_api_key, new_user, unique, uuid4  # noqa: E402
 
 BACKENDS = ("postgres",)
+TOKEN = {"access_token": "a", "refresh_token": "r", "expires_at": "2030-01-01T00:00:00Z", "scope": "read"}
 LONG = bool(os.environ.get("PIERRE_TEST_LONG"))
 
 
@@ -93,6 +94,7 @@ class OwnLocks(StatementCase):
         """Many clients change the same few rows, several calls under way each: no two transactions may come to wait for one another."""
         users = [self.world.user() for _ in range(30)]
         self.within(5, lambda: len(self.backends()) == 4)
+        self.before = invariants.Snapshot(self.small)   # with all of them
         chance, clients = random.Random(7), [self.small.connect() for _ in range(8)]
         for client in clients:
             self.addCleanup(client.close)
@@ -274,6 +276,83 @@ class Injected(ServerCase):
         self.assertEqual(self.query(f"SELECT count(*) FROM api_keys WHERE id = '{key['id']}'"), "1")
         one.call("create_api_key", api_key=new_api_key(user))
         self.assertEqual(len(one.call("get_user_api_keys", user_id=user)), 3)
+
+
+class Merged(StatementCase):
+    """Look-ups of one kind that wait together share one statement: each still gets its own answer, or its own failure."""
+
+    def merged(self):
+        return self.one.call("daemon.stats")["counters"]["db_merged_calls"]
+
+    def test_each_gets_its_own(self):
+        """Keys that are there, that are not, and that are asked for more than once, by every way of looking up."""
+        users = [self.world.user(display_name=f"user {i}") for i in range(40)]
+        for user in users[::2]:
+            self.one.call("update_strava_token", user_id=user, **TOKEN)
+        rows = {user: self.one.call("get_user", user_id=user) for user in users}
+        tokens = {user: self.one.call("get_strava_token", user_id=user) for user in users}
+        chance, shared = random.Random("merged"), self.merged()
+        for size in (6, 7, 12, 40, 127, 128, 129, 200):
+            calls, wanted = [], []
+            for _ in range(size):
+                user = chance.choice([*users, UNKNOWN])
+                kind = chance.choice(("get_user", "get_user", "get_user_by_email", "get_user_by_email_required", "get_strava_token", "get_user_goals"))
+                email = rows[user]["email"] if user in rows else "nobody@example.com"
+                calls.append((kind, {"email": email} if "email" in kind else {"user_id": user}))
+                wanted.append({"get_strava_token": tokens.get(user), "get_user_goals": []}.get(kind, rows.get(user)))
+            for call, answer, row in zip(calls, self.one.many(calls), wanted):
+                if call[0] == "get_user_by_email_required" and row is None:
+                    self.assertEqual(answer["error"]["data"]["kind"], "not_found", call)
+                else:
+                    self.assertEqual(answer.get("result", answer.get("error")), row, call)
+        self.assertGreater(self.merged(), shared + 300, "nothing was merged")
+        self.sound()
+
+    def test_order(self):
+        """Reads do not pass a write, nor a write the reads."""
+        user, others = self.world.user(), [self.world.user() for _ in range(8)]
+        shared = self.merged()
+        for number in range(20):
+            look = [("get_strava_token", {"user_id": one}) for one in (user, *others, user)]
+            calls = [*look, ("update_strava_token", {"user_id": user, **TOKEN, "access_token": f"t{number}"}), *look,
+                     ("clear_strava_token", {"user_id": user}), *look]
+            answers = [answer.get("result", answer) for answer in self.one.many(calls)]
+            for at, wanted in ((0, None), (9, None), (11, f"t{number}"), (20, f"t{number}"), (22, None), (31, None)):
+                self.assertEqual(answers[at] and answers[at]["access_token"], wanted, f"call {at} of round {number}")
+        self.assertGreater(self.merged(), shared + 200)
+        self.sound()
+
+    def test_one_row_is_bad(self):
+        """A row that cannot be answered is the failure of those who asked for it."""
+        users = [self.world.user() for _ in range(20)]
+        self.query(f"UPDATE users SET last_active = 'infinity' WHERE id = '{users[7]}'")
+        shared = self.merged()
+        for user, answer in zip(users, self.one.many([("get_user", {"user_id": user}) for user in users])):
+            if user == users[7]:
+                self.assertEqual(answer["error"]["data"]["kind"], "storage")
+            else:
+                self.assertEqual(answer["result"]["id"], user)
+        self.assertGreater(self.merged(), shared)
+        self.query(f"UPDATE users SET last_active = created_at WHERE id = '{users[7]}'")
+        self.sound()
+
+    def test_statement_fails(self):
+        """One key makes the shared statement fail: the others are answered all the same, and nothing is merged for a while."""
+        users = [self.world.user() for _ in range(20)]
+        self.query("ALTER TABLE users RENAME TO users_kept; CREATE VIEW users AS SELECT * FROM users_kept "
+                   f"WHERE CASE WHEN id = '{users[7]}' THEN 1 / (length(email) - length(email)) ELSE 1 END = 1")
+        try:
+            for _ in range(3):
+                for user, answer in zip(users, self.one.many([("get_user", {"user_id": user}) for user in users])):
+                    if user == users[7]:
+                        self.assertEqual(answer["error"]["data"]["kind"], "internal")
+                    else:
+                        self.assertEqual(answer["result"]["id"], user)
+        finally:
+            self.query("DROP VIEW users; ALTER TABLE users_kept RENAME TO users")
+        shared = self.merged()
+        self.within(30, lambda: self.one.many([("get_user", {"user_id": user}) for user in users]) and self.merged() > shared)
+        self.sound()
 
 
 class Pipelines(StatementCase):

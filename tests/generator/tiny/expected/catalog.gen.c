@@ -257,10 +257,10 @@ const struct method catalog_methods[] = {
 		.statements = {
 			[BACKEND_SQLITE] = {
 				"INSERT INTO things (id, label, number, colour, tags, owner, made_at, tip) VALUES (\?1, \?2, \?3, \?4, \?5, \?6, \?7, 'no :placeholder -- here') RETURNING id AS result",
-				sqlite_slots_create_thing, 7 },
+				sqlite_slots_create_thing, 7, NULL },
 			[BACKEND_POSTGRES] = {
 				"INSERT INTO things (id, label, number, colour, tags, owner, made_at) VALUES ($1::uuid, $2::text, $3::integer, $4::text, ARRAY(SELECT jsonb_array_elements_text($5::jsonb)), $6::text, $7::timestamptz) RETURNING id AS result",
-				postgres_slots_create_thing, 7 } },
+				postgres_slots_create_thing, 7, NULL } },
 		.doc = "Makes a thing; gives back its id.",
 	},
 	{
@@ -281,10 +281,11 @@ const struct method catalog_methods[] = {
 		.statements = {
 			[BACKEND_SQLITE] = {
 				"SELECT id, colour, width AS \"size.width\", unit AS \"size.unit\", document FROM things WHERE id = \?1",
-				sqlite_slots_get_thing, 1 },
+				sqlite_slots_get_thing, 1, NULL },
 			[BACKEND_POSTGRES] = {
 				"SELECT id, colour, width AS \"size.width\", unit AS \"size.unit\", document::text AS document FROM things WHERE id = $1::uuid AND note <> E'it\\'s :not' AND body <> $tag$ :nor 'this' $tag$",
-				postgres_slots_get_thing, 1 } },
+				postgres_slots_get_thing, 1,
+				"SELECT found.*, asked.place FROM unnest($1::uuid[]) WITH ORDINALITY AS asked(key, place), LATERAL (SELECT id, colour, width AS \"size.width\", unit AS \"size.unit\", document::text AS document FROM things WHERE id = asked.key AND note <> E'it\\'s :not' AND body <> $tag$ :nor 'this' $tag$ LIMIT 2) AS found" } },
 		.doc = "Looks a thing up. Null when there is none.",
 	},
 	{
@@ -305,10 +306,10 @@ const struct method catalog_methods[] = {
 		.statements = {
 			[BACKEND_SQLITE] = {
 				"SELECT id, colour, width AS \"size.width\", unit AS \"size.unit\", document FROM things WHERE \?1 IS NULL OR colour = \?1 ORDER BY id LIMIT \?2",
-				sqlite_slots_list_things, 2 },
+				sqlite_slots_list_things, 2, NULL },
 			[BACKEND_POSTGRES] = {
 				"SELECT id, colour, width AS \"size.width\", unit AS \"size.unit\", document::text AS document FROM things WHERE $1::text IS NULL OR colour = $1::text ORDER BY id LIMIT $2::bigint",
-				postgres_slots_list_things, 2 } },
+				postgres_slots_list_things, 2, NULL } },
 		.doc = "Lists things.",
 	},
 	{
@@ -329,10 +330,10 @@ const struct method catalog_methods[] = {
 		.statements = {
 			[BACKEND_SQLITE] = {
 				"UPDATE things SET document = \?1, name = \?2, changed_at = \?3 WHERE id = \?4",
-				sqlite_slots_put_document, 4 },
+				sqlite_slots_put_document, 4, NULL },
 			[BACKEND_POSTGRES] = {
 				"UPDATE things SET document = $1::jsonb, document_exact = $2::text, name = $3::text, changed_at = $4::timestamptz WHERE id = $5::uuid",
-				postgres_slots_put_document, 5 } },
+				postgres_slots_put_document, 5, NULL } },
 		.doc = "Stores a document.",
 	},
 	{
@@ -352,10 +353,10 @@ const struct method catalog_methods[] = {
 		.statements = {
 			[BACKEND_SQLITE] = {
 				"DELETE FROM things WHERE made_at < \?1",
-				sqlite_slots_sweep, 1 },
+				sqlite_slots_sweep, 1, NULL },
 			[BACKEND_POSTGRES] = {
 				"DELETE FROM things WHERE made_at < $1::timestamptz",
-				postgres_slots_sweep, 1 } },
+				postgres_slots_sweep, 1, NULL } },
 		.doc = "Removes what is old.",
 	},
 	{
@@ -376,10 +377,10 @@ const struct method catalog_methods[] = {
 		.statements = {
 			[BACKEND_SQLITE] = {
 				"UPDATE tokens SET first = \?1, second = \?2, nonce = \?3 WHERE id = \?4",
-				sqlite_slots_put_token, 4 },
+				sqlite_slots_put_token, 4, NULL },
 			[BACKEND_POSTGRES] = {
 				"UPDATE tokens SET first = $1::text, second = $2::text, nonce = $3::text WHERE id = $4::bigint",
-				postgres_slots_put_token, 4 } },
+				postgres_slots_put_token, 4, NULL } },
 		.doc = "Stores a token.",
 	},
 	{
@@ -400,10 +401,10 @@ const struct method catalog_methods[] = {
 		.statements = {
 			[BACKEND_SQLITE] = {
 				"SELECT first, second, nonce FROM tokens WHERE id = \?1",
-				sqlite_slots_get_token, 1 },
+				sqlite_slots_get_token, 1, NULL },
 			[BACKEND_POSTGRES] = {
 				"SELECT first, second, nonce FROM tokens WHERE id = $1::bigint",
-				postgres_slots_get_token, 1 } },
+				postgres_slots_get_token, 1, NULL } },
 		.doc = "Gives a token.",
 	},
 	{
@@ -424,10 +425,10 @@ const struct method catalog_methods[] = {
 		.statements = {
 			[BACKEND_SQLITE] = {
 				"INSERT INTO accounts (password_hash) VALUES (\?1) RETURNING id AS result",
-				sqlite_slots_create_account, 1 },
+				sqlite_slots_create_account, 1, NULL },
 			[BACKEND_POSTGRES] = {
 				"INSERT INTO accounts (password_hash) VALUES ($1::text) RETURNING id AS result",
-				postgres_slots_create_account, 1 } },
+				postgres_slots_create_account, 1, NULL } },
 		.doc = "Makes an account.",
 	},
 	{
@@ -448,10 +449,10 @@ const struct method catalog_methods[] = {
 		.statements = {
 			[BACKEND_SQLITE] = {
 				"SELECT id, password_hash FROM accounts WHERE id = \?1",
-				sqlite_slots_verify_account, 1 },
+				sqlite_slots_verify_account, 1, NULL },
 			[BACKEND_POSTGRES] = {
 				"SELECT id, password_hash FROM accounts WHERE id = $1::bigint",
-				postgres_slots_verify_account, 1 } },
+				postgres_slots_verify_account, 1, NULL } },
 		.doc = "Checks a password.",
 	},
 	{

@@ -1,0 +1,244 @@
+/* A group on its way out: each call's statement, or one statement for look-ups of the same kind that stand together. */
+#include <stdio.h>
+#include <string.h>
+
+#include "postgres.h"
+
+/* A statement for many costs as much more than one for one as some of these do. The planner takes an array of unknown length for ten keys and
+ * keeps the plan only while that is no more than what was asked for; keys that are NULL find nothing and cost nothing. */
+enum { MERGE_LEAST = 6, MERGE_KEYS_LEAST = 12, MERGE_MOST = 128, ARRAY_HEAD = 20, OID_UUID_KEY = 2950, OID_TEXT_KEY = 25 };
+
+static void put_big_endian(char *bytes, uint64_t value)
+{
+	for (int i = 7; i >= 0; i--, value >>= 8)
+		bytes[i] = (char)(value & 0xFF);
+}
+
+/* The parameters of one statement, in the form that libpq takes. */
+struct parameters {
+	const char *values[CATALOG_MAX_VALUES];
+	int lengths[CATALOG_MAX_VALUES], formats[CATALOG_MAX_VALUES];
+	char room[CATALOG_MAX_VALUES][24];
+};
+
+static int hex(char c)
+{
+	return c <= '9' ? c - '0' : c - 'a' + 10;
+}
+
+/* Binary where that spares a copy or a conversion. Text values go as they are: they have no NUL behind them. */
+static bool set_parameter(struct call *call, struct parameters *to, unsigned i, const struct slot *slot, const struct value *value)
+{
+	char *room = to->room[i], *copy;
+	uint64_t bits;
+
+	to->values[i] = room;
+	to->formats[i] = 1;
+	to->lengths[i] = 8;
+	if (!value->set) {
+		to->values[i] = NULL;
+		return true;
+	}
+	switch ((enum type)slot->type) {
+	case TYPE_BOOL:
+		room[0] = (char)(value->i != 0);
+		to->lengths[i] = 1;
+		break;
+	case TYPE_U16:
+	case TYPE_U32:
+	case TYPE_I64:
+		to->formats[i] = 0;
+		(void)snprintf(room, sizeof to->room[i], "%lld", (long long)value->i);
+		break;
+	case TYPE_F64:
+		memcpy(&bits, &value->f, 8);
+		put_big_endian(room, bits);
+		break;
+	case TYPE_TIMESTAMP:
+		put_big_endian(room, (uint64_t)(value->i - POSTGRES_EPOCH));
+		break;
+	case TYPE_UUID:
+		for (size_t from = 0, at = 0; at < 16; from += 2) {
+			from += value->s.ptr[from] == '-';
+			room[at++] = (char)(hex(value->s.ptr[from]) << 4 | hex(value->s.ptr[from + 1]));
+		}
+		to->lengths[i] = 16;
+		break;
+	case TYPE_DOCUMENT:
+	case TYPE_JSON:
+	case TYPE_STRINGS: /* jsonb: a version byte, then the text */
+		copy = arena_alloc(&call->arena, value->s.len + 1);
+		if (copy == NULL)
+			return false;
+		copy[0] = 1;
+		memcpy(copy + 1, value->s.ptr, value->s.len);
+		to->values[i] = copy;
+		to->lengths[i] = (int)value->s.len + 1;
+		break;
+	case TYPE_IP:
+		to->formats[i] = 0;
+		to->values[i] = arena_copy(&call->arena, value->s.ptr, value->s.len);
+		return to->values[i] != NULL;
+	default:
+		to->values[i] = value->s.ptr;
+		to->lengths[i] = (int)value->s.len;
+		break;
+	}
+	return true;
+}
+
+static struct item *expect(struct lane *lane, enum item_kind kind, struct call *call)
+{
+	struct item *item = &lane->items[lane->item_count++];
+
+	*item = (struct item){.kind = (uint8_t)kind, .call = call};
+	return item;
+}
+
+/* number: place in lane->prepared. NULL when libpq refused. */
+static struct item *send_sql(struct postgres_store *store, struct lane *lane, struct call *call, unsigned number, const char *sql,
+                             const struct parameters *with, int count)
+{
+	const char *suffix = number < catalog_method_count ? "" : ".many";
+	struct item *item;
+	char name[64];
+	int sent;
+
+	if (store->named && !lane->prepared[number]) {
+		(void)snprintf(name, sizeof name, "%s%s.%u", call->method->name, suffix, lane->generation);
+		expect(lane, ITEM_PREPARE, call)->statement = (uint16_t)number;
+		if (PQsendPrepare(lane->connection, name, sql, 0, NULL) != 1)
+			return NULL;
+		lane->prepared[number] = true;
+	}
+	item = expect(lane, ITEM_CALL, call);
+	if (store->named) {
+		(void)snprintf(name, sizeof name, "%s%s.%u", call->method->name, suffix, lane->generation);
+		sent = PQsendQueryPrepared(lane->connection, name, count, with->values, with->lengths, with->formats, 1);
+	} else {
+		sent = PQsendQueryParams(lane->connection, sql, count, NULL, with->values, with->lengths, with->formats, 1);
+	}
+	return sent == 1 ? item : NULL;
+}
+
+static bool send_call(struct postgres_store *store, struct lane *lane, struct call *call)
+{
+	const struct method *method = call->method;
+	const struct statement *statement;
+	struct parameters to;
+
+	if (method == NULL) {
+		(void)expect(lane, ITEM_CALL, call); /* the health probe */
+		return PQsendQueryParams(lane->connection, "SELECT 1", 0, NULL, NULL, NULL, NULL, 1) == 1;
+	}
+	statement = &method->statements[BACKEND_POSTGRES];
+	for (unsigned i = 0; i < statement->slot_count; i++)
+		if (!set_parameter(call, &to, i, &method->slots[statement->slots[i]], &call->values[statement->slots[i]]))
+			return false;
+	return send_sql(store, lane, call, method->index, statement->sql, &to, statement->slot_count) != NULL;
+}
+
+static void put_int(struct buffer *to, uint32_t value)
+{
+	const char bytes[] = {(char)(value >> 24), (char)(value >> 16), (char)(value >> 8), (char)value};
+
+	buffer_append(to, bytes, sizeof bytes);
+}
+
+/* The keys of lane->merged[first…] as the binary form of an array. */
+static bool put_keys(struct postgres_store *store, struct lane *lane, unsigned first)
+{
+	const struct statement *statement = &lane->merged[first]->method->statements[BACKEND_POSTGRES];
+	const struct slot *slot = &lane->merged[first]->method->slots[statement->slots[0]];
+	unsigned count = lane->merged_count - first, places = count < MERGE_KEYS_LEAST ? MERGE_KEYS_LEAST : count;
+	struct buffer *keys = &store->keys;
+	struct parameters one;
+
+	buffer_cut(keys, 0);
+	put_int(keys, 1);              /* dimensions */
+	put_int(keys, places > count); /* whether there are NULLs */
+	put_int(keys, slot->type == TYPE_UUID ? OID_UUID_KEY : OID_TEXT_KEY);
+	put_int(keys, places);
+	put_int(keys, 1);              /* the first one's number */
+	for (unsigned i = first; i < lane->merged_count; i++) {
+		struct call *call = lane->merged[i];
+
+		if (!set_parameter(call, &one, 0, slot, &call->values[statement->slots[0]]))
+			return false;
+		put_int(keys, (uint32_t)one.lengths[0]);
+		buffer_append(keys, one.values[0], (size_t)one.lengths[0]);
+	}
+	for (; count < places; count++)
+		put_int(keys, UINT32_MAX);
+	return keys->failure == BUFFER_OK;
+}
+
+static bool mergeable(const struct call *call)
+{
+	return call->route == ROUTE_TOGETHER && call->method->statements[BACKEND_POSTGRES].many != NULL;
+}
+
+static bool reads(const struct call *call)
+{
+	return call->method != NULL && !call->method->write;
+}
+
+/* The look-up at `node` and those of its kind behind it, as far as only reads stand between: these may change places. */
+static bool send_merged(struct postgres_store *store, struct lane *lane, struct list *node)
+{
+	struct call *call = call_of(node);
+	const struct method *method = call->method;
+	unsigned first = lane->merged_count;
+	struct parameters keys;
+	struct item *item;
+
+	for (; node != &lane->group && reads(call_of(node)) && lane->merged_count - first < MERGE_MOST; node = node->next)
+		if (call_of(node)->method == method && mergeable(call_of(node))) {
+			call_of(node)->route = ROUTE_MERGED;
+			lane->merged[lane->merged_count++] = call_of(node);
+		}
+	store->alike[method->index] = (uint16_t)(store->alike[method->index] - (lane->merged_count - first));
+	if (!put_keys(store, lane, first))
+		return false;
+	keys.values[0] = store->keys.data;
+	keys.lengths[0] = (int)store->keys.length;
+	keys.formats[0] = 1;
+	item = send_sql(store, lane, call, (unsigned)catalog_method_count + method->index, method->statements[BACKEND_POSTGRES].many, &keys, 1);
+	if (item == NULL)
+		return false;
+	store->merged += lane->merged_count - first;
+	item->first = (uint16_t)first;
+	item->count = (uint16_t)(lane->merged_count - first);
+	return true;
+}
+
+/* How many of each kind stand in the reads from here to the next write. */
+static void count_alike(struct postgres_store *store, const struct lane *lane, struct list *node)
+{
+	memset(store->alike, 0, catalog_method_count * sizeof *store->alike);
+	for (; node != &lane->group && reads(call_of(node)); node = node->next)
+		store->alike[call_of(node)->method->index] = (uint16_t)(store->alike[call_of(node)->method->index] + mergeable(call_of(node)));
+}
+
+bool send_group(struct postgres_store *store, struct lane *lane)
+{
+	bool merging = lane->group_count >= MERGE_LEAST && clock_ns() >= store->merge_from, counted = false;
+
+	for (struct list *node = list_first(&lane->group); node != &lane->group; node = node->next) {
+		struct call *call = call_of(node);
+
+		if (call->route == ROUTE_MERGED)
+			continue;
+		if (!reads(call)) {
+			counted = false;
+		} else if (merging && !counted) {
+			count_alike(store, lane, node);
+			counted = true;
+		}
+		if (!(counted && mergeable(call) && store->alike[call->method->index] >= MERGE_LEAST ? send_merged(store, lane, node)
+		                                                                                 : send_call(store, lane, call)))
+			return false;
+	}
+	(void)expect(lane, ITEM_SYNC, NULL);
+	return true;
+}
