@@ -360,13 +360,13 @@ static char *last_message(char *said)
 
 static void look_at_database_file(struct doctor *doctor, const char *url)
 {
-	const char *path = strncmp(url, "sqlite:", 7) == 0 ? url + 7 : NULL;
+	char path[PATH_MAX];
 	struct stat status;
 
-	if (path == NULL || strcmp(path, ":memory:") == 0)
+	if (strncmp(url, "sqlite:", 7) != 0 || strcmp(url, "sqlite::memory:") == 0)
 		return;
-	if (strncmp(path, "//", 2) == 0)
-		path += 2;
+	url += strncmp(url, "sqlite://", 9) == 0 ? 9 : 7;
+	(void)snprintf(path, sizeof path, "%.*s", (int)strcspn(url, "?"), url);
 	if (stat(path, &status) != 0)
 		add(doctor, "database file", errno == ENOENT ? "ok" : "warn", "see that the daemon's user may read and write it", "%s: %s", path,
 		    errno == ENOENT ? "not there yet; the daemon makes it" : strerror(errno));

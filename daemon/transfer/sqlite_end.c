@@ -13,6 +13,7 @@
 #include "../../backends/migration.h"
 #include "../../backends/sqlite/keys.h"
 #include "../../backends/sqlite/migrate.h"
+#include "../../backends/sqlite/open.h"
 #include "../../backends/sqlite/session.h"
 
 enum { SQL_MAX = 4096 };
@@ -394,20 +395,22 @@ static int open_target(struct sqlite_end *end, const char *path, struct err *err
 int sqlite_end_open(struct end **ret, const char *url, bool target, struct seal *seal, struct err *err)
 {
 	struct sqlite_end *end = calloc(1, sizeof *end);
-	const char *path = url + strlen("sqlite:");
+	char *path = NULL;
 	int result;
 
 	if (end == NULL)
 		return err_exit(err, EX_OSERR, "memory is out");
-	path += strncmp(path, "//", 2) == 0 ? 2 : 0;
 	end->end = (struct end){.ops = &ops, .shown = url, .seal = seal};
 	end->lock = -1;
-	if (*path == '\0' || strchr(path, '?') != NULL || strcmp(path, ":memory:") == 0)
-		result = err_exit(err, EX_USAGE, "%s names no file", url);
+	if (sqlite_parse_url(url, &path, err) < 0)
+		result = -1;
+	else if (path == NULL)
+		result = err_exit(err, EX_CONFIG, "%s names no file", url);
 	else if (!target && access(path, F_OK) != 0)
 		result = err_exit(err, EX_NOINPUT, "%s: there is no such file", path);
 	else
 		result = target ? open_target(end, path, err) : open_source(end, path, err);
+	free(path);
 	if (result < 0) {
 		close_end(&end->end);
 		return -1;

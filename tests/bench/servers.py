@@ -1,6 +1,6 @@
-"""Starts and stops what the benchmark runs: the daemon, Redis and PgBouncer, each private and in a folder of its own.
+"""Starts and stops what the benchmark runs: the daemon and Redis, each private and in a folder of its own.
 
-PostgreSQL comes from tests/lib/postgres_server.py. Every server listens on Unix sockets only where it can, is ended by
+PostgreSQL and PgBouncer come from tests/lib. Every server listens on Unix sockets only where it can, is ended by
 the process that started it, and logs to a file beside its data.
 """
 
@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import pathlib
-import pwd
 import shutil
 import signal
 import socket
@@ -172,44 +171,6 @@ class Redis(Server):
                 for _ in part:
                     if answered.readline() != b"+OK\r\n":
                         raise BenchError("Redis did not store a value")
-
-
-class PgBouncer(Server):
-    """PgBouncer in transaction mode before a private PostgreSQL; `postgres` is a dict of host, port, user, database."""
-
-    def __init__(self, folder, postgres):
-        super().__init__(folder, "pgbouncer")
-        self.postgres = postgres
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-
-    def start(self):
-        user = self.postgres["user"]
-        users = self.folder / "pgbouncer.users"
-        users.write_text(f'"{user}" "{self.postgres.get("password") or ""}"\n')
-        settings = self.folder / "pgbouncer.ini"
-        settings.write_text(f"""[databases]
-{self.postgres["database"]} = host={self.postgres["host"]} port={self.postgres["port"]} dbname={self.postgres["database"]} user={user}
-[pgbouncer]
-listen_addr =
-listen_port = {self.port}
-unix_socket_dir = {self.folder}
-auth_type = any
-auth_file = {users}
-pool_mode = transaction
-max_client_conn = 200
-ignore_startup_parameters = extra_float_digits
-""")
-        options = {}
-        if os.geteuid() == 0:  # it refuses to run as root
-            nobody = pwd.getpwnam("postgres" if "postgres" in [entry.pw_name for entry in pwd.getpwall()] else "nobody")
-            for path in (users, settings, self.folder):
-                os.chmod(path, 0o755 if path.is_dir() else 0o644)
-            self.folder.chmod(0o777)
-            options = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-        self.launch([tool("pgbouncer"), settings], **options)
-        wait_until(lambda: answers(self.folder / f".s.PGSQL.{self.port}"), "starting PgBouncer", self.process)
 
 
 class Client:

@@ -8,10 +8,10 @@ import sys
 
 import seed
 from measure import pgbench_script, statements
-from servers import ROOT, Client, Daemon, PgBouncer, Redis
+from servers import ROOT, Client, Daemon, Redis
 
 sys.path.insert(0, str(ROOT / "tests"))
-from lib import postgres_server  # noqa: E402
+from lib import pgbouncer, postgres_server  # noqa: E402
 
 USAGE = {"tool_name": "get_activities", "response_time_ms": 42, "status_code": 200, "request_size_bytes": 512,
          "response_size_bytes": 2048, "ip_address": "192.0.2.17", "user_agent": "pierre-bench/1.0"}
@@ -152,8 +152,8 @@ class Setting:
         self.connect_tokens(daemon)
         self.scripts()
         if "pgbouncer" in self.wanted:
-            bouncer = self.start(PgBouncer(self.folder, self.postgres))
-            self.bouncer = {**self.postgres, "host": str(self.folder), "port": bouncer.port}
+            bouncer = self.start(pgbouncer.PgBouncer(self.server, {"ignore_startup_parameters": "extra_float_digits"}))
+            self.bouncer = {**self.postgres, "host": bouncer.folder, "port": bouncer.port}
 
     def scripts(self):
         """pgbench's scripts and variables: the daemon's statements. pgbench knows no random texts and no NULL: it asks for one
