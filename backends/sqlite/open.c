@@ -73,12 +73,33 @@ static int lock_file(struct sqlite_store *store, struct err *err)
 	return file.st_size > 0 ? MORE : 0;
 }
 
+/* A write that was cut off in a rollback journal, which is how a file is kept before it is brought to a log: a connection that only reads
+ * may not take it back, and can read nothing before that. */
+static int take_back(struct sqlite_store *store, struct err *err)
+{
+	char *journal = sqlite3_mprintf("%s-journal", store->path);
+	bool there = journal == NULL || access(journal, F_OK) == 0;
+	struct session session = {0};
+	int result = 0;
+
+	sqlite3_free(journal);
+	if (!there)
+		return 0;
+	if (sqlite3_open_v2(store->path, &session.db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL) != SQLITE_OK ||
+	    session_integer(&session, "SELECT count(*) FROM sqlite_schema") < 0)
+		result = session_failed(&session, store->path, err);
+	session_close(&session);
+	return result;
+}
+
 /* Reading only, so that a wrong key or a schema that cannot be used changes nothing. */
 static int prove_key(struct sqlite_store *store, struct err *err)
 {
-	struct session reader;
-	int result = session_open(&reader, store->path, SESSION_READ, store->settings.seal, err);
+	struct session reader = {0};
+	int result = take_back(store, err);
 
+	if (result == 0)
+		result = session_open(&reader, store->path, SESSION_READ, store->settings.seal, err);
 	if (result == 0 && store->settings.seal != NULL)
 		result = keys_prove(&reader, err);
 	if (result == 0)

@@ -40,6 +40,8 @@ static void real_text_function(sqlite3_context *context, int count, sqlite3_valu
 
 const char *session_reason(int code)
 {
+	if (code == SQLITE_READONLY_ROLLBACK)
+		return "a write to it was cut off: whoever may write must open it first, as the daemon does at its start";
 	switch (code & 0xFF) {
 	case SQLITE_FULL:
 		return "the disk is full";
