@@ -28,16 +28,23 @@ def all_tables(bench, setting, say):
 
 
 def half_load(bench, setting, backends, say):
-    """Peak at 64 clients with 16 calls each; then half of it, calls sent when they are due."""
+    """Peak at 64 clients with 16 calls each; then half of it, calls sent when they are due. Pings as often as the first method's calls, which
+    cost next to nothing, show what the machine itself adds."""
     rows = []
+
+    def row(words, daemon, lines, rate, target):
+        bench.at_rate(daemon, lines, 64, 16, rate, max(1000, int(rate)))  # what many look-ups find in memory
+        half = bench.at_rate(daemon, lines, 64, 16, rate, max(1000, int(rate * bench.seconds)))
+        rows.append((words, f"{rate:,.0f}/s", f"{half['p50']:,.0f} µs", f"{half['p99']:,.0f} µs", f"{half['p99'] / half['p50']:.1f}",
+                     "below 5" if target else "stated", ("yes" if half["p99"] < 5 * half["p50"] else "**no**") if target else ""))
+
     for backend, daemon in backends:
         for call in ("get", "record", "mixed"):
             say(f"half load: {call}, {backend}")
             peak = bench.daemon(f"peak {backend} {call}", daemon, getattr(setting.calls, call), 64, 16)["rate"]
-            half = bench.at_rate(daemon, setting.calls.lines[call], 64, 16, peak / 2,
-                                 max(1000, int(peak / 2 * bench.seconds)))
-            rows.append((f"{call}, {backend}", f"{peak / 2:,.0f}/s", f"{half['p50']:,.0f} µs", f"{half['p99']:,.0f} µs",
-                         f"{half['p99'] / half['p50']:.1f}", "below 5", "yes" if half["p99"] < 5 * half["p50"] else "**no**"))
+            if not rows:
+                row("daemon.ping", daemon, setting.calls.lines["ping"], peak / 2, False)
+            row(f"{call}, {backend}", daemon, setting.calls.lines[call], peak / 2, True)
     return "Latency at half of the peak rate", ("call", "rate", "p50", "p99", "p99 / p50", "target", "met"), rows
 
 
