@@ -20,10 +20,14 @@ static int run(struct sqlite_store *store, struct session *session, int mode)
 	int pages = 0, moved = 0, code = sqlite3_wal_checkpoint_v2(session->db, NULL, mode, &pages, &moved);
 
 	atomic_fetch_add_explicit(&store->checkpoints, 1, memory_order_relaxed);
+	if (code != SQLITE_OK && (code & 0xFF) != SQLITE_BUSY)
+		sqlite_note_error(store, session_reason(code));
 	return code == SQLITE_OK ? pages - moved : -1;
 }
 
-/* SQLite syncs the database only with the log's last page: what was moved is made durable here, so that little is left for then. */
+/* SQLite syncs the database only with the log's last page: what was moved is made durable here, so that little is left for then. Should that
+ * fail, the pages count as moved, and no later sync would tell that they never reached the disk. The log still has them as long as it does
+ * not begin anew: no checkpoint any more, and the daemon ends; the next start moves all of the log again. */
 static void pass(struct sqlite_store *store)
 {
 	struct checkpointer *checkpointer = &store->checkpointer;
@@ -31,8 +35,10 @@ static void pass(struct sqlite_store *store)
 	if (session_step(checkpointer->anchor.begin) != SQLITE_OK)
 		return;
 	if (session_integer(&checkpointer->anchor, "SELECT count(*) FROM pierre_migrations") > 0 &&
-	    run(store, &store->mover.session, SQLITE_CHECKPOINT_PASSIVE) >= 0)
-		(void)fdatasync(store->lock_fd); /* a failure comes again in the writer's own sync */
+	    run(store, &store->mover.session, SQLITE_CHECKPOINT_PASSIVE) >= 0 && fdatasync(store->lock_fd) != 0) {
+		sqlite_note_error(store, "the database could not be made durable");
+		atomic_store(&store->unsynced, true);
+	}
 	(void)session_step(checkpointer->anchor.commit);
 }
 
@@ -101,7 +107,7 @@ void checkpoint_if_due(struct worker *writer)
 	struct checkpointer *checkpointer = &store->checkpointer;
 	int limit = (int)store->settings.checkpoint_pages;
 
-	if (store->memory || writer->session.db == NULL)
+	if (store->memory || writer->session.db == NULL || atomic_load(&store->unsynced))
 		return;
 	if (writer->session.wal_pages < checkpointer->length && at_rest(checkpointer, false)) { /* the log has begun anew */
 		checkpointer->passes = 0;
@@ -144,6 +150,11 @@ void checkpointer_stop(struct sqlite_store *store)
 
 void checkpointer_free(struct sqlite_store *store)
 {
+	if (atomic_load(&store->unsynced)) { /* whoever closes the file last would move the log's rest, and remove the log */
+		(void)sqlite3_db_config(store->mover.session.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+		if (store->writer.session.db != NULL)
+			(void)sqlite3_db_config(store->writer.session.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	}
 	session_close(&store->checkpointer.anchor);
 	session_close(&store->mover.session);
 	pthread_mutex_destroy(&store->checkpointer.lock);

@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "../../protocol/json.h"
@@ -281,6 +282,9 @@ static int tick(struct store *base, struct err *err)
 	interrupt_late(&store->writer, now);
 	for (unsigned i = 0; i < store->reader_count; i++)
 		interrupt_late(&store->readers[i], now);
+	if (atomic_load(&store->unsynced))
+		return err_exit(err, EX_IOERR, "%s: what was moved there from the log may not have reached the disk; the log still has it, and the "
+		                               "next start moves it again", store->path);
 	return store->memory ? 0 : watch_files(store, err);
 }
 

@@ -70,6 +70,7 @@ struct sqlite_store {
 
 	atomic_int_fast64_t schema;     /* newest migration in the database */
 	atomic_bool lost;               /* the files were removed or replaced: nothing is answered any more */
+	atomic_bool unsynced;           /* a checkpoint's sync failed: see checkpoint.c */
 	atomic_bool broken;             /* the writer is reopening the database after a failure */
 	atomic_uint_fast64_t transactions, batched, batch_max, checkpoints, checkpoint_busy, reconnects, retries, timeouts,
 		wait_ns, waits, wal_bytes;

@@ -9,6 +9,7 @@
  * Everything else, the locks among it, goes to SQLite's VFS as it is, so that connections with and without this one may use a file together. */
 #include "vfs.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -77,14 +78,17 @@ static int read_file(sqlite3_file *base, void *to, int count, sqlite3_int64 offs
 	return code != SQLITE_OK ? code : file->under->pMethods->xRead(file->under, to, count, offset);
 }
 
-/* SQLite syncs what it has written before it relies on it; this only spreads the work. */
+/* This only spreads the work of a later sync. But that would not tell again of an error which is told here. */
 static int write_paced(struct file *file, const void *from, int count, sqlite3_int64 offset)
 {
+	const unsigned all = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
 	int code = file->under->pMethods->xWrite(file->under, from, count, offset);
 
-	if (file->pace_fd >= 0 && ++file->writes % PORTION == 0)
-		(void)sync_file_range(file->pace_fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
-	return code;
+	if (code != SQLITE_OK || file->pace_fd < 0 || ++file->writes % PORTION != 0)
+		return code;
+	if (sync_file_range(file->pace_fd, 0, 0, all) != 0 && (errno == EIO || errno == ENOSPC || errno == EDQUOT))
+		return SQLITE_IOERR_FSYNC;
+	return SQLITE_OK;
 }
 
 static int write_file(sqlite3_file *base, const void *from, int count, sqlite3_int64 offset)

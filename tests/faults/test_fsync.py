@@ -139,9 +139,9 @@ class Injected(Traced):
         if not strace_works(("-e", "inject=getpid:error=EIO")):
             self.skipTest("strace cannot inject faults here: failing fsync and pwrite are NOT tested")
 
-    def inject(self, daemon, call, what):
-        """From now on, every call of that name on the WAL that `what` chooses fails."""
-        tracer = subprocess.Popen(["strace", "-f", "-p", str(daemon.pid), "-P", daemon.database.path + "-wal", "-e", "signal=none", "-e", f"trace={call}",
+    def inject(self, daemon, call, what, end="-wal"):
+        """From now on, every call of that name on the WAL (end "": on the database) that `what` chooses fails."""
+        tracer = subprocess.Popen(["strace", "-f", "-p", str(daemon.pid), "-P", daemon.database.path + end, "-e", "signal=none", "-e", f"trace={call}",
                                    "-e", f"inject={call}:{what}", "-o", os.path.join(daemon.folder, "inject")],
                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.within(5, lambda: self.traced(daemon.pid))
@@ -237,6 +237,46 @@ class Injected(Traced):
             there = set(daemon.call("get_api_key_usage_stats", [key, "2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z"])["tool_usage"])
             self.assertEqual(there, stored)
             invariants.check(daemon, before)
+
+    def test_checkpoint_is_not_durable(self):
+        """Pages moved into the database whose sync fails count as moved for SQLite, which would then let the log go that alone has them for
+        sure. The daemon ends instead, leaves the log where it is, and moves all of it again at its next start."""
+        daemon = Daemon(options=("--checkpoint-pages", "10"))
+        daemon.start()
+        self.addCleanup(daemon.discard)
+        self.warm(daemon)
+        stored, ended = [], []
+        tracer = self.inject(daemon, "fdatasync", "error=EIO:when=1+", "")
+        try:
+            workers = [threading.Thread(target=self.write_until_the_end, args=(daemon, stored, ended)) for _ in range(6)]
+            for worker in workers:
+                worker.start()
+            for worker in workers:
+                worker.join(60)
+            daemon.expected_exits = {74}
+            self.assertEqual(daemon.process.wait(20), 74, daemon.log()[-2000:])
+        finally:
+            tracer.terminate()
+            tracer.wait()
+        self.assertEqual(len(ended), 6)
+        self.assertIn("may not have reached the disk", daemon.log())
+        self.assertGreater(os.path.getsize(daemon.database.path + "-wal"), 10 * 4096, "the log was let go")
+        with Daemon("sqlite", daemon.database, folder=daemon.folder, key=daemon.key) as again, again.connect() as connection:
+            for user in stored:
+                self.assertIsNotNone(connection.call("get_user", user_id=user), "an answered write is lost")
+        self.assertEqual(invariants.integrity(daemon.database.path), "ok")
+
+    @staticmethod
+    def write_until_the_end(daemon, stored, ended):
+        try:
+            with daemon.connect(30) as connection:
+                while True:
+                    users = [uuid4() for _ in range(4)]
+                    for user, answer in zip(users, connection.many([("create_user", {"user": new_user(id=user)}) for user in users])):
+                        if "result" in answer:
+                            stored.append(user)
+        except (Closed, OSError):
+            ended.append(True)
 
 
 class Patience(Case):
