@@ -1,5 +1,5 @@
-/* A client that makes one call after another sends the next within microseconds of the answer. To go to sleep in between and be woken takes
- * longer than most calls themselves. So the loop goes on looking for a moment, but only after calls have come so quickly several times
+/* A client that makes one call after another sends the next within microseconds of the answer, and a database nearby answers a look-up
+ * within some more. To go to sleep in between and be woken takes longer than most calls themselves. So the loop goes on looking for a moment, but only after calls have come so quickly several times
  * running, and less readily after each that did not: a daemon whose clients pause sleeps as ever. Where there is one processor only, the
  * client needs it. */
 #include "busy_poll.h"
@@ -26,7 +26,7 @@ void busy_poll_init(struct busy_poll *poll, uv_loop_t *loop, uint64_t limit_us)
 	(void)uv_idle_init(loop, &poll->idle);
 }
 
-void busy_poll_before_wait(struct busy_poll *poll, bool nothing_under_way)
+void busy_poll_before_wait(struct busy_poll *poll, bool calm)
 {
 	bool active, look;
 
@@ -35,8 +35,8 @@ void busy_poll_before_wait(struct busy_poll *poll, bool nothing_under_way)
 	if (poll->quiet_since == 0)
 		poll->quiet_since = uv_hrtime();
 	else if (uv_hrtime() - poll->quiet_since > poll->limit)
-		nothing_under_way = false;
-	look = nothing_under_way && poll->trust >= TRUST_FROM;
+		calm = false;
+	look = calm && poll->trust >= TRUST_FROM;
 	active = uv_is_active((uv_handle_t *)&poll->idle) != 0;
 	if (look && !active)
 		(void)uv_idle_start(&poll->idle, on_idle);

@@ -14,9 +14,9 @@ struct busy_poll {
 };
 
 void busy_poll_init(struct busy_poll *poll, uv_loop_t *loop, uint64_t limit_us);
-/* Each time before the loop waits. nothing_under_way: no call is with a thread or a server that needs the processor more. */
-void busy_poll_before_wait(struct busy_poll *poll, bool nothing_under_way);
-/* A client has sent something. */
+/* Each time before the loop waits. calm: so few calls are with threads or the database's server that these do not need the processor more. */
+void busy_poll_before_wait(struct busy_poll *poll, bool calm);
+/* A client or the database has sent something. */
 void busy_poll_heard(struct busy_poll *poll);
 void busy_poll_close(struct busy_poll *poll);
 

@@ -75,7 +75,7 @@ static void on_prepare(uv_prepare_t *prepare)
 	struct daemon *daemon = prepare->data;
 
 	turn(daemon);
-	busy_poll_before_wait(&daemon->busy_poll, daemon->dispatch.calls == 0 && daemon->state == DAEMON_RUNNING);
+	busy_poll_before_wait(&daemon->busy_poll, daemon->dispatch.calls <= 1 && daemon->state == DAEMON_RUNNING);
 }
 
 static void on_check(uv_check_t *check)
@@ -89,6 +89,7 @@ static void on_store(uv_poll_t *poll, int status, int events)
 
 	(void)status;
 	(void)events;
+	busy_poll_heard(&daemon->busy_poll);
 	daemon->dispatch.submitted = true; /* calls may be tried again */
 	daemon->store->ops->process(daemon->store);
 }

@@ -106,8 +106,8 @@ enum { SETTING_RELOAD = 1 };  /* SIGHUP takes a new value */
 	  "the same over all connections, begun lines included: beyond, those that hold much pause") \
 	X(line_timeout, TIME, "line-timeout", "PIERRE_DBD_LINE_TIMEOUT", "30s", 10, HOUR, SETTING_RELOAD, "Clients", \
 	  "a line that is begun and not ended by then ends the connection") \
-	X(busy_poll, COUNT, "busy-poll", "PIERRE_DBD_BUSY_POLL", "50", 0, 1000, 0, "Clients", \
-	  "microseconds to look for the next call before sleeping, while one comes right after the other; 0 = sleep at once") \
+	X(busy_poll, COUNT, "busy-poll", "PIERRE_DBD_BUSY_POLL", "100", 0, 1000, 0, "Clients", \
+	  "microseconds to look for the next call or answer before sleeping, while one comes right after the other; 0 = sleep at once") \
 	X(write_timeout, TIME, "write-timeout", "PIERRE_DBD_WRITE_TIMEOUT", "30s", 10, HOUR, SETTING_RELOAD, "Clients", \
 	  "a client that takes nothing of its answers for so long is disconnected") \
 	X(call_timeout, TIME, "call-timeout", "PIERRE_DBD_CALL_TIMEOUT", "30s", 10, HOUR, SETTING_RELOAD, "Clients", "time for one call") \
