@@ -1,9 +1,13 @@
 """scripts/run in a copy of the checkout, as somebody at a laptop uses it. Would catch: a build that needs more than the checkout,
-commands to try that do not work, a new key made beside a database that has another."""
+commands to try that do not work, a new key made beside a database that has another, Ctrl-C that cuts calls off, another daemon's
+readiness taken for its own."""
+import json
 import os
+import pty
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,31 +23,38 @@ PARTS = ("backends", "client", "daemon", "docs", "protocol", "scripts", "systemd
 
 
 class RunScript(Case):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="pierre-run-")
+        cls.copy = os.path.join(cls.folder, "checkout")
+        os.mkdir(cls.copy)
+        for name in sorted(set(PARTS) | {name for name in os.listdir(ROOT) if name.startswith("meson")}):
+            source = os.path.join(ROOT, name)
+            if os.path.isdir(source):
+                shutil.copytree(source, os.path.join(cls.copy, name), ignore=shutil.ignore_patterns("__pycache__"))
+            elif os.path.exists(source):
+                shutil.copy2(source, cls.copy)
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.folder)
+
     def setUp(self):
         if SANITIZER:
             self.skipTest("builds by itself, which the run without a sanitizer tests")
         for tool in ("socat", "jq"):
             if shutil.which(tool) is None:
                 self.skipTest(f"{tool} is ABSENT: scripts/run is NOT tested")
-        self.folder = tempfile.mkdtemp(prefix="pierre-run-")
-        self.addCleanup(shutil.rmtree, self.folder)
-        self.copy = os.path.join(self.folder, "checkout")
-        os.mkdir(self.copy)
-        for name in sorted(set(PARTS) | {name for name in os.listdir(ROOT) if name.startswith("meson")}):
-            source = os.path.join(ROOT, name)
-            if os.path.isdir(source):
-                shutil.copytree(source, os.path.join(self.copy, name), ignore=shutil.ignore_patterns("__pycache__"))
-            elif os.path.exists(source):
-                shutil.copy2(source, self.copy)
+        shutil.rmtree(os.path.join(self.copy, "data"), ignore_errors=True)
 
     def environment(self, **more):
         kept = {name: value for name, value in os.environ.items()
                 if name not in ("DATABASE_URL", "ENCRYPTION_KEY", "RUNTIME_DIRECTORY") and not name.startswith("PIERRE_DBD_")}
         return {**kept, "PIERRE_DBD_SOCKET": os.path.join(self.folder, "dbd.sock"), **more}
 
-    def start(self, **more):
+    def start(self, *options, **more):
         """The running script and what it printed until it was ready."""
-        process = subprocess.Popen(["scripts/run"], cwd=self.copy, env=self.environment(**more), stdin=subprocess.DEVNULL,
+        process = subprocess.Popen(["scripts/run", *options], cwd=self.copy, env=self.environment(**more), stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                    # Ctrl-C works also where the tests themselves run in a background that ignores it.
                                    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
@@ -56,6 +67,12 @@ class RunScript(Case):
             if "Ctrl-C stops it" in line:
                 return process, text
         self.fail(f"scripts/run ended with {process.wait()}:\n{text}")
+
+    def refused(self, *options, **more):
+        """The exit code and both outputs of a script that ends by itself."""
+        done = subprocess.run(["scripts/run", *options], cwd=self.copy, env=self.environment(**more), stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout, done.stderr
 
     def stop(self, process):
         process.send_signal(signal.SIGINT)
@@ -92,9 +109,9 @@ class RunScript(Case):
 
         # Never a new key beside an existing database.
         os.rename(key, key + ".away")
-        done = subprocess.run(["scripts/run"], cwd=self.copy, env=self.environment(), capture_output=True, text=True, check=False)
-        self.assertEqual(done.returncode, 78, done.stdout)
-        self.assertIn("data/pierre.key", done.stderr)
+        code, out, err = self.refused()
+        self.assertEqual(code, 78, out)
+        self.assertIn("data/pierre.key", err)
         self.assertFalse(os.path.exists(key))
 
         # A key of the caller's own is used as it is, and nothing is made.
@@ -103,10 +120,59 @@ class RunScript(Case):
         self.stop(process)
 
         # A database of the caller's own needs its key.
-        done = subprocess.run(["scripts/run"], cwd=self.copy, capture_output=True, text=True, check=False,
-                              env=self.environment(DATABASE_URL=f"sqlite:{self.folder}/other.db"))
-        self.assertEqual(done.returncode, 78, done.stdout)
+        code, out, _ = self.refused(DATABASE_URL=f"sqlite:{self.folder}/other.db")
+        self.assertEqual(code, 78, out)
         self.assertFalse(os.path.exists(os.path.join(self.folder, "other.db")))
+
+    def test_a_file_of_settings(self):
+        """Its key and its socket are used; no other key is made, and the socket is where the commands to try look."""
+        process, _ = self.start()
+        self.stop(process)
+        os.rename(os.path.join(self.copy, "data", "pierre.key"), os.path.join(self.folder, "kept.key"))
+        place, settings = os.path.join(self.folder, "of-file.sock"), os.path.join(self.folder, "settings")
+        for key in ("ENCRYPTION_KEY=$(cat)", f"ENCRYPTION_KEY_FILE={self.folder}/kept.key"):
+            with open(os.path.join(self.folder, "kept.key"), encoding="ascii") as kept, open(settings, "w", encoding="ascii") as file:
+                os.chmod(settings, 0o600)
+                file.write(f"{key.replace('$(cat)', kept.read().strip())}\nPIERRE_DBD_SOCKET={place}\n")
+            process, text = self.start("--env-file", settings, PIERRE_DBD_SOCKET="")
+            self.assertIn(f"ready on {place}.", text)
+            self.assertNotIn("made a new key", text)
+            self.stop(process)
+
+    def test_another_daemon_answers(self):
+        process, _ = self.start()
+        code, out, err = self.refused()
+        self.assertEqual((code, "ready" in out), (75, False), out)
+        self.assertIn("a daemon already answers at", err)
+        self.stop(process)
+
+    def test_ctrl_c_lets_calls_end(self):
+        """From a terminal, which sends its signal to every process in the foreground: a daemon that got two would end at once."""
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.chdir(self.copy)
+            os.execve("scripts/run", ["scripts/run", "--drain-timeout", "60s"], self.environment())
+        self.addCleanup(os.close, terminal)
+        shown = b""
+        while b"Ctrl-C stops it" not in shown:
+            shown += os.read(terminal, 65536)
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(60 * SLOW)
+            connection.connect(os.path.join(self.folder, "dbd.sock"))
+            calls = [{"jsonrpc": "2.0", "id": i, "method": "create_user", "params": {"user": {"email": f"{i}@x", "password": "p"}}}
+                     for i in range(8)]
+            connection.sendall("".join(json.dumps(call) + "\n" for call in calls).encode())
+            answers = connection.recv(65536)  # so all have been read, and most wait for their hash
+            os.write(terminal, b"\x03")
+            while more := connection.recv(65536):
+                answers += more
+        self.assertEqual([line.count(b'"result"') for line in answers.splitlines()], [1] * 8, answers)
+        try:
+            while os.read(terminal, 65536):
+                pass
+        except OSError:
+            pass  # the terminal's last user is gone
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
 
 
 if __name__ == "__main__":
