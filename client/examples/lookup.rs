@@ -4,14 +4,17 @@
 //!     rustc lookup.rs -l pierre-db && ./lookup PREFIX HASH
 //!
 //! A server of many threads gives each thread a `Db` of its own: `Db` is not `Sync`, as the library demands.
+//!
+//! Rust 1.63 is enough, which is Debian 12's.
 
-use std::ffi::{c_char, c_int, CStr, CString};
+use std::ffi::{CStr, CString};
 use std::marker::PhantomData;
+use std::os::raw::{c_char, c_int};
 use std::ptr::{null, null_mut, NonNull};
 
 /// The parts of pierre-db.h and pierre-db-calls.h that are used here; all structs as they stand there.
 mod ffi {
-    use std::ffi::{c_char, c_int};
+    use std::os::raw::{c_char, c_int};
 
     #[repr(C)]
     pub struct Pierre {
@@ -176,8 +179,9 @@ impl Db {
         Ok(Some(token))
     }
 
-    fn record_usage(&self, api_key_id: &str, tool: &CStr, status: u16, milliseconds: u32) -> Result<(), Failure> {
+    fn record_usage(&self, api_key_id: &str, tool: &str, status: u16, milliseconds: u32) -> Result<(), Failure> {
         let api_key_id = CString::new(api_key_id).expect("ids hold no NUL");
+        let tool = CString::new(tool).expect("names of tools hold no NUL");
         let mut usage: ffi::ApiKeyUsageInput = unsafe { std::mem::zeroed() }; // all that may be missing, is
         usage.api_key_id = api_key_id.as_ptr();
         usage.tool_name = tool.as_ptr();
@@ -205,29 +209,34 @@ impl Drop for Db {
 
 fn look_up(prefix: &CStr, hash: &CStr) -> Result<i32, Failure> {
     let db = Db::new().ok_or_else(|| Failure("memory is out".into()))?;
-    let Some(key) = db.key(prefix, hash)? else {
-        println!("no active key has this prefix and hash");
-        return Ok(2);
+    let key = match db.key(prefix, hash)? {
+        Some(key) => key,
+        None => {
+            println!("no active key has this prefix and hash");
+            return Ok(2);
+        }
     };
     println!("key {} of user {}: {}, tier {}", key.id, key.user_id, key.name, key.tier);
     match db.strava_token(&key.user_id)? {
         Some(token) => println!("Strava: {} characters of token, scope {}", token.access_token.len(), token.scope),
         None => println!("Strava: not connected"),
     }
-    db.record_usage(&key.id, c"get_activities", 200, 12)?;
+    db.record_usage(&key.id, "get_activities", 200, 12)?;
     println!("requests this month: {} of {}", db.usage_this_month(&key.id)?, key.rate_limit_requests);
     Ok(0)
 }
 
 fn main() {
     let arguments: Vec<CString> = std::env::args().skip(1).filter_map(|text| CString::new(text).ok()).collect();
-    let [prefix, hash] = &arguments[..] else {
-        eprintln!("usage: lookup PREFIX HASH");
-        std::process::exit(64);
+    let code = match &arguments[..] {
+        [prefix, hash] => look_up(prefix, hash).unwrap_or_else(|Failure(message)| {
+            eprintln!("{message}");
+            1
+        }),
+        _ => {
+            eprintln!("usage: lookup PREFIX HASH");
+            64
+        }
     };
-    let code = look_up(prefix, hash).unwrap_or_else(|Failure(message)| {
-        eprintln!("{message}");
-        1
-    });
     std::process::exit(code);
 }

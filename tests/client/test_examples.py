@@ -1,5 +1,6 @@
 """The example programs, against the real daemon: each does what Pierre's server does for a request of an API key."""
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,9 @@ from lib.case import DaemonCase, main  # noqa: E402
 from lib.daemon import BUILD, SANITIZER, SLOW  # noqa: E402
 
 EXAMPLES = os.path.join(BUILD, "client", "examples")
+RUST = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "client", "examples", "lookup.rs")
+# What a compiler newer than Debian 12's takes without a word, and that one refuses.
+NEWER_RUST = {"a C string's literal": r'\bc"', "let … else": r"\blet\b[^;]*[^}\s;]\s*\belse \{", "a type of std::ffi": r"ffi::(\{[^}]*)?\bc_"}
 HASH = "$2b$12$" + "a" * 53
 
 
@@ -55,6 +59,12 @@ class Examples(DaemonCase):
         if SANITIZER or shutil.which("rustc") is None:
             self.skipTest("the Rust example is NOT built: rustc is absent, or the build is a sanitizer's")
         self.check_lookup("lookup-rust")
+
+    def test_rust_of_debian_12(self):
+        with open(RUST, encoding="utf-8") as file:
+            text = file.read()
+        for what, pattern in NEWER_RUST.items():
+            self.assertIsNone(re.search(pattern, text), f"{what} needs a newer compiler than Rust 1.63")
 
     def test_event_loop(self):
         done = self.run_example("event_loop", "example@example.com", *[f"nobody{i}@example.com" for i in range(50)])
