@@ -95,6 +95,13 @@ class Install(Case):
         self.path("site-functions/_pierre-dbctl")
         self.path("doc/pierre-dbd/docs/operations.md")
 
+    def test_all_lies_within_the_prefix(self):
+        """So whoever installs into a folder of their own needs no right to any other, and overwrites no other installation's unit."""
+        prefix = os.path.dirname(os.path.dirname(self.path("bin/pierre-dbd")))
+        self.assertNotEqual(prefix, self.folder)
+        self.assertEqual([name for name in self.files if not os.path.join(self.folder, name).startswith(prefix + os.sep)
+                          and not name.startswith("built/")], [])
+
     def test_unit_names_the_installed_program(self):
         with open(self.path("pierre-dbd.service"), encoding="utf-8") as file:
             program = re.search(r"^ExecStart=(\S+)", file.read(), re.MULTILINE).group(1)
