@@ -29,31 +29,46 @@ static void print_raw(const struct ctl *ctl, const char *text)
 	arena_free(&arena);
 }
 
+/* Takes the options out of argv, wherever they stand; gives how much is left, or -1. */
+static int take_options(int argc, char **argv, bool *raw, bool *unchecked)
+{
+	int kept = 0;
+
+	for (int i = 0; i < argc; i++) {
+		if (argv[i][0] != '-' || argv[i][1] == '\0') {
+			argv[kept++] = argv[i];
+		} else if (strcmp(argv[i], "-r") == 0 || strcmp(argv[i], "--raw") == 0) {
+			*raw = true;
+		} else if (strcmp(argv[i], "--unchecked") == 0) {
+			*unchecked = true;
+		} else {
+			(void)ctl_fail(EX_USAGE, "call has no option %s", argv[i]);
+			return -1;
+		}
+	}
+	return kept;
+}
+
 static int call(struct ctl *ctl, int argc, char **argv)
 {
 	const struct method *method = NULL;
 	bool raw = false, unchecked = false;
 	char *params, *result;
-	int at = 1, status;
+	int status;
 
-	for (; at < argc && argv[at][0] == '-' && argv[at][1] != '\0'; at++) {
-		if (strcmp(argv[at], "-r") == 0 || strcmp(argv[at], "--raw") == 0)
-			raw = true;
-		else if (strcmp(argv[at], "--unchecked") == 0)
-			unchecked = true;
-		else
-			return ctl_fail(EX_USAGE, "call has no option %s", argv[at]);
-	}
-	if (at == argc)
+	argc = take_options(argc, argv, &raw, &unchecked);
+	if (argc < 0)
+		return EX_USAGE;
+	if (argc == 1)
 		return ctl_fail(EX_USAGE, "which method? `pierre-dbctl methods` lists them all");
 	if (!unchecked) {
-		method = params_find_method(argv[at]);
+		method = params_find_method(argv[1]);
 		if (method == NULL)
 			return EX_USAGE;
 	}
-	status = params_from_arguments(method, argc - at - 1, argv + at + 1, &params);
+	status = params_from_arguments(method, argc - 2, argv + 2, &params);
 	if (status == 0)
-		status = ctl_call(ctl, argv[at], params, &result);
+		status = ctl_call(ctl, argv[1], params, &result);
 	if (params != NULL)
 		explicit_bzero(params, strlen(params)); /* may hold a password */
 	free(params);

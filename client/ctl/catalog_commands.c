@@ -34,17 +34,20 @@ static void print_tree(const struct ctl *ctl, const json_t *tree)
 	free(text);
 }
 
-static int methods_as_json(const struct ctl *ctl, const json_t *list)
+static json_t *method_summary(const json_t *method)
+{
+	return json_pack("{ssssssssss}", "name", text_of(method, "name"), "summary", text_of(method, "summary"), "domain",
+	                 text_of(json_array_get(json_object_get(method, "tags"), 0), "name"), "access", text_of(method, "x-access"),
+	                 "result", text_of(method, "x-result"));
+}
+
+static int methods_as_json(const struct ctl *ctl, const json_t *list, bool names)
 {
 	json_t *out = json_array(), *method;
 	size_t i;
 
 	json_array_foreach(list, i, method)
-		(void)json_array_append_new(out, json_pack("{ssssssssss}", "name", text_of(method, "name"), "summary",
-		                                           text_of(method, "summary"), "domain",
-		                                           text_of(json_array_get(json_object_get(method, "tags"), 0), "name"),
-		                                           "access", text_of(method, "x-access"), "result",
-		                                           text_of(method, "x-result")));
+		(void)json_array_append_new(out, names ? json_deep_copy(json_object_get(method, "name")) : method_summary(method));
 	print_tree(ctl, out);
 	json_decref(out);
 	return 0;
@@ -64,8 +67,8 @@ static int methods(struct ctl *ctl, int argc, char **argv)
 	if (document == NULL)
 		return EX_SOFTWARE;
 	list = json_object_get(document, "methods");
-	if (ctl->json && !names)
-		status = methods_as_json(ctl, list);
+	if (ctl->json)
+		status = methods_as_json(ctl, list, names);
 	else json_array_foreach(list, i, method) {
 		const char *of = text_of(json_array_get(json_object_get(method, "tags"), 0), "name");
 
@@ -105,16 +108,23 @@ static void type_name(const json_t *schema, char *out, size_t size)
 	}
 }
 
-static void print_value_line(const struct ctl *ctl, int indent, const char *name, const json_t *schema, bool optional,
-                             const char *doc)
+/* What a missing value becomes: a constant, or the name of what the daemon makes then. To be freed; NULL when nothing. */
+static char *default_text(const json_t *schema)
 {
-	const json_t *fallback = json_object_get(schema, "default");
-	const char *computed = text_of(schema, "x-default");
-	char type[64], *text = fallback != NULL ? json_dumps(fallback, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+	const json_t *constant = json_object_get(schema, "default"), *made = json_object_get(schema, "x-default");
+
+	if (constant == NULL && json_is_string(made))
+		return strdup(json_string_value(made));
+	return json_dumps(constant != NULL ? constant : made, JSON_COMPACT | JSON_ENCODE_ANY);
+}
+
+static void print_value_line(const struct ctl *ctl, const char *name, const json_t *schema, bool optional, const char *doc)
+{
+	char type[64], *text = default_text(schema);
 
 	type_name(schema, type, sizeof type);
-	(void)printf("%*s%s%-20s%s %s%s%s%s%s%s\n", indent, "", ctl_bold(ctl), name, ctl_plain(ctl), type, optional ? "?" : "",
-	             text != NULL || *computed != '\0' ? " = " : "", text != NULL ? text : computed, *doc != '\0' ? "  " : "", doc);
+	(void)printf("  %s%-20s%s %s%s%s%s%s%s\n", ctl_bold(ctl), name, ctl_plain(ctl), type, optional ? "?" : "",
+	             text != NULL ? " = " : "", text != NULL ? text : "", *doc != '\0' ? "  " : "", doc);
 	free(text);
 }
 
@@ -160,10 +170,23 @@ static void print_members(const struct ctl *ctl, const json_t *document, const j
 		return;
 	(void)printf("\n%s%s%s: %s\n", ctl_bold(ctl), name, ctl_plain(ctl), text_of(named, "description"));
 	json_object_foreach(json_object_get(named, "properties"), key, member)
-		print_value_line(ctl, 2, key, member, input && !in_list(json_object_get(named, "required"), key),
+		print_value_line(ctl, key, member, input && !in_list(json_object_get(named, "required"), key),
 		                 text_of(member, "description"));
 	json_array_foreach(json_object_get(named, "enum"), i, item)
 		(void)printf("  %s\n", json_string_value(item));
+}
+
+/* Members of a free document that the method looks at. */
+static void print_picks(const struct ctl *ctl, const json_t *param)
+{
+	json_t *properties = json_object_get(json_object_get(param, "schema"), "properties"), *member;
+	const char *key;
+
+	if (properties == NULL)
+		return;
+	(void)printf("\nmembers of %s%s%s that are looked at:\n", ctl_bold(ctl), text_of(param, "name"), ctl_plain(ctl));
+	json_object_foreach(properties, key, member)
+		print_value_line(ctl, key, member, true, text_of(member, "description"));
 }
 
 static void print_method(const struct ctl *ctl, const json_t *document, const json_t *method)
@@ -183,10 +206,12 @@ static void print_method(const struct ctl *ctl, const json_t *document, const js
 	json_array_foreach(order, i, name)
 		json_array_foreach(params, j, param)
 			if (strcmp(text_of(param, "name"), json_string_value(name)) == 0)
-				print_value_line(ctl, 2, text_of(param, "name"), json_object_get(param, "schema"),
+				print_value_line(ctl, text_of(param, "name"), json_object_get(param, "schema"),
 				                 !json_is_true(json_object_get(param, "required")), text_of(param, "description"));
-	json_array_foreach(params, i, param)
+	json_array_foreach(params, i, param) {
+		print_picks(ctl, param);
 		print_members(ctl, document, json_object_get(param, "schema"), true);
+	}
 	print_members(ctl, document, result, false);
 	(void)fputs("\nerrors:", stdout);
 	json_array_foreach(json_object_get(method, "errors"), i, param)

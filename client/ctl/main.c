@@ -32,7 +32,7 @@ static void print_help(FILE *out)
 		(void)fprintf(out, "  %-12s %s\n", command->name, command->summary);
 	(void)fputs("\nOptions (before or behind the command):\n"
 	            "  --socket PATH      the daemon's socket ($PIERRE_DBD_SOCKET, or where the daemon puts it by itself)\n"
-	            "  --json             output for programs; errors too, on stderr\n"
+	            "  --json             output for programs; failed calls too, on stderr\n"
 	            "  --timeout SECONDS  how long one call may take (35)\n"
 	            "  --help             this, or with a command, the command's\n"
 	            "  --version          the version\n"
@@ -158,7 +158,7 @@ static int run(struct ctl *ctl, int argc, char **argv, const struct wishes *wish
 		print_help(stdout);
 		return 0;
 	}
-	if (strcmp(argv[0], "help") == 0 && argc == 1) {
+	if (strcmp(argv[0], "help") == 0 && (argc == 1 || strcmp(argv[1], "help") == 0)) {
 		print_help(stdout);
 		return 0;
 	}

@@ -46,6 +46,15 @@ static const struct field *find_field(const struct field *fields, size_t count, 
 	return NULL;
 }
 
+static int list_fields(const struct field *fields, size_t count, const char *owner)
+{
+	(void)fprintf(stderr, "%s takes:", owner);
+	for (size_t i = 0; i < count; i++)
+		(void)fprintf(stderr, " %s%s", fields[i].name, (fields[i].flags & FIELD_OPTIONAL) != 0 ? "?" : "");
+	(void)fputs(count == 0 ? " no parameters\n" : "\n", stderr);
+	return EX_USAGE;
+}
+
 static int unknown_field(const char *wanted, const struct field *fields, size_t count, const char *owner)
 {
 	struct nearest nearest = {.wanted = wanted};
@@ -53,11 +62,7 @@ static int unknown_field(const char *wanted, const struct field *fields, size_t 
 	for (size_t i = 0; i < count; i++)
 		nearest_offer(&nearest, fields[i].name);
 	(void)suggest("there is no parameter", wanted, &nearest, "");
-	(void)fprintf(stderr, "%s takes:", owner);
-	for (size_t i = 0; i < count; i++)
-		(void)fprintf(stderr, " %s%s", fields[i].name, (fields[i].flags & FIELD_OPTIONAL) != 0 ? "?" : "");
-	(void)fputs(count == 0 ? " no parameters\n" : "\n", stderr);
-	return EX_USAGE;
+	return list_fields(fields, count, owner);
 }
 
 /* The field that a path names; *field NULL for what lies inside a free document. */
@@ -229,6 +234,14 @@ static int fill_entry(const struct method *method, struct entry *entry, char *te
 	return status != 0 ? status : check_json(entry->path, entry->json.data);
 }
 
+static int no_entry(const struct method *method, const char *argument)
+{
+	if (strcmp(argument, "-") == 0 || *argument == '@')
+		return ctl_fail(EX_USAGE, "%s stands for all params: nothing can be given beside it", argument);
+	(void)ctl_fail(EX_USAGE, "\"%s\" is no parameter: write name=text, name:=json, @file or -", argument);
+	return method != NULL ? list_fields(method->params, method->param_count, method->name) : EX_USAGE;
+}
+
 static int read_entry(const struct method *method, const char *argument, struct entry *entry)
 {
 	const char *equals = strchr(argument, '=');
@@ -238,7 +251,7 @@ static int read_entry(const struct method *method, const char *argument, struct 
 	int status;
 
 	if (equals == NULL || equals == argument || (equals == argument + 1 && *argument == ':'))
-		return ctl_fail(EX_USAGE, "\"%s\" is no parameter: write name=text, name:=json, @file or -", argument);
+		return no_entry(method, argument);
 	is_json = equals[-1] == ':';
 	entry->path = strndup(argument, (size_t)(equals - argument) - is_json);
 	if (entry->path == NULL)

@@ -46,7 +46,7 @@ class WithoutDaemon(CtlCase):
     def test_help(self):
         text = self.good("--help")
         self.assertLess(text.index("Examples:"), text.index("usage:"))
-        self.assertEqual(self.good("help"), text)
+        self.assertEqual((self.good("help"), self.good("help", "help")), (text, text))
         commands = re.findall(r"^  ([a-z-]+) {2,}\S", text[text.index("Commands:"):text.index("Options")], re.MULTILINE)
         self.assertGreaterEqual(set(commands), {"call", "methods", "describe", "ping", "ready", "health", "stats", "metrics", "bench",
                                                 "socket", "version", "completion"})
@@ -87,6 +87,7 @@ class WithoutDaemon(CtlCase):
     def test_methods(self):
         names = self.good("methods", "--names").split()
         self.assertEqual(sorted(names), sorted(interface.METHODS))
+        self.assertEqual(json.loads(self.good("methods", "--names", "--json")), names)
         text = self.good("methods")
         for name in names:
             self.assertIn(f"  {name} ", text)
@@ -105,6 +106,8 @@ class WithoutDaemon(CtlCase):
         text = self.good("describe", "get_user_insights")
         self.assertRegex(text, r"limit +u32\? = 50 ")
         self.assertRegex(self.good("describe", "create_user"), r"id +uuid\? = new_uuid ")
+        self.assertRegex(self.good("describe", "create_goal"),
+                         r"members of goal_data that are looked at:\n  title +string\? = Untitled Goal[\s\S]*\n  current +f64\? = 0")
         self.assertRegex(self.good("describe", "update_a2a_task_status"), r"task_status: [\s\S]*cancelled")
         self.assertIn('did you mean "get_user"?', self.bad(64, "describe", "get_usr"))
         self.bad(64, "describe")
@@ -120,7 +123,9 @@ class WithoutDaemon(CtlCase):
                 ("has no members", "get_user", "user_id.x=1"), ("given twice", "get_user", "user_id=1", "user_id=2"),
                 ("given twice", "create_goal", "goal_data:={}", "goal_data.title=x"), ("no JSON", "create_goal", "goal_data:={"),
                 ("no JSON", "create_goal", "goal_data={\"a\":1,\"a\":2}"), ("can only be null", "create_user", "user.strava_token=x"),
-                ("is no parameter", "get_user", "user_id"), ("is no parameter", "get_user", "=x"), ("is no parameter", "get_user", ":=x"),
+                ("is no parameter", "get_user", "user_id"), ("get_user takes: user_id", "get_user", "x"),
+                ("nothing can be given beside it", "get_user", "-", "user_id=x"),
+                ("nothing can be given beside it", "get_user", "user_id=x", "@file"), ("is no parameter", "get_user", "=x"), ("is no parameter", "get_user", ":=x"),
                 ('did you mean "email"?', "create_user", "user.emial=x")):
             self.assertIn(expected, self.bad(64, "call", *arguments), arguments)
         self.assertIn("No such file", self.bad(66, "call", "get_user", "@/nonexistent/file"))
@@ -201,7 +206,7 @@ class WithDaemon(CtlCase):
         self.assertEqual((user["display_name"], user["is_active"]), ("true", False))
         self.assertEqual(self.good("call", "get_user", "user_id=" + identifier.upper()),
                          self.good("--json", "call", "get_user", f'user_id:="{identifier}"'))
-        goal = self.good("call", "-r", "create_goal", f"user_id={identifier}", "goal_data.title=10 km", "goal_data.target:=10",
+        goal = self.good("call", "create_goal", f"user_id={identifier}", "goal_data.title=10 km", "goal_data.target:=10", "--raw",
                          "goal_data.deep.er=x").strip()
         self.good("call", "update_goal_progress", f"goal_id={goal}", "current_value=0.1")
         text = self.good("call", "get_user_goals", f"user_id={identifier}")
