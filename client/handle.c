@@ -90,8 +90,10 @@ void handle_turn(struct pierre *db, bool readable)
 	int64_t now = clock_ms();
 
 	calls_expire(db, now);
-	if (db->fd < 0 && !list_empty(&db->queued))
+	if (db->fd < 0 && !list_empty(&db->queued) && !db->freed)
 		link_connect(db, now);
+	if (db->freed)
+		return; /* what waits is forgotten, not sent */
 	if (db->fd >= 0)
 		link_write(db);
 	if (db->fd >= 0 && (readable || db->write_failed))

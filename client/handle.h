@@ -86,8 +86,8 @@ bool call_may_have_arrived(const struct call *call);
 void call_wait_for_connection(const struct pierre *db, struct call *call, int64_t now);
 /* Frees a call without calling it back. */
 void call_drop(struct pierre *db, struct call *call);
-/* Fails those in the list; error->outcome of a write becomes unknown when `maybe_done`. Stops when the handle is
- * freed. */
+/* Fails those in the list; error->outcome of a write becomes unknown when `maybe_done`. Once a callback has freed the
+ * handle, the rest are freed without being called back. */
 void calls_fail_all(struct pierre *db, struct list *list, const struct pierre_error *error, bool maybe_done);
 /* Fails those whose time is over. */
 void calls_expire(struct pierre *db, int64_t now);

@@ -148,7 +148,11 @@ PIERRE_API int pierre_wait(struct pierre *db, int timeout_ms);
  *
  * Before the loop sleeps: watch pierre_fd() for pierre_events(), and sleep no longer than pierre_timeout_ms(). When
  * the fd is ready, or the time is over: pierre_process(). All three can change with every call made and every
- * pierre_process(). */
+ * pierre_process().
+ *
+ * The fd is the library's: it is not to be read, written or closed. A new connection may have the number of the last
+ * one. pierre_process() never changes one for the other without giving -1 in between, but blocking calls and
+ * pierre_wait() may: a loop that registers its fds (epoll) registers this one anew after -1 and after those. */
 
 enum pierre_event { PIERRE_EVENT_READ = 1, PIERRE_EVENT_WRITE = 2 };
 
@@ -158,7 +162,7 @@ PIERRE_API int pierre_fd(const struct pierre *db);
 PIERRE_API unsigned pierre_events(const struct pierre *db);
 /* -1: nothing is waiting for time to pass; 0: call pierre_process at once. */
 PIERRE_API int pierre_timeout_ms(const struct pierre *db);
-/* Does what can be done without waiting, and calls back what finished. Never blocks. */
+/* Does what can be done without waiting, and calls back what finished. Never blocks. Does nothing inside a callback. */
 PIERRE_API void pierre_process(struct pierre *db);
 
 /* Times --------------------------------------------------------------------------------------------------------- *

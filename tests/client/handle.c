@@ -169,6 +169,30 @@ START_TEST(callbacks_may_free_the_handle)
 }
 END_TEST
 
+/* What was not sent when a callback freed the handle is not sent by the turn that goes on, either. */
+START_TEST(a_freed_handle_sends_nothing)
+{
+	struct ended first = {0};
+	int called = 0;
+
+	begin(&fake, "get_user_count", NULL, &first);
+	fake_accept(&fake);
+	fake_answer(&fake, fake_line(&fake), "1");
+	drive_until(&fake, &first);
+	ended_free(&first);
+	pierre_set_timeouts(fake.db, 1000, 1);
+	ck_assert_int_gt(pierre_get_user_count_async(fake.db, free_handle, &called, NULL), 0);
+	pierre_set_timeouts(fake.db, 1000, 0);
+	ck_assert_int_gt(pierre_update_last_active_async(fake.db, "u", NULL, NULL, NULL), 0);
+	while (pierre_timeout_ms(fake.db) != 0)
+		(void)usleep(1000);
+	pierre_process(fake.db);
+	fake.db = NULL;
+	ck_assert_int_eq(called, 1);
+	ck_assert(!fake_has_line(&fake));
+}
+END_TEST
+
 START_TEST(freeing_forgets_calls)
 {
 	struct ended sent = {0}, queued = {0};
@@ -301,6 +325,7 @@ TCase *handle_case(void)
 	tcase_add_test(tcase, callbacks_may_call);
 	tcase_add_test(tcase, another_methods_result_is_refused);
 	tcase_add_loop_test(tcase, callbacks_may_free_the_handle, 0, 2);
+	tcase_add_test(tcase, a_freed_handle_sends_nothing);
 	tcase_add_test(tcase, freeing_forgets_calls);
 	tcase_add_test(tcase, waiting);
 	tcase_add_test(tcase, the_sockets_path);
