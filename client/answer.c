@@ -66,7 +66,7 @@ static bool take_without_id(struct pierre *db, uint32_t error)
 	return true;
 }
 
-/* 0: the line is no answer. */
+/* false: the line is no answer. */
 static bool dispatch(struct pierre *db)
 {
 	const struct json *json = &db->json;
@@ -127,15 +127,14 @@ int stub_take(const struct pierre_answer *answer, const struct stub_method *meth
 
 int pierre_answer_json(const struct pierre_answer *answer, char **result, struct pierre_error *error)
 {
-	const struct json_node *node;
-	size_t quote;
+	const char *raw;
+	size_t length;
 	char *text;
 
 	if (answer->error != NULL)
 		return given_error(answer, error);
-	node = &answer->json->nodes[answer->result];
-	quote = node->type == JSON_STRING; /* a string's node is what lies between its quotes */
-	text = codec_text(answer->json->text + node->start - quote, node->length + 2 * quote);
+	raw = codec_raw(answer->json, answer->result, &length);
+	text = codec_text(raw, length);
 	if (text == NULL)
 		return failure_set(error, PIERRE_NO_MEMORY, "no memory for the answer");
 	if (result != NULL)

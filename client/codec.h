@@ -22,4 +22,7 @@ int codec_result(const struct stub_method *method, const struct json *json, uint
 /* A copy of a text as a result; NULL when memory is out. */
 char *codec_text(const char *text, size_t length);
 
+/* Any value's text as it stands in the answer, a string's with its quotes. */
+const char *codec_raw(const struct json *json, uint32_t node, size_t *length);
+
 #endif

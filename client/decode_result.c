@@ -94,13 +94,21 @@ static int read_text(struct reader *reader, uint32_t node, const char **out, con
 	return *out != NULL ? 0 : no_memory(reader);
 }
 
-/* The text of any value, as it stands in the answer. */
-static int read_json(struct reader *reader, uint32_t node, const char **out)
+const char *codec_raw(const struct json *json, uint32_t node, size_t *length)
 {
-	const struct json_node *found = &reader->json->nodes[node];
+	const struct json_node *found = &json->nodes[node];
 	size_t quote = found->type == JSON_STRING; /* a string's node is what lies between its quotes */
 
-	*out = arena_copy(reader->arena, reader->json->text + found->start - quote, found->length + 2 * quote);
+	*length = found->length + 2 * quote;
+	return json->text + found->start - quote;
+}
+
+static int read_json(struct reader *reader, uint32_t node, const char **out)
+{
+	size_t length;
+	const char *text = codec_raw(reader->json, node, &length);
+
+	*out = arena_copy(reader->arena, text, length);
 	return *out != NULL ? 0 : no_memory(reader);
 }
 
@@ -318,14 +326,13 @@ static int read_row(struct reader *reader, const struct stub_type *type, uint32_
 /* A text becomes a block of its own. */
 static int read_scalar_text(struct reader *reader, const struct stub_field *value, uint32_t node, void **block)
 {
-	const struct json_node *found = &reader->json->nodes[node];
-	size_t quote = found->type == JSON_STRING;
-	const char *text = reader->json->text + found->start - quote;
-	size_t length = found->length + 2 * quote;
+	enum json_type type = reader->json->nodes[node].type;
+	size_t length;
+	const char *text = codec_raw(reader->json, node, &length);
 
-	if (value->kind == STUB_TEXT && !quote)
+	if (value->kind == STUB_TEXT && type != JSON_STRING)
 		return ill_typed(reader, "the result", "is no string");
-	if (value->kind == STUB_OBJECT_TEXT && found->type != JSON_OBJECT)
+	if (value->kind == STUB_OBJECT_TEXT && type != JSON_OBJECT)
 		return ill_typed(reader, "the result", "is no object");
 	if (value->kind == STUB_TEXT)
 		text = json_string(reader->json, node, &reader->scratch, &length);

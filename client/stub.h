@@ -1,7 +1,7 @@
 /* What the generated part of the library (calls.gen.c) consists of: tables that say where each parameter and each
  * member of a result lies in its C struct, and stubs of one line that hand them to the functions below.
  *
- * The emitter is protocol/generator/emit_client.py; codec.c interprets the tables. */
+ * The emitter is protocol/generator/emit_client.py; encode_params.c and decode_result.c interpret the tables. */
 #ifndef PIERRE_CLIENT_STUB_H
 #define PIERRE_CLIENT_STUB_H
 

@@ -50,7 +50,12 @@ def load(root: Path, allow_missing: bool):
 def check_golden(document: dict, golden: Path):
     if not golden.exists():
         return
-    broken = breaking_changes(json.loads(golden.read_text(encoding="utf-8")), document)
+    try:
+        promised = json.loads(golden.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise Refused(f"{golden.name}: {error}\nRestore it as it was; or promise what the catalog says now: "
+                      "generate.py --update-golden") from None
+    broken = breaking_changes(promised, document)
     if broken:
         raise Refused("\n".join(f"{golden.name}: breaking change: {line}" for line in broken)
                       + "\nCallers rely on what the golden document says. If the break is meant: generate.py --update-golden")
@@ -71,9 +76,7 @@ def emit(catalog, document: dict, out: Path):
     """All files of the build."""
     files = {"catalog.gen.h": emit_c.header(catalog), "catalog.gen.c": emit_c.source(catalog, document),
              "openrpc.json": pretty(document), "methods.md": emit_docs.reference(catalog),
-             "methods.completion": emit_completion.completion(catalog)}
-    out.mkdir(parents=True, exist_ok=True)
-    emit_client.emit(catalog, out)
+             "methods.completion": emit_completion.completion(catalog), **emit_client.files(catalog)}
     for name, text in files.items():
         write(out / name, text)
 

@@ -80,7 +80,8 @@ static void end_line(struct picture *p)
 
 static const char *three_digits(char *text, double value, const char *unit)
 {
-	(void)snprintf(text, TEXT_MAX, "%.*f%s%s", value >= 99.95 || value <= 0 ? 0 : value < 9.995 ? 2 : 1, value, *unit != '\0' ? " " : "", unit);
+	(void)snprintf(text, TEXT_MAX, "%.*f%s%s", value >= 99.95 || value <= 0 ? 0 : value < 9.995 ? 2 : 1, value,
+	               *unit != '\0' ? " " : "", unit);
 	return text;
 }
 
@@ -259,7 +260,8 @@ static void draw_process(struct picture *p)
 
 static void draw_history(struct picture *p)
 {
-	static const char *const blocks[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"}, *const letters[] = {"_", ".", ":", "-", "=", "+", "*", "#"};
+	static const char *const blocks[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+	static const char *const letters[] = {"_", ".", ":", "-", "=", "+", "*", "#"};
 	const struct top_view *view = p->view;
 	size_t shown = view->width > 30 ? view->width - 30 : 0;
 	size_t first = view->history_count > shown ? view->history_count - shown : 0;

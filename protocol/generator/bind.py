@@ -160,7 +160,8 @@ def _many(catalog, method, statement, slots, numbers):
     if not method.short or len(statement.names) != 1 or re.search(r"\bLIMIT\b", statement.bare, re.IGNORECASE):
         return ""
     kind = slots[numbers[statement.names[0]]].type
-    if kind not in ("uuid", "string") or any(column.c_type in ("TYPE_DOCUMENT", "TYPE_JSON", "TYPE_STRINGS") for column in columns_of(catalog, method.result)):
+    types = {column.c_type for column in columns_of(catalog, method.result)}
+    if kind not in ("uuid", "string") or types & {"TYPE_DOCUMENT", "TYPE_JSON", "TYPE_STRINGS"}:
         return ""
     one = statement.render(lambda name: "asked.key")
     return (f"SELECT found.*, asked.place FROM unnest($1::{SCALARS[kind].postgres}[]) WITH ORDINALITY AS asked(key, place), "

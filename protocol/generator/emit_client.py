@@ -1,11 +1,10 @@
 """The typed part of the client library: pierre-db-calls.h, and calls.gen.c with its tables and stubs of one line.
 
-Tables only say where a value lies in a C struct; client/codec.c does the work. A name that C or the library itself needs gets a
-trailing underscore.
+Tables only say where a value lies in a C struct; client/encode_params.c and decode_result.c do the work. A name that C or the
+library itself needs gets a trailing underscore.
 """
 
 import re
-from pathlib import Path
 
 from .ctext import BANNER, string, struct, table
 from .model import Catalog, Field, Method, ObjectType
@@ -32,13 +31,10 @@ _TAKEN = {"db", "out", "count", "failure", "done", "userdata", "answer", "args",
            "class delete new operator private protected public this throw template typename try catch".split()}
 
 
-def emit(catalog: Catalog, out: Path):
-    """Writes both files, each only when it changed."""
+def files(catalog: Catalog) -> dict[str, str]:
+    """Both files by their names."""
     _refuse_clashes(catalog)
-    for name, text in (("pierre-db-calls.h", header(catalog)), ("calls.gen.c", source(catalog))):
-        path = out / name
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
+    return {"pierre-db-calls.h": header(catalog), "calls.gen.c": source(catalog)}
 
 
 def snake(name: str) -> str:
@@ -112,10 +108,8 @@ def _member_lines(catalog, kind: ObjectType):
     lines = []
     for field, c_type, stub in _fields(catalog, kind.members):
         notes = [field.doc]
-        if field.default and field.default.kind not in ("now", "new_uuid"):
-            notes.append(f"Default: {_default(field.default)}.")
-        elif field.default:
-            notes.append({"now": "Default: now.", "new_uuid": "Default: a new one."}[field.default.kind])
+        if field.default:
+            notes.append(f"Default: {_default(field)}.")
         if stub == "TIME":
             notes.append("(µs)")
         if stub in ("JSON", "OBJECT_TEXT"):
@@ -137,10 +131,13 @@ def _member_lines(catalog, kind: ObjectType):
     return lines
 
 
-def _default(default):
-    if default.kind == "strings":
-        return "none" if not default.value else ", ".join(default.value)
-    return str(default.value).lower() if isinstance(default.value, bool) else str(default.value)
+def _default(field):
+    made = {"now": "now", "new_uuid": "a new one"}.get(field.default.kind)
+    if made:
+        return made
+    if field.default.kind == "strings":
+        return ", ".join(field.constant) or "none"
+    return str(field.constant).lower() if field.type.base == "bool" else str(field.constant)
 
 
 def _param(catalog, param: Field):

@@ -79,9 +79,7 @@ def _param_text(field: Field) -> str:
     if field.default is not None:
         value = {"now": "the time of the call", "new_uuid": "a new random one"}.get(field.default.kind)
         if value is None:
-            value = field.default.value
-            value = str(bool(value)).lower() if field.type.base == "bool" else \
-                "`[]`" if value == () else f"`{value}`"
+            value = str(field.constant).lower() if field.type.base == "bool" else f"`{field.constant}`"
         notes.append(f"optional, default {value}")
     elif field.type.optional:
         notes.append("optional")

@@ -79,6 +79,15 @@ class Field:
         """A parameter that must be given."""
         return not self.type.optional
 
+    @property
+    def constant(self):
+        """The default as a JSON value; None where there is none, or the daemon makes it."""
+        if self.default is None or self.default.value is None:
+            return None
+        if self.default.kind == "strings":
+            return list(self.default.value)
+        return bool(self.default.value) if self.type.base == "bool" else self.default.value
+
 
 @dataclass(frozen=True)
 class ObjectType:

@@ -81,22 +81,13 @@ def parameter_schema(catalog: Catalog, field: Field) -> dict:
             for name in pick.names:
                 schema["properties"][name] = {**schema_of(catalog, TypeRef(pick.type.base, optional=True), True),
                                               "description": pick.doc, "x-default": pick.default.value}
-    default = _default(field)
-    if default is not None:
-        schema["default" if field.default.kind not in ("now", "new_uuid") else "x-default"] = default
+    if field.constant is not None:
+        schema["default"] = field.constant
+    elif field.default is not None:
+        schema["x-default"] = field.default.kind  # made by the daemon
     if field.secret:
         schema["x-secret"] = True
     return schema
-
-
-def _default(field):
-    if field.default is None:
-        return None
-    if field.default.kind in ("now", "new_uuid"):
-        return field.default.kind  # no constant: made by the daemon
-    if field.default.kind == "strings":
-        return list(field.default.value)
-    return bool(field.default.value) if field.type.base == "bool" else field.default.value
 
 
 def type_schema(catalog: Catalog, kind: ObjectType) -> dict:

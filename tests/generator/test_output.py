@@ -22,7 +22,7 @@ def outputs():
     document = generate.emit_openrpc.document(catalog)
     return {"catalog.gen.h": generate.emit_c.header(catalog), "catalog.gen.c": generate.emit_c.source(catalog, document),
             "openrpc.json": generate.pretty(document), "methods.md": generate.emit_docs.reference(catalog),
-            "methods.completion": generate.emit_completion.completion(catalog)}
+            "methods.completion": generate.emit_completion.completion(catalog), **generate.emit_client.files(catalog)}
 
 
 # Looks the tables up as the daemon does.
@@ -80,6 +80,24 @@ class Output(unittest.TestCase):
                 said = subprocess.run([folder / "main"], check=True, capture_output=True).stdout.decode()
                 self.assertNotIn("\n", said)
                 self.assertEqual(json.loads(said), json.loads(files["openrpc.json"]))
+
+    def test_the_clients_calls_compile(self):
+        """The tables as the library has them, and the header as its users have it: C of either age, and C++."""
+        files = outputs()
+        warnings = ["-Wall", "-Wextra", "-pedantic", "-Wshadow", "-Werror"]
+        with tempfile.TemporaryDirectory() as folder:
+            folder = Path(folder)
+            for name in ("pierre-db-calls.h", "calls.gen.c"):
+                (folder / name).write_text(files[name], encoding="utf-8")
+            for name in ("user.c", "user.cc"):
+                (folder / name).write_text("#include <pierre-db.h>\nint main(void) { pierre_free(pierre_new(0)); return 0; }\n",
+                                           encoding="utf-8")
+            for compiler, standard, source in (("gcc", "c11", "calls.gen.c"), ("clang", "c11", "calls.gen.c"), ("gcc", "c99", "user.c"),
+                                               ("clang", "c17", "user.c"), ("g++", "c++11", "user.cc"), ("clang++", "c++17", "user.cc")):
+                if shutil.which(compiler):
+                    with self.subTest(f"{compiler} {standard} {source}"):
+                        subprocess.run([compiler, f"-std={standard}", *warnings, f"-I{folder}", f"-I{ROOT / 'client'}", "-c",
+                                        folder / source, "-o", "/dev/null"], check=True)
 
     def test_strange_texts_stay_what_they_are(self):
         text = "a\"b\\c\n\t\x01" + "1??=é😀%s"

@@ -39,6 +39,11 @@ class Tree(unittest.TestCase):
             for path in (ROOT / "backends" / backend / "sql").glob("*.sql"):
                 self.assertIn(path.stem, domains)
 
+    def test_the_header_tells_defaults_as_c_has_them(self):
+        header = generate.emit_client.header(self.catalog)
+        for text in ("may log in. Default: true. */", "was spoken. Default: 1.0. May", "client claimed. Default: none. May"):
+            self.assertIn(text, header)
+
     def test_every_method_has_a_summary_that_fits_a_line(self):
         for method in self.catalog.methods:
             self.assertLessEqual(len(method.summary), 150, method.name)
@@ -77,6 +82,15 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(self.run_generator("--root", root, "--update-golden").returncode, 0)
             self.assertEqual(self.run_generator("--root", root, "--out", out).returncode, 0)
 
+    def test_a_damaged_golden_document_is_told(self):
+        with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as out:
+            root = self.copy(folder)
+            (root / "tests/golden/openrpc.json").write_text("<<<<<<< HEAD\n")
+            done = self.run_generator("--root", root, "--out", out)
+            self.assertEqual(done.returncode, 1)
+            self.assertTrue(done.stderr.startswith("openrpc.json: Expecting value: line 1"), done.stderr)
+            self.assertEqual(list(Path(out).iterdir()), [])
+
     def test_the_example_of_the_documentation_works(self):
         """docs/adding-a-method.md: its blocks, put where it says, are all that a method takes."""
         text = (ROOT / "docs/adding-a-method.md").read_text(encoding="utf-8")
@@ -84,12 +98,12 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(len(blocks), 3)
         with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as out:
             root = self.copy(folder)
-            for name, block in blocks:
+            for name, block in blocks:  # under another name, should the example ever come true
                 with (root / name).open("a", encoding="utf-8") as file:
-                    file.write("\n" + block)
+                    file.write("\n" + block.replace("rename_api_key", "example_of_the_documentation"))
             done = self.run_generator("--root", root, "--out", out)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
-            self.assertIn("METHOD_RENAME_API_KEY,", (Path(out) / "catalog.gen.h").read_text())
+            self.assertIn("METHOD_EXAMPLE_OF_THE_DOCUMENTATION,", (Path(out) / "catalog.gen.h").read_text())
 
     def test_a_refusal_writes_nothing(self):
         with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as out:
