@@ -16,14 +16,16 @@
  * Threads: a handle belongs to one thread at a time; give each thread its own handle, or lock around every use. Two
  * handles share nothing, and the library has no global state. A handle is not to be used in a child after fork().
  *
- * Memory: every result is one block, whatever it points to, and is freed by the one function that its type has;
- * that wipes it first, since it may hold secrets. Texts are UTF-8 without U+0000. Results are set only when the
- * call succeeded.
+ * Memory: texts and structs that a function is given are copied, and need not outlive it. Every result is one block,
+ * whatever it points to, and is freed by the one function that its type has; that wipes it first, since it may hold
+ * secrets. Texts are UTF-8 without U+0000. Results are set only when the call succeeded.
  *
  * Calls are made over one connection, which is opened by the first of them and again whenever it broke, with
  * growing, jittered pauses. A write of which it is not known whether the daemon carried it out is never sent twice;
  * it fails with the outcome PIERRE_OUTCOME_UNKNOWN. A read is sent again once. The calls of one handle take effect
- * in the order in which they were made. */
+ * in the order in which they were made.
+ *
+ * The library prints nothing, raises no signal (SIGPIPE), and never ends the program. */
 #ifndef PIERRE_DB_H
 #define PIERRE_DB_H
 

@@ -85,13 +85,40 @@ static int methods(struct ctl *ctl, int argc, char **argv)
 	return status;
 }
 
-/* What a schema allows, in a word or two: the catalog's type name, a named schema, or a list of either. */
-static void type_name(const json_t *schema, char *out, size_t size)
+/* The schema within an allOf of one, or a oneOf with null; else the schema itself. */
+static const json_t *unwrapped(const json_t *schema)
 {
-	const char *reference = text_of(schema, "$ref"), *type = text_of(schema, "x-type");
-	const json_t *choice;
-	char inner[64];
+	const json_t *choices = json_object_get(schema, "allOf"), *choice;
 	size_t i;
+
+	if (choices == NULL)
+		choices = json_object_get(schema, "oneOf");
+	json_array_foreach(choices, i, choice)
+		if (strcmp(text_of(choice, "type"), "null") != 0)
+			return unwrapped(choice);
+	return schema;
+}
+
+static bool may_be_null(const json_t *schema)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(json_object_get(schema, "type"), i, item)
+		if (strcmp(json_string_value(item), "null") == 0)
+			return true;
+	json_array_foreach(json_object_get(schema, "oneOf"), i, item)
+		if (strcmp(text_of(item, "type"), "null") == 0)
+			return true;
+	return false;
+}
+
+/* What a schema allows, in a word or two: the catalog's type name, a named schema, or a list of either. */
+static void type_name(const json_t *whole, char *out, size_t size)
+{
+	const json_t *schema = unwrapped(whole);
+	const char *reference = text_of(schema, "$ref"), *type = text_of(schema, "x-type");
+	char inner[64];
 
 	if (*reference != '\0') {
 		(void)snprintf(out, size, "%s", strrchr(reference, '/') + 1);
@@ -102,10 +129,20 @@ static void type_name(const json_t *schema, char *out, size_t size)
 		(void)snprintf(out, size, "[%.60s]", inner);
 	} else {
 		(void)snprintf(out, size, "%s", *text_of(schema, "type") != '\0' ? text_of(schema, "type") : "any JSON");
-		json_array_foreach(json_object_get(schema, "oneOf"), i, choice)
-			if (strcmp(text_of(choice, "type"), "null") != 0)
-				type_name(choice, out, size);
 	}
+}
+
+/* A range that is narrower than the type's. */
+static void print_bounds(const json_t *schema)
+{
+	const json_t *min = json_object_get(schema, "minimum"), *max = json_object_get(schema, "maximum");
+	json_int_t least = json_integer_value(min), most = json_integer_value(max);
+	json_int_t bytes = json_integer_value(json_object_get(schema, "x-max-bytes"));
+
+	if (min != NULL && max != NULL && least != INT64_MIN && (least != 0 || (most != UINT16_MAX && most != UINT32_MAX)))
+		(void)printf(", %" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT, least, most);
+	if (bytes != 0)
+		(void)printf(", at most %" JSON_INTEGER_FORMAT " bytes", bytes);
 }
 
 /* What a missing value becomes: a constant, or the name of what the daemon makes then. To be freed; NULL when nothing. */
@@ -123,8 +160,10 @@ static void print_value_line(const struct ctl *ctl, const char *name, const json
 	char type[64], *text = default_text(schema);
 
 	type_name(schema, type, sizeof type);
-	(void)printf("  %s%-20s%s %s%s%s%s%s%s\n", ctl_bold(ctl), name, ctl_plain(ctl), type, optional ? "?" : "",
-	             text != NULL ? " = " : "", text != NULL ? text : "", *doc != '\0' ? "  " : "", doc);
+	(void)printf("  %s%-20s%s %s%s%s%s", ctl_bold(ctl), name, ctl_plain(ctl), type, optional ? "?" : "",
+	             text != NULL ? " = " : "", text != NULL ? text : "");
+	print_bounds(schema);
+	(void)printf("%s%s\n", *doc != '\0' ? "  " : "", doc);
 	free(text);
 }
 
@@ -139,26 +178,22 @@ static bool in_list(const json_t *list, const char *name)
 	return false;
 }
 
-/* The schema that another names, itself, or through a list or a choice; its name into *name. */
-static const json_t *named_schema(const json_t *document, const json_t *schema, const char **name)
+/* The schema that another names, itself or as its items; its name into *name. */
+static const json_t *named_schema(const json_t *document, const json_t *whole, const char **name)
 {
+	const json_t *schema = unwrapped(whole), *items = json_object_get(schema, "items");
 	const char *reference = text_of(schema, "$ref");
-	const json_t *choice, *found = NULL;
-	size_t i;
 
-	if (*reference != '\0') {
-		*name = strrchr(reference, '/') + 1;
-		return json_object_get(json_object_get(json_object_get(document, "components"), "schemas"), *name);
-	}
-	if (json_object_get(schema, "items") != NULL)
-		return named_schema(document, json_object_get(schema, "items"), name);
-	json_array_foreach(json_object_get(schema, "oneOf"), i, choice)
-		if (found == NULL)
-			found = named_schema(document, choice, name);
-	return found;
+	if (items != NULL)
+		return named_schema(document, items, name);
+	if (*reference == '\0')
+		return NULL;
+	*name = strrchr(reference, '/') + 1;
+	return json_object_get(json_object_get(json_object_get(document, "components"), "schemas"), *name);
 }
 
-static void print_members(const struct ctl *ctl, const json_t *document, const json_t *schema, bool input)
+/* The named schema and those that its members name; told: which have been. */
+static void print_members(const struct ctl *ctl, const json_t *document, const json_t *schema, bool input, json_t *told)
 {
 	const char *name = "", *key;
 	const json_t *named = named_schema(document, schema, &name);
@@ -166,14 +201,17 @@ static void print_members(const struct ctl *ctl, const json_t *document, const j
 	const json_t *item;
 	size_t i;
 
-	if (named == NULL)
+	if (named == NULL || json_object_get(told, name) != NULL)
 		return;
+	(void)json_object_set_new(told, name, json_true());
 	(void)printf("\n%s%s%s: %s\n", ctl_bold(ctl), name, ctl_plain(ctl), text_of(named, "description"));
 	json_object_foreach(json_object_get(named, "properties"), key, member)
-		print_value_line(ctl, key, member, input && !in_list(json_object_get(named, "required"), key),
+		print_value_line(ctl, key, member, input ? !in_list(json_object_get(named, "required"), key) : may_be_null(member),
 		                 text_of(member, "description"));
 	json_array_foreach(json_object_get(named, "enum"), i, item)
 		(void)printf("  %s\n", json_string_value(item));
+	json_object_foreach(json_object_get(named, "properties"), key, member)
+		print_members(ctl, document, member, input, told);
 }
 
 /* Members of a free document that the method looks at. */
@@ -189,18 +227,11 @@ static void print_picks(const struct ctl *ctl, const json_t *param)
 		print_value_line(ctl, key, member, true, text_of(member, "description"));
 }
 
-static void print_method(const struct ctl *ctl, const json_t *document, const json_t *method)
+static void print_params(const struct ctl *ctl, const json_t *method)
 {
 	const json_t *params = json_object_get(method, "params"), *order = json_object_get(method, "x-positional"), *name, *param;
-	const json_t *result = json_object_get(json_object_get(method, "result"), "schema");
 	size_t i, j;
 
-	(void)printf("%s%s%s(", ctl_bold(ctl), text_of(method, "name"), ctl_plain(ctl));
-	json_array_foreach(order, i, name)
-		(void)printf("%s%s", i > 0 ? ", " : "", json_string_value(name));
-	(void)printf(") -> %s\n%s\n", text_of(method, "x-result"), text_of(method, "description"));
-	(void)printf("\naccess: %s%s\n", text_of(method, "x-access"),
-	             json_is_true(json_object_get(method, "x-write")) ? ", changes data" : "");
 	if (json_array_size(params) > 0)
 		(void)fputs("\nparameters, in the order of calls by position:\n", stdout);
 	json_array_foreach(order, i, name)
@@ -208,11 +239,27 @@ static void print_method(const struct ctl *ctl, const json_t *document, const js
 			if (strcmp(text_of(param, "name"), json_string_value(name)) == 0)
 				print_value_line(ctl, text_of(param, "name"), json_object_get(param, "schema"),
 				                 !json_is_true(json_object_get(param, "required")), text_of(param, "description"));
+}
+
+static void print_method(const struct ctl *ctl, const json_t *document, const json_t *method)
+{
+	const json_t *params = json_object_get(method, "params"), *order = json_object_get(method, "x-positional"), *name, *param;
+	json_t *told = json_object();
+	size_t i;
+
+	(void)printf("%s%s%s(", ctl_bold(ctl), text_of(method, "name"), ctl_plain(ctl));
+	json_array_foreach(order, i, name)
+		(void)printf("%s%s", i > 0 ? ", " : "", json_string_value(name));
+	(void)printf(") -> %s\n%s\n", text_of(method, "x-result"), text_of(method, "description"));
+	(void)printf("\naccess: %s%s\n", text_of(method, "x-access"),
+	             json_is_true(json_object_get(method, "x-write")) ? ", changes data" : "");
+	print_params(ctl, method);
 	json_array_foreach(params, i, param) {
 		print_picks(ctl, param);
-		print_members(ctl, document, json_object_get(param, "schema"), true);
+		print_members(ctl, document, json_object_get(param, "schema"), true, told);
 	}
-	print_members(ctl, document, result, false);
+	print_members(ctl, document, json_object_get(json_object_get(method, "result"), "schema"), false, told);
+	json_decref(told);
 	(void)fputs("\nerrors:", stdout);
 	json_array_foreach(json_object_get(method, "errors"), i, param)
 		(void)printf(" %s", strrchr(text_of(param, "$ref"), '/') + 1);
@@ -256,7 +303,7 @@ const struct command catalog_commands[] = {
 	 "Examples:\n"
 	 "  pierre-dbctl describe create_user\n"
 	 "  pierre-dbctl describe create_user --json    its part of the OpenRPC document\n\n"
-	 "Parameters with ? may be missing; behind = is what they become then.",
+	 "What has a ? may be missing, in an answer null; behind = is what it becomes then.",
 	 describe},
 	{0},
 };
