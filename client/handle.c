@@ -56,17 +56,16 @@ void pierre_free(struct pierre *db)
 	if (db == NULL)
 		return;
 	if (db->in_callback > 0)
-		db->freed = true; /* handle_leave frees it */
+		db->freed = true; /* leave() frees it */
 	else
 		destroy(db);
 }
 
-bool handle_leave(struct pierre *db)
+/* Ends a library call: frees the handle when a callback wanted that. */
+static void leave(struct pierre *db)
 {
-	if (!db->freed || db->in_callback > 0)
-		return true;
-	destroy(db);
-	return false;
+	if (db->freed && db->in_callback == 0)
+		destroy(db);
 }
 
 void pierre_set_timeouts(struct pierre *db, unsigned connect_ms, unsigned call_ms)
@@ -85,7 +84,8 @@ void pierre_set_limits(struct pierre *db, size_t request, size_t answer)
 	}
 }
 
-void handle_turn(struct pierre *db, bool readable)
+/* One turn: times, connecting, writing, and reading when there may be something to read. */
+static void take_turn(struct pierre *db, bool readable)
 {
 	int64_t now = clock_ms();
 
@@ -104,8 +104,8 @@ void pierre_process(struct pierre *db)
 {
 	if (db->in_callback > 0)
 		return; /* the turn that is under way goes on by itself */
-	handle_turn(db, true);
-	(void)handle_leave(db);
+	take_turn(db, true);
+	leave(db);
 }
 
 int pierre_fd(const struct pierre *db)
@@ -152,7 +152,7 @@ static void sleep_and_turn(struct pierre *db, int limit_ms)
 	if (limit_ms >= 0 && (ms < 0 || limit_ms < ms))
 		ms = limit_ms;
 	(void)poll(&watched, 1, ms); /* a negative fd is ignored; interrupted or not, a turn does no harm */
-	handle_turn(db, (watched.revents & ~POLLOUT) != 0);
+	take_turn(db, (watched.revents & ~POLLOUT) != 0);
 }
 
 int pierre_wait(struct pierre *db, int timeout_ms)
@@ -162,7 +162,7 @@ int pierre_wait(struct pierre *db, int timeout_ms)
 	if (db->in_callback > 0)
 		return PIERRE_MISUSE;
 	if (db->table.count > 0)
-		handle_turn(db, false);
+		take_turn(db, false);
 	while (!db->freed && db->table.count > 0) {
 		int64_t left = end == INT64_MAX ? -1 : end - clock_ms();
 
@@ -170,7 +170,7 @@ int pierre_wait(struct pierre *db, int timeout_ms)
 			return PIERRE_NO_ANSWER;
 		sleep_and_turn(db, left > INT_MAX ? INT_MAX : (int)left);
 	}
-	(void)handle_leave(db);
+	leave(db);
 	return 0;
 }
 
@@ -197,12 +197,12 @@ static void wake(struct pierre *db, const struct pierre_answer *answer, void *us
 
 static int await(struct pierre *db, struct waiter *waiter)
 {
-	handle_turn(db, false);
+	take_turn(db, false);
 	while (!waiter->finished && !db->freed)
 		sleep_and_turn(db, -1);
 	if (!waiter->finished)
 		waiter->status = failure_set(waiter->error, PIERRE_MISUSE, "a callback freed the handle");
-	(void)handle_leave(db);
+	leave(db);
 	return waiter->status;
 }
 

@@ -106,9 +106,4 @@ void link_broken(struct pierre *db, int kind, bool again, const char *what);
 /* answer.c: one line; false when it is no answer (the connection is broken then). */
 bool answer_take(struct pierre *db, const char *line, size_t length);
 
-/* One turn: times, connecting, writing, and reading when there may be something to read. */
-void handle_turn(struct pierre *db, bool readable);
-/* Ends a library call: frees the handle when a callback wanted that. false when it is gone. */
-bool handle_leave(struct pierre *db);
-
 #endif

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "protocol"))
 sys.dont_write_bytecode = True  # the tree stays clean
 
-from generator import emit_c, emit_client, emit_completion, emit_docs, emit_openrpc  # noqa: E402
+from generator import emit_c, emit_client, emit_docs, emit_openrpc  # noqa: E402
 from generator.bind import Limits, bind  # noqa: E402
 from generator.breaking import breaking_changes  # noqa: E402
 from generator.error_kinds import load_limit  # noqa: E402
@@ -76,7 +76,7 @@ def emit(catalog, document: dict, out: Path):
     """All files of the build."""
     files = {"catalog.gen.h": emit_c.header(catalog), "catalog.gen.c": emit_c.source(catalog, document),
              "openrpc.json": pretty(document), "methods.md": emit_docs.reference(catalog),
-             "methods.completion": emit_completion.completion(catalog), **emit_client.files(catalog)}
+             **emit_client.files(catalog)}
     for name, text in files.items():
         write(out / name, text)
 

@@ -22,7 +22,7 @@ def outputs():
     document = generate.emit_openrpc.document(catalog)
     return {"catalog.gen.h": generate.emit_c.header(catalog), "catalog.gen.c": generate.emit_c.source(catalog, document),
             "openrpc.json": generate.pretty(document), "methods.md": generate.emit_docs.reference(catalog),
-            "methods.completion": generate.emit_completion.completion(catalog), **generate.emit_client.files(catalog)}
+            **generate.emit_client.files(catalog)}
 
 
 # Looks the tables up as the daemon does.
