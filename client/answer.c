@@ -26,9 +26,13 @@ static void finish(struct pierre *db, struct call *call, uint32_t result, uint32
 	call_finish(db, call, &answer);
 }
 
-static struct call *longest_sent(struct pierre *db)
+/* Of those that have been sent, or are being sent. */
+static struct call *longest_begun(struct pierre *db)
 {
-	struct call *longest = NULL;
+	struct call *longest = list_empty(&db->queued) ? NULL : list_entry(list_first(&db->queued), struct call, link);
+
+	if (longest != NULL && (longest->written == 0 || longest->refused))
+		longest = NULL;
 
 	list_for_each(node, &db->sent) {
 		struct call *call = list_entry(node, struct call, link);
@@ -41,7 +45,7 @@ static struct call *longest_sent(struct pierre *db)
 
 /* An error with id null. `overloaded` is said to the connection as a whole, before anything of it was read.
  * `too_large` is about a request that was too long to be read: the longest one, whose limit is the least likely to
- * be kept. Others cannot be about a request that this library wrote, unless there is only one. */
+ * be kept; it may come before all of that request is written. Others cannot be about a request that this library wrote, unless there is only one. */
 static bool take_without_id(struct pierre *db, uint32_t error)
 {
 	struct pierre_error failure;
@@ -58,11 +62,16 @@ static bool take_without_id(struct pierre *db, uint32_t error)
 		calls_fail_all(db, &all, &failure, false);
 		return true;
 	}
-	if (failure.kind == PIERRE_TOO_LARGE || (!list_empty(&db->sent) && db->sent.next->next == &db->sent))
-		call = longest_sent(db);
+	if (failure.kind == PIERRE_TOO_LARGE)
+		call = longest_begun(db);
+	else if (!list_empty(&db->sent) && db->sent.next->next == &db->sent)
+		call = list_entry(list_first(&db->sent), struct call, link);
 	if (call == NULL)
 		return false;
-	call_fail(db, call, &failure);
+	if (call->written < call->length)
+		call_refuse(db, call, &failure);
+	else
+		call_fail(db, call, &failure);
 	return true;
 }
 

@@ -26,15 +26,20 @@ void call_drop(struct pierre *db, struct call *call)
 	call_free(call);
 }
 
+static void call_back(struct pierre *db, pierre_done *done, const struct pierre_answer *answer, void *userdata)
+{
+	if (done == NULL || db->freed)
+		return;
+	db->in_callback++;
+	done(db, answer, userdata);
+	db->in_callback--;
+}
+
 void call_finish(struct pierre *db, struct call *call, const struct pierre_answer *answer)
 {
 	call_table_remove(&db->table, call);
 	list_remove(&call->link);
-	if (call->done != NULL && !db->freed) {
-		db->in_callback++;
-		call->done(db, answer, call->userdata);
-		db->in_callback--;
-	}
+	call_back(db, call->done, answer, call->userdata);
 	call_free(call);
 }
 
@@ -43,6 +48,16 @@ void call_fail(struct pierre *db, struct call *call, const struct pierre_error *
 	struct pierre_answer answer = {.method = call->method, .error = error};
 
 	call_finish(db, call, &answer);
+}
+
+void call_refuse(struct pierre *db, struct call *call, const struct pierre_error *error)
+{
+	struct pierre_answer answer = {.method = call->method, .error = error};
+	pierre_done *done = call->done;
+
+	call->done = NULL;
+	call->refused = true;
+	call_back(db, done, &answer, call->userdata);
 }
 
 void calls_fail_all(struct pierre *db, struct list *list, const struct pierre_error *error, bool maybe_done)
@@ -256,7 +271,7 @@ bool pierre_cancel(struct pierre *db, int64_t number)
 {
 	struct call *call = call_table_find(&db->table, number);
 
-	if (call == NULL)
+	if (call == NULL || call->refused)
 		return false;
 	if (call->written == 0 || call->written == call->length)
 		call_drop(db, call);

@@ -23,6 +23,7 @@ struct call {
 	const struct stub_method *method;  /* NULL for one that the library does not know */
 	bool write;                        /* may change something: never sent twice */
 	bool sent_before;                  /* a read that is sent for the second time */
+	bool refused;                      /* failed before all of its line was written: goes when the rest is */
 	char *line;
 	size_t length, written;
 	int64_t deadline;                  /* clock_ms() at which it has failed; INT64_MAX: never */
@@ -80,6 +81,8 @@ void call_table_free(struct call_table *table);
 /* Takes the call out of everything, calls it back, frees it. */
 void call_finish(struct pierre *db, struct call *call, const struct pierre_answer *answer);
 void call_fail(struct pierre *db, struct call *call, const struct pierre_error *error);
+/* The same for one whose line is partly written, of which the rest must follow. */
+void call_refuse(struct pierre *db, struct call *call, const struct pierre_error *error);
 /* The daemon may have read it, although its line may not be wholly written. */
 bool call_may_have_arrived(const struct call *call);
 /* Sets how long it waits for the next connection. */

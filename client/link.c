@@ -115,6 +115,8 @@ void link_broken(struct pierre *db, int kind, bool again, const char *what)
 			list_append(&db->sent, &first->link);
 		}
 		first->written = 0;
+		if (first->refused)
+			call_drop(db, first);
 	}
 	list_for_each_safe(node, &db->sent) {
 		struct call *call = list_entry(node, struct call, link);
@@ -160,6 +162,8 @@ static void account(struct pierre *db, size_t written)
 		written -= left;
 		list_remove(&call->link);
 		list_append(&db->sent, &call->link);
+		if (call->refused)
+			call_drop(db, call);
 	}
 }
 

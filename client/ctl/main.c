@@ -71,17 +71,15 @@ static const struct command *find_command(const char *name)
 static const char *option_value(int argc, char **argv, int *at, const char *name, bool *missing)
 {
 	size_t length = strlen(name);
+	const char *value;
 
 	if (strncmp(argv[*at], name, length) != 0)
 		return NULL;
-	if (argv[*at][length] == '=')
-		return argv[*at] + length + 1;
-	if (argv[*at][length] != '\0')
+	if (argv[*at][length] != '=' && argv[*at][length] != '\0')
 		return NULL;
-	if (*at + 1 < argc)
-		return argv[++*at];
-	*missing = true;
-	return "";
+	value = argv[*at][length] == '=' ? argv[*at] + length + 1 : *at + 1 < argc ? argv[++*at] : "";
+	*missing = *value == '\0';
+	return value;
 }
 
 struct wishes {
@@ -106,7 +104,7 @@ static int take_options(struct ctl *ctl, int argc, char **argv, struct wishes *w
 
 	for (int i = 1; i < argc; i++) {
 		bool missing = false;
-		const char *value;
+		const char *name = argv[i], *value;
 
 		if (strcmp(argv[i], "--") == 0) {
 			while (++i < argc)
@@ -128,7 +126,7 @@ static int take_options(struct ctl *ctl, int argc, char **argv, struct wishes *w
 			argv[kept++] = argv[i];
 		}
 		if (missing) {
-			(void)ctl_fail(EX_USAGE, "%s needs a value", argv[i]);
+			(void)ctl_fail(EX_USAGE, "%.*s needs a value", (int)strcspn(name, "="), name);
 			return -1;
 		}
 	}

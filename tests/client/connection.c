@@ -242,17 +242,24 @@ START_TEST(pipelines_and_matches_by_id)
 }
 END_TEST
 
-/* What was cut off in the middle of its line cannot have been carried out: it is sent again, write or not. */
-START_TEST(a_line_that_was_cut_off_is_sent_again)
+/* More than a socket takes at once. */
+static const char *long_params(void)
 {
 	static char params[900000];
-	struct ended write = {0}, behind = {0};
-	char some[1000];
 
 	(void)strcpy(params, "{\"user_id\":\"u\",\"profile_data\":{\"x\":\"");
 	memset(params + strlen(params), 'x', sizeof params - 1000);
 	(void)strcat(params, "\"}}");
-	begin(&fake, "upsert_user_profile", params, &write);
+	return params;
+}
+
+/* What was cut off in the middle of its line cannot have been carried out: it is sent again, write or not. */
+START_TEST(a_line_that_was_cut_off_is_sent_again)
+{
+	struct ended write = {0}, behind = {0};
+	char some[1000];
+
+	begin(&fake, "upsert_user_profile", long_params(), &write);
 	begin(&fake, WRITE, READ_PARAMS, &behind);
 	fake_accept(&fake);
 	drive(&fake, 3);
@@ -267,14 +274,10 @@ END_TEST
 
 START_TEST(gives_up_a_daemon_that_takes_nothing)
 {
-	static char params[900000];
 	struct ended write = {0}, behind = {0};
 
-	(void)strcpy(params, "{\"user_id\":\"u\",\"profile_data\":{\"x\":\"");
-	memset(params + strlen(params), 'x', sizeof params - 1000);
-	(void)strcat(params, "\"}}");
 	pierre_set_timeouts(fake.db, 1000, 50);
-	begin(&fake, "upsert_user_profile", params, &write);
+	begin(&fake, "upsert_user_profile", long_params(), &write);
 	pierre_set_timeouts(fake.db, 1000, 5000);
 	begin(&fake, WRITE, READ_PARAMS, &behind);
 	fake_accept(&fake);
@@ -333,6 +336,37 @@ START_TEST(too_large_is_the_longest)
 }
 END_TEST
 
+/* The daemon says so when its limit is reached, and skips the rest of the line, which must follow nevertheless. */
+START_TEST(too_large_may_come_early)
+{
+	struct ended small = {0}, large = {0}, behind = {0};
+	char first[256];
+
+	begin(&fake, READ, READ_PARAMS, &small);
+	begin(&fake, "upsert_user_profile", long_params(), &large);
+	begin(&fake, WRITE, READ_PARAMS, &behind);
+	fake_accept(&fake);
+	drive(&fake, 3);
+	ck_assert_uint_eq(pierre_events(fake.db) & PIERRE_EVENT_WRITE, PIERRE_EVENT_WRITE);
+	fake_send(&fake, "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32007,\"message\":\"long\"}}\n");
+	drive_until(&fake, &large);
+	expect_end(&large, PIERRE_TOO_LARGE, PIERRE_OUTCOME_NONE);
+	ck_assert(!pierre_cancel(fake.db, 2));
+	if (_i == 0) { /* the same connection goes on, line by line */
+		(void)snprintf(first, sizeof first, "%s", fake_line(&fake));
+		ck_assert_ptr_nonnull(strstr(fake_line(&fake), "upsert_user_profile"));
+		fake_answer(&fake, first, "null");
+	} else { /* a new one does not see it again */
+		fake_accept(&fake);
+		fake_answer(&fake, fake_line(&fake), "null");
+	}
+	fake_answer(&fake, fake_line(&fake), "null");
+	expect_end(&small, 0, 0);
+	expect_end(&behind, 0, 0);
+	ck_assert_uint_eq(pierre_pending(fake.db), 0);
+}
+END_TEST
+
 START_TEST(attempts_are_spaced)
 {
 	struct ended ended = {0};
@@ -376,6 +410,7 @@ TCase *connection_case(void)
 	tcase_add_test(tcase, cancels_what_is_not_sent);
 	tcase_add_test(tcase, overloaded_is_for_all);
 	tcase_add_test(tcase, too_large_is_the_longest);
+	tcase_add_loop_test(tcase, too_large_may_come_early, 0, 2);
 	tcase_add_test(tcase, attempts_are_spaced);
 	return tcase;
 }

@@ -60,7 +60,8 @@ class WithoutDaemon(CtlCase):
         self.assertIn("usage:", self.bad(64))
         self.assertIn('did you mean "health"?', self.bad(64, "heatlh"))
         self.assertIn("--help lists them", self.bad(64, "xyzzy"))
-        self.assertIn("--socket needs a value", self.bad(64, "ping", "--socket"))
+        for arguments in (("--socket",), ("--socket", ""), ("--socket=",)):  # an unset variable is not to mean another daemon
+            self.assertEqual(self.bad(64, "ping", *arguments), "pierre-dbctl: --socket needs a value\n")
         self.assertIn("--timeout takes seconds", self.bad(64, "--timeout", "soon", "ping"))
         self.assertIn("takes no arguments", self.bad(64, "ping", "x"))
         self.assertIn("which method?", self.bad(64, "call"))
@@ -248,6 +249,9 @@ class WithDaemon(CtlCase):
         self.assertEqual((error["kind"], error["code"], error["field"]), ("conflict", -32002, "email"))
         error = json.loads(self.bad(1, "--json", "call", "create_user", "user.email=nonsense", "user.password_hash=x"))["error"]
         self.assertEqual((error["kind"], error["path"]), ("invalid_params", "user.email"))
+        for _ in range(3):  # the daemon says so before all of the line is written, or after
+            self.assertIn("too_large", self.bad(1, "call", "upsert_user_profile", "-", stdin=json.dumps(
+                {"user_id": "0" * 32, "profile_data": {"x": "y" * 3000000}})))
         self.assertIn("method_not_found", self.bad(1, "call", "--unchecked", "no_such_method", "a=b"))
         self.assertEqual(self.good("call", "--unchecked", "daemon.ping"), '"pong"\n')
 
