@@ -194,11 +194,13 @@ class Tasks(A2ACase):
     def test_session_by_id_or_token(self):
         token = self.world.session(self.client, self.user)
         session = self.ok("get_a2a_session", session_token=token)["id"]
-        for given in (token, session):
+        digits = session.replace("-", "")
+        for given in (token, session, session.upper(), digits, digits.upper()):
             _, task = self.task(session_id=given)
             self.assertEqual(task["session_id"], session)
-        self.refused("not_found", "create_a2a_task", client_id=self.client, session_id="nobody's", task_type="t", input_data={})
-        self.refused("not_found", "create_a2a_task", client_id=self.client, session_id=UNKNOWN, task_type="t", input_data={})
+        for given in ("nobody's", UNKNOWN, UNKNOWN.replace("-", ""), "", f"{digits[:8]}-{digits[8:]}", digits[:-1], f"{digits}0",
+                      f"{{{session}}}", f"{session} ", token.swapcase(), "%", "?" * 36, "_" * 32):
+            self.refused("not_found", "create_a2a_task", client_id=self.client, session_id=given, task_type="t", input_data={})
         self.refused("not_found", "create_a2a_task", client_id="nobody", session_id=None, task_type="t", input_data={})
 
     def test_unknown(self):

@@ -46,7 +46,7 @@ UPDATE a2a_sessions SET last_activity = :now WHERE session_token = :session_toke
 INSERT INTO a2a_tasks (id, client, session_id, task_type, input_data, input_data_exact, status, created_at)
 SELECT :new_id, c.number, given.id, :task_type, :input_data, :input_data_exact, 'pending', :now
 FROM (SELECT (SELECT s.id FROM a2a_sessions s
-   WHERE s.session_token = :session_id OR s.id = CASE WHEN lower(:session_id) ~ '^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$'
+   WHERE s.session_token = :session_id OR s.id = CASE WHEN lower(:session_id) ~ '^([0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$'
      THEN :session_id::uuid END LIMIT 1) AS id) AS given, a2a_clients c
 WHERE md5(c.id) = md5(:client_id) AND c.id = :client_id AND (:session_id IS NULL OR given.id IS NOT NULL)
 RETURNING id AS result

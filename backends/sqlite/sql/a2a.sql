@@ -39,15 +39,16 @@ WHERE s.session_token = :session_token AND s.is_active = 1 AND s.expires_us > mi
 -- name: update_a2a_session_activity
 UPDATE a2a_sessions SET last_activity = :now WHERE session_token = :session_token
 
--- Ids that an old default made are 32 digits without hyphens: look-ups take both forms.
+-- Ids that an old default made are 32 digits without hyphens, and a caller may write any id so: look-ups take both forms.
 -- name: create_a2a_task
 INSERT INTO a2a_tasks (id, client_id, session_id, task_type, input_data, status, created_at)
-SELECT :new_id, :client_id,
-  (SELECT id FROM a2a_sessions
-   WHERE session_token = :session_id OR id = lower(:session_id) OR id = replace(lower(:session_id), '-', '')),
-  :task_type, :input_data, 'pending', :now
-WHERE :session_id IS NULL OR EXISTS (SELECT 1 FROM a2a_sessions
-   WHERE session_token = :session_id OR id = lower(:session_id) OR id = replace(lower(:session_id), '-', ''))
+SELECT :new_id, :client_id, given.id, :task_type, :input_data, 'pending', :now
+FROM (SELECT (SELECT id FROM a2a_sessions
+   WHERE session_token = :session_id OR id IN (lower(:session_id), replace(lower(:session_id), '-', ''),
+     lower(substr(:session_id, 1, 8) || '-' || substr(:session_id, 9, 4) || '-' || substr(:session_id, 13, 4) || '-' ||
+       substr(:session_id, 17, 4) || '-' || substr(:session_id, 21)))
+   LIMIT 1) AS id) AS given
+WHERE :session_id IS NULL OR given.id IS NOT NULL
 RETURNING id AS result
 
 -- name: get_a2a_task
