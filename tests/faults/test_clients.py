@@ -31,9 +31,10 @@ def ticks(pid):
 
 class Clients(Case):
     options = ()
+    limits = None
 
     def setUp(self):
-        self.daemon = Daemon(options=self.options).start()
+        self.daemon = Daemon(options=self.options, limits=self.limits).start()
         self.addCleanup(self.daemon.discard)
         with self.daemon.connect() as connection:
             World(connection).user()
@@ -292,13 +293,6 @@ class Loud(Clients):
             self.same(one.read(), PONG)
         self.finish()
 
-    def test_deep_nesting_with_a_small_stack(self):
-        with self.raw() as one:
-            for text in (b"[" * 500_000, b'{"a":' * 150_000, b"[" * 100_000 + b"]" * 100_000):
-                one.send(text + b"\n", note=False)
-                self.assertEqual(one.read()["error"]["data"]["kind"], "parse_error")
-        self.finish()
-
     def test_huge_batch(self):
         with self.raw() as one:
             one.send(b"[" + b",".join([b"1"] * 100_000) + b"]\n", note=False)
@@ -361,6 +355,32 @@ class Loud(Clients):
             with self.assertRaises(BrokenPipeError):   # nobody holds the reading end any more
                 os.write(writer, b"x")
             os.close(writer)
+        self.finish()
+
+
+def small_stack():
+    resource.setrlimit(resource.RLIMIT_STACK, (512 << 10, 512 << 10))
+
+
+class SmallStack(Clients):
+    """The loop's stack and those of all threads have 512 KiB."""
+    limits = staticmethod(small_stack)
+
+    def test_deep_nesting(self):
+        """Refused at any depth, and what is just deep enough is stored and comes back."""
+        with self.raw() as one:
+            for text in (b"[" * 500_000, b'{"a":' * 150_000, b"[" * 100_000 + b"]" * 100_000, b"[" * 65 + b"]" * 65):
+                one.send(text + b"\n", note=False)
+                self.assertEqual(one.read()["error"]["data"]["kind"], "parse_error")
+        with self.daemon.connect() as connection:
+            user = World(connection).user()
+            document = {}
+            for _ in range(61):   # with the request and its params: 64
+                document = {"a": document}
+            connection.call("upsert_user_profile", [user, document])
+            self.same(connection.call("get_user_profile", [user]), document)
+            goal = connection.call("create_goal", [user, document])
+            self.assertEqual([one["id"] for one in connection.call("get_user_goals", [user])], [goal])
         self.finish()
 
 
