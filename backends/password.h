@@ -7,11 +7,13 @@
 
 #include "../protocol/error.h"
 
-enum { PASSWORD_MAX = 72, PASSWORD_HASH_MAX = 64 };
+/* Each step of the cost doubles the work: cost 20 takes a minute, 31 a day and a half, which nobody waits for. */
+enum { PASSWORD_MAX = 72, PASSWORD_HASH_MAX = 64, PASSWORD_COST_MIN = 4, PASSWORD_COST_MAX = 20 };
 
 /* `$2b$<cost>$…`; password NUL-terminated. */
 int password_hash(const char *password, unsigned cost, char out[PASSWORD_HASH_MAX], struct err *err);
-/* hash NULL (no such user) or unusable: does the work of one verification at `cost` all the same and gives false. Constant-time compare. Takes $2a$ $2b$ $2y$. */
-bool password_verify(const char *password, const char *hash, unsigned cost);
+/* Takes $2a$ $2b$ $2y$. hash NULL (no such user) or no bcrypt hash: does the work of one verification at `cost` all the same, and nothing
+ * matches. ERR_TIMEOUT for a hash over PASSWORD_COST_MAX. Constant-time compare. */
+int password_verify(const char *password, const char *hash, unsigned cost, bool *matches, struct err *err);
 
 #endif

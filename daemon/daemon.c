@@ -326,7 +326,7 @@ int daemon_run(struct daemon *daemon)
 	(void)uv_run(&daemon->loop, UV_RUN_DEFAULT);
 	if (daemon->abandoned) {
 		/* The store gives back what it still has; only after an orderly stop may that be told. */
-		dispatch_abandon_passwords(daemon);
+		password_pool_abandon(daemon->passwords);
 		daemon->store->ops->close(daemon->store);
 		daemon->store = NULL;
 		if (daemon->exit_code == EX_OK)

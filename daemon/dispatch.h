@@ -42,8 +42,6 @@ void dispatch_submit(struct request *request);
 bool dispatch_needs_hash(const struct request *request);
 void dispatch_hash(struct request *request);    /* then dispatch_submit */
 void dispatch_verify(struct request *request);  /* then dispatch_finish */
-/* The daemon ends although passwords are worked on: their calls are answered with ERR_SHUTTING_DOWN. */
-void dispatch_abandon_passwords(struct daemon *daemon);
 /* A request has its result: call.err, or a result behind call.answer_start. Answers and frees it. */
 void dispatch_finish(struct request *request);
 

@@ -6,6 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../protocol/list.h"
+
+struct job {
+	struct list link;
+	size_t size;                      /* of the whole, texts included */
+	struct password_work work;
+	struct password_result result;    /* the working thread's, until it is finished */
+	uint64_t turn;                    /* its place: lower ones are begun first */
+	bool given_back;                  /* a thread works on it for nobody */
+	char texts[];
+};
+
 struct password_pool {
 	pthread_mutex_t lock;
 	pthread_cond_t filled;
@@ -15,25 +27,61 @@ struct password_pool {
 	bool stopping;
 	uint64_t hashed, verified, timeouts;
 	uv_async_t wake;
+	uv_timer_t timer;                /* the next deadline */
+	uint64_t due;                    /* when the timer is set for; 0: it is not. Loop thread only */
+	unsigned handles;                /* not closed yet */
 	unsigned thread_count;
 	pthread_t threads[];
 };
 
-static void work(struct password_job *job)
+static struct job *job_new(const struct password_work *work)
 {
-	job->err = (struct err){.kind = ERR_NONE};
-	if (job->verify)
-		job->matches = password_verify(job->password, job->stored, job->cost);
+	size_t password = strlen(work->password) + 1, stored = work->stored != NULL ? strlen(work->stored) + 1 : 0;
+	struct job *job = calloc(1, sizeof *job + password + stored);
+
+	if (job == NULL)
+		return NULL;
+	job->size = sizeof *job + password + stored;
+	job->work = *work;
+	job->work.password = memcpy(job->texts, work->password, password);
+	if (stored > 0)
+		job->work.stored = memcpy(job->texts + password, work->stored, stored);
+	list_init(&job->link);
+	return job;
+}
+
+static void job_free(struct job *job)
+{
+	explicit_bzero(job, job->size);
+	free(job);
+}
+
+static bool is_late(const struct job *job, uint64_t now)
+{
+	return job->work.deadline != 0 && now >= job->work.deadline;
+}
+
+static void out_of_time(struct password_result *result)
+{
+	(void)err_set(&result->err, ERR_TIMEOUT, "the call's time ran out before its password was worked on");
+	result->err.outcome = OUTCOME_NONE;
+}
+
+static void work(struct job *job)
+{
+	struct password_result *result = &job->result;
+
+	if (job->work.verify)
+		(void)password_verify(job->work.password, job->work.stored, job->work.cost, &result->matches, &result->err);
 	else
-		(void)password_hash(job->password, job->cost, job->hash, &job->err);
+		(void)password_hash(job->work.password, job->work.cost, result->hash, &result->err);
 }
 
 /* Holding the lock, which is released while it works. */
-static void run_job(struct password_pool *pool, struct password_job *job)
+static void run_job(struct password_pool *pool, struct job *job)
 {
-	if (job->deadline != 0 && uv_hrtime() >= job->deadline) {
-		(void)err_set(&job->err, ERR_TIMEOUT, "the call's time ran out while its password waited to be worked on");
-		job->err.outcome = OUTCOME_NONE;
+	if (is_late(job, uv_hrtime())) {
+		out_of_time(&job->result);
 		pool->timeouts++;
 		return;
 	}
@@ -42,7 +90,7 @@ static void run_job(struct password_pool *pool, struct password_job *job)
 	work(job);
 	(void)pthread_mutex_lock(&pool->lock);
 	pool->running--;
-	if (job->verify)
+	if (job->work.verify)
 		pool->verified++;
 	else
 		pool->hashed++;
@@ -54,20 +102,24 @@ static void *worker(void *argument)
 
 	(void)pthread_mutex_lock(&pool->lock);
 	while (!pool->stopping) {
-		struct list *first;
+		struct job *job;
 
 		if (list_empty(&pool->waiting)) {
 			(void)pthread_cond_wait(&pool->filled, &pool->lock);
 			continue;
 		}
-		first = list_first(&pool->waiting);
-		list_remove(first);
+		job = list_entry(list_first(&pool->waiting), struct job, link);
+		list_remove(&job->link);
 		pool->waiting_count--;
-		pool->turn = list_entry(first, struct password_job, link)->turn;
-		list_append(&pool->working, first);
-		run_job(pool, list_entry(first, struct password_job, link));
-		list_remove(first);
-		list_append(&pool->finished, first);
+		pool->turn = job->turn;
+		list_append(&pool->working, &job->link);
+		run_job(pool, job);
+		list_remove(&job->link);
+		if (job->given_back) {
+			job_free(job);
+			continue;
+		}
+		list_append(&pool->finished, &job->link);
 		(void)uv_async_send(&pool->wake);
 	}
 	(void)pthread_mutex_unlock(&pool->lock);
@@ -84,11 +136,101 @@ static void deliver(uv_async_t *wake)
 	list_splice(&finished, &pool->finished);
 	(void)pthread_mutex_unlock(&pool->lock);
 	while (!list_empty(&finished)) {
-		struct password_job *job = list_entry(list_first(&finished), struct password_job, link);
+		struct job *job = list_entry(list_first(&finished), struct job, link);
 
 		list_remove(&job->link);
-		job->done(job);
+		job->work.done(job->work.owner, &job->result);
+		job_free(job);
 	}
+}
+
+/* Takes one job that a thread works on from its owner; false when there is none such. now 0: any. */
+static bool take_working(struct password_pool *pool, uint64_t now, struct password_work *taken)
+{
+	bool found = false;
+
+	(void)pthread_mutex_lock(&pool->lock);
+	list_for_each(node, &pool->working) {
+		struct job *job = list_entry(node, struct job, link);
+
+		if (job->given_back || (now != 0 && !is_late(job, now)))
+			continue;
+		*taken = job->work;
+		job->given_back = found = true;
+		break;
+	}
+	(void)pthread_mutex_unlock(&pool->lock);
+	return found;
+}
+
+/* Gives back what waits and what is worked on, with that result. now: only those that are late; 0: all. Gives how many. */
+static unsigned give_back(struct password_pool *pool, uint64_t now, const struct password_result *result)
+{
+	struct password_work taken;
+	struct list waiting;
+	unsigned count = 0;
+
+	list_init(&waiting);
+	(void)pthread_mutex_lock(&pool->lock);
+	list_for_each_safe(node, &pool->waiting) {
+		if (now != 0 && !is_late(list_entry(node, struct job, link), now))
+			continue;
+		list_remove(node);
+		list_append(&waiting, node);
+		pool->waiting_count--;
+	}
+	(void)pthread_mutex_unlock(&pool->lock);
+	for (; take_working(pool, now, &taken); count++)
+		taken.done(taken.owner, result);
+	for (; !list_empty(&waiting); count++) {
+		struct job *job = list_entry(list_first(&waiting), struct job, link);
+
+		list_remove(&job->link);
+		job->work.done(job->work.owner, result);
+		job_free(job);
+	}
+	return count;
+}
+
+static void on_timer(uv_timer_t *timer);
+
+static void watch(struct password_pool *pool, uint64_t deadline)
+{
+	uint64_t now = uv_hrtime();
+
+	if (deadline == 0 || (pool->due != 0 && pool->due <= deadline))
+		return;
+	pool->due = deadline;
+	uv_update_time(pool->timer.loop);
+	(void)uv_timer_start(&pool->timer, on_timer, deadline > now ? (deadline - now) / 1000000 + 1 : 0, 0);
+}
+
+static uint64_t earliest(const struct list *jobs, uint64_t found)
+{
+	list_for_each(node, jobs) {
+		const struct job *job = list_entry(node, struct job, link);
+
+		if (!job->given_back && job->work.deadline != 0 && (found == 0 || job->work.deadline < found))
+			found = job->work.deadline;
+	}
+	return found;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct password_pool *pool = timer->data;
+	struct password_result late = {.err.kind = ERR_NONE};
+	uint64_t next;
+	unsigned count;
+
+	pool->due = 0;
+	out_of_time(&late);
+	count = give_back(pool, uv_hrtime(), &late);
+	(void)pthread_mutex_lock(&pool->lock);
+	pool->timeouts += count;
+	next = earliest(&pool->working, earliest(&pool->waiting, 0));
+	(void)pthread_mutex_unlock(&pool->lock);
+	watch(pool, next);
 }
 
 /* Signals are the loop thread's: a worker takes none. */
@@ -104,20 +246,27 @@ static int start_thread(struct password_pool *pool, pthread_t *thread)
 	return result;
 }
 
-static void stop_threads(struct password_pool *pool)
+/* false: some still work on what was given back, and nobody waits for them. */
+static bool stop_threads(struct password_pool *pool)
 {
+	bool busy;
+
 	(void)pthread_mutex_lock(&pool->lock);
 	pool->stopping = true;
+	busy = pool->running > 0;
 	(void)pthread_cond_broadcast(&pool->filled);
 	(void)pthread_mutex_unlock(&pool->lock);
-	for (unsigned i = 0; i < pool->thread_count; i++)
+	for (unsigned i = 0; i < pool->thread_count && !busy; i++)
 		(void)pthread_join(pool->threads[i], NULL);
+	return !busy;
 }
 
 static void closed(uv_handle_t *handle)
 {
 	struct password_pool *pool = handle->data;
 
+	if (--pool->handles > 0)
+		return;
 	(void)pthread_cond_destroy(&pool->filled);
 	(void)pthread_mutex_destroy(&pool->lock);
 	free(pool);
@@ -131,13 +280,15 @@ struct password_pool *password_pool_new(uv_loop_t *loop, unsigned threads, unsig
 		free(pool);
 		return NULL;
 	}
+	(void)uv_timer_init(loop, &pool->timer);
 	(void)pthread_mutex_init(&pool->lock, NULL);
 	(void)pthread_cond_init(&pool->filled, NULL);
 	list_init(&pool->waiting);
 	list_init(&pool->working);
 	list_init(&pool->finished);
 	pool->most_waiting = queue;
-	pool->wake.data = pool;
+	pool->wake.data = pool->timer.data = pool;
+	pool->handles = 2;
 	while (pool->thread_count < threads && start_thread(pool, &pool->threads[pool->thread_count]) == 0)
 		pool->thread_count++;
 	if (pool->thread_count == 0) {
@@ -148,30 +299,44 @@ struct password_pool *password_pool_new(uv_loop_t *loop, unsigned threads, unsig
 }
 
 /* A connection's next job has the turn after its last one; one that had none waiting joins the present turn. */
-static void enqueue(struct password_pool *pool, struct password_job *job, uint64_t *last_turn)
+static void enqueue(struct password_pool *pool, struct job *job, uint64_t *last_turn)
 {
 	struct list *before = pool->waiting.prev;
 
 	job->turn = (*last_turn > pool->turn ? *last_turn : pool->turn) + 1;
 	*last_turn = job->turn;
-	while (before != &pool->waiting && list_entry(before, struct password_job, link)->turn > job->turn)
+	while (before != &pool->waiting && list_entry(before, struct job, link)->turn > job->turn)
 		before = before->prev;
 	list_append(before->next, &job->link);
 	pool->waiting_count++;
 }
 
-bool password_pool_submit(struct password_pool *pool, struct password_job *job, uint64_t *last_turn)
+int password_pool_submit(struct password_pool *pool, const struct password_work *work, uint64_t *last_turn, struct err *err)
 {
-	bool taken;
+	struct job *job = job_new(work);
+	bool full, stopping;
 
+	if (job == NULL)
+		return err_set(err, ERR_INTERNAL, "memory is out");
 	(void)pthread_mutex_lock(&pool->lock);
-	taken = pool->waiting_count < pool->most_waiting;
-	if (taken) {
+	stopping = pool->stopping;
+	full = pool->waiting_count >= pool->most_waiting;
+	if (!full && !stopping) {
 		enqueue(pool, job, last_turn);
 		(void)pthread_cond_signal(&pool->filled);
 	}
 	(void)pthread_mutex_unlock(&pool->lock);
-	return taken;
+	if (!full && !stopping) {
+		watch(pool, work->deadline);
+		return 0;
+	}
+	job_free(job);
+	if (stopping)
+		(void)err_set(err, ERR_SHUTTING_DOWN, "the daemon stopped before the password was worked on");
+	else
+		(void)err_set(err, ERR_UNAVAILABLE, "too many passwords wait to be worked on");
+	err->outcome = OUTCOME_NONE;
+	return -1;
 }
 
 void password_pool_stats(struct password_pool *pool, struct password_pool_stats *stats)
@@ -182,32 +347,25 @@ void password_pool_stats(struct password_pool *pool, struct password_pool_stats 
 	(void)pthread_mutex_unlock(&pool->lock);
 }
 
-void password_pool_abandon(struct password_pool *pool, void (*running)(struct password_job *))
+void password_pool_abandon(struct password_pool *pool)
 {
-	struct list waiting;
+	struct password_result result = {.err.kind = ERR_NONE};
 
-	list_init(&waiting);
 	(void)pthread_mutex_lock(&pool->lock);
 	pool->stopping = true;
-	list_splice(&waiting, &pool->waiting);
-	pool->waiting_count = 0;
-	list_for_each(node, &pool->working)
-		running(list_entry(node, struct password_job, link));
 	(void)pthread_mutex_unlock(&pool->lock);
-	while (!list_empty(&waiting)) {
-		struct password_job *job = list_entry(list_first(&waiting), struct password_job, link);
-
-		list_remove(&job->link);
-		(void)err_set(&job->err, ERR_SHUTTING_DOWN, "the daemon stopped before the password was worked on");
-		job->done(job);
-	}
+	deliver(&pool->wake);
+	(void)err_set(&result.err, ERR_SHUTTING_DOWN, "the daemon stopped before the password was worked on");
+	(void)give_back(pool, 0, &result);
 }
 
 void password_pool_free(struct password_pool *pool)
 {
 	if (pool == NULL)
 		return;
-	assert(list_empty(&pool->waiting) && list_empty(&pool->working) && list_empty(&pool->finished));
-	stop_threads(pool);
+	assert(list_empty(&pool->waiting) && list_empty(&pool->finished));
+	if (!stop_threads(pool))
+		pool->handles++; /* so that the last thread still finds it */
+	uv_close((uv_handle_t *)&pool->timer, closed);
 	uv_close((uv_handle_t *)&pool->wake, closed);
 }

@@ -88,7 +88,6 @@ struct request *request_new(struct request_pool *pool, struct daemon *daemon, st
 	request->notification = false;
 	request->id = NULL;
 	request->id_length = 0;
-	request->job = NULL;
 	request->call.method = NULL;
 	request->call.values = NULL;
 	request->call.answer_start = 0;

@@ -9,7 +9,6 @@
 
 #include "../backends/call.h"
 #include "../protocol/list.h"
-#include "password_pool.h"
 
 struct batch;
 struct connection;
@@ -38,7 +37,6 @@ struct request {
 	const char *id;                 /* JSON text; in the arena or the batch's */
 	size_t id_length;
 	uint64_t started;               /* CLOCK_MONOTONIC ns */
-	struct password_job *job;       /* in the arena */
 };
 
 enum { REQUEST_KEPT = 64, REQUEST_SPARES = 2048, REQUEST_SPARE_BYTES = 16 * 1024 };

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "../backends/password.h"
 #include "../protocol/buffer.h"
 #include "../protocol/error.h"
 
@@ -76,7 +77,8 @@ enum { SETTING_RELOAD = 1 };  /* SIGHUP takes a new value */
 	  "threads that hash and check passwords") \
 	X(password_queue, COUNT, "password-queue", "PIERRE_DBD_PASSWORD_QUEUE", "1024", 1, 1000000, 0, "Key", \
 	  "most passwords that wait for them; beyond, calls are `unavailable`") \
-	X(bcrypt_cost, COUNT, "bcrypt-cost", "PIERRE_DBD_BCRYPT_COST", "12", 4, 31, 0, "Key", "work of a new password hash, as a power of two") \
+	X(bcrypt_cost, COUNT, "bcrypt-cost", "PIERRE_DBD_BCRYPT_COST", "12", PASSWORD_COST_MIN, PASSWORD_COST_MAX, 0, "Key", \
+	  "work of a new password hash, as a power of two") \
 	\
 	X(socket, TEXT, "socket", "PIERRE_DBD_SOCKET", "", 0, 0, 0, "Clients", \
 	  "where to listen; default $RUNTIME_DIRECTORY/pierre-dbd.sock, else $XDG_RUNTIME_DIR/pierre-dbd.sock, " \

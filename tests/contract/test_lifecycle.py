@@ -10,10 +10,11 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import strict  # noqa: E402
 from lib.case import Case, main  # noqa: E402
 from lib.daemon import BINARY, SLOW, Daemon, StartFailure, new_key, temporary_folder  # noqa: E402
 from lib.rpc import Closed, Connection, RpcError  # noqa: E402
-from lib.world import World, new_user  # noqa: E402
+from lib.world import World, new_user, unique  # noqa: E402
 
 
 class Lifecycle(Case):
@@ -334,8 +335,11 @@ class Signals(Lifecycle):
         """What is not done after the drain time is answered with shutting_down, and the daemon ends."""
         daemon = self.own(options=("--bcrypt-cost", "16", "--drain-timeout", "1s", "--call-timeout", "1h"))
         with daemon.connect() as busy:
-            for _ in range(50):
+            for _ in range(20):
                 busy.request("verify_user_password", email="nobody@example.com", password="x")
+            batch = [{"jsonrpc": "2.0", "id": f"b{index}", "method": "create_user",
+                      "params": {"user": {"email": f"{unique('late')}@example.com", "password": "x"}}} for index in range(5)]
+            busy.send(strict.dumps(batch) + "\n")
             busy.call("daemon.ping")
             began = time.monotonic()
             daemon.signal(signal.SIGTERM)
@@ -343,6 +347,10 @@ class Signals(Lifecycle):
             took = time.monotonic() - began
             self.assertGreater(took, 0.8)
             self.assertLess(took, 12 * SLOW)
+            answers = [busy.check(line) for line in busy.read_to_end()]
+            answers += [one for answer in answers if isinstance(answer, list) for one in answer]
+            refused = [one["id"] for one in answers if isinstance(one, dict) and one["error"]["data"]["kind"] == "shutting_down"]
+            self.assertEqual(sorted(map(str, refused)), sorted([*map(str, range(1, 21)), *(f"b{index}" for index in range(5))]))
 
     def test_sighup_rereads(self):
         """What can change does: here the connection limit, from the .env file; other clients stay."""

@@ -1,14 +1,16 @@
 """The limits, each a clear error and never a crash or a silent cut. Would catch: an off-by-one at a limit, the rest of a long
-line taken for a new one, an answer cut, a line clock that restarts with each byte, a closed connection where one error is due."""
+line taken for a new one, an answer cut, a line clock that restarts with each byte, a closed connection where one error is due, a
+password that is answered long after its time."""
 import os
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import strict  # noqa: E402
 from lib.case import Case, DaemonCase, main  # noqa: E402
 from lib.daemon import SLOW, Daemon  # noqa: E402
 from lib.rpc import Closed  # noqa: E402
-from lib.world import World, new_user  # noqa: E402
+from lib.world import World, new_user, unique  # noqa: E402
 
 PING = b'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}'
 PONG = {"jsonrpc": "2.0", "id": 1, "result": "pong"}
@@ -161,6 +163,35 @@ class Answers(DaemonCase):
             self.ok("create_goal", user_id=user, goal_data={"text": "y" * 1_040_000})
         self.refused("too_large", "get_user_goals", user_id=user)
         self.assertEqual(self.ok("daemon.ping"), "pong")
+
+
+class Time(DaemonCase):
+    """A call is answered when its time is over, although bcrypt cannot be interrupted."""
+    options = ("--call-timeout", "1s", "--bcrypt-cost", "17", "--password-threads", "1")
+
+    def test_passwords(self):
+        email = f"{unique('slow')}@example.com"
+        began = time.monotonic()
+        calls = [("verify_user_password", {"email": "nobody@example.com", "password": "x"}),
+                 ("create_user", {"user": {"email": email, "password": "x"}}), ("get_user_by_email", {"email": email})]
+        batch = [{"jsonrpc": "2.0", "id": f"b{index}", "method": method, "params": params} for index, (method, params) in enumerate(calls)]
+        alone = self.c.many(calls)      # the first is worked on, the others wait
+        self.c.send(strict.dumps(batch) + "\n")
+        for answers in (alone, self.c.read()):
+            for answer in answers[:2]:
+                self.assertEqual((answer["error"]["data"]["kind"], answer["error"]["data"]["outcome"]), ("timeout", "none"))
+            self.assertIsNone(answers[2].get("result"))   # released when the write before it was given up: its own time is over, too
+        self.assertLess(time.monotonic() - began, 4 * SLOW)
+        self.assertIsNone(self.ok("get_user_by_email", email=email))
+        gauges = self.ok("daemon.stats")["gauges"]
+        self.assertEqual((gauges["passwords_running"], gauges["passwords_queued"]), (1, 0))   # and nobody waits for that one
+
+    def test_a_hash_that_costs_too_much(self):
+        """Its check is not even begun: it would keep a thread for days."""
+        email = f"{unique('dear')}@example.com"
+        self.ok("create_user", user=new_user(email=email, password_hash="$2b$31$" + "a" * 53))
+        problem = self.refused("timeout", "verify_user_password", email=email, password="x")
+        self.assertEqual(problem.data["outcome"], "none")
 
 
 class Connections(Case):

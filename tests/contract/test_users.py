@@ -190,13 +190,15 @@ class Passwords(DaemonCase):
         self.assertIsNone(self.ok("verify_user_password", email=self.email, password="é" * 35 + "è"))
 
     def test_inactive_and_unknown_take_as_long(self):
-        """All three refusals cost one bcrypt: a difference would tell which addresses exist."""
+        """All refusals cost one bcrypt, of a user without a usable hash too: a difference would tell which addresses exist."""
         self.create("right", is_active=False)
         other = f"{unique('pw')}@example.com"
         self.ok("create_user", user={"email": other, "password": "right"})
+        odd = f"{unique('pw')}@example.com"
+        self.ok("create_user", user=new_user(email=odd, password_hash="$2b$12$" + "!" * 53))
         took = {}
         for name, email, password in (("wrong", other, "wrong"), ("unknown", "no-such@example.com", "right"),
-                                      ("inactive", self.email, "right")):
+                                      ("inactive", self.email, "right"), ("unusable", odd, "right"), ("too long", other, "x" * 73)):
             best = 1e9
             for _ in range(3):
                 began = time.monotonic()

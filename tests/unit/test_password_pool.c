@@ -1,5 +1,5 @@
 /* The password threads. Would catch: jobs begun out of a connection's order, a connection that keeps the others waiting, a queue
- * without bound, work after the deadline, a wrong verdict. */
+ * without bound, work after the deadline, an answer that waits for a thread past it, a wrong verdict. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,25 +10,24 @@ enum { COST = 4, MOST = 64 };
 
 static uv_loop_t loop;
 static struct password_pool *pool;
-static struct password_job jobs[MOST];
+static struct password_work jobs[MOST];
+static struct password_result results[MOST];
 static unsigned order[MOST], finished;
 
-static void on_done(struct password_job *job)
+static void on_done(void *owner, const struct password_result *result)
 {
-	order[finished++] = (unsigned)(job - jobs);
+	unsigned place = (unsigned)((struct password_work *)owner - jobs);
+
+	results[place] = *result;
+	order[finished++] = place;
 }
 
 static void set_up(void)
 {
 	ck_assert_int_eq(uv_loop_init(&loop), 0);
 	finished = 0;
-	memset(jobs, 0, sizeof jobs);
-	for (unsigned i = 0; i < MOST; i++) {
-		list_init(&jobs[i].link);
-		jobs[i].password = "password";
-		jobs[i].cost = COST;
-		jobs[i].done = on_done;
-	}
+	for (unsigned i = 0; i < MOST; i++)
+		jobs[i] = (struct password_work){.password = "password", .cost = COST, .done = on_done, .owner = &jobs[i]};
 }
 
 static void tear_down(void)
@@ -38,10 +37,25 @@ static void tear_down(void)
 	ck_assert_int_eq(uv_loop_close(&loop), 0);
 }
 
+static void submit(unsigned job, uint64_t *turn)
+{
+	struct err err;
+
+	ck_assert_int_eq(password_pool_submit(pool, &jobs[job], turn, &err), 0);
+}
+
 static void run_until(unsigned count)
 {
 	while (finished < count)
 		(void)uv_run(&loop, UV_RUN_ONCE);
+}
+
+static struct password_pool_stats stats(void)
+{
+	struct password_pool_stats found;
+
+	password_pool_stats(pool, &found);
+	return found;
 }
 
 START_TEST(hash_and_verify)
@@ -49,21 +63,21 @@ START_TEST(hash_and_verify)
 	uint64_t turn = 0;
 
 	pool = password_pool_new(&loop, 2, 10);
-	ck_assert(password_pool_submit(pool, &jobs[0], &turn));
+	submit(0, &turn);
 	run_until(1);
-	ck_assert_int_eq(jobs[0].err.kind, ERR_NONE);
-	ck_assert_int_eq(strncmp(jobs[0].hash, "$2b$04$", 7), 0);
+	ck_assert_int_eq(results[0].err.kind, ERR_NONE);
+	ck_assert_int_eq(strncmp(results[0].hash, "$2b$04$", 7), 0);
 	for (unsigned i = 1; i <= 4; i++) {
 		jobs[i].verify = true;
-		jobs[i].stored = i == 4 ? NULL : jobs[0].hash;
+		jobs[i].stored = i == 4 ? NULL : results[0].hash;
 		jobs[i].password = i == 2 ? "passwore" : i == 3 ? "" : "password";
-		ck_assert(password_pool_submit(pool, &jobs[i], &turn));
+		submit(i, &turn);
 	}
 	run_until(5);
-	ck_assert(jobs[1].matches);
-	ck_assert(!jobs[2].matches);
-	ck_assert(!jobs[3].matches);
-	ck_assert(!jobs[4].matches);
+	ck_assert(results[1].matches);
+	ck_assert(!results[2].matches);
+	ck_assert(!results[3].matches);
+	ck_assert(!results[4].matches);
 }
 END_TEST
 
@@ -75,11 +89,11 @@ START_TEST(connections_take_turns)
 
 	jobs[MOST - 1].cost = 9; /* keeps the only thread busy while the others are sent */
 	pool = password_pool_new(&loop, 1, MOST);
-	ck_assert(password_pool_submit(pool, &jobs[MOST - 1], &(uint64_t){0}));
+	submit(MOST - 1, &(uint64_t){0});
 	for (unsigned i = 0; i < 20; i++)
-		ck_assert(password_pool_submit(pool, &jobs[i], &many));
+		submit(i, &many);
 	for (unsigned i = 20; i < 22; i++)
-		ck_assert(password_pool_submit(pool, &jobs[i], &few));
+		submit(i, &few);
 	run_until(23);
 	for (unsigned i = 0; i < 23; i++)
 		place[order[i]] = i;
@@ -95,16 +109,19 @@ START_TEST(the_queue_is_bounded)
 {
 	uint64_t turn = 0;
 	unsigned taken = 0;
+	struct err err;
 
 	for (unsigned i = 0; i < MOST; i++)
 		jobs[i].cost = 6;
 	pool = password_pool_new(&loop, 1, 5);
-	while (taken < MOST && password_pool_submit(pool, &jobs[taken], &turn))
+	while (taken < MOST && password_pool_submit(pool, &jobs[taken], &turn, &err) == 0)
 		taken++;
 	ck_assert_uint_ge(taken, 5);
 	ck_assert_uint_lt(taken, MOST);
+	ck_assert_int_eq(err.kind, ERR_UNAVAILABLE);
+	ck_assert_int_eq(err.outcome, OUTCOME_NONE);
 	run_until(taken);
-	ck_assert(password_pool_submit(pool, &jobs[taken], &turn));
+	submit(taken, &turn);
 	run_until(taken + 1);
 }
 END_TEST
@@ -112,21 +129,109 @@ END_TEST
 START_TEST(late_ones_are_not_worked_on)
 {
 	uint64_t turn = 0;
-	struct password_pool_stats stats;
 
 	pool = password_pool_new(&loop, 1, 10);
 	jobs[0].deadline = uv_hrtime() - 1;
 	jobs[1].deadline = uv_hrtime() + UINT64_C(60000000000);
-	ck_assert(password_pool_submit(pool, &jobs[0], &turn));
-	ck_assert(password_pool_submit(pool, &jobs[1], &turn));
+	submit(0, &turn);
+	submit(1, &turn);
 	run_until(2);
-	ck_assert_int_eq(jobs[0].err.kind, ERR_TIMEOUT);
-	ck_assert_int_eq(jobs[0].err.outcome, OUTCOME_NONE);
-	ck_assert_int_eq(jobs[1].err.kind, ERR_NONE);
-	password_pool_stats(pool, &stats);
-	ck_assert_uint_eq(stats.timeouts, 1);
-	ck_assert_uint_eq(stats.hashed, 1);
-	ck_assert_uint_eq(stats.queued, 0);
+	ck_assert_int_eq(results[0].err.kind, ERR_TIMEOUT);
+	ck_assert_int_eq(results[0].err.outcome, OUTCOME_NONE);
+	ck_assert_int_eq(results[1].err.kind, ERR_NONE);
+	ck_assert_uint_eq(stats().timeouts, 1);
+	ck_assert_uint_eq(stats().hashed, 1);
+	ck_assert_uint_eq(stats().queued, 0);
+}
+END_TEST
+
+/* What a thread works on, and what waits behind it, is given back in time; the thread ends it for nobody and takes the next. */
+START_TEST(deadlines_do_not_wait_for_a_thread)
+{
+	uint64_t turn = 0;
+
+	pool = password_pool_new(&loop, 1, 10);
+	jobs[0].cost = 15;
+	submit(0, &turn);
+	while (stats().running == 0)
+		uv_sleep(1);
+	for (unsigned i = 1; i < 3; i++) {
+		jobs[i].deadline = uv_hrtime() + i * UINT64_C(10000000);
+		submit(i, &turn);
+	}
+	submit(3, &turn);
+	run_until(2);
+	ck_assert_uint_eq(stats().running, 1);
+	ck_assert_uint_eq(stats().queued, 1);
+	ck_assert_uint_eq(stats().timeouts, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_uint_eq(order[i], i + 1);
+		ck_assert_int_eq(results[i + 1].err.kind, ERR_TIMEOUT);
+		ck_assert_int_eq(results[i + 1].err.outcome, OUTCOME_NONE);
+	}
+	run_until(4);
+	ck_assert_uint_eq(order[2], 0);
+	ck_assert_uint_eq(stats().hashed, 2);
+}
+END_TEST
+
+START_TEST(what_is_worked_on_is_given_back_too)
+{
+	uint64_t turn = 0;
+
+	pool = password_pool_new(&loop, 1, 10);
+	jobs[0].cost = 16;
+	jobs[0].deadline = uv_hrtime() + UINT64_C(1000000000);
+	submit(0, &turn);
+	submit(1, &turn);
+	run_until(1);
+	ck_assert_int_eq(results[0].err.kind, ERR_TIMEOUT);
+	ck_assert_uint_eq(stats().running, 1);
+	run_until(2);
+	ck_assert_uint_eq(order[1], 1);
+	ck_assert_uint_eq(stats().hashed, 2);
+	ck_assert_uint_eq(finished, 2);
+}
+END_TEST
+
+/* Everything is told of the end, what is worked on included, and nothing more is taken. */
+START_TEST(abandoned)
+{
+	uint64_t turn = 0;
+	struct err err;
+
+	pool = password_pool_new(&loop, 1, 10);
+	jobs[0].cost = 14;
+	submit(0, &turn);
+	while (stats().running == 0)
+		uv_sleep(1);
+	submit(1, &turn);
+	password_pool_abandon(pool);
+	ck_assert_uint_eq(finished, 2);
+	ck_assert_int_eq(results[0].err.kind, ERR_SHUTTING_DOWN);
+	ck_assert_int_eq(results[1].err.kind, ERR_SHUTTING_DOWN);
+	ck_assert_int_eq(password_pool_submit(pool, &jobs[2], &turn, &err), -1);
+	ck_assert_int_eq(err.kind, ERR_SHUTTING_DOWN);
+	while (stats().running > 0)
+		uv_sleep(1);
+}
+END_TEST
+
+/* No check of such a hash could end in time, so none is begun. */
+START_TEST(hashes_that_cost_too_much)
+{
+	char hash[] = "$2b$31$abcdefghijklmnopqrstuuO8d3Ff0p3Ymq0v1pWmJp1iQv3o9Ye2S";
+	bool matches = true;
+	struct err err;
+
+	pool = NULL;
+	ck_assert_int_eq(password_verify("password", hash, COST, &matches, &err), -1);
+	ck_assert_int_eq(err.kind, ERR_TIMEOUT);
+	ck_assert_int_eq(err.outcome, OUTCOME_NONE);
+	ck_assert(!matches);
+	memcpy(hash + 4, "32", 2); /* no hash at all */
+	ck_assert_int_eq(password_verify("password", hash, COST, &matches, &err), 0);
+	ck_assert(!matches);
 }
 END_TEST
 
@@ -139,10 +244,15 @@ int main(void)
 
 	suite_add_tcase(suite, tests);
 	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_set_timeout(tests, 100);
 	tcase_add_test(tests, hash_and_verify);
 	tcase_add_test(tests, connections_take_turns);
 	tcase_add_test(tests, the_queue_is_bounded);
 	tcase_add_test(tests, late_ones_are_not_worked_on);
+	tcase_add_test(tests, deadlines_do_not_wait_for_a_thread);
+	tcase_add_test(tests, what_is_worked_on_is_given_back_too);
+	tcase_add_test(tests, abandoned);
+	tcase_add_test(tests, hashes_that_cost_too_much);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
