@@ -49,14 +49,14 @@ bool batch_all_begun(const struct batch *batch)
 	return batch->begun == batch->count;
 }
 
-/* The answers of a batch share the limit of one answer: what no longer fits becomes an error of its own. */
+/* The answers of a batch share the limit of one answer, the first ones first: what no longer fits becomes an error of its own. */
 static void keep_within_limit(struct batch *batch, struct request *request)
 {
 	struct buffer *answer = &request->call.answer;
 	uint64_t limit = request->daemon->settings.answer_limit;
 	struct err err;
 
-	if (answer->length <= SMALL_ANSWER || batch->held + answer->length <= limit)
+	if (answer->length <= SMALL_ANSWER || batch->answer.length + answer->length <= limit)
 		return;
 	(void)err_set(&err, ERR_TOO_LARGE, "the answers of the batch are larger than the limit of %llu bytes",
 	              (unsigned long long)limit);
@@ -67,10 +67,15 @@ static void keep_within_limit(struct batch *batch, struct request *request)
 
 static void write_answer(struct batch *batch, struct request *request)
 {
+	size_t before = batch->answer.length + request->call.answer.length;
+
+	batch->ahead -= request->call.answer.length;
 	if (!request->notification) {
+		keep_within_limit(batch, request);
 		buffer_byte(&batch->answer, batch->answer.length == 0 ? '[' : ',');
 		buffer_join(&batch->answer, &request->call.answer); /* when it failed the connection is closed */
 	}
+	batch->connection->held_bytes += batch->answer.length - before;
 	request_free(&request->daemon->dispatch.requests, request);
 }
 
@@ -78,7 +83,7 @@ static void end(struct batch *batch)
 {
 	struct connection *connection = batch->connection;
 
-	connection->held_bytes -= batch->held;
+	connection->held_bytes -= batch->ahead + batch->answer.length;
 	if (batch->answer.failure != BUFFER_OK) {
 		connection_close(connection, "memory is out");
 	} else if (batch->answer.length > 0) {
@@ -90,14 +95,15 @@ static void end(struct batch *batch)
 
 void batch_finish(struct batch *batch, struct request *request)
 {
-	keep_within_limit(batch, request);
-	batch->held += request->call.answer.length;
+	batch->ahead += request->call.answer.length;
 	batch->connection->held_bytes += request->call.answer.length;
 	batch->finished++;
 	batch->slots[request->index] = request;
 	while (batch->next < batch->count && batch->slots[batch->next] != NULL) {
-		write_answer(batch, batch->slots[batch->next]);
+		struct request *first = batch->slots[batch->next];
+
 		batch->slots[batch->next++] = NULL;
+		write_answer(batch, first);
 	}
 	if (batch->finished == batch->count)
 		end(batch);

@@ -18,7 +18,7 @@ struct batch {
 	struct request **slots;     /* finished calls whose turn to be written has not come */
 	unsigned next;              /* the next one to write */
 	struct buffer answer;       /* the array so far */
-	size_t held;                /* bytes of finished answers, counted in connection->held_bytes */
+	size_t ahead;               /* bytes in slots; they and those of `answer` are counted in connection->held_bytes */
 };
 
 /* Takes the scanned nodes of a non-empty array (json is empty afterwards) and copies its text. NULL when memory is out. */

@@ -15,6 +15,8 @@ enum {
 	SHARE_NS = 100 * 1000,
 	READ_MOST = 64 * 1024,
 	HOLDS_MUCH = 64 * 1024,   /* connections with less are not paused when memory is short */
+	FEW_READS = 4,            /* may be under way whatever their answers are expected to be */
+	FIRST_READS = 16,         /* begun by a connection of which nothing is known yet */
 };
 
 /* Which steps are allowed: a bit for each next state. */
@@ -69,16 +71,21 @@ static void charge(struct connection *connection)
 		server->memory_peak = server->memory;
 }
 
-/* Has to wait until its own calls are answered or its answers are taken. */
+/* Has to wait until its own calls are answered or its answers are taken. What is being read counts with the length that it will
+ * probably have: once begun, an answer cannot be held back. */
 static bool over_limit(const struct connection *connection)
 {
 	const struct settings *settings = &connection->daemon->settings;
+	size_t pending = output_pending(&connection->output);
 
-	if (connection->calls >= settings->in_flight_limit || output_pending(&connection->output) >= settings->unsent_limit)
+	if (connection->calls >= settings->in_flight_limit || pending >= settings->unsent_limit)
 		return true;
-	/* The rest of a batch must be begun for its answers to be sent at all. */
-	return connection->batch == NULL &&
-	       output_pending(&connection->output) + connection->held_bytes >= settings->unsent_limit;
+	if (connection->reads >= FEW_READS && pending + (uint64_t)connection->reads * connection->expected >= settings->unsent_limit)
+		return true;
+	/* The rest of a batch must be begun for its answers to be sent at all, but not while a slow call holds back those behind it. */
+	if (connection->batch != NULL)
+		return connection->batch->ahead >= settings->answer_limit;
+	return pending + connection->held_bytes >= settings->unsent_limit;
 }
 
 static bool starving(const struct connection *connection)
@@ -376,6 +383,13 @@ void connection_send(struct connection *connection, struct buffer *line)
 	connection_answered(connection);
 }
 
+void connection_read_done(struct connection *connection, size_t length)
+{
+	connection->reads--;
+	connection->expected = length > connection->expected / 2 ? length : connection->expected / 2;
+	connection_answered(connection); /* it may go on, also when this call does not end yet */
+}
+
 void connection_call_done(struct connection *connection)
 {
 	connection->calls--;
@@ -401,6 +415,7 @@ int connection_open(struct daemon *daemon, int fd, const struct peer *peer, enum
 	connection->gid = peer->gid;
 	connection->pid = peer->pid;
 	connection->role = role;
+	connection->expected = (size_t)daemon->settings.unsent_limit / FIRST_READS;
 	frame_init(&connection->frame, (size_t)daemon->settings.line_limit);
 	output_init(&connection->output);
 	order_init(&connection->order);

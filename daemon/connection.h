@@ -43,6 +43,8 @@ struct connection {
 	uint64_t password_turn; /* password_pool_submit's */
 	struct batch *batch;    /* JSON-RPC batch whose calls are still being begun */
 	unsigned calls;         /* begun and not answered */
+	unsigned reads;         /* those of them that only read and are with the store: their answers may be large */
+	size_t expected;        /* length of such an answer, as the last ones let expect */
 	size_t held_bytes;      /* answers of unfinished batches */
 	size_t charged;         /* what it counts for in server->memory */
 	uint64_t partial_since, stalled_since;  /* uv_now; 0: no line is begun, the peer takes its answers */
@@ -72,6 +74,8 @@ struct buffer *connection_text(struct connection *connection);
 void connection_answered(struct connection *connection);
 /* Takes one line (without newline); nothing when the connection is gone. */
 void connection_send(struct connection *connection, struct buffer *line);
+/* The store has read for a call of it, and gave an answer of that length. */
+void connection_read_done(struct connection *connection, size_t length);
 /* A call of it has come to its end. */
 void connection_call_done(struct connection *connection);
 bool connection_alive(const struct connection *connection);

@@ -143,6 +143,7 @@ void dispatch_submit(struct request *request)
 	struct daemon *daemon = request->daemon;
 
 	request_move(request, REQUEST_STORE);
+	request->connection->reads += !request->call.method->write;
 	dispatch_wake(&daemon->dispatch);
 	request->call.submitted = daemon->dispatch.clock;
 	daemon->dispatch.submitted = true;
@@ -153,6 +154,8 @@ static void on_done(struct call *call)
 {
 	struct request *request = (struct request *)(void *)((char *)call - offsetof(struct request, call));
 
+	if (!call->method->write)
+		connection_read_done(request->connection, call->answer.length);
 	if (call->method->impl == IMPL_VERIFY_PASSWORD && call->err.kind == ERR_NONE)
 		dispatch_verify(request);
 	else

@@ -3,13 +3,14 @@ line taken for a new one, an answer cut, a line clock that restarts with each by
 password that is answered long after its time."""
 import os
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import strict  # noqa: E402
+from lib import invariants, strict  # noqa: E402
 from lib.case import Case, DaemonCase, main  # noqa: E402
-from lib.daemon import SLOW, Daemon  # noqa: E402
-from lib.rpc import Closed  # noqa: E402
+from lib.daemon import SANITIZER, SLOW, Daemon  # noqa: E402
+from lib.rpc import Closed, result_of  # noqa: E402
 from lib.world import World, new_user, unique  # noqa: E402
 
 PING = b'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}'
@@ -246,6 +247,37 @@ class InFlight(Case):
             self.assertEqual(sorted(flood.answers), list(range(1, 2001)))
             self.assertLessEqual(most, 16 + 1)
             self.assertEqual(watcher.call("get_user_count"), 2000)
+
+    def test_large_answers_do_not_pile_up(self):
+        """Small requests with large answers: the daemon reads ahead only as far as it can hold the answers, alone and in a batch,
+        and gives every one."""
+        with Daemon() as daemon, daemon.connect() as greedy:
+            user = World(greedy).user()
+            for _ in range(4):
+                greedy.call("create_goal", user_id=user, goal_data={"text": "y" * 1_000_000})
+            before, most, done = invariants.memory(daemon.pid), 0, threading.Event()
+
+            def watch():
+                nonlocal most
+                while not done.is_set():
+                    most = max(most, invariants.memory(daemon.pid))
+                    time.sleep(0.005)
+            thread = threading.Thread(target=watch)
+            thread.start()
+            try:
+                batch = [{"jsonrpc": "2.0", "id": f"b{index}", "method": "get_user_goals", "params": [user]} for index in range(60)]
+                greedy.send(strict.dumps(batch) + "\n")
+                kinds = ["ok" if "result" in one else one["error"]["data"]["kind"] for one in greedy.read()]
+                self.assertEqual((kinds[:4], set(kinds[4:])), (["ok"] * 4, {"too_large"}))
+                waiting = {greedy.request("get_user_goals", user_id=user) for _ in range(60)}
+                while waiting:
+                    answer = greedy.read()
+                    self.assertEqual(len(result_of(answer)), 4)
+                    waiting.remove(answer["id"])
+            finally:
+                done.set()
+                thread.join()
+            self.assertLess(most - before, (160 << 20) * (4 if SANITIZER else 1))
 
 
 if __name__ == "__main__":
