@@ -240,7 +240,8 @@ class Insights(DaemonCase):
         self.assertEqual(self.ok("get_user_insights", user_id=self.user, insight_type="A"), [])
         self.assertEqual(self.ok("get_user_insights", user_id=self.user, insight_type="%"), [])
         for bad in (-1, 1001, 2**32, 5.0, "5", True):
-            self.refused("invalid_params", "get_user_insights", user_id=self.user, limit=bad, path="limit")
+            problem = self.refused("invalid_params", "get_user_insights", user_id=self.user, limit=bad, path="limit")
+            self.assertEqual(problem.message, "limit must be an integer from 0 to 1000")   # its own bounds, whatever is wrong
 
     def test_unknown(self):
         self.assertEqual(self.ok("get_user_insights", user_id=UNKNOWN), [])
