@@ -19,8 +19,8 @@ ROOT = os.path.dirname(HERE)
 DEFECTS = [
     ("answers before the commit", [
         ("backends/sqlite/workers.c",
-         "\t\t\t\tcode = session_step(writer->session.commit);\n\t\t\t\tif (code == SQLITE_OK)\n",
-         "\t\t\t\tsqlite_finish(store, &finished);\n\t\t\t\tcode = session_step(writer->session.commit);\n\t\t\t\tif (code == SQLITE_OK)\n"),
+         "\t\t\t\tcode = commit_group(writer);\n",
+         "\t\t\t\tsqlite_finish(store, &finished);\n\t\t\t\tcode = commit_group(writer);\n"),
     ], "faults/test_fsync.py", ["Order", "Injected.test_group_is_refused_as_a_whole"]),
     ("no fsync at all", [
         ("backends/sqlite/session.c",
@@ -39,8 +39,8 @@ DEFECTS = [
     ], "faults/test_fsync.py", ["Order"]),
     ("commit errors ignored", [
         ("backends/sqlite/workers.c",
-         "\t\t\t\tcode = session_step(writer->session.commit);\n",
-         "\t\t\t\tcode = session_step(writer->session.commit);\n\t\t\t\tcode = SQLITE_OK;\n"),
+         "\t\t\t\tcode = commit_group(writer);\n",
+         "\t\t\t\t(void)commit_group(writer);\n\t\t\t\tcode = SQLITE_OK;\n"),
     ], "faults/test_fsync.py", ["Injected"]),
     ("reads overtake writes", [
         ("backends/sqlite/sqlite.c",
@@ -117,8 +117,8 @@ DEFECTS = [
     ], "contract/test_api_keys.py", []),
     ("wrong key accepted", [
         ("backends/seal.c",
-         "bool seal_check_matches(struct seal *seal, const char *text, size_t length)\n{\n",
-         "bool seal_check_matches(struct seal *seal, const char *text, size_t length)\n{\n\tif (length > 0)\n\t\treturn true;\n"),
+         "bool seal_check_matches(const struct seal *seal, const char *text, size_t length)\n{\n",
+         "bool seal_check_matches(const struct seal *seal, const char *text, size_t length)\n{\n\tif (length > 0)\n\t\treturn true;\n"),
     ], "contract/test_program.py", ["Keys.test_wrong_key"]),
     ("paused: later calls overtake those that wait", [
         ("daemon/pause.h",
@@ -151,7 +151,7 @@ DEFECTS = [
     ], "faults/test_watchdog.py", ["Watchdog.test_writer_hangs", "Watchdog.test_reading_hangs"]),
     ("the watchdog starves when somebody else holds the lock", [
         ("backends/sqlite/workers.c",
-         "\t\tnote_move(writer);\n\t\tif (list_empty(calls))\n",
+         "\t\tworker_moves(writer);\n\t\tif (list_empty(calls))\n",
          "\t\tif (list_empty(calls))\n"),
     ], "faults/test_watchdog.py", ["Watchdog.test_outside_lock"]),
     ("ready before it answers", [

@@ -4,10 +4,13 @@ import functools
 import re
 import shutil
 import subprocess
+import sys
 import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+import planted  # noqa: E402
 LAYERS = {"protocol": set(), "backends": {"protocol"}, "daemon": {"protocol", "backends"}, "client": {"protocol"}}
 # Folder -> headers of other libraries that it may include; what is not named here is the C library's and the system's. The daemon speaks to
 # databases through backends/store.h alone; the copying program (daemon/transfer) opens two of them by the backends' own means.
@@ -125,6 +128,15 @@ class Tests(unittest.TestCase):
             source = text(path)
             for test in re.findall(r"^START_TEST\((\w+)\)", source, re.MULTILINE):
                 self.assertRegex(source, rf"tcase_add_(loop_)?test\([^;]*\b{test}\b", f"{name(path)}: {test} is never run")
+
+    def test_defects_can_be_planted(self):
+        """tests/planted.py takes long and is run by hand: that its places are still there shows here."""
+        for defect, edits, test, names in planted.DEFECTS:
+            for file, place, replacement in edits:
+                self.assertIn(place, text(ROOT / file), f"{defect}: its place in {file} is gone")
+                self.assertNotEqual(place, replacement, defect)
+            for one in names:
+                self.assertRegex(text(ROOT / "tests" / test), rf"(class|def) {one.rsplit('.', 1)[-1]}\(", f"{defect}: {test} has no {one}")
 
 
 class Documents(unittest.TestCase):
