@@ -1,7 +1,9 @@
 """The real binary under test: started on a folder of its own, waited for, watched, stopped and judged.
 
 A daemon that exits other than it should, or leaves a sanitizer's report or a secret in its log, fails the test."""
+import atexit
 import base64
+import functools
 import os
 import shutil
 import signal
@@ -34,6 +36,16 @@ def new_key():
     return base64.b64encode(os.urandom(32)).decode()
 
 
+@functools.cache
+def binary_for_others():
+    """A copy of the binary where every user can reach it: a build may lie in a folder that others cannot enter."""
+    folder = temporary_folder()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.chmod(folder, 0o755)
+    os.chmod(shutil.copy(BINARY, folder), 0o755)
+    return os.path.join(folder, os.path.basename(BINARY))
+
+
 def temporary_folder():
     """A short path: a socket's path may have 107 bytes."""
     return tempfile.mkdtemp(prefix="pdt-", dir="/tmp")
@@ -52,6 +64,7 @@ class Daemon:
         self.owns_database = database is None
         self.database = database if database is not None else databases.make(self.backend, self.folder, fresh)
         self.url = self.database if isinstance(self.database, str) else self.database.url
+        self.binary = BINARY if user in (None, os.geteuid()) else binary_for_others()
         self.key = key or new_key()
         interface_model.secrets.add(self.key)
         self.socket_path = os.path.join(self.folder, "s")
@@ -68,7 +81,7 @@ class Daemon:
     # Start -----------------------------------------------------------------------------------------------------
 
     def arguments(self):
-        return [BINARY, "--socket", self.socket_path, "--database-url", self.url, *self.options]
+        return [self.binary, "--socket", self.socket_path, "--database-url", self.url, *self.options]
 
     def variables(self):
         found = {"PATH": os.environ["PATH"], "HOME": self.folder, "LANG": "C.UTF-8", "TZ": "Pacific/Chatham"}
@@ -118,7 +131,7 @@ class Daemon:
         for entry in os.listdir("/proc"):
             if entry.isdigit():
                 try:
-                    if os.readlink(f"/proc/{entry}/exe") == os.path.realpath(BINARY) and self.socket_path in _cmdline(entry):
+                    if os.readlink(f"/proc/{entry}/exe") == os.path.realpath(self.binary) and self.socket_path in _cmdline(entry):
                         return int(entry)
                 except OSError:
                     continue
