@@ -6,6 +6,9 @@
  * told of them. With synchronous=FULL the sync comes first of these at each commit, so nothing that was answered, or that others can see, is
  * ever only here; an error of the write is then an error of the sync, which fails the commit as the write would have.
  *
+ * A commit whose sync fails is refused, but stands whole in the log all the same: should the process be killed before the next commit writes
+ * over it, whoever opens the file then would find it good. So the log is cut where the transaction began.
+ *
  * Everything else, the locks among it, goes to SQLite's VFS as it is, so that connections with and without this one may use a file together. */
 #include "vfs.h"
 
@@ -26,6 +29,7 @@ struct file {
 	unsigned char *bytes;      /* of a log: what is not yet written; NULL: memory was out, each write goes through */
 	int length;
 	sqlite3_int64 start;       /* where that belongs in the file */
+	sqlite3_int64 unsynced;    /* of a log: where that begins which this transaction has written since its last sync; -1: nothing */
 	int pace_fd;               /* of a database: see vfs_pace; -1 */
 	unsigned writes;           /* since it is paced */
 	int failure;               /* a write that failed where nobody could be told; the next sync tells */
@@ -96,6 +100,8 @@ static int write_file(sqlite3_file *base, const void *from, int count, sqlite3_i
 	struct file *file = self(base);
 	int code = SQLITE_OK;
 
+	if (file->unsynced < 0 || offset < file->unsynced)
+		file->unsynced = offset;
 	if (file->bytes == NULL)
 		return write_paced(file, from, count, offset);
 	if (file->length > 0 && (offset != file->start + file->length || file->length + count > GATHER_BYTES))
@@ -124,7 +130,12 @@ static int sync_file(sqlite3_file *base, int flags)
 	if (code == SQLITE_OK)
 		code = file->failure;
 	file->failure = SQLITE_OK;
-	return code != SQLITE_OK ? code : file->under->pMethods->xSync(file->under, flags);
+	if (code == SQLITE_OK)
+		code = file->under->pMethods->xSync(file->under, flags);
+	if (code != SQLITE_OK && file->database != NULL && file->unsynced >= 0)
+		(void)file->under->pMethods->xTruncate(file->under, file->unsynced);
+	file->unsynced = -1;
+	return code;
 }
 
 static int size_of_file(sqlite3_file *base, sqlite3_int64 *size)
@@ -169,9 +180,14 @@ static int map_shared(sqlite3_file *file, int region, int size, int extend, void
 	return under(file)->pMethods->xShmMap(under(file), region, size, extend, at);
 }
 
-static int lock_shared(sqlite3_file *file, int offset, int count, int flags)
+static int lock_shared(sqlite3_file *base, int offset, int count, int flags)
 {
-	return under(file)->pMethods->xShmLock(under(file), offset, count, flags);
+	struct file *log = self(base)->log;
+
+	/* The writer's lock: between two transactions others may write to the log, which is then not to be cut off with the next one of ours. */
+	if (offset == 0 && log != NULL)
+		log->unsynced = -1;
+	return under(base)->pMethods->xShmLock(under(base), offset, count, flags);
 }
 
 /* Behind it the index names the log's new end. */
@@ -231,7 +247,7 @@ static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *base, int
 
 	if ((flags & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL)) == 0)
 		return system->xOpen(system, name, base, flags, flags_out);
-	*file = (struct file){.pace_fd = -1};
+	*file = (struct file){.pace_fd = -1, .unsynced = -1};
 	code = system->xOpen(system, name, file->under, flags, flags_out);
 	if (file->under->pMethods == NULL || file->under->pMethods->iVersion < 3) {
 		if (file->under->pMethods != NULL)

@@ -216,6 +216,29 @@ class Injected(Traced):
     def test_pwrite_enospc(self):
         self.one("pwrite64", "ENOSPC", "4..20")
 
+    def test_refused_stays_refused_after_a_kill(self):
+        """A commit whose sync failed stands in the log: the next start must not find it good and store what was refused."""
+        daemon = Daemon()
+        daemon.start()
+        self.addCleanup(daemon.discard)
+        stored, refused, unclear = [], [], []
+        self.warm(daemon)
+        self.write_on(daemon, stored, refused, unclear, 3)
+        tracer = self.inject(daemon, "fdatasync", "error=EIO:when=1+")
+        try:
+            self.write_on(daemon, stored, refused, unclear, 3)
+        finally:
+            daemon.kill()
+            tracer.terminate()
+            tracer.wait()
+        self.assertEqual((len(stored), len(refused), len(unclear)), (3, 3, 0))
+        with Daemon("sqlite", daemon.database, folder=daemon.folder, key=daemon.key) as again, again.connect() as connection:
+            for user in stored:
+                self.assertIsNotNone(connection.call("get_user", user_id=user), "an answered write is lost")
+            for user in refused:
+                self.assertIsNone(connection.call("get_user", user_id=user), "a refused write is there")
+        self.assertEqual(invariants.integrity(daemon.database.path), "ok")
+
     def test_group_is_refused_as_a_whole(self):
         """Many calls share the commit that fails: every one of them is refused, none of them stays."""
         with Daemon() as daemon:

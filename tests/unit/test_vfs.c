@@ -11,6 +11,40 @@
 static char folder[64], path[128], log_path[136];
 static sqlite3 *writer, *other;
 
+/* The system's VFS, but that syncs of the log fail while syncs_fail is set. It stands below the one that is tested. */
+static sqlite3_vfs failing, *system_vfs;
+static sqlite3_io_methods log_methods;
+static const sqlite3_io_methods *system_methods;
+static bool syncs_fail;
+
+static int failing_sync(sqlite3_file *file, int flags)
+{
+	return syncs_fail ? SQLITE_IOERR_FSYNC : system_methods->xSync(file, flags);
+}
+
+static int failing_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *flags_out)
+{
+	int code = system_vfs->xOpen(system_vfs, name, file, flags, flags_out);
+
+	(void)vfs;
+	if (code == SQLITE_OK && (flags & SQLITE_OPEN_WAL) != 0) {
+		system_methods = file->pMethods;
+		log_methods = *system_methods;
+		log_methods.xSync = failing_sync;
+		file->pMethods = &log_methods;
+	}
+	return code;
+}
+
+static void make_failing(void)
+{
+	system_vfs = sqlite3_vfs_find(NULL);
+	failing = *system_vfs;
+	failing.zName = "failing";
+	failing.xOpen = failing_open;
+	ck_assert_int_eq(sqlite3_vfs_register(&failing, 1), SQLITE_OK);
+}
+
 static void run(sqlite3 *db, const char *sql)
 {
 	ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK, "%s: %s", sql, sqlite3_errmsg(db));
@@ -39,6 +73,8 @@ static sqlite3 *open_with(const char *vfs)
 
 static void enter(void)
 {
+	syncs_fail = false;
+	make_failing();
 	(void)snprintf(folder, sizeof folder, "/tmp/pierre-vfs-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(folder));
 	(void)snprintf(path, sizeof path, "%s/db", folder);
@@ -173,6 +209,92 @@ START_TEST(failed_writes)
 }
 END_TEST
 
+static void copy_file(const char *from, const char *to)
+{
+	size_t length;
+	char *bytes = unit_read(from, &length);
+	FILE *file = fopen(to, "wb");
+
+	ck_assert_ptr_nonnull(file);
+	ck_assert_uint_eq(fwrite(bytes, 1, length, file), length);
+	ck_assert_int_eq(fclose(file), 0);
+	free(bytes);
+}
+
+/* Rows for who opens the files as a process that is killed now would leave them. */
+static int rows_after_a_kill(void)
+{
+	char copy[150], copy_log[160];
+	sqlite3 *db;
+	int rows;
+
+	(void)snprintf(copy, sizeof copy, "%s.copy", path);
+	(void)snprintf(copy_log, sizeof copy_log, "%s-wal", copy);
+	copy_file(path, copy);
+	copy_file(log_path, copy_log);
+	ck_assert_int_eq(sqlite3_open_v2(copy, &db, SQLITE_OPEN_READWRITE, "unix"), SQLITE_OK);
+	rows = number(db, "SELECT count(*) FROM t");
+	ck_assert_int_eq(number(db, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"), 0);
+	ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+	ck_assert_int_eq(unlink(copy), 0);
+	return rows;
+}
+
+/* A commit that is refused because its sync failed must not come back, whatever the process does next. */
+START_TEST(failed_syncs)
+{
+	run(writer, "BEGIN");
+	insert(10, 3000);
+	for (int rows = 1; rows < 3000; rows *= 9) {
+		syncs_fail = true;
+		run(writer, "ROLLBACK; BEGIN");
+		insert(rows, 2000);
+		ck_assert_int_ne(sqlite3_exec(writer, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+		run(writer, "BEGIN");
+		syncs_fail = false;
+		ck_assert_int_eq(rows_after_a_kill(), 0);
+	}
+	run(writer, "ROLLBACK");
+	insert(5, 3000);
+	ck_assert_int_eq(number(other, "SELECT count(*) FROM t"), 5);
+	ck_assert_int_eq(rows_after_a_kill(), 5);
+}
+END_TEST
+
+/* In a log that has begun anew, where the header is what fails. */
+START_TEST(failed_syncs_of_a_new_log)
+{
+	insert(50, 3000);
+	ck_assert_int_eq(sqlite3_wal_checkpoint_v2(writer, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL), SQLITE_OK);
+	syncs_fail = true;
+	ck_assert_int_ne(sqlite3_exec(writer, "DELETE FROM t", NULL, NULL, NULL), SQLITE_OK);
+	syncs_fail = false;
+	ck_assert_int_eq(rows_after_a_kill(), 50);
+	ck_assert_int_eq(number(other, "SELECT count(*) FROM t"), 50);
+	insert(5, 3000);
+	ck_assert_int_eq(number(other, "SELECT count(*) FROM t"), 55);
+	ck_assert_int_eq(rows_after_a_kill(), 55);
+}
+END_TEST
+
+/* What another program has committed where a transaction of ours had begun and was taken back is not cut off with ours. */
+START_TEST(failed_syncs_after_somebody_else)
+{
+	run(writer, "BEGIN");
+	insert(2000, 2000); /* more than the cache holds: some of it is in the log */
+	run(writer, "ROLLBACK");
+	run(other, "INSERT INTO t (x) VALUES ('theirs')");
+	syncs_fail = true;
+	ck_assert_int_ne(sqlite3_exec(writer, "INSERT INTO t (x) VALUES ('ours')", NULL, NULL, NULL), SQLITE_OK);
+	syncs_fail = false;
+	ck_assert_int_eq(number(other, "SELECT count(*) FROM t WHERE x = 'theirs'"), 1);
+	ck_assert_int_eq(rows_after_a_kill(), 1);
+	insert(3, 100);
+	ck_assert_int_eq(number(other, "SELECT count(*) FROM t"), 4);
+	ck_assert_int_eq(rows_after_a_kill(), 4);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tests = tcase_create("all");
@@ -185,5 +307,8 @@ int main(void)
 	tcase_add_test(tests, savepoints);
 	tcase_add_test(tests, checkpoints);
 	tcase_add_test(tests, failed_writes);
+	tcase_add_test(tests, failed_syncs);
+	tcase_add_test(tests, failed_syncs_of_a_new_log);
+	tcase_add_test(tests, failed_syncs_after_somebody_else);
 	return unit_run("vfs", tests, true);
 }
