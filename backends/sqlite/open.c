@@ -15,7 +15,7 @@
 #include "keys.h"
 #include "migrate.h"
 
-/* `sqlite:PATH`, `sqlite:///ABSOLUTE`, with the `?mode=rwc` that other programs write behind it. NULL in *path: in memory. */
+/* `sqlite:PATH`, `sqlite:///ABSOLUTE`, with the `?mode=rwc` that other programs write behind it; `:memory:` with and without the slashes. */
 int sqlite_parse_url(const char *url, char **path, struct err *err)
 {
 	const char *start = url + strlen("sqlite:");
@@ -24,12 +24,12 @@ int sqlite_parse_url(const char *url, char **path, struct err *err)
 	*path = NULL;
 	if (start[length] == '?' && strcmp(start + length, "?mode=rwc") != 0)
 		return err_exit(err, EX_CONFIG, "%s: a SQLite URL takes no options (but ?mode=rwc, which is what happens anyway)", url);
-	if (length == strlen(":memory:") && strncmp(start, ":memory:", length) == 0)
-		return 0;
 	if (strncmp(start, "//", 2) == 0) {
 		start += 2;
 		length -= 2;
 	}
+	if (length == strlen(":memory:") && strncmp(start, ":memory:", length) == 0)
+		return 0;
 	if (length == 0)
 		return err_exit(err, EX_CONFIG, "%s: there is no file name behind sqlite:", url);
 	*path = strndup(start, length);

@@ -114,12 +114,14 @@ class Urls(Program):
         self.fails(69, "--database-url", "postgresql://127.0.0.1:1/db?user=u&password=canary-url-password", "--connect-timeout", "500ms")
 
     def test_memory(self):
-        with Daemon(folder=self.folder, database="sqlite::memory:") as daemon:
-            with daemon.connect() as one, daemon.connect() as two:
-                user = World(one).user()
-                self.assertEqual(two.call("get_user", user_id=user)["id"], user)
-                self.assertEqual(two.call("get_user_goals", user_id=user), [])
-                self.assertEqual(two.call("get_user_count"), 1)
+        """One database for all, and no file; with slashes, as some programs write it, it is the same."""
+        for url in ("sqlite::memory:", "sqlite://:memory:"):
+            with Daemon(folder=self.folder, database=url) as daemon:
+                with daemon.connect() as one, daemon.connect() as two:
+                    user = World(one).user()
+                    self.assertEqual(two.call("get_user", user_id=user)["id"], user)
+                    self.assertEqual(two.call("get_user_goals", user_id=user), [])
+                    self.assertEqual(two.call("get_user_count"), 1)
         self.assertEqual([name for name in os.listdir(self.folder) if "memory" in name], [])
 
     def test_relative_path_and_default(self):
