@@ -36,6 +36,22 @@ int sqlite_parse_url(const char *url, char **path, struct err *err)
 	return *path != NULL ? 0 : err_exit(err, EX_OSERR, "memory is out");
 }
 
+/* A new folder lasts only once the one that holds its name is on the disk; what is written into it is worth no more. */
+static int sync_parent(const char *folder, struct err *err)
+{
+	const char *slash = strrchr(folder, '/');
+	char *parent = slash == NULL ? strdup(".") : strndup(folder, slash == folder ? 1 : (size_t)(slash - folder));
+	int fd = parent != NULL ? open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1, result = 0;
+
+	/* One that may be written and not read, or that cannot be synced at all, is as good as it gets. */
+	if (fd >= 0 && fsync(fd) != 0 && (errno == EIO || errno == ENOSPC || errno == EDQUOT))
+		result = err_exit(err, EX_IOERR, "the folder %s cannot be made durable: %s", folder, strerror(errno));
+	if (fd >= 0)
+		(void)close(fd);
+	free(parent);
+	return result;
+}
+
 /* The folders above the file, each for the owner alone. */
 static int make_folders(const char *path, struct err *err)
 {
@@ -46,7 +62,9 @@ static int make_folders(const char *path, struct err *err)
 		return err_exit(err, EX_OSERR, "memory is out");
 	for (char *slash = strchr(copy + 1, '/'); slash != NULL && result == 0; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
-		if (mkdir(copy, 0700) != 0 && errno != EEXIST)
+		if (mkdir(copy, 0700) == 0)
+			result = sync_parent(copy, err);
+		else if (errno != EEXIST)
 			result = err_exit(err, EX_CANTCREAT, "the folder %s cannot be made: %s", copy, strerror(errno));
 		*slash = '/';
 	}

@@ -93,6 +93,23 @@ class Order(Traced):
         print(f"  {len(marks)} answers, {len(syncs)} syncs of the WAL", flush=True)
 
 
+class Folders(Traced):
+    def test_new_folders_are_durable(self):
+        """The entry of each folder that is made for the database is on the disk before anything is answered from it."""
+        daemon = Daemon()
+        daemon.url = f"sqlite:{daemon.folder}/deep/er/pierre.db"
+        trace = os.path.join(daemon.folder, "trace")
+        daemon.wrapper = ["strace", "-f", "-yy", "-e", "signal=none", "-o", trace, "-e", "trace=mkdir,fsync,listen"]
+        self.addCleanup(daemon.discard)
+        daemon.start()
+        with open(trace, encoding="utf-8") as file:
+            calls = [re.sub(r"^\d+ +", "", line) for line in file]
+        for made in (f"{daemon.folder}/deep", f"{daemon.folder}/deep/er"):
+            at = next(index for index, call in enumerate(calls) if call.startswith(f'mkdir("{made}"') and call.endswith("= 0\n"))
+            end = next(index for index, call in enumerate(calls) if call.startswith("listen("))
+            self.assertTrue(any(re.match(rf"fsync\(\d+<{re.escape(os.path.dirname(made))}>\) += 0", call) for call in calls[at:end]), calls)
+
+
 LINE = re.compile(r"^(\d+) +(\d+\.\d+) (.*)$", re.DOTALL)
 
 
