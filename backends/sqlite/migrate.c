@@ -121,11 +121,10 @@ int migrate_apply(struct session *session, struct buffer *applied, void (*progre
 			continue;
 		begin_step(session, &step, migration->name);
 		/* Making a table again must not set off the cascades of those that refer to it. The pragma works only outside a transaction. */
-		if (sqlite3_exec(session->db, "PRAGMA foreign_keys=OFF; BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK) {
-			end_step(session, &step);
-			return session_failed(session, migration->name, err);
-		}
-		result = apply_locked(session, migration, &did, err);
+		if (sqlite3_exec(session->db, "PRAGMA foreign_keys=OFF; BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK)
+			result = apply_locked(session, migration, &did, err);
+		else
+			result = session_failed(session, migration->name, err);
 		if (result == 0 && sqlite3_exec(session->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
 			result = session_failed(session, migration->name, err);
 		if (result < 0)
