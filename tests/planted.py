@@ -19,8 +19,8 @@ ROOT = os.path.dirname(HERE)
 DEFECTS = [
     ("answers before the commit", [
         ("backends/sqlite/workers.c",
-         "\t\t\t\tcode = commit_group(writer);\n",
-         "\t\t\t\tsqlite_finish(store, &finished);\n\t\t\t\tcode = commit_group(writer);\n"),
+         "\t*code = commit_group(writer);\n",
+         "\tsqlite_finish(writer->store, finished);\n\t*code = commit_group(writer);\n"),
     ], "faults/test_fsync.py", ["Order", "Injected.test_group_is_refused_as_a_whole"]),
     ("no fsync at all", [
         ("backends/sqlite/session.c",
@@ -39,8 +39,8 @@ DEFECTS = [
     ], "faults/test_fsync.py", ["Order"]),
     ("commit errors ignored", [
         ("backends/sqlite/workers.c",
-         "\t\t\t\tcode = commit_group(writer);\n",
-         "\t\t\t\t(void)commit_group(writer);\n\t\t\t\tcode = SQLITE_OK;\n"),
+         "\t*code = commit_group(writer);\n",
+         "\t(void)commit_group(writer);\n\t*code = SQLITE_OK;\n"),
     ], "faults/test_fsync.py", ["Injected"]),
     ("reads overtake writes", [
         ("backends/sqlite/sqlite.c",
@@ -53,8 +53,8 @@ DEFECTS = [
          ""),
     ], "contract/test_order.py", []),
     ("file not watched", [
-        ("backends/sqlite/sqlite.c",
-         "now.st_ino != store->inode",
+        ("backends/sqlite/watch.c",
+         "now.st_ino != watch->inode",
          "0"),
     ], "faults/test_storage.py", ["Removed"]),
     ("tag not checked", [

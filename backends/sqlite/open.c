@@ -86,8 +86,10 @@ static int lock_file(struct sqlite_store *store, struct err *err)
 		return err_exit(err, EX_DATAERR, "%s is no regular file", store->path);
 	if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0)
 		return err_exit(err, EX_TEMPFAIL, "%s is in use by another daemon", store->path);
-	store->device = file.st_dev;
-	store->inode = file.st_ino;
+	store->watch.device = file.st_dev;
+	store->watch.inode = file.st_ino;
+	if (watch_start(store, err) < 0)
+		return -1;
 	return file.st_size > 0 ? MORE : 0;
 }
 
@@ -163,18 +165,6 @@ int worker_start(struct worker *worker, void *(*run)(void *), struct err *err)
 	return 0;
 }
 
-/* Of the log beside the database, which the first connection has made; 0 when there is none. */
-static ino_t inode_of_log(const struct sqlite_store *store)
-{
-	char *name = sqlite3_mprintf("%s-wal", store->path);
-	struct stat file = {0};
-
-	if (name == NULL || stat(name, &file) != 0)
-		file.st_ino = 0;
-	sqlite3_free(name);
-	return file.st_ino;
-}
-
 static int start_workers(struct sqlite_store *store, struct err *err)
 {
 	store->writer.store = store;
@@ -187,7 +177,8 @@ static int start_workers(struct sqlite_store *store, struct err *err)
 	if (session_open(&store->loop, store->path, SESSION_READ, store->settings.seal, err) < 0)
 		return -1;
 	sqlite_bound_loop(store);
-	store->wal_inode = inode_of_log(store);
+	if (watch_look(store, err) < 0) /* the first connection has made the log */
+		return -1;
 	unsigned want = store->settings.readers < 1 ? 1 : store->settings.readers > READERS_MAX ? READERS_MAX : store->settings.readers;
 	for (unsigned i = 0; i < want; i++) {
 		struct worker *reader = &store->readers[i];
@@ -228,6 +219,9 @@ static struct sqlite_store *new_store(const struct store_settings *settings)
 	pthread_mutex_init(&store->error_lock, NULL);
 	pthread_mutex_init(&store->checkpointer.lock, NULL);
 	pthread_cond_init(&store->checkpointer.wake, NULL);
+	pthread_mutex_init(&store->writer.guard, NULL);
+	for (unsigned i = 0; i < READERS_MAX; i++)
+		pthread_mutex_init(&store->readers[i].guard, NULL);
 	return store;
 }
 
@@ -246,6 +240,10 @@ void sqlite_store_free(struct sqlite_store *store)
 	queue_destroy(&store->reads);
 	pthread_mutex_destroy(&store->done_lock);
 	pthread_mutex_destroy(&store->error_lock);
+	pthread_mutex_destroy(&store->writer.guard);
+	for (unsigned i = 0; i < READERS_MAX; i++)
+		pthread_mutex_destroy(&store->readers[i].guard);
+	watch_free(&store->watch);
 	free(store->path);
 	free(store);
 }

@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -226,52 +224,22 @@ static void process(struct store *base)
 	}
 }
 
-/* A call whose time is over while it runs is interrupted; the thread answers it. */
+static bool runs_late(const struct worker *worker, uint64_t now)
+{
+	uint64_t deadline = atomic_load_explicit(&worker->deadline, memory_order_acquire);
+
+	return deadline != 0 && deadline < now;
+}
+
+/* A call whose time is over while it runs is interrupted; the thread answers it. It may be over by then: what comes next is hit instead. */
 static void interrupt_late(struct worker *worker, uint64_t now)
 {
-	uint64_t deadline = atomic_load_explicit(&worker->deadline, memory_order_relaxed);
-
-	if (deadline != 0 && deadline < now && worker->session.db != NULL)
+	if (!runs_late(worker, now))
+		return;
+	pthread_mutex_lock(&worker->guard);
+	if (runs_late(worker, now))
 		sqlite3_interrupt(worker->session.db);
-}
-
-static void watch_wal(struct sqlite_store *store, const struct stat *wal)
-{
-	atomic_store_explicit(&store->wal_bytes, (uint64_t)wal->st_size, memory_order_relaxed);
-	if (wal->st_size > (off_t)256 << 20) {
-		if (!store->wal_warned)
-			store->settings.log(4, "the write-ahead log has %lld bytes: a long read outside the daemon keeps it from being reused",
-			                    (long long)wal->st_size);
-		store->wal_warned = true;
-	} else {
-		store->wal_warned = false;
-	}
-}
-
-/* A file that was removed or replaced takes everything written since with it, silently: notice, and stop. */
-static int watch_files(struct sqlite_store *store, struct err *err)
-{
-	struct stat now;
-	char *wal = sqlite3_mprintf("%s-wal", store->path);
-	int result = 0;
-
-	if (wal == NULL)
-		return 0;
-	if (stat(store->path, &now) != 0 || now.st_ino != store->inode || now.st_dev != store->device)
-		result = err_exit(err, 74, "%s was removed or replaced while it was open", store->path);
-	else if (stat(wal, &now) != 0) {
-		if (store->wal_inode != 0 && !atomic_load(&store->broken))
-			result = err_exit(err, 74, "%s was removed while it was open", wal);
-	} else if (store->wal_inode != 0 && now.st_ino != store->wal_inode && !atomic_load(&store->broken)) {
-		result = err_exit(err, 74, "%s was replaced while it was open", wal);
-	} else {
-		store->wal_inode = now.st_ino;
-		watch_wal(store, &now);
-	}
-	sqlite3_free(wal);
-	if (result < 0)
-		atomic_store(&store->lost, true);
-	return result;
+	pthread_mutex_unlock(&worker->guard);
 }
 
 static int tick(struct store *base, struct err *err)
@@ -285,7 +253,7 @@ static int tick(struct store *base, struct err *err)
 	if (atomic_load(&store->unsynced))
 		return err_exit(err, EX_IOERR, "%s: what was moved there from the log may not have reached the disk; the log still has it, and the "
 		                               "next start moves it again", store->path);
-	return store->memory ? 0 : watch_files(store, err);
+	return store->memory ? 0 : watch_look(store, err);
 }
 
 static uint64_t next_due(struct store *base)

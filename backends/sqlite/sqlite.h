@@ -4,12 +4,12 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/types.h>
 
 #include "../rotation.h"
 #include "../store.h"
 #include "checkpoint.h"
 #include "session.h"
+#include "watch.h"
 
 enum { READERS_MAX = 16, MORE = 1 };
 enum { WRITER_BUSY_MS = 50 };  /* how long SQLite waits for an outside lock before the writer looks after its calls' deadlines */
@@ -31,6 +31,7 @@ struct worker {
 	struct session session;
 	pthread_t thread;
 	bool started;
+	pthread_mutex_t guard;          /* held by who interrupts the connection, and by who closes it */
 	atomic_uint_fast64_t deadline;  /* of the call that runs now; 0 = none. tick interrupts when it is past */
 	atomic_uint running;            /* calls in the database */
 	atomic_uint_fast64_t moved;     /* clock_ns() at its last step; 0 = it has nothing to do */
@@ -42,8 +43,7 @@ struct sqlite_store {
 	char *path;
 	bool memory;                    /* everything on the writer's one connection */
 	int lock_fd;                    /* holds flock on the file; closed last: closing it would drop SQLite's own locks */
-	dev_t device;
-	ino_t inode, wal_inode;
+	struct watch watch;
 
 	/* Loop thread only. */
 	struct session loop;
@@ -51,7 +51,6 @@ struct sqlite_store {
 	unsigned loop_asked;            /* how often SQLite asked during this run whether to go on */
 	struct list to_writer, to_readers;  /* submitted in this turn, not yet handed over */
 	unsigned to_writer_count, to_readers_count;
-	bool wal_warned;
 
 	struct backup *backup;          /* the last copy, running or over; NULL: none yet */
 

@@ -47,7 +47,7 @@ enum run_result sqlite_run(struct worker *worker, struct call *call)
 	if (call->err.kind != ERR_NONE)
 		return RUN_DONE; /* preparing it failed */
 	worker_moves(worker);
-	atomic_store_explicit(&worker->deadline, call->deadline, memory_order_relaxed);
+	atomic_store_explicit(&worker->deadline, call->deadline, memory_order_release);
 	result = session_run(&worker->session, call);
 	atomic_store_explicit(&worker->deadline, 0, memory_order_relaxed);
 	return result;
@@ -98,6 +98,11 @@ static void fail_all(struct list *calls, const char *reason)
 		}
 }
 
+static bool is_interrupt(int code)
+{
+	return (code & 0xFF) == SQLITE_INTERRUPT;
+}
+
 /* BEGIN IMMEDIATE, waiting for an outside lock as long as any call has time. False: no call is left. */
 static bool begin(struct worker *writer, struct list *calls, int *code)
 {
@@ -107,7 +112,7 @@ static bool begin(struct worker *writer, struct list *calls, int *code)
 		struct list expired;
 
 		*code = session_step(writer->session.begin);
-		if ((*code & 0xFF) != SQLITE_BUSY)
+		if ((*code & 0xFF) != SQLITE_BUSY && !is_interrupt(*code))
 			return true;
 		list_init(&expired);
 		sqlite_expire(store, calls, &expired);
@@ -177,7 +182,9 @@ static void reopen(struct worker *writer, struct list *failed)
 	struct err err;
 
 	atomic_store(&store->broken, true);
+	pthread_mutex_lock(&writer->guard);
 	session_close(&writer->session);
+	pthread_mutex_unlock(&writer->guard);
 	while (!atomic_load(&store->lost)) {
 		bool stopped;
 
@@ -240,44 +247,54 @@ static int commit_group(struct worker *writer)
 	return code;
 }
 
+/* The calls of the transaction that is open, and its commit. RUN_INTERRUPTED: it is gone, or an interrupt that came too late for its call
+ * has hit the commit. */
+static enum run_result run_and_commit(struct worker *writer, struct list *calls, struct list *finished, int *code)
+{
+	enum run_result result = run_group(writer, calls, finished);
+
+	if (result == RUN_BROKEN)
+		*code = sqlite3_extended_errcode(writer->session.db);
+	if (result != RUN_DONE)
+		return result;
+	worker_moves(writer);
+	*code = commit_group(writer);
+	if (*code == SQLITE_OK)
+		return RUN_DONE;
+	return is_interrupt(*code) ? RUN_INTERRUPTED : RUN_BROKEN;
+}
+
+static void roll_back(struct worker *writer)
+{
+	if (sqlite3_get_autocommit(writer->session.db) == 0)
+		(void)session_step(writer->session.rollback);
+}
+
 /* One group: all of `calls` in one durable transaction, or in several when one of them ends it. */
 static void write_group(struct worker *writer, struct list *calls)
 {
 	struct sqlite_store *store = writer->store;
+	enum run_result result = RUN_INTERRUPTED;
 	struct list finished;
-	bool broken = false;
 	int code;
 
 	list_init(&finished);
 	atomic_store_explicit(&writer->running, length(calls), memory_order_relaxed);
-	while (!list_empty(calls) && begin(writer, calls, &code)) {
-		enum run_result result = RUN_BROKEN;
-
-		if (code == SQLITE_OK) {
-			result = run_group(writer, calls, &finished);
-			if (result == RUN_INTERRUPTED) {
-				run_again(store, calls, &finished);
-				continue;
-			}
-			if (result == RUN_DONE) {
-				worker_moves(writer);
-				code = commit_group(writer);
-				if (code == SQLITE_OK)
-					break;
-			} else {
-				code = sqlite3_extended_errcode(writer->session.db);
-			}
+	while (result == RUN_INTERRUPTED && !list_empty(calls) && begin(writer, calls, &code)) {
+		result = code == SQLITE_OK ? run_and_commit(writer, calls, &finished, &code) : RUN_BROKEN;
+		if (result == RUN_DONE)
+			break;
+		roll_back(writer);
+		if (result == RUN_INTERRUPTED) {
+			run_again(store, calls, &finished);
+			continue;
 		}
 		sqlite_note_error(store, session_reason(code));
-		if (sqlite3_get_autocommit(writer->session.db) == 0)
-			(void)session_step(writer->session.rollback);
 		list_splice(&finished, calls);
 		fail_all(&finished, session_reason(code));
-		broken = true;
-		break;
 	}
 	count_group(store, length(&finished));
-	if (broken && !store->memory)
+	if (result == RUN_BROKEN && !store->memory)
 		reopen(writer, &finished);
 	atomic_store_explicit(&writer->running, 0, memory_order_relaxed);
 	sqlite_finish(store, &finished);
@@ -308,9 +325,7 @@ static void run_alone(struct worker *writer, struct call *call)
 
 	list_init(&finished);
 	list_append(&finished, &call->link);
-	if (writer->session.db == NULL)
-		fail_all(&finished, "the database is gone");
-	else if (call->method->impl == IMPL_MIGRATE)
+	if (call->method->impl == IMPL_MIGRATE)
 		sqlite_migrate(writer->store, &writer->session, call);
 	else if (keys_rotate(writer, call) == RUN_BROKEN && !writer->store->memory)
 		reopen(writer, &finished);
@@ -319,7 +334,7 @@ static void run_alone(struct worker *writer, struct call *call)
 
 static void write_all(struct worker *writer, struct list *calls)
 {
-	while (!list_empty(calls)) {
+	while (!list_empty(calls) && writer->session.db != NULL) {
 		struct list group;
 		bool lone;
 
@@ -327,13 +342,15 @@ static void write_all(struct worker *writer, struct list *calls)
 		lone = split_at_lone(calls, &group);
 		if (!list_empty(&group))
 			write_group(writer, &group);
-		if (lone) {
+		if (lone && writer->session.db != NULL) {
 			struct list *node = list_first(calls);
 
 			list_remove(node);
 			run_alone(writer, call_of(node));
 		}
 	}
+	fail_all(calls, "the database is gone"); /* opening it again was given up */
+	sqlite_finish(writer->store, calls);
 }
 
 /* How long calls waited for the thread that takes them now. */
@@ -368,13 +385,8 @@ void *sqlite_writer(void *argument)
 		sqlite_finish(store, &expired);
 		if (writer->session.db == NULL)
 			reopen(writer, NULL); /* the last try ended without a database */
-		if (writer->session.db == NULL) {
-			fail_all(&calls, "the database is gone");
-			sqlite_finish(store, &calls);
-		} else {
-			write_all(writer, &calls);
-			checkpoint_if_due(writer);
-		}
+		write_all(writer, &calls);
+		checkpoint_if_due(writer);
 		worker_rests(writer);
 	}
 	return NULL;

@@ -206,19 +206,20 @@ class Locks(Case):
 
 
 class Removed(Case):
-    def one(self, change):
-        """After the change no write may be answered with success and then be gone; within 5 s the daemon says why and ends with 74."""
-        daemon = Daemon()
+    def one(self, change, database=None, kept=False):
+        """After the change no write may be answered with success and then be gone; within 5 s the daemon says why and ends with 74.
+        kept: the database itself is where it was, so that all that was answered is there at the next start."""
+        daemon = Daemon("sqlite", database)
         daemon.start()
+        stored = []
         try:
             with daemon.connect() as connection:
-                kept = World(connection).user()
-                self.assertIsNotNone(kept)
-                change(daemon.database.path)
+                stored.append(World(connection).user())
+                change(os.path.realpath(daemon.database.path))
                 began = time.monotonic()
                 try:
                     while time.monotonic() - began < 8 * SLOW:
-                        connection.call("create_user", user=new_user())
+                        stored.append(connection.call("create_user", user=new_user()))
                         time.sleep(0.05)
                 except (Closed, RpcError, BrokenPipeError, ConnectionResetError):
                     pass
@@ -227,29 +228,58 @@ class Removed(Case):
                 self.assertEqual(code, 74, daemon.log()[-3000:])
                 self.assertIn("pierre.db", daemon.log())
             daemon.check_log()
+            if kept:
+                with Daemon("sqlite", daemon.database, folder=daemon.folder, key=daemon.key) as again, again.connect() as connection:
+                    for user in stored:
+                        self.assertIsNotNone(connection.call("get_user", user_id=user), "an answered write is lost")
+                self.assertEqual(invariants.integrity(daemon.database.path), "ok")
         finally:
             daemon.discard()
 
     def test_wal_removed(self):
-        self.one(lambda path: os.unlink(path + "-wal"))
+        self.one(lambda path: os.unlink(path + "-wal"), kept=True)
 
     def test_wal_moved(self):
-        self.one(lambda path: os.rename(path + "-wal", path + "-away"))
+        self.one(lambda path: os.rename(path + "-wal", path + "-away"), kept=True)
 
     def test_wal_replaced(self):
         def change(path):
             os.rename(path + "-wal", path + "-old")
             shutil.copyfile(path + "-old", path + "-wal")
-        self.one(change)
+        self.one(change, kept=True)
+
+    def test_wal_removed_behind_a_link(self):
+        """SQLite keeps its files beside what a link leads to."""
+        folder = temporary_folder()
+        self.addCleanup(shutil.rmtree, folder, True)
+        os.mkdir(os.path.join(folder, "real"))
+        os.symlink("real/pierre.db", os.path.join(folder, "link.db"))
+        self.one(lambda path: os.unlink(path + "-wal"), Sqlite(folder, "link.db"), kept=True)
+
+    def test_index_removed(self):
+        """Whoever opens the database then would share neither locks nor the log's end with the daemon."""
+        self.one(lambda path: os.unlink(path + "-shm"), kept=True)
 
     def test_database_removed(self):
         self.one(os.unlink)
 
     def test_database_replaced(self):
+        """By a copy with a log of its own, as somebody does who puts a backup in its place: the daemon leaves both alone at its end."""
+        put = {}
+
         def change(path):
-            os.rename(path, path + "-old")
-            shutil.copyfile(path + "-old", path)
-        self.one(change)
+            for end in ("", "-wal", "-shm"):
+                os.rename(path + end, path + end + "-old")
+            for end in ("", "-wal"):
+                shutil.copyfile(path + end + "-old", path + end)
+                with open(path + end, "rb") as file:
+                    put[path + end] = file.read()
+        folder = temporary_folder()
+        self.addCleanup(shutil.rmtree, folder, True)
+        self.one(change, Sqlite(folder))
+        for path, content in put.items():
+            with open(path, "rb") as file:
+                self.assertEqual(file.read(), content, f"{path} was written to")
 
     def test_idle_daemon_notices_too(self):
         daemon = Daemon()
@@ -381,32 +411,53 @@ class Corrupt(Case):
 
 
 class ReadOnly(Case):
-    def test_file_of_another_user(self):
-        """As somebody who may only read it: refused at the start, or reads work and writes are `storage`."""
+    """What may not be written is refused at the start, by name; nothing in it is touched."""
+
+    def setUp(self):
         if os.getuid() != 0:
-            self.skipTest("needs root to become another user")
-        folder = temporary_folder()
+            self.skipTest("needs root to become another user and to mount")
+        self.folder = temporary_folder()
+        self.addCleanup(shutil.rmtree, self.folder, True)
+        with Daemon("sqlite", Sqlite(self.folder), folder=self.folder) as daemon:
+            self.key, self.user = daemon.key, World(daemon.connect()).user()
+        self.path = os.path.join(self.folder, "pierre.db")
+        with open(self.path, "rb") as file:
+            self.before = file.read()
+        os.chmod(self.folder, 0o755)
+        os.chmod(self.path, 0o644)
+
+    def refused(self, folder, **arguments):
+        daemon = Daemon("sqlite", Sqlite(folder), key=self.key, **arguments)
+        self.addCleanup(daemon.discard)
+        open(daemon.log_path, "ab").close()
+        if daemon.user is not None:
+            os.chown(daemon.folder, daemon.user, daemon.user)
+        with self.assertRaises(StartFailure) as caught:
+            daemon.start()
+        self.assertEqual(caught.exception.code, 73, caught.exception.log)
+        self.assertIn("pierre.db", caught.exception.log)
+        with open(self.path, "rb") as file:
+            self.assertEqual(file.read(), self.before)
+
+    def test_file_of_another_user(self):
+        self.refused(self.folder, user=65534)
+
+    def test_own_file_in_a_folder_of_another_user(self):
+        """The file could be written, but not the log that must stand beside it."""
+        os.chown(self.path, 65534, 65534)
+        self.refused(self.folder, user=65534)
+
+    def test_mount(self):
+        mount = os.path.join(self.folder, "mount")
+        os.mkdir(mount)
+        for command in (["mount", "--bind", self.folder, mount], ["mount", "-o", "remount,bind,ro", mount]):
+            if subprocess.run(command, check=False, capture_output=True).returncode != 0:
+                subprocess.run(["umount", "-l", mount], check=False, capture_output=True)
+                self.skipTest("cannot mount here: a read-only mount is NOT tested")
         try:
-            with Daemon("sqlite", Sqlite(folder), folder=folder) as daemon:
-                key, user = daemon.key, World(daemon.connect()).user()
-            os.chmod(folder, 0o755)
-            os.chmod(os.path.join(folder, "pierre.db"), 0o644)
-            daemon = Daemon("sqlite", Sqlite(folder), folder=folder, key=key, user=65534)
-            daemon.socket_path = f"/tmp/pdt-ro-{os.getpid()}"
-            try:
-                daemon.start()
-            except StartFailure as failure:
-                self.assertIn(failure.code, (65, 73, 74, 77), failure.log)
-                return
-            try:
-                self.assertEqual(daemon.call("get_user", user_id=user)["id"], user)
-                with daemon.connect() as connection:
-                    self.assertEqual(connection.error("create_user", user=new_user()).kind, "storage")
-                self.assertEqual(daemon.terminate(), 0)
-            finally:
-                daemon.kill()
+            self.refused(mount)
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            subprocess.run(["umount", "-l", mount], check=False)
 
 
 class Interference(Case):
