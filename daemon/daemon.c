@@ -235,10 +235,10 @@ static void on_signal(uv_signal_t *handle, int number)
 	} else if (daemon->state == DAEMON_RUNNING) {
 		stop(daemon, number == SIGTERM ? "SIGTERM" : "SIGINT");
 	} else {
-		/* Every answered write is durable already: nothing is lost by ending at once. */
+		/* Every answered write is durable already: nothing is lost by ending at once. The store's threads still use the key, which therefore
+		 * goes with the process: the system wipes its memory before anybody else is given it. */
 		log_event(LOG_WARNING, "a second signal: ending at once", log_number("calls", daemon->dispatch.calls));
 		socket_close(&daemon->socket);
-		seal_free(daemon->seal);
 		log_stop();
 		_exit(EX_OK);
 	}

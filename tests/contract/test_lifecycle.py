@@ -331,6 +331,32 @@ class Signals(Lifecycle):
             self.assertLess(time.monotonic() - began, 2 * SLOW)
         self.assertFalse(os.path.exists(daemon.socket_path))
 
+    def test_second_signal_while_tokens_are_opened(self):
+        """What the store's threads work on is left as it is, the key they use among it: the process ends with 0 and by no other signal."""
+        daemon = self.own()
+        with daemon.connect() as connection:
+            user = World(connection).user()
+        calls = [("update_strava_token", [user, "a" * 300_000, "b" * 300_000, "2030-01-01T00:00:00Z", "x"]), *[("get_strava_token", [user])] * 20]
+
+        def work():
+            try:
+                with daemon.connect() as connection:
+                    while True:
+                        connection.many(calls)
+            except (Closed, RpcError, OSError):
+                pass
+        for _ in range(15):
+            workers = [threading.Thread(target=work) for _ in range(4)]
+            for worker in workers:
+                worker.start()
+            self.within(10, lambda: daemon.call("daemon.stats")["gauges"]["in_flight"] > 10)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                daemon.signal(number)
+            self.assertEqual(daemon.wait(), 0, daemon.log()[-1000:])
+            for worker in workers:
+                worker.join()
+            daemon.start()
+
     def test_drain_timeout(self):
         """What is not done after the drain time is answered with shutting_down, and the daemon ends."""
         daemon = self.own(options=("--bcrypt-cost", "16", "--drain-timeout", "1s", "--call-timeout", "1h"))
