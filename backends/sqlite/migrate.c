@@ -21,6 +21,20 @@ int64_t migrate_version(struct session *session, struct err *err)
 	return version >= 0 ? version : session_failed(session, "the table of migrations cannot be read", err);
 }
 
+/* An installation is known by its users, one of this daemon by its table of migrations. What has neither, but other tables, is somebody
+ * else's, and is not to be filled with ours because a path was mistaken. */
+int migrate_check_owner(struct session *session, struct err *err)
+{
+	int64_t tables = session_integer(session, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite@_%' ESCAPE '@'");
+
+	if (tables < 0)
+		return session_failed(session, "the database cannot be read", err);
+	if (tables == 0 || session_has_table(session, "users") || session_has_table(session, "pierre_migrations"))
+		return 0;
+	return err_exit(err, EX_DATAERR, "%s is another program's database: it holds tables, but none of users",
+	                sqlite3_db_filename(session->db, "main"));
+}
+
 int migrate_check(struct session *session, bool current_only, struct err *err)
 {
 	int64_t version = migrate_version(session, err), known = migration_newest(sqlite_migrations);
@@ -42,7 +56,10 @@ static int apply_one(struct session *session, const struct migration *migration,
 {
 	char sql[256];
 
-	if (sqlite3_exec(session->db, migration->sql, NULL, NULL, NULL) != SQLITE_OK)
+	int code = sqlite3_exec(session->db, migration->sql, NULL, NULL, NULL);
+	if ((code & 0xFF) == SQLITE_ERROR)
+		return err_exit(err, EX_DATAERR, "%s: the tables are not those of an installation: %s", migration->name, sqlite3_errmsg(session->db));
+	if (code != SQLITE_OK)
 		return session_failed(session, migration->name, err);
 	int64_t dangling = session_integer(session, "SELECT count(*) FROM pragma_foreign_key_check");
 	if (dangling < 0)

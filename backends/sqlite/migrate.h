@@ -11,5 +11,7 @@ int64_t migrate_version(struct session *session, struct err *err);
 int migrate_apply(struct session *session, struct buffer *applied, void (*progress)(const char *what), struct err *err);
 /* Refuses a schema that is newer than this program, or (current_only) older. */
 int migrate_check(struct session *session, bool current_only, struct err *err);
+/* Refuses (65) what holds tables, but none of an installation. */
+int migrate_check_owner(struct session *session, struct err *err);
 
 #endif

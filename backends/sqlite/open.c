@@ -123,6 +123,8 @@ static int prove_key(struct sqlite_store *store, struct err *err)
 	if (result == 0 && store->settings.seal != NULL)
 		result = keys_prove(&reader, err);
 	if (result == 0)
+		result = migrate_check_owner(&reader, err);
+	if (result == 0)
 		result = migrate_check(&reader, !store->settings.migrate, err);
 	session_close(&reader);
 	return result;

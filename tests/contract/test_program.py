@@ -175,25 +175,17 @@ class Urls(Program):
         self.assertIn(caught.exception.code, (65, 73, 78))
 
     def test_foreign_database(self):
-        """A SQLite file of another program is neither upgraded nor answered from."""
-        path = self.path("foreign.db")
-        database = sqlite3.connect(path)
-        database.execute("CREATE TABLE songs (id INTEGER)")
-        database.commit()
-        database.close()
-        with open(path, "rb") as file:
-            before = file.read()
-        try:
-            with Daemon(folder=self.folder, database=f"sqlite:{path}") as daemon:
-                self.assertEqual(daemon.call("get_user_count"), 0)
-        except StartFailure as failure:
-            self.assertEqual(failure.code, 65, failure.log)
-            with open(path, "rb") as file:
-                self.assertEqual(file.read(), before)
-            return
-        database = sqlite3.connect(path)  # taken in: then the other program's table is untouched
-        self.assertEqual(database.execute("SELECT count(*) FROM songs").fetchone(), (0,))
-        database.close()
+        """A SQLite file of another program is neither upgraded nor answered from, nor is one whose users are something else."""
+        for number, (table, says) in enumerate((("songs (id INTEGER)", "another program"), ("users (uid INTEGER, name TEXT)", "email"))):
+            path = self.path(f"foreign{number}.db")
+            database = sqlite3.connect(path)
+            database.execute(f"CREATE TABLE {table}")
+            database.commit()
+            database.close()
+            self.fails(65, "--database-url", f"sqlite:{path}", says=says)
+            database = sqlite3.connect(path)
+            self.assertEqual([sql for sql, in database.execute("SELECT sql FROM sqlite_schema")], [f"CREATE TABLE {table}"])
+            database.close()
 
     def test_no_migrate(self):
         self.fails(78, "--no-migrate", database=f"sqlite:{self.folder}/new.db")
