@@ -42,6 +42,26 @@ DEFECTS = [
          "\t*code = commit_group(writer);\n",
          "\t(void)commit_group(writer);\n\t*code = SQLITE_OK;\n"),
     ], "faults/test_fsync.py", ["Injected"]),
+    ("a refused commit stays in the log", [
+        ("backends/sqlite/vfs.c",
+         "if (code != SQLITE_OK && file->database != NULL && file->unsynced >= 0)",
+         "if (0)"),
+    ], "faults/test_fsync.py", ["Injected.test_refused_stays_refused_after_a_kill"]),
+    ("the log is not watched", [
+        ("backends/sqlite/watch.c",
+         "if (!there)",
+         "if (!there && now == NULL)"),
+    ], "faults/test_storage.py", ["Removed"]),
+    ("a late interrupt fails the group", [
+        ("backends/sqlite/workers.c",
+         "return is_interrupt(*code) ? RUN_INTERRUPTED : RUN_BROKEN;",
+         "return RUN_BROKEN;"),
+    ], "faults/test_interrupt.py", []),
+    ("the key goes before those who use it", [
+        ("daemon/daemon.c",
+         "\t\tsocket_close(&daemon->socket);\n\t\tlog_stop();\n",
+         "\t\tsocket_close(&daemon->socket);\n\t\tseal_free(daemon->seal);\n\t\tlog_stop();\n"),
+    ], "contract/test_lifecycle.py", ["Signals.test_second_signal_while_tokens_are_opened"]),
     ("reads overtake writes", [
         ("backends/sqlite/sqlite.c",
          "\t} else if (call->order->writes > 0) {\n\t\tto_writer(store, call);\n",
