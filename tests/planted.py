@@ -49,8 +49,8 @@ DEFECTS = [
     ], "faults/test_fsync.py", ["Injected.test_refused_stays_refused_after_a_kill"]),
     ("the log is not watched", [
         ("backends/sqlite/watch.c",
-         "if (!there)",
-         "if (!there && now == NULL)"),
+         "look_beside(&watch->index, &now, err) < 0 || look_beside(&watch->log, &now, err) < 0",
+         "look_beside(&watch->index, &now, err) < 0"),
     ], "faults/test_storage.py", ["Removed"]),
     ("a late interrupt fails the group", [
         ("backends/sqlite/workers.c",

@@ -118,7 +118,10 @@ class Load:
         """Every answered write stands there once, every refused one does not, every unknown one once or not. Gives their numbers."""
         rows = psql(f"SELECT tool_name || ' ' || count(*) FROM api_key_usage u JOIN api_keys k ON k.number = u.api_key "
                     f"WHERE k.id = '{self.key}' GROUP BY tool_name")
-        stored = {line.rsplit(" ", 1)[0]: int(line.rsplit(" ", 1)[1]) for line in rows.splitlines()}
+        return self.judge({line.rsplit(" ", 1)[0]: int(line.rsplit(" ", 1)[1]) for line in rows.splitlines()})
+
+    def judge(self, stored):
+        """The same from a name's number of rows."""
         numbers = {"answered": 0, "refused": 0, "unknown": 0}
         for name, outcome in self.names.items():
             count = stored.pop(name, 0)
