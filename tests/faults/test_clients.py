@@ -12,12 +12,13 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib import invariants, strict  # noqa: E402
 from lib.case import Case, main  # noqa: E402
-from lib.daemon import SLOW, Daemon  # noqa: E402
+from lib.daemon import SANITIZER, SLOW, Daemon  # noqa: E402
 from lib.rpc import Closed, Connection, Late  # noqa: E402
 from lib.world import World, new_user, uuid4  # noqa: E402
 
 BACKENDS = ("sqlite",)
 LONG = bool(os.environ.get("PIERRE_TEST_LONG"))
+MEMORY_CAP = 128 << 20   # a service that may have no more than this is not killed by any of it
 PING = b'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}\n'
 PONG = {"jsonrpc": "2.0", "id": 1, "result": "pong"}
 
@@ -43,6 +44,8 @@ class Clients(Case):
 
     def finish(self):
         invariants.check(self.daemon, self.before)
+        if not SANITIZER:   # its shadow memory and quarantine are not the daemon's
+            self.assertLess(invariants.peak(self.daemon.pid), MEMORY_CAP)
         self.daemon.stop()
 
     def raw(self):

@@ -35,11 +35,20 @@ def own_fds(daemon, connection):
 
 def memory(pid):
     """Resident bytes that are the process's own (not of mapped files)."""
+    return _status(pid, "RssAnon")
+
+
+def peak(pid):
+    """The most that was ever resident, mapped files included."""
+    return _status(pid, "VmHWM")
+
+
+def _status(pid, name):
     with open(f"/proc/{pid}/status", encoding="ascii") as file:
         for line in file:
-            if line.startswith("RssAnon:"):
+            if line.startswith(f"{name}:"):
                 return int(line.split()[1]) << 10
-    raise AssertionError("no RssAnon")
+    raise AssertionError(f"no {name}")
 
 
 def gauges(connection):
