@@ -36,8 +36,11 @@ static int failing_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, 
 	return code;
 }
 
+/* Once: without forks all tests are of one process. */
 static void make_failing(void)
 {
+	if (system_vfs != NULL)
+		return;
 	system_vfs = sqlite3_vfs_find(NULL);
 	failing = *system_vfs;
 	failing.zName = "failing";
