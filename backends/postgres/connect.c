@@ -1,5 +1,6 @@
 /* Connecting, blocking: run in a thread of its own or before the loop starts. libpq goes through the URL's hosts itself, giving each
  * its own connect_timeout, so that a host that accepts and stays silent is passed over. */
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,6 +102,15 @@ PGconn *postgres_connect(const char *url, uint64_t timeout_ms, char error[ERR_ME
 	return connection;
 }
 
+/* libpq reads no more than it has room for. What is left of a TLS record, of up to 16 KiB, is OpenSSL's, and the socket empty: the next read must
+ * not wait for it. */
+bool postgres_unread(PGconn *connection)
+{
+	const SSL *ssl = PQsslStruct(connection, "OpenSSL");
+
+	return ssl != NULL && SSL_pending(ssl) > 0;
+}
+
 /* PQexec with a bound, since a server can take a connection and then stay silent. */
 PGresult *postgres_ask(PGconn *connection, const char *sql)
 {
@@ -118,7 +128,7 @@ PGresult *postgres_ask(PGconn *connection, const char *sql)
 				PQclear(last);
 				return NULL;
 			}
-			if (poll(&poller, 1, (int)((until - now) / 1000000) + 1) > 0 && PQconsumeInput(connection) != 1)
+			if ((postgres_unread(connection) || poll(&poller, 1, (int)((until - now) / 1000000) + 1) > 0) && PQconsumeInput(connection) != 1)
 				break;
 		}
 		next = PQgetResult(connection);

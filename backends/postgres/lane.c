@@ -256,17 +256,11 @@ static int consume(struct lane *lane)
 	return consumed;
 }
 
-void lane_receive(struct postgres_store *store, struct lane *lane)
+static void receive_some(struct postgres_store *store, struct lane *lane)
 {
 	unsigned next = lane->item_next;
-
-	if (lane->connection == NULL)
-		return;
-	if (lane->want_write && !push_out(store, lane)) {
-		lane_break(store, lane, PQerrorMessage(lane->connection), false);
-		return;
-	}
 	int consumed = consume(lane);
+
 	if (lane->state == LANE_READY) {
 		/* Nothing was asked: the server has gone, or tells of a setting that changed. */
 		if (consumed != 1 || PQstatus(lane->connection) != CONNECTION_OK)
@@ -287,6 +281,19 @@ void lane_receive(struct postgres_store *store, struct lane *lane)
 		lane_break(store, lane, PQerrorMessage(lane->connection), false);
 	else if (lane->slow_result && too_much(lane))
 		refuse_result(store, lane);
+}
+
+void lane_receive(struct postgres_store *store, struct lane *lane)
+{
+	if (lane->connection == NULL)
+		return;
+	if (lane->want_write && !push_out(store, lane)) {
+		lane_break(store, lane, PQerrorMessage(lane->connection), false);
+		return;
+	}
+	do
+		receive_some(store, lane);
+	while (lane->state == LANE_BUSY && postgres_unread(lane->connection));
 }
 
 void lane_close(struct postgres_store *store, struct lane *lane)

@@ -170,6 +170,7 @@ void jobs_collect(struct postgres_store *store);  /* what threads have done sinc
 
 /* connect.c: blocking, any thread */
 PGconn *postgres_connect(const char *url, uint64_t timeout_ms, char error[ERR_MESSAGE_MAX]);
+bool postgres_unread(PGconn *connection);                     /* something has come that the socket does not show */
 PGresult *postgres_ask(PGconn *connection, const char *sql);  /* the last result; NULL: no answer in time */
 bool postgres_is_direct(PGconn *connection);                  /* no pooler between: statements prepared by name are found again */
 

@@ -1,15 +1,21 @@
 """Encrypted connections to PostgreSQL, by the options of its URL. Would catch: a certificate that is not looked at, a name that is not
-compared, a silent fall-back to plain text, a password in what is told of a failure."""
+compared, a silent fall-back to plain text, a password in what is told of a failure, an answer that stays within OpenSSL unread."""
 import os
+import select
+import socket
+import ssl
 import subprocess
 import sys
+import threading
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib import model  # noqa: E402
 from lib.case import main  # noqa: E402
-from lib.daemon import Daemon, StartFailure  # noqa: E402
+from lib.daemon import Daemon, SLOW, StartFailure  # noqa: E402
 from lib.postgres_case import Database, ServerCase  # noqa: E402
 from lib.postgres_server import PostgresServer, account  # noqa: E402
+from lib.world import World  # noqa: E402
 
 BACKENDS = ("postgres",)
 PASSWORD = "canary-tls-pa55"
@@ -42,6 +48,56 @@ class Authority:
                 "-extfile", extension, "-out", pair[0])
         os.chmod(pair[1], 0o600)
         return pair
+
+
+class LargeRecords:
+    """Ends TLS before the server and sends each answer in records as large as TLS has them, as PostgreSQL 17 and some poolers do. The
+    server that the tests run on makes none beyond 8 KiB, for which libpq always has room."""
+
+    def __init__(self, server, pair):
+        self.path = os.path.join(server.folder, f".s.PGSQL.{server.port}")
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(*pair)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                client = self.listener.accept()[0]
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+
+    def serve(self, client):
+        """Whoever asks for anything but encryption is cancelling, which is not what this is for."""
+        with client, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+            if client.recv(8)[4:] != b"\x04\xd2\x16\x2f":
+                return
+            client.sendall(b"S")
+            try:
+                with self.context.wrap_socket(client, server_side=True) as inner:
+                    server.connect(self.path)
+                    while True:
+                        if inner.pending() or inner in select.select([inner, server], [], [])[0]:
+                            data = inner.recv(65536)
+                            server.sendall(data)
+                        else:
+                            data = self.answer(server)
+                            inner.sendall(data)
+                        if not data:
+                            return
+            except OSError:
+                pass
+
+    @staticmethod
+    def answer(server):
+        """Up to the server's ReadyForQuery; of other messages what there is."""
+        data = server.recv(65536)
+        while data and data[-6:-1] != b"Z\0\0\0\5" and select.select([server], [], [], 0.2)[0]:
+            data += server.recv(65536)
+        return data
 
 
 class Tls(ServerCase):
@@ -178,6 +234,24 @@ class Tls(ServerCase):
         self.works(self.to("verify-full", root=self.root, user="certified", more=certificate(self.client)))
         self.refused(self.to("verify-full", root=self.root, user="certified"), "certificate")
         self.refused(self.to("verify-full", root=self.root, user="certified", more=certificate(self.foreign_client)), "unknown ca")
+
+    def test_large_records(self):
+        """libpq takes the last record in two pieces, of which only the first is announced by the socket."""
+        proxy = LargeRecords(self.server, self.right)
+        self.addCleanup(proxy.listener.close)
+        url = self.to("verify-full", root=self.root).replace(f":{self.server.port}/", f":{proxy.port}/")
+        key = None
+        for sizes in ((5000, 12400, 12400), (5600, 12400, 12400), (4400, 11800, 12800), (100, 5000, 12400, 12400), (9000, 15000, 15000, 15000)):
+            daemon = self.daemon("--pool", "1", "--call-timeout", "10s", url=url, key=key)   # of its own: libpq's room only grows
+            key = daemon.key
+            with daemon.connect() as one:
+                user = World(one).user()
+                titles = [chr(ord("a") + number) * size for number, size in enumerate(sizes)]
+                for title in titles:
+                    one.call("create_goal", user_id=user, goal_data={"title": title})
+                began = time.monotonic()
+                self.assertEqual([goal["title"] for goal in one.call("get_user_goals", user_id=user)], titles[::-1])
+                self.assertLess(time.monotonic() - began, 5 * SLOW, "the end of the answer was not looked for")
 
     def test_changed_under_way(self):
         """New connections are refused, the cause shows, and all is well again after it."""
