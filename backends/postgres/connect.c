@@ -85,10 +85,10 @@ static void ignore_notice(void *argument, const PGresult *result)
 PGconn *postgres_connect(const char *url, uint64_t timeout_ms, char error[ERR_MESSAGE_MAX])
 {
 	char seconds[24];
-	/* The URL comes last but one, so that it wins over the settings that stand before it. */
-	const char *names[] = {"client_encoding", "application_name", "connect_timeout", "keepalives_idle", "keepalives_interval",
-	                       "keepalives_count", "tcp_user_timeout", "dbname", NULL};
-	const char *values[] = {"UTF8", "pierre-dbd", seconds, "30", "5", "3", "20000", url, NULL};
+	/* The URL wins over what stands before it, and loses to what stands behind it. */
+	const char *names[] = {"application_name", "connect_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout",
+	                       "dbname", "client_encoding", NULL};
+	const char *values[] = {"pierre-dbd", seconds, "30", "5", "3", "20000", url, "UTF8", NULL};
 	PGconn *connection;
 
 	(void)snprintf(seconds, sizeof seconds, "%llu", (unsigned long long)((timeout_ms + 999) / 1000));

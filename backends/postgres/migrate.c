@@ -21,6 +21,10 @@ static int failed(PGconn *connection, const PGresult *result, const char *what, 
 		return err_exit(err, EX_UNAVAILABLE, "%s: the database gave no answer in time", what);
 	if (state != NULL && strcmp(state, "42501") == 0)
 		return err_exit(err, EX_CONFIG, "%s: the database role lacks the right to do this", what);
+	if (state != NULL && strcmp(state, "25006") == 0)
+		return err_exit(err, EX_UNAVAILABLE, "%s: the database server takes no writes: it is a standby or read-only", what);
+	if (state != NULL && strcmp(state, "3F000") == 0)
+		return err_exit(err, EX_CONFIG, "%s: the search_path names no schema that is there", what);
 	return err_exit(err, EX_UNAVAILABLE, "%s: the database refused it (SQLSTATE %s)", what, state != NULL ? state : "unknown");
 }
 
@@ -70,8 +74,21 @@ int64_t postgres_schema(PGconn *connection, struct err *err)
 	return version;
 }
 
+/* In another encoding most texts cannot be stored, or nobody looks whether they are any. A pooler that does not tell is believed. */
+static int check_encoding(PGconn *connection, struct err *err)
+{
+	const char *encoding = PQparameterStatus(connection, "server_encoding");
+
+	if (encoding == NULL || strcmp(encoding, "UTF8") == 0)
+		return 0;
+	return err_exit(err, EX_CONFIG, "the database's encoding is %.40s, it must be UTF8: make it by CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0",
+	                encoding);
+}
+
 int postgres_check_schema(PGconn *connection, bool current_only, struct err *err)
 {
+	if (check_encoding(connection, err) < 0)
+		return -1;
 	int64_t version = postgres_schema(connection, err), known = migration_newest(postgres_migrations);
 
 	if (version < 0)
@@ -84,6 +101,11 @@ int postgres_check_schema(PGconn *connection, bool current_only, struct err *err
 		                ": run pierre-dbd --migrate-only, or start it without --no-migrate", version, known);
 	return 0;
 }
+
+/* Whatever the role or the database prefers: what the lock's holder before has committed must be seen, and a migration, or the wait for
+ * another daemon's, takes as long as it takes. */
+static const char begin[] = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0; "
+                            "SET LOCAL idle_in_transaction_session_timeout = 0";
 
 /* Within a transaction that holds the lock: the version is read again, another daemon may have been here first. */
 static int apply(PGconn *connection, const struct migration *migration, bool *did, struct err *err)
@@ -118,7 +140,7 @@ int postgres_migrate(PGconn *connection, struct buffer *applied, void (*progress
 			continue;
 		if (progress != NULL)
 			progress(migration->name);
-		if (execute(connection, "BEGIN", migration->name, err) < 0)
+		if (execute(connection, begin, migration->name, err) < 0)
 			return -1;
 		if (apply(connection, migration, &did, err) < 0) {
 			PQclear(PQexec(connection, "ROLLBACK"));

@@ -1,14 +1,19 @@
-"""Starts against PostgreSQL: before it is there, many at once, cut off midway, on a schema of another version. Would catch: a start that
-gives up too soon or never, a schema made twice or by halves, a newer schema that is written to, the wrong exit code."""
+"""Starts against PostgreSQL: before it is there, many at once, cut off midway, on a schema of another version, by every form of URL, in
+databases that are set otherwise. Would catch: a start that gives up too soon or never, a schema made twice or by halves, a newer schema that
+is written to, the wrong exit code, an option of the URL that does nothing, texts stored in an encoding that has no room for them."""
 import os
 import signal
 import sys
+import tempfile
 import time
+import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import model  # noqa: E402
 from lib.case import main  # noqa: E402
 from lib.daemon import SLOW, Daemon, StartFailure, new_key  # noqa: E402
 from lib.postgres_case import Database, ServerCase, recovered  # noqa: E402
+from lib.postgres_server import PostgresServer  # noqa: E402
 from lib.proxy import Proxy  # noqa: E402
 from lib.world import World  # noqa: E402
 
@@ -105,6 +110,38 @@ class Schema(StartCase):
             self.assertEqual(daemon.terminate(), 0)
             daemon.check_log()
 
+    def test_many_at_once_in_a_database_set_otherwise(self):
+        """A snapshot that is older than the wait for the lock would not show the other daemon's work; the wait itself may take its time."""
+        for setting, value in (("default_transaction_isolation", "'serializable'"), ("lock_timeout", "'1ms'"), ("timezone", "'Asia/Kathmandu'")):
+            self.query(f"ALTER DATABASE {self.name} SET {setting} = {value}")
+        with self.server.session(self.name) as other:
+            other.run("BEGIN")
+            other.run("SELECT pg_advisory_xact_lock(7235434120189153124)")
+            key = new_key()
+            daemons = [self.spawned(key=key) for _ in range(4)]
+            self.within(20, lambda: self.query("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory' AND application_name = 'pierre-dbd' "
+                                               f"AND datname = '{self.name}'") == "4")
+            other.run("COMMIT")
+        for daemon in daemons:
+            daemon.wait_ready()
+            daemon.learn()
+            self.assertEqual(daemon.call("get_user_count"), 0)
+            self.assertEqual(daemon.terminate(), 0)
+
+    def test_read_only(self):
+        """There is nothing to read yet, and nothing can be made."""
+        self.query(f"ALTER DATABASE {self.name} SET default_transaction_read_only = on")
+        self.assertIn("takes no writes", self.refused(69))
+        self.assertIn("search_path", self.refused(78, url=self.url + "?options=-c%20search_path%3Dnowhere%20-c%20default_transaction_read_only%3Doff"))
+
+    def test_another_encoding(self):
+        for encoding in ("LATIN1", "SQL_ASCII"):
+            name = f"{self.name}_{encoding.lower()}"
+            self.server.psql(f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0", "postgres")
+            log = self.refused(78, url=self.server.database_url(name))
+            self.assertIn(f"the database's encoding is {encoding}, it must be UTF8", log)
+            self.assertEqual(self.server.psql("SELECT count(*) FROM pg_class WHERE relname LIKE 'pierre%'", name), "0")
+
     def test_many_keys_at_once(self):
         """Whoever comes first decides which key it is; the others are told so."""
         daemons = [self.spawned() for _ in range(4)]
@@ -169,6 +206,65 @@ class Schema(StartCase):
         self.assertIsNotNone(whole, "the start never went through")
         self.assertGreater(whole, 5, "the cuts hit nothing")
         print(f"  cut off before each of {whole - 1} statements", flush=True)
+
+
+class Forms(StartCase):
+    """What may stand in the URL."""
+    PASSWORD = "canary p@ss/w:rd?&=%#[é]"
+    TEXT = "Zoë 日本 😀"
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = PostgresServer({"fsync": "off"}, ["local all postgres trust", "local all all scram-sha-256", "host all postgres 127.0.0.1/32 trust",
+                                                       "host all all 127.0.0.1/32 scram-sha-256"])
+        cls.addClassCleanup(cls.server.stop)
+        cls.server.start()
+        cls.server.psql(f"CREATE ROLE guarded LOGIN SUPERUSER PASSWORD '{cls.PASSWORD}'", "postgres")
+        model.secrets.update((cls.PASSWORD, urllib.parse.quote(cls.PASSWORD, safe="")))
+
+    def stores(self, url, table="users"):
+        """What the URL's connections store is read back as it was, by them and by psql."""
+        daemon = self.daemon(url=url)
+        with daemon.connect() as one:
+            user = World(one).user(display_name=self.TEXT)
+            self.assertEqual(one.call("get_user", user_id=user)["display_name"], self.TEXT)
+        self.assertEqual(self.query(f"SELECT display_name FROM {table} WHERE id = '{user}'"), self.TEXT, url)
+        return daemon
+
+    def test_hosts(self):
+        port, path = self.server.port, urllib.parse.quote(self.server.host, safe="")
+        for url in (f"postgresql://postgres@{path}:{port}/{self.name}", f"postgres://postgres@/{self.name}?host={path}&port={port}",
+                    f"postgresql:///{self.name}?host={path}&port={port}&user=postgres", f"postgresql://postgres@127.0.0.1:{port}/{self.name}",
+                    f"postgresql://postgres@no-such-host.invalid,127.0.0.1:{port}/{self.name}?port={port}",
+                    f"postgresql://postgres@[::1]:{port},127.0.0.1:{port}/{self.name}"):
+            daemon = self.stores(url)
+            self.query("DELETE FROM users; DELETE FROM pierre_meta")
+            self.assertEqual(daemon.terminate(), 0)
+
+    def test_password(self):
+        server = f"127.0.0.1:{self.server.port}/{self.name}"
+        quoted = urllib.parse.quote(self.PASSWORD, safe="")
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8") as file:   # which is readable by its owner alone
+            file.write("127.0.0.1:*:*:guarded:" + self.PASSWORD.replace(":", "\\:") + "\n")
+            file.flush()
+            key = None
+            for url in (f"postgresql://guarded:{quoted}@{server}", f"postgresql://guarded@{server}?password={quoted}",
+                        f"postgresql://guarded@{server}?passfile={file.name}"):
+                daemon = self.daemon(url=url, key=key)
+                self.assertEqual(daemon.call("get_user_count"), 0)
+                key = daemon.key
+        self.assertIn("no password supplied", self.refused(69, url=f"postgresql://guarded@{server}", key=key))
+        wrong = urllib.parse.quote(self.PASSWORD + "x", safe="")
+        self.assertIn("password authentication failed", self.refused(69, url=f"postgresql://guarded:{wrong}@{server}", key=key))
+
+    def test_options(self):
+        """Those of a session hold in each of its connections; only the encoding is the daemon's own business."""
+        self.query("CREATE SCHEMA elsewhere")
+        daemon = self.stores(self.url + "?options=-c%20search_path%3Delsewhere%20-c%20client_encoding%3DLATIN1&client_encoding=LATIN1"
+                             "&application_name=another-name&keepalives=0", "elsewhere.users")
+        self.assertEqual(daemon.call("get_user_count"), 1)
+        self.assertEqual(self.query("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"), "0")
+        self.assertGreater(len(self.server.backends(f"application_name = 'another-name' AND datname = '{self.name}'")), 0)
 
 
 if __name__ == "__main__":
