@@ -12,7 +12,7 @@
 #include "daemon_methods.h"
 #include "log.h"
 
-enum { MOST_KEPT_NODES = 16 * 1024, WALL_CHECK_NS = 10 * 1000 * 1000 };
+enum { MOST_KEPT_NODES = 16 * 1024, WALL_CHECK_NS = 10 * 1000 * 1000, SLOW_LINES = 10 };
 
 static int8_t find_slot(const struct method *method, const char *name)
 {
@@ -81,17 +81,41 @@ static void hide_internal(struct err *err, const char *method)
 	(void)snprintf(err->message, sizeof err->message, "internal error; the daemon's log has it under reference %s", ref);
 }
 
+/* While the database is away every call that waits in vain is slow. */
+static bool slow_is_told(struct dispatch *dispatch)
+{
+	uint64_t now = clock_ns();
+
+	if (now - dispatch->slow_from >= UINT64_C(1000000000)) {
+		dispatch->slow_from = now;
+		dispatch->slow_told = 0;
+	}
+	if (dispatch->slow_told >= SLOW_LINES) {
+		dispatch->slow_untold++;
+		return false;
+	}
+	dispatch->slow_told++;
+	return true;
+}
+
 static void log_slow(const struct request *request, uint64_t ns)
 {
 	const struct call *call = &request->call;
+	struct dispatch *dispatch = &request->daemon->dispatch;
 	uint64_t limit = request->daemon->settings.slow_call;
+	char untold[24];
 
 	if (limit == 0 || ns < limit * 1000000)
 		return;
 	request->daemon->metrics.slow_calls++;
+	if (!slow_is_told(dispatch))
+		return;
+	(void)snprintf(untold, sizeof untold, "%llu", (unsigned long long)dispatch->slow_untold);
 	log_event(LOG_NOTICE, "slow call", log_text("method", call->method->name), log_real("duration_ms", (double)ns / 1e6),
 	          log_number("rows", call->rows), log_number("uid", request->connection->uid), log_number("pid", request->connection->pid),
-	          log_text("outcome", call->err.kind == ERR_NONE ? "ok" : err_info(call->err.kind)->name));
+	          log_text("outcome", call->err.kind == ERR_NONE ? "ok" : err_info(call->err.kind)->name),
+	          log_text("untold", dispatch->slow_untold > 0 ? untold : NULL));
+	dispatch->slow_untold = 0;
 }
 
 /* Closes the answer's object, or replaces it by an error's. */

@@ -18,6 +18,9 @@ struct dispatch {
 	bool clock_stale;             /* the loop may have slept since */
 	int64_t wall_offset;          /* wall clock minus CLOCK_MONOTONIC, µs */
 	uint64_t wall_checked;        /* clock when the offset was taken */
+	uint64_t slow_from;           /* ns; slow calls are told in a number of lines a second from here on */
+	unsigned slow_told;           /* since then */
+	uint64_t slow_untold;         /* since the last line */
 	bool submitted;               /* the store has calls that were not flushed */
 	int8_t *password_slots, *hash_slots;  /* by method; -1: none */
 };

@@ -47,13 +47,13 @@ enum { SETTING_RELOAD = 1 };  /* SIGHUP takes a new value */
 	  "SQLite: pages in the WAL before it is checkpointed") \
 	X(batch, COUNT, "batch", "PIERRE_DBD_BATCH", "1024", 1, 4096, 0, "Database", \
 	  "most calls that share one transaction or pipeline turn") \
-	X(pool, COUNT, "pool", "PIERRE_DBD_POOL", "8", 1, 1000, 0, "Database", "PostgreSQL: most connections") \
-	X(pool_min, COUNT, "pool-min", "PIERRE_DBD_POOL_MIN", "1", 0, 1000, 0, "Database", \
+	X(pool, COUNT, "pool", "PIERRE_DBD_POOL", "8", 1, 128, 0, "Database", "PostgreSQL: most connections") \
+	X(pool_min, COUNT, "pool-min", "PIERRE_DBD_POOL_MIN", "1", 1, 128, 0, "Database", \
 	  "PostgreSQL: connections that are kept when idle") \
 	X(pool_queue, COUNT, "pool-queue", "PIERRE_DBD_POOL_QUEUE", "100000", 1, 10000000, 0, "Database", \
 	  "most calls that wait for a connection") \
 	X(connect_timeout, TIME, "connect-timeout", "PIERRE_DBD_CONNECT_TIMEOUT", "5s", 10, HOUR, 0, "Database", \
-	  "PostgreSQL: time for one attempt to connect") \
+	  "PostgreSQL: time for one attempt to connect to a host, in whole seconds, at least 2") \
 	X(acquire_timeout, TIME, "acquire-timeout", "PIERRE_DBD_ACQUIRE_TIMEOUT", "5s", 10, HOUR, 0, "Database", \
 	  "PostgreSQL: longest wait of a call for a connection") \
 	X(idle_timeout, TIME, "idle-timeout", "PIERRE_DBD_IDLE_TIMEOUT", "10m", SECOND, 24 * HOUR, 0, "Database", \

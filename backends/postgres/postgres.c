@@ -10,6 +10,9 @@
 #include "../execute.h"
 #include "postgres.h"
 
+/* An outage makes an attempt every one or two seconds. */
+#define TELL_AGAIN_NS UINT64_C(30000000000)
+
 static struct postgres_store *self(struct store *store)
 {
 	return (struct postgres_store *)(void *)store;
@@ -17,8 +20,14 @@ static struct postgres_store *self(struct store *store)
 
 void postgres_note_error(struct postgres_store *store, const char *text)
 {
+	uint64_t now = clock_ns();
+
 	(void)snprintf(store->last_error, sizeof store->last_error, "%s", text);
 	store->last_error_at = timestamp_now();
+	if (strcmp(store->told, store->last_error) == 0 && now < store->told_at + TELL_AGAIN_NS)
+		return;
+	memcpy(store->told, store->last_error, sizeof store->told);
+	store->told_at = now;
 	store->settings.log(4, "trouble with the database connection (failed attempts: %u): %s", store->failures, text);
 }
 

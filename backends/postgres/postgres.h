@@ -108,6 +108,8 @@ struct postgres_store {
 	bool named;                   /* statements are prepared by name; else each call brings its text */
 	char last_error[ERR_MESSAGE_MAX];
 	int64_t last_error_at;
+	char told[ERR_MESSAGE_MAX];   /* last_error when it was logged last; "" once all was well again */
+	uint64_t told_at;
 	uint64_t transactions, batched, batch_max, merged, retries, reconnects, connect_failures, timeouts, waits, wait_ns;
 };
 

@@ -1,0 +1,167 @@
+"""The pool's own settings at work. Would catch: connections that stay for ever or come without end, one that is trusted after it has been
+silent, calls that fail because a connection was replaced, a connection that the network may forget unnoticed, a log that an outage fills."""
+import os
+import signal
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import invariants  # noqa: E402
+from lib.case import main  # noqa: E402
+from lib.daemon import SLOW, StartFailure  # noqa: E402
+from lib.load import Load  # noqa: E402
+from lib.postgres_case import ServerCase, recovered  # noqa: E402
+from lib.world import World  # noqa: E402
+
+BACKENDS = ("postgres",)
+KEEPALIVE = 2   # /proc/net/tcp's name for that timer
+
+
+class Size(ServerCase):
+    def grow(self, daemon, calls, most):
+        """As many connections as calls that wait for a lock fill, one after the other."""
+        with self.server.session(self.name) as other:
+            other.run("BEGIN")
+            other.run("LOCK TABLE users")
+            clients = daemon.admitted(calls)
+            waiting = []
+            for client in clients:
+                waiting.append((client, client.request("get_user_count")))
+                self.within(10, lambda: self.blocked() == min(len(waiting), most))
+            time.sleep(0.6)   # some looks of the pool at what waits
+            self.assertEqual(len(self.backends()), most)
+            other.run("ROLLBACK")
+        for client, identifier in waiting:
+            self.assertIn("result", client.answer(identifier))
+            client.close()
+
+    def blocked(self):
+        return int(self.query("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pierre-dbd' AND wait_event_type = 'Lock' "
+                              f"AND datname = '{self.name}'"))
+
+    def test_idle_ones_are_closed(self):
+        for least in (1, 2):
+            daemon = self.daemon("--pool", "4", "--pool-min", str(least), "--idle-timeout", "1s", key=getattr(self, "key", None))
+            self.key = daemon.key
+            before = invariants.Snapshot(daemon)
+            self.grow(daemon, 4, most=4)
+            self.within(10, lambda: len(self.backends()) == least)
+            time.sleep(1.5)   # longer than an idle one may last
+            self.assertEqual(len(self.backends()), least, "the last ones are to be kept")
+            self.assertNotIn("trouble", daemon.log())
+            invariants.check(daemon, before)
+            self.assertEqual(daemon.terminate(), 0)
+
+    def test_never_more_than_allowed(self):
+        daemon = self.daemon("--pool", "3", "--call-timeout", "20s")
+        before = invariants.Snapshot(daemon)
+        self.grow(daemon, 8, most=3)
+        invariants.check(daemon, before)
+
+    def test_replaced_under_load(self):
+        """Each connection lives a second: callers notice nothing."""
+        daemon = self.daemon("--pool", "3", "--pool-min", "3", "--connection-lifetime", "1s")
+        self.within(5, lambda: self.connections(daemon) == 3)
+        before, seen = invariants.Snapshot(daemon), set()
+        with Load(daemon, writers=6, readers=4) as load:
+            until = time.monotonic() + 30 * SLOW
+            while len(seen) < 12 and time.monotonic() < until:
+                now = self.backends()
+                self.assertLessEqual(len(now), 3 + 3)   # those that end may still be counted
+                seen.update(now)
+                time.sleep(0.1)
+        self.assertGreaterEqual(len(seen), 12, "no connection was replaced")
+        self.assertEqual([call.message for call in load.failures()], [])
+        load.verify(self.query)
+        self.within(5, lambda: self.connections(daemon) == 3)
+        self.assertNotIn("trouble", daemon.log())
+        invariants.check(daemon, before)
+
+    def test_no_more_than_there_is_room_for(self):
+        """A number beyond what the pool can hold is refused rather than cut."""
+        for options in (("--pool", "129"), ("--pool-min", "0"), ("--pool", "2", "--pool-min", "3")):
+            with self.assertRaises(StartFailure) as failure:
+                self.daemon(*options)
+            self.assertIn("pool", failure.exception.log)
+
+
+class Silence(ServerCase):
+    def test_asked_before_it_is_trusted_again(self):
+        """A connection that has been idle for long and whose other end is gone without a word: the write that comes next is not risked on it."""
+        proxy, daemon = self.proxied("--call-timeout", "20s", pool=1)
+        before = invariants.Snapshot(daemon)
+        with daemon.connect() as one:
+            user = World(one).user()
+            one.call("update_last_active", user_id=user)
+            time.sleep(30.5)
+            for link in list(proxy.links):
+                link.hang()
+            began = time.monotonic()
+            self.assertIsNone(one.call("update_last_active", user_id=user))
+            recovered("a connection that went silent while idle", time.monotonic() - began)
+            self.assertLess(time.monotonic() - began, 4 + 2 * SLOW)
+        self.within(5, lambda: self.connections(daemon) == 1)
+        invariants.check(daemon, before)
+
+    def test_keepalives(self):
+        """An idle connection has the kernel's timer for them; where the URL says no, it has not."""
+        for options, timers in (("?sslmode=disable", {KEEPALIVE}), ("?sslmode=disable&keepalives=0", {0})):
+            daemon = self.daemon("--pool", "2", "--pool-min", "2", url=self.server.database_url(self.name, "127.0.0.1", options),
+                                 key=getattr(self, "key", None))
+            self.key = daemon.key
+            self.within(5, lambda: self.connections(daemon) == 2)
+            self.within(5, lambda: self.timers(daemon) == timers)
+            self.assertEqual(daemon.terminate(), 0)
+
+    def timers(self, daemon):
+        """Which timers the daemon's connections to the server have."""
+        sockets = set()
+        for name in os.listdir(f"/proc/{daemon.pid}/fd"):
+            try:
+                sockets.add(os.readlink(f"/proc/{daemon.pid}/fd/{name}"))
+            except OSError:
+                pass
+        found = []
+        with open(f"/proc/{daemon.pid}/net/tcp", encoding="ascii") as file:
+            for line in file.readlines()[1:]:
+                fields = line.split()
+                if f"socket:[{fields[9]}]" in sockets and int(fields[2].split(":")[1], 16) == self.server.port:
+                    found.append(int(fields[5].split(":")[0], 16))
+        return set(found) if len(found) >= 2 else None
+
+
+class Told(ServerCase):
+    def tearDown(self):
+        if self.server.process is None:
+            self.server.launch()
+
+    def test_an_outage_is_told_briefly(self):
+        """Each kind of trouble once, and its end, however long it lasts and however many calls it costs."""
+        daemon = self.daemon("--acquire-timeout", "100ms", "--slow-call", "50ms", "--pool", "4", "--pool-min", "4")
+        self.within(5, lambda: self.connections(daemon) == 4)
+        refused = 0
+        with daemon.connect() as one:
+            one.call("get_user_count")
+            self.server.shut("fast")
+            until = time.monotonic() + 6
+            while time.monotonic() < until:
+                refused += sum("error" in answer for answer in one.many([("get_user_count", None)] * 200))
+            failures = one.call("daemon.stats")["counters"]["db_connect_failures"]
+            self.server.launch()
+            self.within(5, lambda: "result" in one.answer(one.request("get_user_count")))
+        lines = daemon.log().splitlines()
+        trouble = [line for line in lines if "trouble with the database" in line]
+        self.assertGreater(failures, 5)
+        self.assertGreater(refused, 1000)
+        self.assertGreaterEqual(len(trouble), 1)
+        self.assertLess(len(trouble), 4 + 4, "it repeats itself")
+        self.assertEqual(len([line for line in lines if "the database answers again" in line]), 1)
+        slow = [line for line in lines if 'msg="slow call"' in line]
+        self.assertGreaterEqual(len(slow), 1)
+        self.assertLess(len(slow), 20 * 10, "every refused call has a line")
+        self.assertIn("untold=", "".join(slow))
+
+
+
+if __name__ == "__main__":
+    main()
