@@ -1,12 +1,14 @@
 """One behaviour, two databases: random sequences of calls, valid and not, go to a daemon on SQLite and to one on PostgreSQL, and
 every answer is compared: member by member in order, doubles to the last bit, after generated ids and times have been mapped
-onto each other. Would catch: any difference in a default, an order, a filter's edge, a rounding, an error or its data.
+onto each other. Between the slices several connections read at once. Would catch: any difference in a default, an order, a filter's edge, a
+rounding, an error or its data, a setting of the PostgreSQL database that shows in an answer, a read that gets a neighbour's rows.
 
 Seeds are printed: PIERRE_TEST_SEED=N repeats a run, PIERRE_TEST_CALLS=N sets how many calls it has."""
 import datetime
 import os
 import random
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -18,6 +20,7 @@ from lib.interface import METHODS, TASK_STATUSES, TIERS, TIMESTAMP, UUID  # noqa
 
 BACKENDS = ("both",)
 SLICE = 250   # calls that are pipelined between two looks at the answers
+READERS, READS = 4, 30   # connections that read between two slices, and how many calls each
 CALLS = int(os.environ.get("PIERRE_TEST_CALLS", "100000" if os.environ.get("PIERRE_TEST_LONG") else
                            "2000" if SANITIZER else "12000"))
 
@@ -27,6 +30,13 @@ NUMBERS = ["0", "-0", "1", "-1", "1.0", "0.1", "-0.0", "1e2", "1e300", "5e-324",
 TIMES = ["2025-06-04T12:00:00Z", "2025-06-04T12:00:00.000001Z", "2025-06-04T14:00:00+02:00", "2025-06-04T11:59:59.9999999Z", "2024-02-29T23:59:59.5Z",
          "2025-12-31T23:30:00-00:45", "2031-01-01T00:00:00Z", "1969-12-31T23:59:59.1Z", "0001-01-01T00:00:00Z", "9999-12-31T00:00:00Z"]
 BROKEN = [None, True, 0, -1, 1.5, "", "x", [], {}, [1], {"a": 1}, 2**63 - 1, "2025-13-01T00:00:00Z", "00000000-0000-4000-8000-00000000000g"]
+
+PASSWORD, PASSWORD_HASHES = "right", ("$2b$04$abcdefghijklmnopqrstuuFmEfrkTQnczNzw475xE2VhDrK1uwJiC", "$2y$04$abcdefghijklmnopqrstuuFmEfrkTQnczNzw475xE2VhDrK1uwJiC")
+# A database of every second seed is set like this: no answer may show it.
+SETTINGS = {"timezone": "Asia/Kathmandu", "datestyle": "SQL, DMY", "intervalstyle": "iso_8601", "bytea_output": "escape", "extra_float_digits": "-15",
+            "standard_conforming_strings": "off", "array_nulls": "off", "quote_all_identifiers": "on", "transform_null_equals": "on",
+            "default_transaction_isolation": "serializable", "plan_cache_mode": "force_generic_plan", "client_encoding": "LATIN1",
+            "client_min_messages": "debug1", "enable_seqscan": "off", "enable_hashagg": "off", "jit": "off"}
 
 
 class Raw(str):
@@ -122,7 +132,7 @@ class Generator:
         self.users.append(user)
         self.count += 1
         email = f"u{self.count if self.chance.random() < 0.9 else 1}{self.text().replace('@', '')}@x"
-        return {"user": {"id": user, "email": email, "password_hash": self.text(), "created_at": self.pick(TIMES),
+        return {"user": {"id": user, "email": email, "password_hash": self.pick((self.text(), *PASSWORD_HASHES)), "created_at": self.pick(TIMES),
                          **self.maybe({"display_name": self.text(), "last_active": self.pick(TIMES), "is_active": self.pick([True, False])})}}
 
     def make_create_api_key(self):
@@ -144,6 +154,9 @@ class Generator:
         return {"email": f"u{self.chance.randrange(1, max(2, self.count))}@x"}
 
     make_get_user_by_email_required = make_get_user_by_email
+
+    def make_verify_user_password(self):
+        return {**self.make_get_user_by_email(), "password": self.pick((PASSWORD, PASSWORD, self.text()))}
 
     def usage(self):
         return {"tool_name": self.text(), "status_code": self.pick([200, 204, 299, 301, 399, 400, 404, 500, 0, 65535]), "timestamp": self.pick(TIMES),
@@ -192,8 +205,13 @@ class Generator:
             params[name] = self.pick(BROKEN)
         return params
 
+    def read(self):
+        """A call that changes nothing."""
+        method = self.pick([name for name in METHODS if name.startswith(("get_", "list_", "verify_")) or name == "migrate"])
+        return method, self.params(method)
+
     def call(self):
-        skipped = ("verify_user_password", "rpc.discover", "migrate", "rotate_key", *(name for name in METHODS if name.startswith("daemon.")))
+        skipped = ("rpc.discover", "rotate_key", *(name for name in METHODS if name.startswith("daemon.")))
         heavy = ("create_user", "create_api_key", "record_api_key_usage", "record_a2a_usage", "create_a2a_client", "create_a2a_session", "create_goal",
                  "store_insight", "upsert_user_profile", "create_a2a_task", "update_a2a_task_status", "get_user_goals", "get_request_logs")
         method = self.pick(heavy if self.chance.random() < 0.5 else [name for name in METHODS if name not in skipped])
@@ -211,9 +229,13 @@ MAKES = {"create_goal": "goal", "create_a2a_session": "session", "create_a2a_tas
 class Side:
     """One daemon, and what its answers made."""
 
-    def __init__(self, backend):
-        self.daemon = Daemon(backend).start()
+    def __init__(self, backend, settings=None):
+        self.daemon = Daemon(backend, options=("--bcrypt-cost", "4"))
+        for name, value in (settings or {}).items():
+            self.daemon.database.admin(f"ALTER DATABASE {self.daemon.database.name} SET {name} = '{value}'")
+        self.daemon.start()
         self.connection = self.daemon.connect(60)
+        self.readers = [self.daemon.connect(60) for _ in range(READERS)]
         self.made = {"goal": [], "session": [], "task": []}
 
     def fill(self, value):
@@ -223,16 +245,33 @@ class Side:
             return {name: self.fill(one) for name, one in value.items()}
         return [self.fill(one) for one in value] if isinstance(value, list) else value
 
-    def run(self, calls):
-        data = bytearray()
-        ids = []
+    def run(self, calls, connection=None):
+        connection, data, ids = connection or self.connection, bytearray(), []
         for method, params in calls:
-            identifier = self.connection.last_id = self.connection.last_id + 1
-            self.connection.waiting[("int", identifier)] = method
+            identifier = connection.last_id = connection.last_id + 1
+            connection.waiting[("int", identifier)] = method
             data += f'{{"jsonrpc":"2.0","id":{identifier},"method":"{method}","params":{spell(self.fill(params))}}}\n'.encode()
             ids.append(identifier)
-        self.connection.pump(data, len(ids))
-        return [self.connection.answers.pop(identifier) for identifier in ids]
+        connection.pump(data, len(ids))
+        return [connection.answers.pop(identifier) for identifier in ids]
+
+    def close(self):
+        for connection in (self.connection, *self.readers):
+            connection.close()
+
+
+def read_at_once(sides, calls):
+    """calls[i] by the i-th reader of both sides, all at the same time. Answers: of each side those of each reader."""
+    answers = [[None] * READERS for _ in sides]
+
+    def run(side, number):
+        answers[side][number] = sides[side].run(calls[number], sides[side].readers[number])
+    threads = [threading.Thread(target=run, args=(side, number)) for side in range(len(sides)) for number in range(READERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
 
 
 def spell(value):
@@ -277,30 +316,27 @@ class Differential(Case):
         """Rules of the comparison: ids made by the daemon map one to one; times of this run match any time of this run."""
         seed = int(os.environ.get("PIERRE_TEST_SEED") or random.SystemRandom().randrange(10**9))
         print(f"  seed {seed}, {CALLS} calls", flush=True)
-        generator, mapping = Generator(seed), Mapping()
-        left, right = Side("sqlite"), Side("postgres")
-        kinds = {}
+        generator, mapping, kinds = Generator(seed), Mapping(), {}
+        left, right = sides = Side("sqlite"), Side("postgres", SETTINGS if seed % 2 else None)
         try:
             done = 0
             while done < CALLS:
                 calls = [generator.call() for _ in range(SLICE)]
                 answers = left.run(calls), right.run(calls)
-                for index, (method, params) in enumerate(calls):
-                    a, b = answers[0][index], answers[1][index]
-                    outcome = a["error"]["data"]["kind"] if "error" in a else "result"
-                    kinds[outcome] = kinds.get(outcome, 0) + 1
-                    found = self.differ(*mapping.settle_ties(method, a, b), mapping)
-                    if found:
-                        self.fail(f"seed {seed}, call {done + index}: {method} {spell(params)[:600]}\n{found}\nsqlite:   {strict.dumps(a)[:1500]}\n"
-                                  f"postgres: {strict.dumps(b)[:1500]}")
+                for (method, params), a, b in zip(calls, *answers):
+                    self.compare(seed, method, params, a, b, mapping, kinds)
                     if method in MAKES and "result" in a:
                         left.made[MAKES[method]].append(a["result"])
                         right.made[MAKES[method]].append(b["result"])
                         generator.made[MAKES[method]] += 1
+                reads = [[generator.read() for _ in range(READS)] for _ in range(READERS)]
+                for calls, *answers in zip(reads, *read_at_once(sides, reads)):
+                    for (method, params), a, b in zip(calls, *answers):
+                        self.compare(seed, method, params, a, b, mapping, kinds)
                 done += SLICE
         finally:
-            for side in (left, right):
-                side.connection.close()
+            for side in sides:
+                side.close()
         left.daemon.stop()
         right.daemon.stop()
         print(f"  {dict(sorted(kinds.items()))}", flush=True)
@@ -309,6 +345,17 @@ class Differential(Case):
             self.assertGreater(kinds.get(kind, 0), CALLS // 200, kind)
         self.assertEqual(set(kinds) - {"result", "not_found", "conflict", "invalid_params"}, set())
 
+    def compare(self, seed, method, params, a, b, mapping, kinds):
+        outcome = a["error"]["data"]["kind"] if "error" in a else "result"
+        kinds[outcome] = kinds.get(outcome, 0) + 1
+        if method == "migrate" and "result" in a and "result" in b:
+            a, b = a["result"]["applied"], b["result"]["applied"]   # each database has versions of its own
+        else:
+            a, b = mapping.settle_ties(method, a, b)
+        found = self.differ(a, b, mapping)
+        if found:
+            self.fail(f"seed {seed}: {method} {spell(params)[:600]}\n{found}\nsqlite:   {strict.dumps(a)[:1500]}\npostgres: {strict.dumps(b)[:1500]}")
+
     def differ(self, a, b, mapping, path="$"):
         """Where two answers differ; None when they do not."""
         if type(a) is not type(b):
@@ -316,6 +363,8 @@ class Differential(Case):
         if isinstance(a, dict):
             if set(a) != set(b):
                 return f"{path}: {list(a)} is not {list(b)}"
+            if path.endswith(("tool_usage", "capability_usage")) and list(a) != list(b):
+                return f"{path}: the order of {list(a)} is not that of {list(b)}"
             return next(filter(None, (self.differ(a[name], b[name], mapping, f"{path}.{name}") for name in a)), None)
         if isinstance(a, list):
             if len(a) != len(b):
