@@ -2,6 +2,7 @@
 documentation gives and nobody needs, a method or a start that needs more, a test run that came with all rights after all."""
 import os
 import re
+import secrets
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -67,6 +68,36 @@ class Role(Case):
             daemon.check_log()
             daemon.discard()
         self.assertEqual(self.database.query("SELECT count(*) FROM pierre_migrations"), "0")
+
+
+class Administrator(Case):
+    def test_no_superuser(self):
+        """Managed servers give no more than the right to make roles and databases; with what the document says that is enough."""
+        mark = secrets.token_hex(4)
+        server, database = (block.replace("pierre_owner", f"owner_{mark}").replace("pierre_daemon", f"daemon_{mark}")
+                            .replace("DATABASE pierre", f"DATABASE pierre_{mark}") for block in databases.documented()[:2])
+        more = f"GRANT owner_{mark} TO CURRENT_USER;"
+        with open(databases.DOCUMENT, encoding="utf-8") as file:
+            self.assertIn(more.replace(f"owner_{mark}", "pierre_owner"), file.read())
+        admin = databases.postgres_url()
+
+        def as_boss(statement, name="postgres"):
+            return psql(databases.with_database(admin, name), f"SET ROLE boss_{mark};\n{statement}")
+
+        def cleanup():
+            psql(admin, f"DROP DATABASE IF EXISTS pierre_{mark}")
+            psql(admin, f"DROP ROLE IF EXISTS owner_{mark}, daemon_{mark}, boss_{mark}")
+        self.addCleanup(cleanup)
+        psql(admin, f"CREATE ROLE boss_{mark} CREATEROLE CREATEDB")
+        roles, create = server.split("CREATE DATABASE")
+        as_boss(roles)
+        with self.assertRaises(RuntimeError):
+            as_boss("CREATE DATABASE" + create)
+        as_boss(more)
+        as_boss("CREATE DATABASE" + create)
+        as_boss(database, f"pierre_{mark}")
+        self.assertEqual(psql(databases.with_database(admin, f"pierre_{mark}"), f"SELECT has_schema_privilege('owner_{mark}', 'public', 'CREATE'), "
+                              f"has_schema_privilege('daemon_{mark}', 'public', 'CREATE')"), "t|f")
 
 
 class Documentation(Case):
