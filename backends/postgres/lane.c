@@ -135,6 +135,15 @@ static void take_result(struct postgres_store *store, struct lane *lane, struct 
 	}
 }
 
+/* "terminating connection due to …", which names no row; the connection's end comes right behind it. */
+static void note_parting(struct lane *lane, const PGresult *result)
+{
+	const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+
+	if (text != NULL && result_in_class(result, "57P") && result_fatal(result))
+		(void)snprintf(lane->parting, sizeof lane->parting, "%s", text);
+}
+
 /* libpq's own word that the connection broke, which has no SQLSTATE; or that of a pooler whose server went (08…), or of a server that
  * went while it committed: nobody knows what became of the group. */
 static bool is_loss(const struct lane *lane, const struct item *item, const PGresult *result)
@@ -175,6 +184,8 @@ static bool take_one(struct postgres_store *store, struct lane *lane)
 		return true;
 	}
 	status = PQresultStatus(result);
+	if (status == PGRES_FATAL_ERROR)
+		note_parting(lane, result);
 	if (wrong_status(status) || is_loss(lane, item, result)) {
 		lane->unserved = result_unserved(result);
 		lane_break(store, lane, wrong_status(status) ? "the server answered out of turn" : PQresultErrorMessage(result), false);
@@ -262,7 +273,8 @@ static void receive_some(struct postgres_store *store, struct lane *lane)
 	int consumed = consume(lane);
 
 	if (lane->state == LANE_READY) {
-		/* Nothing was asked: the server has gone, or tells of a setting that changed. */
+		/* Nothing was asked: the server has gone, or tells of a setting that changed. What it says is a notice to libpq. */
+		(void)PQisBusy(lane->connection);
 		if (consumed != 1 || PQstatus(lane->connection) != CONNECTION_OK)
 			lane_break(store, lane, PQerrorMessage(lane->connection), false);
 		else if (lane->received > UNASKED_MAX)
@@ -325,7 +337,7 @@ void lane_break(struct postgres_store *store, struct lane *lane, const char *rea
 	char text[ERR_MESSAGE_MAX];
 	size_t length;
 
-	(void)snprintf(text, sizeof text, "%.300s", reason);
+	(void)snprintf(text, sizeof text, "%.300s", lane->parting[0] != '\0' ? lane->parting : reason);
 	for (length = strlen(text); length > 0 && text[length - 1] == '\n'; length--)
 		text[length - 1] = '\0';
 	for (char *p = text; *p != '\0'; p++)
@@ -343,12 +355,13 @@ void lane_break(struct postgres_store *store, struct lane *lane, const char *rea
 	lane_close(store, lane);
 }
 
-/* Nothing of their texts is kept: they may quote rows, and a server can send them without end. */
+/* Nothing else of their texts is kept: they may quote rows, and a server can send them without end. */
 static void note_warning(void *argument, const PGresult *result)
 {
 	struct lane *lane = argument;
 	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
 
+	note_parting(lane, result);
 	lane->warned = lane->warned || (severity != NULL && strcmp(severity, "WARNING") == 0);
 }
 
@@ -358,6 +371,7 @@ void pool_adopt(struct postgres_store *store, struct lane *lane, PGconn *connect
 	lane->state = LANE_READY;
 	lane->socket = -1;
 	lane->want_write = false;
+	lane->parting[0] = '\0';
 	lane->group_limit = GROUP_START;
 	lane->group_count = lane->item_count = lane->item_next = 0;
 	lane->born = lane->last_used = clock_ns();

@@ -66,6 +66,7 @@ struct lane {
 	bool unserved;                /* a pooler had no server for the group: none of it was done */
 	bool warned;                  /* the server has warned of something in this group */
 	unsigned group_limit;         /* most calls of the next group; shrinks on failures, grows again */
+	char parting[120];            /* why the server ends the connection, in its own words */
 	uint64_t born, last_used, cancelled_at, sent_at;
 	uint64_t due;                 /* the first deadline in the group; 0: none */
 };

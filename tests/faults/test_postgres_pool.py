@@ -130,6 +130,30 @@ class Silence(ServerCase):
         return set(found) if len(found) >= 2 else None
 
 
+class Ended(ServerCase):
+    def test_reason(self):
+        """The server says why it ends a connection, whether that is idle or not, and so does the daemon; nobody's call suffers."""
+        self.query(f"ALTER DATABASE {self.name} SET idle_session_timeout = '500ms'")
+        daemon = self.daemon("--pool-min", "2")
+        with daemon.connect() as one:
+            for pause in (1.0, 0.0, 1.2, 0.0):
+                time.sleep(pause)
+                World(one).user()
+            self.within(10, lambda: "terminating connection due to idle-session timeout" in daemon.log())
+            self.query(f"ALTER DATABASE {self.name} RESET idle_session_timeout")
+            self.within(10, lambda: len(self.backends()) == 2 and self.connections(daemon) == 2)
+            time.sleep(1.0)   # the last that ended so have been replaced
+            with self.server.session(self.name) as other:
+                other.run("BEGIN")
+                other.run("LOCK TABLE users")
+                waiting = one.request("get_user_count")
+                self.within(10, lambda: self.query(f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{self.name}' AND wait_event_type = 'Lock'") == "1")
+                self.query(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self.name}' AND wait_event_type = 'Lock'")
+                self.within(10, lambda: "terminating connection due to administrator command" in daemon.log())
+                other.run("ROLLBACK")
+            self.assertEqual(one.answer(waiting)["result"], 4)
+
+
 class Told(ServerCase):
     def tearDown(self):
         if self.server.process is None:
