@@ -274,7 +274,8 @@ static void receive_some(struct postgres_store *store, struct lane *lane)
 
 	if (lane->state == LANE_READY) {
 		/* Nothing was asked: the server has gone, or tells of a setting that changed. What it says is a notice to libpq. */
-		(void)PQisBusy(lane->connection);
+		if (lane->received <= UNASKED_MAX)
+			(void)PQisBusy(lane->connection);
 		if (consumed != 1 || PQstatus(lane->connection) != CONNECTION_OK)
 			lane_break(store, lane, PQerrorMessage(lane->connection), false);
 		else if (lane->received > UNASKED_MAX)
