@@ -81,6 +81,18 @@ static bool redact_words(struct text *out, const char *text)
 	return true;
 }
 
+/* Where no port follows the colon: with the host forgotten, that is the password. NULL: nowhere. */
+static const char *no_port(const char *names, const char *end)
+{
+	for (const char *p = names; p < end && *p != '/'; p++) {
+		if (*p == '[')
+			p += strcspn(p, "]/") - 1;
+		else if (*p == ':' && strchr(",/?", p[1 + strspn(p + 1, "0123456789")]) == NULL)
+			return p + 1;
+	}
+	return NULL;
+}
+
 /* Also of what is no URL but was meant as one: a slip of the finger must not show the password. */
 void store_redact_url(const char *url, char *out, size_t size)
 {
@@ -107,6 +119,12 @@ void store_redact_url(const char *url, char *out, size_t size)
 			put(&text, "***", 3);
 			start = at;
 		}
+	}
+	const char *port = first == NULL && authority != NULL ? no_port(names, end) : NULL;
+	if (port != NULL) {
+		put(&text, url, (size_t)(port - url));
+		put(&text, "***", 3);
+		start = end;
 	}
 	put(&text, start, (size_t)(end - start));
 	while (query != NULL) {

@@ -53,6 +53,14 @@ static bool bare_signs(const char *url)
 	return memchr(at, '@', strcspn(at, "?")) != NULL;
 }
 
+static bool port_is_number(const PQconninfoOption *options)
+{
+	for (; options->keyword != NULL; options++)
+		if (strcmp(options->keyword, "port") == 0 && options->val != NULL)
+			return options->val[strspn(options->val, "0123456789, ")] == '\0';
+	return true;
+}
+
 /* libpq ends its messages with the text that it did not understand, which may be the password: that is cut off. */
 int postgres_check_url(const char *url, struct err *err)
 {
@@ -64,8 +72,10 @@ int postgres_check_url(const char *url, struct err *err)
 		                                "name they are written %%40 and %%2F");
 	options = PQconninfoParse(url, &message);
 	if (options != NULL) {
+		bool port = port_is_number(options);
+
 		PQconninfoFree(options);
-		return 0;
+		return port ? 0 : err_exit(err, EX_CONFIG, "the database URL's port is no number; a password stands between a user's name and an @");
 	}
 	for (char *next = message; next != NULL && (next = strstr(next, ": \"")) != NULL; next++)
 		quoted = next;

@@ -224,6 +224,8 @@ START_TEST(urls_in_logs)
 		{"postgresql://u:se@cr/et@h/d?x=1", "postgresql://u:***@h/d?x=1"}, {"postgresql:///d?password=secret&user=u", "postgresql:///d?password=***&user=u"},
 		{"postgresql://h/d?sslPassword=secret", "postgresql://h/d?sslPassword=***"}, {"sqlite:/a@b:c?d", "sqlite:/a@b:c?d"},
 		{"host=h password=secret dbname=d", "host=h password=***"}, {"", ""}, {"u:secret@h", "u:***@h"},
+		{"postgresql://u:secret", "postgresql://u:***"}, {"postgres://u:secret/d?x=1", "postgres://u:***?x=1"},
+		{"postgresql://h:5432,[::1]:1/d", "postgresql://h:5432,[::1]:1/d"}, {"postgresql://h1:1,h:9secret/d", "postgresql://h1:1,h:***"},
 	};
 	char out[64];
 
