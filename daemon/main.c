@@ -92,9 +92,14 @@ static void log_warnings(void)
 	self.settings.warnings = NULL;
 }
 
+/* A step that waits is told again and again: systemd is to hear of each time, the log of the first. */
 static void on_progress(const char *what)
 {
-	log_event(LOG_INFO, "preparing the database", log_text("step", what));
+	static char told[64];
+
+	if (strncmp(told, what, sizeof told - 1) != 0)
+		log_event(LOG_INFO, "preparing the database", log_text("step", what));
+	(void)snprintf(told, sizeof told, "%s", what);
 	notify_send("STATUS=preparing the database: %s\nEXTEND_TIMEOUT_USEC=%llu", what, MIGRATION_STEP_US);
 }
 

@@ -176,6 +176,7 @@ static void reopen(struct worker *writer, struct list *failed)
 	struct sqlite_store *store = writer->store;
 	struct err err;
 
+	atomic_store(&store->writing, WRITING_FAILS);
 	atomic_store(&store->broken, true);
 	session_close(&writer->session);
 	while (!atomic_load(&store->lost)) {
@@ -279,6 +280,9 @@ static void write_group(struct worker *writer, struct list *calls)
 	count_group(store, length(&finished));
 	if (broken && !store->memory)
 		reopen(writer, &finished);
+	else if (!broken && atomic_load_explicit(&store->writing, memory_order_relaxed) == WRITING_FAILS &&
+	         sqlite3_total_changes(writer->session.db) != 0) /* of the connection that was opened after the failure */
+		atomic_store(&store->writing, WRITING_AGAIN);
 	atomic_store_explicit(&writer->running, 0, memory_order_relaxed);
 	sqlite_finish(store, &finished);
 }

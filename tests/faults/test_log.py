@@ -1,0 +1,141 @@
+"""The log of a bad day. Would catch: a line for each of the thousand calls that fail for one reason, trouble whose end nobody is told,
+health that is well while nothing can be stored, a slow call's line that buries all others."""
+import os
+import re
+import resource
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import databases  # noqa: E402
+from lib.case import Case, main  # noqa: E402
+from lib.daemon import Daemon  # noqa: E402
+from lib.rpc import RpcError  # noqa: E402
+from lib.world import World, new_user  # noqa: E402
+
+BIG = "x" * 60000
+
+
+class Lines(Case):
+    def lines(self, daemon, text):
+        return [line for line in daemon.log().splitlines() if text in line]
+
+    def fails(self, connection, kind, method, **params):
+        try:
+            connection.call(method, **params)
+        except RpcError as problem:
+            self.assertEqual(problem.kind, kind, str(problem))
+            return True
+        return False
+
+    def store_check(self, connection):
+        health = connection.call("daemon.health")
+        return next(check for check in health["checks"] if check["name"] == "store")
+
+
+class Storage(Lines):
+    def test_no_room_for_long(self):
+        """Told once, not for each call; health says so until a write is stored again; then the log tells that it is over."""
+        def limits():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (3 << 20, resource.RLIM_INFINITY))
+        with Daemon(limits=limits) as daemon, daemon.connect() as c:
+            World(c).user()
+            self.assertEqual(self.store_check(c)["status"], "ok")
+            failures = 0
+            for _ in range(2000):
+                failures += self.fails(c, "storage", "create_user", user=new_user(display_name=BIG))
+                if failures == 50:
+                    break
+            self.assertEqual(failures, 50)
+            self.assertLessEqual(len(self.lines(daemon, "the storage failed")), 3, daemon.log())
+            self.assertRegex(self.lines(daemon, "the storage failed")[0], r'level=error msg="the storage failed \(failures: 1\): ')
+            check = self.store_check(c)
+            self.assertEqual(check["status"], "degraded", check)
+            self.assertIn("the last write failed", check["detail"])
+            c.call("get_user_count")                      # a read that is answered is no write that is stored
+            self.assertEqual(self.store_check(c)["status"], "degraded")
+            resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            self.within(10, lambda: not self.fails(c, "storage", "create_user", user=new_user(display_name=BIG)))
+            self.assertEqual(self.store_check(c)["status"], "ok")
+            self.within(30, lambda: self.lines(daemon, "the storage takes writes again"))
+            line = self.lines(daemon, "the storage takes writes again")[0]
+            self.assertIn("level=notice", line)
+            self.assertGreaterEqual(int(re.search(r"failures: (\d+)", line)[1]), 50)
+
+
+class SlowCalls(Lines):
+    def test_many_at_once(self):
+        """All are counted; the log names some of each second and tells how many more there were."""
+        calls = 400
+        with Daemon(options=("--slow-call", "1ms", "--in-flight-limit", str(2 * calls))) as daemon, daemon.connect() as c:
+            user = World(c).user()
+            c.call("daemon.pause")
+            with daemon.connect() as waiting:
+                numbers = [waiting.request("get_user", user_id=user) for _ in range(calls)]
+                self.within(10, lambda: c.call("daemon.stats")["gauges"]["paused_calls"] == calls)
+                c.call("daemon.resume")
+                for number in numbers:
+                    self.assertIn("result", waiting.answer(number))
+            counted = c.call("daemon.stats")["counters"]["slow_calls"]
+            self.assertGreaterEqual(counted, calls)
+
+            def told():
+                return len(self.lines(daemon, 'msg="slow call"')) + sum(
+                    int(re.search(r"count=(\d+)", line)[1]) for line in self.lines(daemon, 'msg="more slow calls"'))
+            self.within(10, lambda: told() >= counted)
+            self.assertLess(len(self.lines(daemon, 'msg="slow call"')), calls / 2)
+            self.assertGreater(len(self.lines(daemon, 'msg="slow call"')), 0)
+
+
+class Outage(Lines):
+    def setUp(self):
+        from lib.postgres_server import PostgresServer
+        self.server = PostgresServer().start()
+        self.addCleanup(self.server.stop)
+
+    def test_start_before_the_server(self):
+        """Waiting is told when it begins; not four times a second."""
+        self.server.shut("fast")
+        daemon = Daemon("postgres", self.server.url, options=("--wait-for-database", "60s"))
+        self.addCleanup(daemon.discard)
+        daemon.spawn()
+        self.within(10, lambda: "waiting for the database" in daemon.log())
+        time.sleep(2)                                     # eight attempts
+        self.server.launch()
+        daemon.wait_ready()
+        daemon.learn()
+        self.assertEqual(len(self.lines(daemon, 'step="waiting for the database"')), 1, daemon.log())
+        self.assertLessEqual(len(self.lines(daemon, "waiting for the database: ")), 3, daemon.log())
+        self.assertEqual(len(self.lines(daemon, "step=0001_base")), 1)
+        daemon.stop()
+
+    def test_server_away(self):
+        """A line for each cause, however many attempts there are; then one that it is over, and the next outage is told anew."""
+        with Daemon("postgres", self.server.url, options=("--slow-call", "0", "--acquire-timeout", "200ms")) as daemon, daemon.connect() as c:
+            c.call("get_user_count")
+            for outage in (1, 2):
+                self.server.shut("immediate")
+                before = c.call("daemon.stats")["counters"]["db_connect_failures"]
+                told = len(self.lines(daemon, "trouble with the database connection"))
+
+                def attempts():
+                    self.fails(c, "unavailable", "get_user_count")
+                    return c.call("daemon.stats")["counters"]["db_connect_failures"] - before >= 9
+                began = time.monotonic()
+                self.within(60, attempts)
+                minutes = int((time.monotonic() - began) / 60) + 1
+                lines = self.lines(daemon, "trouble with the database connection")[told:]
+                self.assertGreaterEqual(len(lines), 1)
+                self.assertLessEqual(len(lines), 4 + minutes, "\n".join(lines))
+                self.server.launch()
+                self.within(20, lambda: not self.fails(c, "unavailable", "get_user_count"))
+                self.assertEqual(len(self.lines(daemon, "the database answers again")), outage)
+
+
+if databases.chosen() == "postgres":   # each has the troubles of its own database
+    del Storage
+else:
+    del Outage
+
+if __name__ == "__main__":
+    main()
