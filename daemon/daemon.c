@@ -200,6 +200,18 @@ static int check_rules(const struct settings *next, struct err *err)
 	return 0;
 }
 
+void daemon_log_warnings(struct settings *settings)
+{
+	char *line = settings->warnings, *end;
+
+	for (; line != NULL && (end = strchr(line, '\n')) != NULL; line = end + 1) {
+		*end = '\0';
+		log_event(LOG_WARNING, line);
+	}
+	free(settings->warnings);
+	settings->warnings = NULL;
+}
+
 int daemon_reload(struct daemon *daemon, struct settings_changes *changes, struct err *err)
 {
 	struct access access;
@@ -216,6 +228,7 @@ int daemon_reload(struct daemon *daemon, struct settings_changes *changes, struc
 		log_set_level(settings_log_level(&daemon->settings));
 		log_event(LOG_NOTICE, "settings were read again", log_text("changed", *changes->taken != '\0' ? changes->taken : NULL),
 		          log_text("need_restart", *changes->restart != '\0' ? changes->restart : NULL));
+		daemon_log_warnings(&daemon->settings);
 		daemon->reloads++;
 		result = 0;
 	}

@@ -80,18 +80,6 @@ static void stop_early(int number)
 	_exit(EX_OK);
 }
 
-static void log_warnings(void)
-{
-	char *line = self.settings.warnings, *end;
-
-	for (; line != NULL && (end = strchr(line, '\n')) != NULL; line = end + 1) {
-		*end = '\0';
-		log_event(LOG_WARNING, line);
-	}
-	free(self.settings.warnings);
-	self.settings.warnings = NULL;
-}
-
 /* A step that waits is told again and again: systemd is to hear of each time, the log of the first. */
 static void on_progress(const char *what)
 {
@@ -186,10 +174,10 @@ static int check_config(bool json)
 		return start_failed(&err);
 	/* Shown before the keys are read, which wipes them. */
 	print_config(json);
-	if (check_settings(&err) < 0) {
-		(void)fflush(stdout);
+	(void)fflush(stdout);
+	daemon_log_warnings(&self.settings);
+	if (check_settings(&err) < 0)
 		return start_failed(&err);
-	}
 	seal_free(self.seal);
 	access_free(&self.access);
 	settings_free(&self.settings);
@@ -225,7 +213,7 @@ static int migrate_only(void)
 
 	log_set_level(settings_log_level(&self.settings));
 	log_start();
-	log_warnings();
+	daemon_log_warnings(&self.settings);
 	self.settings.migrate = 1;
 	if (open_store(&err) < 0)
 		return start_failed(&err);
@@ -271,7 +259,7 @@ static int run(void)
 	(void)signal(SIGINT, stop_early);
 	(void)signal(SIGHUP, SIG_IGN); /* until there is something to reload */
 	log_start_line();
-	log_warnings();
+	daemon_log_warnings(&self.settings);
 	if (start(&err) < 0)
 		return start_failed(&err);
 	code = daemon_run(&self);

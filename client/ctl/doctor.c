@@ -387,7 +387,9 @@ static void look_at_settings(struct doctor *doctor)
 
 	if (code < 0)
 		return;
-	if (code == 0)
+	if (code == 0 && *said != '\0')
+		add(doctor, "settings here", "warn", "mend it; a daemon starts all the same", "%s", last_message(said));
+	else if (code == 0)
 		add(doctor, "settings here", "ok", NULL, "a daemon started by this user in this folder has a key and settings that fit");
 	else
 		add(doctor, "settings here", "warn",

@@ -37,8 +37,9 @@ static void print_help(FILE *out)
 	            "  --help             this, or with a command, the command's\n"
 	            "  --version          the version\n"
 	            "  --                 what follows is no option\n\n"
-	            "Exit codes: 0; 1 the daemon answered an error (or `ready`: it is not); 64 usage; 66 no such file; 74 it is not known\n"
-	            "whether a change was made; 75 the daemon does not answer, try again; 76 something else answers there.\n",
+	            "Exit codes: 0; 1 the daemon answered an error (or `ready`: it is not); 64 usage; 65 not sound; 66 no such file; 69 not to be\n"
+	            "had; 73 cannot make a file; 74 it is not known whether a change was made; 75 the daemon does not answer, try again;\n"
+	            "76 something else answers there; 77 wrong key; 78 wrong settings.\n",
 	            out);
 }
 

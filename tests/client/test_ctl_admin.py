@@ -206,6 +206,9 @@ class Doctor(CtlCase):
         self.assertEqual(found["settings here"]["status"], "ok")
         self.assertNotIn(key, text)
         self.assertNotIn("canary", look(ENCRYPTION_KEY="canary")[1])
+        found, _ = look(ENCRYPTION_KEY=key, PIERRE_DBD_POOOL="3")
+        self.assertEqual(found["settings here"]["status"], "warn")
+        self.assertIn("did you mean PIERRE_DBD_POOL?", found["settings here"]["detail"])
         self.assertIn("PIERRE_DBD_POOL", look(ENCRYPTION_KEY=key, PIERRE_DBD_POOL="many")[0]["settings here"]["detail"])
 
     def test_left_behind_and_starting(self):

@@ -160,7 +160,7 @@ class Changing(RotationCase):
         before = self.answers(users)
         self.assertIn("neither the encryption key nor the previous one", self.refuses(self.new, new_key()))
         self.assertIn("is the same", self.refuses(self.old, self.old, 78))
-        self.assertIn("not 32 bytes in standard base64", self.refuses(self.new, self.old[:20], 78))
+        self.assertIn("PREVIOUS_ENCRYPTION_KEY: the encryption key is not 32 bytes in standard base64", self.refuses(self.new, self.old[:20], 78))
         self.assertNotIn(self.old[:20], self.daemon.log())
         self.restart(self.old)
         self.assertEqual(self.answers(users), before)
