@@ -244,6 +244,8 @@ static int verify(bool json)
 static int usage_error(const struct err *err)
 {
 	(void)fprintf(stderr, "pierre-dbd: %s\n", err->message);
+	notify_send("STATUS=%s\nERRNO=%d", err->message, EINVAL);
+	notify_close();
 	settings_free(&self.settings);
 	return err->exit_code;
 }
@@ -289,13 +291,13 @@ int main(int argc, char **argv)
 		(void)fputs("pierre-dbd: the cryptographic library cannot be set up\n", stderr);
 		return EX_UNAVAILABLE;
 	}
+	notify_init(); /* so that systemctl status tells what is wrong with the settings, too */
 	result = settings_read(&self.settings, argc, argv, environ, !notify_is_service(), &command, &err);
 	process_scrub(argv, environ);
 	if (result < 0 && err.exit_code == EX_USAGE)
 		return usage_error(&err);
 	if (result < 0)
 		return start_failed(&err);
-	notify_init();
 	if (command == COMMAND_CHECK_CONFIG || command == COMMAND_CHECK_CONFIG_JSON)
 		return check_config(command == COMMAND_CHECK_CONFIG_JSON);
 	if (command == COMMAND_MIGRATE_ONLY)
