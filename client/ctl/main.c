@@ -177,6 +177,12 @@ int main(int argc, char **argv)
 {
 	struct ctl ctl = {.terminal = shows_colours()};
 	struct wishes wishes = {0};
+
+	/* What is wrong with the options before it is a message, too. */
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--json") == 0)
+			ctl_messages_as_json();
+
 	int count = take_options(&ctl, argc, argv, &wishes), status;
 
 	if (count < 0)

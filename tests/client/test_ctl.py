@@ -66,6 +66,19 @@ class WithoutDaemon(CtlCase):
         self.assertIn("which method?", self.bad(64, "call"))
         self.assertIn("no option --fast", self.bad(64, "call", "--fast", "x"))
 
+    def test_messages_for_programs(self):
+        """With --json, wherever it stands, what is wrong is one JSON text on stderr, in the form of a call that failed."""
+        for code, kind, *arguments in ((64, "usage", "heatlh"), (64, "usage", "call", "get_usr"), (64, "usage", "--timeout", "soon", "ping"),
+                                       (64, "usage", "call", "get_user", "user_idd=x"), (66, "no_input", "call", "get_user", "user_id=@/none"),
+                                       (64, "usage", "metrics", "--output", "x"), (64, "usage", "transfer", "--from", "sqlite:x"),
+                                       (66, "no_input", "verify", "/none"), (75, "no_connection", "health"), (64, "usage", "backup")):
+            for place in (0, len(arguments)):
+                said = self.bad(code, *arguments[:place], "--json", *arguments[place:])
+                error = json.loads(said)["error"]
+                self.assertEqual((error["kind"], said.count("\n")), (kind, 1), said)
+                self.assertEqual(error["retryable"], code == 75)
+        self.assertIn('"message":"there is no command \\"a\\nb\\"', self.bad(64, "--json", "a\nb"))
+
     def test_version_and_socket(self):
         self.assertRegex(self.good("--version"), r"^pierre-dbctl \d+\.\d+\.\d+\n$")
         self.assertEqual(self.good("socket"), self.socket + "\n")
