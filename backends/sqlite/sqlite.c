@@ -386,7 +386,7 @@ static int backup(struct store *base, const char *path, bool force, bool *began,
 	*began = !backup_running(store->backup);
 	if (!*began)
 		return 0;
-	if (backup_start(&next, store->path, path, force, backup_number(store->backup) + 1, err) < 0)
+	if (backup_start(&next, &store->settings, store->path, path, force, backup_number(store->backup) + 1, err) < 0)
 		return -1;
 	backup_free(store->backup);
 	store->backup = next;

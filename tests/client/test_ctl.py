@@ -157,6 +157,9 @@ try() {
 }
 try 'pierre-dbctl he'
 try 'pierre-dbctl --js'
+try 'pierre-dbctl backup --f'
+try 'pierre-dbctl top --i'
+try 'pierre-dbctl health --f'
 try 'pierre-dbctl --socket /x call get_user_by_'
 try 'pierre-dbctl call create_user user.ema'
 try 'pierre-dbctl call update_a2a_task_status status='
@@ -168,7 +171,7 @@ try 'pierre-dbctl completion z'
         done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=environment(), check=False)
         self.assertEqual(done.stderr, "")
         self.assertEqual(done.stdout.splitlines(), [
-            "health help ", "--json ", "get_user_by_email get_user_by_email_required ", "user.email= ",
+            "health help ", "--json ", "--force ", "--interval ", " ", "get_user_by_email get_user_by_email_required ", "user.email= ",
             "pending running completed failed cancelled ", "running ", "goal_data:= ",
             "daemon.ping daemon.version daemon.health daemon.stats daemon.clients daemon.config daemon.reload daemon.pause daemon.resume "
             "daemon.diagnose daemon.backup daemon.backup_state ", "zsh "])

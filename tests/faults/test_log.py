@@ -63,6 +63,32 @@ class Storage(Lines):
             self.assertGreaterEqual(int(re.search(r"failures: (\d+)", line)[1]), 50)
 
 
+class Journal(Lines):
+    def test_priorities(self):
+        """Where stderr is the journal's, and there alone, each line begins with its priority, and the time is left to the journal."""
+        for ours in (True, False):
+            daemon = Daemon(options=("--log-level", "debug"))
+            self.addCleanup(daemon.discard)
+            with open(daemon.log_path, "wb") as log:
+                status = os.fstat(log.fileno())
+            daemon.environment = {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino + (not ours)}", "PIERRE_DBD_NOTHING": "1"}
+            daemon.start()
+            daemon.call("daemon.reload")
+            daemon.connect().close()
+            self.within(5, lambda: "connection ends" in daemon.log())
+            lines = daemon.log().splitlines()
+            numbers = {"error": 3, "warning": 4, "notice": 5, "info": 6, "debug": 7}
+            seen = set()
+            for line in lines:
+                found = re.match(r"<(\d)>level=(\w+) msg=" if ours else r"(time=\S+Z) level=(\w+) msg=", line)
+                self.assertIsNotNone(found, line)
+                seen.add(found[2])
+                self.assertEqual(found[1], str(numbers[found[2]]) if ours else found[1])
+                self.assertEqual("time=" in line, not ours, line)
+            self.assertGreaterEqual(seen, {"warning", "notice", "debug"})
+            daemon.stop()
+
+
 class SlowCalls(Lines):
     def test_many_at_once(self):
         """All are counted; the log names some of each second and tells how many more there were."""
