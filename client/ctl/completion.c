@@ -125,7 +125,7 @@ static const char zsh_script[] =
 	"\tif [[ $PREFIX == -* ]]; then compadd -- ${=_pierre_dbctl_options} $(_pierre_dbctl_own $command)\n"
 	"\telif [[ -z $command || $command == help ]]; then compadd -- ${=_pierre_dbctl_commands}\n"
 	"\telif [[ $command == completion ]]; then compadd -- bash zsh\n"
-	"\telif [[ $command != call && $command != describe && $command != bench ]]; then return 1\n"
+	"\telif [[ $command != call && $command != describe && $command != bench ]]; then _files\n"
 	"\telif [[ -z $method ]]; then compadd -- ${=_pierre_dbctl_methods}\n"
 	"\telif [[ $command != describe ]]; then compadd -S '' -- $(_pierre_dbctl_params $method)\n"
 	"\tfi\n"

@@ -1,7 +1,9 @@
 /* Messages and JSON on the terminal. */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "buffer.h"
 #include "ctl.h"
@@ -120,23 +122,28 @@ static void print_error_json(const struct pierre_error *error)
 	buffer_free(&out);
 }
 
-int ctl_call_failed(const struct ctl *ctl, const struct pierre_error *error)
+static void advise_connecting(const struct ctl *ctl)
 {
 	char path[PIERRE_PATH_SIZE];
+	const char *socket = ctl->socket != NULL ? ctl->socket : pierre_default_socket(path, sizeof path, NULL) == 0 ? path : "PATH";
 
+	if (access(socket, W_OK) != 0 && errno == EACCES)
+		(void)fputs("try: pierre-dbctl doctor, which says who may connect\n", stderr);
+	else
+		(void)fprintf(stderr, "try: pierre-dbctl doctor, or systemctl status pierre-dbd, or start one with pierre-dbd --socket %s\n", socket);
+	if (ctl->socket == NULL)
+		(void)fputs("     --socket PATH or $PIERRE_DBD_SOCKET chooses another socket\n", stderr);
+}
+
+int ctl_call_failed(const struct ctl *ctl, const struct pierre_error *error)
+{
 	if (ctl->json) {
 		print_error_json(error);
 		return exit_code(error);
 	}
 	(void)fprintf(stderr, "pierre-dbctl: %s: %s\n", pierre_kind_name(error->kind), error->message);
-	if (error->kind == PIERRE_NO_CONNECTION) {
-		(void)fprintf(stderr, "try: systemctl status pierre-dbd, or start one with pierre-dbd --socket %s\n",
-		              ctl->socket != NULL                                        ? ctl->socket
-		              : pierre_default_socket(path, sizeof path, NULL) == 0 ? path
-		                                                                         : "PATH");
-		if (ctl->socket == NULL)
-			(void)fputs("     --socket PATH or $PIERRE_DBD_SOCKET chooses another socket\n", stderr);
-	}
+	if (error->kind == PIERRE_NO_CONNECTION)
+		advise_connecting(ctl);
 	if (error->outcome == PIERRE_OUTCOME_UNKNOWN)
 		(void)fputs("the change may or may not have been made: look before you try again\n", stderr);
 	if (error->ref != 0)
