@@ -328,6 +328,18 @@ static void close_parts(struct daemon *daemon)
 	metrics_free(&daemon->metrics);
 }
 
+/* For whoever reads later when the key was changed. */
+static void tell_of_keys(const struct seal *seal)
+{
+	char key[17], previous[17];
+
+	if (seal_previous(seal) == NULL)
+		return;
+	seal_fingerprint(seal, key);
+	seal_fingerprint(seal_previous(seal), previous);
+	log_event(LOG_NOTICE, "the key is being changed: pierre-dbctl rotate-key does it", log_text("key", key), log_text("previous_key", previous));
+}
+
 int daemon_run(struct daemon *daemon)
 {
 	if (init_parts(daemon) < 0) {
@@ -335,6 +347,7 @@ int daemon_run(struct daemon *daemon)
 		return EX_OSERR;
 	}
 	log_event(LOG_NOTICE, "ready", log_text("socket", daemon->socket.path), log_text("backend", daemon->store->ops->name));
+	tell_of_keys(daemon->seal);
 	notify_send("READY=1\nSTATUS=running");
 	set_due_timer(daemon);
 	(void)uv_run(&daemon->loop, UV_RUN_DEFAULT);

@@ -40,6 +40,7 @@ void sqlite_tell_recovery(struct sqlite_store *store)
 enum store_health sqlite_health(struct store *base, char detail[ERR_MESSAGE_MAX])
 {
 	struct sqlite_store *store = (struct sqlite_store *)(void *)base;
+	char at[TIMESTAMP_TEXT_MAX];
 	bool broken;
 
 	detail[0] = '\0';
@@ -51,7 +52,8 @@ enum store_health sqlite_health(struct store *base, char detail[ERR_MESSAGE_MAX]
 	if (!broken && atomic_load(&store->writing) != WRITING_FAILS)
 		return STORE_OK;
 	pthread_mutex_lock(&store->error_lock);
-	(void)snprintf(detail, ERR_MESSAGE_MAX, "%s%.280s", broken ? "" : "the last write failed: ", store->last_error);
+	(void)timestamp_format(store->last_error_at, at);
+	(void)snprintf(detail, ERR_MESSAGE_MAX, "%s%.250s (at %s)", broken ? "" : "the last write failed: ", store->last_error, at);
 	pthread_mutex_unlock(&store->error_lock);
 	return STORE_DEGRADED;
 }

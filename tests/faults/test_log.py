@@ -25,6 +25,7 @@ class Lines(Case):
             connection.call(method, **params)
         except RpcError as problem:
             self.assertEqual(problem.kind, kind, str(problem))
+            self.last = problem
             return True
         return False
 
@@ -51,7 +52,7 @@ class Storage(Lines):
             self.assertRegex(self.lines(daemon, "the storage failed")[0], r'level=error msg="the storage failed \(failures: 1\): ')
             check = self.store_check(c)
             self.assertEqual(check["status"], "degraded", check)
-            self.assertIn("the last write failed", check["detail"])
+            self.assertRegex(check["detail"], r"^the last write failed: .+ \(at \d{4}-\d\d-\d\dT[\d:.]+Z\)$")
             c.call("get_user_count")                      # a read that is answered is no write that is stored
             self.assertEqual(self.store_check(c)["status"], "degraded")
             resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
@@ -145,10 +146,12 @@ class Outage(Lines):
                 told = len(self.lines(daemon, "trouble with the database connection"))
 
                 def attempts():
-                    self.fails(c, "unavailable", "get_user_count")
+                    if self.fails(c, "unavailable", "get_user_count"):
+                        self.assertRegex(self.last.message, r"^no database connection in time: .+ \(at \d{4}-\d\d-\d\dT[\d:.]+Z\)$")
                     return c.call("daemon.stats")["counters"]["db_connect_failures"] - before >= 9
                 began = time.monotonic()
                 self.within(60, attempts)
+                self.assertRegex(self.store_check(c)["detail"], r"failed: .*\(at \d{4}-\d\d-\d\dT[\d:.]+Z\)$")
                 minutes = int((time.monotonic() - began) / 60) + 1
                 lines = self.lines(daemon, "trouble with the database connection")[told:]
                 self.assertGreaterEqual(len(lines), 1)
