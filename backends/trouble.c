@@ -6,7 +6,7 @@
 #define SECOND_NS UINT64_C(1000000000)
 
 /* Two causes that take turns are told once a second at most. */
-static const uint64_t same_ns = 60 * SECOND_NS, other_ns = SECOND_NS;
+static const uint64_t same_ns = 30 * SECOND_NS, other_ns = SECOND_NS;
 
 bool trouble_note(struct trouble *trouble, const char *text, uint64_t now)
 {

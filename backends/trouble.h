@@ -1,4 +1,4 @@
-/* What goes wrong again and again, such as a disk that stays full: the log says so when it begins, when it changes, and then once a minute.
+/* What goes wrong again and again, such as a disk that stays full: the log says so when it begins, when it changes, and then each half minute.
  *
  * Plain data; who shares it between threads locks it. */
 #ifndef PIERRE_TROUBLE_H

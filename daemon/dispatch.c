@@ -12,7 +12,7 @@
 #include "daemon_methods.h"
 #include "log.h"
 
-enum { MOST_KEPT_NODES = 16 * 1024, WALL_CHECK_NS = 10 * 1000 * 1000, SLOW_TOLD_MOST = 20 };
+enum { MOST_KEPT_NODES = 16 * 1024, WALL_CHECK_NS = 10 * 1000 * 1000 };
 
 static int8_t find_slot(const struct method *method, const char *name)
 {
@@ -85,27 +85,13 @@ static void log_slow(const struct request *request, uint64_t ns)
 {
 	const struct call *call = &request->call;
 	uint64_t limit = request->daemon->settings.slow_call;
-	struct dispatch *dispatch = &request->daemon->dispatch;
 
 	if (limit == 0 || ns < limit * 1000000)
 		return;
 	request->daemon->metrics.slow_calls++;
-	if (dispatch->slow_told >= SLOW_TOLD_MOST) {
-		dispatch->slow_untold++;
-		return;
-	}
-	dispatch->slow_told++;
 	log_event(LOG_NOTICE, "slow call", log_text("method", call->method->name), log_real("duration_ms", (double)ns / 1e6),
 	          log_number("rows", call->rows), log_number("uid", request->connection->uid), log_number("pid", request->connection->pid),
 	          log_text("outcome", call->err.kind == ERR_NONE ? "ok" : err_info(call->err.kind)->name));
-}
-
-/* When the database stands still all calls are slow: their lines must not bury the others. */
-void dispatch_tick(struct dispatch *dispatch)
-{
-	if (dispatch->slow_untold > 0)
-		log_event(LOG_NOTICE, "more slow calls", log_number("count", dispatch->slow_untold));
-	dispatch->slow_told = dispatch->slow_untold = 0;
 }
 
 /* Closes the answer's object, or replaces it by an error's. */

@@ -19,15 +19,12 @@ struct dispatch {
 	int64_t wall_offset;          /* wall clock minus CLOCK_MONOTONIC, µs */
 	uint64_t wall_checked;        /* clock when the offset was taken */
 	bool submitted;               /* the store has calls that were not flushed */
-	unsigned slow_told, slow_untold; /* since the last tick */
 	int8_t *password_slots, *hash_slots;  /* by method; -1: none */
 };
 
 int dispatch_init(struct dispatch *dispatch);
 void dispatch_free(struct dispatch *dispatch);
 
-/* Each second. */
-void dispatch_tick(struct dispatch *dispatch);
 /* Before lines are handled: brings the clock up to date when the loop may have slept. */
 void dispatch_wake(struct dispatch *dispatch);
 /* One line of a connection. */

@@ -169,10 +169,8 @@ void postgres_connected(struct postgres_store *store, struct lane *lane, PGconn 
 		postgres_note_error(store, error);
 		return;
 	}
-	if (store->failures > 0) {
+	if (store->failures > 0)
 		store->settings.log(5, "the database answers again (failed attempts: %u)", store->failures);
-		(void)trouble_end(&store->trouble);
-	}
 	store->failures = 0;
 	store->retry_at = 0;
 	if (store->closing) {

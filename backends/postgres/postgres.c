@@ -19,8 +19,7 @@ void postgres_note_error(struct postgres_store *store, const char *text)
 {
 	(void)snprintf(store->last_error, sizeof store->last_error, "%s", text);
 	store->last_error_at = timestamp_now();
-	if (trouble_note(&store->trouble, text, clock_ns()))
-		store->settings.log(4, "trouble with the database connection (failed attempts: %u): %s", store->failures, text);
+	store->settings.log(4, "trouble with the database connection (failed attempts: %u): %s", store->failures, text);
 }
 
 static bool connected(const struct postgres_store *store)

@@ -12,7 +12,6 @@
 
 #include "../rotation.h"
 #include "../store.h"
-#include "../trouble.h"
 
 enum { LANES_MAX = 128, GROUP_MAX = 1024, TRIES_MAX = 4 };
 
@@ -109,7 +108,6 @@ struct postgres_store {
 	bool named;                   /* statements are prepared by name; else each call brings its text */
 	char last_error[ERR_MESSAGE_MAX];
 	int64_t last_error_at;
-	struct trouble trouble;
 	uint64_t transactions, batched, batch_max, merged, retries, reconnects, connect_failures, timeouts, waits, wait_ns;
 };
 
