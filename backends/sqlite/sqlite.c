@@ -270,13 +270,13 @@ static int tick(struct store *base, struct err *err)
 	struct sqlite_store *store = self(base);
 	uint64_t now = clock_ns();
 
+	sqlite_tell_recovery(store);
 	interrupt_late(&store->writer, now);
 	for (unsigned i = 0; i < store->reader_count; i++)
 		interrupt_late(&store->readers[i], now);
 	if (atomic_load(&store->unsynced))
 		return err_exit(err, EX_IOERR, "%s: what was moved there from the log may not have reached the disk; the log still has it, and the "
 		                               "next start moves it again", store->path);
-	sqlite_tell_recovery(store);
 	return store->memory ? 0 : watch_files(store, err);
 }
 
