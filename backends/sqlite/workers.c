@@ -238,6 +238,9 @@ static int commit_group(struct worker *writer)
 
 	if (added > 0)
 		sqlite_counted(writer->store, added, stored, code == SQLITE_OK);
+	if (code == SQLITE_OK && atomic_load_explicit(&writer->store->writing, memory_order_relaxed) == WRITING_FAILS &&
+	    sqlite3_total_changes(writer->session.db) != 0) /* of the connection that was opened after the failure */
+		atomic_store(&writer->store->writing, WRITING_AGAIN);
 	return code;
 }
 
@@ -280,9 +283,6 @@ static void write_group(struct worker *writer, struct list *calls)
 	count_group(store, length(&finished));
 	if (broken && !store->memory)
 		reopen(writer, &finished);
-	else if (!broken && atomic_load_explicit(&store->writing, memory_order_relaxed) == WRITING_FAILS &&
-	         sqlite3_total_changes(writer->session.db) != 0) /* of the connection that was opened after the failure */
-		atomic_store(&store->writing, WRITING_AGAIN);
 	atomic_store_explicit(&writer->running, 0, memory_order_relaxed);
 	sqlite_finish(store, &finished);
 }
