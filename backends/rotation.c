@@ -5,6 +5,7 @@
 #include <sysexits.h>
 
 #include "../protocol/json.h"
+#include "store.h"
 
 static const char *const state_names[] = {"running", "finished", "blocked"};
 
@@ -69,6 +70,18 @@ bool rotation_ended(struct rotation *rotation, unsigned rows)
 		return false; /* another pass shows whether that was all */
 	rotation->state = rotation->unreadable > 0 ? ROTATION_BLOCKED : ROTATION_FINISHED;
 	return rotation->state == ROTATION_FINISHED;
+}
+
+void rotation_tell(const struct rotation *rotation, const struct store_settings *settings)
+{
+	char fingerprint[17];
+
+	seal_fingerprint(settings->seal, fingerprint);
+	if (rotation->state == ROTATION_FINISHED)
+		settings->log(5, "all tokens of %llu users are under the key %s", (unsigned long long)rotation->checked, fingerprint);
+	else if (rotation->state == ROTATION_BLOCKED)
+		settings->log(4, "the change to the key %s is not finished: %llu tokens open with no key that is known", fingerprint,
+		              (unsigned long long)rotation->unreadable);
 }
 
 static void write_number(struct buffer *out, const char *key, uint64_t number)

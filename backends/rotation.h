@@ -50,6 +50,9 @@ void rotation_wrote(struct rotation *rotation, uint64_t tried, uint64_t changed)
 int rotation_passed(struct rotation *rotation, const char *user, struct err *err);
 /* After the last row of a transaction. True: everything is under the key in use now, and the database may be told so. */
 bool rotation_ended(struct rotation *rotation, unsigned rows);
+/* The log, when a pass has come to an end. */
+struct store_settings;
+void rotation_tell(const struct rotation *rotation, const struct store_settings *settings);
 void rotation_describe(const struct rotation *rotation, const struct seal *seal, struct buffer *out);
 
 /* The check values that a database holds: of the key that everything may be under, and, while it is being changed, of the next one. */

@@ -1,9 +1,12 @@
 #include "store.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sysexits.h>
+
+#include "sqlite/open.h"
 
 static bool begins(const char *text, const char *prefix)
 {
@@ -12,11 +15,14 @@ static bool begins(const char *text, const char *prefix)
 
 int store_check_url(const char *url, enum backend_id *backend, struct err *err)
 {
-	char shown[ERR_MESSAGE_MAX / 2];
+	char shown[ERR_MESSAGE_MAX / 2], *path = NULL;
+	int result;
 
 	if (begins(url, "sqlite:")) {
 		*backend = BACKEND_SQLITE;
-		return 0;
+		result = sqlite_parse_url(url, &path, err);
+		free(path);
+		return result;
 	}
 	if (begins(url, "postgresql://") || begins(url, "postgres://")) {
 		*backend = BACKEND_POSTGRES;

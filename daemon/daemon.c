@@ -199,6 +199,18 @@ static int check_rules(const struct settings *next, struct err *err)
 	return 0;
 }
 
+void daemon_log_warnings(struct settings *settings)
+{
+	char *line = settings->warnings, *end;
+
+	for (; line != NULL && (end = strchr(line, '\n')) != NULL; line = end + 1) {
+		*end = '\0';
+		log_event(LOG_WARNING, line);
+	}
+	free(settings->warnings);
+	settings->warnings = NULL;
+}
+
 int daemon_reload(struct daemon *daemon, struct settings_changes *changes, struct err *err)
 {
 	struct access access;
@@ -215,6 +227,7 @@ int daemon_reload(struct daemon *daemon, struct settings_changes *changes, struc
 		log_set_level(settings_log_level(&daemon->settings));
 		log_event(LOG_NOTICE, "settings were read again", log_text("changed", *changes->taken != '\0' ? changes->taken : NULL),
 		          log_text("need_restart", *changes->restart != '\0' ? changes->restart : NULL));
+		daemon_log_warnings(&daemon->settings);
 		daemon->reloads++;
 		result = 0;
 	}
@@ -314,6 +327,18 @@ static void close_parts(struct daemon *daemon)
 	metrics_free(&daemon->metrics);
 }
 
+/* For whoever reads later when the key was changed. */
+static void tell_of_keys(const struct seal *seal)
+{
+	char key[17], previous[17];
+
+	if (seal_previous(seal) == NULL)
+		return;
+	seal_fingerprint(seal, key);
+	seal_fingerprint(seal_previous(seal), previous);
+	log_event(LOG_NOTICE, "the key is being changed: pierre-dbctl rotate-key does it", log_text("key", key), log_text("previous_key", previous));
+}
+
 int daemon_run(struct daemon *daemon)
 {
 	if (init_parts(daemon) < 0) {
@@ -321,6 +346,7 @@ int daemon_run(struct daemon *daemon)
 		return EX_OSERR;
 	}
 	log_event(LOG_NOTICE, "ready", log_text("socket", daemon->socket.path), log_text("backend", daemon->store->ops->name));
+	tell_of_keys(daemon->seal);
 	notify_send("READY=1\nSTATUS=running");
 	set_due_timer(daemon);
 	(void)uv_run(&daemon->loop, UV_RUN_DEFAULT);

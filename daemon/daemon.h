@@ -61,4 +61,6 @@ struct daemon {
 int daemon_run(struct daemon *daemon);
 /* Reads the settings again, as SIGHUP asks. Failure: the old ones stay, all of them. */
 int daemon_reload(struct daemon *daemon, struct settings_changes *changes, struct err *err);
+/* What reading the settings has warned of, once. */
+void daemon_log_warnings(struct settings *settings);
 #endif

@@ -100,7 +100,7 @@ static void look_at_file(struct report *report, const char *name, const char *pa
 
 	if (stat(path, &status) != 0)
 		add(report, name, WARN, "see that the path is right before the next start", "%s: %s", path, strerror(errno));
-	else if ((status.st_mode & others) != 0)
+	else if ((status.st_mode & others) != 0 && !(S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX) != 0))
 		add(report, name, WARN, advice, "%s can be %s by other users (mode %04o)", path,
 		    (status.st_mode & others & 022) != 0 ? "changed" : "read", (unsigned)status.st_mode & 07777);
 	else if (status.st_uid != geteuid() && status.st_uid != 0)

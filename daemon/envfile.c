@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -180,6 +181,12 @@ static int read_all(int fd, char *text, size_t size, size_t *length)
 	return 0;
 }
 
+/* `--env-file /dev/null`: no file. */
+static bool is_null(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3);
+}
+
 int envfile_read(struct envfile *file, const char *path, struct err *err)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -194,7 +201,7 @@ int envfile_read(struct envfile *file, const char *path, struct err *err)
 		(void)err_exit(err, EX_CONFIG, "cannot read %s: %s", path, strerror(errno));
 		goto fail;
 	}
-	if (!S_ISREG(st.st_mode) || st.st_size > ENVFILE_MAX_BYTES) {
+	if ((!S_ISREG(st.st_mode) && !is_null(&st)) || st.st_size > ENVFILE_MAX_BYTES) {
 		(void)err_exit(err, EX_CONFIG, "%s is not a file of at most 1 MiB", path);
 		goto fail;
 	}

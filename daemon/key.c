@@ -27,6 +27,14 @@ static int check_file(int fd, const char *path, bool credential, struct err *err
 	return 0;
 }
 
+/* where: what the message is about. */
+static int parse(const char *where, const char *text, size_t length, unsigned char key[SEAL_KEY_BYTES], struct err *err)
+{
+	struct err inner;
+
+	return seal_key_parse(text, length, key, &inner) == 0 ? 0 : err_exit(err, inner.exit_code, "%.100s: %s", where, inner.message);
+}
+
 static int read_file(const char *path, bool credential, unsigned char key[SEAL_KEY_BYTES], struct err *err)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -49,7 +57,7 @@ static int read_file(const char *path, bool credential, unsigned char key[SEAL_K
 		start++;
 	while (end > start && strchr(" \t\r\n", text[end - 1]) != NULL)
 		end--;
-	result = seal_key_parse(text + start, end - start, key, err);
+	result = parse(path, text + start, end - start, key, err);
 out:
 	explicit_bzero(text, sizeof text);
 	(void)close(fd);
@@ -92,7 +100,7 @@ static int read_source(struct settings *settings, const struct source *source, c
 		else
 			result = read_file(credential, true, key, err);
 	} else if (variable) {
-		result = seal_key_parse(source->text, strlen(source->text), key, err);
+		result = parse(source->variable, source->text, strlen(source->text), key, err);
 	}
 	free(credential);
 	forget(settings, source);

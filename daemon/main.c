@@ -80,21 +80,14 @@ static void stop_early(int number)
 	_exit(EX_OK);
 }
 
-static void log_warnings(void)
-{
-	char *line = self.settings.warnings, *end;
-
-	for (; line != NULL && (end = strchr(line, '\n')) != NULL; line = end + 1) {
-		*end = '\0';
-		log_event(LOG_WARNING, line);
-	}
-	free(self.settings.warnings);
-	self.settings.warnings = NULL;
-}
-
+/* A step that waits is told again and again: systemd is to hear of each time, the log of the first. */
 static void on_progress(const char *what)
 {
-	log_event(LOG_INFO, "preparing the database", log_text("step", what));
+	static char told[64];
+
+	if (strncmp(told, what, sizeof told - 1) != 0)
+		log_event(LOG_INFO, "preparing the database", log_text("step", what));
+	(void)snprintf(told, sizeof told, "%s", what);
 	notify_send("STATUS=preparing the database: %s\nEXTEND_TIMEOUT_USEC=%llu", what, MIGRATION_STEP_US);
 }
 
@@ -181,10 +174,10 @@ static int check_config(bool json)
 		return start_failed(&err);
 	/* Shown before the keys are read, which wipes them. */
 	print_config(json);
-	if (check_settings(&err) < 0) {
-		(void)fflush(stdout);
+	(void)fflush(stdout);
+	daemon_log_warnings(&self.settings);
+	if (check_settings(&err) < 0)
 		return start_failed(&err);
-	}
 	seal_free(self.seal);
 	access_free(&self.access);
 	settings_free(&self.settings);
@@ -220,7 +213,7 @@ static int migrate_only(void)
 
 	log_set_level(settings_log_level(&self.settings));
 	log_start();
-	log_warnings();
+	daemon_log_warnings(&self.settings);
 	self.settings.migrate = 1;
 	if (open_store(&err) < 0)
 		return start_failed(&err);
@@ -251,6 +244,8 @@ static int verify(bool json)
 static int usage_error(const struct err *err)
 {
 	(void)fprintf(stderr, "pierre-dbd: %s\n", err->message);
+	notify_send("STATUS=%s\nERRNO=%d", err->message, EINVAL);
+	notify_close();
 	settings_free(&self.settings);
 	return err->exit_code;
 }
@@ -266,7 +261,7 @@ static int run(void)
 	(void)signal(SIGINT, stop_early);
 	(void)signal(SIGHUP, SIG_IGN); /* until there is something to reload */
 	log_start_line();
-	log_warnings();
+	daemon_log_warnings(&self.settings);
 	if (start(&err) < 0)
 		return start_failed(&err);
 	code = daemon_run(&self);
@@ -296,13 +291,13 @@ int main(int argc, char **argv)
 		(void)fputs("pierre-dbd: the cryptographic library cannot be set up\n", stderr);
 		return EX_UNAVAILABLE;
 	}
+	notify_init(); /* so that systemctl status tells what is wrong with the settings, too */
 	result = settings_read(&self.settings, argc, argv, environ, !notify_is_service(), &command, &err);
 	process_scrub(argv, environ);
 	if (result < 0 && err.exit_code == EX_USAGE)
 		return usage_error(&err);
 	if (result < 0)
 		return start_failed(&err);
-	notify_init();
 	if (command == COMMAND_CHECK_CONFIG || command == COMMAND_CHECK_CONFIG_JSON)
 		return check_config(command == COMMAND_CHECK_CONFIG_JSON);
 	if (command == COMMAND_MIGRATE_ONLY)

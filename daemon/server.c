@@ -46,7 +46,8 @@ static void refuse(struct server *server, int fd, const char *why)
 	(void)close(fd);
 }
 
-static bool user_is_full(const struct server *server, uid_t uid)
+/* extra: places beyond the limit. */
+static bool user_is_full(const struct server *server, uid_t uid, uint64_t extra)
 {
 	uint64_t most = server->daemon->settings.connections_per_user, count = 0;
 
@@ -54,7 +55,7 @@ static bool user_is_full(const struct server *server, uid_t uid)
 		return false;
 	list_for_each(node, &server->connections)
 		count += list_entry(node, struct connection, link)->uid == uid;
-	return count >= most;
+	return count >= most + extra;
 }
 
 static uint64_t most_connections(const struct server *server)
@@ -70,18 +71,17 @@ static void welcome(struct server *server, int fd)
 	struct daemon *daemon = server->daemon;
 	struct peer peer;
 	enum role role;
-	uint64_t most = most_connections(server);
+	uint64_t most = most_connections(server), extra;
 
 	if (!access_peer(fd, daemon->access.by_group, &peer)) {
 		(void)close(fd);
 		return;
 	}
 	role = access_role(&daemon->access, &peer);
-	if (role == ROLE_ADMIN)
-		most += daemon->settings.admin_connections;
-	if (server->count >= most)
+	extra = role == ROLE_ADMIN ? daemon->settings.admin_connections : 0;
+	if (server->count >= most + extra)
 		refuse(server, fd, "the daemon has as many connections as it takes");
-	else if (user_is_full(server, peer.uid))
+	else if (user_is_full(server, peer.uid, extra))
 		refuse(server, fd, "this user has as many connections as the daemon takes of one user");
 	else if (connection_open(daemon, fd, &peer, role) < 0)
 		log_event(LOG_WARNING, "a connection was dropped: memory is out");

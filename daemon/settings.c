@@ -6,6 +6,7 @@
 #include <sysexits.h>
 #include <syslog.h>
 
+#include "../backends/store.h"
 #include "envfile.h"
 
 const struct setting setting_table[SETTING_ROWS] = {
@@ -140,52 +141,6 @@ static int check(const struct settings *settings, struct err *err)
 	return 0;
 }
 
-static bool known_environment(const char *name, size_t length)
-{
-	for (unsigned id = 0; id < SETTING_ROWS; id++) {
-		const char *known = setting_table[id].environment;
-
-		if (known != NULL && strlen(known) == length && memcmp(known, name, length) == 0)
-			return true;
-	}
-	return false;
-}
-
-static void look_at_file(struct settings *settings, const struct envfile *file)
-{
-	bool secret = envfile_get(file, "ENCRYPTION_KEY") != NULL || envfile_get(file, "PREVIOUS_ENCRYPTION_KEY") != NULL ||
-	              envfile_get(file, "DATABASE_URL") != NULL;
-
-	if (file->readable_by_others && secret)
-		warn(settings, "%s holds secrets and can be read by others: chmod 600 it", settings->env_path);
-	for (size_t i = 0; i < file->count; i++)
-		if (strncmp(file->entries[i].key, "PIERRE_DBD_", 11) == 0 &&
-		    !known_environment(file->entries[i].key, strlen(file->entries[i].key)))
-			warn(settings, "%s: there is no setting %s", settings->env_path, file->entries[i].key);
-}
-
-/* The file, then everything. */
-static int read_and_apply(struct settings *settings, struct err *err)
-{
-	struct envfile file = {0};
-	int found = settings->env_path != NULL ? envfile_read(&file, settings->env_path, err) : 1;
-	int result = -1;
-
-	if (found < 0)
-		goto out;
-	if (found == 1 && settings->env_must_exist) {
-		(void)err_exit(err, EX_CONFIG, "there is no file %s", settings->env_path);
-		goto out;
-	}
-	if (apply(settings, &file, err) < 0 || check(settings, err) < 0)
-		goto out;
-	look_at_file(settings, &file);
-	result = 0;
-out:
-	envfile_free(&file);
-	return result;
-}
-
 static unsigned distance(const char *a, const char *b)
 {
 	unsigned row[64];
@@ -213,6 +168,74 @@ static unsigned distance(const char *a, const char *b)
 	return row[length];
 }
 
+/* NULL when none is near. */
+static const char *nearest_environment(const char *name)
+{
+	const char *nearest = NULL;
+	unsigned best = 4;
+
+	for (unsigned id = 0; id < SETTING_ROWS; id++)
+		if (setting_table[id].environment != NULL && distance(name, setting_table[id].environment) < best) {
+			nearest = setting_table[id].environment;
+			best = distance(name, nearest);
+		}
+	return nearest;
+}
+
+/* A name that begins as ours and is none: most likely it is misspelt, and what it should have set is not set. where: "" or "FILE: ". */
+static void warn_if_unknown(struct settings *settings, const char *where, const char *name)
+{
+	const char *nearest = nearest_environment(name);
+
+	if (strncmp(name, "PIERRE_DBD_", 11) != 0 || (nearest != NULL && strcmp(nearest, name) == 0))
+		return;
+	warn(settings, "%s%sthere is no setting %.60s%s%s%s", where, *where != '\0' ? ": " : "", name, nearest != NULL ? "; did you mean " : "",
+	     nearest != NULL ? nearest : "", nearest != NULL ? "?" : "");
+}
+
+static bool holds_secrets(const struct envfile *file)
+{
+	const char *url = envfile_get(file, "DATABASE_URL");
+	char shown[512];
+
+	if (envfile_get(file, "ENCRYPTION_KEY") != NULL || envfile_get(file, "PREVIOUS_ENCRYPTION_KEY") != NULL)
+		return true;
+	if (url == NULL)
+		return false;
+	store_redact_url(url, shown, sizeof shown);
+	return strcmp(shown, url) != 0;
+}
+
+static void look_at_file(struct settings *settings, const struct envfile *file)
+{
+	if (file->readable_by_others && holds_secrets(file))
+		warn(settings, "%s holds secrets and can be read by others: chmod 600 it", settings->env_path);
+	for (size_t i = 0; i < file->count; i++)
+		warn_if_unknown(settings, settings->env_path, file->entries[i].key);
+}
+
+/* The file, then everything. */
+static int read_and_apply(struct settings *settings, struct err *err)
+{
+	struct envfile file = {0};
+	int found = settings->env_path != NULL ? envfile_read(&file, settings->env_path, err) : 1;
+	int result = -1;
+
+	if (found < 0)
+		goto out;
+	if (found == 1 && settings->env_must_exist) {
+		(void)err_exit(err, EX_CONFIG, "there is no file %s", settings->env_path);
+		goto out;
+	}
+	if (apply(settings, &file, err) < 0 || check(settings, err) < 0)
+		goto out;
+	look_at_file(settings, &file);
+	result = 0;
+out:
+	envfile_free(&file);
+	return result;
+}
+
 static int unknown_flag(const char *flag, struct err *err)
 {
 	const char *nearest = NULL;
@@ -223,6 +246,9 @@ static int unknown_flag(const char *flag, struct err *err)
 			nearest = setting_table[id].flag;
 			best = distance(flag, nearest);
 		}
+	for (unsigned id = 0; nearest == NULL && strlen(flag) >= 4 && id < SETTING_ROWS; id++)
+		if (setting_table[id].flag != NULL && strncmp(setting_table[id].flag, flag, strlen(flag)) == 0)
+			nearest = setting_table[id].flag;
 	for (unsigned i = 0; i < sizeof commands / sizeof *commands; i++)
 		if (distance(flag, commands[i].flag) < best) {
 			nearest = commands[i].flag;
@@ -314,14 +340,17 @@ static int read_environment(struct settings *settings, char **environment, struc
 {
 	for (; *environment != NULL; environment++) {
 		const char *equals = strchr(*environment, '=');
+		char name[64];
 
 		if (equals == NULL || equals[1] == '\0')
 			continue;
+		(void)snprintf(name, sizeof name, "%.*s", (int)(equals - *environment), *environment);
+		warn_if_unknown(settings, "", name);
 		for (unsigned id = 0; id < SETTING_ROWS; id++) {
-			const char *name = setting_table[id].environment;
+			const char *known = setting_table[id].environment;
 
-			if (name != NULL && settings->given[id] == NULL && strlen(name) == (size_t)(equals - *environment) &&
-			    memcmp(name, *environment, strlen(name)) == 0 && give(settings, id, equals + 1, SOURCE_ENVIRONMENT, err) < 0)
+			if (known != NULL && settings->given[id] == NULL && strlen(known) == (size_t)(equals - *environment) &&
+			    memcmp(known, *environment, strlen(known)) == 0 && give(settings, id, equals + 1, SOURCE_ENVIRONMENT, err) < 0)
 				return -1;
 		}
 	}

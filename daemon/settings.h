@@ -91,7 +91,7 @@ enum { SETTING_RELOAD = 1 };  /* SIGHUP takes a new value */
 	  "rules such as user:alice=read,group:ops=admin; a user's rule wins over its groups'") \
 	X(connections, COUNT, "connections", "PIERRE_DBD_CONNECTIONS", "1024", 1, 100000, SETTING_RELOAD, "Clients", "most connections") \
 	X(admin_connections, COUNT, "admin-connections", "PIERRE_DBD_ADMIN_CONNECTIONS", "0", 0, 32, SETTING_RELOAD, "Clients", \
-	  "connections beyond these that only the role admin gets, so that it can look at a crowded daemon") \
+	  "connections beyond these, and beyond those of one user, that only the role admin gets, so that it can look at a crowded daemon") \
 	X(connections_per_user, COUNT, "connections-per-user", "PIERRE_DBD_CONNECTIONS_PER_USER", "0", 0, 100000, SETTING_RELOAD, \
 	  "Clients", "most connections of one user; 0 = no limit of its own") \
 	X(line_limit, BYTES, "line-limit", "PIERRE_DBD_LINE_LIMIT", "1MiB", KIB, 256 * MIB, SETTING_RELOAD, "Clients", "longest line") \

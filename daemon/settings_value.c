@@ -187,6 +187,8 @@ char *settings_show(const struct settings *settings, enum setting_id id, char *o
 		store_redact_url(*(char *const *)member, out, size);
 	} else if (row->type == SETTING_TEXT) {
 		(void)snprintf(out, size, "%s", *(char *const *)member);
+	} else if (row->type == SETTING_MODE && *(const uint64_t *)member == 0) {
+		*out = '\0'; /* not set: what is used depends on the place */
 	} else {
 		(void)settings_show_number(row, *(const uint64_t *)member, out, size);
 	}

@@ -176,8 +176,8 @@ DEFECTS = [
     ], "faults/test_watchdog.py", ["Watchdog.test_outside_lock"]),
     ("ready before it answers", [
         ("daemon/main.c",
-         "\tlog_start_line();\n\tlog_warnings();\n",
-         "\tlog_start_line();\n\tlog_warnings();\n\tnotify_send(\"READY=1\");\n"),
+         "\tlog_start_line();\n\tdaemon_log_warnings(&self.settings);\n",
+         "\tlog_start_line();\n\tdaemon_log_warnings(&self.settings);\n\tnotify_send(\"READY=1\");\n"),
     ], "faults/test_systemd.py", ["Ready.test_ready_when_it_answers"]),
     ("a passed socket is unlinked at the end", [
         ("daemon/socket.c",

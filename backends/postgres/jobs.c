@@ -352,6 +352,7 @@ static void rotated(struct postgres_store *store, struct job *job)
 	store->rotating = false;
 	store->rotation = job->rotation;
 	if (job->err.kind == ERR_NONE) {
+		rotation_tell(&job->rotation, &store->settings);
 		rotation_describe(&job->rotation, store->settings.seal, &call->answer);
 		call->rows = (uint32_t)job->rotation.resealed;
 	} else if (call->deadline != 0 && call->deadline <= clock_ns()) {

@@ -186,12 +186,13 @@ void postgres_connected(struct postgres_store *store, struct lane *lane, PGconn 
 
 static void refuse_waiting(struct postgres_store *store, struct call *call)
 {
-	const char *cause = store->last_error[0] != '\0' ? store->last_error : "all connections are in use";
+	char cause[ERR_MESSAGE_MAX];
 
+	postgres_cause(store, cause);
 	if (call->method != NULL)
-		execute_fail(call, ERR_UNAVAILABLE, "no database connection in time: %.200s", cause);
+		execute_fail(call, ERR_UNAVAILABLE, "no database connection in time: %.270s", cause);
 	else
-		err_set(&call->err, ERR_UNAVAILABLE, "no database connection in time: %.200s", cause);
+		err_set(&call->err, ERR_UNAVAILABLE, "no database connection in time: %.270s", cause);
 	call->err.outcome = OUTCOME_NONE;
 	postgres_finish(store, call);
 }

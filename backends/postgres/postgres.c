@@ -31,6 +31,27 @@ void postgres_note_error(struct postgres_store *store, const char *text)
 	store->settings.log(4, "trouble with the database connection (failed attempts: %u): %s", store->failures, text);
 }
 
+static bool connected(const struct postgres_store *store)
+{
+	for (unsigned i = 0; i < store->lane_count; i++)
+		if (store->lanes[i].state == LANE_READY || store->lanes[i].state == LANE_BUSY)
+			return true;
+	return false;
+}
+
+/* The last error may be long over: its time tells. */
+void postgres_cause(const struct postgres_store *store, char out[ERR_MESSAGE_MAX])
+{
+	char at[TIMESTAMP_TEXT_MAX];
+
+	if (store->last_error[0] == '\0') {
+		(void)snprintf(out, ERR_MESSAGE_MAX, connected(store) ? "all connections are in use" : "no connection yet");
+		return;
+	}
+	(void)timestamp_format(store->last_error_at, at);
+	(void)snprintf(out, ERR_MESSAGE_MAX, "%.225s (at %s)", store->last_error, at);
+}
+
 /* Follows the unfinished calls of its connection, else takes the best lane. */
 static void place(struct postgres_store *store, struct call *call)
 {
@@ -50,6 +71,17 @@ static void place(struct postgres_store *store, struct call *call)
 	}
 	list_append(&store->waiting, &call->link);
 	store->waiting_count++;
+}
+
+/* On its own: the text would be cleared for each call. */
+__attribute__((noinline)) static void refuse(const struct postgres_store *store, struct call *call)
+{
+	char cause[ERR_MESSAGE_MAX];
+
+	postgres_cause(store, cause);
+	execute_fail(call, ERR_UNAVAILABLE, "too many calls wait for a database connection: %.260s", cause);
+	call->err.outcome = OUTCOME_NONE;
+	call->done(call);
 }
 
 static void submit(struct store *base, struct call *call)
@@ -80,9 +112,7 @@ static void submit(struct store *base, struct call *call)
 		return;
 	}
 	if (store->waiting_count >= store->settings.queue) {
-		execute_fail(call, ERR_UNAVAILABLE, "too many calls wait for a database connection: %.200s", store->last_error);
-		call->err.outcome = OUTCOME_NONE;
-		call->done(call);
+		refuse(store, call);
 		return;
 	}
 	place(store, call);
@@ -188,15 +218,10 @@ static enum store_health health(struct store *base, char detail[ERR_MESSAGE_MAX]
 	struct postgres_store *store = self(base);
 
 	detail[0] = '\0';
-	for (unsigned i = 0; i < store->lane_count; i++)
-		if (store->lanes[i].state == LANE_READY || store->lanes[i].state == LANE_BUSY) {
-			if (store->failures == 0)
-				return STORE_OK;
-			(void)snprintf(detail, ERR_MESSAGE_MAX, "%.300s", store->last_error);
-			return STORE_DEGRADED;
-		}
-	(void)snprintf(detail, ERR_MESSAGE_MAX, "%.300s", store->last_error[0] != '\0' ? store->last_error : "no connection yet");
-	return STORE_DOWN;
+	if (connected(store) && store->failures == 0)
+		return STORE_OK;
+	postgres_cause(store, detail);
+	return connected(store) ? STORE_DEGRADED : STORE_DOWN;
 }
 
 static void end_all(struct postgres_store *store, struct list *calls)

@@ -115,6 +115,8 @@ struct postgres_store {
 };
 
 void postgres_note_error(struct postgres_store *store, const char *text);
+/* Why there is no connection for a call, for its error and for daemon.health. */
+void postgres_cause(const struct postgres_store *store, char out[ERR_MESSAGE_MAX]);
 
 /* lane.c: one connection's traffic */
 bool lane_send(struct postgres_store *store, struct lane *lane);     /* makes and sends the next group, when there is one to send */

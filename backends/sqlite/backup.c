@@ -30,6 +30,7 @@ enum phase { PHASE_COPYING, PHASE_CHECKING, PHASE_DONE, PHASE_FAILED };
 static const char *const phase_names[] = {"copying", "checking", "done", "failed"};
 
 struct backup {
+	const struct store_settings *settings;
 	char *database, *path, *partial;
 	bool force, started, partial_made;
 	uint64_t number, began;
@@ -268,6 +269,10 @@ static void *run(void *argument)
 	if (result < 0 && backup->partial_made)
 		(void)unlink(backup->partial);
 	backup->ended = clock_ns();
+	if (result == 0)
+		backup->settings->log(5, "the backup is made: %s, %llu bytes", backup->path, (unsigned long long)backup->bytes);
+	else
+		backup->settings->log(4, "no backup was made: %s", backup->err.message);
 	atomic_store(&backup->phase, result == 0 ? PHASE_DONE : PHASE_FAILED);
 	return NULL;
 }
@@ -304,7 +309,8 @@ static int check_path(const char *database, const char *path, bool force, struct
 	return 0;
 }
 
-int backup_start(struct backup **ret, const char *database, const char *path, bool force, uint64_t number, struct err *err)
+int backup_start(struct backup **ret, const struct store_settings *settings, const char *database, const char *path, bool force, uint64_t number,
+                 struct err *err)
 {
 	struct backup *backup;
 
@@ -313,6 +319,7 @@ int backup_start(struct backup **ret, const char *database, const char *path, bo
 	backup = calloc(1, sizeof *backup);
 	if (backup == NULL)
 		return err_set(err, ERR_INTERNAL, "memory is out");
+	backup->settings = settings;
 	backup->database = strdup(database);
 	backup->path = strdup(path);
 	if (asprintf(&backup->partial, "%s.partial", path) < 0)

@@ -7,12 +7,14 @@
 
 #include "../../protocol/buffer.h"
 #include "../../protocol/error.h"
+#include "../store.h"
 
 struct backup;
 
 /* Begins a copy of `database` at `path`, which appears there only once it is whole, checked and durable. `force`: in place of a file
- * that is there. */
-int backup_start(struct backup **ret, const char *database, const char *path, bool force, uint64_t number, struct err *err);
+ * that is there. The log is told how it ended. */
+int backup_start(struct backup **ret, const struct store_settings *settings, const char *database, const char *path, bool force, uint64_t number,
+                 struct err *err);
 bool backup_running(const struct backup *backup);
 uint64_t backup_number(const struct backup *backup);
 /* The members of a JSON object that tell what became of it; NULL: there was none. */

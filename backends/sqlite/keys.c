@@ -385,6 +385,7 @@ enum run_result keys_rotate(struct worker *writer, struct call *call)
 		return RUN_BROKEN;
 	}
 	store->rotation = next;
+	rotation_tell(&next, &store->settings);
 	rotation_describe(&next, store->settings.seal, &call->answer);
 	call->rows = (uint32_t)next.resealed;
 	return RUN_DONE;

@@ -31,7 +31,7 @@ int sqlite_parse_url(const char *url, char **path, struct err *err)
 	if (length == strlen(":memory:") && strncmp(start, ":memory:", length) == 0)
 		return 0;
 	if (length == 0)
-		return err_exit(err, EX_CONFIG, "%s: there is no file name behind sqlite:", url);
+		return err_exit(err, EX_CONFIG, "the database URL \"%s\" names no file; accepted are sqlite:PATH, sqlite::memory: and postgresql://USER:PASSWORD@HOST:PORT/DATABASE", url);
 	*path = strndup(start, length);
 	return *path != NULL ? 0 : err_exit(err, EX_OSERR, "memory is out");
 }

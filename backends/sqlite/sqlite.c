@@ -27,15 +27,6 @@ static struct sqlite_store *self(struct store *store)
 	return (struct sqlite_store *)(void *)store;
 }
 
-void sqlite_note_error(struct sqlite_store *store, const char *text)
-{
-	pthread_mutex_lock(&store->error_lock);
-	(void)snprintf(store->last_error, sizeof store->last_error, "%s", text);
-	store->last_error_at = timestamp_now();
-	pthread_mutex_unlock(&store->error_lock);
-	store->settings.log(3, "the storage failed: %s", text);
-}
-
 void sqlite_finish(struct sqlite_store *store, struct list *calls)
 {
 	bool first;
@@ -247,6 +238,7 @@ static int tick(struct store *base, struct err *err)
 	struct sqlite_store *store = self(base);
 	uint64_t now = clock_ns();
 
+	sqlite_tell_recovery(store);
 	interrupt_late(&store->writer, now);
 	for (unsigned i = 0; i < store->reader_count; i++)
 		interrupt_late(&store->readers[i], now);
@@ -352,23 +344,6 @@ static void ping(struct store *base, struct call *probe)
 	to_reader(store, probe);
 }
 
-static enum store_health health(struct store *base, char detail[ERR_MESSAGE_MAX])
-{
-	struct sqlite_store *store = self(base);
-
-	detail[0] = '\0';
-	if (atomic_load(&store->lost)) {
-		(void)snprintf(detail, ERR_MESSAGE_MAX, "the database file was removed or replaced");
-		return STORE_DOWN;
-	}
-	if (!atomic_load(&store->broken))
-		return STORE_OK;
-	pthread_mutex_lock(&store->error_lock);
-	(void)snprintf(detail, ERR_MESSAGE_MAX, "%.300s", store->last_error);
-	pthread_mutex_unlock(&store->error_lock);
-	return STORE_DEGRADED;
-}
-
 static int backup(struct store *base, const char *path, bool force, bool *began, struct err *err)
 {
 	struct sqlite_store *store = self(base);
@@ -379,7 +354,7 @@ static int backup(struct store *base, const char *path, bool force, bool *began,
 	*began = !backup_running(store->backup);
 	if (!*began)
 		return 0;
-	if (backup_start(&next, store->path, path, force, backup_number(store->backup) + 1, err) < 0)
+	if (backup_start(&next, &store->settings, store->path, path, force, backup_number(store->backup) + 1, err) < 0)
 		return -1;
 	backup_free(store->backup);
 	store->backup = next;
@@ -421,7 +396,7 @@ const struct store_ops sqlite_ops = {
 	.stats = stats,
 	.version = version,
 	.ping = ping,
-	.health = health,
+	.health = sqlite_health,
 	.backup = backup,
 	.backup_state = backup_state,
 	.close = close_store,

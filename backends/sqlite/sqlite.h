@@ -7,6 +7,7 @@
 
 #include "../rotation.h"
 #include "../store.h"
+#include "../trouble.h"
 #include "checkpoint.h"
 #include "session.h"
 #include "watch.h"
@@ -35,6 +36,13 @@ struct worker {
 	atomic_uint_fast64_t deadline;  /* of the call that runs now; 0 = none. tick interrupts when it is past */
 	atomic_uint running;            /* calls in the database */
 	atomic_uint_fast64_t moved;     /* clock_ns() at its last step; 0 = it has nothing to do */
+};
+
+/* How the last write went. */
+enum writing {
+	WRITING_WELL,
+	WRITING_FAILS,
+	WRITING_AGAIN, /* it was stored; those before were not, and the log has not told yet that this is over */
 };
 
 struct sqlite_store {
@@ -76,9 +84,15 @@ struct sqlite_store {
 	pthread_mutex_t error_lock;
 	char last_error[ERR_MESSAGE_MAX];
 	int64_t last_error_at;
+	struct trouble trouble;
+	_Atomic enum writing writing;
 };
 
+/* condition.c. Any thread: the storage has failed. */
 void sqlite_note_error(struct sqlite_store *store, const char *text);
+/* Each second: the end of that goes to the log, too. */
+void sqlite_tell_recovery(struct sqlite_store *store);
+enum store_health sqlite_health(struct store *base, char detail[ERR_MESSAGE_MAX]);
 
 void queue_init(struct queue *queue);
 void queue_destroy(struct queue *queue);

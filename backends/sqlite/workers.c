@@ -181,6 +181,7 @@ static void reopen(struct worker *writer, struct list *failed)
 	struct sqlite_store *store = writer->store;
 	struct err err;
 
+	atomic_store(&store->writing, WRITING_FAILS);
 	atomic_store(&store->broken, true);
 	pthread_mutex_lock(&writer->guard);
 	session_close(&writer->session);
@@ -244,6 +245,9 @@ static int commit_group(struct worker *writer)
 
 	if (added > 0)
 		sqlite_counted(writer->store, added, stored, code == SQLITE_OK);
+	if (code == SQLITE_OK && atomic_load_explicit(&writer->store->writing, memory_order_relaxed) == WRITING_FAILS &&
+	    sqlite3_total_changes(writer->session.db) != 0) /* of the connection that was opened after the failure */
+		atomic_store(&writer->store->writing, WRITING_AGAIN);
 	return code;
 }
 

@@ -130,12 +130,12 @@ static void print_config(const struct ctl *ctl, const json_t *tree)
 	const char *file = tree_text(tree, "file");
 	size_t i;
 
-	(void)printf("%s%-22s %-34s %-26s %-12s%s\n", ctl_bold(ctl), "setting", "value", "default", "source", ctl_plain(ctl));
+	(void)printf("%s%-29s %-34s %-22s %s%s\n", ctl_bold(ctl), "setting", "value", "default", "source", ctl_plain(ctl));
 	json_array_foreach(list, i, setting) {
 		const char *source = tree_text(setting, "source");
 		bool changed = strcmp(source, "default") != 0;
 
-		(void)printf("%s%-21s%s %-34s %-26s %-12s%s\n", json_is_true(json_object_get(setting, "reloads")) ? "*" : " ",
+		(void)printf("%s%-28s%s %-34s %-22s %s%s\n", json_is_true(json_object_get(setting, "reloads")) ? "*" : " ",
 		             tree_text(setting, "name"), changed ? ctl_bold(ctl) : "", tree_text(setting, "value"),
 		             tree_text(setting, "default_value"), source, changed ? ctl_plain(ctl) : "");
 	}

@@ -112,9 +112,11 @@ static int backup_sqlite(struct ctl *ctl, const struct wish *wish)
 	if (name == NULL)
 		return ctl_fail(EX_OSERR, "%s: %s", wish->file, strerror(errno));
 	status = ask(ctl, "daemon.backup", json_pack("{sssb}", "path", name, "force", wish->force), &tree);
-	free(name);
+	if (status != 0 && !wish->force && access(name, F_OK) == 0)
+		ctl_hint("--force replaces a file that is there\n");
 	if (status == 0 && !json_is_true(json_object_get(tree, "began")))
 		status = ctl_fail(EX_TEMPFAIL, "another backup is under way: %s", tree_text(tree, "path"));
+	free(name);
 	if (status == 0)
 		status = wait_for_end(ctl, &tree);
 	if (status == 0)
@@ -142,23 +144,23 @@ static unsigned dump_version(void)
 }
 
 /* For a shell. */
-static void print_quoted(const char *text, size_t length)
+static void print_quoted(FILE *out, const char *text, size_t length)
 {
 	for (size_t i = 0; i < length; i++)
 		if (text[i] == '\'')
-			(void)fputs("'\\''", stdout);
+			(void)fputs("'\\''", out);
 		else
-			(void)putchar(text[i]);
+			(void)fputc(text[i], out);
 }
 
 /* "postgresql://user:***@host/db" without the stars: pg_dump takes the password from ~/.pgpass or asks. */
-static void print_url(const char *url)
+static void print_url(FILE *out, const char *url)
 {
 	const char *stars = strstr(url, ":***@");
 	size_t before = stars != NULL ? (size_t)(stars - url) : 0, skipped = stars != NULL ? before + strlen(":***") : 0;
 
-	print_quoted(url, before);
-	print_quoted(url + skipped, strlen(url + skipped));
+	print_quoted(out, url, before);
+	print_quoted(out, url + skipped, strlen(url + skipped));
 }
 
 static const char *database_url(const json_t *config)
@@ -172,6 +174,38 @@ static const char *database_url(const json_t *config)
 	return "";
 }
 
+/* A line that makes a dump and one that looks whether it can be read. */
+static void print_commands(FILE *out, const char *file, const char *url)
+{
+	(void)fputs("pg_dump --format=custom --no-owner --serializable-deferrable --file='", out);
+	print_quoted(out, file, strlen(file));
+	(void)fputs("' --dbname='", out);
+	print_url(out, url);
+	(void)fputs("'\npg_restore --list '", out);
+	print_quoted(out, file, strlen(file));
+	(void)fputs("' >/dev/null\n", out);
+}
+
+static void print_commands_json(const struct ctl *ctl, const char *file, const char *url, const char *server, unsigned found)
+{
+	char *text = NULL, *second;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	if (out == NULL)
+		return;
+	print_commands(out, file, url);
+	(void)fclose(out);
+	text[size - 1] = '\0';
+	second = strstr(text, "'\npg_restore ");
+	if (second != NULL) {
+		second[1] = '\0';
+		tree_print_new(ctl, json_pack("{sb ss sI s[ss]}", "made", 0, "server", server, "pg_dump", (json_int_t)found, "commands", text,
+		                              second + 2));
+	}
+	free(text);
+}
+
 /* pg_dump is made for it, and runs where the dump is wanted; its version must not be older than the server's. */
 static int backup_postgres(struct ctl *ctl, const struct wish *wish, const char *server)
 {
@@ -181,13 +215,10 @@ static int backup_postgres(struct ctl *ctl, const struct wish *wish, const char 
 
 	if (status != 0)
 		return status;
-	(void)fputs("pg_dump --format=custom --no-owner --serializable-deferrable --file='", stdout);
-	print_quoted(wish->file, strlen(wish->file));
-	(void)fputs("' --dbname='", stdout);
-	print_url(database_url(config));
-	(void)fputs("'\npg_restore --list '", stdout);
-	print_quoted(wish->file, strlen(wish->file));
-	(void)fputs("' >/dev/null\n", stdout);
+	if (ctl->json)
+		print_commands_json(ctl, wish->file, database_url(config), server, found);
+	else
+		print_commands(stdout, wish->file, database_url(config));
 	json_decref(config);
 	(void)fflush(stdout);
 	if (found == 0)

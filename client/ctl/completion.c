@@ -33,6 +33,24 @@ static void print_word(const struct field *field, const char *prefix)
 	}
 }
 
+/* The options of each command, as its usage names them. */
+static void print_options(void)
+{
+	(void)fputs("_pierre_dbctl_own() {\n\tcase $1 in\n", stdout);
+	for (const struct command *const *family = command_families; *family != NULL; family++)
+		for (const struct command *command = *family; command->name != NULL; command++) {
+			const char *at = strstr(command->arguments, "--");
+
+			if (at == NULL)
+				continue;
+			(void)printf("\t%s) echo \"", command->name);
+			for (; at != NULL; at = strstr(at + 2, "--"))
+				(void)printf(" %.*s", (int)strcspn(at, " ]"), at);
+			(void)fputs("\" ;;\n", stdout);
+		}
+	(void)fputs("\tesac\n}\n", stdout);
+}
+
 static void print_words(void)
 {
 	(void)fputs("_pierre_dbctl_params() {\n\tcase $1 in\n", stdout);
@@ -53,7 +71,9 @@ static void print_words(void)
 	for (const struct command *const *family = command_families; *family != NULL; family++)
 		for (const struct command *command = *family; command->name != NULL; command++)
 			(void)printf("%s%s", family == command_families && command == *family ? "" : " ", command->name);
-	(void)fputs(" help'\n_pierre_dbctl_options='--socket --json --timeout --help --version'\n", stdout);
+	(void)fputs(" help'\n", stdout);
+	print_options();
+	(void)fputs("_pierre_dbctl_options='--socket --json --timeout --help --version'\n", stdout);
 }
 
 static const char bash_script[] =
@@ -72,7 +92,7 @@ static const char bash_script[] =
 	"\t\tesac\n"
 	"\tdone\n"
 	"\tlocal candidates\n"
-	"\tif [[ $current == -* ]]; then candidates=$_pierre_dbctl_options\n"
+	"\tif [[ $current == -* ]]; then candidates=\"$_pierre_dbctl_options $(_pierre_dbctl_own \"$command\")\"\n"
 	"\telif [[ -z $command ]]; then candidates=$_pierre_dbctl_commands\n"
 	"\telif [[ $command == help ]]; then candidates=$_pierre_dbctl_commands\n"
 	"\telif [[ $command == completion ]]; then candidates='bash zsh'\n"
@@ -102,10 +122,10 @@ static const char zsh_script[] =
 	"\t\t*) if [[ -z $command ]]; then command=${words[i]}; elif [[ -z $method ]]; then method=${words[i]}; fi ;;\n"
 	"\t\tesac\n"
 	"\tdone\n"
-	"\tif [[ $PREFIX == -* ]]; then compadd -- ${=_pierre_dbctl_options}\n"
+	"\tif [[ $PREFIX == -* ]]; then compadd -- ${=_pierre_dbctl_options} $(_pierre_dbctl_own $command)\n"
 	"\telif [[ -z $command || $command == help ]]; then compadd -- ${=_pierre_dbctl_commands}\n"
 	"\telif [[ $command == completion ]]; then compadd -- bash zsh\n"
-	"\telif [[ $command != call && $command != describe && $command != bench ]]; then return 1\n"
+	"\telif [[ $command != call && $command != describe && $command != bench ]]; then _files\n"
 	"\telif [[ -z $method ]]; then compadd -- ${=_pierre_dbctl_methods}\n"
 	"\telif [[ $command != describe ]]; then compadd -S '' -- $(_pierre_dbctl_params $method)\n"
 	"\tfi\n"

@@ -50,8 +50,12 @@ extern const struct command *const command_families[];  /* main.c; ends with NUL
 
 /* Messages (output.c) ------------------------------------------------------------------------------------------- */
 
+/* From here on messages are JSON texts, one a line. */
+void ctl_messages_as_json(void);
 /* `pierre-dbctl: …` to stderr; gives back the code. */
 int ctl_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* More to a message before it, for people alone. */
+void ctl_hint(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Tells a failed call, with what to try; gives back the exit code. */
 int ctl_call_failed(const struct ctl *ctl, const struct pierre_error *error);
 /* stdout: a JSON text; indented and coloured on a terminal, else as it is; with a newline. */

@@ -1,10 +1,12 @@
 /* pierre-dbctl doctor: looks at all that stands between a caller and the data, and says what to do about what is wrong. */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <jansson.h>
 /* protocol/json.h has functions of these names; calling jansson's by them would end there. */
 #pragma GCC poison json_string json_integer json_real
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,8 +89,24 @@ static void other_places(const struct doctor *doctor, char *out, size_t size)
 			(void)snprintf(out, size, "; there is one at %.150s: --socket chooses it", places[i]);
 }
 
+/* Joining a group only helps where that group is let in. bit: of the mode. */
+static void advise_entering(const struct stat *status, mode_t bit, char out[DETAIL_MAX])
+{
+	const struct group *group = getgrgid(status->st_gid);
+	const struct passwd *owner = getpwuid(status->st_uid);
+
+	if ((status->st_mode & bit) == 0)
+		(void)snprintf(out, DETAIL_MAX, "it is for %s and root alone: run this as one of them, or start the daemon with --socket-mode 0660 and a folder "
+		               "that its group may enter", owner != NULL ? owner->pw_name : "its owner");
+	else if (group != NULL)
+		(void)snprintf(out, DETAIL_MAX, "join the group (usermod -aG %s USER) and log in again, or run this as root", group->gr_name);
+	else
+		(void)snprintf(out, DETAIL_MAX, "join the group %lu and log in again, or run this as root", (unsigned long)status->st_gid);
+}
+
 static bool look_at_folder(struct doctor *doctor)
 {
+	char advice[DETAIL_MAX];
 	char folder[sizeof doctor->path], *slash;
 	struct stat status;
 	bool open_to_all;
@@ -100,15 +118,16 @@ static bool look_at_folder(struct doctor *doctor)
 	else
 		slash[slash == folder] = '\0';
 	if (stat(folder, &status) != 0) {
-		add(doctor, "socket folder", "fail", errno == ENOENT ? "start the daemon, which makes it: systemctl start pierre-dbd" :
+		add(doctor, "socket folder", "fail", errno == ENOENT ? "`systemctl start pierre-dbd` makes the service's own; any other must be made before the daemon is started" :
 		    "join the group that may enter it, or run this as root", "%s: %s", folder, strerror(errno));
 		return false;
 	}
+	advise_entering(&status, S_IXGRP, advice);
 	open_to_all = (status.st_mode & 022) != 0 && (status.st_mode & S_ISVTX) == 0;
 	if (!S_ISDIR(status.st_mode))
 		add(doctor, "socket folder", "fail", "put the socket into a folder", "%s is no folder", folder);
 	else if (access(folder, X_OK) != 0)
-		add(doctor, "socket folder", "fail", "join its group (usermod -aG), and log in again", "%s may not be entered (mode %04o)", folder,
+		add(doctor, "socket folder", "fail", advice, "%s may not be entered (mode %04o)", folder,
 		    (unsigned)status.st_mode & 07777);
 	else if (open_to_all)
 		add(doctor, "socket folder", "warn", "chmod go-w it: others could put a socket of theirs into the daemon's place",
@@ -136,7 +155,7 @@ static bool look_at_file(struct doctor *doctor)
 		return false;
 	}
 	if (access(doctor->path, W_OK) != 0) {
-		(void)snprintf(advice, sizeof advice, "join the group %lu (usermod -aG), or run this as root", (unsigned long)status.st_gid);
+		advise_entering(&status, S_IWGRP, advice);
 		add(doctor, "socket", "fail", advice, "this user may not connect (mode %04o, user %lu, group %lu)",
 		    (unsigned)status.st_mode & 07777, (unsigned long)status.st_uid, (unsigned long)status.st_gid);
 		return false;
@@ -259,7 +278,8 @@ static void look_at_health(struct doctor *doctor)
 		add(doctor, title, strcmp(state, "ok") == 0 ? "ok" : strcmp(state, "degraded") == 0 ? "warn" : "fail",
 		    strcmp(name, "database") == 0 ? "see that the database runs and takes connections; the daemon connects again by itself"
 		                                  : "see \"Health and alarms\" in the operations guide",
-		    "%s%s%.1f ms", detail, *detail != '\0' ? "; " : "", tree_number(check, "latency_ms"));
+		    tree_number(check, "latency_ms") > 0 || *detail == '\0' ? "%s%s%.1f ms" : "%s", detail, *detail != '\0' ? "; " : "",
+		    tree_number(check, "latency_ms"));
 	}
 	json_decref(tree);
 }
@@ -387,7 +407,9 @@ static void look_at_settings(struct doctor *doctor)
 
 	if (code < 0)
 		return;
-	if (code == 0)
+	if (code == 0 && *said != '\0')
+		add(doctor, "settings here", "warn", "mend it; a daemon starts all the same", "%s", last_message(said));
+	else if (code == 0)
 		add(doctor, "settings here", "ok", NULL, "a daemon started by this user in this folder has a key and settings that fit");
 	else
 		add(doctor, "settings here", "warn",

@@ -32,13 +32,14 @@ static void print_help(FILE *out)
 		(void)fprintf(out, "  %-12s %s\n", command->name, command->summary);
 	(void)fputs("\nOptions (before or behind the command):\n"
 	            "  --socket PATH      the daemon's socket ($PIERRE_DBD_SOCKET, or where the daemon puts it by itself)\n"
-	            "  --json             output for programs; failed calls too, on stderr\n"
+	            "  --json             output for programs; messages too, on stderr\n"
 	            "  --timeout SECONDS  how long one call may take (35)\n"
 	            "  --help             this, or with a command, the command's\n"
 	            "  --version          the version\n"
 	            "  --                 what follows is no option\n\n"
-	            "Exit codes: 0; 1 the daemon answered an error (or `ready`: it is not); 64 usage; 66 no such file; 74 it is not known\n"
-	            "whether a change was made; 75 the daemon does not answer, try again; 76 something else answers there.\n",
+	            "Exit codes: 0; 1 the daemon answered an error (or `ready`: it is not); 64 usage; 65 not sound; 66 no such file; 69 not to be\n"
+	            "had; 73 cannot make a file; 74 it is not known whether a change was made; 75 the daemon does not answer, try again;\n"
+	            "76 something else answers there; 77 wrong key; 78 wrong settings.\n",
 	            out);
 }
 
@@ -174,6 +175,12 @@ int main(int argc, char **argv)
 {
 	struct ctl ctl = {.terminal = shows_colours()};
 	struct wishes wishes = {0};
+
+	/* What is wrong with the options before it is a message, too. */
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--json") == 0)
+			ctl_messages_as_json();
+
 	int count = take_options(&ctl, argc, argv, &wishes), status;
 
 	if (count < 0)

@@ -260,6 +260,8 @@ static int metrics(struct ctl *ctl, int argc, char **argv)
 
 	if (status != 0)
 		return status;
+	if (ctl->json && (file != NULL || markdown))
+		return ctl_fail(EX_USAGE, "--json goes to the standard output, and not with --output or --markdown");
 	if (markdown) {
 		metric_write_markdown();
 		return 0;
@@ -269,7 +271,9 @@ static int metrics(struct ctl *ctl, int argc, char **argv)
 		status = tree_call(ctl, "daemon.health", &health);
 	if (status == 0)
 		status = tree_call(ctl, "daemon.stats", &stats);
-	if (status == 0 && file != NULL)
+	if (status == 0 && ctl->json)
+		tree_print_new(ctl, json_pack("{sO sO sO}", "version", version, "health", health, "stats", stats));
+	else if (status == 0 && file != NULL)
 		status = write_file(file, version, health, stats);
 	else if (status == 0)
 		print_all(&(struct printer){.out = stdout}, version, health, stats);
@@ -287,7 +291,8 @@ const struct command metrics_commands[] = {
 	 "--output FILE  for node_exporter's textfile collector: the same in the text format that it reads, put in place in one step, so\n"
 	 "               that it never sees half of it. An old file stays when the daemon does not answer: watch its age\n"
 	 "               (node_textfile_mtime_seconds).\n"
-	 "--markdown     the table of all metrics instead; no daemon is asked\n\n"
+	 "--markdown     the table of all metrics instead; no daemon is asked\n"
+	 "--json         what they are made of: the answers of daemon.version, daemon.health and daemon.stats\n\n"
 	 "Units are seconds and bytes; labels are bounded by the number of methods and of kinds of errors.",
 	 metrics},
 	{0},

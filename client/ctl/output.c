@@ -1,22 +1,74 @@
 /* Messages and JSON on the terminal. */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "buffer.h"
 #include "ctl.h"
 #include "json.h"
+#include "value.h"
+
+static bool as_json; /* messages; many are about arguments, before there is anything to ask */
+
+void ctl_messages_as_json(void)
+{
+	as_json = true;
+}
+
+/* In the form of a call that failed. */
+static void print_message_json(int code, const char *message)
+{
+	static const struct {
+		int code;
+		const char *kind;
+	} kinds[] = {
+		{0, "note"}, {EXIT_DAEMON_ERROR, "failed"}, {EX_USAGE, "usage"}, {EX_DATAERR, "bad_data"}, {EX_NOINPUT, "no_input"},
+		{EX_UNAVAILABLE, "not_available"}, {EX_OSERR, "system"}, {EX_OSFILE, "system"}, {EX_CANTCREAT, "cannot_create"},
+		{EX_IOERR, "input_output"}, {EX_TEMPFAIL, "try_again"}, {EX_PROTOCOL, "bad_answer"},
+	};
+	struct buffer out = {0};
+	size_t i = 0;
+
+	while (i + 1 < sizeof kinds / sizeof kinds[0] && kinds[i].code != code)
+		i++;
+	buffer_text(&out, "{\"error\":{\"kind\":");
+	json_write_string(&out, kinds[i].kind, strlen(kinds[i].kind));
+	buffer_text(&out, ",\"code\":0,\"message\":");
+	if (utf8_valid(message, strlen(message)))
+		json_write_string(&out, message, strlen(message));
+	else
+		buffer_text(&out, "\"(not UTF-8)\"");
+	buffer_text(&out, code == EX_TEMPFAIL ? ",\"outcome\":\"none\",\"retryable\":true}}\n" : ",\"outcome\":\"none\",\"retryable\":false}}\n");
+	(void)fwrite(out.data, 1, out.length, stderr);
+	buffer_free(&out);
+}
 
 int ctl_fail(int code, const char *format, ...)
 {
+	char message[4096];
 	va_list args;
 
-	(void)fputs("pierre-dbctl: ", stderr);
+	va_start(args, format);
+	(void)vsnprintf(message, sizeof message, format, args);
+	va_end(args);
+	if (as_json)
+		print_message_json(code, message);
+	else
+		(void)fprintf(stderr, "pierre-dbctl: %s\n", message);
+	return code;
+}
+
+void ctl_hint(const char *format, ...)
+{
+	va_list args;
+
+	if (as_json)
+		return;
 	va_start(args, format);
 	(void)vfprintf(stderr, format, args);
 	va_end(args);
-	(void)fputc('\n', stderr);
-	return code;
 }
 
 static int exit_code(const struct pierre_error *error)
@@ -70,23 +122,28 @@ static void print_error_json(const struct pierre_error *error)
 	buffer_free(&out);
 }
 
-int ctl_call_failed(const struct ctl *ctl, const struct pierre_error *error)
+static void advise_connecting(const struct ctl *ctl)
 {
 	char path[PIERRE_PATH_SIZE];
+	const char *socket = ctl->socket != NULL ? ctl->socket : pierre_default_socket(path, sizeof path, NULL) == 0 ? path : "PATH";
 
+	if (access(socket, W_OK) != 0 && errno == EACCES)
+		(void)fputs("try: pierre-dbctl doctor, which says who may connect\n", stderr);
+	else
+		(void)fprintf(stderr, "try: pierre-dbctl doctor, or systemctl status pierre-dbd, or start one with pierre-dbd --socket %s\n", socket);
+	if (ctl->socket == NULL)
+		(void)fputs("     --socket PATH or $PIERRE_DBD_SOCKET chooses another socket\n", stderr);
+}
+
+int ctl_call_failed(const struct ctl *ctl, const struct pierre_error *error)
+{
 	if (ctl->json) {
 		print_error_json(error);
 		return exit_code(error);
 	}
 	(void)fprintf(stderr, "pierre-dbctl: %s: %s\n", pierre_kind_name(error->kind), error->message);
-	if (error->kind == PIERRE_NO_CONNECTION) {
-		(void)fprintf(stderr, "try: systemctl status pierre-dbd, or start one with pierre-dbd --socket %s\n",
-		              ctl->socket != NULL                                        ? ctl->socket
-		              : pierre_default_socket(path, sizeof path, NULL) == 0 ? path
-		                                                                         : "PATH");
-		if (ctl->socket == NULL)
-			(void)fputs("     --socket PATH or $PIERRE_DBD_SOCKET chooses another socket\n", stderr);
-	}
+	if (error->kind == PIERRE_NO_CONNECTION)
+		advise_connecting(ctl);
 	if (error->outcome == PIERRE_OUTCOME_UNKNOWN)
 		(void)fputs("the change may or may not have been made: look before you try again\n", stderr);
 	if (error->ref != 0)

@@ -34,7 +34,7 @@ const struct method *params_find_method(const char *name)
 	for (size_t i = 0; i < catalog_method_count; i++)
 		nearest_offer(&nearest, catalog_methods[i].name);
 	(void)suggest("there is no method", name, &nearest, "");
-	(void)fputs("`pierre-dbctl methods` lists them all\n", stderr);
+	ctl_hint("`pierre-dbctl methods` lists them all\n");
 	return NULL;
 }
 
@@ -48,10 +48,10 @@ static const struct field *find_field(const struct field *fields, size_t count, 
 
 static int list_fields(const struct field *fields, size_t count, const char *owner)
 {
-	(void)fprintf(stderr, "%s takes:", owner);
+	ctl_hint("%s takes:", owner);
 	for (size_t i = 0; i < count; i++)
-		(void)fprintf(stderr, " %s%s", fields[i].name, (fields[i].flags & FIELD_OPTIONAL) != 0 ? "?" : "");
-	(void)fputs(count == 0 ? " no parameters\n" : "\n", stderr);
+		ctl_hint(" %s%s", fields[i].name, (fields[i].flags & FIELD_OPTIONAL) != 0 ? "?" : "");
+	ctl_hint("%s", count == 0 ? " no parameters\n" : "\n");
 	return EX_USAGE;
 }
 

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "../../backends/store.h"
+#include "../../protocol/json.h"
+#include "../../protocol/value.h"
 #include "../key.h"
 #include "../process.h"
 #include "../settings.h"
@@ -214,9 +216,21 @@ static int usage(FILE *out, int code)
 	return code;
 }
 
-static int fail(int code, const char *text)
+/* As pierre-dbctl tells it. */
+static int fail(const struct transfer *transfer, int code, const char *text)
 {
-	(void)fprintf(stderr, "pierre-dbctl transfer: %s\n", text);
+	struct buffer out = {.cap = 0};
+
+	if (!transfer->json || !utf8_valid(text, strlen(text))) {
+		(void)fprintf(stderr, "pierre-dbctl transfer: %s\n", text);
+		return code;
+	}
+	buffer_text(&out, code == EX_USAGE ? "{\"error\":{\"kind\":\"usage\"" : "{\"error\":{\"kind\":\"failed\"");
+	buffer_text(&out, ",\"code\":0,\"message\":");
+	json_write_string(&out, text, strlen(text));
+	buffer_text(&out, ",\"outcome\":\"none\",\"retryable\":false}}\n");
+	(void)fwrite(out.data, 1, out.length, stderr);
+	buffer_free(&out);
 	return code;
 }
 
@@ -248,7 +262,7 @@ static int options(struct transfer *transfer, int argc, char **argv)
 		case 'f':
 		case 't':
 			if (shows_password(optarg))
-				return fail(EX_USAGE, "a password among the arguments shows to everybody: put the URL into $FROM_DATABASE_URL or $TO_DATABASE_URL");
+				return fail(transfer, EX_USAGE, "a password among the arguments shows to everybody: put the URL into $FROM_DATABASE_URL or $TO_DATABASE_URL");
 			*(option == 'f' ? &transfer->from : &transfer->to) = optarg;
 			break;
 		case 'k':
@@ -272,7 +286,7 @@ static int options(struct transfer *transfer, int argc, char **argv)
 	if (transfer->to == NULL)
 		transfer->to = variable("TO_DATABASE_URL");
 	if (transfer->from == NULL || transfer->to == NULL)
-		return fail(EX_USAGE, "name both databases: --from URL and --to URL");
+		return fail(transfer, EX_USAGE, "name both databases: --from URL and --to URL");
 	return -1;
 }
 
@@ -312,7 +326,7 @@ int main(int argc, char **argv)
 	if (code >= 0)
 		return code;
 	if (sodium_init() < 0)
-		return fail(EX_OSERR, "libsodium cannot be used");
+		return fail(&transfer, EX_OSERR, "libsodium cannot be used");
 	transfer.terminal = !transfer.json && isatty(STDERR_FILENO) && term != NULL && strcmp(term, "dumb") != 0;
 	code = read_key(&transfer, &err);
 	process_scrub(argv, environ);
@@ -322,7 +336,7 @@ int main(int argc, char **argv)
 		tell(&transfer, clock_seconds() - transfer.began);
 	} else {
 		clear_line(&transfer);
-		code = fail(err.exit_code != 0 ? err.exit_code : EX_IOERR, err.message);
+		code = fail(&transfer, err.exit_code != 0 ? err.exit_code : EX_IOERR, err.message);
 	}
 	if (transfer.target != NULL)
 		transfer.target->ops->close(transfer.target);

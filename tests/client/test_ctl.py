@@ -67,6 +67,19 @@ class WithoutDaemon(CtlCase):
         self.assertIn("which method?", self.bad(64, "call"))
         self.assertIn("no option --fast", self.bad(64, "call", "--fast", "x"))
 
+    def test_messages_for_programs(self):
+        """With --json, wherever it stands, what is wrong is one JSON text on stderr, in the form of a call that failed."""
+        for code, kind, *arguments in ((64, "usage", "heatlh"), (64, "usage", "call", "get_usr"), (64, "usage", "--timeout", "soon", "ping"),
+                                       (64, "usage", "call", "get_user", "user_idd=x"), (66, "no_input", "call", "get_user", "user_id=@/none"),
+                                       (64, "usage", "metrics", "--output", "x"), (64, "usage", "transfer", "--from", "sqlite:x"),
+                                       (66, "no_input", "verify", "/none"), (75, "no_connection", "health"), (64, "usage", "backup")):
+            for place in (0, len(arguments)):
+                said = self.bad(code, *arguments[:place], "--json", *arguments[place:])
+                error = json.loads(said)["error"]
+                self.assertEqual((error["kind"], said.count("\n")), (kind, 1), said)
+                self.assertEqual(error["retryable"], code == 75)
+        self.assertIn('"message":"there is no command \\"a\\nb\\"', self.bad(64, "--json", "a\nb"))
+
     def test_version_and_socket(self):
         self.assertRegex(self.good("--version"), r"^pierre-dbctl \d+\.\d+\.\d+\n$")
         self.assertEqual(self.good("socket"), self.socket + "\n")
@@ -157,6 +170,9 @@ try() {
 }
 try 'pierre-dbctl he'
 try 'pierre-dbctl --js'
+try 'pierre-dbctl backup --f'
+try 'pierre-dbctl top --i'
+try 'pierre-dbctl health --f'
 try 'pierre-dbctl --socket /x call get_user_by_'
 try 'pierre-dbctl call create_user user.ema'
 try 'pierre-dbctl call update_a2a_task_status status='
@@ -168,7 +184,7 @@ try 'pierre-dbctl completion z'
         done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=environment(), check=False)
         self.assertEqual(done.stderr, "")
         self.assertEqual(done.stdout.splitlines(), [
-            "health help ", "--json ", "get_user_by_email get_user_by_email_required ", "user.email= ",
+            "health help ", "--json ", "--force ", "--interval ", " ", "get_user_by_email get_user_by_email_required ", "user.email= ",
             "pending running completed failed cancelled ", "running ", "goal_data:= ",
             "daemon.ping daemon.version daemon.health daemon.stats daemon.clients daemon.config daemon.reload daemon.pause daemon.resume "
             "daemon.diagnose daemon.backup daemon.backup_state ", "zsh "])

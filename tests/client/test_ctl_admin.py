@@ -1,7 +1,9 @@
 """pierre-dbctl clients, config, reload, pause, resume and doctor, as a person and as a script see them. Would catch: a doctor that
 needs a daemon to work, an advice that does not fit, a pause that comes back before calls have ended."""
+import grp
 import json
 import os
+import pwd
 import signal
 import socket
 import sqlite3
@@ -141,6 +143,15 @@ class Commands(CtlCase):
         found = {finding["name"]: finding for finding in json.loads(out)["findings"]}
         self.assertEqual((code, found["socket"]["status"]), (1, "fail"))
         self.assertIn("may not connect", found["socket"]["detail"])
+        self.assertIn(f"for {pwd.getpwuid(os.getuid()).pw_name} and root alone", found["socket"]["advice"])
+        code, out, said = self.as_stranger(daemon.socket_path, "health")
+        self.assertEqual((code, out), (75, ""))
+        self.assertIn("doctor, which says who may connect", said)
+        self.assertNotIn("start one", said)
+        os.chmod(daemon.socket_path, 0o660)
+        code, out, said = self.as_stranger(daemon.socket_path, "doctor", "--json")
+        found = {finding["name"]: finding for finding in json.loads(out)["findings"]}
+        self.assertIn(f"usermod -aG {grp.getgrgid(os.getgid()).gr_name} USER", found["socket"]["advice"])
         os.chmod(daemon.folder, 0o700)
         code, out, said = self.as_stranger(daemon.socket_path, "doctor", "--json")
         self.assertEqual(json.loads(out)["findings"][-2]["name"], "socket folder")
@@ -206,6 +217,9 @@ class Doctor(CtlCase):
         self.assertEqual(found["settings here"]["status"], "ok")
         self.assertNotIn(key, text)
         self.assertNotIn("canary", look(ENCRYPTION_KEY="canary")[1])
+        found, _ = look(ENCRYPTION_KEY=key, PIERRE_DBD_POOOL="3")
+        self.assertEqual(found["settings here"]["status"], "warn")
+        self.assertIn("did you mean PIERRE_DBD_POOL?", found["settings here"]["detail"])
         self.assertIn("PIERRE_DBD_POOL", look(ENCRYPTION_KEY=key, PIERRE_DBD_POOL="many")[0]["settings here"]["detail"])
 
     def test_left_behind_and_starting(self):

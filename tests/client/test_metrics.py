@@ -119,6 +119,13 @@ class Metrics(DaemonCase):
             if "le" in labels and labels["le"] == "+Inf":
                 self.assertEqual(sum(found["pierre_dbd_requests"].values("_total", method=labels["method"])), number, labels)
 
+    def test_as_json(self):
+        """What the metrics are made of."""
+        found = json.loads(ctl(self.daemon.socket_path, "metrics", "--json"))
+        self.assertEqual(set(found), {"version", "health", "stats"})
+        self.assertEqual((found["health"]["status"], found["version"]), ("ok", self.daemon.call("daemon.version")))
+        self.assertIn("gauges", found["stats"])
+
     def test_file_for_the_collector(self):
         path = os.path.join(self.daemon.folder, "pierre.prom")
         self.assertEqual(ctl(self.daemon.socket_path, "metrics", "--output", path), "")

@@ -113,6 +113,13 @@ class Reload(Case):
         self.assertIn("the old settings stay", self.daemon.log())
         self.daemon.stop()
 
+    def test_warnings(self):
+        """What the start would warn of, a reload warns of, too."""
+        self.write("PIERRE_DBD_CONNECTIONS=77\nPIERRE_DBD_BATCH_LIMITT=9\n")
+        self.assertTrue(self.daemon.call("daemon.reload")["reloaded"])
+        self.assertIn("settings: there is no setting PIERRE_DBD_BATCH_LIMITT; did you mean PIERRE_DBD_BATCH_LIMIT?", self.daemon.log())
+        self.daemon.stop()
+
     def test_signal_and_notification(self):
         self.write("PIERRE_DBD_CONNECTIONS=79\n")
         self.daemon.signal(signal.SIGHUP)

@@ -89,6 +89,21 @@ class Commands(Program):
         self.assertFalse(os.path.exists(os.path.join(self.folder, "data")))
         code, out, err = run(["--check-config", "--database-url", "mysql://x"], key=key)
         self.assertEqual(code, 78, out + err)
+        for url in ("sqlite:", "sqlite:///x.db?mode=ro", "postgresql://h/d?nothing=1"):
+            code, out, err = run(["--check-config", "--database-url", url], key=key)
+            self.assertEqual(code, 78, out + err)
+
+    def test_names_that_are_no_settings(self):
+        """Most likely misspelt: said by --check-config and at the start, wherever they stand. The daemon starts all the same."""
+        says = "there is no setting PIERRE_DBD_POOOL; did you mean PIERRE_DBD_POOL?"
+        for form in ("--check-config", "--check-config=json"):
+            code, out, err = run([form], key=new_key(), folder=self.folder, environment={"PIERRE_DBD_POOOL": "3"})
+            self.assertEqual(code, 0, err)
+            self.assertIn(says, err)
+            self.assertNotIn("POOOL", out)
+        with Daemon(folder=self.folder, database=Sqlite(self.folder), environment={"PIERRE_DBD_POOOL": "3"}) as daemon:
+            daemon.call("daemon.ping")
+            self.assertEqual(daemon.log().count(says), 1)
 
     def test_usage_errors(self):
         for options in (["--no-such-option"], ["--database-url"], ["stray"], ["--connections", "many"], ["--connections", "-1"],
@@ -242,7 +257,7 @@ class Keys(Program):
                "stray bits": base64.b64encode(b"\xff" * 32).decode()[:-2] + "9=", "inner space": good[:20] + " " + good[20:],
                "prefix": "base64:" + good}
         for name, key in bad.items():
-            log = self.fails(78, key=key, says=("32", "base64"))
+            log = self.fails(78, key=key, says=("ENCRYPTION_KEY: ", "32", "base64"))
             self.assertNotIn(key, log, name)
             self.assertNotIn(key[:12], log, name)
 
@@ -263,7 +278,7 @@ class Keys(Program):
         self.fails(78, "--encryption-key-file", self.folder + "/none", pass_key=False)
         self.fails(78, "--encryption-key-file", self.folder, pass_key=False)
         for content in ("", "\n", key[:-1], key + key, key + "\n" + key + "\n", os.urandom(32)):
-            self.fails(78, "--encryption-key-file", self.path("bad", content), pass_key=False)
+            self.fails(78, "--encryption-key-file", self.path("bad", content), pass_key=False, says="/bad: the encryption key")
 
     def test_credentials_directory(self):
         key = new_key()

@@ -157,6 +157,18 @@ class Access(Case):
             one.close()
         invariants.check(daemon, before)
 
+    def test_an_administrator_can_look(self):
+        """Places that are kept for administrators also lie beyond what one user may have: root's own server may have taken all of those."""
+        daemon = self.daemon("--connections-per-user", "3", "--admin-connections", "2")
+        ours = daemon.admitted(5)
+        with daemon.connect() as refused:
+            self.assertEqual(refused.read()["error"]["data"]["kind"], "overloaded")
+        result = self.crowd(daemon, STRANGER, 6)
+        self.assertEqual((result.count(b"pong"), result.count(b"overloaded")), (3, 3))
+        self.assertEqual(len(ours[4].call("daemon.clients")["clients"]), 5)
+        for one in ours:
+            one.close()
+
     def crowd(self, daemon, uid, count):
         """What each of that many connections, all open at once, is told."""
         reader, writer = os.pipe()

@@ -96,6 +96,10 @@ class Ready(Services):
         self.assertTrue(any("schema" in fields.get("STATUS", "") and "ERRNO" in fields for _, fields in service.notify.read()),
                         service.notify.messages)
         self.assertEqual(service.notify.count("READY"), 0)
+        for options, environment, says in (((), {"PIERRE_DBD_POOL": "many"}, "PIERRE_DBD_POOL"), (("--poool", "3"), {}, "did you mean --pool?")):
+            service = self.service(options=options, environment=environment)
+            self.assertRaises(StartFailure, service.start)
+            self.assertTrue(any(says in fields.get("STATUS", "") for _, fields in service.notify.read()), service.notify.messages)
 
     def test_reload(self):
         """SIGHUP: RELOADING=1 with the time, then READY=1; a broken file too, which changes nothing."""

@@ -1,5 +1,6 @@
 """The shipped units. Would catch: a directive that systemd does not know, hardening that was lost, a path that does not agree with the
 program's own, a system call that the hardening would refuse."""
+import json
 import os
 import re
 import shutil
@@ -9,7 +10,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib.case import Case, main  # noqa: E402
-from lib.daemon import BINARY, BUILD, Daemon, SANITIZER, temporary_folder  # noqa: E402
+from lib.daemon import BINARY, BUILD, Daemon, SANITIZER, new_key, temporary_folder  # noqa: E402
 from lib.interface import METHODS  # noqa: E402
 from lib.notify import analyze, exposure  # noqa: E402
 from lib.postgres_server import PostgresServer  # noqa: E402
@@ -115,6 +116,21 @@ class Judged(Units):
         self.assertIn("LoadCredential=encryption_key:", text)
         self.assertNotIn("PrivateUsers", "".join(line for line in text.splitlines() if not line.startswith("#")))
         self.assertIn("RestartPreventExitStatus=64 65 77 78\n", text)
+        # A server that comes up minutes after the daemon: neither may have given up by then.
+        unit, service = text.split("[Service]")
+        self.assertIn("StartLimitIntervalSec=0\n", unit)
+        self.assertRegex(service, r"\nEnvironment=PIERRE_DBD_WAIT_FOR_DATABASE=\d+m\n")
+
+    def test_settings_of_the_unit(self):
+        """Every setting that the unit gives is one, with a value that the program takes."""
+        with open(self.unit, encoding="utf-8") as file:
+            given = dict(re.findall(r"^Environment=(\w+)=(.*)$", file.read(), re.MULTILINE))
+        self.assertIn("DATABASE_URL", given)
+        done = subprocess.run([BINARY, "--check-config=json"], env={**given, "ENCRYPTION_KEY": new_key()}, cwd=self.place,
+                              capture_output=True, text=True, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        taken = [one for one in json.loads(done.stdout).values() if one["source"] == "environment"]
+        self.assertEqual(len(taken), len(given) + 1)
 
 
 class Confinement(Units):

@@ -207,7 +207,7 @@ static const struct {
 	{"--", "", "option", EX_USAGE},
 	{"--version=2", "", "takes no value", EX_USAGE},
 	{"--help=html", "", "markdown", EX_USAGE},
-	{"--encryption-key=abc", "", "unknown option", EX_USAGE},
+	{"--encryption-key=abc", "", "did you mean --encryption-key-file?", EX_USAGE},
 	{"--connections=0", "", "--connections: \"0\" is out of range: 1 to 100000", EX_USAGE},
 	{"", "PIERRE_DBD_CONNECTIONS=0", "PIERRE_DBD_CONNECTIONS: \"0\" is out of range", EX_CONFIG},
 	{"--env-file=none.env", "", "none.env", EX_CONFIG},
@@ -294,6 +294,28 @@ START_TEST(secrets_are_not_shown)
 }
 END_TEST
 
+/* What others may read is a matter for a warning only where it holds something. */
+START_TEST(which_urls_are_secret)
+{
+	write_file(".env", "DATABASE_URL=sqlite:./x.db\n");
+	ck_assert_int_eq(chmod(".env", 0644), 0);
+	ck_assert_int_eq(parse("", "", true), 0);
+	ck_assert_ptr_null(settings.warnings);
+	write_file(".env", "DATABASE_URL=postgresql://u:password@h/d\n");
+	ck_assert_int_eq(parse("", "", true), 0);
+	ck_assert_ptr_nonnull(strstr(settings.warnings, "chmod 600"));
+}
+END_TEST
+
+START_TEST(no_file_at_all)
+{
+	write_file(".env", "PIERRE_DBD_POOL=3\n");
+	ck_assert_int_eq(parse("--env-file=/dev/null", "", true), 0);
+	ck_assert_uint_eq(settings.pool, 8);
+	ck_assert_int_eq(parse("--env-file=/dev/zero", "", true), -1);
+}
+END_TEST
+
 START_TEST(warnings)
 {
 	write_file(".env", "PIERRE_DBD_SOKET=x\nOTHER=y\nENCRYPTION_KEY=k\n");
@@ -307,6 +329,8 @@ START_TEST(warnings)
 	write_file(".env", "OTHER=y\nENCRYPTION_KEY=k\n");
 	ck_assert_int_eq(parse("", "", true), 0);
 	ck_assert_ptr_null(settings.warnings);
+	ck_assert_int_eq(parse("", "PIERRE_DBD_POOOL=3\nOTHER=y\nPIERRE_DBD_POOL=4\nPIERRE_DBD_=\n", false), 0);
+	ck_assert_str_eq(settings.warnings, "there is no setting PIERRE_DBD_POOOL; did you mean PIERRE_DBD_POOL?\n");
 }
 END_TEST
 
@@ -331,6 +355,8 @@ int main(void)
 	tcase_add_test(tests, reload_takes_what_may_change);
 	tcase_add_test(tests, broken_reload_changes_nothing);
 	tcase_add_test(tests, secrets_are_not_shown);
+	tcase_add_test(tests, which_urls_are_secret);
+	tcase_add_test(tests, no_file_at_all);
 	tcase_add_test(tests, warnings);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

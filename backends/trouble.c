@@ -1,0 +1,30 @@
+#include "trouble.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define SECOND_NS UINT64_C(1000000000)
+
+/* Two causes that take turns are told once a second at most. */
+static const uint64_t same_ns = 30 * SECOND_NS, other_ns = SECOND_NS;
+
+bool trouble_note(struct trouble *trouble, const char *text, uint64_t now)
+{
+	bool first = trouble->told[0] == '\0', same = strncmp(trouble->told, text, sizeof trouble->told - 1) == 0;
+
+	trouble->failures++;
+	trouble->last = now;
+	if (!first && now - trouble->told_at < (same ? same_ns : other_ns))
+		return false;
+	(void)snprintf(trouble->told, sizeof trouble->told, "%s", text);
+	trouble->told_at = now;
+	return true;
+}
+
+unsigned trouble_end(struct trouble *trouble)
+{
+	unsigned failures = trouble->failures;
+
+	*trouble = (struct trouble){.failures = 0};
+	return failures;
+}

@@ -1,0 +1,23 @@
+/* What goes wrong again and again, such as a disk that stays full: the log says so when it begins, when it changes, and then each half minute.
+ *
+ * Plain data; who shares it between threads locks it. */
+#ifndef PIERRE_TROUBLE_H
+#define PIERRE_TROUBLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../protocol/error.h"
+
+struct trouble {
+	char told[ERR_MESSAGE_MAX]; /* what the log said last; all zero: all is well */
+	uint64_t told_at, last;     /* clock_ns(): of that, and of the last failure */
+	unsigned failures;
+};
+
+/* Counts a failure; whether it is to be told. */
+bool trouble_note(struct trouble *trouble, const char *text, uint64_t now);
+/* Forgets it all, so that the next failure is told; how many there were. */
+unsigned trouble_end(struct trouble *trouble);
+
+#endif
