@@ -184,15 +184,17 @@ void postgres_connected(struct postgres_store *store, struct lane *lane, PGconn 
 	pool_timers(store); /* calls that stand behind a slow group have a better place now */
 }
 
-static void refuse_waiting(struct postgres_store *store, struct call *call)
+static void refuse_waiting(struct postgres_store *store, struct call *call, enum err_kind kind)
 {
 	char cause[ERR_MESSAGE_MAX];
 
 	postgres_cause(store, cause);
-	if (call->method != NULL)
-		execute_fail(call, ERR_UNAVAILABLE, "no database connection in time: %.270s", cause);
+	if (call->method == NULL)
+		err_set(&call->err, kind, "no database connection in time: %.270s", cause);
+	else if (kind == ERR_TIMEOUT)
+		execute_fail(call, kind, "the call's time ran out before it could be done");
 	else
-		err_set(&call->err, ERR_UNAVAILABLE, "no database connection in time: %.270s", cause);
+		execute_fail(call, kind, "no database connection in time: %.270s", cause);
 	call->err.outcome = OUTCOME_NONE;
 	postgres_finish(store, call);
 }
@@ -213,23 +215,44 @@ static void expire_waiting(struct postgres_store *store, uint64_t now)
 			continue;
 		list_remove(node);
 		store->waiting_count--;
-		refuse_waiting(store, call);
+		refuse_waiting(store, call, ERR_UNAVAILABLE);
 	}
 }
 
+/* Marks whose connection has a call in the group under way: what stands behind it waits for that, and not for a place. */
+static void mark_under_way(const struct lane *lane, bool mark)
+{
+	list_for_each(node, &lane->group)
+		if (call_of(node)->order != NULL)
+			call_of(node)->order->lane = mark ? 0 : lane->number;
+}
+
+/* Whoever only happens to stand behind the group waits for a connection, for which his patience is shorter than his time. */
 static void expire_on_lane(struct postgres_store *store, struct lane *lane, uint64_t now)
 {
+	struct list expired;
+
+	list_init(&expired);
+	mark_under_way(lane, true);
 	list_for_each_safe(node, &lane->waiting) {
 		struct call *call = call_of(node);
+		bool follows = call->method == NULL || (call->order != NULL && call->order->lane == 0);
+		uint64_t end = follows ? call->deadline : patience_ends(store, call);
 
-		if (call->deadline == 0 || call->deadline > now)
+		if (end == 0 || end > now)
 			continue;
 		list_remove(node);
 		lane->waiting_count--;
-		execute_fail(call, ERR_TIMEOUT, "the call's time ran out before it could be done");
-		call->err.outcome = OUTCOME_NONE;
-		store->timeouts++;
-		postgres_finish(store, call);
+		list_append(&expired, node);
+	}
+	mark_under_way(lane, false);
+	while (!list_empty(&expired)) {
+		struct call *call = call_of(list_first(&expired));
+		bool late = call->deadline != 0 && call->deadline <= now;
+
+		list_remove(&call->link);
+		store->timeouts += late;
+		refuse_waiting(store, call, late ? ERR_TIMEOUT : ERR_UNAVAILABLE);
 	}
 }
 
@@ -256,9 +279,7 @@ static void release_waiting(struct postgres_store *store, struct lane *lane)
 	struct list moved;
 
 	list_init(&moved);
-	list_for_each(node, &lane->group)
-		if (call_of(node)->order != NULL)
-			call_of(node)->order->lane = 0;
+	mark_under_way(lane, true);
 	list_for_each_safe(node, &lane->waiting) {
 		struct call *call = call_of(node);
 
@@ -272,9 +293,7 @@ static void release_waiting(struct postgres_store *store, struct lane *lane)
 	list_for_each(node, &moved)
 		if (call_of(node)->order != NULL)
 			call_of(node)->order->lane = 0;
-	list_for_each(node, &lane->group)
-		if (call_of(node)->order != NULL)
-			call_of(node)->order->lane = lane->number;
+	mark_under_way(lane, false);
 	list_splice(&store->waiting, &moved);
 }
 
@@ -321,15 +340,18 @@ void pool_timers(struct postgres_store *store)
 }
 
 /* When the group under way is late, or slow and in the way of others. In steps, so that the timer need not be set anew for every group. */
-static uint64_t group_due(const struct lane *lane, uint64_t now)
+static uint64_t group_due(const struct postgres_store *store, const struct lane *lane, uint64_t now)
 {
-	uint64_t end;
+	uint64_t end, next = UINT64_MAX;
 
 	if (lane->state != LANE_BUSY)
 		return 0;
 	end = lane->cancelled_at != 0 ? lane->cancelled_at + CANCEL_GRACE_MS * ms : lane->due;
-	if (!list_empty(&lane->waiting) && !pool_slow(lane, now) && (end == 0 || lane->sent_at + SLOW_MS * ms < end))
-		end = lane->sent_at + SLOW_MS * ms;
+	if (!list_empty(&lane->waiting))
+		next = pool_slow(lane, now) ? patience_ends(store, call_of(lane->waiting.next)) : lane->sent_at + SLOW_MS * ms;
+	/* A patience that is over is one that does not count: the call follows another. */
+	if (next != UINT64_MAX && next > now && (end == 0 || next < end))
+		end = next;
 	return end == 0 ? 0 : (end / (DUE_STEP_MS * ms) + 1) * DUE_STEP_MS * ms;
 }
 
@@ -347,7 +369,7 @@ uint64_t pool_next_due(struct postgres_store *store)
 			due = patience;
 	}
 	for (unsigned i = 0; i < store->lane_count; i++) {
-		uint64_t end = group_due(&store->lanes[i], now);
+		uint64_t end = group_due(store, &store->lanes[i], now);
 
 		if (end != 0 && (due == 0 || end < due))
 			due = end;

@@ -239,10 +239,10 @@ class Hostile(ServerCase):
         self.through(FLOODS, METHODS[:1])
 
     def flood_an_open_one(self, data, most):
-        """Whichever connection the daemon still has: one that a flood ended before may be the newest."""
+        """Whichever connection the daemon still has: the newest may have been for cancelling only, or been ended by a flood before."""
         between = self.server_between
         while between.flooded == 0 and not between.closed:
-            session = next((one for one in reversed(between.sessions) if not one.closed), None)
+            session = next((one for one in reversed(list(between.sessions)) if one.started and not one.closed), None)
             if session is not None:
                 session.flood(data, most)
             else:

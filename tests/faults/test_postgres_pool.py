@@ -52,8 +52,31 @@ class Size(ServerCase):
             invariants.check(daemon, before)
             self.assertEqual(daemon.terminate(), 0)
 
+    def test_patience_for_a_place(self):
+        """With every connection taken, a call is refused when its patience for one is over, not when all of its time is; what follows
+        a call of its own connection waits for that."""
+        daemon = self.daemon("--pool", "1", "--acquire-timeout", "1s", "--call-timeout", "4s")
+        with daemon.connect() as first, daemon.connect() as other, self.server.session(self.name) as outside:
+            World(first).user()
+            outside.run("BEGIN")
+            outside.run("LOCK TABLE users")
+            began = time.monotonic()
+            taken = first.request("get_user_count")
+            self.within(5, lambda: self.blocked() == 1)
+            behind = first.request("get_system_stats")
+            problem = other.error("get_user_by_email", email="nobody@example.com")
+            self.assertEqual((problem.kind, problem.data["outcome"], problem.data["retryable"]), ("unavailable", "none", True))
+            self.assertIn("all connections are in use", problem.message)
+            self.assertGreaterEqual(time.monotonic() - began, 1)
+            self.assertLess(time.monotonic() - began, 3 * SLOW)
+            self.assertEqual(other.error("daemon.ping", [1]).kind, "invalid_params")   # the connection goes on
+            outside.run("ROLLBACK")
+            self.assertIsInstance(first.answer(taken)["result"], int)
+            self.assertIn("user_count", first.answer(behind)["result"])
+            self.assertIsNone(other.call("get_user_by_email", email="nobody@example.com"))
+
     def test_never_more_than_allowed(self):
-        daemon = self.daemon("--pool", "3", "--call-timeout", "20s")
+        daemon = self.daemon("--pool", "3", "--call-timeout", "20s", "--acquire-timeout", "20s")
         before = invariants.Snapshot(daemon)
         self.grow(daemon, 8, most=3)
         invariants.check(daemon, before)
@@ -173,6 +196,7 @@ class Told(ServerCase):
             failures = one.call("daemon.stats")["counters"]["db_connect_failures"]
             self.server.launch()
             self.within(5, lambda: "result" in one.answer(one.request("get_user_count")))
+        self.within(5, lambda: "the database answers again" in daemon.log())   # lines are written beside the loop
         lines = daemon.log().splitlines()
         trouble = [line for line in lines if "trouble with the database" in line]
         self.assertGreater(failures, 5)
@@ -184,7 +208,6 @@ class Told(ServerCase):
         self.assertGreaterEqual(len(slow), 1)
         self.assertLess(len(slow), 20 * 10, "every refused call has a line")
         self.assertIn("untold=", "".join(slow))
-
 
 
 if __name__ == "__main__":
