@@ -165,7 +165,7 @@ class Access(Case):
             self.assertEqual(refused.read()["error"]["data"]["kind"], "overloaded")
         result = self.crowd(daemon, STRANGER, 6)
         self.assertEqual((result.count(b"pong"), result.count(b"overloaded")), (3, 3))
-        self.assertEqual(len(ours[4].call("daemon.clients")["clients"]), 5)
+        self.within(5, lambda: len(ours[4].call("daemon.clients")["clients"]) == 5)   # the strangers' places may be free a moment later
         for one in ours:
             one.close()
 
