@@ -1,6 +1,5 @@
 /* Roles by peer. Would catch: a group's rule winning over the user's, a rule that grants more than it says, a name read as
  * a number, a peer whose groups are not looked at. */
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -8,6 +7,7 @@
 #include <unistd.h>
 
 #include "../../daemon/access.h"
+#include "unit.h"
 
 static struct peer peer_of(unsigned uid, unsigned gid)
 {
@@ -104,18 +104,11 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("access");
 	TCase *tests = tcase_create("all");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
-	suite_add_tcase(suite, tests);
 	tcase_add_loop_test(tests, roles, 0, sizeof cases / sizeof *cases);
 	tcase_add_loop_test(tests, wrong_rules, 0, sizeof wrong / sizeof *wrong);
 	tcase_add_test(tests, peer_is_asked_of_the_kernel);
 	tcase_add_test(tests, names);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return unit_run("access", tests, true);
 }

@@ -1,11 +1,11 @@
 /* base64 against libsodium's, which is slow and known to be right. Would catch: lax padding, bits left over, bytes beyond ASCII taken for
  * digits, a byte too many written. */
-#include <check.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../../backends/base64.h"
+#include "unit.h"
 
 enum { MOST = 100, GUARD = 0x5A };
 
@@ -37,7 +37,7 @@ START_TEST(round_trip)
 	unsigned char bytes[60];
 	char ours[MOST], theirs[MOST];
 
-	for (int round = 0; round < 2000; round++) {
+	for (unsigned round = 0, most = unit_rounds(2000); round < most; round++) {
 		size_t length = (size_t)round % sizeof bytes;
 
 		randombytes_buf(bytes, sizeof bytes);
@@ -74,7 +74,7 @@ START_TEST(mutated)
 {
 	static const char letters[] = "AZaz059+/=-_ \n\xC3";
 
-	for (int round = 0; round < 50000; round++) {
+	for (unsigned round = 0, most = unit_rounds(50000); round < most; round++) {
 		char text[17];
 		size_t length = randombytes_uniform(16);
 
@@ -87,19 +87,12 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("base64");
 	TCase *tests = tcase_create("base64");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	if (sodium_init() < 0)
 		return EXIT_FAILURE;
 	tcase_add_test(tests, round_trip);
 	tcase_add_test(tests, every_byte);
 	tcase_add_test(tests, mutated);
-	suite_add_tcase(suite, tests);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return unit_run("base64", tests, true);
 }

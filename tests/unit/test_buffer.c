@@ -17,7 +17,8 @@ START_TEST(grows_and_keeps)
 	ck_assert_int_eq(buffer.failure, BUFFER_OK);
 	state = 1;
 	for (size_t i = 0; i < 100000; i++)
-		ck_assert_int_eq(buffer.data[i], (char)(unsigned char)unit_random(&state));
+		if (buffer.data[i] != (char)(unsigned char)unit_random(&state))
+			ck_abort_msg("byte %zu", i);
 	buffer_free(&buffer);
 	ck_assert_ptr_null(buffer.data);
 	ck_assert_uint_eq(buffer.capacity, 0);
@@ -117,7 +118,8 @@ START_TEST(arena_blocks_do_not_overlap)
 		}
 		for (size_t i = 0; i < 500; i++)
 			for (size_t k = 0; k < sizes[i]; k++)
-				ck_assert_int_eq(blocks[i][k], (int)(i & 0xFF));
+				if (blocks[i][k] != (i & 0xFF))
+					ck_abort_msg("byte %zu of block %zu", k, i);
 		arena_reset(&arena);
 	}
 	arena_free(&arena);

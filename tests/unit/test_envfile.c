@@ -1,10 +1,10 @@
 /* `.env` files. Would catch: a quote read wrong, a comment in a value, an interpolation, a message that shows a value. */
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
 #include "../../daemon/envfile.h"
+#include "unit.h"
 
 static int parse(struct envfile *file, const char *text, struct err *err)
 {
@@ -131,20 +131,13 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("envfile");
 	TCase *tests = tcase_create("all");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
-	suite_add_tcase(suite, tests);
 	tcase_add_loop_test(tests, values, 0, sizeof fine / sizeof *fine);
 	tcase_add_test(tests, neighbours);
 	tcase_add_loop_test(tests, errors_name_the_line_and_no_value, 0, sizeof broken / sizeof *broken);
 	tcase_add_test(tests, nul_byte_is_refused);
 	tcase_add_test(tests, missing_file);
 	tcase_add_loop_test(tests, random_texts, 0, 10);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return unit_run("envfile", tests, true);
 }

@@ -223,7 +223,7 @@ START_TEST(random_cuts)
 	static struct seen want, got;
 	uint64_t state = (uint64_t)_i;
 
-	for (int stream = 0; stream < 100; stream++) {
+	for (unsigned stream = 0, most = unit_rounds(100); stream < most; stream++) {
 		size_t length = make_stream(&state, bytes, &want);
 
 		for (int cut = 0; cut < 100; cut++) {

@@ -91,7 +91,7 @@ START_TEST(random_reals)
 {
 	uint64_t state = 20250619, bits;
 
-	for (int i = 0; i < RANDOM_REALS; i++) {
+	for (unsigned i = 0, most = unit_rounds(RANDOM_REALS); i < most; i++) {
 		double value;
 
 		bits = unit_random(&state);
@@ -129,7 +129,7 @@ START_TEST(integers)
 {
 	uint64_t state = 7;
 
-	for (int i = 0; i < 100000; i++) {
+	for (unsigned i = 0, most = unit_rounds(100000); i < most; i++) {
 		static const int64_t edges[] = {0, 1, -1, 9, 10, -9, -10, 99, 100, INT64_MAX, INT64_MIN, INT64_MAX - 1,
 			INT64_MIN + 1};
 		int64_t value = i < 13 ? edges[i] : (int64_t)(unit_random(&state) >> (i % 64));

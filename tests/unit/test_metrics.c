@@ -1,9 +1,9 @@
 /* Latency histograms. Would catch: a quantile off by more than its promise, a bucket out of bounds, one that counts twice. */
-#include <check.h>
 #include <stdlib.h>
 
 #include "../../daemon/metrics.h"
 #include "../../protocol/json.h"
+#include "unit.h"
 
 static struct histogram histogram;
 
@@ -124,20 +124,13 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("metrics");
 	TCase *tests = tcase_create("all");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
-	suite_add_tcase(suite, tests);
 	tcase_add_test(tests, precision);
 	tcase_add_test(tests, edges);
 	tcase_add_test(tests, quantiles);
 	tcase_add_test(tests, small_counts);
 	tcase_add_test(tests, cumulative);
 	tcase_add_test(tests, methods);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return unit_run("metrics", tests, true);
 }

@@ -1,6 +1,5 @@
 /* Unsent answers. Would catch: a line cut by another one when the peer takes a part, a byte lost or sent twice, a buffer that
  * grows for ever under a reader that always lags, memory that idle connections keep. */
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 #include <unistd.h>
 
 #include "../../daemon/output.h"
+#include "unit.h"
 
 enum { LINES = 1500 };
 
@@ -140,12 +140,13 @@ END_TEST
 /* The reader is always a little behind for a long time: the buffer stays small. */
 START_TEST(a_lagging_reader_makes_nothing_grow)
 {
+	unsigned lines = unit_rounds(20000);
 	size_t sent, most = 0;
 
-	for (int i = 0; i < 20000; i++) {
+	for (unsigned i = 0; i < lines; i++) {
 		struct buffer *text = output_text(&output, &spares);
 
-		make_line(text, (unsigned)i % LINES, text->length + 1000);
+		make_line(text, i % LINES, text->length + 1000);
 		(void)output_write(&output, &spares, ends[0], &sent);
 		if (output_pending(&output) > 100 * 1000)
 			while (output_pending(&output) > 50 * 1000) {
@@ -182,21 +183,13 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("output");
 	TCase *tests = tcase_create("all");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
-	suite_add_tcase(suite, tests);
-	tcase_set_timeout(tests, 60);
 	tcase_add_checked_fixture(tests, set_up, tear_down);
-	tcase_add_loop_test(tests, lines_stay_whole, 0, 8);
+	tcase_add_loop_test(tests, lines_stay_whole, 0, (int)unit_rounds(8));
 	tcase_add_test(tests, nothing_is_kept_when_all_is_sent);
 	tcase_add_test(tests, a_lagging_reader_makes_nothing_grow);
 	tcase_add_test(tests, a_gone_peer_is_an_error_not_a_signal);
 	tcase_add_test(tests, lost_memory_is_seen);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return unit_run("output", tests, true);
 }

@@ -1,10 +1,10 @@
 /* The password threads. Would catch: jobs begun out of a connection's order, a connection that keeps the others waiting, a queue
  * without bound, work after the deadline, an answer that waits for a thread past it, a wrong verdict. */
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../../daemon/password_pool.h"
+#include "unit.h"
 
 enum { COST = 4, MOST = 64 };
 
@@ -237,14 +237,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("password_pool");
 	TCase *tests = tcase_create("all");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
-	suite_add_tcase(suite, tests);
 	tcase_add_checked_fixture(tests, set_up, tear_down);
-	tcase_set_timeout(tests, 100);
 	tcase_add_test(tests, hash_and_verify);
 	tcase_add_test(tests, connections_take_turns);
 	tcase_add_test(tests, the_queue_is_bounded);
@@ -253,8 +248,5 @@ int main(void)
 	tcase_add_test(tests, what_is_worked_on_is_given_back_too);
 	tcase_add_test(tests, abandoned);
 	tcase_add_test(tests, hashes_that_cost_too_much);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return unit_run("password_pool", tests, true);
 }

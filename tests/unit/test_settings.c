@@ -1,6 +1,5 @@
 /* Settings: where values come from and which win, what is refused, what a reload takes. Would catch: the environment winning
  * over a flag, a size read as another, a password shown, a broken file that changes half of the settings. */
-#include <check.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "../../daemon/settings.h"
+#include "unit.h"
 
 enum { MOST = 16 };
 
@@ -336,12 +336,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("settings");
 	TCase *tests = tcase_create("all");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
-	suite_add_tcase(suite, tests);
 	tcase_add_checked_fixture(tests, enter_folder, leave_folder);
 	tcase_add_test(tests, defaults);
 	tcase_add_test(tests, flags_win_over_environment_over_file);
@@ -358,8 +354,5 @@ int main(void)
 	tcase_add_test(tests, which_urls_are_secret);
 	tcase_add_test(tests, no_file_at_all);
 	tcase_add_test(tests, warnings);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return unit_run("settings", tests, true);
 }

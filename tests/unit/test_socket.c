@@ -1,6 +1,5 @@
 /* The socket's place: what is replaced, what is left, who wins, what is removed. Would catch: a live socket stolen, a file or link
  * deleted, a lock file that two hold, another daemon's socket unlinked at the end. */
-#include <check.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "../../daemon/socket.h"
+#include "unit.h"
 
 static char folder[64], path[128], lock_path[136];
 static struct socket sock;
@@ -276,12 +276,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("socket");
 	TCase *tests = tcase_create("all");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
-	suite_add_tcase(suite, tests);
 	tcase_add_checked_fixture(tests, enter, leave);
 	tcase_add_test(tests, mode_and_end);
 	tcase_add_test(tests, stale_is_replaced);
@@ -294,8 +290,5 @@ int main(void)
 	tcase_add_test(tests, places);
 	tcase_add_test(tests, inherited);
 	tcase_add_test(tests, one_winner);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return unit_run("socket", tests, true);
 }

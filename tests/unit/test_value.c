@@ -166,7 +166,7 @@ START_TEST(calendar)
 
 	ck_assert(timestamp_in_range(first) && !timestamp_in_range(first - 1));
 	ck_assert(timestamp_in_range(end - 1) && !timestamp_in_range(end));
-	for (int i = 0; i < 200000; i++) {
+	for (unsigned i = 0, most = unit_rounds(200000); i < most; i++) {
 		int64_t micros = i < 100000 ? first + (int64_t)(unit_random(&state) % (uint64_t)(end - first))
 		                            : ((int64_t)(i - 150000) * 8) * day + (int64_t)(unit_random(&state) % (uint64_t)day);
 		int64_t seconds = micros / second - (micros % second < 0), month_start, parsed;
@@ -246,7 +246,7 @@ START_TEST(utf8_characters)
 {
 	uint64_t state = 11;
 
-	for (unsigned i = 0; i < 1u << 24; i += i < 1u << 16 ? 1 : 7) { /* three bytes, most of them */
+	for (unsigned i = 0, step = (1u << 24) / unit_rounds(1u << 24); i < 1u << 24; i += i < 1u << 16 ? step : 7 * step) { /* three bytes, most of them */
 		unsigned char text[4] = {(unsigned char)(i >> 16), (unsigned char)(i >> 8), (unsigned char)i,
 		                         (unsigned char)(unit_random(&state) | 0x80)};
 
@@ -258,7 +258,7 @@ START_TEST(utf8_characters)
 			if (utf8_character((const char *)text, left) != slow_character(text, left))
 				ck_abort_msg("%02x %02x %02x %02x of %zu", text[0], text[1], text[2], text[3], left);
 	}
-	for (unsigned i = 0; i < 1u << 20; i++) { /* four */
+	for (unsigned i = 0, most = unit_rounds(1u << 20); i < most; i++) { /* four */
 		unsigned char text[4] = {(unsigned char)(0xF0 | (i >> 17)), (unsigned char)(i >> 10), (unsigned char)(0x80 | (i & 0x3F)),
 		                         (unsigned char)(unit_random(&state) & 0xBF)};
 

@@ -69,4 +69,13 @@ static inline uint64_t unit_random(uint64_t *state)
 	return z ^ z >> 31;
 }
 
+/* How many rounds of what is random or many: less where each takes long, such as under valgrind (PIERRE_UNIT_SHARE: one of so many). */
+static inline unsigned unit_rounds(unsigned rounds)
+{
+	const char *share = getenv("PIERRE_UNIT_SHARE");
+	unsigned long part = share != NULL ? strtoul(share, NULL, 10) : 1;
+
+	return part > 1 ? (unsigned)(rounds / part) + 1 : rounds;
+}
+
 #endif
