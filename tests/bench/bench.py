@@ -145,7 +145,7 @@ def report(options, results, tables):
     missed = [outcome.target for outcome in outcomes if not outcome.met]
     say(f"{len(outcomes) - len(missed)} of {len(outcomes)} targets met")
     if not (options.dry or options.quick or options.only or options.skip_beside):
-        DOCUMENT.write_text(put_between(DOCUMENT.read_text(), text))
+        DOCUMENT.write_text(put_between(DOCUMENT.read_text(), text, () if options.large else beside.LARGE_TITLES))
         say(f"written to {DOCUMENT.relative_to(ROOT)}")
 
 

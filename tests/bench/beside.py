@@ -1,6 +1,7 @@
 """What stands beside the table of ratios: latency under half load, CPU time and system calls per call, memory, start."""
 
 import contextlib
+import json
 import re
 import shutil
 import socket
@@ -10,11 +11,12 @@ import time
 import seed
 from measure import Bench
 from rows import median
-from servers import BenchError, Client, Daemon, tool
+from servers import BenchError, Client, Daemon, run, tool
 from setting import PostgresServer
 
 IDLE_CONNECTIONS = 1000
 MANY_CALLS = 10_000_000
+LARGE_TITLES = ("Many users", "Aggregates over")  # of the tables that only --large makes
 LARGE_BYTES = 5_000  # of disk for each row of large_tables: three tables, their indexes, both databases' logs
 
 
@@ -22,30 +24,56 @@ def all_tables(bench, setting, say):
     tables = []
     backends = [("SQLite", setting.sqlite)] + ([("PostgreSQL", setting.postgres_daemon)] if "postgres" in setting.wanted else [])
     tables.append(half_load(bench, setting, backends, say))
+    tables.append(stalls(bench, say))
     tables.append(costs(bench, setting, backends, say))
     tables.append(resources(bench, setting, backends, say))
     return tables
 
 
+WINDOWS = 5  # of two seconds at most, at half of the peak rate: what the host does in one of them shows in that one only
+
+
 def half_load(bench, setting, backends, say):
-    """Peak at 64 clients with 16 calls each; then half of it, calls sent when they are due. Pings as often as the first method's calls, which
-    cost next to nothing, show what the machine itself adds."""
+    """The peak of each shape, then half of it, calls sent when they are due. What the machine itself adds is stated beside it: pings as often
+    as the first method's calls, to the daemon and to Redis, which cost next to nothing; and commits of a program that does nothing else."""
     rows = []
 
-    def row(words, daemon, lines, rate, target):
-        bench.at_rate(daemon, lines, 64, 16, rate, max(1000, int(rate)))  # what many look-ups find in memory
-        half = bench.at_rate(daemon, lines, 64, 16, rate, max(1000, int(rate * bench.seconds)))
-        rows.append((words, f"{rate:,.0f}/s", f"{half['p50']:,.0f} µs", f"{half['p99']:,.0f} µs", f"{half['p99'] / half['p50']:.1f}",
-                     "below 5" if target else "stated", ("yes" if half["p99"] < 5 * half["p50"] else "**no**") if target else ""))
+    def row(words, shape, rate, one, target):
+        one(max(1000, int(rate)))  # what many look-ups find in memory
+        windows = [one(max(1000, int(rate * min(bench.seconds, 2.0)))) for _ in range(WINDOWS)]
+        p50, p90, p99 = (f"{median([window[mark] for window in windows]):,.0f} µs" for mark in ("p50", "p90", "p99"))
+        ratio = median([window["p99"] / window["p50"] for window in windows])
+        rows.append((words, shape, f"{rate:,.0f}/s", p50, p90, p99, f"{ratio:.1f}",
+                     "below 5" if target else "stated", ("yes" if ratio < 5 else "**no**") if target else ""))
 
-    for backend, daemon in backends:
-        for call in ("get", "record", "mixed"):
-            say(f"half load: {call}, {backend}")
-            peak = bench.daemon(f"peak {backend} {call}", daemon, getattr(setting.calls, call), 64, 16)["rate"]
-            if not rows:
-                row("daemon.ping", daemon, setting.calls.lines["ping"], peak / 2, False)
-            row(f"{call}, {backend}", daemon, setting.calls.lines[call], peak / 2, True)
-    return "Latency at half of the peak rate", ("call", "rate", "p50", "p99", "p99 / p50", "target", "met"), rows
+    def at(server, lines, pipeline, rate, redis=False):
+        return lambda calls: bench.at_rate(server, setting.calls.lines[lines], 64, pipeline, rate, calls, redis)
+
+    for pipeline in (1, 16):
+        shape = f"64, {pipeline}"
+        for backend, daemon in backends:
+            for call in ("get", "record", "mixed"):
+                say(f"half load: {call}, {backend}, {shape}")
+                rate = bench.daemon(f"peak {backend} {call} {pipeline}", daemon, getattr(setting.calls, call), 64, pipeline)["rate"] / 2
+                if (backend, call) == ("SQLite", "get"):
+                    row("daemon.ping", shape, rate, at(daemon, "ping", pipeline, rate), False)
+                    if "redis" in setting.wanted:
+                        row("Redis PING", shape, rate, at(setting.redis, "redis ping", pipeline, rate, True), False)
+                row(f"{call}, {backend}", shape, rate, at(daemon, call, pipeline, rate), True)
+    if "in-process" in setting.wanted:
+        commit = ("in-process insert 1", setting.database("in-process"), "record_api_key_usage", setting.api_keys, 1)
+        row("in-process, a commit each, at full speed", "1, 1", bench.in_process(*commit)["rate"], lambda _: bench.in_process(*commit), False)
+    return "Latency at half of the peak rate", ("call", "c, P", "rate", "p50", "p90", "p99", "p99 / p50", "target", "met"), rows
+
+
+def stalls(bench, say):
+    """What no program can be better than: for how long a loop that does nothing is kept from going on."""
+    say("what the machine takes for itself")
+    windows = [json.loads(run([bench.program("bench-stalls"), min(bench.seconds, 2.0)])) for _ in range(WINDOWS)]
+    rows = [(f"gaps longer than {int(mark):,} µs", f"{median([window['lost'][mark] for window in windows]):.2%} of each processor's time")
+            for mark in windows[0]["lost"]]
+    rows.append(("the longest gap", f"{median([window['longest_us'] for window in windows]):,.0f} µs"))
+    return "What the machine takes for itself, with nothing else running", ("what", "measured"), rows
 
 
 def methods(setting):
@@ -219,8 +247,8 @@ def large_tables(bench, folder, rows, say):
             ratio = rates[small["users"]] / rates[counts["users"]]
             lookups.append((f"get_user, {rows:,} users beside 100,000", backend, f"{ratio:.2f} × its time", "at most 1.5 ×",
                             "yes" if ratio <= 1.5 else "**no**"))
-    return [("Many users", ("what", "backend", "measured", "target", "met"), lookups),
-            (f"Aggregates over {rows:,} usage rows", ("method", "backend", "one day", "ten days", "ratio"), aggregates)]
+    return [(LARGE_TITLES[0], ("what", "backend", "measured", "target", "met"), lookups),
+            (f"{LARGE_TITLES[1]} {rows:,} usage rows", ("method", "backend", "one day", "ten days", "ratio"), aggregates)]
 
 
 def large_one(bench, folder, server, backend, counts):

@@ -3,7 +3,8 @@
  *
  * The file holds one call a line: the members of a request without its id, as in  "method":"get_user","params":["…"]
  * At a rate, a call's time counts from the moment at which it was due, so that a stall shows in every call that it
- * delays. One thread, one epoll; prints one line of JSON. */
+ * delays. With --redis the same load goes to a Redis server: a line is one of its inline commands, and answers of one line come in
+ * order. One thread, one epoll; prints one line of JSON. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -27,8 +28,8 @@ struct client {
 	char *in, *out;
 	size_t in_length, out_start, out_length, out_capacity;
 	uint64_t sent[PIPELINE_MAX];   /* when the call with that id was sent, or was due */
-	uint16_t idle[PIPELINE_MAX];   /* ids that are not under way */
-	unsigned idle_count;
+	uint16_t idle[PIPELINE_MAX];   /* a ring: the ids that are not under way, the next one at `begun`, the last at `answered` */
+	size_t begun, answered;
 	bool waits_to_write;
 };
 
@@ -36,6 +37,7 @@ struct load {
 	const char *socket, *lines_path;
 	size_t clients, pipeline, calls;
 	double rate;                    /* calls per second; 0 = as fast as answers come */
+	bool redis;
 	struct peer_keys lines;
 	struct peer_times times;
 	struct client *all;
@@ -55,23 +57,32 @@ static void grow_out(struct client *client, size_t more)
 		peer_die("memory is out");
 }
 
+static void put(struct client *client, const char *text, size_t length)
+{
+	memcpy(client->out + client->out_length, text, length);
+	client->out_length += length;
+}
+
+static bool has_room(const struct load *load, const struct client *client)
+{
+	return client->begun - client->answered < load->pipeline;
+}
+
 /* Appends one call to what the client will write. */
 static void begin_call(struct load *load, struct client *client, uint64_t when)
 {
 	static const char head[] = "{\"jsonrpc\":\"2.0\",\"id\":";
 	const char *line = peer_keys_random(&load->lines);
 	size_t length = strlen(line);
-	unsigned id = client->idle[--client->idle_count];
+	unsigned id = client->idle[client->begun++ % load->pipeline];
 
 	grow_out(client, sizeof head + ID_TEXT + length + 2);
-	memcpy(client->out + client->out_length, head, sizeof head - 1);
-	client->out_length += sizeof head - 1;
-	memcpy(client->out + client->out_length, load->id_texts[id], ID_TEXT);
-	client->out_length += load->id_lengths[id];
-	memcpy(client->out + client->out_length, line, length);
-	client->out_length += length;
-	memcpy(client->out + client->out_length, "}\n", 2);
-	client->out_length += 2;
+	if (!load->redis) {
+		put(client, head, sizeof head - 1);
+		put(client, load->id_texts[id], load->id_lengths[id]);
+	}
+	put(client, line, length);
+	put(client, load->redis ? "\r\n" : "}\n", 2);
 	client->sent[id] = when;
 	load->begun++;
 }
@@ -105,7 +116,7 @@ static void write_out(struct load *load, struct client *client)
 	}
 }
 
-static void take_answer(struct load *load, struct client *client, const char *line, size_t length, uint64_t now)
+static unsigned id_of_answer(struct load *load, const char *line, size_t length)
 {
 	static const char head[] = "{\"jsonrpc\":\"2.0\",\"id\":", result[] = ",\"result\":";
 	const char *at = line + sizeof head - 1, *end = line + length;
@@ -115,15 +126,25 @@ static void take_answer(struct load *load, struct client *client, const char *li
 		peer_die("not an answer: %.*s", (int)length, line);
 	while (at < end && *at >= '0' && *at <= '9')
 		id = id * 10 + (unsigned)(*at++ - '0');
-	if (id >= load->pipeline || client->sent[id] == 0)
-		peer_die("an answer to no call: %.*s", (int)length, line);
 	if ((size_t)(end - at) < sizeof result - 1 || memcmp(at, result, sizeof result - 1) != 0) {
 		if (load->errors++ == 0)
 			(void)fprintf(stderr, "the first error: %.*s\n", (int)length, line);
 	}
+	return id;
+}
+
+static void take_answer(struct load *load, struct client *client, const char *line, size_t length, uint64_t now)
+{
+	unsigned id;
+
+	if (load->redis && line[0] != '+')
+		peer_die("not an answer: %.*s", (int)length, line);
+	id = load->redis ? client->idle[client->answered % load->pipeline] : id_of_answer(load, line, length);
+	if (id >= load->pipeline || client->sent[id] == 0)
+		peer_die("an answer to no call: %.*s", (int)length, line);
 	peer_times_add(&load->times, now - client->sent[id]);
 	client->sent[id] = 0;
-	client->idle[client->idle_count++] = (uint16_t)id;
+	client->idle[client->answered++ % load->pipeline] = (uint16_t)id;
 }
 
 static void read_answers(struct load *load, struct client *client)
@@ -151,31 +172,47 @@ static void read_answers(struct load *load, struct client *client)
 
 static void fill(struct load *load, struct client *client, uint64_t now)
 {
-	while (client->idle_count > 0 && load->begun < load->calls)
+	while (has_room(load, client) && load->begun < load->calls)
 		begin_call(load, client, now);
 	write_out(load, client);
 }
 
-/* Sends every call that is due, each on the next client that has room; gives the ns until the next one. */
+/* The next one in turn that has room; NULL when all are busy. */
+static struct client *next_client(struct load *load)
+{
+	for (size_t i = 0; i < load->clients; i++) {
+		struct client *client = &load->all[load->turn++ % load->clients];
+
+		if (has_room(load, client))
+			return client;
+	}
+	return NULL;
+}
+
+/* Sends every call that is due, each on the next client that has room; gives the ns until the next one. What has come due at once on one
+ * connection leaves in one write. */
 static uint64_t send_due(struct load *load)
 {
-	uint64_t now = peer_clock();
+	uint64_t now = peer_clock(), wait = (uint64_t)STALL_MS * 1000000;
+	size_t first = load->begun;
 
 	while (load->begun < load->calls) {
 		uint64_t due = load->times.started + (uint64_t)((double)load->begun * 1e9 / load->rate);
-		struct client *client = NULL;
+		struct client *client;
 
-		if (due > now)
-			return due - now;
-		for (size_t i = 0; i < load->clients && client == NULL; i++, load->turn++)
-			if (load->all[load->turn % load->clients].idle_count > 0)
-				client = &load->all[load->turn % load->clients];
-		if (client == NULL) /* all are busy: the next answer makes room */
+		if (due > now) {
+			wait = due - now;
+			break;
+		}
+		client = next_client(load);
+		if (client == NULL) /* the next answer makes room */
 			break;
 		begin_call(load, client, due);
-		write_out(load, client);
 	}
-	return (uint64_t)STALL_MS * 1000000;
+	for (size_t i = 0; load->begun > first && i < load->clients; i++)
+		if (load->all[i].out_length > load->all[i].out_start && !load->all[i].waits_to_write)
+			write_out(load, &load->all[i]);
+	return wait;
 }
 
 static void open_client(struct load *load, struct client *client)
@@ -194,7 +231,7 @@ static void open_client(struct load *load, struct client *client)
 	if (client->in == NULL)
 		peer_die("memory is out");
 	for (size_t i = 0; i < load->pipeline; i++)
-		client->idle[client->idle_count++] = (uint16_t)(load->pipeline - 1 - i);
+		client->idle[i] = (uint16_t)i;
 }
 
 static void run(struct load *load)
@@ -244,12 +281,14 @@ static void read_options(struct load *load, int argc, char **argv)
 			load->calls = strtoul(text, NULL, 10);
 		else if (strcmp(name, "--rate") == 0)
 			load->rate = strtod(text, NULL);
+		else if (strcmp(name, "--redis") == 0)
+			load->redis = strcmp(text, "yes") == 0;
 		else
 			peer_die("unknown option %s", name);
 	}
 	if (argc % 2 == 0 || load->socket == NULL || load->lines_path == NULL || load->clients == 0 || load->pipeline == 0 ||
 	    load->pipeline > PIPELINE_MAX || load->calls == 0 || load->rate < 0.0)
-		peer_die("usage: %s --socket PATH --lines FILE [--clients N] [--pipeline N up to %d] [--calls N] [--rate R]", argv[0],
+		peer_die("usage: %s --socket PATH --lines FILE [--clients N] [--pipeline N up to %d] [--calls N] [--rate R] [--redis yes]", argv[0],
 		         PIPELINE_MAX);
 }
 
@@ -269,7 +308,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < load.clients; i++)
 		open_client(&load, &load.all[i]);
 	run(&load);
-	peer_times_print(&load.times, "pierre-dbd");
+	peer_times_print(&load.times, load.redis ? "redis" : "pierre-dbd");
 	for (size_t i = 0; i < load.clients; i++) {
 		(void)close(load.all[i].fd);
 		free(load.all[i].in);

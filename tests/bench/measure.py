@@ -41,10 +41,10 @@ class Bench:
                     "cpu": (daemon.cpu_seconds() - before) * 1e6 / count}
         return once(calls) if calls else self.timed(probe, once, 20000 if pipeline > 1 else 5000)
 
-    def at_rate(self, daemon, lines, clients, pipeline, rate, calls):
-        """The daemon under calls that are sent when they are due, not when there is room for them."""
-        return from_json(run([self.program("bench-load"), "--socket", daemon.socket, "--lines", lines, "--clients", clients,
-                              "--pipeline", pipeline, "--calls", calls, "--rate", rate]))
+    def at_rate(self, server, lines, clients, pipeline, rate, calls, redis=False):
+        """The daemon, or Redis, under calls that are sent when they are due, not when there is room for them."""
+        return from_json(run([self.program("bench-load"), "--socket", server.socket, "--lines", lines, "--clients", clients,
+                              "--pipeline", pipeline, "--calls", calls, "--rate", rate, "--redis", "yes" if redis else "no"]))
 
     def redis(self, probe, redis, clients, pipeline, command):
         def once(count):
@@ -87,7 +87,7 @@ class Bench:
 
 def from_json(text):
     outcome = json.loads(text)
-    return {"rate": outcome["calls_per_second"], "p50": outcome["p50_us"], "p99": outcome["p99_us"],
+    return {"rate": outcome["calls_per_second"], "p50": outcome["p50_us"], "p90": outcome["p90_us"], "p99": outcome["p99_us"],
             "p999": outcome["p999_us"], "max": outcome["max_us"], "calls": outcome["calls"]}
 
 

@@ -1,6 +1,7 @@
 """What is measured and what it has to reach: one table of probes and one of targets."""
 
 import dataclasses
+import re
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,10 +119,11 @@ def markdown(headings, rows):
     return "\n".join(lines)
 
 
-def put_between(text, part):
-    """The document with the generated part exchanged."""
+def put_between(text, part, keep=()):
+    """The document with the generated part exchanged; of the old one the sections whose titles begin with one of `keep` stay."""
     before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    old, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError("docs/performance.md has lost its markers")
-    return f"{before}{BEGIN}\n\n{part.strip()}\n\n{END}{after}"
+    sections = [section for section in re.split(r"^(?=### )", old, flags=re.M) if section.startswith(tuple(f"### {title}" for title in keep))]
+    return f"{before}{BEGIN}\n\n{''.join([part.strip() + chr(10) * 2, *sections]).strip()}\n\n{END}{after}"

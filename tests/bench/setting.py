@@ -61,8 +61,9 @@ class Calls:
         opened = [line("get_strava_token", [user]) for user in connected]
         mixed = [*pick(get, 7000), *pick(opened, 1000), *pick(record, 2000)]
         paths = {}
-        for name, lines in (("ping", [line("daemon.ping", [])]), ("get", get), ("record", record), ("mixed", mixed)):
-            paths[name] = self.folder / f"{name}.lines"
+        for name, lines in (("ping", [line("daemon.ping", [])]), ("redis ping", ["PING\n"]), ("get", get), ("record", record),
+                            ("mixed", mixed)):
+            paths[name] = self.folder / f"{name.replace(' ', '-')}.lines"
             paths[name].write_text("".join(lines))
         return paths
 
