@@ -1,6 +1,7 @@
 /* What libpq can only do blocking, each in a detached thread of its own: connecting, cancelling, migrating. A thread knows nothing of the
  * store but the mailbox, which lives until the last of them is done. */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 enum job_kind { JOB_CONNECT, JOB_CANCEL, JOB_MIGRATE, JOB_ROTATE, JOB_COUNT };
 
 /* How long one call of rotate_key goes on: many short transactions, one connection. */
-static const uint64_t rotate_ns = UINT64_C(200000000), count_pause_ns = UINT64_C(1000000000);
+static const uint64_t rotate_ns = UINT64_C(200000000), count_pause_ns = UINT64_C(1000000000), settle_ns = UINT64_C(1000000000);
 
 struct job {
 	struct list link;
@@ -303,8 +304,22 @@ void jobs_count_seals(struct postgres_store *store)
 		job->seal = seal_hold(store->settings.seal);
 		job->added = added;
 	}
-	if (job == NULL || !start(store, job))
+	store->counting = job != NULL && start(store, job);
+	if (!store->counting)
 		seal_count_failed(store->settings.seal);
+}
+
+/* Else a daemon that is started anew soon after its first sealings would never count them. */
+void jobs_settle(struct postgres_store *store)
+{
+	uint64_t until = clock_ns() + settle_ns;
+
+	while (store->counting && clock_ns() < until) {
+		struct pollfd poller = {.fd = store->mailbox->wake, .events = POLLIN};
+
+		(void)poll(&poller, 1, 50);
+		jobs_collect(store);
+	}
 }
 
 /* libpq's thread waits for the server without end: when the call's time is over its socket is shut, which it notices. */
@@ -366,6 +381,7 @@ static void rotated(struct postgres_store *store, struct job *job)
 
 static void counted(struct postgres_store *store, struct job *job)
 {
+	store->counting = false;
 	if (job->added == 0) {
 		seal_count_failed(store->settings.seal);
 		return;

@@ -270,6 +270,7 @@ static void close_store(struct store *base)
 		end_all(store, &store->lanes[i].waiting);
 	}
 	end_all(store, &store->waiting);
+	jobs_settle(store);
 	free_store(store);
 }
 

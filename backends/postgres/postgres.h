@@ -99,6 +99,7 @@ struct postgres_store {
 	struct list migrating;        /* jobs of the methods `migrate` and `rotate_key` */
 	struct rotation rotation;     /* the job's, while one is at it */
 	bool rotating;
+	bool counting;                /* a job writes down how much the key has sealed */
 	uint64_t count_at;            /* no writing down of sealings before: the last try failed */
 	uint64_t retry_at;            /* no connect before */
 	unsigned unserved;            /* times in a row that a pooler had no server */
@@ -170,6 +171,7 @@ void jobs_cancel(struct postgres_store *store, struct lane *lane);
 bool jobs_migrate(struct postgres_store *store, struct call *call);
 bool jobs_rotate(struct postgres_store *store, struct call *call);
 void jobs_count_seals(struct postgres_store *store);  /* writes down how much the key has sealed, when that is due */
+void jobs_settle(struct postgres_store *store);       /* at the end: waits a moment for that */
 void jobs_expire(struct postgres_store *store, uint64_t now); /* ends those whose call's time is over */
 void jobs_collect(struct postgres_store *store);  /* what threads have done since */
 

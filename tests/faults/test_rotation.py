@@ -428,6 +428,22 @@ class Counting(RotationCase):
         self.assertEqual(self.stored(), before)
         self.daemon.stop()
 
+    def test_counted_before_the_end(self):
+        """A daemon that is stopped right after it has sealed has written that down."""
+        self.daemon.start()
+        users = self.fill(2)
+        self.within(10, lambda: self.stored())
+        (name, _), = self.stored().items()
+        for _ in range(5):
+            self.assertEqual(self.daemon.terminate(), 0)
+            self.sql(f"UPDATE pierre_meta SET value = '0' WHERE key = '{name}'")
+            self.daemon.start()
+            self.daemon.call("update_strava_token", [users[0], "a", "r", EXPIRES, "s"])
+            self.assertEqual(self.daemon.terminate(), 0)
+            self.assertGreaterEqual(int(self.stored()[name]), 2)
+            self.daemon.start()
+        self.daemon.stop()
+
     def test_warning_and_refusal(self):
         self.daemon.start()
         users = self.fill(2)
