@@ -10,6 +10,8 @@ from lib.case import DaemonCase, main  # noqa: E402
 from lib.rpc import result_of  # noqa: E402
 from lib.world import UNKNOWN, World, new_api_key, new_usage, new_user, unique, uuid4  # noqa: E402
 
+STRICT = True
+
 
 class Order(DaemonCase):
     def setUp(self):

@@ -19,6 +19,7 @@ from lib.databases import postgres_url  # noqa: E402
 from lib.interface import METHODS, TASK_STATUSES, TIERS, TIMESTAMP, UUID  # noqa: E402
 
 BACKENDS = ("both",)
+STRICT = True
 SLICE = 250   # calls that are pipelined between two looks at the answers
 READERS, READS = 4, 30   # connections that read between two slices, and how many calls each
 CALLS = int(os.environ.get("PIERRE_TEST_CALLS", "100000" if os.environ.get("PIERRE_TEST_LONG") else

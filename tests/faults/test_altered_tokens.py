@@ -9,6 +9,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from lib.case import DaemonCase, main  # noqa: E402
 from lib.world import World  # noqa: E402
 
+STRICT = True
+
 COLUMNS = ("access_token", "refresh_token", "nonce")
 ACCESS, REFRESH = "canary-altered-access-token", "canary-altered-refresh"
 

@@ -16,6 +16,7 @@ from lib.rpc import Closed, RpcError  # noqa: E402
 from lib.world import World, new_usage, new_user, uuid4  # noqa: E402
 
 BACKENDS = ("sqlite",)
+STRICT = True
 SANITIZERS = False
 WRITES = 1000
 

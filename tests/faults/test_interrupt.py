@@ -12,6 +12,7 @@ from lib.daemon import SANITIZER, Daemon, temporary_folder  # noqa: E402
 from lib.world import World, new_usage, new_user  # noqa: E402
 
 BACKENDS = ("sqlite",)
+STRICT = True
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib", "interrupted.c")
 
 

@@ -13,6 +13,8 @@ from lib.daemon import SLOW, Daemon, new_key, temporary_folder  # noqa: E402
 from lib.rpc import Closed  # noqa: E402
 from lib.world import World, new_usage, new_user  # noqa: E402
 
+STRICT = True
+
 LONG = bool(os.environ.get("PIERRE_TEST_LONG"))
 ROUNDS = int(os.environ.get("PIERRE_TEST_KILLS", "200" if LONG else "50"))
 SECONDS = 300 if LONG else 75

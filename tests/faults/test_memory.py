@@ -19,6 +19,7 @@ from lib.rpc import Closed, Late  # noqa: E402
 from lib.world import Samples  # noqa: E402
 
 BACKENDS = ("sqlite",)
+STRICT = True
 LONG = bool(os.environ.get("PIERRE_TEST_LONG"))
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib", "scarce.c")
 MOST = 2000          # allocations that a call may need

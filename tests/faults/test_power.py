@@ -17,6 +17,7 @@ from lib.databases import Sqlite  # noqa: E402
 from lib.world import new_user  # noqa: E402
 
 BACKENDS = ("sqlite",)
+STRICT = True
 SANITIZERS = False
 IMAGES = 400 if os.environ.get("PIERRE_TEST_LONG") else 120
 CALL = re.compile(r"^(\d+) +(\w+)\((.*)$", re.DOTALL)
