@@ -141,6 +141,8 @@ static int check(const struct settings *settings, struct err *err)
 	return 0;
 }
 
+enum { MISSPELT = 3 }; /* letters that a name may be away from what was meant */
+
 static unsigned distance(const char *a, const char *b)
 {
 	unsigned row[64];
@@ -168,26 +170,28 @@ static unsigned distance(const char *a, const char *b)
 	return row[length];
 }
 
-/* NULL when none is near. */
-static const char *nearest_environment(const char *name)
+/* known: a name that might have been meant; NULL: none. */
+static void offer(const char *wanted, const char *known, const char **nearest, unsigned *best)
 {
-	const char *nearest = NULL;
-	unsigned best = 4;
+	unsigned found = known != NULL ? distance(wanted, known) : *best;
 
-	for (unsigned id = 0; id < SETTING_ROWS; id++)
-		if (setting_table[id].environment != NULL && distance(name, setting_table[id].environment) < best) {
-			nearest = setting_table[id].environment;
-			best = distance(name, nearest);
-		}
-	return nearest;
+	if (found < *best) {
+		*nearest = known;
+		*best = found;
+	}
 }
 
 /* A name that begins as ours and is none: most likely it is misspelt, and what it should have set is not set. where: "" or "FILE: ". */
 static void warn_if_unknown(struct settings *settings, const char *where, const char *name)
 {
-	const char *nearest = nearest_environment(name);
+	const char *nearest = NULL;
+	unsigned best = MISSPELT + 1;
 
-	if (strncmp(name, "PIERRE_DBD_", 11) != 0 || (nearest != NULL && strcmp(nearest, name) == 0))
+	if (strncmp(name, "PIERRE_DBD_", 11) != 0)
+		return;
+	for (unsigned id = 0; id < SETTING_ROWS; id++)
+		offer(name, setting_table[id].environment, &nearest, &best);
+	if (best == 0)
 		return;
 	warn(settings, "%s%sthere is no setting %.60s%s%s%s", where, *where != '\0' ? ": " : "", name, nearest != NULL ? "; did you mean " : "",
 	     nearest != NULL ? nearest : "", nearest != NULL ? "?" : "");
@@ -239,21 +243,15 @@ out:
 static int unknown_flag(const char *flag, struct err *err)
 {
 	const char *nearest = NULL;
-	unsigned best = 4;
+	unsigned best = MISSPELT + 1;
 
 	for (unsigned id = 0; id < SETTING_ROWS; id++)
-		if (setting_table[id].flag != NULL && distance(flag, setting_table[id].flag) < best) {
-			nearest = setting_table[id].flag;
-			best = distance(flag, nearest);
-		}
+		offer(flag, setting_table[id].flag, &nearest, &best);
 	for (unsigned id = 0; nearest == NULL && strlen(flag) >= 4 && id < SETTING_ROWS; id++)
 		if (setting_table[id].flag != NULL && strncmp(setting_table[id].flag, flag, strlen(flag)) == 0)
 			nearest = setting_table[id].flag;
 	for (unsigned i = 0; i < sizeof commands / sizeof *commands; i++)
-		if (distance(flag, commands[i].flag) < best) {
-			nearest = commands[i].flag;
-			best = distance(flag, nearest);
-		}
+		offer(flag, commands[i].flag, &nearest, &best);
 	return err_exit(err, EX_USAGE, "unknown option --%.60s%s%s%s", flag, nearest != NULL ? "; did you mean --" : "",
 	                nearest != NULL ? nearest : "", nearest != NULL ? "?" : "; --help lists them all");
 }
