@@ -25,6 +25,7 @@ from lib.daemon import REPORTS  # noqa: E402
 
 FOLDERS = ("faults", "differential", "bench", "contract", "client")   # the long ones first
 TIME_LIMIT = 900
+LINES_AGAIN = 60   # of a failed file's output, shown again at the end
 # Reports end the process, so that no test can pass over one; leaks are looked for at the daemon's end.
 SANITIZER_OPTIONS = {
     "ASAN_OPTIONS": "abort_on_error=1:detect_leaks=1:detect_stack_use_after_return=1:allocator_may_return_null=1",
@@ -43,7 +44,7 @@ class Totals:
         self.skipped += skipped
 
 
-def unit_tests(build, totals):
+def unit_tests(build, totals, failures):
     began = time.monotonic()
     done = subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs", "--no-suite", "integration"],
                           capture_output=True, text=True, check=False)
@@ -54,6 +55,9 @@ def unit_tests(build, totals):
     if done.returncode != 0 or failed:
         print(done.stdout[-20000:], done.stderr[-4000:])
         failed = max(failed, 1)
+        bad = re.sub(r"^.* OK +[0-9.]+s\n", "", done.stdout, flags=re.MULTILINE)
+        names = dict.fromkeys(re.findall(r"^ *\d+/\d+ (.*?) +(?:FAIL|TIMEOUT)\b", bad, re.MULTILINE))  # each is told twice
+        failures.append(("unit tests", ", ".join(names), bad))
     if passed + failed == 0:
         print("no unit tests were found: is this a build with tests?")
         failed = 1
@@ -125,6 +129,10 @@ def failed_tests(output):
     return ", ".join(re.findall(r"^ *FAIL +(.*)", output, re.MULTILINE)) or "the file as a whole"
 
 
+def print_end(name, output):
+    print(f"--- the end of {name}:", *output.splitlines()[-LINES_AGAIN:], sep="\n", flush=True)
+
+
 def missing_methods(work):
     reached = set()
     for path in glob.glob(os.path.join(work, "coverage", "*.json")):
@@ -183,7 +191,7 @@ def main():
     server = template = None
     try:
         if not arguments.no_unit and not arguments.parts:
-            unit_tests(arguments.build, totals)
+            unit_tests(arguments.build, totals, failures)
         planned = list(jobs(arguments))
         if arguments.postgres:
             environment["PIERRE_TEST_POSTGRES"] = arguments.postgres
@@ -202,18 +210,19 @@ def main():
                 name, output, numbers = job.result()
                 print(output, end="", flush=True)
                 if numbers[1] and not arguments.once and unsteady(running[job][0], output):
-                    again.append((running[job], failed_tests(output)))
+                    again.append((running[job], failed_tests(output), output))
                     continue
                 totals.add(*numbers)
                 if numbers[1]:
-                    failures.append((name, failed_tests(output)))
-        for (path, backend), tests in again:
+                    failures.append((name, failed_tests(output), output))
+        for (path, backend), tests, first in again:
             name, output, numbers = run_job(path, backend, environment, work)
             print(output, end="", flush=True)
             totals.add(*numbers)
             if numbers[1]:
-                failures.append((name, failed_tests(output)))
+                failures.append((name, failed_tests(output), output))
             else:
+                print_end(f"{name}, run among others", first)
                 print(f"UNSTEADY: {name}: failed among others, passed alone: {tests}", flush=True)
         if arguments.long and not arguments.sanitizer:
             planted(totals)
@@ -228,7 +237,9 @@ def main():
         if server is not None:
             server.stop()
         shutil.rmtree(work, ignore_errors=True)
-    for name, tests in failures:
+    for name, _, output in failures:
+        print_end(name, output)
+    for name, tests, _ in failures:
         print(f"failed: {name}: {tests}")
     print(f"{time.monotonic() - began:.0f} s in all", flush=True)
     print(f"{totals.passed} passed, {totals.failed} failed" + (f", {totals.skipped} skipped" if totals.skipped else ""))

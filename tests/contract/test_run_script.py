@@ -151,6 +151,7 @@ class RunScript(Case):
         pid, terminal = pty.fork()
         if pid == 0:
             os.chdir(self.copy)
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # as in start()
             os.execve("scripts/run", ["scripts/run", "--drain-timeout", "60s"], self.environment())
         self.addCleanup(os.close, terminal)
         shown = b""

@@ -234,29 +234,32 @@ START_TEST(one_winner)
 {
 	enum { STARTS = 20 };
 	pid_t children[STARTS];
-	int go[2], done[2], winners = 0;
+	int go[2], tried[2], done[2], winners = 0;
+	char byte;
 
 	ck_assert_int_eq(pipe(go), 0);
+	ck_assert_int_eq(pipe(tried), 0);
 	ck_assert_int_eq(pipe(done), 0);
 	(void)close(foreign_socket(path, false)); /* a stale one lies there */
 	for (int i = 0; i < STARTS; i++) {
 		children[i] = fork();
 		ck_assert_int_ge(children[i], 0);
 		if (children[i] == 0) {
-			char byte;
 			int code;
 
 			(void)close(go[1]);
 			(void)close(done[1]);
 			(void)!read(go[0], &byte, 1);
 			code = take(&sock, 0600) == 0 && socket_listen(&sock, &err) == 0 ? 0 : err.exit_code;
+			(void)!write(tried[1], "", 1);
 			if (code == 0)
 				(void)!read(done[0], &byte, 1); /* holds it until all have tried */
 			_exit(code);
 		}
 	}
 	(void)close(go[1]);
-	(void)usleep(300000);
+	for (int i = 0; i < STARTS; i++)
+		ck_assert_int_eq(read(tried[0], &byte, 1), 1);
 	(void)close(done[1]);
 	for (int i = 0; i < STARTS; i++) {
 		int status;
@@ -270,6 +273,8 @@ START_TEST(one_winner)
 	}
 	ck_assert_int_eq(winners, 1);
 	(void)close(go[0]);
+	(void)close(tried[0]);
+	(void)close(tried[1]);
 	(void)close(done[0]);
 }
 END_TEST
