@@ -7,6 +7,7 @@
 #include <syslog.h>
 
 #include "../backends/store.h"
+#include "../protocol/nearest.h"
 #include "envfile.h"
 
 const struct setting setting_table[SETTING_ROWS] = {
@@ -141,60 +142,29 @@ static int check(const struct settings *settings, struct err *err)
 	return 0;
 }
 
-enum { MISSPELT = 3 }; /* letters that a name may be away from what was meant */
+#define OURS "PIERRE_DBD_"
 
-static unsigned distance(const char *a, const char *b)
+/* What stands behind the beginning that all our names have; NULL: the name is none of them. */
+static const char *own_part(const char *name)
 {
-	unsigned row[64];
-	size_t length = strlen(b);
-
-	if (length >= 64)
-		return 64;
-	for (unsigned j = 0; j <= length; j++)
-		row[j] = j;
-	for (unsigned i = 1; a[i - 1] != '\0'; i++) {
-		unsigned diagonal = row[0];
-
-		row[0] = i;
-		for (unsigned j = 1; j <= length; j++) {
-			unsigned above = row[j], best = diagonal + (a[i - 1] != b[j - 1]);
-
-			if (above + 1 < best)
-				best = above + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			diagonal = above;
-			row[j] = best;
-		}
-	}
-	return row[length];
-}
-
-/* known: a name that might have been meant; NULL: none. */
-static void offer(const char *wanted, const char *known, const char **nearest, unsigned *best)
-{
-	unsigned found = known != NULL ? distance(wanted, known) : *best;
-
-	if (found < *best) {
-		*nearest = known;
-		*best = found;
-	}
+	return name != NULL && strncmp(name, OURS, sizeof OURS - 1) == 0 ? name + sizeof OURS - 1 : NULL;
 }
 
 /* A name that begins as ours and is none: most likely it is misspelt, and what it should have set is not set. where: "" or "FILE: ". */
 static void warn_if_unknown(struct settings *settings, const char *where, const char *name)
 {
-	const char *nearest = NULL;
-	unsigned best = MISSPELT + 1;
+	struct nearest nearest = {.wanted = own_part(name)};
+	const char *meant;
 
-	if (strncmp(name, "PIERRE_DBD_", 11) != 0)
+	if (nearest.wanted == NULL)
 		return;
 	for (unsigned id = 0; id < SETTING_ROWS; id++)
-		offer(name, setting_table[id].environment, &nearest, &best);
-	if (best == 0)
+		nearest_offer(&nearest, own_part(setting_table[id].environment));
+	if (nearest.distance == 0)
 		return;
-	warn(settings, "%s%sthere is no setting %.60s%s%s%s", where, *where != '\0' ? ": " : "", name, nearest != NULL ? "; did you mean " : "",
-	     nearest != NULL ? nearest : "", nearest != NULL ? "?" : "");
+	meant = nearest_name(&nearest);
+	warn(settings, "%s%sthere is no setting %.60s%s%s%s", where, *where != '\0' ? ": " : "", name,
+	     meant != NULL ? "; did you mean " OURS : "", meant != NULL ? meant : "", meant != NULL ? "?" : "");
 }
 
 static bool holds_secrets(const struct envfile *file)
@@ -242,18 +212,19 @@ out:
 
 static int unknown_flag(const char *flag, struct err *err)
 {
-	const char *nearest = NULL;
-	unsigned best = MISSPELT + 1;
+	struct nearest nearest = {.wanted = flag};
+	const char *meant;
 
 	for (unsigned id = 0; id < SETTING_ROWS; id++)
-		offer(flag, setting_table[id].flag, &nearest, &best);
-	for (unsigned id = 0; nearest == NULL && strlen(flag) >= 4 && id < SETTING_ROWS; id++)
-		if (setting_table[id].flag != NULL && strncmp(setting_table[id].flag, flag, strlen(flag)) == 0)
-			nearest = setting_table[id].flag;
+		nearest_offer(&nearest, setting_table[id].flag);
 	for (unsigned i = 0; i < sizeof commands / sizeof *commands; i++)
-		offer(flag, commands[i].flag, &nearest, &best);
-	return err_exit(err, EX_USAGE, "unknown option --%.60s%s%s%s", flag, nearest != NULL ? "; did you mean --" : "",
-	                nearest != NULL ? nearest : "", nearest != NULL ? "?" : "; --help lists them all");
+		nearest_offer(&nearest, commands[i].flag);
+	meant = nearest_name(&nearest);
+	for (unsigned id = 0; meant == NULL && strlen(flag) >= 4 && id < SETTING_ROWS; id++)
+		if (setting_table[id].flag != NULL && strncmp(setting_table[id].flag, flag, strlen(flag)) == 0)
+			meant = setting_table[id].flag;
+	return err_exit(err, EX_USAGE, "unknown option --%.60s%s%s%s", flag, meant != NULL ? "; did you mean --" : "", meant != NULL ? meant : "",
+	                meant != NULL ? "?" : "; --help lists them all");
 }
 
 static int take_command(const char *flag, const char *value, enum settings_command *command, struct err *err)

@@ -171,7 +171,7 @@ void postgres_connected(struct postgres_store *store, struct lane *lane, PGconn 
 	}
 	if (store->failures > 0) {
 		store->settings.log(5, "the database answers again (failed attempts: %u)", store->failures);
-		store->told[0] = '\0';
+		(void)trouble_end(&store->trouble);
 	}
 	store->failures = 0;
 	store->retry_at = 0;

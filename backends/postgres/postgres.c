@@ -10,9 +10,6 @@
 #include "../execute.h"
 #include "postgres.h"
 
-/* An outage makes an attempt every one or two seconds. */
-#define TELL_AGAIN_NS UINT64_C(30000000000)
-
 static struct postgres_store *self(struct store *store)
 {
 	return (struct postgres_store *)(void *)store;
@@ -20,15 +17,10 @@ static struct postgres_store *self(struct store *store)
 
 void postgres_note_error(struct postgres_store *store, const char *text)
 {
-	uint64_t now = clock_ns();
-
 	(void)snprintf(store->last_error, sizeof store->last_error, "%s", text);
 	store->last_error_at = timestamp_now();
-	if (strcmp(store->told, store->last_error) == 0 && now < store->told_at + TELL_AGAIN_NS)
-		return;
-	memcpy(store->told, store->last_error, sizeof store->told);
-	store->told_at = now;
-	store->settings.log(4, "trouble with the database connection (failed attempts: %u): %s", store->failures, text);
+	if (trouble_note(&store->trouble, text, clock_ns()))
+		store->settings.log(4, "trouble with the database connection (failed attempts: %u): %s", store->failures, text);
 }
 
 static bool connected(const struct postgres_store *store)
@@ -339,7 +331,8 @@ static struct postgres_store *new_store(const struct store_settings *settings)
 static PGconn *first_connection(struct postgres_store *store, struct err *err)
 {
 	uint64_t until = clock_ns() + store->settings.wait_for_database_ms * 1000000;
-	char error[ERR_MESSAGE_MAX], told[ERR_MESSAGE_MAX] = "";
+	struct trouble trouble = {.failures = 0};
+	char error[ERR_MESSAGE_MAX];
 
 	for (;;) {
 		PGconn *connection = postgres_connect(store->url, store->settings.connect_timeout_ms, error);
@@ -350,9 +343,8 @@ static PGconn *first_connection(struct postgres_store *store, struct err *err)
 			err_exit(err, EX_UNAVAILABLE, "the database cannot be reached: %.250s", error);
 			return NULL;
 		}
-		if (strcmp(error, told) != 0)
+		if (trouble_note(&trouble, error, clock_ns()))
 			store->settings.log(5, "waiting for the database: %s", error);
-		memcpy(told, error, sizeof told);
 		if (store->settings.progress != NULL)
 			store->settings.progress("waiting for the database");
 		nanosleep(&(struct timespec){.tv_nsec = 250000000}, NULL);

@@ -12,6 +12,7 @@
 
 #include "../rotation.h"
 #include "../store.h"
+#include "../trouble.h"
 
 enum { LANES_MAX = 128, GROUP_MAX = 1024, TRIES_MAX = 4 };
 
@@ -110,8 +111,7 @@ struct postgres_store {
 	bool named;                   /* statements are prepared by name; else each call brings its text */
 	char last_error[ERR_MESSAGE_MAX];
 	int64_t last_error_at;
-	char told[ERR_MESSAGE_MAX];   /* last_error when it was logged last; "" once all was well again */
-	uint64_t told_at;
+	struct trouble trouble;       /* with connections, since all was well */
 	uint64_t transactions, batched, batch_max, merged, retries, reconnects, connect_failures, timeouts, waits, wait_ns;
 };
 

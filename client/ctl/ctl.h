@@ -78,15 +78,6 @@ void ctl_daemon_program(char *out, size_t size);
 
 /* Texts (text.c) ------------------------------------------------------------------------------------------------ */
 
-/* How many letters must be changed, put in, left out or swapped. */
-unsigned text_distance(const char *a, const char *b);
-/* Keeps the nearest of the names offered one by one; gives what is near enough to be meant, or NULL. */
-struct nearest {
-	const char *wanted, *name;
-	unsigned distance;
-};
-void nearest_offer(struct nearest *nearest, const char *name);
-const char *nearest_name(const struct nearest *nearest);
 /* A whole file (`-`: stdin) with a NUL behind, to be freed; NULL after telling why. */
 char *text_of_file(const char *path, size_t *length);
 /* Whole decimal number within the range; false when it is none. */

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "ctl.h"
+#include "nearest.h"
 
 const struct command *const command_families[] = {
 	call_commands, catalog_commands, status_commands, stats_commands, top_commands, metrics_commands, admin_commands,

@@ -8,6 +8,7 @@
 #include "catalog.h"
 #include "ctl.h"
 #include "json.h"
+#include "nearest.h"
 
 /* One argument: where its value goes, and its JSON text. */
 struct entry {
