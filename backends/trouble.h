@@ -12,7 +12,7 @@
 struct trouble {
 	char told[ERR_MESSAGE_MAX]; /* what the log said last; all zero: all is well */
 	uint64_t told_at, last;     /* clock_ns(): of that, and of the last failure */
-	unsigned failures;
+	unsigned failures, lines;   /* that there were, and that were told */
 };
 
 /* Counts a failure; whether it is to be told. */

@@ -26,10 +26,11 @@ START_TEST(another_cause_is_told)
 {
 	trouble = (struct trouble){0};
 	ck_assert(trouble_note(&trouble, "gone", SECOND));
-	ck_assert(!trouble_note(&trouble, "refused", SECOND + SECOND / 2));
-	ck_assert(trouble_note(&trouble, "refused", 2 * SECOND));
-	ck_assert(!trouble_note(&trouble, "refused", 30 * SECOND));
-	ck_assert(trouble_note(&trouble, "gone", 31 * SECOND));
+	ck_assert(trouble_note(&trouble, "refused", SECOND + 1));
+	ck_assert(!trouble_note(&trouble, "gone", SECOND + SECOND / 2));
+	ck_assert(trouble_note(&trouble, "gone", 3 * SECOND));
+	ck_assert(!trouble_note(&trouble, "gone", 30 * SECOND));
+	ck_assert(trouble_note(&trouble, "refused", 31 * SECOND));
 }
 END_TEST
 
