@@ -274,32 +274,63 @@ static void roll_back(struct worker *writer)
 		(void)session_step(writer->session.rollback);
 }
 
-/* One group: all of `calls` in one durable transaction, or in several when one of them ends it. */
+/* What broke is a page that a call has read, not the transaction's own writing: the last call that ran is the one to blame, and those beside
+ * it may touch whole pages only. */
+static bool is_damage(const struct list *finished, int code)
+{
+	bool on_reading = (code & 0xFF) == SQLITE_CORRUPT || code == SQLITE_IOERR_READ || code == SQLITE_IOERR_SHORT_READ;
+	const struct call *last = list_empty(finished) ? NULL : call_of(finished->prev);
+
+	return on_reading && last != NULL && last->method != NULL && last->err.kind == ERR_STORAGE;
+}
+
+/* After the transaction was rolled back. True: what is left in `calls` is to run again, without what has failed for good. */
+static bool after_failure(struct worker *writer, struct list *calls, struct list *finished, int code)
+{
+	struct list failed;
+	bool alone = is_damage(finished, code);
+
+	sqlite_note_error(writer->store, session_reason(code));
+	list_init(&failed);
+	if (alone) {
+		struct list *node = finished->prev;
+
+		list_remove(node);
+		list_append(&failed, node);
+		run_again(writer->store, calls, finished);
+	} else {
+		list_splice(&failed, finished);
+		list_splice(&failed, calls);
+	}
+	fail_all(&failed, session_reason(code));
+	if (!writer->store->memory)
+		reopen(writer, &failed);
+	list_splice(finished, &failed);
+	return alone && writer->session.db != NULL;
+}
+
+/* One group: all of `calls` in one durable transaction, or in several when one of them ends it. What is left in `calls` could not run. */
 static void write_group(struct worker *writer, struct list *calls)
 {
 	struct sqlite_store *store = writer->store;
-	enum run_result result = RUN_INTERRUPTED;
 	struct list finished;
+	bool again = true;
 	int code;
 
 	list_init(&finished);
 	atomic_store_explicit(&writer->running, length(calls), memory_order_relaxed);
-	while (result == RUN_INTERRUPTED && !list_empty(calls) && begin(writer, calls, &code)) {
-		result = code == SQLITE_OK ? run_and_commit(writer, calls, &finished, &code) : RUN_BROKEN;
+	while (again && !list_empty(calls) && begin(writer, calls, &code)) {
+		enum run_result result = code == SQLITE_OK ? run_and_commit(writer, calls, &finished, &code) : RUN_BROKEN;
+
 		if (result == RUN_DONE)
 			break;
 		roll_back(writer);
-		if (result == RUN_INTERRUPTED) {
+		if (result == RUN_INTERRUPTED)
 			run_again(store, calls, &finished);
-			continue;
-		}
-		sqlite_note_error(store, session_reason(code));
-		list_splice(&finished, calls);
-		fail_all(&finished, session_reason(code));
+		else
+			again = after_failure(writer, calls, &finished, code);
 	}
 	count_group(store, length(&finished));
-	if (result == RUN_BROKEN && !store->memory)
-		reopen(writer, &finished);
 	atomic_store_explicit(&writer->running, 0, memory_order_relaxed);
 	sqlite_finish(store, &finished);
 }
@@ -346,6 +377,11 @@ static void write_all(struct worker *writer, struct list *calls)
 		lone = split_at_lone(calls, &group);
 		if (!list_empty(&group))
 			write_group(writer, &group);
+		if (!list_empty(&group)) { /* the database is gone: see below */
+			list_splice(&group, calls);
+			list_splice(calls, &group);
+			break;
+		}
 		if (lone && writer->session.db != NULL) {
 			struct list *node = list_first(calls);
 

@@ -396,6 +396,38 @@ class Corrupt(Case):
             seen.add(self.survives(f"seed {seed}"))
         self.assertIn("served", seen)
 
+    def test_damage_in_one_row(self):
+        """A write that meets it fails; those beside it, in the same transaction even, are done."""
+        with self.daemon() as daemon, daemon.connect() as connection:
+            world = World(connection)
+            users = [world.user() for _ in range(10)] + [world.user(display_name="Q" * 20_000)] + [world.user() for _ in range(10)]
+            world.user(display_name="z" * 20_000)  # behind it, so that the damaged pages are not the file's last
+        with open(self.path, "rb") as file:
+            data = bytearray(file.read())
+        chain = [at for at in range(0, len(data), 4096) if data[at + 4:at + 4096] == b"Q" * 4092]
+        self.assertGreater(len(chain), 1)
+        for at in chain:
+            data[at:at + 4] = b"\xff" * 4  # "goes on at a page that there is not"
+        self.put(bytes(data))
+        with self.daemon() as daemon, daemon.connect() as connection:
+            outside = sqlite3.connect(self.path, isolation_level=None)
+            outside.execute("BEGIN IMMEDIATE")  # so that all of them wait, and are one group
+            requests = [connection.request("update_last_active", user_id=user) for user in users]
+            new = connection.request("create_user", user=new_user())
+            self.assertEqual(connection.call("daemon.ping"), "pong")
+            outside.execute("ROLLBACK")
+            outside.close()
+            kinds = [connection.answer(request).get("error", {}).get("data", {}) for request in requests]
+            self.assertEqual([data.get("kind") for data in kinds], [None] * 10 + ["storage"] + [None] * 10)
+            self.assertEqual(kinds[10]["outcome"], "none")
+            created = connection.answer(new)["result"]
+            self.assertGreaterEqual(connection.call("daemon.stats")["gauges"]["db_batch_max"], 20)
+            self.assertIn("damaged", daemon.log())
+        with self.daemon() as daemon, daemon.connect() as connection:
+            self.assertEqual(connection.call("get_user", user_id=created)["id"], created)
+            for user in users[:10] + users[11:]:
+                self.assertIsNotNone(connection.call("get_user", user_id=user)["last_active"])
+
     def test_wal_of_garbage(self):
         """A WAL whose frames are no good counts as none."""
         for wal in (b"\xff" * 10_000, b"\x37\x7f\x06\x82" + b"\x00" * 5000, b"x"):
