@@ -42,6 +42,15 @@ static void pass(struct sqlite_store *store)
 	(void)session_step(checkpointer->anchor.commit);
 }
 
+/* A log of gigabytes takes its time, but it moves; so does a writer that waits for it. */
+static void moved(void *argument)
+{
+	struct worker *worker = argument;
+
+	worker_moves(worker);
+	pthread_cond_broadcast(&worker->store->checkpointer.wake);
+}
+
 static void *mover(void *argument)
 {
 	struct worker *worker = argument;
@@ -66,11 +75,15 @@ static void *mover(void *argument)
 }
 
 /* True when no pass is under way. A log that has become very long waits for it: the disk is slower than the writes. */
-static bool at_rest(struct checkpointer *checkpointer, bool wait)
+static bool at_rest(struct worker *writer, bool wait)
 {
+	struct checkpointer *checkpointer = &writer->store->checkpointer;
+
 	pthread_mutex_lock(&checkpointer->lock);
-	while (checkpointer->pass == PASS_RUNS && wait)
+	while (checkpointer->pass == PASS_RUNS && wait) {
 		pthread_cond_wait(&checkpointer->wake, &checkpointer->lock);
+		worker_moves(writer);
+	}
 	bool rests = checkpointer->pass != PASS_RUNS;
 	pthread_mutex_unlock(&checkpointer->lock);
 	return rests;
@@ -94,11 +107,15 @@ static void finish(struct worker *writer, int limit)
 	bool large = atomic_load_explicit(&store->wal_bytes, memory_order_relaxed) > WAL_LARGE;
 
 	worker_moves(writer);
+	if (large) /* a reader that held the log through all passes may have ended just now: then all of it is left for here */
+		vfs_pace(writer->session.db, store->lock_fd, moved, writer);
 	checkpointer->passes = 0;
 	checkpointer->covered = 0;
 	checkpointer->due = checkpointer->length + limit; /* unless it begins anew before */
 	if (run(store, &writer->session, large ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE) != 0)
 		atomic_fetch_add_explicit(&store->checkpoint_busy, 1, memory_order_relaxed);
+	if (large)
+		vfs_pace(writer->session.db, -1, NULL, NULL);
 }
 
 void checkpoint_if_due(struct worker *writer)
@@ -109,13 +126,13 @@ void checkpoint_if_due(struct worker *writer)
 
 	if (store->memory || writer->session.db == NULL || atomic_load(&store->unsynced))
 		return;
-	if (writer->session.wal_pages < checkpointer->length && at_rest(checkpointer, false)) { /* the log has begun anew */
+	if (writer->session.wal_pages < checkpointer->length && at_rest(writer, false)) { /* the log has begun anew */
 		checkpointer->passes = 0;
 		checkpointer->covered = 0;
 		checkpointer->due = limit;
 	}
 	checkpointer->length = writer->session.wal_pages;
-	if (checkpointer->length < checkpointer->due || !at_rest(checkpointer, checkpointer->length > checkpointer->due + PATIENCE * limit))
+	if (checkpointer->length < checkpointer->due || !at_rest(writer, checkpointer->length > checkpointer->due + PATIENCE * limit))
 		return;
 	if (checkpointer->passes < PASSES_MOST && checkpointer->length - checkpointer->covered > limit / FEW)
 		ask(checkpointer);
@@ -132,7 +149,7 @@ int checkpointer_start(struct sqlite_store *store, struct err *err)
 	    session_open(&store->mover.session, store->path, SESSION_WRITE, NULL, err) < 0)
 		return -1;
 	store->mover.store = store;
-	vfs_pace(store->mover.session.db, store->lock_fd);
+	vfs_pace(store->mover.session.db, store->lock_fd, moved, &store->mover);
 	return worker_start(&store->mover, mover, err);
 }
 

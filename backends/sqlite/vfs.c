@@ -32,6 +32,8 @@ struct file {
 	sqlite3_int64 unsynced;    /* of a log: where that begins which this transaction has written since its last sync; -1: nothing */
 	int pace_fd;               /* of a database: see vfs_pace; -1 */
 	unsigned writes;           /* since it is paced */
+	void (*moved)(void *argument);
+	void *argument;            /* of that */
 	int failure;               /* a write that failed where nobody could be told; the next sync tells */
 	sqlite3_file under[];      /* SQLite's own file */
 };
@@ -92,6 +94,8 @@ static int write_paced(struct file *file, const void *from, int count, sqlite3_i
 		return code;
 	if (sync_file_range(file->pace_fd, 0, 0, all) != 0 && (errno == EIO || errno == ENOSPC || errno == EDQUOT))
 		return SQLITE_IOERR_FSYNC;
+	if (file->moved != NULL)
+		file->moved(file->argument);
 	return SQLITE_OK;
 }
 
@@ -344,10 +348,13 @@ const char *vfs_name(void)
 	return ready ? made.zName : NULL;
 }
 
-void vfs_pace(sqlite3 *db, int fd)
+void vfs_pace(sqlite3 *db, int fd, void (*moved)(void *argument), void *argument)
 {
 	sqlite3_file *file = NULL;
 
-	if (sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file) == SQLITE_OK && file != NULL && file->pMethods == &methods)
-		self(file)->pace_fd = fd;
+	if (sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK || file == NULL || file->pMethods != &methods)
+		return;
+	self(file)->pace_fd = fd;
+	self(file)->moved = moved;
+	self(file)->argument = argument;
 }

@@ -62,7 +62,7 @@ class Watchdog(Services):
         self.within(10, lambda: service.notify.beats(0.3) > 0)
         service.end()
 
-    def stuck(self):
+    def stuck(self, *options):
         compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
         if compiler is None or SANITIZER:
             self.skipTest("needs a C compiler and a build without a sanitizer: a disk that hangs is NOT tested")
@@ -70,7 +70,7 @@ class Watchdog(Services):
         library, self.control = os.path.join(folder, "stuck.so"), os.path.join(folder, "stuck")
         subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, os.path.join(LIB, "stuck.c")], check=True)
         self.hang("")
-        return self.watched(environment={"LD_PRELOAD": library, "TEST_STUCK": self.control})
+        return self.watched(environment={"LD_PRELOAD": library, "TEST_STUCK": self.control}, options=options)
 
     def hang(self, word):
         with open(self.control, "w", encoding="ascii") as file:
@@ -119,6 +119,33 @@ class Watchdog(Services):
             for request in waiting:
                 self.assertIn("result", one.answer(request))
             self.within(10, lambda: service.notify.beats(0.3 * PACE) > 0)
+        service.end()
+
+    def test_slow_disk_under_a_long_log(self):
+        """Moving it takes longer than the watchdog's patience, and the writer waits for it, but all of it moves: fed all the time."""
+        service = self.stuck("--checkpoint-pages", "2000")
+
+        def write():
+            with service.connect() as one:
+                world = World(one)
+                for i in range(84):   # five times what is to be moved at once: 64 portions of 20 ms and more
+                    one.call("upsert_user_profile", [world.user(), {"t": str(i % 10) * 500_000}])
+
+        since = len(service.notify.read())
+        self.hang("slow")
+        began = time.monotonic()
+        thread = threading.Thread(target=write)
+        thread.start()
+        while thread.is_alive():
+            service.notify.read()
+            time.sleep(0.02)
+        took = time.monotonic() - began
+        self.hang("")
+        self.assertGreater(took, 3 * EVERY, "the disk was not slow enough to tell")
+        self.assertNotIn("watchdog is not fed", service.log())
+        self.assertGreaterEqual(service.notify.count("WATCHDOG", since), took / EVERY)
+        with service.connect() as one:
+            self.assertEqual(one.call("get_user_count"), 84)
         service.end()
 
     def test_outside_lock(self):

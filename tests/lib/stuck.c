@@ -1,5 +1,6 @@
 /* A disk that hangs: preloaded into the daemon. While the file $TEST_STUCK holds `sync`, every fdatasync waits; while it holds `read`,
- * every pread of a descriptor does. What waits goes on when the file is emptied. */
+ * every pread of a descriptor does. What waits goes on when the file is emptied. While it holds `slow`, each sync of a part of a file
+ * takes 20 ms. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -20,21 +21,30 @@ __attribute__((constructor)) static void begin(void)
 		path[i] = given[i];
 }
 
+static int is_asked_for(const char *word)
+{
+	char text[32] = "";
+	int fd = path[0] != '\0' ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+
+	if (fd < 0)
+		return 0;
+	if (read(fd, text, sizeof text - 1) < 0)
+		text[0] = '\0';
+	close(fd);
+	return strcmp(text, word) == 0;
+}
+
 static void wait_while(const char *word)
 {
-	for (;;) {
-		char text[32] = "";
-		int fd = path[0] != '\0' ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-
-		if (fd < 0)
-			return;
-		if (read(fd, text, sizeof text - 1) < 0)
-			text[0] = '\0';
-		close(fd);
-		if (strcmp(text, word) != 0)
-			return;
+	while (is_asked_for(word))
 		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-	}
+}
+
+int sync_file_range(int fd, off64_t offset, off64_t count, unsigned flags)
+{
+	if (is_asked_for("slow"))
+		nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+	return (int)syscall(SYS_sync_file_range, fd, offset, count, flags);
 }
 
 int fdatasync(int fd)

@@ -171,16 +171,23 @@ START_TEST(savepoints)
 }
 END_TEST
 
+static void count_one(void *count)
+{
+	(*(unsigned *)count)++;
+}
+
 /* By one that gathers and by one that does not, paced and not; the log begins anew after each. */
 START_TEST(checkpoints)
 {
 	int fd = dup(STDIN_FILENO), pages, moved;
+	unsigned portions = 0;
 
-	vfs_pace(writer, fd); /* any descriptor: the portions are a favour, nothing depends on them */
+	vfs_pace(writer, fd, count_one, &portions); /* any descriptor: the portions are a favour, nothing depends on them */
 	for (int i = 0; i < 6; i++) {
 		insert(300, 3000);
 		ck_assert_int_eq(sqlite3_wal_checkpoint_v2(i % 2 == 0 ? writer : other, NULL, SQLITE_CHECKPOINT_RESTART, &pages, &moved), SQLITE_OK);
 		ck_assert_int_eq(pages, moved);
+		ck_assert_uint_ge(portions, (unsigned)(i / 2 + 1) * 300 / 32 / 2); /* a row is a page; every other time it is the paced one */
 	}
 	ck_assert_int_eq(number(other, "SELECT sum(length(x)) FROM t"), 1800 * 3000);
 	ck_assert_int_eq(number(other, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"), 0);
