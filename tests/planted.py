@@ -47,6 +47,16 @@ DEFECTS = [
          "if (code != SQLITE_OK && file->database != NULL && file->unsynced >= 0)",
          "if (0)"),
     ], "faults/test_fsync.py", ["Injected.test_refused_stays_refused_after_a_kill"]),
+    ("a damaged page takes its neighbours with it", [
+        ("backends/sqlite/workers.c",
+         "bool alone = is_damage(finished, code);",
+         "bool alone = false && is_damage(finished, code);"),
+    ], "faults/test_storage.py", ["Corrupt.test_damage_in_one_row"]),
+    ("who waits for a slow disk seems to stand still", [
+        ("backends/sqlite/checkpoint.c",
+         "\t\tpthread_cond_wait(&checkpointer->wake, &checkpointer->lock);\n\t\tworker_moves(writer);\n",
+         "\t\tpthread_cond_wait(&checkpointer->wake, &checkpointer->lock);\n"),
+    ], "faults/test_watchdog.py", ["Watchdog.test_slow_disk_under_a_long_log"]),
     ("the log is not watched", [
         ("backends/sqlite/watch.c",
          "look_beside(&watch->index, &now, err) < 0 || look_beside(&watch->log, &now, err) < 0",
