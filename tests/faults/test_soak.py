@@ -1,4 +1,4 @@
-"""Callers and random faults for as long as one likes: PIERRE_TEST_SOAK=28800 tests/faults/test_soak.py for eight hours, some seconds in an
+"""Callers and random faults for as long as one likes: PIERRE_TEST_SOAK=28800 python3 tests/faults/test_soak.py for eight hours, some seconds in an
 ordinary run. After each round all invariants hold, and at the end memory and descriptors are where they were after the first ones. Would
 catch: what leaks a little at each fault, and what two faults at once do that neither does alone."""
 import os
