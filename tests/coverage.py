@@ -4,8 +4,9 @@
 usage: tests/coverage.py [--build FOLDER] [--least PERCENT] [--lines FILE] [--no-run] [FILE-PART…]
 
 Files below the least (90) are shown each, with their share and how many lines never ran; --lines prints those of one file. --no-run: the counts
-of the last run are shown again. Exit code 1 when all files together are below the least. What a test kills (kill -9) and what is generated is
-not counted. Takes as long as the tests do: not part of scripts/test.
+of the last run are shown again. Exit code 1 when all files together are below the least. What is generated is not counted, nor what ends by
+kill -9 or goes on as another program. A few tests fail in such a build, whose counters are further exported names and files that another
+user cannot write. Takes as long as the tests do: not part of scripts/test.
 """
 import argparse
 import collections
@@ -61,7 +62,6 @@ def main():
         subprocess.run([os.path.join(ROOT, "scripts", "build"), build, "-Db_coverage=true"], check=True)
         for data in glob.glob(os.path.join(build, "**", "*.gcda"), recursive=True):
             os.unlink(data)
-        # Counters of processes that run as another user cannot be written; the tests that start such are judged by the other builds.
         subprocess.run([sys.executable, os.path.join(HERE, "run.py"), build, *arguments.parts], check=False)
     found = counted(build)
     if not found:
