@@ -110,14 +110,14 @@ class Reload(Case):
             self.assertEqual((answer["reloaded"], answer["changed"], answer["need_restart"]), (False, [], []))
             self.assertRegex(answer["error"], "PIERRE_DBD_POOL|no-such-user")
             self.assertEqual(self.value("connections"), "77")
-        self.assertIn("the old settings stay", self.daemon.log())
+        self.logged(self.daemon, "the old settings stay")
         self.daemon.stop()
 
     def test_warnings(self):
         """What the start would warn of, a reload warns of, too."""
         self.write("PIERRE_DBD_CONNECTIONS=77\nPIERRE_DBD_BATCH_LIMITT=9\n")
         self.assertTrue(self.daemon.call("daemon.reload")["reloaded"])
-        self.assertIn("settings: there is no setting PIERRE_DBD_BATCH_LIMITT; did you mean PIERRE_DBD_BATCH_LIMIT?", self.daemon.log())
+        self.logged(self.daemon, "settings: there is no setting PIERRE_DBD_BATCH_LIMITT; did you mean PIERRE_DBD_BATCH_LIMIT?")
         self.daemon.stop()
 
     def test_signal_and_notification(self):

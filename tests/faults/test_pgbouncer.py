@@ -78,7 +78,7 @@ class Works(BouncerCase):
 
     def test_many_connections_few_servers(self):
         daemon = self.behind()
-        self.assertIn("a pooler stands before the database", daemon.log())
+        self.logged(daemon, "a pooler stands before the database")
         self.within(10, lambda: self.connections(daemon) == 16)
         before = invariants.Snapshot(daemon)
         with Load(daemon, writers=24, readers=16) as load:

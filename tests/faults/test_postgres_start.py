@@ -68,7 +68,7 @@ class Waiting(StartCase):
         daemon.learn()
         with daemon.connect() as one:
             World(one).user()
-        self.assertIn("waiting for the database: ", daemon.log())
+        self.logged(daemon, "waiting for the database: ")
         self.assertLess(daemon.log().count("waiting for the database: "), 5, "it repeats itself")
         daemon.stop()
 

@@ -3,6 +3,7 @@ by the change when its owner writes it at the same moment; a change that is call
 kill -9 breaks; a daemon that starts without a key that is still needed; more sealings under one key than are safe."""
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -107,7 +108,7 @@ class Changing(RotationCase):
         found = {one["name"]: one for one in self.daemon.call("daemon.diagnose")["findings"]}
         self.assertEqual(found["previous_key"]["status"], "warn")
         self.assertIn("rotate-key", found["previous_key"]["advice"])
-        self.assertRegex(self.daemon.log(), r'level=notice msg="the key is being changed: [^"]*" key=[0-9a-f]{16} previous_key=[0-9a-f]{16}\n')
+        self.logged(self.daemon, re.compile(r'level=notice msg="the key is being changed: [^"]*" key=[0-9a-f]{16} previous_key=[0-9a-f]{16}\n'))
         # What is written now is the new key's; the old one alone is not enough any more, nor the new one yet.
         with self.daemon.connect() as c:
             c.call("update_strava_token", [users[7], "fresh", "fresh refresh", EXPIRES, "all"])
@@ -119,7 +120,7 @@ class Changing(RotationCase):
         self.assertEqual((code, said), (0, ""))
         self.assertRegex(out, r"^all tokens of 250 users are under the key [0-9a-f]{16}; 499 were sealed anew\n"
                               r"the previous key [0-9a-f]{16} is needed no more: .*\n$")
-        self.assertRegex(self.daemon.log(), r'level=notice msg="all tokens of 250 users are under the key [0-9a-f]{16}"\n')
+        self.logged(self.daemon, re.compile(r'level=notice msg="all tokens of 250 users are under the key [0-9a-f]{16}"\n'))
         self.assertEqual(self.answers(users), before)
         for row, old in zip(self.texts(), texts):
             for text in row:
@@ -215,7 +216,7 @@ class Changing(RotationCase):
             code, out, said = ctl(self.daemon, "rotate-key")
             self.assertEqual((code, out), (1, ""))
             self.assertIn("not finished: 3 tokens open with neither the key", said)
-            self.assertRegex(self.daemon.log(), r'level=warning msg="the change to the key [0-9a-f]{16} is not finished: 3 tokens ')
+            self.logged(self.daemon, re.compile(r'level=warning msg="the change to the key [0-9a-f]{16} is not finished: 3 tokens '))
             self.assertEqual([line.split("user ")[1] for line in said.splitlines() if "user " in line and "fitbit" in line and "clear" not in line],
                              [f"{user}, fitbit" for user in bad])
         self.assertIn("not finished", self.refuses(self.new))

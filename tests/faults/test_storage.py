@@ -422,7 +422,7 @@ class Corrupt(Case):
             self.assertEqual(kinds[10]["outcome"], "none")
             created = connection.answer(new)["result"]
             self.assertGreaterEqual(connection.call("daemon.stats")["gauges"]["db_batch_max"], 20)
-            self.assertIn("damaged", daemon.log())
+            self.logged(daemon, "damaged")
         with self.daemon() as daemon, daemon.connect() as connection:
             self.assertEqual(connection.call("get_user", user_id=created)["id"], created)
             for user in users[:10] + users[11:]:

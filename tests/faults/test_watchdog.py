@@ -95,7 +95,7 @@ class Watchdog(Services):
             thread.start()
             try:
                 self.starved(service)
-                self.assertIn("watchdog is not fed", service.log())
+                self.logged(service, "watchdog is not fed")
             finally:
                 self.hang("")
                 stop.set()

@@ -31,6 +31,10 @@ class Case(unittest.TestCase):
                 self.fail(f"not within {seconds * SLOW} s")
             time.sleep(every)
 
+    def logged(self, daemon, what):
+        """Waits until the log has that: a text, or a compiled pattern. Lines are written by a thread beside the loop, so an answer may come first."""
+        self.within(10, lambda: what.search(daemon.log()) if hasattr(what, "search") else what in daemon.log())
+
 
 class DaemonCase(Case):
     """One daemon for the class, on the process's backend; `self.c` is a fresh connection for each test."""
