@@ -300,6 +300,13 @@ class Removed(Case):
             with open(path, "rb") as file:
                 self.assertEqual(file.read(), content, f"{path} was written to")
 
+    def test_database_alone_replaced(self):
+        """By a copy of itself: its log, which goes on to be the daemon's, belongs to the one that is gone."""
+        def change(path):
+            os.rename(path, path + "-old")
+            shutil.copyfile(path + "-old", path)
+        self.one(change)
+
     def test_idle_daemon_notices_too(self):
         daemon = Daemon()
         daemon.start()
