@@ -7,6 +7,7 @@ place in the source is not found any more counts as failed: then it must be plan
 """
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -213,8 +214,14 @@ DEFECTS = [
 
 
 def run(command, folder, log, **variables):
-    with open(log, "ab") as file:
-        return subprocess.run(command, cwd=folder, stdout=file, stderr=subprocess.STDOUT, env={**os.environ, **variables}, check=False).returncode
+    with open(log, "ab") as file, subprocess.Popen(command, cwd=folder, stdout=file, stderr=subprocess.STDOUT, env={**os.environ, **variables},
+                                                   start_new_session=True) as process:
+        code = process.wait()
+        try:
+            os.killpg(process.pid, signal.SIGKILL)  # a daemon that its defect keeps from ending
+        except ProcessLookupError:
+            pass
+        return code
 
 
 class Copy:
