@@ -418,12 +418,15 @@ class Corrupt(Case):
         self.put(bytes(data))
         with self.daemon() as daemon, daemon.connect() as connection:
             outside = sqlite3.connect(self.path, isolation_level=None)
-            outside.execute("BEGIN IMMEDIATE")  # so that all of them wait, and are one group
+            outside.execute("BEGIN IMMEDIATE")
+            first = connection.request("create_user", user=new_user())  # keeps the writer, so that all the others wait, and are one group
+            self.within(10, lambda: invariants.gauges(connection)["db_running"] == 1)
             requests = [connection.request("update_last_active", user_id=user) for user in users]
             new = connection.request("create_user", user=new_user())
-            self.assertEqual(connection.call("daemon.ping"), "pong")
+            self.within(10, lambda: invariants.gauges(connection)["db_queued"] == len(users) + 1)
             outside.execute("ROLLBACK")
             outside.close()
+            self.assertIn("result", connection.answer(first))
             kinds = [connection.answer(request).get("error", {}).get("data", {}) for request in requests]
             self.assertEqual([data.get("kind") for data in kinds], [None] * 10 + ["storage"] + [None] * 10)
             self.assertEqual(kinds[10]["outcome"], "none")
