@@ -127,8 +127,7 @@ void link_broken(struct pierre *db, int kind, bool again, const char *what)
 		list_remove(node);
 		list_append(repeat ? &repeated : &failed, node);
 	}
-	list_splice(&repeated, &db->queued);
-	list_splice(&db->queued, &repeated);
+	list_splice_front(&db->queued, &repeated);
 	list_for_each(waiting, &db->queued)
 		call_wait_for_connection(db, list_entry(waiting, struct call, link), now);
 	calls_fail_all(db, &failed, &error, true);

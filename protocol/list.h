@@ -48,4 +48,11 @@ static inline void list_splice(struct list *to, struct list *from)
 	list_init(from);
 }
 
+/* The same, to the beginning of `to`. */
+static inline void list_splice_front(struct list *to, struct list *from)
+{
+	list_splice(from, to);
+	list_splice(to, from);
+}
+
 #endif

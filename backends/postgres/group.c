@@ -37,8 +37,7 @@ static void put_back(struct lane *lane, struct list *calls)
 {
 	list_for_each(node, calls)
 		lane->waiting_count++;
-	list_splice(calls, &lane->waiting);
-	list_splice(&lane->waiting, calls);
+	list_splice_front(&lane->waiting, calls);
 }
 
 static bool writes(const struct call *call)

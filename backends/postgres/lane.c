@@ -324,11 +324,7 @@ void lane_close(struct postgres_store *store, struct lane *lane)
 	list_for_each(node, &lane->waiting)
 		if (call_of(node)->order != NULL)
 			call_of(node)->order->lane = 0;
-	struct list both;
-	list_init(&both);
-	list_splice(&both, &lane->waiting);
-	list_splice(&both, &store->waiting);
-	list_splice(&store->waiting, &both);
+	list_splice_front(&store->waiting, &lane->waiting);
 	store->waiting_count += lane->waiting_count;
 	lane->waiting_count = 0;
 }

@@ -170,8 +170,7 @@ static void run_again(struct sqlite_store *store, struct list *calls, struct lis
 		list_append(&again, node);
 		atomic_fetch_add_explicit(&store->retries, 1, memory_order_relaxed);
 	}
-	list_splice(&again, calls);
-	list_splice(calls, &again);
+	list_splice_front(calls, &again);
 }
 
 /* After a failed commit SQLite may look well although pages were lost: nothing is answered before the database was closed,
@@ -377,11 +376,7 @@ static void write_all(struct worker *writer, struct list *calls)
 		lone = split_at_lone(calls, &group);
 		if (!list_empty(&group))
 			write_group(writer, &group);
-		if (!list_empty(&group)) { /* the database is gone: see below */
-			list_splice(&group, calls);
-			list_splice(calls, &group);
-			break;
-		}
+		list_splice_front(calls, &group); /* something only when the database is gone: see below */
 		if (lone && writer->session.db != NULL) {
 			struct list *node = list_first(calls);
 
