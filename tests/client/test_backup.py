@@ -164,7 +164,7 @@ class Sqlite(BackupCase):
         self.assertEqual(os.listdir(folder), ["copy.db"])
         rows = self.whole(path)
         self.assertEqual((rows["users"], rows["api_keys"], rows["api_key_usage"]), (1, 1, 285))
-        self.within(5, lambda: f"the backup is made: {path}, " in daemon.log())
+        self.logged(daemon, f"the backup is made: {path}, ", 5)
         # Not again without being asked to.
         code, out, said = ctl(daemon, "backup", path)
         self.assertEqual((code, out), (1, ""))
@@ -245,7 +245,7 @@ class Sqlite(BackupCase):
         code, out, said = ctl(daemon, "backup", "/nonexistent/folder/copy.db")
         self.assertEqual((code, out), (1, ""))
         self.assertIn("/nonexistent/folder/copy.db.partial: No such file or directory", said)
-        self.within(5, lambda: 'level=warning msg="no backup was made: /nonexistent/folder/copy.db.partial: ' in daemon.log())
+        self.logged(daemon, 'level=warning msg="no backup was made: /nonexistent/folder/copy.db.partial: ', 5)
         # A foreign thing in the place of the partial file is left alone.
         os.mkdir(path + ".partial")
         code, out, said = ctl(daemon, "backup", path)

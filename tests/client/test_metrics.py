@@ -179,7 +179,7 @@ class SlowCalls(Case):
         daemon.start()
         email, password = new_user()["email"], "canary password of a slow call"
         user = daemon.call("create_user", user={"email": email, "password": password})
-        self.within(5, lambda: "slow call" in daemon.log())
+        self.logged(daemon, "slow call", 5)
         line = next(line for line in daemon.log().splitlines() if "slow call" in line)
         self.assertRegex(line, r'method=create_user duration_ms=\d+\.\d+ rows=1 uid=\d+ pid=\d+ outcome=ok$')
         self.assertGreater(float(re.search(r"duration_ms=([\d.]+)", line)[1]), 1)

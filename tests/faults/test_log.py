@@ -76,7 +76,7 @@ class Journal(Lines):
             daemon.start()
             daemon.call("daemon.reload")
             daemon.connect().close()
-            self.within(5, lambda: "connection ends" in daemon.log())
+            self.logged(daemon, "connection ends", 5)
             lines = daemon.log().splitlines()
             numbers = {"error": 3, "warning": 4, "notice": 5, "info": 6, "debug": 7}
             seen = set()
@@ -102,7 +102,7 @@ class Outage(Lines):
         daemon = Daemon("postgres", self.server.url, options=("--wait-for-database", "60s"))
         self.addCleanup(daemon.discard)
         daemon.spawn()
-        self.within(10, lambda: "waiting for the database" in daemon.log())
+        self.logged(daemon, "waiting for the database")
         time.sleep(2)                                     # eight attempts
         self.server.launch()
         daemon.wait_ready()

@@ -162,7 +162,7 @@ class Ended(ServerCase):
             for pause in (1.0, 0.0, 1.2, 0.0):
                 time.sleep(pause)
                 one.call("get_user_count")   # a write that meets the end of its connection may be unknown
-            self.within(10, lambda: "terminating connection due to idle-session timeout" in daemon.log())
+            self.logged(daemon, "terminating connection due to idle-session timeout")
             self.query(f"ALTER DATABASE {self.name} RESET idle_session_timeout")
             self.within(10, lambda: len(self.backends()) == 2 and self.connections(daemon) == 2)
             time.sleep(1.0)   # the last that ended so have been replaced
@@ -172,7 +172,7 @@ class Ended(ServerCase):
                 waiting = one.request("get_user_count")
                 self.within(10, lambda: self.query(f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{self.name}' AND wait_event_type = 'Lock'") == "1")
                 self.query(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self.name}' AND wait_event_type = 'Lock'")
-                self.within(10, lambda: "terminating connection due to administrator command" in daemon.log())
+                self.logged(daemon, "terminating connection due to administrator command")
                 other.run("ROLLBACK")
             self.assertEqual(one.answer(waiting)["result"], 0)
 
@@ -196,7 +196,7 @@ class Told(ServerCase):
             failures = one.call("daemon.stats")["counters"]["db_connect_failures"]
             self.server.launch()
             self.within(5, lambda: "result" in one.answer(one.request("get_user_count")))
-        self.within(5, lambda: "the database answers again" in daemon.log())   # lines are written beside the loop
+        self.logged(daemon, "the database answers again", 5)
         lines = daemon.log().splitlines()
         trouble = [line for line in lines if "trouble with the database" in line]
         self.assertGreater(failures, 5)

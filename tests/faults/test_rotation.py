@@ -460,7 +460,7 @@ class Counting(RotationCase):
             return self.daemon.log()[size:]
         self.assertNotIn("has sealed", put(LIMIT // 2 - 1500))
         self.seal(1000, users[0])
-        self.within(10, lambda: "the encryption key has sealed 2147" in self.daemon.log())
+        self.logged(self.daemon, "the encryption key has sealed 2147")
         self.assertIn("the encryption key has sealed 2147483648 texts", put(LIMIT // 2))
         checks = {one["name"]: one for one in self.daemon.call("daemon.health")["checks"]}
         self.assertEqual(checks["key"]["status"], "degraded")

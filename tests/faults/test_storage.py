@@ -190,7 +190,7 @@ class Locks(Case):
             while os.path.getsize(log) <= 260 << 20:
                 for answer in connection.many([("create_user", {"user": new_user(display_name="y" * 900_000)}) for _ in range(20)]):
                     self.assertIn("result", answer)
-            self.within(5, lambda: "keeps it from being reused" in daemon.log())
+            self.logged(daemon, "keeps it from being reused", 5)
             self.assertGreater(invariants.gauges(connection)["sqlite_wal_bytes"], 256 << 20)
             outside.execute("ROLLBACK")
             outside.close()

@@ -172,7 +172,7 @@ class Confinement(Units):
                 one.answer(one.request(method, params[method]))
             one.call("create_user", user={"email": "traced@example.com", "password": "traced"})
         daemon.signal(signal.SIGHUP)
-        self.within(10, lambda: "settings were read again" in daemon.log())
+        self.logged(daemon, "settings were read again")
         daemon.call("daemon.health")
         self.assertEqual(daemon.terminate(), 0)
         with open(os.path.join(self.place, "trace"), encoding="utf-8", errors="replace") as file:

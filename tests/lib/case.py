@@ -31,9 +31,9 @@ class Case(unittest.TestCase):
                 self.fail(f"not within {seconds * SLOW} s")
             time.sleep(every)
 
-    def logged(self, daemon, what):
+    def logged(self, daemon, what, seconds=10):
         """Waits until the log has that: a text, or a compiled pattern. Lines are written by a thread beside the loop, so an answer may come first."""
-        self.within(10, lambda: what.search(daemon.log()) if hasattr(what, "search") else what in daemon.log())
+        self.within(seconds, lambda: what.search(daemon.log()) if hasattr(what, "search") else what in daemon.log())
 
 
 class DaemonCase(Case):
