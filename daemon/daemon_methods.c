@@ -23,25 +23,6 @@ static int ping(struct daemon *daemon, const struct method_input *input, struct 
 	return 0;
 }
 
-/* The version of the method set is the OpenRPC document's: `"info":{…"version":"1.0.0"…}`. */
-static void write_protocol_version(struct buffer *out)
-{
-	static char version[32];
-
-	if (*version == '\0') {
-		struct json json = {0};
-		struct err err;
-		uint32_t info, at;
-
-		if (json_scan(&json, catalog_openrpc, catalog_openrpc_length, 64, &err) == 0 &&
-		    (info = json_member(&json, 0, "info", 4)) != 0 && (at = json_member(&json, info, "version", 7)) != 0 &&
-		    json.nodes[at].length < sizeof version)
-			memcpy(version, json.text + json.nodes[at].start, json.nodes[at].length);
-		json_free(&json);
-	}
-	write_text(out, ",\"protocol\":", version);
-}
-
 static int version(struct daemon *daemon, const struct method_input *input, struct buffer *out, struct err *err)
 {
 	struct store_version info = {0};
@@ -50,7 +31,7 @@ static int version(struct daemon *daemon, const struct method_input *input, stru
 	(void)err;
 	daemon->store->ops->version(daemon->store, &info);
 	write_text(out, "{\"version\":", PIERRE_VERSION);
-	write_protocol_version(out);
+	write_text(out, ",\"protocol\":", catalog_version);
 	write_text(out, ",\"backend\":", info.backend);
 	buffer_text(out, ",\"schema_version\":");
 	json_write_integer(out, info.schema);

@@ -1,6 +1,6 @@
 /* The shapes that the generated tables fill: every method's parameters, statements and answer, as const data.
  *
- * The generator (protocol/generator/) makes `catalog.gen.c` and `catalog.gen.h` (enum of methods, slot numbers) from
+ * The generator (protocol/generator/) makes `catalog.gen.c` from
  * protocol/catalog/<domain>.toml and backends/<backend>/sql/<domain>.sql. Nothing here is written at run time. */
 #ifndef PIERRE_CATALOG_H
 #define PIERRE_CATALOG_H
@@ -174,6 +174,16 @@ extern const struct method catalog_methods[];
 extern const size_t catalog_method_count;
 extern const char catalog_openrpc[];       /* the whole OpenRPC document, one line of JSON */
 extern const size_t catalog_openrpc_length;
+extern const char catalog_version[];       /* of the interface: what daemon.version calls `protocol` */
+
+/* A service whose OAuth tokens are stored. Its five columns of `users` are `<name>_access_token`, `…_refresh_token`,
+ * `…_expires_at`, `…_scope` and `…_nonce`; a token is present only when none of them is null. */
+struct token_provider {
+	const char *name;   /* "strava" */
+	const char *title;  /* "Strava" */
+};
+
+extern const struct token_provider catalog_providers[];  /* ends with a NULL name */
 
 /* NULL when there is none. A perfect hash or binary search made by the generator. */
 const struct method *catalog_find(const char *name, size_t length);

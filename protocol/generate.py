@@ -74,7 +74,7 @@ def pretty(document: dict) -> str:
 
 def emit(catalog, document: dict, out: Path):
     """All files of the build."""
-    files = {"catalog.gen.h": emit_c.header(catalog), "catalog.gen.c": emit_c.source(catalog, document),
+    files = {"catalog.gen.c": emit_c.source(catalog, document),
              "openrpc.json": pretty(document), "methods.md": emit_docs.reference(catalog),
              **emit_client.files(catalog)}
     for name, text in files.items():

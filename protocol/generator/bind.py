@@ -5,12 +5,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import fragments
 from .columns import columns_of
 from .model import BACKENDS, Catalog, Method, Slot, Statement
 from .placeholders import BUILTINS, EXACT
 from .problems import Problems
 from .scalars import SCALARS, UNBOUND
-from .sql import Scanned, load_bodies, scan
+from .sql import Scanned, load_texts, scan
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,9 @@ def bind(catalog: Catalog, backends_folder: Path, limits: Limits, allow_missing:
     scanned = {method.name: {} for method in catalog.methods}
     by_name = {method.name: method for method in catalog.methods}
     for backend in BACKENDS:
-        bodies = load_bodies(backends_folder / backend / "sql", problems)
+        texts = load_texts(backends_folder / backend / "sql", catalog.providers, problems)
+        bodies = texts.bodies
+        fragments.check(catalog, texts.fragments, texts.used, problems)
         for name, (domain, body) in bodies.items():
             method = by_name.get(name)
             if method is None or not method.has_sql:

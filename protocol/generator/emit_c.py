@@ -1,4 +1,4 @@
-"""catalog.gen.h and catalog.gen.c: the const tables of protocol/catalog.h, and nothing clever."""
+"""catalog.gen.c: the const tables of protocol/catalog.h, and nothing clever."""
 
 from . import emit_c_params, emit_c_shapes
 from .ctext import BANNER, compact_json, lines_of_string, string, struct, table
@@ -6,32 +6,16 @@ from .model import BACKENDS, Catalog, Method
 from .scalars import SCALARS
 
 
-def header(catalog: Catalog) -> str:
-    """The methods' numbers and the slots of each."""
-    out = [BANNER, "#ifndef PIERRE_CATALOG_GEN_H\n#define PIERRE_CATALOG_GEN_H\n",
-           "/* Version of the interface: what daemon.version tells as `protocol`. */",
-           f"#define CATALOG_VERSION {string(catalog.version)}\n",
-           "/* Positions in catalog_methods. */", "enum method_id {"]
-    out += [f"\tMETHOD_{method.c_name.upper()}," for method in catalog.methods]
-    out += ["\tMETHOD_COUNT", "};\n", "/* Positions in a call's values. */"]
-    for method in catalog.methods:
-        if method.slots:
-            name = method.c_name.upper()
-            out.append("enum {")
-            out += [f"\t{name}_SLOT_{slot.name.upper()}," for slot in method.slots]
-            out += [f"\t{name}_SLOTS", "};"]
-    out.append("\n#endif\n")
-    return "\n".join(out)
-
-
 def source(catalog: Catalog, openrpc: dict) -> str:
     """openrpc: the document, which rpc.discover gives as it stands here."""
-    parts = [BANNER, '#include <string.h>\n', '#include "catalog.h"', '#include "catalog.gen.h"\n']
+    parts = [BANNER, '#include <string.h>\n', '#include "catalog.h"\n',
+             f"const char catalog_version[] = {string(catalog.version)};\n"]
     parts += emit_c_params.tables(catalog)
     parts += emit_c_shapes.tables(catalog)
     for method in catalog.methods:
         parts += _slots(method)
     parts.append(_methods(catalog))
+    parts.append(_providers(catalog))
     parts.append(_finder(catalog))
     text = compact_json(openrpc)
     parts.append(f"const char catalog_openrpc[] =\n{lines_of_string(text)};\n"
@@ -92,6 +76,11 @@ def _methods(catalog: Catalog) -> str:
         rows.append(f"\t{{\n{body}\t}},\n")
     return ("const struct method catalog_methods[] = {\n" + "".join(rows) + "};\n"
             "const size_t catalog_method_count = sizeof catalog_methods / sizeof catalog_methods[0];\n")
+
+
+def _providers(catalog: Catalog) -> str:
+    rows = "".join(f"\t{{{string(provider.name)}, {string(provider.title)}}},\n" for provider in catalog.providers)
+    return f"const struct token_provider catalog_providers[] = {{\n{rows}\t{{NULL, NULL}},\n}};\n"
 
 
 def _finder(catalog: Catalog) -> str:

@@ -9,12 +9,13 @@ from .load_methods import load_method
 from .load_types import check_type_uses, load_enum, load_type
 from .model import Catalog, Domain
 from .problems import Problems, Source
+from .providers import expand, load_providers, unfill
 from .tables import Table
 
 
 def load_catalog(folder: Path, protocol_folder: Path, problems: Problems) -> Catalog:
     """Reads <folder>/*.toml. What has problems is left out of the catalog, and the problems say so."""
-    domains, tables, interface = [], [], []
+    files, domains, tables, interface = [], [], [], []
     for path in sorted(folder.glob("*.toml")):
         text = path.read_text(encoding="utf-8")
         try:
@@ -22,13 +23,18 @@ def load_catalog(folder: Path, protocol_folder: Path, problems: Problems) -> Cat
         except tomllib.TOMLDecodeError as error:
             problems.add(f"{path.parent.name}/{path.name}", str(error))
             continue
-        source = Source(path, text)
+        files.append((path.stem, Source(path, text), data))
+    providers = load_providers([(source, problems, data) for _, source, data in files])
+    for stem, source, data in files:
+        source.written_as = lambda key: unfill(key, providers)
+        data = expand(data, providers)
         table = Table(source, problems, (), data)
-        tables.append((path.stem, table))
-        domains.append(_domain(path.stem, table))
+        tables.append((stem, table))
+        domains.append(_domain(stem, table))
         if "interface" in data:
             interface.append(Table(source, problems, ("interface",), table.take("interface", dict)))
-    catalog = Catalog("", "", "", (), (), {}, {}, load_error_kinds(protocol_folder / "error.h", problems))
+    catalog = Catalog("", "", "", (), (), {}, {}, load_error_kinds(protocol_folder / "error.h", problems),
+                      providers)
     _interface(catalog, interface, folder, problems)
     order = {domain.name: domain.order for domain in domains}
     catalog.domains = tuple(sorted(domains, key=lambda domain: (domain.order, domain.name)))

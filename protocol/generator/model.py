@@ -7,6 +7,7 @@ their order, methods are numbered in theirs.
 
 from dataclasses import dataclass, field, replace
 
+from .providers import Provider
 from .scalars import SCALARS, Scalar
 
 BACKENDS = ("sqlite", "postgres")
@@ -188,6 +189,7 @@ class Catalog:
     types: dict[str, ObjectType]
     enums: dict[str, Enumeration]
     errors: tuple[ErrorKind, ...]
+    providers: tuple[Provider, ...] = ()
 
     def object(self, ref: TypeRef) -> ObjectType | None:
         return self.types.get(ref.base)

@@ -34,6 +34,7 @@ class Source:
     def __init__(self, path: Path, text: str):
         self.name = f"{path.parent.name}/{path.name}"
         self.lines = {}
+        self.written_as = lambda key: key  # the file's key for an entry that was made from it
         table = ()
         for number, line in enumerate(text.splitlines(), 1):
             header = re.match(r"\s*\[+([^\]]+)\]", line)
@@ -46,6 +47,8 @@ class Source:
 
     def where(self, *keys):
         """`catalog/users.toml:12`: the entry's line, or that of the nearest entry around it."""
+        if keys not in self.lines:
+            keys = tuple(self.written_as(key) for key in keys)
         while keys and keys not in self.lines:
             below = [line for path, line in self.lines.items() if path[:len(keys)] == keys]
             if below:

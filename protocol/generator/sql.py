@@ -4,7 +4,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from .fragments import HEADLINE, Fragment, insert
 from .problems import Problems
+from .providers import MARK, expand_sql, fill
 
 
 @dataclass(frozen=True)
@@ -19,32 +21,57 @@ class Body:
 _NAME_LINE = re.compile(r"--\s*name\s*:\s*(\S+)\s*\Z")
 
 
-def load_bodies(folder: Path, problems: Problems) -> dict[str, tuple[str, Body]]:
-    """All bodies of <folder>/*.sql: name -> (file's stem, body)."""
-    bodies = {}
-    for path in sorted(folder.glob("*.sql")):
-        for body in _split(path, problems):
-            if body.name in bodies:
-                problems.add(body.where, f"`{body.name}` has SQL already at {bodies[body.name][1].where}")
-                continue
-            bodies[body.name] = (path.stem, body)
-    return bodies
+@dataclass(frozen=True)
+class Texts:
+    """What a backend's SQL files hold."""
+
+    bodies: dict[str, tuple[str, Body]]  # name -> (file's stem, body)
+    fragments: dict[str, Fragment]
+    used: set[str]                       # names of the fragments that a body uses
 
 
-def _split(path, problems):
+def load_texts(folder: Path, providers, problems: Problems) -> Texts:
+    """All bodies and column lists of <folder>/*.sql, with the column lists put in place."""
+    texts = Texts({}, {}, set())
+    parts = [(path.stem, part) for path in sorted(folder.glob("*.sql")) for part in _split(path, providers, problems)]
+    for stem, part in parts:
+        taken = texts.fragments if isinstance(part, Fragment) else {n: b for n, (_, b) in texts.bodies.items()}
+        if part.name in taken:
+            problems.add(part.where, f"`{part.name}` has SQL already at {taken[part.name].where}")
+        elif isinstance(part, Fragment):
+            texts.fragments[part.name] = part
+        else:
+            texts.bodies[part.name] = (stem, part)
+    for name, (stem, body) in texts.bodies.items():
+        text = insert(body.text, body.where, texts.fragments, texts.used, problems)
+        texts.bodies[name] = (stem, Body(body.name, body.where, text))
+    return texts
+
+
+def _split(path, providers, problems):
+    """The file's bodies and fragments; what is written once for all providers gives one for each."""
     label = "/".join(path.parts[-3:])
-    bodies, name, start, lines = [], None, 0, []
+    parts, head, start, lines = [], None, 0, []
     for number, line in enumerate([*path.read_text(encoding="utf-8").splitlines(), "-- name: ."], 1):
-        header = _NAME_LINE.match(line)
-        if not header:
-            if name is None and line.strip() and not line.lstrip().startswith("--"):
+        name, columns = _NAME_LINE.match(line), HEADLINE.match(line)
+        if not name and not columns:
+            if head is None and line.strip() and not line.lstrip().startswith("--"):
                 problems.add(f"{label}:{number}", "SQL before the first `-- name: method` line")
-            lines.append(line)
+            lines.append(line + "\n")
             continue
-        if name is not None:
-            bodies.append(Body(name, f"{label}:{start}", "\n".join(lines)))
-        name, start, lines = header[1], number, []
-    return bodies
+        if head is not None:
+            parts += _part(head, f"{label}:{start}", "".join(lines), providers)
+        head, start, lines = name or columns, number, []
+    return parts
+
+
+def _part(head, where, text, providers):
+    text = expand_sql(text, providers)
+    if head.re is HEADLINE:
+        return [Fragment(head[1], head[2], where, text.strip())]
+    if MARK in head[1]:
+        return [Body(fill(head[1], provider), where, fill(text, provider)) for provider in providers]
+    return [Body(head[1], where, text)]
 
 
 # What a text of SQL consists of, as far as finding placeholders needs it. The first alternative that fits counts.

@@ -17,9 +17,15 @@ import generate  # noqa: E402
 class Project:
     """The tiny project's files by their paths; `things` and `secrets` are short for its catalog files."""
 
-    def __init__(self):
-        self.files = {str(path.relative_to(TINY)): path.read_text(encoding="utf-8")
-                      for folder in ("protocol", "backends") for path in sorted((TINY / folder).rglob("*.*"))}
+    def __init__(self, root=TINY):
+        self.files = {str(path.relative_to(root)): path.read_text(encoding="utf-8")
+                      for folder in ("protocol", "backends") for path in sorted((root / folder).rglob("*.*"))
+                      if path.suffix in (".toml", ".sql", ".h")}
+
+    @classmethod
+    def of_tree(cls):
+        """The project's own files, to change them as a contributor would."""
+        return cls(ROOT)
 
     @staticmethod
     def path(name):

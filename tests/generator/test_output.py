@@ -20,7 +20,7 @@ EXPECTED = TINY / "expected"
 def outputs():
     catalog = Project().load()
     document = generate.emit_openrpc.document(catalog)
-    return {"catalog.gen.h": generate.emit_c.header(catalog), "catalog.gen.c": generate.emit_c.source(catalog, document),
+    return {"catalog.gen.c": generate.emit_c.source(catalog, document),
             "openrpc.json": generate.pretty(document), "methods.md": generate.emit_docs.reference(catalog),
             **generate.emit_client.files(catalog)}
 
@@ -71,8 +71,7 @@ class Output(unittest.TestCase):
         for compiler in dict.fromkeys(compilers):
             with self.subTest(compiler), tempfile.TemporaryDirectory() as folder:
                 folder = Path(folder)
-                for name in ("catalog.gen.h", "catalog.gen.c"):
-                    (folder / name).write_text(files[name], encoding="utf-8")
+                (folder / "catalog.gen.c").write_text(files["catalog.gen.c"], encoding="utf-8")
                 (folder / "main.c").write_text(PROGRAM, encoding="utf-8")
                 subprocess.run([compiler, "-std=gnu11", "-Wall", "-Wextra", "-Wconversion", "-Wsign-conversion", "-Wshadow",
                                 "-Werror", f"-I{ROOT / 'protocol'}", "-o", folder / "main", folder / "main.c",

@@ -131,6 +131,18 @@ SQL = {
     "columns by *": (LITE, "SELECT id, colour", "SELECT *, colour", "not by *"),
     "columns by * of another statement": (LITE, "SELECT id, colour", "SELECT * FROM (SELECT count(*), * FROM things) UNION "
                                           "SELECT id, colour", "not by *"),
+    "a column list of no type": (LITE, "-- name: create_thing", "-- columns: Thong t\nt.id\n-- name: create_thing",
+                                 "sqlite/sql/things.sql:3: `Thong` is no answer type of the catalog"),
+    "a column list of an input type": (LITE, "-- name: create_thing", "-- columns: NewThing t\nt.id\n-- name: create_thing",
+                                       "`NewThing` is no answer type of the catalog"),
+    "a column list that lacks a column": (LITE, "-- name: create_thing", "-- columns: Thing t\nt.id, t.colour\n"
+                                          "-- name: create_thing", "the columns of Thing are id, colour, size.width"),
+    "a column list that nothing uses": (LITE, "-- name: create_thing", "-- columns: Thing t\nt.id, t.colour\n"
+                                        "-- name: create_thing", "the columns of Thing are used by no statement"),
+    "a column list twice": (LITE, "-- name: create_thing", "-- columns: Thing t\nt.id\n-- columns: Thing u\nu.id\n"
+                            "-- name: create_thing", "`Thing` has SQL already at sqlite/sql/things.sql:3"),
+    "a use of a column list that is not there": (LITE, "SELECT id, colour", "SELECT {Thing}, id, colour",
+                                                 "no `-- columns: Thing …` in this backend's SQL"),
     "columns by table.*": (LITE, "SELECT id, colour", "SELECT things.*, colour", "not by *"),
 }
 

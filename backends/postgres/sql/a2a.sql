@@ -1,5 +1,9 @@
 -- Agent-to-agent: clients, sessions, tasks and the log of what they did.
 
+-- columns: A2AClient c
+c.id, c.name, c.description, c.public_key, array_to_json(c.capabilities)::text AS capabilities,
+array_to_json(c.redirect_uris)::text AS redirect_uris, c.is_active, c.created_at
+
 -- name: create_a2a_client
 INSERT INTO a2a_clients (id, api_key, name, description, public_key, capabilities, redirect_uris, is_active, created_at, updated_at)
 SELECT :id, k.number, :name, :description, :public_key, ARRAY(SELECT jsonb_array_elements_text(:capabilities)),
@@ -8,19 +12,13 @@ FROM api_keys k WHERE md5(k.id) = md5(:api_key_id) AND k.id = :api_key_id
 RETURNING id AS result
 
 -- name: get_a2a_client
-SELECT id, name, description, public_key, array_to_json(capabilities)::text AS capabilities,
-  array_to_json(redirect_uris)::text AS redirect_uris, is_active, created_at
-FROM a2a_clients WHERE md5(id) = md5(:client_id) AND id = :client_id
+SELECT {A2AClient} FROM a2a_clients WHERE md5(id) = md5(:client_id) AND id = :client_id
 
 -- name: get_a2a_client_by_name
-SELECT id, name, description, public_key, array_to_json(capabilities)::text AS capabilities,
-  array_to_json(redirect_uris)::text AS redirect_uris, is_active, created_at
-FROM a2a_clients WHERE md5(name) = md5(:name) AND name = :name
+SELECT {A2AClient} FROM a2a_clients WHERE md5(name) = md5(:name) AND name = :name
 
 -- name: list_a2a_clients
-SELECT c.id AS id, c.name AS name, c.description AS description, c.public_key AS public_key,
-  array_to_json(c.capabilities)::text AS capabilities, array_to_json(c.redirect_uris)::text AS redirect_uris, c.is_active AS is_active, c.created_at AS created_at
-FROM api_keys k JOIN a2a_clients c ON c.api_key = k.number
+SELECT {A2AClient c} FROM api_keys k JOIN a2a_clients c ON c.api_key = k.number
 WHERE k.user_id = :user_id AND k.is_active
 ORDER BY c.created_at DESC, c.id COLLATE "C" DESC
 

@@ -1,5 +1,9 @@
 -- API keys.
 
+-- columns: ApiKey k
+k.id, k.user_id, k.name, k.key_prefix, k.key_hash, k.description, k.tier, k.rate_limit_requests,
+k.rate_limit_window, k.is_active, k.last_used_at, k.expires_at, k.created_at, k.updated_at
+
 -- name: create_api_key
 INSERT INTO api_keys (id, user_id, name, key_prefix, key_hash, description, tier, rate_limit_requests, rate_limit_window,
   is_active, last_used_at, expires_at, created_at, updated_at)
@@ -7,16 +11,12 @@ VALUES (:id, :user_id, :name, :key_prefix, :key_hash, :description, :tier, :rate
   :is_active, :last_used_at, :expires_at, :created_at, :updated_at)
 
 -- name: get_api_key_by_prefix
-SELECT id, user_id, name, key_prefix, key_hash, description, tier, rate_limit_requests, rate_limit_window, is_active,
-  last_used_at, expires_at, created_at, updated_at
-FROM api_keys WHERE md5(key_prefix) = md5(:prefix) AND key_prefix = :prefix AND key_hash = :hash AND is_active
+SELECT {ApiKey} FROM api_keys WHERE md5(key_prefix) = md5(:prefix) AND key_prefix = :prefix AND key_hash = :hash AND is_active
 ORDER BY created_at DESC, id COLLATE "C" DESC
 LIMIT 1
 
 -- name: get_user_api_keys
-SELECT id, user_id, name, key_prefix, key_hash, description, tier, rate_limit_requests, rate_limit_window, is_active,
-  last_used_at, expires_at, created_at, updated_at
-FROM api_keys WHERE user_id = :user_id
+SELECT {ApiKey} FROM api_keys WHERE user_id = :user_id
 ORDER BY created_at DESC, id COLLATE "C" DESC
 
 -- name: update_api_key_last_used
@@ -29,7 +29,5 @@ UPDATE api_keys SET is_active = false, updated_at = :now WHERE md5(id) = md5(:ap
 UPDATE api_keys SET is_active = false, updated_at = :now WHERE is_active AND expires_at < :now
 
 -- name: get_expired_api_keys
-SELECT id, user_id, name, key_prefix, key_hash, description, tier, rate_limit_requests, rate_limit_window, is_active,
-  last_used_at, expires_at, created_at, updated_at
-FROM api_keys WHERE is_active AND expires_at < :now
+SELECT {ApiKey} FROM api_keys WHERE is_active AND expires_at < :now
 ORDER BY expires_at, id COLLATE "C"

@@ -1,5 +1,9 @@
 -- Agent-to-agent: clients, sessions, tasks and the log of what they did. The + before is_active: see api_keys.sql.
 
+-- columns: A2AClient c
+c.id, c.name, COALESCE(c.description, '') AS description, COALESCE(c.public_key, '') AS public_key,
+c.capabilities, c.redirect_uris, c.is_active, c.created_at
+
 -- name: create_a2a_client
 INSERT INTO a2a_clients (id, api_key_id, name, description, public_key, capabilities, redirect_uris, is_active, created_at,
   updated_at)
@@ -8,19 +12,13 @@ FROM api_keys WHERE id = :api_key_id
 RETURNING id AS result
 
 -- name: get_a2a_client
-SELECT id, name, COALESCE(description, '') AS description, COALESCE(public_key, '') AS public_key, capabilities, redirect_uris,
-  is_active, created_at
-FROM a2a_clients WHERE id = :client_id
+SELECT {A2AClient} FROM a2a_clients WHERE id = :client_id
 
 -- name: get_a2a_client_by_name
-SELECT id, name, COALESCE(description, '') AS description, COALESCE(public_key, '') AS public_key, capabilities, redirect_uris,
-  is_active, created_at
-FROM a2a_clients WHERE name = :name
+SELECT {A2AClient} FROM a2a_clients WHERE name = :name
 
 -- name: list_a2a_clients
-SELECT c.id AS id, c.name AS name, COALESCE(c.description, '') AS description, COALESCE(c.public_key, '') AS public_key,
-  c.capabilities AS capabilities, c.redirect_uris AS redirect_uris, c.is_active AS is_active, c.created_at AS created_at
-FROM api_keys k JOIN a2a_clients c ON c.api_key_id = k.id
+SELECT {A2AClient c} FROM api_keys k JOIN a2a_clients c ON c.api_key_id = k.id
 WHERE k.user_id = :user_id AND +k.is_active = 1
 ORDER BY c.created_us DESC, c.id DESC
 

@@ -1,5 +1,10 @@
 -- The log of requests made with API keys, and what is made of it.
 
+-- columns: RequestLog u
+CAST(u.id AS TEXT) AS id, u.timestamp, u.api_key_id, k.name AS api_key_name,
+u.tool_name, u.status_code, u.response_time_ms, u.error_message,
+u.request_size_bytes, u.response_size_bytes
+
 -- name: record_api_key_usage
 INSERT INTO api_key_usage (api_key_id, timestamp, tool_name, response_time_ms, status_code, error_message,
   request_size_bytes, response_size_bytes, ip_address, user_agent)
@@ -24,11 +29,8 @@ FROM tools
 
 -- Two ways in, of which one gives rows: by the key's index, or by time alone.
 -- name: get_request_logs
-SELECT id, timestamp, api_key_id, api_key_name, tool_name, status_code, response_time_ms, error_message,
-  request_size_bytes, response_size_bytes FROM (
-  SELECT CAST(u.id AS TEXT) AS id, u.timestamp AS timestamp, u.api_key_id AS api_key_id, k.name AS api_key_name,
-    u.tool_name AS tool_name, u.status_code AS status_code, u.response_time_ms AS response_time_ms,
-    u.error_message AS error_message, u.request_size_bytes AS request_size_bytes, u.response_size_bytes AS response_size_bytes
+SELECT * FROM (
+  SELECT {RequestLog u}
   FROM api_key_usage u JOIN api_keys k ON k.id = u.api_key_id
   WHERE :api_key_id IS NOT NULL AND u.api_key_id = :api_key_id
     AND u.timestamp_us >= COALESCE(micros(:start_time), -9223372036854775808)
@@ -37,11 +39,8 @@ SELECT id, timestamp, api_key_id, api_key_name, tool_name, status_code, response
     AND (:tool_filter = 'all' OR u.tool_name = :tool_filter)
   ORDER BY u.timestamp_us DESC, u.id DESC LIMIT :limit)
 UNION ALL
-SELECT id, timestamp, api_key_id, api_key_name, tool_name, status_code, response_time_ms, error_message,
-  request_size_bytes, response_size_bytes FROM (
-  SELECT CAST(u.id AS TEXT) AS id, u.timestamp AS timestamp, u.api_key_id AS api_key_id, k.name AS api_key_name,
-    u.tool_name AS tool_name, u.status_code AS status_code, u.response_time_ms AS response_time_ms,
-    u.error_message AS error_message, u.request_size_bytes AS request_size_bytes, u.response_size_bytes AS response_size_bytes
+SELECT * FROM (
+  SELECT {RequestLog u}
   FROM api_key_usage u CROSS JOIN api_keys k ON k.id = u.api_key_id
   WHERE :api_key_id IS NULL
     AND u.timestamp_us >= COALESCE(micros(:start_time), -9223372036854775808)

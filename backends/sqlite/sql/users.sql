@@ -1,53 +1,31 @@
 -- Users. A token counts as present only when all five of its columns are there.
 
+-- columns: User u
+u.id, u.email, u.display_name, u.password_hash,
+-- each provider:
+CASE WHEN u.{provider}_access_token IS NOT NULL AND u.{provider}_refresh_token IS NOT NULL
+  AND u.{provider}_scope IS NOT NULL AND u.{provider}_nonce IS NOT NULL
+  THEN u.{provider}_expires_at END AS "{provider}_token.expires_at",
+u.{provider}_scope AS "{provider}_token.scope",
+-- end
+u.created_at, u.last_active, u.is_active
+
 -- name: create_user
 INSERT INTO users (id, email, display_name, password_hash, created_at, last_active, is_active)
 VALUES (:id, :email, :display_name, :password_hash, :created_at, :last_active, :is_active)
 RETURNING id AS result
 
 -- name: get_user
-SELECT id, email, display_name, password_hash,
-  CASE WHEN strava_access_token IS NOT NULL AND strava_refresh_token IS NOT NULL AND strava_scope IS NOT NULL
-    AND strava_nonce IS NOT NULL THEN strava_expires_at END AS "strava_token.expires_at",
-  strava_scope AS "strava_token.scope",
-  CASE WHEN fitbit_access_token IS NOT NULL AND fitbit_refresh_token IS NOT NULL AND fitbit_scope IS NOT NULL
-    AND fitbit_nonce IS NOT NULL THEN fitbit_expires_at END AS "fitbit_token.expires_at",
-  fitbit_scope AS "fitbit_token.scope",
-  created_at, last_active, is_active
-FROM users WHERE id = :user_id
+SELECT {User} FROM users WHERE id = :user_id
 
 -- name: get_user_by_email
-SELECT id, email, display_name, password_hash,
-  CASE WHEN strava_access_token IS NOT NULL AND strava_refresh_token IS NOT NULL AND strava_scope IS NOT NULL
-    AND strava_nonce IS NOT NULL THEN strava_expires_at END AS "strava_token.expires_at",
-  strava_scope AS "strava_token.scope",
-  CASE WHEN fitbit_access_token IS NOT NULL AND fitbit_refresh_token IS NOT NULL AND fitbit_scope IS NOT NULL
-    AND fitbit_nonce IS NOT NULL THEN fitbit_expires_at END AS "fitbit_token.expires_at",
-  fitbit_scope AS "fitbit_token.scope",
-  created_at, last_active, is_active
-FROM users WHERE email = :email
+SELECT {User} FROM users WHERE email = :email
 
 -- name: get_user_by_email_required
-SELECT id, email, display_name, password_hash,
-  CASE WHEN strava_access_token IS NOT NULL AND strava_refresh_token IS NOT NULL AND strava_scope IS NOT NULL
-    AND strava_nonce IS NOT NULL THEN strava_expires_at END AS "strava_token.expires_at",
-  strava_scope AS "strava_token.scope",
-  CASE WHEN fitbit_access_token IS NOT NULL AND fitbit_refresh_token IS NOT NULL AND fitbit_scope IS NOT NULL
-    AND fitbit_nonce IS NOT NULL THEN fitbit_expires_at END AS "fitbit_token.expires_at",
-  fitbit_scope AS "fitbit_token.scope",
-  created_at, last_active, is_active
-FROM users WHERE email = :email
+SELECT {User} FROM users WHERE email = :email
 
 -- name: verify_user_password
-SELECT id, email, display_name, password_hash,
-  CASE WHEN strava_access_token IS NOT NULL AND strava_refresh_token IS NOT NULL AND strava_scope IS NOT NULL
-    AND strava_nonce IS NOT NULL THEN strava_expires_at END AS "strava_token.expires_at",
-  strava_scope AS "strava_token.scope",
-  CASE WHEN fitbit_access_token IS NOT NULL AND fitbit_refresh_token IS NOT NULL AND fitbit_scope IS NOT NULL
-    AND fitbit_nonce IS NOT NULL THEN fitbit_expires_at END AS "fitbit_token.expires_at",
-  fitbit_scope AS "fitbit_token.scope",
-  created_at, last_active, is_active
-FROM users WHERE email = :email AND is_active = 1
+SELECT {User} FROM users WHERE email = :email AND is_active = 1
 
 -- name: update_last_active
 UPDATE users SET last_active = :now WHERE id = :user_id

@@ -3,7 +3,8 @@
 #include <string.h>
 
 #include "catalog.h"
-#include "catalog.gen.h"
+
+const char catalog_version[] = "0.1.2";
 
 static const char *const enum_values_colour[] = { "red", "green", NULL };
 static const struct enumeration enum_colour = { "colour", enum_values_colour };
@@ -472,6 +473,10 @@ const struct method catalog_methods[] = {
 	},
 };
 const size_t catalog_method_count = sizeof catalog_methods / sizeof catalog_methods[0];
+
+const struct token_provider catalog_providers[] = {
+	{NULL, NULL},
+};
 
 static const uint8_t methods_by_length[] = { 4, 1, 6, 5, 2, 9, 0, 3, 7, 8 };
 /* Where the names of each length begin in methods_by_length. */
