@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "../protocol/json.h"
+#include "../protocol/json_add.h"
 #include "store.h"
 
 static const char *const state_names[] = {"running", "finished", "blocked"};
@@ -84,43 +84,31 @@ void rotation_tell(const struct rotation *rotation, const struct store_settings 
 		              (unsigned long long)rotation->unreadable);
 }
 
-static void write_number(struct buffer *out, const char *key, uint64_t number)
-{
-	buffer_text(out, key);
-	json_write_integer(out, (int64_t)number);
-}
-
-static void write_text(struct buffer *out, const char *key, const char *text)
-{
-	buffer_text(out, key);
-	json_write_string(out, text, strlen(text));
-}
-
 void rotation_describe(const struct rotation *rotation, const struct seal *seal, struct buffer *out)
 {
 	char fingerprint[17];
 
-	write_text(out, "{\"state\":", state_names[rotation->state]);
+	json_add_object(out, NULL);
+	json_add_text(out, "state", state_names[rotation->state]);
 	seal_fingerprint(seal, fingerprint);
-	write_text(out, ",\"key\":", fingerprint);
-	if (seal_previous(seal) != NULL) {
+	json_add_text(out, "key", fingerprint);
+	if (seal_previous(seal) != NULL)
 		seal_fingerprint(seal_previous(seal), fingerprint);
-		write_text(out, ",\"previous_key\":", fingerprint);
-	} else {
-		buffer_text(out, ",\"previous_key\":null");
-	}
-	write_number(out, ",\"pass\":", rotation->pass);
-	write_number(out, ",\"users\":", rotation->users);
-	write_number(out, ",\"checked\":", rotation->checked);
-	write_number(out, ",\"resealed\":", rotation->resealed);
-	write_number(out, ",\"unreadable\":", rotation->unreadable);
-	buffer_text(out, ",\"examples\":[");
+	json_add_text(out, "previous_key", seal_previous(seal) != NULL ? fingerprint : NULL);
+	json_add_count(out, "pass", rotation->pass);
+	json_add_count(out, "users", rotation->users);
+	json_add_count(out, "checked", rotation->checked);
+	json_add_count(out, "resealed", rotation->resealed);
+	json_add_count(out, "unreadable", rotation->unreadable);
+	json_add_array(out, "examples");
 	for (uint64_t i = 0; i < rotation->unreadable && i < ROTATION_EXAMPLES; i++) {
-		write_text(out, i == 0 ? "{\"user_id\":" : ",{\"user_id\":", rotation->examples[i].user);
-		write_text(out, ",\"provider\":", rotation->examples[i].provider);
-		buffer_byte(out, '}');
+		json_add_object(out, NULL);
+		json_add_text(out, "user_id", rotation->examples[i].user);
+		json_add_text(out, "provider", rotation->examples[i].provider);
+		json_add_end(out, '}');
 	}
-	buffer_text(out, "]}");
+	json_add_end(out, ']');
+	json_add_end(out, '}');
 }
 
 static bool opens(const struct seal *seal, const char *check)

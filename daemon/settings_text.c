@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "../protocol/json.h"
+#include "../protocol/json_add.h"
 #include "../protocol/value.h"
 
 enum { HELP_COLUMN = 34, HELP_WIDTH = 100 };
@@ -168,15 +168,6 @@ void settings_write_config(const struct settings *settings, FILE *out)
 		              source_name(settings, id));
 }
 
-static void write_text(struct buffer *out, const char *key, const char *text)
-{
-	buffer_text(out, key);
-	if (text == NULL)
-		buffer_text(out, "null");
-	else
-		json_write_string(out, text, strlen(text));
-}
-
 static void write_value(const struct settings *settings, enum setting_id id, struct buffer *out)
 {
 	char value[1024];
@@ -184,39 +175,38 @@ static void write_value(const struct settings *settings, enum setting_id id, str
 	settings_show(settings, id, value, sizeof value);
 	if (!utf8_valid(value, strlen(value)))
 		*value = '\0'; /* a path in another encoding has no JSON form */
-	write_text(out, "\"value\":", value);
+	json_add_text(out, "value", value);
 }
 
 void settings_write_list(const struct settings *settings, struct buffer *out)
 {
+	json_add_array(out, NULL);
 	for (unsigned id = 0; id < SETTING_ROWS; id++) {
 		const struct setting *row = &setting_table[id];
 
-		write_text(out, id == 0 ? "[{\"name\":" : ",{\"name\":", row->name);
-		buffer_byte(out, ',');
+		json_add_object(out, NULL);
+		json_add_text(out, "name", row->name);
 		write_value(settings, id, out);
-		write_text(out, ",\"default_value\":", row->fallback);
-		write_text(out, ",\"source\":", source_name(settings, id));
-		buffer_text(out, (row->flags & SETTING_RELOAD) != 0 ? ",\"reloads\":true" : ",\"reloads\":false");
-		write_text(out, ",\"flag\":", row->flag);
-		write_text(out, ",\"environment\":", row->environment);
-		write_text(out, ",\"doc\":", row->doc);
-		buffer_byte(out, '}');
+		json_add_text(out, "default_value", row->fallback);
+		json_add_text(out, "source", source_name(settings, id));
+		json_add_bool(out, "reloads", (row->flags & SETTING_RELOAD) != 0);
+		json_add_text(out, "flag", row->flag);
+		json_add_text(out, "environment", row->environment);
+		json_add_text(out, "doc", row->doc);
+		json_add_end(out, '}');
 	}
-	buffer_byte(out, ']');
+	json_add_end(out, ']');
 }
 
 void settings_write_json(const struct settings *settings, struct buffer *out)
 {
-	buffer_byte(out, '{');
+	json_add_object(out, NULL);
 	for (unsigned id = 0; id < SETTING_ROWS; id++) {
-		const struct setting *row = &setting_table[id];
-
-		write_text(out, id > 0 ? "," : "", row->name);
-		buffer_text(out, ":{");
+		json_add_object(out, setting_table[id].name);
 		write_value(settings, id, out);
-		write_text(out, ",\"source\":", source_name(settings, id));
-		buffer_text(out, (row->flags & SETTING_RELOAD) != 0 ? ",\"reloads\":true}" : ",\"reloads\":false}");
+		json_add_text(out, "source", source_name(settings, id));
+		json_add_bool(out, "reloads", (setting_table[id].flags & SETTING_RELOAD) != 0);
+		json_add_end(out, '}');
 	}
-	buffer_byte(out, '}');
+	json_add_end(out, '}');
 }

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "../../backends/store.h"
-#include "../../protocol/json.h"
+#include "../../protocol/json_add.h"
 #include "../../protocol/value.h"
 #include "../key.h"
 #include "../process.h"
@@ -181,29 +181,58 @@ static int work(struct transfer *transfer, struct err *err)
 	return transfer->target->ops->commit(transfer->target, err);
 }
 
-static void tell(const struct transfer *transfer, double took)
+static void print_outcome(const struct transfer *transfer, double took)
 {
 	int64_t rows = 0;
 
-	clear_line(transfer);
-	if (transfer->json)
-		(void)fputs("{\"tables\":{", stdout);
 	for (const struct table_of *table = transfer_tables; table->name != NULL; table++) {
 		const struct checksum *sum = &transfer->sums[table - transfer_tables];
-		uint64_t high = (uint64_t)(sum->sum >> 64), low = (uint64_t)sum->sum;
 
 		rows += sum->rows;
-		if (transfer->json)
-			(void)printf("%s\"%s\":{\"rows\":%" PRId64 ",\"checksum\":\"%016" PRIx64 "%016" PRIx64 "\"}", table == transfer_tables ? "" : ",",
-			             table->name, sum->rows, high, low);
-		else
-			(void)printf("%-20s %10" PRId64 " rows  %016" PRIx64 "%016" PRIx64 "\n", table->name, sum->rows, high, low);
+		(void)printf("%-20s %10" PRId64 " rows  %016" PRIx64 "%016" PRIx64 "\n", table->name, sum->rows,
+		             (uint64_t)(sum->sum >> 64), (uint64_t)sum->sum);
 	}
-	if (transfer->json)
-		(void)printf("},\"rows\":%" PRId64 ",\"tokens\":%" PRIu64 ",\"seconds\":%.3f}\n", rows, transfer->tokens, took);
-	else
-		(void)printf("%" PRId64 " rows copied and compared, %" PRIu64 " tokens opened, in %.1f s (%.0f rows/s)\n", rows, transfer->tokens, took,
-		             took > 0 ? (double)rows / took : 0.0);
+	(void)printf("%" PRId64 " rows copied and compared, %" PRIu64 " tokens opened, in %.1f s (%.0f rows/s)\n", rows,
+	             transfer->tokens, took, took > 0 ? (double)rows / took : 0.0);
+}
+
+static void print_line(struct buffer *out, FILE *stream)
+{
+	buffer_byte(out, '\n');
+	(void)fwrite(out->data, 1, out->length, stream);
+	buffer_free(out);
+}
+
+static void print_outcome_json(const struct transfer *transfer, double took)
+{
+	struct buffer out = {.cap = 0};
+	int64_t rows = 0;
+
+	json_add_object(&out, NULL);
+	json_add_object(&out, "tables");
+	for (const struct table_of *table = transfer_tables; table->name != NULL; table++) {
+		const struct checksum *sum = &transfer->sums[table - transfer_tables];
+		char text[33];
+
+		(void)snprintf(text, sizeof text, "%016" PRIx64 "%016" PRIx64, (uint64_t)(sum->sum >> 64), (uint64_t)sum->sum);
+		json_add_object(&out, table->name);
+		json_add_integer(&out, "rows", sum->rows);
+		json_add_text(&out, "checksum", text);
+		json_add_end(&out, '}');
+		rows += sum->rows;
+	}
+	json_add_end(&out, '}');
+	json_add_integer(&out, "rows", rows);
+	json_add_count(&out, "tokens", transfer->tokens);
+	json_add_real(&out, "seconds", (double)(int64_t)(took * 1000) / 1000);
+	json_add_end(&out, '}');
+	print_line(&out, stdout);
+}
+
+static void tell(const struct transfer *transfer, double took)
+{
+	clear_line(transfer);
+	(transfer->json ? print_outcome_json : print_outcome)(transfer, took);
 }
 
 /* Options ------------------------------------------------------------------------------------------------------ */
@@ -225,12 +254,16 @@ static int fail(const struct transfer *transfer, int code, const char *text)
 		(void)fprintf(stderr, "pierre-dbctl transfer: %s\n", text);
 		return code;
 	}
-	buffer_text(&out, code == EX_USAGE ? "{\"error\":{\"kind\":\"usage\"" : "{\"error\":{\"kind\":\"failed\"");
-	buffer_text(&out, ",\"code\":0,\"message\":");
-	json_write_string(&out, text, strlen(text));
-	buffer_text(&out, ",\"outcome\":\"none\",\"retryable\":false}}\n");
-	(void)fwrite(out.data, 1, out.length, stderr);
-	buffer_free(&out);
+	json_add_object(&out, NULL);
+	json_add_object(&out, "error");
+	json_add_text(&out, "kind", code == EX_USAGE ? "usage" : "failed");
+	json_add_integer(&out, "code", 0);
+	json_add_text(&out, "message", text);
+	json_add_text(&out, "outcome", "none");
+	json_add_bool(&out, "retryable", false);
+	json_add_end(&out, '}');
+	json_add_end(&out, '}');
+	print_line(&out, stderr);
 	return code;
 }
 
