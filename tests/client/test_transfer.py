@@ -208,7 +208,8 @@ class Transfer(Case):
             for thread in threads:
                 thread.start()
             self.within(20, lambda: len(clients.answered) > 50)
-            old.call("daemon.pause")
+            # The method answers at once; what was under way then has to end first, as `pierre-dbctl pause` waits for.
+            self.within(20, lambda: old.call("daemon.pause")["under_way"] == 0)
             before = len(clients.answered)
             moved = self.good(first.url, postgres.url)["tables"]["users"]["rows"]
             # Nobody was answered meanwhile, but for what was answered before the pause and counted after it.
