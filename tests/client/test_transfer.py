@@ -16,15 +16,14 @@ import uuid
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from differential.test_differential import MAKES, Generator, Side  # noqa: E402
 from faults import test_systemd  # noqa: E402
-from lib import databases, invariants  # noqa: E402
+from lib import databases, invariants, old_installation  # noqa: E402
 from lib.case import Case, main  # noqa: E402
-from lib.daemon import CTL, SHARED, SLOW, Daemon, new_key, temporary_folder  # noqa: E402
+from lib.daemon import CTL, SLOW, Daemon, new_key, temporary_folder  # noqa: E402
 from lib.notify import Service, listener  # noqa: E402
 from lib.rpc import RpcError  # noqa: E402
 from lib.world import World, new_usage  # noqa: E402
 
 BACKENDS = ("both",)
-FIXTURES = os.path.join(SHARED, "fixtures")
 CALLS = 1500 if SLOW > 1 else 6000
 START, END = "0001-01-01T00:00:00Z", "9999-01-01T00:00:00Z"
 
@@ -162,15 +161,9 @@ class Transfer(Case):
                                  ["6", "5", "4", "3", "2", "1"])
 
     def test_existing_installation(self):
-        if not os.path.exists(os.path.join(FIXTURES, "existing-pierre.db")):
-            self.skipTest(f"the existing installation's file is ABSENT ({FIXTURES}): its transfer is NOT tested")
         first, second, postgres = File(f"{self.folder}/first.db"), File(f"{self.folder}/second.db"), self.postgres()
-        shutil.copyfile(os.path.join(FIXTURES, "existing-pierre.db"), first.path)
-        os.chmod(first.path, 0o600)
-        with open(os.path.join(FIXTURES, "existing-pierre.key"), encoding="ascii") as file:
-            self.key = file.read().strip()
-        with open(os.path.join(FIXTURES, "existing-pierre.json"), encoding="utf-8") as file:
-            calls = [(call["method"], call["params"], call["result"]) for call in json.load(file)["calls"]]
+        made = old_installation.make(first.path)
+        self.key, calls = made.key, made.calls
         self.refused(65, "start pierre-dbd on it once", first.url, postgres.url)
         self.answers(first, [])
         self.good(first.url, postgres.url)

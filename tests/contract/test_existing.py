@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import invariants  # noqa: E402
+from lib import invariants, old_installation  # noqa: E402
 from lib.case import Case, main  # noqa: E402
 from lib.daemon import SHARED, Daemon, StartFailure, new_key, temporary_folder  # noqa: E402
 from lib.databases import Sqlite  # noqa: E402
@@ -16,22 +16,16 @@ from lib.world import World, new_api_key, new_usage  # noqa: E402
 
 BACKENDS = ("sqlite",)
 FIXTURES = os.path.join(SHARED, "fixtures")
-USER = "3a97f11a-e651-4705-86a6-8a02f0e161af"
+USER, KEY = old_installation.USER, old_installation.KEY
 
 
 class Existing(Case):
     def setUp(self):
-        if not os.path.exists(os.path.join(FIXTURES, "existing-pierre.db")):
-            self.skipTest(f"the existing installation's file is ABSENT ({FIXTURES}): not tested")
         self.folder = temporary_folder()
         self.addCleanup(subprocess.run, ["rm", "-rf", self.folder], check=False)
         self.path = os.path.join(self.folder, "pierre.db")
-        shutil.copyfile(os.path.join(FIXTURES, "existing-pierre.db"), self.path)
-        os.chmod(self.path, 0o600)
-        with open(os.path.join(FIXTURES, "existing-pierre.key"), encoding="ascii") as file:
-            self.key = file.read().strip()
-        with open(os.path.join(FIXTURES, "existing-pierre.json"), encoding="utf-8") as file:
-            self.calls = json.load(file)["calls"]
+        made = old_installation.make(self.path)
+        self.key, self.calls = made.key, made.calls
 
     def daemon(self, key=None, **arguments):
         return Daemon("sqlite", Sqlite(self.folder), folder=self.folder, key=key or self.key, **arguments)
@@ -58,16 +52,29 @@ class Existing(Case):
         names = [name.decode() for name, in database.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")]
         return {name: [row[1].decode() for row in database.execute(f"PRAGMA table_info({name})")] for name in names}
 
+    def answers(self, connection):
+        for method, params, result in self.calls:
+            with self.subTest(method, params=params):
+                self.same(connection.call(method, params), result)
+
     def test_answers(self):
         self.assertGreater(len(self.calls), 40)
-        with self.daemon() as daemon, daemon.connect() as connection:
-            for call in self.calls:
-                with self.subTest(call["method"], params=call["params"]):
-                    self.same(connection.call(call["method"], call["params"]), call["result"])
-            self.assertEqual(invariants.integrity(self.path), "ok")
-        with self.daemon() as daemon, daemon.connect() as connection:   # and once more after the upgrade
-            for call in self.calls:
-                self.same(connection.call(call["method"], call["params"]), call["result"])
+        for _ in ("the start that upgrades it", "and the next"):
+            with self.daemon() as daemon, daemon.connect() as connection:
+                self.answers(connection)
+                self.assertEqual(invariants.integrity(self.path), "ok")
+
+    def test_answers_from_a_file_of_the_old_server(self):
+        """A file that the old server itself wrote, where one stands beside the project."""
+        published = os.path.join(FIXTURES, "existing-pierre")
+        if not os.path.exists(f"{published}.db"):
+            self.skipTest(f"the old server's own file is ABSENT ({FIXTURES}): not tested")
+        shutil.copyfile(f"{published}.db", self.path)
+        with open(f"{published}.key", encoding="ascii") as file:
+            self.key = file.read().strip()
+        with open(f"{published}.json", encoding="utf-8") as file:
+            self.calls = [(call["method"], call["params"], call["result"]) for call in json.load(file)["calls"]]
+        self.test_answers()
 
     def test_every_row_is_kept(self):
         database = sqlite3.connect(self.path)
@@ -91,7 +98,7 @@ class Existing(Case):
         last, = database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'api_key_usage'").fetchone()
         database.close()
         with self.daemon() as daemon:
-            daemon.call("record_api_key_usage", usage=new_usage("key-1-0", timestamp="2099-01-01T00:00:00Z"))
+            daemon.call("record_api_key_usage", usage=new_usage(KEY, timestamp="2099-01-01T00:00:00Z"))
             newest, = daemon.call("get_request_logs", start_time="2099-01-01T00:00:00Z")
             self.assertEqual(newest["id"], str(last + 1))
 
@@ -169,7 +176,7 @@ class Existing(Case):
             ("INSERT INTO a2a_sessions (client_id, session_token, expires_at) VALUES (?,?,datetime('now', '+1 hour'))", ("old client", "old token")),
             ("INSERT INTO a2a_tasks (id, client_id, task_type, input_data) VALUES (?,?,?,?)", (hexed, "old client", "t", "[1]")),
             ("UPDATE users SET last_active = '2025-06-11T00:00:00+00:00', strava_scope = NULL WHERE id = ?", (USER,)),
-            ("UPDATE api_keys SET is_active = 0 WHERE id = ?", ("key-1-0",)),
+            ("UPDATE api_keys SET is_active = 0 WHERE id = ?", (KEY,)),
         ]
         for statement, values in statements:
             database.execute(statement, values)
@@ -235,7 +242,8 @@ class Existing(Case):
 
     def test_stopped_midway(self):
         """Killed at random moments of its first start: the next start finishes it, and nothing is lost."""
-        original = os.path.join(FIXTURES, "existing-pierre.db")
+        original = os.path.join(self.folder, "original.db")
+        shutil.copyfile(self.path, original)
         for round_number in range(25):
             for suffix in ("", "-wal", "-shm", "-journal"):
                 if os.path.exists(self.path + suffix):
@@ -249,8 +257,7 @@ class Existing(Case):
             daemon.kill()
             self.assertEqual(invariants.integrity(self.path), "ok")
         with self.daemon() as daemon, daemon.connect() as connection:
-            for call in self.calls:
-                self.same(connection.call(call["method"], call["params"]), call["result"])
+            self.answers(connection)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """The upgrade of an existing installation's file, killed at each of its writes to the disk. Would catch: a migration outside of a
 transaction, a version noted before its work is done, a file that the next start takes for a new one."""
-import json
 import os
 import shutil
 import signal
@@ -9,14 +8,13 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import invariants  # noqa: E402
+from lib import invariants, old_installation  # noqa: E402
 from lib.case import Case, main  # noqa: E402
-from lib.daemon import SANITIZER, SHARED, Daemon, StartFailure, temporary_folder  # noqa: E402
+from lib.daemon import SANITIZER, Daemon, StartFailure, temporary_folder  # noqa: E402
 from lib.databases import Sqlite  # noqa: E402
 
 BACKENDS = ("sqlite",)
 SANITIZERS = False
-FIXTURES = os.path.join(SHARED, "fixtures")
 WRITES = "pwrite64,fdatasync,fsync,ftruncate,unlink"
 ROUNDS = 400 if os.environ.get("PIERRE_TEST_LONG") else 40
 
@@ -27,12 +25,11 @@ class Migration(Case):
             self.skipTest("a sanitizer's build is not traced")
         if shutil.which("strace") is None or subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, check=False).returncode != 0:
             self.skipTest("strace is ABSENT or may not trace: a killed upgrade is NOT tested")
-        if not os.path.exists(os.path.join(FIXTURES, "existing-pierre.db")):
-            self.skipTest(f"the existing installation's file is ABSENT ({FIXTURES}): not tested")
-        with open(os.path.join(FIXTURES, "existing-pierre.key"), encoding="ascii") as file:
-            self.key = file.read().strip()
-        with open(os.path.join(FIXTURES, "existing-pierre.json"), encoding="utf-8") as file:
-            self.calls = json.load(file)["calls"]
+        folder = temporary_folder()
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        self.original = os.path.join(folder, "pierre.db")
+        made = old_installation.make(self.original)
+        self.key, self.calls = made.key, made.calls
 
     def daemon(self, folder, **arguments):
         return Daemon("sqlite", Sqlite(folder), folder=folder, key=self.key, **arguments)
@@ -40,7 +37,7 @@ class Migration(Case):
     def fresh(self):
         folder = temporary_folder()
         self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
-        shutil.copyfile(os.path.join(FIXTURES, "existing-pierre.db"), os.path.join(folder, "pierre.db"))
+        shutil.copyfile(self.original, os.path.join(folder, "pierre.db"))
         os.chmod(os.path.join(folder, "pierre.db"), 0o600)
         return folder
 
@@ -82,8 +79,8 @@ class Migration(Case):
     def check(self, folder):
         path = os.path.join(folder, "pierre.db")
         with self.daemon(folder) as daemon, daemon.connect() as connection:
-            for call in self.calls:
-                self.same(connection.call(call["method"], call["params"]), call["result"])
+            for method, params, result in self.calls:
+                self.same(connection.call(method, params), result)
             self.same(connection.call("migrate")["applied"], [])
         self.assertEqual(invariants.integrity(path), "ok")
 
