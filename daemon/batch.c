@@ -17,17 +17,13 @@ enum {
 void batch_line_free(struct batch_line *line)
 {
 	arena_free(&line->arena);
-	json_free(&line->json);
-	*line = (struct batch_line){.text = NULL};
+	*line = (struct batch_line){.pieces = NULL};
 }
 
 static void charge_batch(struct batch *batch)
 {
-	const struct batch_line *line = &batch->line;
-	size_t nodes = line->json.capacity * sizeof *line->json.nodes;
-
 	account_charge(&batch->connection->account, &batch->charged,
-	               sizeof *batch + batch->arena.total + line->arena.total + nodes + batch->answer.capacity);
+	               sizeof *batch + batch->arena.total + batch->line.arena.total + batch->answer.capacity);
 }
 
 static void batch_free(struct batch *batch)
@@ -44,10 +40,10 @@ static void batch_free(struct batch *batch)
 }
 
 /* Where each call stands, instead of nodes, which take many times as much as the text. */
-static bool cut_into_pieces(struct batch_line *line, unsigned count)
+static bool cut_into_pieces(struct batch_line *line, const struct json *json)
 {
-	const struct json_node *nodes = line->json.nodes;
-	struct batch_piece *piece = arena_calloc(&line->arena, count, sizeof *piece);
+	const struct json_node *nodes = json->nodes;
+	struct batch_piece *piece = arena_calloc(&line->arena, nodes[0].count, sizeof *piece);
 
 	line->pieces = piece;
 	for (uint32_t node = 1; piece != NULL && node < nodes[0].next; node = nodes[node].next) {
@@ -55,29 +51,37 @@ static bool cut_into_pieces(struct batch_line *line, unsigned count)
 
 		*piece++ = (struct batch_piece){nodes[node].start - quoted, nodes[node].length + 2U * quoted};
 	}
-	json_free(&line->json);
 	return line->pieces != NULL;
 }
 
-struct batch *batch_new(struct connection *connection, struct json *json, size_t length)
+static bool copy_line(struct batch_line *line, const struct json *json, size_t length)
+{
+	size_t size = json->count * sizeof *json->nodes;
+
+	line->arena.wipe = true;
+	line->json.text = arena_copy(&line->arena, json->text, length);
+	if (line->json.text == NULL)
+		return false;
+	if (json->count > KEPT_NODES)
+		return cut_into_pieces(line, json);
+	line->json.nodes = arena_alloc(&line->arena, size);
+	if (line->json.nodes != NULL)
+		memcpy(line->json.nodes, json->nodes, size);
+	line->json.count = json->count;
+	return line->json.nodes != NULL;
+}
+
+struct batch *batch_new(struct connection *connection, const struct json *json, size_t length)
 {
 	struct batch *batch = calloc(1, sizeof *batch);
-	struct batch_line *line;
 
 	if (batch == NULL)
 		return NULL;
-	line = &batch->line;
-	line->arena.wipe = true;
-	line->text = arena_copy(&line->arena, json->text, length);
-	line->json = *json;
-	line->json.text = line->text;
-	*json = (struct json){0};
 	batch->connection = connection;
-	batch->count = line->json.nodes[0].count;
+	batch->count = json->nodes[0].count;
 	batch->node = 1;
 	batch->slots = arena_calloc(&batch->arena, batch->count, sizeof(struct request *));
-	if (line->text == NULL || batch->slots == NULL ||
-	    (line->json.count > KEPT_NODES && !cut_into_pieces(line, batch->count))) {
+	if (batch->slots == NULL || !copy_line(&batch->line, json, length)) {
 		batch_free(batch);
 		return NULL;
 	}
@@ -92,7 +96,7 @@ int batch_next(struct batch *batch, struct json *scratch, struct json **json, ui
 
 	if (batch_all_begun(batch)) {
 		*left = *line;
-		*line = (struct batch_line){.text = NULL};
+		*line = (struct batch_line){.pieces = NULL};
 		line = left;
 		charge_batch(batch);
 	}
@@ -102,7 +106,7 @@ int batch_next(struct batch *batch, struct json *scratch, struct json **json, ui
 
 		*json = scratch;
 		*node = 0;
-		return json_scan(scratch, line->text + piece->start, piece->length, DEPTH_MAX, &err);
+		return json_scan(scratch, line->json.text + piece->start, piece->length, DEPTH_MAX, &err);
 	}
 	*json = &line->json;
 	*node = batch->node;

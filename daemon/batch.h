@@ -15,9 +15,8 @@ struct batch_piece {
 
 /* What a batch needs of its line to begin its calls. */
 struct batch_line {
-	struct arena arena;
-	const char *text;            /* a copy */
-	struct json json;            /* nodes; none when they are many: then each call is scanned again */
+	struct arena arena;          /* holds the rest */
+	struct json json;            /* text and nodes; no nodes when they are many: each call is scanned again */
 	struct batch_piece *pieces;  /* of the text, one for each call; NULL: there are nodes */
 };
 
@@ -34,8 +33,8 @@ struct batch {
 	size_t charged;             /* to the connection */
 };
 
-/* Takes the scanned nodes of a non-empty array (json is empty afterwards) and copies its text. NULL when memory is out. */
-struct batch *batch_new(struct connection *connection, struct json *json, size_t length);
+/* Copies the text of a non-empty array, and its nodes unless they are many. NULL when memory is out. */
+struct batch *batch_new(struct connection *connection, const struct json *json, size_t length);
 bool batch_all_begun(const struct batch *batch);
 /* Counts the next call as begun; -1 when memory is out. *json and *node: where it is, which may be `scratch`, into
  * which it is scanned again. The last call comes with the line itself (*left), for the caller to free. */

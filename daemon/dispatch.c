@@ -174,9 +174,9 @@ void dispatch_submit(struct request *request)
 	daemon->dispatch.submitted = true;
 	calls = daemon->dispatch.calls;
 	daemon->store->ops->submit(daemon->store, &request->call);
-	/* An answer that is still being read counts with the length that it will probably have. */
-	if (daemon->dispatch.calls == calls && request->state == REQUEST_STORE && !request->call.method->write) {
-		request->lent = request->connection->expected;
+	/* The store copies what it writes. What it reads counts with the length that it will probably have. */
+	if (daemon->dispatch.calls == calls && request->state == REQUEST_STORE) {
+		request->lent = request->call.method->write ? request->call.arena.total : request->connection->expected;
 		request_charge(request);
 	}
 }
@@ -436,17 +436,18 @@ static void begin_batch(struct connection *connection, size_t length)
 		connection_close(connection, "memory is out");
 }
 
-static void drop_many_nodes(struct json *json)
+void dispatch_trim(struct dispatch *dispatch)
 {
-	if (json->capacity > MOST_KEPT_NODES)
-		json_free(json);
+	if (dispatch->json.capacity > MOST_KEPT_NODES && !dispatch->many_nodes)
+		json_free(&dispatch->json);
+	dispatch->many_nodes = false;
 }
 
 void dispatch_batch_next(struct connection *connection)
 {
 	struct dispatch *dispatch = &connection->daemon->dispatch;
 	struct batch *batch = connection->batch;
-	struct batch_line left = {.text = NULL};
+	struct batch_line left = {.pieces = NULL};
 	struct json *json;
 	uint32_t node;
 	bool begun = batch_next(batch, &dispatch->json, &json, &node, &left) == 0;
@@ -460,7 +461,6 @@ void dispatch_batch_next(struct connection *connection)
 		batch_drop(batch);
 	}
 	batch_line_free(&left);
-	drop_many_nodes(&dispatch->json);
 	dispatch->clock = uv_hrtime();
 }
 
@@ -479,7 +479,7 @@ void dispatch_line(struct connection *connection, const char *line, size_t lengt
 	} else {
 		begin(connection, NULL, json, 0, length);
 	}
-	drop_many_nodes(json);
+	daemon->dispatch.many_nodes |= json->count > MOST_KEPT_NODES;
 }
 
 void dispatch_too_long(struct connection *connection)
