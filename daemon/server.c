@@ -6,6 +6,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -144,6 +145,14 @@ static void on_retry(uv_timer_t *timer)
 		(void)uv_poll_start(&server->listener, UV_READABLE, on_listener);
 }
 
+/* It is the daemon that the rest of the line waits for. */
+static bool waits_for_memory(const struct connection *connection)
+{
+	int unread = 0;
+
+	return !list_empty(&connection->starved) && ioctl(connection->fd, FIONREAD, &unread) == 0 && unread > 0;
+}
+
 /* Ends connections whose time is over, and sets the timer to the next limit. */
 static void on_watch(uv_timer_t *timer)
 {
@@ -157,6 +166,8 @@ static void on_watch(uv_timer_t *timer)
 
 		if (!connection_alive(connection))
 			continue;
+		if (line != 0 && waits_for_memory(connection))
+			connection->partial_since = line = now;
 		if (line != 0 && now - line >= settings->line_timeout) {
 			server->daemon->metrics.line_timeouts++;
 			connection_close(connection, "a line was begun and not ended in time");
