@@ -40,6 +40,8 @@ static void write_client(const struct connection *connection, bool self, uint64_
 	write_integer(out, ",\"bytes_out\":", connection->bytes_out);
 	write_integer(out, ",\"in_flight\":", connection->calls);
 	write_integer(out, ",\"unsent_bytes\":", self ? 0 : output_pending(&connection->output));
+	write_integer(out, ",\"memory_bytes\":", connection->account.held);
+	write_integer(out, ",\"memory_peak_bytes\":", connection->account.peak);
 	buffer_text(out, (connection->events & UV_READABLE) != 0 ? ",\"reading\":true}" : ",\"reading\":false}");
 }
 

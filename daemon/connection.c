@@ -14,7 +14,6 @@ enum {
 	SHARE_LINES = 64,         /* of one turn, so that a flood does not starve the others */
 	SHARE_NS = 100 * 1000,
 	READ_MOST = 64 * 1024,
-	HOLDS_MUCH = 64 * 1024,   /* connections with less are not paused when memory is short */
 	FEW_READS = 4,            /* may be under way whatever their answers are expected to be */
 	FIRST_READS = 16,         /* begun by a connection of which nothing is known yet */
 };
@@ -59,16 +58,11 @@ static void watch(struct connection *connection)
 		(void)uv_poll_start(&connection->poll, events, on_event);
 }
 
-/* Counts what it holds anew. */
+/* Its calls and batches charge for themselves. */
 static void charge(struct connection *connection)
 {
-	size_t holds = connection->frame.capacity + output_pending(&connection->output) + connection->held_bytes;
-	struct server *server = &connection->daemon->server;
-
-	server->memory += holds - connection->charged;
-	connection->charged = holds;
-	if (server->memory > server->memory_peak)
-		server->memory_peak = server->memory;
+	account_charge(&connection->account, &connection->charged,
+	               connection->frame.capacity + output_held(&connection->output));
 }
 
 /* Has to wait until its own calls are answered or its answers are taken. What is being read counts with the length that it will
@@ -88,10 +82,10 @@ static bool over_limit(const struct connection *connection)
 	return pending + connection->held_bytes >= settings->unsent_limit;
 }
 
+/* What is left of a batch takes less than the batch itself, which ends with it. */
 static bool starving(const struct connection *connection)
 {
-	return connection->batch == NULL && connection->charged > HOLDS_MUCH &&
-	       server_memory_short(&connection->daemon->server);
+	return connection->batch == NULL && server_memory_short(&connection->daemon->server, connection);
 }
 
 static void take_frame_memory(struct connection *connection)
@@ -130,6 +124,7 @@ static void on_closed(uv_handle_t *handle)
 	struct connection *connection = handle->data;
 	struct server *server = &connection->daemon->server;
 
+	assert(connection->account.held == 0); /* whoever held memory for it has returned it */
 	list_remove(&connection->link);
 	server->count--;
 	server->daemon->metrics.closed++;
@@ -158,6 +153,7 @@ void connection_close(struct connection *connection, const char *reason)
 	list_remove(&connection->ready);
 	list_remove(&connection->dirty);
 	list_remove(&connection->starved);
+	server_content(&connection->daemon->server, connection);
 	output_free(&connection->output);
 	frame_free(&connection->frame);
 	if (connection->batch != NULL) {
@@ -193,6 +189,8 @@ static void drained(struct connection *connection)
 	charge(connection);
 	if (connection->state == CONNECTION_ENDED && connection->calls == 0)
 		connection_answered(connection); /* so that the turn's end closes it */
+	if (!frame_partial(&connection->frame) && connection->calls == 0)
+		server_content(&connection->daemon->server, connection);
 	if (starving(connection)) { /* a long line that is not whole yet */
 		connection->backlog = true;
 		list_append(&connection->daemon->server.starved, &connection->starved);
@@ -274,6 +272,7 @@ void connection_read(struct connection *connection)
 		connection_close(connection, "memory is out");
 		return;
 	}
+	charge(connection);
 	/* Without a control buffer the system closes descriptors that the peer passes along. */
 	n = recv(connection->fd, space, size < READ_MOST ? size : READ_MOST, MSG_DONTWAIT);
 	if (n > 0) {
@@ -289,6 +288,7 @@ void connection_read(struct connection *connection)
 		connection_close(connection, "reading failed");
 	} else {
 		give_frame_memory(connection);
+		charge(connection);
 	}
 }
 
@@ -409,6 +409,7 @@ int connection_open(struct daemon *daemon, int fd, const struct peer *peer, enum
 		return -1;
 	}
 	connection->daemon = daemon;
+	connection->account.total = &daemon->server.account;
 	connection->fd = fd;
 	connection->poll.data = connection;
 	connection->uid = peer->uid;

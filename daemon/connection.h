@@ -16,6 +16,7 @@
 #include "../protocol/frame.h"
 #include "../protocol/list.h"
 #include "access.h"
+#include "account.h"
 #include "output.h"
 
 struct daemon;
@@ -27,7 +28,7 @@ struct connection {
 	struct list link;       /* in server->connections from accept to free */
 	struct list ready;      /* in server->ready: has lines that it goes on with next turn */
 	struct list dirty;      /* in server->dirty: has answers to send, or may be done, at the turn's end */
-	struct list starved;    /* in server->starved: holds much while memory is short */
+	struct list starved;    /* in server->starved: waits for memory */
 	struct daemon *daemon;
 	uv_poll_t poll;
 	int fd;
@@ -46,7 +47,8 @@ struct connection {
 	unsigned reads;         /* those of them that only read and are with the store: their answers may be large */
 	size_t expected;        /* length of such an answer, as the last ones let expect */
 	size_t held_bytes;      /* answers of unfinished batches */
-	size_t charged;         /* what it counts for in server->memory */
+	struct account account; /* all that is held for it: lines, calls, batches, answers */
+	size_t charged;         /* of that: the line being read, and unsent answers */
 	uint64_t partial_since, stalled_since;  /* uv_now; 0: no line is begun, the peer takes its answers */
 	uid_t uid;
 	gid_t gid;

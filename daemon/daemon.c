@@ -132,6 +132,7 @@ static void on_tick(uv_timer_t *timer)
 
 	measure_lag(daemon);
 	request_pool_trim(&daemon->dispatch.requests);
+	dispatch_trim(&daemon->dispatch);
 	server_trim(&daemon->server);
 	if (daemon->store->ops->tick(daemon->store, &err) < 0) {
 		fail(daemon, err.exit_code != 0 ? err.exit_code : EX_IOERR, err.message);

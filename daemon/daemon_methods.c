@@ -94,7 +94,8 @@ static void write_gauges(struct daemon *daemon, const struct store_stats *store,
 	password_pool_stats(daemon->passwords, &passwords);
 	const struct number numbers[] = {
 		{"clients", daemon->server.count}, {"clients_max", daemon->settings.connections},
-		{"in_flight", daemon->dispatch.calls}, {"client_memory_bytes", daemon->server.memory},
+		{"in_flight", daemon->dispatch.calls}, {"client_memory_bytes", daemon->server.account.held},
+		{"client_memory_peak_bytes", daemon->server.account.peak},
 		{"draining", daemon->state != DAEMON_RUNNING}, {"paused", daemon->pause.paused},
 		{"paused_calls", daemon->pause.count}, {"loop_lag_ns", daemon->metrics.loop_lag_ns},
 		{"loop_lag_max_ns", daemon->metrics.loop_lag_max_ns}, {"password_threads", passwords.threads},

@@ -12,7 +12,7 @@
 #include "daemon_methods.h"
 #include "log.h"
 
-enum { MOST_KEPT_NODES = 16 * 1024, WALL_CHECK_NS = 10 * 1000 * 1000, SLOW_LINES = 10 };
+enum { MOST_KEPT_NODES = 16 * 1024, SMALL_LINE = 1024, WALL_CHECK_NS = 10 * 1000 * 1000, SLOW_LINES = 10 };
 
 static int8_t find_slot(const struct method *method, const char *name)
 {
@@ -165,19 +165,27 @@ void dispatch_finish(struct request *request)
 void dispatch_submit(struct request *request)
 {
 	struct daemon *daemon = request->daemon;
+	unsigned calls;
 
 	request_move(request, REQUEST_STORE);
 	request->connection->reads += !request->call.method->write;
 	dispatch_wake(&daemon->dispatch);
 	request->call.submitted = daemon->dispatch.clock;
 	daemon->dispatch.submitted = true;
+	calls = daemon->dispatch.calls;
 	daemon->store->ops->submit(daemon->store, &request->call);
+	/* The store copies what it writes. What it reads counts with the length that it will probably have. */
+	if (daemon->dispatch.calls == calls && request->state == REQUEST_STORE) {
+		request->lent = request->call.method->write ? request->call.arena.total : request->connection->expected;
+		request_charge(request);
+	}
 }
 
 static void on_done(struct call *call)
 {
 	struct request *request = (struct request *)(void *)((char *)call - offsetof(struct request, call));
 
+	request->lent = 0;
 	if (!call->method->write)
 		connection_read_done(request->connection, call->answer.length);
 	if (call->method->impl == IMPL_VERIFY_PASSWORD && call->err.kind == ERR_NONE)
@@ -205,36 +213,67 @@ static void refuse(struct connection *connection, struct request *request, const
 	connection_answered(connection);
 }
 
-/* Copies what the call needs of the line (a batch's line is copied already) and decodes its parameters. */
+static bool holds_text(enum type type)
+{
+	return type == TYPE_STRING || type == TYPE_SEALED || type == TYPE_ENUM;
+}
+
+/* Copies the parameters that still lie in the line: it goes, with all that nobody has asked for. */
+static int keep_texts(struct call *call, const struct json *json)
+{
+	const char *start = json->text, *end = start + json->nodes[0].start + json->nodes[0].length;
+
+	for (unsigned i = 0; i < call->method->slot_count; i++) {
+		struct value *value = &call->values[i];
+		bool text = value->set && holds_text((enum type)call->method->slots[i].type);
+
+		if (!text || value->s.ptr < start || value->s.ptr > end)
+			continue;
+		value->s.ptr = arena_copy(&call->arena, value->s.ptr, value->s.len);
+		if (value->s.ptr == NULL)
+			return err_set(&call->err, ERR_INTERNAL, "memory is out");
+	}
+	return 0;
+}
+
+/* Copies what the call needs of the line: a short line as a whole, which needs no look at each parameter. */
+static int keep_line(struct request *request, struct json *json, size_t length, const struct rpc_request *envelope)
+{
+	struct call *call = &request->call;
+	bool whole = request->batch == NULL && length <= SMALL_LINE;
+	const char *text = json->text, *from = whole ? text : envelope->id;
+	const char *copy = arena_copy(&call->arena, from, whole ? length : envelope->id_length);
+
+	if (copy == NULL)
+		return err_set(&call->err, ERR_INTERNAL, "memory is out");
+	request->id = request->notification ? NULL : copy + (envelope->id - from);
+	if (whole)
+		json->text = copy;
+	call->values = arena_calloc(&call->arena, call->method->slot_count + 1U, sizeof *call->values);
+	if (call->values == NULL)
+		return err_set(&call->err, ERR_INTERNAL, "memory is out");
+	if (decode_params(call->method, json, envelope->params, call->now, &call->arena, call->values, &call->err) < 0)
+		return -1;
+	return whole ? 0 : keep_texts(call, json);
+}
+
 static int prepare(struct request *request, struct json *json, size_t length, const struct rpc_request *envelope)
 {
 	struct call *call = &request->call;
-	const char *text = json->text;
 	int result;
 
-	if (request->batch == NULL) {
-		json->text = arena_copy(&call->arena, text, length);
-		if (json->text == NULL)
-			return err_set(&call->err, ERR_INTERNAL, "memory is out");
-	}
-	if (!request->notification) {
-		request->id = json->text + (envelope->id - text);
-		request->id_length = envelope->id_length;
-	}
 	call->now = wall_clock(&request->daemon->dispatch);
 	call->deadline = request->started + request->daemon->settings.call_timeout * 1000000;
 	call->order = &request->connection->order;
 	call->done = on_done;
-	call->values = arena_calloc(&call->arena, call->method->slot_count + 1U, sizeof *call->values);
-	if (call->values == NULL)
-		return err_set(&call->err, ERR_INTERNAL, "memory is out");
-	result = decode_params(call->method, json, envelope->params, call->now, &call->arena, call->values, &call->err);
+	result = keep_line(request, json, length, envelope);
 	if (result == 0) {
 		call->answer.cap = (size_t)request->daemon->settings.answer_limit;
 		rpc_begin_result(&call->answer, request->notification ? "null" : request->id,
 		                 request->notification ? 4 : request->id_length);
 		call->answer_start = call->answer.length;
 	}
+	request_charge(request);
 	return result;
 }
 
@@ -397,17 +436,32 @@ static void begin_batch(struct connection *connection, size_t length)
 		connection_close(connection, "memory is out");
 }
 
+void dispatch_trim(struct dispatch *dispatch)
+{
+	if (dispatch->json.capacity > MOST_KEPT_NODES && !dispatch->many_nodes)
+		json_free(&dispatch->json);
+	dispatch->many_nodes = false;
+}
+
 void dispatch_batch_next(struct connection *connection)
 {
+	struct dispatch *dispatch = &connection->daemon->dispatch;
 	struct batch *batch = connection->batch;
-	uint32_t node = batch->node;
+	struct batch_line left = {.pieces = NULL};
+	struct json *json;
+	uint32_t node;
+	bool begun = batch_next(batch, &dispatch->json, &json, &node, &left) == 0;
 
-	batch->node = batch->json.nodes[node].next;
-	batch->begun++;
 	if (batch_all_begun(batch))
 		connection->batch = NULL; /* it lives on until its last call is finished */
-	begin(connection, batch, &batch->json, node, 0);
-	connection->daemon->dispatch.clock = uv_hrtime();
+	if (begun) {
+		begin(connection, batch, json, node, 0);
+	} else {
+		connection_close(connection, "memory is out");
+		batch_drop(batch);
+	}
+	batch_line_free(&left);
+	dispatch->clock = uv_hrtime();
 }
 
 void dispatch_line(struct connection *connection, const char *line, size_t length)
@@ -425,8 +479,7 @@ void dispatch_line(struct connection *connection, const char *line, size_t lengt
 	} else {
 		begin(connection, NULL, json, 0, length);
 	}
-	if (json->capacity > MOST_KEPT_NODES)
-		json_free(json);
+	daemon->dispatch.many_nodes |= json->count > MOST_KEPT_NODES;
 }
 
 void dispatch_too_long(struct connection *connection)

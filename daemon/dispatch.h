@@ -11,6 +11,7 @@
 
 struct dispatch {
 	struct json json;             /* the line's nodes; reused */
+	bool many_nodes;              /* a line since the last trim had many: they are kept for the next one */
 	struct arena scratch;         /* of one request's envelope */
 	struct request_pool requests;
 	unsigned calls;               /* begun and not answered, of all connections */
@@ -27,6 +28,9 @@ struct dispatch {
 
 int dispatch_init(struct dispatch *dispatch);
 void dispatch_free(struct dispatch *dispatch);
+
+/* Now and then: frees what no line has needed for a while. */
+void dispatch_trim(struct dispatch *dispatch);
 
 /* Before lines are handled: brings the clock up to date when the loop may have slept. */
 void dispatch_wake(struct dispatch *dispatch);

@@ -36,6 +36,8 @@ static void on_hashed(void *owner, const struct password_result *result)
 	if (result->err.kind == ERR_NONE && text != NULL) {
 		*hash = (struct value){.set = true, .s = {text, length}};
 		request_move(request, REQUEST_WAITING);
+		request->lent = 0;
+		request_charge(request);
 	} else {
 		list_remove(&request->link);
 		if (result->err.kind != ERR_NONE)
@@ -71,6 +73,8 @@ static int submit(struct request *request, struct password_work *work)
 	work->cost = (unsigned)daemon->settings.bcrypt_cost;
 	work->deadline = request->call.deadline;
 	work->owner = request;
+	request->lent = password_pool_bytes(work);
+	request_charge(request);
 	return password_pool_submit(daemon->passwords, work, &request->connection->password_turn, &request->call.err);
 }
 

@@ -30,6 +30,7 @@ static void drop_first_large(struct output *output)
 	struct large *large = list_entry(list_first(&output->large), struct large, link);
 
 	output->large_bytes -= large->line.length;
+	output->large_held -= large->line.capacity;
 	output->large_sent = 0;
 	list_remove(&large->link);
 	wiped_free(&large->line);
@@ -64,6 +65,7 @@ void output_add(struct output *output, struct output_spares *spares, struct buff
 	*line = (struct buffer){.cap = line->cap};
 	list_append(&output->large, &large->link);
 	output->large_bytes += large->line.length;
+	output->large_held += large->line.capacity;
 }
 
 /* A large line that was begun comes first, then the text, then the other large ones. */

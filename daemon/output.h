@@ -25,6 +25,7 @@ struct output {
 	struct list large;
 	size_t large_sent;    /* of the first large one */
 	size_t large_bytes;   /* of all large ones, the sent part included */
+	size_t large_held;    /* memory of all large ones */
 };
 
 enum output_result { OUTPUT_DONE, OUTPUT_BLOCKED, OUTPUT_FAILED };
@@ -38,6 +39,12 @@ void output_add(struct output *output, struct output_spares *spares, struct buff
 /* Sends what the peer takes without waiting; *sent: bytes that it took. */
 enum output_result output_write(struct output *output, struct output_spares *spares, int fd, size_t *sent);
 void output_spares_free(struct output_spares *spares);
+
+/* Bytes of memory. */
+static inline size_t output_held(const struct output *output)
+{
+	return output->text.capacity + output->large_held;
+}
 
 static inline size_t output_pending(const struct output *output)
 {

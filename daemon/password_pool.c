@@ -34,6 +34,11 @@ struct password_pool {
 	pthread_t threads[];
 };
 
+size_t password_pool_bytes(const struct password_work *work)
+{
+	return sizeof(struct job) + strlen(work->password) + 1 + (work->stored != NULL ? strlen(work->stored) + 1 : 0);
+}
+
 static struct job *job_new(const struct password_work *work)
 {
 	size_t password = strlen(work->password) + 1, stored = work->stored != NULL ? strlen(work->stored) + 1 : 0;

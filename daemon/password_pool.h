@@ -38,6 +38,8 @@ struct password_pool_stats {
 
 /* NULL when memory or threads are out. */
 struct password_pool *password_pool_new(uv_loop_t *loop, unsigned threads, unsigned queue);
+/* Bytes of memory that a job takes. */
+size_t password_pool_bytes(const struct password_work *work);
 /* last_turn: the connection's, 0 at first. Fails, without done(), when the queue is full or memory is out. */
 int password_pool_submit(struct password_pool *pool, const struct password_work *work, uint64_t *last_turn, struct err *err);
 void password_pool_stats(struct password_pool *pool, struct password_pool_stats *stats);

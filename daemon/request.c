@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "connection.h"
+
 /* Which steps are allowed: a bit for each next state. */
 static const unsigned next_states[] = {
 	[REQUEST_NEW] = 1 << REQUEST_PAUSED | 1 << REQUEST_HASHING | 1 << REQUEST_WAITING | 1 << REQUEST_STORE | 1 << REQUEST_HEALTH |
@@ -26,6 +28,17 @@ void request_pool_init(struct request_pool *pool)
 {
 	list_init(&pool->free);
 	pool->free_count = pool->used = pool->least = 0;
+	pool->bytes = 0;
+}
+
+static size_t bytes_of(const struct request *request)
+{
+	return sizeof *request + request->call.arena.total + request->call.answer.capacity;
+}
+
+void request_charge(struct request *request)
+{
+	account_charge(&request->connection->account, &request->charged, bytes_of(request) + request->lent);
 }
 
 static void destroy(struct request *request)
@@ -42,6 +55,7 @@ static void drop_last(struct request_pool *pool)
 
 	list_remove(&request->link);
 	pool->free_count--;
+	pool->bytes -= bytes_of(request);
 	destroy(request);
 }
 
@@ -68,6 +82,7 @@ struct request *request_new(struct request_pool *pool, struct daemon *daemon, st
 		request = list_entry(list_first(&pool->free), struct request, link);
 		list_remove(&request->link);
 		pool->free_count--;
+		pool->bytes -= bytes_of(request);
 		if (pool->free_count < pool->least)
 			pool->least = pool->free_count;
 		request_move(request, REQUEST_NEW);
@@ -88,6 +103,7 @@ struct request *request_new(struct request_pool *pool, struct daemon *daemon, st
 	request->notification = false;
 	request->id = NULL;
 	request->id_length = 0;
+	request->lent = 0;
 	request->call.method = NULL;
 	request->call.values = NULL;
 	request->call.answer_start = 0;
@@ -104,16 +120,17 @@ void request_free(struct request_pool *pool, struct request *request)
 {
 	struct buffer *answer = &request->call.answer;
 
+	account_charge(&request->connection->account, &request->charged, 0);
 	pool->used--;
 	arena_reset(&request->call.arena);
 	buffer_wipe(answer);
 	buffer_cut(answer, 0);
-	if (pool->free_count >= REQUEST_SPARES) {
+	if (answer->capacity > REQUEST_SPARE_BYTES)
+		buffer_free(answer);
+	if (pool->free_count >= REQUEST_SPARES || pool->bytes + bytes_of(request) > REQUEST_SPARES_BYTES) {
 		destroy(request);
 		return;
 	}
-	if (answer->capacity > REQUEST_SPARE_BYTES)
-		buffer_free(answer);
 	/* The last one in is the first one out: its memory is still in the processor's cache. */
 	list_remove(&request->link);
 	request->link.next = pool->free.next;
@@ -121,4 +138,5 @@ void request_free(struct request_pool *pool, struct request *request)
 	pool->free.next->prev = &request->link;
 	pool->free.next = &request->link;
 	pool->free_count++;
+	pool->bytes += bytes_of(request);
 }

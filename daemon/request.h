@@ -34,17 +34,20 @@ struct request {
 	unsigned index;                 /* in the batch */
 	bool notification;
 	enum request_state state;
-	const char *id;                 /* JSON text; in the arena or the batch's */
+	const char *id;                 /* JSON text; in the arena */
 	size_t id_length;
 	uint64_t started;               /* CLOCK_MONOTONIC ns */
+	size_t lent;                    /* memory that others hold for it: a password's, an answer that is expected */
+	size_t charged;                 /* to the connection */
 };
 
-enum { REQUEST_KEPT = 64, REQUEST_SPARES = 2048, REQUEST_SPARE_BYTES = 16 * 1024 };
+enum { REQUEST_KEPT = 64, REQUEST_SPARES = 2048, REQUEST_SPARE_BYTES = 16 * 1024, REQUEST_SPARES_BYTES = 8 * 1024 * 1024 };
 
 struct request_pool {
 	struct list free;
 	unsigned free_count, used;
 	unsigned least;  /* fewest free ones since the last trim */
+	size_t bytes;    /* memory of the free ones */
 };
 
 void request_pool_init(struct request_pool *pool);
@@ -55,6 +58,8 @@ struct request *request_new(struct request_pool *pool, struct daemon *daemon, st
 void request_free(struct request_pool *pool, struct request *request);
 /* Now and then: gives back part of what no burst has needed for a while. */
 void request_pool_trim(struct request_pool *pool);
+/* Charges what it holds now to its connection. */
+void request_charge(struct request *request);
 /* Moves it on; asserts that the step is allowed. */
 void request_move(struct request *request, enum request_state state);
 

@@ -6,6 +6,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@ enum {
 	RETRY_MS = 100,
 	DESCRIPTORS_OF_OTHERS = 64,  /* kept for the database, the log, the loop */
 	TRIM_PEAK = 4 * 1024 * 1024,
+	SMALL_SHARE = 64 * 1024,     /* connections that hold less never wait for memory */
 };
 
 static void open_reserve(struct server *server)
@@ -143,6 +145,14 @@ static void on_retry(uv_timer_t *timer)
 		(void)uv_poll_start(&server->listener, UV_READABLE, on_listener);
 }
 
+/* It is the daemon that the rest of the line waits for. */
+static bool waits_for_memory(const struct connection *connection)
+{
+	int unread = 0;
+
+	return !list_empty(&connection->starved) && ioctl(connection->fd, FIONREAD, &unread) == 0 && unread > 0;
+}
+
 /* Ends connections whose time is over, and sets the timer to the next limit. */
 static void on_watch(uv_timer_t *timer)
 {
@@ -156,6 +166,8 @@ static void on_watch(uv_timer_t *timer)
 
 		if (!connection_alive(connection))
 			continue;
+		if (line != 0 && waits_for_memory(connection))
+			connection->partial_since = line = now;
 		if (line != 0 && now - line >= settings->line_timeout) {
 			server->daemon->metrics.line_timeouts++;
 			connection_close(connection, "a line was begun and not ended in time");
@@ -267,7 +279,7 @@ void server_close_handles(struct server *server)
 
 void server_free(struct server *server)
 {
-	assert(list_empty(&server->connections) && server->memory == 0);
+	assert(list_empty(&server->connections) && server->account.held == 0);
 	output_spares_free(&server->spares);
 	while (server->frame_count > 0)
 		free(server->frames[--server->frame_count]);
@@ -276,21 +288,70 @@ void server_free(struct server *server)
 }
 
 /* A single line must fit whatever the setting says, or its connection could never go on. */
-bool server_memory_short(const struct server *server)
+static uint64_t free_memory(const struct server *server)
 {
 	const struct settings *settings = &server->daemon->settings;
-	uint64_t least = 4 * settings->line_limit;
+	uint64_t min = 4 * settings->line_limit;
+	uint64_t limit = settings->memory_limit > min ? settings->memory_limit : min;
 
-	return server->memory > (settings->memory_limit > least ? settings->memory_limit : least);
+	return limit > server->account.held ? limit - server->account.held : 0;
+}
+
+/* A connection may hold as much as is free: n that want all get a part of n + 1 each, and the rest is
+ * left for whoever comes. When all wait, the favoured one goes on, so that somebody always does. */
+bool server_memory_short(const struct server *server, const struct connection *connection)
+{
+	size_t held = connection->account.held;
+
+	return held > SMALL_SHARE && held > free_memory(server) &&
+	       (connection != server->favoured || connection->calls > 0);
+}
+
+void server_content(struct server *server, const struct connection *connection)
+{
+	if (server->favoured == connection)
+		server->favoured = NULL;
+}
+
+/* Who has calls under way goes on when they end; of the others the one that waits for longest is favoured. */
+static void favour_one(struct server *server)
+{
+	list_for_each(node, &server->starved) {
+		struct connection *connection = list_entry(node, struct connection, starved);
+
+		if (server->favoured != NULL)
+			return;
+		if (connection->calls == 0) {
+			server->favoured = connection;
+			server->favoured_waits = false;
+		}
+	}
+}
+
+/* A favoured connection whose client does not send the rest of its line makes way for the next one. */
+static void favour_next(struct server *server)
+{
+	struct connection *connection = server->favoured;
+
+	if (connection == NULL || connection->calls > 0)
+		return;
+	if (server->favoured_waits)
+		server->favoured = NULL;
+	server->favoured_waits = true;
 }
 
 void server_turn(struct server *server)
 {
 	while (!list_empty(&server->dirty))
 		connection_flush(list_entry(list_first(&server->dirty), struct connection, dirty));
-	while (!list_empty(&server->starved) && !server_memory_short(server)) {
-		struct connection *connection = list_entry(list_first(&server->starved), struct connection, starved);
+	if (server->account.held > server->memory_peak)
+		server->memory_peak = server->account.held;
+	favour_one(server);
+	list_for_each_safe(node, &server->starved) {
+		struct connection *connection = list_entry(node, struct connection, starved);
 
+		if (server_memory_short(server, connection))
+			continue;
 		list_remove(&connection->starved);
 		server_ready(server, connection);
 	}
@@ -298,9 +359,12 @@ void server_turn(struct server *server)
 
 void server_trim(struct server *server)
 {
-	if (server->memory_peak > TRIM_PEAK && server->memory < server->memory_peak / 8) {
+	size_t held = server->account.held;
+
+	favour_next(server);
+	if (server->memory_peak > TRIM_PEAK && held < server->memory_peak / 8) {
 		(void)malloc_trim(0);
-		server->memory_peak = server->memory;
+		server->memory_peak = held;
 	}
 }
 

@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "../protocol/list.h"
+#include "account.h"
 #include "connection.h"
 #include "output.h"
 
@@ -25,8 +26,10 @@ struct server {
 	struct list connections;  /* every connection that is not freed */
 	unsigned count;
 	struct list ready, dirty, starved;
-	size_t memory;            /* what connections hold in begun lines and unsent answers */
-	size_t memory_peak;       /* since it was last given back to the system */
+	struct connection *favoured;  /* one that may go on, a call at a time, however short memory is; NULL: none */
+	bool favoured_waits;      /* it has done nothing since the last look */
+	struct account account;   /* what is held for all clients */
+	size_t memory_peak;       /* since it was last returned to the system */
 	struct output_spares spares;
 	char *frames[SERVER_SPARE_FRAMES];  /* memory of SERVER_FRAME_BYTES for reading */
 	unsigned frame_count;
@@ -44,11 +47,13 @@ void server_free(struct server *server);
 void server_ready(struct server *server, struct connection *connection);
 /* Something of the connection has a time limit that ends at `due` (uv_now). */
 void server_watch(struct server *server, uint64_t due);
-/* Connections hold more than the limit over all of them. */
-bool server_memory_short(const struct server *server);
+/* The connection has to wait for memory before it goes on: it holds more than is free. */
+bool server_memory_short(const struct server *server, const struct connection *connection);
+/* The connection waits for no memory any more. */
+void server_content(struct server *server, const struct connection *connection);
 /* End of a turn: sends what is to be sent. */
 void server_turn(struct server *server);
-/* Now and then: after a flood, gives memory back to the system. */
+/* Now and then: after a flood, returns memory to the system. */
 void server_trim(struct server *server);
 /* Settings have changed: roles, limits and time limits of those who are connected follow. */
 void server_reload(struct server *server);

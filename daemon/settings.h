@@ -105,7 +105,7 @@ enum { SETTING_RELOAD = 1 };  /* SIGHUP takes a new value */
 	X(unsent_limit, BYTES, "unsent-limit", "PIERRE_DBD_UNSENT_LIMIT", "8MiB", KIB, 1024 * MIB, SETTING_RELOAD, "Clients", \
 	  "answers that one connection has not taken before its reading pauses") \
 	X(memory_limit, BYTES, "memory-limit", "PIERRE_DBD_MEMORY_LIMIT", "64MiB", MIB, 1024 * 1024 * MIB, SETTING_RELOAD, "Clients", \
-	  "the same over all connections, begun lines included: beyond, those that hold much pause") \
+	  "memory held for all clients: lines, calls, batches and answers; a connection that holds more than is free of it pauses") \
 	X(line_timeout, TIME, "line-timeout", "PIERRE_DBD_LINE_TIMEOUT", "30s", 10, HOUR, SETTING_RELOAD, "Clients", \
 	  "a line that is begun and not ended by then ends the connection") \
 	X(busy_poll, COUNT, "busy-poll", "PIERRE_DBD_BUSY_POLL", "100", 0, 1000, 0, "Clients", \

@@ -90,10 +90,13 @@ static int apply_default(struct decode *d, const struct default_value *fallback,
 /* The node in compact form, as it is stored. */
 static int compact(struct decode *d, uint32_t node, struct value *value)
 {
+	struct arena scratch = {.wipe = d->arena->wipe};
 	struct buffer text = {0};
 	char *copy = NULL;
 
-	json_write_node(&text, d->json, node, d->arena);
+	(void)buffer_reserve(&text, d->json->nodes[node].length);
+	json_write_node(&text, d->json, node, &scratch);
+	arena_free(&scratch);
 	if (text.failure == BUFFER_OK)
 		copy = arena_copy(d->arena, text.data, text.length);
 	if (copy != NULL)

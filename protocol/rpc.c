@@ -107,7 +107,7 @@ int rpc_request(const struct json *json, uint32_t node, struct arena *arena, str
 
 static void begin(struct buffer *out, const char *id, size_t id_length)
 {
-	buffer_append(out, "{\"jsonrpc\":\"2.0\",\"id\":", 22);
+	buffer_append(out, "{\"jsonrpc\":\"2.0\",\"id\":", RPC_ID_AT);
 	buffer_append(out, id, id_length);
 }
 

@@ -11,7 +11,12 @@
 #include "error.h"
 #include "json.h"
 
-enum { RPC_ID_MAX = 256, RPC_DEPTH = 64, RPC_BATCH = 1000 };
+enum {
+	RPC_ID_MAX = 256,
+	RPC_DEPTH = 64,
+	RPC_BATCH = 1000,
+	RPC_ID_AT = 22,  /* where the id stands in every answer */
+};
 
 enum rpc_id_kind { RPC_ID_ABSENT, RPC_ID_PRESENT };
 

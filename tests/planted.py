@@ -23,6 +23,21 @@ DEFECTS = [
          "\t*code = commit_group(writer);\n",
          "\tsqlite_finish(writer->store, finished);\n\t*code = commit_group(writer);\n"),
     ], "faults/test_fsync.py", ["Order", "Injected.test_group_is_refused_as_a_whole"]),
+    ("what calls hold counts for nothing", [
+        ("daemon/dispatch.c",
+         "\trequest_charge(request);\n\treturn result;\n",
+         "\treturn result;\n"),
+    ], "faults/test_client_memory.py", ["Charged.test_a_document_counts_until_its_call_has_ended"]),
+    ("a call keeps its whole line", [
+        ("daemon/dispatch.c",
+         "bool whole = request->batch == NULL && length <= SMALL_LINE;",
+         "bool whole = request->batch == NULL;"),
+    ], "faults/test_client_memory.py", ["Charged.test_an_ignored_member_costs_nothing"]),
+    ("connections that all wait for memory wait for ever", [
+        ("daemon/server.c",
+         "\tfavour_one(server);\n",
+         "\tif (0)\n\t\tfavour_one(server);\n"),
+    ], "faults/test_client_memory.py", ["NoDeadlock"]),
     ("no fsync at all", [
         ("backends/sqlite/session.c",
          "PRAGMA synchronous=FULL",

@@ -9,6 +9,8 @@
 #include "../execute.h"
 #include "postgres.h"
 
+enum { GROUP_BYTES = 1024 * 1024 };
+
 void gather_learn(bool *locking)
 {
 	for (size_t i = 0; i < catalog_method_count; i++) {
@@ -52,6 +54,7 @@ static void take(struct postgres_store *store, struct lane *lane, struct call *c
 	list_append(&lane->group, &call->link);
 	lane->group_count++;
 	lane->locking += gather_locks(store, call);
+	lane->group_bytes += call->arena.total;
 }
 
 void lane_gather(struct postgres_store *store, struct lane *lane)
@@ -64,7 +67,7 @@ void lane_gather(struct postgres_store *store, struct lane *lane)
 		limit = 1;
 	if (limit > GROUP_MAX)
 		limit = GROUP_MAX;
-	while (!list_empty(&lane->waiting) && lane->group_count < limit) {
+	while (!list_empty(&lane->waiting) && lane->group_count < limit && lane->group_bytes < GROUP_BYTES) {
 		struct call *call = call_of(list_first(&lane->waiting));
 		bool alone = call->route == ROUTE_ALONE;
 

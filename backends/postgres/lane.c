@@ -44,6 +44,7 @@ bool lane_send(struct postgres_store *store, struct lane *lane)
 	lane->all_sent = lane->warned = lane->unserved = lane->slow_result = lane->looked_again = false;
 	lane->received = 0;
 	lane->locking = 0;
+	lane->group_bytes = 0;
 	/* After a long idle time the server may be gone without a word: a lone Sync finds out before a write is at stake. */
 	if (clock_ns() - lane->last_used < (uint64_t)IDLE_CHECK_S * 1000000000)
 		lane_gather(store, lane);

@@ -249,6 +249,7 @@ static void free_store(struct postgres_store *store)
 	free(store->locking);
 	free(store->alike);
 	buffer_free(&store->keys);
+	arena_free(&store->sending);
 	free(store);
 }
 
@@ -310,6 +311,7 @@ static struct postgres_store *new_store(const struct store_settings *settings)
 		store->settings.min_connections = store->lane_count;
 	list_init(&store->waiting);
 	list_init(&store->migrating);
+	store->sending.wipe = true;
 	store->url = strdup(settings->url);
 	store->locking = calloc(catalog_method_count, sizeof *store->locking);
 	store->alike = calloc(catalog_method_count, sizeof *store->alike);

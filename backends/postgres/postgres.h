@@ -53,6 +53,7 @@ struct lane {
 	struct list group;            /* calls under way, in order */
 	unsigned group_count;
 	unsigned locking;             /* of them: calls that change rows */
+	size_t group_bytes;           /* of their parameters: libpq copies them, and keeps the memory */
 	struct item *items;           /* what answers are still to come */
 	unsigned item_count, item_next;
 	struct call **merged;         /* calls of the group that share statements, those of each in a row */
@@ -90,6 +91,7 @@ struct postgres_store {
 	unsigned lane_count;          /* most lanes */
 	uint16_t *alike;              /* by method->index: send.c's count */
 	struct buffer keys;           /* send.c's array of keys */
+	struct arena sending;         /* send.c: parameters in the form that libpq takes, until it has copied them */
 	uint64_t merge_from;          /* no statements for many before: one has failed */
 	bool *locking;                /* by method->index: changes rows that may be there already */
 	struct lane *locker;          /* where such calls went last */

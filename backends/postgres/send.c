@@ -27,7 +27,7 @@ static int hex(char c)
 }
 
 /* Binary where that spares a copy or a conversion. Text values go as they are: they have no NUL behind them. */
-static bool set_parameter(struct call *call, struct parameters *to, unsigned i, const struct slot *slot, const struct value *value)
+static bool set_parameter(struct arena *arena, struct parameters *to, unsigned i, const struct slot *slot, const struct value *value)
 {
 	char *room = to->room[i], *copy;
 	uint64_t bits;
@@ -67,7 +67,7 @@ static bool set_parameter(struct call *call, struct parameters *to, unsigned i, 
 	case TYPE_DOCUMENT:
 	case TYPE_JSON:
 	case TYPE_STRINGS: /* jsonb: a version byte, then the text */
-		copy = arena_alloc(&call->arena, value->s.len + 1);
+		copy = arena_alloc(arena, value->s.len + 1);
 		if (copy == NULL)
 			return false;
 		copy[0] = 1;
@@ -77,7 +77,7 @@ static bool set_parameter(struct call *call, struct parameters *to, unsigned i, 
 		break;
 	case TYPE_IP:
 		to->formats[i] = 0;
-		to->values[i] = arena_copy(&call->arena, value->s.ptr, value->s.len);
+		to->values[i] = arena_copy(arena, value->s.ptr, value->s.len);
 		return to->values[i] != NULL;
 	default:
 		to->values[i] = value->s.ptr;
@@ -126,6 +126,7 @@ static bool send_call(struct postgres_store *store, struct lane *lane, struct ca
 	const struct method *method = call->method;
 	const struct statement *statement;
 	struct parameters to;
+	bool sent;
 
 	if (method == NULL) {
 		(void)expect(lane, ITEM_CALL, call); /* the health probe */
@@ -133,9 +134,11 @@ static bool send_call(struct postgres_store *store, struct lane *lane, struct ca
 	}
 	statement = &method->statements[BACKEND_POSTGRES];
 	for (unsigned i = 0; i < statement->slot_count; i++)
-		if (!set_parameter(call, &to, i, &method->slots[statement->slots[i]], &call->values[statement->slots[i]]))
+		if (!set_parameter(&store->sending, &to, i, &method->slots[statement->slots[i]], &call->values[statement->slots[i]]))
 			return false;
-	return send_sql(store, lane, call, method->index, statement->sql, &to, statement->slot_count) != NULL;
+	sent = send_sql(store, lane, call, method->index, statement->sql, &to, statement->slot_count) != NULL;
+	arena_reset(&store->sending);
+	return sent;
 }
 
 static void put_int(struct buffer *to, uint32_t value)
@@ -163,7 +166,7 @@ static bool put_keys(struct postgres_store *store, struct lane *lane, unsigned f
 	for (unsigned i = first; i < lane->merged_count; i++) {
 		struct call *call = lane->merged[i];
 
-		if (!set_parameter(call, &one, 0, slot, &call->values[statement->slots[0]]))
+		if (!set_parameter(&store->sending, &one, 0, slot, &call->values[statement->slots[0]]))
 			return false;
 		put_int(keys, (uint32_t)one.lengths[0]);
 		buffer_append(keys, one.values[0], (size_t)one.lengths[0]);
@@ -204,6 +207,7 @@ static bool send_merged(struct postgres_store *store, struct lane *lane, struct 
 	keys.lengths[0] = (int)store->keys.length;
 	keys.formats[0] = 1;
 	item = send_sql(store, lane, call, (unsigned)catalog_method_count + method->index, method->statements[BACKEND_POSTGRES].many, &keys, 1);
+	arena_reset(&store->sending);
 	if (item == NULL)
 		return false;
 	store->merged += lane->merged_count - first;

@@ -1,5 +1,6 @@
 """What stands beside the table of ratios: latency under half load, CPU time and system calls per call, memory, start."""
 
+import concurrent.futures
 import contextlib
 import json
 import re
@@ -7,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import time
+import uuid
 
 import seed
 from measure import Bench
@@ -16,6 +18,7 @@ from setting import PostgresServer
 
 IDLE_CONNECTIONS = 1000
 MANY_CALLS = 10_000_000
+BULK_CLIENTS, BULK_DOCUMENTS, BULK_BYTES = 4, 100, 1_000_000
 LARGE_TITLES = ("Many users", "Aggregates over")  # of the tables that only --large makes
 LARGE_BYTES = 5_000  # of disk for each row of large_tables: three tables, their indexes, both databases' logs
 
@@ -167,6 +170,25 @@ def many_calls(bench, setting, backend, daemon, say):
     return first, daemon.resident_bytes(), calls
 
 
+def import_documents(path):
+    """One client that pipelines documents, and reads all answers."""
+    with contextlib.closing(Client(path)) as client:
+        user = {"email": f"{uuid.uuid4()}@example.com", "password_hash": "x"}
+        params = [client.call("create_user", {"user": user}), {"text": "x" * BULK_BYTES}]
+        client.calls([("upsert_user_profile", params)] * BULK_DOCUMENTS, window=BULK_DOCUMENTS)
+
+
+def bulk_import(daemon):
+    """Most bytes above the idle daemon's, and bytes a second, while some clients import documents of a megabyte."""
+    daemon.stop()
+    daemon.start()
+    idle, began = daemon.resident_bytes(), time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(BULK_CLIENTS) as clients:
+        list(clients.map(import_documents, [daemon.socket] * BULK_CLIENTS))
+    took = time.monotonic() - began
+    return daemon.resident_bytes("VmHWM") - idle, BULK_CLIENTS * BULK_DOCUMENTS * BULK_BYTES / took
+
+
 def resources(bench, setting, backends, say):
     rows = []
 
@@ -183,6 +205,10 @@ def resources(bench, setting, backends, say):
         first, last, calls = many_calls(bench, setting, backend, daemon, say)
         row(f"memory after {calls // 10:,} calls", backend, first / 2**20, "MiB", 0)
         row(f"memory after {calls:,} calls, more than that", backend, (last - first) / 2**20, "MiB", 1 if calls == MANY_CALLS else 0)
+        say(f"bulk import, {backend}")
+        peak, rate = bulk_import(daemon)
+        row("peak memory of bulk imports, above the idle daemon", backend, peak / 2**20, "MiB", 128)
+        row("bulk imports", backend, rate / 2**20, "MiB/s", 0)
     return "Memory and start", ("what", "backend", "measured", "target", "met"), rows
 
 

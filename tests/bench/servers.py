@@ -139,9 +139,10 @@ class Daemon(Server):
         fields = pathlib.Path(f"/proc/{self.pid()}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def resident_bytes(self):
+    def resident_bytes(self, mark="VmRSS"):
+        """Now; with the mark VmHWM the most at any time."""
         for line in pathlib.Path(f"/proc/{self.pid()}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith(mark + ":"):
                 return int(line.split()[1]) * 1024
         raise BenchError("the daemon's memory cannot be read")
 

@@ -60,6 +60,27 @@ class Layers(unittest.TestCase):
             if not name(path).startswith("daemon/transfer/"):
                 self.assertNotRegex(text(path), r'#include "[^"]*(sqlite|postgres)/', name(path))
 
+    def test_who_holds_memory_for_clients_charges_it(self):
+        """A struct of the daemon with memory that grows has a `charged` field (account.h), or a reason here."""
+        others = {
+            "dispatch": "scratch of one line, for all clients",
+            "health": "one probe without parameters, for all clients",
+            "output": "charged by its connection: output_held",
+            "large": "charged by its connection: output_held",
+            "batch_line": "charged by its batch",
+        }
+        holders = 0
+        for path in files(".c", ".h", under="daemon/"):
+            if name(path).startswith("daemon/transfer/"):
+                continue
+            for struct, members in re.findall(r"^struct (\w+) \{\n(.*?)^\}", text(path), re.MULTILINE | re.DOTALL):
+                if not re.search(r"^\tstruct (arena|buffer|frame|output|call|json|batch_line) \w+;", members, re.MULTILINE):
+                    continue
+                holders += "size_t charged;" in members
+                self.assertTrue("size_t charged;" in members or struct in others,
+                                f"{name(path)}: struct {struct} holds memory and charges it to no account")
+        self.assertGreaterEqual(holders, 3)
+
     def test_libraries(self):
         for path in files(".c", ".h"):
             folder = "/".join(name(path).split("/")[:2]) if name(path).startswith("client/ctl/") else name(path).split("/", maxsplit=1)[0]

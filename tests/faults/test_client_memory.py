@@ -1,0 +1,257 @@
+"""What clients make the daemon hold: every byte is charged to its connection and to `memory-limit`. Would catch: a line that is kept
+for one of its members, calls or batches that count for nothing, one client that takes all memory from the others, connections that wait
+for memory that nobody will return, a charge that is never taken back. The amounts are those that the daemon tells, so no clock is
+needed: a paused daemon holds its calls for as long as they are looked at."""
+import os
+import socket
+import sys
+import threading
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import invariants  # noqa: E402
+from lib.case import Case, main  # noqa: E402
+from lib.daemon import SANITIZER, Daemon  # noqa: E402
+from lib.world import World  # noqa: E402
+
+KIB, MIB = 1 << 10, 1 << 20
+LIMIT = 64 * MIB
+PEAK = 128 * MIB     # that clients may cost at the default settings: docs/operations.md
+SMALL = 64 * KIB     # a connection with less never waits
+
+
+def junk(length):
+    """JSON of about that many bytes, nearly all of it nodes."""
+    return b"[" + b"1," * (length // 2 - 1) + b"1]"
+
+
+def call(method, params, ignored=b"null", number=1):
+    return b'{"jsonrpc":"2.0","id":%d,"method":"%s","params":%s,"ignored":%s}' % (number, method.encode(), params, ignored)
+
+
+def document(user, length, nodes=False):
+    body = junk(length) if nodes else b'"' + b"x" * length + b'"'
+    return call("upsert_user_profile", b'["%s",{"a":%s}]' % (user.encode(), body))
+
+
+class Flood:
+    """A client that sends as much as is taken, from a thread, and reads answers only when told."""
+
+    def __init__(self, daemon, lines, end=b"\n"):
+        self.end = end
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(300)
+        self.socket.connect(daemon.socket_path)
+        self.answers = self.socket.makefile("rb")
+        self.count = len(lines)
+        self.thread = threading.Thread(target=self._send, args=(lines,), daemon=True)
+        self.thread.start()
+
+    def _send(self, lines):
+        try:
+            for line in lines:
+                self.socket.sendall(line + self.end)
+        except OSError:
+            pass
+
+    def read_all(self):
+        found = [self.answers.readline() for _ in range(self.count)]
+        self.thread.join()
+        return found
+
+    def close(self):
+        self.answers.close()
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.socket.close()
+        self.thread.join()
+
+
+class MemoryCase(Case):
+    options = ()
+
+    def setUp(self):
+        self.daemon = Daemon(options=("--call-timeout", "1h", "--bcrypt-cost", "4", *self.options)).start()
+        self.addCleanup(self.daemon.stop)
+        self.c = self.daemon.connect()
+        self.addCleanup(self.c.close)
+        self.user = World(self.c).user()
+
+    def flood(self, lines, end=b"\n"):
+        flood = Flood(self.daemon, lines, end)
+        self.addCleanup(flood.close)
+        return flood
+
+    def others(self):
+        return [one for one in self.c.call("daemon.clients")["clients"] if not one["self"]]
+
+    def held(self):
+        return self.c.call("daemon.stats")["gauges"]["client_memory_bytes"]
+
+    def waits(self, calls, clients=1):
+        """Until that many calls of the others wait; what is held for them."""
+        def check():
+            found = self.others()
+            return len(found) == clients and sum(one["in_flight"] for one in found) == calls and found
+        return sum(one["memory_bytes"] for one in self.within(30, check))
+
+    def settled(self):
+        """Until the others' memory no longer changes while none of them is read from."""
+        seen = [None]
+
+        def check():
+            found = [(one["memory_bytes"], one["reading"]) for one in self.others()]
+            same, seen[0] = found == seen[0], found
+            return same and not any(reading for _, reading in found) and found
+        return sum(memory for memory, _ in self.within(60, check, every=0.3))
+
+    def returned(self):
+        """All that was held for others is returned."""
+        self.within(60, lambda: self.held() < SMALL)
+
+
+class Charged(MemoryCase):
+    """One client, while the daemon is paused."""
+
+    def setUp(self):
+        super().setUp()
+        self.c.call("daemon.pause")
+
+    def test_a_document_counts_until_its_call_has_ended(self):
+        flood = self.flood([document(self.user, 500 * KIB)])
+        self.assertGreater(self.waits(1), 500 * KIB)
+        self.c.call("daemon.resume")
+        self.assertIn(b'"result":null', flood.read_all()[0])
+        self.returned()
+        self.assertGreater(self.c.call("daemon.stats")["gauges"]["client_memory_peak_bytes"], 500 * KIB)
+
+    def test_an_ignored_member_costs_nothing(self):
+        """Of a line there stay the parameters alone, whatever the line was."""
+        user = b'["%s"]' % self.user.encode()
+        for name, line, calls in (
+                ("line", call("get_user", user, junk(900 * KIB)), 1),
+                ("batch", b"[" + call("get_user", user, junk(900 * KIB)) + b"]", 1),
+                ("batch of text", b"[" + call("get_user", user, b'"' + b"x" * 900_000 + b'"') + b"]", 1),
+                ("batch of many", b"[" + b",".join([call("get_user", user, junk(40 * KIB))] * 20) + b"]", 20)):
+            with self.subTest(name):
+                flood = self.flood([line])
+                self.assertLess(self.waits(calls), SMALL + calls * 8 * KIB)
+                flood.close()
+                self.c.call("daemon.resume")
+                self.returned()
+                self.c.call("daemon.pause")
+
+    def test_an_abandoned_batch_returns_its_line(self):
+        """Its calls beyond `in-flight-limit` are never begun."""
+        one = call("get_user", b'["%s"]' % self.user.encode(), junk(KIB))
+        flood = self.flood([b"[" + b",".join([one] * 600) + b"]"])
+        self.assertGreater(self.waits(256), 600 * KIB)
+        flood.close()
+        self.c.call("daemon.resume")
+        self.returned()
+
+    def test_many_nodes_in_a_batch_are_calls_all_the_same(self):
+        """A batch whose nodes are not kept: its calls are read once more, with the same answers."""
+        self.c.call("daemon.resume")
+        user = self.user.encode()
+        calls = [call("upsert_user_profile", b'["%s",{"a":%s}]' % (user, junk(60_000))), b'"no request"', b"1", b"[]",
+                 call("get_user_profile", b'{"user_id":"%s"}' % user, junk(60_000), 2), call("no_such", b"[]", number=3),
+                 call("daemon.ping", b"[]", number=4)]
+        self.c.send(b"[" + b",".join(calls) + b"]\n", note=False)
+        answers = self.c.read()
+        self.same(answers[0]["result"], None)
+        self.assertEqual([one["error"]["data"]["kind"] for one in answers[1:4]], ["invalid_request"] * 3)
+        self.same(answers[4]["result"], {"a": [1] * 30_000})
+        self.assertEqual(answers[5]["error"]["data"]["kind"], "method_not_found")
+        self.same(answers[6], {"jsonrpc": "2.0", "id": 4, "result": "pong"})
+
+
+class Shares(MemoryCase):
+    """Floods, while the daemon is paused."""
+
+    def test_one_client_leaves_room_for_others(self):
+        self.c.call("daemon.pause")
+        flood = self.flood([document(self.user, 1_000_000)] * 100)
+        self.assertLess(self.settled(), LIMIT // 2 + 4 * MIB)
+        other = self.flood([document(self.user, 900 * KIB)])
+        self.within(30, lambda: sorted(one["in_flight"] for one in self.others())[0] == 1)
+        self.c.call("daemon.resume")
+        self.assertIn(b'"result":null', other.read_all()[0])
+        self.assertTrue(all(b'"result":null' in one for one in flood.read_all()))
+        self.returned()
+
+    def test_many_clients_stay_within_the_limit(self):
+        self.c.call("daemon.pause")
+        lines = {"line": document(self.user, 1_000_000), "batch": b"[" + document(self.user, 1_000_000) + b"]",
+                 "password": call("verify_user_password", b'["a@b","%s"]' % (b"x" * 900_000))}
+        floods = [self.flood([line] * 12) for line in lines.values() for _ in range(4)]
+        self.assertLess(self.settled(), LIMIT + len(floods) * SMALL + 4 * MIB)
+        with self.daemon.connect() as small:    # small calls go on, whoever holds how much
+            small.call("daemon.ping")
+            small.request("get_user", [self.user])
+            self.within(30, lambda: min(one["in_flight"] for one in self.others()) == 1)
+            self.c.call("daemon.resume")
+            self.assertEqual(small.read()["result"]["id"], self.user)
+        for flood in floods:
+            self.assertTrue(all(b'"result":' in one or b'"error":' in one for one in flood.read_all()))
+        self.returned()
+
+
+class NoDeadlock(MemoryCase):
+    options = ("--memory-limit", "4MiB")
+
+    def test_begun_lines_fill_the_memory(self):
+        """No call is under way that could return memory: one connection after the other goes on all the same."""
+        floods = [self.flood([document(self.user, 900_000)]) for _ in range(40)]
+        for flood in floods:
+            self.assertIn(b'"result":null', flood.read_all()[0])
+        self.returned()
+
+    def test_clients_that_send_no_more(self):
+        """Begun lines that fill the memory and never end: others go on."""
+        for _ in range(4):
+            self.flood([b"[" + b" " * 1_000_000], end=b"")
+        self.within(30, lambda: self.held() > 2 * MIB)
+        flood = self.flood([document(self.user, 900_000)] * 3)
+        self.assertTrue(all(b'"result":null' in one for one in flood.read_all()))
+
+
+class Resident(MemoryCase):
+    """The process's memory itself: what allocators and databases add stays within the promise, too."""
+
+    def check(self, line, lines, clients=4):
+        if SANITIZER:
+            self.skipTest("a sanitizer's shadow memory and quarantine are not the daemon's")
+        before, most, done = invariants.memory(self.daemon.pid), 0, threading.Event()
+        floods = [self.flood([line] * lines) for _ in range(clients)]
+
+        def watch():
+            nonlocal most
+            while not done.is_set():
+                most = max(most, invariants.memory(self.daemon.pid))
+                done.wait(0.002)
+        thread = threading.Thread(target=watch)
+        thread.start()
+        readers = [threading.Thread(target=flood.read_all) for flood in floods]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join()
+        done.set()
+        thread.join()
+        self.returned()
+        self.assertLess(most - before, PEAK)
+
+    def test_documents(self):
+        self.check(document(self.user, 1_000_000), 40)
+
+    def test_documents_of_many_nodes(self):
+        self.check(document(self.user, 1_000_000, nodes=True), 8)
+
+    def test_batches_with_an_ignored_member(self):
+        self.check(b"[" + call("verify_user_password", b'["a@b","pw"]', junk(1_000_000)) + b"]", 40)
+
+
+if __name__ == "__main__":
+    main()
