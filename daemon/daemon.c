@@ -293,6 +293,7 @@ static int init_parts(struct daemon *daemon)
 	daemon->next_tick = daemon->started_at + (uint64_t)TICK_MS * 1000000;
 	if (uv_loop_init(&daemon->loop) != 0 || metrics_init(&daemon->metrics) < 0 || dispatch_init(&daemon->dispatch) < 0 ||
 	    health_init(&daemon->health, daemon) < 0 || pause_init(&daemon->pause, daemon) < 0 ||
+	    password_cost_init(&daemon->password_cost, daemon) < 0 ||
 	    server_init(&daemon->server, daemon) < 0 || init_handles(daemon) < 0)
 		return -1;
 	daemon->passwords = password_pool_new(&daemon->loop, (unsigned)daemon->settings.password_threads,
@@ -310,6 +311,7 @@ static void close_parts(struct daemon *daemon)
 	server_close_handles(&daemon->server);
 	health_close(&daemon->health);
 	pause_close(&daemon->pause);
+	password_cost_close(&daemon->password_cost);
 	password_pool_free(daemon->passwords);
 	close_handle(&daemon->prepare);
 	close_handle(&daemon->check);

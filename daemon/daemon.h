@@ -13,6 +13,7 @@
 #include "health.h"
 #include "busy_poll.h"
 #include "metrics.h"
+#include "password_cost.h"
 #include "password_pool.h"
 #include "pause.h"
 #include "server.h"
@@ -38,6 +39,7 @@ struct daemon {
 	struct health health;
 	struct pause pause;
 	struct password_pool *passwords;
+	struct password_cost password_cost;
 	enum daemon_state state;
 	int exit_code;
 	bool abandoned;             /* ended with calls still under way: their memory is not ours to free */

@@ -92,6 +92,7 @@ static void write_counters(struct daemon *daemon, const struct store_stats *stor
 		{"line_timeouts", m->line_timeouts}, {"write_timeouts", m->write_timeouts}, {"reading_paused", m->paused},
 		{"bytes_in", m->bytes_in}, {"bytes_out", m->bytes_out}, {"passwords_hashed", passwords.hashed},
 		{"passwords_verified", passwords.verified}, {"password_timeouts", passwords.timeouts},
+		{"bcrypt_rounds", passwords.rounds},
 		{"log_lines", log_lines()}, {"log_dropped", log_dropped()}, {"reloads", daemon->reloads}, {"pauses", m->pauses},
 		{"db_transactions", store->transactions}, {"db_batched_calls", store->batched_calls}, {"db_merged_calls", store->merged_calls}, {"db_retries", store->retries},
 		{"db_reconnects", store->reconnects}, {"db_connect_failures", store->connect_failures},

@@ -167,6 +167,8 @@ void dispatch_submit(struct request *request)
 	struct daemon *daemon = request->daemon;
 
 	request_move(request, REQUEST_STORE);
+	if (request->call.method->impl == IMPL_HASH_PASSWORD)
+		dispatch_note_hash(request);
 	request->connection->reads += !request->call.method->write;
 	dispatch_wake(&daemon->dispatch);
 	request->call.submitted = daemon->dispatch.clock;

@@ -43,8 +43,10 @@ void dispatch_submit(struct request *request);
 
 /* dispatch_password.c */
 bool dispatch_needs_hash(const struct request *request);
+void dispatch_note_hash(const struct request *request);  /* it is about to be stored */
 void dispatch_hash(struct request *request);    /* then dispatch_submit */
 void dispatch_verify(struct request *request);  /* then dispatch_finish */
+void dispatch_compare(struct request *request); /* its second part: what the work has to be is known */
 /* A request has its result: call.err, or a result behind call.answer_start. Answers and frees it. */
 void dispatch_finish(struct request *request);
 

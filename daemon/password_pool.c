@@ -25,7 +25,7 @@ struct password_pool {
 	unsigned waiting_count, running, most_waiting;
 	uint64_t turn;                   /* of the job that was begun last */
 	bool stopping;
-	uint64_t hashed, verified, timeouts;
+	uint64_t hashed, verified, timeouts, rounds;
 	uv_async_t wake;
 	uv_timer_t timer;                /* the next deadline */
 	uint64_t due;                    /* when the timer is set for; 0: it is not. Loop thread only */
@@ -72,9 +72,10 @@ static void work(struct job *job)
 	struct password_result *result = &job->result;
 
 	if (job->work.verify)
-		(void)password_verify(job->work.password, job->work.stored, job->work.cost, &result->matches, &result->err);
+		(void)password_verify(job->work.password, job->work.stored, job->work.cost, &result->matches,
+		                      &result->rounds, &result->err);
 	else
-		(void)password_hash(job->work.password, job->work.cost, result->hash, &result->err);
+		(void)password_hash(job->work.password, job->work.cost, result->hash, &result->rounds, &result->err);
 }
 
 /* Holding the lock, which is released while it works. */
@@ -90,6 +91,7 @@ static void run_job(struct password_pool *pool, struct job *job)
 	work(job);
 	(void)pthread_mutex_lock(&pool->lock);
 	pool->running--;
+	pool->rounds += job->result.rounds;
 	if (job->work.verify)
 		pool->verified++;
 	else
@@ -343,7 +345,7 @@ void password_pool_stats(struct password_pool *pool, struct password_pool_stats 
 {
 	(void)pthread_mutex_lock(&pool->lock);
 	*stats = (struct password_pool_stats){pool->thread_count, pool->running, pool->waiting_count,
-	                                      pool->hashed, pool->verified, pool->timeouts};
+	                                      pool->hashed, pool->verified, pool->timeouts, pool->rounds};
 	(void)pthread_mutex_unlock(&pool->lock);
 }
 

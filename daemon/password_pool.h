@@ -16,6 +16,7 @@ struct password_result {
 	struct err err;                /* kind != ERR_NONE: it failed, or ran out of time */
 	bool matches;                  /* of verifying */
 	char hash[PASSWORD_HASH_MAX];  /* of hashing */
+	uint64_t rounds;               /* of bcrypt, that were done */
 };
 
 /* What is to be done. Its texts are copied. */
@@ -23,7 +24,7 @@ struct password_work {
 	const char *password;          /* NUL-terminated */
 	bool verify;                   /* else: hash */
 	const char *stored;            /* verify: the hash to check against; NULL: none, false after the same work */
-	unsigned cost;
+	unsigned cost;                 /* of the new hash; verify: the work, which a stored hash may not exceed */
 	uint64_t deadline;             /* CLOCK_MONOTONIC ns; 0 = none */
 	void (*done)(void *owner, const struct password_result *result);
 	void *owner;
@@ -33,7 +34,7 @@ struct password_pool;
 
 struct password_pool_stats {
 	unsigned threads, running, queued;
-	uint64_t hashed, verified, timeouts;
+	uint64_t hashed, verified, timeouts, rounds;
 };
 
 /* NULL when memory or threads are out. */

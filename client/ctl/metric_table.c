@@ -39,6 +39,7 @@ const struct metric metric_table[] = {
 	COUNTER("passwords_hashed", "passwords_hashed", NULL, 1, "Passwords that were hashed."),
 	COUNTER("passwords_verified", "passwords_verified", NULL, 1, "Passwords that were compared."),
 	COUNTER("password_timeouts", "password_timeouts", NULL, 1, "Passwords whose turn did not come in time."),
+	COUNTER("bcrypt_rounds", "bcrypt_rounds", NULL, 1, "Rounds of bcrypt, 2^cost for each hash: the same for every check of a password."),
 	COUNTER("log_lines", "log_lines", NULL, 1, "Lines for the log."),
 	COUNTER("log_dropped", "log_dropped", NULL, 1, "Log lines lost since nobody read the log fast enough."),
 	COUNTER("reloads", "reloads", NULL, 1, "Times that the settings were read again."),
