@@ -9,7 +9,7 @@
 #include "log.h"
 #include "notify.h"
 
-enum { TICK_MS = 1000, STATUS_TICKS = 5 };
+enum { TICK_MS = 1000, STATUS_TICKS = 5, CLOSE_GRACE_NS = 500 * 1000 * 1000 };
 
 static void on_due(uv_timer_t *timer)
 {
@@ -133,6 +133,7 @@ static void on_tick(uv_timer_t *timer)
 	measure_lag(daemon);
 	request_pool_trim(&daemon->dispatch.requests);
 	server_trim(&daemon->server);
+	server_look_for_peers(&daemon->server);
 	if (daemon->store->ops->tick(daemon->store, &err) < 0) {
 		fail(daemon, err.exit_code != 0 ? err.exit_code : EX_IOERR, err.message);
 		return;
@@ -162,6 +163,7 @@ static void stop(struct daemon *daemon, const char *reason)
 	          log_number("calls", daemon->dispatch.calls));
 	daemon->state = DAEMON_DRAINING;
 	daemon->drain_until = uv_now(&daemon->loop) + daemon->settings.drain_timeout;
+	daemon->end_by = uv_hrtime() + daemon->settings.drain_timeout * 1000000 + CLOSE_GRACE_NS;
 	notify_send("STOPPING=1\nEXTEND_TIMEOUT_USEC=%llu", (unsigned long long)daemon->settings.drain_timeout * 1000 + 5000000);
 	server_stop_listening(&daemon->server);
 	pause_give_up(&daemon->pause);
@@ -355,7 +357,7 @@ int daemon_run(struct daemon *daemon)
 	if (daemon->abandoned) {
 		/* The store gives back what it still has; only after an orderly stop may that be told. */
 		password_pool_abandon(daemon->passwords);
-		daemon->store->ops->close(daemon->store);
+		daemon->store->ops->close(daemon->store, uv_hrtime() + CLOSE_GRACE_NS);
 		daemon->store = NULL;
 		if (daemon->exit_code == EX_OK)
 			server_turn(&daemon->server);

@@ -46,6 +46,7 @@ struct daemon {
 	uint64_t started_at;        /* uv_hrtime */
 	int64_t started_wall;       /* the same moment by the wall clock, µs */
 	uint64_t drain_until;       /* uv_now */
+	uint64_t end_by;            /* uv_hrtime when the store is to be closed, too; 0: not asked to stop */
 	uint64_t due;               /* what the due timer is set to, ns; 0 = not */
 	uint64_t next_tick;         /* uv_hrtime when the tick should come */
 	bool starving;              /* the watchdog is not fed */

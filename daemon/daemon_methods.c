@@ -87,7 +87,7 @@ static void write_counters(struct daemon *daemon, const struct store_stats *stor
 	metrics_totals(m, &requests, &errors);
 	const struct number numbers[] = {
 		{"requests", requests}, {"errors", errors}, {"lines", m->lines}, {"batches", m->batches},
-		{"notifications", m->notifications}, {"slow_calls", m->slow_calls}, {"connections_accepted", m->accepted},
+		{"notifications", m->notifications}, {"slow_calls", m->slow_calls}, {"calls_dropped", m->dropped}, {"connections_accepted", m->accepted},
 		{"connections_closed", m->closed}, {"connections_refused", m->overloaded}, {"accept_failures", m->accept_failures},
 		{"line_timeouts", m->line_timeouts}, {"write_timeouts", m->write_timeouts}, {"reading_paused", m->paused},
 		{"bytes_in", m->bytes_in}, {"bytes_out", m->bytes_out}, {"passwords_hashed", passwords.hashed},

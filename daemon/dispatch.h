@@ -38,6 +38,8 @@ void dispatch_too_long(struct connection *connection);
 void dispatch_batch_next(struct connection *connection);
 /* A request whose parameters are read goes on to the store, or first to the passwords. */
 void dispatch_go_on(struct request *request);
+/* A request that waited is to go on. False: it has ended instead, since its client is gone, or has lost the role for it. */
+bool dispatch_begins(struct request *request);
 /* Lends a request to the store. */
 void dispatch_submit(struct request *request);
 

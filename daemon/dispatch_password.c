@@ -42,6 +42,7 @@ static void on_hashed(void *owner, const struct password_result *result)
 	size_t length = strlen(result->hash);
 	char *text = arena_copy(&request->call.arena, result->hash, length);
 
+	request->call.dropped = result->dropped;
 	if (result->err.kind == ERR_NONE && text != NULL) {
 		*hash = (struct value){.set = true, .s = {text, length}};
 		request_move(request, REQUEST_WAITING);
@@ -60,6 +61,7 @@ static void on_verified(void *owner, const struct password_result *result)
 {
 	struct request *request = owner;
 
+	request->call.dropped = result->dropped;
 	if (result->err.kind != ERR_NONE) {
 		request->call.err = result->err;
 	} else if (!result->matches) {
@@ -79,6 +81,7 @@ static int submit(struct request *request, struct password_work *work)
 		return err_set(&request->call.err, ERR_INTERNAL, "memory is out");
 	work->deadline = request->call.deadline;
 	work->owner = request;
+	work->client = request->notification ? NULL : request->connection;
 	return password_pool_submit(daemon->passwords, work, &request->connection->password_turn, &request->call.err);
 }
 
@@ -107,6 +110,8 @@ void dispatch_compare(struct request *request)
 	struct password_work work = {.done = on_verified, .verify = true, .stored = request->call.kept,
 	                             .cost = password_cost_now(&request->daemon->password_cost)};
 
+	if (!dispatch_begins(request))
+		return;
 	if (submit(request, &work) < 0)
 		dispatch_finish(request);
 }

@@ -48,6 +48,8 @@ void server_watch(struct server *server, uint64_t due);
 bool server_memory_short(const struct server *server);
 /* End of a turn: sends what is to be sent. */
 void server_turn(struct server *server);
+/* Now and then: finds clients that are gone while their calls wait. */
+void server_look_for_peers(struct server *server);
 /* Now and then: after a flood, gives memory back to the system. */
 void server_trim(struct server *server);
 /* Settings have changed: roles, limits and time limits of those who are connected follow. */

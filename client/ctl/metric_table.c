@@ -29,6 +29,7 @@ const struct metric metric_table[] = {
 	COUNTER("bytes_in", "received_bytes", "bytes", 1, "What clients sent."),
 	COUNTER("bytes_out", "sent_bytes", "bytes", 1, "What clients were sent."),
 	COUNTER("slow_calls", "slow_calls", NULL, 1, "Calls that took longer than the setting slow-call."),
+	COUNTER("calls_dropped", "calls_dropped", NULL, 1, "Calls that never began, since their client was gone."),
 	COUNTER("connections_accepted", "connections_accepted", NULL, 1, "Clients that were let in."),
 	COUNTER("connections_closed", "connections_closed", NULL, 1, "Clients that are gone again."),
 	COUNTER("connections_refused", "connections_refused", NULL, 1, "Clients turned away: too many in all, or of one user."),

@@ -72,6 +72,8 @@ class Work(Passwords):
                 self.assertEqual(self.work(email, "wrong"), 1 << LIMIT)
                 self.assertEqual(self.work(email, "x" * 1000), 1 << LIMIT)
 
+
+class Costs(Passwords):
     def test_new_hashes_keep_their_own_cost(self):
         made = self.ok("create_user", user={"email": f"{unique('pw')}@example.com", "password": "right"})
         self.assertTrue(self.ok("get_user", user_id=made)["password_hash"].startswith(f"$2b${COST:02}$"))
