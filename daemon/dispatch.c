@@ -70,13 +70,13 @@ static int64_t wall_clock(struct dispatch *dispatch)
 /* What only the operator may read goes to the log under a reference; the client gets the reference. */
 static void hide_internal(struct err *err, const char *method)
 {
-	char ref[24];
+	char ref[ERR_REF_DIGITS + 1];
 
 	if (err->kind != ERR_INTERNAL)
 		return;
 	if (err->ref == 0)
 		randombytes_buf(&err->ref, sizeof err->ref);
-	(void)snprintf(ref, sizeof ref, "%016llx", (unsigned long long)err->ref);
+	err_ref_format(err->ref, ref);
 	log_event(LOG_ERR, "internal error", log_text("ref", ref), log_text("method", method), log_text("detail", err->message));
 	(void)snprintf(err->message, sizeof err->message, "internal error; the daemon's log has it under reference %s", ref);
 }
