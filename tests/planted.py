@@ -136,8 +136,8 @@ DEFECTS = [
     ], "contract/test_protocol.py", ["Envelope"]),
     ("roles not looked at", [
         ("daemon/dispatch.c",
-         "if (connection->role < method->role)",
-         "if (0)"),
+         "if (connection->role >= method->role)",
+         "if (true)"),
     ], "faults/test_access.py", []),
     ("batch limit off by one", [
         ("daemon/dispatch.c",
