@@ -5,6 +5,8 @@
 #ifndef PIERRE_CALL_H
 #define PIERRE_CALL_H
 
+#include <stdatomic.h>
+
 #include "../protocol/arena.h"
 #include "../protocol/buffer.h"
 #include "../protocol/catalog.h"
@@ -12,8 +14,11 @@
 #include "../protocol/list.h"
 
 /* What keeps the calls of one client connection in their order. One in each connection; zero it with order_init.
- * Loop thread only; the fields belong to the store. It must outlive its calls (the connection is freed after them). */
+ * It must outlive its calls (the connection is freed after them). `role` and `gone` are set by the connection at any
+ * time and read by the store's threads before a call begins; the rest belongs to the store, on the loop thread only. */
 struct order {
+	atomic_uchar role;        /* enum role that the peer has now */
+	atomic_bool gone;         /* nobody waits for the answers any more */
 	unsigned reads, writes;   /* submitted and not done */
 	struct list parked;       /* calls that wait for those before them */
 	unsigned lane;            /* PostgreSQL: the pipeline that the unfinished ones travel in */
@@ -21,7 +26,7 @@ struct order {
 
 static inline void order_init(struct order *order)
 {
-	*order = (struct order){0};
+	*order = (struct order){.role = ROLE_ADMIN};
 	list_init(&order->parked);
 }
 
@@ -40,6 +45,7 @@ struct call {
 	char *kept;                    /* IMPL_VERIFY_PASSWORD: the row's password_hash, in the arena; NULL = no row */
 	uint32_t rows;                 /* rows read or touched, for the slow-call log */
 	uint8_t attempts;              /* the store's count of tries */
+	bool dropped;                  /* it failed before it began, since its client is gone */
 	uint8_t route;                 /* the store's note of where it runs */
 	void (*done)(struct call *);   /* loop thread; may run inside submit or process */
 };

@@ -119,6 +119,26 @@ int execute_prepare(struct call *call, struct seal *seal)
 	return 0;
 }
 
+bool execute_admit(struct call *call)
+{
+	const struct method *method = call->method;
+	const struct order *order = call->order;
+
+	if (method == NULL || order == NULL)
+		return true;
+	if (!method->write && atomic_load_explicit(&order->gone, memory_order_relaxed)) {
+		(void)execute_fail(call, ERR_UNAVAILABLE, "the client is gone");
+		call->dropped = true;
+		return false;
+	}
+	if (atomic_load_explicit(&order->role, memory_order_relaxed) >= method->role)
+		return true;
+	(void)execute_fail(call, ERR_PERMISSION_DENIED, "the role that %s needs was taken from this peer while the call waited",
+	                   method->name);
+	call->err.outcome = OUTCOME_NONE;
+	return false;
+}
+
 int execute_begin(struct call *call)
 {
 	call->rows = 0;

@@ -9,6 +9,10 @@
 /* Before the first try: fills the computed slots (now, new ids, nonce …) and seals SEALED parameters. Failure: call->err is set. */
 int execute_prepare(struct call *call, struct seal *seal);
 
+/* Before each try, for a call that may have waited: false, with call->err set, when it must not begin any more. Its peer has
+ * lost the role for it; or nobody waits for the answer, and it only reads. A write that the store has got is carried out. */
+bool execute_admit(struct call *call);
+
 /* Answer writing, in this order: begin, row*, end. columns may be changed (opened in place). */
 int execute_begin(struct call *call);
 int execute_row(struct call *call, struct seal *seal, struct value *columns);

@@ -4,16 +4,23 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "../protocol/error.h"
 
-/* Each step of the cost doubles the work: cost 20 takes a minute, 31 a day and a half, which nobody waits for. */
+/* Each step of the cost doubles the work: cost 20 takes a minute, 31 a day and a half. */
 enum { PASSWORD_MAX = 72, PASSWORD_HASH_MAX = 64, PASSWORD_COST_MIN = 4, PASSWORD_COST_MAX = 20 };
 
-/* `$2b$<cost>$…`; password NUL-terminated. */
-int password_hash(const char *password, unsigned cost, char out[PASSWORD_HASH_MAX], struct err *err);
-/* Takes $2a$ $2b$ $2y$. hash NULL (no such user) or no bcrypt hash: does the work of one verification at `cost` all the same, and nothing
- * matches. ERR_TIMEOUT for a hash over PASSWORD_COST_MAX. Constant-time compare. */
-int password_verify(const char *password, const char *hash, unsigned cost, bool *matches, struct err *err);
+/* `$2b$<cost>$…`; password NUL-terminated, at most PASSWORD_MAX bytes. *rounds: 2^cost is added. */
+int password_hash(const char *password, unsigned cost, char out[PASSWORD_HASH_MAX], uint64_t *rounds, struct err *err);
+/* The cost of a bcrypt hash ($2a$, $2b$, $2y$); 0 when the text is not one. */
+unsigned password_cost_of(const char *hash, size_t length);
+/* Compares in constant time. Only the first PASSWORD_MAX bytes of the password count, as in every bcrypt.
+ *
+ * The work is exactly 2^cost rounds for every `hash`: a cheaper one is padded, and one that is no
+ * bcrypt hash, costs more than `cost` or is NULL (no such user) matches nothing after the same work.
+ * *rounds: the rounds done are added. */
+int password_verify(const char *password, const char *hash, unsigned cost, bool *matches, uint64_t *rounds,
+                    struct err *err);
 
 #endif

@@ -78,8 +78,10 @@ struct store_ops {
 	int (*backup)(struct store *, const char *path, bool force, bool *began, struct err *);
 	/* The members of a JSON object: how far the copy is, or what came of the last one. */
 	void (*backup_state)(struct store *, struct buffer *out);
-	/* Ends everything; calls still lent are done() with ERR_SHUTTING_DOWN. Checkpoints SQLite's WAL. */
-	void (*close)(struct store *);
+	/* Ends everything; calls still lent are done() with ERR_SHUTTING_DOWN, or with what became of them. Checkpoints SQLite's WAL.
+	 * deadline: CLOCK_MONOTONIC ns; 0 = none. What does not end by then, such as a disk that hangs, is left alone: the process
+	 * must end then, and not free what the store was given. */
+	void (*close)(struct store *, uint64_t deadline);
 };
 
 struct store {

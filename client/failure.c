@@ -1,5 +1,6 @@
 #include "failure.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -36,6 +37,10 @@ int failure_param(struct pierre_error *error, const char *path, const char *form
 	return PIERRE_INVALID_PARAMS;
 }
 
+_Static_assert((int)PIERRE_MESSAGE_SIZE == (int)ERR_MESSAGE_MAX && (int)PIERRE_PATH_SIZE == (int)ERR_PATH_MAX &&
+                   (int)PIERRE_FIELD_SIZE == (int)ERR_FIELD_MAX,
+               "what the daemon writes fits");
+
 /* A text cut at a character, with NUL. */
 static void copy_text(char *out, size_t size, const struct json *json, uint32_t node, struct arena *scratch)
 {
@@ -62,6 +67,30 @@ static uint32_t member(const struct json *json, uint32_t object, const char *nam
 	return object != 0 && json->nodes[object].type == JSON_OBJECT ? json_member(json, object, name, strlen(name)) : 0;
 }
 
+/* Forms of ERROR_MEMBERS. An array's own size is passed along; the others need none. */
+static void read_text(void *out, size_t size, const struct json *json, uint32_t node, struct arena *scratch)
+{
+	copy_text(out, size, json, node, scratch);
+}
+
+static void read_outcome(void *out, size_t size, const struct json *json, uint32_t node, struct arena *scratch)
+{
+	char word[16];
+
+	assert(size == sizeof(int));
+	copy_text(word, sizeof word, json, node, scratch);
+	*(int *)out = err_outcome_parse(word) == OUTCOME_UNKNOWN ? PIERRE_OUTCOME_UNKNOWN : PIERRE_OUTCOME_NONE;
+}
+
+static void read_ref(void *out, size_t size, const struct json *json, uint32_t node, struct arena *scratch)
+{
+	char text[ERR_REF_DIGITS + 2];
+
+	assert(size == sizeof(uint64_t));
+	copy_text(text, sizeof text, json, node, scratch);
+	*(uint64_t *)out = err_ref_parse(text);
+}
+
 static bool known_code(int64_t code)
 {
 	for (int kind = ERR_NONE + 1; kind < ERR_KIND_COUNT; kind++)
@@ -74,7 +103,6 @@ int failure_from_answer(struct pierre_error *error, const struct json *json, uin
 {
 	uint32_t code_node = member(json, node, "code"), data = member(json, node, "data"), found;
 	int64_t code;
-	char outcome[16];
 	int kind;
 
 	if (code_node == 0 || json->nodes[code_node].type != JSON_INTEGER)
@@ -85,16 +113,11 @@ int failure_from_answer(struct pierre_error *error, const struct json *json, uin
 		return kind;
 	*error = (struct pierre_error){.kind = kind, .code = code >= INT32_MIN && code <= INT32_MAX ? (int)code : 0};
 	copy_text(error->message, sizeof error->message, json, member(json, node, "message"), scratch);
-	copy_text(error->path, sizeof error->path, json, member(json, data, "path"), scratch);
-	copy_text(error->field, sizeof error->field, json, member(json, data, "field"), scratch);
-	copy_text(outcome, sizeof outcome, json, member(json, data, "outcome"), scratch);
-	if (strcmp(outcome, "unknown") == 0)
-		error->outcome = PIERRE_OUTCOME_UNKNOWN;
+#define X(name, form) read_##form(&error->name, sizeof error->name, json, member(json, data, #name), scratch);
+	ERROR_MEMBERS(X)
+#undef X
 	found = member(json, data, "retryable");
 	error->retryable = found != 0 && json->nodes[found].type == JSON_TRUE;
-	found = member(json, data, "ref");
-	if (found != 0 && json->nodes[found].type == JSON_INTEGER)
-		error->ref = (uint64_t)json_integer(json, found);
 	return kind;
 }
 

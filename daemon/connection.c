@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -140,6 +141,30 @@ static void release(struct connection *connection)
 	(void)close(connection->fd);
 }
 
+/* Nobody waits for the answers any more: what has not begun need not. A client that has only ended its lines still does. */
+static void lose_peer(struct connection *connection)
+{
+	atomic_store_explicit(&connection->order.gone, true, memory_order_relaxed);
+	password_pool_drop(connection->daemon->passwords, connection);
+}
+
+void connection_look_for_peer(struct connection *connection)
+{
+	struct pollfd peer = {.fd = connection->fd};
+
+	if (!connection_alive(connection) || connection->calls == 0 || (connection->events & UV_READABLE) != 0 ||
+	    atomic_load_explicit(&connection->order.gone, memory_order_relaxed))
+		return;
+	if (poll(&peer, 1, 0) > 0 && (peer.revents & (POLLHUP | POLLERR)) != 0)
+		lose_peer(connection);
+}
+
+void connection_set_role(struct connection *connection, enum role role)
+{
+	connection->role = role;
+	atomic_store_explicit(&connection->order.role, (unsigned char)role, memory_order_relaxed);
+}
+
 void connection_close(struct connection *connection, const char *reason)
 {
 	if (!connection_alive(connection))
@@ -163,8 +188,9 @@ void connection_close(struct connection *connection, const char *reason)
 		batch_abandon(batch);
 	}
 	charge(connection);
-	if (connection->calls == 0)
-		release(connection);
+	connection->calls++; /* so that it stays until here, whatever ends now */
+	lose_peer(connection);
+	connection_call_done(connection);
 }
 
 /* A line is begun, or one has just ended: sets and clears its time limit. */
@@ -256,6 +282,7 @@ static void end(struct connection *connection)
 		connection_pump(connection);
 	else
 		watch(connection);
+	connection_look_for_peer(connection);
 }
 
 void connection_read(struct connection *connection)
@@ -415,11 +442,11 @@ int connection_open(struct daemon *daemon, int fd, const struct peer *peer, enum
 	connection->uid = peer->uid;
 	connection->gid = peer->gid;
 	connection->pid = peer->pid;
-	connection->role = role;
 	connection->expected = (size_t)daemon->settings.unsent_limit / FIRST_READS;
 	frame_init(&connection->frame, (size_t)daemon->settings.line_limit);
 	output_init(&connection->output);
 	order_init(&connection->order);
+	connection_set_role(connection, role);
 	list_init(&connection->held);
 	list_init(&connection->ready);
 	list_init(&connection->dirty);

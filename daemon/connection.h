@@ -79,6 +79,9 @@ void connection_send(struct connection *connection, struct buffer *line);
 /* The store has read for a call of it, and gave an answer of that length. */
 void connection_read_done(struct connection *connection, size_t length);
 /* A call of it has come to its end. */
+/* Its peer may have closed both directions, which nothing that is watched would tell. */
+void connection_look_for_peer(struct connection *connection);
+void connection_set_role(struct connection *connection, enum role role);
 void connection_call_done(struct connection *connection);
 bool connection_alive(const struct connection *connection);
 

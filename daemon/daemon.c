@@ -9,7 +9,7 @@
 #include "log.h"
 #include "notify.h"
 
-enum { TICK_MS = 1000, STATUS_TICKS = 5 };
+enum { TICK_MS = 1000, STATUS_TICKS = 5, CLOSE_GRACE_NS = 500 * 1000 * 1000 };
 
 static void on_due(uv_timer_t *timer)
 {
@@ -134,6 +134,7 @@ static void on_tick(uv_timer_t *timer)
 	request_pool_trim(&daemon->dispatch.requests);
 	dispatch_trim(&daemon->dispatch);
 	server_trim(&daemon->server);
+	server_look_for_peers(&daemon->server);
 	if (daemon->store->ops->tick(daemon->store, &err) < 0) {
 		fail(daemon, err.exit_code != 0 ? err.exit_code : EX_IOERR, err.message);
 		return;
@@ -163,6 +164,7 @@ static void stop(struct daemon *daemon, const char *reason)
 	          log_number("calls", daemon->dispatch.calls));
 	daemon->state = DAEMON_DRAINING;
 	daemon->drain_until = uv_now(&daemon->loop) + daemon->settings.drain_timeout;
+	daemon->end_by = uv_hrtime() + daemon->settings.drain_timeout * 1000000 + CLOSE_GRACE_NS;
 	notify_send("STOPPING=1\nEXTEND_TIMEOUT_USEC=%llu", (unsigned long long)daemon->settings.drain_timeout * 1000 + 5000000);
 	server_stop_listening(&daemon->server);
 	pause_give_up(&daemon->pause);
@@ -294,6 +296,7 @@ static int init_parts(struct daemon *daemon)
 	daemon->next_tick = daemon->started_at + (uint64_t)TICK_MS * 1000000;
 	if (uv_loop_init(&daemon->loop) != 0 || metrics_init(&daemon->metrics) < 0 || dispatch_init(&daemon->dispatch) < 0 ||
 	    health_init(&daemon->health, daemon) < 0 || pause_init(&daemon->pause, daemon) < 0 ||
+	    password_cost_init(&daemon->password_cost, daemon) < 0 ||
 	    server_init(&daemon->server, daemon) < 0 || init_handles(daemon) < 0)
 		return -1;
 	daemon->passwords = password_pool_new(&daemon->loop, (unsigned)daemon->settings.password_threads,
@@ -311,6 +314,7 @@ static void close_parts(struct daemon *daemon)
 	server_close_handles(&daemon->server);
 	health_close(&daemon->health);
 	pause_close(&daemon->pause);
+	password_cost_close(&daemon->password_cost);
 	password_pool_free(daemon->passwords);
 	close_handle(&daemon->prepare);
 	close_handle(&daemon->check);
@@ -354,7 +358,7 @@ int daemon_run(struct daemon *daemon)
 	if (daemon->abandoned) {
 		/* The store gives back what it still has; only after an orderly stop may that be told. */
 		password_pool_abandon(daemon->passwords);
-		daemon->store->ops->close(daemon->store);
+		daemon->store->ops->close(daemon->store, uv_hrtime() + CLOSE_GRACE_NS);
 		daemon->store = NULL;
 		if (daemon->exit_code == EX_OK)
 			server_turn(&daemon->server);

@@ -13,6 +13,7 @@
 #include "health.h"
 #include "busy_poll.h"
 #include "metrics.h"
+#include "password_cost.h"
 #include "password_pool.h"
 #include "pause.h"
 #include "server.h"
@@ -38,12 +39,14 @@ struct daemon {
 	struct health health;
 	struct pause pause;
 	struct password_pool *passwords;
+	struct password_cost password_cost;
 	enum daemon_state state;
 	int exit_code;
 	bool abandoned;             /* ended with calls still under way: their memory is not ours to free */
 	uint64_t started_at;        /* uv_hrtime */
 	int64_t started_wall;       /* the same moment by the wall clock, µs */
 	uint64_t drain_until;       /* uv_now */
+	uint64_t end_by;            /* uv_hrtime when the store is to be closed, too; 0: not asked to stop */
 	uint64_t due;               /* what the due timer is set to, ns; 0 = not */
 	uint64_t next_tick;         /* uv_hrtime when the tick should come */
 	bool starving;              /* the watchdog is not fed */

@@ -68,11 +68,12 @@ static void write_counters(struct daemon *daemon, const struct store_stats *stor
 	metrics_totals(m, &requests, &errors);
 	const struct number numbers[] = {
 		{"requests", requests}, {"errors", errors}, {"lines", m->lines}, {"batches", m->batches},
-		{"notifications", m->notifications}, {"slow_calls", m->slow_calls}, {"connections_accepted", m->accepted},
+		{"notifications", m->notifications}, {"slow_calls", m->slow_calls}, {"calls_dropped", m->dropped}, {"connections_accepted", m->accepted},
 		{"connections_closed", m->closed}, {"connections_refused", m->overloaded}, {"accept_failures", m->accept_failures},
 		{"line_timeouts", m->line_timeouts}, {"write_timeouts", m->write_timeouts}, {"reading_paused", m->paused},
 		{"bytes_in", m->bytes_in}, {"bytes_out", m->bytes_out}, {"passwords_hashed", passwords.hashed},
 		{"passwords_verified", passwords.verified}, {"password_timeouts", passwords.timeouts},
+		{"bcrypt_rounds", passwords.rounds},
 		{"log_lines", log_lines()}, {"log_dropped", log_dropped()}, {"reloads", daemon->reloads}, {"pauses", m->pauses},
 		{"db_transactions", store->transactions}, {"db_batched_calls", store->batched_calls}, {"db_merged_calls", store->merged_calls}, {"db_retries", store->retries},
 		{"db_reconnects", store->reconnects}, {"db_connect_failures", store->connect_failures},

@@ -70,13 +70,13 @@ static int64_t wall_clock(struct dispatch *dispatch)
 /* What only the operator may read goes to the log under a reference; the client gets the reference. */
 static void hide_internal(struct err *err, const char *method)
 {
-	char ref[24];
+	char ref[ERR_REF_DIGITS + 1];
 
 	if (err->kind != ERR_INTERNAL)
 		return;
 	if (err->ref == 0)
 		randombytes_buf(&err->ref, sizeof err->ref);
-	(void)snprintf(ref, sizeof ref, "%016llx", (unsigned long long)err->ref);
+	err_ref_format(err->ref, ref);
 	log_event(LOG_ERR, "internal error", log_text("ref", ref), log_text("method", method), log_text("detail", err->message));
 	(void)snprintf(err->message, sizeof err->message, "internal error; the daemon's log has it under reference %s", ref);
 }
@@ -149,8 +149,12 @@ void dispatch_finish(struct request *request)
 	complete_answer(request);
 	daemon->dispatch.clock = uv_hrtime();
 	ns = daemon->dispatch.clock - request->started;
-	metrics_call(&daemon->metrics, request->call.method, request->call.err.kind, ns, request->call.rows);
-	log_slow(request, ns);
+	if (request->call.dropped) {
+		daemon->metrics.dropped++;
+	} else {
+		metrics_call(&daemon->metrics, request->call.method, request->call.err.kind, ns, request->call.rows);
+		log_slow(request, ns);
+	}
 	daemon->dispatch.calls--;
 	if (request->batch != NULL) {
 		batch_finish(request->batch, request);
@@ -162,12 +166,41 @@ void dispatch_finish(struct request *request)
 	connection_call_done(connection);
 }
 
+static bool has_role(const struct connection *connection, const struct method *method, struct err *err)
+{
+	if (connection->role >= method->role)
+		return true;
+	(void)err_set(err, ERR_PERMISSION_DENIED, "this peer has the role %s; %s needs %s", role_name(connection->role), method->name,
+	              role_name((enum role)method->role));
+	return false;
+}
+
+bool dispatch_begins(struct request *request)
+{
+	struct connection *connection = request->connection;
+
+	if (request->state == REQUEST_NEW)
+		return true;
+	if (atomic_load_explicit(&connection->order.gone, memory_order_relaxed) && !request->notification) {
+		(void)err_set(&request->call.err, ERR_UNAVAILABLE, "the client is gone");
+		request->call.dropped = true;
+	} else if (has_role(connection, request->call.method, &request->call.err)) {
+		return true;
+	}
+	dispatch_finish(request);
+	return false;
+}
+
 void dispatch_submit(struct request *request)
 {
 	struct daemon *daemon = request->daemon;
 	unsigned calls;
 
+	if (!dispatch_begins(request))
+		return;
 	request_move(request, REQUEST_STORE);
+	if (request->call.method->impl == IMPL_HASH_PASSWORD)
+		dispatch_note_hash(request);
 	request->connection->reads += !request->call.method->write;
 	dispatch_wake(&daemon->dispatch);
 	request->call.submitted = daemon->dispatch.clock;
@@ -281,6 +314,8 @@ void dispatch_go_on(struct request *request)
 {
 	struct connection *connection = request->connection;
 
+	if (!dispatch_begins(request))
+		return;
 	if (dispatch_needs_hash(request)) {
 		dispatch_hash(request);
 	} else if (!list_empty(&connection->held)) {
@@ -351,10 +386,9 @@ static void answer_now(struct connection *connection, struct request *request, s
 /* May the peer call it, and does the daemon still begin calls? */
 static bool admitted(struct connection *connection, const struct method *method, struct err *err)
 {
-	if (connection->role < method->role)
-		(void)err_set(err, ERR_PERMISSION_DENIED, "this peer has the role %s; %s needs %s", role_name(connection->role), method->name,
-		              role_name((enum role)method->role));
-	else if (connection->daemon->state != DAEMON_RUNNING && method->impl != IMPL_DAEMON)
+	if (!has_role(connection, method, err))
+		return false;
+	if (connection->daemon->state != DAEMON_RUNNING && method->impl != IMPL_DAEMON)
 		(void)err_set(err, ERR_SHUTTING_DOWN, "the daemon is stopping; try again in a moment");
 	else
 		return true;

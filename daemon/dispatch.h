@@ -42,13 +42,17 @@ void dispatch_too_long(struct connection *connection);
 void dispatch_batch_next(struct connection *connection);
 /* A request whose parameters are read goes on to the store, or first to the passwords. */
 void dispatch_go_on(struct request *request);
+/* A request that waited is to go on. False: it has ended instead, since its client is gone, or has lost the role for it. */
+bool dispatch_begins(struct request *request);
 /* Lends a request to the store. */
 void dispatch_submit(struct request *request);
 
 /* dispatch_password.c */
 bool dispatch_needs_hash(const struct request *request);
+void dispatch_note_hash(const struct request *request);  /* it is about to be stored */
 void dispatch_hash(struct request *request);    /* then dispatch_submit */
 void dispatch_verify(struct request *request);  /* then dispatch_finish */
+void dispatch_compare(struct request *request); /* its second part: what the work has to be is known */
 /* A request has its result: call.err, or a result behind call.answer_start. Answers and frees it. */
 void dispatch_finish(struct request *request);
 

@@ -12,6 +12,15 @@ bool dispatch_needs_hash(const struct request *request)
 	return request->call.method->impl == IMPL_HASH_PASSWORD && slot >= 0 && request->call.values[slot].set;
 }
 
+void dispatch_note_hash(const struct request *request)
+{
+	struct daemon *daemon = request->daemon;
+	const struct value *hash = &request->call.values[daemon->dispatch.hash_slots[request->call.method->index]];
+
+	if (hash->set)
+		password_cost_note(&daemon->password_cost, hash->s.ptr, hash->s.len);
+}
+
 /* Requests behind a hashed password go on, up to the next one whose hash is not there. */
 static void release_held(struct connection *connection)
 {
@@ -33,6 +42,7 @@ static void on_hashed(void *owner, const struct password_result *result)
 	size_t length = strlen(result->hash);
 	char *text = arena_copy(&request->call.arena, result->hash, length);
 
+	request->call.dropped = result->dropped;
 	if (result->err.kind == ERR_NONE && text != NULL) {
 		*hash = (struct value){.set = true, .s = {text, length}};
 		request_move(request, REQUEST_WAITING);
@@ -53,6 +63,7 @@ static void on_verified(void *owner, const struct password_result *result)
 {
 	struct request *request = owner;
 
+	request->call.dropped = result->dropped;
 	if (result->err.kind != ERR_NONE) {
 		request->call.err = result->err;
 	} else if (!result->matches) {
@@ -70,9 +81,9 @@ static int submit(struct request *request, struct password_work *work)
 	work->password = arena_copy(&request->call.arena, password->s.ptr, password->s.len);
 	if (work->password == NULL)
 		return err_set(&request->call.err, ERR_INTERNAL, "memory is out");
-	work->cost = (unsigned)daemon->settings.bcrypt_cost;
 	work->deadline = request->call.deadline;
 	work->owner = request;
+	work->client = request->notification ? NULL : request->connection;
 	request->lent = password_pool_bytes(work);
 	request_charge(request);
 	return password_pool_submit(daemon->passwords, work, &request->connection->password_turn, &request->call.err);
@@ -80,7 +91,9 @@ static int submit(struct request *request, struct password_work *work)
 
 void dispatch_hash(struct request *request)
 {
-	if (submit(request, &(struct password_work){.done = on_hashed}) < 0) {
+	struct password_work work = {.done = on_hashed, .cost = (unsigned)request->daemon->settings.bcrypt_cost};
+
+	if (submit(request, &work) < 0) {
 		dispatch_finish(request);
 		return;
 	}
@@ -88,10 +101,21 @@ void dispatch_hash(struct request *request)
 	list_append(&request->connection->held, &request->link);
 }
 
-/* The row is there (or not): the password is compared all the same, so that the time tells nothing. */
+/* The row is there (or not): the password is compared all the same, with the same work, so that the time tells nothing. */
 void dispatch_verify(struct request *request)
 {
 	request_move(request, REQUEST_CHECKING);
-	if (submit(request, &(struct password_work){.done = on_verified, .verify = true, .stored = request->call.kept}) < 0)
+	if (!password_cost_wait(&request->daemon->password_cost, request))
+		dispatch_compare(request);
+}
+
+void dispatch_compare(struct request *request)
+{
+	struct password_work work = {.done = on_verified, .verify = true, .stored = request->call.kept,
+	                             .cost = password_cost_now(&request->daemon->password_cost)};
+
+	if (!dispatch_begins(request))
+		return;
+	if (submit(request, &work) < 0)
 		dispatch_finish(request);
 }

@@ -191,7 +191,7 @@ static int start(struct err *err)
 	if (claim_socket(err) < 0 || open_store(err) < 0)
 		return -1;
 	if (socket_listen(&self.socket, err) < 0) {
-		self.store->ops->close(self.store);
+		self.store->ops->close(self.store, 0);
 		return -1;
 	}
 	return 0;
@@ -219,7 +219,7 @@ static int migrate_only(void)
 		return start_failed(&err);
 	self.store->ops->version(self.store, &version);
 	(void)printf("the schema has version %lld\n", (long long)version.schema);
-	self.store->ops->close(self.store);
+	self.store->ops->close(self.store, 0);
 	log_stop();
 	settings_free(&self.settings);
 	return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
@@ -266,7 +266,7 @@ static int run(void)
 		return start_failed(&err);
 	code = daemon_run(&self);
 	if (self.store != NULL)
-		self.store->ops->close(self.store);
+		self.store->ops->close(self.store, self.end_by);
 	socket_close(&self.socket);
 	seal_free(self.seal);
 	log_event(LOG_NOTICE, "stopped", log_number("exit_code", code));

@@ -38,6 +38,7 @@ struct metrics {
 	uint64_t accepted, closed, overloaded;  /* connections */
 	uint64_t line_timeouts, write_timeouts; /* connections closed for these */
 	uint64_t paused;                        /* times that reading a connection stopped */
+	uint64_t dropped;                       /* calls that never began, since their client was gone */
 	uint64_t pauses;                        /* times that the daemon was paused */
 	uint64_t accept_failures, slow_calls, loop_lag_max_ns, loop_lag_ns;
 };

@@ -25,7 +25,7 @@ struct password_pool {
 	unsigned waiting_count, running, most_waiting;
 	uint64_t turn;                   /* of the job that was begun last */
 	bool stopping;
-	uint64_t hashed, verified, timeouts;
+	uint64_t hashed, verified, timeouts, rounds;
 	uv_async_t wake;
 	uv_timer_t timer;                /* the next deadline */
 	uint64_t due;                    /* when the timer is set for; 0: it is not. Loop thread only */
@@ -77,9 +77,10 @@ static void work(struct job *job)
 	struct password_result *result = &job->result;
 
 	if (job->work.verify)
-		(void)password_verify(job->work.password, job->work.stored, job->work.cost, &result->matches, &result->err);
+		(void)password_verify(job->work.password, job->work.stored, job->work.cost, &result->matches,
+		                      &result->rounds, &result->err);
 	else
-		(void)password_hash(job->work.password, job->work.cost, result->hash, &result->err);
+		(void)password_hash(job->work.password, job->work.cost, result->hash, &result->rounds, &result->err);
 }
 
 /* Holding the lock, which is released while it works. */
@@ -95,6 +96,7 @@ static void run_job(struct password_pool *pool, struct job *job)
 	work(job);
 	(void)pthread_mutex_lock(&pool->lock);
 	pool->running--;
+	pool->rounds += job->result.rounds;
 	if (job->work.verify)
 		pool->verified++;
 	else
@@ -168,33 +170,62 @@ static bool take_working(struct password_pool *pool, uint64_t now, struct passwo
 	return found;
 }
 
-/* Gives back what waits and what is worked on, with that result. now: only those that are late; 0: all. Gives how many. */
-static unsigned give_back(struct password_pool *pool, uint64_t now, const struct password_result *result)
+/* Which jobs are meant: those that are late at that time (0: all), or those of a client. */
+struct choice {
+	uint64_t now;
+	const void *client;
+};
+
+static bool is_chosen(const struct job *job, const struct choice *choice)
 {
-	struct password_work taken;
-	struct list waiting;
+	if (choice->client != NULL)
+		return job->work.client == choice->client;
+	return choice->now == 0 || is_late(job, choice->now);
+}
+
+/* Ends the chosen ones of those that wait with that result. Gives how many. */
+static unsigned end_waiting(struct password_pool *pool, const struct choice *choice, const struct password_result *result)
+{
+	struct list chosen;
 	unsigned count = 0;
 
-	list_init(&waiting);
+	list_init(&chosen);
 	(void)pthread_mutex_lock(&pool->lock);
 	list_for_each_safe(node, &pool->waiting) {
-		if (now != 0 && !is_late(list_entry(node, struct job, link), now))
+		if (!is_chosen(list_entry(node, struct job, link), choice))
 			continue;
 		list_remove(node);
-		list_append(&waiting, node);
+		list_append(&chosen, node);
 		pool->waiting_count--;
 	}
 	(void)pthread_mutex_unlock(&pool->lock);
-	for (; take_working(pool, now, &taken); count++)
-		taken.done(taken.owner, result);
-	for (; !list_empty(&waiting); count++) {
-		struct job *job = list_entry(list_first(&waiting), struct job, link);
+	for (; !list_empty(&chosen); count++) {
+		struct job *job = list_entry(list_first(&chosen), struct job, link);
 
 		list_remove(&job->link);
 		job->work.done(job->work.owner, result);
 		job_free(job);
 	}
 	return count;
+}
+
+/* Gives back what waits and what is worked on, with that result. now: only those that are late; 0: all. Gives how many. */
+static unsigned give_back(struct password_pool *pool, uint64_t now, const struct password_result *result)
+{
+	struct password_work taken;
+	unsigned count = 0;
+
+	for (; take_working(pool, now, &taken); count++)
+		taken.done(taken.owner, result);
+	return count + end_waiting(pool, &(struct choice){.now = now}, result);
+}
+
+void password_pool_drop(struct password_pool *pool, const void *client)
+{
+	struct password_result result = {.dropped = true};
+
+	(void)err_set(&result.err, ERR_UNAVAILABLE, "the client is gone");
+	(void)end_waiting(pool, &(struct choice){.client = client}, &result);
 }
 
 static void on_timer(uv_timer_t *timer);
@@ -316,30 +347,62 @@ static void enqueue(struct password_pool *pool, struct job *job, uint64_t *last_
 	pool->waiting_count++;
 }
 
+/* The last job in the queue, when its turn comes later than that of one that is new on this connection. */
+static struct job *make_room(struct password_pool *pool, uint64_t last_turn)
+{
+	struct job *last = list_entry(pool->waiting.prev, struct job, link);
+	uint64_t turn = (last_turn > pool->turn ? last_turn : pool->turn) + 1;
+
+	if (list_empty(&pool->waiting) || last->turn <= turn)
+		return NULL;
+	list_remove(&last->link);
+	pool->waiting_count--;
+	return last;
+}
+
+static int too_many(struct err *err)
+{
+	(void)err_set(err, ERR_UNAVAILABLE, "too many passwords wait to be worked on");
+	err->outcome = OUTCOME_NONE;
+	return -1;
+}
+
+static void displace(struct job *job)
+{
+	struct password_result result = {.err.kind = ERR_NONE};
+
+	(void)too_many(&result.err);
+	job->work.done(job->work.owner, &result);
+	job_free(job);
+}
+
 int password_pool_submit(struct password_pool *pool, const struct password_work *work, uint64_t *last_turn, struct err *err)
 {
-	struct job *job = job_new(work);
+	struct job *job = job_new(work), *displaced = NULL;
 	bool full, stopping;
 
 	if (job == NULL)
 		return err_set(err, ERR_INTERNAL, "memory is out");
 	(void)pthread_mutex_lock(&pool->lock);
 	stopping = pool->stopping;
+	if (pool->waiting_count >= pool->most_waiting && !stopping)
+		displaced = make_room(pool, *last_turn);
 	full = pool->waiting_count >= pool->most_waiting;
 	if (!full && !stopping) {
 		enqueue(pool, job, last_turn);
 		(void)pthread_cond_signal(&pool->filled);
 	}
 	(void)pthread_mutex_unlock(&pool->lock);
+	if (displaced != NULL)
+		displace(displaced);
 	if (!full && !stopping) {
 		watch(pool, work->deadline);
 		return 0;
 	}
 	job_free(job);
-	if (stopping)
-		(void)err_set(err, ERR_SHUTTING_DOWN, "the daemon stopped before the password was worked on");
-	else
-		(void)err_set(err, ERR_UNAVAILABLE, "too many passwords wait to be worked on");
+	if (!stopping)
+		return too_many(err);
+	(void)err_set(err, ERR_SHUTTING_DOWN, "the daemon stopped before the password was worked on");
 	err->outcome = OUTCOME_NONE;
 	return -1;
 }
@@ -348,7 +411,7 @@ void password_pool_stats(struct password_pool *pool, struct password_pool_stats 
 {
 	(void)pthread_mutex_lock(&pool->lock);
 	*stats = (struct password_pool_stats){pool->thread_count, pool->running, pool->waiting_count,
-	                                      pool->hashed, pool->verified, pool->timeouts};
+	                                      pool->hashed, pool->verified, pool->timeouts, pool->rounds};
 	(void)pthread_mutex_unlock(&pool->lock);
 }
 
@@ -361,6 +424,7 @@ void password_pool_abandon(struct password_pool *pool)
 	(void)pthread_mutex_unlock(&pool->lock);
 	deliver(&pool->wake);
 	(void)err_set(&result.err, ERR_SHUTTING_DOWN, "the daemon stopped before the password was worked on");
+	result.err.outcome = OUTCOME_NONE;
 	(void)give_back(pool, 0, &result);
 }
 

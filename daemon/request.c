@@ -11,7 +11,7 @@ static const unsigned next_states[] = {
 	                1 << REQUEST_DONE,
 	[REQUEST_PAUSED] = 1 << REQUEST_HASHING | 1 << REQUEST_WAITING | 1 << REQUEST_STORE | 1 << REQUEST_DONE,
 	[REQUEST_HASHING] = 1 << REQUEST_WAITING | 1 << REQUEST_DONE,
-	[REQUEST_WAITING] = 1 << REQUEST_STORE,
+	[REQUEST_WAITING] = 1 << REQUEST_STORE | 1 << REQUEST_DONE,
 	[REQUEST_STORE] = 1 << REQUEST_CHECKING | 1 << REQUEST_DONE,
 	[REQUEST_CHECKING] = 1 << REQUEST_DONE,
 	[REQUEST_HEALTH] = 1 << REQUEST_DONE,
@@ -113,6 +113,7 @@ struct request *request_new(struct request_pool *pool, struct daemon *daemon, st
 	request->call.kept = NULL;
 	request->call.rows = 0;
 	request->call.attempts = 0;
+	request->call.dropped = false;
 	return request;
 }
 

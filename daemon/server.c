@@ -357,6 +357,12 @@ void server_turn(struct server *server)
 	}
 }
 
+void server_look_for_peers(struct server *server)
+{
+	list_for_each_safe(node, &server->connections)
+		connection_look_for_peer(list_entry(node, struct connection, link));
+}
+
 void server_trim(struct server *server)
 {
 	size_t held = server->account.held;
@@ -380,7 +386,7 @@ void server_reload(struct server *server)
 		struct peer peer;
 
 		if (connection_alive(connection) && access_peer(connection->fd, daemon->access.by_group, &peer))
-			connection->role = access_role(&daemon->access, &peer);
+			connection_set_role(connection, access_role(&daemon->access, &peer));
 		connection->frame.limit = (size_t)daemon->settings.line_limit;
 	}
 }

@@ -53,6 +53,8 @@ bool server_memory_short(const struct server *server, const struct connection *c
 void server_content(struct server *server, const struct connection *connection);
 /* End of a turn: sends what is to be sent. */
 void server_turn(struct server *server);
+/* Now and then: finds clients that are gone while their calls wait. */
+void server_look_for_peers(struct server *server);
 /* Now and then: after a flood, returns memory to the system. */
 void server_trim(struct server *server);
 /* Settings have changed: roles, limits and time limits of those who are connected follow. */

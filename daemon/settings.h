@@ -79,6 +79,8 @@ enum { SETTING_RELOAD = 1 };  /* SIGHUP takes a new value */
 	  "most passwords that wait for them; beyond, calls are `unavailable`") \
 	X(bcrypt_cost, COUNT, "bcrypt-cost", "PIERRE_DBD_BCRYPT_COST", "12", PASSWORD_COST_MIN, PASSWORD_COST_MAX, 0, "Key", \
 	  "work of a new password hash, as a power of two") \
+	X(bcrypt_cost_limit, COUNT, "bcrypt-cost-limit", "PIERRE_DBD_BCRYPT_COST_LIMIT", "15", PASSWORD_COST_MIN, PASSWORD_COST_MAX, 0, "Key", \
+	  "stored hashes of a higher cost match nothing; each check costs as much as the costliest hash within it") \
 	\
 	X(socket, TEXT, "socket", "PIERRE_DBD_SOCKET", "", 0, 0, 0, "Clients", \
 	  "where to listen; default $RUNTIME_DIRECTORY/pierre-dbd.sock, else $XDG_RUNTIME_DIR/pierre-dbd.sock, " \

@@ -1,6 +1,7 @@
 #include "error.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "value.h"
@@ -14,6 +15,38 @@ static const struct err_info infos[ERR_KIND_COUNT] = {
 const struct err_info *err_info(enum err_kind kind)
 {
 	return &infos[kind];
+}
+
+static const char *const outcome_words[] = {
+#define X(name, word) [OUTCOME_##name] = word,
+	ERROR_OUTCOMES(X)
+#undef X
+};
+enum { OUTCOME_COUNT = sizeof outcome_words / sizeof *outcome_words };
+
+void err_ref_format(uint64_t ref, char out[ERR_REF_DIGITS + 1])
+{
+	(void)snprintf(out, ERR_REF_DIGITS + 1, "%016llx", (unsigned long long)ref);
+}
+
+uint64_t err_ref_parse(const char *text)
+{
+	if (strlen(text) != ERR_REF_DIGITS || strspn(text, "0123456789abcdef") != ERR_REF_DIGITS)
+		return 0;
+	return strtoull(text, NULL, 16);
+}
+
+const char *err_outcome_word(enum err_outcome outcome)
+{
+	return (unsigned)outcome < OUTCOME_COUNT ? outcome_words[outcome] : NULL;
+}
+
+enum err_outcome err_outcome_parse(const char *word)
+{
+	for (int i = OUTCOME_UNSET + 1; i < OUTCOME_COUNT; i++)
+		if (strcmp(outcome_words[i], word) == 0)
+			return (enum err_outcome)i;
+	return OUTCOME_UNSET;
 }
 
 /* Leaves out what is no whole character: a text may be cut by the array's end, and have been cut before it came here. */

@@ -37,8 +37,19 @@ enum err_kind {
 	ERR_KIND_COUNT
 };
 
-/* What a failed write may have done. UNSET writes no `data.outcome`. */
-enum err_outcome { OUTCOME_UNSET = 0, OUTCOME_NONE, OUTCOME_UNKNOWN };
+/* What a failed write may have done: X(ENUM, word). UNSET writes no `data.outcome`. */
+#define ERROR_OUTCOMES(X) X(NONE, "none") X(UNKNOWN, "unknown")
+enum err_outcome {
+	OUTCOME_UNSET = 0,
+#define X(name, word) OUTCOME_##name,
+	ERROR_OUTCOMES(X)
+#undef X
+};
+
+/* The members of `error.data` behind `kind` and `retryable`, in their order: X(member, form). The daemon's writer and the client's
+ * reader are both made from this; a member has the same name in struct err, in struct pierre_error and on the wire.
+ * Forms: text (left out when empty), outcome (a word of ERROR_OUTCOMES), ref (16 hex digits; left out when 0). */
+#define ERROR_MEMBERS(X) X(path, text) X(field, text) X(outcome, outcome) X(ref, ref)
 
 enum { ERR_MESSAGE_MAX = 320, ERR_PATH_MAX = 160, ERR_FIELD_MAX = 32 };
 
@@ -61,6 +72,16 @@ struct err_info {
 
 /* The table's row for a kind (never NULL for a kind of the enum but ERR_NONE). */
 const struct err_info *err_info(enum err_kind kind);
+
+enum { ERR_REF_DIGITS = 16 };
+/* A reference as the log, the message and `data.ref` show it. */
+void err_ref_format(uint64_t ref, char out[ERR_REF_DIGITS + 1]);
+/* 0 when the text is not one. */
+uint64_t err_ref_parse(const char *text);
+/* "none", "unknown"; NULL for OUTCOME_UNSET. */
+const char *err_outcome_word(enum err_outcome outcome);
+/* OUTCOME_UNSET when the text is neither. */
+enum err_outcome err_outcome_parse(const char *word);
 
 /* Clears and fills *err. Returns -1 so that callers can `return err_set(...)`. err may be NULL. */
 int err_set(struct err *err, enum err_kind kind, const char *format, ...) __attribute__((format(printf, 3, 4)));

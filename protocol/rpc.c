@@ -1,7 +1,5 @@
 #include "rpc.h"
 
-#include <stdio.h>
-
 #include "decode.h"
 
 static int no_memory(struct err *err)
@@ -132,6 +130,28 @@ static void text_member(struct buffer *out, const char *name, const char *text)
 	json_write_string(out, text, strlen(text));
 }
 
+/* Forms of ERROR_MEMBERS. */
+static void write_text(struct buffer *out, const char *name, const char *text)
+{
+	text_member(out, name, text);
+}
+
+static void write_outcome(struct buffer *out, const char *name, enum err_outcome outcome)
+{
+	if (outcome != OUTCOME_UNSET)
+		text_member(out, name, err_outcome_word(outcome));
+}
+
+static void write_ref(struct buffer *out, const char *name, uint64_t ref)
+{
+	char text[ERR_REF_DIGITS + 1];
+
+	if (ref == 0)
+		return;
+	err_ref_format(ref, text);
+	text_member(out, name, text);
+}
+
 void rpc_error(struct buffer *out, const char *id, size_t id_length, const struct err *err)
 {
 	const struct err_info *info = err_info(err->kind);
@@ -145,15 +165,8 @@ void rpc_error(struct buffer *out, const char *id, size_t id_length, const struc
 	buffer_text(out, info->retryable ? ",\"retryable\":true" : ",\"retryable\":false");
 	if (err->kind == ERR_INVALID_PARAMS && err->path[0] == '\0')
 		buffer_text(out, ",\"path\":\"\""); /* a member whose name is empty */
-	text_member(out, "path", err->path);
-	text_member(out, "field", err->field);
-	if (err->outcome != OUTCOME_UNSET)
-		text_member(out, "outcome", err->outcome == OUTCOME_NONE ? "none" : "unknown");
-	if (err->ref != 0) {
-		char ref[24];
-
-		(void)snprintf(ref, sizeof ref, "%016llx", (unsigned long long)err->ref);
-		text_member(out, "ref", ref);
-	}
+#define X(member, form) write_##form(out, #member, err->member);
+	ERROR_MEMBERS(X)
+#undef X
 	buffer_text(out, "}}}");
 }

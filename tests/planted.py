@@ -68,6 +68,29 @@ DEFECTS = [
          "bool alone = is_damage(finished, code);",
          "bool alone = false && is_damage(finished, code);"),
     ], "faults/test_storage.py", ["Corrupt.test_damage_in_one_row"]),
+    ("a cheap hash takes less work", [
+        ("backends/password.c",
+         " && pad(cut, stored, cost, rounds);",
+         ";"),
+    ], "contract/test_passwords.py", ["Work"]),
+    ("a stop waits for somebody else's lock", [
+        ("backends/sqlite/close.c",
+         "atomic_store(&store->ending, true);",
+         "atomic_store(&store->ending, false);"),
+    ], "faults/test_abandoned.py", ["Drain.test_an_outside_lock"]),
+    ("passwords of clients that left are worked on", [
+        ("daemon/connection.c",
+         "password_pool_drop(connection->daemon->passwords, connection);",
+         ""),
+    ], "faults/test_abandoned.py", ["Left.test_passwords"]),
+    ("a call that waited keeps its role", [
+        ("daemon/dispatch.c",
+         "} else if (has_role(connection, request->call.method, &request->call.err)) {",
+         "} else {"),
+        ("backends/execute.c",
+         ">= method->role)\n\t\treturn true;",
+         ">= ROLE_NONE)\n\t\treturn true;"),
+    ], "faults/test_abandoned.py", ["Roles"]),
     ("who waits for a slow disk seems to stand still", [
         ("backends/sqlite/checkpoint.c",
          "\t\tpthread_cond_wait(&checkpointer->wake, &checkpointer->lock);\n\t\tworker_moves(writer);\n",
@@ -128,8 +151,8 @@ DEFECTS = [
     ], "contract/test_protocol.py", ["Envelope"]),
     ("roles not looked at", [
         ("daemon/dispatch.c",
-         "if (connection->role < method->role)",
-         "if (0)"),
+         "if (connection->role >= method->role)",
+         "if (true)"),
     ], "faults/test_access.py", []),
     ("batch limit off by one", [
         ("daemon/dispatch.c",

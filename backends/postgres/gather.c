@@ -79,6 +79,10 @@ void lane_gather(struct postgres_store *store, struct lane *lane)
 			expire(store, call);
 			continue;
 		}
+		if (!execute_admit(call)) {
+			postgres_finish(store, call);
+			continue;
+		}
 		take(store, lane, call, now);
 		if (alone)
 			break;

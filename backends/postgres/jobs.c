@@ -310,9 +310,12 @@ void jobs_count_seals(struct postgres_store *store)
 }
 
 /* Else a daemon that is started anew soon after its first sealings would never count them. */
-void jobs_settle(struct postgres_store *store)
+void jobs_settle(struct postgres_store *store, uint64_t deadline)
 {
 	uint64_t until = clock_ns() + settle_ns;
+
+	if (deadline != 0 && deadline < until)
+		until = deadline;
 
 	while (store->counting && clock_ns() < until) {
 		struct pollfd poller = {.fd = store->mailbox->wake, .events = POLLIN};
@@ -334,6 +337,20 @@ void jobs_expire(struct postgres_store *store, uint64_t now)
 		if (job->socket >= 0)
 			(void)shutdown(job->socket, SHUT_RDWR);
 		pthread_mutex_unlock(&store->mailbox->lock);
+	}
+}
+
+/* A thread knows its call no more than by name: nothing of the call is touched after this. */
+void jobs_give_up(struct postgres_store *store)
+{
+	while (!list_empty(&store->migrating)) {
+		struct job *job = list_entry(list_first(&store->migrating), struct job, migrating);
+		struct call *call = job->call;
+
+		list_remove(&job->migrating);
+		execute_fail(call, ERR_SHUTTING_DOWN, "the daemon stopped before the call was done");
+		call->err.outcome = OUTCOME_UNKNOWN;
+		postgres_finish(store, call);
 	}
 }
 

@@ -216,18 +216,26 @@ static enum store_health health(struct store *base, char detail[ERR_MESSAGE_MAX]
 	return connected(store) ? STORE_DEGRADED : STORE_DOWN;
 }
 
-static void end_all(struct postgres_store *store, struct list *calls)
+/* sent: the server has the calls, and may store them before it sees that the connection is gone. */
+static void end_call(struct postgres_store *store, struct call *call, bool sent)
+{
+	bool unknown = sent && call->method != NULL && call->method->write;
+
+	if (call->method != NULL)
+		execute_fail(call, ERR_SHUTTING_DOWN, "the daemon stopped before the call was done");
+	else
+		err_set(&call->err, ERR_SHUTTING_DOWN, "the daemon stops");
+	call->err.outcome = unknown ? OUTCOME_UNKNOWN : OUTCOME_NONE;
+	postgres_finish(store, call);
+}
+
+static void end_all(struct postgres_store *store, struct list *calls, bool sent)
 {
 	while (!list_empty(calls)) {
 		struct call *call = call_of(list_first(calls));
 
 		list_remove(&call->link);
-		if (call->method != NULL)
-			execute_fail(call, ERR_SHUTTING_DOWN, "the daemon stopped before the call was done");
-		else
-			err_set(&call->err, ERR_SHUTTING_DOWN, "the daemon stops");
-		call->err.outcome = OUTCOME_UNKNOWN;
-		postgres_finish(store, call);
+		end_call(store, call, sent);
 	}
 }
 
@@ -253,17 +261,18 @@ static void free_store(struct postgres_store *store)
 	free(store);
 }
 
-static void close_store(struct store *base)
+static void close_store(struct store *base, uint64_t deadline)
 {
 	struct postgres_store *store = self(base);
 
 	store->closing = true;
 	for (unsigned i = 0; i < store->lane_count; i++) {
-		end_all(store, &store->lanes[i].group);
-		end_all(store, &store->lanes[i].waiting);
+		end_all(store, &store->lanes[i].group, true);
+		end_all(store, &store->lanes[i].waiting, false);
 	}
-	end_all(store, &store->waiting);
-	jobs_settle(store);
+	end_all(store, &store->waiting, false);
+	jobs_settle(store, deadline);
+	jobs_give_up(store);
 	free_store(store);
 }
 

@@ -173,7 +173,8 @@ void jobs_cancel(struct postgres_store *store, struct lane *lane);
 bool jobs_migrate(struct postgres_store *store, struct call *call);
 bool jobs_rotate(struct postgres_store *store, struct call *call);
 void jobs_count_seals(struct postgres_store *store);  /* writes down how much the key has sealed, when that is due */
-void jobs_settle(struct postgres_store *store);       /* at the end: waits a moment for that */
+void jobs_settle(struct postgres_store *store, uint64_t deadline);  /* at the end: waits a moment for that */
+void jobs_give_up(struct postgres_store *store);      /* at the end: answers the calls of jobs that go on */
 void jobs_expire(struct postgres_store *store, uint64_t now); /* ends those whose call's time is over */
 void jobs_collect(struct postgres_store *store);  /* what threads have done since */
 

@@ -20,7 +20,7 @@ static int run(struct sqlite_store *store, struct session *session, int mode)
 	int pages = 0, moved = 0, code = sqlite3_wal_checkpoint_v2(session->db, NULL, mode, &pages, &moved);
 
 	atomic_fetch_add_explicit(&store->checkpoints, 1, memory_order_relaxed);
-	if (code != SQLITE_OK && (code & 0xFF) != SQLITE_BUSY)
+	if (code != SQLITE_OK && (code & 0xFF) != SQLITE_BUSY && !atomic_load(&store->ending))
 		sqlite_note_error(store, session_reason(code));
 	return code == SQLITE_OK ? pages - moved : -1;
 }

@@ -344,7 +344,8 @@ static int begin(struct worker *writer, const struct call *call)
 	do {
 		code = session_step(writer->session.begin);
 		atomic_store_explicit(&writer->moved, clock_ns(), memory_order_relaxed);
-	} while ((code & 0xFF) == SQLITE_BUSY && (call->deadline == 0 || clock_ns() < call->deadline));
+	} while ((code & 0xFF) == SQLITE_BUSY && (call->deadline == 0 || clock_ns() < call->deadline) &&
+	         !atomic_load(&writer->store->ending));
 	return code;
 }
 
@@ -356,6 +357,10 @@ enum run_result keys_rotate(struct worker *writer, struct call *call)
 	struct err err = {0};
 	int code = begin(writer, call);
 
+	if (code != SQLITE_OK && atomic_load(&store->ending)) {
+		sqlite_given_up(call);
+		return RUN_DONE;
+	}
 	if ((code & 0xFF) == SQLITE_BUSY) {
 		sqlite_timed_out(store, call);
 		return RUN_DONE;

@@ -222,6 +222,7 @@ static struct sqlite_store *new_store(const struct store_settings *settings)
 	pthread_mutex_init(&store->checkpointer.lock, NULL);
 	pthread_cond_init(&store->checkpointer.wake, NULL);
 	pthread_mutex_init(&store->writer.guard, NULL);
+	pthread_mutex_init(&store->mover.guard, NULL);
 	for (unsigned i = 0; i < READERS_MAX; i++)
 		pthread_mutex_init(&store->readers[i].guard, NULL);
 	return store;
@@ -243,6 +244,7 @@ void sqlite_store_free(struct sqlite_store *store)
 	pthread_mutex_destroy(&store->done_lock);
 	pthread_mutex_destroy(&store->error_lock);
 	pthread_mutex_destroy(&store->writer.guard);
+	pthread_mutex_destroy(&store->mover.guard);
 	for (unsigned i = 0; i < READERS_MAX; i++)
 		pthread_mutex_destroy(&store->readers[i].guard);
 	watch_free(&store->watch);
@@ -266,7 +268,7 @@ int sqlite_store_open(struct store **ret, const struct store_settings *settings,
 	if ((!store->memory && make_folders(store->path, err) < 0) || bring_up(store, err) < 0)
 		goto fail;
 	if (start_workers(store, err) < 0) {
-		sqlite_ops.close(&store->store);
+		sqlite_ops.close(&store->store, 0);
 		return -1;
 	}
 	*ret = &store->store;

@@ -102,7 +102,10 @@ static bool is_write(const struct call *call)
 /* Sends a call on its way; false when those before it on its connection must end first. */
 static bool dispatch(struct sqlite_store *store, struct call *call)
 {
-	if (is_write(call)) {
+	if (atomic_load_explicit(&store->ending, memory_order_relaxed)) {
+		sqlite_given_up(call);
+		call->done(call);
+	} else if (is_write(call)) {
 		if (call->order->reads > 0)
 			return false;
 		to_writer(store, call);
@@ -143,7 +146,7 @@ static void submit(struct store *base, struct call *call)
 		list_append(&call->order->parked, &call->link);
 }
 
-static void flush(struct store *base)
+void sqlite_flush(struct store *base)
 {
 	struct sqlite_store *store = self(base);
 
@@ -171,6 +174,10 @@ static void unpark(struct sqlite_store *store, struct order *order)
 
 		/* Taken out first: a look-up on the loop ends within dispatch, and its call is gone then. */
 		list_remove(node);
+		if (!execute_admit(call_of(node))) {
+			call_of(node)->done(call_of(node));
+			continue;
+		}
 		if (!dispatch(store, call_of(node))) {
 			node->next = order->parked.next;
 			node->prev = &order->parked;
@@ -181,7 +188,7 @@ static void unpark(struct sqlite_store *store, struct order *order)
 	}
 }
 
-static void process(struct store *base)
+void sqlite_process(struct store *base)
 {
 	struct sqlite_store *store = self(base);
 	struct list done;
@@ -366,31 +373,12 @@ static void backup_state(struct store *base, struct buffer *out)
 	backup_describe(self(base)->backup, out);
 }
 
-static void close_store(struct store *base)
-{
-	struct sqlite_store *store = self(base);
-
-	backup_free(store->backup);
-	store->backup = NULL;
-	flush(base);
-	queue_stop(&store->writes);
-	queue_stop(&store->reads);
-	if (store->writer.started)
-		pthread_join(store->writer.thread, NULL);
-	for (unsigned i = 0; i < store->reader_count; i++)
-		if (store->readers[i].started)
-			pthread_join(store->readers[i].thread, NULL);
-	checkpointer_stop(store);
-	process(base);
-	sqlite_store_free(store);
-}
-
 const struct store_ops sqlite_ops = {
 	.name = "sqlite",
 	.submit = submit,
-	.flush = flush,
+	.flush = sqlite_flush,
 	.fd = fd,
-	.process = process,
+	.process = sqlite_process,
 	.tick = tick,
 	.next_due = next_due,
 	.stats = stats,
@@ -399,7 +387,7 @@ const struct store_ops sqlite_ops = {
 	.health = sqlite_health,
 	.backup = backup,
 	.backup_state = backup_state,
-	.close = close_store,
+	.close = sqlite_close,
 };
 
 static int too_long(void *argument)

@@ -35,8 +35,13 @@ struct worker {
 	pthread_mutex_t guard;          /* held by who interrupts the connection, and by who closes it */
 	atomic_uint_fast64_t deadline;  /* of the call that runs now; 0 = none. tick interrupts when it is past */
 	atomic_uint running;            /* calls in the database */
+	atomic_int commit;              /* enum commit */
+	struct list *committing;        /* the calls that a commit under way is about */
 	atomic_uint_fast64_t moved;     /* clock_ns() at its last step; 0 = it has nothing to do */
 };
+
+/* Whose the calls of a commit are: a disk can keep it for ever, and the daemon ends all the same. */
+enum commit { COMMIT_NONE, COMMIT_RUNS, COMMIT_LEFT /* the loop has answered them: the thread must not touch them any more */ };
 
 /* How the last write went. */
 enum writing {
@@ -77,6 +82,7 @@ struct sqlite_store {
 
 	atomic_int_fast64_t schema;     /* newest migration in the database */
 	atomic_bool lost;               /* the files were removed or replaced: nothing is answered any more */
+	atomic_bool ending;             /* nothing begins any more; what waits or runs is given up */
 	atomic_bool unsynced;           /* a checkpoint's sync failed: see checkpoint.c */
 	atomic_bool broken;             /* the writer is reopening the database after a failure */
 	atomic_uint_fast64_t transactions, batched, batch_max, checkpoints, checkpoint_busy, reconnects, retries, timeouts,
@@ -109,6 +115,9 @@ void sqlite_timed_out(struct sqlite_store *store, struct call *call);
 /* Moves calls whose deadline has passed from `calls` to `expired`, failed. */
 void sqlite_expire(struct sqlite_store *store, struct list *calls, struct list *expired);
 
+/* A call that was not begun, or taken back whole, since the daemon ends. */
+void sqlite_given_up(struct call *call);
+
 int worker_start(struct worker *worker, void *(*run)(void *), struct err *err);
 /* The watchdog is fed only while no thread that has work stands still for long. */
 void worker_moves(struct worker *worker);
@@ -120,6 +129,11 @@ enum run_result sqlite_run(struct worker *worker, struct call *call);
 void sqlite_watch_worker(struct worker *worker);  /* its long statements count as moving */
 /* Tells the seal what became of a count of its sealings, and warns when they become many. */
 void sqlite_counted(struct sqlite_store *store, uint64_t added, uint64_t stored, bool committed);
+/* sqlite.c, for close.c: hands over what was submitted; takes what is done. */
+void sqlite_flush(struct store *base);
+void sqlite_process(struct store *base);
+/* close.c */
+void sqlite_close(struct store *base, uint64_t deadline);
 int sqlite_migrate(struct sqlite_store *store, struct session *session, struct call *call);
 
 #endif

@@ -46,6 +46,12 @@ enum run_result sqlite_run(struct worker *worker, struct call *call)
 	}
 	if (call->err.kind != ERR_NONE)
 		return RUN_DONE; /* preparing it failed */
+	if (atomic_load_explicit(&worker->store->ending, memory_order_relaxed)) {
+		sqlite_given_up(call);
+		return RUN_DONE;
+	}
+	if (!execute_admit(call))
+		return RUN_DONE;
 	worker_moves(worker);
 	atomic_store_explicit(&worker->deadline, call->deadline, memory_order_release);
 	result = session_run(&worker->session, call);
@@ -63,17 +69,30 @@ void sqlite_timed_out(struct sqlite_store *store, struct call *call)
 	atomic_fetch_add_explicit(&store->timeouts, 1, memory_order_relaxed);
 }
 
+void sqlite_given_up(struct call *call)
+{
+	if (call->method != NULL)
+		execute_fail(call, ERR_SHUTTING_DOWN, "the daemon stopped before the call was done; nothing of it was stored");
+	else
+		err_set(&call->err, ERR_SHUTTING_DOWN, "the daemon stops");
+	call->err.outcome = OUTCOME_NONE;
+}
+
 void sqlite_expire(struct sqlite_store *store, struct list *calls, struct list *expired)
 {
 	uint64_t now = clock_ns();
+	bool ending = atomic_load(&store->ending);
 
 	list_for_each_safe(node, calls) {
 		struct call *call = call_of(node);
 
-		if (call->deadline == 0 || call->deadline > now)
+		if (!ending && (call->deadline == 0 || call->deadline > now))
 			continue;
 		list_remove(node);
-		sqlite_timed_out(store, call);
+		if (call->deadline != 0 && call->deadline <= now)
+			sqlite_timed_out(store, call);
+		else
+			sqlite_given_up(call);
 		list_append(expired, node);
 	}
 }
@@ -83,6 +102,10 @@ static bool give_up(struct sqlite_store *store, struct call *call)
 {
 	if ((call->deadline != 0 && call->deadline <= clock_ns()) || ++call->attempts >= ATTEMPTS_MAX) {
 		sqlite_timed_out(store, call);
+		return true;
+	}
+	if (atomic_load(&store->ending)) {
+		sqlite_given_up(call);
 		return true;
 	}
 	execute_restart(call);
@@ -211,7 +234,7 @@ static void reopen(struct worker *writer, struct list *failed)
 		pthread_mutex_unlock(&store->writes.lock);
 		sqlite_finish(store, &expired);
 		worker_moves(writer);
-		if (stopped)
+		if (stopped || atomic_load(&store->ending))
 			break;
 		nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
 	}
@@ -250,6 +273,21 @@ static int commit_group(struct worker *writer)
 	return code;
 }
 
+static void enter_commit(struct worker *writer, struct list *calls)
+{
+	writer->committing = calls;
+	atomic_store(&writer->commit, COMMIT_RUNS);
+}
+
+/* When the calls were answered meanwhile, the process is about to end. */
+static void leave_commit(struct worker *writer)
+{
+	int runs = COMMIT_RUNS;
+
+	while (!atomic_compare_exchange_strong(&writer->commit, &runs, COMMIT_NONE))
+		(void)pause();
+}
+
 /* The calls of the transaction that is open, and its commit. RUN_INTERRUPTED: it is gone, or an interrupt that came too late for its call
  * has hit the commit. */
 static enum run_result run_and_commit(struct worker *writer, struct list *calls, struct list *finished, int *code)
@@ -261,7 +299,9 @@ static enum run_result run_and_commit(struct worker *writer, struct list *calls,
 	if (result != RUN_DONE)
 		return result;
 	worker_moves(writer);
+	enter_commit(writer, finished);
 	*code = commit_group(writer);
+	leave_commit(writer);
 	if (*code == SQLITE_OK)
 		return RUN_DONE;
 	return is_interrupt(*code) ? RUN_INTERRUPTED : RUN_BROKEN;
@@ -359,7 +399,9 @@ static void run_alone(struct worker *writer, struct call *call)
 
 	list_init(&finished);
 	list_append(&finished, &call->link);
-	if (call->method->impl == IMPL_MIGRATE)
+	if (!execute_admit(call))
+		;
+	else if (call->method->impl == IMPL_MIGRATE)
 		sqlite_migrate(writer->store, &writer->session, call);
 	else if (keys_rotate(writer, call) == RUN_BROKEN && !writer->store->memory)
 		reopen(writer, &finished);

@@ -85,6 +85,8 @@ def _param_text(field: Field) -> str:
         notes.append("optional")
     if field.minimum is not None and (field.minimum, field.maximum) not in _WHOLE_RANGES:
         notes.append(f"{field.minimum} to {field.maximum:,}")
+    if field.max_bytes:
+        notes.append(f"at most {field.max_bytes:,} bytes")
     if field.secret:
         notes.append("secret")
     return field.doc + (f" *({'; '.join(notes)})*" if notes else "")

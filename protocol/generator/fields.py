@@ -5,7 +5,7 @@ import math
 import re
 
 from .model import Catalog, Default, Field, Pick, TypeRef
-from .scalars import INTEGERS, SCALARS
+from .scalars import IDENTIFIER, IDENTIFIER_MAX_BYTES, INTEGERS, SCALARS
 from .tables import Table
 
 
@@ -13,7 +13,8 @@ def load_field(catalog: Catalog, table: Table, use, known) -> Field | None:
     """use: param, input (member of a parameter object), output or schema. known: names of all object types."""
     table.check_name("member" if use in ("output", "schema") else "parameter")
     doc = table.doc()
-    ref = parse_type(catalog, table, table.take("type", str, "", required=True), use, known)
+    text = table.take("type", str, "", required=True)
+    ref = parse_type(catalog, table, text, use, known)
     if ref is None:
         return None
     secret = table.take("secret", bool, ref.base == "sealed")
@@ -22,7 +23,7 @@ def load_field(catalog: Catalog, table: Table, use, known) -> Field | None:
         table.finish()
         return Field(table.name, ref, doc, secret=secret, may_be_absent=may_be_absent)
     minimum, maximum = _range(table, ref)
-    max_bytes = _max_bytes(table, ref)
+    max_bytes = _max_bytes(table, ref, IDENTIFIER_MAX_BYTES if text.rstrip("?") == IDENTIFIER else 0)
     check = _check(table, ref)
     default = None
     if "default" in table.data:
@@ -48,6 +49,12 @@ def parse_type(catalog: Catalog, table: Table, text, use, known) -> TypeRef | No
     if listed and use != "schema":
         table.complain(f"`{text}`: only [string] is a list that a value can be", "type")
         return None
+    if base == IDENTIFIER and not listed:
+        # Longer ones may stand in rows that were stored before the bound: they stay readable.
+        if use not in ("param", "input"):
+            table.complain("`identifier` bounds what is given; in an answer it is a `string`", "type")
+            return None
+        return TypeRef("string", optional)
     scalar = SCALARS.get(base) if base not in ("enum", "strings") else None
     if scalar is None and base not in known and base not in catalog.enums:
         near = difflib.get_close_matches(base, [*SCALARS, *known, *catalog.enums], 1)
@@ -95,8 +102,8 @@ def _range(table, ref):
     return minimum, maximum
 
 
-def _max_bytes(table, ref):
-    max_bytes = table.take("max_bytes", int, 0)
+def _max_bytes(table, ref, fallback):
+    max_bytes = table.take("max_bytes", int, fallback)
     if max_bytes < 0 or (max_bytes and ref.base not in ("string", "sealed")):
         table.complain("`max_bytes` is a positive number, and belongs to strings", "max_bytes")
     return max_bytes

@@ -40,4 +40,8 @@ SCALARS = {row.name: row for row in _ROWS}
 # Those that have no value of their own in a call.
 UNBOUND = ("null", "any")
 
+# A parameter written `identifier` is a string that names a row, of at most so many bytes.
+IDENTIFIER = "identifier"
+IDENTIFIER_MAX_BYTES = 1024
+
 INTEGERS = ("u16", "u32", "i64")

@@ -372,8 +372,12 @@ START_TEST(takes_errors)
 	ck_assert_str_eq(error.field, "email");
 	error = error_from("{\"code\":-32003,\"message\":\"\",\"data\":{\"retryable\":true,\"outcome\":\"unknown\"}}");
 	ck_assert(error.retryable && error.outcome == PIERRE_OUTCOME_UNKNOWN);
-	error = error_from("{\"code\":-32603,\"message\":\"\",\"data\":{\"retryable\":false,\"ref\":12345}}");
-	ck_assert_uint_eq(error.ref, 12345);
+	error = error_from("{\"code\":-32603,\"message\":\"\",\"data\":{\"retryable\":false,\"ref\":\"00000000000030f9\"}}");
+	ck_assert_uint_eq(error.ref, 0x30f9);
+	error = error_from("{\"code\":-32603,\"message\":\"\",\"data\":{\"retryable\":false,\"ref\":\"fedcba9876543210\"}}");
+	ck_assert_uint_eq(error.ref, UINT64_C(0xfedcba9876543210));
+	error = error_from("{\"code\":-32603,\"message\":\"\",\"data\":{\"retryable\":false,\"ref\":\"fedcba98765432100\"}}");
+	ck_assert_uint_eq(error.ref, 0);
 	error = error_from("{\"code\":-1,\"message\":\"new\"}");
 	ck_assert_int_eq(error.kind, PIERRE_OTHER_ERROR);
 	ck_assert_int_eq(error.code, -1);

@@ -7,7 +7,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib import strict  # noqa: E402
 from lib.case import DaemonCase, main  # noqa: E402
-from lib.interface import INPUTS, METHODS, RANGES  # noqa: E402
+from lib.interface import IDENTIFIER_MAX_BYTES, INPUTS, METHODS, RANGES  # noqa: E402
 from lib.world import Samples  # noqa: E402
 
 # Values of every JSON type and some of the awkward ones, with the types that take them.
@@ -17,7 +17,7 @@ VALUES = [
     ("x", "string"), ("true", "string"), ("5", "string"), ("null", "string"), ("00000000-0000-4000-8000-00000000000g", "string"),
     ("2025-06-19", "string"), ("starter ", "string"), ("é\u202e😀", "string"), ([], "strings"), (["a"], "strings"), ([1], "array"),
     ([None], "array"), ([["a"]], "array"), (["a", 2], "array"), ({}, "object"), ({"a": 1}, "object"), ({"length": 1}, "object"),
-    ([{}], "array"),
+    ([{}], "array"), ("é" * (IDENTIFIER_MAX_BYTES // 2) + "x", "string"),
 ]
 
 
@@ -36,6 +36,8 @@ def takes(kind, value, shape):
         return shape in ("integer", "real")
     if kind in ("string", "password"):
         return shape == "string"
+    if kind == "identifier":
+        return shape == "string" and len(value.encode()) <= IDENTIFIER_MAX_BYTES
     if kind == "[string]":
         return shape == "strings"
     if kind == "document":

@@ -34,6 +34,7 @@ CHANGES = {
     "fewer bytes": ("max_bytes = 20", "max_bytes = 19", "x-max-bytes is 19, was 20"),
     "more bytes": ("max_bytes = 20", "max_bytes = 21", None),
     "a limit of bytes where none was": ('check = "email"', 'check = "email", max_bytes = 9', "was none"),
+    "an identifier where a string was": ('owner = { type = "string"', 'owner = { type = "identifier"', "x-max-bytes is 1024, was none"),
     "a check where none was": ("max_bytes = 20", 'max_bytes = 20, check = "email"', "another pattern"),
     "a check no more": (', check = "email"', "", None),
     "enum loses a value": ('["red", "green"]', '["red"]', "no longer takes green"),

@@ -33,6 +33,7 @@ CATALOG = {
     "range beyond the type": ("things", "max = 100", "max = 4294967296", "does not fit u32"),
     "range upside down": ("things", "max = 100", "min = 5, max = 4", "does not fit u32"),
     "range of a string": ("things", "max_bytes = 20", "max = 20", "a string has `max_bytes`"),
+    "identifier of an answer": ("things", 'unit = { type = "string?"', 'unit = { type = "identifier?"', "in an answer it is a `string`"),
     "max_bytes of a number": ("things", "max = 100", "max_bytes = 100", "belongs to strings"),
     "unknown check": ("things", 'check = "email"', 'check = "mail"', "`check` is"),
     "exactly_one of a required member": ("things", '["label", "number"]', '["label", "owner"]', "`exactly_one` names"),

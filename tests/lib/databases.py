@@ -1,8 +1,10 @@
 """Databases for daemons under test: a file of its own, or a PostgreSQL database of its own on the run's server."""
 import atexit
+import contextlib
 import os
 import re
 import secrets
+import sqlite3
 import subprocess
 import urllib.parse
 
@@ -40,6 +42,11 @@ class Sqlite:
     def __init__(self, folder, name="pierre.db"):
         self.path = os.path.join(folder, name)
         self.url = f"sqlite:{self.path}"
+
+    def query(self, statement):
+        """Beside the daemon, as another program would."""
+        with contextlib.closing(sqlite3.connect(self.path, timeout=30)) as connection, connection:
+            return connection.execute(statement).fetchall()
 
     def drop(self):
         pass  # goes with its folder

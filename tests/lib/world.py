@@ -103,7 +103,7 @@ class Samples:
             "create_user": {"user": new_user(id=uuid4(), display_name="Zoë", created_at=day, last_active=day, is_active=True)},
             "get_user": user, "get_user_by_email": {"email": self.email}, "get_user_by_email_required": {"email": self.email},
             "verify_user_password": {"email": self.email, "password": WRONG_PASSWORD}, "update_last_active": user,
-            "get_user_count": {}, "update_strava_token": token, "get_strava_token": user, "clear_strava_token": user,
+            "get_user_count": {}, "get_password_costs": {}, "update_strava_token": token, "get_strava_token": user, "clear_strava_token": user,
             "update_fitbit_token": token, "get_fitbit_token": user, "clear_fitbit_token": user,
             "upsert_user_profile": {**user, "profile_data": {"age": 41}}, "get_user_profile": user,
             "create_goal": {**user, "goal_data": {"title": "Run", "target": 10}}, "get_user_goals": user,

@@ -18,14 +18,14 @@ static unsigned order[MOST], finished;
 static sem_t let_go;
 
 /* The linker has the pool call the second in place of the first (--wrap). */
-int __real_password_hash(const char *password, unsigned cost, char out[PASSWORD_HASH_MAX], struct err *err);
-int __wrap_password_hash(const char *password, unsigned cost, char out[PASSWORD_HASH_MAX], struct err *err);
+int __real_password_hash(const char *password, unsigned cost, char out[PASSWORD_HASH_MAX], uint64_t *rounds, struct err *err);
+int __wrap_password_hash(const char *password, unsigned cost, char out[PASSWORD_HASH_MAX], uint64_t *rounds, struct err *err);
 
-int __wrap_password_hash(const char *password, unsigned cost, char out[PASSWORD_HASH_MAX], struct err *err)
+int __wrap_password_hash(const char *password, unsigned cost, char out[PASSWORD_HASH_MAX], uint64_t *rounds, struct err *err)
 {
 	while (cost == HELD && sem_wait(&let_go) != 0)
 		;
-	return __real_password_hash(password, cost == HELD ? COST : cost, out, err);
+	return __real_password_hash(password, cost == HELD ? COST : cost, out, rounds, err);
 }
 
 static void on_done(void *owner, const struct password_result *result)
@@ -245,21 +245,64 @@ START_TEST(abandoned)
 }
 END_TEST
 
-/* No check of such a hash could end in time, so none is begun. */
-START_TEST(hashes_that_cost_too_much)
+static uint64_t rounds_of_check(const char *password, const char *hash, unsigned cost, bool expected)
 {
-	char hash[] = "$2b$31$abcdefghijklmnopqrstuuO8d3Ff0p3Ymq0v1pWmJp1iQv3o9Ye2S";
-	bool matches = true;
+	uint64_t rounds = 0;
+	bool matches = !expected;
+	struct err err;
+
+	ck_assert_int_eq(password_verify(password, hash, cost, &matches, &rounds, &err), 0);
+	ck_assert_int_eq(matches, expected);
+	return rounds;
+}
+
+/* Whatever is stored: cheaper hashes, costlier ones, texts that are none, nothing. */
+START_TEST(every_check_does_the_same_work)
+{
+	static const char *const others[] = {
+		"$2b$31$abcdefghijklmnopqrstuuO8d3Ff0p3Ymq0v1pWmJp1iQv3o9Ye2S", "$2b$32$abcdefghijklmnopqrstuuO8d3Ff0p3Ymq0v1pWmJp1iQv3o9Ye2S",
+		"$2b$03$abcdefghijklmnopqrstuuO8d3Ff0p3Ymq0v1pWmJp1iQv3o9Ye2S", "$2x$04$abcdefghijklmnopqrstuuO8d3Ff0p3Ymq0v1pWmJp1iQv3o9Ye2S",
+		"$2b$04$abcdefghijklmnopqrstuu\xc3\xa9O8d3Ff0p3Ymq0v1pWmJp1iQv3o9Y2S", "$2b$04$", "", "plain",
+	};
+	char hash[PASSWORD_HASH_MAX];
+	uint64_t rounds = 0;
 	struct err err;
 
 	pool = NULL;
-	ck_assert_int_eq(password_verify("password", hash, COST, &matches, &err), -1);
-	ck_assert_int_eq(err.kind, ERR_TIMEOUT);
-	ck_assert_int_eq(err.outcome, OUTCOME_NONE);
-	ck_assert(!matches);
-	memcpy(hash + 4, "32", 2); /* no hash at all */
-	ck_assert_int_eq(password_verify("password", hash, COST, &matches, &err), 0);
-	ck_assert(!matches);
+	for (unsigned cost = COST; cost <= COST + 4; cost++) {
+		ck_assert_int_eq(password_hash("password", cost, hash, &rounds, &err), 0);
+		ck_assert_uint_eq(rounds_of_check("password", hash, COST + 3, cost <= COST + 3), 1 << (COST + 3));
+		ck_assert_uint_eq(rounds_of_check("passwore", hash, COST + 3, false), 1 << (COST + 3));
+	}
+	ck_assert_uint_eq(rounds, (1 << (COST + 5)) - (1 << COST));
+	for (unsigned i = 0; i < sizeof others / sizeof *others; i++)
+		ck_assert_uint_eq(rounds_of_check("password", others[i], COST + 3, false), 1 << (COST + 3));
+	ck_assert_uint_eq(rounds_of_check("password", NULL, COST + 3, false), 1 << (COST + 3));
+}
+END_TEST
+
+/* Longer than libcrypt takes by itself (511 bytes), too. */
+START_TEST(bytes_behind_the_72nd_do_not_count)
+{
+	char hash[PASSWORD_HASH_MAX], password[2001];
+	uint64_t rounds = 0;
+	struct err err;
+
+	pool = NULL;
+	memset(password, 'p', sizeof password);
+	password[PASSWORD_MAX] = '\0';
+	ck_assert_int_eq(password_hash(password, COST, hash, &rounds, &err), 0);
+	(void)rounds_of_check(password, hash, COST, true);
+	password[PASSWORD_MAX] = 'x';
+	password[PASSWORD_MAX + 1] = '\0';
+	(void)rounds_of_check(password, hash, COST, true);
+	password[PASSWORD_MAX - 1] = 'x';
+	(void)rounds_of_check(password, hash, COST, false);
+	password[PASSWORD_MAX - 1] = password[PASSWORD_MAX + 1] = 'p';
+	password[sizeof password - 1] = '\0';
+	(void)rounds_of_check(password, hash, COST, true);
+	password[PASSWORD_MAX - 1] = '\0';
+	(void)rounds_of_check(password, hash, COST, false);
 }
 END_TEST
 
@@ -275,6 +318,7 @@ int main(void)
 	tcase_add_test(tests, deadlines_do_not_wait_for_a_thread);
 	tcase_add_test(tests, what_is_worked_on_is_given_back_too);
 	tcase_add_test(tests, abandoned);
-	tcase_add_test(tests, hashes_that_cost_too_much);
+	tcase_add_test(tests, every_check_does_the_same_work);
+	tcase_add_test(tests, bytes_behind_the_72nd_do_not_count);
 	return unit_run("password_pool", tests, true);
 }

@@ -32,3 +32,8 @@ UPDATE users SET last_active = :now WHERE id = :user_id
 
 -- name: get_user_count
 SELECT count(*) AS result FROM users
+
+-- name: get_password_costs
+SELECT CAST(substr(password_hash, 5, 2) AS bigint) AS cost, count(*) AS users
+FROM users WHERE length(password_hash) = 60 AND password_hash ~ '^[$]2[aby][$][0-9][0-9][$]'
+GROUP BY 1 ORDER BY 1

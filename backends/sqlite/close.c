@@ -1,0 +1,143 @@
+/* The end of the SQLite store: what waits is given up, what runs is interrupted, and what a disk keeps from ending is left alone.
+ * Thread: the loop's. */
+#include <time.h>
+
+#include "../execute.h"
+#include "backup.h"
+#include "open.h"
+#include "sqlite.h"
+
+enum { STEP_MS = 10 };
+static const int64_t second_ns = 1000000000;
+
+static bool is_over(uint64_t deadline)
+{
+	return deadline != 0 && clock_ns() >= deadline;
+}
+
+/* Waits for the thread for one step. */
+static bool join_soon(pthread_t thread)
+{
+	struct timespec until;
+
+	(void)clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += STEP_MS * 1000000;
+	until.tv_sec += until.tv_nsec / second_ns;
+	until.tv_nsec %= second_ns;
+	return pthread_timedjoin_np(thread, NULL, &until) == 0;
+}
+
+/* A thread that holds the guard is at its connection itself. */
+static void interrupt(struct worker *worker)
+{
+	if (pthread_mutex_trylock(&worker->guard) != 0)
+		return;
+	if (worker->session.db != NULL)
+		sqlite3_interrupt(worker->session.db);
+	pthread_mutex_unlock(&worker->guard);
+}
+
+/* An interrupt hits what runs just then: the next statement needs another one. False: it did not end in time. */
+static bool end_worker(struct worker *worker, uint64_t deadline)
+{
+	while (worker->started) {
+		interrupt(worker);
+		if (join_soon(worker->thread))
+			worker->started = false;
+		else if (is_over(deadline))
+			return false;
+	}
+	return true;
+}
+
+/* A commit that the disk does not end: it may be stored or not. */
+static void answer_commit(struct sqlite_store *store)
+{
+	struct worker *writer = &store->writer;
+	int runs = COMMIT_RUNS;
+	struct list calls;
+
+	if (!atomic_compare_exchange_strong(&writer->commit, &runs, COMMIT_LEFT))
+		return;
+	list_init(&calls);
+	list_splice(&calls, writer->committing);
+	list_for_each(node, &calls) {
+		struct call *call = call_of(node);
+
+		if (call->err.kind != ERR_NONE || call->method == NULL)
+			continue;
+		execute_fail(call, ERR_SHUTTING_DOWN, "the daemon stopped while the call was being stored");
+		call->err.outcome = call->method->write ? OUTCOME_UNKNOWN : OUTCOME_NONE;
+	}
+	sqlite_finish(store, &calls);
+}
+
+/* What no thread has taken, behind one that hangs. */
+static void answer_queue(struct sqlite_store *store, struct queue *queue)
+{
+	struct list calls;
+
+	list_init(&calls);
+	pthread_mutex_lock(&queue->lock);
+	list_splice(&calls, &queue->calls);
+	queue->length = 0;
+	pthread_mutex_unlock(&queue->lock);
+	list_for_each(node, &calls)
+		sqlite_given_up(call_of(node));
+	sqlite_finish(store, &calls);
+}
+
+/* What else can take its time: a copy, a pass of the checkpointer, and closing, which moves the log's pages into the database.
+ * All of it may be left in the middle: the log has everything. */
+static void *free_store(void *argument)
+{
+	struct sqlite_store *store = argument;
+
+	backup_free(store->backup);
+	checkpointer_stop(store);
+	sqlite_store_free(store);
+	return NULL;
+}
+
+static void free_in_time(struct sqlite_store *store, uint64_t deadline)
+{
+	pthread_t thread;
+
+	interrupt(&store->mover);
+	if (deadline == 0 || pthread_create(&thread, NULL, free_store, store) != 0) {
+		(void)free_store(store);
+		return;
+	}
+	while (!join_soon(thread) && !is_over(deadline))
+		;
+}
+
+static bool end_threads(struct sqlite_store *store, uint64_t deadline)
+{
+	bool ended = end_worker(&store->writer, deadline);
+
+	for (unsigned i = 0; i < store->reader_count; i++)
+		ended = end_worker(&store->readers[i], deadline) && ended;
+	return ended;
+}
+
+void sqlite_close(struct store *base, uint64_t deadline)
+{
+	struct sqlite_store *store = (struct sqlite_store *)(void *)base;
+
+	atomic_store(&store->ending, true);
+	sqlite_flush(base);
+	queue_stop(&store->writes);
+	queue_stop(&store->reads);
+	interrupt(&store->mover); /* the writer may wait for it */
+	if (end_threads(store, deadline)) {
+		sqlite_process(base);
+		free_in_time(store, deadline);
+		return;
+	}
+	/* A thread hangs in the disk, and still works with the store, which goes with the process. */
+	answer_commit(store);
+	answer_queue(store, &store->writes);
+	answer_queue(store, &store->reads);
+	sqlite_process(base);
+}

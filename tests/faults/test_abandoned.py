@@ -1,0 +1,298 @@
+"""Calls that wait while the world goes on: the daemon is asked to stop, their client leaves, their peer loses his role. Would catch: a
+stop that takes as long as somebody else's lock, a write that is refused and stored all the same, work for clients that are gone, a
+client whose many passwords keep another from logging in, a call that is carried out with a role that was taken away."""
+import contextlib
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import strict  # noqa: E402
+from lib.case import Case, main  # noqa: E402
+from lib.daemon import SANITIZER, SLOW, Daemon, temporary_folder  # noqa: E402
+from lib.rpc import Connection  # noqa: E402
+from lib.world import World, new_user, unique  # noqa: E402
+
+LIB = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib")
+STRANGER = 54321   # a uid without a name
+
+
+@contextlib.contextmanager
+def outside_lock(database):
+    """Another program keeps all writes of users out until the end, where it takes everything back."""
+    if database.backend == "sqlite":
+        with contextlib.closing(sqlite3.connect(database.path, timeout=30, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield
+            other.execute("ROLLBACK")
+        return
+    with subprocess.Popen(["psql", "-XAtq", "-d", database.admin_url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        other.stdin.write("BEGIN; LOCK TABLE users IN EXCLUSIVE MODE; SELECT 'locked';\n")
+        other.stdin.flush()
+        assert other.stdout.readline().strip() == "locked"
+        yield
+        other.stdin.write("ROLLBACK;\n")
+        other.stdin.close()
+        other.wait(30)
+
+
+class Waiting(Case):
+    def own(self, *options, **arguments):
+        daemon = Daemon(options=("--socket-mode", "0666", *options), **arguments)
+        os.chmod(daemon.folder, 0o755)
+        self.addCleanup(daemon.discard)
+        return daemon.start()
+
+    def stats(self, daemon):
+        return daemon.call("daemon.stats")
+
+    def counter(self, daemon, name):
+        return self.stats(daemon)["counters"][name]
+
+    def gauge(self, daemon, name):
+        return self.stats(daemon)["gauges"][name]
+
+    def running(self, daemon):
+        """A call is in the database."""
+        self.within(10, lambda: self.gauge(daemon, "db_running") > 0)
+
+
+class Drain(Waiting):
+    def stops(self, daemon, connection, waiting):
+        """SIGTERM: ends with 0 in the drain's time; gives the errors of what was waiting, by id."""
+        began = time.monotonic()
+        daemon.signal(signal.SIGTERM)
+        self.assertEqual(daemon.wait(60), 0)
+        self.assertLess(time.monotonic() - began, 8 * SLOW)
+        answers = {one["id"]: one for one in (connection.check(line) for line in connection.read_to_end())}
+        self.assertEqual(sorted(answers), sorted(waiting), answers)
+        return {identifier: answers[identifier]["error"]["data"] for identifier in waiting}
+
+    def test_an_outside_lock(self):
+        """The daemon gives up what waits for it; what is said to have had no effect has none, also later."""
+        daemon = self.own("--drain-timeout", "1s")
+        users = [new_user() for _ in range(5)]
+        with daemon.connect() as one, outside_lock(daemon.database):
+            waiting = [one.request("create_user", user=user) for user in users[:2]]
+            self.running(daemon)
+            waiting += [one.request("create_user", user=user) for user in users[2:]]
+            reading = one.request("get_user_count")
+            self.within(10, lambda: self.gauge(daemon, "in_flight") == 6)
+            errors = self.stops(daemon, one, [*waiting, reading])
+        for data in errors.values():
+            self.assertIn(data["kind"], ("shutting_down", "timeout"), data)
+        self.assertEqual(errors[reading]["outcome"], "none")
+        for identifier in waiting if daemon.backend == "sqlite" else waiting[2:]:
+            self.assertEqual(errors[identifier]["outcome"], "none", errors[identifier])
+        daemon.start()
+        for user, identifier in zip(users, waiting):
+            if errors[identifier]["outcome"] == "none":
+                self.assertIsNone(daemon.call("get_user_by_email", email=user["email"]))
+
+    def test_calls_that_wait_for_others_of_their_connection(self):
+        """SQLite parks a write behind a read; PostgreSQL has it in the pipeline: none is left without its answer."""
+        daemon = self.own("--drain-timeout", "1s")
+        with daemon.connect() as one, outside_lock(daemon.database):
+            waiting = [one.request("create_user", user=new_user())]
+            self.running(daemon)
+            for _ in range(7):
+                waiting.append(one.request("get_system_stats"))
+                waiting.append(one.request("create_user", user=new_user()))
+            self.within(10, lambda: self.gauge(daemon, "in_flight") == len(waiting))
+            self.stops(daemon, one, waiting)
+
+    def test_rotate_key_and_migrate(self):
+        for method in ("rotate_key", "migrate"):
+            daemon = self.own("--drain-timeout", "1s")
+            with daemon.connect() as one, outside_lock(daemon.database):
+                first = one.request("create_user", user=new_user())
+                self.running(daemon)
+                second = one.request(method)
+                self.within(10, lambda: self.gauge(daemon, "in_flight") == 2)
+                began = time.monotonic()
+                daemon.signal(signal.SIGTERM)
+                self.assertEqual(daemon.wait(60), 0)
+                self.assertLess(time.monotonic() - began, 8 * SLOW)
+                self.assertEqual(sorted(one.check(line)["id"] for line in one.read_to_end()), [first, second])
+
+    def test_a_disk_that_hangs(self):
+        """In the commit's sync: it cannot be taken back, so what is said is that nobody knows."""
+        compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+        if Daemon().backend != "sqlite":
+            self.skipTest("the database server's disk is its own")
+        if compiler is None or SANITIZER:
+            self.skipTest("needs a C compiler and a build without a sanitizer: a disk that hangs is NOT tested")
+        folder = temporary_folder()
+        self.addCleanup(shutil.rmtree, folder, True)
+        library, control = os.path.join(folder, "stuck.so"), os.path.join(folder, "stuck")
+        subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, os.path.join(LIB, "stuck.c")], check=True)
+        with open(control, "w", encoding="ascii") as file:
+            file.write("")
+        daemon = self.own("--drain-timeout", "1s", environment={"LD_PRELOAD": library, "TEST_STUCK": control})
+        with daemon.connect() as one, daemon.connect() as other:
+            World(one).user()
+            with open(control, "w", encoding="ascii") as file:
+                file.write("sync")
+            waiting = [one.request("create_user", user=new_user())]
+            self.running(daemon)
+            waiting.append(one.request("create_user", user=new_user()))
+            self.within(10, lambda: other.call("daemon.stats")["gauges"]["in_flight"] == 2)
+            errors = self.stops(daemon, one, waiting)
+        self.assertEqual([errors[identifier].get("outcome") for identifier in waiting], ["unknown", "none"])
+        self.assertEqual({data["kind"] for data in errors.values()}, {"shutting_down"})
+
+
+class Left(Waiting):
+    """Clients that are gone."""
+
+    def test_passwords(self):
+        """Of 250 passwords a thread or two have begun a few when their client leaves; the rest is never worked on."""
+        daemon = self.own("--bcrypt-cost", "11", "--password-threads", "1")
+        gone = daemon.connect()
+        for index in range(125):
+            gone.request("verify_user_password", email="nobody@example.com", password="x")
+            gone.request("create_user", user={"email": f"{unique('gone')}@example.com", "password": "x"})
+        self.within(20, lambda: self.gauge(daemon, "passwords_queued") > 100)
+        gone.close()
+        self.within(10, lambda: self.gauge(daemon, "passwords_queued") == 0)
+        counters = self.stats(daemon)["counters"]
+        self.assertGreater(counters["calls_dropped"], 100)
+        self.assertLess(counters["passwords_hashed"] + counters["passwords_verified"], 100)
+        self.assertIsNone(daemon.call("verify_user_password", email="nobody@example.com", password="x"))
+        self.assertEqual(daemon.call("get_user_count"), counters["passwords_hashed"])
+
+    def test_who_only_ends_his_input_is_answered(self):
+        daemon = self.own("--bcrypt-cost", "6", "--password-threads", "1")
+        with daemon.connect() as one:
+            for _ in range(50):
+                one.request("verify_user_password", email="nobody@example.com", password="x")
+            one.half_close()
+            self.assertEqual(len(one.read_to_end()), 50)
+        self.assertEqual(self.counter(daemon, "calls_dropped"), 0)
+
+    def test_notifications_are_carried_out(self):
+        """Nobody ever waits for their answer: that their sender has left tells nothing."""
+        daemon = self.own("--bcrypt-cost", "10", "--password-threads", "1")
+        with daemon.connect() as one:
+            one.send("".join(strict.dumps({"jsonrpc": "2.0", "method": "create_user", "params": {
+                "user": {"email": f"{unique('note')}@example.com", "password": "x"}}}) + "\n" for _ in range(10)))
+        self.within(60, lambda: daemon.call("get_user_count") == 10)
+
+    def test_reads_in_the_store_are_dropped_and_writes_are_not(self):
+        daemon = self.own()
+        user = new_user()
+        before = self.counter(daemon, "calls_dropped")
+        with outside_lock(daemon.database):
+            gone = daemon.connect()
+            gone.request("create_user", user=user)
+            self.running(daemon)
+            for _ in range(10):
+                gone.request("get_user_count")   # behind the write
+            gone.request("create_user", user=new_user())
+            self.within(10, lambda: self.gauge(daemon, "in_flight") == 12)
+            gone.close()
+            # Whose end it has read it has looked at.
+            self.within(10, lambda: any(not one["reading"] for one in daemon.call("daemon.clients")["clients"]))
+        self.within(20, lambda: self.gauge(daemon, "in_flight") == 0)
+        self.assertEqual(daemon.call("get_user_by_email", email=user["email"])["email"], user["email"])
+        self.assertEqual(daemon.call("get_user_count"), 2)
+        self.assertGreaterEqual(self.counter(daemon, "calls_dropped") - before, 10)
+
+
+class Fair(Waiting):
+    def test_one_log_in_beside_a_thousand(self):
+        """Its turn comes after what is begun; and it is taken although the queue is full of another's."""
+        daemon = self.own("--bcrypt-cost", "10", "--password-threads", "1", "--password-queue", "20")
+        with daemon.connect() as many, daemon.connect() as one:
+            for _ in range(100):
+                many.request("verify_user_password", email="nobody@example.com", password="x")
+            self.within(20, lambda: self.gauge(daemon, "passwords_queued") == 20)
+            before = self.counter(daemon, "passwords_verified")
+            self.assertIsNone(one.call("verify_user_password", email="nobody@example.com", password="x"))
+            self.assertLess(self.counter(daemon, "passwords_verified") - before, 15)
+
+
+class Roles(Waiting):
+    def setUp(self):
+        if os.getuid() != 0:
+            self.skipTest("needs root to become another user: a role that is taken away is NOT tested")
+        self.folder = temporary_folder()
+        self.addCleanup(shutil.rmtree, self.folder, True)
+        self.settings = os.path.join(self.folder, "settings.env")
+        self.give("full")
+
+    def give(self, role, daemon=None):
+        with open(self.settings, "w", encoding="ascii") as file:
+            file.write(f"PIERRE_DBD_ACCESS=user:{STRANGER}={role}\n")
+        os.chmod(self.settings, 0o600)
+        if daemon is not None:
+            daemon.call("daemon.reload")
+
+    def stranger(self, daemon):
+        """The kernel vouches for who one is when one connects."""
+        os.seteuid(STRANGER)
+        try:
+            return Connection(daemon.socket_path, model=daemon.model)
+        finally:
+            os.seteuid(0)
+
+    def denied(self, connection, identifiers):
+        for identifier in identifiers:
+            self.assertEqual(connection.answer(identifier)["error"]["data"]["kind"], "permission_denied")
+
+    def test_calls_that_wait_for_resume(self):
+        daemon = self.own("--env-file", self.settings, "--default-role", "none")
+        with self.stranger(daemon) as one:
+            daemon.call("daemon.pause")
+            waiting = [one.request("create_user", user=new_user()), one.request("get_user_by_email", email="x@y"),
+                       one.request("create_user", user={"email": f"{unique('p')}@example.com", "password": "x"})]
+            allowed = one.request("get_user_count")
+            one.send(strict.dumps([{"jsonrpc": "2.0", "id": f"b{index}", "method": "create_user", "params": {"user": new_user()}}
+                                   for index in range(3)]) + "\n")
+            self.within(10, lambda: self.gauge(daemon, "paused_calls") == 7)
+            self.give("read", daemon)
+            daemon.call("daemon.resume")
+            batch = None
+            while batch is None:
+                answer = one.read()
+                if isinstance(answer, list):
+                    batch = answer
+                else:
+                    one.answers[answer["id"]] = answer
+            self.denied(one, waiting)
+            self.assertEqual(one.answer(allowed)["result"], 0)
+            self.assertEqual({item["error"]["data"]["kind"] for item in batch}, {"permission_denied"})
+        self.assertEqual(daemon.call("get_user_count"), 0)
+
+    def test_calls_behind_a_password(self):
+        daemon = self.own("--env-file", self.settings, "--default-role", "none", "--bcrypt-cost", "12", "--password-threads", "1")
+        with self.stranger(daemon) as one, daemon.connect() as other:
+            for _ in range(3):   # the one thread has enough to do
+                other.request("verify_user_password", email="nobody@example.com", password="x")
+            self.within(10, lambda: self.gauge(daemon, "passwords_running") == 1)
+            hashed = one.request("create_user", user={"email": f"{unique('p')}@example.com", "password": "x"})
+            waiting = [one.request("create_user", user=new_user()), one.request("update_last_active", user_id="0" * 32)]
+            self.within(10, lambda: self.gauge(daemon, "passwords_queued") >= 1)
+            self.give("read", daemon)
+            self.denied(one, [hashed, *waiting])
+        self.assertEqual(daemon.call("get_user_count"), 0)
+
+    def test_calls_that_wait_in_the_store(self):
+        daemon = self.own("--env-file", self.settings, "--default-role", "none")
+        with self.stranger(daemon) as one:
+            with outside_lock(daemon.database):
+                one.request("create_user", user=new_user())
+                self.running(daemon)
+                waiting = [one.request("create_user", user=new_user()) for _ in range(5)]
+                self.within(10, lambda: self.gauge(daemon, "in_flight") == 6)
+                self.give("read", daemon)
+            self.denied(one, waiting)
+        self.assertLessEqual(daemon.call("get_user_count"), 1)
+
+
+if __name__ == "__main__":
+    main()
