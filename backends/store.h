@@ -99,7 +99,10 @@ int postgres_check_url(const char *url, struct err *err);
 /* Says once, when the number passes SEAL_WARN, that the key has sealed much. `before`: what was known of it; 0 at start. */
 void store_warn_of_count(const struct store_settings *settings, uint64_t before, uint64_t now);
 
-/* The URL with its password replaced by ***, for logs; out is NUL-terminated, cut to size. */
+/* The URL as it may be shown: with *** for a password, and for all of it where the password's place is not certain. Never longer than
+ * the URL and 3 bytes; out is NUL-terminated, cut to size. */
 void store_redact_url(const char *url, char *out, size_t size);
+/* Is it certain which part of a server's URL is the password? Else no part of the URL may be shown, in no message. */
+bool store_url_is_clear(const char *url);
 
 #endif

@@ -1,5 +1,6 @@
-/* Where the daemon's socket is when nobody says so: the same rule as the daemon's own. */
+/* Where the daemon's socket is when nobody says so: the daemon's own rule, and then the system's service. */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,16 +52,13 @@ static int join(char *path, size_t size, const char *folder, size_t length, cons
 	return 0;
 }
 
-int pierre_default_socket(char *path, size_t size, struct pierre_error *error)
+static int own_socket(char *path, size_t size, struct pierre_error *error)
 {
 	static const char name[] = "/pierre-dbd.sock";
-	const char *found = variable("PIERRE_DBD_SOCKET");
+	const char *found = variable("RUNTIME_DIRECTORY");
 	char folder[64];
 	int status;
 
-	if (found != NULL)
-		return join(path, size, "", 0, found, error);
-	found = variable("RUNTIME_DIRECTORY");
 	if (found != NULL)
 		return join(path, size, found, strcspn(found, ":"), name, error); /* systemd may name several */
 	found = variable("XDG_RUNTIME_DIR");
@@ -69,4 +67,25 @@ int pierre_default_socket(char *path, size_t size, struct pierre_error *error)
 	(void)snprintf(folder, sizeof folder, "/tmp/pierre-dbd-%lu", (unsigned long)geteuid());
 	status = check_private_folder(folder, error);
 	return status != 0 ? status : join(path, size, folder, strlen(folder), name, error);
+}
+
+static bool is_missing(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
+/* A folder of the service that the caller may not enter counts as there: connecting then says what is wrong. */
+int pierre_default_socket(char *path, size_t size, struct pierre_error *error)
+{
+	const char *found = variable("PIERRE_DBD_SOCKET");
+	int status;
+
+	if (found != NULL)
+		return join(path, size, "", 0, found, error);
+	status = own_socket(path, size, error);
+	if ((status == 0 && !is_missing(path)) || is_missing(SYSTEM_SOCKET))
+		return status;
+	return join(path, size, "", 0, SYSTEM_SOCKET, error);
 }

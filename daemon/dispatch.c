@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../protocol/decode.h"
+#include "../protocol/foreign.h"
 #include "../protocol/rpc.h"
 #include "connection.h"
 #include "daemon.h"
@@ -412,6 +413,15 @@ static struct request *new_request(struct connection *connection, struct batch *
 	return request;
 }
 
+/* Of a text that was scanned tolerantly: is this request one of those that break a rule? */
+static bool keeps_rules(const struct daemon *daemon, const struct json *json, uint32_t node,
+                        struct err *err)
+{
+	unsigned depth = (unsigned)daemon->settings.depth_limit - (node != 0); /* a batch is a container around it */
+
+	return (json->nodes[node].flags & JSON_BROKEN) == 0 || json_scan_part(json, node, depth, err) == 0;
+}
+
 /* One request object: a line of its own, or a call of a batch. length: of the json's text. */
 static void begin(struct connection *connection, struct batch *batch, struct json *json, uint32_t node, size_t length)
 {
@@ -420,6 +430,7 @@ static void begin(struct connection *connection, struct batch *batch, struct jso
 	struct err err;
 	bool fine = rpc_request(json, node, &daemon->dispatch.scratch, &envelope, &err) == 0 &&
 	            admitted(connection, envelope.method, &err);
+	fine = keeps_rules(daemon, json, node, &err) && fine; /* before all that may be wrong with the request itself */
 	daemon_method run = fine ? daemon_method_of(envelope.method) : NULL;
 	bool now = !fine || run != NULL;
 	struct request *request = NULL;
@@ -498,6 +509,37 @@ void dispatch_batch_next(struct connection *connection)
 	dispatch->clock = uv_hrtime();
 }
 
+static bool holds_object(const struct json *json)
+{
+	if (json->nodes[0].type != JSON_ARRAY)
+		return json->nodes[0].type == JSON_OBJECT;
+	for (uint32_t item = 1; item < json->nodes[0].next; item = json->nodes[item].next)
+		if (json->nodes[item].type == JSON_OBJECT)
+			return true;
+	return false;
+}
+
+/* The strict scanner refused the line: are there requests in it all the same, each to be judged by itself? */
+static bool scan_requests(struct daemon *daemon, const char *line, size_t length, struct err *err)
+{
+	struct json *json = &daemon->dispatch.json;
+	const char *foreign;
+	struct err other;
+
+	if (err->kind != ERR_PARSE_ERROR)
+		return false;
+	if (json_scan_tolerant(json, line, length, (unsigned)daemon->settings.depth_limit, &other) == 0)
+		return holds_object(json);
+	if (other.kind != ERR_PARSE_ERROR) {
+		*err = other;
+		return false;
+	}
+	foreign = foreign_explain(line, length);
+	if (foreign != NULL)
+		(void)err_set(err, ERR_PARSE_ERROR, "not a JSON text: %s", foreign);
+	return false;
+}
+
 void dispatch_line(struct connection *connection, const char *line, size_t length)
 {
 	struct daemon *daemon = connection->daemon;
@@ -505,7 +547,8 @@ void dispatch_line(struct connection *connection, const char *line, size_t lengt
 	struct err err;
 
 	daemon->metrics.lines++;
-	if (json_scan(json, line, length, (unsigned)daemon->settings.depth_limit, &err) < 0) {
+	if (json_scan(json, line, length, (unsigned)daemon->settings.depth_limit, &err) < 0 &&
+	    !scan_requests(daemon, line, length, &err)) {
 		refuse(connection, NULL, "null", 4, &err);
 		daemon->dispatch.clock = uv_hrtime();
 	} else if (json->nodes[0].type == JSON_ARRAY) {

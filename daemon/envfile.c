@@ -147,8 +147,12 @@ int envfile_parse(struct envfile *file, char *text, size_t size, const char *nam
 
 	*file = (struct envfile){.text = text, .size = size};
 	text[size] = '\0';
+	if (size >= 2 && (memcmp(text, "\xFF\xFE", 2) == 0 || memcmp(text, "\xFE\xFF", 2) == 0))
+		return err_exit(err, EX_CONFIG, "%s is UTF-16: save it as UTF-8", name);
 	if (memchr(text, '\0', size) != NULL)
 		return err_exit(err, EX_CONFIG, "%s holds a NUL byte", name);
+	if (size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
+		in.at += 3; /* a byte order mark, as some editors write it */
 	for (;;) {
 		skip_blanks(&in);
 		if (*in.at == '\0')

@@ -4,11 +4,26 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 enum { KEY_FILE_MAX = 256 };
+
+/* Secrets of docker and Kubernetes: root's, written by nobody else, in a mount of their own that is in memory or read-only. Who can
+ * enter the container is trusted with them by whoever mounted them there. */
+static bool secret_mount(int fd, const struct stat *st)
+{
+	struct statvfs mount;
+	struct statfs kind;
+
+	if (st->st_uid != 0 || (st->st_mode & 0333) != 0 || fstatvfs(fd, &mount) != 0 || fstatfs(fd, &kind) != 0)
+		return false;
+	return (mount.f_flag & ST_RDONLY) != 0 || kind.f_type == TMPFS_MAGIC || kind.f_type == RAMFS_MAGIC;
+}
 
 static int check_file(int fd, const char *path, bool credential, struct err *err)
 {
@@ -19,9 +34,12 @@ static int check_file(int fd, const char *path, bool credential, struct err *err
 	/* systemd guards its credentials by the folder, and where it uses an access list the mode shows that list's mask. */
 	if (credential)
 		return 0;
+	if (secret_mount(fd, &st))
+		return 0;
 	if ((st.st_mode & 077) != 0)
-		return err_exit(err, EX_CONFIG, "the key file %s has mode %04o: group and others must have no access (chmod 600)", path,
-		                (unsigned)st.st_mode & 07777);
+		return err_exit(err, EX_CONFIG, "the key file %s has mode %04o: group and others must have no access. chmod 600 it; a secret "
+		                "of docker or Kubernetes may be 0444 or 0440 when root owns it and it is mounted read-only or in memory",
+		                path, (unsigned)st.st_mode & 07777);
 	if (st.st_uid != geteuid() && st.st_uid != 0)
 		return err_exit(err, EX_CONFIG, "the key file %s must belong to the daemon's user or to root", path);
 	return 0;
@@ -115,6 +133,10 @@ int key_read(struct settings *settings, const char *credentials, unsigned char k
 
 	if (result != 1)
 		return result;
+	if (credentials != NULL)
+		return err_exit(err, EX_CONFIG, "there is no encryption key: the credentials folder %.80s holds no encryption_key: check "
+		                "LoadCredential= of the unit and the file it names (/etc/pierre-dbd/encryption.key; `pierre-dbd --generate-key` "
+		                "prints a new key)", credentials);
 	return err_exit(err, EX_CONFIG, "there is no encryption key: set ENCRYPTION_KEY or --encryption-key-file; "
 	                "`pierre-dbd --generate-key` prints a new one");
 }

@@ -223,7 +223,8 @@ static int unknown_flag(const char *flag, struct err *err)
 	for (unsigned id = 0; meant == NULL && strlen(flag) >= 4 && id < SETTING_ROWS; id++)
 		if (setting_table[id].flag != NULL && strncmp(setting_table[id].flag, flag, strlen(flag)) == 0)
 			meant = setting_table[id].flag;
-	return err_exit(err, EX_USAGE, "unknown option --%.60s%s%s%s", flag, meant != NULL ? "; did you mean --" : "", meant != NULL ? meant : "",
+	/* Only as far as it looks like a name: what was meant as a value may be secret. */
+	return err_exit(err, EX_USAGE, "unknown option --%.*s%s%s%s", (int)strspn(flag, "abcdefghijklmnopqrstuvwxyz0123456789-_"), flag, meant != NULL ? "; did you mean --" : "", meant != NULL ? meant : "",
 	                meant != NULL ? "?" : "; --help lists them all");
 }
 
@@ -290,6 +291,15 @@ static int take_flag(struct settings *settings, char **argv, int *at, enum setti
 	return unknown_flag(flag, err);
 }
 
+/* It may be a database URL whose --database-url was forgotten. */
+static int no_option(const char *argument, struct err *err)
+{
+	char shown[64];
+
+	store_redact_url(argument, shown, sizeof shown);
+	return err_exit(err, EX_USAGE, "\"%s\" is no option; --help lists them all", shown);
+}
+
 static int read_flags(struct settings *settings, int argc, char **argv, enum settings_command *command, struct err *err)
 {
 	for (int i = 1; i < argc; i++) {
@@ -298,7 +308,7 @@ static int read_flags(struct settings *settings, int argc, char **argv, enum set
 		else if (strcmp(argv[i], "-V") == 0)
 			*command = COMMAND_VERSION;
 		else if (strncmp(argv[i], "--", 2) != 0 || argv[i][2] == '\0')
-			return err_exit(err, EX_USAGE, "\"%.60s\" is no option; --help lists them all", argv[i]);
+			return no_option(argv[i], err);
 		else if (take_flag(settings, argv, &i, command, err) < 0)
 			return -1;
 	}

@@ -80,7 +80,7 @@ enum compute {
 	COMPUTE_DAYS_START,   /* TIMESTAMP: midnight UTC, `days` (the parameter) days ago */
 	COMPUTE_HOURS_AHEAD,  /* TIMESTAMP: now + `expires_in_hours` (the parameter) hours */
 	COMPUTE_NONCE,        /* NONCE: made by sealing the method's two SEALED parameters (access token, then refresh token) */
-	COMPUTE_AWKWARD,      /* JSON text or NULL: the DOCUMENT/JSON value in slot `source`, when it is VALUE_AWKWARD */
+	COMPUTE_AWKWARD,      /* text or NULL: the DOCUMENT, JSON or IP in slot `source`, when it is VALUE_AWKWARD */
 };
 
 struct slot {

@@ -21,7 +21,7 @@ static const char *const type_names[] = {
 	[TYPE_STRING] = "a string",
 	[TYPE_UUID] = "a UUID",
 	[TYPE_TIMESTAMP] = "an RFC 3339 time with an offset, such as 2025-06-19T15:44:49.123456Z",
-	[TYPE_IP] = "an IPv4 or IPv6 address",
+	[TYPE_IP] = "a string of at most 255 bytes",
 	[TYPE_ENUM] = "one of a few names",
 	[TYPE_STRINGS] = "an array of strings",
 	[TYPE_DOCUMENT] = "an object",
@@ -144,6 +144,16 @@ static int none_of(struct decode *d, const struct field *field)
 	return err_set_path(d->err, ERR_INVALID_PARAMS, field->path, "%s must be one of %s", field->path, values);
 }
 
+/* What is wrong with a time, as far as it can be told. */
+static int no_time(struct decode *d, const struct field *field, const struct value *value)
+{
+	char problem[TIMESTAMP_PROBLEM_MAX];
+
+	if (!timestamp_problem(value->s.ptr, value->s.len, problem))
+		return ill_typed(d, field);
+	return err_set_path(d->err, ERR_INVALID_PARAMS, field->path, "%s %s", field->path, problem);
+}
+
 /* Strings of a narrower kind: the text is already there. */
 static int decode_special(struct decode *d, const struct field *field, uint32_t node, struct value *value)
 {
@@ -165,9 +175,12 @@ static int decode_special(struct decode *d, const struct field *field, uint32_t 
 		text = arena_alloc(d->arena, 46);
 		if (text == NULL)
 			return no_memory(d);
-		if (!ip_parse(value->s.ptr, value->s.len, text, &length))
+		if (ip_parse(value->s.ptr, value->s.len, text, &length))
+			set_text(value, text, length);
+		else if (value->s.len <= IP_MAX)
+			value->flags |= VALUE_AWKWARD;
+		else
 			return ill_typed(d, field);
-		set_text(value, text, length);
 		return 0;
 	case TYPE_ENUM:
 		for (const char *const *name = field->enumeration->values; *name != NULL; name++)
@@ -178,7 +191,7 @@ static int decode_special(struct decode *d, const struct field *field, uint32_t 
 		int64_t micros;
 
 		if (!timestamp_parse(value->s.ptr, value->s.len, &micros))
-			return ill_typed(d, field);
+			return no_time(d, field, value);
 		value->i = micros;
 		return 0;
 	}

@@ -31,6 +31,8 @@ enum {
 	JSON_ESCAPED = 1,  /* node flag: the string has at least one backslash */
 	JSON_AWKWARD = 2,  /* node flag, on a real and on every container around it: a real with an exponent, with very many
 	                    * digits or with the value -0.0, which PostgreSQL's JSONB would give back altered or refuse */
+	JSON_BROKEN = 4,   /* node flag of a tolerant scan: this string or number breaks a rule of ours; on the text's value, or on
+	                    * an item of the array that the text is: something within it does */
 };
 
 /* One value. Children of a container follow it directly: an object's as name, value, name, value, …
@@ -50,6 +52,11 @@ struct json {
 
 /* Scans exactly one value with optional white space around it. depth_limit: containers within containers, 1 = `[]`. */
 int json_scan(struct json *json, const char *text, size_t length, unsigned depth_limit, struct err *err);
+/* The same for a text that json_scan refused. What is JSON by its grammar (UTF-8 included) and only breaks a rule of the
+ * protocol is taken, with nodes flagged JSON_BROKEN; of containers beyond depth_limit the children are left out. */
+int json_scan_tolerant(struct json *json, const char *text, size_t length, unsigned depth_limit, struct err *err);
+/* Scans the text of one node again, strictly: for the error that says what is wrong with it. */
+int json_scan_part(const struct json *json, uint32_t node, unsigned depth_limit, struct err *err);
 void json_free(struct json *json);
 
 /* The text of a string node, unescaped: points into json->text when it has no escapes, else into the arena.

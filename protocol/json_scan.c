@@ -14,11 +14,23 @@ struct scan {
 	struct json *json;
 	const char *text, *at, *end;
 	struct err *err;
+	bool tolerant;  /* a breach of our own rules does not end the scan */
+	bool broken;    /* one was found in the value of the text, or of its array, that is being scanned */
+	bool any;       /* one was found at all */
 };
 
 static int fail(struct scan *scan, const char *what)
 {
 	return err_set(scan->err, ERR_PARSE_ERROR, "not a JSON text: %s at byte %zu", what, (size_t)(scan->at - scan->text) + 1);
+}
+
+/* JSON by its grammar, but not by our rules. 0 only in a tolerant scan. */
+static int break_rule(struct scan *scan, const char *what)
+{
+	if (!scan->tolerant)
+		return fail(scan, what);
+	scan->broken = scan->any = true;
+	return 0;
 }
 
 static struct json_node *add(struct scan *scan, enum json_type type)
@@ -52,8 +64,8 @@ static void skip_space(struct scan *scan)
 		scan->at++;
 }
 
-/* An escape; scan->at stands on the backslash and is moved behind it. */
-static int scan_escape(struct scan *scan)
+/* An escape; scan->at stands on the backslash and is moved behind it. Flags for the string's node. */
+static int scan_escape(struct scan *scan, uint8_t *flags)
 {
 	const char *p = scan->at;
 
@@ -68,15 +80,22 @@ static int scan_escape(struct scan *scan)
 	int first = scan->end - p >= 6 ? json_hex4(p + 2) : -1;
 	if (first < 0)
 		return fail(scan, "a broken \\u escape");
-	if (first == 0)
-		return fail(scan, "U+0000 in a string");
+	if (first == 0) {
+		*flags |= JSON_BROKEN;
+		if (break_rule(scan, "U+0000 in a string") < 0)
+			return -1;
+	}
 	scan->at += 6;
 	if (first < 0xD800 || first > 0xDFFF)
 		return 0;
 	int second = first <= 0xDBFF && scan->end - p >= 12 && p[6] == '\\' && p[7] == 'u' ? json_hex4(p + 8) : -1;
 	if (second < 0xDC00 || second > 0xDFFF) {
 		scan->at = p;
-		return fail(scan, "a lone surrogate");
+		*flags |= JSON_BROKEN;
+		if (break_rule(scan, "a lone surrogate") < 0)
+			return -1;
+		scan->at = p + 6;
+		return 0;
 	}
 	scan->at += 6;
 	return 0;
@@ -116,8 +135,8 @@ static int scan_string(struct scan *scan)
 		if (c == '"')
 			break;
 		if (c == '\\') {
-			flags = JSON_ESCAPED;
-			if (scan_escape(scan) < 0)
+			flags |= JSON_ESCAPED;
+			if (scan_escape(scan, &flags) < 0)
 				return -1;
 		} else if (c < 0x20) {
 			return fail(scan, "a control character in a string");
@@ -132,7 +151,8 @@ static int scan_string(struct scan *scan)
 		}
 	}
 	node = &scan->json->nodes[index];
-	node->flags = flags;
+	/* A broken one has no unescaped form: it stands for its raw text. */
+	node->flags = (flags & JSON_BROKEN) != 0 ? JSON_BROKEN : flags;
 	node->start = (uint32_t)(start - scan->text);
 	node->length = (uint32_t)(scan->at - start);
 	scan->at++;
@@ -263,11 +283,17 @@ static int scan_number(struct scan *scan)
 		return -1;
 	node->start = (uint32_t)(start - scan->text);
 	node->length = (uint32_t)length;
-	if (!real)
-		return integer_fits(start, length) ? 0 : fail(scan, "an integer beyond 64 bits");
+	if (!real) {
+		if (integer_fits(start, length))
+			return 0;
+		node->flags = JSON_BROKEN;
+		return break_rule(scan, "an integer beyond 64 bits");
+	}
 	double value = parse_real(start, length);
-	if (!isfinite(value))
-		return fail(scan, "a number beyond a double");
+	if (!isfinite(value)) {
+		node->flags = JSON_BROKEN;
+		return break_rule(scan, "a number beyond a double");
+	}
 	if (exponent || length > LONG_REAL || (value == 0 && signbit(value)))
 		node->flags = JSON_AWKWARD;
 	return 0;
@@ -304,8 +330,12 @@ static int check_duplicates(struct scan *scan, uint32_t object)
 		return err_set(scan->err, ERR_INTERNAL, "memory is out");
 	if (name == 0)
 		return 0;
+	const char *at = scan->at;
 	scan->at = scan->text + scan->json->nodes[name].start;
-	return fail(scan, "a member name that stands twice in its object");
+	if (break_rule(scan, "a member name that stands twice in its object") < 0)
+		return -1;
+	scan->at = at;
+	return 0;
 }
 
 /* Ends the innermost container at scan->at (on its bracket). */
@@ -353,14 +383,81 @@ static int scan_scalar(struct scan *scan)
 	}
 }
 
-static int scan_values(struct scan *scan, unsigned depth_limit)
+/* The containers that are open. Those of a tolerant scan may be more than the limit. */
+struct levels {
+	struct level fixed[DEPTH_MAX], *at;
+	unsigned depth, capacity, limit;
+};
+
+static int open_container(struct scan *scan, struct levels *levels)
 {
-	struct level stack[DEPTH_MAX];
-	unsigned depth = 0;
+	bool object = *scan->at == '{';
+
+	if (levels->depth >= levels->limit && break_rule(scan, "nesting is too deep") < 0)
+		return -1;
+	if (levels->depth == levels->capacity) {
+		struct level *grown = reallocarray(levels->at == levels->fixed ? NULL : levels->at, levels->capacity, 2 * sizeof *grown);
+
+		if (grown == NULL)
+			return err_set(scan->err, ERR_INTERNAL, "memory is out");
+		if (levels->at == levels->fixed)
+			memcpy(grown, levels->fixed, sizeof levels->fixed);
+		levels->at = grown;
+		levels->capacity *= 2;
+	}
+	struct json_node *node = add(scan, object ? JSON_OBJECT : JSON_ARRAY);
+	if (node == NULL)
+		return -1;
+	node->start = (uint32_t)(scan->at - scan->text);
+	levels->at[levels->depth++] = (struct level){(uint32_t)scan->json->count - 1, object};
+	scan->at++;
+	return 0;
+}
+
+/* The innermost container is closed, or a scalar is read: which request does a breach belong to? */
+static void end_value(struct scan *scan, const struct levels *levels, uint32_t node)
+{
+	struct json_node *nodes = scan->json->nodes;
+
+	if (levels->depth >= levels->limit) { /* nobody looks into what is too deep, and it may be very much */
+		nodes[node].count = 0;
+		nodes[node].next = node + 1;
+		scan->json->count = node + 1;
+	}
+	if (!scan->broken || levels->depth > 1 || (levels->depth == 1 && levels->at[0].object))
+		return;
+	nodes[node].flags |= JSON_BROKEN;
+	scan->broken = false;
+}
+
+/* A name and its colon before a member's value; nothing before an item. */
+static int begin_child(struct scan *scan, const struct level *level)
+{
+	scan->json->nodes[level->node].count++;
+	if (!level->object)
+		return 0;
+	if (scan_name(scan) < 0)
+		return -1;
+	skip_space(scan);
+	return scan->at == scan->end ? fail(scan, "the text ends too early") : 0;
+}
+
+static void mark_awkward(struct json *json, const struct levels *levels)
+{
+	const struct json_node *last = &json->nodes[json->count - 1];
+
+	if ((last->flags & JSON_AWKWARD) == 0 || last->type != JSON_REAL)
+		return;
+	for (unsigned i = 0; i < levels->depth && i < levels->limit; i++)
+		json->nodes[levels->at[i].node].flags |= JSON_AWKWARD;
+}
+
+static int scan_values(struct scan *scan, struct levels *levels)
+{
 	enum want want = WANT_VALUE;
 
 	for (;;) {
-		struct level *level = depth > 0 ? &stack[depth - 1] : NULL;
+		struct level *level = levels->depth > 0 ? &levels->at[levels->depth - 1] : NULL;
 
 		skip_space(scan);
 		if (scan->at == scan->end)
@@ -369,7 +466,10 @@ static int scan_values(struct scan *scan, unsigned depth_limit)
 		    *scan->at == (level->object ? '}' : ']')) {
 			if (close_container(scan, level) < 0)
 				return -1;
-			if (--depth == 0)
+			levels->depth--;
+			if (scan->any)
+				end_value(scan, levels, level->node);
+			if (levels->depth == 0)
 				return 0;
 			want = WANT_COMMA_OR_END;
 			continue;
@@ -381,54 +481,73 @@ static int scan_values(struct scan *scan, unsigned depth_limit)
 			want = level->object ? WANT_NAME : WANT_VALUE;
 			continue;
 		}
-		if (level != NULL) {
-			scan->json->nodes[level->node].count++;
-			if (level->object) {
-				if (scan_name(scan) < 0)
-					return -1;
-				skip_space(scan);
-				if (scan->at == scan->end)
-					return fail(scan, "the text ends too early");
-			}
-		}
+		if (level != NULL && begin_child(scan, level) < 0)
+			return -1;
 		if (*scan->at == '{' || *scan->at == '[') {
-			bool object = *scan->at == '{';
-
-			if (depth == depth_limit)
-				return fail(scan, "nesting is too deep");
-			struct json_node *node = add(scan, object ? JSON_OBJECT : JSON_ARRAY);
-			if (node == NULL)
+			if (open_container(scan, levels) < 0)
 				return -1;
-			node->start = (uint32_t)(scan->at - scan->text);
-			stack[depth++] = (struct level){(uint32_t)scan->json->count - 1, object};
-			scan->at++;
 			want = WANT_FIRST_OR_END;
 			continue;
 		}
 		if (scan_scalar(scan) < 0)
 			return -1;
-		if ((scan->json->nodes[scan->json->count - 1].flags & JSON_AWKWARD) != 0 &&
-		    scan->json->nodes[scan->json->count - 1].type == JSON_REAL)
-			for (unsigned i = 0; i < depth; i++)
-				scan->json->nodes[stack[i].node].flags |= JSON_AWKWARD;
-		if (depth == 0)
+		mark_awkward(scan->json, levels);
+		if (scan->any)
+			end_value(scan, levels, (uint32_t)scan->json->count - 1);
+		if (levels->depth == 0)
 			return 0;
 		want = WANT_COMMA_OR_END;
 	}
+}
+
+/* scan->at and scan->end are where the value begins and ends. */
+static int scan_text(struct scan *scan, unsigned depth_limit)
+{
+	struct levels levels;
+	int result;
+
+	levels.at = levels.fixed;
+	levels.depth = 0;
+	levels.capacity = DEPTH_MAX;
+	levels.limit = depth_limit < DEPTH_MAX ? depth_limit : DEPTH_MAX;
+	scan->json->text = scan->text;
+	scan->json->count = 0;
+	if (scan->end - scan->text >= UINT32_MAX)
+		return err_set(scan->err, ERR_PARSE_ERROR, "the text is too long");
+	result = scan_values(scan, &levels);
+	if (levels.at != levels.fixed)
+		free(levels.at);
+	if (result < 0)
+		return -1;
+	skip_space(scan);
+	return scan->at == scan->end ? 0 : fail(scan, "something follows the value");
 }
 
 int json_scan(struct json *json, const char *text, size_t length, unsigned depth_limit, struct err *err)
 {
 	struct scan scan = {.json = json, .text = text, .at = text, .end = text + length, .err = err};
 
-	json->text = text;
-	json->count = 0;
-	if (length >= UINT32_MAX)
-		return err_set(err, ERR_PARSE_ERROR, "the text is too long");
-	if (scan_values(&scan, depth_limit < DEPTH_MAX ? depth_limit : DEPTH_MAX) < 0)
-		return -1;
-	skip_space(&scan);
-	return scan.at == scan.end ? 0 : fail(&scan, "something follows the value");
+	return scan_text(&scan, depth_limit);
+}
+
+int json_scan_tolerant(struct json *json, const char *text, size_t length, unsigned depth_limit, struct err *err)
+{
+	struct scan scan = {.json = json, .text = text, .at = text, .end = text + length, .err = err, .tolerant = true};
+
+	return scan_text(&scan, depth_limit);
+}
+
+int json_scan_part(const struct json *json, uint32_t node, unsigned depth_limit, struct err *err)
+{
+	const struct json_node *part = &json->nodes[node];
+	bool string = part->type == JSON_STRING; /* whose quotes are not part of its node */
+	const char *at = json->text + part->start - string;
+	struct json again = {0};
+	struct scan scan = {.json = &again, .text = json->text, .at = at, .end = at + part->length + 2 * string, .err = err};
+	int result = scan_text(&scan, depth_limit);
+
+	json_free(&again);
+	return result;
 }
 
 void json_free(struct json *json)

@@ -19,6 +19,7 @@ static bool is(const char *found, size_t found_length, const char *text)
 
 struct members {
 	uint32_t jsonrpc, id, method, params;
+	bool two_ids;  /* of a text that breaks the rules: which one is meant cannot be told */
 };
 
 static int find_members(const struct json *json, uint32_t object, struct arena *arena, struct members *found, struct err *err)
@@ -31,9 +32,10 @@ static int find_members(const struct json *json, uint32_t object, struct arena *
 			return no_memory(err);
 		if (is(text, length, "jsonrpc"))
 			found->jsonrpc = name + 1;
-		else if (is(text, length, "id"))
+		else if (is(text, length, "id")) {
+			found->two_ids |= found->id != 0;
 			found->id = name + 1;
-		else if (is(text, length, "method"))
+		} else if (is(text, length, "method"))
 			found->method = name + 1;
 		else if (is(text, length, "params"))
 			found->params = name + 1;
@@ -47,7 +49,7 @@ static int read_id(const struct json *json, uint32_t id, struct arena *arena, st
 	const struct json_node *node = &json->nodes[id];
 	size_t length = 0;
 
-	if (id == 0)
+	if (id == 0 || (node->flags & JSON_BROKEN) != 0)
 		return 0;
 	switch (node->type) {
 	case JSON_STRING:
@@ -78,7 +80,8 @@ int rpc_request(const struct json *json, uint32_t node, struct arena *arena, str
 	*request = (struct rpc_request){.id = "null", .id_length = 4};
 	if (json->nodes[node].type != JSON_OBJECT)
 		return invalid(err, "it is no object");
-	if (find_members(json, node, arena, &found, err) < 0 || read_id(json, found.id, arena, request, err) < 0)
+	if (find_members(json, node, arena, &found, err) < 0 ||
+	    read_id(json, found.two_ids ? 0 : found.id, arena, request, err) < 0)
 		return -1;
 	if (found.jsonrpc != 0 && json->nodes[found.jsonrpc].type == JSON_STRING)
 		version = json_string(json, found.jsonrpc, arena, &length);

@@ -1,6 +1,7 @@
 #include "value.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
@@ -186,6 +187,97 @@ bool timestamp_parse_stored(const char *text, size_t length, int64_t *micros)
 
 	return parse_local(&p, end, length > 10 && text[10] == ' ' ? ' ' : 'T', 't', micros) && parse_offset(p, end, true, micros) &&
 	       timestamp_in_range(*micros);
+}
+
+/* The parts of the local time by the form alone: YYYY-MM-DDThh:mm:ss. A blank is taken for the T. */
+static bool read_parts(const char **p, const char *end, int part[6])
+{
+	static const char behind[] = "--T::";
+
+	for (int i = 0; i < 6; i++) {
+		if (!digits(p, end, i == 0 ? 4 : 2, &part[i]))
+			return false;
+		if (i == 2 ? !byte_is(p, end, 'T', 't') && !byte_is(p, end, ' ', ' ') : i < 5 && !byte_is(p, end, behind[i], behind[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool date_problem(const int part[6], char out[TIMESTAMP_PROBLEM_MAX])
+{
+	static const char *const names[] = {"January", "February", "March", "April", "May", "June", "July", "August", "September",
+	                                    "October", "November", "December"};
+	int year = part[0], month = part[1], mday = part[2];
+
+	if (month < 1 || month > 12)
+		(void)snprintf(out, TIMESTAMP_PROBLEM_MAX, "has the month %02d: months are 01 to 12", month);
+	else if (mday < 1 || (unsigned)mday > days_in_month(year, month))
+		(void)snprintf(out, TIMESTAMP_PROBLEM_MAX, "has the day %02d: %s %04d has the days 01 to %u", mday, names[month - 1], year,
+		               days_in_month(year, month));
+	else
+		return false;
+	return true;
+}
+
+static bool clock_problem(const int part[6], char out[TIMESTAMP_PROBLEM_MAX])
+{
+	int hour = part[3], minute = part[4], sec = part[5];
+
+	if (hour == 24 && minute == 0 && sec == 0)
+		(void)snprintf(out, TIMESTAMP_PROBLEM_MAX, "has the hour 24: write midnight as 00:00 of the next day");
+	else if (hour > 23)
+		(void)snprintf(out, TIMESTAMP_PROBLEM_MAX, "has the hour %02d: hours are 00 to 23", hour);
+	else if (minute > 59)
+		(void)snprintf(out, TIMESTAMP_PROBLEM_MAX, "has the minute %02d: minutes are 00 to 59", minute);
+	else if (sec == 60)
+		(void)snprintf(out, TIMESTAMP_PROBLEM_MAX, "has the second 60: leap seconds are not supported, write 59");
+	else if (sec > 59)
+		(void)snprintf(out, TIMESTAMP_PROBLEM_MAX, "has the second %02d: seconds are 00 to 59", sec);
+	else
+		return false;
+	return true;
+}
+
+/* A fraction of one to nine digits, if there is one, and then the offset. */
+static bool tail_problem(const char *p, const char *end, char out[TIMESTAMP_PROBLEM_MAX])
+{
+	const char *problem = "lies outside the years 0000 to 9999 in UTC";
+	int64_t ignored = 0;
+	size_t count = 0;
+
+	if (p < end && *p == '.') {
+		while (p + 1 + count < end && p[1 + count] >= '0' && p[1 + count] <= '9')
+			count++;
+		p += 1 + count;
+		if (count == 0 || count > 9)
+			problem = count == 0 ? "has no digit behind its point" : "has more than 9 fraction digits";
+	}
+	if (count > 9 || p[-1] == '.')
+		;
+	else if (p == end)
+		problem = "has no offset: add Z for UTC, or an offset such as +02:00";
+	else if (*p == ',')
+		problem = "has a comma before its fraction: write a point";
+	else if (!parse_offset(p, end, false, &ignored))
+		problem = "has an offset that is none: write Z, or ±hh:mm up to ±23:59";
+	(void)snprintf(out, TIMESTAMP_PROBLEM_MAX, "%s", problem);
+	return true;
+}
+
+bool timestamp_problem(const char *text, size_t length, char out[TIMESTAMP_PROBLEM_MAX])
+{
+	const char *p = text, *end = text + length;
+	int part[6];
+
+	if (!read_parts(&p, end, part))
+		return false;
+	if (date_problem(part, out) || clock_problem(part, out))
+		return true;
+	if (text[10] == ' ') {
+		(void)snprintf(out, TIMESTAMP_PROBLEM_MAX, "has a blank between date and time: write a T");
+		return true;
+	}
+	return tail_problem(p, end, out);
 }
 
 static char *put_digits(char *out, int64_t value, int count)

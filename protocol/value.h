@@ -21,7 +21,7 @@ enum type {
 	TYPE_STRING,     /* .s */
 	TYPE_UUID,       /* .s canonical: 36 bytes, lower case, hyphens */
 	TYPE_TIMESTAMP,  /* .i microseconds since 1970-01-01T00:00:00Z, within years 0000 to 9999 */
-	TYPE_IP,         /* .s canonical text on input; as stored on output */
+	TYPE_IP,         /* .s canonical text of an address, any other text as it is */
 	TYPE_ENUM,       /* .s one of the enumeration's names */
 	TYPE_STRINGS,    /* .s compact JSON text of an array of strings */
 	TYPE_DOCUMENT,   /* .s compact JSON text of an object */
@@ -34,7 +34,9 @@ enum type {
 	TYPE_ANY,        /* input only: accepted and ignored */
 };
 
-enum { VALUE_AWKWARD = 1 };  /* flag on DOCUMENT/JSON: has a number that JSONB would alter (json.h JSON_AWKWARD) */
+/* Flag on what PostgreSQL's own type would alter or refuse: a DOCUMENT/JSON with such a number (json.h JSON_AWKWARD), an IP
+ * that is no address. */
+enum { VALUE_AWKWARD = 1 };
 
 struct value {
 	bool set;       /* false = NULL */
@@ -57,8 +59,13 @@ void uuid_from_bytes(const unsigned char bytes[16], char out[UUID_TEXT]);
 /* A new random (version 4) one. */
 void uuid_new(char out[UUID_TEXT]);
 
+enum { IP_MAX = 255, TIMESTAMP_PROBLEM_MAX = 120 };
+
 /* RFC 3339 with any offset and 0-9 fraction digits; digits past the sixth are cut (towards the past), leap seconds are refused. */
 bool timestamp_parse(const char *text, size_t length, int64_t *micros);
+/* Why timestamp_parse refuses a text that has the form of a time, to stand behind its name: "has the month 13: …".
+ * false: it has not even the form. */
+bool timestamp_problem(const char *text, size_t length, char out[TIMESTAMP_PROBLEM_MAX]);
 /* What databases hold: RFC 3339 as above, or `2025-06-10 08:00:00[.fff][+00[:00]]` (no offset = UTC). */
 bool timestamp_parse_stored(const char *text, size_t length, int64_t *micros);
 /* `2025-06-19T15:44:49.123456Z`; returns the length (27). No NUL. */

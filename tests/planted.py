@@ -166,8 +166,8 @@ DEFECTS = [
     ], "contract/test_limits.py", ["Lines"]),
     ("nesting limit off by one", [
         ("protocol/json_scan.c",
-         "depth == depth_limit",
-         "depth == depth_limit + 1"),
+         "levels->depth >= levels->limit && break",
+         "levels->depth >= levels->limit + 1 && break"),
     ], "contract/test_limits.py", ["Lines"]),
     ("end of a period belongs to it", [
         ("backends/sqlite/sql/usage.sql",

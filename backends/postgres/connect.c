@@ -11,23 +11,52 @@
 
 enum { ASK_S = 30 };
 
-/* The server's text may quote the URL: its password must not show. Also made one line. */
-static void redact(const char *url, const char *message, char out[ERR_MESSAGE_MAX])
+/* Every occurrence becomes stars. */
+static void mask(char *text, const char *secret)
 {
-	char *copy = strdup(message);
-	PQconninfoOption *options = PQconninfoParse(url, NULL);
+	size_t length = secret != NULL ? strlen(secret) : 0;
 
-	for (PQconninfoOption *option = options; copy != NULL && option != NULL && option->keyword != NULL; option++) {
-		size_t length = option->val != NULL ? strlen(option->val) : 0;
-		char *found = copy;
-
-		if (length == 0 || strstr(option->keyword, "password") == NULL)
-			continue;
-		while ((found = strstr(found, option->val)) != NULL) {
-			memset(found, '*', length);
-			found += length;
-		}
+	if (length == 0)
+		return;
+	for (char *found = strstr(text, secret); found != NULL; found = strstr(found, secret)) {
+		memset(found, '*', length);
+		found += length;
 	}
+}
+
+/* What can be said where libpq's text may hold a part of the password, which it then took for a host or a database. */
+static const char *known_reason(const char *message)
+{
+	static const char *const reasons[] = {"Connection refused", "timeout expired", "No such file or directory", "Permission denied",
+	                                      "could not translate host name", "password authentication failed", "No route to host",
+	                                      "Network is unreachable", "no password supplied", "does not exist", "too many clients",
+	                                      "starting up", "shutting down", "certificate", "SSL"};
+
+	for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+		if (strstr(message, reasons[i]) != NULL)
+			return reasons[i];
+	return "the server cannot be reached";
+}
+
+/* The server's text may quote the URL or the password, wherever that comes from (passfile, service, environment). One line. */
+static void describe_failure(const char *url, PGconn *connection, char out[ERR_MESSAGE_MAX])
+{
+	const char *message = connection != NULL ? PQerrorMessage(connection) : "memory is out";
+	char *copy = strdup(message);
+	PQconninfoOption *options;
+
+	if (!store_url_is_clear(url)) {
+		(void)snprintf(out, ERR_MESSAGE_MAX, "%s (more is not shown: in the database URL it is not certain where the password ends; write @ "
+		               "as %%40, / as %%2F, ? as %%3F)", known_reason(message));
+		free(copy);
+		return;
+	}
+	options = PQconninfoParse(url, NULL);
+	for (PQconninfoOption *option = options; copy != NULL && option != NULL && option->keyword != NULL; option++)
+		if (strstr(option->keyword, "password") != NULL)
+			mask(copy, option->val);
+	if (copy != NULL && connection != NULL)
+		mask(copy, PQpass(connection));
 	(void)snprintf(out, ERR_MESSAGE_MAX, "%.300s", copy != NULL ? copy : "memory is out");
 	for (char *p = out; *p != '\0'; p++)
 		if ((unsigned char)*p < ' ')
@@ -61,29 +90,42 @@ static bool port_is_number(const PQconninfoOption *options)
 	return true;
 }
 
-/* libpq ends its messages with the text that it did not understand, which may be the password: that is cut off. */
+/* libpq's messages quote what was not understood, which may be the password: only what kind of message it is may be told. */
+static const char *syntax_problem(const char *message)
+{
+	static const char *const known[][2] = {
+		{"missing key/value separator", "behind its ? stands something that is no NAME=VALUE"},
+		{"extra key/value separator", "behind its ? an = is too many: within a value it is written %3D"},
+		{"invalid URI query parameter", "behind its ? stands a name that is no option of libpq"},
+		{"percent-encoded", "a % is not followed by two hexadecimal digits: a % itself is written %25"},
+		{"%00", "it holds %00"},
+		{"]", "the brackets around an IPv6 address do not fit"},
+	};
+
+	for (size_t i = 0; message != NULL && i < sizeof known / sizeof *known; i++)
+		if (strstr(message, known[i][0]) != NULL)
+			return known[i][1];
+	return "libpq does not understand it";
+}
+
 int postgres_check_url(const char *url, struct err *err)
 {
-	char *message = NULL, *quoted = NULL;
+	char *message = NULL;
 	PQconninfoOption *options;
+	bool port;
 
 	if (bare_signs(url))
 		return err_exit(err, EX_CONFIG, "the database URL has an @ or a / too many: within a user's name, a password or a database's "
 		                                "name they are written %%40 and %%2F");
 	options = PQconninfoParse(url, &message);
-	if (options != NULL) {
-		bool port = port_is_number(options);
-
-		PQconninfoFree(options);
-		return port ? 0 : err_exit(err, EX_CONFIG, "the database URL's port is no number; a password stands between a user's name and an @");
+	if (options == NULL) {
+		(void)err_exit(err, EX_CONFIG, "the database URL cannot be read: %s", syntax_problem(message));
+		PQfreemem(message);
+		return -1;
 	}
-	for (char *next = message; next != NULL && (next = strstr(next, ": \"")) != NULL; next++)
-		quoted = next;
-	if (quoted != NULL)
-		*quoted = '\0';
-	(void)err_exit(err, EX_CONFIG, "the database URL cannot be read: %.200s", quoted != NULL ? message : "libpq refuses it");
-	PQfreemem(message);
-	return -1;
+	port = port_is_number(options);
+	PQconninfoFree(options);
+	return port ? 0 : err_exit(err, EX_CONFIG, "the database URL's port is no number; a password stands between a user's name and an @");
 }
 
 static void ignore_notice(void *argument, const PGresult *result)
@@ -104,7 +146,7 @@ PGconn *postgres_connect(const char *url, uint64_t timeout_ms, char error[ERR_ME
 	(void)snprintf(seconds, sizeof seconds, "%llu", (unsigned long long)((timeout_ms + 999) / 1000));
 	connection = PQconnectdbParams(names, values, 1);
 	if (connection == NULL || PQstatus(connection) != CONNECTION_OK) {
-		redact(url, connection != NULL ? PQerrorMessage(connection) : "memory is out", error);
+		describe_failure(url, connection, error);
 		PQfinish(connection);
 		return NULL;
 	}

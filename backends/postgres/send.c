@@ -75,7 +75,11 @@ static bool set_parameter(struct arena *arena, struct parameters *to, unsigned i
 		to->values[i] = copy;
 		to->lengths[i] = (int)value->s.len + 1;
 		break;
-	case TYPE_IP:
+	case TYPE_IP: /* what is no address goes into a column of its own (COMPUTE_AWKWARD) */
+		if ((value->flags & VALUE_AWKWARD) != 0) {
+			to->values[i] = NULL;
+			return true;
+		}
 		to->formats[i] = 0;
 		to->values[i] = arena_copy(arena, value->s.ptr, value->s.len);
 		return to->values[i] != NULL;

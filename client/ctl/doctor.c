@@ -23,6 +23,9 @@
 
 enum { DETAIL_MAX = 512, PATIENCE_S = 5, SETTINGS_MAX = 64 * 1024, SAID_MAX = 4096 };
 
+#define SERVICE_SETTINGS "/etc/pierre-dbd/pierre-dbd.conf"
+#define SERVICE_KEY "/etc/pierre-dbd/encryption.key"
+
 struct doctor {
 	struct ctl *ctl;
 	json_t *findings;
@@ -52,6 +55,11 @@ static void add(struct doctor *doctor, const char *name, const char *status, con
 	                                                        good ? NULL : advice));
 }
 
+static bool is_system(const struct doctor *doctor)
+{
+	return strcmp(doctor->path, "/run/pierre-dbd/pierre-dbd.sock") == 0;
+}
+
 static bool find_path(struct doctor *doctor)
 {
 	static const char *const variables[] = {"PIERRE_DBD_SOCKET", "RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"};
@@ -68,6 +76,8 @@ static bool find_path(struct doctor *doctor)
 		for (size_t i = 3; i-- > 0;)
 			if (getenv(variables[i]) != NULL && *getenv(variables[i]) != '\0')
 				from = variables[i];
+		if (is_system(doctor) && strcmp(from, "PIERRE_DBD_SOCKET") != 0)
+			from = "the system's service";
 	}
 	add(doctor, "socket path", "ok", NULL, "%s (from %s)", doctor->path, from);
 	return true;
@@ -326,8 +336,23 @@ static void read_all(int fd, char *out, size_t size)
 	(void)close(fd);
 }
 
+/* Becomes `pierre-dbd --check-config=json`. service: with what the shipped unit gives it, not with the shell's environment. */
+static void run_check(const char *program, bool service)
+{
+	static char *const clean[] = {"DATABASE_URL=sqlite:///var/lib/pierre-dbd/pierre.db", NULL};
+	static char *const none[] = {NULL};
+	bool file = access(SERVICE_SETTINGS, R_OK) == 0;
+
+	if (service)
+		(void)execle(program, "pierre-dbd", "--check-config=json", "--encryption-key-file", SERVICE_KEY, "--env-file",
+		             file ? SERVICE_SETTINGS : "/dev/null", (char *)NULL, file ? none : clean);
+	else
+		(void)execlp(program, "pierre-dbd", "--check-config=json", (char *)NULL);
+	_exit(127);
+}
+
 /* What `pierre-dbd --check-config=json` prints; its exit code, or -1 when it cannot be run. */
-static int check_config(char *out, size_t out_size, char *said, size_t said_size)
+static int check_config(bool service, char *out, size_t out_size, char *said, size_t said_size)
 {
 	char program[PATH_MAX + 16];
 	int output[2], errors[2], status = -1;
@@ -346,8 +371,7 @@ static int check_config(char *out, size_t out_size, char *said, size_t said_size
 	if (child == 0) {
 		(void)dup2(output[1], STDOUT_FILENO);
 		(void)dup2(errors[1], STDERR_FILENO);
-		(void)execlp(program, "pierre-dbd", "--check-config=json", (char *)NULL);
-		_exit(127);
+		run_check(program, service);
 	}
 	(void)close(output[1]);
 	(void)close(errors[1]);
@@ -397,11 +421,26 @@ static void look_at_database_file(struct doctor *doctor, const char *url)
 		    (unsigned)status.st_mode & 07777);
 }
 
+/* The service does not answer: are its own settings to blame? */
+static void look_at_service(struct doctor *doctor)
+{
+	char out[SETTINGS_MAX], said[SAID_MAX];
+	int code = geteuid() == 0 ? check_config(true, out, sizeof out, said, sizeof said) : -1;
+
+	if (code < 0)
+		add(doctor, "service", "warn", "as root: systemctl status pierre-dbd; journalctl -u pierre-dbd -n 20",
+		    "this user cannot look at the service's settings");
+	else if (code == 0)
+		add(doctor, "service", "ok", NULL, "%s and the key file have nothing that keeps it from starting", SERVICE_SETTINGS);
+	else
+		add(doctor, "service", "fail", "mend it in /etc/pierre-dbd, then: systemctl start pierre-dbd", "%s", last_message(said));
+}
+
 /* No daemon answers: would one start here, with the settings of this user and folder? A service has settings of its own. */
 static void look_at_settings(struct doctor *doctor)
 {
 	char out[SETTINGS_MAX], said[SAID_MAX];
-	int code = check_config(out, sizeof out, said, sizeof said);
+	int code = check_config(false, out, sizeof out, said, sizeof said);
 	json_error_t problem;
 	json_t *settings;
 
@@ -455,6 +494,8 @@ static int doctor(struct ctl *ctl, int argc, char **argv)
 	if (find_path(&self) && look_at_folder(&self) && look_at_file(&self) && try_to_connect(&self) && look_at_versions(&self)) {
 		look_at_health(&self);
 		look_from_inside(&self);
+	} else if (is_system(&self)) {
+		look_at_service(&self);
 	} else {
 		look_at_settings(&self);
 	}

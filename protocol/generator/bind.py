@@ -124,7 +124,7 @@ def _computed_slots(catalog, method, slots, used):
                 and (builtin.name != "nonce" or sealed)]
     # The exact text is bound as plain text: it must not go through JSONB.
     return computed + [Slot(slot.name + EXACT, "string", "awkward", number) for number, slot in enumerate(slots)
-                       if slot.type in ("document", "json") and slot.name + EXACT in used]
+                       if slot.type in ("document", "json", "ip") and slot.name + EXACT in used]
 
 
 def _check_placeholders(catalog, method, backend, statement, where, parameters, numbers, problems):
@@ -143,6 +143,8 @@ def _check_placeholders(catalog, method, backend, statement, where, parameters, 
         exact = slot.name + EXACT
         if backend == "postgres" and method.write and slot.type in ("document", "json") and exact not in used:
             problems.add(where, f"{method.name}: JSONB alters some numbers; store `:{exact}` as well")
+        if backend == "postgres" and method.write and slot.type == "ip" and exact not in used:
+            problems.add(where, f"{method.name}: INET holds addresses only; store `:{exact}` as well")
         if backend != "postgres" and exact in used:
             problems.add(where, f"{method.name}: `:{exact}` is for PostgreSQL; {backend} keeps the text itself")
     if any(slot.type == "sealed" for slot in parameters) and "nonce" not in used:

@@ -48,7 +48,7 @@ def _check_names(catalog, table, method):
     """Each placeholder has one meaning."""
     names = [leaf.name for leaf in catalog.leaves(method)]
     names += [pick.name for param in method.params for pick in param.picks]
-    exact = {leaf.name + "_exact" for leaf in catalog.leaves(method) if leaf.type.base in ("document", "json")}
+    exact = {leaf.name + "_exact" for leaf in catalog.leaves(method) if leaf.type.base in ("document", "json", "ip")}
     for name in sorted(set(names)):
         if names.count(name) > 1:
             table.complain(f"`:{name}` would have two meanings in {method.name}: rename one of the parameters")

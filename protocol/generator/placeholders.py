@@ -23,4 +23,4 @@ BUILTINS = (
 
 BUILTIN_NAMES = frozenset(builtin.name for builtin in BUILTINS)
 
-EXACT = "_exact"  # :<parameter>_exact, a document's exact text (enum compute AWKWARD)
+EXACT = "_exact"  # :<parameter>_exact, the text that PostgreSQL's own type cannot hold (enum compute AWKWARD)

@@ -54,7 +54,7 @@ def _format(base, going_in):
     if base == "timestamp":
         return {"format": "date-time", "pattern": _TIME_IN if going_in else _TIME_OUT}
     if base == "ip" and going_in:
-        return {"anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
+        return {"maxLength": 255}
     return {}
 
 

@@ -91,11 +91,52 @@ class Framing(Wire):
                     b'{"\\u0000":1}', b"\x00", PING + b"\x00", b"\x00" + PING, PING[:-1] + b"\x00}", b'"a\x00b"', b'"\xff"', b'"\xc0\x80"',
                     b'"\xc3"', b'"\xed\xa0\x80"', b'"\xed\xb0\x80"', b'"\xf4\x90\x80\x80"', b'"\xf8\x88\x80\x80\x80"', b'"\xe2\x82"',
                     b'"\xe0\x80\xaf"', b'"\xf0\x80\x80\x80"', b"\xef\xbb\xbf" + PING, b"\xff\xfe" + PING, PING + b"\xff",
-                    b'{"a":1,"a":1}', b'{"a":1,"\\u0061":2}', b'{"x":{"a":1,"b":2,"a":3}}', b'[{"a":{},"a":{}}]',
+                    b'{"a":1,"a":1}', b'{"a":1,"\\u0061":2}', b'{"x":{"a":1,"b":2,"a":3}}',
                     PING[:-1] + b',"id":1}', b"9223372036854775808", b"-9223372036854775809", b"1e309", b"-1e309", b"1e400", b"1e999999999",
-                    b"[123456789012345678901234567890]", b'{"jsonrpc":"2.0","id":1,"method":"daemon.ping","x":18446744073709551616}'):
+                    b"[123456789012345678901234567890]"):
             error = self.refuses(bad + b"\n", "parse_error")
             self.assertEqual(error["code"], -32700)
+
+    BREACHES = (b"18446744073709551616", b"1e400", b"-1e999", b'"\\u0000"', b'"\\ud800"', b'"\\udc00\\ud800"', b'{"\\ud800":1}',
+                b'{"a":1,"\\u0061":2}', b'{"x":{"a":1,"b":2,"a":3}}', b"[" * 64 + b"]" * 64, b"[" * 100_000 + b"]" * 100_000,
+                b'{"a":' * 9000 + b"1e400" + b"}" * 9000)
+
+    def test_breach_of_a_rule_is_answered_with_its_id(self):
+        for breach in self.BREACHES:
+            for text in (b'{"jsonrpc":"2.0","id":7,"method":"get_user_count","x":%s}', b'{"x":%s,"method":"no such","id":7}',
+                         b'{"\\u0069d":7,"x":[1,%s,2],"jsonrpc":"2.0","method":"get_user_count"}'):
+                self.refuses(text % breach + b"\n", "parse_error", 7)
+        self.refuses(b'{"jsonrpc":"2.0","id":"a b","method":"daemon.ping","method":"daemon.ping"}\n', "parse_error", "a b")
+
+    def test_breach_without_an_id_that_can_be_told(self):
+        for text in (b'{"id":1,"id":1,"x":1e400}', b'{"id":1,"\\u0069d":2}', b'{"id":18446744073709551616}', b'{"id":"\\ud800"}',
+                     b'{"id":1e400}', b'{"id":[1e400]}', b'{"id":5,"x":"\xff"}', b'{"id":5,"x":1e400', b'{"id":5,"x":1e400}}',
+                     b'{"id":5,"x":[1e400}', b'{"x":1e400,"method":"daemon.ping"}', b"1e400", b"[1e400,2]", b'{"id":5,"x":' + b"[" * 100_000):
+            self.refuses(text + b"\n", "parse_error", None)
+
+    def test_notification_that_breaks_a_rule_is_not_answered(self):
+        self.c.send(b'{"jsonrpc":"2.0","method":"daemon.ping","x":1e400}\n')
+        self.same(self.exchange(PING + b"\n"), PONG)
+
+    def test_breach_within_a_batch(self):
+        """Each call is judged by itself; the others go on, in their order."""
+        for breach in self.BREACHES:
+            line = b'[{"jsonrpc":"2.0","id":1,"method":"daemon.ping"},{"jsonrpc":"2.0","id":2,"method":"daemon.ping","x":%s},5,' \
+                   b'{"jsonrpc":"2.0","id":"c","method":"get_user_count"},{"id":4,"id":5,"x":%s},1e400,' \
+                   b'{"jsonrpc":"2.0","method":"daemon.ping","x":%s}]\n' % (breach, breach, breach)
+            answers = self.exchange(line)
+            found = [(one["id"], one["error"]["data"]["kind"] if "error" in one else "ok") for one in answers]
+            self.assertEqual(found, [(1, "ok"), (2, "parse_error"), (None, "invalid_request"), ("c", "ok"), (None, "parse_error"),
+                                     (None, "parse_error")], breach[:80])
+
+    def test_foreign_lines_are_named(self):
+        for text, word in ((b"GET / HTTP/1.1\r", "HTTP"), (b"post /rpc HTTP/1.0", "HTTP"), (b"HTTP/1.1 200 OK", "HTTP"),
+                           (b"Content-Length: 52\r", "header"), (b"content-length:5", "header"), (b"\xef\xbb\xbf" + PING, "byte order mark"),
+                           (b"{", "pretty-printed"), (b"[", "pretty-printed"), (b"  [{ ", "pretty-printed"),
+                           (b'{ "jsonrpc": "2.0",', "pretty-printed"), (b"\x16\x03\x01\x02", "TLS"), (b"\xff\xfe{\x00", "UTF-16")):
+            error = self.refuses(text + b"\n", "parse_error")
+            self.assertIn(word, error["message"], text)
+            self.assertRegex(error["message"], "one line|per line|UTF-8", text)
 
     def test_utf16_is_refused(self):
         """Its bytes hold newlines at odd places; what matters: parse errors only, and the connection lives."""

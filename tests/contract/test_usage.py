@@ -45,7 +45,13 @@ class Usage(DaemonCase):
     def test_addresses(self):
         for good in ("127.0.0.1", "::", "::ffff:1.2.3.4", "FE80::1", "2001:0db8:0000:0000:0000:0000:0000:0001"):
             self.record(ip_address=good)
-        for bad in ("", "localhost", "1.2.3", "1.2.3.256", "01.2.3.4", "1.2.3.4/24", "::1%lo", "::g", " 1.2.3.4", "1.2.3.4:80", ":::"):
+        count = self.ok("get_api_key_current_usage", api_key_id=self.key)
+        others = ("", "unknown", "localhost", "1.2.3", "1.2.3.256", "01.2.3.4", "1.2.3.4/24", "::1%lo", "::g", " 1.2.3.4", "10.0.0.1:5555", ":::",
+                  "10.0.0.1, 192.0.2.7", "x" * 255, "é" * 127)
+        for other in others:
+            self.record(ip_address=other)
+        self.assertEqual(self.ok("get_api_key_current_usage", api_key_id=self.key), count + len(others))
+        for bad in ("x" * 256, "é" * 128):
             self.refused("invalid_params", "record_api_key_usage", usage=new_usage(self.key, ip_address=bad), path="usage.ip_address")
 
     def test_unknown_key(self):

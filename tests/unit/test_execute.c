@@ -221,11 +221,15 @@ START_TEST(urls_in_logs)
 {
 	static const char *const cases[][2] = {
 		{"postgresql://u:secret@h:5/d", "postgresql://u:***@h:5/d"}, {"postgresql://u@h/d", "postgresql://u@h/d"},
-		{"postgresql://u:se@cr/et@h/d?x=1", "postgresql://u:***@h/d?x=1"}, {"postgresql:///d?password=secret&user=u", "postgresql:///d?password=***&user=u"},
+		{"postgresql://u:se@cr/et@h/d?x=1", "postgresql://***"}, {"postgresql:///d?user=u&password=secret&x=y", "postgresql:///d?user=u&password=***"},
 		{"postgresql://h/d?sslPassword=secret", "postgresql://h/d?sslPassword=***"}, {"sqlite:/a@b:c?d", "sqlite:/a@b:c?d"},
-		{"host=h password=secret dbname=d", "host=h password=***"}, {"", ""}, {"u:secret@h", "u:***@h"},
-		{"postgresql://u:secret", "postgresql://u:***"}, {"postgres://u:secret/d?x=1", "postgres://u:***?x=1"},
-		{"postgresql://h:5432,[::1]:1/d", "postgresql://h:5432,[::1]:1/d"}, {"postgresql://h1:1,h:9secret/d", "postgresql://h1:1,h:***"},
+		{"host=h password=secret dbname=d", "***"}, {"", ""}, {"u:secret@h", "***"}, {"/a/b.db", "/a/b.db"},
+		{"postgresql://u:secret", "postgresql://***"}, {"postgres://u:secret/d?x=1", "postgres://***"},
+		{"postgresql://h:5432,[::1]:1/d", "postgresql://h:5432,[::1]:1/d"}, {"postgresql://h1:1,h:9secret/d", "postgresql://***"},
+		{"postgresql://u:a@secret?x=y@h/d", "postgresql://***"}, {"postgresql://u:a?secret@h/d", "postgresql://***"},
+		{"postgresql://h?passfile=/p&sslmode=require", "postgresql://h?passfile=/p&sslmode=require"},
+		{"postgresql://h?p%61ssword=secret", "postgresql://***"}, {"postgresql://h?secret", "postgresql://***"},
+		{"sqlite:u:secret@h", "sqlite:***"}, {"sqlite://u:secret@h/d", "sqlite://u:***@h/d"}, {"file:x.db", "file:x.db"},
 	};
 	char out[64];
 

@@ -64,9 +64,9 @@ WHERE id = :task_id
 
 -- name: record_a2a_usage
 INSERT INTO a2a_usage (client, session_id, timestamp, tool_name, response_time_ms, status_code, error_message,
-  request_size_bytes, response_size_bytes, ip_address, user_agent, protocol_version, client_capabilities, granted_scopes)
+  request_size_bytes, response_size_bytes, ip_address, ip_text, user_agent, protocol_version, client_capabilities, granted_scopes)
 SELECT c.number, given.id, :timestamp, :tool_name, :response_time_ms, :status_code, :error_message,
-  :request_size_bytes, :response_size_bytes, :ip_address, :user_agent, :protocol_version,
+  :request_size_bytes, :response_size_bytes, :ip_address, :ip_address_exact, :user_agent, :protocol_version,
   ARRAY(SELECT jsonb_array_elements_text(:client_capabilities)), ARRAY(SELECT jsonb_array_elements_text(:granted_scopes))
 FROM (SELECT (SELECT s.id FROM a2a_sessions s WHERE s.session_token = :session_token) AS id) AS given, a2a_clients c
 WHERE md5(c.id) = md5(:client_id) AND c.id = :client_id AND (:session_token IS NULL OR given.id IS NOT NULL)

@@ -7,9 +7,9 @@ u.request_size_bytes, u.response_size_bytes
 
 -- name: record_api_key_usage
 INSERT INTO api_key_usage (api_key, timestamp, tool_name, response_time_ms, status_code, error_message,
-  request_size_bytes, response_size_bytes, ip_address, user_agent)
+  request_size_bytes, response_size_bytes, ip_address, ip_text, user_agent)
 SELECT number, :timestamp, :tool_name, :response_time_ms, :status_code, :error_message,
-  :request_size_bytes, :response_size_bytes, :ip_address, :user_agent
+  :request_size_bytes, :response_size_bytes, :ip_address, :ip_address_exact, :user_agent
 FROM api_keys WHERE md5(id) = md5(:api_key_id) AND id = :api_key_id
 
 -- name: get_api_key_current_usage
