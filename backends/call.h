@@ -16,7 +16,7 @@
 struct order {
 	unsigned reads, writes;   /* submitted and not done */
 	struct list parked;       /* calls that wait for those before them */
-	bool large;               /* SQLite: its last look-up took too long for the loop: a reader thread has the next one, too */
+	bool large;               /* the last read was: SQLite's next look-up goes to a reader thread, PostgreSQL's keeps out of the others' way */
 	unsigned lane;            /* PostgreSQL: the pipeline that the unfinished ones travel in */
 };
 

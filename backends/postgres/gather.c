@@ -52,6 +52,7 @@ static void take(struct postgres_store *store, struct lane *lane, struct call *c
 	list_append(&lane->group, &call->link);
 	lane->group_count++;
 	lane->locking += gather_locks(store, call);
+	lane->large += call->order != NULL && call->order->large;
 }
 
 void lane_gather(struct postgres_store *store, struct lane *lane)
