@@ -25,6 +25,10 @@ struct server {
 	struct list connections;  /* every connection that is not freed */
 	unsigned count;
 	struct list ready, dirty, starved;
+	struct list long_ready;   /* as ready: those whose next line is a long one */
+	bool long_turn;           /* they are served now */
+	size_t long_bytes;        /* of long lines that were taken in this turn of theirs */
+	uint64_t turn_ends;       /* by dispatch->clock; 0: nothing was done in it yet */
 	size_t memory;            /* what connections hold in begun lines and unsent answers */
 	size_t memory_peak;       /* since it was last given back to the system */
 	struct output_spares spares;
@@ -42,6 +46,10 @@ void server_free(struct server *server);
 
 /* A connection has lines to go on with next turn. */
 void server_ready(struct server *server, struct connection *connection);
+/* A long line may be taken now; counts it. */
+bool server_takes_long(struct server *server, size_t length);
+/* This part of the loop's iteration has had its time: the rest waits for the next one. */
+bool server_turn_over(struct server *server);
 /* Something of the connection has a time limit that ends at `due` (uv_now). */
 void server_watch(struct server *server, uint64_t due);
 /* Connections hold more than the limit over all of them. */
