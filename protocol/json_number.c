@@ -96,8 +96,12 @@ int json_number_digits(double value, char digits[JSON_NUMBER_DIGITS], int *expon
 		decimal /= 10;
 		scale++;
 	}
-	for (; decimal > 0; decimal /= 10)
+	for (; decimal >= 10; decimal /= 100) {
 		*--p = (char)('0' + decimal % 10);
+		*--p = (char)('0' + decimal / 10 % 10);
+	}
+	if (decimal > 0)
+		*--p = (char)('0' + decimal);
 	count = (int)(text + sizeof text - p);
 	memcpy(digits, p, (size_t)count);
 	*exponent = scale + count - 1;

@@ -48,8 +48,8 @@ void json_write_integer(struct buffer *out, int64_t value)
 	buffer_append(out, p, (size_t)(text + sizeof text - p));
 }
 
-/* At least two digits of it. */
-static size_t exponent_text(int exponent, char text[5])
+/* `e+16`, `e-05`: at least two digits of it. */
+static size_t exponent_text(int exponent, char *text)
 {
 	unsigned size = (unsigned)abs(exponent);
 	char *p = text;
@@ -66,35 +66,31 @@ static size_t exponent_text(int exponent, char text[5])
 /* As Python's repr: an exponent below 1e-4 and from 1e16 on, a fraction digit otherwise. */
 void json_write_real(struct buffer *out, double value)
 {
-	char digits[JSON_NUMBER_DIGITS];
-	int exponent, count;
+	char digits[JSON_NUMBER_DIGITS], text[32], *p = text; /* 25 are the most: -0.0001 and sixteen digits more, or an exponent */
+	int exponent, count = json_number_digits(fabs(value), digits, &exponent), whole = 1;
 
 	if (signbit(value))
-		buffer_byte(out, '-');
-	value = fabs(value);
-	count = json_number_digits(value, digits, &exponent);
+		*p++ = '-';
 	if (exponent < -4 || exponent >= 16) {
-		char tail[5];
-		size_t length = exponent_text(exponent, tail);
-
-		buffer_append(out, digits, 1);
-		if (count > 1) {
-			buffer_byte(out, '.');
-			buffer_append(out, digits + 1, (size_t)count - 1);
-		}
-		buffer_append(out, tail, length);
+		*p++ = digits[0];
+		if (count > 1)
+			*p++ = '.';
 	} else if (exponent < 0) {
-		buffer_append(out, "0.0000", (size_t)(1 - exponent));
-		buffer_append(out, digits, (size_t)count);
+		memcpy(p, "0.0000", 6);
+		p += 1 - exponent;
+		whole = 0;
 	} else {
-		for (int i = 0; i <= exponent; i++)
-			buffer_byte(out, i < count ? digits[i] : '0');
-		buffer_byte(out, '.');
-		if (count > exponent + 1)
-			buffer_append(out, digits + exponent + 1, (size_t)(count - exponent - 1));
-		else
-			buffer_byte(out, '0');
+		for (whole = 0; whole <= exponent; whole++)
+			*p++ = whole < count ? digits[whole] : '0';
+		*p++ = '.';
+		if (count <= whole)
+			*p++ = '0';
 	}
+	for (int i = whole; i < count; i++)
+		*p++ = digits[i];
+	if (exponent < -4 || exponent >= 16)
+		p += exponent_text(exponent, p);
+	buffer_append(out, text, (size_t)(p - text));
 }
 
 static void write_scalar(struct buffer *out, const struct json *json, uint32_t index, struct arena *arena)
