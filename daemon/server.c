@@ -195,6 +195,8 @@ bool server_takes_long(struct server *server, size_t length)
 	if (!server->long_turn || server->long_bytes >= LONG_BYTES)
 		return false;
 	server->long_bytes += length;
+	if (server->long_bytes > server->long_bytes_max)
+		server->long_bytes_max = server->long_bytes;
 	return true;
 }
 

@@ -27,7 +27,7 @@ struct server {
 	struct list ready, dirty, starved;
 	struct list long_ready;   /* as ready: those whose next line is a long one */
 	bool long_turn;           /* they are served now */
-	size_t long_bytes;        /* of long lines that were taken in this turn of theirs */
+	size_t long_bytes, long_bytes_max;  /* of long lines that were taken in this turn of theirs, and in the largest */
 	uint64_t turn_ends;       /* by dispatch->clock; 0: nothing was done in it yet */
 	size_t memory;            /* what connections hold in begun lines and unsent answers */
 	size_t memory_peak;       /* since it was last given back to the system */

@@ -183,6 +183,7 @@ static void stats(struct store *base, struct store_stats *out)
 	out->wait_count = store->waits;
 	out->seals = seal_count(store->settings.seal);
 	out->opens = seal_opened(store->settings.seal);
+	out->loop_bytes_max = store->turn_bytes_max;
 	out->key_seals = seal_count_total(store->settings.seal);
 	memcpy(out->last_error, store->last_error, sizeof out->last_error);
 	out->last_error_at = store->last_error_at;

@@ -66,8 +66,11 @@ static bool run_on_loop(struct sqlite_store *store, struct call *call)
 		store->loop_reading = true;
 	}
 	result = session_run(&store->loop, call);
-	if (result == RUN_DONE)
+	if (result == RUN_DONE) {
+		if (call->answer.length > store->loop_bytes_max)
+			store->loop_bytes_max = call->answer.length;
 		return true;
+	}
 	call->order->large = true;
 	execute_restart(call);
 	end_loop_read(store);
@@ -320,6 +323,7 @@ static void stats(struct store *base, struct store_stats *out)
 	out->checkpoint_busy = atomic_load(&store->checkpoint_busy);
 	out->seals = seal_count(store->settings.seal);
 	out->opens = seal_opened(store->settings.seal);
+	out->loop_bytes_max = store->loop_bytes_max;
 	out->key_seals = seal_count_total(store->settings.seal);
 	out->stalled_ns = longest_stall(store);
 	pthread_mutex_lock(&store->error_lock);
