@@ -21,6 +21,7 @@ struct order {
 	atomic_bool gone;         /* nobody waits for the answers any more */
 	unsigned reads, writes;   /* submitted and not done */
 	struct list parked;       /* calls that wait for those before them */
+	bool large;               /* the last read was: SQLite's next look-up goes to a reader thread, PostgreSQL's keeps out of the others' way */
 	unsigned lane;            /* PostgreSQL: the pipeline that the unfinished ones travel in */
 };
 

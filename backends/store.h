@@ -42,6 +42,7 @@ struct store_stats {
 	uint64_t seals, opens;               /* tokens sealed and opened */
 	uint64_t key_seals;                  /* texts that the key has sealed in its life */
 	uint64_t stalled_ns;                 /* since when a thread that has work made no step; 0 = all move. For the watchdog */
+	uint64_t loop_bytes_max;             /* of rows that became answers on the loop: by one look-up (SQLite), in one turn (PostgreSQL) */
 	char last_error[ERR_MESSAGE_MAX];    /* of connecting or writing; password redacted; "" = none */
 	int64_t last_error_at;               /* wall clock µs */
 };

@@ -14,6 +14,7 @@
 enum {
 	SHARE_LINES = 64,         /* of one turn, so that a flood does not starve the others */
 	SHARE_NS = 100 * 1000,
+	LONG_LINE = 32 * 1024,    /* takes up to milliseconds: has turns of its own */
 	READ_MOST = 64 * 1024,
 	FEW_READS = 4,            /* may be under way whatever their answers are expected to be */
 	FIRST_READS = 16,         /* begun by a connection of which nothing is known yet */
@@ -223,6 +224,38 @@ static void drained(struct connection *connection)
 	}
 }
 
+/* The line that was put off, else the next one. */
+static enum frame_result next_line(struct connection *connection, const char **line, size_t *length)
+{
+	if (connection->long_line == NULL)
+		return frame_next(&connection->frame, line, length);
+	*line = connection->long_line;
+	*length = connection->long_length;
+	connection->long_line = NULL;
+	return FRAME_LINE;
+}
+
+/* Long lines are taken some at a time in an iteration, whoever sent them, so that all others are served between. */
+static bool put_off(struct connection *connection, const char *line, size_t length)
+{
+	struct server *server = &connection->daemon->server;
+
+	if (length <= LONG_LINE || server_takes_long(server, length))
+		return false;
+	connection->long_line = line; /* nothing is read into the frame while there is a backlog */
+	connection->long_length = length;
+	server_ready(server, connection);
+	return true;
+}
+
+static void take_line(struct connection *connection, const char *line, size_t length)
+{
+	connection->partial_since = 0;
+	connection->lines++;
+	connection->heard_at = connection->daemon->dispatch.clock;
+	dispatch_line(connection, line, length);
+}
+
 void connection_pump(struct connection *connection)
 {
 	struct dispatch *dispatch = &connection->daemon->dispatch;
@@ -246,7 +279,7 @@ void connection_pump(struct connection *connection)
 			list_append(&connection->daemon->server.starved, &connection->starved);
 			break;
 		}
-		if (lines++ == SHARE_LINES || dispatch->clock > until) {
+		if (lines++ == SHARE_LINES || dispatch->clock > until || server_turn_over(&connection->daemon->server)) {
 			server_ready(&connection->daemon->server, connection);
 			break;
 		}
@@ -254,12 +287,11 @@ void connection_pump(struct connection *connection)
 			dispatch_batch_next(connection);
 			continue;
 		}
-		switch (frame_next(&connection->frame, &line, &length)) {
+		switch (next_line(connection, &line, &length)) {
 		case FRAME_LINE:
-			connection->partial_since = 0;
-			connection->lines++;
-			connection->heard_at = dispatch->clock;
-			dispatch_line(connection, line, length);
+			if (put_off(connection, line, length))
+				break;
+			take_line(connection, line, length);
 			continue;
 		case FRAME_TOO_LONG:
 			dispatch_too_long(connection);
@@ -269,6 +301,7 @@ void connection_pump(struct connection *connection)
 		}
 		break;
 	}
+	dispatch->clock = uv_hrtime();
 	if (connection_alive(connection))
 		watch(connection);
 }

@@ -26,7 +26,7 @@ enum connection_state { CONNECTION_OPEN, CONNECTION_ENDED, CONNECTION_DEAD, CONN
 
 struct connection {
 	struct list link;       /* in server->connections from accept to free */
-	struct list ready;      /* in server->ready: has lines that it goes on with next turn */
+	struct list ready;      /* in server->ready or server->long_ready: has lines that it goes on with next turn */
 	struct list dirty;      /* in server->dirty: has answers to send, or may be done, at the turn's end */
 	struct list starved;    /* in server->starved: waits for memory */
 	struct daemon *daemon;
@@ -37,6 +37,8 @@ struct connection {
 	bool backlog;           /* stopped before the end of what was read */
 	bool blocked;           /* the peer takes nothing for now: poll waits until it does */
 	struct frame frame;     /* without memory while it is empty */
+	const char *long_line;  /* of the frame: waits for its turn among the long ones; NULL: none */
+	size_t long_length;
 	size_t frame_used;      /* most bytes of the frame's memory that held input: what is wiped */
 	struct output output;
 	struct order order;

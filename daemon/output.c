@@ -166,6 +166,8 @@ enum output_result output_write(struct output *output, struct output_spares *spa
 		}
 		account(output, (size_t)n);
 		*sent += (size_t)n;
+		if (*sent >= OUTPUT_SHARE && output_pending(output) > 0)
+			return OUTPUT_BLOCKED;
 	}
 	give_back(output, spares);
 	return OUTPUT_DONE;

@@ -11,7 +11,7 @@
 #include "../protocol/buffer.h"
 #include "../protocol/list.h"
 
-enum { OUTPUT_LARGE = 32 * 1024, OUTPUT_SPARES = 128, OUTPUT_SPARE_BYTES = 64 * 1024 };
+enum { OUTPUT_LARGE = 32 * 1024, OUTPUT_SHARE = 256 * 1024, OUTPUT_SPARES = 128, OUTPUT_SPARE_BYTES = 64 * 1024 };
 
 /* Buffers that idle connections gave back: a connection without unsent answers holds none. */
 struct output_spares {
@@ -36,7 +36,8 @@ void output_free(struct output *output);  /* wipes */
 struct buffer *output_text(struct output *output, struct output_spares *spares);
 /* Takes one line, newline included: copies it, or takes the buffer away when it is large. */
 void output_add(struct output *output, struct output_spares *spares, struct buffer *line);
-/* Sends what the peer takes without waiting; *sent: bytes that it took. */
+/* Sends what the peer takes without waiting, one share at most: a fast one is BLOCKED then, too, so that others are served
+ * between. *sent: bytes that it took. */
 enum output_result output_write(struct output *output, struct output_spares *spares, int fd, size_t *sent);
 void output_spares_free(struct output_spares *spares);
 

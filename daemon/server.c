@@ -21,6 +21,8 @@ enum {
 	DESCRIPTORS_OF_OTHERS = 64,  /* kept for the database, the log, the loop */
 	TRIM_PEAK = 4 * 1024 * 1024,
 	SMALL_SHARE = 64 * 1024,     /* connections that hold less never wait for memory */
+	TURN_NS = 10 * 1000 * 1000,
+	LONG_BYTES = 256 * 1024,     /* of long lines in one iteration; the last one may go beyond */
 };
 
 static void open_reserve(struct server *server)
@@ -191,24 +193,60 @@ void server_watch(struct server *server, uint64_t due)
 		(void)uv_timer_start(&server->watch, on_watch, wait, 0);
 }
 
+bool server_turn_over(struct server *server)
+{
+	uint64_t now = server->daemon->dispatch.clock;
+
+	if (server->turn_ends == 0)
+		server->turn_ends = now + TURN_NS;
+	return now > server->turn_ends;
+}
+
+bool server_takes_long(struct server *server, size_t length)
+{
+	if (!server->long_turn || server->long_bytes >= LONG_BYTES)
+		return false;
+	server->long_bytes += length;
+	if (server->long_bytes > server->long_bytes_max)
+		server->long_bytes_max = server->long_bytes;
+	return true;
+}
+
+/* Those that were there at the beginning, each once; for whom there is no time any more is first in the next iteration. */
+static void serve(struct server *server, struct list *list)
+{
+	struct list turn;
+
+	list_init(&turn);
+	list_splice(&turn, list);
+	do
+		connection_pump(list_entry(list_first(&turn), struct connection, ready));
+	while (!list_empty(&turn) && !server_turn_over(server) && server->long_bytes < LONG_BYTES);
+	list_splice_front(list, &turn);
+}
+
 /* Each of those that had more at the turn's start gets its share; who still has more comes to the end of the list. */
 static void on_more(uv_idle_t *idle)
 {
 	struct server *server = idle->data;
-	struct list turn;
 
-	list_init(&turn);
-	list_splice(&turn, &server->ready);
-	while (!list_empty(&turn))
-		connection_pump(list_entry(list_first(&turn), struct connection, ready));
-	if (list_empty(&server->ready))
+	server->long_bytes = 0;
+	if (!list_empty(&server->ready))
+		serve(server, &server->ready);
+	if (!list_empty(&server->long_ready)) {
+		server->turn_ends = 0;
+		server->long_turn = true;
+		serve(server, &server->long_ready);
+		server->long_turn = false;
+	}
+	if (list_empty(&server->ready) && list_empty(&server->long_ready))
 		(void)uv_idle_stop(idle);
 }
 
 void server_ready(struct server *server, struct connection *connection)
 {
 	if (list_empty(&connection->ready))
-		list_append(&server->ready, &connection->ready);
+		list_append(connection->long_line != NULL ? &server->long_ready : &server->ready, &connection->ready);
 	if (!uv_is_active((uv_handle_t *)&server->more))
 		(void)uv_idle_start(&server->more, on_more);
 }
@@ -230,6 +268,7 @@ int server_init(struct server *server, struct daemon *daemon)
 	*server = (struct server){.daemon = daemon, .reserve_fd = -1};
 	list_init(&server->connections);
 	list_init(&server->ready);
+	list_init(&server->long_ready);
 	list_init(&server->dirty);
 	list_init(&server->starved);
 	limit_descriptors(server);
@@ -342,6 +381,7 @@ static void favour_next(struct server *server)
 
 void server_turn(struct server *server)
 {
+	server->turn_ends = 0;
 	while (!list_empty(&server->dirty))
 		connection_flush(list_entry(list_first(&server->dirty), struct connection, dirty));
 	if (server->account.held > server->memory_peak)
@@ -393,7 +433,7 @@ void server_reload(struct server *server)
 
 bool server_idle(const struct server *server)
 {
-	if (server->daemon->dispatch.calls > 0 || !list_empty(&server->ready) || !list_empty(&server->dirty))
+	if (server->daemon->dispatch.calls > 0 || !list_empty(&server->ready) || !list_empty(&server->long_ready) || !list_empty(&server->dirty))
 		return false;
 	list_for_each(node, &server->connections) {
 		const struct connection *connection = list_entry(node, struct connection, link);

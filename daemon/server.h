@@ -30,6 +30,10 @@ struct server {
 	bool favoured_waits;      /* it has done nothing since the last look */
 	struct account account;   /* what is held for all clients */
 	size_t memory_peak;       /* since it was last returned to the system */
+	struct list long_ready;   /* as ready: those whose next line is a long one */
+	bool long_turn;           /* they are served now */
+	size_t long_bytes, long_bytes_max;  /* of long lines that were taken in this turn of theirs, and in the largest */
+	uint64_t turn_ends;       /* by dispatch->clock; 0: nothing was done in it yet */
 	struct output_spares spares;
 	char *frames[SERVER_SPARE_FRAMES];  /* memory of SERVER_FRAME_BYTES for reading */
 	unsigned frame_count;
@@ -45,6 +49,10 @@ void server_free(struct server *server);
 
 /* A connection has lines to go on with next turn. */
 void server_ready(struct server *server, struct connection *connection);
+/* A long line may be taken now; counts it. */
+bool server_takes_long(struct server *server, size_t length);
+/* This part of the loop's iteration has had its time: the rest waits for the next one. */
+bool server_turn_over(struct server *server);
 /* Something of the connection has a time limit that ends at `due` (uv_now). */
 void server_watch(struct server *server, uint64_t due);
 /* The connection has to wait for memory before it goes on: it holds more than is free. */

@@ -230,22 +230,28 @@ static uint64_t sip_hash(const struct json *json, uint32_t name)
 static bool duplicate_of_many(const struct json *json, uint32_t object, uint32_t *found)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct {
+		uint32_t name, tag;  /* the hash's upper half tells most others without a look at their text */
+	} *table;
 	size_t size = 64;
 
 	(void)pthread_once(&once, make_hash_key);
 	while (size < (size_t)json->nodes[object].count * 2)
 		size *= 2;
-	uint32_t *table = calloc(size, sizeof *table);
+	table = calloc(size, sizeof *table);
 	if (table == NULL)
 		return false;
 	for (uint32_t name = object + 1; name < json->nodes[object].next && *found == 0; name = json->nodes[name + 1].next) {
-		size_t place = sip_hash(json, name) & (size - 1);
+		uint64_t hash = sip_hash(json, name);
+		uint32_t tag = (uint32_t)(hash >> 32);
+		size_t place = hash & (size - 1);
 
-		while (table[place] != 0 && !same_name(json, table[place], name))
+		while (table[place].name != 0 && (table[place].tag != tag || !same_name(json, table[place].name, name)))
 			place = (place + 1) & (size - 1);
-		if (table[place] != 0)
+		if (table[place].name != 0)
 			*found = name;
-		table[place] = name;
+		table[place].name = name;
+		table[place].tag = tag;
 	}
 	free(table);
 	return true;

@@ -6,9 +6,12 @@
 
 #include "json.h"
 #include "json_names.h"
+#include "json_number.h"
 #include "value.h"
 
-enum { DEPTH_MAX = 256, LONG_REAL = 1000 };
+/* MANTISSA_DIGITS fit in 64 bits; an exponent may be as far from 0 as a text is long, and its digits still count. */
+enum { DEPTH_MAX = 256, LONG_REAL = 1000, MANTISSA_DIGITS = 19 };
+#define EXPONENT_MAX INT64_C(100000000000)
 
 struct scan {
 	struct json *json;
@@ -168,7 +171,7 @@ static bool digit(const struct scan *scan)
 static const double exact_powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                       1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
-/* The library's strtod in the C locale, for numbers that the short way cannot give exactly. */
+/* The library's strtod in the C locale, for the rare numbers that only all of their digits decide. */
 static double slow_real(const char *text, size_t length)
 {
 	static locale_t c_locale;
@@ -196,12 +199,26 @@ static double slow_real(const char *text, size_t length)
 	return value;
 }
 
+static int64_t exponent_of(const char *p, const char *end)
+{
+	bool minus = *p == '-';
+	int64_t exponent = 0;
+
+	if (*p == '-' || *p == '+')
+		p++;
+	for (; p < end && exponent < EXPONENT_MAX; p++)
+		exponent = exponent * 10 + (*p - '0');
+	return minus ? -exponent : exponent;
+}
+
 static double parse_real(const char *text, size_t length)
 {
 	const char *p = text, *end = text + length;
-	bool negative = *p == '-', point = false;
+	bool negative = *p == '-', point = false, cut = false;
 	uint64_t mantissa = 0;
-	int digits = 0, scale = 0, exponent = 0;
+	int64_t exponent = 0;
+	int digits = 0;
+	double value;
 
 	if (negative)
 		p++;
@@ -210,26 +227,21 @@ static double parse_real(const char *text, size_t length)
 			point = true;
 			continue;
 		}
-		if (mantissa != 0 || *p != '0')
-			digits++;
-		if (digits > 18)
-			return slow_real(text, length);
-		mantissa = mantissa * 10 + (uint64_t)(*p - '0');
-		scale -= point;
+		exponent -= point;
+		if (digits < MANTISSA_DIGITS) {
+			digits += mantissa != 0 || *p != '0';
+			mantissa = mantissa * 10 + (uint64_t)(*p - '0');
+		} else { /* only its place counts, and whether it is more than nothing */
+			exponent++;
+			cut = cut || *p != '0';
+		}
 	}
-	if (p < end) {
-		bool minus = *++p == '-';
-
-		if (*p == '-' || *p == '+')
-			p++;
-		for (; p < end && exponent < 10000; p++)
-			exponent = exponent * 10 + (*p - '0');
-		exponent = minus ? -exponent : exponent;
-	}
-	exponent += scale;
-	if (mantissa > (UINT64_C(1) << 53) || exponent < -22 || exponent > 22)
+	if (p < end)
+		exponent += exponent_of(p + 1, end);
+	if (!cut && mantissa <= (UINT64_C(1) << 53) && exponent >= -22 && exponent <= 22)
+		value = exponent < 0 ? (double)mantissa / exact_powers[-exponent] : (double)mantissa * exact_powers[exponent];
+	else if (!json_number_nearest(mantissa, exponent, cut, &value))
 		return slow_real(text, length);
-	double value = exponent < 0 ? (double)mantissa / exact_powers[-exponent] : (double)mantissa * exact_powers[exponent];
 	return negative ? -value : value;
 }
 

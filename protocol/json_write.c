@@ -1,9 +1,8 @@
-#include <float.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "json.h"
+#include "json_number.h"
 
 /* 0: stands as it is; else the character after the backslash, 'u' for the long form. */
 static const char escapes[256] = {
@@ -49,78 +48,49 @@ void json_write_integer(struct buffer *out, int64_t value)
 	buffer_append(out, p, (size_t)(text + sizeof text - p));
 }
 
-/* Adds one in the last place of `d.ddde-10`; false when that would need another digit in front. */
-static bool step_up(char *text)
+/* `e+16`, `e-05`: at least two digits of it. */
+static size_t exponent_text(int exponent, char *text)
 {
-	for (char *p = strchr(text, 'e') - 1; p >= text; p--) {
-		if (*p < '0' || *p > '9')
-			continue;
-		if (*p != '9') {
-			++*p;
-			return true;
-		}
-		*p = '0';
-	}
-	return false;
-}
+	unsigned size = (unsigned)abs(exponent);
+	char *p = text;
 
-/* Shortest digits that read back as the value: its digits (no point) and the exponent of the first one. */
-static int shortest(double value, char digits[18], int *exponent)
-{
-	char text[40];
-
-	/* Fifteen digits name every normal double that any shorter decimal names; below those fewer may do. Above a power of
-	 * two there is more room than below it: there a decimal that is not the nearest may be the shortest. */
-	for (int precision = value < DBL_MIN ? 0 : 14; precision <= 16; precision++) {
-		int count = 0;
-		const char *p = text;
-
-		(void)snprintf(text, sizeof text, "%.*e", precision, value);
-		if (precision < 16 && strtod(text, NULL) != value && (!step_up(text) || strtod(text, NULL) != value))
-			continue;
-		for (; *p != 'e'; p++)
-			if (*p >= '0' && *p <= '9')
-				digits[count++] = *p; /* passes over the point, whatever the locale calls it */
-		*exponent = atoi(p + 1);
-		while (count > 1 && digits[count - 1] == '0')
-			count--;
-		return count;
-	}
-	return 0;
+	*p++ = 'e';
+	*p++ = exponent < 0 ? '-' : '+';
+	if (size >= 100)
+		*p++ = (char)('0' + size / 100);
+	*p++ = (char)('0' + size / 10 % 10);
+	*p++ = (char)('0' + size % 10);
+	return (size_t)(p - text);
 }
 
 /* As Python's repr: an exponent below 1e-4 and from 1e16 on, a fraction digit otherwise. */
 void json_write_real(struct buffer *out, double value)
 {
-	char digits[18];
-	int exponent, count;
+	char digits[JSON_NUMBER_DIGITS], text[32], *p = text; /* 25 are the most: -0.0001 and sixteen digits more, or an exponent */
+	int exponent, count = json_number_digits(fabs(value), digits, &exponent), whole = 1;
 
 	if (signbit(value))
-		buffer_byte(out, '-');
-	value = fabs(value);
-	count = shortest(value, digits, &exponent);
+		*p++ = '-';
 	if (exponent < -4 || exponent >= 16) {
-		char tail[8];
-		int length = snprintf(tail, sizeof tail, "e%c%02d", exponent < 0 ? '-' : '+', abs(exponent));
-
-		buffer_append(out, digits, 1);
-		if (count > 1) {
-			buffer_byte(out, '.');
-			buffer_append(out, digits + 1, (size_t)count - 1);
-		}
-		buffer_append(out, tail, (size_t)length);
+		*p++ = digits[0];
+		if (count > 1)
+			*p++ = '.';
 	} else if (exponent < 0) {
-		buffer_append(out, "0.0000", (size_t)(1 - exponent));
-		buffer_append(out, digits, (size_t)count);
+		memcpy(p, "0.0000", 6);
+		p += 1 - exponent;
+		whole = 0;
 	} else {
-		for (int i = 0; i <= exponent; i++)
-			buffer_byte(out, i < count ? digits[i] : '0');
-		buffer_byte(out, '.');
-		if (count > exponent + 1)
-			buffer_append(out, digits + exponent + 1, (size_t)(count - exponent - 1));
-		else
-			buffer_byte(out, '0');
+		for (whole = 0; whole <= exponent; whole++)
+			*p++ = whole < count ? digits[whole] : '0';
+		*p++ = '.';
+		if (count <= whole)
+			*p++ = '0';
 	}
+	for (int i = whole; i < count; i++)
+		*p++ = digits[i];
+	if (exponent < -4 || exponent >= 16)
+		p += exponent_text(exponent, p);
+	buffer_append(out, text, (size_t)(p - text));
 }
 
 static void write_scalar(struct buffer *out, const struct json *json, uint32_t index, struct arena *arena)

@@ -63,6 +63,16 @@ DEFECTS = [
          "if (code != SQLITE_OK && file->database != NULL && file->unsynced >= 0)",
          "if (0)"),
     ], "faults/test_fsync.py", ["Injected.test_refused_stays_refused_after_a_kill"]),
+    ("long lines take no turns", [
+        ("daemon/connection.c",
+         "if (length <= LONG_LINE || server_takes_long(server, length))",
+         "if (length <= LONG_LINE || server_takes_long(server, length) || !server->long_turn)"),
+    ], "faults/test_loop.py", ["Loop.test_long_lines_take_turns"]),
+    ("look-ups on the loop of any size", [
+        ("backends/sqlite/sqlite.c",
+         "\tsession_bound(&store->loop, LOOP_BYTES);\n",
+         ""),
+    ], "faults/test_loop.py", ["Loop.test_look_ups_of_all_sizes"]),
     ("a damaged page takes its neighbours with it", [
         ("backends/sqlite/workers.c",
          "bool alone = is_damage(finished, code);",

@@ -55,6 +55,7 @@ static void take(struct postgres_store *store, struct lane *lane, struct call *c
 	lane->group_count++;
 	lane->locking += gather_locks(store, call);
 	lane->group_bytes += call->arena.total;
+	lane->large += call->order != NULL && call->order->large;
 }
 
 void lane_gather(struct postgres_store *store, struct lane *lane)

@@ -4,11 +4,19 @@
 #include "../execute.h"
 #include "postgres.h"
 
+static bool writes(const struct call *call)
+{
+	return call->method != NULL && call->method->write;
+}
+
 void postgres_finish(struct postgres_store *store, struct call *call)
 {
 	(void)store;
-	if (call->order != NULL)
+	if (call->order != NULL) {
 		call->order->reads--; /* all unfinished calls of the connection; before done, which may end it */
+		if (!writes(call))
+			call->order->large = call->answer.length > LARGE_ANSWER;
+	}
 	call->done(call);
 }
 
@@ -38,11 +46,6 @@ static void put_back(struct lane *lane, struct list *calls)
 	list_for_each(node, calls)
 		lane->waiting_count++;
 	list_splice_front(&lane->waiting, calls);
-}
-
-static bool writes(const struct call *call)
-{
-	return call->method != NULL && call->method->write;
 }
 
 /* Whether the failed call's error may stand: an error that other transactions caused is tried again. */
@@ -77,7 +80,7 @@ static void split(struct postgres_store *store, struct list *group, struct call 
 				continue;
 			}
 			restart(store, call, ROUTE_ALONE);
-		} else if (!behind && !wrote) {
+		} else if (!behind && !wrote && call->route != ROUTE_KEPT) {
 			postgres_finish(store, call);
 			continue;
 		} else {
@@ -139,11 +142,14 @@ void group_end(struct postgres_store *store, struct lane *lane)
 	store->batched += count;
 	if (count > store->batch_max)
 		store->batch_max = count;
+	if (failed != NULL)
+		encoder_drop(lane);
 	if (failed == NULL) {
 		if (lane->cancelled_at != 0 && lane->warned)
 			doubt_commit(store, &group);
 		if (lane->group_limit < GROUP_MAX)
 			lane->group_limit *= 2;
+		encoder_submit(store, lane);
 		finish_all(store, &group);
 	} else {
 		/* Where calls fail in number, small groups have less to do again. */
@@ -185,6 +191,7 @@ void group_lost(struct postgres_store *store, struct lane *lane, bool timed_out)
 	bool committed_perhaps = lane->all_sent && lane->failed == NULL && !lane->unserved;
 	struct list group, again;
 
+	encoder_drop(lane);
 	list_init(&group);
 	list_init(&again);
 	list_splice(&group, &lane->group);

@@ -43,7 +43,7 @@ bool lane_send(struct postgres_store *store, struct lane *lane)
 	lane->cancelled_at = 0;
 	lane->all_sent = lane->warned = lane->unserved = lane->slow_result = lane->looked_again = false;
 	lane->received = 0;
-	lane->locking = 0;
+	lane->locking = lane->large = 0;
 	lane->group_bytes = 0;
 	/* After a long idle time the server may be gone without a word: a lone Sync finds out before a write is at stake. */
 	if (clock_ns() - lane->last_used < (uint64_t)IDLE_CHECK_S * 1000000000)
@@ -97,28 +97,31 @@ static enum outcome heed(struct postgres_store *store, struct lane *lane, const 
 	return failure;
 }
 
-/* A result that stands for a statement of the group. */
-static void take_result(struct postgres_store *store, struct lane *lane, struct item *item, const PGresult *result)
+/* What a call or several asked for. A failure here is the call's own and leaves the transaction alone. */
+static void take_rows(struct postgres_store *store, struct lane *lane, const struct item *item, PGresult *result)
 {
-	ExecStatusType status = PQresultStatus(result);
+	bool many = item->count > 0;
+	struct call *call = item->call, **calls = many ? lane->merged + item->first : &call;
+
+	if (item->kind != ITEM_CALL || (!many && (call->method == NULL || call->err.kind != ERR_NONE))) {
+		PQclear(result);
+		return;
+	}
+	if (encoder_wants(store, result) && encoder_keep(lane, calls, many ? item->count : 1, many, result))
+		return;
+	if (many) {
+		result_many(store, calls, item->count, result);
+	} else {
+		execute_begin(call);
+		(void)result_rows(store, call, result);
+	}
+	PQclear(result);
+}
+
+static void take_error(struct postgres_store *store, struct lane *lane, const struct item *item, const PGresult *result)
+{
 	struct call *call = item->call;
 
-	if (status == PGRES_PIPELINE_ABORTED || lane->failed != NULL) {
-		if (item->kind == ITEM_PREPARE)
-			lane->prepared[item->statement] = false; /* the server passed over it; what it had prepared before stays */
-		return;
-	}
-	if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
-		if (item->kind == ITEM_CALL && item->count > 0) {
-			result_many(store, lane->merged + item->first, item->count, result);
-			return;
-		}
-		if (item->kind != ITEM_CALL || call->method == NULL || call->err.kind != ERR_NONE)
-			return;
-		execute_begin(call);
-		(void)result_rows(store, call, result); /* a failure here is the call's own and leaves the transaction alone */
-		return;
-	}
 	lane->failed = call;
 	if (call->method == NULL) {
 		err_set(&call->err, ERR_UNAVAILABLE, "the database refused the question");
@@ -134,6 +137,25 @@ static void take_result(struct postgres_store *store, struct lane *lane, struct 
 		if (lane->failure == CALL_DONE)
 			lane->failure = CALL_RETRY;
 	}
+}
+
+/* A result that stands for a statement of the group: taken. */
+static void take_result(struct postgres_store *store, struct lane *lane, struct item *item, PGresult *result)
+{
+	ExecStatusType status = PQresultStatus(result);
+
+	if (status == PGRES_PIPELINE_ABORTED || lane->failed != NULL) {
+		if (item->kind == ITEM_PREPARE)
+			lane->prepared[item->statement] = false; /* the server passed over it; what it had prepared before stays */
+		PQclear(result);
+		return;
+	}
+	if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
+		take_rows(store, lane, item, result);
+		return;
+	}
+	take_error(store, lane, item, result);
+	PQclear(result);
 }
 
 /* "terminating connection due to …", which names no row; the connection's end comes right behind it. */
@@ -215,6 +237,7 @@ static bool take_one(struct postgres_store *store, struct lane *lane)
 		}
 	} else {
 		take_result(store, lane, item, result);
+		return true;
 	}
 	PQclear(result);
 	return true;

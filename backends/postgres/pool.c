@@ -6,7 +6,7 @@
 #include "../execute.h"
 #include "postgres.h"
 
-enum { CONNECTS_AT_ONCE = 2, FILL_FIRST = 16, CANCEL_GRACE_MS = 2000, SLOW_MS = 250, DUE_STEP_MS = 250, SLOW_LOAD = 1 << 24 };
+enum { CONNECTS_AT_ONCE = 2, FILL_FIRST = 16, CANCEL_GRACE_MS = 2000, SLOW_MS = 250, DUE_STEP_MS = 250, SLOW_LOAD = 1 << 24, LARGE_LOAD = 4096 };
 static const uint64_t ms = 1000000;
 
 static bool usable(const struct lane *lane)
@@ -19,31 +19,47 @@ bool pool_slow(const struct lane *lane, uint64_t now)
 	return lane->state == LANE_BUSY && now > lane->sent_at + SLOW_MS * ms;
 }
 
+static bool carries_large(const struct lane *lane)
+{
+	return lane->state == LANE_BUSY && lane->large > 0;
+}
+
 /* How long a call would wait there, roughly. The first lanes are filled up before the next is begun: a larger group costs less than a second
  * commit. */
 static unsigned load_of(const struct lane *lane, uint64_t now)
 {
 	if (lane->state == LANE_READY && lane->waiting_count < FILL_FIRST)
 		return 0;
-	return (pool_slow(lane, now) ? SLOW_LOAD : 0) + lane->waiting_count + (lane->state == LANE_BUSY ? lane->group_count + FILL_FIRST : 0);
+	return (pool_slow(lane, now) ? SLOW_LOAD : 0U) + (carries_large(lane) ? LARGE_LOAD : 0U) + lane->waiting_count + (lane->state == LANE_BUSY ? lane->group_count + FILL_FIRST : 0);
 }
 
-/* Evaluations over many rows come from the other end, so that look-ups do not stand behind them. Calls that change rows join the
- * lane that has several of them (see gather.c). */
-struct lane *pool_choose(struct postgres_store *store, const struct call *call, uint64_t now)
+static struct lane *least_loaded(struct postgres_store *store, unsigned from, bool backwards, uint64_t now)
 {
-	bool heavy = call->method != NULL && !call->method->write && !call->method->short_read;
-	struct lane *best = NULL, *locker = store->locker;
+	struct lane *best = NULL;
 
-	if (gather_locks(store, call) && locker != NULL && usable(locker) && !pool_slow(locker, now) &&
-	    ((locker->state == LANE_BUSY && locker->locking > 1) || locker->waiting_count > 0))
-		return locker;
-	for (unsigned i = 0; i < store->lane_count; i++) {
-		struct lane *lane = &store->lanes[heavy ? store->lane_count - 1 - i : i];
+	for (unsigned i = from; i < store->lane_count; i++) {
+		struct lane *lane = &store->lanes[backwards ? store->lane_count - 1 - (i - from) : i];
 
 		if (usable(lane) && (best == NULL || load_of(lane, now) < load_of(best, now)))
 			best = lane;
 	}
+	return best;
+}
+
+/* Evaluations over many rows come from the other end, so that look-ups do not stand behind them. Calls that change rows join the
+ * lane that has several of them (see gather.c). Who reads megabytes keeps off the first lanes as long as there are others. */
+struct lane *pool_choose(struct postgres_store *store, const struct call *call, uint64_t now)
+{
+	bool reads = call->method != NULL && !call->method->write, large = reads && call->order != NULL && call->order->large;
+	struct lane *best = NULL, *locker = store->locker;
+
+	if (gather_locks(store, call) && locker != NULL && usable(locker) && !pool_slow(locker, now) && !carries_large(locker) &&
+	    ((locker->state == LANE_BUSY && locker->locking > 1) || locker->waiting_count > 0))
+		return locker;
+	if (large)
+		best = least_loaded(store, (store->lane_count + 3) / 4, true, now);
+	if (best == NULL)
+		best = least_loaded(store, 0, reads && !call->method->short_read, now);
 	if (gather_locks(store, call))
 		store->locker = best;
 	return best;
@@ -96,7 +112,7 @@ static unsigned connected(const struct postgres_store *store)
 	return count;
 }
 
-/* More connections are worth it when calls wait for one, or every one has a full group behind the one under way. */
+/* More connections are worth it when calls wait for one, or every one has large answers under way or a full group behind that one. */
 static bool crowded(const struct postgres_store *store)
 {
 	uint64_t now = clock_ns();
@@ -104,7 +120,7 @@ static bool crowded(const struct postgres_store *store)
 	if (store->waiting_count > 0)
 		return now >= store->hold_until;
 	for (unsigned i = 0; i < store->lane_count; i++)
-		if (store->lanes[i].state == LANE_CONNECTING || (usable(&store->lanes[i]) && store->lanes[i].waiting_count <= FILL_FIRST && !pool_slow(&store->lanes[i], now)))
+		if (store->lanes[i].state == LANE_CONNECTING || (usable(&store->lanes[i]) && store->lanes[i].waiting_count <= FILL_FIRST && !carries_large(&store->lanes[i]) && !pool_slow(&store->lanes[i], now)))
 			return false;
 	return true;
 }

@@ -127,11 +127,14 @@ static void process(struct store *base)
 	struct epoll_event events[64];
 	int count = epoll_wait(store->epoll, events, 64, 0);
 
+	store->turn_bytes = 0;
 	for (int i = 0; i < count; i++) {
-		if (events[i].data.u32 == 0)
+		if (events[i].data.u32 == 0) {
 			jobs_collect(store);
-		else
+			encoder_collect(store);
+		} else {
 			lane_receive(store, &store->lanes[events[i].data.u32 - 1]);
+		}
 	}
 	if (count <= 0)
 		pool_timers(store); /* called because time has passed, not because of a socket */
@@ -165,6 +168,7 @@ static void stats(struct store *base, struct store_stats *out)
 		out->queued += lane->waiting_count;
 		out->running += lane->group_count;
 	}
+	out->running += store->encoding;
 	out->connections_max = store->lane_count;
 	out->queued += store->waiting_count;
 	out->transactions = store->transactions;
@@ -179,6 +183,7 @@ static void stats(struct store *base, struct store_stats *out)
 	out->wait_count = store->waits;
 	out->seals = seal_count(store->settings.seal);
 	out->opens = seal_opened(store->settings.seal);
+	out->loop_bytes_max = store->turn_bytes_max;
 	out->key_seals = seal_count_total(store->settings.seal);
 	memcpy(out->last_error, store->last_error, sizeof out->last_error);
 	out->last_error_at = store->last_error_at;
@@ -241,6 +246,7 @@ static void end_all(struct postgres_store *store, struct list *calls, bool sent)
 
 static void free_store(struct postgres_store *store)
 {
+	encoder_stop(store);
 	for (unsigned i = 0; i < LANES_MAX; i++) {
 		PQfinish(store->lanes[i].connection);
 		free(store->lanes[i].items);
@@ -266,7 +272,9 @@ static void close_store(struct store *base, uint64_t deadline)
 	struct postgres_store *store = self(base);
 
 	store->closing = true;
+	encoder_stop(store);
 	for (unsigned i = 0; i < store->lane_count; i++) {
+		encoder_drop(&store->lanes[i]);
 		end_all(store, &store->lanes[i].group, true);
 		end_all(store, &store->lanes[i].waiting, false);
 	}
@@ -297,6 +305,7 @@ static bool init_lane(struct lane *lane, unsigned number)
 	lane->socket = -1;
 	list_init(&lane->waiting);
 	list_init(&lane->group);
+	list_init(&lane->kept);
 	/* Each call may bring a Prepare before it; the Sync comes last. */
 	lane->items = calloc(2 * GROUP_MAX + 1, sizeof *lane->items);
 	lane->prepared = calloc(2 * catalog_method_count, sizeof *lane->prepared);
@@ -330,7 +339,7 @@ static struct postgres_store *new_store(const struct store_settings *settings)
 	            epoll_ctl(store->epoll, EPOLL_CTL_ADD, store->mailbox->wake, &event) == 0;
 	for (unsigned i = 0; i < store->lane_count; i++)
 		good = init_lane(&store->lanes[i], i + 1) && good;
-	if (good) {
+	if (good && encoder_start(store)) {
 		gather_learn(store->locking);
 		return store;
 	}

@@ -14,7 +14,7 @@
 #include "../store.h"
 #include "../trouble.h"
 
-enum { LANES_MAX = 128, GROUP_MAX = 1024, TRIES_MAX = 4 };
+enum { LANES_MAX = 128, GROUP_MAX = 1024, TRIES_MAX = 4, LARGE_ANSWER = 64 << 10 };
 
 enum lane_state {
 	LANE_EMPTY,       /* no connection */
@@ -37,7 +37,12 @@ struct item {
 enum outcome { CALL_DONE, CALL_RETRY, CALL_REPREPARE, CALL_REPREPARE_ALL, CALL_SUSPECT, CALL_MOVE };
 
 /* call->route of the calls that wait or run: how their group is made. */
-enum route { ROUTE_TOGETHER, ROUTE_ALONE, ROUTE_MERGED /* under way, within a statement for many */ };
+enum route {
+	ROUTE_TOGETHER,
+	ROUTE_ALONE,
+	ROUTE_MERGED,  /* under way, within a statement for many */
+	ROUTE_KEPT,    /* its result is kept for the encoder */
+};
 
 struct lane {
 	unsigned number;              /* 1…; 0 means none in order->lane */
@@ -58,6 +63,8 @@ struct lane {
 	unsigned item_count, item_next;
 	struct call **merged;         /* calls of the group that share statements, those of each in a row */
 	unsigned merged_count;
+	struct list kept;             /* the group's results that the encoder gets once it has committed */
+	unsigned large;               /* of the group: calls whose connection's last answer was large */
 	struct call *failed;          /* the call that ended the group's transaction */
 	enum outcome failure;         /* what is to become of it */
 	bool commit_failed;           /* the Sync itself failed: no call of the group can be blamed */
@@ -79,6 +86,15 @@ struct mailbox {
 	struct list done;
 	int wake;            /* eventfd; -1 once the store is closed */
 	unsigned holders;
+};
+
+/* The thread that makes answers of large results. */
+struct encoder {
+	pthread_t thread;
+	bool started, stop;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	struct list work, done;
 };
 
 struct postgres_store {
@@ -107,6 +123,9 @@ struct postgres_store {
 	uint64_t retry_at;            /* no connect before */
 	unsigned unserved;            /* times in a row that a pooler had no server */
 	uint64_t hold_until;          /* calls that lost their connection wait so long: the others may be about to go, too */
+	struct encoder encoder;
+	unsigned encoding;            /* calls that are with it */
+	size_t turn_bytes, turn_bytes_max; /* of results that became answers on the loop, in this turn and in the longest one */
 	bool closing;
 	int64_t schema;
 	int server_version;
@@ -154,6 +173,17 @@ enum outcome result_error(struct call *call, const PGresult *result);
 bool result_unserved(const PGresult *result);                     /* a pooler's word that it has no server */
 bool result_fatal(const PGresult *result);                        /* an error that ends the connection */
 bool result_in_class(const PGresult *result, const char *prefix); /* of its SQLSTATE */
+
+/* encoder.c: large results. Loop thread, but for the thread it starts. */
+bool encoder_start(struct postgres_store *store);
+void encoder_stop(struct postgres_store *store);    /* after what it still has; its calls are done() */
+/* More than the loop should encode in this turn; counts what is not. */
+bool encoder_wants(struct postgres_store *store, const PGresult *result);
+/* Takes the result of calls of the group; false: memory is out, it stays the caller's. */
+bool encoder_keep(struct lane *lane, struct call **calls, unsigned count, bool many, PGresult *result);
+void encoder_drop(struct lane *lane);               /* the group has failed: its calls run again or fail */
+void encoder_submit(struct postgres_store *store, struct lane *lane); /* it has committed: those calls leave their list */
+void encoder_collect(struct postgres_store *store); /* answers that are made: those calls are done() */
 
 /* pool.c: which lane, connecting, timers */
 bool pool_slow(const struct lane *lane, uint64_t now);  /* the server is at something long there, or does not answer at all */

@@ -372,6 +372,8 @@ static enum run_result run_failed(struct session *session, struct call *call, in
 	case SQLITE_LOCKED:
 		return RUN_BUSY;
 	case SQLITE_TOOBIG:
+		if (session->most != 0)
+			return RUN_INTERRUPTED;
 		execute_fail(call, ERR_TOO_LARGE, "a value is larger than the database takes");
 		return RUN_DONE;
 	case SQLITE_FULL:
@@ -390,6 +392,13 @@ static enum run_result run_failed(struct session *session, struct call *call, in
 	}
 }
 
+/* SQLite refuses a longer value before it reads all of its pages. */
+void session_bound(struct session *session, size_t most)
+{
+	session->most = most;
+	(void)sqlite3_limit(session->db, SQLITE_LIMIT_LENGTH, (int)most);
+}
+
 enum run_result session_run(struct session *session, struct call *call)
 {
 	sqlite3_stmt *statement = NULL;
@@ -404,9 +413,14 @@ enum run_result session_run(struct session *session, struct call *call)
 	if (code != SQLITE_OK)
 		return run_failed(session, call, code);
 	execute_begin(call);
-	while ((code = sqlite3_step(statement)) == SQLITE_ROW)
+	while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
 		if (read_row(session, statement, call) < 0)
 			break;
+		if (session->most != 0 && call->answer.length > session->most) {
+			code = SQLITE_TOOBIG;
+			break;
+		}
+	}
 	if (code == SQLITE_DONE)
 		execute_end(call, (uint64_t)sqlite3_changes64(session->db));
 	else if (code != SQLITE_ROW) {

@@ -14,6 +14,7 @@ struct session {
 	sqlite3_stmt *begin, *commit, *rollback;
 	int wal_pages;              /* in the log after the last commit; the writer looks at it */
 	struct seal *seal;
+	size_t most;                /* bytes of a value, and of an answer; 0: any. A call with more is RUN_INTERRUPTED */
 };
 
 enum session_mode { SESSION_WRITE, SESSION_READ, SESSION_MEMORY };
@@ -25,11 +26,13 @@ void session_close(struct session *session);  /* safe on a zeroed struct */
 /* How one run of a call ended. */
 enum run_result {
 	RUN_DONE,         /* answered, or failed by its own fault (call->err) */
-	RUN_INTERRUPTED,  /* sqlite3_interrupt or the step limit: nothing was changed by it */
+	RUN_INTERRUPTED,  /* sqlite3_interrupt or a limit of steps or bytes: nothing was changed by it */
 	RUN_BUSY,         /* another process holds a lock */
 	RUN_BROKEN,       /* storage failed (call->err set): the transaction is lost */
 };
 
+/* Leaves what has more bytes to another connection. */
+void session_bound(struct session *session, size_t most);
 /* Runs a call's statement within the transaction that the caller holds. */
 enum run_result session_run(struct session *session, struct call *call);
 

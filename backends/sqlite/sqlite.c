@@ -19,8 +19,9 @@
 #include "sqlite.h"
 
 /* Steps of SQLite's virtual machine that a look-up on the loop may take: some hundred microseconds at most. SQLite counts them
- * over all runs of a statement and asks at every thousandth, so they are counted anew for each run here. */
-enum { LOOP_STEPS = 1000, LOOP_ASKED_MAX = 5 };
+ * over all runs of a statement and asks at every thousandth, so they are counted anew for each run here. A step takes as long as its
+ * value is, so bytes are bounded, too. */
+enum { LOOP_STEPS = 1000, LOOP_ASKED_MAX = 5, LOOP_BYTES = 32 * 1024 };
 
 static struct sqlite_store *self(struct store *store)
 {
@@ -65,8 +66,12 @@ static bool run_on_loop(struct sqlite_store *store, struct call *call)
 		store->loop_reading = true;
 	}
 	result = session_run(&store->loop, call);
-	if (result == RUN_DONE)
+	if (result == RUN_DONE) {
+		if (call->answer.length > store->loop_bytes_max)
+			store->loop_bytes_max = call->answer.length;
 		return true;
+	}
+	call->order->large = true;
 	execute_restart(call);
 	end_loop_read(store);
 	return false;
@@ -111,7 +116,7 @@ static bool dispatch(struct sqlite_store *store, struct call *call)
 		to_writer(store, call);
 	} else if (call->order->writes > 0) {
 		to_writer(store, call);
-	} else if (call->method->short_read && !store->memory && run_on_loop(store, call)) {
+	} else if (call->method->short_read && !store->memory && !call->order->large && run_on_loop(store, call)) {
 		call->route = ROUTE_NONE;
 		call->done(call);
 	} else {
@@ -210,6 +215,8 @@ void sqlite_process(struct store *base)
 				call->order->writes--;
 			else
 				call->order->reads--;
+			if (call->route == ROUTE_READER && call->method->short_read)
+				call->order->large = call->answer.length > LOOP_BYTES;
 			/* Before done: it may be the connection's last call, and the order goes with the connection. */
 			if (!list_empty(&call->order->parked))
 				unpark(store, call->order);
@@ -323,6 +330,7 @@ static void stats(struct store *base, struct store_stats *out)
 	out->checkpoint_busy = atomic_load(&store->checkpoint_busy);
 	out->seals = seal_count(store->settings.seal);
 	out->opens = seal_opened(store->settings.seal);
+	out->loop_bytes_max = store->loop_bytes_max;
 	out->key_seals = seal_count_total(store->settings.seal);
 	out->stalled_ns = longest_stall(store);
 	pthread_mutex_lock(&store->error_lock);
@@ -400,6 +408,7 @@ static int too_long(void *argument)
 void sqlite_bound_loop(struct sqlite_store *store)
 {
 	sqlite3_busy_timeout(store->loop.db, 0);
+	session_bound(&store->loop, LOOP_BYTES);
 	sqlite3_progress_handler(store->loop.db, LOOP_STEPS, too_long, store);
 }
 

@@ -62,6 +62,7 @@ struct sqlite_store {
 	struct session loop;
 	bool loop_reading;              /* a read transaction is open on it */
 	unsigned loop_asked;            /* how often SQLite asked during this run whether to go on */
+	size_t loop_bytes_max;          /* of an answer that was made on it */
 	struct list to_writer, to_readers;  /* submitted in this turn, not yet handed over */
 	unsigned to_writer_count, to_readers_count;
 

@@ -67,6 +67,8 @@ const struct metric metric_table[] = {
 	GAUGE("paused_calls", "paused_calls", NULL, 1, "Calls that wait for that."),
 	GAUGE("loop_lag_ns", "loop_lag_seconds", "seconds", 1e-9, "How late the event loop last was."),
 	GAUGE("loop_lag_max_ns", "loop_lag_max_seconds", "seconds", 1e-9, "How late the event loop was at most since the start."),
+	GAUGE("loop_long_line_bytes_max", "loop_long_line_max_bytes", "bytes", 1, "Most bytes of long lines that one turn of the event loop took."),
+	GAUGE("loop_result_bytes_max", "loop_result_max_bytes", "bytes", 1, "Most bytes of rows that the event loop made answers of without a pause."),
 	GAUGE("password_threads", "password_threads", NULL, 1, "Threads for passwords."),
 	GAUGE("passwords_running", "passwords_running", NULL, 1, "Passwords that are worked on."),
 	GAUGE("passwords_queued", "passwords_queued", NULL, 1, "Passwords that wait."),

@@ -123,6 +123,7 @@ def arguments(argv):
     parser.add_argument("--users", type=int, default=100_000)
     parser.add_argument("--api-keys", type=int, default=1_000)
     parser.add_argument("--build", help="an existing build folder to measure instead of building one")
+    parser.add_argument("--before", metavar="BINARY", help="another pierre-dbd, whose figures stand before in the table of bystanders")
     parser.add_argument("--folder", help="where databases go (default: a temporary folder on disk)")
     parser.add_argument("--keep", action="store_true", help="keep that folder")
     parser.add_argument("--dry", action="store_true", help="print only; leave docs/performance.md alone")
@@ -161,7 +162,7 @@ def main(argv):
         say("making databases and starting servers …")
         with setting:
             results = measure(names, table, options.rounds, say)
-            tables = [] if options.skip_beside else beside.all_tables(bench, setting, say)
+            tables = [] if options.skip_beside else beside.all_tables(bench, setting, say, options.before)
         if options.large:
             tables += beside.large_tables(bench, folder, options.large_rows, say)
         (folder / "results.json").write_text(json.dumps(results, indent=1))

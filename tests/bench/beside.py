@@ -11,6 +11,7 @@ import time
 import uuid
 
 import seed
+from bystander import bystanders
 from measure import Bench
 from rows import median
 from servers import BenchError, Client, Daemon, run, tool
@@ -23,11 +24,12 @@ LARGE_TITLES = ("Many users", "Aggregates over")  # of the tables that only --la
 LARGE_BYTES = 5_000  # of disk for each row of large_tables: three tables, their indexes, both databases' logs
 
 
-def all_tables(bench, setting, say):
+def all_tables(bench, setting, say, before=None):
     tables = []
     backends = [("SQLite", setting.sqlite)] + ([("PostgreSQL", setting.postgres_daemon)] if "postgres" in setting.wanted else [])
     tables.append(half_load(bench, setting, backends, say))
     tables.append(stalls(bench, say))
+    tables.append(bystanders(bench, setting, [name for name, _ in backends], before, say))
     tables.append(costs(bench, setting, backends, say))
     tables.append(resources(bench, setting, backends, say))
     return tables

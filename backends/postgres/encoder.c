@@ -1,0 +1,175 @@
+/* Large results become answers on a thread of their own, so that the loop serves others meanwhile. A result is kept until its group has
+ * committed; a group that fails runs its calls again, and what was kept for them is dropped. */
+#include <stdlib.h>
+#include <sys/eventfd.h>
+
+#include "../execute.h"
+#include "postgres.h"
+
+/* Bytes of one result, and of all results of a turn, that the loop itself makes answers of. What every small result takes counts for
+ * nothing: many of them are the loop's usual work. */
+enum { LOOP_TURN = 512 << 10, SMALL_RESULT = 4096 };
+
+struct encoding {
+	struct list link;      /* in lane->kept, the encoder's work or done */
+	PGresult *result;
+	unsigned count;
+	bool many;             /* of one statement for many */
+	struct call *calls[];
+};
+
+static struct encoding *encoding_of(struct list *node)
+{
+	return list_entry(node, struct encoding, link);
+}
+
+bool encoder_wants(struct postgres_store *store, const PGresult *result)
+{
+	size_t size = PQresultMemorySize(result);
+
+	if (size <= SMALL_RESULT)
+		return false;
+	if (size > LARGE_ANSWER || store->turn_bytes + size > LOOP_TURN)
+		return true;
+	store->turn_bytes += size;
+	if (store->turn_bytes > store->turn_bytes_max)
+		store->turn_bytes_max = store->turn_bytes;
+	return false;
+}
+
+bool encoder_keep(struct lane *lane, struct call **calls, unsigned count, bool many, PGresult *result)
+{
+	struct encoding *encoding = malloc(sizeof *encoding + count * sizeof(struct call *));
+
+	if (encoding == NULL)
+		return false;
+	encoding->result = result;
+	encoding->count = count;
+	encoding->many = many;
+	for (unsigned i = 0; i < count; i++) {
+		encoding->calls[i] = calls[i];
+		calls[i]->route = ROUTE_KEPT;
+	}
+	list_append(&lane->kept, &encoding->link);
+	return true;
+}
+
+static void encoding_free(struct encoding *encoding)
+{
+	PQclear(encoding->result);
+	free(encoding);
+}
+
+void encoder_drop(struct lane *lane)
+{
+	list_for_each_safe(node, &lane->kept) {
+		list_remove(node);
+		encoding_free(encoding_of(node));
+	}
+}
+
+static void encode(struct postgres_store *store, struct encoding *encoding)
+{
+	if (encoding->many) {
+		result_many(store, encoding->calls, encoding->count, encoding->result);
+	} else if (encoding->calls[0]->err.kind == ERR_NONE) {
+		execute_begin(encoding->calls[0]);
+		(void)result_rows(store, encoding->calls[0], encoding->result);
+	}
+	PQclear(encoding->result); /* as long as making it */
+	encoding->result = NULL;
+}
+
+static void *encoder_run(void *argument)
+{
+	struct postgres_store *store = argument;
+	struct encoder *encoder = &store->encoder;
+
+	pthread_mutex_lock(&encoder->lock);
+	for (;;) {
+		struct list *node;
+		bool first;
+
+		while (list_empty(&encoder->work) && !encoder->stop)
+			pthread_cond_wait(&encoder->wake, &encoder->lock);
+		if (list_empty(&encoder->work))
+			break;
+		node = list_first(&encoder->work);
+		list_remove(node);
+		pthread_mutex_unlock(&encoder->lock);
+		encode(store, encoding_of(node));
+		pthread_mutex_lock(&encoder->lock);
+		first = list_empty(&encoder->done);
+		list_append(&encoder->done, node);
+		if (first)
+			(void)eventfd_write(store->mailbox->wake, 1);
+	}
+	pthread_mutex_unlock(&encoder->lock);
+	return NULL;
+}
+
+bool encoder_start(struct postgres_store *store)
+{
+	struct encoder *encoder = &store->encoder;
+
+	list_init(&encoder->work);
+	list_init(&encoder->done);
+	pthread_mutex_init(&encoder->lock, NULL);
+	pthread_cond_init(&encoder->wake, NULL);
+	encoder->started = pthread_create(&encoder->thread, NULL, encoder_run, store) == 0;
+	return encoder->started;
+}
+
+void encoder_submit(struct postgres_store *store, struct lane *lane)
+{
+	if (list_empty(&lane->kept))
+		return;
+	list_for_each(node, &lane->kept)
+		for (unsigned i = 0; i < encoding_of(node)->count; i++) {
+			list_remove(&encoding_of(node)->calls[i]->link);
+			store->encoding++;
+		}
+	pthread_mutex_lock(&store->encoder.lock);
+	list_splice(&store->encoder.work, &lane->kept);
+	pthread_mutex_unlock(&store->encoder.lock);
+	pthread_cond_signal(&store->encoder.wake);
+}
+
+void encoder_collect(struct postgres_store *store)
+{
+	struct list done;
+
+	if (store->encoding == 0)
+		return;
+	list_init(&done);
+	pthread_mutex_lock(&store->encoder.lock);
+	list_splice(&done, &store->encoder.done);
+	pthread_mutex_unlock(&store->encoder.lock);
+	while (!list_empty(&done)) {
+		struct encoding *encoding = encoding_of(list_first(&done));
+
+		list_remove(&encoding->link);
+		for (unsigned i = 0; i < encoding->count; i++) {
+			store->encoding--;
+			postgres_finish(store, encoding->calls[i]);
+		}
+		encoding_free(encoding);
+	}
+}
+
+void encoder_stop(struct postgres_store *store)
+{
+	struct encoder *encoder = &store->encoder;
+
+	if (!encoder->started)
+		return;
+	pthread_mutex_lock(&encoder->lock);
+	encoder->stop = true;
+	pthread_mutex_unlock(&encoder->lock);
+	pthread_cond_signal(&encoder->wake);
+	pthread_join(encoder->thread, NULL);
+	encoder->started = false;
+	encoder_collect(store);
+	pthread_cond_destroy(&encoder->wake);
+	pthread_mutex_destroy(&encoder->lock);
+}
