@@ -11,12 +11,19 @@
 #include "../protocol/error.h"
 #include "../protocol/list.h"
 
+struct call;
+
 /* What keeps the calls of one client connection in their order. One in each connection; zero it with order_init.
  * Loop thread only; the fields belong to the store. It must outlive its calls (the connection is freed after them). */
 struct order {
 	unsigned reads, writes;   /* submitted and not done */
 	struct list parked;       /* calls that wait for those before them */
 	unsigned lane;            /* PostgreSQL: the pipeline that the unfinished ones travel in */
+	/* PostgreSQL: what the group that is being made has of them (gather.c) */
+	uint64_t gathered;        /* of which group the rest tells */
+	struct call *ordered;     /* the calls that lock or follow one that does, the newest first */
+	unsigned ordered_count;
+	bool held_back;           /* one waits for the next group, and so do those behind it */
 };
 
 static inline void order_init(struct order *order)
@@ -41,6 +48,9 @@ struct call {
 	uint32_t rows;                 /* rows read or touched, for the slow-call log */
 	uint8_t attempts;              /* the store's count of tries */
 	uint8_t route;                 /* the store's note of where it runs */
+	uint8_t place;                 /* PostgreSQL: its part of the group */
+	uint64_t number;               /* PostgreSQL: the order of arrival */
+	struct call *before;           /* PostgreSQL: see order->ordered */
 	void (*done)(struct call *);   /* loop thread; may run inside submit or process */
 };
 

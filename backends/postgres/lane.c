@@ -7,7 +7,7 @@
 #include "../execute.h"
 #include "postgres.h"
 
-enum { IDLE_CHECK_S = 30, GROUP_START = 64, NEW_LANE_S = 2, HOLD_MS = 50, UNASKED_MAX = 64 << 10, RESULT_MAX = 64 << 20, MERGE_PAUSE_S = 10 };
+enum { IDLE_CHECK_S = 30, GROUP_START = 64, NEW_LANE_S = 2, HOLD_MS = 50, UNASKED_MAX = 64 << 10, RESULT_MAX = 64 << 20, MERGE_PAUSE_S = 10, CAREFUL_S = 10 };
 
 void lane_watch(struct postgres_store *store, struct lane *lane, bool want_write)
 {
@@ -96,6 +96,17 @@ static enum outcome heed(struct postgres_store *store, struct lane *lane, const 
 	return failure;
 }
 
+/* Somebody else locks rows in another order, or another key of a new row was taken: for a while nothing is held while a
+ * call waits for a lock. */
+static void note_deadlock(struct postgres_store *store)
+{
+	uint64_t now = clock_ns();
+
+	if (now >= store->careful_until)
+		store->settings.log(5, "the database server ended a deadlock: for %d s each transaction changes one row", CAREFUL_S);
+	store->careful_until = now + (uint64_t)CAREFUL_S * 1000000000;
+}
+
 /* A result that stands for a statement of the group. */
 static void take_result(struct postgres_store *store, struct lane *lane, struct item *item, const PGresult *result)
 {
@@ -126,6 +137,8 @@ static void take_result(struct postgres_store *store, struct lane *lane, struct 
 	}
 	if (item->kind == ITEM_PREPARE)
 		lane->prepared[item->statement] = false;
+	if (result_in_class(result, "40P01"))
+		note_deadlock(store);
 	lane->failure = heed(store, lane, call, result_error(call, result));
 	if (item->count > 0) {
 		/* Whichever of them it was, or none but the statement: they run again one by one. */

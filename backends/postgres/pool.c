@@ -35,7 +35,7 @@ struct lane *pool_choose(struct postgres_store *store, const struct call *call, 
 	bool heavy = call->method != NULL && !call->method->write && !call->method->short_read;
 	struct lane *best = NULL, *locker = store->locker;
 
-	if (gather_locks(store, call) && locker != NULL && usable(locker) && !pool_slow(locker, now) &&
+	if (commute_changes_rows(call) && locker != NULL && usable(locker) && !pool_slow(locker, now) &&
 	    ((locker->state == LANE_BUSY && locker->locking > 1) || locker->waiting_count > 0))
 		return locker;
 	for (unsigned i = 0; i < store->lane_count; i++) {
@@ -44,7 +44,7 @@ struct lane *pool_choose(struct postgres_store *store, const struct call *call, 
 		if (usable(lane) && (best == NULL || load_of(lane, now) < load_of(best, now)))
 			best = lane;
 	}
-	if (gather_locks(store, call))
+	if (commute_changes_rows(call))
 		store->locker = best;
 	return best;
 }

@@ -52,6 +52,7 @@ static void place(struct postgres_store *store, struct call *call)
 	bool held = store->unserved > 0 && clock_ns() < store->hold_until;
 	struct lane *lane = follows ? (order->lane != 0 ? &store->lanes[order->lane - 1] : NULL) : held ? NULL : pool_choose(store, call, call->submitted);
 
+	call->number = ++store->arrivals;
 	if (order != NULL) {
 		order->reads++;
 		order->lane = lane != NULL ? lane->number : 0;
@@ -246,7 +247,6 @@ static void free_store(struct postgres_store *store)
 	if (store->url != NULL)
 		explicit_bzero(store->url, strlen(store->url));
 	free(store->url);
-	free(store->locking);
 	free(store->alike);
 	buffer_free(&store->keys);
 	free(store);
@@ -311,18 +311,15 @@ static struct postgres_store *new_store(const struct store_settings *settings)
 	list_init(&store->waiting);
 	list_init(&store->migrating);
 	store->url = strdup(settings->url);
-	store->locking = calloc(catalog_method_count, sizeof *store->locking);
 	store->alike = calloc(catalog_method_count, sizeof *store->alike);
 	store->epoll = epoll_create1(EPOLL_CLOEXEC);
 	store->mailbox = mailbox_new();
-	bool good = store->url != NULL && store->locking != NULL && store->alike != NULL && store->epoll >= 0 && store->mailbox != NULL && store->mailbox->wake >= 0 &&
+	bool good = store->url != NULL && store->alike != NULL && store->epoll >= 0 && store->mailbox != NULL && store->mailbox->wake >= 0 &&
 	            epoll_ctl(store->epoll, EPOLL_CTL_ADD, store->mailbox->wake, &event) == 0;
 	for (unsigned i = 0; i < store->lane_count; i++)
 		good = init_lane(&store->lanes[i], i + 1) && good;
-	if (good) {
-		gather_learn(store->locking);
+	if (good)
 		return store;
-	}
 	free_store(store);
 	return NULL;
 }

@@ -91,8 +91,10 @@ struct postgres_store {
 	uint16_t *alike;              /* by method->index: send.c's count */
 	struct buffer keys;           /* send.c's array of keys */
 	uint64_t merge_from;          /* no statements for many before: one has failed */
-	bool *locking;                /* by method->index: changes rows that may be there already */
-	struct lane *locker;          /* where such calls went last */
+	struct lane *locker;          /* where calls that change rows went last */
+	uint64_t gathered;            /* groups made */
+	uint64_t arrivals;            /* calls placed */
+	uint64_t careful_until;       /* groups lock no more than one row before: the server has ended a deadlock */
 	struct list waiting;          /* calls without a lane */
 	unsigned waiting_count;
 	unsigned connecting, failures; /* connects under way; failed ones in a row */
@@ -131,8 +133,13 @@ bool send_group(struct postgres_store *store, struct lane *lane);
 
 /* gather.c: the next group */
 void lane_gather(struct postgres_store *store, struct lane *lane);   /* moves its calls from `waiting` to `group` */
-void gather_learn(bool *locking);                                    /* what each method's statement does */
-bool gather_locks(const struct postgres_store *store, const struct call *call);
+void gather_undo(struct lane *lane, struct list *calls);             /* of a group that has ended: in the order of their arrival again */
+
+/* commute.c: which calls may change places, and the order of locks */
+bool commute_conflicts(const struct call *a, const struct call *b);  /* of one connection: their order shows */
+int commute_compare(const struct call *a, const struct call *b);     /* both lock: < 0 when `a` locks first */
+enum lock commute_lock(const struct call *call);
+bool commute_changes_rows(const struct call *call);                  /* locks rows that may be there already */
 
 /* group.c: what becomes of a group that has ended */
 void group_end(struct postgres_store *store, struct lane *lane);
