@@ -9,14 +9,24 @@ static const struct statement *statement_of(const struct call *call)
 	return &call->method->statements[BACKEND_POSTGRES];
 }
 
-static int compare_values(const struct call *a, int a_slot, const struct call *b, int b_slot)
+static int compare_texts(const struct value *left, const struct value *right)
 {
-	const struct value *left = &a->values[a_slot], *right = &b->values[b_slot];
 	size_t left_length = left->set ? left->s.len : 0, right_length = right->set ? right->s.len : 0;
 	size_t common = left_length < right_length ? left_length : right_length;
 	int difference = common > 0 ? memcmp(left->s.ptr, right->s.ptr, common) : 0;
 
 	return difference != 0 ? difference : (left_length > right_length) - (left_length < right_length);
+}
+
+/* As PostgreSQL orders them: texts by bytes, UUIDs as their texts, numbers as such. */
+static int compare_values(const struct call *a, int a_slot, const struct call *b, int b_slot)
+{
+	const struct value *left = &a->values[a_slot], *right = &b->values[b_slot];
+	enum type type = (enum type)a->method->slots[a_slot].type;
+
+	if (type == TYPE_U16 || type == TYPE_U32 || type == TYPE_I64)
+		return (left->i > right->i) - (left->i < right->i);
+	return compare_texts(left, right);
 }
 
 /* A NULL is equal to nothing. */

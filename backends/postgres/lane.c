@@ -75,6 +75,11 @@ void lane_forget(struct postgres_store *store, struct lane *lane)
 /* What a failure says about connections. */
 static enum outcome heed(struct postgres_store *store, struct lane *lane, const struct call *call, enum outcome failure)
 {
+	if (failure == CALL_SUSPECT && !store->named && !store->pooled) {
+		store->pooled = true;
+		store->settings.log(5, "the session lost its settings: a pooler stands before the database, each transaction brings them");
+		return CALL_RETRY;
+	}
 	if (failure == CALL_SUSPECT) {
 		/* The session may have been spoilt, which a new one would mend; one that is new itself shows that the server is so. */
 		bool new = clock_ns() - lane->born < (uint64_t)NEW_LANE_S * 1000000000;
@@ -88,6 +93,7 @@ static enum outcome heed(struct postgres_store *store, struct lane *lane, const 
 		/* Lost again although it was prepared anew: a pooler has come between. */
 		if (call->attempts > 0 && store->named) {
 			store->named = false;
+			store->pooled = true;
 			store->settings.log(5, "the database keeps losing statements: they are prepared by name no more");
 		}
 	}
@@ -372,7 +378,9 @@ static void note_warning(void *argument, const PGresult *result)
 	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
 
 	note_parting(lane, result);
-	lane->warned = lane->warned || (severity != NULL && strcmp(severity, "WARNING") == 0);
+	/* A function of the database's owner that warns has a context; a commit has none. */
+	lane->warned = lane->warned || (severity != NULL && strcmp(severity, "WARNING") == 0 &&
+	                                PQresultErrorField(result, PG_DIAG_CONTEXT) == NULL);
 }
 
 void pool_adopt(struct postgres_store *store, struct lane *lane, PGconn *connection)

@@ -248,6 +248,7 @@ static void free_store(struct postgres_store *store)
 		explicit_bzero(store->url, strlen(store->url));
 	free(store->url);
 	free(store->alike);
+	free(store->session_settings);
 	buffer_free(&store->keys);
 	free(store);
 }
@@ -287,8 +288,8 @@ static bool init_lane(struct lane *lane, unsigned number)
 	lane->socket = -1;
 	list_init(&lane->waiting);
 	list_init(&lane->group);
-	/* Each call may bring a Prepare before it; the Sync comes last. */
-	lane->items = calloc(2 * GROUP_MAX + 1, sizeof *lane->items);
+	/* The settings, then each call, which may bring a Prepare before it; the Sync comes last. */
+	lane->items = calloc(2 * GROUP_MAX + 2, sizeof *lane->items);
 	lane->prepared = calloc(2 * catalog_method_count, sizeof *lane->prepared);
 	lane->merged = calloc(GROUP_MAX, sizeof(struct call *));
 	return lane->items != NULL && lane->prepared != NULL && lane->merged != NULL;
@@ -359,13 +360,19 @@ static int bring_up(struct postgres_store *store, struct err *err)
 		err_exit(err, EX_UNAVAILABLE, "the server is PostgreSQL %d; 13 is the oldest that is supported", store->server_version / 10000);
 		goto fail;
 	}
-	if (postgres_check_schema(connection, !store->settings.migrate, err) < 0 ||
+	store->pooled = !postgres_is_direct(connection);
+	if (!store->pooled && !postgres_in_use(connection)) {
+		err_exit(err, EX_TEMPFAIL, "a transfer moves this database's rows: start the daemon when it has ended");
+		goto fail;
+	}
+	if ((store->pooled && postgres_check_pooler(connection, err) < 0) || postgres_settings(connection, &store->session_settings, err) < 0 ||
+	    postgres_check_schema(connection, !store->settings.migrate, err) < 0 ||
 	    (store->settings.migrate && postgres_migrate(connection, NULL, store->settings.progress, err) < 0) ||
 	    (store->settings.seal != NULL && postgres_prove_key(connection, store->settings.seal, err) < 0))
 		goto fail;
 	if (store->settings.seal != NULL)
 		store_warn_of_count(&store->settings, 0, seal_count_total(store->settings.seal));
-	store->named = store->settings.prepared_statements && postgres_is_direct(connection);
+	store->named = store->settings.prepared_statements && !store->pooled;
 	if (store->settings.prepared_statements && !store->named)
 		store->settings.log(5, "a pooler stands before the database: statements are not prepared by name");
 	store->schema = postgres_schema(connection, err);

@@ -79,10 +79,10 @@ def _statements(method: Method):
         statement = method.statements.get(backend)
         if statement:
             slots = f"{backend}_slots_{method.c_name}" if statement.slots else "NULL"
-            rows.append(f"\n\t\t\t[BACKEND_{backend.upper()}] = {{\n\t\t\t\t{string(statement.sql)},\n"
-                        f"\t\t\t\t{slots}, {len(statement.slots)}"
-                        + (f",\n\t\t\t\t{string(statement.many)}" if statement.many else ", NULL")
-                        + _footprint(method, statement.footprint) + " }")
+            many = f",\n\t\t\t\t.many = {string(statement.many)}" if statement.many else ""
+            rows.append(f"\n\t\t\t[BACKEND_{backend.upper()}] = {{\n\t\t\t\t.sql = {string(statement.sql)},\n"
+                        f"\t\t\t\t.slots = {slots}, .slot_count = {len(statement.slots)}{many}"
+                        f"{_footprint(method, statement.footprint)} }}")
     return "{" + ",".join(rows) + " }" if rows else None
 
 

@@ -12,6 +12,7 @@ from .problems import Problems
 from .sql import Scanned
 
 MAX_TABLES, MAX_KEYS, MAX_KEY_COLUMNS = 32, 2, 2
+KEY_TYPES = ("uuid", "string", "u16", "u32", "i64")  # what commute.c compares
 FRESH = ("new_uuid", "new_token")  # values that nobody else has
 
 
@@ -119,7 +120,8 @@ class _Reader:
         found = []
         for number, columns in enumerate(table.uniques):
             slots = tuple(known.get(column, -1) for column in columns)
-            if len(slots) <= MAX_KEY_COLUMNS and -1 not in slots and not any(map(self.fresh, slots)):
+            if len(slots) <= MAX_KEY_COLUMNS and -1 not in slots and not any(map(self.fresh, slots)) \
+                    and all(self.method.slots[slot].type in KEY_TYPES for slot in slots):
                 found.append((number, slots))
         return tuple(found[:MAX_KEYS])
 
@@ -167,8 +169,9 @@ def _insert(reader, tables, insert, accesses, where, problems):
     known = {column: reader.numbers[value[1:]] for column, value in given.items()
              if value.startswith(":") and value[1:] in reader.numbers}
     for unique in table.uniques:
-        if any(column in given and column not in known for column in unique):
-            problems.add(where, f"{reader.method.name}: the unique {', '.join(unique)} is no parameter: "
+        if any(column in given and (column not in known or reader.method.slots[known[column]].type not in KEY_TYPES)
+               for column in unique):
+            problems.add(where, f"{reader.method.name}: the unique {', '.join(unique)} is no parameter of a type that can be a key: "
                                 "the order of locks cannot be told")
     for column, (parent, target) in table.parents.items():
         if column in given:
