@@ -33,7 +33,7 @@ DEFECTS = [
         ("backends/postgres/group.c",
          "if (lane->warned)",
          "if (0)"),
-    ], "faults/test_postgres_failover.py", ["Failover.test_wait_cancelled_by_another"]),
+    ], "faults/test_postgres_failover.py", ["Synchronous.test_wait_cancelled_by_another"]),
     ("a pooler's session relied on", [
         ("backends/postgres/send.c",
          "if (store->pooled && ",
