@@ -13,6 +13,8 @@
 #include "../protocol/error.h"
 #include "../protocol/list.h"
 
+struct call;
+
 /* What keeps the calls of one client connection in their order. One in each connection; zero it with order_init.
  * It must outlive its calls (the connection is freed after them). `role` and `gone` are set by the connection at any
  * time and read by the store's threads before a call begins; the rest belongs to the store, on the loop thread only. */
@@ -23,6 +25,11 @@ struct order {
 	struct list parked;       /* calls that wait for those before them */
 	bool large;               /* the last read was: SQLite's next look-up goes to a reader thread, PostgreSQL's keeps out of the others' way */
 	unsigned lane;            /* PostgreSQL: the pipeline that the unfinished ones travel in */
+	/* PostgreSQL: what the group that is being made has of them (gather.c) */
+	uint64_t gathered;        /* of which group the rest tells */
+	struct call *ordered;     /* the calls that lock or follow one that does, the newest first */
+	unsigned ordered_count;
+	bool held_back;           /* one waits for the next group, and so do those behind it */
 };
 
 static inline void order_init(struct order *order)
@@ -48,6 +55,9 @@ struct call {
 	uint8_t attempts;              /* the store's count of tries */
 	bool dropped;                  /* it failed before it began, since its client is gone */
 	uint8_t route;                 /* the store's note of where it runs */
+	uint8_t place;                 /* PostgreSQL: its part of the group */
+	uint64_t number;               /* PostgreSQL: the order of arrival */
+	struct call *before;           /* PostgreSQL: see order->ordered */
 	void (*done)(struct call *);   /* loop thread; may run inside submit or process */
 };
 

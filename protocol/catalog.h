@@ -142,12 +142,36 @@ enum impl {
 	IMPL_DAEMON,           /* answered by the daemon itself */
 };
 
+/* What a PostgreSQL statement does to a table; tables are numbered in the order of their creation. */
+enum table_use_mode { USE_READ, USE_UPDATE, USE_INSERT };
+
+struct table_use {
+	uint8_t table;
+	uint8_t mode;           /* enum table_use_mode */
+	uint8_t key_count;      /* unique keys of the one row whose values the call knows; 0: any row */
+	uint8_t keys[2];        /* their numbers within the table */
+	int8_t slots[2][2];     /* and the slots of their columns; -1: no second column */
+};
+
+/* The row locks of a PostgreSQL statement, kept until its transaction ends. */
+enum lock {
+	LOCK_NONE,  /* it waits for nobody */
+	LOCK_ROW,   /* of one key */
+	LOCK_MANY,  /* of many rows, in the order of their key */
+};
+
 struct statement {
 	const char *sql;        /* NULL: the method has none. SQLite: ?1…; PostgreSQL: $1::type… */
 	const uint8_t *slots;   /* slots[k] is bound to parameter k+1 */
 	uint8_t slot_count;
 	const char *many;       /* PostgreSQL, look-ups by one key: the same for an array of keys, $1; each row has its key's place, from 1,
 	                           in a column more. NULL: there is none */
+	const struct table_use *uses; /* PostgreSQL, as all below: what it touches, the parents of its foreign keys included */
+	uint8_t use_count;
+	uint32_t reads, writes;   /* their tables, as bits */
+	uint8_t lock;             /* enum lock */
+	uint8_t rank;             /* all daemons lock in the order of rank, then key */
+	int8_t lock_slots[2];     /* LOCK_ROW: the slots of the key's columns; -1: no second column */
 };
 
 struct method {

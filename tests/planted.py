@@ -2,7 +2,8 @@
 """Tests the tests: plants one defect at a time in a copy of the source, builds it, and expects the matching test to fail.
 
 usage: tests/planted.py [NAME-PART…]
-Takes some minutes, since each defect is a build of its own; not part of an ordinary run. SQLite only. A defect whose
+Takes some minutes, since each defect is a build of its own; not part of an ordinary run. On SQLite, but for
+tests that know PostgreSQL alone. A defect whose
 place in the source is not found any more counts as failed: then it must be planted anew. Ends with `N passed, N failed`.
 """
 import os
@@ -18,6 +19,26 @@ ROOT = os.path.dirname(HERE)
 
 # name, [(file, text, its replacement)], test file, tests in it (none: all)
 DEFECTS = [
+    ("row locks in the order of arrival", [
+        ("backends/postgres/gather.c",
+         "if (gathering->locking_count > 1)",
+         "if (0)"),
+    ], "faults/test_many_daemons.py", ["Locks.test_rows_of_one_table"]),
+    ("calls change places although it shows", [
+        ("backends/postgres/gather.c",
+         "if (!commute_conflicts(before, call))",
+         "if (1)"),
+    ], "faults/test_many_daemons.py", ["Order"]),
+    ("warnings at a commit ignored", [
+        ("backends/postgres/group.c",
+         "if (lane->warned)",
+         "if (0)"),
+    ], "faults/test_postgres_failover.py", ["Synchronous.test_wait_cancelled_by_another"]),
+    ("a pooler's session relied on", [
+        ("backends/postgres/send.c",
+         "if (store->pooled && ",
+         "if (0 && store->pooled && "),
+    ], "faults/test_pgbouncer.py", ["Sessions.test_settings_left_behind"]),
     ("answers before the commit", [
         ("backends/sqlite/workers.c",
          "\t*code = commit_group(writer);\n",
@@ -295,8 +316,11 @@ class Copy:
         return before
 
     def test(self, file, names):
-        return run([sys.executable, os.path.join(self.source, "tests", file), *names], self.source, self.log, PIERRE_TEST_BUILD=os.path.join(self.source, "build"),
-                   PIERRE_TEST_BACKEND="sqlite", PYTHONDONTWRITEBYTECODE="1")
+        path = os.path.join(self.source, "tests", file)
+        with open(path, encoding="utf-8") as text:
+            backend = "postgres" if 'BACKENDS = ("postgres",)' in text.read() else "sqlite"
+        return run([sys.executable, path, *names], self.source, self.log, PIERRE_TEST_BUILD=os.path.join(self.source, "build"),
+                   PIERRE_TEST_BACKEND=backend, PYTHONDONTWRITEBYTECODE="1")
 
 
 def plant(copy, edits, test, names):

@@ -1,5 +1,6 @@
 /* Connecting, blocking: run in a thread of its own or before the loop starts. libpq goes through the URL's hosts itself, giving each
  * its own connect_timeout, so that a host that accepts and stays silent is passed over. */
+#include <libpq-events.h>
 #include <openssl/ssl.h>
 #include <poll.h>
 #include <stdio.h>
@@ -128,6 +129,8 @@ int postgres_check_url(const char *url, struct err *err)
 	return port ? 0 : err_exit(err, EX_CONFIG, "the database URL's port is no number; a password stands between a user's name and an @");
 }
 
+static void settle(PGconn *connection);
+
 static void ignore_notice(void *argument, const PGresult *result)
 {
 	(void)argument;
@@ -151,7 +154,96 @@ PGconn *postgres_connect(const char *url, uint64_t timeout_ms, char error[ERR_ME
 		return NULL;
 	}
 	PQsetNoticeReceiver(connection, ignore_notice, NULL);
-	return connection;
+	settle(connection);
+	if (PQstatus(connection) == CONNECTION_OK && PQtransactionStatus(connection) == PQTRANS_IDLE)
+		return connection;
+	redact(url, PQstatus(connection) == CONNECTION_OK ? "the server answered out of turn" : PQerrorMessage(connection), error);
+	PQfinish(connection);
+	return NULL;
+}
+
+/* What a pooler's other clients may have left behind in a session, put back to what a new session would have, for the
+ * transaction alone. A role is none unless ALTER ROLE or ALTER DATABASE sets one. Warnings must come: one tells that a commit is
+ * not on the standby. */
+#define SETTINGS_SQL(select) \
+	select " FROM (SELECT name, CASE name WHEN 'client_min_messages' THEN 'warning' ELSE reset_val END AS value FROM pg_settings " \
+	"WHERE name IN ('search_path', 'client_min_messages', 'statement_timeout', 'lock_timeout', 'row_security', " \
+	"'standard_conforming_strings') UNION ALL SELECT 'role', COALESCE((SELECT substr(item, 6) FROM pg_db_role_setting, " \
+	"unnest(setconfig) AS item WHERE item LIKE 'role=%' AND setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = session_user)) " \
+	"AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())) ORDER BY setrole DESC, setdatabase DESC " \
+	"LIMIT 1), 'none')) AS settings"
+
+const char postgres_settings_sql[] = SETTINGS_SQL("SELECT set_config(name, value, true)");
+
+/* The settings themselves are read in more time than what was left behind may allow. */
+static const char begin[] = "BEGIN; SET LOCAL statement_timeout = 0";
+
+/* Within a transaction of the caller's, and where no pooler is, the settings are as they should be. `began`: else. */
+static PGresult *enter(PGconn *connection, bool *began)
+{
+	PGresult *result;
+
+	*began = false;
+	if (PQtransactionStatus(connection) != PQTRANS_IDLE || postgres_is_direct(connection))
+		return NULL;
+	result = postgres_ask(connection, begin);
+	if (PQresultStatus(result) == PGRES_COMMAND_OK) {
+		PQclear(result);
+		result = postgres_ask(connection, postgres_settings_sql);
+	}
+	if (PQresultStatus(result) == PGRES_TUPLES_OK) {
+		PQclear(result);
+		*began = true;
+		return NULL;
+	}
+	PQclear(postgres_ask(connection, "ROLLBACK"));
+	return result;
+}
+
+static PGresult *leave(PGconn *connection, PGresult *result, bool began)
+{
+	PGresult *last;
+
+	if (!began)
+		return result;
+	last = postgres_ask(connection, PQtransactionStatus(connection) == PQTRANS_INERROR ? "ROLLBACK" : "COMMIT");
+	if (PQresultStatus(last) == PGRES_COMMAND_OK) {
+		PQclear(last);
+		return result;
+	}
+	PQclear(result);
+	return last;
+}
+
+PGresult *postgres_query(PGconn *connection, const char *sql, int count, const char *const *values)
+{
+	bool began;
+	PGresult *refused = enter(connection, &began);
+
+	if (refused != NULL)
+		return refused;
+	return leave(connection, PQexecParams(connection, sql, count, NULL, values, NULL, NULL, 0), began);
+}
+
+PGresult *postgres_question(PGconn *connection, const char *sql)
+{
+	bool began;
+	PGresult *refused = enter(connection, &began);
+
+	return refused != NULL ? refused : leave(connection, postgres_ask(connection, sql), began);
+}
+
+int postgres_settings(PGconn *connection, char **sql, struct err *err)
+{
+	PGresult *result = postgres_question(connection, SETTINGS_SQL("SELECT 'SELECT ' || string_agg(format('set_config(%L, %L, true)', name, "
+	                                                         "value), ', ' ORDER BY name)"));
+	bool good = PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1 && !PQgetisnull(result, 0, 0);
+
+	*sql = good ? strdup(PQgetvalue(result, 0, 0)) : NULL;
+	PQclear(result);
+	if (*sql != NULL)
+		return 0;
+	return good ? err_exit(err, EX_OSERR, "memory is out") : err_exit(err, EX_UNAVAILABLE, "the session's settings cannot be read");
 }
 
 /* libpq reads no more than it has room for. What is left of a TLS record, of up to 16 KiB, is OpenSSL's, and the socket empty: the next read must
@@ -186,6 +278,11 @@ PGresult *postgres_ask(PGconn *connection, const char *sql)
 		next = PQgetResult(connection);
 		if (next == NULL)
 			return last;
+		/* Behind the server's last words comes libpq's, that the connection is gone. */
+		if (PQresultErrorField(last, PG_DIAG_SQLSTATE) != NULL && PQresultErrorField(next, PG_DIAG_SQLSTATE) == NULL) {
+			PQclear(next);
+			continue;
+		}
 		PQclear(last);
 		last = next;
 		if (PQresultStatus(last) >= PGRES_COPY_OUT && PQresultStatus(last) != PGRES_FATAL_ERROR && PQresultStatus(last) != PGRES_NONFATAL_ERROR)
@@ -193,13 +290,56 @@ PGresult *postgres_ask(PGconn *connection, const char *sql)
 	}
 }
 
-/* A pooler tells its clients numbers of its own making. */
+/* Knows of a connection that no pooler stands between: libpq keeps such a note for each procedure. */
+static int direct_note(PGEventId event, void *info, void *argument)
+{
+	(void)event;
+	(void)info;
+	(void)argument;
+	return 1;
+}
+
 bool postgres_is_direct(PGconn *connection)
 {
-	PGresult *result = postgres_ask(connection, "SELECT pg_backend_pid()");
-	bool direct = PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1 && PQnfields(result) == 1 &&
-	              atoi(PQgetvalue(result, 0, 0)) == PQbackendPID(connection);
+	return PQinstanceData(connection, direct_note) != NULL;
+}
+
+/* A pooler tells its clients numbers of its own making. The lock shows for as long as the session lasts that the database is in
+ * use; a pooler's session is not ours to change. */
+static void settle(PGconn *connection)
+{
+	char sql[320];
+	PGresult *result;
+
+	(void)snprintf(sql, sizeof sql, "SELECT CASE pg_backend_pid() WHEN %d THEN set_config('client_min_messages', 'warning', false) "
+	               "|| pg_try_advisory_lock_shared(" POSTGRES_USE_LOCK ")::text END", PQbackendPID(connection));
+	result = postgres_ask(connection, sql);
+	if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1 && PQnfields(result) == 1 && !PQgetisnull(result, 0, 0) &&
+	    PQregisterEventProc(connection, direct_note, "pierre-direct", NULL) != 0)
+		(void)PQsetInstanceData(connection, direct_note, connection);
+	PQclear(result);
+}
+
+bool postgres_in_use(PGconn *connection)
+{
+	PGresult *result = postgres_ask(connection, "SELECT pg_try_advisory_lock_shared(" POSTGRES_USE_LOCK ")");
+	bool refused = PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1 && PQgetvalue(result, 0, 0)[0] == 'f';
 
 	PQclear(result);
-	return direct;
+	return !refused;
+}
+
+/* In statement mode PgBouncer refuses a BEGIN and ends the connection. */
+int postgres_check_pooler(PGconn *connection, struct err *err)
+{
+	PGresult *result = postgres_ask(connection, "BEGIN");
+	bool statement_mode = strstr(PQresultErrorMessage(result), "statement pooling") != NULL, good = PQresultStatus(result) == PGRES_COMMAND_OK;
+
+	PQclear(result);
+	if (good)
+		PQclear(postgres_ask(connection, "ROLLBACK"));
+	if (statement_mode)
+		return err_exit(err, EX_CONFIG, "the pooler before the database runs each statement on any server connection (PgBouncer: pool_mode = "
+		                                "statement): set pool_mode to transaction or session");
+	return good ? 0 : err_exit(err, EX_UNAVAILABLE, "the pooler before the database refuses a transaction");
 }

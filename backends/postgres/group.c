@@ -43,6 +43,7 @@ static void restart(struct postgres_store *store, struct call *call, enum route 
 /* Puts calls in front of those that wait on the lane. */
 static void put_back(struct lane *lane, struct list *calls)
 {
+	gather_undo(lane, calls);
 	list_for_each(node, calls)
 		lane->waiting_count++;
 	list_splice_front(&lane->waiting, calls);
@@ -104,17 +105,22 @@ static void take_apart(struct postgres_store *store, struct list *group, struct 
 	list_splice(again, group);
 }
 
-/* A commit whose wait for a synchronous standby was cancelled counts as done for the server, with a warning. It is not what was promised. */
-static void doubt_commit(struct postgres_store *store, struct list *group)
+/* A commit whose wait for a synchronous standby was cancelled, by whomever, counts as done for the server, with a warning. It is
+ * not what was promised. Statements of ours give no warnings: any is doubt. */
+static void doubt_commit(struct postgres_store *store, struct list *group, bool cancelled)
 {
 	list_for_each(node, group) {
 		struct call *call = call_of(node);
 
 		if (!writes(call) || call->err.kind != ERR_NONE)
 			continue;
-		execute_fail(call, ERR_TIMEOUT, "the call's time ran out while it was being stored");
+		if (cancelled)
+			execute_fail(call, ERR_TIMEOUT, "the call's time ran out while it was being stored");
+		else
+			execute_fail(call, ERR_UNAVAILABLE, "the database server warned while it stored the call: it may be stored on "
+			                                    "one server only");
 		call->err.outcome = OUTCOME_UNKNOWN;
-		store->timeouts++;
+		store->timeouts += cancelled;
 	}
 }
 
@@ -145,8 +151,8 @@ void group_end(struct postgres_store *store, struct lane *lane)
 	if (failed != NULL)
 		encoder_drop(lane);
 	if (failed == NULL) {
-		if (lane->cancelled_at != 0 && lane->warned)
-			doubt_commit(store, &group);
+		if (lane->warned)
+			doubt_commit(store, &group, lane->cancelled_at != 0);
 		if (lane->group_limit < GROUP_MAX)
 			lane->group_limit *= 2;
 		encoder_submit(store, lane);

@@ -18,8 +18,12 @@ static int failed(PGconn *connection, const PGresult *result, struct err *err)
 {
 	if (PQstatus(connection) != CONNECTION_OK || result == NULL)
 		return err_set(err, ERR_UNAVAILABLE, "the connection to the database was lost");
-	if (result_in_class(result, "42501"))
-		return err_set(err, ERR_STORAGE, "the database role lacks the right to do this");
+	if (result_in_class(result, "42501")) {
+		char right[POSTGRES_RIGHT_MAX];
+
+		postgres_missing_right(connection, right);
+		return err_set(err, ERR_STORAGE, "the database role lacks the right to do this: %s", right);
+	}
 	if (result_in_class(result, "53100"))
 		return err_set(err, ERR_STORAGE, "the database server's disk is full");
 	return err_set(err, ERR_UNAVAILABLE, "the database refused it, for now");
@@ -28,7 +32,7 @@ static int failed(PGconn *connection, const PGresult *result, struct err *err)
 /* A statement with text parameters; NULL after setting err. */
 static PGresult *query(PGconn *connection, const char *sql, int count, const char *const *values, struct err *err)
 {
-	PGresult *result = PQexecParams(connection, sql, count, NULL, values, NULL, NULL, 0);
+	PGresult *result = postgres_query(connection, sql, count, values);
 	ExecStatusType status = PQresultStatus(result);
 
 	if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)
@@ -55,6 +59,17 @@ static const char *value_of(const PGresult *result, const char *name)
 	return NULL;
 }
 
+/* At the start. */
+static int refused(PGconn *connection, const PGresult *result, const char *what, struct err *err)
+{
+	char right[POSTGRES_RIGHT_MAX];
+
+	if (result == NULL || !result_in_class(result, "42501"))
+		return err_exit(err, EX_UNAVAILABLE, "%s: the database refused it", what);
+	postgres_missing_right(connection, right);
+	return err_exit(err, EX_CONFIG, "%s: the database role lacks the right to do this: %s", what, right);
+}
+
 static PGresult *read_meta(PGconn *connection, const struct seal *seal, struct err *err)
 {
 	char name[SEAL_COUNT_NAME], sql[160];
@@ -62,11 +77,11 @@ static PGresult *read_meta(PGconn *connection, const struct seal *seal, struct e
 
 	seal_count_name(seal, name); /* letters and digits: it needs no quoting */
 	(void)snprintf(sql, sizeof sql, "SELECT key, value FROM pierre_meta WHERE key IN ('key_check', 'key_check_next', '%s')", name);
-	result = postgres_ask(connection, sql);
+	result = postgres_question(connection, sql);
 	if (PQresultStatus(result) == PGRES_TUPLES_OK && PQnfields(result) == 2)
 		return result;
+	(void)refused(connection, result, "what is stored about the key cannot be read", err);
 	PQclear(result);
-	(void)err_exit(err, EX_UNAVAILABLE, "what is stored about the key cannot be read");
 	return NULL;
 }
 
@@ -79,10 +94,12 @@ static int store_check(PGconn *connection, const char *name, const char *value, 
 
 	(void)snprintf(sql, sizeof sql, "INSERT INTO pierre_meta (key, value) VALUES ('%s', '%s') ON CONFLICT (key) DO %s", name, value,
 	               replace ? "UPDATE SET value = EXCLUDED.value" : "NOTHING");
-	result = postgres_ask(connection, sql);
+	result = postgres_question(connection, sql);
 	good = PQresultStatus(result) == PGRES_COMMAND_OK;
+	if (!good)
+		(void)refused(connection, result, "the key's check value cannot be stored", err);
 	PQclear(result);
-	return good ? 0 : err_exit(err, EX_UNAVAILABLE, "storing the key check value: the database refused it");
+	return good ? 0 : -1;
 }
 
 /* Proves the keys by what is stored, and makes what is to be stored. */
@@ -207,18 +224,21 @@ static void write_token(struct buffer *out, const struct rotation_token *token)
 static int write_tokens(PGconn *connection, struct rotation *rotation, const char *provider, struct buffer *tokens, uint64_t count, struct err *err)
 {
 	const char *const values[] = {tokens->data};
-	char sql[700];
+	char sql[1000];
 	PGresult *result;
 
 	buffer_append(tokens, "]", 2); /* with its NUL */
 	if (tokens->failure != BUFFER_OK)
 		return err_set(err, ERR_INTERNAL, "memory is out");
-	(void)snprintf(sql, sizeof sql, "UPDATE users AS u SET %s_access_token = v.a, %s_refresh_token = v.r, %s_nonce = v.n "
-	               "FROM jsonb_to_recordset($1::jsonb) AS v(id uuid, a text, r text, n text, oa text, ob text, oc text) "
+	/* The rows are locked in the order in which all others lock them. */
+	(void)snprintf(sql, sizeof sql, "WITH v AS MATERIALIZED (SELECT v.* FROM jsonb_to_recordset($1::jsonb) "
+	               "AS v(id uuid, a text, r text, n text, oa text, ob text, oc text)), "
+	               "held AS MATERIALIZED (SELECT id FROM users WHERE id IN (SELECT id FROM v) ORDER BY id FOR NO KEY UPDATE) "
+	               "UPDATE users AS u SET %s_access_token = v.a, %s_refresh_token = v.r, %s_nonce = v.n FROM v JOIN held USING (id) "
 	               "WHERE u.id = v.id AND u.%s_access_token = v.oa AND u.%s_refresh_token = v.ob AND u.%s_nonce = v.oc",
 	               provider, provider, provider, provider, provider, provider);
 	for (int tries = 0;; tries++) {
-		result = PQexecParams(connection, sql, 1, NULL, values, NULL, NULL, 0);
+		result = postgres_query(connection, sql, 1, values);
 		if (PQresultStatus(result) == PGRES_COMMAND_OK || !result_in_class(result, "40") || tries == STEP_TRIES)
 			break;
 		PQclear(result); /* it and other transactions waited for one another */

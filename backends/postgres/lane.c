@@ -7,7 +7,7 @@
 #include "../execute.h"
 #include "postgres.h"
 
-enum { IDLE_CHECK_S = 30, GROUP_START = 64, NEW_LANE_S = 2, HOLD_MS = 50, UNASKED_MAX = 64 << 10, RESULT_MAX = 64 << 20, MERGE_PAUSE_S = 10 };
+enum { IDLE_CHECK_S = 30, GROUP_START = 64, NEW_LANE_S = 2, HOLD_MS = 50, UNASKED_MAX = 64 << 10, RESULT_MAX = 64 << 20, MERGE_PAUSE_S = 10, CAREFUL_S = 10 };
 
 void lane_watch(struct postgres_store *store, struct lane *lane, bool want_write)
 {
@@ -76,6 +76,11 @@ void lane_forget(struct postgres_store *store, struct lane *lane)
 /* What a failure says about connections. */
 static enum outcome heed(struct postgres_store *store, struct lane *lane, const struct call *call, enum outcome failure)
 {
+	if (failure == CALL_SUSPECT && !store->named && !store->pooled) {
+		store->pooled = true;
+		store->settings.log(5, "the session lost its settings: a pooler stands before the database, each transaction brings them");
+		return CALL_RETRY;
+	}
 	if (failure == CALL_SUSPECT) {
 		/* The session may have been spoilt, which a new one would mend; one that is new itself shows that the server is so. */
 		bool new = clock_ns() - lane->born < (uint64_t)NEW_LANE_S * 1000000000;
@@ -89,12 +94,24 @@ static enum outcome heed(struct postgres_store *store, struct lane *lane, const 
 		/* Lost again although it was prepared anew: a pooler has come between. */
 		if (call->attempts > 0 && store->named) {
 			store->named = false;
+			store->pooled = true;
 			store->settings.log(5, "the database keeps losing statements: they are prepared by name no more");
 		}
 	}
 	for (unsigned i = 0; failure == CALL_REPREPARE_ALL && i < store->lane_count; i++)
 		lane_forget(store, &store->lanes[i]);
 	return failure;
+}
+
+/* Somebody else locks rows in another order, or another key of a new row was taken: for a while nothing is held while a
+ * call waits for a lock. */
+static void note_deadlock(struct postgres_store *store)
+{
+	uint64_t now = clock_ns();
+
+	if (now >= store->careful_until)
+		store->settings.log(5, "the database server ended a deadlock: for %d s each transaction changes one row", CAREFUL_S);
+	store->careful_until = now + (uint64_t)CAREFUL_S * 1000000000;
 }
 
 /* What a call or several asked for. A failure here is the call's own and leaves the transaction alone. */
@@ -130,6 +147,8 @@ static void take_error(struct postgres_store *store, struct lane *lane, const st
 	}
 	if (item->kind == ITEM_PREPARE)
 		lane->prepared[item->statement] = false;
+	if (result_in_class(result, "40P01"))
+		note_deadlock(store);
 	lane->failure = heed(store, lane, call, result_error(call, result));
 	if (item->count > 0) {
 		/* Whichever of them it was, or none but the statement: they run again one by one. */
@@ -383,7 +402,9 @@ static void note_warning(void *argument, const PGresult *result)
 	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
 
 	note_parting(lane, result);
-	lane->warned = lane->warned || (severity != NULL && strcmp(severity, "WARNING") == 0);
+	/* A function of the database's owner that warns has a context; a commit has none. */
+	lane->warned = lane->warned || (severity != NULL && strcmp(severity, "WARNING") == 0 &&
+	                                PQresultErrorField(result, PG_DIAG_CONTEXT) == NULL);
 }
 
 void pool_adopt(struct postgres_store *store, struct lane *lane, PGconn *connection)

@@ -19,12 +19,19 @@ static int failed(PGconn *connection, const PGresult *result, const char *what, 
 		return err_exit(err, EX_UNAVAILABLE, "%s: the connection to the database was lost", what);
 	if (result == NULL)
 		return err_exit(err, EX_UNAVAILABLE, "%s: the database gave no answer in time", what);
-	if (state != NULL && strcmp(state, "42501") == 0)
-		return err_exit(err, EX_CONFIG, "%s: the database role lacks the right to do this", what);
+	if (state != NULL && strcmp(state, "42501") == 0) {
+		char right[POSTGRES_RIGHT_MAX];
+
+		postgres_missing_right(connection, right);
+		return err_exit(err, EX_CONFIG, "%s: the database role lacks the right to do this: %s", what, right);
+	}
 	if (state != NULL && strcmp(state, "25006") == 0)
 		return err_exit(err, EX_UNAVAILABLE, "%s: the database server takes no writes: it is a standby or read-only", what);
 	if (state != NULL && strcmp(state, "3F000") == 0)
-		return err_exit(err, EX_CONFIG, "%s: the search_path names no schema that is there", what);
+		return err_exit(err, EX_CONFIG, "%s: the search_path names no schema that is there and that the role may use (USAGE)", what);
+	/* Another program's table: no later try will do. */
+	if (state != NULL && strncmp(state, "42", 2) == 0)
+		return err_exit(err, EX_DATAERR, "%s: a table is not as this daemon's is (SQLSTATE %s)", what, state);
 	return err_exit(err, EX_UNAVAILABLE, "%s: the database refused it (SQLSTATE %s)", what, state != NULL ? state : "unknown");
 }
 
@@ -42,7 +49,7 @@ static int execute(PGconn *connection, const char *sql, const char *what, struct
 /* One value of one row as text, NULL for none, which the caller frees. */
 static int ask_value(PGconn *connection, const char *sql, const char *what, char **text, struct err *err)
 {
-	PGresult *result = postgres_ask(connection, sql);
+	PGresult *result = postgres_question(connection, sql);
 	int code = 0;
 
 	*text = NULL;
@@ -85,6 +92,67 @@ static int check_encoding(PGconn *connection, struct err *err)
 	                encoding);
 }
 
+/* Names that the migrations give, as an array's text: tables, and indexes where `indexes`. */
+static void put_names(struct buffer *names, bool indexes)
+{
+	static const char *const words[] = {"CREATE TABLE ", "CREATE INDEX ", "CREATE UNIQUE INDEX "};
+
+	buffer_text(names, "'{pierre_migrations");
+	for (const struct migration *migration = postgres_migrations; migration->name != NULL; migration++)
+		for (size_t i = 0; i < (indexes ? 3 : 1); i++)
+			for (const char *at = migration->sql; (at = strstr(at, words[i])) != NULL;) {
+				at += strlen(words[i]);
+				buffer_byte(names, ',');
+				buffer_append(names, at, strspn(at, "abcdefghijklmnopqrstuvwxyz0123456789_"));
+			}
+	buffer_text(names, "}'::text[]");
+}
+
+void postgres_missing_right(PGconn *connection, char right[POSTGRES_RIGHT_MAX])
+{
+	struct buffer sql = {0};
+	char *text = NULL;
+
+	if (PQtransactionStatus(connection) == PQTRANS_INERROR)
+		PQclear(PQexec(connection, "ROLLBACK"));
+	buffer_text(&sql, "SELECT name FROM (SELECT 1 AS place, 'CREATE on schema ' || nspname AS name FROM pg_namespace "
+	                  "WHERE nspname = current_schema() AND NOT has_schema_privilege(oid, 'CREATE') UNION ALL "
+	                  "SELECT 0, r || ' on table ' || relname FROM pg_class, "
+	                  "unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS r WHERE relkind IN ('r', 'p') "
+	                  "AND relnamespace = to_regnamespace(current_schema()) AND NOT (r <> 'SELECT' AND relname = 'pierre_migrations') "
+	                  "AND NOT has_table_privilege(oid, r) AND relname = ANY (");
+	put_names(&sql, false);
+	buffer_append(&sql, ")) AS missing ORDER BY place, name LIMIT 1", sizeof ")) AS missing ORDER BY place, name LIMIT 1");
+	if (sql.failure == BUFFER_OK)
+		(void)ask_value(connection, sql.data, "reading the role's rights", &text, NULL);
+	(void)snprintf(right, POSTGRES_RIGHT_MAX, "%.120s", text != NULL ? text : "to use the schema, or to own its tables");
+	free(text);
+	buffer_free(&sql);
+}
+
+/* Nothing of ours is there yet: what bears one of our names belongs to another program. */
+static int check_foreign(PGconn *connection, struct err *err)
+{
+	struct buffer sql = {0};
+	char *text = NULL;
+	int code = -1;
+
+	buffer_text(&sql, "SELECT min(nspname || '.' || relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace "
+	                  "WHERE nspname = current_schema() AND to_regclass('pierre_migrations') IS NULL AND relname = ANY (");
+	put_names(&sql, true);
+	buffer_append(&sql, ")", 2);
+	if (sql.failure != BUFFER_OK)
+		(void)err_exit(err, EX_OSERR, "out of memory");
+	else
+		code = ask_value(connection, sql.data, "looking for another program's tables", &text, err);
+	if (text != NULL)
+		code = err_exit(err, EX_DATAERR, "the schema holds %.120s, which this daemon has not made: another program's database; give "
+		                "the daemon a database or a schema (search_path) of its own", text);
+	free(text);
+	buffer_free(&sql);
+	return code;
+}
+
 int postgres_check_schema(PGconn *connection, bool current_only, struct err *err)
 {
 	if (check_encoding(connection, err) < 0)
@@ -96,6 +164,8 @@ int postgres_check_schema(PGconn *connection, bool current_only, struct err *err
 	if (version > known)
 		return err_exit(err, EX_DATAERR, "the database's schema has version %" PRId64 ", which a newer daemon made; this one knows up to %"
 		                PRId64, version, known);
+	if (version == 0 && check_foreign(connection, err) < 0)
+		return -1;
 	if (current_only && version < known)
 		return err_exit(err, EX_CONFIG, "the database's schema has version %" PRId64 ", this daemon needs %" PRId64
 		                ": run pierre-dbd --migrate-only, or start it without --no-migrate", version, known);
@@ -104,15 +174,18 @@ int postgres_check_schema(PGconn *connection, bool current_only, struct err *err
 
 /* Whatever the role or the database prefers: what the lock's holder before has committed must be seen, and a migration, or the wait for
  * another daemon's, takes as long as it takes. */
-static const char begin[] = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0; "
-                            "SET LOCAL idle_in_transaction_session_timeout = 0";
+static const char begin[] = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0";
+static const char without_end[] = "SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0; "
+                                  "SET LOCAL idle_in_transaction_session_timeout = 0";
 
 /* Within a transaction that holds the lock: the version is read again, another daemon may have been here first. */
 static int apply(PGconn *connection, const struct migration *migration, bool *did, struct err *err)
 {
 	char sql[256];
 
-	if (execute(connection, "SELECT pg_advisory_xact_lock(7235434120189153124)", migration->name, err) < 0 ||
+	if (execute(connection, postgres_settings_sql, migration->name, err) < 0 ||
+	    execute(connection, without_end, migration->name, err) < 0 ||
+	    execute(connection, "SELECT pg_advisory_xact_lock(7235434120189153124)", migration->name, err) < 0 ||
 	    execute(connection, "CREATE TABLE IF NOT EXISTS pierre_migrations (version INTEGER NOT NULL, name TEXT NOT NULL, "
 	                        "applied_at TIMESTAMPTZ NOT NULL DEFAULT now(), CONSTRAINT pierre_migrations_pkey PRIMARY KEY (version))",
 	            migration->name, err) < 0)

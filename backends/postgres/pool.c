@@ -53,14 +53,14 @@ struct lane *pool_choose(struct postgres_store *store, const struct call *call, 
 	bool reads = call->method != NULL && !call->method->write, large = reads && call->order != NULL && call->order->large;
 	struct lane *best = NULL, *locker = store->locker;
 
-	if (gather_locks(store, call) && locker != NULL && usable(locker) && !pool_slow(locker, now) && !carries_large(locker) &&
+	if (commute_changes_rows(call) && locker != NULL && usable(locker) && !pool_slow(locker, now) && !carries_large(locker) &&
 	    ((locker->state == LANE_BUSY && locker->locking > 1) || locker->waiting_count > 0))
 		return locker;
 	if (large)
 		best = least_loaded(store, (store->lane_count + 3) / 4, true, now);
 	if (best == NULL)
 		best = least_loaded(store, 0, reads && !call->method->short_read, now);
-	if (gather_locks(store, call))
+	if (commute_changes_rows(call))
 		store->locker = best;
 	return best;
 }

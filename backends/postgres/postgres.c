@@ -52,6 +52,7 @@ static void place(struct postgres_store *store, struct call *call)
 	bool held = store->unserved > 0 && clock_ns() < store->hold_until;
 	struct lane *lane = follows ? (order->lane != 0 ? &store->lanes[order->lane - 1] : NULL) : held ? NULL : pool_choose(store, call, call->submitted);
 
+	call->number = ++store->arrivals;
 	if (order != NULL) {
 		order->reads++;
 		order->lane = lane != NULL ? lane->number : 0;
@@ -260,8 +261,8 @@ static void free_store(struct postgres_store *store)
 	if (store->url != NULL)
 		explicit_bzero(store->url, strlen(store->url));
 	free(store->url);
-	free(store->locking);
 	free(store->alike);
+	free(store->session_settings);
 	buffer_free(&store->keys);
 	arena_free(&store->sending);
 	free(store);
@@ -306,8 +307,8 @@ static bool init_lane(struct lane *lane, unsigned number)
 	list_init(&lane->waiting);
 	list_init(&lane->group);
 	list_init(&lane->kept);
-	/* Each call may bring a Prepare before it; the Sync comes last. */
-	lane->items = calloc(2 * GROUP_MAX + 1, sizeof *lane->items);
+	/* The settings, then each call, which may bring a Prepare before it; the Sync comes last. */
+	lane->items = calloc(2 * GROUP_MAX + 2, sizeof *lane->items);
 	lane->prepared = calloc(2 * catalog_method_count, sizeof *lane->prepared);
 	lane->merged = calloc(GROUP_MAX, sizeof(struct call *));
 	return lane->items != NULL && lane->prepared != NULL && lane->merged != NULL;
@@ -331,18 +332,15 @@ static struct postgres_store *new_store(const struct store_settings *settings)
 	list_init(&store->migrating);
 	store->sending.wipe = true;
 	store->url = strdup(settings->url);
-	store->locking = calloc(catalog_method_count, sizeof *store->locking);
 	store->alike = calloc(catalog_method_count, sizeof *store->alike);
 	store->epoll = epoll_create1(EPOLL_CLOEXEC);
 	store->mailbox = mailbox_new();
-	bool good = store->url != NULL && store->locking != NULL && store->alike != NULL && store->epoll >= 0 && store->mailbox != NULL && store->mailbox->wake >= 0 &&
+	bool good = store->url != NULL && store->alike != NULL && store->epoll >= 0 && store->mailbox != NULL && store->mailbox->wake >= 0 &&
 	            epoll_ctl(store->epoll, EPOLL_CTL_ADD, store->mailbox->wake, &event) == 0;
 	for (unsigned i = 0; i < store->lane_count; i++)
 		good = init_lane(&store->lanes[i], i + 1) && good;
-	if (good && encoder_start(store)) {
-		gather_learn(store->locking);
+	if (good && encoder_start(store))
 		return store;
-	}
 	free_store(store);
 	return NULL;
 }
@@ -382,13 +380,19 @@ static int bring_up(struct postgres_store *store, struct err *err)
 		err_exit(err, EX_UNAVAILABLE, "the server is PostgreSQL %d; 13 is the oldest that is supported", store->server_version / 10000);
 		goto fail;
 	}
-	if (postgres_check_schema(connection, !store->settings.migrate, err) < 0 ||
+	store->pooled = !postgres_is_direct(connection);
+	if (!store->pooled && !postgres_in_use(connection)) {
+		err_exit(err, EX_TEMPFAIL, "a transfer moves this database's rows: start the daemon when it has ended");
+		goto fail;
+	}
+	if ((store->pooled && postgres_check_pooler(connection, err) < 0) || postgres_settings(connection, &store->session_settings, err) < 0 ||
+	    postgres_check_schema(connection, !store->settings.migrate, err) < 0 ||
 	    (store->settings.migrate && postgres_migrate(connection, NULL, store->settings.progress, err) < 0) ||
 	    (store->settings.seal != NULL && postgres_prove_key(connection, store->settings.seal, err) < 0))
 		goto fail;
 	if (store->settings.seal != NULL)
 		store_warn_of_count(&store->settings, 0, seal_count_total(store->settings.seal));
-	store->named = store->settings.prepared_statements && postgres_is_direct(connection);
+	store->named = store->settings.prepared_statements && !store->pooled;
 	if (store->settings.prepared_statements && !store->named)
 		store->settings.log(5, "a pooler stands before the database: statements are not prepared by name");
 	store->schema = postgres_schema(connection, err);

@@ -14,6 +14,8 @@
 #include "../store.h"
 #include "../trouble.h"
 
+#define POSTGRES_USE_LOCK "7235434120189153125" /* advisory: shared by each session, exclusively held by a transfer */
+
 enum { LANES_MAX = 128, GROUP_MAX = 1024, TRIES_MAX = 4, LARGE_ANSWER = 64 << 10 };
 
 enum lane_state {
@@ -24,13 +26,13 @@ enum lane_state {
 };
 
 /* What the server will answer next, in order. */
-enum item_kind { ITEM_PREPARE, ITEM_CALL, ITEM_SYNC };
+enum item_kind { ITEM_SETTINGS, ITEM_PREPARE, ITEM_CALL, ITEM_SYNC };
 
 struct item {
 	uint8_t kind;
 	uint16_t statement;     /* ITEM_PREPARE: its place in lane->prepared */
 	uint16_t first, count;  /* ITEM_CALL: of lane->merged, when it is one statement for many; count 0: for `call` alone */
-	struct call *call;      /* ITEM_CALL, ITEM_PREPARE; the first of many */
+	struct call *call;      /* ITEM_CALL, ITEM_PREPARE; the first of many; ITEM_SETTINGS: the first of all */
 };
 
 /* What an error of the server means for the call: it stands, or the call runs again (there, prepared anew, or on another connection). */
@@ -109,8 +111,10 @@ struct postgres_store {
 	struct buffer keys;           /* send.c's array of keys */
 	struct arena sending;         /* send.c: parameters in the form that libpq takes, until it has copied them */
 	uint64_t merge_from;          /* no statements for many before: one has failed */
-	bool *locking;                /* by method->index: changes rows that may be there already */
-	struct lane *locker;          /* where such calls went last */
+	struct lane *locker;          /* where calls that change rows went last */
+	uint64_t gathered;            /* groups made */
+	uint64_t arrivals;            /* calls placed */
+	uint64_t careful_until;       /* groups lock no more than one row before: the server has ended a deadlock */
 	struct list waiting;          /* calls without a lane */
 	unsigned waiting_count;
 	unsigned connecting, failures; /* connects under way; failed ones in a row */
@@ -129,6 +133,8 @@ struct postgres_store {
 	bool closing;
 	int64_t schema;
 	int server_version;
+	bool pooled;                  /* sessions are shared with others: each group brings its settings */
+	char *session_settings;       /* the statement that does */
 	bool named;                   /* statements are prepared by name; else each call brings its text */
 	char last_error[ERR_MESSAGE_MAX];
 	int64_t last_error_at;
@@ -152,8 +158,13 @@ bool send_group(struct postgres_store *store, struct lane *lane);
 
 /* gather.c: the next group */
 void lane_gather(struct postgres_store *store, struct lane *lane);   /* moves its calls from `waiting` to `group` */
-void gather_learn(bool *locking);                                    /* what each method's statement does */
-bool gather_locks(const struct postgres_store *store, const struct call *call);
+void gather_undo(struct lane *lane, struct list *calls);             /* of a group that has ended: in the order of their arrival again */
+
+/* commute.c: which calls may change places, and the order of locks */
+bool commute_conflicts(const struct call *a, const struct call *b);  /* of one connection: their order shows */
+int commute_compare(const struct call *a, const struct call *b);     /* both lock: < 0 when `a` locks first */
+enum lock commute_lock(const struct call *call);
+bool commute_changes_rows(const struct call *call);                  /* locks rows that may be there already */
 
 /* group.c: what becomes of a group that has ended */
 void group_end(struct postgres_store *store, struct lane *lane);
@@ -212,9 +223,18 @@ void jobs_collect(struct postgres_store *store);  /* what threads have done sinc
 PGconn *postgres_connect(const char *url, uint64_t timeout_ms, char error[ERR_MESSAGE_MAX]);
 bool postgres_unread(PGconn *connection);                     /* something has come that the socket does not show */
 PGresult *postgres_ask(PGconn *connection, const char *sql);  /* the last result; NULL: no answer in time */
+extern const char postgres_settings_sql[];                    /* a session's own settings, for the transaction */
+int postgres_settings(PGconn *connection, char **sql, struct err *err); /* the same with their values written out */
+PGresult *postgres_query(PGconn *connection, const char *sql, int count, const char *const *values); /* one statement with them */
+PGresult *postgres_question(PGconn *connection, const char *sql); /* the same as postgres_ask */
+int postgres_check_pooler(PGconn *connection, struct err *err);  /* one that keeps transactions whole */
+bool postgres_in_use(PGconn *connection);                     /* its session keeps a transfer out; false: one is under way */
 bool postgres_is_direct(PGconn *connection);                  /* no pooler between: statements prepared by name are found again */
 
 /* migrate.c: blocking, on a connection that is not in pipeline mode */
+enum { POSTGRES_RIGHT_MAX = 160 };
+/* After an error 42501, outside of a transaction: the first right that the role lacks, "UPDATE on table users". */
+void postgres_missing_right(PGconn *connection, char right[POSTGRES_RIGHT_MAX]);
 int64_t postgres_schema(PGconn *connection, struct err *err);
 int postgres_check_schema(PGconn *connection, bool current_only, struct err *err);
 int postgres_migrate(PGconn *connection, struct buffer *applied, void (*progress)(const char *what), struct err *err);

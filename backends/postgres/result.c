@@ -227,6 +227,11 @@ enum outcome result_error(struct call *call, const PGresult *result)
 		call->err.outcome = OUTCOME_NONE;
 	} else if (in_class(state, "54")) {
 		execute_fail(call, ERR_TOO_LARGE, "a value is larger than the database takes");
+	} else if (strcmp(state, "42501") == 0) {
+		/* "permission denied for table users": it names what it is about, and quotes no row. */
+		const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+
+		execute_fail(call, ERR_STORAGE, "the database role lacks a right: %.120s", text != NULL ? text : "?");
 	} else if (strcmp(state, "42P01") == 0 || strcmp(state, "3F000") == 0 || in_class(state, "25")) {
 		/* The tables that this session sees, or the state of its transaction, are not as they should be. */
 		execute_fail(call, ERR_INTERNAL, "%s failed within the database (SQLSTATE %s)", call->method->name, state);

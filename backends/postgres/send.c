@@ -134,7 +134,7 @@ static bool send_call(struct postgres_store *store, struct lane *lane, struct ca
 
 	if (method == NULL) {
 		(void)expect(lane, ITEM_CALL, call); /* the health probe */
-		return PQsendQueryParams(lane->connection, "SELECT 1", 0, NULL, NULL, NULL, NULL, 1) == 1;
+		return PQsendQueryParams(lane->connection, "SELECT FROM pierre_meta LIMIT 1", 0, NULL, NULL, NULL, NULL, 1) == 1;
 	}
 	statement = &method->statements[BACKEND_POSTGRES];
 	for (unsigned i = 0; i < statement->slot_count; i++)
@@ -232,6 +232,11 @@ bool send_group(struct postgres_store *store, struct lane *lane)
 {
 	bool merging = lane->group_count >= MERGE_LEAST && clock_ns() >= store->merge_from, counted = false;
 
+	if (store->pooled && lane->group_count > 0) {
+		(void)expect(lane, ITEM_SETTINGS, call_of(list_first(&lane->group)));
+		if (PQsendQueryParams(lane->connection, store->session_settings, 0, NULL, NULL, NULL, NULL, 1) != 1)
+			return false;
+	}
 	for (struct list *node = list_first(&lane->group); node != &lane->group; node = node->next) {
 		struct call *call = call_of(node);
 

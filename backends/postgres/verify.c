@@ -70,9 +70,10 @@ static int look_at_all(struct verify_report *report, PGconn *connection, struct 
 {
 	struct verify_look look = {report, seal, err};
 	struct err wrong = {0};
-	PGresult *begun = query(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", err);
+	PGresult *begun = query(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0", err);
 
 	PQclear(begun);
+	PQclear(begun != NULL ? (begun = query(connection, postgres_settings_sql, err)) : NULL);
 	if (begun == NULL || count_tables(report, connection, err) < 0 || check_catalog(report, connection, err) < 0)
 		return -1;
 	report->schema = postgres_schema(connection, err);

@@ -226,8 +226,8 @@ static int backup_postgres(struct ctl *ctl, const struct wish *wish, const char 
 	else if (found < wanted)
 		(void)ctl_fail(0, "the pg_dump here is of version %u, older than the server's %u: it would refuse. Install postgresql-client-%u",
 		               found, wanted, wanted);
-	return ctl_fail(EX_UNAVAILABLE, "no backup was made: PostgreSQL %s is copied by the commands above; the password comes from "
-	                "~/.pgpass or $PGPASSWORD", server);
+	return ctl_fail(EX_UNAVAILABLE, "no backup was made: PostgreSQL %s is copied by the commands above, run on the server itself and not through "
+	                "a pooler (pg_dump changes the session's settings); the password comes from ~/.pgpass or $PGPASSWORD", server);
 }
 
 static int backup(struct ctl *ctl, int argc, char **argv)

@@ -1,6 +1,7 @@
 /* The PostgreSQL end. Reading: one REPEATABLE READ snapshot, rows one at a time. Writing: COPY within one transaction. */
 #include "transfer.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -383,6 +384,21 @@ static const struct end_ops ops = {count, read_table, next, write_table, put, wr
 
 /* Opening ------------------------------------------------------------------------------------------------------ */
 
+/* Each session of a daemon holds the lock shared. Behind a pooler none does, but its name stands in the server's list. */
+static int must_be_unused(struct postgres_end *end, struct err *err)
+{
+	int64_t others = ask_number(end, NULL, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pierre-dbd' "
+	                                       "AND datname = current_database() AND pid <> pg_backend_pid()", err);
+	int64_t free = others >= 0 ? ask_number(end, NULL, "SELECT pg_try_advisory_lock(" POSTGRES_USE_LOCK ")::int", err) : -1;
+
+	if (free < 0)
+		return -1;
+	if (others > 0 || free == 0)
+		return err_exit(err, EX_TEMPFAIL, "a running daemon uses %s (%" PRId64 " connections named pierre-dbd): stop all daemons first",
+		                end->end.shown, others);
+	return 0;
+}
+
 static int open_source(struct postgres_end *end, struct err *err)
 {
 	if (command(end, NULL, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", PGRES_COMMAND_OK, err) < 0 ||
@@ -419,7 +435,7 @@ static int target_must_be_empty(struct postgres_end *end, struct err *err)
 
 static int open_target(struct postgres_end *end, struct err *err)
 {
-	if (postgres_check_schema(end->connection, false, err) < 0 || target_must_be_empty(end, err) < 0 || postgres_migrate(end->connection, NULL, NULL, err) < 0 ||
+	if (target_must_be_empty(end, err) < 0 || postgres_check_schema(end->connection, false, err) < 0 || postgres_migrate(end->connection, NULL, NULL, err) < 0 ||
 	    postgres_prove_key(end->connection, end->end.seal, err) < 0 || command(end, NULL, "BEGIN", PGRES_COMMAND_OK, err) < 0)
 		return -1;
 	/* The daemon's own facts come with the source's. */
@@ -438,7 +454,7 @@ int postgres_end_open(struct end **ret, const char *url, bool target, struct sea
 	end->connection = postgres_connect(url, CONNECT_MS, reason);
 	if (end->connection == NULL)
 		(void)err_exit(err, EX_UNAVAILABLE, "%s cannot be reached: %.250s", end->end.shown, reason);
-	else
+	else if (must_be_unused(end, err) == 0)
 		result = target ? open_target(end, err) : open_source(end, err);
 	if (result < 0) {
 		close_end(&end->end);

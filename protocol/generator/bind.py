@@ -7,6 +7,7 @@ from pathlib import Path
 
 from . import fragments
 from .columns import columns_of
+from .footprint import Footprint, check_order, footprint_of, load_schema
 from .model import BACKENDS, Catalog, Method, Slot, Statement
 from .placeholders import BUILTINS, EXACT
 from .problems import Problems
@@ -25,6 +26,7 @@ class Limits:
 def bind(catalog: Catalog, backends_folder: Path, limits: Limits, allow_missing: bool, problems: Problems):
     """Fills slots and statements of every method from <backends_folder>/<backend>/sql/<domain>.sql."""
     scanned = {method.name: {} for method in catalog.methods}
+    tables = load_schema(backends_folder / "postgres/migrations", problems)
     by_name = {method.name: method for method in catalog.methods}
     for backend in BACKENDS:
         texts = load_texts(backends_folder / backend / "sql", catalog.providers, problems)
@@ -44,7 +46,8 @@ def bind(catalog: Catalog, backends_folder: Path, limits: Limits, allow_missing:
             if method.has_sql and method.name not in bodies and not allow_missing:
                 problems.add(f"{backend}/sql/{method.domain}.sql", f"method `{method.name}` has no SQL for {backend}")
     for method in catalog.methods:
-        _bind_method(catalog, method, scanned[method.name], limits, problems)
+        _bind_method(catalog, method, scanned[method.name], limits, tables, problems)
+    check_order(catalog, problems)
 
 
 def _no_method(name, method, by_name):
@@ -83,7 +86,7 @@ def _has_star(bare):
     return any(match[1] is None or _has_star(groups[int(match[1])]) for match in _STAR.finditer(outer))
 
 
-def _bind_method(catalog, method, scanned, limits, problems):
+def _bind_method(catalog, method, scanned, limits, tables, problems):
     slots = _parameter_slots(catalog, method)
     parameters = len(slots)
     used = set()
@@ -106,7 +109,8 @@ def _bind_method(catalog, method, scanned, limits, problems):
         _check_placeholders(catalog, method, backend, statement, where, slots[:parameters], numbers, problems)
         if all(name in numbers for name in statement.names):
             many = _many(catalog, method, statement, slots, numbers) if backend == "postgres" else ""
-            method.statements[backend] = _statement(backend, statement, slots, numbers, many)
+            footprint = footprint_of(tables, method, statement, numbers, where, problems) if backend == "postgres" else Footprint()
+            method.statements[backend] = _statement(backend, statement, slots, numbers, many, footprint)
 
 
 def _parameter_slots(catalog: Catalog, method: Method) -> list[Slot]:
@@ -173,7 +177,7 @@ def _many(catalog, method, statement, slots, numbers):
             f"LATERAL ({one} LIMIT 2) AS found")
 
 
-def _statement(backend, statement, slots, numbers, many):
+def _statement(backend, statement, slots, numbers, many, footprint):
     order = statement.names
 
     def numbered(name):
@@ -182,4 +186,4 @@ def _statement(backend, statement, slots, numbers, many):
             return f"?{place}"
         return f"${place}::{SCALARS[slots[numbers[name]].type].postgres}"
 
-    return Statement(statement.render(numbered), tuple(numbers[name] for name in order), many)
+    return Statement(statement.render(numbered), tuple(numbers[name] for name in order), many, footprint)

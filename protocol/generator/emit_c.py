@@ -24,16 +24,37 @@ def source(catalog: Catalog, openrpc: dict) -> str:
 
 
 def _slots(method: Method) -> list[str]:
-    if not method.slots:
-        return []
     parts = [table(f"struct slot slots_{method.c_name}", [
         struct(name=string(slot.name), type=SCALARS[slot.type].c_type, compute=f"COMPUTE_{slot.compute.upper()}",
-               source=slot.source) for slot in method.slots])]
+               source=slot.source) for slot in method.slots])] if method.slots else []
     for backend, statement in method.statements.items():
         if statement.slots:
             numbers = ", ".join(map(str, statement.slots))
             parts.append(f"static const uint8_t {backend}_slots_{method.c_name}[] = {{ {numbers} }};\n")
+        if statement.footprint.accesses:
+            parts.append(table(f"struct table_use uses_{method.c_name}",
+                               [_access(access) for access in statement.footprint.accesses]))
     return parts
+
+
+def _pair(values, empty):
+    return "{ " + ", ".join(str(value) for value in [*values, *([empty] * (2 - len(values)))]) + " }"
+
+
+def _access(access):
+    return struct(table=access.table, mode=f"USE_{access.mode.upper()}", key_count=len(access.keys),
+                  keys=_pair([number for number, _ in access.keys], 0),
+                  slots=_pair([_pair(slots, -1) for _, slots in access.keys], _pair((), -1)))
+
+
+def _footprint(method: Method, footprint) -> str:
+    if not footprint.accesses:
+        return ""
+    reads = sum(1 << number for number in {a.table for a in footprint.accesses if a.mode == "read"})
+    writes = sum(1 << number for number in {a.table for a in footprint.accesses if a.mode != "read"})
+    return (f",\n\t\t\t\t.uses = uses_{method.c_name}, .use_count = {len(footprint.accesses)}, "
+            f".reads = {reads:#x}, .writes = {writes:#x},\n\t\t\t\t.lock = LOCK_{footprint.lock.upper()}, "
+            f".rank = {footprint.rank}, .lock_slots = {_pair(footprint.slots, -1)}")
 
 
 def _statements(method: Method):
@@ -42,9 +63,10 @@ def _statements(method: Method):
         statement = method.statements.get(backend)
         if statement:
             slots = f"{backend}_slots_{method.c_name}" if statement.slots else "NULL"
-            rows.append(f"\n\t\t\t[BACKEND_{backend.upper()}] = {{\n\t\t\t\t{string(statement.sql)},\n"
-                        f"\t\t\t\t{slots}, {len(statement.slots)}"
-                        + (f",\n\t\t\t\t{string(statement.many)} }}" if statement.many else ", NULL }"))
+            many = f",\n\t\t\t\t.many = {string(statement.many)}" if statement.many else ""
+            rows.append(f"\n\t\t\t[BACKEND_{backend.upper()}] = {{\n\t\t\t\t.sql = {string(statement.sql)},\n"
+                        f"\t\t\t\t.slots = {slots}, .slot_count = {len(statement.slots)}{many}"
+                        f"{_footprint(method, statement.footprint)} }}")
     return "{" + ",".join(rows) + " }" if rows else None
 
 

@@ -7,6 +7,7 @@ their order, methods are numbered in theirs.
 
 from dataclasses import dataclass, field, replace
 
+from .footprint import Footprint
 from .providers import Provider
 from .scalars import SCALARS, Scalar
 
@@ -121,6 +122,7 @@ class Statement:
     sql: str
     slots: tuple[int, ...]
     many: str = ""  # PostgreSQL: the same for an array of keys at once, each row with its key's place; "": there is none
+    footprint: Footprint = Footprint()  # PostgreSQL: what it touches and locks
 
 
 @dataclass

@@ -31,6 +31,11 @@ def probes(bench, setting):
         return {"postgres"}, lambda name: bench.daemon(name, setting.postgres_daemon, getattr(setting.calls, call), clients,
                                                        pipeline)
 
+    def several(count):
+        """Rows of 2,000 users, changed through so many daemons."""
+        return {"postgres", "several"}, lambda name: bench.daemons(name, setting.postgres_daemons[:count], setting.calls.update_token,
+                                                                   48, 6)
+
     def redis(clients, pipeline, *command):
         return {"redis"}, lambda name: bench.redis(name, setting.redis, clients, pipeline, command)
 
@@ -76,6 +81,9 @@ def probes(bench, setting):
         "pgbench record 64": pgbench("record", 64),
         "postgres record 64x16": postgres("record", 64, 16),
         "postgres mixed 64x4": postgres("mixed", 64, 4),
+        "one daemon": several(1),
+        "two daemons": several(2),
+        "three daemons": several(3),
     }
 
 

@@ -1,5 +1,6 @@
 """One measurement each: the daemon under a load, and every peer. All give a dict with at least rate, p50 and p99 (µs)."""
 
+import concurrent.futures
 import csv
 import json
 import pathlib
@@ -40,6 +41,20 @@ class Bench:
             return {"rate": found["calls_per_second"], **found["microseconds"],
                     "cpu": (daemon.cpu_seconds() - before) * 1e6 / count}
         return once(calls) if calls else self.timed(probe, once, 20000 if pipeline > 1 else 5000)
+
+    def daemons(self, probe, daemons, call, clients, pipeline):
+        """Several on one database at once, each with its share of the clients: their rates together, the slowest one's times."""
+        def once(count):
+            share = count // len(daemons)
+            before = sum(daemon.cpu_seconds() for daemon in daemons)
+            with concurrent.futures.ThreadPoolExecutor(len(daemons)) as pool:
+                found = [json.loads(text) for text in pool.map(
+                    lambda daemon: run([self.build / "client" / "pierre-dbctl", "--socket", daemon.socket, "--json", "bench", *call,
+                                        "-c", clients // len(daemons), "-P", pipeline, "-n", share]), daemons)]
+            return {"rate": sum(one["calls_per_second"] for one in found),
+                    **{name: max(one["microseconds"][name] for one in found) for name in ("p50", "p99")},
+                    "cpu": (sum(daemon.cpu_seconds() for daemon in daemons) - before) * 1e6 / (share * len(daemons))}
+        return self.timed(probe, once, 20000)
 
     def at_rate(self, server, lines, clients, pipeline, rate, calls, redis=False):
         """The daemon, or Redis, under calls that are sent when they are due, not when there is room for them."""

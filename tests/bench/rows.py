@@ -45,6 +45,8 @@ TARGETS = (
     Target("get_strava_token", 64, 16, "get token 64x16", "unsealed get token 64x16", 0.8, "the same without sealing"),
     Target("mixed, SQLite", 64, 4, "sqlite mixed 64x4", "", 0.0, ""),
     Target("mixed, PostgreSQL", 64, 4, "postgres mixed 64x4", "", 0.0, ""),
+    Target("update_strava_token, PostgreSQL, two daemons", 48, 6, "two daemons", "one daemon", 0.9, "one daemon"),
+    Target("update_strava_token, PostgreSQL, three daemons", 48, 6, "three daemons", "one daemon", 0.9, "one daemon"),
 )
 
 BEGIN, END = "<!-- measured: begin (scripts/bench writes this part) -->", "<!-- measured: end -->"

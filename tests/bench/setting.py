@@ -151,6 +151,10 @@ class Setting:
         self.postgres_daemon = daemon
         self.running.append(daemon)
         self.connect_tokens(daemon)
+        self.postgres_daemons = [daemon]
+        if "several" in self.wanted:
+            self.postgres_daemons += [self.start(Daemon(self.build, self.folder, self.server.url, name=f"postgres-{number}"))
+                                      for number in (2, 3)]
         self.scripts()
         if "pgbouncer" in self.wanted:
             bouncer = self.start(pgbouncer.PgBouncer(self.server, {"ignore_startup_parameters": "extra_float_digits"}))

@@ -59,7 +59,7 @@ class Role(Case):
     def test_older_schema(self):
         """It says what it lacks and changes nothing; the owner's migration helps."""
         self.database.query("DELETE FROM pierre_migrations; DROP TABLE a2a_usage")
-        for options, words in (((), "the database role lacks the right"), (("--no-migrate",), "run pierre-dbd --migrate-only")):
+        for options, words in (((), "the database role lacks the right to do this: CREATE on schema public"), (("--no-migrate",), "run pierre-dbd --migrate-only")):
             daemon = self.daemon(*options)
             with self.assertRaises(StartFailure) as caught:
                 daemon.start()
@@ -68,6 +68,24 @@ class Role(Case):
             daemon.check_log()
             daemon.discard()
         self.assertEqual(self.database.query("SELECT count(*) FROM pierre_migrations"), "0")
+
+    def test_a_right_is_missing(self):
+        """Which one, on what."""
+        for right, object_ in (("SELECT", "pierre_migrations"), ("SELECT", "pierre_meta")):
+            self.database.query(f"REVOKE {right} ON {object_} FROM pierre_daemon")
+            daemon = self.daemon()
+            with self.assertRaises(StartFailure) as caught:
+                daemon.start()
+            self.assertEqual(caught.exception.code, 78, caught.exception.log)
+            self.assertIn(f"{right} on table {object_}", caught.exception.log)
+            daemon.discard()
+            self.database.query(f"GRANT {right} ON {object_} TO pierre_daemon")
+        with self.daemon() as daemon, daemon.connect() as connection:
+            user = connection.call("create_user", user={"email": "r@example.com", "password_hash": "h"})
+            self.database.query("REVOKE UPDATE ON users FROM pierre_daemon")
+            error = connection.answer(connection.request("update_last_active", {"user_id": user}))["error"]
+            self.assertEqual(error["data"]["kind"], "storage")
+            self.assertIn("permission denied for table users", error["message"])
 
 
 class Administrator(Case):

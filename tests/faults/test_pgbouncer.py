@@ -13,7 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, ".."))
 from lib import databases, invariants  # noqa: E402
 from lib.case import main  # noqa: E402
-from lib.daemon import BUILD, SLOW  # noqa: E402
+from lib.daemon import BUILD, SLOW, StartFailure  # noqa: E402
 from lib.load import Load  # noqa: E402
 from lib.pgbouncer import PgBouncer  # noqa: E402
 from lib.postgres_case import ServerCase, recovered  # noqa: E402
@@ -147,6 +147,75 @@ class Works(BouncerCase):
             for call in load.failures(write=True):
                 self.assertEqual((call.kind, call.outcome), ("unavailable", "unknown"), call.message)
             load.verify(self.query)
+
+
+class Sessions(BouncerCase):
+    """Others leave their settings behind in the pooler's server connections, as pg_dump does."""
+
+    def spoil(self, statement):
+        """On every server connection of the pool."""
+        sessions = [subprocess.Popen(["psql", "-X", "-q", "-d", self.bouncer.database_url(self.name), "-c",
+                                      f"BEGIN; SELECT pg_sleep(0.3); {statement}; COMMIT"], stdout=subprocess.DEVNULL,
+                                     stderr=subprocess.PIPE) for _ in range(SERVERS)]
+        for session in sessions:
+            self.assertEqual(session.wait(60), 0, session.stderr.read())
+            session.stderr.close()
+
+    def test_settings_left_behind(self):
+        daemon = self.behind()
+        with daemon.connect() as one:
+            world = World(one)
+            user = world.user()
+            one.call("update_strava_token", {"user_id": user, "access_token": "a", "refresh_token": "r",
+                                             "expires_at": "2030-01-01T00:00:00Z", "scope": "s"})
+            for statement in ("SELECT set_config('search_path', '', false)", "SET search_path = pg_catalog", "SET statement_timeout = '1ms'",
+                              "SET client_min_messages = error", "SET row_security = off", "SET DateStyle = 'German'",
+                              "SET TimeZone = 'Asia/Kathmandu'", "SET extra_float_digits = 0", "SET standard_conforming_strings = off",
+                              "SET bytea_output = escape", "SET ROLE pg_monitor"):
+                with self.subTest(statement):
+                    self.bouncer.admin("RECONNECT")
+                    self.spoil(statement)
+                    for _ in range(2 * SERVERS):
+                        one.call("update_last_active", user_id=user)
+                        self.assertEqual(one.call("get_user", user_id=user)["id"], user)
+                    self.assertEqual(one.call("get_strava_token", user_id=user)["expires_at"], "2030-01-01T00:00:00.000000Z")
+                    self.assertEqual(one.call("daemon.health")["status"], "ok")
+                    self.assertEqual(one.call("rotate_key")["state"], "finished")
+                    self.assertEqual(one.call("migrate")["applied"], [])
+        self.assertEqual(daemon.terminate(), 0)
+        self.bouncer.admin("RECONNECT")
+        self.spoil("SELECT set_config('search_path', '', false)")
+        daemon.start()
+        self.assertEqual(daemon.call("get_user_count"), 1)
+
+    def test_first_start_in_a_spoilt_session(self):
+        self.spoil("SELECT set_config('search_path', '', false)")
+        self.assertEqual(self.behind().call("get_user_count"), 0)
+
+    def test_without_prepared_statements(self):
+        """The pooler is not looked for; what is lost tells."""
+        daemon = self.behind("--no-prepared-statements")
+        self.spoil("SELECT set_config('search_path', '', false)")
+        for _ in range(2 * SERVERS):
+            self.assertEqual(daemon.call("get_user_count"), 0)
+
+    def test_health_asks_a_table(self):
+        """Not whether the server answers, but whether calls would be."""
+        daemon = self.behind()
+        self.query("ALTER TABLE pierre_meta RENAME TO away")
+        self.within(10, lambda: daemon.call("daemon.health")["status"] != "ok")
+        self.query("ALTER TABLE away RENAME TO pierre_meta")
+        self.within(10, lambda: daemon.call("daemon.health")["status"] == "ok")
+
+    def test_statement_mode(self):
+        self.bouncer.write(pool_mode="statement")
+        self.bouncer.admin("RELOAD")
+        self.bouncer.admin("RECONNECT")
+        with self.assertRaises(StartFailure) as refused:
+            self.behind()
+        self.assertEqual(refused.exception.code, 78, refused.exception.log)
+        self.assertIn("set pool_mode to transaction or session", refused.exception.log)
+        self.assertEqual(self.query("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), "0")
 
 
 class Faults(BouncerCase):

@@ -107,6 +107,38 @@ class Synchronous(PairCase):
             self.within(10, lambda: "result" in one.answer(one.request("record_api_key_usage", usage=new_usage(key, tool_name=unique("w")))))
 
 
+    def test_wait_cancelled_by_another(self):
+        """Not the daemon but an administrator ends the wait; a role that hears no warnings makes no difference."""
+        standby = self.follow(True)
+        self.query(f"ALTER DATABASE {self.name} SET client_min_messages = error")
+        daemon = self.daemon("--pool", "2", "--call-timeout", "30s")
+        with daemon.connect() as one:
+            world = World(one)
+            key = world.api_key(world.user())
+            receiver = int(standby.psql("SELECT pid FROM pg_stat_wal_receiver"))
+            for method in ("record_api_key_usage", "update_api_key_last_used"):
+                os.kill(receiver, signal.SIGSTOP)
+                try:
+                    params = {"usage": new_usage(key)} if method == "record_api_key_usage" else {"api_key_id": key}
+                    waiting = one.request(method, params)
+                    self.held_up()
+                    self.query("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+                    error = one.answer(waiting)["error"]
+                    self.assertEqual((error["data"]["kind"], error["data"]["outcome"]), ("unavailable", "unknown"))
+                finally:
+                    os.kill(receiver, signal.SIGCONT)
+                self.within(10, lambda: "result" in one.answer(one.request("record_api_key_usage", usage=new_usage(key))))
+
+    def test_warning_of_a_trigger(self):
+        """A warning that a function of the owner's gives says nothing of the commit."""
+        daemon = self.daemon("--pool", "2")
+        with daemon.connect() as one:
+            user = World(one).user()
+            self.query("CREATE FUNCTION warns() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'old'; RETURN NEW; END $$; "
+                       "CREATE TRIGGER warns BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION warns()")
+            one.call("update_last_active", user_id=user)
+
+
 class Standby(PairCase):
     def test_writes_to_a_standby(self):
         """The only host is a standby: reads are served, writes are refused as `storage`, and go on when it is promoted."""

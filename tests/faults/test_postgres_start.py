@@ -134,6 +134,25 @@ class Schema(StartCase):
         self.assertIn("takes no writes", self.refused(69))
         self.assertIn("search_path", self.refused(78, url=self.url + "?options=-c%20search_path%3Dnowhere%20-c%20default_transaction_read_only%3Doff"))
 
+    def test_tables_of_another_program(self):
+        """Named, with a code that no service manager tries again, and nothing is changed."""
+        for statement, name in (("CREATE TABLE users (id serial, login text)", "public.users"),
+                                ("CREATE VIEW api_keys AS SELECT 1 AS id", "public.api_keys"),
+                                ("CREATE TABLE other (a int); CREATE INDEX goals_user_time ON other (a)", "public.goals_user_time")):
+            self.query(statement)
+            before = self.query("SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relnamespace = 'public'::regnamespace")
+            for options in ((), ("--no-migrate",), ("--migrate-only",)):
+                log = self.refused(65, *options)
+                self.assertIn(name, log)
+                self.assertIn("another program's database", log)
+            self.assertEqual(self.query("SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class "
+                                        "WHERE relnamespace = 'public'::regnamespace"), before)
+            self.query("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        self.query("CREATE TABLE pierre_migrations (number int)")
+        self.assertIn("a table is not as this daemon's is", self.refused(65))
+        self.query("DROP TABLE pierre_migrations; CREATE SCHEMA theirs; CREATE TABLE theirs.users (id int)")
+        self.assertEqual(self.daemon().call("get_user_count"), 0)
+
     def test_another_encoding(self):
         for encoding in ("LATIN1", "SQL_ASCII"):
             name = f"{self.name}_{encoding.lower()}"

@@ -98,7 +98,8 @@ SECRETS = "backends/sqlite/sql/secrets.sql"
 
 SQL = {
     "no SQL for SQLite": (LITE, "-- name: sweep\n", "-- sweep\n", "sqlite/sql/things.sql: method `sweep` has no SQL"),
-    "no SQL for PostgreSQL": (PG, "-- name: sweep\nDELETE FROM things WHERE made_at < :days_start\n", "",
+    "no SQL for PostgreSQL": (PG, "-- name: sweep\nDELETE FROM things WHERE id IN (SELECT id FROM things WHERE made_at < :days_start "
+                              "ORDER BY id FOR NO KEY UPDATE)\n", "",
                               "method `sweep` has no SQL for postgres"),
     "SQL without method": (LITE, "-- name: sweep", "-- name: sweap",
                            "sqlite/sql/things.sql:20: `sweap` is no method of the catalog; did you mean `sweep`?"),
@@ -144,6 +145,15 @@ SQL = {
                             "-- name: create_thing", "`Thing` has SQL already at sqlite/sql/things.sql:3"),
     "a use of a column list that is not there": (LITE, "SELECT id, colour", "SELECT {Thing}, id, colour",
                                                  "no `-- columns: Thing …` in this backend's SQL"),
+    "rows locked in no order": (PG, " ORDER BY id FOR NO KEY UPDATE", "", "sweep locks rows in no order"),
+    "rows locked by a condition with an alternative": (PG, "changed_at = :now WHERE id = :id", "changed_at = :now WHERE id = :id OR id = 0",
+                                                       "put_document locks rows in no order"),
+    "rows locked in the order of another key": (PG, "ORDER BY id FOR NO KEY UPDATE", "ORDER BY label FOR NO KEY UPDATE",
+                                                "locks rows in the order of"),
+    "a table that no migration creates": (PG, "UPDATE things SET document", "UPDATE nothings SET document",
+                                          "no migration creates the table nothings"),
+    "a unique key of the statement's own": (PG, "VALUES (:id, :label,", "VALUES (:id, lower(:label),",
+                                            "the order of locks cannot be told"),
     "columns by table.*": (LITE, "SELECT id, colour", "SELECT things.*, colour", "not by *"),
 }
 

@@ -14,7 +14,7 @@ import planted  # noqa: E402
 LAYERS = {"protocol": set(), "backends": {"protocol"}, "daemon": {"protocol", "backends"}, "client": {"protocol"}}
 # Folder -> headers of other libraries that it may include; what is not named here is the C library's and the system's. The daemon speaks to
 # databases through backends/store.h alone; the copying program (daemon/transfer) opens two of them by the backends' own means.
-LIBRARIES = {"protocol": set(), "backends": {"sqlite3.h", "libpq-fe.h", "openssl/ssl.h", "sodium.h", "crypt.h"}, "daemon": {"uv.h", "sodium.h"},
+LIBRARIES = {"protocol": set(), "backends": {"sqlite3.h", "libpq-fe.h", "libpq-events.h", "openssl/ssl.h", "sodium.h", "crypt.h"}, "daemon": {"uv.h", "sodium.h"},
              "client": set(), "client/ctl": {"jansson.h"}}
 FOREIGN = re.compile(r"uv|sqlite3|libpq|openssl|jansson|sodium|crypt")
 LINES = 600

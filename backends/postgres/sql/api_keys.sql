@@ -25,8 +25,11 @@ UPDATE api_keys SET last_used_at = :now, updated_at = :now WHERE md5(id) = md5(:
 -- name: deactivate_api_key
 UPDATE api_keys SET is_active = false, updated_at = :now WHERE md5(id) = md5(:api_key_id) AND id = :api_key_id AND user_id = :user_id
 
+-- The rows are locked in the order in which all others lock them.
 -- name: cleanup_expired_api_keys
-UPDATE api_keys SET is_active = false, updated_at = :now WHERE is_active AND expires_at < :now
+WITH due AS MATERIALIZED (
+  SELECT number FROM api_keys WHERE is_active AND expires_at < :now ORDER BY id COLLATE "C" FOR NO KEY UPDATE)
+UPDATE api_keys SET is_active = false, updated_at = :now WHERE number IN (SELECT number FROM due)
 
 -- name: get_expired_api_keys
 SELECT {ApiKey} FROM api_keys WHERE is_active AND expires_at < :now

@@ -163,6 +163,11 @@ static const uint8_t sqlite_slots_create_thing[] = { 0, 1, 2, 3, 4, 5, 6 };
 
 static const uint8_t postgres_slots_create_thing[] = { 0, 1, 2, 3, 4, 5, 6 };
 
+static const struct table_use uses_create_thing[] = {
+	{ .table = 0, .mode = USE_READ, .key_count = 1, .keys = { 0, 0 }, .slots = { { 5, -1 }, { -1, -1 } } },
+	{ .table = 1, .mode = USE_INSERT, .key_count = 2, .keys = { 0, 1 }, .slots = { { 0, -1 }, { 1, -1 } } },
+};
+
 static const struct slot slots_get_thing[] = {
 	{ .name = "id", .type = TYPE_UUID, .compute = COMPUTE_NONE, .source = -1 },
 };
@@ -170,6 +175,10 @@ static const struct slot slots_get_thing[] = {
 static const uint8_t sqlite_slots_get_thing[] = { 0 };
 
 static const uint8_t postgres_slots_get_thing[] = { 0 };
+
+static const struct table_use uses_get_thing[] = {
+	{ .table = 1, .mode = USE_READ, .key_count = 1, .keys = { 0, 0 }, .slots = { { 0, -1 }, { -1, -1 } } },
+};
 
 static const struct slot slots_list_things[] = {
 	{ .name = "colour", .type = TYPE_ENUM, .compute = COMPUTE_NONE, .source = -1 },
@@ -179,6 +188,10 @@ static const struct slot slots_list_things[] = {
 static const uint8_t sqlite_slots_list_things[] = { 0, 1 };
 
 static const uint8_t postgres_slots_list_things[] = { 0, 1 };
+
+static const struct table_use uses_list_things[] = {
+	{ .table = 1, .mode = USE_READ, .key_count = 0, .keys = { 0, 0 }, .slots = { { -1, -1 }, { -1, -1 } } },
+};
 
 static const struct slot slots_put_document[] = {
 	{ .name = "id", .type = TYPE_UUID, .compute = COMPUTE_NONE, .source = -1 },
@@ -192,6 +205,10 @@ static const uint8_t sqlite_slots_put_document[] = { 1, 2, 3, 0 };
 
 static const uint8_t postgres_slots_put_document[] = { 1, 4, 2, 3, 0 };
 
+static const struct table_use uses_put_document[] = {
+	{ .table = 1, .mode = USE_UPDATE, .key_count = 1, .keys = { 0, 0 }, .slots = { { 0, -1 }, { -1, -1 } } },
+};
+
 static const struct slot slots_sweep[] = {
 	{ .name = "days", .type = TYPE_U32, .compute = COMPUTE_NONE, .source = -1 },
 	{ .name = "days_start", .type = TYPE_TIMESTAMP, .compute = COMPUTE_DAYS_START, .source = 0 },
@@ -200,6 +217,12 @@ static const struct slot slots_sweep[] = {
 static const uint8_t sqlite_slots_sweep[] = { 1 };
 
 static const uint8_t postgres_slots_sweep[] = { 1 };
+
+static const struct table_use uses_sweep[] = {
+	{ .table = 1, .mode = USE_READ, .key_count = 0, .keys = { 0, 0 }, .slots = { { -1, -1 }, { -1, -1 } } },
+	{ .table = 1, .mode = USE_READ, .key_count = 0, .keys = { 0, 0 }, .slots = { { -1, -1 }, { -1, -1 } } },
+	{ .table = 1, .mode = USE_UPDATE, .key_count = 0, .keys = { 0, 0 }, .slots = { { -1, -1 }, { -1, -1 } } },
+};
 
 static const struct slot slots_put_token[] = {
 	{ .name = "id", .type = TYPE_I64, .compute = COMPUTE_NONE, .source = -1 },
@@ -212,6 +235,10 @@ static const uint8_t sqlite_slots_put_token[] = { 1, 2, 3, 0 };
 
 static const uint8_t postgres_slots_put_token[] = { 1, 2, 3, 0 };
 
+static const struct table_use uses_put_token[] = {
+	{ .table = 2, .mode = USE_UPDATE, .key_count = 1, .keys = { 0, 0 }, .slots = { { 0, -1 }, { -1, -1 } } },
+};
+
 static const struct slot slots_get_token[] = {
 	{ .name = "id", .type = TYPE_I64, .compute = COMPUTE_NONE, .source = -1 },
 };
@@ -219,6 +246,10 @@ static const struct slot slots_get_token[] = {
 static const uint8_t sqlite_slots_get_token[] = { 0 };
 
 static const uint8_t postgres_slots_get_token[] = { 0 };
+
+static const struct table_use uses_get_token[] = {
+	{ .table = 2, .mode = USE_READ, .key_count = 1, .keys = { 0, 0 }, .slots = { { 0, -1 }, { -1, -1 } } },
+};
 
 static const struct slot slots_create_account[] = {
 	{ .name = "password_hash", .type = TYPE_STRING, .compute = COMPUTE_NONE, .source = -1 },
@@ -229,6 +260,10 @@ static const uint8_t sqlite_slots_create_account[] = { 0 };
 
 static const uint8_t postgres_slots_create_account[] = { 0 };
 
+static const struct table_use uses_create_account[] = {
+	{ .table = 3, .mode = USE_INSERT, .key_count = 0, .keys = { 0, 0 }, .slots = { { -1, -1 }, { -1, -1 } } },
+};
+
 static const struct slot slots_verify_account[] = {
 	{ .name = "id", .type = TYPE_I64, .compute = COMPUTE_NONE, .source = -1 },
 	{ .name = "password", .type = TYPE_STRING, .compute = COMPUTE_NONE, .source = -1 },
@@ -237,6 +272,10 @@ static const struct slot slots_verify_account[] = {
 static const uint8_t sqlite_slots_verify_account[] = { 0 };
 
 static const uint8_t postgres_slots_verify_account[] = { 0 };
+
+static const struct table_use uses_verify_account[] = {
+	{ .table = 3, .mode = USE_READ, .key_count = 1, .keys = { 0, 0 }, .slots = { { 0, -1 }, { -1, -1 } } },
+};
 
 const struct method catalog_methods[] = {
 	{
@@ -257,11 +296,13 @@ const struct method catalog_methods[] = {
 		.shape = &shape_uuid,
 		.statements = {
 			[BACKEND_SQLITE] = {
-				"INSERT INTO things (id, label, number, colour, tags, owner, made_at, tip) VALUES (\?1, \?2, \?3, \?4, \?5, \?6, \?7, 'no :placeholder -- here') RETURNING id AS result",
-				sqlite_slots_create_thing, 7, NULL },
+				.sql = "INSERT INTO things (id, label, number, colour, tags, owner, made_at, tip) VALUES (\?1, \?2, \?3, \?4, \?5, \?6, \?7, 'no :placeholder -- here') RETURNING id AS result",
+				.slots = sqlite_slots_create_thing, .slot_count = 7 },
 			[BACKEND_POSTGRES] = {
-				"INSERT INTO things (id, label, number, colour, tags, owner, made_at) VALUES ($1::uuid, $2::text, $3::integer, $4::text, ARRAY(SELECT jsonb_array_elements_text($5::jsonb)), $6::text, $7::timestamptz) RETURNING id AS result",
-				postgres_slots_create_thing, 7, NULL } },
+				.sql = "INSERT INTO things (id, label, number, colour, tags, owner, made_at) VALUES ($1::uuid, $2::text, $3::integer, $4::text, ARRAY(SELECT jsonb_array_elements_text($5::jsonb)), $6::text, $7::timestamptz) RETURNING id AS result",
+				.slots = postgres_slots_create_thing, .slot_count = 7,
+				.uses = uses_create_thing, .use_count = 2, .reads = 0x1, .writes = 0x2,
+				.lock = LOCK_ROW, .rank = 3, .lock_slots = { 0, -1 } } },
 		.doc = "Makes a thing; gives back its id.",
 	},
 	{
@@ -281,12 +322,14 @@ const struct method catalog_methods[] = {
 		.shape = &shape_Thing,
 		.statements = {
 			[BACKEND_SQLITE] = {
-				"SELECT id, colour, width AS \"size.width\", unit AS \"size.unit\", document FROM things WHERE id = \?1",
-				sqlite_slots_get_thing, 1, NULL },
+				.sql = "SELECT id, colour, width AS \"size.width\", unit AS \"size.unit\", document FROM things WHERE id = \?1",
+				.slots = sqlite_slots_get_thing, .slot_count = 1 },
 			[BACKEND_POSTGRES] = {
-				"SELECT id, colour, width AS \"size.width\", unit AS \"size.unit\", document::text AS document FROM things WHERE id = $1::uuid AND note <> E'it\\'s :not' AND body <> $tag$ :nor 'this' $tag$",
-				postgres_slots_get_thing, 1,
-				"SELECT found.*, asked.place FROM unnest($1::uuid[]) WITH ORDINALITY AS asked(key, place), LATERAL (SELECT id, colour, width AS \"size.width\", unit AS \"size.unit\", document::text AS document FROM things WHERE id = asked.key AND note <> E'it\\'s :not' AND body <> $tag$ :nor 'this' $tag$ LIMIT 2) AS found" } },
+				.sql = "SELECT id, colour, width AS \"size.width\", unit AS \"size.unit\", document::text AS document FROM things WHERE id = $1::uuid AND note <> E'it\\'s :not' AND body <> $tag$ :nor 'this' $tag$",
+				.slots = postgres_slots_get_thing, .slot_count = 1,
+				.many = "SELECT found.*, asked.place FROM unnest($1::uuid[]) WITH ORDINALITY AS asked(key, place), LATERAL (SELECT id, colour, width AS \"size.width\", unit AS \"size.unit\", document::text AS document FROM things WHERE id = asked.key AND note <> E'it\\'s :not' AND body <> $tag$ :nor 'this' $tag$ LIMIT 2) AS found",
+				.uses = uses_get_thing, .use_count = 1, .reads = 0x2, .writes = 0x0,
+				.lock = LOCK_NONE, .rank = 0, .lock_slots = { -1, -1 } } },
 		.doc = "Looks a thing up. Null when there is none.",
 	},
 	{
@@ -306,11 +349,13 @@ const struct method catalog_methods[] = {
 		.shape = &shape_Thing,
 		.statements = {
 			[BACKEND_SQLITE] = {
-				"SELECT id, colour, width AS \"size.width\", unit AS \"size.unit\", document FROM things WHERE \?1 IS NULL OR colour = \?1 ORDER BY id LIMIT \?2",
-				sqlite_slots_list_things, 2, NULL },
+				.sql = "SELECT id, colour, width AS \"size.width\", unit AS \"size.unit\", document FROM things WHERE \?1 IS NULL OR colour = \?1 ORDER BY id LIMIT \?2",
+				.slots = sqlite_slots_list_things, .slot_count = 2 },
 			[BACKEND_POSTGRES] = {
-				"SELECT id, colour, width AS \"size.width\", unit AS \"size.unit\", document::text AS document FROM things WHERE $1::text IS NULL OR colour = $1::text ORDER BY id LIMIT $2::bigint",
-				postgres_slots_list_things, 2, NULL } },
+				.sql = "SELECT id, colour, width AS \"size.width\", unit AS \"size.unit\", document::text AS document FROM things WHERE $1::text IS NULL OR colour = $1::text ORDER BY id LIMIT $2::bigint",
+				.slots = postgres_slots_list_things, .slot_count = 2,
+				.uses = uses_list_things, .use_count = 1, .reads = 0x2, .writes = 0x0,
+				.lock = LOCK_NONE, .rank = 0, .lock_slots = { -1, -1 } } },
 		.doc = "Lists things.",
 	},
 	{
@@ -330,11 +375,13 @@ const struct method catalog_methods[] = {
 		.subject_slot = 0,
 		.statements = {
 			[BACKEND_SQLITE] = {
-				"UPDATE things SET document = \?1, name = \?2, changed_at = \?3 WHERE id = \?4",
-				sqlite_slots_put_document, 4, NULL },
+				.sql = "UPDATE things SET document = \?1, name = \?2, changed_at = \?3 WHERE id = \?4",
+				.slots = sqlite_slots_put_document, .slot_count = 4 },
 			[BACKEND_POSTGRES] = {
-				"UPDATE things SET document = $1::jsonb, document_exact = $2::text, name = $3::text, changed_at = $4::timestamptz WHERE id = $5::uuid",
-				postgres_slots_put_document, 5, NULL } },
+				.sql = "UPDATE things SET document = $1::jsonb, document_exact = $2::text, name = $3::text, changed_at = $4::timestamptz WHERE id = $5::uuid",
+				.slots = postgres_slots_put_document, .slot_count = 5,
+				.uses = uses_put_document, .use_count = 1, .reads = 0x0, .writes = 0x2,
+				.lock = LOCK_ROW, .rank = 4, .lock_slots = { 0, -1 } } },
 		.doc = "Stores a document.",
 	},
 	{
@@ -353,11 +400,13 @@ const struct method catalog_methods[] = {
 		.subject_slot = -1,
 		.statements = {
 			[BACKEND_SQLITE] = {
-				"DELETE FROM things WHERE made_at < \?1",
-				sqlite_slots_sweep, 1, NULL },
+				.sql = "DELETE FROM things WHERE made_at < \?1",
+				.slots = sqlite_slots_sweep, .slot_count = 1 },
 			[BACKEND_POSTGRES] = {
-				"DELETE FROM things WHERE made_at < $1::timestamptz",
-				postgres_slots_sweep, 1, NULL } },
+				.sql = "DELETE FROM things WHERE id IN (SELECT id FROM things WHERE made_at < $1::timestamptz ORDER BY id FOR NO KEY UPDATE)",
+				.slots = postgres_slots_sweep, .slot_count = 1,
+				.uses = uses_sweep, .use_count = 3, .reads = 0x2, .writes = 0x2,
+				.lock = LOCK_MANY, .rank = 4, .lock_slots = { -1, -1 } } },
 		.doc = "Removes what is old.",
 	},
 	{
@@ -377,11 +426,13 @@ const struct method catalog_methods[] = {
 		.subject_slot = -1,
 		.statements = {
 			[BACKEND_SQLITE] = {
-				"UPDATE tokens SET first = \?1, second = \?2, nonce = \?3 WHERE id = \?4",
-				sqlite_slots_put_token, 4, NULL },
+				.sql = "UPDATE tokens SET first = \?1, second = \?2, nonce = \?3 WHERE id = \?4",
+				.slots = sqlite_slots_put_token, .slot_count = 4 },
 			[BACKEND_POSTGRES] = {
-				"UPDATE tokens SET first = $1::text, second = $2::text, nonce = $3::text WHERE id = $4::bigint",
-				postgres_slots_put_token, 4, NULL } },
+				.sql = "UPDATE tokens SET first = $1::text, second = $2::text, nonce = $3::text WHERE id = $4::bigint",
+				.slots = postgres_slots_put_token, .slot_count = 4,
+				.uses = uses_put_token, .use_count = 1, .reads = 0x0, .writes = 0x4,
+				.lock = LOCK_ROW, .rank = 6, .lock_slots = { 0, -1 } } },
 		.doc = "Stores a token.",
 	},
 	{
@@ -401,11 +452,13 @@ const struct method catalog_methods[] = {
 		.shape = &shape_Token,
 		.statements = {
 			[BACKEND_SQLITE] = {
-				"SELECT first, second, nonce FROM tokens WHERE id = \?1",
-				sqlite_slots_get_token, 1, NULL },
+				.sql = "SELECT first, second, nonce FROM tokens WHERE id = \?1",
+				.slots = sqlite_slots_get_token, .slot_count = 1 },
 			[BACKEND_POSTGRES] = {
-				"SELECT first, second, nonce FROM tokens WHERE id = $1::bigint",
-				postgres_slots_get_token, 1, NULL } },
+				.sql = "SELECT first, second, nonce FROM tokens WHERE id = $1::bigint",
+				.slots = postgres_slots_get_token, .slot_count = 1,
+				.uses = uses_get_token, .use_count = 1, .reads = 0x4, .writes = 0x0,
+				.lock = LOCK_NONE, .rank = 0, .lock_slots = { -1, -1 } } },
 		.doc = "Gives a token.",
 	},
 	{
@@ -425,11 +478,13 @@ const struct method catalog_methods[] = {
 		.shape = &shape_i64,
 		.statements = {
 			[BACKEND_SQLITE] = {
-				"INSERT INTO accounts (password_hash) VALUES (\?1) RETURNING id AS result",
-				sqlite_slots_create_account, 1, NULL },
+				.sql = "INSERT INTO accounts (password_hash) VALUES (\?1) RETURNING id AS result",
+				.slots = sqlite_slots_create_account, .slot_count = 1 },
 			[BACKEND_POSTGRES] = {
-				"INSERT INTO accounts (password_hash) VALUES ($1::text) RETURNING id AS result",
-				postgres_slots_create_account, 1, NULL } },
+				.sql = "INSERT INTO accounts (password_hash) VALUES ($1::text) RETURNING id AS result",
+				.slots = postgres_slots_create_account, .slot_count = 1,
+				.uses = uses_create_account, .use_count = 1, .reads = 0x0, .writes = 0x8,
+				.lock = LOCK_NONE, .rank = 0, .lock_slots = { -1, -1 } } },
 		.doc = "Makes an account.",
 	},
 	{
@@ -449,11 +504,13 @@ const struct method catalog_methods[] = {
 		.shape = &shape_Account,
 		.statements = {
 			[BACKEND_SQLITE] = {
-				"SELECT id, password_hash FROM accounts WHERE id = \?1",
-				sqlite_slots_verify_account, 1, NULL },
+				.sql = "SELECT id, password_hash FROM accounts WHERE id = \?1",
+				.slots = sqlite_slots_verify_account, .slot_count = 1 },
 			[BACKEND_POSTGRES] = {
-				"SELECT id, password_hash FROM accounts WHERE id = $1::bigint",
-				postgres_slots_verify_account, 1, NULL } },
+				.sql = "SELECT id, password_hash FROM accounts WHERE id = $1::bigint",
+				.slots = postgres_slots_verify_account, .slot_count = 1,
+				.uses = uses_verify_account, .use_count = 1, .reads = 0x8, .writes = 0x0,
+				.lock = LOCK_NONE, .rank = 0, .lock_slots = { -1, -1 } } },
 		.doc = "Checks a password.",
 	},
 	{

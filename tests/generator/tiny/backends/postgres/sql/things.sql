@@ -16,4 +16,4 @@ ORDER BY id LIMIT :limit
 UPDATE things SET document = :data, document_exact = :data_exact, name = :name, changed_at = :now WHERE id = :id
 
 -- name: sweep
-DELETE FROM things WHERE made_at < :days_start
+DELETE FROM things WHERE id IN (SELECT id FROM things WHERE made_at < :days_start ORDER BY id FOR NO KEY UPDATE)

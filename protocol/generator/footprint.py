@@ -1,0 +1,236 @@
+"""What a PostgreSQL statement touches: tables and keys it reads and writes, and the row locks it takes.
+
+A batch is one transaction that keeps its row locks until the commit. Several daemons share a database, so all of them
+take locks in one order: by table, then by key. What this module cannot tell of a statement that locks, it refuses.
+The tables, their unique keys and foreign keys come from the migrations."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .problems import Problems
+from .sql import Scanned
+
+MAX_TABLES, MAX_KEYS, MAX_KEY_COLUMNS = 32, 2, 2
+KEY_TYPES = ("uuid", "string", "u16", "u32", "i64")  # what commute.c compares
+FRESH = ("new_uuid", "new_token")  # values that nobody else has
+
+
+@dataclass
+class Table:
+    number: int
+    columns: list[str] = field(default_factory=list)
+    uniques: list[tuple[str, ...]] = field(default_factory=list)
+    parents: dict[str, tuple[str, str]] = field(default_factory=dict)  # column -> table, its column
+
+
+@dataclass(frozen=True)
+class Access:
+    """keys: unique keys of the row whose values the call knows, with their slots."""
+
+    table: int
+    mode: str                                            # read, update, insert
+    keys: tuple[tuple[int, tuple[int, ...]], ...] = ()   # number of the unique key, slots
+
+
+@dataclass(frozen=True)
+class Footprint:
+    accesses: tuple[Access, ...] = ()
+    lock: str = "none"             # none, row, many
+    rank: int = 0                  # order of locks: by table, added rows before those that were there
+    slots: tuple[int, ...] = ()    # lock row: the key's, by which locks of one rank are ordered
+    columns: tuple[str, ...] = ()  # the key's columns
+
+
+def load_schema(folder: Path, problems: Problems) -> dict[str, Table]:
+    """Tables by their names, numbered in the order of their creation: parents stand before their children."""
+    tables = {}
+    for path in sorted(folder.glob("*.sql")):
+        text = re.sub(r"--[^\n]*|'(?:[^']|'')*'", " ", path.read_text(encoding="utf-8"))
+        for statement in re.sub(r"\s+", " ", text).split(";"):
+            _learn(tables, statement.strip())
+    if len(tables) > MAX_TABLES:
+        problems.add(folder.name, f"{len(tables)} tables; the masks of catalog.h hold {MAX_TABLES}")
+    return tables
+
+
+def _learn(tables, statement):
+    if made := re.match(r"CREATE TABLE (\w+) ?\((.*)\)", statement):
+        table = tables.setdefault(made[1], Table(len(tables)))
+        for part in _split(made[2]):
+            if not re.match(r"(CONSTRAINT|CHECK|UNIQUE|PRIMARY|FOREIGN)\b", part):
+                _learn_column(table, part)
+            _learn_unique(table, part)
+    elif added := re.match(r"ALTER TABLE (?:ONLY )?(\w+) ADD (?:COLUMN )?(.*)", statement):
+        table = tables.setdefault(added[1], Table(len(tables)))
+        if not added[2].startswith("CONSTRAINT"):
+            _learn_column(table, added[2])
+        _learn_unique(table, added[2])
+    elif index := re.match(r"CREATE UNIQUE INDEX \w+ ON (\w+)(?: USING \w+)? ?\((.*)\)", statement):
+        table = tables.setdefault(index[1], Table(len(tables)))
+        _add_unique(table, [word for word in re.findall(r"\w+", index[2]) if word in table.columns])
+
+
+def _learn_column(table, text):
+    name = text.split(" ", 1)[0]
+    table.columns.append(name)
+    if parent := re.search(r"\bREFERENCES (\w+) ?\((\w+)\)", text):
+        table.parents[name] = (parent[1], parent[2])
+    if re.search(r"\b(PRIMARY KEY|UNIQUE)\b(?! ?\()", text):
+        _add_unique(table, [name])
+
+
+def _learn_unique(table, text):
+    for columns in re.findall(r"\b(?:PRIMARY KEY|UNIQUE) ?\(([^()]*)\)", text):
+        _add_unique(table, re.findall(r"\w+", columns))
+
+
+def _add_unique(table, columns):
+    columns = tuple(dict.fromkeys(columns))
+    if columns and columns not in table.uniques:
+        table.uniques.append(columns)
+
+
+def _split(text):
+    """By the commas that stand in no parentheses."""
+    parts, depth = [""], 0
+    for char in text:
+        depth += (char == "(") - (char == ")")
+        if char == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += char
+    return [part.strip() for part in parts]
+
+
+class _Reader:
+    """One statement."""
+
+    def __init__(self, tables, method, statement: Scanned, numbers):
+        self.tables, self.method, self.bare, self.numbers = tables, method, statement.bare, numbers
+        self.used = [(name, alias if alias and alias.upper() not in _WORDS else "")
+                     for name, alias in re.findall(r"(?:\b(?:FROM|JOIN)|,) (\w+)(?=(?: (?:AS )?(\w+))?)", self.bare)
+                     if name in tables]
+
+    def fresh(self, slot):
+        return self.method.slots[slot].compute in FRESH
+
+    def keys(self, table, known):
+        """The unique keys whose columns all have a known value that is not made for the call."""
+        found = []
+        for number, columns in enumerate(table.uniques):
+            slots = tuple(known.get(column, -1) for column in columns)
+            if len(slots) <= MAX_KEY_COLUMNS and -1 not in slots and not any(map(self.fresh, slots)) \
+                    and all(self.method.slots[slot].type in KEY_TYPES for slot in slots):
+                found.append((number, slots))
+        return tuple(found[:MAX_KEYS])
+
+    def conditions(self, alias, text):
+        """column -> slot of what a row must equal; nothing where an alternative may stand beside it."""
+        if re.search(r"\bOR\b", text, re.IGNORECASE):
+            return {}
+        before = rf"\b{alias}\." if alias else r"(?<![.\w])"
+        return {column: self.numbers[name] for column, name in re.findall(before + r"(\w+) = :(\w+)", text)
+                if name in self.numbers}
+
+    def reads(self):
+        where = self.bare.partition(" FROM ")[2]
+        for name, alias in self.used:
+            sole = alias or len(self.used) == 1
+            known = self.conditions(alias, where) if sole else {}
+            yield Access(self.tables[name].number, "read", self.keys(self.tables[name], known))
+
+
+_WORDS = {"WHERE", "ORDER", "GROUP", "JOIN", "ON", "LEFT", "SET", "LIMIT", "UNION", "VALUES", "FOR", "RETURNING"}
+
+
+def footprint_of(tables, method, statement: Scanned, numbers, where, problems: Problems) -> Footprint:
+    reader = _Reader(tables, method, statement, numbers)
+    accesses = list(reader.reads())
+    insert = re.search(r"\bINSERT INTO (\w+)(?: AS \w+)? \(([^)]*)\) (.*)", reader.bare)
+    update = re.search(r"\b(?:UPDATE (?:ONLY )?(\w+)(?: (?:AS )?\w+)? SET|DELETE FROM (\w+))\b", reader.bare)
+    if not insert and not update:
+        return Footprint(tuple(accesses))
+    name = insert[1] if insert else update[1] or update[2]
+    if name not in tables:
+        problems.add(where, f"{method.name}: no migration creates the table {name}")
+        return Footprint()
+    if insert:
+        return _insert(reader, tables, insert, accesses, where, problems)
+    return _update(reader, name, accesses, where, problems)
+
+
+def _insert(reader, tables, insert, accesses, where, problems):
+    table = tables[insert[1]]
+    columns = [column.strip() for column in insert[2].split(",")]
+    verb, _, rest = insert[3].partition(" ")
+    source = _group(rest) if verb == "VALUES" else _until_from(rest)
+    given = dict(zip(columns, _split(source)))
+    known = {column: reader.numbers[value[1:]] for column, value in given.items()
+             if value.startswith(":") and value[1:] in reader.numbers}
+    for unique in table.uniques:
+        if any(column in given and (column not in known or reader.method.slots[known[column]].type not in KEY_TYPES)
+               for column in unique):
+            problems.add(where, f"{reader.method.name}: the unique {', '.join(unique)} is no parameter of a type that can be a key: "
+                                "the order of locks cannot be told")
+    for column, (parent, target) in table.parents.items():
+        if column in given:
+            key = {target: known[column]} if column in known else {}
+            if column in known or parent not in dict(reader.used):  # else it is a row that the statement reads anyhow
+                accesses.append(Access(tables[parent].number, "read", reader.keys(tables[parent], key)))
+    keys = reader.keys(table, known)
+    accesses.append(Access(table.number, "insert", keys))
+    if not keys:
+        return Footprint(tuple(accesses))
+    number, slots = keys[0]
+    return Footprint(tuple(accesses), "row", 2 * table.number + 1, slots, table.uniques[number])
+
+
+def _update(reader, name, accesses, where, problems):
+    table = reader.tables[name]
+    alone = all(used == name for used, _ in reader.used)
+    known = reader.conditions("", reader.bare.rpartition(" WHERE ")[2]) if alone else {}
+    keys = reader.keys(table, known)
+    rank = 2 * table.number + 2
+    accesses = [*accesses, Access(table.number, "update", keys)]
+    if keys:
+        return Footprint(tuple(accesses), "row", rank, keys[0][1], table.uniques[keys[0][0]])
+    ordered = re.search(r"\bORDER BY (?:\w+\.)?(\w+)(?: COLLATE '')? FOR NO KEY UPDATE\b", reader.bare)
+    if not ordered:
+        problems.add(where, f"{reader.method.name} locks rows in no order: let it take those of a "
+                            "SELECT … ORDER BY <key> FOR NO KEY UPDATE")
+        return Footprint()
+    return Footprint(tuple(accesses), "many", rank, (), (ordered[1],))
+
+
+def _group(text):
+    """What stands in the parentheses that `text` begins with."""
+    depth = 0
+    for place, char in enumerate(text):
+        depth += (char == "(") - (char == ")")
+        if depth == 0:
+            return text[1:place]
+    return text
+
+
+def _until_from(text):
+    depth = 0
+    for place, char in enumerate(text):
+        depth += (char == "(") - (char == ")")
+        if depth == 0 and text.startswith(" FROM ", place):
+            return text[:place]
+    return text
+
+
+def check_order(catalog, problems: Problems):
+    """Rows of a table are ordered by one key: two orders would be none."""
+    first = {}
+    for method in catalog.methods:
+        statement = method.statements.get("postgres")
+        if statement is None or statement.footprint.lock == "none":
+            continue
+        footprint = statement.footprint
+        name, columns = first.setdefault(footprint.rank, (method.name, footprint.columns))
+        if columns != footprint.columns:
+            problems.add(f"method {method.name}", f"locks rows in the order of {', '.join(footprint.columns)}, "
+                                                  f"{name} in that of {', '.join(columns)}")
