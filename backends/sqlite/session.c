@@ -190,12 +190,17 @@ int64_t session_integer(struct session *session, const char *sql)
 	return value;
 }
 
-bool session_has_table(struct session *session, const char *name)
+int session_find_table(struct session *session, const char *name)
 {
 	char sql[128];
 
-	sqlite3_snprintf(sizeof sql, sql, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = %Q", name);
-	return session_integer(session, sql) > 0;
+	sqlite3_snprintf(sizeof sql, sql, "SELECT count(*) > 0 FROM sqlite_schema WHERE type = 'table' AND name = %Q", name);
+	return (int)session_integer(session, sql);
+}
+
+bool session_has_table(struct session *session, const char *name)
+{
+	return session_find_table(session, name) > 0;
 }
 
 int session_count_tables(sqlite3 *db, int (*each)(void *argument, const char *name, int64_t rows), void *argument)
@@ -371,6 +376,9 @@ static enum run_result run_failed(struct session *session, struct call *call, in
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 		return RUN_BUSY;
+	case SQLITE_NOMEM:
+		execute_fail(call, ERR_INTERNAL, "out of memory; nothing of the call was stored");
+		return RUN_DONE;
 	case SQLITE_TOOBIG:
 		execute_fail(call, ERR_TOO_LARGE, "a value is larger than the database takes");
 		return RUN_DONE;
