@@ -89,7 +89,9 @@ SELECT :client_id AS client_id, :start_date AS period_start, :end_date AS period
 FROM requests
 
 -- name: get_a2a_client_usage_history
-SELECT substr(timestamp, 1, 10) || 'T00:00:00+00:00' AS day, sum(status_code < 400) AS success_count,
-  sum(status_code >= 400) AS error_count
-FROM a2a_usage WHERE client_id = :client_id AND timestamp_us >= micros(:days_start)
-GROUP BY 1 ORDER BY 1
+SELECT strftime('%Y-%m-%dT00:00:00+00:00', day * 86400, 'unixepoch') AS day, success_count, error_count FROM (
+  SELECT (timestamp_us + 62167219200000000) / 86400000000 - 719528 AS day, sum(status_code < 400) AS success_count,
+    sum(status_code >= 400) AS error_count
+  FROM a2a_usage WHERE client_id = :client_id AND timestamp_us >= micros(:days_start)
+  GROUP BY 1)
+ORDER BY day
