@@ -23,11 +23,6 @@ DEFECTS = [
          "\t*code = commit_group(writer);\n",
          "\tsqlite_finish(writer->store, finished);\n\t*code = commit_group(writer);\n"),
     ], "faults/test_fsync.py", ["Order", "Injected.test_group_is_refused_as_a_whole"]),
-    ("a group goes on without its transaction", [
-        ("backends/sqlite/workers.c",
-         "\tif (!lost && (call->err.kind",
-         "\tif ((call->err.kind"),
-    ], "faults/test_memory.py", ["Group"]),
     ("a stored time's offset is not seen", [
         ("backends/sqlite/migrations/0005_time_offsets.sql",
          "AS INTEGER) * 3600",

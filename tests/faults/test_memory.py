@@ -196,14 +196,14 @@ class Calls(Scarce):
 
 class Group(Scarce):
     """Writes that share a transaction, of which one finds no memory: what is refused is not stored, what is answered is."""
-    CALLS, ROUNDS = 40, 400 if LONG else 40
+    CALLS, ROUNDS = 40, 1000 if LONG else 250
 
     def test_refused_is_absent(self):
         chance = random.Random(11)
         with Daemon(environment=self.environment) as daemon:
             answers, failed = {}, 0
             for _ in range(self.ROUNDS):
-                with self.scarce(chance.randrange(40 * self.CALLS)):
+                with self.scarce(chance.randrange(40 * self.CALLS), chance.choice((1, 1, 3, 8))):
                     answers.update(self.round(daemon))
                 failed += self.words.failed
             database = sqlite3.connect(daemon.database.path, timeout=10)
