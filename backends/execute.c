@@ -175,6 +175,40 @@ static int open_columns(struct call *call, struct seal *seal, struct value *colu
 	return 0;
 }
 
+/* The table whose rows a row schema shows. */
+static const char *table_of(const struct method *method)
+{
+	static const char *const tables[][2] = {
+		{"User", "users"}, {"Token", "users"}, {"ApiKey", "api_keys"}, {"RequestLog", "api_key_usage"},
+		{"ApiKeyUsageStats", "api_key_usage"}, {"ToolUsage", "api_key_usage"}, {"Goal", "goals"},
+		{"Insight", "analytics_insights"}, {"A2AClient", "a2a_clients"}, {"A2ASession", "a2a_sessions"},
+		{"A2ATask", "a2a_tasks"}, {"A2AUsageStats", "a2a_usage"}, {"A2AUsageDay", "a2a_usage"},
+	};
+
+	for (size_t i = 0; method->shape != NULL && i < sizeof tables / sizeof tables[0]; i++)
+		if (strcmp(tables[i][0], method->shape->name) == 0)
+			return tables[i][1];
+	return strstr(method->name, "profile") != NULL ? "user_profiles" : "the database";
+}
+
+int execute_bad_row(struct call *call, const struct value *columns, const char *column)
+{
+	const struct method *method = call->method;
+	const struct value *id = NULL;
+
+	for (unsigned i = 0; columns != NULL && i < method->shape->column_count; i++)
+		if (strcmp(method->shape->columns[i].name, "id") == 0)
+			id = &columns[i];
+	/* A row without an id of its own is its user's. Never an e-mail address, a name or a token. */
+	for (unsigned i = 0; id == NULL && i < method->slot_count; i++)
+		if (strcmp(method->slots[i].name, "user_id") == 0)
+			id = &call->values[i];
+	if (id == NULL || !id->set || !utf8_valid(id->s.ptr, id->s.len))
+		return execute_fail(call, ERR_STORAGE, "a row of %s: the stored %s is not what it should be", table_of(method), column);
+	return execute_fail(call, ERR_STORAGE, "row \"%.*s\" of %s: the stored %s is not what it should be",
+	                    (int)(id->s.len > 100 ? 100 : id->s.len), id->s.ptr, table_of(method), column);
+}
+
 /* What the password check needs once the row is gone. */
 static int keep_hash(struct call *call, const struct value *columns)
 {
@@ -216,6 +250,8 @@ int execute_row(struct call *call, struct seal *seal, struct value *columns)
 	arena_init(&scratch); /* takes no memory before it is used */
 	result = encode_row(&call->answer, call->method->shape, columns, &scratch, &call->err);
 	arena_free(&scratch);
+	if (result < 0 && call->err.kind == ERR_STORAGE)
+		return execute_bad_row(call, columns, call->err.field[0] != '\0' ? call->err.field : "document");
 	if (result < 0) {
 		buffer_cut(&call->answer, call->answer_start);
 		return -1;

@@ -25,6 +25,8 @@ void execute_restart(struct call *call);
 int execute_fail(struct call *call, enum err_kind kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* A unique key is taken: constraint = "users.email", "api_keys.user_id, api_keys.name" (SQLite) or "users_email_key" (PostgreSQL) -> field. */
 int execute_conflict(struct call *call, const char *constraint);
+/* `storage`: a stored value that its column cannot hold, named by table and row. columns: read so far; NULL: none. */
+int execute_bad_row(struct call *call, const struct value *columns, const char *column);
 int execute_no_row(struct call *call);   /* not_found about method->subject; also for a foreign key that names no row */
 
 #endif

@@ -1,6 +1,7 @@
 #include "encode.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "json.h"
@@ -16,8 +17,10 @@ static void write_quoted(struct buffer *out, const char *text, size_t length)
 
 static int broken(const struct shape *shape, const char *member, struct err *err)
 {
-	return err_set(err, ERR_STORAGE, "the stored %s of a %s is not what it should be", member != NULL ? member : "value",
-	               shape->name[0] != '\0' ? shape->name : "row");
+	(void)err_set(err, ERR_STORAGE, "the stored %s of a %s is not what it should be", member != NULL ? member : "value",
+	              shape->name[0] != '\0' ? shape->name : "row");
+	(void)snprintf(err->field, sizeof err->field, "%s", member != NULL ? member : "document");
+	return -1;
 }
 
 /* Scans what the database holds as JSON; `want` is the type it must have, -1 for any. */
@@ -26,11 +29,14 @@ static int scan_stored(struct json *json, const struct value *value, int want)
 	return json_scan(json, value->s.ptr, value->s.len, STORED_DEPTH, NULL) < 0 || (want >= 0 && json->nodes[0].type != want) ? -1 : 0;
 }
 
-static int write_stored(struct buffer *out, const struct value *value, int want, struct arena *scratch)
+static int write_stored(struct buffer *out, const struct value *value, int want, bool strings, struct arena *scratch)
 {
 	struct json json = {0};
 	int result = scan_stored(&json, value, want);
 
+	for (uint32_t i = 1; strings && result == 0 && i < json.nodes[0].next; i = json.nodes[i].next)
+		if (json.nodes[i].type != JSON_STRING)
+			result = -1;
 	if (result == 0)
 		json_write_node(out, &json, 0, scratch);
 	json_free(&json);
@@ -109,14 +115,14 @@ static int write_value(struct buffer *out, const struct shape *shape, const stru
 			json_write_string(out, value->s.ptr, value->s.len); /* an id that is none is shown as it stands */
 		break;
 	case TYPE_STRINGS:
-		result = write_stored(out, value, JSON_ARRAY, scratch);
+		result = write_stored(out, value, JSON_ARRAY, true, scratch);
 		break;
 	case TYPE_DOCUMENT:
 	case TYPE_MAP:
-		result = write_stored(out, value, JSON_OBJECT, scratch);
+		result = write_stored(out, value, JSON_OBJECT, false, scratch);
 		break;
 	case TYPE_JSON:
-		result = write_stored(out, value, -1, scratch);
+		result = write_stored(out, value, -1, false, scratch);
 		break;
 	case TYPE_OBJECT:
 		return write_members(out, shape, member->members, member->member_count, columns, scratch, err);

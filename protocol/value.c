@@ -14,6 +14,13 @@ static const signed char hex_digits[256] = {
 	['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
 };
 
+bool integer_in_range(enum type type, int64_t value)
+{
+	int64_t max = type == TYPE_BOOL ? 1 : type == TYPE_U16 ? UINT16_MAX : type == TYPE_U32 ? UINT32_MAX : INT64_MAX;
+
+	return type == TYPE_I64 || (value >= 0 && value <= max);
+}
+
 static bool is_hyphen(size_t place)
 {
 	return place == 8 || place == 13 || place == 18 || place == 23;

@@ -51,6 +51,9 @@ struct value {
 	};
 };
 
+/* BOOL, U16, U32, I64: may a stored integer be one? */
+bool integer_in_range(enum type type, int64_t value);
+
 enum { UUID_TEXT = 36, TIMESTAMP_TEXT_MAX = 32 };
 
 /* 36 characters with hyphens or 32 hex digits, any case -> canonical text (36 bytes, no NUL). */

@@ -1,4 +1,5 @@
 /* libpq's results to answers and errors. A hostile or strange server must not be able to do harm: every type and length is looked at. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,13 +82,13 @@ static bool read_value(struct call *call, const PGresult *result, int row, int p
 		if (!read_integer(oid, bytes, length, &integer))
 			return false;
 		value->i = integer;
-		return true;
+		return integer_in_range((enum type)type, integer);
 	case TYPE_F64:
 		if (oid != OID_FLOAT8 || length != 8)
 			return false;
 		uint64_t bits = postgres_number(bytes, 8);
 		memcpy(&value->f, &bits, 8);
-		return true;
+		return isfinite(value->f);
 	case TYPE_TIMESTAMP:
 		if (oid != OID_TIMESTAMPTZ || length != 8)
 			return false;
@@ -98,6 +99,18 @@ static bool read_value(struct call *call, const PGresult *result, int row, int p
 	}
 }
 
+/* The row's id may stand behind the value that is wrong. */
+static int bad_row(struct call *call, const PGresult *result, int row, struct value *columns, int place)
+{
+	const struct shape *shape = call->method->shape;
+
+	columns[place].set = false;
+	for (int i = place + 1; i < shape->column_count; i++)
+		if (!read_value(call, result, row, i, shape->columns[i].type, &columns[i]))
+			columns[i].set = false;
+	return execute_bad_row(call, columns, shape->columns[place].name);
+}
+
 static int read_row(struct postgres_store *store, struct call *call, const PGresult *result, int row)
 {
 	const struct shape *shape = call->method->shape;
@@ -105,7 +118,7 @@ static int read_row(struct postgres_store *store, struct call *call, const PGres
 
 	for (int i = 0; i < shape->column_count; i++)
 		if (!read_value(call, result, row, i, shape->columns[i].type, &columns[i]) || (!columns[i].set && !shape->columns[i].nullable))
-			return execute_fail(call, ERR_STORAGE, "the stored %s is not what it should be", shape->columns[i].name);
+			return bad_row(call, result, row, columns, i);
 	return execute_row(call, store->settings.seal, columns);
 }
 

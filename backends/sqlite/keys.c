@@ -44,7 +44,7 @@ static int write_meta(struct session *session, const char *key, const char *valu
 	return code;
 }
 
-/* -1: no token there; else whether one of the first few opens (a single damaged one must not keep the daemon from starting). */
+/* -1: no token there, -2: that cannot be read; else whether one of the first few opens (a single damaged one must not keep the daemon from starting). */
 static int opens_a_token(struct session *session, const char *provider)
 {
 	char sql[512];
@@ -55,9 +55,11 @@ static int opens_a_token(struct session *session, const char *provider)
 	                 "SELECT %s_access_token, %s_nonce FROM users WHERE %s_access_token IS NOT NULL AND %s_refresh_token IS NOT NULL AND "
 	                 "%s_expires_at IS NOT NULL AND %s_scope IS NOT NULL AND %s_nonce IS NOT NULL LIMIT 16",
 	                 provider, provider, provider, provider, provider, provider, provider);
-	if (sqlite3_prepare_v2(session->db, sql, -1, &statement, NULL) != SQLITE_OK)
-		return -1;
-	while (result != 1 && sqlite3_step(statement) == SQLITE_ROW) {
+	int code = sqlite3_prepare_v2(session->db, sql, -1, &statement, NULL);
+
+	if (code != SQLITE_OK)
+		return -2;
+	while (result != 1 && (code = sqlite3_step(statement)) == SQLITE_ROW) {
 		struct arena arena = {.wipe = true};
 		const char *plain;
 		size_t length;
@@ -68,14 +70,16 @@ static int opens_a_token(struct session *session, const char *provider)
 		arena_free(&arena);
 	}
 	sqlite3_finalize(statement);
-	return result;
+	return code == SQLITE_ROW || code == SQLITE_DONE ? result : -2;
 }
 
 static int read_checks(struct session *session, char *check[2], struct err *err)
 {
+	int there = session_find_table(session, "pierre_meta");
+
 	check[0] = check[1] = NULL;
-	if (!session_has_table(session, "pierre_meta"))
-		return 0;
+	if (there <= 0)
+		return there == 0 ? 0 : session_failed(session, "what is stored about the key cannot be read", err);
 	return read_meta(session, "key_check", &check[0], err) < 0 ? -1 : read_meta(session, "key_check_next", &check[1], err);
 }
 
@@ -98,7 +102,9 @@ int keys_prove(struct session *session, struct err *err)
 	if (result == 0 && check[0] == NULL && session_has_table(session, "users")) {
 		int strava = opens_a_token(session, "strava"), fitbit = strava == 1 ? 1 : opens_a_token(session, "fitbit");
 
-		if (strava <= 0 && fitbit <= 0 && (strava == 0 || fitbit == 0))
+		if (strava == -2 || fitbit == -2)
+			result = session_failed(session, "the tokens cannot be read", err);
+		else if (strava <= 0 && fitbit <= 0 && (strava == 0 || fitbit == 0))
 			result = err_exit(err, EX_NOPERM, "the encryption key does not open the tokens that this database holds: they were made "
 			                                  "with another key");
 	}
@@ -176,7 +182,8 @@ static const char rows_sql[] =
 	"fitbit_access_token, fitbit_refresh_token, fitbit_nonce, fitbit_expires_at IS NOT NULL AND fitbit_scope IS NOT NULL "
 	"FROM users WHERE id > ?1 ORDER BY id LIMIT ?2";
 
-static void read_token(sqlite3_stmt *row, int which, struct rotation_token *token)
+/* -1: out of memory, which must not pass for a token that is not there. */
+static int read_token(sqlite3_stmt *row, int which, struct rotation_token *token)
 {
 	int column = 1 + which * TOKEN_COLUMNS;
 
@@ -184,8 +191,11 @@ static void read_token(sqlite3_stmt *row, int which, struct rotation_token *toke
 	for (int i = 0; i < 3; i++) {
 		token->stored[i] = (const char *)sqlite3_column_text(row, column + i);
 		token->length[i] = (size_t)sqlite3_column_bytes(row, column + i);
+		if (token->stored[i] == NULL && sqlite3_column_type(row, column + i) != SQLITE_NULL)
+			return -1;
 	}
 	token->whole = sqlite3_column_int(row, column + 3) != 0;
+	return token->user != NULL ? 0 : -1;
 }
 
 int keys_each_token(struct session *session, int (*each)(void *argument, const struct rotation_token *token), void *argument, struct err *err)
@@ -201,8 +211,8 @@ int keys_each_token(struct session *session, int (*each)(void *argument, const s
 		for (int which = 0; which < 2 && result == 0; which++) {
 			struct rotation_token token;
 
-			read_token(statement, which, &token);
-			result = each(argument, &token);
+			result = read_token(statement, which, &token) < 0 ? session_failed(session, "the tokens cannot be read", err)
+			                                                  : each(argument, &token);
 		}
 		code = SQLITE_OK;
 	}
@@ -263,7 +273,10 @@ static int do_row(struct session *session, struct rotation *rotation, struct sta
 	for (int which = 0; which < 2 && result == 0; which++) {
 		struct rotation_token token;
 
-		read_token(statements->rows, which, &token);
+		if (read_token(statements->rows, which, &token) < 0) {
+			result = err_set(err, ERR_INTERNAL, "out of memory");
+			break;
+		}
 		result = rotation_look(rotation, session->seal, &arena, &token, err);
 		if (result <= 0)
 			continue;

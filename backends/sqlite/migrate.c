@@ -15,8 +15,9 @@ int64_t migrate_version(struct session *session, struct err *err)
 
 	if (tables < 0)
 		return session_failed(session, "the database cannot be read", err);
-	if (!session_has_table(session, "pierre_migrations"))
-		return 0;
+	int there = session_find_table(session, "pierre_migrations");
+	if (there <= 0)
+		return there == 0 ? 0 : session_failed(session, "the table of migrations cannot be read", err);
 	int64_t version = session_integer(session, "SELECT COALESCE(max(version), 0) FROM pierre_migrations");
 	return version >= 0 ? version : session_failed(session, "the table of migrations cannot be read", err);
 }
@@ -84,6 +85,9 @@ static int apply_locked(struct session *session, const struct migration *migrati
 	int64_t version = migrate_version(session, err);
 	if (version < 0)
 		return -1;
+	/* After some failures SQLite ends a transaction by itself; without one a migration could stop half-way. */
+	if (sqlite3_get_autocommit(session->db) != 0)
+		return session_failed(session, migration->name, err);
 	*applied = version < migration->number;
 	return *applied ? apply_one(session, migration, err) : 0;
 }

@@ -1,5 +1,6 @@
 #include "session.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -30,12 +31,27 @@ static void real_text_function(sqlite3_context *context, int count, sqlite3_valu
 	(void)count;
 	if (sqlite3_value_type(arguments[0]) == SQLITE_NULL)
 		return;
-	json_write_real(&text, sqlite3_value_double(arguments[0]));
+	/* What is no number makes the document none, so that it is refused and not answered as 0. */
+	int type = sqlite3_value_numeric_type(arguments[0]);
+	if ((type != SQLITE_FLOAT && type != SQLITE_INTEGER) || !isfinite(sqlite3_value_double(arguments[0])))
+		buffer_text(&text, "no number");
+	else
+		json_write_real(&text, sqlite3_value_double(arguments[0]));
 	if (text.failure == BUFFER_OK)
 		sqlite3_result_text(context, text.data, (int)text.length, SQLITE_TRANSIENT);
 	else
 		sqlite3_result_error_nomem(context);
 	buffer_free(&text);
+}
+
+/* unsound(): ends a statement that would count a value of another kind. */
+static const char unsound[] = "a stored value is of another kind";
+
+static void unsound_function(sqlite3_context *context, int count, sqlite3_value **arguments)
+{
+	(void)count;
+	(void)arguments;
+	sqlite3_result_error(context, unsound, -1);
 }
 
 const char *session_reason(int code)
@@ -123,6 +139,8 @@ static int configure(struct session *session, enum session_mode mode)
 	if (code == SQLITE_OK)
 		code = sqlite3_create_function(session->db, "real_text", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, real_text_function,
 		                               NULL, NULL);
+	if (code == SQLITE_OK)
+		code = sqlite3_create_function(session->db, "unsound", 0, SQLITE_UTF8, NULL, unsound_function, NULL, NULL);
 	if (mode == SESSION_WRITE)
 		sqlite3_wal_hook(session->db, note_wal, session);
 	if (code == SQLITE_OK)
@@ -190,12 +208,17 @@ int64_t session_integer(struct session *session, const char *sql)
 	return value;
 }
 
-bool session_has_table(struct session *session, const char *name)
+int session_find_table(struct session *session, const char *name)
 {
 	char sql[128];
 
-	sqlite3_snprintf(sizeof sql, sql, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = %Q", name);
-	return session_integer(session, sql) > 0;
+	sqlite3_snprintf(sizeof sql, sql, "SELECT count(*) > 0 FROM sqlite_schema WHERE type = 'table' AND name = %Q", name);
+	return (int)session_integer(session, sql);
+}
+
+bool session_has_table(struct session *session, const char *name)
+{
+	return session_find_table(session, name) > 0;
 }
 
 int session_count_tables(sqlite3 *db, int (*each)(void *argument, const char *name, int64_t rows), void *argument)
@@ -306,10 +329,46 @@ static int bind_call(sqlite3_stmt *statement, struct call *call)
 	return code;
 }
 
+/* Programs that know SQLite only as text write 'true' and 'false', which mean what they say. */
+static bool read_integer(sqlite3_stmt *statement, int place, enum type type, int64_t *value)
+{
+	const char *text;
+
+	if (sqlite3_column_type(statement, place) == SQLITE_INTEGER) {
+		*value = sqlite3_column_int64(statement, place);
+		return integer_in_range(type, *value);
+	}
+	if (type != TYPE_BOOL || sqlite3_column_type(statement, place) != SQLITE_TEXT)
+		return false;
+	text = (const char *)sqlite3_column_text(statement, place);
+	*value = text != NULL && sqlite3_stricmp(text, "true") == 0;
+	return text != NULL && (*value != 0 || sqlite3_stricmp(text, "false") == 0);
+}
+
+static bool read_text(sqlite3_stmt *statement, int place, enum type type, struct value *value)
+{
+	int64_t micros;
+
+	if (sqlite3_column_type(statement, place) != SQLITE_TEXT)
+		return false;
+	value->s.ptr = (const char *)sqlite3_column_text(statement, place);
+	value->s.len = (size_t)sqlite3_column_bytes(statement, place);
+	if (value->s.ptr == NULL)
+		return false;
+	if (type != TYPE_TIMESTAMP)
+		return utf8_valid(value->s.ptr, value->s.len); /* a damaged page must not become a damaged answer */
+	if (!timestamp_parse_stored(value->s.ptr, value->s.len, &micros))
+		return false;
+	value->i = micros;
+	return true;
+}
+
 /* False: the row holds what its column's type cannot be. */
 static bool read_column(sqlite3_stmt *statement, int place, const struct column *column, struct value *value)
 {
-	value->set = sqlite3_column_type(statement, place) != SQLITE_NULL;
+	int type = sqlite3_column_type(statement, place);
+
+	value->set = type != SQLITE_NULL;
 	value->flags = 0;
 	if (!value->set)
 		return true;
@@ -318,23 +377,27 @@ static bool read_column(sqlite3_stmt *statement, int place, const struct column 
 	case TYPE_U16:
 	case TYPE_U32:
 	case TYPE_I64:
-		value->i = sqlite3_column_int64(statement, place);
-		return true;
+		return read_integer(statement, place, (enum type)column->type, &value->i);
 	case TYPE_F64:
 		value->f = sqlite3_column_double(statement, place);
-		return true;
+		return (type == SQLITE_FLOAT || type == SQLITE_INTEGER) && isfinite(value->f);
 	default:
-		value->s.ptr = (const char *)sqlite3_column_text(statement, place);
-		value->s.len = (size_t)sqlite3_column_bytes(statement, place);
-		if (value->s.ptr == NULL)
-			return false;
-		if (column->type != TYPE_TIMESTAMP)
-			return utf8_valid(value->s.ptr, value->s.len); /* a damaged page must not become a damaged answer */
-		int64_t micros;
-		bool good = timestamp_parse_stored(value->s.ptr, value->s.len, &micros);
-		value->i = micros;
-		return good;
+		return read_text(statement, place, (enum type)column->type, value);
 	}
+}
+
+/* The row's id may stand behind the value that is wrong. */
+static int bad_row(sqlite3_stmt *statement, struct call *call, struct value *columns, int place)
+{
+	const struct shape *shape = call->method->shape;
+
+	if (sqlite3_errcode(sqlite3_db_handle(statement)) == SQLITE_NOMEM)
+		return execute_fail(call, ERR_INTERNAL, "out of memory; nothing of the call was stored");
+	columns[place].set = false;
+	for (int i = place + 1; i < shape->column_count; i++)
+		if (!read_column(statement, i, &shape->columns[i], &columns[i]))
+			columns[i].set = false;
+	return execute_bad_row(call, columns, shape->columns[place].name);
 }
 
 static int read_row(struct session *session, sqlite3_stmt *statement, struct call *call)
@@ -344,7 +407,7 @@ static int read_row(struct session *session, sqlite3_stmt *statement, struct cal
 
 	for (int i = 0; i < shape->column_count; i++)
 		if (!read_column(statement, i, &shape->columns[i], &columns[i]))
-			return execute_fail(call, ERR_STORAGE, "the stored %s is not what it should be", shape->columns[i].name);
+			return bad_row(statement, call, columns, i);
 	return execute_row(call, session->seal, columns);
 }
 
@@ -366,11 +429,24 @@ static enum run_result run_failed(struct session *session, struct call *call, in
 		break;
 	}
 	switch (code & 0xFF) {
+	case SQLITE_ERROR:
+		if (strstr(message, "JSON") == NULL && strcmp(message, unsound) != 0)
+			break;
+		/* A stored text that is no JSON, or a value that cannot be counted. */
+		execute_bad_row(call, NULL, strcmp(message, unsound) == 0 ? "number" : "document");
+		return RUN_DONE;
+	default:
+		break;
+	}
+	switch (code & 0xFF) {
 	case SQLITE_INTERRUPT:
 		return RUN_INTERRUPTED;
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 		return RUN_BUSY;
+	case SQLITE_NOMEM:
+		execute_fail(call, ERR_INTERNAL, "out of memory; nothing of the call was stored");
+		return RUN_DONE;
 	case SQLITE_TOOBIG:
 		if (session->most != 0)
 			return RUN_INTERRUPTED;

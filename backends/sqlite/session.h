@@ -40,6 +40,8 @@ enum run_result session_run(struct session *session, struct call *call);
 int session_step(sqlite3_stmt *statement);
 /* One value of one row, or -1. */
 int64_t session_integer(struct session *session, const char *sql);
+/* 1: it is there, 0: it is not, -1: that cannot be read. Decide nothing on a failed read. */
+int session_find_table(struct session *session, const char *name);
 bool session_has_table(struct session *session, const char *name);
 /* The connection's last error as one of the start, with its exit_code; -1. */
 int session_failed(struct session *session, const char *what, struct err *err);

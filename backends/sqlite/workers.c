@@ -1,7 +1,8 @@
 /* The threads that run calls: one writer, which commits all that wait together, and readers.
  *
  * A write is answered only after the COMMIT that holds it. A statement that fails takes back its own changes alone; a
- * failure that ends the whole transaction makes the others of its group run again. */
+ * failure that ends the whole transaction makes the others of its group run again. SQLite ends it by itself when memory
+ * runs out, among others, and what runs then commits one by one: the state is checked after each call. */
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -146,17 +147,41 @@ static bool begin(struct worker *writer, struct list *calls, int *code)
 	}
 }
 
-/* Runs the calls of one transaction in their order. Ended ones move to `finished`. RUN_BROKEN or RUN_INTERRUPTED with the
- * transaction gone: the caller must run again what is in `finished` and not failed by its own fault. */
-static enum run_result run_group(struct worker *writer, struct list *calls, struct list *finished)
+static bool transaction_lost(const struct worker *writer)
 {
-	while (!list_empty(calls)) {
+	return sqlite3_get_autocommit(writer->session.db) != 0;
+}
+
+/* Marks the call that ended the transaction, or that is refused although its statement changed rows (`changes`: before it):
+ * nothing of it may be stored. False: neither is so. */
+static bool voids_group(struct worker *writer, struct call *call, sqlite3_int64 changes)
+{
+	bool lost = transaction_lost(writer);
+
+	if (!lost && (call->err.kind == ERR_NONE || sqlite3_total_changes64(writer->session.db) == changes))
+		return false;
+	if (call->method == NULL)
+		return true;
+	if (call->err.kind == ERR_NONE)
+		execute_fail(call, ERR_STORAGE, "the database has ended the transaction; nothing of the call was stored");
+	if (call->err.kind == ERR_INTERNAL || call->err.kind == ERR_STORAGE)
+		call->err.outcome = OUTCOME_NONE;
+	call->attempts = ATTEMPTS_MAX;
+	return true;
+}
+
+/* Runs the calls of one transaction in their order, at most `max`. Ended ones move to `finished`. RUN_BROKEN or RUN_INTERRUPTED with the
+ * transaction gone or void: the caller must run again what is in `finished` and not failed by its own fault. */
+static enum run_result run_group(struct worker *writer, struct list *calls, unsigned max, struct list *finished)
+{
+	for (; max > 0 && !list_empty(calls); max--) {
 		struct list *node = list_first(calls);
+		sqlite3_int64 changes = sqlite3_total_changes64(writer->session.db);
 		enum run_result result = sqlite_run(writer, call_of(node));
 
 		list_remove(node);
 		if (result == RUN_INTERRUPTED || result == RUN_BUSY) {
-			bool transaction_gone = sqlite3_get_autocommit(writer->session.db) != 0;
+			bool gone = transaction_lost(writer);
 
 			if (give_up(writer->store, call_of(node))) {
 				list_append(finished, node);
@@ -166,15 +191,24 @@ static enum run_result run_group(struct worker *writer, struct list *calls, stru
 				calls->next->prev = node;
 				calls->next = node;
 			}
-			if (transaction_gone)
+			if (gone)
 				return RUN_INTERRUPTED;
 			continue;
 		}
 		list_append(finished, node);
 		if (result == RUN_BROKEN)
 			return RUN_BROKEN;
+		if (voids_group(writer, call_of(node), changes))
+			return RUN_INTERRUPTED;
 	}
 	return RUN_DONE;
+}
+
+/* What a call found in rows that are rolled back now holds no longer. */
+static bool must_run_again(const struct call *call)
+{
+	return call->err.kind == ERR_NONE ||
+	       (call->attempts < ATTEMPTS_MAX && (call->err.kind == ERR_CONFLICT || call->err.kind == ERR_NOT_FOUND));
 }
 
 /* Puts what was rolled back in front of what has not run yet. Calls that failed by their own fault keep their error. */
@@ -186,7 +220,7 @@ static void run_again(struct sqlite_store *store, struct list *calls, struct lis
 	list_for_each_safe(node, finished) {
 		struct call *call = call_of(node);
 
-		if (call->err.kind != ERR_NONE || call->method == NULL)
+		if (call->method == NULL || !must_run_again(call))
 			continue;
 		list_remove(node);
 		execute_restart(call);
@@ -263,7 +297,8 @@ static unsigned length(const struct list *calls)
 static int commit_group(struct worker *writer)
 {
 	uint64_t stored = 0, added = keys_count(&writer->session, &stored);
-	int code = session_step(writer->session.commit);
+	/* Counting may have ended the transaction: then there is nothing to commit, and the group runs again. */
+	int code = transaction_lost(writer) ? SQLITE_ABORT_ROLLBACK : session_step(writer->session.commit);
 
 	if (added > 0)
 		sqlite_counted(writer->store, added, stored, code == SQLITE_OK);
@@ -290,9 +325,9 @@ static void leave_commit(struct worker *writer)
 
 /* The calls of the transaction that is open, and its commit. RUN_INTERRUPTED: it is gone, or an interrupt that came too late for its call
  * has hit the commit. */
-static enum run_result run_and_commit(struct worker *writer, struct list *calls, struct list *finished, int *code)
+static enum run_result run_and_commit(struct worker *writer, struct list *calls, unsigned max, struct list *finished, int *code)
 {
-	enum run_result result = run_group(writer, calls, finished);
+	enum run_result result = run_group(writer, calls, max, finished);
 
 	if (result == RUN_BROKEN)
 		*code = sqlite3_extended_errcode(writer->session.db);
@@ -304,12 +339,12 @@ static enum run_result run_and_commit(struct worker *writer, struct list *calls,
 	leave_commit(writer);
 	if (*code == SQLITE_OK)
 		return RUN_DONE;
-	return is_interrupt(*code) ? RUN_INTERRUPTED : RUN_BROKEN;
+	return is_interrupt(*code) || *code == SQLITE_ABORT_ROLLBACK ? RUN_INTERRUPTED : RUN_BROKEN;
 }
 
 static void roll_back(struct worker *writer)
 {
-	if (sqlite3_get_autocommit(writer->session.db) == 0)
+	if (!transaction_lost(writer))
 		(void)session_step(writer->session.rollback);
 }
 
@@ -348,30 +383,44 @@ static bool after_failure(struct worker *writer, struct list *calls, struct list
 	return alone && writer->session.db != NULL;
 }
 
-/* One group: all of `calls` in one durable transaction, or in several when one of them ends it. What is left in `calls` could not run. */
+static void answer_group(struct sqlite_store *store, struct list *finished)
+{
+	if (list_empty(finished))
+		return;
+	count_group(store, length(finished));
+	sqlite_finish(store, finished);
+}
+
+/* One group: all of `calls` in one durable transaction, or in several when one of them ends it: then in smaller ones, so that
+ * a failure that comes back, as want of memory does, leaves most of them alone. What is left in `calls` could not run. */
 static void write_group(struct worker *writer, struct list *calls)
 {
 	struct sqlite_store *store = writer->store;
 	struct list finished;
+	unsigned max = length(calls), uncounted = 0;
 	bool again = true;
 	int code;
 
 	list_init(&finished);
-	atomic_store_explicit(&writer->running, length(calls), memory_order_relaxed);
+	atomic_store_explicit(&writer->running, max, memory_order_relaxed);
 	while (again && !list_empty(calls) && begin(writer, calls, &code)) {
-		enum run_result result = code == SQLITE_OK ? run_and_commit(writer, calls, &finished, &code) : RUN_BROKEN;
+		enum run_result result = code == SQLITE_OK ? run_and_commit(writer, calls, max, &finished, &code) : RUN_BROKEN;
 
-		if (result == RUN_DONE)
-			break;
+		if (result == RUN_DONE) {
+			answer_group(store, &finished);
+			continue;
+		}
 		roll_back(writer);
+		max = length(&finished) / 2 + 1;
+		if (code == SQLITE_ABORT_ROLLBACK && ++uncounted >= ATTEMPTS_MAX)
+			result = RUN_BROKEN;
 		if (result == RUN_INTERRUPTED)
 			run_again(store, calls, &finished);
 		else
 			again = after_failure(writer, calls, &finished, code);
 	}
-	count_group(store, length(&finished));
 	atomic_store_explicit(&writer->running, 0, memory_order_relaxed);
-	sqlite_finish(store, &finished);
+	answer_group(store, &finished);
 }
 
 static bool runs_alone(const struct call *call)

@@ -7,6 +7,7 @@ import mmap
 import os
 import random
 import shutil
+import sqlite3
 import subprocess
 import sys
 
@@ -16,7 +17,7 @@ from lib.case import Case, main  # noqa: E402
 from lib.daemon import SANITIZER, Daemon, StartFailure, temporary_folder  # noqa: E402
 from lib.interface import METHODS  # noqa: E402
 from lib.rpc import Closed, Late  # noqa: E402
-from lib.world import Samples  # noqa: E402
+from lib.world import Samples, new_user  # noqa: E402
 
 BACKENDS = ("sqlite",)
 STRICT = True
@@ -191,6 +192,44 @@ class Calls(Scarce):
                 if not failed:
                     break
             self.assertGreater(n, 0)
+
+
+class Group(Scarce):
+    """Writes that share a transaction, of which one finds no memory: what is refused is not stored, what is answered is."""
+    CALLS, ROUNDS = 40, 1000 if LONG else 250
+
+    def test_refused_is_absent(self):
+        chance = random.Random(11)
+        with Daemon(environment=self.environment) as daemon:
+            answers, failed = {}, 0
+            for _ in range(self.ROUNDS):
+                with self.scarce(chance.randrange(40 * self.CALLS), chance.choice((1, 1, 3, 8))):
+                    answers.update(self.round(daemon))
+                failed += self.words.failed
+            database = sqlite3.connect(daemon.database.path, timeout=10)
+            there = {row[0] for row in database.execute("SELECT email FROM users")}
+            database.close()
+            refused = {email for email, answer in answers.items() if "error" in answer}
+            self.assertGreater(failed, self.ROUNDS // 2)
+            self.assertGreater(len(refused), 0)
+            self.assertEqual(refused & there, set(), "refused, and stored all the same")
+            self.assertEqual(set(answers) - refused - there, set(), "answered, and not stored")
+
+    def round(self, daemon):
+        """email -> answer; those of a connection that was closed are unknown."""
+        users = {f"n{i}": new_user() for i in range(self.CALLS)}
+        found = {}
+        with daemon.connect() as connection:
+            try:
+                connection.send("".join(strict.dumps({"jsonrpc": "2.0", "id": name, "method": "create_user", "params": {"user": user}}) + "\n"
+                                        for name, user in users.items()))
+                for _ in users:
+                    answer = connection.read()
+                    if answer["id"] is not None:
+                        found[users[answer["id"]]["email"]] = answer
+            except Calls.BROKEN:
+                pass
+        return found
 
 
 class Starting(Scarce):

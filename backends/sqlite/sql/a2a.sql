@@ -32,7 +32,7 @@ SELECT s.id AS id, s.client_id AS client_id, s.user_id AS user_id, s.granted_sco
   s.expires_at AS expires_at, s.last_activity AS last_activity,
   (SELECT count(*) FROM a2a_usage u WHERE u.session_token = s.session_token) AS requests_count
 FROM a2a_sessions s
-WHERE s.session_token = :session_token AND s.is_active = 1 AND s.expires_us > micros(:now)
+WHERE s.session_token = :session_token AND s.is_active = 1 AND (s.expires_us > micros(:now) OR s.expires_us IS NULL)
 
 -- name: update_a2a_session_activity
 UPDATE a2a_sessions SET last_activity = :now WHERE session_token = :session_token
@@ -73,7 +73,9 @@ SELECT count(*) AS result FROM a2a_usage WHERE client_id = :client_id AND timest
 WITH requests AS (
   SELECT id, tool_name, status_code, response_time_ms, client_capabilities
   FROM a2a_usage
-  WHERE client_id = :client_id AND timestamp_us >= micros(:start_date) AND timestamp_us < micros(:end_date)),
+  WHERE client_id = :client_id AND timestamp_us >= micros(:start_date) AND timestamp_us < micros(:end_date) AND
+    CASE WHEN typeof(status_code) = 'integer' AND typeof(response_time_ms) IN ('integer', 'null') THEN 1
+    ELSE unsound() END),
 tools AS (SELECT tool_name, count(*) AS n FROM requests GROUP BY tool_name ORDER BY tool_name),
 capabilities AS (
   SELECT capability, count(*) AS n
@@ -87,7 +89,11 @@ SELECT :client_id AS client_id, :start_date AS period_start, :end_date AS period
 FROM requests
 
 -- name: get_a2a_client_usage_history
-SELECT substr(timestamp, 1, 10) || 'T00:00:00+00:00' AS day, sum(status_code < 400) AS success_count,
-  sum(status_code >= 400) AS error_count
-FROM a2a_usage WHERE client_id = :client_id AND timestamp_us >= micros(:days_start)
-GROUP BY 1 ORDER BY 1
+SELECT strftime('%Y-%m-%dT00:00:00+00:00', day * 86400, 'unixepoch') AS day, success_count, error_count FROM (
+  SELECT (timestamp_us + 62167219200000000) / 86400000000 - 719528 AS day, sum(status_code < 400) AS success_count,
+    sum(status_code >= 400) AS error_count
+  FROM a2a_usage WHERE client_id = :client_id AND timestamp_us >= micros(:days_start) AND
+    CASE WHEN typeof(status_code) = 'integer' AND typeof(response_time_ms) IN ('integer', 'null') THEN 1
+    ELSE unsound() END
+  GROUP BY 1)
+ORDER BY day

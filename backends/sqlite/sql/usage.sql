@@ -19,7 +19,9 @@ WITH tools AS (
   SELECT tool_name, count(*) AS requests, sum(status_code BETWEEN 200 AND 299) AS successful,
     sum(status_code >= 400) AS failed, sum(response_time_ms) AS time_ms
   FROM api_key_usage
-  WHERE api_key_id = :api_key_id AND timestamp_us >= micros(:start_date) AND timestamp_us < micros(:end_date)
+  WHERE api_key_id = :api_key_id AND timestamp_us >= micros(:start_date) AND timestamp_us < micros(:end_date) AND
+    CASE WHEN typeof(status_code) = 'integer' AND typeof(response_time_ms) IN ('integer', 'null') THEN 1
+    ELSE unsound() END
   GROUP BY tool_name ORDER BY tool_name)
 SELECT :api_key_id AS api_key_id, :start_date AS period_start, :end_date AS period_end,
   COALESCE(sum(requests), 0) AS total_requests, COALESCE(sum(successful), 0) AS successful_requests,
@@ -57,7 +59,9 @@ SELECT u.tool_name AS tool_name, count(*) AS request_count,
   100.0 * sum(u.status_code BETWEEN 200 AND 299) / count(*) AS success_rate,
   COALESCE(CAST(sum(u.response_time_ms) AS REAL) / count(u.response_time_ms), 0.0) AS average_response_time
 FROM api_keys k CROSS JOIN api_key_usage u ON u.api_key_id = k.id
-WHERE k.user_id = :user_id AND u.timestamp_us >= micros(:start_time) AND u.timestamp_us <= micros(:end_time)
+WHERE k.user_id = :user_id AND u.timestamp_us >= micros(:start_time) AND u.timestamp_us <= micros(:end_time) AND
+    CASE WHEN typeof(u.status_code) = 'integer' AND typeof(u.response_time_ms) IN ('integer', 'null') THEN 1
+    ELSE unsound() END
 GROUP BY u.tool_name
 ORDER BY request_count DESC, u.tool_name
 LIMIT 10

@@ -1,0 +1,145 @@
+"""Rows of another kind in an SQLite file, which types no column: as the contract says, or `storage` naming table and row. Would
+catch: a word answered as 0, infinity as an invented number, an offset that a comparison does not see, a list that says only
+that some row is wrong. SQLite only: PostgreSQL's columns have types."""
+import datetime
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib.case import Case, main  # noqa: E402
+from lib.daemon import Daemon  # noqa: E402
+from lib.world import World  # noqa: E402
+
+BACKENDS = ("sqlite",)
+SPAN = {"start_date": "2020-01-01T00:00:00Z", "end_date": "2090-01-01T00:00:00Z"}
+
+
+class Rows(Case):
+    def setUp(self):
+        self.daemon = Daemon().start()
+        self.addCleanup(self.daemon.discard)
+        self.connection = self.daemon.connect()
+        self.addCleanup(self.connection.close)
+        self.world = World(self.connection)
+
+    def sql(self, text, *values):
+        database = sqlite3.connect(self.daemon.database.path, timeout=10)
+        with database:
+            database.execute(text, values)
+        database.close()
+
+    def refused(self, table, row, method, **params):
+        self.connection.send(json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}) + "\n")
+        error = self.connection.read()["error"]
+        self.assertEqual(error["data"]["kind"], "storage", error)
+        self.assertIn(table, error["message"])
+        self.assertIn(row, error["message"])
+        return error["message"]
+
+    def verified(self):
+        done = subprocess.run([self.daemon.binary, "--verify", "--database-url", self.daemon.url], capture_output=True, text=True,
+                              env=self.daemon.variables(), timeout=60, check=False)
+        return done.stdout + done.stderr
+
+
+class Values(Rows):
+    def test_numbers(self):
+        user = self.world.user()
+        key = self.world.api_key(user)
+        for value in ("many", b"\x01", 2.5, -1, 1 << 32):
+            self.sql("UPDATE api_keys SET rate_limit_requests = ? WHERE id = ?", value, key)
+            self.refused("api_keys", key, "get_user_api_keys", user_id=user)
+            self.assertIn(f'row "{key}"', self.verified())
+
+    def test_times_and_texts(self):
+        user = self.world.user()
+        key = self.world.api_key(user)
+        for column, value in (("created_at", "yesterday"), ("created_at", "2025-02-30T08:00:00Z"), ("created_at", 17),
+                              ("created_at", "2025-06-10T08:00:00Z\0"), ("name", b"\xff\xfe"), ("name", "a\0b")):
+            before = self.connection.call("get_user_api_keys", user_id=user)[0]
+            self.sql(f"UPDATE api_keys SET {column} = ? WHERE id = ?", value, key)
+            self.refused("api_keys", key, "get_user_api_keys", user_id=user)
+            self.assertIn(f'row "{key}"', self.verified())
+            self.sql(f"UPDATE api_keys SET {column} = ? WHERE id = ?", before[column], key)
+
+    def test_one_bad_row_of_many_is_named(self):
+        user = self.world.user()
+        keys = [self.world.api_key(user) for _ in range(5)]
+        self.sql("UPDATE api_keys SET rate_limit_window = 'long' WHERE id = ?", keys[2])
+        self.assertNotIn(keys[1], self.refused("api_keys", keys[2], "get_user_api_keys", user_id=user))
+
+    def test_booleans_in_words(self):
+        user = self.world.user()
+        for value, shown in (("true", True), ("false", False), ("TRUE", True), (1, True), (0, False)):
+            self.sql("UPDATE users SET is_active = ? WHERE id = ?", value, user)
+            self.assertIs(self.connection.call("get_user", user_id=user)["is_active"], shown)
+        for value in ("yes", 2, 0.5):
+            self.sql("UPDATE users SET is_active = ? WHERE id = ?", value, user)
+            self.refused("users", user, "get_user", user_id=user)
+
+    def test_infinity_and_words_in_a_profile(self):
+        user = self.world.user()
+        self.connection.call("upsert_user_profile", user_id=user, profile_data={"weight_kg": 70.5})
+        for value in (float("inf"), float("-inf"), "heavy", b"\x00"):
+            self.sql("UPDATE user_profiles SET weight_kg = ?, document = NULL WHERE user_id = ?", value, user)
+            self.refused("user_profiles", user, "get_user_profile", user_id=user)
+            self.assertIn(f'row "{user}"', self.verified())
+
+    def test_documents_and_lists(self):
+        user = self.world.user()
+        goal = self.connection.call("create_goal", user_id=user, goal_data={"title": "t"})
+        for value in ("{", "[1]", "7"):
+            self.sql("UPDATE goals SET document = ? WHERE id = ?", value, goal)
+            self.refused("goals", goal, "get_user_goals", user_id=user)
+            self.assertIn(f'row "{goal}"', self.verified())
+
+    def test_numbers_that_are_counted(self):
+        user = self.world.user()
+        key = self.world.api_key(user)
+        self.world.usage(key)
+        self.sql("UPDATE api_key_usage SET status_code = 'fine'")
+        self.refused("api_key_usage", "", "get_api_key_usage_stats", api_key_id=key, **SPAN)
+        self.refused("api_key_usage", "", "get_top_tools_analysis", user_id=user, start_time=SPAN["start_date"],
+                     end_time=SPAN["end_date"])
+
+
+class Offsets(Rows):
+    def at(self, hours, form):
+        """An instant `hours` from now, written with an offset."""
+        zone = datetime.timezone(datetime.timedelta(minutes=form))
+        return (datetime.datetime.now(zone) + datetime.timedelta(hours=hours)).isoformat(timespec="microseconds")
+
+    def test_session(self):
+        key = self.world.api_key(self.world.user())
+        client = self.connection.call("create_a2a_client", api_key_id=key, client={"name": f"c {key}", "description": "", "id": key,
+                                      "public_key": "", "capabilities": [], "redirect_uris": []})
+        token = self.connection.call("create_a2a_session", client_id=client, user_id=None, granted_scopes=[], expires_in_hours=5)
+        for offset in (-720, -330, 120, 840):
+            self.sql("UPDATE a2a_sessions SET expires_at = ? WHERE session_token = ?", self.at(-1, offset), token)
+            self.assertIsNone(self.connection.call("get_a2a_session", session_token=token), offset)
+            self.sql("UPDATE a2a_sessions SET expires_at = ? WHERE session_token = ?", self.at(1, offset), token)
+            self.assertIsNotNone(self.connection.call("get_a2a_session", session_token=token), offset)
+
+    def test_expired_keys(self):
+        user = self.world.user()
+        for offset in (-720, -330, 120, 840):
+            late, good = self.world.api_key(user), self.world.api_key(user)
+            self.sql("UPDATE api_keys SET expires_at = ? WHERE id = ?", self.at(-1, offset), late)
+            self.sql("UPDATE api_keys SET expires_at = ? WHERE id = ?", self.at(1, offset), good)
+            self.assertEqual([found["id"] for found in self.connection.call("get_expired_api_keys")], [late])
+            self.assertEqual(self.connection.call("cleanup_expired_api_keys"), 1)
+
+    def test_order(self):
+        user = self.world.user()
+        keys = [self.world.api_key(user) for _ in range(3)]
+        for key, text in zip(keys, ("2025-06-10T08:00:00+02:00", "2025-06-10 07:00:00", "2025-06-10T00:30:00.5-05:30")):
+            self.sql("UPDATE api_keys SET created_at = ? WHERE id = ?", text, key)
+        self.assertEqual([found["id"] for found in self.connection.call("get_user_api_keys", user_id=user)],
+                         [keys[1], keys[2], keys[0]])
+
+
+if __name__ == "__main__":
+    main()
