@@ -240,8 +240,11 @@ static unsigned length(const struct list *calls)
 static int commit_group(struct worker *writer)
 {
 	uint64_t stored = 0, added = keys_count(&writer->session, &stored);
+	bool marked = writer->store->mark.due && belong_write(&writer->session, &writer->store->mark) == SQLITE_OK;
 	int code = session_step(writer->session.commit);
 
+	if (marked && code == SQLITE_OK)
+		writer->store->mark.due = false;
 	if (added > 0)
 		sqlite_counted(writer->store, added, stored, code == SQLITE_OK);
 	if (code == SQLITE_OK && atomic_load_explicit(&writer->store->writing, memory_order_relaxed) == WRITING_FAILS &&
