@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "sqlite/open.h"
+#include "../protocol/sqlite_url.h"
 
 static bool begins(const char *text, const char *prefix)
 {
@@ -13,23 +13,25 @@ static bool begins(const char *text, const char *prefix)
 
 int store_check_url(const char *url, enum backend_id *backend, struct err *err)
 {
-	char shown[ERR_MESSAGE_MAX / 2], *path = NULL;
+	char redacted[ERR_MESSAGE_MAX / 2], shown[ERR_MESSAGE_MAX / 2];
+	struct sqlite_url sqlite;
 	int result;
 
-	if (begins(url, "sqlite:")) {
+	if (sqlite_url_is_one(url)) {
 		*backend = BACKEND_SQLITE;
-		result = sqlite_parse_url(url, &path, err);
-		free(path);
+		result = sqlite_url_parse(url, &sqlite, err);
+		sqlite_url_free(&sqlite);
 		return result;
 	}
+	store_redact_url(url, redacted, sizeof redacted);
+	(void)sqlite_url_show(redacted, shown, sizeof shown);
+	if (sqlite_url_has_control(url))
+		return err_exit(err, EX_CONFIG, "the database URL \"%s\" holds control characters; accepted are " DATABASE_URL_FORMS, shown);
 	if (begins(url, "postgresql://") || begins(url, "postgres://")) {
 		*backend = BACKEND_POSTGRES;
 		return postgres_check_url(url, err);
 	}
-	store_redact_url(url, shown, sizeof shown);
-	return err_exit(err, EX_CONFIG,
-	                "the database URL is \"%s\"; accepted are sqlite:PATH, sqlite::memory: and postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
-	                shown);
+	return err_exit(err, EX_CONFIG, "the database URL is \"%s\"; accepted are " DATABASE_URL_FORMS, shown);
 }
 
 int store_open(struct store **ret, const struct store_settings *settings, struct err *err)

@@ -52,6 +52,7 @@ struct store_version {
 	char engine[64];           /* "3.40.1", "15.18" */
 	int64_t schema;            /* newest migration in the database */
 	const char *path;          /* SQLite: the file, for the store's life; NULL: none */
+	const char *warning;       /* SQLite: what is to be known about where it lies; NULL: nothing */
 };
 
 struct store;

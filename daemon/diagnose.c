@@ -154,6 +154,8 @@ static void look_at_sqlite(struct report *report)
 	               slash == NULL ? "." : path);
 	look_at_file(report, "database_file", path, 077, "chmod 600 it: it holds password hashes");
 	look_at_file(report, "database_folder", folder, 022, "chmod go-w it: others could replace the database");
+	if (report->version.warning != NULL)
+		add(report, "database_place", WARN, "put the whole folder on one local disk or volume", "%s", report->version.warning);
 	look_at_space(report, folder);
 	add(report, "wal", large ? WARN : OK,
 	    "a long read of another program (sqlite3, a copy) keeps it from shrinking: `fuser FILE` finds it",

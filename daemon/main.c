@@ -52,6 +52,8 @@ static int run_command(enum settings_command command)
 	case COMMAND_MIGRATE_ONLY:
 	case COMMAND_VERIFY:
 	case COMMAND_VERIFY_JSON:
+	case COMMAND_RESTORE:
+	case COMMAND_RESTORE_JSON:
 		break;
 	}
 	return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
@@ -225,14 +227,19 @@ static int migrate_only(void)
 	return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
 }
 
-static int verify(bool json)
+/* --verify and --restore, which need URL and key, and no socket. */
+static int run_on_database(enum settings_command command)
 {
+	bool json = command == COMMAND_VERIFY_JSON || command == COMMAND_RESTORE_JSON;
 	struct err err = {0};
 	int code;
 
 	if (check_settings(&err) < 0)
 		return start_failed(&err);
-	code = verify_database(self.settings.database_url, self.seal, json, &err);
+	if (command == COMMAND_VERIFY || command == COMMAND_VERIFY_JSON)
+		code = verify_database(self.settings.database_url, self.seal, json, &err);
+	else
+		code = verify_restore(self.settings.database_url, self.settings.file, self.seal, json, &err);
 	if (code < 0)
 		return start_failed(&err);
 	seal_free(self.seal);
@@ -302,8 +309,8 @@ int main(int argc, char **argv)
 		return check_config(command == COMMAND_CHECK_CONFIG_JSON);
 	if (command == COMMAND_MIGRATE_ONLY)
 		return migrate_only();
-	if (command == COMMAND_VERIFY || command == COMMAND_VERIFY_JSON)
-		return verify(command == COMMAND_VERIFY_JSON);
+	if (command == COMMAND_VERIFY || command == COMMAND_VERIFY_JSON || command == COMMAND_RESTORE || command == COMMAND_RESTORE_JSON)
+		return run_on_database(command);
 	if (command != COMMAND_RUN) {
 		settings_free(&self.settings);
 		return run_command(command);

@@ -8,6 +8,7 @@
 
 #include "../backends/store.h"
 #include "../protocol/nearest.h"
+#include "../protocol/sqlite_url.h"
 #include "envfile.h"
 
 const struct setting setting_table[SETTING_ROWS] = {
@@ -31,6 +32,7 @@ static const struct {
 	{"check-config", COMMAND_CHECK_CONFIG, "json", COMMAND_CHECK_CONFIG_JSON},
 	{"migrate-only", COMMAND_MIGRATE_ONLY, NULL, COMMAND_MIGRATE_ONLY},
 	{"verify", COMMAND_VERIFY, "json", COMMAND_VERIFY_JSON},
+	{"restore", COMMAND_RESTORE, "json", COMMAND_RESTORE_JSON},
 };
 
 static bool is_text(const struct setting *row)
@@ -74,6 +76,21 @@ static void warn(struct settings *settings, const char *format, ...)
 	settings->warnings = grown;
 }
 
+/* A URL without the white space around it, which an editor or a secret's file has left. */
+static char *copy_text(enum setting_type type, const char *text)
+{
+	char *copy = strdup(text), *begin = copy != NULL && type == SETTING_URL ? sqlite_url_trim(copy) : copy;
+
+	if (begin != copy)
+		memmove(copy, begin, strlen(begin) + 1);
+	return copy;
+}
+
+static bool is_empty(enum setting_type type, const char *text)
+{
+	return text[type == SETTING_URL ? strspn(text, " \t\n\v\f\r") : 0] == '\0';
+}
+
 static void set_source(struct settings *settings, enum setting_id id, enum setting_source source)
 {
 	settings->source[id] = (uint8_t)source;
@@ -86,7 +103,7 @@ static int store_value(struct settings *settings, const struct setting *row, con
 	struct err inner;
 
 	if (is_text(row)) {
-		char *copy = strdup(text);
+		char *copy = copy_text(row->type, text);
 
 		if (copy == NULL)
 			return err_exit(err, EX_OSERR, "memory is out");
@@ -112,7 +129,7 @@ static int apply(struct settings *settings, const struct envfile *file, struct e
 			where = name;
 		} else if (text == NULL) {
 			text = row->environment != NULL ? envfile_get(file, row->environment) : NULL;
-			if (text != NULL && *text == '\0')
+			if (text != NULL && is_empty(row->type, text))
 				text = NULL;
 			set_source(settings, id, text != NULL ? SOURCE_ENV_FILE : SOURCE_DEFAULT);
 			(void)snprintf(name, sizeof name, "%s in %.60s", row->environment,
@@ -248,14 +265,27 @@ static int take_command(const char *flag, const char *value, enum settings_comma
 
 static int give(struct settings *settings, enum setting_id id, const char *value, enum setting_source source, struct err *err)
 {
-	char *copy = *value != '\0' ? strdup(value) : NULL;
+	enum setting_type type = setting_table[id].type;
+	char *copy = !is_empty(type, value) ? copy_text(type, value) : NULL;
 
-	if (copy == NULL && *value != '\0')
+	if (copy == NULL && !is_empty(type, value))
 		return err_exit(err, EX_OSERR, "memory is out");
 	free_secret(settings->given[id]);
 	settings->given[id] = copy;
 	set_source(settings, id, copy != NULL ? source : SOURCE_DEFAULT);
 	return 0;
+}
+
+/* Behind --restore stands the file that it takes. */
+static int take_file(struct settings *settings, char **argv, int *at, enum settings_command command, struct err *err)
+{
+	if (command != COMMAND_RESTORE && command != COMMAND_RESTORE_JSON)
+		return 0;
+	if (argv[*at + 1] == NULL || *argv[*at + 1] == '\0')
+		return err_exit(err, EX_USAGE, "--restore needs the name of a file");
+	free(settings->file);
+	settings->file = strdup(argv[++*at]);
+	return settings->file != NULL ? 0 : err_exit(err, EX_OSERR, "out of memory");
 }
 
 /* One `--name…` of the command line; *at is moved over a value of its own. */
@@ -270,7 +300,7 @@ static int take_flag(struct settings *settings, char **argv, int *at, enum setti
 	(void)snprintf(flag, sizeof flag, "%.*s", (int)length, text);
 	taken = take_command(flag, value, command, err);
 	if (taken != 0)
-		return taken < 0 ? -1 : 0;
+		return taken < 0 ? -1 : take_file(settings, argv, at, *command, err);
 	for (unsigned id = 0; id < SETTING_ROWS; id++) {
 		const struct setting *row = &setting_table[id];
 
@@ -422,6 +452,7 @@ int settings_reload(struct settings *settings, int (*check_next)(const struct se
 	/* What was given and the path are still the old struct's. */
 	memset(next.given, 0, sizeof next.given);
 	next.env_path = NULL;
+	next.file = NULL;
 	settings_free(&next);
 	return result;
 }
@@ -434,6 +465,7 @@ void settings_free(struct settings *settings)
 			free_secret(*text_of(settings, &setting_table[id]));
 	}
 	free(settings->env_path);
+	free(settings->file);
 	free(settings->warnings);
 	*settings = (struct settings){0};
 }

@@ -36,7 +36,7 @@ enum { SETTING_RELOAD = 1 };  /* SIGHUP takes a new value */
 /* X(member, type, flag, environment, default, least, most, flags, group, what it is). flag NULL: no flag; environment NULL: flag only. */
 #define SETTINGS(X) \
 	X(database_url, URL, "database-url", "DATABASE_URL", "sqlite:./data/pierre.db", 0, 0, 0, "Database", \
-	  "sqlite:PATH, sqlite::memory: or postgresql://USER:PASSWORD@HOST:PORT/DATABASE") \
+	  "sqlite:PATH (%xx is decoded; ?mode=rw: it must exist), sqlite::memory: or postgresql://USER:PASSWORD@HOST:PORT/DATABASE") \
 	X(migrate, BOOL, "migrate", "PIERRE_DBD_MIGRATE", "yes", 0, 1, 0, "Database", \
 	  "bring the schema up to date at start; --no-migrate refuses one that is not current") \
 	X(wait_for_database, TIME, "wait-for-database", "PIERRE_DBD_WAIT_FOR_DATABASE", "0", 0, 24 * HOUR, 0, "Database", \
@@ -151,6 +151,7 @@ struct settings {
 	uint8_t source[SETTING_ROWS];    /* enum setting_source */
 	char *env_path;                  /* the file that is read and read again; NULL: none */
 	bool env_must_exist;
+	char *file;                      /* of the command --restore */
 	char *warnings;                  /* lines to log once the log runs; NULL: none */
 };
 
@@ -167,7 +168,8 @@ struct setting {
 extern const struct setting setting_table[SETTING_ROWS];
 
 enum settings_command { COMMAND_RUN, COMMAND_HELP, COMMAND_HELP_MARKDOWN, COMMAND_VERSION, COMMAND_GENERATE_KEY, COMMAND_CHECK_CONFIG,
-                        COMMAND_CHECK_CONFIG_JSON, COMMAND_MIGRATE_ONLY, COMMAND_VERIFY, COMMAND_VERIFY_JSON };
+                        COMMAND_CHECK_CONFIG_JSON, COMMAND_MIGRATE_ONLY, COMMAND_VERIFY, COMMAND_VERIFY_JSON,
+                        COMMAND_RESTORE, COMMAND_RESTORE_JSON };
 
 /* Reads everything. Failure: exit_code 64 (flags) or 78 (environment, file). environment: such as environ. use_env_file:
  * whether `.env` is looked for although no file was named. *settings is freed with settings_free in either case. */

@@ -25,6 +25,8 @@ static const char intro[] =
 	"  --migrate-only                  bring the schema up to date and stop; needs no key\n"
 	"  --verify                        look whether the database is sound and every token opens, and stop; changes nothing;\n"
 	"                                  65 when it is not; --verify=json prints what was found as JSON\n"
+	"  --restore FILE                  put a backup in the place of the SQLite database, while no daemon runs: checks it, sets\n"
+	"                                  the old files aside; --restore=json FILE prints what was done as JSON\n"
 	"  --help, -h                      this text; --help=markdown prints the settings as a table\n"
 	"  --version, -V                   print the version and stop\n"
 	"\n"

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "../backends/restore.h"
 #include "../backends/store.h"
 #include "../backends/verify.h"
 #include "../protocol/json.h"
@@ -95,5 +96,49 @@ int verify_database(const char *url, struct seal *seal, bool json, struct err *e
 			result = err_exit(err, EX_IOERR, "writing the output failed");
 	}
 	verify_free(&report);
+	return result;
+}
+
+static void write_text(struct buffer *out, const char *key, const char *text)
+{
+	buffer_text(out, key);
+	if (text != NULL && utf8_valid(text, strlen(text)))
+		json_write_string(out, text, strlen(text));
+	else
+		buffer_text(out, text != NULL ? "\"(not UTF-8)\"" : "null");
+}
+
+static void print_restored(const struct restore_report *report, const char *file, bool json)
+{
+	struct buffer out = {0};
+
+	if (!json) {
+		(void)printf("%s: restored from %s, %.1f MiB, schema %lld, checked\n", report->path, file, (double)report->bytes / (1 << 20),
+		             (long long)report->schema);
+		if (report->set_aside != NULL)
+			(void)printf("the old database is now %s\n", report->set_aside);
+		return;
+	}
+	write_text(&out, "{\"database\":", report->path);
+	write_text(&out, ",\"from\":", file);
+	write_text(&out, ",\"set_aside\":", report->set_aside);
+	write_number(&out, ",\"schema_version\":", (uint64_t)report->schema);
+	write_number(&out, ",\"bytes\":", report->bytes);
+	buffer_text(&out, "}");
+	(void)printf("%.*s\n", (int)out.length, out.data != NULL ? out.data : "");
+	buffer_free(&out);
+}
+
+int verify_restore(const char *url, const char *file, struct seal *seal, bool json, struct err *err)
+{
+	struct restore_report report;
+	int result = sqlite_restore(&report, url, file, seal, err);
+
+	if (result == 0) {
+		print_restored(&report, file, json);
+		if (fflush(stdout) != 0)
+			result = err_exit(err, EX_IOERR, "writing the output failed");
+	}
+	restore_free(&report);
 	return result;
 }

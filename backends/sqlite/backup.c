@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
@@ -19,6 +18,8 @@
 #include <unistd.h>
 
 #include "../../protocol/json.h"
+#include "../../protocol/output_file.h"
+#include "place.h"
 #include "session.h"
 #include "sqlite.h"
 
@@ -215,10 +216,39 @@ static int sync_path(const char *path, int flags, struct stat *status)
 	return result;
 }
 
+static bool same_file(const char *a, const char *b)
+{
+	struct stat first, second;
+
+	return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
+/* A file beside the database, by any name: opening and closing one would drop SQLite's locks on it. */
+static bool is_ours(const char *database, const char *path)
+{
+	bool found = false;
+
+	for (const char *const *end = output_file_beside; *end != NULL && !found; end++) {
+		char *beside = place_beside(database, *end);
+
+		found = beside == NULL || strcmp(beside, path) == 0 || same_file(beside, path);
+		free(beside);
+	}
+	return found;
+}
+
+/* The name may be another's by now. */
+static bool replaces(const struct backup *backup)
+{
+	errno = EEXIST;
+	return !same_file(backup->database, backup->path) && !is_ours(backup->database, backup->path) &&
+	       output_file_objection(backup->path, OUTPUT_FILE_DATABASE) == NULL;
+}
+
 static int give_name(const struct backup *backup)
 {
 	if (backup->force)
-		return rename(backup->partial, backup->path);
+		return replaces(backup) ? rename(backup->partial, backup->path) : -1;
 	if (renameat2(AT_FDCWD, backup->partial, AT_FDCWD, backup->path, RENAME_NOREPLACE) == 0)
 		return 0;
 	if (errno != EINVAL && errno != ENOSYS)
@@ -277,35 +307,24 @@ static void *run(void *argument)
 	return NULL;
 }
 
-static bool exists(const char *path, const char *suffix)
-{
-	struct stat status;
-	char name[PATH_MAX]; /* no file has a longer one */
-
-	return snprintf(name, sizeof name, "%s%s", path, suffix) < (int)sizeof name && lstat(name, &status) == 0;
-}
-
-static bool same_file(const char *a, const char *b)
-{
-	struct stat first, second;
-
-	return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev && first.st_ino == second.st_ino;
-}
-
 /* Refusals that need no work to be known. */
 static int check_path(const char *database, const char *path, bool force, struct err *err)
 {
 	size_t length = strlen(path);
+	const char *objection;
+	struct stat status;
 
 	if (*path != '/' || path[length - 1] == '/')
 		return err_set_path(err, ERR_INVALID_PARAMS, "path", "path must be a whole file name that begins with /");
 	if (same_file(database, path))
 		return err_set_path(err, ERR_INVALID_PARAMS, "path", "%s is the database itself", path);
-	/* A log beside it would be taken for the new file's own. */
-	if (exists(path, "-wal") || exists(path, "-journal"))
-		return err_set_path(err, ERR_INVALID_PARAMS, "path", "%s is in use as a database: there is a log beside it", path);
-	if (!force && exists(path, ""))
+	if (is_ours(database, path))
+		return err_set_path(err, ERR_INVALID_PARAMS, "path", "%s belongs to the database", path);
+	if (!force && lstat(path, &status) == 0)
 		return err_set_path(err, ERR_INVALID_PARAMS, "path", "%s is there already", path);
+	objection = output_file_objection(path, OUTPUT_FILE_DATABASE);
+	if (objection != NULL)
+		return err_set_path(err, ERR_INVALID_PARAMS, "path", "%s %s", path, objection);
 	return 0;
 }
 

@@ -112,8 +112,11 @@ static void finish(struct worker *writer, int limit)
 	checkpointer->passes = 0;
 	checkpointer->covered = 0;
 	checkpointer->due = checkpointer->length + limit; /* unless it begins anew before */
+	int64_t schema = belong_before_checkpoint(&writer->session);
 	if (run(store, &writer->session, large ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE) != 0)
 		atomic_fetch_add_explicit(&store->checkpoint_busy, 1, memory_order_relaxed);
+	else
+		belong_after_checkpoint(&writer->session, &store->mark, schema);
 	if (large)
 		vfs_pace(writer->session.db, -1, NULL, NULL);
 }

@@ -1,11 +1,17 @@
+/* The schema's upgrade. A migration leaves alone what is not ours: columns, indexes, triggers and views that owners have added, and rows
+ * that were wrong before it. So no migration makes a table again: columns are added, and a CHECK is widened in the schema's text, which
+ * is SQLite's documented way where no stored row changes (widen.c). tests/structure refuses anything else. */
 #include "migrate.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 #include <time.h>
 
 #include "../../protocol/json.h"
 #include "../migration.h"
+#include "references.h"
+#include "widen.h"
 
 enum { TELL_SECONDS = 5, TELL_STEPS = 1 << 20 };
 
@@ -19,21 +25,10 @@ int64_t migrate_version(struct session *session, struct err *err)
 	if (there <= 0)
 		return there == 0 ? 0 : session_failed(session, "the table of migrations cannot be read", err);
 	int64_t version = session_integer(session, "SELECT COALESCE(max(version), 0) FROM pierre_migrations");
+	if (version < 0 && (sqlite3_errcode(session->db) & 0xFF) == SQLITE_ERROR)
+		return err_exit(err, EX_DATAERR, "%s is another program's database: its table pierre_migrations is not this daemon's",
+		                sqlite3_db_filename(session->db, "main"));
 	return version >= 0 ? version : session_failed(session, "the table of migrations cannot be read", err);
-}
-
-/* An installation is known by its users, one of this daemon by its table of migrations. What has neither, but other tables, is somebody
- * else's, and is not to be filled with ours because a path was mistaken. */
-int migrate_check_owner(struct session *session, struct err *err)
-{
-	int64_t tables = session_integer(session, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite@_%' ESCAPE '@'");
-
-	if (tables < 0)
-		return session_failed(session, "the database cannot be read", err);
-	if (tables == 0 || session_has_table(session, "users") || session_has_table(session, "pierre_migrations"))
-		return 0;
-	return err_exit(err, EX_DATAERR, "%s is another program's database: it holds tables, but none of users",
-	                sqlite3_db_filename(session->db, "main"));
 }
 
 int migrate_check(struct session *session, bool current_only, struct err *err)
@@ -52,21 +47,66 @@ int migrate_check(struct session *session, bool current_only, struct err *err)
 	return 0;
 }
 
-/* Within the transaction that the caller holds. A foreign key that points nowhere would be a defect of the migration. */
-static int apply_one(struct session *session, const struct migration *migration, struct err *err)
+/* Rows whose parent is gone, before and after. */
+struct dangling {
+	int64_t rows;
+	char what[160];  /* the first table, with its number */
+	void (*log)(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+};
+
+static void note_dangling(void *argument, const char *table, const char *parent, int64_t rows)
 {
+	struct dangling *dangling = argument;
+
+	if (dangling->rows == 0)
+		(void)snprintf(dangling->what, sizeof dangling->what, "%lld rows of %.50s refer to rows of %.50s that are not there", (long long)rows,
+		               table, parent);
+	dangling->rows += rows;
+	if (dangling->log != NULL)
+		dangling->log(4, "%lld rows of %.60s refer to rows of %.60s that are not there (deleted outside of the daemon?): they are kept as "
+		                 "they are; pierre-dbctl verify lists them", (long long)rows, table, parent);
+}
+
+static int count_dangling(struct session *session, struct dangling *dangling, struct err *err)
+{
+	if (references_each_dangling(session->db, note_dangling, dangling) != SQLITE_OK)
+		return session_failed(session, "the references cannot be checked", err);
+	return 0;
+}
+
+/* The schema's text is edited by widen_check; other connections read it anew by its version. */
+static int run_sql(struct session *session, const char *migration)
+{
+	char sql[64];
+	int64_t schema;
+	int code = sqlite3_exec(session->db, "PRAGMA writable_schema=ON", NULL, NULL, NULL);
+
+	if (code == SQLITE_OK)
+		code = sqlite3_exec(session->db, migration, NULL, NULL, NULL);
+	if (code != SQLITE_OK) {
+		(void)sqlite3_exec(session->db, "PRAGMA writable_schema=OFF", NULL, NULL, NULL);
+		return code;
+	}
+	schema = session_integer(session, "PRAGMA schema_version");
+	sqlite3_snprintf(sizeof sql, sql, "PRAGMA schema_version=%lld; PRAGMA writable_schema=RESET", (long long)schema + 1);
+	return sqlite3_exec(session->db, sql, NULL, NULL, NULL);
+}
+
+/* Within the transaction that the caller holds. before: how many rows lacked their parent before it. */
+static int apply_one(struct session *session, const struct migration *migration, const int64_t *before, struct err *err)
+{
+	struct dangling after = {0};
 	char sql[256];
 
-	int code = sqlite3_exec(session->db, migration->sql, NULL, NULL, NULL);
+	int code = run_sql(session, migration->sql);
 	if ((code & 0xFF) == SQLITE_ERROR)
 		return err_exit(err, EX_DATAERR, "%s: the tables are not those of an installation: %s", migration->name, sqlite3_errmsg(session->db));
 	if (code != SQLITE_OK)
 		return session_failed(session, migration->name, err);
-	int64_t dangling = session_integer(session, "SELECT count(*) FROM pragma_foreign_key_check");
-	if (dangling < 0)
-		return session_failed(session, migration->name, err);
-	if (dangling > 0)
-		return err_exit(err, EX_DATAERR, "%s: rows refer to others that do not exist", migration->name);
+	if (count_dangling(session, &after, err) < 0)
+		return -1;
+	if (after.rows > *before)
+		return err_exit(err, EX_SOFTWARE, "%s: %s, which was not so before", migration->name, after.what);
 	sqlite3_snprintf(sizeof sql, sql,
 	                 "INSERT INTO pierre_migrations (version, name, applied_at) VALUES (%d, %Q, strftime('%%Y-%%m-%%dT%%H:%%M:%%f+00:00', 'now'))",
 	                 migration->number, migration->name);
@@ -76,7 +116,7 @@ static int apply_one(struct session *session, const struct migration *migration,
 }
 
 /* The version is read again under the lock: another daemon may have been here first. */
-static int apply_locked(struct session *session, const struct migration *migration, bool *applied, struct err *err)
+static int apply_locked(struct session *session, const struct migration *migration, const int64_t *before, bool *applied, struct err *err)
 {
 	if (sqlite3_exec(session->db,
 	                 "CREATE TABLE IF NOT EXISTS pierre_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL)",
@@ -89,7 +129,7 @@ static int apply_locked(struct session *session, const struct migration *migrati
 	if (sqlite3_get_autocommit(session->db) != 0)
 		return session_failed(session, migration->name, err);
 	*applied = version < migration->number;
-	return *applied ? apply_one(session, migration, err) : 0;
+	return *applied ? apply_one(session, migration, before, err) : 0;
 }
 
 /* A migration of a large database takes minutes: whoever waits is told now and then that it moves. */
@@ -127,35 +167,57 @@ static void end_step(struct session *session, const struct step *step)
 		sqlite3_progress_handler(session->db, 0, NULL, NULL);
 }
 
-int migrate_apply(struct session *session, struct buffer *applied, void (*progress)(const char *what), struct err *err)
+static int apply_in_transaction(struct session *session, const struct migration *migration, const int64_t *before, bool *did, struct err *err)
+{
+	int result;
+
+	/* The pragma works only outside a transaction. */
+	if (sqlite3_exec(session->db, "PRAGMA foreign_keys=OFF; BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK)
+		result = apply_locked(session, migration, before, did, err);
+	else
+		result = session_failed(session, migration->name, err);
+	if (result == 0 && sqlite3_exec(session->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
+		result = session_failed(session, migration->name, err);
+	if (result < 0)
+		(void)sqlite3_exec(session->db, "ROLLBACK; PRAGMA writable_schema=RESET", NULL, NULL, NULL);
+	(void)sqlite3_exec(session->db, "PRAGMA foreign_keys=ON", NULL, NULL, NULL);
+	return result;
+}
+
+int migrate_apply(struct session *session, struct buffer *applied, const struct migrate_watch *watch, struct err *err)
 {
 	int64_t version = migrate_version(session, err);
-	struct step step = {.progress = progress};
+	struct step step = {.progress = watch != NULL ? watch->progress : NULL};
+	struct dangling before = {.log = watch != NULL ? watch->log : NULL};
 
 	if (version < 0)
 		return -1;
+	if (widen_register(session->db) != SQLITE_OK)
+		return session_failed(session, "the migrations' function cannot be made", err);
+	if (version < migration_newest(sqlite_migrations) && count_dangling(session, &before, err) < 0)
+		return -1;
 	for (const struct migration *migration = sqlite_migrations; migration->name != NULL; migration++) {
 		bool did = false;
-		int result;
 
 		if (migration->number <= version)
 			continue;
 		begin_step(session, &step, migration->name);
-		/* Making a table again must not set off the cascades of those that refer to it. The pragma works only outside a transaction. */
-		if (sqlite3_exec(session->db, "PRAGMA foreign_keys=OFF; BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK)
-			result = apply_locked(session, migration, &did, err);
-		else
-			result = session_failed(session, migration->name, err);
-		if (result == 0 && sqlite3_exec(session->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
-			result = session_failed(session, migration->name, err);
-		if (result < 0)
-			(void)sqlite3_exec(session->db, "ROLLBACK", NULL, NULL, NULL);
-		(void)sqlite3_exec(session->db, "PRAGMA foreign_keys=ON", NULL, NULL, NULL);
+		int result = apply_in_transaction(session, migration, &before.rows, &did, err);
 		end_step(session, &step);
 		if (result < 0)
 			return -1;
 		if (did)
 			migration_list(applied, migration);
 	}
+	return 0;
+}
+
+int migrate_reference(struct session *session, int64_t version, struct err *err)
+{
+	if (session_open(session, ":memory:", SESSION_MEMORY, NULL, err) < 0 || widen_register(session->db) != SQLITE_OK)
+		return -1;
+	for (const struct migration *migration = sqlite_migrations; migration->name != NULL && migration->number <= version; migration++)
+		if (run_sql(session, migration->sql) != SQLITE_OK)
+			return err_exit(err, EX_SOFTWARE, "%s: %s", migration->name, sqlite3_errmsg(session->db));
 	return 0;
 }

@@ -1,108 +1,27 @@
 /* Opening: the file and its lock, the proof of the key before anything is written, the schema, the threads. */
 #include "open.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "belong.h"
 #include "keys.h"
 #include "migrate.h"
-
-/* `sqlite:PATH`, `sqlite:///ABSOLUTE`, with the `?mode=rwc` that other programs write behind it; `:memory:` with and without the slashes. */
-int sqlite_parse_url(const char *url, char **path, struct err *err)
-{
-	const char *start = url + strlen("sqlite:");
-	size_t length = strcspn(start, "?");
-
-	*path = NULL;
-	if (start[length] == '?' && strcmp(start + length, "?mode=rwc") != 0)
-		return err_exit(err, EX_CONFIG, "%s: a SQLite URL takes no options (but ?mode=rwc, which is what happens anyway)", url);
-	if (strncmp(start, "//", 2) == 0) {
-		start += 2;
-		length -= 2;
-	}
-	if (length == strlen(":memory:") && strncmp(start, ":memory:", length) == 0)
-		return 0;
-	if (length == 0)
-		return err_exit(err, EX_CONFIG, "the database URL \"%s\" names no file; accepted are sqlite:PATH, sqlite::memory: and postgresql://USER:PASSWORD@HOST:PORT/DATABASE", url);
-	*path = strndup(start, length);
-	return *path != NULL ? 0 : err_exit(err, EX_OSERR, "memory is out");
-}
-
-/* A new folder lasts only once the one that holds its name is on the disk; what is written into it is worth no more. */
-static int sync_parent(const char *folder, struct err *err)
-{
-	const char *slash = strrchr(folder, '/');
-	char *parent = slash == NULL ? strdup(".") : strndup(folder, slash == folder ? 1 : (size_t)(slash - folder));
-	int fd = parent != NULL ? open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1, result = 0;
-
-	/* One that may be written and not read, or that cannot be synced at all, is as good as it gets. */
-	if (fd >= 0 && fsync(fd) != 0 && (errno == EIO || errno == ENOSPC || errno == EDQUOT))
-		result = err_exit(err, EX_IOERR, "the folder %s cannot be made durable: %s", folder, strerror(errno));
-	if (fd >= 0)
-		(void)close(fd);
-	free(parent);
-	return result;
-}
-
-/* The folders above the file, each for the owner alone. */
-static int make_folders(const char *path, struct err *err)
-{
-	char *copy = strdup(path);
-	int result = 0;
-
-	if (copy == NULL)
-		return err_exit(err, EX_OSERR, "memory is out");
-	for (char *slash = strchr(copy + 1, '/'); slash != NULL && result == 0; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		if (mkdir(copy, 0700) == 0)
-			result = sync_parent(copy, err);
-		else if (errno != EEXIST)
-			result = err_exit(err, EX_CANTCREAT, "the folder %s cannot be made: %s", copy, strerror(errno));
-		*slash = '/';
-	}
-	free(copy);
-	return result;
-}
-
-/* The lock tells two daemons apart; SQLite's own locks are of another kind (fcntl) and do not meet it. */
-static int lock_file(struct sqlite_store *store, struct err *err)
-{
-	struct stat file;
-
-	store->lock_fd = open(store->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (store->lock_fd < 0)
-		return err_exit(err, EX_CANTCREAT, "%s cannot be opened for writing: %s", store->path, strerror(errno));
-	if (fstat(store->lock_fd, &file) != 0)
-		return err_exit(err, EX_IOERR, "%s: %s", store->path, strerror(errno));
-	if (!S_ISREG(file.st_mode))
-		return err_exit(err, EX_DATAERR, "%s is no regular file", store->path);
-	if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0)
-		return err_exit(err, EX_TEMPFAIL, "%s is in use by another daemon", store->path);
-	store->watch.device = file.st_dev;
-	store->watch.inode = file.st_ino;
-	if (watch_start(store, err) < 0)
-		return -1;
-	return file.st_size > 0 ? MORE : 0;
-}
+#include "owner.h"
 
 /* A write that was cut off in a rollback journal, which is how a file is kept before it is brought to a log: a connection that only reads
  * may not take it back, and can read nothing before that. */
 static int take_back(struct sqlite_store *store, struct err *err)
 {
-	char *journal = sqlite3_mprintf("%s-journal", store->path);
+	char *journal = place_beside(store->path, "-journal");
 	bool there = journal == NULL || access(journal, F_OK) == 0;
 	struct session session = {0};
 	int result = 0;
 
-	sqlite3_free(journal);
+	free(journal);
 	if (!there)
 		return 0;
 	if (sqlite3_open_v2(store->path, &session.db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL) != SQLITE_OK ||
@@ -112,46 +31,98 @@ static int take_back(struct sqlite_store *store, struct err *err)
 	return result;
 }
 
-/* Reading only, so that a wrong key or a schema that cannot be used changes nothing. */
-static int prove_key(struct sqlite_store *store, struct err *err)
+/* Another program's file is not touched, not even to take back what it has cut off. What cannot be read yet is looked at again. */
+static int check_owner_before(struct sqlite_store *store, struct err *err)
 {
-	struct session reader = {0};
-	int result = take_back(store, err);
+	struct session session = {0};
+	int result = session_open(&session, store->path, SESSION_FIXED, NULL, err);
 
 	if (result == 0)
-		result = session_open(&reader, store->path, SESSION_READ, store->settings.seal, err);
+		result = owner_check(&session, err);
+	session_close(&session);
+	return result < 0 && err->exit_code == EX_DATAERR && belong_has_journal(store->path) ? -1 : 0;
+}
+
+/* Reading only, and making no file, so that a wrong key or a schema that cannot be used changes nothing. */
+static int prove(struct sqlite_store *store, struct err *err)
+{
+	struct session reader = {0};
+	enum session_mode mode = place_in_use(store->place.fd) ? SESSION_READ : belong_has_log(store->path) ? SESSION_ALONE : SESSION_FIXED;
+	int result = belong_check(store->path, err);
+
+	if (result == 0 && belong_has_journal(store->path))
+		result = check_owner_before(store, err);
+	if (result == 0)
+		result = take_back(store, err);
+	if (result == 0)
+		result = session_open(&reader, store->path, mode, store->settings.seal, err);
+	if (result == 0)
+		result = migrate_check(&reader, false, err);
+	if (result == 0)
+		result = owner_check(&reader, err);
 	if (result == 0 && store->settings.seal != NULL)
 		result = keys_prove(&reader, err);
-	if (result == 0)
-		result = migrate_check_owner(&reader, err);
 	if (result == 0)
 		result = migrate_check(&reader, !store->settings.migrate, err);
 	session_close(&reader);
 	return result;
 }
 
+/* The one path, from which all that follows takes its names. */
+static int find_place(struct sqlite_store *store, struct err *err)
+{
+	if (place_open(&store->place, store->settings.url, err) < 0)
+		return -1;
+	store->path = store->place.path;
+	store->memory = store->path == NULL;
+	if (store->memory)
+		return 0;
+	store->lock_fd = store->place.fd;
+	store->watch.device = store->place.status.st_dev;
+	store->watch.inode = store->place.status.st_ino;
+	if (place_warning(store->path, store->warning, sizeof store->warning))
+		store->settings.log(4, "%s", store->warning);
+	return watch_start(store, err);
+}
+
+/* A trigger of the owner's that names what is not there fails the calls that set it off, not the start. */
+static int prepare_all(struct sqlite_store *store, struct session *writer, struct err *err)
+{
+	struct err first = {0};
+
+	if (session_prepare_all(writer, err) == 0)
+		return 0;
+	first = *err;
+	(void)sqlite3_db_config(writer->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+	int result = session_prepare_all(writer, err);
+	(void)sqlite3_db_config(writer->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, NULL);
+	if (result == 0)
+		store->settings.log(4, "a trigger that is not the daemon's cannot run, and fails the calls that set it off: %s", first.message);
+	else
+		err->exit_code = EX_SOFTWARE;
+	return result;
+}
+
 static int bring_up(struct sqlite_store *store, struct err *err)
 {
 	struct session *writer = &store->writer.session;
-	int used = store->memory ? 0 : lock_file(store, err);
+	const struct migrate_watch watch = {store->settings.progress, store->settings.log};
 
-	if (used < 0 || (used == MORE && prove_key(store, err) < 0))
+	if (!store->memory && store->place.status.st_size > 0 && prove(store, err) < 0)
 		return -1;
 	if (session_open(writer, store->memory ? ":memory:" : store->path, store->memory ? SESSION_MEMORY : SESSION_WRITE,
 	                    store->settings.seal, err) < 0 ||
 	    migrate_check(writer, !store->settings.migrate && !store->memory, err) < 0)
 		return -1;
-	if ((store->settings.migrate || store->memory) && migrate_apply(writer, NULL, store->settings.progress, err) < 0)
+	if ((store->settings.migrate || store->memory) && migrate_apply(writer, NULL, &watch, err) < 0)
 		return -1;
 	if (store->settings.seal != NULL) {
 		if (keys_begin(writer, err) < 0)
 			return -1;
 		store_warn_of_count(&store->settings, 0, seal_count_total(store->settings.seal));
 	}
-	if (session_prepare_all(writer, err) < 0) {
-		err->exit_code = EX_SOFTWARE;
+	if (prepare_all(store, writer, err) < 0 || (!store->memory && belong_begin(writer, &store->mark, err) < 0))
 		return -1;
-	}
 	int64_t schema = migrate_version(writer, err);
 	atomic_store(&store->schema, schema);
 	return schema < 0 ? -1 : 0;
@@ -211,6 +182,7 @@ static struct sqlite_store *new_store(const struct store_settings *settings)
 	if (store->settings.batch == 0)
 		store->settings.batch = 1;
 	store->lock_fd = -1;
+	store->place.fd = -1;
 	store->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	list_init(&store->to_writer);
 	list_init(&store->to_readers);
@@ -235,8 +207,7 @@ void sqlite_store_free(struct sqlite_store *store)
 		session_close(&store->readers[i].session);
 	checkpointer_free(store);
 	session_close(&store->writer.session); /* last: it checkpoints the log and removes it */
-	if (store->lock_fd >= 0)
-		close(store->lock_fd);
+	place_free(&store->place);
 	if (store->done_fd >= 0)
 		close(store->done_fd);
 	queue_destroy(&store->writes);
@@ -248,7 +219,6 @@ void sqlite_store_free(struct sqlite_store *store)
 	for (unsigned i = 0; i < READERS_MAX; i++)
 		pthread_mutex_destroy(&store->readers[i].guard);
 	watch_free(&store->watch);
-	free(store->path);
 	free(store);
 }
 
@@ -262,10 +232,7 @@ int sqlite_store_open(struct store **ret, const struct store_settings *settings,
 		err_exit(err, EX_OSERR, "memory or descriptors are out");
 		goto fail;
 	}
-	if (sqlite_parse_url(settings->url, &store->path, err) < 0)
-		goto fail;
-	store->memory = store->path == NULL;
-	if ((!store->memory && make_folders(store->path, err) < 0) || bring_up(store, err) < 0)
+	if (find_place(store, err) < 0 || bring_up(store, err) < 0)
 		goto fail;
 	if (start_workers(store, err) < 0) {
 		sqlite_ops.close(&store->store, 0);

@@ -6,8 +6,6 @@
 
 extern const struct store_ops sqlite_ops;
 
-/* The file's name within a URL, to be freed; NULL in *path: in memory. exit_code 78. */
-int sqlite_parse_url(const char *url, char **path, struct err *err);
 /* Gives the loop's connection its bounds: no waiting, few steps. */
 void sqlite_bound_loop(struct sqlite_store *store);
 /* Closes connections and files in the one safe order, and frees. Threads have ended. */

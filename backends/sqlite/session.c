@@ -1,11 +1,13 @@
 #include "session.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
 #include "../../protocol/json.h"
+#include "../../protocol/sqlite_url.h"
 #include "../execute.h"
 #include "vfs.h"
 
@@ -126,8 +128,13 @@ static int note_wal(void *argument, sqlite3 *db, const char *name, int pages)
 static int configure(struct session *session, enum session_mode mode)
 {
 	char sql[96];
-	int code = sqlite3_exec(session->db, settings_sql, NULL, NULL, NULL);
+	int code = SQLITE_OK;
 
+	/* Before the first read: so the log's index is in memory, not in a file. */
+	if (mode == SESSION_ALONE)
+		code = sqlite3_exec(session->db, "PRAGMA locking_mode=EXCLUSIVE", NULL, NULL, NULL);
+	if (code == SQLITE_OK)
+		code = sqlite3_exec(session->db, settings_sql, NULL, NULL, NULL);
 	if (code == SQLITE_OK && mode == SESSION_WRITE)
 		code = sqlite3_exec(session->db, "PRAGMA journal_mode=WAL", NULL, NULL, NULL);
 	if (code == SQLITE_OK) {
@@ -144,7 +151,7 @@ static int configure(struct session *session, enum session_mode mode)
 	if (mode == SESSION_WRITE)
 		sqlite3_wal_hook(session->db, note_wal, session);
 	if (code == SQLITE_OK)
-		code = prepare(session, mode == SESSION_READ ? "BEGIN" : "BEGIN IMMEDIATE", &session->begin);
+		code = prepare(session, mode == SESSION_WRITE || mode == SESSION_MEMORY ? "BEGIN IMMEDIATE" : "BEGIN", &session->begin);
 	if (code == SQLITE_OK)
 		code = prepare(session, "COMMIT", &session->commit);
 	if (code == SQLITE_OK)
@@ -152,18 +159,43 @@ static int configure(struct session *session, enum session_mode mode)
 	return code;
 }
 
+static int open_by_mode(struct session *session, const char *path, enum session_mode mode)
+{
+	const int common = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+	char url[3 * PATH_MAX + 32];
+	int code;
+
+	switch (mode) {
+	case SESSION_FIXED:
+		if (!sqlite_url_of_file(path, url, sizeof url - sizeof "?immutable=1"))
+			return SQLITE_CANTOPEN;
+		memcpy(url + 2, "file:", 5); /* in place of sqlite: */
+		strcat(url, "?immutable=1");
+		return sqlite3_open_v2(url + 2, &session->db, common | SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL);
+	case SESSION_ALONE:
+		code = sqlite3_open_v2(path, &session->db, common | SQLITE_OPEN_READWRITE, NULL);
+		if (code == SQLITE_OK)
+			code = sqlite3_db_config(session->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+		return code;
+	case SESSION_READ:
+		return sqlite3_open_v2(path, &session->db, common | SQLITE_OPEN_READONLY, NULL);
+	case SESSION_WRITE:
+	case SESSION_MEMORY:
+		break;
+	}
+	return sqlite3_open_v2(mode == SESSION_MEMORY ? ":memory:" : path, &session->db, common | SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+	                       mode == SESSION_WRITE ? vfs_name() : NULL);
+}
+
 int session_open(struct session *session, const char *path, enum session_mode mode, struct seal *seal, struct err *err)
 {
-	int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
 	int code;
 
 	*session = (struct session){.seal = seal};
 	session->statements = calloc(catalog_method_count, sizeof *session->statements);
 	if (session->statements == NULL)
 		return err_exit(err, EX_OSERR, "memory is out");
-	flags |= mode == SESSION_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-	code = sqlite3_open_v2(mode == SESSION_MEMORY ? ":memory:" : path, &session->db, flags,
-	                       mode == SESSION_WRITE ? vfs_name() : NULL);
+	code = open_by_mode(session, path, mode);
 	if (code == SQLITE_OK)
 		code = configure(session, mode);
 	if (code != SQLITE_OK) {
@@ -212,7 +244,7 @@ int session_find_table(struct session *session, const char *name)
 {
 	char sql[128];
 
-	sqlite3_snprintf(sizeof sql, sql, "SELECT count(*) > 0 FROM sqlite_schema WHERE type = 'table' AND name = %Q", name);
+	sqlite3_snprintf(sizeof sql, sql, "SELECT count(*) > 0 FROM sqlite_schema WHERE type = 'table' AND name = %Q COLLATE NOCASE", name);
 	return (int)session_integer(session, sql);
 }
 

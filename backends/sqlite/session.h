@@ -17,7 +17,9 @@ struct session {
 	size_t most;                /* bytes of a value, and of an answer; 0: any. A call with more is RUN_INTERRUPTED */
 };
 
-enum session_mode { SESSION_WRITE, SESSION_READ, SESSION_MEMORY };
+/* FIXED: the file as it is, without log, journal or locks. ALONE: with its log, keeping all others away. Neither changes or makes
+ * a file: they look before anything is decided. */
+enum session_mode { SESSION_WRITE, SESSION_READ, SESSION_MEMORY, SESSION_FIXED, SESSION_ALONE };
 
 /* path: the file's name; not looked at in MEMORY mode. err->exit_code is set on failure. */
 int session_open(struct session *session, const char *path, enum session_mode mode, struct seal *seal, struct err *err);

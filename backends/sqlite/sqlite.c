@@ -345,6 +345,7 @@ static void version(struct store *base, struct store_version *out)
 
 	out->backend = "sqlite";
 	out->path = store->path;
+	out->warning = *store->warning != '\0' ? store->warning : NULL;
 	(void)snprintf(out->engine, sizeof out->engine, "%s", sqlite3_libversion());
 	out->schema = atomic_load(&store->schema);
 }
@@ -429,7 +430,7 @@ int sqlite_migrate(struct sqlite_store *store, struct session *session, struct c
 	struct err err;
 
 	buffer_byte(&applied, '[');
-	if (migrate_apply(session, &applied, NULL, &err) < 0) {
+	if (migrate_apply(session, &applied, &(struct migrate_watch){.log = store->settings.log}, &err) < 0) {
 		buffer_free(&applied);
 		return execute_fail(call, ERR_STORAGE, "%s", err.message);
 	}

@@ -8,7 +8,9 @@
 #include "../rotation.h"
 #include "../store.h"
 #include "../trouble.h"
+#include "belong.h"
 #include "checkpoint.h"
+#include "place.h"
 #include "session.h"
 #include "watch.h"
 
@@ -53,9 +55,12 @@ enum writing {
 struct sqlite_store {
 	struct store store;             /* first: what the daemon sees */
 	struct store_settings settings;
-	char *path;
+	struct place place;
+	const char *path;               /* place.path, the one real name */
 	bool memory;                    /* everything on the writer's one connection */
-	int lock_fd;                    /* holds flock on the file; closed last: closing it would drop SQLite's own locks */
+	int lock_fd;                    /* place.fd */
+	struct belong_mark mark;        /* the writer's thread only */
+	char warning[ERR_MESSAGE_MAX];  /* about where the file lies; "": none */
 	struct watch watch;
 
 	/* Loop thread only. */

@@ -7,7 +7,8 @@
 
 #include "keys.h"
 #include "migrate.h"
-#include "open.h"
+#include "place.h"
+#include "references.h"
 
 static int failed(struct session *session, struct err *err)
 {
@@ -35,19 +36,14 @@ static int check_integrity(struct verify_report *report, struct session *session
 	return code == SQLITE_DONE ? 0 : failed(session, err);
 }
 
+static void note_reference(void *report, const char *table, const char *parent, int64_t rows)
+{
+	verify_problem(report, "%lld rows of %s refer to rows of %s that are not there", (long long)rows, table, parent);
+}
+
 static int check_references(struct verify_report *report, struct session *session, struct err *err)
 {
-	sqlite3_stmt *statement = NULL;
-	int code = sqlite3_prepare_v2(session->db, "SELECT \"table\", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2", -1,
-	                              &statement, NULL);
-
-	while (code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
-		verify_problem(report, "%lld rows of %s refer to rows of %s that are not there", (long long)sqlite3_column_int64(statement, 2),
-		               (const char *)sqlite3_column_text(statement, 0), (const char *)sqlite3_column_text(statement, 1));
-		code = SQLITE_OK;
-	}
-	sqlite3_finalize(statement);
-	return code == SQLITE_DONE ? 0 : failed(session, err);
+	return references_each_dangling(session->db, note_reference, report) == SQLITE_OK ? 0 : failed(session, err);
 }
 
 static int count_table(void *report, const char *name, int64_t rows)
@@ -176,19 +172,18 @@ static int look_at_all(struct verify_report *report, struct session *session, st
 int sqlite_verify(struct verify_report *report, const char *url, struct seal *seal, struct err *err)
 {
 	struct session session = {0};
-	char *path;
-	int result = sqlite_parse_url(url, &path, err);
+	struct place place;
+	int result = place_find(&place, url, err);
 
-	if (result < 0)
-		return -1;
-	if (path == NULL)
-		return err_exit(err, EX_USAGE, "a database in memory cannot be looked at from outside");
-	result = session_open(&session, path, SESSION_READ, seal, err);
+	if (result == 0 && place.path == NULL)
+		result = err_exit(err, EX_USAGE, "a database in memory cannot be looked at from outside");
+	if (result == 0)
+		result = session_open(&session, place.path, SESSION_READ, seal, err);
 	if (result == 0 && session_step(session.begin) != SQLITE_OK)
 		result = failed(&session, err);
 	if (result == 0)
 		result = look_at_all(report, &session, seal, err);
 	session_close(&session);
-	free(path);
+	place_free(&place);
 	return result;
 }

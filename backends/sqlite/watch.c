@@ -1,8 +1,6 @@
 #include "watch.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 
@@ -10,28 +8,12 @@
 
 enum { LOG_LARGE = 256 << 20 };
 
-static char *name_beside(const char *path, const char *end)
-{
-	size_t length = strlen(path);
-	char *name = malloc(length + strlen(end) + 1);
-
-	if (name != NULL) {
-		memcpy(name, path, length);
-		memcpy(name + length, end, strlen(end) + 1);
-	}
-	return name;
-}
-
 int watch_start(struct sqlite_store *store, struct err *err)
 {
 	struct watch *watch = &store->watch;
-	char *real = realpath(store->path, NULL);
 
-	if (real == NULL)
-		return err_exit(err, EX_IOERR, "%s: %s", store->path, strerror(errno));
-	watch->log.path = name_beside(real, "-wal");
-	watch->index.path = name_beside(real, "-shm");
-	free(real);
+	watch->log.path = place_beside(store->path, "-wal");
+	watch->index.path = place_beside(store->path, "-shm");
 	return watch->log.path != NULL && watch->index.path != NULL ? 0 : err_exit(err, EX_OSERR, "memory is out");
 }
 

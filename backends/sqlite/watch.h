@@ -22,7 +22,7 @@ struct watch {
 	bool log_warned;
 };
 
-/* Finds where SQLite keeps its files, which for a link is beside what that leads to. The database's file is there. */
+/* Names SQLite's files, beside the one real path. */
 int watch_start(struct sqlite_store *store, struct err *err);
 /* Looks once; -1 with exit_code 74 when a file is not the one that is open. */
 int watch_look(struct sqlite_store *store, struct err *err);

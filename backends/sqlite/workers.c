@@ -297,9 +297,13 @@ static unsigned length(const struct list *calls)
 static int commit_group(struct worker *writer)
 {
 	uint64_t stored = 0, added = keys_count(&writer->session, &stored);
-	/* Counting may have ended the transaction: then there is nothing to commit, and the group runs again. */
-	int code = transaction_lost(writer) ? SQLITE_ABORT_ROLLBACK : session_step(writer->session.commit);
+	/* Counting, or the mark, may have ended the transaction: then there is nothing to commit, and the group runs again. */
+	bool lost = transaction_lost(writer);
+	bool marked = !lost && writer->store->mark.due && belong_write(&writer->session, &writer->store->mark) == SQLITE_OK;
+	int code = lost || transaction_lost(writer) ? SQLITE_ABORT_ROLLBACK : session_step(writer->session.commit);
 
+	if (marked && code == SQLITE_OK)
+		writer->store->mark.due = false;
 	if (added > 0)
 		sqlite_counted(writer->store, added, stored, code == SQLITE_OK);
 	if (code == SQLITE_OK && atomic_load_explicit(&writer->store->writing, memory_order_relaxed) == WRITING_FAILS &&

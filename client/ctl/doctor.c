@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sqlite_url.h"
 #include "tree.h"
 
 enum { DETAIL_MAX = 512, PATIENCE_S = 5, SETTINGS_MAX = 64 * 1024, SAID_MAX = 4096 };
@@ -404,21 +405,22 @@ static char *last_message(char *said)
 
 static void look_at_database_file(struct doctor *doctor, const char *url)
 {
-	char path[PATH_MAX];
+	struct sqlite_url place;
 	struct stat status;
+	struct err err;
+	const char *path;
 
-	if (strncmp(url, "sqlite:", 7) != 0 || strcmp(url, "sqlite::memory:") == 0)
+	if (!sqlite_url_is_one(url) || sqlite_url_parse(url, &place, &err) < 0 || (path = place.path) == NULL)
 		return;
-	url += strncmp(url, "sqlite://", 9) == 0 ? 9 : 7;
-	(void)snprintf(path, sizeof path, "%.*s", (int)strcspn(url, "?"), url);
 	if (stat(path, &status) != 0)
-		add(doctor, "database file", errno == ENOENT ? "ok" : "warn", "see that the daemon's user may read and write it", "%s: %s", path,
-		    errno == ENOENT ? "not there yet; the daemon makes it" : strerror(errno));
+		add(doctor, "database file", errno == ENOENT && !place.must_exist ? "ok" : "warn", "see that the daemon's user may read and write it",
+		    "%s: %s", path, errno != ENOENT ? strerror(errno) : place.must_exist ? "not there" : "not there yet; the daemon makes it");
 	else if (access(path, R_OK | W_OK) != 0)
 		add(doctor, "database file", "warn", "chown it to the daemon's user", "%s: this user may not read and write it", path);
 	else
 		add(doctor, "database file", "ok", NULL, "%s, %.1f MiB (mode %04o)", path, (double)status.st_size / (1 << 20),
 		    (unsigned)status.st_mode & 07777);
+	sqlite_url_free(&place);
 }
 
 /* The service does not answer: are its own settings to blame? */

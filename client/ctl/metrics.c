@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "metric_table.h"
+#include "output_file.h"
 #include "tree.h"
 
 struct printer {
@@ -209,9 +210,12 @@ static void print_all(const struct printer *to, const json_t *version, const jso
 static int write_file(const char *path, const json_t *version, const json_t *health, json_t *stats)
 {
 	struct printer to = {.classic = true};
+	const char *objection = output_file_objection(path, OUTPUT_FILE_TEXT);
 	char *temporary;
 	int fd, status = 0;
 
+	if (objection != NULL)
+		return ctl_fail(EX_CANTCREAT, "%s %s", path, objection);
 	if (asprintf(&temporary, "%s.%ld.tmp", path, (long)getpid()) < 0)
 		return ctl_fail(EX_OSERR, "memory is out");
 	(void)unlink(temporary);
@@ -227,6 +231,9 @@ static int write_file(const char *path, const json_t *version, const json_t *hea
 	if (fflush(to.out) != 0 || ferror(to.out) != 0)
 		status = ctl_fail(EX_IOERR, "cannot write %s: %s", temporary, strerror(errno));
 	(void)fclose(to.out);
+	objection = output_file_objection(path, OUTPUT_FILE_TEXT); /* the name may be another's by now */
+	if (status == 0 && objection != NULL)
+		status = ctl_fail(EX_CANTCREAT, "%s %s", path, objection);
 	if (status == 0 && rename(temporary, path) != 0)
 		status = ctl_fail(EX_CANTCREAT, "cannot put %s in place: %s", path, strerror(errno));
 	if (status != 0)

@@ -10,6 +10,7 @@
 
 #include "../../backends/store.h"
 #include "../../protocol/json_add.h"
+#include "../../protocol/sqlite_url.h"
 #include "../../protocol/value.h"
 #include "../key.h"
 #include "../process.h"
@@ -278,8 +279,10 @@ static bool shows_password(const char *url)
 
 static const char *variable(const char *name)
 {
-	const char *text = getenv(name);
+	char *text = getenv(name);
 
+	if (text != NULL)
+		text = sqlite_url_trim(text);
 	return text != NULL && *text != '\0' ? text : NULL;
 }
 
@@ -296,7 +299,7 @@ static int options(struct transfer *transfer, int argc, char **argv)
 		case 't':
 			if (shows_password(optarg))
 				return fail(transfer, EX_USAGE, "a password among the arguments shows to everybody: put the URL into $FROM_DATABASE_URL or $TO_DATABASE_URL");
-			*(option == 'f' ? &transfer->from : &transfer->to) = optarg;
+			*(option == 'f' ? &transfer->from : &transfer->to) = sqlite_url_trim(optarg);
 			break;
 		case 'k':
 			transfer->key_file = optarg;

@@ -13,7 +13,7 @@
 #include "../../backends/migration.h"
 #include "../../backends/sqlite/keys.h"
 #include "../../backends/sqlite/migrate.h"
-#include "../../backends/sqlite/open.h"
+#include "../../backends/sqlite/place.h"
 #include "../../backends/sqlite/session.h"
 
 enum { SQL_MAX = 4096 };
@@ -21,7 +21,7 @@ enum { SQL_MAX = 4096 };
 struct sqlite_end {
 	struct end end;
 	struct session session;
-	int lock;                      /* target: the lock that daemons take; -1: none */
+	struct place place;            /* a target's is locked, as a daemon's is */
 	sqlite3_stmt *cursor, *insert, *after, *reader;
 };
 
@@ -302,8 +302,7 @@ static void close_end(struct end *base)
 	drop(&end->insert);
 	drop(&end->after);
 	session_close(&end->session);
-	if (end->lock >= 0)
-		(void)close(end->lock);
+	place_free(&end->place);
 	free(end);
 }
 
@@ -361,10 +360,9 @@ static int table_is_empty(void *argument, const char *name, int64_t rows)
 static int target_must_be_empty(struct sqlite_end *end, const char *path, struct err *err)
 {
 	struct emptiness emptiness = {.err = err};
-	struct stat st;
 	int code = -1;
 
-	if (fstat(end->lock, &st) == 0 && st.st_size == 0)
+	if (end->place.status.st_size == 0)
 		return 0;
 	if (session_open(&end->session, path, SESSION_READ, end->end.seal, err) == 0 && migrate_check(&end->session, false, err) == 0 &&
 	    (emptiness.version = migrate_version(&end->session, err)) >= 0) {
@@ -378,11 +376,6 @@ static int target_must_be_empty(struct sqlite_end *end, const char *path, struct
 
 static int open_target(struct sqlite_end *end, const char *path, struct err *err)
 {
-	end->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (end->lock < 0)
-		return err_exit(err, EX_CANTCREAT, "%s cannot be opened for writing", path);
-	if (flock(end->lock, LOCK_EX | LOCK_NB) != 0)
-		return err_exit(err, EX_TEMPFAIL, "%s is in use by a daemon: stop that first", path);
 	if (target_must_be_empty(end, path, err) < 0 || session_open(&end->session, path, SESSION_WRITE, end->end.seal, err) < 0 ||
 	    migrate_apply(&end->session, NULL, NULL, err) < 0 || keys_prove(&end->session, err) < 0)
 		return -1;
@@ -395,22 +388,16 @@ static int open_target(struct sqlite_end *end, const char *path, struct err *err
 int sqlite_end_open(struct end **ret, const char *url, bool target, struct seal *seal, struct err *err)
 {
 	struct sqlite_end *end = calloc(1, sizeof *end);
-	char *path = NULL;
 	int result;
 
 	if (end == NULL)
-		return err_exit(err, EX_OSERR, "memory is out");
+		return err_exit(err, EX_OSERR, "out of memory");
 	end->end = (struct end){.ops = &ops, .shown = url, .seal = seal};
-	end->lock = -1;
-	if (sqlite_parse_url(url, &path, err) < 0)
-		result = -1;
-	else if (path == NULL)
+	result = (target ? place_open : place_find)(&end->place, url, err);
+	if (result == 0 && end->place.path == NULL)
 		result = err_exit(err, EX_CONFIG, "%s names no file", url);
-	else if (!target && access(path, F_OK) != 0)
-		result = err_exit(err, EX_NOINPUT, "%s: there is no such file", path);
-	else
-		result = target ? open_target(end, path, err) : open_source(end, path, err);
-	free(path);
+	if (result == 0)
+		result = target ? open_target(end, end->place.path, err) : open_source(end, end->place.path, err);
 	if (result < 0) {
 		close_end(&end->end);
 		return -1;

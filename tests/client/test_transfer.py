@@ -239,7 +239,7 @@ class Transfer(Case):
         self.refused(78, "no encryption key", first.url, postgres.url, ENCRYPTION_KEY="")
         self.refused(78, "accepted are", "mysql://x", postgres.url)
         self.refused(78, "names no file", "sqlite::memory:", postgres.url)
-        self.refused(78, "takes no options", first.url + "?mode=ro", postgres.url)
+        self.refused(78, "mode=ro", first.url + "?mode=ro", postgres.url)
         self.refused(66, "no such file", f"sqlite:{self.folder}/nothing.db?mode=rwc", postgres.url)   # taken as the daemon takes it
         self.refused(64, "a password among the arguments", first.url, "", "--to", "postgresql://a:secret@localhost/x")
         self.refused(64, "a password among the arguments", first.url, "",

@@ -5,6 +5,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib import model  # noqa: E402
@@ -161,14 +162,14 @@ class Urls(Program):
         self.assertTrue(os.path.exists(os.path.join(self.folder, "abs.db")))
 
     def test_awkward_file_names(self):
-        for name in ("with space.db", "per%20cent.db", "quo'te.db", "q?mark.db", "ü.db", "#hash.db"):
+        for name in ("with space.db", "per%20cent.db", "100%.db", "quo'te.db", "q?mark.db", "ü.db", "#hash.db"):
             try:
                 with Daemon(folder=self.folder, database=f"sqlite:{self.folder}/{name}") as daemon:
                     World(daemon.connect()).user()
             except StartFailure as failure:
                 self.assertIn(failure.code, (64, 78), failure.log)  # refused clearly is fine, another file is not
                 continue
-            self.assertTrue(os.path.exists(os.path.join(self.folder, name)), os.listdir(self.folder))
+            self.assertTrue(os.path.exists(os.path.join(self.folder, urllib.parse.unquote(name))), os.listdir(self.folder))
 
     def test_cannot_create(self):
         self.path("file", "x")

@@ -160,6 +160,29 @@ class Tests(unittest.TestCase):
                 self.assertRegex(text(ROOT / "tests" / test), rf"(class|def) {one.rsplit('.', 1)[-1]}\(", f"{defect}: {test} has no {one}")
 
 
+class Databases(unittest.TestCase):
+    def test_migrations_leave_alone_what_is_not_ours(self):
+        """A table that is made again loses its owner's columns, indexes and triggers."""
+        found = files(".sql", under="backends/sqlite/migrations/")
+        self.assertGreater(len(found), 3)
+        for path in found:
+            sql = re.sub(r"--.*", "", text(path))
+            self.assertNotRegex(sql, r"(?i)\bDROP\s+(TABLE|VIEW|TRIGGER|COLUMN)\b|\bRENAME\b|\bDELETE\s+FROM\b|writable_schema", name(path))
+            for edit in re.findall(r"(?is)\bUPDATE\s+sqlite_(?:schema|master)\b[^;]*", sql):
+                self.assertRegex(edit, r"SET sql = widen_check\(", name(path))
+            for dropped in re.findall(r"(?i)\bDROP INDEX (?:IF EXISTS )?(\w+)", sql):
+                self.assertTrue(any(f"CREATE INDEX IF NOT EXISTS {dropped} " in text(other) for other in found), f"{name(path)}: {dropped} is not ours")
+
+    def test_one_place_finds_the_files_of_a_database(self):
+        """The form of URLs in one file; the names beside the database from its one real path."""
+        for path in files(".c", under="backends/") + files(".c", under="daemon/") + files(".c", under="client/"):
+            if name(path).startswith("backends/sqlite/"):
+                self.assertEqual(len(re.findall(r"\brealpath\(", text(path))), 4 if path.name == "place.c" else 0, name(path))
+            self.assertNotRegex(text(path), r"\+ strlen\(\"sqlite:|strncmp\(url, \"sqlite://", name(path))
+            if name(path) not in ("backends/sqlite/belong.c", "backends/sqlite/open.c", "backends/sqlite/restore.c", "backends/sqlite/watch.c"):
+                self.assertNotRegex(text(path), r'"(%s)?-(wal|shm|journal|restore)"', name(path))
+
+
 class Documents(unittest.TestCase):
     @staticmethod
     def anchors(path):
