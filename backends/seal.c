@@ -259,7 +259,7 @@ static int open_stored(struct seal *seal, struct arena *arena, const char *seale
 
 	if (nonces == NULL || nonces_size != (size_t)2 * SEAL_NONCE_BYTES || bytes == NULL || bytes_size < SEAL_TAG_BYTES)
 		return 1;
-	return open_text(seal, arena, nonces + part * SEAL_NONCE_BYTES, bytes, bytes_size, key, plain, plain_length, err);
+	return open_text(seal, arena, nonces + (size_t)part * SEAL_NONCE_BYTES, bytes, bytes_size, key, plain, plain_length, err);
 }
 
 int seal_open(struct seal *seal, struct arena *arena, const char *sealed, size_t length, const char *nonce,

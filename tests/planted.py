@@ -7,6 +7,7 @@ tests that know PostgreSQL alone. A defect whose
 place in the source is not found any more counts as failed: then it must be planted anew. Ends with `N passed, N failed`.
 """
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -320,6 +321,20 @@ DEFECTS = [
 ]
 
 
+def place(content, text):
+    """Where the text stands, however its lines are broken: (start, end) of the first such place, or None."""
+    found = re.search(r"\s*".join(re.escape(token) for token in re.findall(r"\w+|[^\w\s]", text)), content)
+    return found.span() if found else None
+
+
+def planted(content, text, replacement):
+    """The content with the replacement at each such place."""
+    done, rest = "", content
+    while (found := place(rest, text)) is not None:
+        done, rest = done + rest[:found[0]] + replacement.strip(), rest[found[1]:]
+    return done + rest
+
+
 def run(command, folder, log, **variables):
     with open(log, "ab") as file, subprocess.Popen(command, cwd=folder, stdout=file, stderr=subprocess.STDOUT, env={**os.environ, **variables},
                                                    start_new_session=True) as process:
@@ -368,8 +383,8 @@ def plant(copy, edits, test, names):
     before = []
     try:
         for file, text, replacement in edits:
-            before.append((file, copy.change(file, lambda content, t=text, r=replacement: content.replace(t, r))))
-            if text not in before[-1][1]:
+            before.append((file, copy.change(file, lambda content, t=text, r=replacement: planted(content, t, r))))
+            if not place(before[-1][1], text):
                 return f"its place in {file} is gone"
         if copy.build() != 0:
             return "it does not compile"

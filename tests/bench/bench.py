@@ -111,7 +111,7 @@ def build(folder, say):
     if folder:
         return ROOT / folder
     say("building with optimisation …")
-    for command in (["scripts/setup", "bench"], ["scripts/build", "build-bench", "-Dbuildtype=release"]):
+    for command in (["scripts/setup", "bench"], ["scripts/build", "build-bench", "-Dbuildtype=release", "-Dtests=disabled"]):
         done = subprocess.run(command, cwd=ROOT, check=False)
         if done.returncode != 0:
             raise BenchError(f"{' '.join(command)} failed")

@@ -18,6 +18,12 @@ LIBRARIES = {"protocol": set(), "backends": {"sqlite3.h", "libpq-fe.h", "libpq-e
              "client": set(), "client/ctl": {"jansson.h"}}
 FOREIGN = re.compile(r"uv|sqlite3|libpq|openssl|jansson|sodium|crypt")
 LINES = 600
+# Program -> the Debian package that brings it, where the names differ.
+PROGRAMS = {"psql": "postgresql", "pgbench": "postgresql-contrib", "redis-benchmark": "redis-tools", "systemd-sysusers": "systemd",
+            "systemd-analyze": "systemd", "clang": "clang", "cppcheck": "cppcheck", "shellcheck": "shellcheck", "clang-tidy": "clang-tidy",
+            "clang-format-14": "clang-format-14", "black": "black", "git": "git"}
+# Every Debian has these, or their absence only skips one test.
+NOT_OURS = {"cc", "groff", "rustc", "gcc"}
 SOURCES = ("protocol", "backends", "daemon", "client", "tests")
 
 
@@ -154,7 +160,7 @@ class Tests(unittest.TestCase):
         """tests/planted.py takes long and is run by hand: that its places are still there shows here."""
         for defect, edits, test, names in planted.DEFECTS:
             for file, place, replacement in edits:
-                self.assertIn(place, text(ROOT / file), f"{defect}: its place in {file} is gone")
+                self.assertIsNotNone(planted.place(text(ROOT / file), place), f"{defect}: its place in {file} is gone")
                 self.assertNotEqual(place, replacement, defect)
             for one in names:
                 self.assertRegex(text(ROOT / "tests" / test), rf"(class|def) {one.rsplit('.', 1)[-1]}\(", f"{defect}: {test} has no {one}")
@@ -214,6 +220,35 @@ class Documents(unittest.TestCase):
         for path in [*files("", under="scripts/"), *files("", ".sh", under=".ci/")]:
             self.assertTrue(path.stat().st_mode & 0o100, name(path))
             self.assertTrue(text(path).startswith("#!"), name(path))
+
+    def packages(self, script):
+        """What `scripts/setup SCRIPT` installs."""
+        source = text(ROOT / "scripts/setup")
+        common = re.search(r'^packages="([^"]*)"', source, re.MULTILINE)[1]
+        own = re.search(rf'^{script}\) packages="\$packages ([^"]*)"', source, re.MULTILINE)
+        return set(common.split()) | set(own[1].split() if own else ())
+
+    def test_each_script_installs_the_programs_that_it_runs(self):
+        """Each script's packages by itself: the others' need not be there."""
+        run = {"build": {"scripts/build": set()}, "bench": {}, "test": {}}
+        for path in files(".py", under="tests/bench/"):
+            if not path.name.startswith("test_"):
+                run["bench"][name(path)] = set(re.findall(r'\btool\("([\w-]+)"\)', text(path)))
+        run["bench"]["tests/lib/pgbouncer.py"] = {"pgbouncer"}
+        for path in files(".py", under="tests/"):
+            if not path.parts[-2] == "structure":
+                run["test"][name(path)] = set(re.findall(r'shutil\.which\("([\w-]+)"\)', text(path)))
+        for script in ("lint", "format"):
+            run["test"][f"scripts/{script}"] = {one for one in PROGRAMS if re.search(rf"\b{re.escape(one)}\b", text(ROOT / "scripts" / script))}
+        self.assertIn("strace", set().union(*run["bench"].values()))
+        for script, users in run.items():
+            packages = self.packages(script)
+            for user, programs in users.items():
+                for program in programs - NOT_OURS:
+                    self.assertIn(PROGRAMS.get(program, program), packages, f"{user} runs {program}: scripts/setup {script}")
+
+    def test_bench_programs_need_no_test_library(self):
+        self.assertNotIn("dep_check", text(ROOT / "tests/bench/meson.build"))
 
     def test_shellcheck(self):
         if shutil.which("shellcheck") is None:

@@ -1,0 +1,42 @@
+"""A build without its optional parts, as on a machine where only one script's packages are installed.
+Would catch: a program of scripts/bench, or the daemon itself, that needs the tests' library.
+SQLite only: what is built does not depend on the database; PostgreSQL's part is compiled alike."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib.case import Case, main  # noqa: E402
+from lib.daemon import SANITIZER  # noqa: E402
+
+BACKENDS = ("sqlite",)
+SANITIZERS = False
+ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
+ROW = ("--only", "ping 64x1", "--rounds", "1", "--seconds", "0.2", "--users", "200", "--api-keys", "10")
+
+
+class OptionalParts(Case):
+    def setUp(self):
+        if SANITIZER or not shutil.which("meson"):
+            self.skipTest("NOT tested: a build without optional parts needs meson and a plain build")
+        self.folder = tempfile.mkdtemp(prefix="pierre-optional-")
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def run_(self, *command):
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, (command, done.stdout[-3000:], done.stderr[-3000:]))
+        return done.stdout
+
+    def test_bench_needs_no_test_library(self):
+        build = os.path.join(self.folder, "build")
+        self.run_("scripts/build", build, "-Dtests=disabled", "-Dsystemd=disabled")
+        self.assertFalse(os.path.exists(os.path.join(build, "tests", "unit")))
+        shown = self.run_("scripts/bench", "--build", build, *ROW, "--skip-beside", "--dry")
+        self.assertIn("ping", shown)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+"""Runs clang-tidy and cppcheck over the C files of a build folder, and shellcheck over the scripts.
+
+usage: tests/lint.py BUILD [FILE-PART…]     (scripts/lint makes the build)
+Two files at a time. Ends with `N passed, N failed`, where each file counts once for clang-tidy.
+"""
+
+import concurrent.futures
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+CPPCHECK = (
+    "cppcheck",
+    "--quiet",
+    "--enable=warning,portability",
+    "--inline-suppr",
+    "--error-exitcode=1",
+    "--template={file}:{line}: {message} [{id}]",
+    # jansson's headers stand outside the build, and so do the macros in them.
+    "-Djson_array_foreach(array,index,value)=for(index=0;index<json_array_size(array)"
+    "&&(value=json_array_get(array,index));index++)",
+    "-Djson_object_foreach(object,key,value)=for(key=json_object_iter_key(object);"
+    "key&&(value=json_object_get(object,key));key=json_object_next(object,key))",
+)
+
+
+def compile_commands(build):
+    """(source file, its command) of each C file that people write."""
+    seen = {}
+    for entry in json.loads((build / "compile_commands.json").read_text(encoding="utf-8")):
+        path = Path(os.path.normpath(os.path.join(entry["directory"], entry["file"])))
+        if ".gen." not in path.name and ROOT in path.parents and build not in path.parents:
+            seen.setdefault(path, entry["command"])
+    return sorted(seen.items())
+
+
+def fingerprint(build, path, command):
+    """Of all that the findings about a file depend on: its text, its headers, flags, settings."""
+    source = path.read_bytes()
+    seen, queue = {path: source}, [path]
+    folders = [build / folder for folder in re.findall(r"-I(\S+)", command)]
+    while queue:
+        file = queue.pop()
+        for name in re.findall(rb'^\s*#\s*include "([^"]+)"', seen[file], re.MULTILINE):
+            for folder in (file.parent, *folders):
+                found = Path(os.path.normpath(folder / name.decode()))
+                if found.is_file():
+                    if found not in seen:
+                        seen[found] = found.read_bytes()
+                        queue.append(found)
+                    break
+    text = hashlib.sha256(command.encode())
+    for file in (ROOT / ".clang-tidy", Path(__file__)):
+        text.update(file.read_bytes())
+    for file in sorted(seen):
+        text.update(hashlib.sha256(seen[file]).digest())
+    return text.hexdigest()
+
+
+def tidy(build, path, command):
+    """The findings in a file, "" for none; a file without any is remembered."""
+    stamp = build / "passed" / str(path.relative_to(ROOT)).replace("/", "+")
+    print_ = fingerprint(build, path, command)
+    if stamp.is_file() and stamp.read_text(encoding="ascii") == print_:
+        return ""
+    done = subprocess.run(
+        ["clang-tidy", "-p", str(build), "--quiet", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 0:
+        stamp.write_text(print_, encoding="ascii")
+        return ""
+    return done.stdout or done.stderr
+
+
+def run(name, command):
+    """Whether a tool finds nothing; what it finds is shown."""
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        print((done.stdout + done.stderr).strip())
+        print(f"failed: {name}", flush=True)
+    return done.returncode == 0
+
+
+def scripts():
+    names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, check=True)
+    for name in names.stdout.decode().splitlines():
+        path = ROOT / name
+        if "corpus" not in path.parts and path.is_file():
+            with open(path, "rb") as file:
+                if re.match(rb"#!.*\b(sh|bash)\b", file.readline()):
+                    yield name
+
+
+def main():
+    build, parts = Path(sys.argv[1]).resolve(), sys.argv[2:]
+    (build / "passed").mkdir(exist_ok=True)
+    chosen = [
+        (path, command)
+        for path, command in compile_commands(build)
+        if not parts or any(part in str(path.relative_to(ROOT)) for part in parts)
+    ]
+    passed = failed = 0
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for (path, _), found in zip(chosen, pool.map(lambda one: tidy(build, *one), chosen)):
+            passed += not found
+            failed += bool(found)
+            if found:
+                print(f"{found.strip()}\nfailed: {path.relative_to(ROOT)}", flush=True)
+    if not parts:
+        sources = [str(path.relative_to(ROOT)) for path, _ in chosen]
+        fine = [
+            run("cppcheck", [*CPPCHECK, f"-j{os.cpu_count()}", "-Iprotocol", "-Iclient", *sources]),
+            run("shellcheck", ["shellcheck", "--severity=warning", *scripts()]),
+        ]
+        passed += sum(fine)
+        failed += len(fine) - sum(fine)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not chosen else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
