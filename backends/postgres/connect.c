@@ -157,7 +157,10 @@ PGconn *postgres_connect(const char *url, uint64_t timeout_ms, char error[ERR_ME
 	settle(connection);
 	if (PQstatus(connection) == CONNECTION_OK && PQtransactionStatus(connection) == PQTRANS_IDLE)
 		return connection;
-	redact(url, PQstatus(connection) == CONNECTION_OK ? "the server answered out of turn" : PQerrorMessage(connection), error);
+	if (PQstatus(connection) == CONNECTION_OK)
+		(void)snprintf(error, ERR_MESSAGE_MAX, "the server answered out of turn");
+	else
+		describe_failure(url, connection, error);
 	PQfinish(connection);
 	return NULL;
 }

@@ -5,8 +5,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import fragments
 from .columns import columns_of
+from .fragment_check import check_fragments
 from .footprint import Footprint, check_order, footprint_of, load_schema
 from .model import BACKENDS, Catalog, Method, Slot, Statement
 from .placeholders import BUILTINS, EXACT
@@ -31,7 +31,7 @@ def bind(catalog: Catalog, backends_folder: Path, limits: Limits, allow_missing:
     for backend in BACKENDS:
         texts = load_texts(backends_folder / backend / "sql", catalog.providers, problems)
         bodies = texts.bodies
-        fragments.check(catalog, texts.fragments, texts.used, problems)
+        check_fragments(catalog, texts.fragments, texts.used, problems)
         for name, (domain, body) in bodies.items():
             method = by_name.get(name)
             if method is None or not method.has_sql:
