@@ -226,6 +226,7 @@ static int decode_strings(struct decode *d, const struct field *field, uint32_t 
 	return compact(d, node, value);
 }
 
+/* NOLINTNEXTLINE(readability-function-cognitive-complexity): one pass that follows two orders. */
 static int decode_picks(struct decode *d, const struct field *field, uint32_t node)
 {
 	for (unsigned i = 0; i < field->pick_count; i++) {

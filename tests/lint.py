@@ -22,20 +22,20 @@ CPPCHECK = (
     "--inline-suppr",
     "--error-exitcode=1",
     "--template={file}:{line}: {message} [{id}]",
-    # jansson's headers stand outside the build, and so do the macros in them.
-    "-Djson_array_foreach(array,index,value)=for(index=0;index<json_array_size(array)"
-    "&&(value=json_array_get(array,index));index++)",
-    "-Djson_object_foreach(object,key,value)=for(key=json_object_iter_key(object);"
-    "key&&(value=json_object_get(object,key));key=json_object_next(object,key))",
+    "--suppress=*:*.gen.*",
+    # A file with jansson's loops is one that cppcheck cannot read; clang-tidy does.
+    "--suppress=unknownMacro",
+    f"-i{ROOT / 'tests'}",
 )
 
 
 def compile_commands(build):
-    """(source file, its command) of each C file that people write."""
+    """(source file, its command) of each C file that people write, outside tests."""
     seen = {}
     for entry in json.loads((build / "compile_commands.json").read_text(encoding="utf-8")):
         path = Path(os.path.normpath(os.path.join(entry["directory"], entry["file"])))
-        if ".gen." not in path.name and ROOT in path.parents and build not in path.parents:
+        inside = ROOT in path.parents and not {build, ROOT / "tests"} & set(path.parents)
+        if inside and ".gen." not in path.name:
             seen.setdefault(path, entry["command"])
     return sorted(seen.items())
 
@@ -116,9 +116,8 @@ def main():
             if found:
                 print(f"{found.strip()}\nfailed: {path.relative_to(ROOT)}", flush=True)
     if not parts:
-        sources = [str(path.relative_to(ROOT)) for path, _ in chosen]
         fine = [
-            run("cppcheck", [*CPPCHECK, f"-j{os.cpu_count()}", "-Iprotocol", "-Iclient", *sources]),
+            run("cppcheck", [*CPPCHECK, f"-j{os.cpu_count()}", f"--project={build}/compile_commands.json"]),
             run("shellcheck", ["shellcheck", "--severity=warning", *scripts()]),
         ]
         passed += sum(fine)

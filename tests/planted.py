@@ -140,7 +140,7 @@ DEFECTS = [
     ], "faults/test_storage.py", ["Removed"]),
     ("a late interrupt fails the group", [
         ("backends/sqlite/workers.c",
-         "return is_interrupt(*code) ? RUN_INTERRUPTED : RUN_BROKEN;",
+         "return is_interrupt(*code) || *code == SQLITE_ABORT_ROLLBACK ? RUN_INTERRUPTED : RUN_BROKEN;",
          "return RUN_BROKEN;"),
     ], "faults/test_interrupt.py", []),
     ("the key goes before those who use it", [

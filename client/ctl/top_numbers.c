@@ -169,7 +169,7 @@ static int larger_first(double a, double b)
 
 /* What is equal otherwise (nothing, mostly) keeps to the total, then to the name, so that lines do not jump about. */
 #define COMPARE(function, member)                                                         \
-	static int function(const void *one, const void *other)                           \
+	int function(const void *one, const void *other)                                  \
 	{                                                                                 \
 		const struct top_row *a = one, *b = other;                                \
 		int order = larger_first(a->member, b->member);                           \
@@ -179,11 +179,11 @@ static int larger_first(double a, double b)
 		return order != 0 ? order : by_name(a, b);                                \
 	}
 
-COMPARE(by_rate, rate)
-COMPARE(by_p99, p99)
-COMPARE(by_errors, errors)
-COMPARE(by_load, load)
-COMPARE(by_total, total)
+static COMPARE(by_rate, rate)
+static COMPARE(by_p99, p99)
+static COMPARE(by_errors, errors)
+static COMPARE(by_load, load)
+static COMPARE(by_total, total)
 
 static int by_letters(const void *one, const void *other)
 {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../../backends/migration.h"
+#include "../../backends/sqlite/widen.h"
 #include "../../protocol/value.h"
 #include "unit.h"
 
@@ -22,8 +23,11 @@ static void run(const char *sql)
 static void set_up(void)
 {
 	ck_assert_int_eq(sqlite3_open(":memory:", &db), SQLITE_OK);
+	ck_assert_int_eq(widen_register(db), SQLITE_OK);
+	run("PRAGMA writable_schema=ON");
 	for (const struct migration *migration = sqlite_migrations; migration->name != NULL; migration++)
 		run(migration->sql);
+	run("PRAGMA writable_schema=RESET");
 	run("BEGIN; INSERT INTO users (id, email, password_hash, created_at, last_active) VALUES ('u', 'e', 'h', '', '')");
 	ck_assert_int_eq(sqlite3_prepare_v2(db, "INSERT OR REPLACE INTO api_keys (id, user_id, name, key_prefix, key_hash, expires_at) "
 	                                        "VALUES ('k', 'u', 'n', 'p', 'h', ?1)", -1, &insert, NULL), SQLITE_OK);
