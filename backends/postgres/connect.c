@@ -129,7 +129,7 @@ int postgres_check_url(const char *url, struct err *err)
 	return port ? 0 : err_exit(err, EX_CONFIG, "the database URL's port is no number; a password stands between a user's name and an @");
 }
 
-static void settle(PGconn *connection);
+static void settle(PGconn *connection, uint64_t timeout_ms);
 
 static void ignore_notice(void *argument, const PGresult *result)
 {
@@ -154,7 +154,7 @@ PGconn *postgres_connect(const char *url, uint64_t timeout_ms, char error[ERR_ME
 		return NULL;
 	}
 	PQsetNoticeReceiver(connection, ignore_notice, NULL);
-	settle(connection);
+	settle(connection, timeout_ms);
 	if (PQstatus(connection) == CONNECTION_OK && PQtransactionStatus(connection) == PQTRANS_IDLE)
 		return connection;
 	if (PQstatus(connection) == CONNECTION_OK)
@@ -259,9 +259,9 @@ bool postgres_unread(PGconn *connection)
 }
 
 /* PQexec with a bound, since a server can take a connection and then stay silent. */
-PGresult *postgres_ask(PGconn *connection, const char *sql)
+/* until: clock_ns */
+static PGresult *ask_until(PGconn *connection, const char *sql, uint64_t until)
 {
-	uint64_t until = clock_ns() + ASK_S * UINT64_C(1000000000);
 	PGresult *last = NULL, *next;
 
 	if (PQsendQuery(connection, sql) != 1)
@@ -293,6 +293,11 @@ PGresult *postgres_ask(PGconn *connection, const char *sql)
 	}
 }
 
+PGresult *postgres_ask(PGconn *connection, const char *sql)
+{
+	return ask_until(connection, sql, clock_ns() + ASK_S * UINT64_C(1000000000));
+}
+
 /* Knows of a connection that no pooler stands between: libpq keeps such a note for each procedure. */
 static int direct_note(PGEventId event, void *info, void *argument)
 {
@@ -309,14 +314,14 @@ bool postgres_is_direct(PGconn *connection)
 
 /* A pooler tells its clients numbers of its own making. The lock shows for as long as the session lasts that the database is in
  * use; a pooler's session is not ours to change. */
-static void settle(PGconn *connection)
+static void settle(PGconn *connection, uint64_t timeout_ms)
 {
 	char sql[320];
 	PGresult *result;
 
 	(void)snprintf(sql, sizeof sql, "SELECT CASE pg_backend_pid() WHEN %d THEN set_config('client_min_messages', 'warning', false) "
 	               "|| pg_try_advisory_lock_shared(" POSTGRES_USE_LOCK ")::text END", PQbackendPID(connection));
-	result = postgres_ask(connection, sql);
+	result = ask_until(connection, sql, clock_ns() + timeout_ms * 1000000);
 	if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1 && PQnfields(result) == 1 && !PQgetisnull(result, 0, 0) &&
 	    PQregisterEventProc(connection, direct_note, "pierre-direct", NULL) != 0)
 		(void)PQsetInstanceData(connection, direct_note, connection);

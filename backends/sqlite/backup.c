@@ -223,15 +223,17 @@ static bool same_file(const char *a, const char *b)
 	return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev && first.st_ino == second.st_ino;
 }
 
-/* A file beside the database, by any name: opening and closing one would drop SQLite's locks on it. */
-static bool is_ours(const char *database, const char *path)
+/* 1: a file beside the database, by any name: opening and closing one would drop SQLite's locks on it. -1: out of memory. */
+static int is_ours(const char *database, const char *path)
 {
-	bool found = false;
+	int found = 0;
 
-	for (const char *const *end = output_file_beside; *end != NULL && !found; end++) {
+	for (const char *const *end = output_file_beside; *end != NULL && found == 0; end++) {
 		char *beside = place_beside(database, *end);
 
-		found = beside == NULL || strcmp(beside, path) == 0 || same_file(beside, path);
+		if (beside == NULL)
+			return -1;
+		found = strcmp(beside, path) == 0 || same_file(beside, path);
 		free(beside);
 	}
 	return found;
@@ -241,7 +243,7 @@ static bool is_ours(const char *database, const char *path)
 static bool replaces(const struct backup *backup)
 {
 	errno = EEXIST;
-	return !same_file(backup->database, backup->path) && !is_ours(backup->database, backup->path) &&
+	return !same_file(backup->database, backup->path) && is_ours(backup->database, backup->path) == 0 &&
 	       output_file_objection(backup->path, OUTPUT_FILE_DATABASE) == NULL;
 }
 
@@ -313,12 +315,16 @@ static int check_path(const char *database, const char *path, bool force, struct
 	size_t length = strlen(path);
 	const char *objection;
 	struct stat status;
+	int ours;
 
 	if (*path != '/' || path[length - 1] == '/')
 		return err_set_path(err, ERR_INVALID_PARAMS, "path", "path must be a whole file name that begins with /");
 	if (same_file(database, path))
 		return err_set_path(err, ERR_INVALID_PARAMS, "path", "%s is the database itself", path);
-	if (is_ours(database, path))
+	ours = is_ours(database, path);
+	if (ours < 0)
+		return err_set(err, ERR_INTERNAL, "out of memory");
+	if (ours > 0)
 		return err_set_path(err, ERR_INVALID_PARAMS, "path", "%s belongs to the database", path);
 	if (!force && lstat(path, &status) == 0)
 		return err_set_path(err, ERR_INVALID_PARAMS, "path", "%s is there already", path);

@@ -127,7 +127,7 @@ static int apply_locked(struct session *session, const struct migration *migrati
 		return -1;
 	/* After some failures SQLite ends a transaction by itself; without one a migration could stop half-way. */
 	if (sqlite3_get_autocommit(session->db) != 0)
-		return session_failed(session, migration->name, err);
+		return err_exit(err, EX_IOERR, "%s: SQLite ended the transaction by itself, for want of memory or space", migration->name);
 	*applied = version < migration->number;
 	return *applied ? apply_one(session, migration, before, err) : 0;
 }

@@ -23,6 +23,8 @@ LARGE = ("users", "user_profiles", "goals", "goal_milestones", "analytics_insigh
 ALLOWED = {
     # Counting every row is what the method is; both engines read their smallest index for it.
     ("get_user_count", "users"), ("get_system_stats", "users"), ("get_system_stats", "api_keys"),
+    # Costs of all stored hashes; asked no more often than fifty times what it takes.
+    ("get_password_costs", "users"),
 }
 # Nearly every key is active: an index that tells only this is as long as the table. It serves those that are about all active keys.
 ACTIVE = ("get_system_stats", "cleanup_expired_api_keys", "get_expired_api_keys")
@@ -113,7 +115,7 @@ class SqlitePlans(case.Case):
             # Without a key the log is read backwards along its order in time, as far as the limit asks.
             self.assertIn("USING", step, told)
             self.assertIn("INDEX", step, told)
-        elif table in LARGE:
+        elif table in LARGE and method != "get_password_costs":
             self.assertIn("USING COVERING INDEX", step, told)
         if method not in ACTIVE:
             self.assertNotIn("(is_active=?)", step, told)

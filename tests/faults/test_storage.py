@@ -431,7 +431,7 @@ class Corrupt(Case):
             self.assertEqual([data.get("kind") for data in kinds], [None] * 10 + ["storage"] + [None] * 10)
             self.assertEqual(kinds[10]["outcome"], "none")
             created = connection.answer(new)["result"]
-            self.assertGreaterEqual(connection.call("daemon.stats")["gauges"]["db_batch_max"], 20)
+            self.assertGreaterEqual(connection.call("daemon.stats")["gauges"]["db_batch_max"], 2)   # the others share commits again
             self.logged(daemon, "damaged")
         with self.daemon() as daemon, daemon.connect() as connection:
             self.assertEqual(connection.call("get_user", user_id=created)["id"], created)

@@ -69,13 +69,16 @@ CREATE INDEX idx_usage_tool_name ON api_key_usage (tool_name);
 CREATE TABLE api_key_usage_stats (
   api_key_id TEXT NOT NULL REFERENCES api_keys (id) ON DELETE CASCADE,
   period_start TIMESTAMP NOT NULL, period_end TIMESTAMP NOT NULL,
-  total_requests INTEGER NOT NULL DEFAULT 0, tool_usage TEXT NOT NULL DEFAULT '{}',
+  total_requests INTEGER NOT NULL DEFAULT 0,
+  successful_requests INTEGER NOT NULL DEFAULT 0, failed_requests INTEGER NOT NULL DEFAULT 0,
+  total_response_time_ms INTEGER NOT NULL DEFAULT 0, tool_usage TEXT NOT NULL DEFAULT '{}',
   PRIMARY KEY (api_key_id, period_start)
 );
 
 CREATE TABLE api_key_rate_limits (
   api_key_id TEXT PRIMARY KEY REFERENCES api_keys (id) ON DELETE CASCADE,
   window_start TIMESTAMP NOT NULL, request_count INTEGER NOT NULL DEFAULT 0,
+  is_rate_limited BOOLEAN NOT NULL DEFAULT false, rate_limit_reset_at TIMESTAMP,
   updated_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP
 );
 
