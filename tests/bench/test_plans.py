@@ -25,6 +25,8 @@ ALLOWED = {
     ("get_user_count", "users"), ("get_system_stats", "users"), ("get_system_stats", "api_keys"),
     # Costs of all stored hashes; asked no more often than fifty times what it takes.
     ("get_password_costs", "users"),
+    # It changes the rows that it has locked in their order; a planner without statistics expects a third of the table.
+    ("cleanup_expired_api_keys", "api_keys"),
 }
 # Nearly every key is active: an index that tells only this is as long as the table. It serves those that are about all active keys.
 ACTIVE = ("get_system_stats", "cleanup_expired_api_keys", "get_expired_api_keys")
@@ -76,8 +78,8 @@ class SqlitePlans(case.Case):
         cls.server.terminate()
         seed.sqlite(cls.server.database.path, COUNTS)
         cls.db = sqlite3.connect(cls.server.database.path)
-        for function in ("micros", "real_text"):  # the daemon's own: what they give has no part in a plan
-            cls.db.create_function(function, 1, lambda value: 0, deterministic=True)
+        for function in ("micros", "real_text", "unsound"):  # the daemon's own: what they give has no part in a plan
+            cls.db.create_function(function, -1, lambda *values: 0, deterministic=True)
 
     @classmethod
     def tearDownClass(cls):

@@ -137,7 +137,7 @@ def _documents(database, made):
         insert(database, "goals", {**goal, "created_at": created, "updated_at": created})
         goals.insert(0, {**goal, "type": "distance", "target": goal["target_value"], "current": goal["current_value"],
                          "created_at": shown, "updated_at": shown})
-    insert(database, "goal_milestones", {"id": "milestone", "goal_id": goals[0]["id"], "name": "Half", "target_value": 50,
+    insert(database, "goal_milestones", {"id": "73000000-1906-4dad-8bad-000000000000", "goal_id": goals[0]["id"], "name": "Half", "target_value": 50,
                                          "created_at": written})
     made.calls.append(("get_user_goals", {"user_id": USER}, goals))
     created, shown = when(2, 30)
