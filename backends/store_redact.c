@@ -58,7 +58,8 @@ static bool plain(const char *text, const char *end, const char *more)
 	return true;
 }
 
-/* host[:port] of each, with commas between. A port that is no number may be the password of a URL whose host is forgotten. */
+/* host[:port] of each, with commas between. A port that is no number, or empty
+ * before a ?, may be the password of a URL whose host is forgotten. */
 static bool plain_hosts(const char *from, const char *end)
 {
 	while (from < end) {
@@ -73,7 +74,8 @@ static bool plain_hosts(const char *from, const char *end)
 		colon = find(name, stop, ':');
 		if (!plain(name, colon, "") || (*from == '[' && colon != name))
 			return false;
-		if (colon < stop && (strspn(colon + 1, "0123456789") != (size_t)(stop - colon - 1) || stop - colon > 6))
+		if (colon < stop &&
+		    (stop - colon < 2 || stop - colon > 6 || strspn(colon + 1, "0123456789") != (size_t)(stop - colon - 1)))
 			return false;
 		from = stop < end ? stop + 1 : end;
 	}
