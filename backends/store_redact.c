@@ -124,8 +124,9 @@ static bool put_server(struct text *out, const char *url, const char *names)
 /* May a text that is no URL of a server be shown whole, so that its writer recognises it? */
 static bool harmless(const char *text)
 {
-	size_t scheme = strspn(text, letters);
-	bool file = (scheme == 4 && strncasecmp(text, "file:", 5) == 0) || (scheme == 6 && strncasecmp(text, "sqlite:", 7) == 0);
+	size_t scheme = strcspn(text, ":");
+	bool file = (scheme == 4 && strncasecmp(text, "file:", 5) == 0) || (scheme == 6 && strncasecmp(text, "sqlite:", 7) == 0) ||
+	            (scheme == 7 && strncasecmp(text, "sqlite3:", 8) == 0);
 
 	return strpbrk(text, "@=&") == NULL && strchr(text + (file ? scheme + 1 : 0), ':') == NULL && !holds_word(text, strlen(text), "pass") &&
 	       !holds_word(text, strlen(text), "pwd");
