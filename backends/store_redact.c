@@ -58,7 +58,8 @@ static bool plain(const char *text, const char *end, const char *more)
 	return true;
 }
 
-/* host[:port] of each, with commas between. A port that is no number may be the password of a URL whose host is forgotten. */
+/* host[:port] of each, with commas between. A port that is no number, or empty
+ * before a ?, may be the password of a URL whose host is forgotten. */
 static bool plain_hosts(const char *from, const char *end)
 {
 	while (from < end) {
@@ -73,7 +74,8 @@ static bool plain_hosts(const char *from, const char *end)
 		colon = find(name, stop, ':');
 		if (!plain(name, colon, "") || (*from == '[' && colon != name))
 			return false;
-		if (colon < stop && (strspn(colon + 1, "0123456789") != (size_t)(stop - colon - 1) || stop - colon > 6))
+		if (colon < stop &&
+		    (stop - colon < 2 || stop - colon > 6 || strspn(colon + 1, "0123456789") != (size_t)(stop - colon - 1)))
 			return false;
 		from = stop < end ? stop + 1 : end;
 	}
@@ -122,9 +124,9 @@ static bool put_server(struct text *out, const char *url, const char *names)
 /* May a text that is no URL of a server be shown whole, so that its writer recognises it? */
 static bool harmless(const char *text)
 {
-	size_t letters_end = strspn(text, letters), scheme = letters_end + strspn(text + letters_end, "0123456789");
-	bool file = text[scheme] == ':' && ((letters_end == 4 && strncasecmp(text, "file", 4) == 0) ||
-	                                    (letters_end == 6 && strncasecmp(text, "sqlite", 6) == 0));
+	size_t scheme = strcspn(text, ":");
+	bool file = (scheme == 4 && strncasecmp(text, "file:", 5) == 0) || (scheme == 6 && strncasecmp(text, "sqlite:", 7) == 0) ||
+	            (scheme == 7 && strncasecmp(text, "sqlite3:", 8) == 0);
 
 	return strpbrk(text, "@=&") == NULL && strchr(text + (file ? scheme + 1 : 0), ':') == NULL && !holds_word(text, strlen(text), "pass") &&
 	       !holds_word(text, strlen(text), "pwd");
@@ -145,9 +147,7 @@ void store_redact_url(const char *url, char *out, size_t size)
 	size_t scheme = strspn(url, letters);
 	bool is_url = scheme > 0 && strncmp(url + scheme, "://", 3) == 0;
 
-	if (strncmp(url, "sqlite:", 7) == 0 && is_path(url + 7)) {
-		put(&text, url, strlen(url));
-	} else if (!is_url && harmless(url)) {
+	if ((strncmp(url, "sqlite:", 7) == 0 && is_path(url + 7)) || (!is_url && harmless(url))) {
 		put(&text, url, strlen(url));
 	} else if (!is_url || !put_server(&text, url, url + scheme + 3)) {
 		if (strncmp(url, "sqlite:", 7) == 0)

@@ -13,14 +13,30 @@
 
 enum { KEY_FILE_MAX = 256 };
 
-/* Secrets of docker and Kubernetes: root's, written by nobody else, in a mount of their own that is in memory or read-only. Who can
- * enter the container is trusted with them by whoever mounted them there. */
-static bool secret_mount(int fd, const struct stat *st)
+static bool in_group(gid_t group)
 {
+	gid_t groups[256];
+	int count = getgroups(sizeof groups / sizeof *groups, groups);
+
+	for (int i = 0; i < count; i++)
+		if (groups[i] == group)
+			return true;
+	return group == getegid();
+}
+
+/* Secrets of docker and Kubernetes belong to root, and nobody may write them. The mode 0440 asks for our group. Readable by
+ * all they are taken only where containers mount secrets, and only if that is a mount in memory or read-only. */
+static bool is_secret(int fd, const char *path, const struct stat *st)
+{
+	static const char place[] = "/run/secrets/";
 	struct statvfs mount;
 	struct statfs kind;
 
-	if (st->st_uid != 0 || (st->st_mode & 0333) != 0 || fstatvfs(fd, &mount) != 0 || fstatfs(fd, &kind) != 0)
+	if (st->st_uid != 0 || (st->st_mode & 0333) != 0)
+		return false;
+	if ((st->st_mode & 04) == 0)
+		return in_group(st->st_gid);
+	if (strncmp(path, place, strlen(place)) != 0 || strstr(path, "/../") != NULL || fstatvfs(fd, &mount) != 0 || fstatfs(fd, &kind) != 0)
 		return false;
 	return (mount.f_flag & ST_RDONLY) != 0 || kind.f_type == TMPFS_MAGIC || kind.f_type == RAMFS_MAGIC;
 }
@@ -34,11 +50,11 @@ static int check_file(int fd, const char *path, bool credential, struct err *err
 	/* systemd guards its credentials by the folder, and where it uses an access list the mode shows that list's mask. */
 	if (credential)
 		return 0;
-	if (secret_mount(fd, &st))
+	if (is_secret(fd, path, &st))
 		return 0;
 	if ((st.st_mode & 077) != 0)
-		return err_exit(err, EX_CONFIG, "the key file %s has mode %04o: group and others must have no access. chmod 600 it; a secret "
-		                "of docker or Kubernetes may be 0444 or 0440 when root owns it and it is mounted read-only or in memory",
+		return err_exit(err, EX_CONFIG, "the key file %s has mode %04o: group and others must have no access. chmod 600 it; root's own "
+		                "may be 0440 for the daemon's group, and a container's secret 0444 below /run/secrets",
 		                path, (unsigned)st.st_mode & 07777);
 	if (st.st_uid != geteuid() && st.st_uid != 0)
 		return err_exit(err, EX_CONFIG, "the key file %s must belong to the daemon's user or to root", path);

@@ -78,7 +78,7 @@ static int start_failed(const struct err *err)
 static void stop_early(int number)
 {
 	(void)number;
-	socket_remove(&self.socket);
+	socket_remove(&self.socket); /* NOLINT(bugprone-signal-handler): lstat and unlink, which a handler may call */
 	_exit(EX_OK);
 }
 

@@ -88,7 +88,7 @@ static int find_place(struct sqlite_store *store, struct err *err)
 /* A trigger of the owner's that names what is not there fails the calls that set it off, not the start. */
 static int prepare_all(struct sqlite_store *store, struct session *writer, struct err *err)
 {
-	struct err first = {0};
+	struct err first;
 
 	if (session_prepare_all(writer, err) == 0)
 		return 0;

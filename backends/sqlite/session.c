@@ -170,7 +170,7 @@ static int open_by_mode(struct session *session, const char *path, enum session_
 		if (!sqlite_url_of_file(path, url, sizeof url - sizeof "?immutable=1"))
 			return SQLITE_CANTOPEN;
 		memcpy(url + 2, "file:", 5); /* in place of sqlite: */
-		strcat(url, "?immutable=1");
+		memcpy(url + strlen(url), "?immutable=1", sizeof "?immutable=1");
 		return sqlite3_open_v2(url + 2, &session->db, common | SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL);
 	case SESSION_ALONE:
 		code = sqlite3_open_v2(path, &session->db, common | SQLITE_OPEN_READWRITE, NULL);

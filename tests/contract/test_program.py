@@ -282,6 +282,36 @@ class Keys(Program):
         for content in ("", "\n", key[:-1], key + key, key + "\n" + key + "\n", os.urandom(32)):
             self.fails(78, "--encryption-key-file", self.path("bad", content), pass_key=False, says="/bad: the encryption key")
 
+    def test_key_file_of_a_container(self):
+        """Root's 0440 asks for the daemon's group; 0444 counts only below /run/secrets."""
+        if os.geteuid() != 0:
+            self.skipTest("needs root: the secrets of containers are NOT tried")
+        key = new_key()
+        folder = os.path.join(self.folder, "..2026")
+        os.mkdir(folder)
+        os.symlink("..2026", os.path.join(self.folder, "..data"))
+        os.symlink("..data/key", os.path.join(self.folder, "secret"))
+        path, real = os.path.join(self.folder, "secret"), os.path.join(folder, "key")
+        with open(real, "w", encoding="utf-8") as file:
+            file.write(key + "\n")
+        for mode, group, code in ((0o440, os.getegid(), 0), (0o440, 54321, 78), (0o444, os.getegid(), 78), (0o640, os.getegid(), 78)):
+            os.chown(real, 0, group)
+            os.chmod(real, mode)
+            self.assertEqual(self.exit_with_key(path), code, (oct(mode), group))
+        os.chmod(real, 0o444)
+        in_memory = "mkdir -p /run/secrets && mount -t tmpfs tmpfs $0 && cp -p $1 $0/key && shift && exec \"$@\""
+        for place, found, code in (("/run/secrets", "/run/secrets/key", 0), ("/mnt", "/mnt/key", 78)):
+            wrapper = ("unshare", "-m", "sh", "-c", "mkdir -p /run && mount -t tmpfs tmpfs /run && " + in_memory, place, real)
+            if subprocess.run(wrapper + ("true",), capture_output=True, check=False).returncode != 0:
+                self.skipTest("needs a mount namespace: the place of secrets is NOT tried")
+            self.assertEqual(self.exit_with_key(found, wrapper), code, found)
+
+    def exit_with_key(self, path, wrapper=()):
+        """Of a check that reads the key of a database in memory."""
+        arguments = [*wrapper, BINARY, "--verify", "--database-url", f"sqlite:{self.folder}/none.db?mode=rwc", "--encryption-key-file", path]
+        done = subprocess.run(arguments, env={"PATH": os.environ["PATH"]}, cwd=self.folder, capture_output=True, text=True, check=False)
+        return 78 if done.returncode == 78 else 0
+
     def test_credentials_directory(self):
         key = new_key()
         self.path("encryption_key", key)

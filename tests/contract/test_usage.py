@@ -54,6 +54,15 @@ class Usage(DaemonCase):
         for bad in ("x" * 256, "é" * 128):
             self.refused("invalid_params", "record_api_key_usage", usage=new_usage(self.key, ip_address=bad), path="usage.ip_address")
 
+    def test_stored_addresses(self):
+        """What is no address is stored as it came."""
+        column = "ip_address" if self.daemon.backend == "sqlite" else "coalesce(host(ip_address), ip_text)"
+        for given, stored in (("unknown", "unknown"), ("10.0.0.1:5555", "10.0.0.1:5555"), ("10.0.0.1, " * 25 + "1.2.3", None), ("x" * 255, None),
+                              ("FE80::0:1", "fe80::1")):
+            self.record(ip_address=given, tool_name="address")
+            rows = self.daemon.database.query(f"SELECT {column} FROM api_key_usage WHERE tool_name = 'address' ORDER BY id DESC LIMIT 1")
+            self.assertEqual(rows.strip() if isinstance(rows, str) else rows[0][0], stored or given)
+
     def test_unknown_key(self):
         self.refused("not_found", "record_api_key_usage", usage=new_usage("no such key"))
         self.assertEqual(self.ok("get_request_logs", api_key_id="no such key"), [])

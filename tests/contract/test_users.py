@@ -118,6 +118,12 @@ class Create(DaemonCase):
                     "9999-12-31T23:59:59-00:01", "0000-01-01T00:00:00+00:01"):
             self.refused("invalid_params", "create_user", user=new_user(created_at=bad), path="user.created_at")
 
+    def test_what_is_wrong_with_a_time(self):
+        for bad, words in (("2016-12-31T23:59:60Z", "leap second"), ("2025-06-19T24:00:00Z", "write midnight as 00:00"),
+                           ("2025-02-29T00:00:00Z", "29"), ("2025-13-01T00:00:00Z", "month 13"), ("2025-06-19 15:44:49Z", "write a T")):
+            problem = self.refused("invalid_params", "create_user", user=new_user(created_at=bad), path="user.created_at")
+            self.assertIn(words, str(problem))
+
 
 class Look(DaemonCase):
     def test_unknown(self):

@@ -112,6 +112,8 @@ class Judged(Units):
             text = file.read()
         self.assertIn("ListenStream=/run/pierre-dbd/pierre-dbd.sock\n", socket_unit)
         self.assertIn("SocketMode=0660\n", socket_unit)
+        # Clients that connect to a service that cannot start must not end the socket.
+        self.assertIn("\nTriggerLimitIntervalSec=0\n", socket_unit)
         self.assertIn("RuntimeDirectory=pierre-dbd\n", text)
         self.assertIn("LoadCredential=encryption_key:", text)
         self.assertNotIn("PrivateUsers", "".join(line for line in text.splitlines() if not line.startswith("#")))

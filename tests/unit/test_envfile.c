@@ -25,7 +25,7 @@ static const struct {
 	{"K=v#c", "v#c"}, {"K=#c", ""}, {"K='a b'", "a b"}, {"K='a#b' # c", "a#b"}, {"K='a\\nb'", "a\\nb"}, {"K=\"a\\nb\"", "a\nb"},
 	{"K=\"a\\\"b\\\\c\"", "a\"b\\c"}, {"K=\"a\\qb\"", "a\\qb"}, {"K='a\nb'\nX=1", "a\nb"}, {"K=$X`id`", "$X`id`"},
 	{"K=\"${X}\"", "${X}"}, {"K=a\nK=b", "b"}, {"K=a=b==", "a=b=="}, {"K=''", ""}, {"K=\"\"", ""}, {"X=1\nK=v\nY=2", "v"},
-	{"K=it's", "it's"}, {"K='x'\n\nX=1", "x"}, {"", NULL}, {"\n\n", NULL}, {"K=\xc3\xbc", "\xc3\xbc"},
+	{"K=it's", "it's"}, {"K='x'\n\nX=1", "x"}, {"", NULL}, {"\n\n", NULL}, {"K=\xc3\xbc", "\xc3\xbc"}, {"\xEF\xBB\xBFK=v\r\n", "v"}, {"\xEF\xBB\xBF", NULL}, {"\xEF\xBB\xBF# c\nK=v", "v"},
 };
 
 START_TEST(values)
@@ -65,6 +65,7 @@ static const struct {
 	{"secret", "line 1: expected KEY=VALUE"}, {"A=1\nB=2\nsecret\n", "line 3"}, {"=secret", "line 1"},
 	{"A=1\n\nK='secret", "line 3: the quote is not closed"}, {"K=\"secret\\\"", "not closed"}, {"K='a'secret", "follows"},
 	{"A='1\n2\n'\nB='3'\n\nsecret", "line 6"}, {"A=1\nB=\n\n  secret secret", "line 4"}, {"K!=secret", "line 1"},
+	{"\xFF\xFEsecret", "is UTF-16: save it as UTF-8"}, {"\xFE\xFFsecret", "is UTF-16: save it as UTF-8"}, {"X=1\n\xEF\xBB\xBFK=secret", "line 2"},
 };
 
 START_TEST(errors_name_the_line_and_no_value)

@@ -122,6 +122,28 @@ START_TEST(times)
 }
 END_TEST
 
+/* Each text says what is wrong with it, and not only that something is. */
+START_TEST(problems_of_times)
+{
+	static const char *const cases[][2] = {
+		{"2016-12-31T23:59:60Z", "second 60: leap seconds are not supported"}, {"2025-06-19T24:00:00Z", "hour 24: write midnight as 00:00"},
+		{"2025-06-19T24:00:01Z", "hour 24: hours are 00 to 23"}, {"2025-06-19T25:00:00Z", "hour 25"}, {"2025-06-19T15:60:00Z", "minute 60"},
+		{"2025-06-19T15:44:61Z", "second 61"}, {"2025-02-29T00:00:00Z", "29"}, {"1900-02-29T00:00:00Z", "29"},
+		{"2025-13-01T00:00:00Z", "month 13"}, {"2025-00-01T00:00:00Z", "month 00"}, {"2025-04-31T00:00:00Z", "31"},
+		{"2025-06-19 15:44:49Z", "write a T"}, {"2025-06-19T15:44:49", "no offset"}, {"2025-06-19T15:44:49,5Z", "comma"},
+		{"2025-06-19T15:44:49.Z", "no digit"}, {"2025-06-19T15:44:49.1234567890Z", "more than 9"}, {"2025-06-19T15:44:49+24:00", "offset"},
+		{"9999-12-31T23:59:59-00:01", "outside the years"},
+	};
+	char problem[TIMESTAMP_PROBLEM_MAX];
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		ck_assert_msg(timestamp_problem(cases[i][0], strlen(cases[i][0]), problem), "%s", cases[i][0]);
+		ck_assert_msg(strstr(problem, cases[i][1]) != NULL, "%s: %s", cases[i][0], problem);
+	}
+	ck_assert(!timestamp_problem("now", 3, problem));
+}
+END_TEST
+
 START_TEST(stored_times)
 {
 	static const struct {
@@ -305,6 +327,7 @@ int main(void)
 	tcase_add_test(tests, uuids);
 	tcase_add_test(tests, new_uuids);
 	tcase_add_test(tests, times);
+	tcase_add_test(tests, problems_of_times);
 	tcase_add_test(tests, stored_times);
 	tcase_add_test(tests, calendar);
 	tcase_add_test(tests, addresses);
