@@ -83,10 +83,8 @@ static int run_sql(struct session *session, const char *migration)
 
 	if (code == SQLITE_OK)
 		code = sqlite3_exec(session->db, migration, NULL, NULL, NULL);
-	if (code != SQLITE_OK) {
-		(void)sqlite3_exec(session->db, "PRAGMA writable_schema=OFF", NULL, NULL, NULL);
-		return code;
-	}
+	if (code != SQLITE_OK)
+		return code; /* the caller leaves the mode again: here it would hide the reason */
 	schema = session_integer(session, "PRAGMA schema_version");
 	sqlite3_snprintf(sizeof sql, sql, "PRAGMA schema_version=%lld; PRAGMA writable_schema=RESET", (long long)schema + 1);
 	return sqlite3_exec(session->db, sql, NULL, NULL, NULL);
@@ -179,7 +177,9 @@ static int apply_in_transaction(struct session *session, const struct migration 
 	if (result == 0 && sqlite3_exec(session->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
 		result = session_failed(session, migration->name, err);
 	if (result < 0)
-		(void)sqlite3_exec(session->db, "ROLLBACK; PRAGMA writable_schema=RESET", NULL, NULL, NULL);
+		(void)sqlite3_exec(session->db, "ROLLBACK", NULL, NULL, NULL); /* SQLite may have ended it by itself */
+	if (result < 0)
+		(void)sqlite3_exec(session->db, "PRAGMA writable_schema=RESET", NULL, NULL, NULL);
 	(void)sqlite3_exec(session->db, "PRAGMA foreign_keys=ON", NULL, NULL, NULL);
 	return result;
 }

@@ -280,7 +280,8 @@ int session_failed(struct session *session, const char *what, struct err *err)
 	int exit_code = (code & 0xFF) == SQLITE_CORRUPT || (code & 0xFF) == SQLITE_NOTADB ? EX_DATAERR :
 	                (code & 0xFF) == SQLITE_BUSY ? EX_TEMPFAIL : (code & 0xFF) == SQLITE_READONLY ? EX_CANTCREAT : EX_IOERR;
 
-	return err_exit(err, exit_code, "%s: %s", what, session_reason(code));
+	/* Where SQLite has no error, what failed between its statements is an allocation. */
+	return err_exit(err, exit_code, "%s: %s", what, code == SQLITE_OK ? "out of memory" : session_reason(code));
 }
 
 /* The columns must be those of the shape, by name and in order: what the SQL file says and what the catalog says meet here. */
