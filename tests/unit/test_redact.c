@@ -68,7 +68,7 @@ START_TEST(no_part_of_a_password)
 	const char *given = getenv("PIERRE_TEST_SEED"), *form = forms[_i];
 	unsigned state = (unsigned)_i * 2654435761U + (given != NULL ? (unsigned)strtoul(given, NULL, 10) : 1);
 
-	for (int round = 0; round < ROUNDS; round++) {
+	for (unsigned round = unit_rounds(ROUNDS); round > 0; round--) {
 		char password[40], url[URL_MAX], frame[URL_MAX], shown[URL_MAX];
 
 		random_password(&state, password, sizeof password);
