@@ -1,13 +1,32 @@
 #include "rotation.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 
+#include "../protocol/catalog.h"
 #include "../protocol/json_add.h"
 #include "store.h"
 
 static const char *const state_names[] = {"running", "finished", "blocked"};
+
+void rotation_rows_sql(const char *before, const char *rest, char out[ROTATION_SQL_MAX])
+{
+	int length = snprintf(out, ROTATION_SQL_MAX, "%sSELECT id", before);
+
+	for (const struct token_provider *provider = catalog_providers; provider->name != NULL; provider++) {
+		const char *name = provider->name;
+
+		assert(provider - catalog_providers < ROTATION_PROVIDERS_MAX && length < ROTATION_SQL_MAX);
+		length += snprintf(out + length, (size_t)(ROTATION_SQL_MAX - length),
+		                   ", %s_access_token, %s_refresh_token, %s_nonce, %s_expires_at IS NOT NULL AND %s_scope IS NOT NULL",
+		                   name, name, name, name, name);
+	}
+	assert(length < ROTATION_SQL_MAX);
+	length += snprintf(out + length, (size_t)(ROTATION_SQL_MAX - length), " FROM users %s", rest);
+	assert(length < ROTATION_SQL_MAX);
+}
 
 void rotation_step(struct rotation *rotation)
 {

@@ -65,4 +65,11 @@ int rotation_prove(const struct seal *seal, const struct rotation_checks *checks
 /* What is to be stored at start: *check and *next are made, or "" where nothing is. */
 void rotation_begin_checks(const struct seal *seal, const struct rotation_checks *checks, char check[128], char next[128]);
 
+/* The columns of one provider's token in such a row, behind the id and the tokens of the providers before it: access token,
+ * refresh token, nonce, and whether the other two columns are there as well. */
+enum { ROTATION_TOKEN_COLUMNS = 4, ROTATION_PROVIDERS_MAX = 8, ROTATION_SQL_MAX = 2048 };
+
+/* The statement that reads the tokens of all providers, for both databases: before, the SELECT, rest. */
+void rotation_rows_sql(const char *before, const char *rest, char out[ROTATION_SQL_MAX]);
+
 #endif

@@ -163,18 +163,11 @@ int postgres_count_seals(PGconn *connection, const struct seal *seal, uint64_t a
 	return 0;
 }
 
-static const char *const providers[] = {"strava", "fitbit"};
-enum { TOKEN_COLUMNS = 4 };
-
-#define ROWS_SQL \
-	"SELECT id, strava_access_token, strava_refresh_token, strava_nonce, strava_expires_at IS NOT NULL AND strava_scope IS NOT NULL, " \
-	"fitbit_access_token, fitbit_refresh_token, fitbit_nonce, fitbit_expires_at IS NOT NULL AND fitbit_scope IS NOT NULL FROM users "
-
 static void read_token(const PGresult *rows, int row, int which, struct rotation_token *token)
 {
-	int column = 1 + which * TOKEN_COLUMNS;
+	int column = 1 + which * ROTATION_TOKEN_COLUMNS;
 
-	*token = (struct rotation_token){.user = PQgetvalue(rows, row, 0), .provider = providers[which]};
+	*token = (struct rotation_token){.user = PQgetvalue(rows, row, 0), .provider = catalog_providers[which].name};
 	for (int i = 0; i < 3; i++) {
 		token->stored[i] = PQgetisnull(rows, row, column + i) ? NULL : PQgetvalue(rows, row, column + i);
 		token->length[i] = (size_t)PQgetlength(rows, row, column + i);
@@ -184,8 +177,11 @@ static void read_token(const PGresult *rows, int row, int which, struct rotation
 
 int postgres_each_token(PGconn *connection, int (*each)(void *argument, const struct rotation_token *token), void *argument, struct err *err)
 {
-	int result = execute(connection, "DECLARE tokens NO SCROLL CURSOR FOR " ROWS_SQL "ORDER BY id", 0, NULL, err), rows = 1;
+	char sql[ROTATION_SQL_MAX];
+	int result, rows = 1;
 
+	rotation_rows_sql("DECLARE tokens NO SCROLL CURSOR FOR ", "ORDER BY id", sql);
+	result = execute(connection, sql, 0, NULL, err);
 	while (result == 0 && rows > 0) {
 		PGresult *some = query(connection, "FETCH 500 FROM tokens", 0, NULL, err);
 
@@ -193,7 +189,7 @@ int postgres_each_token(PGconn *connection, int (*each)(void *argument, const st
 			return -1;
 		rows = PQntuples(some);
 		for (int row = 0; row < rows && result == 0; row++)
-			for (int which = 0; which < 2 && result == 0; which++) {
+			for (int which = 0; catalog_providers[which].name != NULL && result == 0; which++) {
 				struct rotation_token token;
 
 				read_token(some, row, which, &token);
@@ -272,7 +268,7 @@ static int do_provider(PGconn *connection, struct rotation *rotation, struct sea
 		}
 	}
 	if (result >= 0 && count > 0)
-		result = write_tokens(connection, rotation, providers[which], &tokens, count, err);
+		result = write_tokens(connection, rotation, catalog_providers[which].name, &tokens, count, err);
 	buffer_free(&tokens);
 	arena_free(&arena);
 	return result < 0 ? -1 : 0;
@@ -315,18 +311,19 @@ int postgres_rotate(PGconn *connection, struct seal *seal, struct rotation *rota
 	const char *const values[] = {next.after};
 	PGresult *rows;
 	uint64_t stored, added;
+	char sql[ROTATION_SQL_MAX];
+	bool first;
 	int result = 0;
 
 	rotation_step(&next);
 	if (next.users == 0 && count_users(connection, &next, err) < 0)
 		return -1;
-	if (next.after[0] == '\0')
-		rows = query(connection, ROWS_SQL "ORDER BY id LIMIT 100", 0, NULL, err);
-	else
-		rows = query(connection, ROWS_SQL "WHERE id > $1::uuid ORDER BY id LIMIT 100", 1, values, err);
+	first = next.after[0] == '\0';
+	rotation_rows_sql("", first ? "ORDER BY id LIMIT 100" : "WHERE id > $1::uuid ORDER BY id LIMIT 100", sql);
+	rows = query(connection, sql, first ? 0 : 1, first ? NULL : values, err);
 	if (rows == NULL)
 		return -1;
-	for (int which = 0; which < 2 && result == 0; which++)
+	for (int which = 0; catalog_providers[which].name != NULL && result == 0; which++)
 		result = do_provider(connection, &next, seal, rows, which, err);
 	for (int row = 0; row < PQntuples(rows) && result == 0; row++)
 		result = rotation_passed(&next, PQgetvalue(rows, row, 0), err);

@@ -89,6 +89,26 @@ static void free_checks(char *check[2])
 	free(check[1]);
 }
 
+/* Where there is no check value: one token that opens is enough, of whatever provider. */
+static int prove_by_tokens(struct session *session, struct err *err)
+{
+	bool opened = false, sealed = false, failed = false;
+
+	for (const struct token_provider *provider = catalog_providers; provider->name != NULL && !opened; provider++) {
+		int found = opens_a_token(session, provider->name);
+
+		opened = found == 1;
+		sealed = sealed || found == 0;
+		failed = failed || found == -2;
+	}
+	if (failed)
+		return session_failed(session, "the tokens cannot be read", err);
+	if (sealed && !opened)
+		return err_exit(err, EX_NOPERM, "the encryption key does not open the tokens that this database holds: they were made "
+		                                "with another key");
+	return 0;
+}
+
 int keys_prove(struct session *session, struct err *err)
 {
 	char *check[2];
@@ -99,15 +119,8 @@ int keys_prove(struct session *session, struct err *err)
 	result = read_checks(session, check, err);
 	if (result == 0)
 		result = rotation_prove(session->seal, &(struct rotation_checks){check[0], check[1]}, err);
-	if (result == 0 && check[0] == NULL && session_has_table(session, "users")) {
-		int strava = opens_a_token(session, "strava"), fitbit = strava == 1 ? 1 : opens_a_token(session, "fitbit");
-
-		if (strava == -2 || fitbit == -2)
-			result = session_failed(session, "the tokens cannot be read", err);
-		else if (strava <= 0 && fitbit <= 0 && (strava == 0 || fitbit == 0))
-			result = err_exit(err, EX_NOPERM, "the encryption key does not open the tokens that this database holds: they were made "
-			                                  "with another key");
-	}
+	if (result == 0 && check[0] == NULL && session_has_table(session, "users"))
+		result = prove_by_tokens(session, err);
 	free_checks(check);
 	return result;
 }
@@ -173,21 +186,20 @@ uint64_t keys_count(struct session *session, uint64_t *stored)
 	return 0;
 }
 
-/* The tokens of one row, in pairs of columns behind the id. */
-static const char *const providers[] = {"strava", "fitbit"};
-enum { TOKEN_COLUMNS = 4 };
+static int prepare_rows(struct session *session, sqlite3_stmt **statement)
+{
+	char sql[ROTATION_SQL_MAX];
 
-static const char rows_sql[] =
-	"SELECT id, strava_access_token, strava_refresh_token, strava_nonce, strava_expires_at IS NOT NULL AND strava_scope IS NOT NULL, "
-	"fitbit_access_token, fitbit_refresh_token, fitbit_nonce, fitbit_expires_at IS NOT NULL AND fitbit_scope IS NOT NULL "
-	"FROM users WHERE id > ?1 ORDER BY id LIMIT ?2";
+	rotation_rows_sql("", "WHERE id > ?1 ORDER BY id LIMIT ?2", sql);
+	return sqlite3_prepare_v2(session->db, sql, -1, statement, NULL);
+}
 
 /* -1: out of memory, which must not pass for a token that is not there. */
 static int read_token(sqlite3_stmt *row, int which, struct rotation_token *token)
 {
-	int column = 1 + which * TOKEN_COLUMNS;
+	int column = 1 + which * ROTATION_TOKEN_COLUMNS;
 
-	*token = (struct rotation_token){.user = (const char *)sqlite3_column_text(row, 0), .provider = providers[which]};
+	*token = (struct rotation_token){.user = (const char *)sqlite3_column_text(row, 0), .provider = catalog_providers[which].name};
 	for (int i = 0; i < 3; i++) {
 		token->stored[i] = (const char *)sqlite3_column_text(row, column + i);
 		token->length[i] = (size_t)sqlite3_column_bytes(row, column + i);
@@ -201,14 +213,14 @@ static int read_token(sqlite3_stmt *row, int which, struct rotation_token *token
 int keys_each_token(struct session *session, int (*each)(void *argument, const struct rotation_token *token), void *argument, struct err *err)
 {
 	sqlite3_stmt *statement = NULL;
-	int code = sqlite3_prepare_v2(session->db, rows_sql, -1, &statement, NULL), result = 0;
+	int code = prepare_rows(session, &statement), result = 0;
 
 	if (code == SQLITE_OK)
 		code = sqlite3_bind_text(statement, 1, "", 0, SQLITE_STATIC);
 	if (code == SQLITE_OK)
 		code = sqlite3_bind_int(statement, 2, -1); /* all */
 	while (result == 0 && code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
-		for (int which = 0; which < 2 && result == 0; which++) {
+		for (int which = 0; catalog_providers[which].name != NULL && result == 0; which++) {
 			struct rotation_token token;
 
 			result = read_token(statement, which, &token) < 0 ? session_failed(session, "the tokens cannot be read", err)
@@ -222,14 +234,14 @@ int keys_each_token(struct session *session, int (*each)(void *argument, const s
 
 /* The statements of one step; the updates are made when first needed. */
 struct statements {
-	sqlite3_stmt *rows, *update[2];
+	sqlite3_stmt *rows, *update[ROTATION_PROVIDERS_MAX];
 };
 
 static void end_statements(struct statements *statements)
 {
 	sqlite3_finalize(statements->rows);
-	sqlite3_finalize(statements->update[0]);
-	sqlite3_finalize(statements->update[1]);
+	for (int which = 0; which < ROTATION_PROVIDERS_MAX; which++)
+		sqlite3_finalize(statements->update[which]);
 }
 
 /* Replaces a token only if it is still what it was; others cannot write within the transaction, but that is not this statement's to know. */
@@ -270,7 +282,7 @@ static int do_row(struct session *session, struct rotation *rotation, struct sta
 	uint64_t tried = 0, changed = 0;
 	int result = user != NULL ? 0 : err_set(err, ERR_STORAGE, "the database holds a user without an id");
 
-	for (int which = 0; which < 2 && result == 0; which++) {
+	for (int which = 0; catalog_providers[which].name != NULL && result == 0; which++) {
 		struct rotation_token token;
 
 		if (read_token(statements->rows, which, &token) < 0) {
@@ -295,7 +307,7 @@ static int do_row(struct session *session, struct rotation *rotation, struct sta
 static int do_rows(struct session *session, struct rotation *rotation, unsigned *rows, struct err *err)
 {
 	struct statements statements = {0};
-	int code = sqlite3_prepare_v2(session->db, rows_sql, -1, &statements.rows, NULL), result = 0;
+	int code = prepare_rows(session, &statements.rows), result = 0;
 
 	if (code == SQLITE_OK)
 		code = sqlite3_bind_text(statements.rows, 1, rotation->after, -1, SQLITE_TRANSIENT);
