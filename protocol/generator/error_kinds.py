@@ -6,12 +6,14 @@ from pathlib import Path
 from .model import ErrorKind
 from .problems import Problems
 
-_ROW = re.compile(r'X\(([A-Z_]+), (-\d+), "([a-z_]+)", (true|false), "((?:[^"\\]|\\.)*)"\)')
+_ROW = re.compile(r'X\(\s*([A-Z_]+), (-\d+), "([a-z_]+)", (true|false), "((?:[^"\\]|\\.)*)"\)')
 
 
 def load_error_kinds(header: Path, problems: Problems) -> tuple[ErrorKind, ...]:
     """The rows of ERROR_KINDS in protocol/error.h."""
-    text = header.read_text(encoding="utf-8").replace("\\\n", " ")
+    text = header.read_text(encoding="utf-8")
+    # However the rows are broken into lines.
+    text = re.sub(r"\s*\\\n\s*", " ", text)
     table = re.search(r"#define ERROR_KINDS\(X\)(.*)", text)
     rows = _ROW.findall(table[1]) if table else []
     if not rows or len(rows) != len(re.findall(r"\bX\(", table[1])):
