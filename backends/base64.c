@@ -4,15 +4,28 @@
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-enum { NO_DIGIT = 0x40 };  /* beyond every digit's value */
+enum { NO_DIGIT = 0x40 }; /* beyond every digit's value */
 
 /* The value behind a character, plus one; 0: no digit. */
-#define RANGE8(c, v) [(c)] = (v) + 1, [(c) + 1] = (v) + 2, [(c) + 2] = (v) + 3, [(c) + 3] = (v) + 4, \
+#define RANGE8(c, v)                                                                               \
+	[(c)] = (v) + 1, [(c) + 1] = (v) + 2, [(c) + 2] = (v) + 3, [(c) + 3] = (v) + 4,            \
 	[(c) + 4] = (v) + 5, [(c) + 5] = (v) + 6, [(c) + 6] = (v) + 7, [(c) + 7] = (v) + 8
 static const uint8_t values[256] = {
-	RANGE8('A', 0), RANGE8('I', 8), RANGE8('Q', 16), ['Y'] = 25, ['Z'] = 26,
-	RANGE8('a', 26), RANGE8('i', 34), RANGE8('q', 42), ['y'] = 51, ['z'] = 52,
-	RANGE8('0', 52), ['8'] = 61, ['9'] = 62, ['+'] = 63, ['/'] = 64,
+	RANGE8('A', 0),
+	RANGE8('I', 8),
+	RANGE8('Q', 16),
+	['Y'] = 25,
+	['Z'] = 26,
+	RANGE8('a', 26),
+	RANGE8('i', 34),
+	RANGE8('q', 42),
+	['y'] = 51,
+	['z'] = 52,
+	RANGE8('0', 52),
+	['8'] = 61,
+	['9'] = 62,
+	['+'] = 63,
+	['/'] = 64,
 };
 
 void base64_encode(const unsigned char *bytes, size_t length, char *out)
@@ -26,7 +39,8 @@ void base64_encode(const unsigned char *bytes, size_t length, char *out)
 		*out++ = digits[bits & 63];
 	}
 	if (length > 0) {
-		uint32_t bits = (uint32_t)bytes[0] << 16 | (length > 1 ? (uint32_t)bytes[1] << 8 : 0);
+		uint32_t bits =
+			(uint32_t)bytes[0] << 16 | (length > 1 ? (uint32_t)bytes[1] << 8 : 0);
 
 		*out++ = digits[bits >> 18];
 		*out++ = digits[bits >> 12 & 63];
@@ -49,7 +63,8 @@ static uint32_t group(const char *text)
 static size_t last_group(const char *text, unsigned char *out)
 {
 	size_t count = text[3] != '=' ? 3 : text[2] != '=' ? 2 : 1;
-	const char whole[4] = {text[0], text[1], count > 1 ? text[2] : 'A', count > 2 ? text[3] : 'A'};
+	const char whole[4] = {
+		text[0], text[1], count > 1 ? text[2] : 'A', count > 2 ? text[3] : 'A'};
 	uint32_t bits = group(whole);
 
 	if (bits == UINT32_MAX || (count < 3 && (bits & (count == 2 ? 0xFF : 0xFFFF)) != 0))

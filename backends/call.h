@@ -1,7 +1,8 @@
-/* One call of a method: from decoded parameters to the JSON text of its answer. The unit that stores run.
+/* One call of a method: from decoded parameters to the JSON text of its answer. The unit that
+ * stores run.
  *
- * Owned by the daemon's dispatch; lent to the store between store->submit and call->done. While it is lent only the
- * store touches it (any of its threads, one at a time). */
+ * Owned by the daemon's dispatch; lent to the store between store->submit and call->done. While it
+ * is lent only the store touches it (any of its threads, one at a time). */
 #ifndef PIERRE_CALL_H
 #define PIERRE_CALL_H
 
@@ -15,50 +16,54 @@
 
 struct call;
 
-/* What keeps the calls of one client connection in their order. One in each connection; zero it with order_init.
- * It must outlive its calls (the connection is freed after them). `role` and `gone` are set by the connection at any
- * time and read by the store's threads before a call begins; the rest belongs to the store, on the loop thread only. */
+/* What keeps the calls of one client connection in their order. One in each connection; zero it
+ * with order_init. It must outlive its calls (the connection is freed after them). `role` and
+ * `gone` are set by the connection at any time and read by the store's threads before a call
+ * begins; the rest belongs to the store, on the loop thread only. */
 struct order {
-	atomic_uchar role;        /* enum role that the peer has now */
-	atomic_bool gone;         /* nobody waits for the answers any more */
-	unsigned reads, writes;   /* submitted and not done */
-	struct list parked;       /* calls that wait for those before them */
-	bool large;               /* the last read was: SQLite's next look-up goes to a reader thread, PostgreSQL's keeps out of the others' way */
-	unsigned lane;            /* PostgreSQL: the pipeline that the unfinished ones travel in */
-	/* PostgreSQL: what the group that is being made has of them (gather.c) */
-	uint64_t gathered;        /* of which group the rest tells */
-	struct call *ordered;     /* the calls that lock or follow one that does, the newest first */
+	atomic_uchar role;      /* enum role that the peer has now */
+	atomic_bool gone;       /* nobody waits for the answers any more */
+	unsigned reads, writes; /* submitted and not done */
+	struct list pending;    /* calls that wait for those before them */
+	bool large;             /* the last read was: SQLite's next look-up goes to a reader thread,
+	                           PostgreSQL's keeps out of the others' way */
+	unsigned connection;    /* PostgreSQL: the pipeline that the unfinished ones travel in */
+	/* PostgreSQL: what the batch that is being made has of them (gather.c) */
+	uint64_t gathered;    /* of which batch the rest tells */
+	struct call *ordered; /* the calls that lock or follow one that does, the newest first */
 	unsigned ordered_count;
-	bool held_back;           /* one waits for the next group, and so do those behind it */
+	bool held_back; /* one waits for the next batch, and so do those behind it */
 };
 
 static inline void order_init(struct order *order)
 {
 	*order = (struct order){.role = ROLE_ADMIN};
-	list_init(&order->parked);
+	list_init(&order->pending);
 }
 
 struct call {
-	struct list link;              /* the store's, while lent */
+	struct list link; /* the store's, while lent */
 	const struct method *method;
-	struct value *values;          /* method->slot_count, in the arena */
-	struct arena arena;            /* wiped when it is reset */
-	struct buffer answer;          /* holds the envelope's beginning; the store appends the result's JSON text */
-	size_t answer_start;           /* where the result begins: what an error cuts back to */
-	struct err err;                /* kind != ERR_NONE: the call failed, answer is cut to answer_start */
+	struct value *values; /* method->bind_count, in the arena */
+	struct arena arena;   /* wiped when it is reset */
+	struct buffer answer; /* holds the envelope's beginning; the store appends the result's JSON
+	                         text */
+	size_t answer_start;  /* where the result begins: what an error cuts back to */
+	struct err err;       /* kind != ERR_NONE: the call failed, answer is cut to answer_start */
 	struct order *order;
-	int64_t now;                   /* wall clock, µs: the call's time */
-	uint64_t deadline;             /* CLOCK_MONOTONIC ns; 0 = none */
-	uint64_t submitted;            /* the same clock, when the store got it; 0: it has no time to wait for a connection */
-	char *kept;                    /* IMPL_VERIFY_PASSWORD: the row's password_hash, in the arena; NULL = no row */
-	uint32_t rows;                 /* rows read or touched, for the slow-call log */
-	uint8_t attempts;              /* the store's count of tries */
-	bool dropped;                  /* it failed before it began, since its client is gone */
-	uint8_t route;                 /* the store's note of where it runs */
-	uint8_t place;                 /* PostgreSQL: its part of the group */
-	uint64_t number;               /* PostgreSQL: the order of arrival */
-	struct call *before;           /* PostgreSQL: see order->ordered */
-	void (*done)(struct call *);   /* loop thread; may run inside submit or process */
+	int64_t now;        /* wall clock, µs: the call's time */
+	uint64_t deadline;  /* CLOCK_MONOTONIC ns; 0 = none */
+	uint64_t submitted; /* the same clock, when the store got it; 0: it has no time to wait for
+	                       a connection */
+	char *kept; /* IMPL_VERIFY_PASSWORD: the row's password_hash, in the arena; NULL = no row */
+	uint32_t rows;               /* rows read or touched, for the slow-call log */
+	uint8_t attempts;            /* the store's count of tries */
+	bool dropped;                /* it failed before it began, since its client is gone */
+	uint8_t route;               /* the store's note of where it runs */
+	uint8_t place;               /* PostgreSQL: its part of the batch */
+	uint64_t number;             /* PostgreSQL: the order of arrival */
+	struct call *before;         /* PostgreSQL: see order->ordered */
+	void (*done)(struct call *); /* loop thread; may run inside submit or process */
 };
 
 static inline struct call *call_of(struct list *node)

@@ -24,7 +24,9 @@ def expand(text: str) -> str:
     definitions = _DEFINITION.findall(text)
     text = _DEFINITION.sub("", text)
     for name, body in definitions:
-        text = re.sub(rf"\{{{name} (\w+)\}}", lambda use, body=body: body.replace("{x}", use[1]), text)
+        text = re.sub(
+            rf"\{{{name} (\w+)\}}", lambda use, body=body: body.replace("{x}", use[1]), text
+        )
     return text
 
 
@@ -35,10 +37,14 @@ def main() -> None:
         match = re.fullmatch(r"(\d{4})_[a-z0-9_]+\.sql", path.name)
         if match is None or int(match[1]) != number:
             sys.exit(f"{path}: expected a file called {number:04}_name.sql")
-        rows.append(f'\t{{{number}, "{path.stem}",\n{c_string(expand(path.read_text(encoding="utf-8")))}\t}},\n')
+        rows.append(
+            f'\t{{{number}, "{path.stem}",\n{c_string(expand(path.read_text(encoding="utf-8")))}\t}},\n'
+        )
     output.write_text(
         '/* Made by embed_migrations.py. Do not edit. */\n#include <stddef.h>\n\n#include "migration.h"\n\n'
-        f"const struct migration {name}[] = {{\n{''.join(rows)}\t{{0, NULL, NULL}},\n}};\n", encoding="utf-8")
+        f"const struct migration {name}[] = {{\n{''.join(rows)}\t{{0, NULL, NULL}},\n}};\n",
+        encoding="utf-8",
+    )
 
 
 main()

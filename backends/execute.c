@@ -5,16 +5,16 @@
 #include <string.h>
 
 #include "../protocol/encode.h"
-#include "../protocol/json.h"
+#include "../protocol/json/json.h"
 
 static const int64_t hour_us = INT64_C(3600000000);
 
-static int out_of_memory(struct call *call)
+static int execute_out_of_memory(struct call *call)
 {
-	return execute_fail(call, ERR_INTERNAL, "memory is out");
+	return execute_fail(call, ERR_INTERNAL, "out of memory");
 }
 
-static void set_text(struct value *value, const char *text, size_t length)
+static void execute_set_text(struct value *value, const char *text, size_t length)
 {
 	value->set = true;
 	value->s.ptr = text;
@@ -32,9 +32,9 @@ static int new_uuid(struct call *call, struct value *value)
 	char *text = arena_alloc(&call->arena, UUID_TEXT);
 
 	if (text == NULL)
-		return out_of_memory(call);
+		return execute_out_of_memory(call);
 	uuid_new(text);
-	set_text(value, text, UUID_TEXT);
+	execute_set_text(value, text, UUID_TEXT);
 	return 0;
 }
 
@@ -44,15 +44,16 @@ static int new_token(struct call *call, struct value *value)
 	char *text = arena_alloc(&call->arena, 44);
 
 	if (text == NULL)
-		return out_of_memory(call);
+		return execute_out_of_memory(call);
 	randombytes_buf(bytes, sizeof bytes);
 	sodium_bin2base64(text, 44, bytes, sizeof bytes, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 	sodium_memzero(bytes, sizeof bytes);
-	set_text(value, text, 43);
+	execute_set_text(value, text, 43);
 	return 0;
 }
 
-/* Replaces the method's two SEALED parameters by their sealed texts; the nonce goes into its own slot. */
+/* Replaces the method's two SEALED parameters by their sealed texts; the nonce goes into its own
+ * bind parameter. */
 static int seal_parameters(struct call *call, struct seal *seal, struct value *nonce)
 {
 	struct value *sealed[2];
@@ -60,17 +61,17 @@ static int seal_parameters(struct call *call, struct seal *seal, struct value *n
 	const char *out[3];
 	size_t length[3];
 
-	for (unsigned i = 0; i < call->method->slot_count && found < 2; i++)
-		if (call->method->slots[i].type == TYPE_SEALED)
+	for (unsigned i = 0; i < call->method->bind_count && found < 2; i++)
+		if (call->method->binds[i].type == TYPE_SEALED)
 			sealed[found++] = &call->values[i];
 	if (found != 2)
 		return execute_fail(call, ERR_INTERNAL, "a token has two texts");
-	if (seal_token(seal, &call->arena, sealed[0]->s.ptr, sealed[0]->s.len, sealed[1]->s.ptr, sealed[1]->s.len, out, length,
-	               &call->err) < 0)
+	if (seal_token(seal, &call->arena, sealed[0]->s.ptr, sealed[0]->s.len, sealed[1]->s.ptr,
+		    sealed[1]->s.len, out, length, &call->err) < 0)
 		return -1;
-	set_text(sealed[0], out[0], length[0]);
-	set_text(sealed[1], out[1], length[1]);
-	set_text(nonce, out[2], length[2]);
+	execute_set_text(sealed[0], out[0], length[0]);
+	execute_set_text(sealed[1], out[1], length[1]);
+	execute_set_text(nonce, out[2], length[2]);
 	return 0;
 }
 
@@ -78,12 +79,12 @@ int execute_prepare(struct call *call, struct seal *seal)
 {
 	const struct method *method = call->method;
 
-	for (unsigned i = 0; i < method->slot_count; i++) {
-		const struct slot *slot = &method->slots[i];
+	for (unsigned i = 0; i < method->bind_count; i++) {
+		const struct bind_param *bind = &method->binds[i];
 		struct value *value = &call->values[i];
-		const struct value *source = slot->source >= 0 ? &call->values[slot->source] : NULL;
+		const struct value *source = bind->source >= 0 ? &call->values[bind->source] : NULL;
 
-		switch ((enum compute)slot->compute) {
+		switch ((enum compute)bind->compute) {
 		case COMPUTE_NONE:
 			break;
 		case COMPUTE_NOW:
@@ -133,8 +134,9 @@ bool execute_admit(struct call *call)
 	}
 	if (atomic_load_explicit(&order->role, memory_order_relaxed) >= method->role)
 		return true;
-	(void)execute_fail(call, ERR_PERMISSION_DENIED, "the role that %s needs was taken from this peer while the call waited",
-	                   method->name);
+	(void)execute_fail(call, ERR_PERMISSION_DENIED,
+		"the role that %s needs was taken from this peer while the call waited",
+		method->name);
 	call->err.outcome = OUTCOME_NONE;
 	return false;
 }
@@ -147,30 +149,32 @@ int execute_begin(struct call *call)
 	return 0;
 }
 
-/* Opens the row's sealed columns in place. In the order of the columns the first sealed one is the access token. */
+/* Opens the row's sealed columns in place. In the order of the columns the first sealed one is the
+ * access token. */
 static int open_columns(struct call *call, struct seal *seal, struct value *columns)
 {
-	const struct shape *shape = call->method->shape;
+	const struct row_schema *row_schema = call->method->row_schema;
 	const struct value *nonce = NULL;
 	int part = 0;
 
-	for (unsigned i = 0; i < shape->column_count; i++)
-		if (shape->columns[i].type == TYPE_NONCE)
+	for (unsigned i = 0; i < row_schema->column_count; i++)
+		if (row_schema->columns[i].type == TYPE_NONCE)
 			nonce = &columns[i];
-	for (unsigned i = 0; nonce != NULL && i < shape->column_count; i++) {
+	for (unsigned i = 0; nonce != NULL && i < row_schema->column_count; i++) {
 		const char *plain;
 		size_t length;
 
-		if (shape->columns[i].type != TYPE_SEALED)
+		if (row_schema->columns[i].type != TYPE_SEALED)
 			continue;
 		if (!nonce->set || !columns[i].set)
-			return execute_fail(call, ERR_INTERNAL, "a token without its nonce was read");
-		if (seal_open(seal, &call->arena, columns[i].s.ptr, columns[i].s.len, nonce->s.ptr, nonce->s.len, part++, &plain,
-		              &length, &call->err) < 0) {
+			return execute_fail(
+				call, ERR_INTERNAL, "a token without its nonce was read");
+		if (seal_open(seal, &call->arena, columns[i].s.ptr, columns[i].s.len, nonce->s.ptr,
+			    nonce->s.len, part++, &plain, &length, &call->err) < 0) {
 			buffer_cut(&call->answer, call->answer_start);
 			return -1;
 		}
-		set_text(&columns[i], plain, length);
+		execute_set_text(&columns[i], plain, length);
 	}
 	return 0;
 }
@@ -179,14 +183,23 @@ static int open_columns(struct call *call, struct seal *seal, struct value *colu
 static const char *table_of(const struct method *method)
 {
 	static const char *const tables[][2] = {
-		{"User", "users"}, {"Token", "users"}, {"ApiKey", "api_keys"}, {"RequestLog", "api_key_usage"},
-		{"ApiKeyUsageStats", "api_key_usage"}, {"ToolUsage", "api_key_usage"}, {"Goal", "goals"},
-		{"Insight", "analytics_insights"}, {"A2AClient", "a2a_clients"}, {"A2ASession", "a2a_sessions"},
-		{"A2ATask", "a2a_tasks"}, {"A2AUsageStats", "a2a_usage"}, {"A2AUsageDay", "a2a_usage"},
+		{"User", "users"},
+		{"Token", "users"},
+		{"ApiKey", "api_keys"},
+		{"RequestLog", "api_key_usage"},
+		{"ApiKeyUsageStats", "api_key_usage"},
+		{"ToolUsage", "api_key_usage"},
+		{"Goal", "goals"},
+		{"Insight", "analytics_insights"},
+		{"A2AClient", "a2a_clients"},
+		{"A2ASession", "a2a_sessions"},
+		{"A2ATask", "a2a_tasks"},
+		{"A2AUsageStats", "a2a_usage"},
+		{"A2AUsageDay", "a2a_usage"},
 	};
 
-	for (size_t i = 0; method->shape != NULL && i < sizeof tables / sizeof tables[0]; i++)
-		if (strcmp(tables[i][0], method->shape->name) == 0)
+	for (size_t i = 0; method->row_schema != NULL && i < sizeof tables / sizeof tables[0]; i++)
+		if (strcmp(tables[i][0], method->row_schema->name) == 0)
 			return tables[i][1];
 	return strstr(method->name, "profile") != NULL ? "user_profiles" : "the database";
 }
@@ -196,29 +209,33 @@ int execute_bad_row(struct call *call, const struct value *columns, const char *
 	const struct method *method = call->method;
 	const struct value *id = NULL;
 
-	for (unsigned i = 0; columns != NULL && i < method->shape->column_count; i++)
-		if (strcmp(method->shape->columns[i].name, "id") == 0)
+	for (unsigned i = 0; columns != NULL && i < method->row_schema->column_count; i++)
+		if (strcmp(method->row_schema->columns[i].name, "id") == 0)
 			id = &columns[i];
-	/* A row without an id of its own is its user's. Never an e-mail address, a name or a token. */
-	for (unsigned i = 0; id == NULL && i < method->slot_count; i++)
-		if (strcmp(method->slots[i].name, "user_id") == 0)
+	/* A row without an id of its own is its user's. Never an e-mail address, a name or a token.
+	 */
+	for (unsigned i = 0; id == NULL && i < method->bind_count; i++)
+		if (strcmp(method->binds[i].name, "user_id") == 0)
 			id = &call->values[i];
 	if (id == NULL || !id->set || !utf8_valid(id->s.ptr, id->s.len))
-		return execute_fail(call, ERR_STORAGE, "a row of %s: the stored %s is not what it should be", table_of(method), column);
-	return execute_fail(call, ERR_STORAGE, "row \"%.*s\" of %s: the stored %s is not what it should be",
-	                    (int)(id->s.len > 100 ? 100 : id->s.len), id->s.ptr, table_of(method), column);
+		return execute_fail(call, ERR_STORAGE,
+			"a row of %s: the stored %s is not what it should be", table_of(method),
+			column);
+	return execute_fail(call, ERR_STORAGE,
+		"row \"%.*s\" of %s: the stored %s is not what it should be",
+		(int)(id->s.len > 100 ? 100 : id->s.len), id->s.ptr, table_of(method), column);
 }
 
 /* What the password check needs once the row is gone. */
 static int keep_hash(struct call *call, const struct value *columns)
 {
-	const struct shape *shape = call->method->shape;
+	const struct row_schema *row_schema = call->method->row_schema;
 
-	for (unsigned i = 0; i < shape->column_count; i++)
-		if (strcmp(shape->columns[i].name, "password_hash") == 0 && columns[i].set) {
+	for (unsigned i = 0; i < row_schema->column_count; i++)
+		if (strcmp(row_schema->columns[i].name, "password_hash") == 0 && columns[i].set) {
 			call->kept = arena_copy(&call->arena, columns[i].s.ptr, columns[i].s.len);
 			if (call->kept == NULL)
-				return out_of_memory(call);
+				return execute_out_of_memory(call);
 		}
 	return 0;
 }
@@ -228,8 +245,9 @@ static int check_buffer(struct call *call)
 	if (call->answer.failure == BUFFER_OK)
 		return 0;
 	if (call->answer.failure == BUFFER_OVER_CAP)
-		return execute_fail(call, ERR_TOO_LARGE, "the answer is larger than the limit of %zu bytes", call->answer.cap);
-	return out_of_memory(call);
+		return execute_fail(call, ERR_TOO_LARGE,
+			"the answer is larger than the limit of %zu bytes", call->answer.cap);
+	return execute_out_of_memory(call);
 }
 
 int execute_row(struct call *call, struct seal *seal, struct value *columns)
@@ -239,7 +257,8 @@ int execute_row(struct call *call, struct seal *seal, struct value *columns)
 
 	if (call->rows > 0) {
 		if (call->method->answer != ANSWER_LIST)
-			return execute_fail(call, ERR_INTERNAL, "the database gave several rows where one was expected");
+			return execute_fail(call, ERR_INTERNAL,
+				"the database gave several rows where one was expected");
 		buffer_byte(&call->answer, ',');
 	}
 	call->rows++;
@@ -248,10 +267,11 @@ int execute_row(struct call *call, struct seal *seal, struct value *columns)
 	if (call->method->impl == IMPL_VERIFY_PASSWORD && keep_hash(call, columns) < 0)
 		return -1;
 	arena_init(&scratch); /* takes no memory before it is used */
-	result = encode_row(&call->answer, call->method->shape, columns, &scratch, &call->err);
+	result = encode_row(&call->answer, call->method->row_schema, columns, &scratch, &call->err);
 	arena_free(&scratch);
 	if (result < 0 && call->err.kind == ERR_STORAGE)
-		return execute_bad_row(call, columns, call->err.field[0] != '\0' ? call->err.field : "document");
+		return execute_bad_row(
+			call, columns, call->err.field[0] != '\0' ? call->err.field : "document");
 	if (result < 0) {
 		buffer_cut(&call->answer, call->answer_start);
 		return -1;
@@ -307,8 +327,8 @@ int execute_fail(struct call *call, enum err_kind kind, const char *format, ...)
 	return err_set(&call->err, kind, "%s", message);
 }
 
-/* "users.email" and "api_keys.user_id, api_keys.name" end with the column; "users_email_key" has it before the suffix,
- * "users_pkey" means id. */
+/* "users.email" and "api_keys.user_id, api_keys.name" end with the column; "users_email_key" has it
+ * before the suffix, "users_pkey" means id. */
 static void conflict_field(const char *constraint, char field[ERR_FIELD_MAX])
 {
 	const char *start = strrchr(constraint, '.');
@@ -341,19 +361,23 @@ int execute_conflict(struct call *call, const char *constraint)
 
 	conflict_field(constraint, field);
 	(void)execute_fail(call, ERR_CONFLICT, "%s is already taken", field);
-	for (unsigned i = 0; i < method->slot_count; i++) {
-		if (strcmp(method->slots[i].name, field) != 0)
+	for (unsigned i = 0; i < method->bind_count; i++) {
+		if (strcmp(method->binds[i].name, field) != 0)
 			continue;
 		given = true;
-		if (call->values[i].set && (method->slots[i].type == TYPE_STRING || method->slots[i].type == TYPE_UUID)) {
+		if (call->values[i].set &&
+			(method->binds[i].type == TYPE_STRING ||
+				method->binds[i].type == TYPE_UUID)) {
 			size_t length = call->values[i].s.len;
 
-			(void)execute_fail(call, ERR_CONFLICT, "%s \"%.*s%s\" is already taken", field,
-			                   (int)(length > 100 ? 100 : length), call->values[i].s.ptr, length > 100 ? "…" : "");
+			(void)execute_fail(call, ERR_CONFLICT, "%s \"%.*s%s\" is already taken",
+				field, (int)(length > 100 ? 100 : length), call->values[i].s.ptr,
+				length > 100 ? "…" : "");
 		}
 	}
 	if (!given)
-		return execute_fail(call, ERR_INTERNAL, "%s met a key that no caller gives", method->name);
+		return execute_fail(
+			call, ERR_INTERNAL, "%s met a key that no caller gives", method->name);
 	memcpy(call->err.field, field, sizeof field);
 	return -1;
 }
@@ -361,10 +385,14 @@ int execute_conflict(struct call *call, const char *constraint)
 int execute_no_row(struct call *call)
 {
 	const struct method *method = call->method;
-	const struct value *value = method->subject_slot >= 0 ? &call->values[method->subject_slot] : NULL;
+	const struct value *value =
+		method->subject_bind >= 0 ? &call->values[method->subject_bind] : NULL;
 
-	if (value != NULL && value->set && method->slots[method->subject_slot].type != TYPE_TIMESTAMP)
-		return execute_fail(call, ERR_NOT_FOUND, "no row has the %s \"%.*s%s\"", method->subject,
-		                    (int)(value->s.len > 100 ? 100 : value->s.len), value->s.ptr, value->s.len > 100 ? "…" : "");
-	return execute_fail(call, ERR_NOT_FOUND, "no row has the given %s", method->subject != NULL ? method->subject : "key");
+	if (value != NULL && value->set &&
+		method->binds[method->subject_bind].type != TYPE_TIMESTAMP)
+		return execute_fail(call, ERR_NOT_FOUND, "no row has the %s \"%.*s%s\"",
+			method->subject, (int)(value->s.len > 100 ? 100 : value->s.len),
+			value->s.ptr, value->s.len > 100 ? "…" : "");
+	return execute_fail(call, ERR_NOT_FOUND, "no row has the given %s",
+		method->subject != NULL ? method->subject : "key");
 }

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "../protocol/json.h"
+#include "../protocol/json/json.h"
 
 int64_t migration_newest(const struct migration *table)
 {

@@ -1,4 +1,5 @@
-/* A database's migrations: numbered SQL texts, embedded at build time from migrations/NNNN_name.sql, in order. */
+/* A database's migrations: numbered SQL texts, embedded at build time from
+ * migrations/NNNN_name.sql, in order. */
 #ifndef PIERRE_MIGRATION_H
 #define PIERRE_MIGRATION_H
 
@@ -7,15 +8,15 @@
 #include "../protocol/buffer.h"
 
 struct migration {
-	int number;        /* 1, 2, 3, …; 0 ends the table */
-	const char *name;  /* "0001_base"; NULL ends the table */
+	int number;       /* 1, 2, 3, …; 0 ends the table */
+	const char *name; /* "0001_base"; NULL ends the table */
 	const char *sql;
 };
 
 extern const struct migration sqlite_migrations[];
 extern const struct migration postgres_migrations[];
 
-int64_t migration_newest(const struct migration *table);  /* the number that a current schema has */
+int64_t migration_newest(const struct migration *table); /* the number that a current schema has */
 /* Adds its name to the items of a JSON array; applied NULL: nobody asks. */
 void migration_list(struct buffer *applied, const struct migration *migration);
 

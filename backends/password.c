@@ -7,8 +7,10 @@
 
 enum { BCRYPT_HASH_LENGTH = 60, BCRYPT_COST_MAX = 31 };
 
-/* One bcrypt run into scratch memory that is wiped before it is freed: crypt_data keeps the password's key schedule. */
-static bool bcrypt(const char *password, const char *setting, char out[PASSWORD_HASH_MAX], uint64_t *rounds)
+/* One bcrypt run into scratch memory that is wiped before it is freed: crypt_data keeps the
+ * password's key schedule. */
+static bool bcrypt(
+	const char *password, const char *setting, char out[PASSWORD_HASH_MAX], uint64_t *rounds)
 {
 	struct crypt_data *data = calloc(1, sizeof *data);
 	const char *hash;
@@ -33,10 +35,12 @@ static bool make_setting(unsigned cost, char out[PASSWORD_HASH_MAX])
 	char salt[16];
 
 	randombytes_buf(salt, sizeof salt);
-	return crypt_gensalt_rn("$2b$", cost, salt, (int)sizeof salt, out, PASSWORD_HASH_MAX) != NULL;
+	return crypt_gensalt_rn("$2b$", cost, salt, (int)sizeof salt, out, PASSWORD_HASH_MAX) !=
+		NULL;
 }
 
-int password_hash(const char *password, unsigned cost, char out[PASSWORD_HASH_MAX], uint64_t *rounds, struct err *err)
+int password_hash(const char *password, unsigned cost, char out[PASSWORD_HASH_MAX],
+	uint64_t *rounds, struct err *err)
 {
 	char setting[PASSWORD_HASH_MAX];
 
@@ -52,11 +56,13 @@ static bool is_digit(char c)
 
 unsigned password_cost_of(const char *hash, size_t length)
 {
-	static const char digits[] = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+	static const char digits[] =
+		"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 	unsigned cost;
 
-	if (length != BCRYPT_HASH_LENGTH || memcmp(hash, "$2", 2) != 0 || memchr("aby", hash[2], 3) == NULL ||
-	    hash[3] != '$' || !is_digit(hash[4]) || !is_digit(hash[5]) || hash[6] != '$')
+	if (length != BCRYPT_HASH_LENGTH || memcmp(hash, "$2", 2) != 0 ||
+		memchr("aby", hash[2], 3) == NULL || hash[3] != '$' || !is_digit(hash[4]) ||
+		!is_digit(hash[5]) || hash[6] != '$')
 		return 0;
 	for (size_t i = 7; i < length; i++)
 		if (memchr(digits, hash[i], sizeof digits - 1) == NULL)
@@ -76,8 +82,8 @@ static bool pad(const char *password, unsigned from, unsigned to, uint64_t *roun
 	return true;
 }
 
-int password_verify(const char *password, const char *hash, unsigned cost, bool *matches, uint64_t *rounds,
-                    struct err *err)
+int password_verify(const char *password, const char *hash, unsigned cost, bool *matches,
+	uint64_t *rounds, struct err *err)
 {
 	char setting[PASSWORD_HASH_MAX], got[PASSWORD_HASH_MAX], cut[PASSWORD_MAX + 1];
 	size_t length = strnlen(password, PASSWORD_MAX);

@@ -8,14 +8,16 @@
 #include "seal.h"
 
 struct restore_report {
-	char *path;       /* the database */
-	char *set_aside;  /* where the old file is now, its log beside it; NULL: there was none */
+	char *path;      /* the database */
+	char *set_aside; /* where the old file is now, its log beside it; NULL: there was none */
 	int64_t schema;
 	uint64_t bytes;
 };
 
-/* Checks the copy, sets the old files aside, and puts it in place in one step. exit_code on failure, and nothing is changed then. */
-int sqlite_restore(struct restore_report *report, const char *url, const char *from, struct seal *seal, struct err *err);
+/* Checks the copy, sets the old files aside, and puts it in place in one step. exit_code on
+ * failure, and nothing is changed then. */
+int restore_sqlite(struct restore_report *report, const char *url, const char *from,
+	struct seal *seal, struct err *err);
 void restore_free(struct restore_report *report);
 
 #endif

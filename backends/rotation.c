@@ -6,7 +6,7 @@
 #include <sysexits.h>
 
 #include "../protocol/catalog.h"
-#include "../protocol/json_add.h"
+#include "../protocol/json/json_add.h"
 #include "store.h"
 
 static const char *const state_names[] = {"running", "finished", "blocked"};
@@ -15,16 +15,19 @@ void rotation_rows_sql(const char *before, const char *rest, char out[ROTATION_S
 {
 	int length = snprintf(out, ROTATION_SQL_MAX, "%sSELECT id", before);
 
-	for (const struct token_provider *provider = catalog_providers; provider->name != NULL; provider++) {
+	for (const struct token_provider *provider = catalog_providers; provider->name != NULL;
+		provider++) {
 		const char *name = provider->name;
 
-		assert(provider - catalog_providers < ROTATION_PROVIDERS_MAX && length < ROTATION_SQL_MAX);
+		assert(provider - catalog_providers < ROTATION_PROVIDERS_MAX &&
+			length < ROTATION_SQL_MAX);
 		length += snprintf(out + length, (size_t)(ROTATION_SQL_MAX - length),
-		                   ", %s_access_token, %s_refresh_token, %s_nonce, %s_expires_at IS NOT NULL AND %s_scope IS NOT NULL",
-		                   name, name, name, name, name);
+			", %s_access_token, %s_refresh_token, %s_nonce, %s_expires_at IS NOT NULL AND %s_scope IS NOT NULL",
+			name, name, name, name, name);
 	}
 	assert(length < ROTATION_SQL_MAX);
-	length += snprintf(out + length, (size_t)(ROTATION_SQL_MAX - length), " FROM users %s", rest);
+	length +=
+		snprintf(out + length, (size_t)(ROTATION_SQL_MAX - length), " FROM users %s", rest);
 	assert(length < ROTATION_SQL_MAX);
 }
 
@@ -45,21 +48,26 @@ void rotation_step(struct rotation *rotation)
 static void note_unreadable(struct rotation *rotation, const struct rotation_token *token)
 {
 	if (rotation->unreadable < ROTATION_EXAMPLES) {
-		(void)snprintf(rotation->examples[rotation->unreadable].user, ROTATION_ID_MAX, "%s", token->user);
-		(void)snprintf(rotation->examples[rotation->unreadable].provider, sizeof rotation->examples->provider, "%s", token->provider);
+		(void)snprintf(rotation->examples[rotation->unreadable].user, ROTATION_ID_MAX, "%s",
+			token->user);
+		(void)snprintf(rotation->examples[rotation->unreadable].provider,
+			sizeof rotation->examples->provider, "%s", token->provider);
 	}
 	rotation->unreadable++;
 }
 
-int rotation_look(struct rotation *rotation, struct seal *seal, struct arena *arena, struct rotation_token *token, struct err *err)
+int rotation_look(struct rotation *rotation, struct seal *seal, struct arena *arena,
+	struct rotation_token *token, struct err *err)
 {
 	enum seal_fit fit = SEAL_NEITHER;
 
 	if (token->stored[0] == NULL || token->stored[1] == NULL || token->stored[2] == NULL)
 		return 0; /* no token */
-	if (seal_again(seal, arena, token->stored, token->length, &fit, token->sealed, token->sealed_length, err) < 0)
+	if (seal_again(seal, arena, token->stored, token->length, &fit, token->sealed,
+		    token->sealed_length, err) < 0)
 		return -1;
-	/* What is not whole is no token for anybody; one of the old key is sealed anew all the same. */
+	/* What is not whole is no token for anybody; one of the old key is sealed anew all the
+	 * same. */
 	if (fit == SEAL_NEITHER && token->whole)
 		note_unreadable(rotation, token);
 	return fit == SEAL_OLDER;
@@ -74,7 +82,8 @@ void rotation_wrote(struct rotation *rotation, uint64_t tried, uint64_t changed)
 int rotation_passed(struct rotation *rotation, const char *user, struct err *err)
 {
 	if (strlen(user) >= ROTATION_ID_MAX)
-		return err_set(err, ERR_STORAGE, "the database holds a user whose id is longer than any id is");
+		return err_set(err, ERR_STORAGE,
+			"the database holds a user whose id is longer than any id is");
 	memcpy(rotation->after, user, strlen(user) + 1);
 	rotation->checked++;
 	return 0;
@@ -97,10 +106,12 @@ void rotation_tell(const struct rotation *rotation, const struct store_settings 
 
 	seal_fingerprint(settings->seal, fingerprint);
 	if (rotation->state == ROTATION_FINISHED)
-		settings->log(5, "all tokens of %llu users are under the key %s", (unsigned long long)rotation->checked, fingerprint);
+		settings->log(5, "all tokens of %llu users are under the key %s",
+			(unsigned long long)rotation->checked, fingerprint);
 	else if (rotation->state == ROTATION_BLOCKED)
-		settings->log(4, "the change to the key %s is not finished: %llu tokens open with no key that is known", fingerprint,
-		              (unsigned long long)rotation->unreadable);
+		settings->log(4,
+			"the change to the key %s is not finished: %llu tokens open with no key that is known",
+			fingerprint, (unsigned long long)rotation->unreadable);
 }
 
 void rotation_describe(const struct rotation *rotation, const struct seal *seal, struct buffer *out)
@@ -138,29 +149,37 @@ static bool opens(const struct seal *seal, const char *check)
 int rotation_prove(const struct seal *seal, const struct rotation_checks *checks, struct err *err)
 {
 	const struct seal *previous = seal_previous(seal);
-	bool check = checks->check == NULL || opens(seal, checks->check) || opens(previous, checks->check);
-	bool next = checks->next == NULL || opens(seal, checks->next) || opens(previous, checks->next);
+	bool check = checks->check == NULL || opens(seal, checks->check) ||
+		opens(previous, checks->check);
+	bool next =
+		checks->next == NULL || opens(seal, checks->next) || opens(previous, checks->next);
 
 	if (check && next)
 		return 0;
 	if (checks->next != NULL && (check || next))
-		return err_exit(err, EX_NOPERM, "the encryption key does not open all that this database holds: a change of the key was begun and "
-		                "is not finished. Give the other key as the previous one (PREVIOUS_ENCRYPTION_KEY), then run "
-		                "`pierre-dbctl rotate-key`");
+		return err_exit(err, EX_NOPERM,
+			"the encryption key does not open all that this database holds: a change of the key was begun and "
+			"is not finished. Give the other key as the previous one (PREVIOUS_ENCRYPTION_KEY), then run "
+			"`pierre-dbctl rotate-key`");
 	if (previous != NULL)
-		return err_exit(err, EX_NOPERM, "neither the encryption key nor the previous one opens what this database holds");
-	return err_exit(err, EX_NOPERM, "the encryption key does not open what this database holds: it was made with another key");
+		return err_exit(err, EX_NOPERM,
+			"neither the encryption key nor the previous one opens what this database holds");
+	return err_exit(err, EX_NOPERM,
+		"the encryption key does not open what this database holds: it was made with another key");
 }
 
-void rotation_begin_checks(const struct seal *seal, const struct rotation_checks *checks, char check[128], char next[128])
+void rotation_begin_checks(const struct seal *seal, const struct rotation_checks *checks,
+	char check[128], char next[128])
 {
 	const struct seal *previous = seal_previous(seal);
 
 	check[0] = next[0] = '\0';
-	/* With two keys nobody knows under which everything stands: both are asked for until a change of the key is finished. */
+	/* With two keys nobody knows under which everything stands: both are asked for until a
+	 * change of the key is finished. */
 	if (checks->check == NULL)
 		(void)seal_check_make(previous != NULL ? previous : seal, check);
-	if (previous == NULL || (checks->next != NULL && opens(seal, checks->next)) || (checks->check != NULL && opens(seal, checks->check)))
+	if (previous == NULL || (checks->next != NULL && opens(seal, checks->next)) ||
+		(checks->check != NULL && opens(seal, checks->check)))
 		return;
 	(void)seal_check_make(seal, next);
 }

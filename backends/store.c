@@ -26,12 +26,15 @@ int store_check_url(const char *url, enum backend_id *backend, struct err *err)
 	store_redact_url(url, redacted, sizeof redacted);
 	(void)sqlite_url_show(redacted, shown, sizeof shown);
 	if (sqlite_url_has_control(url))
-		return err_exit(err, EX_CONFIG, "the database URL \"%s\" holds control characters; accepted are " DATABASE_URL_FORMS, shown);
+		return err_exit(err, EX_CONFIG,
+			"the database URL \"%s\" holds control characters; accepted are " DATABASE_URL_FORMS,
+			shown);
 	if (begins(url, "postgresql://") || begins(url, "postgres://")) {
 		*backend = BACKEND_POSTGRES;
-		return postgres_check_url(url, err);
+		return connect_check_url(url, err);
 	}
-	return err_exit(err, EX_CONFIG, "the database URL is \"%s\"; accepted are " DATABASE_URL_FORMS, shown);
+	return err_exit(err, EX_CONFIG,
+		"the database URL is \"%s\"; accepted are " DATABASE_URL_FORMS, shown);
 }
 
 int store_open(struct store **ret, const struct store_settings *settings, struct err *err)
@@ -41,13 +44,15 @@ int store_open(struct store **ret, const struct store_settings *settings, struct
 	if (store_check_url(settings->url, &backend, err) < 0)
 		return -1;
 	if (backend == BACKEND_SQLITE)
-		return sqlite_store_open(ret, settings, err);
+		return open_sqlite_store(ret, settings, err);
 	return postgres_store_open(ret, settings, err);
 }
 
 void store_warn_of_count(const struct store_settings *settings, uint64_t before, uint64_t now)
 {
 	if (before < SEAL_WARN && now >= SEAL_WARN)
-		settings->log(4, "the encryption key has sealed %llu texts: change it (pierre-dbctl rotate-key) before it has sealed 4294967296, "
-		              "when it stops", (unsigned long long)now);
+		settings->log(4,
+			"the encryption key has sealed %llu texts: change it (pierre-dbctl rotate-key) before it has sealed 4294967296, "
+			"when it stops",
+			(unsigned long long)now);
 }

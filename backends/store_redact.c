@@ -1,9 +1,10 @@
 /* The form of a database URL that may be shown.
  *
- * Nothing that stands behind the place where a secret may begin is shown, unless what it is follows from the characters
- * alone: a secret may hold any character, also those that divide a URL. So an @ is the one behind the password only when the
- * whole text has no second one and no / or ? before it; and where a secret is a member of the query, the rest of it is hidden.
- * What is no such URL is shown as its scheme. */
+ * Nothing that stands behind the place where a secret may begin is shown, unless what it is follows
+ * from the characters alone: a secret may hold any character, also those that divide a URL. So an @
+ * is the one behind the password only when the whole text has no second one and no / or ? before
+ * it; and where a secret is a member of the query, the rest of it is hidden. What is no such URL is
+ * shown as its scheme. */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -16,7 +17,7 @@ struct text {
 	char *at, *end;
 };
 
-static void put(struct text *out, const char *from, size_t length)
+static void store_redact_put(struct text *out, const char *from, size_t length)
 {
 	size_t room = (size_t)(out->end - out->at);
 
@@ -28,10 +29,10 @@ static void put(struct text *out, const char *from, size_t length)
 
 static void put_hidden(struct text *out)
 {
-	put(out, "***", 3);
+	store_redact_put(out, "***", 3);
 }
 
-static const char *find(const char *from, const char *end, char byte)
+static const char *store_redact_find(const char *from, const char *end, char byte)
 {
 	const char *found = memchr(from, byte, (size_t)(end - from));
 
@@ -52,45 +53,52 @@ static bool plain(const char *text, const char *end, const char *more)
 	for (; text < end; text++) {
 		bool digit = *text >= '0' && *text <= '9';
 
-		if (*text == '\0' || ((unsigned char)*text < 0x80 && !digit && strchr(letters, *text) == NULL && strchr("-._~%", *text) == NULL && strchr(more, *text) == NULL))
+		if (*text == '\0' ||
+			((unsigned char)*text < 0x80 && !digit && strchr(letters, *text) == NULL &&
+				strchr("-._~%", *text) == NULL && strchr(more, *text) == NULL))
 			return false;
 	}
 	return true;
 }
 
-/* host[:port] of each, with commas between. A port that is no number, or empty
+/* host[:port] of each, with commas between. A port that is not a number, or empty
  * before a ?, may be the password of a URL whose host is forgotten. */
 static bool plain_hosts(const char *from, const char *end)
 {
 	while (from < end) {
-		const char *stop = find(from, end, ','), *name = from, *colon;
+		const char *stop = store_redact_find(from, end, ','), *name = from, *colon;
 
 		if (*from == '[') {
-			name = find(from, stop, ']');
+			name = store_redact_find(from, stop, ']');
 			if (name == stop || !plain(from + 1, name, ":"))
 				return false;
 			name++;
 		}
-		colon = find(name, stop, ':');
+		colon = store_redact_find(name, stop, ':');
 		if (!plain(name, colon, "") || (*from == '[' && colon != name))
 			return false;
 		if (colon < stop &&
-		    (stop - colon < 2 || stop - colon > 6 || strspn(colon + 1, "0123456789") != (size_t)(stop - colon - 1)))
+			(stop - colon < 2 || stop - colon > 6 ||
+				strspn(colon + 1, "0123456789") != (size_t)(stop - colon - 1)))
 			return false;
 		from = stop < end ? stop + 1 : end;
 	}
 	return true;
 }
 
-/* Where the query's first secret begins; end when it has none; NULL when a name cannot be judged. */
+/* Where the query's first secret begins; end when it has none; NULL when a name cannot be judged.
+ */
 static const char *find_secret(const char *query, const char *end)
 {
 	while (query < end) {
-		const char *stop = find(query + 1, end, '&'), *equals = find(query + 1, stop, '=');
+		const char *stop = store_redact_find(query + 1, end, '&'),
+			   *equals = store_redact_find(query + 1, stop, '=');
 
-		if (equals == stop || !plain(query + 1, equals, "") || memchr(query, '%', (size_t)(equals - query)) != NULL)
+		if (equals == stop || !plain(query + 1, equals, "") ||
+			memchr(query, '%', (size_t)(equals - query)) != NULL)
 			return NULL;
-		if (holds_word(query, (size_t)(equals - query), "pass") && !holds_word(query, (size_t)(equals - query), "passfile"))
+		if (holds_word(query, (size_t)(equals - query), "pass") &&
+			!holds_word(query, (size_t)(equals - query), "passfile"))
 			return equals + 1;
 		query = stop;
 	}
@@ -100,22 +108,26 @@ static const char *find_secret(const char *query, const char *end)
 /* Shown but for the password, or not at all (false). names: behind the "://". */
 static bool put_server(struct text *out, const char *url, const char *names)
 {
-	const char *end = url + strlen(url), *query = find(names, end, '?'), *slash = find(names, query, '/'), *at = find(names, end, '@');
-	const char *colon = find(names, at < slash ? at : slash, ':');
+	const char *end = url + strlen(url), *query = store_redact_find(names, end, '?'),
+		   *slash = store_redact_find(names, query, '/'),
+		   *at = store_redact_find(names, end, '@');
+	const char *colon = store_redact_find(names, at < slash ? at : slash, ':');
 	const char *secret = find_secret(query, end);
 
-	if (secret == NULL || (at < end && (at > slash || find(at + 1, end, '@') != end)))
+	if (secret == NULL ||
+		(at < end && (at > slash || store_redact_find(at + 1, end, '@') != end)))
 		return false;
-	if (!plain_hosts(at < end ? at + 1 : names, slash) || !plain(slash < query ? slash + 1 : query, query, "") ||
-	    (at < end && !plain(names, colon, "")))
+	if (!plain_hosts(at < end ? at + 1 : names, slash) ||
+		!plain(slash < query ? slash + 1 : query, query, "") ||
+		(at < end && !plain(names, colon, "")))
 		return false;
 	if (at < end && colon < at) {
-		put(out, url, (size_t)(colon + 1 - url));
+		store_redact_put(out, url, (size_t)(colon + 1 - url));
 		put_hidden(out);
 	} else {
 		at = url;
 	}
-	put(out, at, (size_t)(secret - at));
+	store_redact_put(out, at, (size_t)(secret - at));
 	if (secret < end)
 		put_hidden(out);
 	return true;
@@ -125,20 +137,23 @@ static bool put_server(struct text *out, const char *url, const char *names)
 static bool harmless(const char *text)
 {
 	size_t scheme = strcspn(text, ":");
-	bool file = (scheme == 4 && strncasecmp(text, "file:", 5) == 0) || (scheme == 6 && strncasecmp(text, "sqlite:", 7) == 0) ||
-	            (scheme == 7 && strncasecmp(text, "sqlite3:", 8) == 0);
+	bool file = (scheme == 4 && strncasecmp(text, "file:", 5) == 0) ||
+		(scheme == 6 && strncasecmp(text, "sqlite:", 7) == 0) ||
+		(scheme == 7 && strncasecmp(text, "sqlite3:", 8) == 0);
 
-	return strpbrk(text, "@=&") == NULL && strchr(text + (file ? scheme + 1 : 0), ':') == NULL && !holds_word(text, strlen(text), "pass") &&
-	       !holds_word(text, strlen(text), "pwd");
+	return strpbrk(text, "@=&") == NULL &&
+		strchr(text + (file ? scheme + 1 : 0), ':') == NULL &&
+		!holds_word(text, strlen(text), "pass") && !holds_word(text, strlen(text), "pwd");
 }
 
-/* A path may hold nearly anything, and no password; but a server's URL may stand there by mistake. */
+/* A path may hold nearly anything, and no password; but a server's URL may stand there by mistake.
+ */
 static bool is_path(const char *path)
 {
 	const char *at = strchr(path, '@');
 
-	return (at == NULL || memchr(path, ':', (size_t)(at - path)) == NULL) && strstr(path, "://") == NULL &&
-	       !holds_word(path, strlen(path), "password=");
+	return (at == NULL || memchr(path, ':', (size_t)(at - path)) == NULL) &&
+		strstr(path, "://") == NULL && !holds_word(path, strlen(path), "password=");
 }
 
 void store_redact_url(const char *url, char *out, size_t size)
@@ -148,18 +163,18 @@ void store_redact_url(const char *url, char *out, size_t size)
 	bool is_url = scheme > 0 && strncmp(url + scheme, "://", 3) == 0;
 
 	if ((strncmp(url, "sqlite:", 7) == 0 && is_path(url + 7)) || (!is_url && harmless(url))) {
-		put(&text, url, strlen(url));
+		store_redact_put(&text, url, strlen(url));
 	} else if (!is_url || !put_server(&text, url, url + scheme + 3)) {
 		if (strncmp(url, "sqlite:", 7) == 0)
-			put(&text, url, 7);
+			store_redact_put(&text, url, 7);
 		else if (is_url)
-			put(&text, url, scheme + 3);
+			store_redact_put(&text, url, scheme + 3);
 		put_hidden(&text);
 	}
 	*text.at = '\0';
 }
 
-bool store_url_is_clear(const char *url)
+bool store_redact_url_is_clear(const char *url)
 {
 	char none[1];
 	struct text nowhere = {none, none};

@@ -4,14 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../protocol/json.h"
+#include "../protocol/json/json.h"
 #include "../protocol/value.h"
 #include "rotation.h"
 #include "store.h"
 
-enum { PROBLEMS_TOLD = 50 };
+enum { PROBLEMS_LOGGED = 50 };
 
-int store_verify(struct verify_report *report, const char *url, struct seal *seal, struct err *err)
+int verify_store(struct verify_report *report, const char *url, struct seal *seal, struct err *err)
 {
 	enum backend_id backend;
 
@@ -19,7 +19,8 @@ int store_verify(struct verify_report *report, const char *url, struct seal *sea
 	if (store_check_url(url, &backend, err) < 0)
 		return -1;
 	report->backend = backend == BACKEND_SQLITE ? "sqlite" : "postgresql";
-	return (backend == BACKEND_SQLITE ? sqlite_verify : postgres_verify)(report, url, seal, err);
+	return (backend == BACKEND_SQLITE ? verify_sqlite : verify_postgres)(
+		report, url, seal, err);
 }
 
 void verify_free(struct verify_report *report)
@@ -36,10 +37,10 @@ void verify_problem(struct verify_report *report, const char *format, ...)
 	va_start(arguments, format);
 	(void)vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
-	if (report->problem_count++ >= PROBLEMS_TOLD)
+	if (report->problem_count++ >= PROBLEMS_LOGGED)
 		return;
 	if (!utf8_valid(text, strlen(text)))
-		(void)snprintf(text, sizeof text, "something that is no text");
+		(void)snprintf(text, sizeof text, "something that is not a text");
 	if (report->problems.length > 0)
 		buffer_byte(&report->problems, ',');
 	json_write_string(&report->problems, text, strlen(text));
@@ -65,26 +66,29 @@ void verify_end_tables(struct verify_report *report)
 	buffer_byte(&report->tables, '}');
 }
 
-int verify_token(struct verify_report *report, struct seal *seal, const struct rotation_token *token, struct err *err)
+int verify_token(struct verify_report *report, struct seal *seal,
+	const struct rotation_token *token, struct err *err)
 {
 	struct arena arena = {.wipe = true};
 	const char *plain;
 	size_t length;
 	int result = 0;
 
-	if (!token->whole || token->stored[0] == NULL || token->stored[1] == NULL || token->stored[2] == NULL)
+	if (!token->whole || token->stored[0] == NULL || token->stored[1] == NULL ||
+		token->stored[2] == NULL)
 		return 0; /* no token for anybody */
 	report->tokens++;
 	for (int part = 0; part < 2 && result == 0; part++)
-		result = seal_open(seal, &arena, token->stored[part], token->length[part], token->stored[2], token->length[2], part, &plain,
-		                   &length, err);
+		result = seal_open(seal, &arena, token->stored[part], token->length[part],
+			token->stored[2], token->length[2], part, &plain, &length, err);
 	arena_free(&arena);
 	if (result == 0)
 		return 0;
 	if (err->kind != ERR_DECRYPTION_FAILED)
 		return -1;
 	report->unreadable++;
-	verify_problem(report, "the %s token of user %s cannot be opened", token->provider, token->user);
+	verify_problem(
+		report, "the %s token of user %s cannot be opened", token->provider, token->user);
 	return 0;
 }
 

@@ -1,4 +1,5 @@
-/* Looking at a whole database without changing it: is it sound, and does the key open every token? Any thread; not while it is a store's. */
+/* Looking at a whole database without changing it: is it sound, and does the key open every token?
+ * Any thread; not while it is a store's. */
 #ifndef PIERRE_VERIFY_H
 #define PIERRE_VERIFY_H
 
@@ -7,29 +8,33 @@
 
 struct verify_report {
 	const char *backend;
-	int64_t schema;              /* newest migration; 0: made by what came before this daemon */
-	struct buffer tables;        /* {"users":3,…}: rows of each table */
-	struct buffer problems;      /* "…","…": texts, as items of a JSON array */
+	int64_t schema;         /* newest migration; 0: made by what came before this daemon */
+	struct buffer tables;   /* {"users":3,…}: rows of each table */
+	struct buffer problems; /* "…","…": texts, as items of a JSON array */
 	uint64_t problem_count, rows;
 	uint64_t tokens, unreadable; /* tokens that are there; those that no key opens */
 	bool wrong_key;              /* the key check value says so */
 };
 
 /* Failure: it cannot be looked at (exit_code). What is wrong with it is in the report. */
-int store_verify(struct verify_report *report, const char *url, struct seal *seal, struct err *err);
+int verify_store(struct verify_report *report, const char *url, struct seal *seal, struct err *err);
 void verify_free(struct verify_report *report);
 
 /* For the two that do it. */
-int sqlite_verify(struct verify_report *report, const char *url, struct seal *seal, struct err *err);
-int postgres_verify(struct verify_report *report, const char *url, struct seal *seal, struct err *err);
-void verify_problem(struct verify_report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int verify_sqlite(
+	struct verify_report *report, const char *url, struct seal *seal, struct err *err);
+int verify_postgres(
+	struct verify_report *report, const char *url, struct seal *seal, struct err *err);
+void verify_problem(struct verify_report *report, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 /* Tables come in the order of their names, between verify_begin_tables and verify_end_tables. */
 void verify_begin_tables(struct verify_report *report);
 void verify_table(struct verify_report *report, const char *name, uint64_t rows);
 void verify_end_tables(struct verify_report *report);
 struct rotation_token;
-/* One token of a row as it is stored; -1: memory is out. */
-int verify_token(struct verify_report *report, struct seal *seal, const struct rotation_token *token, struct err *err);
+/* One token of a row as it is stored; -1: out of memory. */
+int verify_token(struct verify_report *report, struct seal *seal,
+	const struct rotation_token *token, struct err *err);
 
 /* The same for what goes through all tokens; argument: a struct verify_look. */
 struct verify_look {

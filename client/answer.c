@@ -4,14 +4,16 @@
 #include "codec.h"
 #include "handle.h"
 
-enum { ANSWER_DEPTH = 128 };  /* more than any answer has: documents are bounded when they are stored */
+enum {
+	ANSWER_DEPTH = 128
+}; /* more than any answer has: documents are bounded when they are stored */
 
-static uint32_t member(const struct json *json, const char *name)
+static uint32_t answer_member(const struct json *json, const char *name)
 {
 	return json_member(json, 0, name, strlen(name));
 }
 
-static void finish(struct pierre *db, struct call *call, uint32_t result, uint32_t error)
+static void answer_finish(struct pierre *db, struct call *call, uint32_t result, uint32_t error)
 {
 	struct pierre_answer answer = {.method = call->method};
 	struct pierre_error failure;
@@ -29,12 +31,14 @@ static void finish(struct pierre *db, struct call *call, uint32_t result, uint32
 /* Of those that have been sent, or are being sent. */
 static struct call *longest_begun(struct pierre *db)
 {
-	struct call *longest = list_empty(&db->queued) ? NULL : list_entry(list_first(&db->queued), struct call, link);
+	struct call *longest = list_empty(&db->queued)
+		? NULL
+		: list_entry(list_first(&db->queued), struct call, link);
 
 	if (longest != NULL && (longest->written == 0 || longest->refused))
 		longest = NULL;
 
-	list_for_each(node, &db->sent) {
+	list_for_each (node, &db->sent) {
 		struct call *call = list_entry(node, struct call, link);
 
 		if (longest == NULL || call->length > longest->length)
@@ -43,9 +47,10 @@ static struct call *longest_begun(struct pierre *db)
 	return longest;
 }
 
-/* An error with id null. `overloaded` is said to the connection as a whole, before anything of it was read.
- * `too_large` is about a request that was too long to be read: the longest one, whose limit is the least likely to
- * be kept; it may come before all of that request is written. Others cannot be about a request that this library wrote, unless there is only one. */
+/* An error with id null. `overloaded` is said to the connection as a whole, before anything of it
+ * was read. `too_large` is about a request that was too long to be read: the longest one, whose
+ * limit is the least likely to be kept; it may come before all of that request is written. Others
+ * cannot be about a request that this library wrote, unless there is only one. */
 static bool take_without_id(struct pierre *db, uint32_t error)
 {
 	struct pierre_error failure;
@@ -75,19 +80,21 @@ static bool take_without_id(struct pierre *db, uint32_t error)
 	return true;
 }
 
-/* false: the line is no answer. */
-static bool dispatch(struct pierre *db)
+/* false: the line is not an answer. */
+static bool answer_dispatch(struct pierre *db)
 {
 	const struct json *json = &db->json;
-	uint32_t version = member(json, "jsonrpc"), id = member(json, "id"), result = member(json, "result"),
-	         error = member(json, "error");
+	uint32_t version = answer_member(json, "jsonrpc"), id = answer_member(json, "id"),
+		 result = answer_member(json, "result"), error = answer_member(json, "error");
 	struct call *call;
 	int64_t number;
 
-	if (version == 0 || json->nodes[version].type != JSON_STRING || json->nodes[version].length != 3 ||
-	    memcmp(json->text + json->nodes[version].start, "2.0", 3) != 0)
+	if (version == 0 || json->nodes[version].type != JSON_STRING ||
+		json->nodes[version].length != 3 ||
+		memcmp(json->text + json->nodes[version].start, "2.0", 3) != 0)
 		return false;
-	if (id == 0 || (result == 0) == (error == 0) || (error != 0 && json->nodes[error].type != JSON_OBJECT))
+	if (id == 0 || (result == 0) == (error == 0) ||
+		(error != 0 && json->nodes[error].type != JSON_OBJECT))
 		return false;
 	if (json->nodes[id].type == JSON_NULL && error != 0)
 		return take_without_id(db, error);
@@ -101,19 +108,20 @@ static bool dispatch(struct pierre *db)
 		return false; /* an answer before the question */
 	db->pause_ms = 0;
 	if (call != NULL) /* else it came late: given up or cancelled */
-		finish(db, call, result, error);
+		answer_finish(db, call, result, error);
 	return true;
 }
 
 bool answer_take(struct pierre *db, const char *line, size_t length)
 {
 	struct err err;
-	bool good = json_scan(&db->json, line, length, ANSWER_DEPTH, &err) == 0 && db->json.nodes[0].type == JSON_OBJECT &&
-	            dispatch(db);
+	bool good = json_scan(&db->json, line, length, ANSWER_DEPTH, &err) == 0 &&
+		db->json.nodes[0].type == JSON_OBJECT && answer_dispatch(db);
 
 	arena_reset(&db->scratch);
 	if (!good)
-		link_broken(db, PIERRE_BAD_ANSWER, false, "what the socket's other side sent is no answer of pierre-dbd");
+		link_broken(db, PIERRE_BAD_ANSWER, false,
+			"what the socket's other side sent is not an answer of pierre-dbd");
 	return good;
 }
 
@@ -124,17 +132,19 @@ static int given_error(const struct pierre_answer *answer, struct pierre_error *
 	return answer->error->kind;
 }
 
-int stub_take(const struct pierre_answer *answer, const struct stub_method *method, void *out, size_t *count,
-              struct pierre_error *error)
+int answer_client_take(const struct pierre_answer *answer, const struct stub_method *method,
+	void *out, size_t *count, struct pierre_error *error)
 {
 	if (answer->method != method)
-		return failure_set(error, PIERRE_MISUSE, "the answer is that of another method than %s", method->name);
+		return failure_set(error, PIERRE_MISUSE,
+			"the answer is that of another method than %s", method->name);
 	if (answer->error != NULL)
 		return given_error(answer, error);
-	return codec_result(method, answer->json, answer->result, out, count, error);
+	return decode_result_result(method, answer->json, answer->result, out, count, error);
 }
 
-int pierre_answer_json(const struct pierre_answer *answer, char **result, struct pierre_error *error)
+int pierre_answer_json(
+	const struct pierre_answer *answer, char **result, struct pierre_error *error)
 {
 	const char *raw;
 	size_t length;
@@ -142,8 +152,8 @@ int pierre_answer_json(const struct pierre_answer *answer, char **result, struct
 
 	if (answer->error != NULL)
 		return given_error(answer, error);
-	raw = codec_raw(answer->json, answer->result, &length);
-	text = codec_text(raw, length);
+	raw = decode_result_raw(answer->json, answer->result, &length);
+	text = decode_result_text(raw, length);
 	if (text == NULL)
 		return failure_set(error, PIERRE_NO_MEMORY, "no memory for the answer");
 	if (result != NULL)

@@ -1,11 +1,12 @@
-/* Unfinished calls by number. Numbers follow each other, so that the number itself is a good hash. */
+/* Unfinished calls by number. Numbers follow each other, so that the number itself is a good hash.
+ */
 #include <stdlib.h>
 
 #include "handle.h"
 
 enum { FIRST_SIZE = 64 };
 
-static bool grow(struct call_table *table)
+static bool call_table_grow(struct call_table *table)
 {
 	size_t size = table->size == 0 ? FIRST_SIZE : table->size * 2;
 	struct call **buckets = calloc(size, sizeof *buckets);
@@ -31,7 +32,7 @@ bool call_table_add(struct call_table *table, struct call *call)
 {
 	struct call **bucket;
 
-	if (table->count >= table->size && !grow(table))
+	if (table->count >= table->size && !call_table_grow(table))
 		return false;
 	bucket = &table->buckets[(size_t)call->number & (table->size - 1)];
 	call->next_in_bucket = *bucket;

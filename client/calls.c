@@ -5,9 +5,9 @@
 
 #include "codec.h"
 #include "handle.h"
-#include "rpc.h"
+#include "../protocol/wire/rpc.h"
 
-int64_t clock_ms(void)
+int64_t calls_clock_ms(void)
 {
 	return (int64_t)(clock_ns() / 1000000);
 }
@@ -26,7 +26,8 @@ void call_drop(struct pierre *db, struct call *call)
 	call_free(call);
 }
 
-static void call_back(struct pierre *db, pierre_done *done, const struct pierre_answer *answer, void *userdata)
+static void call_back(
+	struct pierre *db, pierre_done *done, const struct pierre_answer *answer, void *userdata)
 {
 	if (done == NULL || db->freed)
 		return;
@@ -60,7 +61,8 @@ void call_refuse(struct pierre *db, struct call *call, const struct pierre_error
 	call_back(db, done, &answer, call->userdata);
 }
 
-void calls_fail_all(struct pierre *db, struct list *list, const struct pierre_error *error, bool maybe_done)
+void calls_fail_all(
+	struct pierre *db, struct list *list, const struct pierre_error *error, bool maybe_done)
 {
 	while (!list_empty(list)) {
 		struct call *call = list_entry(list_first(list), struct call, link);
@@ -73,9 +75,10 @@ void calls_fail_all(struct pierre *db, struct list *list, const struct pierre_er
 }
 
 /* Moves the calls that `is_over` picks out of `from`. */
-static void collect(struct list *from, struct list *over, int64_t now, bool (*is_over)(const struct call *, int64_t))
+static void collect(struct list *from, struct list *over, int64_t now,
+	bool (*is_over)(const struct call *, int64_t))
 {
-	list_for_each_safe(node, from) {
+	list_for_each_safe (node, from) {
 		if (is_over(list_entry(node, struct call, link), now)) {
 			list_remove(node);
 			list_append(over, node);
@@ -106,7 +109,8 @@ static void earliest_of(const struct list *list, int64_t *earliest)
 /* A call that is partly written cannot be taken back: the connection would carry half a line. */
 static bool first_is_partly_written(const struct pierre *db)
 {
-	return !list_empty(&db->queued) && list_entry(db->queued.next, struct call, link)->written > 0;
+	return !list_empty(&db->queued) &&
+		list_entry(db->queued.next, struct call, link)->written > 0;
 }
 
 void calls_expire(struct pierre *db, int64_t now)
@@ -119,17 +123,19 @@ void calls_expire(struct pierre *db, int64_t now)
 		return;
 	list_init(&over_unsent);
 	list_init(&over_sent);
-	partly = first_is_partly_written(db) && time_is_over(list_entry(db->queued.next, struct call, link), now);
+	partly = first_is_partly_written(db) &&
+		time_is_over(list_entry(db->queued.next, struct call, link), now);
 	collect(&db->queued, &over_unsent, now, time_is_over);
 	collect(&db->sent, &over_sent, now, time_is_over);
 	db->earliest = INT64_MAX;
 	earliest_of(&db->queued, &db->earliest);
 	earliest_of(&db->sent, &db->earliest);
-	(void)failure_set(&unsent, PIERRE_NO_ANSWER, "the call's time ran out before it could be sent");
+	(void)failure_set(
+		&unsent, PIERRE_NO_ANSWER, "the call's time ran out before it could be sent");
 	(void)failure_set(&late, PIERRE_NO_ANSWER, "no answer came in the call's time");
 	unsent.retryable = true;
-	if (db->fd < 0 && db->trouble.kind != 0)
-		unsent = db->trouble;
+	if (db->fd < 0 && db->last_error.kind != 0)
+		unsent = db->last_error;
 	if (partly) {
 		struct call *first = list_entry(list_first(&over_unsent), struct call, link);
 
@@ -137,7 +143,8 @@ void calls_expire(struct pierre *db, int64_t now)
 			list_remove(&first->link);
 			list_append(&over_sent, &first->link);
 		}
-		link_broken(db, PIERRE_BROKEN, true, "the daemon stopped taking what is sent to it");
+		link_broken(
+			db, PIERRE_BROKEN, true, "the daemon stopped taking what is sent to it");
 	}
 	calls_fail_all(db, &over_unsent, &unsent, false);
 	calls_fail_all(db, &over_sent, &late, true);
@@ -149,10 +156,11 @@ void calls_expire_unconnected(struct pierre *db, int64_t now)
 
 	list_init(&over);
 	collect(&db->queued, &over, now, connect_time_is_over);
-	calls_fail_all(db, &over, &db->trouble, false);
+	calls_fail_all(db, &over, &db->last_error, false);
 }
 
-/* A line whose JSON text is complete counts as sent even without its newline: the daemon takes it as the last one. */
+/* A line whose JSON text is complete counts as sent even without its newline: the daemon takes it
+ * as the last one. */
 bool call_may_have_arrived(const struct call *call)
 {
 	return call->written + 1 >= call->length;
@@ -166,17 +174,22 @@ void call_wait_for_connection(const struct pierre *db, struct call *call, int64_
 }
 
 /* Takes the line over. */
-static int64_t enqueue(struct pierre *db, const struct stub_method *method, struct buffer *line, pierre_done *done,
-                       void *userdata, struct pierre_error *error)
+static int64_t calls_enqueue(struct pierre *db, const struct stub_method *method,
+	struct buffer *line, pierre_done *done, void *userdata, struct pierre_error *error)
 {
-	int64_t now = clock_ms();
+	int64_t now = calls_clock_ms();
 	struct call *call = calloc(1, sizeof *call);
 
 	if (call == NULL)
 		return failure_set(error, PIERRE_NO_MEMORY, "no memory for another call");
 	*call = (struct call){
-		.number = db->last_number + 1, .method = method, .write = method == NULL || method->write,
-		.line = line->data, .length = line->length, .done = done, .userdata = userdata,
+		.number = db->last_number + 1,
+		.method = method,
+		.write = method == NULL || method->write,
+		.line = line->data,
+		.length = line->length,
+		.done = done,
+		.userdata = userdata,
 		.deadline = db->call_ms == 0 ? INT64_MAX : now + (int64_t)db->call_ms,
 	};
 	call_wait_for_connection(db, call, now);
@@ -200,16 +213,17 @@ static void begin_line(const struct pierre *db, struct buffer *line, const char 
 	json_write_string(line, method, strlen(method));
 }
 
-static int64_t finish_line(struct pierre *db, const struct stub_method *method, struct buffer *line, pierre_done *done,
-                           void *userdata, struct pierre_error *error)
+static int64_t finish_line(struct pierre *db, const struct stub_method *method, struct buffer *line,
+	pierre_done *done, void *userdata, struct pierre_error *error)
 {
 	buffer_text(line, "}\n");
 	if (line->failure != BUFFER_OK)
 		return failure_set(error, PIERRE_NO_MEMORY, "no memory for another call");
 	if (line->length - 1 > db->request_limit)
-		return failure_set(error, PIERRE_TOO_LARGE, "the request is %zu bytes long; at most %zu are sent", line->length - 1,
-		                   db->request_limit);
-	return enqueue(db, method, line, done, userdata, error);
+		return failure_set(error, PIERRE_TOO_LARGE,
+			"the request is %zu bytes long; at most %zu are sent", line->length - 1,
+			db->request_limit);
+	return calls_enqueue(db, method, line, done, userdata, error);
 }
 
 static void drop_line(struct buffer *line)
@@ -219,8 +233,8 @@ static void drop_line(struct buffer *line)
 	buffer_free(line);
 }
 
-int64_t stub_submit(struct pierre *db, const struct stub_method *method, const void *args, pierre_done *done,
-                    void *userdata, struct pierre_error *error)
+int64_t calls_submit(struct pierre *db, const struct stub_method *method, const void *args,
+	pierre_done *done, void *userdata, struct pierre_error *error)
 {
 	struct buffer line = {0};
 	int64_t status = 0;
@@ -230,7 +244,7 @@ int64_t stub_submit(struct pierre *db, const struct stub_method *method, const v
 	begin_line(db, &line, method->name);
 	if (method->params != NULL) {
 		buffer_text(&line, ",\"params\":");
-		status = codec_params(&line, method->params, args, error);
+		status = encode_params_params(&line, method->params, args, error);
 	}
 	if (status == 0)
 		status = finish_line(db, method, &line, done, userdata, error);
@@ -246,8 +260,8 @@ static const struct stub_method *find_method(const char *name)
 	return NULL;
 }
 
-int64_t pierre_call_async(struct pierre *db, const char *method, const char *params, pierre_done *done, void *userdata,
-                          struct pierre_error *error)
+int64_t pierre_call_async(struct pierre *db, const char *method, const char *params,
+	pierre_done *done, void *userdata, struct pierre_error *error)
 {
 	struct buffer line = {0};
 	int64_t status = 0;
@@ -255,11 +269,12 @@ int64_t pierre_call_async(struct pierre *db, const char *method, const char *par
 	if (db->freed)
 		return failure_set(error, PIERRE_MISUSE, "the handle is being freed");
 	if (method == NULL || !utf8_valid(method, strlen(method)))
-		return failure_param(error, "", "the method's name is %s", method == NULL ? "missing" : "not valid UTF-8");
+		return failure_param(error, "", "the method's name is %s",
+			method == NULL ? "missing" : "not valid UTF-8");
 	begin_line(db, &line, method);
 	if (params != NULL) {
 		buffer_text(&line, ",\"params\":");
-		status = codec_json(&line, params, RPC_DEPTH - 1, false, "params", error);
+		status = encode_params_json(&line, params, RPC_DEPTH - 1, false, "params", error);
 	}
 	if (status == 0)
 		status = finish_line(db, find_method(method), &line, done, userdata, error);

@@ -1,6 +1,7 @@
 /* The result of an answer -> a struct, an array of structs, or a scalar.
  *
- * Everything that a result points to lies in one arena, which is kept in front of what the caller gets. */
+ * Everything that a result points to lies in one arena, which is kept in front of what the caller
+ * gets. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,13 +18,14 @@ _Static_assert(sizeof(struct head) % 8 == 0, "what follows the head is aligned")
 
 struct reader {
 	const struct json *json;
-	struct arena *arena;   /* of the result */
-	struct arena scratch;  /* for texts with escapes, before they are copied */
+	struct arena *arena;  /* of the result */
+	struct arena scratch; /* for texts with escapes, before they are copied */
 	struct pierre_error *error;
 	const char *method;
 };
 
-/* Room for a result of that size, zeroed, with an arena of its own in front; NULL when memory is out. */
+/* Room for a result of that size, zeroed, with an arena of its own in front; NULL when out of
+ * memory. */
 static void *block_new(size_t size)
 {
 	struct arena arena;
@@ -45,7 +47,7 @@ static struct arena *block_arena(void *block)
 	return &((struct head *)block - 1)->arena;
 }
 
-void stub_free(void *result)
+void decode_result_free(void *result)
 {
 	if (result != NULL) {
 		struct arena arena = *block_arena(result); /* which lies in its own first block */
@@ -54,7 +56,7 @@ void stub_free(void *result)
 	}
 }
 
-char *codec_text(const char *text, size_t length)
+char *decode_result_text(const char *text, size_t length)
 {
 	char *copy = length == SIZE_MAX ? NULL : block_new(length + 1);
 
@@ -65,21 +67,23 @@ char *codec_text(const char *text, size_t length)
 
 void pierre_text_free(char *text)
 {
-	stub_free(text);
+	decode_result_free(text);
 }
 
-static int no_memory(struct reader *reader)
+static int decode_result_no_memory(struct reader *reader)
 {
-	return failure_set(reader->error, PIERRE_NO_MEMORY, "no memory for the answer of %s", reader->method);
+	return failure_set(
+		reader->error, PIERRE_NO_MEMORY, "no memory for the answer of %s", reader->method);
 }
 
-static int ill_typed(struct reader *reader, const char *name, const char *what)
+static int decode_result_ill_typed(struct reader *reader, const char *name, const char *what)
 {
-	return failure_set(reader->error, PIERRE_BAD_ANSWER, "the answer of %s is not understood: %s %s", reader->method, name,
-	                   what);
+	return failure_set(reader->error, PIERRE_BAD_ANSWER,
+		"the answer of %s is not understood: %s %s", reader->method, name, what);
 }
 
-static int read_text(struct reader *reader, uint32_t node, const char **out, const char *name)
+static int decode_result_read_text(
+	struct reader *reader, uint32_t node, const char **out, const char *name)
 {
 	const struct json_node *found = &reader->json->nodes[node];
 	struct arena *scratch = &reader->scratch;
@@ -87,17 +91,18 @@ static int read_text(struct reader *reader, uint32_t node, const char **out, con
 	size_t length;
 
 	if (found->type != JSON_STRING)
-		return ill_typed(reader, name, "is no string");
+		return decode_result_ill_typed(reader, name, "is not a string");
 	text = json_string(reader->json, node, scratch, &length);
 	*out = text != NULL ? arena_copy(reader->arena, text, length) : NULL;
 	arena_reset(scratch);
-	return *out != NULL ? 0 : no_memory(reader);
+	return *out != NULL ? 0 : decode_result_no_memory(reader);
 }
 
-const char *codec_raw(const struct json *json, uint32_t node, size_t *length)
+const char *decode_result_raw(const struct json *json, uint32_t node, size_t *length)
 {
 	const struct json_node *found = &json->nodes[node];
-	size_t quote = found->type == JSON_STRING; /* a string's node is what lies between its quotes */
+	size_t quote =
+		found->type == JSON_STRING; /* a string's node is what lies between its quotes */
 
 	*length = found->length + 2 * quote;
 	return json->text + found->start - quote;
@@ -106,18 +111,21 @@ const char *codec_raw(const struct json *json, uint32_t node, size_t *length)
 static int read_json(struct reader *reader, uint32_t node, const char **out)
 {
 	size_t length;
-	const char *text = codec_raw(reader->json, node, &length);
+	const char *text = decode_result_raw(reader->json, node, &length);
 
 	*out = arena_copy(reader->arena, text, length);
-	return *out != NULL ? 0 : no_memory(reader);
+	return *out != NULL ? 0 : decode_result_no_memory(reader);
 }
 
-static int read_integer(struct reader *reader, uint32_t node, int64_t min, int64_t max, int64_t *out, const char *name)
+static int decode_result_read_integer(struct reader *reader, uint32_t node, int64_t min,
+	int64_t max, int64_t *out, const char *name)
 {
 	if (reader->json->nodes[node].type != JSON_INTEGER)
-		return ill_typed(reader, name, "is no integer");
+		return decode_result_ill_typed(reader, name, "is not an integer");
 	*out = json_integer(reader->json, node);
-	return *out >= min && *out <= max ? 0 : ill_typed(reader, name, "is out of range");
+	return *out >= min && *out <= max
+		? 0
+		: decode_result_ill_typed(reader, name, "is out of range");
 }
 
 static int read_time(struct reader *reader, uint32_t node, int64_t *out, const char *name)
@@ -125,12 +133,13 @@ static int read_time(struct reader *reader, uint32_t node, int64_t *out, const c
 	const struct json_node *found = &reader->json->nodes[node];
 
 	if (found->type != JSON_STRING || (found->flags & JSON_ESCAPED) != 0 ||
-	    !timestamp_parse(reader->json->text + found->start, found->length, out))
-		return ill_typed(reader, name, "is no time");
+		!timestamp_parse(reader->json->text + found->start, found->length, out))
+		return decode_result_ill_typed(reader, name, "is not a time");
 	return 0;
 }
 
-static int read_number(struct reader *reader, const struct stub_field *field, uint32_t node, void *at)
+static int read_number(
+	struct reader *reader, const struct stub_field *field, uint32_t node, void *at)
 {
 	enum json_type type = reader->json->nodes[node].type;
 	int64_t integer = 0;
@@ -139,41 +148,46 @@ static int read_number(struct reader *reader, const struct stub_field *field, ui
 	switch ((enum stub_kind)field->kind) {
 	case STUB_BOOL:
 		*(bool *)at = type == JSON_TRUE;
-		return type == JSON_TRUE || type == JSON_FALSE ? 0 : ill_typed(reader, field->name, "is neither true nor false");
+		return type == JSON_TRUE || type == JSON_FALSE
+			? 0
+			: decode_result_ill_typed(reader, field->name, "is neither true nor false");
 	case STUB_U16:
-		status = read_integer(reader, node, 0, UINT16_MAX, &integer, field->name);
+		status = decode_result_read_integer(
+			reader, node, 0, UINT16_MAX, &integer, field->name);
 		*(uint16_t *)at = (uint16_t)integer;
 		return status;
 	case STUB_U32:
-		status = read_integer(reader, node, 0, UINT32_MAX, &integer, field->name);
+		status = decode_result_read_integer(
+			reader, node, 0, UINT32_MAX, &integer, field->name);
 		*(uint32_t *)at = (uint32_t)integer;
 		return status;
 	case STUB_I64:
-		return read_integer(reader, node, INT64_MIN, INT64_MAX, at, field->name);
+		return decode_result_read_integer(
+			reader, node, INT64_MIN, INT64_MAX, at, field->name);
 	case STUB_F64:
 		if (type != JSON_INTEGER && type != JSON_REAL)
-			return ill_typed(reader, field->name, "is no number");
-		*(double *)at = json_real(reader->json, node);
+			return decode_result_ill_typed(reader, field->name, "is not a number");
+		*(double *)at = json_scan_real(reader->json, node);
 		return 0;
 	default:
 		return read_time(reader, node, at, field->name);
 	}
 }
 
-static int read_texts(struct reader *reader, const struct stub_field *field, uint32_t node, const char *const **out,
-                      size_t *count)
+static int read_texts(struct reader *reader, const struct stub_field *field, uint32_t node,
+	const char *const **out, size_t *count)
 {
 	const struct json_node *list = &reader->json->nodes[node];
 	const char **texts;
 	uint32_t item = node + 1;
 
 	if (list->type != JSON_ARRAY)
-		return ill_typed(reader, field->name, "is no array");
+		return decode_result_ill_typed(reader, field->name, "is not an array");
 	texts = arena_calloc(reader->arena, list->count + 1, sizeof *texts);
 	if (texts == NULL)
-		return no_memory(reader);
+		return decode_result_no_memory(reader);
 	for (uint32_t i = 0; i < list->count; i++, item = reader->json->nodes[item].next) {
-		int status = read_text(reader, item, &texts[i], field->name);
+		int status = decode_result_read_text(reader, item, &texts[i], field->name);
 
 		if (status != 0)
 			return status;
@@ -184,22 +198,23 @@ static int read_texts(struct reader *reader, const struct stub_field *field, uin
 }
 
 static int read_counts(struct reader *reader, const struct stub_field *field, uint32_t node,
-                       const struct pierre_count **out, size_t *count)
+	const struct pierre_count **out, size_t *count)
 {
 	const struct json_node *map = &reader->json->nodes[node];
 	struct pierre_count *counts;
 	uint32_t item = node + 1;
 
 	if (map->type != JSON_OBJECT)
-		return ill_typed(reader, field->name, "is no object");
+		return decode_result_ill_typed(reader, field->name, "is not an object");
 	counts = arena_calloc(reader->arena, map->count + 1, sizeof *counts);
 	if (counts == NULL)
-		return no_memory(reader);
+		return decode_result_no_memory(reader);
 	for (uint32_t i = 0; i < map->count; i++, item = reader->json->nodes[item + 1].next) {
-		int status = read_text(reader, item, &counts[i].name, field->name);
+		int status = decode_result_read_text(reader, item, &counts[i].name, field->name);
 
 		if (status == 0)
-			status = read_integer(reader, item + 1, INT64_MIN, INT64_MAX, &counts[i].count, field->name);
+			status = decode_result_read_integer(reader, item + 1, INT64_MIN, INT64_MAX,
+				&counts[i].count, field->name);
 		if (status != 0)
 			return status;
 	}
@@ -208,44 +223,52 @@ static int read_counts(struct reader *reader, const struct stub_field *field, ui
 	return 0;
 }
 
-static int read_object(struct reader *reader, const struct stub_type *type, uint32_t node, char *base,
-                       const char *name);
+static int read_object(struct reader *reader, const struct stub_type *type, uint32_t node,
+	char *base, const char *name);
 
 /* A value that is a pointer in the struct. */
-static int read_pointer(struct reader *reader, const struct stub_field *field, uint32_t node, char *base)
+static int read_pointer(
+	struct reader *reader, const struct stub_field *field, uint32_t node, char *base)
 {
 	char *at = base + field->offset, *inner;
 
 	switch ((enum stub_kind)field->kind) {
 	case STUB_TEXT:
-		return read_text(reader, node, (const char **)(void *)at, field->name);
+		return decode_result_read_text(
+			reader, node, (const char **)(void *)at, field->name);
 	case STUB_TEXTS:
-		return read_texts(reader, field, node, (const char *const **)(void *)at, (size_t *)(void *)(base + field->beside));
+		return read_texts(reader, field, node, (const char *const **)(void *)at,
+			(size_t *)(void *)(base + field->beside));
 	case STUB_COUNTS:
 		return read_counts(reader, field, node, (const struct pierre_count **)(void *)at,
-		                   (size_t *)(void *)(base + field->beside));
+			(size_t *)(void *)(base + field->beside));
 	case STUB_OBJECT:
 		inner = arena_calloc(reader->arena, 1, field->type->size);
 		if (inner == NULL)
-			return no_memory(reader);
+			return decode_result_no_memory(reader);
 		memcpy(at, &inner, sizeof inner);
 		return read_object(reader, field->type, node, inner, field->name);
 	case STUB_OBJECT_TEXT:
 		if (reader->json->nodes[node].type != JSON_OBJECT)
-			return ill_typed(reader, field->name, "is no object");
+			return decode_result_ill_typed(reader, field->name, "is not an object");
 		return read_json(reader, node, (const char **)(void *)at);
 	default:
 		return read_json(reader, node, (const char **)(void *)at);
 	}
 }
 
-static int read_field(struct reader *reader, const struct stub_field *field, uint32_t node, char *base)
+static int read_field(
+	struct reader *reader, const struct stub_field *field, uint32_t node, char *base)
 {
 	bool optional = (field->flags & STUB_OPTIONAL) != 0;
 	int status;
 
-	if (node == 0 || (reader->json->nodes[node].type == JSON_NULL && (optional || field->kind != STUB_JSON)))
-		return optional ? 0 : ill_typed(reader, field->name, node == 0 ? "is missing" : "is null");
+	if (node == 0 ||
+		(reader->json->nodes[node].type == JSON_NULL &&
+			(optional || field->kind != STUB_JSON)))
+		return optional ? 0
+				: decode_result_ill_typed(reader, field->name,
+					  node == 0 ? "is missing" : "is null");
 	if (field->kind > STUB_TIME)
 		return read_pointer(reader, field, node, base);
 	status = read_number(reader, field, node, base + field->offset);
@@ -258,19 +281,21 @@ static bool has_name(const struct json *json, uint32_t node, const char *name)
 {
 	const struct json_node *found = &json->nodes[node];
 
-	return found->length == strlen(name) && memcmp(json->text + found->start, name, found->length) == 0 &&
-	       (found->flags & JSON_ESCAPED) == 0;
+	return found->length == strlen(name) &&
+		memcmp(json->text + found->start, name, found->length) == 0 &&
+		(found->flags & JSON_ESCAPED) == 0;
 }
 
-/* The daemon writes members in the table's order, so that the next one is nearly always at the cursor. */
-static int read_object(struct reader *reader, const struct stub_type *type, uint32_t node, char *base,
-                       const char *name)
+/* The daemon writes members in the table's order, so that the next one is nearly always at the
+ * cursor. */
+static int read_object(struct reader *reader, const struct stub_type *type, uint32_t node,
+	char *base, const char *name)
 {
 	const struct json *json = reader->json;
 	uint32_t cursor = node + 1;
 
 	if (json->nodes[node].type != JSON_OBJECT)
-		return ill_typed(reader, name, "is no object");
+		return decode_result_ill_typed(reader, name, "is not an object");
 	for (size_t i = 0; i < type->count; i++) {
 		const struct stub_field *field = &type->fields[i];
 		uint32_t value;
@@ -291,22 +316,24 @@ static int read_object(struct reader *reader, const struct stub_type *type, uint
 	return 0;
 }
 
-static int read_rows(struct reader *reader, const struct stub_type *type, uint32_t node, void **block, size_t *count)
+static int read_rows(struct reader *reader, const struct stub_type *type, uint32_t node,
+	void **block, size_t *count)
 {
 	const struct json_node *list = &reader->json->nodes[node];
 	uint32_t item = node + 1;
 
 	if (list->type != JSON_ARRAY)
-		return ill_typed(reader, "the result", "is no array");
+		return decode_result_ill_typed(reader, "the result", "is not an array");
 	*count = list->count;
 	if (list->count == 0)
 		return 0;
 	*block = block_new(list->count * type->size);
 	if (*block == NULL)
-		return no_memory(reader);
+		return decode_result_no_memory(reader);
 	reader->arena = block_arena(*block);
 	for (uint32_t i = 0; i < list->count; i++, item = reader->json->nodes[item].next) {
-		int status = read_object(reader, type, item, (char *)*block + i * type->size, "a row");
+		int status =
+			read_object(reader, type, item, (char *)*block + i * type->size, "a row");
 
 		if (status != 0)
 			return status;
@@ -314,30 +341,32 @@ static int read_rows(struct reader *reader, const struct stub_type *type, uint32
 	return 0;
 }
 
-static int read_row(struct reader *reader, const struct stub_type *type, uint32_t node, void **block)
+static int decode_result_read_row(
+	struct reader *reader, const struct stub_type *type, uint32_t node, void **block)
 {
 	*block = block_new(type->size);
 	if (*block == NULL)
-		return no_memory(reader);
+		return decode_result_no_memory(reader);
 	reader->arena = block_arena(*block);
 	return read_object(reader, type, node, *block, "the result");
 }
 
 /* A text becomes a block of its own. */
-static int read_scalar_text(struct reader *reader, const struct stub_field *value, uint32_t node, void **block)
+static int read_scalar_text(
+	struct reader *reader, const struct stub_field *value, uint32_t node, void **block)
 {
 	enum json_type type = reader->json->nodes[node].type;
 	size_t length;
-	const char *text = codec_raw(reader->json, node, &length);
+	const char *text = decode_result_raw(reader->json, node, &length);
 
 	if (value->kind == STUB_TEXT && type != JSON_STRING)
-		return ill_typed(reader, "the result", "is no string");
+		return decode_result_ill_typed(reader, "the result", "is not a string");
 	if (value->kind == STUB_OBJECT_TEXT && type != JSON_OBJECT)
-		return ill_typed(reader, "the result", "is no object");
+		return decode_result_ill_typed(reader, "the result", "is not an object");
 	if (value->kind == STUB_TEXT)
 		text = json_string(reader->json, node, &reader->scratch, &length);
-	*block = text != NULL ? codec_text(text, length) : NULL;
-	return *block != NULL ? 0 : no_memory(reader);
+	*block = text != NULL ? decode_result_text(text, length) : NULL;
+	return *block != NULL ? 0 : decode_result_no_memory(reader);
 }
 
 static size_t number_size(enum stub_kind kind)
@@ -354,8 +383,8 @@ static size_t number_size(enum stub_kind kind)
 	}
 }
 
-static int read_result(struct reader *reader, const struct stub_method *method, uint32_t node, void **block, void *out,
-                       size_t *count)
+static int read_result(struct reader *reader, const struct stub_method *method, uint32_t node,
+	void **block, void *out, size_t *count)
 {
 	const struct stub_field *value = &method->value;
 	union {
@@ -370,9 +399,11 @@ static int read_result(struct reader *reader, const struct stub_method *method, 
 	if (method->result == STUB_RESULT_ROWS)
 		return read_rows(reader, value->type, node, block, count);
 	if (reader->json->nodes[node].type == JSON_NULL && value->kind != STUB_JSON)
-		return (value->flags & STUB_OPTIONAL) != 0 ? 0 : ill_typed(reader, "the result", "is null");
+		return (value->flags & STUB_OPTIONAL) != 0
+			? 0
+			: decode_result_ill_typed(reader, "the result", "is null");
 	if (method->result == STUB_RESULT_ROW)
-		return read_row(reader, value->type, node, block);
+		return decode_result_read_row(reader, value->type, node, block);
 	if (value->kind > STUB_TIME)
 		return read_scalar_text(reader, value, node, block);
 	status = read_number(reader, value, node, &number);
@@ -381,8 +412,8 @@ static int read_result(struct reader *reader, const struct stub_method *method, 
 	return status;
 }
 
-int codec_result(const struct stub_method *method, const struct json *json, uint32_t node, void *out, size_t *count,
-                 struct pierre_error *error)
+int decode_result_result(const struct stub_method *method, const struct json *json, uint32_t node,
+	void *out, size_t *count, struct pierre_error *error)
 {
 	struct reader reader = {.json = json, .error = error, .method = method->name};
 	bool is_block = method->result != STUB_RESULT_VALUE || method->value.kind > STUB_TIME;
@@ -397,7 +428,7 @@ int codec_result(const struct stub_method *method, const struct json *json, uint
 	status = read_result(&reader, method, node, &block, out, &rows);
 	arena_free(&reader.scratch);
 	if (status != 0 || out == NULL) {
-		stub_free(block);
+		decode_result_free(block);
 		return status;
 	}
 	if (is_block)

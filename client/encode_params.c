@@ -4,17 +4,18 @@
 #include <string.h>
 
 #include "codec.h"
-#include "rpc.h"
+#include "../protocol/wire/rpc.h"
 #include "value.h"
 
 struct writer {
 	struct buffer *out;
 	struct pierre_error *error;
-	const char *prefix;  /* of the path: "user." inside a parameter object */
-	unsigned depth;      /* containers around the value */
+	const char *prefix; /* of the path: "user." inside a parameter object */
+	unsigned depth;     /* containers around the value */
 };
 
-static int refuse(const struct writer *writer, const struct stub_field *field, const char *what)
+static int encode_params_refuse(
+	const struct writer *writer, const struct stub_field *field, const char *what)
 {
 	char path[PIERRE_PATH_SIZE];
 
@@ -22,8 +23,8 @@ static int refuse(const struct writer *writer, const struct stub_field *field, c
 	return failure_param(writer->error, path, "%s %s", path, what);
 }
 
-int codec_json(struct buffer *out, const char *text, unsigned depth, bool object_only, const char *path,
-               struct pierre_error *error)
+int encode_params_json(struct buffer *out, const char *text, unsigned depth, bool object_only,
+	const char *path, struct pierre_error *error)
 {
 	struct arena scratch;
 	struct json json = {0};
@@ -33,27 +34,30 @@ int codec_json(struct buffer *out, const char *text, unsigned depth, bool object
 	arena_init(&scratch);
 	scratch.wipe = true;
 	if (json_scan(&json, text, strlen(text), depth, &err) < 0)
-		status = failure_param(error, path, "%s is no JSON text that the daemon takes: %.200s", path, err.message);
+		status = failure_param(error, path,
+			"%s is no JSON text that the daemon takes: %.200s", path, err.message);
 	else if (object_only && json.nodes[0].type != JSON_OBJECT)
 		status = failure_param(error, path, "%s must be a JSON object", path);
 	else
 		json_write_node(out, &json, 0, &scratch);
-	json_free(&json);
+	json_scan_free(&json);
 	arena_free(&scratch);
 	return status;
 }
 
-static int write_text(const struct writer *writer, const struct stub_field *field, const char *text)
+static int encode_params_write_text(
+	const struct writer *writer, const struct stub_field *field, const char *text)
 {
 	size_t length = strlen(text);
 
 	if (!utf8_valid(text, length))
-		return refuse(writer, field, "is not valid UTF-8");
+		return encode_params_refuse(writer, field, "is not valid UTF-8");
 	json_write_string(writer->out, text, length);
 	return 0;
 }
 
-static int write_texts(const struct writer *writer, const struct stub_field *field, const char *const *texts, size_t count)
+static int write_texts(const struct writer *writer, const struct stub_field *field,
+	const char *const *texts, size_t count)
 {
 	buffer_byte(writer->out, '[');
 	for (size_t i = 0; i < count; i++) {
@@ -62,8 +66,8 @@ static int write_texts(const struct writer *writer, const struct stub_field *fie
 		if (i > 0)
 			buffer_byte(writer->out, ',');
 		if (texts[i] == NULL)
-			return refuse(writer, field, "holds a NULL pointer");
-		status = write_text(writer, field, texts[i]);
+			return encode_params_refuse(writer, field, "holds a NULL pointer");
+		status = encode_params_write_text(writer, field, texts[i]);
 		if (status != 0)
 			return status;
 	}
@@ -74,7 +78,7 @@ static int write_texts(const struct writer *writer, const struct stub_field *fie
 static int write_real(const struct writer *writer, const struct stub_field *field, double value)
 {
 	if (!isfinite(value))
-		return refuse(writer, field, "must be a finite number");
+		return encode_params_refuse(writer, field, "must be a finite number");
 	json_write_real(writer->out, value);
 	return 0;
 }
@@ -84,12 +88,13 @@ static int write_time(const struct writer *writer, const struct stub_field *fiel
 	char text[TIMESTAMP_TEXT_MAX];
 
 	if (!timestamp_in_range(value))
-		return refuse(writer, field, "lies outside the years 0000 to 9999");
+		return encode_params_refuse(writer, field, "lies outside the years 0000 to 9999");
 	json_write_string(writer->out, text, timestamp_format(value, text));
 	return 0;
 }
 
-static int write_number(const struct writer *writer, const struct stub_field *field, const void *at)
+static int encode_params_write_number(
+	const struct writer *writer, const struct stub_field *field, const void *at)
 {
 	switch ((enum stub_kind)field->kind) {
 	case STUB_BOOL:
@@ -111,17 +116,17 @@ static int write_number(const struct writer *writer, const struct stub_field *fi
 	}
 }
 
-static bool is_number(const struct stub_field *field)
+static bool encode_params_is_number(const struct stub_field *field)
 {
 	return field->kind <= STUB_TIME;
 }
 
 /* Where the field's value is, or NULL when it has none. */
-static const void *value_of(const struct stub_field *field, const char *base)
+static const void *encode_params_value_of(const struct stub_field *field, const char *base)
 {
 	const void *pointer;
 
-	if (is_number(field) && (field->flags & STUB_BY_POINTER) == 0) {
+	if (encode_params_is_number(field) && (field->flags & STUB_BY_POINTER) == 0) {
 		if ((field->flags & STUB_OPTIONAL) != 0 && !*(const bool *)(base + field->beside))
 			return NULL;
 		return base + field->offset;
@@ -130,28 +135,32 @@ static const void *value_of(const struct stub_field *field, const char *base)
 	return pointer;
 }
 
-static int write_object(const struct writer *writer, const struct stub_type *type, const char *base);
+static int encode_params_write_object(
+	const struct writer *writer, const struct stub_type *type, const char *base);
 
-static int write_value(const struct writer *writer, const struct stub_field *field, const char *base, const void *value)
+static int encode_params_write_value(const struct writer *writer, const struct stub_field *field,
+	const char *base, const void *value)
 {
 	char path[PIERRE_PATH_SIZE];
 	struct writer inner = *writer;
 
-	if (is_number(field))
-		return write_number(writer, field, value);
+	if (encode_params_is_number(field))
+		return encode_params_write_number(writer, field, value);
 	(void)snprintf(path, sizeof path, "%s%s", writer->prefix, field->name);
 	switch ((enum stub_kind)field->kind) {
 	case STUB_TEXT:
-		return write_text(writer, field, value);
+		return encode_params_write_text(writer, field, value);
 	case STUB_TEXTS:
-		return write_texts(writer, field, value, *(const size_t *)(const void *)(base + field->beside));
+		return write_texts(writer, field, value,
+			*(const size_t *)(const void *)(base + field->beside));
 	case STUB_OBJECT:
 		(void)snprintf(path, sizeof path, "%s%s.", writer->prefix, field->name);
 		inner.prefix = path;
 		inner.depth++;
-		return write_object(&inner, field->type, value);
+		return encode_params_write_object(&inner, field->type, value);
 	default:
-		return codec_json(writer->out, value, RPC_DEPTH - writer->depth, field->kind == STUB_OBJECT_TEXT, path, writer->error);
+		return encode_params_json(writer->out, value, RPC_DEPTH - writer->depth,
+			field->kind == STUB_OBJECT_TEXT, path, writer->error);
 	}
 }
 
@@ -159,30 +168,31 @@ static int write_value(const struct writer *writer, const struct stub_field *fie
 static bool is_empty_list(const struct stub_field *field, const char *base)
 {
 	return field->kind == STUB_TEXTS && (field->flags & STUB_OPTIONAL) == 0 &&
-	       *(const size_t *)(const void *)(base + field->beside) == 0;
+		*(const size_t *)(const void *)(base + field->beside) == 0;
 }
 
-static int write_object(const struct writer *writer, const struct stub_type *type, const char *base)
+static int encode_params_write_object(
+	const struct writer *writer, const struct stub_type *type, const char *base)
 {
 	bool first = true;
 
 	buffer_byte(writer->out, '{');
 	for (size_t i = 0; i < type->count; i++) {
 		const struct stub_field *field = &type->fields[i];
-		const void *value = value_of(field, base);
+		const void *value = encode_params_value_of(field, base);
 		int status;
 
 		if (value == NULL && !is_empty_list(field, base)) {
 			if ((field->flags & STUB_OPTIONAL) != 0)
 				continue;
-			return refuse(writer, field, "is missing");
+			return encode_params_refuse(writer, field, "is missing");
 		}
 		if (!first)
 			buffer_byte(writer->out, ',');
 		first = false;
 		json_write_string(writer->out, field->name, strlen(field->name));
 		buffer_byte(writer->out, ':');
-		status = write_value(writer, field, base, value);
+		status = encode_params_write_value(writer, field, base, value);
 		if (status != 0)
 			return status;
 	}
@@ -190,9 +200,10 @@ static int write_object(const struct writer *writer, const struct stub_type *typ
 	return 0;
 }
 
-int codec_params(struct buffer *out, const struct stub_type *type, const void *args, struct pierre_error *error)
+int encode_params_params(struct buffer *out, const struct stub_type *type, const void *args,
+	struct pierre_error *error)
 {
 	struct writer writer = {.out = out, .error = error, .prefix = "", .depth = 2};
 
-	return write_object(&writer, type, args);
+	return encode_params_write_object(&writer, type, args);
 }

@@ -37,12 +37,14 @@ int failure_param(struct pierre_error *error, const char *path, const char *form
 	return PIERRE_INVALID_PARAMS;
 }
 
-_Static_assert((int)PIERRE_MESSAGE_SIZE == (int)ERR_MESSAGE_MAX && (int)PIERRE_PATH_SIZE == (int)ERR_PATH_MAX &&
-                   (int)PIERRE_FIELD_SIZE == (int)ERR_FIELD_MAX,
-               "what the daemon writes fits");
+_Static_assert((int)PIERRE_MESSAGE_SIZE == (int)ERR_MESSAGE_MAX &&
+		(int)PIERRE_PATH_SIZE == (int)ERR_PATH_MAX &&
+		(int)PIERRE_FIELD_SIZE == (int)ERR_FIELD_MAX,
+	"what the daemon writes fits");
 
 /* A text cut at a character, with NUL. */
-static void copy_text(char *out, size_t size, const struct json *json, uint32_t node, struct arena *scratch)
+static void failure_copy_text(
+	char *out, size_t size, const struct json *json, uint32_t node, struct arena *scratch)
 {
 	const char *text;
 	size_t length;
@@ -62,32 +64,38 @@ static void copy_text(char *out, size_t size, const struct json *json, uint32_t 
 	out[length] = '\0';
 }
 
-static uint32_t member(const struct json *json, uint32_t object, const char *name)
+static uint32_t failure_member(const struct json *json, uint32_t object, const char *name)
 {
-	return object != 0 && json->nodes[object].type == JSON_OBJECT ? json_member(json, object, name, strlen(name)) : 0;
+	return object != 0 && json->nodes[object].type == JSON_OBJECT
+		? json_member(json, object, name, strlen(name))
+		: 0;
 }
 
 /* Forms of ERROR_MEMBERS. An array's own size is passed along; the others need none. */
-static void read_text(void *out, size_t size, const struct json *json, uint32_t node, struct arena *scratch)
+static void read_text(
+	void *out, size_t size, const struct json *json, uint32_t node, struct arena *scratch)
 {
-	copy_text(out, size, json, node, scratch);
+	failure_copy_text(out, size, json, node, scratch);
 }
 
-static void read_outcome(void *out, size_t size, const struct json *json, uint32_t node, struct arena *scratch)
+static void read_outcome(
+	void *out, size_t size, const struct json *json, uint32_t node, struct arena *scratch)
 {
 	char word[16];
 
 	assert(size == sizeof(int));
-	copy_text(word, sizeof word, json, node, scratch);
-	*(int *)out = err_outcome_parse(word) == OUTCOME_UNKNOWN ? PIERRE_OUTCOME_UNKNOWN : PIERRE_OUTCOME_NONE;
+	failure_copy_text(word, sizeof word, json, node, scratch);
+	*(int *)out = err_outcome_parse(word) == OUTCOME_UNKNOWN ? PIERRE_OUTCOME_UNKNOWN
+								 : PIERRE_OUTCOME_NONE;
 }
 
-static void read_ref(void *out, size_t size, const struct json *json, uint32_t node, struct arena *scratch)
+static void read_ref(
+	void *out, size_t size, const struct json *json, uint32_t node, struct arena *scratch)
 {
 	char text[ERR_REF_DIGITS + 2];
 
 	assert(size == sizeof(uint64_t));
-	copy_text(text, sizeof text, json, node, scratch);
+	failure_copy_text(text, sizeof text, json, node, scratch);
 	*(uint64_t *)out = err_ref_parse(text);
 }
 
@@ -99,24 +107,31 @@ static bool known_code(int64_t code)
 	return false;
 }
 
-int failure_from_answer(struct pierre_error *error, const struct json *json, uint32_t node, struct arena *scratch)
+int failure_from_answer(
+	struct pierre_error *error, const struct json *json, uint32_t node, struct arena *scratch)
 {
-	uint32_t code_node = member(json, node, "code"), data = member(json, node, "data"), found;
+	uint32_t code_node = failure_member(json, node, "code"),
+		 data = failure_member(json, node, "data"), found;
 	int64_t code;
 	int kind;
 
 	if (code_node == 0 || json->nodes[code_node].type != JSON_INTEGER)
-		return failure_set(error, PIERRE_BAD_ANSWER, "the daemon answered an error without a code");
+		return failure_set(
+			error, PIERRE_BAD_ANSWER, "the daemon answered an error without a code");
 	code = json_integer(json, code_node);
 	kind = known_code(code) ? (int)code : PIERRE_OTHER_ERROR;
 	if (error == NULL)
 		return kind;
-	*error = (struct pierre_error){.kind = kind, .code = code >= INT32_MIN && code <= INT32_MAX ? (int)code : 0};
-	copy_text(error->message, sizeof error->message, json, member(json, node, "message"), scratch);
-#define X(name, form) read_##form(&error->name, sizeof error->name, json, member(json, data, #name), scratch);
+	*error = (struct pierre_error){
+		.kind = kind, .code = code >= INT32_MIN && code <= INT32_MAX ? (int)code : 0};
+	failure_copy_text(error->message, sizeof error->message, json,
+		failure_member(json, node, "message"), scratch);
+#define X(name, form)                                                                              \
+	read_##form(&error->name, sizeof error->name, json, failure_member(json, data, #name),     \
+		scratch);
 	ERROR_MEMBERS(X)
 #undef X
-	found = member(json, data, "retryable");
+	found = failure_member(json, data, "retryable");
 	error->retryable = found != 0 && json->nodes[found].type == JSON_TRUE;
 	return kind;
 }
@@ -124,9 +139,14 @@ int failure_from_answer(struct pierre_error *error, const struct json *json, uin
 const char *pierre_kind_name(int kind)
 {
 	static const char *const own[] = {
-		[-PIERRE_OK] = "ok", [-PIERRE_NO_CONNECTION] = "no_connection", [-PIERRE_BROKEN] = "broken",
-		[-PIERRE_NO_ANSWER] = "no_answer", [-PIERRE_BAD_ANSWER] = "bad_answer", [-PIERRE_NO_MEMORY] = "no_memory",
-		[-PIERRE_MISUSE] = "misuse", [-PIERRE_OTHER_ERROR] = "other_error",
+		[-PIERRE_OK] = "ok",
+		[-PIERRE_NO_CONNECTION] = "no_connection",
+		[-PIERRE_BROKEN] = "broken",
+		[-PIERRE_NO_ANSWER] = "no_answer",
+		[-PIERRE_BAD_ANSWER] = "bad_answer",
+		[-PIERRE_NO_MEMORY] = "no_memory",
+		[-PIERRE_MISUSE] = "misuse",
+		[-PIERRE_OTHER_ERROR] = "other_error",
 	};
 
 	if (kind <= 0 && kind > -(int)(sizeof own / sizeof own[0]))

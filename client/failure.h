@@ -3,15 +3,17 @@
 #define PIERRE_CLIENT_FAILURE_H
 
 #include "error.h"
-#include "json.h"
+#include "../protocol/json/json.h"
 #include "pierre-db.h"
 
-/* Fills *error (which may be NULL) and gives back the kind. */
-int failure_set(struct pierre_error *error, int kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Fills *error (which may be NULL) and returns the kind. */
+int failure_set(struct pierre_error *error, int kind, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 /* A parameter that the library refuses: PIERRE_INVALID_PARAMS. */
 int failure_param(struct pierre_error *error, const char *path, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* From the error object that the daemon answered. */
-int failure_from_answer(struct pierre_error *error, const struct json *json, uint32_t node, struct arena *scratch);
+int failure_from_answer(
+	struct pierre_error *error, const struct json *json, uint32_t node, struct arena *scratch);
 
 #endif

@@ -8,7 +8,12 @@
 #include "codec.h"
 #include "handle.h"
 
-enum { CONNECT_MS = 2000, CALL_MS = 35000, REQUEST_LIMIT = 1024 * 1024, ANSWER_LIMIT = 17 * 1024 * 1024 };
+enum {
+	CONNECT_MS = 2000,
+	CALL_MS = 35000,
+	REQUEST_LIMIT = 1024 * 1024,
+	ANSWER_LIMIT = 17 * 1024 * 1024
+};
 
 struct pierre *pierre_new(const char *socket)
 {
@@ -29,8 +34,10 @@ struct pierre *pierre_new(const char *socket)
 		db->path_too_long = true;
 	else if (socket != NULL)
 		memcpy(db->path, socket, strlen(socket));
-	if (getrandom(&db->random, sizeof db->random, GRND_NONBLOCK) != (ssize_t)sizeof db->random || db->random == 0)
-		db->random = (uint64_t)clock_ms() ^ (uint64_t)(uintptr_t)db ^ 1;
+	if (getrandom(&db->random, sizeof db->random, GRND_NONBLOCK) !=
+			(ssize_t)sizeof db->random ||
+		db->random == 0)
+		db->random = (uint64_t)calls_clock_ms() ^ (uint64_t)(uintptr_t)db ^ 1;
 	return db;
 }
 
@@ -40,13 +47,13 @@ static void drop_all(struct pierre *db, struct list *list)
 		call_drop(db, list_entry(list_first(list), struct call, link));
 }
 
-static void destroy(struct pierre *db)
+static void handle_destroy(struct pierre *db)
 {
 	link_close(db);
 	drop_all(db, &db->queued);
 	drop_all(db, &db->sent);
 	call_table_free(&db->table);
-	json_free(&db->json);
+	json_scan_free(&db->json);
 	arena_free(&db->scratch);
 	free(db);
 }
@@ -58,14 +65,14 @@ void pierre_free(struct pierre *db)
 	if (db->in_callback > 0)
 		db->freed = true; /* leave() frees it */
 	else
-		destroy(db);
+		handle_destroy(db);
 }
 
 /* Ends a library call: frees the handle when a callback wanted that. */
-static void leave(struct pierre *db)
+static void handle_leave(struct pierre *db)
 {
 	if (db->freed && db->in_callback == 0)
-		destroy(db);
+		handle_destroy(db);
 }
 
 void pierre_set_timeouts(struct pierre *db, unsigned connect_ms, unsigned call_ms)
@@ -85,9 +92,9 @@ void pierre_set_limits(struct pierre *db, size_t request, size_t answer)
 }
 
 /* One turn: times, connecting, writing, and reading when there may be something to read. */
-static void take_turn(struct pierre *db, bool readable)
+static void run_iteration(struct pierre *db, bool readable)
 {
-	int64_t now = clock_ms();
+	int64_t now = calls_clock_ms();
 
 	calls_expire(db, now);
 	if (db->fd < 0 && !list_empty(&db->queued) && !db->freed)
@@ -104,8 +111,8 @@ void pierre_process(struct pierre *db)
 {
 	if (db->in_callback > 0)
 		return; /* the turn that is under way goes on by itself */
-	take_turn(db, true);
-	leave(db);
+	run_iteration(db, true);
+	handle_leave(db);
 }
 
 int pierre_fd(const struct pierre *db)
@@ -117,7 +124,8 @@ unsigned pierre_events(const struct pierre *db)
 {
 	if (db->fd < 0)
 		return 0;
-	return PIERRE_EVENT_READ | (list_empty(&db->queued) || db->write_failed ? 0U : (unsigned)PIERRE_EVENT_WRITE);
+	return PIERRE_EVENT_READ |
+		(list_empty(&db->queued) || db->write_failed ? 0U : (unsigned)PIERRE_EVENT_WRITE);
 }
 
 int pierre_timeout_ms(const struct pierre *db)
@@ -127,7 +135,8 @@ int pierre_timeout_ms(const struct pierre *db)
 	if (db->fd < 0 && !list_empty(&db->queued)) {
 		if (db->next_attempt < when)
 			when = db->next_attempt;
-		for (const struct list *node = db->queued.next; node != &db->queued; node = node->next) {
+		for (const struct list *node = db->queued.next; node != &db->queued;
+			node = node->next) {
 			const struct call *call = list_entry(node, const struct call, link);
 
 			if (call->connect_deadline < when)
@@ -136,47 +145,48 @@ int pierre_timeout_ms(const struct pierre *db)
 	}
 	if (when == INT64_MAX)
 		return -1;
-	left = when - clock_ms();
+	left = when - calls_clock_ms();
 	return left <= 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 }
 
 /* Sleeps until there is something to do, at most that long (-1: no limit), and does it. */
-static void sleep_and_turn(struct pierre *db, int limit_ms)
+static void wait_and_iterate(struct pierre *db, int limit_ms)
 {
 	unsigned events = pierre_events(db);
 	struct pollfd watched = {.fd = db->fd};
 	int ms = pierre_timeout_ms(db);
 
 	watched.events = (short)(((events & PIERRE_EVENT_READ) != 0 ? POLLIN : 0) |
-	                         ((events & PIERRE_EVENT_WRITE) != 0 ? POLLOUT : 0));
+		((events & PIERRE_EVENT_WRITE) != 0 ? POLLOUT : 0));
 	if (limit_ms >= 0 && (ms < 0 || limit_ms < ms))
 		ms = limit_ms;
-	(void)poll(&watched, 1, ms); /* a negative fd is ignored; interrupted or not, a turn does no harm */
-	take_turn(db, (watched.revents & ~POLLOUT) != 0);
+	(void)poll(&watched, 1,
+		ms); /* a negative fd is ignored; interrupted or not, a turn does no harm */
+	run_iteration(db, (watched.revents & ~POLLOUT) != 0);
 }
 
 int pierre_wait(struct pierre *db, int timeout_ms)
 {
-	int64_t end = timeout_ms < 0 ? INT64_MAX : clock_ms() + timeout_ms;
+	int64_t end = timeout_ms < 0 ? INT64_MAX : calls_clock_ms() + timeout_ms;
 
 	if (db->in_callback > 0)
 		return PIERRE_MISUSE;
 	if (db->table.count > 0)
-		take_turn(db, false);
+		run_iteration(db, false);
 	while (!db->freed && db->table.count > 0) {
-		int64_t left = end == INT64_MAX ? -1 : end - clock_ms();
+		int64_t left = end == INT64_MAX ? -1 : end - calls_clock_ms();
 
 		if (end != INT64_MAX && left <= 0)
 			return PIERRE_NO_ANSWER;
-		sleep_and_turn(db, left > INT_MAX ? INT_MAX : (int)left);
+		wait_and_iterate(db, left > INT_MAX ? INT_MAX : (int)left);
 	}
-	leave(db);
+	handle_leave(db);
 	return 0;
 }
 
 /* Blocking calls: a queued one, and turns until it is finished. */
 struct waiter {
-	const struct stub_method *method;  /* NULL: the result as JSON text */
+	const struct stub_method *method; /* NULL: the result as JSON text */
 	void *out;
 	size_t *count;
 	struct pierre_error *error;
@@ -191,34 +201,37 @@ static void wake(struct pierre *db, const struct pierre_answer *answer, void *us
 	(void)db;
 	waiter->finished = true;
 	waiter->status = waiter->method != NULL
-	                         ? stub_take(answer, waiter->method, waiter->out, waiter->count, waiter->error)
-	                         : pierre_answer_json(answer, waiter->out, waiter->error);
+		? answer_client_take(
+			  answer, waiter->method, waiter->out, waiter->count, waiter->error)
+		: pierre_answer_json(answer, waiter->out, waiter->error);
 }
 
 static int await(struct pierre *db, struct waiter *waiter)
 {
-	take_turn(db, false);
+	run_iteration(db, false);
 	while (!waiter->finished && !db->freed)
-		sleep_and_turn(db, -1);
+		wait_and_iterate(db, -1);
 	if (!waiter->finished)
-		waiter->status = failure_set(waiter->error, PIERRE_MISUSE, "a callback freed the handle");
-	leave(db);
+		waiter->status =
+			failure_set(waiter->error, PIERRE_MISUSE, "a callback freed the handle");
+	handle_leave(db);
 	return waiter->status;
 }
 
-int stub_call(struct pierre *db, const struct stub_method *method, const void *args, void *out, size_t *count,
-              struct pierre_error *error)
+int handle_call(struct pierre *db, const struct stub_method *method, const void *args, void *out,
+	size_t *count, struct pierre_error *error)
 {
 	struct waiter waiter = {.method = method, .out = out, .count = count, .error = error};
 	int64_t number;
 
 	if (db->in_callback > 0)
 		return failure_set(error, PIERRE_MISUSE, "a blocking call inside a callback");
-	number = stub_submit(db, method, args, wake, &waiter, error);
+	number = calls_submit(db, method, args, wake, &waiter, error);
 	return number < 0 ? (int)number : await(db, &waiter);
 }
 
-int pierre_call(struct pierre *db, const char *method, const char *params, char **result, struct pierre_error *error)
+int pierre_call(struct pierre *db, const char *method, const char *params, char **result,
+	struct pierre_error *error)
 {
 	struct waiter waiter = {.out = result, .error = error};
 	int64_t number;

@@ -1,4 +1,5 @@
-/* The connection: opened when calls wait, written and read without ever blocking, closed when it fails. */
+/* The connection: opened when calls wait, written and read without ever blocking, closed when it
+ * fails. */
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -9,9 +10,11 @@
 #include "handle.h"
 
 enum {
-	PAUSE_FIRST_MS = 10, PAUSE_LAST_MS = 1000,
-	WRITE_LINES = 64,                /* lines in one write */
-	READ_TURN = 1024 * 1024,         /* most bytes read in one turn, so that a foreign loop gets its turn too */
+	PAUSE_FIRST_MS = 10,
+	PAUSE_LAST_MS = 1000,
+	WRITE_LINES = 64, /* lines in one write */
+	READ_PER_ITERATION = 1024 *
+		1024, /* most bytes read in one turn, so that a foreign loop gets its turn too */
 };
 
 /* xorshift64*: jitter needs no more. */
@@ -20,11 +23,12 @@ static unsigned random_below(struct pierre *db, unsigned limit)
 	db->random ^= db->random >> 12;
 	db->random ^= db->random << 25;
 	db->random ^= db->random >> 27;
-	return limit == 0 ? 0 : (unsigned)((db->random * UINT64_C(2685821657736338717)) >> 33) % limit;
+	return limit == 0 ? 0
+			  : (unsigned)((db->random * UINT64_C(2685821657736338717)) >> 33) % limit;
 }
 
-/* The next attempt comes after half to all of a pause that doubles, so that many clients do not come back at the
- * same moment. */
+/* The next attempt comes after half to all of a pause that doubles, so that many clients do not
+ * come back at the same moment. */
 static void pause_attempts(struct pierre *db, int64_t now)
 {
 	db->pause_ms = db->pause_ms == 0 ? PAUSE_FIRST_MS : db->pause_ms * 2;
@@ -54,22 +58,26 @@ static int open_socket(struct pierre *db)
 	int fd, failed;
 
 	if (db->path_too_long)
-		return failure_set(&db->trouble, PIERRE_NO_CONNECTION, "the socket's path is too long: at most %d bytes fit",
-		                   SOCKET_PATH_SIZE - 1);
+		return failure_set(&db->last_error, PIERRE_NO_CONNECTION,
+			"the socket's path is too long: at most %d bytes fit",
+			SOCKET_PATH_SIZE - 1);
 	if (db->path[0] != '\0')
 		memcpy(address.sun_path, db->path, sizeof db->path);
-	else if (pierre_default_socket(address.sun_path, sizeof address.sun_path, &db->trouble) != 0)
-		return db->trouble.kind;
+	else if (pierre_default_socket(
+			 address.sun_path, sizeof address.sun_path, &db->last_error) != 0)
+		return db->last_error.kind;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return failure_set(&db->trouble, PIERRE_NO_CONNECTION, "no socket can be made: %s", strerror(errno));
+		return failure_set(&db->last_error, PIERRE_NO_CONNECTION,
+			"no socket can be made: %s", strerror(errno));
 	if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0) {
 		db->fd = fd;
 		return 0;
 	}
 	failed = errno;
 	(void)close(fd);
-	return failure_set(&db->trouble, PIERRE_NO_CONNECTION, "%s: %s%s", address.sun_path, strerror(failed), advice(failed));
+	return failure_set(&db->last_error, PIERRE_NO_CONNECTION, "%s: %s%s", address.sun_path,
+		strerror(failed), advice(failed));
 }
 
 void link_connect(struct pierre *db, int64_t now)
@@ -99,12 +107,12 @@ void link_broken(struct pierre *db, int kind, bool again, const char *what)
 	struct pierre_error error;
 	struct list failed, repeated;
 
-	int64_t now = clock_ms();
+	int64_t now = calls_clock_ms();
 
 	link_close(db);
 	pause_attempts(db, now);
 	(void)failure_set(&error, kind, "%s", what);
-	db->trouble = error;
+	db->last_error = error;
 	list_init(&failed);
 	list_init(&repeated);
 	if (!list_empty(&db->queued)) {
@@ -118,7 +126,7 @@ void link_broken(struct pierre *db, int kind, bool again, const char *what)
 		if (first->refused)
 			call_drop(db, first);
 	}
-	list_for_each_safe(node, &db->sent) {
+	list_for_each_safe (node, &db->sent) {
 		struct call *call = list_entry(node, struct call, link);
 		bool repeat = again && !call->write && !call->sent_before;
 
@@ -128,16 +136,17 @@ void link_broken(struct pierre *db, int kind, bool again, const char *what)
 		list_append(repeat ? &repeated : &failed, node);
 	}
 	list_splice_front(&db->queued, &repeated);
-	list_for_each(waiting, &db->queued)
+	list_for_each (waiting, &db->queued)
 		call_wait_for_connection(db, list_entry(waiting, struct call, link), now);
 	calls_fail_all(db, &failed, &error, true);
 }
 
-static size_t gather(struct pierre *db, struct iovec *parts)
+static size_t link_gather(struct pierre *db, struct iovec *parts)
 {
 	size_t count = 0;
 
-	for (struct list *node = db->queued.next; node != &db->queued && count < WRITE_LINES; node = node->next) {
+	for (struct list *node = db->queued.next; node != &db->queued && count < WRITE_LINES;
+		node = node->next) {
 		struct call *call = list_entry(node, struct call, link);
 
 		parts[count].iov_base = call->line + call->written;
@@ -147,7 +156,7 @@ static size_t gather(struct pierre *db, struct iovec *parts)
 	return count;
 }
 
-static void account(struct pierre *db, size_t written)
+static void link_account(struct pierre *db, size_t written)
 {
 	while (written > 0) {
 		struct call *call = list_entry(list_first(&db->queued), struct call, link);
@@ -170,11 +179,11 @@ void link_write(struct pierre *db)
 {
 	while (!list_empty(&db->queued) && !db->write_failed) {
 		struct iovec parts[WRITE_LINES];
-		struct msghdr message = {.msg_iov = parts, .msg_iovlen = gather(db, parts)};
+		struct msghdr message = {.msg_iov = parts, .msg_iovlen = link_gather(db, parts)};
 		ssize_t written = sendmsg(db->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (written > 0) {
-			account(db, (size_t)written);
+			link_account(db, (size_t)written);
 		} else if (written < 0 && errno == EINTR) {
 			continue;
 		} else {
@@ -196,7 +205,8 @@ static bool take_lines(struct pierre *db)
 		case FRAME_MORE:
 			return true;
 		case FRAME_TOO_LONG:
-			link_broken(db, PIERRE_BAD_ANSWER, false, "the daemon sent a line that is longer than the library takes");
+			link_broken(db, PIERRE_BAD_ANSWER, false,
+				"the daemon sent a line that is longer than the library takes");
 			return false;
 		case FRAME_LINE:
 			if (!answer_take(db, line, length) || db->freed || db->fd < 0)
@@ -209,13 +219,14 @@ void link_read(struct pierre *db)
 {
 	size_t taken = 0;
 
-	while (db->fd >= 0 && taken < READ_TURN) {
+	while (db->fd >= 0 && taken < READ_PER_ITERATION) {
 		size_t size;
 		char *space = frame_space(&db->frame, &size);
 		ssize_t got;
 
 		if (space == NULL) {
-			link_broken(db, PIERRE_NO_MEMORY, false, "no memory for what the daemon sends");
+			link_broken(
+				db, PIERRE_NO_MEMORY, false, "no memory for what the daemon sends");
 			return;
 		}
 		got = recv(db->fd, space, size, MSG_DONTWAIT);

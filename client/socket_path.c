@@ -1,4 +1,5 @@
-/* Where the daemon's socket is when nobody says so: the daemon's own rule, and then the system's service. */
+/* Where the daemon's socket is when nobody says so: the daemon's own rule, and then the system's
+ * service. */
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -11,15 +12,15 @@
 #include "failure.h"
 #include "handle.h"
 
-static const char *variable(const char *name)
+static const char *socket_path_variable(const char *name)
 {
 	const char *text = getenv(name);
 
 	return text != NULL && *text != '\0' ? text : NULL;
 }
 
-/* /tmp is everyone's: a folder there that is not the caller's own may have been planted, to be spoken to in the
- * daemon's place. */
+/* /tmp is everyone's: a folder there that is not the caller's own may have been planted, to be
+ * spoken to in the daemon's place. */
 static int check_private_folder(const char *folder, struct pierre_error *error)
 {
 	struct stat st;
@@ -30,24 +31,29 @@ static int check_private_folder(const char *folder, struct pierre_error *error)
 		return failure_set(error, PIERRE_NO_CONNECTION, "%s: %s", folder, strerror(errno));
 	}
 	if (!S_ISDIR(st.st_mode))
-		return failure_set(error, PIERRE_NO_CONNECTION, "%s is not a folder: it is not used for the socket", folder);
+		return failure_set(error, PIERRE_NO_CONNECTION,
+			"%s is not a folder: it is not used for the socket", folder);
 	if (st.st_uid != geteuid())
-		return failure_set(error, PIERRE_NO_CONNECTION, "the folder %s belongs to another user: it is not used for the socket",
-		                   folder);
+		return failure_set(error, PIERRE_NO_CONNECTION,
+			"the folder %s belongs to another user: it is not used for the socket",
+			folder);
 	if ((st.st_mode & 077) != 0)
-		return failure_set(error, PIERRE_NO_CONNECTION, "others have access to the folder %s: it is not used for the socket",
-		                   folder);
+		return failure_set(error, PIERRE_NO_CONNECTION,
+			"others have access to the folder %s: it is not used for the socket",
+			folder);
 	return 0;
 }
 
-static int join(char *path, size_t size, const char *folder, size_t length, const char *name, struct pierre_error *error)
+static int socket_path_join(char *path, size_t size, const char *folder, size_t length,
+	const char *name, struct pierre_error *error)
 {
 	size_t whole = length + strlen(name);
 
 	if (whole >= SOCKET_PATH_SIZE || whole >= size)
-		return failure_set(error, PIERRE_NO_CONNECTION, "the socket's path %.*s%s is %zu bytes long; at most %zu fit",
-		                   (int)(length < 200 ? length : 200), folder, name, whole,
-		                   (size < SOCKET_PATH_SIZE ? size : SOCKET_PATH_SIZE) - 1);
+		return failure_set(error, PIERRE_NO_CONNECTION,
+			"the socket's path %.*s%s is %zu bytes long; at most %zu fit",
+			(int)(length < 200 ? length : 200), folder, name, whole,
+			(size < SOCKET_PATH_SIZE ? size : SOCKET_PATH_SIZE) - 1);
 	(void)snprintf(path, size, "%.*s%s", (int)length, folder, name);
 	return 0;
 }
@@ -55,18 +61,20 @@ static int join(char *path, size_t size, const char *folder, size_t length, cons
 static int own_socket(char *path, size_t size, struct pierre_error *error)
 {
 	static const char name[] = "/pierre-dbd.sock";
-	const char *found = variable("RUNTIME_DIRECTORY");
+	const char *found = socket_path_variable("RUNTIME_DIRECTORY");
 	char folder[64];
 	int status;
 
 	if (found != NULL)
-		return join(path, size, found, strcspn(found, ":"), name, error); /* systemd may name several */
-	found = variable("XDG_RUNTIME_DIR");
+		return socket_path_join(path, size, found, strcspn(found, ":"), name,
+			error); /* systemd may name several */
+	found = socket_path_variable("XDG_RUNTIME_DIR");
 	if (found != NULL)
-		return join(path, size, found, strlen(found), name, error);
+		return socket_path_join(path, size, found, strlen(found), name, error);
 	(void)snprintf(folder, sizeof folder, "/tmp/pierre-dbd-%lu", (unsigned long)geteuid());
 	status = check_private_folder(folder, error);
-	return status != 0 ? status : join(path, size, folder, strlen(folder), name, error);
+	return status != 0 ? status
+			   : socket_path_join(path, size, folder, strlen(folder), name, error);
 }
 
 static bool is_missing(const char *path)
@@ -76,16 +84,17 @@ static bool is_missing(const char *path)
 	return lstat(path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR);
 }
 
-/* A folder of the service that the caller may not enter counts as there: connecting then says what is wrong. */
+/* A folder of the service that the caller may not enter counts as there: connecting then says what
+ * is wrong. */
 int pierre_default_socket(char *path, size_t size, struct pierre_error *error)
 {
-	const char *found = variable("PIERRE_DBD_SOCKET");
+	const char *found = socket_path_variable("PIERRE_DBD_SOCKET");
 	int status;
 
 	if (found != NULL)
-		return join(path, size, "", 0, found, error);
+		return socket_path_join(path, size, "", 0, found, error);
 	status = own_socket(path, size, error);
 	if ((status == 0 && !is_missing(path)) || is_missing(SYSTEM_SOCKET))
 		return status;
-	return join(path, size, "", 0, SYSTEM_SOCKET, error);
+	return socket_path_join(path, size, "", 0, SYSTEM_SOCKET, error);
 }

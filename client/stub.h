@@ -1,7 +1,9 @@
-/* What the generated part of the library (calls.gen.c) consists of: tables that say where each parameter and each
- * member of a result lies in its C struct, and stubs of one line that hand them to the functions below.
+/* What the generated part of the library (calls.gen.c) consists of: tables that say where each
+ * parameter and each member of a result lies in its C struct, and stubs of one line that hand them
+ * to the functions below.
  *
- * The emitter is protocol/generator/emit_client.py; encode_params.c and decode_result.c interpret the tables. */
+ * The emitter is protocol/generator/emit_client.py; encode_params.c and decode_result.c interpret
+ * the tables. */
 #ifndef PIERRE_CLIENT_STUB_H
 #define PIERRE_CLIENT_STUB_H
 
@@ -9,24 +11,27 @@
 
 /* How a value lies in a struct. */
 enum stub_kind {
-	STUB_BOOL,    /* bool */
-	STUB_U16,     /* uint16_t */
-	STUB_U32,     /* uint32_t */
-	STUB_I64,     /* int64_t */
-	STUB_F64,     /* double */
-	STUB_TIME,    /* int64_t, microseconds */
-	STUB_TEXT,    /* const char * */
-	STUB_JSON,    /* const char *, JSON text */
+	STUB_BOOL,        /* bool */
+	STUB_U16,         /* uint16_t */
+	STUB_U32,         /* uint32_t */
+	STUB_I64,         /* int64_t */
+	STUB_F64,         /* double */
+	STUB_TIME,        /* int64_t, microseconds */
+	STUB_TEXT,        /* const char * */
+	STUB_JSON,        /* const char *, JSON text */
 	STUB_OBJECT_TEXT, /* the same, only an object is taken */
-	STUB_TEXTS,   /* const char *const *, and a size_t at `beside` */
-	STUB_COUNTS,  /* const struct pierre_count *, and a size_t at `beside` */
-	STUB_OBJECT,  /* const struct …*, of `type` */
-	STUB_WHOLE,   /* results only: const char *, JSON text of the object that the struct was made from */
+	STUB_TEXTS,       /* const char *const *, and a size_t at `beside` */
+	STUB_COUNTS,      /* const struct pierre_count *, and a size_t at `beside` */
+	STUB_OBJECT,      /* const struct …*, of `type` */
+	STUB_WHOLE, /* results only: const char *, JSON text of the object that the struct was made
+	               from */
 };
 
 enum {
-	STUB_OPTIONAL = 1,  /* may be null: a NULL pointer; numbers have a bool at `beside` that says whether there is one */
-	STUB_BY_POINTER = 2, /* parameters only: an optional number is given as a pointer, or NULL */
+	STUB_OPTIONAL = 1, /* may be null: a NULL pointer; numbers have a bool at `beside` that says
+	                      whether there is one */
+	STUB_BY_POINTER =
+		2, /* parameters only: an optional number is given as a pointer, or NULL */
 };
 
 struct stub_field {
@@ -47,29 +52,31 @@ struct stub_type {
 enum stub_result {
 	STUB_RESULT_NONE,  /* null */
 	STUB_RESULT_VALUE, /* a number into *out, or a text whose pointer is put into *out */
-	STUB_RESULT_ROW,   /* a struct, or NULL where null is allowed; its pointer is put into *out */
-	STUB_RESULT_ROWS,  /* an array of structs; its pointer and its length are put into *out and *count */
+	STUB_RESULT_ROW, /* a struct, or NULL where null is allowed; its pointer is put into *out */
+	STUB_RESULT_ROWS, /* an array of structs; its pointer and its length are put into *out and
+	                   *count */
 };
 
 struct stub_method {
 	const char *name;
 	bool write;
-	const struct stub_type *params;  /* of the stub's own struct of arguments; NULL without parameters */
-	uint8_t result;                  /* enum stub_result */
-	struct stub_field value;         /* kind, flags (STUB_OPTIONAL) and type of the result */
+	const struct stub_type
+		*params; /* of the stub's own struct of arguments; NULL without parameters */
+	uint8_t result;  /* enum stub_result */
+	struct stub_field value; /* kind, flags (STUB_OPTIONAL) and type of the result */
 };
 
 extern const struct stub_method stub_methods[];
 extern const size_t stub_method_count;
 
 /* args: the stub's struct of arguments. out, count: where the result goes, or NULL. */
-int stub_call(struct pierre *db, const struct stub_method *method, const void *args, void *out, size_t *count,
-              struct pierre_error *error);
-int64_t stub_submit(struct pierre *db, const struct stub_method *method, const void *args, pierre_done *done,
-                    void *userdata, struct pierre_error *error);
-int stub_take(const struct pierre_answer *answer, const struct stub_method *method, void *out, size_t *count,
-              struct pierre_error *error);
+int handle_call(struct pierre *db, const struct stub_method *method, const void *args, void *out,
+	size_t *count, struct pierre_error *error);
+int64_t calls_submit(struct pierre *db, const struct stub_method *method, const void *args,
+	pierre_done *done, void *userdata, struct pierre_error *error);
+int answer_client_take(const struct pierre_answer *answer, const struct stub_method *method,
+	void *out, size_t *count, struct pierre_error *error);
 /* Wipes and frees a result. */
-void stub_free(void *result);
+void decode_result_free(void *result);
 
 #endif

@@ -13,12 +13,20 @@ ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 
 
 def output(build, program, *arguments):
-    return subprocess.run([os.path.join(build, program), *arguments], check=True, capture_output=True, text=True).stdout.rstrip("\n")
+    return subprocess.run(
+        [os.path.join(build, program), *arguments], check=True, capture_output=True, text=True
+    ).stdout.rstrip("\n")
 
 
 def roff(text):
     """Plain text, with `code` in bold."""
-    text = text.replace("\\|", "|").replace("&lt;", "<").replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq")
+    text = (
+        text.replace("\\|", "|")
+        .replace("&lt;", "<")
+        .replace("\\", "\\e")
+        .replace("-", "\\-")
+        .replace("'", "\\(aq")
+    )
     text = re.sub(r"`([^`]*)`", r"\\fB\1\\fR", text)
     return "\\&" + text if text.startswith((".", "'")) else text
 
@@ -40,18 +48,27 @@ def man_settings(markdown):
             lines.append(f".SS {line[4:]}")
         elif line.startswith("| `") or line.startswith("| |"):
             flag, environment, fallback, limits, reloads, doc = cells(line)
-            facts = [environment] + [f"default {fallback}"] * bool(fallback) + [limits] * bool(limits)
+            facts = (
+                [environment] + [f"default {fallback}"] * bool(fallback) + [limits] * bool(limits)
+            )
             facts += ["taken anew on reloading"] * (reloads == "yes")
-            lines += [".TP", roff(flag or environment), roff(sentence(doc)), ".br",
-                      roff("(" + "; ".join(facts if flag else facts[1:] or ["no default"]) + ")")]
+            lines += [
+                ".TP",
+                roff(flag or environment),
+                roff(sentence(doc)),
+                ".br",
+                roff("(" + "; ".join(facts if flag else facts[1:] or ["no default"]) + ")"),
+            ]
     return "\n".join(lines)
 
 
 def replaced(text, name, table, begin, end):
-    found = re.search(f"({re.escape(begin.format(name))}\n).*?(\n{re.escape(end)})", text, re.DOTALL)
+    found = re.search(
+        f"({re.escape(begin.format(name))}\n).*?(\n{re.escape(end)})", text, re.DOTALL
+    )
     if not found:
         raise SystemExit(f"there is no place marked for the {name}")
-    return text[:found.end(1)] + table + text[found.start(2):]
+    return text[: found.end(1)] + table + text[found.start(2) :]
 
 
 def documents(build):
@@ -61,11 +78,15 @@ def documents(build):
     with open(path, encoding="utf-8") as file:
         text = file.read()
     text = replaced(text, "settings", settings, *marks)
-    yield path, replaced(text, "metrics", output(build, "client/pierre-dbctl", "metrics", "--markdown"), *marks)
+    yield path, replaced(
+        text, "metrics", output(build, "client/pierre-dbctl", "metrics", "--markdown"), *marks
+    )
     path = os.path.join(ROOT, "client/man/pierre-dbd.8")
     with open(path, encoding="utf-8") as file:
         text = file.read()
-    yield path, replaced(text, "settings", man_settings(settings), '.\\" {}: docs/tables.py writes this', '.\\" end')
+    yield path, replaced(
+        text, "settings", man_settings(settings), '.\\" {}: docs/tables.py writes this', '.\\" end'
+    )
 
 
 def main():
@@ -77,7 +98,11 @@ def main():
             if file.read() == text:
                 continue
         changed = True
-        print(f"{os.path.relpath(path, ROOT)} is not what the programs say" if len(sys.argv) == 3 else f"wrote {os.path.relpath(path, ROOT)}")
+        print(
+            f"{os.path.relpath(path, ROOT)} is not what the programs say"
+            if len(sys.argv) == 3
+            else f"wrote {os.path.relpath(path, ROOT)}"
+        )
         if len(sys.argv) == 2:
             with open(path, "w", encoding="utf-8") as file:
                 file.write(text)

@@ -60,7 +60,8 @@ void *arena_alloc(struct arena *arena, size_t size)
 
 void *arena_calloc(struct arena *arena, size_t count, size_t size)
 {
-	void *memory = size != 0 && count > SIZE_MAX / size ? NULL : arena_alloc(arena, count * size);
+	void *memory =
+		size != 0 && count > SIZE_MAX / size ? NULL : arena_alloc(arena, count * size);
 
 	return memory != NULL ? memset(memory, 0, count * size) : NULL;
 }
@@ -76,7 +77,7 @@ char *arena_copy(struct arena *arena, const void *bytes, size_t n)
 	return copy;
 }
 
-static void drop(struct arena *arena, struct arena_block *block)
+static void arena_drop(struct arena *arena, struct arena_block *block)
 {
 	if (arena->wipe)
 		explicit_bzero(block->data, block->used);
@@ -94,10 +95,10 @@ void arena_reset(struct arena *arena)
 	}
 	for (struct arena_block *block = first->next; block != NULL; block = next) {
 		next = block->next;
-		drop(arena, block);
+		arena_drop(arena, block);
 		free(block);
 	}
-	drop(arena, first);
+	arena_drop(arena, first);
 	first->next = NULL;
 	first->used = 0;
 	arena->current = first;
@@ -110,7 +111,7 @@ void arena_free(struct arena *arena)
 
 	for (struct arena_block *block = arena->first; block != NULL; block = next) {
 		next = block->next;
-		drop(arena, block);
+		arena_drop(arena, block);
 		free(block);
 	}
 	arena->first = arena->current = NULL;

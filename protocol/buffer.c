@@ -11,7 +11,8 @@ bool buffer_grow(struct buffer *buffer, size_t n)
 
 	if (buffer->failure != BUFFER_OK)
 		return false;
-	if (n > SIZE_MAX / 2 - buffer->length || (buffer->cap != 0 && n > buffer->cap - buffer->length)) {
+	if (n > SIZE_MAX / 2 - buffer->length ||
+		(buffer->cap != 0 && n > buffer->cap - buffer->length)) {
 		buffer->failure = BUFFER_OVER_CAP;
 		return false;
 	}

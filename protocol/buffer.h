@@ -1,5 +1,6 @@
-/* A growing byte buffer with a cap and a sticky failure: appends after a failure do nothing, so that writers check
- * once at the end. Thread: one at a time. Zeroed struct = empty buffer with no cap. */
+/* A growing byte buffer with a cap and a sticky failure: appends after a failure do nothing, so
+ * that writers check once at the end. Thread: one at a time. Zeroed struct = empty buffer with no
+ * cap. */
 #ifndef PIERRE_BUFFER_H
 #define PIERRE_BUFFER_H
 
@@ -12,20 +13,20 @@ enum buffer_failure { BUFFER_OK = 0, BUFFER_OVER_CAP, BUFFER_NO_MEMORY };
 struct buffer {
 	char *data;
 	size_t length, capacity;
-	size_t cap;  /* most bytes it may hold; 0 = no cap */
+	size_t cap; /* most bytes it may hold; 0 = no cap */
 	enum buffer_failure failure;
 };
 
 /* Makes room for n more bytes; false (and sticky failure) when it cannot. */
 bool buffer_grow(struct buffer *buffer, size_t n);
-void buffer_free(struct buffer *buffer);   /* frees and zeroes (keeps cap) */
-void buffer_wipe(struct buffer *buffer);   /* zeroes the bytes, keeps the memory, length 0 */
+void buffer_free(struct buffer *buffer); /* frees and zeroes (keeps cap) */
+void buffer_wipe(struct buffer *buffer); /* zeroes the bytes, keeps the memory, length 0 */
 
 static inline bool buffer_reserve(struct buffer *buffer, size_t n)
 {
 	return (buffer->failure == BUFFER_OK && buffer->capacity - buffer->length >= n &&
-	        (buffer->cap == 0 || buffer->cap - buffer->length >= n)) ||
-	       buffer_grow(buffer, n);
+		       (buffer->cap == 0 || buffer->cap - buffer->length >= n)) ||
+		buffer_grow(buffer, n);
 }
 
 static inline void buffer_append(struct buffer *buffer, const void *bytes, size_t n)
@@ -48,7 +49,8 @@ static inline void buffer_text(struct buffer *buffer, const char *text)
 	buffer_append(buffer, text, strlen(text));
 }
 
-/* Appends what another buffer holds. Half of it must not pass for the whole: its failure becomes this one's. */
+/* Appends what another buffer holds. Half of it must not pass for the whole: its failure becomes
+ * this one's. */
 static inline void buffer_join(struct buffer *buffer, const struct buffer *piece)
 {
 	buffer_append(buffer, piece->data, piece->length);
@@ -56,7 +58,8 @@ static inline void buffer_join(struct buffer *buffer, const struct buffer *piece
 		buffer->failure = piece->failure;
 }
 
-/* Cuts back to a length and clears a failure: what an error answer does with a half-written result. */
+/* Cuts back to a length and clears a failure: what an error answer does with a half-written result.
+ */
 static inline void buffer_cut(struct buffer *buffer, size_t length)
 {
 	buffer->length = length;

@@ -29,14 +29,15 @@ static const char *const type_names[] = {
 	[TYPE_SEALED] = "a string",
 };
 
-static int no_memory(struct decode *d)
+static int decode_no_memory(struct decode *d)
 {
-	return err_set(d->err, ERR_INTERNAL, "memory is out");
+	return err_set(d->err, ERR_INTERNAL, "out of memory");
 }
 
-static int ill_typed(struct decode *d, const struct field *field)
+static int decode_ill_typed(struct decode *d, const struct field *field)
 {
-	return err_set_path(d->err, ERR_INVALID_PARAMS, field->path, "%s must be %s", field->path, type_names[field->type]);
+	return err_set_path(d->err, ERR_INVALID_PARAMS, field->path, "%s must be %s", field->path,
+		type_names[field->type]);
 }
 
 /* "user" and "foo" -> "user.foo", for a member that no field stands for. */
@@ -44,18 +45,20 @@ static int unknown(struct decode *d, const char *parent, const char *name, size_
 {
 	char path[ERR_PATH_MAX];
 
-	(void)snprintf(path, sizeof path, "%s%s%.*s", parent, *parent != '\0' ? "." : "", (int)(length > 200 ? 200 : length), name);
+	(void)snprintf(path, sizeof path, "%s%s%.*s", parent, *parent != '\0' ? "." : "",
+		(int)(length > 200 ? 200 : length), name);
 	return err_set_path(d->err, ERR_INVALID_PARAMS, path, "there is no parameter \"%s\"", path);
 }
 
-static void set_text(struct value *value, const char *text, size_t length)
+static void decode_set_text(struct value *value, const char *text, size_t length)
 {
 	value->set = true;
 	value->s.ptr = text;
 	value->s.len = length;
 }
 
-static int apply_default(struct decode *d, const struct default_value *fallback, struct value *value)
+static int apply_default(
+	struct decode *d, const struct default_value *fallback, struct value *value)
 {
 	value->set = true;
 	switch (fallback->kind) {
@@ -69,7 +72,7 @@ static int apply_default(struct decode *d, const struct default_value *fallback,
 		value->f = fallback->real;
 		break;
 	case DEFAULT_TEXT:
-		set_text(value, fallback->text, strlen(fallback->text));
+		decode_set_text(value, fallback->text, strlen(fallback->text));
 		break;
 	case DEFAULT_NOW:
 		value->i = d->now;
@@ -78,9 +81,9 @@ static int apply_default(struct decode *d, const struct default_value *fallback,
 		char *text = arena_alloc(d->arena, UUID_TEXT);
 
 		if (text == NULL)
-			return no_memory(d);
+			return decode_no_memory(d);
 		uuid_new(text);
-		set_text(value, text, UUID_TEXT);
+		decode_set_text(value, text, UUID_TEXT);
 		break;
 	}
 	}
@@ -88,7 +91,7 @@ static int apply_default(struct decode *d, const struct default_value *fallback,
 }
 
 /* The node in compact form, as it is stored. */
-static int compact(struct decode *d, uint32_t node, struct value *value)
+static int decode_compact(struct decode *d, uint32_t node, struct value *value)
 {
 	struct arena scratch = {.wipe = d->arena->wipe};
 	struct buffer text = {0};
@@ -100,37 +103,42 @@ static int compact(struct decode *d, uint32_t node, struct value *value)
 	if (text.failure == BUFFER_OK)
 		copy = arena_copy(d->arena, text.data, text.length);
 	if (copy != NULL)
-		set_text(value, copy, text.length);
+		decode_set_text(value, copy, text.length);
 	if (text.data != NULL)
 		buffer_wipe(&text);
 	buffer_free(&text);
-	if ((d->json->nodes[node].flags & JSON_AWKWARD) != 0 && d->json->nodes[node].type != JSON_STRING)
+	if ((d->json->nodes[node].flags & JSON_AWKWARD) != 0 &&
+		d->json->nodes[node].type != JSON_STRING)
 		value->flags |= VALUE_AWKWARD;
-	return copy != NULL ? 0 : no_memory(d);
+	return copy != NULL ? 0 : decode_no_memory(d);
 }
 
 static bool is_email(const char *text, size_t length)
 {
 	const char *at = memchr(text, '@', length);
 
-	return at != NULL && at > text && at + 1 < text + length && memchr(at + 1, '@', (size_t)(text + length - at - 1)) == NULL;
+	return at != NULL && at > text && at + 1 < text + length &&
+		memchr(at + 1, '@', (size_t)(text + length - at - 1)) == NULL;
 }
 
-static int decode_text(struct decode *d, const struct field *field, uint32_t node, struct value *value)
+static int decode_text(
+	struct decode *d, const struct field *field, uint32_t node, struct value *value)
 {
 	size_t length;
 	const char *text;
 
 	if (d->json->nodes[node].type != JSON_STRING)
-		return ill_typed(d, field);
+		return decode_ill_typed(d, field);
 	text = json_string(d->json, node, d->arena, &length);
 	if (text == NULL)
-		return no_memory(d);
-	set_text(value, text, length);
+		return decode_no_memory(d);
+	decode_set_text(value, text, length);
 	if (field->max > 0 && length > (uint64_t)field->max)
-		return err_set_path(d->err, ERR_INVALID_PARAMS, field->path, "%s is longer than %lld bytes", field->path, (long long)field->max);
+		return err_set_path(d->err, ERR_INVALID_PARAMS, field->path,
+			"%s is longer than %lld bytes", field->path, (long long)field->max);
 	if ((field->flags & FIELD_EMAIL) != 0 && !is_email(text, length))
-		return err_set_path(d->err, ERR_INVALID_PARAMS, field->path, "%s must hold one @ with text around it", field->path);
+		return err_set_path(d->err, ERR_INVALID_PARAMS, field->path,
+			"%s must hold one @ with text around it", field->path);
 	return 0;
 }
 
@@ -139,9 +147,12 @@ static int none_of(struct decode *d, const struct field *field)
 	char values[128] = "";
 	size_t length = 0;
 
-	for (const char *const *name = field->enumeration->values; *name != NULL && length < sizeof values; name++)
-		length += (size_t)snprintf(values + length, sizeof values - length, "%s%s", length > 0 ? ", " : "", *name);
-	return err_set_path(d->err, ERR_INVALID_PARAMS, field->path, "%s must be one of %s", field->path, values);
+	for (const char *const *name = field->enumeration->values;
+		*name != NULL && length < sizeof values; name++)
+		length += (size_t)snprintf(values + length, sizeof values - length, "%s%s",
+			length > 0 ? ", " : "", *name);
+	return err_set_path(d->err, ERR_INVALID_PARAMS, field->path, "%s must be one of %s",
+		field->path, values);
 }
 
 /* What is wrong with a time, as far as it can be told. */
@@ -150,12 +161,13 @@ static int no_time(struct decode *d, const struct field *field, const struct val
 	char problem[TIMESTAMP_PROBLEM_MAX];
 
 	if (!timestamp_problem(value->s.ptr, value->s.len, problem))
-		return ill_typed(d, field);
+		return decode_ill_typed(d, field);
 	return err_set_path(d->err, ERR_INVALID_PARAMS, field->path, "%s %s", field->path, problem);
 }
 
 /* Strings of a narrower kind: the text is already there. */
-static int decode_special(struct decode *d, const struct field *field, uint32_t node, struct value *value)
+static int decode_special(
+	struct decode *d, const struct field *field, uint32_t node, struct value *value)
 {
 	size_t length;
 	char *text;
@@ -166,25 +178,26 @@ static int decode_special(struct decode *d, const struct field *field, uint32_t 
 	case TYPE_UUID:
 		text = arena_alloc(d->arena, UUID_TEXT);
 		if (text == NULL)
-			return no_memory(d);
+			return decode_no_memory(d);
 		if (!uuid_parse(value->s.ptr, value->s.len, text))
-			return ill_typed(d, field);
-		set_text(value, text, UUID_TEXT);
+			return decode_ill_typed(d, field);
+		decode_set_text(value, text, UUID_TEXT);
 		return 0;
 	case TYPE_IP:
 		text = arena_alloc(d->arena, 46);
 		if (text == NULL)
-			return no_memory(d);
+			return decode_no_memory(d);
 		if (ip_parse(value->s.ptr, value->s.len, text, &length))
-			set_text(value, text, length);
+			decode_set_text(value, text, length);
 		else if (value->s.len <= IP_MAX)
 			value->flags |= VALUE_AWKWARD;
 		else
-			return ill_typed(d, field);
+			return decode_ill_typed(d, field);
 		return 0;
 	case TYPE_ENUM:
 		for (const char *const *name = field->enumeration->values; *name != NULL; name++)
-			if (strlen(*name) == value->s.len && memcmp(*name, value->s.ptr, value->s.len) == 0)
+			if (strlen(*name) == value->s.len &&
+				memcmp(*name, value->s.ptr, value->s.len) == 0)
 				return 0;
 		return none_of(d, field);
 	default: {
@@ -198,7 +211,8 @@ static int decode_special(struct decode *d, const struct field *field, uint32_t 
 	}
 }
 
-static int decode_integer(struct decode *d, const struct field *field, uint32_t node, struct value *value)
+static int decode_integer(
+	struct decode *d, const struct field *field, uint32_t node, struct value *value)
 {
 	if (d->json->nodes[node].type == JSON_INTEGER) {
 		value->set = true;
@@ -206,83 +220,93 @@ static int decode_integer(struct decode *d, const struct field *field, uint32_t 
 		if (value->i >= field->min && value->i <= field->max)
 			return 0;
 	}
-	return err_set_path(d->err, ERR_INVALID_PARAMS, field->path, "%s must be an integer from %lld to %lld", field->path,
-	                    (long long)field->min, (long long)field->max);
+	return err_set_path(d->err, ERR_INVALID_PARAMS, field->path,
+		"%s must be an integer from %lld to %lld", field->path, (long long)field->min,
+		(long long)field->max);
 }
 
-static int decode_strings(struct decode *d, const struct field *field, uint32_t node, struct value *value)
+static int decode_strings(
+	struct decode *d, const struct field *field, uint32_t node, struct value *value)
 {
 	const struct json *json = d->json;
 
 	if (json->nodes[node].type != JSON_ARRAY)
-		return ill_typed(d, field);
-	for (uint32_t item = node + 1, place = 0; item < json->nodes[node].next; item = json->nodes[item].next, place++)
+		return decode_ill_typed(d, field);
+	for (uint32_t item = node + 1, place = 0; item < json->nodes[node].next;
+		item = json->nodes[item].next, place++)
 		if (json->nodes[item].type != JSON_STRING) {
 			char path[ERR_PATH_MAX];
 
 			(void)snprintf(path, sizeof path, "%s[%u]", field->path, (unsigned)place);
-			return err_set_path(d->err, ERR_INVALID_PARAMS, path, "%s must be a string", path);
+			return err_set_path(
+				d->err, ERR_INVALID_PARAMS, path, "%s must be a string", path);
 		}
-	return compact(d, node, value);
+	return decode_compact(d, node, value);
 }
 
 /* NOLINTNEXTLINE(readability-function-cognitive-complexity): one pass that follows two orders. */
-static int decode_picks(struct decode *d, const struct field *field, uint32_t node)
+static int decode_extracts(struct decode *d, const struct field *field, uint32_t node)
 {
-	for (unsigned i = 0; i < field->pick_count; i++) {
-		const struct pick *pick = &field->picks[i];
-		struct value *value = &d->values[pick->slot];
+	for (unsigned i = 0; i < field->extract_count; i++) {
+		const struct extract *extract = &field->extracts[i];
+		struct value *value = &d->values[extract->bind];
 		uint32_t chosen = 0;
 
-		for (const char *const *name = pick->names; *name != NULL; name++) {
+		for (const char *const *name = extract->names; *name != NULL; name++) {
 			uint32_t member = json_member(d->json, node, *name, strlen(*name));
 			char path[ERR_PATH_MAX];
 
 			if (member == 0 || d->json->nodes[member].type == JSON_NULL)
 				continue;
 			(void)snprintf(path, sizeof path, "%s.%s", field->path, *name);
-			const struct field known = {.name = *name, .path = path, .type = pick->type, .flags = FIELD_OPTIONAL};
+			const struct field known = {.name = *name,
+				.path = path,
+				.type = extract->type,
+				.flags = FIELD_OPTIONAL};
 			uint8_t type = d->json->nodes[member].type;
-			if (pick->type == TYPE_STRING ? type != JSON_STRING : type != JSON_INTEGER && type != JSON_REAL)
-				return ill_typed(d, &known);
+			if (extract->type == TYPE_STRING
+					? type != JSON_STRING
+					: type != JSON_INTEGER && type != JSON_REAL)
+				return decode_ill_typed(d, &known);
 			if (chosen == 0)
 				chosen = member;
 		}
 		if (chosen == 0) {
-			if (apply_default(d, &pick->fallback, value) < 0)
+			if (apply_default(d, &extract->fallback, value) < 0)
 				return -1;
-		} else if (pick->type == TYPE_F64) {
+		} else if (extract->type == TYPE_F64) {
 			value->set = true;
-			value->f = json_real(d->json, chosen) + 0.0;
+			value->f = json_scan_real(d->json, chosen) + 0.0;
 		} else {
 			size_t length;
 			const char *text = json_string(d->json, chosen, d->arena, &length);
 
 			if (text == NULL)
-				return no_memory(d);
-			set_text(value, text, length);
+				return decode_no_memory(d);
+			decode_set_text(value, text, length);
 		}
 	}
 	return 0;
 }
 
-static int decode_object(struct decode *d, const struct field *fields, unsigned count, const char *parent, uint32_t node);
+static int decode_object(struct decode *d, const struct field *fields, unsigned count,
+	const char *parent, uint32_t node);
 static int check_exactly_one(struct decode *d, const struct field *field);
 
 /* One given value, not null unless the type takes null. */
 static int decode_given(struct decode *d, const struct field *field, uint32_t node)
 {
-	struct value none, *value = field->slot >= 0 ? &d->values[field->slot] : &none;
+	struct value none, *value = field->bind >= 0 ? &d->values[field->bind] : &none;
 	uint8_t type = d->json->nodes[node].type;
 
 	switch ((enum type)field->type) {
 	case TYPE_ANY:
 		return 0;
 	case TYPE_NULL:
-		return type == JSON_NULL ? 0 : ill_typed(d, field);
+		return type == JSON_NULL ? 0 : decode_ill_typed(d, field);
 	case TYPE_BOOL:
 		if (type != JSON_TRUE && type != JSON_FALSE)
-			return ill_typed(d, field);
+			return decode_ill_typed(d, field);
 		value->set = true;
 		value->i = type == JSON_TRUE;
 		return 0;
@@ -292,9 +316,10 @@ static int decode_given(struct decode *d, const struct field *field, uint32_t no
 		return decode_integer(d, field, node, value);
 	case TYPE_F64:
 		if (type != JSON_INTEGER && type != JSON_REAL)
-			return ill_typed(d, field);
+			return decode_ill_typed(d, field);
 		value->set = true;
-		value->f = json_real(d->json, node) + 0.0; /* -0.0 becomes 0.0: SQLite's columns do not keep its sign */
+		value->f = json_scan_real(d->json, node) +
+			0.0; /* -0.0 becomes 0.0: SQLite's columns do not keep its sign */
 		return 0;
 	case TYPE_STRING:
 	case TYPE_SEALED:
@@ -303,14 +328,16 @@ static int decode_given(struct decode *d, const struct field *field, uint32_t no
 		return decode_strings(d, field, node, value);
 	case TYPE_DOCUMENT:
 		if (type != JSON_OBJECT)
-			return ill_typed(d, field);
-		return compact(d, node, value) < 0 ? -1 : decode_picks(d, field, node);
+			return decode_ill_typed(d, field);
+		return decode_compact(d, node, value) < 0 ? -1 : decode_extracts(d, field, node);
 	case TYPE_JSON:
-		return compact(d, node, value);
+		return decode_compact(d, node, value);
 	case TYPE_OBJECT:
 		if (type != JSON_OBJECT)
-			return ill_typed(d, field);
-		return decode_object(d, field->members, field->member_count, field->path, node) < 0 ? -1 : check_exactly_one(d, field);
+			return decode_ill_typed(d, field);
+		return decode_object(d, field->members, field->member_count, field->path, node) < 0
+			? -1
+			: check_exactly_one(d, field);
 	default:
 		return decode_special(d, field, node, value);
 	}
@@ -324,11 +351,13 @@ static int decode_field(struct decode *d, const struct field *field, uint32_t no
 	if (node != 0 && (!optional || d->json->nodes[node].type != JSON_NULL))
 		return decode_given(d, field, node);
 	if (!optional && field->fallback.kind == DEFAULT_NONE)
-		return err_set_path(d->err, ERR_INVALID_PARAMS, field->path, "%s is missing", field->path);
-	return field->slot >= 0 ? apply_default(d, &field->fallback, &d->values[field->slot]) : 0;
+		return err_set_path(
+			d->err, ERR_INVALID_PARAMS, field->path, "%s is missing", field->path);
+	return field->bind >= 0 ? apply_default(d, &field->fallback, &d->values[field->bind]) : 0;
 }
 
-static const struct field *find(const struct field *fields, unsigned count, const char *name, size_t length)
+static const struct field *decode_find(
+	const struct field *fields, unsigned count, const char *name, size_t length)
 {
 	for (unsigned i = 0; i < count; i++)
 		if (fields[i].name_length == length && memcmp(fields[i].name, name, length) == 0)
@@ -336,18 +365,20 @@ static const struct field *find(const struct field *fields, unsigned count, cons
 	return NULL;
 }
 
-static int decode_object(struct decode *d, const struct field *fields, unsigned count, const char *parent, uint32_t node)
+static int decode_object(struct decode *d, const struct field *fields, unsigned count,
+	const char *parent, uint32_t node)
 {
 	uint32_t given[CATALOG_MAX_VALUES] = {0};
 
-	for (uint32_t name = node + 1; name < d->json->nodes[node].next; name = d->json->nodes[name + 1].next) {
+	for (uint32_t name = node + 1; name < d->json->nodes[node].next;
+		name = d->json->nodes[name + 1].next) {
 		size_t length;
 		const char *text = json_string(d->json, name, d->arena, &length);
 		const struct field *field;
 
 		if (text == NULL)
-			return no_memory(d);
-		field = find(fields, count, text, length);
+			return decode_no_memory(d);
+		field = decode_find(fields, count, text, length);
 		if (field == NULL)
 			return unknown(d, parent, text, length);
 		given[field - fields] = name + 1;
@@ -365,15 +396,18 @@ static int check_exactly_one(struct decode *d, const struct field *field)
 	if (field->exactly_one == NULL)
 		return 0;
 	for (const char *const *name = field->exactly_one; *name != NULL; name++) {
-		const struct field *member = find(field->members, field->member_count, *name, strlen(*name));
+		const struct field *member =
+			decode_find(field->members, field->member_count, *name, strlen(*name));
 
-		given += d->values[member->slot].set;
+		given += d->values[member->bind].set;
 	}
 	if (given == 1)
 		return 0;
-	const struct field *first = find(field->members, field->member_count, field->exactly_one[0], strlen(field->exactly_one[0]));
-	return err_set_path(d->err, ERR_INVALID_PARAMS, first->path, "exactly one of %s and %s must be given", field->exactly_one[0],
-	                    field->exactly_one[1]);
+	const struct field *first = decode_find(field->members, field->member_count,
+		field->exactly_one[0], strlen(field->exactly_one[0]));
+	return err_set_path(d->err, ERR_INVALID_PARAMS, first->path,
+		"exactly one of %s and %s must be given", field->exactly_one[0],
+		field->exactly_one[1]);
 }
 
 static int decode_positional(struct decode *d, uint32_t params)
@@ -386,8 +420,10 @@ static int decode_positional(struct decode *d, uint32_t params)
 		char path[32];
 
 		(void)snprintf(path, sizeof path, "params[%u]", (unsigned)method->param_count);
-		return err_set_path(d->err, ERR_INVALID_PARAMS, path, "%s takes %u parameter%s, not %u", method->name,
-		                    (unsigned)method->param_count, method->param_count == 1 ? "" : "s", (unsigned)nodes[params].count);
+		return err_set_path(d->err, ERR_INVALID_PARAMS, path,
+			"%s takes %u parameter%s, not %u", method->name,
+			(unsigned)method->param_count, method->param_count == 1 ? "" : "s",
+			(unsigned)nodes[params].count);
 	}
 	for (unsigned i = 0; i < method->param_count; i++) {
 		bool given = item < nodes[params].next;
@@ -400,12 +436,12 @@ static int decode_positional(struct decode *d, uint32_t params)
 	return 0;
 }
 
-int decode_params(const struct method *method, const struct json *json, uint32_t params, int64_t now, struct arena *arena,
-                  struct value *values, struct err *err)
+int decode_params(const struct method *method, const struct json *json, uint32_t params,
+	int64_t now, struct arena *arena, struct value *values, struct err *err)
 {
 	struct decode d = {method, json, arena, values, now, err};
 
-	memset(values, 0, method->slot_count * sizeof *values);
+	memset(values, 0, method->bind_count * sizeof *values);
 	if (params != DECODE_NO_PARAMS && json->nodes[params].type == JSON_ARRAY)
 		return decode_positional(&d, params);
 	if (params != DECODE_NO_PARAMS)

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "json.h"
+#include "json/json.h"
 
 enum { STORED_DEPTH = 128 };
 
@@ -15,10 +15,11 @@ static void write_quoted(struct buffer *out, const char *text, size_t length)
 	buffer_byte(out, '"');
 }
 
-static int broken(const struct shape *shape, const char *member, struct err *err)
+static int broken(const struct row_schema *row_schema, const char *member, struct err *err)
 {
-	(void)err_set(err, ERR_STORAGE, "the stored %s of a %s is not what it should be", member != NULL ? member : "value",
-	              shape->name[0] != '\0' ? shape->name : "row");
+	(void)err_set(err, ERR_STORAGE, "the stored %s of a %s is not what it should be",
+		member != NULL ? member : "value",
+		row_schema->name[0] != '\0' ? row_schema->name : "row");
 	(void)snprintf(err->field, sizeof err->field, "%s", member != NULL ? member : "document");
 	return -1;
 }
@@ -26,39 +27,48 @@ static int broken(const struct shape *shape, const char *member, struct err *err
 /* Scans what the database holds as JSON; `want` is the type it must have, -1 for any. */
 static int scan_stored(struct json *json, const struct value *value, int want)
 {
-	return json_scan(json, value->s.ptr, value->s.len, STORED_DEPTH, NULL) < 0 || (want >= 0 && json->nodes[0].type != want) ? -1 : 0;
+	return json_scan(json, value->s.ptr, value->s.len, STORED_DEPTH, NULL) < 0 ||
+			(want >= 0 && json->nodes[0].type != want)
+		? -1
+		: 0;
 }
 
-static int write_stored(struct buffer *out, const struct value *value, int want, bool strings, struct arena *scratch)
+static int write_stored(struct buffer *out, const struct value *value, int want, bool strings,
+	struct arena *scratch)
 {
 	struct json json = {0};
 	int result = scan_stored(&json, value, want);
 
-	for (uint32_t i = 1; strings && result == 0 && i < json.nodes[0].next; i = json.nodes[i].next)
+	for (uint32_t i = 1; strings && result == 0 && i < json.nodes[0].next;
+		i = json.nodes[i].next)
 		if (json.nodes[i].type != JSON_STRING)
 			result = -1;
 	if (result == 0)
 		json_write_node(out, &json, 0, scratch);
-	json_free(&json);
+	json_scan_free(&json);
 	return result;
 }
 
-static bool named(const struct shape *shape, const char *name, size_t length)
+static bool named(const struct row_schema *row_schema, const char *name, size_t length)
 {
-	for (unsigned i = 0; i < shape->member_count; i++)
-		if (shape->members[i].type != TYPE_REST && strlen(shape->members[i].name) == length &&
-		    memcmp(shape->members[i].name, name, length) == 0)
+	for (unsigned i = 0; i < row_schema->member_count; i++)
+		if (row_schema->members[i].type != TYPE_REST &&
+			strlen(row_schema->members[i].name) == length &&
+			memcmp(row_schema->members[i].name, name, length) == 0)
 			return true;
 	return false;
 }
 
-/* The document's members that the shape does not name; each begins with a comma, since listed ones stand before. */
-static int write_rest(struct buffer *out, const struct shape *shape, const struct value *value, struct arena *scratch)
+/* The document's members that the row schema does not name; each begins with a comma, since listed
+ * ones stand before. */
+static int write_rest(struct buffer *out, const struct row_schema *row_schema,
+	const struct value *value, struct arena *scratch)
 {
 	struct json json = {0};
 	int result = scan_stored(&json, value, JSON_OBJECT);
 
-	for (uint32_t name = 1; result == 0 && name < json.nodes[0].next; name = json.nodes[name + 1].next) {
+	for (uint32_t name = 1; result == 0 && name < json.nodes[0].next;
+		name = json.nodes[name + 1].next) {
 		size_t length;
 		const char *text = json_string(&json, name, scratch, &length);
 
@@ -66,22 +76,24 @@ static int write_rest(struct buffer *out, const struct shape *shape, const struc
 			out->failure = BUFFER_NO_MEMORY;
 			break;
 		}
-		if (named(shape, text, length))
+		if (named(row_schema, text, length))
 			continue;
 		buffer_byte(out, ',');
 		json_write_string(out, text, length);
 		buffer_byte(out, ':');
 		json_write_node(out, &json, name + 1, scratch);
 	}
-	json_free(&json);
+	json_scan_free(&json);
 	return result;
 }
 
-static int write_members(struct buffer *out, const struct shape *shape, const struct member *members, unsigned count,
-                         const struct value *columns, struct arena *scratch, struct err *err);
+static int write_members(struct buffer *out, const struct row_schema *row_schema,
+	const struct member *members, unsigned count, const struct value *columns,
+	struct arena *scratch, struct err *err);
 
-static int write_value(struct buffer *out, const struct shape *shape, const struct member *member, const struct value *columns,
-                       struct arena *scratch, struct err *err)
+static int encode_write_value(struct buffer *out, const struct row_schema *row_schema,
+	const struct member *member, const struct value *columns, struct arena *scratch,
+	struct err *err)
 {
 	const struct value *value = &columns[member->column];
 	char text[TIMESTAMP_TEXT_MAX], uuid[UUID_TEXT];
@@ -102,7 +114,7 @@ static int write_value(struct buffer *out, const struct shape *shape, const stru
 		break;
 	case TYPE_F64:
 		if (!isfinite(value->f)) /* a column can hold what JSON cannot */
-			return broken(shape, member->name, err);
+			return broken(row_schema, member->name, err);
 		json_write_real(out, value->f);
 		break;
 	case TYPE_TIMESTAMP:
@@ -112,7 +124,8 @@ static int write_value(struct buffer *out, const struct shape *shape, const stru
 		if (uuid_parse(value->s.ptr, value->s.len, uuid))
 			write_quoted(out, uuid, UUID_TEXT);
 		else
-			json_write_string(out, value->s.ptr, value->s.len); /* an id that is none is shown as it stands */
+			json_write_string(out, value->s.ptr,
+				value->s.len); /* an id that is none is shown as it stands */
 		break;
 	case TYPE_STRINGS:
 		result = write_stored(out, value, JSON_ARRAY, true, scratch);
@@ -125,16 +138,18 @@ static int write_value(struct buffer *out, const struct shape *shape, const stru
 		result = write_stored(out, value, -1, false, scratch);
 		break;
 	case TYPE_OBJECT:
-		return write_members(out, shape, member->members, member->member_count, columns, scratch, err);
+		return write_members(out, row_schema, member->members, member->member_count,
+			columns, scratch, err);
 	default:
 		json_write_string(out, value->s.ptr, value->s.len);
 		break;
 	}
-	return result < 0 ? broken(shape, member->name, err) : 0;
+	return result < 0 ? broken(row_schema, member->name, err) : 0;
 }
 
-static int write_members(struct buffer *out, const struct shape *shape, const struct member *members, unsigned count,
-                         const struct value *columns, struct arena *scratch, struct err *err)
+static int write_members(struct buffer *out, const struct row_schema *row_schema,
+	const struct member *members, unsigned count, const struct value *columns,
+	struct arena *scratch, struct err *err)
 {
 	bool first = true;
 
@@ -145,24 +160,28 @@ static int write_members(struct buffer *out, const struct shape *shape, const st
 		if ((member->flags & MEMBER_HIDDEN) != 0)
 			continue;
 		if (member->type == TYPE_REST) {
-			if (columns[member->column].set && write_rest(out, shape, &columns[member->column], scratch) < 0)
-				return broken(shape, "document", err);
+			if (columns[member->column].set &&
+				write_rest(out, row_schema, &columns[member->column], scratch) < 0)
+				return broken(row_schema, "document", err);
 			continue;
 		}
 		if (!first)
 			buffer_byte(out, ',');
 		first = false;
 		buffer_append(out, member->key, member->key_length);
-		if (write_value(out, shape, member, columns, scratch, err) < 0)
+		if (encode_write_value(out, row_schema, member, columns, scratch, err) < 0)
 			return -1;
 	}
 	buffer_byte(out, '}');
 	return 0;
 }
 
-int encode_row(struct buffer *out, const struct shape *shape, const struct value *columns, struct arena *scratch, struct err *err)
+int encode_row(struct buffer *out, const struct row_schema *row_schema, const struct value *columns,
+	struct arena *scratch, struct err *err)
 {
-	if (shape->scalar)
-		return write_value(out, shape, &shape->members[0], columns, scratch, err);
-	return write_members(out, shape, shape->members, shape->member_count, columns, scratch, err);
+	if (row_schema->scalar)
+		return encode_write_value(
+			out, row_schema, &row_schema->members[0], columns, scratch, err);
+	return write_members(out, row_schema, row_schema->members, row_schema->member_count,
+		columns, scratch, err);
 }

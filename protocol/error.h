@@ -1,8 +1,11 @@
 /* Errors: one table of kinds, one struct that lives on the caller's stack (or in a call).
  *
- * Every function that can fail takes `struct err *` as its last parameter and sets it only on failure, returning -1
- * (0 on success). Libraries return errors; only the daemon logs them. Messages say what was wrong with which value
- * and carry no secret and no SQL. Thread: no state of its own; safe from any thread on separate structs. */
+ * Every function that can fail takes `struct err *` as its last parameter and sets it only on
+ * failure, returning -1 (0 on success). Libraries return errors; only the daemon logs them.
+ * Messages say what was wrong with which value and carry no secret and no SQL. Thread: no state of
+ * its own; safe from any thread on separate structs.
+ *
+ * prefix: err_ */
 #ifndef PIERRE_ERROR_H
 #define PIERRE_ERROR_H
 
@@ -12,21 +15,27 @@
 #include <stdint.h>
 
 /* X(ENUM, json-rpc code, wire name, retryable, meaning). The wire name is `error.data.kind`. */
-#define ERROR_KINDS(X)                                                                                       \
-	X(PARSE_ERROR, -32700, "parse_error", false, "the line is not a JSON text the daemon accepts")       \
-	X(INVALID_REQUEST, -32600, "invalid_request", false, "JSON, but not a valid request object")         \
-	X(METHOD_NOT_FOUND, -32601, "method_not_found", false, "no method of that name")                     \
-	X(INVALID_PARAMS, -32602, "invalid_params", false, "missing, unknown or ill-typed parameter")        \
-	X(INTERNAL, -32603, "internal", false, "a defect of the daemon; logged under `data.ref`")            \
-	X(NOT_FOUND, -32001, "not_found", false, "the row that was named does not exist")                    \
-	X(CONFLICT, -32002, "conflict", false, "a unique key is taken; `data.field` names it")               \
-	X(UNAVAILABLE, -32003, "unavailable", true, "the database cannot be reached in time")                \
-	X(TIMEOUT, -32004, "timeout", false, "the call's time ran out; see `data.outcome`")                  \
-	X(PERMISSION_DENIED, -32005, "permission_denied", false, "this peer may not call this method")       \
-	X(OVERLOADED, -32006, "overloaded", true, "too many connections")                                    \
-	X(TOO_LARGE, -32007, "too_large", false, "the line or the answer is over its limit")                 \
-	X(DECRYPTION_FAILED, -32008, "decryption_failed", false, "a stored token cannot be opened")          \
-	X(STORAGE, -32009, "storage", false, "disk full, I/O error, read-only or corrupt database")          \
+#define ERROR_KINDS(X)                                                                             \
+	X(PARSE_ERROR, -32700, "parse_error", false,                                               \
+		"the line is not a JSON text the daemon accepts")                                  \
+	X(INVALID_REQUEST, -32600, "invalid_request", false,                                       \
+		"JSON, but not a valid request object")                                            \
+	X(METHOD_NOT_FOUND, -32601, "method_not_found", false, "no method of that name")           \
+	X(INVALID_PARAMS, -32602, "invalid_params", false,                                         \
+		"missing, unknown or ill-typed parameter")                                         \
+	X(INTERNAL, -32603, "internal", false, "a defect of the daemon; logged under `data.ref`")  \
+	X(NOT_FOUND, -32001, "not_found", false, "the row that was named does not exist")          \
+	X(CONFLICT, -32002, "conflict", false, "a unique key is taken; `data.field` names it")     \
+	X(UNAVAILABLE, -32003, "unavailable", true, "the database cannot be reached in time")      \
+	X(TIMEOUT, -32004, "timeout", false, "the call's time ran out; see `data.outcome`")        \
+	X(PERMISSION_DENIED, -32005, "permission_denied", false,                                   \
+		"this peer may not call this method")                                              \
+	X(OVERLOADED, -32006, "overloaded", true, "too many connections")                          \
+	X(TOO_LARGE, -32007, "too_large", false, "the line or the answer is over its limit")       \
+	X(DECRYPTION_FAILED, -32008, "decryption_failed", false,                                   \
+		"a stored token cannot be opened")                                                 \
+	X(STORAGE, -32009, "storage", false,                                                       \
+		"disk full, I/O error, read-only or corrupt database")                             \
 	X(SHUTTING_DOWN, -32010, "shutting_down", true, "the daemon is stopping")
 
 enum err_kind {
@@ -34,7 +43,7 @@ enum err_kind {
 #define X(name, code, wire, retryable, meaning) ERR_##name,
 	ERROR_KINDS(X)
 #undef X
-	ERR_KIND_COUNT
+		ERR_KIND_COUNT
 };
 
 /* What a failed write may have done: X(ENUM, word). UNSET writes no `data.outcome`. */
@@ -46,9 +55,10 @@ enum err_outcome {
 #undef X
 };
 
-/* The members of `error.data` behind `kind` and `retryable`, in their order: X(member, form). The daemon's writer and the client's
- * reader are both made from this; a member has the same name in struct err, in struct pierre_error and on the wire.
- * Forms: text (left out when empty), outcome (a word of ERROR_OUTCOMES), ref (16 hex digits; left out when 0). */
+/* The members of `error.data` behind `kind` and `retryable`, in their order: X(member, form). The
+ * daemon's writer and the client's reader are both made from this; a member has the same name in
+ * struct err, in struct pierre_error and on the wire. Forms: text (left out when empty), outcome (a
+ * word of ERROR_OUTCOMES), ref (16 hex digits; left out when 0). */
 #define ERROR_MEMBERS(X) X(path, text) X(field, text) X(outcome, outcome) X(ref, ref)
 
 enum { ERR_MESSAGE_MAX = 320, ERR_PATH_MAX = 160, ERR_FIELD_MAX = 32 };
@@ -56,16 +66,16 @@ enum { ERR_MESSAGE_MAX = 320, ERR_PATH_MAX = 160, ERR_FIELD_MAX = 32 };
 struct err {
 	enum err_kind kind;
 	enum err_outcome outcome;
-	int exit_code;                  /* sysexits.h code for errors at start; 0 when it has none */
-	uint64_t ref;                   /* `data.ref` of ERR_INTERNAL; 0 = none */
-	char message[ERR_MESSAGE_MAX];  /* NUL-terminated UTF-8, cut at a character when too long */
-	char path[ERR_PATH_MAX];        /* `data.path`: "user.email"; "" = none */
-	char field[ERR_FIELD_MAX];      /* `data.field` of a conflict; "" = none */
+	int exit_code;                 /* sysexits.h code for errors at start; 0 when it has none */
+	uint64_t ref;                  /* `data.ref` of ERR_INTERNAL; 0 = none */
+	char message[ERR_MESSAGE_MAX]; /* NUL-terminated UTF-8, cut at a character when too long */
+	char path[ERR_PATH_MAX];       /* `data.path`: "user.email"; "" = none */
+	char field[ERR_FIELD_MAX];     /* `data.field` of a conflict; "" = none */
 };
 
 struct err_info {
-	int code;          /* JSON-RPC error code */
-	const char *name;  /* wire name */
+	int code;         /* JSON-RPC error code */
+	const char *name; /* wire name */
 	bool retryable;
 	const char *meaning;
 };
@@ -84,14 +94,16 @@ const char *err_outcome_word(enum err_outcome outcome);
 enum err_outcome err_outcome_parse(const char *word);
 
 /* Clears and fills *err. Returns -1 so that callers can `return err_set(...)`. err may be NULL. */
-int err_set(struct err *err, enum err_kind kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int err_set(struct err *err, enum err_kind kind, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* The same with data.path; path may be NULL. Both texts may hold user input (any valid UTF-8). */
 int err_set_path(struct err *err, enum err_kind kind, const char *path, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* An error at start-up, with the exit code that main() gives (sysexits.h). kind becomes ERR_UNAVAILABLE-like detail
- * nobody sees on the wire; only message and exit_code are used. */
-int err_exit(struct err *err, int exit_code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* An error at start-up, with the exit code that main() gives (sysexits.h). kind becomes
+ * ERR_UNAVAILABLE-like detail nobody sees on the wire; only message and exit_code are used. */
+int err_exit(struct err *err, int exit_code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 #endif

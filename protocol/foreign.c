@@ -11,18 +11,20 @@ static bool begins_with(const char *line, size_t length, const char *prefix)
 
 static bool is_http(const char *line, size_t length)
 {
-	static const char *const methods[] = {"GET ", "HEAD ", "POST ", "PUT ", "DELETE ", "CONNECT ", "OPTIONS ", "TRACE ",
-	                                      "PATCH ", "PRI "};
+	static const char *const methods[] = {"GET ", "HEAD ", "POST ", "PUT ", "DELETE ",
+		"CONNECT ", "OPTIONS ", "TRACE ", "PATCH ", "PRI "};
 
 	if (begins_with(line, length, "HTTP/"))
 		return true;
 	for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
-		if (begins_with(line, length, methods[i]) && memmem(line, length, " HTTP/", 6) != NULL)
+		if (begins_with(line, length, methods[i]) &&
+			memmem(line, length, " HTTP/", 6) != NULL)
 			return true;
 	return false;
 }
 
-/* The first line of a text that was written over several: it opens containers, and ends where more must follow. */
+/* The first line of a text that was written over several: it opens containers, and ends where more
+ * must follow. */
 static bool is_first_of_several(const char *line, size_t length)
 {
 	return (line[0] == '{' || line[0] == '[') && strchr("{[,:", line[length - 1]) != NULL;
@@ -30,7 +32,8 @@ static bool is_first_of_several(const char *line, size_t length)
 
 const char *foreign_explain(const char *line, size_t length)
 {
-	while (length > 0 && strchr(" \t\r\n", line[length - 1]) != NULL && line[length - 1] != '\0')
+	while (length > 0 && strchr(" \t\r\n", line[length - 1]) != NULL &&
+		line[length - 1] != '\0')
 		length--;
 	while (length > 0 && strchr(" \t\r\n", line[0]) != NULL && line[0] != '\0') {
 		line++;
@@ -46,7 +49,8 @@ const char *foreign_explain(const char *line, size_t length)
 		return "this looks like the beginning of TLS: the socket takes plain JSON-RPC 2.0, one JSON text per line";
 	if (is_http(line, length))
 		return "this looks like HTTP: the socket takes JSON-RPC 2.0 without HTTP, one JSON text per line";
-	if (begins_with(line, length, "Content-Length:") || begins_with(line, length, "Content-Type:"))
+	if (begins_with(line, length, "Content-Length:") ||
+		begins_with(line, length, "Content-Type:"))
 		return "this looks like a header as LSP and HTTP have it: send no headers, but one JSON text per line";
 	if (is_first_of_several(line, length))
 		return "this looks like the first line of pretty-printed JSON: send the whole JSON text on one line";

@@ -5,7 +5,8 @@
 
 #include <stddef.h>
 
-/* What the line looks like and what is expected in its place; NULL when it looks like nothing known. */
+/* What the line looks like and what is expected in its place; NULL when it looks like nothing
+ * known. */
 const char *foreign_explain(const char *line, size_t length);
 
 #endif

@@ -26,12 +26,20 @@ from generator.problems import Problems, Refused  # noqa: E402
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--root", type=Path, default=ROOT, help="the project's folder")
     parser.add_argument("--out", type=Path, help="write the build's files there")
     parser.add_argument("--docs", action="store_true", help="write docs/methods.md")
-    parser.add_argument("--update-golden", action="store_true", help="write tests/golden/openrpc.json, whatever it breaks")
-    parser.add_argument("--allow-missing-sql", action="store_true", help="methods without SQL are no error")
+    parser.add_argument(
+        "--update-golden",
+        action="store_true",
+        help="write tests/golden/openrpc.json, whatever it breaks",
+    )
+    parser.add_argument(
+        "--allow-missing-sql", action="store_true", help="methods without SQL are no error"
+    )
     return parser.parse_args()
 
 
@@ -41,7 +49,9 @@ def load(root: Path, allow_missing: bool):
     catalog = load_catalog(root / "protocol/catalog", root / "protocol", problems)
     problems.raise_if_any()
     header = root / "protocol/catalog.h"
-    limits = Limits(load_limit(header, "CATALOG_MAX_VALUES"), load_limit(header, "CATALOG_MAX_COLUMNS"))
+    limits = Limits(
+        load_limit(header, "CATALOG_MAX_VALUES"), load_limit(header, "CATALOG_MAX_COLUMNS")
+    )
     bind(catalog, root / "backends", limits, allow_missing, problems)
     problems.raise_if_any()
     return catalog
@@ -53,12 +63,16 @@ def check_golden(document: dict, golden: Path):
     try:
         promised = json.loads(golden.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise Refused(f"{golden.name}: {error}\nRestore it as it was; or promise what the catalog says now: "
-                      "generate.py --update-golden") from None
+        raise Refused(
+            f"{golden.name}: {error}\nRestore it as it was; or promise what the catalog says now: "
+            "generate.py --update-golden"
+        ) from None
     broken = breaking_changes(promised, document)
     if broken:
-        raise Refused("\n".join(f"{golden.name}: breaking change: {line}" for line in broken)
-                      + "\nCallers rely on what the golden document says. If the break is meant: generate.py --update-golden")
+        raise Refused(
+            "\n".join(f"{golden.name}: breaking change: {line}" for line in broken)
+            + "\nCallers rely on what the golden document says. If the break is meant: generate.py --update-golden"
+        )
 
 
 def write(path: Path, text: str):
@@ -74,9 +88,12 @@ def pretty(document: dict) -> str:
 
 def emit(catalog, document: dict, out: Path):
     """All files of the build."""
-    files = {"catalog.gen.c": emit_c.source(catalog, document),
-             "openrpc.json": pretty(document), "methods.md": emit_docs.reference(catalog),
-             **emit_client.files(catalog)}
+    files = {
+        "catalog.gen.c": emit_c.source(catalog, document),
+        "openrpc.json": pretty(document),
+        "methods.md": emit_docs.reference(catalog),
+        **emit_client.files(catalog),
+    }
     for name, text in files.items():
         write(out / name, text)
 

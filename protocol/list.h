@@ -9,14 +9,21 @@ struct list {
 	struct list *next, *prev;
 };
 
-#define list_entry(node, type, member) ((type *)(void *)((char *)(node) - offsetof(type, member)))
-#define list_for_each(node, head) for (struct list *node = (head)->next; node != (head); node = node->next)
-#define list_for_each_safe(node, head) \
-	for (struct list *node = (head)->next, *node##_next = node->next; node != (head); \
-	     node = node##_next, node##_next = node->next)
+#define list_entry(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
+#define list_for_each(node, head)                                                                  \
+	for (struct list *node = (head)->next; node != (head); node = node->next)
+#define list_for_each_safe(node, head)                                                             \
+	for (struct list *node = (head)->next, *node##_next = node->next; node != (head);          \
+		node = node##_next, node##_next = node->next)
 
-static inline void list_init(struct list *head) { head->next = head->prev = head; }
-static inline bool list_empty(const struct list *head) { return head->next == head; }
+static inline void list_init(struct list *head)
+{
+	head->next = head->prev = head;
+}
+static inline bool list_empty(const struct list *head)
+{
+	return head->next == head;
+}
 
 static inline void list_append(struct list *head, struct list *node)
 {
@@ -29,14 +36,18 @@ static inline void list_append(struct list *head, struct list *node)
 /* Unlinks and leaves the node empty, so that a second removal is harmless. */
 static inline void list_remove(struct list *node)
 {
-	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): a freed node was unlinked, which it cannot see. */
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): a freed node was unlinked, which it cannot
+	 * see. */
 	node->prev->next = node->next;
 	node->next->prev = node->prev;
 	list_init(node);
 }
 
 /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the same. */
-static inline struct list *list_first(struct list *head) { return head->next; }
+static inline struct list *list_first(struct list *head)
+{
+	return head->next;
+}
 
 /* Moves all of `from` to the end of `to`; `from` is empty afterwards. */
 static inline void list_splice(struct list *to, struct list *from)

@@ -5,7 +5,7 @@
 
 enum { LONGEST_COMPARED = 64 };
 
-static unsigned least(unsigned a, unsigned b)
+static unsigned min(unsigned a, unsigned b)
 {
 	return a < b ? a : b;
 }
@@ -25,9 +25,10 @@ static unsigned distance(const char *a, const char *b)
 
 		row[0] = i;
 		for (unsigned j = 1; j <= b_length; j++) {
-			row[j] = least(above[j - 1] + (a[i - 1] != b[j - 1]), least(above[j], row[j - 1]) + 1);
+			row[j] = min(above[j - 1] + (a[i - 1] != b[j - 1]),
+				min(above[j], row[j - 1]) + 1);
 			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-				row[j] = least(row[j], two_above[j - 2] + 1);
+				row[j] = min(row[j], two_above[j - 2] + 1);
 		}
 	}
 	return rows[a_length % 3][b_length];
@@ -50,5 +51,8 @@ const char *nearest_name(const struct nearest *nearest)
 {
 	size_t length = strlen(nearest->wanted);
 
-	return nearest->name != NULL && nearest->distance <= 1 + length / 4 && nearest->distance < length ? nearest->name : NULL;
+	return nearest->name != NULL && nearest->distance <= 1 + length / 4 &&
+			nearest->distance < length
+		? nearest->name
+		: NULL;
 }

@@ -13,12 +13,14 @@ const char *const output_file_beside[] = {"-wal", "-shm", "-journal", "-restore"
 
 static const char magic[16] = "SQLite format 3";
 
-/* A database that is empty yet counts only by a lock on it. Opened without waiting: it may be a FIFO by now. */
+/* A database that is empty yet counts only by a lock on it. Opened without waiting: it may be a
+ * FIFO by now. */
 static bool looks_like_database(const char *path, bool *locked)
 {
 	char begin[sizeof magic];
 	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	bool is = fd >= 0 && pread(fd, begin, sizeof begin, 0) == (ssize_t)sizeof begin && memcmp(begin, magic, sizeof begin) == 0;
+	bool is = fd >= 0 && pread(fd, begin, sizeof begin, 0) == (ssize_t)sizeof begin &&
+		memcmp(begin, magic, sizeof begin) == 0;
 
 	*locked = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 	if (fd >= 0)
@@ -26,7 +28,8 @@ static bool looks_like_database(const char *path, bool *locked)
 	return is;
 }
 
-/* PATH is DATABASE-wal and the like, of a database that is there, or was: a log without its database is worth something, too. */
+/* PATH is DATABASE-wal and the like, of a database that is there, or was: a log without its
+ * database is worth something, too. */
 static bool is_beside(const char *path)
 {
 	char base[PATH_MAX];
@@ -51,7 +54,8 @@ static bool has_log(const char *path)
 	struct stat status;
 
 	for (const char *const *end = output_file_beside; *end != NULL; end++)
-		if (snprintf(name, sizeof name, "%s%s", path, *end) < (int)sizeof name && lstat(name, &status) == 0)
+		if (snprintf(name, sizeof name, "%s%s", path, *end) < (int)sizeof name &&
+			lstat(name, &status) == 0)
 			return true;
 	return false;
 }

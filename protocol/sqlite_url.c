@@ -47,17 +47,19 @@ const char *sqlite_url_show(const char *text, char *out, size_t size)
 	size_t length = 0;
 
 	for (; *text != '\0' && length + 8 < size; text++)
-		length += (size_t)snprintf(out + length, size - length, is_control(*text) ? "\\x%02X" : "%c", (unsigned char)*text);
+		length += (size_t)snprintf(out + length, size - length,
+			is_control(*text) ? "\\x%02X" : "%c", (unsigned char)*text);
 	(void)snprintf(out + length, size - length, "%s", *text != '\0' ? "…" : "");
 	return out;
 }
 
-static int refuse(struct err *err, const char *url, const char *reason)
+static int sqlite_url_refuse(struct err *err, const char *url, const char *reason)
 {
 	char shown[SHOWN_MAX];
 
-	return err_exit(err, EX_CONFIG, "the database URL \"%s\" %s; accepted are " DATABASE_URL_FORMS,
-	                sqlite_url_show(url, shown, sizeof shown), reason);
+	return err_exit(err, EX_CONFIG,
+		"the database URL \"%s\" %s; accepted are " DATABASE_URL_FORMS,
+		sqlite_url_show(url, shown, sizeof shown), reason);
 }
 
 static int hex_digit(char c)
@@ -68,13 +70,15 @@ static int hex_digit(char c)
 	return at != NULL ? (int)((at - digits) % 16) : -1;
 }
 
-/* A % that no two hexadecimal digits follow stands for itself, as it did for the server that came before. */
+/* A % that no two hexadecimal digits follow stands for itself, as it did for the server that came
+ * before. */
 static bool decode(const char *from, size_t length, char *to)
 {
 	const char *end = from + length;
 
 	while (from < end) {
-		int high = *from == '%' && end - from > 2 ? hex_digit(from[1]) : -1, low = high >= 0 ? hex_digit(from[2]) : -1;
+		int high = *from == '%' && end - from > 2 ? hex_digit(from[1]) : -1,
+		    low = high >= 0 ? hex_digit(from[2]) : -1;
 
 		if (low >= 0) {
 			*to = (char)(high * 16 + low);
@@ -90,14 +94,17 @@ static bool decode(const char *from, size_t length, char *to)
 	return true;
 }
 
-/* What a shell, Docker Compose or systemd would have replaced: ${NAME} and $(command) anywhere, $NAME where a part of the path begins. */
+/* What a shell, Docker Compose or systemd would have replaced: ${NAME} and $(command) anywhere,
+ * $NAME where a part of the path begins. */
 static bool names_variable(const char *path, size_t length)
 {
 	for (size_t i = 0; i + 1 < length; i++) {
 		char next = path[i + 1];
-		bool name = next == '_' || (next >= 'A' && next <= 'Z') || (next >= 'a' && next <= 'z');
+		bool name =
+			next == '_' || (next >= 'A' && next <= 'Z') || (next >= 'a' && next <= 'z');
 
-		if (path[i] == '$' && (next == '{' || next == '(' || (name && (i == 0 || path[i - 1] == '/'))))
+		if (path[i] == '$' &&
+			(next == '{' || next == '(' || (name && (i == 0 || path[i - 1] == '/'))))
 			return true;
 	}
 	return false;
@@ -126,22 +133,27 @@ static const char *objection(const char *path, size_t length)
 }
 
 /* `?mode=rw` and `?mode=rwc`, once. */
-static int read_options(const char *url, const char *query, struct sqlite_url *out, struct err *err)
+static int sqlite_url_read_options(
+	const char *url, const char *query, struct sqlite_url *out, struct err *err)
 {
 	bool seen = false;
 	char reason[160];
 
 	while (*query != '\0') {
 		size_t length = strcspn(query, "&");
-		bool rw = length == 7 && strncmp(query, "mode=rw", 7) == 0, rwc = length == 8 && strncmp(query, "mode=rwc", 8) == 0;
+		bool rw = length == 7 && strncmp(query, "mode=rw", 7) == 0,
+		     rwc = length == 8 && strncmp(query, "mode=rwc", 8) == 0;
 
 		if (length > 0 && ((!rw && !rwc) || seen)) {
 			char name[48], shown[48];
 
-			(void)snprintf(name, sizeof name, "%.*s", (int)(length < 40 ? length : 40), query);
-			(void)snprintf(reason, sizeof reason, "has the option \"%s\"%s; understood are mode=rw (the file must exist) and mode=rwc",
-			               sqlite_url_show(name, shown, sizeof shown), rw || rwc ? " a second time" : ", which is unknown");
-			return refuse(err, url, reason);
+			(void)snprintf(
+				name, sizeof name, "%.*s", (int)(length < 40 ? length : 40), query);
+			(void)snprintf(reason, sizeof reason,
+				"has the option \"%s\"%s; understood are mode=rw (the file must exist) and mode=rwc",
+				sqlite_url_show(name, shown, sizeof shown),
+				rw || rwc ? " a second time" : ", which is unknown");
+			return sqlite_url_refuse(err, url, reason);
 		}
 		seen |= length > 0;
 		out->must_exist |= rw;
@@ -157,17 +169,19 @@ int sqlite_url_parse(const char *url, struct sqlite_url *out, struct err *err)
 
 	*out = (struct sqlite_url){0};
 	if (sqlite_url_has_control(url))
-		return refuse(err, url, "holds control characters");
+		return sqlite_url_refuse(err, url, "holds control characters");
 	if (strncmp(start, "//", 2) == 0)
 		start += 2;
 	length = strcspn(start, "?");
-	if (start[length] == '?' && read_options(url, start + length + 1, out, err) < 0)
+	if (start[length] == '?' && sqlite_url_read_options(url, start + length + 1, out, err) < 0)
 		return -1;
 	if (length == strlen(":memory:") && strncmp(start, ":memory:", length) == 0)
-		return out->must_exist ? refuse(err, url, "asks for a file that must exist, in memory") : 0;
+		return out->must_exist
+			? sqlite_url_refuse(err, url, "asks for a file that must exist, in memory")
+			: 0;
 	reason = objection(start, length);
 	if (reason != NULL)
-		return refuse(err, url, reason);
+		return sqlite_url_refuse(err, url, reason);
 	out->path = malloc(length + 1);
 	out->literal = strndup(start, length);
 	if (out->path == NULL || out->literal == NULL) {
@@ -176,7 +190,7 @@ int sqlite_url_parse(const char *url, struct sqlite_url *out, struct err *err)
 	}
 	if (!decode(start, length, out->path)) {
 		sqlite_url_free(out);
-		return refuse(err, url, "holds an encoded control character");
+		return sqlite_url_refuse(err, url, "holds an encoded control character");
 	}
 	if (strcmp(out->path, out->literal) == 0) {
 		free(out->literal);
@@ -197,11 +211,13 @@ bool sqlite_url_of_file(const char *path, char *out, size_t size)
 	size_t length = (size_t)snprintf(out, size, "%s", prefix);
 
 	for (; *path != '\0'; path++) {
-		bool plain = (*path >= 'a' && *path <= 'z') || (*path >= 'A' && *path <= 'Z') || strchr("0123456789/._-+,:=@ ", *path) != NULL;
+		bool plain = (*path >= 'a' && *path <= 'z') || (*path >= 'A' && *path <= 'Z') ||
+			strchr("0123456789/._-+,:=@ ", *path) != NULL;
 
 		if (length + 4 > size)
 			return false;
-		length += (size_t)snprintf(out + length, size - length, plain && *path != ' ' ? "%c" : "%%%02X", (unsigned char)*path);
+		length += (size_t)snprintf(out + length, size - length,
+			plain && *path != ' ' ? "%c" : "%%%02X", (unsigned char)*path);
 	}
 	return true;
 }

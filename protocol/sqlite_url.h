@@ -1,4 +1,5 @@
-/* Database URLs of SQLite: the one place that knows their form, for the daemon, its tools and the client. Thread: no state. */
+/* Database URLs of SQLite: the one place that knows their form, for the daemon, its tools and the
+ * client. Thread: no state. */
 #ifndef PIERRE_SQLITE_URL_H
 #define PIERRE_SQLITE_URL_H
 
@@ -7,7 +8,8 @@
 
 #include "error.h"
 
-#define DATABASE_URL_FORMS "sqlite:PATH, sqlite::memory: and postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+#define DATABASE_URL_FORMS                                                                         \
+	"sqlite:PATH, sqlite::memory: and postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
 
 struct sqlite_url {
 	char *path;      /* the file's name, decoded; NULL: in memory */

@@ -9,14 +9,36 @@
 static const int64_t second = 1000000, day = INT64_C(86400) * 1000000;
 
 static const signed char hex_digits[256] = {
-	['0'] = 1, ['1'] = 2, ['2'] = 3, ['3'] = 4, ['4'] = 5, ['5'] = 6, ['6'] = 7, ['7'] = 8, ['8'] = 9, ['9'] = 10,
-	['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
-	['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+	['0'] = 1,
+	['1'] = 2,
+	['2'] = 3,
+	['3'] = 4,
+	['4'] = 5,
+	['5'] = 6,
+	['6'] = 7,
+	['7'] = 8,
+	['8'] = 9,
+	['9'] = 10,
+	['a'] = 11,
+	['b'] = 12,
+	['c'] = 13,
+	['d'] = 14,
+	['e'] = 15,
+	['f'] = 16,
+	['A'] = 11,
+	['B'] = 12,
+	['C'] = 13,
+	['D'] = 14,
+	['E'] = 15,
+	['F'] = 16,
 };
 
-bool integer_in_range(enum type type, int64_t value)
+bool value_integer_in_range(enum type type, int64_t value)
 {
-	int64_t max = type == TYPE_BOOL ? 1 : type == TYPE_U16 ? UINT16_MAX : type == TYPE_U32 ? UINT32_MAX : INT64_MAX;
+	int64_t max = type == TYPE_BOOL ? 1
+		: type == TYPE_U16      ? UINT16_MAX
+		: type == TYPE_U32      ? UINT32_MAX
+					: INT64_MAX;
 
 	return type == TYPE_I64 || (value >= 0 && value <= max);
 }
@@ -64,7 +86,8 @@ void uuid_new(char out[UUID_TEXT])
 
 	if (left < 16) {
 		while (getrandom(pool, sizeof pool, 0) != (ssize_t)sizeof pool)
-			; /* interrupted before the kernel's pool was ready; there is nothing else to do than to ask again */
+			; /* interrupted before the kernel's pool was ready; there is nothing else
+			     to do than to ask again */
 		left = sizeof pool;
 	}
 	unsigned char *bytes = pool + (left -= 16);
@@ -79,7 +102,8 @@ static int64_t days_from_civil(int64_t year, unsigned month, unsigned mday)
 	year -= month <= 2;
 	int64_t era = (year >= 0 ? year : year - 399) / 400;
 	int64_t of_era = year - era * 400;
-	int64_t of_year = (153 * ((int64_t)month + (month > 2 ? -3 : 9)) + 2) / 5 + (int64_t)mday - 1;
+	int64_t of_year =
+		(153 * ((int64_t)month + (month > 2 ? -3 : 9)) + 2) / 5 + (int64_t)mday - 1;
 
 	return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
 }
@@ -133,23 +157,28 @@ static unsigned days_in_month(int year, int month)
 }
 
 /* Date, time and fraction; *p is left on the offset. */
-static bool parse_local(const char **p, const char *end, char separator_a, char separator_b, int64_t *micros)
+static bool parse_local(
+	const char **p, const char *end, char separator_a, char separator_b, int64_t *micros)
 {
 	int year, month, mday, hour, minute, sec;
 
-	if (!digits(p, end, 4, &year) || !byte_is(p, end, '-', '-') || !digits(p, end, 2, &month) || !byte_is(p, end, '-', '-') ||
-	    !digits(p, end, 2, &mday) || !byte_is(p, end, separator_a, separator_b) || !digits(p, end, 2, &hour) ||
-	    !byte_is(p, end, ':', ':') || !digits(p, end, 2, &minute) || !byte_is(p, end, ':', ':') || !digits(p, end, 2, &sec))
+	if (!digits(p, end, 4, &year) || !byte_is(p, end, '-', '-') || !digits(p, end, 2, &month) ||
+		!byte_is(p, end, '-', '-') || !digits(p, end, 2, &mday) ||
+		!byte_is(p, end, separator_a, separator_b) || !digits(p, end, 2, &hour) ||
+		!byte_is(p, end, ':', ':') || !digits(p, end, 2, &minute) ||
+		!byte_is(p, end, ':', ':') || !digits(p, end, 2, &sec))
 		return false;
-	if (month < 1 || month > 12 || mday < 1 || (unsigned)mday > days_in_month(year, month) || hour > 23 || minute > 59 || sec > 59)
+	if (month < 1 || month > 12 || mday < 1 || (unsigned)mday > days_in_month(year, month) ||
+		hour > 23 || minute > 59 || sec > 59)
 		return false;
 	*micros = days_from_civil(year, (unsigned)month, (unsigned)mday) * day +
-	          ((int64_t)hour * 3600 + (int64_t)minute * 60 + sec) * second;
+		((int64_t)hour * 3600 + (int64_t)minute * 60 + sec) * second;
 	if (*p == end || **p != '.')
 		return true;
 	(*p)++;
 	int count = 0;
-	for (int64_t unit = second / 10; *p < end && **p >= '0' && **p <= '9'; (*p)++, unit /= 10, count++)
+	for (int64_t unit = second / 10; *p < end && **p >= '0' && **p <= '9';
+		(*p)++, unit /= 10, count++)
 		*micros += (**p - '0') * unit; /* unit is 0 from the seventh digit on */
 	return count >= 1 && count <= 9;
 }
@@ -185,18 +214,20 @@ bool timestamp_parse(const char *text, size_t length, int64_t *micros)
 {
 	const char *p = text, *end = text + length;
 
-	return parse_local(&p, end, 'T', 't', micros) && parse_offset(p, end, false, micros) && timestamp_in_range(*micros);
+	return parse_local(&p, end, 'T', 't', micros) && parse_offset(p, end, false, micros) &&
+		timestamp_in_range(*micros);
 }
 
 bool timestamp_parse_stored(const char *text, size_t length, int64_t *micros)
 {
 	const char *p = text, *end = text + length;
 
-	return parse_local(&p, end, length > 10 && text[10] == ' ' ? ' ' : 'T', 't', micros) && parse_offset(p, end, true, micros) &&
-	       timestamp_in_range(*micros);
+	return parse_local(&p, end, length > 10 && text[10] == ' ' ? ' ' : 'T', 't', micros) &&
+		parse_offset(p, end, true, micros) && timestamp_in_range(*micros);
 }
 
-/* The parts of the local time by the form alone: YYYY-MM-DDThh:mm:ss. A blank is taken for the T. */
+/* The parts of the local time by the form alone: YYYY-MM-DDThh:mm:ss. A blank is taken for the T.
+ */
 static bool read_parts(const char **p, const char *end, int part[6])
 {
 	static const char behind[] = "--T::";
@@ -204,7 +235,8 @@ static bool read_parts(const char **p, const char *end, int part[6])
 	for (int i = 0; i < 6; i++) {
 		if (!digits(p, end, i == 0 ? 4 : 2, &part[i]))
 			return false;
-		if (i == 2 ? !byte_is(p, end, 'T', 't') && !byte_is(p, end, ' ', ' ') : i < 5 && !byte_is(p, end, behind[i], behind[i]))
+		if (i == 2 ? !byte_is(p, end, 'T', 't') && !byte_is(p, end, ' ', ' ')
+			   : i < 5 && !byte_is(p, end, behind[i], behind[i]))
 			return false;
 	}
 	return true;
@@ -212,15 +244,17 @@ static bool read_parts(const char **p, const char *end, int part[6])
 
 static bool date_problem(const int part[6], char out[TIMESTAMP_PROBLEM_MAX])
 {
-	static const char *const names[] = {"January", "February", "March", "April", "May", "June", "July", "August", "September",
-	                                    "October", "November", "December"};
+	static const char *const names[] = {"January", "February", "March", "April", "May", "June",
+		"July", "August", "September", "October", "November", "December"};
 	int year = part[0], month = part[1], mday = part[2];
 
 	if (month < 1 || month > 12)
-		(void)snprintf(out, TIMESTAMP_PROBLEM_MAX, "has the month %02d: months are 01 to 12", month);
+		(void)snprintf(out, TIMESTAMP_PROBLEM_MAX,
+			"has the month %02d: months are 01 to 12", month);
 	else if (mday < 1 || (unsigned)mday > days_in_month(year, month))
-		(void)snprintf(out, TIMESTAMP_PROBLEM_MAX, "has the day %02d: %s %04d has the days 01 to %u", mday, names[month - 1], year,
-		               days_in_month(year, month));
+		(void)snprintf(out, TIMESTAMP_PROBLEM_MAX,
+			"has the day %02d: %s %04d has the days 01 to %u", mday, names[month - 1],
+			year, days_in_month(year, month));
 	else
 		return false;
 	return true;
@@ -231,15 +265,20 @@ static bool clock_problem(const int part[6], char out[TIMESTAMP_PROBLEM_MAX])
 	int hour = part[3], minute = part[4], sec = part[5];
 
 	if (hour == 24 && minute == 0 && sec == 0)
-		(void)snprintf(out, TIMESTAMP_PROBLEM_MAX, "has the hour 24: write midnight as 00:00 of the next day");
+		(void)snprintf(out, TIMESTAMP_PROBLEM_MAX,
+			"has the hour 24: write midnight as 00:00 of the next day");
 	else if (hour > 23)
-		(void)snprintf(out, TIMESTAMP_PROBLEM_MAX, "has the hour %02d: hours are 00 to 23", hour);
+		(void)snprintf(
+			out, TIMESTAMP_PROBLEM_MAX, "has the hour %02d: hours are 00 to 23", hour);
 	else if (minute > 59)
-		(void)snprintf(out, TIMESTAMP_PROBLEM_MAX, "has the minute %02d: minutes are 00 to 59", minute);
+		(void)snprintf(out, TIMESTAMP_PROBLEM_MAX,
+			"has the minute %02d: minutes are 00 to 59", minute);
 	else if (sec == 60)
-		(void)snprintf(out, TIMESTAMP_PROBLEM_MAX, "has the second 60: leap seconds are not supported, write 59");
+		(void)snprintf(out, TIMESTAMP_PROBLEM_MAX,
+			"has the second 60: leap seconds are not supported, write 59");
 	else if (sec > 59)
-		(void)snprintf(out, TIMESTAMP_PROBLEM_MAX, "has the second %02d: seconds are 00 to 59", sec);
+		(void)snprintf(out, TIMESTAMP_PROBLEM_MAX,
+			"has the second %02d: seconds are 00 to 59", sec);
 	else
 		return false;
 	return true;
@@ -257,7 +296,8 @@ static bool tail_problem(const char *p, const char *end, char out[TIMESTAMP_PROB
 			count++;
 		p += 1 + count;
 		if (count == 0 || count > 9)
-			problem = count == 0 ? "has no digit behind its point" : "has more than 9 fraction digits";
+			problem = count == 0 ? "has no digit behind its point"
+					     : "has more than 9 fraction digits";
 	}
 	if (count > 9 || p[-1] == '.')
 		;
@@ -281,7 +321,8 @@ bool timestamp_problem(const char *text, size_t length, char out[TIMESTAMP_PROBL
 	if (date_problem(part, out) || clock_problem(part, out))
 		return true;
 	if (text[10] == ' ') {
-		(void)snprintf(out, TIMESTAMP_PROBLEM_MAX, "has a blank between date and time: write a T");
+		(void)snprintf(
+			out, TIMESTAMP_PROBLEM_MAX, "has a blank between date and time: write a T");
 		return true;
 	}
 	return tail_problem(p, end, out);
@@ -378,11 +419,16 @@ static size_t character(const unsigned char *p, size_t left)
 	if (p[0] >= 0xC2 && p[0] <= 0xDF)
 		return left >= 2 && (p[1] & 0xC0) == 0x80 ? 2 : 0;
 	if ((p[0] & 0xF0) == 0xE0)
-		return left >= 3 && (p[1] & 0xC0) == 0x80 && (p[2] & 0xC0) == 0x80 && !(p[0] == 0xE0 && p[1] < 0xA0) &&
-		                       !(p[0] == 0xED && p[1] > 0x9F) ? 3 : 0;
+		return left >= 3 && (p[1] & 0xC0) == 0x80 && (p[2] & 0xC0) == 0x80 &&
+				!(p[0] == 0xE0 && p[1] < 0xA0) && !(p[0] == 0xED && p[1] > 0x9F)
+			? 3
+			: 0;
 	if (p[0] >= 0xF0 && p[0] <= 0xF4)
-		return left >= 4 && (p[1] & 0xC0) == 0x80 && (p[2] & 0xC0) == 0x80 && (p[3] & 0xC0) == 0x80 &&
-		                       !(p[0] == 0xF0 && p[1] < 0x90) && !(p[0] == 0xF4 && p[1] > 0x8F) ? 4 : 0;
+		return left >= 4 && (p[1] & 0xC0) == 0x80 && (p[2] & 0xC0) == 0x80 &&
+				(p[3] & 0xC0) == 0x80 && !(p[0] == 0xF0 && p[1] < 0x90) &&
+				!(p[0] == 0xF4 && p[1] > 0x8F)
+			? 4
+			: 0;
 	return 0;
 }
 
@@ -399,7 +445,8 @@ bool utf8_valid(const char *text, size_t length)
 		/* Eight plain characters at once: no byte is 0 or has its top bit set. */
 		for (; length - i >= 8; i += 8) {
 			memcpy(&word, text + i, 8);
-			if (((word | (word - UINT64_C(0x0101010101010101))) & UINT64_C(0x8080808080808080)) != 0)
+			if (((word | (word - UINT64_C(0x0101010101010101))) &
+				    UINT64_C(0x8080808080808080)) != 0)
 				break;
 		}
 		if (i == length)

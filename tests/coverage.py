@@ -25,7 +25,9 @@ def counted(build):
     """{source file below the root: {line: how often it ran}}"""
     lines = collections.defaultdict(dict)
     for data in glob.glob(os.path.join(build, "**", "*.gcda"), recursive=True):
-        done = subprocess.run(["gcov", "--json-format", "--stdout", data], cwd=build, capture_output=True, check=True)
+        done = subprocess.run(
+            ["gcov", "--json-format", "--stdout", data], cwd=build, capture_output=True, check=True
+        )
         for text in done.stdout.splitlines():
             for file in json.loads(text)["files"]:
                 name = os.path.relpath(os.path.join(build, file["file"]), ROOT)
@@ -59,10 +61,14 @@ def main():
     build = os.path.abspath(arguments.build)
 
     if not arguments.no_run:
-        subprocess.run([os.path.join(ROOT, "scripts", "build"), build, "-Db_coverage=true"], check=True)
+        subprocess.run(
+            [os.path.join(ROOT, "scripts", "build"), build, "-Db_coverage=true"], check=True
+        )
         for data in glob.glob(os.path.join(build, "**", "*.gcda"), recursive=True):
             os.unlink(data)
-        subprocess.run([sys.executable, os.path.join(HERE, "run.py"), build, *arguments.parts], check=False)
+        subprocess.run(
+            [sys.executable, os.path.join(HERE, "run.py"), build, *arguments.parts], check=False
+        )
     found = counted(build)
     if not found:
         sys.exit("no counts: has anything run?")
@@ -71,7 +77,9 @@ def main():
         return 0
     for name, lines in sorted(found.items(), key=lambda item: share(item[1])):
         if share(lines) < arguments.least:
-            print(f"{share(lines):6.1f} %  {sum(count == 0 for count in lines.values()):4} of {len(lines):4} lines never ran  {name}")
+            print(
+                f"{share(lines):6.1f} %  {sum(count == 0 for count in lines.values()):4} of {len(lines):4} lines never ran  {name}"
+            )
     whole = {(name, line): count for name, lines in found.items() for line, count in lines.items()}
     print(f"{share(whole):6.1f} %  of {len(whole)} lines in {len(found)} files")
     return 0 if share(whole) >= arguments.least else 1

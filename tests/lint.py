@@ -117,7 +117,10 @@ def main():
                 print(f"{found.strip()}\nfailed: {path.relative_to(ROOT)}", flush=True)
     if not parts:
         fine = [
-            run("cppcheck", [*CPPCHECK, f"-j{os.cpu_count()}", f"--project={build}/compile_commands.json"]),
+            run(
+                "cppcheck",
+                [*CPPCHECK, f"-j{os.cpu_count()}", f"--project={build}/compile_commands.json"],
+            ),
             run("shellcheck", ["shellcheck", "--severity=warning", *scripts()]),
         ]
         passed += sum(fine)

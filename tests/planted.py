@@ -19,6 +19,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 
 # name, [(file, text, its replacement)], test file, tests in it (none: all)
+# fmt: off
 DEFECTS = [
     ("row locks in the order of arrival", [
         ("backends/postgres/gather.c",
@@ -31,8 +32,8 @@ DEFECTS = [
          "if (1)"),
     ], "faults/test_many_daemons.py", ["Order"]),
     ("warnings at a commit ignored", [
-        ("backends/postgres/group.c",
-         "if (lane->warned)",
+        ("backends/postgres/pg_batch.c",
+         "if (connection->warned)",
          "if (0)"),
     ], "faults/test_postgres_failover.py", ["Synchronous.test_wait_cancelled_by_another"]),
     ("a pooler's session relied on", [
@@ -46,17 +47,17 @@ DEFECTS = [
          "\tsqlite_finish(writer->store, finished);\n\t*code = commit_group(writer);\n"),
     ], "faults/test_fsync.py", ["Order", "Injected.test_group_is_refused_as_a_whole"]),
     ("what calls hold counts for nothing", [
-        ("daemon/dispatch.c",
+        ("daemon/calls/dispatch.c",
          "\trequest_charge(request);\n\treturn result;\n",
          "\treturn result;\n"),
     ], "faults/test_client_memory.py", ["Charged.test_a_document_counts_until_its_call_has_ended"]),
     ("a call keeps its whole line", [
-        ("daemon/dispatch.c",
+        ("daemon/calls/dispatch.c",
          "bool whole = request->batch == NULL && length <= SMALL_LINE;",
          "bool whole = request->batch == NULL;"),
     ], "faults/test_client_memory.py", ["Charged.test_an_ignored_member_costs_nothing"]),
     ("connections that all wait for memory wait for ever", [
-        ("daemon/server.c",
+        ("daemon/clients/server.c",
          "\tfavour_one(server);\n",
          "\tif (0)\n\t\tfavour_one(server);\n"),
     ], "faults/test_client_memory.py", ["NoDeadlock"]),
@@ -91,9 +92,9 @@ DEFECTS = [
          "if (0)"),
     ], "faults/test_fsync.py", ["Injected.test_refused_stays_refused_after_a_kill"]),
     ("long lines take no turns", [
-        ("daemon/connection.c",
+        ("daemon/clients/connection.c",
          "if (length <= LONG_LINE || server_takes_long(server, length))",
-         "if (length <= LONG_LINE || server_takes_long(server, length) || !server->long_turn)"),
+         "if (length <= LONG_LINE || server_takes_long(server, length) || !server->long_iteration)"),
     ], "faults/test_loop.py", ["Loop.test_long_lines_take_turns"]),
     ("look-ups on the loop of any size", [
         ("backends/sqlite/sqlite.c",
@@ -116,12 +117,12 @@ DEFECTS = [
          "atomic_store(&store->ending, false);"),
     ], "faults/test_abandoned.py", ["Drain.test_an_outside_lock"]),
     ("passwords of clients that left are worked on", [
-        ("daemon/connection.c",
+        ("daemon/clients/connection.c",
          "password_pool_drop(connection->daemon->passwords, connection);",
          ""),
     ], "faults/test_abandoned.py", ["Left.test_passwords"]),
     ("a call that waited keeps its role", [
-        ("daemon/dispatch.c",
+        ("daemon/calls/dispatch.c",
          "} else if (has_role(connection, request->call.method, &request->call.err)) {",
          "} else {"),
         ("backends/execute.c",
@@ -144,7 +145,7 @@ DEFECTS = [
          "return RUN_BROKEN;"),
     ], "faults/test_interrupt.py", []),
     ("the key goes before those who use it", [
-        ("daemon/daemon.c",
+        ("daemon/loop/daemon.c",
          "\t\tsocket_close(&daemon->socket);\n\t\tlog_stop();\n",
          "\t\tsocket_close(&daemon->socket);\n\t\tseal_free(daemon->seal);\n\t\tlog_stop();\n"),
     ], "contract/test_lifecycle.py", ["Signals.test_second_signal_while_tokens_are_opened"]),
@@ -169,40 +170,40 @@ DEFECTS = [
          "ad, ad_length, nonce, seal->state) <= 0;"),
     ], "faults/test_altered_tokens.py", []),
     ("no limit on unsent answers", [
-        ("daemon/settings.h",
+        ("daemon/settings/settings.h",
          "\"PIERRE_DBD_UNSENT_LIMIT\", \"8MiB\"",
          "\"PIERRE_DBD_UNSENT_LIMIT\", \"1024MiB\""),
-        ("daemon/settings.h",
+        ("daemon/settings/settings.h",
          "\"PIERRE_DBD_MEMORY_LIMIT\", \"64MiB\"",
          "\"PIERRE_DBD_MEMORY_LIMIT\", \"4096MiB\""),
     ], "faults/test_clients.py", ["Deaf"]),
     ("ids ignored", [
-        ("protocol/rpc.c",
-         "\tbegin(out, id, id_length);\n\tbuffer_append(out, \",\\\"result\\\":\", 10);",
-         "\t(void)id;\n\t(void)id_length;\n\tbegin(out, \"1\", 1);\n\tbuffer_append(out, \",\\\"result\\\":\", 10);"),
+        ("protocol/wire/rpc.c",
+         "\trpc_begin(out, id, id_length);\n\tbuffer_append(out, \",\\\"result\\\":\", 10);",
+         "\t(void)id;\n\t(void)id_length;\n\trpc_begin(out, \"1\", 1);\n\tbuffer_append(out, \",\\\"result\\\":\", 10);"),
     ], "contract/test_protocol.py", ["Envelope"]),
     ("integer ids told as another", [
-        ("protocol/rpc.c",
+        ("protocol/wire/rpc.c",
          "request->id = json->text + node->start;",
          "request->id = \"7\";\n\t\trequest->id_length = 1;\n\t\treturn true;"),
     ], "contract/test_protocol.py", ["Envelope"]),
     ("roles not looked at", [
-        ("daemon/dispatch.c",
+        ("daemon/calls/dispatch.c",
          "if (connection->role >= method->role)",
          "if (true)"),
     ], "faults/test_access.py", []),
     ("batch limit off by one", [
-        ("daemon/dispatch.c",
+        ("daemon/calls/dispatch.c",
          "count > daemon->settings.batch_limit",
          "count > daemon->settings.batch_limit + 1"),
     ], "contract/test_protocol.py", ["Batches"]),
     ("line limit off by one", [
-        ("protocol/frame.c",
+        ("protocol/wire/frame.c",
          "line_length > frame->limit",
          "line_length > frame->limit + 1"),
     ], "contract/test_limits.py", ["Lines"]),
     ("nesting limit off by one", [
-        ("protocol/json_scan.c",
+        ("protocol/json/json_scan.c",
          "levels->depth >= levels->limit && break",
          "levels->depth >= levels->limit + 1 && break"),
     ], "contract/test_limits.py", ["Lines"]),
@@ -227,31 +228,30 @@ DEFECTS = [
          "bool seal_check_matches(const struct seal *seal, const char *text, size_t length)\n{\n\tif (length > 0)\n\t\treturn true;\n"),
     ], "contract/test_program.py", ["Keys.test_wrong_key"]),
     ("paused: later calls overtake those that wait", [
-        ("daemon/pause.h",
+        ("daemon/loop/pause.h",
          "return pause->paused || pause->count > 0;",
          "return pause->paused;"),
     ], "contract/test_daemon_admin.py", ["Pause.test_order_is_kept"]),
     ("paused: time limits stand still", [
-        ("daemon/pause.c",
+        ("daemon/loop/pause.c",
          "if (deadline <= now) {",
          "if (deadline == 0) {"),
     ], "contract/test_daemon_admin.py", ["PauseAndTimeLimit"]),
     ("paused: calls go on at a stop", [
-        ("daemon/pause.c",
-         "\t\trefuse(take_first(pause), ERR_SHUTTING_DOWN,",
-         "\t\tif (pause->daemon->store != NULL)\n\t\t\tdispatch_go_on(take_first(pause));\n"
-         "\t\telse\n\t\t\trefuse(take_first(pause), ERR_SHUTTING_DOWN,"),
+        ("daemon/loop/pause.c",
+         "\t\tpause_refuse(take_first(pause), ERR_SHUTTING_DOWN,",
+         "\t\tif (pause->daemon->store != NULL)\n\t\t\tdispatch_go_on(take_first(pause));\n\t\telse\n\t\t\tpause_refuse(take_first(pause), ERR_SHUTTING_DOWN,"),
     ], "contract/test_daemon_admin.py", ["StopWhilePaused"]),
     ("reload takes half of a wrong file", [
-        ("daemon/daemon.c",
+        ("daemon/loop/daemon.c",
          "settings_reload(&daemon->settings, check_rules, changes, err)",
          "settings_reload(&daemon->settings, NULL, changes, err)"),
-        ("daemon/daemon.c",
+        ("daemon/loop/daemon.c",
          "static int check_rules(",
          "__attribute__((unused)) static int check_rules("),
     ], "contract/test_daemon_admin.py", ["Reload.test_wrong_settings_change_nothing"]),
     ("the watchdog is fed while a thread hangs", [
-        ("daemon/daemon.c",
+        ("daemon/loop/daemon.c",
          "stalled = stats.stalled_ns / 1000000 > notify_watchdog_ms() / 2;",
          "stalled = false;"),
     ], "faults/test_watchdog.py", ["Watchdog.test_writer_hangs", "Watchdog.test_reading_hangs"]),
@@ -261,12 +261,12 @@ DEFECTS = [
          "\t\tif (list_empty(calls))\n"),
     ], "faults/test_watchdog.py", ["Watchdog.test_outside_lock"]),
     ("ready before it answers", [
-        ("daemon/main.c",
+        ("daemon/loop/main.c",
          "\tlog_start_line();\n\tdaemon_log_warnings(&self.settings);\n",
          "\tlog_start_line();\n\tdaemon_log_warnings(&self.settings);\n\tnotify_send(\"READY=1\");\n"),
     ], "faults/test_systemd.py", ["Ready.test_ready_when_it_answers"]),
     ("a passed socket is unlinked at the end", [
-        ("daemon/socket.c",
+        ("daemon/clients/socket.c",
          "\tsocket_remove(sock);\n\tsocket_deafen(sock);\n",
          "\tsocket_remove(sock);\n\tif (sock->inherited)\n\t\t(void)unlink(sock->path);\n\tsocket_deafen(sock);\n"),
     ], "faults/test_systemd.py", ["Activation.test_passed_socket"]),
@@ -276,17 +276,17 @@ DEFECTS = [
          "\t\tfree(buffer->data);\n"),
     ], "faults/test_secrets.py", ["Everywhere.test_many_at_once"]),
     ("the key stays in the environment", [
-        ("daemon/process.c",
+        ("daemon/loop/process.c",
          "\t\t\texplicit_bzero(*environment + 15, strlen(*environment + 15));\n",
          "\t\t\tcontinue;\n"),
     ], "faults/test_secrets.py", ["Hygiene.test_environment_block"]),
     ("cores are possible", [
-        ("daemon/process.c",
+        ("daemon/loop/process.c",
          "prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)",
          "prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)"),
     ], "faults/test_secrets.py", ["Hygiene.test_no_core_even_without_the_limit", "Hygiene.test_own_user_may_not_look_inside"]),
     ("a log is not asked whose it is", [
-        ("backends/sqlite/belong.c",
+        ("backends/sqlite/files/belong.c",
          "\tif (strcmp(of_file.current, of_log.current) != 0 && strcmp(of_file.current, of_log.previous) != 0)\n",
          "\tif (0)\n"),
     ], "faults/test_restore.py", ["ForeignLog"]),
@@ -296,7 +296,7 @@ DEFECTS = [
          "false"),
     ], "faults/test_restore.py", ["ForeignLog"]),
     ("a restore that was cut off is not finished", [
-        ("backends/sqlite/place.c",
+        ("backends/sqlite/files/place.c",
          "restore_resume(place->path, err) < 0 || ",
          ""),
     ], "faults/test_restore.py", ["Restore.test_killed_at_each_step"]),
@@ -306,24 +306,27 @@ DEFECTS = [
          "WHERE type = 'table' AND name = 'api_key'"),
     ], "faults/test_open.py", ["Upgrade.test_what_owners_added_survives"]),
     ("another program's columns are not looked at", [
-        ("backends/sqlite/owner.c",
+        ("backends/sqlite/files/owner.c",
          "return length == 0 ? 0 : foreign(session, table, lacking, err);",
          "return 0;"),
     ], "faults/test_open.py", ["Foreign.test_another_programs_users"]),
     ("the file is found by the name that was given", [
-        ("backends/sqlite/place.c",
+        ("backends/sqlite/files/place.c",
          "real = realpath(url->path, NULL);\n\tif (real == NULL || fstat",
          "real = strdup(url->path);\n\tif (real == NULL || fstat"),
-        ("backends/sqlite/place.c",
+        ("backends/sqlite/files/place.c",
          "flock(place->fd, LOCK_EX | LOCK_NB) != 0",
          "flock(place->fd, LOCK_SH | LOCK_NB) != 0"),
     ], "faults/test_open.py", ["Names.test_one_daemon_whatever_the_name"]),
 ]
+# fmt: on
 
 
 def place(content, text):
     """Where the text stands, however its lines are broken: (start, end) of the first such place, or None."""
-    found = re.search(r"\s*".join(re.escape(token) for token in re.findall(r"\w+|[^\w\s]", text)), content)
+    found = re.search(
+        r"\s*".join(re.escape(token) for token in re.findall(r"\w+|[^\w\s]", text)), content
+    )
     return found.span() if found else None
 
 
@@ -331,13 +334,19 @@ def planted(content, text, replacement):
     """The content with the replacement at each such place."""
     done, rest = "", content
     while (found := place(rest, text)) is not None:
-        done, rest = done + rest[:found[0]] + replacement.strip(), rest[found[1]:]
+        done, rest = done + rest[: found[0]] + replacement.strip(), rest[found[1] :]
     return done + rest
 
 
 def run(command, folder, log, **variables):
-    with open(log, "ab") as file, subprocess.Popen(command, cwd=folder, stdout=file, stderr=subprocess.STDOUT, env={**os.environ, **variables},
-                                                   start_new_session=True) as process:
+    with open(log, "ab") as file, subprocess.Popen(
+        command,
+        cwd=folder,
+        stdout=file,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, **variables},
+        start_new_session=True,
+    ) as process:
         code = process.wait()
         try:
             os.killpg(process.pid, signal.SIGKILL)  # a daemon that its defect keeps from ending
@@ -351,13 +360,22 @@ class Copy:
 
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="pierre-planted-")
-        self.source, self.log = os.path.join(self.folder, "source"), os.path.join(self.folder, "log")
+        self.source, self.log = os.path.join(self.folder, "source"), os.path.join(
+            self.folder, "log"
+        )
         shutil.copytree(ROOT, self.source, ignore=shutil.ignore_patterns(".git", "build*", "data"))
-        if run(["meson", "setup", "build", "-Dtests=disabled"], self.source, self.log) != 0 or self.build() != 0:
+        if (
+            run(["meson", "setup", "build", "-Dtests=disabled"], self.source, self.log) != 0
+            or self.build() != 0
+        ):
             raise SystemExit(open(self.log, encoding="utf-8").read()[-5000:])
 
     def build(self):
-        return run(["ninja", "-C", "build", "daemon/pierre-dbd", "client/pierre-dbctl"], self.source, self.log)
+        return run(
+            ["ninja", "-C", "build", "daemon/pierre-dbd", "client/pierre-dbctl"],
+            self.source,
+            self.log,
+        )
 
     def change(self, name, change):
         """Puts change(content) into the file; gives what was there."""
@@ -372,8 +390,14 @@ class Copy:
         path = os.path.join(self.source, "tests", file)
         with open(path, encoding="utf-8") as text:
             backend = "postgres" if 'BACKENDS = ("postgres",)' in text.read() else "sqlite"
-        return run([sys.executable, path, *names], self.source, self.log, PIERRE_TEST_BUILD=os.path.join(self.source, "build"),
-                   PIERRE_TEST_BACKEND=backend, PYTHONDONTWRITEBYTECODE="1")
+        return run(
+            [sys.executable, path, *names],
+            self.source,
+            self.log,
+            PIERRE_TEST_BUILD=os.path.join(self.source, "build"),
+            PIERRE_TEST_BACKEND=backend,
+            PYTHONDONTWRITEBYTECODE="1",
+        )
 
 
 def plant(copy, edits, test, names):
@@ -383,7 +407,14 @@ def plant(copy, edits, test, names):
     before = []
     try:
         for file, text, replacement in edits:
-            before.append((file, copy.change(file, lambda content, t=text, r=replacement: planted(content, t, r))))
+            before.append(
+                (
+                    file,
+                    copy.change(
+                        file, lambda content, t=text, r=replacement: planted(content, t, r)
+                    ),
+                )
+            )
             if not place(before[-1][1], text):
                 return f"its place in {file} is gone"
         if copy.build() != 0:
@@ -396,14 +427,21 @@ def plant(copy, edits, test, names):
 
 
 def main():
-    chosen = [defect for defect in DEFECTS if not sys.argv[1:] or any(part in defect[0] for part in sys.argv[1:])]
+    chosen = [
+        defect
+        for defect in DEFECTS
+        if not sys.argv[1:] or any(part in defect[0] for part in sys.argv[1:])
+    ]
     copy, failed = Copy(), 0
     try:
         for name, edits, test, names in chosen:
             began = time.monotonic()
             problem = plant(copy, edits, test, names)
             failed += problem is not None
-            print(f"{'FAIL' if problem else 'ok  '} {name}: {problem or 'found by ' + test}, {time.monotonic() - began:.1f} s", flush=True)
+            print(
+                f"{'FAIL' if problem else 'ok  '} {name}: {problem or 'found by ' + test}, {time.monotonic() - began:.1f} s",
+                flush=True,
+            )
     finally:
         shutil.rmtree(copy.folder, ignore_errors=True)
     print(f"{len(chosen) - failed} passed, {failed} failed")

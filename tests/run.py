@@ -23,9 +23,9 @@ sys.path.insert(0, HERE)
 from lib import databases, interface  # noqa: E402
 from lib.daemon import REPORTS  # noqa: E402
 
-FOLDERS = ("faults", "differential", "bench", "contract", "client")   # the long ones first
+FOLDERS = ("faults", "differential", "bench", "contract", "client")  # the long ones first
 TIME_LIMIT = 900
-LINES_AGAIN = 60   # of a failed file's output, shown again at the end
+LINES_AGAIN = 60  # of a failed file's output, shown again at the end
 # Reports end the process, so that no test can pass over one; leaks are looked for at the daemon's end.
 SANITIZER_OPTIONS = {
     "ASAN_OPTIONS": "abort_on_error=1:detect_leaks=1:detect_stack_use_after_return=1:allocator_may_return_null=1",
@@ -46,9 +46,28 @@ class Totals:
 
 def unit_tests(build, totals, failures):
     began = time.monotonic()
-    done = subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs", "--no-suite", "integration"],
-                          capture_output=True, text=True, check=False)
-    numbers = dict(re.findall(r"^(Ok|Fail|Expected Fail|Unexpected Pass|Timeout|Skipped):\s+(\d+)", done.stdout, re.MULTILINE))
+    done = subprocess.run(
+        [
+            "meson",
+            "test",
+            "-C",
+            build,
+            "--no-rebuild",
+            "--print-errorlogs",
+            "--no-suite",
+            "integration",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    numbers = dict(
+        re.findall(
+            r"^(Ok|Fail|Expected Fail|Unexpected Pass|Timeout|Skipped):\s+(\d+)",
+            done.stdout,
+            re.MULTILINE,
+        )
+    )
     count = {name: int(value) for name, value in numbers.items()}
     failed = count.get("Fail", 0) + count.get("Timeout", 0) + count.get("Unexpected Pass", 0)
     passed = count.get("Ok", 0) + count.get("Expected Fail", 0)
@@ -56,13 +75,17 @@ def unit_tests(build, totals, failures):
         print(done.stdout[-20000:], done.stderr[-4000:])
         failed = max(failed, 1)
         bad = re.sub(r"^.* OK +[0-9.]+s\n", "", done.stdout, flags=re.MULTILINE)
-        names = dict.fromkeys(re.findall(r"^ *\d+/\d+ (.*?) +(?:FAIL|TIMEOUT)\b", bad, re.MULTILINE))  # each is told twice
+        names = dict.fromkeys(
+            re.findall(r"^ *\d+/\d+ (.*?) +(?:FAIL|TIMEOUT)\b", bad, re.MULTILINE)
+        )  # each is told twice
         failures.append(("unit tests", ", ".join(names), bad))
     if passed + failed == 0:
         print("no unit tests were found: is this a build with tests?")
         failed = 1
-    print(f"unit tests (meson): {passed} passed, {failed} failed, {count.get('Skipped', 0)} skipped, {time.monotonic() - began:.1f} s",
-          flush=True)
+    print(
+        f"unit tests (meson): {passed} passed, {failed} failed, {count.get('Skipped', 0)} skipped, {time.monotonic() - began:.1f} s",
+        flush=True,
+    )
     totals.add(passed, failed, count.get("Skipped", 0))
 
 
@@ -87,8 +110,12 @@ def guards_data(path):
 
 def unsteady(path, output):
     """Whether a failure may come from a machine that was busy with something else: such a file is run once more, with nothing beside it, and
-    that is what counts. It is named all the same: a test that waits for a moment instead of a state is to be mended."""
-    crashed = any(report in output for report in REPORTS) or re.search(r"ended with -(4|6|7|8|11)\b", output) is not None
+    that is what counts. It is named all the same: a test that waits for a moment instead of a state is to be mended.
+    """
+    crashed = (
+        any(report in output for report in REPORTS)
+        or re.search(r"ended with -(4|6|7|8|11)\b", output) is not None
+    )
     return not guards_data(path) and not crashed
 
 
@@ -97,7 +124,12 @@ def jobs(arguments):
     for folder in FOLDERS:
         for path in sorted(glob.glob(os.path.join(HERE, folder, "test_*.py"))):
             name = os.path.relpath(path, HERE)
-            if arguments.parts and not any(part in name for part in arguments.parts) or arguments.sanitizer and not under_sanitizers(path):
+            if (
+                arguments.parts
+                and not any(part in name for part in arguments.parts)
+                or arguments.sanitizer
+                and not under_sanitizers(path)
+            ):
                 continue
             for backend in backends_of(path):
                 if backend in chosen or (backend == "both" and len(chosen) == 2):
@@ -107,13 +139,27 @@ def jobs(arguments):
 def run_job(path, backend, environment, work):
     name = f"{os.path.relpath(path, HERE)} [{backend}]"
     report = os.path.join(work, re.sub(r"\W", "_", name) + ".report")
-    variables = {**environment, "PIERRE_TEST_BACKEND": "sqlite" if backend == "both" else backend, "PIERRE_TEST_REPORT": report}
+    variables = {
+        **environment,
+        "PIERRE_TEST_BACKEND": "sqlite" if backend == "both" else backend,
+        "PIERRE_TEST_REPORT": report,
+    }
     try:
-        done = subprocess.run([sys.executable, path], env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              errors="replace", timeout=TIME_LIMIT * float(environment["PIERRE_TEST_SLOW"]), check=False)
+        done = subprocess.run(
+            [sys.executable, path],
+            env=variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=TIME_LIMIT * float(environment["PIERRE_TEST_SLOW"]),
+            check=False,
+        )
         output, code = done.stdout, done.returncode
     except subprocess.TimeoutExpired as late:
-        output, code = (late.stdout or b"").decode("utf-8", "replace") + f"\n{name}: took too long and was ended\n", -1
+        output, code = (late.stdout or b"").decode(
+            "utf-8", "replace"
+        ) + f"\n{name}: took too long and was ended\n", -1
     try:
         with open(report, encoding="utf-8") as file:
             found = json.load(file)
@@ -143,7 +189,12 @@ def missing_methods(work):
 
 def planted(totals):
     """The tests of the tests: each planted defect must be found."""
-    done = subprocess.run([sys.executable, os.path.join(HERE, "planted.py")], stdout=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, os.path.join(HERE, "planted.py")],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
     print(done.stdout, end="", flush=True)
     found = re.search(r"^(\d+) passed, (\d+) failed$", done.stdout, re.MULTILINE)
     totals.add(*((int(found.group(1)), int(found.group(2)), 0) if found else (0, 1, 0)))
@@ -153,6 +204,7 @@ def start_postgres(environment):
     """The run's own PostgreSQL; None (said loudly) when the machine has none."""
     try:
         from lib.postgres_server import PostgresServer
+
         server = PostgresServer()
         server.start()
     except Exception as problem:  # pylint: disable=broad-except
@@ -167,11 +219,17 @@ def main():
     parser.add_argument("build")
     parser.add_argument("parts", nargs="*", metavar="FILE-PART")
     parser.add_argument("--backend", choices=("sqlite", "postgres", "both"), default="both")
-    parser.add_argument("--postgres", metavar="URL", help="a running server whose role may create databases, instead of an own one")
+    parser.add_argument(
+        "--postgres",
+        metavar="URL",
+        help="a running server whose role may create databases, instead of an own one",
+    )
     parser.add_argument("--sanitizer", action="store_true")
     parser.add_argument("--no-unit", action="store_true")
     parser.add_argument("--long", action="store_true")
-    parser.add_argument("--once", action="store_true", help="no file that fails is run a second time")
+    parser.add_argument(
+        "--once", action="store_true", help="no file that fails is run a second time"
+    )
     parser.add_argument("--jobs", type=int, default=min(3, 1 + (os.cpu_count() or 1)))
     arguments = parser.parse_intermixed_args()
 
@@ -180,11 +238,20 @@ def main():
     failures = []
     work = tempfile.mkdtemp(prefix="pierre-tests-")
     os.mkdir(os.path.join(work, "coverage"))
-    environment = {**os.environ, "PIERRE_TEST_BUILD": os.path.abspath(arguments.build), "PYTHONDONTWRITEBYTECODE": "1",
-                   "PIERRE_TEST_COVERAGE": os.path.join(work, "coverage"),
-                   "PIERRE_TEST_SLOW": os.environ.get("PIERRE_TEST_SLOW", "8" if arguments.sanitizer else "1")}
+    environment = {
+        **os.environ,
+        "PIERRE_TEST_BUILD": os.path.abspath(arguments.build),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PIERRE_TEST_COVERAGE": os.path.join(work, "coverage"),
+        "PIERRE_TEST_SLOW": os.environ.get("PIERRE_TEST_SLOW", "8" if arguments.sanitizer else "1"),
+    }
     if arguments.sanitizer:
-        environment.update({**SANITIZER_OPTIONS, **{name: os.environ[name] for name in SANITIZER_OPTIONS if name in os.environ}})
+        environment.update(
+            {
+                **SANITIZER_OPTIONS,
+                **{name: os.environ[name] for name in SANITIZER_OPTIONS if name in os.environ},
+            }
+        )
         environment["PIERRE_TEST_SANITIZER"] = "1"
     if arguments.long:
         environment["PIERRE_TEST_LONG"] = "1"
@@ -204,7 +271,10 @@ def main():
             template = databases.make_template(arguments.build, environment["PIERRE_TEST_POSTGRES"])
             environment["PIERRE_TEST_TEMPLATE"] = template
         with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-            running = {pool.submit(run_job, path, backend, environment, work): (path, backend) for path, backend in planned}
+            running = {
+                pool.submit(run_job, path, backend, environment, work): (path, backend)
+                for path, backend in planned
+            }
             again = []
             for job in concurrent.futures.as_completed(running):
                 name, output, numbers = job.result()
@@ -228,8 +298,12 @@ def main():
             planted(totals)
         if not arguments.parts and arguments.backend == "both":
             missing = missing_methods(work)
-            print(f"methods never called with success: {', '.join(missing)}" if missing else
-                  f"all {len(interface.METHODS)} methods were called with success", flush=True)
+            print(
+                f"methods never called with success: {', '.join(missing)}"
+                if missing
+                else f"all {len(interface.METHODS)} methods were called with success",
+                flush=True,
+            )
             totals.add(not missing, bool(missing), 0)
     finally:
         if template is not None:
@@ -242,7 +316,10 @@ def main():
     for name, tests, _ in failures:
         print(f"failed: {name}: {tests}")
     print(f"{time.monotonic() - began:.0f} s in all", flush=True)
-    print(f"{totals.passed} passed, {totals.failed} failed" + (f", {totals.skipped} skipped" if totals.skipped else ""))
+    print(
+        f"{totals.passed} passed, {totals.failed} failed"
+        + (f", {totals.skipped} skipped" if totals.skipped else "")
+    )
     return 1 if totals.failed else 0
 
 

@@ -1,28 +1,30 @@
-/* Which calls may change places, and the order in which all daemons take row locks. Both follow from the table uses that
- * the generator finds in a method's statement. */
+/* Which calls may change places, and the order in which all daemons take row locks. Both follow
+ * from the table uses that the generator finds in a method's statement. */
 #include <string.h>
 
 #include "postgres.h"
 
-static const struct statement *statement_of(const struct call *call)
+static const struct statement *commute_statement_of(const struct call *call)
 {
 	return &call->method->statements[BACKEND_POSTGRES];
 }
 
 static int compare_texts(const struct value *left, const struct value *right)
 {
-	size_t left_length = left->set ? left->s.len : 0, right_length = right->set ? right->s.len : 0;
+	size_t left_length = left->set ? left->s.len : 0,
+	       right_length = right->set ? right->s.len : 0;
 	size_t common = left_length < right_length ? left_length : right_length;
 	int difference = common > 0 ? memcmp(left->s.ptr, right->s.ptr, common) : 0;
 
-	return difference != 0 ? difference : (left_length > right_length) - (left_length < right_length);
+	return difference != 0 ? difference
+			       : (left_length > right_length) - (left_length < right_length);
 }
 
 /* As PostgreSQL orders them: texts by bytes, UUIDs as their texts, numbers as such. */
-static int compare_values(const struct call *a, int a_slot, const struct call *b, int b_slot)
+static int compare_values(const struct call *a, int a_bind, const struct call *b, int b_bind)
 {
-	const struct value *left = &a->values[a_slot], *right = &b->values[b_slot];
-	enum type type = (enum type)a->method->slots[a_slot].type;
+	const struct value *left = &a->values[a_bind], *right = &b->values[b_bind];
+	enum type type = (enum type)a->method->binds[a_bind].type;
 
 	if (type == TYPE_U16 || type == TYPE_U32 || type == TYPE_I64)
 		return (left->i > right->i) - (left->i < right->i);
@@ -30,17 +32,19 @@ static int compare_values(const struct call *a, int a_slot, const struct call *b
 }
 
 /* A NULL is equal to nothing. */
-static bool same_key(const struct call *a, const int8_t *a_slots, const struct call *b, const int8_t *b_slots)
+static bool same_key(
+	const struct call *a, const int8_t *a_binds, const struct call *b, const int8_t *b_binds)
 {
-	for (int i = 0; i < 2 && a_slots[i] >= 0; i++)
-		if (!a->values[a_slots[i]].set || compare_values(a, a_slots[i], b, b_slots[i]) != 0)
+	for (int i = 0; i < 2 && a_binds[i] >= 0; i++)
+		if (!a->values[a_binds[i]].set || compare_values(a, a_binds[i], b, b_binds[i]) != 0)
 			return false;
 	return true;
 }
 
-/* Both of one table, one of them a change. Rows that differ in a unique key are different rows; two added rows may still
- * collide in another key. */
-static bool use_conflicts(const struct call *a, const struct table_use *left, const struct call *b, const struct table_use *right)
+/* Both of one table, one of them a change. Rows that differ in a unique key are different rows; two
+ * added rows may still collide in another key. */
+static bool use_conflicts(const struct call *a, const struct table_use *left, const struct call *b,
+	const struct table_use *right)
 {
 	bool differ = false, equal = false;
 
@@ -48,7 +52,7 @@ static bool use_conflicts(const struct call *a, const struct table_use *left, co
 		for (int k = 0; k < right->key_count; k++) {
 			if (left->keys[i] != right->keys[k])
 				continue;
-			if (same_key(a, left->slots[i], b, right->slots[k]))
+			if (same_key(a, left->binds[i], b, right->binds[k]))
 				equal = true;
 			else
 				differ = true;
@@ -60,16 +64,18 @@ static bool use_conflicts(const struct call *a, const struct table_use *left, co
 
 bool commute_conflicts(const struct call *a, const struct call *b)
 {
-	const struct statement *left = statement_of(a), *right = statement_of(b);
+	const struct statement *left = commute_statement_of(a), *right = commute_statement_of(b);
 
-	if ((left->writes & (right->reads | right->writes)) == 0 && (right->writes & left->reads) == 0)
+	if ((left->writes & (right->reads | right->writes)) == 0 &&
+		(right->writes & left->reads) == 0)
 		return false;
 	for (unsigned i = 0; i < left->use_count; i++)
 		for (unsigned k = 0; k < right->use_count; k++) {
 			const struct table_use *one = &left->uses[i], *other = &right->uses[k];
 
-			if (one->table == other->table && (one->mode != USE_READ || other->mode != USE_READ) &&
-			    use_conflicts(a, one, b, other))
+			if (one->table == other->table &&
+				(one->mode != USE_READ || other->mode != USE_READ) &&
+				use_conflicts(a, one, b, other))
 				return true;
 		}
 	return false;
@@ -77,12 +83,12 @@ bool commute_conflicts(const struct call *a, const struct call *b)
 
 int commute_compare(const struct call *a, const struct call *b)
 {
-	const struct statement *left = statement_of(a), *right = statement_of(b);
+	const struct statement *left = commute_statement_of(a), *right = commute_statement_of(b);
 
 	if (left->rank != right->rank)
 		return left->rank < right->rank ? -1 : 1;
-	for (int i = 0; i < 2 && left->lock_slots[i] >= 0; i++) {
-		int difference = compare_values(a, left->lock_slots[i], b, right->lock_slots[i]);
+	for (int i = 0; i < 2 && left->lock_binds[i] >= 0; i++) {
+		int difference = compare_values(a, left->lock_binds[i], b, right->lock_binds[i]);
 
 		if (difference != 0)
 			return difference;
@@ -92,10 +98,10 @@ int commute_compare(const struct call *a, const struct call *b)
 
 enum lock commute_lock(const struct call *call)
 {
-	return call->method != NULL ? (enum lock)statement_of(call)->lock : LOCK_NONE;
+	return call->method != NULL ? (enum lock)commute_statement_of(call)->lock : LOCK_NONE;
 }
 
 bool commute_changes_rows(const struct call *call)
 {
-	return commute_lock(call) != LOCK_NONE && statement_of(call)->rank % 2 == 0;
+	return commute_lock(call) != LOCK_NONE && commute_statement_of(call)->rank % 2 == 0;
 }

@@ -1,20 +1,21 @@
-/* Large results become answers on a thread of their own, so that the loop serves others meanwhile. A result is kept until its group has
- * committed; a group that fails runs its calls again, and what was kept for them is dropped. */
+/* Large results become answers on a thread of their own, so that the loop serves others meanwhile.
+ * A result is kept until its batch has committed; a batch that fails runs its calls again, and what
+ * was kept for them is dropped. */
 #include <stdlib.h>
 #include <sys/eventfd.h>
 
 #include "../execute.h"
 #include "postgres.h"
 
-/* Bytes of one result, and of all results of a turn, that the loop itself makes answers of. What every small result takes counts for
- * nothing: many of them are the loop's usual work. */
-enum { LOOP_TURN = 512 << 10, SMALL_RESULT = 4096 };
+/* Bytes of one result, and of all results of a turn, that the loop itself makes answers of. What
+ * every small result takes counts for nothing: many of them are the loop's usual work. */
+enum { LOOP_ITERATION = 512 << 10, SMALL_RESULT = 4096 };
 
 struct encoding {
-	struct list link;      /* in lane->kept, the encoder's work or done */
+	struct list link; /* in connection->kept, the encoder's work or done */
 	PGresult *result;
 	unsigned count;
-	bool many;             /* of one statement for many */
+	bool many; /* of one statement for many */
 	struct call *calls[];
 };
 
@@ -29,15 +30,16 @@ bool encoder_wants(struct postgres_store *store, const PGresult *result)
 
 	if (size <= SMALL_RESULT)
 		return false;
-	if (size > LARGE_ANSWER || store->turn_bytes + size > LOOP_TURN)
+	if (size > LARGE_ANSWER || store->iteration_bytes + size > LOOP_ITERATION)
 		return true;
-	store->turn_bytes += size;
-	if (store->turn_bytes > store->turn_bytes_max)
-		store->turn_bytes_max = store->turn_bytes;
+	store->iteration_bytes += size;
+	if (store->iteration_bytes > store->iteration_bytes_max)
+		store->iteration_bytes_max = store->iteration_bytes;
 	return false;
 }
 
-bool encoder_keep(struct lane *lane, struct call **calls, unsigned count, bool many, PGresult *result)
+bool encoder_keep(struct pg_connection *connection, struct call **calls, unsigned count, bool many,
+	PGresult *result)
 {
 	struct encoding *encoding = malloc(sizeof *encoding + count * sizeof(struct call *));
 
@@ -50,7 +52,7 @@ bool encoder_keep(struct lane *lane, struct call **calls, unsigned count, bool m
 		encoding->calls[i] = calls[i];
 		calls[i]->route = ROUTE_KEPT;
 	}
-	list_append(&lane->kept, &encoding->link);
+	list_append(&connection->kept, &encoding->link);
 	return true;
 }
 
@@ -60,9 +62,9 @@ static void encoding_free(struct encoding *encoding)
 	free(encoding);
 }
 
-void encoder_drop(struct lane *lane)
+void encoder_drop(struct pg_connection *connection)
 {
-	list_for_each_safe(node, &lane->kept) {
+	list_for_each_safe (node, &connection->kept) {
 		list_remove(node);
 		encoding_free(encoding_of(node));
 	}
@@ -120,17 +122,17 @@ bool encoder_start(struct postgres_store *store)
 	return encoder->started;
 }
 
-void encoder_submit(struct postgres_store *store, struct lane *lane)
+void encoder_submit(struct postgres_store *store, struct pg_connection *connection)
 {
-	if (list_empty(&lane->kept))
+	if (list_empty(&connection->kept))
 		return;
-	list_for_each(node, &lane->kept)
+	list_for_each (node, &connection->kept)
 		for (unsigned i = 0; i < encoding_of(node)->count; i++) {
 			list_remove(&encoding_of(node)->calls[i]->link);
 			store->encoding++;
 		}
 	pthread_mutex_lock(&store->encoder.lock);
-	list_splice(&store->encoder.work, &lane->kept);
+	list_splice(&store->encoder.work, &connection->kept);
 	pthread_mutex_unlock(&store->encoder.lock);
 	pthread_cond_signal(&store->encoder.wake);
 }
@@ -151,7 +153,7 @@ void encoder_collect(struct postgres_store *store)
 		list_remove(&encoding->link);
 		for (unsigned i = 0; i < encoding->count; i++) {
 			store->encoding--;
-			postgres_finish(store, encoding->calls[i]);
+			pg_batch_finish(store, encoding->calls[i]);
 		}
 		encoding_free(encoding);
 	}

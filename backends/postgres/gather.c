@@ -1,38 +1,46 @@
-/* Which of the calls that wait on a lane make its next group, and the order in which the group runs.
+/* Which of the calls that wait on a connection make its next batch, and the order in which the
+ * batch runs.
  *
- * A group is one transaction, which keeps the locks of the rows that it changes until its commit. Two groups that lock the
- * same rows in different orders would wait for one another until the server ends one of them, after a second. Several
- * daemons share a database, so every group takes its locks in the same order: by table, then by key (commute.c).
+ * A batch is one transaction, which keeps the locks of the rows that it changes until its commit.
+ * Two batches that lock the same rows in different orders would wait for one another until the
+ * server ends one of them, after a second. Several daemons share a database, so every batch takes
+ * its locks in the same order: by table, then by key (commute.c).
  *
  *     calls that wait for nobody | calls that lock, sorted | calls that must follow one of those
  *
- * Calls of one client connection change places only where nobody can tell. Where that order and the order of locks
- * contradict each other, the call and all behind it on its connection wait for the next group. */
+ * Calls of one client connection change places only where nobody can tell. Where that order and the
+ * order of locks contradict each other, the call and all behind it on its connection wait for the
+ * next batch. */
 #include <stdlib.h>
 
 #include "../execute.h"
 #include "postgres.h"
 
-enum place { PLACE_BEFORE, PLACE_LOCKS, PLACE_BEHIND, PLACE_NEXT_GROUP };
-enum { GROUP_BYTES = 1024 * 1024 };  /* of parameters: libpq never returns the memory of its buffers */
-enum { ORDERED_MAX = 128 };  /* calls of one connection that lock, or follow one that does: each is compared with all */
+enum place { PLACE_BEFORE, PLACE_LOCKS, PLACE_BEHIND, PLACE_NEXT_BATCH };
+enum {
+	BATCH_BYTES = 1024 * 1024
+}; /* of parameters: libpq never returns the memory of its buffers */
+enum {
+	ORDERED_MAX = 128
+}; /* calls of one connection that lock, or follow one that does: each is compared with all */
 
-/* The group that is being made. */
+/* The batch that is being made. */
 struct gathering {
-	struct lane *lane;
-	struct call **locking;   /* room of the lane's merged calls, which is free until the group is sent */
+	struct pg_connection *connection;
+	struct call **locking; /* room of the connection's merged calls, which is free until the
+	                          batch is sent */
 	unsigned locking_count;
-	bool many;               /* one of them locks many rows: it is the only one */
-	bool single;             /* no more than one */
-	struct list behind, ended;  /* ended: without being sent */
+	bool many;                 /* one of them locks many rows: it is the only one */
+	bool single;               /* no more than one */
+	struct list behind, ended; /* ended: without being sent */
 };
 
-static void expire(struct postgres_store *store, struct call *call)
+static void gather_expire(struct postgres_store *store, struct call *call)
 {
 	execute_fail(call, ERR_TIMEOUT, "the call's time ran out before it could be done");
 	call->err.outcome = OUTCOME_NONE;
 	store->timeouts++;
-	postgres_finish(store, call);
+	pg_batch_finish(store, call);
 }
 
 static bool lock_fits(const struct gathering *gathering, enum lock lock)
@@ -42,30 +50,33 @@ static bool lock_fits(const struct gathering *gathering, enum lock lock)
 	return lock != LOCK_MANY || gathering->locking_count == 0;
 }
 
-/* Held against what its connection has in the group already, of which only the part from the locks on matters. */
-static enum place place_of(const struct gathering *gathering, const struct call *call, const struct order *order)
+/* Held against what its connection has in the batch already, of which only the part from the locks
+ * on matters. */
+static enum place gather_place_of(
+	const struct gathering *gathering, const struct call *call, const struct order *order)
 {
 	enum lock lock = commute_lock(call);
 	enum place place = lock != LOCK_NONE ? PLACE_LOCKS : PLACE_BEFORE;
 
 	if (lock != LOCK_NONE && !lock_fits(gathering, lock))
-		return PLACE_NEXT_GROUP;
+		return PLACE_NEXT_BATCH;
 	if (order == NULL || order->ordered == NULL)
 		return place;
 	if (order->ordered_count >= ORDERED_MAX)
-		return PLACE_NEXT_GROUP;
+		return PLACE_NEXT_BATCH;
 	for (const struct call *before = order->ordered; before != NULL; before = before->before) {
 		if (!commute_conflicts(before, call))
 			continue;
 		if (lock == LOCK_NONE)
 			return PLACE_BEHIND;
 		if (before->place == PLACE_BEHIND || commute_compare(before, call) > 0)
-			return PLACE_NEXT_GROUP;
+			return PLACE_NEXT_BATCH;
 	}
 	return place;
 }
 
-static void take(struct postgres_store *store, struct gathering *gathering, struct call *call, enum place place, uint64_t now)
+static void gather_take(struct postgres_store *store, struct gathering *gathering,
+	struct call *call, enum place place, uint64_t now)
 {
 	struct order *order = call->order;
 
@@ -73,12 +84,12 @@ static void take(struct postgres_store *store, struct gathering *gathering, stru
 		store->waits++;
 		store->wait_ns += now - call->submitted;
 	}
-	gathering->lane->group_count++;
-	gathering->lane->group_bytes += call->arena.total;
-	gathering->lane->large += order != NULL && order->large;
+	gathering->connection->batch_count++;
+	gathering->connection->batch_bytes += call->arena.total;
+	gathering->connection->large += order != NULL && order->large;
 	call->place = (uint8_t)place;
 	if (place == PLACE_BEFORE) {
-		list_append(&gathering->lane->group, &call->link);
+		list_append(&gathering->connection->batch, &call->link);
 		return;
 	}
 	if (order != NULL) {
@@ -92,10 +103,10 @@ static void take(struct postgres_store *store, struct gathering *gathering, stru
 	}
 	gathering->many = commute_lock(call) == LOCK_MANY;
 	gathering->locking[gathering->locking_count++] = call;
-	gathering->lane->locking += commute_changes_rows(call);
+	gathering->connection->locking += commute_changes_rows(call);
 }
 
-/* Forgets what the connection had in an earlier group. */
+/* Forgets what the connection had in an earlier batch. */
 static void begin_order(struct postgres_store *store, struct order *order)
 {
 	if (order == NULL || order->gathered == store->gathered)
@@ -114,21 +125,23 @@ static int compare_locks(const void *left, const void *right)
 	return difference != 0 ? difference : (a->number > b->number) - (a->number < b->number);
 }
 
-static void join(struct gathering *gathering)
+static void gather_join(struct gathering *gathering)
 {
-	struct list *group = &gathering->lane->group;
+	struct list *batch = &gathering->connection->batch;
 
 	if (gathering->locking_count > 1)
-		qsort(gathering->locking, gathering->locking_count, sizeof(struct call *), compare_locks);
+		qsort(gathering->locking, gathering->locking_count, sizeof(struct call *),
+			compare_locks);
 	for (unsigned i = 0; i < gathering->locking_count; i++)
-		list_append(group, &gathering->locking[i]->link);
-	list_splice(group, &gathering->behind);
+		list_append(batch, &gathering->locking[i]->link);
+	list_splice(batch, &gathering->behind);
 }
 
-/* False: the group is at its end. */
-static bool consider(struct postgres_store *store, struct gathering *gathering, struct call *call, uint64_t now)
+/* False: the batch is at its end. */
+static bool consider(
+	struct postgres_store *store, struct gathering *gathering, struct call *call, uint64_t now)
 {
-	struct lane *lane = gathering->lane;
+	struct pg_connection *connection = gathering->connection;
 	struct order *order = call->order;
 	bool alone = call->route == ROUTE_ALONE;
 	enum place place;
@@ -136,51 +149,57 @@ static bool consider(struct postgres_store *store, struct gathering *gathering, 
 	begin_order(store, order);
 	if (order != NULL && order->held_back)
 		return true;
-	if (alone && lane->group_count > 0)
+	if (alone && connection->batch_count > 0)
 		return false;
-	place = place_of(gathering, call, order);
-	if (place == PLACE_NEXT_GROUP) {
+	place = gather_place_of(gathering, call, order);
+	if (place == PLACE_NEXT_BATCH) {
 		if (order == NULL)
 			return false;
 		order->held_back = true;
 		return true;
 	}
 	list_remove(&call->link);
-	lane->waiting_count--;
+	connection->waiting_count--;
 	if ((call->deadline != 0 && call->deadline <= now) || !execute_admit(call)) {
 		list_append(&gathering->ended, &call->link);
 		return true;
 	}
-	take(store, gathering, call, place, now);
+	gather_take(store, gathering, call, place, now);
 	return !alone;
 }
 
-void lane_gather(struct postgres_store *store, struct lane *lane)
+void gather_postgres(struct postgres_store *store, struct pg_connection *connection)
 {
-	unsigned limit = lane->group_limit < store->settings.batch ? lane->group_limit : store->settings.batch, seen = 0;
+	unsigned limit = connection->batch_limit < store->settings.batch ? connection->batch_limit
+									 : store->settings.batch,
+		 seen = 0;
 	uint64_t now = clock_ns();
-	struct gathering gathering = {.lane = lane, .locking = lane->merged, .single = now < store->careful_until};
+	struct gathering gathering = {.connection = connection,
+		.locking = connection->merged,
+		.single = now < store->careful_until};
 
 	if (limit < 1)
 		limit = 1;
-	if (limit > GROUP_MAX)
-		limit = GROUP_MAX;
+	if (limit > PG_BATCH_MAX)
+		limit = PG_BATCH_MAX;
 	list_init(&gathering.behind);
 	list_init(&gathering.ended);
 	store->gathered++;
-	list_for_each_safe(node, &lane->waiting) {
-		if (lane->group_count >= limit || lane->group_bytes >= GROUP_BYTES || ++seen > 2 * GROUP_MAX || !consider(store, &gathering, call_of(node), now))
+	list_for_each_safe (node, &connection->waiting) {
+		if (connection->batch_count >= limit || connection->batch_bytes >= BATCH_BYTES ||
+			++seen > 2 * PG_BATCH_MAX ||
+			!consider(store, &gathering, call_of(node), now))
 			break;
 	}
-	join(&gathering);
+	gather_join(&gathering);
 	while (!list_empty(&gathering.ended)) {
 		struct call *call = call_of(list_first(&gathering.ended));
 
 		list_remove(&call->link);
 		if (call->err.kind != ERR_NONE || call->dropped)
-			postgres_finish(store, call);
+			pg_batch_finish(store, call);
 		else
-			expire(store, call);
+			gather_expire(store, call);
 	}
 }
 
@@ -191,16 +210,16 @@ static int compare_arrival(const void *left, const void *right)
 	return (a->number > b->number) - (a->number < b->number);
 }
 
-void gather_undo(struct lane *lane, struct list *calls)
+void gather_undo(struct pg_connection *connection, struct list *calls)
 {
 	unsigned count = 0;
 
 	while (!list_empty(calls)) {
-		lane->merged[count++] = call_of(list_first(calls));
+		connection->merged[count++] = call_of(list_first(calls));
 		list_remove(list_first(calls));
 	}
 	if (count > 1)
-		qsort(lane->merged, count, sizeof(struct call *), compare_arrival);
+		qsort(connection->merged, count, sizeof(struct call *), compare_arrival);
 	for (unsigned i = 0; i < count; i++)
-		list_append(calls, &lane->merged[i]->link);
+		list_append(calls, &connection->merged[i]->link);
 }

@@ -1,5 +1,6 @@
-/* What libpq can only do blocking, each in a detached thread of its own: connecting, cancelling, migrating. A thread knows nothing of the
- * store but the mailbox, which lives until the last of them is done. */
+/* What libpq can only do blocking, each in a detached thread of its own: connecting, cancelling,
+ * migrating. A thread knows nothing of the store but the mailbox, which lives until the last of
+ * them is done. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -10,14 +11,15 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "../../protocol/json.h"
+#include "../../protocol/json/json.h"
 #include "../execute.h"
 #include "postgres.h"
 
 enum job_kind { JOB_CONNECT, JOB_CANCEL, JOB_MIGRATE, JOB_ROTATE, JOB_COUNT };
 
 /* How long one call of rotate_key goes on: many short transactions, one connection. */
-static const uint64_t rotate_ns = UINT64_C(200000000), count_pause_ns = UINT64_C(1000000000), settle_ns = UINT64_C(1000000000);
+static const uint64_t rotate_ns = UINT64_C(200000000), count_pause_ns = UINT64_C(1000000000),
+		      settle_ns = UINT64_C(1000000000);
 
 struct job {
 	struct list link;
@@ -25,22 +27,22 @@ struct job {
 	struct mailbox *mailbox;
 	char *url;
 	uint64_t timeout_ms;
-	unsigned lane;
-	PGconn *connection;        /* JOB_CONNECT: what came of it */
-	PGcancel *cancel;          /* JOB_CANCEL */
-	struct call *call;         /* JOB_MIGRATE, JOB_ROTATE: handed back untouched */
-	struct list migrating;     /* the same: in the store's list, until it is collected */
-	int socket;                /* the same: of its connection; under the mailbox's lock; -1: none */
+	unsigned connection;
+	PGconn *pq;            /* JOB_CONNECT: what came of it */
+	PGcancel *cancel;      /* JOB_CANCEL */
+	struct call *call;     /* JOB_MIGRATE, JOB_ROTATE: handed back untouched */
+	struct list migrating; /* the same: in the store's list, until it is collected */
+	int socket;            /* the same: of its connection; under the mailbox's lock; -1: none */
 	struct buffer applied;
 	int64_t schema;
-	struct seal *seal;         /* JOB_ROTATE, JOB_COUNT: held */
+	struct seal *seal; /* JOB_ROTATE, JOB_COUNT: held */
 	struct rotation rotation;
 	uint64_t added, stored;
 	struct err err;
 	char error[ERR_MESSAGE_MAX];
 };
 
-struct mailbox *mailbox_new(void)
+struct mailbox *jobs_mailbox_new(void)
 {
 	struct mailbox *mailbox = calloc(1, sizeof *mailbox);
 
@@ -53,9 +55,9 @@ struct mailbox *mailbox_new(void)
 	return mailbox;
 }
 
-static void job_free(struct job *job)
+static void jobs_job_free(struct job *job)
 {
-	PQfinish(job->connection);
+	PQfinish(job->pq);
 	PQfreeCancel(job->cancel);
 	seal_free(job->seal);
 	buffer_free(&job->applied);
@@ -65,7 +67,7 @@ static void job_free(struct job *job)
 	free(job);
 }
 
-void mailbox_release(struct mailbox *mailbox, bool by_store)
+void jobs_mailbox_release(struct mailbox *mailbox, bool by_store)
 {
 	unsigned left;
 	struct list done;
@@ -79,15 +81,15 @@ void mailbox_release(struct mailbox *mailbox, bool by_store)
 	}
 	left = --mailbox->holders;
 	pthread_mutex_unlock(&mailbox->lock);
-	list_for_each_safe(node, &done)
-		job_free(list_entry(node, struct job, link));
+	list_for_each_safe (node, &done)
+		jobs_job_free(list_entry(node, struct job, link));
 	if (left == 0) {
 		pthread_mutex_destroy(&mailbox->lock);
 		free(mailbox);
 	}
 }
 
-static void deliver(struct job *job)
+static void jobs_deliver(struct job *job)
 {
 	struct mailbox *mailbox = job->mailbox;
 	bool open;
@@ -100,8 +102,8 @@ static void deliver(struct job *job)
 	}
 	pthread_mutex_unlock(&mailbox->lock);
 	if (!open)
-		job_free(job);
-	mailbox_release(mailbox, false);
+		jobs_job_free(job);
+	jobs_mailbox_release(mailbox, false);
 }
 
 static void tell_socket(struct job *job, int socket)
@@ -113,20 +115,21 @@ static void tell_socket(struct job *job, int socket)
 
 static void migrate_now(struct job *job)
 {
-	PGconn *connection = postgres_connect(job->url, job->timeout_ms, job->error);
+	PGconn *pq = connect_postgres(job->url, job->timeout_ms, job->error);
 
 	job->schema = -1;
-	if (connection == NULL) {
-		err_set(&job->err, ERR_UNAVAILABLE, "no connection to the database: %s", job->error);
+	if (pq == NULL) {
+		err_set(&job->err, ERR_UNAVAILABLE, "no connection to the database: %s",
+			job->error);
 		return;
 	}
-	tell_socket(job, PQsocket(connection));
+	tell_socket(job, PQsocket(pq));
 	buffer_byte(&job->applied, '[');
-	if (postgres_migrate(connection, &job->applied, NULL, &job->err) == 0)
-		job->schema = postgres_schema(connection, &job->err);
+	if (migrate_postgres(pq, &job->applied, NULL, &job->err) == 0)
+		job->schema = migrate_schema(pq, &job->err);
 	buffer_byte(&job->applied, ']');
 	tell_socket(job, -1);
-	PQfinish(connection);
+	PQfinish(pq);
 }
 
 static bool given_up(struct job *job)
@@ -141,41 +144,42 @@ static bool given_up(struct job *job)
 
 static void rotate_now(struct job *job)
 {
-	PGconn *connection = postgres_connect(job->url, job->timeout_ms, job->error);
+	PGconn *pq = connect_postgres(job->url, job->timeout_ms, job->error);
 	uint64_t until = clock_ns() + rotate_ns, resealed = 0;
 
-	if (connection == NULL) {
-		err_set(&job->err, ERR_UNAVAILABLE, "no connection to the database: %s", job->error);
+	if (pq == NULL) {
+		err_set(&job->err, ERR_UNAVAILABLE, "no connection to the database: %s",
+			job->error);
 		return;
 	}
-	tell_socket(job, PQsocket(connection));
+	tell_socket(job, PQsocket(pq));
 	do {
-		if (postgres_rotate(connection, job->seal, &job->rotation, &job->err) < 0)
+		if (keys_postgres_rotate(pq, job->seal, &job->rotation, &job->err) < 0)
 			break;
 		resealed += job->rotation.resealed;
 	} while (job->rotation.state == ROTATION_RUNNING && clock_ns() < until && !given_up(job));
 	job->rotation.resealed = resealed;
 	tell_socket(job, -1);
-	PQfinish(connection);
+	PQfinish(pq);
 }
 
 static void count_now(struct job *job)
 {
-	PGconn *connection = postgres_connect(job->url, job->timeout_ms, job->error);
+	PGconn *pq = connect_postgres(job->url, job->timeout_ms, job->error);
 
-	if (connection == NULL || postgres_count_seals(connection, job->seal, job->added, &job->stored, NULL) < 0)
+	if (pq == NULL || keys_count_seals(pq, job->seal, job->added, &job->stored, NULL) < 0)
 		job->added = 0;
-	PQfinish(connection);
+	PQfinish(pq);
 }
 
-static void *run(void *argument)
+static void *jobs_run(void *argument)
 {
 	struct job *job = argument;
 	char error[256];
 
 	switch (job->kind) {
 	case JOB_CONNECT:
-		job->connection = postgres_connect(job->url, job->timeout_ms, job->error);
+		job->pq = connect_postgres(job->url, job->timeout_ms, job->error);
 		break;
 	case JOB_CANCEL:
 		(void)PQcancel(job->cancel, error, sizeof error);
@@ -190,12 +194,12 @@ static void *run(void *argument)
 		count_now(job);
 		break;
 	}
-	deliver(job);
+	jobs_deliver(job);
 	return NULL;
 }
 
 /* Starts the thread; the job is freed when it cannot be. */
-static bool start(struct postgres_store *store, struct job *job)
+static bool jobs_start(struct postgres_store *store, struct job *job)
 {
 	pthread_attr_t attributes;
 	pthread_t thread;
@@ -210,13 +214,13 @@ static bool start(struct postgres_store *store, struct job *job)
 	pthread_mutex_unlock(&job->mailbox->lock);
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	error = pthread_create(&thread, &attributes, run, job);
+	error = pthread_create(&thread, &attributes, jobs_run, job);
 	pthread_attr_destroy(&attributes);
 	if (error == 0)
 		return true;
 	postgres_note_error(store, strerror(error));
-	mailbox_release(job->mailbox, false);
-	job_free(job);
+	jobs_mailbox_release(job->mailbox, false);
+	jobs_job_free(job);
 	return false;
 }
 
@@ -235,27 +239,29 @@ static struct job *new_job(struct postgres_store *store, enum job_kind kind)
 	return job;
 }
 
-bool jobs_connect(struct postgres_store *store, struct lane *lane)
+bool jobs_connect(struct postgres_store *store, struct pg_connection *connection)
 {
 	struct job *job = new_job(store, JOB_CONNECT);
 
 	if (job == NULL)
 		return false;
-	job->lane = lane->number;
-	return start(store, job);
+	job->connection = connection->number;
+	return jobs_start(store, job);
 }
 
-void jobs_cancel(struct postgres_store *store, struct lane *lane)
+void jobs_cancel(struct postgres_store *store, struct pg_connection *connection)
 {
-	/* PQcancel knows no time-out: where the network swallows it, the connection is closed soon, and no more threads are spent. */
-	struct job *job = store->cancelling < store->lane_count ? new_job(store, JOB_CANCEL) : NULL;
+	/* PQcancel knows no time-out: where the network swallows it, the connection is closed soon,
+	 * and no more threads are spent. */
+	struct job *job =
+		store->cancelling < store->connection_limit ? new_job(store, JOB_CANCEL) : NULL;
 
 	if (job == NULL)
 		return;
-	job->cancel = PQgetCancel(lane->connection);
+	job->cancel = PQgetCancel(connection->pq);
 	if (job->cancel == NULL)
-		job_free(job);
-	else if (start(store, job))
+		jobs_job_free(job);
+	else if (jobs_start(store, job))
 		store->cancelling++;
 }
 
@@ -266,7 +272,7 @@ bool jobs_migrate(struct postgres_store *store, struct call *call)
 	if (job == NULL)
 		return false;
 	job->call = call;
-	if (!start(store, job))
+	if (!jobs_start(store, job))
 		return false;
 	list_append(&store->migrating, &job->migrating);
 	return true;
@@ -281,7 +287,7 @@ bool jobs_rotate(struct postgres_store *store, struct call *call)
 	job->call = call;
 	job->seal = seal_hold(store->settings.seal);
 	job->rotation = store->rotation;
-	if (!start(store, job))
+	if (!jobs_start(store, job))
 		return false;
 	list_append(&store->migrating, &job->migrating);
 	store->rotating = true;
@@ -304,7 +310,7 @@ void jobs_count_seals(struct postgres_store *store)
 		job->seal = seal_hold(store->settings.seal);
 		job->added = added;
 	}
-	store->counting = job != NULL && start(store, job);
+	store->counting = job != NULL && jobs_start(store, job);
 	if (!store->counting)
 		seal_count_failed(store->settings.seal);
 }
@@ -325,10 +331,11 @@ void jobs_settle(struct postgres_store *store, uint64_t deadline)
 	}
 }
 
-/* libpq's thread waits for the server without end: when the call's time is over its socket is shut, which it notices. */
+/* libpq's thread waits for the server without end: when the call's time is over its socket is shut,
+ * which it notices. */
 void jobs_expire(struct postgres_store *store, uint64_t now)
 {
-	list_for_each(node, &store->migrating) {
+	list_for_each (node, &store->migrating) {
 		struct job *job = list_entry(node, struct job, migrating);
 
 		if (job->call->deadline == 0 || job->call->deadline > now)
@@ -348,9 +355,10 @@ void jobs_give_up(struct postgres_store *store)
 		struct call *call = job->call;
 
 		list_remove(&job->migrating);
-		execute_fail(call, ERR_SHUTTING_DOWN, "the daemon stopped before the call was done");
+		execute_fail(
+			call, ERR_SHUTTING_DOWN, "the daemon stopped before the call was done");
 		call->err.outcome = OUTCOME_UNKNOWN;
-		postgres_finish(store, call);
+		pg_batch_finish(store, call);
 	}
 }
 
@@ -360,11 +368,15 @@ static void migrated(struct postgres_store *store, struct job *job)
 
 	list_remove(&job->migrating);
 	if (job->schema < 0 && call->deadline != 0 && call->deadline <= clock_ns()) {
-		execute_fail(call, ERR_TIMEOUT, "the call's time ran out: %.250s", job->err.message);
+		execute_fail(
+			call, ERR_TIMEOUT, "the call's time ran out: %.250s", job->err.message);
 		call->err.outcome = OUTCOME_UNKNOWN;
 	} else if (job->schema < 0) {
-		execute_fail(call, job->err.exit_code == EX_DATAERR || job->err.exit_code == EX_CONFIG ? ERR_STORAGE : ERR_UNAVAILABLE, "%s",
-		             job->err.message);
+		execute_fail(call,
+			job->err.exit_code == EX_DATAERR || job->err.exit_code == EX_CONFIG
+				? ERR_STORAGE
+				: ERR_UNAVAILABLE,
+			"%s", job->err.message);
 	} else {
 		store->schema = job->schema;
 		buffer_text(&call->answer, "{\"schema_version\":");
@@ -373,7 +385,7 @@ static void migrated(struct postgres_store *store, struct job *job)
 		buffer_join(&call->answer, &job->applied);
 		buffer_byte(&call->answer, '}');
 	}
-	postgres_finish(store, call);
+	pg_batch_finish(store, call);
 }
 
 static void rotated(struct postgres_store *store, struct job *job)
@@ -388,12 +400,13 @@ static void rotated(struct postgres_store *store, struct job *job)
 		rotation_describe(&job->rotation, store->settings.seal, &call->answer);
 		call->rows = (uint32_t)job->rotation.resealed;
 	} else if (call->deadline != 0 && call->deadline <= clock_ns()) {
-		execute_fail(call, ERR_TIMEOUT, "the call's time ran out: %.250s", job->err.message);
+		execute_fail(
+			call, ERR_TIMEOUT, "the call's time ran out: %.250s", job->err.message);
 		call->err.outcome = OUTCOME_UNKNOWN;
 	} else {
 		execute_fail(call, job->err.kind, "%s", job->err.message);
 	}
-	postgres_finish(store, call);
+	pg_batch_finish(store, call);
 }
 
 static void counted(struct postgres_store *store, struct job *job)
@@ -418,15 +431,16 @@ void jobs_collect(struct postgres_store *store)
 	pthread_mutex_lock(&store->mailbox->lock);
 	list_splice(&done, &store->mailbox->done);
 	pthread_mutex_unlock(&store->mailbox->lock);
-	list_for_each_safe(node, &done) {
+	list_for_each_safe (node, &done) {
 		struct job *job = list_entry(node, struct job, link);
 
 		list_remove(node);
 		if (job->kind == JOB_CONNECT) {
-			PGconn *connection = job->connection;
+			PGconn *pq = job->pq;
 
-			job->connection = NULL;
-			postgres_connected(store, &store->lanes[job->lane - 1], connection, job->error);
+			job->pq = NULL;
+			pool_connected(
+				store, &store->connections[job->connection - 1], pq, job->error);
 		} else if (job->kind == JOB_MIGRATE) {
 			migrated(store, job);
 		} else if (job->kind == JOB_ROTATE) {
@@ -436,6 +450,6 @@ void jobs_collect(struct postgres_store *store)
 		} else {
 			store->cancelling--;
 		}
-		job_free(job);
+		jobs_job_free(job);
 	}
 }

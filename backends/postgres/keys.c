@@ -1,12 +1,13 @@
-/* The key and the database: the proof that they fit, the count of sealings, changing the key. Blocking, on a connection that is not in
- * pipeline mode; without prepared statements and settings of a session, so that a pooler may stand between. */
+/* The key and the database: the proof that they fit, the count of sealings, changing the key.
+ * Blocking, on a connection that is not in pipeline mode; without prepared statements and settings
+ * of a session, so that a pooler may stand between. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
-#include "../../protocol/json.h"
+#include "../../protocol/json/json.h"
 #include "postgres.h"
 
 enum { STEP_TRIES = 5 };
@@ -14,15 +15,16 @@ enum { STEP_TRIES = 5 };
 _Static_assert(ROTATION_ROWS == 100, "the statements below say so");
 
 /* In words that name no SQL. */
-static int failed(PGconn *connection, const PGresult *result, struct err *err)
+static int postgres_keys_failed(PGconn *pq, const PGresult *result, struct err *err)
 {
-	if (PQstatus(connection) != CONNECTION_OK || result == NULL)
+	if (PQstatus(pq) != CONNECTION_OK || result == NULL)
 		return err_set(err, ERR_UNAVAILABLE, "the connection to the database was lost");
 	if (result_in_class(result, "42501")) {
 		char right[POSTGRES_RIGHT_MAX];
 
-		postgres_missing_right(connection, right);
-		return err_set(err, ERR_STORAGE, "the database role lacks the right to do this: %s", right);
+		migrate_missing_right(pq, right);
+		return err_set(err, ERR_STORAGE, "the database role lacks the right to do this: %s",
+			right);
 	}
 	if (result_in_class(result, "53100"))
 		return err_set(err, ERR_STORAGE, "the database server's disk is full");
@@ -30,28 +32,30 @@ static int failed(PGconn *connection, const PGresult *result, struct err *err)
 }
 
 /* A statement with text parameters; NULL after setting err. */
-static PGresult *query(PGconn *connection, const char *sql, int count, const char *const *values, struct err *err)
+static PGresult *postgres_keys_query(
+	PGconn *pq, const char *sql, int count, const char *const *values, struct err *err)
 {
-	PGresult *result = postgres_query(connection, sql, count, values);
+	PGresult *result = connect_query(pq, sql, count, values);
 	ExecStatusType status = PQresultStatus(result);
 
 	if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)
 		return result;
-	(void)failed(connection, result, err);
+	(void)postgres_keys_failed(pq, result, err);
 	PQclear(result);
 	return NULL;
 }
 
-static int execute(PGconn *connection, const char *sql, int count, const char *const *values, struct err *err)
+static int postgres_keys_execute(
+	PGconn *pq, const char *sql, int count, const char *const *values, struct err *err)
 {
-	PGresult *result = query(connection, sql, count, values, err);
+	PGresult *result = postgres_keys_query(pq, sql, count, values, err);
 
 	PQclear(result);
 	return result != NULL ? 0 : -1;
 }
 
 /* pierre_meta's value of a name within a result of names and values; NULL: none. */
-static const char *value_of(const PGresult *result, const char *name)
+static const char *postgres_keys_value_of(const PGresult *result, const char *name)
 {
 	for (int i = 0; i < PQntuples(result); i++)
 		if (strcmp(PQgetvalue(result, i, 0), name) == 0)
@@ -60,61 +64,68 @@ static const char *value_of(const PGresult *result, const char *name)
 }
 
 /* At the start. */
-static int refused(PGconn *connection, const PGresult *result, const char *what, struct err *err)
+static int refused(PGconn *pq, const PGresult *result, const char *what, struct err *err)
 {
 	char right[POSTGRES_RIGHT_MAX];
 
 	if (result == NULL || !result_in_class(result, "42501"))
 		return err_exit(err, EX_UNAVAILABLE, "%s: the database refused it", what);
-	postgres_missing_right(connection, right);
-	return err_exit(err, EX_CONFIG, "%s: the database role lacks the right to do this: %s", what, right);
+	migrate_missing_right(pq, right);
+	return err_exit(err, EX_CONFIG, "%s: the database role lacks the right to do this: %s",
+		what, right);
 }
 
-static PGresult *read_meta(PGconn *connection, const struct seal *seal, struct err *err)
+static PGresult *postgres_keys_read_meta(PGconn *pq, const struct seal *seal, struct err *err)
 {
 	char name[SEAL_COUNT_NAME], sql[160];
 	PGresult *result;
 
 	seal_count_name(seal, name); /* letters and digits: it needs no quoting */
-	(void)snprintf(sql, sizeof sql, "SELECT key, value FROM pierre_meta WHERE key IN ('key_check', 'key_check_next', '%s')", name);
-	result = postgres_question(connection, sql);
+	(void)snprintf(sql, sizeof sql,
+		"SELECT key, value FROM pierre_meta WHERE key IN ('key_check', 'key_check_next', '%s')",
+		name);
+	result = connect_question(pq, sql);
 	if (PQresultStatus(result) == PGRES_TUPLES_OK && PQnfields(result) == 2)
 		return result;
-	(void)refused(connection, result, "what is stored about the key cannot be read", err);
+	(void)refused(pq, result, "what is stored about the key cannot be read", err);
 	PQclear(result);
 	return NULL;
 }
 
 /* The value is base64 with a colon. `replace`: in place of one that is there. */
-static int store_check(PGconn *connection, const char *name, const char *value, bool replace, struct err *err)
+static int store_check(
+	PGconn *pq, const char *name, const char *value, bool replace, struct err *err)
 {
 	char sql[320];
 	PGresult *result;
 	bool good;
 
-	(void)snprintf(sql, sizeof sql, "INSERT INTO pierre_meta (key, value) VALUES ('%s', '%s') ON CONFLICT (key) DO %s", name, value,
-	               replace ? "UPDATE SET value = EXCLUDED.value" : "NOTHING");
-	result = postgres_question(connection, sql);
+	(void)snprintf(sql, sizeof sql,
+		"INSERT INTO pierre_meta (key, value) VALUES ('%s', '%s') ON CONFLICT (key) DO %s",
+		name, value, replace ? "UPDATE SET value = EXCLUDED.value" : "NOTHING");
+	result = connect_question(pq, sql);
 	good = PQresultStatus(result) == PGRES_COMMAND_OK;
 	if (!good)
-		(void)refused(connection, result, "the key's check value cannot be stored", err);
+		(void)refused(pq, result, "the key's check value cannot be stored", err);
 	PQclear(result);
 	return good ? 0 : -1;
 }
 
 /* Proves the keys by what is stored, and makes what is to be stored. */
-static int prove(PGconn *connection, struct seal *seal, char check[128], char next[128], struct err *err)
+static int postgres_keys_prove(
+	PGconn *pq, struct seal *seal, char check[128], char next[128], struct err *err)
 {
 	char name[SEAL_COUNT_NAME];
-	PGresult *result = read_meta(connection, seal, err);
+	PGresult *result = postgres_keys_read_meta(pq, seal, err);
 	int code = -1;
 
 	if (result == NULL)
 		return -1;
-	const struct rotation_checks checks = {value_of(result, "key_check"), value_of(result, "key_check_next")};
+	const struct rotation_checks checks = {postgres_keys_value_of(result, "key_check"),
+		postgres_keys_value_of(result, "key_check_next")};
 	seal_count_name(seal, name);
 	if (rotation_prove(seal, &checks, err) == 0) {
-		const char *count = value_of(result, name);
+		const char *count = postgres_keys_value_of(result, name);
 
 		seal_count_start(seal, count != NULL ? strtoull(count, NULL, 10) : 0);
 		rotation_begin_checks(seal, &checks, check, next);
@@ -124,29 +135,31 @@ static int prove(PGconn *connection, struct seal *seal, char check[128], char ne
 	return code;
 }
 
-int postgres_prove_key_only(PGconn *connection, struct seal *seal, struct err *err)
+int keys_prove_key_only(PGconn *pq, struct seal *seal, struct err *err)
 {
 	char check[128], next[128];
 
-	return prove(connection, seal, check, next, err);
+	return postgres_keys_prove(pq, seal, check, next, err);
 }
 
-int postgres_prove_key(PGconn *connection, struct seal *seal, struct err *err)
+int keys_prove_key(PGconn *pq, struct seal *seal, struct err *err)
 {
 	char check[128], next[128];
 
-	if (prove(connection, seal, check, next, err) < 0)
+	if (postgres_keys_prove(pq, seal, check, next, err) < 0)
 		return -1;
 	if (check[0] == '\0' && next[0] == '\0')
 		return 0;
-	if ((check[0] != '\0' && store_check(connection, "key_check", check, false, err) < 0) ||
-	    (next[0] != '\0' && store_check(connection, "key_check_next", next, true, err) < 0))
+	if ((check[0] != '\0' && store_check(pq, "key_check", check, false, err) < 0) ||
+		(next[0] != '\0' && store_check(pq, "key_check_next", next, true, err) < 0))
 		return -1;
-	/* Another daemon may have been faster, with another key: what counts is what stands there now. */
-	return prove(connection, seal, check, next, err);
+	/* Another daemon may have been faster, with another key: what counts is what stands there
+	 * now. */
+	return postgres_keys_prove(pq, seal, check, next, err);
 }
 
-int postgres_count_seals(PGconn *connection, const struct seal *seal, uint64_t added, uint64_t *stored, struct err *err)
+int keys_count_seals(
+	PGconn *pq, const struct seal *seal, uint64_t added, uint64_t *stored, struct err *err)
 {
 	char name[SEAL_COUNT_NAME], number[24];
 	const char *const values[] = {name, number};
@@ -154,8 +167,10 @@ int postgres_count_seals(PGconn *connection, const struct seal *seal, uint64_t a
 
 	seal_count_name(seal, name);
 	(void)snprintf(number, sizeof number, "%" PRIu64, added);
-	result = query(connection, "INSERT INTO pierre_meta AS m (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET "
-	                           "value = (m.value::bigint + $2::bigint)::text RETURNING value", 2, values, err);
+	result = postgres_keys_query(pq,
+		"INSERT INTO pierre_meta AS m (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET "
+		"value = (m.value::bigint + $2::bigint)::text RETURNING value",
+		2, values, err);
 	if (result == NULL)
 		return -1;
 	*stored = PQntuples(result) == 1 ? strtoull(PQgetvalue(result, 0, 0), NULL, 10) : 0;
@@ -163,36 +178,43 @@ int postgres_count_seals(PGconn *connection, const struct seal *seal, uint64_t a
 	return 0;
 }
 
-static void read_token(const PGresult *rows, int row, int which, struct rotation_token *token)
+static void postgres_keys_read_token(
+	const PGresult *rows, int row, int which, struct rotation_token *token)
 {
 	int column = 1 + which * ROTATION_TOKEN_COLUMNS;
 
-	*token = (struct rotation_token){.user = PQgetvalue(rows, row, 0), .provider = catalog_providers[which].name};
+	*token = (struct rotation_token){
+		.user = PQgetvalue(rows, row, 0), .provider = catalog_providers[which].name};
 	for (int i = 0; i < 3; i++) {
-		token->stored[i] = PQgetisnull(rows, row, column + i) ? NULL : PQgetvalue(rows, row, column + i);
+		token->stored[i] = PQgetisnull(rows, row, column + i)
+			? NULL
+			: PQgetvalue(rows, row, column + i);
 		token->length[i] = (size_t)PQgetlength(rows, row, column + i);
 	}
 	token->whole = PQgetvalue(rows, row, column + 3)[0] == 't';
 }
 
-int postgres_each_token(PGconn *connection, int (*each)(void *argument, const struct rotation_token *token), void *argument, struct err *err)
+int keys_postgres_each_token(PGconn *pq,
+	int (*each)(void *argument, const struct rotation_token *token), void *argument,
+	struct err *err)
 {
 	char sql[ROTATION_SQL_MAX];
 	int result, rows = 1;
 
 	rotation_rows_sql("DECLARE tokens NO SCROLL CURSOR FOR ", "ORDER BY id", sql);
-	result = execute(connection, sql, 0, NULL, err);
+	result = postgres_keys_execute(pq, sql, 0, NULL, err);
 	while (result == 0 && rows > 0) {
-		PGresult *some = query(connection, "FETCH 500 FROM tokens", 0, NULL, err);
+		PGresult *some = postgres_keys_query(pq, "FETCH 500 FROM tokens", 0, NULL, err);
 
 		if (some == NULL)
 			return -1;
 		rows = PQntuples(some);
 		for (int row = 0; row < rows && result == 0; row++)
-			for (int which = 0; catalog_providers[which].name != NULL && result == 0; which++) {
+			for (int which = 0; catalog_providers[which].name != NULL && result == 0;
+				which++) {
 				struct rotation_token token;
 
-				read_token(some, row, which, &token);
+				postgres_keys_read_token(some, row, which, &token);
 				result = each(argument, &token);
 			}
 		PQclear(some);
@@ -201,9 +223,10 @@ int postgres_each_token(PGconn *connection, int (*each)(void *argument, const st
 }
 
 /* An object of the array that the statement below takes apart. */
-static void write_token(struct buffer *out, const struct rotation_token *token)
+static void postgres_keys_write_token(struct buffer *out, const struct rotation_token *token)
 {
-	static const char *const names[] = {",\"a\":", ",\"r\":", ",\"n\":"}, *const old_names[] = {",\"oa\":", ",\"ob\":", ",\"oc\":"};
+	static const char *const names[] = {",\"a\":", ",\"r\":", ",\"n\":"},
+				 *const old_names[] = {",\"oa\":", ",\"ob\":", ",\"oc\":"};
 
 	buffer_text(out, out->length == 0 ? "[{\"id\":" : ",{\"id\":");
 	json_write_string(out, token->user, strlen(token->user));
@@ -217,7 +240,8 @@ static void write_token(struct buffer *out, const struct rotation_token *token)
 }
 
 /* All of one provider in one statement, and each only if it is still what it was. */
-static int write_tokens(PGconn *connection, struct rotation *rotation, const char *provider, struct buffer *tokens, uint64_t count, struct err *err)
+static int write_tokens(PGconn *pq, struct rotation *rotation, const char *provider,
+	struct buffer *tokens, uint64_t count, struct err *err)
 {
 	const char *const values[] = {tokens->data};
 	char sql[1000];
@@ -225,22 +249,24 @@ static int write_tokens(PGconn *connection, struct rotation *rotation, const cha
 
 	buffer_append(tokens, "]", 2); /* with its NUL */
 	if (tokens->failure != BUFFER_OK)
-		return err_set(err, ERR_INTERNAL, "memory is out");
+		return err_set(err, ERR_INTERNAL, "out of memory");
 	/* The rows are locked in the order in which all others lock them. */
-	(void)snprintf(sql, sizeof sql, "WITH v AS MATERIALIZED (SELECT v.* FROM jsonb_to_recordset($1::jsonb) "
-	               "AS v(id uuid, a text, r text, n text, oa text, ob text, oc text)), "
-	               "held AS MATERIALIZED (SELECT id FROM users WHERE id IN (SELECT id FROM v) ORDER BY id FOR NO KEY UPDATE) "
-	               "UPDATE users AS u SET %s_access_token = v.a, %s_refresh_token = v.r, %s_nonce = v.n FROM v JOIN held USING (id) "
-	               "WHERE u.id = v.id AND u.%s_access_token = v.oa AND u.%s_refresh_token = v.ob AND u.%s_nonce = v.oc",
-	               provider, provider, provider, provider, provider, provider);
+	(void)snprintf(sql, sizeof sql,
+		"WITH v AS MATERIALIZED (SELECT v.* FROM jsonb_to_recordset($1::jsonb) "
+		"AS v(id uuid, a text, r text, n text, oa text, ob text, oc text)), "
+		"held AS MATERIALIZED (SELECT id FROM users WHERE id IN (SELECT id FROM v) ORDER BY id FOR NO KEY UPDATE) "
+		"UPDATE users AS u SET %s_access_token = v.a, %s_refresh_token = v.r, %s_nonce = v.n FROM v JOIN held USING (id) "
+		"WHERE u.id = v.id AND u.%s_access_token = v.oa AND u.%s_refresh_token = v.ob AND u.%s_nonce = v.oc",
+		provider, provider, provider, provider, provider, provider);
 	for (int tries = 0;; tries++) {
-		result = postgres_query(connection, sql, 1, values);
-		if (PQresultStatus(result) == PGRES_COMMAND_OK || !result_in_class(result, "40") || tries == STEP_TRIES)
+		result = connect_query(pq, sql, 1, values);
+		if (PQresultStatus(result) == PGRES_COMMAND_OK || !result_in_class(result, "40") ||
+			tries == STEP_TRIES)
 			break;
 		PQclear(result); /* it and other transactions waited for one another */
 	}
 	if (PQresultStatus(result) != PGRES_COMMAND_OK) {
-		(void)failed(connection, result, err);
+		(void)postgres_keys_failed(pq, result, err);
 		PQclear(result);
 		return -1;
 	}
@@ -250,7 +276,8 @@ static int write_tokens(PGconn *connection, struct rotation *rotation, const cha
 }
 
 /* The tokens of one provider in these rows. */
-static int do_provider(PGconn *connection, struct rotation *rotation, struct seal *seal, const PGresult *rows, int which, struct err *err)
+static int do_provider(PGconn *pq, struct rotation *rotation, struct seal *seal,
+	const PGresult *rows, int which, struct err *err)
 {
 	struct arena arena = {.wipe = true};
 	struct buffer tokens = {0};
@@ -260,43 +287,47 @@ static int do_provider(PGconn *connection, struct rotation *rotation, struct sea
 	for (int row = 0; row < PQntuples(rows) && result >= 0; row++) {
 		struct rotation_token token;
 
-		read_token(rows, row, which, &token);
+		postgres_keys_read_token(rows, row, which, &token);
 		result = rotation_look(rotation, seal, &arena, &token, err);
 		if (result > 0) {
-			write_token(&tokens, &token);
+			postgres_keys_write_token(&tokens, &token);
 			count++;
 		}
 	}
 	if (result >= 0 && count > 0)
-		result = write_tokens(connection, rotation, catalog_providers[which].name, &tokens, count, err);
+		result = write_tokens(
+			pq, rotation, catalog_providers[which].name, &tokens, count, err);
 	buffer_free(&tokens);
 	arena_free(&arena);
 	return result < 0 ? -1 : 0;
 }
 
 /* All is under the key in use: it alone is asked for from now on. */
-static int write_end(PGconn *connection, const struct seal *seal, struct err *err)
+static int postgres_keys_write_end(PGconn *pq, const struct seal *seal, struct err *err)
 {
 	char check[128];
 	const char *const values[] = {check};
-	PGresult *stored = read_meta(connection, seal, err);
+	PGresult *stored = postgres_keys_read_meta(pq, seal, err);
 	bool current;
 
 	if (stored == NULL)
 		return err_set(err, ERR_UNAVAILABLE, "the connection to the database was lost");
-	const char *old = value_of(stored, "key_check");
-	current = old != NULL && seal_check_matches(seal, old, strlen(old)) && value_of(stored, "key_check_next") == NULL;
+	const char *old = postgres_keys_value_of(stored, "key_check");
+	current = old != NULL && seal_check_matches(seal, old, strlen(old)) &&
+		postgres_keys_value_of(stored, "key_check_next") == NULL;
 	PQclear(stored);
 	if (current)
 		return 0;
 	(void)seal_check_make(seal, check);
-	return execute(connection, "WITH gone AS (DELETE FROM pierre_meta WHERE key = 'key_check_next') INSERT INTO pierre_meta (key, value) "
-	                           "VALUES ('key_check', $1) ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value", 1, values, err);
+	return postgres_keys_execute(pq,
+		"WITH gone AS (DELETE FROM pierre_meta WHERE key = 'key_check_next') INSERT INTO pierre_meta (key, value) "
+		"VALUES ('key_check', $1) ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value",
+		1, values, err);
 }
 
-static int count_users(PGconn *connection, struct rotation *rotation, struct err *err)
+static int count_users(PGconn *pq, struct rotation *rotation, struct err *err)
 {
-	PGresult *result = query(connection, "SELECT count(*) FROM users", 0, NULL, err);
+	PGresult *result = postgres_keys_query(pq, "SELECT count(*) FROM users", 0, NULL, err);
 
 	if (result == NULL)
 		return -1;
@@ -305,7 +336,7 @@ static int count_users(PGconn *connection, struct rotation *rotation, struct err
 	return 0;
 }
 
-int postgres_rotate(PGconn *connection, struct seal *seal, struct rotation *rotation, struct err *err)
+int keys_postgres_rotate(PGconn *pq, struct seal *seal, struct rotation *rotation, struct err *err)
 {
 	struct rotation next = *rotation;
 	const char *const values[] = {next.after};
@@ -316,22 +347,23 @@ int postgres_rotate(PGconn *connection, struct seal *seal, struct rotation *rota
 	int result = 0;
 
 	rotation_step(&next);
-	if (next.users == 0 && count_users(connection, &next, err) < 0)
+	if (next.users == 0 && count_users(pq, &next, err) < 0)
 		return -1;
 	first = next.after[0] == '\0';
-	rotation_rows_sql("", first ? "ORDER BY id LIMIT 100" : "WHERE id > $1::uuid ORDER BY id LIMIT 100", sql);
-	rows = query(connection, sql, first ? 0 : 1, first ? NULL : values, err);
+	rotation_rows_sql("",
+		first ? "ORDER BY id LIMIT 100" : "WHERE id > $1::uuid ORDER BY id LIMIT 100", sql);
+	rows = postgres_keys_query(pq, sql, first ? 0 : 1, first ? NULL : values, err);
 	if (rows == NULL)
 		return -1;
 	for (int which = 0; catalog_providers[which].name != NULL && result == 0; which++)
-		result = do_provider(connection, &next, seal, rows, which, err);
+		result = do_provider(pq, &next, seal, rows, which, err);
 	for (int row = 0; row < PQntuples(rows) && result == 0; row++)
 		result = rotation_passed(&next, PQgetvalue(rows, row, 0), err);
 	if (result == 0 && rotation_ended(&next, (unsigned)PQntuples(rows)))
-		result = write_end(connection, seal, err);
+		result = postgres_keys_write_end(pq, seal, err);
 	PQclear(rows);
 	added = seal_count_wanted(seal);
-	if (added > 0 && postgres_count_seals(connection, seal, added, &stored, NULL) == 0)
+	if (added > 0 && keys_count_seals(pq, seal, added, &stored, NULL) == 0)
 		seal_count_stored(seal, added, stored);
 	else if (added > 0)
 		seal_count_failed(seal);

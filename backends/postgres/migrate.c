@@ -1,79 +1,93 @@
-/* Schema versions, by blocking queries before the connection enters pipeline mode. Every transaction takes its
- * advisory lock for its own length only, so that this works through a pooler and with many daemons at once. */
+/* Schema versions, by blocking queries before the connection enters pipeline mode. Every
+ * transaction takes its advisory lock for its own length only, so that this works through a pooler
+ * and with many daemons at once. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
-#include "../../protocol/json.h"
+#include "../../protocol/json/json.h"
 #include "../migration.h"
 #include "postgres.h"
 
 /* By SQLSTATE only: the server's own text may quote rows. */
-static int failed(PGconn *connection, const PGresult *result, const char *what, struct err *err)
+static int postgres_migrate_failed(
+	PGconn *pq, const PGresult *result, const char *what, struct err *err)
 {
 	const char *state = result != NULL ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
 
-	if (PQstatus(connection) != CONNECTION_OK)
-		return err_exit(err, EX_UNAVAILABLE, "%s: the connection to the database was lost", what);
+	if (PQstatus(pq) != CONNECTION_OK)
+		return err_exit(
+			err, EX_UNAVAILABLE, "%s: the connection to the database was lost", what);
 	if (result == NULL)
-		return err_exit(err, EX_UNAVAILABLE, "%s: the database gave no answer in time", what);
+		return err_exit(
+			err, EX_UNAVAILABLE, "%s: the database gave no answer in time", what);
 	if (state != NULL && strcmp(state, "42501") == 0) {
 		char right[POSTGRES_RIGHT_MAX];
 
-		postgres_missing_right(connection, right);
-		return err_exit(err, EX_CONFIG, "%s: the database role lacks the right to do this: %s", what, right);
+		migrate_missing_right(pq, right);
+		return err_exit(err, EX_CONFIG,
+			"%s: the database role lacks the right to do this: %s", what, right);
 	}
 	if (state != NULL && strcmp(state, "25006") == 0)
-		return err_exit(err, EX_UNAVAILABLE, "%s: the database server takes no writes: it is a standby or read-only", what);
+		return err_exit(err, EX_UNAVAILABLE,
+			"%s: the database server takes no writes: it is a standby or read-only",
+			what);
 	if (state != NULL && strcmp(state, "3F000") == 0)
-		return err_exit(err, EX_CONFIG, "%s: the search_path names no schema that is there and that the role may use (USAGE)", what);
+		return err_exit(err, EX_CONFIG,
+			"%s: the search_path names no schema that is there and that the role may use (USAGE)",
+			what);
 	/* Another program's table: no later try will do. */
 	if (state != NULL && strncmp(state, "42", 2) == 0)
-		return err_exit(err, EX_DATAERR, "%s: a table is not as this daemon's is (SQLSTATE %s)", what, state);
-	return err_exit(err, EX_UNAVAILABLE, "%s: the database refused it (SQLSTATE %s)", what, state != NULL ? state : "unknown");
+		return err_exit(err, EX_DATAERR,
+			"%s: a table is not as this daemon's is (SQLSTATE %s)", what, state);
+	return err_exit(err, EX_UNAVAILABLE, "%s: the database refused it (SQLSTATE %s)", what,
+		state != NULL ? state : "unknown");
 }
 
 /* Takes as long as it takes: a migration of many rows does. */
-static int execute(PGconn *connection, const char *sql, const char *what, struct err *err)
+static int postgres_migrate_execute(PGconn *pq, const char *sql, const char *what, struct err *err)
 {
-	PGresult *result = PQexec(connection, sql);
+	PGresult *result = PQexec(pq, sql);
 	ExecStatusType status = PQresultStatus(result);
-	int code = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ? 0 : failed(connection, result, what, err);
+	int code = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK
+		? 0
+		: postgres_migrate_failed(pq, result, what, err);
 
 	PQclear(result);
 	return code;
 }
 
 /* One value of one row as text, NULL for none, which the caller frees. */
-static int ask_value(PGconn *connection, const char *sql, const char *what, char **text, struct err *err)
+static int ask_value(PGconn *pq, const char *sql, const char *what, char **text, struct err *err)
 {
-	PGresult *result = postgres_question(connection, sql);
+	PGresult *result = connect_question(pq, sql);
 	int code = 0;
 
 	*text = NULL;
 	if (PQresultStatus(result) != PGRES_TUPLES_OK)
-		code = failed(connection, result, what, err);
+		code = postgres_migrate_failed(pq, result, what, err);
 	else if (PQntuples(result) > 0 && PQnfields(result) > 0 && !PQgetisnull(result, 0, 0) &&
-	         (*text = strdup(PQgetvalue(result, 0, 0))) == NULL)
-		code = err_exit(err, EX_OSERR, "memory is out");
+		(*text = strdup(PQgetvalue(result, 0, 0))) == NULL)
+		code = err_exit(err, EX_OSERR, "out of memory");
 	PQclear(result);
 	return code;
 }
 
-int64_t postgres_schema(PGconn *connection, struct err *err)
+int64_t migrate_schema(PGconn *pq, struct err *err)
 {
 	static const char what[] = "reading the schema's version";
 	int64_t version = 0;
 	char *text;
 
-	if (ask_value(connection, "SELECT to_regclass('pierre_migrations')::text", what, &text, err) < 0)
+	if (ask_value(pq, "SELECT to_regclass('pierre_migrations')::text", what, &text, err) < 0)
 		return -1;
 	if (text == NULL)
 		return 0;
 	free(text);
-	if (ask_value(connection, "SELECT COALESCE(max(version), 0) FROM pierre_migrations", what, &text, err) < 0)
+	if (ask_value(pq, "SELECT COALESCE(max(version), 0) FROM pierre_migrations", what, &text,
+		    err) < 0)
 		return -1;
 	if (text != NULL)
 		version = strtoll(text, NULL, 10);
@@ -81,145 +95,171 @@ int64_t postgres_schema(PGconn *connection, struct err *err)
 	return version;
 }
 
-/* In another encoding most texts cannot be stored, or nobody looks whether they are any. A pooler that does not tell is believed. */
-static int check_encoding(PGconn *connection, struct err *err)
+/* In another encoding most texts cannot be stored, or nobody checks whether they are any. A pooler
+ * that does not tell is believed. */
+static int check_encoding(PGconn *pq, struct err *err)
 {
-	const char *encoding = PQparameterStatus(connection, "server_encoding");
+	const char *encoding = PQparameterStatus(pq, "server_encoding");
 
 	if (encoding == NULL || strcmp(encoding, "UTF8") == 0)
 		return 0;
-	return err_exit(err, EX_CONFIG, "the database's encoding is %.40s, it must be UTF8: make it by CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0",
-	                encoding);
+	return err_exit(err, EX_CONFIG,
+		"the database's encoding is %.40s, it must be UTF8: make it by CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0",
+		encoding);
 }
 
 /* Names that the migrations give, as an array's text: tables, and indexes where `indexes`. */
 static void put_names(struct buffer *names, bool indexes)
 {
-	static const char *const words[] = {"CREATE TABLE ", "CREATE INDEX ", "CREATE UNIQUE INDEX "};
+	static const char *const words[] = {
+		"CREATE TABLE ", "CREATE INDEX ", "CREATE UNIQUE INDEX "};
 
 	buffer_text(names, "'{pierre_migrations");
-	for (const struct migration *migration = postgres_migrations; migration->name != NULL; migration++)
+	for (const struct migration *migration = postgres_migrations; migration->name != NULL;
+		migration++)
 		for (size_t i = 0; i < (indexes ? 3 : 1); i++)
-			for (const char *at = migration->sql; (at = strstr(at, words[i])) != NULL;) {
+			for (const char *at = migration->sql;
+				(at = strstr(at, words[i])) != NULL;) {
 				at += strlen(words[i]);
 				buffer_byte(names, ',');
-				buffer_append(names, at, strspn(at, "abcdefghijklmnopqrstuvwxyz0123456789_"));
+				buffer_append(names, at,
+					strspn(at, "abcdefghijklmnopqrstuvwxyz0123456789_"));
 			}
 	buffer_text(names, "}'::text[]");
 }
 
-void postgres_missing_right(PGconn *connection, char right[POSTGRES_RIGHT_MAX])
+void migrate_missing_right(PGconn *pq, char right[POSTGRES_RIGHT_MAX])
 {
 	struct buffer sql = {0};
 	char *text = NULL;
 
-	if (PQtransactionStatus(connection) == PQTRANS_INERROR)
-		PQclear(PQexec(connection, "ROLLBACK"));
-	buffer_text(&sql, "SELECT name FROM (SELECT 1 AS place, 'CREATE on schema ' || nspname AS name FROM pg_namespace "
-	                  "WHERE nspname = current_schema() AND NOT has_schema_privilege(oid, 'CREATE') UNION ALL "
-	                  "SELECT 0, r || ' on table ' || relname FROM pg_class, "
-	                  "unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS r WHERE relkind IN ('r', 'p') "
-	                  "AND relnamespace = to_regnamespace(current_schema()) AND NOT (r <> 'SELECT' AND relname = 'pierre_migrations') "
-	                  "AND NOT has_table_privilege(oid, r) AND relname = ANY (");
+	if (PQtransactionStatus(pq) == PQTRANS_INERROR)
+		PQclear(PQexec(pq, "ROLLBACK"));
+	buffer_text(&sql,
+		"SELECT name FROM (SELECT 1 AS place, 'CREATE on schema ' || nspname AS name FROM pg_namespace "
+		"WHERE nspname = current_schema() AND NOT has_schema_privilege(oid, 'CREATE') UNION ALL "
+		"SELECT 0, r || ' on table ' || relname FROM pg_class, "
+		"unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS r WHERE relkind IN ('r', 'p') "
+		"AND relnamespace = to_regnamespace(current_schema()) AND NOT (r <> 'SELECT' AND relname = 'pierre_migrations') "
+		"AND NOT has_table_privilege(oid, r) AND relname = ANY (");
 	put_names(&sql, false);
-	buffer_append(&sql, ")) AS missing ORDER BY place, name LIMIT 1", sizeof ")) AS missing ORDER BY place, name LIMIT 1");
+	buffer_append(&sql, ")) AS missing ORDER BY place, name LIMIT 1",
+		sizeof ")) AS missing ORDER BY place, name LIMIT 1");
 	if (sql.failure == BUFFER_OK)
-		(void)ask_value(connection, sql.data, "reading the role's rights", &text, NULL);
-	(void)snprintf(right, POSTGRES_RIGHT_MAX, "%.120s", text != NULL ? text : "to use the schema, or to own its tables");
+		(void)ask_value(pq, sql.data, "reading the role's rights", &text, NULL);
+	(void)snprintf(right, POSTGRES_RIGHT_MAX, "%.120s",
+		text != NULL ? text : "to use the schema, or to own its tables");
 	free(text);
 	buffer_free(&sql);
 }
 
 /* Nothing of ours is there yet: what bears one of our names belongs to another program. */
-static int check_foreign(PGconn *connection, struct err *err)
+static int check_foreign(PGconn *pq, struct err *err)
 {
 	struct buffer sql = {0};
 	char *text = NULL;
 	int code = -1;
 
-	buffer_text(&sql, "SELECT min(nspname || '.' || relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace "
-	                  "WHERE nspname = current_schema() AND to_regclass('pierre_migrations') IS NULL AND relname = ANY (");
+	buffer_text(&sql,
+		"SELECT min(nspname || '.' || relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace "
+		"WHERE nspname = current_schema() AND to_regclass('pierre_migrations') IS NULL AND relname = ANY (");
 	put_names(&sql, true);
 	buffer_append(&sql, ")", 2);
 	if (sql.failure != BUFFER_OK)
 		(void)err_exit(err, EX_OSERR, "out of memory");
 	else
-		code = ask_value(connection, sql.data, "looking for another program's tables", &text, err);
+		code = ask_value(pq, sql.data, "looking for another program's tables", &text, err);
 	if (text != NULL)
-		code = err_exit(err, EX_DATAERR, "the schema holds %.120s, which this daemon has not made: another program's database; give "
-		                "the daemon a database or a schema (search_path) of its own", text);
+		code = err_exit(err, EX_DATAERR,
+			"the schema holds %.120s, which this daemon has not made: another program's database; give "
+			"the daemon a database or a schema (search_path) of its own",
+			text);
 	free(text);
 	buffer_free(&sql);
 	return code;
 }
 
-int postgres_check_schema(PGconn *connection, bool current_only, struct err *err)
+int migrate_check_schema(PGconn *pq, bool current_only, struct err *err)
 {
-	if (check_encoding(connection, err) < 0)
+	if (check_encoding(pq, err) < 0)
 		return -1;
-	int64_t version = postgres_schema(connection, err), known = migration_newest(postgres_migrations);
+	int64_t version = migrate_schema(pq, err), known = migration_newest(postgres_migrations);
 
 	if (version < 0)
 		return -1;
 	if (version > known)
-		return err_exit(err, EX_DATAERR, "the database's schema has version %" PRId64 ", which a newer daemon made; this one knows up to %"
-		                PRId64, version, known);
-	if (version == 0 && check_foreign(connection, err) < 0)
+		return err_exit(err, EX_DATAERR,
+			"the database's schema has version %" PRId64
+			", which a newer daemon made; this one knows up to %" PRId64,
+			version, known);
+	if (version == 0 && check_foreign(pq, err) < 0)
 		return -1;
 	if (current_only && version < known)
-		return err_exit(err, EX_CONFIG, "the database's schema has version %" PRId64 ", this daemon needs %" PRId64
-		                ": run pierre-dbd --migrate-only, or start it without --no-migrate", version, known);
+		return err_exit(err, EX_CONFIG,
+			"the database's schema has version %" PRId64 ", this daemon needs %" PRId64
+			": run pierre-dbd --migrate-only, or start it without --no-migrate",
+			version, known);
 	return 0;
 }
 
-/* Whatever the role or the database prefers: what the lock's holder before has committed must be seen, and a migration, or the wait for
- * another daemon's, takes as long as it takes. */
+/* Whatever the role or the database prefers: what the lock's holder before has committed must be
+ * seen, and a migration, or the wait for another daemon's, takes as long as it takes. */
 static const char begin[] = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0";
 static const char without_end[] = "SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0; "
-                                  "SET LOCAL idle_in_transaction_session_timeout = 0";
+				  "SET LOCAL idle_in_transaction_session_timeout = 0";
 
-/* Within a transaction that holds the lock: the version is read again, another daemon may have been here first. */
-static int apply(PGconn *connection, const struct migration *migration, bool *did, struct err *err)
+/* Within a transaction that holds the lock: the version is read again, another daemon may have been
+ * here first. */
+static int postgres_migrate_apply(
+	PGconn *pq, const struct migration *migration, bool *did, struct err *err)
 {
 	char sql[256];
 
-	if (execute(connection, postgres_settings_sql, migration->name, err) < 0 ||
-	    execute(connection, without_end, migration->name, err) < 0 ||
-	    execute(connection, "SELECT pg_advisory_xact_lock(7235434120189153124)", migration->name, err) < 0 ||
-	    execute(connection, "CREATE TABLE IF NOT EXISTS pierre_migrations (version INTEGER NOT NULL, name TEXT NOT NULL, "
-	                        "applied_at TIMESTAMPTZ NOT NULL DEFAULT now(), CONSTRAINT pierre_migrations_pkey PRIMARY KEY (version))",
-	            migration->name, err) < 0)
+	if (postgres_migrate_execute(pq, postgres_settings_sql, migration->name, err) < 0 ||
+		postgres_migrate_execute(pq, without_end, migration->name, err) < 0 ||
+		postgres_migrate_execute(pq, "SELECT pg_advisory_xact_lock(7235434120189153124)",
+			migration->name, err) < 0 ||
+		postgres_migrate_execute(pq,
+			"CREATE TABLE IF NOT EXISTS pierre_migrations (version INTEGER NOT NULL, name TEXT NOT NULL, "
+			"applied_at TIMESTAMPTZ NOT NULL DEFAULT now(), CONSTRAINT pierre_migrations_pkey PRIMARY KEY (version))",
+			migration->name, err) < 0)
 		return -1;
-	int64_t version = postgres_schema(connection, err);
+	int64_t version = migrate_schema(pq, err);
 	if (version < 0)
 		return -1;
 	*did = version < migration->number;
 	if (!*did)
 		return 0;
-	(void)snprintf(sql, sizeof sql, "INSERT INTO pierre_migrations (version, name) VALUES (%d, '%s')", migration->number, migration->name);
-	return execute(connection, migration->sql, migration->name, err) < 0 ? -1 : execute(connection, sql, migration->name, err);
+	(void)snprintf(sql, sizeof sql,
+		"INSERT INTO pierre_migrations (version, name) VALUES (%d, '%s')",
+		migration->number, migration->name);
+	return postgres_migrate_execute(pq, migration->sql, migration->name, err) < 0
+		? -1
+		: postgres_migrate_execute(pq, sql, migration->name, err);
 }
 
-int postgres_migrate(PGconn *connection, struct buffer *applied, void (*progress)(const char *what), struct err *err)
+int migrate_postgres(
+	PGconn *pq, struct buffer *applied, void (*progress)(const char *what), struct err *err)
 {
-	int64_t version = postgres_schema(connection, err);
+	int64_t version = migrate_schema(pq, err);
 
 	if (version < 0)
 		return -1;
-	for (const struct migration *migration = postgres_migrations; migration->name != NULL; migration++) {
+	for (const struct migration *migration = postgres_migrations; migration->name != NULL;
+		migration++) {
 		bool did = false;
 
 		if (migration->number <= version)
 			continue;
 		if (progress != NULL)
 			progress(migration->name);
-		if (execute(connection, begin, migration->name, err) < 0)
+		if (postgres_migrate_execute(pq, begin, migration->name, err) < 0)
 			return -1;
-		if (apply(connection, migration, &did, err) < 0) {
-			PQclear(PQexec(connection, "ROLLBACK"));
+		if (postgres_migrate_apply(pq, migration, &did, err) < 0) {
+			PQclear(PQexec(pq, "ROLLBACK"));
 			return -1;
 		}
-		if (execute(connection, "COMMIT", migration->name, err) < 0)
+		if (postgres_migrate_execute(pq, "COMMIT", migration->name, err) < 0)
 			return -1;
 		if (did)
 			migration_list(applied, migration);

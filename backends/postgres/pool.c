@@ -1,4 +1,4 @@
-/* The pool: which lane a call takes, when to connect, and what time does. */
+/* The pool: which connection a call takes, when to connect, and what time does. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -6,58 +6,80 @@
 #include "../execute.h"
 #include "postgres.h"
 
-enum { CONNECTS_AT_ONCE = 2, FILL_FIRST = 16, CANCEL_GRACE_MS = 2000, SLOW_MS = 250, DUE_STEP_MS = 250, SLOW_LOAD = 1 << 24, LARGE_LOAD = 4096 };
+enum {
+	CONNECTS_AT_ONCE = 2,
+	FILL_FIRST = 16,
+	CANCEL_GRACE_MS = 2000,
+	SLOW_MS = 250,
+	DUE_STEP_MS = 250,
+	SLOW_LOAD = 1 << 24,
+	LARGE_LOAD = 4096
+};
 static const uint64_t ms = 1000000;
 
-static bool usable(const struct lane *lane)
+static bool usable(const struct pg_connection *connection)
 {
-	return (lane->state == LANE_READY || lane->state == LANE_BUSY) && !lane->doomed;
+	return (connection->state == PG_CONNECTION_READY ||
+		       connection->state == PG_CONNECTION_BUSY) &&
+		!connection->doomed;
 }
 
-bool pool_slow(const struct lane *lane, uint64_t now)
+bool pool_slow(const struct pg_connection *connection, uint64_t now)
 {
-	return lane->state == LANE_BUSY && now > lane->sent_at + SLOW_MS * ms;
+	return connection->state == PG_CONNECTION_BUSY && now > connection->sent_at + SLOW_MS * ms;
 }
 
-static bool carries_large(const struct lane *lane)
+static bool carries_large(const struct pg_connection *connection)
 {
-	return lane->state == LANE_BUSY && lane->large > 0;
+	return connection->state == PG_CONNECTION_BUSY && connection->large > 0;
 }
 
-/* How long a call would wait there, roughly. The first lanes are filled up before the next is begun: a larger group costs less than a second
- * commit. */
-static unsigned load_of(const struct lane *lane, uint64_t now)
+/* How long a call would wait there, roughly. The first connections are filled up before the next is
+ * begun: a larger batch costs less than a second commit. */
+static unsigned load_of(const struct pg_connection *connection, uint64_t now)
 {
-	if (lane->state == LANE_READY && lane->waiting_count < FILL_FIRST)
+	if (connection->state == PG_CONNECTION_READY && connection->waiting_count < FILL_FIRST)
 		return 0;
-	return (pool_slow(lane, now) ? SLOW_LOAD : 0U) + (carries_large(lane) ? LARGE_LOAD : 0U) + lane->waiting_count + (lane->state == LANE_BUSY ? lane->group_count + FILL_FIRST : 0);
+	return (pool_slow(connection, now) ? SLOW_LOAD : 0U) +
+		(carries_large(connection) ? LARGE_LOAD : 0U) + connection->waiting_count +
+		(connection->state == PG_CONNECTION_BUSY ? connection->batch_count + FILL_FIRST
+							 : 0);
 }
 
-static struct lane *least_loaded(struct postgres_store *store, unsigned from, bool backwards, uint64_t now)
+static struct pg_connection *least_loaded(
+	struct postgres_store *store, unsigned from, bool backwards, uint64_t now)
 {
-	struct lane *best = NULL;
+	struct pg_connection *best = NULL;
 
-	for (unsigned i = from; i < store->lane_count; i++) {
-		struct lane *lane = &store->lanes[backwards ? store->lane_count - 1 - (i - from) : i];
+	for (unsigned i = from; i < store->connection_limit; i++) {
+		struct pg_connection *connection =
+			&store->connections[backwards ? store->connection_limit - 1 - (i - from)
+						      : i];
 
-		if (usable(lane) && (best == NULL || load_of(lane, now) < load_of(best, now)))
-			best = lane;
+		if (usable(connection) &&
+			(best == NULL || load_of(connection, now) < load_of(best, now)))
+			best = connection;
 	}
 	return best;
 }
 
-/* Evaluations over many rows come from the other end, so that look-ups do not stand behind them. Calls that change rows join the
- * lane that has several of them (see gather.c). Who reads megabytes keeps off the first lanes as long as there are others. */
-struct lane *pool_choose(struct postgres_store *store, const struct call *call, uint64_t now)
+/* Evaluations over many rows come from the other end, so that look-ups do not stand behind them.
+ * Calls that change rows join the connection that has several of them (see gather.c). Who reads
+ * megabytes keeps off the first connections as long as there are others. */
+struct pg_connection *pool_choose(
+	struct postgres_store *store, const struct call *call, uint64_t now)
 {
-	bool reads = call->method != NULL && !call->method->write, large = reads && call->order != NULL && call->order->large;
-	struct lane *best = NULL, *locker = store->locker;
+	bool reads = call->method != NULL && !call->method->write,
+	     large = reads && call->order != NULL && call->order->large;
+	struct pg_connection *best = NULL, *locker = store->locker;
 
-	if (commute_changes_rows(call) && locker != NULL && usable(locker) && !pool_slow(locker, now) && !carries_large(locker) &&
-	    ((locker->state == LANE_BUSY && locker->locking > 1) || locker->waiting_count > 0))
+	if (commute_changes_rows(call) && locker != NULL && usable(locker) &&
+		!pool_slow(locker, now) && !carries_large(locker) &&
+		((locker->state == PG_CONNECTION_BUSY && locker->locking > 1) ||
+			locker->waiting_count > 0))
 		return locker;
 	if (large)
-		best = least_loaded(store, (store->lane_count + 3) / 4, true, now);
+		best = least_loaded(store, (store->connection_limit + 3) / 4, true, now);
 	if (best == NULL)
 		best = least_loaded(store, 0, reads && !call->method->short_read, now);
 	if (commute_changes_rows(call))
@@ -65,15 +87,15 @@ struct lane *pool_choose(struct postgres_store *store, const struct call *call, 
 	return best;
 }
 
-static void to_lane(struct lane *lane, struct call *call)
+static void to_connection(struct pg_connection *connection, struct call *call)
 {
-	list_append(&lane->waiting, &call->link);
-	lane->waiting_count++;
+	list_append(&connection->waiting, &call->link);
+	connection->waiting_count++;
 	if (call->order != NULL)
-		call->order->lane = lane->number;
+		call->order->connection = connection->number;
 }
 
-/* Calls that found no lane, in their order; those of one connection stay together. */
+/* Calls that found no connection, in their order; those of one connection stay together. */
 static void place_waiting(struct postgres_store *store)
 {
 	uint64_t now;
@@ -82,67 +104,78 @@ static void place_waiting(struct postgres_store *store)
 		return;
 	while (!list_empty(&store->waiting)) {
 		struct call *call = call_of(list_first(&store->waiting));
-		struct lane *lane = call->order != NULL && call->order->lane != 0 ? &store->lanes[call->order->lane - 1] : pool_choose(store, call, now);
+		struct pg_connection *connection =
+			call->order != NULL && call->order->connection != 0
+			? &store->connections[call->order->connection - 1]
+			: pool_choose(store, call, now);
 
-		if (lane == NULL || !usable(lane))
-			lane = pool_choose(store, call, now);
-		if (lane == NULL)
+		if (connection == NULL || !usable(connection))
+			connection = pool_choose(store, call, now);
+		if (connection == NULL)
 			return;
 		list_remove(&call->link);
 		store->waiting_count--;
-		to_lane(lane, call);
+		to_connection(connection, call);
 	}
 }
 
 void pool_distribute(struct postgres_store *store)
 {
 	place_waiting(store);
-	for (unsigned i = 0; i < store->lane_count; i++)
-		while (store->lanes[i].state == LANE_READY && !store->lanes[i].doomed && lane_send(store, &store->lanes[i]))
+	for (unsigned i = 0; i < store->connection_limit; i++)
+		while (store->connections[i].state == PG_CONNECTION_READY &&
+			!store->connections[i].doomed &&
+			pg_connection_send(store, &store->connections[i]))
 			;
 	pool_connect_more(store);
 }
 
-static unsigned connected(const struct postgres_store *store)
+static unsigned postgres_pool_connected(const struct postgres_store *store)
 {
 	unsigned count = 0;
 
-	for (unsigned i = 0; i < store->lane_count; i++)
-		count += store->lanes[i].state != LANE_EMPTY;
+	for (unsigned i = 0; i < store->connection_limit; i++)
+		count += store->connections[i].state != PG_CONNECTION_EMPTY;
 	return count;
 }
 
-/* More connections are worth it when calls wait for one, or every one has large answers under way or a full group behind that one. */
+/* More connections are worth it when calls wait for one, or every one has large answers under way
+ * or a full batch behind that one. */
 static bool crowded(const struct postgres_store *store)
 {
 	uint64_t now = clock_ns();
 
 	if (store->waiting_count > 0)
 		return now >= store->hold_until;
-	for (unsigned i = 0; i < store->lane_count; i++)
-		if (store->lanes[i].state == LANE_CONNECTING || (usable(&store->lanes[i]) && store->lanes[i].waiting_count <= FILL_FIRST && !carries_large(&store->lanes[i]) && !pool_slow(&store->lanes[i], now)))
+	for (unsigned i = 0; i < store->connection_limit; i++)
+		if (store->connections[i].state == PG_CONNECTION_CONNECTING ||
+			(usable(&store->connections[i]) &&
+				store->connections[i].waiting_count <= FILL_FIRST &&
+				!carries_large(&store->connections[i]) &&
+				!pool_slow(&store->connections[i], now)))
 			return false;
 	return true;
 }
 
 void pool_connect_more(struct postgres_store *store)
 {
-	for (unsigned i = 0; i < store->lane_count && store->connecting < CONNECTS_AT_ONCE; i++) {
-		struct lane *lane = &store->lanes[i];
-		unsigned have = connected(store);
+	for (unsigned i = 0; i < store->connection_limit && store->connecting < CONNECTS_AT_ONCE;
+		i++) {
+		struct pg_connection *connection = &store->connections[i];
+		unsigned have = postgres_pool_connected(store);
 
-		if (lane->state != LANE_EMPTY)
+		if (connection->state != PG_CONNECTION_EMPTY)
 			continue;
 		if (store->closing || (store->retry_at != 0 && store->retry_at > clock_ns()) ||
-		    !(have < store->settings.min_connections || crowded(store)))
+			!(have < store->settings.min_connections || crowded(store)))
 			return;
 		/* After failures one at a time, so that a server that comes back is not stormed. */
 		if (store->failures > 0 && store->connecting > 0)
 			return;
-		lane->state = LANE_CONNECTING;
+		connection->state = PG_CONNECTION_CONNECTING;
 		store->connecting++;
-		if (!jobs_connect(store, lane)) {
-			lane->state = LANE_EMPTY;
+		if (!jobs_connect(store, connection)) {
+			connection->state = PG_CONNECTION_EMPTY;
 			store->connecting--;
 			store->retry_at = clock_ns() + 100 * ms;
 			return;
@@ -174,11 +207,12 @@ void pool_unserved(struct postgres_store *store)
 	store->hold_until = store->retry_at = now + backoff(store->unserved);
 }
 
-void postgres_connected(struct postgres_store *store, struct lane *lane, PGconn *connection, const char *error)
+void pool_connected(struct postgres_store *store, struct pg_connection *connection, PGconn *pq,
+	const char *error)
 {
 	store->connecting--;
-	if (connection == NULL) {
-		lane->state = LANE_EMPTY;
+	if (pq == NULL) {
+		connection->state = PG_CONNECTION_EMPTY;
 		store->connect_failures++;
 		store->failures++;
 		store->retry_at = clock_ns() + backoff(store->failures);
@@ -186,18 +220,19 @@ void postgres_connected(struct postgres_store *store, struct lane *lane, PGconn 
 		return;
 	}
 	if (store->failures > 0) {
-		store->settings.log(5, "the database answers again (failed attempts: %u)", store->failures);
-		(void)trouble_end(&store->trouble);
+		store->settings.log(
+			5, "the database answers again (failed attempts: %u)", store->failures);
+		(void)failure_log_end(&store->failure_log);
 	}
 	store->failures = 0;
 	store->retry_at = 0;
 	if (store->closing) {
-		PQfinish(connection);
-		lane->state = LANE_EMPTY;
+		PQfinish(pq);
+		connection->state = PG_CONNECTION_EMPTY;
 		return;
 	}
-	pool_adopt(store, lane, connection);
-	pool_timers(store); /* calls that stand behind a slow group have a better place now */
+	pg_connection_adopt(store, connection, pq);
+	pool_timers(store); /* calls that stand behind a slow batch have a better place now */
 }
 
 static void refuse_waiting(struct postgres_store *store, struct call *call, enum err_kind kind)
@@ -212,7 +247,7 @@ static void refuse_waiting(struct postgres_store *store, struct call *call, enum
 	else
 		execute_fail(call, kind, "no database connection in time: %.270s", cause);
 	call->err.outcome = OUTCOME_NONE;
-	postgres_finish(store, call);
+	pg_batch_finish(store, call);
 }
 
 static uint64_t patience_ends(const struct postgres_store *store, const struct call *call)
@@ -224,7 +259,7 @@ static uint64_t patience_ends(const struct postgres_store *store, const struct c
 
 static void expire_waiting(struct postgres_store *store, uint64_t now)
 {
-	list_for_each_safe(node, &store->waiting) {
+	list_for_each_safe (node, &store->waiting) {
 		struct call *call = call_of(node);
 
 		if (patience_ends(store, call) > now)
@@ -235,33 +270,37 @@ static void expire_waiting(struct postgres_store *store, uint64_t now)
 	}
 }
 
-/* Marks whose connection has a call in the group under way: what stands behind it waits for that, and not for a place. */
-static void mark_under_way(const struct lane *lane, bool mark)
+/* Marks whose connection has a call in the batch under way: what stands behind it waits for that,
+ * and not for a place. */
+static void mark_under_way(const struct pg_connection *connection, bool mark)
 {
-	list_for_each(node, &lane->group)
+	list_for_each (node, &connection->batch)
 		if (call_of(node)->order != NULL)
-			call_of(node)->order->lane = mark ? 0 : lane->number;
+			call_of(node)->order->connection = mark ? 0 : connection->number;
 }
 
-/* Whoever only happens to stand behind the group waits for a connection, for which his patience is shorter than his time. */
-static void expire_on_lane(struct postgres_store *store, struct lane *lane, uint64_t now)
+/* Whoever only happens to stand behind the batch waits for a connection, for which his patience is
+ * shorter than his time. */
+static void expire_on_connection(
+	struct postgres_store *store, struct pg_connection *connection, uint64_t now)
 {
 	struct list expired;
 
 	list_init(&expired);
-	mark_under_way(lane, true);
-	list_for_each_safe(node, &lane->waiting) {
+	mark_under_way(connection, true);
+	list_for_each_safe (node, &connection->waiting) {
 		struct call *call = call_of(node);
-		bool follows = call->method == NULL || (call->order != NULL && call->order->lane == 0);
+		bool follows = call->method == NULL ||
+			(call->order != NULL && call->order->connection == 0);
 		uint64_t end = follows ? call->deadline : patience_ends(store, call);
 
 		if (end == 0 || end > now)
 			continue;
 		list_remove(node);
-		lane->waiting_count--;
+		connection->waiting_count--;
 		list_append(&expired, node);
 	}
-	mark_under_way(lane, false);
+	mark_under_way(connection, false);
 	while (!list_empty(&expired)) {
 		struct call *call = call_of(list_first(&expired));
 		bool late = call->deadline != 0 && call->deadline <= now;
@@ -272,68 +311,75 @@ static void expire_on_lane(struct postgres_store *store, struct lane *lane, uint
 	}
 }
 
-/* A group under way whose time is over is cancelled; a server that does not even answer that is left. */
-static void mind_group(struct postgres_store *store, struct lane *lane, uint64_t now)
+/* A batch under way whose time is over is cancelled; a server that does not even answer that is
+ * left. */
+static void mind_batch(struct postgres_store *store, struct pg_connection *connection, uint64_t now)
 {
 	bool late = false;
 
-	list_for_each(node, &lane->group)
+	list_for_each (node, &connection->batch)
 		late = late || (call_of(node)->deadline != 0 && call_of(node)->deadline <= now);
-	if (late && lane->cancelled_at == 0) {
-		lane->cancelled_at = now;
-		jobs_cancel(store, lane);
-	} else if (lane->cancelled_at != 0 && now - lane->cancelled_at > CANCEL_GRACE_MS * ms) {
-		lane_break(store, lane, "the server did not answer in time", true);
-	} else if (list_empty(&lane->group) && now - lane->last_used > CANCEL_GRACE_MS * ms) {
-		lane_break(store, lane, "the server did not answer after an idle time", false);
+	if (late && connection->cancelled_at == 0) {
+		connection->cancelled_at = now;
+		jobs_cancel(store, connection);
+	} else if (connection->cancelled_at != 0 &&
+		now - connection->cancelled_at > CANCEL_GRACE_MS * ms) {
+		pg_connection_break(store, connection, "the server did not answer in time", true);
+	} else if (list_empty(&connection->batch) &&
+		now - connection->last_used > CANCEL_GRACE_MS * ms) {
+		pg_connection_break(
+			store, connection, "the server did not answer after an idle time", false);
 	}
 }
 
-/* Calls that only happen to stand behind a slow group go elsewhere; those whose connection has a call in it must stay behind that. */
-static void release_waiting(struct postgres_store *store, struct lane *lane)
+/* Calls that only happen to stand behind a slow batch go elsewhere; those whose connection has a
+ * call in it must stay behind that. */
+static void release_waiting(struct postgres_store *store, struct pg_connection *connection)
 {
 	struct list moved;
 
 	list_init(&moved);
-	mark_under_way(lane, true);
-	list_for_each_safe(node, &lane->waiting) {
+	mark_under_way(connection, true);
+	list_for_each_safe (node, &connection->waiting) {
 		struct call *call = call_of(node);
 
-		if (call->order != NULL && call->order->lane == 0)
+		if (call->order != NULL && call->order->connection == 0)
 			continue;
 		list_remove(node);
-		lane->waiting_count--;
+		connection->waiting_count--;
 		list_append(&moved, node);
 		store->waiting_count++;
 	}
-	list_for_each(node, &moved)
+	list_for_each (node, &moved)
 		if (call_of(node)->order != NULL)
-			call_of(node)->order->lane = 0;
-	mark_under_way(lane, false);
+			call_of(node)->order->connection = 0;
+	mark_under_way(connection, false);
 	list_splice(&store->waiting, &moved);
 }
 
-/* Whether a call that waits for a slow group would find a better place. */
+/* Whether a call that waits for a slow batch would find a better place. */
 static bool has_better(const struct postgres_store *store, uint64_t now)
 {
-	for (unsigned i = 0; i < store->lane_count; i++)
-		if (usable(&store->lanes[i]) && !pool_slow(&store->lanes[i], now))
+	for (unsigned i = 0; i < store->connection_limit; i++)
+		if (usable(&store->connections[i]) && !pool_slow(&store->connections[i], now))
 			return true;
 	return false;
 }
 
-static void mind_idle(struct postgres_store *store, struct lane *lane, uint64_t now)
+static void mind_idle(struct postgres_store *store, struct pg_connection *connection, uint64_t now)
 {
 	uint64_t lifetime = store->settings.lifetime_ms * ms;
 	/* Ends are spread over a tenth, so that connections made together do not end together. */
-	uint64_t life = lifetime - lifetime / 10 * lane->number / (store->lane_count + 1);
+	uint64_t life =
+		lifetime - lifetime / 10 * connection->number / (store->connection_limit + 1);
 
-	if (!list_empty(&lane->waiting))
+	if (!list_empty(&connection->waiting))
 		return;
-	if ((lifetime != 0 && now - lane->born > life) ||
-	    (store->settings.idle_timeout_ms != 0 && now - lane->last_used > store->settings.idle_timeout_ms * ms &&
-	     connected(store) > store->settings.min_connections))
-		lane_close(store, lane);
+	if ((lifetime != 0 && now - connection->born > life) ||
+		(store->settings.idle_timeout_ms != 0 &&
+			now - connection->last_used > store->settings.idle_timeout_ms * ms &&
+			postgres_pool_connected(store) > store->settings.min_connections))
+		pg_connection_close(store, connection);
 }
 
 void pool_timers(struct postgres_store *store)
@@ -342,29 +388,35 @@ void pool_timers(struct postgres_store *store)
 
 	expire_waiting(store, now);
 	jobs_expire(store, now);
-	for (unsigned i = 0; i < store->lane_count; i++) {
-		struct lane *lane = &store->lanes[i];
+	for (unsigned i = 0; i < store->connection_limit; i++) {
+		struct pg_connection *connection = &store->connections[i];
 
-		expire_on_lane(store, lane, now);
-		if (lane->state == LANE_BUSY && !list_empty(&lane->waiting) && pool_slow(lane, now) && has_better(store, now))
-			release_waiting(store, lane);
-		if (lane->state == LANE_BUSY)
-			mind_group(store, lane, now);
-		else if (lane->state == LANE_READY)
-			mind_idle(store, lane, now);
+		expire_on_connection(store, connection, now);
+		if (connection->state == PG_CONNECTION_BUSY && !list_empty(&connection->waiting) &&
+			pool_slow(connection, now) && has_better(store, now))
+			release_waiting(store, connection);
+		if (connection->state == PG_CONNECTION_BUSY)
+			mind_batch(store, connection, now);
+		else if (connection->state == PG_CONNECTION_READY)
+			mind_idle(store, connection, now);
 	}
 }
 
-/* When the group under way is late, or slow and in the way of others. In steps, so that the timer need not be set anew for every group. */
-static uint64_t group_due(const struct postgres_store *store, const struct lane *lane, uint64_t now)
+/* When the batch under way is late, or slow and in the way of others. In steps, so that the timer
+ * need not be set anew for every batch. */
+static uint64_t pg_batch_due(
+	const struct postgres_store *store, const struct pg_connection *connection, uint64_t now)
 {
 	uint64_t end, next = UINT64_MAX;
 
-	if (lane->state != LANE_BUSY)
+	if (connection->state != PG_CONNECTION_BUSY)
 		return 0;
-	end = lane->cancelled_at != 0 ? lane->cancelled_at + CANCEL_GRACE_MS * ms : lane->due;
-	if (!list_empty(&lane->waiting))
-		next = pool_slow(lane, now) ? patience_ends(store, call_of(lane->waiting.next)) : lane->sent_at + SLOW_MS * ms;
+	end = connection->cancelled_at != 0 ? connection->cancelled_at + CANCEL_GRACE_MS * ms
+					    : connection->due;
+	if (!list_empty(&connection->waiting))
+		next = pool_slow(connection, now)
+			? patience_ends(store, call_of(connection->waiting.next))
+			: connection->sent_at + SLOW_MS * ms;
 	/* A patience that is over is one that does not count: the call follows another. */
 	if (next != UINT64_MAX && next > now && (end == 0 || next < end))
 		end = next;
@@ -384,8 +436,8 @@ uint64_t pool_next_due(struct postgres_store *store)
 		if (patience != UINT64_MAX && (due == 0 || patience < due))
 			due = patience;
 	}
-	for (unsigned i = 0; i < store->lane_count; i++) {
-		uint64_t end = group_due(store, &store->lanes[i], now);
+	for (unsigned i = 0; i < store->connection_limit; i++) {
+		uint64_t end = pg_batch_due(store, &store->connections[i], now);
 
 		if (end != 0 && (due == 0 || end < due))
 			due = end;

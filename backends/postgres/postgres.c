@@ -10,7 +10,7 @@
 #include "../execute.h"
 #include "postgres.h"
 
-static struct postgres_store *self(struct store *store)
+static struct postgres_store *postgres_self(struct store *store)
 {
 	return (struct postgres_store *)(void *)store;
 }
@@ -19,14 +19,17 @@ void postgres_note_error(struct postgres_store *store, const char *text)
 {
 	(void)snprintf(store->last_error, sizeof store->last_error, "%s", text);
 	store->last_error_at = timestamp_now();
-	if (trouble_note(&store->trouble, text, clock_ns()))
-		store->settings.log(4, "trouble with the database connection (failed attempts: %u): %s", store->failures, text);
+	if (failure_log_note(&store->failure_log, text, clock_ns()))
+		store->settings.log(4,
+			"trouble with the database connection (failed attempts: %u): %s",
+			store->failures, text);
 }
 
-static bool connected(const struct postgres_store *store)
+static bool postgres_postgres_connected(const struct postgres_store *store)
 {
-	for (unsigned i = 0; i < store->lane_count; i++)
-		if (store->lanes[i].state == LANE_READY || store->lanes[i].state == LANE_BUSY)
+	for (unsigned i = 0; i < store->connection_limit; i++)
+		if (store->connections[i].state == PG_CONNECTION_READY ||
+			store->connections[i].state == PG_CONNECTION_BUSY)
 			return true;
 	return false;
 }
@@ -37,29 +40,34 @@ void postgres_cause(const struct postgres_store *store, char out[ERR_MESSAGE_MAX
 	char at[TIMESTAMP_TEXT_MAX];
 
 	if (store->last_error[0] == '\0') {
-		(void)snprintf(out, ERR_MESSAGE_MAX, connected(store) ? "all connections are in use" : "no connection yet");
+		(void)snprintf(out, ERR_MESSAGE_MAX,
+			postgres_postgres_connected(store) ? "all connections are in use"
+							   : "no connection yet");
 		return;
 	}
 	(void)timestamp_format(store->last_error_at, at);
 	(void)snprintf(out, ERR_MESSAGE_MAX, "%.225s (at %s)", store->last_error, at);
 }
 
-/* Follows the unfinished calls of its connection, else takes the best lane. */
+/* Follows the unfinished calls of its connection, else takes the best connection. */
 static void place(struct postgres_store *store, struct call *call)
 {
 	struct order *order = call->order;
 	bool follows = order != NULL && order->reads > 0;
 	bool held = store->unserved > 0 && clock_ns() < store->hold_until;
-	struct lane *lane = follows ? (order->lane != 0 ? &store->lanes[order->lane - 1] : NULL) : held ? NULL : pool_choose(store, call, call->submitted);
+	struct pg_connection *connection = follows
+		? (order->connection != 0 ? &store->connections[order->connection - 1] : NULL)
+		: held ? NULL
+		       : pool_choose(store, call, call->submitted);
 
 	call->number = ++store->arrivals;
 	if (order != NULL) {
 		order->reads++;
-		order->lane = lane != NULL ? lane->number : 0;
+		order->connection = connection != NULL ? connection->number : 0;
 	}
-	if (lane != NULL) {
-		list_append(&lane->waiting, &call->link);
-		lane->waiting_count++;
+	if (connection != NULL) {
+		list_append(&connection->waiting, &call->link);
+		connection->waiting_count++;
 		return;
 	}
 	list_append(&store->waiting, &call->link);
@@ -67,19 +75,21 @@ static void place(struct postgres_store *store, struct call *call)
 }
 
 /* On its own: the text would be cleared for each call. */
-__attribute__((noinline)) static void refuse(const struct postgres_store *store, struct call *call)
+__attribute__((noinline)) static void postgres_refuse(
+	const struct postgres_store *store, struct call *call)
 {
 	char cause[ERR_MESSAGE_MAX];
 
 	postgres_cause(store, cause);
-	execute_fail(call, ERR_UNAVAILABLE, "too many calls wait for a database connection: %.260s", cause);
+	execute_fail(call, ERR_UNAVAILABLE, "too many calls wait for a database connection: %.260s",
+		cause);
 	call->err.outcome = OUTCOME_NONE;
 	call->done(call);
 }
 
-static void submit(struct store *base, struct call *call)
+static void postgres_submit(struct store *base, struct call *call)
 {
-	struct postgres_store *store = self(base);
+	struct postgres_store *store = postgres_self(base);
 
 	list_init(&call->link);
 	call->attempts = 0;
@@ -88,15 +98,16 @@ static void submit(struct store *base, struct call *call)
 		call->order->reads++;
 		if (!jobs_migrate(store, call)) {
 			execute_fail(call, ERR_INTERNAL, "a thread could not be started");
-			postgres_finish(store, call);
+			pg_batch_finish(store, call);
 		}
 		return;
 	}
 	if (call->method->impl == IMPL_ROTATE_KEY) {
 		call->order->reads++;
 		if (store->rotating || !jobs_rotate(store, call)) {
-			execute_fail(call, ERR_UNAVAILABLE, "another call of rotate_key is under way");
-			postgres_finish(store, call);
+			execute_fail(
+				call, ERR_UNAVAILABLE, "another call of rotate_key is under way");
+			pg_batch_finish(store, call);
 		}
 		return;
 	}
@@ -105,7 +116,7 @@ static void submit(struct store *base, struct call *call)
 		return;
 	}
 	if (store->waiting_count >= store->settings.queue) {
-		refuse(store, call);
+		postgres_refuse(store, call);
 		return;
 	}
 	place(store, call);
@@ -113,28 +124,28 @@ static void submit(struct store *base, struct call *call)
 
 static void flush(struct store *base)
 {
-	jobs_count_seals(self(base));
-	pool_distribute(self(base));
+	jobs_count_seals(postgres_self(base));
+	pool_distribute(postgres_self(base));
 }
 
-static int fd(struct store *base)
+static int postgres_fd(struct store *base)
 {
-	return self(base)->epoll;
+	return postgres_self(base)->epoll;
 }
 
 static void process(struct store *base)
 {
-	struct postgres_store *store = self(base);
+	struct postgres_store *store = postgres_self(base);
 	struct epoll_event events[64];
 	int count = epoll_wait(store->epoll, events, 64, 0);
 
-	store->turn_bytes = 0;
+	store->iteration_bytes = 0;
 	for (int i = 0; i < count; i++) {
 		if (events[i].data.u32 == 0) {
 			jobs_collect(store);
 			encoder_collect(store);
 		} else {
-			lane_receive(store, &store->lanes[events[i].data.u32 - 1]);
+			pg_connection_receive(store, &store->connections[events[i].data.u32 - 1]);
 		}
 	}
 	if (count <= 0)
@@ -142,35 +153,35 @@ static void process(struct store *base)
 	pool_distribute(store);
 }
 
-static int tick(struct store *base, struct err *err)
+static int postgres_tick(struct store *base, struct err *err)
 {
 	(void)err; /* an outage never ends the daemon */
-	pool_timers(self(base));
-	pool_distribute(self(base));
+	pool_timers(postgres_self(base));
+	pool_distribute(postgres_self(base));
 	return 0;
 }
 
-static uint64_t next_due(struct store *base)
+static uint64_t postgres_next_due(struct store *base)
 {
-	return pool_next_due(self(base));
+	return pool_next_due(postgres_self(base));
 }
 
-static void stats(struct store *base, struct store_stats *out)
+static void postgres_stats(struct store *base, struct store_stats *out)
 {
-	struct postgres_store *store = self(base);
+	struct postgres_store *store = postgres_self(base);
 
 	*out = (struct store_stats){0};
-	for (unsigned i = 0; i < store->lane_count; i++) {
-		const struct lane *lane = &store->lanes[i];
+	for (unsigned i = 0; i < store->connection_limit; i++) {
+		const struct pg_connection *connection = &store->connections[i];
 
-		out->connections_idle += lane->state == LANE_READY;
-		out->connections_active += lane->state == LANE_BUSY;
-		out->connections_connecting += lane->state == LANE_CONNECTING;
-		out->queued += lane->waiting_count;
-		out->running += lane->group_count;
+		out->connections_idle += connection->state == PG_CONNECTION_READY;
+		out->connections_active += connection->state == PG_CONNECTION_BUSY;
+		out->connections_connecting += connection->state == PG_CONNECTION_CONNECTING;
+		out->queued += connection->waiting_count;
+		out->running += connection->batch_count;
 	}
 	out->running += store->encoding;
-	out->connections_max = store->lane_count;
+	out->connections_max = store->connection_limit;
 	out->queued += store->waiting_count;
 	out->transactions = store->transactions;
 	out->batched_calls = store->batched;
@@ -184,24 +195,25 @@ static void stats(struct store *base, struct store_stats *out)
 	out->wait_count = store->waits;
 	out->seals = seal_count(store->settings.seal);
 	out->opens = seal_opened(store->settings.seal);
-	out->loop_bytes_max = store->turn_bytes_max;
+	out->loop_bytes_max = store->iteration_bytes_max;
 	out->key_seals = seal_count_total(store->settings.seal);
 	memcpy(out->last_error, store->last_error, sizeof out->last_error);
 	out->last_error_at = store->last_error_at;
 }
 
-static void version(struct store *base, struct store_version *out)
+static void postgres_version(struct store *base, struct store_version *out)
 {
-	struct postgres_store *store = self(base);
+	struct postgres_store *store = postgres_self(base);
 
 	out->backend = "postgresql";
-	(void)snprintf(out->engine, sizeof out->engine, "%d.%d", store->server_version / 10000, store->server_version % 10000);
+	(void)snprintf(out->engine, sizeof out->engine, "%d.%d", store->server_version / 10000,
+		store->server_version % 10000);
 	out->schema = store->schema;
 }
 
-static void ping(struct store *base, struct call *probe)
+static void postgres_ping(struct store *base, struct call *probe)
 {
-	struct postgres_store *store = self(base);
+	struct postgres_store *store = postgres_self(base);
 
 	list_init(&probe->link);
 	probe->order = NULL;
@@ -211,15 +223,15 @@ static void ping(struct store *base, struct call *probe)
 	place(store, probe);
 }
 
-static enum store_health health(struct store *base, char detail[ERR_MESSAGE_MAX])
+static enum store_health postgres_health(struct store *base, char detail[ERR_MESSAGE_MAX])
 {
-	struct postgres_store *store = self(base);
+	struct postgres_store *store = postgres_self(base);
 
 	detail[0] = '\0';
-	if (connected(store) && store->failures == 0)
+	if (postgres_postgres_connected(store) && store->failures == 0)
 		return STORE_OK;
 	postgres_cause(store, detail);
-	return connected(store) ? STORE_DEGRADED : STORE_DOWN;
+	return postgres_postgres_connected(store) ? STORE_DEGRADED : STORE_DOWN;
 }
 
 /* sent: the server has the calls, and may store them before it sees that the connection is gone. */
@@ -228,11 +240,12 @@ static void end_call(struct postgres_store *store, struct call *call, bool sent)
 	bool unknown = sent && call->method != NULL && call->method->write;
 
 	if (call->method != NULL)
-		execute_fail(call, ERR_SHUTTING_DOWN, "the daemon stopped before the call was done");
+		execute_fail(
+			call, ERR_SHUTTING_DOWN, "the daemon stopped before the call was done");
 	else
 		err_set(&call->err, ERR_SHUTTING_DOWN, "the daemon stops");
 	call->err.outcome = unknown ? OUTCOME_UNKNOWN : OUTCOME_NONE;
-	postgres_finish(store, call);
+	pg_batch_finish(store, call);
 }
 
 static void end_all(struct postgres_store *store, struct list *calls, bool sent)
@@ -245,17 +258,17 @@ static void end_all(struct postgres_store *store, struct list *calls, bool sent)
 	}
 }
 
-static void free_store(struct postgres_store *store)
+static void postgres_free_store(struct postgres_store *store)
 {
 	encoder_stop(store);
-	for (unsigned i = 0; i < LANES_MAX; i++) {
-		PQfinish(store->lanes[i].connection);
-		free(store->lanes[i].items);
-		free(store->lanes[i].prepared);
-		free(store->lanes[i].merged);
+	for (unsigned i = 0; i < PG_CONNECTIONS_MAX; i++) {
+		PQfinish(store->connections[i].pq);
+		free(store->connections[i].items);
+		free(store->connections[i].prepared);
+		free(store->connections[i].merged);
 	}
 	if (store->mailbox != NULL)
-		mailbox_release(store->mailbox, true);
+		jobs_mailbox_release(store->mailbox, true);
 	if (store->epoll >= 0)
 		close(store->epoll);
 	if (store->url != NULL)
@@ -270,51 +283,53 @@ static void free_store(struct postgres_store *store)
 
 static void close_store(struct store *base, uint64_t deadline)
 {
-	struct postgres_store *store = self(base);
+	struct postgres_store *store = postgres_self(base);
 
 	store->closing = true;
 	encoder_stop(store);
-	for (unsigned i = 0; i < store->lane_count; i++) {
-		encoder_drop(&store->lanes[i]);
-		end_all(store, &store->lanes[i].group, true);
-		end_all(store, &store->lanes[i].waiting, false);
+	for (unsigned i = 0; i < store->connection_limit; i++) {
+		encoder_drop(&store->connections[i]);
+		end_all(store, &store->connections[i].batch, true);
+		end_all(store, &store->connections[i].waiting, false);
 	}
 	end_all(store, &store->waiting, false);
 	jobs_settle(store, deadline);
 	jobs_give_up(store);
-	free_store(store);
+	postgres_free_store(store);
 }
 
 static const struct store_ops postgres_ops = {
 	.name = "postgresql",
-	.submit = submit,
+	.submit = postgres_submit,
 	.flush = flush,
-	.fd = fd,
+	.fd = postgres_fd,
 	.process = process,
-	.tick = tick,
-	.next_due = next_due,
-	.stats = stats,
-	.version = version,
-	.ping = ping,
-	.health = health,
+	.tick = postgres_tick,
+	.next_due = postgres_next_due,
+	.stats = postgres_stats,
+	.version = postgres_version,
+	.ping = postgres_ping,
+	.health = postgres_health,
 	.close = close_store,
 };
 
-static bool init_lane(struct lane *lane, unsigned number)
+static bool init_connection(struct pg_connection *connection, unsigned number)
 {
-	lane->number = number;
-	lane->socket = -1;
-	list_init(&lane->waiting);
-	list_init(&lane->group);
-	list_init(&lane->kept);
-	/* The settings, then each call, which may bring a Prepare before it; the Sync comes last. */
-	lane->items = calloc(2 * GROUP_MAX + 2, sizeof *lane->items);
-	lane->prepared = calloc(2 * catalog_method_count, sizeof *lane->prepared);
-	lane->merged = calloc(GROUP_MAX, sizeof(struct call *));
-	return lane->items != NULL && lane->prepared != NULL && lane->merged != NULL;
+	connection->number = number;
+	connection->socket = -1;
+	list_init(&connection->waiting);
+	list_init(&connection->batch);
+	list_init(&connection->kept);
+	/* The settings, then each call, which may bring a Prepare before it; the Sync comes last.
+	 */
+	connection->items = calloc(2 * PG_BATCH_MAX + 2, sizeof *connection->items);
+	connection->prepared = calloc(2 * catalog_method_count, sizeof *connection->prepared);
+	connection->merged = calloc(PG_BATCH_MAX, sizeof(struct call *));
+	return connection->items != NULL && connection->prepared != NULL &&
+		connection->merged != NULL;
 }
 
-static struct postgres_store *new_store(const struct store_settings *settings)
+static struct postgres_store *postgres_new_store(const struct store_settings *settings)
 {
 	struct postgres_store *store = calloc(1, sizeof *store);
 	struct epoll_event event = {.events = EPOLLIN, .data.u32 = 0};
@@ -323,45 +338,51 @@ static struct postgres_store *new_store(const struct store_settings *settings)
 		return NULL;
 	store->store.ops = &postgres_ops;
 	store->settings = *settings;
-	store->lane_count = settings->connections < 1 ? 1 : settings->connections > LANES_MAX ? LANES_MAX : settings->connections;
+	store->connection_limit = settings->connections < 1  ? 1
+		: settings->connections > PG_CONNECTIONS_MAX ? PG_CONNECTIONS_MAX
+							     : settings->connections;
 	if (store->settings.min_connections < 1)
 		store->settings.min_connections = 1;
-	if (store->settings.min_connections > store->lane_count)
-		store->settings.min_connections = store->lane_count;
+	if (store->settings.min_connections > store->connection_limit)
+		store->settings.min_connections = store->connection_limit;
 	list_init(&store->waiting);
 	list_init(&store->migrating);
 	store->sending.wipe = true;
 	store->url = strdup(settings->url);
 	store->alike = calloc(catalog_method_count, sizeof *store->alike);
 	store->epoll = epoll_create1(EPOLL_CLOEXEC);
-	store->mailbox = mailbox_new();
-	bool good = store->url != NULL && store->alike != NULL && store->epoll >= 0 && store->mailbox != NULL && store->mailbox->wake >= 0 &&
-	            epoll_ctl(store->epoll, EPOLL_CTL_ADD, store->mailbox->wake, &event) == 0;
-	for (unsigned i = 0; i < store->lane_count; i++)
-		good = init_lane(&store->lanes[i], i + 1) && good;
+	store->mailbox = jobs_mailbox_new();
+	bool good = store->url != NULL && store->alike != NULL && store->epoll >= 0 &&
+		store->mailbox != NULL && store->mailbox->wake >= 0 &&
+		epoll_ctl(store->epoll, EPOLL_CTL_ADD, store->mailbox->wake, &event) == 0;
+	for (unsigned i = 0; i < store->connection_limit; i++)
+		good = init_connection(&store->connections[i], i + 1) && good;
 	if (good && encoder_start(store))
 		return store;
-	free_store(store);
+	postgres_free_store(store);
 	return NULL;
 }
 
-/* The first connection, waiting for a server that is not there yet only as long as was asked for. */
+/* The first connection, waiting for a server that is not there yet only as long as was asked for.
+ */
 static PGconn *first_connection(struct postgres_store *store, struct err *err)
 {
 	uint64_t until = clock_ns() + store->settings.wait_for_database_ms * 1000000;
-	struct trouble trouble = {.failures = 0};
+	struct failure_log failure_log = {.failures = 0};
 	char error[ERR_MESSAGE_MAX];
 
 	for (;;) {
-		PGconn *connection = postgres_connect(store->url, store->settings.connect_timeout_ms, error);
+		PGconn *pq =
+			connect_postgres(store->url, store->settings.connect_timeout_ms, error);
 
-		if (connection != NULL)
-			return connection;
+		if (pq != NULL)
+			return pq;
 		if (clock_ns() >= until) {
-			err_exit(err, EX_UNAVAILABLE, "the database cannot be reached: %.250s", error);
+			err_exit(err, EX_UNAVAILABLE, "the database cannot be reached: %.250s",
+				error);
 			return NULL;
 		}
-		if (trouble_note(&trouble, error, clock_ns()))
+		if (failure_log_note(&failure_log, error, clock_ns()))
 			store->settings.log(5, "waiting for the database: %s", error);
 		if (store->settings.progress != NULL)
 			store->settings.progress("waiting for the database");
@@ -369,51 +390,57 @@ static PGconn *first_connection(struct postgres_store *store, struct err *err)
 	}
 }
 
-static int bring_up(struct postgres_store *store, struct err *err)
+static int postgres_bring_up(struct postgres_store *store, struct err *err)
 {
-	PGconn *connection = first_connection(store, err);
+	PGconn *pq = first_connection(store, err);
 
-	if (connection == NULL)
+	if (pq == NULL)
 		return -1;
-	store->server_version = PQserverVersion(connection);
+	store->server_version = PQserverVersion(pq);
 	if (store->server_version < 130000) {
-		err_exit(err, EX_UNAVAILABLE, "the server is PostgreSQL %d; 13 is the oldest that is supported", store->server_version / 10000);
+		err_exit(err, EX_UNAVAILABLE,
+			"the server is PostgreSQL %d; 13 is the oldest that is supported",
+			store->server_version / 10000);
 		goto fail;
 	}
-	store->pooled = !postgres_is_direct(connection);
-	if (!store->pooled && !postgres_in_use(connection)) {
-		err_exit(err, EX_TEMPFAIL, "a transfer moves this database's rows: start the daemon when it has ended");
+	store->pooled = !connect_is_direct(pq);
+	if (!store->pooled && !connect_in_use(pq)) {
+		err_exit(err, EX_TEMPFAIL,
+			"a transfer moves this database's rows: start the daemon when it has ended");
 		goto fail;
 	}
-	if ((store->pooled && postgres_check_pooler(connection, err) < 0) || postgres_settings(connection, &store->session_settings, err) < 0 ||
-	    postgres_check_schema(connection, !store->settings.migrate, err) < 0 ||
-	    (store->settings.migrate && postgres_migrate(connection, NULL, store->settings.progress, err) < 0) ||
-	    (store->settings.seal != NULL && postgres_prove_key(connection, store->settings.seal, err) < 0))
+	if ((store->pooled && connect_check_pooler(pq, err) < 0) ||
+		connect_settings(pq, &store->session_settings, err) < 0 ||
+		migrate_check_schema(pq, !store->settings.migrate, err) < 0 ||
+		(store->settings.migrate &&
+			migrate_postgres(pq, NULL, store->settings.progress, err) < 0) ||
+		(store->settings.seal != NULL && keys_prove_key(pq, store->settings.seal, err) < 0))
 		goto fail;
 	if (store->settings.seal != NULL)
 		store_warn_of_count(&store->settings, 0, seal_count_total(store->settings.seal));
 	store->named = store->settings.prepared_statements && !store->pooled;
 	if (store->settings.prepared_statements && !store->named)
-		store->settings.log(5, "a pooler stands before the database: statements are not prepared by name");
-	store->schema = postgres_schema(connection, err);
+		store->settings.log(5,
+			"a pooler stands before the database: statements are not prepared by name");
+	store->schema = migrate_schema(pq, err);
 	if (store->schema < 0)
 		goto fail;
-	pool_adopt(store, &store->lanes[0], connection);
+	pg_connection_adopt(store, &store->connections[0], pq);
 	pool_connect_more(store);
 	return 0;
 fail:
-	PQfinish(connection);
+	PQfinish(pq);
 	return -1;
 }
 
 int postgres_store_open(struct store **ret, const struct store_settings *settings, struct err *err)
 {
-	struct postgres_store *store = new_store(settings);
+	struct postgres_store *store = postgres_new_store(settings);
 
 	if (store == NULL)
 		return err_exit(err, EX_OSERR, "memory or descriptors are out");
-	if (bring_up(store, err) < 0) {
-		free_store(store);
+	if (postgres_bring_up(store, err) < 0) {
+		postgres_free_store(store);
 		return -1;
 	}
 	*ret = &store->store;

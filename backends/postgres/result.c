@@ -1,4 +1,5 @@
-/* libpq's results to answers and errors. A hostile or strange server must not be able to do harm: every type and length is looked at. */
+/* libpq's results to answers and errors. A hostile or strange server must not be able to do harm:
+ * every type and length is looked at. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,10 +7,20 @@
 #include "../execute.h"
 #include "postgres.h"
 
-enum { OID_BOOL = 16, OID_INT8 = 20, OID_INT2 = 21, OID_INT4 = 23, OID_TEXT = 25, OID_FLOAT8 = 701, OID_VARCHAR = 1043,
-       OID_TIMESTAMPTZ = 1184, OID_UUID = 2950, OID_UNKNOWN = 705 };
+enum {
+	OID_BOOL = 16,
+	OID_INT8 = 20,
+	OID_INT2 = 21,
+	OID_INT4 = 23,
+	OID_TEXT = 25,
+	OID_FLOAT8 = 701,
+	OID_VARCHAR = 1043,
+	OID_TIMESTAMPTZ = 1184,
+	OID_UUID = 2950,
+	OID_UNKNOWN = 705
+};
 
-uint64_t postgres_number(const char *bytes, int count)
+uint64_t result_number(const char *bytes, int count)
 {
 	uint64_t value = 0;
 
@@ -19,26 +30,27 @@ uint64_t postgres_number(const char *bytes, int count)
 }
 
 /* more: columns behind the answer's own */
-static bool columns_match(const PGresult *result, const struct method *method, int more)
+static bool result_columns_match(const PGresult *result, const struct method *method, int more)
 {
-	int count = method->shape != NULL ? method->shape->column_count : 0;
+	int count = method->row_schema != NULL ? method->row_schema->column_count : 0;
 
 	if (PQnfields(result) != count + more)
 		return false;
 	for (int i = 0; i < count; i++)
-		if (PQfformat(result, i) != 1 || strcmp(PQfname(result, i), method->shape->columns[i].name) != 0)
+		if (PQfformat(result, i) != 1 ||
+			strcmp(PQfname(result, i), method->row_schema->columns[i].name) != 0)
 			return false;
 	return true;
 }
 
-static bool read_integer(Oid oid, const char *bytes, int length, int64_t *value)
+static bool result_read_integer(Oid oid, const char *bytes, int length, int64_t *value)
 {
 	if (oid == OID_INT8 && length == 8)
-		*value = (int64_t)postgres_number(bytes, 8);
+		*value = (int64_t)result_number(bytes, 8);
 	else if (oid == OID_INT4 && length == 4)
-		*value = (int32_t)postgres_number(bytes, 4);
+		*value = (int32_t)result_number(bytes, 4);
 	else if (oid == OID_INT2 && length == 2)
-		*value = (int16_t)postgres_number(bytes, 2);
+		*value = (int16_t)result_number(bytes, 2);
 	else if (oid == OID_BOOL && length == 1)
 		*value = bytes[0] != 0;
 	else
@@ -46,7 +58,8 @@ static bool read_integer(Oid oid, const char *bytes, int length, int64_t *value)
 	return true;
 }
 
-static bool read_text(struct call *call, Oid oid, const char *bytes, int length, struct value *value)
+static bool result_read_text(
+	struct call *call, Oid oid, const char *bytes, int length, struct value *value)
 {
 	if (oid == OID_UUID && length == 16) {
 		char *text = arena_alloc(&call->arena, UUID_TEXT);
@@ -60,10 +73,12 @@ static bool read_text(struct call *call, Oid oid, const char *bytes, int length,
 	}
 	value->s.ptr = bytes;
 	value->s.len = (size_t)length;
-	return (oid == OID_TEXT || oid == OID_VARCHAR || oid == OID_UNKNOWN) && utf8_valid(bytes, value->s.len);
+	return (oid == OID_TEXT || oid == OID_VARCHAR || oid == OID_UNKNOWN) &&
+		utf8_valid(bytes, value->s.len);
 }
 
-static bool read_value(struct call *call, const PGresult *result, int row, int place, uint8_t type, struct value *value)
+static bool read_value(struct call *call, const PGresult *result, int row, int place, uint8_t type,
+	struct value *value)
 {
 	Oid oid = PQftype(result, place);
 	const char *bytes = PQgetvalue(result, row, place);
@@ -79,52 +94,58 @@ static bool read_value(struct call *call, const PGresult *result, int row, int p
 	case TYPE_U16:
 	case TYPE_U32:
 	case TYPE_I64:
-		if (!read_integer(oid, bytes, length, &integer))
+		if (!result_read_integer(oid, bytes, length, &integer))
 			return false;
 		value->i = integer;
-		return integer_in_range((enum type)type, integer);
+		return value_integer_in_range((enum type)type, integer);
 	case TYPE_F64:
 		if (oid != OID_FLOAT8 || length != 8)
 			return false;
-		uint64_t bits = postgres_number(bytes, 8);
+		uint64_t bits = result_number(bytes, 8);
 		memcpy(&value->f, &bits, 8);
 		return isfinite(value->f);
 	case TYPE_TIMESTAMP:
 		if (oid != OID_TIMESTAMPTZ || length != 8)
 			return false;
 		/* 'infinity' is the largest number of all */
-		return !__builtin_add_overflow((int64_t)postgres_number(bytes, 8), POSTGRES_EPOCH, &value->i) && timestamp_in_range(value->i);
+		return !__builtin_add_overflow(
+			       (int64_t)result_number(bytes, 8), POSTGRES_EPOCH, &value->i) &&
+			timestamp_in_range(value->i);
 	default:
-		return read_text(call, oid, bytes, length, value);
+		return result_read_text(call, oid, bytes, length, value);
 	}
 }
 
 /* The row's id may stand behind the value that is wrong. */
-static int bad_row(struct call *call, const PGresult *result, int row, struct value *columns, int place)
+static int result_bad_row(
+	struct call *call, const PGresult *result, int row, struct value *columns, int place)
 {
-	const struct shape *shape = call->method->shape;
+	const struct row_schema *row_schema = call->method->row_schema;
 
 	columns[place].set = false;
-	for (int i = place + 1; i < shape->column_count; i++)
-		if (!read_value(call, result, row, i, shape->columns[i].type, &columns[i]))
+	for (int i = place + 1; i < row_schema->column_count; i++)
+		if (!read_value(call, result, row, i, row_schema->columns[i].type, &columns[i]))
 			columns[i].set = false;
-	return execute_bad_row(call, columns, shape->columns[place].name);
+	return execute_bad_row(call, columns, row_schema->columns[place].name);
 }
 
-static int read_row(struct postgres_store *store, struct call *call, const PGresult *result, int row)
+static int result_read_row(
+	struct postgres_store *store, struct call *call, const PGresult *result, int row)
 {
-	const struct shape *shape = call->method->shape;
+	const struct row_schema *row_schema = call->method->row_schema;
 	struct value columns[CATALOG_MAX_COLUMNS];
 
-	for (int i = 0; i < shape->column_count; i++)
-		if (!read_value(call, result, row, i, shape->columns[i].type, &columns[i]) || (!columns[i].set && !shape->columns[i].nullable))
-			return bad_row(call, result, row, columns, i);
+	for (int i = 0; i < row_schema->column_count; i++)
+		if (!read_value(call, result, row, i, row_schema->columns[i].type, &columns[i]) ||
+			(!columns[i].set && !row_schema->columns[i].nullable))
+			return result_bad_row(call, result, row, columns, i);
 	return execute_row(call, store->settings.seal, columns);
 }
 
 static int wrong_columns(struct call *call)
 {
-	return execute_fail(call, ERR_INTERNAL, "%s: the database's columns are not the answer's", call->method->name);
+	return execute_fail(call, ERR_INTERNAL, "%s: the database's columns are not the answer's",
+		call->method->name);
 }
 
 int result_rows(struct postgres_store *store, struct call *call, const PGresult *result)
@@ -132,30 +153,36 @@ int result_rows(struct postgres_store *store, struct call *call, const PGresult 
 	int rows = PQntuples(result);
 
 	if (PQresultStatus(result) == PGRES_TUPLES_OK) {
-		if (call->method->shape == NULL || !columns_match(result, call->method, 0))
+		if (call->method->row_schema == NULL ||
+			!result_columns_match(result, call->method, 0))
 			return wrong_columns(call);
 		for (int row = 0; row < rows; row++)
-			if (read_row(store, call, result, row) < 0)
+			if (result_read_row(store, call, result, row) < 0)
 				return -1;
 	}
-	return execute_end(call, (uint64_t)strtoull(PQcmdTuples((PGresult *)(uintptr_t)result), NULL, 10));
+	return execute_end(
+		call, (uint64_t)strtoull(PQcmdTuples((PGresult *)(uintptr_t)result), NULL, 10));
 }
 
-void result_many(struct postgres_store *store, struct call **calls, unsigned count, const PGresult *result)
+void result_many(
+	struct postgres_store *store, struct call **calls, unsigned count, const PGresult *result)
 {
 	const struct method *method = calls[0]->method;
-	int rows = PQntuples(result), place = method->shape->column_count;
-	bool good = PQresultStatus(result) == PGRES_TUPLES_OK && columns_match(result, method, 1) && PQfformat(result, place) == 1 &&
-	            PQftype(result, place) == OID_INT8;
+	int rows = PQntuples(result), place = method->row_schema->column_count;
+	bool good = PQresultStatus(result) == PGRES_TUPLES_OK &&
+		result_columns_match(result, method, 1) && PQfformat(result, place) == 1 &&
+		PQftype(result, place) == OID_INT8;
 
 	for (unsigned i = 0; i < count; i++)
 		(void)execute_begin(calls[i]);
 	for (int row = 0; good && row < rows; row++) {
-		uint64_t number = PQgetlength(result, row, place) == 8 ? postgres_number(PQgetvalue(result, row, place), 8) : 0;
+		uint64_t number = PQgetlength(result, row, place) == 8
+			? result_number(PQgetvalue(result, row, place), 8)
+			: 0;
 
 		good = number >= 1 && number <= count;
 		if (good && calls[number - 1]->err.kind == ERR_NONE)
-			(void)read_row(store, calls[number - 1], result, row);
+			(void)result_read_row(store, calls[number - 1], result, row);
 	}
 	for (unsigned i = 0; i < count; i++)
 		if (!good)
@@ -175,16 +202,21 @@ bool result_fatal(const PGresult *result)
 
 	if (severity == NULL)
 		severity = PQresultErrorField(result, PG_DIAG_SEVERITY); /* a pooler's */
-	return severity != NULL && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
+	return severity != NULL &&
+		(strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
 }
 
-/* PgBouncer has one SQLSTATE for all, and says only in words that the client was still waiting for a server. Its words are not translated. */
+/* PgBouncer has one SQLSTATE for all, and says only in words that the client was still waiting for
+ * a server. Its words are not translated. */
 bool result_unserved(const PGresult *result)
 {
-	static const char *const words[] = {"server_login_retry", "query_wait_timeout", "server login failed", "server DNS lookup failed"};
+	static const char *const words[] = {"server_login_retry", "query_wait_timeout",
+		"server login failed", "server DNS lookup failed"};
 	const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
 
-	for (size_t i = 0; text != NULL && result_in_class(result, "08") && i < sizeof words / sizeof words[0]; i++)
+	for (size_t i = 0;
+		text != NULL && result_in_class(result, "08") && i < sizeof words / sizeof words[0];
+		i++)
 		if (strstr(text, words[i]) != NULL)
 			return true;
 	return false;
@@ -197,7 +229,8 @@ bool result_in_class(const PGresult *result, const char *prefix)
 	return state != NULL && in_class(state, prefix);
 }
 
-/* NOLINTNEXTLINE(readability-function-cognitive-complexity): a table of conditions, one behind the other. */
+/* NOLINTNEXTLINE(readability-function-cognitive-complexity): a table of conditions, one behind the
+ * other. */
 enum outcome result_error(struct call *call, const PGresult *result)
 {
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -214,10 +247,12 @@ enum outcome result_error(struct call *call, const PGresult *result)
 		return CALL_REPREPARE;
 	} else if (strcmp(state, "0A000") == 0) {
 		/* The tables changed under the statements, on every connection. */
-		execute_fail(call, ERR_INTERNAL, "the prepared statements no longer fit the tables");
+		execute_fail(
+			call, ERR_INTERNAL, "the prepared statements no longer fit the tables");
 		return CALL_REPREPARE_ALL;
 	} else if (in_class(state, "40") || strcmp(state, "55P03") == 0) {
-		execute_fail(call, ERR_UNAVAILABLE, "the database kept refusing because of other transactions");
+		execute_fail(call, ERR_UNAVAILABLE,
+			"the database kept refusing because of other transactions");
 		call->err.outcome = OUTCOME_NONE;
 		return CALL_RETRY;
 	} else if (strcmp(state, "57014") == 0) {
@@ -225,33 +260,43 @@ enum outcome result_error(struct call *call, const PGresult *result)
 		call->err.outcome = OUTCOME_NONE;
 		return CALL_RETRY;
 	} else if (in_class(state, "57P") || in_class(state, "08")) {
-		execute_fail(call, ERR_UNAVAILABLE, "the database server is going down or is not ready");
+		execute_fail(
+			call, ERR_UNAVAILABLE, "the database server is going down or is not ready");
 		call->err.outcome = OUTCOME_NONE;
 		return CALL_MOVE;
 	} else if (strcmp(state, "25006") == 0) {
-		/* A standby, or a primary that became one: another connection may find the server that takes writes. */
-		execute_fail(call, ERR_STORAGE, "the database server takes no writes: it is a standby or read-only");
+		/* A standby, or a primary that became one: another connection may find the server
+		 * that takes writes. */
+		execute_fail(call, ERR_STORAGE,
+			"the database server takes no writes: it is a standby or read-only");
 		return CALL_SUSPECT;
 	} else if (strcmp(state, "53100") == 0) {
 		execute_fail(call, ERR_STORAGE, "the database server's disk is full");
 	} else if (in_class(state, "58") || in_class(state, "XX001") || in_class(state, "XX002")) {
-		execute_fail(call, ERR_STORAGE, "the database server cannot read or write its files");
+		execute_fail(
+			call, ERR_STORAGE, "the database server cannot read or write its files");
 	} else if (in_class(state, "53")) {
 		execute_fail(call, ERR_UNAVAILABLE, "the database server is out of resources");
 		call->err.outcome = OUTCOME_NONE;
 	} else if (in_class(state, "54")) {
 		execute_fail(call, ERR_TOO_LARGE, "a value is larger than the database takes");
 	} else if (strcmp(state, "42501") == 0) {
-		/* "permission denied for table users": it names what it is about, and quotes no row. */
+		/* "permission denied for table users": it names what it is about, and quotes no
+		 * row. */
 		const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
 
-		execute_fail(call, ERR_STORAGE, "the database role lacks a right: %.120s", text != NULL ? text : "?");
-	} else if (strcmp(state, "42P01") == 0 || strcmp(state, "3F000") == 0 || in_class(state, "25")) {
-		/* The tables that this session sees, or the state of its transaction, are not as they should be. */
-		execute_fail(call, ERR_INTERNAL, "%s failed within the database (SQLSTATE %s)", call->method->name, state);
+		execute_fail(call, ERR_STORAGE, "the database role lacks a right: %.120s",
+			text != NULL ? text : "?");
+	} else if (strcmp(state, "42P01") == 0 || strcmp(state, "3F000") == 0 ||
+		in_class(state, "25")) {
+		/* The tables that this session sees, or the state of its transaction, are not as
+		 * they should be. */
+		execute_fail(call, ERR_INTERNAL, "%s failed within the database (SQLSTATE %s)",
+			call->method->name, state);
 		return in_class(state, "25") ? CALL_MOVE : CALL_SUSPECT;
 	} else {
-		execute_fail(call, ERR_INTERNAL, "%s failed within the database (SQLSTATE %s)", call->method->name, state);
+		execute_fail(call, ERR_INTERNAL, "%s failed within the database (SQLSTATE %s)",
+			call->method->name, state);
 	}
 	return CALL_DONE;
 }

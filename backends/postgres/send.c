@@ -1,12 +1,21 @@
-/* A group on its way out: each call's statement, or one statement for look-ups of the same kind that stand together. */
+/* A batch on its way out: each call's statement, or one statement for look-ups of the same kind
+ * that stand together. */
 #include <stdio.h>
 #include <string.h>
 
 #include "postgres.h"
 
-/* A statement for many costs as much more than one for one as some of these do. The planner takes an array of unknown length for ten keys and
- * keeps the plan only while that is no more than what was asked for; keys that are NULL find nothing and cost nothing. */
-enum { MERGE_LEAST = 6, MERGE_KEYS_LEAST = 12, MERGE_MOST = 128, ARRAY_HEAD = 20, OID_UUID_KEY = 2950, OID_TEXT_KEY = 25 };
+/* A statement for many costs as much more than one for one as some of these do. The planner takes
+ * an array of unknown length for ten keys and keeps the plan only while that is no more than what
+ * was asked for; keys that are NULL find nothing and cost nothing. */
+enum {
+	MERGE_MIN = 6,
+	MERGE_KEYS_MIN = 12,
+	MERGE_MAX = 128,
+	ARRAY_HEAD = 20,
+	OID_UUID_KEY = 2950,
+	OID_TEXT_KEY = 25
+};
 
 static void put_big_endian(char *bytes, uint64_t value)
 {
@@ -26,8 +35,10 @@ static int hex(char c)
 	return c <= '9' ? c - '0' : c - 'a' + 10;
 }
 
-/* Binary where that spares a copy or a conversion. Text values go as they are: they have no NUL behind them. */
-static bool set_parameter(struct arena *arena, struct parameters *to, unsigned i, const struct slot *slot, const struct value *value)
+/* Binary where that spares a copy or a conversion. Text values go as they are: they have no NUL
+ * behind them. */
+static bool set_parameter(struct arena *arena, struct parameters *to, unsigned i,
+	const struct bind_param *bind, const struct value *value)
 {
 	char *room = to->room[i], *copy;
 	uint64_t bits;
@@ -39,7 +50,7 @@ static bool set_parameter(struct arena *arena, struct parameters *to, unsigned i
 		to->values[i] = NULL;
 		return true;
 	}
-	switch ((enum type)slot->type) {
+	switch ((enum type)bind->type) {
 	case TYPE_BOOL:
 		room[0] = (char)(value->i != 0);
 		to->lengths[i] = 1;
@@ -60,7 +71,8 @@ static bool set_parameter(struct arena *arena, struct parameters *to, unsigned i
 	case TYPE_UUID:
 		for (size_t from = 0, at = 0; at < 16; from += 2) {
 			from += value->s.ptr[from] == '-';
-			room[at++] = (char)(hex(value->s.ptr[from]) << 4 | hex(value->s.ptr[from + 1]));
+			room[at++] =
+				(char)(hex(value->s.ptr[from]) << 4 | hex(value->s.ptr[from + 1]));
 		}
 		to->lengths[i] = 16;
 		break;
@@ -75,7 +87,7 @@ static bool set_parameter(struct arena *arena, struct parameters *to, unsigned i
 		to->values[i] = copy;
 		to->lengths[i] = (int)value->s.len + 1;
 		break;
-	case TYPE_IP: /* what is no address goes into a column of its own (COMPUTE_AWKWARD) */
+	case TYPE_IP: /* what is not an address goes into a column of its own (COMPUTE_AWKWARD) */
 		if ((value->flags & VALUE_AWKWARD) != 0) {
 			to->values[i] = NULL;
 			return true;
@@ -91,41 +103,47 @@ static bool set_parameter(struct arena *arena, struct parameters *to, unsigned i
 	return true;
 }
 
-static struct item *expect(struct lane *lane, enum item_kind kind, struct call *call)
+static struct item *expect(struct pg_connection *connection, enum item_kind kind, struct call *call)
 {
-	struct item *item = &lane->items[lane->item_count++];
+	struct item *item = &connection->items[connection->item_count++];
 
 	*item = (struct item){.kind = (uint8_t)kind, .call = call};
 	return item;
 }
 
-/* number: place in lane->prepared. NULL when libpq refused. */
-static struct item *send_sql(struct postgres_store *store, struct lane *lane, struct call *call, unsigned number, const char *sql,
-                             const struct parameters *with, int count)
+/* number: place in connection->prepared. NULL when libpq refused. */
+static struct item *send_sql(struct postgres_store *store, struct pg_connection *connection,
+	struct call *call, unsigned number, const char *sql, const struct parameters *with,
+	int count)
 {
 	const char *suffix = number < catalog_method_count ? "" : ".many";
 	struct item *item;
 	char name[64];
 	int sent;
 
-	if (store->named && !lane->prepared[number]) {
-		(void)snprintf(name, sizeof name, "%s%s.%u", call->method->name, suffix, lane->generation);
-		expect(lane, ITEM_PREPARE, call)->statement = (uint16_t)number;
-		if (PQsendPrepare(lane->connection, name, sql, 0, NULL) != 1)
+	if (store->named && !connection->prepared[number]) {
+		(void)snprintf(name, sizeof name, "%s%s.%u", call->method->name, suffix,
+			connection->generation);
+		expect(connection, ITEM_PREPARE, call)->statement = (uint16_t)number;
+		if (PQsendPrepare(connection->pq, name, sql, 0, NULL) != 1)
 			return NULL;
-		lane->prepared[number] = true;
+		connection->prepared[number] = true;
 	}
-	item = expect(lane, ITEM_CALL, call);
+	item = expect(connection, ITEM_CALL, call);
 	if (store->named) {
-		(void)snprintf(name, sizeof name, "%s%s.%u", call->method->name, suffix, lane->generation);
-		sent = PQsendQueryPrepared(lane->connection, name, count, with->values, with->lengths, with->formats, 1);
+		(void)snprintf(name, sizeof name, "%s%s.%u", call->method->name, suffix,
+			connection->generation);
+		sent = PQsendQueryPrepared(
+			connection->pq, name, count, with->values, with->lengths, with->formats, 1);
 	} else {
-		sent = PQsendQueryParams(lane->connection, sql, count, NULL, with->values, with->lengths, with->formats, 1);
+		sent = PQsendQueryParams(connection->pq, sql, count, NULL, with->values,
+			with->lengths, with->formats, 1);
 	}
 	return sent == 1 ? item : NULL;
 }
 
-static bool send_call(struct postgres_store *store, struct lane *lane, struct call *call)
+static bool send_call(
+	struct postgres_store *store, struct pg_connection *connection, struct call *call)
 {
 	const struct method *method = call->method;
 	const struct statement *statement;
@@ -133,44 +151,52 @@ static bool send_call(struct postgres_store *store, struct lane *lane, struct ca
 	bool sent;
 
 	if (method == NULL) {
-		(void)expect(lane, ITEM_CALL, call); /* the health probe */
-		return PQsendQueryParams(lane->connection, "SELECT FROM pierre_meta LIMIT 1", 0, NULL, NULL, NULL, NULL, 1) == 1;
+		(void)expect(connection, ITEM_CALL, call); /* the health probe */
+		return PQsendQueryParams(connection->pq, "SELECT FROM pierre_meta LIMIT 1", 0, NULL,
+			       NULL, NULL, NULL, 1) == 1;
 	}
 	statement = &method->statements[BACKEND_POSTGRES];
-	for (unsigned i = 0; i < statement->slot_count; i++)
-		if (!set_parameter(&store->sending, &to, i, &method->slots[statement->slots[i]], &call->values[statement->slots[i]]))
+	for (unsigned i = 0; i < statement->bind_count; i++)
+		if (!set_parameter(&store->sending, &to, i, &method->binds[statement->binds[i]],
+			    &call->values[statement->binds[i]]))
 			return false;
-	sent = send_sql(store, lane, call, method->index, statement->sql, &to, statement->slot_count) != NULL;
+	sent = send_sql(store, connection, call, method->index, statement->sql, &to,
+		       statement->bind_count) != NULL;
 	arena_reset(&store->sending);
 	return sent;
 }
 
 static void put_int(struct buffer *to, uint32_t value)
 {
-	const char bytes[] = {(char)(value >> 24), (char)(value >> 16), (char)(value >> 8), (char)value};
+	const char bytes[] = {
+		(char)(value >> 24), (char)(value >> 16), (char)(value >> 8), (char)value};
 
 	buffer_append(to, bytes, sizeof bytes);
 }
 
-/* The keys of lane->merged[first…] as the binary form of an array. */
-static bool put_keys(struct postgres_store *store, struct lane *lane, unsigned first)
+/* The keys of connection->merged[first…] as the binary form of an array. */
+static bool put_keys(struct postgres_store *store, struct pg_connection *connection, unsigned first)
 {
-	const struct statement *statement = &lane->merged[first]->method->statements[BACKEND_POSTGRES];
-	const struct slot *slot = &lane->merged[first]->method->slots[statement->slots[0]];
-	unsigned count = lane->merged_count - first, places = count < MERGE_KEYS_LEAST ? MERGE_KEYS_LEAST : count;
+	const struct statement *statement =
+		&connection->merged[first]->method->statements[BACKEND_POSTGRES];
+	const struct bind_param *bind =
+		&connection->merged[first]->method->binds[statement->binds[0]];
+	unsigned count = connection->merged_count - first,
+		 places = count < MERGE_KEYS_MIN ? MERGE_KEYS_MIN : count;
 	struct buffer *keys = &store->keys;
 	struct parameters one;
 
 	buffer_cut(keys, 0);
 	put_int(keys, 1);              /* dimensions */
 	put_int(keys, places > count); /* whether there are NULLs */
-	put_int(keys, slot->type == TYPE_UUID ? OID_UUID_KEY : OID_TEXT_KEY);
+	put_int(keys, bind->type == TYPE_UUID ? OID_UUID_KEY : OID_TEXT_KEY);
 	put_int(keys, places);
-	put_int(keys, 1);              /* the first one's number */
-	for (unsigned i = first; i < lane->merged_count; i++) {
-		struct call *call = lane->merged[i];
+	put_int(keys, 1); /* the first one's number */
+	for (unsigned i = first; i < connection->merged_count; i++) {
+		struct call *call = connection->merged[i];
 
-		if (!set_parameter(&store->sending, &one, 0, slot, &call->values[statement->slots[0]]))
+		if (!set_parameter(
+			    &store->sending, &one, 0, bind, &call->values[statement->binds[0]]))
 			return false;
 		put_int(keys, (uint32_t)one.lengths[0]);
 		buffer_append(keys, one.values[0], (size_t)one.lengths[0]);
@@ -182,7 +208,8 @@ static bool put_keys(struct postgres_store *store, struct lane *lane, unsigned f
 
 static bool mergeable(const struct call *call)
 {
-	return call->route == ROUTE_TOGETHER && call->method->statements[BACKEND_POSTGRES].many != NULL;
+	return call->route == ROUTE_TOGETHER &&
+		call->method->statements[BACKEND_POSTGRES].many != NULL;
 }
 
 static bool reads(const struct call *call)
@@ -190,54 +217,66 @@ static bool reads(const struct call *call)
 	return call->method != NULL && !call->method->write;
 }
 
-/* The look-up at `node` and those of its kind behind it, as far as only reads stand between: these may change places. */
-static bool send_merged(struct postgres_store *store, struct lane *lane, struct list *node)
+/* The look-up at `node` and those of its kind behind it, as far as only reads stand between: these
+ * may change places. */
+static bool send_merged(
+	struct postgres_store *store, struct pg_connection *connection, struct list *node)
 {
 	struct call *call = call_of(node);
 	const struct method *method = call->method;
-	unsigned first = lane->merged_count;
+	unsigned first = connection->merged_count;
 	struct parameters keys;
 	struct item *item;
 
-	for (; node != &lane->group && reads(call_of(node)) && lane->merged_count - first < MERGE_MOST; node = node->next)
+	for (; node != &connection->batch && reads(call_of(node)) &&
+		connection->merged_count - first < MERGE_MAX;
+		node = node->next)
 		if (call_of(node)->method == method && mergeable(call_of(node))) {
 			call_of(node)->route = ROUTE_MERGED;
-			lane->merged[lane->merged_count++] = call_of(node);
+			connection->merged[connection->merged_count++] = call_of(node);
 		}
-	store->alike[method->index] = (uint16_t)(store->alike[method->index] - (lane->merged_count - first));
-	if (!put_keys(store, lane, first))
+	store->alike[method->index] =
+		(uint16_t)(store->alike[method->index] - (connection->merged_count - first));
+	if (!put_keys(store, connection, first))
 		return false;
 	keys.values[0] = store->keys.data;
 	keys.lengths[0] = (int)store->keys.length;
 	keys.formats[0] = 1;
-	item = send_sql(store, lane, call, (unsigned)catalog_method_count + method->index, method->statements[BACKEND_POSTGRES].many, &keys, 1);
+	item = send_sql(store, connection, call, (unsigned)catalog_method_count + method->index,
+		method->statements[BACKEND_POSTGRES].many, &keys, 1);
 	arena_reset(&store->sending);
 	if (item == NULL)
 		return false;
-	store->merged += lane->merged_count - first;
+	store->merged += connection->merged_count - first;
 	item->first = (uint16_t)first;
-	item->count = (uint16_t)(lane->merged_count - first);
+	item->count = (uint16_t)(connection->merged_count - first);
 	return true;
 }
 
 /* How many of each kind stand in the reads from here to the next write. */
-static void count_alike(struct postgres_store *store, const struct lane *lane, struct list *node)
+static void count_alike(
+	struct postgres_store *store, const struct pg_connection *connection, struct list *node)
 {
 	memset(store->alike, 0, catalog_method_count * sizeof *store->alike);
-	for (; node != &lane->group && reads(call_of(node)); node = node->next)
-		store->alike[call_of(node)->method->index] = (uint16_t)(store->alike[call_of(node)->method->index] + mergeable(call_of(node)));
+	for (; node != &connection->batch && reads(call_of(node)); node = node->next)
+		store->alike[call_of(node)->method->index] =
+			(uint16_t)(store->alike[call_of(node)->method->index] +
+				mergeable(call_of(node)));
 }
 
-bool send_group(struct postgres_store *store, struct lane *lane)
+bool send_batch(struct postgres_store *store, struct pg_connection *connection)
 {
-	bool merging = lane->group_count >= MERGE_LEAST && clock_ns() >= store->merge_from, counted = false;
+	bool merging = connection->batch_count >= MERGE_MIN && clock_ns() >= store->merge_from,
+	     counted = false;
 
-	if (store->pooled && lane->group_count > 0) {
-		(void)expect(lane, ITEM_SETTINGS, call_of(list_first(&lane->group)));
-		if (PQsendQueryParams(lane->connection, store->session_settings, 0, NULL, NULL, NULL, NULL, 1) != 1)
+	if (store->pooled && connection->batch_count > 0) {
+		(void)expect(connection, ITEM_SETTINGS, call_of(list_first(&connection->batch)));
+		if (PQsendQueryParams(connection->pq, store->session_settings, 0, NULL, NULL, NULL,
+			    NULL, 1) != 1)
 			return false;
 	}
-	for (struct list *node = list_first(&lane->group); node != &lane->group; node = node->next) {
+	for (struct list *node = list_first(&connection->batch); node != &connection->batch;
+		node = node->next) {
 		struct call *call = call_of(node);
 
 		if (call->route == ROUTE_MERGED)
@@ -245,13 +284,14 @@ bool send_group(struct postgres_store *store, struct lane *lane)
 		if (!reads(call)) {
 			counted = false;
 		} else if (merging && !counted) {
-			count_alike(store, lane, node);
+			count_alike(store, connection, node);
 			counted = true;
 		}
-		if (!(counted && mergeable(call) && store->alike[call->method->index] >= MERGE_LEAST ? send_merged(store, lane, node)
-		                                                                                 : send_call(store, lane, call)))
+		if (!(counted && mergeable(call) && store->alike[call->method->index] >= MERGE_MIN
+				    ? send_merged(store, connection, node)
+				    : send_call(store, connection, call)))
 			return false;
 	}
-	(void)expect(lane, ITEM_SYNC, NULL);
+	(void)expect(connection, ITEM_SYNC, NULL);
 	return true;
 }

@@ -10,35 +10,40 @@
 enum { CONNECT_MS = 10000 };
 
 /* Takes as long as it takes. */
-static PGresult *query(PGconn *connection, const char *sql, struct err *err)
+static PGresult *postgres_verify_query(PGconn *pq, const char *sql, struct err *err)
 {
-	PGresult *result = PQexec(connection, sql);
+	PGresult *result = PQexec(pq, sql);
 
 	if (PQresultStatus(result) == PGRES_TUPLES_OK || PQresultStatus(result) == PGRES_COMMAND_OK)
 		return result;
-	if (PQstatus(connection) != CONNECTION_OK)
+	if (PQstatus(pq) != CONNECTION_OK)
 		(void)err_exit(err, EX_UNAVAILABLE, "the connection to the database was lost");
 	else
 		(void)err_exit(err, EX_IOERR, "the database cannot be read (SQLSTATE %s)",
-		               PQresultErrorField(result, PG_DIAG_SQLSTATE) != NULL ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : "unknown");
+			PQresultErrorField(result, PG_DIAG_SQLSTATE) != NULL
+				? PQresultErrorField(result, PG_DIAG_SQLSTATE)
+				: "unknown");
 	PQclear(result);
 	return NULL;
 }
 
-static int count_tables(struct verify_report *report, PGconn *connection, struct err *err)
+static int count_tables(struct verify_report *report, PGconn *pq, struct err *err)
 {
-	PGresult *tables = query(connection, "SELECT relname, format('SELECT count(*) FROM %I', relname) FROM pg_class "
-	                                     "WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace ORDER BY relname COLLATE \"C\"", err);
+	PGresult *tables = postgres_verify_query(pq,
+		"SELECT relname, format('SELECT count(*) FROM %I', relname) FROM pg_class "
+		"WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace ORDER BY relname COLLATE \"C\"",
+		err);
 	int result = tables != NULL ? 0 : -1;
 	bool users = false;
 
 	verify_begin_tables(report);
 	for (int i = 0; result == 0 && i < PQntuples(tables); i++) {
-		PGresult *count = query(connection, PQgetvalue(tables, i, 1), err);
+		PGresult *count = postgres_verify_query(pq, PQgetvalue(tables, i, 1), err);
 
 		users = users || strcmp(PQgetvalue(tables, i, 0), "users") == 0;
 		if (count != NULL)
-			verify_table(report, PQgetvalue(tables, i, 0), strtoull(PQgetvalue(count, 0, 0), NULL, 10));
+			verify_table(report, PQgetvalue(tables, i, 0),
+				strtoull(PQgetvalue(count, 0, 0), NULL, 10));
 		else
 			result = -1;
 		PQclear(count);
@@ -46,17 +51,20 @@ static int count_tables(struct verify_report *report, PGconn *connection, struct
 	verify_end_tables(report);
 	PQclear(tables);
 	if (result == 0 && !users)
-		result = err_exit(err, EX_DATAERR, "it holds no table of users: it is no database of this daemon");
+		result = err_exit(err, EX_DATAERR,
+			"it holds no table of users: it is not a database of this daemon");
 	return result;
 }
 
 /* What the server itself does not vouch for. */
-static int check_catalog(struct verify_report *report, PGconn *connection, struct err *err)
+static int check_catalog(struct verify_report *report, PGconn *pq, struct err *err)
 {
-	PGresult *found = query(connection, "SELECT 'the constraint ' || conname || ' was never checked' FROM pg_constraint WHERE NOT convalidated "
-	                                    "AND connamespace = current_schema()::regnamespace UNION ALL "
-	                                    "SELECT 'the index ' || c.relname || ' is not valid' FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
-	                                    "WHERE NOT i.indisvalid AND c.relnamespace = current_schema()::regnamespace", err);
+	PGresult *found = postgres_verify_query(pq,
+		"SELECT 'the constraint ' || conname || ' was never checked' FROM pg_constraint WHERE NOT convalidated "
+		"AND connamespace = current_schema()::regnamespace UNION ALL "
+		"SELECT 'the index ' || c.relname || ' is not valid' FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
+		"WHERE NOT i.indisvalid AND c.relnamespace = current_schema()::regnamespace",
+		err);
 
 	if (found == NULL)
 		return -1;
@@ -66,35 +74,42 @@ static int check_catalog(struct verify_report *report, PGconn *connection, struc
 	return 0;
 }
 
-static int look_at_all(struct verify_report *report, PGconn *connection, struct seal *seal, struct err *err)
+static int postgres_verify_look_at_all(
+	struct verify_report *report, PGconn *pq, struct seal *seal, struct err *err)
 {
 	struct verify_look look = {report, seal, err};
 	struct err wrong = {0};
-	PGresult *begun = query(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0", err);
+	PGresult *begun = postgres_verify_query(pq,
+		"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0",
+		err);
 
 	PQclear(begun);
-	PQclear(begun != NULL ? (begun = query(connection, postgres_settings_sql, err)) : NULL);
-	if (begun == NULL || count_tables(report, connection, err) < 0 || check_catalog(report, connection, err) < 0)
+	PQclear(begun != NULL ? (begun = postgres_verify_query(pq, postgres_settings_sql, err))
+			      : NULL);
+	if (begun == NULL || count_tables(report, pq, err) < 0 ||
+		check_catalog(report, pq, err) < 0)
 		return -1;
-	report->schema = postgres_schema(connection, err);
-	if (report->schema < 0 || postgres_check_schema(connection, false, err) < 0)
+	report->schema = migrate_schema(pq, err);
+	if (report->schema < 0 || migrate_check_schema(pq, false, err) < 0)
 		return -1;
-	if (postgres_prove_key_only(connection, seal, &wrong) < 0) {
+	if (keys_prove_key_only(pq, seal, &wrong) < 0) {
 		report->wrong_key = wrong.exit_code == EX_NOPERM;
 		verify_problem(report, "%s", wrong.message);
 	}
-	return postgres_each_token(connection, verify_look_at_token, &look, err);
+	return keys_postgres_each_token(pq, verify_look_at_token, &look, err);
 }
 
-int postgres_verify(struct verify_report *report, const char *url, struct seal *seal, struct err *err)
+int verify_postgres(
+	struct verify_report *report, const char *url, struct seal *seal, struct err *err)
 {
 	char error[ERR_MESSAGE_MAX];
-	PGconn *connection = postgres_connect(url, CONNECT_MS, error);
+	PGconn *pq = connect_postgres(url, CONNECT_MS, error);
 	int result;
 
-	if (connection == NULL)
-		return err_exit(err, EX_UNAVAILABLE, "the database cannot be reached: %.250s", error);
-	result = look_at_all(report, connection, seal, err);
-	PQfinish(connection);
+	if (pq == NULL)
+		return err_exit(
+			err, EX_UNAVAILABLE, "the database cannot be reached: %.250s", error);
+	result = postgres_verify_look_at_all(report, pq, seal, err);
+	PQfinish(pq);
 	return result;
 }

@@ -10,25 +10,27 @@ struct sqlite_store;
 struct worker;
 
 struct checkpointer {
-	struct session anchor;    /* its read transaction, open during a pass, keeps the log from beginning anew */
-	pthread_mutex_t lock;     /* of what follows */
+	struct session anchor; /* its read transaction, open during a pass, keeps the log from
+	                          beginning anew */
+	pthread_mutex_t lock;  /* of what follows */
 	pthread_cond_t wake;
 	enum { PASS_NONE, PASS_RUNS, PASS_DONE } pass;
 	bool stop;
 
 	/* The writer's thread only; lengths of the log, in pages. */
-	int length;               /* at the last commit */
-	int covered;              /* when the last pass was asked for */
-	int due;                  /* when to begin */
-	unsigned passes;          /* since then */
+	int length;      /* at the last commit */
+	int covered;     /* when the last pass was asked for */
+	int due;         /* when to begin */
+	unsigned passes; /* since then */
 };
 
-/* Opens the connections and starts the thread. On failure err is set; checkpointer_stop and _free clean up in either case. */
-int checkpointer_start(struct sqlite_store *store, struct err *err);
+/* Opens the connections and starts the thread. On failure err is set; checkpoint_checkpointer_stop
+ * and _free clean up in either case. */
+int checkpoint_checkpointer_start(struct sqlite_store *store, struct err *err);
 /* The writer's thread, between two transactions. */
 void checkpoint_if_due(struct worker *writer);
 /* After the writer has ended: waits for the pass under way. */
-void checkpointer_stop(struct sqlite_store *store);
-void checkpointer_free(struct sqlite_store *store);
+void checkpoint_checkpointer_stop(struct sqlite_store *store);
+void checkpoint_checkpointer_free(struct sqlite_store *store);
 
 #endif

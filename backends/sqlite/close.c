@@ -1,9 +1,9 @@
-/* The end of the SQLite store: what waits is given up, what runs is interrupted, and what a disk keeps from ending is left alone.
- * Thread: the loop's. */
+/* The end of the SQLite store: what waits is given up, what runs is interrupted, and what a disk
+ * keeps from ending is left alone. Thread: the loop's. */
 #include <time.h>
 
 #include "../execute.h"
-#include "backup.h"
+#include "files/backup.h"
 #include "open.h"
 #include "sqlite.h"
 
@@ -37,7 +37,8 @@ static void interrupt(struct worker *worker)
 	pthread_mutex_unlock(&worker->guard);
 }
 
-/* An interrupt hits what runs just then: the next statement needs another one. False: it did not end in time. */
+/* An interrupt hits what runs just then: the next statement needs another one. False: it did not
+ * end in time. */
 static bool end_worker(struct worker *worker, uint64_t deadline)
 {
 	while (worker->started) {
@@ -61,12 +62,13 @@ static void answer_commit(struct sqlite_store *store)
 		return;
 	list_init(&calls);
 	list_splice(&calls, writer->committing);
-	list_for_each(node, &calls) {
+	list_for_each (node, &calls) {
 		struct call *call = call_of(node);
 
 		if (call->err.kind != ERR_NONE || call->method == NULL)
 			continue;
-		execute_fail(call, ERR_SHUTTING_DOWN, "the daemon stopped while the call was being stored");
+		execute_fail(call, ERR_SHUTTING_DOWN,
+			"the daemon stopped while the call was being stored");
 		call->err.outcome = call->method->write ? OUTCOME_UNKNOWN : OUTCOME_NONE;
 	}
 	sqlite_finish(store, &calls);
@@ -82,20 +84,20 @@ static void answer_queue(struct sqlite_store *store, struct queue *queue)
 	list_splice(&calls, &queue->calls);
 	queue->length = 0;
 	pthread_mutex_unlock(&queue->lock);
-	list_for_each(node, &calls)
-		sqlite_given_up(call_of(node));
+	list_for_each (node, &calls)
+		workers_given_up(call_of(node));
 	sqlite_finish(store, &calls);
 }
 
-/* What else can take its time: a copy, a pass of the checkpointer, and closing, which moves the log's pages into the database.
- * All of it may be left in the middle: the log has everything. */
-static void *free_store(void *argument)
+/* What else can take its time: a copy, a pass of the checkpointer, and closing, which moves the
+ * log's pages into the database. All of it may be left in the middle: the log has everything. */
+static void *close_free_store(void *argument)
 {
 	struct sqlite_store *store = argument;
 
 	backup_free(store->backup);
-	checkpointer_stop(store);
-	sqlite_store_free(store);
+	checkpoint_checkpointer_stop(store);
+	open_sqlite_store_free(store);
 	return NULL;
 }
 
@@ -103,9 +105,9 @@ static void free_in_time(struct sqlite_store *store, uint64_t deadline)
 {
 	pthread_t thread;
 
-	interrupt(&store->mover);
-	if (deadline == 0 || pthread_create(&thread, NULL, free_store, store) != 0) {
-		(void)free_store(store);
+	interrupt(&store->checkpoint_worker);
+	if (deadline == 0 || pthread_create(&thread, NULL, close_free_store, store) != 0) {
+		(void)close_free_store(store);
 		return;
 	}
 	while (!join_soon(thread) && !is_over(deadline))
@@ -121,7 +123,7 @@ static bool end_threads(struct sqlite_store *store, uint64_t deadline)
 	return ended;
 }
 
-void sqlite_close(struct store *base, uint64_t deadline)
+void close_sqlite(struct store *base, uint64_t deadline)
 {
 	struct sqlite_store *store = (struct sqlite_store *)(void *)base;
 
@@ -129,13 +131,14 @@ void sqlite_close(struct store *base, uint64_t deadline)
 	sqlite_flush(base);
 	queue_stop(&store->writes);
 	queue_stop(&store->reads);
-	interrupt(&store->mover); /* the writer may wait for it */
+	interrupt(&store->checkpoint_worker); /* the writer may wait for it */
 	if (end_threads(store, deadline)) {
 		sqlite_process(base);
 		free_in_time(store, deadline);
 		return;
 	}
-	/* A thread hangs in the disk, and still works with the store, which goes with the process. */
+	/* A thread hangs in the disk, and still works with the store, which goes with the process.
+	 */
 	answer_commit(store);
 	answer_queue(store, &store->writes);
 	answer_queue(store, &store->reads);

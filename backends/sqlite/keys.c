@@ -8,10 +8,12 @@
 #include "../execute.h"
 
 /* A value of pierre_meta, to be freed; NULL: none. */
-static int read_meta(struct session *session, const char *key, char **value, struct err *err)
+static int sqlite_keys_read_meta(
+	struct session *session, const char *key, char **value, struct err *err)
 {
 	sqlite3_stmt *statement = NULL;
-	int code = sqlite3_prepare_v2(session->db, "SELECT value FROM pierre_meta WHERE key = ?1", -1, &statement, NULL);
+	int code = sqlite3_prepare_v2(
+		session->db, "SELECT value FROM pierre_meta WHERE key = ?1", -1, &statement, NULL);
 
 	*value = NULL;
 	if (code == SQLITE_OK)
@@ -25,14 +27,18 @@ static int read_meta(struct session *session, const char *key, char **value, str
 		code = *value != NULL ? SQLITE_DONE : SQLITE_NOMEM;
 	}
 	sqlite3_finalize(statement);
-	return code == SQLITE_DONE ? 0 : session_failed(session, "what is stored about the key cannot be read", err);
+	return code == SQLITE_DONE
+		? 0
+		: session_failed(session, "what is stored about the key cannot be read", err);
 }
 
 static int write_meta(struct session *session, const char *key, const char *value)
 {
 	sqlite3_stmt *statement = NULL;
-	int code = sqlite3_prepare_v2(session->db, value != NULL ? "INSERT OR REPLACE INTO pierre_meta (key, value) VALUES (?1, ?2)"
-	                                                         : "DELETE FROM pierre_meta WHERE key = ?1", -1, &statement, NULL);
+	int code = sqlite3_prepare_v2(session->db,
+		value != NULL ? "INSERT OR REPLACE INTO pierre_meta (key, value) VALUES (?1, ?2)"
+			      : "DELETE FROM pierre_meta WHERE key = ?1",
+		-1, &statement, NULL);
 
 	if (code == SQLITE_OK)
 		code = sqlite3_bind_text(statement, 1, key, -1, SQLITE_STATIC);
@@ -44,7 +50,8 @@ static int write_meta(struct session *session, const char *key, const char *valu
 	return code;
 }
 
-/* -1: no token there, -2: that cannot be read; else whether one of the first few opens (a single damaged one must not keep the daemon from starting). */
+/* -1: no token there, -2: that cannot be read; else whether one of the first few opens (a single
+ * damaged one must not keep the daemon from starting). */
 static int opens_a_token(struct session *session, const char *provider)
 {
 	char sql[512];
@@ -52,9 +59,9 @@ static int opens_a_token(struct session *session, const char *provider)
 	int result = -1;
 
 	sqlite3_snprintf(sizeof sql, sql,
-	                 "SELECT %s_access_token, %s_nonce FROM users WHERE %s_access_token IS NOT NULL AND %s_refresh_token IS NOT NULL AND "
-	                 "%s_expires_at IS NOT NULL AND %s_scope IS NOT NULL AND %s_nonce IS NOT NULL LIMIT 16",
-	                 provider, provider, provider, provider, provider, provider, provider);
+		"SELECT %s_access_token, %s_nonce FROM users WHERE %s_access_token IS NOT NULL AND %s_refresh_token IS NOT NULL AND "
+		"%s_expires_at IS NOT NULL AND %s_scope IS NOT NULL AND %s_nonce IS NOT NULL LIMIT 16",
+		provider, provider, provider, provider, provider, provider, provider);
 	int code = sqlite3_prepare_v2(session->db, sql, -1, &statement, NULL);
 
 	if (code != SQLITE_OK)
@@ -64,9 +71,12 @@ static int opens_a_token(struct session *session, const char *provider)
 		const char *plain;
 		size_t length;
 
-		result = seal_open(session->seal, &arena, (const char *)sqlite3_column_text(statement, 0),
-		                   (size_t)sqlite3_column_bytes(statement, 0), (const char *)sqlite3_column_text(statement, 1),
-		                   (size_t)sqlite3_column_bytes(statement, 1), 0, &plain, &length, NULL) == 0;
+		result = seal_open(session->seal, &arena,
+				 (const char *)sqlite3_column_text(statement, 0),
+				 (size_t)sqlite3_column_bytes(statement, 0),
+				 (const char *)sqlite3_column_text(statement, 1),
+				 (size_t)sqlite3_column_bytes(statement, 1), 0, &plain, &length,
+				 NULL) == 0;
 		arena_free(&arena);
 	}
 	sqlite3_finalize(statement);
@@ -79,8 +89,12 @@ static int read_checks(struct session *session, char *check[2], struct err *err)
 
 	check[0] = check[1] = NULL;
 	if (there <= 0)
-		return there == 0 ? 0 : session_failed(session, "what is stored about the key cannot be read", err);
-	return read_meta(session, "key_check", &check[0], err) < 0 ? -1 : read_meta(session, "key_check_next", &check[1], err);
+		return there == 0 ? 0
+				  : session_failed(session,
+					    "what is stored about the key cannot be read", err);
+	return sqlite_keys_read_meta(session, "key_check", &check[0], err) < 0
+		? -1
+		: sqlite_keys_read_meta(session, "key_check_next", &check[1], err);
 }
 
 static void free_checks(char *check[2])
@@ -94,7 +108,8 @@ static int prove_by_tokens(struct session *session, struct err *err)
 {
 	bool opened = false, sealed = false, failed = false;
 
-	for (const struct token_provider *provider = catalog_providers; provider->name != NULL && !opened; provider++) {
+	for (const struct token_provider *provider = catalog_providers;
+		provider->name != NULL && !opened; provider++) {
 		int found = opens_a_token(session, provider->name);
 
 		opened = found == 1;
@@ -104,8 +119,9 @@ static int prove_by_tokens(struct session *session, struct err *err)
 	if (failed)
 		return session_failed(session, "the tokens cannot be read", err);
 	if (sealed && !opened)
-		return err_exit(err, EX_NOPERM, "the encryption key does not open the tokens that this database holds: they were made "
-		                                "with another key");
+		return err_exit(err, EX_NOPERM,
+			"the encryption key does not open the tokens that this database holds: they were made "
+			"with another key");
 	return 0;
 }
 
@@ -118,7 +134,8 @@ int keys_prove(struct session *session, struct err *err)
 		return session_failed(session, "the database cannot be read", err);
 	result = read_checks(session, check, err);
 	if (result == 0)
-		result = rotation_prove(session->seal, &(struct rotation_checks){check[0], check[1]}, err);
+		result = rotation_prove(
+			session->seal, &(struct rotation_checks){check[0], check[1]}, err);
 	if (result == 0 && check[0] == NULL && session_has_table(session, "users"))
 		result = prove_by_tokens(session, err);
 	free_checks(check);
@@ -130,7 +147,7 @@ static int read_count(struct session *session, struct err *err)
 	char name[SEAL_COUNT_NAME], *value;
 
 	seal_count_name(session->seal, name);
-	if (read_meta(session, name, &value, err) < 0)
+	if (sqlite_keys_read_meta(session, name, &value, err) < 0)
 		return -1;
 	seal_count_start(session->seal, value != NULL ? strtoull(value, NULL, 10) : 0);
 	free(value);
@@ -146,7 +163,8 @@ int keys_begin(struct session *session, struct err *err)
 		free_checks(check);
 		return -1;
 	}
-	rotation_begin_checks(session->seal, &(struct rotation_checks){check[0], check[1]}, made[0], made[1]);
+	rotation_begin_checks(
+		session->seal, &(struct rotation_checks){check[0], check[1]}, made[0], made[1]);
 	free_checks(check);
 	if (made[0][0] != '\0')
 		code = write_meta(session, "key_check", made[0]);
@@ -167,9 +185,10 @@ uint64_t keys_count(struct session *session, uint64_t *stored)
 	if (added == 0)
 		return 0;
 	seal_count_name(session->seal, name);
-	code = sqlite3_prepare_v2(session->db, "INSERT INTO pierre_meta (key, value) VALUES (?1, CAST(?2 AS TEXT)) ON CONFLICT (key) DO UPDATE SET "
-	                                       "value = CAST(CAST(value AS INTEGER) + ?2 AS TEXT) RETURNING CAST(value AS INTEGER)",
-	                          -1, &statement, NULL);
+	code = sqlite3_prepare_v2(session->db,
+		"INSERT INTO pierre_meta (key, value) VALUES (?1, CAST(?2 AS TEXT)) ON CONFLICT (key) DO UPDATE SET "
+		"value = CAST(CAST(value AS INTEGER) + ?2 AS TEXT) RETURNING CAST(value AS INTEGER)",
+		-1, &statement, NULL);
 	if (code == SQLITE_OK) {
 		(void)sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
 		(void)sqlite3_bind_int64(statement, 2, (int64_t)added);
@@ -195,11 +214,12 @@ static int prepare_rows(struct session *session, sqlite3_stmt **statement)
 }
 
 /* -1: out of memory, which must not pass for a token that is not there. */
-static int read_token(sqlite3_stmt *row, int which, struct rotation_token *token)
+static int sqlite_keys_read_token(sqlite3_stmt *row, int which, struct rotation_token *token)
 {
 	int column = 1 + which * ROTATION_TOKEN_COLUMNS;
 
-	*token = (struct rotation_token){.user = (const char *)sqlite3_column_text(row, 0), .provider = catalog_providers[which].name};
+	*token = (struct rotation_token){.user = (const char *)sqlite3_column_text(row, 0),
+		.provider = catalog_providers[which].name};
 	for (int i = 0; i < 3; i++) {
 		token->stored[i] = (const char *)sqlite3_column_text(row, column + i);
 		token->length[i] = (size_t)sqlite3_column_bytes(row, column + i);
@@ -210,7 +230,9 @@ static int read_token(sqlite3_stmt *row, int which, struct rotation_token *token
 	return token->user != NULL ? 0 : -1;
 }
 
-int keys_each_token(struct session *session, int (*each)(void *argument, const struct rotation_token *token), void *argument, struct err *err)
+int keys_each_token(struct session *session,
+	int (*each)(void *argument, const struct rotation_token *token), void *argument,
+	struct err *err)
 {
 	sqlite3_stmt *statement = NULL;
 	int code = prepare_rows(session, &statement), result = 0;
@@ -223,13 +245,16 @@ int keys_each_token(struct session *session, int (*each)(void *argument, const s
 		for (int which = 0; catalog_providers[which].name != NULL && result == 0; which++) {
 			struct rotation_token token;
 
-			result = read_token(statement, which, &token) < 0 ? session_failed(session, "the tokens cannot be read", err)
-			                                                  : each(argument, &token);
+			result = sqlite_keys_read_token(statement, which, &token) < 0
+				? session_failed(session, "the tokens cannot be read", err)
+				: each(argument, &token);
 		}
 		code = SQLITE_OK;
 	}
 	sqlite3_finalize(statement);
-	return result < 0 || code == SQLITE_DONE ? result : session_failed(session, "the tokens cannot be read", err);
+	return result < 0 || code == SQLITE_DONE
+		? result
+		: session_failed(session, "the tokens cannot be read", err);
 }
 
 /* The statements of one step; the updates are made when first needed. */
@@ -244,25 +269,30 @@ static void end_statements(struct statements *statements)
 		sqlite3_finalize(statements->update[which]);
 }
 
-/* Replaces a token only if it is still what it was; others cannot write within the transaction, but that is not this statement's to know. */
+/* Replaces a token only if it is still what it was; others cannot write within the transaction, but
+ * that is not this statement's to know. */
 static int make_update(struct session *session, const char *provider, sqlite3_stmt **update)
 {
 	char sql[400];
 
-	(void)snprintf(sql, sizeof sql, "UPDATE users SET %s_access_token = ?1, %s_refresh_token = ?2, %s_nonce = ?3 WHERE id = ?4 AND "
-	               "%s_access_token = ?5 AND %s_refresh_token = ?6 AND %s_nonce = ?7", provider, provider, provider, provider, provider,
-	               provider);
+	(void)snprintf(sql, sizeof sql,
+		"UPDATE users SET %s_access_token = ?1, %s_refresh_token = ?2, %s_nonce = ?3 WHERE id = ?4 AND "
+		"%s_access_token = ?5 AND %s_refresh_token = ?6 AND %s_nonce = ?7",
+		provider, provider, provider, provider, provider, provider);
 	return sqlite3_prepare_v2(session->db, sql, -1, update, NULL);
 }
 
-static int write_token(struct session *session, sqlite3_stmt **update, const struct rotation_token *token, uint64_t *changed)
+static int sqlite_keys_write_token(struct session *session, sqlite3_stmt **update,
+	const struct rotation_token *token, uint64_t *changed)
 {
 	int code = *update != NULL ? SQLITE_OK : make_update(session, token->provider, update);
 
 	for (int i = 0; i < 3 && code == SQLITE_OK; i++) {
-		code = sqlite3_bind_text64(*update, i + 1, token->sealed[i], token->sealed_length[i], SQLITE_STATIC, SQLITE_UTF8);
+		code = sqlite3_bind_text64(*update, i + 1, token->sealed[i],
+			token->sealed_length[i], SQLITE_STATIC, SQLITE_UTF8);
 		if (code == SQLITE_OK)
-			code = sqlite3_bind_text64(*update, i + 5, token->stored[i], token->length[i], SQLITE_STATIC, SQLITE_UTF8);
+			code = sqlite3_bind_text64(*update, i + 5, token->stored[i],
+				token->length[i], SQLITE_STATIC, SQLITE_UTF8);
 	}
 	if (code == SQLITE_OK)
 		code = sqlite3_bind_text(*update, 4, token->user, -1, SQLITE_STATIC);
@@ -274,18 +304,22 @@ static int write_token(struct session *session, sqlite3_stmt **update, const str
 	return code;
 }
 
-/* A row is read whole before it is written: its texts are the statement's, which stands still meanwhile. */
-static int do_row(struct session *session, struct rotation *rotation, struct statements *statements, struct err *err)
+/* A row is read whole before it is written: its texts are the statement's, which stands still
+ * meanwhile. */
+static int do_row(struct session *session, struct rotation *rotation, struct statements *statements,
+	struct err *err)
 {
 	const char *user = (const char *)sqlite3_column_text(statements->rows, 0);
 	struct arena arena = {.wipe = true};
 	uint64_t tried = 0, changed = 0;
-	int result = user != NULL ? 0 : err_set(err, ERR_STORAGE, "the database holds a user without an id");
+	int result = user != NULL
+		? 0
+		: err_set(err, ERR_STORAGE, "the database holds a user without an id");
 
 	for (int which = 0; catalog_providers[which].name != NULL && result == 0; which++) {
 		struct rotation_token token;
 
-		if (read_token(statements->rows, which, &token) < 0) {
+		if (sqlite_keys_read_token(statements->rows, which, &token) < 0) {
 			result = err_set(err, ERR_INTERNAL, "out of memory");
 			break;
 		}
@@ -294,8 +328,10 @@ static int do_row(struct session *session, struct rotation *rotation, struct sta
 			continue;
 		tried++;
 		result = 0;
-		if (write_token(session, &statements->update[which], &token, &changed) != SQLITE_OK)
-			result = err_set(err, ERR_STORAGE, "%s", session_reason(sqlite3_extended_errcode(session->db)));
+		if (sqlite_keys_write_token(
+			    session, &statements->update[which], &token, &changed) != SQLITE_OK)
+			result = err_set(err, ERR_STORAGE, "%s",
+				session_reason(sqlite3_extended_errcode(session->db)));
 	}
 	rotation_wrote(rotation, tried, changed);
 	if (result == 0)
@@ -304,7 +340,8 @@ static int do_row(struct session *session, struct rotation *rotation, struct sta
 	return result;
 }
 
-static int do_rows(struct session *session, struct rotation *rotation, unsigned *rows, struct err *err)
+static int do_rows(
+	struct session *session, struct rotation *rotation, unsigned *rows, struct err *err)
 {
 	struct statements statements = {0};
 	int code = prepare_rows(session, &statements.rows), result = 0;
@@ -313,7 +350,8 @@ static int do_rows(struct session *session, struct rotation *rotation, unsigned 
 		code = sqlite3_bind_text(statements.rows, 1, rotation->after, -1, SQLITE_TRANSIENT);
 	if (code == SQLITE_OK)
 		code = sqlite3_bind_int(statements.rows, 2, ROTATION_ROWS);
-	while (result == 0 && code == SQLITE_OK && (code = sqlite3_step(statements.rows)) == SQLITE_ROW) {
+	while (result == 0 && code == SQLITE_OK &&
+		(code = sqlite3_step(statements.rows)) == SQLITE_ROW) {
 		result = do_row(session, rotation, &statements, err);
 		(*rows)++;
 		code = SQLITE_OK;
@@ -325,7 +363,7 @@ static int do_rows(struct session *session, struct rotation *rotation, unsigned 
 }
 
 /* All is under the key in use: it alone is asked for from now on. */
-static int write_end(struct session *session, struct err *err)
+static int sqlite_keys_write_end(struct session *session, struct err *err)
 {
 	char *check[2], made[128];
 	int code = SQLITE_OK;
@@ -344,7 +382,7 @@ static int write_end(struct session *session, struct err *err)
 	return code == SQLITE_OK ? 0 : err_set(err, ERR_STORAGE, "%s", session_reason(code));
 }
 
-static int step(struct session *session, struct rotation *next, struct err *err)
+static int sqlite_keys_step(struct session *session, struct rotation *next, struct err *err)
 {
 	unsigned rows = 0;
 
@@ -353,24 +391,26 @@ static int step(struct session *session, struct rotation *next, struct err *err)
 		int64_t users = session_integer(session, "SELECT count(*) FROM users");
 
 		if (users < 0)
-			return err_set(err, ERR_STORAGE, "%s", session_reason(sqlite3_extended_errcode(session->db)));
+			return err_set(err, ERR_STORAGE, "%s",
+				session_reason(sqlite3_extended_errcode(session->db)));
 		next->users = (uint64_t)users;
 	}
 	if (do_rows(session, next, &rows, err) < 0)
 		return -1;
-	return rotation_ended(next, rows) ? write_end(session, err) : 0;
+	return rotation_ended(next, rows) ? sqlite_keys_write_end(session, err) : 0;
 }
 
 /* Waiting for an outside lock as long as the call has time. */
-static int begin(struct worker *writer, const struct call *call)
+static int sqlite_keys_begin(struct worker *writer, const struct call *call)
 {
 	int code;
 
 	do {
 		code = session_step(writer->session.begin);
 		atomic_store_explicit(&writer->moved, clock_ns(), memory_order_relaxed);
-	} while ((code & 0xFF) == SQLITE_BUSY && (call->deadline == 0 || clock_ns() < call->deadline) &&
-	         !atomic_load(&writer->store->ending));
+	} while ((code & 0xFF) == SQLITE_BUSY &&
+		(call->deadline == 0 || clock_ns() < call->deadline) &&
+		!atomic_load(&writer->store->ending));
 	return code;
 }
 
@@ -380,25 +420,26 @@ enum run_result keys_rotate(struct worker *writer, struct call *call)
 	struct rotation next = store->rotation;
 	uint64_t stored = 0, added;
 	struct err err = {0};
-	int code = begin(writer, call);
+	int code = sqlite_keys_begin(writer, call);
 
 	if (code != SQLITE_OK && atomic_load(&store->ending)) {
-		sqlite_given_up(call);
+		workers_given_up(call);
 		return RUN_DONE;
 	}
 	if ((code & 0xFF) == SQLITE_BUSY) {
-		sqlite_timed_out(store, call);
+		workers_timed_out(store, call);
 		return RUN_DONE;
 	}
-	if (code == SQLITE_OK && step(&writer->session, &next, &err) < 0) {
+	if (code == SQLITE_OK && sqlite_keys_step(&writer->session, &next, &err) < 0) {
 		code = sqlite3_errcode(writer->session.db);
 		if (sqlite3_get_autocommit(writer->session.db) == 0)
 			(void)session_step(writer->session.rollback);
-		execute_fail(call, err.kind != ERR_NONE ? err.kind : ERR_STORAGE, "%s; nothing of the call was stored", err.message);
+		execute_fail(call, err.kind != ERR_NONE ? err.kind : ERR_STORAGE,
+			"%s; nothing of the call was stored", err.message);
 		call->err.outcome = OUTCOME_NONE;
 		if (code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE)
 			return RUN_DONE; /* not the storage's fault */
-		sqlite_note_error(store, session_reason(code));
+		condition_note_error(store, session_reason(code));
 		return RUN_BROKEN;
 	}
 	added = code == SQLITE_OK ? keys_count(&writer->session, &stored) : 0;
@@ -407,10 +448,11 @@ enum run_result keys_rotate(struct worker *writer, struct call *call)
 	if (added > 0)
 		sqlite_counted(store, added, stored, code == SQLITE_OK);
 	if (code != SQLITE_OK) {
-		sqlite_note_error(store, session_reason(code));
+		condition_note_error(store, session_reason(code));
 		if (sqlite3_get_autocommit(writer->session.db) == 0)
 			(void)session_step(writer->session.rollback);
-		execute_fail(call, ERR_STORAGE, "%s; nothing of the call was stored", session_reason(code));
+		execute_fail(call, ERR_STORAGE, "%s; nothing of the call was stored",
+			session_reason(code));
 		call->err.outcome = OUTCOME_NONE;
 		return RUN_BROKEN;
 	}

@@ -1,6 +1,7 @@
-/* The schema's upgrade. A migration leaves alone what is not ours: columns, indexes, triggers and views that owners have added, and rows
- * that were wrong before it. So no migration makes a table again: columns are added, and a CHECK is widened in the schema's text, which
- * is SQLite's documented way where no stored row changes (widen.c). tests/structure refuses anything else. */
+/* The schema's upgrade. A migration leaves alone what is not ours: columns, indexes, triggers and
+ * views that owners have added, and rows that were wrong before it. So no migration makes a table
+ * again: columns are added, and a CHECK is widened in the schema's text, which is SQLite's
+ * documented way where no stored row changes (widen.c). tests/structure refuses anything else. */
 #include "migrate.h"
 
 #include <stdio.h>
@@ -8,10 +9,10 @@
 #include <sysexits.h>
 #include <time.h>
 
-#include "../../protocol/json.h"
+#include "../../protocol/json/json.h"
 #include "../migration.h"
-#include "references.h"
-#include "widen.h"
+#include "files/references.h"
+#include "files/widen.h"
 
 enum { TELL_SECONDS = 5, TELL_STEPS = 1 << 20 };
 
@@ -23,34 +24,43 @@ int64_t migrate_version(struct session *session, struct err *err)
 		return session_failed(session, "the database cannot be read", err);
 	int there = session_find_table(session, "pierre_migrations");
 	if (there <= 0)
-		return there == 0 ? 0 : session_failed(session, "the table of migrations cannot be read", err);
-	int64_t version = session_integer(session, "SELECT COALESCE(max(version), 0) FROM pierre_migrations");
+		return there == 0
+			? 0
+			: session_failed(session, "the table of migrations cannot be read", err);
+	int64_t version =
+		session_integer(session, "SELECT COALESCE(max(version), 0) FROM pierre_migrations");
 	if (version < 0 && (sqlite3_errcode(session->db) & 0xFF) == SQLITE_ERROR)
-		return err_exit(err, EX_DATAERR, "%s is another program's database: its table pierre_migrations is not this daemon's",
-		                sqlite3_db_filename(session->db, "main"));
-	return version >= 0 ? version : session_failed(session, "the table of migrations cannot be read", err);
+		return err_exit(err, EX_DATAERR,
+			"%s is another program's database: its table pierre_migrations is not this daemon's",
+			sqlite3_db_filename(session->db, "main"));
+	return version >= 0
+		? version
+		: session_failed(session, "the table of migrations cannot be read", err);
 }
 
 int migrate_check(struct session *session, bool current_only, struct err *err)
 {
-	int64_t version = migrate_version(session, err), known = migration_newest(sqlite_migrations);
+	int64_t version = migrate_version(session, err),
+		known = migration_newest(sqlite_migrations);
 
 	if (version < 0)
 		return -1;
 	if (version > known)
-		return err_exit(err, EX_DATAERR, "the database's schema has version %lld, which a newer daemon made; this one knows up to %lld",
-		                (long long)version, (long long)known);
+		return err_exit(err, EX_DATAERR,
+			"the database's schema has version %lld, which a newer daemon made; this one knows up to %lld",
+			(long long)version, (long long)known);
 	if (current_only && version < known)
-		return err_exit(err, EX_CONFIG, "the database's schema has version %lld, this daemon needs %lld: run pierre-dbd "
-		                "--migrate-only, or start it without --no-migrate",
-		                (long long)version, (long long)known);
+		return err_exit(err, EX_CONFIG,
+			"the database's schema has version %lld, this daemon needs %lld: run pierre-dbd "
+			"--migrate-only, or start it without --no-migrate",
+			(long long)version, (long long)known);
 	return 0;
 }
 
 /* Rows whose parent is gone, before and after. */
 struct dangling {
 	int64_t rows;
-	char what[160];  /* the first table, with its number */
+	char what[160]; /* the first table, with its number */
 	void (*log)(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 };
 
@@ -59,12 +69,15 @@ static void note_dangling(void *argument, const char *table, const char *parent,
 	struct dangling *dangling = argument;
 
 	if (dangling->rows == 0)
-		(void)snprintf(dangling->what, sizeof dangling->what, "%lld rows of %.50s refer to rows of %.50s that are not there", (long long)rows,
-		               table, parent);
+		(void)snprintf(dangling->what, sizeof dangling->what,
+			"%lld rows of %.50s refer to rows of %.50s that are not there",
+			(long long)rows, table, parent);
 	dangling->rows += rows;
 	if (dangling->log != NULL)
-		dangling->log(4, "%lld rows of %.60s refer to rows of %.60s that are not there (deleted outside of the daemon?): they are kept as "
-		                 "they are; pierre-dbctl verify lists them", (long long)rows, table, parent);
+		dangling->log(4,
+			"%lld rows of %.60s refer to rows of %.60s that are not there (deleted outside of the daemon?): they are kept as "
+			"they are; pierre-dbctl verify lists them",
+			(long long)rows, table, parent);
 }
 
 static int count_dangling(struct session *session, struct dangling *dangling, struct err *err)
@@ -75,7 +88,7 @@ static int count_dangling(struct session *session, struct dangling *dangling, st
 }
 
 /* The schema's text is edited by widen_check; other connections read it anew by its version. */
-static int run_sql(struct session *session, const char *migration)
+static int sqlite_migrate_run_sql(struct session *session, const char *migration)
 {
 	char sql[64];
 	int64_t schema;
@@ -86,64 +99,75 @@ static int run_sql(struct session *session, const char *migration)
 	if (code != SQLITE_OK)
 		return code; /* the caller leaves the mode again: here it would hide the reason */
 	schema = session_integer(session, "PRAGMA schema_version");
-	sqlite3_snprintf(sizeof sql, sql, "PRAGMA schema_version=%lld; PRAGMA writable_schema=RESET", (long long)schema + 1);
+	sqlite3_snprintf(sizeof sql, sql,
+		"PRAGMA schema_version=%lld; PRAGMA writable_schema=RESET", (long long)schema + 1);
 	return sqlite3_exec(session->db, sql, NULL, NULL, NULL);
 }
 
-/* Within the transaction that the caller holds. before: how many rows lacked their parent before it. */
-static int apply_one(struct session *session, const struct migration *migration, const int64_t *before, struct err *err)
+/* Within the transaction that the caller holds. before: how many rows lacked their parent before
+ * it. */
+static int apply_one(struct session *session, const struct migration *migration,
+	const int64_t *before, struct err *err)
 {
 	struct dangling after = {0};
 	char sql[256];
 
-	int code = run_sql(session, migration->sql);
+	int code = sqlite_migrate_run_sql(session, migration->sql);
 	if ((code & 0xFF) == SQLITE_ERROR)
-		return err_exit(err, EX_DATAERR, "%s: the tables are not those of an installation: %s", migration->name, sqlite3_errmsg(session->db));
+		return err_exit(err, EX_DATAERR,
+			"%s: the tables are not those of an installation: %s", migration->name,
+			sqlite3_errmsg(session->db));
 	if (code != SQLITE_OK)
 		return session_failed(session, migration->name, err);
 	if (count_dangling(session, &after, err) < 0)
 		return -1;
 	if (after.rows > *before)
-		return err_exit(err, EX_SOFTWARE, "%s: %s, which was not so before", migration->name, after.what);
+		return err_exit(err, EX_SOFTWARE, "%s: %s, which was not so before",
+			migration->name, after.what);
 	sqlite3_snprintf(sizeof sql, sql,
-	                 "INSERT INTO pierre_migrations (version, name, applied_at) VALUES (%d, %Q, strftime('%%Y-%%m-%%dT%%H:%%M:%%f+00:00', 'now'))",
-	                 migration->number, migration->name);
+		"INSERT INTO pierre_migrations (version, name, applied_at) VALUES (%d, %Q, strftime('%%Y-%%m-%%dT%%H:%%M:%%f+00:00', 'now'))",
+		migration->number, migration->name);
 	if (sqlite3_exec(session->db, sql, NULL, NULL, NULL) != SQLITE_OK)
 		return session_failed(session, migration->name, err);
 	return 0;
 }
 
 /* The version is read again under the lock: another daemon may have been here first. */
-static int apply_locked(struct session *session, const struct migration *migration, const int64_t *before, bool *applied, struct err *err)
+static int apply_locked(struct session *session, const struct migration *migration,
+	const int64_t *before, bool *applied, struct err *err)
 {
 	if (sqlite3_exec(session->db,
-	                 "CREATE TABLE IF NOT EXISTS pierre_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL)",
-	                 NULL, NULL, NULL) != SQLITE_OK)
+		    "CREATE TABLE IF NOT EXISTS pierre_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL)",
+		    NULL, NULL, NULL) != SQLITE_OK)
 		return session_failed(session, "the table of migrations cannot be made", err);
 	int64_t version = migrate_version(session, err);
 	if (version < 0)
 		return -1;
-	/* After some failures SQLite ends a transaction by itself; without one a migration could stop half-way. */
+	/* After some failures SQLite ends a transaction by itself; without one a migration could
+	 * stop half-way. */
 	if (sqlite3_get_autocommit(session->db) != 0)
-		return err_exit(err, EX_IOERR, "%s: SQLite ended the transaction by itself, for want of memory or space", migration->name);
+		return err_exit(err, EX_IOERR,
+			"%s: SQLite ended the transaction by itself, for want of memory or space",
+			migration->name);
 	*applied = version < migration->number;
 	return *applied ? apply_one(session, migration, before, err) : 0;
 }
 
-/* A migration of a large database takes minutes: whoever waits is told now and then that it moves. */
+/* A migration of a large database takes minutes: whoever waits is told now and then that it moves.
+ */
 struct step {
 	void (*progress)(const char *what);
 	const char *name;
-	double told;
+	double logged;
 };
 
-static int tell(void *argument)
+static int sqlite_migrate_tell(void *argument)
 {
 	struct step *step = argument;
 	double now = clock_seconds();
 
-	if (now - step->told >= TELL_SECONDS) {
-		step->told = now;
+	if (now - step->logged >= TELL_SECONDS) {
+		step->logged = now;
 		step->progress(step->name);
 	}
 	return 0;
@@ -154,9 +178,9 @@ static void begin_step(struct session *session, struct step *step, const char *n
 	if (step->progress == NULL)
 		return;
 	step->name = name;
-	step->told = clock_seconds();
+	step->logged = clock_seconds();
 	step->progress(name);
-	sqlite3_progress_handler(session->db, TELL_STEPS, tell, step);
+	sqlite3_progress_handler(session->db, TELL_STEPS, sqlite_migrate_tell, step);
 }
 
 static void end_step(struct session *session, const struct step *step)
@@ -165,26 +189,30 @@ static void end_step(struct session *session, const struct step *step)
 		sqlite3_progress_handler(session->db, 0, NULL, NULL);
 }
 
-static int apply_in_transaction(struct session *session, const struct migration *migration, const int64_t *before, bool *did, struct err *err)
+static int apply_in_transaction(struct session *session, const struct migration *migration,
+	const int64_t *before, bool *did, struct err *err)
 {
 	int result;
 
 	/* The pragma works only outside a transaction. */
-	if (sqlite3_exec(session->db, "PRAGMA foreign_keys=OFF; BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK)
+	if (sqlite3_exec(session->db, "PRAGMA foreign_keys=OFF; BEGIN IMMEDIATE", NULL, NULL,
+		    NULL) == SQLITE_OK)
 		result = apply_locked(session, migration, before, did, err);
 	else
 		result = session_failed(session, migration->name, err);
 	if (result == 0 && sqlite3_exec(session->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
 		result = session_failed(session, migration->name, err);
 	if (result < 0)
-		(void)sqlite3_exec(session->db, "ROLLBACK", NULL, NULL, NULL); /* SQLite may have ended it by itself */
+		(void)sqlite3_exec(session->db, "ROLLBACK", NULL, NULL,
+			NULL); /* SQLite may have ended it by itself */
 	if (result < 0)
 		(void)sqlite3_exec(session->db, "PRAGMA writable_schema=RESET", NULL, NULL, NULL);
 	(void)sqlite3_exec(session->db, "PRAGMA foreign_keys=ON", NULL, NULL, NULL);
 	return result;
 }
 
-int migrate_apply(struct session *session, struct buffer *applied, const struct migrate_watch *watch, struct err *err)
+int migrate_apply(struct session *session, struct buffer *applied,
+	const struct migrate_watch *watch, struct err *err)
 {
 	int64_t version = migrate_version(session, err);
 	struct step step = {.progress = watch != NULL ? watch->progress : NULL};
@@ -194,9 +222,11 @@ int migrate_apply(struct session *session, struct buffer *applied, const struct 
 		return -1;
 	if (widen_register(session->db) != SQLITE_OK)
 		return session_failed(session, "the migrations' function cannot be made", err);
-	if (version < migration_newest(sqlite_migrations) && count_dangling(session, &before, err) < 0)
+	if (version < migration_newest(sqlite_migrations) &&
+		count_dangling(session, &before, err) < 0)
 		return -1;
-	for (const struct migration *migration = sqlite_migrations; migration->name != NULL; migration++) {
+	for (const struct migration *migration = sqlite_migrations; migration->name != NULL;
+		migration++) {
 		bool did = false;
 
 		if (migration->number <= version)
@@ -214,10 +244,13 @@ int migrate_apply(struct session *session, struct buffer *applied, const struct 
 
 int migrate_reference(struct session *session, int64_t version, struct err *err)
 {
-	if (session_open(session, ":memory:", SESSION_MEMORY, NULL, err) < 0 || widen_register(session->db) != SQLITE_OK)
+	if (session_open(session, ":memory:", SESSION_MEMORY, NULL, err) < 0 ||
+		widen_register(session->db) != SQLITE_OK)
 		return -1;
-	for (const struct migration *migration = sqlite_migrations; migration->name != NULL && migration->number <= version; migration++)
-		if (run_sql(session, migration->sql) != SQLITE_OK)
-			return err_exit(err, EX_SOFTWARE, "%s: %s", migration->name, sqlite3_errmsg(session->db));
+	for (const struct migration *migration = sqlite_migrations;
+		migration->name != NULL && migration->number <= version; migration++)
+		if (sqlite_migrate_run_sql(session, migration->sql) != SQLITE_OK)
+			return err_exit(err, EX_SOFTWARE, "%s: %s", migration->name,
+				sqlite3_errmsg(session->db));
 	return 0;
 }

@@ -1,4 +1,5 @@
-/* Opening: the file and its lock, the proof of the key before anything is written, the schema, the threads. */
+/* Opening: the file and its lock, the proof of the key before anything is written, the schema, the
+ * threads. */
 #include "open.h"
 
 #include <stdlib.h>
@@ -7,13 +8,13 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "belong.h"
+#include "files/belong.h"
 #include "keys.h"
 #include "migrate.h"
-#include "owner.h"
+#include "files/owner.h"
 
-/* A write that was cut off in a rollback journal, which is how a file is kept before it is brought to a log: a connection that only reads
- * may not take it back, and can read nothing before that. */
+/* A write that was cut off in a rollback journal, which is how a file is kept before it is brought
+ * to a log: a connection that only reads may not take it back, and can read nothing before that. */
 static int take_back(struct sqlite_store *store, struct err *err)
 {
 	char *journal = place_beside(store->path, "-journal");
@@ -24,14 +25,17 @@ static int take_back(struct sqlite_store *store, struct err *err)
 	free(journal);
 	if (!there)
 		return 0;
-	if (sqlite3_open_v2(store->path, &session.db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL) != SQLITE_OK ||
-	    session_integer(&session, "SELECT count(*) FROM sqlite_schema") < 0)
+	if (sqlite3_open_v2(store->path, &session.db,
+		    SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+		    NULL) != SQLITE_OK ||
+		session_integer(&session, "SELECT count(*) FROM sqlite_schema") < 0)
 		result = session_failed(&session, store->path, err);
 	session_close(&session);
 	return result;
 }
 
-/* Another program's file is not touched, not even to take back what it has cut off. What cannot be read yet is looked at again. */
+/* Another program's file is not touched, not even to take back what it has cut off. What cannot be
+ * read yet is looked at again. */
 static int check_owner_before(struct sqlite_store *store, struct err *err)
 {
 	struct session session = {0};
@@ -40,14 +44,18 @@ static int check_owner_before(struct sqlite_store *store, struct err *err)
 	if (result == 0)
 		result = owner_check(&session, err);
 	session_close(&session);
-	return result < 0 && err->exit_code == EX_DATAERR && belong_has_journal(store->path) ? -1 : 0;
+	return result < 0 && err->exit_code == EX_DATAERR && belong_has_journal(store->path) ? -1
+											     : 0;
 }
 
-/* Reading only, and making no file, so that a wrong key or a schema that cannot be used changes nothing. */
-static int prove(struct sqlite_store *store, struct err *err)
+/* Reading only, and making no file, so that a wrong key or a schema that cannot be used changes
+ * nothing. */
+static int open_prove(struct sqlite_store *store, struct err *err)
 {
 	struct session reader = {0};
-	enum session_mode mode = place_in_use(store->place.fd) ? SESSION_READ : belong_has_log(store->path) ? SESSION_ALONE : SESSION_FIXED;
+	enum session_mode mode = place_in_use(store->place.fd) ? SESSION_READ
+		: belong_has_log(store->path)                  ? SESSION_ALONE
+							       : SESSION_FIXED;
 	int result = belong_check(store->path, err);
 
 	if (result == 0 && belong_has_journal(store->path))
@@ -80,12 +88,13 @@ static int find_place(struct sqlite_store *store, struct err *err)
 	store->lock_fd = store->place.fd;
 	store->watch.device = store->place.status.st_dev;
 	store->watch.inode = store->place.status.st_ino;
-	if (place_warning(store->path, store->warning, sizeof store->warning))
+	if (surroundings_place_warning(store->path, store->warning, sizeof store->warning))
 		store->settings.log(4, "%s", store->warning);
 	return watch_start(store, err);
 }
 
-/* A trigger of the owner's that names what is not there fails the calls that set it off, not the start. */
+/* A trigger of the owner's that names what is not there fails the calls that set it off, not the
+ * start. */
 static int prepare_all(struct sqlite_store *store, struct session *writer, struct err *err)
 {
 	struct err first;
@@ -97,38 +106,43 @@ static int prepare_all(struct sqlite_store *store, struct session *writer, struc
 	int result = session_prepare_all(writer, err);
 	(void)sqlite3_db_config(writer->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, NULL);
 	if (result == 0)
-		store->settings.log(4, "a trigger that is not the daemon's cannot run, and fails the calls that set it off: %s", first.message);
+		store->settings.log(4,
+			"a trigger that is not the daemon's cannot run, and fails the calls that set it off: %s",
+			first.message);
 	else
 		err->exit_code = EX_SOFTWARE;
 	return result;
 }
 
-static int bring_up(struct sqlite_store *store, struct err *err)
+static int open_bring_up(struct sqlite_store *store, struct err *err)
 {
 	struct session *writer = &store->writer.session;
 	const struct migrate_watch watch = {store->settings.progress, store->settings.log};
 
-	if (!store->memory && store->place.status.st_size > 0 && prove(store, err) < 0)
+	if (!store->memory && store->place.status.st_size > 0 && open_prove(store, err) < 0)
 		return -1;
-	if (session_open(writer, store->memory ? ":memory:" : store->path, store->memory ? SESSION_MEMORY : SESSION_WRITE,
-	                    store->settings.seal, err) < 0 ||
-	    migrate_check(writer, !store->settings.migrate && !store->memory, err) < 0)
+	if (session_open(writer, store->memory ? ":memory:" : store->path,
+		    store->memory ? SESSION_MEMORY : SESSION_WRITE, store->settings.seal,
+		    err) < 0 ||
+		migrate_check(writer, !store->settings.migrate && !store->memory, err) < 0)
 		return -1;
-	if ((store->settings.migrate || store->memory) && migrate_apply(writer, NULL, &watch, err) < 0)
+	if ((store->settings.migrate || store->memory) &&
+		migrate_apply(writer, NULL, &watch, err) < 0)
 		return -1;
 	if (store->settings.seal != NULL) {
 		if (keys_begin(writer, err) < 0)
 			return -1;
 		store_warn_of_count(&store->settings, 0, seal_count_total(store->settings.seal));
 	}
-	if (prepare_all(store, writer, err) < 0 || (!store->memory && belong_begin(writer, &store->mark, err) < 0))
+	if (prepare_all(store, writer, err) < 0 ||
+		(!store->memory && belong_begin(writer, &store->mark, err) < 0))
 		return -1;
 	int64_t schema = migrate_version(writer, err);
 	atomic_store(&store->schema, schema);
 	return schema < 0 ? -1 : 0;
 }
 
-int worker_start(struct worker *worker, void *(*run)(void *), struct err *err)
+int open_worker(struct worker *worker, void *(*run)(void *), struct err *err)
 {
 	int error = pthread_create(&worker->thread, NULL, run, worker);
 
@@ -142,8 +156,8 @@ static int start_workers(struct sqlite_store *store, struct err *err)
 {
 	store->writer.store = store;
 	sqlite3_busy_timeout(store->writer.session.db, WRITER_BUSY_MS);
-	sqlite_watch_worker(&store->writer);
-	if (worker_start(&store->writer, sqlite_writer, err) < 0)
+	workers_watch_worker(&store->writer);
+	if (open_worker(&store->writer, workers_writer, err) < 0)
 		return -1;
 	if (store->memory)
 		return 0;
@@ -152,26 +166,29 @@ static int start_workers(struct sqlite_store *store, struct err *err)
 	sqlite_bound_loop(store);
 	if (watch_look(store, err) < 0) /* the first connection has made the log */
 		return -1;
-	unsigned want = store->settings.readers < 1 ? 1 : store->settings.readers > READERS_MAX ? READERS_MAX : store->settings.readers;
+	unsigned want = store->settings.readers < 1     ? 1
+		: store->settings.readers > READERS_MAX ? READERS_MAX
+							: store->settings.readers;
 	for (unsigned i = 0; i < want; i++) {
 		struct worker *reader = &store->readers[i];
 
 		reader->store = store;
-		if (session_open(&reader->session, store->path, SESSION_READ, store->settings.seal, err) < 0)
+		if (session_open(&reader->session, store->path, SESSION_READ, store->settings.seal,
+			    err) < 0)
 			return -1;
-		sqlite_watch_worker(reader);
+		workers_watch_worker(reader);
 	}
-	if (checkpointer_start(store, err) < 0)
+	if (checkpoint_checkpointer_start(store, err) < 0)
 		return -1;
 	/* The count is read by the threads: it is complete before the first one starts. */
 	store->reader_count = want;
 	for (unsigned i = 0; i < want; i++)
-		if (worker_start(&store->readers[i], sqlite_reader, err) < 0)
+		if (open_worker(&store->readers[i], workers_reader, err) < 0)
 			return -1;
 	return 0;
 }
 
-static struct sqlite_store *new_store(const struct store_settings *settings)
+static struct sqlite_store *open_new_store(const struct store_settings *settings)
 {
 	struct sqlite_store *store = calloc(1, sizeof *store);
 
@@ -194,18 +211,18 @@ static struct sqlite_store *new_store(const struct store_settings *settings)
 	pthread_mutex_init(&store->checkpointer.lock, NULL);
 	pthread_cond_init(&store->checkpointer.wake, NULL);
 	pthread_mutex_init(&store->writer.guard, NULL);
-	pthread_mutex_init(&store->mover.guard, NULL);
+	pthread_mutex_init(&store->checkpoint_worker.guard, NULL);
 	for (unsigned i = 0; i < READERS_MAX; i++)
 		pthread_mutex_init(&store->readers[i].guard, NULL);
 	return store;
 }
 
-void sqlite_store_free(struct sqlite_store *store)
+void open_sqlite_store_free(struct sqlite_store *store)
 {
 	session_close(&store->loop);
 	for (unsigned i = 0; i < READERS_MAX; i++)
 		session_close(&store->readers[i].session);
-	checkpointer_free(store);
+	checkpoint_checkpointer_free(store);
 	session_close(&store->writer.session); /* last: it checkpoints the log and removes it */
 	place_free(&store->place);
 	if (store->done_fd >= 0)
@@ -215,24 +232,25 @@ void sqlite_store_free(struct sqlite_store *store)
 	pthread_mutex_destroy(&store->done_lock);
 	pthread_mutex_destroy(&store->error_lock);
 	pthread_mutex_destroy(&store->writer.guard);
-	pthread_mutex_destroy(&store->mover.guard);
+	pthread_mutex_destroy(&store->checkpoint_worker.guard);
 	for (unsigned i = 0; i < READERS_MAX; i++)
 		pthread_mutex_destroy(&store->readers[i].guard);
 	watch_free(&store->watch);
 	free(store);
 }
 
-int sqlite_store_open(struct store **ret, const struct store_settings *settings, struct err *err)
+int open_sqlite_store(struct store **ret, const struct store_settings *settings, struct err *err)
 {
-	struct sqlite_store *store = new_store(settings);
+	struct sqlite_store *store = open_new_store(settings);
 
-	/* SQLite's count of its memory, which nobody reads, takes a lock over all threads at each allocation. Only before its first use. */
+	/* SQLite's count of its memory, which nobody reads, takes a lock over all threads at each
+	 * allocation. Only before its first use. */
 	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	if (store == NULL || store->done_fd < 0) {
 		err_exit(err, EX_OSERR, "memory or descriptors are out");
 		goto fail;
 	}
-	if (find_place(store, err) < 0 || bring_up(store, err) < 0)
+	if (find_place(store, err) < 0 || open_bring_up(store, err) < 0)
 		goto fail;
 	if (start_workers(store, err) < 0) {
 		sqlite_ops.close(&store->store, 0);
@@ -242,6 +260,6 @@ int sqlite_store_open(struct store **ret, const struct store_settings *settings,
 	return 0;
 fail:
 	if (store != NULL)
-		sqlite_store_free(store);
+		open_sqlite_store_free(store);
 	return -1;
 }

@@ -9,6 +9,6 @@ extern const struct store_ops sqlite_ops;
 /* Gives the loop's connection its bounds: no waiting, few steps. */
 void sqlite_bound_loop(struct sqlite_store *store);
 /* Closes connections and files in the one safe order, and frees. Threads have ended. */
-void sqlite_store_free(struct sqlite_store *store);
+void open_sqlite_store_free(struct sqlite_store *store);
 
 #endif

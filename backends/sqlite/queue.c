@@ -27,7 +27,7 @@ void queue_push(struct queue *queue, struct list *calls, unsigned count)
 		pthread_cond_signal(&queue->wake);
 }
 
-bool queue_take(struct queue *queue, struct list *calls, unsigned most, unsigned sharers)
+bool queue_take(struct queue *queue, struct list *calls, unsigned max, unsigned sharers)
 {
 	unsigned take;
 
@@ -35,8 +35,8 @@ bool queue_take(struct queue *queue, struct list *calls, unsigned most, unsigned
 	while (queue->length == 0 && !queue->stop)
 		pthread_cond_wait(&queue->wake, &queue->lock);
 	take = (queue->length + sharers - 1) / sharers;
-	if (take > most)
-		take = most;
+	if (take > max)
+		take = max;
 	queue->length -= take;
 	for (unsigned i = 0; i < take; i++) {
 		struct list *node = list_first(&queue->calls);

@@ -6,12 +6,13 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "../../protocol/json.h"
+#include "../../protocol/json/json.h"
 #include "../../protocol/sqlite_url.h"
 #include "../execute.h"
 #include "vfs.h"
 
-/* No memory-mapped reads: a file that somebody cuts short would then end the process instead of giving an error. */
+/* No memory-mapped reads: a file that somebody cuts short would then end the process instead of
+ * giving an error. */
 enum { CACHE_KIB = 32768 };
 
 /* micros(text): a stored time as microseconds, for comparing with the generated …_us columns. */
@@ -21,11 +22,13 @@ static void micros_function(sqlite3_context *context, int count, sqlite3_value *
 	int64_t micros;
 
 	(void)count;
-	if (text != NULL && timestamp_parse_stored(text, (size_t)sqlite3_value_bytes(arguments[0]), &micros))
+	if (text != NULL &&
+		timestamp_parse_stored(text, (size_t)sqlite3_value_bytes(arguments[0]), &micros))
 		sqlite3_result_int64(context, micros);
 }
 
-/* real_text(number): the shortest decimal that reads back, which SQLite's own fifteen digits are not. */
+/* real_text(number): the shortest decimal that reads back, which SQLite's own fifteen digits are
+ * not. */
 static void real_text_function(sqlite3_context *context, int count, sqlite3_value **arguments)
 {
 	struct buffer text = {0};
@@ -33,9 +36,11 @@ static void real_text_function(sqlite3_context *context, int count, sqlite3_valu
 	(void)count;
 	if (sqlite3_value_type(arguments[0]) == SQLITE_NULL)
 		return;
-	/* What is no number makes the document none, so that it is refused and not answered as 0. */
+	/* What is not a number makes the document none, so that it is refused and not answered as
+	 * 0. */
 	int type = sqlite3_value_numeric_type(arguments[0]);
-	if ((type != SQLITE_FLOAT && type != SQLITE_INTEGER) || !isfinite(sqlite3_value_double(arguments[0])))
+	if ((type != SQLITE_FLOAT && type != SQLITE_INTEGER) ||
+		!isfinite(sqlite3_value_double(arguments[0])))
 		buffer_text(&text, "no number");
 	else
 		json_write_real(&text, sqlite3_value_double(arguments[0]));
@@ -101,7 +106,8 @@ static int open_error(struct err *err, int code, const char *path)
 	default:
 		break;
 	}
-	return err_exit(err, exit_code, "%s: %s", path, code == SQLITE_BUSY ? "another program holds a lock on it" : session_reason(code));
+	return err_exit(err, exit_code, "%s: %s", path,
+		code == SQLITE_BUSY ? "another program holds a lock on it" : session_reason(code));
 }
 
 static const char settings_sql[] =
@@ -109,10 +115,11 @@ static const char settings_sql[] =
 	"PRAGMA synchronous=FULL;"
 	"PRAGMA foreign_keys=ON;"
 	"PRAGMA temp_store=MEMORY;"
-	"PRAGMA trusted_schema=ON;" /* the generated columns use built-in functions only, but the old server's may not say so */
+	"PRAGMA trusted_schema=ON;" /* the generated columns use built-in functions only, but the
+                                       old server's may not say so */
 	"PRAGMA wal_autocheckpoint=0;"; /* see checkpoint.c */
 
-static int prepare(struct session *session, const char *sql, sqlite3_stmt **statement)
+static int session_prepare(struct session *session, const char *sql, sqlite3_stmt **statement)
 {
 	return sqlite3_prepare_v3(session->db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
 }
@@ -138,24 +145,30 @@ static int configure(struct session *session, enum session_mode mode)
 	if (code == SQLITE_OK && mode == SESSION_WRITE)
 		code = sqlite3_exec(session->db, "PRAGMA journal_mode=WAL", NULL, NULL, NULL);
 	if (code == SQLITE_OK) {
-		sqlite3_snprintf(sizeof sql, sql, "PRAGMA cache_size=-%d; PRAGMA mmap_size=0", CACHE_KIB);
+		sqlite3_snprintf(
+			sizeof sql, sql, "PRAGMA cache_size=-%d; PRAGMA mmap_size=0", CACHE_KIB);
 		code = sqlite3_exec(session->db, sql, NULL, NULL, NULL);
 	}
 	if (code == SQLITE_OK)
-		code = sqlite3_create_function(session->db, "micros", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, micros_function, NULL, NULL);
+		code = sqlite3_create_function(session->db, "micros", 1,
+			SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, micros_function, NULL, NULL);
 	if (code == SQLITE_OK)
-		code = sqlite3_create_function(session->db, "real_text", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, real_text_function,
-		                               NULL, NULL);
+		code = sqlite3_create_function(session->db, "real_text", 1,
+			SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, real_text_function, NULL, NULL);
 	if (code == SQLITE_OK)
-		code = sqlite3_create_function(session->db, "unsound", 0, SQLITE_UTF8, NULL, unsound_function, NULL, NULL);
+		code = sqlite3_create_function(
+			session->db, "unsound", 0, SQLITE_UTF8, NULL, unsound_function, NULL, NULL);
 	if (mode == SESSION_WRITE)
 		sqlite3_wal_hook(session->db, note_wal, session);
 	if (code == SQLITE_OK)
-		code = prepare(session, mode == SESSION_WRITE || mode == SESSION_MEMORY ? "BEGIN IMMEDIATE" : "BEGIN", &session->begin);
+		code = session_prepare(session,
+			mode == SESSION_WRITE || mode == SESSION_MEMORY ? "BEGIN IMMEDIATE"
+									: "BEGIN",
+			&session->begin);
 	if (code == SQLITE_OK)
-		code = prepare(session, "COMMIT", &session->commit);
+		code = session_prepare(session, "COMMIT", &session->commit);
 	if (code == SQLITE_OK)
-		code = prepare(session, "ROLLBACK", &session->rollback);
+		code = session_prepare(session, "ROLLBACK", &session->rollback);
 	return code;
 }
 
@@ -171,11 +184,13 @@ static int open_by_mode(struct session *session, const char *path, enum session_
 			return SQLITE_CANTOPEN;
 		memcpy(url + 2, "file:", 5); /* in place of sqlite: */
 		memcpy(url + strlen(url), "?immutable=1", sizeof "?immutable=1");
-		return sqlite3_open_v2(url + 2, &session->db, common | SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL);
+		return sqlite3_open_v2(url + 2, &session->db,
+			common | SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL);
 	case SESSION_ALONE:
 		code = sqlite3_open_v2(path, &session->db, common | SQLITE_OPEN_READWRITE, NULL);
 		if (code == SQLITE_OK)
-			code = sqlite3_db_config(session->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+			code = sqlite3_db_config(
+				session->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 		return code;
 	case SESSION_READ:
 		return sqlite3_open_v2(path, &session->db, common | SQLITE_OPEN_READONLY, NULL);
@@ -183,18 +198,20 @@ static int open_by_mode(struct session *session, const char *path, enum session_
 	case SESSION_MEMORY:
 		break;
 	}
-	return sqlite3_open_v2(mode == SESSION_MEMORY ? ":memory:" : path, &session->db, common | SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
-	                       mode == SESSION_WRITE ? vfs_name() : NULL);
+	return sqlite3_open_v2(mode == SESSION_MEMORY ? ":memory:" : path, &session->db,
+		common | SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+		mode == SESSION_WRITE ? vfs_name() : NULL);
 }
 
-int session_open(struct session *session, const char *path, enum session_mode mode, struct seal *seal, struct err *err)
+int session_open(struct session *session, const char *path, enum session_mode mode,
+	struct seal *seal, struct err *err)
 {
 	int code;
 
 	*session = (struct session){.seal = seal};
 	session->statements = calloc(catalog_method_count, sizeof *session->statements);
 	if (session->statements == NULL)
-		return err_exit(err, EX_OSERR, "memory is out");
+		return err_exit(err, EX_OSERR, "out of memory");
 	code = open_by_mode(session, path, mode);
 	if (code == SQLITE_OK)
 		code = configure(session, mode);
@@ -215,7 +232,8 @@ void session_close(struct session *session)
 	sqlite3_finalize(session->begin);
 	sqlite3_finalize(session->commit);
 	sqlite3_finalize(session->rollback);
-	/* An interrupt that came too late for a statement would keep the close from moving the log into the database. */
+	/* An interrupt that came too late for a statement would keep the close from moving the log
+	 * into the database. */
 	(void)sqlite3_exec(session->db, "SELECT 1", NULL, NULL, NULL);
 	sqlite3_close(session->db);
 	*session = (struct session){0};
@@ -246,7 +264,9 @@ int session_find_table(struct session *session, const char *name)
 {
 	char sql[128];
 
-	sqlite3_snprintf(sizeof sql, sql, "SELECT count(*) > 0 FROM sqlite_schema WHERE type = 'table' AND name = %Q COLLATE NOCASE", name);
+	sqlite3_snprintf(sizeof sql, sql,
+		"SELECT count(*) > 0 FROM sqlite_schema WHERE type = 'table' AND name = %Q COLLATE NOCASE",
+		name);
 	return (int)session_integer(session, sql);
 }
 
@@ -255,18 +275,25 @@ bool session_has_table(struct session *session, const char *name)
 	return session_find_table(session, name) > 0;
 }
 
-int session_count_tables(sqlite3 *db, int (*each)(void *argument, const char *name, int64_t rows), void *argument)
+int session_count_tables(
+	sqlite3 *db, int (*each)(void *argument, const char *name, int64_t rows), void *argument)
 {
 	sqlite3_stmt *tables = NULL, *count = NULL;
-	int code = sqlite3_prepare_v2(db, "SELECT name, printf('SELECT count(*) FROM \"%w\"', name) FROM sqlite_schema "
-	                                  "WHERE type = 'table' AND name NOT LIKE 'sqlite@_%' ESCAPE '@' ORDER BY name", -1, &tables, NULL);
+	int code = sqlite3_prepare_v2(db,
+		"SELECT name, printf('SELECT count(*) FROM \"%w\"', name) FROM sqlite_schema "
+		"WHERE type = 'table' AND name NOT LIKE 'sqlite@_%' ESCAPE '@' ORDER BY name",
+		-1, &tables, NULL);
 
 	while (code == SQLITE_OK && (code = sqlite3_step(tables)) == SQLITE_ROW) {
-		const char *name = (const char *)sqlite3_column_text(tables, 0), *sql = (const char *)sqlite3_column_text(tables, 1);
+		const char *name = (const char *)sqlite3_column_text(tables, 0),
+			   *sql = (const char *)sqlite3_column_text(tables, 1);
 
-		code = name != NULL && sql != NULL ? sqlite3_prepare_v2(db, sql, -1, &count, NULL) : SQLITE_NOMEM;
+		code = name != NULL && sql != NULL ? sqlite3_prepare_v2(db, sql, -1, &count, NULL)
+						   : SQLITE_NOMEM;
 		if (code == SQLITE_OK && (code = sqlite3_step(count)) == SQLITE_ROW)
-			code = each(argument, name, sqlite3_column_int64(count, 0)) == 0 ? SQLITE_OK : SQLITE_ABORT;
+			code = each(argument, name, sqlite3_column_int64(count, 0)) == 0
+				? SQLITE_OK
+				: SQLITE_ABORT;
 		sqlite3_finalize(count);
 		count = NULL;
 	}
@@ -277,36 +304,42 @@ int session_count_tables(sqlite3 *db, int (*each)(void *argument, const char *na
 int session_failed(struct session *session, const char *what, struct err *err)
 {
 	int code = sqlite3_extended_errcode(session->db);
-	int exit_code = (code & 0xFF) == SQLITE_CORRUPT || (code & 0xFF) == SQLITE_NOTADB ? EX_DATAERR :
-	                (code & 0xFF) == SQLITE_BUSY ? EX_TEMPFAIL : (code & 0xFF) == SQLITE_READONLY ? EX_CANTCREAT : EX_IOERR;
+	int exit_code = (code & 0xFF) == SQLITE_CORRUPT || (code & 0xFF) == SQLITE_NOTADB
+		? EX_DATAERR
+		: (code & 0xFF) == SQLITE_BUSY     ? EX_TEMPFAIL
+		: (code & 0xFF) == SQLITE_READONLY ? EX_CANTCREAT
+						   : EX_IOERR;
 
 	/* Where SQLite has no error, what failed between its statements is an allocation. */
-	return err_exit(err, exit_code, "%s: %s", what, code == SQLITE_OK ? "out of memory" : session_reason(code));
+	return err_exit(err, exit_code, "%s: %s", what,
+		code == SQLITE_OK ? "out of memory" : session_reason(code));
 }
 
-/* The columns must be those of the shape, by name and in order: what the SQL file says and what the catalog says meet here. */
-static bool columns_match(sqlite3_stmt *statement, const struct shape *shape)
+/* The columns must be those of the row schema, by name and in order: what the SQL file says and
+ * what the catalog says meet here. */
+static bool session_columns_match(sqlite3_stmt *statement, const struct row_schema *row_schema)
 {
-	int count = shape != NULL ? shape->column_count : 0;
+	int count = row_schema != NULL ? row_schema->column_count : 0;
 
 	if (sqlite3_column_count(statement) != count)
 		return false;
 	for (int i = 0; i < count; i++)
-		if (strcmp(sqlite3_column_name(statement, i), shape->columns[i].name) != 0)
+		if (strcmp(sqlite3_column_name(statement, i), row_schema->columns[i].name) != 0)
 			return false;
 	return true;
 }
 
-static int statement_of(struct session *session, const struct method *method, sqlite3_stmt **statement)
+static int session_statement_of(
+	struct session *session, const struct method *method, sqlite3_stmt **statement)
 {
 	sqlite3_stmt **place = &session->statements[method->index];
 	int code;
 
 	if (*place == NULL) {
-		code = prepare(session, method->statements[BACKEND_SQLITE].sql, place);
+		code = session_prepare(session, method->statements[BACKEND_SQLITE].sql, place);
 		if (code != SQLITE_OK)
 			return code;
-		if (!columns_match(*place, method->shape)) {
+		if (!session_columns_match(*place, method->row_schema)) {
 			sqlite3_finalize(*place);
 			*place = NULL;
 			return SQLITE_MISMATCH;
@@ -323,20 +356,24 @@ int session_prepare_all(struct session *session, struct err *err)
 	for (size_t i = 0; i < catalog_method_count; i++) {
 		const struct method *method = &catalog_methods[i];
 
-		if (method->statements[BACKEND_SQLITE].sql != NULL && statement_of(session, method, &statement) != SQLITE_OK)
-			return err_set(err, ERR_INTERNAL, "%s: %s", method->name, sqlite3_errmsg(session->db));
+		if (method->statements[BACKEND_SQLITE].sql != NULL &&
+			session_statement_of(session, method, &statement) != SQLITE_OK)
+			return err_set(err, ERR_INTERNAL, "%s: %s", method->name,
+				sqlite3_errmsg(session->db));
 	}
 	return 0;
 }
 
-/* Texts belong to the call, which outlives the statement's run. A time takes its stored form in the call's arena. */
-static int bind_value(sqlite3_stmt *statement, int place, struct call *call, const struct slot *slot, const struct value *value)
+/* Texts belong to the call, which outlives the statement's run. A time takes its stored form in the
+ * call's arena. */
+static int bind_value(sqlite3_stmt *statement, int place, struct call *call,
+	const struct bind_param *bind, const struct value *value)
 {
 	char *text;
 
 	if (!value->set)
 		return sqlite3_bind_null(statement, place);
-	switch ((enum type)slot->type) {
+	switch ((enum type)bind->type) {
 	case TYPE_BOOL:
 	case TYPE_U16:
 	case TYPE_U32:
@@ -348,9 +385,11 @@ static int bind_value(sqlite3_stmt *statement, int place, struct call *call, con
 		text = arena_alloc(&call->arena, TIMESTAMP_TEXT_MAX);
 		if (text == NULL)
 			return SQLITE_NOMEM;
-		return sqlite3_bind_text(statement, place, text, (int)timestamp_format_stored(value->i, text), SQLITE_STATIC);
+		return sqlite3_bind_text(statement, place, text,
+			(int)timestamp_format_stored(value->i, text), SQLITE_STATIC);
 	default:
-		return sqlite3_bind_text64(statement, place, value->s.ptr, value->s.len, SQLITE_STATIC, SQLITE_UTF8);
+		return sqlite3_bind_text64(
+			statement, place, value->s.ptr, value->s.len, SQLITE_STATIC, SQLITE_UTF8);
 	}
 }
 
@@ -359,19 +398,20 @@ static int bind_call(sqlite3_stmt *statement, struct call *call)
 	const struct statement *source = &call->method->statements[BACKEND_SQLITE];
 	int code = SQLITE_OK;
 
-	for (unsigned i = 0; code == SQLITE_OK && i < source->slot_count; i++)
-		code = bind_value(statement, (int)i + 1, call, &call->method->slots[source->slots[i]], &call->values[source->slots[i]]);
+	for (unsigned i = 0; code == SQLITE_OK && i < source->bind_count; i++)
+		code = bind_value(statement, (int)i + 1, call,
+			&call->method->binds[source->binds[i]], &call->values[source->binds[i]]);
 	return code;
 }
 
 /* Programs that know SQLite only as text write 'true' and 'false', which mean what they say. */
-static bool read_integer(sqlite3_stmt *statement, int place, enum type type, int64_t *value)
+static bool session_read_integer(sqlite3_stmt *statement, int place, enum type type, int64_t *value)
 {
 	const char *text;
 
 	if (sqlite3_column_type(statement, place) == SQLITE_INTEGER) {
 		*value = sqlite3_column_int64(statement, place);
-		return integer_in_range(type, *value);
+		return value_integer_in_range(type, *value);
 	}
 	if (type != TYPE_BOOL || sqlite3_column_type(statement, place) != SQLITE_TEXT)
 		return false;
@@ -380,7 +420,8 @@ static bool read_integer(sqlite3_stmt *statement, int place, enum type type, int
 	return text != NULL && (*value != 0 || sqlite3_stricmp(text, "false") == 0);
 }
 
-static bool read_text(sqlite3_stmt *statement, int place, enum type type, struct value *value)
+static bool session_read_text(
+	sqlite3_stmt *statement, int place, enum type type, struct value *value)
 {
 	int64_t micros;
 
@@ -391,7 +432,8 @@ static bool read_text(sqlite3_stmt *statement, int place, enum type type, struct
 	if (value->s.ptr == NULL)
 		return false;
 	if (type != TYPE_TIMESTAMP)
-		return utf8_valid(value->s.ptr, value->s.len); /* a damaged page must not become a damaged answer */
+		return utf8_valid(value->s.ptr,
+			value->s.len); /* a damaged page must not become a damaged answer */
 	if (!timestamp_parse_stored(value->s.ptr, value->s.len, &micros))
 		return false;
 	value->i = micros;
@@ -399,7 +441,8 @@ static bool read_text(sqlite3_stmt *statement, int place, enum type type, struct
 }
 
 /* False: the row holds what its column's type cannot be. */
-static bool read_column(sqlite3_stmt *statement, int place, const struct column *column, struct value *value)
+static bool read_column(
+	sqlite3_stmt *statement, int place, const struct column *column, struct value *value)
 {
 	int type = sqlite3_column_type(statement, place);
 
@@ -412,37 +455,39 @@ static bool read_column(sqlite3_stmt *statement, int place, const struct column 
 	case TYPE_U16:
 	case TYPE_U32:
 	case TYPE_I64:
-		return read_integer(statement, place, (enum type)column->type, &value->i);
+		return session_read_integer(statement, place, (enum type)column->type, &value->i);
 	case TYPE_F64:
 		value->f = sqlite3_column_double(statement, place);
 		return (type == SQLITE_FLOAT || type == SQLITE_INTEGER) && isfinite(value->f);
 	default:
-		return read_text(statement, place, (enum type)column->type, value);
+		return session_read_text(statement, place, (enum type)column->type, value);
 	}
 }
 
 /* The row's id may stand behind the value that is wrong. */
-static int bad_row(sqlite3_stmt *statement, struct call *call, struct value *columns, int place)
+static int session_bad_row(
+	sqlite3_stmt *statement, struct call *call, struct value *columns, int place)
 {
-	const struct shape *shape = call->method->shape;
+	const struct row_schema *row_schema = call->method->row_schema;
 
 	if (sqlite3_errcode(sqlite3_db_handle(statement)) == SQLITE_NOMEM)
-		return execute_fail(call, ERR_INTERNAL, "out of memory; nothing of the call was stored");
+		return execute_fail(
+			call, ERR_INTERNAL, "out of memory; nothing of the call was stored");
 	columns[place].set = false;
-	for (int i = place + 1; i < shape->column_count; i++)
-		if (!read_column(statement, i, &shape->columns[i], &columns[i]))
+	for (int i = place + 1; i < row_schema->column_count; i++)
+		if (!read_column(statement, i, &row_schema->columns[i], &columns[i]))
 			columns[i].set = false;
-	return execute_bad_row(call, columns, shape->columns[place].name);
+	return execute_bad_row(call, columns, row_schema->columns[place].name);
 }
 
-static int read_row(struct session *session, sqlite3_stmt *statement, struct call *call)
+static int session_read_row(struct session *session, sqlite3_stmt *statement, struct call *call)
 {
-	const struct shape *shape = call->method->shape;
+	const struct row_schema *row_schema = call->method->row_schema;
 	struct value columns[CATALOG_MAX_COLUMNS];
 
-	for (int i = 0; i < shape->column_count; i++)
-		if (!read_column(statement, i, &shape->columns[i], &columns[i]))
-			return bad_row(statement, call, columns, i);
+	for (int i = 0; i < row_schema->column_count; i++)
+		if (!read_column(statement, i, &row_schema->columns[i], &columns[i]))
+			return session_bad_row(statement, call, columns, i);
 	return execute_row(call, session->seal, columns);
 }
 
@@ -483,7 +528,7 @@ static enum run_result run_failed(struct session *session, struct call *call, in
 		execute_fail(call, ERR_INTERNAL, "out of memory; nothing of the call was stored");
 		return RUN_DONE;
 	case SQLITE_TOOBIG:
-		if (session->most != 0)
+		if (session->max != 0)
 			return RUN_INTERRUPTED;
 		execute_fail(call, ERR_TOO_LARGE, "a value is larger than the database takes");
 		return RUN_DONE;
@@ -498,25 +543,27 @@ static enum run_result run_failed(struct session *session, struct call *call, in
 		execute_fail(call, ERR_STORAGE, "%s", session_reason(code));
 		return RUN_BROKEN;
 	default:
-		execute_fail(call, ERR_INTERNAL, "%s failed within the database (SQLite code %d)", call->method->name, code);
+		execute_fail(call, ERR_INTERNAL, "%s failed within the database (SQLite code %d)",
+			call->method->name, code);
 		return RUN_DONE;
 	}
 }
 
 /* SQLite refuses a longer value before it reads all of its pages. */
-void session_bound(struct session *session, size_t most)
+void session_bound(struct session *session, size_t max)
 {
-	session->most = most;
-	(void)sqlite3_limit(session->db, SQLITE_LIMIT_LENGTH, (int)most);
+	session->max = max;
+	(void)sqlite3_limit(session->db, SQLITE_LIMIT_LENGTH, (int)max);
 }
 
 enum run_result session_run(struct session *session, struct call *call)
 {
 	sqlite3_stmt *statement = NULL;
-	int code = statement_of(session, call->method, &statement);
+	int code = session_statement_of(session, call->method, &statement);
 
 	if (code == SQLITE_MISMATCH) {
-		execute_fail(call, ERR_INTERNAL, "%s: the statement's columns are not the answer's", call->method->name);
+		execute_fail(call, ERR_INTERNAL, "%s: the statement's columns are not the answer's",
+			call->method->name);
 		return RUN_DONE;
 	}
 	if (code == SQLITE_OK)
@@ -525,9 +572,9 @@ enum run_result session_run(struct session *session, struct call *call)
 		return run_failed(session, call, code);
 	execute_begin(call);
 	while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
-		if (read_row(session, statement, call) < 0)
+		if (session_read_row(session, statement, call) < 0)
 			break;
-		if (session->most != 0 && call->answer.length > session->most) {
+		if (session->max != 0 && call->answer.length > session->max) {
 			code = SQLITE_TOOBIG;
 			break;
 		}

@@ -1,8 +1,10 @@
 /* The SQLite store as the daemon sees it.
  *
- * Threads: the loop's (everything in this file; short look-ups run here on a connection of their own), one writer, some readers
- * (workers.c). Calls travel through the two queues in batches, one lock and one signal a turn, and come back through `done`.
- * Order: see struct order; a call of a connection follows its unfinished writes to the writer, and a write waits for its unfinished reads. */
+ * Threads: the loop's (everything in this file; short look-ups run here on a connection of their
+ * own), one writer, some readers (workers.c). Calls travel through the two queues in batches, one
+ * lock and one signal a turn, and come back through `done`. Order: see struct order; a call of a
+ * connection follows its unfinished writes to the writer, and a write waits for its unfinished
+ * reads. */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,19 +13,20 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "../../protocol/json.h"
+#include "../../protocol/json/json.h"
 #include "../execute.h"
-#include "backup.h"
+#include "files/backup.h"
 #include "migrate.h"
 #include "open.h"
 #include "sqlite.h"
 
-/* Steps of SQLite's virtual machine that a look-up on the loop may take: some hundred microseconds at most. SQLite counts them
- * over all runs of a statement and asks at every thousandth, so they are counted anew for each run here. A step takes as long as its
- * value is, so bytes are bounded, too. */
+/* Steps of SQLite's virtual machine that a look-up on the loop may take: some hundred microseconds
+ * at most. SQLite counts them over all runs of a statement and asks at every thousandth, so they
+ * are counted anew for each run here. A step takes as long as its value is, so bytes are bounded,
+ * too. */
 enum { LOOP_STEPS = 1000, LOOP_ASKED_MAX = 5, LOOP_BYTES = 32 * 1024 };
 
-static struct sqlite_store *self(struct store *store)
+static struct sqlite_store *sqlite_self(struct store *store)
 {
 	return (struct sqlite_store *)(void *)store;
 }
@@ -105,10 +108,10 @@ static bool is_write(const struct call *call)
 }
 
 /* Sends a call on its way; false when those before it on its connection must end first. */
-static bool dispatch(struct sqlite_store *store, struct call *call)
+static bool sqlite_dispatch(struct sqlite_store *store, struct call *call)
 {
 	if (atomic_load_explicit(&store->ending, memory_order_relaxed)) {
-		sqlite_given_up(call);
+		workers_given_up(call);
 		call->done(call);
 	} else if (is_write(call)) {
 		if (call->order->reads > 0)
@@ -116,7 +119,8 @@ static bool dispatch(struct sqlite_store *store, struct call *call)
 		to_writer(store, call);
 	} else if (call->order->writes > 0) {
 		to_writer(store, call);
-	} else if (call->method->short_read && !store->memory && !call->order->large && run_on_loop(store, call)) {
+	} else if (call->method->short_read && !store->memory && !call->order->large &&
+		run_on_loop(store, call)) {
 		call->route = ROUTE_NONE;
 		call->done(call);
 	} else {
@@ -128,13 +132,14 @@ static bool dispatch(struct sqlite_store *store, struct call *call)
 static void lost(struct sqlite_store *store, struct call *call)
 {
 	(void)store;
-	execute_fail(call, ERR_STORAGE, "the database file was removed or replaced; nothing of the call was stored");
+	execute_fail(call, ERR_STORAGE,
+		"the database file was removed or replaced; nothing of the call was stored");
 	call->done(call);
 }
 
-static void submit(struct store *base, struct call *call)
+static void sqlite_submit(struct store *base, struct call *call)
 {
-	struct sqlite_store *store = self(base);
+	struct sqlite_store *store = sqlite_self(base);
 
 	call->route = ROUTE_NONE;
 	call->attempts = 0;
@@ -147,13 +152,13 @@ static void submit(struct store *base, struct call *call)
 		call->done(call);
 		return;
 	}
-	if (!list_empty(&call->order->parked) || !dispatch(store, call))
-		list_append(&call->order->parked, &call->link);
+	if (!list_empty(&call->order->pending) || !sqlite_dispatch(store, call))
+		list_append(&call->order->pending, &call->link);
 }
 
 void sqlite_flush(struct store *base)
 {
-	struct sqlite_store *store = self(base);
+	struct sqlite_store *store = sqlite_self(base);
 
 	end_loop_read(store);
 	if (store->to_writer_count > 0) {
@@ -166,28 +171,29 @@ void sqlite_flush(struct store *base)
 	}
 }
 
-static int fd(struct store *base)
+static int sqlite_fd(struct store *base)
 {
-	return self(base)->done_fd;
+	return sqlite_self(base)->done_fd;
 }
 
 /* Lets the calls go on that waited for those that have ended. */
 static void unpark(struct sqlite_store *store, struct order *order)
 {
-	while (!list_empty(&order->parked)) {
-		struct list *node = list_first(&order->parked);
+	while (!list_empty(&order->pending)) {
+		struct list *node = list_first(&order->pending);
 
-		/* Taken out first: a look-up on the loop ends within dispatch, and its call is gone then. */
+		/* Taken out first: a look-up on the loop ends within dispatch, and its call is gone
+		 * then. */
 		list_remove(node);
 		if (!execute_admit(call_of(node))) {
 			call_of(node)->done(call_of(node));
 			continue;
 		}
-		if (!dispatch(store, call_of(node))) {
-			node->next = order->parked.next;
-			node->prev = &order->parked;
-			order->parked.next->prev = node;
-			order->parked.next = node;
+		if (!sqlite_dispatch(store, call_of(node))) {
+			node->next = order->pending.next;
+			node->prev = &order->pending;
+			order->pending.next->prev = node;
+			order->pending.next = node;
 			return;
 		}
 	}
@@ -195,7 +201,7 @@ static void unpark(struct sqlite_store *store, struct order *order)
 
 void sqlite_process(struct store *base)
 {
-	struct sqlite_store *store = self(base);
+	struct sqlite_store *store = sqlite_self(base);
 	struct list done;
 	eventfd_t count;
 
@@ -217,12 +223,15 @@ void sqlite_process(struct store *base)
 				call->order->reads--;
 			if (call->route == ROUTE_READER && call->method->short_read)
 				call->order->large = call->answer.length > LOOP_BYTES;
-			/* Before done: it may be the connection's last call, and the order goes with the connection. */
-			if (!list_empty(&call->order->parked))
+			/* Before done: it may be the connection's last call, and the order goes
+			 * with the connection. */
+			if (!list_empty(&call->order->pending))
 				unpark(store, call->order);
 		}
-		if (atomic_load_explicit(&store->lost, memory_order_relaxed) && call->method != NULL && call->err.kind == ERR_NONE) {
-			execute_fail(call, ERR_STORAGE, "the database file was removed or replaced while the call ran");
+		if (atomic_load_explicit(&store->lost, memory_order_relaxed) &&
+			call->method != NULL && call->err.kind == ERR_NONE) {
+			execute_fail(call, ERR_STORAGE,
+				"the database file was removed or replaced while the call ran");
 			call->err.outcome = is_write(call) ? OUTCOME_UNKNOWN : OUTCOME_UNSET;
 		}
 		call->done(call);
@@ -236,7 +245,8 @@ static bool runs_late(const struct worker *worker, uint64_t now)
 	return deadline != 0 && deadline < now;
 }
 
-/* A call whose time is over while it runs is interrupted; the thread answers it. It may be over by then: what comes next is hit instead. */
+/* A call whose time is over while it runs is interrupted; the thread answers it. It may be over by
+ * then: what comes next is hit instead. */
 static void interrupt_late(struct worker *worker, uint64_t now)
 {
 	if (!runs_late(worker, now))
@@ -247,22 +257,24 @@ static void interrupt_late(struct worker *worker, uint64_t now)
 	pthread_mutex_unlock(&worker->guard);
 }
 
-static int tick(struct store *base, struct err *err)
+static int sqlite_tick(struct store *base, struct err *err)
 {
-	struct sqlite_store *store = self(base);
+	struct sqlite_store *store = sqlite_self(base);
 	uint64_t now = clock_ns();
 
-	sqlite_tell_recovery(store);
+	condition_tell_recovery(store);
 	interrupt_late(&store->writer, now);
 	for (unsigned i = 0; i < store->reader_count; i++)
 		interrupt_late(&store->readers[i], now);
 	if (atomic_load(&store->unsynced))
-		return err_exit(err, EX_IOERR, "%s: what was moved there from the log may not have reached the disk; the log still has it, and the "
-		                               "next start moves it again", store->path);
+		return err_exit(err, EX_IOERR,
+			"%s: what was moved there from the log may not have reached the disk; the log still has it, and the "
+			"next start moves it again",
+			store->path);
 	return store->memory ? 0 : watch_look(store, err);
 }
 
-static uint64_t next_due(struct store *base)
+static uint64_t sqlite_next_due(struct store *base)
 {
 	(void)base;
 	return 0; /* tick is enough: deadlines are seconds */
@@ -287,10 +299,11 @@ static uint64_t stall_of(const struct worker *worker, uint64_t now)
 
 static uint64_t longest_stall(const struct sqlite_store *store)
 {
-	uint64_t now = clock_ns(), longest = stall_of(&store->writer, now), mover = stall_of(&store->mover, now);
+	uint64_t now = clock_ns(), longest = stall_of(&store->writer, now),
+		 checkpoint_worker = stall_of(&store->checkpoint_worker, now);
 
-	if (mover > longest)
-		longest = mover;
+	if (checkpoint_worker > longest)
+		longest = checkpoint_worker;
 
 	for (unsigned i = 0; i < store->reader_count; i++) {
 		uint64_t stall = stall_of(&store->readers[i], now);
@@ -301,9 +314,9 @@ static uint64_t longest_stall(const struct sqlite_store *store)
 	return longest;
 }
 
-static void stats(struct store *base, struct store_stats *out)
+static void sqlite_stats(struct store *base, struct store_stats *out)
 {
-	struct sqlite_store *store = self(base);
+	struct sqlite_store *store = sqlite_self(base);
 
 	*out = (struct store_stats){0};
 	out->running = atomic_load(&store->writer.running);
@@ -339,9 +352,9 @@ static void stats(struct store *base, struct store_stats *out)
 	pthread_mutex_unlock(&store->error_lock);
 }
 
-static void version(struct store *base, struct store_version *out)
+static void sqlite_version(struct store *base, struct store_version *out)
 {
-	struct sqlite_store *store = self(base);
+	struct sqlite_store *store = sqlite_self(base);
 
 	out->backend = "sqlite";
 	out->path = store->path;
@@ -350,9 +363,9 @@ static void version(struct store *base, struct store_version *out)
 	out->schema = atomic_load(&store->schema);
 }
 
-static void ping(struct store *base, struct call *probe)
+static void sqlite_ping(struct store *base, struct call *probe)
 {
-	struct sqlite_store *store = self(base);
+	struct sqlite_store *store = sqlite_self(base);
 
 	list_init(&probe->link);
 	probe->order = NULL;
@@ -360,17 +373,20 @@ static void ping(struct store *base, struct call *probe)
 	to_reader(store, probe);
 }
 
-static int backup(struct store *base, const char *path, bool force, bool *began, struct err *err)
+static int sqlite_backup(
+	struct store *base, const char *path, bool force, bool *began, struct err *err)
 {
-	struct sqlite_store *store = self(base);
+	struct sqlite_store *store = sqlite_self(base);
 	struct backup *next;
 
 	if (store->memory)
-		return err_set(err, ERR_STORAGE, "the database is in memory: there is no file to copy");
+		return err_set(
+			err, ERR_STORAGE, "the database is in memory: there is no file to copy");
 	*began = !backup_running(store->backup);
 	if (!*began)
 		return 0;
-	if (backup_start(&next, &store->settings, store->path, path, force, backup_number(store->backup) + 1, err) < 0)
+	if (backup_start(&next, &store->settings, store->path, path, force,
+		    backup_number(store->backup) + 1, err) < 0)
 		return -1;
 	backup_free(store->backup);
 	store->backup = next;
@@ -379,24 +395,24 @@ static int backup(struct store *base, const char *path, bool force, bool *began,
 
 static void backup_state(struct store *base, struct buffer *out)
 {
-	backup_describe(self(base)->backup, out);
+	backup_describe(sqlite_self(base)->backup, out);
 }
 
 const struct store_ops sqlite_ops = {
 	.name = "sqlite",
-	.submit = submit,
+	.submit = sqlite_submit,
 	.flush = sqlite_flush,
-	.fd = fd,
+	.fd = sqlite_fd,
 	.process = sqlite_process,
-	.tick = tick,
-	.next_due = next_due,
-	.stats = stats,
-	.version = version,
-	.ping = ping,
-	.health = sqlite_health,
-	.backup = backup,
+	.tick = sqlite_tick,
+	.next_due = sqlite_next_due,
+	.stats = sqlite_stats,
+	.version = sqlite_version,
+	.ping = sqlite_ping,
+	.health = condition_health,
+	.backup = sqlite_backup,
 	.backup_state = backup_state,
-	.close = sqlite_close,
+	.close = close_sqlite,
 };
 
 static int too_long(void *argument)
@@ -430,7 +446,8 @@ int sqlite_migrate(struct sqlite_store *store, struct session *session, struct c
 	struct err err;
 
 	buffer_byte(&applied, '[');
-	if (migrate_apply(session, &applied, &(struct migrate_watch){.log = store->settings.log}, &err) < 0) {
+	if (migrate_apply(session, &applied, &(struct migrate_watch){.log = store->settings.log},
+		    &err) < 0) {
 		buffer_free(&applied);
 		return execute_fail(call, ERR_STORAGE, "%s", err.message);
 	}

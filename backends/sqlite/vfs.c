@@ -1,15 +1,21 @@
-/* A VFS over SQLite's own in which what is appended to the write-ahead log is kept together and written at once.
+/* A VFS over SQLite's own in which what is appended to the write-ahead log is kept together and
+ * written at once.
  *
- * SQLite writes each page of a commit by two calls: 24 bytes of header, which push every page off the kernel's page boundaries, and the page. A
- * commit of many calls has hundreds of them. Here they are copied one behind the other, and go out in few calls before anything that could
- * look at them: the sync that makes them durable, a read of the log, its size or truncation, and the barrier behind which other connections are
- * told of them. With synchronous=FULL the sync comes first of these at each commit, so nothing that was answered, or that others can see, is
- * ever only here; an error of the write is then an error of the sync, which fails the commit as the write would have.
+ * SQLite writes each page of a commit by two calls: 24 bytes of header, which push every page off
+ * the kernel's page boundaries, and the page. A commit of many calls has hundreds of them. Here
+ * they are copied one behind the other, and go out in few calls before anything that could look at
+ * them: the sync that makes them durable, a read of the log, its size or truncation, and the
+ * barrier behind which other connections are told of them. With synchronous=FULL the sync comes
+ * first of these at each commit, so nothing that was answered, or that others can see, is ever only
+ * here; an error of the write is then an error of the sync, which fails the commit as the write
+ * would have.
  *
- * A commit whose sync fails is refused, but stands whole in the log all the same: should the process be killed before the next commit writes
- * over it, whoever opens the file then would find it good. So the log is cut where the transaction began.
+ * A commit whose sync fails is refused, but stands whole in the log all the same: should the
+ * process be killed before the next commit writes over it, whoever opens the file then would find
+ * it good. So the log is cut where the transaction began.
  *
- * Everything else, the locks among it, goes to SQLite's VFS as it is, so that connections with and without this one may use a file together. */
+ * Everything else, the locks among it, goes to SQLite's VFS as it is, so that connections with and
+ * without this one may use a file together. */
 #include "vfs.h"
 
 #include <errno.h>
@@ -19,50 +25,55 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* SQLite's VFS for Unix writes no more than that in one call. A portion of 32 pages is some hundred microseconds of a disk's time. */
+/* SQLite's VFS for Unix writes no more than that in one call. A portion of 32 pages is some hundred
+ * microseconds of a disk's time. */
 enum { GATHER_BYTES = 0x1FFFF, PORTION = 32 };
 
 struct file {
-	sqlite3_file base;         /* first: what SQLite sees */
-	struct file *log;          /* of a database: its log, when that is open */
-	struct file *database;     /* of a log: the way back, to be forgotten at its end */
-	unsigned char *bytes;      /* of a log: what is not yet written; NULL: memory was out, each write goes through */
+	sqlite3_file base;     /* first: what SQLite sees */
+	struct file *log;      /* of a database: its log, when that is open */
+	struct file *database; /* of a log: the way back, to be forgotten at its end */
+	unsigned char *bytes; /* of a log: what is not yet written; NULL: memory was out, each write
+	                         goes through */
 	int length;
-	sqlite3_int64 start;       /* where that belongs in the file */
-	sqlite3_int64 unsynced;    /* of a log: where that begins which this transaction has written since its last sync; -1: nothing */
-	int pace_fd;               /* of a database: see vfs_pace; -1 */
-	unsigned writes;           /* since it is paced */
+	sqlite3_int64 start;    /* where that belongs in the file */
+	sqlite3_int64 unsynced; /* of a log: where that begins which this transaction has written
+	                           since its last sync; -1: nothing */
+	int pace_fd;            /* of a database: see vfs_pace; -1 */
+	unsigned writes;        /* since it is paced */
 	void (*moved)(void *argument);
-	void *argument;            /* of that */
-	int failure;               /* a write that failed where nobody could be told; the next sync tells */
-	sqlite3_file under[];      /* SQLite's own file */
+	void *argument; /* of that */
+	int failure;    /* a write that failed where nobody could be told; the next sync tells */
+	sqlite3_file under[]; /* SQLite's own file */
 };
 
-static struct file *self(sqlite3_file *file)
+static struct file *vfs_self(sqlite3_file *file)
 {
 	return (struct file *)(void *)file;
 }
 
 static sqlite3_file *under(sqlite3_file *file)
 {
-	return self(file)->under;
+	return vfs_self(file)->under;
 }
 
-static int write_out(struct file *file)
+static int vfs_write_out(struct file *file)
 {
 	int code = SQLITE_OK;
 
 	if (file->length > 0)
-		code = file->under->pMethods->xWrite(file->under, file->bytes, file->length, file->start);
-	/* What failed is not tried again: the commit fails, and the next one begins where this one did. */
+		code = file->under->pMethods->xWrite(
+			file->under, file->bytes, file->length, file->start);
+	/* What failed is not tried again: the commit fails, and the next one begins where this one
+	 * did. */
 	file->length = 0;
 	return code;
 }
 
 static int close_file(sqlite3_file *base)
 {
-	struct file *file = self(base);
-	int code = write_out(file), closed;
+	struct file *file = vfs_self(base);
+	int code = vfs_write_out(file), closed;
 
 	if (file->database != NULL)
 		file->database->log = NULL;
@@ -74,44 +85,51 @@ static int close_file(sqlite3_file *base)
 	return code != SQLITE_OK ? code : closed;
 }
 
-static int read_file(sqlite3_file *base, void *to, int count, sqlite3_int64 offset)
+static int vfs_read_file(sqlite3_file *base, void *to, int count, sqlite3_int64 offset)
 {
-	struct file *file = self(base);
+	struct file *file = vfs_self(base);
 	int code = SQLITE_OK;
 
 	if (offset < file->start + file->length && offset + count > file->start)
-		code = write_out(file);
-	return code != SQLITE_OK ? code : file->under->pMethods->xRead(file->under, to, count, offset);
+		code = vfs_write_out(file);
+	return code != SQLITE_OK ? code
+				 : file->under->pMethods->xRead(file->under, to, count, offset);
 }
 
-/* This only spreads the work of a later sync. But that would not tell again of an error which is told here. */
+/* This only spreads the work of a later sync. But that would not tell again of an error which is
+ * told here. */
 static int write_paced(struct file *file, const void *from, int count, sqlite3_int64 offset)
 {
-	const unsigned all = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+	const unsigned all =
+		SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
 	int code = file->under->pMethods->xWrite(file->under, from, count, offset);
 
 	if (code != SQLITE_OK || file->pace_fd < 0 || ++file->writes % PORTION != 0)
 		return code;
-	if (sync_file_range(file->pace_fd, 0, 0, all) != 0 && (errno == EIO || errno == ENOSPC || errno == EDQUOT))
+	if (sync_file_range(file->pace_fd, 0, 0, all) != 0 &&
+		(errno == EIO || errno == ENOSPC || errno == EDQUOT))
 		return SQLITE_IOERR_FSYNC;
 	if (file->moved != NULL)
 		file->moved(file->argument);
 	return SQLITE_OK;
 }
 
-static int write_file(sqlite3_file *base, const void *from, int count, sqlite3_int64 offset)
+static int vfs_write_file(sqlite3_file *base, const void *from, int count, sqlite3_int64 offset)
 {
-	struct file *file = self(base);
+	struct file *file = vfs_self(base);
 	int code = SQLITE_OK;
 
 	if (file->unsynced < 0 || offset < file->unsynced)
 		file->unsynced = offset;
 	if (file->bytes == NULL)
 		return write_paced(file, from, count, offset);
-	if (file->length > 0 && (offset != file->start + file->length || file->length + count > GATHER_BYTES))
-		code = write_out(file);
+	if (file->length > 0 &&
+		(offset != file->start + file->length || file->length + count > GATHER_BYTES))
+		code = vfs_write_out(file);
 	if (code != SQLITE_OK || count > GATHER_BYTES)
-		return code != SQLITE_OK ? code : file->under->pMethods->xWrite(file->under, from, count, offset);
+		return code != SQLITE_OK
+			? code
+			: file->under->pMethods->xWrite(file->under, from, count, offset);
 	if (file->length == 0)
 		file->start = offset;
 	memcpy(file->bytes + file->length, from, (size_t)count);
@@ -121,15 +139,15 @@ static int write_file(sqlite3_file *base, const void *from, int count, sqlite3_i
 
 static int truncate_file(sqlite3_file *base, sqlite3_int64 size)
 {
-	int code = write_out(self(base));
+	int code = vfs_write_out(vfs_self(base));
 
 	return code != SQLITE_OK ? code : under(base)->pMethods->xTruncate(under(base), size);
 }
 
 static int sync_file(sqlite3_file *base, int flags)
 {
-	struct file *file = self(base);
-	int code = write_out(file);
+	struct file *file = vfs_self(base);
+	int code = vfs_write_out(file);
 
 	if (code == SQLITE_OK)
 		code = file->failure;
@@ -144,12 +162,12 @@ static int sync_file(sqlite3_file *base, int flags)
 
 static int size_of_file(sqlite3_file *base, sqlite3_int64 *size)
 {
-	int code = write_out(self(base));
+	int code = vfs_write_out(vfs_self(base));
 
 	return code != SQLITE_OK ? code : under(base)->pMethods->xFileSize(under(base), size);
 }
 
-static int lock(sqlite3_file *file, int level)
+static int vfs_lock(sqlite3_file *file, int level)
 {
 	return under(file)->pMethods->xLock(under(file), level);
 }
@@ -186,9 +204,10 @@ static int map_shared(sqlite3_file *file, int region, int size, int extend, void
 
 static int lock_shared(sqlite3_file *base, int offset, int count, int flags)
 {
-	struct file *log = self(base)->log;
+	struct file *log = vfs_self(base)->log;
 
-	/* The writer's lock: between two transactions others may write to the log, which is then not to be cut off with the next one of ours. */
+	/* The writer's lock: between two transactions others may write to the log, which is then
+	 * not to be cut off with the next one of ours. */
 	if (offset == 0 && log != NULL)
 		log->unsynced = -1;
 	return under(base)->pMethods->xShmLock(under(base), offset, count, flags);
@@ -197,8 +216,8 @@ static int lock_shared(sqlite3_file *base, int offset, int count, int flags)
 /* Behind it the index names the log's new end. */
 static void barrier(sqlite3_file *base)
 {
-	struct file *log = self(base)->log;
-	int code = log != NULL ? write_out(log) : SQLITE_OK;
+	struct file *log = vfs_self(base)->log;
+	int code = log != NULL ? vfs_write_out(log) : SQLITE_OK;
 
 	if (code != SQLITE_OK)
 		log->failure = code;
@@ -210,7 +229,7 @@ static int unmap_shared(sqlite3_file *file, int remove)
 	return under(file)->pMethods->xShmUnmap(under(file), remove);
 }
 
-static int fetch(sqlite3_file *file, sqlite3_int64 offset, int count, void **at)
+static int vfs_fetch(sqlite3_file *file, sqlite3_int64 offset, int count, void **at)
 {
 	return under(file)->pMethods->xFetch(under(file), offset, count, at);
 }
@@ -223,12 +242,12 @@ static int unfetch(sqlite3_file *file, sqlite3_int64 offset, void *at)
 static const sqlite3_io_methods methods = {
 	.iVersion = 3,
 	.xClose = close_file,
-	.xRead = read_file,
-	.xWrite = write_file,
+	.xRead = vfs_read_file,
+	.xWrite = vfs_write_file,
 	.xTruncate = truncate_file,
 	.xSync = sync_file,
 	.xFileSize = size_of_file,
-	.xLock = lock,
+	.xLock = vfs_lock,
 	.xUnlock = unlock,
 	.xCheckReservedLock = check_reserved_lock,
 	.xFileControl = control,
@@ -238,15 +257,16 @@ static const sqlite3_io_methods methods = {
 	.xShmLock = lock_shared,
 	.xShmBarrier = barrier,
 	.xShmUnmap = unmap_shared,
-	.xFetch = fetch,
+	.xFetch = vfs_fetch,
 	.xUnfetch = unfetch,
 };
 
 /* Databases and their logs pass through here; journals and temporary files are SQLite's alone. */
-static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *base, int flags, int *flags_out)
+static int vfs_open_file(
+	sqlite3_vfs *vfs, const char *name, sqlite3_file *base, int flags, int *flags_out)
 {
 	sqlite3_vfs *system = vfs->pAppData;
-	struct file *file = self(base);
+	struct file *file = vfs_self(base);
 	int code;
 
 	if ((flags & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL)) == 0)
@@ -260,7 +280,7 @@ static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *base, int
 	}
 	if ((flags & SQLITE_OPEN_WAL) != 0) {
 		file->bytes = malloc(GATHER_BYTES);
-		file->database = self(sqlite3_database_file_object(name));
+		file->database = vfs_self(sqlite3_database_file_object(name));
 		file->database->log = file;
 	}
 	file->base.pMethods = &methods;
@@ -316,7 +336,7 @@ static int last_error(sqlite3_vfs *vfs, int size, char *text)
 static sqlite3_vfs made = {
 	.iVersion = 2,
 	.zName = "pierre",
-	.xOpen = open_file,
+	.xOpen = vfs_open_file,
 	.xDelete = delete_file,
 	.xAccess = access_file,
 	.xFullPathname = full_name,
@@ -352,9 +372,10 @@ void vfs_pace(sqlite3 *db, int fd, void (*moved)(void *argument), void *argument
 {
 	sqlite3_file *file = NULL;
 
-	if (sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK || file == NULL || file->pMethods != &methods)
+	if (sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK ||
+		file == NULL || file->pMethods != &methods)
 		return;
-	self(file)->pace_fd = fd;
-	self(file)->moved = moved;
-	self(file)->argument = argument;
+	vfs_self(file)->pace_fd = fd;
+	vfs_self(file)->moved = moved;
+	vfs_self(file)->argument = argument;
 }

@@ -14,7 +14,9 @@ int watch_start(struct sqlite_store *store, struct err *err)
 
 	watch->log.path = place_beside(store->path, "-wal");
 	watch->index.path = place_beside(store->path, "-shm");
-	return watch->log.path != NULL && watch->index.path != NULL ? 0 : err_exit(err, EX_OSERR, "memory is out");
+	return watch->log.path != NULL && watch->index.path != NULL
+		? 0
+		: err_exit(err, EX_OSERR, "out of memory");
 }
 
 static void look_at_length(struct sqlite_store *store, off_t length)
@@ -23,8 +25,9 @@ static void look_at_length(struct sqlite_store *store, off_t length)
 
 	atomic_store_explicit(&store->wal_bytes, (uint64_t)length, memory_order_relaxed);
 	if (large && !store->watch.log_warned)
-		store->settings.log(4, "the write-ahead log has %lld bytes: a long read outside the daemon keeps it from being reused",
-		                    (long long)length);
+		store->settings.log(4,
+			"the write-ahead log has %lld bytes: a long read outside the daemon keeps it from being reused",
+			(long long)length);
 	store->watch.log_warned = large;
 }
 
@@ -44,13 +47,15 @@ static int look_beside(struct beside *beside, struct stat *now, struct err *err)
 	return 0;
 }
 
-static int look(struct sqlite_store *store, struct err *err)
+static int sqlite_watch_look(struct sqlite_store *store, struct err *err)
 {
 	struct watch *watch = &store->watch;
 	struct stat now = {0};
 
-	if (stat(store->path, &now) != 0 || now.st_ino != watch->inode || now.st_dev != watch->device)
-		return err_exit(err, EX_IOERR, "%s was removed or replaced while it was open", store->path);
+	if (stat(store->path, &now) != 0 || now.st_ino != watch->inode ||
+		now.st_dev != watch->device)
+		return err_exit(
+			err, EX_IOERR, "%s was removed or replaced while it was open", store->path);
 	if (look_beside(&watch->index, &now, err) < 0 || look_beside(&watch->log, &now, err) < 0)
 		return -1;
 	if (watch->log.inode != 0)
@@ -60,7 +65,7 @@ static int look(struct sqlite_store *store, struct err *err)
 
 int watch_look(struct sqlite_store *store, struct err *err)
 {
-	int result = look(store, err);
+	int result = sqlite_watch_look(store, err);
 
 	if (result < 0)
 		atomic_store(&store->lost, true);

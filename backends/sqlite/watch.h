@@ -1,4 +1,5 @@
-/* The files of a database while they are open: who removes or replaces one takes along, silently, all that is written since. Loop thread. */
+/* The files of a database while they are open: who removes or replaces one takes along, silently,
+ * all that is written since. Loop thread. */
 #ifndef PIERRE_SQLITE_WATCH_H
 #define PIERRE_SQLITE_WATCH_H
 
@@ -12,11 +13,11 @@ struct sqlite_store;
 /* One that SQLite makes beside the database. */
 struct beside {
 	char *path;
-	ino_t inode;     /* 0: not there yet */
+	ino_t inode; /* 0: not there yet */
 };
 
 struct watch {
-	dev_t device;    /* of the database itself */
+	dev_t device; /* of the database itself */
 	ino_t inode;
 	struct beside log, index;
 	bool log_warned;

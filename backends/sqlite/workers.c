@@ -1,8 +1,9 @@
 /* The threads that run calls: one writer, which commits all that wait together, and readers.
  *
- * A write is answered only after the COMMIT that holds it. A statement that fails takes back its own changes alone; a
- * failure that ends the whole transaction makes the others of its group run again. SQLite ends it by itself when memory
- * runs out, among others, and what runs then commits one by one: the state is checked after each call. */
+ * A write is answered only after the COMMIT that holds it. A statement that fails takes back its
+ * own changes alone; a failure that ends the whole transaction makes the others of its group run
+ * again. SQLite ends it by itself when memory runs out, among others, and what runs then commits
+ * one by one: the state is checked after each call. */
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,24 +32,25 @@ static int moves(void *worker)
 	return 0;
 }
 
-void sqlite_watch_worker(struct worker *worker)
+void workers_watch_worker(struct worker *worker)
 {
 	sqlite3_progress_handler(worker->session.db, MOVES_STEPS, moves, worker);
 }
 
-enum run_result sqlite_run(struct worker *worker, struct call *call)
+enum run_result workers_run(struct worker *worker, struct call *call)
 {
 	enum run_result result = RUN_DONE;
 
 	if (call->method == NULL) { /* the health probe: a real read */
 		if (session_integer(&worker->session, "SELECT count(*) FROM pierre_migrations") < 0)
-			err_set(&call->err, ERR_STORAGE, "%s", session_reason(sqlite3_extended_errcode(worker->session.db)));
+			err_set(&call->err, ERR_STORAGE, "%s",
+				session_reason(sqlite3_extended_errcode(worker->session.db)));
 		return RUN_DONE;
 	}
 	if (call->err.kind != ERR_NONE)
 		return RUN_DONE; /* preparing it failed */
 	if (atomic_load_explicit(&worker->store->ending, memory_order_relaxed)) {
-		sqlite_given_up(call);
+		workers_given_up(call);
 		return RUN_DONE;
 	}
 	if (!execute_admit(call))
@@ -60,7 +62,7 @@ enum run_result sqlite_run(struct worker *worker, struct call *call)
 	return result;
 }
 
-void sqlite_timed_out(struct sqlite_store *store, struct call *call)
+void workers_timed_out(struct sqlite_store *store, struct call *call)
 {
 	if (call->method != NULL)
 		execute_fail(call, ERR_TIMEOUT, "the call's time ran out before it could be done");
@@ -70,30 +72,31 @@ void sqlite_timed_out(struct sqlite_store *store, struct call *call)
 	atomic_fetch_add_explicit(&store->timeouts, 1, memory_order_relaxed);
 }
 
-void sqlite_given_up(struct call *call)
+void workers_given_up(struct call *call)
 {
 	if (call->method != NULL)
-		execute_fail(call, ERR_SHUTTING_DOWN, "the daemon stopped before the call was done; nothing of it was stored");
+		execute_fail(call, ERR_SHUTTING_DOWN,
+			"the daemon stopped before the call was done; nothing of it was stored");
 	else
 		err_set(&call->err, ERR_SHUTTING_DOWN, "the daemon stops");
 	call->err.outcome = OUTCOME_NONE;
 }
 
-void sqlite_expire(struct sqlite_store *store, struct list *calls, struct list *expired)
+void workers_expire(struct sqlite_store *store, struct list *calls, struct list *expired)
 {
 	uint64_t now = clock_ns();
 	bool ending = atomic_load(&store->ending);
 
-	list_for_each_safe(node, calls) {
+	list_for_each_safe (node, calls) {
 		struct call *call = call_of(node);
 
 		if (!ending && (call->deadline == 0 || call->deadline > now))
 			continue;
 		list_remove(node);
 		if (call->deadline != 0 && call->deadline <= now)
-			sqlite_timed_out(store, call);
+			workers_timed_out(store, call);
 		else
-			sqlite_given_up(call);
+			workers_given_up(call);
 		list_append(expired, node);
 	}
 }
@@ -101,12 +104,13 @@ void sqlite_expire(struct sqlite_store *store, struct list *calls, struct list *
 /* What an interrupted call becomes: its time is over, or it was hit by mistake and runs again. */
 static bool give_up(struct sqlite_store *store, struct call *call)
 {
-	if ((call->deadline != 0 && call->deadline <= clock_ns()) || ++call->attempts >= ATTEMPTS_MAX) {
-		sqlite_timed_out(store, call);
+	if ((call->deadline != 0 && call->deadline <= clock_ns()) ||
+		++call->attempts >= ATTEMPTS_MAX) {
+		workers_timed_out(store, call);
 		return true;
 	}
 	if (atomic_load(&store->ending)) {
-		sqlite_given_up(call);
+		workers_given_up(call);
 		return true;
 	}
 	execute_restart(call);
@@ -115,9 +119,10 @@ static bool give_up(struct sqlite_store *store, struct call *call)
 
 static void fail_all(struct list *calls, const char *reason)
 {
-	list_for_each(node, calls)
+	list_for_each (node, calls)
 		if (call_of(node)->method != NULL) {
-			execute_fail(call_of(node), ERR_STORAGE, "%s; nothing of the call was stored", reason);
+			execute_fail(call_of(node), ERR_STORAGE,
+				"%s; nothing of the call was stored", reason);
 			call_of(node)->err.outcome = OUTCOME_NONE;
 		}
 }
@@ -127,8 +132,9 @@ static bool is_interrupt(int code)
 	return (code & 0xFF) == SQLITE_INTERRUPT;
 }
 
-/* BEGIN IMMEDIATE, waiting for an outside lock as long as any call has time. False: no call is left. */
-static bool begin(struct worker *writer, struct list *calls, int *code)
+/* BEGIN IMMEDIATE, waiting for an outside lock as long as any call has time. False: no call is
+ * left. */
+static bool workers_begin(struct worker *writer, struct list *calls, int *code)
 {
 	struct sqlite_store *store = writer->store;
 
@@ -139,7 +145,7 @@ static bool begin(struct worker *writer, struct list *calls, int *code)
 		if ((*code & 0xFF) != SQLITE_BUSY && !is_interrupt(*code))
 			return true;
 		list_init(&expired);
-		sqlite_expire(store, calls, &expired);
+		workers_expire(store, calls, &expired);
 		sqlite_finish(store, &expired);
 		worker_moves(writer);
 		if (list_empty(calls))
@@ -152,32 +158,37 @@ static bool transaction_lost(const struct worker *writer)
 	return sqlite3_get_autocommit(writer->session.db) != 0;
 }
 
-/* Marks the call that ended the transaction, or that is refused although its statement changed rows (`changes`: before it):
- * nothing of it may be stored. False: neither is so. */
+/* Marks the call that ended the transaction, or that is refused although its statement changed rows
+ * (`changes`: before it): nothing of it may be stored. False: neither is so. */
 static bool voids_group(struct worker *writer, struct call *call, sqlite3_int64 changes)
 {
 	bool lost = transaction_lost(writer);
 
-	if (!lost && (call->err.kind == ERR_NONE || sqlite3_total_changes64(writer->session.db) == changes))
+	if (!lost &&
+		(call->err.kind == ERR_NONE ||
+			sqlite3_total_changes64(writer->session.db) == changes))
 		return false;
 	if (call->method == NULL)
 		return true;
 	if (call->err.kind == ERR_NONE)
-		execute_fail(call, ERR_STORAGE, "the database has ended the transaction; nothing of the call was stored");
+		execute_fail(call, ERR_STORAGE,
+			"the database has ended the transaction; nothing of the call was stored");
 	if (call->err.kind == ERR_INTERNAL || call->err.kind == ERR_STORAGE)
 		call->err.outcome = OUTCOME_NONE;
 	call->attempts = ATTEMPTS_MAX;
 	return true;
 }
 
-/* Runs the calls of one transaction in their order, at most `max`. Ended ones move to `finished`. RUN_BROKEN or RUN_INTERRUPTED with the
- * transaction gone or void: the caller must run again what is in `finished` and not failed by its own fault. */
-static enum run_result run_group(struct worker *writer, struct list *calls, unsigned max, struct list *finished)
+/* Runs the calls of one transaction in their order, at most `max`. Ended ones move to `finished`.
+ * RUN_BROKEN or RUN_INTERRUPTED with the transaction gone or void: the caller must run again what
+ * is in `finished` and not failed by its own fault. */
+static enum run_result run_group(
+	struct worker *writer, struct list *calls, unsigned max, struct list *finished)
 {
 	for (; max > 0 && !list_empty(calls); max--) {
 		struct list *node = list_first(calls);
 		sqlite3_int64 changes = sqlite3_total_changes64(writer->session.db);
-		enum run_result result = sqlite_run(writer, call_of(node));
+		enum run_result result = workers_run(writer, call_of(node));
 
 		list_remove(node);
 		if (result == RUN_INTERRUPTED || result == RUN_BUSY) {
@@ -186,7 +197,8 @@ static enum run_result run_group(struct worker *writer, struct list *calls, unsi
 			if (give_up(writer->store, call_of(node))) {
 				list_append(finished, node);
 			} else {
-				node->next = calls->next; /* back to the front: its place in the order */
+				node->next =
+					calls->next; /* back to the front: its place in the order */
 				node->prev = calls;
 				calls->next->prev = node;
 				calls->next = node;
@@ -208,16 +220,18 @@ static enum run_result run_group(struct worker *writer, struct list *calls, unsi
 static bool must_run_again(const struct call *call)
 {
 	return call->err.kind == ERR_NONE ||
-	       (call->attempts < ATTEMPTS_MAX && (call->err.kind == ERR_CONFLICT || call->err.kind == ERR_NOT_FOUND));
+		(call->attempts < ATTEMPTS_MAX &&
+			(call->err.kind == ERR_CONFLICT || call->err.kind == ERR_NOT_FOUND));
 }
 
-/* Puts what was rolled back in front of what has not run yet. Calls that failed by their own fault keep their error. */
+/* Puts what was rolled back in front of what has not run yet. Calls that failed by their own fault
+ * keep their error. */
 static void run_again(struct sqlite_store *store, struct list *calls, struct list *finished)
 {
 	struct list again;
 
 	list_init(&again);
-	list_for_each_safe(node, finished) {
+	list_for_each_safe (node, finished) {
 		struct call *call = call_of(node);
 
 		if (call->method == NULL || !must_run_again(call))
@@ -230,8 +244,9 @@ static void run_again(struct sqlite_store *store, struct list *calls, struct lis
 	list_splice_front(calls, &again);
 }
 
-/* After a failed commit SQLite may look well although pages were lost: nothing is answered before the database was closed,
- * opened and read again; but when that fails, and may go on failing, those whose write has failed (`failed`, NULL: none) need not wait. */
+/* After a failed commit SQLite may look well although pages were lost: nothing is answered before
+ * the database was closed, opened and read again; but when that fails, and may go on failing, those
+ * whose write has failed (`failed`, NULL: none) need not wait. */
 static void reopen(struct worker *writer, struct list *failed)
 {
 	struct sqlite_store *store = writer->store;
@@ -245,14 +260,16 @@ static void reopen(struct worker *writer, struct list *failed)
 	while (!atomic_load(&store->lost)) {
 		bool stopped;
 
-		if (session_open(&writer->session, store->path, SESSION_WRITE, store->settings.seal, &err) == 0 &&
-		    session_integer(&writer->session, "SELECT count(*) FROM pierre_migrations") > 0) {
+		if (session_open(&writer->session, store->path, SESSION_WRITE, store->settings.seal,
+			    &err) == 0 &&
+			session_integer(
+				&writer->session, "SELECT count(*) FROM pierre_migrations") > 0) {
 			sqlite3_busy_timeout(writer->session.db, WRITER_BUSY_MS);
-			sqlite_watch_worker(writer);
+			workers_watch_worker(writer);
 			break;
 		}
 		session_close(&writer->session);
-		sqlite_note_error(store, err.message);
+		condition_note_error(store, err.message);
 		if (failed != NULL)
 			sqlite_finish(store, failed);
 		pthread_mutex_lock(&store->writes.lock);
@@ -261,8 +278,8 @@ static void reopen(struct worker *writer, struct list *failed)
 		list_init(&waiting);
 		list_init(&expired);
 		list_splice(&waiting, &store->writes.calls);
-		sqlite_expire(store, &waiting, &expired);
-		list_for_each(node, &expired)
+		workers_expire(store, &waiting, &expired);
+		list_for_each (node, &expired)
 			store->writes.length--;
 		list_splice(&store->writes.calls, &waiting);
 		pthread_mutex_unlock(&store->writes.lock);
@@ -288,7 +305,7 @@ static unsigned length(const struct list *calls)
 {
 	unsigned count = 0;
 
-	list_for_each(node, calls)
+	list_for_each (node, calls)
 		count++;
 	return count;
 }
@@ -297,17 +314,23 @@ static unsigned length(const struct list *calls)
 static int commit_group(struct worker *writer)
 {
 	uint64_t stored = 0, added = keys_count(&writer->session, &stored);
-	/* Counting, or the mark, may have ended the transaction: then there is nothing to commit, and the group runs again. */
+	/* Counting, or the mark, may have ended the transaction: then there is nothing to commit,
+	 * and the group runs again. */
 	bool lost = transaction_lost(writer);
-	bool marked = !lost && writer->store->mark.due && belong_write(&writer->session, &writer->store->mark) == SQLITE_OK;
-	int code = lost || transaction_lost(writer) ? SQLITE_ABORT_ROLLBACK : session_step(writer->session.commit);
+	bool marked = !lost && writer->store->mark.due &&
+		belong_write(&writer->session, &writer->store->mark) == SQLITE_OK;
+	int code = lost || transaction_lost(writer) ? SQLITE_ABORT_ROLLBACK
+						    : session_step(writer->session.commit);
 
 	if (marked && code == SQLITE_OK)
 		writer->store->mark.due = false;
 	if (added > 0)
 		sqlite_counted(writer->store, added, stored, code == SQLITE_OK);
-	if (code == SQLITE_OK && atomic_load_explicit(&writer->store->writing, memory_order_relaxed) == WRITING_FAILS &&
-	    sqlite3_total_changes(writer->session.db) != 0) /* of the connection that was opened after the failure */
+	if (code == SQLITE_OK &&
+		atomic_load_explicit(&writer->store->writing, memory_order_relaxed) ==
+			WRITING_FAILS &&
+		sqlite3_total_changes(writer->session.db) !=
+			0) /* of the connection that was opened after the failure */
 		atomic_store(&writer->store->writing, WRITING_AGAIN);
 	return code;
 }
@@ -327,9 +350,10 @@ static void leave_commit(struct worker *writer)
 		(void)pause();
 }
 
-/* The calls of the transaction that is open, and its commit. RUN_INTERRUPTED: it is gone, or an interrupt that came too late for its call
- * has hit the commit. */
-static enum run_result run_and_commit(struct worker *writer, struct list *calls, unsigned max, struct list *finished, int *code)
+/* The calls of the transaction that is open, and its commit. RUN_INTERRUPTED: it is gone, or an
+ * interrupt that came too late for its call has hit the commit. */
+static enum run_result run_and_commit(
+	struct worker *writer, struct list *calls, unsigned max, struct list *finished, int *code)
 {
 	enum run_result result = run_group(writer, calls, max, finished);
 
@@ -352,23 +376,26 @@ static void roll_back(struct worker *writer)
 		(void)session_step(writer->session.rollback);
 }
 
-/* What broke is a page that a call has read, not the transaction's own writing: the last call that ran is the one to blame, and those beside
- * it may touch whole pages only. */
+/* What broke is a page that a call has read, not the transaction's own writing: the last call that
+ * ran is the one to blame, and those beside it may touch whole pages only. */
 static bool is_damage(const struct list *finished, int code)
 {
-	bool on_reading = (code & 0xFF) == SQLITE_CORRUPT || code == SQLITE_IOERR_READ || code == SQLITE_IOERR_SHORT_READ;
+	bool on_reading = (code & 0xFF) == SQLITE_CORRUPT || code == SQLITE_IOERR_READ ||
+		code == SQLITE_IOERR_SHORT_READ;
 	const struct call *last = list_empty(finished) ? NULL : call_of(finished->prev);
 
 	return on_reading && last != NULL && last->method != NULL && last->err.kind == ERR_STORAGE;
 }
 
-/* After the transaction was rolled back. True: what is left in `calls` is to run again, without what has failed for good. */
-static bool after_failure(struct worker *writer, struct list *calls, struct list *finished, int code)
+/* After the transaction was rolled back. True: what is left in `calls` is to run again, without
+ * what has failed for good. */
+static bool after_failure(
+	struct worker *writer, struct list *calls, struct list *finished, int code)
 {
 	struct list failed;
 	bool alone = is_damage(finished, code);
 
-	sqlite_note_error(writer->store, session_reason(code));
+	condition_note_error(writer->store, session_reason(code));
 	list_init(&failed);
 	if (alone) {
 		struct list *node = finished->prev;
@@ -395,8 +422,9 @@ static void answer_group(struct sqlite_store *store, struct list *finished)
 	sqlite_finish(store, finished);
 }
 
-/* One group: all of `calls` in one durable transaction, or in several when one of them ends it: then in smaller ones, so that
- * a failure that comes back, as want of memory does, leaves most of them alone. What is left in `calls` could not run. */
+/* One group: all of `calls` in one durable transaction, or in several when one of them ends it:
+ * then in smaller ones, so that a failure that comes back, as want of memory does, leaves most of
+ * them alone. What is left in `calls` could not run. */
 static void write_group(struct worker *writer, struct list *calls)
 {
 	struct sqlite_store *store = writer->store;
@@ -407,8 +435,10 @@ static void write_group(struct worker *writer, struct list *calls)
 
 	list_init(&finished);
 	atomic_store_explicit(&writer->running, max, memory_order_relaxed);
-	while (again && !list_empty(calls) && begin(writer, calls, &code)) {
-		enum run_result result = code == SQLITE_OK ? run_and_commit(writer, calls, max, &finished, &code) : RUN_BROKEN;
+	while (again && !list_empty(calls) && workers_begin(writer, calls, &code)) {
+		enum run_result result = code == SQLITE_OK
+			? run_and_commit(writer, calls, max, &finished, &code)
+			: RUN_BROKEN;
 
 		if (result == RUN_DONE) {
 			answer_group(store, &finished);
@@ -429,10 +459,12 @@ static void write_group(struct worker *writer, struct list *calls)
 
 static bool runs_alone(const struct call *call)
 {
-	return call->method != NULL && (call->method->impl == IMPL_MIGRATE || call->method->impl == IMPL_ROTATE_KEY);
+	return call->method != NULL &&
+		(call->method->impl == IMPL_MIGRATE || call->method->impl == IMPL_ROTATE_KEY);
 }
 
-/* What came before a call that has transactions of its own is committed first. True: such a call is next. */
+/* What came before a call that has transactions of its own is committed first. True: such a call is
+ * next. */
 static bool split_at_lone(struct list *calls, struct list *group)
 {
 	while (!list_empty(calls)) {
@@ -461,7 +493,7 @@ static void run_alone(struct worker *writer, struct call *call)
 	sqlite_finish(writer->store, &finished);
 }
 
-static void write_all(struct worker *writer, struct list *calls)
+static void workers_write_all(struct worker *writer, struct list *calls)
 {
 	while (!list_empty(calls) && writer->session.db != NULL) {
 		struct list group;
@@ -471,7 +503,8 @@ static void write_all(struct worker *writer, struct list *calls)
 		lone = split_at_lone(calls, &group);
 		if (!list_empty(&group))
 			write_group(writer, &group);
-		list_splice_front(calls, &group); /* something only when the database is gone: see below */
+		list_splice_front(
+			calls, &group); /* something only when the database is gone: see below */
 		if (lone && writer->session.db != NULL) {
 			struct list *node = list_first(calls);
 
@@ -488,7 +521,7 @@ static void count_waits(struct sqlite_store *store, struct list *calls)
 {
 	uint64_t now = clock_ns(), total = 0, count = 0;
 
-	list_for_each(node, calls) {
+	list_for_each (node, calls) {
 		uint64_t submitted = call_of(node)->submitted;
 
 		if (submitted == 0 || submitted > now)
@@ -500,7 +533,7 @@ static void count_waits(struct sqlite_store *store, struct list *calls)
 	atomic_fetch_add_explicit(&store->waits, count, memory_order_relaxed);
 }
 
-void *sqlite_writer(void *argument)
+void *workers_writer(void *argument)
 {
 	struct worker *writer = argument;
 	struct sqlite_store *store = writer->store;
@@ -511,11 +544,11 @@ void *sqlite_writer(void *argument)
 		worker_moves(writer);
 		count_waits(store, &calls);
 		list_init(&expired);
-		sqlite_expire(store, &calls, &expired);
+		workers_expire(store, &calls, &expired);
 		sqlite_finish(store, &expired);
 		if (writer->session.db == NULL)
 			reopen(writer, NULL); /* the last try ended without a database */
-		write_all(writer, &calls);
+		workers_write_all(writer, &calls);
 		checkpoint_if_due(writer);
 		worker_rests(writer);
 	}
@@ -534,12 +567,12 @@ static void read_group(struct worker *reader, struct list *calls)
 	while (!list_empty(calls)) {
 		struct list *node = list_first(calls);
 		struct call *call = call_of(node);
-		enum run_result result = sqlite_run(reader, call);
+		enum run_result result = workers_run(reader, call);
 
 		if ((result == RUN_INTERRUPTED || result == RUN_BUSY) && !give_up(store, call))
 			continue;
 		if (result == RUN_BROKEN)
-			sqlite_note_error(store, call->err.message);
+			condition_note_error(store, call->err.message);
 		list_remove(node);
 		list_append(&finished, node);
 	}
@@ -548,7 +581,7 @@ static void read_group(struct worker *reader, struct list *calls)
 	sqlite_finish(store, &finished);
 }
 
-void *sqlite_reader(void *argument)
+void *workers_reader(void *argument)
 {
 	struct worker *reader = argument;
 	struct sqlite_store *store = reader->store;
@@ -559,7 +592,7 @@ void *sqlite_reader(void *argument)
 		worker_moves(reader);
 		count_waits(store, &calls);
 		list_init(&expired);
-		sqlite_expire(store, &calls, &expired);
+		workers_expire(store, &calls, &expired);
 		sqlite_finish(store, &expired);
 		if (!list_empty(&calls))
 			read_group(reader, &calls);

@@ -7,35 +7,37 @@
 
 #include "ctl.h"
 
-struct pierre *ctl_open(struct ctl *ctl)
+struct pierre *connect_open(struct ctl *ctl)
 {
 	if (ctl->db != NULL)
 		return ctl->db;
 	ctl->db = pierre_new(ctl->socket);
 	if (ctl->db == NULL) {
-		(void)ctl_fail(EX_OSERR, "memory is out");
+		(void)output_fail(EX_OSERR, "out of memory");
 		return NULL;
 	}
-	/* One attempt: whoever waits for a daemon to come can repeat the command, and learns at once that there is
-	 * none. */
-	pierre_set_timeouts(ctl->db, 0, ctl->timeout_seconds > 0 ? (unsigned)ceil(ctl->timeout_seconds * 1000) : 35000);
-	pierre_set_limits(ctl->db, SIZE_MAX / 2, (size_t)1 << 30); /* the daemon's own limits are what counts */
+	/* One attempt: whoever waits for a daemon to come can repeat the command, and learns at
+	 * once that there is none. */
+	pierre_set_timeouts(ctl->db, 0,
+		ctl->timeout_seconds > 0 ? (unsigned)ceil(ctl->timeout_seconds * 1000) : 35000);
+	pierre_set_limits(ctl->db, SIZE_MAX / 2,
+		(size_t)1 << 30); /* the daemon's own limits are what counts */
 	return ctl->db;
 }
 
-int ctl_call(struct ctl *ctl, const char *method, const char *params, char **result)
+int connect_call(struct ctl *ctl, const char *method, const char *params, char **result)
 {
-	struct pierre *db = ctl_open(ctl);
+	struct pierre *db = connect_open(ctl);
 	struct pierre_error error;
 
 	if (db == NULL)
 		return EX_OSERR;
 	if (pierre_call(db, method, params, result, &error) != 0)
-		return ctl_call_failed(ctl, &error);
+		return output_call_failed(ctl, &error);
 	return 0;
 }
 
-void ctl_daemon_program(char *out, size_t size)
+void connect_daemon_program(char *out, size_t size)
 {
 	char own[PATH_MAX];
 	ssize_t length = readlink("/proc/self/exe", own, sizeof own - 1);

@@ -9,45 +9,59 @@
 #include "nearest.h"
 
 const struct command *const command_families[] = {
-	call_commands, catalog_commands, status_commands, stats_commands, top_commands, metrics_commands, admin_commands,
-	doctor_commands, backup_commands, verify_commands, rotate_commands,
-	transfer_commands, bench_commands, completion_commands, NULL,
+	call_commands,
+	catalog_commands,
+	status_commands,
+	stats_commands,
+	top_commands,
+	metrics_commands,
+	admin_commands,
+	doctor_commands,
+	backup_commands,
+	verify_commands,
+	rotate_commands,
+	transfer_commands,
+	bench_commands,
+	completion_commands,
+	NULL,
 };
 
-#define for_each_command(command)                                                       \
-	for (const struct command *const *family = command_families; *family != NULL; family++) \
+#define for_each_command(command)                                                                  \
+	for (const struct command *const *family = command_families; *family != NULL; family++)    \
 		for (const struct command *command = *family; command->name != NULL; command++)
 
 static void print_help(FILE *out)
 {
-	(void)fputs("Talks to pierre-dbd.\n\n"
-	            "Examples:\n"
-	            "  pierre-dbctl call get_user_by_email email=ana@example.com\n"
-	            "  pierre-dbctl call create_user user.email=ana@example.com user.password=@password.txt\n"
-	            "  pierre-dbctl describe create_goal\n"
-	            "  pierre-dbctl ready && echo it answers\n"
-	            "  pierre-dbctl bench get_user user_id=@ids.txt -c 8 -P 16 -n 100000\n\n"
-	            "usage: pierre-dbctl [options] COMMAND [arguments]\n\nCommands:\n",
-	            out);
-	for_each_command(command)
-		(void)fprintf(out, "  %-12s %s\n", command->name, command->summary);
-	(void)fputs("\nOptions (before or behind the command):\n"
-	            "  --socket PATH      the daemon's socket ($PIERRE_DBD_SOCKET, or where the daemon puts it by itself)\n"
-	            "  --json             output for programs; messages too, on stderr\n"
-	            "  --timeout SECONDS  how long one call may take (35)\n"
-	            "  --help             this, or with a command, the command's\n"
-	            "  --version          the version\n"
-	            "  --                 what follows is no option\n\n"
-	            "Exit codes: 0; 1 the daemon answered an error (or `ready`: it is not); 64 usage; 65 not sound; 66 no such file; 69 not to be\n"
-	            "had; 73 cannot make a file; 74 it is not known whether a change was made; 75 the daemon does not answer, try again;\n"
-	            "76 something else answers there; 77 wrong key; 78 wrong settings.\n",
-	            out);
+	(void)fputs(
+		"Talks to pierre-dbd.\n\n"
+		"Examples:\n"
+		"  pierre-dbctl call get_user_by_email email=ana@example.com\n"
+		"  pierre-dbctl call create_user user.email=ana@example.com user.password=@password.txt\n"
+		"  pierre-dbctl describe create_goal\n"
+		"  pierre-dbctl ready && echo it answers\n"
+		"  pierre-dbctl bench get_user user_id=@ids.txt -c 8 -P 16 -n 100000\n\n"
+		"usage: pierre-dbctl [options] COMMAND [arguments]\n\nCommands:\n",
+		out);
+	for_each_command(command)(void)
+		fprintf(out, "  %-12s %s\n", command->name, command->summary);
+	(void)fputs(
+		"\nOptions (before or behind the command):\n"
+		"  --socket PATH      the daemon's socket ($PIERRE_DBD_SOCKET, or where the daemon puts it by itself)\n"
+		"  --json             output for programs; messages too, on stderr\n"
+		"  --timeout SECONDS  how long one call may take (35)\n"
+		"  --help             this, or with a command, the command's\n"
+		"  --version          the version\n"
+		"  --                 what follows is not a option\n\n"
+		"Exit codes: 0; 1 the daemon answered an error (or `ready`: it is not); 64 usage; 65 not sound; 66 no such file; 69 not to be\n"
+		"had; 73 cannot make a file; 74 it is not known whether a change was made; 75 the daemon does not answer, try again;\n"
+		"76 something else answers there; 77 wrong key; 78 wrong settings.\n",
+		out);
 }
 
 static void print_command_help(const struct command *command)
 {
-	(void)printf("%s\n\n%s\n\nusage: pierre-dbctl %s%s%s\n", command->summary, command->help, command->name,
-	             *command->arguments != '\0' ? " " : "", command->arguments);
+	(void)printf("%s\n\n%s\n\nusage: pierre-dbctl %s%s%s\n", command->summary, command->help,
+		command->name, *command->arguments != '\0' ? " " : "", command->arguments);
 }
 
 static const struct command *find_command(const char *name)
@@ -55,21 +69,23 @@ static const struct command *find_command(const char *name)
 	struct nearest nearest = {.wanted = name};
 	const char *near;
 
-	for_each_command(command) {
+	for_each_command(command)
+	{
 		if (strcmp(command->name, name) == 0)
 			return command;
 		nearest_offer(&nearest, command->name);
 	}
 	near = nearest_name(&nearest);
 	if (near != NULL)
-		(void)ctl_fail(EX_USAGE, "there is no command \"%s\"; did you mean \"%s\"?", name, near);
+		(void)output_fail(
+			EX_USAGE, "there is no command \"%s\"; did you mean \"%s\"?", name, near);
 	else
-		(void)ctl_fail(EX_USAGE, "there is no command \"%s\"; --help lists them", name);
+		(void)output_fail(EX_USAGE, "there is no command \"%s\"; --help lists them", name);
 	return NULL;
 }
 
-/* The value of `--name VALUE` or `--name=VALUE`, moving *at on; NULL when argv[*at] is another option. *missing: it
- * has no value. */
+/* The value of `--name VALUE` or `--name=VALUE`, moving *at on; NULL when argv[*at] is another
+ * option. *missing: it has no value. */
 static const char *option_value(int argc, char **argv, int *at, const char *name, bool *missing)
 {
 	size_t length = strlen(name);
@@ -79,7 +95,9 @@ static const char *option_value(int argc, char **argv, int *at, const char *name
 		return NULL;
 	if (argv[*at][length] != '=' && argv[*at][length] != '\0')
 		return NULL;
-	value = argv[*at][length] == '=' ? argv[*at] + length + 1 : *at + 1 < argc ? argv[++*at] : "";
+	value = argv[*at][length] == '=' ? argv[*at] + length + 1
+		: *at + 1 < argc         ? argv[++*at]
+					 : "";
 	*missing = *value == '\0';
 	return value;
 }
@@ -94,13 +112,14 @@ static int read_timeout(struct ctl *ctl, const char *text)
 
 	errno = 0;
 	ctl->timeout_seconds = strtod(text, &end);
-	if (end == text || *end != '\0' || errno != 0 || !(ctl->timeout_seconds > 0 && ctl->timeout_seconds <= 1e6))
-		return ctl_fail(EX_USAGE, "--timeout takes seconds, not \"%s\"", text);
+	if (end == text || *end != '\0' || errno != 0 ||
+		!(ctl->timeout_seconds > 0 && ctl->timeout_seconds <= 1e6))
+		return output_fail(EX_USAGE, "--timeout takes seconds, not \"%s\"", text);
 	return 0;
 }
 
 /* Takes the global options out of argv; the rest moves up. Gives the number that is left, or -1. */
-static int take_options(struct ctl *ctl, int argc, char **argv, struct wishes *wishes)
+static int ctl_main_take_options(struct ctl *ctl, int argc, char **argv, struct wishes *wishes)
 {
 	int kept = 0;
 
@@ -128,7 +147,8 @@ static int take_options(struct ctl *ctl, int argc, char **argv, struct wishes *w
 			argv[kept++] = argv[i];
 		}
 		if (missing) {
-			(void)ctl_fail(EX_USAGE, "%.*s needs a value", (int)strcspn(name, "="), name);
+			(void)output_fail(
+				EX_USAGE, "%.*s needs a value", (int)strcspn(name, "="), name);
 			return -1;
 		}
 	}
@@ -139,10 +159,11 @@ static bool shows_colours(void)
 {
 	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
 
-	return isatty(STDOUT_FILENO) == 1 && (no_color == NULL || *no_color == '\0') && term != NULL && strcmp(term, "dumb") != 0;
+	return isatty(STDOUT_FILENO) == 1 && (no_color == NULL || *no_color == '\0') &&
+		term != NULL && strcmp(term, "dumb") != 0;
 }
 
-static int run(struct ctl *ctl, int argc, char **argv, const struct wishes *wishes)
+static int ctl_main_run(struct ctl *ctl, int argc, char **argv, const struct wishes *wishes)
 {
 	const struct command *command;
 
@@ -180,15 +201,15 @@ int main(int argc, char **argv)
 	/* What is wrong with the options before it is a message, too. */
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
 		if (strcmp(argv[i], "--json") == 0)
-			ctl_messages_as_json();
+			output_messages_as_json();
 
-	int count = take_options(&ctl, argc, argv, &wishes), status;
+	int count = ctl_main_take_options(&ctl, argc, argv, &wishes), status;
 
 	if (count < 0)
 		return EX_USAGE;
-	status = run(&ctl, count, argv, &wishes);
+	status = ctl_main_run(&ctl, count, argv, &wishes);
 	pierre_free(ctl.db);
 	if (fflush(stdout) != 0 && status == 0)
-		status = ctl_fail(EX_IOERR, "writing the output: %s", strerror(errno));
+		status = output_fail(EX_IOERR, "writing the output: %s", strerror(errno));
 	return status;
 }

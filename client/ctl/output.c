@@ -7,12 +7,12 @@
 
 #include "buffer.h"
 #include "ctl.h"
-#include "json.h"
+#include "../../protocol/json/json.h"
 #include "value.h"
 
 static bool as_json; /* messages; many are about arguments, before there is anything to ask */
 
-void ctl_messages_as_json(void)
+void output_messages_as_json(void)
 {
 	as_json = true;
 }
@@ -24,9 +24,18 @@ static void print_message_json(int code, const char *message)
 		int code;
 		const char *kind;
 	} kinds[] = {
-		{0, "note"}, {EXIT_DAEMON_ERROR, "failed"}, {EX_USAGE, "usage"}, {EX_DATAERR, "bad_data"}, {EX_NOINPUT, "no_input"},
-		{EX_UNAVAILABLE, "not_available"}, {EX_OSERR, "system"}, {EX_OSFILE, "system"}, {EX_CANTCREAT, "cannot_create"},
-		{EX_IOERR, "input_output"}, {EX_TEMPFAIL, "try_again"}, {EX_PROTOCOL, "bad_answer"},
+		{0, "note"},
+		{EXIT_DAEMON_ERROR, "failed"},
+		{EX_USAGE, "usage"},
+		{EX_DATAERR, "bad_data"},
+		{EX_NOINPUT, "no_input"},
+		{EX_UNAVAILABLE, "not_available"},
+		{EX_OSERR, "system"},
+		{EX_OSFILE, "system"},
+		{EX_CANTCREAT, "cannot_create"},
+		{EX_IOERR, "input_output"},
+		{EX_TEMPFAIL, "try_again"},
+		{EX_PROTOCOL, "bad_answer"},
 	};
 	struct buffer out = {0};
 	size_t i = 0;
@@ -40,12 +49,14 @@ static void print_message_json(int code, const char *message)
 		json_write_string(&out, message, strlen(message));
 	else
 		buffer_text(&out, "\"(not UTF-8)\"");
-	buffer_text(&out, code == EX_TEMPFAIL ? ",\"outcome\":\"none\",\"retryable\":true}}\n" : ",\"outcome\":\"none\",\"retryable\":false}}\n");
+	buffer_text(&out,
+		code == EX_TEMPFAIL ? ",\"outcome\":\"none\",\"retryable\":true}}\n"
+				    : ",\"outcome\":\"none\",\"retryable\":false}}\n");
 	(void)fwrite(out.data, 1, out.length, stderr);
 	buffer_free(&out);
 }
 
-int ctl_fail(int code, const char *format, ...)
+int output_fail(int code, const char *format, ...)
 {
 	char message[4096];
 	va_list args;
@@ -60,7 +71,7 @@ int ctl_fail(int code, const char *format, ...)
 	return code;
 }
 
-void ctl_hint(const char *format, ...)
+void output_hint(const char *format, ...)
 {
 	va_list args;
 
@@ -105,13 +116,16 @@ static void print_error_json(const struct pierre_error *error)
 	struct buffer out = {0};
 
 	buffer_text(&out, "{\"error\":{\"kind\":");
-	json_write_string(&out, pierre_kind_name(error->kind), strlen(pierre_kind_name(error->kind)));
+	json_write_string(
+		&out, pierre_kind_name(error->kind), strlen(pierre_kind_name(error->kind)));
 	buffer_text(&out, ",\"code\":");
 	json_write_integer(&out, error->code);
 	add_member(&out, "message", error->message);
 	add_member(&out, "path", error->path);
 	add_member(&out, "field", error->field);
-	buffer_text(&out, error->outcome == PIERRE_OUTCOME_UNKNOWN ? ",\"outcome\":\"unknown\"" : ",\"outcome\":\"none\"");
+	buffer_text(&out,
+		error->outcome == PIERRE_OUTCOME_UNKNOWN ? ",\"outcome\":\"unknown\""
+							 : ",\"outcome\":\"none\"");
 	buffer_text(&out, error->retryable ? ",\"retryable\":true" : ",\"retryable\":false");
 	if (error->ref != 0) {
 		buffer_text(&out, ",\"ref\":");
@@ -125,29 +139,37 @@ static void print_error_json(const struct pierre_error *error)
 static void advise_connecting(const struct ctl *ctl)
 {
 	char path[PIERRE_PATH_SIZE];
-	const char *socket = ctl->socket != NULL ? ctl->socket : pierre_default_socket(path, sizeof path, NULL) == 0 ? path : "PATH";
+	const char *socket = ctl->socket != NULL                      ? ctl->socket
+		: pierre_default_socket(path, sizeof path, NULL) == 0 ? path
+								      : "PATH";
 
 	if (access(socket, W_OK) != 0 && errno == EACCES)
 		(void)fputs("try: pierre-dbctl doctor, which says who may connect\n", stderr);
 	else
-		(void)fprintf(stderr, "try: pierre-dbctl doctor, or systemctl status pierre-dbd, or start one with pierre-dbd --socket %s\n", socket);
+		(void)fprintf(stderr,
+			"try: pierre-dbctl doctor, or systemctl status pierre-dbd, or start one with pierre-dbd --socket %s\n",
+			socket);
 	if (ctl->socket == NULL)
-		(void)fputs("     --socket PATH or $PIERRE_DBD_SOCKET chooses another socket\n", stderr);
+		(void)fputs("     --socket PATH or $PIERRE_DBD_SOCKET chooses another socket\n",
+			stderr);
 }
 
-int ctl_call_failed(const struct ctl *ctl, const struct pierre_error *error)
+int output_call_failed(const struct ctl *ctl, const struct pierre_error *error)
 {
 	if (ctl->json) {
 		print_error_json(error);
 		return exit_code(error);
 	}
-	(void)fprintf(stderr, "pierre-dbctl: %s: %s\n", pierre_kind_name(error->kind), error->message);
+	(void)fprintf(
+		stderr, "pierre-dbctl: %s: %s\n", pierre_kind_name(error->kind), error->message);
 	if (error->kind == PIERRE_NO_CONNECTION)
 		advise_connecting(ctl);
 	if (error->outcome == PIERRE_OUTCOME_UNKNOWN)
-		(void)fputs("the change may or may not have been made: look before you try again\n", stderr);
+		(void)fputs("the change may or may not have been made: look before you try again\n",
+			stderr);
 	if (error->ref != 0)
-		(void)fprintf(stderr, "the daemon's log says more under ref=%llu\n", (unsigned long long)error->ref);
+		(void)fprintf(stderr, "the daemon's log says more under ref=%llu\n",
+			(unsigned long long)error->ref);
 	return exit_code(error);
 }
 
@@ -156,24 +178,27 @@ static const char *escape(const struct ctl *ctl, const char *sequence)
 	return ctl->terminal ? sequence : "";
 }
 
-const char *ctl_bold(const struct ctl *ctl)
+const char *output_bold(const struct ctl *ctl)
 {
 	return escape(ctl, "\033[1m");
 }
 
-const char *ctl_dim(const struct ctl *ctl)
+const char *output_dim(const struct ctl *ctl)
 {
 	return escape(ctl, "\033[2m");
 }
 
-const char *ctl_plain(const struct ctl *ctl)
+const char *output_plain(const struct ctl *ctl)
 {
 	return escape(ctl, "\033[0m");
 }
 
-const char *ctl_status_colour(const struct ctl *ctl, const char *status)
+const char *output_status_colour(const struct ctl *ctl, const char *status)
 {
-	return escape(ctl, strcmp(status, "ok") == 0 ? "\033[32m" : strcmp(status, "degraded") == 0 ? "\033[33m" : "\033[31m");
+	return escape(ctl,
+		strcmp(status, "ok") == 0                 ? "\033[32m"
+			: strcmp(status, "degraded") == 0 ? "\033[33m"
+							  : "\033[31m");
 }
 
 static void new_line(unsigned depth)
@@ -203,7 +228,8 @@ static void print_indented(const struct ctl *ctl, const char *text)
 
 			end = string_end(text);
 			is_name = *end == ':';
-			(void)printf("%s%.*s%s", is_name ? ctl_bold(ctl) : "", (int)(end - text), text, is_name ? ctl_plain(ctl) : "");
+			(void)printf("%s%.*s%s", is_name ? output_bold(ctl) : "", (int)(end - text),
+				text, is_name ? output_plain(ctl) : "");
 		} else if ((*text == '{' || *text == '[') && text[1] != '}' && text[1] != ']') {
 			(void)putchar(*text);
 			new_line(++depth);
@@ -226,7 +252,7 @@ static void print_indented(const struct ctl *ctl, const char *text)
 	(void)putchar('\n');
 }
 
-void ctl_print_json(const struct ctl *ctl, const char *text)
+void output_print_json(const struct ctl *ctl, const char *text)
 {
 	if (ctl->terminal && !ctl->json)
 		print_indented(ctl, text);

@@ -13,12 +13,14 @@ void progress_begin(struct progress *progress, const struct ctl *ctl, const char
 	const char *term = getenv("TERM");
 
 	*progress = (struct progress){.unit = unit, .started = clock_seconds()};
-	progress->shown = !ctl->json && isatty(STDERR_FILENO) == 1 && term != NULL && strcmp(term, "dumb") != 0;
+	progress->shown = !ctl->json && isatty(STDERR_FILENO) == 1 && term != NULL &&
+		strcmp(term, "dumb") != 0;
 }
 
 void progress_show(struct progress *progress, const char *what, double done, double all)
 {
-	static const char full[] = "##############################", none[] = "..............................";
+	static const char full[] = "##############################",
+			  none[] = "..............................";
 	double part = all > 0 ? done / all : 0, seconds = clock_seconds() - progress->started;
 	int width;
 
@@ -26,10 +28,11 @@ void progress_show(struct progress *progress, const char *what, double done, dou
 		return;
 	part = part > 1 ? 1 : part;
 	width = (int)(part * BAR);
-	(void)fprintf(stderr, "\r\033[K%s [%.*s%.*s] %3.0f%%  %.0f of %.0f %s", what, width, full, BAR - width, none, part * 100, done, all,
-	              progress->unit);
+	(void)fprintf(stderr, "\r\033[K%s [%.*s%.*s] %3.0f%%  %.0f of %.0f %s", what, width, full,
+		BAR - width, none, part * 100, done, all, progress->unit);
 	if (seconds > 0.5 && done > 0 && done < all)
-		(void)fprintf(stderr, ", %.0f/s, %.0f s left", done / seconds, (all - done) * seconds / done);
+		(void)fprintf(stderr, ", %.0f/s, %.0f s left", done / seconds,
+			(all - done) * seconds / done);
 	(void)fflush(stderr);
 	progress->begun = true;
 }

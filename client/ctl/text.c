@@ -33,7 +33,7 @@ char *text_of_file(const char *path, size_t *length)
 		}
 	}
 	if (failed) {
-		(void)ctl_fail(EX_NOINPUT, "%s: %s", path, strerror(errno));
+		(void)output_fail(EX_NOINPUT, "%s: %s", path, strerror(errno));
 		free(text);
 		text = NULL;
 	} else {

@@ -1,10 +1,12 @@
-/* The library in an event loop of one's own, here of poll(): users are looked up while the loop does other things.
+/* The library in an event loop of one's own, here of poll(): users are looked up while the loop
+ * does other things.
  *
  *     cc event_loop.c $(pkg-config --cflags --libs pierre-db) -o event_loop
  *     ./event_loop EMAIL...
  *
- * All calls go out together; each answer is printed when it comes. In a loop of libuv or GLib the three lines that
- * set `watched` and `timeout` become a poll handle and a timer, which are set again after every pierre_process(). */
+ * All calls go out together; each answer is printed when it comes. In a loop of libuv or GLib the
+ * three lines that set `watched` and `timeout` become a poll handle and a timer, which are set
+ * again after every pierre_process(). */
 #include <pierre-db.h>
 #include <poll.h>
 #include <stdio.h>
@@ -42,7 +44,8 @@ int main(int argc, char **argv)
 		return 71;
 	for (int i = 0; i < count; i++) {
 		questions[i] = (struct question){argv[i + 1], &failures};
-		if (pierre_get_user_by_email_async(db, argv[i + 1], answered, &questions[i], &error) < 0) {
+		if (pierre_get_user_by_email_async(
+			    db, argv[i + 1], answered, &questions[i], &error) < 0) {
 			(void)printf("%s: %s\n", argv[i + 1], error.message);
 			failures++;
 		}
@@ -53,8 +56,9 @@ int main(int argc, char **argv)
 		int timeout = pierre_timeout_ms(db);
 
 		watched.events = (short)(((events & PIERRE_EVENT_READ) != 0 ? POLLIN : 0) |
-		                         ((events & PIERRE_EVENT_WRITE) != 0 ? POLLOUT : 0));
-		if (poll(&watched, 1, timeout) >= 0) /* a negative fd is ignored: then only the time counts */
+			((events & PIERRE_EVENT_WRITE) != 0 ? POLLOUT : 0));
+		if (poll(&watched, 1, timeout) >=
+			0) /* a negative fd is ignored: then only the time counts */
 			pierre_process(db);
 	}
 	pierre_free(db);

@@ -1,5 +1,5 @@
-/* What Pierre's server does for each request of an API key: finds the key, reads its owner's Strava token, and
- * records the usage.
+/* What Pierre's server does for each request of an API key: finds the key, reads its owner's Strava
+ * token, and records the usage.
  *
  *     cc lookup.c $(pkg-config --cflags --libs pierre-db) -o lookup
  *     ./lookup PREFIX HASH            (the daemon's socket is found as pierre-dbctl finds it) */
@@ -28,7 +28,8 @@ static int record(struct pierre *db, const struct pierre_api_key *key, struct pi
 	return pierre_record_api_key_usage(db, &usage, error);
 }
 
-static int print_token(struct pierre *db, const struct pierre_api_key *key, struct pierre_error *error)
+static int print_token(
+	struct pierre *db, const struct pierre_api_key *key, struct pierre_error *error)
 {
 	struct pierre_token *token;
 	char expires[PIERRE_TIME_SIZE];
@@ -41,7 +42,8 @@ static int print_token(struct pierre *db, const struct pierre_api_key *key, stru
 		return 0;
 	}
 	(void)pierre_time_format(token->expires_at, expires);
-	(void)printf("Strava: %zu characters of token, scope %s, until %s\n", strlen(token->access_token), token->scope, expires);
+	(void)printf("Strava: %zu characters of token, scope %s, until %s\n",
+		strlen(token->access_token), token->scope, expires);
 	pierre_token_free(token); /* wipes it, too */
 	return 0;
 }
@@ -59,7 +61,8 @@ static int look_up(struct pierre *db, const char *prefix, const char *hash)
 		(void)puts("no active key has this prefix and hash");
 		return 2;
 	}
-	(void)printf("key %s of user %s: %s, tier %s\n", key->id, key->user_id, key->name, key->tier);
+	(void)printf(
+		"key %s of user %s: %s, tier %s\n", key->id, key->user_id, key->name, key->tier);
 	if (print_token(db, key, &error) != 0)
 		status = fail("reading the token", &error);
 	else if (record(db, key, &error) != 0)

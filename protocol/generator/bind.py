@@ -1,4 +1,4 @@
-"""Methods meet their SQL: slots are numbered, placeholders resolved, and the two checked against each other."""
+"""Methods meet their SQL: binds are numbered, placeholders resolved, and the two checked against each other."""
 
 import difflib
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 from .columns import columns_of
 from .fragment_check import check_fragments
 from .footprint import Footprint, check_order, footprint_of, load_schema
-from .model import BACKENDS, Catalog, Method, Slot, Statement
+from .model import BACKENDS, Catalog, Method, BindParam, Statement
 from .placeholders import BUILTINS, EXACT
 from .problems import Problems
 from .scalars import SCALARS, UNBOUND
@@ -23,8 +23,10 @@ class Limits:
     columns: int
 
 
-def bind(catalog: Catalog, backends_folder: Path, limits: Limits, allow_missing: bool, problems: Problems):
-    """Fills slots and statements of every method from <backends_folder>/<backend>/sql/<domain>.sql."""
+def bind(
+    catalog: Catalog, backends_folder: Path, limits: Limits, allow_missing: bool, problems: Problems
+):
+    """Fills binds and statements of every method from <backends_folder>/<backend>/sql/<domain>.sql."""
     scanned = {method.name: {} for method in catalog.methods}
     tables = load_schema(backends_folder / "postgres/migrations", problems)
     by_name = {method.name: method for method in catalog.methods}
@@ -37,14 +39,20 @@ def bind(catalog: Catalog, backends_folder: Path, limits: Limits, allow_missing:
             if method is None or not method.has_sql:
                 problems.add(body.where, f"`{name}` is " + _no_method(name, method, by_name))
             elif method.domain != domain:
-                problems.add(body.where, f"`{name}` belongs into {method.domain}.sql, like its entry in the catalog")
+                problems.add(
+                    body.where,
+                    f"`{name}` belongs into {method.domain}.sql, like its entry in the catalog",
+                )
             else:
                 statement = scan(body, backend, problems)
                 scanned[name][backend] = (statement, body.where)
                 _check_statement(method, statement, body.where, problems)
         for method in catalog.methods:
             if method.has_sql and method.name not in bodies and not allow_missing:
-                problems.add(f"{backend}/sql/{method.domain}.sql", f"method `{method.name}` has no SQL for {backend}")
+                problems.add(
+                    f"{backend}/sql/{method.domain}.sql",
+                    f"method `{method.name}` has no SQL for {backend}",
+                )
     for method in catalog.methods:
         _bind_method(catalog, method, scanned[method.name], limits, tables, problems)
     check_order(catalog, problems)
@@ -54,22 +62,29 @@ def _no_method(name, method, by_name):
     if method is not None:
         return f"answered without SQL (impl = {method.impl})"
     near = difflib.get_close_matches(name, by_name, 1)
-    return "no method of the catalog" + (f"; did you mean `{near[0]}`?" if near else "")
+    return "not a method of the catalog" + (f"; did you mean `{near[0]}`?" if near else "")
 
 
 def _check_statement(method: Method, statement: Scanned, where, problems: Problems):
     verb = statement.bare.split(" ", 1)[0].upper()
     allowed = ("INSERT", "UPDATE", "DELETE", "WITH") if method.write else ("SELECT", "WITH")
     if verb not in allowed:
-        problems.add(where, f"{method.name} {'writes' if method.write else 'reads'}, so its SQL begins with "
-                            f"{' or '.join(allowed)}, not with `{verb or 'nothing'}`")
-    if not method.write and re.search(r"\b(INSERT INTO|UPDATE \w+ SET|DELETE FROM)\b", statement.bare, re.IGNORECASE):
+        problems.add(
+            where,
+            f"{method.name} {'writes' if method.write else 'reads'}, so its SQL begins with "
+            f"{' or '.join(allowed)}, not with `{verb or 'nothing'}`",
+        )
+    if not method.write and re.search(
+        r"\b(INSERT INTO|UPDATE \w+ SET|DELETE FROM)\b", statement.bare, re.IGNORECASE
+    ):
         problems.add(where, f"{method.name} reads, so its SQL must not write")
     if _has_star(statement.bare):
         problems.add(where, f"{method.name}: columns are listed by name, not by *")
 
 
-_STAR = re.compile(r"\b(?:SELECT|RETURNING|DISTINCT) ?\*(?: FROM \( ?#(\d+)\))?|, ?\*|\w\.\*", re.IGNORECASE)
+_STAR = re.compile(
+    r"\b(?:SELECT|RETURNING|DISTINCT) ?\*(?: FROM \( ?#(\d+)\))?|, ?\*|\w\.\*", re.IGNORECASE
+)
 
 
 def _has_star(bare):
@@ -83,107 +98,169 @@ def _has_star(bare):
         else:
             groups[-1] += char
         depth += char == "("
-    return any(match[1] is None or _has_star(groups[int(match[1])]) for match in _STAR.finditer(outer))
+    return any(
+        match[1] is None or _has_star(groups[int(match[1])]) for match in _STAR.finditer(outer)
+    )
 
 
 def _bind_method(catalog, method, scanned, limits, tables, problems):
-    slots = _parameter_slots(catalog, method)
-    parameters = len(slots)
+    binds = _parameter_binds(catalog, method)
+    parameters = len(binds)
     used = set()
     for statement, _ in scanned.values():
         used.update(statement.names)
-    slots += _computed_slots(catalog, method, slots, used)
-    numbers = {slot.name: number for number, slot in enumerate(slots)}
-    method.slots = tuple(slots)
-    if len(slots) > limits.values:
-        problems.add(f"method {method.name}", f"{len(slots)} values; CATALOG_MAX_VALUES is {limits.values}")
+    binds += _computed_binds(catalog, method, binds, used)
+    numbers = {bind.name: number for number, bind in enumerate(binds)}
+    method.binds = tuple(binds)
+    if len(binds) > limits.values:
+        problems.add(
+            f"method {method.name}", f"{len(binds)} values; CATALOG_MAX_VALUES is {limits.values}"
+        )
     for param in method.params:
         members = len(catalog.members(param))
         if members > limits.values:  # decode.c notes which of them are given
-            problems.add(f"method {method.name}", f"{members} members of {param.name}; CATALOG_MAX_VALUES is {limits.values}")
+            problems.add(
+                f"method {method.name}",
+                f"{members} members of {param.name}; CATALOG_MAX_VALUES is {limits.values}",
+            )
     if method.has_sql and method.answer not in ("none", "count"):
         columns = len(columns_of(catalog, method.result))
         if columns > limits.columns:
-            problems.add(f"method {method.name}", f"{columns} columns; CATALOG_MAX_COLUMNS is {limits.columns}")
+            problems.add(
+                f"method {method.name}",
+                f"{columns} columns; CATALOG_MAX_COLUMNS is {limits.columns}",
+            )
     for backend, (statement, where) in scanned.items():
-        _check_placeholders(catalog, method, backend, statement, where, slots[:parameters], numbers, problems)
+        _check_placeholders(
+            catalog, method, backend, statement, where, binds[:parameters], numbers, problems
+        )
         if all(name in numbers for name in statement.names):
-            many = _many(catalog, method, statement, slots, numbers) if backend == "postgres" else ""
-            footprint = footprint_of(tables, method, statement, numbers, where, problems) if backend == "postgres" else Footprint()
-            method.statements[backend] = _statement(backend, statement, slots, numbers, many, footprint)
+            many = (
+                _many(catalog, method, statement, binds, numbers) if backend == "postgres" else ""
+            )
+            footprint = (
+                footprint_of(tables, method, statement, numbers, where, problems)
+                if backend == "postgres"
+                else Footprint()
+            )
+            method.statements[backend] = _statement(
+                backend, statement, binds, numbers, many, footprint
+            )
 
 
-def _parameter_slots(catalog: Catalog, method: Method) -> list[Slot]:
+def _parameter_binds(catalog: Catalog, method: Method) -> list[BindParam]:
     leaves = catalog.leaves(method)
-    slots = [Slot(leaf.name, catalog.scalar(leaf.type).name) for leaf in leaves if leaf.type.base not in UNBOUND]
-    return slots + [Slot(pick.name, pick.type.base) for leaf in leaves for pick in leaf.picks]
+    binds = [
+        BindParam(leaf.name, catalog.scalar(leaf.type).name)
+        for leaf in leaves
+        if leaf.type.base not in UNBOUND
+    ]
+    return binds + [
+        BindParam(extract.name, extract.type.base) for leaf in leaves for extract in leaf.extracts
+    ]
 
 
-def _computed_slots(catalog, method, slots, used):
-    numbers = {slot.name: number for number, slot in enumerate(slots)}
-    sealed = sum(slot.type == "sealed" for slot in slots) == 2
-    computed = [Slot(builtin.name, builtin.type, builtin.compute, numbers.get(builtin.reads, -1))
-                for builtin in BUILTINS
-                if builtin.name in used and (not builtin.reads or builtin.reads in numbers)
-                and (builtin.name != "nonce" or sealed)]
+def _computed_binds(catalog, method, binds, used):
+    numbers = {bind.name: number for number, bind in enumerate(binds)}
+    sealed = sum(bind.type == "sealed" for bind in binds) == 2
+    computed = [
+        BindParam(builtin.name, builtin.type, builtin.compute, numbers.get(builtin.reads, -1))
+        for builtin in BUILTINS
+        if builtin.name in used
+        and (not builtin.reads or builtin.reads in numbers)
+        and (builtin.name != "nonce" or sealed)
+    ]
     # The exact text is bound as plain text: it must not go through JSONB.
-    return computed + [Slot(slot.name + EXACT, "string", "awkward", number) for number, slot in enumerate(slots)
-                       if slot.type in ("document", "json", "ip") and slot.name + EXACT in used]
+    return computed + [
+        BindParam(bind.name + EXACT, "string", "awkward", number)
+        for number, bind in enumerate(binds)
+        if bind.type in ("document", "json", "ip") and bind.name + EXACT in used
+    ]
 
 
 def _check_placeholders(catalog, method, backend, statement, where, parameters, numbers, problems):
     for name in statement.names:
         if name not in numbers:
-            near = difflib.get_close_matches(name, [*numbers, *(builtin.name for builtin in BUILTINS)], 1)
-            problems.add(where, f"{method.name}: unknown placeholder `:{name}`"
-                         + (f"; did you mean `:{near[0]}`?" if near and near[0] != name else _needs(name)))
+            near = difflib.get_close_matches(
+                name, [*numbers, *(builtin.name for builtin in BUILTINS)], 1
+            )
+            problems.add(
+                where,
+                f"{method.name}: unknown placeholder `:{name}`"
+                + (f"; did you mean `:{near[0]}`?" if near and near[0] != name else _needs(name)),
+            )
     used = set(statement.names)
     used |= {builtin.reads for builtin in BUILTINS if builtin.name in used}
     if method.impl in ("hash_password", "verify_password"):
         used.add("password")  # consumed before or after the SQL
-    for slot in parameters:
-        if slot.name not in used:
-            problems.add(where, f"{method.name}: `:{slot.name}` is not used by the SQL for {backend}")
-        exact = slot.name + EXACT
-        if backend == "postgres" and method.write and slot.type in ("document", "json") and exact not in used:
-            problems.add(where, f"{method.name}: JSONB alters some numbers; store `:{exact}` as well")
-        if backend == "postgres" and method.write and slot.type == "ip" and exact not in used:
-            problems.add(where, f"{method.name}: INET holds addresses only; store `:{exact}` as well")
+    for bind in parameters:
+        if bind.name not in used:
+            problems.add(
+                where, f"{method.name}: `:{bind.name}` is not used by the SQL for {backend}"
+            )
+        exact = bind.name + EXACT
+        if (
+            backend == "postgres"
+            and method.write
+            and bind.type in ("document", "json")
+            and exact not in used
+        ):
+            problems.add(
+                where, f"{method.name}: JSONB alters some numbers; store `:{exact}` as well"
+            )
+        if backend == "postgres" and method.write and bind.type == "ip" and exact not in used:
+            problems.add(
+                where, f"{method.name}: INET holds addresses only; store `:{exact}` as well"
+            )
         if backend != "postgres" and exact in used:
-            problems.add(where, f"{method.name}: `:{exact}` is for PostgreSQL; {backend} keeps the text itself")
-    if any(slot.type == "sealed" for slot in parameters) and "nonce" not in used:
+            problems.add(
+                where,
+                f"{method.name}: `:{exact}` is for PostgreSQL; {backend} keeps the text itself",
+            )
+    if any(bind.type == "sealed" for bind in parameters) and "nonce" not in used:
         problems.add(where, f"{method.name}: sealed texts cannot be opened without their `:nonce`")
 
 
 def _needs(name):
-    """Why a built-in placeholder is not to be had."""
+    """Why a built-in placeholder is unavailable."""
     for builtin in BUILTINS:
         if name == builtin.name:
-            return ": it needs " + (f"the parameter `{builtin.reads}`" if builtin.reads else "two sealed parameters")
+            return ": it needs " + (
+                f"the parameter `{builtin.reads}`" if builtin.reads else "two sealed parameters"
+            )
     return ""
 
 
-def _many(catalog, method, statement, slots, numbers):
+def _many(catalog, method, statement, binds, numbers):
     """A look-up by one key, for many keys: callers that ask at the same time share one statement. LIMIT keeps the planner from
-    joining, which it would by reading the whole of a table that it believes to be small; a second row is an error that must show."""
-    if not method.short or len(statement.names) != 1 or re.search(r"\bLIMIT\b", statement.bare, re.IGNORECASE):
+    joining, which it would by reading the whole of a table that it believes to be small; a second row is an error that must show.
+    """
+    if (
+        not method.short
+        or len(statement.names) != 1
+        or re.search(r"\bLIMIT\b", statement.bare, re.IGNORECASE)
+    ):
         return ""
-    kind = slots[numbers[statement.names[0]]].type
+    kind = binds[numbers[statement.names[0]]].type
     types = {column.c_type for column in columns_of(catalog, method.result)}
     if kind not in ("uuid", "string") or types & {"TYPE_DOCUMENT", "TYPE_JSON", "TYPE_STRINGS"}:
         return ""
     one = statement.render(lambda name: "asked.key")
-    return (f"SELECT found.*, asked.place FROM unnest($1::{SCALARS[kind].postgres}[]) WITH ORDINALITY AS asked(key, place), "
-            f"LATERAL ({one} LIMIT 2) AS found")
+    return (
+        f"SELECT found.*, asked.place FROM unnest($1::{SCALARS[kind].postgres}[]) WITH ORDINALITY AS asked(key, place), "
+        f"LATERAL ({one} LIMIT 2) AS found"
+    )
 
 
-def _statement(backend, statement, slots, numbers, many, footprint):
+def _statement(backend, statement, binds, numbers, many, footprint):
     order = statement.names
 
     def numbered(name):
         place = order.index(name) + 1
         if backend == "sqlite":
             return f"?{place}"
-        return f"${place}::{SCALARS[slots[numbers[name]].type].postgres}"
+        return f"${place}::{SCALARS[binds[numbers[name]].type].postgres}"
 
-    return Statement(statement.render(numbered), tuple(numbers[name] for name in order), many, footprint)
+    return Statement(
+        statement.render(numbered), tuple(numbers[name] for name in order), many, footprint
+    )

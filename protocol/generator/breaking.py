@@ -27,7 +27,7 @@ def _method(old, new, before, after):
     old_order, new_order = before["x-positional"], after["x-positional"]
     gone = [name for name in old_order if name not in new_order]
     found += [f"parameter {name} is gone or has another name" for name in gone]
-    if not gone and new_order[:len(old_order)] != old_order:
+    if not gone and new_order[: len(old_order)] != old_order:
         found.append(f"the order of parameters was {', '.join(old_order)}")
     old_params = {param["name"]: param for param in before["params"]}
     for param in after["params"]:
@@ -38,8 +38,12 @@ def _method(old, new, before, after):
             continue
         if param["required"] and not known["required"]:
             found.append(f"parameter {name} was optional")
-        found += _narrower(Side(old, known["schema"]), Side(new, param["schema"]), f"parameter {name}")
-    return found + _poorer(Side(old, before["result"]["schema"]), Side(new, after["result"]["schema"]), "the result")
+        found += _narrower(
+            Side(old, known["schema"]), Side(new, param["schema"]), f"parameter {name}"
+        )
+    return found + _poorer(
+        Side(old, before["result"]["schema"]), Side(new, after["result"]["schema"]), "the result"
+    )
 
 
 class Side:
@@ -53,13 +57,22 @@ class Side:
                 target = document
                 for key in schema["$ref"].removeprefix("#/").split("/"):
                     target = target[key]
-                schema = {**target, **{key: value for key, value in schema.items() if key != "$ref"}}
+                schema = {
+                    **target,
+                    **{key: value for key, value in schema.items() if key != "$ref"},
+                }
             elif len(schema.get("allOf", ())) == 1:
-                schema = {**schema["allOf"][0], **{key: value for key, value in schema.items() if key != "allOf"}}
+                schema = {
+                    **schema["allOf"][0],
+                    **{key: value for key, value in schema.items() if key != "allOf"},
+                }
             elif len(schema.get("oneOf", ())) == 2 and {"type": "null"} in schema["oneOf"]:
                 self.nullable = True
                 rest = {key: value for key, value in schema.items() if key != "oneOf"}
-                schema = {**next(part for part in schema["oneOf"] if part != {"type": "null"}), **rest}
+                schema = {
+                    **next(part for part in schema["oneOf"] if part != {"type": "null"}),
+                    **rest,
+                }
             else:
                 break
         self.schema = schema
@@ -81,22 +94,33 @@ class Side:
 def _narrower(old: Side, new: Side, where):
     """Does new still take everything that old took?"""
     found = []
-    takes_more = "anything" in new.types or old.types <= new.types or (
-        old.types == {"integer"} and new.types == {"number"})
+    takes_more = (
+        "anything" in new.types
+        or old.types <= new.types
+        or (old.types == {"integer"} and new.types == {"number"})
+    )
     if not takes_more:
         return [f"{where} was of type {_named(old)}, is {_named(new)}"]
     if old.nullable and not new.nullable:
         found.append(f"{where} could be null")
     if "anything" in new.types:
         return found
-    for key, worse in (("minimum", lambda a, b: b > a), ("maximum", lambda a, b: b < a),
-                       ("maxLength", lambda a, b: b < a), ("x-max-bytes", lambda a, b: b < a)):
+    for key, worse in (
+        ("minimum", lambda a, b: b > a),
+        ("maximum", lambda a, b: b < a),
+        ("maxLength", lambda a, b: b < a),
+        ("x-max-bytes", lambda a, b: b < a),
+    ):
         if key in new.schema and (key not in old.schema or worse(old.get(key), new.get(key))):
-            found.append(f"{where} has a narrower range: {key} is {new.get(key)}, was {old.get(key, 'none')}")
+            found.append(
+                f"{where} has a narrower range: {key} is {new.get(key)}, was {old.get(key, 'none')}"
+            )
     for key in ("pattern", "format", "anyOf", "oneOf"):
         if key in new.schema and new.get(key) != old.get(key):
             found.append(f"{where} has another {key}")
-    lost = [value for value in old.get("enum", ()) if value not in new.get("enum", old.get("enum", ()))]
+    lost = [
+        value for value in old.get("enum", ()) if value not in new.get("enum", old.get("enum", ()))
+    ]
     if lost or ("enum" in new.schema and "enum" not in old.schema):
         found.append(f"{where} no longer takes {', '.join(map(str, lost)) or 'every text'}")
     for key in ("default", "x-default"):

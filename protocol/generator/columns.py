@@ -7,8 +7,8 @@ from .model import Catalog, ObjectType, TypeRef
 
 @dataclass(frozen=True)
 class Column:
-    name: str      # "id", "strava_token.expires_at"; a scalar's is "result"
-    c_type: str    # enum type of value.h
+    name: str  # "id", "strava_token.expires_at"; a scalar's is "result"
+    c_type: str  # enum type of value.h
     nullable: bool
 
 
@@ -20,10 +20,20 @@ def columns_of(catalog: Catalog, what: TypeRef | ObjectType) -> list[Column]:
     for member in kind.members:
         inner = catalog.types.get(member.type.base)
         if inner:
-            columns += [Column(f"{member.name}.{part.name}", catalog.scalar(part.type).c_type,
-                               part.type.optional or member.type.optional) for part in inner.members]
+            columns += [
+                Column(
+                    f"{member.name}.{part.name}",
+                    catalog.scalar(part.type).c_type,
+                    part.type.optional or member.type.optional,
+                )
+                for part in inner.members
+            ]
         else:
-            columns.append(Column(member.name, catalog.scalar(member.type).c_type, member.type.optional))
+            columns.append(
+                Column(member.name, catalog.scalar(member.type).c_type, member.type.optional)
+            )
     if kind.rest:
-        columns.append(Column("document", "TYPE_REST", True))  # the rest of a row without a document is empty
+        columns.append(
+            Column("document", "TYPE_REST", True)
+        )  # the rest of a row without a document is empty
     return columns

@@ -9,7 +9,7 @@ def string(text):
     """A C string literal of any text: UTF-8 stays, trigraphs and hex escapes are kept out of harm's way."""
     out = []
     for char in text:
-        if char in "\"\\":
+        if char in '"\\':
             out.append("\\" + char)
         elif char == "?":
             out.append("\\?")
@@ -22,13 +22,22 @@ def string(text):
 
 def lines_of_string(text, width=110):
     """A long text as several literals, one a line."""
-    return "\n".join("\t" + string(text[start:start + width]) for start in range(0, len(text), width))
+    return "\n".join(
+        "\t" + string(text[start : start + width]) for start in range(0, len(text), width)
+    )
 
 
 def integer(value):
     """An int64_t."""
-    return "INT64_MIN" if value == -2**63 else "INT64_MAX" if value == 2**63 - 1 else f"INT64_C({value})" \
-        if abs(value) >= 2**31 else str(value)
+    return (
+        "INT64_MIN"
+        if value == -(2**63)
+        else "INT64_MAX"
+        if value == 2**63 - 1
+        else f"INT64_C({value})"
+        if abs(value) >= 2**31
+        else str(value)
+    )
 
 
 def compact_json(value):
@@ -47,4 +56,8 @@ def table(declaration, rows):
 
 def struct(**entries):
     """A designated initialiser without the entries that are None (they stay zero)."""
-    return "{ " + ", ".join(f".{key} = {value}" for key, value in entries.items() if value is not None) + " }"
+    return (
+        "{ "
+        + ", ".join(f".{key} = {value}" for key, value in entries.items() if value is not None)
+        + " }"
+    )

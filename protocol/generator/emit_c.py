@@ -1,6 +1,6 @@
 """catalog.gen.c: the const tables of protocol/catalog.h, and nothing clever."""
 
-from . import emit_c_params, emit_c_shapes
+from . import emit_c_params, emit_c_row_schemas
 from .ctext import BANNER, compact_json, lines_of_string, string, struct, table
 from .model import BACKENDS, Catalog, Method
 from .scalars import SCALARS
@@ -8,53 +8,90 @@ from .scalars import SCALARS
 
 def source(catalog: Catalog, openrpc: dict) -> str:
     """openrpc: the document, which rpc.discover gives as it stands here."""
-    parts = [BANNER, '#include <string.h>\n', '#include "catalog.h"\n',
-             f"const char catalog_version[] = {string(catalog.version)};\n"]
+    parts = [
+        BANNER,
+        "#include <string.h>\n",
+        '#include "catalog.h"\n',
+        f"const char catalog_version[] = {string(catalog.version)};\n",
+    ]
     parts += emit_c_params.tables(catalog)
-    parts += emit_c_shapes.tables(catalog)
+    parts += emit_c_row_schemas.tables(catalog)
     for method in catalog.methods:
-        parts += _slots(method)
+        parts += _binds(method)
     parts.append(_methods(catalog))
     parts.append(_providers(catalog))
     parts.append(_finder(catalog))
     text = compact_json(openrpc)
-    parts.append(f"const char catalog_openrpc[] =\n{lines_of_string(text)};\n"
-                 "const size_t catalog_openrpc_length = sizeof catalog_openrpc - 1;\n")
+    parts.append(
+        f"const char catalog_openrpc[] =\n{lines_of_string(text)};\n"
+        "const size_t catalog_openrpc_length = sizeof catalog_openrpc - 1;\n"
+    )
     return "\n".join(parts)
 
 
-def _slots(method: Method) -> list[str]:
-    parts = [table(f"struct slot slots_{method.c_name}", [
-        struct(name=string(slot.name), type=SCALARS[slot.type].c_type, compute=f"COMPUTE_{slot.compute.upper()}",
-               source=slot.source) for slot in method.slots])] if method.slots else []
+def _binds(method: Method) -> list[str]:
+    parts = (
+        [
+            table(
+                f"struct bind_param binds_{method.c_name}",
+                [
+                    struct(
+                        name=string(bind.name),
+                        type=SCALARS[bind.type].c_type,
+                        compute=f"COMPUTE_{bind.compute.upper()}",
+                        source=bind.source,
+                    )
+                    for bind in method.binds
+                ],
+            )
+        ]
+        if method.binds
+        else []
+    )
     for backend, statement in method.statements.items():
-        if statement.slots:
-            numbers = ", ".join(map(str, statement.slots))
-            parts.append(f"static const uint8_t {backend}_slots_{method.c_name}[] = {{ {numbers} }};\n")
+        if statement.binds:
+            numbers = ", ".join(map(str, statement.binds))
+            parts.append(
+                f"static const uint8_t {backend}_binds_{method.c_name}[] = {{ {numbers} }};\n"
+            )
         if statement.footprint.accesses:
-            parts.append(table(f"struct table_use uses_{method.c_name}",
-                               [_access(access) for access in statement.footprint.accesses]))
+            parts.append(
+                table(
+                    f"struct table_use uses_{method.c_name}",
+                    [_access(access) for access in statement.footprint.accesses],
+                )
+            )
     return parts
 
 
 def _pair(values, empty):
-    return "{ " + ", ".join(str(value) for value in [*values, *([empty] * (2 - len(values)))]) + " }"
+    return (
+        "{ " + ", ".join(str(value) for value in [*values, *([empty] * (2 - len(values)))]) + " }"
+    )
 
 
 def _access(access):
-    return struct(table=access.table, mode=f"USE_{access.mode.upper()}", key_count=len(access.keys),
-                  keys=_pair([number for number, _ in access.keys], 0),
-                  slots=_pair([_pair(slots, -1) for _, slots in access.keys], _pair((), -1)))
+    return struct(
+        table=access.table,
+        mode=f"USE_{access.mode.upper()}",
+        key_count=len(access.keys),
+        keys=_pair([number for number, _ in access.keys], 0),
+        binds=_pair([_pair(binds, -1) for _, binds in access.keys], _pair((), -1)),
+    )
 
 
 def _footprint(method: Method, footprint) -> str:
     if not footprint.accesses:
         return ""
     reads = sum(1 << number for number in {a.table for a in footprint.accesses if a.mode == "read"})
-    writes = sum(1 << number for number in {a.table for a in footprint.accesses if a.mode != "read"})
-    return (f",\n\t\t\t\t.uses = uses_{method.c_name}, .use_count = {len(footprint.accesses)}, "
-            f".reads = {reads:#x}, .writes = {writes:#x},\n\t\t\t\t.lock = LOCK_{footprint.lock.upper()}, "
-            f".rank = {footprint.rank}, .lock_slots = {_pair(footprint.slots, -1)}")
+    writes = sum(
+        1 << number for number in {a.table for a in footprint.accesses if a.mode != "read"}
+    )
+    return (
+        f",\n\t\t\t\t.uses = uses_{method.c_name}, .use_count = {len(footprint.accesses)}, "
+        f".reads = {reads:#x}, .writes = {writes:#x},\n\t\t\t\t.lock = LOCK_{footprint.lock.upper()}, "
+        f".rank = {footprint.rank}, .lock_binds = {_pair(footprint.binds, -1)}"
+    )
 
 
 def _statements(method: Method):
@@ -62,52 +99,74 @@ def _statements(method: Method):
     for backend in BACKENDS:
         statement = method.statements.get(backend)
         if statement:
-            slots = f"{backend}_slots_{method.c_name}" if statement.slots else "NULL"
+            binds = f"{backend}_binds_{method.c_name}" if statement.binds else "NULL"
             many = f",\n\t\t\t\t.many = {string(statement.many)}" if statement.many else ""
-            rows.append(f"\n\t\t\t[BACKEND_{backend.upper()}] = {{\n\t\t\t\t.sql = {string(statement.sql)},\n"
-                        f"\t\t\t\t.slots = {slots}, .slot_count = {len(statement.slots)}{many}"
-                        f"{_footprint(method, statement.footprint)} }}")
+            rows.append(
+                f"\n\t\t\t[BACKEND_{backend.upper()}] = {{\n\t\t\t\t.sql = {string(statement.sql)},\n"
+                f"\t\t\t\t.binds = {binds}, .bind_count = {len(statement.binds)}{many}"
+                f"{_footprint(method, statement.footprint)} }}"
+            )
     return "{" + ",".join(rows) + " }" if rows else None
 
 
-def _subject_slot(catalog: Catalog, method: Method):
-    """The one slot whose value a not_found may tell."""
+def _subject_bind(catalog: Catalog, method: Method):
+    """The one bind whose value a not_found may tell."""
     leaves = {leaf.name: leaf for leaf in catalog.leaves(method)}
     if len(method.subject) != 1:
         return -1
     leaf = leaves.get(method.subject[0])
     if leaf is None or leaf.secret or leaf.type.base not in ("string", "uuid"):
         return -1
-    return [slot.name for slot in method.slots].index(leaf.name)
+    return [bind.name for bind in method.binds].index(leaf.name)
 
 
 def _methods(catalog: Catalog) -> str:
     rows = []
     for index, method in enumerate(catalog.methods):
-        shape = emit_c_shapes.shape_name(method)
+        row_schema = emit_c_row_schemas.row_schema_name(method)
         entries = dict(
-            name=string(method.name), name_length=len(method.name), index=index, role=f"ROLE_{method.access.upper()}",
-            impl=f"IMPL_{method.impl.upper()}", write=str(method.write).lower(), short_read=str(method.short).lower(),
+            name=string(method.name),
+            name_length=len(method.name),
+            index=index,
+            role=f"ROLE_{method.access.upper()}",
+            impl=f"IMPL_{method.impl.upper()}",
+            write=str(method.write).lower(),
+            short_read=str(method.short).lower(),
             answer=f"ANSWER_{method.answer.upper()}",
-            params=f"params_{method.c_name}" if method.params else None, param_count=len(method.params),
-            slots=f"slots_{method.c_name}" if method.slots else None, slot_count=len(method.slots),
+            params=f"params_{method.c_name}" if method.params else None,
+            param_count=len(method.params),
+            binds=f"binds_{method.c_name}" if method.binds else None,
+            bind_count=len(method.binds),
             subject=string(" or ".join(method.subject)) if method.subject else None,
-            subject_slot=_subject_slot(catalog, method), shape=f"&{shape}" if shape else None,
-            statements=_statements(method), doc=string(method.doc))
-        body = "".join(f"\t\t.{key} = {value},\n" for key, value in entries.items() if value is not None)
+            subject_bind=_subject_bind(catalog, method),
+            row_schema=f"&{row_schema}" if row_schema else None,
+            statements=_statements(method),
+            doc=string(method.doc),
+        )
+        body = "".join(
+            f"\t\t.{key} = {value},\n" for key, value in entries.items() if value is not None
+        )
         rows.append(f"\t{{\n{body}\t}},\n")
-    return ("const struct method catalog_methods[] = {\n" + "".join(rows) + "};\n"
-            "const size_t catalog_method_count = sizeof catalog_methods / sizeof catalog_methods[0];\n")
+    return (
+        "const struct method catalog_methods[] = {\n" + "".join(rows) + "};\n"
+        "const size_t catalog_method_count = sizeof catalog_methods / sizeof catalog_methods[0];\n"
+    )
 
 
 def _providers(catalog: Catalog) -> str:
-    rows = "".join(f"\t{{{string(provider.name)}, {string(provider.title)}}},\n" for provider in catalog.providers)
+    rows = "".join(
+        f"\t{{{string(provider.name)}, {string(provider.title)}}},\n"
+        for provider in catalog.providers
+    )
     return f"const struct token_provider catalog_providers[] = {{\n{rows}\t{{NULL, NULL}},\n}};\n"
 
 
 def _finder(catalog: Catalog) -> str:
     """Names in the order of their length, and where each length begins: few are left to compare."""
-    order = sorted(range(len(catalog.methods)), key=lambda i: (len(catalog.methods[i].name), catalog.methods[i].name))
+    order = sorted(
+        range(len(catalog.methods)),
+        key=lambda i: (len(catalog.methods[i].name), catalog.methods[i].name),
+    )
     lengths = [len(catalog.methods[i].name) for i in order]
     longest = max(lengths)
     begins = [sum(length < wanted for length in lengths) for wanted in range(longest + 2)]

@@ -13,22 +13,65 @@ from .problems import Refused
 # How the catalog's scalars lie in a struct: C type and stub kind. Those that are missing have no place there: null and any
 # (input that is accepted and ignored), nonce (a hidden column).
 _C_TYPES = {
-    "bool": ("bool", "BOOL"), "u16": ("uint16_t", "U16"), "u32": ("uint32_t", "U32"), "i64": ("int64_t", "I64"),
-    "f64": ("double", "F64"), "timestamp": ("int64_t", "TIME"), "string": ("const char *", "TEXT"),
-    "uuid": ("const char *", "TEXT"), "ip": ("const char *", "TEXT"), "enum": ("const char *", "TEXT"),
-    "sealed": ("const char *", "TEXT"), "document": ("const char *", "OBJECT_TEXT"), "json": ("const char *", "JSON"),
-    "strings": ("const char *const *", "TEXTS"), "map": ("const struct pierre_count *", "COUNTS"),
+    "bool": ("bool", "BOOL"),
+    "u16": ("uint16_t", "U16"),
+    "u32": ("uint32_t", "U32"),
+    "i64": ("int64_t", "I64"),
+    "f64": ("double", "F64"),
+    "timestamp": ("int64_t", "TIME"),
+    "string": ("const char *", "TEXT"),
+    "uuid": ("const char *", "TEXT"),
+    "ip": ("const char *", "TEXT"),
+    "enum": ("const char *", "TEXT"),
+    "sealed": ("const char *", "TEXT"),
+    "document": ("const char *", "OBJECT_TEXT"),
+    "json": ("const char *", "JSON"),
+    "strings": ("const char *const *", "TEXTS"),
+    "map": ("const struct pierre_count *", "COUNTS"),
 }
 _NUMBERS = ("BOOL", "U16", "U32", "I64", "F64", "TIME")
 
 # Functions of client/pierre-db.h; a method or a type of that name would hide one.
-_CORE = {"new", "free", "set_timeouts", "set_limits", "default_socket", "call", "text_free", "call_async", "cancel",
-         "answer_json", "pending", "wait", "fd", "events", "timeout_ms", "process", "time_now", "time_format", "time_parse",
-         "kind_name", "version", "answer", "error", "done", "count"}
-_TAKEN = {"db", "out", "count", "failure", "done", "userdata", "answer", "args",
-          *"auto bool break case char const continue default do double else enum extern float for goto if inline int long "
-           "register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while "
-           "class delete new operator private protected public this throw template typename try catch".split()}
+_CORE = {
+    "new",
+    "free",
+    "set_timeouts",
+    "set_limits",
+    "default_socket",
+    "call",
+    "text_free",
+    "call_async",
+    "cancel",
+    "answer_json",
+    "pending",
+    "wait",
+    "fd",
+    "events",
+    "timeout_ms",
+    "process",
+    "time_now",
+    "time_format",
+    "time_parse",
+    "kind_name",
+    "version",
+    "answer",
+    "error",
+    "done",
+    "count",
+}
+_TAKEN = {
+    "db",
+    "out",
+    "count",
+    "failure",
+    "done",
+    "userdata",
+    "answer",
+    "args",
+    *"auto bool break case char const continue default do double else enum extern float for goto if inline int long "
+    "register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while "
+    "class delete new operator private protected public this throw template typename try catch".split(),
+}
 
 
 def files(catalog: Catalog) -> dict[str, str]:
@@ -47,7 +90,12 @@ def _refuse_clashes(catalog):
     names += [f"{snake(kind.name)}_free" for kind in _answers(catalog)]
     clashes = sorted({name for name in names if name in _CORE or names.count(name) > 1})
     if clashes:
-        raise Refused("\n".join(f"pierre_{name}: the client library needs this name for something else" for name in clashes))
+        raise Refused(
+            "\n".join(
+                f"pierre_{name}: the client library needs this name for something else"
+                for name in clashes
+            )
+        )
 
 
 def _answers(catalog) -> list[ObjectType]:
@@ -94,6 +142,7 @@ def _fields(catalog, fields):
 
 # Header ----------------------------------------------------------------------------------------------------------------
 
+
 def _comment(text, indent=""):
     """A comment of any length, folded at about 110 columns."""
     words, lines, width = text.replace("*/", "* /").split(), [""], 110 - len(indent)
@@ -126,8 +175,13 @@ def _member_lines(catalog, kind: ObjectType):
         if stub in ("TEXTS", "COUNTS"):
             lines.append(f"\tsize_t {field.name}_count;")
     if kind.rest:
-        lines += [_comment("The whole object as JSON text, with the members of the stored document that are not listed above.", "\t"),
-                  "\tconst char *whole;"]
+        lines += [
+            _comment(
+                "The whole object as JSON text, with the members of the stored document that are not listed above.",
+                "\t",
+            ),
+            "\tconst char *whole;",
+        ]
     return lines
 
 
@@ -162,20 +216,37 @@ def _outputs(catalog, method: Method):
         pointer = f"struct pierre_{snake(kind.name)} **out"
         return [pointer, "size_t *count"] if method.answer == "list" else [pointer]
     c_type, stub = _C_TYPES[catalog.scalar(method.result).name]
-    if method.answer == "list" or stub in ("TEXTS", "COUNTS") or (stub in _NUMBERS and method.result.optional):
-        raise Refused(f"{method.name}: the client library has no form for the result {method.result}")
+    if (
+        method.answer == "list"
+        or stub in ("TEXTS", "COUNTS")
+        or (stub in _NUMBERS and method.result.optional)
+    ):
+        raise Refused(
+            f"{method.name}: the client library has no form for the result {method.result}"
+        )
     return [f"{c_type} *out" if stub in _NUMBERS else "char **out"]
 
 
 def _signatures(catalog, method: Method):
     """The three functions of a method, without semicolons."""
-    params = [part for param in method.params if _c(catalog, param) for part in _param(catalog, param)]
+    params = [
+        part for param in method.params if _c(catalog, param) for part in _param(catalog, param)
+    ]
     outputs = _outputs(catalog, method)
     failure = "struct pierre_error *failure"
-    return (_function("int", method.c_name, ["struct pierre *db", *params, *outputs, failure]),
-            _function("int64_t", method.c_name + "_async",
-                      ["struct pierre *db", *params, "pierre_done *done", "void *userdata", failure]),
-            _function("int", method.c_name + "_result", ["const struct pierre_answer *answer", *outputs, failure]))
+    return (
+        _function("int", method.c_name, ["struct pierre *db", *params, *outputs, failure]),
+        _function(
+            "int64_t",
+            method.c_name + "_async",
+            ["struct pierre *db", *params, "pierre_done *done", "void *userdata", failure],
+        ),
+        _function(
+            "int",
+            method.c_name + "_result",
+            ["const struct pierre_answer *answer", *outputs, failure],
+        ),
+    )
 
 
 def _function(c_type, name, params):
@@ -204,21 +275,38 @@ def _result_note(catalog, method: Method):
 
 
 def header(catalog: Catalog) -> str:
-    out = [BANNER, "/* The daemon's methods as C calls. Included by pierre-db.h, which says how they behave.\n *\n"
-           " * Structs that a call takes may be zeroed: then everything that may be missing is. NULL, or has_… being false, means\n"
-           " * missing, for parameters too. Times are microseconds since 1970-01-01T00:00:00Z. */",
-           "#ifndef PIERRE_DB_CALLS_H\n#define PIERRE_DB_CALLS_H\n", "#ifdef __cplusplus\nextern \"C\" {\n#endif\n",
-           f"/* Version of the method set, as daemon.version tells it. */\n#define PIERRE_METHODS_VERSION {string(catalog.version)}\n",
-           "/* The daemon's kinds of errors: its JSON-RPC codes. */", "enum pierre_daemon_kind {"]
-    out += [f"\tPIERRE_{kind.name} = {kind.code},  /* {kind.meaning} */" for kind in catalog.errors] + ["};\n"]
+    out = [
+        BANNER,
+        "/* The daemon's methods as C calls. Included by pierre-db.h, which says how they behave.\n *\n"
+        " * Structs that a call takes may be zeroed: then everything that may be missing is. NULL, or has_… being false, means\n"
+        " * missing, for parameters too. Times are microseconds since 1970-01-01T00:00:00Z. */",
+        "#ifndef PIERRE_DB_CALLS_H\n#define PIERRE_DB_CALLS_H\n",
+        '#ifdef __cplusplus\nextern "C" {\n#endif\n',
+        f"/* Version of the method set, as daemon.version tells it. */\n#define PIERRE_METHODS_VERSION {string(catalog.version)}\n",
+        "/* The daemon's kinds of errors: its JSON-RPC codes. */",
+        "enum pierre_daemon_kind {",
+    ]
+    out += [
+        f"\tPIERRE_{kind.name} = {kind.code},  /* {kind.meaning} */" for kind in catalog.errors
+    ] + ["};\n"]
     for kind in catalog.enums.values():
         out += [_comment(kind.doc)]
-        out += [f"#define PIERRE_{kind.name.upper()}_{value.upper()} {string(value)}" for value in kind.values] + [""]
+        out += [
+            f"#define PIERRE_{kind.name.upper()}_{value.upper()} {string(value)}"
+            for value in kind.values
+        ] + [""]
     for kind in _answers(catalog) + _inputs(catalog):
-        out += [_comment(kind.doc), f"struct pierre_{snake(kind.name)} {{", *_member_lines(catalog, kind), "};\n"]
+        out += [
+            _comment(kind.doc),
+            f"struct pierre_{snake(kind.name)} {{",
+            *_member_lines(catalog, kind),
+            "};\n",
+        ]
     for kind in _answers(catalog):
         name = snake(kind.name)
-        out.append(f"PIERRE_API void pierre_{name}_free(struct pierre_{name} *{name}); /* also an array of them; NULL is fine */")
+        out.append(
+            f"PIERRE_API void pierre_{name}_free(struct pierre_{name} *{name}); /* also an array of them; NULL is fine */"
+        )
     for domain in catalog.domains:
         out.append(f"\n/* {domain.title} " + "-" * max(3, 105 - len(domain.title)) + " */")
         for method in catalog.methods_of(domain):
@@ -231,38 +319,53 @@ def header(catalog: Catalog) -> str:
 
 # Source ----------------------------------------------------------------------------------------------------------------
 
+
 def _row(catalog, owner, field: Field, in_params):
     c_type, stub = _c(catalog, field)
     number = stub in _NUMBERS
-    flags = (["STUB_OPTIONAL"] if field.type.optional else []) + \
-        (["STUB_BY_POINTER"] if in_params and number and field.type.optional else [])
+    flags = (["STUB_OPTIONAL"] if field.type.optional else []) + (
+        ["STUB_BY_POINTER"] if in_params and number and field.type.optional else []
+    )
     beside = None
     if stub in ("TEXTS", "COUNTS"):
         beside = f"{field.name}_count"
     elif number and field.type.optional and not in_params:
         beside = f"has_{field.name}"
     kind = catalog.types.get(field.type.base)
-    return struct(name=string(field.name), kind=f"STUB_{stub}", flags=" | ".join(flags) or None,
-                  offset=f"offsetof({owner}, {_name(field.name)})", beside=f"offsetof({owner}, {beside})" if beside else None,
-                  type=f"&type_{snake(kind.name)}" if kind else None)
+    return struct(
+        name=string(field.name),
+        kind=f"STUB_{stub}",
+        flags=" | ".join(flags) or None,
+        offset=f"offsetof({owner}, {_name(field.name)})",
+        beside=f"offsetof({owner}, {beside})" if beside else None,
+        type=f"&type_{snake(kind.name)}" if kind else None,
+    )
 
 
 def _type_tables(catalog, name, owner, fields, in_params=False, whole=False):
     rows = [_row(catalog, owner, field, in_params) for field, _, _ in _fields(catalog, fields)]
     if whole:
         rows.append(struct(name=string(""), kind="STUB_WHOLE", offset=f"offsetof({owner}, whole)"))
-    return [table(f"struct stub_field fields_{name}", rows),
-            f"static const struct stub_type type_{name} = {{ sizeof({owner}), fields_{name}, {len(rows)} }};\n"]
+    return [
+        table(f"struct stub_field fields_{name}", rows),
+        f"static const struct stub_type type_{name} = {{ sizeof({owner}), fields_{name}, {len(rows)} }};\n",
+    ]
 
 
 def _args(catalog, method: Method):
     """The struct that the stub gathers its arguments in, and its table."""
     if not method.params:
         return []
-    lines = [f"\t{part};" for param in method.params if _c(catalog, param) for part in _param(catalog, param)]
+    lines = [
+        f"\t{part};"
+        for param in method.params
+        if _c(catalog, param)
+        for part in _param(catalog, param)
+    ]
     owner = f"struct args_{method.c_name}"
-    return [f"{owner} {{\n" + "\n".join(lines) + "\n};"] + \
-        _type_tables(catalog, f"args_{method.c_name}", owner, method.params, in_params=True)
+    return [f"{owner} {{\n" + "\n".join(lines) + "\n};"] + _type_tables(
+        catalog, f"args_{method.c_name}", owner, method.params, in_params=True
+    )
 
 
 def _method_row(catalog, method: Method):
@@ -275,38 +378,63 @@ def _method_row(catalog, method: Method):
     else:
         result = "VALUE" if not kind else "ROWS" if method.answer == "list" else "ROW"
         stub = "OBJECT" if kind else _C_TYPES[catalog.scalar(method.result).name][1]
-        value = struct(name='"result"', kind=f"STUB_{stub}", flags="STUB_OPTIONAL" if method.result.optional else None,
-                       type=f"&type_{snake(kind.name)}" if kind else None)
-    return struct(name=string(method.name), write=str(method.write).lower(),
-                  params=f"&type_args_{method.c_name}" if method.params else None, result=f"STUB_RESULT_{result}", value=value)
+        value = struct(
+            name='"result"',
+            kind=f"STUB_{stub}",
+            flags="STUB_OPTIONAL" if method.result.optional else None,
+            type=f"&type_{snake(kind.name)}" if kind else None,
+        )
+    return struct(
+        name=string(method.name),
+        write=str(method.write).lower(),
+        params=f"&type_args_{method.c_name}" if method.params else None,
+        result=f"STUB_RESULT_{result}",
+        value=value,
+    )
 
 
 def _stubs(catalog, number, method: Method):
     plain, later, take = _signatures(catalog, method)
-    names = [_name(param.name) if index == 0 else f"{param.name}_count"
-             for param in method.params if _c(catalog, param)
-             for index in range(len(_param(catalog, param)))]
+    names = [
+        _name(param.name) if index == 0 else f"{param.name}_count"
+        for param in method.params
+        if _c(catalog, param)
+        for index in range(len(_param(catalog, param)))
+    ]
     args = f"\tstruct args_{method.c_name} args = {{ {', '.join(names)} }};\n\n" if names else ""
     given = "&args" if names else "NULL"
     outputs = _outputs(catalog, method)
     places = ("out" if outputs else "NULL") + (", count" if len(outputs) > 1 else ", NULL")
-    return (f"{plain}\n{{\n{args}\treturn stub_call(db, &stub_methods[{number}], {given}, {places}, failure);\n}}\n\n"
-            f"{later}\n{{\n{args}\treturn stub_submit(db, &stub_methods[{number}], {given}, done, userdata, failure);\n}}\n\n"
-            f"{take}\n{{\n\treturn stub_take(answer, &stub_methods[{number}], {places}, failure);\n}}\n")
+    return (
+        f"{plain}\n{{\n{args}\treturn handle_call(db, &stub_methods[{number}], {given}, {places}, failure);\n}}\n\n"
+        f"{later}\n{{\n{args}\treturn calls_submit(db, &stub_methods[{number}], {given}, done, userdata, failure);\n}}\n\n"
+        f"{take}\n{{\n\treturn answer_client_take(answer, &stub_methods[{number}], {places}, failure);\n}}\n"
+    )
 
 
 def source(catalog: Catalog) -> str:
     parts = [BANNER, '#include "stub.h"\n']
     for kind in _answers(catalog) + _inputs(catalog):
         name = snake(kind.name)
-        parts += _type_tables(catalog, name, f"struct pierre_{name}", kind.members, whole=bool(kind.rest))
+        parts += _type_tables(
+            catalog, name, f"struct pierre_{name}", kind.members, whole=bool(kind.rest)
+        )
     for method in catalog.methods:
         parts += _args(catalog, method)
-    parts.append(table("struct stub_method stub_methods_", [_method_row(catalog, method) for method in catalog.methods])
-                 .replace("static const struct stub_method stub_methods_[]", "const struct stub_method stub_methods[]"))
+    parts.append(
+        table(
+            "struct stub_method stub_methods_",
+            [_method_row(catalog, method) for method in catalog.methods],
+        ).replace(
+            "static const struct stub_method stub_methods_[]",
+            "const struct stub_method stub_methods[]",
+        )
+    )
     parts.append("const size_t stub_method_count = sizeof stub_methods / sizeof stub_methods[0];\n")
     for kind in _answers(catalog):
         name = snake(kind.name)
-        parts.append(f"void pierre_{name}_free(struct pierre_{name} *{name})\n{{\n\tstub_free({name});\n}}\n")
+        parts.append(
+            f"void pierre_{name}_free(struct pierre_{name} *{name})\n{{\n\tdecode_result_free({name});\n}}\n"
+        )
     parts += [_stubs(catalog, number, method) for number, method in enumerate(catalog.methods)]
     return "\n".join(parts)

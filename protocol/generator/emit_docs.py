@@ -14,14 +14,25 @@ here as an OpenRPC document, for programs.
 Parameters are given by name or, in the order of the tables here, by position. Those marked *optional* may be missing or
 null; any other name is refused. Members of answers are always present and stand in the order listed here. *Access* is
 the least role that may call: `read`, `write`, `full` (reads secrets) or `admin`, each of which includes those before it.
-""".split("\n")
+""".split(
+    "\n"
+)
 
 
 def reference(catalog: Catalog) -> str:
-    out = ["<!-- Made by protocol/generate.py --docs from protocol/catalog/*.toml. Do not edit. -->", "", "# Methods", "",
-           f"Version {catalog.version} of the interface. {catalog.doc}", "", *_INTRODUCTION]
+    out = [
+        "<!-- Made by protocol/generate.py --docs from protocol/catalog/*.toml. Do not edit. -->",
+        "",
+        "# Methods",
+        "",
+        f"Version {catalog.version} of the interface. {catalog.doc}",
+        "",
+        *_INTRODUCTION,
+    ]
     for domain in catalog.domains:
-        names = ", ".join(f"[{method.name}](#{_anchor(method.name)})" for method in catalog.methods_of(domain))
+        names = ", ".join(
+            f"[{method.name}](#{_anchor(method.name)})" for method in catalog.methods_of(domain)
+        )
         out.append(f"- **[{domain.title}](#{_anchor(domain.title)})**: {names}")
     out += ["- **[Types](#types)**, **[Errors](#errors)**", ""]
     for domain in catalog.domains:
@@ -32,7 +43,14 @@ def reference(catalog: Catalog) -> str:
     for kind in sorted(catalog.types.values(), key=lambda kind: kind.name.lower()):
         out += _type(catalog, kind)
     for enum in sorted(catalog.enums.values(), key=lambda enum: enum.name):
-        out += [f"### {enum.name}", "", enum.doc, "", ", ".join(f"`{value}`" for value in enum.values), ""]
+        out += [
+            f"### {enum.name}",
+            "",
+            enum.doc,
+            "",
+            ", ".join(f"`{value}`" for value in enum.values),
+            "",
+        ]
     out += _errors(catalog)
     return "\n".join(out)
 
@@ -44,18 +62,34 @@ def _anchor(title):
 def _method(catalog: Catalog, method: Method) -> list[str]:
     params = ", ".join(param.name + ("?" if param.type.optional else "") for param in method.params)
     result = method.result_schema or str(method.result)
-    out = [f"### {method.name}", "", f"`{method.name}({params})` → {_linked(catalog, result)}", "", method.doc, ""]
+    out = [
+        f"### {method.name}",
+        "",
+        f"`{method.name}({params})` → {_linked(catalog, result)}",
+        "",
+        method.doc,
+        "",
+    ]
     if method.params:
         out += ["| parameter | type | |", "|---|---|---|"]
-        out += [f"| `{param.name}` | {_linked(catalog, str(param.type))} | {_param_text(param)} |" for param in method.params]
+        out += [
+            f"| `{param.name}` | {_linked(catalog, str(param.type))} | {_param_text(param)} |"
+            for param in method.params
+        ]
         out.append("")
         for param in method.params:
-            if param.picks:
-                out += _picks(param)
-    errors = [f"`{kind.wire}`" + _about(method, kind.wire) for kind in catalog.errors_of(method)
-              if kind.wire in ("not_found", "conflict", "decryption_failed")]
-    out += [f"Access: `{method.access}` ({_ACCESS[method.access]})." + (f" Errors of its own: {', '.join(errors)}."
-                                                                        if errors else ""), ""]
+            if param.extracts:
+                out += _extracts(param)
+    errors = [
+        f"`{kind.wire}`" + _about(method, kind.wire)
+        for kind in catalog.errors_of(method)
+        if kind.wire in ("not_found", "conflict", "decryption_failed")
+    ]
+    out += [
+        f"Access: `{method.access}` ({_ACCESS[method.access]})."
+        + (f" Errors of its own: {', '.join(errors)}." if errors else ""),
+        "",
+    ]
     return out
 
 
@@ -70,16 +104,24 @@ def _about(method, wire):
 def _linked(catalog, text):
     base = text.strip("[]?")
     if base in catalog.types or base in catalog.enums:
-        return text.replace("[", r"\[").replace("]", r"\]").replace(base, f"[{base}](#{_anchor(base)})")
+        return (
+            text.replace("[", r"\[")
+            .replace("]", r"\]")
+            .replace(base, f"[{base}](#{_anchor(base)})")
+        )
     return f"`{text}`"
 
 
 def _param_text(field: Field) -> str:
     notes = []
     if field.default is not None:
-        value = {"now": "the time of the call", "new_uuid": "a new random one"}.get(field.default.kind)
+        value = {"now": "the time of the call", "new_uuid": "a new random one"}.get(
+            field.default.kind
+        )
         if value is None:
-            value = str(field.constant).lower() if field.type.base == "bool" else f"`{field.constant}`"
+            value = (
+                str(field.constant).lower() if field.type.base == "bool" else f"`{field.constant}`"
+            )
         notes.append(f"optional, default {value}")
     elif field.type.optional:
         notes.append("optional")
@@ -92,15 +134,19 @@ def _param_text(field: Field) -> str:
     return field.doc + (f" *({'; '.join(notes)})*" if notes else "")
 
 
-_WHOLE_RANGES = ((0, 2**16 - 1), (0, 2**32 - 1), (-2**63, 2**63 - 1))
+_WHOLE_RANGES = ((0, 2**16 - 1), (0, 2**32 - 1), (-(2**63), 2**63 - 1))
 
 
-def _picks(param: Field) -> list[str]:
-    out = [f"Members of `{param.name}` that are looked at:", "", "| value | taken from | type | when missing |",
-           "|---|---|---|---|"]
-    for pick in param.picks:
-        names = ", else ".join(f"`{name}`" for name in pick.names)
-        out.append(f"| {pick.name} | {names} | `{pick.type}` | `{pick.default.value}` |")
+def _extracts(param: Field) -> list[str]:
+    out = [
+        f"Members of `{param.name}` that are looked at:",
+        "",
+        "| value | taken from | type | when missing |",
+        "|---|---|---|---|",
+    ]
+    for extract in param.extracts:
+        names = ", else ".join(f"`{name}`" for name in extract.names)
+        out.append(f"| {extract.name} | {names} | `{extract.type}` | `{extract.default.value}` |")
     return out + [""]
 
 
@@ -110,17 +156,35 @@ def _type(catalog: Catalog, kind: ObjectType) -> list[str]:
         if member.type.base == "nonce":
             continue
         base = member.type.base
-        text = _linked(catalog, str(replace(member.type, base="string" if base == "sealed" else base, optional=False)))
-        text += " or null" if member.type.optional and not kind.input and base not in ("null", "any") else ""
+        text = _linked(
+            catalog,
+            str(replace(member.type, base="string" if base == "sealed" else base, optional=False)),
+        )
+        text += (
+            " or null"
+            if member.type.optional and not kind.input and base not in ("null", "any")
+            else ""
+        )
         absent = " *(may be absent)*" if member.may_be_absent else ""
-        out.append(f"| `{member.name}` | {text} | {_param_text(member) if kind.input else member.doc + absent} |")
+        out.append(
+            f"| `{member.name}` | {text} | {_param_text(member) if kind.input else member.doc + absent} |"
+        )
     return out + [""]
 
 
 def _errors(catalog: Catalog) -> list[str]:
-    out = ["## Errors", "", "Every method can end with `invalid_params`, `permission_denied`, `too_large`, `shutting_down` and "
-           "`internal`; those that", "ask the database also with `unavailable`, `timeout` and `storage`.", "",
-           "| code | kind | retryable | when |", "|---|---|---|---|"]
-    out += [f"| {kind.code} | `{kind.wire}` | {'yes' if kind.retryable else 'no'} | {kind.meaning} |"
-            for kind in catalog.errors]
+    out = [
+        "## Errors",
+        "",
+        "Every method can end with `invalid_params`, `permission_denied`, `too_large`, `shutting_down` and "
+        "`internal`; those that",
+        "ask the database also with `unavailable`, `timeout` and `storage`.",
+        "",
+        "| code | kind | retryable | when |",
+        "|---|---|---|---|",
+    ]
+    out += [
+        f"| {kind.code} | `{kind.wire}` | {'yes' if kind.retryable else 'no'} | {kind.meaning} |"
+        for kind in catalog.errors
+    ]
     return out + [""]

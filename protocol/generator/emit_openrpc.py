@@ -10,11 +10,18 @@ def document(catalog: Catalog) -> dict:
         "info": {"title": catalog.title, "version": catalog.version, "description": catalog.doc},
         "methods": [_method(catalog, method) for method in catalog.methods],
         "components": {
-            "schemas": {**{name: enum_schema(kind) for name, kind in catalog.enums.items()},
-                        **{name: type_schema(catalog, kind) for name, kind in catalog.types.items()}},
-            "errors": {kind.wire: {"code": kind.code, "message": kind.meaning,
-                                   "data": {"kind": kind.wire, "retryable": kind.retryable}}
-                       for kind in catalog.errors},
+            "schemas": {
+                **{name: enum_schema(kind) for name, kind in catalog.enums.items()},
+                **{name: type_schema(catalog, kind) for name, kind in catalog.types.items()},
+            },
+            "errors": {
+                kind.wire: {
+                    "code": kind.code,
+                    "message": kind.meaning,
+                    "data": {"kind": kind.wire, "retryable": kind.retryable},
+                }
+                for kind in catalog.errors
+            },
         },
     }
 
@@ -32,7 +39,9 @@ def _method(catalog: Catalog, method: Method) -> dict:
         "paramStructure": "either" if in_place else "by-name",
         "params": [_param(catalog, param) for param in params],
         "result": {"name": "result", "schema": _result_schema(catalog, method)},
-        "errors": [{"$ref": f"#/components/errors/{kind.wire}"} for kind in catalog.errors_of(method)],
+        "errors": [
+            {"$ref": f"#/components/errors/{kind.wire}"} for kind in catalog.errors_of(method)
+        ],
         "x-access": method.access,
         "x-write": method.write,
         "x-positional": [param.name for param in method.params],
@@ -48,5 +57,9 @@ def _result_schema(catalog, method):
 
 
 def _param(catalog, param):
-    return {"name": param.name, "description": param.doc, "required": param.required,
-            "schema": parameter_schema(catalog, param)}
+    return {
+        "name": param.name,
+        "description": param.doc,
+        "required": param.required,
+        "schema": parameter_schema(catalog, param),
+    }

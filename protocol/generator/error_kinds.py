@@ -17,9 +17,14 @@ def load_error_kinds(header: Path, problems: Problems) -> tuple[ErrorKind, ...]:
     table = re.search(r"#define ERROR_KINDS\(X\)(.*)", text)
     rows = _ROW.findall(table[1]) if table else []
     if not rows or len(rows) != len(re.findall(r"\bX\(", table[1])):
-        problems.add(header.name, "the table ERROR_KINDS cannot be read: a row is X(NAME, code, \"wire\", bool, \"text\")")
-    return tuple(ErrorKind(name, int(code), wire, retryable == "true", meaning)
-                 for name, code, wire, retryable, meaning in rows)
+        problems.add(
+            header.name,
+            'the table ERROR_KINDS cannot be read: a row is X(NAME, code, "wire", bool, "text")',
+        )
+    return tuple(
+        ErrorKind(name, int(code), wire, retryable == "true", meaning)
+        for name, code, wire, retryable, meaning in rows
+    )
 
 
 def load_limit(header: Path, name: str) -> int:

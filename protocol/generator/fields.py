@@ -1,4 +1,4 @@
-"""Parameters and members: their types, ranges, defaults and picks."""
+"""Parameters and members: their types, ranges, defaults and extracts."""
 
 import difflib
 import math
@@ -23,25 +23,42 @@ def load_field(catalog: Catalog, table: Table, use, known) -> Field | None:
         table.finish()
         return Field(table.name, ref, doc, secret=secret, may_be_absent=may_be_absent)
     minimum, maximum = _range(table, ref)
-    max_bytes = _max_bytes(table, ref, IDENTIFIER_MAX_BYTES if text.rstrip("?") == IDENTIFIER else 0)
+    max_bytes = _max_bytes(
+        table, ref, IDENTIFIER_MAX_BYTES if text.rstrip("?") == IDENTIFIER else 0
+    )
     check = _check(table, ref)
     default = None
     if "default" in table.data:
         default = load_default(catalog, table, ref, minimum, maximum)
         if not ref.optional:
             table.complain(f"{table.name} has a default, so its type must end with ?", "default")
-    picks = tuple(filter(None, (_pick(catalog, child) for child in table.children("picks"))))
-    if picks and (ref.base != "document" or ref.optional or use != "param"):
-        table.complain(f"{table.name}: picks are taken out of a required document parameter", "picks")
+    extracts = tuple(
+        filter(None, (_extract(catalog, child) for child in table.children("extracts")))
+    )
+    if extracts and (ref.base != "document" or ref.optional or use != "param"):
+        table.complain(
+            f"{table.name}: extracts are taken out of a required document parameter", "extracts"
+        )
     table.finish()
-    return Field(table.name, ref, doc, table.name, secret, default, minimum, maximum, max_bytes, check,
-                 picks=picks)
+    return Field(
+        table.name,
+        ref,
+        doc,
+        table.name,
+        secret,
+        default,
+        minimum,
+        maximum,
+        max_bytes,
+        check,
+        extracts=extracts,
+    )
 
 
 def parse_type(catalog: Catalog, table: Table, text, use, known) -> TypeRef | None:
     match = re.match(r"(\[)?([A-Za-z0-9_]+)(\])?(\?)?\Z", text)
     if not match or bool(match[1]) != bool(match[3]):
-        table.complain(f"`{text}` is no type", "type")
+        table.complain(f"`{text}` is not a type", "type")
         return None
     base, listed, optional = match[2], bool(match[1]), bool(match[4])
     if listed and base == "string":
@@ -52,13 +69,17 @@ def parse_type(catalog: Catalog, table: Table, text, use, known) -> TypeRef | No
     if base == IDENTIFIER and not listed:
         # Longer ones may stand in rows that were stored before the bound: they stay readable.
         if use not in ("param", "input"):
-            table.complain("`identifier` bounds what is given; in an answer it is a `string`", "type")
+            table.complain(
+                "`identifier` bounds what is given; in an answer it is a `string`", "type"
+            )
             return None
         return TypeRef("string", optional)
     scalar = SCALARS.get(base) if base not in ("enum", "strings") else None
     if scalar is None and base not in known and base not in catalog.enums:
         near = difflib.get_close_matches(base, [*SCALARS, *known, *catalog.enums], 1)
-        table.complain(f"unknown type `{base}`" + (f"; did you mean `{near[0]}`?" if near else ""), "type")
+        table.complain(
+            f"unknown type `{base}`" + (f"; did you mean `{near[0]}`?" if near else ""), "type"
+        )
         return None
     return _allowed(catalog, table, TypeRef(base, optional, listed), scalar, use)
 
@@ -98,7 +119,9 @@ def _range(table, ref):
     minimum = table.take("min", int, scalar.minimum)
     maximum = table.take("max", int, scalar.maximum)
     if not scalar.minimum <= minimum <= maximum <= scalar.maximum:
-        table.complain(f"the range of {table.name}, {minimum} to {maximum}, does not fit {ref.base}")
+        table.complain(
+            f"the range of {table.name}, {minimum} to {maximum}, does not fit {ref.base}"
+        )
     return minimum, maximum
 
 
@@ -112,11 +135,13 @@ def _max_bytes(table, ref, fallback):
 def _check(table, ref):
     check = table.take("check", str, "")
     if check and (check != "email" or ref.base != "string"):
-        table.complain("`check` is \"email\", and belongs to strings", "check")
+        table.complain('`check` is "email", and belongs to strings', "check")
     return check
 
 
-def load_default(catalog: Catalog, table: Table, ref: TypeRef, minimum=None, maximum=None) -> Default | None:
+def load_default(
+    catalog: Catalog, table: Table, ref: TypeRef, minimum=None, maximum=None
+) -> Default | None:
     value = table.take_any("default")
     base = ref.base
     if base == "timestamp" and value == "now":
@@ -125,27 +150,43 @@ def load_default(catalog: Catalog, table: Table, ref: TypeRef, minimum=None, max
         return Default("new_uuid")
     if base == "bool" and isinstance(value, bool):
         return Default("integer", int(value))
-    if base in INTEGERS and isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= maximum:
+    if (
+        base in INTEGERS
+        and isinstance(value, int)
+        and not isinstance(value, bool)
+        and minimum <= value <= maximum
+    ):
         return Default("integer", value)
-    if base == "f64" and isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+    if (
+        base == "f64"
+        and isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+    ):
         return Default("real", float(value))
     if base == "string" and isinstance(value, str) and "\0" not in value:
         return Default("text", value)
     if base in catalog.enums and value in catalog.enums[base].values:
         return Default("text", value)
-    if base == "strings" and isinstance(value, list) and all(isinstance(item, str) for item in value):
+    if (
+        base == "strings"
+        and isinstance(value, list)
+        and all(isinstance(item, str) for item in value)
+    ):
         return Default("strings", tuple(value))
-    table.complain(f"bad default of {table.name}: {value!r} is no {ref} that it could become", "default")
+    table.complain(
+        f"bad default of {table.name}: {value!r} is no {ref} that it could become", "default"
+    )
     return None
 
 
-def _pick(catalog, table):
-    table.check_name("pick")
+def _extract(catalog, table):
+    table.check_name("extract")
     doc = table.doc()
     names = table.take("from", list, [], required=True)
     text = table.take("type", str, "", required=True)
     if text not in ("string", "f64"):
-        table.complain(f"a pick is a string or an f64, not `{text}`", "type")
+        table.complain(f"a extract is a string or an f64, not `{text}`", "type")
         return None
     if not names or len(set(names)) != len(names):
         table.complain("`from` names different members, at least one", "from")

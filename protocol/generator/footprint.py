@@ -26,19 +26,19 @@ class Table:
 
 @dataclass(frozen=True)
 class Access:
-    """keys: unique keys of the row whose values the call knows, with their slots."""
+    """keys: unique keys of the row whose values the call knows, with their binds."""
 
     table: int
-    mode: str                                            # read, update, insert
-    keys: tuple[tuple[int, tuple[int, ...]], ...] = ()   # number of the unique key, slots
+    mode: str  # read, update, insert
+    keys: tuple[tuple[int, tuple[int, ...]], ...] = ()  # number of the unique key, binds
 
 
 @dataclass(frozen=True)
 class Footprint:
     accesses: tuple[Access, ...] = ()
-    lock: str = "none"             # none, row, many
-    rank: int = 0                  # order of locks: by table, added rows before those that were there
-    slots: tuple[int, ...] = ()    # lock row: the key's, by which locks of one rank are ordered
+    lock: str = "none"  # none, row, many
+    rank: int = 0  # order of locks: by table, added rows before those that were there
+    binds: tuple[int, ...] = ()  # lock row: the key's, by which locks of one rank are ordered
     columns: tuple[str, ...] = ()  # the key's columns
 
 
@@ -108,30 +108,41 @@ class _Reader:
 
     def __init__(self, tables, method, statement: Scanned, numbers):
         self.tables, self.method, self.bare, self.numbers = tables, method, statement.bare, numbers
-        self.used = [(name, alias if alias and alias.upper() not in _WORDS else "")
-                     for name, alias in re.findall(r"(?:\b(?:FROM|JOIN)|,) (\w+)(?=(?: (?:AS )?(\w+))?)", self.bare)
-                     if name in tables]
+        self.used = [
+            (name, alias if alias and alias.upper() not in _WORDS else "")
+            for name, alias in re.findall(
+                r"(?:\b(?:FROM|JOIN)|,) (\w+)(?=(?: (?:AS )?(\w+))?)", self.bare
+            )
+            if name in tables
+        ]
 
-    def fresh(self, slot):
-        return self.method.slots[slot].compute in FRESH
+    def fresh(self, bind):
+        return self.method.binds[bind].compute in FRESH
 
     def keys(self, table, known):
         """The unique keys whose columns all have a known value that is not made for the call."""
         found = []
         for number, columns in enumerate(table.uniques):
-            slots = tuple(known.get(column, -1) for column in columns)
-            if len(slots) <= MAX_KEY_COLUMNS and -1 not in slots and not any(map(self.fresh, slots)) \
-                    and all(self.method.slots[slot].type in KEY_TYPES for slot in slots):
-                found.append((number, slots))
+            binds = tuple(known.get(column, -1) for column in columns)
+            if (
+                len(binds) <= MAX_KEY_COLUMNS
+                and -1 not in binds
+                and not any(map(self.fresh, binds))
+                and all(self.method.binds[bind].type in KEY_TYPES for bind in binds)
+            ):
+                found.append((number, binds))
         return tuple(found[:MAX_KEYS])
 
     def conditions(self, alias, text):
-        """column -> slot of what a row must equal; nothing where an alternative may stand beside it."""
+        """column -> bind of what a row must equal; nothing where an alternative may stand beside it."""
         if re.search(r"\bOR\b", text, re.IGNORECASE):
             return {}
         before = rf"\b{alias}\." if alias else r"(?<![.\w])"
-        return {column: self.numbers[name] for column, name in re.findall(before + r"(\w+) = :(\w+)", text)
-                if name in self.numbers}
+        return {
+            column: self.numbers[name]
+            for column, name in re.findall(before + r"(\w+) = :(\w+)", text)
+            if name in self.numbers
+        }
 
     def reads(self):
         where = self.bare.partition(" FROM ")[2]
@@ -141,14 +152,31 @@ class _Reader:
             yield Access(self.tables[name].number, "read", self.keys(self.tables[name], known))
 
 
-_WORDS = {"WHERE", "ORDER", "GROUP", "JOIN", "ON", "LEFT", "SET", "LIMIT", "UNION", "VALUES", "FOR", "RETURNING"}
+_WORDS = {
+    "WHERE",
+    "ORDER",
+    "GROUP",
+    "JOIN",
+    "ON",
+    "LEFT",
+    "SET",
+    "LIMIT",
+    "UNION",
+    "VALUES",
+    "FOR",
+    "RETURNING",
+}
 
 
-def footprint_of(tables, method, statement: Scanned, numbers, where, problems: Problems) -> Footprint:
+def footprint_of(
+    tables, method, statement: Scanned, numbers, where, problems: Problems
+) -> Footprint:
     reader = _Reader(tables, method, statement, numbers)
     accesses = list(reader.reads())
     insert = re.search(r"\bINSERT INTO (\w+)(?: AS \w+)? \(([^)]*)\) (.*)", reader.bare)
-    update = re.search(r"\b(?:UPDATE (?:ONLY )?(\w+)(?: (?:AS )?\w+)? SET|DELETE FROM (\w+))\b", reader.bare)
+    update = re.search(
+        r"\b(?:UPDATE (?:ONLY )?(\w+)(?: (?:AS )?\w+)? SET|DELETE FROM (\w+))\b", reader.bare
+    )
     if not insert and not update:
         return Footprint(tuple(accesses))
     name = insert[1] if insert else update[1] or update[2]
@@ -166,24 +194,37 @@ def _insert(reader, tables, insert, accesses, where, problems):
     verb, _, rest = insert[3].partition(" ")
     source = _group(rest) if verb == "VALUES" else _until_from(rest)
     given = dict(zip(columns, _split(source)))
-    known = {column: reader.numbers[value[1:]] for column, value in given.items()
-             if value.startswith(":") and value[1:] in reader.numbers}
+    known = {
+        column: reader.numbers[value[1:]]
+        for column, value in given.items()
+        if value.startswith(":") and value[1:] in reader.numbers
+    }
     for unique in table.uniques:
-        if any(column in given and (column not in known or reader.method.slots[known[column]].type not in KEY_TYPES)
-               for column in unique):
-            problems.add(where, f"{reader.method.name}: the unique {', '.join(unique)} is no parameter of a type that can be a key: "
-                                "the order of locks cannot be told")
+        if any(
+            column in given
+            and (column not in known or reader.method.binds[known[column]].type not in KEY_TYPES)
+            for column in unique
+        ):
+            problems.add(
+                where,
+                f"{reader.method.name}: the unique {', '.join(unique)} is not a parameter of a type that can be a key: "
+                "the order of locks cannot be told",
+            )
     for column, (parent, target) in table.parents.items():
         if column in given:
             key = {target: known[column]} if column in known else {}
-            if column in known or parent not in dict(reader.used):  # else it is a row that the statement reads anyhow
-                accesses.append(Access(tables[parent].number, "read", reader.keys(tables[parent], key)))
+            if column in known or parent not in dict(
+                reader.used
+            ):  # else it is a row that the statement reads anyhow
+                accesses.append(
+                    Access(tables[parent].number, "read", reader.keys(tables[parent], key))
+                )
     keys = reader.keys(table, known)
     accesses.append(Access(table.number, "insert", keys))
     if not keys:
         return Footprint(tuple(accesses))
-    number, slots = keys[0]
-    return Footprint(tuple(accesses), "row", 2 * table.number + 1, slots, table.uniques[number])
+    number, binds = keys[0]
+    return Footprint(tuple(accesses), "row", 2 * table.number + 1, binds, table.uniques[number])
 
 
 def _update(reader, name, accesses, where, problems):
@@ -195,10 +236,15 @@ def _update(reader, name, accesses, where, problems):
     accesses = [*accesses, Access(table.number, "update", keys)]
     if keys:
         return Footprint(tuple(accesses), "row", rank, keys[0][1], table.uniques[keys[0][0]])
-    ordered = re.search(r"\bORDER BY (?:\w+\.)?(\w+)(?: COLLATE '')? FOR NO KEY UPDATE\b", reader.bare)
+    ordered = re.search(
+        r"\bORDER BY (?:\w+\.)?(\w+)(?: COLLATE '')? FOR NO KEY UPDATE\b", reader.bare
+    )
     if not ordered:
-        problems.add(where, f"{reader.method.name} locks rows in no order: let it take those of a "
-                            "SELECT … ORDER BY <key> FOR NO KEY UPDATE")
+        problems.add(
+            where,
+            f"{reader.method.name} locks rows in no order: let it take those of a "
+            "SELECT … ORDER BY <key> FOR NO KEY UPDATE",
+        )
         return Footprint()
     return Footprint(tuple(accesses), "many", rank, (), (ordered[1],))
 
@@ -232,5 +278,8 @@ def check_order(catalog, problems: Problems):
         footprint = statement.footprint
         name, columns = first.setdefault(footprint.rank, (method.name, footprint.columns))
         if columns != footprint.columns:
-            problems.add(f"method {method.name}", f"locks rows in the order of {', '.join(footprint.columns)}, "
-                                                  f"{name} in that of {', '.join(columns)}")
+            problems.add(
+                f"method {method.name}",
+                f"locks rows in the order of {', '.join(footprint.columns)}, "
+                f"{name} in that of {', '.join(columns)}",
+            )

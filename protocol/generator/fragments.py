@@ -15,7 +15,7 @@ _USE = re.compile(r"\{([A-Z]\w*)(?: ([a-z]\w*))?\}")
 
 @dataclass(frozen=True)
 class Fragment:
-    name: str   # the answer type's
+    name: str  # the answer type's
     alias: str
     where: str  # `sqlite/sql/users.sql:12`
     text: str
@@ -24,7 +24,9 @@ class Fragment:
         return re.sub(rf"\b{self.alias}\.", f"{alias}." if alias else "", self.text)
 
 
-def insert(text: str, where: str, fragments: dict[str, Fragment], used: set[str], problems: Problems) -> str:
+def insert(
+    text: str, where: str, fragments: dict[str, Fragment], used: set[str], problems: Problems
+) -> str:
     """The statement with its fragments in place. Names that were used are added to `used`."""
 
     def replace(match):

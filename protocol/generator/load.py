@@ -33,8 +33,17 @@ def load_catalog(folder: Path, protocol_folder: Path, problems: Problems) -> Cat
         domains.append(_domain(stem, table))
         if "interface" in data:
             interface.append(Table(source, problems, ("interface",), table.take("interface", dict)))
-    catalog = Catalog("", "", "", (), (), {}, {}, load_error_kinds(protocol_folder / "error.h", problems),
-                      providers)
+    catalog = Catalog(
+        "",
+        "",
+        "",
+        (),
+        (),
+        {},
+        {},
+        load_error_kinds(protocol_folder / "error.h", problems),
+        providers,
+    )
     _interface(catalog, interface, folder, problems)
     order = {domain.name: domain.order for domain in domains}
     catalog.domains = tuple(sorted(domains, key=lambda domain: (domain.order, domain.name)))
@@ -65,8 +74,12 @@ def _domain(name, table):
         table.complain(f"no [domain] table: {name}.toml needs title, doc and order")
         return Domain(name, name, "", 0)
     head = Table(table.source, table.problems, ("domain",), table.take("domain", dict, {}))
-    domain = Domain(name, head.take("title", str, name, required=True), head.doc(),
-                    head.take("order", int, 0, required=True))
+    domain = Domain(
+        name,
+        head.take("title", str, name, required=True),
+        head.doc(),
+        head.take("order", int, 0, required=True),
+    )
     head.finish()
     return domain
 
@@ -92,8 +105,10 @@ def _collect(tables, section):
             # In C a dot becomes an underscore, and case does not tell two names apart in capitals.
             key = child.name.replace(".", "_").upper()
             if key in first:
-                child.complain(f"{section[:-1]} `{child.name}` collides with `{first[key].name}` "
-                               f"({first[key].source.where(*first[key].keys)})")
+                child.complain(
+                    f"{section[:-1]} `{child.name}` collides with `{first[key].name}` "
+                    f"({first[key].source.where(*first[key].keys)})"
+                )
                 continue
             first[key] = child
             found.append((domain, child))

@@ -15,7 +15,9 @@ IMPLS = ("sql", "hash_password", "verify_password", "migrate", "rotate_key", "da
 
 def load_method(catalog: Catalog, domain, table: Table) -> Method | None:
     if not _METHOD_NAME.match(table.name) or len(table.name) > NAME_MAX:
-        table.complain(f"method `{table.name}`: a name is lower-case letters, digits and _, with at most one dot")
+        table.complain(
+            f"method `{table.name}`: a name is lower-case letters, digits and _, with at most one dot"
+        )
     before = len(table.problems.lines)
     doc = table.doc()
     access = table.take("access", str, "", required=True)
@@ -24,7 +26,10 @@ def load_method(catalog: Catalog, domain, table: Table) -> Method | None:
     impl = table.take("impl", str, "sql")
     if impl not in IMPLS:
         table.complain(f"`impl` is one of {', '.join(IMPLS)}, not `{impl}`", "impl")
-    params = tuple(load_field(catalog, child, "param", set(catalog.types)) for child in table.children("params"))
+    params = tuple(
+        load_field(catalog, child, "param", set(catalog.types))
+        for child in table.children("params")
+    )
     result = parse_result(catalog, table, table.take("result", str, "", required=True))
     write = table.take("write", bool, access == "write" or impl in ("migrate", "rotate_key"))
     short = table.take("short", bool, False)
@@ -35,9 +40,23 @@ def load_method(catalog: Catalog, domain, table: Table) -> Method | None:
     if result is None or None in params or len(table.problems.lines) > before:
         return None
     answer = {"null": "none", "count": "count"}.get(
-        result.base, "list" if result.many else "optional" if result.optional else "row")
-    method = Method(table.name, domain, doc, access, params, result, answer, write, short, impl, subject, conflict,
-                    result_schema)
+        result.base, "list" if result.many else "optional" if result.optional else "row"
+    )
+    method = Method(
+        table.name,
+        domain,
+        doc,
+        access,
+        params,
+        result,
+        answer,
+        write,
+        short,
+        impl,
+        subject,
+        conflict,
+        result_schema,
+    )
     _check_names(catalog, table, method)
     _check_meaning(catalog, table, method)
     _check_impl(catalog, table, method)
@@ -47,28 +66,40 @@ def load_method(catalog: Catalog, domain, table: Table) -> Method | None:
 def _check_names(catalog, table, method):
     """Each placeholder has one meaning."""
     names = [leaf.name for leaf in catalog.leaves(method)]
-    names += [pick.name for param in method.params for pick in param.picks]
-    exact = {leaf.name + "_exact" for leaf in catalog.leaves(method) if leaf.type.base in ("document", "json", "ip")}
+    names += [extract.name for param in method.params for extract in param.extracts]
+    exact = {
+        leaf.name + "_exact"
+        for leaf in catalog.leaves(method)
+        if leaf.type.base in ("document", "json", "ip")
+    }
     for name in sorted(set(names)):
         if names.count(name) > 1:
-            table.complain(f"`:{name}` would have two meanings in {method.name}: rename one of the parameters")
+            table.complain(
+                f"`:{name}` would have two meanings in {method.name}: rename one of the parameters"
+            )
         if name in BUILTIN_NAMES or name in exact:
             table.complain(f"`{name}` in {method.name} has the name of a built-in placeholder")
     for name in method.subject:
         if name not in names:
-            table.complain(f"`subject` names `{name}`, which is no parameter of {method.name}", "subject")
+            table.complain(
+                f"`subject` names `{name}`, which is not a parameter of {method.name}", "subject"
+            )
 
 
 def _check_meaning(catalog, table, method):
     if method.answer in ("none", "count") and not method.write:
-        table.complain(f"{method.name} reads, so its result cannot be {method.result.base}", "result")
+        table.complain(
+            f"{method.name} reads, so its result cannot be {method.result.base}", "result"
+        )
     if method.answer == "none" and not method.subject:
         table.complain(f"{method.name} must say in `subject` what not_found is about")
     if method.conflict and not method.write:
         table.complain(f"{method.name} reads, so it has no `conflict`", "conflict")
     if method.write and method.access == "read":
         table.complain(f"{method.name} writes, so its access cannot be read", "access")
-    if method.short and (method.write or not method.has_sql or method.answer not in ("row", "optional")):
+    if method.short and (
+        method.write or not method.has_sql or method.answer not in ("row", "optional")
+    ):
         table.complain(f"{method.name}: `short` is for reads of one row", "short")
     sealed = [leaf.name for leaf in catalog.leaves(method) if leaf.type.base == "sealed"]
     if len(sealed) not in (0, 2):
@@ -80,15 +111,35 @@ def _check_impl(catalog, table, method):
     kind = catalog.types.get(method.result.base)
     passwords = "password" in leaves and leaves["password"].secret
     if method.impl == "hash_password" and not (passwords and "password_hash" in leaves):
-        table.complain(f"{method.name}: hash_password needs the parameters password (secret) and password_hash", "impl")
+        table.complain(
+            f"{method.name}: hash_password needs the parameters password (secret) and password_hash",
+            "impl",
+        )
     if method.impl == "verify_password" and not (
-            passwords and method.answer == "optional" and kind and "password_hash" in {m.name for m in kind.members}):
-        table.complain(f"{method.name}: verify_password needs the parameter password (secret) and an optional row with "
-                       "the member password_hash", "impl")
+        passwords
+        and method.answer == "optional"
+        and kind
+        and "password_hash" in {m.name for m in kind.members}
+    ):
+        table.complain(
+            f"{method.name}: verify_password needs the parameter password (secret) and an optional row with "
+            "the member password_hash",
+            "impl",
+        )
     described = catalog.types.get(method.result_schema)
-    if method.result_schema and not (described and described.schema_only and method.impl in ("daemon", "rotate_key")
-                                     and str(method.result) == "json"):
-        table.complain("`result_schema` names the schema_only type of a json result that the daemon writes itself",
-                       "result_schema")
-    if method.impl in ("daemon", "rotate_key") and method.result.base == "json" and not method.result_schema:
+    if method.result_schema and not (
+        described
+        and described.schema_only
+        and method.impl in ("daemon", "rotate_key")
+        and str(method.result) == "json"
+    ):
+        table.complain(
+            "`result_schema` names the schema_only type of a json result that the daemon writes itself",
+            "result_schema",
+        )
+    if (
+        method.impl in ("daemon", "rotate_key")
+        and method.result.base == "json"
+        and not method.result_schema
+    ):
         table.complain(f"{method.name} has no `result_schema`: its json result must be described")

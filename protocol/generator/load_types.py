@@ -32,7 +32,11 @@ def load_type(catalog: Catalog, table: Table, known):
     rest = table.take("rest", str)
     exactly_one = tuple(table.take("exactly_one", list, []))
     use = "input" if is_input else "schema" if schema_only else "output"
-    members = tuple(filter(None, (load_field(catalog, child, use, known) for child in table.children("members"))))
+    members = tuple(
+        filter(
+            None, (load_field(catalog, child, use, known) for child in table.children("members"))
+        )
+    )
     table.finish()
 
     if is_input and schema_only:
@@ -40,30 +44,36 @@ def load_type(catalog: Catalog, table: Table, known):
     if is_open and not schema_only:
         table.complain("`open` belongs to schema_only types", "open")
     if rest is not None and (rest != "document" or use != "output"):
-        table.complain("`rest` is \"document\", and belongs to answer types", "rest")
+        table.complain('`rest` is "document", and belongs to answer types', "rest")
     if not members:
         table.complain(f"{table.name} has no members")
     _check_exactly_one(table, exactly_one, members, is_input)
     if use == "output":
         _check_sealed(table, members)
-    catalog.types[table.name] = ObjectType(table.name, doc, members, is_input, schema_only, is_open,
-                                           rest is not None, exactly_one)
+    catalog.types[table.name] = ObjectType(
+        table.name, doc, members, is_input, schema_only, is_open, rest is not None, exactly_one
+    )
 
 
 def _check_exactly_one(table, names, members, is_input):
     if not names:
         return
-    optional = {member.name for member in members if member.type.optional and member.default is None}
+    optional = {
+        member.name for member in members if member.type.optional and member.default is None
+    }
     if not is_input or len(names) < 2 or not set(names) <= optional:
-        table.complain("`exactly_one` names at least two optional members without default of an input type",
-                       "exactly_one")
+        table.complain(
+            "`exactly_one` names at least two optional members without default of an input type",
+            "exactly_one",
+        )
 
 
 def _check_sealed(table, members):
     """A token has two sealed texts that share a nonce column, which comes last."""
     bases = [member.type.base for member in members]
-    if ("sealed" in bases or "nonce" in bases) and (bases.count("sealed") != 2 or bases.count("nonce") != 1
-                                                   or bases[-1] != "nonce"):
+    if ("sealed" in bases or "nonce" in bases) and (
+        bases.count("sealed") != 2 or bases.count("nonce") != 1 or bases[-1] != "nonce"
+    ):
         table.complain(f"{table.name}: two members are sealed, and the last one is their nonce")
 
 
@@ -83,7 +93,11 @@ def check_type_uses(catalog: Catalog, tables):
             inner = catalog.types.get(member.type.base)
             problem = inner and _unfit(catalog, kind, inner)
             if problem:
-                table.complain(f"{inner.name} cannot stand within {kind.name}: {problem}", "members", member.name)
+                table.complain(
+                    f"{inner.name} cannot stand within {kind.name}: {problem}",
+                    "members",
+                    member.name,
+                )
 
 
 def _unfit(catalog, kind, inner):
@@ -94,8 +108,10 @@ def _unfit(catalog, kind, inner):
         return None
     if inner.schema_only:
         return "it is a schema_only type, by which no row is written"
-    if inner.rest or any(part.type.base in catalog.types or part.type.base in ("sealed", "nonce")
-                         for part in inner.members):
+    if inner.rest or any(
+        part.type.base in catalog.types or part.type.base in ("sealed", "nonce")
+        for part in inner.members
+    ):
         return "it holds more than plain values"
     return None
 
@@ -107,9 +123,15 @@ def parse_result(catalog: Catalog, table: Table, text) -> TypeRef | None:
         base, many, optional = match[2], bool(match[1]), bool(match[4])
         kind, scalar = catalog.types.get(base), SCALARS.get(base)
         plain = base in ("null", "count") and not many and not optional
-        if plain or base in catalog.enums or (kind and not kind.input and not kind.schema_only) or (
-                scalar and scalar.output and base not in ("enum", "strings", "sealed", "nonce")):
+        if (
+            plain
+            or base in catalog.enums
+            or (kind and not kind.input and not kind.schema_only)
+            or (scalar and scalar.output and base not in ("enum", "strings", "sealed", "nonce"))
+        ):
             return TypeRef(base, optional, many)
-    table.complain(f"`{text}` is no result: null, count, T, T? or [T], where T is a scalar, an enum or an answer type",
-                   "result")
+    table.complain(
+        f"`{text}` is no result: null, count, T, T? or [T], where T is a scalar, an enum or an answer type",
+        "result",
+    )
     return None

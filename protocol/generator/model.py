@@ -52,9 +52,9 @@ class Enumeration:
 class Pick:
     """A value taken out of a document parameter: the first of `names` in it that is not null, else the default."""
 
-    name: str             # the placeholder in SQL
+    name: str  # the placeholder in SQL
     names: tuple[str, ...]
-    type: TypeRef         # string or f64
+    type: TypeRef  # string or f64
     default: Default
     doc: str
 
@@ -66,15 +66,15 @@ class Field:
     name: str
     type: TypeRef
     doc: str
-    path: str = ""                 # parameters: from the params on, "user.email" (see Catalog.members)
+    path: str = ""  # parameters: from the params on, "user.email" (see Catalog.members)
     secret: bool = False
     default: Default | None = None
-    minimum: int | None = None     # integers: smallest and largest value allowed
+    minimum: int | None = None  # integers: smallest and largest value allowed
     maximum: int | None = None
-    max_bytes: int = 0             # strings: most bytes, 0 = no limit
-    check: str = ""                # "email" or ""
-    may_be_absent: bool = False    # members of schema-only types
-    picks: tuple[Pick, ...] = ()   # document parameters
+    max_bytes: int = 0  # strings: most bytes, 0 = no limit
+    check: str = ""  # "email" or ""
+    may_be_absent: bool = False  # members of schema-only types
+    extracts: tuple[Pick, ...] = ()  # document parameters
 
     @property
     def required(self):
@@ -100,27 +100,27 @@ class ObjectType:
     members: tuple[Field, ...]
     input: bool = False
     schema_only: bool = False
-    open: bool = False                    # schema_only: more members may come
-    rest: bool = False                    # answer: followed by a stored document's other members
-    exactly_one: tuple[str, ...] = ()     # input: of these members exactly one is given
+    open: bool = False  # schema_only: more members may come
+    rest: bool = False  # answer: followed by a stored document's other members
+    exactly_one: tuple[str, ...] = ()  # input: of these members exactly one is given
 
 
 @dataclass(frozen=True)
-class Slot:
-    """One of a call's values. Parameters come first, in their order, then picks, then what is computed."""
+class BindParam:
+    """One of a call's values. Parameters come first, in their order, then extracts, then what is computed."""
 
-    name: str         # the placeholder in SQL
-    type: str         # a scalar's name or "enum"
+    name: str  # the placeholder in SQL
+    type: str  # a scalar's name or "enum"
     compute: str = "none"  # as enum compute of catalog.h, in lower case
-    source: int = -1  # the slot that a computed one reads
+    source: int = -1  # the bind that a computed one reads
 
 
 @dataclass(frozen=True)
 class Statement:
-    """A method's SQL for one backend, on one line, with numbered placeholders; slots[k] is bound to number k + 1."""
+    """A method's SQL for one backend, on one line, with numbered placeholders; binds[k] is bound to number k + 1."""
 
     sql: str
-    slots: tuple[int, ...]
+    binds: tuple[int, ...]
     many: str = ""  # PostgreSQL: the same for an array of keys at once, each row with its key's place; "": there is none
     footprint: Footprint = Footprint()  # PostgreSQL: what it touches and locks
 
@@ -130,18 +130,18 @@ class Method:
     name: str
     domain: str
     doc: str
-    access: str                   # one of ACCESS: the least role that may call it
-    params: tuple[Field, ...]     # in positional order
-    result: TypeRef               # base "null" and "count" are results without a row
-    answer: str                   # none, count, row, optional, list: as enum answer of catalog.h
-    write: bool                   # changes the database
+    access: str  # one of ACCESS: the least role that may call it
+    params: tuple[Field, ...]  # in positional order
+    result: TypeRef  # base "null" and "count" are results without a row
+    answer: str  # none, count, row, optional, list: as enum answer of catalog.h
+    write: bool  # changes the database
     short: bool
-    impl: str                     # sql, hash_password, verify_password, migrate, rotate_key, daemon
-    subject: tuple[str, ...]      # parameters (or members) that not_found is about
-    conflict: tuple[str, ...]     # what data.field of a conflict can name
-    result_schema: str            # schema-only type that describes a json result; ""
+    impl: str  # sql, hash_password, verify_password, migrate, rotate_key, daemon
+    subject: tuple[str, ...]  # parameters (or members) that not_found is about
+    conflict: tuple[str, ...]  # what data.field of a conflict can name
+    result_schema: str  # schema-only type that describes a json result; ""
     # Filled by bind.py
-    slots: tuple[Slot, ...] = ()
+    binds: tuple[BindParam, ...] = ()
     statements: dict[str, Statement] = field(default_factory=dict)  # by backend; empty without SQL
 
     @property
@@ -174,9 +174,9 @@ class Domain:
 class ErrorKind:
     """A row of the table in protocol/error.h."""
 
-    name: str       # NOT_FOUND
+    name: str  # NOT_FOUND
     code: int
-    wire: str       # not_found
+    wire: str  # not_found
     retryable: bool
     meaning: str
 
@@ -184,10 +184,10 @@ class ErrorKind:
 @dataclass
 class Catalog:
     title: str
-    version: str                  # of the interface: what daemon.version tells as `protocol`
+    version: str  # of the interface: what daemon.version tells as `protocol`
     doc: str
     domains: tuple[Domain, ...]
-    methods: tuple[Method, ...]   # in the order of their numbers
+    methods: tuple[Method, ...]  # in the order of their numbers
     types: dict[str, ObjectType]
     enums: dict[str, Enumeration]
     errors: tuple[ErrorKind, ...]
@@ -210,7 +210,11 @@ class Catalog:
     def members(self, param: Field) -> list[Field]:
         """A parameter object's members with their paths; empty for other parameters."""
         kind = self.types.get(param.type.base)
-        return [replace(member, path=f"{param.name}.{member.name}") for member in kind.members] if kind else []
+        return (
+            [replace(member, path=f"{param.name}.{member.name}") for member in kind.members]
+            if kind
+            else []
+        )
 
     def methods_of(self, domain: Domain) -> list[Method]:
         return [method for method in self.methods if method.domain == domain.name]
@@ -224,7 +228,7 @@ class Catalog:
             kinds.add("not_found")
         if method.conflict:
             kinds.add("conflict")
-        shape = self.types.get(method.result.base)
-        if shape and any(member.type.base == "sealed" for member in shape.members):
+        row_schema = self.types.get(method.result.base)
+        if row_schema and any(member.type.base == "sealed" for member in row_schema.members):
             kinds.add("decryption_failed")
         return [kind for kind in self.errors if kind.wire in kinds]

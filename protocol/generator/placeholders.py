@@ -6,8 +6,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Builtin:
     name: str
-    type: str      # a scalar's name
-    compute: str   # enum compute of catalog.h, in lower case
+    type: str  # a scalar's name
+    compute: str  # enum compute of catalog.h, in lower case
     reads: str = ""  # the parameter that it is computed from
 
 

@@ -50,7 +50,7 @@ class Source:
         if keys not in self.lines:
             keys = tuple(self.written_as(key) for key in keys)
         while keys and keys not in self.lines:
-            below = [line for path, line in self.lines.items() if path[:len(keys)] == keys]
+            below = [line for path, line in self.lines.items() if path[: len(keys)] == keys]
             if below:
                 return f"{self.name}:{min(below)}"
             keys = keys[:-1]

@@ -12,12 +12,14 @@ from .problems import Problems
 from .tables import NAME, Table
 
 MARK = "{provider}"
-_EACH = re.compile(r"^[ \t]*-- each provider:[ \t]*\n(.*?)^[ \t]*-- end[ \t]*\n", re.DOTALL | re.MULTILINE)
+_EACH = re.compile(
+    r"^[ \t]*-- each provider:[ \t]*\n(.*?)^[ \t]*-- end[ \t]*\n", re.DOTALL | re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
 class Provider:
-    name: str   # in names of methods, members and columns: strava
+    name: str  # in names of methods, members and columns: strava
     title: str  # in texts: Strava
 
 
@@ -74,5 +76,6 @@ def unfill(key: str, providers) -> str:
 
 def expand_sql(text: str, providers) -> str:
     """Lines between `-- each provider:` and `-- end` are repeated for each provider."""
-    return _EACH.sub(lambda match: "".join(fill(match[1], provider) for provider in providers), text)
-
+    return _EACH.sub(
+        lambda match: "".join(fill(match[1], provider) for provider in providers), text
+    )

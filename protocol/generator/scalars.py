@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Scalar:
-    name: str             # in the catalog
-    c_type: str           # enum type of protocol/value.h
-    postgres: str         # the type that a placeholder is given in PostgreSQL; "" where none is bound
-    input: bool = True    # may be a parameter or a member of a parameter object
-    output: bool = True   # may be a result or a member of an answer object
+    name: str  # in the catalog
+    c_type: str  # enum type of protocol/value.h
+    postgres: str  # the type that a placeholder is given in PostgreSQL; "" where none is bound
+    input: bool = True  # may be a parameter or a member of a parameter object
+    output: bool = True  # may be a result or a member of an answer object
     minimum: int | None = None
     maximum: int | None = None
 
@@ -20,7 +20,7 @@ _ROWS = (
     Scalar("bool", "TYPE_BOOL", "boolean"),
     Scalar("u16", "TYPE_U16", "integer", minimum=0, maximum=2**16 - 1),
     Scalar("u32", "TYPE_U32", "bigint", minimum=0, maximum=2**32 - 1),
-    Scalar("i64", "TYPE_I64", "bigint", minimum=-2**63, maximum=2**63 - 1),
+    Scalar("i64", "TYPE_I64", "bigint", minimum=-(2**63), maximum=2**63 - 1),
     Scalar("f64", "TYPE_F64", "double precision"),
     Scalar("string", "TYPE_STRING", "text"),
     Scalar("uuid", "TYPE_UUID", "uuid"),

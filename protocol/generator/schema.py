@@ -45,7 +45,10 @@ def _scalar(base, going_in):
         schema = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}}
     else:
         schema = {"type": "string", **_format(base, going_in)}
-    return {**schema, "x-type": "[string]" if base == "strings" else "string" if base == "sealed" else base}
+    return {
+        **schema,
+        "x-type": "[string]" if base == "strings" else "string" if base == "sealed" else base,
+    }
 
 
 def _format(base, going_in):
@@ -75,12 +78,15 @@ def parameter_schema(catalog: Catalog, field: Field) -> dict:
         schema |= {"maxLength": field.max_bytes, "x-max-bytes": field.max_bytes}
     if field.check == "email":
         schema["pattern"] = "^[^@]+@[^@]+$"
-    if field.picks:
+    if field.extracts:
         schema["properties"] = {}
-        for pick in field.picks:
-            for name in pick.names:
-                schema["properties"][name] = {**schema_of(catalog, TypeRef(pick.type.base, optional=True), True),
-                                              "description": pick.doc, "x-default": pick.default.value}
+        for extract in field.extracts:
+            for name in extract.names:
+                schema["properties"][name] = {
+                    **schema_of(catalog, TypeRef(extract.type.base, optional=True), True),
+                    "description": extract.doc,
+                    "x-default": extract.default.value,
+                }
     if field.constant is not None:
         schema["default"] = field.constant
     elif field.default is not None:
@@ -95,14 +101,21 @@ def type_schema(catalog: Catalog, kind: ObjectType) -> dict:
     members = [member for member in kind.members if member.type.base != "nonce"]
     schema = {"type": "object", "description": kind.doc, "properties": {}}
     for member in members:
-        inner = parameter_schema(catalog, member) if kind.input else schema_of(catalog, member.type, going_in=False)
+        inner = (
+            parameter_schema(catalog, member)
+            if kind.input
+            else schema_of(catalog, member.type, going_in=False)
+        )
         if "$ref" in inner:
             inner = {"allOf": [inner]}  # what stands beside a $ref is ignored by many readers
         schema["properties"][member.name] = {**inner, "description": member.doc}
         if member.secret and not kind.input:
             schema["properties"][member.name]["x-secret"] = True
-    required = [member.name for member in members
-                if (member.required if kind.input else not member.may_be_absent)]
+    required = [
+        member.name
+        for member in members
+        if (member.required if kind.input else not member.may_be_absent)
+    ]
     if required:
         schema["required"] = required
     schema["additionalProperties"] = kind.rest or kind.open
@@ -113,8 +126,12 @@ def type_schema(catalog: Catalog, kind: ObjectType) -> dict:
 
 def _only(given, names):
     """Of the names exactly this one is there and not null."""
-    return {"required": [given],
-            "properties": {name: {"type": "null"} if name != given else {"not": {"type": "null"}} for name in names}}
+    return {
+        "required": [given],
+        "properties": {
+            name: {"type": "null"} if name != given else {"not": {"type": "null"}} for name in names
+        },
+    }
 
 
 def enum_schema(enumeration) -> dict:

@@ -14,7 +14,7 @@ class Body:
     """The text behind a `-- name: method` line."""
 
     name: str
-    where: str   # `sqlite/sql/users.sql:12`
+    where: str  # `sqlite/sql/users.sql:12`
     text: str
 
 
@@ -27,15 +27,23 @@ class Texts:
 
     bodies: dict[str, tuple[str, Body]]  # name -> (file's stem, body)
     fragments: dict[str, Fragment]
-    used: set[str]                       # names of the fragments that a body uses
+    used: set[str]  # names of the fragments that a body uses
 
 
 def load_texts(folder: Path, providers, problems: Problems) -> Texts:
     """All bodies and column lists of <folder>/*.sql, with the column lists put in place."""
     texts = Texts({}, {}, set())
-    parts = [(path.stem, part) for path in sorted(folder.glob("*.sql")) for part in _split(path, providers, problems)]
+    parts = [
+        (path.stem, part)
+        for path in sorted(folder.glob("*.sql"))
+        for part in _split(path, providers, problems)
+    ]
     for stem, part in parts:
-        taken = texts.fragments if isinstance(part, Fragment) else {n: b for n, (_, b) in texts.bodies.items()}
+        taken = (
+            texts.fragments
+            if isinstance(part, Fragment)
+            else {n: b for n, (_, b) in texts.bodies.items()}
+        )
         if part.name in taken:
             problems.add(part.where, f"`{part.name}` has SQL already at {taken[part.name].where}")
         elif isinstance(part, Fragment):
@@ -52,7 +60,9 @@ def _split(path, providers, problems):
     """The file's bodies and fragments; what is written once for all providers gives one for each."""
     label = "/".join(path.parts[-3:])
     parts, head, start, lines = [], None, 0, []
-    for number, line in enumerate([*path.read_text(encoding="utf-8").splitlines(), "-- name: ."], 1):
+    for number, line in enumerate(
+        [*path.read_text(encoding="utf-8").splitlines(), "-- name: ."], 1
+    ):
         name, columns = _NAME_LINE.match(line), HEADLINE.match(line)
         if not name and not columns:
             if head is None and line.strip() and not line.lstrip().startswith("--"):
@@ -70,7 +80,9 @@ def _part(head, where, text, providers):
     if head.re is HEADLINE:
         return [Fragment(head[1], head[2], where, text.strip())]
     if MARK in head[1]:
-        return [Body(fill(head[1], provider), where, fill(text, provider)) for provider in providers]
+        return [
+            Body(fill(head[1], provider), where, fill(text, provider)) for provider in providers
+        ]
     return [Body(head[1], where, text)]
 
 
@@ -88,11 +100,20 @@ _COMMON = r"""
 """
 
 _TOKENS = {
-    "sqlite": re.compile(_COMMON.format(escaped="", quotes=r"| `[^`]*` | \[[^\]]*\]", foreign=r"\?\d* | [@$][A-Za-z_0-9]+"),
-                         re.VERBOSE | re.DOTALL),
-    "postgres": re.compile(_COMMON.format(escaped=r"[eE]'(?:[^'\\]|\\.|'')*' |",
-                                          quotes=r"| \$(?P<tag>[A-Za-z_]*)\$.*?\$(?P=tag)\$", foreign=r"\$\d+"),
-                           re.VERBOSE | re.DOTALL),
+    "sqlite": re.compile(
+        _COMMON.format(
+            escaped="", quotes=r"| `[^`]*` | \[[^\]]*\]", foreign=r"\?\d* | [@$][A-Za-z_0-9]+"
+        ),
+        re.VERBOSE | re.DOTALL,
+    ),
+    "postgres": re.compile(
+        _COMMON.format(
+            escaped=r"[eE]'(?:[^'\\]|\\.|'')*' |",
+            quotes=r"| \$(?P<tag>[A-Za-z_]*)\$.*?\$(?P=tag)\$",
+            foreign=r"\$\d+",
+        ),
+        re.VERBOSE | re.DOTALL,
+    ),
 }
 
 
@@ -101,7 +122,7 @@ class Scanned:
     """A statement on one line: texts and, between them, placeholder names. parts[0::2] are texts."""
 
     parts: tuple[str, ...]
-    bare: str   # the statement without its literals and quoted names, for looking at its words
+    bare: str  # the statement without its literals and quoted names, for looking at its words
 
     @property
     def names(self):
@@ -110,7 +131,9 @@ class Scanned:
 
     def render(self, placeholder):
         """The statement with each name replaced by placeholder(name)."""
-        return "".join(placeholder(part) if index % 2 else part for index, part in enumerate(self.parts))
+        return "".join(
+            placeholder(part) if index % 2 else part for index, part in enumerate(self.parts)
+        )
 
 
 def scan(body: Body, backend: str, problems: Problems) -> Scanned:

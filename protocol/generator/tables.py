@@ -8,11 +8,19 @@ NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 NAME_MAX = 48
 
 # Names become C identifiers in the client's stubs.
-C_KEYWORDS = frozenset("""auto break case char const continue default do double else enum extern float for goto if
+C_KEYWORDS = frozenset(
+    """auto break case char const continue default do double else enum extern float for goto if
     inline int long register restrict return short signed sizeof static struct switch typedef union unsigned void
-    volatile while bool true false""".split())
+    volatile while bool true false""".split()
+)
 
-_KINDS = {str: "a text", bool: "true or false", int: "a whole number", list: "a list of texts", dict: "a table"}
+_KINDS = {
+    str: "a text",
+    bool: "true or false",
+    int: "a whole number",
+    list: "a list of texts",
+    dict: "a table",
+}
 
 
 class Table:
@@ -61,11 +69,16 @@ class Table:
     def children(self, key):
         """The tables under an entry, each as a Table."""
         value = self.take(key, dict, {})
-        return [Table(self.source, self.problems, (*self.keys, key, name), data) for name, data in value.items()]
+        return [
+            Table(self.source, self.problems, (*self.keys, key, name), data)
+            for name, data in value.items()
+        ]
 
     def check_name(self, what):
         if not NAME.match(self.name) or len(self.name) > NAME_MAX:
-            self.complain(f"{what} `{self.name}`: a name is lower-case letters, digits and _, at most {NAME_MAX}")
+            self.complain(
+                f"{what} `{self.name}`: a name is lower-case letters, digits and _, at most {NAME_MAX}"
+            )
         elif self.name in C_KEYWORDS:
             self.complain(f"{what} `{self.name}` is a word of C")
 

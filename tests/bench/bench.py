@@ -21,31 +21,43 @@ DOCUMENT = ROOT / "docs" / "performance.md"
 
 def probes(bench, setting):
     """Every probe by name, each beside what it is compared with: (parts that it needs, the measurement)."""
+
     def sqlite(call, clients, pipeline):
-        return {"sqlite"}, lambda name: bench.daemon(name, setting.sqlite, getattr(setting.calls, call), clients, pipeline)
+        return {"sqlite"}, lambda name: bench.daemon(
+            name, setting.sqlite, getattr(setting.calls, call), clients, pipeline
+        )
 
     def unsealed(call):
-        return {"unsealed"}, lambda name: bench.daemon(name, setting.unsealed, getattr(setting.calls, call), 64, 16)
+        return {"unsealed"}, lambda name: bench.daemon(
+            name, setting.unsealed, getattr(setting.calls, call), 64, 16
+        )
 
     def postgres(call, clients, pipeline):
-        return {"postgres"}, lambda name: bench.daemon(name, setting.postgres_daemon, getattr(setting.calls, call), clients,
-                                                       pipeline)
+        return {"postgres"}, lambda name: bench.daemon(
+            name, setting.postgres_daemon, getattr(setting.calls, call), clients, pipeline
+        )
 
     def several(count):
         """Rows of 2,000 users, changed through so many daemons."""
-        return {"postgres", "several"}, lambda name: bench.daemons(name, setting.postgres_daemons[:count], setting.calls.update_token,
-                                                                   48, 6)
+        return {"postgres", "several"}, lambda name: bench.daemons(
+            name, setting.postgres_daemons[:count], setting.calls.update_token, 48, 6
+        )
 
     def redis(clients, pipeline, *command):
         return {"redis"}, lambda name: bench.redis(name, setting.redis, clients, pipeline, command)
 
     def in_process(method, keys, group):
-        return {"in-process"}, lambda name: bench.in_process(name, setting.database("in-process"), method,
-                                                             getattr(setting, keys), group)
+        return {"in-process"}, lambda name: bench.in_process(
+            name, setting.database("in-process"), method, getattr(setting, keys), group
+        )
 
     def pgbench(script, clients):
-        return {"postgres"}, lambda name: bench.pgbench(setting.postgres, getattr(setting, f"{script}_script"),
-                                                        getattr(setting, f"{script}_variables"), clients)
+        return {"postgres"}, lambda name: bench.pgbench(
+            setting.postgres,
+            getattr(setting, f"{script}_script"),
+            getattr(setting, f"{script}_variables"),
+            clients,
+        )
 
     return {
         "ping 64x1": sqlite("ping", 64, 1),
@@ -69,12 +81,23 @@ def probes(bench, setting):
         "sqlite mixed 64x4": sqlite("mixed", 64, 4),
         "postgres get 64x1": postgres("get", 64, 1),
         "pgbench get 64": pgbench("get", 64),
-        "pgbouncer get 64": ({"postgres", "pgbouncer"}, lambda name: bench.pgbench(
-            setting.bouncer, setting.get_script, setting.get_variables, 64, "extended")),
-        "pgbench get 64, two threads": ({"postgres"}, lambda name: bench.pgbench(
-            setting.postgres, setting.get_script, setting.get_variables, 64, threads=2)),
+        "pgbouncer get 64": (
+            {"postgres", "pgbouncer"},
+            lambda name: bench.pgbench(
+                setting.bouncer, setting.get_script, setting.get_variables, 64, "extended"
+            ),
+        ),
+        "pgbench get 64, two threads": (
+            {"postgres"},
+            lambda name: bench.pgbench(
+                setting.postgres, setting.get_script, setting.get_variables, 64, threads=2
+            ),
+        ),
         "postgres get 64x16": postgres("get", 64, 16),
-        "pipeline get": ({"postgres"}, lambda name: bench.pipeline(name, setting.postgres, "get_user", setting.user_keys)),
+        "pipeline get": (
+            {"postgres"},
+            lambda name: bench.pipeline(name, setting.postgres, "get_user", setting.user_keys),
+        ),
         "postgres get 1x1": postgres("get", 1, 1),
         "pgbench get 1": pgbench("get", 1),
         "postgres record 64x1": postgres("record", 64, 1),
@@ -111,7 +134,10 @@ def build(folder, say):
     if folder:
         return ROOT / folder
     say("building with optimisation …")
-    for command in (["scripts/setup", "bench"], ["scripts/build", "build-bench", "-Dbuildtype=release", "-Dtests=disabled"]):
+    for command in (
+        ["scripts/setup", "bench"],
+        ["scripts/build", "build-bench", "-Dbuildtype=release", "-Dtests=disabled"],
+    ):
         done = subprocess.run(command, cwd=ROOT, check=False)
         if done.returncode != 0:
             raise BenchError(f"{' '.join(command)} failed")
@@ -119,22 +145,53 @@ def build(folder, say):
 
 
 def arguments(argv):
-    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures pierre-dbd against what users would "
-                                     "pick instead, prints one table and writes it to docs/performance.md.")
-    parser.add_argument("--quick", action="store_true", help="one round of short measurements: a look, not a result")
-    parser.add_argument("--rounds", type=int, default=None, help="rounds of all measurements (default 5)")
-    parser.add_argument("--seconds", type=float, default=None, help="length of one measurement (default 3)")
-    parser.add_argument("--only", action="append", default=[], metavar="TEXT", help="only rows that hold this text; repeatable")
-    parser.add_argument("--skip-beside", action="store_true", help="leave out latency under half load, CPU, memory and start")
-    parser.add_argument("--large", action="store_true", help="also with 10 million users and 10 million usage rows")
-    parser.add_argument("--large-rows", type=int, default=10_000_000, metavar="N", help="so many instead")
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench",
+        description="Measures pierre-dbd against what users would "
+        "pick instead, prints one table and writes it to docs/performance.md.",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="one round of short measurements: a look, not a result"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=None, help="rounds of all measurements (default 5)"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=None, help="length of one measurement (default 3)"
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="only rows that hold this text; repeatable",
+    )
+    parser.add_argument(
+        "--skip-beside",
+        action="store_true",
+        help="leave out latency under half load, CPU, memory and start",
+    )
+    parser.add_argument(
+        "--large", action="store_true", help="also with 10 million users and 10 million usage rows"
+    )
+    parser.add_argument(
+        "--large-rows", type=int, default=10_000_000, metavar="N", help="so many instead"
+    )
     parser.add_argument("--users", type=int, default=100_000)
     parser.add_argument("--api-keys", type=int, default=1_000)
-    parser.add_argument("--build", help="an existing build folder to measure instead of building one")
-    parser.add_argument("--before", metavar="BINARY", help="another pierre-dbd, whose figures stand before in the table of bystanders")
+    parser.add_argument(
+        "--build", help="an existing build folder to measure instead of building one"
+    )
+    parser.add_argument(
+        "--before",
+        metavar="BINARY",
+        help="another pierre-dbd, whose figures stand before in the table of bystanders",
+    )
     parser.add_argument("--folder", help="where databases go (default: a temporary folder on disk)")
     parser.add_argument("--keep", action="store_true", help="keep that folder")
-    parser.add_argument("--dry", action="store_true", help="print only; leave docs/performance.md alone")
+    parser.add_argument(
+        "--dry", action="store_true", help="print only; leave docs/performance.md alone"
+    )
     options = parser.parse_args(argv)
     options.rounds = options.rounds or (1 if options.quick else 5)
     options.seconds = options.seconds or (1.0 if options.quick else 3.0)
@@ -154,7 +211,9 @@ def report(options, results, tables):
     missed = [outcome.target for outcome in outcomes if not outcome.met]
     say(f"{len(outcomes) - len(missed)} of {len(outcomes)} targets met")
     if not (options.dry or options.quick or options.only or options.skip_beside):
-        DOCUMENT.write_text(put_between(DOCUMENT.read_text(), text, () if options.large else beside.LARGE_TITLES))
+        DOCUMENT.write_text(
+            put_between(DOCUMENT.read_text(), text, () if options.large else beside.LARGE_TITLES)
+        )
         say(f"written to {DOCUMENT.relative_to(ROOT)}")
 
 
@@ -170,7 +229,11 @@ def main(argv):
         say("making databases and starting servers …")
         with setting:
             results = measure(names, table, options.rounds, say)
-            tables = [] if options.skip_beside else beside.all_tables(bench, setting, say, options.before)
+            tables = (
+                []
+                if options.skip_beside
+                else beside.all_tables(bench, setting, say, options.before)
+            )
         if options.large:
             tables += beside.large_tables(bench, folder, options.large_rows, say)
         (folder / "results.json").write_text(json.dumps(results, indent=1))

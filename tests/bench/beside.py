@@ -21,12 +21,16 @@ IDLE_CONNECTIONS = 1000
 MANY_CALLS = 10_000_000
 BULK_CLIENTS, BULK_DOCUMENTS, BULK_BYTES = 4, 100, 1_000_000
 LARGE_TITLES = ("Many users", "Aggregates over")  # of the tables that only --large makes
-LARGE_BYTES = 5_000  # of disk for each row of large_tables: three tables, their indexes, both databases' logs
+LARGE_BYTES = (
+    5_000  # of disk for each row of large_tables: three tables, their indexes, both databases' logs
+)
 
 
 def all_tables(bench, setting, say, before=None):
     tables = []
-    backends = [("SQLite", setting.sqlite)] + ([("PostgreSQL", setting.postgres_daemon)] if "postgres" in setting.wanted else [])
+    backends = [("SQLite", setting.sqlite)] + (
+        [("PostgreSQL", setting.postgres_daemon)] if "postgres" in setting.wanted else []
+    )
     tables.append(half_load(bench, setting, backends, say))
     tables.append(stalls(bench, say))
     tables.append(bystanders(bench, setting, [name for name, _ in backends], before, say))
@@ -40,45 +44,107 @@ WINDOWS = 5  # of two seconds at most, at half of the peak rate: what the host d
 
 def half_load(bench, setting, backends, say):
     """The peak of each shape, then half of it, calls sent when they are due. What the machine itself adds is stated beside it: pings as often
-    as the first method's calls, to the daemon and to Redis, which cost next to nothing; and commits of a program that does nothing else."""
+    as the first method's calls, to the daemon and to Redis, which cost next to nothing; and commits of a program that does nothing else.
+    """
     rows = []
 
     def row(words, shape, rate, one, target):
         one(max(1000, int(rate)))  # what many look-ups find in memory
         windows = [one(max(1000, int(rate * min(bench.seconds, 2.0)))) for _ in range(WINDOWS)]
-        p50, p90, p99 = (f"{median([window[mark] for window in windows]):,.0f} µs" for mark in ("p50", "p90", "p99"))
+        p50, p90, p99 = (
+            f"{median([window[mark] for window in windows]):,.0f} µs"
+            for mark in ("p50", "p90", "p99")
+        )
         ratio = median([window["p99"] / window["p50"] for window in windows])
-        rows.append((words, shape, f"{rate:,.0f}/s", p50, p90, p99, f"{ratio:.1f}",
-                     "below 5" if target else "stated", ("yes" if ratio < 5 else "**no**") if target else ""))
+        rows.append(
+            (
+                words,
+                shape,
+                f"{rate:,.0f}/s",
+                p50,
+                p90,
+                p99,
+                f"{ratio:.1f}",
+                "below 5" if target else "stated",
+                ("yes" if ratio < 5 else "**no**") if target else "",
+            )
+        )
 
     def at(server, lines, pipeline, rate, redis=False):
-        return lambda calls: bench.at_rate(server, setting.calls.lines[lines], 64, pipeline, rate, calls, redis)
+        return lambda calls: bench.at_rate(
+            server, setting.calls.lines[lines], 64, pipeline, rate, calls, redis
+        )
 
     for pipeline in (1, 16):
         shape = f"64, {pipeline}"
         for backend, daemon in backends:
             for call in ("get", "record", "mixed"):
                 say(f"half load: {call}, {backend}, {shape}")
-                rate = bench.daemon(f"peak {backend} {call} {pipeline}", daemon, getattr(setting.calls, call), 64, pipeline)["rate"] / 2
+                rate = (
+                    bench.daemon(
+                        f"peak {backend} {call} {pipeline}",
+                        daemon,
+                        getattr(setting.calls, call),
+                        64,
+                        pipeline,
+                    )["rate"]
+                    / 2
+                )
                 if (backend, call) == ("SQLite", "get"):
                     row("daemon.ping", shape, rate, at(daemon, "ping", pipeline, rate), False)
                     if "redis" in setting.wanted:
-                        row("Redis PING", shape, rate, at(setting.redis, "redis ping", pipeline, rate, True), False)
+                        row(
+                            "Redis PING",
+                            shape,
+                            rate,
+                            at(setting.redis, "redis ping", pipeline, rate, True),
+                            False,
+                        )
                 row(f"{call}, {backend}", shape, rate, at(daemon, call, pipeline, rate), True)
     if "in-process" in setting.wanted:
-        commit = ("in-process insert 1", setting.database("in-process"), "record_api_key_usage", setting.api_keys, 1)
-        row("in-process, a commit each, at full speed", "1, 1", bench.in_process(*commit)["rate"], lambda _: bench.in_process(*commit), False)
-    return "Latency at half of the peak rate", ("call", "c, P", "rate", "p50", "p90", "p99", "p99 / p50", "target", "met"), rows
+        commit = (
+            "in-process insert 1",
+            setting.database("in-process"),
+            "record_api_key_usage",
+            setting.api_keys,
+            1,
+        )
+        row(
+            "in-process, a commit each, at full speed",
+            "1, 1",
+            bench.in_process(*commit)["rate"],
+            lambda _: bench.in_process(*commit),
+            False,
+        )
+    return (
+        "Latency at half of the peak rate",
+        ("call", "c, P", "rate", "p50", "p90", "p99", "p99 / p50", "target", "met"),
+        rows,
+    )
 
 
 def stalls(bench, say):
     """What no program can be better than: for how long a loop that does nothing is kept from going on."""
     say("what the machine takes for itself")
-    windows = [json.loads(run([bench.program("bench-stalls"), min(bench.seconds, 2.0)])) for _ in range(WINDOWS)]
-    rows = [(f"gaps longer than {int(mark):,} µs", f"{median([window['lost'][mark] for window in windows]):.2%} of each processor's time")
-            for mark in windows[0]["lost"]]
-    rows.append(("the longest gap", f"{median([window['longest_us'] for window in windows]):,.0f} µs"))
-    return "What the machine takes for itself, with nothing else running", ("what", "measured"), rows
+    windows = [
+        json.loads(run([bench.program("bench-stalls"), min(bench.seconds, 2.0)]))
+        for _ in range(WINDOWS)
+    ]
+    rows = [
+        (
+            f"gaps longer than {int(mark):,} µs",
+            f"{median([window['lost'][mark] for window in windows]):.2%} of each processor's time",
+        )
+        for mark in windows[0]["lost"]
+    ]
+    rows.append(
+        ("the longest gap", f"{median([window['longest_us'] for window in windows]):,.0f} µs")
+    )
+    return (
+        "What the machine takes for itself, with nothing else running",
+        ("what", "measured"),
+        rows,
+    )
 
 
 def methods(setting):
@@ -99,7 +165,11 @@ def methods(setting):
         "update_strava_token": calls.update_token,
         "update_api_key_last_used": ["update_api_key_last_used", f"api_key_id=@{setting.api_keys}"],
         "record_api_key_usage": calls.record,
-        "upsert_user_profile": ["upsert_user_profile", users, 'profile_data:={"age":30,"goals":["run"],"weight":70.5}'],
+        "upsert_user_profile": [
+            "upsert_user_profile",
+            users,
+            'profile_data:={"age":30,"goals":["run"],"weight":70.5}',
+        ],
     }
 
 
@@ -107,8 +177,12 @@ def methods(setting):
 def counted_syscalls(daemon, path):
     """Counts the daemon's system calls while the block runs; the result is a list that gets the number."""
     result = []
-    tracer = subprocess.Popen([tool("strace"), "-f", "-c", "-o", str(path), "-p", str(daemon.pid())],
-                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    tracer = subprocess.Popen(
+        [tool("strace"), "-f", "-c", "-o", str(path), "-p", str(daemon.pid())],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     tracer.stderr.readline()  # "Process … attached with … threads"
     try:
         yield result
@@ -116,7 +190,9 @@ def counted_syscalls(daemon, path):
         tracer.terminate()
         tracer.stderr.read()
         tracer.wait()
-        total = re.search(r"^\s*100\.00\s+\S+\s+(?:\S+\s+)?(\d+)(?:\s+\d+)? total$", path.read_text(), re.M)
+        total = re.search(
+            r"^\s*100\.00\s+\S+\s+(?:\S+\s+)?(\d+)(?:\s+\d+)? total$", path.read_text(), re.M
+        )
         result.append(int(total.group(1)) if total else 0)
 
 
@@ -134,9 +210,28 @@ def costs(bench, setting, backends, say):
                 with counted_syscalls(daemon, setting.folder / "strace.txt") as counted:
                     bench.daemon("", daemon, call, 64, pipeline, calls=6400)
                 counts.append(counted[0] / 6400)
-            rows.append((name, backend, f"{one['cpu']:.1f}", f"{many['cpu']:.1f}", f"{counts[0]:.2f}", f"{counts[1]:.2f}"))
-    return ("The daemon's CPU time and system calls for each call (64 clients)",
-            ("method", "backend", "µs, P = 1", "µs, P = 16", "system calls, P = 1", "system calls, P = 16"), rows)
+            rows.append(
+                (
+                    name,
+                    backend,
+                    f"{one['cpu']:.1f}",
+                    f"{many['cpu']:.1f}",
+                    f"{counts[0]:.2f}",
+                    f"{counts[1]:.2f}",
+                )
+            )
+    return (
+        "The daemon's CPU time and system calls for each call (64 clients)",
+        (
+            "method",
+            "backend",
+            "µs, P = 1",
+            "µs, P = 16",
+            "system calls, P = 1",
+            "system calls, P = 16",
+        ),
+        rows,
+    )
 
 
 def start_ms(daemon):
@@ -195,32 +290,66 @@ def resources(bench, setting, backends, say):
     rows = []
 
     def row(what, backend, value, unit, target):
-        rows.append((what, backend, f"{value:,.1f} {unit}", f"below {target:g} {unit}" if target else "stated",
-                     ("yes" if value < target else "**no**") if target else ""))
+        rows.append(
+            (
+                what,
+                backend,
+                f"{value:,.1f} {unit}",
+                f"below {target:g} {unit}" if target else "stated",
+                ("yes" if value < target else "**no**") if target else "",
+            )
+        )
 
     for backend, daemon in backends:
         say(f"memory and start, {backend}")
-        row("start to first answer, median of 9", backend, median([start_ms(daemon) for _ in range(9)]), "ms", 100)
+        row(
+            "start to first answer, median of 9",
+            backend,
+            median([start_ms(daemon) for _ in range(9)]),
+            "ms",
+            100,
+        )
         time.sleep(0.5)
         row("memory, idle after the start", backend, daemon.resident_bytes() / 2**20, "MiB", 12)
-        row("memory for each idle connection more", backend, idle_connections(daemon, IDLE_CONNECTIONS) / 2**10, "KiB", 16)
+        row(
+            "memory for each idle connection more",
+            backend,
+            idle_connections(daemon, IDLE_CONNECTIONS) / 2**10,
+            "KiB",
+            16,
+        )
         first, last, calls = many_calls(bench, setting, backend, daemon, say)
         row(f"memory after {calls // 10:,} calls", backend, first / 2**20, "MiB", 0)
-        row(f"memory after {calls:,} calls, more than that", backend, (last - first) / 2**20, "MiB", 1 if calls == MANY_CALLS else 0)
+        row(
+            f"memory after {calls:,} calls, more than that",
+            backend,
+            (last - first) / 2**20,
+            "MiB",
+            1 if calls == MANY_CALLS else 0,
+        )
         say(f"bulk import, {backend}")
         peak, rate = bulk_import(daemon)
-        row("peak memory of bulk imports, above the idle daemon", backend, peak / 2**20, "MiB", 128)
+        row(
+            "peak memory of bulk imports, above the idle daemon",
+            backend,
+            peak / 2**20,
+            "MiB",
+            128,
+        )
         row("bulk imports", backend, rate / 2**20, "MiB/s", 0)
     return "Memory and start", ("what", "backend", "measured", "target", "met"), rows
 
 
 # --- with ten million rows -------------------------------------------------------------------------------------------
 
+
 def window(number, hours):
     """A time window of so many seconds' rows: the usage rows of seed.py stand one second apart."""
     start = 1735689600 + number
-    return (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(start)),
-            time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(start + hours * 3600)))
+    return (
+        time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(start)),
+        time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(start + hours * 3600)),
+    )
 
 
 def aggregate_calls(rows, days):
@@ -231,8 +360,14 @@ def aggregate_calls(rows, days):
         "get_api_key_usage_stats": ("get_api_key_usage_stats", [key, start, end]),
         "get_top_tools_analysis": ("get_top_tools_analysis", [user, start, end]),
         "get_a2a_usage_stats": ("get_a2a_usage_stats", ["client-17", start, end]),
-        "get_request_logs of one key": ("get_request_logs", {"api_key_id": key, "start_time": start, "end_time": end, "limit": 100}),
-        "get_request_logs of all": ("get_request_logs", {"start_time": start, "end_time": end, "limit": 100}),
+        "get_request_logs of one key": (
+            "get_request_logs",
+            {"api_key_id": key, "start_time": start, "end_time": end, "limit": 100},
+        ),
+        "get_request_logs of all": (
+            "get_request_logs",
+            {"start_time": start, "end_time": end, "limit": 100},
+        ),
     }
 
 
@@ -243,7 +378,10 @@ def aggregate_times(daemon, backend, rows):
     for words in short:
         one, ten = time_of(daemon, *short[words]), time_of(daemon, *long[words])
         times.append((words, backend, f"{one:,.2f} ms", f"{ten:,.2f} ms", f"{ten / one:.1f}"))
-    return times + [(method, backend, f"{time_of(daemon, method, []):,.2f} ms", "", "") for method in ("get_system_stats", "get_user_count")]
+    return times + [
+        (method, backend, f"{time_of(daemon, method, []):,.2f} ms", "", "")
+        for method in ("get_system_stats", "get_user_count")
+    ]
 
 
 def time_of(daemon, method, params, repeats=5):
@@ -258,7 +396,13 @@ def time_of(daemon, method, params, repeats=5):
 
 def large_tables(bench, folder, rows, say):
     """Millions of users and usage rows, both backends: a look-up beside its time with 100,000, and the aggregate methods."""
-    counts = {"users": rows, "api_keys": 1_000, "usage": rows, "a2a_clients": 100, "a2a_usage": rows}
+    counts = {
+        "users": rows,
+        "api_keys": 1_000,
+        "usage": rows,
+        "a2a_clients": 100,
+        "a2a_usage": rows,
+    }
     small = {"users": 100_000, "api_keys": 1_000}
     lookups, aggregates = [], []
     needed = rows * LARGE_BYTES
@@ -273,10 +417,23 @@ def large_tables(bench, folder, rows, say):
                 rates[size["users"]] = rate
                 aggregates += times
             ratio = rates[small["users"]] / rates[counts["users"]]
-            lookups.append((f"get_user, {rows:,} users beside 100,000", backend, f"{ratio:.2f} × its time", "at most 1.5 ×",
-                            "yes" if ratio <= 1.5 else "**no**"))
-    return [(LARGE_TITLES[0], ("what", "backend", "measured", "target", "met"), lookups),
-            (f"{LARGE_TITLES[1]} {rows:,} usage rows", ("method", "backend", "one day", "ten days", "ratio"), aggregates)]
+            lookups.append(
+                (
+                    f"get_user, {rows:,} users beside 100,000",
+                    backend,
+                    f"{ratio:.2f} × its time",
+                    "at most 1.5 ×",
+                    "yes" if ratio <= 1.5 else "**no**",
+                )
+            )
+    return [
+        (LARGE_TITLES[0], ("what", "backend", "measured", "target", "met"), lookups),
+        (
+            f"{LARGE_TITLES[1]} {rows:,} usage rows",
+            ("method", "backend", "one day", "ten days", "ratio"),
+            aggregates,
+        ),
+    ]
 
 
 def large_one(bench, folder, server, backend, counts):
@@ -289,7 +446,12 @@ def large_one(bench, folder, server, backend, counts):
         daemon.stop()
         seed.sqlite(path, counts)
     else:
-        daemon = Daemon(bench.build, folder, server.create_database(name.replace("-", "_")), name=f"{name}-postgres")
+        daemon = Daemon(
+            bench.build,
+            folder,
+            server.create_database(name.replace("-", "_")),
+            name=f"{name}-postgres",
+        )
         daemon.start()
         daemon.stop()
         seed.postgres(server.connection(name.replace("-", "_")), counts)
@@ -297,7 +459,9 @@ def large_one(bench, folder, server, backend, counts):
         keys = seed.key_file(folder / "large.keys", seed.user_id, counts["users"], 50_000, seed=2)
         call = ["get_user", f"user_id=@{keys}"]
         bench.daemon("", daemon, call, 16, 4, calls=100_000)  # what many look-ups find in memory
-        rate = median([bench.daemon("", daemon, call, 1, 1, calls=20_000)["rate"] for _ in range(3)])
+        rate = median(
+            [bench.daemon("", daemon, call, 1, 1, calls=20_000)["rate"] for _ in range(3)]
+        )
         if "usage" in counts:
             times = aggregate_times(daemon, backend, counts["usage"])
     if backend == "SQLite":

@@ -17,7 +17,10 @@ GOALS = 8  # of a document each, in one answer
 
 
 def line(method, params):
-    return b'{"jsonrpc":"2.0","id":1,"method":"%s","params":%s}\n' % (method.encode(), params.encode())
+    return b'{"jsonrpc":"2.0","id":1,"method":"%s","params":%s}\n' % (
+        method.encode(),
+        params.encode(),
+    )
 
 
 class Peer:
@@ -69,7 +72,12 @@ def beside(path, requests):
 def prepare(peer):
     users = []
     for _ in range(CROWD):
-        answer = peer.call(line("create_user", json.dumps([{"email": f"{uuid.uuid4()}@example.com", "password_hash": "x"}])))
+        answer = peer.call(
+            line(
+                "create_user",
+                json.dumps([{"email": f"{uuid.uuid4()}@example.com", "password_hash": "x"}]),
+            )
+        )
         users.append(json.loads(answer)["result"])
     for user in users:
         peer.call(line("upsert_user_profile", f'["{user}",{DOCUMENT}]'))
@@ -82,9 +90,15 @@ def measured(daemon):
     """For each of the calls: p99 and the worst of the pings."""
     users = prepare(Peer(daemon.socket))
     return {
-        f"{CROWD} get_user_profile of 1 MiB": beside(daemon.socket, [line("get_user_profile", f'["{user}"]') for user in users]),
-        f"{CROWD} upsert_user_profile of 1 MiB": beside(daemon.socket, [line("upsert_user_profile", f'["{user}",{DOCUMENT}]') for user in users]),
-        f"get_user_goals of {GOALS} MiB": beside(daemon.socket, [line("get_user_goals", f'["{users[0]}"]')]),
+        f"{CROWD} get_user_profile of 1 MiB": beside(
+            daemon.socket, [line("get_user_profile", f'["{user}"]') for user in users]
+        ),
+        f"{CROWD} upsert_user_profile of 1 MiB": beside(
+            daemon.socket, [line("upsert_user_profile", f'["{user}",{DOCUMENT}]') for user in users]
+        ),
+        f"get_user_goals of {GOALS} MiB": beside(
+            daemon.socket, [line("get_user_goals", f'["{users[0]}"]')]
+        ),
     }
 
 
@@ -99,9 +113,23 @@ def bystanders(bench, setting, backends, before, say):
         say(f"a bystander beside the worst calls, {backend}")
         figures = {}
         for name, binary in [("before", before)] * bool(before) + [("now", None)]:
-            url = f"sqlite:{setting.folder}/bystander-{name}-{os.getpid()}.db" if backend == "SQLite" else setting.server.url
+            url = (
+                f"sqlite:{setting.folder}/bystander-{name}-{os.getpid()}.db"
+                if backend == "SQLite"
+                else setting.server.url
+            )
             figures[name] = one_binary(bench, setting.folder, binary, url, f"bystander-{name}")
         for call, (p99, worst) in figures["now"].items():
             old = figures.get("before", {}).get(call)
-            rows.append((f"{call}, {backend}", f"{old[0]:,.1f} / {old[1]:,.0f} ms" if old else "", f"{p99:,.1f} / {worst:,.0f} ms"))
-    return "Pings of a bystander beside the worst calls", ("calls", "before: p99 / worst", "p99 / worst"), rows
+            rows.append(
+                (
+                    f"{call}, {backend}",
+                    f"{old[0]:,.1f} / {old[1]:,.0f} ms" if old else "",
+                    f"{p99:,.1f} / {worst:,.0f} ms",
+                )
+            )
+    return (
+        "Pings of a bystander beside the worst calls",
+        ("calls", "before: p99 / worst", "p99 / worst"),
+        rows,
+    )

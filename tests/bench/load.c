@@ -1,10 +1,12 @@
-/* The benchmark's load generator for what one method at full speed does not show: calls picked at random from a file of
- * prepared ones (a mixture of methods, other keys in every call) and a given rate of calls.
+/* The benchmark's load generator for what one method at full speed does not show: calls picked at
+ * random from a file of prepared ones (a mixture of methods, other keys in every call) and a given
+ * rate of calls.
  *
- * The file holds one call a line: the members of a request without its id, as in  "method":"get_user","params":["…"]
- * At a rate, a call's time counts from the moment at which it was due, so that a stall shows in every call that it
- * delays. With --redis the same load goes to a Redis server: a line is one of its inline commands, and answers of one line come in
- * order. One thread, one epoll; prints one line of JSON. */
+ * The file holds one call a line: the members of a request without its id, as in
+ * "method":"get_user","params":["…"] At a rate, a call's time counts from the moment at which it
+ * was due, so that a stall shows in every call that it delays. With --redis the same load goes to a
+ * Redis server: a line is one of its inline commands, and answers of one line come in order. One
+ * thread, one epoll; prints one line of JSON. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -27,8 +29,9 @@ struct client {
 	int fd;
 	char *in, *out;
 	size_t in_length, out_start, out_length, out_capacity;
-	uint64_t sent[PIPELINE_MAX];   /* when the call with that id was sent, or was due */
-	uint16_t idle[PIPELINE_MAX];   /* a ring: the ids that are not under way, the next one at `begun`, the last at `answered` */
+	uint64_t sent[PIPELINE_MAX]; /* when the call with that id was sent, or was due */
+	uint16_t idle[PIPELINE_MAX]; /* a ring: the ids that are not under way, the next one at
+	                                `begun`, the last at `answered` */
 	size_t begun, answered;
 	bool waits_to_write;
 };
@@ -36,14 +39,14 @@ struct client {
 struct load {
 	const char *socket, *lines_path;
 	size_t clients, pipeline, calls;
-	double rate;                    /* calls per second; 0 = as fast as answers come */
+	double rate; /* calls per second; 0 = as fast as answers come */
 	bool redis;
 	struct peer_keys lines;
 	struct peer_times times;
 	struct client *all;
 	size_t begun, errors, bytes, turn;
 	int epoll;
-	char id_texts[PIPELINE_MAX][ID_TEXT];  /* `7,`: made once, not in each call */
+	char id_texts[PIPELINE_MAX][ID_TEXT]; /* `7,`: made once, not in each call */
 	size_t id_lengths[PIPELINE_MAX];
 };
 
@@ -54,7 +57,7 @@ static void grow_out(struct client *client, size_t more)
 	client->out_capacity = (client->out_length + more) * 2;
 	client->out = realloc(client->out, client->out_capacity);
 	if (client->out == NULL)
-		peer_die("memory is out");
+		peer_die("out of memory");
 }
 
 static void put(struct client *client, const char *text, size_t length)
@@ -92,8 +95,8 @@ static void write_out(struct load *load, struct client *client)
 	bool blocked = false;
 
 	while (client->out_start < client->out_length) {
-		ssize_t written = send(client->fd, client->out + client->out_start, client->out_length - client->out_start,
-		                       MSG_NOSIGNAL);
+		ssize_t written = send(client->fd, client->out + client->out_start,
+			client->out_length - client->out_start, MSG_NOSIGNAL);
 
 		if (written < 0 && errno == EINTR)
 			continue;
@@ -108,7 +111,8 @@ static void write_out(struct load *load, struct client *client)
 	if (!blocked)
 		client->out_start = client->out_length = 0;
 	if (blocked != client->waits_to_write) {
-		struct epoll_event event = {.events = EPOLLIN | (blocked ? EPOLLOUT : 0), .data = {.ptr = client}};
+		struct epoll_event event = {
+			.events = EPOLLIN | (blocked ? EPOLLOUT : 0), .data = {.ptr = client}};
 
 		client->waits_to_write = blocked;
 		if (epoll_ctl(load->epoll, EPOLL_CTL_MOD, client->fd, &event) < 0)
@@ -133,13 +137,15 @@ static unsigned id_of_answer(struct load *load, const char *line, size_t length)
 	return id;
 }
 
-static void take_answer(struct load *load, struct client *client, const char *line, size_t length, uint64_t now)
+static void take_answer(
+	struct load *load, struct client *client, const char *line, size_t length, uint64_t now)
 {
 	unsigned id;
 
 	if (load->redis && line[0] != '+')
 		peer_die("not an answer: %.*s", (int)length, line);
-	id = load->redis ? client->idle[client->answered % load->pipeline] : id_of_answer(load, line, length);
+	id = load->redis ? client->idle[client->answered % load->pipeline]
+			 : id_of_answer(load, line, length);
 	if (id >= load->pipeline || client->sent[id] == 0)
 		peer_die("an answer to no call: %.*s", (int)length, line);
 	peer_times_add(&load->times, now - client->sent[id]);
@@ -149,7 +155,8 @@ static void take_answer(struct load *load, struct client *client, const char *li
 
 static void read_answers(struct load *load, struct client *client)
 {
-	ssize_t got = recv(client->fd, client->in + client->in_length, INPUT_SIZE - client->in_length, 0);
+	ssize_t got =
+		recv(client->fd, client->in + client->in_length, INPUT_SIZE - client->in_length, 0);
 	char *line = client->in, *end, *newline;
 	uint64_t now;
 
@@ -189,15 +196,16 @@ static struct client *next_client(struct load *load)
 	return NULL;
 }
 
-/* Sends every call that is due, each on the next client that has room; gives the ns until the next one. What has come due at once on one
- * connection leaves in one write. */
+/* Sends every call that is due, each on the next client that has room; gives the ns until the next
+ * one. What has come due at once on one connection leaves in one write. */
 static uint64_t send_due(struct load *load)
 {
 	uint64_t now = peer_clock(), wait = (uint64_t)STALL_MS * 1000000;
 	size_t first = load->begun;
 
 	while (load->begun < load->calls) {
-		uint64_t due = load->times.started + (uint64_t)((double)load->begun * 1e9 / load->rate);
+		uint64_t due =
+			load->times.started + (uint64_t)((double)load->begun * 1e9 / load->rate);
 		struct client *client;
 
 		if (due > now) {
@@ -210,7 +218,8 @@ static uint64_t send_due(struct load *load)
 		begin_call(load, client, due);
 	}
 	for (size_t i = 0; load->begun > first && i < load->clients; i++)
-		if (load->all[i].out_length > load->all[i].out_start && !load->all[i].waits_to_write)
+		if (load->all[i].out_length > load->all[i].out_start &&
+			!load->all[i].waits_to_write)
 			write_out(load, &load->all[i]);
 	return wait;
 }
@@ -224,12 +233,14 @@ static void open_client(struct load *load, struct client *client)
 		peer_die("%s: too long for a socket", load->socket);
 	memcpy(address.sun_path, load->socket, strlen(load->socket));
 	client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (client->fd < 0 || connect(client->fd, (struct sockaddr *)&address, sizeof address) < 0 ||
-	    fcntl(client->fd, F_SETFL, O_NONBLOCK) < 0 || epoll_ctl(load->epoll, EPOLL_CTL_ADD, client->fd, &event) < 0)
+	if (client->fd < 0 ||
+		connect(client->fd, (struct sockaddr *)&address, sizeof address) < 0 ||
+		fcntl(client->fd, F_SETFL, O_NONBLOCK) < 0 ||
+		epoll_ctl(load->epoll, EPOLL_CTL_ADD, client->fd, &event) < 0)
 		peer_die("%s: %s", load->socket, strerror(errno));
 	client->in = malloc(INPUT_SIZE);
 	if (client->in == NULL)
-		peer_die("memory is out");
+		peer_die("out of memory");
 	for (size_t i = 0; i < load->pipeline; i++)
 		client->idle[i] = (uint16_t)i;
 }
@@ -243,7 +254,8 @@ static void run(struct load *load)
 		fill(load, &load->all[i], peer_clock());
 	while (load->times.count < load->calls) {
 		uint64_t wait = load->rate > 0.0 ? send_due(load) : (uint64_t)STALL_MS * 1000000;
-		struct timespec limit = {.tv_sec = (time_t)(wait / 1000000000), .tv_nsec = (long)(wait % 1000000000)};
+		struct timespec limit = {.tv_sec = (time_t)(wait / 1000000000),
+			.tv_nsec = (long)(wait % 1000000000)};
 		int count = epoll_pwait2(load->epoll, events, EVENTS, &limit, NULL);
 
 		if (count < 0 && errno != EINTR)
@@ -286,10 +298,12 @@ static void read_options(struct load *load, int argc, char **argv)
 		else
 			peer_die("unknown option %s", name);
 	}
-	if (argc % 2 == 0 || load->socket == NULL || load->lines_path == NULL || load->clients == 0 || load->pipeline == 0 ||
-	    load->pipeline > PIPELINE_MAX || load->calls == 0 || load->rate < 0.0)
-		peer_die("usage: %s --socket PATH --lines FILE [--clients N] [--pipeline N up to %d] [--calls N] [--rate R] [--redis yes]", argv[0],
-		         PIPELINE_MAX);
+	if (argc % 2 == 0 || load->socket == NULL || load->lines_path == NULL ||
+		load->clients == 0 || load->pipeline == 0 || load->pipeline > PIPELINE_MAX ||
+		load->calls == 0 || load->rate < 0.0)
+		peer_die(
+			"usage: %s --socket PATH --lines FILE [--clients N] [--pipeline N up to %d] [--calls N] [--rate R] [--redis yes]",
+			argv[0], PIPELINE_MAX);
 }
 
 int main(int argc, char **argv)
@@ -299,7 +313,8 @@ int main(int argc, char **argv)
 	read_options(&load, argc, argv);
 	peer_keys_read(&load.lines, load.lines_path);
 	for (unsigned i = 0; i < load.pipeline; i++)
-		load.id_lengths[i] = (size_t)snprintf(load.id_texts[i], ID_TEXT, "%hu,", (unsigned short)i);
+		load.id_lengths[i] =
+			(size_t)snprintf(load.id_texts[i], ID_TEXT, "%hu,", (unsigned short)i);
 	(void)prctl(PR_SET_TIMERSLACK, 1000UL);
 	load.epoll = epoll_create1(EPOLL_CLOEXEC);
 	load.all = calloc(load.clients, sizeof *load.all);

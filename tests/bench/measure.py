@@ -9,6 +9,7 @@ import tempfile
 
 from servers import BenchError, run, tool
 
+
 class Bench:
     """The programs, the prepared calls and the length of one measurement."""
 
@@ -34,76 +35,240 @@ class Bench:
 
     def daemon(self, probe, daemon, call, clients, pipeline, calls=None):
         """The daemon under `pierre-dbctl bench`; adds the CPU time that a call took of it."""
+
         def once(count):
             before = daemon.cpu_seconds()
-            found = json.loads(run([self.build / "client" / "pierre-dbctl", "--socket", daemon.socket, "--json", "bench",
-                                    *call, "-c", clients, "-P", pipeline, "-n", count]))
-            return {"rate": found["calls_per_second"], **found["microseconds"],
-                    "cpu": (daemon.cpu_seconds() - before) * 1e6 / count}
+            found = json.loads(
+                run(
+                    [
+                        self.build / "client" / "pierre-dbctl",
+                        "--socket",
+                        daemon.socket,
+                        "--json",
+                        "bench",
+                        *call,
+                        "-c",
+                        clients,
+                        "-P",
+                        pipeline,
+                        "-n",
+                        count,
+                    ]
+                )
+            )
+            return {
+                "rate": found["calls_per_second"],
+                **found["microseconds"],
+                "cpu": (daemon.cpu_seconds() - before) * 1e6 / count,
+            }
+
         return once(calls) if calls else self.timed(probe, once, 20000 if pipeline > 1 else 5000)
 
     def daemons(self, probe, daemons, call, clients, pipeline):
         """Several on one database at once, each with its share of the clients: their rates together, the slowest one's times."""
+
         def once(count):
             share = count // len(daemons)
             before = sum(daemon.cpu_seconds() for daemon in daemons)
             with concurrent.futures.ThreadPoolExecutor(len(daemons)) as pool:
-                found = [json.loads(text) for text in pool.map(
-                    lambda daemon: run([self.build / "client" / "pierre-dbctl", "--socket", daemon.socket, "--json", "bench", *call,
-                                        "-c", clients // len(daemons), "-P", pipeline, "-n", share]), daemons)]
-            return {"rate": sum(one["calls_per_second"] for one in found),
-                    **{name: max(one["microseconds"][name] for one in found) for name in ("p50", "p99")},
-                    "cpu": (sum(daemon.cpu_seconds() for daemon in daemons) - before) * 1e6 / (share * len(daemons))}
+                found = [
+                    json.loads(text)
+                    for text in pool.map(
+                        lambda daemon: run(
+                            [
+                                self.build / "client" / "pierre-dbctl",
+                                "--socket",
+                                daemon.socket,
+                                "--json",
+                                "bench",
+                                *call,
+                                "-c",
+                                clients // len(daemons),
+                                "-P",
+                                pipeline,
+                                "-n",
+                                share,
+                            ]
+                        ),
+                        daemons,
+                    )
+                ]
+            return {
+                "rate": sum(one["calls_per_second"] for one in found),
+                **{
+                    name: max(one["microseconds"][name] for one in found) for name in ("p50", "p99")
+                },
+                "cpu": (sum(daemon.cpu_seconds() for daemon in daemons) - before)
+                * 1e6
+                / (share * len(daemons)),
+            }
+
         return self.timed(probe, once, 20000)
 
     def at_rate(self, server, lines, clients, pipeline, rate, calls, redis=False):
         """The daemon, or Redis, under calls that are sent when they are due, not when there is room for them."""
-        return from_json(run([self.program("bench-load"), "--socket", server.socket, "--lines", lines, "--clients", clients,
-                              "--pipeline", pipeline, "--calls", calls, "--rate", rate, "--redis", "yes" if redis else "no"]))
+        return from_json(
+            run(
+                [
+                    self.program("bench-load"),
+                    "--socket",
+                    server.socket,
+                    "--lines",
+                    lines,
+                    "--clients",
+                    clients,
+                    "--pipeline",
+                    pipeline,
+                    "--calls",
+                    calls,
+                    "--rate",
+                    rate,
+                    "--redis",
+                    "yes" if redis else "no",
+                ]
+            )
+        )
 
     def redis(self, probe, redis, clients, pipeline, command):
         def once(count):
-            text = run([tool("redis-benchmark"), "-s", redis.socket, "-c", clients, "-P", pipeline, "-n", count, "-r", 100000,
-                        "--csv", "--precision", 3, *command])
+            text = run(
+                [
+                    tool("redis-benchmark"),
+                    "-s",
+                    redis.socket,
+                    "-c",
+                    clients,
+                    "-P",
+                    pipeline,
+                    "-n",
+                    count,
+                    "-r",
+                    100000,
+                    "--csv",
+                    "--precision",
+                    3,
+                    *command,
+                ]
+            )
             row = next(csv.DictReader(text.splitlines()))
-            return {"rate": float(row["rps"]), "p50": float(row["p50_latency_ms"]) * 1e3,
-                    "p99": float(row["p99_latency_ms"]) * 1e3}
+            return {
+                "rate": float(row["rps"]),
+                "p50": float(row["p50_latency_ms"]) * 1e3,
+                "p99": float(row["p99_latency_ms"]) * 1e3,
+            }
+
         return self.timed(probe, once, 20000)
 
     def in_process(self, probe, database, method, keys, group):
         def once(count):
-            return from_json(run([self.program("bench-in-process"), "--target", database, "--method", method, "--keys", keys,
-                                  "--group", group, "--calls", count]))
+            return from_json(
+                run(
+                    [
+                        self.program("bench-in-process"),
+                        "--target",
+                        database,
+                        "--method",
+                        method,
+                        "--keys",
+                        keys,
+                        "--group",
+                        group,
+                        "--calls",
+                        count,
+                    ]
+                )
+            )
+
         return self.timed(probe, once, 1000)
 
     def pipeline(self, probe, postgres, method, keys):
         def once(count):
-            return from_json(run([self.program("bench-pipeline"), "--target", conninfo(postgres), "--method", method,
-                                  "--keys", keys, "--connections", 4, "--group", 32,
-                                  "--calls", max(count, 128)]))
+            return from_json(
+                run(
+                    [
+                        self.program("bench-pipeline"),
+                        "--target",
+                        conninfo(postgres),
+                        "--method",
+                        method,
+                        "--keys",
+                        keys,
+                        "--connections",
+                        4,
+                        "--group",
+                        32,
+                        "--calls",
+                        max(count, 128),
+                    ]
+                )
+            )
+
         return self.timed(probe, once, 20000)
 
     def pgbench(self, postgres, script, variables, clients, protocol="prepared", threads=1):
         """pgbench by time; its median comes from a log of some transactions, which costs it nothing that counts."""
         with tempfile.TemporaryDirectory(dir=self.folder) as logs:
-            defined = [part for name, value in variables.items() for part in ("-D", f"{name}={value}")]
-            text = run([tool("pgbench"), "-n", "-M", protocol, "-c", clients, "-j", threads, "-T",
-                        max(1, round(self.seconds)), "-f", script, *defined, "-h", postgres["host"], "-p", postgres["port"],
-                        "-U", postgres["user"], "-l", "--sampling-rate", 1.0 if clients == 1 else 0.05,
-                        "--log-prefix", f"{logs}/log", postgres["database"]], env=environment(postgres), cwd=logs)
-            times = sorted(int(line.split()[2]) for log in pathlib.Path(logs).glob("log*")
-                           for line in log.read_text().splitlines())
+            defined = [
+                part for name, value in variables.items() for part in ("-D", f"{name}={value}")
+            ]
+            text = run(
+                [
+                    tool("pgbench"),
+                    "-n",
+                    "-M",
+                    protocol,
+                    "-c",
+                    clients,
+                    "-j",
+                    threads,
+                    "-T",
+                    max(1, round(self.seconds)),
+                    "-f",
+                    script,
+                    *defined,
+                    "-h",
+                    postgres["host"],
+                    "-p",
+                    postgres["port"],
+                    "-U",
+                    postgres["user"],
+                    "-l",
+                    "--sampling-rate",
+                    1.0 if clients == 1 else 0.05,
+                    "--log-prefix",
+                    f"{logs}/log",
+                    postgres["database"],
+                ],
+                env=environment(postgres),
+                cwd=logs,
+            )
+            times = sorted(
+                int(line.split()[2])
+                for log in pathlib.Path(logs).glob("log*")
+                for line in log.read_text().splitlines()
+            )
         rate = re.search(r"^tps = ([0-9.]+)", text, re.M)
         failed = re.search(r"^number of failed transactions: ([0-9]+)", text, re.M)
         if rate is None or not times or (failed and failed.group(1) != "0"):
             raise BenchError(f"pgbench said: {text[-500:]}")
-        return {"rate": float(rate.group(1)), "p50": float(times[len(times) // 2]), "p99": float(times[len(times) * 99 // 100])}
+        return {
+            "rate": float(rate.group(1)),
+            "p50": float(times[len(times) // 2]),
+            "p99": float(times[len(times) * 99 // 100]),
+        }
 
 
 def from_json(text):
     outcome = json.loads(text)
-    return {"rate": outcome["calls_per_second"], "p50": outcome["p50_us"], "p90": outcome["p90_us"], "p99": outcome["p99_us"],
-            "p999": outcome["p999_us"], "max": outcome["max_us"], "calls": outcome["calls"]}
+    return {
+        "rate": outcome["calls_per_second"],
+        "p50": outcome["p50_us"],
+        "p90": outcome["p90_us"],
+        "p99": outcome["p99_us"],
+        "p999": outcome["p999_us"],
+        "max": outcome["max_us"],
+        "calls": outcome["calls"],
+    }
 
 
 def environment(postgres):
@@ -114,7 +279,12 @@ def environment(postgres):
 
 
 def conninfo(postgres):
-    parts = {"host": postgres["host"], "port": postgres["port"], "user": postgres["user"], "dbname": postgres["database"]}
+    parts = {
+        "host": postgres["host"],
+        "port": postgres["port"],
+        "user": postgres["user"],
+        "dbname": postgres["database"],
+    }
     if postgres.get("password"):
         parts["password"] = postgres["password"]
     return " ".join(f"{name}={value}" for name, value in parts.items())
@@ -129,4 +299,11 @@ def statements(build):
 def pgbench_script(statement):
     """PostgreSQL's $1, $2 … become pgbench's variables of the parameters' names."""
     names = [name for name, _ in statement["postgres_slots"]]
-    return re.sub(r"\$([0-9]+)", lambda found: ":" + names[int(found.group(1)) - 1], " ".join(statement["postgres"].split())) + ";\n"
+    return (
+        re.sub(
+            r"\$([0-9]+)",
+            lambda found: ":" + names[int(found.group(1)) - 1],
+            " ".join(statement["postgres"].split()),
+        )
+        + ";\n"
+    )

@@ -11,10 +11,10 @@ class Target:
     call: str
     clients: int
     pipeline: int
-    probe: str          # the daemon's measurement
-    peer: str           # the peer's measurement; "" = only stated
-    factor: float       # at least (rate) or at most (p50) this multiple of the peer's; 0 = only stated
-    words: str          # what the factor is of
+    probe: str  # the daemon's measurement
+    peer: str  # the peer's measurement; "" = only stated
+    factor: float  # at least (rate) or at most (p50) this multiple of the peer's; 0 = only stated
+    words: str  # what the factor is of
     figure: str = "rate"  # "rate": calls per second, more is better; "p50": µs, less is better
 
 
@@ -22,31 +22,148 @@ TARGETS = (
     Target("daemon.ping", 64, 1, "ping 64x1", "redis ping 64x1", 1.4, "Redis PING"),
     Target("daemon.ping", 64, 16, "ping 64x16", "redis ping 64x16", 0.25, "Redis PING"),
     Target("daemon.ping", 1, 1, "ping 1x1", "redis get 1x1", 0.0, "Redis GET", "p50"),
-    Target("get_user, SQLite", 64, 1, "sqlite get 64x1", "in-process get", 0.55, "in-process, one thread"),
-    Target("get_user, SQLite", 64, 16, "sqlite get 64x16", "in-process get", 1.1, "in-process, one thread"),
+    Target(
+        "get_user, SQLite",
+        64,
+        1,
+        "sqlite get 64x1",
+        "in-process get",
+        0.55,
+        "in-process, one thread",
+    ),
+    Target(
+        "get_user, SQLite",
+        64,
+        16,
+        "sqlite get 64x16",
+        "in-process get",
+        1.1,
+        "in-process, one thread",
+    ),
     Target("get_user, SQLite", 1, 1, "sqlite get 1x1", "redis get 1x1", 1.3, "Redis GET", "p50"),
-    Target("record_api_key_usage, SQLite, durable", 64, 1, "sqlite record 64x1", "in-process insert 1", 5.0,
-           "in-process, a commit each"),
-    Target("record_api_key_usage, SQLite, durable", 64, 16, "sqlite record 64x16", "in-process insert 128", 0.7,
-           "in-process, 128 rows a commit"),
-    Target("get_user, PostgreSQL", 64, 1, "postgres get 64x1", "pgbench get 64", 2.2, "pgbench direct"),
-    Target("get_user, PostgreSQL", 64, 1, "postgres get 64x1", "pgbouncer get 64", 4.0, "pgbench through PgBouncer"),
-    Target("get_user, PostgreSQL", 64, 1, "postgres get 64x1", "pgbench get 64, two threads", 0.0,
-           "pgbench direct with two threads"),
-    Target("get_user, PostgreSQL", 64, 16, "postgres get 64x16", "pgbench get 64", 3.0, "pgbench direct"),
-    Target("get_user, PostgreSQL", 64, 16, "postgres get 64x16", "pipeline get", 0.6, "the libpq pipeline limit"),
-    Target("get_user, PostgreSQL", 1, 1, "postgres get 1x1", "pgbench get 1", 1.5, "pgbench direct", "p50"),
-    Target("record_api_key_usage, PostgreSQL, durable", 64, 1, "postgres record 64x1", "pgbench record 64", 2.0,
-           "pgbench direct"),
-    Target("record_api_key_usage, PostgreSQL, durable", 64, 16, "postgres record 64x16", "pgbench record 64", 3.0,
-           "pgbench direct"),
-    Target("update_strava_token", 64, 16, "update token 64x16", "unsealed update token 64x16", 0.8,
-           "the same without sealing"),
-    Target("get_strava_token", 64, 16, "get token 64x16", "unsealed get token 64x16", 0.8, "the same without sealing"),
+    Target(
+        "record_api_key_usage, SQLite, durable",
+        64,
+        1,
+        "sqlite record 64x1",
+        "in-process insert 1",
+        5.0,
+        "in-process, a commit each",
+    ),
+    Target(
+        "record_api_key_usage, SQLite, durable",
+        64,
+        16,
+        "sqlite record 64x16",
+        "in-process insert 128",
+        0.7,
+        "in-process, 128 rows a commit",
+    ),
+    Target(
+        "get_user, PostgreSQL", 64, 1, "postgres get 64x1", "pgbench get 64", 2.2, "pgbench direct"
+    ),
+    Target(
+        "get_user, PostgreSQL",
+        64,
+        1,
+        "postgres get 64x1",
+        "pgbouncer get 64",
+        4.0,
+        "pgbench through PgBouncer",
+    ),
+    Target(
+        "get_user, PostgreSQL",
+        64,
+        1,
+        "postgres get 64x1",
+        "pgbench get 64, two threads",
+        0.0,
+        "pgbench direct with two threads",
+    ),
+    Target(
+        "get_user, PostgreSQL",
+        64,
+        16,
+        "postgres get 64x16",
+        "pgbench get 64",
+        3.0,
+        "pgbench direct",
+    ),
+    Target(
+        "get_user, PostgreSQL",
+        64,
+        16,
+        "postgres get 64x16",
+        "pipeline get",
+        0.6,
+        "the libpq pipeline limit",
+    ),
+    Target(
+        "get_user, PostgreSQL",
+        1,
+        1,
+        "postgres get 1x1",
+        "pgbench get 1",
+        1.5,
+        "pgbench direct",
+        "p50",
+    ),
+    Target(
+        "record_api_key_usage, PostgreSQL, durable",
+        64,
+        1,
+        "postgres record 64x1",
+        "pgbench record 64",
+        2.0,
+        "pgbench direct",
+    ),
+    Target(
+        "record_api_key_usage, PostgreSQL, durable",
+        64,
+        16,
+        "postgres record 64x16",
+        "pgbench record 64",
+        3.0,
+        "pgbench direct",
+    ),
+    Target(
+        "update_strava_token",
+        64,
+        16,
+        "update token 64x16",
+        "unsealed update token 64x16",
+        0.8,
+        "the same without sealing",
+    ),
+    Target(
+        "get_strava_token",
+        64,
+        16,
+        "get token 64x16",
+        "unsealed get token 64x16",
+        0.8,
+        "the same without sealing",
+    ),
     Target("mixed, SQLite", 64, 4, "sqlite mixed 64x4", "", 0.0, ""),
     Target("mixed, PostgreSQL", 64, 4, "postgres mixed 64x4", "", 0.0, ""),
-    Target("update_strava_token, PostgreSQL, two daemons", 48, 6, "two daemons", "one daemon", 0.9, "one daemon"),
-    Target("update_strava_token, PostgreSQL, three daemons", 48, 6, "three daemons", "one daemon", 0.9, "one daemon"),
+    Target(
+        "update_strava_token, PostgreSQL, two daemons",
+        48,
+        6,
+        "two daemons",
+        "one daemon",
+        0.9,
+        "one daemon",
+    ),
+    Target(
+        "update_strava_token, PostgreSQL, three daemons",
+        48,
+        6,
+        "three daemons",
+        "one daemon",
+        0.9,
+        "one daemon",
+    ),
 )
 
 BEGIN, END = "<!-- measured: begin (scripts/bench writes this part) -->", "<!-- measured: end -->"
@@ -74,7 +191,11 @@ class Outcome:
     def met(self):
         if self.ratio is None or not self.target.factor:
             return True
-        return self.ratio <= self.target.factor if self.target.figure == "p50" else self.ratio >= self.target.factor
+        return (
+            self.ratio <= self.target.factor
+            if self.target.figure == "p50"
+            else self.ratio >= self.target.factor
+        )
 
 
 def evaluate(results):
@@ -83,9 +204,15 @@ def evaluate(results):
     for target in TARGETS:
         if target.probe not in results or (target.peer and target.peer not in results):
             continue
-        outcomes.append(Outcome(
-            target, median([one[target.figure] for one in results[target.probe]]),
-            median([one[target.figure] for one in results[target.peer]]) if target.peer else None))
+        outcomes.append(
+            Outcome(
+                target,
+                median([one[target.figure] for one in results[target.probe]]),
+                median([one[target.figure] for one in results[target.peer]])
+                if target.peer
+                else None,
+            )
+        )
     return outcomes
 
 
@@ -116,7 +243,10 @@ def markdown(headings, rows):
     """A Markdown table, its columns padded so that it also reads well as text."""
     table = [headings, *rows]
     widths = [max(len(row[i]) for row in table) for i in range(len(headings))]
-    lines = ["| " + " | ".join(text.ljust(width) for text, width in zip(row, widths)) + " |" for row in table]
+    lines = [
+        "| " + " | ".join(text.ljust(width) for text, width in zip(row, widths)) + " |"
+        for row in table
+    ]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(lines)
 
@@ -127,5 +257,9 @@ def put_between(text, part, keep=()):
     old, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError("docs/performance.md has lost its markers")
-    sections = [section for section in re.split(r"^(?=### )", old, flags=re.M) if section.startswith(tuple(f"### {title}" for title in keep))]
+    sections = [
+        section
+        for section in re.split(r"^(?=### )", old, flags=re.M)
+        if section.startswith(tuple(f"### {title}" for title in keep))
+    ]
     return f"{before}{BEGIN}\n\n{''.join([part.strip() + chr(10) * 2, *sections]).strip()}\n\n{END}{after}"

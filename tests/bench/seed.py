@@ -11,8 +11,20 @@ import subprocess
 from measure import conninfo, environment
 from servers import BenchError, tool
 
-TOOLS = ("get_activities", "get_athlete", "get_stats", "analyze_activity", "track_progress", "set_goal", "get_weather",
-         "compare_activities", "predict_performance", "generate_recommendations", "calculate_fitness_score", "connect_strava")
+TOOLS = (
+    "get_activities",
+    "get_athlete",
+    "get_stats",
+    "analyze_activity",
+    "track_progress",
+    "set_goal",
+    "get_weather",
+    "compare_activities",
+    "predict_performance",
+    "generate_recommendations",
+    "calculate_fitness_score",
+    "connect_strava",
+)
 HASH = "$2b$12$" + "EixZaYVK1fsbw1ZfbX3OXePaWxn96p36WQoeG6Lruj3vjPGga31lW"
 
 # The multiplier spreads the numbers over 32 bits, so that neighbours by number lie far apart in every index.
@@ -69,7 +81,9 @@ FROM n""",
 }
 
 UUID = "(lpad(to_hex({n} * 2654435761 % 4294967296), 8, '0') || '-{kind}-4000-8000-' || lpad(to_hex({n}), 12, '0'))"
-TOOL = "(ARRAY[{tools}])[1 + i % {count}]".format(tools=", ".join(f"'{name}'" for name in TOOLS), count=len(TOOLS))
+TOOL = "(ARRAY[{tools}])[1 + i % {count}]".format(
+    tools=", ".join(f"'{name}'" for name in TOOLS), count=len(TOOLS)
+)
 
 POSTGRES = {
     "users": f"""
@@ -111,13 +125,20 @@ def sqlite(path, counts, step=1_000_000):
     try:
         database.execute("PRAGMA cache_size=-1000000")
         database.execute("PRAGMA synchronous=OFF")
-        values = {"hash": HASH, "tools": "[" + ",".join(f'"{name}"' for name in TOOLS) + "]", "users": counts.get("users", 1),
-                  "keys": counts.get("api_keys", 1), "clients": counts.get("a2a_clients", 1)}
+        values = {
+            "hash": HASH,
+            "tools": "[" + ",".join(f'"{name}"' for name in TOOLS) + "]",
+            "users": counts.get("users", 1),
+            "keys": counts.get("api_keys", 1),
+            "clients": counts.get("a2a_clients", 1),
+        }
         for table, count in counts.items():
             for first in range(1, count + 1, step):
                 statement = SQLITE[table]
                 wanted = {name: value for name, value in values.items() if f":{name}" in statement}
-                database.execute(statement, {**wanted, "first": first, "last": min(first + step - 1, count)})
+                database.execute(
+                    statement, {**wanted, "first": first, "last": min(first + step - 1, count)}
+                )
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     finally:
         database.close()
@@ -125,9 +146,17 @@ def sqlite(path, counts, step=1_000_000):
 
 def psql(postgres, text, variables=None):
     """Runs SQL by psql; gives the rows as unaligned text."""
-    defined = [part for name, value in (variables or {}).items() for part in ("-v", f"{name}={value}")]
-    done = subprocess.run([tool("psql"), "-qAtX", "-v", "ON_ERROR_STOP=1", *defined, "-d", conninfo(postgres)], input=text,
-                          capture_output=True, text=True, check=False, env=environment(postgres))
+    defined = [
+        part for name, value in (variables or {}).items() for part in ("-v", f"{name}={value}")
+    ]
+    done = subprocess.run(
+        [tool("psql"), "-qAtX", "-v", "ON_ERROR_STOP=1", *defined, "-d", conninfo(postgres)],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(postgres),
+    )
     if done.returncode != 0:
         raise BenchError(f"psql: {done.stderr.strip()[-1000:]}")
     return done.stdout
@@ -135,8 +164,17 @@ def psql(postgres, text, variables=None):
 
 def postgres(server, counts):
     for table, count in counts.items():
-        psql(server, POSTGRES[table] + ";", {"first": 1, "last": count, "users": counts.get("users", 1),
-                                             "keys": counts.get("api_keys", 1), "clients": counts.get("a2a_clients", 1)})
+        psql(
+            server,
+            POSTGRES[table] + ";",
+            {
+                "first": 1,
+                "last": count,
+                "users": counts.get("users", 1),
+                "keys": counts.get("api_keys", 1),
+                "clients": counts.get("a2a_clients", 1),
+            },
+        )
     psql(server, "VACUUM ANALYZE; CHECKPOINT;")
 
 

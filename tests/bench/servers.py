@@ -23,7 +23,9 @@ class BenchError(Exception):
 
 def tool(name):
     """The full path of a program that a package brings."""
-    path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/bin:/usr/bin")
+    path = shutil.which(
+        name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/bin:/usr/bin"
+    )
     if path is None:
         raise BenchError(f"{name} is missing: run `scripts/setup bench`")
     return path
@@ -31,9 +33,13 @@ def tool(name):
 
 def run(command, **options):
     """Runs a program to its end; its output comes back as text."""
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, **options)
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, check=False, **options
+    )
     if done.returncode != 0:
-        raise BenchError(f"{command[0]} ended with {done.returncode}: {(done.stderr or done.stdout).strip()[-2000:]}")
+        raise BenchError(
+            f"{command[0]} ended with {done.returncode}: {(done.stderr or done.stdout).strip()[-2000:]}"
+        )
     return done.stdout
 
 
@@ -73,8 +79,14 @@ class Server:
 
     def launch(self, command, **options):
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([str(part) for part in (*self.wrapper, *command)], stdout=log, stderr=log,
-                                            stdin=subprocess.DEVNULL, start_new_session=True, **options)
+            self.process = subprocess.Popen(
+                [str(part) for part in (*self.wrapper, *command)],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                **options,
+            )
 
     def stop(self, seconds=30.0):
         """Ends the server; gives its exit status."""
@@ -100,7 +112,9 @@ class Server:
 class Daemon(Server):
     """pierre-dbd on a database of its own."""
 
-    def __init__(self, build, folder, url, name="daemon", options=(), wrapper=(), binary=None, seconds=60.0):
+    def __init__(
+        self, build, folder, url, name="daemon", options=(), wrapper=(), binary=None, seconds=60.0
+    ):
         super().__init__(folder, name)
         self.binary = pathlib.Path(binary or pathlib.Path(build) / "daemon" / "pierre-dbd")
         self.url, self.options, self.wrapper, self.seconds = url, options, wrapper, seconds
@@ -111,12 +125,34 @@ class Daemon(Server):
             self.key.chmod(0o600)
 
     def start(self):
-        environment = {name: text for name, text in os.environ.items()
-                       if name not in ("DATABASE_URL", "ENCRYPTION_KEY", "NOTIFY_SOCKET") and not name.startswith("PIERRE_")}
-        self.launch([self.binary, "--database-url", self.url, "--socket", self.socket, "--encryption-key-file", self.key,
-                     *self.options], env=environment, cwd=self.folder)
+        environment = {
+            name: text
+            for name, text in os.environ.items()
+            if name not in ("DATABASE_URL", "ENCRYPTION_KEY", "NOTIFY_SOCKET")
+            and not name.startswith("PIERRE_")
+        }
+        self.launch(
+            [
+                self.binary,
+                "--database-url",
+                self.url,
+                "--socket",
+                self.socket,
+                "--encryption-key-file",
+                self.key,
+                *self.options,
+            ],
+            env=environment,
+            cwd=self.folder,
+        )
         try:
-            wait_until(self.ready, f"starting pierre-dbd (see {self.log})", self.process, self.seconds, 0.005)
+            wait_until(
+                self.ready,
+                f"starting pierre-dbd (see {self.log})",
+                self.process,
+                self.seconds,
+                0.005,
+            )
         except BenchError:
             self.stop()
             raise
@@ -155,9 +191,26 @@ class Redis(Server):
         self.socket = self.folder / "redis.sock"
 
     def start(self):
-        self.launch([tool("redis-server"), "--port", "0", "--unixsocket", self.socket, "--save", "", "--appendonly", "no",
-                     "--daemonize", "no", "--dir", self.folder])
-        wait_until(lambda: answers(self.socket, b"PING\r\n", b"PONG"), "starting Redis", self.process)
+        self.launch(
+            [
+                tool("redis-server"),
+                "--port",
+                "0",
+                "--unixsocket",
+                self.socket,
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+                "--daemonize",
+                "no",
+                "--dir",
+                self.folder,
+            ]
+        )
+        wait_until(
+            lambda: answers(self.socket, b"PING\r\n", b"PONG"), "starting Redis", self.process
+        )
 
     def load(self, count, value):
         """Sets user:000000000000 … to the value: what redis-benchmark's __rand_int__ asks for."""
@@ -167,8 +220,13 @@ class Redis(Server):
         with client, client.makefile("rb") as answered:
             for start in range(0, count, 1000):
                 part = range(start, min(start + 1000, count))
-                client.sendall(b"".join(b"*3\r\n$3\r\nSET\r\n$17\r\nuser:%012d\r\n$%d\r\n%s\r\n" % (i, len(text), text)
-                                        for i in part))
+                client.sendall(
+                    b"".join(
+                        b"*3\r\n$3\r\nSET\r\n$17\r\nuser:%012d\r\n$%d\r\n%s\r\n"
+                        % (i, len(text), text)
+                        for i in part
+                    )
+                )
                 for _ in part:
                     if answered.readline() != b"+OK\r\n":
                         raise BenchError("Redis did not store a value")
@@ -190,8 +248,10 @@ class Client:
         """Runs (method, params) pairs, `window` at a time; gives the results in order and raises on any error."""
         results = []
         for start in range(0, len(wanted), window):
-            part = wanted[start:start + window]
-            self.socket.sendall(b"".join(request(i, method, params) for i, (method, params) in enumerate(part)))
+            part = wanted[start : start + window]
+            self.socket.sendall(
+                b"".join(request(i, method, params) for i, (method, params) in enumerate(part))
+            )
             answered = {}
             for _ in part:
                 line = self.lines.readline()

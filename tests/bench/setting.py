@@ -13,10 +13,21 @@ from servers import ROOT, Client, Daemon, Redis
 sys.path.insert(0, str(ROOT / "tests"))
 from lib import pgbouncer, postgres_server  # noqa: E402
 
-USAGE = {"tool_name": "get_activities", "response_time_ms": 42, "status_code": 200, "request_size_bytes": 512,
-         "response_size_bytes": 2048, "ip_address": "192.0.2.17", "user_agent": "pierre-bench/1.0"}
-TOKEN = {"access_token": "a4b945687g5a8f7c9d0e1f2a3b4c5d6e7f8091a2", "refresh_token": "9f8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c",
-         "expires_at": "2030-01-01T00:00:00Z", "scope": "read,activity:read_all"}
+USAGE = {
+    "tool_name": "get_activities",
+    "response_time_ms": 42,
+    "status_code": 200,
+    "request_size_bytes": 512,
+    "response_size_bytes": 2048,
+    "ip_address": "192.0.2.17",
+    "user_agent": "pierre-bench/1.0",
+}
+TOKEN = {
+    "access_token": "a4b945687g5a8f7c9d0e1f2a3b4c5d6e7f8091a2",
+    "refresh_token": "9f8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c",
+    "expires_at": "2030-01-01T00:00:00Z",
+    "scope": "read,activity:read_all",
+}
 
 
 def line(method, params):
@@ -26,7 +37,10 @@ def line(method, params):
 
 def named(prefix, values):
     """Members as pierre-dbctl takes them."""
-    return [f"{prefix}{name}{'=' if isinstance(value, str) else ':='}{value}" for name, value in values.items()]
+    return [
+        f"{prefix}{name}{'=' if isinstance(value, str) else ':='}{value}"
+        for name, value in values.items()
+    ]
 
 
 def token_call(user):
@@ -46,23 +60,39 @@ class Calls:
         self.record = ["record_api_key_usage", f"usage.api_key_id=@{keys}", *named("usage.", USAGE)]
         self.get_token = ["get_strava_token", f"user_id=@{known}"]
         # Another token in each call: storing what a row holds already writes nothing, and would need no commit.
-        self.update_token = ["update_strava_token", f"user_id=@{known}",
-                             *named("", {**TOKEN, "access_token": "a4b945687g5a8f7c9d0e1f2a3b4c5d6e{n}"})]
+        self.update_token = [
+            "update_strava_token",
+            f"user_id=@{known}",
+            *named("", {**TOKEN, "access_token": "a4b945687g5a8f7c9d0e1f2a3b4c5d6e{n}"}),
+        ]
         mix = folder / "mixed.calls"
-        mix.write_text("".join(f"{weight} {' '.join(call)}\n"
-                               for weight, call in ((7, self.get), (1, self.get_token), (2, self.record))))
+        mix.write_text(
+            "".join(
+                f"{weight} {' '.join(call)}\n"
+                for weight, call in ((7, self.get), (1, self.get_token), (2, self.record))
+            )
+        )
         self.mixed = ["--mix", str(mix)]
-        self.lines = self.write_lines(users.read_text().split()[:5000], keys.read_text().split(), connected)
+        self.lines = self.write_lines(
+            users.read_text().split()[:5000], keys.read_text().split(), connected
+        )
 
     def write_lines(self, users, keys, connected):
         """The same as whole requests, for calls at a given rate."""
         get = [line("get_user", [user]) for user in users]
-        record = [line("record_api_key_usage", {"usage": {"api_key_id": key, **USAGE}}) for key in keys]
+        record = [
+            line("record_api_key_usage", {"usage": {"api_key_id": key, **USAGE}}) for key in keys
+        ]
         opened = [line("get_strava_token", [user]) for user in connected]
         mixed = [*pick(get, 7000), *pick(opened, 1000), *pick(record, 2000)]
         paths = {}
-        for name, lines in (("ping", [line("daemon.ping", [])]), ("redis ping", ["PING\n"]), ("get", get), ("record", record),
-                            ("mixed", mixed)):
+        for name, lines in (
+            ("ping", [line("daemon.ping", [])]),
+            ("redis ping", ["PING\n"]),
+            ("get", get),
+            ("record", record),
+            ("mixed", mixed),
+        ):
             paths[name] = self.folder / f"{name.replace(' ', '-')}.lines"
             paths[name].write_text("".join(lines))
         return paths
@@ -102,15 +132,21 @@ class Setting:
 
     def prepare(self):
         self.folder.chmod(0o755)  # PostgreSQL and PgBouncer run as another user when this is root
-        self.user_keys = seed.key_file(self.folder / "users.keys", seed.user_id, self.counts["users"])
-        self.api_keys = seed.key_file(self.folder / "api.keys", seed.api_key_id, self.counts["api_keys"])
+        self.user_keys = seed.key_file(
+            self.folder / "users.keys", seed.user_id, self.counts["users"]
+        )
+        self.api_keys = seed.key_file(
+            self.folder / "api.keys", seed.api_key_id, self.counts["api_keys"]
+        )
         users = self.user_keys.read_text().split()
         self.connected = users[:2000]
         self.calls = Calls(self.folder, self.user_keys, self.api_keys, self.connected)
         if self.wanted & {"sqlite", "in-process", "redis"}:
             self.prepare_sqlite()
         if "unsealed" in self.wanted:
-            self.unsealed = self.sqlite_daemon("unsealed", binary=self.build / "tests" / "bench" / "bench-unsealed")
+            self.unsealed = self.sqlite_daemon(
+                "unsealed", binary=self.build / "tests" / "bench" / "bench-unsealed"
+            )
             self.connect_tokens(self.unsealed)
         if "redis" in self.wanted:
             self.redis = self.start(Redis(self.folder))
@@ -125,7 +161,9 @@ class Setting:
 
     def sqlite_daemon(self, name, binary=None):
         """A daemon on a seeded file of its own; the daemon itself makes the schema."""
-        daemon = Daemon(self.build, self.folder, f"sqlite://{self.database(name)}", name=name, binary=binary)
+        daemon = Daemon(
+            self.build, self.folder, f"sqlite://{self.database(name)}", name=name, binary=binary
+        )
         daemon.start()
         daemon.stop()
         seed.sqlite(self.database(name), self.counts)
@@ -153,11 +191,19 @@ class Setting:
         self.connect_tokens(daemon)
         self.postgres_daemons = [daemon]
         if "several" in self.wanted:
-            self.postgres_daemons += [self.start(Daemon(self.build, self.folder, self.server.url, name=f"postgres-{number}"))
-                                      for number in (2, 3)]
+            self.postgres_daemons += [
+                self.start(
+                    Daemon(self.build, self.folder, self.server.url, name=f"postgres-{number}")
+                )
+                for number in (2, 3)
+            ]
         self.scripts()
         if "pgbouncer" in self.wanted:
-            bouncer = self.start(pgbouncer.PgBouncer(self.server, {"ignore_startup_parameters": "extra_float_digits"}))
+            bouncer = self.start(
+                pgbouncer.PgBouncer(
+                    self.server, {"ignore_startup_parameters": "extra_float_digits"}
+                )
+            )
             self.bouncer = {**self.postgres, "host": bouncer.folder, "port": bouncer.port}
 
     def scripts(self):
@@ -168,8 +214,14 @@ class Setting:
         self.get_script.write_text(pgbench_script(known["get_user"]))
         self.get_variables = {"user_id": self.user_keys.read_text().split()[0]}
         self.record_script = self.folder / "record.sql"
-        self.record_script.write_text(pgbench_script(known["record_api_key_usage"]).replace(":error_message", "NULL", 1))
-        self.record_variables = {**USAGE, "api_key_id": self.api_keys.read_text().split()[0], "timestamp": "2025-06-19T15:44:49Z"}
+        self.record_script.write_text(
+            pgbench_script(known["record_api_key_usage"]).replace(":error_message", "NULL", 1)
+        )
+        self.record_variables = {
+            **USAGE,
+            "api_key_id": self.api_keys.read_text().split()[0],
+            "timestamp": "2025-06-19T15:44:49Z",
+        }
 
 
 class PostgresServer(postgres_server.PostgresServer):
@@ -194,6 +246,9 @@ def workspace(chosen=None):
         path = pathlib.Path(chosen).resolve()
         path.mkdir(parents=True, exist_ok=True)
         return path, False
-    path = pathlib.Path("/var/tmp" if os.access("/var/tmp", os.W_OK) else ROOT) / f"pierre-bench-{os.getpid()}"
+    path = (
+        pathlib.Path("/var/tmp" if os.access("/var/tmp", os.W_OK) else ROOT)
+        / f"pierre-bench-{os.getpid()}"
+    )
     path.mkdir()
     return path, True

@@ -13,7 +13,9 @@ from lib import case, daemon as daemons, databases  # noqa: E402
 
 SANITIZERS = False
 CALLS = 640
-TRACED_CALLS = 8000   # system calls are fewer than one a call: timers and threads must not show beside them
+TRACED_CALLS = (
+    8000  # system calls are fewer than one a call: timers and threads must not show beside them
+)
 PIPELINE = 16
 
 # Bounds for one call, 16 under way on one connection. About half as much again as what was counted when they were set:
@@ -38,11 +40,35 @@ BOUNDS = {
 USER = "11111111-2222-4333-8444-555555555555"
 KEY = "66666666-7777-4888-8999-aaaaaaaaaaaa"
 SETUP = (
-    ("create_user", {"user": {"id": USER, "email": "cost@example.com", "password_hash": "$2b$12$" + "x" * 53}}),
-    ("create_api_key", {"api_key": {"id": KEY, "user_id": USER, "name": "cost", "key_prefix": "pk_cost", "key_hash": "0" * 64,
-                                    "tier": "starter", "rate_limit_requests": 1000, "rate_limit_window": 3600}}),
-    ("update_strava_token", {"user_id": USER, "access_token": "a" * 40, "refresh_token": "r" * 40,
-                             "expires_at": "2030-01-01T00:00:00Z", "scope": "read,activity:read_all"}),
+    (
+        "create_user",
+        {"user": {"id": USER, "email": "cost@example.com", "password_hash": "$2b$12$" + "x" * 53}},
+    ),
+    (
+        "create_api_key",
+        {
+            "api_key": {
+                "id": KEY,
+                "user_id": USER,
+                "name": "cost",
+                "key_prefix": "pk_cost",
+                "key_hash": "0" * 64,
+                "tier": "starter",
+                "rate_limit_requests": 1000,
+                "rate_limit_window": 3600,
+            }
+        },
+    ),
+    (
+        "update_strava_token",
+        {
+            "user_id": USER,
+            "access_token": "a" * 40,
+            "refresh_token": "r" * 40,
+            "expires_at": "2030-01-01T00:00:00Z",
+            "scope": "read,activity:read_all",
+        },
+    ),
 )
 PARAMS = {
     "daemon.ping": "[]",
@@ -50,7 +76,7 @@ PARAMS = {
     "get_strava_token": f'["{USER}"]',
     "update_strava_token": f'["{USER}","{"b" * 40}","{"s" * 40}","2030-01-01T00:00:00Z","read"]',
     "record_api_key_usage": f'{{"usage":{{"api_key_id":"{KEY}","tool_name":"get_activities","status_code":200,'
-                            '"response_time_ms":42,"ip_address":"192.0.2.17","user_agent":"cost/1.0"}}',
+    '"response_time_ms":42,"ip_address":"192.0.2.17","user_agent":"cost/1.0"}}',
 }
 
 
@@ -73,14 +99,18 @@ def callgrind_totals(path):
 
 def strace_total(path):
     with open(path, encoding="utf-8") as file:
-        found = re.search(r"^\s*100\.00\s+\S+\s+(?:\S+\s+)?(\d+)(?:\s+\d+)? total$", file.read(), re.M)
+        found = re.search(
+            r"^\s*100\.00\s+\S+\s+(?:\S+\s+)?(\d+)(?:\s+\d+)? total$", file.read(), re.M
+        )
     return int(found.group(1))
 
 
 def make_calls(path, method, count):
     """PIPELINE calls in one write, their answers, and again: the same grouping in every run."""
-    lines = b"".join(f'{{"jsonrpc":"2.0","id":{i},"method":"{method}","params":{PARAMS[method]}}}\n'.encode()
-                     for i in range(PIPELINE))
+    lines = b"".join(
+        f'{{"jsonrpc":"2.0","id":{i},"method":"{method}","params":{PARAMS[method]}}}\n'.encode()
+        for i in range(PIPELINE)
+    )
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(300)
         client.connect(path)
@@ -127,19 +157,36 @@ class Cost(case.Case):
         self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
         output = os.path.join(folder, "counted")
         instructions, allocations = self.per_call(
-            ["valgrind", "--quiet", "--tool=callgrind", f"--callgrind-out-file={output}"], output, callgrind_totals, method)
-        syscalls, = self.per_call(["strace", "-f", "-c", "-o", output], output, strace_total, method, TRACED_CALLS)
+            ["valgrind", "--quiet", "--tool=callgrind", f"--callgrind-out-file={output}"],
+            output,
+            callgrind_totals,
+            method,
+        )
+        (syscalls,) = self.per_call(
+            ["strace", "-f", "-c", "-o", output], output, strace_total, method, TRACED_CALLS
+        )
         counted = Bound(instructions, allocations, syscalls)
-        print(f"  {databases.chosen()} {method}: {instructions:,.0f} instructions, {allocations:.2f} allocations, "
-              f"{syscalls:.2f} system calls", flush=True)
+        print(
+            f"  {databases.chosen()} {method}: {instructions:,.0f} instructions, {allocations:.2f} allocations, "
+            f"{syscalls:.2f} system calls",
+            flush=True,
+        )
         for what, value, limit in zip(Bound._fields, counted, bound):
-            self.assertGreater(value, 0 if what == "instructions" else -0.01, f"{what} of {method} were not counted")
-            self.assertLess(value, limit, f"{method} on {databases.chosen()} costs more {what} than it may")
+            self.assertGreater(
+                value,
+                0 if what == "instructions" else -0.01,
+                f"{what} of {method} were not counted",
+            )
+            self.assertLess(
+                value, limit, f"{method} on {databases.chosen()} costs more {what} than it may"
+            )
 
 
 def add_tests():
     for method in BOUNDS[databases.chosen()]:
-        setattr(Cost, "test_" + method.replace(".", "_"), lambda self, method=method: self.check(method))
+        setattr(
+            Cost, "test_" + method.replace(".", "_"), lambda self, method=method: self.check(method)
+        )
 
 
 add_tests()

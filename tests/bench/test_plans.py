@@ -18,11 +18,24 @@ from lib import case, daemon as daemons, databases  # noqa: E402
 SANITIZERS = False
 
 # Tables that grow without limit. A plan may read one from end to end only where it stands here, with the reason.
-LARGE = ("users", "user_profiles", "goals", "goal_milestones", "analytics_insights", "api_keys", "api_key_usage", "a2a_clients",
-         "a2a_sessions", "a2a_tasks", "a2a_usage")
+LARGE = (
+    "users",
+    "user_profiles",
+    "goals",
+    "goal_milestones",
+    "analytics_insights",
+    "api_keys",
+    "api_key_usage",
+    "a2a_clients",
+    "a2a_sessions",
+    "a2a_tasks",
+    "a2a_usage",
+)
 ALLOWED = {
     # Counting every row is what the method is; both engines read their smallest index for it.
-    ("get_user_count", "users"), ("get_system_stats", "users"), ("get_system_stats", "api_keys"),
+    ("get_user_count", "users"),
+    ("get_system_stats", "users"),
+    ("get_system_stats", "api_keys"),
     # Costs of all stored hashes; asked no more often than fifty times what it takes.
     ("get_password_costs", "users"),
     # It changes the rows that it has locked in their order; a planner without statistics expects a third of the table.
@@ -33,19 +46,51 @@ ACTIVE = ("get_system_stats", "cleanup_expired_api_keys", "get_expired_api_keys"
 # Methods that give the newest few of many rows: sorting what the window holds would cost as much as reading all of it.
 UNSORTED = ("get_request_logs",)
 
-COUNTS = {"users": 20_000, "api_keys": 2_000, "usage": 200_000, "a2a_clients": 500, "a2a_usage": 100_000}
+COUNTS = {
+    "users": 20_000,
+    "api_keys": 2_000,
+    "usage": 200_000,
+    "a2a_clients": 500,
+    "a2a_usage": 100_000,
+}
 START, END = "2025-01-01T10:00:00.000000+00:00", "2025-01-01T11:00:00.000000+00:00"
 KNOWN = {
-    "user_id": seed.user_id(17), "api_key_id": seed.api_key_id(17), "client_id": "client-17", "email": "user17@example.com",
-    "id": seed.user_id(900_000), "limit": "100", "days": "30", "status": "running", "status_filter": "all", "tool_filter": "all",
-    "tier": "starter", "insight_type": None, "start_date": START, "end_date": END, "start_time": START, "end_time": END,
+    "user_id": seed.user_id(17),
+    "api_key_id": seed.api_key_id(17),
+    "client_id": "client-17",
+    "email": "user17@example.com",
+    "id": seed.user_id(900_000),
+    "limit": "100",
+    "days": "30",
+    "status": "running",
+    "status_filter": "all",
+    "tool_filter": "all",
+    "tier": "starter",
+    "insight_type": None,
+    "start_date": START,
+    "end_date": END,
+    "start_time": START,
+    "end_time": END,
 }
 # What these tests must refuse: no index holds the column.
-PLANTED = {"method": "planted", "sqlite": "SELECT id FROM users WHERE display_name = ?1",
-           "postgres": "SELECT id FROM users WHERE display_name = $1::text",
-           "sqlite_slots": [["display_name", "text"]], "postgres_slots": [["display_name", "text"]]}
-SAMPLES = {"bool": "true", "integer": "1", "real": "1.0", "text": "text", "uuid": seed.user_id(17), "timestamp": START,
-           "ip": "192.0.2.1", "strings": "[]", "document": "{}"}
+PLANTED = {
+    "method": "planted",
+    "sqlite": "SELECT id FROM users WHERE display_name = ?1",
+    "postgres": "SELECT id FROM users WHERE display_name = $1::text",
+    "sqlite_slots": [["display_name", "text"]],
+    "postgres_slots": [["display_name", "text"]],
+}
+SAMPLES = {
+    "bool": "true",
+    "integer": "1",
+    "real": "1.0",
+    "text": "text",
+    "uuid": seed.user_id(17),
+    "timestamp": START,
+    "ip": "192.0.2.1",
+    "strings": "[]",
+    "document": "{}",
+}
 
 
 def statements():
@@ -63,10 +108,18 @@ def variants(statement, backend):
     slots = statement[f"{backend}_slots"]
     yield "all", [sample(*slot) for slot in slots]
     if statement["method"] == "get_request_logs":
-        for kept in ((), ("api_key_id",), ("start_time", "end_time"), ("api_key_id", "start_time", "end_time")):
+        for kept in (
+            (),
+            ("api_key_id",),
+            ("start_time", "end_time"),
+            ("api_key_id", "start_time", "end_time"),
+        ):
             yield f"only {' and '.join(kept) or 'the limit'}", [
-                None if name in ("api_key_id", "start_time", "end_time") and name not in kept else sample(name, kind)
-                for name, kind in slots]
+                None
+                if name in ("api_key_id", "start_time", "end_time") and name not in kept
+                else sample(name, kind)
+                for name, kind in slots
+            ]
 
 
 class SqlitePlans(case.Case):
@@ -78,7 +131,11 @@ class SqlitePlans(case.Case):
         cls.server.terminate()
         seed.sqlite(cls.server.database.path, COUNTS)
         cls.db = sqlite3.connect(cls.server.database.path)
-        for function in ("micros", "real_text", "unsound"):  # the daemon's own: what they give has no part in a plan
+        for function in (
+            "micros",
+            "real_text",
+            "unsound",
+        ):  # the daemon's own: what they give has no part in a plan
             cls.db.create_function(function, -1, lambda *values: 0, deterministic=True)
 
     @classmethod
@@ -93,9 +150,22 @@ class SqlitePlans(case.Case):
     def aliases(self, sql):
         """What a table is called in a statement, by that name."""
         found = {}
-        for table, alias in re.findall(r"\b(?:FROM|JOIN|INTO|UPDATE)\s+(\w+)(?:\s+(?:AS\s+)?(\w+))?", sql, re.I):
+        for table, alias in re.findall(
+            r"\b(?:FROM|JOIN|INTO|UPDATE)\s+(\w+)(?:\s+(?:AS\s+)?(\w+))?", sql, re.I
+        ):
             found[table] = table
-            if alias and alias.upper() not in ("WHERE", "SET", "ON", "JOIN", "LEFT", "INNER", "CROSS", "ORDER", "GROUP", "INDEXED"):
+            if alias and alias.upper() not in (
+                "WHERE",
+                "SET",
+                "ON",
+                "JOIN",
+                "LEFT",
+                "INNER",
+                "CROSS",
+                "ORDER",
+                "GROUP",
+                "INDEXED",
+            ):
                 found[alias] = table
         return found
 
@@ -125,7 +195,10 @@ class SqlitePlans(case.Case):
             self.assertNotRegex(step, r"USE TEMP B-TREE FOR ORDER BY$", told)
 
     def test_scan_is_noticed(self):
-        for planted in (PLANTED, {**PLANTED, "sqlite": "SELECT id FROM api_keys WHERE is_active = 1 AND key_hash = ?1"}):
+        for planted in (
+            PLANTED,
+            {**PLANTED, "sqlite": "SELECT id FROM api_keys WHERE is_active = 1 AND key_hash = ?1"},
+        ):
             with self.assertRaises(AssertionError):
                 self.check(planted)
 
@@ -147,8 +220,14 @@ class PostgresPlans(case.Case):
         cls.server.terminate()
         cls.url = cls.server.database.admin_url
         for table, count in COUNTS.items():
-            cls.psql(seed.POSTGRES[table] + ";", first=1, last=count, users=COUNTS["users"], keys=COUNTS["api_keys"],
-                     clients=COUNTS["a2a_clients"])
+            cls.psql(
+                seed.POSTGRES[table] + ";",
+                first=1,
+                last=count,
+                users=COUNTS["users"],
+                keys=COUNTS["api_keys"],
+                clients=COUNTS["a2a_clients"],
+            )
         cls.psql("VACUUM ANALYZE;")
 
     @classmethod
@@ -161,8 +240,13 @@ class PostgresPlans(case.Case):
         with tempfile.TemporaryFile("w+") as script:
             script.write(text)
             script.seek(0)
-            done = subprocess.run(["psql", "-qAtX", "-v", "ON_ERROR_STOP=1", *defined, "-d", cls.url], stdin=script,
-                                  capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                ["psql", "-qAtX", "-v", "ON_ERROR_STOP=1", *defined, "-d", cls.url],
+                stdin=script,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
         if done.returncode != 0:
             raise AssertionError(f"psql: {done.stderr}\n{text[:2000]}")
         return done.stdout
@@ -175,8 +259,10 @@ class PostgresPlans(case.Case):
     def plan(self, statement, values, mode):
         slots = statement["postgres_slots"]
         listed = ", ".join(self.literal(*slot, value) for slot, value in zip(slots, values))
-        text = self.psql(f"SET plan_cache_mode = {mode};\nPREPARE one AS {statement['postgres']};\n"
-                         f"EXPLAIN (FORMAT JSON) EXECUTE one{f'({listed})' if slots else ''};")
+        text = self.psql(
+            f"SET plan_cache_mode = {mode};\nPREPARE one AS {statement['postgres']};\n"
+            f"EXPLAIN (FORMAT JSON) EXECUTE one{f'({listed})' if slots else ''};"
+        )
         return json.loads(text)[0]["Plan"]
 
     def nodes(self, plan):
@@ -190,10 +276,19 @@ class PostgresPlans(case.Case):
                 plan = self.plan(statement, values, mode)
                 for node in self.nodes(plan):
                     table = node.get("Relation Name")
-                    filled = table in ("users", "api_keys", "api_key_usage", "a2a_clients", "a2a_usage")
+                    filled = table in (
+                        "users",
+                        "api_keys",
+                        "api_key_usage",
+                        "a2a_clients",
+                        "a2a_usage",
+                    )
                     if filled and node["Node Type"] in ("Seq Scan", "Parallel Seq Scan"):
-                        self.assertIn((statement["method"], table), ALLOWED,
-                                      f"{statement['method']} ({words}) reads all of {table}:\n{json.dumps(plan, indent=1)}")
+                        self.assertIn(
+                            (statement["method"], table),
+                            ALLOWED,
+                            f"{statement['method']} ({words}) reads all of {table}:\n{json.dumps(plan, indent=1)}",
+                        )
 
     def test_scan_is_noticed(self):
         with self.assertRaises(AssertionError):

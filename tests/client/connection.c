@@ -27,7 +27,8 @@ static void close_fake(void)
 static void expect_end(struct ended *ended, int status, int outcome)
 {
 	drive_until(&fake, ended);
-	ck_assert_msg(ended->status == status, "status %d (%s), expected %d", ended->status, ended->error.message, status);
+	ck_assert_msg(ended->status == status, "status %d (%s), expected %d", ended->status,
+		ended->error.message, status);
 	if (status != 0)
 		ck_assert_int_eq(ended->error.outcome, outcome);
 	ended_free(ended);
@@ -122,7 +123,8 @@ START_TEST(unsent_writes_wait_for_the_next_connection)
 	fake_accept(&fake);
 	fake_answer(&fake, fake_line(&fake), "null");
 	expect_end(&first, 0, 0);
-	fake_hang_up(&fake); /* the library does not know it yet: its next write fails, and nothing of it was read */
+	fake_hang_up(&fake); /* the library does not know it yet: its next write fails, and nothing
+	                        of it was read */
 	begin(&fake, WRITE, READ_PARAMS, &write);
 	fake_accept(&fake);
 	fake_answer(&fake, fake_line(&fake), "null");
@@ -157,7 +159,8 @@ START_TEST(half_a_line_is_no_answer_yet)
 	begin(&fake, WRITE, READ_PARAMS, &ended);
 	fake_accept(&fake);
 	line = fake_line(&fake);
-	(void)snprintf(answer, sizeof answer, "{\"jsonrpc\":\"2.0\",\"id\":%lld,\"result\":null}\n", fake_id(line));
+	(void)snprintf(answer, sizeof answer, "{\"jsonrpc\":\"2.0\",\"id\":%lld,\"result\":null}\n",
+		fake_id(line));
 	for (size_t i = 0; answer[i] != '\0'; i++) {
 		char byte[2] = {answer[i], '\0'};
 
@@ -230,7 +233,8 @@ START_TEST(pipelines_and_matches_by_id)
 		ck_assert_int_eq(ids[i], i + 1);
 	}
 	for (int i = MANY - 1; i >= 0; i--) {
-		(void)snprintf(answer, sizeof answer, "{\"jsonrpc\":\"2.0\",\"result\":%d,\"id\":%lld}\n", i, ids[i]);
+		(void)snprintf(answer, sizeof answer,
+			"{\"jsonrpc\":\"2.0\",\"result\":%d,\"id\":%lld}\n", i, ids[i]);
 		fake_send(&fake, answer);
 	}
 	for (int i = 0; i < MANY; i++) {
@@ -253,7 +257,8 @@ static const char *long_params(void)
 	return params;
 }
 
-/* What was cut off in the middle of its line cannot have been carried out: it is sent again, write or not. */
+/* What was cut off in the middle of its line cannot have been carried out: it is sent again, write
+ * or not. */
 START_TEST(a_line_that_was_cut_off_is_sent_again)
 {
 	struct ended write = {0}, behind = {0};
@@ -309,8 +314,9 @@ START_TEST(overloaded_is_for_all)
 	begin(&fake, WRITE, READ_PARAMS, &first);
 	begin(&fake, READ, READ_PARAMS, &second);
 	fake_accept(&fake);
-	fake_send(&fake, "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32006,\"message\":\"full\",\"data\":"
-	                 "{\"kind\":\"overloaded\",\"retryable\":true}}}\n");
+	fake_send(&fake,
+		"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32006,\"message\":\"full\",\"data\":"
+		"{\"kind\":\"overloaded\",\"retryable\":true}}}\n");
 	fake_hang_up(&fake);
 	drive_until(&fake, &first);
 	ck_assert(first.error.retryable);
@@ -325,18 +331,21 @@ START_TEST(too_large_is_the_longest)
 	char first[256];
 
 	begin(&fake, READ, READ_PARAMS, &small);
-	begin(&fake, "get_user_by_email", "{\"email\":\"a much longer line than the other one\"}", &large);
+	begin(&fake, "get_user_by_email", "{\"email\":\"a much longer line than the other one\"}",
+		&large);
 	fake_accept(&fake);
 	(void)snprintf(first, sizeof first, "%s", fake_line(&fake));
 	(void)fake_line(&fake);
-	fake_send(&fake, "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32007,\"message\":\"long\"}}\n");
+	fake_send(&fake,
+		"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32007,\"message\":\"long\"}}\n");
 	expect_end(&large, PIERRE_TOO_LARGE, PIERRE_OUTCOME_NONE);
 	fake_answer(&fake, first, "null");
 	expect_end(&small, 0, 0);
 }
 END_TEST
 
-/* The daemon says so when its limit is reached, and skips the rest of the line, which must follow nevertheless. */
+/* The daemon says so when its limit is reached, and skips the rest of the line, which must follow
+ * nevertheless. */
 START_TEST(too_large_may_come_early)
 {
 	struct ended small = {0}, large = {0}, behind = {0};
@@ -348,7 +357,8 @@ START_TEST(too_large_may_come_early)
 	fake_accept(&fake);
 	drive(&fake, 3);
 	ck_assert_uint_eq(pierre_events(fake.db) & PIERRE_EVENT_WRITE, PIERRE_EVENT_WRITE);
-	fake_send(&fake, "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32007,\"message\":\"long\"}}\n");
+	fake_send(&fake,
+		"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32007,\"message\":\"long\"}}\n");
 	drive_until(&fake, &large);
 	expect_end(&large, PIERRE_TOO_LARGE, PIERRE_OUTCOME_NONE);
 	ck_assert(!pierre_cancel(fake.db, 2));
@@ -374,8 +384,8 @@ START_TEST(attempts_are_spaced)
 
 	pierre_set_timeouts(fake.db, 600, 600);
 	begin(&fake, "some_newer_method", NULL, &ended);
-	/* A daemon that hangs up before it has read anything: the call was not sent, or fails; never a storm of
-	 * connections. */
+	/* A daemon that hangs up before it has read anything: the call was not sent, or fails;
+	 * never a storm of connections. */
 	for (int i = 0; i < 200 && ended.times == 0; i++) {
 		drive(&fake, 1);
 		peer = accept(fake.listener, NULL, NULL);

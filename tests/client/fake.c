@@ -10,7 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { PATIENCE = 2000, SHORT = 10, TURN_MS = 5 };  /* turns */
+enum { PATIENCE = 2000, SHORT = 10, TURN_MS = 5 }; /* turns */
 
 void fake_listen(struct fake *fake)
 {
@@ -19,7 +19,8 @@ void fake_listen(struct fake *fake)
 	(void)snprintf(address.sun_path, sizeof address.sun_path, "%s", fake->path);
 	fake->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	ck_assert_int_ge(fake->listener, 0);
-	ck_assert_int_eq(bind(fake->listener, (const struct sockaddr *)&address, sizeof address), 0);
+	ck_assert_int_eq(
+		bind(fake->listener, (const struct sockaddr *)&address, sizeof address), 0);
 	ck_assert_int_eq(listen(fake->listener, 16), 0);
 }
 
@@ -66,7 +67,7 @@ void drive(struct fake *fake, int turns)
 		int ms = pierre_timeout_ms(fake->db);
 
 		watched.events = (short)(((events & PIERRE_EVENT_READ) != 0 ? POLLIN : 0) |
-		                         ((events & PIERRE_EVENT_WRITE) != 0 ? POLLOUT : 0));
+			((events & PIERRE_EVENT_WRITE) != 0 ? POLLOUT : 0));
 		(void)poll(&watched, 1, ms < 0 || ms > TURN_MS ? TURN_MS : ms);
 		pierre_process(fake->db);
 	}
@@ -182,7 +183,8 @@ static void answer_with(struct fake *fake, const char *line, const char *member,
 {
 	char head[96];
 
-	(void)snprintf(head, sizeof head, "{\"jsonrpc\":\"2.0\",\"id\":%lld,\"%s\":", fake_id(line), member);
+	(void)snprintf(head, sizeof head, "{\"jsonrpc\":\"2.0\",\"id\":%lld,\"%s\":", fake_id(line),
+		member);
 	fake_send(fake, head);
 	fake_send(fake, json);
 	fake_send(fake, "}\n");

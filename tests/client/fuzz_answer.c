@@ -1,5 +1,6 @@
-/* libFuzzer: whatever the socket's other side writes, to a handle with calls of every kind of result under way.
- * Lines are cut as they come; each call ends at most once, and what is taken out of an answer is freed. */
+/* libFuzzer: whatever the socket's other side writes, to a handle with calls of every kind of
+ * result under way. Lines are cut as they come; each call ends at most once, and what is taken out
+ * of an answer is freed. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,16 +24,17 @@ static void take(struct pierre *db, const struct pierre_answer *answer, void *us
 	if (pierre_answer_json(answer, &json, &error) == 0 && strlen(json) == 0)
 		abort(); /* no JSON is empty */
 	pierre_text_free(json);
-	if (stub_take(answer, method, &out, &count, &error) == 0 &&
-	    (method->result != STUB_RESULT_VALUE || method->value.kind > STUB_TIME))
-		stub_free(out.block);
+	if (answer_client_take(answer, method, &out, &count, &error) == 0 &&
+		(method->result != STUB_RESULT_VALUE || method->value.kind > STUB_TIME))
+		decode_result_free(out.block);
 }
 
 /* One call of each method, all of them as if they were sent. */
 static void begin_calls(struct pierre *db)
 {
 	for (size_t i = 0; i < stub_method_count; i++)
-		(void)pierre_call_async(db, stub_methods[i].name, NULL, take, (void *)(uintptr_t)&stub_methods[i], NULL);
+		(void)pierre_call_async(db, stub_methods[i].name, NULL, take,
+			(void *)(uintptr_t)&stub_methods[i], NULL);
 	while (!list_empty(&db->queued)) {
 		struct call *call = list_entry(list_first(&db->queued), struct call, link);
 
@@ -53,7 +55,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (at < end) {
 		const char *newline = memchr(at, '\n', (size_t)(end - at));
 		size_t length = (size_t)((newline != NULL ? newline : end) - at);
-		char *line = malloc(length + 1); /* of its own, so that reading past its end shows */
+		char *line =
+			malloc(length + 1); /* of its own, so that reading past its end shows */
 
 		if (line == NULL)
 			abort();

@@ -21,10 +21,11 @@ static void close_fake(void)
 	fake_close(&fake);
 }
 
-/* A daemon in another thread, for calls that block: answers so many requests, or hangs up instead of the last one. */
+/* A daemon in another thread, for calls that block: answers so many requests, or hangs up instead
+ * of the last one. */
 struct script {
 	struct fake *fake;
-	const char *results[4];  /* NULL: hang up */
+	const char *results[4]; /* NULL: hang up */
 	int count;
 };
 
@@ -47,7 +48,9 @@ static void *play(void *argument)
 START_TEST(blocking_calls)
 {
 	struct pierre *db = fake.db;
-	struct script script = {.fake = &fake, .count = 4, .results = {"7", NULL, "\"text\"", "{\"user_count\":2,\"api_key_count\":3}"}};
+	struct script script = {.fake = &fake,
+		.count = 4,
+		.results = {"7", NULL, "\"text\"", "{\"user_count\":2,\"api_key_count\":3}"}};
 	struct pierre_system_stats *stats;
 	struct pierre_error error;
 	pthread_t thread;
@@ -58,7 +61,8 @@ START_TEST(blocking_calls)
 	ck_assert_int_eq(pthread_create(&thread, NULL, play, &script), 0);
 	ck_assert_int_eq(pierre_get_user_count(db, &count, &error), 0);
 	ck_assert_int_eq(count, 7);
-	ck_assert_int_eq(pierre_call(db, "get_user_profile", "[\"u\"]", &json, &error), 0); /* sent again after the hang-up */
+	ck_assert_int_eq(pierre_call(db, "get_user_profile", "[\"u\"]", &json, &error),
+		0); /* sent again after the hang-up */
 	ck_assert_str_eq(json, "\"text\"");
 	pierre_text_free(json);
 	ck_assert_int_eq(pierre_get_system_stats(db, &stats, &error), 0);
@@ -149,7 +153,8 @@ START_TEST(callbacks_may_free_the_handle)
 	int called = 0;
 
 	for (int i = 0; i < 3; i++)
-		ck_assert_int_gt(pierre_get_user_count_async(fake.db, free_handle, &called, NULL), 0);
+		ck_assert_int_gt(
+			pierre_get_user_count_async(fake.db, free_handle, &called, NULL), 0);
 	fake_accept(&fake);
 	if (_i == 0) { /* with answers */
 		char lines[3][128];
@@ -169,7 +174,8 @@ START_TEST(callbacks_may_free_the_handle)
 }
 END_TEST
 
-/* What was not sent when a callback freed the handle is not sent by the turn that goes on, either. */
+/* What was not sent when a callback freed the handle is not sent by the turn that goes on, either.
+ */
 START_TEST(a_freed_handle_sends_nothing)
 {
 	struct ended first = {0};
@@ -256,11 +262,13 @@ START_TEST(the_sockets_path)
 	expect_socket(expected);
 	if (made) { /* never touched when somebody uses it */
 		ck_assert_int_eq(chmod(folder, 0755), 0);
-		ck_assert_int_eq(pierre_default_socket(path, sizeof path, &error), PIERRE_NO_CONNECTION);
+		ck_assert_int_eq(
+			pierre_default_socket(path, sizeof path, &error), PIERRE_NO_CONNECTION);
 		ck_assert_ptr_nonnull(strstr(error.message, folder));
 		ck_assert_int_eq(rmdir(folder), 0);
 		ck_assert_int_eq(symlink("/tmp", folder), 0);
-		ck_assert_int_eq(pierre_default_socket(path, sizeof path, &error), PIERRE_NO_CONNECTION);
+		ck_assert_int_eq(
+			pierre_default_socket(path, sizeof path, &error), PIERRE_NO_CONNECTION);
 		ck_assert_int_eq(unlink(folder), 0);
 	}
 	memset(text, 'x', sizeof text - 1);

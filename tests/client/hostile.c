@@ -1,5 +1,5 @@
-/* Answers that make no sense: an error code each time, never a crash or a hang, and the next connection is as good
- * as new. */
+/* Answers that make no sense: an error code each time, never a crash or a hang, and the next
+ * connection is as good as new. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,16 +35,31 @@ static void check_recovery(void)
 }
 
 static const char *const nonsense[] = {
-	"garbage\n", "\xff\xfe\n", "{}\n", "[]\n", "7\n", "null\n", "{\"jsonrpc\":\"2.0\"}\n", "{\"jsonrpc\":\"2.0\",\"id\":1}\n",
-	"{\"jsonrpc\":\"1.0\",\"id\":1,\"result\":null}\n", "{\"id\":1,\"result\":null}\n",
-	"{\"jsonrpc\":\"2.0\",\"id\":99,\"result\":null}\n", "{\"jsonrpc\":\"2.0\",\"id\":0,\"result\":null}\n",
-	"{\"jsonrpc\":\"2.0\",\"id\":-1,\"result\":null}\n", "{\"jsonrpc\":\"2.0\",\"id\":\"1\",\"result\":null}\n",
-	"{\"jsonrpc\":\"2.0\",\"id\":1.0,\"result\":null}\n", "{\"jsonrpc\":\"2.0\",\"id\":null,\"result\":null}\n",
-	"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":null,\"error\":{\"code\":-32001}}\n", "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":7}\n",
-	"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":null,\"id\":1}\n", "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":null\n",
-	"[{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":null}]\n", "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"\\u0000\"}\n",
+	"garbage\n",
+	"\xff\xfe\n",
+	"{}\n",
+	"[]\n",
+	"7\n",
+	"null\n",
+	"{\"jsonrpc\":\"2.0\"}\n",
+	"{\"jsonrpc\":\"2.0\",\"id\":1}\n",
+	"{\"jsonrpc\":\"1.0\",\"id\":1,\"result\":null}\n",
+	"{\"id\":1,\"result\":null}\n",
+	"{\"jsonrpc\":\"2.0\",\"id\":99,\"result\":null}\n",
+	"{\"jsonrpc\":\"2.0\",\"id\":0,\"result\":null}\n",
+	"{\"jsonrpc\":\"2.0\",\"id\":-1,\"result\":null}\n",
+	"{\"jsonrpc\":\"2.0\",\"id\":\"1\",\"result\":null}\n",
+	"{\"jsonrpc\":\"2.0\",\"id\":1.0,\"result\":null}\n",
+	"{\"jsonrpc\":\"2.0\",\"id\":null,\"result\":null}\n",
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":null,\"error\":{\"code\":-32001}}\n",
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":7}\n",
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":null,\"id\":1}\n",
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":null\n",
+	"[{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":null}]\n",
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"\\u0000\"}\n",
 	"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32700,\"message\":\"m\"}}\n",
-	"{\"jsonrpc\":\"2.0\",\"id\":9223372036854775808,\"result\":null}\n", "HTTP/1.1 400 Bad Request\r\n\r\n",
+	"{\"jsonrpc\":\"2.0\",\"id\":9223372036854775808,\"result\":null}\n",
+	"HTTP/1.1 400 Bad Request\r\n\r\n",
 };
 
 START_TEST(nonsense_ends_the_connection)
@@ -129,13 +144,15 @@ START_TEST(the_limit_is_a_setting)
 }
 END_TEST
 
-/* Good answers with random bytes changed, cut out or put in: each call ends, and nothing else happens. */
+/* Good answers with random bytes changed, cut out or put in: each call ends, and nothing else
+ * happens. */
 START_TEST(random_damage)
 {
-	static const char good[] = "{\"jsonrpc\":\"2.0\",\"id\":%lld,\"result\":{\"id\":\"i\",\"email\":\"e\\u00e9\",\"display_name\":null,"
-	                           "\"password_hash\":\"h\",\"strava_token\":{\"expires_at\":\"2025-06-19T15:44:49.123456Z\",\"scope\":\"\"},"
-	                           "\"fitbit_token\":null,\"created_at\":\"2025-06-19T15:44:49.123456Z\","
-	                           "\"last_active\":\"2025-06-19T15:44:49.123456Z\",\"is_active\":true}}\n";
+	static const char good[] =
+		"{\"jsonrpc\":\"2.0\",\"id\":%lld,\"result\":{\"id\":\"i\",\"email\":\"e\\u00e9\",\"display_name\":null,"
+		"\"password_hash\":\"h\",\"strava_token\":{\"expires_at\":\"2025-06-19T15:44:49.123456Z\",\"scope\":\"\"},"
+		"\"fitbit_token\":null,\"created_at\":\"2025-06-19T15:44:49.123456Z\","
+		"\"last_active\":\"2025-06-19T15:44:49.123456Z\",\"is_active\":true}}\n";
 	unsigned seed = (unsigned)_i * 7919U + 1;
 
 	for (int round = 0; round < 60; round++) {
@@ -169,7 +186,8 @@ TCase *hostile_case(void)
 
 	tcase_add_checked_fixture(tcase, open_fake, close_fake);
 	tcase_set_timeout(tcase, 120);
-	tcase_add_loop_test(tcase, nonsense_ends_the_connection, 0, (int)(sizeof nonsense / sizeof nonsense[0]));
+	tcase_add_loop_test(tcase, nonsense_ends_the_connection, 0,
+		(int)(sizeof nonsense / sizeof nonsense[0]));
 	tcase_add_test(tcase, an_answer_before_the_question);
 	tcase_add_test(tcase, a_line_without_end);
 	tcase_add_test(tcase, the_limit_is_a_setting);

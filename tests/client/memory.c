@@ -1,7 +1,9 @@
-/* Every allocation of the client library fails once, one after the other: each time a call ends with an error or
- * works, nothing leaks (the sanitizers' builds tell), nothing crashes, and the same handle works afterwards.
+/* Every allocation of the client library fails once, one after the other: each time a call ends
+ * with an error or works, nothing leaks (the sanitizers' builds tell), nothing crashes, and the
+ * same handle works afterwards.
  *
- * The linker leads malloc and its like of the library here (--wrap); only while `failing` is set do they count. */
+ * The linker leads malloc and its like of the library here (--wrap); only while `failing` is set do
+ * they count. */
 #include <check.h>
 #include <poll.h>
 #include <stdio.h>
@@ -21,7 +23,7 @@ void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *old, size_t size);
 
 static bool failing;
-static int left;   /* allocations until the one that fails */
+static int left; /* allocations until the one that fails */
 static int failed;
 
 static bool fails_now(void)
@@ -99,17 +101,23 @@ static void serve(void)
 	if (got <= 0)
 		return;
 	in[got] = '\0';
-	for (char *rest = in, *line = strsep(&rest, "\n"); line != NULL && *line != '\0'; line = strsep(&rest, "\n")) {
+	for (char *rest = in, *line = strsep(&rest, "\n"); line != NULL && *line != '\0';
+		line = strsep(&rest, "\n")) {
 		long long id = strtoll(strstr(line, "\"id\":") + 5, NULL, 10);
 
 		if (strstr(line, "get_user_goals") != NULL)
-			(void)snprintf(out, sizeof out, "{\"jsonrpc\":\"2.0\",\"id\":%lld,\"result\":[%s,%s]}\n", id, goal, goal);
+			(void)snprintf(out, sizeof out,
+				"{\"jsonrpc\":\"2.0\",\"id\":%lld,\"result\":[%s,%s]}\n", id, goal,
+				goal);
 		else if (strstr(line, "get_a2a_usage_stats") != NULL)
-			(void)snprintf(out, sizeof out, "{\"jsonrpc\":\"2.0\",\"id\":%lld,\"result\":%s}\n", id, stats);
+			(void)snprintf(out, sizeof out,
+				"{\"jsonrpc\":\"2.0\",\"id\":%lld,\"result\":%s}\n", id, stats);
 		else
-			(void)snprintf(out, sizeof out, "{\"jsonrpc\":\"2.0\",\"id\":%lld,\"error\":{\"code\":-32001,\"message\":\"\\u00e9\"}}\n",
-			               id);
-		(void)!send(peer, out, strlen(out), MSG_NOSIGNAL); /* fails when the library gave the connection up */
+			(void)snprintf(out, sizeof out,
+				"{\"jsonrpc\":\"2.0\",\"id\":%lld,\"error\":{\"code\":-32001,\"message\":\"\\u00e9\"}}\n",
+				id);
+		(void)!send(peer, out, strlen(out),
+			MSG_NOSIGNAL); /* fails when the library gave the connection up */
 	}
 }
 
@@ -122,8 +130,9 @@ static void check_status(struct taken *taken, int status, int expected)
 	/* No check's macro here: it would allocate while allocations fail. */
 	taken->ended++;
 	taken->good += status == expected;
-	if (status != expected && status != PIERRE_NO_MEMORY && status != PIERRE_BROKEN && status != PIERRE_BAD_ANSWER &&
-	    status != PIERRE_NO_CONNECTION && status != PIERRE_NO_ANSWER)
+	if (status != expected && status != PIERRE_NO_MEMORY && status != PIERRE_BROKEN &&
+		status != PIERRE_BAD_ANSWER && status != PIERRE_NO_CONNECTION &&
+		status != PIERRE_NO_ANSWER)
 		taken->unexpected = status;
 }
 
@@ -157,8 +166,12 @@ static void take_error(struct pierre *db, const struct pierre_answer *answer, vo
 /* Three calls on the handle; gives how many went as they should. */
 static int use(struct pierre *db)
 {
-	struct pierre_a2a_client_input client = {.id = "i", .name = "n", .description = "", .public_key = "",
-	                                         .capabilities = (const char *[]){"a"}, .capabilities_count = 1};
+	struct pierre_a2a_client_input client = {.id = "i",
+		.name = "n",
+		.description = "",
+		.public_key = "",
+		.capabilities = (const char *[]){"a"},
+		.capabilities_count = 1};
 	struct taken taken = {0};
 	int begun = 0;
 

@@ -27,8 +27,15 @@ ROUNDS = 20 if os.environ.get("PIERRE_TEST_LONG") else 6
 
 def ctl(daemon, *arguments, cwd=None, **variables):
     environment = {name: os.environ[name] for name in ("PATH", *SANITIZERS) if name in os.environ}
-    done = subprocess.run([CTL, "--socket", daemon.socket_path, *arguments], capture_output=True, text=True, timeout=120 * SLOW, check=False,
-                          cwd=cwd, env={**environment, "LANG": "C.UTF-8", **variables})
+    done = subprocess.run(
+        [CTL, "--socket", daemon.socket_path, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120 * SLOW,
+        check=False,
+        cwd=cwd,
+        env={**environment, "LANG": "C.UTF-8", **variables},
+    )
     return done.returncode, done.stdout, done.stderr
 
 
@@ -48,7 +55,12 @@ class BackupCase(Case):
         """Rows that are mostly text, for a file of about that size."""
         with daemon.connect() as c:
             key = World(c).api_key(World(c).user())
-            c.many([("record_api_key_usage", {"usage": new_usage(key, user_agent="x" * 10000)}) for _ in range(megabytes * 95)])
+            c.many(
+                [
+                    ("record_api_key_usage", {"usage": new_usage(key, user_agent="x" * 10000)})
+                    for _ in range(megabytes * 95)
+                ]
+            )
         return key
 
 
@@ -61,14 +73,35 @@ class Verify(BackupCase):
             self.users = [World(c).user() for _ in range(3)]
             for user in self.users:
                 for which in ("strava", "fitbit"):
-                    c.call(f"update_{which}_token", [user, "canary-verified-access", "canary-verified-refresh", "2030-01-01T00:00:00Z", "s"])
+                    c.call(
+                        f"update_{which}_token",
+                        [
+                            user,
+                            "canary-verified-access",
+                            "canary-verified-refresh",
+                            "2030-01-01T00:00:00Z",
+                            "s",
+                        ],
+                    )
 
     def verify(self, *arguments, key=None, database=None, **variables):
         environment = {name: os.environ[name] for name in SANITIZERS if name in os.environ}
-        environment.update(PATH=os.path.dirname(BINARY) + ":" + os.environ["PATH"], LANG="C.UTF-8", ENCRYPTION_KEY=key or self.daemon.key,
-                           DATABASE_URL=database or self.daemon.url, **variables)
-        done = subprocess.run([CTL, "verify", *arguments], capture_output=True, text=True, timeout=120 * SLOW, check=False, cwd=self.daemon.folder,
-                              env=environment)
+        environment.update(
+            PATH=os.path.dirname(BINARY) + ":" + os.environ["PATH"],
+            LANG="C.UTF-8",
+            ENCRYPTION_KEY=key or self.daemon.key,
+            DATABASE_URL=database or self.daemon.url,
+            **variables,
+        )
+        done = subprocess.run(
+            [CTL, "verify", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=120 * SLOW,
+            check=False,
+            cwd=self.daemon.folder,
+            env=environment,
+        )
         for secret in (self.daemon.key, key, "canary-verified"):
             if secret:
                 self.assertNotIn(secret, done.stdout + done.stderr)
@@ -91,12 +124,20 @@ class Verify(BackupCase):
 
     def test_sound(self):
         told = self.report(0)
-        self.assertEqual((told["tokens"], told["unreadable_tokens"], told["problems"], told["tables"]["users"]), (6, 0, [], 3))
-        self.assertEqual(told["schema_version"], self.daemon.call("daemon.version")["schema_version"])
+        self.assertEqual(
+            (told["tokens"], told["unreadable_tokens"], told["problems"], told["tables"]["users"]),
+            (6, 0, [], 3),
+        )
+        self.assertEqual(
+            told["schema_version"], self.daemon.call("daemon.version")["schema_version"]
+        )
         self.assertEqual(list(told["tables"]), sorted(told["tables"]))
         code, out, said = self.verify()
         self.assertEqual((code, said), (0, ""))
-        self.assertRegex(out, r"is sound: (sqlite|postgresql), schema \d+, \d+ rows\n(  \w+: \d+\n)+6 tokens, every one opens\n$")
+        self.assertRegex(
+            out,
+            r"is sound: (sqlite|postgresql), schema \d+, \d+ rows\n(  \w+: \d+\n)+6 tokens, every one opens\n$",
+        )
         if self.daemon.backend == "postgres":
             password = re.search(r"//[^:/@]+:([^@]+)@", self.daemon.url)
             self.assertNotIn(password.group(1) if password else "****", out)
@@ -106,7 +147,9 @@ class Verify(BackupCase):
         self.sql(f"UPDATE users SET fitbit_nonce = strava_nonce WHERE id = '{self.users[1]}'")
         told = self.report(65)
         self.assertEqual((told["tokens"], told["unreadable_tokens"]), (6, 1))
-        self.assertEqual(told["problems"], [f"the fitbit token of user {self.users[1]} cannot be opened"])
+        self.assertEqual(
+            told["problems"], [f"the fitbit token of user {self.users[1]} cannot be opened"]
+        )
         code, out, _ = self.verify()
         self.assertEqual(code, 65)
         self.assertIn("NOT sound", out)
@@ -117,7 +160,12 @@ class Verify(BackupCase):
         told = self.report(77, key=new_key())
         self.assertEqual(told["unreadable_tokens"], 6)
         self.assertIn("it was made with another key", told["problems"][0])
-        self.assertEqual(self.report(0, key=new_key(), PREVIOUS_ENCRYPTION_KEY=self.daemon.key)["unreadable_tokens"], 0)
+        self.assertEqual(
+            self.report(0, key=new_key(), PREVIOUS_ENCRYPTION_KEY=self.daemon.key)[
+                "unreadable_tokens"
+            ],
+            0,
+        )
         code, out, said = self.verify(key="short")
         self.assertEqual((code, out), (78, ""))
         self.assertIn("32 bytes", said)
@@ -127,7 +175,7 @@ class Verify(BackupCase):
         code, out, said = self.verify("nothing.db")
         self.assertEqual((code, out), (66, ""))
         self.assertFalse(os.path.exists(os.path.join(self.daemon.folder, "nothing.db")))
-        self.assertEqual(self.verify("a", "b")[0], 66)   # the first name is looked at first
+        self.assertEqual(self.verify("a", "b")[0], 66)  # the first name is looked at first
         path = os.path.join(self.daemon.folder, "text.db")
         with open(path, "w", encoding="ascii") as file:
             file.write("no database, but long enough to be taken for one " * 100)
@@ -135,7 +183,10 @@ class Verify(BackupCase):
         with sqlite3.connect(path + "2") as db:
             db.execute("CREATE TABLE other (a)")
         told = self.report(65, path + "2")
-        self.assertEqual((told["tables"], told["problems"]), ({"other": 0}, ["it holds no table of users: it is no database of this daemon"]))
+        self.assertEqual(
+            (told["tables"], told["problems"]),
+            ({"other": 0}, ["it holds no table of users: it is not a database of this daemon"]),
+        )
         self.assertEqual(self.verify(database="postgresql://nobody@127.0.0.1:1/x")[:2], (69, ""))
         self.assertEqual(self.verify(database="sqlite::memory:")[0], 64)
         self.daemon.stop()
@@ -149,17 +200,28 @@ class Sqlite(BackupCase):
         with sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True) as db:
             self.assertEqual(db.execute("PRAGMA integrity_check").fetchall(), [("ok",)])
             self.assertEqual(db.execute("PRAGMA foreign_key_check").fetchall(), [])
-            names = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")]
-            return {name: db.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in names}
+            names = [
+                row[0]
+                for row in db.execute(
+                    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+                )
+            ]
+            return {
+                name: db.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in names
+            }
 
     def test_a_copy_by_hand(self):
         daemon = self.start()
         self.fill(daemon, 3)
         folder = self.folder()
         path = os.path.join(folder, "copy.db")
-        code, out, said = ctl(daemon, "backup", "copy.db", cwd=folder)   # a name within this folder, not the daemon's
+        code, out, said = ctl(
+            daemon, "backup", "copy.db", cwd=folder
+        )  # a name within this folder, not the daemon's
         self.assertEqual((code, said), (0, ""))
-        self.assertRegex(out, re.escape(path) + r": [23]\.\d MiB, \d\d tables, 2\d\d rows, checked; \d+\.\d s\n")
+        self.assertRegex(
+            out, re.escape(path) + r": [23]\.\d MiB, \d\d tables, 2\d\d rows, checked; \d+\.\d s\n"
+        )
         self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o600)
         self.assertEqual(os.listdir(folder), ["copy.db"])
         rows = self.whole(path)
@@ -173,8 +235,10 @@ class Sqlite(BackupCase):
         code, out, said = ctl(daemon, "backup", path, "--force", "--json")
         self.assertEqual((code, said), (0, ""))
         told = json.loads(out)
-        self.assertEqual((told["state"], told["path"], told["tables"], told["bytes"], told["error"]),
-                         ("done", path, rows, os.stat(path).st_size, None))
+        self.assertEqual(
+            (told["state"], told["path"], told["tables"], told["bytes"], told["error"]),
+            ("done", path, rows, os.stat(path).st_size, None),
+        )
         self.assertEqual(told["pages_done"], told["pages"])
         self.looks(daemon, path, 0)
         # It is a database that a daemon opens, with what was stored.
@@ -187,8 +251,18 @@ class Sqlite(BackupCase):
         """What `verify` says of the file, which it leaves as it is."""
         with open(path, "rb") as file:
             before = file.read()
-        done = subprocess.run([CTL, "--json", "verify", path], capture_output=True, text=True, timeout=60 * SLOW, check=False,
-                              env={**os.environ, "PATH": os.path.dirname(BINARY) + ":" + os.environ["PATH"], "ENCRYPTION_KEY": daemon.key})
+        done = subprocess.run(
+            [CTL, "--json", "verify", path],
+            capture_output=True,
+            text=True,
+            timeout=60 * SLOW,
+            check=False,
+            env={
+                **os.environ,
+                "PATH": os.path.dirname(BINARY) + ":" + os.environ["PATH"],
+                "ENCRYPTION_KEY": daemon.key,
+            },
+        )
         self.assertEqual(done.returncode, code, done.stderr + done.stdout)
         with open(path, "rb") as file:
             self.assertEqual(file.read(), before)
@@ -205,23 +279,28 @@ class Sqlite(BackupCase):
             good = file.read()
         found = 0
         # Pages of tables and indexes. SQLite has no checksums: another letter within a long text is not to be seen.
-        for place in [page for page in range(4096, len(good), 4096) if good[page] in (2, 5, 10, 13)][::6]:
+        for place in [
+            page for page in range(4096, len(good), 4096) if good[page] in (2, 5, 10, 13)
+        ][::6]:
             with open(path, "wb") as file:
-                file.write(good[:place] + bytes(4096) + good[place + 4096:])
+                file.write(good[:place] + bytes(4096) + good[place + 4096 :])
             told = self.looks(daemon, path, 65)
             found += 1
             self.assertTrue(told is None or told["problems"][0].startswith("damaged: "), told)
         self.assertGreater(found, 5)
         with open(path, "wb") as file:
-            file.write(good[:len(good) // 2])
+            file.write(good[: len(good) // 2])
         self.looks(daemon, path, 65)
         with open(path, "wb") as file:
             file.write(good)
         with sqlite3.connect(path) as db:
-            db.execute("DELETE FROM api_keys WHERE id = ?", (key,))   # without its cascade
+            db.execute("DELETE FROM api_keys WHERE id = ?", (key,))  # without its cascade
         db.close()
         told = self.looks(daemon, path, 65)
-        self.assertEqual(told["problems"], ["95 rows of api_key_usage refer to rows of api_keys that are not there"])
+        self.assertEqual(
+            told["problems"],
+            ["95 rows of api_key_usage refer to rows of api_keys that are not there"],
+        )
         daemon.stop()
 
     def test_refusals(self):
@@ -234,6 +313,7 @@ class Sqlite(BackupCase):
                 daemon.call("daemon.backup", **params)
             self.assertEqual(caught.exception.kind, kind)
             self.assertIn(words, str(caught.exception))
+
         refused("invalid_params", "begins with /", path="copy.db")
         refused("invalid_params", "begins with /", path=folder + "/")
         refused("invalid_params", "the database itself", path=daemon.database.path, force=True)
@@ -245,7 +325,11 @@ class Sqlite(BackupCase):
         code, out, said = ctl(daemon, "backup", "/nonexistent/folder/copy.db")
         self.assertEqual((code, out), (1, ""))
         self.assertIn("/nonexistent/folder/copy.db.partial: No such file or directory", said)
-        self.logged(daemon, 'level=warning msg="no backup was made: /nonexistent/folder/copy.db.partial: ', 5)
+        self.logged(
+            daemon,
+            'level=warning msg="no backup was made: /nonexistent/folder/copy.db.partial: ',
+            5,
+        )
         # A foreign thing in the place of the partial file is left alone.
         os.mkdir(path + ".partial")
         code, out, said = ctl(daemon, "backup", path)
@@ -266,7 +350,14 @@ class Sqlite(BackupCase):
         if os.getuid() != 0:
             self.skipTest("needs root to mount a small file system: NOT tested")
         folder = self.folder()
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder], capture_output=True, check=False).returncode != 0:
+        if (
+            subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder],
+                capture_output=True,
+                check=False,
+            ).returncode
+            != 0
+        ):
             self.skipTest("this machine does not allow mounting: NOT tested")
         self.addCleanup(subprocess.run, ["umount", folder], check=False)
         daemon = self.start()
@@ -290,9 +381,13 @@ class Sqlite(BackupCase):
             with daemon.connect() as c:
                 while not stop.is_set():
                     began = time.monotonic()
-                    c.call("create_user", user=new_user(email=f"w{which}n{answered[which]}@example.com"))
+                    c.call(
+                        "create_user",
+                        user=new_user(email=f"w{which}n{answered[which]}@example.com"),
+                    )
                     longest[0] = max(longest[0], time.monotonic() - began)
                     answered[which] += 1
+
         threads = [threading.Thread(target=write, args=(which,)) for which in (0, 1)]
         for thread in threads:
             thread.start()
@@ -311,10 +406,16 @@ class Sqlite(BackupCase):
         self.whole(path)
         with sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True) as db:
             for which in (0, 1):
-                numbers = sorted(int(email.split("n", 1)[1].split("@")[0]) for (email,) in
-                                 db.execute("SELECT email FROM users WHERE email LIKE ?", (f"w{which}n%",)))
+                numbers = sorted(
+                    int(email.split("n", 1)[1].split("@")[0])
+                    for (email,) in db.execute(
+                        "SELECT email FROM users WHERE email LIKE ?", (f"w{which}n%",)
+                    )
+                )
                 self.assertEqual(numbers, list(range(len(numbers))))
-                self.assertGreaterEqual(len(numbers), before[which], "what was answered before is not in it")
+                self.assertGreaterEqual(
+                    len(numbers), before[which], "what was answered before is not in it"
+                )
         daemon.stop()
 
     def test_one_at_a_time_and_stopping(self):
@@ -326,7 +427,7 @@ class Sqlite(BackupCase):
             c.call("daemon.backup", path=path)
             other = c.call("daemon.backup", path=path + "2")
             state = c.call("daemon.backup_state")
-        if state["state"] == "copying":   # else this machine is faster than two calls
+        if state["state"] == "copying":  # else this machine is faster than two calls
             self.assertEqual((other["began"], other["path"]), (False, path))
             code, out, said = ctl(daemon, "backup", path + "3")
             self.assertEqual((code, out), (75, ""))
@@ -374,9 +475,16 @@ class Sqlite(BackupCase):
         self.fill(daemon, 10)
         path = os.path.join(self.folder(), "copy.db")
         ours, theirs = pty.openpty()
-        environment = {name: os.environ[name] for name in ("PATH", *SANITIZERS) if name in os.environ}
-        with subprocess.Popen([CTL, "--socket", daemon.socket_path, "backup", path], stdout=subprocess.PIPE, stderr=theirs, text=True,
-                              env={**environment, "TERM": "xterm"}) as asking:
+        environment = {
+            name: os.environ[name] for name in ("PATH", *SANITIZERS) if name in os.environ
+        }
+        with subprocess.Popen(
+            [CTL, "--socket", daemon.socket_path, "backup", path],
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+            text=True,
+            env={**environment, "TERM": "xterm"},
+        ) as asking:
             os.close(theirs)
             out = asking.communicate(timeout=60 * SLOW)[0]
         shown = b""
@@ -386,7 +494,7 @@ class Sqlite(BackupCase):
                 shown += more
                 if not more:
                     break
-        except OSError:   # the other end is closed
+        except OSError:  # the other end is closed
             pass
         os.close(ours)
         self.assertEqual(asking.returncode, 0, shown)
@@ -400,10 +508,18 @@ class Sqlite(BackupCase):
         daemon = self.start()
         self.fill(daemon, 30)
         path = os.path.join(self.folder(), "copy.db")
-        environment = {name: os.environ[name] for name in ("PATH", *SANITIZERS) if name in os.environ}
-        with subprocess.Popen([CTL, "--socket", daemon.socket_path, "backup", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              env=environment) as asking:
-            self.within(10, lambda: os.path.exists(path + ".partial") or os.path.exists(path), every=0.002)
+        environment = {
+            name: os.environ[name] for name in ("PATH", *SANITIZERS) if name in os.environ
+        }
+        with subprocess.Popen(
+            [CTL, "--socket", daemon.socket_path, "backup", path],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+        ) as asking:
+            self.within(
+                10, lambda: os.path.exists(path + ".partial") or os.path.exists(path), every=0.002
+            )
             daemon.kill()
             daemon.start()
             out, said = asking.communicate(timeout=60 * SLOW)
@@ -423,7 +539,11 @@ class Postgres(BackupCase):
         self.assertIn("no backup was made: PostgreSQL ", said)
         lines = out.splitlines()
         self.assertEqual(len(lines), 2)
-        self.assertTrue(lines[0].startswith("pg_dump --format=custom ") and "--file='it'\\''s.dump'" in lines[0], lines)
+        self.assertTrue(
+            lines[0].startswith("pg_dump --format=custom ")
+            and "--file='it'\\''s.dump'" in lines[0],
+            lines,
+        )
         self.assertNotIn("***", out)
         code, out, said = ctl(daemon, "backup", "it's.dump", "--json")
         told = json.loads(out)
@@ -442,10 +562,21 @@ class Postgres(BackupCase):
         folder = self.folder()
         out = ctl(daemon, "backup", os.path.join(folder, "a.dump"))[1]
         password = re.search(r"//[^:/@]+:([^@]+)@", daemon.url)
-        done = subprocess.run(["sh", "-ec", out], capture_output=True, text=True, check=False, timeout=120 * SLOW,
-                              env={**os.environ, **({"PGPASSWORD": password.group(1)} if password else {})})
+        done = subprocess.run(
+            ["sh", "-ec", out],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120 * SLOW,
+            env={**os.environ, **({"PGPASSWORD": password.group(1)} if password else {})},
+        )
         self.assertEqual((done.returncode, done.stdout), (0, ""), done.stderr)
-        listed = subprocess.run(["pg_restore", "--list", os.path.join(folder, "a.dump")], capture_output=True, text=True, check=True).stdout
+        listed = subprocess.run(
+            ["pg_restore", "--list", os.path.join(folder, "a.dump")],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
         self.assertRegex(listed, r"TABLE DATA \S+ users ")
         daemon.stop()
 
@@ -461,7 +592,10 @@ class Postgres(BackupCase):
         self.assertIn("the pg_dump here is of version 9, older than the server's", said)
         with open(tool, "w", encoding="ascii") as file:
             file.write("#!/bin/sh\nexit 127\n")
-        self.assertIn("there is no pg_dump here", ctl(daemon, "backup", "a.dump", PATH=folder + ":/usr/bin:/bin")[2])
+        self.assertIn(
+            "there is no pg_dump here",
+            ctl(daemon, "backup", "a.dump", PATH=folder + ":/usr/bin:/bin")[2],
+        )
         daemon.stop()
 
 

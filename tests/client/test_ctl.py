@@ -25,8 +25,15 @@ class CtlCase(Case):
 
     def ctl(self, *arguments, stdin="", **variables):
         variables.setdefault("PIERRE_DBD_SOCKET", self.socket)
-        return subprocess.run([CTL, *arguments], input=stdin, capture_output=True, text=True, timeout=120 * SLOW, check=False,
-                              env=environment(**variables))
+        return subprocess.run(
+            [CTL, *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120 * SLOW,
+            check=False,
+            env=environment(**variables),
+        )
 
     def good(self, *arguments, **more):
         """Its stdout; nothing may stand on stderr."""
@@ -47,9 +54,28 @@ class WithoutDaemon(CtlCase):
         text = self.good("--help")
         self.assertLess(text.index("Examples:"), text.index("usage:"))
         self.assertEqual((self.good("help"), self.good("help", "help")), (text, text))
-        commands = re.findall(r"^  ([a-z-]+) {2,}\S", text[text.index("Commands:"):text.index("Options")], re.MULTILINE)
-        self.assertGreaterEqual(set(commands), {"call", "methods", "describe", "ping", "ready", "health", "stats", "metrics", "bench",
-                                                "socket", "version", "completion"})
+        commands = re.findall(
+            r"^  ([a-z-]+) {2,}\S",
+            text[text.index("Commands:") : text.index("Options")],
+            re.MULTILINE,
+        )
+        self.assertGreaterEqual(
+            set(commands),
+            {
+                "call",
+                "methods",
+                "describe",
+                "ping",
+                "ready",
+                "health",
+                "stats",
+                "metrics",
+                "bench",
+                "socket",
+                "version",
+                "completion",
+            },
+        )
         for command in commands:
             own = self.good(command, "--help")
             self.assertIn(f"usage: pierre-dbctl {command}", own)
@@ -60,8 +86,14 @@ class WithoutDaemon(CtlCase):
         self.assertIn("usage:", self.bad(64))
         self.assertIn('did you mean "health"?', self.bad(64, "heatlh"))
         self.assertIn("--help lists them", self.bad(64, "xyzzy"))
-        for arguments in (("--socket",), ("--socket", ""), ("--socket=",)):  # an unset variable is not to mean another daemon
-            self.assertEqual(self.bad(64, "ping", *arguments), "pierre-dbctl: --socket needs a value\n")
+        for arguments in (
+            ("--socket",),
+            ("--socket", ""),
+            ("--socket=",),
+        ):  # an unset variable is not to mean another daemon
+            self.assertEqual(
+                self.bad(64, "ping", *arguments), "pierre-dbctl: --socket needs a value\n"
+            )
         self.assertIn("--timeout takes seconds", self.bad(64, "--timeout", "soon", "ping"))
         self.assertIn("takes no arguments", self.bad(64, "ping", "x"))
         self.assertIn("which method?", self.bad(64, "call"))
@@ -69,10 +101,18 @@ class WithoutDaemon(CtlCase):
 
     def test_messages_for_programs(self):
         """With --json, wherever it stands, what is wrong is one JSON text on stderr, in the form of a call that failed."""
-        for code, kind, *arguments in ((64, "usage", "heatlh"), (64, "usage", "call", "get_usr"), (64, "usage", "--timeout", "soon", "ping"),
-                                       (64, "usage", "call", "get_user", "user_idd=x"), (66, "no_input", "call", "get_user", "user_id=@/none"),
-                                       (64, "usage", "metrics", "--output", "x"), (64, "usage", "transfer", "--from", "sqlite:x"),
-                                       (66, "no_input", "verify", "/none"), (75, "no_connection", "health"), (64, "usage", "backup")):
+        for code, kind, *arguments in (
+            (64, "usage", "heatlh"),
+            (64, "usage", "call", "get_usr"),
+            (64, "usage", "--timeout", "soon", "ping"),
+            (64, "usage", "call", "get_user", "user_idd=x"),
+            (66, "no_input", "call", "get_user", "user_id=@/none"),
+            (64, "usage", "metrics", "--output", "x"),
+            (64, "usage", "transfer", "--from", "sqlite:x"),
+            (66, "no_input", "verify", "/none"),
+            (75, "no_connection", "health"),
+            (64, "usage", "backup"),
+        ):
             for place in (0, len(arguments)):
                 said = self.bad(code, *arguments[:place], "--json", *arguments[place:])
                 error = json.loads(said)["error"]
@@ -85,18 +125,33 @@ class WithoutDaemon(CtlCase):
         self.assertEqual(self.good("socket"), self.socket + "\n")
         self.assertEqual(self.good("socket", "--socket=/a/b"), "/a/b\n")
         self.assertEqual(json.loads(self.good("--json", "socket")), {"socket": self.socket})
-        self.assertEqual(self.good("socket", PIERRE_DBD_SOCKET="", RUNTIME_DIRECTORY="/run/x"), "/run/x/pierre-dbd.sock\n")
-        self.assertEqual(self.good("socket", PIERRE_DBD_SOCKET="", XDG_RUNTIME_DIR="/run/user/9"), "/run/user/9/pierre-dbd.sock\n")
+        self.assertEqual(
+            self.good("socket", PIERRE_DBD_SOCKET="", RUNTIME_DIRECTORY="/run/x"),
+            "/run/x/pierre-dbd.sock\n",
+        )
+        self.assertEqual(
+            self.good("socket", PIERRE_DBD_SOCKET="", XDG_RUNTIME_DIR="/run/user/9"),
+            "/run/user/9/pierre-dbd.sock\n",
+        )
 
     def test_no_daemon(self):
-        for arguments in (("ping",), ("health",), ("call", "get_user_count"), ("stats",), ("metrics",), ("bench", "daemon.ping")):
+        for arguments in (
+            ("ping",),
+            ("health",),
+            ("call", "get_user_count"),
+            ("stats",),
+            ("metrics",),
+            ("bench", "daemon.ping"),
+        ):
             said = self.bad(75, *arguments)
             self.assertIn(self.socket, said)
             self.assertIn("is pierre-dbd running?", said)
             self.assertIn("try:", said)
         self.bad(1, "ready")
         error = json.loads(self.bad(75, "--json", "ping"))["error"]
-        self.assertEqual((error["kind"], error["retryable"], error["outcome"]), ("no_connection", True, "none"))
+        self.assertEqual(
+            (error["kind"], error["retryable"], error["outcome"]), ("no_connection", True, "none")
+        )
 
     def test_methods(self):
         names = self.good("methods", "--names").split()
@@ -120,48 +175,78 @@ class WithoutDaemon(CtlCase):
             self.assertEqual(json.loads(self.good("describe", name, "--json"))["name"], name)
         text = self.good("describe", "get_user_insights")
         self.assertRegex(text, r"limit +u32\? = 50, 0 to 1000  Most")
-        self.assertRegex(self.good("describe", "create_user"), r"password +string\?, at most 72 bytes  The")
-        self.assertRegex(self.good("describe", "create_api_key"), r"\n  tier +tier  The[\s\S]*\ntier: Service[\s\S]*\n  trial\n")
+        self.assertRegex(
+            self.good("describe", "create_user"), r"password +string\?, at most 72 bytes  The"
+        )
+        self.assertRegex(
+            self.good("describe", "create_api_key"),
+            r"\n  tier +tier  The[\s\S]*\ntier: Service[\s\S]*\n  trial\n",
+        )
         text = self.good("describe", "daemon.health")
         self.assertRegex(text, r"\n  database_age_ms +f64\?  How")
         self.assertRegex(text, r"\nDaemonCheck: One[\s\S]*\n  status +health  How")
         self.assertEqual(text.count("\nhealth: "), 1)
         self.assertRegex(self.good("describe", "create_user"), r"id +uuid\? = new_uuid ")
-        self.assertRegex(self.good("describe", "create_goal"),
-                         r"members of goal_data that are looked at:\n  title +string\? = Untitled Goal[\s\S]*\n  current +f64\? = 0")
-        self.assertRegex(self.good("describe", "update_a2a_task_status"), r"task_status: [\s\S]*cancelled")
+        self.assertRegex(
+            self.good("describe", "create_goal"),
+            r"members of goal_data that are looked at:\n  title +string\? = Untitled Goal[\s\S]*\n  current +f64\? = 0",
+        )
+        self.assertRegex(
+            self.good("describe", "update_a2a_task_status"), r"task_status: [\s\S]*cancelled"
+        )
         self.assertIn('did you mean "get_user"?', self.bad(64, "describe", "get_usr"))
         self.bad(64, "describe")
 
     def test_wrong_parameters(self):
         """Refused by the catalog that is built in: no daemon is asked (there is none)."""
         for expected, *arguments in (
-                ('did you mean "user_id"?', "get_user", "user_di=x"), ("get_user takes: user_id", "get_user", "x=y"),
-                ("takes: no parameters", "get_user_count", "x=y"), ("whole number", "get_user_insights", "limit=many"),
-                ("whole number", "get_user_insights", "limit=1.5"), ("must be a number", "update_goal_progress", "current_value=x"),
-                ("true or false", "create_user", "user.is_active=yes"), ('did you mean "running"?', "update_a2a_task_status",
-                                                                         "status=runing"),
-                ("has no members", "get_user", "user_id.x=1"), ("given twice", "get_user", "user_id=1", "user_id=2"),
-                ("given twice", "create_goal", "goal_data:={}", "goal_data.title=x"), ("no JSON", "create_goal", "goal_data:={"),
-                ("no JSON", "create_goal", "goal_data={\"a\":1,\"a\":2}"), ("can only be null", "create_user", "user.strava_token=x"),
-                ("is no parameter", "get_user", "user_id"), ("get_user takes: user_id", "get_user", "x"),
-                ("nothing can be given beside it", "get_user", "-", "user_id=x"),
-                ("nothing can be given beside it", "get_user", "user_id=x", "@file"), ("is no parameter", "get_user", "=x"), ("is no parameter", "get_user", ":=x"),
-                ('did you mean "email"?', "create_user", "user.emial=x")):
+            ('did you mean "user_id"?', "get_user", "user_di=x"),
+            ("get_user takes: user_id", "get_user", "x=y"),
+            ("takes: no parameters", "get_user_count", "x=y"),
+            ("whole number", "get_user_insights", "limit=many"),
+            ("whole number", "get_user_insights", "limit=1.5"),
+            ("must be a number", "update_goal_progress", "current_value=x"),
+            ("true or false", "create_user", "user.is_active=yes"),
+            ('did you mean "running"?', "update_a2a_task_status", "status=runing"),
+            ("has no members", "get_user", "user_id.x=1"),
+            ("given twice", "get_user", "user_id=1", "user_id=2"),
+            ("given twice", "create_goal", "goal_data:={}", "goal_data.title=x"),
+            ("no JSON", "create_goal", "goal_data:={"),
+            ("no JSON", "create_goal", 'goal_data={"a":1,"a":2}'),
+            ("can only be null", "create_user", "user.strava_token=x"),
+            ("is not a parameter", "get_user", "user_id"),
+            ("get_user takes: user_id", "get_user", "x"),
+            ("nothing can be given beside it", "get_user", "-", "user_id=x"),
+            ("nothing can be given beside it", "get_user", "user_id=x", "@file"),
+            ("is not a parameter", "get_user", "=x"),
+            ("is not a parameter", "get_user", ":=x"),
+            ('did you mean "email"?', "create_user", "user.emial=x"),
+        ):
             self.assertIn(expected, self.bad(64, "call", *arguments), arguments)
         self.assertIn("No such file", self.bad(66, "call", "get_user", "@/nonexistent/file"))
-        self.assertIn("No such file", self.bad(66, "call", "get_user", "user_id=@/nonexistent/file"))
+        self.assertIn(
+            "No such file", self.bad(66, "call", "get_user", "user_id=@/nonexistent/file")
+        )
         said = self.bad(64, "call", "create_user", "user.is_active=SECRET", "user.password=x")
         self.assertIn("SECRET", said)
 
     def test_full_output(self):
         with open("/dev/full", "w", encoding="utf-8") as full:
-            done = subprocess.run([CTL, "methods"], stdout=full, stderr=subprocess.PIPE, text=True, env=environment(), check=False)
+            done = subprocess.run(
+                [CTL, "methods"],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                env=environment(),
+                check=False,
+            )
         self.assertEqual(done.returncode, 74)
         self.assertIn("No space left", done.stderr)
 
     def test_bash_completion(self):
-        script = self.good("completion", "bash") + r"""
+        script = (
+            self.good("completion", "bash")
+            + r"""
 try() {
     COMP_LINE=$1 COMP_POINT=${#1} COMPREPLY=()
     _pierre_dbctl
@@ -181,19 +266,36 @@ try 'pierre-dbctl call create_goal goal'
 try 'pierre-dbctl describe daemon.'
 try 'pierre-dbctl completion z'
 """
-        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=environment(), check=False)
+        )
+        done = subprocess.run(
+            ["bash", "-c", script], capture_output=True, text=True, env=environment(), check=False
+        )
         self.assertEqual(done.stderr, "")
-        self.assertEqual(done.stdout.splitlines(), [
-            "health help ", "--json ", "--force ", "--interval ", " ", "get_user_by_email get_user_by_email_required ", "user.email= ",
-            "pending running completed failed cancelled ", "running ", "goal_data:= ",
-            "daemon.ping daemon.version daemon.health daemon.stats daemon.clients daemon.config daemon.reload daemon.pause daemon.resume "
-            "daemon.diagnose daemon.backup daemon.backup_state ", "zsh "])
+        self.assertEqual(
+            done.stdout.splitlines(),
+            [
+                "health help ",
+                "--json ",
+                "--force ",
+                "--interval ",
+                " ",
+                "get_user_by_email get_user_by_email_required ",
+                "user.email= ",
+                "pending running completed failed cancelled ",
+                "running ",
+                "goal_data:= ",
+                "daemon.ping daemon.version daemon.health daemon.stats daemon.clients daemon.config daemon.reload daemon.pause daemon.resume "
+                "daemon.diagnose daemon.backup daemon.backup_state ",
+                "zsh ",
+            ],
+        )
         self.assertTrue(self.good("completion", "zsh").startswith("#compdef pierre-dbctl\n"))
         self.bad(64, "completion", "fish")
 
 
 class WithDaemon(CtlCase):
     """One daemon for all of them."""
+
     @classmethod
     def setUpClass(cls):
         DaemonCase.setUpClass.__func__(cls)
@@ -220,55 +322,123 @@ class WithDaemon(CtlCase):
         health = json.loads(self.good("health", "--json"))
         self.assertEqual(health["status"], "ok")
         self.assertIn(health["backend"], ("sqlite", "postgresql"))
-        self.assertRegex(self.good("version"), r"pierre-dbctl +\d[\s\S]*pierre-dbd +\d[\s\S]*schema_version +\d")
+        self.assertRegex(
+            self.good("version"), r"pierre-dbctl +\d[\s\S]*pierre-dbd +\d[\s\S]*schema_version +\d"
+        )
         self.assertIn("client", json.loads(self.good("version", "--json")))
 
     def test_call_converts_by_type(self):
-        identifier = self.good("call", "-r", "create_user", "user.email=types@example.com", "user.password_hash=" + HASH,
-                               "user.is_active=false", "user.display_name=true").strip()
+        identifier = self.good(
+            "call",
+            "-r",
+            "create_user",
+            "user.email=types@example.com",
+            "user.password_hash=" + HASH,
+            "user.is_active=false",
+            "user.display_name=true",
+        ).strip()
         user = json.loads(self.good("call", "get_user", f"user_id={identifier}"))
         self.assertEqual((user["display_name"], user["is_active"]), ("true", False))
-        self.assertEqual(self.good("call", "get_user", "user_id=" + identifier.upper()),
-                         self.good("--json", "call", "get_user", f'user_id:="{identifier}"'))
-        goal = self.good("call", "create_goal", f"user_id={identifier}", "goal_data.title=10 km", "goal_data.target:=10", "--raw",
-                         "goal_data.deep.er=x").strip()
+        self.assertEqual(
+            self.good("call", "get_user", "user_id=" + identifier.upper()),
+            self.good("--json", "call", "get_user", f'user_id:="{identifier}"'),
+        )
+        goal = self.good(
+            "call",
+            "create_goal",
+            f"user_id={identifier}",
+            "goal_data.title=10 km",
+            "goal_data.target:=10",
+            "--raw",
+            "goal_data.deep.er=x",
+        ).strip()
         self.good("call", "update_goal_progress", f"goal_id={goal}", "current_value=0.1")
         text = self.good("call", "get_user_goals", f"user_id={identifier}")
-        self.assertIn('"current_value":0.1,', text)   # as the daemon writes it
+        self.assertIn('"current_value":0.1,', text)  # as the daemon writes it
         found = json.loads(text)[0]
-        self.assertEqual((found["title"], found["target"], found["deep"]), ("10 km", 10.0, {"er": "x"}))
-        self.assertEqual(self.good("call", "get_user_insights", f"user_id={identifier}", "limit=5"), "[]\n")
+        self.assertEqual(
+            (found["title"], found["target"], found["deep"]), ("10 km", 10.0, {"er": "x"})
+        )
+        self.assertEqual(
+            self.good("call", "get_user_insights", f"user_id={identifier}", "limit=5"), "[]\n"
+        )
 
     def test_params_from_files_and_stdin(self):
         folder = self.daemon.folder
         path = os.path.join(folder, "params.json")
         with open(path, "w", encoding="utf-8") as file:
-            json.dump({"user": {"email": "file@example.com", "password_hash": HASH}}, file, indent=2)
+            json.dump(
+                {"user": {"email": "file@example.com", "password_hash": HASH}}, file, indent=2
+            )
         identifier = json.loads(self.good("call", "create_user", "@" + path))
-        self.assertEqual(json.loads(self.good("call", "get_user", "-", stdin=json.dumps([identifier])))["email"], "file@example.com")
-        self.assertEqual(json.loads(self.good("call", "get_user", "user_id=@-", stdin=identifier + "\n"))["id"], identifier)
+        self.assertEqual(
+            json.loads(self.good("call", "get_user", "-", stdin=json.dumps([identifier])))["email"],
+            "file@example.com",
+        )
+        self.assertEqual(
+            json.loads(self.good("call", "get_user", "user_id=@-", stdin=identifier + "\n"))["id"],
+            identifier,
+        )
         secret = os.path.join(folder, "secret")
         with open(secret, "w", encoding="utf-8") as file:
             file.write("correct horse\n")
-        self.good("call", "create_user", "user.email=secret@example.com", "user.password=@" + secret)
-        self.assertIsNotNone(json.loads(self.good("call", "verify_user_password", "email=secret@example.com",
-                                                  "password=correct horse")))
+        self.good(
+            "call", "create_user", "user.email=secret@example.com", "user.password=@" + secret
+        )
+        self.assertIsNotNone(
+            json.loads(
+                self.good(
+                    "call",
+                    "verify_user_password",
+                    "email=secret@example.com",
+                    "password=correct horse",
+                )
+            )
+        )
         self.good("call", "create_user", "user.email=at@example.com", "user.password_hash=@@x")
-        self.assertEqual(self.daemon.call("get_user_by_email", ["at@example.com"])["password_hash"], "@x")
+        self.assertEqual(
+            self.daemon.call("get_user_by_email", ["at@example.com"])["password_hash"], "@x"
+        )
 
     def test_errors(self):
         self.user("taken@example.com")
-        said = self.bad(1, "call", "create_user", "user.email=taken@example.com", "user.password_hash=x")
+        said = self.bad(
+            1, "call", "create_user", "user.email=taken@example.com", "user.password_hash=x"
+        )
         self.assertTrue(said.startswith("pierre-dbctl: conflict: "), said)
-        error = json.loads(self.bad(1, "--json", "call", "create_user", "user.email=taken@example.com",
-                                    "user.password_hash=x"))["error"]
-        self.assertEqual((error["kind"], error["code"], error["field"]), ("conflict", -32002, "email"))
-        error = json.loads(self.bad(1, "--json", "call", "create_user", "user.email=nonsense", "user.password_hash=x"))["error"]
+        error = json.loads(
+            self.bad(
+                1,
+                "--json",
+                "call",
+                "create_user",
+                "user.email=taken@example.com",
+                "user.password_hash=x",
+            )
+        )["error"]
+        self.assertEqual(
+            (error["kind"], error["code"], error["field"]), ("conflict", -32002, "email")
+        )
+        error = json.loads(
+            self.bad(
+                1, "--json", "call", "create_user", "user.email=nonsense", "user.password_hash=x"
+            )
+        )["error"]
         self.assertEqual((error["kind"], error["path"]), ("invalid_params", "user.email"))
         for _ in range(3):  # the daemon says so before all of the line is written, or after
-            self.assertIn("too_large", self.bad(1, "call", "upsert_user_profile", "-", stdin=json.dumps(
-                {"user_id": "0" * 32, "profile_data": {"x": "y" * 3000000}})))
-        self.assertIn("method_not_found", self.bad(1, "call", "--unchecked", "no_such_method", "a=b"))
+            self.assertIn(
+                "too_large",
+                self.bad(
+                    1,
+                    "call",
+                    "upsert_user_profile",
+                    "-",
+                    stdin=json.dumps({"user_id": "0" * 32, "profile_data": {"x": "y" * 3000000}}),
+                ),
+            )
+        self.assertIn(
+            "method_not_found", self.bad(1, "call", "--unchecked", "no_such_method", "a=b")
+        )
         self.assertEqual(self.good("call", "--unchecked", "daemon.ping"), '"pong"\n')
 
     def test_stats(self):
@@ -284,33 +454,71 @@ class WithDaemon(CtlCase):
         with open(ids, "w", encoding="utf-8") as file:
             file.write("".join(self.user(f"bench{i}@example.com") + "\n" for i in range(5)))
         before = self.daemon.call("daemon.stats")["methods"].get("get_user", {"calls": 0})["calls"]
-        result = json.loads(self.good("bench", "get_user", f"user_id=@{ids}", "-c", "3", "-P", "7", "-n", "500", "--json"))
-        self.assertEqual((result["calls"], result["errors"], result["clients"], result["pipeline"]), (500, 0, 3, 7))
+        result = json.loads(
+            self.good(
+                "bench", "get_user", f"user_id=@{ids}", "-c", "3", "-P", "7", "-n", "500", "--json"
+            )
+        )
+        self.assertEqual(
+            (result["calls"], result["errors"], result["clients"], result["pipeline"]),
+            (500, 0, 3, 7),
+        )
         times = result["microseconds"]
-        self.assertTrue(0 < times["p50"] <= times["p90"] <= times["p99"] <= times["p999"] <= times["max"], times)
-        self.assertEqual(self.daemon.call("daemon.stats")["methods"]["get_user"]["calls"], before + 500)
+        self.assertTrue(
+            0 < times["p50"] <= times["p90"] <= times["p99"] <= times["p999"] <= times["max"], times
+        )
+        self.assertEqual(
+            self.daemon.call("daemon.stats")["methods"]["get_user"]["calls"], before + 500
+        )
         text = self.good("bench", "daemon.ping", "-n", "100")
         self.assertRegex(text, r"calls/s")
         self.assertRegex(text, r"p50 \d+  p90 \d+  p99 \d+  p99\.9 \d+  max \d+\nerrors: 0")
         users = self.daemon.call("get_user_count")
-        self.good("bench", "create_user", "user.email={n}@bench.example.com", "user.password_hash=x", "-n", "60", "-P", "9", "-c", "2")
+        self.good(
+            "bench",
+            "create_user",
+            "user.email={n}@bench.example.com",
+            "user.password_hash=x",
+            "-n",
+            "60",
+            "-P",
+            "9",
+            "-c",
+            "2",
+        )
         self.assertEqual(self.daemon.call("get_user_count"), users + 60)
 
     def test_bench_reports_errors(self):
-        done = self.ctl("bench", "update_last_active", "user_id=00000000-0000-0000-0000-000000000000", "-n", "20", "-P", "4", "--json")
+        done = self.ctl(
+            "bench",
+            "update_last_active",
+            "user_id=00000000-0000-0000-0000-000000000000",
+            "-n",
+            "20",
+            "-P",
+            "4",
+            "--json",
+        )
         self.assertEqual(done.returncode, 1)
         self.assertEqual(json.loads(done.stdout)["errors"], 20)
         self.assertIn("not_found", done.stderr)
-        for expected, *arguments in (("takes a method", ), ("takes a method", "--mix", "x", "y"), ("no number", "daemon.ping", "-c", "0"),
-                                     ("no number", "daemon.ping", "-n"), ("no option", "daemon.ping", "--rate", "5"),
-                                     ("there is no method", "daemon.pong")):
+        for expected, *arguments in (
+            ("takes a method",),
+            ("takes a method", "--mix", "x", "y"),
+            ("not a number", "daemon.ping", "-c", "0"),
+            ("not a number", "daemon.ping", "-n"),
+            ("no option", "daemon.ping", "--rate", "5"),
+            ("there is no method", "daemon.pong"),
+        ):
             self.assertIn(expected, self.bad(64, "bench", *arguments))
 
     def test_bench_mix(self):
         path = os.path.join(self.daemon.folder, "mix.txt")
         with open(path, "w", encoding="utf-8") as file:
-            file.write("# how often, what\n3 daemon.ping\n\n1 create_user 'user.email={n}@mix.example.com' user.password_hash=x "
-                       "'user.display_name=two words'\n")
+            file.write(
+                "# how often, what\n3 daemon.ping\n\n1 create_user 'user.email={n}@mix.example.com' user.password_hash=x "
+                "'user.display_name=two words'\n"
+            )
         users = self.daemon.call("get_user_count")
         result = json.loads(self.good("bench", "--mix", path, "-n", "400", "-P", "8", "--json"))
         self.assertEqual((result["method"], result["calls"], result["errors"]), ("mix", 400, 0))
@@ -322,8 +530,13 @@ class WithDaemon(CtlCase):
 
     def on_a_terminal(self, *arguments, **variables):
         primary, secondary = pty.openpty()
-        process = subprocess.Popen([CTL, *arguments], stdin=subprocess.DEVNULL, stdout=secondary, stderr=secondary,
-                                   env=environment(PIERRE_DBD_SOCKET=self.socket, **variables))
+        process = subprocess.Popen(
+            [CTL, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=secondary,
+            stderr=secondary,
+            env=environment(PIERRE_DBD_SOCKET=self.socket, **variables),
+        )
         os.close(secondary)
         out = b""
         while True:
@@ -345,11 +558,17 @@ class WithDaemon(CtlCase):
         self.assertIn('\n  \033[1m"email"\033[0m: "tty@example.com",\n', pretty)
         plain = json.loads(re.sub(r"\033\[\dm", "", pretty))
         self.assertEqual(plain, self.daemon.call("get_user", user_id=identifier))
-        for arguments, variables in ((("--json", "call"), {}), (("call",), {"NO_COLOR": "1"}), (("call",), {"TERM": "dumb"})):
+        for arguments, variables in (
+            (("--json", "call"), {}),
+            (("call",), {"NO_COLOR": "1"}),
+            (("call",), {"TERM": "dumb"}),
+        ):
             text = self.on_a_terminal(*arguments, "get_user", f"user_id={identifier}", **variables)
             self.assertNotIn("\033", text)
             self.assertEqual(text.count("\n"), 1)
-        self.assertEqual(self.on_a_terminal("call", "list_a2a_clients", f"user_id={identifier}"), "[]\n")
+        self.assertEqual(
+            self.on_a_terminal("call", "list_a2a_clients", f"user_id={identifier}"), "[]\n"
+        )
         self.assertIn("\033[32mready", self.on_a_terminal("ready"))
 
 

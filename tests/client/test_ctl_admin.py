@@ -22,8 +22,14 @@ STRANGER = 54321
 
 def ctl(path, *arguments):
     environment = {name: os.environ[name] for name in ("PATH", *SANITIZERS) if name in os.environ}
-    done = subprocess.run([CTL, "--socket", path, *arguments], capture_output=True, text=True, timeout=60 * SLOW, check=False,
-                          env={**environment, "LANG": "C.UTF-8"})
+    done = subprocess.run(
+        [CTL, "--socket", path, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60 * SLOW,
+        check=False,
+        env={**environment, "LANG": "C.UTF-8"},
+    )
     return done.returncode, done.stdout, done.stderr
 
 
@@ -76,11 +82,15 @@ class Commands(CtlCase):
         def write(text):
             with open(path, "w", encoding="utf-8") as file:
                 file.write(text)
+
         write("")
         daemon.start()
         self.assertEqual(self.good(daemon.socket_path, "reload"), "nothing has changed\n")
         write("PIERRE_DBD_CONNECTIONS=99\nPIERRE_DBD_POOL=3\n")
-        self.assertEqual(self.good(daemon.socket_path, "reload"), "changed: connections\nthese wait for a restart: pool\n")
+        self.assertEqual(
+            self.good(daemon.socket_path, "reload"),
+            "changed: connections\nthese wait for a restart: pool\n",
+        )
         write("PIERRE_DBD_CONNECTIONS=few\n")
         code, out, said = ctl(daemon.socket_path, "reload")
         self.assertEqual((code, out), (1, ""))
@@ -93,7 +103,9 @@ class Commands(CtlCase):
         if self.backend() != "sqlite":
             self.skipTest("the lock that keeps a call under way is SQLite's")
         daemon = self.start()
-        outsider = sqlite3.connect(daemon.database.path, isolation_level=None, check_same_thread=False)
+        outsider = sqlite3.connect(
+            daemon.database.path, isolation_level=None, check_same_thread=False
+        )
         self.addCleanup(outsider.close)
         outsider.execute("BEGIN IMMEDIATE")
         with daemon.connect() as c:
@@ -104,9 +116,11 @@ class Commands(CtlCase):
             self.assertIn("1 calls from before are still under way", said)
             release = threading.Timer(0.3, outsider.execute, ("ROLLBACK",))
             release.start()
-            self.assertEqual(self.good(daemon.socket_path, "pause"), "paused: 0 calls wait, 0 are under way\n")
+            self.assertEqual(
+                self.good(daemon.socket_path, "pause"), "paused: 0 calls wait, 0 are under way\n"
+            )
             release.join()
-            self.assertIn("result", c.answer(number))   # it had ended before pause came back
+            self.assertIn("result", c.answer(number))  # it had ended before pause came back
         code, out, _ = ctl(daemon.socket_path, "ready")
         self.assertEqual((code, out), (1, "not ready\n"))
         self.assertIn("live, not ready", self.good(daemon.socket_path, "health"))
@@ -121,8 +135,19 @@ class Commands(CtlCase):
     def test_completions_know_the_commands(self):
         for shell in ("bash", "zsh"):
             script = self.good("/nonexistent/socket", "completion", shell)
-            commands = next(line for line in script.splitlines() if line.startswith("_pierre_dbctl_commands=")).split("'")[1].split()
-            self.assertLessEqual({"clients", "config", "reload", "pause", "resume", "doctor", "metrics"}, set(commands))
+            commands = (
+                next(
+                    line
+                    for line in script.splitlines()
+                    if line.startswith("_pierre_dbctl_commands=")
+                )
+                .split("'")[1]
+                .split()
+            )
+            self.assertLessEqual(
+                {"clients", "config", "reload", "pause", "resume", "doctor", "metrics"},
+                set(commands),
+            )
 
     def test_rights(self):
         if os.getuid() != 0:
@@ -143,7 +168,9 @@ class Commands(CtlCase):
         found = {finding["name"]: finding for finding in json.loads(out)["findings"]}
         self.assertEqual((code, found["socket"]["status"]), (1, "fail"))
         self.assertIn("may not connect", found["socket"]["detail"])
-        self.assertIn(f"for {pwd.getpwuid(os.getuid()).pw_name} and root alone", found["socket"]["advice"])
+        self.assertIn(
+            f"for {pwd.getpwuid(os.getuid()).pw_name} and root alone", found["socket"]["advice"]
+        )
         code, out, said = self.as_stranger(daemon.socket_path, "health")
         self.assertEqual((code, out), (75, ""))
         self.assertIn("doctor, which says who may connect", said)
@@ -151,7 +178,9 @@ class Commands(CtlCase):
         os.chmod(daemon.socket_path, 0o660)
         code, out, said = self.as_stranger(daemon.socket_path, "doctor", "--json")
         found = {finding["name"]: finding for finding in json.loads(out)["findings"]}
-        self.assertIn(f"usermod -aG {grp.getgrgid(os.getgid()).gr_name} USER", found["socket"]["advice"])
+        self.assertIn(
+            f"usermod -aG {grp.getgrgid(os.getgid()).gr_name} USER", found["socket"]["advice"]
+        )
         os.chmod(daemon.folder, 0o700)
         code, out, said = self.as_stranger(daemon.socket_path, "doctor", "--json")
         self.assertEqual(json.loads(out)["findings"][-2]["name"], "socket folder")
@@ -166,8 +195,18 @@ class Commands(CtlCase):
         for name in (CTL, os.path.join(os.path.dirname(CTL), "libpierre-db.so.0")):
             subprocess.run(["cp", "-L", name, folder], check=True)
         environment = {name: os.environ[name] for name in SANITIZERS if name in os.environ}
-        done = subprocess.run([own, "--socket", path, *arguments], capture_output=True, text=True, timeout=60 * SLOW, check=False, cwd="/",
-                              env={**environment, "LD_LIBRARY_PATH": folder}, user=STRANGER, group=STRANGER, extra_groups=[])
+        done = subprocess.run(
+            [own, "--socket", path, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60 * SLOW,
+            check=False,
+            cwd="/",
+            env={**environment, "LD_LIBRARY_PATH": folder},
+            user=STRANGER,
+            group=STRANGER,
+            extra_groups=[],
+        )
         return done.returncode, done.stdout, done.stderr
 
 
@@ -175,7 +214,17 @@ class Doctor(CtlCase):
     def test_all_is_well(self):
         daemon = self.start()
         found = self.findings(daemon.socket_path, 0)
-        for name in ("socket path", "socket folder", "connecting", "answers", "version", "health: database", "role", "descriptors", "clock"):
+        for name in (
+            "socket path",
+            "socket folder",
+            "connecting",
+            "answers",
+            "version",
+            "health: database",
+            "role",
+            "descriptors",
+            "clock",
+        ):
             self.assertEqual(found[name]["status"], "ok", found[name])
         self.assertIn(str(daemon.pid), found["connecting"]["detail"])
         text = self.good(daemon.socket_path, "doctor")
@@ -191,10 +240,12 @@ class Doctor(CtlCase):
         self.assertIn("no daemon runs here", found["socket"]["detail"])
         self.assertIn(f"--socket {path}", found["socket"]["advice"])
         self.assertNotIn("connecting", found)
-        self.assertIn("No such file", self.findings("/nonexistent/folder/s", 1)["socket folder"]["detail"])
+        self.assertIn(
+            "No such file", self.findings("/nonexistent/folder/s", 1)["socket folder"]["detail"]
+        )
         with open(path, "w", encoding="ascii"):
             pass
-        self.assertIn("is no socket", self.findings(path, 1)["socket"]["detail"])
+        self.assertIn("is not a socket", self.findings(path, 1)["socket"]["detail"])
 
     def test_would_one_start_here(self):
         """Without a daemon: do key and settings of this user and folder fit?"""
@@ -204,10 +255,20 @@ class Doctor(CtlCase):
         base["PATH"] = os.path.dirname(BINARY) + ":" + os.environ["PATH"]
 
         def look(**environment):
-            done = subprocess.run([CTL, "--socket", os.path.join(folder, "s"), "--json", "doctor"], capture_output=True, text=True, cwd=folder,
-                                  env={**base, **environment}, timeout=60 * SLOW, check=False)
+            done = subprocess.run(
+                [CTL, "--socket", os.path.join(folder, "s"), "--json", "doctor"],
+                capture_output=True,
+                text=True,
+                cwd=folder,
+                env={**base, **environment},
+                timeout=60 * SLOW,
+                check=False,
+            )
             self.assertEqual((done.returncode, done.stderr), (1, ""))
-            return {finding["name"]: finding for finding in json.loads(done.stdout)["findings"]}, done.stdout
+            return {
+                finding["name"]: finding for finding in json.loads(done.stdout)["findings"]
+            }, done.stdout
+
         found, _ = look()
         self.assertEqual(found["settings here"]["status"], "warn")
         self.assertIn("there is no encryption key", found["settings here"]["detail"])
@@ -220,7 +281,10 @@ class Doctor(CtlCase):
         found, _ = look(ENCRYPTION_KEY=key, PIERRE_DBD_POOOL="3")
         self.assertEqual(found["settings here"]["status"], "warn")
         self.assertIn("did you mean PIERRE_DBD_POOL?", found["settings here"]["detail"])
-        self.assertIn("PIERRE_DBD_POOL", look(ENCRYPTION_KEY=key, PIERRE_DBD_POOL="many")[0]["settings here"]["detail"])
+        self.assertIn(
+            "PIERRE_DBD_POOL",
+            look(ENCRYPTION_KEY=key, PIERRE_DBD_POOL="many")[0]["settings here"]["detail"],
+        )
 
     def test_left_behind_and_starting(self):
         daemon = self.start()
@@ -229,8 +293,12 @@ class Doctor(CtlCase):
         self.assertIn("left behind", self.findings(daemon.socket_path, 1)["connecting"]["detail"])
         # Somebody holds the lock, and does not listen: about to start, or to end.
         with open(daemon.socket_path + ".lock", "w", encoding="ascii") as lock:
-            subprocess.run(["flock", "-n", str(lock.fileno())], pass_fds=(lock.fileno(),), check=True)
-            self.assertIn("starting or stopping", self.findings(daemon.socket_path, 1)["connecting"]["detail"])
+            subprocess.run(
+                ["flock", "-n", str(lock.fileno())], pass_fds=(lock.fileno(),), check=True
+            )
+            self.assertIn(
+                "starting or stopping", self.findings(daemon.socket_path, 1)["connecting"]["detail"]
+            )
         daemon.start()
         self.findings(daemon.socket_path, 0)
         daemon.stop()
@@ -259,8 +327,14 @@ class Doctor(CtlCase):
         self.good(daemon.socket_path, "pause")
         os.chmod(daemon.folder, 0o777)
         found = self.findings(daemon.socket_path, 0)
-        self.assertEqual((found["paused"]["status"], found["health: clients"]["status"], found["socket folder"]["status"]),
-                         ("warn", "warn", "warn"))
+        self.assertEqual(
+            (
+                found["paused"]["status"],
+                found["health: clients"]["status"],
+                found["socket folder"]["status"],
+            ),
+            ("warn", "warn", "warn"),
+        )
         self.assertIn("resume", found["paused"]["advice"])
         daemon.stop()
 

@@ -16,12 +16,20 @@ from lib.interface import ERRORS  # noqa: E402
 from lib.world import UNKNOWN, World, new_user, unique  # noqa: E402
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-NONE, MAYBE = 0, 1   # enum pierre_outcome
+NONE, MAYBE = 0, 1  # enum pierre_outcome
 
 
 class Error(ctypes.Structure):
-    _fields_ = [("kind", ctypes.c_int), ("code", ctypes.c_int), ("outcome", ctypes.c_int), ("retryable", ctypes.c_bool),
-                ("ref", ctypes.c_uint64), ("message", ctypes.c_char * 320), ("path", ctypes.c_char * 160), ("field", ctypes.c_char * 32)]
+    _fields_ = [
+        ("kind", ctypes.c_int),
+        ("code", ctypes.c_int),
+        ("outcome", ctypes.c_int),
+        ("retryable", ctypes.c_bool),
+        ("ref", ctypes.c_uint64),
+        ("message", ctypes.c_char * 320),
+        ("path", ctypes.c_char * 160),
+        ("field", ctypes.c_char * 32),
+    ]
 
 
 class Library:
@@ -31,8 +39,13 @@ class Library:
         self.lib.pierre_new.restype = ctypes.c_void_p
         self.lib.pierre_new.argtypes = [ctypes.c_char_p]
         self.lib.pierre_free.argtypes = [ctypes.c_void_p]
-        self.lib.pierre_call.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.POINTER(ctypes.c_void_p),
-                                         ctypes.POINTER(Error)]
+        self.lib.pierre_call.argtypes = [
+            ctypes.c_void_p,
+            ctypes.c_char_p,
+            ctypes.c_char_p,
+            ctypes.POINTER(ctypes.c_void_p),
+            ctypes.POINTER(Error),
+        ]
         self.lib.pierre_text_free.argtypes = [ctypes.c_void_p]
         self.lib.pierre_kind_name.restype = ctypes.c_char_p
 
@@ -44,8 +57,19 @@ class Library:
     def call(self, handle, method, params=None):
         """None for a result, else the error."""
         error, result = Error(), ctypes.c_void_p()
-        text = None if params is None else params if isinstance(params, bytes) else strict.dumps(params).encode()
-        if self.lib.pierre_call(handle, method.encode(), text, ctypes.byref(result), ctypes.byref(error)) == 0:
+        text = (
+            None
+            if params is None
+            else params
+            if isinstance(params, bytes)
+            else strict.dumps(params).encode()
+        )
+        if (
+            self.lib.pierre_call(
+                handle, method.encode(), text, ctypes.byref(result), ctypes.byref(error)
+            )
+            == 0
+        ):
             self.lib.pierre_text_free(result)
             return None
         return error
@@ -76,7 +100,11 @@ class Errors(Case):
         wanted = repeats if retryable is None else retryable
         if wanted is not None:
             self.assertEqual(error.retryable, wanted)
-        self.assertEqual((error.path.decode(), error.field.decode(), error.outcome), (path, field, outcome), error.message.decode())
+        self.assertEqual(
+            (error.path.decode(), error.field.decode(), error.outcome),
+            (path, field, outcome),
+            error.message.decode(),
+        )
         self.assertNotEqual(error.message, b"")
         self.assertEqual(error.ref != 0, kind == "internal")
         self.seen.add(kind)
@@ -87,23 +115,42 @@ class Errors(Case):
         daemon = self.own()
         one = self.client(daemon)
         self.expect("method_not_found", self.library.call(one, "no_such_method"))
-        self.expect("invalid_params", self.library.call(one, "create_user", {"user": new_user(email="none")}), path="user.email")
-        self.expect("invalid_params", self.library.call(one, "get_user", {"user_id": "é"}), path="user_id")
+        self.expect(
+            "invalid_params",
+            self.library.call(one, "create_user", {"user": new_user(email="none")}),
+            path="user.email",
+        )
+        self.expect(
+            "invalid_params", self.library.call(one, "get_user", {"user_id": "é"}), path="user_id"
+        )
         self.expect("not_found", self.library.call(one, "update_last_active", {"user_id": UNKNOWN}))
         user = new_user()
         self.assertIsNone(self.library.call(one, "create_user", {"user": user}))
-        self.expect("conflict", self.library.call(one, "create_user", {"user": user}), field="email")
-        shallow = self.client(self.own("--depth-limit", "8"))   # the library checks what it sends by the usual limit
-        deep = b'{"user_id":"%s","profile_data":{"a":%s}}' % (UNKNOWN.encode(), b"[" * 20 + b"]" * 20)
+        self.expect(
+            "conflict", self.library.call(one, "create_user", {"user": user}), field="email"
+        )
+        shallow = self.client(
+            self.own("--depth-limit", "8")
+        )  # the library checks what it sends by the usual limit
+        deep = b'{"user_id":"%s","profile_data":{"a":%s}}' % (
+            UNKNOWN.encode(),
+            b"[" * 20 + b"]" * 20,
+        )
         self.expect("parse_error", self.library.call(shallow, "upsert_user_profile", deep))
 
     def test_limits_and_rights(self):
-        daemon = self.own("--default-role", "read", "--access", f"user:{os.getuid()}=read", "--line-limit", "4096")
+        daemon = self.own(
+            "--default-role", "read", "--access", f"user:{os.getuid()}=read", "--line-limit", "4096"
+        )
         one = self.client(daemon)
-        self.expect("permission_denied", self.library.call(one, "create_user", {"user": new_user()}))
-        self.expect("too_large", self.library.call(one, "get_user_profile", {"user_id": "x" * 5000}))
+        self.expect(
+            "permission_denied", self.library.call(one, "create_user", {"user": new_user()})
+        )
+        self.expect(
+            "too_large", self.library.call(one, "get_user_profile", {"user_id": "x" * 5000})
+        )
         crowded = self.own("--connections", "2", "--admin-connections", "0")
-        for _ in range(3):   # clients that stay
+        for _ in range(3):  # clients that stay
             error = self.library.call(self.client(crowded), "daemon.ping")
         self.expect("overloaded", error)
 
@@ -112,10 +159,14 @@ class Errors(Case):
         daemon = self.own()
         one = self.client(daemon)
         if daemon.backend == "sqlite":
-            daemon.database.query("CREATE TRIGGER odd BEFORE UPDATE ON users BEGIN SELECT RAISE(ABORT, 'odd'); END")
+            daemon.database.query(
+                "CREATE TRIGGER odd BEFORE UPDATE ON users BEGIN SELECT RAISE(ABORT, 'odd'); END"
+            )
         else:
-            daemon.database.query("CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'odd'; END $$;"
-                                  "CREATE TRIGGER odd BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION odd()")
+            daemon.database.query(
+                "CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'odd'; END $$;"
+                "CREATE TRIGGER odd BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION odd()"
+            )
         with daemon.connect() as other:
             user = World(other).user()
         error = self.library.call(one, "update_last_active", {"user_id": user})
@@ -129,27 +180,63 @@ class Errors(Case):
         one = self.client(daemon)
         with daemon.connect() as other:
             user = World(other).user()
-            other.call("update_strava_token", [user, "access", "refresh", "2030-01-01T00:00:00Z", "read"])
-        daemon.database.query(f"UPDATE users SET strava_access_token = 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA' WHERE id = '{user}'")
-        self.expect("decryption_failed", self.library.call(one, "get_strava_token", {"user_id": user}))
+            other.call(
+                "update_strava_token", [user, "access", "refresh", "2030-01-01T00:00:00Z", "read"]
+            )
+        daemon.database.query(
+            f"UPDATE users SET strava_access_token = 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA' WHERE id = '{user}'"
+        )
+        self.expect(
+            "decryption_failed", self.library.call(one, "get_strava_token", {"user_id": user})
+        )
         if daemon.backend == "sqlite":
             daemon.database.query(f"UPDATE users SET created_at = 'never' WHERE id = '{user}'")
             self.expect("storage", self.library.call(one, "get_user", {"user_id": user}))
         else:
-            daemon.database.admin(f'ALTER DATABASE "{daemon.database.name}" SET default_transaction_read_only = on')
-            daemon.database.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+            daemon.database.admin(
+                f'ALTER DATABASE "{daemon.database.name}" SET default_transaction_read_only = on'
+            )
+            daemon.database.query(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
             self.expect("storage", self.library.call(one, "update_last_active", {"user_id": user}))
 
     def test_time_and_room(self):
-        daemon = self.own("--bcrypt-cost", "13", "--password-threads", "1", "--call-timeout", "1s", "--password-queue", "1")
+        daemon = self.own(
+            "--bcrypt-cost",
+            "13",
+            "--password-threads",
+            "1",
+            "--call-timeout",
+            "1s",
+            "--password-queue",
+            "1",
+        )
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             handles = [self.client(daemon) for _ in range(8)]
-            errors = list(pool.map(lambda one: self.library.call(one, "verify_user_password", ["nobody@example.com", "x"]), handles))
-        kinds = {self.library.lib.pierre_kind_name(error.kind).decode(): error for error in errors if error is not None}
+            errors = list(
+                pool.map(
+                    lambda one: self.library.call(
+                        one, "verify_user_password", ["nobody@example.com", "x"]
+                    ),
+                    handles,
+                )
+            )
+        kinds = {
+            self.library.lib.pierre_kind_name(error.kind).decode(): error
+            for error in errors
+            if error is not None
+        }
         self.expect("unavailable", kinds["unavailable"])
         slow = self.own("--bcrypt-cost", "16", "--password-threads", "1", "--call-timeout", "100ms")
-        self.expect("timeout", self.library.call(self.client(slow), "create_user", {"user": {
-            "email": f"{unique('t')}@example.com", "password": "x"}}))
+        self.expect(
+            "timeout",
+            self.library.call(
+                self.client(slow),
+                "create_user",
+                {"user": {"email": f"{unique('t')}@example.com", "password": "x"}},
+            ),
+        )
 
     def test_shutting_down(self):
         daemon = self.own("--bcrypt-cost", "16", "--password-threads", "1", "--drain-timeout", "2s")

@@ -10,9 +10,15 @@ from lib.case import DaemonCase, main  # noqa: E402
 from lib.daemon import BUILD, SANITIZER, SLOW  # noqa: E402
 
 EXAMPLES = os.path.join(BUILD, "client", "examples")
-RUST = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "client", "examples", "lookup.rs")
+RUST = os.path.join(
+    os.path.dirname(os.path.abspath(__file__)), "..", "..", "client", "examples", "lookup.rs"
+)
 # What a compiler newer than Debian 12's takes without a word, and that one refuses.
-NEWER_RUST = {"a C string's literal": r'\bc"', "let … else": r"\blet\b[^;]*[^}\s;]\s*\belse \{", "a type of std::ffi": r"ffi::(\{[^}]*)?\bc_"}
+NEWER_RUST = {
+    "a C string's literal": r'\bc"',
+    "let … else": r"\blet\b[^;]*[^}\s;]\s*\belse \{",
+    "a type of std::ffi": r"ffi::(\{[^}]*)?\bc_",
+}
 HASH = "$2b$12$" + "a" * 53
 
 
@@ -20,33 +26,65 @@ class Examples(DaemonCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.user = cls.daemon.call("create_user", user={"email": "example@example.com", "password_hash": HASH})
-        cls.daemon.call("create_api_key", api_key={
-            "id": "example-key", "user_id": cls.user, "name": "näme", "key_prefix": "prefix", "key_hash": "hash of it",
-            "tier": "professional", "rate_limit_requests": 1000, "rate_limit_window": 3600})
+        cls.user = cls.daemon.call(
+            "create_user", user={"email": "example@example.com", "password_hash": HASH}
+        )
+        cls.daemon.call(
+            "create_api_key",
+            api_key={
+                "id": "example-key",
+                "user_id": cls.user,
+                "name": "näme",
+                "key_prefix": "prefix",
+                "key_hash": "hash of it",
+                "tier": "professional",
+                "rate_limit_requests": 1000,
+                "rate_limit_window": 3600,
+            },
+        )
 
     def run_example(self, name, *arguments, socket=None):
         environment = {**os.environ, "PIERRE_DBD_SOCKET": socket or self.daemon.socket_path}
-        return subprocess.run([os.path.join(EXAMPLES, name), *arguments], env=environment, capture_output=True, text=True,
-                              timeout=60 * SLOW, check=False)
+        return subprocess.run(
+            [os.path.join(EXAMPLES, name), *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60 * SLOW,
+            check=False,
+        )
 
     def check_lookup(self, name):
         self.ok("clear_strava_token", user_id=self.user)
         before = self.ok("get_api_key_current_usage", api_key_id="example-key")
         done = self.run_example(name, "prefix", "hash of it")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        self.assertEqual(done.stdout, f"key example-key of user {self.user}: näme, tier professional\nStrava: not connected\n"
-                                      f"requests this month: {before + 1} of 1000\n")
-        self.ok("update_strava_token", user_id=self.user, access_token="a" * 40, refresh_token="r",
-                expires_at="2030-01-02T03:04:05Z", scope="read,activity")
+        self.assertEqual(
+            done.stdout,
+            f"key example-key of user {self.user}: näme, tier professional\nStrava: not connected\n"
+            f"requests this month: {before + 1} of 1000\n",
+        )
+        self.ok(
+            "update_strava_token",
+            user_id=self.user,
+            access_token="a" * 40,
+            refresh_token="r",
+            expires_at="2030-01-02T03:04:05Z",
+            scope="read,activity",
+        )
         done = self.run_example(name, "prefix", "hash of it")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertIn("Strava: 40 characters of token, scope read,activity", done.stdout)
         self.assertIn(f"requests this month: {before + 2} of 1000", done.stdout)
         log = self.ok("get_request_logs", api_key_id="example-key", limit=1)[0]
-        self.assertEqual((log["tool_name"], log["status_code"], log["response_time_ms"]), ("get_activities", 200, 12))
+        self.assertEqual(
+            (log["tool_name"], log["status_code"], log["response_time_ms"]),
+            ("get_activities", 200, 12),
+        )
         done = self.run_example(name, "prefix", "another hash")
-        self.assertEqual((done.returncode, done.stdout), (2, "no active key has this prefix and hash\n"))
+        self.assertEqual(
+            (done.returncode, done.stdout), (2, "no active key has this prefix and hash\n")
+        )
         done = self.run_example(name, "prefix", "hash of it", socket="/nonexistent/socket")
         self.assertEqual(done.returncode, 1)
         self.assertIn("/nonexistent/socket", done.stderr)
@@ -57,17 +95,23 @@ class Examples(DaemonCase):
 
     def test_rust(self):
         if SANITIZER or shutil.which("rustc") is None:
-            self.skipTest("the Rust example is NOT built: rustc is absent, or the build is a sanitizer's")
+            self.skipTest(
+                "the Rust example is NOT built: rustc is absent, or the build is a sanitizer's"
+            )
         self.check_lookup("lookup-rust")
 
     def test_rust_of_debian_12(self):
         with open(RUST, encoding="utf-8") as file:
             text = file.read()
         for what, pattern in NEWER_RUST.items():
-            self.assertIsNone(re.search(pattern, text), f"{what} needs a newer compiler than Rust 1.63")
+            self.assertIsNone(
+                re.search(pattern, text), f"{what} needs a newer compiler than Rust 1.63"
+            )
 
     def test_event_loop(self):
-        done = self.run_example("event_loop", "example@example.com", *[f"nobody{i}@example.com" for i in range(50)])
+        done = self.run_example(
+            "event_loop", "example@example.com", *[f"nobody{i}@example.com" for i in range(50)]
+        )
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         lines = sorted(done.stdout.splitlines())
         self.assertEqual(len(lines), 51)

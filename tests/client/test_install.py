@@ -24,10 +24,16 @@ class Install(Case):
             cls.folder = None
             return
         cls.folder = tempfile.mkdtemp(prefix="pierre-install-")
-        subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--destdir", cls.folder], check=True,
-                       stdout=subprocess.DEVNULL)
-        cls.files = sorted(os.path.relpath(os.path.join(place, name), cls.folder)
-                           for place, _, names in os.walk(cls.folder) for name in names)
+        subprocess.run(
+            ["meson", "install", "-C", BUILD, "--no-rebuild", "--quiet", "--destdir", cls.folder],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        cls.files = sorted(
+            os.path.relpath(os.path.join(place, name), cls.folder)
+            for place, _, names in os.walk(cls.folder)
+            for name in names
+        )
 
     @classmethod
     def tearDownClass(cls):
@@ -36,7 +42,9 @@ class Install(Case):
 
     def setUp(self):
         if not self.folder:
-            self.skipTest("an installation is NOT tested: the build is a sanitizer's, or meson or pkg-config is absent")
+            self.skipTest(
+                "an installation is NOT tested: the build is a sanitizer's, or meson or pkg-config is absent"
+            )
 
     def path(self, ending):
         found = [name for name in self.files if name.endswith(ending)]
@@ -44,8 +52,18 @@ class Install(Case):
         return os.path.join(self.folder, found[0])
 
     def pkg_config(self, *arguments):
-        environment = {**os.environ, "PKG_CONFIG_PATH": os.path.dirname(self.path("pierre-db.pc")), "PKG_CONFIG_SYSROOT_DIR": self.folder}
-        return subprocess.run(["pkg-config", *arguments, "pierre-db"], env=environment, check=True, capture_output=True, text=True).stdout.split()
+        environment = {
+            **os.environ,
+            "PKG_CONFIG_PATH": os.path.dirname(self.path("pierre-db.pc")),
+            "PKG_CONFIG_SYSROOT_DIR": self.folder,
+        }
+        return subprocess.run(
+            ["pkg-config", *arguments, "pierre-db"],
+            env=environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.split()
 
     def built(self, name, *more):
         """The README's C program."""
@@ -56,34 +74,78 @@ class Install(Case):
         with open(os.path.join(place, "example.c"), "w", encoding="utf-8") as file:
             file.write(source)
         program = os.path.join(place, name)
-        subprocess.run(["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", os.path.join(place, "example.c"), "-o", program, *more], check=True)
+        subprocess.run(
+            [
+                "cc",
+                "-std=c11",
+                "-Wall",
+                "-Wextra",
+                "-Werror",
+                os.path.join(place, "example.c"),
+                "-o",
+                program,
+                *more,
+            ],
+            check=True,
+        )
         return program
 
     def check_program(self, program):
         with Daemon() as daemon:
-            user = daemon.call("create_user", user={"email": "ana@example.com", "password_hash": "x"})
-            environment = {"PIERRE_DBD_SOCKET": daemon.socket_path, "LD_LIBRARY_PATH": os.path.dirname(self.path("libpierre-db.so"))}
-            done = subprocess.run([program], env=environment, capture_output=True, text=True, check=False, timeout=60)
+            user = daemon.call(
+                "create_user", user={"email": "ana@example.com", "password_hash": "x"}
+            )
+            environment = {
+                "PIERRE_DBD_SOCKET": daemon.socket_path,
+                "LD_LIBRARY_PATH": os.path.dirname(self.path("libpierre-db.so")),
+            }
+            done = subprocess.run(
+                [program], env=environment, capture_output=True, text=True, check=False, timeout=60
+            )
             self.assertEqual((done.returncode, done.stdout, done.stderr), (0, user + "\n", ""))
 
     def test_readme_program_against_the_shared_library(self):
         self.check_program(self.built("shared", *self.pkg_config("--cflags", "--libs")))
 
     def test_readme_program_against_the_static_library(self):
-        self.check_program(self.built("static", *self.pkg_config("--cflags"), self.path("libpierre-db.a")))
+        self.check_program(
+            self.built("static", *self.pkg_config("--cflags"), self.path("libpierre-db.a"))
+        )
 
     def test_nothing_but_our_names_is_exported(self):
-        for library, options in ((self.path("libpierre-db.so"), ("-D",)), (self.path("libpierre-db.a"), ())):
-            names = subprocess.run(["nm", *options, "--defined-only", "--extern-only", "--format=just-symbols", library],
-                                   check=True, capture_output=True, text=True).stdout.split()
+        for library, options in (
+            (self.path("libpierre-db.so"), ("-D",)),
+            (self.path("libpierre-db.a"), ()),
+        ):
+            names = subprocess.run(
+                [
+                    "nm",
+                    *options,
+                    "--defined-only",
+                    "--extern-only",
+                    "--format=just-symbols",
+                    library,
+                ],
+                check=True,
+                capture_output=True,
+                text=True,
+            ).stdout.split()
             names = [name for name in names if not name.endswith(":")]
             self.assertGreater(len(names), 100, library)
-            self.assertEqual([name for name in names if not name.startswith("pierre_")], [], library)
+            self.assertEqual(
+                [name for name in names if not name.startswith("pierre_")], [], library
+            )
 
     def test_installed_programs_find_their_library(self):
         for name in ("bin/pierre-dbd", "bin/pierre-dbctl"):
             environment = {"LD_LIBRARY_PATH": os.path.dirname(self.path("libpierre-db.so"))}
-            done = subprocess.run([self.path(name), "--version"], env=environment, capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                [self.path(name), "--version"],
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.assertRegex(done.stdout, rf"^{os.path.basename(name)} \d+\.\d+\.\d+")
 
@@ -99,8 +161,15 @@ class Install(Case):
         """So whoever installs into a folder of their own needs no right to any other, and overwrites no other installation's unit."""
         prefix = os.path.dirname(os.path.dirname(self.path("bin/pierre-dbd")))
         self.assertNotEqual(prefix, self.folder)
-        self.assertEqual([name for name in self.files if not os.path.join(self.folder, name).startswith(prefix + os.sep)
-                          and not name.startswith("built/")], [])
+        self.assertEqual(
+            [
+                name
+                for name in self.files
+                if not os.path.join(self.folder, name).startswith(prefix + os.sep)
+                and not name.startswith("built/")
+            ],
+            [],
+        )
 
     def test_unit_names_the_installed_program(self):
         with open(self.path("pierre-dbd.service"), encoding="utf-8") as file:

@@ -19,46 +19,91 @@ from lib.world import World, new_user  # noqa: E402
 
 SANITIZERS = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "LLVM_PROFILE_FILE")
 PROMISED = {
-    "pierre_dbd_requests": "counter", "pierre_dbd_request_duration_seconds": "histogram", "pierre_dbd_db_pool_connections": "gauge",
-    "pierre_dbd_db_pool_wait_seconds": "summary", "pierre_dbd_sqlite_wal_bytes": "gauge", "pierre_dbd_sqlite_checkpoints": "counter",
-    "pierre_dbd_clients": "gauge", "pierre_dbd_loop_lag_seconds": "gauge", "pierre_dbd_protocol_errors": "counter",
-    "pierre_dbd_paused": "gauge", "pierre_dbd_build": "info", "pierre_dbd_slow_calls": "counter",
-    "process_cpu_seconds": "counter", "process_resident_memory_bytes": "gauge", "process_open_fds": "gauge", "process_max_fds": "gauge",
-    "process_start_time_seconds": "gauge", "process_threads": "gauge",
+    "pierre_dbd_requests": "counter",
+    "pierre_dbd_request_duration_seconds": "histogram",
+    "pierre_dbd_db_pool_connections": "gauge",
+    "pierre_dbd_db_pool_wait_seconds": "summary",
+    "pierre_dbd_sqlite_wal_bytes": "gauge",
+    "pierre_dbd_sqlite_checkpoints": "counter",
+    "pierre_dbd_clients": "gauge",
+    "pierre_dbd_loop_lag_seconds": "gauge",
+    "pierre_dbd_protocol_errors": "counter",
+    "pierre_dbd_paused": "gauge",
+    "pierre_dbd_build": "info",
+    "pierre_dbd_slow_calls": "counter",
+    "process_cpu_seconds": "counter",
+    "process_resident_memory_bytes": "gauge",
+    "process_open_fds": "gauge",
+    "process_max_fds": "gauge",
+    "process_start_time_seconds": "gauge",
+    "process_threads": "gauge",
 }
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 
 
 def ctl(path, *arguments, code=0):
     environment = {name: os.environ[name] for name in ("PATH", *SANITIZERS) if name in os.environ}
-    done = subprocess.run([CTL, "--socket", path, *arguments], capture_output=True, text=True, timeout=60 * SLOW, check=False, env=environment)
+    done = subprocess.run(
+        [CTL, "--socket", path, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60 * SLOW,
+        check=False,
+        env=environment,
+    )
     assert done.returncode == code, (arguments, done)
     return done.stdout
 
 
 class Parser(Case):
     """The parser finds what the format forbids: else it would prove nothing."""
+
     HEAD = "# TYPE a counter\n# HELP a A.\n"
 
     def test_refusals(self):
         hist = "# TYPE h histogram\n# HELP h H.\n"
-        for text in ("", "# EOF", self.HEAD + "a_total 1\n", self.HEAD + "a 1\n# EOF\n", self.HEAD + "a_total -1\n# EOF\n",
-                     self.HEAD + "a_total  1\n# EOF\n", self.HEAD + "a_total 1\na_total 2\n# EOF\n", "a_total 1\n# EOF\n",
-                     self.HEAD + "a_total 1\n# HELP b B.\n" + "# EOF\n", self.HEAD + "a_total 1\n# UNIT a x\n# EOF\n",
-                     self.HEAD + "# UNIT a seconds\na_total 1\n# EOF\n", self.HEAD + self.HEAD + "# EOF\n", "# TYPE a thing\n# EOF\n",
-                     self.HEAD + 'a_total{x="1" ,y="2"} 1\n# EOF\n', self.HEAD + 'a_total{x="1",x="2"} 1\n# EOF\n',
-                     self.HEAD + 'a_total{x="\\t"} 1\n# EOF\n', self.HEAD + "a_total 0x1\n# EOF\n", self.HEAD + "\n# EOF\n",
-                     self.HEAD + "a_total 1\n# TYPE a_total gauge\n# HELP a_total T.\na_total 1\n# EOF\n",
-                     hist + 'h_bucket{le="1.0"} 1\nh_count 1\nh_sum 1\n# EOF\n',
-                     hist + 'h_bucket{le="1.0"} 2\nh_bucket{le="+Inf"} 1\nh_count 1\nh_sum 1\n# EOF\n',
-                     hist + 'h_bucket{le="+Inf"} 1\nh_count 2\nh_sum 1\n# EOF\n', hist + 'h_bucket{le="+Inf"} 1\nh_count 1\n# EOF\n'):
+        for text in (
+            "",
+            "# EOF",
+            self.HEAD + "a_total 1\n",
+            self.HEAD + "a 1\n# EOF\n",
+            self.HEAD + "a_total -1\n# EOF\n",
+            self.HEAD + "a_total  1\n# EOF\n",
+            self.HEAD + "a_total 1\na_total 2\n# EOF\n",
+            "a_total 1\n# EOF\n",
+            self.HEAD + "a_total 1\n# HELP b B.\n" + "# EOF\n",
+            self.HEAD + "a_total 1\n# UNIT a x\n# EOF\n",
+            self.HEAD + "# UNIT a seconds\na_total 1\n# EOF\n",
+            self.HEAD + self.HEAD + "# EOF\n",
+            "# TYPE a thing\n# EOF\n",
+            self.HEAD + 'a_total{x="1" ,y="2"} 1\n# EOF\n',
+            self.HEAD + 'a_total{x="1",x="2"} 1\n# EOF\n',
+            self.HEAD + 'a_total{x="\\t"} 1\n# EOF\n',
+            self.HEAD + "a_total 0x1\n# EOF\n",
+            self.HEAD + "\n# EOF\n",
+            self.HEAD + "a_total 1\n# TYPE a_total gauge\n# HELP a_total T.\na_total 1\n# EOF\n",
+            hist + 'h_bucket{le="1.0"} 1\nh_count 1\nh_sum 1\n# EOF\n',
+            hist + 'h_bucket{le="1.0"} 2\nh_bucket{le="+Inf"} 1\nh_count 1\nh_sum 1\n# EOF\n',
+            hist + 'h_bucket{le="+Inf"} 1\nh_count 2\nh_sum 1\n# EOF\n',
+            hist + 'h_bucket{le="+Inf"} 1\nh_count 1\n# EOF\n',
+        ):
             with self.subTest(text=text), self.assertRaises(ValueError):
                 openmetrics.parse(text)
 
     def test_good(self):
-        found = openmetrics.parse(self.HEAD + 'a_total{x="q\\"\\\\\\n",y=""} 1.5e+3\na_total 2\n# EOF\n')
-        self.assertEqual(found["a"].samples, [("a_total", {"x": 'q"\\\n', "y": ""}, 1500.0), ("a_total", {}, 2.0)])
-        self.assertEqual(openmetrics.parse("# TYPE a_total counter\n# HELP a_total A.\na_total 1\n", classic=True)["a_total"].values(), [1.0])
+        found = openmetrics.parse(
+            self.HEAD + 'a_total{x="q\\"\\\\\\n",y=""} 1.5e+3\na_total 2\n# EOF\n'
+        )
+        self.assertEqual(
+            found["a"].samples,
+            [("a_total", {"x": 'q"\\\n', "y": ""}, 1500.0), ("a_total", {}, 2.0)],
+        )
+        self.assertEqual(
+            openmetrics.parse(
+                "# TYPE a_total counter\n# HELP a_total A.\na_total 1\n", classic=True
+            )["a_total"].values(),
+            [1.0],
+        )
 
 
 class Metrics(DaemonCase):
@@ -70,15 +115,33 @@ class Metrics(DaemonCase):
     def test_all_that_is_promised_is_there(self):
         found = self.metrics()
         self.assertEqual({name: found[name].type for name in PROMISED if name in found}, PROMISED)
-        self.assertEqual({labels["state"] for _, labels, _ in found["pierre_dbd_db_pool_connections"].samples},
-                         {"idle", "active", "connecting"})
+        self.assertEqual(
+            {labels["state"] for _, labels, _ in found["pierre_dbd_db_pool_connections"].samples},
+            {"idle", "active", "connecting"},
+        )
         for name, family in found.items():
             self.assertTrue(family.help.endswith("."), name)
             self.assertRegex(name, r"^(pierre_dbd|process)_[a-z0-9_]+$")
-            self.assertFalse(re.search(r"_(ms|us|ns|milliseconds|kb|total|count)$", name), name)   # base units; suffixes are the format's
+            self.assertFalse(
+                re.search(r"_(ms|us|ns|milliseconds|kb|total|count)$", name), name
+            )  # base units; suffixes are the format's
             for _, labels, _ in family.samples:
-                self.assertLessEqual(set(labels), {"method", "outcome", "le", "code", "state", "check", "version", "protocol", "backend",
-                                                   "engine", "schema"})
+                self.assertLessEqual(
+                    set(labels),
+                    {
+                        "method",
+                        "outcome",
+                        "le",
+                        "code",
+                        "state",
+                        "check",
+                        "version",
+                        "protocol",
+                        "backend",
+                        "engine",
+                        "schema",
+                    },
+                )
 
     def test_numbers_move(self):
         self.ok("get_user_count")
@@ -94,12 +157,28 @@ class Metrics(DaemonCase):
         after = self.metrics()
 
         def grown(name, suffix="", **labels):
-            return sum(after[name].values(suffix, **labels)) - sum(before[name].values(suffix, **labels))
-        self.assertEqual(grown("pierre_dbd_requests", "_total", method="create_goal", outcome="ok"), 3)
-        self.assertEqual(grown("pierre_dbd_requests", "_total", method="get_user", outcome="invalid_params"), 1)
-        self.assertEqual(grown("pierre_dbd_request_duration_seconds", "_count", method="create_goal"), 3)
-        self.assertGreater(grown("pierre_dbd_request_duration_seconds", "_sum", method="create_goal"), 0)
-        self.assertEqual(grown("pierre_dbd_request_duration_seconds", "_bucket", method="create_goal", le="+Inf"), 3)
+            return sum(after[name].values(suffix, **labels)) - sum(
+                before[name].values(suffix, **labels)
+            )
+
+        self.assertEqual(
+            grown("pierre_dbd_requests", "_total", method="create_goal", outcome="ok"), 3
+        )
+        self.assertEqual(
+            grown("pierre_dbd_requests", "_total", method="get_user", outcome="invalid_params"), 1
+        )
+        self.assertEqual(
+            grown("pierre_dbd_request_duration_seconds", "_count", method="create_goal"), 3
+        )
+        self.assertGreater(
+            grown("pierre_dbd_request_duration_seconds", "_sum", method="create_goal"), 0
+        )
+        self.assertEqual(
+            grown(
+                "pierre_dbd_request_duration_seconds", "_bucket", method="create_goal", le="+Inf"
+            ),
+            3,
+        )
         self.assertEqual(grown("pierre_dbd_protocol_errors", "_total", code="parse_error"), 1)
         self.assertEqual(grown("pierre_dbd_protocol_errors", "_total", code="invalid_params"), 1)
         # Four writes: each waited for its turn, for more than no time and less than it took in all.
@@ -111,19 +190,28 @@ class Metrics(DaemonCase):
         self.assertGreater(after["process_resident_memory_bytes"].values()[0], 1 << 20)
         self.assertLess(abs(after["process_start_time_seconds"].values()[0] - time.time()), 600)
         if self.daemon.backend == "sqlite":
-            self.within(5, lambda: self.metrics()["pierre_dbd_sqlite_wal_bytes"].values()[0] > 0)   # looked at once a second
+            self.within(
+                5, lambda: self.metrics()["pierre_dbd_sqlite_wal_bytes"].values()[0] > 0
+            )  # looked at once a second
 
     def test_requests_and_durations_agree(self):
         found = self.metrics()
         for _, labels, number in found["pierre_dbd_request_duration_seconds"].samples:
             if "le" in labels and labels["le"] == "+Inf":
-                self.assertEqual(sum(found["pierre_dbd_requests"].values("_total", method=labels["method"])), number, labels)
+                self.assertEqual(
+                    sum(found["pierre_dbd_requests"].values("_total", method=labels["method"])),
+                    number,
+                    labels,
+                )
 
     def test_as_json(self):
         """What the metrics are made of."""
         found = json.loads(ctl(self.daemon.socket_path, "metrics", "--json"))
         self.assertEqual(set(found), {"version", "health", "stats"})
-        self.assertEqual((found["health"]["status"], found["version"]), ("ok", self.daemon.call("daemon.version")))
+        self.assertEqual(
+            (found["health"]["status"], found["version"]),
+            ("ok", self.daemon.call("daemon.version")),
+        )
         self.assertIn("gauges", found["stats"])
 
     def test_file_for_the_collector(self):
@@ -146,6 +234,7 @@ class Metrics(DaemonCase):
                 except (OSError, ValueError) as problem:
                     broken.append(problem)
                     return
+
         thread = threading.Thread(target=reader)
         thread.start()
         for _ in range(10):
@@ -164,11 +253,17 @@ class Metrics(DaemonCase):
 
     def test_table(self):
         """Every metric stands in the table, and every member of daemon.stats in a metric."""
-        rows = re.findall(r"^\| `([a-z_0-9]+)` \| (\w+) \| (.+) \|$", ctl("/nonexistent/socket", "metrics", "--markdown"), re.MULTILINE)
+        rows = re.findall(
+            r"^\| `([a-z_0-9]+)` \| (\w+) \| (.+) \|$",
+            ctl("/nonexistent/socket", "metrics", "--markdown"),
+            re.MULTILINE,
+        )
         found = openmetrics.parse(ctl(self.daemon.socket_path, "metrics"))
         suffix = {"counter": "_total", "info": "_info"}
-        self.assertEqual({(name + suffix.get(family.type, ""), family.type) for name, family in found.items()},
-                         {(name, kind) for name, kind, _ in rows})
+        self.assertEqual(
+            {(name + suffix.get(family.type, ""), family.type) for name, family in found.items()},
+            {(name, kind) for name, kind, _ in rows},
+        )
 
 
 class SlowCalls(Case):
@@ -181,11 +276,17 @@ class SlowCalls(Case):
         user = daemon.call("create_user", user={"email": email, "password": password})
         self.logged(daemon, "slow call", 5)
         line = next(line for line in daemon.log().splitlines() if "slow call" in line)
-        self.assertRegex(line, r'method=create_user duration_ms=\d+\.\d+ rows=1 uid=\d+ pid=\d+ outcome=ok$')
+        self.assertRegex(
+            line, r"method=create_user duration_ms=\d+\.\d+ rows=1 uid=\d+ pid=\d+ outcome=ok$"
+        )
         self.assertGreater(float(re.search(r"duration_ms=([\d.]+)", line)[1]), 1)
         for text in (email, password, user):
             self.assertNotIn(text, daemon.log())
-        self.within(5, lambda: daemon.call("daemon.stats")["counters"]["slow_calls"] == daemon.log().count("slow call"))
+        self.within(
+            5,
+            lambda: daemon.call("daemon.stats")["counters"]["slow_calls"]
+            == daemon.log().count("slow call"),
+        )
         daemon.stop()
         for limit in ("0", "1h"):
             with Daemon(options=["--slow-call", limit]) as quiet:
@@ -196,7 +297,15 @@ class SlowCalls(Case):
 
 class AdminPath(Case):
     """health, stats, ping and the metrics answer at once, whatever state the daemon is in."""
-    METHODS = ("daemon.ping", "daemon.version", "daemon.stats", "daemon.clients", "daemon.config", "daemon.diagnose")
+
+    METHODS = (
+        "daemon.ping",
+        "daemon.version",
+        "daemon.stats",
+        "daemon.clients",
+        "daemon.config",
+        "daemon.diagnose",
+    )
 
     def daemon(self, *options, **more):
         daemon = Daemon(options=options, **more)
@@ -222,11 +331,17 @@ class AdminPath(Case):
             outsider.execute("BEGIN IMMEDIATE")
             self.addCleanup(outsider.close)
             return outsider.close
-        outsider = subprocess.Popen(["psql", "-XAtq", "-d", daemon.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        outsider = subprocess.Popen(
+            ["psql", "-XAtq", "-d", daemon.url],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
         def end():
             if outsider.poll() is None:
                 outsider.communicate("ROLLBACK;\n", timeout=30)
+
         self.addCleanup(end)
         outsider.stdin.write("BEGIN; LOCK TABLE users IN EXCLUSIVE MODE; SELECT 'held';\n")
         outsider.stdin.flush()
@@ -252,7 +367,9 @@ class AdminPath(Case):
         self.assertEqual(daemon.wait(), 0)
 
     def test_while_the_queue_is_full(self):
-        daemon = self.daemon("--pool", "1", "--pool-queue", "5", "--in-flight-limit", "2000", "--call-timeout", "60s")
+        daemon = self.daemon(
+            "--pool", "1", "--pool-queue", "5", "--in-flight-limit", "2000", "--call-timeout", "60s"
+        )
         release = self.hold(daemon)
         with daemon.connect() as flood:
             numbers = [flood.request("create_user", user=new_user()) for _ in range(300)]
@@ -314,6 +431,7 @@ class AdminPath(Case):
 
     def lose_postgres(self):
         from lib.postgres_server import PostgresServer
+
         server = PostgresServer().start()
         self.addCleanup(server.stop)
         daemon = self.daemon(database=server.url)
@@ -328,7 +446,9 @@ class AdminPath(Case):
             self.assertIn("last_error", strict.dumps(c.call("daemon.diagnose")))
             found = openmetrics.parse(ctl(daemon.socket_path, "metrics"))
             self.assertEqual(found["pierre_dbd_check_status"].values(check="database"), [2.0])
-            self.assertEqual(json.loads(ctl(daemon.socket_path, "ready", "--json", code=1))["ready"], False)
+            self.assertEqual(
+                json.loads(ctl(daemon.socket_path, "ready", "--json", code=1))["ready"], False
+            )
             self.assertIn("fail", ctl(daemon.socket_path, "doctor", code=1))
             server.launch()
             self.within(20, lambda: c.call("daemon.health")["ready"])

@@ -15,13 +15,26 @@ from lib.daemon import SANITIZER  # noqa: E402
 BACKENDS = ("sqlite",)
 SANITIZERS = False
 ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
-ROW = ("--only", "ping 64x1", "--rounds", "1", "--seconds", "0.2", "--users", "200", "--api-keys", "10")
+ROW = (
+    "--only",
+    "ping 64x1",
+    "--rounds",
+    "1",
+    "--seconds",
+    "0.2",
+    "--users",
+    "200",
+    "--api-keys",
+    "10",
+)
 
 
 class OptionalParts(Case):
     def setUp(self):
         if SANITIZER or not shutil.which("meson"):
-            self.skipTest("NOT tested: a build without optional parts needs meson and a plain build")
+            self.skipTest(
+                "NOT tested: a build without optional parts needs meson and a plain build"
+            )
         self.folder = tempfile.mkdtemp(prefix="pierre-optional-")
         self.addCleanup(shutil.rmtree, self.folder)
 

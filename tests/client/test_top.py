@@ -32,11 +32,25 @@ class Terminal:
         self.folder = temporary_folder()
         self.base = ["tmux", "-S", os.path.join(self.folder, "tmux"), "-f", "/dev/null"]
         assignments = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
-        self.tmux("new-session", "-d", "-x", str(width), "-y", str(height),
-                  f"env {assignments} PS1='ready> ' HISTFILE= bash --norc --noprofile -i", env=environment())
+        self.tmux(
+            "new-session",
+            "-d",
+            "-x",
+            str(width),
+            "-y",
+            str(height),
+            f"env {assignments} PS1='ready> ' HISTFILE= bash --norc --noprofile -i",
+            env=environment(),
+        )
 
     def tmux(self, *arguments, env=None):
-        done = subprocess.run([*self.base, *arguments], capture_output=True, text=True, check=False, env=env or environment())
+        done = subprocess.run(
+            [*self.base, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=env or environment(),
+        )
         assert done.returncode == 0, (arguments, done.stderr)
         return done.stdout
 
@@ -47,7 +61,9 @@ class Terminal:
         self.keys(text, "Enter")
 
     def lines(self, escapes=False):
-        return self.tmux("capture-pane", "-p", *(["-e"] if escapes else [])).rstrip("\n").split("\n")
+        return (
+            self.tmux("capture-pane", "-p", *(["-e"] if escapes else [])).rstrip("\n").split("\n")
+        )
 
     def text(self):
         return "\n".join(self.lines())
@@ -57,17 +73,30 @@ class Terminal:
 
     def state(self):
         """Alternate screen, cursor, wrapping: "0 1 1" is a terminal as a shell wants it."""
-        return self.tmux("display-message", "-p", "#{alternate_on} #{cursor_flag} #{wrap_flag}").strip()
+        return self.tmux(
+            "display-message", "-p", "#{alternate_on} #{cursor_flag} #{wrap_flag}"
+        ).strip()
 
     def pid_of_top(self):
-        pane = subprocess.run([*self.base, "display-message", "-p", "#{pane_pid}"], capture_output=True, text=True, check=False,
-                              env=environment()).stdout.strip()
+        pane = subprocess.run(
+            [*self.base, "display-message", "-p", "#{pane_pid}"],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment(),
+        ).stdout.strip()
         if not pane:
-            return None     # closed
-        children = [line.split() for line in subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True,
-                                                            check=True).stdout.splitlines()]
+            return None  # closed
+        children = [
+            line.split()
+            for line in subprocess.run(
+                ["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
+            ).stdout.splitlines()
+        ]
         shells = {pane} | {one[0] for one in children if one[1] == pane}
-        return next((int(one[0]) for one in children if one[1] in shells and "pierre-dbctl" in one[2]), None)
+        return next(
+            (int(one[0]) for one in children if one[1] in shells and "pierre-dbctl" in one[2]), None
+        )
 
     def close(self):
         """top ends before its terminal does: a leak checker that is at work when the terminal hangs up never ends."""
@@ -99,6 +128,7 @@ class Top(Case):
 
     def load(self):
         """Reads, writes and refused calls, until the test ends; a daemon that goes away ends nothing."""
+
         def work():
             while not self.stop.is_set():
                 try:
@@ -111,6 +141,7 @@ class Top(Case):
                             time.sleep(0.005)
                 except (OSError, Closed):
                     time.sleep(0.05)
+
         self.threads.append(threading.Thread(target=work))
         self.threads[-1].start()
 
@@ -153,17 +184,33 @@ class InATerminal(WithTerminals):
         self.assertEqual(len(lines), 24, "\n".join(lines))
         self.assertTrue(all(len(line) <= 80 for line in lines))
         database = "SQLite" if self.daemon.backend == "sqlite" else "PostgreSQL"
-        self.assertRegex(lines[0], rf"^pierre-dbd \d+\.\d+\.\d+   {database} [\d.]+.*   up \d\d:\d\d:\d\d +\d\d:\d\d:\d\d$")
+        self.assertRegex(
+            lines[0],
+            rf"^pierre-dbd \d+\.\d+\.\d+   {database} [\d.]+.*   up \d\d:\d\d:\d\d +\d\d:\d\d:\d\d$",
+        )
         self.assertEqual(len(lines[0]), 80)
         self.assertRegex(lines[1], r"^health    ok   database answers in [\d.]+ (µs|ms)$")
-        self.assertRegex(lines[2], r"^calls     [\d.]+/s   p50 [\d.]+ (µs|ms)   p99 [\d.]+ (µs|ms|s)   errors [\d.]+/s   most: not_found$")
-        self.assertRegex(lines[3], r"^clients   [23] of 1024   in flight \d+   hashing 0.0/s   waiting for it 0$")
-        self.assertRegex(lines[4], r"^database  \d of \d+ busy   waiting \d+   (connecting \d+   )?commits [\d.]+/s of [\d.]+ calls")
+        self.assertRegex(
+            lines[2],
+            r"^calls     [\d.]+/s   p50 [\d.]+ (µs|ms)   p99 [\d.]+ (µs|ms|s)   errors [\d.]+/s   most: not_found$",
+        )
+        self.assertRegex(
+            lines[3], r"^clients   [23] of 1024   in flight \d+   hashing 0.0/s   waiting for it 0$"
+        )
+        self.assertRegex(
+            lines[4],
+            r"^database  \d of \d+ busy   waiting \d+   (connecting \d+   )?commits [\d.]+/s of [\d.]+ calls",
+        )
         self.assertEqual("wal" in lines[4], self.daemon.backend == "sqlite")
-        self.assertRegex(lines[5], r"^process   cpu \d+ %   memory [\d.]+ MiB   files \d+   loop lag [\d.]+ (µs|ms)$")
+        self.assertRegex(
+            lines[5],
+            r"^process   cpu \d+ %   memory [\d.]+ MiB   files \d+   loop lag [\d.]+ (µs|ms)$",
+        )
         self.assertRegex(lines[6], r"^history   [▁▂▃▄▅▆▇█]+  up to [\d.k]+/s$")
         self.assertRegex(lines[8], r"^METHOD +▾CALLS/S +P50 +P99 +ERRORS/S +LOAD +TOTAL$")
-        self.assertRegex(lines[9], r"^get_user +[\d.]+ +[\d.]+ (µs|ms) +[\d.]+ (µs|ms|s) +0\.0 +\d\.\d\d +\d+$")
+        self.assertRegex(
+            lines[9], r"^get_user +[\d.]+ +[\d.]+ (µs|ms) +[\d.]+ (µs|ms|s) +0\.0 +\d\.\d\d +\d+$"
+        )
         self.assertTrue(lines[10].startswith("update_last_active "), lines[10])
         self.assertRegex(lines[23], r"^q quit   sort by r rate .* every 0.3 s$")
         self.assertEqual(terminal.state(), "1 0 0")
@@ -176,14 +223,35 @@ class InATerminal(WithTerminals):
         lines = self.shown(terminal)
         self.assertEqual((len(lines[0]), len(lines)), (160, 50))
         self.within(10, lambda: re.search(r"P90.*MEAN.*ROWS/S", terminal.text()))
-        for width, height in ((100, 30), (80, 24), (60, 20), (40, 8), (20, 4), (10, 1), (160, 50), (80, 24)):
+        for width, height in (
+            (100, 30),
+            (80, 24),
+            (60, 20),
+            (40, 8),
+            (20, 4),
+            (10, 1),
+            (160, 50),
+            (80, 24),
+        ):
             terminal.resize(width, height)
 
             def fits():
                 lines = terminal.lines()
-                return (max(map(len, lines)) <= width and len(lines) <= height and
-                        (height < 9 or (lines[-1].startswith("q quit"[:width]) and len(lines) == height)) and
-                        (height < 24 or (len(lines[0]) == width and ("P90" in "\n".join(lines)) == (width >= 100))))
+                return (
+                    max(map(len, lines)) <= width
+                    and len(lines) <= height
+                    and (
+                        height < 9
+                        or (lines[-1].startswith("q quit"[:width]) and len(lines) == height)
+                    )
+                    and (
+                        height < 24
+                        or (
+                            len(lines[0]) == width and ("P90" in "\n".join(lines)) == (width >= 100)
+                        )
+                    )
+                )
+
             self.within(10, fits)
         self.assertIsNotNone(terminal.pid_of_top())
 
@@ -194,13 +262,20 @@ class InATerminal(WithTerminals):
         head = next((i for i, line in enumerate(lines) if line.startswith("METHOD")), None)
         if head is None:
             return self.names(terminal)
-        return lines[head], [line.split()[0] for line in lines[head + 1:-1] if line.strip()]
+        return lines[head], [line.split()[0] for line in lines[head + 1 : -1] if line.strip()]
 
     def test_sorting_and_scrolling(self):
         self.load()
         terminal = self.terminal(width=80, height=24)
         self.shown(terminal)
-        for key, title in (("n", "METHOD"), ("e", "ERRORS/S"), ("t", "TOTAL"), ("l", "LOAD"), ("p", "P99"), ("r", "CALLS/S")):
+        for key, title in (
+            ("n", "METHOD"),
+            ("e", "ERRORS/S"),
+            ("t", "TOTAL"),
+            ("l", "LOAD"),
+            ("p", "P99"),
+            ("r", "CALLS/S"),
+        ):
             terminal.keys(key)
             mark = re.compile(r"^METHOD +▾" if key == "n" else rf"▾{title}")
             self.within(10, lambda mark=mark: mark.search(self.names(terminal)[0]))
@@ -212,7 +287,9 @@ class InATerminal(WithTerminals):
             if key in "rt":
                 self.assertEqual(names[0], "get_user")
         terminal.resize(80, 12)
-        self.within(10, lambda: len(terminal.lines()) == 12 and terminal.lines()[-1].startswith("q quit"))
+        self.within(
+            10, lambda: len(terminal.lines()) == 12 and terminal.lines()[-1].startswith("q quit")
+        )
         first = self.names(terminal)[1][0]
         terminal.keys("Down", "Down")
         self.within(10, lambda: self.names(terminal)[1][0] != first)
@@ -226,7 +303,9 @@ class InATerminal(WithTerminals):
         """q, Ctrl-C, SIGTERM, SIGHUP, -n: the shell's screen, the cursor and the echo are as before."""
         terminal = self.terminal()
         self.shown(terminal)
-        for round_, end in enumerate(("q", "C-c", signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, "count")):
+        for round_, end in enumerate(
+            ("q", "C-c", signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, "count")
+        ):
             self.assertEqual(terminal.state(), "1 0 0", end)
             if isinstance(end, signal.Signals):
                 os.kill(terminal.pid_of_top(), end)
@@ -235,11 +314,13 @@ class InATerminal(WithTerminals):
             self.within(10, lambda: terminal.state() == "0 1 1")
             terminal.type(f"echo code=$? round={round_}")
             self.within(10, lambda r=round_: f"code=0 round={r}\n" in terminal.text() + "\n")
-            self.assertIn(f"ready> echo code=$? round={round_}", terminal.text())   # echoed
+            self.assertIn(f"ready> echo code=$? round={round_}", terminal.text())  # echoed
             terminal.type("stty -a | grep -c -- -icanon")
             self.within(10, lambda: "\n0\n" in terminal.text())
             terminal.type("clear")
-            terminal.type(shlex.join(self.command("--interval", "0.3", *(["-n", "2"] if round_ == 4 else []))))
+            terminal.type(
+                shlex.join(self.command("--interval", "0.3", *(["-n", "2"] if round_ == 4 else [])))
+            )
             if round_ != 5:
                 self.within(10, lambda: terminal.state() == "1 0 0")
 
@@ -274,7 +355,9 @@ class InATerminal(WithTerminals):
 
     def test_dumb_terminal(self):
         terminal = self.terminal("-n", "2", TERM="dumb")
-        self.within(20, lambda: len(re.findall(r"^\d\d:\d\d:\d\d  ok", terminal.text(), re.MULTILINE)) == 2)
+        self.within(
+            20, lambda: len(re.findall(r"^\d\d:\d\d:\d\d  ok", terminal.text(), re.MULTILINE)) == 2
+        )
         self.assertEqual(terminal.state(), "0 1 1")
 
 
@@ -287,13 +370,20 @@ class AcrossARestart(WithTerminals):
     def test_restart_and_silence(self):
         """It says that it reconnects, keeps what it knew, and goes on with the next daemon; keys work meanwhile."""
         if SANITIZER:
-            self.skipTest("rates across a restart are NOT tested in a slow build, whose callers may have given up")
+            self.skipTest(
+                "rates across a restart are NOT tested in a slow build, whose callers may have given up"
+            )
         self.load()
         terminal = self.terminal()
         self.shown(terminal)
         self.within(10, lambda: "get_user  " in terminal.text())
         self.daemon.terminate()
-        self.within(10, lambda: re.search(r"^health +reconnecting   no answer for \d+ s: .*", terminal.text(), re.MULTILINE))
+        self.within(
+            10,
+            lambda: re.search(
+                r"^health +reconnecting   no answer for \d+ s: .*", terminal.text(), re.MULTILINE
+            ),
+        )
         self.assertIn("get_user  ", terminal.text())
         terminal.keys("n")
         self.within(10, lambda: re.search(r"^METHOD +▾", terminal.text(), re.MULTILINE))
@@ -312,8 +402,15 @@ class AcrossARestart(WithTerminals):
 
 class InAPipe(Top):
     def run_top(self, *arguments, code=0, **variables):
-        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=60 * SLOW, check=False,
-                              stdin=subprocess.DEVNULL, env=environment(**variables))
+        done = subprocess.run(
+            self.command(*arguments),
+            capture_output=True,
+            text=True,
+            timeout=60 * SLOW,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env=environment(**variables),
+        )
         self.assertEqual(done.returncode, code, done.stderr)
         return done.stdout if code == 0 else done.stderr
 
@@ -323,13 +420,21 @@ class InAPipe(Top):
         self.assertEqual(len(lines), 4)
         self.assertEqual(lines[0].split()[:5], ["TIME", "HEALTH", "CALLS/S", "ERRORS/S", "P50"])
         for line in lines[1:]:
-            self.assertRegex(line, r"^\d\d:\d\d:\d\d  ok +[\d.]+ +[\d.]+ +[\d.]+ (us|ms) +[\d.]+ (us|ms|s) +\d+ +\d+ +\d+ +\d+ +[\d.]+ (B|KiB|MiB)$")
+            self.assertRegex(
+                line,
+                r"^\d\d:\d\d:\d\d  ok +[\d.]+ +[\d.]+ +[\d.]+ (us|ms) +[\d.]+ (us|ms|s) +\d+ +\d+ +\d+ +\d+ +[\d.]+ (B|KiB|MiB)$",
+            )
             self.assertTrue(line.isascii() and "\x1b" not in line, line)
 
     def test_numbers(self):
         """As many calls as were made, over the interval in which they were made."""
-        process = subprocess.Popen(self.command("--json", "--interval", "1.5", "--count", "1"), stdout=subprocess.PIPE, text=True,   # pylint: disable=consider-using-with
-                                   stdin=subprocess.DEVNULL, env=environment())
+        process = subprocess.Popen(
+            self.command("--json", "--interval", "1.5", "--count", "1"),
+            stdout=subprocess.PIPE,
+            text=True,  # pylint: disable=consider-using-with
+            stdin=subprocess.DEVNULL,
+            env=environment(),
+        )
         time.sleep(0.4 * SLOW if SLOW < 2 else 0.5)
         with self.daemon.connect() as one:
             one.many([("get_user_count", None)] * 600)
@@ -337,22 +442,36 @@ class InAPipe(Top):
         line = json.loads(process.communicate(timeout=60 * SLOW)[0])
         if SLOW < 2:
             self.assertTrue(600 / 1.9 < line["calls_per_second"] < 601 / 1.4, line)
-            self.assertAlmostEqual(line["methods"]["get_user_count"]["calls_per_second"] / line["calls_per_second"], 600 / 601, 2)
+            self.assertAlmostEqual(
+                line["methods"]["get_user_count"]["calls_per_second"] / line["calls_per_second"],
+                600 / 601,
+                2,
+            )
             self.assertAlmostEqual(line["errors_per_second"] * 601, line["calls_per_second"], 3)
         self.assertTrue(0 < line["p50_seconds"] <= line["p99_seconds"] < 5, line)
         self.assertEqual((line["health"], line["clients"] >= 1), ("ok", True))
 
     def test_interrupted(self):
         for number in (signal.SIGINT, signal.SIGTERM):
-            with subprocess.Popen(self.command("--interval", "0.2"), stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL,
-                                  env=environment()) as process:
+            with subprocess.Popen(
+                self.command("--interval", "0.2"),
+                stdout=subprocess.PIPE,
+                text=True,
+                stdin=subprocess.DEVNULL,
+                env=environment(),
+            ) as process:
                 self.assertIn("TIME", process.stdout.readline())
                 process.stdout.readline()
                 process.send_signal(number)
                 self.assertEqual(process.wait(20 * SLOW), 0)
 
     def test_reader_goes(self):
-        process = subprocess.Popen(self.command("--interval", "0.1"), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment())   # pylint: disable=consider-using-with
+        process = subprocess.Popen(
+            self.command("--interval", "0.1"),
+            stdout=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            env=environment(),
+        )  # pylint: disable=consider-using-with
         process.stdout.readline()
         process.stdout.close()
         self.assertIn(process.wait(20 * SLOW), (74, -signal.SIGPIPE))
@@ -360,8 +479,13 @@ class InAPipe(Top):
     def test_daemon_goes(self):
         other = Daemon("sqlite").start()
         self.addCleanup(other.discard)
-        with subprocess.Popen([CTL, "--socket", other.socket_path, "top", "--interval", "0.2", "--count", "8"], stdout=subprocess.PIPE, text=True,
-                              stdin=subprocess.DEVNULL, env=environment()) as process:
+        with subprocess.Popen(
+            [CTL, "--socket", other.socket_path, "top", "--interval", "0.2", "--count", "8"],
+            stdout=subprocess.PIPE,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            env=environment(),
+        ) as process:
             process.stdout.readline()
             process.stdout.readline()
             other.terminate()
@@ -376,7 +500,13 @@ class InAPipe(Top):
         self.assertIn("--count takes a number", self.run_top("-n", "0", code=64))
         self.assertIn("--sort takes rate", self.run_top("--sort", "height", code=64))
         self.assertIn("not --fast", self.run_top("--fast", code=64))
-        done = subprocess.run([CTL, "--socket", "/nonexistent/s", "top"], capture_output=True, text=True, env=environment(), check=False)
+        done = subprocess.run(
+            [CTL, "--socket", "/nonexistent/s", "top"],
+            capture_output=True,
+            text=True,
+            env=environment(),
+            check=False,
+        )
         self.assertEqual((done.returncode, done.stdout), (75, ""))
         self.assertIn("is pierre-dbd running?", done.stderr)
 

@@ -30,6 +30,7 @@ START, END = "0001-01-01T00:00:00Z", "9999-01-01T00:00:00Z"
 
 class File:
     """A SQLite database that stays when its daemon goes."""
+
     backend, reported = "sqlite", "sqlite"
 
     def __init__(self, path):
@@ -43,10 +44,25 @@ def reads(made):
     """Calls that show all there is, by what the source's daemon has made."""
     calls = [("get_user_count", []), ("get_system_stats", []), ("get_expired_api_keys", [])]
     for user in made["user"]:
-        calls += [(method, [user]) for method in ("get_user", "get_strava_token", "get_fitbit_token", "get_user_profile", "get_user_goals",
-                                                  "get_user_api_keys", "list_a2a_clients")]
-        calls += [("get_user_insights", {"user_id": user, "limit": 1000}), ("get_top_tools_analysis", [user, START, END])]
-    calls += [("get_a2a_task", [task]) for task in made["task"]] + [("get_a2a_session", [session]) for session in made["session"]]
+        calls += [
+            (method, [user])
+            for method in (
+                "get_user",
+                "get_strava_token",
+                "get_fitbit_token",
+                "get_user_profile",
+                "get_user_goals",
+                "get_user_api_keys",
+                "list_a2a_clients",
+            )
+        ]
+        calls += [
+            ("get_user_insights", {"user_id": user, "limit": 1000}),
+            ("get_top_tools_analysis", [user, START, END]),
+        ]
+    calls += [("get_a2a_task", [task]) for task in made["task"]] + [
+        ("get_a2a_session", [session]) for session in made["session"]
+    ]
     calls.append(("get_request_logs", {"limit": 1000}))
     return calls
 
@@ -58,19 +74,35 @@ class Transfer(Case):
         self.key = new_key()
 
     def postgres(self):
-        database = databases.Postgres(fresh=True)   # a transfer comes as the owner, who makes the tables
+        database = databases.Postgres(
+            fresh=True
+        )  # a transfer comes as the owner, who makes the tables
         self.addCleanup(database.drop)
         return database
 
     def command(self, source, target, *options, key=None, **variables):
-        return [CTL, "transfer", *options], {"PATH": os.environ["PATH"], "ENCRYPTION_KEY": key or self.key, "FROM_DATABASE_URL": source,
-                                             "TO_DATABASE_URL": target, "HOME": self.folder,
-                                             **{name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")}, **variables}
+        return [CTL, "transfer", *options], {
+            "PATH": os.environ["PATH"],
+            "ENCRYPTION_KEY": key or self.key,
+            "FROM_DATABASE_URL": source,
+            "TO_DATABASE_URL": target,
+            "HOME": self.folder,
+            **{name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")},
+            **variables,
+        }
 
     def run_transfer(self, source, target, *options, **more):
         arguments, environment = self.command(source, target, *options, **more)
-        return subprocess.run(arguments, env=environment, cwd=self.folder, capture_output=True, text=True, timeout=300 * SLOW, check=False,
-                              stdin=subprocess.DEVNULL)
+        return subprocess.run(
+            arguments,
+            env=environment,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=300 * SLOW,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
 
     def good(self, source, target, **more):
         done = self.run_transfer(source, target, "--json", **more)
@@ -84,7 +116,9 @@ class Transfer(Case):
         self.assertNotIn(self.key, done.stderr)
 
     def daemon(self, database, **arguments):
-        daemon = Daemon(database.backend, database, folder=temporary_folder(), key=self.key, **arguments)
+        daemon = Daemon(
+            database.backend, database, folder=temporary_folder(), key=self.key, **arguments
+        )
         daemon.owns_folder = True
         return daemon
 
@@ -124,21 +158,39 @@ class Transfer(Case):
                     self.same(other, one)
 
     def test_there_and_back(self):
-        first, second, postgres = File(f"{self.folder}/first.db"), File(f"{self.folder}/second.db"), self.postgres()
+        first, second, postgres = (
+            File(f"{self.folder}/first.db"),
+            File(f"{self.folder}/second.db"),
+            self.postgres(),
+        )
         calls = self.filled(first.path)
         expected = self.answers(first, calls)
         there = self.good(first.url, postgres.url)
         back = self.good(postgres.url, second.url)
         self.assertEqual({name: table for name, table in there["tables"].items()}, back["tables"])
-        for name in ("users", "user_profiles", "goals", "analytics_insights", "api_keys", "api_key_usage", "a2a_clients", "a2a_sessions",
-                     "a2a_tasks", "a2a_usage"):
+        for name in (
+            "users",
+            "user_profiles",
+            "goals",
+            "analytics_insights",
+            "api_keys",
+            "api_key_usage",
+            "a2a_clients",
+            "a2a_sessions",
+            "a2a_tasks",
+            "a2a_usage",
+        ):
             self.assertGreater(there["tables"][name]["rows"], 5, name)
         self.assertGreater(there["tokens"], 5)
         self.assertEqual(invariants.integrity(second.path), "ok")
         self.same_everywhere(calls, expected, postgres, second)
 
     def test_ids_go_on_after_it(self):
-        first, postgres, back = File(f"{self.folder}/first.db"), self.postgres(), File(f"{self.folder}/back.db")
+        first, postgres, back = (
+            File(f"{self.folder}/first.db"),
+            self.postgres(),
+            File(f"{self.folder}/back.db"),
+        )
         with self.daemon(first) as daemon, daemon.connect() as connection:
             world = World(connection)
             user = world.user()
@@ -157,18 +209,31 @@ class Transfer(Case):
                 world.usage(other)
                 world.client(other)
                 world.a2a_usage(client)
-                self.assertEqual([log["id"] for log in connection.call("get_request_logs", {"limit": 1000, "api_key_id": key})],
-                                 ["6", "5", "4", "3", "2", "1"])
+                self.assertEqual(
+                    [
+                        log["id"]
+                        for log in connection.call(
+                            "get_request_logs", {"limit": 1000, "api_key_id": key}
+                        )
+                    ],
+                    ["6", "5", "4", "3", "2", "1"],
+                )
 
     def test_existing_installation(self):
-        first, second, postgres = File(f"{self.folder}/first.db"), File(f"{self.folder}/second.db"), self.postgres()
+        first, second, postgres = (
+            File(f"{self.folder}/first.db"),
+            File(f"{self.folder}/second.db"),
+            self.postgres(),
+        )
         made = old_installation.make(first.path)
         self.key, calls = made.key, made.calls
         self.refused(65, "start pierre-dbd on it once", first.url, postgres.url)
         self.answers(first, [])
         self.good(first.url, postgres.url)
         self.good(postgres.url, second.url)
-        self.same_everywhere([call[:2] for call in calls], [call[2] for call in calls], first, postgres, second)
+        self.same_everywhere(
+            [call[:2] for call in calls], [call[2] for call in calls], first, postgres, second
+        )
 
     def test_source_in_use(self):
         """One snapshot, beside a daemon that goes on writing."""
@@ -176,7 +241,14 @@ class Transfer(Case):
         with self.daemon(first) as daemon, daemon.connect() as connection:
             key = World(connection).api_key(World(connection).user())
             arguments, environment = self.command(first.url, postgres.url, "--json")
-            with subprocess.Popen(arguments, env=environment, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+            with subprocess.Popen(
+                arguments,
+                env=environment,
+                cwd=self.folder,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            ) as running:
                 while running.poll() is None:
                     connection.call("record_api_key_usage", {"usage": new_usage(key)})
                 out, errors = running.communicate()
@@ -187,12 +259,28 @@ class Transfer(Case):
 
     def test_without_a_lost_call(self):
         """The order of steps of docs/operations.md while clients go on writing: each write that was answered is in the new database."""
-        first, postgres, one = File(f"{self.folder}/first.db"), self.postgres(), listener(f"{self.folder}/s")
+        first, postgres, one = (
+            File(f"{self.folder}/first.db"),
+            self.postgres(),
+            listener(f"{self.folder}/s"),
+        )
         self.addCleanup(one.close)
-        clients = types.SimpleNamespace(path=f"{self.folder}/s", stop=threading.Event(), lock=threading.Lock(), answered={}, problems=[],
-                                        retries=0, longest=0.0)
-        threads = [threading.Thread(target=test_systemd.Restart.client, args=(clients,)) for _ in range(4)]
-        old, new = (Service(folder=self.folder, sockets=[one], database=database, key=self.key) for database in (first, postgres))
+        clients = types.SimpleNamespace(
+            path=f"{self.folder}/s",
+            stop=threading.Event(),
+            lock=threading.Lock(),
+            answered={},
+            problems=[],
+            retries=0,
+            longest=0.0,
+        )
+        threads = [
+            threading.Thread(target=test_systemd.Restart.client, args=(clients,)) for _ in range(4)
+        ]
+        old, new = (
+            Service(folder=self.folder, sockets=[one], database=database, key=self.key)
+            for database in (first, postgres)
+        )
         for service in (old, new):
             self.addCleanup(service.notify.close)
             self.addCleanup(service.kill)
@@ -221,17 +309,27 @@ class Transfer(Case):
             for identifier, email in clients.answered.items():
                 self.assertEqual(connection.call("get_user", user_id=identifier)["email"], email)
         new.end()
-        with contextlib.closing(sqlite3.connect(first.path)) as reader:   # the way back: as it was
+        with contextlib.closing(sqlite3.connect(first.path)) as reader:  # the way back: as it was
             self.assertEqual(reader.execute("SELECT count(*) FROM users").fetchone()[0], moved)
-        print(f"  moved under load: {moved} writes before it, {len(clients.answered) - moved} after it, none lost; {clients.retries} sent again; "
-              f"longest wait {clients.longest * 1000:.0f} ms", flush=True)
+        print(
+            f"  moved under load: {moved} writes before it, {len(clients.answered) - moved} after it, none lost; {clients.retries} sent again; "
+            f"longest wait {clients.longest * 1000:.0f} ms",
+            flush=True,
+        )
 
     def test_refusals(self):
         first, postgres = File(f"{self.folder}/first.db"), self.postgres()
         with self.daemon(first) as daemon, daemon.connect() as connection:
             world = World(connection)
             user = world.user()
-            connection.call("update_strava_token", user_id=user, access_token="a", refresh_token="b", expires_at="2030-01-01T00:00:00Z", scope="c")
+            connection.call(
+                "update_strava_token",
+                user_id=user,
+                access_token="a",
+                refresh_token="b",
+                expires_at="2030-01-01T00:00:00Z",
+                scope="c",
+            )
             world.goal(user)
         self.refused(66, "no such file", f"sqlite:{self.folder}/nothing.db", postgres.url)
         self.assertFalse(os.path.exists(f"{self.folder}/nothing.db"))
@@ -240,10 +338,25 @@ class Transfer(Case):
         self.refused(78, "accepted are", "mysql://x", postgres.url)
         self.refused(78, "names no file", "sqlite::memory:", postgres.url)
         self.refused(78, "mode=ro", first.url + "?mode=ro", postgres.url)
-        self.refused(66, "no such file", f"sqlite:{self.folder}/nothing.db?mode=rwc", postgres.url)   # taken as the daemon takes it
-        self.refused(64, "a password among the arguments", first.url, "", "--to", "postgresql://a:secret@localhost/x")
-        self.refused(64, "a password among the arguments", first.url, "",
-                     "--to", "postgresql://a:secret@localhost/x?application_name=" + 2000 * "z")
+        self.refused(
+            66, "no such file", f"sqlite:{self.folder}/nothing.db?mode=rwc", postgres.url
+        )  # taken as the daemon takes it
+        self.refused(
+            64,
+            "a password among the arguments",
+            first.url,
+            "",
+            "--to",
+            "postgresql://a:secret@localhost/x",
+        )
+        self.refused(
+            64,
+            "a password among the arguments",
+            first.url,
+            "",
+            "--to",
+            "postgresql://a:secret@localhost/x?application_name=" + 2000 * "z",
+        )
         self.refused(64, "name both databases", first.url, "", TO_DATABASE_URL="")
         self.refused(69, "cannot be reached", first.url, f"postgresql://nobody@%2Fnonexistent/x")
 
@@ -251,35 +364,78 @@ class Transfer(Case):
         """What stands in the target is named, and it is not touched: no tables are made, no old schema brought up to date."""
         first = File(f"{self.folder}/first.db")
         self.many(first.path, 1)
-        for name, statements in (("another", ["CREATE TABLE recipes (x)"]),
-                                 ("older", ["CREATE TABLE users (id TEXT PRIMARY KEY, email TEXT UNIQUE NOT NULL)", "INSERT INTO users VALUES ('a', 'b')"])):
+        for name, statements in (
+            ("another", ["CREATE TABLE recipes (x)"]),
+            (
+                "older",
+                [
+                    "CREATE TABLE users (id TEXT PRIMARY KEY, email TEXT UNIQUE NOT NULL)",
+                    "INSERT INTO users VALUES ('a', 'b')",
+                ],
+            ),
+        ):
             path = f"{self.folder}/{name}.db"
             for statement in statements:
                 self.change(path, statement)
             with open(path, "rb") as file:
                 before = file.read()
-            self.refused(73, f"it has a table {statements[0].split()[2]} with {len(statements) - 1} row", first.url, f"sqlite:{path}")
+            self.refused(
+                73,
+                f"it has a table {statements[0].split()[2]} with {len(statements) - 1} row",
+                first.url,
+                f"sqlite:{path}",
+            )
             with open(path, "rb") as file:
                 self.assertEqual(file.read(), before, name)
-        for owner, words in (("pierre_owner", "with 0 rows"), (None, "that belongs to somebody else")):
+        for owner, words in (
+            ("pierre_owner", "with 0 rows"),
+            (None, "that belongs to somebody else"),
+        ):
             postgres = self.postgres()
-            postgres.query("CREATE TABLE recipes (x integer)" + (f"; ALTER TABLE recipes OWNER TO {owner}" if owner else ""))
+            postgres.query(
+                "CREATE TABLE recipes (x integer)"
+                + (f"; ALTER TABLE recipes OWNER TO {owner}" if owner else "")
+            )
             self.refused(73, f"it has a table recipes {words}", first.url, postgres.url)
-            self.assertEqual(postgres.query("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), "1")
+            self.assertEqual(
+                postgres.query("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), "1"
+            )
 
     def test_texts_that_are_not_canonical(self):
-        """Old rows hold addresses in any form, and what is no address: they come back as they were."""
-        first, back, postgres = File(f"{self.folder}/first.db"), File(f"{self.folder}/back.db"), self.postgres()
-        addresses = ["2001:DB8:0:0::1", "2001:db8::1", "::ffff:192.0.2.1", "192.0.2.1", "010.0.0.1", "10.0.0.0/8", "unknown", ""]
+        """Old rows hold addresses in any form, and what is not an address: they come back as they were."""
+        first, back, postgres = (
+            File(f"{self.folder}/first.db"),
+            File(f"{self.folder}/back.db"),
+            self.postgres(),
+        )
+        addresses = [
+            "2001:DB8:0:0::1",
+            "2001:db8::1",
+            "::ffff:192.0.2.1",
+            "192.0.2.1",
+            "010.0.0.1",
+            "10.0.0.0/8",
+            "unknown",
+            "",
+        ]
         self.many(first.path, len(addresses))
         for place, address in enumerate(addresses, 1):
-            self.change(first.path, f"UPDATE api_key_usage SET ip_address = '{address}' WHERE id = {place}")
+            self.change(
+                first.path, f"UPDATE api_key_usage SET ip_address = '{address}' WHERE id = {place}"
+            )
         self.good(first.url, postgres.url)
-        self.assertEqual(postgres.query("SELECT host(ip_address) FROM api_key_usage WHERE ip_address IS NOT NULL ORDER BY id").split(),
-                         addresses[1:4])
+        self.assertEqual(
+            postgres.query(
+                "SELECT host(ip_address) FROM api_key_usage WHERE ip_address IS NOT NULL ORDER BY id"
+            ).split(),
+            addresses[1:4],
+        )
         self.good(postgres.url, back.url)
         reader = sqlite3.connect(back.path)
-        self.assertEqual([row[0] for row in reader.execute("SELECT ip_address FROM api_key_usage ORDER BY id")], addresses)
+        self.assertEqual(
+            [row[0] for row in reader.execute("SELECT ip_address FROM api_key_usage ORDER BY id")],
+            addresses,
+        )
         reader.close()
 
     def test_bad_rows(self):
@@ -288,7 +444,14 @@ class Transfer(Case):
         with self.daemon(first) as daemon, daemon.connect() as connection:
             world = World(connection)
             user = world.user()
-            connection.call("update_strava_token", user_id=user, access_token="a", refresh_token="b", expires_at="2030-01-01T00:00:00Z", scope="c")
+            connection.call(
+                "update_strava_token",
+                user_id=user,
+                access_token="a",
+                refresh_token="b",
+                expires_at="2030-01-01T00:00:00Z",
+                scope="c",
+            )
             goal = world.goal(user)
             key = world.api_key(user)
             for _ in range(3):
@@ -300,23 +463,44 @@ class Transfer(Case):
         nobody = str(uuid.UUID(int=7))
         reader.close()
         for statement, undo, words in (
-                (f"UPDATE goals SET user_id = '{nobody}'", f"UPDATE goals SET user_id = '{user}'",
-                 f"table goals, row {goal}: it belongs to a row of users that is not there"),
-                ("UPDATE a2a_usage SET session_token = 'gone'", f"UPDATE a2a_usage SET session_token = '{token}'",
-                 "table a2a_usage, row 1: it belongs to a row of a2a_sessions that is not there"),
-                # Only PostgreSQL finds it too wide, and that by its place among the rows alone.
-                ("UPDATE api_key_usage SET id = 70, status_code = 99999999999 WHERE id = 3", "UPDATE api_key_usage SET status_code = 200 WHERE id = 70",
-                 "table api_key_usage, row 70: the target, table api_key_usage: refused (SQLSTATE 22003)"),
-                (f"UPDATE goals SET document = '[1,' WHERE id = '{goal}'", f"UPDATE goals SET document = '{{}}' WHERE id = '{goal}'",
-                 f"table goals, row {goal}: document is not JSON"),
-                (f"UPDATE users SET created_at = 'yesterday' WHERE id = '{user}'",
-                 f"UPDATE users SET created_at = '2025-01-01T00:00:00Z' WHERE id = '{user}'", f"table users, row {user}: created_at"),
-                (f"UPDATE users SET strava_access_token = 'AAAA' WHERE id = '{user}'",
-                 f"UPDATE users SET strava_access_token = NULL WHERE id = '{user}'", f"the strava token of user {user} does not open")):
+            (
+                f"UPDATE goals SET user_id = '{nobody}'",
+                f"UPDATE goals SET user_id = '{user}'",
+                f"table goals, row {goal}: it belongs to a row of users that is not there",
+            ),
+            (
+                "UPDATE a2a_usage SET session_token = 'gone'",
+                f"UPDATE a2a_usage SET session_token = '{token}'",
+                "table a2a_usage, row 1: it belongs to a row of a2a_sessions that is not there",
+            ),
+            # Only PostgreSQL finds it too wide, and that by its place among the rows alone.
+            (
+                "UPDATE api_key_usage SET id = 70, status_code = 99999999999 WHERE id = 3",
+                "UPDATE api_key_usage SET status_code = 200 WHERE id = 70",
+                "table api_key_usage, row 70: the target, table api_key_usage: refused (SQLSTATE 22003)",
+            ),
+            (
+                f"UPDATE goals SET document = '[1,' WHERE id = '{goal}'",
+                f"UPDATE goals SET document = '{{}}' WHERE id = '{goal}'",
+                f"table goals, row {goal}: document is not JSON",
+            ),
+            (
+                f"UPDATE users SET created_at = 'yesterday' WHERE id = '{user}'",
+                f"UPDATE users SET created_at = '2025-01-01T00:00:00Z' WHERE id = '{user}'",
+                f"table users, row {user}: created_at",
+            ),
+            (
+                f"UPDATE users SET strava_access_token = 'AAAA' WHERE id = '{user}'",
+                f"UPDATE users SET strava_access_token = NULL WHERE id = '{user}'",
+                f"the strava token of user {user} does not open",
+            ),
+        ):
             self.change(first.path, statement)
             self.refused(65, words, first.url, postgres.url)
             self.change(first.path, undo)
-            if postgres.query("SELECT to_regclass('users')"):   # what the source alone shows is refused before the target is touched
+            if postgres.query(
+                "SELECT to_regclass('users')"
+            ):  # what the source alone shows is refused before the target is touched
                 self.assertEqual(postgres.query("SELECT count(*) FROM users"), "0")
         self.good(first.url, postgres.url)
 
@@ -329,11 +513,14 @@ class Transfer(Case):
     def many(self, path, count):
         with self.daemon(File(path)) as daemon, daemon.connect() as connection:
             key = World(connection).api_key(World(connection).user())
-        self.change(path, f"""INSERT INTO api_key_usage (api_key_id, timestamp, tool_name, response_time_ms, status_code, request_size_bytes,
+        self.change(
+            path,
+            f"""INSERT INTO api_key_usage (api_key_id, timestamp, tool_name, response_time_ms, status_code, request_size_bytes,
             response_size_bytes, ip_address, user_agent)
             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
             SELECT '{key}', strftime('%Y-%m-%dT%H:%M:%S', 1735689600 + i, 'unixepoch') || '.500000+00:00', 'tool ' || i % 12, i % 900, 200, 512, 2048,
-            '192.0.2.17', 'test/1.0' FROM n""")
+            '192.0.2.17', 'test/1.0' FROM n""",
+        )
 
     def test_killed_and_begun_again(self):
         first = File(f"{self.folder}/first.db")
@@ -342,7 +529,13 @@ class Transfer(Case):
             killed = 0
             for delay in (0.1, 0.3, 0.6):
                 arguments, environment = self.command(first.url, target.url)
-                with subprocess.Popen(arguments, env=environment, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+                with subprocess.Popen(
+                    arguments,
+                    env=environment,
+                    cwd=self.folder,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                ) as running:
                     time.sleep(delay * SLOW)
                     running.send_signal(signal.SIGKILL)
                 killed += running.returncode == -signal.SIGKILL
@@ -364,19 +557,30 @@ class Transfer(Case):
         except (RuntimeError, sqlite3.OperationalError) as problem:
             if "api_key_usage" not in str(problem):
                 raise
-            return 0   # killed before it had made its tables
+            return 0  # killed before it had made its tables
 
     @staticmethod
     def postgres_is_quiet(database):
-        return database.query("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()") == "0"
+        return (
+            database.query(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            == "0"
+        )
 
     def test_rate(self):
         """Measured, not judged; a million rows with --long."""
         count = 1_000_000 if os.environ.get("PIERRE_TEST_LONG") else 30_000
-        first, second, postgres = File(f"{self.folder}/first.db"), File(f"{self.folder}/second.db"), self.postgres()
+        first, second, postgres = (
+            File(f"{self.folder}/first.db"),
+            File(f"{self.folder}/second.db"),
+            self.postgres(),
+        )
         self.many(first.path, count)
         there, back = self.good(first.url, postgres.url), self.good(postgres.url, second.url)
-        print(f"  {count} usage rows: to PostgreSQL {there['seconds']:.1f} s, back {back['seconds']:.1f} s")
+        print(
+            f"  {count} usage rows: to PostgreSQL {there['seconds']:.1f} s, back {back['seconds']:.1f} s"
+        )
 
 
 if __name__ == "__main__":

@@ -31,12 +31,23 @@ class A2ACase(DaemonCase):
 
 class Clients(A2ACase):
     def test_all_members_come_back(self):
-        client = new_client(is_active=False, created_at="2025-06-01T11:06:40.1234567+02:00", description="", public_key="",
-                            capabilities=["b", "a", "b", "", "ü \"q\" \\ \n"], redirect_uris=[])
-        self.assertEqual(self.ok("create_a2a_client", client=client, api_key_id=self.key), client["id"])
+        client = new_client(
+            is_active=False,
+            created_at="2025-06-01T11:06:40.1234567+02:00",
+            description="",
+            public_key="",
+            capabilities=["b", "a", "b", "", 'ü "q" \\ \n'],
+            redirect_uris=[],
+        )
+        self.assertEqual(
+            self.ok("create_a2a_client", client=client, api_key_id=self.key), client["id"]
+        )
         expected = {**client, "created_at": "2025-06-01T09:06:40.123456Z"}
-        for found in (self.ok("get_a2a_client", client_id=client["id"]), self.ok("get_a2a_client_by_name", name=client["name"]),
-                      self.ok("list_a2a_clients", user_id=self.user)[0]):
+        for found in (
+            self.ok("get_a2a_client", client_id=client["id"]),
+            self.ok("get_a2a_client_by_name", name=client["name"]),
+            self.ok("list_a2a_clients", user_id=self.user)[0],
+        ):
             self.same(found, expected)
 
     def test_defaults(self):
@@ -49,14 +60,30 @@ class Clients(A2ACase):
     def test_conflicts(self):
         client = new_client()
         self.ok("create_a2a_client", client=client, api_key_id=self.key)
-        self.refused("conflict", "create_a2a_client", client={**new_client(), "id": client["id"]}, api_key_id=self.key, field="id")
-        self.refused("conflict", "create_a2a_client", client=client, api_key_id=self.key, field="name")   # both are taken
+        self.refused(
+            "conflict",
+            "create_a2a_client",
+            client={**new_client(), "id": client["id"]},
+            api_key_id=self.key,
+            field="id",
+        )
+        self.refused(
+            "conflict", "create_a2a_client", client=client, api_key_id=self.key, field="name"
+        )  # both are taken
         other = self.world.api_key(self.world.user())
-        self.refused("conflict", "create_a2a_client", client={**new_client(), "name": client["name"]}, api_key_id=other, field="name")
+        self.refused(
+            "conflict",
+            "create_a2a_client",
+            client={**new_client(), "name": client["name"]},
+            api_key_id=other,
+            field="name",
+        )
         self.assertEqual(len(self.ok("list_a2a_clients", user_id=self.user)), 1)
 
     def test_unknown(self):
-        self.refused("not_found", "create_a2a_client", client=new_client(), api_key_id="no such key")
+        self.refused(
+            "not_found", "create_a2a_client", client=new_client(), api_key_id="no such key"
+        )
         self.assertIsNone(self.ok("get_a2a_client", client_id="no such client"))
         self.assertIsNone(self.ok("get_a2a_client_by_name", name="no such client"))
         self.assertEqual(self.ok("list_a2a_clients", user_id=UNKNOWN), [])
@@ -74,14 +101,27 @@ class Clients(A2ACase):
         second = self.world.api_key(self.user)
         stranger = self.world.api_key(self.world.user())
         prefix = unique("c")
-        for suffix, key, created in (("b", self.key, "2025-06-01T00:00:00Z"), ("a", second, "2025-06-01T00:00:00Z"),
-                                     ("z", second, "2025-05-31T23:59:59Z"), ("n", self.key, "2025-06-01T02:00:00.5+02:00"),
-                                     ("i", inactive, "2025-06-02T00:00:00Z"), ("s", stranger, "2025-06-02T00:00:00Z"),
-                                     ("C", self.key, "2025-06-01T00:00:00Z")):
-            self.world.client(key, id=f"{prefix} {suffix}", created_at=created, is_active=suffix != "a")
-        self.assertEqual([one["id"][-1] for one in self.ok("list_a2a_clients", user_id=self.user.upper())], ["n", "b", "a", "C", "z"])
+        for suffix, key, created in (
+            ("b", self.key, "2025-06-01T00:00:00Z"),
+            ("a", second, "2025-06-01T00:00:00Z"),
+            ("z", second, "2025-05-31T23:59:59Z"),
+            ("n", self.key, "2025-06-01T02:00:00.5+02:00"),
+            ("i", inactive, "2025-06-02T00:00:00Z"),
+            ("s", stranger, "2025-06-02T00:00:00Z"),
+            ("C", self.key, "2025-06-01T00:00:00Z"),
+        ):
+            self.world.client(
+                key, id=f"{prefix} {suffix}", created_at=created, is_active=suffix != "a"
+            )
+        self.assertEqual(
+            [one["id"][-1] for one in self.ok("list_a2a_clients", user_id=self.user.upper())],
+            ["n", "b", "a", "C", "z"],
+        )
         self.ok("deactivate_api_key", api_key_id=second, user_id=self.user)
-        self.assertEqual([one["id"][-1] for one in self.ok("list_a2a_clients", user_id=self.user)], ["n", "b", "C"])
+        self.assertEqual(
+            [one["id"][-1] for one in self.ok("list_a2a_clients", user_id=self.user)],
+            ["n", "b", "C"],
+        )
 
 
 class Sessions(A2ACase):
@@ -91,13 +131,25 @@ class Sessions(A2ACase):
 
     def test_session(self):
         before = utc()
-        token = self.ok("create_a2a_session", [self.client, self.user.upper(), ["write", "read", "write", ""], 36])
+        token = self.ok(
+            "create_a2a_session",
+            [self.client, self.user.upper(), ["write", "read", "write", ""], 36],
+        )
         self.assertRegex(token, r"^[A-Za-z0-9_-]{43}$")
         found = self.ok("get_a2a_session", session_token=token)
         self.assertNotEqual(found["id"], token)
-        self.assertEqual((found["client_id"], found["user_id"], found["granted_scopes"], found["requests_count"]),
-                         (self.client, self.user, ["write", "read", "write", ""], 0))
-        self.assertEqual(parse(found["expires_at"]) - parse(found["created_at"]), datetime.timedelta(hours=36))
+        self.assertEqual(
+            (
+                found["client_id"],
+                found["user_id"],
+                found["granted_scopes"],
+                found["requests_count"],
+            ),
+            (self.client, self.user, ["write", "read", "write", ""], 0),
+        )
+        self.assertEqual(
+            parse(found["expires_at"]) - parse(found["created_at"]), datetime.timedelta(hours=36)
+        )
         self.assertEqual(found["created_at"], found["last_activity"])
         self.assertLess(abs((parse(found["created_at"]) - before).total_seconds()), 60 * SLOW)
 
@@ -107,21 +159,49 @@ class Sessions(A2ACase):
         self.assertEqual(len({token[:8] for token in tokens}), 50)
 
     def test_without_user(self):
-        token = self.ok("create_a2a_session", client_id=self.client, granted_scopes=[], expires_in_hours=1)
+        token = self.ok(
+            "create_a2a_session", client_id=self.client, granted_scopes=[], expires_in_hours=1
+        )
         found = self.ok("get_a2a_session", session_token=token)
         self.assertEqual((found["user_id"], found["granted_scopes"]), (None, []))
 
     def test_hours(self):
         for good in (1, 87600):
-            found = self.ok("get_a2a_session", session_token=self.world.session(self.client, hours=good))
-            self.assertEqual(parse(found["expires_at"]) - parse(found["created_at"]), datetime.timedelta(hours=good))
-        for bad in (0, -1, 87601, 2**63 - 1, -2**63, 1.0, "1", None):
-            self.refused("invalid_params", "create_a2a_session", path="expires_in_hours", client_id=self.client, user_id=None,
-                         granted_scopes=[], expires_in_hours=bad)
+            found = self.ok(
+                "get_a2a_session", session_token=self.world.session(self.client, hours=good)
+            )
+            self.assertEqual(
+                parse(found["expires_at"]) - parse(found["created_at"]),
+                datetime.timedelta(hours=good),
+            )
+        for bad in (0, -1, 87601, 2**63 - 1, -(2**63), 1.0, "1", None):
+            self.refused(
+                "invalid_params",
+                "create_a2a_session",
+                path="expires_in_hours",
+                client_id=self.client,
+                user_id=None,
+                granted_scopes=[],
+                expires_in_hours=bad,
+            )
 
     def test_unknown(self):
-        self.refused("not_found", "create_a2a_session", client_id="nobody", user_id=None, granted_scopes=[], expires_in_hours=1)
-        self.refused("not_found", "create_a2a_session", client_id=self.client, user_id=UNKNOWN, granted_scopes=[], expires_in_hours=1)
+        self.refused(
+            "not_found",
+            "create_a2a_session",
+            client_id="nobody",
+            user_id=None,
+            granted_scopes=[],
+            expires_in_hours=1,
+        )
+        self.refused(
+            "not_found",
+            "create_a2a_session",
+            client_id=self.client,
+            user_id=UNKNOWN,
+            granted_scopes=[],
+            expires_in_hours=1,
+        )
         self.assertIsNone(self.ok("get_a2a_session", session_token="no such session"))
         self.refused("not_found", "update_a2a_session_activity", session_token="no such session")
         token = self.world.session(self.client)
@@ -141,7 +221,10 @@ class Sessions(A2ACase):
 
     def test_expired_and_inactive(self):
         expired, inactive = self.world.session(self.client), self.world.session(self.client)
-        self.sql("UPDATE a2a_sessions SET expires_at = '2025-01-01T00:00:00+00:00' WHERE session_token = '{}'", expired)
+        self.sql(
+            "UPDATE a2a_sessions SET expires_at = '2025-01-01T00:00:00+00:00' WHERE session_token = '{}'",
+            expired,
+        )
         self.sql("UPDATE a2a_sessions SET is_active = false WHERE session_token = '{}'", inactive)
         self.assertIsNone(self.ok("get_a2a_session", session_token=expired))
         self.assertIsNone(self.ok("get_a2a_session", session_token=inactive))
@@ -169,23 +252,64 @@ class Tasks(A2ACase):
         self.client = self.world.client(self.key)
 
     def task(self, **members):
-        identifier = self.ok("create_a2a_task", **{"client_id": self.client, "task_type": "analysis", "input_data": {}, **members})
+        identifier = self.ok(
+            "create_a2a_task",
+            **{"client_id": self.client, "task_type": "analysis", "input_data": {}, **members},
+        )
         return identifier, self.ok("get_a2a_task", task_id=identifier)
 
     def test_new_task(self):
         identifier, task = self.task(input_data={"n": 1})
         self.assertLess(abs((parse(task.pop("created_at")) - utc()).total_seconds()), 60 * SLOW)
-        self.same(task, {"id": identifier, "client_id": self.client, "session_id": None, "task_type": "analysis",
-                         "input_data": {"n": 1}, "status": "pending", "started_at": None, "completed_at": None, "result": None,
-                         "error": None})
+        self.same(
+            task,
+            {
+                "id": identifier,
+                "client_id": self.client,
+                "session_id": None,
+                "task_type": "analysis",
+                "input_data": {"n": 1},
+                "status": "pending",
+                "started_at": None,
+                "completed_at": None,
+                "result": None,
+                "error": None,
+            },
+        )
 
     def test_input_is_any_json(self):
-        for text in ("null", "0", "-0.0", "1e300", "9223372036854775807", '""', '"x"', "true", "false", "[]", "{}", "[null]",
-                     '[1,2.5,{"a":[-0.0,1e-7,1e2]}]', '{"a":{"b":{"c":null}}}', '"\\ud83d\\ude00\\n"', "1.0", "1"):
+        for text in (
+            "null",
+            "0",
+            "-0.0",
+            "1e300",
+            "9223372036854775807",
+            '""',
+            '"x"',
+            "true",
+            "false",
+            "[]",
+            "{}",
+            "[null]",
+            '[1,2.5,{"a":[-0.0,1e-7,1e2]}]',
+            '{"a":{"b":{"c":null}}}',
+            '"\\ud83d\\ude00\\n"',
+            "1.0",
+            "1",
+        ):
             value = strict.loads(text)
             identifier = self.c.last_id = self.c.last_id + 1
-            self.c.send(strict.dumps({"jsonrpc": "2.0", "id": identifier, "method": "create_a2a_task",
-                                      "params": [self.client, None, "t", "@"]}).replace('"@"', text) + "\n")
+            self.c.send(
+                strict.dumps(
+                    {
+                        "jsonrpc": "2.0",
+                        "id": identifier,
+                        "method": "create_a2a_task",
+                        "params": [self.client, None, "t", "@"],
+                    }
+                ).replace('"@"', text)
+                + "\n"
+            )
             made = self.c.answer(identifier)["result"]
             self.same(self.ok("get_a2a_task", task_id=made)["input_data"], value)
             self.ok("update_a2a_task_status", task_id=made, status="completed", result=value)
@@ -198,17 +322,46 @@ class Tasks(A2ACase):
         for given in (token, session, session.upper(), digits, digits.upper()):
             _, task = self.task(session_id=given)
             self.assertEqual(task["session_id"], session)
-        for given in ("nobody's", UNKNOWN, UNKNOWN.replace("-", ""), "", f"{digits[:8]}-{digits[8:]}", digits[:-1], f"{digits}0",
-                      f"{{{session}}}", f"{session} ", token.swapcase(), "%", "?" * 36, "_" * 32):
-            self.refused("not_found", "create_a2a_task", client_id=self.client, session_id=given, task_type="t", input_data={})
-        self.refused("not_found", "create_a2a_task", client_id="nobody", session_id=None, task_type="t", input_data={})
+        for given in (
+            "nobody's",
+            UNKNOWN,
+            UNKNOWN.replace("-", ""),
+            "",
+            f"{digits[:8]}-{digits[8:]}",
+            digits[:-1],
+            f"{digits}0",
+            f"{{{session}}}",
+            f"{session} ",
+            token.swapcase(),
+            "%",
+            "?" * 36,
+            "_" * 32,
+        ):
+            self.refused(
+                "not_found",
+                "create_a2a_task",
+                client_id=self.client,
+                session_id=given,
+                task_type="t",
+                input_data={},
+            )
+        self.refused(
+            "not_found",
+            "create_a2a_task",
+            client_id="nobody",
+            session_id=None,
+            task_type="t",
+            input_data={},
+        )
 
     def test_unknown(self):
         self.assertIsNone(self.ok("get_a2a_task", task_id=UNKNOWN))
         self.refused("not_found", "update_a2a_task_status", task_id=UNKNOWN, status="running")
 
     def update(self, identifier, status, **members):
-        self.assertIsNone(self.ok("update_a2a_task_status", task_id=identifier, status=status, **members))
+        self.assertIsNone(
+            self.ok("update_a2a_task_status", task_id=identifier, status=status, **members)
+        )
         return self.ok("get_a2a_task", task_id=identifier)
 
     def test_times(self):
@@ -224,7 +377,9 @@ class Tasks(A2ACase):
             self.assertEqual((task["status"], task["started_at"]), (status, started))
             self.assertGreaterEqual(task["completed_at"], started)
             task = self.update(identifier, "running")
-            self.assertEqual((task["started_at"], task["completed_at"]), (started, None))  # the first running counts
+            self.assertEqual(
+                (task["started_at"], task["completed_at"]), (started, None)
+            )  # the first running counts
         task = self.update(identifier, "completed")
         task = self.update(identifier, "pending")
         self.assertEqual((task["started_at"], task["completed_at"]), (started, None))
@@ -247,7 +402,13 @@ class Tasks(A2ACase):
         for status in TASK_STATUSES:
             self.assertEqual(self.update(identifier, status)["status"], status)
         for bad in ("", "done", "Running", "RUNNING", None, 1):
-            self.refused("invalid_params", "update_a2a_task_status", task_id=identifier, status=bad, path="status")
+            self.refused(
+                "invalid_params",
+                "update_a2a_task_status",
+                task_id=identifier,
+                status=bad,
+                path="status",
+            )
         self.same(self.ok("get_a2a_task", task_id=identifier)["input_data"], before["input_data"])
 
 
@@ -261,36 +422,98 @@ class Usage(A2ACase):
 
     def test_unknown(self):
         self.refused("not_found", "record_a2a_usage", usage=new_a2a_usage("nobody"))
-        self.refused("not_found", "record_a2a_usage", usage=new_a2a_usage(self.client, session_token="nobody's"))
+        self.refused(
+            "not_found",
+            "record_a2a_usage",
+            usage=new_a2a_usage(self.client, session_token="nobody's"),
+        )
         self.assertEqual(self.ok("get_a2a_client_current_usage", client_id=self.client), 0)
         self.assertEqual(self.ok("get_a2a_client_current_usage", client_id="nobody"), 0)
         self.assertEqual(self.ok("get_a2a_client_usage_history", client_id="nobody", days=30), [])
-        self.same(self.ok("get_a2a_usage_stats", ["nobody", "2025-01-01T00:00:00Z", "2025-01-02T00:00:00Z"]), {
-            "client_id": "nobody", "period_start": "2025-01-01T00:00:00.000000Z", "period_end": "2025-01-02T00:00:00.000000Z",
-            "total_requests": 0, "successful_requests": 0, "failed_requests": 0, "total_response_time_ms": 0, "tool_usage": {},
-            "capability_usage": {}}, ordered=True)
+        self.same(
+            self.ok(
+                "get_a2a_usage_stats", ["nobody", "2025-01-01T00:00:00Z", "2025-01-02T00:00:00Z"]
+            ),
+            {
+                "client_id": "nobody",
+                "period_start": "2025-01-01T00:00:00.000000Z",
+                "period_end": "2025-01-02T00:00:00.000000Z",
+                "total_requests": 0,
+                "successful_requests": 0,
+                "failed_requests": 0,
+                "total_response_time_ms": 0,
+                "tool_usage": {},
+                "capability_usage": {},
+            },
+            ordered=True,
+        )
 
     def test_stats(self):
         session = self.world.session(self.client)
         for status, milliseconds, capabilities, tool in (
-                (200, 4294967295, ["a", "b"], "x"), (299, 1, ["a"], "x"), (301, None, [], "X"), (404, 2, ["é", "Z", "a"], "x"),
-                (500, 3, ["b", "b"], "y"), (199, None, None, "x")):
-            self.record(status_code=status, response_time_ms=milliseconds, client_capabilities=capabilities, tool_name=tool,
-                        timestamp="2025-06-04T12:00:00Z", session_token=session, protocol_version="2.0", granted_scopes=["read"],
-                        ip_address="::1", user_agent="agent", error_message="e", request_size_bytes=1, response_size_bytes=2, id=5)
-        stats = self.ok("get_a2a_usage_stats", client_id=self.client, start_date="2025-06-04T12:00:00Z", end_date="2025-06-04T12:00:00.000001Z")
+            (200, 4294967295, ["a", "b"], "x"),
+            (299, 1, ["a"], "x"),
+            (301, None, [], "X"),
+            (404, 2, ["é", "Z", "a"], "x"),
+            (500, 3, ["b", "b"], "y"),
+            (199, None, None, "x"),
+        ):
+            self.record(
+                status_code=status,
+                response_time_ms=milliseconds,
+                client_capabilities=capabilities,
+                tool_name=tool,
+                timestamp="2025-06-04T12:00:00Z",
+                session_token=session,
+                protocol_version="2.0",
+                granted_scopes=["read"],
+                ip_address="::1",
+                user_agent="agent",
+                error_message="e",
+                request_size_bytes=1,
+                response_size_bytes=2,
+                id=5,
+            )
+        stats = self.ok(
+            "get_a2a_usage_stats",
+            client_id=self.client,
+            start_date="2025-06-04T12:00:00Z",
+            end_date="2025-06-04T12:00:00.000001Z",
+        )
         counts = stats["capability_usage"]
-        self.same({**stats, "capability_usage": None}, {
-            "client_id": self.client, "period_start": "2025-06-04T12:00:00.000000Z", "period_end": "2025-06-04T12:00:00.000001Z",
-            "total_requests": 6, "successful_requests": 2, "failed_requests": 2, "total_response_time_ms": 4294967301,
-            "tool_usage": {"X": 1, "x": 4, "y": 1}, "capability_usage": None}, ordered=True)
+        self.same(
+            {**stats, "capability_usage": None},
+            {
+                "client_id": self.client,
+                "period_start": "2025-06-04T12:00:00.000000Z",
+                "period_end": "2025-06-04T12:00:00.000001Z",
+                "total_requests": 6,
+                "successful_requests": 2,
+                "failed_requests": 2,
+                "total_response_time_ms": 4294967301,
+                "tool_usage": {"X": 1, "x": 4, "y": 1},
+                "capability_usage": None,
+            },
+            ordered=True,
+        )
         self.assertEqual(list(counts), ["Z", "a", "b", "é"])
         self.assertEqual((counts["Z"], counts["a"], counts["é"]), (1, 3, 1))
-        self.assertIn(counts["b"], (2, 3))  # a capability claimed twice in one row: docs do not say; both backends agree (differential)
-        self.assertEqual(self.ok("get_a2a_usage_stats", [self.client, "2025-06-04T12:00:00.000001Z", "2025-06-05T00:00:00Z"])
-                         ["total_requests"], 0)
-        self.assertEqual(self.ok("get_a2a_usage_stats", [self.client, "2025-06-03T00:00:00Z", "2025-06-04T12:00:00Z"])
-                         ["total_requests"], 0)
+        self.assertIn(
+            counts["b"], (2, 3)
+        )  # a capability claimed twice in one row: docs do not say; both backends agree (differential)
+        self.assertEqual(
+            self.ok(
+                "get_a2a_usage_stats",
+                [self.client, "2025-06-04T12:00:00.000001Z", "2025-06-05T00:00:00Z"],
+            )["total_requests"],
+            0,
+        )
+        self.assertEqual(
+            self.ok(
+                "get_a2a_usage_stats", [self.client, "2025-06-03T00:00:00Z", "2025-06-04T12:00:00Z"]
+            )["total_requests"],
+            0,
+        )
 
     def test_current_usage(self):
         start = utc().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
@@ -307,25 +530,36 @@ class Usage(A2ACase):
         def at(moment, *codes):
             for code in codes:
                 self.record(timestamp=moment.isoformat(), status_code=code)
+
         at(today, 200, 399, 400)
         at(today - day, 500)
         at(today - datetime.timedelta(microseconds=1), 100)
         at(today - 3 * day, 200)
         at(today - 3 * day - datetime.timedelta(microseconds=1), 200)
-        expected = [{"day": stamp(today - 4 * day), "success_count": 1, "error_count": 0},
-                    {"day": stamp(today - 3 * day), "success_count": 1, "error_count": 0},
-                    {"day": stamp(today - day), "success_count": 1, "error_count": 1},
-                    {"day": stamp(today), "success_count": 2, "error_count": 1}]
+        expected = [
+            {"day": stamp(today - 4 * day), "success_count": 1, "error_count": 0},
+            {"day": stamp(today - 3 * day), "success_count": 1, "error_count": 0},
+            {"day": stamp(today - day), "success_count": 1, "error_count": 1},
+            {"day": stamp(today), "success_count": 2, "error_count": 1},
+        ]
         if utc().date() != today.date():
             self.skipTest("midnight passed during the test")
-        history = lambda days: self.ok("get_a2a_client_usage_history", client_id=self.client, days=days)  # noqa: E731
+        history = lambda days: self.ok(
+            "get_a2a_client_usage_history", client_id=self.client, days=days
+        )  # noqa: E731
         self.same(history(3), expected[1:], ordered=True)
         self.same(history(4), expected, ordered=True)
         self.same(history(0), expected[3:])
         self.same(history(1), expected[2:])
         self.same(history(36600), expected)
         for bad in (-1, 36601, "1", 1.0, None):
-            self.refused("invalid_params", "get_a2a_client_usage_history", client_id=self.client, days=bad, path="days")
+            self.refused(
+                "invalid_params",
+                "get_a2a_client_usage_history",
+                client_id=self.client,
+                days=bad,
+                path="days",
+            )
 
 
 def stamp(moment):

@@ -12,12 +12,39 @@ from lib.world import Samples  # noqa: E402
 
 # Values of every JSON type and some of the awkward ones, with the types that take them.
 VALUES = [
-    (True, "bool"), (False, "bool"), (0, "integer"), (1, "integer"), (-1, "integer"), (65536, "integer"), (2**32, "integer"),
-    (2**63 - 1, "integer"), (-2**63, "integer"), (1.5, "real"), (1.0, "real"), (-0.0, "real"), (1e300, "real"), ("", "string"),
-    ("x", "string"), ("true", "string"), ("5", "string"), ("null", "string"), ("00000000-0000-4000-8000-00000000000g", "string"),
-    ("2025-06-19", "string"), ("starter ", "string"), ("é\u202e😀", "string"), ([], "strings"), (["a"], "strings"), ([1], "array"),
-    ([None], "array"), ([["a"]], "array"), (["a", 2], "array"), ({}, "object"), ({"a": 1}, "object"), ({"length": 1}, "object"),
-    ([{}], "array"), ("é" * (IDENTIFIER_MAX_BYTES // 2) + "x", "string"),
+    (True, "bool"),
+    (False, "bool"),
+    (0, "integer"),
+    (1, "integer"),
+    (-1, "integer"),
+    (65536, "integer"),
+    (2**32, "integer"),
+    (2**63 - 1, "integer"),
+    (-(2**63), "integer"),
+    (1.5, "real"),
+    (1.0, "real"),
+    (-0.0, "real"),
+    (1e300, "real"),
+    ("", "string"),
+    ("x", "string"),
+    ("true", "string"),
+    ("5", "string"),
+    ("null", "string"),
+    ("00000000-0000-4000-8000-00000000000g", "string"),
+    ("2025-06-19", "string"),
+    ("starter ", "string"),
+    ("é\u202e😀", "string"),
+    ([], "strings"),
+    (["a"], "strings"),
+    ([1], "array"),
+    ([None], "array"),
+    ([["a"]], "array"),
+    (["a", 2], "array"),
+    ({}, "object"),
+    ({"a": 1}, "object"),
+    ({"length": 1}, "object"),
+    ([{}], "array"),
+    ("é" * (IDENTIFIER_MAX_BYTES // 2) + "x", "string"),
 ]
 
 
@@ -42,7 +69,7 @@ def takes(kind, value, shape):
         return shape == "strings"
     if kind == "document":
         return shape == "object"
-    if kind == "ip":   # any text that is short enough is kept
+    if kind == "ip":  # any text that is short enough is kept
         return shape == "string" and len(value.encode()) <= 255
     return False  # uuid, timestamp, email and the enumerations take none of the texts above
 
@@ -80,7 +107,7 @@ def cases(method, sample):
     for index, name in enumerate(names):
         for value, shape in VALUES:
             if not takes(params[name], value, shape) and params[name] not in INPUTS:
-                yield full[:index] + [value] + full[index + 1:], {name}
+                yield full[:index] + [value] + full[index + 1 :], {name}
 
 
 def member_cases(name, members, sample):
@@ -95,7 +122,11 @@ def member_cases(name, members, sample):
             if not takes(kind, value, shape):
                 yield {**sample, name: {**inner, member: value}}, {path}
             elif kind == "password?" and shape == "string":
-                yield {**sample, name: {**inner, member: value}}, {path, name, f"{name}.password_hash"}  # both passwords
+                yield {**sample, name: {**inner, member: value}}, {
+                    path,
+                    name,
+                    f"{name}.password_hash",
+                }  # both passwords
         yield {**sample, name: {**without, member + "x": 1}}, {path + "x", path}
     for extra in ("extra", "", "Id", "ciphertext"):
         yield {**sample, name: {**inner, extra: 1}}, {f"{name}.{extra}"}
@@ -110,7 +141,7 @@ class BadParams(DaemonCase):
             sample = samples.params()[method]
             batch = [(params, paths) for params, paths in cases(method, sample)]
             for at in range(0, len(batch), 200):
-                part = batch[at:at + 200]
+                part = batch[at : at + 200]
                 answers = self.c.many([(method, params) for params, _ in part])
                 for (params, paths), answer in zip(part, answers):
                     total += 1
@@ -126,16 +157,27 @@ class BadParams(DaemonCase):
         self.assertEqual(data["kind"], "invalid_params", f"{words}: {answer['error']}")
         if paths is not None:
             wanted = {shorten(path) for path in paths}
-            self.assertTrue(shorten(data["path"]) in wanted or any(shorten(data["path"]).startswith((f"{one}.", f"{one}[")) for one in wanted),
-                            f"{words}: path {data['path']!r}, not one of {wanted}")
+            self.assertTrue(
+                shorten(data["path"]) in wanted
+                or any(shorten(data["path"]).startswith((f"{one}.", f"{one}[")) for one in wanted),
+                f"{words}: path {data['path']!r}, not one of {wanted}",
+            )
 
     def content(self, samples):
         """What reads tell of everything that the bad calls were about."""
-        return [self.ok("get_system_stats"), self.ok("get_user_count"), self.ok("get_user", user_id=samples.user),
-                self.ok("get_user_api_keys", user_id=samples.user), self.ok("list_a2a_clients", user_id=samples.user),
-                self.ok("get_user_goals", user_id=samples.user), self.ok("get_user_insights", user_id=samples.user),
-                self.ok("get_request_logs", limit=1000), self.ok("get_a2a_task", task_id=samples.task),
-                self.ok("get_a2a_session", session_token=samples.session), self.ok("get_a2a_client_current_usage", client_id=samples.client)]
+        return [
+            self.ok("get_system_stats"),
+            self.ok("get_user_count"),
+            self.ok("get_user", user_id=samples.user),
+            self.ok("get_user_api_keys", user_id=samples.user),
+            self.ok("list_a2a_clients", user_id=samples.user),
+            self.ok("get_user_goals", user_id=samples.user),
+            self.ok("get_user_insights", user_id=samples.user),
+            self.ok("get_request_logs", limit=1000),
+            self.ok("get_a2a_task", task_id=samples.task),
+            self.ok("get_a2a_session", session_token=samples.session),
+            self.ok("get_a2a_client_current_usage", client_id=samples.client),
+        ]
 
     def test_samples_are_right(self):
         """The good parameters that the bad ones are made from do pass: else every case above would prove nothing."""
@@ -154,8 +196,12 @@ class BadParams(DaemonCase):
                 if kind.endswith("?"):
                     sample[name] = None
                 elif kind in INPUTS:
-                    sample[name] = {key: None if INPUTS[kind][key].endswith("?") and key != "password_hash" else value
-                                    for key, value in sample[name].items()}
+                    sample[name] = {
+                        key: None
+                        if INPUTS[kind][key].endswith("?") and key != "password_hash"
+                        else value
+                        for key, value in sample[name].items()
+                    }
             self.ok(method, sample)
 
     def test_missing_params(self):

@@ -26,21 +26,29 @@ class Own(DaemonCase):
         version = self.ok("daemon.version")
         engine = self.daemon.database.reported
         self.assertEqual(version["backend"], engine)
-        self.assertEqual(list(version), ["version", "protocol", "backend", "schema_version", engine])
+        self.assertEqual(
+            list(version), ["version", "protocol", "backend", "schema_version", engine]
+        )
         self.assertRegex(version[engine], r"^\d+\.\d+")
-        said = subprocess.run([BINARY, "--version"], capture_output=True, text=True, check=True).stdout
+        said = subprocess.run(
+            [BINARY, "--version"], capture_output=True, text=True, check=True
+        ).stdout
         self.assertIn(version["version"], said)
         self.assertEqual(version["protocol"], self.ok("rpc.discover")["info"]["version"])
 
     def test_migrate_is_idempotent(self):
         first = self.ok("migrate")
-        self.same(first, {"schema_version": self.ok("daemon.version")["schema_version"], "applied": []})
+        self.same(
+            first, {"schema_version": self.ok("daemon.version")["schema_version"], "applied": []}
+        )
         self.assertGreater(first["schema_version"], 0)
         self.same(self.ok("migrate"), first)
 
     def test_health(self):
         health = self.ok("daemon.health")
-        self.assertEqual((health["status"], health["backend"]), ("ok", self.daemon.database.reported))
+        self.assertEqual(
+            (health["status"], health["backend"]), ("ok", self.daemon.database.reported)
+        )
         self.assertEqual(list(health)[:3], ["status", "backend", "checks"])
         self.assertIn("database", [check["name"] for check in health["checks"]])
         for check in health["checks"]:
@@ -55,7 +63,9 @@ class Own(DaemonCase):
         self.assertGreaterEqual(after["uptime_seconds"], before["uptime_seconds"])
         self.assertGreaterEqual(after["counters"]["requests"], before["counters"]["requests"] + 3)
         calls = after["methods"]["create_user"]
-        self.assertEqual(calls["calls"], before["methods"].get("create_user", {"calls": 0})["calls"] + 1)
+        self.assertEqual(
+            calls["calls"], before["methods"].get("create_user", {"calls": 0})["calls"] + 1
+        )
         self.assertGreater(after["methods"]["get_user"]["errors"], 0)
         text = json.dumps(calls)
         for name in ("p50", "p90", "p99", "p999", "max"):
@@ -70,9 +80,10 @@ class Own(DaemonCase):
             for name, value in of.items():
                 if isinstance(value, dict):
                     values(value, found)
-                elif (match := re.match(r"(p50|p90|p99|p999|max)\b", name)):
+                elif match := re.match(r"(p50|p90|p99|p999|max)\b", name):
                     found[match.group(1)] = value
             return found
+
         found = values(self.ok("daemon.stats")["methods"]["get_user_count"], {})
         ordered = [found[name] for name in ("p50", "p90", "p99", "p999", "max")]
         self.assertEqual(ordered, sorted(ordered))
@@ -86,22 +97,30 @@ class Discover(DaemonCase):
         self.schemas = Schemas(self.document)
 
     def test_every_method_and_no_other(self):
-        self.assertEqual({method["name"] for method in self.document["methods"]}, set(interface.METHODS))
+        self.assertEqual(
+            {method["name"] for method in self.document["methods"]}, set(interface.METHODS)
+        )
 
     def test_positional_order(self):
         for method in self.document["methods"]:
-            self.assertEqual(method["x-positional"], list(interface.METHODS[method["name"]][0]), method["name"])
+            self.assertEqual(
+                method["x-positional"], list(interface.METHODS[method["name"]][0]), method["name"]
+            )
             self.assertEqual({one["name"] for one in method["params"]}, set(method["x-positional"]))
 
     def test_access(self):
         for method in self.document["methods"]:
-            self.assertEqual(method["x-access"], ACCESS[interface.METHODS[method["name"]][2]], method["name"])
+            self.assertEqual(
+                method["x-access"], ACCESS[interface.METHODS[method["name"]][2]], method["name"]
+            )
 
     def test_required_parameters(self):
         for method in self.document["methods"]:
             for param in method["params"]:
                 kind = interface.METHODS[method["name"]][0][param["name"]]
-                self.assertEqual(param["required"], not kind.endswith("?"), (method["name"], param["name"]))
+                self.assertEqual(
+                    param["required"], not kind.endswith("?"), (method["name"], param["name"])
+                )
 
     def test_objects_have_the_members_promised(self):
         for name, members in {**interface.INPUTS, **interface.OUTPUTS}.items():
@@ -110,7 +129,11 @@ class Discover(DaemonCase):
             self.assertEqual(list(schema["properties"]), listed, name)
             if name in interface.INPUTS:
                 self.assertIs(schema["additionalProperties"], False)
-                self.assertEqual(set(schema.get("required", ())), {m for m, kind in members.items() if not kind.endswith("?")}, name)
+                self.assertEqual(
+                    set(schema.get("required", ())),
+                    {m for m, kind in members.items() if not kind.endswith("?")},
+                    name,
+                )
 
     def test_errors(self):
         for name, (code, _) in interface.ERRORS.items():
@@ -126,6 +149,7 @@ class Discover(DaemonCase):
             elif isinstance(value, list):
                 for one in value:
                     walk(one)
+
         walk(self.document)
 
     def test_openrpc(self):

@@ -21,28 +21,65 @@ def text_of(name):
 
 class Documents(Case):
     def test_tables(self):
-        done = subprocess.run([sys.executable, os.path.join(ROOT, "docs/tables.py"), BUILD, "--check"], capture_output=True, text=True,
-                              check=False)
+        done = subprocess.run(
+            [sys.executable, os.path.join(ROOT, "docs/tables.py"), BUILD, "--check"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
 
     def test_every_setting_in_the_manual(self):
-        flags = re.findall(r"^[ *]+--(?:\[no-\])?([a-z-]+)", subprocess.run([BINARY, "--help"], capture_output=True, text=True,
-                                                                         check=True).stdout, re.MULTILINE)
+        flags = re.findall(
+            r"^[ *]+--(?:\[no-\])?([a-z-]+)",
+            subprocess.run([BINARY, "--help"], capture_output=True, text=True, check=True).stdout,
+            re.MULTILINE,
+        )
         manual = text_of("client/man/pierre-dbd.8").replace("\\-", "-")
         self.assertGreater(len(flags), 30)
-        self.assertEqual([flag for flag in flags if f"--{flag}" not in manual and f"--[no-]{flag}" not in manual], [])
+        self.assertEqual(
+            [
+                flag
+                for flag in flags
+                if f"--{flag}" not in manual and f"--[no-]{flag}" not in manual
+            ],
+            [],
+        )
 
     def test_every_command_in_the_manual(self):
         said = subprocess.run([CTL, "--help"], capture_output=True, text=True, check=True).stdout
-        commands = re.findall(r"^  ([a-z-]+) {2,}\S", said[said.index("Commands:"):said.index("Options")], re.MULTILINE)
+        commands = re.findall(
+            r"^  ([a-z-]+) {2,}\S",
+            said[said.index("Commands:") : said.index("Options")],
+            re.MULTILINE,
+        )
         manual = text_of("client/man/pierre-dbctl.1").replace("\\-", "-")
-        self.assertEqual([command for command in commands if not re.search(rf"^\.(B|BI|BR) \"?{command}\b", manual, re.MULTILINE)], [])
+        self.assertEqual(
+            [
+                command
+                for command in commands
+                if not re.search(rf"^\.(B|BI|BR) \"?{command}\b", manual, re.MULTILINE)
+            ],
+            [],
+        )
 
     def test_commands_in_the_guide(self):
         """What the guide tells to type exists."""
         said = subprocess.run([CTL, "--help"], capture_output=True, text=True, check=True).stdout
-        commands = set(re.findall(r"^  ([a-z-]+) {2,}\S", said[said.index("Commands:"):said.index("Options")], re.MULTILINE))
-        named = set(re.findall(r"(?:^|[`|(]|&& |! )pierre-dbctl ([a-z-]+)", text_of("docs/operations.md"), re.MULTILINE))
+        commands = set(
+            re.findall(
+                r"^  ([a-z-]+) {2,}\S",
+                said[said.index("Commands:") : said.index("Options")],
+                re.MULTILINE,
+            )
+        )
+        named = set(
+            re.findall(
+                r"(?:^|[`|(]|&& |! )pierre-dbctl ([a-z-]+)",
+                text_of("docs/operations.md"),
+                re.MULTILINE,
+            )
+        )
         self.assertGreater(len(named), 8)
         self.assertEqual(named - commands, set())
 
@@ -50,15 +87,30 @@ class Documents(Case):
         guide = text_of("docs/operations.md")
         for name, anchor in re.findall(r"\]\(([a-z-]*\.?[a-z]*)#?([a-z-]*)\)", guide):
             target = text_of(os.path.join("docs", name)) if name else guide
-            anchors = {re.sub(r"[^a-z -]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^#+ (.+)$", target, re.MULTILINE)}
+            anchors = {
+                re.sub(r"[^a-z -]", "", title.lower()).replace(" ", "-")
+                for title in re.findall(r"^#+ (.+)$", target, re.MULTILINE)
+            }
             self.assertTrue(not anchor or anchor in anchors, (name, anchor))
 
     def test_manual_pages_are_well_formed(self):
         if shutil.which("groff") is None:
             self.skipTest("groff is not installed")
         for name in ("pierre-dbd.8", "pierre-dbctl.1", "libpierre-db.3"):
-            done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-Wbreak", "-z", os.path.join(ROOT, "client/man", name)], capture_output=True,
-                                  text=True, check=False)
+            done = subprocess.run(
+                [
+                    "groff",
+                    "-man",
+                    "-Tutf8",
+                    "-ww",
+                    "-Wbreak",
+                    "-z",
+                    os.path.join(ROOT, "client/man", name),
+                ],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
             self.assertEqual((done.returncode, done.stderr), (0, ""), name)
 
 

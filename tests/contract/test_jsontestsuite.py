@@ -18,8 +18,12 @@ OPEN_TAKEN = {"i_number_double_huge_neg_exp.json", "i_number_real_underflow.json
 
 def expected(name):
     if name.startswith("y_"):
-        return name not in ("y_object_duplicated_key.json", "y_object_duplicated_key_and_value.json",
-                            "y_object_escaped_null_in_key.json", "y_string_null_escape.json")
+        return name not in (
+            "y_object_duplicated_key.json",
+            "y_object_duplicated_key_and_value.json",
+            "y_object_escaped_null_in_key.json",
+            "y_string_null_escape.json",
+        )
     return name in OPEN_TAKEN
 
 
@@ -55,17 +59,25 @@ class Suite(DaemonCase):
         for name, data in self.files("test_parsing"):
             with self.subTest(name):
                 if name.startswith("y_"):
-                    data = data.replace(b"\n", b" ")   # one line
+                    data = data.replace(b"\n", b" ")  # one line
                 count += 1
                 head = f'{{"jsonrpc":"2.0","id":2,"method":"create_a2a_task","params":["{client}",null,"t",'.encode()
                 answers = self.answers(head + data.strip(b"\n") + b"]}")
                 if expected(name):
-                    self.assertEqual([(one["id"], "result" in one) for one in answers], [(2, True)], answers)
-                    self.same(self.ok("get_a2a_task", task_id=answers[0]["result"])["input_data"], strict.loads(data))
-                else:   # a newline within the bytes makes two lines of them
+                    self.assertEqual(
+                        [(one["id"], "result" in one) for one in answers], [(2, True)], answers
+                    )
+                    self.same(
+                        self.ok("get_a2a_task", task_id=answers[0]["result"])["input_data"],
+                        strict.loads(data),
+                    )
+                else:  # a newline within the bytes makes two lines of them
                     kinds = [one["error"]["data"]["kind"] for one in answers]
                     self.assertEqual(kinds[:1], ["parse_error"], answers)
-                    self.assertLessEqual(set(kinds), {"parse_error", "invalid_request"} if b"\n" in data else {"parse_error"})
+                    self.assertLessEqual(
+                        set(kinds),
+                        {"parse_error", "invalid_request"} if b"\n" in data else {"parse_error"},
+                    )
         self.assertGreater(count, 300)
 
     def test_as_whole_lines(self):
@@ -76,7 +88,9 @@ class Suite(DaemonCase):
                     answers = self.answers(data.strip(b"\n"))
                     self.assertTrue(answers)
                     for one in answers:
-                        self.assertIn(one["error"]["data"]["kind"], ("parse_error", "invalid_request"))
+                        self.assertIn(
+                            one["error"]["data"]["kind"], ("parse_error", "invalid_request")
+                        )
         self.assertEqual(self.ok("daemon.ping"), "pong")
 
     def test_transform(self):
@@ -85,19 +99,45 @@ class Suite(DaemonCase):
         for name, data in self.files("test_transform"):
             with self.subTest(name):
                 count += 1
-                self.c.send(f'{{"jsonrpc":"2.0","id":3,"method":"upsert_user_profile","params":["{self.user}",{{"v":'.encode() +
-                            data.strip(b"\n") + b"}]}\n", note=False)
+                self.c.send(
+                    f'{{"jsonrpc":"2.0","id":3,"method":"upsert_user_profile","params":["{self.user}",{{"v":'.encode()
+                    + data.strip(b"\n")
+                    + b"}]}\n",
+                    note=False,
+                )
                 answer = strict.loads(self.c.read_line())
                 if "error" in answer:
                     self.assertEqual(answer["error"]["data"]["kind"], "parse_error")
-                    self.assertNotIn(name, ("number_1.0.json", "number_1e6.json", "number_1000000000000000.json",
-                                            "number_9223372036854775807.json", "number_-9223372036854775808.json", "number_1e-999.json",
-                                            "number_1.000000000000000005.json", "object_key_nfc_nfd.json", "object_key_nfd_nfc.json"))
+                    self.assertNotIn(
+                        name,
+                        (
+                            "number_1.0.json",
+                            "number_1e6.json",
+                            "number_1000000000000000.json",
+                            "number_9223372036854775807.json",
+                            "number_-9223372036854775808.json",
+                            "number_1e-999.json",
+                            "number_1.000000000000000005.json",
+                            "object_key_nfc_nfd.json",
+                            "object_key_nfd_nfc.json",
+                        ),
+                    )
                     continue
-                self.assertNotIn(name, ("number_9223372036854775808.json", "number_-9223372036854775809.json",
-                                        "number_10000000000000000999.json", "object_same_key_different_values.json",
-                                        "string_with_escaped_NULL.json", "string_1_escaped_invalid_codepoint.json"))
-                self.same(self.ok("get_user_profile", user_id=self.user), strict.loads(b'{"v":' + data.strip(b"\n") + b"}"))
+                self.assertNotIn(
+                    name,
+                    (
+                        "number_9223372036854775808.json",
+                        "number_-9223372036854775809.json",
+                        "number_10000000000000000999.json",
+                        "object_same_key_different_values.json",
+                        "string_with_escaped_NULL.json",
+                        "string_1_escaped_invalid_codepoint.json",
+                    ),
+                )
+                self.same(
+                    self.ok("get_user_profile", user_id=self.user),
+                    strict.loads(b'{"v":' + data.strip(b"\n") + b"}"),
+                )
         self.assertGreater(count, 20)
 
 

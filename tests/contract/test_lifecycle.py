@@ -23,9 +23,18 @@ class Lifecycle(Case):
         self.addCleanup(subprocess.run, ["rm", "-rf", self.folder], check=False)
         self.key = new_key()
 
-    def daemon(self, name="a", socket_name="s", options=(), environment=None, backend="sqlite", **arguments):
+    def daemon(
+        self, name="a", socket_name="s", options=(), environment=None, backend="sqlite", **arguments
+    ):
         arguments.setdefault("database", f"sqlite:{self.folder}/{name}.db")
-        daemon = Daemon(backend, folder=self.folder, options=options, environment=environment, key=self.key, **arguments)
+        daemon = Daemon(
+            backend,
+            folder=self.folder,
+            options=options,
+            environment=environment,
+            key=self.key,
+            **arguments,
+        )
         daemon.socket_path = os.path.join(self.folder, socket_name)
         daemon.log_path = os.path.join(self.folder, f"log-{name}-{socket_name.replace('/', '_')}")
         return daemon
@@ -105,7 +114,11 @@ class Sockets(Lifecycle):
 
     def test_planted_links_are_not_followed(self):
         path, target = os.path.join(self.folder, "s"), os.path.join(self.folder, "target")
-        for make in (lambda: open(target, "w", encoding="ascii").close(), lambda: None, self.stale_target):
+        for make in (
+            lambda: open(target, "w", encoding="ascii").close(),
+            lambda: None,
+            self.stale_target,
+        ):
             make()
             os.symlink(target, path)
             existed = os.path.lexists(target)
@@ -152,8 +165,16 @@ class Sockets(Lifecycle):
         for folder in folders.values():
             os.mkdir(folder, 0o700)
         named = os.path.join(self.folder, "named")
-        everything = {"PIERRE_DBD_SOCKET": named, "RUNTIME_DIRECTORY": folders["run"], "XDG_RUNTIME_DIR": folders["xdg"]}
-        for expected in (named, folders["run"] + "/pierre-dbd.sock", folders["xdg"] + "/pierre-dbd.sock"):
+        everything = {
+            "PIERRE_DBD_SOCKET": named,
+            "RUNTIME_DIRECTORY": folders["run"],
+            "XDG_RUNTIME_DIR": folders["xdg"],
+        }
+        for expected in (
+            named,
+            folders["run"] + "/pierre-dbd.sock",
+            folders["xdg"] + "/pierre-dbd.sock",
+        ):
             daemon = self.daemon(environment=dict(everything))
             daemon.socket_path = expected
             daemon.arguments = lambda d=daemon: [BINARY, "--database-url", d.url]
@@ -166,14 +187,20 @@ class Sockets(Lifecycle):
             daemon.arguments = lambda: [BINARY, "--database-url", daemon.url]
             with daemon:
                 self.assertEqual(daemon.call("daemon.ping"), "pong")
-                self.assertEqual(stat.S_IMODE(os.stat(os.path.dirname(daemon.socket_path)).st_mode), 0o700)
+                self.assertEqual(
+                    stat.S_IMODE(os.stat(os.path.dirname(daemon.socket_path)).st_mode), 0o700
+                )
             os.rmdir(f"/tmp/pierre-dbd-{os.getuid()}")
 
     def test_private_folder_of_another_mode_is_refused(self):
         folder = f"/tmp/pierre-dbd-{os.getuid()}"
         if os.path.lexists(folder):
             self.skipTest(f"{folder} is in use")
-        for make in (lambda: os.mkdir(folder, 0o755), lambda: os.symlink(self.folder, folder), lambda: open(folder, "w", encoding="ascii").close()):
+        for make in (
+            lambda: os.mkdir(folder, 0o755),
+            lambda: os.symlink(self.folder, folder),
+            lambda: open(folder, "w", encoding="ascii").close(),
+        ):
             make()
             if os.path.isdir(folder) and not os.path.islink(folder):
                 os.chmod(folder, 0o755)
@@ -185,7 +212,9 @@ class Sockets(Lifecycle):
                 self.assertIn(caught.exception.code, (73, 77, 78), caught.exception.log)
             finally:
                 daemon.kill()
-                (os.rmdir if os.path.isdir(folder) and not os.path.islink(folder) else os.unlink)(folder)
+                (os.rmdir if os.path.isdir(folder) and not os.path.islink(folder) else os.unlink)(
+                    folder
+                )
 
 
 class OneOfMany(Lifecycle):
@@ -196,12 +225,17 @@ class OneOfMany(Lifecycle):
             daemon.log_path = os.path.join(self.folder, f"log{index}")
             daemon.spawn()
         deadline = time.monotonic() + 60 * SLOW
-        while sum(daemon.process.poll() is None for daemon in daemons) > 1 and time.monotonic() < deadline:
+        while (
+            sum(daemon.process.poll() is None for daemon in daemons) > 1
+            and time.monotonic() < deadline
+        ):
             time.sleep(0.02)
         winners = [daemon for daemon in daemons if daemon.process.poll() is None]
         self.addCleanup(lambda: [daemon.kill() for daemon in daemons])
         self.assertEqual(len(winners), 1, [daemon.process.returncode for daemon in daemons])
-        self.assertEqual({daemon.process.returncode for daemon in daemons if daemon is not winners[0]}, {75})
+        self.assertEqual(
+            {daemon.process.returncode for daemon in daemons if daemon is not winners[0]}, {75}
+        )
         winners[0].wait_ready()
         with winners[0].connect() as connection:
             World(connection).user()
@@ -258,7 +292,9 @@ class Signals(Lifecycle):
                             made.append((result, user["email"]))
                     except RpcError as problem:
                         with lock:
-                            (refused if problem.kind == "shutting_down" else problems).append((user["email"], str(problem)))
+                            (refused if problem.kind == "shutting_down" else problems).append(
+                                (user["email"], str(problem))
+                            )
                         if problem.kind == "shutting_down":
                             return
                     except (Closed, BrokenPipeError, ConnectionResetError):
@@ -269,6 +305,7 @@ class Signals(Lifecycle):
                         with lock:
                             problems.append((index, repr(problem)))
                         return
+
         threads = [threading.Thread(target=work, args=(index,)) for index in range(8)]
         for thread in threads:
             thread.start()
@@ -279,13 +316,17 @@ class Signals(Lifecycle):
             thread.join()
         self.assertEqual(problems, [])
         self.assertGreater(len(made), 20)
-        again = Daemon(daemon.backend, database=daemon.database, folder=daemon.folder, key=daemon.key)
+        again = Daemon(
+            daemon.backend, database=daemon.database, folder=daemon.folder, key=daemon.key
+        )
         with again, again.connect() as connection:
             for identifier, email in made:
                 self.assertEqual(connection.call("get_user", user_id=identifier)["email"], email)
             for email, _ in refused:
                 self.assertIsNone(connection.call("get_user_by_email", email=email))
-            there = sum(connection.call("get_user_by_email", email=email) is not None for email in lost)
+            there = sum(
+                connection.call("get_user_by_email", email=email) is not None for email in lost
+            )
             self.assertEqual(connection.call("get_user_count"), len(made) + there)
 
     def test_calls_under_way_are_answered(self):
@@ -336,7 +377,13 @@ class Signals(Lifecycle):
         daemon = self.own()
         with daemon.connect() as connection:
             user = World(connection).user()
-        calls = [("update_strava_token", [user, "a" * 300_000, "b" * 300_000, "2030-01-01T00:00:00Z", "x"]), *[("get_strava_token", [user])] * 20]
+        calls = [
+            (
+                "update_strava_token",
+                [user, "a" * 300_000, "b" * 300_000, "2030-01-01T00:00:00Z", "x"],
+            ),
+            *[("get_strava_token", [user])] * 20,
+        ]
 
         def work():
             try:
@@ -345,6 +392,7 @@ class Signals(Lifecycle):
                         connection.many(calls)
             except (Closed, RpcError, OSError):
                 pass
+
         for _ in range(15):
             workers = [threading.Thread(target=work) for _ in range(4)]
             for worker in workers:
@@ -359,12 +407,21 @@ class Signals(Lifecycle):
 
     def test_drain_timeout(self):
         """What is not done after the drain time is answered with shutting_down, and the daemon ends."""
-        daemon = self.own(options=("--bcrypt-cost", "16", "--drain-timeout", "1s", "--call-timeout", "1h"))
+        daemon = self.own(
+            options=("--bcrypt-cost", "16", "--drain-timeout", "1s", "--call-timeout", "1h")
+        )
         with daemon.connect() as busy:
             for _ in range(20):
                 busy.request("verify_user_password", email="nobody@example.com", password="x")
-            batch = [{"jsonrpc": "2.0", "id": f"b{index}", "method": "create_user",
-                      "params": {"user": {"email": f"{unique('late')}@example.com", "password": "x"}}} for index in range(5)]
+            batch = [
+                {
+                    "jsonrpc": "2.0",
+                    "id": f"b{index}",
+                    "method": "create_user",
+                    "params": {"user": {"email": f"{unique('late')}@example.com", "password": "x"}},
+                }
+                for index in range(5)
+            ]
             busy.send(strict.dumps(batch) + "\n")
             busy.call("daemon.ping")
             began = time.monotonic()
@@ -375,8 +432,15 @@ class Signals(Lifecycle):
             self.assertLess(took, 12 * SLOW)
             answers = [busy.check(line) for line in busy.read_to_end()]
             answers += [one for answer in answers if isinstance(answer, list) for one in answer]
-            refused = [one["id"] for one in answers if isinstance(one, dict) and one["error"]["data"]["kind"] == "shutting_down"]
-            self.assertEqual(sorted(map(str, refused)), sorted([*map(str, range(1, 21)), *(f"b{index}" for index in range(5))]))
+            refused = [
+                one["id"]
+                for one in answers
+                if isinstance(one, dict) and one["error"]["data"]["kind"] == "shutting_down"
+            ]
+            self.assertEqual(
+                sorted(map(str, refused)),
+                sorted([*map(str, range(1, 21)), *(f"b{index}" for index in range(5))]),
+            )
 
     def test_sighup_rereads(self):
         """What can change does: here the connection limit, from the .env file; other clients stay."""
@@ -395,10 +459,11 @@ class Signals(Lifecycle):
             def refused():
                 connection.send("[" + ",".join([ping] * 3) + "]\n")
                 return isinstance(connection.read(), dict)
+
             self.within(5, refused)
             with open(env, "w", encoding="ascii") as file:
                 file.write("PIERRE_DBD_BATCH_LIMIT=nonsense\n")
-            daemon.signal(signal.SIGHUP)   # a broken file changes nothing
+            daemon.signal(signal.SIGHUP)  # a broken file changes nothing
             self.within(5, lambda: "nonsense" in daemon.log() or "BATCH_LIMIT" in daemon.log())
             connection.send("[" + ",".join([ping] * 2) + "]\n")
             self.assertEqual(len(connection.read()), 2)
@@ -408,7 +473,14 @@ class Signals(Lifecycle):
         daemon = self.own()
         with daemon.connect() as connection:
             for index in range(300):
-                for number in (signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD, signal.SIGWINCH, signal.SIGURG, signal.SIGCONT):
+                for number in (
+                    signal.SIGHUP,
+                    signal.SIGPIPE,
+                    signal.SIGCHLD,
+                    signal.SIGWINCH,
+                    signal.SIGURG,
+                    signal.SIGCONT,
+                ):
                     daemon.signal(number)
                 if index % 10 == 0:
                     self.assertEqual(connection.call("daemon.ping"), "pong")

@@ -34,7 +34,10 @@ class Lines(DaemonCase):
         for length in (MIB + 1, MIB + 2, 2 * MIB, 5 * MIB + 17):
             self.c.send(padded(length) + b"\n" + PING + b"\n", note=False)
             answer = self.c.read()
-            self.assertEqual((answer["id"], answer["error"]["code"], answer["error"]["data"]["kind"]), (None, -32007, "too_large"))
+            self.assertEqual(
+                (answer["id"], answer["error"]["code"], answer["error"]["data"]["kind"]),
+                (None, -32007, "too_large"),
+            )
             self.same(self.c.read(), PONG)
         self.assertTrue(self.c.silent(0.1))
 
@@ -57,8 +60,19 @@ class Lines(DaemonCase):
     def test_nesting(self):
         """64 containers within each other are taken, 65 are not; the request object is the first."""
         for brackets in ("[]", None):
-            for depth, taken in ((62, True), (63, True), (64, False), (65, False), (1000, False), (100_000, False)):
-                inner = "[" * depth + "]" * depth if brackets else '{"a":' * (depth - 1) + "{}" + "}" * (depth - 1)
+            for depth, taken in (
+                (62, True),
+                (63, True),
+                (64, False),
+                (65, False),
+                (1000, False),
+                (100_000, False),
+            ):
+                inner = (
+                    "[" * depth + "]" * depth
+                    if brackets
+                    else '{"a":' * (depth - 1) + "{}" + "}" * (depth - 1)
+                )
                 self.c.send(PING[:-1] + b',"x":' + inner.encode() + b"}\n", note=False)
                 answer = self.c.read()
                 if taken:
@@ -84,8 +98,21 @@ class Lines(DaemonCase):
 
 class Small(DaemonCase):
     """Smaller limits by settings."""
-    options = ("--line-timeout", "400ms", "--answer-limit", "64KiB", "--batch-limit", "5", "--depth-limit", "10", "--line-limit", "300KiB",
-               "--bcrypt-cost", "5")
+
+    options = (
+        "--line-timeout",
+        "400ms",
+        "--answer-limit",
+        "64KiB",
+        "--batch-limit",
+        "5",
+        "--depth-limit",
+        "10",
+        "--line-limit",
+        "300KiB",
+        "--bcrypt-cost",
+        "5",
+    )
 
     def test_unfinished_line(self):
         """30 s by default from the first byte on: more bytes do not begin the time anew."""
@@ -119,7 +146,9 @@ class Small(DaemonCase):
         for _ in range(3):
             self.ok("create_goal", user_id=user, goal_data={"text": "y" * 30_000})
         answer = self.c.answer(self.c.request("get_user_goals", user_id=user))
-        self.assertEqual((answer["error"]["code"], answer["error"]["data"]["kind"]), (-32007, "too_large"))
+        self.assertEqual(
+            (answer["error"]["code"], answer["error"]["data"]["kind"]), (-32007, "too_large")
+        )
         self.ok("upsert_user_profile", user_id=user, profile_data={"text": "z" * 66_000})
         self.refused("too_large", "get_user_profile", user_id=user)
         self.ok("upsert_user_profile", user_id=user, profile_data={"text": "z" * 60_000})
@@ -168,24 +197,38 @@ class Answers(DaemonCase):
 
 class Time(DaemonCase):
     """A call is answered when its time is over, although bcrypt cannot be interrupted."""
+
     options = ("--call-timeout", "1s", "--bcrypt-cost", "17", "--password-threads", "1")
 
     def test_passwords(self):
         email = f"{unique('slow')}@example.com"
         began = time.monotonic()
-        calls = [("verify_user_password", {"email": "nobody@example.com", "password": "x"}),
-                 ("create_user", {"user": {"email": email, "password": "x"}}), ("get_user_by_email", {"email": email})]
-        batch = [{"jsonrpc": "2.0", "id": f"b{index}", "method": method, "params": params} for index, (method, params) in enumerate(calls)]
-        alone = self.c.many(calls)      # the first is worked on, the others wait
+        calls = [
+            ("verify_user_password", {"email": "nobody@example.com", "password": "x"}),
+            ("create_user", {"user": {"email": email, "password": "x"}}),
+            ("get_user_by_email", {"email": email}),
+        ]
+        batch = [
+            {"jsonrpc": "2.0", "id": f"b{index}", "method": method, "params": params}
+            for index, (method, params) in enumerate(calls)
+        ]
+        alone = self.c.many(calls)  # the first is worked on, the others wait
         self.c.send(strict.dumps(batch) + "\n")
         for answers in (alone, self.c.read()):
             for answer in answers[:2]:
-                self.assertEqual((answer["error"]["data"]["kind"], answer["error"]["data"]["outcome"]), ("timeout", "none"))
-            self.assertIsNone(answers[2].get("result"))   # released when the write before it was given up: its own time is over, too
+                self.assertEqual(
+                    (answer["error"]["data"]["kind"], answer["error"]["data"]["outcome"]),
+                    ("timeout", "none"),
+                )
+            self.assertIsNone(
+                answers[2].get("result")
+            )  # released when the write before it was given up: its own time is over, too
         self.assertLess(time.monotonic() - began, 4 * SLOW)
         self.assertIsNone(self.ok("get_user_by_email", email=email))
         gauges = self.ok("daemon.stats")["gauges"]
-        self.assertEqual((gauges["passwords_running"], gauges["passwords_queued"]), (1, 0))   # and nobody waits for that one
+        self.assertEqual(
+            (gauges["passwords_running"], gauges["passwords_queued"]), (1, 0)
+        )  # and nobody waits for that one
 
     def test_a_hash_that_costs_too_much(self):
         """Its check is not even begun: it would keep a thread for days."""
@@ -203,7 +246,10 @@ class Connections(Case):
             for _ in range(20):
                 with daemon.connect() as late:
                     answer = late.read()
-                    self.assertEqual((answer["id"], answer["error"]["code"], answer["error"]["data"]["kind"]), (None, -32006, "overloaded"))
+                    self.assertEqual(
+                        (answer["id"], answer["error"]["code"], answer["error"]["data"]["kind"]),
+                        (None, -32006, "overloaded"),
+                    )
                     self.assertEqual(late.read_to_end(), [])
             clients.pop().close()
             clients += daemon.admitted(1)
@@ -232,14 +278,16 @@ class Connections(Case):
 class InFlight(Case):
     def test_reading_stops_and_goes_on(self):
         """More calls than may be in flight: none is dropped, none answered twice, and the daemon never holds more."""
-        with Daemon(options=("--in-flight-limit", "16")) as daemon, daemon.connect() as flood, daemon.connect() as watcher:
+        with Daemon(
+            options=("--in-flight-limit", "16")
+        ) as daemon, daemon.connect() as flood, daemon.connect() as watcher:
             requests = [("create_user", {"user": new_user()}) for _ in range(2000)]
             data = b"".join(flood.encode(*one)[0] for one in requests)
             flood.socket.setblocking(False)
             sent, most = 0, 0
             while sent < len(data):
                 try:
-                    sent += flood.socket.send(data[sent:sent + 65536])
+                    sent += flood.socket.send(data[sent : sent + 65536])
                 except BlockingIOError:
                     most = max(most, watcher.call("daemon.stats")["gauges"]["in_flight"])
                     break
@@ -262,12 +310,24 @@ class InFlight(Case):
                 while not done.is_set():
                     most = max(most, invariants.memory(daemon.pid))
                     time.sleep(0.005)
+
             thread = threading.Thread(target=watch)
             thread.start()
             try:
-                batch = [{"jsonrpc": "2.0", "id": f"b{index}", "method": "get_user_goals", "params": [user]} for index in range(60)]
+                batch = [
+                    {
+                        "jsonrpc": "2.0",
+                        "id": f"b{index}",
+                        "method": "get_user_goals",
+                        "params": [user],
+                    }
+                    for index in range(60)
+                ]
                 greedy.send(strict.dumps(batch) + "\n")
-                kinds = ["ok" if "result" in one else one["error"]["data"]["kind"] for one in greedy.read()]
+                kinds = [
+                    "ok" if "result" in one else one["error"]["data"]["kind"]
+                    for one in greedy.read()
+                ]
                 self.assertEqual((kinds[:4], set(kinds[4:])), (["ok"] * 4, {"too_large"}))
                 waiting = {greedy.request("get_user_goals", user_id=user) for _ in range(60)}
                 while waiting:

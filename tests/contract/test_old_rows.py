@@ -32,7 +32,9 @@ class Rows(Case):
         database.close()
 
     def refused(self, table, row, method, **params):
-        self.connection.send(json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}) + "\n")
+        self.connection.send(
+            json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}) + "\n"
+        )
         error = self.connection.read()["error"]
         self.assertEqual(error["data"]["kind"], "storage", error)
         self.assertIn(table, error["message"])
@@ -40,8 +42,14 @@ class Rows(Case):
         return error["message"]
 
     def verified(self):
-        done = subprocess.run([self.daemon.binary, "--verify", "--database-url", self.daemon.url], capture_output=True, text=True,
-                              env=self.daemon.variables(), timeout=60, check=False)
+        done = subprocess.run(
+            [self.daemon.binary, "--verify", "--database-url", self.daemon.url],
+            capture_output=True,
+            text=True,
+            env=self.daemon.variables(),
+            timeout=60,
+            check=False,
+        )
         return done.stdout + done.stderr
 
 
@@ -57,8 +65,14 @@ class Values(Rows):
     def test_times_and_texts(self):
         user = self.world.user()
         key = self.world.api_key(user)
-        for column, value in (("created_at", "yesterday"), ("created_at", "2025-02-30T08:00:00Z"), ("created_at", 17),
-                              ("created_at", "2025-06-10T08:00:00Z\0"), ("name", b"\xff\xfe"), ("name", "a\0b")):
+        for column, value in (
+            ("created_at", "yesterday"),
+            ("created_at", "2025-02-30T08:00:00Z"),
+            ("created_at", 17),
+            ("created_at", "2025-06-10T08:00:00Z\0"),
+            ("name", b"\xff\xfe"),
+            ("name", "a\0b"),
+        ):
             before = self.connection.call("get_user_api_keys", user_id=user)[0]
             self.sql(f"UPDATE api_keys SET {column} = ? WHERE id = ?", value, key)
             self.refused("api_keys", key, "get_user_api_keys", user_id=user)
@@ -69,11 +83,19 @@ class Values(Rows):
         user = self.world.user()
         keys = [self.world.api_key(user) for _ in range(5)]
         self.sql("UPDATE api_keys SET rate_limit_window = 'long' WHERE id = ?", keys[2])
-        self.assertNotIn(keys[1], self.refused("api_keys", keys[2], "get_user_api_keys", user_id=user))
+        self.assertNotIn(
+            keys[1], self.refused("api_keys", keys[2], "get_user_api_keys", user_id=user)
+        )
 
     def test_booleans_in_words(self):
         user = self.world.user()
-        for value, shown in (("true", True), ("false", False), ("TRUE", True), (1, True), (0, False)):
+        for value, shown in (
+            ("true", True),
+            ("false", False),
+            ("TRUE", True),
+            (1, True),
+            (0, False),
+        ):
             self.sql("UPDATE users SET is_active = ? WHERE id = ?", value, user)
             self.assertIs(self.connection.call("get_user", user_id=user)["is_active"], shown)
         for value in ("yes", 2, 0.5):
@@ -84,7 +106,11 @@ class Values(Rows):
         user = self.world.user()
         self.connection.call("upsert_user_profile", user_id=user, profile_data={"weight_kg": 70.5})
         for value in (float("inf"), float("-inf"), "heavy", b"\x00"):
-            self.sql("UPDATE user_profiles SET weight_kg = ?, document = NULL WHERE user_id = ?", value, user)
+            self.sql(
+                "UPDATE user_profiles SET weight_kg = ?, document = NULL WHERE user_id = ?",
+                value,
+                user,
+            )
             self.refused("user_profiles", user, "get_user_profile", user_id=user)
             self.assertIn(f'row "{user}"', self.verified())
 
@@ -102,26 +128,60 @@ class Values(Rows):
         self.world.usage(key)
         self.sql("UPDATE api_key_usage SET status_code = 'fine'")
         self.refused("api_key_usage", "", "get_api_key_usage_stats", api_key_id=key, **SPAN)
-        self.refused("api_key_usage", "", "get_top_tools_analysis", user_id=user, start_time=SPAN["start_date"],
-                     end_time=SPAN["end_date"])
+        self.refused(
+            "api_key_usage",
+            "",
+            "get_top_tools_analysis",
+            user_id=user,
+            start_time=SPAN["start_date"],
+            end_time=SPAN["end_date"],
+        )
 
 
 class Offsets(Rows):
     def at(self, hours, form):
         """An instant `hours` from now, written with an offset."""
         zone = datetime.timezone(datetime.timedelta(minutes=form))
-        return (datetime.datetime.now(zone) + datetime.timedelta(hours=hours)).isoformat(timespec="microseconds")
+        return (datetime.datetime.now(zone) + datetime.timedelta(hours=hours)).isoformat(
+            timespec="microseconds"
+        )
 
     def test_session(self):
         key = self.world.api_key(self.world.user())
-        client = self.connection.call("create_a2a_client", api_key_id=key, client={"name": f"c {key}", "description": "", "id": key,
-                                      "public_key": "", "capabilities": [], "redirect_uris": []})
-        token = self.connection.call("create_a2a_session", client_id=client, user_id=None, granted_scopes=[], expires_in_hours=5)
+        client = self.connection.call(
+            "create_a2a_client",
+            api_key_id=key,
+            client={
+                "name": f"c {key}",
+                "description": "",
+                "id": key,
+                "public_key": "",
+                "capabilities": [],
+                "redirect_uris": [],
+            },
+        )
+        token = self.connection.call(
+            "create_a2a_session",
+            client_id=client,
+            user_id=None,
+            granted_scopes=[],
+            expires_in_hours=5,
+        )
         for offset in (-720, -330, 120, 840):
-            self.sql("UPDATE a2a_sessions SET expires_at = ? WHERE session_token = ?", self.at(-1, offset), token)
+            self.sql(
+                "UPDATE a2a_sessions SET expires_at = ? WHERE session_token = ?",
+                self.at(-1, offset),
+                token,
+            )
             self.assertIsNone(self.connection.call("get_a2a_session", session_token=token), offset)
-            self.sql("UPDATE a2a_sessions SET expires_at = ? WHERE session_token = ?", self.at(1, offset), token)
-            self.assertIsNotNone(self.connection.call("get_a2a_session", session_token=token), offset)
+            self.sql(
+                "UPDATE a2a_sessions SET expires_at = ? WHERE session_token = ?",
+                self.at(1, offset),
+                token,
+            )
+            self.assertIsNotNone(
+                self.connection.call("get_a2a_session", session_token=token), offset
+            )
 
     def test_expired_keys(self):
         user = self.world.user()
@@ -129,16 +189,23 @@ class Offsets(Rows):
             late, good = self.world.api_key(user), self.world.api_key(user)
             self.sql("UPDATE api_keys SET expires_at = ? WHERE id = ?", self.at(-1, offset), late)
             self.sql("UPDATE api_keys SET expires_at = ? WHERE id = ?", self.at(1, offset), good)
-            self.assertEqual([found["id"] for found in self.connection.call("get_expired_api_keys")], [late])
+            self.assertEqual(
+                [found["id"] for found in self.connection.call("get_expired_api_keys")], [late]
+            )
             self.assertEqual(self.connection.call("cleanup_expired_api_keys"), 1)
 
     def test_order(self):
         user = self.world.user()
         keys = [self.world.api_key(user) for _ in range(3)]
-        for key, text in zip(keys, ("2025-06-10T08:00:00+02:00", "2025-06-10 07:00:00", "2025-06-10T00:30:00.5-05:30")):
+        for key, text in zip(
+            keys,
+            ("2025-06-10T08:00:00+02:00", "2025-06-10 07:00:00", "2025-06-10T00:30:00.5-05:30"),
+        ):
             self.sql("UPDATE api_keys SET created_at = ? WHERE id = ?", text, key)
-        self.assertEqual([found["id"] for found in self.connection.call("get_user_api_keys", user_id=user)],
-                         [keys[1], keys[2], keys[0]])
+        self.assertEqual(
+            [found["id"] for found in self.connection.call("get_user_api_keys", user_id=user)],
+            [keys[1], keys[2], keys[0]],
+        )
 
 
 if __name__ == "__main__":

@@ -52,7 +52,9 @@ class Work(Passwords):
         """In the order in which the costs rise, and then all again: a cost that is stored raises the work of all."""
         highest = COST
         for cost in (4, 5, 6, 8, LIMIT, LIMIT + 1, 13, 21, 31):
-            stored = bcrypt("right", cost) if cost <= 10 else f"$2b${cost:02}$" + bcrypt("right", 4)[7:]
+            stored = (
+                bcrypt("right", cost) if cost <= 10 else f"$2b${cost:02}$" + bcrypt("right", 4)[7:]
+            )
             highest = max(highest, cost if cost <= LIMIT else 0)
             email = self.user(stored)
             with self.subTest(cost=cost):
@@ -61,11 +63,21 @@ class Work(Passwords):
                 self.assertEqual(self.work("nobody@example.com", "right"), 1 << highest)
         good = bcrypt("right", 4)
         causes = {
-            "unknown": "nobody@example.com", "inactive": self.user(good, is_active=False), "cheap": self.user(good),
-            "costly": self.user(bcrypt("right", LIMIT)), "malformed": self.user("$2b$12$" + "!" * 53), "none": self.user(""),
-            "plain": self.user("wrong"), "short": self.user(good[:-1]), "long": self.user(good + "."), "2x": self.user("$2x" + good[3:]),
-            "cost 3": self.user("$2b$03" + good[6:]), "cost 00": self.user("$2b$00" + good[6:]), "cost 99": self.user("$2b$99" + good[6:]),
-            "md5": self.user("$1$abcdefgh$" + "x" * 22), "letters": self.user(good[:40] + "é" * 10),
+            "unknown": "nobody@example.com",
+            "inactive": self.user(good, is_active=False),
+            "cheap": self.user(good),
+            "costly": self.user(bcrypt("right", LIMIT)),
+            "malformed": self.user("$2b$12$" + "!" * 53),
+            "none": self.user(""),
+            "plain": self.user("wrong"),
+            "short": self.user(good[:-1]),
+            "long": self.user(good + "."),
+            "2x": self.user("$2x" + good[3:]),
+            "cost 3": self.user("$2b$03" + good[6:]),
+            "cost 00": self.user("$2b$00" + good[6:]),
+            "cost 99": self.user("$2b$99" + good[6:]),
+            "md5": self.user("$1$abcdefgh$" + "x" * 22),
+            "letters": self.user(good[:40] + "é" * 10),
         }
         for name, email in causes.items():
             with self.subTest(name):
@@ -75,8 +87,12 @@ class Work(Passwords):
 
 class Costs(Passwords):
     def test_new_hashes_keep_their_own_cost(self):
-        made = self.ok("create_user", user={"email": f"{unique('pw')}@example.com", "password": "right"})
-        self.assertTrue(self.ok("get_user", user_id=made)["password_hash"].startswith(f"$2b${COST:02}$"))
+        made = self.ok(
+            "create_user", user={"email": f"{unique('pw')}@example.com", "password": "right"}
+        )
+        self.assertTrue(
+            self.ok("get_user", user_id=made)["password_hash"].startswith(f"$2b${COST:02}$")
+        )
 
     def test_costs_are_counted(self):
         before = {row["cost"]: row["users"] for row in self.ok("get_password_costs")}
@@ -84,8 +100,14 @@ class Costs(Passwords):
             self.user(f"$2a${cost:02}$" + bcrypt("right", 4)[7:], is_active=cost != 7)
         self.user("none")
         after = self.ok("get_password_costs")
-        self.assertEqual({row["cost"]: row["users"] - before.get(row["cost"], 0) for row in after if row["users"] != before.get(row["cost"])},
-                         {4: 1, 7: 2, 14: 1, 31: 1})
+        self.assertEqual(
+            {
+                row["cost"]: row["users"] - before.get(row["cost"], 0)
+                for row in after
+                if row["users"] != before.get(row["cost"])
+            },
+            {4: 1, 7: 2, 14: 1, 31: 1},
+        )
         self.assertEqual([row["cost"] for row in after], sorted(row["cost"] for row in after))
 
 
@@ -102,7 +124,10 @@ class Elsewhere(Passwords):
     def test_hashes_that_another_program_stores(self):
         email = self.user(bcrypt("right", 6))
         self.assertGreaterEqual(self.work("nobody@example.com", "right"), 1 << 6)
-        self.daemon.database.query("UPDATE users SET password_hash = '%s' WHERE email = '%s'" % (bcrypt("right", LIMIT), email))
+        self.daemon.database.query(
+            "UPDATE users SET password_hash = '%s' WHERE email = '%s'"
+            % (bcrypt("right", LIMIT), email)
+        )
         self.within(20, lambda: self.work("nobody@example.com", "right") == 1 << LIMIT)
         self.assertEqual(self.work(email, "right", right=True), 1 << LIMIT)
 
@@ -126,8 +151,12 @@ class Long(Passwords):
 
     def test_no_hash_is_made_of_more(self):
         for password in ("p" * 73, "é" * 36 + "p", "p" * 71 + "é", "€" * 25):
-            self.refused("invalid_params", "create_user", user={"email": f"{unique('pw')}@example.com", "password": password},
-                         path="user.password")
+            self.refused(
+                "invalid_params",
+                "create_user",
+                user={"email": f"{unique('pw')}@example.com", "password": password},
+                path="user.password",
+            )
         for password in ("p" * 72, "é" * 36, "€" * 24):
             email = f"{unique('pw')}@example.com"
             self.ok("create_user", user={"email": email, "password": password})

@@ -13,10 +13,21 @@ from lib.databases import psql  # noqa: E402
 from lib.world import Samples  # noqa: E402
 
 BACKENDS = ("postgres",)
-FORBIDDEN = ("CREATE TABLE mine (x int)", "CREATE TEMPORARY TABLE mine (x int)", "CREATE SCHEMA mine", "ALTER TABLE users ADD COLUMN x int",
-             "DROP TABLE users", "TRUNCATE users CASCADE", "CREATE INDEX ON users (display_name)", "DELETE FROM pierre_migrations",
-             "UPDATE pierre_migrations SET version = 99", "INSERT INTO pierre_migrations (version, name) VALUES (99, 'x')",
-             "SELECT setval('api_keys_number_seq', 1)", "CREATE ROLE mine", "COPY users TO PROGRAM 'true'")
+FORBIDDEN = (
+    "CREATE TABLE mine (x int)",
+    "CREATE TEMPORARY TABLE mine (x int)",
+    "CREATE SCHEMA mine",
+    "ALTER TABLE users ADD COLUMN x int",
+    "DROP TABLE users",
+    "TRUNCATE users CASCADE",
+    "CREATE INDEX ON users (display_name)",
+    "DELETE FROM pierre_migrations",
+    "UPDATE pierre_migrations SET version = 99",
+    "INSERT INTO pierre_migrations (version, name) VALUES (99, 'x')",
+    "SELECT setval('api_keys_number_seq', 1)",
+    "CREATE ROLE mine",
+    "COPY users TO PROGRAM 'true'",
+)
 
 
 class Role(Case):
@@ -33,10 +44,21 @@ class Role(Case):
         for statement in FORBIDDEN:
             with self.assertRaises(RuntimeError, msg=statement) as caught:
                 psql(self.database.url, statement)
-            self.assertRegex(str(caught.exception), "permission denied|must be (owner|superuser)", statement)
-        self.assertEqual(psql(self.database.url, "SELECT rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls FROM pg_roles "
-                                                 "WHERE rolname = current_user"), "f")
-        strangers = psql(self.database.admin_url, "SELECT has_database_privilege('public', current_database(), 'CONNECT')")
+            self.assertRegex(
+                str(caught.exception), "permission denied|must be (owner|superuser)", statement
+            )
+        self.assertEqual(
+            psql(
+                self.database.url,
+                "SELECT rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls FROM pg_roles "
+                "WHERE rolname = current_user",
+            ),
+            "f",
+        )
+        strangers = psql(
+            self.database.admin_url,
+            "SELECT has_database_privilege('public', current_database(), 'CONNECT')",
+        )
         self.assertEqual(strangers, "f")
 
     def test_every_method(self):
@@ -44,8 +66,12 @@ class Role(Case):
         for options in ((), ("--no-migrate",)):
             with self.daemon(*options) as daemon, daemon.connect() as connection:
                 for method, params in Samples(connection).params().items():
-                    if not method.startswith("daemon.") and method != "rotate_key":   # whose own tests come as this role, too
-                        self.assertIn("result", connection.answer(connection.request(method, params)), method)
+                    if (
+                        not method.startswith("daemon.") and method != "rotate_key"
+                    ):  # whose own tests come as this role, too
+                        self.assertIn(
+                            "result", connection.answer(connection.request(method, params)), method
+                        )
                 self.assertEqual(connection.call("migrate")["applied"], [])
 
     def test_nothing_is_changed_at_a_start(self):
@@ -54,12 +80,17 @@ class Role(Case):
         before = self.database.query("SELECT xmin, * FROM pierre_migrations ORDER BY version")
         with self.daemon():
             pass
-        self.assertEqual(self.database.query("SELECT xmin, * FROM pierre_migrations ORDER BY version"), before)
+        self.assertEqual(
+            self.database.query("SELECT xmin, * FROM pierre_migrations ORDER BY version"), before
+        )
 
     def test_older_schema(self):
         """It says what it lacks and changes nothing; the owner's migration helps."""
         self.database.query("DELETE FROM pierre_migrations; DROP TABLE a2a_usage")
-        for options, words in (((), "the database role lacks the right to do this: CREATE on schema public"), (("--no-migrate",), "run pierre-dbd --migrate-only")):
+        for options, words in (
+            ((), "the database role lacks the right to do this: CREATE on schema public"),
+            (("--no-migrate",), "run pierre-dbd --migrate-only"),
+        ):
             daemon = self.daemon(*options)
             with self.assertRaises(StartFailure) as caught:
                 daemon.start()
@@ -81,9 +112,13 @@ class Role(Case):
             daemon.discard()
             self.database.query(f"GRANT {right} ON {object_} TO pierre_daemon")
         with self.daemon() as daemon, daemon.connect() as connection:
-            user = connection.call("create_user", user={"email": "r@example.com", "password_hash": "h"})
+            user = connection.call(
+                "create_user", user={"email": "r@example.com", "password_hash": "h"}
+            )
             self.database.query("REVOKE UPDATE ON users FROM pierre_daemon")
-            error = connection.answer(connection.request("update_last_active", {"user_id": user}))["error"]
+            error = connection.answer(connection.request("update_last_active", {"user_id": user}))[
+                "error"
+            ]
             self.assertEqual(error["data"]["kind"], "storage")
             self.assertIn("permission denied for table users", error["message"])
 
@@ -92,8 +127,12 @@ class Administrator(Case):
     def test_no_superuser(self):
         """Managed servers give no more than the right to make roles and databases; with what the document says that is enough."""
         mark = secrets.token_hex(4)
-        server, database = (block.replace("pierre_owner", f"owner_{mark}").replace("pierre_daemon", f"daemon_{mark}")
-                            .replace("DATABASE pierre", f"DATABASE pierre_{mark}") for block in databases.documented()[:2])
+        server, database = (
+            block.replace("pierre_owner", f"owner_{mark}")
+            .replace("pierre_daemon", f"daemon_{mark}")
+            .replace("DATABASE pierre", f"DATABASE pierre_{mark}")
+            for block in databases.documented()[:2]
+        )
         more = f"GRANT owner_{mark} TO CURRENT_USER;"
         with open(databases.DOCUMENT, encoding="utf-8") as file:
             self.assertIn(more.replace(f"owner_{mark}", "pierre_owner"), file.read())
@@ -105,6 +144,7 @@ class Administrator(Case):
         def cleanup():
             psql(admin, f"DROP DATABASE IF EXISTS pierre_{mark}")
             psql(admin, f"DROP ROLE IF EXISTS owner_{mark}, daemon_{mark}, boss_{mark}")
+
         self.addCleanup(cleanup)
         psql(admin, f"CREATE ROLE boss_{mark} CREATEROLE CREATEDB")
         roles, create = server.split("CREATE DATABASE")
@@ -114,8 +154,14 @@ class Administrator(Case):
         as_boss(more)
         as_boss("CREATE DATABASE" + create)
         as_boss(database, f"pierre_{mark}")
-        self.assertEqual(psql(databases.with_database(admin, f"pierre_{mark}"), f"SELECT has_schema_privilege('owner_{mark}', 'public', 'CREATE'), "
-                              f"has_schema_privilege('daemon_{mark}', 'public', 'CREATE')"), "t|f")
+        self.assertEqual(
+            psql(
+                databases.with_database(admin, f"pierre_{mark}"),
+                f"SELECT has_schema_privilege('owner_{mark}', 'public', 'CREATE'), "
+                f"has_schema_privilege('daemon_{mark}', 'public', 'CREATE')",
+            ),
+            "t|f",
+        )
 
 
 class Documentation(Case):
@@ -123,7 +169,9 @@ class Documentation(Case):
         """The defaults that docs/postgresql.md names are the program's."""
         code, out, _ = run(["--help=markdown"])
         self.assertEqual(code, 0)
-        defaults = dict(re.findall(r"^\| `(--[^`]+)` \| `[^`]*` \| `([^`]*)` \|", out, re.MULTILINE))
+        defaults = dict(
+            re.findall(r"^\| `(--[^`]+)` \| `[^`]*` \| `([^`]*)` \|", out, re.MULTILINE)
+        )
         with open(databases.DOCUMENT, encoding="utf-8") as file:
             named = re.findall(r"^\| `(--[^`]+)` \| `([^`]*)` \|", file.read(), re.MULTILINE)
         self.assertGreater(len(named), 8)

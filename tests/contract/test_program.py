@@ -10,7 +10,15 @@ import urllib.parse
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib import model  # noqa: E402
 from lib.case import Case, main  # noqa: E402
-from lib.daemon import BINARY, Daemon, SANITIZER, StartFailure, new_key, run, temporary_folder  # noqa: E402
+from lib.daemon import (
+    BINARY,
+    Daemon,
+    SANITIZER,
+    StartFailure,
+    new_key,
+    run,
+    temporary_folder,
+)  # noqa: E402
 from lib.databases import Sqlite  # noqa: E402
 from lib.memory import search_memory  # noqa: E402
 from lib.world import World  # noqa: E402
@@ -29,13 +37,21 @@ class Program(Case):
             os.chmod(path, mode)
         return path
 
-    def fails(self, code, *options, says=(), environment=None, key=None, database=None, pass_key=True):
+    def fails(
+        self, code, *options, says=(), environment=None, key=None, database=None, pass_key=True
+    ):
         """The daemon must not start: exit code, one clear line, no secret in it. Gives what it said."""
         if "--database-url" in options:
             at = options.index("--database-url")
-            database, options = options[at + 1], options[:at] + options[at + 2:]
-        daemon = Daemon(folder=self.folder, database=database or f"sqlite:{self.folder}/fails.db", options=options,
-                        environment=environment, key=key, pass_key=pass_key)
+            database, options = options[at + 1], options[:at] + options[at + 2 :]
+        daemon = Daemon(
+            folder=self.folder,
+            database=database or f"sqlite:{self.folder}/fails.db",
+            options=options,
+            environment=environment,
+            key=key,
+            pass_key=pass_key,
+        )
         try:
             daemon.start()
         except StartFailure as failure:
@@ -59,13 +75,30 @@ class Commands(Program):
     def test_help_lists_every_setting(self):
         code, out, err = run(["--help"])
         self.assertEqual((code, err), (0, ""))
-        for word in ("--database-url", "--socket", "--encryption-key-file", "--env-file", "--no-migrate", "--check-config", "--generate-key",
-                     "DATABASE_URL", "ENCRYPTION_KEY", "PIERRE_DBD_SOCKET", "sqlite:./data/pierre.db", "1MiB", "16MiB", "1024", "30s"):
+        for word in (
+            "--database-url",
+            "--socket",
+            "--encryption-key-file",
+            "--env-file",
+            "--no-migrate",
+            "--check-config",
+            "--generate-key",
+            "DATABASE_URL",
+            "ENCRYPTION_KEY",
+            "PIERRE_DBD_SOCKET",
+            "sqlite:./data/pierre.db",
+            "1MiB",
+            "16MiB",
+            "1024",
+            "30s",
+        ):
             self.assertIn(word, out)
 
     def test_help_and_version_need_no_configuration(self):
         for option in ("--help", "--version", "--generate-key"):
-            self.assertEqual(run([option], environment={"DATABASE_URL": "nonsense", "ENCRYPTION_KEY": "x"})[0], 0)
+            self.assertEqual(
+                run([option], environment={"DATABASE_URL": "nonsense", "ENCRYPTION_KEY": "x"})[0], 0
+            )
 
     def test_generate_key(self):
         keys = set()
@@ -82,7 +115,9 @@ class Commands(Program):
         model.secrets.add(secret)
         key = new_key()
         model.secrets.add(key)
-        code, out, err = run(["--check-config", "--database-url", f"postgresql://u:{secret}@h:5432/d"], key=key)
+        code, out, err = run(
+            ["--check-config", "--database-url", f"postgresql://u:{secret}@h:5432/d"], key=key
+        )
         self.assertEqual(code, 0, err)
         self.assertIn("postgresql://u:", out)
         for text in (secret, key):
@@ -98,18 +133,31 @@ class Commands(Program):
         """Most likely misspelt: said by --check-config and at the start, wherever they stand. The daemon starts all the same."""
         says = "there is no setting PIERRE_DBD_POOOL; did you mean PIERRE_DBD_POOL?"
         for form in ("--check-config", "--check-config=json"):
-            code, out, err = run([form], key=new_key(), folder=self.folder, environment={"PIERRE_DBD_POOOL": "3"})
+            code, out, err = run(
+                [form], key=new_key(), folder=self.folder, environment={"PIERRE_DBD_POOOL": "3"}
+            )
             self.assertEqual(code, 0, err)
             self.assertIn(says, err)
             self.assertNotIn("POOOL", out)
-        with Daemon(folder=self.folder, database=Sqlite(self.folder), environment={"PIERRE_DBD_POOOL": "3"}) as daemon:
+        with Daemon(
+            folder=self.folder, database=Sqlite(self.folder), environment={"PIERRE_DBD_POOOL": "3"}
+        ) as daemon:
             daemon.call("daemon.ping")
             self.logged(daemon, says)
             self.assertEqual(daemon.log().count(says), 1)
 
     def test_usage_errors(self):
-        for options in (["--no-such-option"], ["--database-url"], ["stray"], ["--connections", "many"], ["--connections", "-1"],
-                        ["--connections", "0"], ["--line-limit", "1"], ["--line-timeout", "5 parsecs"], ["--socket-mode", "999"]):
+        for options in (
+            ["--no-such-option"],
+            ["--database-url"],
+            ["stray"],
+            ["--connections", "many"],
+            ["--connections", "-1"],
+            ["--connections", "0"],
+            ["--line-limit", "1"],
+            ["--line-timeout", "5 parsecs"],
+            ["--socket-mode", "999"],
+        ):
             code, out, err = run(options, key=new_key(), folder=self.folder)
             self.assertEqual(code, 64, (options, out, err))
             self.assertTrue(err.strip(), options)
@@ -119,16 +167,41 @@ class Commands(Program):
 class Urls(Program):
     def test_unknown_forms(self):
         """One line that says what was read and which forms are accepted."""
-        for url in ("mysql://u@h/d", "pierre.db", "./pierre.db", "SQLITE", "sqlite", "http://x", "postgres", "postgresql", "file:x.db", "sqlite3:x"):
+        for url in (
+            "mysql://u@h/d",
+            "pierre.db",
+            "./pierre.db",
+            "SQLITE",
+            "sqlite",
+            "http://x",
+            "postgres",
+            "postgresql",
+            "file:x.db",
+            "sqlite3:x",
+        ):
             log = self.fails(78, "--database-url", url, says=("sqlite:", "postgresql://"))
             self.assertIn(url, log)
-            self.assertEqual(len([line for line in log.strip().split("\n") if "postgresql://" in line]), 1)
+            self.assertEqual(
+                len([line for line in log.strip().split("\n") if "postgresql://" in line]), 1
+            )
 
     def test_password_is_not_told(self):
         model.secrets.add("canary-url-password")
         self.fails(78, "--database-url", "mysql://user:canary-url-password@host/db")
-        self.fails(69, "--database-url", "postgresql://user:canary-url-password@127.0.0.1:1/db", "--connect-timeout", "500ms")
-        self.fails(69, "--database-url", "postgresql://127.0.0.1:1/db?user=u&password=canary-url-password", "--connect-timeout", "500ms")
+        self.fails(
+            69,
+            "--database-url",
+            "postgresql://user:canary-url-password@127.0.0.1:1/db",
+            "--connect-timeout",
+            "500ms",
+        )
+        self.fails(
+            69,
+            "--database-url",
+            "postgresql://127.0.0.1:1/db?user=u&password=canary-url-password",
+            "--connect-timeout",
+            "500ms",
+        )
 
     def test_memory(self):
         """One database for all, and no file; with slashes, as some programs write it, it is the same."""
@@ -150,7 +223,9 @@ class Urls(Program):
             daemon.call("daemon.ping")
             daemon.stop()
             self.assertTrue(os.path.exists(os.path.join(self.folder, "data", "pierre.db")))
-            self.assertEqual(os.stat(os.path.join(self.folder, "data", "pierre.db")).st_mode & 0o077, 0)
+            self.assertEqual(
+                os.stat(os.path.join(self.folder, "data", "pierre.db")).st_mode & 0o077, 0
+            )
             subprocess.run(["rm", "-rf", os.path.join(self.folder, "data")], check=True)
         with Daemon(folder=self.folder, database="sqlite:./deep/er/x.db") as daemon:
             daemon.call("daemon.ping")
@@ -162,14 +237,27 @@ class Urls(Program):
         self.assertTrue(os.path.exists(os.path.join(self.folder, "abs.db")))
 
     def test_awkward_file_names(self):
-        for name in ("with space.db", "per%20cent.db", "100%.db", "quo'te.db", "q?mark.db", "ü.db", "#hash.db"):
+        for name in (
+            "with space.db",
+            "per%20cent.db",
+            "100%.db",
+            "quo'te.db",
+            "q?mark.db",
+            "ü.db",
+            "#hash.db",
+        ):
             try:
                 with Daemon(folder=self.folder, database=f"sqlite:{self.folder}/{name}") as daemon:
                     World(daemon.connect()).user()
             except StartFailure as failure:
-                self.assertIn(failure.code, (64, 78), failure.log)  # refused clearly is fine, another file is not
+                self.assertIn(
+                    failure.code, (64, 78), failure.log
+                )  # refused clearly is fine, another file is not
                 continue
-            self.assertTrue(os.path.exists(os.path.join(self.folder, urllib.parse.unquote(name))), os.listdir(self.folder))
+            self.assertTrue(
+                os.path.exists(os.path.join(self.folder, urllib.parse.unquote(name))),
+                os.listdir(self.folder),
+            )
 
     def test_cannot_create(self):
         self.path("file", "x")
@@ -193,7 +281,9 @@ class Urls(Program):
 
     def test_foreign_database(self):
         """A SQLite file of another program is neither upgraded nor answered from, nor is one whose users are something else."""
-        for number, (table, says) in enumerate((("songs (id INTEGER)", "another program"), ("users (uid INTEGER, name TEXT)", "email"))):
+        for number, (table, says) in enumerate(
+            (("songs (id INTEGER)", "another program"), ("users (uid INTEGER, name TEXT)", "email"))
+        ):
             path = self.path(f"foreign{number}.db")
             database = sqlite3.connect(path)
             database.execute(f"CREATE TABLE {table}")
@@ -201,23 +291,36 @@ class Urls(Program):
             database.close()
             self.fails(65, "--database-url", f"sqlite:{path}", says=says)
             database = sqlite3.connect(path)
-            self.assertEqual([sql for sql, in database.execute("SELECT sql FROM sqlite_schema")], [f"CREATE TABLE {table}"])
+            self.assertEqual(
+                [sql for sql, in database.execute("SELECT sql FROM sqlite_schema")],
+                [f"CREATE TABLE {table}"],
+            )
             database.close()
 
     def test_no_migrate(self):
         self.fails(78, "--no-migrate", database=f"sqlite:{self.folder}/new.db")
         with Daemon(folder=self.folder, database=f"sqlite:{self.folder}/x.db") as daemon:
             key = daemon.key
-        with Daemon(folder=self.folder, database=f"sqlite:{self.folder}/x.db", key=key, options=("--no-migrate",)) as daemon:
+        with Daemon(
+            folder=self.folder,
+            database=f"sqlite:{self.folder}/x.db",
+            key=key,
+            options=("--no-migrate",),
+        ) as daemon:
             daemon.call("daemon.ping")
 
     def test_migrate_only(self):
         """It needs no key and leaves none behind: the first daemon's counts, and no second one's."""
         for _ in range(2):
-            code, out, err = run(["--migrate-only", "--database-url", f"sqlite:{self.folder}/x.db"], folder=self.folder)
+            code, out, err = run(
+                ["--migrate-only", "--database-url", f"sqlite:{self.folder}/x.db"],
+                folder=self.folder,
+            )
             self.assertEqual(code, 0, err)
             self.assertRegex(out, r"^the schema has version \d+\n$")
-        with Daemon(folder=self.folder, database=f"sqlite:{self.folder}/x.db", options=("--no-migrate",)) as daemon:
+        with Daemon(
+            folder=self.folder, database=f"sqlite:{self.folder}/x.db", options=("--no-migrate",)
+        ) as daemon:
             World(daemon.connect()).user()
         self.fails(77, database=f"sqlite:{self.folder}/x.db", key=new_key())
 
@@ -236,7 +339,12 @@ class Urls(Program):
 
 
 def migrations_table(database):
-    names = [name for name, in database.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE '%migration%'")]
+    names = [
+        name
+        for name, in database.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE '%migration%'"
+        )
+    ]
     assert len(names) == 1, names
     return names[0], [row[1] for row in database.execute(f"PRAGMA table_info({names[0]})")]
 
@@ -254,10 +362,18 @@ class Keys(Program):
     def test_bad_keys(self):
         """The rule is named, the key never."""
         good = new_key()
-        bad = {"short": base64.b64encode(os.urandom(31)).decode(), "long": base64.b64encode(os.urandom(33)).decode(), "no base64": "!" * 44,
-               "no padding": good.rstrip("="), "url-safe": "-_" * 21 + "A=", "hex": os.urandom(32).hex(), "text": "my secret password 1234",
-               "stray bits": base64.b64encode(b"\xff" * 32).decode()[:-2] + "9=", "inner space": good[:20] + " " + good[20:],
-               "prefix": "base64:" + good}
+        bad = {
+            "short": base64.b64encode(os.urandom(31)).decode(),
+            "long": base64.b64encode(os.urandom(33)).decode(),
+            "no base64": "!" * 44,
+            "no padding": good.rstrip("="),
+            "url-safe": "-_" * 21 + "A=",
+            "hex": os.urandom(32).hex(),
+            "text": "my secret password 1234",
+            "stray bits": base64.b64encode(b"\xff" * 32).decode()[:-2] + "9=",
+            "inner space": good[:20] + " " + good[20:],
+            "prefix": "base64:" + good,
+        }
         for name, key in bad.items():
             log = self.fails(78, key=key, says=("ENCRYPTION_KEY: ", "32", "base64"))
             self.assertNotIn(key, log, name)
@@ -276,11 +392,19 @@ class Keys(Program):
         os.chmod(path, 0o400)
         with self.start(key=key, pass_key=False, options=("--encryption-key-file", path)):
             pass
-        self.fails(78, "--encryption-key-file", path, key=key, says="both")  # variable and file together
+        self.fails(
+            78, "--encryption-key-file", path, key=key, says="both"
+        )  # variable and file together
         self.fails(78, "--encryption-key-file", self.folder + "/none", pass_key=False)
         self.fails(78, "--encryption-key-file", self.folder, pass_key=False)
         for content in ("", "\n", key[:-1], key + key, key + "\n" + key + "\n", os.urandom(32)):
-            self.fails(78, "--encryption-key-file", self.path("bad", content), pass_key=False, says="/bad: the encryption key")
+            self.fails(
+                78,
+                "--encryption-key-file",
+                self.path("bad", content),
+                pass_key=False,
+                says="/bad: the encryption key",
+            )
 
     def test_key_file_of_a_container(self):
         """Root's 0440 asks for the daemon's group; 0444 counts only below /run/secrets."""
@@ -294,31 +418,69 @@ class Keys(Program):
         path, real = os.path.join(self.folder, "secret"), os.path.join(folder, "key")
         with open(real, "w", encoding="utf-8") as file:
             file.write(key + "\n")
-        for mode, group, code in ((0o440, os.getegid(), 0), (0o440, 54321, 78), (0o444, os.getegid(), 78), (0o640, os.getegid(), 78)):
+        for mode, group, code in (
+            (0o440, os.getegid(), 0),
+            (0o440, 54321, 78),
+            (0o444, os.getegid(), 78),
+            (0o640, os.getegid(), 78),
+        ):
             os.chown(real, 0, group)
             os.chmod(real, mode)
             self.assertEqual(self.exit_with_key(path), code, (oct(mode), group))
         os.chmod(real, 0o444)
-        in_memory = "mkdir -p /run/secrets && mount -t tmpfs tmpfs $0 && cp -p $1 $0/key && shift && exec \"$@\""
-        for place, found, code in (("/run/secrets", "/run/secrets/key", 0), ("/mnt", "/mnt/key", 78)):
-            wrapper = ("unshare", "-m", "sh", "-c", "mkdir -p /run && mount -t tmpfs tmpfs /run && " + in_memory, place, real)
-            if subprocess.run(wrapper + ("true",), capture_output=True, check=False).returncode != 0:
+        in_memory = 'mkdir -p /run/secrets && mount -t tmpfs tmpfs $0 && cp -p $1 $0/key && shift && exec "$@"'
+        for place, found, code in (
+            ("/run/secrets", "/run/secrets/key", 0),
+            ("/mnt", "/mnt/key", 78),
+        ):
+            wrapper = (
+                "unshare",
+                "-m",
+                "sh",
+                "-c",
+                "mkdir -p /run && mount -t tmpfs tmpfs /run && " + in_memory,
+                place,
+                real,
+            )
+            if (
+                subprocess.run(wrapper + ("true",), capture_output=True, check=False).returncode
+                != 0
+            ):
                 self.skipTest("needs a mount namespace: the place of secrets is NOT tried")
             self.assertEqual(self.exit_with_key(found, wrapper), code, found)
 
     def exit_with_key(self, path, wrapper=()):
         """Of a check that reads the key of a database in memory."""
-        arguments = [*wrapper, BINARY, "--verify", "--database-url", f"sqlite:{self.folder}/none.db?mode=rwc", "--encryption-key-file", path]
-        done = subprocess.run(arguments, env={"PATH": os.environ["PATH"]}, cwd=self.folder, capture_output=True, text=True, check=False)
+        arguments = [
+            *wrapper,
+            BINARY,
+            "--verify",
+            "--database-url",
+            f"sqlite:{self.folder}/none.db?mode=rwc",
+            "--encryption-key-file",
+            path,
+        ]
+        done = subprocess.run(
+            arguments,
+            env={"PATH": os.environ["PATH"]},
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         return 78 if done.returncode == 78 else 0
 
     def test_credentials_directory(self):
         key = new_key()
         self.path("encryption_key", key)
-        with self.start(key=key, pass_key=False, environment={"CREDENTIALS_DIRECTORY": self.folder}) as daemon:
+        with self.start(
+            key=key, pass_key=False, environment={"CREDENTIALS_DIRECTORY": self.folder}
+        ) as daemon:
             daemon.call("daemon.ping")
         self.fails(78, key=key, environment={"CREDENTIALS_DIRECTORY": self.folder}, says="both")
-        with self.start(key=key, environment={"CREDENTIALS_DIRECTORY": self.folder + "/none"}) as daemon:
+        with self.start(
+            key=key, environment={"CREDENTIALS_DIRECTORY": self.folder + "/none"}
+        ) as daemon:
             daemon.call("daemon.ping")
 
     def test_wrong_key(self):
@@ -355,22 +517,35 @@ class Keys(Program):
             text, raw = daemon.key.encode(), base64.b64decode(daemon.key)
             found = search_memory(daemon.pid, [text, raw])
             self.assertEqual(found[text], [], "the key's text stands in memory")
-            self.assertTrue(all("lo" in flags and "dd" in flags for flags in found[raw]),
-                            f"the raw key stands in memory that is not locked and kept from dumps: {found[raw]}")
+            self.assertTrue(
+                all("lo" in flags and "dd" in flags for flags in found[raw]),
+                f"the raw key stands in memory that is not locked and kept from dumps: {found[raw]}",
+            )
 
 
 class EnvFile(Program):
     def daemon(self, content, environment=None, options=(), mode=0o600, name=".env"):
         """A daemon without flags of its own: everything comes from the environment or the file."""
         self.path(name, content, mode)
-        daemon = Daemon(folder=self.folder, database=Sqlite(self.folder), environment=environment, pass_key=False)
+        daemon = Daemon(
+            folder=self.folder,
+            database=Sqlite(self.folder),
+            environment=environment,
+            pass_key=False,
+        )
         daemon.arguments = lambda: [BINARY, "--socket", daemon.socket_path, *options]
         return daemon
 
     def test_all_spellings(self):
         key = new_key()
-        for url in ("DATABASE_URL=sqlite:./e.db", "export DATABASE_URL=sqlite:./e.db", "DATABASE_URL='sqlite:./e.db'",
-                    'DATABASE_URL="sqlite:./e.db"', "DATABASE_URL=sqlite:./e.db   # comment", "\n# comment\n\n  DATABASE_URL = sqlite:./e.db"):
+        for url in (
+            "DATABASE_URL=sqlite:./e.db",
+            "export DATABASE_URL=sqlite:./e.db",
+            "DATABASE_URL='sqlite:./e.db'",
+            'DATABASE_URL="sqlite:./e.db"',
+            "DATABASE_URL=sqlite:./e.db   # comment",
+            "\n# comment\n\n  DATABASE_URL = sqlite:./e.db",
+        ):
             with self.daemon(f"ENCRYPTION_KEY={key}\n{url}\nUNKNOWN=fine\n") as daemon:
                 daemon.call("daemon.ping")
             self.assertTrue(os.path.exists(os.path.join(self.folder, "e.db")), url)
@@ -378,26 +553,43 @@ class EnvFile(Program):
 
     def test_no_interpolation(self):
         key = new_key()
-        with self.daemon(f"ENCRYPTION_KEY={key}\nX=y\nDATABASE_URL=sqlite:./a$X`id`.db\n") as daemon:
+        with self.daemon(
+            f"ENCRYPTION_KEY={key}\nX=y\nDATABASE_URL=sqlite:./a$X`id`.db\n"
+        ) as daemon:
             daemon.call("daemon.ping")
-        self.assertTrue(os.path.exists(os.path.join(self.folder, "a$X`id`.db")), os.listdir(self.folder))
+        self.assertTrue(
+            os.path.exists(os.path.join(self.folder, "a$X`id`.db")), os.listdir(self.folder)
+        )
 
     def test_precedence(self):
         """Flags win over the environment, the environment over the file."""
         key = new_key()
         content = f"ENCRYPTION_KEY={key}\nDATABASE_URL=sqlite:./file.db\n"
-        for environment, options, wins in (({}, (), "file.db"), ({"DATABASE_URL": "sqlite:./env.db"}, (), "env.db"),
-                                           ({"DATABASE_URL": ""}, (), "file.db"),
-                                           ({"DATABASE_URL": "sqlite:./env.db"}, ("--database-url", "sqlite:./flag.db"), "flag.db"),
-                                           ({}, ("--database-url=sqlite:./flag.db",), "flag.db")):
+        for environment, options, wins in (
+            ({}, (), "file.db"),
+            ({"DATABASE_URL": "sqlite:./env.db"}, (), "env.db"),
+            ({"DATABASE_URL": ""}, (), "file.db"),
+            (
+                {"DATABASE_URL": "sqlite:./env.db"},
+                ("--database-url", "sqlite:./flag.db"),
+                "flag.db",
+            ),
+            ({}, ("--database-url=sqlite:./flag.db",), "flag.db"),
+        ):
             with self.daemon(content, environment, options) as daemon:
                 daemon.call("daemon.ping")
-            self.assertEqual([name for name in os.listdir(self.folder) if name.endswith(".db")], [wins])
+            self.assertEqual(
+                [name for name in os.listdir(self.folder) if name.endswith(".db")], [wins]
+            )
             os.unlink(os.path.join(self.folder, wins))
 
     def test_named_file(self):
         key = new_key()
-        with self.daemon(f"ENCRYPTION_KEY={key}\nDATABASE_URL=sqlite:./named.db\n", options=("--env-file", "other.env"), name="other.env") as daemon:
+        with self.daemon(
+            f"ENCRYPTION_KEY={key}\nDATABASE_URL=sqlite:./named.db\n",
+            options=("--env-file", "other.env"),
+            name="other.env",
+        ) as daemon:
             daemon.call("daemon.ping")
         self.assertTrue(os.path.exists(os.path.join(self.folder, "named.db")))
         self.fails(78, "--env-file", self.folder + "/none.env")
@@ -405,7 +597,11 @@ class EnvFile(Program):
     def test_broken_file(self):
         key = new_key()
         model.secrets.add(key)
-        for content in (f"ENCRYPTION_KEY={key}\nno equals sign\n", f"ENCRYPTION_KEY='{key}\n", f"ENCRYPTION_KEY={key}\n=x\n"):
+        for content in (
+            f"ENCRYPTION_KEY={key}\nno equals sign\n",
+            f"ENCRYPTION_KEY='{key}\n",
+            f"ENCRYPTION_KEY={key}\n=x\n",
+        ):
             daemon = self.daemon(content)
             with self.assertRaises(StartFailure) as caught:
                 daemon.start()

@@ -30,10 +30,21 @@ class Readme(Case):
             self.skipTest(f"{CTL} is ABSENT: the README's commands are NOT tested")
 
     def shell(self, daemon, command):
-        environment = {**daemon.variables(), "SOCK": daemon.socket_path, "PIERRE_DBD_SOCKET": daemon.socket_path,
-                       "PATH": f"{os.path.dirname(CTL)}:{BUILD}/daemon:{os.environ['PATH']}"}
-        done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], env=environment, capture_output=True, text=True,
-                              timeout=60 * SLOW, check=False, stdin=subprocess.DEVNULL)
+        environment = {
+            **daemon.variables(),
+            "SOCK": daemon.socket_path,
+            "PIERRE_DBD_SOCKET": daemon.socket_path,
+            "PATH": f"{os.path.dirname(CTL)}:{BUILD}/daemon:{os.environ['PATH']}",
+        }
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", command],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60 * SLOW,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
         self.assertEqual((done.returncode, done.stderr), (0, ""), f"{command}\n{done.stdout}")
         return done.stdout
 
@@ -50,7 +61,10 @@ class Readme(Case):
 
     def test_last_line_without_newline_through_socat(self):
         with Daemon() as daemon:
-            out = self.shell(daemon, "printf '%s' '{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"daemon.ping\"}' | socat -t30 - UNIX-CONNECT:$SOCK")
+            out = self.shell(
+                daemon,
+                'printf \'%s\' \'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}\' | socat -t30 - UNIX-CONNECT:$SOCK',
+            )
             self.assertEqual(out, '{"jsonrpc":"2.0","id":1,"result":"pong"}\n')
 
 

@@ -19,7 +19,18 @@ from lib.daemon import SANITIZER, SLOW  # noqa: E402
 BACKENDS = ("sqlite",)
 SANITIZERS = False
 ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
-PARTS = ("backends", "client", "daemon", "docs", "protocol", "scripts", "systemd", "tests", "meson.build", "README.md")
+PARTS = (
+    "backends",
+    "client",
+    "daemon",
+    "docs",
+    "protocol",
+    "scripts",
+    "systemd",
+    "tests",
+    "meson.build",
+    "README.md",
+)
 
 
 class RunScript(Case):
@@ -28,10 +39,16 @@ class RunScript(Case):
         cls.folder = tempfile.mkdtemp(prefix="pierre-run-")
         cls.copy = os.path.join(cls.folder, "checkout")
         os.mkdir(cls.copy)
-        for name in sorted(set(PARTS) | {name for name in os.listdir(ROOT) if name.startswith("meson")}):
+        for name in sorted(
+            set(PARTS) | {name for name in os.listdir(ROOT) if name.startswith("meson")}
+        ):
             source = os.path.join(ROOT, name)
             if os.path.isdir(source):
-                shutil.copytree(source, os.path.join(cls.copy, name), ignore=shutil.ignore_patterns("__pycache__"))
+                shutil.copytree(
+                    source,
+                    os.path.join(cls.copy, name),
+                    ignore=shutil.ignore_patterns("__pycache__"),
+                )
             elif os.path.exists(source):
                 shutil.copy2(source, cls.copy)
 
@@ -48,16 +65,27 @@ class RunScript(Case):
         shutil.rmtree(os.path.join(self.copy, "data"), ignore_errors=True)
 
     def environment(self, **more):
-        kept = {name: value for name, value in os.environ.items()
-                if name not in ("DATABASE_URL", "ENCRYPTION_KEY", "RUNTIME_DIRECTORY") and not name.startswith("PIERRE_DBD_")}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("DATABASE_URL", "ENCRYPTION_KEY", "RUNTIME_DIRECTORY")
+            and not name.startswith("PIERRE_DBD_")
+        }
         return {**kept, "PIERRE_DBD_SOCKET": os.path.join(self.folder, "dbd.sock"), **more}
 
     def start(self, *options, **more):
         """The running script and what it printed until it was ready."""
-        process = subprocess.Popen(["scripts/run", *options], cwd=self.copy, env=self.environment(**more), stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                   # Ctrl-C works also where the tests themselves run in a background that ignores it.
-                                   preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        process = subprocess.Popen(
+            ["scripts/run", *options],
+            cwd=self.copy,
+            env=self.environment(**more),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            # Ctrl-C works also where the tests themselves run in a background that ignores it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
@@ -70,8 +98,15 @@ class RunScript(Case):
 
     def refused(self, *options, **more):
         """The exit code and both outputs of a script that ends by itself."""
-        done = subprocess.run(["scripts/run", *options], cwd=self.copy, env=self.environment(**more), stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["scripts/run", *options],
+            cwd=self.copy,
+            env=self.environment(**more),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         return done.returncode, done.stdout, done.stderr
 
     def stop(self, process):
@@ -84,8 +119,15 @@ class RunScript(Case):
         self.assertEqual(len(commands), 3, text)
         outputs = []
         for command in commands:
-            done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=self.copy, env=self.environment(), text=True,
-                                  capture_output=True, timeout=60, check=False)
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", command],
+                cwd=self.copy,
+                env=self.environment(),
+                text=True,
+                capture_output=True,
+                timeout=60,
+                check=False,
+            )
             self.assertEqual((done.returncode, done.stderr), (0, ""), command)
             outputs.append(done.stdout)
         self.assertIn('"ana@example.com"', outputs[1])
@@ -93,7 +135,9 @@ class RunScript(Case):
         self.assertIn('"result": 1', outputs[2])
         self.stop(process)
 
-        key, database = (os.path.join(self.copy, "data", name) for name in ("pierre.key", "pierre.db"))
+        key, database = (
+            os.path.join(self.copy, "data", name) for name in ("pierre.key", "pierre.db")
+        )
         self.assertEqual(os.stat(key).st_mode & 0o777, 0o600)
         self.assertEqual(os.stat(database).st_mode & 0o777, 0o600)
         with open(key, encoding="ascii") as file:
@@ -102,8 +146,14 @@ class RunScript(Case):
         # The next day: the same key and the same users.
         process, text = self.start()
         self.assertNotIn("made a new key", text)
-        done = subprocess.run(["build/client/pierre-dbctl", "call", "get_user_count"], cwd=self.copy, env=self.environment(),
-                              capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["build/client/pierre-dbctl", "call", "get_user_count"],
+            cwd=self.copy,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         self.assertEqual(done.stdout.strip(), "1", done.stderr)
         self.stop(process)
 
@@ -128,12 +178,20 @@ class RunScript(Case):
         """Its key and its socket are used; no other key is made, and the socket is where the commands to try look."""
         process, _ = self.start()
         self.stop(process)
-        os.rename(os.path.join(self.copy, "data", "pierre.key"), os.path.join(self.folder, "kept.key"))
-        place, settings = os.path.join(self.folder, "of-file.sock"), os.path.join(self.folder, "settings")
+        os.rename(
+            os.path.join(self.copy, "data", "pierre.key"), os.path.join(self.folder, "kept.key")
+        )
+        place, settings = os.path.join(self.folder, "of-file.sock"), os.path.join(
+            self.folder, "settings"
+        )
         for key in ("ENCRYPTION_KEY=$(cat)", f"ENCRYPTION_KEY_FILE={self.folder}/kept.key"):
-            with open(os.path.join(self.folder, "kept.key"), encoding="ascii") as kept, open(settings, "w", encoding="ascii") as file:
+            with open(os.path.join(self.folder, "kept.key"), encoding="ascii") as kept, open(
+                settings, "w", encoding="ascii"
+            ) as file:
                 os.chmod(settings, 0o600)
-                file.write(f"{key.replace('$(cat)', kept.read().strip())}\nPIERRE_DBD_SOCKET={place}\n")
+                file.write(
+                    f"{key.replace('$(cat)', kept.read().strip())}\nPIERRE_DBD_SOCKET={place}\n"
+                )
             process, text = self.start("--env-file", settings, PIERRE_DBD_SOCKET="")
             self.assertIn(f"ready on {place}.", text)
             self.assertNotIn("made a new key", text)
@@ -160,14 +218,23 @@ class RunScript(Case):
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(60 * SLOW)
             connection.connect(os.path.join(self.folder, "dbd.sock"))
-            calls = [{"jsonrpc": "2.0", "id": i, "method": "create_user", "params": {"user": {"email": f"{i}@x", "password": "p"}}}
-                     for i in range(8)]
+            calls = [
+                {
+                    "jsonrpc": "2.0",
+                    "id": i,
+                    "method": "create_user",
+                    "params": {"user": {"email": f"{i}@x", "password": "p"}},
+                }
+                for i in range(8)
+            ]
             connection.sendall("".join(json.dumps(call) + "\n" for call in calls).encode())
             answers = connection.recv(65536)  # so all have been read, and most wait for their hash
             os.write(terminal, b"\x03")
             while more := connection.recv(65536):
                 answers += more
-        self.assertEqual([line.count(b'"result"') for line in answers.splitlines()], [1] * 8, answers)
+        self.assertEqual(
+            [line.count(b'"result"') for line in answers.splitlines()], [1] * 8, answers
+        )
         try:
             while os.read(terminal, 65536):
                 pass

@@ -10,7 +10,17 @@ from lib import model  # noqa: E402
 from lib.case import DaemonCase, main  # noqa: E402
 from lib.world import UNKNOWN, World, unique  # noqa: E402
 
-AWKWARD = ["", "a", "x" * 5000, "with space\tand\nnewline", "\"quoted\" \\ back", "⭐🔐 ünïcode", "' OR 1=1; --", "%_%", "\x01\x1f\x7f"]
+AWKWARD = [
+    "",
+    "a",
+    "x" * 5000,
+    "with space\tand\nnewline",
+    '"quoted" \\ back',
+    "⭐🔐 ünïcode",
+    "' OR 1=1; --",
+    "%_%",
+    "\x01\x1f\x7f",
+]
 
 
 class Tokens(DaemonCase):
@@ -18,17 +28,32 @@ class Tokens(DaemonCase):
         super().setUp()
         self.user = World(self.c).user()
 
-    def update(self, which, access, refresh="refresh", expires="2025-07-01T08:00:00.7457389Z", scope="read"):
-        return self.ok(f"update_{which}_token", user_id=self.user, access_token=access, refresh_token=refresh,
-                       expires_at=expires, scope=scope)
+    def update(
+        self, which, access, refresh="refresh", expires="2025-07-01T08:00:00.7457389Z", scope="read"
+    ):
+        return self.ok(
+            f"update_{which}_token",
+            user_id=self.user,
+            access_token=access,
+            refresh_token=refresh,
+            expires_at=expires,
+            scope=scope,
+        )
 
     def test_round_trip(self):
         for which in ("strava", "fitbit"):
             for text in AWKWARD:
                 self.assertIsNone(self.update(which, text, refresh=text[::-1], scope=text))
-                self.same(self.ok(f"get_{which}_token", user_id=self.user.upper()), {
-                    "access_token": text, "refresh_token": text[::-1], "expires_at": "2025-07-01T08:00:00.745738Z",
-                    "scope": text}, ordered=True)
+                self.same(
+                    self.ok(f"get_{which}_token", user_id=self.user.upper()),
+                    {
+                        "access_token": text,
+                        "refresh_token": text[::-1],
+                        "expires_at": "2025-07-01T08:00:00.745738Z",
+                        "scope": text,
+                    },
+                    ordered=True,
+                )
 
     def test_a_large_token(self):
         text = unique("big") + "é" * 200_000
@@ -40,8 +65,16 @@ class Tokens(DaemonCase):
         self.assertIsNone(self.ok("get_fitbit_token", user_id=self.user))
         self.update("fitbit", "f-access", "f-refresh", "2026-01-01T00:00:00Z", "f-scope")
         user = self.ok("get_user", user_id=self.user)
-        self.same(user["strava_token"], {"expires_at": "2025-01-01T00:00:00.000000Z", "scope": "s-scope"}, ordered=True)
-        self.same(user["fitbit_token"], {"expires_at": "2026-01-01T00:00:00.000000Z", "scope": "f-scope"}, ordered=True)
+        self.same(
+            user["strava_token"],
+            {"expires_at": "2025-01-01T00:00:00.000000Z", "scope": "s-scope"},
+            ordered=True,
+        )
+        self.same(
+            user["fitbit_token"],
+            {"expires_at": "2026-01-01T00:00:00.000000Z", "scope": "f-scope"},
+            ordered=True,
+        )
         self.assertIsNone(self.ok("clear_strava_token", user_id=self.user))
         self.assertIsNone(self.ok("get_strava_token", user_id=self.user))
         self.assertEqual(self.ok("get_fitbit_token", user_id=self.user)["access_token"], "f-access")
@@ -52,8 +85,15 @@ class Tokens(DaemonCase):
     def test_replaces(self):
         self.update("strava", "first", "first-r")
         self.update("strava", "second", "second-r", "2027-01-01T00:00:00Z", "all")
-        self.same(self.ok("get_strava_token", user_id=self.user), {
-            "access_token": "second", "refresh_token": "second-r", "expires_at": "2027-01-01T00:00:00.000000Z", "scope": "all"})
+        self.same(
+            self.ok("get_strava_token", user_id=self.user),
+            {
+                "access_token": "second",
+                "refresh_token": "second-r",
+                "expires_at": "2027-01-01T00:00:00.000000Z",
+                "scope": "all",
+            },
+        )
 
     def test_clear_twice(self):
         self.update("fitbit", "x")
@@ -65,8 +105,15 @@ class Tokens(DaemonCase):
         for which in ("strava", "fitbit"):
             self.assertIsNone(self.ok(f"get_{which}_token", user_id=UNKNOWN))
             self.refused("not_found", f"clear_{which}_token", user_id=UNKNOWN)
-            self.refused("not_found", f"update_{which}_token", user_id=UNKNOWN, access_token="a", refresh_token="b",
-                         expires_at="2025-01-01T00:00:00Z", scope="")
+            self.refused(
+                "not_found",
+                f"update_{which}_token",
+                user_id=UNKNOWN,
+                access_token="a",
+                refresh_token="b",
+                expires_at="2025-01-01T00:00:00Z",
+                scope="",
+            )
 
     def test_never_plain_in_the_database(self):
         """What is stored is base64 of ciphertext and tag, with a fresh nonce of 24 bytes each time."""
@@ -75,8 +122,12 @@ class Tokens(DaemonCase):
         for _ in range(20):
             self.update("strava", "canary-plain-access", "canary-plain-refresh")
             access, refresh, nonce = self.stored()
-            self.assertEqual(len(base64.b64decode(access, validate=True)), len("canary-plain-access") + 16)
-            self.assertEqual(len(base64.b64decode(refresh, validate=True)), len("canary-plain-refresh") + 16)
+            self.assertEqual(
+                len(base64.b64decode(access, validate=True)), len("canary-plain-access") + 16
+            )
+            self.assertEqual(
+                len(base64.b64decode(refresh, validate=True)), len("canary-plain-refresh") + 16
+            )
             raw = base64.b64decode(nonce, validate=True)
             self.assertEqual(len(raw), 24)
             nonces |= {raw[:12], raw[12:]}
@@ -90,10 +141,14 @@ class Tokens(DaemonCase):
         columns = "strava_access_token, strava_refresh_token, strava_nonce"
         if self.daemon.backend == "sqlite":
             database = sqlite3.connect(self.daemon.database.path)
-            row = database.execute(f"SELECT {columns} FROM users WHERE id = ?", (self.user,)).fetchone()
+            row = database.execute(
+                f"SELECT {columns} FROM users WHERE id = ?", (self.user,)
+            ).fetchone()
             database.close()
             return row
-        return self.daemon.database.query(f"SELECT {columns} FROM users WHERE id = '{self.user}'").split("|")
+        return self.daemon.database.query(
+            f"SELECT {columns} FROM users WHERE id = '{self.user}'"
+        ).split("|")
 
 
 if __name__ == "__main__":

@@ -20,24 +20,110 @@ from lib.interface import METHODS, TASK_STATUSES, TIERS, TIMESTAMP, UUID  # noqa
 
 BACKENDS = ("both",)
 STRICT = True
-SLICE = 250   # calls that are pipelined between two looks at the answers
-READERS, READS = 4, 30   # connections that read between two slices, and how many calls each
-CALLS = int(os.environ.get("PIERRE_TEST_CALLS", "100000" if os.environ.get("PIERRE_TEST_LONG") else
-                           "2000" if SANITIZER else "12000"))
+SLICE = 250  # calls that are pipelined between two looks at the answers
+READERS, READS = 4, 30  # connections that read between two slices, and how many calls each
+CALLS = int(
+    os.environ.get(
+        "PIERRE_TEST_CALLS",
+        "100000" if os.environ.get("PIERRE_TEST_LONG") else "2000" if SANITIZER else "12000",
+    )
+)
 
-TEXTS = ["", "a", "A", "b", "get_activities", "get_athlete", "ü", "é", "e\u0301", "%", "_", "a b", "x" * 300, "'; --", "\"", "\\", "😀", "\u0001",
-         "pace", "all", "general", "success", "10", "9"]
-NUMBERS = ["0", "-0", "1", "-1", "1.0", "0.1", "-0.0", "1e2", "1e300", "5e-324", "9007199254740993", "9223372036854775807", "2.5", "100.10", "1E-7"]
-TIMES = ["2025-06-04T12:00:00Z", "2025-06-04T12:00:00.000001Z", "2025-06-04T14:00:00+02:00", "2025-06-04T11:59:59.9999999Z", "2024-02-29T23:59:59.5Z",
-         "2025-12-31T23:30:00-00:45", "2031-01-01T00:00:00Z", "1969-12-31T23:59:59.1Z", "0001-01-01T00:00:00Z", "9999-12-31T00:00:00Z"]
-BROKEN = [None, True, 0, -1, 1.5, "", "x", [], {}, [1], {"a": 1}, 2**63 - 1, "2025-13-01T00:00:00Z", "00000000-0000-4000-8000-00000000000g"]
+TEXTS = [
+    "",
+    "a",
+    "A",
+    "b",
+    "get_activities",
+    "get_athlete",
+    "ü",
+    "é",
+    "e\u0301",
+    "%",
+    "_",
+    "a b",
+    "x" * 300,
+    "'; --",
+    '"',
+    "\\",
+    "😀",
+    "\u0001",
+    "pace",
+    "all",
+    "general",
+    "success",
+    "10",
+    "9",
+]
+NUMBERS = [
+    "0",
+    "-0",
+    "1",
+    "-1",
+    "1.0",
+    "0.1",
+    "-0.0",
+    "1e2",
+    "1e300",
+    "5e-324",
+    "9007199254740993",
+    "9223372036854775807",
+    "2.5",
+    "100.10",
+    "1E-7",
+]
+TIMES = [
+    "2025-06-04T12:00:00Z",
+    "2025-06-04T12:00:00.000001Z",
+    "2025-06-04T14:00:00+02:00",
+    "2025-06-04T11:59:59.9999999Z",
+    "2024-02-29T23:59:59.5Z",
+    "2025-12-31T23:30:00-00:45",
+    "2031-01-01T00:00:00Z",
+    "1969-12-31T23:59:59.1Z",
+    "0001-01-01T00:00:00Z",
+    "9999-12-31T00:00:00Z",
+]
+BROKEN = [
+    None,
+    True,
+    0,
+    -1,
+    1.5,
+    "",
+    "x",
+    [],
+    {},
+    [1],
+    {"a": 1},
+    2**63 - 1,
+    "2025-13-01T00:00:00Z",
+    "00000000-0000-4000-8000-00000000000g",
+]
 
-PASSWORD, PASSWORD_HASHES = "right", ("$2b$04$abcdefghijklmnopqrstuuFmEfrkTQnczNzw475xE2VhDrK1uwJiC", "$2y$04$abcdefghijklmnopqrstuuFmEfrkTQnczNzw475xE2VhDrK1uwJiC")
+PASSWORD, PASSWORD_HASHES = "right", (
+    "$2b$04$abcdefghijklmnopqrstuuFmEfrkTQnczNzw475xE2VhDrK1uwJiC",
+    "$2y$04$abcdefghijklmnopqrstuuFmEfrkTQnczNzw475xE2VhDrK1uwJiC",
+)
 # A database of every second seed is set like this: no answer may show it.
-SETTINGS = {"timezone": "Asia/Kathmandu", "datestyle": "SQL, DMY", "intervalstyle": "iso_8601", "bytea_output": "escape", "extra_float_digits": "-15",
-            "standard_conforming_strings": "off", "array_nulls": "off", "quote_all_identifiers": "on", "transform_null_equals": "on",
-            "default_transaction_isolation": "serializable", "plan_cache_mode": "force_generic_plan", "client_encoding": "LATIN1",
-            "client_min_messages": "debug1", "enable_seqscan": "off", "enable_hashagg": "off", "jit": "off"}
+SETTINGS = {
+    "timezone": "Asia/Kathmandu",
+    "datestyle": "SQL, DMY",
+    "intervalstyle": "iso_8601",
+    "bytea_output": "escape",
+    "extra_float_digits": "-15",
+    "standard_conforming_strings": "off",
+    "array_nulls": "off",
+    "quote_all_identifiers": "on",
+    "transform_null_equals": "on",
+    "default_transaction_isolation": "serializable",
+    "plan_cache_mode": "force_generic_plan",
+    "client_encoding": "LATIN1",
+    "client_min_messages": "debug1",
+    "enable_seqscan": "off",
+    "enable_hashagg": "off",
+    "jit": "off",
+}
 
 
 class Raw(str):
@@ -74,16 +160,25 @@ class Generator:
         return user.upper() if self.chance.random() < 0.1 else user
 
     def key(self):
-        return "no key" if self.chance.random() < 0.06 or not self.keys else self.pick(self.keys[-12:])
+        return (
+            "no key" if self.chance.random() < 0.06 or not self.keys else self.pick(self.keys[-12:])
+        )
 
     def client(self):
-        return "no client" if self.chance.random() < 0.06 or not self.clients else self.pick(self.clients[-8:])
+        return (
+            "no client"
+            if self.chance.random() < 0.06 or not self.clients
+            else self.pick(self.clients[-8:])
+        )
 
     def mark(self, kind):
         """A goal, session or task that an earlier answer made."""
         if self.chance.random() < 0.08 or self.made[kind] == 0:
             return "00000000-0000-4000-8000-00000000beef"
-        return {"@made": kind, "n": self.chance.randrange(max(0, self.made[kind] - 10), self.made[kind])}
+        return {
+            "@made": kind,
+            "n": self.chance.randrange(max(0, self.made[kind] - 10), self.made[kind]),
+        }
 
     def number(self):
         return Raw(self.pick(NUMBERS))
@@ -91,13 +186,17 @@ class Generator:
     def json(self, depth=0):
         turn = self.chance.random()
         if depth > 3 or turn < 0.4:
-            return self.pick([None, True, False, self.text(), self.number(), self.number(), self.text()])
+            return self.pick(
+                [None, True, False, self.text(), self.number(), self.number(), self.text()]
+            )
         if turn < 0.7:
             return [self.json(depth + 1) for _ in range(self.chance.randrange(4))]
         return self.document(depth + 1)
 
     def document(self, depth=0):
-        return {self.text() + str(index): self.json(depth) for index in range(self.chance.randrange(4))}
+        return {
+            self.text() + str(index): self.json(depth) for index in range(self.chance.randrange(4))
+        }
 
     def times(self):
         a, b = sorted((self.pick(TIMES), self.pick(TIMES)))
@@ -112,14 +211,26 @@ class Generator:
         for name, kind in METHODS[method][0].items():
             if kind.endswith("?") and self.chance.random() < 0.4:
                 continue
-            found[name] = {"user_id": self.user, "api_key_id": self.key, "client_id": self.client, "goal_id": lambda: self.mark("goal"),
-                           "task_id": lambda: self.mark("task"), "session_token": lambda: self.mark("session"),
-                           "session_id": lambda: self.mark("session"), "current_value": self.number, "profile_data": self.document,
-                           "limit": lambda: self.pick([0, 1, 3, 50, 1000, 1001]), "days": lambda: self.pick([0, 1, 400, 36600, 36601]),
-                           "expires_at": lambda: self.pick(TIMES), "status": lambda: self.pick(TASK_STATUSES), "result": self.json,
-                           "input_data": self.json, "status_filter": lambda: self.pick(["success", "error", "all", "none"]),
-                           "granted_scopes": lambda: [self.text() for _ in range(self.chance.randrange(3))],
-                           "expires_in_hours": lambda: self.pick([1, 24, 87600, 0])}.get(name, self.text)()
+            found[name] = {
+                "user_id": self.user,
+                "api_key_id": self.key,
+                "client_id": self.client,
+                "goal_id": lambda: self.mark("goal"),
+                "task_id": lambda: self.mark("task"),
+                "session_token": lambda: self.mark("session"),
+                "session_id": lambda: self.mark("session"),
+                "current_value": self.number,
+                "profile_data": self.document,
+                "limit": lambda: self.pick([0, 1, 3, 50, 1000, 1001]),
+                "days": lambda: self.pick([0, 1, 400, 36600, 36601]),
+                "expires_at": lambda: self.pick(TIMES),
+                "status": lambda: self.pick(TASK_STATUSES),
+                "result": self.json,
+                "input_data": self.json,
+                "status_filter": lambda: self.pick(["success", "error", "all", "none"]),
+                "granted_scopes": lambda: [self.text() for _ in range(self.chance.randrange(3))],
+                "expires_in_hours": lambda: self.pick([1, 24, 87600, 0]),
+            }.get(name, self.text)()
         for start, end in (("start_date", "end_date"), ("start_time", "end_time")):
             if start in found and end in found:
                 found[start], found[end] = self.times()
@@ -128,24 +239,59 @@ class Generator:
         return found
 
     def make_create_user(self):
-        user = self.chance.choice(self.users[-5:]) if self.users and self.chance.random() < 0.1 else \
-            "%08x-0000-4000-8000-%012x" % (len(self.users), self.count)
+        user = (
+            self.chance.choice(self.users[-5:])
+            if self.users and self.chance.random() < 0.1
+            else "%08x-0000-4000-8000-%012x" % (len(self.users), self.count)
+        )
         self.users.append(user)
         self.count += 1
-        email = f"u{self.count if self.chance.random() < 0.9 else 1}{self.text().replace('@', '')}@x"
-        return {"user": {"id": user, "email": email, "password_hash": self.pick((self.text(), *PASSWORD_HASHES)), "created_at": self.pick(TIMES),
-                         **self.maybe({"display_name": self.text(), "last_active": self.pick(TIMES), "is_active": self.pick([True, False])})}}
+        email = (
+            f"u{self.count if self.chance.random() < 0.9 else 1}{self.text().replace('@', '')}@x"
+        )
+        return {
+            "user": {
+                "id": user,
+                "email": email,
+                "password_hash": self.pick((self.text(), *PASSWORD_HASHES)),
+                "created_at": self.pick(TIMES),
+                **self.maybe(
+                    {
+                        "display_name": self.text(),
+                        "last_active": self.pick(TIMES),
+                        "is_active": self.pick([True, False]),
+                    }
+                ),
+            }
+        }
 
     def make_create_api_key(self):
         key = self.new_id("k") if self.chance.random() < 0.9 else self.key()
         self.keys.append(key)
         prefix = self.text()
         self.prefixes.append((prefix, self.pick(TEXTS[:4])))
-        return {"api_key": {"id": key, "user_id": self.user(), "name": self.pick([key, key, self.text()]), "key_prefix": prefix,
-                            "key_hash": self.prefixes[-1][1], "tier": self.pick(TIERS), "rate_limit_requests": self.pick([0, 1, 4294967295]),
-                            "rate_limit_window": 60, "created_at": self.pick(TIMES), "updated_at": self.pick(TIMES),
-                            **self.maybe({"description": self.text(), "is_active": self.pick([True, False]), "last_used_at": self.pick(TIMES),
-                                          "expires_at": self.pick(TIMES)})}}
+        return {
+            "api_key": {
+                "id": key,
+                "user_id": self.user(),
+                "name": self.pick([key, key, self.text()]),
+                "key_prefix": prefix,
+                "key_hash": self.prefixes[-1][1],
+                "tier": self.pick(TIERS),
+                "rate_limit_requests": self.pick([0, 1, 4294967295]),
+                "rate_limit_window": 60,
+                "created_at": self.pick(TIMES),
+                "updated_at": self.pick(TIMES),
+                **self.maybe(
+                    {
+                        "description": self.text(),
+                        "is_active": self.pick([True, False]),
+                        "last_used_at": self.pick(TIMES),
+                        "expires_at": self.pick(TIMES),
+                    }
+                ),
+            }
+        }
 
     def make_get_api_key_by_prefix(self):
         prefix, hashed = self.pick(self.prefixes[-10:] or [("a", "b")])
@@ -157,43 +303,111 @@ class Generator:
     make_get_user_by_email_required = make_get_user_by_email
 
     def make_verify_user_password(self):
-        return {**self.make_get_user_by_email(), "password": self.pick((PASSWORD, PASSWORD, self.text()))}
+        return {
+            **self.make_get_user_by_email(),
+            "password": self.pick((PASSWORD, PASSWORD, self.text())),
+        }
 
     def usage(self):
-        return {"tool_name": self.text(), "status_code": self.pick([200, 204, 299, 301, 399, 400, 404, 500, 0, 65535]), "timestamp": self.pick(TIMES),
-                **self.maybe({"response_time_ms": self.pick([0, 1, 7, 4294967295]), "error_message": self.text(), "request_size_bytes": 1,
-                              "response_size_bytes": 4294967295, "ip_address": self.pick(["::1", "10.0.0.1", "FE80::0:1", "1.2.3"]), "user_agent": self.text()})}
+        return {
+            "tool_name": self.text(),
+            "status_code": self.pick([200, 204, 299, 301, 399, 400, 404, 500, 0, 65535]),
+            "timestamp": self.pick(TIMES),
+            **self.maybe(
+                {
+                    "response_time_ms": self.pick([0, 1, 7, 4294967295]),
+                    "error_message": self.text(),
+                    "request_size_bytes": 1,
+                    "response_size_bytes": 4294967295,
+                    "ip_address": self.pick(["::1", "10.0.0.1", "FE80::0:1", "1.2.3"]),
+                    "user_agent": self.text(),
+                }
+            ),
+        }
 
     def make_record_api_key_usage(self):
         return {"usage": {"api_key_id": self.key(), **self.usage()}}
 
     def make_record_a2a_usage(self):
-        return {"usage": {"client_id": self.client(), **self.usage(), **self.maybe({
-            "session_token": self.mark("session"), "protocol_version": self.text(), "granted_scopes": [self.text()],
-            "client_capabilities": [self.text() for _ in range(self.chance.randrange(4))]})}}
+        return {
+            "usage": {
+                "client_id": self.client(),
+                **self.usage(),
+                **self.maybe(
+                    {
+                        "session_token": self.mark("session"),
+                        "protocol_version": self.text(),
+                        "granted_scopes": [self.text()],
+                        "client_capabilities": [
+                            self.text() for _ in range(self.chance.randrange(4))
+                        ],
+                    }
+                ),
+            }
+        }
 
     def make_create_a2a_client(self):
         client = self.new_id("c") if self.chance.random() < 0.9 else self.client()
         self.clients.append(client)
-        return {"client": {"id": client, "name": self.pick([client, client, self.text()]), "description": self.text(), "public_key": self.text(),
-                           "capabilities": [self.text()], "redirect_uris": [], "created_at": self.pick(TIMES),
-                           **self.maybe({"is_active": self.pick([True, False])})}, "api_key_id": self.key()}
+        return {
+            "client": {
+                "id": client,
+                "name": self.pick([client, client, self.text()]),
+                "description": self.text(),
+                "public_key": self.text(),
+                "capabilities": [self.text()],
+                "redirect_uris": [],
+                "created_at": self.pick(TIMES),
+                **self.maybe({"is_active": self.pick([True, False])}),
+            },
+            "api_key_id": self.key(),
+        }
 
     def make_get_a2a_client_by_name(self):
         return {"name": self.client()}
 
     def make_create_goal(self):
-        return {"user_id": self.user(), "goal_data": {**self.document(), **self.maybe({
-            "title": self.text(), "goal_type": self.text(), "type": self.text(), "target_value": self.number(), "target": self.number(),
-            "current_value": self.number(), "current": self.number(), "status": self.text(), "id": self.json(3)}, 0.3)}}
+        return {
+            "user_id": self.user(),
+            "goal_data": {
+                **self.document(),
+                **self.maybe(
+                    {
+                        "title": self.text(),
+                        "goal_type": self.text(),
+                        "type": self.text(),
+                        "target_value": self.number(),
+                        "target": self.number(),
+                        "current_value": self.number(),
+                        "current": self.number(),
+                        "status": self.text(),
+                        "id": self.json(3),
+                    },
+                    0.3,
+                ),
+            },
+        }
 
     def make_store_insight(self):
-        return {"user_id": self.user(), "insight_data": {**self.document(), **self.maybe({"insight_type": self.text(), "type": self.text(), "id": 1}, 0.3)}}
+        return {
+            "user_id": self.user(),
+            "insight_data": {
+                **self.document(),
+                **self.maybe({"insight_type": self.text(), "type": self.text(), "id": 1}, 0.3),
+            },
+        }
 
     def break_one(self, params):
         """One parameter, or one member of an object, becomes something else, goes, or comes on top."""
         params = dict(params)
-        inner = next((name for name, value in params.items() if isinstance(value, dict) and "@made" not in value), None)
+        inner = next(
+            (
+                name
+                for name, value in params.items()
+                if isinstance(value, dict) and "@made" not in value
+            ),
+            None,
+        )
         if inner is not None and self.chance.random() < 0.7:
             return {**params, inner: self.break_one(params[inner])}
         name = self.pick(sorted(params) or ["extra"])
@@ -208,14 +422,41 @@ class Generator:
 
     def read(self):
         """A call that changes nothing."""
-        method = self.pick([name for name in METHODS if name.startswith(("get_", "list_", "verify_")) or name == "migrate"])
+        method = self.pick(
+            [
+                name
+                for name in METHODS
+                if name.startswith(("get_", "list_", "verify_")) or name == "migrate"
+            ]
+        )
         return method, self.params(method)
 
     def call(self):
-        skipped = ("rpc.discover", "rotate_key", *(name for name in METHODS if name.startswith("daemon.")))
-        heavy = ("create_user", "create_api_key", "record_api_key_usage", "record_a2a_usage", "create_a2a_client", "create_a2a_session", "create_goal",
-                 "store_insight", "upsert_user_profile", "create_a2a_task", "update_a2a_task_status", "get_user_goals", "get_request_logs")
-        method = self.pick(heavy if self.chance.random() < 0.5 else [name for name in METHODS if name not in skipped])
+        skipped = (
+            "rpc.discover",
+            "rotate_key",
+            *(name for name in METHODS if name.startswith("daemon.")),
+        )
+        heavy = (
+            "create_user",
+            "create_api_key",
+            "record_api_key_usage",
+            "record_a2a_usage",
+            "create_a2a_client",
+            "create_a2a_session",
+            "create_goal",
+            "store_insight",
+            "upsert_user_profile",
+            "create_a2a_task",
+            "update_a2a_task_status",
+            "get_user_goals",
+            "get_request_logs",
+        )
+        method = self.pick(
+            heavy
+            if self.chance.random() < 0.5
+            else [name for name in METHODS if name not in skipped]
+        )
         params = self.params(method)
         if self.chance.random() < 0.07:
             params = self.break_one(params)
@@ -233,7 +474,9 @@ class Side:
     def __init__(self, backend, settings=None):
         self.daemon = Daemon(backend, options=("--bcrypt-cost", "4"))
         for name, value in (settings or {}).items():
-            self.daemon.database.admin(f"ALTER DATABASE {self.daemon.database.name} SET {name} = '{value}'")
+            self.daemon.database.admin(
+                f"ALTER DATABASE {self.daemon.database.name} SET {name} = '{value}'"
+            )
         self.daemon.start()
         self.connection = self.daemon.connect(60)
         self.readers = [self.daemon.connect(60) for _ in range(READERS)]
@@ -267,7 +510,12 @@ def read_at_once(sides, calls):
 
     def run(side, number):
         answers[side][number] = sides[side].run(calls[number], sides[side].readers[number])
-    threads = [threading.Thread(target=run, args=(side, number)) for side in range(len(sides)) for number in range(READERS)]
+
+    threads = [
+        threading.Thread(target=run, args=(side, number))
+        for side in range(len(sides))
+        for number in range(READERS)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -279,7 +527,11 @@ def spell(value):
     if isinstance(value, Raw):
         return str(value)
     if isinstance(value, dict):
-        return "{" + ",".join(f"{strict.dumps(name)}:{spell(one)}" for name, one in value.items()) + "}"
+        return (
+            "{"
+            + ",".join(f"{strict.dumps(name)}:{spell(one)}" for name, one in value.items())
+            + "}"
+        )
     if isinstance(value, list):
         return "[" + ",".join(map(spell, value)) + "]"
     return strict.dumps(value)
@@ -293,16 +545,33 @@ class Mapping:
 
     def settle_ties(self, method, left, right):
         """Goals and insights made within one microsecond stand in the order of their ids, which each side makes by itself: such
-        lists are compared in the order of the ids that belong together. (Their promised order is tested by itself.)"""
-        if method not in ("get_user_goals", "get_user_insights") or "result" not in left or "result" not in right:
+        lists are compared in the order of the ids that belong together. (Their promised order is tested by itself.)
+        """
+        if (
+            method not in ("get_user_goals", "get_user_insights")
+            or "result" not in left
+            or "result" not in right
+        ):
             return left, right
-        if len(left["result"]) != len(right["result"]) or method == "get_user_insights" and len(left["result"]) in (1, 3, 50):
-            return len(left["result"]), len(right["result"])   # maybe cut by the limit, within a tie
-        return ({**left, "result": sorted(left["result"], key=lambda one: self.right_of.get(one["id"], ""))},
-                {**right, "result": sorted(right["result"], key=lambda one: one["id"])})
+        if (
+            len(left["result"]) != len(right["result"])
+            or method == "get_user_insights"
+            and len(left["result"]) in (1, 3, 50)
+        ):
+            return len(left["result"]), len(right["result"])  # maybe cut by the limit, within a tie
+        return (
+            {
+                **left,
+                "result": sorted(left["result"], key=lambda one: self.right_of.get(one["id"], "")),
+            },
+            {**right, "result": sorted(right["result"], key=lambda one: one["id"])},
+        )
 
     def fits(self, left, right):
-        if self.right_of.setdefault(left, right) != right or self.left_of.setdefault(right, left) != left:
+        if (
+            self.right_of.setdefault(left, right) != right
+            or self.left_of.setdefault(right, left) != left
+        ):
             return False
         return True
 
@@ -350,12 +619,17 @@ class Differential(Case):
         outcome = a["error"]["data"]["kind"] if "error" in a else "result"
         kinds[outcome] = kinds.get(outcome, 0) + 1
         if method == "migrate" and "result" in a and "result" in b:
-            a, b = a["result"]["applied"], b["result"]["applied"]   # each database has versions of its own
+            a, b = (
+                a["result"]["applied"],
+                b["result"]["applied"],
+            )  # each database has versions of its own
         else:
             a, b = mapping.settle_ties(method, a, b)
         found = self.differ(a, b, mapping)
         if found:
-            self.fail(f"seed {seed}: {method} {spell(params)[:600]}\n{found}\nsqlite:   {strict.dumps(a)[:1500]}\npostgres: {strict.dumps(b)[:1500]}")
+            self.fail(
+                f"seed {seed}: {method} {spell(params)[:600]}\n{found}\nsqlite:   {strict.dumps(a)[:1500]}\npostgres: {strict.dumps(b)[:1500]}"
+            )
 
     def differ(self, a, b, mapping, path="$"):
         """Where two answers differ; None when they do not."""
@@ -366,17 +640,46 @@ class Differential(Case):
                 return f"{path}: {list(a)} is not {list(b)}"
             if path.endswith(("tool_usage", "capability_usage")) and list(a) != list(b):
                 return f"{path}: the order of {list(a)} is not that of {list(b)}"
-            return next(filter(None, (self.differ(a[name], b[name], mapping, f"{path}.{name}") for name in a)), None)
+            return next(
+                filter(
+                    None, (self.differ(a[name], b[name], mapping, f"{path}.{name}") for name in a)
+                ),
+                None,
+            )
         if isinstance(a, list):
             if len(a) != len(b):
                 return f"{path}: {len(a)} items, not {len(b)}"
-            return next(filter(None, (self.differ(x, y, mapping, f"{path}[{i}]") for i, (x, y) in enumerate(zip(a, b)))), None)
-        if isinstance(a, str) and path.startswith("$.result[") and path.endswith("].id") and a.isdigit() and b.isdigit():
-            return None if mapping.fits("row " + a, "row " + b) else f"{path}: {a!r} is not {b!r}"   # a log row's: made by the database
+            return next(
+                filter(
+                    None,
+                    (
+                        self.differ(x, y, mapping, f"{path}[{i}]")
+                        for i, (x, y) in enumerate(zip(a, b))
+                    ),
+                ),
+                None,
+            )
+        if (
+            isinstance(a, str)
+            and path.startswith("$.result[")
+            and path.endswith("].id")
+            and a.isdigit()
+            and b.isdigit()
+        ):
+            return (
+                None if mapping.fits("row " + a, "row " + b) else f"{path}: {a!r} is not {b!r}"
+            )  # a log row's: made by the database
         if isinstance(a, str) and a != b:
-            if TIMESTAMP.fullmatch(a) and TIMESTAMP.fullmatch(b) and self.recent(a) and self.recent(b):
+            if (
+                TIMESTAMP.fullmatch(a)
+                and TIMESTAMP.fullmatch(b)
+                and self.recent(a)
+                and self.recent(b)
+            ):
                 return None
-            if ((UUID.fullmatch(a) and UUID.fullmatch(b)) or (len(a) == len(b) == 43)) and mapping.fits(a, b):
+            if (
+                (UUID.fullmatch(a) and UUID.fullmatch(b)) or (len(a) == len(b) == 43)
+            ) and mapping.fits(a, b):
                 return None
             return f"{path}: {a!r} is not {b!r}"
         return strict.difference(a, b, path=path)
@@ -384,7 +687,7 @@ class Differential(Case):
     def recent(self, stamp):
         moment = datetime.datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
         ahead = moment - self.began
-        return -5 < ahead < 600 * SLOW or 3500 < ahead < 87601 * 3600   # now, or a session's end
+        return -5 < ahead < 600 * SLOW or 3500 < ahead < 87601 * 3600  # now, or a session's end
 
 
 if __name__ == "__main__":

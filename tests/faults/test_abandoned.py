@@ -18,19 +18,26 @@ from lib.rpc import Connection  # noqa: E402
 from lib.world import World, new_user, unique  # noqa: E402
 
 LIB = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib")
-STRANGER = 54321   # a uid without a name
+STRANGER = 54321  # a uid without a name
 
 
 @contextlib.contextmanager
 def outside_lock(database):
     """Another program keeps all writes of users out until the end, where it takes everything back."""
     if database.backend == "sqlite":
-        with contextlib.closing(sqlite3.connect(database.path, timeout=30, isolation_level=None)) as other:
+        with contextlib.closing(
+            sqlite3.connect(database.path, timeout=30, isolation_level=None)
+        ) as other:
             other.execute("BEGIN IMMEDIATE")
             yield
             other.execute("ROLLBACK")
         return
-    with subprocess.Popen(["psql", "-XAtq", "-d", database.admin_url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+    with subprocess.Popen(
+        ["psql", "-XAtq", "-d", database.admin_url],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
         other.stdin.write("BEGIN; LOCK TABLE users IN EXCLUSIVE MODE; SELECT 'locked';\n")
         other.stdin.flush()
         assert other.stdout.readline().strip() == "locked"
@@ -68,7 +75,9 @@ class Drain(Waiting):
         daemon.signal(signal.SIGTERM)
         self.assertEqual(daemon.wait(60), 0)
         self.assertLess(time.monotonic() - began, 8 * SLOW)
-        answers = {one["id"]: one for one in (connection.check(line) for line in connection.read_to_end())}
+        answers = {
+            one["id"]: one for one in (connection.check(line) for line in connection.read_to_end())
+        }
         self.assertEqual(sorted(answers), sorted(waiting), answers)
         return {identifier: answers[identifier]["error"]["data"] for identifier in waiting}
 
@@ -117,7 +126,9 @@ class Drain(Waiting):
                 daemon.signal(signal.SIGTERM)
                 self.assertEqual(daemon.wait(60), 0)
                 self.assertLess(time.monotonic() - began, 8 * SLOW)
-                self.assertEqual(sorted(one.check(line)["id"] for line in one.read_to_end()), [first, second])
+                self.assertEqual(
+                    sorted(one.check(line)["id"] for line in one.read_to_end()), [first, second]
+                )
 
     def test_a_disk_that_hangs(self):
         """In the commit's sync: it cannot be taken back, so what is said is that nobody knows."""
@@ -125,14 +136,21 @@ class Drain(Waiting):
         if Daemon().backend != "sqlite":
             self.skipTest("the database server's disk is its own")
         if compiler is None or SANITIZER:
-            self.skipTest("needs a C compiler and a build without a sanitizer: a disk that hangs is NOT tested")
+            self.skipTest(
+                "needs a C compiler and a build without a sanitizer: a disk that hangs is NOT tested"
+            )
         folder = temporary_folder()
         self.addCleanup(shutil.rmtree, folder, True)
         library, control = os.path.join(folder, "stuck.so"), os.path.join(folder, "stuck")
-        subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, os.path.join(LIB, "stuck.c")], check=True)
+        subprocess.run(
+            [compiler, "-shared", "-fPIC", "-O1", "-o", library, os.path.join(LIB, "stuck.c")],
+            check=True,
+        )
         with open(control, "w", encoding="ascii") as file:
             file.write("")
-        daemon = self.own("--drain-timeout", "1s", environment={"LD_PRELOAD": library, "TEST_STUCK": control})
+        daemon = self.own(
+            "--drain-timeout", "1s", environment={"LD_PRELOAD": library, "TEST_STUCK": control}
+        )
         with daemon.connect() as one, daemon.connect() as other:
             World(one).user()
             with open(control, "w", encoding="ascii") as file:
@@ -142,7 +160,9 @@ class Drain(Waiting):
             waiting.append(one.request("create_user", user=new_user()))
             self.within(10, lambda: other.call("daemon.stats")["gauges"]["in_flight"] == 2)
             errors = self.stops(daemon, one, waiting)
-        self.assertEqual([errors[identifier].get("outcome") for identifier in waiting], ["unknown", "none"])
+        self.assertEqual(
+            [errors[identifier].get("outcome") for identifier in waiting], ["unknown", "none"]
+        )
         self.assertEqual({data["kind"] for data in errors.values()}, {"shutting_down"})
 
 
@@ -155,14 +175,18 @@ class Left(Waiting):
         gone = daemon.connect()
         for index in range(125):
             gone.request("verify_user_password", email="nobody@example.com", password="x")
-            gone.request("create_user", user={"email": f"{unique('gone')}@example.com", "password": "x"})
+            gone.request(
+                "create_user", user={"email": f"{unique('gone')}@example.com", "password": "x"}
+            )
         self.within(20, lambda: self.gauge(daemon, "passwords_queued") > 100)
         gone.close()
         self.within(10, lambda: self.gauge(daemon, "passwords_queued") == 0)
         counters = self.stats(daemon)["counters"]
         self.assertGreater(counters["calls_dropped"], 100)
         self.assertLess(counters["passwords_hashed"] + counters["passwords_verified"], 100)
-        self.assertIsNone(daemon.call("verify_user_password", email="nobody@example.com", password="x"))
+        self.assertIsNone(
+            daemon.call("verify_user_password", email="nobody@example.com", password="x")
+        )
         self.assertEqual(daemon.call("get_user_count"), counters["passwords_hashed"])
 
     def test_who_only_ends_his_input_is_answered(self):
@@ -178,8 +202,21 @@ class Left(Waiting):
         """Nobody ever waits for their answer: that their sender has left tells nothing."""
         daemon = self.own("--bcrypt-cost", "10", "--password-threads", "1")
         with daemon.connect() as one:
-            one.send("".join(strict.dumps({"jsonrpc": "2.0", "method": "create_user", "params": {
-                "user": {"email": f"{unique('note')}@example.com", "password": "x"}}}) + "\n" for _ in range(10)))
+            one.send(
+                "".join(
+                    strict.dumps(
+                        {
+                            "jsonrpc": "2.0",
+                            "method": "create_user",
+                            "params": {
+                                "user": {"email": f"{unique('note')}@example.com", "password": "x"}
+                            },
+                        }
+                    )
+                    + "\n"
+                    for _ in range(10)
+                )
+            )
         self.within(60, lambda: daemon.call("get_user_count") == 10)
 
     def test_reads_in_the_store_are_dropped_and_writes_are_not(self):
@@ -191,14 +228,19 @@ class Left(Waiting):
             gone.request("create_user", user=user)
             self.running(daemon)
             for _ in range(10):
-                gone.request("get_user_count")   # behind the write
+                gone.request("get_user_count")  # behind the write
             gone.request("create_user", user=new_user())
             self.within(10, lambda: self.gauge(daemon, "in_flight") == 12)
             gone.close()
             # Whose end it has read it has looked at.
-            self.within(10, lambda: any(not one["reading"] for one in daemon.call("daemon.clients")["clients"]))
+            self.within(
+                10,
+                lambda: any(not one["reading"] for one in daemon.call("daemon.clients")["clients"]),
+            )
         self.within(20, lambda: self.gauge(daemon, "in_flight") == 0)
-        self.assertEqual(daemon.call("get_user_by_email", email=user["email"])["email"], user["email"])
+        self.assertEqual(
+            daemon.call("get_user_by_email", email=user["email"])["email"], user["email"]
+        )
         self.assertEqual(daemon.call("get_user_count"), 2)
         self.assertGreaterEqual(self.counter(daemon, "calls_dropped") - before, 10)
 
@@ -206,20 +248,26 @@ class Left(Waiting):
 class Fair(Waiting):
     def test_one_log_in_beside_a_thousand(self):
         """Its turn comes after what is begun; and it is taken although the queue is full of another's."""
-        daemon = self.own("--bcrypt-cost", "10", "--password-threads", "1", "--password-queue", "20")
+        daemon = self.own(
+            "--bcrypt-cost", "10", "--password-threads", "1", "--password-queue", "20"
+        )
         with daemon.connect() as many, daemon.connect() as one:
             for _ in range(100):
                 many.request("verify_user_password", email="nobody@example.com", password="x")
             self.within(20, lambda: self.gauge(daemon, "passwords_queued") == 20)
             before = self.counter(daemon, "passwords_verified")
-            self.assertIsNone(one.call("verify_user_password", email="nobody@example.com", password="x"))
+            self.assertIsNone(
+                one.call("verify_user_password", email="nobody@example.com", password="x")
+            )
             self.assertLess(self.counter(daemon, "passwords_verified") - before, 15)
 
 
 class Roles(Waiting):
     def setUp(self):
         if os.getuid() != 0:
-            self.skipTest("needs root to become another user: a role that is taken away is NOT tested")
+            self.skipTest(
+                "needs root to become another user: a role that is taken away is NOT tested"
+            )
         self.folder = temporary_folder()
         self.addCleanup(shutil.rmtree, self.folder, True)
         self.settings = os.path.join(self.folder, "settings.env")
@@ -242,17 +290,36 @@ class Roles(Waiting):
 
     def denied(self, connection, identifiers):
         for identifier in identifiers:
-            self.assertEqual(connection.answer(identifier)["error"]["data"]["kind"], "permission_denied")
+            self.assertEqual(
+                connection.answer(identifier)["error"]["data"]["kind"], "permission_denied"
+            )
 
     def test_calls_that_wait_for_resume(self):
         daemon = self.own("--env-file", self.settings, "--default-role", "none")
         with self.stranger(daemon) as one:
             daemon.call("daemon.pause")
-            waiting = [one.request("create_user", user=new_user()), one.request("get_user_by_email", email="x@y"),
-                       one.request("create_user", user={"email": f"{unique('p')}@example.com", "password": "x"})]
+            waiting = [
+                one.request("create_user", user=new_user()),
+                one.request("get_user_by_email", email="x@y"),
+                one.request(
+                    "create_user", user={"email": f"{unique('p')}@example.com", "password": "x"}
+                ),
+            ]
             allowed = one.request("get_user_count")
-            one.send(strict.dumps([{"jsonrpc": "2.0", "id": f"b{index}", "method": "create_user", "params": {"user": new_user()}}
-                                   for index in range(3)]) + "\n")
+            one.send(
+                strict.dumps(
+                    [
+                        {
+                            "jsonrpc": "2.0",
+                            "id": f"b{index}",
+                            "method": "create_user",
+                            "params": {"user": new_user()},
+                        }
+                        for index in range(3)
+                    ]
+                )
+                + "\n"
+            )
             self.within(10, lambda: self.gauge(daemon, "paused_calls") == 7)
             self.give("read", daemon)
             daemon.call("daemon.resume")
@@ -265,17 +332,33 @@ class Roles(Waiting):
                     one.answers[answer["id"]] = answer
             self.denied(one, waiting)
             self.assertEqual(one.answer(allowed)["result"], 0)
-            self.assertEqual({item["error"]["data"]["kind"] for item in batch}, {"permission_denied"})
+            self.assertEqual(
+                {item["error"]["data"]["kind"] for item in batch}, {"permission_denied"}
+            )
         self.assertEqual(daemon.call("get_user_count"), 0)
 
     def test_calls_behind_a_password(self):
-        daemon = self.own("--env-file", self.settings, "--default-role", "none", "--bcrypt-cost", "12", "--password-threads", "1")
+        daemon = self.own(
+            "--env-file",
+            self.settings,
+            "--default-role",
+            "none",
+            "--bcrypt-cost",
+            "12",
+            "--password-threads",
+            "1",
+        )
         with self.stranger(daemon) as one, daemon.connect() as other:
-            for _ in range(3):   # the one thread has enough to do
+            for _ in range(3):  # the one thread has enough to do
                 other.request("verify_user_password", email="nobody@example.com", password="x")
             self.within(10, lambda: self.gauge(daemon, "passwords_running") == 1)
-            hashed = one.request("create_user", user={"email": f"{unique('p')}@example.com", "password": "x"})
-            waiting = [one.request("create_user", user=new_user()), one.request("update_last_active", user_id="0" * 32)]
+            hashed = one.request(
+                "create_user", user={"email": f"{unique('p')}@example.com", "password": "x"}
+            )
+            waiting = [
+                one.request("create_user", user=new_user()),
+                one.request("update_last_active", user_id="0" * 32),
+            ]
             self.within(10, lambda: self.gauge(daemon, "passwords_queued") >= 1)
             self.give("read", daemon)
             self.denied(one, [hashed, *waiting])

@@ -16,7 +16,7 @@ from lib.world import Samples  # noqa: E402
 
 BACKENDS = ("sqlite",)
 ROLES = {"none": "", "read": "r", "write": "rw", "full": "rws", "admin": "rwsa"}
-STRANGER = 54321   # a uid and gid without a name
+STRANGER = 54321  # a uid and gid without a name
 
 
 class Access(Case):
@@ -33,7 +33,12 @@ class Access(Case):
     def as_user(self, daemon, uid, lines, gid=None, groups=()):
         """The lines that a peer with that uid gets back; None when it may not even connect."""
         reader, writer = os.pipe()
-        child = child_as(uid, lambda: peer(daemon.socket_path, ("\n".join(lines) + "\n").encode(), writer), gid, groups)
+        child = child_as(
+            uid,
+            lambda: peer(daemon.socket_path, ("\n".join(lines) + "\n").encode(), writer),
+            gid,
+            groups,
+        )
         os.close(writer)
         with open(reader, "rb") as file:
             text = file.read()
@@ -48,17 +53,26 @@ class Access(Case):
         with daemon.connect() as connection:
             samples = Samples(connection).params()
             users = connection.call("get_user_count")
-        lines = [strict.dumps({"jsonrpc": "2.0", "id": name, "method": name, "params": samples[name]}) for name in METHODS]
+        lines = [
+            strict.dumps({"jsonrpc": "2.0", "id": name, "method": name, "params": samples[name]})
+            for name in METHODS
+        ]
         answers = {answer["id"]: answer for answer in self.as_user(daemon, uid, lines, gid, groups)}
         for name, (_, _, access) in METHODS.items():
             answer = answers[name]
             if access in ROLES[role]:
                 self.assertIn("result", answer, (role, name, answer))
             else:
-                self.assertEqual((answer.get("error") or {}).get("code"), -32005, (role, name, answer))
-                self.assertEqual(answer["error"]["data"], {"kind": "permission_denied", "retryable": False})
+                self.assertEqual(
+                    (answer.get("error") or {}).get("code"), -32005, (role, name, answer)
+                )
+                self.assertEqual(
+                    answer["error"]["data"], {"kind": "permission_denied", "retryable": False}
+                )
         with daemon.connect() as connection:
-            self.assertEqual(connection.call("get_user_count") - users, 1 if "w" in ROLES[role] else 0)
+            self.assertEqual(
+                connection.call("get_user_count") - users, 1 if "w" in ROLES[role] else 0
+            )
 
     def test_default_roles(self):
         """root and the daemon's own user are admin, everyone else whom the socket lets in is full."""
@@ -74,7 +88,9 @@ class Access(Case):
             daemon.stop()
 
     def test_own_user_is_admin(self):
-        daemon = Daemon("sqlite", options=("--socket-mode", "0666", "--default-role", "none"), user=65534)
+        daemon = Daemon(
+            "sqlite", options=("--socket-mode", "0666", "--default-role", "none"), user=65534
+        )
         os.chmod(daemon.folder, 0o777)
         os.chown(daemon.folder, 65534, 65534)
         open(daemon.log_path, "ab").close()
@@ -84,8 +100,13 @@ class Access(Case):
 
     def test_users_and_groups(self):
         """By name; a user's own rule wins over its groups'; of several groups the strongest; supplementary groups count."""
-        daemon = self.daemon("--default-role", "none", "--access", "user:daemon=read,group:bin=write,group:daemon=full,user:games=none")
-        self.matrix(daemon, 1, "read", gid=1)           # user daemon, whose group would give full
+        daemon = self.daemon(
+            "--default-role",
+            "none",
+            "--access",
+            "user:daemon=read,group:bin=write,group:daemon=full,user:games=none",
+        )
+        self.matrix(daemon, 1, "read", gid=1)  # user daemon, whose group would give full
         self.matrix(daemon, STRANGER, "none")
         bin_uid, bin_gid = ids("bin")
         self.matrix(daemon, bin_uid, "write", gid=bin_gid)
@@ -94,13 +115,26 @@ class Access(Case):
 
     def test_supplementary_groups(self):
         """Groups that a peer has beside its own count as they were when it connected; the strongest rule wins, a user's rule above all."""
-        daemon = self.daemon("--default-role", "none", "--access", "group:60001=read,group:60002=full,group:60003=write,user:60010=read,group:60004=none")
-        for groups, role in (((), "none"), ((60001,), "read"), ((60003, 60001), "write"), ((60001, 60002, 60003), "full"),
-                             (range(60100, 60160), "none"), ((*range(60100, 60160), 60002), "full"), ((60004,), "none"), ((60004, 60001), "read")):
+        daemon = self.daemon(
+            "--default-role",
+            "none",
+            "--access",
+            "group:60001=read,group:60002=full,group:60003=write,user:60010=read,group:60004=none",
+        )
+        for groups, role in (
+            ((), "none"),
+            ((60001,), "read"),
+            ((60003, 60001), "write"),
+            ((60001, 60002, 60003), "full"),
+            (range(60100, 60160), "none"),
+            ((*range(60100, 60160), 60002), "full"),
+            ((60004,), "none"),
+            ((60004, 60001), "read"),
+        ):
             self.matrix(daemon, STRANGER, role, groups=list(groups))
         self.matrix(daemon, 60010, "read", groups=[60002])
         self.matrix(daemon, STRANGER, "write", gid=60003, groups=[60001])
-        self.matrix(daemon, 0, "read", gid=0, groups=[60001])   # a rule is a rule, for root too
+        self.matrix(daemon, 0, "read", gid=0, groups=[60001])  # a rule is a rule, for root too
 
     def test_roles_change_on_reload(self):
         """SIGHUP: connections that are open get what the new rules give."""
@@ -112,6 +146,7 @@ class Access(Case):
             with open(settings, "w", encoding="ascii") as file:
                 file.write(f"PIERRE_DBD_ACCESS=user:{STRANGER}={role}\n")
             os.chmod(settings, 0o600)
+
         write("write")
         daemon = self.daemon("--default-role", "none", "--env-file", settings)
         go, ready = os.pipe(), os.pipe()
@@ -127,13 +162,16 @@ class Access(Case):
                     os.write(ready[1], b"x")
                     os.read(go[0], 1)
             return 0 if kinds == ["result", "permission_denied", "result"] else 3
+
         child = child_as(STRANGER, stranger)
         for role in ("read", "full"):
             os.read(ready[0], 1)
             write(role)
             before = daemon.log().count("settings were read again")
             daemon.signal(signal.SIGHUP)
-            self.within(10, lambda seen=before: daemon.log().count("settings were read again") > seen)
+            self.within(
+                10, lambda seen=before: daemon.log().count("settings were read again") > seen
+            )
             os.write(go[1], b"x")
         os.read(ready[0], 1)
         os.write(go[1], b"x")
@@ -151,7 +189,9 @@ class Access(Case):
         for _ in range(3):
             result = self.crowd(daemon, STRANGER, 12)
             self.assertEqual((result.count(b"pong"), result.count(b"overloaded")), (5, 7))
-            self.assertEqual(self.crowd(daemon, STRANGER + 1, 4), [b"pong"] * 4)   # one after the other, and all closed again
+            self.assertEqual(
+                self.crowd(daemon, STRANGER + 1, 4), [b"pong"] * 4
+            )  # one after the other, and all closed again
         for one in ours:
             self.assertEqual(one.call("daemon.ping"), "pong")
             one.close()
@@ -165,7 +205,9 @@ class Access(Case):
             self.assertEqual(refused.read()["error"]["data"]["kind"], "overloaded")
         result = self.crowd(daemon, STRANGER, 6)
         self.assertEqual((result.count(b"pong"), result.count(b"overloaded")), (3, 3))
-        self.within(5, lambda: len(ours[4].call("daemon.clients")["clients"]) == 5)   # the strangers' places may be free a moment later
+        self.within(
+            5, lambda: len(ours[4].call("daemon.clients")["clients"]) == 5
+        )  # the strangers' places may be free a moment later
         for one in ours:
             one.close()
 
@@ -182,10 +224,18 @@ class Access(Case):
                 try:
                     inside[-1].sendall(b'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}\n')
                 except BrokenPipeError:
-                    pass   # refused already; the answer is there
+                    pass  # refused already; the answer is there
                 answer = inside[-1].recv(4096)
-                os.write(writer, b"pong\n" if b"pong" in answer else b"overloaded\n" if b"overloaded" in answer else b"?\n")
+                os.write(
+                    writer,
+                    b"pong\n"
+                    if b"pong" in answer
+                    else b"overloaded\n"
+                    if b"overloaded" in answer
+                    else b"?\n",
+                )
             return 0
+
         child = child_as(uid, enter)
         os.close(writer)
         with open(reader, "rb") as file:
@@ -201,7 +251,11 @@ class Access(Case):
 
         def pass_on():
             passed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [reader] * 250))]
-            for data in (b'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}\n', b'{"jsonrpc":"2.0","id":1,', b"\n"):
+            for data in (
+                b'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}\n',
+                b'{"jsonrpc":"2.0","id":1,',
+                b"\n",
+            ):
                 with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as one:
                     one.settimeout(30)
                     one.connect(daemon.socket_path)
@@ -209,6 +263,7 @@ class Access(Case):
                     if data.endswith(b"}\n"):
                         assert b"permission_denied" in one.recv(4096)
             return 0
+
         child = child_as(STRANGER, pass_on)
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
         os.close(reader)
@@ -219,42 +274,77 @@ class Access(Case):
             except BrokenPipeError:
                 return True
             return False
-        self.within(5, nobody_holds_the_reading_end)   # once the daemon has come to read what was sent
+
+        self.within(
+            5, nobody_holds_the_reading_end
+        )  # once the daemon has come to read what was sent
         os.close(writer)
         invariants.check(daemon, before)
 
     def test_denied_in_batches_and_notifications(self):
         daemon = self.daemon("--default-role", "read")
         note = strict.dumps({"jsonrpc": "2.0", "method": "cleanup_expired_api_keys"})
-        batch = strict.dumps([{"jsonrpc": "2.0", "id": "w", "method": "cleanup_expired_api_keys"}, {"jsonrpc": "2.0", "id": "r", "method": "get_user_count"}])
+        batch = strict.dumps(
+            [
+                {"jsonrpc": "2.0", "id": "w", "method": "cleanup_expired_api_keys"},
+                {"jsonrpc": "2.0", "id": "r", "method": "get_user_count"},
+            ]
+        )
         lines = self.as_user(daemon, STRANGER, [note, batch])
         self.assertEqual(len(lines), 1)
         denied, allowed = lines[0]
-        self.assertEqual((denied["error"]["data"]["kind"], allowed["result"]), ("permission_denied", 0))
+        self.assertEqual(
+            (denied["error"]["data"]["kind"], allowed["result"]), ("permission_denied", 0)
+        )
 
     def test_denied_before_params_are_looked_at(self):
         """No information about rows or parameters leaks to who may not call; unknown methods are still unknown."""
         daemon = self.daemon("--default-role", "read")
-        answers = self.as_user(daemon, STRANGER, ['{"jsonrpc":"2.0","id":1,"method":"get_user","params":{"nonsense":1}}',
-                                                  '{"jsonrpc":"2.0","id":2,"method":"no.such"}'])
-        self.assertEqual({answer["id"]: answer["error"]["code"] for answer in answers}, {1: -32005, 2: -32601})
+        answers = self.as_user(
+            daemon,
+            STRANGER,
+            [
+                '{"jsonrpc":"2.0","id":1,"method":"get_user","params":{"nonsense":1}}',
+                '{"jsonrpc":"2.0","id":2,"method":"no.such"}',
+            ],
+        )
+        self.assertEqual(
+            {answer["id"]: answer["error"]["code"] for answer in answers}, {1: -32005, 2: -32601}
+        )
 
     def test_socket_mode_keeps_out(self):
         daemon = Daemon("sqlite")
         os.chmod(daemon.folder, 0o755)
         self.addCleanup(daemon.discard)
         daemon.start()
-        self.assertIsNone(self.as_user(daemon, STRANGER, ['{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}']))
-        self.assertEqual(self.as_user(daemon, 0, ['{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}'])[0]["result"], "pong")
+        self.assertIsNone(
+            self.as_user(daemon, STRANGER, ['{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}'])
+        )
+        self.assertEqual(
+            self.as_user(daemon, 0, ['{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}'])[0][
+                "result"
+            ],
+            "pong",
+        )
 
     def test_denied_calls_are_counted(self):
         daemon = self.daemon("--default-role", "none")
         self.as_user(daemon, STRANGER, ['{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}'])
         with daemon.connect() as connection:
-            self.assertGreaterEqual(connection.call("daemon.stats")["errors_by_kind"]["permission_denied"], 1)
+            self.assertGreaterEqual(
+                connection.call("daemon.stats")["errors_by_kind"]["permission_denied"], 1
+            )
 
     def test_bad_rules_are_refused(self):
-        for rules in ("user:daemon", "user:daemon=king", "nobody", "user:no-such-user-here=read", "user:=read", "role:x=read", "user:daemon=read,,"):
+        for rules in (
+            "user:daemon",
+            "user:daemon=king",
+            "nobody",
+            "user:no-such-user-here=read",
+            "user:=read",
+            "role:x=read",
+            "user:daemon=read,,",
+        ):
             daemon = Daemon("sqlite", options=("--access", rules))
             try:
                 with self.assertRaises(Exception) as caught:
@@ -266,7 +356,7 @@ class Access(Case):
 
 def child_as(uid, work, gid=None, groups=()):
     """A process of that user (forked and no exec: another user may not be allowed to run this Python) that exits with what work
-    gives back; its id."""
+    returns; its id."""
     child = os.fork()
     if child == 0:
         code = 1

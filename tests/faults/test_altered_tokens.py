@@ -21,11 +21,22 @@ class Altered(DaemonCase):
         self.user, self.other = World(self.c).user(), World(self.c).user()
         for user in (self.user, self.other):
             for which in ("strava", "fitbit"):
-                self.ok(f"update_{which}_token", [user, ACCESS + user[:4] + which, REFRESH + which, "2030-01-01T00:00:00Z", "read"])
+                self.ok(
+                    f"update_{which}_token",
+                    [
+                        user,
+                        ACCESS + user[:4] + which,
+                        REFRESH + which,
+                        "2030-01-01T00:00:00Z",
+                        "read",
+                    ],
+                )
         self.texts = set()
 
     def columns(self, user, which="strava"):
-        row = self.sql(f"SELECT {', '.join(f'{which}_{column}' for column in COLUMNS)} FROM users WHERE id = '{user}'")
+        row = self.sql(
+            f"SELECT {', '.join(f'{which}_{column}' for column in COLUMNS)} FROM users WHERE id = '{user}'"
+        )
         return dict(zip(COLUMNS, row))
 
     def put(self, which="strava", **columns):
@@ -36,7 +47,9 @@ class Altered(DaemonCase):
         """One row of a query, or the statement done."""
         if self.daemon.backend == "sqlite":
             if not hasattr(self, "database"):
-                self.database = sqlite3.connect(self.daemon.database.path, timeout=10, isolation_level=None)
+                self.database = sqlite3.connect(
+                    self.daemon.database.path, timeout=10, isolation_level=None
+                )
                 self.addCleanup(self.database.close)
             return self.database.execute(statement).fetchone()
         out = self.daemon.database.query(statement)
@@ -50,7 +63,7 @@ class Altered(DaemonCase):
     def test_every_bit(self):
         """Each bit of ciphertext, tag and nonce in turn."""
         good = self.columns(self.user)
-        step = 1 if self.daemon.backend == "sqlite" else 5   # psql is a process each time
+        step = 1 if self.daemon.backend == "sqlite" else 5  # psql is a process each time
         flips = 0
         for column in COLUMNS:
             raw = base64.b64decode(good[column])
@@ -62,28 +75,45 @@ class Altered(DaemonCase):
                 flips += 1
             self.put(**{column: good[column]})
         self.assertGreater(flips, 150)
-        self.assertEqual(self.ok("get_strava_token", user_id=self.user)["access_token"], ACCESS + self.user[:4] + "strava")
+        self.assertEqual(
+            self.ok("get_strava_token", user_id=self.user)["access_token"],
+            ACCESS + self.user[:4] + "strava",
+        )
         self.others_are_fine()
 
     def others_are_fine(self):
-        self.assertEqual(self.ok("get_fitbit_token", user_id=self.user)["refresh_token"], REFRESH + "fitbit")
+        self.assertEqual(
+            self.ok("get_fitbit_token", user_id=self.user)["refresh_token"], REFRESH + "fitbit"
+        )
         for which in ("strava", "fitbit"):
-            self.assertEqual(self.ok(f"get_{which}_token", user_id=self.other)["access_token"], ACCESS + self.other[:4] + which)
+            self.assertEqual(
+                self.ok(f"get_{which}_token", user_id=self.other)["access_token"],
+                ACCESS + self.other[:4] + which,
+            )
         self.assertIsNotNone(self.ok("get_user", user_id=self.user)["strava_token"])
 
     def test_swapped(self):
         """Texts of another row, another provider, the other column, an older token."""
-        good, foreign, fitbit = self.columns(self.user), self.columns(self.other), self.columns(self.user, "fitbit")
+        good, foreign, fitbit = (
+            self.columns(self.user),
+            self.columns(self.other),
+            self.columns(self.user, "fitbit"),
+        )
         self.ok("update_strava_token", [self.user, ACCESS, REFRESH, "2030-01-01T00:00:00Z", "read"])
         fresh = self.columns(self.user)
         for words, columns in {
-                "another row's access token": {**fresh, "access_token": foreign["access_token"]},
-                "another row's refresh token": {**fresh, "refresh_token": foreign["refresh_token"]},
-                "another row's nonce": {**fresh, "nonce": foreign["nonce"]},
-                "the other provider's access token": {**fresh, "access_token": fitbit["access_token"]},
-                "an older access token": {**fresh, "access_token": good["access_token"]},
-                "access and refresh exchanged": {**fresh, "access_token": fresh["refresh_token"], "refresh_token": fresh["access_token"]},
-                "nonces exchanged": {**fresh, "nonce": fresh["nonce"][16:] + fresh["nonce"][:16]}}.items():
+            "another row's access token": {**fresh, "access_token": foreign["access_token"]},
+            "another row's refresh token": {**fresh, "refresh_token": foreign["refresh_token"]},
+            "another row's nonce": {**fresh, "nonce": foreign["nonce"]},
+            "the other provider's access token": {**fresh, "access_token": fitbit["access_token"]},
+            "an older access token": {**fresh, "access_token": good["access_token"]},
+            "access and refresh exchanged": {
+                **fresh,
+                "access_token": fresh["refresh_token"],
+                "refresh_token": fresh["access_token"],
+            },
+            "nonces exchanged": {**fresh, "nonce": fresh["nonce"][16:] + fresh["nonce"][:16]},
+        }.items():
             self.put(**columns)
             self.fails(words)
         self.put(**fresh)
@@ -94,13 +124,24 @@ class Altered(DaemonCase):
         good = self.columns(self.user)
         raw = base64.b64decode(good["access_token"])
         for words, columns in {
-                "empty": {"access_token": ""}, "no base64": {"access_token": "!!!!"}, "plain": {"access_token": ACCESS},
-                "cut": {"access_token": base64.b64encode(raw[:-1]).decode()}, "tag only": {"access_token": base64.b64encode(raw[-16:]).decode()},
-                "15 bytes": {"access_token": base64.b64encode(raw[:15]).decode()}, "longer": {"access_token": base64.b64encode(raw + b"x").decode()},
-                "no padding": {"access_token": good["access_token"][:-4] + good["access_token"][-4:].replace("=", "") + "A"},
-                "empty nonce": {"nonce": ""}, "short nonce": {"nonce": base64.b64encode(b"x" * 12).decode()},
-                "long nonce": {"nonce": base64.b64encode(b"x" * 25).decode()}, "refresh gone": {"refresh_token": "AAAA"},
-                "long": {"access_token": "QUFB" * 50_000}}.items():
+            "empty": {"access_token": ""},
+            "no base64": {"access_token": "!!!!"},
+            "plain": {"access_token": ACCESS},
+            "cut": {"access_token": base64.b64encode(raw[:-1]).decode()},
+            "tag only": {"access_token": base64.b64encode(raw[-16:]).decode()},
+            "15 bytes": {"access_token": base64.b64encode(raw[:15]).decode()},
+            "longer": {"access_token": base64.b64encode(raw + b"x").decode()},
+            "no padding": {
+                "access_token": good["access_token"][:-4]
+                + good["access_token"][-4:].replace("=", "")
+                + "A"
+            },
+            "empty nonce": {"nonce": ""},
+            "short nonce": {"nonce": base64.b64encode(b"x" * 12).decode()},
+            "long nonce": {"nonce": base64.b64encode(b"x" * 25).decode()},
+            "refresh gone": {"refresh_token": "AAAA"},
+            "long": {"access_token": "QUFB" * 50_000},
+        }.items():
             self.put(**{**good, **columns})
             self.fails(words)
         self.put(**good)
@@ -120,15 +161,21 @@ class Altered(DaemonCase):
     def test_missing_column_is_no_token(self):
         """A token counts as present only when all five columns are there."""
         for column in (*COLUMNS, "expires_at", "scope"):
-            self.ok("update_strava_token", [self.user, ACCESS, REFRESH, "2030-01-01T00:00:00Z", "read"])
+            self.ok(
+                "update_strava_token", [self.user, ACCESS, REFRESH, "2030-01-01T00:00:00Z", "read"]
+            )
             self.sql(f"UPDATE users SET strava_{column} = NULL WHERE id = '{self.user}'")
             self.assertIsNone(self.ok("get_strava_token", user_id=self.user), column)
             self.assertIsNone(self.ok("get_user", user_id=self.user)["strava_token"], column)
-        self.assertEqual(self.ok("get_fitbit_token", user_id=self.user)["refresh_token"], REFRESH + "fitbit")
+        self.assertEqual(
+            self.ok("get_fitbit_token", user_id=self.user)["refresh_token"], REFRESH + "fitbit"
+        )
 
     def test_pipeline_with_one_bad_row(self):
         self.put(access_token="broken")
-        answers = self.c.many([("get_strava_token", {"user_id": user}) for user in (self.other, self.user) * 50])
+        answers = self.c.many(
+            [("get_strava_token", {"user_id": user}) for user in (self.other, self.user) * 50]
+        )
         for index, answer in enumerate(answers):
             if index % 2 == 0:
                 self.assertEqual(answer["result"]["refresh_token"], REFRESH + "strava")

@@ -15,8 +15,8 @@ from lib.world import World  # noqa: E402
 
 KIB, MIB = 1 << 10, 1 << 20
 LIMIT = 64 * MIB
-PEAK = 128 * MIB     # that clients may cost at the default settings: docs/operations.md
-SMALL = 64 * KIB     # a connection with less never waits
+PEAK = 128 * MIB  # that clients may cost at the default settings: docs/operations.md
+SMALL = 64 * KIB  # a connection with less never waits
 
 
 def junk(length):
@@ -25,7 +25,12 @@ def junk(length):
 
 
 def call(method, params, ignored=b"null", number=1):
-    return b'{"jsonrpc":"2.0","id":%d,"method":"%s","params":%s,"ignored":%s}' % (number, method.encode(), params, ignored)
+    return b'{"jsonrpc":"2.0","id":%d,"method":"%s","params":%s,"ignored":%s}' % (
+        number,
+        method.encode(),
+        params,
+        ignored,
+    )
 
 
 def document(user, length, nodes=False):
@@ -72,7 +77,9 @@ class MemoryCase(Case):
     options = ()
 
     def setUp(self):
-        self.daemon = Daemon(options=("--call-timeout", "1h", "--bcrypt-cost", "4", *self.options)).start()
+        self.daemon = Daemon(
+            options=("--call-timeout", "1h", "--bcrypt-cost", "4", *self.options)
+        ).start()
         self.addCleanup(self.daemon.stop)
         self.c = self.daemon.connect()
         self.addCleanup(self.c.close)
@@ -91,9 +98,13 @@ class MemoryCase(Case):
 
     def waits(self, calls, clients=1):
         """Until that many calls of the others wait; what is held for them."""
+
         def check():
             found = self.others()
-            return len(found) == clients and sum(one["in_flight"] for one in found) == calls and found
+            return (
+                len(found) == clients and sum(one["in_flight"] for one in found) == calls and found
+            )
+
         return sum(one["memory_bytes"] for one in self.within(30, check))
 
     def settled(self):
@@ -104,6 +115,7 @@ class MemoryCase(Case):
             found = [(one["memory_bytes"], one["reading"]) for one in self.others()]
             same, seen[0] = found == seen[0], found
             return same and not any(reading for _, reading in found) and found
+
         return sum(memory for memory, _ in self.within(60, check, every=0.3))
 
     def returned(self):
@@ -124,19 +136,32 @@ class Charged(MemoryCase):
         self.c.call("daemon.resume")
         self.assertIn(b'"result":null', flood.read_all()[0])
         self.returned()
-        self.assertGreater(self.c.call("daemon.stats")["gauges"]["client_memory_peak_bytes"], 500 * KIB)
+        self.assertGreater(
+            self.c.call("daemon.stats")["gauges"]["client_memory_peak_bytes"], 500 * KIB
+        )
 
     def test_an_ignored_member_costs_nothing(self):
         """Of a line there stay the parameters alone, whatever the line was."""
         user = b'["%s"]' % self.user.encode()
         for name, line, calls in (
-                ("line", call("get_user", user, junk(900 * KIB)), 1),
-                ("batch", b"[" + call("get_user", user, junk(900 * KIB)) + b"]", 1),
-                ("batch of text", b"[" + call("get_user", user, b'"' + b"x" * 900_000 + b'"') + b"]", 1),
-                ("batch of many", b"[" + b",".join([call("get_user", user, junk(40 * KIB))] * 20) + b"]", 20)):
+            ("line", call("get_user", user, junk(900 * KIB)), 1),
+            ("batch", b"[" + call("get_user", user, junk(900 * KIB)) + b"]", 1),
+            (
+                "batch of text",
+                b"[" + call("get_user", user, b'"' + b"x" * 900_000 + b'"') + b"]",
+                1,
+            ),
+            (
+                "batch of many",
+                b"[" + b",".join([call("get_user", user, junk(40 * KIB))] * 20) + b"]",
+                20,
+            ),
+        ):
             with self.subTest(name):
                 flood = self.flood([line])
-                self.within(30, lambda n=calls: self.waits(n) < SMALL + n * 8 * KIB)   # the line goes with the next iteration
+                self.within(
+                    30, lambda n=calls: self.waits(n) < SMALL + n * 8 * KIB
+                )  # the line goes with the next iteration
                 flood.close()
                 self.c.call("daemon.resume")
                 self.returned()
@@ -155,13 +180,21 @@ class Charged(MemoryCase):
         """A batch whose nodes are not kept: its calls are read once more, with the same answers."""
         self.c.call("daemon.resume")
         user = self.user.encode()
-        calls = [call("upsert_user_profile", b'["%s",{"a":%s}]' % (user, junk(60_000))), b'"no request"', b"1", b"[]",
-                 call("get_user_profile", b'{"user_id":"%s"}' % user, junk(60_000), 2), call("no_such", b"[]", number=3),
-                 call("daemon.ping", b"[]", number=4)]
+        calls = [
+            call("upsert_user_profile", b'["%s",{"a":%s}]' % (user, junk(60_000))),
+            b'"no request"',
+            b"1",
+            b"[]",
+            call("get_user_profile", b'{"user_id":"%s"}' % user, junk(60_000), 2),
+            call("no_such", b"[]", number=3),
+            call("daemon.ping", b"[]", number=4),
+        ]
         self.c.send(b"[" + b",".join(calls) + b"]\n", note=False)
         answers = self.c.read()
         self.same(answers[0]["result"], None)
-        self.assertEqual([one["error"]["data"]["kind"] for one in answers[1:4]], ["invalid_request"] * 3)
+        self.assertEqual(
+            [one["error"]["data"]["kind"] for one in answers[1:4]], ["invalid_request"] * 3
+        )
         self.same(answers[4]["result"], {"a": [1] * 30_000})
         self.assertEqual(answers[5]["error"]["data"]["kind"], "method_not_found")
         self.same(answers[6], {"jsonrpc": "2.0", "id": 4, "result": "pong"})
@@ -183,18 +216,23 @@ class Shares(MemoryCase):
 
     def test_many_clients_stay_within_the_limit(self):
         self.c.call("daemon.pause")
-        lines = {"line": document(self.user, 1_000_000), "batch": b"[" + document(self.user, 1_000_000) + b"]",
-                 "password": call("verify_user_password", b'["a@b","%s"]' % (b"x" * 900_000))}
+        lines = {
+            "line": document(self.user, 1_000_000),
+            "batch": b"[" + document(self.user, 1_000_000) + b"]",
+            "password": call("verify_user_password", b'["a@b","%s"]' % (b"x" * 900_000)),
+        }
         floods = [self.flood([line] * 12) for line in lines.values() for _ in range(4)]
         self.assertLess(self.settled(), LIMIT + len(floods) * SMALL + 4 * MIB)
-        with self.daemon.connect() as small:    # small calls go on, whoever holds how much
+        with self.daemon.connect() as small:  # small calls go on, whoever holds how much
             small.call("daemon.ping")
             small.request("get_user", [self.user])
             self.within(30, lambda: min(one["in_flight"] for one in self.others()) == 1)
             self.c.call("daemon.resume")
             self.assertEqual(small.read()["result"]["id"], self.user)
         for flood in floods:
-            self.assertTrue(all(b'"result":' in one or b'"error":' in one for one in flood.read_all()))
+            self.assertTrue(
+                all(b'"result":' in one or b'"error":' in one for one in flood.read_all())
+            )
         self.returned()
 
 
@@ -231,6 +269,7 @@ class Resident(MemoryCase):
             while not done.is_set():
                 most = max(most, invariants.memory(self.daemon.pid))
                 done.wait(0.002)
+
         thread = threading.Thread(target=watch)
         thread.start()
         readers = [threading.Thread(target=flood.read_all) for flood in floods]

@@ -18,7 +18,7 @@ from lib.world import World, new_user, uuid4  # noqa: E402
 
 BACKENDS = ("sqlite",)
 LONG = bool(os.environ.get("PIERRE_TEST_LONG"))
-MEMORY_CAP = 128 << 20   # a service that may have no more than this is not killed by any of it
+MEMORY_CAP = 128 << 20  # a service that may have no more than this is not killed by any of it
 PING = b'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}\n'
 PONG = {"jsonrpc": "2.0", "id": 1, "result": "pong"}
 
@@ -44,7 +44,7 @@ class Clients(Case):
 
     def finish(self):
         invariants.check(self.daemon, self.before)
-        if not SANITIZER:   # its shadow memory and quarantine are not the daemon's
+        if not SANITIZER:  # its shadow memory and quarantine are not the daemon's
             self.assertLess(invariants.peak(self.daemon.pid), MEMORY_CAP)
         self.daemon.stop()
 
@@ -104,7 +104,12 @@ class Deaf(Clients):
     def flood(self, connection, line, seconds, most=400 << 20):
         """Sends and never reads; gives the bytes that were taken and how it ended."""
         connection.socket.setblocking(False)
-        data, sent, at, deadline = line * max(1, (1 << 18) // len(line)), 0, 0, time.monotonic() + seconds
+        data, sent, at, deadline = (
+            line * max(1, (1 << 18) // len(line)),
+            0,
+            0,
+            time.monotonic() + seconds,
+        )
         while time.monotonic() < deadline and sent < most:
             try:
                 count = connection.socket.send(data[at:])
@@ -123,14 +128,22 @@ class Deaf(Clients):
             self.assertEqual(end, "disconnected")
             self.assertGreater(time.monotonic() - began, 1.5)
             self.assertLess(sent, 60 << 20)
-            self.assertLess(invariants.memory(self.daemon.pid), self.before.memory + (64 << 20) * (1 if SLOW == 1 else 4))
+            self.assertLess(
+                invariants.memory(self.daemon.pid),
+                self.before.memory + (64 << 20) * (1 if SLOW == 1 else 4),
+            )
         self.finish()
 
     def test_never_reads_large_answers(self):
         with self.daemon.connect() as connection:
             user = World(connection).user()
             connection.call("upsert_user_profile", [user, {"t": "x" * 500_000}])
-        line = (strict.dumps({"jsonrpc": "2.0", "id": 1, "method": "get_user_profile", "params": [user]}) + "\n").encode()
+        line = (
+            strict.dumps(
+                {"jsonrpc": "2.0", "id": 1, "method": "get_user_profile", "params": [user]}
+            )
+            + "\n"
+        ).encode()
         deaf = [self.raw() for _ in range(4)]
         threads = [threading.Thread(target=self.flood, args=(one, line, 1.2)) for one in deaf]
         most = 0
@@ -156,7 +169,7 @@ class Deaf(Clients):
             deadline = time.monotonic() + 1
             while time.monotonic() < deadline and sent < len(data):
                 try:
-                    sent += sleepy.socket.send(data[sent:sent + 65536])
+                    sent += sleepy.socket.send(data[sent : sent + 65536])
                 except BlockingIOError:
                     time.sleep(0.01)
             sleepy.pump(data[sent:], count)
@@ -173,17 +186,31 @@ class Gone(Clients):
         with self.daemon.connect() as connection:
             user = World(connection).user()
             connection.call("upsert_user_profile", [user, {"t": "x" * 300_000}])
-        read = (strict.dumps({"jsonrpc": "2.0", "id": 1, "method": "get_user_profile", "params": [user]}) + "\n").encode()
+        read = (
+            strict.dumps(
+                {"jsonrpc": "2.0", "id": 1, "method": "get_user_profile", "params": [user]}
+            )
+            + "\n"
+        ).encode()
         for number in range(rounds):
             with self.raw() as one:
                 identifier = uuid4()
-                write = (strict.dumps({"jsonrpc": "2.0", "id": 1, "method": "create_user",
-                                       "params": {"user": new_user(id=identifier)}}) + "\n").encode()
+                write = (
+                    strict.dumps(
+                        {
+                            "jsonrpc": "2.0",
+                            "id": 1,
+                            "method": "create_user",
+                            "params": {"user": new_user(id=identifier)},
+                        }
+                    )
+                    + "\n"
+                ).encode()
                 line = (PING, read, write, b"[" + PING.strip() + b"]\n")[number % 4]
                 moment = chance.random()
                 try:
                     if moment < 0.3:
-                        one.send(line[:chance.randrange(len(line))], note=False)
+                        one.send(line[: chance.randrange(len(line))], note=False)
                     elif moment < 0.6:
                         one.send(line * chance.randrange(1, 4), note=False)
                     else:
@@ -194,7 +221,9 @@ class Gone(Clients):
                 if number % 4 == 2:
                     made.append(identifier)
                 if chance.random() < 0.3:
-                    one.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+                    one.socket.setsockopt(
+                        socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00"
+                    )
                 if chance.random() < 0.2:
                     one.half_close()
         with self.daemon.connect() as connection:
@@ -250,8 +279,10 @@ class TooMany(Clients):
 class NoDescriptors(Case):
     def test_emfile(self):
         """Fewer descriptors than clients: whoever is in goes on, nobody hangs in a spinning loop, and it heals."""
+
         def limits():
             resource.setrlimit(resource.RLIMIT_NOFILE, (80, 80))
+
         daemon = Daemon(limits=limits)
         with daemon:
             with daemon.connect() as connection:
@@ -268,7 +299,9 @@ class NoDescriptors(Case):
                 self.assertIsNotNone(World(inside).user())
                 used, began = ticks(daemon.pid), time.monotonic()
                 time.sleep(1)
-                self.assertLess((ticks(daemon.pid) - used) / (time.monotonic() - began), 0.5, "the loop spins")
+                self.assertLess(
+                    (ticks(daemon.pid) - used) / (time.monotonic() - began), 0.5, "the loop spins"
+                )
                 for one in crowd:
                     one.close()
             self.within(5, lambda: self.serves(daemon))
@@ -291,7 +324,10 @@ class Loud(Clients):
             self.assertEqual(one.read()["error"]["data"]["kind"], "too_large")
             for _ in range(2048 if LONG else 100):
                 one.send(chunk, note=False)
-            self.assertLess(invariants.memory(self.daemon.pid), self.before.memory + (16 << 20) * (1 if SLOW == 1 else 4))
+            self.assertLess(
+                invariants.memory(self.daemon.pid),
+                self.before.memory + (16 << 20) * (1 if SLOW == 1 else 4),
+            )
             one.send(b"\n" + PING, note=False)
             self.same(one.read(), PONG)
         self.finish()
@@ -316,7 +352,7 @@ class Loud(Clients):
                     data, at = PING * 5000, 0
                     while not stop.is_set():
                         try:
-                            at = (at + loud.socket.send(data[at:at + 65536])) % len(data)
+                            at = (at + loud.socket.send(data[at : at + 65536])) % len(data)
                         except BlockingIOError:
                             pass
                         try:
@@ -325,6 +361,7 @@ class Loud(Clients):
                             time.sleep(0.001)
             except Exception as problem:  # pylint: disable=broad-except
                 problems.append(problem)
+
         thread = threading.Thread(target=flood)
         thread.start()
         try:
@@ -352,10 +389,13 @@ class Loud(Clients):
         with self.raw() as one:
             reader, writer = os.pipe()
             for _ in range(20):
-                one.socket.sendmsg([PING], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [reader] * 250))])
+                one.socket.sendmsg(
+                    [PING],
+                    [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [reader] * 250))],
+                )
                 self.same(one.read(), PONG)
             os.close(reader)
-            with self.assertRaises(BrokenPipeError):   # nobody holds the reading end any more
+            with self.assertRaises(BrokenPipeError):  # nobody holds the reading end any more
                 os.write(writer, b"x")
             os.close(writer)
         self.finish()
@@ -367,23 +407,31 @@ def small_stack():
 
 class SmallStack(Clients):
     """The loop's stack and those of all threads have 512 KiB."""
+
     limits = staticmethod(small_stack)
 
     def test_deep_nesting(self):
         """Refused at any depth, and what is just deep enough is stored and comes back."""
         with self.raw() as one:
-            for text in (b"[" * 500_000, b'{"a":' * 150_000, b"[" * 100_000 + b"]" * 100_000, b"[" * 65 + b"]" * 65):
+            for text in (
+                b"[" * 500_000,
+                b'{"a":' * 150_000,
+                b"[" * 100_000 + b"]" * 100_000,
+                b"[" * 65 + b"]" * 65,
+            ):
                 one.send(text + b"\n", note=False)
                 self.assertEqual(one.read()["error"]["data"]["kind"], "parse_error")
         with self.daemon.connect() as connection:
             user = World(connection).user()
             document = {}
-            for _ in range(61):   # with the request and its params: 64
+            for _ in range(61):  # with the request and its params: 64
                 document = {"a": document}
             connection.call("upsert_user_profile", [user, document])
             self.same(connection.call("get_user_profile", [user]), document)
             goal = connection.call("create_goal", [user, document])
-            self.assertEqual([one["id"] for one in connection.call("get_user_goals", [user])], [goal])
+            self.assertEqual(
+                [one["id"] for one in connection.call("get_user_goals", [user])], [goal]
+            )
         self.finish()
 
 
@@ -391,10 +439,27 @@ class Cuts(Clients):
     def test_same_bytes_cut_anywhere(self):
         """The same bytes, cut at random places, give the same answers."""
         user = uuid4()
-        lines = [PING, b"\r\n", b" \n", b"{broken\n", strict.dumps({"jsonrpc": "2.0", "id": "é😀", "method": "get_user", "params": [user]}).encode() + b"\n",
-                 b"[" + PING.strip() + b"," + PING.strip() + b"]\r\n", b"\xff\xfe\n", b"[]\n", b'{"jsonrpc":"2.0","method":"daemon.ping"}\n',
-                 b'{"jsonrpc":"2.0","id":2,"method":"get_user","params":{"user_id":"x"}}\n', b"x" * 3000 + b"\n",
-                 strict.dumps({"jsonrpc": "2.0", "id": 9, "method": "get_user_by_email", "params": ["ü" * 5000]}).encode() + b"\n", PING.strip()]
+        lines = [
+            PING,
+            b"\r\n",
+            b" \n",
+            b"{broken\n",
+            strict.dumps(
+                {"jsonrpc": "2.0", "id": "é😀", "method": "get_user", "params": [user]}
+            ).encode()
+            + b"\n",
+            b"[" + PING.strip() + b"," + PING.strip() + b"]\r\n",
+            b"\xff\xfe\n",
+            b"[]\n",
+            b'{"jsonrpc":"2.0","method":"daemon.ping"}\n',
+            b'{"jsonrpc":"2.0","id":2,"method":"get_user","params":{"user_id":"x"}}\n',
+            b"x" * 3000 + b"\n",
+            strict.dumps(
+                {"jsonrpc": "2.0", "id": 9, "method": "get_user_by_email", "params": ["ü" * 5000]}
+            ).encode()
+            + b"\n",
+            PING.strip(),
+        ]
         data = b"".join(lines)
 
         def answers(pieces):
@@ -403,21 +468,31 @@ class Cuts(Clients):
                     one.send(piece, note=False)
                 one.half_close()
                 return sorted(one.read_to_end())
+
         expected = answers([data])
         self.assertEqual(len(expected), 10)
         chance = random.Random(os.environ.get("PIERRE_TEST_SEED", "cuts"))
         for _ in range(1000 if LONG else 200):
             places = sorted(chance.randrange(len(data)) for _ in range(chance.choice((1, 5, 60))))
-            self.assertEqual(answers([data[a:b] for a, b in zip([0, *places], [*places, len(data)])]), expected, places)
+            self.assertEqual(
+                answers([data[a:b] for a, b in zip([0, *places], [*places, len(data)])]),
+                expected,
+                places,
+            )
         for size in (1, 2, 7):
-            self.assertEqual(answers([data[at:at + size] for at in range(0, len(data), size)]), expected)
+            self.assertEqual(
+                answers([data[at : at + size] for at in range(0, len(data), size)]), expected
+            )
         self.finish()
 
     def test_garbage(self):
         """Random bytes and mutated requests: an error or a result for each line, never a crash."""
         chance = random.Random(os.environ.get("PIERRE_TEST_SEED", "garbage"))
-        seeds = [PING.strip(), b'{"jsonrpc":"2.0","id":1,"method":"get_user_by_email","params":["a@b"]}',
-                 b'{"jsonrpc":"2.0","id":1,"method":"create_goal","params":{"user_id":"00000000-0000-4000-8000-00000000dead","goal_data":{"title":"x","target":1e5}}}']
+        seeds = [
+            PING.strip(),
+            b'{"jsonrpc":"2.0","id":1,"method":"get_user_by_email","params":["a@b"]}',
+            b'{"jsonrpc":"2.0","id":1,"method":"create_goal","params":{"user_id":"00000000-0000-4000-8000-00000000dead","goal_data":{"title":"x","target":1e5}}}',
+        ]
         lines, answers = 0, 0
         with self.raw() as one:
             for _ in range(20_000 if LONG else 4000):
@@ -429,12 +504,25 @@ class Cuts(Clients):
                     if turn < 0.4:
                         line[at] = chance.randrange(256)
                     elif turn < 0.6:
-                        del line[at:at + chance.randrange(1, 5)]
+                        del line[at : at + chance.randrange(1, 5)]
                         line = line or bytearray(b"x")
                     elif turn < 0.8:
-                        line[at:at] = chance.choice((b"{", b"[", b'"', b"\\u", b"\\", b",", b":", b"1e999", b"\xed\xa0\x80", b"null"))
+                        line[at:at] = chance.choice(
+                            (
+                                b"{",
+                                b"[",
+                                b'"',
+                                b"\\u",
+                                b"\\",
+                                b",",
+                                b":",
+                                b"1e999",
+                                b"\xed\xa0\x80",
+                                b"null",
+                            )
+                        )
                     else:
-                        line[at:at] = line[:chance.randrange(len(line))]
+                        line[at:at] = line[: chance.randrange(len(line))]
                 line = bytes(line).replace(b"\n", b" ").strip() or b"x"
                 one.send(line + b"\n" + PING.replace(b'"id":1', b'"id":"end"'), note=False)
                 while True:

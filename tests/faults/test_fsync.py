@@ -24,7 +24,12 @@ WRITES = 1000
 def strace_works(options=("-e", "trace=getpid")):
     if shutil.which("strace") is None:
         return False
-    return subprocess.run(["strace", "-o", "/dev/null", *options, "true"], capture_output=True, check=False).returncode == 0
+    return (
+        subprocess.run(
+            ["strace", "-o", "/dev/null", *options, "true"], capture_output=True, check=False
+        ).returncode
+        == 0
+    )
 
 
 class Traced(Case):
@@ -32,7 +37,9 @@ class Traced(Case):
         if SANITIZER:
             self.skipTest("a sanitizer's build is not traced")
         if not strace_works():
-            self.skipTest("strace is ABSENT or may not trace here: the order of fsync and answer is NOT tested")
+            self.skipTest(
+                "strace is ABSENT or may not trace here: the order of fsync and answer is NOT tested"
+            )
 
 
 class Order(Traced):
@@ -40,8 +47,20 @@ class Order(Traced):
         """For each answered write: its text goes into the WAL, an fdatasync of the WAL begins after that and ends, then the answer."""
         daemon = Daemon()
         trace = os.path.join(daemon.folder, "trace")
-        daemon.wrapper = ["strace", "-f", "-yy", "-ttt", "-s", "140000", "-e", "signal=none", "-o", trace,
-                          "-e", "trace=pwrite64,pwritev,write,writev,sendmsg,sendto,fdatasync,fsync"]
+        daemon.wrapper = [
+            "strace",
+            "-f",
+            "-yy",
+            "-ttt",
+            "-s",
+            "140000",
+            "-e",
+            "signal=none",
+            "-o",
+            trace,
+            "-e",
+            "trace=pwrite64,pwritev,write,writev,sendmsg,sendto,fdatasync,fsync",
+        ]
         daemon.start()
         try:
             marks = self.write(daemon)
@@ -65,14 +84,20 @@ class Order(Traced):
                     connection.last_id = worker * 1_000_000
                     requests = []
                     for index in range(WRITES // 8):
-                        requests.append(("create_user", {"user": new_user(display_name=f"mark-{worker}-{index}-end")}))
+                        requests.append(
+                            (
+                                "create_user",
+                                {"user": new_user(display_name=f"mark-{worker}-{index}-end")},
+                            )
+                        )
                         with lock:
                             marks[f"mark-{worker}-{index}-end"] = worker * 1_000_000 + index + 1
                     for at in range(0, len(requests), 5):
-                        for answer in connection.many(requests[at:at + 5]):
+                        for answer in connection.many(requests[at : at + 5]):
                             assert "result" in answer, answer
             except Exception as problem:  # pylint: disable=broad-except
                 problems.append(problem)
+
         threads = [threading.Thread(target=work, args=(worker,)) for worker in range(1, 9)]
         for thread in threads:
             thread.start()
@@ -88,9 +113,15 @@ class Order(Traced):
         self.assertGreater(len(syncs), 0)
         late = []
         for mark, identifier in marks.items():
-            if not any(begin >= written[mark] and end <= answered[identifier] for begin, end in syncs):
+            if not any(
+                begin >= written[mark] and end <= answered[identifier] for begin, end in syncs
+            ):
                 late.append((mark, written[mark], answered[identifier]))
-        self.assertEqual(late, [], f"answered before an fdatasync that began after the WAL was written ({len(syncs)} syncs)")
+        self.assertEqual(
+            late,
+            [],
+            f"answered before an fdatasync that began after the WAL was written ({len(syncs)} syncs)",
+        )
         print(f"  {len(marks)} answers, {len(syncs)} syncs of the WAL", flush=True)
 
 
@@ -100,15 +131,35 @@ class Folders(Traced):
         daemon = Daemon()
         daemon.url = f"sqlite:{daemon.folder}/deep/er/pierre.db"
         trace = os.path.join(daemon.folder, "trace")
-        daemon.wrapper = ["strace", "-f", "-yy", "-e", "signal=none", "-o", trace, "-e", "trace=mkdir,fsync,listen"]
+        daemon.wrapper = [
+            "strace",
+            "-f",
+            "-yy",
+            "-e",
+            "signal=none",
+            "-o",
+            trace,
+            "-e",
+            "trace=mkdir,fsync,listen",
+        ]
         self.addCleanup(daemon.discard)
         daemon.start()
         with open(trace, encoding="utf-8") as file:
             calls = [re.sub(r"^\d+ +", "", line) for line in file]
         for made in (f"{daemon.folder}/deep", f"{daemon.folder}/deep/er"):
-            at = next(index for index, call in enumerate(calls) if call.startswith(f'mkdir("{made}"') and call.endswith("= 0\n"))
+            at = next(
+                index
+                for index, call in enumerate(calls)
+                if call.startswith(f'mkdir("{made}"') and call.endswith("= 0\n")
+            )
             end = next(index for index, call in enumerate(calls) if call.startswith("listen("))
-            self.assertTrue(any(re.match(rf"fsync\(\d+<{re.escape(os.path.dirname(made))}>\) += 0", call) for call in calls[at:end]), calls)
+            self.assertTrue(
+                any(
+                    re.match(rf"fsync\(\d+<{re.escape(os.path.dirname(made))}>\) += 0", call)
+                    for call in calls[at:end]
+                ),
+                calls,
+            )
 
 
 LINE = re.compile(r"^(\d+) +(\d+\.\d+) (.*)$", re.DOTALL)
@@ -135,8 +186,13 @@ def events(trace, marks):
                 if "unfinished" in text:
                     open_sync[pid] = when
                 elif "= 0" in text:
-                    syncs.append((when, when))   # a finished line: nothing else of this trace lies between
-            elif text.startswith(("pwrite64(", "pwritev(", "write(")) and "-wal>" in text.split(",", 1)[0]:
+                    syncs.append(
+                        (when, when)
+                    )  # a finished line: nothing else of this trace lies between
+            elif (
+                text.startswith(("pwrite64(", "pwritev(", "write("))
+                and "-wal>" in text.split(",", 1)[0]
+            ):
                 found = pattern.findall(text)
                 if "unfinished" in text:
                     open_write[pid] = found
@@ -155,13 +211,32 @@ class Injected(Traced):
     def setUp(self):
         super().setUp()
         if not strace_works(("-e", "inject=getpid:error=EIO")):
-            self.skipTest("strace cannot inject faults here: failing fsync and pwrite are NOT tested")
+            self.skipTest(
+                "strace cannot inject faults here: failing fsync and pwrite are NOT tested"
+            )
 
     def inject(self, daemon, call, what, end="-wal"):
         """From now on, every call of that name on the WAL (end "": on the database) that `what` chooses fails."""
-        tracer = subprocess.Popen(["strace", "-f", "-p", str(daemon.pid), "-P", daemon.database.path + end, "-e", "signal=none", "-e", f"trace={call}",
-                                   "-e", f"inject={call}:{what}", "-o", os.path.join(daemon.folder, "inject")],
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        tracer = subprocess.Popen(
+            [
+                "strace",
+                "-f",
+                "-p",
+                str(daemon.pid),
+                "-P",
+                daemon.database.path + end,
+                "-e",
+                "signal=none",
+                "-e",
+                f"trace={call}",
+                "-e",
+                f"inject={call}:{what}",
+                "-o",
+                os.path.join(daemon.folder, "inject"),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         self.within(5, lambda: self.traced(daemon.pid))
         return tracer
 
@@ -187,9 +262,13 @@ class Injected(Traced):
             self.within(10, lambda: self.heals(daemon))
             with daemon.connect() as connection:
                 for user in stored:
-                    self.assertIsNotNone(connection.call("get_user", user_id=user), "an answered write is lost")
+                    self.assertIsNotNone(
+                        connection.call("get_user", user_id=user), "an answered write is lost"
+                    )
                 for user in refused:
-                    self.assertIsNone(connection.call("get_user", user_id=user), "a refused write is there")
+                    self.assertIsNone(
+                        connection.call("get_user", user_id=user), "a refused write is there"
+                    )
             invariants.check(daemon, before)
 
     def warm(self, daemon):
@@ -250,11 +329,17 @@ class Injected(Traced):
             tracer.terminate()
             tracer.wait()
         self.assertEqual((len(stored), len(refused), len(unclear)), (3, 3, 0))
-        with Daemon("sqlite", daemon.database, folder=daemon.folder, key=daemon.key) as again, again.connect() as connection:
+        with Daemon(
+            "sqlite", daemon.database, folder=daemon.folder, key=daemon.key
+        ) as again, again.connect() as connection:
             for user in stored:
-                self.assertIsNotNone(connection.call("get_user", user_id=user), "an answered write is lost")
+                self.assertIsNotNone(
+                    connection.call("get_user", user_id=user), "an answered write is lost"
+                )
             for user in refused:
-                self.assertIsNone(connection.call("get_user", user_id=user), "a refused write is there")
+                self.assertIsNone(
+                    connection.call("get_user", user_id=user), "a refused write is there"
+                )
         self.assertEqual(invariants.integrity(daemon.database.path), "ok")
 
     def test_group_is_refused_as_a_whole(self):
@@ -267,7 +352,15 @@ class Injected(Traced):
             stored, refused = set(), set()
             try:
                 with daemon.connect() as connection:
-                    answers = connection.many([("record_api_key_usage", {"usage": new_usage(key, tool_name=f"t{index}")}) for index in range(400)])
+                    answers = connection.many(
+                        [
+                            (
+                                "record_api_key_usage",
+                                {"usage": new_usage(key, tool_name=f"t{index}")},
+                            )
+                            for index in range(400)
+                        ]
+                    )
                     for index, answer in enumerate(answers):
                         (stored if "result" in answer else refused).add(f"t{index}")
             finally:
@@ -275,13 +368,18 @@ class Injected(Traced):
                 tracer.wait()
             self.assertTrue(refused)
             self.within(10, lambda: self.heals(daemon))
-            there = set(daemon.call("get_api_key_usage_stats", [key, "2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z"])["tool_usage"])
+            there = set(
+                daemon.call(
+                    "get_api_key_usage_stats", [key, "2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z"]
+                )["tool_usage"]
+            )
             self.assertEqual(there, stored)
             invariants.check(daemon, before)
 
     def test_checkpoint_is_not_durable(self):
         """Pages moved into the database whose sync fails count as moved for SQLite, which would then let the log go that alone has them for
-        sure. The daemon ends instead, leaves the log where it is, and moves all of it again at its next start."""
+        sure. The daemon ends instead, leaves the log where it is, and moves all of it again at its next start.
+        """
         daemon = Daemon(options=("--checkpoint-pages", "10"))
         daemon.start()
         self.addCleanup(daemon.discard)
@@ -289,7 +387,10 @@ class Injected(Traced):
         stored, ended = [], []
         tracer = self.inject(daemon, "fdatasync", "error=EIO:when=1+", "")
         try:
-            workers = [threading.Thread(target=self.write_until_the_end, args=(daemon, stored, ended)) for _ in range(6)]
+            workers = [
+                threading.Thread(target=self.write_until_the_end, args=(daemon, stored, ended))
+                for _ in range(6)
+            ]
             for worker in workers:
                 worker.start()
             for worker in workers:
@@ -301,10 +402,16 @@ class Injected(Traced):
             tracer.wait()
         self.assertEqual(len(ended), 6)
         self.assertIn("may not have reached the disk", daemon.log())
-        self.assertGreater(os.path.getsize(daemon.database.path + "-wal"), 10 * 4096, "the log was let go")
-        with Daemon("sqlite", daemon.database, folder=daemon.folder, key=daemon.key) as again, again.connect() as connection:
+        self.assertGreater(
+            os.path.getsize(daemon.database.path + "-wal"), 10 * 4096, "the log was let go"
+        )
+        with Daemon(
+            "sqlite", daemon.database, folder=daemon.folder, key=daemon.key
+        ) as again, again.connect() as connection:
             for user in stored:
-                self.assertIsNotNone(connection.call("get_user", user_id=user), "an answered write is lost")
+                self.assertIsNotNone(
+                    connection.call("get_user", user_id=user), "an answered write is lost"
+                )
         self.assertEqual(invariants.integrity(daemon.database.path), "ok")
 
     @staticmethod
@@ -313,7 +420,12 @@ class Injected(Traced):
             with daemon.connect(30) as connection:
                 while True:
                     users = [uuid4() for _ in range(4)]
-                    for user, answer in zip(users, connection.many([("create_user", {"user": new_user(id=user)}) for user in users])):
+                    for user, answer in zip(
+                        users,
+                        connection.many(
+                            [("create_user", {"user": new_user(id=user)}) for user in users]
+                        ),
+                    ):
                         if "result" in answer:
                             stored.append(user)
         except (Closed, OSError):
@@ -327,8 +439,24 @@ class Patience(Case):
             self.skipTest("strace cannot delay calls here: a slow disk is NOT tested")
         with Daemon() as daemon:
             World(daemon.connect()).user()
-            tracer = subprocess.Popen(["strace", "-f", "-p", str(daemon.pid), "-P", daemon.database.path + "-wal", "-e", "trace=fdatasync", "-e",
-                                       "inject=fdatasync:delay_exit=400000", "-o", "/dev/null"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            tracer = subprocess.Popen(
+                [
+                    "strace",
+                    "-f",
+                    "-p",
+                    str(daemon.pid),
+                    "-P",
+                    daemon.database.path + "-wal",
+                    "-e",
+                    "trace=fdatasync",
+                    "-e",
+                    "inject=fdatasync:delay_exit=400000",
+                    "-o",
+                    "/dev/null",
+                ],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
             self.within(5, lambda: Injected.traced(daemon.pid))
             try:
                 with daemon.connect() as writer, daemon.connect() as other:

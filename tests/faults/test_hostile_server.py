@@ -11,8 +11,23 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from lib import invariants, model  # noqa: E402
 from lib.case import main  # noqa: E402
 from lib.daemon import Daemon, SANITIZER, SLOW, StartFailure  # noqa: E402
-from lib.hostile_postgres import (BOUND, GOOD, INT8, NO_DATA, PARSED, TEXT, HostileServer, columns, done, fields, message,  # noqa: E402
-                                  parameter, ready, row, text)
+from lib.hostile_postgres import (
+    BOUND,
+    GOOD,
+    INT8,
+    NO_DATA,
+    PARSED,
+    TEXT,
+    HostileServer,
+    columns,
+    done,
+    fields,
+    message,  # noqa: E402
+    parameter,
+    ready,
+    row,
+    text,
+)
 from lib.postgres_case import Database, ServerCase  # noqa: E402
 from lib.world import new_user  # noqa: E402
 
@@ -23,8 +38,11 @@ COUNT = columns(("result", INT8, 1))
 BEGUN = PARSED + BOUND
 ZERO = struct.pack("!q", 0)
 KINDS = {"internal", "unavailable", "timeout", "storage", "too_large", "not_found", "conflict"}
-METHODS = (("get_user_count", {}), ("update_last_active", {"user_id": "00000000-0000-4000-8000-000000000001"}))   # a read, a write
-MEMORY = 400 << 20   # what a server may make the daemon hold: far below what the floods send
+METHODS = (
+    ("get_user_count", {}),
+    ("update_last_active", {"user_id": "00000000-0000-4000-8000-000000000001"}),
+)  # a read, a write
+MEMORY = 400 << 20  # what a server may make the daemon hold: far below what the floods send
 
 
 def says(*parts):
@@ -35,6 +53,7 @@ def says_and_closes(*parts, reset=False):
     def evil(session):
         session.send(b"".join(parts))
         session.close(reset)
+
     return evil
 
 
@@ -47,20 +66,36 @@ ERRORS = {
     "no field": says(BEGUN, message(b"E", b"\0"), ready()),
     "nothing in it": says(BEGUN, message(b"E"), ready()),
     "unknown fields": says(BEGUN, fields(b"E", x=CANARY, Y="?", S="?", C="?"), ready()),
-    "a SQLSTATE of another length": says(BEGUN, fields(b"E", S="ERROR", C="X" * 5000, M=CANARY), ready()),
+    "a SQLSTATE of another length": says(
+        BEGUN, fields(b"E", S="ERROR", C="X" * 5000, M=CANARY), ready()
+    ),
     "a million letters": says(BEGUN, fields(b"E", S="ERROR", C="XX000", M=CANARY * 50000), ready()),
     "no UTF-8": says(BEGUN, message(b"E", b"SERROR\0CXX000\0M\xff\xfe\xc3\0\0"), ready()),
     "a key without a constraint": says(BEGUN, fields(b"E", S="ERROR", C="23505"), ready()),
-    "a constraint nobody knows": says(BEGUN, fields(b"E", S="ERROR", C="23505", n=CANARY + "_key\n\"\x01"), ready()),
+    "a constraint nobody knows": says(
+        BEGUN, fields(b"E", S="ERROR", C="23505", n=CANARY + '_key\n"\x01'), ready()
+    ),
     "a row that is not there": says(BEGUN, fields(b"E", S="ERROR", C="23503", M=CANARY), ready()),
-    "fatal, and goes on": says(BEGUN, fields(b"E", S="FATAL", V="FATAL", C="57P01", M=CANARY), ready()),
-    "after the row": says(BEGUN, COUNT, row(ZERO), fields(b"E", S="ERROR", C="XX000", M=CANARY), ready()),
+    "fatal, and goes on": says(
+        BEGUN, fields(b"E", S="FATAL", V="FATAL", C="57P01", M=CANARY), ready()
+    ),
+    "after the row": says(
+        BEGUN, COUNT, row(ZERO), fields(b"E", S="ERROR", C="XX000", M=CANARY), ready()
+    ),
     "of a statement lost": says(fields(b"E", S="ERROR", C="26000", M=CANARY), ready()),
-    "of a plan, again and again": says(BEGUN, fields(b"E", S="ERROR", C="0A000", M=CANARY), ready()),
-    "serialization, again and again": says(BEGUN, fields(b"E", S="ERROR", C="40001", M=CANARY), ready()),
+    "of a plan, again and again": says(
+        BEGUN, fields(b"E", S="ERROR", C="0A000", M=CANARY), ready()
+    ),
+    "serialization, again and again": says(
+        BEGUN, fields(b"E", S="ERROR", C="40001", M=CANARY), ready()
+    ),
     "at the commit": says(BEGUN, GOOD, fields(b"E", S="ERROR", C="23503", M=CANARY), ready()),
-    "of a pooler": says_and_closes(fields(b"E", S="FATAL", C="08P01", M="server login has been failing")),
-    "two of them": says(BEGUN, fields(b"E", S="ERROR", C="XX000"), fields(b"E", S="ERROR", C="XX001"), ready()),
+    "of a pooler": says_and_closes(
+        fields(b"E", S="FATAL", C="08P01", M="server login has been failing")
+    ),
+    "two of them": says(
+        BEGUN, fields(b"E", S="ERROR", C="XX000"), fields(b"E", S="ERROR", C="XX001"), ready()
+    ),
 }
 
 SHAPES = {
@@ -83,8 +118,12 @@ SHAPES = {
     "two rows": says(BEGUN, COUNT, row(ZERO), row(ZERO), done(), ready()),
     "more values than columns": says(BEGUN, COUNT, row(ZERO, ZERO), done(), ready()),
     "fewer values than columns": says(BEGUN, COUNT, row(), done(), ready()),
-    "a value longer than its message": says(BEGUN, COUNT, message(b"D", struct.pack("!Hi", 1, 5000) + ZERO), done(), ready()),
-    "a value of a negative length": says(BEGUN, COUNT, message(b"D", struct.pack("!Hi", 1, -7) + ZERO), done(), ready()),
+    "a value longer than its message": says(
+        BEGUN, COUNT, message(b"D", struct.pack("!Hi", 1, 5000) + ZERO), done(), ready()
+    ),
+    "a value of a negative length": says(
+        BEGUN, COUNT, message(b"D", struct.pack("!Hi", 1, -7) + ZERO), done(), ready()
+    ),
     "a row cut off": says(BEGUN, COUNT, message(b"D", b"\0"), done(), ready()),
     "a tag that is none": says(BEGUN, COUNT, row(ZERO), done("\x01" * 3000), ready()),
     "no tag": says(BEGUN, COUNT, row(ZERO), message(b"C"), ready()),
@@ -114,7 +153,13 @@ ORDER = {
     "an error of 1 GiB": says(b"E\x3f\xff\xff\xff", b"x" * 4096),
     "garbage": says(bytes(range(256)) * 64),
     "zeros": says(b"\0" * 100000),
-    "another encoding": says(parameter("client_encoding", "SQL_ASCII"), parameter("standard_conforming_strings", "off"), BEGUN, COUNT, ready()),
+    "another encoding": says(
+        parameter("client_encoding", "SQL_ASCII"),
+        parameter("standard_conforming_strings", "off"),
+        BEGUN,
+        COUNT,
+        ready(),
+    ),
 }
 
 ENDS = {
@@ -125,31 +170,64 @@ ENDS = {
     "before the end": says_and_closes(BEGUN, GOOD),
     "after the end": says_and_closes(BEGUN, GOOD, ready()),
     "never": lambda session: session.hang(),
-    "never, after the row": lambda session: (session.send(BEGUN + COUNT + row(ZERO)), session.hang()),
+    "never, after the row": lambda session: (
+        session.send(BEGUN + COUNT + row(ZERO)),
+        session.hang(),
+    ),
 }
 
 FLOODS = {
-    "notices": lambda session: session.flood(fields(b"N", S="WARNING", V="WARNING", C="01000", M=CANARY * 20)),
+    "notices": lambda session: session.flood(
+        fields(b"N", S="WARNING", V="WARNING", C="01000", M=CANARY * 20)
+    ),
     "notices of no length": lambda session: session.flood(message(b"N", b"\0")),
     "parameters": lambda session: session.flood(parameter("application_name", CANARY)),
-    "ever new parameters": lambda session: session.flood(b"".join(parameter(f"p{i}", CANARY * 100) for i in range(1000))),
-    "notifications": lambda session: session.flood(message(b"A", struct.pack("!I", 1) + text(CANARY) + text(CANARY))),
+    "ever new parameters": lambda session: session.flood(
+        b"".join(parameter(f"p{i}", CANARY * 100) for i in range(1000))
+    ),
+    "notifications": lambda session: session.flood(
+        message(b"A", struct.pack("!I", 1) + text(CANARY) + text(CANARY))
+    ),
     "rows": lambda session: (session.send(BEGUN + COUNT), session.flood(row(ZERO))),
     "large rows": lambda session: (session.send(BEGUN + COUNT), session.flood(row(b"x" * 1000000))),
-    "one row": lambda session: (session.send(BEGUN + COUNT + b"D\x7f\xff\xff\xf0\0\1\x7f\xff\xff\xea"), session.flood(b"x" * 65536)),
-    "errors": lambda session: (session.send(BEGUN), session.flood(fields(b"E", S="ERROR", C="XX000", M=CANARY))),
+    "one row": lambda session: (
+        session.send(BEGUN + COUNT + b"D\x7f\xff\xff\xf0\0\1\x7f\xff\xff\xea"),
+        session.flood(b"x" * 65536),
+    ),
+    "errors": lambda session: (
+        session.send(BEGUN),
+        session.flood(fields(b"E", S="ERROR", C="XX000", M=CANARY)),
+    ),
     "answers": lambda session: session.flood(BEGUN + GOOD),
     "ends": lambda session: session.flood(ready()),
 }
 
 # Each takes the whole of a call's time, like another of its kind: with --long only.
-SLOW_ONES = {"answers twice", "a question for a password", "a state of no length", "an error of 1 GiB", "a value of a negative length",
-             "never, after the row", "notices of no length", "ever new parameters", "errors", "answers", "large rows",
-             "nothing, for ever", "an unknown authentication", "an old server", "a mechanism that is none"}
+SLOW_ONES = {
+    "answers twice",
+    "a question for a password",
+    "a state of no length",
+    "an error of 1 GiB",
+    "a value of a negative length",
+    "never, after the row",
+    "notices of no length",
+    "ever new parameters",
+    "errors",
+    "answers",
+    "large rows",
+    "nothing, for ever",
+    "an unknown authentication",
+    "an old server",
+    "a mechanism that is none",
+}
 # libpq 15 loses a result that a Sync's answer overtakes; a leak detector would take it for ours.
 LIBPQ_LEAKS = {"another key", "another encoding"}
-IDLE_FLOODS = {"notices": fields(b"N", S="WARNING", C="01000", M=CANARY), "parameters": parameter("application_name", CANARY),
-               "notifications": message(b"A", struct.pack("!I", 1) + text(CANARY) + text(CANARY)), "ends": ready()}
+IDLE_FLOODS = {
+    "notices": fields(b"N", S="WARNING", C="01000", M=CANARY),
+    "parameters": parameter("application_name", CANARY),
+    "notifications": message(b"A", struct.pack("!I", 1) + text(CANARY) + text(CANARY)),
+    "ends": ready(),
+}
 
 
 GREETINGS = {
@@ -157,14 +235,26 @@ GREETINGS = {
     "nothing, for ever": lambda session: session.hang(),
     "garbage": says_and_closes(bytes(range(256)) * 64),
     "an unknown authentication": says_and_closes(message(b"R", struct.pack("!I", 99))),
-    "authentication without end": lambda session: session.flood(message(b"R", struct.pack("!I", 0))),
+    "authentication without end": lambda session: session.flood(
+        message(b"R", struct.pack("!I", 0))
+    ),
     "an error of nothing": says_and_closes(message(b"E", b"\0")),
-    "an error of a million letters": says_and_closes(fields(b"E", S="FATAL", C="28000", M="x" * 1000000)),
-    "notices without end": lambda session: session.flood(fields(b"N", S="WARNING", C="01000", M="x" * 100)),
-    "an old server": says(message(b"R", struct.pack("!I", 0)), parameter("server_version", "9.6.1"), ready()),
-    "welcome, and closed": says_and_closes(message(b"R", struct.pack("!I", 0)), parameter("server_version", "15.4"), ready()),
+    "an error of a million letters": says_and_closes(
+        fields(b"E", S="FATAL", C="28000", M="x" * 1000000)
+    ),
+    "notices without end": lambda session: session.flood(
+        fields(b"N", S="WARNING", C="01000", M="x" * 100)
+    ),
+    "an old server": says(
+        message(b"R", struct.pack("!I", 0)), parameter("server_version", "9.6.1"), ready()
+    ),
+    "welcome, and closed": says_and_closes(
+        message(b"R", struct.pack("!I", 0)), parameter("server_version", "15.4"), ready()
+    ),
     "no version": says(message(b"R", struct.pack("!I", 0)), ready()),
-    "a mechanism that is none": says_and_closes(message(b"R", struct.pack("!I", 10) + text("X" * 5000) + b"\0")),
+    "a mechanism that is none": says_and_closes(
+        message(b"R", struct.pack("!I", 10) + text("X" * 5000) + b"\0")
+    ),
 }
 
 VALUE = columns(("v", TEXT, 0))
@@ -179,7 +269,9 @@ QUESTIONS = {
     "letters": says(VALUE, row(b"letters"), done(), ready()),
     "a great number": says(VALUE, row(b"9" * 4000), done(), ready()),
     "an empty query": says(message(b"I"), ready()),
-    "a value longer than its message": says(VALUE, message(b"D", struct.pack("!Hi", 1, 5000) + ZERO), done(), ready()),
+    "a value longer than its message": says(
+        VALUE, message(b"D", struct.pack("!Hi", 1, 5000) + ZERO), done(), ready()
+    ),
 }
 
 
@@ -192,8 +284,17 @@ class Hostile(ServerCase):
         self.url = self.server_between.url(self.name, "canary-hostile-pa55")
 
     def start(self):
-        return self.daemon("--call-timeout", "700ms", "--connect-timeout", "1s", "--pool", "2", "--acquire-timeout", "700ms",
-                           "--no-prepared-statements")
+        return self.daemon(
+            "--call-timeout",
+            "700ms",
+            "--connect-timeout",
+            "1s",
+            "--pool",
+            "2",
+            "--acquire-timeout",
+            "700ms",
+            "--no-prepared-statements",
+        )
 
     def through(self, evils, methods=METHODS):
         """Each evil for each method: an error in time or a sound answer, and all is well afterwards."""
@@ -220,7 +321,13 @@ class Hostile(ServerCase):
                     if not SANITIZER:
                         self.assertLess(held - before.memory, MEMORY, f"{held >> 20} MiB")
                     self.assertTrue(daemon.alive(), daemon.log()[-3000:])
-                    self.within(10, lambda: connection.answer(connection.request("get_user_count")).get("result") == 0)
+                    self.within(
+                        10,
+                        lambda: connection.answer(connection.request("get_user_count")).get(
+                            "result"
+                        )
+                        == 0,
+                    )
         daemon.check_log()
 
     def test_errors(self):
@@ -242,7 +349,10 @@ class Hostile(ServerCase):
         """Whichever connection the daemon still has: the newest may have been for cancelling only, or been ended by a flood before."""
         between = self.server_between
         while between.flooded == 0 and not between.closed:
-            session = next((one for one in reversed(list(between.sessions)) if one.started and not one.closed), None)
+            session = next(
+                (one for one in reversed(list(between.sessions)) if one.started and not one.closed),
+                None,
+            )
             if session is not None:
                 session.flood(data, most)
             else:
@@ -255,7 +365,11 @@ class Hostile(ServerCase):
             with self.subTest(flood=name):
                 self.assertEqual(daemon.call("get_user_count"), 0)
                 before, self.server_between.flooded = invariants.memory(daemon.pid), 0
-                flood = threading.Thread(target=self.flood_an_open_one, args=(IDLE_FLOODS[name], (64 if SLOW == 1 else 8) << 20), daemon=True)
+                flood = threading.Thread(
+                    target=self.flood_an_open_one,
+                    args=(IDLE_FLOODS[name], (64 if SLOW == 1 else 8) << 20),
+                    daemon=True,
+                )
                 flood.start()
                 began = time.monotonic()
                 self.assertEqual(daemon.call("daemon.ping"), "pong")
@@ -275,12 +389,19 @@ class Hostile(ServerCase):
                 continue
             with self.subTest(greeting=name), daemon.connect() as connection:
                 self.server_between.evil_greeting = evil
-                self.server.psql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self.name}'", "postgres")
+                self.server.psql(
+                    f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self.name}'",
+                    "postgres",
+                )
                 self.within(5, lambda: not self.backends())
                 began = time.monotonic()
                 answer = connection.answer(connection.request("get_user_count"))
                 self.assertLess(time.monotonic() - began, 5 * SLOW)
-                self.assertIn(answer.get("error", {"data": {"kind": "internal"}})["data"]["kind"], KINDS, answer)
+                self.assertIn(
+                    answer.get("error", {"data": {"kind": "internal"}})["data"]["kind"],
+                    KINDS,
+                    answer,
+                )
                 self.assertTrue(daemon.alive(), daemon.log()[-3000:])
                 self.server_between.evil_greeting = None
                 for session in list(self.server_between.sessions):
@@ -294,11 +415,15 @@ class Hostile(ServerCase):
             for name, evil in evils.items():
                 with self.subTest(stage=stage, evil=name):
                     setattr(self.server_between, stage, evil)
-                    daemon = Daemon(database=Database(self.url), options=("--connect-timeout", "1s"))
+                    daemon = Daemon(
+                        database=Database(self.url), options=("--connect-timeout", "1s")
+                    )
                     try:
                         with self.assertRaises(StartFailure) as caught:
                             daemon.start()
-                        self.assertIn(caught.exception.code, (65, 69, 77, 78), caught.exception.log[-3000:])
+                        self.assertIn(
+                            caught.exception.code, (65, 69, 77, 78), caught.exception.log[-3000:]
+                        )
                         self.assertLess(len(caught.exception.log), 4000)
                         self.assertNotIn(CANARY, caught.exception.log)
                         daemon.check_log()
@@ -309,15 +434,28 @@ class Hostile(ServerCase):
     def test_commit_that_fails(self):
         """A real server's refusal at the commit is an error at once, the call's alone, and its neighbours are stored."""
         daemon = self.daemon("--pool", "1", url=self.server.database_url(self.name))
-        self.query("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.display_name = 'bad' THEN RAISE EXCEPTION "
-                   "'no' USING ERRCODE = 'P0001'; END IF; RETURN NULL; END $$; CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON users "
-                   "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()")
+        self.query(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.display_name = 'bad' THEN RAISE EXCEPTION "
+            "'no' USING ERRCODE = 'P0001'; END IF; RETURN NULL; END $$; CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON users "
+            "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()"
+        )
         with daemon.connect() as connection:
             began = time.monotonic()
-            found = connection.many([("create_user", {"user": new_user(display_name="bad" if i % 7 == 3 else "good")}) for i in range(21)])
+            found = connection.many(
+                [
+                    (
+                        "create_user",
+                        {"user": new_user(display_name="bad" if i % 7 == 3 else "good")},
+                    )
+                    for i in range(21)
+                ]
+            )
             self.assertLess(time.monotonic() - began, 2 * SLOW)
             for i, answer in enumerate(found):
-                self.assertEqual(answer.get("error", {"data": {"kind": None}})["data"]["kind"], "internal" if i % 7 == 3 else None)
+                self.assertEqual(
+                    answer.get("error", {"data": {"kind": None}})["data"]["kind"],
+                    "internal" if i % 7 == 3 else None,
+                )
             self.assertEqual(connection.call("get_user_count"), 18)
 
     def test_stopped_while_nobody_answers(self):

@@ -21,13 +21,17 @@ class Interrupt(Case):
         """And the file that lets interrupts hit while it is there."""
         compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
         if compiler is None:
-            self.skipTest("no C compiler for the library that interrupts: late interrupts are NOT tested")
+            self.skipTest(
+                "no C compiler for the library that interrupts: late interrupts are NOT tested"
+            )
         if SANITIZER:
             self.skipTest("a sanitizer's build must be the first to be loaded")
         folder = temporary_folder()
         self.addCleanup(shutil.rmtree, folder, True)
         library = os.path.join(folder, "interrupted.so")
-        subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, SOURCE, "-ldl"], check=True)
+        subprocess.run(
+            [compiler, "-shared", "-fPIC", "-O1", "-o", library, SOURCE, "-ldl"], check=True
+        )
         control = os.path.join(folder, "control")
         return Daemon(environment={"LD_PRELOAD": library, "TEST_INTERRUPTED": control}), control
 
@@ -41,16 +45,34 @@ class Interrupt(Case):
             connection.call("create_user", user=taken)
             open(control, "wb").close()
             for part in range(20):
-                calls = [("record_api_key_usage", {"usage": new_usage(key, tool_name=f"t{part}-{index}")}) for index in range(5)]
-                answers = connection.many([*calls, ("create_user", {"user": new_user(email=taken["email"])}), ("get_user_count", [])])
+                calls = [
+                    (
+                        "record_api_key_usage",
+                        {"usage": new_usage(key, tool_name=f"t{part}-{index}")},
+                    )
+                    for index in range(5)
+                ]
+                answers = connection.many(
+                    [
+                        *calls,
+                        ("create_user", {"user": new_user(email=taken["email"])}),
+                        ("get_user_count", []),
+                    ]
+                )
                 self.assertTrue(all("result" in answer for answer in answers[:5]), answers)
                 self.assertEqual(answers[5]["error"]["data"]["kind"], "conflict")
                 self.assertEqual(answers[6]["result"], 2)
             os.unlink(control)
-            used = connection.call("get_api_key_usage_stats", [key, "2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z"])["tool_usage"]
-            self.assertEqual(used, {f"t{part}-{index}": 1 for part in range(20) for index in range(5)})
+            used = connection.call(
+                "get_api_key_usage_stats", [key, "2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z"]
+            )["tool_usage"]
+            self.assertEqual(
+                used, {f"t{part}-{index}": 1 for part in range(20) for index in range(5)}
+            )
             counters = connection.call("daemon.stats")["counters"]
-            self.assertGreater(sum(value for name, value in counters.items() if "retries" in name), 10, counters)
+            self.assertGreater(
+                sum(value for name, value in counters.items() if "retries" in name), 10, counters
+            )
             self.assertNotIn("storage failed", daemon.log())
             connection.close()
             invariants.check(daemon, before)

@@ -19,7 +19,7 @@ LONG = bool(os.environ.get("PIERRE_TEST_LONG"))
 ROUNDS = int(os.environ.get("PIERRE_TEST_KILLS", "200" if LONG else "50"))
 SECONDS = 300 if LONG else 75
 WRITERS = 8
-WINDOW = 24   # calls that a writer has under way
+WINDOW = 24  # calls that a writer has under way
 
 
 class Writer(threading.Thread):
@@ -40,12 +40,19 @@ class Writer(threading.Thread):
                     name = f"{self.prefix}-{len(self.sent)}"
                     self.sent.append(name)
                     if len(self.sent) % 8:
-                        request = self.connection.request("record_api_key_usage", usage=new_usage(self.key, tool_name=name))
+                        request = self.connection.request(
+                            "record_api_key_usage", usage=new_usage(self.key, tool_name=name)
+                        )
                     else:
-                        request = self.connection.request("create_user", user=new_user(email=f"{name}@example.com", display_name=name))
+                        request = self.connection.request(
+                            "create_user",
+                            user=new_user(email=f"{name}@example.com", display_name=name),
+                        )
                     under_way[request] = name
                 answer = self.connection.read()
-                (self.refused if "error" in answer else self.answered).add(under_way.pop(answer["id"]))
+                (self.refused if "error" in answer else self.answered).add(
+                    under_way.pop(answer["id"])
+                )
         except (Closed, BrokenPipeError, ConnectionResetError):
             self.connection.close()
         except Exception as problem:  # pylint: disable=broad-except
@@ -107,19 +114,33 @@ class Kill(Case):
     def verify(self, daemon, key, writers):
         """Every answered write is there exactly once, every refused one absent, every unknown one whole or absent."""
         with daemon.connect() as connection:
-            rows = connection.call("get_api_key_usage_stats", api_key_id=key, start_date="2020-01-01T00:00:00Z",
-                                   end_date="2999-01-01T00:00:00Z")["tool_usage"]
+            rows = connection.call(
+                "get_api_key_usage_stats",
+                api_key_id=key,
+                start_date="2020-01-01T00:00:00Z",
+                end_date="2999-01-01T00:00:00Z",
+            )["tool_usage"]
             for writer in writers:
                 self.assertEqual(writer.refused, set())
                 users = [name for index, name in enumerate(writer.sent, 1) if index % 8 == 0]
-                found = connection.many([("get_user_by_email", {"email": f"{name}@example.com"}) for name in users])
+                found = connection.many(
+                    [("get_user_by_email", {"email": f"{name}@example.com"}) for name in users]
+                )
                 for name, answer in zip(users, found):
                     if name in writer.answered:
-                        self.assertEqual((answer["result"] or {}).get("display_name"), name, "an answered user is lost")
+                        self.assertEqual(
+                            (answer["result"] or {}).get("display_name"),
+                            name,
+                            "an answered user is lost",
+                        )
                     elif answer["result"] is not None:
                         self.assertEqual(answer["result"]["display_name"], name)
                 for name in set(writer.sent) - set(users):
-                    self.assertIn(rows.pop(name, 0), (1,) if name in writer.answered else (0, 1), f"{name} (answered: {name in writer.answered})")
+                    self.assertIn(
+                        rows.pop(name, 0),
+                        (1,) if name in writer.answered else (0, 1),
+                        f"{name} (answered: {name in writer.answered})",
+                    )
             self.assertEqual(rows, {}, "rows that nobody wrote")
 
 

@@ -37,8 +37,10 @@ class Lines(Case):
 class Storage(Lines):
     def test_no_room_for_long(self):
         """Told once, not for each call; health says so until a write is stored again; then the log tells that it is over."""
+
         def limits():
             resource.setrlimit(resource.RLIMIT_FSIZE, (3 << 20, resource.RLIM_INFINITY))
+
         with Daemon(limits=limits) as daemon, daemon.connect() as c:
             World(c).user()
             self.assertEqual(self.store_check(c)["status"], "ok")
@@ -49,14 +51,26 @@ class Storage(Lines):
                     break
             self.assertEqual(failures, 50)
             self.assertLessEqual(len(self.lines(daemon, "the storage failed")), 3, daemon.log())
-            self.assertRegex(self.lines(daemon, "the storage failed")[0], r'level=error msg="the storage failed \(failures: 1\): ')
+            self.assertRegex(
+                self.lines(daemon, "the storage failed")[0],
+                r'level=error msg="the storage failed \(failures: 1\): ',
+            )
             check = self.store_check(c)
             self.assertEqual(check["status"], "degraded", check)
-            self.assertRegex(check["detail"], r"^the last write failed: .+ \(at \d{4}-\d\d-\d\dT[\d:.]+Z\)$")
-            c.call("get_user_count")                      # a read that is answered is no write that is stored
+            self.assertRegex(
+                check["detail"], r"^the last write failed: .+ \(at \d{4}-\d\d-\d\dT[\d:.]+Z\)$"
+            )
+            c.call("get_user_count")  # a read that is answered is no write that is stored
             self.assertEqual(self.store_check(c)["status"], "degraded")
-            resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-            self.within(10, lambda: not self.fails(c, "storage", "create_user", user=new_user(display_name=BIG)))
+            resource.prlimit(
+                daemon.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+            )
+            self.within(
+                10,
+                lambda: not self.fails(
+                    c, "storage", "create_user", user=new_user(display_name=BIG)
+                ),
+            )
             self.assertEqual(self.store_check(c)["status"], "ok")
             self.within(30, lambda: self.lines(daemon, "the storage takes writes again"))
             line = self.lines(daemon, "the storage takes writes again")[0]
@@ -72,7 +86,10 @@ class Journal(Lines):
             self.addCleanup(daemon.discard)
             with open(daemon.log_path, "wb") as log:
                 status = os.fstat(log.fileno())
-            daemon.environment = {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino + (not ours)}", "PIERRE_DBD_NOTHING": "1"}
+            daemon.environment = {
+                "JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino + (not ours)}",
+                "PIERRE_DBD_NOTHING": "1",
+            }
             daemon.start()
             daemon.call("daemon.reload")
             daemon.connect().close()
@@ -81,7 +98,9 @@ class Journal(Lines):
             numbers = {"error": 3, "warning": 4, "notice": 5, "info": 6, "debug": 7}
             seen = set()
             for line in lines:
-                found = re.match(r"<(\d)>level=(\w+) msg=" if ours else r"(time=\S+Z) level=(\w+) msg=", line)
+                found = re.match(
+                    r"<(\d)>level=(\w+) msg=" if ours else r"(time=\S+Z) level=(\w+) msg=", line
+                )
                 self.assertIsNotNone(found, line)
                 seen.add(found[2])
                 self.assertEqual(found[1], str(numbers[found[2]]) if ours else found[1])
@@ -93,6 +112,7 @@ class Journal(Lines):
 class Outage(Lines):
     def setUp(self):
         from lib.postgres_server import PostgresServer
+
         self.server = PostgresServer().start()
         self.addCleanup(self.server.stop)
 
@@ -103,11 +123,13 @@ class Outage(Lines):
         self.addCleanup(daemon.discard)
         daemon.spawn()
         self.logged(daemon, "waiting for the database")
-        time.sleep(2)                                     # eight attempts
+        time.sleep(2)  # eight attempts
         self.server.launch()
         daemon.wait_ready()
         daemon.learn()
-        self.assertEqual(len(self.lines(daemon, 'step="waiting for the database"')), 1, daemon.log())
+        self.assertEqual(
+            len(self.lines(daemon, 'step="waiting for the database"')), 1, daemon.log()
+        )
         self.assertLessEqual(len(self.lines(daemon, "waiting for the database: ")), 3, daemon.log())
         self.assertEqual(len(self.lines(daemon, "step=0001_base")), 1)
         daemon.stop()
@@ -115,10 +137,16 @@ class Outage(Lines):
     def test_the_cause_and_its_time(self):
         """What the last attempt to connect met, and when, stands in the errors of calls and in daemon.health."""
         at = r" failed: .+ \(at \d{4}-\d\d-\d\dT[\d:.]+Z\)$"
-        with Daemon("postgres", self.server.url, options=("--acquire-timeout", "200ms")) as daemon, daemon.connect() as c:
+        with Daemon(
+            "postgres", self.server.url, options=("--acquire-timeout", "200ms")
+        ) as daemon, daemon.connect() as c:
             c.call("get_user_count")
             self.server.shut("immediate")
-            self.within(20, lambda: self.fails(c, "unavailable", "get_user_count") and " failed: " in self.last.message)
+            self.within(
+                20,
+                lambda: self.fails(c, "unavailable", "get_user_count")
+                and " failed: " in self.last.message,
+            )
             self.assertRegex(self.last.message, "^no database connection in time: .*" + at)
             self.assertRegex(self.store_check(c)["detail"], at)
             self.server.launch()
@@ -126,7 +154,7 @@ class Outage(Lines):
             self.assertEqual(self.store_check(c)["status"], "ok")
 
 
-if databases.chosen() == "postgres":   # each has the troubles of its own database
+if databases.chosen() == "postgres":  # each has the troubles of its own database
     del Storage
 else:
     del Outage

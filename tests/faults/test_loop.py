@@ -12,10 +12,15 @@ from lib.daemon import SLOW  # noqa: E402
 from lib.world import World, unique, uuid4  # noqa: E402
 
 CROWD = 12
-WORST = 2.0 * SLOW         # seconds that a bystander's ping may take; by trial each of the crowd's documents takes half a second
-LONG_LINE_TURN = 256 << 10   # bytes of long lines in one turn of the loop, but for the last line
-RESULT_TURN = {"sqlite": 36 << 10, "postgres": 512 << 10}   # bytes of rows that the loop makes answers of (SQLite: with the answer's envelope)
-SMALL = b"2.2250738585072011e-308"   # the number whose shortest digits took the longest to try
+WORST = (
+    2.0 * SLOW
+)  # seconds that a bystander's ping may take; by trial each of the crowd's documents takes half a second
+LONG_LINE_TURN = 256 << 10  # bytes of long lines in one turn of the loop, but for the last line
+RESULT_TURN = {
+    "sqlite": 36 << 10,
+    "postgres": 512 << 10,
+}  # bytes of rows that the loop makes answers of (SQLite: with the answer's envelope)
+SMALL = b"2.2250738585072011e-308"  # the number whose shortest digits took the longest to try
 
 
 def small_doubles(length=980_000):
@@ -61,11 +66,18 @@ class Loop(DaemonCase):
         return connections
 
     def put(self, connection, user, document, identifier=1):
-        connection.send(b'{"jsonrpc":"2.0","id":%d,"method":"upsert_user_profile","params":["%s",%s]}\n' % (identifier, user.encode(), document),
-                        note=False)
+        connection.send(
+            b'{"jsonrpc":"2.0","id":%d,"method":"upsert_user_profile","params":["%s",%s]}\n'
+            % (identifier, user.encode(), document),
+            note=False,
+        )
 
     def get(self, connection, user):
-        connection.send(b'{"jsonrpc":"2.0","id":1,"method":"get_user_profile","params":["%s"]}\n' % user.encode(), note=False)
+        connection.send(
+            b'{"jsonrpc":"2.0","id":1,"method":"get_user_profile","params":["%s"]}\n'
+            % user.encode(),
+            note=False,
+        )
 
     def all_at_once(self, connections, send):
         """Each connection's line in a thread: a long one is taken as slowly as the daemon likes."""
@@ -82,7 +94,9 @@ class Loop(DaemonCase):
         connections = self.crowd()
         pairs = dict(zip(connections, users))
         with Bystander(self.daemon) as bystander:
-            for line in self.all_at_once(connections, lambda one: self.put(one, pairs[one], small_doubles())):
+            for line in self.all_at_once(
+                connections, lambda one: self.put(one, pairs[one], small_doubles())
+            ):
                 self.assertIn(b'"result":', line[:60])
             lines = self.all_at_once(connections, lambda one: self.get(one, pairs[one]))
         self.assertLess(bystander.worst, WORST)
@@ -95,7 +109,9 @@ class Loop(DaemonCase):
         pairs = dict(zip(connections, users))
         document = b'{"text":"' + b"x" * 900_000 + b'"}'
         with Bystander(self.daemon) as bystander:
-            for line in self.all_at_once(connections, lambda one: self.put(one, pairs[one], document)):
+            for line in self.all_at_once(
+                connections, lambda one: self.put(one, pairs[one], document)
+            ):
                 self.assertIn(b'"result":', line[:60])
         self.assertGreater(bystander.count, 0)
         most = self.gauge("loop_long_line_bytes_max")
@@ -105,9 +121,15 @@ class Loop(DaemonCase):
     def test_several_long_lines_of_one_connection(self):
         """Each waits for its turn, in their order, and what stands behind them with it."""
         user = World(self.c).user()
-        lines = b"".join(b'{"jsonrpc":"2.0","id":%d,"method":"upsert_user_profile","params":["%s",{"n":%d,"text":"%s"}]}\n' %
-                         (n, user.encode(), n, b"y" * 100_000) for n in range(1, 31))
-        lines += b'{"jsonrpc":"2.0","id":31,"method":"get_user_profile","params":["%s"]}\n' % user.encode()
+        lines = b"".join(
+            b'{"jsonrpc":"2.0","id":%d,"method":"upsert_user_profile","params":["%s",{"n":%d,"text":"%s"}]}\n'
+            % (n, user.encode(), n, b"y" * 100_000)
+            for n in range(1, 31)
+        )
+        lines += (
+            b'{"jsonrpc":"2.0","id":31,"method":"get_user_profile","params":["%s"]}\n'
+            % user.encode()
+        )
         self.c.pump(lines, 31)
         self.assertEqual(self.c.answers.pop(31)["result"]["n"], 30)
         self.assertEqual(sorted(self.c.answers), list(range(1, 31)))
@@ -141,7 +163,10 @@ class Loop(DaemonCase):
             for connection in connections:
                 for identifier in range(1, 5):
                     goals = connection.answer(identifier, timeout=120.0)["result"]
-                    self.assertEqual(sorted((goal["n"], len(goal["text"])) for goal in goals), [(n, 400_000) for n in range(8)])
+                    self.assertEqual(
+                        sorted((goal["n"], len(goal["text"])) for goal in goals),
+                        [(n, 400_000) for n in range(8)],
+                    )
         self.assertLess(bystander.worst, WORST)
         self.assertLessEqual(self.gauge("loop_result_bytes_max"), RESULT_TURN[self.daemon.backend])
 
@@ -150,7 +175,9 @@ class Loop(DaemonCase):
         user = World(self.c).user()
         for size in (10, 32_000, 32_700, 32_768, 33_000, 65_000, 66_000, 200_000, 10, 950_000, 10):
             document = {"text": "k" * size}
-            self.assertIsNone(self.ok("upsert_user_profile", {"user_id": user, "profile_data": document}))
+            self.assertIsNone(
+                self.ok("upsert_user_profile", {"user_id": user, "profile_data": document})
+            )
             for _ in range(3):
                 self.same(self.ok("get_user_profile", {"user_id": user}), document)
         self.assertLessEqual(self.gauge("loop_result_bytes_max"), RESULT_TURN[self.daemon.backend])
@@ -161,15 +188,27 @@ class Loop(DaemonCase):
         text = "L" * 300_000
         self.ok("upsert_user_profile", {"user_id": user, "profile_data": {"text": text, "n": 0}})
         for turn in range(10):
-            requests = [("get_user_profile", {"user_id": user}), ("create_goal", {"user_id": uuid4(), "goal_data": {"title": "x"}}),
-                        ("get_user_profile", {"user_id": user}), ("upsert_user_profile", {"user_id": user, "profile_data": {"text": text, "n": turn}}),
-                        ("get_user_profile", {"user_id": user}), ("create_user", {"user": {"email": unique("e") + "@example.com"}}),
-                        ("create_goal", {"user_id": uuid4(), "goal_data": {"title": unique("y")}}), ("get_user_profile", {"user_id": user})]
+            requests = [
+                ("get_user_profile", {"user_id": user}),
+                ("create_goal", {"user_id": uuid4(), "goal_data": {"title": "x"}}),
+                ("get_user_profile", {"user_id": user}),
+                (
+                    "upsert_user_profile",
+                    {"user_id": user, "profile_data": {"text": text, "n": turn}},
+                ),
+                ("get_user_profile", {"user_id": user}),
+                ("create_user", {"user": {"email": unique("e") + "@example.com"}}),
+                ("create_goal", {"user_id": uuid4(), "goal_data": {"title": unique("y")}}),
+                ("get_user_profile", {"user_id": user}),
+            ]
             answers = self.c.many(requests)
             before = max(turn - 1, 0)
             for place, n in ((0, before), (2, before), (4, turn), (7, turn)):
                 self.same(answers[place]["result"], {"text": text, "n": n})
-            self.assertEqual([answers[place]["error"]["data"]["kind"] for place in (1, 5, 6)], ["not_found", "invalid_params", "not_found"])
+            self.assertEqual(
+                [answers[place]["error"]["data"]["kind"] for place in (1, 5, 6)],
+                ["not_found", "invalid_params", "not_found"],
+            )
 
     def test_polite_writers_beside_large_answers(self):
         user, other = World(self.c).user(), World(self.c).user()
@@ -183,7 +222,9 @@ class Loop(DaemonCase):
                 self.get(connection, user)
                 connection.read_line(timeout=120.0)
 
-        threads = [threading.Thread(target=read_on, args=(connection,)) for connection in self.crowd(4)]
+        threads = [
+            threading.Thread(target=read_on, args=(connection,)) for connection in self.crowd(4)
+        ]
         for thread in threads:
             thread.start()
         try:

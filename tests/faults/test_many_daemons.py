@@ -17,7 +17,12 @@ from lib.world import World, new_api_key, new_client, unique, uuid4  # noqa: E40
 
 BACKENDS = ("postgres",)
 ROUNDS = int(60 / SLOW) + 5
-TOKEN = {"access_token": "a", "refresh_token": "r", "expires_at": "2030-01-01T00:00:00Z", "scope": "read"}
+TOKEN = {
+    "access_token": "a",
+    "refresh_token": "r",
+    "expires_at": "2030-01-01T00:00:00Z",
+    "scope": "read",
+}
 
 
 class ManyCase(ServerCase):
@@ -45,7 +50,9 @@ class ManyCase(ServerCase):
             except Exception as problem:  # pylint: disable=broad-except
                 problems.append(problem)
 
-        threads = [threading.Thread(target=run, args=(number,)) for number in range(clients * len(daemons))]
+        threads = [
+            threading.Thread(target=run, args=(number,)) for number in range(clients * len(daemons))
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -58,7 +65,11 @@ class Locks(ManyCase):
     def no_deadlocks(self, daemons, calls, may_fail=()):
         before = self.deadlocks()
         answers = self.clients(daemons, calls)
-        wrong = {answer["error"]["message"] for answer in answers if "error" in answer and answer["error"]["data"]["kind"] not in may_fail}
+        wrong = {
+            answer["error"]["message"]
+            for answer in answers
+            if "error" in answer and answer["error"]["data"]["kind"] not in may_fail
+        }
         self.assertEqual(wrong, set())
         self.assertEqual(self.deadlocks() - before, 0)
 
@@ -66,14 +77,22 @@ class Locks(ManyCase):
         daemons = self.several(3)
         with daemons[0].connect() as one:
             users = [World(one).user() for _ in range(12)]
-        self.no_deadlocks(daemons, lambda chance: ("update_last_active", {"user_id": chance.choice(users)}))
+        self.no_deadlocks(
+            daemons, lambda chance: ("update_last_active", {"user_id": chance.choice(users)})
+        )
 
     def test_added_rows_with_unique_keys(self):
         """Whoever adds an e-mail that another transaction is adding waits for its end."""
         names = [unique("same") for _ in range(300)]
         daemons = self.several(2)
-        self.no_deadlocks(daemons, lambda chance: ("create_user", {"user": {"email": f"{chance.choice(names)}@example.com", "password_hash": "h"}}),
-                          may_fail=("conflict",))
+        self.no_deadlocks(
+            daemons,
+            lambda chance: (
+                "create_user",
+                {"user": {"email": f"{chance.choice(names)}@example.com", "password_hash": "h"}},
+            ),
+            may_fail=("conflict",),
+        )
 
     def test_rows_of_many_at_once(self):
         """cleanup_expired_api_keys locks every expired key."""
@@ -92,8 +111,10 @@ class Locks(ManyCase):
 
         def revive():
             while not reviver.wait(0.01):
-                self.query("UPDATE api_keys SET is_active = true WHERE number IN "
-                           "(SELECT number FROM api_keys ORDER BY id COLLATE \"C\" FOR NO KEY UPDATE)")
+                self.query(
+                    "UPDATE api_keys SET is_active = true WHERE number IN "
+                    '(SELECT number FROM api_keys ORDER BY id COLLATE "C" FOR NO KEY UPDATE)'
+                )
 
         thread = threading.Thread(target=revive)
         thread.start()
@@ -117,17 +138,39 @@ class Locks(ManyCase):
 
         def calls(chance):
             user, key = chance.choice(users), chance.choice(keys)
-            return chance.choice([
-                ("update_last_active", {"user_id": user}), ("update_strava_token", {"user_id": user, **TOKEN}),
-                ("clear_fitbit_token", {"user_id": user}), ("upsert_user_profile", {"user_id": user, "profile_data": {"a": 1}}),
-                ("update_goal_progress", {"goal_id": chance.choice(goals), "current_value": 1.0}),
-                ("update_api_key_last_used", {"api_key_id": key}), ("get_user", {"user_id": user}),
-                ("create_api_key", {"api_key": new_api_key(user, name=chance.choice(names))}),
-                ("create_a2a_client", {"client": new_client(name=chance.choice(names)), "api_key_id": key}),
-                ("update_a2a_session_activity", {"session_token": chance.choice(sessions)}),
-                ("update_a2a_task_status", {"task_id": chance.choice(tasks), "status": "running"}),
-                ("get_user_api_keys", {"user_id": user}), ("create_goal", {"user_id": user, "goal_data": {"title": "t", "goal_type": "g", "target_value": 1.0}}),
-            ])
+            return chance.choice(
+                [
+                    ("update_last_active", {"user_id": user}),
+                    ("update_strava_token", {"user_id": user, **TOKEN}),
+                    ("clear_fitbit_token", {"user_id": user}),
+                    ("upsert_user_profile", {"user_id": user, "profile_data": {"a": 1}}),
+                    (
+                        "update_goal_progress",
+                        {"goal_id": chance.choice(goals), "current_value": 1.0},
+                    ),
+                    ("update_api_key_last_used", {"api_key_id": key}),
+                    ("get_user", {"user_id": user}),
+                    ("create_api_key", {"api_key": new_api_key(user, name=chance.choice(names))}),
+                    (
+                        "create_a2a_client",
+                        {"client": new_client(name=chance.choice(names)), "api_key_id": key},
+                    ),
+                    ("update_a2a_session_activity", {"session_token": chance.choice(sessions)}),
+                    (
+                        "update_a2a_task_status",
+                        {"task_id": chance.choice(tasks), "status": "running"},
+                    ),
+                    ("get_user_api_keys", {"user_id": user}),
+                    (
+                        "create_goal",
+                        {
+                            "user_id": user,
+                            "goal_data": {"title": "t", "goal_type": "g", "target_value": 1.0},
+                        },
+                    ),
+                ]
+            )
+
         self.no_deadlocks(daemons, calls, may_fail=("conflict",))
 
 
@@ -143,9 +186,18 @@ class Order(ManyCase):
             chance = random.Random(number)
             with daemon.connect(timeout=60 * SLOW) as connection:
                 while not stop.is_set():
-                    connection.many([("update_last_active", {"user_id": chance.choice(users)}) for _ in range(20)])
+                    connection.many(
+                        [
+                            ("update_last_active", {"user_id": chance.choice(users)})
+                            for _ in range(20)
+                        ]
+                    )
 
-        threads = [threading.Thread(target=busy, args=(daemon, number)) for daemon in daemons for number in range(2)]
+        threads = [
+            threading.Thread(target=busy, args=(daemon, number))
+            for daemon in daemons
+            for number in range(2)
+        ]
         for thread in threads:
             thread.start()
         try:
@@ -161,19 +213,41 @@ class Order(ManyCase):
         new, requests = uuid4(), []
         address = f"{new}@example.com"
         for user in reversed(users):
-            requests += [("upsert_user_profile", {"user_id": user, "profile_data": {"round": round_}}),
-                         ("get_user_profile", {"user_id": user}), ("get_user_profile", {"user_id": users[0]})]
-        requests += [("update_last_active", {"user_id": new}), ("get_user_by_email", {"email": address}),
-                     ("create_user", {"user": {"id": new, "email": address, "password_hash": "h"}}),
-                     ("update_strava_token", {"user_id": new, **TOKEN}), ("get_user_by_email", {"email": address}),
-                     ("create_user", {"user": {"email": address, "password_hash": "h"}}),
-                     ("clear_strava_token", {"user_id": new}), ("get_strava_token", {"user_id": new})]
+            requests += [
+                ("upsert_user_profile", {"user_id": user, "profile_data": {"round": round_}}),
+                ("get_user_profile", {"user_id": user}),
+                ("get_user_profile", {"user_id": users[0]}),
+            ]
+        requests += [
+            ("update_last_active", {"user_id": new}),
+            ("get_user_by_email", {"email": address}),
+            ("create_user", {"user": {"id": new, "email": address, "password_hash": "h"}}),
+            ("update_strava_token", {"user_id": new, **TOKEN}),
+            ("get_user_by_email", {"email": address}),
+            ("create_user", {"user": {"email": address, "password_hash": "h"}}),
+            ("clear_strava_token", {"user_id": new}),
+            ("get_strava_token", {"user_id": new}),
+        ]
         answers = one.many(requests)
         for place, user in enumerate(reversed(users)):
-            self.assertEqual(result_of(answers[3 * place + 1]), {"round": round_}, "a read did not see the write before it")
-            before = {"round": round_} if user == users[0] else None if round_ == 0 else {"round": round_ - 1}
-            self.assertEqual(result_of(answers[3 * place + 2]), before, "a read saw the write behind it, or not the one before it")
-        missing, nobody, made, sealed, found, taken, cleared, gone = answers[3 * len(users):]
+            self.assertEqual(
+                result_of(answers[3 * place + 1]),
+                {"round": round_},
+                "a read did not see the write before it",
+            )
+            before = (
+                {"round": round_}
+                if user == users[0]
+                else None
+                if round_ == 0
+                else {"round": round_ - 1}
+            )
+            self.assertEqual(
+                result_of(answers[3 * place + 2]),
+                before,
+                "a read saw the write behind it, or not the one before it",
+            )
+        missing, nobody, made, sealed, found, taken, cleared, gone = answers[3 * len(users) :]
         self.assertEqual(missing["error"]["data"]["kind"], "not_found")
         self.assertIsNone(result_of(nobody))
         self.assertEqual(result_of(made), new)
@@ -205,8 +279,17 @@ class Faults(ManyCase):
         for thread in victim.threads:
             thread.join()
         stored = set(self.query("SELECT tool_name FROM api_key_usage").split("\n"))
-        self.assertEqual([name for name, call in victim.names.items() if call is not None and call.kind is None and name not in stored], [])
-        self.within(10, lambda: self.query("SELECT count(*) FROM pg_locks WHERE NOT granted") == "0")
+        self.assertEqual(
+            [
+                name
+                for name, call in victim.names.items()
+                if call is not None and call.kind is None and name not in stored
+            ],
+            [],
+        )
+        self.within(
+            10, lambda: self.query("SELECT count(*) FROM pg_locks WHERE NOT granted") == "0"
+        )
 
     def test_key_is_changed(self):
         """One after the other is started anew with both keys; then one of them seals all anew while all change tokens."""
@@ -214,7 +297,9 @@ class Faults(ManyCase):
         daemons = self.several(3, old)
         with daemons[0].connect() as one:
             users = [World(one).user() for _ in range(150)]
-            for answer in one.many([("update_strava_token", {"user_id": user, **TOKEN}) for user in users]):
+            for answer in one.many(
+                [("update_strava_token", {"user_id": user, **TOKEN}) for user in users]
+            ):
                 result_of(answer)
         for daemon in daemons:
             self.assertEqual(daemon.terminate(), 0)
@@ -233,8 +318,13 @@ class Faults(ManyCase):
 
         def calls(chance):
             user = chance.choice(users)
-            return chance.choice([("update_strava_token", {"user_id": user, **TOKEN}), ("get_strava_token", {"user_id": user}),
-                                  ("update_last_active", {"user_id": user})])
+            return chance.choice(
+                [
+                    ("update_strava_token", {"user_id": user, **TOKEN}),
+                    ("get_strava_token", {"user_id": user}),
+                    ("update_last_active", {"user_id": user}),
+                ]
+            )
 
         thread = threading.Thread(target=rotate)
         thread.start()
@@ -258,14 +348,22 @@ class Faults(ManyCase):
         folder = temporary_folder()
 
         def transfer():
-            return subprocess.run([CTL, "transfer", "--from", self.url, "--to", f"sqlite:{folder}/p.db"], capture_output=True, text=True,
-                                  timeout=60 * SLOW, env={**os.environ, "ENCRYPTION_KEY": key}, check=False)
+            return subprocess.run(
+                [CTL, "transfer", "--from", self.url, "--to", f"sqlite:{folder}/p.db"],
+                capture_output=True,
+                text=True,
+                timeout=60 * SLOW,
+                env={**os.environ, "ENCRYPTION_KEY": key},
+                check=False,
+            )
 
         for daemon in daemons:
             done = transfer()
             self.assertEqual(done.returncode, 75, done.stderr)
             self.assertIn("a running daemon uses the source", done.stderr)
-            self.assertFalse(os.path.exists(f"{folder}/p.db") and os.path.getsize(f"{folder}/p.db") > 0)
+            self.assertFalse(
+                os.path.exists(f"{folder}/p.db") and os.path.getsize(f"{folder}/p.db") > 0
+            )
             self.assertEqual(daemon.terminate(), 0)
         self.within(10, lambda: self.backends() == [])
         self.assertEqual(transfer().returncode, 0)

@@ -35,13 +35,19 @@ class Scarce(Case):
     def setUp(self):
         compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
         if compiler is None:
-            self.skipTest("no C compiler for the allocator that fails: want of memory is NOT tested")
+            self.skipTest(
+                "no C compiler for the allocator that fails: want of memory is NOT tested"
+            )
         if SANITIZER:
             self.skipTest("a sanitizer's build has an allocator of its own")
         self.folder = temporary_folder()
         self.addCleanup(shutil.rmtree, self.folder, True)
-        library, control = os.path.join(self.folder, "scarce.so"), os.path.join(self.folder, "words")
-        subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-fno-builtin", "-o", library, SOURCE], check=True)
+        library, control = os.path.join(self.folder, "scarce.so"), os.path.join(
+            self.folder, "words"
+        )
+        subprocess.run(
+            [compiler, "-shared", "-fPIC", "-O1", "-fno-builtin", "-o", library, SOURCE], check=True
+        )
         with open(control, "w+b") as file:
             file.truncate(ctypes.sizeof(Words))
             self.map = mmap.mmap(file.fileno(), ctypes.sizeof(Words))
@@ -73,20 +79,30 @@ class Calls(Scarce):
         """Of the errors that answer a line."""
         connection.send(line + "\n")
         answer = connection.read()
-        return {one["error"]["data"]["kind"] for one in (answer if isinstance(answer, list) else [answer]) if "error" in one}
+        return {
+            one["error"]["data"]["kind"]
+            for one in (answer if isinstance(answer, list) else [answer])
+            if "error" in one
+        }
 
     def attempt(self, connection, line, n, times=1, usual=frozenset()):
         """One line without its n-th allocation; how many were refused. The line may end with an answer, an error or a closed connection."""
         with self.scarce(n, times):
             try:
                 found = self.kinds(connection, line)
-                self.assertLessEqual(found, KINDS | usual, f"{line[:300]} without its allocation {n}")
+                self.assertLessEqual(
+                    found, KINDS | usual, f"{line[:300]} without its allocation {n}"
+                )
             except self.BROKEN:
                 pass
             except ValueError as problem:
-                raise AssertionError(f"{line[:300]} without its allocation {n}: {problem}: {problem.doc[:300]}") from None
+                raise AssertionError(
+                    f"{line[:300]} without its allocation {n}: {problem}: {problem.doc[:300]}"
+                ) from None
             except Late:
-                raise AssertionError(f"{line[:300]} was never answered without its allocation {n}") from None
+                raise AssertionError(
+                    f"{line[:300]} was never answered without its allocation {n}"
+                ) from None
             return self.words.failed
 
     def every(self, daemon, make_line, step=1, times=1):
@@ -95,7 +111,10 @@ class Calls(Scarce):
         connection, n = daemon.connect(), 0
         usual = self.kinds(connection, make_line())
         while self.attempt(connection, make_line(), n, times, usual):
-            self.assertTrue(daemon.alive(), f"{make_line()} without its allocation {n} ended the daemon:\n{daemon.log()[-3000:]}")
+            self.assertTrue(
+                daemon.alive(),
+                f"{make_line()} without its allocation {n} ended the daemon:\n{daemon.log()[-3000:]}",
+            )
             try:
                 self.assertEqual(connection.call("daemon.ping"), "pong")
             except self.BROKEN:
@@ -109,16 +128,31 @@ class Calls(Scarce):
     @staticmethod
     def lines(samples):
         """For each method what makes a line of it."""
+
         def maker(method):
-            return lambda: strict.dumps({"jsonrpc": "2.0", "id": f"{method}\u00e9", "method": method, "params": samples.params()[method]})
-        return {method: maker(method) for method in METHODS if method not in ("daemon.pause", "daemon.resume")}   # calls that follow would wait
+            return lambda: strict.dumps(
+                {
+                    "jsonrpc": "2.0",
+                    "id": f"{method}\u00e9",
+                    "method": method,
+                    "params": samples.params()[method],
+                }
+            )
+
+        return {
+            method: maker(method)
+            for method in METHODS
+            if method not in ("daemon.pause", "daemon.resume")
+        }  # calls that follow would wait
 
     def test_every_method(self):
         """On the second way round nothing is new, so that memory in use must stay what it was."""
         with Daemon(environment=self.environment) as daemon:
             with daemon.connect() as connection:
                 lines = self.lines(Samples(connection))
-            counts = {method: self.every(daemon, line, 1 if LONG else 4) for method, line in lines.items()}
+            counts = {
+                method: self.every(daemon, line, 1 if LONG else 4) for method, line in lines.items()
+            }
             self.assertGreater(sum(counts.values()), 1500)
             self.assertGreater(sum(count > 0 for count in counts.values()), len(METHODS) - 10)
             self.leaks(daemon, lines, counts)
@@ -130,7 +164,9 @@ class Calls(Scarce):
         for part in range(3):
             for method, n in chance.sample(refused, 250):
                 with daemon.connect() as connection:
-                    self.attempt(connection, lines[method](), n, usual={"invalid_params"})   # the backup has no folder
+                    self.attempt(
+                        connection, lines[method](), n, usual={"invalid_params"}
+                    )  # the backup has no folder
             live = self.settled(daemon)
             if before is not None:
                 self.assertLess(live - before, 150, f"blocks that nobody frees (round {part})")
@@ -147,7 +183,9 @@ class Calls(Scarce):
         with Daemon(environment=self.environment) as daemon:
             with daemon.connect() as connection:
                 lines = self.lines(Samples(connection))
-            for line in lines.values() if LONG else random.Random(6).sample(list(lines.values()), 20):
+            for line in (
+                lines.values() if LONG else random.Random(6).sample(list(lines.values()), 20)
+            ):
                 self.every(daemon, line, 40, 3)
 
     def test_none_for_a_while(self):
@@ -162,21 +200,48 @@ class Calls(Scarce):
     @staticmethod
     def works(daemon, samples):
         with daemon.connect() as connection:
-            answers = connection.many([("create_user", samples.params()["create_user"]), ("get_user", samples.params()["get_user"])])
+            answers = connection.many(
+                [
+                    ("create_user", samples.params()["create_user"]),
+                    ("get_user", samples.params()["get_user"]),
+                ]
+            )
         return all("result" in answer for answer in answers)
 
     def test_batches_and_garbage(self):
         with Daemon(environment=self.environment) as daemon:
             with daemon.connect() as connection:
                 lines = self.lines(Samples(connection))
-            batch = [lines[method] for method in ("get_user", "create_goal", "daemon.version", "get_user_goals", "create_user")]
-            garbage = ["{", '["a', "[]", "[1,{}]", '{"jsonrpc":"2.0","id":"\\u00e9","method":"n\\u00e9"}', '{"a":1,"b":2,"\\u0061":3}', "[" * 60 + "]" * 60,
-                       '[{"jsonrpc":"2.0","method":"daemon.ping"},{"jsonrpc":"2.0","id":1,"method":"get_user_count"}]', "[0" + ",0" * 999 + "]"]
+            batch = [
+                lines[method]
+                for method in (
+                    "get_user",
+                    "create_goal",
+                    "daemon.version",
+                    "get_user_goals",
+                    "create_user",
+                )
+            ]
+            garbage = [
+                "{",
+                '["a',
+                "[]",
+                "[1,{}]",
+                '{"jsonrpc":"2.0","id":"\\u00e9","method":"n\\u00e9"}',
+                '{"a":1,"b":2,"\\u0061":3}',
+                "[" * 60 + "]" * 60,
+                '[{"jsonrpc":"2.0","method":"daemon.ping"},{"jsonrpc":"2.0","id":1,"method":"get_user_count"}]',
+                "[0" + ",0" * 999 + "]",
+            ]
             # A commit without memory opens the database anew, which takes thousands of allocations.
-            self.every(daemon, lambda: "[" + ",".join(line() for line in batch) + "]", 1 if LONG else 60)
+            self.every(
+                daemon, lambda: "[" + ",".join(line() for line in batch) + "]", 1 if LONG else 60
+            )
             for line in garbage:
                 self.every(daemon, lambda line=line: line)
-            big = strict.dumps({"jsonrpc": "2.0", "id": 1, "method": "daemon.ping", "params": {"x": "y" * 500_000}})
+            big = strict.dumps(
+                {"jsonrpc": "2.0", "id": 1, "method": "daemon.ping", "params": {"x": "y" * 500_000}}
+            )
             self.every(daemon, lambda: big)
 
     def test_connecting(self):
@@ -197,6 +262,7 @@ class Calls(Scarce):
 
 class Group(Scarce):
     """Writes that share a transaction, of which one finds no memory: what is refused is not stored, what is answered is."""
+
     CALLS, ROUNDS = 40, 1000 if LONG else 250
 
     def test_refused_is_absent(self):
@@ -222,8 +288,20 @@ class Group(Scarce):
         found = {}
         with daemon.connect() as connection:
             try:
-                connection.send("".join(strict.dumps({"jsonrpc": "2.0", "id": name, "method": "create_user", "params": {"user": user}}) + "\n"
-                                        for name, user in users.items()))
+                connection.send(
+                    "".join(
+                        strict.dumps(
+                            {
+                                "jsonrpc": "2.0",
+                                "id": name,
+                                "method": "create_user",
+                                "params": {"user": user},
+                            }
+                        )
+                        + "\n"
+                        for name, user in users.items()
+                    )
+                )
                 for _ in users:
                     answer = connection.read()
                     if answer["id"] is not None:
@@ -248,7 +326,9 @@ class Starting(Scarce):
                     self.assertEqual(connection.call("get_user_count"), 0)
                 daemon.stop()
             except StartFailure as failure:
-                self.assertIn(failure.code, range(64, 79), f"start without allocation {n}: {failure.log}")
+                self.assertIn(
+                    failure.code, range(64, 79), f"start without allocation {n}: {failure.log}"
+                )
                 self.assertRegex(failure.log, "memory|allocat", f"start without allocation {n}")
             finally:
                 shutil.rmtree(folder, ignore_errors=True)

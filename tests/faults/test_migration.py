@@ -23,7 +23,13 @@ class Migration(Case):
     def setUp(self):
         if SANITIZER:
             self.skipTest("a sanitizer's build is not traced")
-        if shutil.which("strace") is None or subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, check=False).returncode != 0:
+        if (
+            shutil.which("strace") is None
+            or subprocess.run(
+                ["strace", "-o", "/dev/null", "true"], capture_output=True, check=False
+            ).returncode
+            != 0
+        ):
             self.skipTest("strace is ABSENT or may not trace: a killed upgrade is NOT tested")
         folder = temporary_folder()
         self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
@@ -45,7 +51,20 @@ class Migration(Case):
         """How many calls that touch the disk a whole upgrade makes."""
         folder = self.fresh()
         trace = os.path.join(folder, "trace")
-        with self.daemon(folder, wrapper=("strace", "-f", "-qq", "-e", "signal=none", "-e", f"trace={WRITES}", "-o", trace)):
+        with self.daemon(
+            folder,
+            wrapper=(
+                "strace",
+                "-f",
+                "-qq",
+                "-e",
+                "signal=none",
+                "-e",
+                f"trace={WRITES}",
+                "-o",
+                trace,
+            ),
+        ):
             with open(trace, encoding="ascii", errors="replace") as file:
                 return sum("(" in line for line in file)
 
@@ -55,8 +74,22 @@ class Migration(Case):
         killed = 0
         for number in range(1, count + 1, max(1, count // ROUNDS)):
             folder = self.fresh()
-            cut = self.daemon(folder, wrapper=("strace", "-f", "-qq", "-e", "signal=none", "-e", f"trace={WRITES}", "-o", os.path.join(folder, "trace"),
-                                               "-e", f"inject={WRITES}:signal=SIGKILL:when={number}"))
+            cut = self.daemon(
+                folder,
+                wrapper=(
+                    "strace",
+                    "-f",
+                    "-qq",
+                    "-e",
+                    "signal=none",
+                    "-e",
+                    f"trace={WRITES}",
+                    "-o",
+                    os.path.join(folder, "trace"),
+                    "-e",
+                    f"inject={WRITES}:signal=SIGKILL:when={number}",
+                ),
+            )
             cut.expected_exits = {-signal.SIGKILL, 128 + signal.SIGKILL}
             try:
                 cut.start()

@@ -23,15 +23,34 @@ BACKENDS = ("sqlite",)  # about files
 
 class Urls(OpenCase):
     REFUSED = (
-        ("sqlite:file:/tmp/x.db", "file:"), ("file:/tmp/x.db", "accepted are"), ("sqlite:~/pierre.db", "~"), ("sqlite://~/pierre.db", "~"),
-        ("sqlite:${DATA}/pierre.db", "${NAME}"), ("sqlite:$DATA/pierre.db", "$NAME"), ("sqlite:/data/$(id)/x.db", "variable"),
-        ("sqlite:./a\nb.db", "control"), ("sqlite:./a%0Ab.db", "control"), ("sqlite:./a%00b.db", "control"), ("sqlite:./a\tb.db", "control"),
-        ("sqlite:./x.db?mode=ro", "mode=ro"), ("sqlite:./x.db?cache=shared", "cache=shared"), ("sqlite:./x.db?mode=rw&vfs=none", "vfs=none"),
-        ("sqlite:./x.db?mode=rwc&mode=rw", "second time"), ("sqlite:./x.db?mode=RW", "mode=RW"), ("sqlite:", "does not name a file"),
-        ("sqlite://", "does not name a file"), ("sqlite:./folder/", "folder"), ("sqlite: ./x.db", "white space"),
-        ("sqlite:./x.db ?mode=rwc", "white space"), ('sqlite:"./x.db"', "quotation"), ("sqlite:.\\data\\x.db", "backslash"),
-        ('"sqlite:./x.db"', "accepted are"), ("SQLITE:./x.db", "accepted are"), ("./pierre.db", "accepted are"),
-        ("sqlite::memory:?mode=rw", "in memory"), ("postgresql://u:canary-url-secret@h/d\n?x=1", "control"),
+        ("sqlite:file:/tmp/x.db", "file:"),
+        ("file:/tmp/x.db", "accepted are"),
+        ("sqlite:~/pierre.db", "~"),
+        ("sqlite://~/pierre.db", "~"),
+        ("sqlite:${DATA}/pierre.db", "${NAME}"),
+        ("sqlite:$DATA/pierre.db", "$NAME"),
+        ("sqlite:/data/$(id)/x.db", "variable"),
+        ("sqlite:./a\nb.db", "control"),
+        ("sqlite:./a%0Ab.db", "control"),
+        ("sqlite:./a%00b.db", "control"),
+        ("sqlite:./a\tb.db", "control"),
+        ("sqlite:./x.db?mode=ro", "mode=ro"),
+        ("sqlite:./x.db?cache=shared", "cache=shared"),
+        ("sqlite:./x.db?mode=rw&vfs=none", "vfs=none"),
+        ("sqlite:./x.db?mode=rwc&mode=rw", "second time"),
+        ("sqlite:./x.db?mode=RW", "mode=RW"),
+        ("sqlite:", "does not name a file"),
+        ("sqlite://", "does not name a file"),
+        ("sqlite:./folder/", "folder"),
+        ("sqlite: ./x.db", "white space"),
+        ("sqlite:./x.db ?mode=rwc", "white space"),
+        ('sqlite:"./x.db"', "quotation"),
+        ("sqlite:.\\data\\x.db", "backslash"),
+        ('"sqlite:./x.db"', "accepted are"),
+        ("SQLITE:./x.db", "accepted are"),
+        ("./pierre.db", "accepted are"),
+        ("sqlite::memory:?mode=rw", "in memory"),
+        ("postgresql://u:canary-url-secret@h/d\n?x=1", "control"),
     )
 
     def test_refused_by_name(self):
@@ -50,8 +69,13 @@ class Urls(OpenCase):
             self.add(daemon, 2)
         before = sorted(os.listdir(os.path.dirname(path)))
         self.assertEqual(before, ["a?b%.db"])
-        for url in (f"sqlite:{self.folder}/my data/a%3fb%.db", "sqlite:./my%20data/a%3Fb%25.db", "sqlite://my%20data/../my%20data/a%3Fb%25.db?mode=rw",
-                    f"sqlite://{self.folder}//my%20data/a%3Fb%25.db?mode=rwc&", f" \t sqlite:{self.folder}/my%20data/a%3Fb%25.db\r\n"):
+        for url in (
+            f"sqlite:{self.folder}/my data/a%3fb%.db",
+            "sqlite:./my%20data/a%3Fb%25.db",
+            "sqlite://my%20data/../my%20data/a%3Fb%25.db?mode=rw",
+            f"sqlite://{self.folder}//my%20data/a%3Fb%25.db?mode=rwc&",
+            f" \t sqlite:{self.folder}/my%20data/a%3Fb%25.db\r\n",
+        ):
             with self.subTest(url=url):
                 self.assertEqual(self.count(database=url), 2)
                 self.assertEqual(sorted(os.listdir(os.path.dirname(path))), before)
@@ -62,10 +86,21 @@ class Urls(OpenCase):
         self.assertEqual(self.count(database="sqlite:./wrong.db", environment={}), 0)
         with open(os.path.join(self.folder, "env"), "w", encoding="ascii", newline="") as file:
             file.write(f"DATABASE_URL={url}\r\n")
-        for environment in ({"DATABASE_URL": url}, {"DATABASE_URL": " \r\n", "PIERRE_DBD_ENV_FILE": "env"}):
-            done = subprocess.run([BINARY, "--check-config=json"], cwd=self.folder, capture_output=True, text=True, check=True,
-                                  env={"PATH": os.environ["PATH"], "ENCRYPTION_KEY": self.key, **environment})
-            self.assertEqual(json.loads(done.stdout)["database_url"]["value"], f"sqlite:{self.path}")
+        for environment in (
+            {"DATABASE_URL": url},
+            {"DATABASE_URL": " \r\n", "PIERRE_DBD_ENV_FILE": "env"},
+        ):
+            done = subprocess.run(
+                [BINARY, "--check-config=json"],
+                cwd=self.folder,
+                capture_output=True,
+                text=True,
+                check=True,
+                env={"PATH": os.environ["PATH"], "ENCRYPTION_KEY": self.key, **environment},
+            )
+            self.assertEqual(
+                json.loads(done.stdout)["database_url"]["value"], f"sqlite:{self.path}"
+            )
 
     def test_must_exist(self):
         self.refused(73, "mode=rw", database=f"sqlite:{self.folder}/none.db?mode=rw")
@@ -83,10 +118,25 @@ class Urls(OpenCase):
         name = os.path.join(self.folder, "a?b c%20.db")
         with self.daemon(database=f"sqlite:{self.folder}/a%3Fb%20c%2520.db") as daemon:
             self.add(daemon, 1)
-        environment = {"PATH": os.path.dirname(BINARY) + ":" + os.environ["PATH"], "ENCRYPTION_KEY": self.key}
-        for arguments, code in ((["verify", name], 0), (["verify", "sqlite:a%3Fb%20c%2520.db\n"], 0), (["verify", "sqlite:~/x.db"], 78),
-                                (["verify", "sqlite:none.db"], 66), (["transfer", "--from", "sqlite:${X}/a.db", "--to", "sqlite:./t.db"], 78)):
-            done = subprocess.run([CTL, *arguments], cwd=self.folder, capture_output=True, text=True, check=False, env=environment)
+        environment = {
+            "PATH": os.path.dirname(BINARY) + ":" + os.environ["PATH"],
+            "ENCRYPTION_KEY": self.key,
+        }
+        for arguments, code in (
+            (["verify", name], 0),
+            (["verify", "sqlite:a%3Fb%20c%2520.db\n"], 0),
+            (["verify", "sqlite:~/x.db"], 78),
+            (["verify", "sqlite:none.db"], 66),
+            (["transfer", "--from", "sqlite:${X}/a.db", "--to", "sqlite:./t.db"], 78),
+        ):
+            done = subprocess.run(
+                [CTL, *arguments],
+                cwd=self.folder,
+                capture_output=True,
+                text=True,
+                check=False,
+                env=environment,
+            )
             self.assertEqual(done.returncode, code, (arguments, done.stdout, done.stderr))
 
 
@@ -98,14 +148,32 @@ class Names(OpenCase):
         os.symlink(self.folder, os.path.join(other, "folder"))
         with self.daemon() as daemon:
             os.link(self.path, os.path.join(other, "hard.db"))
-            for name in ("link.db", "folder/pierre.db", "hard.db", "../other/../pierre.db", "folder/other/link.db"):
+            for name in (
+                "link.db",
+                "folder/pierre.db",
+                "hard.db",
+                "../other/../pierre.db",
+                "folder/other/link.db",
+            ):
                 with self.subTest(name=name):
-                    second = self.daemon(database=f"sqlite:{name}" if name != "hard.db" else f"sqlite:{other}/hard.db", folder=other)
+                    second = self.daemon(
+                        database=f"sqlite:{name}"
+                        if name != "hard.db"
+                        else f"sqlite:{other}/hard.db",
+                        folder=other,
+                    )
                     with self.assertRaises(StartFailure) as ended:
                         second.start()
                     self.assertEqual(ended.exception.code, 75, ended.exception.log)
             self.add(daemon, 1)
-            self.assertEqual({name for name in os.listdir(other) if "-wal" in name or "-shm" in name or "-journal" in name}, set())
+            self.assertEqual(
+                {
+                    name
+                    for name in os.listdir(other)
+                    if "-wal" in name or "-shm" in name or "-journal" in name
+                },
+                set(),
+            )
 
     def test_the_log_is_found_by_any_name(self):
         other = os.path.join(self.folder, "other")
@@ -139,10 +207,17 @@ class Foreign(OpenCase):
             with self.subTest(journal=journal):
                 for path in glob.glob(self.path + "*"):
                     os.unlink(path)
-                self.sql(f"PRAGMA journal_mode={journal}; CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT, password_hash TEXT, created_at TEXT); "
-                         "CREATE TABLE wiki_pages (title TEXT); INSERT INTO users VALUES (1, 'a@b', 'x', 'y');")
-                self.refused(65, "another program's database", "users", "display_name", "wiki_pages")
-                self.assertEqual([name for name in os.listdir(self.folder) if name.startswith("pierre.db")], ["pierre.db"])
+                self.sql(
+                    f"PRAGMA journal_mode={journal}; CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT, password_hash TEXT, created_at TEXT); "
+                    "CREATE TABLE wiki_pages (title TEXT); INSERT INTO users VALUES (1, 'a@b', 'x', 'y');"
+                )
+                self.refused(
+                    65, "another program's database", "users", "display_name", "wiki_pages"
+                )
+                self.assertEqual(
+                    [name for name in os.listdir(self.folder) if name.startswith("pierre.db")],
+                    ["pierre.db"],
+                )
 
     def test_other_kinds(self):
         made = {
@@ -158,7 +233,12 @@ class Foreign(OpenCase):
                 self.refused(65, "another program's database")
 
     def test_no_database(self):
-        for data in (b"#!/bin/sh\n" * 200, b"x", b"SQLite format 4\0" + bytes(4080), os.urandom(8192)):
+        for data in (
+            b"#!/bin/sh\n" * 200,
+            b"x",
+            b"SQLite format 4\0" + bytes(4080),
+            os.urandom(8192),
+        ):
             with open(self.path, "wb") as file:
                 file.write(data)
             self.refused(65, "SQLite database")
@@ -175,8 +255,10 @@ class Foreign(OpenCase):
 
     def test_with_a_journal_of_its_own(self):
         self.sql("CREATE TABLE users (id, name); CREATE TABLE big (x);")
-        program = (f"import os, sqlite3\ndb = sqlite3.connect({self.path!r}, isolation_level=None)\ndb.execute('PRAGMA cache_size=1')\n"
-                   "db.execute('BEGIN')\nfor _ in range(200): db.execute('INSERT INTO big VALUES (zeroblob(3000))')\nos.kill(os.getpid(), 9)\n")
+        program = (
+            f"import os, sqlite3\ndb = sqlite3.connect({self.path!r}, isolation_level=None)\ndb.execute('PRAGMA cache_size=1')\n"
+            "db.execute('BEGIN')\nfor _ in range(200): db.execute('INSERT INTO big VALUES (zeroblob(3000))')\nos.kill(os.getpid(), 9)\n"
+        )
         subprocess.run([sys.executable, "-c", program], check=False)
         self.assertTrue(os.path.exists(self.path + "-journal"))
         self.refused(65, "another program's")
@@ -193,39 +275,59 @@ class Upgrade(OpenCase):
         self.old_file()
 
     def test_what_owners_added_survives(self):
-        self.sql("ALTER TABLE api_keys ADD COLUMN team TEXT DEFAULT 'blue' CHECK (team IN ('blue', 'starter'));"
-                 "UPDATE api_keys SET team = CASE WHEN rowid % 2 THEN 'blue' ELSE 'starter' END;"
-                 "CREATE INDEX my_keys ON api_keys(team, name) WHERE is_active = 1;"
-                 "CREATE TABLE audit (key TEXT, was TEXT);"
-                 "CREATE TRIGGER my_trigger AFTER UPDATE ON api_keys BEGIN INSERT INTO audit VALUES (new.id, old.name); END;"
-                 "CREATE TRIGGER my_insert AFTER INSERT ON api_keys BEGIN INSERT INTO audit VALUES (new.id, 'new'); END;"
-                 "CREATE VIEW my_view AS SELECT k.name, u.email, k.team FROM api_keys k JOIN users u ON u.id = k.user_id;"
-                 "CREATE TABLE notes (key TEXT REFERENCES api_keys(id), text TEXT);"
-                 "INSERT INTO notes SELECT id, 'n' FROM api_keys;"
-                 "DELETE FROM audit;")
+        self.sql(
+            "ALTER TABLE api_keys ADD COLUMN team TEXT DEFAULT 'blue' CHECK (team IN ('blue', 'starter'));"
+            "UPDATE api_keys SET team = CASE WHEN rowid % 2 THEN 'blue' ELSE 'starter' END;"
+            "CREATE INDEX my_keys ON api_keys(team, name) WHERE is_active = 1;"
+            "CREATE TABLE audit (key TEXT, was TEXT);"
+            "CREATE TRIGGER my_trigger AFTER UPDATE ON api_keys BEGIN INSERT INTO audit VALUES (new.id, old.name); END;"
+            "CREATE TRIGGER my_insert AFTER INSERT ON api_keys BEGIN INSERT INTO audit VALUES (new.id, 'new'); END;"
+            "CREATE VIEW my_view AS SELECT k.name, u.email, k.team FROM api_keys k JOIN users u ON u.id = k.user_id;"
+            "CREATE TABLE notes (key TEXT REFERENCES api_keys(id), text TEXT);"
+            "INSERT INTO notes SELECT id, 'n' FROM api_keys;"
+            "DELETE FROM audit;"
+        )
         text = "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name IN ('my_keys', 'my_trigger', 'my_insert', 'my_view', 'notes', 'audit') ORDER BY 2"
         rows = "SELECT rowid, id, name, team FROM api_keys ORDER BY rowid"
-        before = self.sql(text), self.sql(rows), self.sql("SELECT * FROM notes"), self.sql("SELECT * FROM my_view ORDER BY 1")
+        before = (
+            self.sql(text),
+            self.sql(rows),
+            self.sql("SELECT * FROM notes"),
+            self.sql("SELECT * FROM my_view ORDER BY 1"),
+        )
         self.assertGreater(len(before[1]), 0)
         with self.daemon() as daemon, daemon.connect() as c:
             world = World(c)
             user = world.user()
             key = world.api_key(user, tier="trial")
             c.call("update_api_key_last_used", [key])
-        after = self.sql(text), [row for row in self.sql(rows) if row[1] != key], self.sql("SELECT * FROM notes"), \
-            [row for row in self.sql("SELECT * FROM my_view ORDER BY 1") if not row[1].startswith("u")]
+        after = (
+            self.sql(text),
+            [row for row in self.sql(rows) if row[1] != key],
+            self.sql("SELECT * FROM notes"),
+            [
+                row
+                for row in self.sql("SELECT * FROM my_view ORDER BY 1")
+                if not row[1].startswith("u")
+            ],
+        )
         self.assertEqual(after[:3], before[:3])
         self.assertEqual(len(self.sql("SELECT * FROM my_view")), len(before[3]) + 1)
         self.assertEqual(self.sql(f"SELECT count(*) FROM audit WHERE key = '{key}'"), [(2,)])
-        self.assertIn("CHECK (team IN ('blue', 'starter'))", self.sql("SELECT sql FROM sqlite_schema WHERE name = 'api_keys'")[0][0])
+        self.assertIn(
+            "CHECK (team IN ('blue', 'starter'))",
+            self.sql("SELECT sql FROM sqlite_schema WHERE name = 'api_keys'")[0][0],
+        )
         self.assertEqual(invariants.integrity(self.path), "ok")
 
     def test_stale_views_and_triggers(self):
-        self.sql("CREATE VIEW stale AS SELECT * FROM gone; CREATE VIEW keys AS SELECT name FROM api_keys;"
-                 "CREATE VIEW older AS SELECT no_such_column FROM api_keys;"
-                 "CREATE TRIGGER on_view INSTEAD OF INSERT ON keys BEGIN SELECT 1; END;"
-                 "CREATE TRIGGER stale_trigger AFTER DELETE ON a2a_tasks BEGIN INSERT INTO gone VALUES (1); END;"
-                 "CREATE TRIGGER stale_insert AFTER INSERT ON a2a_usage BEGIN INSERT INTO gone VALUES (1); END;")
+        self.sql(
+            "CREATE VIEW stale AS SELECT * FROM gone; CREATE VIEW keys AS SELECT name FROM api_keys;"
+            "CREATE VIEW older AS SELECT no_such_column FROM api_keys;"
+            "CREATE TRIGGER on_view INSTEAD OF INSERT ON keys BEGIN SELECT 1; END;"
+            "CREATE TRIGGER stale_trigger AFTER DELETE ON a2a_tasks BEGIN INSERT INTO gone VALUES (1); END;"
+            "CREATE TRIGGER stale_insert AFTER INSERT ON a2a_usage BEGIN INSERT INTO gone VALUES (1); END;"
+        )
         with self.daemon() as daemon, daemon.connect() as c:
             c.call("get_user_count")
             World(c).api_key(World(c).user(), tier="trial")
@@ -234,15 +336,25 @@ class Upgrade(OpenCase):
         self.assertEqual(self.count() > 0, True)
 
     def test_rows_whose_parent_is_gone(self):
-        self.sql("PRAGMA foreign_keys=OFF; INSERT INTO goals (id, user_id, title, goal_type, target_value, target_date, created_at, updated_at) "
-                 "VALUES ('g1', 'nobody', 't', 'x', 1, 'd', 'c', 'u'), ('g2', 'nobody', 't', 'x', 1, 'd', 'c', 'u');"
-                 "CREATE TABLE mine (key TEXT REFERENCES api_keys(name));"   # not enforceable: the parent's column is not unique
-                 "INSERT INTO mine VALUES ('x');")
+        self.sql(
+            "PRAGMA foreign_keys=OFF; INSERT INTO goals (id, user_id, title, goal_type, target_value, target_date, created_at, updated_at) "
+            "VALUES ('g1', 'nobody', 't', 'x', 1, 'd', 'c', 'u'), ('g2', 'nobody', 't', 'x', 1, 'd', 'c', 'u');"
+            "CREATE TABLE mine (key TEXT REFERENCES api_keys(name));"  # not enforceable: the parent's column is not unique
+            "INSERT INTO mine VALUES ('x');"
+        )
         with self.daemon() as daemon:
             self.logged(daemon, "2 rows of goals refer to rows of users that are not there")
         self.assertEqual(self.sql("SELECT count(*) FROM goals WHERE user_id = 'nobody'"), [(2,)])
-        done = subprocess.run([CTL, "verify", self.path], capture_output=True, text=True, check=False,
-                              env={"PATH": os.path.dirname(BINARY) + ":" + os.environ["PATH"], "ENCRYPTION_KEY": self.key})
+        done = subprocess.run(
+            [CTL, "verify", self.path],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={
+                "PATH": os.path.dirname(BINARY) + ":" + os.environ["PATH"],
+                "ENCRYPTION_KEY": self.key,
+            },
+        )
         self.assertEqual(done.returncode, 65)
         self.assertIn("2 rows of goals refer to rows of users", done.stdout)
 
@@ -250,20 +362,32 @@ class Upgrade(OpenCase):
         with self.daemon():
             pass
         user = self.sql("SELECT id FROM users LIMIT 1")[0][0]
-        self.sql("INSERT INTO api_keys (user_id, name, key_prefix, key_hash, tier) "
-                 f"VALUES ('{user}', 'by the old one', 'p', 'h', 'starter')")
+        self.sql(
+            "INSERT INTO api_keys (user_id, name, key_prefix, key_hash, tier) "
+            f"VALUES ('{user}', 'by the old one', 'p', 'h', 'starter')"
+        )
         with self.assertRaises(sqlite3.IntegrityError):
-            self.sql(f"INSERT INTO api_keys (user_id, name, key_prefix, key_hash, tier) VALUES ('{user}', 'wrong', 'p', 'h', 'gold')")
+            self.sql(
+                f"INSERT INTO api_keys (user_id, name, key_prefix, key_hash, tier) VALUES ('{user}', 'wrong', 'p', 'h', 'gold')"
+            )
 
 
 class Outputs(OpenCase):
     """What is written by a name replaces regular files alone, and nothing of a database."""
 
     def ctl(self, daemon, *arguments):
-        return subprocess.run([CTL, "--socket", daemon.socket_path, *arguments], capture_output=True, text=True, check=False, timeout=60 * SLOW)
+        return subprocess.run(
+            [CTL, "--socket", daemon.socket_path, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60 * SLOW,
+        )
 
     def test_metrics_and_backup(self):
-        fifo, link, device = (os.path.join(self.folder, name) for name in ("fifo", "link", "device"))
+        fifo, link, device = (
+            os.path.join(self.folder, name) for name in ("fifo", "link", "device")
+        )
         plain = os.path.join(self.folder, "plain")
         os.mkfifo(fifo)
         with open(plain, "w", encoding="ascii") as file:
@@ -280,24 +404,53 @@ class Outputs(OpenCase):
             self.add(daemon, 1)
             os.link(self.path, os.path.join(self.folder, "hard"))
             os.link(self.path + "-shm", os.path.join(self.folder, "index"))
-            own = [self.path, *(self.path + end for end in ("-wal", "-shm", "-journal", "-restore")), os.path.join(self.folder, "hard")]
-            kinds = {path: (os.lstat(path).st_mode, os.lstat(path).st_ino) for path in paths + own if os.path.lexists(path)}
+            own = [
+                self.path,
+                *(self.path + end for end in ("-wal", "-shm", "-journal", "-restore")),
+                os.path.join(self.folder, "hard"),
+            ]
+            kinds = {
+                path: (os.lstat(path).st_mode, os.lstat(path).st_ino)
+                for path in paths + own
+                if os.path.lexists(path)
+            }
             for path in paths + own:
                 for command in (["metrics", "--output", path], ["backup", "--force", path]):
                     with self.subTest(command=command):
                         done = self.ctl(daemon, *command)
                         self.assertNotEqual(done.returncode, 0)
                         self.assertIn(path, done.stderr)
-            self.assertNotEqual(self.ctl(daemon, "backup", "--force", os.path.join(self.folder, "index")).returncode, 0)
-            self.assertEqual({path: (os.lstat(path).st_mode, os.lstat(path).st_ino) for path in paths + own if os.path.lexists(path)}, kinds)
-            for command in (["metrics", "--output", plain], ["backup", "--force", plain], ["backup", "--force", plain]):
+            self.assertNotEqual(
+                self.ctl(
+                    daemon, "backup", "--force", os.path.join(self.folder, "index")
+                ).returncode,
+                0,
+            )
+            self.assertEqual(
+                {
+                    path: (os.lstat(path).st_mode, os.lstat(path).st_ino)
+                    for path in paths + own
+                    if os.path.lexists(path)
+                },
+                kinds,
+            )
+            for command in (
+                ["metrics", "--output", plain],
+                ["backup", "--force", plain],
+                ["backup", "--force", plain],
+            ):
                 self.assertEqual(self.ctl(daemon, *command).returncode, 0)
-            self.assertNotEqual(self.ctl(daemon, "metrics", "--output", plain).returncode, 0)  # a database by now
+            self.assertNotEqual(
+                self.ctl(daemon, "metrics", "--output", plain).returncode, 0
+            )  # a database by now
             self.add(daemon, 1)
         other = temporary_folder()
         self.addCleanup(shutil.rmtree, other, ignore_errors=True)
         with self.daemon() as daemon, self.daemon(database=Sqlite(other), folder=other) as second:
-            self.assertEqual(self.ctl(daemon, "backup", "--force", os.path.join(other, "pierre.db")).returncode, 1)
+            self.assertEqual(
+                self.ctl(daemon, "backup", "--force", os.path.join(other, "pierre.db")).returncode,
+                1,
+            )
             self.add(second, 1)
 
 
@@ -305,7 +458,9 @@ class Places(OpenCase):
     def test_only_the_file_is_mounted(self):
         probe = subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False)
         if os.geteuid() != 0 or probe.returncode != 0:
-            self.skipTest("mounting is not allowed here: a file that is mounted alone is NOT tested")
+            self.skipTest(
+                "mounting is not allowed here: a file that is mounted alone is NOT tested"
+            )
         with self.daemon() as daemon:
             self.add(daemon, 1)
             self.assertNotIn("mounted here", daemon.log())
@@ -320,7 +475,12 @@ class Places(OpenCase):
             file.write(f'mount --bind {source} {self.path} || exit 99\nexec "$@"\n')
         with self.daemon(wrapper=("unshare", "-m", "sh", script)) as daemon:
             self.logged(daemon, "only the file")
-            done = subprocess.run([CTL, "--socket", daemon.socket_path, "doctor", "--json"], capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                [CTL, "--socket", daemon.socket_path, "doctor", "--json"],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
             found = {finding["name"]: finding for finding in json.loads(done.stdout)["findings"]}
             self.assertIn("mount the folder", json.dumps(found))
 

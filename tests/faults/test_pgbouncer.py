@@ -23,7 +23,7 @@ from lib.world import Samples, World, new_usage  # noqa: E402
 
 BACKENDS = ("postgres",)
 LONG = bool(os.environ.get("PIERRE_TEST_LONG"))
-FILES = ("test_api_keys", "test_tokens", "test_usage")   # all of them with --long
+FILES = ("test_api_keys", "test_tokens", "test_usage")  # all of them with --long
 SERVERS = 2
 
 
@@ -32,18 +32,29 @@ class BouncerCase(ServerCase):
 
     def setUp(self):
         super().setUp()
-        self.bouncer = PgBouncer(self.server, {"default_pool_size": SERVERS, "server_login_retry": 1, "query_wait_timeout": 20})
+        self.bouncer = PgBouncer(
+            self.server,
+            {"default_pool_size": SERVERS, "server_login_retry": 1, "query_wait_timeout": 20},
+        )
         self.addCleanup(self.bouncer.stop)
         self.bouncer.start()
         self.log_begins = len(self.server_log())
 
     def behind(self, *options):
-        return self.daemon("--pool", "16", "--pool-min", "16", "--call-timeout", "10s", *options,
-                           url=self.bouncer.database_url(self.name))
+        return self.daemon(
+            "--pool",
+            "16",
+            "--pool-min",
+            "16",
+            "--call-timeout",
+            "10s",
+            *options,
+            url=self.bouncer.database_url(self.name),
+        )
 
     def no_lost_statements(self):
         """What the server has refused since the test began."""
-        log = self.server_log()[self.log_begins:]
+        log = self.server_log()[self.log_begins :]
         self.assertEqual(re.findall(r"ERROR:  (26000|42P05).*", log), [])
         return log
 
@@ -52,14 +63,32 @@ class Works(BouncerCase):
     def test_contract(self):
         """The same tests that run on a PostgreSQL itself."""
         folder = os.path.join(HERE, "..", "contract")
-        files = sorted(name[:-3] for name in os.listdir(folder) if name.startswith("test_") and name.endswith(".py")) if LONG else FILES
-        environment = {**os.environ, "PIERRE_TEST_BACKEND": "postgres", "PIERRE_TEST_POSTGRES": self.bouncer.database_url("pierre"),
-                       "PIERRE_TEST_TEMPLATE": databases.make_template(BUILD, self.server.url)}
+        files = (
+            sorted(
+                name[:-3]
+                for name in os.listdir(folder)
+                if name.startswith("test_") and name.endswith(".py")
+            )
+            if LONG
+            else FILES
+        )
+        environment = {
+            **os.environ,
+            "PIERRE_TEST_BACKEND": "postgres",
+            "PIERRE_TEST_POSTGRES": self.bouncer.database_url("pierre"),
+            "PIERRE_TEST_TEMPLATE": databases.make_template(BUILD, self.server.url),
+        }
         environment.pop("PIERRE_TEST_REPORT", None)
         passed = 0
         for name in files:
-            done = subprocess.run([sys.executable, os.path.join(folder, f"{name}.py")], env=environment, capture_output=True, text=True,
-                                  timeout=600 * SLOW, check=False)
+            done = subprocess.run(
+                [sys.executable, os.path.join(folder, f"{name}.py")],
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=600 * SLOW,
+                check=False,
+            )
             self.assertEqual(done.returncode, 0, done.stdout[-6000:] + done.stderr[-2000:])
             passed += int(re.search(r"(\d+) passed", done.stdout).group(1))
         self.assertGreater(passed, 30)
@@ -73,7 +102,11 @@ class Works(BouncerCase):
             for round_ in range(3):
                 for method, params in samples.params().items():
                     if not method.startswith("daemon.") and method != "rotate_key":
-                        self.assertIn("result", connection.answer(connection.request(method, params)), (round_, method))
+                        self.assertIn(
+                            "result",
+                            connection.answer(connection.request(method, params)),
+                            (round_, method),
+                        )
         self.no_lost_statements()
 
     def test_many_connections_few_servers(self):
@@ -103,12 +136,23 @@ class Works(BouncerCase):
                 calls = []
                 for i in range(100):
                     good = i % 10 != 7
-                    calls.append(("record_api_key_usage", {"usage": new_usage(key if good else "nobody", tool_name=f"p{number}-{i}")}))
+                    calls.append(
+                        (
+                            "record_api_key_usage",
+                            {
+                                "usage": new_usage(
+                                    key if good else "nobody", tool_name=f"p{number}-{i}"
+                                )
+                            },
+                        )
+                    )
                     calls.append(("get_user", {"user_id": user}))
                 with daemon.connect(timeout=60) as connection:
                     answers = connection.many(calls)
                 for i in range(100):
-                    assert (answers[2 * i].get("error", {}).get("data", {}).get("kind") == "not_found") == (i % 10 == 7), answers[2 * i]
+                    assert (
+                        answers[2 * i].get("error", {}).get("data", {}).get("kind") == "not_found"
+                    ) == (i % 10 == 7), answers[2 * i]
                     assert answers[2 * i + 1]["result"]["id"] == user
             except Exception as problem:  # pylint: disable=broad-except
                 problems.append(problem)
@@ -119,7 +163,9 @@ class Works(BouncerCase):
         for thread in threads:
             thread.join()
         self.assertEqual(problems, [])
-        self.assertEqual(self.query("SELECT count(*), count(DISTINCT tool_name) FROM api_key_usage"), "1080|1080")
+        self.assertEqual(
+            self.query("SELECT count(*), count(DISTINCT tool_name) FROM api_key_usage"), "1080|1080"
+        )
         self.no_lost_statements()
 
     def test_direct_connections_prepare(self):
@@ -140,12 +186,17 @@ class Works(BouncerCase):
             with Load(daemon, writers=8, readers=8) as load:
                 load.progress(100)
                 proxy.target = ("127.0.0.1", self.bouncer.port)
-                self.server.psql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self.name}'", "postgres")
+                self.server.psql(
+                    f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self.name}'",
+                    "postgres",
+                )
                 time.sleep(0.2)
                 load.progress(500)
             self.assertEqual([call.message for call in load.failures(write=False)], [])
             for call in load.failures(write=True):
-                self.assertEqual((call.kind, call.outcome), ("unavailable", "unknown"), call.message)
+                self.assertEqual(
+                    (call.kind, call.outcome), ("unavailable", "unknown"), call.message
+                )
             load.verify(self.query)
 
 
@@ -154,9 +205,22 @@ class Sessions(BouncerCase):
 
     def spoil(self, statement):
         """On every server connection of the pool."""
-        sessions = [subprocess.Popen(["psql", "-X", "-q", "-d", self.bouncer.database_url(self.name), "-c",
-                                      f"BEGIN; SELECT pg_sleep(0.3); {statement}; COMMIT"], stdout=subprocess.DEVNULL,
-                                     stderr=subprocess.PIPE) for _ in range(SERVERS)]
+        sessions = [
+            subprocess.Popen(
+                [
+                    "psql",
+                    "-X",
+                    "-q",
+                    "-d",
+                    self.bouncer.database_url(self.name),
+                    "-c",
+                    f"BEGIN; SELECT pg_sleep(0.3); {statement}; COMMIT",
+                ],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
+            for _ in range(SERVERS)
+        ]
         for session in sessions:
             self.assertEqual(session.wait(60), 0, session.stderr.read())
             session.stderr.close()
@@ -166,19 +230,39 @@ class Sessions(BouncerCase):
         with daemon.connect() as one:
             world = World(one)
             user = world.user()
-            one.call("update_strava_token", {"user_id": user, "access_token": "a", "refresh_token": "r",
-                                             "expires_at": "2030-01-01T00:00:00Z", "scope": "s"})
-            for statement in ("SELECT set_config('search_path', '', false)", "SET search_path = pg_catalog", "SET statement_timeout = '1ms'",
-                              "SET client_min_messages = error", "SET row_security = off", "SET DateStyle = 'German'",
-                              "SET TimeZone = 'Asia/Kathmandu'", "SET extra_float_digits = 0", "SET standard_conforming_strings = off",
-                              "SET bytea_output = escape", "SET ROLE pg_monitor"):
+            one.call(
+                "update_strava_token",
+                {
+                    "user_id": user,
+                    "access_token": "a",
+                    "refresh_token": "r",
+                    "expires_at": "2030-01-01T00:00:00Z",
+                    "scope": "s",
+                },
+            )
+            for statement in (
+                "SELECT set_config('search_path', '', false)",
+                "SET search_path = pg_catalog",
+                "SET statement_timeout = '1ms'",
+                "SET client_min_messages = error",
+                "SET row_security = off",
+                "SET DateStyle = 'German'",
+                "SET TimeZone = 'Asia/Kathmandu'",
+                "SET extra_float_digits = 0",
+                "SET standard_conforming_strings = off",
+                "SET bytea_output = escape",
+                "SET ROLE pg_monitor",
+            ):
                 with self.subTest(statement):
                     self.bouncer.admin("RECONNECT")
                     self.spoil(statement)
                     for _ in range(2 * SERVERS):
                         one.call("update_last_active", user_id=user)
                         self.assertEqual(one.call("get_user", user_id=user)["id"], user)
-                    self.assertEqual(one.call("get_strava_token", user_id=user)["expires_at"], "2030-01-01T00:00:00.000000Z")
+                    self.assertEqual(
+                        one.call("get_strava_token", user_id=user)["expires_at"],
+                        "2030-01-01T00:00:00.000000Z",
+                    )
                     self.assertEqual(one.call("daemon.health")["status"], "ok")
                     self.assertEqual(one.call("rotate_key")["state"], "finished")
                     self.assertEqual(one.call("migrate")["applied"], [])
@@ -215,7 +299,9 @@ class Sessions(BouncerCase):
             self.behind()
         self.assertEqual(refused.exception.code, 78, refused.exception.log)
         self.assertIn("set pool_mode to transaction or session", refused.exception.log)
-        self.assertEqual(self.query("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), "0")
+        self.assertEqual(
+            self.query("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), "0"
+        )
 
 
 class Faults(BouncerCase):
@@ -231,7 +317,11 @@ class Faults(BouncerCase):
             self.within(10, lambda: self.connections(daemon) == 16)
             whole = time.monotonic() - began
             load.progress()
-        self.assertEqual([call.message for call in load.failures(write=False)], [], "a read was not tried on another connection")
+        self.assertEqual(
+            [call.message for call in load.failures(write=False)],
+            [],
+            "a read was not tried on another connection",
+        )
         for call in load.failures(write=True):
             self.assertTrue(writes_may_fail, call.message)
             self.assertIn(call.kind, ("unavailable", "timeout"))
@@ -244,13 +334,15 @@ class Faults(BouncerCase):
 
     def test_paused(self):
         """Calls wait and none fails."""
+
         def fault(_, load):
             self.bouncer.admin("PAUSE")
-            time.sleep(0.3 * SLOW)   # what was answered before is still being read
+            time.sleep(0.3 * SLOW)  # what was answered before is still being read
             done = len(load.calls)
             time.sleep(1.0)
             self.assertEqual(len(load.calls), done, "PAUSE held nothing")
             self.bouncer.admin("RESUME")
+
         self.under_load("PAUSE and RESUME of PgBouncer", fault, writes_may_fail=False)
 
     def test_killed_database(self):
@@ -258,6 +350,7 @@ class Faults(BouncerCase):
             self.bouncer.admin(f"KILL {self.name}")
             time.sleep(0.3)
             self.bouncer.admin(f"RESUME {self.name}")
+
         self.under_load("KILL and RESUME of PgBouncer", fault)
 
     def test_restarted(self):
@@ -268,10 +361,16 @@ class Faults(BouncerCase):
 
     def test_reconnect(self):
         """Its server connections are replaced one after the other."""
-        self.under_load("RECONNECT of PgBouncer", lambda *_: self.bouncer.admin("RECONNECT"), writes_may_fail=False)
+        self.under_load(
+            "RECONNECT of PgBouncer",
+            lambda *_: self.bouncer.admin("RECONNECT"),
+            writes_may_fail=False,
+        )
 
     def test_server_restarted(self):
-        self.under_load("a restart of PostgreSQL behind PgBouncer", lambda *_: self.server.restart("immediate"))
+        self.under_load(
+            "a restart of PostgreSQL behind PgBouncer", lambda *_: self.server.restart("immediate")
+        )
 
     def test_server_away(self):
         """The cause that PgBouncer tells shows in errors and health; it is served again as soon as the server is back."""
@@ -304,11 +403,25 @@ class Faults(BouncerCase):
         daemon = self.behind("--call-timeout", "1s")
         with daemon.connect() as connection:
             user = World(connection).user()
-        lock = subprocess.Popen(["psql", "-XAtq", "-d", self.server.database_url(self.name), "-c",
-                                 "BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(30)"])
+        lock = subprocess.Popen(
+            [
+                "psql",
+                "-XAtq",
+                "-d",
+                self.server.database_url(self.name),
+                "-c",
+                "BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(30)",
+            ]
+        )
         try:
-            self.within(5, lambda: self.query("SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted "
-                                              "AND relation = 'users'::regclass") == "1")
+            self.within(
+                5,
+                lambda: self.query(
+                    "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted "
+                    "AND relation = 'users'::regclass"
+                )
+                == "1",
+            )
             clients = [daemon.connect() for _ in range(8)]
             began = time.monotonic()
             numbers = [client.request("update_last_active", user_id=user) for client in clients]
@@ -320,8 +433,11 @@ class Faults(BouncerCase):
         finally:
             lock.terminate()
             lock.wait()
-            self.server.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' "
-                             "AND pid <> pg_backend_pid()", "postgres")
+            self.server.psql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' "
+                "AND pid <> pg_backend_pid()",
+                "postgres",
+            )
         self.within(10, lambda: daemon.call("get_user", user_id=user)["id"] == user)
         self.no_lost_statements()
 

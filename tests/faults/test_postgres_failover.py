@@ -19,8 +19,10 @@ BACKENDS = ("postgres",)
 
 
 def both(first, second, name, options=""):
-    return (f"postgresql://{first.user}@127.0.0.1:{first.port},127.0.0.1:{second.port}/{name}"
-            f"?sslmode=disable&gssencmode=disable{options}")
+    return (
+        f"postgresql://{first.user}@127.0.0.1:{first.port},127.0.0.1:{second.port}/{name}"
+        f"?sslmode=disable&gssencmode=disable{options}"
+    )
 
 
 class PairCase(ServerCase):
@@ -31,7 +33,9 @@ class PairCase(ServerCase):
         pass
 
     def setUp(self):
-        self.server = PostgresServer({"fsync": "off", "shared_buffers": "'16MB'", "log_connections": "on"})
+        self.server = PostgresServer(
+            {"fsync": "off", "shared_buffers": "'16MB'", "log_connections": "on"}
+        )
         self.addCleanup(self.server.stop)
         self.server.start()
         super().setUp()
@@ -40,19 +44,37 @@ class PairCase(ServerCase):
         standby = self.server.standby(synchronous)
         self.addCleanup(standby.stop)
         if synchronous:
-            self.within(20, lambda: self.server.psql("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") == "1")
+            self.within(
+                20,
+                lambda: self.server.psql(
+                    "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
+                )
+                == "1",
+            )
         return standby
 
     def held_up(self):
         """Waits until a commit of the daemon waits for the standby."""
-        self.within(10, lambda: self.query("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pierre-dbd' "
-                                           "AND wait_event = 'SyncRep'") != "0")
+        self.within(
+            10,
+            lambda: self.query(
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pierre-dbd' "
+                "AND wait_event = 'SyncRep'"
+            )
+            != "0",
+        )
 
 
 class Failover(PairCase):
     def fail_over(self, synchronous, how):
         standby = self.follow(synchronous)
-        daemon = self.daemon("--pool", "4", "--pool-min", "3", url=both(self.server, standby, self.name, "&target_session_attrs=read-write"))
+        daemon = self.daemon(
+            "--pool",
+            "4",
+            "--pool-min",
+            "3",
+            url=both(self.server, standby, self.name, "&target_session_attrs=read-write"),
+        )
         self.within(5, lambda: self.connections(daemon) >= 3)
         before = invariants.Snapshot(daemon)
         with Load(daemon, writers=5, readers=3) as load:
@@ -65,8 +87,11 @@ class Failover(PairCase):
             load.everyone()
         for call in load.failures():
             self.assertIn(call.kind, ("unavailable", "timeout"))
-        recovered(f"a failover ({how}, {'synchronous' if synchronous else 'asynchronous'} standby)", first,
-                  f"counted from the promotion, which took {promoted - lost:.2f} s")
+        recovered(
+            f"a failover ({how}, {'synchronous' if synchronous else 'asynchronous'} standby)",
+            first,
+            f"counted from the promotion, which took {promoted - lost:.2f} s",
+        )
         invariants.check(daemon, before)
         return load, lambda statement: standby.psql(statement, self.name)
 
@@ -98,14 +123,23 @@ class Synchronous(PairCase):
                 self.held_up()
                 error = one.answer(waiting)["error"]
                 self.assertLess(time.monotonic() - began, 1 + 2 + 2 + 2 * SLOW)
-                self.assertEqual((error["data"]["kind"], error["data"]["outcome"]), ("timeout", "unknown"))
+                self.assertEqual(
+                    (error["data"]["kind"], error["data"]["outcome"]), ("timeout", "unknown")
+                )
                 with daemon.connect() as reader:
                     self.assertIsNotNone(reader.call("get_user_count"))
             finally:
                 os.kill(receiver, signal.SIGCONT)
-            self.assertEqual(self.query(f"SELECT count(*) FROM api_key_usage WHERE tool_name = '{name}'"), "1")
-            self.within(10, lambda: "result" in one.answer(one.request("record_api_key_usage", usage=new_usage(key, tool_name=unique("w")))))
-
+            self.assertEqual(
+                self.query(f"SELECT count(*) FROM api_key_usage WHERE tool_name = '{name}'"), "1"
+            )
+            self.within(
+                10,
+                lambda: "result"
+                in one.answer(
+                    one.request("record_api_key_usage", usage=new_usage(key, tool_name=unique("w")))
+                ),
+            )
 
     def test_wait_cancelled_by_another(self):
         """Not the daemon but an administrator ends the wait; a role that hears no warnings makes no difference."""
@@ -119,23 +153,38 @@ class Synchronous(PairCase):
             for method in ("record_api_key_usage", "update_api_key_last_used"):
                 os.kill(receiver, signal.SIGSTOP)
                 try:
-                    params = {"usage": new_usage(key)} if method == "record_api_key_usage" else {"api_key_id": key}
+                    params = (
+                        {"usage": new_usage(key)}
+                        if method == "record_api_key_usage"
+                        else {"api_key_id": key}
+                    )
                     waiting = one.request(method, params)
                     self.held_up()
-                    self.query("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+                    self.query(
+                        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+                    )
                     error = one.answer(waiting)["error"]
-                    self.assertEqual((error["data"]["kind"], error["data"]["outcome"]), ("unavailable", "unknown"))
+                    self.assertEqual(
+                        (error["data"]["kind"], error["data"]["outcome"]),
+                        ("unavailable", "unknown"),
+                    )
                 finally:
                     os.kill(receiver, signal.SIGCONT)
-                self.within(10, lambda: "result" in one.answer(one.request("record_api_key_usage", usage=new_usage(key))))
+                self.within(
+                    10,
+                    lambda: "result"
+                    in one.answer(one.request("record_api_key_usage", usage=new_usage(key))),
+                )
 
     def test_warning_of_a_trigger(self):
         """A warning that a function of the owner's gives says nothing of the commit."""
         daemon = self.daemon("--pool", "2")
         with daemon.connect() as one:
             user = World(one).user()
-            self.query("CREATE FUNCTION warns() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'old'; RETURN NEW; END $$; "
-                       "CREATE TRIGGER warns BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION warns()")
+            self.query(
+                "CREATE FUNCTION warns() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'old'; RETURN NEW; END $$; "
+                "CREATE TRIGGER warns BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION warns()"
+            )
             one.call("update_last_active", user_id=user)
 
 
@@ -158,19 +207,31 @@ class Standby(PairCase):
                 self.assertEqual(problem.kind, "storage")
                 self.assertIn("standby", problem.message)
                 if number == 30:
-                    time.sleep(2.2)   # from here on the connection is old enough to be suspected
+                    time.sleep(2.2)  # from here on the connection is old enough to be suspected
             connects = self.server_log(standby).count("application_name=pierre-dbd")
             self.assertGreater(connects, 1, "no connection was suspected")
             self.assertLess(connects, 10, "a storm of connects")
             standby.promote()
             began = time.monotonic()
-            self.within(5, lambda: "result" in one.answer(one.request("update_last_active", user_id=user)))
-            recovered("the promotion of the standby that it was connected to", time.monotonic() - began)
+            self.within(
+                5, lambda: "result" in one.answer(one.request("update_last_active", user_id=user))
+            )
+            recovered(
+                "the promotion of the standby that it was connected to", time.monotonic() - began
+            )
         invariants.check(daemon, before)
 
     def test_primary_becomes_read_only(self):
         """Connections to a server that no longer takes writes are given up for one that does."""
-        daemon = self.daemon("--pool", "2", "--pool-min", "2", "--acquire-timeout", "1s", url=both(self.server, self.server, self.name, "&target_session_attrs=read-write"))
+        daemon = self.daemon(
+            "--pool",
+            "2",
+            "--pool-min",
+            "2",
+            "--acquire-timeout",
+            "1s",
+            url=both(self.server, self.server, self.name, "&target_session_attrs=read-write"),
+        )
         self.within(5, lambda: self.connections(daemon) == 2)
         with daemon.connect() as one:
             one.call("daemon.ping")
@@ -179,14 +240,20 @@ class Standby(PairCase):
             time.sleep(2.1)
             self.server.psql("ALTER SYSTEM SET default_transaction_read_only = on", "postgres")
             self.server.psql("SELECT pg_reload_conf()", "postgres")
-            problem = self.within(5, lambda: one.answer(one.request("update_last_active", user_id=user)).get("error"))
-            self.assertIn(problem["data"]["kind"], ("storage", "unavailable"))   # there, or while another is looked for
+            problem = self.within(
+                5, lambda: one.answer(one.request("update_last_active", user_id=user)).get("error")
+            )
+            self.assertIn(
+                problem["data"]["kind"], ("storage", "unavailable")
+            )  # there, or while another is looked for
             with self.server.session("postgres") as admin:
                 admin.run("SET default_transaction_read_only = off")
                 admin.run("ALTER SYSTEM RESET default_transaction_read_only")
             self.server.psql("SELECT pg_reload_conf()", "postgres")
             began = time.monotonic()
-            self.within(10, lambda: "result" in one.answer(one.request("update_last_active", user_id=user)))
+            self.within(
+                10, lambda: "result" in one.answer(one.request("update_last_active", user_id=user))
+            )
             recovered("a server that was read-only for a while", time.monotonic() - began)
         self.within(5, lambda: self.connections(daemon) == 2)
         invariants.check(daemon, before)
@@ -207,7 +274,9 @@ class BlackHoles(ServerCase):
                 self.server.psql(f"SELECT pg_terminate_backend({self.backends()[0]})", "postgres")
                 began = time.monotonic()
                 self.within(8, lambda: "result" in one.answer(one.request("get_user_count")))
-                recovered("the loss of the connection beside a black hole", time.monotonic() - began)
+                recovered(
+                    "the loss of the connection beside a black hole", time.monotonic() - began
+                )
 
     def test_only_host_is_silent(self):
         with BlackHole() as hole:

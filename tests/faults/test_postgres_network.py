@@ -35,7 +35,9 @@ class Cuts(ServerCase):
         return "record_api_key_usage", {"usage": new_usage(self.key, tool_name=name)}
 
     def rows(self, name):
-        return int(self.beside.run(f"SELECT count(*) FROM api_key_usage WHERE tool_name = '{name}'"))
+        return int(
+            self.beside.run(f"SELECT count(*) FROM api_key_usage WHERE tool_name = '{name}'")
+        )
 
     def warm(self):
         """The statement is prepared and the connection is up, so that each group looks the same on the wire."""
@@ -67,12 +69,15 @@ class Cuts(ServerCase):
                     answer, count = self.cut(CutBefore(unique("cut"), kind, ending))
                     self.assertEqual(count, 0 if "error" in answer else 1)
                     if "error" in answer:
-                        self.assertEqual((answer["error"]["data"]["kind"], answer["error"]["data"]["outcome"]), ("unavailable", "unknown"))
+                        self.assertEqual(
+                            (answer["error"]["data"]["kind"], answer["error"]["data"]["outcome"]),
+                            ("unavailable", "unknown"),
+                        )
         invariants.check(self.small, self.before)
 
     def test_in_the_answer(self):
         """Cut after k bytes of the answer, for places before, in and behind every message of it."""
-        whole = 5 + 5 + 16 + 6   # BindComplete, NoData, CommandComplete "INSERT 0 1", ReadyForQuery
+        whole = 5 + 5 + 16 + 6  # BindComplete, NoData, CommandComplete "INSERT 0 1", ReadyForQuery
         for count in (0, 1, 5, 8, 10, 20, 26, 31, whole):
             for ending in ("reset", "half_close", "close"):
                 with self.subTest(count=count, ending=ending):
@@ -80,14 +85,20 @@ class Cuts(ServerCase):
                     self.assertEqual(stored, 1, "the Sync had arrived")
                     if count < whole or "error" in answer:
                         data = answer["error"]["data"]
-                        self.assertEqual((data["kind"], data["outcome"], data["retryable"]), ("unavailable", "unknown", True))
+                        self.assertEqual(
+                            (data["kind"], data["outcome"], data["retryable"]),
+                            ("unavailable", "unknown", True),
+                        )
         invariants.check(self.small, self.before)
 
     def test_silence_in_the_answer(self):
         """The server's answer to the commit never arrives: the deadline ends the wait."""
         answer, stored = self.cut(CutAnswer(unique("cut"), 7, "hang"))
         self.assertEqual(stored, 1)
-        self.assertEqual((answer["error"]["data"]["kind"], answer["error"]["data"]["outcome"]), ("timeout", "unknown"))
+        self.assertEqual(
+            (answer["error"]["data"]["kind"], answer["error"]["data"]["outcome"]),
+            ("timeout", "unknown"),
+        )
         invariants.check(self.small, self.before)
 
     def test_reads_are_tried_again(self):
@@ -131,7 +142,9 @@ class Cuts(ServerCase):
 class Stalls(ServerCase):
     def test_stall(self):
         """Nothing passes for a while: calls end by their deadlines, the rest of the daemon goes on, and all comes back."""
-        proxy, daemon = self.proxied("--call-timeout", "1s", "--acquire-timeout", "1s", "--connect-timeout", "2s", pool=3)
+        proxy, daemon = self.proxied(
+            "--call-timeout", "1s", "--acquire-timeout", "1s", "--connect-timeout", "2s", pool=3
+        )
         before = invariants.Snapshot(daemon)
         with Load(daemon, writers=4, readers=3) as load:
             load.progress()
@@ -148,7 +161,9 @@ class Stalls(ServerCase):
             self.assertIn(call.kind, ("unavailable", "timeout"))
             self.assertLess(call.took, 1 + 2 + 2 + 2 * SLOW)
         self.assertTrue(load.failures())
-        recovered("5 s of silence between daemon and server", first, f"writes {load.verify(self.query)}")
+        recovered(
+            "5 s of silence between daemon and server", first, f"writes {load.verify(self.query)}"
+        )
         self.within(10, lambda: self.connections(daemon) == 3)
         invariants.check(daemon, before)
 
@@ -176,10 +191,17 @@ class Stalls(ServerCase):
             user = world.user(display_name="drop by drop")
             one.call("get_user", user_id=user)
             proxy.trickle = 0.0005
-            calls = [("create_user", {"user": new_user()}) if number % 3 == 1 else ("get_user", {"user_id": user}) for number in range(6)]
+            calls = [
+                ("create_user", {"user": new_user()})
+                if number % 3 == 1
+                else ("get_user", {"user_id": user})
+                for number in range(6)
+            ]
             answers = one.many(calls)
             proxy.trickle = 0.0
-            self.assertEqual([answer["result"]["display_name"] for answer in answers[::3]], ["drop by drop"] * 2)
+            self.assertEqual(
+                [answer["result"]["display_name"] for answer in answers[::3]], ["drop by drop"] * 2
+            )
             self.assertEqual([answer for answer in answers if "error" in answer], [])
         invariants.check(daemon, before)
 
@@ -211,7 +233,11 @@ class Stalls(ServerCase):
                 times.append(load.first_success(time.monotonic()))
                 self.within(5, lambda: self.connections(daemon) == 4)
         self.assertEqual([call.message for call in load.failures(write=False)], [])
-        recovered("a reset of all connections", max(times), f"the longest of {len(times)}, writes {load.verify(self.query)}")
+        recovered(
+            "a reset of all connections",
+            max(times),
+            f"the longest of {len(times)}, writes {load.verify(self.query)}",
+        )
         invariants.check(daemon, before)
 
 

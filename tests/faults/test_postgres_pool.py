@@ -14,7 +14,7 @@ from lib.postgres_case import ServerCase, recovered  # noqa: E402
 from lib.world import World  # noqa: E402
 
 BACKENDS = ("postgres",)
-KEEPALIVE = 2   # /proc/net/tcp's name for that timer
+KEEPALIVE = 2  # /proc/net/tcp's name for that timer
 
 
 class Size(ServerCase):
@@ -28,7 +28,7 @@ class Size(ServerCase):
             for client in clients:
                 waiting.append((client, client.request("get_user_count")))
                 self.within(10, lambda: self.blocked() == min(len(waiting), most))
-            time.sleep(0.6)   # some looks of the pool at what waits
+            time.sleep(0.6)  # some looks of the pool at what waits
             self.assertEqual(len(self.backends()), most)
             other.run("ROLLBACK")
         for client, identifier in waiting:
@@ -36,17 +36,29 @@ class Size(ServerCase):
             client.close()
 
     def blocked(self):
-        return int(self.query("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pierre-dbd' AND wait_event_type = 'Lock' "
-                              f"AND datname = '{self.name}'"))
+        return int(
+            self.query(
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pierre-dbd' AND wait_event_type = 'Lock' "
+                f"AND datname = '{self.name}'"
+            )
+        )
 
     def test_idle_ones_are_closed(self):
         for least in (1, 2):
-            daemon = self.daemon("--pool", "4", "--pool-min", str(least), "--idle-timeout", "1s", key=getattr(self, "key", None))
+            daemon = self.daemon(
+                "--pool",
+                "4",
+                "--pool-min",
+                str(least),
+                "--idle-timeout",
+                "1s",
+                key=getattr(self, "key", None),
+            )
             self.key = daemon.key
             before = invariants.Snapshot(daemon)
             self.grow(daemon, 4, most=4)
             self.within(10, lambda: len(self.backends()) == least)
-            time.sleep(1.5)   # longer than an idle one may last
+            time.sleep(1.5)  # longer than an idle one may last
             self.assertEqual(len(self.backends()), least, "the last ones are to be kept")
             self.assertNotIn("trouble", daemon.log())
             invariants.check(daemon, before)
@@ -56,7 +68,9 @@ class Size(ServerCase):
         """With every connection taken, a call is refused when its patience for one is over, not when all of its time is; what follows
         a call of its own connection waits for that."""
         daemon = self.daemon("--pool", "1", "--acquire-timeout", "1s", "--call-timeout", "4s")
-        with daemon.connect() as first, daemon.connect() as other, self.server.session(self.name) as outside:
+        with daemon.connect() as first, daemon.connect() as other, self.server.session(
+            self.name
+        ) as outside:
             World(first).user()
             outside.run("BEGIN")
             outside.run("LOCK TABLE users")
@@ -65,11 +79,16 @@ class Size(ServerCase):
             self.within(5, lambda: self.blocked() == 1)
             behind = first.request("get_system_stats")
             problem = other.error("get_user_by_email", email="nobody@example.com")
-            self.assertEqual((problem.kind, problem.data["outcome"], problem.data["retryable"]), ("unavailable", "none", True))
+            self.assertEqual(
+                (problem.kind, problem.data["outcome"], problem.data["retryable"]),
+                ("unavailable", "none", True),
+            )
             self.assertIn("all connections are in use", problem.message)
             self.assertGreaterEqual(time.monotonic() - began, 1)
             self.assertLess(time.monotonic() - began, 3 * SLOW)
-            self.assertEqual(other.error("daemon.ping", [1]).kind, "invalid_params")   # the connection goes on
+            self.assertEqual(
+                other.error("daemon.ping", [1]).kind, "invalid_params"
+            )  # the connection goes on
             outside.run("ROLLBACK")
             self.assertIsInstance(first.answer(taken)["result"], int)
             self.assertIn("user_count", first.answer(behind)["result"])
@@ -90,7 +109,7 @@ class Size(ServerCase):
             until = time.monotonic() + 30 * SLOW
             while len(seen) < 12 and time.monotonic() < until:
                 now = self.backends()
-                self.assertLessEqual(len(now), 3 + 3)   # those that end may still be counted
+                self.assertLessEqual(len(now), 3 + 3)  # those that end may still be counted
                 seen.update(now)
                 time.sleep(0.1)
         self.assertGreaterEqual(len(seen), 12, "no connection was replaced")
@@ -128,9 +147,18 @@ class Silence(ServerCase):
 
     def test_keepalives(self):
         """An idle connection has the kernel's timer for them; where the URL says no, it has not."""
-        for options, timers in (("?sslmode=disable", {KEEPALIVE}), ("?sslmode=disable&keepalives=0", {0})):
-            daemon = self.daemon("--pool", "2", "--pool-min", "2", url=self.server.database_url(self.name, "127.0.0.1", options),
-                                 key=getattr(self, "key", None))
+        for options, timers in (
+            ("?sslmode=disable", {KEEPALIVE}),
+            ("?sslmode=disable&keepalives=0", {0}),
+        ):
+            daemon = self.daemon(
+                "--pool",
+                "2",
+                "--pool-min",
+                "2",
+                url=self.server.database_url(self.name, "127.0.0.1", options),
+                key=getattr(self, "key", None),
+            )
             self.key = daemon.key
             self.within(5, lambda: self.connections(daemon) == 2)
             self.within(5, lambda: self.timers(daemon) == timers)
@@ -148,7 +176,10 @@ class Silence(ServerCase):
         with open(f"/proc/{daemon.pid}/net/tcp", encoding="ascii") as file:
             for line in file.readlines()[1:]:
                 fields = line.split()
-                if f"socket:[{fields[9]}]" in sockets and int(fields[2].split(":")[1], 16) == self.server.port:
+                if (
+                    f"socket:[{fields[9]}]" in sockets
+                    and int(fields[2].split(":")[1], 16) == self.server.port
+                ):
                     found.append(int(fields[5].split(":")[0], 16))
         return set(found) if len(found) >= 2 else None
 
@@ -161,17 +192,27 @@ class Ended(ServerCase):
         with daemon.connect() as one:
             for pause in (1.0, 0.0, 1.2, 0.0):
                 time.sleep(pause)
-                one.call("get_user_count")   # a write that meets the end of its connection may be unknown
+                one.call(
+                    "get_user_count"
+                )  # a write that meets the end of its connection may be unknown
             self.logged(daemon, "terminating connection due to idle-session timeout")
             self.query(f"ALTER DATABASE {self.name} RESET idle_session_timeout")
             self.within(10, lambda: len(self.backends()) == 2 and self.connections(daemon) == 2)
-            time.sleep(1.0)   # the last that ended so have been replaced
+            time.sleep(1.0)  # the last that ended so have been replaced
             with self.server.session(self.name) as other:
                 other.run("BEGIN")
                 other.run("LOCK TABLE users")
                 waiting = one.request("get_user_count")
-                self.within(10, lambda: self.query(f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{self.name}' AND wait_event_type = 'Lock'") == "1")
-                self.query(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self.name}' AND wait_event_type = 'Lock'")
+                self.within(
+                    10,
+                    lambda: self.query(
+                        f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{self.name}' AND wait_event_type = 'Lock'"
+                    )
+                    == "1",
+                )
+                self.query(
+                    f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self.name}' AND wait_event_type = 'Lock'"
+                )
                 self.logged(daemon, "terminating connection due to administrator command")
                 other.run("ROLLBACK")
             self.assertEqual(one.answer(waiting)["result"], 0)
@@ -184,7 +225,9 @@ class Told(ServerCase):
 
     def test_an_outage_is_told_briefly(self):
         """Each kind of trouble once, and its end, however long it lasts and however many calls it costs."""
-        daemon = self.daemon("--acquire-timeout", "100ms", "--slow-call", "50ms", "--pool", "4", "--pool-min", "4")
+        daemon = self.daemon(
+            "--acquire-timeout", "100ms", "--slow-call", "50ms", "--pool", "4", "--pool-min", "4"
+        )
         self.within(5, lambda: self.connections(daemon) == 4)
         refused = 0
         with daemon.connect() as one:
@@ -192,7 +235,9 @@ class Told(ServerCase):
             self.server.shut("fast")
             until = time.monotonic() + 6
             while time.monotonic() < until:
-                refused += sum("error" in answer for answer in one.many([("get_user_count", None)] * 200))
+                refused += sum(
+                    "error" in answer for answer in one.many([("get_user_count", None)] * 200)
+                )
             failures = one.call("daemon.stats")["counters"]["db_connect_failures"]
             self.server.launch()
             self.within(5, lambda: "result" in one.answer(one.request("get_user_count")))

@@ -40,10 +40,18 @@ class Backends(ServerCase):
                 hit(victim)
                 began = time.monotonic()
                 first = max(first, load.first_success(began))
-                self.within(5, lambda: not os.path.exists(f"/proc/{victim}") and self.connections(daemon) == pool)
+                self.within(
+                    5,
+                    lambda: not os.path.exists(f"/proc/{victim}")
+                    and self.connections(daemon) == pool,
+                )
                 whole = max(whole, time.monotonic() - began)
                 load.everyone()
-        self.assertEqual([call.message for call in load.failures(write=False)], [], "a read was not tried on another connection")
+        self.assertEqual(
+            [call.message for call in load.failures(write=False)],
+            [],
+            "a read was not tried on another connection",
+        )
         for call in load.failures(write=True):
             self.assertIn(call.kind, ("unavailable", "timeout"))
             self.assertEqual(call.outcome, "unknown", call.message)
@@ -51,16 +59,24 @@ class Backends(ServerCase):
         self.assertGreater(numbers["answered"], 20)
         invariants.check(daemon, before)
         slowest = max(call.took for call in load.calls)
-        recovered(name, first, f"pool whole {whole:.2f} s, slowest call {slowest:.2f} s, writes {numbers}")
+        recovered(
+            name, first, f"pool whole {whole:.2f} s, slowest call {slowest:.2f} s, writes {numbers}"
+        )
 
     def test_terminated(self):
-        self.one_by_one("pg_terminate_backend", lambda pid: self.server.psql(f"SELECT pg_terminate_backend({pid})", "postgres"), 12)
+        self.one_by_one(
+            "pg_terminate_backend",
+            lambda pid: self.server.psql(f"SELECT pg_terminate_backend({pid})", "postgres"),
+            12,
+        )
 
     def test_killed(self):
         """SIGKILL of one backend makes the server end all and recover."""
+
         def kill(pid):
             os.kill(pid, signal.SIGKILL)
             self.server.wait_ready()
+
         self.one_by_one("kill -9 of a backend", kill, 4)
 
     def test_stopped(self):
@@ -72,8 +88,11 @@ class Backends(ServerCase):
             load.progress(200)
             quiet = percentile([call.took for call in load.calls], 0.99)
             victims = set(self.backends())
-            busy = self.server.psql(f"SELECT pid FROM pg_stat_activity WHERE datname = '{self.name}' AND application_name = 'pierre-dbd' "
-                                    f"ORDER BY state_change DESC LIMIT 1", "postgres")
+            busy = self.server.psql(
+                f"SELECT pid FROM pg_stat_activity WHERE datname = '{self.name}' AND application_name = 'pierre-dbd' "
+                f"ORDER BY state_change DESC LIMIT 1",
+                "postgres",
+            )
             os.kill(int(busy), signal.SIGSTOP)
             try:
                 began, seen = time.monotonic(), len(load.calls)
@@ -86,10 +105,14 @@ class Backends(ServerCase):
             self.within(5, lambda: self.connections(daemon) >= 3)
         failures = load.failures()
         self.assertGreaterEqual(len(failures), 1, "nothing was under way in the stopped connection")
-        self.assertLessEqual(len(failures), 12, "more calls failed than could have been in the stopped connection")
+        self.assertLessEqual(
+            len(failures), 12, "more calls failed than could have been in the stopped connection"
+        )
         for call in failures:
             self.assertEqual(call.kind, "timeout", call.message)
-            self.assertLess(call.took, 2 + 2 + 2 + 2 * SLOW, "neither the deadline nor the grace time ended it")
+            self.assertLess(
+                call.took, 2 + 2 + 2 + 2 * SLOW, "neither the deadline nor the grace time ended it"
+            )
         served = [call.took for call in during if not call.kind]
         others = percentile(served, 0.99)
         self.assertGreater(len(served), 500 / SLOW, "the other connections did not go on")
@@ -97,9 +120,12 @@ class Backends(ServerCase):
         self.assertIn(int(busy), victims)
         numbers = load.verify(self.query)
         invariants.check(daemon, before)
-        recovered("SIGSTOP of a backend", first, f"{len(failures)} calls timed out, p99 of the others {others * 1000:.1f} ms, before "
-                  f"{quiet * 1000:.1f} ms, writes {numbers}")
-
+        recovered(
+            "SIGSTOP of a backend",
+            first,
+            f"{len(failures)} calls timed out, p99 of the others {others * 1000:.1f} ms, before "
+            f"{quiet * 1000:.1f} ms, writes {numbers}",
+        )
 
     def test_only_connection_stopped(self):
         """The one connection that a quiet daemon keeps is stuck: others get a new one, and calls that only stand behind move there, while the
@@ -173,13 +199,26 @@ class Restart(ServerCase):
             counters = one.call("daemon.stats")["counters"]
             time.sleep(2)
             after = one.call("daemon.stats")["counters"]
-            self.assertLess(after["db_connect_failures"] - counters["db_connect_failures"], 12, "a storm of connects")
-            spent = after["cpu_user_us"] + after["cpu_system_us"] - counters["cpu_user_us"] - counters["cpu_system_us"]
+            self.assertLess(
+                after["db_connect_failures"] - counters["db_connect_failures"],
+                12,
+                "a storm of connects",
+            )
+            spent = (
+                after["cpu_user_us"]
+                + after["cpu_system_us"]
+                - counters["cpu_user_us"]
+                - counters["cpu_system_us"]
+            )
             self.assertLess(spent, 200_000 * SLOW, "it is busy while it waits")
             self.server.launch()
             began = time.monotonic()
             self.within(5, lambda: "result" in one.answer(one.request("get_user_count")))
-            recovered("an outage of some seconds", time.monotonic() - began, f"{after['db_connect_failures']} attempts while it was away")
+            recovered(
+                "an outage of some seconds",
+                time.monotonic() - began,
+                f"{after['db_connect_failures']} attempts while it was away",
+            )
             self.within(5, lambda: one.call("daemon.health")["status"] == "ok")
         invariants.check(daemon, before)
 
@@ -215,8 +254,11 @@ class Connections(ServerCase):
                 for holder in holders:
                     holder.close()
                 self.within(5, lambda: "result" in one.answer(one.request("get_user_count")))
-                recovered("max_connections exhausted", time.monotonic() - began,
-                          f"{held} of 12 places held, 200 writes over the 2 connections left took {few:.2f} s")
+                recovered(
+                    "max_connections exhausted",
+                    time.monotonic() - began,
+                    f"{held} of 12 places held, 200 writes over the 2 connections left took {few:.2f} s",
+                )
                 self.within(15, lambda: self.connections(daemon) == 6)
         finally:
             for holder in holders:
@@ -230,8 +272,12 @@ class Connections(ServerCase):
         daemon.signal(signal.SIGSTOP)
         try:
             before = int(holders[0].run(f"SELECT count(*) {own}"))
-            holders[0].run(f"SELECT pg_terminate_backend(pid) FROM (SELECT pid {own} LIMIT {count}) AS chosen")
-            self.within(20, lambda: int(holders[0].run(f"SELECT count(*) {own}")) <= before - count)   # others may have been on their way
+            holders[0].run(
+                f"SELECT pg_terminate_backend(pid) FROM (SELECT pid {own} LIMIT {count}) AS chosen"
+            )
+            self.within(
+                20, lambda: int(holders[0].run(f"SELECT count(*) {own}")) <= before - count
+            )  # others may have been on their way
             while (holder := self.hold()) is not None:
                 holders.append(holder)
         finally:
@@ -253,12 +299,26 @@ class Disk(ServerCase):
 
     def setUp(self):
         if os.geteuid() != 0:
-            self.skipTest("PostgreSQL ON A FULL DISK IS NOT TESTED: only root can mount a small file system")
+            self.skipTest(
+                "PostgreSQL ON A FULL DISK IS NOT TESTED: only root can mount a small file system"
+            )
         super().setUp()
         self.mount = tempfile.mkdtemp(prefix="pg-disk-", dir="/tmp")
         self.addCleanup(os.rmdir, self.mount)
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self.SIZE},mode=0755", "pierre-test", self.mount], capture_output=True,
-                              text=True, check=False)
+        done = subprocess.run(
+            [
+                "mount",
+                "-t",
+                "tmpfs",
+                "-o",
+                f"size={self.SIZE},mode=0755",
+                "pierre-test",
+                self.mount,
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if done.returncode != 0:
             self.skipTest(f"PostgreSQL ON A FULL DISK IS NOT TESTED: {done.stderr.strip()}")
         self.addCleanup(subprocess.run, ["umount", self.mount], check=True)
@@ -288,9 +348,11 @@ class Disk(ServerCase):
             refused = 0
             for _ in range(20):
                 other = {"text": base64.b64encode(os.urandom(300000)).decode()}
-                error = one.answer(one.request("upsert_user_profile", user_id=user, profile_data=other)).get("error")
+                error = one.answer(
+                    one.request("upsert_user_profile", user_id=user, profile_data=other)
+                ).get("error")
                 if error is None:
-                    profile = other   # there was room left within the tables
+                    profile = other  # there was room left within the tables
                     continue
                 refused += 1
                 self.assertEqual(error["data"]["kind"], "storage", error)

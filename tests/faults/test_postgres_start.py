@@ -86,8 +86,11 @@ class Waiting(StartCase):
 
 class Schema(StartCase):
     def schema(self):
-        return self.query("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"), \
-            self.query("SELECT string_agg(version || ' ' || name, ', ' ORDER BY version) FROM pierre_migrations")
+        return self.query(
+            "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"
+        ), self.query(
+            "SELECT string_agg(version || ' ' || name, ', ' ORDER BY version) FROM pierre_migrations"
+        )
 
     def test_many_at_once(self):
         """On an empty database: one migrates, the others find it done; no daemon fails."""
@@ -104,23 +107,37 @@ class Schema(StartCase):
             self.assertEqual(one.call("get_user_count"), len(users))
             version = one.call("daemon.version")["schema_version"]
             self.assertEqual(one.call("migrate"), {"schema_version": version, "applied": []})
-        self.assertEqual(self.query("SELECT count(*) || ' ' || count(DISTINCT version) || ' ' || max(version) FROM pierre_migrations"),
-                         f"{version} {version} {version}")
+        self.assertEqual(
+            self.query(
+                "SELECT count(*) || ' ' || count(DISTINCT version) || ' ' || max(version) FROM pierre_migrations"
+            ),
+            f"{version} {version} {version}",
+        )
         for daemon in daemons:
             self.assertEqual(daemon.terminate(), 0)
             daemon.check_log()
 
     def test_many_at_once_in_a_database_set_otherwise(self):
         """A snapshot that is older than the wait for the lock would not show the other daemon's work; the wait itself may take its time."""
-        for setting, value in (("default_transaction_isolation", "'serializable'"), ("lock_timeout", "'1ms'"), ("timezone", "'Asia/Kathmandu'")):
+        for setting, value in (
+            ("default_transaction_isolation", "'serializable'"),
+            ("lock_timeout", "'1ms'"),
+            ("timezone", "'Asia/Kathmandu'"),
+        ):
             self.query(f"ALTER DATABASE {self.name} SET {setting} = {value}")
         with self.server.session(self.name) as other:
             other.run("BEGIN")
             other.run("SELECT pg_advisory_xact_lock(7235434120189153124)")
             key = new_key()
             daemons = [self.spawned(key=key) for _ in range(4)]
-            self.within(20, lambda: self.query("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory' AND application_name = 'pierre-dbd' "
-                                               f"AND datname = '{self.name}'") == "4")
+            self.within(
+                20,
+                lambda: self.query(
+                    "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory' AND application_name = 'pierre-dbd' "
+                    f"AND datname = '{self.name}'"
+                )
+                == "4",
+            )
             other.run("COMMIT")
         for daemon in daemons:
             daemon.wait_ready()
@@ -132,34 +149,63 @@ class Schema(StartCase):
         """There is nothing to read yet, and nothing can be made."""
         self.query(f"ALTER DATABASE {self.name} SET default_transaction_read_only = on")
         self.assertIn("takes no writes", self.refused(69))
-        self.assertIn("search_path", self.refused(78, url=self.url + "?options=-c%20search_path%3Dnowhere%20-c%20default_transaction_read_only%3Doff"))
+        self.assertIn(
+            "search_path",
+            self.refused(
+                78,
+                url=self.url
+                + "?options=-c%20search_path%3Dnowhere%20-c%20default_transaction_read_only%3Doff",
+            ),
+        )
 
     def test_tables_of_another_program(self):
         """Named, with a code that no service manager tries again, and nothing is changed."""
-        for statement, name in (("CREATE TABLE users (id serial, login text)", "public.users"),
-                                ("CREATE VIEW api_keys AS SELECT 1 AS id", "public.api_keys"),
-                                ("CREATE TABLE other (a int); CREATE INDEX goals_user_time ON other (a)", "public.goals_user_time")):
+        for statement, name in (
+            ("CREATE TABLE users (id serial, login text)", "public.users"),
+            ("CREATE VIEW api_keys AS SELECT 1 AS id", "public.api_keys"),
+            (
+                "CREATE TABLE other (a int); CREATE INDEX goals_user_time ON other (a)",
+                "public.goals_user_time",
+            ),
+        ):
             self.query(statement)
-            before = self.query("SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relnamespace = 'public'::regnamespace")
+            before = self.query(
+                "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+            )
             for options in ((), ("--no-migrate",), ("--migrate-only",)):
                 log = self.refused(65, *options)
                 self.assertIn(name, log)
                 self.assertIn("another program's database", log)
-            self.assertEqual(self.query("SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class "
-                                        "WHERE relnamespace = 'public'::regnamespace"), before)
+            self.assertEqual(
+                self.query(
+                    "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class "
+                    "WHERE relnamespace = 'public'::regnamespace"
+                ),
+                before,
+            )
             self.query("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
         self.query("CREATE TABLE pierre_migrations (number int)")
         self.assertIn("a table is not as this daemon's is", self.refused(65))
-        self.query("DROP TABLE pierre_migrations; CREATE SCHEMA theirs; CREATE TABLE theirs.users (id int)")
+        self.query(
+            "DROP TABLE pierre_migrations; CREATE SCHEMA theirs; CREATE TABLE theirs.users (id int)"
+        )
         self.assertEqual(self.daemon().call("get_user_count"), 0)
 
     def test_another_encoding(self):
         for encoding in ("LATIN1", "SQL_ASCII"):
             name = f"{self.name}_{encoding.lower()}"
-            self.server.psql(f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0", "postgres")
+            self.server.psql(
+                f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0",
+                "postgres",
+            )
             log = self.refused(78, url=self.server.database_url(name))
             self.assertIn(f"the database's encoding is {encoding}, it must be UTF8", log)
-            self.assertEqual(self.server.psql("SELECT count(*) FROM pg_class WHERE relname LIKE 'pierre%'", name), "0")
+            self.assertEqual(
+                self.server.psql(
+                    "SELECT count(*) FROM pg_class WHERE relname LIKE 'pierre%'", name
+                ),
+                "0",
+            )
 
     def test_many_keys_at_once(self):
         """Whoever comes first decides which key it is; the others are told so."""
@@ -189,7 +235,12 @@ class Schema(StartCase):
     def test_not_migrated(self):
         log = self.refused(78, "--no-migrate")
         self.assertIn("--no-migrate", log)
-        self.assertEqual(self.query("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"), "0")
+        self.assertEqual(
+            self.query(
+                "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"
+            ),
+            "0",
+        )
 
     def test_cut_off_at_every_statement(self):
         """The connection breaks before the k-th statement of the first start: the next start finds all or nothing of each migration."""
@@ -206,6 +257,7 @@ class Schema(StartCase):
                         if len(seen) == stop_at:
                             link.reset()
                     return message.data
+
                 proxy.fault = cut
                 daemon = Daemon(database=Database(proxy.url(self.name)), key=key)
                 try:
@@ -219,7 +271,10 @@ class Schema(StartCase):
             with Daemon(database=Database(url), key=key) as again, again.connect() as one:
                 World(one).user()
                 version = one.call("daemon.version")["schema_version"]
-            self.assertEqual(self.query("SELECT count(*) || ' ' || max(version) FROM pierre_migrations"), f"{version} {version}")
+            self.assertEqual(
+                self.query("SELECT count(*) || ' ' || max(version) FROM pierre_migrations"),
+                f"{version} {version}",
+            )
             if whole is not None:
                 break
         self.assertIsNotNone(whole, "the start never went through")
@@ -229,16 +284,26 @@ class Schema(StartCase):
 
 class Forms(StartCase):
     """What may stand in the URL."""
+
     PASSWORD = "canary p@ss/w:rd?&=%#[é]"
     TEXT = "Zoë 日本 😀"
 
     @classmethod
     def setUpClass(cls):
-        cls.server = PostgresServer({"fsync": "off"}, ["local all postgres trust", "local all all scram-sha-256", "host all postgres 127.0.0.1/32 trust",
-                                                       "host all all 127.0.0.1/32 scram-sha-256"])
+        cls.server = PostgresServer(
+            {"fsync": "off"},
+            [
+                "local all postgres trust",
+                "local all all scram-sha-256",
+                "host all postgres 127.0.0.1/32 trust",
+                "host all all 127.0.0.1/32 scram-sha-256",
+            ],
+        )
         cls.addClassCleanup(cls.server.stop)
         cls.server.start()
-        cls.server.psql(f"CREATE ROLE guarded LOGIN SUPERUSER PASSWORD '{cls.PASSWORD}'", "postgres")
+        cls.server.psql(
+            f"CREATE ROLE guarded LOGIN SUPERUSER PASSWORD '{cls.PASSWORD}'", "postgres"
+        )
         model.secrets.update((cls.PASSWORD, urllib.parse.quote(cls.PASSWORD, safe="")))
 
     def stores(self, url, table="users"):
@@ -247,15 +312,21 @@ class Forms(StartCase):
         with daemon.connect() as one:
             user = World(one).user(display_name=self.TEXT)
             self.assertEqual(one.call("get_user", user_id=user)["display_name"], self.TEXT)
-        self.assertEqual(self.query(f"SELECT display_name FROM {table} WHERE id = '{user}'"), self.TEXT, url)
+        self.assertEqual(
+            self.query(f"SELECT display_name FROM {table} WHERE id = '{user}'"), self.TEXT, url
+        )
         return daemon
 
     def test_hosts(self):
         port, path = self.server.port, urllib.parse.quote(self.server.host, safe="")
-        for url in (f"postgresql://postgres@{path}:{port}/{self.name}", f"postgres://postgres@/{self.name}?host={path}&port={port}",
-                    f"postgresql:///{self.name}?host={path}&port={port}&user=postgres", f"postgresql://postgres@127.0.0.1:{port}/{self.name}",
-                    f"postgresql://postgres@no-such-host.invalid,127.0.0.1:{port}/{self.name}?port={port}",
-                    f"postgresql://postgres@[::1]:{port},127.0.0.1:{port}/{self.name}"):
+        for url in (
+            f"postgresql://postgres@{path}:{port}/{self.name}",
+            f"postgres://postgres@/{self.name}?host={path}&port={port}",
+            f"postgresql:///{self.name}?host={path}&port={port}&user=postgres",
+            f"postgresql://postgres@127.0.0.1:{port}/{self.name}",
+            f"postgresql://postgres@no-such-host.invalid,127.0.0.1:{port}/{self.name}?port={port}",
+            f"postgresql://postgres@[::1]:{port},127.0.0.1:{port}/{self.name}",
+        ):
             daemon = self.stores(url)
             self.query("DELETE FROM users; DELETE FROM pierre_meta")
             self.assertEqual(daemon.terminate(), 0)
@@ -263,27 +334,53 @@ class Forms(StartCase):
     def test_password(self):
         server = f"127.0.0.1:{self.server.port}/{self.name}"
         quoted = urllib.parse.quote(self.PASSWORD, safe="")
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8") as file:   # which is readable by its owner alone
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8"
+        ) as file:  # which is readable by its owner alone
             file.write("127.0.0.1:*:*:guarded:" + self.PASSWORD.replace(":", "\\:") + "\n")
             file.flush()
             key = None
-            for url in (f"postgresql://guarded:{quoted}@{server}", f"postgresql://guarded@{server}?password={quoted}",
-                        f"postgresql://guarded@{server}?passfile={file.name}"):
+            for url in (
+                f"postgresql://guarded:{quoted}@{server}",
+                f"postgresql://guarded@{server}?password={quoted}",
+                f"postgresql://guarded@{server}?passfile={file.name}",
+            ):
                 daemon = self.daemon(url=url, key=key)
                 self.assertEqual(daemon.call("get_user_count"), 0)
                 key = daemon.key
-        self.assertIn("no password supplied", self.refused(69, url=f"postgresql://guarded@{server}", key=key))
+        self.assertIn(
+            "no password supplied", self.refused(69, url=f"postgresql://guarded@{server}", key=key)
+        )
         wrong = urllib.parse.quote(self.PASSWORD + "x", safe="")
-        self.assertIn("password authentication failed", self.refused(69, url=f"postgresql://guarded:{wrong}@{server}", key=key))
+        self.assertIn(
+            "password authentication failed",
+            self.refused(69, url=f"postgresql://guarded:{wrong}@{server}", key=key),
+        )
 
     def test_options(self):
         """Those of a session hold in each of its connections; only the encoding is the daemon's own business."""
         self.query("CREATE SCHEMA elsewhere")
-        daemon = self.stores(self.url + "?options=-c%20search_path%3Delsewhere%20-c%20client_encoding%3DLATIN1&client_encoding=LATIN1"
-                             "&application_name=another-name&keepalives=0", "elsewhere.users")
+        daemon = self.stores(
+            self.url
+            + "?options=-c%20search_path%3Delsewhere%20-c%20client_encoding%3DLATIN1&client_encoding=LATIN1"
+            "&application_name=another-name&keepalives=0",
+            "elsewhere.users",
+        )
         self.assertEqual(daemon.call("get_user_count"), 1)
-        self.assertEqual(self.query("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"), "0")
-        self.assertGreater(len(self.server.backends(f"application_name = 'another-name' AND datname = '{self.name}'")), 0)
+        self.assertEqual(
+            self.query(
+                "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"
+            ),
+            "0",
+        )
+        self.assertGreater(
+            len(
+                self.server.backends(
+                    f"application_name = 'another-name' AND datname = '{self.name}'"
+                )
+            ),
+            0,
+        )
 
 
 if __name__ == "__main__":

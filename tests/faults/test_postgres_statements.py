@@ -15,7 +15,12 @@ from lib.proxy import Inject  # noqa: E402
 from lib.world import UNKNOWN, World, new_api_key, new_user, unique, uuid4  # noqa: E402
 
 BACKENDS = ("postgres",)
-TOKEN = {"access_token": "a", "refresh_token": "r", "expires_at": "2030-01-01T00:00:00Z", "scope": "read"}
+TOKEN = {
+    "access_token": "a",
+    "refresh_token": "r",
+    "expires_at": "2030-01-01T00:00:00Z",
+    "scope": "read",
+}
 LONG = bool(os.environ.get("PIERRE_TEST_LONG"))
 
 
@@ -37,8 +42,14 @@ class StatementCase(ServerCase):
 
     def blocked(self):
         """Waits until one of the daemon's statements waits for a lock."""
-        self.within(10, lambda: self.query("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pierre-dbd' "
-                                           f"AND wait_event_type = 'Lock' AND datname = '{self.name}'") != "0")
+        self.within(
+            10,
+            lambda: self.query(
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pierre-dbd' "
+                f"AND wait_event_type = 'Lock' AND datname = '{self.name}'"
+            )
+            != "0",
+        )
 
 
 class Locks(StatementCase):
@@ -52,10 +63,15 @@ class Locks(StatementCase):
             other.run("BEGIN")
             other.run("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
             began = time.monotonic()
-            identifiers = [self.one.request("update_last_active", user_id=user), self.one.request("get_user", user_id=user)]
+            identifiers = [
+                self.one.request("update_last_active", user_id=user),
+                self.one.request("get_user", user_id=user),
+            ]
             for identifier in identifiers:
                 error = self.one.answer(identifier)["error"]
-                self.assertEqual((error["data"]["kind"], error["data"]["outcome"]), ("timeout", "none"))
+                self.assertEqual(
+                    (error["data"]["kind"], error["data"]["outcome"]), ("timeout", "none")
+                )
             took = time.monotonic() - began
             self.assertGreater(took, 0.9)
             self.assertLess(took, 1 + 2 + 2 * SLOW)
@@ -63,9 +79,16 @@ class Locks(StatementCase):
         began = time.monotonic()
         self.one.call("update_last_active", user_id=user)
         recovered("a lock that outlasted its calls", time.monotonic() - began)
-        self.assertEqual(set(self.backends()), old, "a connection was thrown away that was in order")
-        self.assertEqual(self.query(f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{self.name}' AND application_name = 'pierre-dbd' "
-                                    "AND state <> 'idle'"), "0")
+        self.assertEqual(
+            set(self.backends()), old, "a connection was thrown away that was in order"
+        )
+        self.assertEqual(
+            self.query(
+                f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{self.name}' AND application_name = 'pierre-dbd' "
+                "AND state <> 'idle'"
+            ),
+            "0",
+        )
         self.sound()
 
     def test_others_go_on(self):
@@ -88,13 +111,14 @@ class Locks(StatementCase):
 
 class OwnLocks(StatementCase):
     """What the daemon's own groups do to one another."""
+
     options = ("--pool", "4", "--pool-min", "4")
 
     def test_same_rows_in_any_order(self):
         """Many clients change the same few rows, several calls under way each: no two transactions may come to wait for one another."""
         users = [self.world.user() for _ in range(30)]
         self.within(5, lambda: len(self.backends()) == 4)
-        self.before = invariants.Snapshot(self.small)   # with all of them
+        self.before = invariants.Snapshot(self.small)  # with all of them
         chance, clients = random.Random(7), [self.small.connect() for _ in range(8)]
         for client in clients:
             self.addCleanup(client.close)
@@ -104,7 +128,9 @@ class OwnLocks(StatementCase):
             for client in clients:
                 # A read before each keeps groups of several lanes under way.
                 calls = [("get_user", {"user_id": chance.choice(users)})]
-                calls += [("update_last_active", {"user_id": chance.choice(users)}) for _ in range(24)]
+                calls += [
+                    ("update_last_active", {"user_id": chance.choice(users)}) for _ in range(24)
+                ]
                 first = client.last_id + 1
                 client.send(b"".join(client.encode(*call)[0] for call in calls), note=False)
                 wanted.append((client, first + len(calls)))
@@ -115,38 +141,57 @@ class OwnLocks(StatementCase):
             client.close()
         print(f"  {10 * 8 * 24} updates of the same rows in {time.monotonic() - began:.2f} s")
         self.query("SELECT pg_stat_clear_snapshot()")
-        self.assertEqual(self.query(f"SELECT deadlocks FROM pg_stat_database WHERE datname = '{self.name}'"), "0")
+        self.assertEqual(
+            self.query(f"SELECT deadlocks FROM pg_stat_database WHERE datname = '{self.name}'"), "0"
+        )
         self.sound()
 
 
 class Conflicts(StatementCase):
     def test_deadlock(self):
         """Two updates of one group against a transaction that does them in the other order: the server ends the group's, and it runs again."""
-        first, second = sorted((self.world.user(), self.world.user()))   # the order in which a group takes its locks
+        first, second = sorted(
+            (self.world.user(), self.world.user())
+        )  # the order in which a group takes its locks
         for number in range(2):
             with self.server.session(self.name) as other:
                 other.run("SET deadlock_timeout = '20s'")
                 other.run("BEGIN")
                 other.run(f"UPDATE users SET display_name = 'other {number}' WHERE id = '{second}'")
                 # Behind a call that is under way, so that both travel together.
-                data = b"".join(self.one.encode(*call)[0] for call in (("get_user_count", None), ("update_last_active", {"user_id": first}),
-                                                                       ("update_last_active", {"user_id": second})))
+                data = b"".join(
+                    self.one.encode(*call)[0]
+                    for call in (
+                        ("get_user_count", None),
+                        ("update_last_active", {"user_id": first}),
+                        ("update_last_active", {"user_id": second}),
+                    )
+                )
                 last = self.one.last_id
                 self.one.send(data, note=False)
                 self.blocked()
-                other.run(f"UPDATE users SET display_name = 'other {number}' WHERE id = '{first}'")   # the group looks first
+                other.run(
+                    f"UPDATE users SET display_name = 'other {number}' WHERE id = '{first}'"
+                )  # the group looks first
                 other.run("COMMIT")
             for identifier in range(last - 1, last + 1):
                 self.assertIsNone(self.one.answer(identifier)["result"])
             self.one.answer(last - 2)
-        self.assertGreaterEqual(int(self.query(f"SELECT deadlocks FROM pg_stat_database WHERE datname = '{self.name}'")), 1)
+        self.assertGreaterEqual(
+            int(
+                self.query(f"SELECT deadlocks FROM pg_stat_database WHERE datname = '{self.name}'")
+            ),
+            1,
+        )
         self.sound()
 
     def count_tries(self, state, method, params, fail_first):
         """A trigger refuses the first tries with that SQLSTATE; the sequence counts them all, since it does not go back."""
-        self.query(f"CREATE SEQUENCE tries; CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-                   f"IF nextval('tries') <= {fail_first} THEN RAISE EXCEPTION 'not now' USING ERRCODE = '{state}'; END IF; "
-                   f"RETURN NEW; END $$; CREATE TRIGGER refuse BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION refuse()")
+        self.query(
+            f"CREATE SEQUENCE tries; CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            f"IF nextval('tries') <= {fail_first} THEN RAISE EXCEPTION 'not now' USING ERRCODE = '{state}'; END IF; "
+            f"RETURN NEW; END $$; CREATE TRIGGER refuse BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION refuse()"
+        )
         try:
             answer = self.one.answer(self.one.request(method, params))
             return answer, int(self.query("SELECT last_value FROM tries"))
@@ -161,14 +206,23 @@ class Conflicts(StatementCase):
             self.assertEqual((answer.get("error"), tries), (None, 4))
             answer, tries = self.count_tries(state, "update_last_active", user, 1000)
             data = answer["error"]["data"]
-            self.assertEqual((data["kind"], data["retryable"], data["outcome"], tries), ("unavailable", True, "none", 4))
+            self.assertEqual(
+                (data["kind"], data["retryable"], data["outcome"], tries),
+                ("unavailable", True, "none", 4),
+            )
         answer, tries = self.count_tries("22012", "update_last_active", user, 1000)
-        self.assertEqual((answer["error"]["data"]["kind"], tries), ("internal", 1), "what others did not cause is not tried again")
+        self.assertEqual(
+            (answer["error"]["data"]["kind"], tries),
+            ("internal", 1),
+            "what others did not cause is not tried again",
+        )
         self.sound()
 
     def test_serialization(self):
         """A real 40001: the row was changed by another transaction since this one's snapshot."""
-        self.query(f"ALTER DATABASE {self.name} SET default_transaction_isolation = 'repeatable read'")
+        self.query(
+            f"ALTER DATABASE {self.name} SET default_transaction_isolation = 'repeatable read'"
+        )
         daemon = self.daemon("--pool", "1", key=self.small.key)
         user = self.world.user()
         with daemon.connect() as one, self.server.session(self.name) as other:
@@ -185,6 +239,7 @@ class Conflicts(StatementCase):
 
 class Spoilt(StatementCase):
     """Sessions that are not as the daemon left them."""
+
     options = ("--pool", "4", "--pool-min", "4")
 
     def setUp(self):
@@ -209,9 +264,14 @@ class Spoilt(StatementCase):
         user = self.world.user(display_name="as before")
         calls = [("get_user", {"user_id": user}), ("update_last_active", {"user_id": user})]
         self.warm(self.small, calls)
-        for statement in ("ALTER TABLE users ALTER COLUMN display_name TYPE varchar(200)", "ALTER TABLE users ADD COLUMN extra TEXT DEFAULT 'x'",
-                          "ALTER TABLE users ALTER COLUMN display_name TYPE text", "ALTER TABLE users DROP COLUMN extra",
-                          "DROP INDEX api_keys_prefix", "ANALYZE users"):
+        for statement in (
+            "ALTER TABLE users ALTER COLUMN display_name TYPE varchar(200)",
+            "ALTER TABLE users ADD COLUMN extra TEXT DEFAULT 'x'",
+            "ALTER TABLE users ALTER COLUMN display_name TYPE text",
+            "ALTER TABLE users DROP COLUMN extra",
+            "DROP INDEX api_keys_prefix",
+            "ANALYZE users",
+        ):
             self.query(statement)
             self.warm(self.small, calls)
         self.assertEqual(self.one.call("get_user", user_id=user)["display_name"], "as before")
@@ -220,13 +280,18 @@ class Spoilt(StatementCase):
     def test_deallocated_by_a_trigger(self):
         """DEALLOCATE ALL in the middle of a pipeline: what came before is lost with it, and all run again."""
         user = self.world.user()
-        self.query("CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'DEALLOCATE ALL'; RETURN NEW; END $$; "
-                   "CREATE TRIGGER spoil AFTER INSERT ON goals FOR EACH ROW EXECUTE FUNCTION spoil()")
+        self.query(
+            "CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'DEALLOCATE ALL'; RETURN NEW; END $$; "
+            "CREATE TRIGGER spoil AFTER INSERT ON goals FOR EACH ROW EXECUTE FUNCTION spoil()"
+        )
         for _ in range(5):
             calls = []
             for number in range(6):
-                calls += [("update_last_active", {"user_id": user}), ("create_goal", {"user_id": user, "goal_data": {"title": f"g{number}"}}),
-                          ("get_user", {"user_id": user})]
+                calls += [
+                    ("update_last_active", {"user_id": user}),
+                    ("create_goal", {"user_id": user, "goal_data": {"title": f"g{number}"}}),
+                    ("get_user", {"user_id": user}),
+                ]
             answers = self.one.many(calls)
             self.assertEqual([answer["error"] for answer in answers if "error" in answer], [])
         self.assertEqual(self.query("SELECT count(*) FROM goals"), "30")
@@ -236,20 +301,26 @@ class Spoilt(StatementCase):
     def test_settings_left_by_a_trigger(self):
         """A search_path that stays: the session is given up, and the next caller sees the defaults."""
         user = self.world.user()
-        time.sleep(2.1)   # a connection that is new is not suspected
-        self.query("CREATE FUNCTION public.spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-                   "PERFORM set_config('search_path', 'nowhere', false); RETURN NEW; END $$; "
-                   "CREATE TRIGGER spoil AFTER INSERT ON goals FOR EACH ROW EXECUTE FUNCTION public.spoil()")
+        time.sleep(2.1)  # a connection that is new is not suspected
+        self.query(
+            "CREATE FUNCTION public.spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "PERFORM set_config('search_path', 'nowhere', false); RETURN NEW; END $$; "
+            "CREATE TRIGGER spoil AFTER INSERT ON goals FOR EACH ROW EXECUTE FUNCTION public.spoil()"
+        )
         self.one.call("create_goal", user_id=user, goal_data={"title": "spoils"})
         self.query("DROP TRIGGER spoil ON goals")
         self.assertEqual(self.one.call("get_user", user_id=user)["id"], user)
         self.one.call("create_goal", user_id=user, goal_data={"title": "after"})
-        self.assertEqual([goal["title"] for goal in self.one.call("get_user_goals", user_id=user)], ["after", "spoils"])
+        self.assertEqual(
+            [goal["title"] for goal in self.one.call("get_user_goals", user_id=user)],
+            ["after", "spoils"],
+        )
         self.sound()
 
 
 class Injected(ServerCase):
     """Somebody else's statements on the daemon's connection just before a write, as a pooler lets them through."""
+
     settings = StatementCase.settings
 
     def test_statements(self):
@@ -257,11 +328,17 @@ class Injected(ServerCase):
         before = invariants.Snapshot(daemon)
         with daemon.connect() as one:
             world = World(one)
-            for statement, suspicion in (("BEGIN", False), ("BEGIN; SELECT 1/0", False), ("DEALLOCATE ALL", False), ("DISCARD ALL", False),
-                                         ("SET search_path = nowhere", True), ("SET default_transaction_read_only = on", True)):
+            for statement, suspicion in (
+                ("BEGIN", False),
+                ("BEGIN; SELECT 1/0", False),
+                ("DEALLOCATE ALL", False),
+                ("DISCARD ALL", False),
+                ("SET search_path = nowhere", True),
+                ("SET default_transaction_read_only = on", True),
+            ):
                 with self.subTest(statement=statement):
                     if suspicion:
-                        time.sleep(2.1)   # a connection that is new is not suspected
+                        time.sleep(2.1)  # a connection that is new is not suspected
                     self.inject(proxy, one, world.user(), statement)
         invariants.check(daemon, before)
 
@@ -296,10 +373,23 @@ class Merged(StatementCase):
             calls, wanted = [], []
             for _ in range(size):
                 user = chance.choice([*users, UNKNOWN])
-                kind = chance.choice(("get_user", "get_user", "get_user_by_email", "get_user_by_email_required", "get_strava_token", "get_user_goals"))
+                kind = chance.choice(
+                    (
+                        "get_user",
+                        "get_user",
+                        "get_user_by_email",
+                        "get_user_by_email_required",
+                        "get_strava_token",
+                        "get_user_goals",
+                    )
+                )
                 email = rows[user]["email"] if user in rows else "nobody@example.com"
                 calls.append((kind, {"email": email} if "email" in kind else {"user_id": user}))
-                wanted.append({"get_strava_token": tokens.get(user), "get_user_goals": []}.get(kind, rows.get(user)))
+                wanted.append(
+                    {"get_strava_token": tokens.get(user), "get_user_goals": []}.get(
+                        kind, rows.get(user)
+                    )
+                )
             for call, answer, row in zip(calls, self.one.many(calls), wanted):
                 if call[0] == "get_user_by_email_required" and row is None:
                     self.assertEqual(answer["error"]["data"]["kind"], "not_found", call)
@@ -314,11 +404,27 @@ class Merged(StatementCase):
         shared = self.merged()
         for number in range(20):
             look = [("get_strava_token", {"user_id": one}) for one in (user, *others, user)]
-            calls = [*look, ("update_strava_token", {"user_id": user, **TOKEN, "access_token": f"t{number}"}), *look,
-                     ("clear_strava_token", {"user_id": user}), *look]
+            calls = [
+                *look,
+                ("update_strava_token", {"user_id": user, **TOKEN, "access_token": f"t{number}"}),
+                *look,
+                ("clear_strava_token", {"user_id": user}),
+                *look,
+            ]
             answers = [answer.get("result", answer) for answer in self.one.many(calls)]
-            for at, wanted in ((0, None), (9, None), (11, f"t{number}"), (20, f"t{number}"), (22, None), (31, None)):
-                self.assertEqual(answers[at] and answers[at]["access_token"], wanted, f"call {at} of round {number}")
+            for at, wanted in (
+                (0, None),
+                (9, None),
+                (11, f"t{number}"),
+                (20, f"t{number}"),
+                (22, None),
+                (31, None),
+            ):
+                self.assertEqual(
+                    answers[at] and answers[at]["access_token"],
+                    wanted,
+                    f"call {at} of round {number}",
+                )
         self.assertGreater(self.merged(), shared + 200)
         self.sound()
 
@@ -327,7 +433,9 @@ class Merged(StatementCase):
         users = [self.world.user() for _ in range(20)]
         self.query(f"UPDATE users SET last_active = 'infinity' WHERE id = '{users[7]}'")
         shared = self.merged()
-        for user, answer in zip(users, self.one.many([("get_user", {"user_id": user}) for user in users])):
+        for user, answer in zip(
+            users, self.one.many([("get_user", {"user_id": user}) for user in users])
+        ):
             if user == users[7]:
                 self.assertEqual(answer["error"]["data"]["kind"], "storage")
             else:
@@ -339,11 +447,15 @@ class Merged(StatementCase):
     def test_statement_fails(self):
         """One key makes the shared statement fail: the others are answered all the same, and nothing is merged for a while."""
         users = [self.world.user() for _ in range(20)]
-        self.query("ALTER TABLE users RENAME TO users_kept; CREATE VIEW users AS SELECT * FROM users_kept "
-                   f"WHERE CASE WHEN id = '{users[7]}' THEN 1 / (length(email) - length(email)) ELSE 1 END = 1")
+        self.query(
+            "ALTER TABLE users RENAME TO users_kept; CREATE VIEW users AS SELECT * FROM users_kept "
+            f"WHERE CASE WHEN id = '{users[7]}' THEN 1 / (length(email) - length(email)) ELSE 1 END = 1"
+        )
         try:
             for _ in range(3):
-                for user, answer in zip(users, self.one.many([("get_user", {"user_id": user}) for user in users])):
+                for user, answer in zip(
+                    users, self.one.many([("get_user", {"user_id": user}) for user in users])
+                ):
                     if user == users[7]:
                         self.assertEqual(answer["error"]["data"]["kind"], "internal")
                     else:
@@ -351,7 +463,11 @@ class Merged(StatementCase):
         finally:
             self.query("DROP VIEW users; ALTER TABLE users_kept RENAME TO users")
         shared = self.merged()
-        self.within(30, lambda: self.one.many([("get_user", {"user_id": user}) for user in users]) and self.merged() > shared)
+        self.within(
+            30,
+            lambda: self.one.many([("get_user", {"user_id": user}) for user in users])
+            and self.merged() > shared,
+        )
         self.sound()
 
 
@@ -366,11 +482,20 @@ class Pipelines(StatementCase):
                 answers = self.one.many([("create_user", {"user": user}) for user in users])
                 for i, answer in enumerate(answers):
                     if i == k:
-                        self.assertEqual((answer["error"]["data"]["kind"], answer["error"]["data"]["field"]), ("conflict", "email"))
+                        self.assertEqual(
+                            (answer["error"]["data"]["kind"], answer["error"]["data"]["field"]),
+                            ("conflict", "email"),
+                        )
                     else:
                         self.assertEqual(answer.get("error"), None, f"{i} of {n}, where {k} fails")
-        self.assertGreater(self.one.call("daemon.stats")["gauges"]["db_batch_max"], 8, "the calls did not travel together")
-        self.assertEqual(int(self.query("SELECT count(*) FROM users")), 1 + sum(n * (n - 1) for n in sizes))
+        self.assertGreater(
+            self.one.call("daemon.stats")["gauges"]["db_batch_max"],
+            8,
+            "the calls did not travel together",
+        )
+        self.assertEqual(
+            int(self.query("SELECT count(*) FROM users")), 1 + sum(n * (n - 1) for n in sizes)
+        )
         self.sound()
 
     def test_random(self):
@@ -389,7 +514,9 @@ class Pipelines(StatementCase):
                     got = got["id"]
                 elif isinstance(got, list):
                     got = sorted(one["id"] for one in got)
-                self.assertEqual(got, wanted, f"pipeline {number} of seed {seed}: {call} in {calls}")
+                self.assertEqual(
+                    got, wanted, f"pipeline {number} of seed {seed}: {call} in {calls}"
+                )
                 kind = answer["error"]["data"]["kind"] if "error" in answer else "result"
                 kinds[kind] = kinds.get(kind, 0) + 1
             if time.monotonic() - began > (600 if LONG else 10) * SLOW:
@@ -406,12 +533,14 @@ class Model:
     def __init__(self):
         self.ids = [uuid4() for _ in range(60)]
         self.prefix = unique("m")
-        self.users = {}     # id: email
-        self.keys = {}      # id: (owner, name)
+        self.users = {}  # id: email
+        self.keys = {}  # id: (owner, name)
 
     def random_call(self, chance):
         user, number = chance.choice(self.ids), chance.randrange(40)
-        what = chance.choice(("create", "create", "by_email", "touch", "touch", "key", "key", "keys", "unknown"))
+        what = chance.choice(
+            ("create", "create", "by_email", "touch", "touch", "key", "key", "keys", "unknown")
+        )
         email = f"{self.prefix}-{number}@example.com"
         if what == "create":
             return "create_user", {"user": new_user(id=user, email=email)}
@@ -420,7 +549,9 @@ class Model:
         if what == "touch":
             return "update_last_active", {"user_id": user}
         if what == "key":
-            return "create_api_key", {"api_key": new_api_key(user, id=f"{self.prefix}-k{number}", name=f"n{number % 5}")}
+            return "create_api_key", {
+                "api_key": new_api_key(user, id=f"{self.prefix}-k{number}", name=f"n{number % 5}")
+            }
         if what == "keys":
             return "get_user_api_keys", {"user_id": user}
         return "upsert_user_profile", {"user_id": UNKNOWN, "profile_data": {"a": 1}}
@@ -433,11 +564,15 @@ class Model:
             self.users[user["id"]] = user["email"]
             return user["id"]
         if method == "get_user_by_email":
-            return next((user for user, email in self.users.items() if email == params["email"]), None)
+            return next(
+                (user for user, email in self.users.items() if email == params["email"]), None
+            )
         if method == "update_last_active":
             return None if params["user_id"] in self.users else "not_found"
         if method == "get_user_api_keys":
-            return sorted(key for key, (owner, _) in self.keys.items() if owner == params["user_id"])
+            return sorted(
+                key for key, (owner, _) in self.keys.items() if owner == params["user_id"]
+            )
         if method == "create_api_key":
             key = params["api_key"]
             if key["id"] in self.keys or (key["user_id"], key["name"]) in self.keys.values():

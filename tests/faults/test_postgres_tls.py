@@ -31,21 +31,69 @@ class Authority:
     def __init__(self, folder, name):
         self.folder, self.name = folder, name
         self.certificate, self.key = self.path(name, "crt"), self.path(name, "key")
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN=Test authority {name}",
-                "-addext", "keyUsage=keyCertSign", "-days", "2", "-keyout", self.key, "-out", self.certificate)
+        openssl(
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-subj",
+            f"/CN=Test authority {name}",
+            "-addext",
+            "keyUsage=keyCertSign",
+            "-days",
+            "2",
+            "-keyout",
+            self.key,
+            "-out",
+            self.certificate,
+        )
 
     def path(self, name, kind):
         return os.path.join(self.folder, f"{name}.{kind}")
 
     def issue(self, name, subject, names, days="2"):
         """A pair of certificate and key."""
-        request, extension, pair = self.path(name, "csr"), self.path(name, "ext"), (self.path(name, "crt"), self.path(name, "key"))
+        request, extension, pair = (
+            self.path(name, "csr"),
+            self.path(name, "ext"),
+            (self.path(name, "crt"), self.path(name, "key")),
+        )
         with open(extension, "w", encoding="ascii") as file:
             file.write(f"subjectAltName={names}\n")
-        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={subject}", "-keyout", pair[1],
-                "-out", request)
-        openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.key, "-CAcreateserial", "-days", days,
-                "-extfile", extension, "-out", pair[0])
+        openssl(
+            "req",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-subj",
+            f"/CN={subject}",
+            "-keyout",
+            pair[1],
+            "-out",
+            request,
+        )
+        openssl(
+            "x509",
+            "-req",
+            "-in",
+            request,
+            "-CA",
+            self.certificate,
+            "-CAkey",
+            self.key,
+            "-CAcreateserial",
+            "-days",
+            days,
+            "-extfile",
+            extension,
+            "-out",
+            pair[0],
+        )
         os.chmod(pair[1], 0o600)
         return pair
 
@@ -104,8 +152,14 @@ class Tls(ServerCase):
     @classmethod
     def setUpClass(cls):
         # Who comes without encryption, or as another role than the one whose name stands in the certificate, is not let in.
-        cls.server = PostgresServer({"fsync": "off"}, ["local all all trust", "hostssl all certified 127.0.0.1/32 cert",
-                                                       "hostssl all all 127.0.0.1/32 scram-sha-256"])
+        cls.server = PostgresServer(
+            {"fsync": "off"},
+            [
+                "local all all trust",
+                "hostssl all certified 127.0.0.1/32 cert",
+                "hostssl all all 127.0.0.1/32 scram-sha-256",
+            ],
+        )
         cls.addClassCleanup(cls.server.stop)
         folder = cls.folder = os.path.join(cls.server.folder, "tls")
         os.mkdir(folder)
@@ -118,17 +172,28 @@ class Tls(ServerCase):
         cls.client = ours.issue("client", "certified", "DNS:certified")
         cls.foreign_client = theirs.issue("foreign-client", "certified", "DNS:certified")
         cls.own()
-        cls.server.settings.update({"ssl": "on", "ssl_cert_file": f"'{cls.right[0]}'", "ssl_key_file": f"'{cls.right[1]}'",
-                                    "ssl_ca_file": f"'{ours.certificate}'"})
+        cls.server.settings.update(
+            {
+                "ssl": "on",
+                "ssl_cert_file": f"'{cls.right[0]}'",
+                "ssl_key_file": f"'{cls.right[1]}'",
+                "ssl_ca_file": f"'{ours.certificate}'",
+            }
+        )
         cls.server.start()
-        cls.server.psql(f"CREATE ROLE pierre LOGIN SUPERUSER PASSWORD '{PASSWORD}'; CREATE ROLE certified LOGIN SUPERUSER", "postgres")
+        cls.server.psql(
+            f"CREATE ROLE pierre LOGIN SUPERUSER PASSWORD '{PASSWORD}'; CREATE ROLE certified LOGIN SUPERUSER",
+            "postgres",
+        )
         model.secrets.add(PASSWORD)
 
     @classmethod
     def own(cls):
         """The server's account must be able to read its key; as root, the daemon reads the client's all the same."""
         user = account()
-        for entry in [cls.folder] + [os.path.join(cls.folder, name) for name in os.listdir(cls.folder)]:
+        for entry in [cls.folder] + [
+            os.path.join(cls.folder, name) for name in os.listdir(cls.folder)
+        ]:
             if user:
                 os.chown(entry, user["user"], user["group"])
 
@@ -137,8 +202,15 @@ class Tls(ServerCase):
 
     def present(self, pair=None):
         """What the server shows from now on; None: it speaks plain text only."""
-        for statement in ([f"ALTER SYSTEM SET ssl_cert_file = '{pair[0]}'", f"ALTER SYSTEM SET ssl_key_file = '{pair[1]}'",
-                           "ALTER SYSTEM SET ssl = on"] if pair else ["ALTER SYSTEM SET ssl = off"]) + ["SELECT pg_reload_conf()"]:
+        for statement in (
+            [
+                f"ALTER SYSTEM SET ssl_cert_file = '{pair[0]}'",
+                f"ALTER SYSTEM SET ssl_key_file = '{pair[1]}'",
+                "ALTER SYSTEM SET ssl = on",
+            ]
+            if pair
+            else ["ALTER SYSTEM SET ssl = off"]
+        ) + ["SELECT pg_reload_conf()"]:
             self.server.psql(statement, "postgres")
         # The reload is over when a new connection is greeted in the new way; which connection that is, no statement can tell.
         expected = pair and self.fingerprint(pair[0])
@@ -146,24 +218,53 @@ class Tls(ServerCase):
 
     @staticmethod
     def fingerprint(path):
-        done = subprocess.run(["openssl", "x509", "-in", path, "-noout", "-fingerprint"], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["openssl", "x509", "-in", path, "-noout", "-fingerprint"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         return done.stdout
 
     def shown(self):
-        done = subprocess.run(["openssl", "s_client", "-starttls", "postgres", "-connect", f"127.0.0.1:{self.server.port}"],
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(
+            [
+                "openssl",
+                "s_client",
+                "-starttls",
+                "postgres",
+                "-connect",
+                f"127.0.0.1:{self.server.port}",
+            ],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
         if "BEGIN CERTIFICATE" not in done.stdout:
             return None
-        done = subprocess.run(["openssl", "x509", "-noout", "-fingerprint"], input=done.stdout, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["openssl", "x509", "-noout", "-fingerprint"],
+            input=done.stdout,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         return done.stdout
 
     def to(self, mode, host="localhost", root=None, user=f"pierre:{PASSWORD}", more=""):
         root = f"&sslrootcert={root}" if root else ""
-        return f"postgresql://{user}@{host}:{self.server.port}/{self.name}?sslmode={mode}{root}{more}"
+        return (
+            f"postgresql://{user}@{host}:{self.server.port}/{self.name}?sslmode={mode}{root}{more}"
+        )
 
     def encrypted(self):
-        return self.server.psql("SELECT count(*), count(*) FILTER (WHERE ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE "
-                                f"datname = '{self.name}' AND application_name = 'pierre-dbd'", "postgres")
+        return self.server.psql(
+            "SELECT count(*), count(*) FILTER (WHERE ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE "
+            f"datname = '{self.name}' AND application_name = 'pierre-dbd'",
+            "postgres",
+        )
 
     def works(self, url):
         daemon = self.daemon("--pool", "3", "--pool-min", "3", url=url)
@@ -200,7 +301,9 @@ class Tls(ServerCase):
 
     def test_another_host(self):
         self.present(self.wrong_host)
-        self.refused(self.to("verify-full", root=self.root), "db.example.com", "does not match host name")
+        self.refused(
+            self.to("verify-full", root=self.root), "db.example.com", "does not match host name"
+        )
 
     def test_expired(self):
         self.present(self.expired)
@@ -212,7 +315,11 @@ class Tls(ServerCase):
             self.refused(self.to(mode, root=self.root), "does not support SSL")
 
     def test_no_root(self):
-        self.refused(self.to("verify-full", root="/nonexistent/root.crt"), "root certificate file", "/nonexistent/root.crt")
+        self.refused(
+            self.to("verify-full", root="/nonexistent/root.crt"),
+            "root certificate file",
+            "/nonexistent/root.crt",
+        )
 
     def test_require_looks_at_nothing(self):
         self.present(self.foreign)
@@ -223,26 +330,50 @@ class Tls(ServerCase):
 
     def test_wrong_password(self):
         model.secrets.add("canary-wrong-pa55")
-        self.refused(self.to("verify-full", root=self.root, user="pierre:canary-wrong-pa55"), "password authentication failed")
+        self.refused(
+            self.to("verify-full", root=self.root, user="pierre:canary-wrong-pa55"),
+            "password authentication failed",
+        )
 
     def test_client_certificate(self):
         def certificate(pair):
             return f"&sslcert={pair[0]}&sslkey={pair[1]}"
-        if os.geteuid() == 0:   # libpq takes root's own keys only, or those of a group
+
+        if os.geteuid() == 0:  # libpq takes root's own keys only, or those of a group
             for pair in (self.client, self.foreign_client):
                 os.chown(pair[1], 0, 0)
-        self.works(self.to("verify-full", root=self.root, user="certified", more=certificate(self.client)))
+        self.works(
+            self.to("verify-full", root=self.root, user="certified", more=certificate(self.client))
+        )
         self.refused(self.to("verify-full", root=self.root, user="certified"), "certificate")
-        self.refused(self.to("verify-full", root=self.root, user="certified", more=certificate(self.foreign_client)), "unknown ca")
+        self.refused(
+            self.to(
+                "verify-full",
+                root=self.root,
+                user="certified",
+                more=certificate(self.foreign_client),
+            ),
+            "unknown ca",
+        )
 
     def test_large_records(self):
         """libpq takes the last record in two pieces, of which only the first is announced by the socket."""
         proxy = LargeRecords(self.server, self.right)
         self.addCleanup(proxy.listener.close)
-        url = self.to("verify-full", root=self.root).replace(f":{self.server.port}/", f":{proxy.port}/")
+        url = self.to("verify-full", root=self.root).replace(
+            f":{self.server.port}/", f":{proxy.port}/"
+        )
         key = None
-        for sizes in ((5000, 12400, 12400), (5600, 12400, 12400), (4400, 11800, 12800), (100, 5000, 12400, 12400), (9000, 15000, 15000, 15000)):
-            daemon = self.daemon("--pool", "1", "--call-timeout", "10s", url=url, key=key)   # of its own: libpq's room only grows
+        for sizes in (
+            (5000, 12400, 12400),
+            (5600, 12400, 12400),
+            (4400, 11800, 12800),
+            (100, 5000, 12400, 12400),
+            (9000, 15000, 15000, 15000),
+        ):
+            daemon = self.daemon(
+                "--pool", "1", "--call-timeout", "10s", url=url, key=key
+            )  # of its own: libpq's room only grows
             key = daemon.key
             with daemon.connect() as one:
                 user = World(one).user()
@@ -250,14 +381,22 @@ class Tls(ServerCase):
                 for title in titles:
                     one.call("create_goal", user_id=user, goal_data={"title": title})
                 began = time.monotonic()
-                self.assertEqual([goal["title"] for goal in one.call("get_user_goals", user_id=user)], titles[::-1])
-                self.assertLess(time.monotonic() - began, 5 * SLOW, "the end of the answer was not looked for")
+                self.assertEqual(
+                    [goal["title"] for goal in one.call("get_user_goals", user_id=user)],
+                    titles[::-1],
+                )
+                self.assertLess(
+                    time.monotonic() - began, 5 * SLOW, "the end of the answer was not looked for"
+                )
 
     def test_changed_under_way(self):
         """New connections are refused, the cause shows, and all is well again after it."""
         daemon = self.works(self.to("verify-full", root=self.root))
         self.present(self.foreign)
-        self.server.psql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self.name}'", "postgres")
+        self.server.psql(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self.name}'",
+            "postgres",
+        )
         with daemon.connect() as connection:
             error = connection.error("get_user_count")
             self.assertEqual((error.kind, error.data["retryable"]), ("unavailable", True))

@@ -35,8 +35,8 @@ class Disk:
     """The files as a disk holds them: what was synced, and the writes since."""
 
     def __init__(self):
-        self.synced = {}    # path -> bytes
-        self.pending = {}   # path -> [(offset, bytes) or (length, None) for a truncation]
+        self.synced = {}  # path -> bytes
+        self.pending = {}  # path -> [(offset, bytes) or (length, None) for a truncation]
 
     def write(self, path, offset, data):
         self.pending.setdefault(path, []).append((offset, data))
@@ -54,7 +54,7 @@ class Disk:
                 content = content[:offset].ljust(offset, b"\0")
             else:
                 content = content.ljust(offset, b"\0")
-                content[offset:offset + len(data)] = data
+                content[offset : offset + len(data)] = data
         return bytes(content)
 
     def image(self, chance):
@@ -67,7 +67,7 @@ class Disk:
                 if chance.random() >= odds:
                     continue
                 if data is not None and len(data) > 512 and chance.random() < 0.3:
-                    data = data[:512 * chance.randrange(1, len(data) // 512 + 1)]
+                    data = data[: 512 * chance.randrange(1, len(data) // 512 + 1)]
                 kept.append((offset, data))
             found[path] = self.apply(path, kept)
         return found
@@ -77,16 +77,39 @@ class Power(Case):
     def setUp(self):
         if SANITIZER:
             self.skipTest("a sanitizer's build is not traced")
-        if shutil.which("strace") is None or subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, check=False).returncode != 0:
+        if (
+            shutil.which("strace") is None
+            or subprocess.run(
+                ["strace", "-o", "/dev/null", "true"], capture_output=True, check=False
+            ).returncode
+            != 0
+        ):
             self.skipTest("strace is ABSENT or may not trace here: loss of power is NOT tested")
         self.folder = temporary_folder()
         self.addCleanup(shutil.rmtree, self.folder, True)
 
     def test_images(self):
         trace = os.path.join(self.folder, "trace")
-        daemon = Daemon("sqlite", Sqlite(self.folder), folder=self.folder, options=("--checkpoint-pages", "40"), wrapper=(
-            "strace", "-f", "-yy", "-xx", "-s", "1000000", "-e", "signal=none", "-o", trace, "-e",
-            "trace=pwrite64,write,writev,sendmsg,sendto,fdatasync,fsync,ftruncate,unlink"))
+        daemon = Daemon(
+            "sqlite",
+            Sqlite(self.folder),
+            folder=self.folder,
+            options=("--checkpoint-pages", "40"),
+            wrapper=(
+                "strace",
+                "-f",
+                "-yy",
+                "-xx",
+                "-s",
+                "1000000",
+                "-e",
+                "signal=none",
+                "-o",
+                trace,
+                "-e",
+                "trace=pwrite64,write,writev,sendmsg,sendto,fdatasync,fsync,ftruncate,unlink",
+            ),
+        )
         daemon.start()
         try:
             emails = self.write(daemon)
@@ -95,8 +118,13 @@ class Power(Case):
         finally:
             daemon.kill()
         events = list(self.events(trace, daemon.database.path))
-        self.assertGreater(sum(kind == "sync" and path.endswith("-wal") for kind, path, *_ in events), 10)
-        self.assertTrue(any(kind == "write" and path == daemon.database.path for kind, path, *_ in events), "no checkpoint was seen")
+        self.assertGreater(
+            sum(kind == "sync" and path.endswith("-wal") for kind, path, *_ in events), 10
+        )
+        self.assertTrue(
+            any(kind == "write" and path == daemon.database.path for kind, path, *_ in events),
+            "no checkpoint was seen",
+        )
         self.replay(events, emails, daemon)
 
     def write(self, daemon):
@@ -110,11 +138,19 @@ class Power(Case):
                     for _ in range(25):
                         users = [new_user(display_name="n" * 700) for _ in range(3)]
                         with lock:
-                            emails.update({connection.last_id + 1 + index: user["email"] for index, user in enumerate(users)})
-                        for answer in connection.many([("create_user", {"user": user}) for user in users]):
+                            emails.update(
+                                {
+                                    connection.last_id + 1 + index: user["email"]
+                                    for index, user in enumerate(users)
+                                }
+                            )
+                        for answer in connection.many(
+                            [("create_user", {"user": user}) for user in users]
+                        ):
                             assert "result" in answer, answer
             except Exception as problem:  # pylint: disable=broad-except
                 problems.append(problem)
+
         threads = [threading.Thread(target=work, args=(worker,)) for worker in range(1, 5)]
         for thread in threads:
             thread.start()
@@ -130,7 +166,7 @@ class Power(Case):
         unfinished = {}
         with open(trace, encoding="ascii", errors="replace") as file:
             for line in file:
-                if (resumed := re.match(r"^(\d+) +<\.\.\. (\w+) resumed>.*= (-?\d+)", line)):
+                if resumed := re.match(r"^(\d+) +<\.\.\. (\w+) resumed>.*= (-?\d+)", line):
                     found = unfinished.pop(resumed.group(1), None)
                     if found is not None and resumed.group(3) == "0":
                         yield ("sync", found, resumed.group(1))
@@ -151,7 +187,9 @@ class Power(Case):
                     data = unescape(DATA.search(rest).group(1))
                     offset = int(re.search(r'", (\d+), (\d+)', rest).group(2))
                     yield ("write", target, offset, data)
-                elif name == "unlink" and (gone := unescape(DATA.search(rest).group(1)).decode()).startswith(path):
+                elif name == "unlink" and (
+                    gone := unescape(DATA.search(rest).group(1)).decode()
+                ).startswith(path):
                     yield ("unlink", gone)
                 elif name == "ftruncate" and target.startswith(path):
                     yield ("truncate", target, int(re.match(r"^\d+<[^>]*>, (\d+)", rest).group(1)))
@@ -163,7 +201,11 @@ class Power(Case):
     def replay(self, events, emails, daemon):
         chance = random.Random(os.environ.get("PIERRE_TEST_SEED", "power"))
         disk, answered, begun = Disk(), [], {}
-        first = next(index for index, event in enumerate(events) if event[0] == "answer" and event[1] in emails)
+        first = next(
+            index
+            for index, event in enumerate(events)
+            if event[0] == "answer" and event[1] in emails
+        )
         moments = set(chance.sample(range(first, len(events)), min(IMAGES, len(events) - first)))
         checked = 0
         for index, event in enumerate(events):
@@ -184,7 +226,10 @@ class Power(Case):
                 self.judge(disk.image(chance), answered, daemon, index)
                 checked += 1
         self.assertEqual(len(answered), len(emails))
-        print(f"  {checked} images of {len(events)} events, {len(answered)} answered writes", flush=True)
+        print(
+            f"  {checked} images of {len(events)} events, {len(answered)} answered writes",
+            flush=True,
+        )
 
     @staticmethod
     def sync(disk, path, count):
@@ -205,11 +250,19 @@ class Power(Case):
         name = os.path.join(folder, os.path.basename(daemon.database.path))
         database = sqlite3.connect(name)
         try:
-            self.assertEqual(database.execute("PRAGMA integrity_check").fetchall(), [("ok",)], f"at event {index}")
+            self.assertEqual(
+                database.execute("PRAGMA integrity_check").fetchall(),
+                [("ok",)],
+                f"at event {index}",
+            )
             there = {email for email, in database.execute("SELECT email FROM users")}
         finally:
             database.close()
-        self.assertEqual(set(answered) - there, set(), f"answered writes are lost when the power goes at event {index}")
+        self.assertEqual(
+            set(answered) - there,
+            set(),
+            f"answered writes are lost when the power goes at event {index}",
+        )
         if index % 25 == 0:
             with Daemon("sqlite", Sqlite(folder), folder=folder, key=daemon.key) as again:
                 self.assertGreaterEqual(again.call("get_user_count"), len(answered))

@@ -12,10 +12,16 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from lib.case import Case, main  # noqa: E402
 from lib.daemon import BINARY, SLOW, new_key, temporary_folder  # noqa: E402
 
-BACKENDS = ("postgres",)   # the URLs of SQLite hold no password
-FORMS = ("postgresql://user:{}@127.0.0.1:1/name", "postgres://user:{}@127.0.0.1:1,[::1]:1/name?connect_timeout=2",
-         "postgresql://127.0.0.1:1/name?user=user&password={}", "postgresql://user@127.0.0.1:1/name?sslpassword={}&connect_timeout=2",
-         "postgresql://user:{}@/name?host=127.0.0.1&port=1", "host=127.0.0.1 port=1 user=user password={}", "user:{}@127.0.0.1:1/name")
+BACKENDS = ("postgres",)  # the URLs of SQLite hold no password
+FORMS = (
+    "postgresql://user:{}@127.0.0.1:1/name",
+    "postgres://user:{}@127.0.0.1:1,[::1]:1/name?connect_timeout=2",
+    "postgresql://127.0.0.1:1/name?user=user&password={}",
+    "postgresql://user@127.0.0.1:1/name?sslpassword={}&connect_timeout=2",
+    "postgresql://user:{}@/name?host=127.0.0.1&port=1",
+    "host=127.0.0.1 port=1 user=user password={}",
+    "user:{}@127.0.0.1:1/name",
+)
 RARE = "qxzjkvwQXZJKVW"
 SPECIAL = "@:/?#%&= '\",;[]\\"
 
@@ -30,19 +36,35 @@ class RawPasswords(Case):
     def password(self):
         pieces = [self.random.choice(SPECIAL)]
         for _ in range(self.random.randint(2, 4)):
-            pieces += ["".join(self.random.choices(RARE, k=self.random.randint(4, 8))), self.random.choice(SPECIAL)]
+            pieces += [
+                "".join(self.random.choices(RARE, k=self.random.randint(4, 8))),
+                self.random.choice(SPECIAL),
+            ]
         self.random.shuffle(pieces)
         return "".join(pieces)
 
     def said(self, *options, url, by_option):
         """All that the program says, and its exit code."""
-        environment = {"PATH": os.environ["PATH"], "HOME": self.folder, "ENCRYPTION_KEY": new_key(), "LANG": "C.UTF-8"}
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": self.folder,
+            "ENCRYPTION_KEY": new_key(),
+            "LANG": "C.UTF-8",
+        }
         arguments = [BINARY, "--socket", os.path.join(self.folder, "s"), *options]
         if by_option:
             arguments += ["--database-url", url]
         else:
             environment["DATABASE_URL"] = url
-        done = subprocess.run(arguments, env=environment, cwd=self.folder, capture_output=True, text=True, check=False, timeout=60 * SLOW)
+        done = subprocess.run(
+            arguments,
+            env=environment,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60 * SLOW,
+        )
         return done.stdout + done.stderr, done.returncode
 
     def tried(self, count, *options):
@@ -53,7 +75,7 @@ class RawPasswords(Case):
             text, code = self.said(*options, url=url, by_option=number % 2 == 0)
             codes.add(code)
             for at in range(len(password) - 3):
-                run = password[at:at + 4]
+                run = password[at : at + 4]
                 if all(byte in RARE for byte in run):
                     self.assertNotIn(run, text, url)
         return codes

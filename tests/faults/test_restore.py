@@ -25,7 +25,12 @@ STEPS = "rename,renameat,renameat2,fsync,fchown,fchmod,unlink,write,ftruncate"
 class ForeignLog(OpenCase):
     def copies(self, daemon):
         """What people call a backup, made while the daemon goes on."""
-        done = subprocess.run([CTL, "--socket", daemon.socket_path, "backup", f"{self.folder}/by-ctl"], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [CTL, "--socket", daemon.socket_path, "backup", f"{self.folder}/by-ctl"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         self.assertEqual(done.returncode, 0, done.stderr)
         db = sqlite3.connect(self.path)
         copy = sqlite3.connect(f"{self.folder}/by-sqlite")
@@ -85,15 +90,28 @@ class ForeignLog(OpenCase):
         self.killed(1)
         self.put("copy", "over")
         before = sums(self.folder)
-        done = subprocess.run([CTL, "verify", self.path], capture_output=True, text=True, check=False,
-                              env={"PATH": os.path.dirname(BINARY) + ":" + os.environ["PATH"], "ENCRYPTION_KEY": self.key})
+        done = subprocess.run(
+            [CTL, "verify", self.path],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={
+                "PATH": os.path.dirname(BINARY) + ":" + os.environ["PATH"],
+                "ENCRYPTION_KEY": self.key,
+            },
+        )
         self.assertEqual(done.returncode, 65, done.stderr)
         self.assertEqual(sums(self.folder), before)
 
     def test_a_crash_is_never_refused(self):
         """Over many logs and partial checkpoints, and each start a crash again."""
         users = 0
-        for options in (["--checkpoint-pages", "10"], [], ["--checkpoint-pages", "10"], ["--checkpoint-pages", "30"]):
+        for options in (
+            ["--checkpoint-pages", "10"],
+            [],
+            ["--checkpoint-pages", "10"],
+            ["--checkpoint-pages", "30"],
+        ):
             for number in (1, 40, 7):
                 users += number
                 self.killed(number, options=options)
@@ -113,27 +131,35 @@ class ForeignLog(OpenCase):
 
     def by_a_killed_program(self, pragmas, statement):
         """Another program, like the server before this one, is killed with work under way or in its log."""
-        program = textwrap.dedent(f"""
+        program = textwrap.dedent(
+            f"""
             import os, signal, sqlite3
             db = sqlite3.connect({self.path!r}, isolation_level=None)
             db.executescript({pragmas!r})
             db.executescript({statement!r})
             os.kill(os.getpid(), signal.SIGKILL)
-        """)
-        self.assertEqual(subprocess.run([sys.executable, "-c", program], check=False).returncode, -signal.SIGKILL)
+        """
+        )
+        self.assertEqual(
+            subprocess.run([sys.executable, "-c", program], check=False).returncode, -signal.SIGKILL
+        )
 
     def test_the_old_servers_log(self):
         self.old_file()
-        self.by_a_killed_program("PRAGMA journal_mode=WAL;", "UPDATE users SET display_name = 'from the old log';")
+        self.by_a_killed_program(
+            "PRAGMA journal_mode=WAL;", "UPDATE users SET display_name = 'from the old log';"
+        )
         self.assertGreater(os.path.getsize(self.path + "-wal"), 0)
         with self.daemon():
             pass
         self.assertEqual(set(self.sql("SELECT display_name FROM users")), {("from the old log",)})
 
     def cut_off(self):
-        self.by_a_killed_program("PRAGMA journal_mode=DELETE; PRAGMA cache_size=1; PRAGMA cache_spill=1;",
-                                 "BEGIN; UPDATE users SET display_name = hex(zeroblob(20000)), email = email || 'x'; "
-                                 "UPDATE goals SET title = hex(zeroblob(20000));")
+        self.by_a_killed_program(
+            "PRAGMA journal_mode=DELETE; PRAGMA cache_size=1; PRAGMA cache_spill=1;",
+            "BEGIN; UPDATE users SET display_name = hex(zeroblob(20000)), email = email || 'x'; "
+            "UPDATE goals SET title = hex(zeroblob(20000));",
+        )
         self.assertGreater(os.path.getsize(self.path + "-journal"), 512)
 
     def test_a_journal_of_its_own(self):
@@ -148,7 +174,9 @@ class ForeignLog(OpenCase):
         self.old_file()
         self.cut_off()
         shutil.copyfile(os.path.join(FIXTURES, "existing-pierre.db"), f"{self.folder}/copy")
-        self.sql("UPDATE users SET is_active = 0; UPDATE users SET is_active = 1;", f"{self.folder}/copy")
+        self.sql(
+            "UPDATE users SET is_active = 0; UPDATE users SET is_active = 1;", f"{self.folder}/copy"
+        )
         self.put("copy", "over")
         self.refused(65, "-journal is not the log of this file")
 
@@ -158,14 +186,29 @@ class Restore(OpenCase):
         super().setUp()
         with self.daemon() as daemon:
             self.add(daemon, 1)
-            done = subprocess.run([CTL, "--socket", daemon.socket_path, "backup", f"{self.folder}/backup"], capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                [CTL, "--socket", daemon.socket_path, "backup", f"{self.folder}/backup"],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
             self.assertEqual(done.returncode, 0, done.stderr)
         self.killed(2)
 
     def restore(self, *arguments, key=None, wrapper=()):
-        done = subprocess.run([*wrapper, CTL, "restore", *arguments], cwd=self.folder, capture_output=True, text=True, check=False, timeout=60 * SLOW,
-                              env={"PATH": os.path.dirname(BINARY) + ":" + os.environ["PATH"], "ENCRYPTION_KEY": key or self.key,
-                                   "DATABASE_URL": f"sqlite:{self.path}"})
+        done = subprocess.run(
+            [*wrapper, CTL, "restore", *arguments],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60 * SLOW,
+            env={
+                "PATH": os.path.dirname(BINARY) + ":" + os.environ["PATH"],
+                "ENCRYPTION_KEY": key or self.key,
+                "DATABASE_URL": f"sqlite:{self.path}",
+            },
+        )
         self.assertNotIn(self.key, done.stdout + done.stderr)
         return done
 
@@ -186,8 +229,12 @@ class Restore(OpenCase):
         told = json.loads(done.stdout)
         self.assertEqual((told["database"], told["from"]), (self.path, "backup"))
         now = os.stat(self.path)
-        self.assertEqual((now.st_mode, now.st_uid, now.st_gid), (was.st_mode, was.st_uid, was.st_gid))
-        self.assertEqual([name for name in os.listdir(self.folder) if name.startswith("pierre.db-")], [])
+        self.assertEqual(
+            (now.st_mode, now.st_uid, now.st_gid), (was.st_mode, was.st_uid, was.st_gid)
+        )
+        self.assertEqual(
+            [name for name in os.listdir(self.folder) if name.startswith("pierre.db-")], []
+        )
         self.assertEqual(self.count(), 1)
         # The old one is whole with its log, under its new name.
         self.assertEqual(self.count(database=f"sqlite:{told['set_aside']}"), 3)
@@ -223,8 +270,12 @@ class Restore(OpenCase):
         self.refuses(64, "backup", "backup")
         with open(f"{self.folder}/backup", "rb") as file:
             whole = file.read()
-        for name, data in (("text", b"not a database" * 1000), ("half", whole[:len(whole) // 2]), ("empty", b""),
-                           ("torn", whole[:40960] + os.urandom(4096) + whole[45056:])):
+        for name, data in (
+            ("text", b"not a database" * 1000),
+            ("half", whole[: len(whole) // 2]),
+            ("empty", b""),
+            ("torn", whole[:40960] + os.urandom(4096) + whole[45056:]),
+        ):
             with open(f"{self.folder}/{name}", "wb") as file:
                 file.write(data)
             self.refuses(65, name)
@@ -240,9 +291,18 @@ class Restore(OpenCase):
     def test_killed_at_each_step(self):
         if SANITIZER:
             self.skipTest("a sanitizer's build is not traced")
-        if shutil.which("strace") is None or subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, check=False).returncode != 0:
+        if (
+            shutil.which("strace") is None
+            or subprocess.run(
+                ["strace", "-o", "/dev/null", "true"], capture_output=True, check=False
+            ).returncode
+            != 0
+        ):
             self.skipTest("strace is ABSENT or may not trace: a killed restore is NOT tested")
-        kept = {name: open(os.path.join(self.folder, name), "rb").read() for name in ("pierre.db", "pierre.db-wal", "backup")}
+        kept = {
+            name: open(os.path.join(self.folder, name), "rb").read()
+            for name in ("pierre.db", "pierre.db-wal", "backup")
+        }
 
         def fresh():
             for name in os.listdir(self.folder):
@@ -253,7 +313,18 @@ class Restore(OpenCase):
                 os.chmod(os.path.join(self.folder, name), 0o600)
 
         def traced(*more):
-            return ("strace", "-f", "-qq", "-e", "signal=none", "-e", f"trace={STEPS}", "-o", os.path.join(self.folder, "trace"), *more)
+            return (
+                "strace",
+                "-f",
+                "-qq",
+                "-e",
+                "signal=none",
+                "-e",
+                f"trace={STEPS}",
+                "-o",
+                os.path.join(self.folder, "trace"),
+                *more,
+            )
 
         fresh()
         self.assertEqual(self.restore("backup", wrapper=traced()).returncode, 0)
@@ -262,9 +333,13 @@ class Restore(OpenCase):
         self.assertGreater(len(made), 8)
         seen = {1: 0, 3: 0}
         # strace counts each system call by itself
-        for call, number in ((call, number + 1) for call in sorted(set(made)) for number in range(made.count(call))):
+        for call, number in (
+            (call, number + 1) for call in sorted(set(made)) for number in range(made.count(call))
+        ):
             fresh()
-            self.restore("backup", wrapper=traced("-e", f"inject={call}:signal=SIGKILL:when={number}"))
+            self.restore(
+                "backup", wrapper=traced("-e", f"inject={call}:signal=SIGKILL:when={number}")
+            )
             with self.subTest(killed_at=f"{call} {number}"):
                 self.within(10, lambda: not self.locked())
                 count = self.count()
@@ -276,7 +351,10 @@ class Restore(OpenCase):
 
     def locked(self):
         """strace may be gone before what it has killed."""
-        return any(subprocess.run(["flock", "-n", path, "true"], check=False).returncode != 0 for path in glob.glob(self.path + "*"))
+        return any(
+            subprocess.run(["flock", "-n", path, "true"], check=False).returncode != 0
+            for path in glob.glob(self.path + "*")
+        )
 
 
 if __name__ == "__main__":

@@ -27,8 +27,14 @@ LIMIT = 1 << 32
 
 def ctl(daemon, *arguments, timeout=120):
     environment = {name: os.environ[name] for name in ("PATH", *SANITIZERS) if name in os.environ}
-    done = subprocess.run([CTL, "--socket", daemon.socket_path, *arguments], capture_output=True, text=True, timeout=timeout * SLOW,
-                          check=False, env={**environment, "LANG": "C.UTF-8"})
+    done = subprocess.run(
+        [CTL, "--socket", daemon.socket_path, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout * SLOW,
+        check=False,
+        env={**environment, "LANG": "C.UTF-8"},
+    )
     return done.returncode, done.stdout, done.stderr
 
 
@@ -63,17 +69,38 @@ class RotationCase(Case):
     def fill(self, count):
         """Users with both tokens; what each must read."""
         with self.daemon.connect(timeout=120) as c:
-            users = [result_of(answer) for answer in c.many([("create_user", {"user": new_user()}) for _ in range(count)])]
-            writes = [(f"update_{provider}_token", [user, f"access {provider} {i} {user}", f"refresh {provider} {i}", EXPIRES, "read"])
-                      for i, user in enumerate(users) for provider in PROVIDERS]
+            users = [
+                result_of(answer)
+                for answer in c.many([("create_user", {"user": new_user()}) for _ in range(count)])
+            ]
+            writes = [
+                (
+                    f"update_{provider}_token",
+                    [
+                        user,
+                        f"access {provider} {i} {user}",
+                        f"refresh {provider} {i}",
+                        EXPIRES,
+                        "read",
+                    ],
+                )
+                for i, user in enumerate(users)
+                for provider in PROVIDERS
+            ]
             for answer in c.many(writes):
                 result_of(answer)
         return users
 
     def answers(self, users):
         with self.daemon.connect(timeout=120) as c:
-            calls = [(f"get_{provider}_token", {"user_id": user}) for user in users for provider in PROVIDERS]
-            return [result_of(answer) for answer in c.many(calls)] + [result_of(c.answer(c.request("get_user", user_id=users[0])))]
+            calls = [
+                (f"get_{provider}_token", {"user_id": user})
+                for user in users
+                for provider in PROVIDERS
+            ]
+            return [result_of(answer) for answer in c.many(calls)] + [
+                result_of(c.answer(c.request("get_user", user_id=users[0])))
+            ]
 
     def sql(self, statement):
         """The rows of a query as lists of texts, or the statement done."""
@@ -84,7 +111,9 @@ class RotationCase(Case):
         return [line.split("|") for line in out.splitlines()]
 
     def texts(self):
-        return self.sql("SELECT strava_access_token, strava_refresh_token, strava_nonce, fitbit_access_token, fitbit_nonce FROM users ORDER BY id")
+        return self.sql(
+            "SELECT strava_access_token, strava_refresh_token, strava_nonce, fitbit_access_token, fitbit_nonce FROM users ORDER BY id"
+        )
 
     def steps(self, most=None):
         """Calls rotate_key until it is over, or so often; the last answer and all that was sealed anew."""
@@ -108,7 +137,12 @@ class Changing(RotationCase):
         found = {one["name"]: one for one in self.daemon.call("daemon.diagnose")["findings"]}
         self.assertEqual(found["previous_key"]["status"], "warn")
         self.assertIn("rotate-key", found["previous_key"]["advice"])
-        self.logged(self.daemon, re.compile(r'level=notice msg="the key is being changed: [^"]*" key=[0-9a-f]{16} previous_key=[0-9a-f]{16}\n'))
+        self.logged(
+            self.daemon,
+            re.compile(
+                r'level=notice msg="the key is being changed: [^"]*" key=[0-9a-f]{16} previous_key=[0-9a-f]{16}\n'
+            ),
+        )
         # What is written now is the new key's; the old one alone is not enough any more, nor the new one yet.
         with self.daemon.connect() as c:
             c.call("update_strava_token", [users[7], "fresh", "fresh refresh", EXPIRES, "all"])
@@ -118,9 +152,17 @@ class Changing(RotationCase):
         self.restart(self.new, self.old)
         code, out, said = ctl(self.daemon, "rotate-key")
         self.assertEqual((code, said), (0, ""))
-        self.assertRegex(out, r"^all tokens of 250 users are under the key [0-9a-f]{16}; 499 were sealed anew\n"
-                              r"the previous key [0-9a-f]{16} is needed no more: .*\n$")
-        self.logged(self.daemon, re.compile(r'level=notice msg="all tokens of 250 users are under the key [0-9a-f]{16}"\n'))
+        self.assertRegex(
+            out,
+            r"^all tokens of 250 users are under the key [0-9a-f]{16}; 499 were sealed anew\n"
+            r"the previous key [0-9a-f]{16} is needed no more: .*\n$",
+        )
+        self.logged(
+            self.daemon,
+            re.compile(
+                r'level=notice msg="all tokens of 250 users are under the key [0-9a-f]{16}"\n'
+            ),
+        )
         self.assertEqual(self.answers(users), before)
         for row, old in zip(self.texts(), texts):
             for text in row:
@@ -128,13 +170,21 @@ class Changing(RotationCase):
         # Again: nothing to do.
         code, out, said = ctl(self.daemon, "rotate-key", "--json")
         told = json.loads(out)
-        self.assertEqual((code, said, told["state"], told["resealed"], told["pass"]), (0, "", "finished", 0, 1))
+        self.assertEqual(
+            (code, said, told["state"], told["resealed"], told["pass"]), (0, "", "finished", 0, 1)
+        )
         # The new key alone opens everything, and the old one nothing.
         self.restart(self.new)
-        self.assertNotIn("previous_key", [one["name"] for one in self.daemon.call("daemon.diagnose")["findings"]])
+        self.assertNotIn(
+            "previous_key", [one["name"] for one in self.daemon.call("daemon.diagnose")["findings"]]
+        )
         self.assertEqual(self.answers(users), before)
-        self.assertIn("the encryption key does not open what this database holds", self.refuses(self.old))
-        self.assertIn("neither the encryption key nor the previous one", self.refuses(new_key(), self.old))
+        self.assertIn(
+            "the encryption key does not open what this database holds", self.refuses(self.old)
+        )
+        self.assertIn(
+            "neither the encryption key nor the previous one", self.refuses(new_key(), self.old)
+        )
         self.restart(self.new)
         code, out, said = ctl(self.daemon, "rotate-key")
         self.assertEqual((code, said), (0, ""))
@@ -161,9 +211,14 @@ class Changing(RotationCase):
         self.daemon.start()
         users = self.fill(3)
         before = self.answers(users)
-        self.assertIn("neither the encryption key nor the previous one", self.refuses(self.new, new_key()))
+        self.assertIn(
+            "neither the encryption key nor the previous one", self.refuses(self.new, new_key())
+        )
         self.assertIn("is the same", self.refuses(self.old, self.old, 78))
-        self.assertIn("PREVIOUS_ENCRYPTION_KEY: the encryption key is not 32 bytes in standard base64", self.refuses(self.new, self.old[:20], 78))
+        self.assertIn(
+            "PREVIOUS_ENCRYPTION_KEY: the encryption key is not 32 bytes in standard base64",
+            self.refuses(self.new, self.old[:20], 78),
+        )
         self.assertNotIn(self.old[:20], self.daemon.log())
         self.restart(self.old)
         self.assertEqual(self.answers(users), before)
@@ -181,7 +236,9 @@ class Changing(RotationCase):
         daemon.options += ["--previous-encryption-key-file", path]
         self.assertIn("mode 0644", self.refuses(self.new, None, 78))
         os.chmod(path, 0o600)
-        self.assertIn("both PREVIOUS_ENCRYPTION_KEY and a file of it", self.refuses(self.new, self.old, 78))
+        self.assertIn(
+            "both PREVIOUS_ENCRYPTION_KEY and a file of it", self.refuses(self.new, self.old, 78)
+        )
         self.restart(self.new)
         self.assertEqual(self.answers(users), before)
         del daemon.options[-2:]
@@ -211,19 +268,34 @@ class Changing(RotationCase):
         for user in bad:
             self.sql(f"UPDATE users SET fitbit_nonce = strava_nonce WHERE id = '{user}'")
         # No token for anybody, and no reason to wait: a column of it is missing.
-        self.sql(f"UPDATE users SET strava_scope = NULL, strava_nonce = fitbit_nonce WHERE id = '{users[8]}'")
+        self.sql(
+            f"UPDATE users SET strava_scope = NULL, strava_nonce = fitbit_nonce WHERE id = '{users[8]}'"
+        )
         for _ in range(2):
             code, out, said = ctl(self.daemon, "rotate-key")
             self.assertEqual((code, out), (1, ""))
             self.assertIn("not finished: 3 tokens open with neither the key", said)
-            self.logged(self.daemon, re.compile(r'level=warning msg="the change to the key [0-9a-f]{16} is not finished: 3 tokens '))
-            self.assertEqual([line.split("user ")[1] for line in said.splitlines() if "user " in line and "fitbit" in line and "clear" not in line],
-                             [f"{user}, fitbit" for user in bad])
+            self.logged(
+                self.daemon,
+                re.compile(
+                    r'level=warning msg="the change to the key [0-9a-f]{16} is not finished: 3 tokens '
+                ),
+            )
+            self.assertEqual(
+                [
+                    line.split("user ")[1]
+                    for line in said.splitlines()
+                    if "user " in line and "fitbit" in line and "clear" not in line
+                ],
+                [f"{user}, fitbit" for user in bad],
+            )
         self.assertIn("not finished", self.refuses(self.new))
         self.restart(self.new, self.old)
         told, _ = self.steps()
         self.assertEqual((told["state"], told["unreadable"]), ("blocked", 3))
-        self.assertEqual(told["examples"], [{"user_id": user, "provider": "fitbit"} for user in bad])
+        self.assertEqual(
+            told["examples"], [{"user_id": user, "provider": "fitbit"} for user in bad]
+        )
         with self.daemon.connect() as c:
             for user in bad:
                 c.call("clear_fitbit_token", user_id=user)
@@ -249,6 +321,7 @@ class Changing(RotationCase):
                     if got != f"own {number}":
                         problems.append((user, number, got))
                         return
+
         threads = [threading.Thread(target=write, args=(user,)) for user in owners]
         for thread in threads:
             thread.start()
@@ -265,7 +338,9 @@ class Changing(RotationCase):
         self.restart(self.new)
         answers = self.answers(users)
         for index, user in enumerate(users):
-            expected = f"own {written[user]}" if user in written else f"access strava {index} {user}"
+            expected = (
+                f"own {written[user]}" if user in written else f"access strava {index} {user}"
+            )
             self.assertEqual(answers[2 * index]["access_token"], expected)
         self.daemon.stop()
 
@@ -297,10 +372,24 @@ class Changing(RotationCase):
         users = self.fill(800)
         before = self.answers(users)
         self.restart(self.new, self.old)
-        environment = {name: os.environ[name] for name in ("PATH", *SANITIZERS) if name in os.environ}
-        with subprocess.Popen([CTL, "--socket", self.daemon.socket_path, "rotate-key", "--json"], stdout=subprocess.PIPE, text=True,
-                              stderr=subprocess.PIPE, env=environment) as driving:
-            self.within(20, lambda: self.daemon.call("daemon.stats")["methods"].get("rotate_key", {}).get("calls", 0) > 0, every=0.002)
+        environment = {
+            name: os.environ[name] for name in ("PATH", *SANITIZERS) if name in os.environ
+        }
+        with subprocess.Popen(
+            [CTL, "--socket", self.daemon.socket_path, "rotate-key", "--json"],
+            stdout=subprocess.PIPE,
+            text=True,
+            stderr=subprocess.PIPE,
+            env=environment,
+        ) as driving:
+            self.within(
+                20,
+                lambda: self.daemon.call("daemon.stats")["methods"]
+                .get("rotate_key", {})
+                .get("calls", 0)
+                > 0,
+                every=0.002,
+            )
             self.daemon.kill()
             self.daemon.start()
             out, said = driving.communicate(timeout=60 * SLOW)
@@ -323,14 +412,26 @@ class Changing(RotationCase):
         self.assertEqual(self.daemon.terminate(), 0)
         copy = f"sqlite:{self.daemon.folder}/copy.db"
         environment = {name: os.environ[name] for name in SANITIZERS if name in os.environ}
-        environment.update(PATH=os.path.dirname(BINARY) + ":" + os.environ["PATH"], ENCRYPTION_KEY=self.new)
+        environment.update(
+            PATH=os.path.dirname(BINARY) + ":" + os.environ["PATH"], ENCRYPTION_KEY=self.new
+        )
 
         def run(*arguments, **more):
-            return subprocess.run([CTL, *arguments], env={**environment, **more}, capture_output=True, text=True, timeout=60 * SLOW, check=False,
-                                  cwd=self.daemon.folder)
+            return subprocess.run(
+                [CTL, *arguments],
+                env={**environment, **more},
+                capture_output=True,
+                text=True,
+                timeout=60 * SLOW,
+                check=False,
+                cwd=self.daemon.folder,
+            )
+
         done = run("transfer", "--from", self.daemon.url, "--to", copy)
         self.assertEqual(done.returncode, 77, done.stderr)
-        done = run("transfer", "--from", self.daemon.url, "--to", copy, PREVIOUS_ENCRYPTION_KEY=self.old)
+        done = run(
+            "transfer", "--from", self.daemon.url, "--to", copy, PREVIOUS_ENCRYPTION_KEY=self.old
+        )
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(run("verify", copy).returncode, 77)
         self.assertEqual(run("verify", copy, PREVIOUS_ENCRYPTION_KEY=self.old).returncode, 0)
@@ -350,7 +451,14 @@ class Changing(RotationCase):
             self.skipTest("needs root to mount a small file system: NOT tested")
         folder = os.path.join(self.daemon.folder, "small")
         os.mkdir(folder)
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", folder], capture_output=True, check=False).returncode != 0:
+        if (
+            subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", "size=4m", "none", folder],
+                capture_output=True,
+                check=False,
+            ).returncode
+            != 0
+        ):
             self.skipTest("this machine does not allow mounting: NOT tested")
         self.addCleanup(subprocess.run, ["umount", "-l", folder], check=False)
         self.daemon.url = f"sqlite:{folder}/pierre.db"
@@ -411,7 +519,10 @@ class Counting(RotationCase):
             sealed += 1200
             self.assertGreaterEqual(self.total(), sealed)
             # SQLite: with what was sealed; PostgreSQL: a moment later.
-            self.within(0.01 if self.daemon.backend == "sqlite" else 10, lambda: sum(self.stored().values()) >= self.total())
+            self.within(
+                0.01 if self.daemon.backend == "sqlite" else 10,
+                lambda: sum(self.stored().values()) >= self.total(),
+            )
             if number % 2:
                 self.daemon.signal(signal.SIGKILL)
                 self.daemon.process.wait()
@@ -420,7 +531,7 @@ class Counting(RotationCase):
                 self.restart(self.old)
             self.assertGreaterEqual(self.total(), sealed)
             self.assertLess(self.total(), sealed + 4 * 4096)
-        (name, _), = self.stored().items()
+        ((name, _),) = self.stored().items()
         self.assertRegex(name, r"^sealed:[0-9a-f]{16}$")
         # Starts alone use up nothing.
         before = self.stored()
@@ -434,7 +545,7 @@ class Counting(RotationCase):
         self.daemon.start()
         users = self.fill(2)
         self.within(10, lambda: self.stored())
-        (name, _), = self.stored().items()
+        ((name, _),) = self.stored().items()
         for _ in range(5):
             self.assertEqual(self.daemon.terminate(), 0)
             self.sql(f"UPDATE pierre_meta SET value = '0' WHERE key = '{name}'")
@@ -450,7 +561,7 @@ class Counting(RotationCase):
         users = self.fill(2)
         before = self.answers(users)
         self.within(10, lambda: self.stored())
-        (name, _), = self.stored().items()
+        ((name, _),) = self.stored().items()
 
         def put(number):
             self.assertEqual(self.daemon.terminate(), 0)
@@ -458,6 +569,7 @@ class Counting(RotationCase):
             size = len(self.daemon.log())
             self.daemon.start()
             return self.daemon.log()[size:]
+
         self.assertNotIn("has sealed", put(LIMIT // 2 - 1500))
         self.seal(1000, users[0])
         self.logged(self.daemon, "the encryption key has sealed 2147")
@@ -474,7 +586,9 @@ class Counting(RotationCase):
                 self.assertEqual(caught.exception.kind, "storage")
                 self.assertIn("it must be changed", str(caught.exception))
             self.assertEqual(c.call("get_strava_token", user_id=users[0])["access_token"], "last")
-        self.assertEqual(self.answers(users)[2:4], before[2:4])   # the other one's tokens are as they were
+        self.assertEqual(
+            self.answers(users)[2:4], before[2:4]
+        )  # the other one's tokens are as they were
         # Not to be got round by a restart; another key has a count of its own.
         self.restart(self.old)
         with self.assertRaises(RpcError):

@@ -24,14 +24,37 @@ import urllib.parse
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib import databases, model, strict  # noqa: E402
 from lib.case import Case, main  # noqa: E402
-from lib.daemon import CTL, Daemon, SANITIZER, StartFailure, new_key, run, temporary_folder  # noqa: E402
+from lib.daemon import (
+    CTL,
+    Daemon,
+    SANITIZER,
+    StartFailure,
+    new_key,
+    run,
+    temporary_folder,
+)  # noqa: E402
 from lib.interface import METHODS  # noqa: E402
 from lib.memory import search_memory  # noqa: E402
 from lib.postgres_server import PostgresServer  # noqa: E402
 from lib.rpc import result_of  # noqa: E402
 from lib.world import Samples, World, new_api_key, new_user, uuid4  # noqa: E402
 
-PROC_FILES = ("environ", "cmdline", "comm", "status", "stat", "limits", "maps", "mountinfo", "wchan", "cgroup", "auxv", "io", "sched", "numa_maps")
+PROC_FILES = (
+    "environ",
+    "cmdline",
+    "comm",
+    "status",
+    "stat",
+    "limits",
+    "maps",
+    "mountinfo",
+    "wchan",
+    "cgroup",
+    "auxv",
+    "io",
+    "sched",
+    "numa_maps",
+)
 FUTURE = "2030-01-01T00:00:00Z"
 VERBOSE = ("--log-level", "debug", "--slow-call", "1ms", "--bcrypt-cost", "4")
 
@@ -72,10 +95,16 @@ class Canaries(Case):
             for method in METHODS:
                 self.keep(one.answer(one.request(method, params[method])))
                 if method.startswith("update_") and method.endswith("_token"):
-                    result_of(one.answer(one.request(method.replace("update", "get"), {"user_id": samples.user})))
+                    result_of(
+                        one.answer(
+                            one.request(method.replace("update", "get"), {"user_id": samples.user})
+                        )
+                    )
             email = f"{secrets.token_hex(8)}@example.com"
             user = one.call("create_user", user={"email": email, "password": self.password})
-            self.assertEqual(one.call("verify_user_password", email=email, password=self.password)["id"], user)
+            self.assertEqual(
+                one.call("verify_user_password", email=email, password=self.password)["id"], user
+            )
             self.told.append(one.call("get_user", user_id=user)["password_hash"])
             self.told.append(samples.session)
             model.secrets.update(self.told)
@@ -87,38 +116,82 @@ class Canaries(Case):
 
     def bad_lines(self, user):
         """Requests that fail, with secrets where secrets belong. The first member says nothing of a secret."""
-        token = {"user_id": user, "access_token": self.access, "refresh_token": self.refresh, "expires_at": FUTURE, "scope": "s"}
+        token = {
+            "user_id": user,
+            "access_token": self.access,
+            "refresh_token": self.refresh,
+            "expires_at": FUTURE,
+            "scope": "s",
+        }
         taken = new_user(password_hash=self.hash)
         key = new_api_key(user, key_hash=self.key_hash)
         calls = [
-            ("update_strava_token", {**token, "user_id": uuid4()}), ("update_strava_token", {**token, "expires_at": "never"}),
-            ("update_strava_token", {**token, "scope": None}), ("update_fitbit_token", {**token, "access_token": [self.access]}),
-            ("update_fitbit_token", {**token, "refresh_token": {"t": self.refresh}}), ("update_fitbit_token", {**token, "extra": 1}),
-            ("update_fitbit_token", [user, self.access, self.refresh, 5, "s"]), ("update_strava_token", [user, self.access]),
+            ("update_strava_token", {**token, "user_id": uuid4()}),
+            ("update_strava_token", {**token, "expires_at": "never"}),
+            ("update_strava_token", {**token, "scope": None}),
+            ("update_fitbit_token", {**token, "access_token": [self.access]}),
+            ("update_fitbit_token", {**token, "refresh_token": {"t": self.refresh}}),
+            ("update_fitbit_token", {**token, "extra": 1}),
+            ("update_fitbit_token", [user, self.access, self.refresh, 5, "s"]),
+            ("update_strava_token", [user, self.access]),
             ("update_strava_token", [user, self.access, self.refresh, FUTURE, "s", self.access]),
-            ("create_user", {"user": {"email": "x", "password": self.password, "password_hash": self.hash}}),
-            ("create_user", {"user": {"password": self.password}}), ("create_user", {"user": {"email": "no", "password": self.password}}),
+            (
+                "create_user",
+                {"user": {"email": "x", "password": self.password, "password_hash": self.hash}},
+            ),
+            ("create_user", {"user": {"password": self.password}}),
+            ("create_user", {"user": {"email": "no", "password": self.password}}),
             ("create_user", {"user": {"email": "a@example.com", "password": self.password * 3}}),
             ("create_user", {"user": {"email": "a@example.com", "password": [self.password]}}),
             ("create_user", {"user": {"email": "a@example.com", "password_hash": [self.hash]}}),
-            ("create_user", {"user": taken}), ("create_user", {"user": taken}),
-            ("verify_user_password", {"email": taken["email"], "password": self.wrong_password, "extra": 0}),
-            ("verify_user_password", {"email": 5, "password": self.wrong_password}), ("verify_user_password", [self.wrong_password]),
-            ("verify_user_password", {"email": taken["email"], "password": {"p": self.wrong_password}}),
-            ("create_api_key", {"api_key": key}), ("create_api_key", {"api_key": key}),
-            ("create_api_key", {"api_key": {**key, "user_id": uuid4(), "id": "other", "key_prefix": "o"}}),
-            ("create_api_key", {"api_key": {**key, "key_hash": 7}}), ("create_api_key", {"api_key": {**key, "tier": "gold"}}),
-            ("get_api_key_by_prefix", {"prefix": 1, "hash": self.key_hash}), ("get_api_key_by_prefix", {"hash": self.key_hash}),
-            ("no_such_method", {"password": self.password}), ("migrate", {"key": self.password}),
+            ("create_user", {"user": taken}),
+            ("create_user", {"user": taken}),
+            (
+                "verify_user_password",
+                {"email": taken["email"], "password": self.wrong_password, "extra": 0},
+            ),
+            ("verify_user_password", {"email": 5, "password": self.wrong_password}),
+            ("verify_user_password", [self.wrong_password]),
+            (
+                "verify_user_password",
+                {"email": taken["email"], "password": {"p": self.wrong_password}},
+            ),
+            ("create_api_key", {"api_key": key}),
+            ("create_api_key", {"api_key": key}),
+            (
+                "create_api_key",
+                {"api_key": {**key, "user_id": uuid4(), "id": "other", "key_prefix": "o"}},
+            ),
+            ("create_api_key", {"api_key": {**key, "key_hash": 7}}),
+            ("create_api_key", {"api_key": {**key, "tier": "gold"}}),
+            ("get_api_key_by_prefix", {"prefix": 1, "hash": self.key_hash}),
+            ("get_api_key_by_prefix", {"hash": self.key_hash}),
+            ("no_such_method", {"password": self.password}),
+            ("migrate", {"key": self.password}),
         ]
-        lines = [strict.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}).encode()
-                 for number, (method, params) in enumerate(calls)]
+        lines = [
+            strict.dumps(
+                {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+            ).encode()
+            for number, (method, params) in enumerate(calls)
+        ]
         good = lines[0]
-        lines += [good[:-1], good + b"}", good.replace(b'"2.0"', b'"1.0"'), good.replace(self.access.encode(), self.access.encode() + b"\xff"),
-                  good.replace(self.access.encode(), self.access.encode() + b"\\u0000"), b"[" + good, b'"' + self.access.encode() + b'"',
-                  good.replace(b'"params"', b'"params":{"access_token":"' + self.access.encode() + b'"},"params"'),
-                  good.replace(b'"id":0', b'"id":{"x":1}'), good.replace(b'"method":"update', b'"method":"' + b"x" * 100 + b'update'),
-                  self.access.encode() * 60_000, b"[" + b",".join([good] * 1200) + b"]"]
+        lines += [
+            good[:-1],
+            good + b"}",
+            good.replace(b'"2.0"', b'"1.0"'),
+            good.replace(self.access.encode(), self.access.encode() + b"\xff"),
+            good.replace(self.access.encode(), self.access.encode() + b"\\u0000"),
+            b"[" + good,
+            b'"' + self.access.encode() + b'"',
+            good.replace(
+                b'"params"', b'"params":{"access_token":"' + self.access.encode() + b'"},"params"'
+            ),
+            good.replace(b'"id":0', b'"id":{"x":1}'),
+            good.replace(b'"method":"update', b'"method":"' + b"x" * 100 + b"update"),
+            self.access.encode() * 60_000,
+            b"[" + b",".join([good] * 1200) + b"]",
+        ]
         return lines
 
     def run_faults(self, daemon, user):
@@ -128,25 +201,47 @@ class Canaries(Case):
                 answer = one.read_line()
                 if b'"error"' in answer:
                     self.errors.append(answer.decode())
-        token = strict.dumps({"jsonrpc": "2.0", "id": 1, "method": "update_strava_token",
-                              "params": [user, self.access, self.refresh, FUTURE, "s"]}).encode()
-        for cut in (len(token) // 2, len(token) - 2):   # a client that goes in the middle of a secret, or does not take its answer
+        token = strict.dumps(
+            {
+                "jsonrpc": "2.0",
+                "id": 1,
+                "method": "update_strava_token",
+                "params": [user, self.access, self.refresh, FUTURE, "s"],
+            }
+        ).encode()
+        for cut in (
+            len(token) // 2,
+            len(token) - 2,
+        ):  # a client that goes in the middle of a secret, or does not take its answer
             with daemon.connect() as one:
                 one.send(token[:cut], note=False)
         with daemon.connect() as one:
-            one.send(token + b"\n" + strict.dumps({"jsonrpc": "2.0", "id": 2, "method": "get_strava_token", "params": [user]}).encode() + b"\n",
-                     note=False)
+            one.send(
+                token
+                + b"\n"
+                + strict.dumps(
+                    {"jsonrpc": "2.0", "id": 2, "method": "get_strava_token", "params": [user]}
+                ).encode()
+                + b"\n",
+                note=False,
+            )
         daemon.signal(signal.SIGHUP)
         self.lose_database(daemon, user)
         self.alter_token(daemon, user)
 
     def lose_database(self, daemon, user):
         """Calls with secrets while the database refuses, breaks off, is locked."""
+
         def calls(one):
-            return [one.request("update_strava_token", [user, self.access, self.refresh, FUTURE, "s"]),
-                    one.request("create_user", user=new_user(password_hash=self.hash)),
-                    one.request("create_api_key", api_key=new_api_key(user, key_hash=self.key_hash)),
-                    one.request("verify_user_password", email="a@example.com", password=self.wrong_password)]
+            return [
+                one.request("update_strava_token", [user, self.access, self.refresh, FUTURE, "s"]),
+                one.request("create_user", user=new_user(password_hash=self.hash)),
+                one.request("create_api_key", api_key=new_api_key(user, key_hash=self.key_hash)),
+                one.request(
+                    "verify_user_password", email="a@example.com", password=self.wrong_password
+                ),
+            ]
+
         if daemon.backend == "sqlite":
             outside = sqlite3.connect(daemon.database.path, isolation_level=None)
             with daemon.connect() as one:
@@ -154,14 +249,19 @@ class Canaries(Case):
                 waiting = calls(one)
                 time.sleep(0.2)
                 outside.execute("ROLLBACK")
-                outside.execute("CREATE TRIGGER refuse BEFORE UPDATE ON users BEGIN SELECT RAISE(ABORT, 'row refused'); END")
+                outside.execute(
+                    "CREATE TRIGGER refuse BEFORE UPDATE ON users BEGIN SELECT RAISE(ABORT, 'row refused'); END"
+                )
                 waiting += calls(one)
                 for request in waiting:
                     self.keep(one.answer(request))
                 outside.execute("DROP TRIGGER refuse")
             outside.close()
             return
-        self.server.psql("ALTER TABLE users ADD CONSTRAINT refuse CHECK (strava_access_token IS NULL) NOT VALID", daemon.url)
+        self.server.psql(
+            "ALTER TABLE users ADD CONSTRAINT refuse CHECK (strava_access_token IS NULL) NOT VALID",
+            daemon.url,
+        )
         with daemon.connect() as one:
             for request in calls(one):
                 self.keep(one.answer(request))
@@ -176,14 +276,18 @@ class Canaries(Case):
             for request in calls(one):
                 self.keep(one.answer(request))
             self.keep(one.answer(one.request("daemon.health")))
-            self.look(strict.dumps(one.call("daemon.stats")), "daemon.stats")   # it tells the last error of connecting
+            self.look(
+                strict.dumps(one.call("daemon.stats")), "daemon.stats"
+            )  # it tells the last error of connecting
             self.server.launch()
             self.within(20, lambda: "result" in one.answer(one.request("get_user_count")))
 
     def alter_token(self, daemon, user):
         statement = f"UPDATE users SET strava_access_token = '{base64.b64encode(os.urandom(60)).decode()}' WHERE id = '{user}'"
         with daemon.connect() as one:
-            self.assertIsNone(one.call("update_strava_token", [user, self.access, self.refresh, FUTURE, "s"]))
+            self.assertIsNone(
+                one.call("update_strava_token", [user, self.access, self.refresh, FUTURE, "s"])
+            )
             if daemon.backend == "sqlite":
                 with sqlite3.connect(daemon.database.path, timeout=10) as database:
                     database.execute(statement)
@@ -197,7 +301,10 @@ class Canaries(Case):
     # What is looked at ---------------------------------------------------------------------------------------------
 
     def check_files(self, daemon):
-        folders = [f"/proc/{daemon.pid}", *(f"/proc/{daemon.pid}/task/{task}" for task in os.listdir(f"/proc/{daemon.pid}/task"))]
+        folders = [
+            f"/proc/{daemon.pid}",
+            *(f"/proc/{daemon.pid}/task/{task}" for task in os.listdir(f"/proc/{daemon.pid}/task")),
+        ]
         seen = 0
         for folder in folders:
             for name in PROC_FILES:
@@ -211,15 +318,19 @@ class Canaries(Case):
 
     def check_memory(self, daemon):
         if SANITIZER:
-            return   # shadow memory and quarantine keep what was freed
+            return  # shadow memory and quarantine keep what was freed
         if os.geteuid() != 0:
             print("  NOT root: the daemon's memory is NOT searched for secrets", flush=True)
             return
-        control = daemon.socket_path.encode()   # must be found: the search sees something
+        control = daemon.socket_path.encode()  # must be found: the search sees something
         needles = [text.encode() for text in (*self.gone, daemon.key)]
         found = search_memory(daemon.pid, [*needles, control])
         self.assertNotEqual(found.pop(control), [])
-        self.assertEqual({needle: len(flags) for needle, flags in found.items() if flags}, {}, "secrets linger in memory")
+        self.assertEqual(
+            {needle: len(flags) for needle, flags in found.items() if flags},
+            {},
+            "secrets linger in memory",
+        )
 
     def daemon_on(self, folder, key=None):
         """With every secret that a command line and an environment can hold."""
@@ -228,12 +339,20 @@ class Canaries(Case):
         db_password = "CANARY-db:p@ss/%" + secrets.token_hex(8)
         quoted = urllib.parse.quote(db_password, safe="")
         self.told += [db_password, quoted]
-        self.server = PostgresServer(hba=["local all all trust", "host all all 127.0.0.1/32 scram-sha-256"]).start()
+        self.server = PostgresServer(
+            hba=["local all all trust", "host all all 127.0.0.1/32 scram-sha-256"]
+        ).start()
         self.addCleanup(self.server.stop)
         self.server.psql(f"CREATE ROLE canary LOGIN PASSWORD '{db_password}'", "postgres")
         self.server.psql("CREATE DATABASE canary OWNER canary", "postgres")
         url = f"postgresql://canary:{quoted}@127.0.0.1:{self.server.port}/canary"
-        daemon = Daemon(folder=folder, options=VERBOSE, key=key, database=url, environment={"DATABASE_URL": url, "PGPASSWORD": db_password})
+        daemon = Daemon(
+            folder=folder,
+            options=VERBOSE,
+            key=key,
+            database=url,
+            environment={"DATABASE_URL": url, "PGPASSWORD": db_password},
+        )
         return daemon
 
 
@@ -255,17 +374,23 @@ class Everywhere(Canaries):
                 if method.startswith(("daemon.", "rpc.")) and not METHODS[method][0]:
                     self.look(strict.dumps(one.call(method)), method)
         for command in ("config", "clients", "doctor", "health", "stats", "metrics", "version"):
-            done = subprocess.run([CTL, "--socket", daemon.socket_path, command], capture_output=True, timeout=60, check=False,
-                                  env={**daemon.variables(), "PGPASSWORD": ""})
+            done = subprocess.run(
+                [CTL, "--socket", daemon.socket_path, command],
+                capture_output=True,
+                timeout=60,
+                check=False,
+                env={**daemon.variables(), "PGPASSWORD": ""},
+            )
             self.look(done.stdout + done.stderr, f"pierre-dbctl {command}")
         self.check_files(daemon)
         self.check_memory(daemon)
         self.assertEqual(daemon.terminate(), 0)
         log = daemon.log()
-        self.assertGreater(log.count("\n"), 30)   # the most talkative level holds every other level's lines
+        self.assertGreater(
+            log.count("\n"), 30
+        )  # the most talkative level holds every other level's lines
         self.assertIn("slow", log)
         self.look(log, "the log")
-
 
     def test_many_at_once(self):
         """Buffers that grew under load and went back to the spares are as clean as those of a single call."""
@@ -275,17 +400,31 @@ class Everywhere(Canaries):
             clients = [daemon.connect() for _ in range(8)]
             for client in clients:
                 for user in users:
-                    client.request("update_strava_token", [user, self.access * 50, self.refresh * 20, FUTURE, "s"])
+                    client.request(
+                        "update_strava_token",
+                        [user, self.access * 50, self.refresh * 20, FUTURE, "s"],
+                    )
                     client.request("get_strava_token", [user])
-                    client.request("verify_user_password", email="nobody@example.com", password=self.wrong_password)
-                batch = [{"jsonrpc": "2.0", "id": f"b{number}", "method": "get_strava_token", "params": [user]}
-                         for number, user in enumerate(users)]
+                    client.request(
+                        "verify_user_password",
+                        email="nobody@example.com",
+                        password=self.wrong_password,
+                    )
+                batch = [
+                    {
+                        "jsonrpc": "2.0",
+                        "id": f"b{number}",
+                        "method": "get_strava_token",
+                        "params": [user],
+                    }
+                    for number, user in enumerate(users)
+                ]
                 client.send(strict.dumps(batch) + "\n")
             for client in clients:
                 for _ in range(61):
                     answer = client.read()
                     self.assertTrue(isinstance(answer, list) or "result" in answer, answer)
-            self.check_memory(daemon)     # the connections are still open
+            self.check_memory(daemon)  # the connections are still open
             for client in clients:
                 client.close()
             self.check_memory(daemon)
@@ -297,7 +436,13 @@ class Starts(Canaries):
     def said(self, options, environment=None, key=None):
         folder = temporary_folder()
         self.addCleanup(shutil.rmtree, folder, True)
-        code, out, err = run(["--socket", f"{folder}/s", *options], environment=environment, key=key, folder=folder, timeout=60)
+        code, out, err = run(
+            ["--socket", f"{folder}/s", *options],
+            environment=environment,
+            key=key,
+            folder=folder,
+            timeout=60,
+        )
         self.look(out, f"what {options} prints")
         self.look(err, f"what {options} logs")
         return code, out + err
@@ -307,15 +452,34 @@ class Starts(Canaries):
         quoted = urllib.parse.quote(password, safe="")
         self.told += [password, quoted, "CANARY-db"]
         key = new_key()
-        for code, url in ((69, f"postgresql://u:{quoted}@127.0.0.1:1/x"), (78, f"mysql://u:{quoted}@h/x"), (78, f"postgresql:/u:{quoted}@h/x"),
-                          (69, f"postgresql://u:{quoted}@h:99999999/x"), (78, f"postgresql://h/x?nonsense=1&password={quoted}"),
-                          (69, f"postgresql://127.0.0.1:1/x?password={quoted}&sslmode=disable"), (78, f"postgresql://u:{quoted}@[::1/x"),
-                          (69, f"postgresql://u:{quoted}@127.0.0.1:1,127.0.0.1:2/x?target_session_attrs=read-write"),
-                          (78, f"user=u password={password} host=h"), (78, f"postgresql://u:{password}@127.0.0.1:1/x"),
-                          (78, f"u:{quoted}@h/x"), (78, f"postgresql://u:CANARY-db@h/{quoted}@h/x?a=b"), (78, f"postgresql://u:CANARY-db/{quoted}@h/x"), (78, f"postgresql:u:{quoted}@h/x"), (78, f"http//u:{quoted}@h/x?a=b"),
-                          (69, f"postgresql://u:CANARY-db?{quoted}@127.0.0.1:1/x?application_name=a@b"),
-                          (78, f"postgresql://h/x?password=%zz{quoted}"), (78, f"postgresql://h/x?password{quoted}")):
-            for options, environment in ((["--database-url", url], {}), ([f"--database-url={url}"], {}), ([], {"DATABASE_URL": url})):
+        for code, url in (
+            (69, f"postgresql://u:{quoted}@127.0.0.1:1/x"),
+            (78, f"mysql://u:{quoted}@h/x"),
+            (78, f"postgresql:/u:{quoted}@h/x"),
+            (69, f"postgresql://u:{quoted}@h:99999999/x"),
+            (78, f"postgresql://h/x?nonsense=1&password={quoted}"),
+            (69, f"postgresql://127.0.0.1:1/x?password={quoted}&sslmode=disable"),
+            (78, f"postgresql://u:{quoted}@[::1/x"),
+            (
+                69,
+                f"postgresql://u:{quoted}@127.0.0.1:1,127.0.0.1:2/x?target_session_attrs=read-write",
+            ),
+            (78, f"user=u password={password} host=h"),
+            (78, f"postgresql://u:{password}@127.0.0.1:1/x"),
+            (78, f"u:{quoted}@h/x"),
+            (78, f"postgresql://u:CANARY-db@h/{quoted}@h/x?a=b"),
+            (78, f"postgresql://u:CANARY-db/{quoted}@h/x"),
+            (78, f"postgresql:u:{quoted}@h/x"),
+            (78, f"http//u:{quoted}@h/x?a=b"),
+            (69, f"postgresql://u:CANARY-db?{quoted}@127.0.0.1:1/x?application_name=a@b"),
+            (78, f"postgresql://h/x?password=%zz{quoted}"),
+            (78, f"postgresql://h/x?password{quoted}"),
+        ):
+            for options, environment in (
+                (["--database-url", url], {}),
+                ([f"--database-url={url}"], {}),
+                ([], {"DATABASE_URL": url}),
+            ):
                 got, said = self.said([*options, "--connect-timeout", "1s"], environment, key)
                 self.assertEqual(got, code, f"{url}: {said}")
             for json in ([], ["--check-config=json"]):
@@ -323,7 +487,14 @@ class Starts(Canaries):
 
     def test_keys(self):
         good = new_key()
-        for key in (good[:-2], good + "AAAA", good.replace("=", ""), canary("key"), f" {good[:20]}\n{good[20:]}", good[:-1] + "!"):
+        for key in (
+            good[:-2],
+            good + "AAAA",
+            good.replace("=", ""),
+            canary("key"),
+            f" {good[:20]}\n{good[20:]}",
+            good[:-1] + "!",
+        ):
             self.told += [key, key[:16]]
             self.assertEqual(self.said([], key=key)[0], 78)
             folder = temporary_folder()
@@ -335,7 +506,9 @@ class Starts(Canaries):
             self.assertEqual(self.said(["--encryption-key-file", path])[0], 78)
             self.assertEqual(self.said(["--encryption-key-file", path], key=good)[0], 78)
             with open(os.path.join(folder, "settings.env"), "w", encoding="utf-8") as file:
-                file.write(f"ENCRYPTION_KEY='{key}\nPIERRE_DBD_BATCH={key}\n")   # a quote that does not end
+                file.write(
+                    f"ENCRYPTION_KEY='{key}\nPIERRE_DBD_BATCH={key}\n"
+                )  # a quote that does not end
             self.assertEqual(self.said(["--env-file", file.name])[0], 78)
 
     def test_checked_configuration(self):
@@ -373,7 +546,9 @@ class Hygiene(Case):
         for number in (signal.SIGPIPE, signal.SIGXFSZ):
             self.assertTrue(ignored & 1 << (number - 1), number)
         if not SANITIZER:
-            self.assertGreater(int(self.status["VmLck"].split()[0]), 0, "the key's memory is not locked")
+            self.assertGreater(
+                int(self.status["VmLck"].split()[0]), 0, "the key's memory is not locked"
+            )
 
     def test_descriptors_end_at_exec(self):
         """Whatever a library might start one day gets no database, socket or log of the daemon."""
@@ -382,7 +557,9 @@ class Hygiene(Case):
             left = []
             for name in os.listdir(f"/proc/{self.daemon.pid}/fd"):
                 with open(f"/proc/{self.daemon.pid}/fdinfo/{name}", encoding="ascii") as file:
-                    flags = next(int(line.split()[1], 8) for line in file if line.startswith("flags:"))
+                    flags = next(
+                        int(line.split()[1], 8) for line in file if line.startswith("flags:")
+                    )
                 if int(name) > 2 and not flags & os.O_CLOEXEC:
                     left.append((name, os.readlink(f"/proc/{self.daemon.pid}/fd/{name}")))
         self.assertEqual(left, [])
@@ -400,24 +577,38 @@ class Hygiene(Case):
         dumpable all the same; a control process under the same conditions does leave a core."""
         compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
         if SANITIZER or compiler is None:
-            self.skipTest("needs a C compiler and a build that does not let itself be traced: cores are NOT tested")
+            self.skipTest(
+                "needs a C compiler and a build that does not let itself be traced: cores are NOT tested"
+            )
         folder = temporary_folder()
         self.addCleanup(shutil.rmtree, folder, True)
         library = os.path.join(folder, "unlimited.so")
-        subprocess.run([compiler, "-shared", "-fPIC", "-xc", "-", "-o", library], check=True, text=True,
-                       input="int setrlimit(int which, const void *limit) { (void)which; (void)limit; return 0; }\n"
-                             "int setrlimit64(int which, const void *limit) { (void)which; (void)limit; return 0; }\n")
-        unlimited = lambda: resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))  # noqa: E731
-        control = subprocess.Popen(["sleep", "60"], cwd=folder, preexec_fn=unlimited)   # pylint: disable=consider-using-with
+        subprocess.run(
+            [compiler, "-shared", "-fPIC", "-xc", "-", "-o", library],
+            check=True,
+            text=True,
+            input="int setrlimit(int which, const void *limit) { (void)which; (void)limit; return 0; }\n"
+            "int setrlimit64(int which, const void *limit) { (void)which; (void)limit; return 0; }\n",
+        )
+        unlimited = lambda: resource.setrlimit(
+            resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        )  # noqa: E731
+        control = subprocess.Popen(
+            ["sleep", "60"], cwd=folder, preexec_fn=unlimited
+        )  # pylint: disable=consider-using-with
         control.send_signal(signal.SIGABRT)
         control.wait()
         if not any("core" in name for name in os.listdir(folder)):
-            self.skipTest("this machine leaves no core files in the working folder (kernel.core_pattern): cores are NOT tested")
+            self.skipTest(
+                "this machine leaves no core files in the working folder (kernel.core_pattern): cores are NOT tested"
+            )
         daemon = Daemon("sqlite", environment={"LD_PRELOAD": library})
         daemon.limits = unlimited
         self.addCleanup(daemon.discard)
         daemon.start()
-        self.assertEqual(resource.prlimit(daemon.pid, resource.RLIMIT_CORE)[0], resource.RLIM_INFINITY)
+        self.assertEqual(
+            resource.prlimit(daemon.pid, resource.RLIMIT_CORE)[0], resource.RLIM_INFINITY
+        )
         daemon.signal(signal.SIGABRT)
         self.assertEqual(daemon.wait(), -signal.SIGABRT)
         self.assertEqual([name for name in os.listdir(daemon.folder) if "core" in name], [])
@@ -441,7 +632,14 @@ class Hygiene(Case):
                 os.setgroups([])
                 os.setresgid(65534, 65534, 65534)
                 os.setresuid(65534, 65534, 65534)
-                code = 0 if all(refused(f"/proc/{other.pid}/{name}") for name in ("environ", "mem", "maps", "fd")) else 2
+                code = (
+                    0
+                    if all(
+                        refused(f"/proc/{other.pid}/{name}")
+                        for name in ("environ", "mem", "maps", "fd")
+                    )
+                    else 2
+                )
             finally:
                 os._exit(code)
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
@@ -450,7 +648,11 @@ class Hygiene(Case):
         """Database, log of changes, lock and socket: for their owner alone."""
         for name in os.listdir(self.daemon.folder):
             if name != "log":
-                self.assertEqual(stat.S_IMODE(os.lstat(os.path.join(self.daemon.folder, name)).st_mode) & 0o077, 0, name)
+                self.assertEqual(
+                    stat.S_IMODE(os.lstat(os.path.join(self.daemon.folder, name)).st_mode) & 0o077,
+                    0,
+                    name,
+                )
 
 
 def refused(path):

@@ -17,9 +17,9 @@ from lib.daemon import SANITIZER, SLOW, Daemon  # noqa: E402
 from lib.load import END, START, Load  # noqa: E402
 
 SECONDS = float(os.environ.get("PIERRE_TEST_SOAK", "20"))
-ROUND = 3.0      # seconds of load and faults
-WARM = 3         # rounds before what is held counts as usual
-KEPT = 50_000    # rows of old rounds above which they are deleted
+ROUND = 3.0  # seconds of load and faults
+WARM = 3  # rounds before what is held counts as usual
+KEPT = 50_000  # rows of old rounds above which they are deleted
 PING = b'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}\n'
 REFUSALS = {"storage", "timeout", "unavailable", "overloaded"}
 
@@ -41,7 +41,7 @@ class Faults:
             connection.socket.settimeout(0.5)
             connection.socket.sendall(data)
         except OSError:
-            pass   # it does not read any more, or has closed
+            pass  # it does not read any more, or has closed
         return connection
 
     def any_garbage(self):
@@ -95,18 +95,24 @@ class Faults:
 
     def sqlite_outside_checkpoint(self):
         outside = self.outsider()
-        outside.execute(f"PRAGMA wal_checkpoint({self.chance.choice(('PASSIVE', 'FULL', 'RESTART', 'TRUNCATE'))})")
+        outside.execute(
+            f"PRAGMA wal_checkpoint({self.chance.choice(('PASSIVE', 'FULL', 'RESTART', 'TRUNCATE'))})"
+        )
         outside.close()
 
     def sqlite_no_room(self):
         room = os.path.getsize(self.daemon.database.path + "-wal") + 20_000
         resource.prlimit(self.daemon.pid, resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
         time.sleep(0.3)
-        resource.prlimit(self.daemon.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        resource.prlimit(
+            self.daemon.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        )
 
     def postgres_terminated(self):
-        self.daemon.database.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
-                                   "AND usename = 'pierre_daemon'")
+        self.daemon.database.query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND usename = 'pierre_daemon'"
+        )
 
     def postgres_lock(self):
         self.daemon.database.query("BEGIN; LOCK TABLE api_key_usage; SELECT pg_sleep(0.4); COMMIT")
@@ -120,7 +126,11 @@ class Soak(Case):
         seed = os.environ.get("PIERRE_TEST_SEED", "soak")
         faults, held, done, answered = {}, [], 0, 0
         with Daemon(options=("--checkpoint-pages", "200", "--call-timeout", "10s")) as daemon:
-            chooser, before, end = Faults(daemon, random.Random(seed)), None, time.monotonic() + SECONDS
+            chooser, before, end = (
+                Faults(daemon, random.Random(seed)),
+                None,
+                time.monotonic() + SECONDS,
+            )
             while time.monotonic() < end or done <= WARM:
                 if done == WARM:
                     before = invariants.Snapshot(daemon)
@@ -130,12 +140,18 @@ class Soak(Case):
                     invariants.check(daemon, before)
                     held.append((invariants.memory(daemon.pid), invariants.count_fds(daemon.pid)))
                     if len(held) % 100 == 0:
-                        print(f"  after {done} rounds: {held[-1][0] >> 20} MiB, {held[-1][1]} descriptors, {answered} answered writes", flush=True)
+                        print(
+                            f"  after {done} rounds: {held[-1][0] >> 20} MiB, {held[-1][1]} descriptors, {answered} answered writes",
+                            flush=True,
+                        )
         print(f"  {done} rounds, {answered} answered writes, faults: {faults}", flush=True)
         self.assertGreater(answered, 50 * done / SLOW)
-        if len(held) > 30 and not SANITIZER:   # flat: the last third holds no more than the first
+        if len(held) > 30 and not SANITIZER:  # flat: the last third holds no more than the first
             third = len(held) // 3
-            self.assertLess(max(memory for memory, _ in held[-third:]), max(memory for memory, _ in held[:third]) + (8 << 20))
+            self.assertLess(
+                max(memory for memory, _ in held[-third:]),
+                max(memory for memory, _ in held[:third]) + (8 << 20),
+            )
 
     def one_round(self, daemon, chooser, faults):
         problems = []
@@ -150,6 +166,7 @@ class Soak(Case):
                     time.sleep(chooser.chance.uniform(0, 0.2))
             except Exception as problem:  # pylint: disable=broad-except
                 problems.append(problem)
+
         with Load(daemon, writers=3, readers=2, pause=0.002) as load:
             troubles = [threading.Thread(target=trouble) for _ in range(2)]
             for thread in troubles:
@@ -160,7 +177,9 @@ class Soak(Case):
         self.assertEqual(problems, [])
         self.assertLessEqual({call.kind for call in load.failures()}, REFUSALS)
         with daemon.connect() as connection:
-            numbers = load.judge(connection.call("get_api_key_usage_stats", [load.key, START, END])["tool_usage"])
+            numbers = load.judge(
+                connection.call("get_api_key_usage_stats", [load.key, START, END])["tool_usage"]
+            )
         self.tidy(daemon)
         return numbers["answered"]
 

@@ -14,7 +14,14 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib import invariants  # noqa: E402
 from lib.case import Case, main  # noqa: E402
-from lib.daemon import SANITIZER, SLOW, Daemon, StartFailure, new_key, temporary_folder  # noqa: E402
+from lib.daemon import (
+    SANITIZER,
+    SLOW,
+    Daemon,
+    StartFailure,
+    new_key,
+    temporary_folder,
+)  # noqa: E402
 from lib.databases import Sqlite  # noqa: E402
 from lib.rpc import Closed, Late, RpcError  # noqa: E402
 from lib.world import World, new_user, uuid4  # noqa: E402
@@ -40,18 +47,29 @@ class Full(Case):
     def judge(self, daemon, stored, before):
         with daemon.connect() as connection:
             for user in stored:
-                self.assertIsNotNone(connection.call("get_user", user_id=user), "an answered write is lost")
+                self.assertIsNotNone(
+                    connection.call("get_user", user_id=user), "an answered write is lost"
+                )
         invariants.check(daemon, before)
 
     def test_small_disk(self):
         if os.getuid() != 0:
             self.skipTest("needs root to mount a small disk")
         mount = temporary_folder()
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "none", mount], check=False, capture_output=True).returncode != 0:
+        if (
+            subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", "size=12m", "none", mount],
+                check=False,
+                capture_output=True,
+            ).returncode
+            != 0
+        ):
             os.rmdir(mount)
             self.skipTest("cannot mount a tmpfs here: a full disk is NOT tested this way")
         try:
-            with Daemon("sqlite", Sqlite(mount), options=("--checkpoint-pages", "100")) as daemon, daemon.connect() as connection:
+            with Daemon(
+                "sqlite", Sqlite(mount), options=("--checkpoint-pages", "100")
+            ) as daemon, daemon.connect() as connection:
                 balloon = os.path.join(mount, "balloon")
                 with open(balloon, "wb") as file:
                     file.write(b"x" * (5 << 20))
@@ -60,7 +78,7 @@ class Full(Case):
                 before = invariants.Snapshot(daemon)
                 self.fill(connection, stored)
                 self.assertGreater(len(stored), 2)
-                self.assertGreater(connection.call("get_user_count"), 2)                       # reads go on
+                self.assertGreater(connection.call("get_user_count"), 2)  # reads go on
                 self.assertEqual(connection.call("daemon.ping"), "pong")
                 self.assertNotEqual(connection.call("daemon.health")["status"], "down")
                 for _ in range(5):
@@ -85,20 +103,25 @@ class Full(Case):
 
         def limits():
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+
         with Daemon("sqlite", limits=limits) as daemon, daemon.connect() as connection:
             stored = []
             World(connection).user()
             before = invariants.Snapshot(daemon)
             self.fill(connection, stored)
             self.assertGreater(connection.call("get_user_count"), len(stored))
-            resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            resource.prlimit(
+                daemon.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+            )
             self.within(10, lambda: self.writes(connection))
             self.judge(daemon, stored, before)
 
 
 class Locks(Case):
     def outsider(self, daemon):
-        return sqlite3.connect(daemon.database.path, timeout=10, isolation_level=None, check_same_thread=False)
+        return sqlite3.connect(
+            daemon.database.path, timeout=10, isolation_level=None, check_same_thread=False
+        )
 
     def test_locked_for_a_second(self):
         """All writes wait and succeed; reads and the loop do not notice."""
@@ -132,10 +155,17 @@ class Locks(Case):
             outside.execute("BEGIN EXCLUSIVE")
             began = time.monotonic()
             identifiers = [uuid4() for _ in range(10)]
-            requests = [connection.request("create_user", user=new_user(id=identifier)) for identifier in identifiers]
+            requests = [
+                connection.request("create_user", user=new_user(id=identifier))
+                for identifier in identifiers
+            ]
             for request in requests:
                 error = connection.answer(request)["error"]
-                self.assertEqual((error["data"]["kind"], error["data"].get("outcome")), ("timeout", "none"), error)
+                self.assertEqual(
+                    (error["data"]["kind"], error["data"].get("outcome")),
+                    ("timeout", "none"),
+                    error,
+                )
             took = time.monotonic() - began
             self.assertGreater(took, 0.7)
             self.assertLess(took, 4 * SLOW)
@@ -169,11 +199,16 @@ class Locks(Case):
                 for _ in range(20):
                     connection.call("create_user", user=new_user(display_name="y" * 20_000))
                 return os.path.getsize(daemon.database.path + "-wal") <= pinned + (1 << 20)
+
             self.within(10, reused)
             size = os.path.getsize(daemon.database.path + "-wal")
             for _ in range(100):
                 connection.call("create_user", user=new_user(display_name="y" * 20_000))
-            self.assertLess(os.path.getsize(daemon.database.path + "-wal"), size + (2 << 20), "the WAL is never reset")
+            self.assertLess(
+                os.path.getsize(daemon.database.path + "-wal"),
+                size + (2 << 20),
+                "the WAL is never reset",
+            )
             connection.close()
             invariants.check(daemon, before)
 
@@ -188,7 +223,12 @@ class Locks(Case):
             outside.execute("SELECT count(*) FROM users").fetchone()
             log = daemon.database.path + "-wal"
             while os.path.getsize(log) <= 260 << 20:
-                for answer in connection.many([("create_user", {"user": new_user(display_name="y" * 900_000)}) for _ in range(20)]):
+                for answer in connection.many(
+                    [
+                        ("create_user", {"user": new_user(display_name="y" * 900_000)})
+                        for _ in range(20)
+                    ]
+                ):
                     self.assertIn("result", answer)
             self.logged(daemon, "keeps it from being reused", 5)
             self.assertGreater(invariants.gauges(connection)["sqlite_wal_bytes"], 256 << 20)
@@ -208,9 +248,15 @@ class Locks(Case):
                 def write():
                     with daemon.connect() as own:
                         for _ in range(6):
-                            requests = [("create_user", {"user": new_user(display_name="z" * 3_000)}) for _ in range(100)]
-                            self.assertTrue(all("result" in answer for answer in own.many(requests)))
+                            requests = [
+                                ("create_user", {"user": new_user(display_name="z" * 3_000)})
+                                for _ in range(100)
+                            ]
+                            self.assertTrue(
+                                all("result" in answer for answer in own.many(requests))
+                            )
                             sizes.append(os.path.getsize(daemon.database.path + "-wal"))
+
                 workers = [threading.Thread(target=write) for _ in range(6)]
                 for worker in workers:
                     worker.start()
@@ -227,7 +273,8 @@ class Locks(Case):
 class Removed(Case):
     def one(self, change, database=None, kept=False):
         """After the change no write may be answered with success and then be gone; within 5 s the daemon says why and ends with 74.
-        kept: the database itself is where it was, so that all that was answered is there at the next start."""
+        kept: the database itself is where it was, so that all that was answered is there at the next start.
+        """
         daemon = Daemon("sqlite", database)
         daemon.start()
         stored = []
@@ -248,9 +295,13 @@ class Removed(Case):
                 self.assertIn("pierre.db", daemon.log())
             daemon.check_log()
             if kept:
-                with Daemon("sqlite", daemon.database, folder=daemon.folder, key=daemon.key) as again, again.connect() as connection:
+                with Daemon(
+                    "sqlite", daemon.database, folder=daemon.folder, key=daemon.key
+                ) as again, again.connect() as connection:
                     for user in stored:
-                        self.assertIsNotNone(connection.call("get_user", user_id=user), "an answered write is lost")
+                        self.assertIsNotNone(
+                            connection.call("get_user", user_id=user), "an answered write is lost"
+                        )
                 self.assertEqual(invariants.integrity(daemon.database.path), "ok")
         finally:
             daemon.discard()
@@ -265,6 +316,7 @@ class Removed(Case):
         def change(path):
             os.rename(path + "-wal", path + "-old")
             shutil.copyfile(path + "-old", path + "-wal")
+
         self.one(change, kept=True)
 
     def test_wal_removed_behind_a_link(self):
@@ -293,6 +345,7 @@ class Removed(Case):
                 shutil.copyfile(path + end + "-old", path + end)
                 with open(path + end, "rb") as file:
                     put[path + end] = file.read()
+
         folder = temporary_folder()
         self.addCleanup(shutil.rmtree, folder, True)
         self.one(change, Sqlite(folder))
@@ -302,9 +355,11 @@ class Removed(Case):
 
     def test_database_alone_replaced(self):
         """By a copy of itself: its log, which goes on to be the daemon's, belongs to the one that is gone."""
+
         def change(path):
             os.rename(path, path + "-old")
             shutil.copyfile(path + "-old", path)
+
         self.one(change)
 
     def test_idle_daemon_notices_too(self):
@@ -361,14 +416,29 @@ class Corrupt(Case):
             return "refused"
         try:
             with daemon.connect(15) as connection:
-                for method, params in (("get_user", [self.user]), ("get_user_profile", [self.user]), ("get_user_goals", [self.user]),
-                                       ("get_user_api_keys", [self.user]), ("get_request_logs", []), ("get_user_count", []),
-                                       ("create_user", [new_user()]), ("get_system_stats", [])):
+                for method, params in (
+                    ("get_user", [self.user]),
+                    ("get_user_profile", [self.user]),
+                    ("get_user_goals", [self.user]),
+                    ("get_user_api_keys", [self.user]),
+                    ("get_request_logs", []),
+                    ("get_user_count", []),
+                    ("create_user", [new_user()]),
+                    ("get_system_stats", []),
+                ):
                     try:
                         connection.call(method, params)
                     except RpcError as problem:
-                        self.assertIn(problem.kind, ("storage", "internal", "decryption_failed", "not_found"), f"{what}: {method}: {problem}")
-                        self.assertNotEqual(problem.kind, "internal", f"{what}: {method}: {problem}\n{daemon.log()[-2000:]}")
+                        self.assertIn(
+                            problem.kind,
+                            ("storage", "internal", "decryption_failed", "not_found"),
+                            f"{what}: {method}: {problem}",
+                        )
+                        self.assertNotEqual(
+                            problem.kind,
+                            "internal",
+                            f"{what}: {method}: {problem}\n{daemon.log()[-2000:]}",
+                        )
         except Closed:
             code = daemon.wait(10)
             self.assertIn(code, (65, 74), f"{what}: {daemon.log()[-2000:]}")
@@ -382,7 +452,7 @@ class Corrupt(Case):
 
     def test_header(self):
         for change in (b"\x00" * 100, b"not a database at all" * 5, self.good[:16] + b"\xff" * 84):
-            self.put(change + self.good[len(change):])
+            self.put(change + self.good[len(change) :])
             self.assertEqual(self.survives(f"header {change[:20]!r}", (65,)), "refused")
 
     def test_cut(self):
@@ -398,7 +468,7 @@ class Corrupt(Case):
             for _ in range(chance.choice((1, 10, 200))):
                 at = chance.randrange(100, len(data))
                 length = chance.choice((1, 2, 8, 500))
-                data[at:at + length] = chance.randbytes(len(data[at:at + length]))
+                data[at : at + length] = chance.randbytes(len(data[at : at + length]))
             self.put(bytes(data))
             seen.add(self.survives(f"seed {seed}"))
         self.assertIn("served", seen)
@@ -407,19 +477,27 @@ class Corrupt(Case):
         """A write that meets it fails; those beside it, in the same transaction even, are done."""
         with self.daemon() as daemon, daemon.connect() as connection:
             world = World(connection)
-            users = [world.user() for _ in range(10)] + [world.user(display_name="Q" * 20_000)] + [world.user() for _ in range(10)]
-            world.user(display_name="z" * 20_000)  # behind it, so that the damaged pages are not the file's last
+            users = (
+                [world.user() for _ in range(10)]
+                + [world.user(display_name="Q" * 20_000)]
+                + [world.user() for _ in range(10)]
+            )
+            world.user(
+                display_name="z" * 20_000
+            )  # behind it, so that the damaged pages are not the file's last
         with open(self.path, "rb") as file:
             data = bytearray(file.read())
-        chain = [at for at in range(0, len(data), 4096) if data[at + 4:at + 4096] == b"Q" * 4092]
+        chain = [at for at in range(0, len(data), 4096) if data[at + 4 : at + 4096] == b"Q" * 4092]
         self.assertGreater(len(chain), 1)
         for at in chain:
-            data[at:at + 4] = b"\xff" * 4  # "goes on at a page that there is not"
+            data[at : at + 4] = b"\xff" * 4  # "goes on at a page that there is not"
         self.put(bytes(data))
         with self.daemon() as daemon, daemon.connect() as connection:
             outside = sqlite3.connect(self.path, isolation_level=None)
             outside.execute("BEGIN IMMEDIATE")
-            first = connection.request("create_user", user=new_user())  # keeps the writer, so that all the others wait, and are one group
+            first = connection.request(
+                "create_user", user=new_user()
+            )  # keeps the writer, so that all the others wait, and are one group
             self.within(10, lambda: invariants.gauges(connection)["db_running"] == 1)
             requests = [connection.request("update_last_active", user_id=user) for user in users]
             new = connection.request("create_user", user=new_user())
@@ -427,11 +505,17 @@ class Corrupt(Case):
             outside.execute("ROLLBACK")
             outside.close()
             self.assertIn("result", connection.answer(first))
-            kinds = [connection.answer(request).get("error", {}).get("data", {}) for request in requests]
-            self.assertEqual([data.get("kind") for data in kinds], [None] * 10 + ["storage"] + [None] * 10)
+            kinds = [
+                connection.answer(request).get("error", {}).get("data", {}) for request in requests
+            ]
+            self.assertEqual(
+                [data.get("kind") for data in kinds], [None] * 10 + ["storage"] + [None] * 10
+            )
             self.assertEqual(kinds[10]["outcome"], "none")
             created = connection.answer(new)["result"]
-            self.assertGreaterEqual(connection.call("daemon.stats")["gauges"]["db_batch_max"], 2)   # the others share commits again
+            self.assertGreaterEqual(
+                connection.call("daemon.stats")["gauges"]["db_batch_max"], 2
+            )  # the others share commits again
             self.logged(daemon, "damaged")
         with self.daemon() as daemon, daemon.connect() as connection:
             self.assertEqual(connection.call("get_user", user_id=created)["id"], created)
@@ -461,12 +545,15 @@ class Corrupt(Case):
             wal = file.read()
         for index in (0, 5, 17, 29):
             for tear in (0, 1, 24, 1000):
-                torn = wal[:sizes[index]] + (b"\xa5" * tear)
+                torn = wal[: sizes[index]] + (b"\xa5" * tear)
                 self.put(database, torn)
                 with self.daemon() as again, again.connect() as connection:
-                    for user in users[:index + 1]:
-                        self.assertIsNotNone(connection.call("get_user", user_id=user), f"lost with the WAL cut behind it ({index}, {tear})")
-                    for user in users[index + 1:]:
+                    for user in users[: index + 1]:
+                        self.assertIsNotNone(
+                            connection.call("get_user", user_id=user),
+                            f"lost with the WAL cut behind it ({index}, {tear})",
+                        )
+                    for user in users[index + 1 :]:
                         self.assertIsNone(connection.call("get_user", user_id=user))
                 self.assertEqual(invariants.integrity(self.path), "ok")
 
@@ -511,7 +598,10 @@ class ReadOnly(Case):
     def test_mount(self):
         mount = os.path.join(self.folder, "mount")
         os.mkdir(mount)
-        for command in (["mount", "--bind", self.folder, mount], ["mount", "-o", "remount,bind,ro", mount]):
+        for command in (
+            ["mount", "--bind", self.folder, mount],
+            ["mount", "-o", "remount,bind,ro", mount],
+        ):
             if subprocess.run(command, check=False, capture_output=True).returncode != 0:
                 subprocess.run(["umount", "-l", mount], check=False, capture_output=True)
                 self.skipTest("cannot mount here: a read-only mount is NOT tested")
@@ -532,30 +622,46 @@ class Interference(Case):
                 database = sqlite3.connect(daemon.database.path, timeout=20)
                 for index in range(60):
                     try:
-                        database.execute("INSERT INTO users (id, email, password_hash, created_at, last_active) VALUES (?,?,?,?,?)",
-                                         (uuid4(), f"outside{index}@example.com", "x", "2025-06-10T08:00:00+00:00", "2025-06-10T08:00:00+00:00"))
+                        database.execute(
+                            "INSERT INTO users (id, email, password_hash, created_at, last_active) VALUES (?,?,?,?,?)",
+                            (
+                                uuid4(),
+                                f"outside{index}@example.com",
+                                "x",
+                                "2025-06-10T08:00:00+00:00",
+                                "2025-06-10T08:00:00+00:00",
+                            ),
+                        )
                         database.commit()
                         outside_rows.append(index)
                     except sqlite3.Error as problem:
                         problems.append(problem)
                 database.close()
+
             thread = threading.Thread(target=outsider)
             thread.start()
             made = []
             with daemon.connect() as connection:
                 while thread.is_alive():
-                    for answer in connection.many([("create_user", {"user": new_user()}) for _ in range(20)]):
+                    for answer in connection.many(
+                        [("create_user", {"user": new_user()}) for _ in range(20)]
+                    ):
                         made.append(answer["result"])
                 thread.join()
                 self.assertEqual(problems, [])
                 self.assertEqual(connection.call("get_user_count"), len(made) + len(outside_rows))
-                self.assertIsNotNone(connection.call("get_user_by_email", email="outside59@example.com"))
+                self.assertIsNotNone(
+                    connection.call("get_user_by_email", email="outside59@example.com")
+                )
             invariants.check(daemon, before)
 
     @staticmethod
     def send_fifty(connection):
         """In one piece: what a socket holds is counted by the piece."""
-        connection.send(b"".join(connection.encode("create_user", {"user": new_user()})[0] for _ in range(50)), note=False)
+        connection.send(
+            b"".join(connection.encode("create_user", {"user": new_user()})[0] for _ in range(50)),
+            note=False,
+        )
 
     def test_stopped_for_a_while(self):
         """SIGSTOP for two seconds: afterwards every call is answered as if nothing had been."""

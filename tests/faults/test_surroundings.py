@@ -23,8 +23,15 @@ class Log(Case):
     def start(self, stderr):
         daemon = Daemon(options=("--log-level", "debug"))
         self.addCleanup(daemon.discard)
-        daemon.process = subprocess.Popen(daemon.arguments(), cwd=daemon.folder, env=daemon.variables(), stdin=subprocess.DEVNULL,
-                                          stdout=subprocess.DEVNULL, stderr=stderr, start_new_session=True)
+        daemon.process = subprocess.Popen(
+            daemon.arguments(),
+            cwd=daemon.folder,
+            env=daemon.variables(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+            start_new_session=True,
+        )
         daemon.pid = daemon.process.pid
         open(daemon.log_path, "ab").close()
         daemon.wait_ready()
@@ -41,7 +48,7 @@ class Log(Case):
                     connection.call("daemon.ping")
                     worst = max(worst, time.monotonic() - began)
                 connection.call("create_user", user=new_user())
-                with daemon.connect() as other:   # connections coming and going is what is logged
+                with daemon.connect() as other:  # connections coming and going is what is logged
                     other.call("daemon.ping")
                 daemon.signal(signal.SIGHUP)
         self.assertLess(worst, 0.5 * SLOW)
@@ -72,7 +79,9 @@ class Log(Case):
             daemon.signal(signal.SIGHUP)
             time.sleep(0.0005)
         counters = daemon.call("daemon.stats")["counters"]
-        return any(value > 0 for name, value in counters.items() if "log" in name and "drop" in name)
+        return any(
+            value > 0 for name, value in counters.items() if "log" in name and "drop" in name
+        )
 
     def test_closed(self):
         """The reader is gone: no SIGPIPE, service goes on."""
@@ -88,8 +97,12 @@ class Log(Case):
         daemon = Daemon()
         self.addCleanup(daemon.discard)
         open(daemon.log_path, "ab").close()
-        daemon.process = subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *daemon.arguments()], cwd=daemon.folder, env=daemon.variables(),
-                                          start_new_session=True)
+        daemon.process = subprocess.Popen(
+            ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *daemon.arguments()],
+            cwd=daemon.folder,
+            env=daemon.variables(),
+            start_new_session=True,
+        )
         daemon.pid = daemon.process.pid
         daemon.wait_ready()
         daemon.learn()
@@ -99,7 +112,11 @@ class Log(Case):
             daemon.signal(signal.SIGHUP)
             self.assertEqual(connection.call("get_user_count"), 20)
         for number in (0, 1, 2):
-            target = os.readlink(f"/proc/{daemon.pid}/fd/{number}") if os.path.lexists(f"/proc/{daemon.pid}/fd/{number}") else ""
+            target = (
+                os.readlink(f"/proc/{daemon.pid}/fd/{number}")
+                if os.path.lexists(f"/proc/{daemon.pid}/fd/{number}")
+                else ""
+            )
             self.assertNotIn("pierre", target)
             self.assertNotIn("socket", target)
         self.assertEqual(daemon.terminate(), 0)
@@ -117,9 +134,13 @@ class Clock(Case):
             self.skipTest("a sanitizer's build does not take the preloaded clock")
         self.folder = temporary_folder()
         self.addCleanup(shutil.rmtree, self.folder, True)
-        library, self.control = os.path.join(self.folder, "clock.so"), os.path.join(self.folder, "clock")
+        library, self.control = os.path.join(self.folder, "clock.so"), os.path.join(
+            self.folder, "clock"
+        )
         source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib", "clock.c")
-        subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
+        subprocess.run(
+            [compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True
+        )
         self.jump(0)
         self.environment = {"LD_PRELOAD": library, "TEST_CLOCK": self.control}
 
@@ -133,7 +154,9 @@ class Clock(Case):
         time.sleep(0.1)
 
     def test_jumps(self):
-        with Daemon(options=("--call-timeout", "3s", "--line-timeout", "3s"), environment=self.environment) as daemon:
+        with Daemon(
+            options=("--call-timeout", "3s", "--line-timeout", "3s"), environment=self.environment
+        ) as daemon:
             with daemon.connect() as connection:
                 for seconds in (0, -3600, 3600, 366 * 86400, -366 * 86400, 30 * 86400, 0):
                     waiting = [connection.request("create_user", user=new_user()) for _ in range(5)]
@@ -143,17 +166,32 @@ class Clock(Case):
                     time.sleep(0.1)
                     user = World(connection).user()
                     created = connection.call("get_user", user_id=user)["created_at"]
-                    self.assertLess(abs(datetime.datetime.fromisoformat(created.replace("Z", "+00:00")).timestamp() - time.time() - seconds), 60)
+                    self.assertLess(
+                        abs(
+                            datetime.datetime.fromisoformat(
+                                created.replace("Z", "+00:00")
+                            ).timestamp()
+                            - time.time()
+                            - seconds
+                        ),
+                        60,
+                    )
                     stats = connection.call("daemon.stats")
                     self.assertTrue(0 <= stats["uptime_seconds"] < 600, stats["uptime_seconds"])
-                    self.assertTrue(all(0 <= one["max"] < 3e6 for one in stats["methods"].values()), stats["methods"])
+                    self.assertTrue(
+                        all(0 <= one["max"] < 3e6 for one in stats["methods"].values()),
+                        stats["methods"],
+                    )
             self.assertNotIn("=-", daemon.log())
 
     def test_month_and_session_go_by_the_wall_clock(self):
         """A session ends when the wall clock says so; this month's usage begins anew with the month."""
         with Daemon(environment=self.environment) as daemon, daemon.connect() as connection:
             world = World(connection)
-            key = world.api_key(world.user(), expires_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 7200)))
+            key = world.api_key(
+                world.user(),
+                expires_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 7200)),
+            )
             session = world.session(world.client(key), hours=2)
             world.usage(key)
             self.assertEqual(connection.call("get_api_key_current_usage", api_key_id=key), 1)
@@ -181,7 +219,9 @@ class Memory(Case):
             before = invariants.Snapshot(daemon)
             with open(f"/proc/{daemon.pid}/statm", encoding="ascii") as file:
                 size = int(file.read().split()[0]) * resource.getpagesize()
-            resource.prlimit(daemon.pid, resource.RLIMIT_AS, (size + (6 << 20), resource.RLIM_INFINITY))
+            resource.prlimit(
+                daemon.pid, resource.RLIMIT_AS, (size + (6 << 20), resource.RLIM_INFINITY)
+            )
             for _ in range(30):
                 try:
                     with daemon.connect(10) as connection:
@@ -193,7 +233,9 @@ class Memory(Case):
                 except (Closed, BrokenPipeError, ConnectionResetError):
                     pass
             self.assertTrue(daemon.alive(), daemon.log()[-2000:])
-            resource.prlimit(daemon.pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            resource.prlimit(
+                daemon.pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+            )
             invariants.check(daemon, before)
 
 
@@ -207,7 +249,9 @@ class Process(Case):
     def test_no_core_and_no_tracing(self):
         """SIGSEGV leaves no core file anywhere near."""
         daemon = Daemon(options=())
-        daemon.limits = lambda: resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        daemon.limits = lambda: resource.setrlimit(
+            resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        )
         daemon.start()
         self.addCleanup(daemon.discard)
         with open(f"/proc/{daemon.pid}/limits", encoding="ascii") as file:

@@ -50,7 +50,10 @@ class Ready(Services):
             admin = service.database.admin
             admin(f'ALTER DATABASE "{service.database.name}" ALLOW_CONNECTIONS false')
             service.spawn()
-            self.assertEqual(service.notify.wait(20, "EXTEND_TIMEOUT_USEC")["STATUS"], "preparing the database: waiting for the database")
+            self.assertEqual(
+                service.notify.wait(20, "EXTEND_TIMEOUT_USEC")["STATUS"],
+                "preparing the database: waiting for the database",
+            )
             self.assertEqual(service.notify.count("READY"), 0)
             self.assertRaises(OSError, ping, service.socket_path)
             admin(f'ALTER DATABASE "{service.database.name}" ALLOW_CONNECTIONS true')
@@ -63,15 +66,24 @@ class Ready(Services):
         service = self.service(fresh=True).start()
         fields = [fields for _, fields in service.notify.read()]
         ready = next(number for number, one in enumerate(fields) if "READY" in one)
-        self.assertTrue(any(one.get("STATUS", "").startswith("preparing the database") and int(one["EXTEND_TIMEOUT_USEC"]) >= 60e6
-                            for one in fields[:ready]), fields)
+        self.assertTrue(
+            any(
+                one.get("STATUS", "").startswith("preparing the database")
+                and int(one["EXTEND_TIMEOUT_USEC"]) >= 60e6
+                for one in fields[:ready]
+            ),
+            fields,
+        )
         self.assertEqual(sum("READY" in one for one in fields), 1)
         with service.connect() as one:
             World(one).user()
             status = service.notify.wait(15, "STATUS", since=ready + 1)["STATUS"]
-            self.assertRegex(status, r"^running: [12] clients, \d+ calls under way; (sqlite|postgresql): \d+ connections idle, \d+ active, "
-                                     r"\d+ calls waiting$")
-        self.assertEqual(service.notify.count("WATCHDOG"), 0)   # nobody asked for it
+            self.assertRegex(
+                status,
+                r"^running: [12] clients, \d+ calls under way; (sqlite|postgresql): \d+ connections idle, \d+ active, "
+                r"\d+ calls waiting$",
+            )
+        self.assertEqual(service.notify.count("WATCHDOG"), 0)  # nobody asked for it
         before = len(service.notify.read())
         service.end()
         stopping = service.notify.wait(1, "STOPPING", "1", since=before)
@@ -79,7 +91,10 @@ class Ready(Services):
 
     def test_draining_extends(self):
         """While calls are still under way, the time to stop is extended again and again, and the watchdog is fed."""
-        service = self.service(watchdog=2, options=("--bcrypt-cost", "15", "--drain-timeout", "3s", "--call-timeout", "1h")).start()
+        service = self.service(
+            watchdog=2,
+            options=("--bcrypt-cost", "15", "--drain-timeout", "3s", "--call-timeout", "1h"),
+        ).start()
         with service.connect() as busy:
             for _ in range(12):
                 busy.request("verify_user_password", email="nobody@example.com", password="x")
@@ -93,13 +108,24 @@ class Ready(Services):
     def test_failed_start_says_why(self):
         service = self.service(options=("--no-migrate",), fresh=True)
         self.assertRaises(StartFailure, service.start)
-        self.assertTrue(any("schema" in fields.get("STATUS", "") and "ERRNO" in fields for _, fields in service.notify.read()),
-                        service.notify.messages)
+        self.assertTrue(
+            any(
+                "schema" in fields.get("STATUS", "") and "ERRNO" in fields
+                for _, fields in service.notify.read()
+            ),
+            service.notify.messages,
+        )
         self.assertEqual(service.notify.count("READY"), 0)
-        for options, environment, says in (((), {"PIERRE_DBD_POOL": "many"}, "PIERRE_DBD_POOL"), (("--poool", "3"), {}, "did you mean --pool?")):
+        for options, environment, says in (
+            ((), {"PIERRE_DBD_POOL": "many"}, "PIERRE_DBD_POOL"),
+            (("--poool", "3"), {}, "did you mean --pool?"),
+        ):
             service = self.service(options=options, environment=environment)
             self.assertRaises(StartFailure, service.start)
-            self.assertTrue(any(says in fields.get("STATUS", "") for _, fields in service.notify.read()), service.notify.messages)
+            self.assertTrue(
+                any(says in fields.get("STATUS", "") for _, fields in service.notify.read()),
+                service.notify.messages,
+            )
 
     def test_reload(self):
         """SIGHUP: RELOADING=1 with the time, then READY=1; a broken file too, which changes nothing."""
@@ -120,22 +146,35 @@ class Ready(Services):
                 return isinstance(one.read(), list)
 
         self.assertTrue(takes_three())
-        for text, expected in (("PIERRE_DBD_BATCH_LIMIT=2\n", False), ("PIERRE_DBD_BATCH_LIMIT=3\n", True), ("PIERRE_DBD_BATCH_LIMIT=x\n", True)):
+        for text, expected in (
+            ("PIERRE_DBD_BATCH_LIMIT=2\n", False),
+            ("PIERRE_DBD_BATCH_LIMIT=3\n", True),
+            ("PIERRE_DBD_BATCH_LIMIT=x\n", True),
+        ):
             write(text)
             before = len(service.notify.read())
             began = time.monotonic()
             service.signal(signal.SIGHUP)
             reloading = service.notify.wait(10, "RELOADING", "1", since=before)
             service.notify.wait(10, "READY", "1", since=before)
-            self.assertTrue(began - 0.01 <= int(reloading["MONOTONIC_USEC"]) / 1e6 <= time.monotonic(), reloading)
-            kinds = [next(iter(fields)) for _, fields in service.notify.read()[before:] if "RELOADING" in fields or "READY" in fields]
+            self.assertTrue(
+                began - 0.01 <= int(reloading["MONOTONIC_USEC"]) / 1e6 <= time.monotonic(),
+                reloading,
+            )
+            kinds = [
+                next(iter(fields))
+                for _, fields in service.notify.read()[before:]
+                if "RELOADING" in fields or "READY" in fields
+            ]
             self.assertEqual(kinds, ["RELOADING", "READY"])
             self.assertEqual(takes_three(), expected, text)
         service.end()
 
     def test_abstract_notify_socket_and_bad_ones(self):
         folder = self.folder()
-        open(os.path.join(folder, "notify"), "w", encoding="ascii").close()   # makes the harness take an abstract name
+        open(
+            os.path.join(folder, "notify"), "w", encoding="ascii"
+        ).close()  # makes the harness take an abstract name
         service = self.service(folder=folder).start()
         self.assertTrue(service.notify.path.startswith("@"))
         service.end()
@@ -148,8 +187,13 @@ class Ready(Services):
         service = self.service(credential=key).start()
         with service.connect() as one:
             user = World(one).user()
-            one.call("update_strava_token", [user, "credential-canary", "r", "2030-01-01T00:00:00Z", "read"])
-            self.assertEqual(one.call("get_strava_token", [user])["access_token"], "credential-canary")
+            one.call(
+                "update_strava_token",
+                [user, "credential-canary", "r", "2030-01-01T00:00:00Z", "read"],
+            )
+            self.assertEqual(
+                one.call("get_strava_token", [user])["access_token"], "credential-canary"
+            )
         service.end()
 
     def test_no_env_file_under_systemd(self):
@@ -166,15 +210,22 @@ class Activation(Services):
         folder = self.folder()
         one = self.listening(folder, mode=0o622)
         before = os.lstat(os.path.join(folder, "s"))
-        service = self.service(folder=folder, sockets=[one], names=["pierre-dbd"],
-                               options=("--socket", os.path.join(folder, "other"), "--socket-mode", "0600")).start()
+        service = self.service(
+            folder=folder,
+            sockets=[one],
+            names=["pierre-dbd"],
+            options=("--socket", os.path.join(folder, "other"), "--socket-mode", "0600"),
+        ).start()
         self.assertEqual(service.call("daemon.ping"), "pong")
         self.assertFalse(os.path.lexists(os.path.join(folder, "other")))
         self.assertEqual([name for name in os.listdir(folder) if name.endswith(".lock")], [])
         self.assertTrue(os.readlink(f"/proc/{service.pid}/fd/3").startswith("socket:"))
         service.end()
         after = os.lstat(os.path.join(folder, "s"))
-        self.assertEqual((after.st_ino, stat.S_IMODE(after.st_mode), after.st_ctime_ns), (before.st_ino, 0o622, before.st_ctime_ns))
+        self.assertEqual(
+            (after.st_ino, stat.S_IMODE(after.st_mode), after.st_ctime_ns),
+            (before.st_ino, 0o622, before.st_ctime_ns),
+        )
 
     def test_after_a_crash(self):
         """kill -9: the passed socket still stands, the next start answers who connected meanwhile."""
@@ -186,7 +237,9 @@ class Activation(Services):
             early.settimeout(20 * SLOW)
             early.connect(service.socket_path)
             early.sendall(PING)
-            again = Service(folder=folder, sockets=[one], database=service.database, key=service.key)
+            again = Service(
+                folder=folder, sockets=[one], database=service.database, key=service.key
+            )
             self.addCleanup(again.kill)
             again.start()
             self.assertIn(b"pong", early.recv(4096))
@@ -218,11 +271,18 @@ class Activation(Services):
         packets.bind(place + "p")
         packets.listen(1)
         pipe = [os.fdopen(end, "rb" if index == 0 else "wb") for index, end in enumerate(os.pipe())]
-        file = open(place + "f", "wb")   # pylint: disable=consider-using-with
+        file = open(place + "f", "wb")  # pylint: disable=consider-using-with
         good, second = listener(place + "1"), listener(place + "2")
-        wrong = {"two": ([good, second], "2"), "tcp": ([tcp], "Unix"), "datagram": ([listener(place + "d", socket.SOCK_DGRAM)], "stream"),
-                 "packets": ([packets], "stream"), "connected": ([ends[0]], "listening"), "silent": ([listener(place + "q", backlog=0)], "listening"),
-                 "pipe": ([pipe[0]], "socket"), "file": ([file], "socket")}
+        wrong = {
+            "two": ([good, second], "2"),
+            "tcp": ([tcp], "Unix"),
+            "datagram": ([listener(place + "d", socket.SOCK_DGRAM)], "stream"),
+            "packets": ([packets], "stream"),
+            "connected": ([ends[0]], "listening"),
+            "silent": ([listener(place + "q", backlog=0)], "listening"),
+            "pipe": ([pipe[0]], "socket"),
+            "file": ([file], "socket"),
+        }
         for name, (sockets, word) in wrong.items():
             paths = {path: os.lstat(path).st_ino for path in glob.glob(place + "*")}
             service = Service(folder=self.folder(), sockets=sockets)
@@ -235,7 +295,9 @@ class Activation(Services):
                 self.assertEqual(service.notify.count("READY"), 0)
             finally:
                 service.discard()
-            self.assertEqual(paths, {path: os.lstat(path).st_ino for path in glob.glob(place + "*")}, name)
+            self.assertEqual(
+                paths, {path: os.lstat(path).st_ino for path in glob.glob(place + "*")}, name
+            )
             for one in sockets:
                 one.close()
         for one in (*ends, *pipe):
@@ -251,7 +313,11 @@ class Restart(Services):
         key, database = new_key(), databases.make(databases.chosen(), folder)
         if databases.chosen() == "postgres":
             self.addCleanup(database.drop)
-        self.path, self.stop, self.lock = os.path.join(folder, "s"), threading.Event(), threading.Lock()
+        self.path, self.stop, self.lock = (
+            os.path.join(folder, "s"),
+            threading.Event(),
+            threading.Lock(),
+        )
         self.answered, self.problems, self.retries, self.longest = {}, [], 0, 0.0
         threads = [threading.Thread(target=self.client) for _ in range(6)]
         service, pids = None, []
@@ -278,37 +344,50 @@ class Restart(Services):
         self.assertEqual(self.problems, [])
         self.assertEqual(len(set(pids)), 4)
         self.assertGreater(len(self.answered), 100 / SLOW)
-        self.assertGreater(self.retries, 0)   # the restarts were felt by somebody
+        self.assertGreater(self.retries, 0)  # the restarts were felt by somebody
         with service.connect() as connection:
             for identifier, email in self.answered.items():
                 self.assertEqual(connection.call("get_user", user_id=identifier)["email"], email)
             self.assertEqual(connection.call("get_user_count"), len(self.answered))
         service.end()
         service.notify.close()
-        print(f"  restart under load: {len(self.answered)} writes over 4 restarts, none lost; {self.retries} sent again; "
-              f"longest wait {self.longest * 1000:.0f} ms", flush=True)
+        print(
+            f"  restart under load: {len(self.answered)} writes over 4 restarts, none lost; {self.retries} sent again; "
+            f"longest wait {self.longest * 1000:.0f} ms",
+            flush=True,
+        )
 
     def client(self):
         """Creates users one after the other; a call without an answer is sent again on a new connection until it has one."""
         connection = None
         while not self.stop.is_set():
-            identifier, email, began, attempts = uuid4(), f"{uuid4()}@example.com", time.monotonic(), 0
+            identifier, email, began, attempts = (
+                uuid4(),
+                f"{uuid4()}@example.com",
+                time.monotonic(),
+                0,
+            )
             while True:
                 try:
                     if connection is None:
                         connection = Connection(self.path, 30 * SLOW)
-                    connection.call("create_user", user={"id": identifier, "email": email, "password_hash": HASH})
+                    connection.call(
+                        "create_user",
+                        user={"id": identifier, "email": email, "password_hash": HASH},
+                    )
                     break
                 except RpcError as problem:
                     if attempts > 0 and problem.kind == "conflict":
-                        break     # the first sending was carried out, its answer lost with the connection
+                        break  # the first sending was carried out, its answer lost with the connection
                     if problem.kind != "shutting_down":
                         self.problems.append(str(problem))
                         return
                 except (Closed, BrokenPipeError, ConnectionResetError):
                     pass
                 except Exception as problem:  # pylint: disable=broad-except
-                    self.problems.append(f"connect or call: {problem!r}")   # ConnectionRefusedError among them
+                    self.problems.append(
+                        f"connect or call: {problem!r}"
+                    )  # ConnectionRefusedError among them
                     return
                 attempts += 1
                 if connection is not None:

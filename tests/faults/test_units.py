@@ -40,7 +40,9 @@ class Units(Case):
             text = file.read()
         start = next(line for line in text.splitlines() if line.startswith("ExecStart="))
         self.assertTrue(start.endswith("/bin/pierre-dbd"), start)
-        self.unit = self.write("pierre-dbd.service", text.replace(start, f"ExecStart={bindir}/pierre-dbd"))
+        self.unit = self.write(
+            "pierre-dbd.service", text.replace(start, f"ExecStart={bindir}/pierre-dbd")
+        )
         shutil.copy(os.path.join(ROOT, "systemd", "pierre-dbd.socket"), self.place)
 
     def write(self, name, text):
@@ -60,7 +62,9 @@ class Judged(Units):
             return self.write("pierre-dbd.service.d/sqlite-only.conf", file.read())
 
     def verify(self):
-        code, output = analyze("verify", "--man=no", self.unit, os.path.join(self.place, "pierre-dbd.socket"))
+        code, output = analyze(
+            "verify", "--man=no", self.unit, os.path.join(self.place, "pierre-dbd.socket")
+        )
         # Lines about other units of the machine are not about these.
         own = [line for line in output.splitlines() if "pierre-dbd" in line or self.place in line]
         self.assertEqual((code, own), (0, []), output)
@@ -84,10 +88,20 @@ class Judged(Units):
         """The gate is one: without the hardening the same command says no."""
         with open(self.unit, encoding="utf-8") as file:
             text = file.read()
-        weak = "\n".join(line for line in text.splitlines() if not line.startswith(("Protect", "Private", "SystemCall", "Restrict", "Capab")))
-        code, output = analyze("security", "--offline=true", "--threshold=15", self.write("pierre-dbd.service", weak))
+        weak = "\n".join(
+            line
+            for line in text.splitlines()
+            if not line.startswith(("Protect", "Private", "SystemCall", "Restrict", "Capab"))
+        )
+        code, output = analyze(
+            "security", "--offline=true", "--threshold=15", self.write("pierre-dbd.service", weak)
+        )
         self.assertNotEqual(code, 0, output)
-        code, output = analyze("verify", "--man=no", self.write("pierre-dbd.service", text + "\n[Service]\nProtectSistem=strict\n"))
+        code, output = analyze(
+            "verify",
+            "--man=no",
+            self.write("pierre-dbd.service", text + "\n[Service]\nProtectSistem=strict\n"),
+        )
         self.assertIn("ProtectSistem", output)
 
     def test_sysusers(self):
@@ -96,8 +110,17 @@ class Judged(Units):
             self.skipTest("systemd-sysusers is not installed: the users' file is NOT checked")
         root = self.folder()
         os.mkdir(os.path.join(root, "etc"))
-        done = subprocess.run(["systemd-sysusers", f"--root={root}", "--replace=/usr/lib/sysusers.d/pierre-dbd.conf", path],
-                              capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [
+                "systemd-sysusers",
+                f"--root={root}",
+                "--replace=/usr/lib/sysusers.d/pierre-dbd.conf",
+                path,
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         self.assertEqual(done.returncode, 0, done.stderr)
         with open(os.path.join(root, "etc", "passwd"), encoding="utf-8") as file:
             self.assertIn("pierre-dbd:", file.read())
@@ -116,7 +139,9 @@ class Judged(Units):
         self.assertIn("\nTriggerLimitIntervalSec=0\n", socket_unit)
         self.assertIn("RuntimeDirectory=pierre-dbd\n", text)
         self.assertIn("LoadCredential=encryption_key:", text)
-        self.assertNotIn("PrivateUsers", "".join(line for line in text.splitlines() if not line.startswith("#")))
+        self.assertNotIn(
+            "PrivateUsers", "".join(line for line in text.splitlines() if not line.startswith("#"))
+        )
         self.assertIn("RestartPreventExitStatus=64 65 77 78\n", text)
         # A server that comes up minutes after the daemon: neither may have given up by then.
         unit, service = text.split("[Service]")
@@ -128,8 +153,14 @@ class Judged(Units):
         with open(self.unit, encoding="utf-8") as file:
             given = dict(re.findall(r"^Environment=(\w+)=(.*)$", file.read(), re.MULTILINE))
         self.assertIn("DATABASE_URL", given)
-        done = subprocess.run([BINARY, "--check-config=json"], env={**given, "ENCRYPTION_KEY": new_key()}, cwd=self.place,
-                              capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [BINARY, "--check-config=json"],
+            env={**given, "ENCRYPTION_KEY": new_key()},
+            cwd=self.place,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         taken = [one for one in json.loads(done.stdout).values() if one["source"] == "environment"]
         self.assertEqual(len(taken), len(given) + 1)
@@ -141,9 +172,15 @@ class Confinement(Units):
     def setUp(self):
         super().setUp()
         if SANITIZER or shutil.which("strace") is None:
-            self.skipTest("needs strace and a build without a sanitizer: the unit's filters are NOT held against the daemon")
+            self.skipTest(
+                "needs strace and a build without a sanitizer: the unit's filters are NOT held against the daemon"
+            )
         with open(self.unit, encoding="utf-8") as file:
-            self.settings = [line.split("=", 1) for line in file.read().splitlines() if "=" in line and not line.startswith("#")]
+            self.settings = [
+                line.split("=", 1)
+                for line in file.read().splitlines()
+                if "=" in line and not line.startswith("#")
+            ]
 
     def expand(self, name):
         """A set of systemd's as the names of system calls."""
@@ -151,7 +188,11 @@ class Confinement(Units):
             return {name}
         code, output = analyze("syscall-filter", "--no-pager", name)
         self.assertEqual(code, 0, output)
-        found = [line.strip() for line in output.splitlines()[1:] if line.strip() and not line.strip().startswith("#")]
+        found = [
+            line.strip()
+            for line in output.splitlines()[1:]
+            if line.strip() and not line.strip().startswith("#")
+        ]
         return set().union(*(self.expand(one) for one in found))
 
     def allowed(self):
@@ -165,7 +206,11 @@ class Confinement(Units):
 
     def traced(self, backend, url):
         """Lines of a whole life: start, every method, a reload, a stop."""
-        daemon = Daemon(backend, database=url, wrapper=("strace", "-f", "-qq", "-s", "0", "-o", os.path.join(self.place, "trace")))
+        daemon = Daemon(
+            backend,
+            database=url,
+            wrapper=("strace", "-f", "-qq", "-s", "0", "-o", os.path.join(self.place, "trace")),
+        )
         self.addCleanup(daemon.discard)
         daemon.start()
         with daemon.connect() as one:
@@ -184,26 +229,42 @@ class Confinement(Units):
         used = set(re.findall(r"^\d+ +(\w+)\(", trace, re.MULTILINE))
         self.assertGreater(len(used), 30)
         if os.geteuid() == 0:
-            used.discard("fchown")   # only root's SQLite gives its files to the folder's owner; the service is not root
-        self.assertIn("prlimit64", used)   # the limit on cores: needs its place behind ~@resources
+            used.discard(
+                "fchown"
+            )  # only root's SQLite gives its files to the folder's owner; the service is not root
+        self.assertIn("prlimit64", used)  # the limit on cores: needs its place behind ~@resources
         self.assertEqual(used - self.allowed(), set(), "system calls that the unit forbids")
         executable = [line for line in trace.splitlines() if "PROT_WRITE|PROT_EXEC" in line]
-        self.assertEqual(executable, [], "memory that is written and executed (MemoryDenyWriteExecute)")
+        self.assertEqual(
+            executable, [], "memory that is written and executed (MemoryDenyWriteExecute)"
+        )
         opened = set(re.findall(r"socket\((AF_\w+)", trace))
         # glibc looks for interfaces through netlink and does without when it may not.
         self.assertLessEqual(opened - {"AF_NETLINK"}, families)
 
     def test_sqlite(self):
         with open(os.path.join(ROOT, "systemd", "sqlite-only.conf"), encoding="utf-8") as file:
-            families = {word for line in file if line.startswith("RestrictAddressFamilies=") for word in line.strip().split("=")[1].split()}
+            families = {
+                word
+                for line in file
+                if line.startswith("RestrictAddressFamilies=")
+                for word in line.strip().split("=")[1].split()
+            }
         self.assertEqual(families, {"AF_UNIX"})
         self.check(self.traced("sqlite", None), families)
 
     def test_postgres(self):
-        families = {word for name, value in self.settings if name == "RestrictAddressFamilies" for word in value.split()}
+        families = {
+            word
+            for name, value in self.settings
+            if name == "RestrictAddressFamilies"
+            for word in value.split()
+        }
         with PostgresServer() as server:
             server.create_database("traced")
-            self.check(self.traced("postgres", server.database_url("traced", "localhost")), families)
+            self.check(
+                self.traced("postgres", server.database_url("traced", "localhost")), families
+            )
 
 
 if __name__ == "__main__":

@@ -16,10 +16,10 @@ from lib.notify import Services  # noqa: E402
 from lib.postgres_server import PostgresServer  # noqa: E402
 from lib.world import World, new_user  # noqa: E402
 
-BACKENDS = ("sqlite",)   # and a PostgreSQL of its own
+BACKENDS = ("sqlite",)  # and a PostgreSQL of its own
 LIB = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib")
-PACE = min(SLOW, 2)      # a sanitizer's build is slow, but its timers are not
-EVERY = 0.6 * PACE       # WatchdogSec
+PACE = min(SLOW, 2)  # a sanitizer's build is slow, but its timers are not
+EVERY = 0.6 * PACE  # WatchdogSec
 
 
 class Watchdog(Services):
@@ -43,6 +43,7 @@ class Watchdog(Services):
             def beats_meanwhile():
                 one.many([("create_user", {"user": new_user()}) for _ in range(50)])
                 return service.notify.count("WATCHDOG", before) >= 3
+
             self.within(20, beats_meanwhile, every=0)
         service.end()
 
@@ -65,12 +66,19 @@ class Watchdog(Services):
     def stuck(self, *options):
         compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
         if compiler is None or SANITIZER:
-            self.skipTest("needs a C compiler and a build without a sanitizer: a disk that hangs is NOT tested")
+            self.skipTest(
+                "needs a C compiler and a build without a sanitizer: a disk that hangs is NOT tested"
+            )
         folder = self.folder()
         library, self.control = os.path.join(folder, "stuck.so"), os.path.join(folder, "stuck")
-        subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, os.path.join(LIB, "stuck.c")], check=True)
+        subprocess.run(
+            [compiler, "-shared", "-fPIC", "-O1", "-o", library, os.path.join(LIB, "stuck.c")],
+            check=True,
+        )
         self.hang("")
-        return self.watched(environment={"LD_PRELOAD": library, "TEST_STUCK": self.control}, options=options)
+        return self.watched(
+            environment={"LD_PRELOAD": library, "TEST_STUCK": self.control}, options=options
+        )
 
     def hang(self, word):
         with open(self.control, "w", encoding="ascii") as file:
@@ -128,7 +136,9 @@ class Watchdog(Services):
         def write():
             with service.connect() as one:
                 world = World(one)
-                for i in range(84):   # five times what is to be moved at once: 64 portions of 20 ms and more
+                for i in range(
+                    84
+                ):  # five times what is to be moved at once: 64 portions of 20 ms and more
                     one.call("upsert_user_profile", [world.user(), {"t": str(i % 10) * 500_000}])
 
         since = len(service.notify.read())

@@ -1,9 +1,10 @@
-/* libFuzzer: a byte stream gives the same lines however it is cut. The first two bytes choose the limit and the cuts. */
+/* libFuzzer: a byte stream gives the same lines however it is cut. The first two bytes choose the
+ * limit and the cuts. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../protocol/frame.h"
+#include "../../protocol/wire/frame.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -75,7 +76,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	whole = run((const char *)data + 2, size - 2, 1 + data[0], 0);
 	cut = run((const char *)data + 2, size - 2, 1 + data[0], 1 + data[1]);
-	if (whole.length != cut.length || (whole.length > 0 && memcmp(whole.text, cut.text, whole.length) != 0))
+	if (whole.length != cut.length ||
+		(whole.length > 0 && memcmp(whole.text, cut.text, whole.length) != 0))
 		abort();
 	free(whole.text);
 	free(cut.text);

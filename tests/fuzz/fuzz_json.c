@@ -1,4 +1,5 @@
-/* libFuzzer: the scanner takes what jansson takes, as the same values; its compact form is the same value again. */
+/* libFuzzer: the scanner takes what jansson takes, as the same values; its compact form is the same
+ * value again. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char *text = malloc(size > 0 ? size : 1); /* of its own, so that reading past its end shows */
+	char *text =
+		malloc(size > 0 ? size : 1); /* of its own, so that reading past its end shows */
 
 	if (text == NULL)
 		abort();

@@ -1,13 +1,14 @@
-/* libFuzzer: a line from the scanner to a method's values, for every method, as the daemon takes it, batches included. What is accepted must
- * be accepted in its compact form as well, with the same values; and preparing it for a database must not fail. */
+/* libFuzzer: a line from the scanner to a method's values, for every method, as the daemon takes
+ * it, batches included. What is accepted must be accepted in its compact form as well, with the
+ * same values; and preparing it for a database must not fail. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../../backends/execute.h"
 #include "../../protocol/decode.h"
-#include "../../protocol/json.h"
-#include "../../protocol/rpc.h"
+#include "../../protocol/json/json.h"
+#include "../../protocol/wire/rpc.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -31,10 +32,11 @@ static bool textual(enum type type)
 
 static bool same_values(const struct method *method, const struct value *a, const struct value *b)
 {
-	for (unsigned i = 0; i < method->slot_count; i++) {
-		const struct slot *slot = &method->slots[i];
+	for (unsigned i = 0; i < method->bind_count; i++) {
+		const struct bind_param *slot = &method->binds[i];
 
-		if (slot->compute != COMPUTE_NONE || strcmp(slot->name, "id") == 0) /* an id may have been made at random */
+		if (slot->compute != COMPUTE_NONE ||
+			strcmp(slot->name, "id") == 0) /* an id may have been made at random */
 			continue;
 		/* 1e2 is written as 100.0, which is not awkward any more */
 		if (a[i].set != b[i].set || (b[i].flags & ~a[i].flags) != 0)
@@ -42,7 +44,8 @@ static bool same_values(const struct method *method, const struct value *a, cons
 		if (!a[i].set)
 			continue;
 		if (!textual((enum type)slot->type) ? a[i].i != b[i].i
-		    : a[i].s.len != b[i].s.len || memcmp(a[i].s.ptr, b[i].s.ptr, a[i].s.len) != 0)
+						    : a[i].s.len != b[i].s.len ||
+					memcmp(a[i].s.ptr, b[i].s.ptr, a[i].s.len) != 0)
 			return false;
 	}
 	return true;
@@ -57,7 +60,7 @@ static void prepare(const struct method *method, const struct value *values)
 	call.values = arena_calloc(&call.arena, CATALOG_MAX_VALUES, sizeof *call.values);
 	if (call.values == NULL)
 		abort();
-	memcpy(call.values, values, method->slot_count * sizeof *values);
+	memcpy(call.values, values, method->bind_count * sizeof *values);
 	if (execute_prepare(&call, seal) < 0)
 		abort();
 	arena_free(&call.arena);
@@ -75,7 +78,8 @@ static void one(const struct json *json, uint32_t node, bool again)
 
 	arena_init(&arena);
 	if (rpc_request(json, node, &arena, &request, &err) < 0 ||
-	    decode_params(request.method, json, request.params, now, &arena, values, &err) < 0) {
+		decode_params(request.method, json, request.params, now, &arena, values, &err) <
+			0) {
 		rpc_error(&answer, request.id, request.id_length, &err);
 		if (json_scan(&second, answer.data, answer.length, RPC_DEPTH, NULL) < 0)
 			abort(); /* an error's text is JSON, whatever it quotes */
@@ -85,12 +89,14 @@ static void one(const struct json *json, uint32_t node, bool again)
 		prepare(request.method, values);
 		json_write_node(&compact, json, node, &arena);
 		if (json_scan(&second, compact.data, compact.length, RPC_DEPTH, NULL) < 0 ||
-		    rpc_request(&second, 0, &arena, &repeated, &err) < 0 || repeated.method != request.method ||
-		    decode_params(repeated.method, &second, repeated.params, now, &arena, twice, &err) < 0 ||
-		    !same_values(request.method, values, twice))
+			rpc_request(&second, 0, &arena, &repeated, &err) < 0 ||
+			repeated.method != request.method ||
+			decode_params(repeated.method, &second, repeated.params, now, &arena, twice,
+				&err) < 0 ||
+			!same_values(request.method, values, twice))
 			abort();
 	}
-	json_free(&second);
+	json_scan_free(&second);
 	buffer_free(&compact);
 	buffer_free(&answer);
 	arena_free(&arena);
@@ -108,12 +114,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(line, data, size);
 	if (json_scan(&json, line, size, RPC_DEPTH, &err) == 0) {
 		if (json.nodes[0].type == JSON_ARRAY)
-			for (uint32_t item = 1; item < json.nodes[0].next; item = json.nodes[item].next)
+			for (uint32_t item = 1; item < json.nodes[0].next;
+				item = json.nodes[item].next)
 				one(&json, item, true);
 		else
 			one(&json, 0, true);
 	}
-	json_free(&json);
+	json_scan_free(&json);
 	free(line);
 	return 0;
 }

@@ -1,13 +1,15 @@
-/* libFuzzer: rows that a strange or hostile PostgreSQL server gives, for every method with rows: any types, lengths and bytes. Whatever is
- * answered is JSON; whatever is refused is so with an error. The input is a method's byte, whose high bit asks for the statement for many
- * where there is one, then a type's byte for each column, then for each value its length's byte (255: null) and its bytes. */
+/* libFuzzer: rows that a strange or hostile PostgreSQL server gives, for every method with rows:
+ * any types, lengths and bytes. Whatever is answered is JSON; whatever is refused is so with an
+ * error. The input is a method's byte, whose high bit asks for the statement for many where there
+ * is one, then a type's byte for each column, then for each value its length's byte (255: null) and
+ * its bytes. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../../backends/execute.h"
 #include "../../backends/postgres/postgres.h"
-#include "../../protocol/json.h"
+#include "../../protocol/json/json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -16,17 +18,20 @@ static struct postgres_store store;
 
 enum { MANY = 3 };
 
-/* more: a column for each row's place behind the shape's. */
-static PGresult *made(const struct shape *shape, int more, const uint8_t *data, size_t size)
+/* more: a column for each row's place behind the row schema's. */
+static PGresult *made(
+	const struct row_schema *row_schema, int more, const uint8_t *data, size_t size)
 {
 	PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
 	PGresAttDesc columns[CATALOG_MAX_COLUMNS + 1];
 	const uint8_t *end = data + size;
-	int count = shape->column_count + more;
+	int count = row_schema->column_count + more;
 
 	memset(columns, 0, sizeof columns);
 	for (int i = 0; i < count; i++) {
-		columns[i].name = i < shape->column_count ? (char *)(uintptr_t)shape->columns[i].name : (char[]){"place"};
+		columns[i].name = i < row_schema->column_count
+			? (char *)(uintptr_t)row_schema->columns[i].name
+			: (char[]){"place"};
 		columns[i].format = 1;
 		columns[i].typid = data < end ? oids[*data++ % (sizeof oids / sizeof oids[0])] : 25;
 	}
@@ -40,7 +45,8 @@ static PGresult *made(const struct shape *shape, int more, const uint8_t *data, 
 				length = -1;
 			if (length > end - data)
 				length = (int)(end - data);
-			if (!PQsetvalue(result, row, i, length < 0 ? NULL : (char *)(uintptr_t)data, length))
+			if (!PQsetvalue(result, row, i, length < 0 ? NULL : (char *)(uintptr_t)data,
+				    length))
 				abort();
 			data += length > 0 ? length : 0;
 		}
@@ -53,17 +59,18 @@ static void judge(struct call *call)
 	struct json json = {0};
 	struct err err;
 
-	if (call->err.kind != ERR_NONE ? call->answer.length != call->answer_start
-	                               : json_scan(&json, call->answer.data, call->answer.length, 1000, &err) < 0)
+	if (call->err.kind != ERR_NONE
+			? call->answer.length != call->answer_start
+			: json_scan(&json, call->answer.data, call->answer.length, 1000, &err) < 0)
 		abort();
-	json_free(&json);
+	json_scan_free(&json);
 }
 
 static void one(const struct method *method, const uint8_t *data, size_t size)
 {
 	struct value values[CATALOG_MAX_VALUES] = {0};
 	struct call call = {.method = method, .values = values};
-	PGresult *result = made(method->shape, 0, data, size);
+	PGresult *result = made(method->row_schema, 0, data, size);
 	int outcome;
 
 	arena_init(&call.arena);
@@ -80,7 +87,7 @@ static void many(const struct method *method, const uint8_t *data, size_t size)
 {
 	struct value values[MANY][CATALOG_MAX_VALUES] = {0};
 	struct call calls[MANY] = {0}, *list[MANY];
-	PGresult *result = made(method->shape, 1, data, size);
+	PGresult *result = made(method->row_schema, 1, data, size);
 
 	for (int i = 0; i < MANY; i++) {
 		calls[i].method = method;
@@ -108,7 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (store.settings.seal == NULL && seal_new(&store.settings.seal, key, false, &err) < 0)
 		abort();
 	method = &catalog_methods[(data[0] & 127) % catalog_method_count];
-	if (method->shape == NULL || method->statements[BACKEND_POSTGRES].sql == NULL)
+	if (method->row_schema == NULL || method->statements[BACKEND_POSTGRES].sql == NULL)
 		return 0;
 	if (data[0] < 128)
 		one(method, data + 1, size - 1);

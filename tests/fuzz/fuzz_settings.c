@@ -1,10 +1,11 @@
-/* libFuzzer: an `.env` file, and each of its values as the value of every setting. What a setting takes, it shows in a form that it takes again. */
+/* libFuzzer: an `.env` file, and each of its values as the value of every setting. What a setting
+ * takes, it shows in a form that it takes again. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../daemon/envfile.h"
-#include "../../daemon/settings.h"
+#include "../../daemon/settings/envfile.h"
+#include "../../daemon/settings/settings.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -22,12 +23,12 @@ static void try_all(const char *text)
 		uint64_t number, again;
 		char shown[256];
 
-		if (!numeric(row->type) || settings_parse_value(row, text, &number, &err) < 0)
+		if (!numeric(row->type) || settings_value_parse_value(row, text, &number, &err) < 0)
 			continue;
 		if (row->type == SETTING_MODE && number == 0)
 			continue; /* "not set", which has no text */
-		settings_show_number(row, number, shown, sizeof shown);
-		if (settings_parse_value(row, shown, &again, &err) < 0 || again != number)
+		settings_value_show_number(row, number, shown, sizeof shown);
+		if (settings_value_parse_value(row, shown, &again, &err) < 0 || again != number)
 			abort();
 	}
 }
@@ -43,7 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(text, data, size);
 	if (envfile_parse(&file, text, size, "file", &err) == 0)
 		for (size_t i = 0; i < file.count; i++) {
-			if (strlen(file.entries[i].key) == 0 || envfile_get(&file, file.entries[i].key) == NULL)
+			if (strlen(file.entries[i].key) == 0 ||
+				envfile_get(&file, file.entries[i].key) == NULL)
 				abort();
 			try_all(file.entries[i].value);
 		}

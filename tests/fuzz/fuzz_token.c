@@ -1,5 +1,6 @@
-/* libFuzzer: what a database may hold in place of a sealed token. Nothing but what was sealed opens; whatever is refused has one text. The
- * input is `part byte, sealed text, \n, nonce text`; beside it a true token with one of its bytes replaced must not open. */
+/* libFuzzer: what a database may hold in place of a sealed token. Nothing but what was sealed
+ * opens; whatever is refused has one text. The input is `part byte, sealed text, \n, nonce text`;
+ * beside it a true token with one of its bytes replaced must not open. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,10 +21,12 @@ static void replaced(const uint8_t *data, size_t size)
 	char *text;
 
 	arena_init(&arena);
-	if (seal_token(seal, &arena, access, sizeof access - 1, refresh, sizeof refresh - 1, out, length, &err) < 0)
+	if (seal_token(seal, &arena, access, sizeof access - 1, refresh, sizeof refresh - 1, out,
+		    length, &err) < 0)
 		abort();
-	if (seal_open(seal, &arena, out[0], length[0], out[2], length[2], 0, &plain, &plain_length, &err) < 0 ||
-	    plain_length != sizeof access - 1 || memcmp(plain, access, plain_length) != 0)
+	if (seal_open(seal, &arena, out[0], length[0], out[2], length[2], 0, &plain, &plain_length,
+		    &err) < 0 ||
+		plain_length != sizeof access - 1 || memcmp(plain, access, plain_length) != 0)
 		abort();
 	part = data[0] % 2;
 	place = size > 2 ? data[1] % length[part] : 0;
@@ -32,7 +35,8 @@ static void replaced(const uint8_t *data, size_t size)
 		abort();
 	if (size > 2 && text[place] != (char)data[2]) {
 		text[place] = (char)data[2];
-		if (seal_open(seal, &arena, text, length[part], out[2], length[2], (int)part, &plain, &plain_length, &err) == 0)
+		if (seal_open(seal, &arena, text, length[part], out[2], length[2], (int)part,
+			    &plain, &plain_length, &err) == 0)
 			abort();
 	}
 	arena_free(&arena);
@@ -55,8 +59,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	arena_init(&arena);
 	newline = memchr(text, '\n', size - 1);
 	length = newline != NULL ? (size_t)(newline - text) : size - 1;
-	if (seal_open(seal, &arena, text, length, newline != NULL ? newline + 1 : "", size - 1 - length - (newline != NULL), data[0] % 2, &plain,
-	              &length, &err) == 0)
+	if (seal_open(seal, &arena, text, length, newline != NULL ? newline + 1 : "",
+		    size - 1 - length - (newline != NULL), data[0] % 2, &plain, &length, &err) == 0)
 		abort(); /* a forgery */
 	if (told[0] == '\0')
 		memcpy(told, err.message, sizeof told);

@@ -29,18 +29,30 @@ OPTIONS = ("-timeout=20", "-rss_limit_mb=2048", "-print_final_stats=1", "-max_le
 
 def targets(build):
     found = glob.glob(os.path.join(build, "tests", "**", "fuzz_*"), recursive=True)
-    return {os.path.basename(path)[len("fuzz_"):]: path for path in sorted(found) if os.path.isfile(path) and os.access(path, os.X_OK)}
+    return {
+        os.path.basename(path)[len("fuzz_") :]: path
+        for path in sorted(found)
+        if os.path.isfile(path) and os.access(path, os.X_OK)
+    }
 
 
 def run(name, path, seconds):
     """(line, output): output is None when all went well. seconds None: as many runs as stand above."""
-    amount = [f"-max_total_time={seconds}"] if seconds else ["-seed=1", f"-runs={RUNS.get(name, RUNS_OF_OTHERS)}"]
+    amount = (
+        [f"-max_total_time={seconds}"]
+        if seconds
+        else ["-seed=1", f"-runs={RUNS.get(name, RUNS_OF_OTHERS)}"]
+    )
     kept = os.path.join(CORPUS, name)
     with tempfile.TemporaryDirectory(prefix="pierre-fuzz-") as work:
         seeds = sorted(glob.glob(os.path.join(kept, "*")))
         grown = os.path.join(work, "grown")
         os.mkdir(grown)
-        environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=1:allocator_may_return_null=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
+        environment = {
+            **os.environ,
+            "ASAN_OPTIONS": "detect_leaks=1:allocator_may_return_null=1",
+            "UBSAN_OPTIONS": "print_stacktrace=1",
+        }
         commands = [[path, *OPTIONS, *seeds]] if seeds else []
         more = [kept] if seeds else []
         if name == "request":
@@ -50,13 +62,24 @@ def run(name, path, seconds):
         commands.append([path, *OPTIONS, *amount, f"-artifact_prefix={work}/", grown, *more])
         output = ""
         for command in commands:
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False, cwd=work)
+            done = subprocess.run(
+                command,
+                env=environment,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                cwd=work,
+            )
             output = done.stderr
             if done.returncode != 0:
                 return f"{name}: FAILED{keep(kept, work)}", output[-8000:] + told(name, output)
         executed = re.search(r"stat::number_of_executed_units: *(\d+)", output)
         covered = re.findall(r"cov: (\d+)", output)
-        return (f"{name}: {len(seeds)} kept inputs, {int(executed.group(1)):,} new runs, {covered[-1] if covered else 0} edges", None)
+        return (
+            f"{name}: {len(seeds)} kept inputs, {int(executed.group(1)):,} new runs, {covered[-1] if covered else 0} edges",
+            None,
+        )
 
 
 def told(name, output):
@@ -86,7 +109,11 @@ def main():
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
     arguments = parser.parse_intermixed_args()
     found = targets(os.path.abspath(arguments.build))
-    chosen = {name: path for name, path in found.items() if not arguments.targets or name in arguments.targets}
+    chosen = {
+        name: path
+        for name, path in found.items()
+        if not arguments.targets or name in arguments.targets
+    }
     if not chosen:
         print(f"NO fuzz target in {arguments.build}: build it by clang with -Dfuzz=true")
         print("0 passed, 1 failed")

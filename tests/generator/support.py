@@ -18,9 +18,12 @@ class Project:
     """The tiny project's files by their paths; `things` and `secrets` are short for its catalog files."""
 
     def __init__(self, root=TINY):
-        self.files = {str(path.relative_to(root)): path.read_text(encoding="utf-8")
-                      for folder in ("protocol", "backends") for path in sorted((root / folder).rglob("*.*"))
-                      if path.suffix in (".toml", ".sql", ".h")}
+        self.files = {
+            str(path.relative_to(root)): path.read_text(encoding="utf-8")
+            for folder in ("protocol", "backends")
+            for path in sorted((root / folder).rglob("*.*"))
+            if path.suffix in (".toml", ".sql", ".h")
+        }
 
     @classmethod
     def of_tree(cls):
@@ -55,11 +58,15 @@ class Project:
 
     def document(self):
         """The OpenRPC document; the SQL, on which it does not depend, is not looked at."""
+
         def run(folder):
             problems = generate.Problems()
-            catalog = generate.load_catalog(folder / "protocol/catalog", folder / "protocol", problems)
+            catalog = generate.load_catalog(
+                folder / "protocol/catalog", folder / "protocol", problems
+            )
             problems.raise_if_any()
             return generate.emit_openrpc.document(catalog)
+
         return self.in_folder(run)
 
     def refusal(self, allow_missing=False):

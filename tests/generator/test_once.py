@@ -16,15 +16,24 @@ STRAVA, GARMIN = Provider("strava", "Strava"), Provider("garmin", "Garmin")
 
 class ColumnLists(unittest.TestCase):
     def insert(self, text):
-        found = {"Thing": fragments.Fragment("Thing", "t", "here", "t.id, max(t.a, u.t) AS a, 't.x' AS b")}
+        found = {
+            "Thing": fragments.Fragment(
+                "Thing", "t", "here", "t.id, max(t.a, u.t) AS a, 't.x' AS b"
+            )
+        }
         problems, used = Problems(), set()
         return fragments.insert(text, "there", found, used, problems), used, problems.lines
 
     def test_the_alias_is_dropped(self):
-        self.assertEqual(self.insert("SELECT {Thing} FROM t"), ("SELECT id, max(a, u.t) AS a, 'x' AS b FROM t", {"Thing"}, []))
+        self.assertEqual(
+            self.insert("SELECT {Thing} FROM t"),
+            ("SELECT id, max(a, u.t) AS a, 'x' AS b FROM t", {"Thing"}, []),
+        )
 
     def test_another_alias_takes_its_place(self):
-        self.assertEqual(self.insert("SELECT {Thing c}")[0], "SELECT c.id, max(c.a, u.t) AS a, 'c.x' AS b")
+        self.assertEqual(
+            self.insert("SELECT {Thing c}")[0], "SELECT c.id, max(c.a, u.t) AS a, 'c.x' AS b"
+        )
 
     def test_other_braces_stay(self):
         for text in ("'{}'::text[]", "x ~ '[0-9]{32}'", "'{\"a\": 1}'"):
@@ -39,10 +48,23 @@ class ColumnLists(unittest.TestCase):
 
 class Providers(unittest.TestCase):
     def test_what_belongs_together_stays_together(self):
-        data = {"a": 1, "get_{provider}": {"doc": "{Provider}."}, "put_{provider}": ["{provider}"], "b": 2}
-        self.assertEqual(list(expand(data, (STRAVA, GARMIN)).items()),
-                         [("a", 1), ("get_strava", {"doc": "Strava."}), ("put_strava", ["strava"]),
-                          ("get_garmin", {"doc": "Garmin."}), ("put_garmin", ["garmin"]), ("b", 2)])
+        data = {
+            "a": 1,
+            "get_{provider}": {"doc": "{Provider}."},
+            "put_{provider}": ["{provider}"],
+            "b": 2,
+        }
+        self.assertEqual(
+            list(expand(data, (STRAVA, GARMIN)).items()),
+            [
+                ("a", 1),
+                ("get_strava", {"doc": "Strava."}),
+                ("put_strava", ["strava"]),
+                ("get_garmin", {"doc": "Garmin."}),
+                ("put_garmin", ["garmin"]),
+                ("b", 2),
+            ],
+        )
 
     def test_lines_of_sql_are_repeated(self):
         text = "a,\n-- each provider:\n{provider}_x,\n-- end\nb\n"
@@ -55,7 +77,11 @@ class Providers(unittest.TestCase):
     def test_a_third_provider_is_one_line_of_the_catalog(self):
         """And a migration of each database, which adds its five columns."""
         project = Project.of_tree()
-        project.replace("tokens", 'fitbit.title = "Fitbit"\n', 'fitbit.title = "Fitbit"\ngarmin.title = "Garmin"\n')
+        project.replace(
+            "tokens",
+            'fitbit.title = "Fitbit"\n',
+            'fitbit.title = "Fitbit"\ngarmin.title = "Garmin"\n',
+        )
         catalog = project.load()
         methods = {method.name: method for method in catalog.methods}
         for verb in ("update", "get", "clear"):
@@ -68,9 +94,17 @@ class Providers(unittest.TestCase):
         self.assertIn("garmin_token", [member.name for member in catalog.types["User"].members])
         for statement in methods["get_user"].statements.values():
             self.assertIn('AS "garmin_token.scope"', statement.sql)
-        self.assertIn('{"garmin", "Garmin"}', generate.emit_c.source(catalog, generate.emit_openrpc.document(catalog)))
-        self.assertEqual(generate.breaking_changes(generate.emit_openrpc.document(Project.of_tree().load()),
-                                                   generate.emit_openrpc.document(catalog)), [])
+        self.assertIn(
+            '{"garmin", "Garmin"}',
+            generate.emit_c.source(catalog, generate.emit_openrpc.document(catalog)),
+        )
+        self.assertEqual(
+            generate.breaking_changes(
+                generate.emit_openrpc.document(Project.of_tree().load()),
+                generate.emit_openrpc.document(catalog),
+            ),
+            [],
+        )
 
 
 if __name__ == "__main__":

@@ -20,9 +20,12 @@ EXPECTED = TINY / "expected"
 def outputs():
     catalog = Project().load()
     document = generate.emit_openrpc.document(catalog)
-    return {"catalog.gen.c": generate.emit_c.source(catalog, document),
-            "openrpc.json": generate.pretty(document), "methods.md": generate.emit_docs.reference(catalog),
-            **generate.emit_client.files(catalog)}
+    return {
+        "catalog.gen.c": generate.emit_c.source(catalog, document),
+        "openrpc.json": generate.pretty(document),
+        "methods.md": generate.emit_docs.reference(catalog),
+        **generate.emit_client.files(catalog),
+    }
 
 
 # Looks the tables up as the daemon does.
@@ -59,13 +62,19 @@ class Output(unittest.TestCase):
     def test_word_for_word(self):
         for name, text in outputs().items():
             with self.subTest(name):
-                self.assertEqual(text, (EXPECTED / name).read_text(encoding="utf-8"), f"see --update in {__file__}")
+                self.assertEqual(
+                    text,
+                    (EXPECTED / name).read_text(encoding="utf-8"),
+                    f"see --update in {__file__}",
+                )
 
     def test_the_same_every_time(self):
         self.assertEqual(outputs(), outputs())
 
     def test_compiles_and_finds(self):
-        compilers = [name for name in (os.environ.get("CC"), "gcc", "clang") if name and shutil.which(name)]
+        compilers = [
+            name for name in (os.environ.get("CC"), "gcc", "clang") if name and shutil.which(name)
+        ]
         self.assertTrue(compilers, "no C compiler")
         files = outputs()
         for compiler in dict.fromkeys(compilers):
@@ -73,10 +82,27 @@ class Output(unittest.TestCase):
                 folder = Path(folder)
                 (folder / "catalog.gen.c").write_text(files["catalog.gen.c"], encoding="utf-8")
                 (folder / "main.c").write_text(PROGRAM, encoding="utf-8")
-                subprocess.run([compiler, "-std=gnu11", "-Wall", "-Wextra", "-Wconversion", "-Wsign-conversion", "-Wshadow",
-                                "-Werror", f"-I{ROOT / 'protocol'}", "-o", folder / "main", folder / "main.c",
-                                folder / "catalog.gen.c"], check=True)
-                said = subprocess.run([folder / "main"], check=True, capture_output=True).stdout.decode()
+                subprocess.run(
+                    [
+                        compiler,
+                        "-std=gnu11",
+                        "-Wall",
+                        "-Wextra",
+                        "-Wconversion",
+                        "-Wsign-conversion",
+                        "-Wshadow",
+                        "-Werror",
+                        f"-I{ROOT / 'protocol'}",
+                        "-o",
+                        folder / "main",
+                        folder / "main.c",
+                        folder / "catalog.gen.c",
+                    ],
+                    check=True,
+                )
+                said = subprocess.run(
+                    [folder / "main"], check=True, capture_output=True
+                ).stdout.decode()
                 self.assertNotIn("\n", said)
                 self.assertEqual(json.loads(said), json.loads(files["openrpc.json"]))
 
@@ -89,17 +115,37 @@ class Output(unittest.TestCase):
             for name in ("pierre-db-calls.h", "calls.gen.c"):
                 (folder / name).write_text(files[name], encoding="utf-8")
             for name in ("user.c", "user.cc"):
-                (folder / name).write_text("#include <pierre-db.h>\nint main(void) { pierre_free(pierre_new(0)); return 0; }\n",
-                                           encoding="utf-8")
-            for compiler, standard, source in (("gcc", "c11", "calls.gen.c"), ("clang", "c11", "calls.gen.c"), ("gcc", "c99", "user.c"),
-                                               ("clang", "c17", "user.c"), ("g++", "c++11", "user.cc"), ("clang++", "c++17", "user.cc")):
+                (folder / name).write_text(
+                    "#include <pierre-db.h>\nint main(void) { pierre_free(pierre_new(0)); return 0; }\n",
+                    encoding="utf-8",
+                )
+            for compiler, standard, source in (
+                ("gcc", "c11", "calls.gen.c"),
+                ("clang", "c11", "calls.gen.c"),
+                ("gcc", "c99", "user.c"),
+                ("clang", "c17", "user.c"),
+                ("g++", "c++11", "user.cc"),
+                ("clang++", "c++17", "user.cc"),
+            ):
                 if shutil.which(compiler):
                     with self.subTest(f"{compiler} {standard} {source}"):
-                        subprocess.run([compiler, f"-std={standard}", *warnings, f"-I{folder}", f"-I{ROOT / 'client'}", "-c",
-                                        folder / source, "-o", "/dev/null"], check=True)
+                        subprocess.run(
+                            [
+                                compiler,
+                                f"-std={standard}",
+                                *warnings,
+                                f"-I{folder}",
+                                f"-I{ROOT / 'client'}",
+                                "-c",
+                                folder / source,
+                                "-o",
+                                "/dev/null",
+                            ],
+                            check=True,
+                        )
 
     def test_strange_texts_stay_what_they_are(self):
-        text = "a\"b\\c\n\t\x01" + "1??=é😀%s"
+        text = 'a"b\\c\n\t\x01' + "1??=é😀%s"
         self.assertEqual(generate.emit_c.string(text), r'"a\"b\\c\012\011\0011\?\?=é😀%s"')
 
 
@@ -112,9 +158,23 @@ class Schemas(unittest.TestCase):
         self.schemas = self.document["components"]["schemas"]
 
     def test_parameter_objects_are_closed_and_answers_as_the_catalog_says(self):
-        closed = {name: schema["additionalProperties"] for name, schema in self.schemas.items() if "properties" in schema}
-        self.assertEqual(closed, {"NewThing": False, "Size": False, "Thing": True, "Token": False, "Account": False,
-                                  "Report": True, "Part": False})
+        closed = {
+            name: schema["additionalProperties"]
+            for name, schema in self.schemas.items()
+            if "properties" in schema
+        }
+        self.assertEqual(
+            closed,
+            {
+                "NewThing": False,
+                "Size": False,
+                "Thing": True,
+                "Token": False,
+                "Account": False,
+                "Report": True,
+                "Part": False,
+            },
+        )
 
     def test_required_members(self):
         self.assertEqual(self.schemas["NewThing"]["required"], ["owner"])
@@ -143,15 +203,25 @@ class Schemas(unittest.TestCase):
         def errors(name):
             return [item["$ref"].rsplit("/", 1)[1] for item in self.methods[name]["errors"]]
 
-        self.assertEqual(errors("create_thing"), ["invalid_params", "not_found", "conflict", "unavailable"])
-        self.assertEqual(errors("get_token"), ["invalid_params", "unavailable", "decryption_failed"])
+        self.assertEqual(
+            errors("create_thing"), ["invalid_params", "not_found", "conflict", "unavailable"]
+        )
+        self.assertEqual(
+            errors("get_token"), ["invalid_params", "unavailable", "decryption_failed"]
+        )
         self.assertEqual(errors("self.report"), ["invalid_params"])
 
     def test_positions_where_an_optional_parameter_stands_first(self):
         project = Project()
-        project.replace("things", 'params.limit = { type = "u32?", default = 5, max = 9', 'params.limit = { type = "u32"')
+        project.replace(
+            "things",
+            'params.limit = { type = "u32?", default = 5, max = 9',
+            'params.limit = { type = "u32"',
+        )
         methods = {method["name"]: method for method in project.document()["methods"]}
-        self.assertEqual([param["name"] for param in methods["list_things"]["params"]], ["limit", "colour"])
+        self.assertEqual(
+            [param["name"] for param in methods["list_things"]["params"]], ["limit", "colour"]
+        )
         self.assertEqual(methods["list_things"]["x-positional"], ["colour", "limit"])
         self.assertEqual(methods["list_things"]["paramStructure"], "by-name")
         self.assertEqual(self.methods["list_things"]["paramStructure"], "either")

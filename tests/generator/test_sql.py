@@ -30,7 +30,9 @@ class Scan(unittest.TestCase):
         self.check('":a"."b"":c" = :a', '":a"."b"":c" = <a>')
         self.check("`:a` = [:b] || :c", "`:a` = [:b] || <c>", ("sqlite",))
         self.check("E'\\':a' || :b", "E'\\':a' || <b>", ("postgres",))
-        self.check("$$ :a ' $$ || $x$ :b $$ $x$ || :c", "$$ :a ' $$ || $x$ :b $$ $x$ || <c>", ("postgres",))
+        self.check(
+            "$$ :a ' $$ || $x$ :b $$ $x$ || :c", "$$ :a ' $$ || $x$ :b $$ $x$ || <c>", ("postgres",)
+        )
         self.check("name'x' :a", "name'x' <a>")
 
     def test_white_space_within_literals_stays(self):

@@ -22,17 +22,25 @@ class Tree(unittest.TestCase):
 
     def test_the_method_reference_is_up_to_date(self):
         text = (ROOT / "docs/methods.md").read_text(encoding="utf-8")
-        self.assertEqual(text, generate.emit_docs.reference(self.catalog), "run protocol/generate.py --docs")
+        self.assertEqual(
+            text, generate.emit_docs.reference(self.catalog), "run protocol/generate.py --docs"
+        )
 
     def test_the_golden_document_is_up_to_date(self):
         text = (ROOT / "tests/golden/openrpc.json").read_text(encoding="utf-8")
-        self.assertTrue(text == generate.pretty(self.document),
-                        "the interface has grown: look at what changed, then run protocol/generate.py --update-golden")
+        self.assertTrue(
+            text == generate.pretty(self.document),
+            "the interface has grown: look at what changed, then run protocol/generate.py --update-golden",
+        )
 
     def test_the_build_names_every_input(self):
         build = (ROOT / "protocol/meson.build").read_text(encoding="utf-8")
-        domains = set(re.findall(r"'(\w+)'", re.search(r"catalog_domains = \[(.*?)\]", build, re.DOTALL)[1]))
-        self.assertEqual(domains, {path.stem for path in (ROOT / "protocol/catalog").glob("*.toml")})
+        domains = set(
+            re.findall(r"'(\w+)'", re.search(r"catalog_domains = \[(.*?)\]", build, re.DOTALL)[1])
+        )
+        self.assertEqual(
+            domains, {path.stem for path in (ROOT / "protocol/catalog").glob("*.toml")}
+        )
         for path in (ROOT / "protocol/generator").glob("*.py"):
             self.assertIn(f"generator/{path.name}'", build)
         for backend in ("sqlite", "postgres"):
@@ -41,7 +49,11 @@ class Tree(unittest.TestCase):
 
     def test_the_header_tells_defaults_as_c_has_them(self):
         header = generate.emit_client.header(self.catalog)
-        for text in ("may log in. Default: true. */", "was spoken. Default: 1.0. May", "client claimed. Default: none. May"):
+        for text in (
+            "may log in. Default: true. */",
+            "was spoken. Default: 1.0. May",
+            "client claimed. Default: none. May",
+        ):
             self.assertIn(text, header)
 
     def test_every_method_has_a_summary_that_fits_a_line(self):
@@ -65,10 +77,14 @@ class CommandLine(unittest.TestCase):
             done = self.run_generator("--out", folder)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             first = {path.name: path.stat().st_mtime_ns for path in Path(folder).iterdir()}
-            self.assertLessEqual({"catalog.gen.c", "openrpc.json", "methods.md", "pierre-db-calls.h",
-                                  "calls.gen.c"}, set(first))
+            self.assertLessEqual(
+                {"catalog.gen.c", "openrpc.json", "methods.md", "pierre-db-calls.h", "calls.gen.c"},
+                set(first),
+            )
             self.run_generator("--out", folder)
-            self.assertEqual(first, {path.name: path.stat().st_mtime_ns for path in Path(folder).iterdir()})
+            self.assertEqual(
+                first, {path.name: path.stat().st_mtime_ns for path in Path(folder).iterdir()}
+            )
 
     def test_a_breaking_change_stops_the_build(self):
         with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as out:
@@ -77,7 +93,10 @@ class CommandLine(unittest.TestCase):
             path.write_text(path.read_text().replace("max = 1000", "max = 999"))
             done = self.run_generator("--root", root, "--out", out)
             self.assertEqual(done.returncode, 1)
-            self.assertIn("openrpc.json: breaking change: get_user_insights: parameter limit has a narrower range", done.stderr)
+            self.assertIn(
+                "openrpc.json: breaking change: get_user_insights: parameter limit has a narrower range",
+                done.stderr,
+            )
             self.assertEqual(list(Path(out).iterdir()), [])
             self.assertEqual(self.run_generator("--root", root, "--update-golden").returncode, 0)
             self.assertEqual(self.run_generator("--root", root, "--out", out).returncode, 0)
@@ -88,7 +107,9 @@ class CommandLine(unittest.TestCase):
             (root / "tests/golden/openrpc.json").write_text("<<<<<<< HEAD\n")
             done = self.run_generator("--root", root, "--out", out)
             self.assertEqual(done.returncode, 1)
-            self.assertTrue(done.stderr.startswith("openrpc.json: Expecting value: line 1"), done.stderr)
+            self.assertTrue(
+                done.stderr.startswith("openrpc.json: Expecting value: line 1"), done.stderr
+            )
             self.assertEqual(list(Path(out).iterdir()), [])
 
     def test_the_example_of_the_documentation_works(self):
@@ -100,10 +121,14 @@ class CommandLine(unittest.TestCase):
             root = self.copy(folder)
             for name, block in blocks:  # under another name, should the example ever come true
                 with (root / name).open("a", encoding="utf-8") as file:
-                    file.write("\n" + block.replace("rename_api_key", "example_of_the_documentation"))
+                    file.write(
+                        "\n" + block.replace("rename_api_key", "example_of_the_documentation")
+                    )
             done = self.run_generator("--root", root, "--out", out)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
-            self.assertIn('.name = "example_of_the_documentation",', (Path(out) / "catalog.gen.c").read_text())
+            self.assertIn(
+                '.name = "example_of_the_documentation",', (Path(out) / "catalog.gen.c").read_text()
+            )
 
     def test_a_refusal_writes_nothing(self):
         with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as out:

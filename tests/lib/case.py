@@ -12,6 +12,7 @@ from .rpc import RpcError, result_of
 
 class Case(unittest.TestCase):
     """No daemon of its own."""
+
     maxDiff = None
 
     def same(self, got, expected, ordered=False):
@@ -33,11 +34,15 @@ class Case(unittest.TestCase):
 
     def logged(self, daemon, what, seconds=10):
         """Waits until the log has that: a text, or a compiled pattern. Lines are written by a thread beside the loop, so an answer may come first."""
-        self.within(seconds, lambda: what.search(daemon.log()) if hasattr(what, "search") else what in daemon.log())
+        self.within(
+            seconds,
+            lambda: what.search(daemon.log()) if hasattr(what, "search") else what in daemon.log(),
+        )
 
 
 class DaemonCase(Case):
     """One daemon for the class, on the process's backend; `self.c` is a fresh connection for each test."""
+
     options = ()
     environment = {}
 
@@ -127,10 +132,20 @@ def main():
     failed = len({id(test) for test, _ in result.failures + result.errors})
     name = os.path.relpath(module.__file__, os.path.join(os.path.dirname(__file__), ".."))
     took = time.monotonic() - began
-    print(f"{name} [{databases.chosen()}]: {result.passed} passed, {failed} failed, {len(result.skipped)} skipped, {took:.1f} s",
-          flush=True)
+    print(
+        f"{name} [{databases.chosen()}]: {result.passed} passed, {failed} failed, {len(result.skipped)} skipped, {took:.1f} s",
+        flush=True,
+    )
     report = os.environ.get("PIERRE_TEST_REPORT")
     if report:
         with open(report, "w", encoding="utf-8") as file:
-            json.dump({"passed": result.passed, "failed": failed, "skipped": len(result.skipped), "seconds": took}, file)
+            json.dump(
+                {
+                    "passed": result.passed,
+                    "failed": failed,
+                    "skipped": len(result.skipped),
+                    "seconds": took,
+                },
+                file,
+            )
     sys.exit(1 if failed else 0)

@@ -15,14 +15,30 @@ import time
 from . import databases, model as interface_model
 from .rpc import Closed, Connection
 
-BUILD = os.path.abspath(os.environ.get("PIERRE_TEST_BUILD", os.path.join(os.path.dirname(__file__), "..", "..", "build")))
+BUILD = os.path.abspath(
+    os.environ.get(
+        "PIERRE_TEST_BUILD", os.path.join(os.path.dirname(__file__), "..", "..", "build")
+    )
+)
 BINARY = os.path.join(BUILD, "daemon", "pierre-dbd")
 CTL = os.path.join(BUILD, "client", "pierre-dbctl")
 SHARED = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", "..", "shared"))
-SLOW = float(os.environ.get("PIERRE_TEST_SLOW", "1"))   # how much slower than usual this build is (sanitizers)
-SANITIZER = bool(os.environ.get("PIERRE_TEST_SANITIZER"))       # such a build
-REPORTS = ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "UndefinedBehaviorSanitizer", "runtime error:",
-           "Assertion `", "stack smashing", "double free", "corrupted size", "buffer overflow detected")
+SLOW = float(
+    os.environ.get("PIERRE_TEST_SLOW", "1")
+)  # how much slower than usual this build is (sanitizers)
+SANITIZER = bool(os.environ.get("PIERRE_TEST_SANITIZER"))  # such a build
+REPORTS = (
+    "AddressSanitizer",
+    "LeakSanitizer",
+    "ThreadSanitizer",
+    "UndefinedBehaviorSanitizer",
+    "runtime error:",
+    "Assertion `",
+    "stack smashing",
+    "double free",
+    "corrupted size",
+    "buffer overflow detected",
+)
 
 
 class StartFailure(Exception):
@@ -56,13 +72,28 @@ class Daemon:
     options: further arguments. environment: further variables; None removes one. wrapper: what runs the binary, such as strace.
     fresh: on a database that has not been migrated."""
 
-    def __init__(self, backend=None, database=None, options=(), environment=None, key=None, folder=None, wrapper=(),
-                 user=None, limits=None, pass_key=True, pass_fds=(), fresh=False):
+    def __init__(
+        self,
+        backend=None,
+        database=None,
+        options=(),
+        environment=None,
+        key=None,
+        folder=None,
+        wrapper=(),
+        user=None,
+        limits=None,
+        pass_key=True,
+        pass_fds=(),
+        fresh=False,
+    ):
         self.folder = folder or temporary_folder()
         self.owns_folder = folder is None
         self.backend = backend or databases.chosen()
         self.owns_database = database is None
-        self.database = database if database is not None else databases.make(self.backend, self.folder, fresh)
+        self.database = (
+            database if database is not None else databases.make(self.backend, self.folder, fresh)
+        )
         self.url = self.database if isinstance(self.database, str) else self.database.url
         self.binary = BINARY if user in (None, os.geteuid()) else binary_for_others()
         self.key = key or new_key()
@@ -74,18 +105,36 @@ class Daemon:
         self.wrapper = list(wrapper)
         self.user, self.limits, self.pass_key, self.pass_fds = user, limits, pass_key, pass_fds
         self.process = None
-        self.pid = None          # of the binary itself, also under a wrapper
+        self.pid = None  # of the binary itself, also under a wrapper
         self.model = None
         self.expected_exits = {0}
 
     # Start -----------------------------------------------------------------------------------------------------
 
     def arguments(self):
-        return [self.binary, "--socket", self.socket_path, "--database-url", self.url, *self.options]
+        return [
+            self.binary,
+            "--socket",
+            self.socket_path,
+            "--database-url",
+            self.url,
+            *self.options,
+        ]
 
     def variables(self):
-        found = {"PATH": os.environ["PATH"], "HOME": self.folder, "LANG": "C.UTF-8", "TZ": "Pacific/Chatham"}
-        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "LLVM_PROFILE_FILE"):
+        found = {
+            "PATH": os.environ["PATH"],
+            "HOME": self.folder,
+            "LANG": "C.UTF-8",
+            "TZ": "Pacific/Chatham",
+        }
+        for name in (
+            "ASAN_OPTIONS",
+            "UBSAN_OPTIONS",
+            "LSAN_OPTIONS",
+            "TSAN_OPTIONS",
+            "LLVM_PROFILE_FILE",
+        ):
             if name in os.environ:
                 found[name] = os.environ[name]
         if self.pass_key:
@@ -96,9 +145,18 @@ class Daemon:
     def spawn(self):
         """Starts the process and does not wait for it."""
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(self.wrapper + self.arguments(), cwd=self.folder, env=self.variables(),
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, user=self.user,
-                                            preexec_fn=self.limits, pass_fds=self.pass_fds, start_new_session=True)
+            self.process = subprocess.Popen(
+                self.wrapper + self.arguments(),
+                cwd=self.folder,
+                env=self.variables(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                user=self.user,
+                preexec_fn=self.limits,
+                pass_fds=self.pass_fds,
+                start_new_session=True,
+            )
         self.pid = self.process.pid
         return self
 
@@ -131,7 +189,9 @@ class Daemon:
         for entry in os.listdir("/proc"):
             if entry.isdigit():
                 try:
-                    if os.readlink(f"/proc/{entry}/exe") == os.path.realpath(self.binary) and self.socket_path in _cmdline(entry):
+                    if os.readlink(f"/proc/{entry}/exe") == os.path.realpath(
+                        self.binary
+                    ) and self.socket_path in _cmdline(entry):
                         return int(entry)
                 except OSError:
                     continue
@@ -156,9 +216,17 @@ class Daemon:
             try:
                 assert client.call("daemon.ping") == "pong"
                 clients.append(client)
-            except (Closed, BrokenPipeError, ConnectionResetError, KeyError, AssertionError):   # refused: no answer with our id
+            except (
+                Closed,
+                BrokenPipeError,
+                ConnectionResetError,
+                KeyError,
+                AssertionError,
+            ):  # refused: no answer with our id
                 client.close()
-                assert time.monotonic() < deadline, f"only {len(clients)} of {count} clients were admitted"
+                assert (
+                    time.monotonic() < deadline
+                ), f"only {len(clients)} of {count} clients were admitted"
                 time.sleep(0.02)
         return clients
 
@@ -190,7 +258,9 @@ class Daemon:
             return self.process.wait(timeout * SLOW)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f"the daemon did not end within {timeout * SLOW} s of SIGTERM:\n{self.log()[-3000:]}") from None
+            raise AssertionError(
+                f"the daemon did not end within {timeout * SLOW} s of SIGTERM:\n{self.log()[-3000:]}"
+            ) from None
 
     def kill(self):
         """SIGKILL, to the wrapper as well."""
@@ -207,10 +277,15 @@ class Daemon:
         try:
             if self.process is not None:
                 code = self.terminate()
-                assert code in self.expected_exits, f"the daemon ended with {code}:\n{self.log()[-4000:]}"
+                assert (
+                    code in self.expected_exits
+                ), f"the daemon ended with {code}:\n{self.log()[-4000:]}"
                 self.check_log()
-                assert 0 not in self.expected_exits or code != 0 or not os.path.exists(self.socket_path), \
-                    "the daemon left its socket behind"
+                assert (
+                    0 not in self.expected_exits
+                    or code != 0
+                    or not os.path.exists(self.socket_path)
+                ), "the daemon left its socket behind"
         finally:
             self.discard()
 
@@ -246,12 +321,30 @@ def _cmdline(pid):
 def run(arguments, timeout=30.0, environment=None, folder=None, key=None, user=None):
     """Runs the binary to its end: (exit code, stdout, stderr). For what starts no service."""
     variables = {"PATH": os.environ["PATH"], "HOME": folder or "/nonexistent", "LANG": "C.UTF-8"}
-    for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "LLVM_PROFILE_FILE"):
+    for name in (
+        "ASAN_OPTIONS",
+        "UBSAN_OPTIONS",
+        "LSAN_OPTIONS",
+        "TSAN_OPTIONS",
+        "LLVM_PROFILE_FILE",
+    ):
         if name in os.environ:
             variables[name] = os.environ[name]
     if key is not None:
         variables["ENCRYPTION_KEY"] = key
     variables.update(environment or {})
-    done = subprocess.run([BINARY, *arguments], cwd=folder or "/tmp", env=variables, capture_output=True, timeout=timeout * SLOW,
-                          stdin=subprocess.DEVNULL, user=user, check=False)
-    return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+    done = subprocess.run(
+        [BINARY, *arguments],
+        cwd=folder or "/tmp",
+        env=variables,
+        capture_output=True,
+        timeout=timeout * SLOW,
+        stdin=subprocess.DEVNULL,
+        user=user,
+        check=False,
+    )
+    return (
+        done.returncode,
+        done.stdout.decode("utf-8", "replace"),
+        done.stderr.decode("utf-8", "replace"),
+    )

@@ -11,7 +11,9 @@ import urllib.parse
 from . import model
 from .postgres_server import PostgresServer
 
-DOCUMENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "postgresql.md")
+DOCUMENT = os.path.join(
+    os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "postgresql.md"
+)
 BACKENDS = ("sqlite", "postgres")
 
 
@@ -37,7 +39,7 @@ def postgres_url():
 
 class Sqlite:
     backend = "sqlite"
-    reported = "sqlite"   # as daemon.version names it
+    reported = "sqlite"  # as daemon.version names it
 
     def __init__(self, folder, name="pierre.db"):
         self.path = os.path.join(folder, name)
@@ -56,7 +58,11 @@ def documented():
     """The SQL of docs/postgresql.md that sets up the two roles: on the server, in the database, after the migrations."""
     with open(DOCUMENT, encoding="utf-8") as file:
         text = file.read()
-    blocks = re.findall(r"^```sql\n(.*?)^```", text[text.index("## A role with few rights"):], re.MULTILINE | re.DOTALL)
+    blocks = re.findall(
+        r"^```sql\n(.*?)^```",
+        text[text.index("## A role with few rights") :],
+        re.MULTILINE | re.DOTALL,
+    )
     model.secrets.update(re.findall(r"PASSWORD '([^']*)'", blocks[0]))
     assert len(blocks) >= 3, "docs/postgresql.md has not the SQL of the roles"
     return blocks[:3]
@@ -67,7 +73,9 @@ def with_database(url, name, role=None):
     parts = urllib.parse.urlsplit(url)
     server = parts.netloc.rpartition("@")[2] if role else parts.netloc
     if role:
-        password = re.search(rf"CREATE ROLE {role} LOGIN PASSWORD '([^']*)'", documented()[0]).group(1)
+        password = re.search(
+            rf"CREATE ROLE {role} LOGIN PASSWORD '([^']*)'", documented()[0]
+        ).group(1)
         server = f"{role}:{password}@{server}"
     return urllib.parse.urlunsplit((parts.scheme, server, f"/{name}", parts.query, ""))
 
@@ -75,17 +83,32 @@ def with_database(url, name, role=None):
 def make_template(build, url):
     """A database that the documented owner has migrated, to copy from; its name."""
     name = f"pierre_template_{os.getpid()}_{secrets.token_hex(4)}"
-    server, database, after = (block.replace("DATABASE pierre ", f'DATABASE "{name}" ') for block in documented())
+    server, database, after = (
+        block.replace("DATABASE pierre ", f'DATABASE "{name}" ') for block in documented()
+    )
     for statement in re.findall(r"CREATE ROLE [^;]*;", server):
         try:
             psql(url, statement)
         except RuntimeError as problem:
             if "already exists" not in str(problem):
                 raise
-    psql(url, "".join(statement for statement in server.splitlines() if not statement.startswith("CREATE ROLE")))
+    psql(
+        url,
+        "".join(
+            statement
+            for statement in server.splitlines()
+            if not statement.startswith("CREATE ROLE")
+        ),
+    )
     psql(with_database(url, name), database)
-    done = subprocess.run([os.path.join(build, "daemon", "pierre-dbd"), "--migrate-only"], capture_output=True, text=True, timeout=300,
-                          env={**os.environ, "DATABASE_URL": with_database(url, name, "pierre_owner")}, check=False)
+    done = subprocess.run(
+        [os.path.join(build, "daemon", "pierre-dbd"), "--migrate-only"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "DATABASE_URL": with_database(url, name, "pierre_owner")},
+        check=False,
+    )
     if done.returncode != 0:
         raise RuntimeError(f"the owner cannot migrate: {done.stderr}")
     psql(with_database(url, name), after)
@@ -94,7 +117,10 @@ def make_template(build, url):
 
 def template():
     if "PIERRE_TEST_TEMPLATE" not in os.environ:
-        build = os.environ.get("PIERRE_TEST_BUILD", os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "build"))
+        build = os.environ.get(
+            "PIERRE_TEST_BUILD",
+            os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "build"),
+        )
         os.environ["PIERRE_TEST_TEMPLATE"] = make_template(build, postgres_url())
         atexit.register(drop_template, postgres_url(), os.environ["PIERRE_TEST_TEMPLATE"])
     return os.environ["PIERRE_TEST_TEMPLATE"]
@@ -104,11 +130,12 @@ def drop_template(url, name):
     try:
         psql(url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
     except RuntimeError:
-        pass   # the server has gone before it
+        pass  # the server has gone before it
 
 
 class Postgres:
     """Migrated by its owner; the daemon comes as the role with few rights of docs/postgresql.md. fresh: empty, and the daemon owns it."""
+
     backend = "postgres"
     reported = "postgresql"
 
@@ -116,13 +143,20 @@ class Postgres:
         self.name = f"pierre_{os.getpid()}_{secrets.token_hex(4)}"
         self.admin_url = with_database(postgres_url(), self.name)
         if fresh:
-            template()   # which makes the roles
+            template()  # which makes the roles
             self.admin(f'CREATE DATABASE "{self.name}" OWNER pierre_owner')
             self.url = with_database(postgres_url(), self.name, "pierre_owner")
         else:
             self.admin(f'CREATE DATABASE "{self.name}" TEMPLATE "{template()}" OWNER pierre_owner')
-            self.query("".join(f"{line}\n" for line in documented()[1].replace("DATABASE pierre ", f'DATABASE "{self.name}" ').splitlines()
-                               if " ON DATABASE " in line))   # a copy has not its template's
+            self.query(
+                "".join(
+                    f"{line}\n"
+                    for line in documented()[1]
+                    .replace("DATABASE pierre ", f'DATABASE "{self.name}" ')
+                    .splitlines()
+                    if " ON DATABASE " in line
+                )
+            )  # a copy has not its template's
             self.url = with_database(postgres_url(), self.name, "pierre_daemon")
 
     def admin(self, statement):
@@ -137,8 +171,14 @@ class Postgres:
 
 
 def psql(url, statement):
-    done = subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", url], input=statement, capture_output=True,
-                          text=True, timeout=60, check=False)
+    done = subprocess.run(
+        ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", url],
+        input=statement,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     if done.returncode != 0:
         raise RuntimeError(f"psql: {done.stderr.strip()}")
     return done.stdout.strip()

@@ -28,18 +28,32 @@ def parameter(name, value):
 
 def fields(kind, **values):
     """An error or a notice: one-letter fields."""
-    return message(kind, b"".join(name.encode() + text(value) for name, value in values.items()) + b"\0")
+    return message(
+        kind, b"".join(name.encode() + text(value) for name, value in values.items()) + b"\0"
+    )
 
 
 def columns(*described):
     """(name, type's oid, format) each."""
-    return message(b"T", struct.pack("!H", len(described)) + b"".join(
-        text(name) + struct.pack("!IHIhih", 0, 0, oid, -1, -1, form) for name, oid, form in described))
+    return message(
+        b"T",
+        struct.pack("!H", len(described))
+        + b"".join(
+            text(name) + struct.pack("!IHIhih", 0, 0, oid, -1, -1, form)
+            for name, oid, form in described
+        ),
+    )
 
 
 def row(*values):
-    return message(b"D", struct.pack("!H", len(values)) + b"".join(
-        struct.pack("!i", -1) if value is None else struct.pack("!i", len(value)) + value for value in values))
+    return message(
+        b"D",
+        struct.pack("!H", len(values))
+        + b"".join(
+            struct.pack("!i", -1) if value is None else struct.pack("!i", len(value)) + value
+            for value in values
+        ),
+    )
 
 
 def done(tag="SELECT 1"):
@@ -112,7 +126,7 @@ class Session:
                     self.input += data
                     self._take()
         except (OSError, ValueError):
-            pass   # one side has left
+            pass  # one side has left
         self.close()
 
     def _take(self):
@@ -131,7 +145,7 @@ class Session:
                 self.started = True
                 self._pass(data, self.hostile.evil_greeting)
             else:
-                self.server.sendall(data)   # a cancel
+                self.server.sendall(data)  # a cancel
 
     def _pass(self, data, evil):
         if evil is not None:

@@ -1,5 +1,6 @@
-/* An interrupt that comes too late for the statement that it was meant for and hits the next one: preloaded into the daemon. While
- * the file $TEST_INTERRUPTED exists, every third COMMIT, and every fifth BEGIN IMMEDIATE, is interrupted before it does anything. */
+/* An interrupt that comes too late for the statement that it was meant for and hits the next one:
+ * preloaded into the daemon. While the file $TEST_INTERRUPTED exists, every third COMMIT, and every
+ * fifth BEGIN IMMEDIATE, is interrupted before it does anything. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <sqlite3.h>

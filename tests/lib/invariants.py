@@ -29,8 +29,11 @@ def own_fds(daemon, connection):
     """Descriptors but for the pool's, which may grow to its size at any time."""
     if daemon.backend != "postgres":
         return count_fds(daemon.pid)
-    return count_fds(daemon.pid) - sum(value for name, value in gauges(connection).items()
-                                       if name in ("db_connections_idle", "db_connections_active", "db_connections_connecting"))
+    return count_fds(daemon.pid) - sum(
+        value
+        for name, value in gauges(connection).items()
+        if name in ("db_connections_idle", "db_connections_active", "db_connections_connecting")
+    )
 
 
 def memory(pid):
@@ -68,15 +71,27 @@ def check(daemon, before, memory_slack=MEMORY_SLACK):
         assert fresh.call("get_user", user_id=user)["display_name"] == "after the fault"
         took = time.monotonic() - began
         assert took < 5.0 * SLOW, f"a write and its read took {took:.2f} s"
-        _settle(lambda: gauges(fresh)["in_flight"] <= 1 and gauges(fresh)["clients"] <= before.clients, 5,
-                lambda: f"calls or clients are left: {gauges(fresh)}")
-        _settle(lambda: own_fds(daemon, fresh) <= before.fds, 5,
-                lambda: f"{own_fds(daemon, fresh)} descriptors, {before.fds} before")
-    if not SANITIZER:   # its shadow memory and quarantine are not the daemon's
-        _settle(lambda: memory(before.pid) <= before.memory + memory_slack, 5,
-                lambda: f"{memory(before.pid) >> 20} MiB resident, {before.memory >> 20} before")
-    _settle(lambda: len(os.listdir(f"/proc/{before.pid}/task")) <= before.threads, 5,
-            lambda: f"{len(os.listdir(f'/proc/{before.pid}/task'))} threads, {before.threads} before")
+        _settle(
+            lambda: gauges(fresh)["in_flight"] <= 1 and gauges(fresh)["clients"] <= before.clients,
+            5,
+            lambda: f"calls or clients are left: {gauges(fresh)}",
+        )
+        _settle(
+            lambda: own_fds(daemon, fresh) <= before.fds,
+            5,
+            lambda: f"{own_fds(daemon, fresh)} descriptors, {before.fds} before",
+        )
+    if not SANITIZER:  # its shadow memory and quarantine are not the daemon's
+        _settle(
+            lambda: memory(before.pid) <= before.memory + memory_slack,
+            5,
+            lambda: f"{memory(before.pid) >> 20} MiB resident, {before.memory >> 20} before",
+        )
+    _settle(
+        lambda: len(os.listdir(f"/proc/{before.pid}/task")) <= before.threads,
+        5,
+        lambda: f"{len(os.listdir(f'/proc/{before.pid}/task'))} threads, {before.threads} before",
+    )
     check_database(daemon)
     daemon.check_log()
     check_process_files(daemon)

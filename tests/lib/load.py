@@ -25,7 +25,8 @@ class Outcome:
 
 class Load:
     """with Load(daemon, writers=4, readers=2) as load: …fault…; then load.verify(server's psql). Each caller has one connection and one
-    call under way; writes go to one API key's usage log, whose rows nothing else counts or makes unique."""
+    call under way; writes go to one API key's usage log, whose rows nothing else counts or makes unique.
+    """
 
     def __init__(self, daemon, writers=4, readers=2, pause=0.0):
         self.daemon, self.pause = daemon, pause
@@ -33,12 +34,16 @@ class Load:
             world = World(connection)
             self.user = world.user()
             self.key = world.api_key(self.user)
-        self.calls = []          # every Outcome, in the order of the answers
-        self.names = {}          # a write's name: its Outcome, None while it has none
+        self.calls = []  # every Outcome, in the order of the answers
+        self.names = {}  # a write's name: its Outcome, None while it has none
         self.problems = []
         self.stopping = threading.Event()
-        self.threads = [threading.Thread(target=self._guard, args=(f"w{i}" if i < writers else None,), daemon=True)
-                        for i in range(writers + readers)]
+        self.threads = [
+            threading.Thread(
+                target=self._guard, args=(f"w{i}" if i < writers else None,), daemon=True
+            )
+            for i in range(writers + readers)
+        ]
 
     def __enter__(self):
         for thread in self.threads:
@@ -50,7 +55,9 @@ class Load:
         for thread in self.threads:
             thread.join(60)
         if kind is None:
-            assert not any(thread.is_alive() for thread in self.threads), "a caller never got its answer"
+            assert not any(
+                thread.is_alive() for thread in self.threads
+            ), "a caller never got its answer"
             assert not self.problems, self.problems[0]
 
     def _guard(self, name):
@@ -70,7 +77,9 @@ class Load:
                 request = connection.request("get_user", user_id=self.user)
             else:
                 self.names[name] = None
-                request = connection.request("record_api_key_usage", usage=new_usage(self.key, tool_name=name))
+                request = connection.request(
+                    "record_api_key_usage", usage=new_usage(self.key, tool_name=name)
+                )
             answer = connection.answer(request)
             outcome = Outcome(began, prefix is not None, answer.get("error"))
             if prefix is None:
@@ -95,20 +104,28 @@ class Load:
                     return call.ended - since
             assert not self.problems, self.problems[0]
             time.sleep(0.02)
-        raise AssertionError(f"no success within {seconds} s; the last failure: {(self.failures() or [None])[-1].message}")
+        raise AssertionError(
+            f"no success within {seconds} s; the last failure: {(self.failures() or [None])[-1].message}"
+        )
 
     def progress(self, count=20, seconds=20.0):
         """Waits for so many more successes."""
         have, until = self._done(), time.monotonic() + seconds
         while self._done() < have + count:
-            assert time.monotonic() < until and not self.problems, f"no progress: {self.problems or self._done() - have}"
+            assert (
+                time.monotonic() < until and not self.problems
+            ), f"no progress: {self.problems or self._done() - have}"
             time.sleep(0.01)
 
     def everyone(self, seconds=20.0):
         """Waits until each caller has the answer to a call that it sent after now: none is still hurt by what was done before."""
         since, until = time.monotonic(), time.monotonic() + seconds
-        while len({call.caller for call in list(self.calls) if call.began > since}) < len(self.threads):
-            assert time.monotonic() < until and not self.problems, f"a caller has no answer: {self.problems}"
+        while len({call.caller for call in list(self.calls) if call.began > since}) < len(
+            self.threads
+        ):
+            assert (
+                time.monotonic() < until and not self.problems
+            ), f"a caller has no answer: {self.problems}"
             time.sleep(0.01)
 
     def _done(self):
@@ -116,9 +133,13 @@ class Load:
 
     def verify(self, psql):
         """Every answered write stands there once, every refused one does not, every unknown one once or not. Gives their numbers."""
-        rows = psql(f"SELECT tool_name || ' ' || count(*) FROM api_key_usage u JOIN api_keys k ON k.number = u.api_key "
-                    f"WHERE k.id = '{self.key}' GROUP BY tool_name")
-        return self.judge({line.rsplit(" ", 1)[0]: int(line.rsplit(" ", 1)[1]) for line in rows.splitlines()})
+        rows = psql(
+            f"SELECT tool_name || ' ' || count(*) FROM api_key_usage u JOIN api_keys k ON k.number = u.api_key "
+            f"WHERE k.id = '{self.key}' GROUP BY tool_name"
+        )
+        return self.judge(
+            {line.rsplit(" ", 1)[0]: int(line.rsplit(" ", 1)[1]) for line in rows.splitlines()}
+        )
 
     def judge(self, stored):
         """The same from a name's number of rows."""
@@ -133,7 +154,9 @@ class Load:
                 assert count in (0, 1), f"{name} stands there {count} times"
                 numbers["unknown"] += 1
             else:
-                assert count == 0, f"{name} was refused ({outcome.kind}: {outcome.message}) and stands there {count} times"
+                assert (
+                    count == 0
+                ), f"{name} was refused ({outcome.kind}: {outcome.message}) and stands there {count} times"
                 numbers["refused"] += 1
         assert not stored, f"rows that nobody wrote: {stored}"
         return numbers

@@ -6,8 +6,8 @@ import os
 from . import interface
 from .schema import Schemas
 
-succeeded = set()   # methods, for the whole test process
-secrets = set()     # canaries: texts that may stand in no error and no log
+succeeded = set()  # methods, for the whole test process
+secrets = set()  # canaries: texts that may stand in no error and no log
 
 
 class Model:
@@ -24,9 +24,12 @@ class Model:
 
     def check_answer(self, method, answer):
         """AssertionError when the answer is not as promised. method: None when it is not known."""
-        assert isinstance(answer, dict), f"an answer that is no object: {answer!r}"
+        assert isinstance(answer, dict), f"an answer that is not an object: {answer!r}"
         members = list(answer)
-        assert members in (["jsonrpc", "id", "result"], ["jsonrpc", "id", "error"]), f"members of an answer: {members}"
+        assert members in (
+            ["jsonrpc", "id", "result"],
+            ["jsonrpc", "id", "error"],
+        ), f"members of an answer: {members}"
         assert answer["jsonrpc"] == "2.0", answer["jsonrpc"]
         if "error" in answer:
             check_error(method, answer["error"])
@@ -34,7 +37,9 @@ class Model:
             self.check_result(method, answer["result"])
 
     def check_result(self, method, result):
-        assert method in interface.METHODS, f"{method} answered, but is no method of the interface"
+        assert (
+            method in interface.METHODS
+        ), f"{method} answered, but is not a method of the interface"
         problem = interface.wrong(interface.METHODS[method][1], result)
         assert problem is None, f"{method}: {problem}"
         if self.schemas is not None:
@@ -44,9 +49,16 @@ class Model:
 
 
 def check_error(method, error):
-    assert list(error) == ["code", "message", "data"], f"{method}: members of an error: {list(error)}"
+    assert list(error) == [
+        "code",
+        "message",
+        "data",
+    ], f"{method}: members of an error: {list(error)}"
     data = error["data"]
-    assert isinstance(data, dict) and list(data)[:2] == ["kind", "retryable"], f"{method}: error.data {data!r}"
+    assert isinstance(data, dict) and list(data)[:2] == [
+        "kind",
+        "retryable",
+    ], f"{method}: error.data {data!r}"
     assert data["kind"] in interface.ERRORS, f"{method}: unknown kind {data['kind']!r}"
     code, retryable = interface.ERRORS[data["kind"]]
     assert error["code"] == code, f"{method}: {data['kind']} has code {error['code']}"
@@ -54,11 +66,20 @@ def check_error(method, error):
     assert retryable is None or data["retryable"] == retryable, f"{method}: {data}"
     assert isinstance(error["message"], str) and error["message"], f"{method}: no message"
     if data["kind"] == "invalid_params":
-        assert isinstance(data.get("path"), str), f"{method}: invalid_params without a path: {error}"
+        assert isinstance(
+            data.get("path"), str
+        ), f"{method}: invalid_params without a path: {error}"
     if data["kind"] == "conflict":
-        assert data.get("field") in ("email", "id", "name"), f"{method}: conflict about {data.get('field')!r}"
+        assert data.get("field") in (
+            "email",
+            "id",
+            "name",
+        ), f"{method}: conflict about {data.get('field')!r}"
     if data["kind"] == "timeout":
-        assert data.get("outcome") in ("none", "unknown"), f"{method}: timeout with outcome {data.get('outcome')!r}"
+        assert data.get("outcome") in (
+            "none",
+            "unknown",
+        ), f"{method}: timeout with outcome {data.get('outcome')!r}"
     if data["kind"] == "internal":
         assert "ref" in data, f"{method}: internal without ref"
     text = json.dumps(error, ensure_ascii=False)
@@ -66,7 +87,9 @@ def check_error(method, error):
         assert secret not in text, f"{method}: a secret stands in the error {data['kind']}"
     lowered = error["message"].lower()
     for word in ("sqlstate", "constraint failed", "violates", "sqlite3_", "pq:", "psql"):
-        assert word not in lowered, f"{method}: the database's own words in a message: {error['message']}"
+        assert (
+            word not in lowered
+        ), f"{method}: the database's own words in a message: {error['message']}"
 
 
 def save_coverage():

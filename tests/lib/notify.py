@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-if __name__ != "__main__":   # as a program it is only launch()
+if __name__ != "__main__":  # as a program it is only launch()
     from .case import Case
     from .daemon import Daemon, SLOW, StartFailure, temporary_folder
 else:
@@ -24,7 +24,7 @@ class Notify:
         self.path = path
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self.socket.bind("\0" + path[1:] if path.startswith("@") else path)
-        self.messages = []   # (monotonic seconds, {field: value})
+        self.messages = []  # (monotonic seconds, {field: value})
 
     def read(self):
         """Takes what has come; gives all messages so far."""
@@ -43,7 +43,9 @@ class Notify:
             for number, (_, fields) in enumerate(self.read()):
                 if number >= since and field in fields and value in (None, fields[field]):
                     return fields
-            assert time.monotonic() < deadline, f"no {field}={value or '…'} within {seconds * SLOW} s: {self.messages[since:]}"
+            assert (
+                time.monotonic() < deadline
+            ), f"no {field}={value or '…'} within {seconds * SLOW} s: {self.messages[since:]}"
             time.sleep(0.01)
 
     def count(self, field, since=0):
@@ -73,10 +75,22 @@ def listener(path, kind=socket.SOCK_STREAM, mode=0o660, backlog=1024):
 class Service(Daemon):
     """A daemon started as systemd starts one. sockets: what it is passed, from descriptor 3 on. watchdog: WatchdogSec."""
 
-    def __init__(self, sockets=(), names=None, watchdog=None, credential=None, environment=None, folder=None, **more):
+    def __init__(
+        self,
+        sockets=(),
+        names=None,
+        watchdog=None,
+        credential=None,
+        environment=None,
+        folder=None,
+        **more,
+    ):
         folder = folder or temporary_folder()
-        self.notify = Notify(os.path.join(folder, "notify") if not os.path.exists(os.path.join(folder, "notify"))
-                             else f"@{folder}/{os.urandom(4).hex()}")
+        self.notify = Notify(
+            os.path.join(folder, "notify")
+            if not os.path.exists(os.path.join(folder, "notify"))
+            else f"@{folder}/{os.urandom(4).hex()}"
+        )
         variables = {"NOTIFY_SOCKET": self.notify.path, **(environment or {})}
         if watchdog is not None:
             variables["WATCHDOG_USEC"] = str(int(watchdog * 1e6))
@@ -91,8 +105,13 @@ class Service(Daemon):
             more.setdefault("key", credential)
             more["pass_key"] = False
         numbers = [one.fileno() for one in sockets]
-        super().__init__(folder=folder, environment=variables, pass_fds=numbers,
-                         wrapper=[sys.executable, os.path.abspath(__file__), ",".join(map(str, numbers))], **more)
+        super().__init__(
+            folder=folder,
+            environment=variables,
+            pass_fds=numbers,
+            wrapper=[sys.executable, os.path.abspath(__file__), ",".join(map(str, numbers))],
+            **more,
+        )
         self.activated = bool(sockets)
 
     def start(self, timeout=30.0):
@@ -108,7 +127,9 @@ class Service(Daemon):
         while not any(fields.get("READY") == "1" for _, fields in self.notify.read()):
             if self.process.poll() is not None:
                 raise StartFailure(self.process.returncode, self.log())
-            assert time.monotonic() < deadline, f"no READY=1 after {timeout * SLOW} s:\n{self.log()}"
+            assert (
+                time.monotonic() < deadline
+            ), f"no READY=1 after {timeout * SLOW} s:\n{self.log()}"
             time.sleep(0.002)
 
     def end(self):
@@ -116,7 +137,9 @@ class Service(Daemon):
         code = self.terminate()
         assert code == 0, f"the service ended with {code}:\n{self.log()[-3000:]}"
         self.check_log()
-        assert os.path.lexists(self.socket_path) == self.activated, "the socket's file: a passed one stays, an own one goes"
+        assert (
+            os.path.lexists(self.socket_path) == self.activated
+        ), "the socket's file: a passed one stays, an own one goes"
 
     def discard(self):
         self.owns_folder = False
@@ -148,8 +171,15 @@ def analyze(*arguments):
     """systemd-analyze: (exit code, output); None where it is not installed."""
     if shutil.which("systemd-analyze") is None:
         return None
-    done = subprocess.run(["systemd-analyze", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120,
-                          check=False, env={**os.environ, "SYSTEMD_COLORS": "0", "COLUMNS": "200", "LANG": "C.UTF-8"})
+    done = subprocess.run(
+        ["systemd-analyze", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "SYSTEMD_COLORS": "0", "COLUMNS": "200", "LANG": "C.UTF-8"},
+    )
     return done.returncode, done.stdout
 
 
@@ -163,14 +193,19 @@ def exposure(output):
 def launch(numbers, command):
     """In the child: passed descriptors move to 3, 4, …, the variables name this very process, and the daemon takes its place."""
     numbers = [int(number) for number in numbers.split(",") if number]
-    spare = [os.dup(number) for number in numbers]      # out of the way first
+    spare = [os.dup(number) for number in numbers]  # out of the way first
     while spare and min(spare) < FIRST_PASSED + len(spare):
         spare = [os.dup(number) for number in spare]
     for index, number in enumerate(spare):
         os.dup2(number, FIRST_PASSED + index, inheritable=True)
     variables = {**os.environ, "SYSTEMD_EXEC_PID": str(os.getpid())}
     if numbers:
-        variables.update({"LISTEN_PID": os.environ.get("TEST_LISTEN_PID", str(os.getpid())), "LISTEN_FDS": str(len(numbers))})
+        variables.update(
+            {
+                "LISTEN_PID": os.environ.get("TEST_LISTEN_PID", str(os.getpid())),
+                "LISTEN_FDS": str(len(numbers)),
+            }
+        )
     if "WATCHDOG_USEC" in variables:
         variables["WATCHDOG_PID"] = os.environ.get("TEST_WATCHDOG_PID", str(os.getpid()))
     os.closerange(FIRST_PASSED + len(numbers), 256)

@@ -32,7 +32,13 @@ class OpenCase(Case):
         self.path = os.path.join(self.folder, "pierre.db")
 
     def daemon(self, database=None, **more):
-        daemon = Daemon("sqlite", database or Sqlite(self.folder), folder=more.pop("folder", self.folder), key=more.pop("key", self.key), **more)
+        daemon = Daemon(
+            "sqlite",
+            database or Sqlite(self.folder),
+            folder=more.pop("folder", self.folder),
+            key=more.pop("key", self.key),
+            **more,
+        )
         self.addCleanup(daemon.discard)
         return daemon
 

@@ -7,22 +7,37 @@ import re
 NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\[\\"n])*)"')
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*(?:[eE][+-]?\d+)?|Inf)|NaN")
-SUFFIXES = {"counter": ("_total", "_created"), "gauge": ("",), "info": ("_info",), "unknown": ("",),
-            "histogram": ("_bucket", "_count", "_sum", "_created"), "summary": ("_count", "_sum", "_created", "")}
-CLASSIC_SUFFIXES = {**SUFFIXES, "counter": ("",), "histogram": ("_bucket", "_count", "_sum"), "summary": ("_count", "_sum", ""),
-                    "untyped": ("",)}
+SUFFIXES = {
+    "counter": ("_total", "_created"),
+    "gauge": ("",),
+    "info": ("_info",),
+    "unknown": ("",),
+    "histogram": ("_bucket", "_count", "_sum", "_created"),
+    "summary": ("_count", "_sum", "_created", ""),
+}
+CLASSIC_SUFFIXES = {
+    **SUFFIXES,
+    "counter": ("",),
+    "histogram": ("_bucket", "_count", "_sum"),
+    "summary": ("_count", "_sum", ""),
+    "untyped": ("",),
+}
 
 
 class Family:
     def __init__(self, name):
         self.name = name
         self.type = self.unit = self.help = None
-        self.samples = []   # (name, labels, number), in their order
+        self.samples = []  # (name, labels, number), in their order
 
     def values(self, suffix="", **labels):
         """Numbers of the samples that have these labels."""
-        return [number for name, found, number in self.samples
-                if name == self.name + suffix and all(found.get(key) == value for key, value in labels.items())]
+        return [
+            number
+            for name, found, number in self.samples
+            if name == self.name + suffix
+            and all(found.get(key) == value for key, value in labels.items())
+        ]
 
 
 def demand(true, words):
@@ -40,7 +55,7 @@ class Parser:
         self.suffixes = CLASSIC_SUFFIXES if classic else SUFFIXES
         self.families = {}
         self.current = None
-        self.owners = {}    # every sample name that a family may have -> the family
+        self.owners = {}  # every sample name that a family may have -> the family
 
     def parse(self, text):
         demand(text.endswith("\n"), "the last line does not end")
@@ -78,13 +93,17 @@ class Parser:
             demand(not self.classic, "the older format has no units")
             demand(value and name.endswith("_" + value), "the name does not end with the unit")
         else:
-            demand(value and not re.search(r'\\(?![\\n"])' if not self.classic else r"\\(?![\\n])", value), "a wrong escape, or nothing")
+            demand(
+                value
+                and not re.search(r'\\(?![\\n"])' if not self.classic else r"\\(?![\\n])", value),
+                "a wrong escape, or nothing",
+            )
         setattr(family, word.lower(), value)
 
     def sample(self, line):
         name = NAME.match(line)
         demand(name, "no name of a metric")
-        name, rest = name.group(), line[name.end():]
+        name, rest = name.group(), line[name.end() :]
         labels = {}
         if rest.startswith("{"):
             inner, closed, rest = rest[1:].rpartition("}")
@@ -95,9 +114,18 @@ class Parser:
         family = self.current
         demand(family is not None and family.type is not None, "a sample without TYPE")
         suffixes = self.suffixes[family.type]
-        demand(any(name == family.name + suffix for suffix in suffixes), f"the name is not {family.name} with {suffixes}")
-        demand(self.owners.setdefault(name, family) is family, "another family has samples of that name")
-        demand((name, labels) not in [(one, found) for one, found, _ in family.samples], "it is there twice")
+        demand(
+            any(name == family.name + suffix for suffix in suffixes),
+            f"the name is not {family.name} with {suffixes}",
+        )
+        demand(
+            self.owners.setdefault(name, family) is family,
+            "another family has samples of that name",
+        )
+        demand(
+            (name, labels) not in [(one, found) for one, found, _ in family.samples],
+            "it is there twice",
+        )
         family.samples.append((name, labels, float(rest[1:])))
 
     @staticmethod
@@ -107,7 +135,9 @@ class Parser:
             found = LABEL.match(text, at)
             demand(found, "no label")
             demand(found[1] not in labels, "a label is there twice")
-            labels[found[1]] = re.sub(r"\\(.)", lambda one: "\n" if one[1] == "n" else one[1], found[2])
+            labels[found[1]] = re.sub(
+                r"\\(.)", lambda one: "\n" if one[1] == "n" else one[1], found[2]
+            )
             at = found.end()
             if at < len(text):
                 demand(text[at] == "," and at + 1 < len(text), "no comma between labels")
@@ -123,7 +153,10 @@ class Parser:
                 demand(number >= 0, f"{name} {labels} is {number}")
             if kind == "info":
                 demand(number == 1, f"{name} is not 1")
-            demand(("le" in labels) == (kind == "histogram" and name.endswith("_bucket")), f"{name}: le")
+            demand(
+                ("le" in labels) == (kind == "histogram" and name.endswith("_bucket")),
+                f"{name}: le",
+            )
         if kind == "histogram":
             self.histogram(family)
 
@@ -132,16 +165,31 @@ class Parser:
         groups = {}
         for name, labels, number in family.samples:
             bare = tuple(sorted((key, value) for key, value in labels.items() if key != "le"))
-            groups.setdefault(bare, []).append((name[len(family.name):], labels.get("le"), number))
-        order = [tuple(sorted((key, value) for key, value in labels.items() if key != "le")) for _, labels, _ in family.samples]
+            groups.setdefault(bare, []).append((name[len(family.name) :], labels.get("le"), number))
+        order = [
+            tuple(sorted((key, value) for key, value in labels.items() if key != "le"))
+            for _, labels, _ in family.samples
+        ]
         demand(order == sorted(order, key=list(groups).index), f"{family.name}: metrics are mixed")
         for bare, samples in groups.items():
             buckets = [(float(le), number) for suffix, le, number in samples if suffix == "_bucket"]
-            demand(buckets and math.isinf(buckets[-1][0]), f"{family.name} {bare} has no bucket +Inf at the end")
-            demand(all(a[0] < b[0] and a[1] <= b[1] for a, b in zip(buckets, buckets[1:])), f"{family.name} {bare}: buckets do not grow")
+            demand(
+                buckets and math.isinf(buckets[-1][0]),
+                f"{family.name} {bare} has no bucket +Inf at the end",
+            )
+            demand(
+                all(a[0] < b[0] and a[1] <= b[1] for a, b in zip(buckets, buckets[1:])),
+                f"{family.name} {bare}: buckets do not grow",
+            )
             counts = [number for suffix, _, number in samples if suffix == "_count"]
-            demand(counts == [buckets[-1][1]], f"{family.name} {bare}: the count is not the last bucket's")
-            demand(len([1 for suffix, _, _ in samples if suffix == "_sum"]) == 1, f"{family.name} {bare} has no sum")
+            demand(
+                counts == [buckets[-1][1]],
+                f"{family.name} {bare}: the count is not the last bucket's",
+            )
+            demand(
+                len([1 for suffix, _, _ in samples if suffix == "_sum"]) == 1,
+                f"{family.name} {bare} has no sum",
+            )
 
 
 def parse(text, classic=False):

@@ -45,19 +45,37 @@ class PgBouncer:
     def write(self, **settings):
         """Its configuration; admin("RELOAD") makes a running one take it."""
         self.settings.update(settings)
-        lines = {"listen_addr": "127.0.0.1", "listen_port": self.port, "unix_socket_dir": self.folder, "auth_type": "trust",
-                 "auth_file": f"{self.folder}/users", "admin_users": self.server.user, "logfile": f"{self.folder}/log",
-                 "max_client_conn": 500, **self.settings}
+        lines = {
+            "listen_addr": "127.0.0.1",
+            "listen_port": self.port,
+            "unix_socket_dir": self.folder,
+            "auth_type": "trust",
+            "auth_file": f"{self.folder}/users",
+            "admin_users": self.server.user,
+            "logfile": f"{self.folder}/log",
+            "max_client_conn": 500,
+            **self.settings,
+        }
         with open(os.path.join(self.folder, "users"), "w", encoding="utf-8") as file:
-            file.writelines(f'"{name}" ""\n' for name in (self.server.user, "pierre_owner", "pierre_daemon"))
+            file.writelines(
+                f'"{name}" ""\n' for name in (self.server.user, "pierre_owner", "pierre_daemon")
+            )
         with open(os.path.join(self.folder, "ini"), "w", encoding="utf-8") as file:
-            file.write(f"[databases]\n* = host={self.server.host} port={self.server.port}\n[pgbouncer]\n")
+            file.write(
+                f"[databases]\n* = host={self.server.host} port={self.server.port}\n[pgbouncer]\n"
+            )
             file.writelines(f"{name} = {value}\n" for name, value in lines.items())
 
     def start(self, wait=True):
         self.write()
-        self.process = subprocess.Popen([binary(), "-q", os.path.join(self.folder, "ini")], stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/tmp", **account())
+        self.process = subprocess.Popen(
+            [binary(), "-q", os.path.join(self.folder, "ini")],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/tmp",
+            **account(),
+        )
         until = time.monotonic() + 20
         while wait and self.admin("SHOW VERSION", check=False) is None:
             if self.process.poll() is not None or time.monotonic() > until:
@@ -84,8 +102,24 @@ class PgBouncer:
 
     def admin(self, command, check=True):
         """Rows of the administration's answer as dictionaries; None when it does not answer and check is false."""
-        done = subprocess.run(["psql", "-X", "--csv", "-q", "-v", "ON_ERROR_STOP=1", "-d", self.database_url("pgbouncer"), "-c", command],
-                              capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            [
+                "psql",
+                "-X",
+                "--csv",
+                "-q",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-d",
+                self.database_url("pgbouncer"),
+                "-c",
+                command,
+            ],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
         if done.returncode != 0:
             if check:
                 raise RuntimeError(f"{command}: {done.stderr.strip()}")

@@ -12,11 +12,14 @@ from .proxy import Proxy
 
 def recovered(fault, seconds, more=""):
     """One line of the run's list of recovery times."""
-    print(f"  recovery after {fault}: {seconds:.2f} s{' (' + more + ')' if more else ''}", flush=True)
+    print(
+        f"  recovery after {fault}: {seconds:.2f} s{' (' + more + ')' if more else ''}", flush=True
+    )
 
 
 class Database:
     """What lib/daemon.py wants to know of a database; the server outlives it."""
+
     backend = "postgres"
 
     def __init__(self, url):
@@ -41,7 +44,7 @@ def _server(settings):
 
 class ServerCase(Case):
     settings = {}
-    parameters = ""    # of the URL
+    parameters = ""  # of the URL
 
     @classmethod
     def setUpClass(cls):
@@ -66,7 +69,9 @@ class ServerCase(Case):
         """A daemon whose connections, all there from the beginning, go through a proxy."""
         proxy = Proxy(self.server)
         self.addCleanup(proxy.close)
-        daemon = self.daemon("--pool", str(pool), "--pool-min", str(pool), *options, url=proxy.url(self.name))
+        daemon = self.daemon(
+            "--pool", str(pool), "--pool-min", str(pool), *options, url=proxy.url(self.name)
+        )
         self.within(5, lambda: self.connections(daemon) == pool)
         return proxy, daemon
 
@@ -87,5 +92,7 @@ class ServerCase(Case):
         return gauges["db_connections_idle"] + gauges["db_connections_active"]
 
     def server_log(self, server=None):
-        with open(os.path.join((server or self.server).folder, "log"), encoding="utf-8", errors="replace") as file:
+        with open(
+            os.path.join((server or self.server).folder, "log"), encoding="utf-8", errors="replace"
+        ) as file:
             return file.read()

@@ -21,7 +21,9 @@ import urllib.parse
 
 def binary(name):
     """The newest installed server's program."""
-    found = sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{name}"), key=lambda path: int(path.split("/")[4]))
+    found = sorted(
+        glob.glob(f"/usr/lib/postgresql/*/bin/{name}"), key=lambda path: int(path.split("/")[4])
+    )
     path = found[-1] if found else shutil.which(name)
     if path is None:
         raise RuntimeError(f"{name} is not installed (Debian package postgresql)")
@@ -74,25 +76,58 @@ class PostgresServer:
         return self.database_url(self.database, "127.0.0.1")
 
     def connection(self, database=None):
-        return {"host": self.host, "port": self.port, "user": self.user, "database": database or self.database, "password": None}
+        return {
+            "host": self.host,
+            "port": self.port,
+            "user": self.user,
+            "database": database or self.database,
+            "password": None,
+        }
 
     # Life
     def run(self, *command, check=True):
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd="/tmp", **account())
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            cwd="/tmp",
+            **account(),
+        )
         if check and done.returncode != 0:
             raise RuntimeError(f"{command[0]}: {done.stderr.strip() or done.stdout.strip()}")
         return done
 
     def start(self):
-        self.run(binary("initdb"), "-D", self.data, "-A", "trust", "-U", self.user, "-E", "UTF8", "--locale=C.UTF-8", "-N")
+        self.run(
+            binary("initdb"),
+            "-D",
+            self.data,
+            "-A",
+            "trust",
+            "-U",
+            self.user,
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+            "-N",
+        )
         self.configure()
         self.launch()
         self.create_database(self.database)
         return self
 
     def configure(self):
-        settings = {"port": self.port, "unix_socket_directories": f"'{self.folder}'", "listen_addresses": "'127.0.0.1'",
-                    "max_connections": 100, "shared_buffers": "'64MB'", "log_min_messages": "warning", **self.settings}
+        settings = {
+            "port": self.port,
+            "unix_socket_directories": f"'{self.folder}'",
+            "listen_addresses": "'127.0.0.1'",
+            "max_connections": 100,
+            "shared_buffers": "'64MB'",
+            "log_min_messages": "warning",
+            **self.settings,
+        }
         with open(os.path.join(self.data, "postgresql.conf"), "a", encoding="utf-8") as file:
             file.writelines(f"{name} = {value}\n" for name, value in settings.items())
         if self.hba is not None:
@@ -101,8 +136,14 @@ class PostgresServer:
 
     def launch(self, wait=True):
         with open(os.path.join(self.folder, "log"), "ab") as log:
-            self.process = subprocess.Popen([binary("postgres"), "-D", self.data], stdout=log, stderr=log,
-                                            stdin=subprocess.DEVNULL, cwd="/tmp", **account())
+            self.process = subprocess.Popen(
+                [binary("postgres"), "-D", self.data],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                cwd="/tmp",
+                **account(),
+            )
         if wait:
             self.wait_ready()
 
@@ -111,7 +152,9 @@ class PostgresServer:
         ready = [binary("pg_isready"), "-q", "-h", self.host, "-p", str(self.port)]
         while subprocess.run(ready, check=False).returncode != 0:
             if self.process.poll() is not None or time.monotonic() > until:
-                with open(os.path.join(self.folder, "log"), encoding="utf-8", errors="replace") as file:
+                with open(
+                    os.path.join(self.folder, "log"), encoding="utf-8", errors="replace"
+                ) as file:
                     raise RuntimeError(f"PostgreSQL did not start: {file.read()[-2000:]}")
             time.sleep(0.02)
 
@@ -120,7 +163,9 @@ class PostgresServer:
         if self.process is None:
             return
         if self.process.poll() is None:
-            self.process.send_signal({"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}[mode])
+            self.process.send_signal(
+                {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}[mode]
+            )
             try:
                 self.process.wait(30)
             except subprocess.TimeoutExpired:
@@ -144,9 +189,28 @@ class PostgresServer:
 
     # Use
     def psql(self, statement, database=None, check=True, user=None):
-        done = subprocess.run([binary("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", self.host, "-p", str(self.port), "-U",
-                               user or self.user, "-d", database or self.database, "-c", statement], capture_output=True, text=True,
-                              timeout=120, check=False)
+        done = subprocess.run(
+            [
+                binary("psql"),
+                "-XAtq",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-h",
+                self.host,
+                "-p",
+                str(self.port),
+                "-U",
+                user or self.user,
+                "-d",
+                database or self.database,
+                "-c",
+                statement,
+            ],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
         if check and done.returncode != 0:
             raise RuntimeError(f"psql: {done.stderr.strip()}")
         return done.stdout.strip()
@@ -166,7 +230,23 @@ class PostgresServer:
     def standby(self, synchronous=False):
         """A streaming standby of this server, started; promote() makes it a primary."""
         other = PostgresServer({**self.settings, "hot_standby": "on"})
-        self.run(binary("pg_basebackup"), "-h", self.host, "-p", str(self.port), "-U", self.user, "-D", other.data, "-R", "-X", "stream", "-c", "fast", "-N")
+        self.run(
+            binary("pg_basebackup"),
+            "-h",
+            self.host,
+            "-p",
+            str(self.port),
+            "-U",
+            self.user,
+            "-D",
+            other.data,
+            "-R",
+            "-X",
+            "stream",
+            "-c",
+            "fast",
+            "-N",
+        )
         other.configure()
         other.launch()
         if synchronous:
@@ -182,8 +262,24 @@ class Session:
     """A psql that stays: for transactions and locks held beside the daemon. Leaving the block ends it, which takes its transaction back."""
 
     def __init__(self, server, database):
-        self.process = subprocess.Popen([binary("psql"), "-XAtq", "-h", server.host, "-p", str(server.port), "-U", server.user, "-d", database],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.process = subprocess.Popen(
+            [
+                binary("psql"),
+                "-XAtq",
+                "-h",
+                server.host,
+                "-p",
+                str(server.port),
+                "-U",
+                server.user,
+                "-d",
+                database,
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def send(self, statement):
         """Without waiting for its end."""

@@ -32,10 +32,10 @@ class Link:
         self.server = socket.create_connection(proxy.target)
         self.input = bytearray()
         self.started = self.closed = False
-        self.answer_left = None     # bytes of the server's answers that still pass; then ending()
+        self.answer_left = None  # bytes of the server's answers that still pass; then ending()
         self.ending = self.reset
-        self.swallow = False        # answers are thrown away
-        self.reused = 0             # messages that came after a fault had hit this link
+        self.swallow = False  # answers are thrown away
+        self.reused = 0  # messages that came after a fault had hit this link
         self.hit = False
         threading.Thread(target=self._run, daemon=True).start()
 
@@ -74,7 +74,7 @@ class Link:
                 if not self.closed and self.server in readable and not self._down():
                     break
         except (OSError, ValueError):
-            pass   # one side is gone, or the fault closed both
+            pass  # one side is gone, or the fault closed both
         self.close()
         self.proxy.forget(self)
 
@@ -115,11 +115,11 @@ class Link:
             return True
         last = self.answer_left is not None and self.answer_left <= len(data)
         if self.answer_left is not None:
-            data = data[:self.answer_left]
+            data = data[: self.answer_left]
             self.answer_left -= len(data)
         if self.proxy.trickle:
             for i in range(len(data)):
-                self.client.sendall(data[i:i + 1])
+                self.client.sendall(data[i : i + 1])
                 time.sleep(self.proxy.trickle)
         elif data:
             self.client.sendall(data)
@@ -134,7 +134,7 @@ class Proxy:
         self.pg = server
         self.fault = None
         self.stalled = False
-        self.trickle = 0.0     # seconds between the bytes of answers
+        self.trickle = 0.0  # seconds between the bytes of answers
         self.closed = False
         self.links, self.lock = [], threading.Lock()
         self.accepted = 0
@@ -163,7 +163,7 @@ class Proxy:
                 try:
                     self.links.append(Link(self, client))
                 except OSError:
-                    client.close()   # no server behind
+                    client.close()  # no server behind
 
     def reset_all(self):
         """All in one moment."""
@@ -203,12 +203,13 @@ class BlackHole:
 
 # Faults that hit once: the next group of calls, from whichever connection.
 
+
 class Once:
     """The group that has a statement whose message holds `marker`."""
 
     def __init__(self, marker):
         self.marker = marker.encode()
-        self.link = None       # that was hit
+        self.link = None  # that was hit
 
     def __call__(self, link, message):
         if self.link is None and message.kind == b"B" and self.marker in message.data:
@@ -259,7 +260,7 @@ class CutAnswer(Once):
             link.hit = True
             if self.count == 0:
                 link.server.sendall(message.data)
-                time.sleep(0.05)   # the server does its work
+                time.sleep(0.05)  # the server does its work
                 getattr(link, self.how)()
                 return b""
         return message.data

@@ -39,8 +39,8 @@ class Connection:
         self.socket.connect(path)
         self.input = bytearray()
         self.searched = 0
-        self.waiting = {}    # id -> method, of requests sent and not answered
-        self.answers = {}    # id -> answer, read while waiting for another
+        self.waiting = {}  # id -> method, of requests sent and not answered
+        self.answers = {}  # id -> answer, read while waiting for another
         self.last_id = 0
 
     def __enter__(self):
@@ -76,7 +76,11 @@ class Connection:
             except (ValueError, RecursionError):
                 continue
             for one in request if isinstance(request, list) else [request]:
-                if isinstance(one, dict) and isinstance(one.get("id"), (int, str)) and isinstance(one.get("method"), str):
+                if (
+                    isinstance(one, dict)
+                    and isinstance(one.get("id"), (int, str))
+                    and isinstance(one.get("method"), str)
+                ):
                     self.waiting[self._key(one["id"])] = one["method"]
 
     @staticmethod
@@ -90,7 +94,7 @@ class Connection:
             at = self.input.find(b"\n", self.searched)
             if at >= 0:
                 line = bytes(self.input[:at])
-                del self.input[:at + 1]
+                del self.input[: at + 1]
                 self.searched = 0
                 return line
             self.searched = len(self.input)
@@ -123,7 +127,9 @@ class Connection:
                 lines.append(self.read_line(timeout))
             except Closed:
                 if self.input:
-                    raise AssertionError(f"the daemon closed in the middle of a line: {bytes(self.input[:200])!r}") from None
+                    raise AssertionError(
+                        f"the daemon closed in the middle of a line: {bytes(self.input[:200])!r}"
+                    ) from None
                 return lines
 
     def silent(self, seconds):
@@ -145,7 +151,11 @@ class Connection:
         if self.model is not None:
             for one in answer if isinstance(answer, list) else [answer]:
                 identifier = one.get("id") if isinstance(one, dict) else None
-                method = self.waiting.pop(self._key(identifier), None) if isinstance(identifier, (int, str)) else None
+                method = (
+                    self.waiting.pop(self._key(identifier), None)
+                    if isinstance(identifier, (int, str))
+                    else None
+                )
                 self.model.check_answer(method, one)
         return answer
 
@@ -203,7 +213,7 @@ class Connection:
             at = self.input.find(b"\n")
             if at >= 0:
                 one = self.check(bytes(self.input[:at]))
-                del self.input[:at + 1]
+                del self.input[: at + 1]
                 assert one["id"] not in self.answers, f"two answers with id {one['id']!r}"
                 self.answers[one["id"]] = one
                 expected -= 1
@@ -211,10 +221,12 @@ class Connection:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise Late(f"{expected} answers missing, {len(view) - sent} bytes unsent")
-            readable, writable, _ = select.select([self.socket], [self.socket] if sent < len(view) else [], [], left)
+            readable, writable, _ = select.select(
+                [self.socket], [self.socket] if sent < len(view) else [], [], left
+            )
             if writable:
                 try:
-                    sent += self.socket.send(view[sent:sent + (1 << 18)])
+                    sent += self.socket.send(view[sent : sent + (1 << 18)])
                 except BlockingIOError:
                     pass
             if readable:

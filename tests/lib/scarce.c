@@ -1,5 +1,6 @@
-/* Memory that runs out when tests say so: preloaded into the daemon, fails allocations of everything in the process, the libraries' too. The
- * file $TEST_SCARCE holds the words that both sides see. */
+/* Memory that runs out when tests say so: preloaded into the daemon, fails allocations of
+ * everything in the process, the libraries' too. The file $TEST_SCARCE holds the words that both
+ * sides see. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -10,13 +11,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { SMALL = 4000 };  /* bytes: what is larger may be a page that SQLite keeps */
+enum { SMALL = 4000 }; /* bytes: what is larger may be a page that SQLite keeps */
 
 struct words {
-	atomic_int_fast64_t left;    /* allocations until the first that fails; negative: none does */
-	atomic_int_fast64_t times;   /* how many fail from there on */
-	atomic_int_fast64_t failed;  /* how many have failed */
-	atomic_int_fast64_t live;    /* small blocks in use */
+	atomic_int_fast64_t left;  /* allocations until the first that fails; negative: none does */
+	atomic_int_fast64_t times; /* how many fail from there on */
+	atomic_int_fast64_t failed; /* how many have failed */
+	atomic_int_fast64_t live;   /* small blocks in use */
 };
 
 void *__libc_malloc(size_t size);

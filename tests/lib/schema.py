@@ -5,8 +5,29 @@ import ipaddress
 import math
 import re
 
-IGNORED = {"title", "description", "examples", "default", "deprecated", "$comment", "readOnly", "writeOnly"}
-FORMATS = {"uuid", "date-time", "ip", "ipv4", "ipv6", "double", "int64", "uint32", "uint16", "email", "byte"}
+IGNORED = {
+    "title",
+    "description",
+    "examples",
+    "default",
+    "deprecated",
+    "$comment",
+    "readOnly",
+    "writeOnly",
+}
+FORMATS = {
+    "uuid",
+    "date-time",
+    "ip",
+    "ipv4",
+    "ipv6",
+    "double",
+    "int64",
+    "uint32",
+    "uint16",
+    "email",
+    "byte",
+}
 
 
 class UnknownSchema(Exception):
@@ -111,12 +132,20 @@ def _items(schemas, _, argument, value, path):
 
 
 def _enum(_, __, argument, value, path):
-    return None if any(value == one and type(value) is type(one) for one in argument) else f"{path}: {value!r} is not of {argument}"
+    return (
+        None
+        if any(value == one and type(value) is type(one) for one in argument)
+        else f"{path}: {value!r} is not of {argument}"
+    )
 
 
 def _one_of(schemas, _, argument, value, path):
     problems = [schemas.wrong(one, value, path) for one in argument]
-    return None if problems.count(None) == 1 else f"{path}: fits {problems.count(None)} of oneOf ({problems})"
+    return (
+        None
+        if problems.count(None) == 1
+        else f"{path}: fits {problems.count(None)} of oneOf ({problems})"
+    )
 
 
 def _any_of(schemas, _, argument, value, path):
@@ -129,7 +158,9 @@ def _all_of(schemas, _, argument, value, path):
 
 
 def _not(schemas, _, argument, value, path):
-    return f"{path}: fits what it must not" if schemas.wrong(argument, value, path) is None else None
+    return (
+        f"{path}: fits what it must not" if schemas.wrong(argument, value, path) is None else None
+    )
 
 
 def _bound(compare, words, measure=None, of=(int, float)):
@@ -138,11 +169,16 @@ def _bound(compare, words, measure=None, of=(int, float)):
             return None
         size = measure(value) if measure else value
         return None if compare(size, argument) else f"{path}: {size} is {words} {argument}"
+
     return check
 
 
 def _pattern(_, __, argument, value, path):
-    return f"{path}: {value!r} is not of the pattern" if isinstance(value, str) and not re.search(argument, value) else None
+    return (
+        f"{path}: {value!r} is not of the pattern"
+        if isinstance(value, str) and not re.search(argument, value)
+        else None
+    )
 
 
 def _format(_, __, argument, value, path):
@@ -152,7 +188,11 @@ def _format(_, __, argument, value, path):
         if isinstance(value, str) and argument == "uuid":
             fits = re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", value)
         elif isinstance(value, str) and argument == "date-time":
-            fits = datetime.datetime.fromisoformat(value.replace("Z", "+00:00")) if not value.startswith("0000") else True
+            fits = (
+                datetime.datetime.fromisoformat(value.replace("Z", "+00:00"))
+                if not value.startswith("0000")
+                else True
+            )
         elif isinstance(value, str) and argument in ("ip", "ipv4", "ipv6"):
             fits = ipaddress.ip_address(value)
         elif argument == "double":
@@ -165,13 +205,29 @@ def _format(_, __, argument, value, path):
 
 
 CHECKS = {
-    "$ref": _ref, "type": _type, "properties": _properties, "additionalProperties": _additional, "required": _required,
-    "propertyNames": _property_names, "items": _items, "enum": _enum, "oneOf": _one_of, "anyOf": _any_of, "allOf": _all_of,
-    "not": _not, "pattern": _pattern, "format": _format,
+    "$ref": _ref,
+    "type": _type,
+    "properties": _properties,
+    "additionalProperties": _additional,
+    "required": _required,
+    "propertyNames": _property_names,
+    "items": _items,
+    "enum": _enum,
+    "oneOf": _one_of,
+    "anyOf": _any_of,
+    "allOf": _all_of,
+    "not": _not,
+    "pattern": _pattern,
+    "format": _format,
     "const": lambda s, c, argument, value, path: _enum(s, c, [argument], value, path),
-    "minimum": _bound(lambda v, a: v >= a, "below"), "maximum": _bound(lambda v, a: v <= a, "above"),
-    "exclusiveMinimum": _bound(lambda v, a: v > a, "not above"), "exclusiveMaximum": _bound(lambda v, a: v < a, "not below"),
-    "minLength": _bound(lambda v, a: v >= a, "under", len, str), "maxLength": _bound(lambda v, a: v <= a, "over", len, str),
-    "minItems": _bound(lambda v, a: v >= a, "under", len, list), "maxItems": _bound(lambda v, a: v <= a, "over", len, list),
-    "minProperties": _bound(lambda v, a: v >= a, "under", len, dict), "maxProperties": _bound(lambda v, a: v <= a, "over", len, dict),
+    "minimum": _bound(lambda v, a: v >= a, "below"),
+    "maximum": _bound(lambda v, a: v <= a, "above"),
+    "exclusiveMinimum": _bound(lambda v, a: v > a, "not above"),
+    "exclusiveMaximum": _bound(lambda v, a: v < a, "not below"),
+    "minLength": _bound(lambda v, a: v >= a, "under", len, str),
+    "maxLength": _bound(lambda v, a: v <= a, "over", len, str),
+    "minItems": _bound(lambda v, a: v >= a, "under", len, list),
+    "maxItems": _bound(lambda v, a: v <= a, "over", len, list),
+    "minProperties": _bound(lambda v, a: v >= a, "under", len, dict),
+    "maxProperties": _bound(lambda v, a: v <= a, "over", len, dict),
 }

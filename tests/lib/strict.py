@@ -6,6 +6,7 @@ import struct
 
 class Real(float):
     """A double that remembers how it was spelled."""
+
     text = ""
 
     def __new__(cls, text):

@@ -11,29 +11,70 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 import planted  # noqa: E402
-LAYERS = {"protocol": set(), "backends": {"protocol"}, "daemon": {"protocol", "backends"}, "client": {"protocol"}}
+
+LAYERS = {
+    "protocol": set(),
+    "backends": {"protocol"},
+    "daemon": {"protocol", "backends"},
+    "client": {"protocol"},
+    "tools": {"protocol", "backends", "daemon"},
+}
 # Folder -> headers of other libraries that it may include; what is not named here is the C library's and the system's. The daemon speaks to
-# databases through backends/store.h alone; the copying program (daemon/transfer) opens two of them by the backends' own means.
-LIBRARIES = {"protocol": set(), "backends": {"sqlite3.h", "libpq-fe.h", "libpq-events.h", "openssl/ssl.h", "sodium.h", "crypt.h"}, "daemon": {"uv.h", "sodium.h"},
-             "client": set(), "client/ctl": {"jansson.h"}}
+# databases through backends/store.h alone; the transfer program (tools/transfer) opens two of them by the backends' own means.
+LIBRARIES = {
+    "protocol": set(),
+    "backends": {
+        "sqlite3.h",
+        "libpq-fe.h",
+        "libpq-events.h",
+        "openssl/ssl.h",
+        "sodium.h",
+        "crypt.h",
+    },
+    "daemon": {"uv.h", "sodium.h"},
+    "tools": {"sqlite3.h", "libpq-fe.h", "sodium.h"},
+    "client": set(),
+    "client/ctl": {"jansson.h"},
+}
 FOREIGN = re.compile(r"uv|sqlite3|libpq|openssl|jansson|sodium|crypt")
-LINES = 600
+LINES = 700
 # Program -> the Debian package that brings it, where the names differ.
-PROGRAMS = {"psql": "postgresql", "pgbench": "postgresql-contrib", "redis-benchmark": "redis-tools", "systemd-sysusers": "systemd",
-            "systemd-analyze": "systemd", "clang": "clang", "cppcheck": "cppcheck", "shellcheck": "shellcheck", "clang-tidy": "clang-tidy",
-            "clang-format-14": "clang-format-14", "black": "black", "git": "git"}
+PROGRAMS = {
+    "psql": "postgresql",
+    "pgbench": "postgresql-contrib",
+    "redis-benchmark": "redis-tools",
+    "systemd-sysusers": "systemd",
+    "systemd-analyze": "systemd",
+    "clang": "clang",
+    "cppcheck": "cppcheck",
+    "shellcheck": "shellcheck",
+    "clang-tidy": "clang-tidy",
+    "clang-format-14": "clang-format-14",
+    "black": "black",
+    "git": "git",
+}
 # Every Debian has these, or their absence only skips one test.
 NOT_OURS = {"cc", "groff", "rustc", "gcc"}
-SOURCES = ("protocol", "backends", "daemon", "client", "tests")
+SOURCES = ("protocol", "backends", "daemon", "client", "tools", "tests")
 
 
 @functools.cache
 def tracked():
     """The files of the tree that git knows or would take; of a copy without git, all of it."""
-    done = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode == 0:
         return [ROOT / name for name in done.stdout.splitlines() if (ROOT / name).is_file()]
-    return [path for path in ROOT.rglob("*") if path.is_file() and not path.relative_to(ROOT).parts[0].startswith(("build", ".git"))]
+    return [
+        path
+        for path in ROOT.rglob("*")
+        if path.is_file() and not path.relative_to(ROOT).parts[0].startswith(("build", ".git"))
+    ]
 
 
 def files(*suffixes, under=""):
@@ -63,8 +104,7 @@ class Layers(unittest.TestCase):
 
     def test_the_daemon_knows_backends_by_their_interface(self):
         for path in files(".c", ".h", under="daemon/"):
-            if not name(path).startswith("daemon/transfer/"):
-                self.assertNotRegex(text(path), r'#include "[^"]*(sqlite|postgres)/', name(path))
+            self.assertNotRegex(text(path), r'#include "[^"]*(sqlite|postgres)/', name(path))
 
     def test_who_holds_memory_for_clients_charges_it(self):
         """A struct of the daemon with memory that grows has a `charged` field (account.h), or a reason here."""
@@ -78,19 +118,31 @@ class Layers(unittest.TestCase):
         }
         holders = 0
         for path in files(".c", ".h", under="daemon/"):
-            if name(path).startswith("daemon/transfer/"):
+            if name(path).startswith("tools/transfer/"):
                 continue
-            for struct, members in re.findall(r"^struct (\w+) \{\n(.*?)^\}", text(path), re.MULTILINE | re.DOTALL):
-                if not re.search(r"^\tstruct (arena|buffer|frame|output|call|json|batch_line) \w+;", members, re.MULTILINE):
+            for struct, members in re.findall(
+                r"^struct (\w+) \{\n(.*?)^\}", text(path), re.MULTILINE | re.DOTALL
+            ):
+                if not re.search(
+                    r"^\tstruct (arena|buffer|frame|output|call|json|batch_line) \w+;",
+                    members,
+                    re.MULTILINE,
+                ):
                     continue
                 holders += "size_t charged;" in members
-                self.assertTrue("size_t charged;" in members or struct in others,
-                                f"{name(path)}: struct {struct} holds memory and charges it to no account")
+                self.assertTrue(
+                    "size_t charged;" in members or struct in others,
+                    f"{name(path)}: struct {struct} holds memory and charges it to no account",
+                )
         self.assertGreaterEqual(holders, 3)
 
     def test_libraries(self):
         for path in files(".c", ".h"):
-            folder = "/".join(name(path).split("/")[:2]) if name(path).startswith("client/ctl/") else name(path).split("/", maxsplit=1)[0]
+            folder = (
+                "/".join(name(path).split("/")[:2])
+                if name(path).startswith("client/ctl/")
+                else name(path).split("/", maxsplit=1)[0]
+            )
             if folder in LIBRARIES:
                 for header in re.findall(r"^\s*#\s*include <([^>]+)>", text(path), re.MULTILINE):
                     if FOREIGN.match(header):
@@ -105,19 +157,29 @@ class Layers(unittest.TestCase):
 class Files(unittest.TestCase):
     def test_sizes(self):
         for path in files(".c", ".h", ".py"):
-            if "/expected/" not in name(path):   # what the generator makes
+            if "/expected/" not in name(path):  # what the generator makes
                 self.assertLessEqual(len(text(path).splitlines()), LINES, name(path))
 
     def test_no_leftovers(self):
-        pattern = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK")) + r")\b")
-        for path in files(".c", ".h", ".py", ".md", ".toml", ".sql", ".sh", ".build", ".service", ""):
+        pattern = re.compile(
+            r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK")) + r")\b"
+        )
+        for path in files(
+            ".c", ".h", ".py", ".md", ".toml", ".sql", ".sh", ".build", ".service", ""
+        ):
             if path.parts[-2] != "corpus" and "corpus" not in path.parts:
-                self.assertIsNone(pattern.search(path.read_text(encoding="utf-8", errors="replace")), name(path))
+                self.assertIsNone(
+                    pattern.search(path.read_text(encoding="utf-8", errors="replace")), name(path)
+                )
 
     def test_headers_have_guards(self):
         for path in files(".h"):
             if "/tiny/" not in name(path):
-                self.assertRegex(text(path), r"#ifndef PIERRE_\w+_H\n#define PIERRE_\w+_H\n|#ifndef PIERRE_DB_H", name(path))
+                self.assertRegex(
+                    text(path),
+                    r"#ifndef PIERRE_\w+_H\n#define PIERRE_\w+_H\n|#ifndef PIERRE_DB_H",
+                    name(path),
+                )
 
     def test_guards_are_all_different(self):
         seen = {}
@@ -147,24 +209,39 @@ class Tests(unittest.TestCase):
 
     def test_every_unit_test_is_built(self):
         for path in files(".c", under="tests/unit/test_"):
-            self.assertIn(f"'{path.stem[len('test_'):]}'", text(ROOT / "tests/unit/meson.build"), name(path))
+            self.assertIn(
+                f"'{path.stem[len('test_'):]}'", text(ROOT / "tests/unit/meson.build"), name(path)
+            )
         for path in files(".c", under="tests/fuzz/fuzz_"):
-            self.assertIn(f"'{path.stem[len('fuzz_'):]}'", text(ROOT / "tests/fuzz/meson.build"), name(path))
+            self.assertIn(
+                f"'{path.stem[len('fuzz_'):]}'", text(ROOT / "tests/fuzz/meson.build"), name(path)
+            )
 
     def test_every_test_of_check_is_added(self):
         for path in files(".c", under="tests/"):
             source = text(path)
             for test in re.findall(r"^START_TEST\((\w+)\)", source, re.MULTILINE):
-                self.assertRegex(source, rf"tcase_add_(loop_)?test\([^;]*\b{test}\b", f"{name(path)}: {test} is never run")
+                self.assertRegex(
+                    source,
+                    rf"tcase_add_(loop_)?test\([^;]*\b{test}\b",
+                    f"{name(path)}: {test} is never run",
+                )
 
     def test_defects_can_be_planted(self):
         """tests/planted.py takes long and is run by hand: that its places are still there shows here."""
         for defect, edits, test, names in planted.DEFECTS:
             for file, place, replacement in edits:
-                self.assertIsNotNone(planted.place(text(ROOT / file), place), f"{defect}: its place in {file} is gone")
+                self.assertIsNotNone(
+                    planted.place(text(ROOT / file), place),
+                    f"{defect}: its place in {file} is gone",
+                )
                 self.assertNotEqual(place, replacement, defect)
             for one in names:
-                self.assertRegex(text(ROOT / "tests" / test), rf"(class|def) {one.rsplit('.', 1)[-1]}\(", f"{defect}: {test} has no {one}")
+                self.assertRegex(
+                    text(ROOT / "tests" / test),
+                    rf"(class|def) {one.rsplit('.', 1)[-1]}\(",
+                    f"{defect}: {test} has no {one}",
+                )
 
 
 class Databases(unittest.TestCase):
@@ -175,37 +252,78 @@ class Databases(unittest.TestCase):
         for path in found:
             sql = re.sub(r"--.*", "", text(path))
             earlier = "".join(text(other) for other in found if other.name < path.name)
-            for column in re.findall(r"(?i)\bDROP COLUMN (\w+);", sql):   # that an earlier one of ours has added
-                self.assertIn(f"ADD COLUMN {column} INTEGER GENERATED", earlier, f"{name(path)}: {column} is not ours")
+            for column in re.findall(
+                r"(?i)\bDROP COLUMN (\w+);", sql
+            ):  # that an earlier one of ours has added
+                self.assertIn(
+                    f"ADD COLUMN {column} INTEGER GENERATED",
+                    earlier,
+                    f"{name(path)}: {column} is not ours",
+                )
             sql = re.sub(r"(?i)\bDROP COLUMN \w+;", "", sql)
-            self.assertNotRegex(sql, r"(?i)\bDROP\s+(TABLE|VIEW|TRIGGER|COLUMN)\b|\bRENAME\b|\bDELETE\s+FROM\b|writable_schema", name(path))
+            self.assertNotRegex(
+                sql,
+                r"(?i)\bDROP\s+(TABLE|VIEW|TRIGGER|COLUMN)\b|\bRENAME\b|\bDELETE\s+FROM\b|writable_schema",
+                name(path),
+            )
             for edit in re.findall(r"(?is)\bUPDATE\s+sqlite_(?:schema|master)\b[^;]*", sql):
                 self.assertRegex(edit, r"SET sql = widen_check\(", name(path))
             for dropped in re.findall(r"(?i)\bDROP INDEX (?:IF EXISTS )?(\w+)", sql):
-                self.assertTrue(any(re.search(rf"CREATE INDEX (IF NOT EXISTS )?{dropped} ", text(other)) for other in found), f"{name(path)}: {dropped} is not ours")
+                self.assertTrue(
+                    any(
+                        re.search(rf"CREATE INDEX (IF NOT EXISTS )?{dropped} ", text(other))
+                        for other in found
+                    ),
+                    f"{name(path)}: {dropped} is not ours",
+                )
 
     def test_one_place_finds_the_files_of_a_database(self):
         """The form of URLs in one file; the names beside the database from its one real path."""
-        for path in files(".c", under="backends/") + files(".c", under="daemon/") + files(".c", under="client/"):
+        for path in (
+            files(".c", under="backends/")
+            + files(".c", under="daemon/")
+            + files(".c", under="client/")
+        ):
             if name(path).startswith("backends/sqlite/"):
-                self.assertEqual(len(re.findall(r"\brealpath\(", text(path))), 4 if path.name == "place.c" else 0, name(path))
-            self.assertNotRegex(text(path), r"\+ strlen\(\"sqlite:|strncmp\(url, \"sqlite://", name(path))
-            if name(path) not in ("backends/sqlite/belong.c", "backends/sqlite/open.c", "backends/sqlite/restore.c", "backends/sqlite/watch.c"):
+                self.assertEqual(
+                    len(re.findall(r"\brealpath\(", text(path))),
+                    4 if path.name == "place.c" else 0,
+                    name(path),
+                )
+            self.assertNotRegex(
+                text(path), r"\+ strlen\(\"sqlite:|strncmp\(url, \"sqlite://", name(path)
+            )
+            if name(path) not in (
+                "backends/sqlite/files/belong.c",
+                "backends/sqlite/open.c",
+                "backends/sqlite/files/restore.c",
+                "backends/sqlite/watch.c",
+            ):
                 self.assertNotRegex(text(path), r'"(%s)?-(wal|shm|journal|restore)"', name(path))
 
 
 class Documents(unittest.TestCase):
     @staticmethod
     def anchors(path):
-        titles = re.findall(r"^#+ +(.*?)\s*$", re.sub(r"^```.*?^```", "", text(path), flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
-        return {re.sub(r"[^\w\- ]", "", re.sub(r"[`*]", "", title).lower()).replace(" ", "-") for title in titles}
+        titles = re.findall(
+            r"^#+ +(.*?)\s*$",
+            re.sub(r"^```.*?^```", "", text(path), flags=re.MULTILINE | re.DOTALL),
+            re.MULTILINE,
+        )
+        return {
+            re.sub(r"[^\w\- ]", "", re.sub(r"[`*]", "", title).lower()).replace(" ", "-")
+            for title in titles
+        }
 
     def test_links(self):
         looked = 0
         for path in files(".md"):
-            if "expected" in path.parts:   # what the generator makes of a made-up catalog
+            if "expected" in path.parts:  # what the generator makes of a made-up catalog
                 continue
-            for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"^```.*?^```", "", text(path), flags=re.MULTILINE | re.DOTALL)):
+            for target in re.findall(
+                r"\]\(([^)\s]+)\)",
+                re.sub(r"^```.*?^```", "", text(path), flags=re.MULTILINE | re.DOTALL),
+            ):
                 if re.match(r"\w+:", target):
                     continue
                 to, _, anchor = target.partition("#")
@@ -242,15 +360,25 @@ class Documents(unittest.TestCase):
         run["bench"]["tests/lib/pgbouncer.py"] = {"pgbouncer"}
         for path in files(".py", under="tests/"):
             if not path.parts[-2] == "structure":
-                run["test"][name(path)] = set(re.findall(r'shutil\.which\("([\w-]+)"\)', text(path)))
+                run["test"][name(path)] = set(
+                    re.findall(r'shutil\.which\("([\w-]+)"\)', text(path))
+                )
         for script in ("lint", "format"):
-            run["test"][f"scripts/{script}"] = {one for one in PROGRAMS if re.search(rf"\b{re.escape(one)}\b", text(ROOT / "scripts" / script))}
+            run["test"][f"scripts/{script}"] = {
+                one
+                for one in PROGRAMS
+                if re.search(rf"\b{re.escape(one)}\b", text(ROOT / "scripts" / script))
+            }
         self.assertIn("strace", set().union(*run["bench"].values()))
         for script, users in run.items():
             packages = self.packages(script)
             for user, programs in users.items():
                 for program in programs - NOT_OURS:
-                    self.assertIn(PROGRAMS.get(program, program), packages, f"{user} runs {program}: scripts/setup {script}")
+                    self.assertIn(
+                        PROGRAMS.get(program, program),
+                        packages,
+                        f"{user} runs {program}: scripts/setup {script}",
+                    )
 
     def test_bench_programs_need_no_test_library(self):
         self.assertNotIn("dep_check", text(ROOT / "tests/bench/meson.build"))
@@ -258,10 +386,22 @@ class Documents(unittest.TestCase):
     def test_shellcheck(self):
         if shutil.which("shellcheck") is None:
             self.skipTest("shellcheck is not here: the scripts are NOT checked")
-        scripts = [path for path in [*files("", ".sh", under="scripts/"), *files(".sh", under="client/"), *files("", under=".ci/")]
-                   if re.match(r"#!.*\b(sh|bash)\b", text(path))]
+        scripts = [
+            path
+            for path in [
+                *files("", ".sh", under="scripts/"),
+                *files(".sh", under="client/"),
+                *files("", under=".ci/"),
+            ]
+            if re.match(r"#!.*\b(sh|bash)\b", text(path))
+        ]
         self.assertGreater(len(scripts), 3)
-        done = subprocess.run(["shellcheck", "--severity=warning", *scripts], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["shellcheck", "--severity=warning", *scripts],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         self.assertEqual(done.returncode, 0, done.stdout)
 
 

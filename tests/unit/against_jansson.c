@@ -1,9 +1,10 @@
 #include "against_jansson.h"
 
-/* Names that both have; jansson's get another one here. Its json_is_… macros would ask for ours, so they are not used. */
+/* Names that both have; jansson's get another one here. Its json_is_… macros would ask for ours, so
+ * they are not used. */
 #define json_string jansson_string
 #define json_integer jansson_integer
-#define json_real jansson_real
+#define json_scan_real jansson_real
 #define JSON_OBJECT JANSSON_OBJECT
 #define JSON_ARRAY JANSSON_ARRAY
 #define JSON_STRING JANSSON_STRING
@@ -15,7 +16,7 @@
 #include <jansson.h>
 #undef json_string
 #undef json_integer
-#undef json_real
+#undef json_scan_real
 #undef JSON_OBJECT
 #undef JSON_ARRAY
 #undef JSON_STRING
@@ -29,7 +30,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../protocol/json.h"
+#include "../../protocol/json/json.h"
 
 enum { DEPTH = 64 };
 
@@ -41,28 +42,33 @@ static void __attribute__((noreturn)) differ(const char *what, const char *text,
 
 static bool same(const struct json *ours, uint32_t node, const json_t *theirs, struct arena *arena);
 
-static bool same_object(const struct json *ours, uint32_t object, const json_t *theirs, struct arena *arena)
+static bool same_object(
+	const struct json *ours, uint32_t object, const json_t *theirs, struct arena *arena)
 {
 	if (json_object_size(theirs) != ours->nodes[object].count)
 		return false;
-	for (uint32_t name = object + 1; name < ours->nodes[object].next; name = ours->nodes[name + 1].next) {
+	for (uint32_t name = object + 1; name < ours->nodes[object].next;
+		name = ours->nodes[name + 1].next) {
 		size_t length;
 		const char *text = json_string(ours, name, arena, &length);
 		const json_t *value = json_object_getn(theirs, text, length);
 
-		if (value == NULL || json_member(ours, object, text, length) != name + 1 || !same(ours, name + 1, value, arena))
+		if (value == NULL || json_member(ours, object, text, length) != name + 1 ||
+			!same(ours, name + 1, value, arena))
 			return false;
 	}
 	return true;
 }
 
-static bool same_array(const struct json *ours, uint32_t array, const json_t *theirs, struct arena *arena)
+static bool same_array(
+	const struct json *ours, uint32_t array, const json_t *theirs, struct arena *arena)
 {
 	size_t place = 0;
 
 	if (json_array_size(theirs) != ours->nodes[array].count)
 		return false;
-	for (uint32_t item = array + 1; item < ours->nodes[array].next; item = ours->nodes[item].next)
+	for (uint32_t item = array + 1; item < ours->nodes[array].next;
+		item = ours->nodes[item].next)
 		if (!same(ours, item, json_array_get(theirs, place++), arena))
 			return false;
 	return true;
@@ -84,19 +90,24 @@ static bool same(const struct json *ours, uint32_t node, const json_t *theirs, s
 	case JSON_TRUE:
 		return json_typeof(theirs) == JANSSON_TRUE;
 	case JSON_INTEGER:
-		return json_typeof(theirs) == JANSSON_INTEGER && json_integer_value(theirs) == json_integer(ours, node);
+		return json_typeof(theirs) == JANSSON_INTEGER &&
+			json_integer_value(theirs) == json_integer(ours, node);
 	case JSON_REAL:
-		real = json_real(ours, node);
+		real = json_scan_real(ours, node);
 		their_real = json_real_value(theirs);
-		return json_typeof(theirs) == JANSSON_REAL && memcmp(&real, &their_real, sizeof real) == 0;
+		return json_typeof(theirs) == JANSSON_REAL &&
+			memcmp(&real, &their_real, sizeof real) == 0;
 	case JSON_STRING:
 		text = json_string(ours, node, arena, &length);
-		return json_typeof(theirs) == JANSSON_STRING && json_string_length(theirs) == length &&
-		       memcmp(json_string_value(theirs), text, length) == 0;
+		return json_typeof(theirs) == JANSSON_STRING &&
+			json_string_length(theirs) == length &&
+			memcmp(json_string_value(theirs), text, length) == 0;
 	case JSON_ARRAY:
-		return json_typeof(theirs) == JANSSON_ARRAY && same_array(ours, node, theirs, arena);
+		return json_typeof(theirs) == JANSSON_ARRAY &&
+			same_array(ours, node, theirs, arena);
 	case JSON_OBJECT:
-		return json_typeof(theirs) == JANSSON_OBJECT && same_object(ours, node, theirs, arena);
+		return json_typeof(theirs) == JANSSON_OBJECT &&
+			same_object(ours, node, theirs, arena);
 	}
 	return false;
 }
@@ -109,11 +120,13 @@ static bool compact_is_same(const struct json *ours, const json_t *theirs, struc
 	bool good;
 
 	json_write_node(&once, ours, 0, arena);
-	good = json_scan(&again, once.data, once.length, DEPTH, NULL) == 0 && same(&again, 0, theirs, arena);
+	good = json_scan(&again, once.data, once.length, DEPTH, NULL) == 0 &&
+		same(&again, 0, theirs, arena);
 	if (good)
 		json_write_node(&twice, &again, 0, arena);
-	good = good && once.length == twice.length && memcmp(once.data, twice.data, once.length) == 0;
-	json_free(&again);
+	good = good && once.length == twice.length &&
+		memcmp(once.data, twice.data, once.length) == 0;
+	json_scan_free(&again);
 	buffer_free(&once);
 	buffer_free(&twice);
 	return good;
@@ -131,14 +144,15 @@ bool against_jansson(const char *text, size_t length)
 	arena_init(&arena);
 	if (taken && theirs == NULL)
 		differ("taken, but not by jansson", text, length);
-	if (!taken && theirs != NULL && strstr(err.message, "too deep") == NULL && memchr(text, '\0', length) == NULL)
+	if (!taken && theirs != NULL && strstr(err.message, "too deep") == NULL &&
+		memchr(text, '\0', length) == NULL)
 		differ("refused, but not by jansson", text, length);
 	if (taken && !same(&ours, 0, theirs, &arena))
 		differ("taken as another value than by jansson", text, length);
 	if (taken && !compact_is_same(&ours, theirs, &arena))
 		differ("the compact form is another value", text, length);
 	json_decref(theirs);
-	json_free(&ours);
+	json_scan_free(&ours);
 	arena_free(&arena);
 	return taken;
 }

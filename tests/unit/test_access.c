@@ -1,12 +1,12 @@
-/* Roles by peer. Would catch: a group's rule winning over the user's, a rule that grants more than it says, a name read as
- * a number, a peer whose groups are not looked at. */
+/* Roles by peer. Would catch: a group's rule winning over the user's, a rule that grants more than
+ * it says, a name read as a number, a peer whose groups are not looked at. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "../../daemon/access.h"
+#include "../../daemon/clients/access.h"
 #include "unit.h"
 
 static struct peer peer_of(unsigned uid, unsigned gid)
@@ -49,7 +49,8 @@ START_TEST(roles)
 		peer.groups[0] = cases[_i].group;
 		peer.group_count = 1;
 	}
-	ck_assert_msg(access_parse(&access, cases[_i].rules, cases[_i].fallback, &err) == 0, "%s", err.message);
+	ck_assert_msg(access_parse(&access, cases[_i].rules, cases[_i].fallback, &err) == 0, "%s",
+		err.message);
 	ck_assert_int_eq(access.by_group, strstr(cases[_i].rules, "group:") != NULL);
 	ck_assert_int_eq(access_role(&access, &peer), cases[_i].role);
 	access_free(&access);
@@ -57,8 +58,26 @@ START_TEST(roles)
 END_TEST
 
 static const char *const wrong[] = {
-	"alice=read", "user:=read", "user:0", "user:0=", "user:0=king", "user:0=READ", "users:0=read", "user:no such user=read", "group:nonexistent-group-x=read",
-	"user:nonexistent-user-x=read", "user:4294967295=read", "user:99999999999=read", "user:0=read;user:1=read", "=", "user:0x=read", ",", "user:0=read,", ",user:0=read", "user:0=read,,user:1=read", "user:0=read, ,user:1=read",
+	"alice=read",
+	"user:=read",
+	"user:0",
+	"user:0=",
+	"user:0=king",
+	"user:0=READ",
+	"users:0=read",
+	"user:no such user=read",
+	"group:nonexistent-group-x=read",
+	"user:nonexistent-user-x=read",
+	"user:4294967295=read",
+	"user:99999999999=read",
+	"user:0=read;user:1=read",
+	"=",
+	"user:0x=read",
+	",",
+	"user:0=read,",
+	",user:0=read",
+	"user:0=read,,user:1=read",
+	"user:0=read, ,user:1=read",
 };
 
 START_TEST(wrong_rules)
@@ -94,7 +113,8 @@ START_TEST(names)
 	enum role role;
 
 	for (int i = ROLE_NONE; i <= ROLE_ADMIN; i++) {
-		ck_assert(role_parse(role_name((enum role)i), strlen(role_name((enum role)i)), &role));
+		ck_assert(role_parse(
+			role_name((enum role)i), strlen(role_name((enum role)i)), &role));
 		ck_assert_int_eq(role, i);
 	}
 	ck_assert(!role_parse("rea", 3, &role));

@@ -1,5 +1,5 @@
-/* base64 against libsodium's, which is slow and known to be right. Would catch: lax padding, bits left over, bytes beyond ASCII taken for
- * digits, a byte too many written. */
+/* base64 against libsodium's, which is slow and known to be right. Would catch: lax padding, bits
+ * left over, bytes beyond ASCII taken for digits, a byte too many written. */
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,24 +7,26 @@
 #include "../../backends/base64.h"
 #include "unit.h"
 
-enum { MOST = 100, GUARD = 0x5A };
+enum { MAX = 100, GUARD = 0x5A };
 
 static bool sodium_says(const char *text, size_t length, unsigned char *out, size_t *out_length)
 {
 	for (size_t i = 0; i < length; i++)
 		if ((text[i] & 0x80) != 0) /* it takes some of these for + and / */
 			return false;
-	return sodium_base642bin(out, MOST, text, length, NULL, out_length, NULL, sodium_base64_VARIANT_ORIGINAL) == 0;
+	return sodium_base642bin(out, MAX, text, length, NULL, out_length, NULL,
+		       sodium_base64_VARIANT_ORIGINAL) == 0;
 }
 
 static void compare(const char *text, size_t length)
 {
-	unsigned char ours[MOST + 1], theirs[MOST];
+	unsigned char ours[MAX + 1], theirs[MAX];
 	size_t our_length, their_length = 0;
 	bool right = sodium_says(text, length, theirs, &their_length);
 
 	memset(ours, GUARD, sizeof ours);
-	ck_assert_msg(base64_decode(text, length, ours, &our_length) == right, "\"%.*s\" of %zu", (int)length, text, length);
+	ck_assert_msg(base64_decode(text, length, ours, &our_length) == right, "\"%.*s\" of %zu",
+		(int)length, text, length);
 	ck_assert_uint_eq(ours[length / 4 * 3], GUARD);
 	if (right) {
 		ck_assert_uint_eq(our_length, their_length);
@@ -35,15 +37,16 @@ static void compare(const char *text, size_t length)
 START_TEST(round_trip)
 {
 	unsigned char bytes[60];
-	char ours[MOST], theirs[MOST];
+	char ours[MAX], theirs[MAX];
 
-	for (unsigned round = 0, most = unit_rounds(2000); round < most; round++) {
+	for (unsigned round = 0, max = unit_rounds(2000); round < max; round++) {
 		size_t length = (size_t)round % sizeof bytes;
 
 		randombytes_buf(bytes, sizeof bytes);
 		memset(ours, GUARD, sizeof ours);
 		base64_encode(bytes, length, ours);
-		sodium_bin2base64(theirs, sizeof theirs, bytes, length, sodium_base64_VARIANT_ORIGINAL);
+		sodium_bin2base64(
+			theirs, sizeof theirs, bytes, length, sodium_base64_VARIANT_ORIGINAL);
 		ck_assert_str_eq(ours, theirs);
 		ck_assert_uint_eq(strlen(ours), BASE64_LENGTH(length));
 		ck_assert_int_eq(ours[strlen(ours) + 1], GUARD);
@@ -74,12 +77,13 @@ START_TEST(mutated)
 {
 	static const char letters[] = "AZaz059+/=-_ \n\xC3";
 
-	for (unsigned round = 0, most = unit_rounds(50000); round < most; round++) {
+	for (unsigned round = 0, max = unit_rounds(50000); round < max; round++) {
 		char text[17];
 		size_t length = randombytes_uniform(16);
 
 		for (size_t i = 0; i < length; i++)
-			text[i] = letters[randombytes_uniform(round % 2 == 0 ? 10 : sizeof letters - 1)];
+			text[i] = letters[randombytes_uniform(
+				round % 2 == 0 ? 10 : sizeof letters - 1)];
 		compare(text, length);
 	}
 }

@@ -1,5 +1,5 @@
-/* Buffers and arenas. Would catch: a byte over the cap, an append after a failure that looks like the whole, secrets left behind in memory
- * that is used again, sizes that wrap around. */
+/* Buffers and arenas. Would catch: a byte over the cap, an append after a failure that looks like
+ * the whole, secrets left behind in memory that is used again, sizes that wrap around. */
 #include <string.h>
 
 #include "../../protocol/arena.h"

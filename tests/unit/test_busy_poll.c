@@ -1,9 +1,9 @@
-/* Looking for the next call before sleeping. Would catch: a loop that never sleeps, one that looks without a reason, one that looks on a
- * client's account that has gone quiet. */
+/* Looking for the next call before sleeping. Would catch: a loop that never sleeps, one that looks
+ * without a reason, one that looks on a client's account that has gone quiet. */
 #include <sched.h>
 #include <time.h>
 
-#include "../../daemon/busy_poll.h"
+#include "../../daemon/loop/busy_poll.h"
 #include "unit.h"
 
 static uv_loop_t loop;

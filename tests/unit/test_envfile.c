@@ -1,9 +1,10 @@
-/* `.env` files. Would catch: a quote read wrong, a comment in a value, an interpolation, a message that shows a value. */
+/* `.env` files. Would catch: a quote read wrong, a comment in a value, an interpolation, a message
+ * that shows a value. */
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
-#include "../../daemon/envfile.h"
+#include "../../daemon/settings/envfile.h"
 #include "unit.h"
 
 static int parse(struct envfile *file, const char *text, struct err *err)
@@ -20,12 +21,42 @@ static int parse(struct envfile *file, const char *text, struct err *err)
 static const struct {
 	const char *text, *value; /* of K; NULL: not there */
 } fine[] = {
-	{"K=v", "v"}, {"K=v\n", "v"}, {"K=v\r\nX=1\r\n", "v"}, {"  K = v  \n", "v"}, {"export K=v", "v"}, {"export\tK=v", "v"},
-	{"export=1\nK=v", "v"}, {"K=", ""}, {"K=\nX=y", ""}, {"# c\n\n\n  # d\nK=v", "v"}, {"#K=v", NULL}, {"K=v # c", "v"},
-	{"K=v#c", "v#c"}, {"K=#c", ""}, {"K='a b'", "a b"}, {"K='a#b' # c", "a#b"}, {"K='a\\nb'", "a\\nb"}, {"K=\"a\\nb\"", "a\nb"},
-	{"K=\"a\\\"b\\\\c\"", "a\"b\\c"}, {"K=\"a\\qb\"", "a\\qb"}, {"K='a\nb'\nX=1", "a\nb"}, {"K=$X`id`", "$X`id`"},
-	{"K=\"${X}\"", "${X}"}, {"K=a\nK=b", "b"}, {"K=a=b==", "a=b=="}, {"K=''", ""}, {"K=\"\"", ""}, {"X=1\nK=v\nY=2", "v"},
-	{"K=it's", "it's"}, {"K='x'\n\nX=1", "x"}, {"", NULL}, {"\n\n", NULL}, {"K=\xc3\xbc", "\xc3\xbc"}, {"\xEF\xBB\xBFK=v\r\n", "v"}, {"\xEF\xBB\xBF", NULL}, {"\xEF\xBB\xBF# c\nK=v", "v"},
+	{"K=v", "v"},
+	{"K=v\n", "v"},
+	{"K=v\r\nX=1\r\n", "v"},
+	{"  K = v  \n", "v"},
+	{"export K=v", "v"},
+	{"export\tK=v", "v"},
+	{"export=1\nK=v", "v"},
+	{"K=", ""},
+	{"K=\nX=y", ""},
+	{"# c\n\n\n  # d\nK=v", "v"},
+	{"#K=v", NULL},
+	{"K=v # c", "v"},
+	{"K=v#c", "v#c"},
+	{"K=#c", ""},
+	{"K='a b'", "a b"},
+	{"K='a#b' # c", "a#b"},
+	{"K='a\\nb'", "a\\nb"},
+	{"K=\"a\\nb\"", "a\nb"},
+	{"K=\"a\\\"b\\\\c\"", "a\"b\\c"},
+	{"K=\"a\\qb\"", "a\\qb"},
+	{"K='a\nb'\nX=1", "a\nb"},
+	{"K=$X`id`", "$X`id`"},
+	{"K=\"${X}\"", "${X}"},
+	{"K=a\nK=b", "b"},
+	{"K=a=b==", "a=b=="},
+	{"K=''", ""},
+	{"K=\"\"", ""},
+	{"X=1\nK=v\nY=2", "v"},
+	{"K=it's", "it's"},
+	{"K='x'\n\nX=1", "x"},
+	{"", NULL},
+	{"\n\n", NULL},
+	{"K=\xc3\xbc", "\xc3\xbc"},
+	{"\xEF\xBB\xBFK=v\r\n", "v"},
+	{"\xEF\xBB\xBF", NULL},
+	{"\xEF\xBB\xBF# c\nK=v", "v"},
 };
 
 START_TEST(values)
@@ -62,10 +93,18 @@ END_TEST
 static const struct {
 	const char *text, *says;
 } broken[] = {
-	{"secret", "line 1: expected KEY=VALUE"}, {"A=1\nB=2\nsecret\n", "line 3"}, {"=secret", "line 1"},
-	{"A=1\n\nK='secret", "line 3: the quote is not closed"}, {"K=\"secret\\\"", "not closed"}, {"K='a'secret", "follows"},
-	{"A='1\n2\n'\nB='3'\n\nsecret", "line 6"}, {"A=1\nB=\n\n  secret secret", "line 4"}, {"K!=secret", "line 1"},
-	{"\xFF\xFEsecret", "is UTF-16: save it as UTF-8"}, {"\xFE\xFFsecret", "is UTF-16: save it as UTF-8"}, {"X=1\n\xEF\xBB\xBFK=secret", "line 2"},
+	{"secret", "line 1: expected KEY=VALUE"},
+	{"A=1\nB=2\nsecret\n", "line 3"},
+	{"=secret", "line 1"},
+	{"A=1\n\nK='secret", "line 3: the quote is not closed"},
+	{"K=\"secret\\\"", "not closed"},
+	{"K='a'secret", "follows"},
+	{"A='1\n2\n'\nB='3'\n\nsecret", "line 6"},
+	{"A=1\nB=\n\n  secret secret", "line 4"},
+	{"K!=secret", "line 1"},
+	{"\xFF\xFEsecret", "is UTF-16: save it as UTF-8"},
+	{"\xFE\xFFsecret", "is UTF-16: save it as UTF-8"},
+	{"X=1\n\xEF\xBB\xBFK=secret", "line 2"},
 };
 
 START_TEST(errors_name_the_line_and_no_value)
@@ -136,7 +175,8 @@ int main(void)
 
 	tcase_add_loop_test(tests, values, 0, sizeof fine / sizeof *fine);
 	tcase_add_test(tests, neighbours);
-	tcase_add_loop_test(tests, errors_name_the_line_and_no_value, 0, sizeof broken / sizeof *broken);
+	tcase_add_loop_test(
+		tests, errors_name_the_line_and_no_value, 0, sizeof broken / sizeof *broken);
 	tcase_add_test(tests, nul_byte_is_refused);
 	tcase_add_test(tests, missing_file);
 	tcase_add_loop_test(tests, random_texts, 0, 10);

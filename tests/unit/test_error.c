@@ -1,5 +1,5 @@
-/* Errors: one table, messages that stay UTF-8 however they are cut. Would catch: half a character in an answer, a code that two
- * kinds share, a path of an earlier error in the next one. */
+/* Errors: one table, messages that stay UTF-8 however they are cut. Would catch: half a character
+ * in an answer, a code that two kinds share, a path of an earlier error in the next one. */
 #include <string.h>
 #include <sysexits.h>
 
@@ -18,13 +18,20 @@ START_TEST(table)
 		const char *name;
 		bool retryable;
 	} want[] = {
-		{ERR_PARSE_ERROR, -32700, "parse_error", false}, {ERR_INVALID_REQUEST, -32600, "invalid_request", false},
-		{ERR_METHOD_NOT_FOUND, -32601, "method_not_found", false}, {ERR_INVALID_PARAMS, -32602, "invalid_params", false},
-		{ERR_INTERNAL, -32603, "internal", false}, {ERR_NOT_FOUND, -32001, "not_found", false},
-		{ERR_CONFLICT, -32002, "conflict", false}, {ERR_UNAVAILABLE, -32003, "unavailable", true},
-		{ERR_TIMEOUT, -32004, "timeout", false}, {ERR_PERMISSION_DENIED, -32005, "permission_denied", false},
-		{ERR_OVERLOADED, -32006, "overloaded", true}, {ERR_TOO_LARGE, -32007, "too_large", false},
-		{ERR_DECRYPTION_FAILED, -32008, "decryption_failed", false}, {ERR_STORAGE, -32009, "storage", false},
+		{ERR_PARSE_ERROR, -32700, "parse_error", false},
+		{ERR_INVALID_REQUEST, -32600, "invalid_request", false},
+		{ERR_METHOD_NOT_FOUND, -32601, "method_not_found", false},
+		{ERR_INVALID_PARAMS, -32602, "invalid_params", false},
+		{ERR_INTERNAL, -32603, "internal", false},
+		{ERR_NOT_FOUND, -32001, "not_found", false},
+		{ERR_CONFLICT, -32002, "conflict", false},
+		{ERR_UNAVAILABLE, -32003, "unavailable", true},
+		{ERR_TIMEOUT, -32004, "timeout", false},
+		{ERR_PERMISSION_DENIED, -32005, "permission_denied", false},
+		{ERR_OVERLOADED, -32006, "overloaded", true},
+		{ERR_TOO_LARGE, -32007, "too_large", false},
+		{ERR_DECRYPTION_FAILED, -32008, "decryption_failed", false},
+		{ERR_STORAGE, -32009, "storage", false},
 		{ERR_SHUTTING_DOWN, -32010, "shutting_down", true},
 	};
 
@@ -68,7 +75,8 @@ END_TEST
 /* Texts of characters of each length, cut at every place by the array's end. */
 START_TEST(cut_at_the_end)
 {
-	static const char *const characters[] = {"x", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x9A\xB4"};
+	static const char *const characters[] = {
+		"x", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x9A\xB4"};
 
 	for (int c = 0; c < 4; c++)
 		for (size_t before = 0; before < 8; before++) {
@@ -92,7 +100,8 @@ END_TEST
 /* A text that was cut before it came here (%.100s) leaves no half character within the message. */
 START_TEST(cut_in_the_middle)
 {
-	err_set(&err, ERR_NOT_FOUND, "no row has the id \"%.*s%s\"", 4, "a\xC3\xA9\xC3\xA9", "\xE2\x80\xA6");
+	err_set(&err, ERR_NOT_FOUND, "no row has the id \"%.*s%s\"", 4, "a\xC3\xA9\xC3\xA9",
+		"\xE2\x80\xA6");
 	ck_assert_str_eq(err.message, "no row has the id \"a\xC3\xA9\xE2\x80\xA6\"");
 	err_set(&err, ERR_NOT_FOUND, "\"%.3s\" and \"%.2s\"", "\xF0\x9F\x9A\xB4", "\xE2\x82\xAC");
 	ck_assert_str_eq(err.message, "\"\" and \"\"");

@@ -1,5 +1,6 @@
-/* Around the statement: computed values, rows to answers, conflicts, URLs in logs. Would catch: half an answer before an error, a token that
- * opens as the other one, a password of a URL in a log. */
+/* Around the statement: computed values, rows to answers, conflicts, URLs in logs. Would catch:
+ * half an answer before an error, a token that opens as the other one, a password of a URL in a
+ * log. */
 #include <math.h>
 #include <string.h>
 
@@ -18,7 +19,8 @@ static void begin(const char *method)
 	memset(columns, 0, sizeof columns);
 	arena_free(&call.arena);
 	buffer_free(&call.answer);
-	call = (struct call){.method = catalog_find(method, strlen(method)), .values = values, .now = now};
+	call = (struct call){
+		.method = catalog_find(method, strlen(method)), .values = values, .now = now};
 	ck_assert_msg(call.method != NULL, "%s", method);
 	arena_init(&call.arena);
 	buffer_text(&call.answer, "head:");
@@ -34,8 +36,8 @@ static void set(struct value *value, const char *text)
 
 static struct value *slot(const char *name)
 {
-	for (unsigned i = 0; i < call.method->slot_count; i++)
-		if (strcmp(call.method->slots[i].name, name) == 0)
+	for (unsigned i = 0; i < call.method->bind_count; i++)
+		if (strcmp(call.method->binds[i].name, name) == 0)
 			return &values[i];
 	ck_abort_msg("%s has no %s", call.method->name, name);
 }
@@ -105,7 +107,8 @@ END_TEST
 
 START_TEST(damaged_rows)
 {
-	static const char *const bad[] = {"", "{", "[]", "null", "{\"a\":1,\"a\":2}", "{\"a\":\"\\ud800\"}", "{} x"};
+	static const char *const bad[] = {
+		"", "{", "[]", "null", "{\"a\":1,\"a\":2}", "{\"a\":\"\\ud800\"}", "{} x"};
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		begin("get_user_profile");
@@ -115,8 +118,8 @@ START_TEST(damaged_rows)
 		failed(ERR_STORAGE);
 	}
 	begin("get_user_goals");
-	for (unsigned i = 0; i < call.method->shape->column_count; i++)
-		if (call.method->shape->columns[i].type == TYPE_F64)
+	for (unsigned i = 0; i < call.method->row_schema->column_count; i++)
+		if (call.method->row_schema->columns[i].type == TYPE_F64)
 			columns[i] = (struct value){.set = true, .f = (double)INFINITY};
 	ck_assert_int_eq(execute_begin(&call), 0);
 	ck_assert_int_eq(execute_row(&call, NULL, columns), -1);
@@ -146,7 +149,9 @@ START_TEST(tokens)
 	set(slot("refresh_token"), "refresh");
 	ck_assert_int_eq(execute_prepare(&call, seal), 0);
 	for (int i = 0; i < 3; i++) {
-		const struct value *found = slot(i == 0 ? "access_token" : i == 1 ? "refresh_token" : "nonce");
+		const struct value *found = slot(i == 0 ? "access_token"
+				: i == 1                ? "refresh_token"
+							: "nonce");
 
 		ck_assert(found->set);
 		sealed[i] = strndup(found->s.ptr, found->s.len);
@@ -157,10 +162,10 @@ START_TEST(tokens)
 		int part = 0;
 
 		begin("get_strava_token");
-		for (unsigned i = 0; i < call.method->shape->column_count; i++) {
-			if (call.method->shape->columns[i].type == TYPE_SEALED)
+		for (unsigned i = 0; i < call.method->row_schema->column_count; i++) {
+			if (call.method->row_schema->columns[i].type == TYPE_SEALED)
 				set(&columns[i], sealed[swapped ? 1 - part : part]), part++;
-			else if (call.method->shape->columns[i].type == TYPE_NONCE)
+			else if (call.method->row_schema->columns[i].type == TYPE_NONCE)
 				set(&columns[i], sealed[2]);
 		}
 		ck_assert_int_eq(part, 2);
@@ -169,7 +174,8 @@ START_TEST(tokens)
 		if (swapped)
 			failed(ERR_DECRYPTION_FAILED);
 		else
-			ck_assert_ptr_nonnull(memmem(call.answer.data, call.answer.length, "\"access_token\":\"access\",\"refresh_token\":\"refresh\"", 49));
+			ck_assert_ptr_nonnull(memmem(call.answer.data, call.answer.length,
+				"\"access_token\":\"access\",\"refresh_token\":\"refresh\"", 49));
 	}
 	for (int i = 0; i < 3; i++)
 		free((void *)(uintptr_t)sealed[i]);
@@ -182,8 +188,8 @@ START_TEST(computed_values)
 	slot("expires_in_hours")->set = true;
 	slot("expires_in_hours")->i = 87600;
 	ck_assert_int_eq(execute_prepare(&call, seal), 0);
-	for (unsigned i = 0; i < call.method->slot_count; i++) {
-		const struct slot *made = &call.method->slots[i];
+	for (unsigned i = 0; i < call.method->bind_count; i++) {
+		const struct bind_param *made = &call.method->binds[i];
 
 		if (made->compute == COMPUTE_HOURS_AHEAD)
 			ck_assert_int_eq(values[i].i, now + INT64_C(87600) * 3600 * 1000000);
@@ -199,10 +205,13 @@ START_TEST(conflicts)
 {
 	static const struct {
 		const char *method, *constraint, *field;
-	} cases[] = {{"create_user", "users.email", "email"}, {"create_user", "users_email_key", "email"}, {"create_user", "users_pkey", "id"},
-	             {"create_user", "users.id", "id"}, {"create_api_key", "api_keys.user_id, api_keys.name", "name"},
-	             {"create_user", "", NULL}, {"create_user", "users.nothing", NULL}, /* a key that no caller gives */
-	             {"create_user", "x.a_column_whose_name_is_far_too_long_to_be_kept_anywhere", NULL}};
+	} cases[] = {{"create_user", "users.email", "email"},
+		{"create_user", "users_email_key", "email"}, {"create_user", "users_pkey", "id"},
+		{"create_user", "users.id", "id"},
+		{"create_api_key", "api_keys.user_id, api_keys.name", "name"},
+		{"create_user", "", NULL},
+		{"create_user", "users.nothing", NULL}, /* a key that no caller gives */
+		{"create_user", "x.a_column_whose_name_is_far_too_long_to_be_kept_anywhere", NULL}};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		begin(cases[i].method);
@@ -220,16 +229,30 @@ END_TEST
 START_TEST(urls_in_logs)
 {
 	static const char *const cases[][2] = {
-		{"postgresql://u:secret@h:5/d", "postgresql://u:***@h:5/d"}, {"postgresql://u@h/d", "postgresql://u@h/d"},
-		{"postgresql://u:se@cr/et@h/d?x=1", "postgresql://***"}, {"postgresql:///d?user=u&password=secret&x=y", "postgresql:///d?user=u&password=***"},
-		{"postgresql://h/d?sslPassword=secret", "postgresql://h/d?sslPassword=***"}, {"sqlite:/a@b:c?d", "sqlite:/a@b:c?d"},
-		{"host=h password=secret dbname=d", "***"}, {"", ""}, {"u:secret@h", "***"}, {"/a/b.db", "/a/b.db"},
-		{"postgresql://u:secret", "postgresql://***"}, {"postgres://u:secret/d?x=1", "postgres://***"},
-		{"postgresql://h:5432,[::1]:1/d", "postgresql://h:5432,[::1]:1/d"}, {"postgresql://h1:1,h:9secret/d", "postgresql://***"},
-		{"postgresql://u:a@secret?x=y@h/d", "postgresql://***"}, {"postgresql://u:a?secret@h/d", "postgresql://***"},
-		{"postgresql://h?passfile=/p&sslmode=require", "postgresql://h?passfile=/p&sslmode=require"},
-		{"postgresql://h?p%61ssword=secret", "postgresql://***"}, {"postgresql://h?secret", "postgresql://***"},
-		{"sqlite:u:secret@h", "sqlite:***"}, {"sqlite://u:secret@h/d", "sqlite://u:***@h/d"}, {"file:x.db", "file:x.db"},
+		{"postgresql://u:secret@h:5/d", "postgresql://u:***@h:5/d"},
+		{"postgresql://u@h/d", "postgresql://u@h/d"},
+		{"postgresql://u:se@cr/et@h/d?x=1", "postgresql://***"},
+		{"postgresql:///d?user=u&password=secret&x=y",
+			"postgresql:///d?user=u&password=***"},
+		{"postgresql://h/d?sslPassword=secret", "postgresql://h/d?sslPassword=***"},
+		{"sqlite:/a@b:c?d", "sqlite:/a@b:c?d"},
+		{"host=h password=secret dbname=d", "***"},
+		{"", ""},
+		{"u:secret@h", "***"},
+		{"/a/b.db", "/a/b.db"},
+		{"postgresql://u:secret", "postgresql://***"},
+		{"postgres://u:secret/d?x=1", "postgres://***"},
+		{"postgresql://h:5432,[::1]:1/d", "postgresql://h:5432,[::1]:1/d"},
+		{"postgresql://h1:1,h:9secret/d", "postgresql://***"},
+		{"postgresql://u:a@secret?x=y@h/d", "postgresql://***"},
+		{"postgresql://u:a?secret@h/d", "postgresql://***"},
+		{"postgresql://h?passfile=/p&sslmode=require",
+			"postgresql://h?passfile=/p&sslmode=require"},
+		{"postgresql://h?p%61ssword=secret", "postgresql://***"},
+		{"postgresql://h?secret", "postgresql://***"},
+		{"sqlite:u:secret@h", "sqlite:***"},
+		{"sqlite://u:secret@h/d", "sqlite://u:***@h/d"},
+		{"file:x.db", "file:x.db"},
 	};
 	char out[64];
 
@@ -251,7 +274,8 @@ END_TEST
 
 START_TEST(urls)
 {
-	static const char *const bad[] = {"", "mysql://h", "SQLITE:x", "sqlite", "postgresql:/x", "/a/b.db"};
+	static const char *const bad[] = {
+		"", "mysql://h", "SQLITE:x", "sqlite", "postgresql:/x", "/a/b.db"};
 	enum backend_id backend;
 	struct err err;
 

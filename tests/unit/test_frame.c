@@ -1,11 +1,12 @@
-/* Lines out of a stream. Would catch: a line that depends on how the bytes were cut, a limit that is off by one, a too long
- * line that takes the next one with it, a last line without its end that is lost. */
+/* Lines out of a stream. Would catch: a line that depends on how the bytes were cut, a limit that
+ * is off by one, a too long line that takes the next one with it, a last line without its end that
+ * is lost. */
 #include <string.h>
 
-#include "../../protocol/frame.h"
+#include "../../protocol/wire/frame.h"
 #include "unit.h"
 
-enum { LIMIT = 100, MOST = 4096 };
+enum { LIMIT = 100, MAX = 4096 };
 
 /* What came out: lines joined with a line feed behind each, "!" for a too long one. */
 struct seen {
@@ -59,12 +60,12 @@ static void feed(const char *bytes, size_t length)
 }
 
 /* All in one piece, or cut at random places; ends with frame_end. */
-static void run(const char *bytes, size_t length, uint64_t *cuts, unsigned most, struct seen *seen)
+static void run(const char *bytes, size_t length, uint64_t *cuts, unsigned max, struct seen *seen)
 {
 	frame_init(&frame, LIMIT);
 	seen->length = 0;
 	for (size_t at = 0; at < length;) {
-		size_t piece = cuts != NULL ? 1 + (size_t)(unit_random(cuts) % most) : length;
+		size_t piece = cuts != NULL ? 1 + (size_t)(unit_random(cuts) % max) : length;
 
 		if (piece > length - at)
 			piece = length - at;
@@ -83,12 +84,12 @@ static void lines(const char *bytes, const char *want)
 	static struct seen whole, cut;
 
 	run(bytes, strlen(bytes), NULL, 0, &whole);
-	ck_assert_msg(whole.length == strlen(want) && memcmp(whole.text, want, whole.length) == 0, "\"%s\" gives \"%.*s\"", bytes,
-	              (int)whole.length, whole.text);
-	for (unsigned most = 1; most < 4; most++) {
-		uint64_t state = most;
+	ck_assert_msg(whole.length == strlen(want) && memcmp(whole.text, want, whole.length) == 0,
+		"\"%s\" gives \"%.*s\"", bytes, (int)whole.length, whole.text);
+	for (unsigned max = 1; max < 4; max++) {
+		uint64_t state = max;
 
-		run(bytes, strlen(bytes), &state, most, &cut);
+		run(bytes, strlen(bytes), &state, max, &cut);
 		ck_assert_uint_eq(cut.length, whole.length);
 		ck_assert_mem_eq(cut.text, whole.text, whole.length);
 	}
@@ -119,13 +120,16 @@ START_TEST(limit)
 
 	for (unsigned length = LIMIT - 2; length < LIMIT + 5; length++)
 		for (int end = 0; end < 4; end++) {
-			static const char *const ends[] = {"\n", "\r\n", "", "\r"}, *const nexts[] = {"next\n", "next\n", "", ""};
+			static const char *const ends[] = {"\n", "\r\n", "", "\r"},
+						 *const nexts[] = {"next\n", "next\n", "", ""};
 
 			memset(text, 'x', length);
-			(void)snprintf(text + length, sizeof text - length, "%s%s", ends[end], nexts[end]);
+			(void)snprintf(
+				text + length, sizeof text - length, "%s%s", ends[end], nexts[end]);
 			if (length <= LIMIT) {
 				memset(want, 'x', length);
-				(void)snprintf(want + length, sizeof want - length, "\n%s", nexts[end]);
+				(void)snprintf(
+					want + length, sizeof want - length, "\n%s", nexts[end]);
 			} else {
 				(void)snprintf(want, sizeof want, "!\n%s", nexts[end]);
 			}
@@ -185,15 +189,17 @@ START_TEST(partial)
 }
 END_TEST
 
-/* A made-up stream of good, empty and too long lines; what is to come out is known without the frame. */
+/* A made-up stream of good, empty and too long lines; what is to come out is known without the
+ * frame. */
 static size_t make_stream(uint64_t *state, char *bytes, struct seen *want)
 {
 	size_t length = 0;
 
 	want->length = 0;
-	while (length < MOST) {
-		unsigned kind = (unsigned)(unit_random(state) % 8), size = (unsigned)(unit_random(state) % LIMIT);
-		bool carriage = unit_random(state) % 4 == 0, last = length > MOST - 200;
+	while (length < MAX) {
+		unsigned kind = (unsigned)(unit_random(state) % 8),
+			 size = (unsigned)(unit_random(state) % LIMIT);
+		bool carriage = unit_random(state) % 4 == 0, last = length > MAX - 200;
 
 		if (kind == 0)
 			size = 0;
@@ -219,11 +225,11 @@ static size_t make_stream(uint64_t *state, char *bytes, struct seen *want)
 
 START_TEST(random_cuts)
 {
-	static char bytes[2 * MOST];
+	static char bytes[2 * MAX];
 	static struct seen want, got;
 	uint64_t state = (uint64_t)_i;
 
-	for (unsigned stream = 0, most = unit_rounds(100); stream < most; stream++) {
+	for (unsigned stream = 0, max = unit_rounds(100); stream < max; stream++) {
 		size_t length = make_stream(&state, bytes, &want);
 
 		for (int cut = 0; cut < 100; cut++) {

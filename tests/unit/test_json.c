@@ -1,10 +1,11 @@
-/* The scanner: published texts, limits of numbers and nesting, duplicate names, Unicode. Would catch: any text that is
- * taken although the protocol refuses it, or the other way round, a number that becomes another, a misplaced node. */
+/* The scanner: published texts, limits of numbers and nesting, duplicate names, Unicode. Would
+ * catch: any text that is taken although the protocol refuses it, or the other way round, a number
+ * that becomes another, a misplaced node. */
 #include <dirent.h>
 #include <math.h>
 #include <string.h>
 
-#include "../../protocol/json.h"
+#include "../../protocol/json/json.h"
 #include "unit.h"
 
 static char suite_path[512];
@@ -19,11 +20,12 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-	json_free(&json);
+	json_scan_free(&json);
 	arena_free(&arena);
 }
 
-/* The text stands alone in its memory, so that reading beyond it shows under the sanitizers. json.text is gone then. */
+/* The text stands alone in its memory, so that reading beyond it shows under the sanitizers.
+ * json.text is gone then. */
 static bool taken(const char *text, size_t length, unsigned depth)
 {
 	char *alone = malloc(length + (length == 0));
@@ -44,7 +46,8 @@ static bool taken(const char *text, size_t length, unsigned depth)
 static void refuse(const char *text, const char *why)
 {
 	ck_assert_msg(!taken(text, strlen(text), 64), "taken: %.80s", text);
-	ck_assert_msg(strstr(err.message, why) != NULL, "%.80s: \"%s\" does not say \"%s\"", text, err.message, why);
+	ck_assert_msg(strstr(err.message, why) != NULL, "%.80s: \"%s\" does not say \"%s\"", text,
+		err.message, why);
 }
 
 static void take(const char *text)
@@ -54,11 +57,15 @@ static void take(const char *text)
 
 /* What the suite says must be taken and the protocol refuses: duplicate member names and U+0000. */
 static const char *const stricter[] = {
-	"y_object_duplicated_key.json", "y_object_duplicated_key_and_value.json", "y_object_escaped_null_in_key.json",
+	"y_object_duplicated_key.json",
+	"y_object_duplicated_key_and_value.json",
+	"y_object_escaped_null_in_key.json",
 	"y_string_null_escape.json",
 };
-/* What the suite leaves open and the protocol takes: numbers that are too small for a double only lose what it cannot hold. */
-static const char *const open_taken[] = {"i_number_double_huge_neg_exp.json", "i_number_real_underflow.json"};
+/* What the suite leaves open and the protocol takes: numbers that are too small for a double only
+ * lose what it cannot hold. */
+static const char *const open_taken[] = {
+	"i_number_double_huge_neg_exp.json", "i_number_real_underflow.json"};
 
 static bool among(const char *name, const char *const *names, size_t count)
 {
@@ -81,11 +88,13 @@ START_TEST(published_texts)
 
 		if (strstr(entry->d_name, ".json") == NULL)
 			continue;
-		bool special = among(entry->d_name, stricter, 4) || among(entry->d_name, open_taken, 2);
+		bool special =
+			among(entry->d_name, stricter, 4) || among(entry->d_name, open_taken, 2);
 		want = (entry->d_name[0] == 'y') != special;
 		(void)snprintf(path, sizeof path, "%s/%s", suite_path, entry->d_name);
 		text = unit_read(path, &length);
-		ck_assert_msg(taken(text, length, 64) == want, "%s is %s", entry->d_name, want ? "refused" : "taken");
+		ck_assert_msg(taken(text, length, 64) == want, "%s is %s", entry->d_name,
+			want ? "refused" : "taken");
 		free(text);
 		exceptions += special;
 		count++;
@@ -102,21 +111,31 @@ START_TEST(integers)
 		const char *text;
 		int64_t value;
 	} good[] = {
-		{"0", 0}, {"-0", 0}, {"7", 7}, {"-7", -7}, {"9223372036854775807", INT64_MAX},
-		{"-9223372036854775808", INT64_MIN}, {"9223372036854775806", INT64_MAX - 1},
-		{"-9223372036854775807", INT64_MIN + 1}, {"1000000000000000000", 1000000000000000000},
+		{"0", 0},
+		{"-0", 0},
+		{"7", 7},
+		{"-7", -7},
+		{"9223372036854775807", INT64_MAX},
+		{"-9223372036854775808", INT64_MIN},
+		{"9223372036854775806", INT64_MAX - 1},
+		{"-9223372036854775807", INT64_MIN + 1},
+		{"1000000000000000000", 1000000000000000000},
 		{"999999999999999999", 999999999999999999},
 	};
 	static const char *const beyond[] = {
-		"9223372036854775808", "-9223372036854775809", "10000000000000000000", "-10000000000000000000",
-		"18446744073709551616", "99999999999999999999999999999999999999999999",
+		"9223372036854775808",
+		"-9223372036854775809",
+		"10000000000000000000",
+		"-10000000000000000000",
+		"18446744073709551616",
+		"99999999999999999999999999999999999999999999",
 	};
 
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
 		ck_assert_int_eq(json_scan(&json, good[i].text, strlen(good[i].text), 64, &err), 0);
 		ck_assert_int_eq(json.nodes[0].type, JSON_INTEGER);
 		ck_assert_int_eq(json_integer(&json, 0), good[i].value);
-		ck_assert_double_eq(json_real(&json, 0), (double)good[i].value);
+		ck_assert_double_eq(json_scan_real(&json, 0), (double)good[i].value);
 	}
 	for (size_t i = 0; i < sizeof beyond / sizeof *beyond; i++)
 		refuse(beyond[i], "beyond 64 bits");
@@ -127,11 +146,13 @@ END_TEST
 static void real_is(const char *text, size_t length, double want, bool awkward)
 {
 	memset(&err, 0, sizeof err);
-	ck_assert_msg(json_scan(&json, text, length, 64, &err) == 0, "%.80s: %s", text, err.message);
+	ck_assert_msg(
+		json_scan(&json, text, length, 64, &err) == 0, "%.80s: %s", text, err.message);
 	ck_assert_int_eq(json.nodes[0].type, JSON_REAL);
-	double got = json_real(&json, 0);
+	double got = json_scan_real(&json, 0);
 	ck_assert_msg(memcmp(&got, &want, sizeof got) == 0, "%.80s is read as %.17g", text, got);
-	ck_assert_msg(((json.nodes[0].flags & JSON_AWKWARD) != 0) == awkward, "%.80s: awkward is wrong", text);
+	ck_assert_msg(((json.nodes[0].flags & JSON_AWKWARD) != 0) == awkward,
+		"%.80s: awkward is wrong", text);
 }
 
 START_TEST(reals)
@@ -141,22 +162,43 @@ START_TEST(reals)
 		double value;
 		bool awkward;
 	} good[] = {
-		{"0.0", 0.0, false}, {"-0.0", -0.0, true}, {"0e0", 0.0, true}, {"1.5", 1.5, false}, {"-1.5", -1.5, false},
-		{"1e3", 1000.0, true}, {"1E+3", 1000.0, true}, {"1e-3", 0.001, true}, {"0.1", 0.1, false},
-		{"123456789012345678.5", 123456789012345678.5, false}, {"9007199254740993.0", 9007199254740992.0, false},
+		{"0.0", 0.0, false},
+		{"-0.0", -0.0, true},
+		{"0e0", 0.0, true},
+		{"1.5", 1.5, false},
+		{"-1.5", -1.5, false},
+		{"1e3", 1000.0, true},
+		{"1E+3", 1000.0, true},
+		{"1e-3", 0.001, true},
+		{"0.1", 0.1, false},
+		{"123456789012345678.5", 123456789012345678.5, false},
+		{"9007199254740993.0", 9007199254740992.0, false},
 		{"9007199254740993.00000000000000000001", 9007199254740994.0, false},
 		{"1.7976931348623157e308", 1.7976931348623157e308, true},
 		{"17976931348623157e292", 1.7976931348623157e308, true},
-		{"1.7976931348623158e308", 1.7976931348623157e308, true}, {"5e-324", 5e-324, true}, {"2e-324", 0.0, true},
-		{"1e-400", 0.0, true}, {"-1e-400", -0.0, true}, {"1e-99999999999999999999", 0.0, true},
-		{"0e99999999999999999999", 0.0, true}, {"2.2250738585072011e-308", 2.2250738585072011e-308, true},
-		{"1e22", 1e22, true}, {"1e23", 1e23, true}, {"8.41e21", 8.41e21, true},
+		{"1.7976931348623158e308", 1.7976931348623157e308, true},
+		{"5e-324", 5e-324, true},
+		{"2e-324", 0.0, true},
+		{"1e-400", 0.0, true},
+		{"-1e-400", -0.0, true},
+		{"1e-99999999999999999999", 0.0, true},
+		{"0e99999999999999999999", 0.0, true},
+		{"2.2250738585072011e-308", 2.2250738585072011e-308, true},
+		{"1e22", 1e22, true},
+		{"1e23", 1e23, true},
+		{"8.41e21", 8.41e21, true},
 		{"0.000000000000000000000000000001", 1e-30, false},
 		{"2.47032822920623272088284396434110686182e-324", 0.0, true},
 		{"2.47032822920623272088284396434110686183e-324", 5e-324, true},
 	};
 	static const char *const beyond[] = {
-		"1e400", "-1e400", "1e309", "1.7976931348623159e308", "1e99999999999999999999", "123e4567890", "[0.1,1e400]",
+		"1e400",
+		"-1e400",
+		"1e309",
+		"1.7976931348623159e308",
+		"1e99999999999999999999",
+		"123e4567890",
+		"[0.1,1e400]",
 	};
 
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
@@ -166,7 +208,8 @@ START_TEST(reals)
 }
 END_TEST
 
-/* A hundred thousand digits: 1.000…, 1000….0, 0.000…1e100000, and a half-way case that only its last digit decides. */
+/* A hundred thousand digits: 1.000…, 1000….0, 0.000…1e100000, and a half-way case that only its
+ * last digit decides. */
 START_TEST(very_long_numbers)
 {
 	enum { DIGITS = 100000 };
@@ -194,7 +237,8 @@ START_TEST(very_long_numbers)
 }
 END_TEST
 
-/* depth containers within one another, the innermost empty; objects and arrays by turns when mixed. */
+/* depth containers within one another, the innermost empty; objects and arrays by turns when mixed.
+ */
 static bool nested(unsigned depth, unsigned limit, bool mixed, bool closed)
 {
 	char *text = malloc(depth * 6 + 1), *at = text;
@@ -214,7 +258,8 @@ START_TEST(nesting)
 {
 	for (int mixed = 0; mixed < 2; mixed++) {
 		for (unsigned depth = 1; depth <= 64; depth++)
-			ck_assert_msg(nested(depth, 64, mixed, true), "depth %u is refused: %s", depth, err.message);
+			ck_assert_msg(nested(depth, 64, mixed, true), "depth %u is refused: %s",
+				depth, err.message);
 		ck_assert(!nested(65, 64, mixed, true));
 		ck_assert_ptr_nonnull(strstr(err.message, "too deep"));
 		ck_assert(!nested(100000, 64, mixed, true));
@@ -222,7 +267,8 @@ START_TEST(nesting)
 		ck_assert(nested(128, 128, mixed, true));
 		ck_assert(!nested(129, 128, mixed, true));
 		ck_assert(nested(256, 100000, mixed, true));
-		ck_assert(!nested(257, 100000, mixed, true)); /* the scanner's own end, whatever the caller allows */
+		ck_assert(!nested(257, 100000, mixed,
+			true)); /* the scanner's own end, whatever the caller allows */
 		for (unsigned depth = 1; depth < 70; depth++)
 			ck_assert(!nested(depth, 64, mixed, false));
 	}
@@ -236,16 +282,31 @@ END_TEST
 START_TEST(duplicate_names)
 {
 	static const char *const bad[] = {
-		"{\"a\":1,\"a\":1}", "{\"a\":1,\"b\":2,\"a\":3}", "{\"\":1,\"\":2}", "{\"a\":1,\"\\u0061\":2}",
-		"{\"\\u0061\":1,\"a\":2}", "{\"\\u0061\":1,\"\\u0061\":2}", "{\"\\n\":1,\"\\u000a\":2}",
-		"{\"\\u000A\":1,\"\\u000a\":2}", "{\"/\":1,\"\\/\":2}", "{\"\xF0\x9F\x9A\xB4\":1,\"\\ud83d\\udeb4\":2}",
-		"{\"\xC3\xA9\":1,\"\\u00e9\":2}", "[{\"x\":{\"a\":1,\"a\":2}}]", "{\"a\":{\"b\":[1,2]},\"c\":{},\"a\":0}",
+		"{\"a\":1,\"a\":1}",
+		"{\"a\":1,\"b\":2,\"a\":3}",
+		"{\"\":1,\"\":2}",
+		"{\"a\":1,\"\\u0061\":2}",
+		"{\"\\u0061\":1,\"a\":2}",
+		"{\"\\u0061\":1,\"\\u0061\":2}",
+		"{\"\\n\":1,\"\\u000a\":2}",
+		"{\"\\u000A\":1,\"\\u000a\":2}",
+		"{\"/\":1,\"\\/\":2}",
+		"{\"\xF0\x9F\x9A\xB4\":1,\"\\ud83d\\udeb4\":2}",
+		"{\"\xC3\xA9\":1,\"\\u00e9\":2}",
+		"[{\"x\":{\"a\":1,\"a\":2}}]",
+		"{\"a\":{\"b\":[1,2]},\"c\":{},\"a\":0}",
 		"{\"jsonrpc\":1,\"jsonrpc\":2}",
 	};
 	static const char *const good[] = {
-		"{\"a\":1,\"A\":1}", "{\"a\":{\"a\":{\"a\":1}}}", "[{\"a\":1},{\"a\":1}]", "{\"a\":\"b\",\"b\":\"a\"}",
-		"{\"a\":1,\"a\\u0301\":2}", "{\"\\\\u0061\":1,\"a\":2}", "{\"a\":1,\"a \":2,\" a\":3,\"\":4}",
-		"{\"\xC3\xA9\":1,\"e\xCC\x81\":2}", "{\"ab\":1,\"a\":2,\"abc\":3}",
+		"{\"a\":1,\"A\":1}",
+		"{\"a\":{\"a\":{\"a\":1}}}",
+		"[{\"a\":1},{\"a\":1}]",
+		"{\"a\":\"b\",\"b\":\"a\"}",
+		"{\"a\":1,\"a\\u0301\":2}",
+		"{\"\\\\u0061\":1,\"a\":2}",
+		"{\"a\":1,\"a \":2,\" a\":3,\"\":4}",
+		"{\"\xC3\xA9\":1,\"e\xCC\x81\":2}",
+		"{\"ab\":1,\"a\":2,\"abc\":3}",
 	};
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -262,12 +323,14 @@ static bool many_members(int count, int again, bool escaped)
 	bool good;
 
 	for (int i = 0; i < count; i++)
-		at += sprintf(at, i % 5 == 4 ? "%s\"\\u006%d%d\":%d" : "%s\"n%d%d\":%d", i > 0 ? "," : "", i % 10, i, i);
+		at += sprintf(at, i % 5 == 4 ? "%s\"\\u006%d%d\":%d" : "%s\"n%d%d\":%d",
+			i > 0 ? "," : "", i % 10, i, i);
 	if (again >= 0 && again % 5 == 4)
 		at += sprintf(at, escaped ? ",\"\\u006%d%d\":0" : ",\"%c%d\":0",
 			escaped ? again % 10 : "`abcdefghi"[again % 10], again);
 	else if (again >= 0)
-		at += sprintf(at, escaped ? ",\"\\u006E%d%d\":0" : ",\"n%d%d\":0", again % 10, again);
+		at += sprintf(
+			at, escaped ? ",\"\\u006E%d%d\":0" : ",\"n%d%d\":0", again % 10, again);
 	at = stpcpy(at, "}");
 	good = taken(text, (size_t)(at - text), 64);
 	free(text);
@@ -279,7 +342,8 @@ START_TEST(many_names)
 	static const int counts[] = {1, 2, 15, 16, 17, 18, 31, 32, 33, 63, 64, 65, 1000, 100000};
 
 	for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-		ck_assert_msg(many_members(counts[i], -1, false), "%d members: %s", counts[i], err.message);
+		ck_assert_msg(many_members(counts[i], -1, false), "%d members: %s", counts[i],
+			err.message);
 		for (int escaped = 0; escaped < 2; escaped++) {
 			ck_assert(!many_members(counts[i], 0, escaped));
 			ck_assert(!many_members(counts[i], counts[i] - 1, escaped));
@@ -291,20 +355,49 @@ END_TEST
 
 START_TEST(unicode)
 {
-	static const char *const zeros[] = {"\"\\u0000\"", "{\"\\u0000\":1}", "\"a\\u0000b\"", "\"aaaaaaaaaaaaaaaa\\u0000\""};
+	static const char *const zeros[] = {
+		"\"\\u0000\"", "{\"\\u0000\":1}", "\"a\\u0000b\"", "\"aaaaaaaaaaaaaaaa\\u0000\""};
 	static const char *const surrogates[] = {
-		"\"\\ud800\"", "\"\\udfff\"", "\"\\ud800\\u0041\"", "\"\\ud800a\"", "\"\\udc00\\ud800\"",
-		"\"\\ud800\\ud800\"", "\"\\ud800\\\"", "\"\\uDBFF\\uE000\"", "\"\\ud800\\n\"", "{\"\\ud800\":1}",
-		"\"\\ud83d\\ude\"", "\"\\ud83d",
+		"\"\\ud800\"",
+		"\"\\udfff\"",
+		"\"\\ud800\\u0041\"",
+		"\"\\ud800a\"",
+		"\"\\udc00\\ud800\"",
+		"\"\\ud800\\ud800\"",
+		"\"\\ud800\\\"",
+		"\"\\uDBFF\\uE000\"",
+		"\"\\ud800\\n\"",
+		"{\"\\ud800\":1}",
+		"\"\\ud83d\\ude\"",
+		"\"\\ud83d",
 	};
 	static const char *const invalid[] = {
-		"\"\x80\"", "\"\xC0\x80\"", "\"\xC1\xBF\"", "\"\xE0\x80\x80\"", "\"\xED\xA0\x80\"", "\"\xED\xBF\xBF\"",
-		"\"\xF0\x80\x80\x80\"", "\"\xF4\x90\x80\x80\"", "\"\xF5\x80\x80\x80\"", "\"\xFF\"", "\"\xC3\"",
-		"\"\xE2\x82\"", "\"\xF0\x9F\x9A\"", "\"abcdefgh\xC3\"",
+		"\"\x80\"",
+		"\"\xC0\x80\"",
+		"\"\xC1\xBF\"",
+		"\"\xE0\x80\x80\"",
+		"\"\xED\xA0\x80\"",
+		"\"\xED\xBF\xBF\"",
+		"\"\xF0\x80\x80\x80\"",
+		"\"\xF4\x90\x80\x80\"",
+		"\"\xF5\x80\x80\x80\"",
+		"\"\xFF\"",
+		"\"\xC3\"",
+		"\"\xE2\x82\"",
+		"\"\xF0\x9F\x9A\"",
+		"\"abcdefgh\xC3\"",
 	};
 	static const char *const good[] = {
-		"\"\\u0001\"", "\"\\ud83d\\udeb4\"", "\"\\uDBFF\\uDFFF\"", "\"\\ud7ff\\ue000\"", "\"\xF4\x8F\xBF\xBF\"",
-		"\"\xEF\xBF\xBF\"", "\"\x7F\"", "\"\xEF\xBB\xBF\"", "\"\\\\u0000\"", "\"\\\\ud800\"",
+		"\"\\u0001\"",
+		"\"\\ud83d\\udeb4\"",
+		"\"\\uDBFF\\uDFFF\"",
+		"\"\\ud7ff\\ue000\"",
+		"\"\xF4\x8F\xBF\xBF\"",
+		"\"\xEF\xBF\xBF\"",
+		"\"\x7F\"",
+		"\"\xEF\xBB\xBF\"",
+		"\"\\\\u0000\"",
+		"\"\\\\ud800\"",
 	};
 
 	for (size_t i = 0; i < sizeof zeros / sizeof *zeros; i++)
@@ -329,7 +422,8 @@ END_TEST
 
 START_TEST(strings_come_out)
 {
-	static const char raw[] = "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00e9\\u20AC\\ud83d\\udeb4x\"";
+	static const char raw[] =
+		"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00e9\\u20AC\\ud83d\\udeb4x\"";
 	static const char want[] = "\"\\/\b\f\n\r\tA\xC3\xA9\xE2\x82\xAC\xF0\x9F\x9A\xB4x";
 	size_t length;
 
@@ -365,16 +459,25 @@ END_TEST
 
 START_TEST(nodes)
 {
-	static const char text[] = " { \"a\" : [ 1 , -2.5 , true ] , \"b\\u0063\" : { } , \"\" : null , \"s\" : \"x\" } ";
+	static const char text[] =
+		" { \"a\" : [ 1 , -2.5 , true ] , \"b\\u0063\" : { } , \"\" : null , \"s\" : \"x\" } ";
 	static const struct {
 		int type;
 		uint32_t next, count;
 		const char *raw;
 	} want[] = {
-		{JSON_OBJECT, 12, 4, "{ \"a\" : [ 1 , -2.5 , true ] , \"b\\u0063\" : { } , \"\" : null , \"s\" : \"x\" }"},
-		{JSON_STRING, 2, 0, "a"}, {JSON_ARRAY, 6, 3, "[ 1 , -2.5 , true ]"}, {JSON_INTEGER, 4, 0, "1"},
-		{JSON_REAL, 5, 0, "-2.5"}, {JSON_TRUE, 6, 0, "true"}, {JSON_STRING, 7, 0, "b\\u0063"},
-		{JSON_OBJECT, 8, 0, "{ }"}, {JSON_STRING, 9, 0, ""}, {JSON_NULL, 10, 0, "null"}, {JSON_STRING, 11, 0, "s"},
+		{JSON_OBJECT, 12, 4,
+			"{ \"a\" : [ 1 , -2.5 , true ] , \"b\\u0063\" : { } , \"\" : null , \"s\" : \"x\" }"},
+		{JSON_STRING, 2, 0, "a"},
+		{JSON_ARRAY, 6, 3, "[ 1 , -2.5 , true ]"},
+		{JSON_INTEGER, 4, 0, "1"},
+		{JSON_REAL, 5, 0, "-2.5"},
+		{JSON_TRUE, 6, 0, "true"},
+		{JSON_STRING, 7, 0, "b\\u0063"},
+		{JSON_OBJECT, 8, 0, "{ }"},
+		{JSON_STRING, 9, 0, ""},
+		{JSON_NULL, 10, 0, "null"},
+		{JSON_STRING, 11, 0, "s"},
 		{JSON_STRING, 12, 0, "x"},
 	};
 
@@ -399,7 +502,8 @@ END_TEST
 /* JSON_AWKWARD stands on the number and on everything around it, and on nothing else. */
 START_TEST(awkward)
 {
-	static const char text[] = "{\"a\":[1.5,{\"b\":[1e2]}],\"c\":[1.5,2],\"d\":\"1e2\",\"e\":-0}";
+	static const char text[] =
+		"{\"a\":[1.5,{\"b\":[1e2]}],\"c\":[1.5,2],\"d\":\"1e2\",\"e\":-0}";
 	unsigned count = 0;
 
 	ck_assert_int_eq(json_scan(&json, text, sizeof text - 1, 64, &err), 0);
@@ -415,13 +519,60 @@ END_TEST
 START_TEST(broken_texts)
 {
 	static const char *const bad[] = {
-		"", " ", "{", "}", "[", "]", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}",
-		"{,}", "{a:1}", "{1:1}",
-		"{\"a\" 1}", "{\"a\":1 \"b\":2}", "[}", "{]", "[1}", "{\"a\":1]", "1 2", "{}{}", "[]x", "nul", "nulll",
-		"True", "tru", "-", "+1", ".5",
-		"1.", "01", "-01", "1e", "1e+", "0x1", "1_0", "NaN", "Infinity", "'a'", "\"", "\"a", "\"\\\"", "\"\\x\"",
-		"\"\\u12\"", "\"\\u123g\"",
-		"//c\n1", "/**/1", "\v1", "\f1", "1\xC2\xA0",
+		"",
+		" ",
+		"{",
+		"}",
+		"[",
+		"]",
+		"[1",
+		"[1,",
+		"[1,]",
+		"[,1]",
+		"[1 2]",
+		"{\"a\"}",
+		"{\"a\":}",
+		"{\"a\":1,}",
+		"{,}",
+		"{a:1}",
+		"{1:1}",
+		"{\"a\" 1}",
+		"{\"a\":1 \"b\":2}",
+		"[}",
+		"{]",
+		"[1}",
+		"{\"a\":1]",
+		"1 2",
+		"{}{}",
+		"[]x",
+		"nul",
+		"nulll",
+		"True",
+		"tru",
+		"-",
+		"+1",
+		".5",
+		"1.",
+		"01",
+		"-01",
+		"1e",
+		"1e+",
+		"0x1",
+		"1_0",
+		"NaN",
+		"Infinity",
+		"'a'",
+		"\"",
+		"\"a",
+		"\"\\\"",
+		"\"\\x\"",
+		"\"\\u12\"",
+		"\"\\u123g\"",
+		"//c\n1",
+		"/**/1",
+		"\v1",
+		"\f1",
+		"1\xC2\xA0",
 	};
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)

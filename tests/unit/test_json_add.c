@@ -1,5 +1,6 @@
-/* Objects and arrays, member by member. Would catch: a comma too many or none, a name or text that is not quoted. */
-#include "../../protocol/json_add.h"
+/* Objects and arrays, member by member. Would catch: a comma too many or none, a name or text that
+ * is not quoted. */
+#include "../../protocol/json/json_add.h"
 #include "unit.h"
 
 static void check(struct buffer *out, const char *expected)
@@ -29,7 +30,8 @@ START_TEST(commas_stand_between_members)
 	json_add_text(&out, "none", NULL);
 	json_add_bool(&out, "no", false);
 	json_add_end(&out, '}');
-	check(&out, "{\"empty\":{},\"list\":[-1,\"{\",\"[\",\":\",[],true],\"none\":null,\"no\":false}");
+	check(&out,
+		"{\"empty\":{},\"list\":[-1,\"{\",\"[\",\":\",[],true],\"none\":null,\"no\":false}");
 }
 END_TEST
 

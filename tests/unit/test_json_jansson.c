@@ -1,5 +1,6 @@
-/* The scanner beside jansson, on texts that are made up and then damaged. Would catch: whatever nobody thought of when the
- * other tests were written. (Where the rules differ: see against_jansson.h.) */
+/* The scanner beside jansson, on texts that are made up and then damaged. Would catch: whatever
+ * nobody thought of when the other tests were written. (Where the rules differ: see
+ * against_jansson.h.) */
 #include <string.h>
 
 #include "../../protocol/buffer.h"
@@ -31,9 +32,23 @@ static void space(void)
 static void number(void)
 {
 	static const char *const known[] = {
-		"0", "-0", "-0.0", "9223372036854775807", "-9223372036854775808", "9223372036854775808", "1e400", "5e-324",
-		"1.7976931348623157e308", "0.1", "1E5", "1e-7", "2.2250738585072011e-308", "123456789012345678901.5", "1e23",
-		"9007199254740993.0", "0.30000000000000004",
+		"0",
+		"-0",
+		"-0.0",
+		"9223372036854775807",
+		"-9223372036854775808",
+		"9223372036854775808",
+		"1e400",
+		"5e-324",
+		"1.7976931348623157e308",
+		"0.1",
+		"1E5",
+		"1e-7",
+		"2.2250738585072011e-308",
+		"123456789012345678901.5",
+		"1e23",
+		"9007199254740993.0",
+		"0.30000000000000004",
 	};
 	char text[64];
 	double real;
@@ -47,16 +62,22 @@ static void number(void)
 		(void)snprintf(text, sizeof text, "%lld", (long long)(int64_t)bits >> below(64));
 		break;
 	case 2:
-		(void)snprintf(text, sizeof text, "%llu.%0*llu", (unsigned long long)(bits >> (40 + below(24))), (int)(1 + below(20)),
-		               (unsigned long long)(bits & 0xFFFFF));
+		(void)snprintf(text, sizeof text, "%llu.%0*llu",
+			(unsigned long long)(bits >> (40 + below(24))), (int)(1 + below(20)),
+			(unsigned long long)(bits & 0xFFFFF));
 		break;
 	case 3:
-		(void)snprintf(text, sizeof text, "%s%llue%s%u", below(2) != 0 ? "-" : "", (unsigned long long)(bits >> (14 + below(50))),
-		               below(3) == 0 ? "-" : below(2) != 0 ? "+" : "", below(340));
+		(void)snprintf(text, sizeof text, "%s%llue%s%u", below(2) != 0 ? "-" : "",
+			(unsigned long long)(bits >> (14 + below(50))),
+			below(3) == 0           ? "-"
+				: below(2) != 0 ? "+"
+						: "",
+			below(340));
 		break;
 	default:
 		memcpy(&real, &bits, sizeof real);
-		(void)snprintf(text, sizeof text, "%.*e", (int)below(25), real == real && real - real == 0 ? real : 1.5);
+		(void)snprintf(text, sizeof text, "%.*e", (int)below(25),
+			real == real && real - real == 0 ? real : 1.5);
 		break;
 	}
 	buffer_text(&out, text);
@@ -65,11 +86,32 @@ static void number(void)
 static void string(void)
 {
 	static const char *const pieces[] = {
-		"a", "b", "abc", " ", "\\n", "\\\"", "\\\\", "\\/", "\\u0061", "\\u00e9", "\\ud83d\\udeb4", "\\u001f",
-		"\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x9A\xB4", "0123456789abcdef", "\x7F", "\\u2028", "\\b\\f\\r\\t", "id",
-		"e", "\\uFFFF", "/",
+		"a",
+		"b",
+		"abc",
+		" ",
+		"\\n",
+		"\\\"",
+		"\\\\",
+		"\\/",
+		"\\u0061",
+		"\\u00e9",
+		"\\ud83d\\udeb4",
+		"\\u001f",
+		"\xC3\xA9",
+		"\xE2\x82\xAC",
+		"\xF0\x9F\x9A\xB4",
+		"0123456789abcdef",
+		"\x7F",
+		"\\u2028",
+		"\\b\\f\\r\\t",
+		"id",
+		"e",
+		"\\uFFFF",
+		"/",
 	};
-	static const char *const rare[] = {"\\u0000", "\\ud800", "\\udc00", "\xC0\x80", "\xED\xA0\x80", "\n", "\\x", "\\u12"};
+	static const char *const rare[] = {
+		"\\u0000", "\\ud800", "\\udc00", "\xC0\x80", "\xED\xA0\x80", "\n", "\\x", "\\u12"};
 
 	buffer_byte(&out, '"');
 	for (unsigned count = below(5); count > 0; count--)
@@ -115,8 +157,30 @@ static void value(unsigned depth)
 static size_t damage(char *text, size_t length, size_t room)
 {
 	static const char *const pieces[] = {
-		"{", "}", "[", "]", ",", ":", "\"", "\\", "0", "-", ".", "e", "\\u00", "\\ud800", "\x80", "\xC3",
-		"\xEF\xBB\xBF", "null", "\\u0000", "\"a\":1,", "\n", " ", "1e999", "99999999999999999999",
+		"{",
+		"}",
+		"[",
+		"]",
+		",",
+		":",
+		"\"",
+		"\\",
+		"0",
+		"-",
+		".",
+		"e",
+		"\\u00",
+		"\\ud800",
+		"\x80",
+		"\xC3",
+		"\xEF\xBB\xBF",
+		"null",
+		"\\u0000",
+		"\"a\":1,",
+		"\n",
+		" ",
+		"1e999",
+		"99999999999999999999",
 		"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
 	};
 	size_t at = below((unsigned)length + 1), count, piece_length;

@@ -1,11 +1,11 @@
-/* The writers: reals as Python's repr gives them, integers, strings and whole values in compact form. Would catch: a number
- * that does not read back to the last bit or is longer than it must be, a control character that leaves unescaped, a lost
- * comma. */
+/* The writers: reals as Python's repr gives them, integers, strings and whole values in compact
+ * form. Would catch: a number that does not read back to the last bit or is longer than it must be,
+ * a control character that leaves unescaped, a lost comma. */
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
-#include "../../protocol/json.h"
+#include "../../protocol/json/json.h"
 #include "unit.h"
 
 enum { RANDOM_REALS = 1000000 };
@@ -39,20 +39,54 @@ START_TEST(special_reals)
 		double value;
 		const char *text;
 	} known[] = {
-		{0.0, "0.0"}, {-0.0, "-0.0"}, {1.0, "1.0"}, {-1.0, "-1.0"}, {50.0, "50.0"}, {0.1, "0.1"}, {0.5, "0.5"},
-		{1.5, "1.5"}, {100.25, "100.25"}, {0.1 + 0.2, "0.30000000000000004"}, {1.0 / 3.0, "0.3333333333333333"},
-		{2.0 / 3.0, "0.6666666666666666"}, {1e15, "1000000000000000.0"}, {9999999999999998.0, "9999999999999998.0"},
-		{1e16, "1e+16"}, {12345678901234567.0, "1.2345678901234568e+16"}, {1e22, "1e+22"}, {1e23, "1e+23"},
-		{1e100, "1e+100"}, {1e308, "1e+308"}, {1.7976931348623157e308, "1.7976931348623157e+308"}, {0.0001, "0.0001"},
-		{0.00012345, "0.00012345"}, {0.00001, "1e-05"}, {0.000012345, "1.2345e-05"}, {1e-9, "1e-09"},
-		{1e-10, "1e-10"}, {1e-100, "1e-100"}, {2.2250738585072014e-308, "2.2250738585072014e-308"},
-		{2.225073858507201e-308, "2.225073858507201e-308"}, {5e-324, "5e-324"}, {1e-323, "1e-323"},
-		{123456789012345680.0, "1.2345678901234568e+17"}, {9007199254740993.0, "9007199254740992.0"},
-		{2251799813685248.5, "2251799813685248.5"}, {9.5367431640625e-07, "9.5367431640625e-07"},
-		{5.960464477539063e-08, "5.960464477539063e-08"}, {9.007199254740992e+22, "9.007199254740992e+22"},
-		{1.1102230246251565e-16, "1.1102230246251565e-16"}, {2e-44, "2e-44"},
-		{9223372036854775808.0, "9.223372036854776e+18"}, {-123.456, "-123.456"}, {8.41e21, "8.41e+21"},
-		{2.0, "2.0"}, {1e21, "1e+21"}, {179.0, "179.0"}, {0.001, "0.001"}, {42195.0, "42195.0"},
+		{0.0, "0.0"},
+		{-0.0, "-0.0"},
+		{1.0, "1.0"},
+		{-1.0, "-1.0"},
+		{50.0, "50.0"},
+		{0.1, "0.1"},
+		{0.5, "0.5"},
+		{1.5, "1.5"},
+		{100.25, "100.25"},
+		{0.1 + 0.2, "0.30000000000000004"},
+		{1.0 / 3.0, "0.3333333333333333"},
+		{2.0 / 3.0, "0.6666666666666666"},
+		{1e15, "1000000000000000.0"},
+		{9999999999999998.0, "9999999999999998.0"},
+		{1e16, "1e+16"},
+		{12345678901234567.0, "1.2345678901234568e+16"},
+		{1e22, "1e+22"},
+		{1e23, "1e+23"},
+		{1e100, "1e+100"},
+		{1e308, "1e+308"},
+		{1.7976931348623157e308, "1.7976931348623157e+308"},
+		{0.0001, "0.0001"},
+		{0.00012345, "0.00012345"},
+		{0.00001, "1e-05"},
+		{0.000012345, "1.2345e-05"},
+		{1e-9, "1e-09"},
+		{1e-10, "1e-10"},
+		{1e-100, "1e-100"},
+		{2.2250738585072014e-308, "2.2250738585072014e-308"},
+		{2.225073858507201e-308, "2.225073858507201e-308"},
+		{5e-324, "5e-324"},
+		{1e-323, "1e-323"},
+		{123456789012345680.0, "1.2345678901234568e+17"},
+		{9007199254740993.0, "9007199254740992.0"},
+		{2251799813685248.5, "2251799813685248.5"},
+		{9.5367431640625e-07, "9.5367431640625e-07"},
+		{5.960464477539063e-08, "5.960464477539063e-08"},
+		{9.007199254740992e+22, "9.007199254740992e+22"},
+		{1.1102230246251565e-16, "1.1102230246251565e-16"},
+		{2e-44, "2e-44"},
+		{9223372036854775808.0, "9.223372036854776e+18"},
+		{-123.456, "-123.456"},
+		{8.41e21, "8.41e+21"},
+		{2.0, "2.0"},
+		{1e21, "1e+21"},
+		{179.0, "179.0"},
+		{0.001, "0.001"},
+		{42195.0, "42195.0"},
 		{3.14159265358979, "3.14159265358979"},
 	};
 
@@ -61,7 +95,8 @@ START_TEST(special_reals)
 }
 END_TEST
 
-/* The same value comes back, through the library's strtod and through the scanner; no shorter digits would do. */
+/* The same value comes back, through the library's strtod and through the scanner; no shorter
+ * digits would do. */
 static void round_trip(double value)
 {
 	const char *text = real(value);
@@ -70,16 +105,19 @@ static void round_trip(double value)
 	char shorter[64];
 	int digits = 0;
 
-	ck_assert_msg(memcmp(&back, &value, sizeof back) == 0, "%.17g is written as %s", value, text);
+	ck_assert_msg(
+		memcmp(&back, &value, sizeof back) == 0, "%.17g is written as %s", value, text);
 	ck_assert_int_eq(json_scan(&json, text, strlen(text), 1, NULL), 0);
 	ck_assert_int_eq(json.nodes[0].type, JSON_REAL);
-	nearby = json_real(&json, 0);
-	ck_assert_msg(memcmp(&nearby, &value, sizeof value) == 0, "%s is scanned as %.17g", text, nearby);
-	json_free(&json);
+	nearby = json_scan_real(&json, 0);
+	ck_assert_msg(
+		memcmp(&nearby, &value, sizeof value) == 0, "%s is scanned as %.17g", text, nearby);
+	json_scan_free(&json);
 	for (const char *p = text + strspn(text, "-0."); *p != '\0' && *p != 'e'; p++)
 		digits += *p != '.';
 	if (strchr(text, 'e') == NULL) /* zeros behind the digits are places, not digits */
-		for (const char *p = text + strlen(text) - 1; p > text && (*p == '0' || *p == '.'); p--)
+		for (const char *p = text + strlen(text) - 1; p > text && (*p == '0' || *p == '.');
+			p--)
 			digits -= *p == '0';
 	if (digits > 1) {
 		(void)snprintf(shorter, sizeof shorter, "%.*e", digits - 2, value);
@@ -91,12 +129,13 @@ START_TEST(random_reals)
 {
 	uint64_t state = 20250619, bits;
 
-	for (unsigned i = 0, most = unit_rounds(RANDOM_REALS); i < most; i++) {
+	for (unsigned i = 0, max = unit_rounds(RANDOM_REALS); i < max; i++) {
 		double value;
 
 		bits = unit_random(&state);
 		if (i % 4 == 1) /* short decimals, as people write them */
-			value = (double)(int64_t)(bits % 2000000001 - 1000000000) / pow(10, (double)(bits >> 40 & 7));
+			value = (double)(int64_t)(bits % 2000000001 - 1000000000) /
+				pow(10, (double)(bits >> 40 & 7));
 		else if (i % 4 == 2) /* denormals and their neighbours */
 			bits &= UINT64_C(0x801FFFFFFFFFFFFF);
 		else if (i % 4 == 3) /* powers of two and their neighbours */
@@ -129,9 +168,9 @@ START_TEST(integers)
 {
 	uint64_t state = 7;
 
-	for (unsigned i = 0, most = unit_rounds(100000); i < most; i++) {
-		static const int64_t edges[] = {0, 1, -1, 9, 10, -9, -10, 99, 100, INT64_MAX, INT64_MIN, INT64_MAX - 1,
-			INT64_MIN + 1};
+	for (unsigned i = 0, max = unit_rounds(100000); i < max; i++) {
+		static const int64_t edges[] = {0, 1, -1, 9, 10, -9, -10, 99, 100, INT64_MAX,
+			INT64_MIN, INT64_MAX - 1, INT64_MIN + 1};
 		int64_t value = i < 13 ? edges[i] : (int64_t)(unit_random(&state) >> (i % 64));
 		char want[32];
 
@@ -154,7 +193,8 @@ START_TEST(strings)
 		if (found != NULL)
 			(void)snprintf(want, sizeof want, "\"a\\%cz\"", names[found - shorts]);
 		else
-			(void)snprintf(want, sizeof want, c < 32 ? "\"a\\u%04xz\"" : "\"a%cz\"", (unsigned)c);
+			(void)snprintf(want, sizeof want, c < 32 ? "\"a\\u%04xz\"" : "\"a%cz\"",
+				(unsigned)c);
 		buffer_cut(&out, 0);
 		json_write_string(&out, text, 3);
 		ck_assert_uint_eq(out.length, strlen(want));
@@ -173,28 +213,52 @@ static void compact(const char *text, const char *want)
 	struct json json = {0};
 	struct err err = {.message = ""};
 
-	ck_assert_msg(json_scan(&json, text, strlen(text), 64, &err) == 0, "%s: %s", text, err.message);
+	ck_assert_msg(
+		json_scan(&json, text, strlen(text), 64, &err) == 0, "%s: %s", text, err.message);
 	buffer_cut(&out, 0);
 	json_write_node(&out, &json, 0, &arena);
 	buffer_byte(&out, '\0');
 	ck_assert_str_eq(out.data, want);
-	json_free(&json);
+	json_scan_free(&json);
 }
 
 START_TEST(values)
 {
 	static const char *const same[] = {
-		"{}", "[]", "[[],[],{}]", "{\"a\":{},\"b\":[]}", "null", "true", "false", "\"\"", "0", "-0",
-		"9223372036854775807", "1.50", "0.10", "100000000000000000000.0", "0.000000000000000000001",
-		"[1,[2,[3,[4]],5],6]", "{\"a\":{\"b\":{\"c\":[1,{\"d\":null}]}},\"e\":1}", "[{\"a\":1},{\"a\":2}]",
-		"{\"\":\"\"}", "\"a\\\\b\"", "[[[[[[[[]]]]]]]]",
+		"{}",
+		"[]",
+		"[[],[],{}]",
+		"{\"a\":{},\"b\":[]}",
+		"null",
+		"true",
+		"false",
+		"\"\"",
+		"0",
+		"-0",
+		"9223372036854775807",
+		"1.50",
+		"0.10",
+		"100000000000000000000.0",
+		"0.000000000000000000001",
+		"[1,[2,[3,[4]],5],6]",
+		"{\"a\":{\"b\":{\"c\":[1,{\"d\":null}]}},\"e\":1}",
+		"[{\"a\":1},{\"a\":2}]",
+		"{\"\":\"\"}",
+		"\"a\\\\b\"",
+		"[[[[[[[[]]]]]]]]",
 	};
 	static const char *const changed[][2] = {
 		{" { \"a\" : [ 1 , 2 ] ,\n\"b\" :\t{ } } ", "{\"a\":[1,2],\"b\":{}}"},
 		{"\"\\u0041\\/\\u00e9\"", "\"A/\xC3\xA9\""},
 		{"\"\\ud83d\\udeb4\\u000a\\u001F\"", "\"\xF0\x9F\x9A\xB4\\n\\u001f\""},
-		{"{\"\\u0061\":\"\\\"\"}", "{\"a\":\"\\\"\"}"}, {"1e2", "100.0"}, {"-0.0", "-0.0"}, {"-0e5", "-0.0"},
-		{"1e-400", "0.0"}, {"1.0e16", "1e+16"}, {"[1e2,1.50]", "[100.0,1.50]"}, {"\"\\u007f\"", "\"\x7F\""},
+		{"{\"\\u0061\":\"\\\"\"}", "{\"a\":\"\\\"\"}"},
+		{"1e2", "100.0"},
+		{"-0.0", "-0.0"},
+		{"-0e5", "-0.0"},
+		{"1e-400", "0.0"},
+		{"1.0e16", "1e+16"},
+		{"[1e2,1.50]", "[100.0,1.50]"},
+		{"\"\\u007f\"", "\"\x7F\""},
 		{"\"\\u2028\"", "\"\xE2\x80\xA8\""},
 	};
 
@@ -226,7 +290,7 @@ START_TEST(parts_and_depth)
 	json_write_node(&out, &json, 0, &arena);
 	ck_assert_uint_eq(out.length, 512);
 	ck_assert_mem_eq(out.data, text, 512);
-	json_free(&json);
+	json_scan_free(&json);
 }
 END_TEST
 

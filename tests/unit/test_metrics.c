@@ -1,8 +1,9 @@
-/* Latency histograms. Would catch: a quantile off by more than its promise, a bucket out of bounds, one that counts twice. */
+/* Latency histograms. Would catch: a quantile off by more than its promise, a bucket out of bounds,
+ * one that counts twice. */
 #include <stdlib.h>
 
-#include "../../daemon/metrics.h"
-#include "../../protocol/json.h"
+#include "../../daemon/admin/metrics.h"
+#include "../../protocol/json/json.h"
 #include "unit.h"
 
 static struct histogram histogram;
@@ -20,7 +21,8 @@ START_TEST(precision)
 
 		reset();
 		histogram_add(&histogram, value);
-		histogram_add(&histogram, UINT64_MAX); /* so that the largest value does not hide the bucket's top */
+		histogram_add(&histogram,
+			UINT64_MAX); /* so that the largest value does not hide the bucket's top */
 		quantile = histogram_quantile(&histogram, 500);
 		ck_assert_uint_ge(quantile, value);
 		ck_assert_uint_le(quantile, value + value / 16);
@@ -30,7 +32,8 @@ END_TEST
 
 START_TEST(edges)
 {
-	static const uint64_t values[] = {0, 1, 15, 16, 17, 31, 32, ((uint64_t)1 << 38) - 1, (uint64_t)1 << 38, UINT64_MAX};
+	static const uint64_t values[] = {
+		0, 1, 15, 16, 17, 31, 32, ((uint64_t)1 << 38) - 1, (uint64_t)1 << 38, UINT64_MAX};
 	uint64_t counted = 0;
 
 	reset();
@@ -56,7 +59,8 @@ START_TEST(quantiles)
 	ck_assert_uint_le(histogram_quantile(&histogram, 999), 1000000000);
 	ck_assert_uint_eq(histogram_quantile(&histogram, 1000), 1000000000);
 	for (unsigned p = 1; p < 1000; p++)
-		ck_assert_uint_le(histogram_quantile(&histogram, p), histogram_quantile(&histogram, p + 1));
+		ck_assert_uint_le(
+			histogram_quantile(&histogram, p), histogram_quantile(&histogram, p + 1));
 }
 END_TEST
 
@@ -115,8 +119,8 @@ START_TEST(methods)
 	at = json_member(&json, method, "rows", 4);
 	ck_assert_int_eq(json_integer(&json, at), 3);
 	at = json_member(&json, method, "max", 3);
-	ck_assert_double_eq(json_real(&json, at), 2.0);
-	json_free(&json);
+	ck_assert_double_eq(json_scan_real(&json, at), 2.0);
+	json_scan_free(&json);
 	buffer_free(&out);
 	metrics_free(&metrics);
 }

@@ -1,10 +1,12 @@
-/* The name that was meant. Would catch: a swap that counts twice, an offer of something else entirely, texts of any length. */
+/* The name that was meant. Would catch: a swap that counts twice, an offer of something else
+ * entirely, texts of any length. */
 #include <string.h>
 
 #include "../../protocol/nearest.h"
 #include "unit.h"
 
-static const char *const names[] = {"health", "ready", "ping", NULL, "pause", "get_user", "get_users"};
+static const char *const names[] = {
+	"health", "ready", "ping", NULL, "pause", "get_user", "get_users"};
 
 static const char *meant(const char *wanted)
 {
@@ -18,8 +20,19 @@ static const char *meant(const char *wanted)
 static const struct {
 	const char *wanted, *meant;
 } cases[] = {
-	{"health", "health"}, {"heatlh", "health"}, {"helth", "health"}, {"heallth", "health"}, {"haelht", "health"}, {"pign", "ping"},
-	{"pong", "ping"},     {"get_usr", "get_user"}, {"get_userz", "get_user"}, {"xyzzy", NULL}, {"", NULL}, {"p", NULL}, {"abcdefghijkl", NULL},
+	{"health", "health"},
+	{"heatlh", "health"},
+	{"helth", "health"},
+	{"heallth", "health"},
+	{"haelht", "health"},
+	{"pign", "ping"},
+	{"pong", "ping"},
+	{"get_usr", "get_user"},
+	{"get_userz", "get_user"},
+	{"xyzzy", NULL},
+	{"", NULL},
+	{"p", NULL},
+	{"abcdefghijkl", NULL},
 };
 
 START_TEST(spellings)

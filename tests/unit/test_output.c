@@ -1,12 +1,13 @@
-/* Unsent answers. Would catch: a line cut by another one when the peer takes a part, a byte lost or sent twice, a buffer that
- * grows for ever under a reader that always lags, memory that idle connections keep. */
+/* Unsent answers. Would catch: a line cut by another one when the peer takes a part, a byte lost or
+ * sent twice, a buffer that grows for ever under a reader that always lags, memory that idle
+ * connections keep. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../../daemon/output.h"
+#include "../../daemon/clients/output.h"
 #include "unit.h"
 
 enum { LINES = 1500 };
@@ -69,10 +70,10 @@ static void check_lines(void)
 	memmove(received.data, received.data + start, received.length);
 }
 
-static void read_some(size_t most)
+static void read_some(size_t max)
 {
 	char bytes[65536];
-	ssize_t n = recv(ends[1], bytes, most < sizeof bytes ? most : sizeof bytes, 0);
+	ssize_t n = recv(ends[1], bytes, max < sizeof bytes ? max : sizeof bytes, 0);
 
 	if (n > 0)
 		buffer_append(&received, bytes, (size_t)n);
@@ -92,7 +93,8 @@ START_TEST(lines_stay_whole)
 		if (choice < 3 && next < LINES) {
 			struct buffer line = {.cap = 0};
 
-			make_line(&line, next++, choice == 0 ? (random >> 8) % 200000 : (random >> 8) % 300);
+			make_line(&line, next++,
+				choice == 0 ? (random >> 8) % 200000 : (random >> 8) % 300);
 			output_add(&output, &spares, &line);
 			buffer_free(&line);
 		} else if (choice == 3 && next < LINES) {
@@ -102,7 +104,8 @@ START_TEST(lines_stay_whole)
 		} else if (choice < 6) {
 			read_some((random >> 4) % 70000);
 		} else {
-			ck_assert_int_ne(output_write(&output, &spares, ends[0], &sent), OUTPUT_FAILED);
+			ck_assert_int_ne(
+				output_write(&output, &spares, ends[0], &sent), OUTPUT_FAILED);
 		}
 	}
 	while (received.length > 0 || seen[LINES - 1] == 0)
@@ -141,7 +144,7 @@ END_TEST
 START_TEST(a_lagging_reader_makes_nothing_grow)
 {
 	unsigned lines = unit_rounds(20000);
-	size_t sent, most = 0;
+	size_t sent, max = 0;
 
 	for (unsigned i = 0; i < lines; i++) {
 		struct buffer *text = output_text(&output, &spares);
@@ -153,10 +156,10 @@ START_TEST(a_lagging_reader_makes_nothing_grow)
 				read_some(65536);
 				(void)output_write(&output, &spares, ends[0], &sent);
 			}
-		if (output.text.capacity > most)
-			most = output.text.capacity;
+		if (output.text.capacity > max)
+			max = output.text.capacity;
 	}
-	ck_assert_uint_le(most, 1024 * 1024);
+	ck_assert_uint_le(max, 1024 * 1024);
 }
 END_TEST
 

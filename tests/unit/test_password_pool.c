@@ -1,27 +1,32 @@
-/* The password threads. Would catch: jobs begun out of a connection's order, a connection that keeps the others waiting, a queue
- * without bound, work after the deadline, an answer that waits for a thread past it, a wrong verdict. */
+/* The password threads. Would catch: jobs begun out of a connection's order, a connection that
+ * keeps the others waiting, a queue without bound, work after the deadline, an answer that waits
+ * for a thread past it, a wrong verdict. */
 #include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../daemon/password_pool.h"
+#include "../../daemon/calls/password_pool.h"
 #include "unit.h"
 
-/* What is hashed at the cost HELD takes until the test lets it end, so that nothing here depends on how fast a machine hashes. */
-enum { COST = 4, HELD = 31, MOST = 64 };
+/* What is hashed at the cost HELD takes until the test lets it end, so that nothing here depends on
+ * how fast a machine hashes. */
+enum { COST = 4, HELD = 31, MAX = 64 };
 
 static uv_loop_t loop;
 static struct password_pool *pool;
-static struct password_work jobs[MOST];
-static struct password_result results[MOST];
-static unsigned order[MOST], finished;
+static struct password_work jobs[MAX];
+static struct password_result results[MAX];
+static unsigned order[MAX], finished;
 static sem_t let_go;
 
 /* The linker has the pool call the second in place of the first (--wrap). */
-int __real_password_hash(const char *password, unsigned cost, char out[PASSWORD_HASH_MAX], uint64_t *rounds, struct err *err);
-int __wrap_password_hash(const char *password, unsigned cost, char out[PASSWORD_HASH_MAX], uint64_t *rounds, struct err *err);
+int __real_password_hash(const char *password, unsigned cost, char out[PASSWORD_HASH_MAX],
+	uint64_t *rounds, struct err *err);
+int __wrap_password_hash(const char *password, unsigned cost, char out[PASSWORD_HASH_MAX],
+	uint64_t *rounds, struct err *err);
 
-int __wrap_password_hash(const char *password, unsigned cost, char out[PASSWORD_HASH_MAX], uint64_t *rounds, struct err *err)
+int __wrap_password_hash(const char *password, unsigned cost, char out[PASSWORD_HASH_MAX],
+	uint64_t *rounds, struct err *err)
 {
 	while (cost == HELD && sem_wait(&let_go) != 0)
 		;
@@ -41,8 +46,9 @@ static void set_up(void)
 	ck_assert_int_eq(uv_loop_init(&loop), 0);
 	ck_assert_int_eq(sem_init(&let_go, 0, 0), 0);
 	finished = 0;
-	for (unsigned i = 0; i < MOST; i++)
-		jobs[i] = (struct password_work){.password = "password", .cost = COST, .done = on_done, .owner = &jobs[i]};
+	for (unsigned i = 0; i < MAX; i++)
+		jobs[i] = (struct password_work){
+			.password = "password", .cost = COST, .done = on_done, .owner = &jobs[i]};
 }
 
 static void tear_down(void)
@@ -73,8 +79,8 @@ static struct password_pool_stats stats(void)
 	return found;
 }
 
-/* Has a thread work on the job until it is let go. time: nanoseconds that the job is given, more where a thread does not begin in
- * it; 0: all there is. */
+/* Has a thread work on the job until it is let go. time: nanoseconds that the job is given, more
+ * where a thread does not begin in it; 0: all there is. */
 static void hold(unsigned job, uint64_t *turn, uint64_t time)
 {
 	jobs[job].cost = HELD;
@@ -117,10 +123,10 @@ END_TEST
 START_TEST(connections_take_turns)
 {
 	uint64_t many = 0, few = 0;
-	unsigned place[MOST] = {0};
+	unsigned place[MAX] = {0};
 
-	pool = password_pool_new(&loop, 1, MOST);
-	hold(MOST - 1, &(uint64_t){0}, 0); /* the only thread, while the others are sent */
+	pool = password_pool_new(&loop, 1, MAX);
+	hold(MAX - 1, &(uint64_t){0}, 0); /* the only thread, while the others are sent */
 	for (unsigned i = 0; i < 20; i++)
 		submit(i, &many);
 	for (unsigned i = 20; i < 22; i++)
@@ -145,7 +151,7 @@ START_TEST(the_queue_is_bounded)
 
 	pool = password_pool_new(&loop, 1, 5);
 	hold(0, &turn, 0);
-	while (taken < MOST && password_pool_submit(pool, &jobs[taken], &turn, &err) == 0)
+	while (taken < MAX && password_pool_submit(pool, &jobs[taken], &turn, &err) == 0)
 		taken++;
 	ck_assert_uint_eq(taken, 1 + 5);
 	ck_assert_uint_eq(stats().queued, 5);
@@ -177,7 +183,8 @@ START_TEST(late_ones_are_not_worked_on)
 }
 END_TEST
 
-/* What a thread works on, and what waits behind it, is given back in time; the thread ends it for nobody and takes the next. */
+/* What a thread works on, and what waits behind it, is given back in time; the thread ends it for
+ * nobody and takes the next. */
 START_TEST(deadlines_do_not_wait_for_a_thread)
 {
 	uint64_t turn = 0;
@@ -245,7 +252,8 @@ START_TEST(abandoned)
 }
 END_TEST
 
-static uint64_t rounds_of_check(const char *password, const char *hash, unsigned cost, bool expected)
+static uint64_t rounds_of_check(
+	const char *password, const char *hash, unsigned cost, bool expected)
 {
 	uint64_t rounds = 0;
 	bool matches = !expected;
@@ -260,9 +268,14 @@ static uint64_t rounds_of_check(const char *password, const char *hash, unsigned
 START_TEST(every_check_does_the_same_work)
 {
 	static const char *const others[] = {
-		"$2b$31$abcdefghijklmnopqrstuuO8d3Ff0p3Ymq0v1pWmJp1iQv3o9Ye2S", "$2b$32$abcdefghijklmnopqrstuuO8d3Ff0p3Ymq0v1pWmJp1iQv3o9Ye2S",
-		"$2b$03$abcdefghijklmnopqrstuuO8d3Ff0p3Ymq0v1pWmJp1iQv3o9Ye2S", "$2x$04$abcdefghijklmnopqrstuuO8d3Ff0p3Ymq0v1pWmJp1iQv3o9Ye2S",
-		"$2b$04$abcdefghijklmnopqrstuu\xc3\xa9O8d3Ff0p3Ymq0v1pWmJp1iQv3o9Y2S", "$2b$04$", "", "plain",
+		"$2b$31$abcdefghijklmnopqrstuuO8d3Ff0p3Ymq0v1pWmJp1iQv3o9Ye2S",
+		"$2b$32$abcdefghijklmnopqrstuuO8d3Ff0p3Ymq0v1pWmJp1iQv3o9Ye2S",
+		"$2b$03$abcdefghijklmnopqrstuuO8d3Ff0p3Ymq0v1pWmJp1iQv3o9Ye2S",
+		"$2x$04$abcdefghijklmnopqrstuuO8d3Ff0p3Ymq0v1pWmJp1iQv3o9Ye2S",
+		"$2b$04$abcdefghijklmnopqrstuu\xc3\xa9O8d3Ff0p3Ymq0v1pWmJp1iQv3o9Y2S",
+		"$2b$04$",
+		"",
+		"plain",
 	};
 	char hash[PASSWORD_HASH_MAX];
 	uint64_t rounds = 0;
@@ -271,12 +284,15 @@ START_TEST(every_check_does_the_same_work)
 	pool = NULL;
 	for (unsigned cost = COST; cost <= COST + 4; cost++) {
 		ck_assert_int_eq(password_hash("password", cost, hash, &rounds, &err), 0);
-		ck_assert_uint_eq(rounds_of_check("password", hash, COST + 3, cost <= COST + 3), 1 << (COST + 3));
-		ck_assert_uint_eq(rounds_of_check("passwore", hash, COST + 3, false), 1 << (COST + 3));
+		ck_assert_uint_eq(rounds_of_check("password", hash, COST + 3, cost <= COST + 3),
+			1 << (COST + 3));
+		ck_assert_uint_eq(
+			rounds_of_check("passwore", hash, COST + 3, false), 1 << (COST + 3));
 	}
 	ck_assert_uint_eq(rounds, (1 << (COST + 5)) - (1 << COST));
 	for (unsigned i = 0; i < sizeof others / sizeof *others; i++)
-		ck_assert_uint_eq(rounds_of_check("password", others[i], COST + 3, false), 1 << (COST + 3));
+		ck_assert_uint_eq(
+			rounds_of_check("password", others[i], COST + 3, false), 1 << (COST + 3));
 	ck_assert_uint_eq(rounds_of_check("password", NULL, COST + 3, false), 1 << (COST + 3));
 }
 END_TEST

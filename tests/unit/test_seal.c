@@ -1,5 +1,6 @@
-/* Sealing: published AES-GCM vectors through the raw wrapper, the format that rows hold, keys and the check value. Would catch:
- * another algorithm, a tag that is not looked at, nonces that repeat, the two texts of a token mistaken for one another. */
+/* Sealing: published AES-GCM vectors through the raw wrapper, the format that rows hold, keys and
+ * the check value. Would catch: another algorithm, a tag that is not looked at, nonces that repeat,
+ * the two texts of a token mistaken for one another. */
 #include <jansson.h>
 #include <sodium.h>
 #include <string.h>
@@ -45,7 +46,8 @@ static void run_vector(const json_t *test)
 	static unsigned char key[32], nonce[12], ad[4096], plain[4096], sealed[8192], out[8192];
 	long long id = json_integer_value(json_object_get(test, "tcId"));
 	bool valid = strcmp(json_string_value(json_object_get(test, "result")), "valid") == 0;
-	size_t ad_length = bytes_of(test, "aad", ad, sizeof ad), length = bytes_of(test, "msg", plain, sizeof plain);
+	size_t ad_length = bytes_of(test, "aad", ad, sizeof ad),
+	       length = bytes_of(test, "msg", plain, sizeof plain);
 	size_t sealed_length = bytes_of(test, "ct", sealed, sizeof sealed - 16);
 	struct seal *with = NULL;
 
@@ -53,13 +55,16 @@ static void run_vector(const json_t *test)
 	ck_assert_uint_eq(bytes_of(test, "iv", nonce, sizeof nonce), sizeof nonce);
 	sealed_length += bytes_of(test, "tag", sealed + sealed_length, 16);
 	ck_assert_int_eq(seal_new(&with, key, false, &err), 0);
-	ck_assert_msg(seal_decrypt(with, nonce, sealed, sealed_length, ad, ad_length, out) == valid, "vector %lld is opened wrongly", id);
+	ck_assert_msg(seal_decrypt(with, nonce, sealed, sealed_length, ad, ad_length, out) == valid,
+		"vector %lld is opened wrongly", id);
 	if (valid) {
-		ck_assert_msg(memcmp(out, plain, length) == 0, "vector %lld opens to another text", id);
+		ck_assert_msg(
+			memcmp(out, plain, length) == 0, "vector %lld opens to another text", id);
 		ck_assert_uint_eq(sealed_length, length + SEAL_TAG_BYTES);
 	}
 	seal_encrypt(with, nonce, plain, length, ad, ad_length, out);
-	ck_assert_msg((memcmp(out, sealed, length + SEAL_TAG_BYTES) == 0) == valid, "vector %lld is sealed to another text", id);
+	ck_assert_msg((memcmp(out, sealed, length + SEAL_TAG_BYTES) == 0) == valid,
+		"vector %lld is sealed to another text", id);
 	seal_free(with);
 }
 
@@ -70,14 +75,16 @@ START_TEST(published_vectors)
 	size_t i, k, run = 0, refused = 0;
 
 	ck_assert_msg(file != NULL, "%s: %s", vectors_path, error.text);
-	json_array_foreach(json_object_get(file, "testGroups"), i, group) {
-		if (json_integer_value(json_object_get(group, "keySize")) != 256 || json_integer_value(json_object_get(group, "ivSize")) != 96 ||
-		    json_integer_value(json_object_get(group, "tagSize")) != 128)
+	json_array_foreach (json_object_get(file, "testGroups"), i, group) {
+		if (json_integer_value(json_object_get(group, "keySize")) != 256 ||
+			json_integer_value(json_object_get(group, "ivSize")) != 96 ||
+			json_integer_value(json_object_get(group, "tagSize")) != 128)
 			continue;
-		json_array_foreach(json_object_get(group, "tests"), k, test) {
+		json_array_foreach (json_object_get(group, "tests"), k, test) {
 			run_vector(test);
 			run++;
-			refused += strcmp(json_string_value(json_object_get(test, "result")), "invalid") == 0;
+			refused += strcmp(json_string_value(json_object_get(test, "result")),
+					   "invalid") == 0;
 		}
 	}
 	json_decref(file);
@@ -95,32 +102,40 @@ static struct token make(const char *access, const char *refresh)
 {
 	struct token token;
 
-	ck_assert_int_eq(seal_token(seal, &arena, access, strlen(access), refresh, strlen(refresh), token.text, token.length, &err), 0);
+	ck_assert_int_eq(seal_token(seal, &arena, access, strlen(access), refresh, strlen(refresh),
+				 token.text, token.length, &err),
+		0);
 	return token;
 }
 
-static int open_part(const char *text, size_t length, const char *nonce, size_t nonce_length, int part, const char **plain,
-                     size_t *plain_length)
+static int open_part(const char *text, size_t length, const char *nonce, size_t nonce_length,
+	int part, const char **plain, size_t *plain_length)
 {
 	memset(&err, 0, sizeof err);
-	return seal_open(seal, &arena, text, length, nonce, nonce_length, part, plain, plain_length, &err);
+	return seal_open(
+		seal, &arena, text, length, nonce, nonce_length, part, plain, plain_length, &err);
 }
 
 /* Refused, with the one text that all causes have. */
-static void refused(const char *text, size_t length, const char *nonce, size_t nonce_length, int part)
+static void refused(
+	const char *text, size_t length, const char *nonce, size_t nonce_length, int part)
 {
 	const char *plain;
 	size_t plain_length;
 
-	ck_assert_int_eq(open_part(text, length, nonce, nonce_length, part, &plain, &plain_length), -1);
+	ck_assert_int_eq(
+		open_part(text, length, nonce, nonce_length, part, &plain, &plain_length), -1);
 	ck_assert_int_eq(err.kind, ERR_DECRYPTION_FAILED);
-	ck_assert_str_eq(err.message, "the stored token cannot be opened: it was sealed with another key or altered");
+	ck_assert_str_eq(err.message,
+		"the stored token cannot be opened: it was sealed with another key or altered");
 	arena_reset(&arena);
 }
 
 START_TEST(texts_come_back)
 {
-	static const char *const texts[] = {"", "a", "a longer token with \xC3\xA9 and \xF0\x9F\x9A\xB4", "0123456789abcdef0123456789abcdef"};
+	static const char *const texts[] = {"", "a",
+		"a longer token with \xC3\xA9 and \xF0\x9F\x9A\xB4",
+		"0123456789abcdef0123456789abcdef"};
 
 	for (size_t i = 0; i < 4; i++)
 		for (int part = 0; part < 2; part++) {
@@ -128,7 +143,10 @@ START_TEST(texts_come_back)
 			const char *plain = NULL, *want = part == 0 ? texts[i] : texts[3 - i];
 			size_t length = 0;
 
-			ck_assert_int_eq(open_part(token.text[part], token.length[part], token.text[2], token.length[2], part, &plain, &length), 0);
+			ck_assert_int_eq(
+				open_part(token.text[part], token.length[part], token.text[2],
+					token.length[2], part, &plain, &length),
+				0);
 			ck_assert_uint_eq(length, strlen(want));
 			ck_assert_mem_eq(plain, want, length + 1);
 			ck_assert_uint_eq(token.length[part], strlen(token.text[part]));
@@ -140,18 +158,23 @@ START_TEST(texts_come_back)
 }
 END_TEST
 
-/* The column's format, taken apart by hand: base64 of text and tag, no additional data, nonce of the text's place. */
+/* The column's format, taken apart by hand: base64 of text and tag, no additional data, nonce of
+ * the text's place. */
 START_TEST(format_of_the_rows)
 {
 	struct token token = make("access", "refresh");
 	unsigned char nonces[24], bytes[64], plain[64];
 	size_t length;
 
-	ck_assert_int_eq(sodium_base642bin(nonces, sizeof nonces, token.text[2], token.length[2], NULL, &length, NULL, sodium_base64_VARIANT_ORIGINAL), 0);
+	ck_assert_int_eq(sodium_base642bin(nonces, sizeof nonces, token.text[2], token.length[2],
+				 NULL, &length, NULL, sodium_base64_VARIANT_ORIGINAL),
+		0);
 	ck_assert_uint_eq(length, 24);
 	for (int part = 0; part < 2; part++) {
-		ck_assert_int_eq(sodium_base642bin(bytes, sizeof bytes, token.text[part], token.length[part], NULL, &length, NULL,
-		                                   sodium_base64_VARIANT_ORIGINAL), 0);
+		ck_assert_int_eq(
+			sodium_base642bin(bytes, sizeof bytes, token.text[part], token.length[part],
+				NULL, &length, NULL, sodium_base64_VARIANT_ORIGINAL),
+			0);
 		ck_assert(seal_decrypt(seal, nonces + part * 12, bytes, length, NULL, 0, plain));
 		ck_assert_mem_eq(plain, part == 0 ? "access" : "refresh", length - 16);
 	}
@@ -171,7 +194,8 @@ START_TEST(nonces_never_repeat)
 	for (int i = 0; i < COUNT; i++) {
 		struct token token = make("a", "b");
 
-		memcpy(seen[2 * i], token.text[2], 16); /* 12 bytes are 16 characters: the halves part cleanly */
+		memcpy(seen[2 * i], token.text[2],
+			16); /* 12 bytes are 16 characters: the halves part cleanly */
 		memcpy(seen[2 * i + 1], token.text[2] + 16, 16);
 		arena_reset(&arena);
 	}
@@ -181,7 +205,8 @@ START_TEST(nonces_never_repeat)
 }
 END_TEST
 
-/* Loops, since the characters of a sealed text are random: + and / are those that a lenient decoder also takes from other bytes. */
+/* Loops, since the characters of a sealed text are random: + and / are those that a lenient decoder
+ * also takes from other bytes. */
 START_TEST(every_bit_counts)
 {
 	struct token token = make("an access token", "a refresh token");
@@ -205,7 +230,8 @@ END_TEST
 
 START_TEST(misplaced_and_cut)
 {
-	struct token token = make("an access token", "a refresh token"), other = make("an access token", "a refresh token");
+	struct token token = make("an access token", "a refresh token"),
+		     other = make("an access token", "a refresh token");
 	char *copies[3], *nonce = strdup(other.text[2]), swapped[SEAL_NONCE_TEXT];
 
 	for (int i = 0; i < 3; i++)
@@ -227,7 +253,7 @@ START_TEST(misplaced_and_cut)
 }
 END_TEST
 
-/* What opens but is no text must not reach an answer. */
+/* What opens but is not a text must not reach an answer. */
 START_TEST(bytes_that_are_no_text)
 {
 	static const char *const bad[] = {"\xFF", "a\xC3", "\xED\xA0\x80"};
@@ -244,7 +270,8 @@ START_TEST(bytes_that_are_no_text)
 	size_t length[3], plain_length;
 	const char *plain;
 	ck_assert_int_eq(seal_token(seal, &arena, "a\0b", 3, "", 0, out, length, &err), 0);
-	ck_assert_int_eq(open_part(out[0], length[0], out[2], length[2], 0, &plain, &plain_length), -1);
+	ck_assert_int_eq(
+		open_part(out[0], length[0], out[2], length[2], 0, &plain, &plain_length), -1);
 	ck_assert_int_eq(err.kind, ERR_DECRYPTION_FAILED);
 }
 END_TEST
@@ -260,9 +287,15 @@ static int parse_key(const char *text)
 START_TEST(keys)
 {
 	static const char *const bad[] = {
-		"", "\n", "AAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-		"_-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "AAAAAAAAAAAAAAAAAAAAAA AAAAAAAAAAAAAAAAAAAAA=",
-		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB=", "0001020304050607080910111213141516171819202122232425262728293031",
+		"",
+		"\n",
+		"AAAA",
+		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+		"_-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+		"AAAAAAAAAAAAAAAAAAAAAA AAAAAAAAAAAAAAAAAAAAA=",
+		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB=",
+		"0001020304050607080910111213141516171819202122232425262728293031",
 	};
 	char made[2][45];
 
@@ -310,7 +343,8 @@ START_TEST(check_value)
 	seal_encrypt(seal, nonce, "pierre-dbd key chexk", 20, NULL, 0, sealed);
 	sodium_bin2base64(text, sizeof text, nonce, sizeof nonce, sodium_base64_VARIANT_ORIGINAL);
 	strcat(text, ":");
-	sodium_bin2base64(text + strlen(text), sizeof text - strlen(text), sealed, sizeof sealed, sodium_base64_VARIANT_ORIGINAL);
+	sodium_bin2base64(text + strlen(text), sizeof text - strlen(text), sealed, sizeof sealed,
+		sodium_base64_VARIANT_ORIGINAL);
 	ck_assert(!seal_check_matches(seal, text, strlen(text)));
 	seal_free(other);
 	seal_free(NULL);
@@ -327,7 +361,8 @@ static struct seal *other_key(unsigned char fill)
 	return made;
 }
 
-/* What the previous key has sealed opens, is told apart, and is sealed anew so that the key in use opens it alone. */
+/* What the previous key has sealed opens, is told apart, and is sealed anew so that the key in use
+ * opens it alone. */
 START_TEST(two_keys)
 {
 	struct seal *old = other_key(8), *next = other_key(9), *fresh = other_key(9);
@@ -335,29 +370,40 @@ START_TEST(two_keys)
 	size_t length[3], again_length[3], plain_length;
 	enum seal_fit fit;
 
-	ck_assert_int_eq(seal_token(old, &arena, "access", 6, "refresh", 7, stored, length, &err), 0);
-	ck_assert_int_eq(seal_open(next, &arena, stored[0], length[0], stored[2], length[2], 0, &plain, &plain_length, &err), -1);
-	ck_assert_int_eq(seal_again(next, &arena, stored, length, &fit, again, again_length, &err), 0);
+	ck_assert_int_eq(
+		seal_token(old, &arena, "access", 6, "refresh", 7, stored, length, &err), 0);
+	ck_assert_int_eq(seal_open(next, &arena, stored[0], length[0], stored[2], length[2], 0,
+				 &plain, &plain_length, &err),
+		-1);
+	ck_assert_int_eq(
+		seal_again(next, &arena, stored, length, &fit, again, again_length, &err), 0);
 	ck_assert_int_eq(fit, SEAL_NEITHER);
 	ck_assert_int_eq(seal_add_previous(next, seal_hold(old), &err), 0);
 	ck_assert_ptr_eq(seal_previous(next), old);
 	for (int part = 0; part < 2; part++) {
-		ck_assert_int_eq(seal_open(next, &arena, stored[part], length[part], stored[2], length[2], part, &plain, &plain_length, &err), 0);
+		ck_assert_int_eq(seal_open(next, &arena, stored[part], length[part], stored[2],
+					 length[2], part, &plain, &plain_length, &err),
+			0);
 		ck_assert_str_eq(plain, part == 0 ? "access" : "refresh");
 	}
-	ck_assert_int_eq(seal_again(next, &arena, stored, length, &fit, again, again_length, &err), 0);
+	ck_assert_int_eq(
+		seal_again(next, &arena, stored, length, &fit, again, again_length, &err), 0);
 	ck_assert_int_eq(fit, SEAL_OLDER);
 	ck_assert_str_ne(again[2], stored[2]);
 	for (int part = 0; part < 2; part++) {
-		ck_assert_int_eq(seal_open(fresh, &arena, again[part], again_length[part], again[2], again_length[2], part, &plain, &plain_length,
-		                           &err), 0);
+		ck_assert_int_eq(seal_open(fresh, &arena, again[part], again_length[part], again[2],
+					 again_length[2], part, &plain, &plain_length, &err),
+			0);
 		ck_assert_str_eq(plain, part == 0 ? "access" : "refresh");
 	}
-	ck_assert_int_eq(seal_again(next, &arena, again, again_length, &fit, stored, length, &err), 0);
+	ck_assert_int_eq(
+		seal_again(next, &arena, again, again_length, &fit, stored, length, &err), 0);
 	ck_assert_int_eq(fit, SEAL_CURRENT);
 	/* New tokens are the key's in use; the previous one proves nothing. */
 	ck_assert_int_eq(seal_token(next, &arena, "a", 1, "r", 1, again, again_length, &err), 0);
-	ck_assert_int_eq(seal_open(fresh, &arena, again[0], again_length[0], again[2], again_length[2], 0, &plain, &plain_length, &err), 0);
+	ck_assert_int_eq(seal_open(fresh, &arena, again[0], again_length[0], again[2],
+				 again_length[2], 0, &plain, &plain_length, &err),
+		0);
 	ck_assert_int_eq(seal_add_previous(fresh, other_key(9), &err), -1);
 	ck_assert_int_eq(err.exit_code, EX_CONFIG);
 	ck_assert_ptr_null(seal_previous(fresh));
@@ -374,13 +420,16 @@ START_TEST(two_keys_damaged)
 	size_t length[3], mixed_length[3], again_length[3];
 	enum seal_fit fit;
 
-	ck_assert_int_eq(seal_token(old, &arena, "access", 6, "refresh", 7, stored, length, &err), 0);
+	ck_assert_int_eq(
+		seal_token(old, &arena, "access", 6, "refresh", 7, stored, length, &err), 0);
 	ck_assert_int_eq(seal_add_previous(next, old, &err), 0);
 	for (int cut = 0; cut < 3; cut++) {
 		memcpy(mixed, stored, sizeof mixed);
 		memcpy(mixed_length, length, sizeof mixed_length);
 		mixed_length[cut] -= 4;
-		ck_assert_int_eq(seal_again(next, &arena, mixed, mixed_length, &fit, again, again_length, &err), 0);
+		ck_assert_int_eq(seal_again(next, &arena, mixed, mixed_length, &fit, again,
+					 again_length, &err),
+			0);
 		ck_assert_int_eq(fit, SEAL_NEITHER);
 	}
 	mixed[0] = stored[1];
@@ -389,7 +438,8 @@ START_TEST(two_keys_damaged)
 	mixed_length[0] = length[1];
 	mixed_length[1] = length[0];
 	mixed_length[2] = length[2];
-	ck_assert_int_eq(seal_again(next, &arena, mixed, mixed_length, &fit, again, again_length, &err), 0);
+	ck_assert_int_eq(
+		seal_again(next, &arena, mixed, mixed_length, &fit, again, again_length, &err), 0);
 	ck_assert_int_eq(fit, SEAL_NEITHER);
 	seal_free(next);
 }
@@ -413,7 +463,8 @@ START_TEST(counting)
 	ck_assert_int_eq(strncmp(name, "sealed:", 7), 0);
 	ck_assert_uint_eq(strlen(name), 7 + 16);
 	seal_count_start(seal, stored);
-	ck_assert_uint_eq(seal_count_wanted(seal), 0); /* a start that seals nothing uses up nothing */
+	ck_assert_uint_eq(
+		seal_count_wanted(seal), 0); /* a start that seals nothing uses up nothing */
 	for (uint64_t sealed = 2; sealed <= 40000; sealed += 2) {
 		ck_assert_int_eq(seal_one(), 0);
 		ck_assert_uint_eq(seal_count_total(seal), 5000 + sealed);

@@ -1,5 +1,6 @@
-/* Settings: where values come from and which win, what is refused, what a reload takes. Would catch: the environment winning
- * over a flag, a size read as another, a password shown, a broken file that changes half of the settings. */
+/* Settings: where values come from and which win, what is refused, what a reload takes. Would
+ * catch: the environment winning over a flag, a size read as another, a password shown, a broken
+ * file that changes half of the settings. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,10 +10,10 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "../../daemon/settings.h"
+#include "../../daemon/settings/settings.h"
 #include "unit.h"
 
-enum { MOST = 16 };
+enum { MAX = 16 };
 
 static char folder[64];
 static struct settings settings;
@@ -50,7 +51,7 @@ static void write_file(const char *name, const char *text)
 static int parse(const char *flags, const char *environment, bool use_env_file)
 {
 	static char copies[2][1024];
-	char *lists[2][MOST] = {{(char *)"pierre-dbd"}};
+	char *lists[2][MAX] = {{(char *)"pierre-dbd"}};
 	int counts[2] = {1, 0};
 	const char *texts[2] = {flags, environment};
 
@@ -60,9 +61,10 @@ static int parse(const char *flags, const char *environment, bool use_env_file)
 		(void)snprintf(copies[i], sizeof copies[i], "%s", texts[i]);
 		for (char *at = strtok(copies[i], "\n"); at != NULL; at = strtok(NULL, "\n"))
 			lists[i][counts[i]++] = at;
-		ck_assert_int_lt(counts[i], MOST);
+		ck_assert_int_lt(counts[i], MAX);
 	}
-	return settings_read(&settings, counts[0], lists[0], lists[1], use_env_file, &command, &err);
+	return settings_read(
+		&settings, counts[0], lists[0], lists[1], use_env_file, &command, &err);
 }
 
 START_TEST(defaults)
@@ -91,7 +93,9 @@ END_TEST
 START_TEST(flags_win_over_environment_over_file)
 {
 	write_file(".env", "PIERRE_DBD_POOL=3\nPIERRE_DBD_BATCH=4\nDATABASE_URL=sqlite:file\n");
-	ck_assert_int_eq(parse("--pool=5\n--database-url\nsqlite:flag", "PIERRE_DBD_POOL=6\nDATABASE_URL=sqlite:environment", true), 0);
+	ck_assert_int_eq(parse("--pool=5\n--database-url\nsqlite:flag",
+				 "PIERRE_DBD_POOL=6\nDATABASE_URL=sqlite:environment", true),
+		0);
 	ck_assert_uint_eq(settings.pool, 5);
 	ck_assert_uint_eq(settings.batch, 4);
 	ck_assert_str_eq(settings.database_url, "sqlite:flag");
@@ -136,32 +140,60 @@ static const struct {
 	const char *text;
 	long long number; /* -1: refused */
 } values[] = {
-	{SETTING_ID_line_timeout, "30", 30000}, {SETTING_ID_line_timeout, "250ms", 250}, {SETTING_ID_line_timeout, "1.5s", 1500},
-	{SETTING_ID_line_timeout, "2m", 120000}, {SETTING_ID_line_timeout, "1h", 3600000}, {SETTING_ID_line_timeout, "2h", -1},
-	{SETTING_ID_line_timeout, "9ms", -1}, {SETTING_ID_line_timeout, "10ms", 10}, {SETTING_ID_line_timeout, "-1s", -1},
-	{SETTING_ID_line_timeout, "5 s", -1}, {SETTING_ID_line_timeout, "nan", -1}, {SETTING_ID_line_timeout, "inf", -1},
-	{SETTING_ID_line_timeout, "1e3000s", -1}, {SETTING_ID_line_timeout, "30sec", -1}, {SETTING_ID_line_timeout, " 30s", -1},
-	{SETTING_ID_line_limit, "1024", 1024}, {SETTING_ID_line_limit, "1023", -1}, {SETTING_ID_line_limit, "64KiB", 65536},
-	{SETTING_ID_line_limit, "64k", 65536}, {SETTING_ID_line_limit, "2MiB", 2097152}, {SETTING_ID_line_limit, "2MB", 2000000},
-	{SETTING_ID_line_limit, "1GiB", -1}, {SETTING_ID_line_limit, "x", -1}, {SETTING_ID_line_limit, "0x400", -1},
-	{SETTING_ID_connections, "1", 1}, {SETTING_ID_connections, "0", -1}, {SETTING_ID_connections, "-1", -1},
-	{SETTING_ID_connections, "1.5", -1}, {SETTING_ID_connections, "99999999999999999999", -1},
-	{SETTING_ID_socket_mode, "0660", 0660}, {SETTING_ID_socket_mode, "600", 0600}, {SETTING_ID_socket_mode, "999", -1},
+	{SETTING_ID_line_timeout, "30", 30000},
+	{SETTING_ID_line_timeout, "250ms", 250},
+	{SETTING_ID_line_timeout, "1.5s", 1500},
+	{SETTING_ID_line_timeout, "2m", 120000},
+	{SETTING_ID_line_timeout, "1h", 3600000},
+	{SETTING_ID_line_timeout, "2h", -1},
+	{SETTING_ID_line_timeout, "9ms", -1},
+	{SETTING_ID_line_timeout, "10ms", 10},
+	{SETTING_ID_line_timeout, "-1s", -1},
+	{SETTING_ID_line_timeout, "5 s", -1},
+	{SETTING_ID_line_timeout, "nan", -1},
+	{SETTING_ID_line_timeout, "inf", -1},
+	{SETTING_ID_line_timeout, "1e3000s", -1},
+	{SETTING_ID_line_timeout, "30sec", -1},
+	{SETTING_ID_line_timeout, " 30s", -1},
+	{SETTING_ID_line_limit, "1024", 1024},
+	{SETTING_ID_line_limit, "1023", -1},
+	{SETTING_ID_line_limit, "64KiB", 65536},
+	{SETTING_ID_line_limit, "64k", 65536},
+	{SETTING_ID_line_limit, "2MiB", 2097152},
+	{SETTING_ID_line_limit, "2MB", 2000000},
+	{SETTING_ID_line_limit, "1GiB", -1},
+	{SETTING_ID_line_limit, "x", -1},
+	{SETTING_ID_line_limit, "0x400", -1},
+	{SETTING_ID_connections, "1", 1},
+	{SETTING_ID_connections, "0", -1},
+	{SETTING_ID_connections, "-1", -1},
+	{SETTING_ID_connections, "1.5", -1},
+	{SETTING_ID_connections, "99999999999999999999", -1},
+	{SETTING_ID_socket_mode, "0660", 0660},
+	{SETTING_ID_socket_mode, "600", 0600},
+	{SETTING_ID_socket_mode, "999", -1},
 	{SETTING_ID_socket_mode, "1777", -1},
-	{SETTING_ID_log_level, "debug", 4}, {SETTING_ID_log_level, "Error", 0}, {SETTING_ID_log_level, "loud", -1},
-	{SETTING_ID_log_level, "err", -1}, {SETTING_ID_default_role, "none", 0}, {SETTING_ID_default_role, "admin", 4},
-	{SETTING_ID_default_role, "admin;", -1}, {SETTING_ID_migrate, "maybe", -1},
+	{SETTING_ID_log_level, "debug", 4},
+	{SETTING_ID_log_level, "Error", 0},
+	{SETTING_ID_log_level, "loud", -1},
+	{SETTING_ID_log_level, "err", -1},
+	{SETTING_ID_default_role, "none", 0},
+	{SETTING_ID_default_role, "admin", 4},
+	{SETTING_ID_default_role, "admin;", -1},
+	{SETTING_ID_migrate, "maybe", -1},
 };
 
 START_TEST(value_forms)
 {
 	const struct setting *row = &setting_table[values[_i].id];
 	uint64_t number = 0;
-	int result = settings_parse_value(row, values[_i].text, &number, &err);
+	int result = settings_value_parse_value(row, values[_i].text, &number, &err);
 
-	ck_assert_msg(result == (values[_i].number < 0 ? -1 : 0), "%s %s: %d", row->name, values[_i].text, result);
+	ck_assert_msg(result == (values[_i].number < 0 ? -1 : 0), "%s %s: %d", row->name,
+		values[_i].text, result);
 	if (result == 0)
-		ck_assert_msg(number == (uint64_t)values[_i].number, "%s %s: %llu", row->name, values[_i].text, (unsigned long long)number);
+		ck_assert_msg(number == (uint64_t)values[_i].number, "%s %s: %llu", row->name,
+			values[_i].text, (unsigned long long)number);
 	else
 		ck_assert_int_eq(err.exit_code, EX_CONFIG);
 }
@@ -175,9 +207,11 @@ START_TEST(every_default_is_a_value_and_shows_itself)
 
 	if (row->type == SETTING_TEXT || row->type == SETTING_URL || row->type == SETTING_SECRET)
 		return;
-	ck_assert_msg(settings_parse_value(row, row->fallback, &number, &err) == 0, "%s", row->name);
-	settings_show_number(row, number, shown, sizeof shown);
-	ck_assert_msg(settings_parse_value(row, shown, &again, &err) == 0, "%s shows %s", row->name, shown);
+	ck_assert_msg(settings_value_parse_value(row, row->fallback, &number, &err) == 0, "%s",
+		row->name);
+	settings_value_show_number(row, number, shown, sizeof shown);
+	ck_assert_msg(settings_value_parse_value(row, shown, &again, &err) == 0, "%s shows %s",
+		row->name, shown);
 	ck_assert_uint_eq(number, again);
 }
 END_TEST
@@ -188,10 +222,12 @@ START_TEST(table_is_consistent)
 
 	ck_assert_ptr_nonnull(row->doc);
 	ck_assert_ptr_nonnull(row->environment);
-	ck_assert_msg(row->type != SETTING_SECRET || row->flag == NULL, "%s: flags show in the process list", row->name);
+	ck_assert_msg(row->type != SETTING_SECRET || row->flag == NULL,
+		"%s: flags show in the process list", row->name);
 	for (int i = 0; i < _i; i++) {
 		ck_assert_str_ne(row->environment, setting_table[i].environment);
-		ck_assert(row->flag == NULL || setting_table[i].flag == NULL || strcmp(row->flag, setting_table[i].flag) != 0);
+		ck_assert(row->flag == NULL || setting_table[i].flag == NULL ||
+			strcmp(row->flag, setting_table[i].flag) != 0);
 	}
 }
 END_TEST
@@ -209,7 +245,8 @@ static const struct {
 	{"--help=html", "", "markdown", EX_USAGE},
 	{"--encryption-key=abc", "", "did you mean --encryption-key-file?", EX_USAGE},
 	{"--connections=0", "", "--connections: \"0\" is out of range: 1 to 100000", EX_USAGE},
-	{"", "PIERRE_DBD_CONNECTIONS=0", "PIERRE_DBD_CONNECTIONS: \"0\" is out of range", EX_CONFIG},
+	{"", "PIERRE_DBD_CONNECTIONS=0", "PIERRE_DBD_CONNECTIONS: \"0\" is out of range",
+		EX_CONFIG},
 	{"--env-file=none.env", "", "none.env", EX_CONFIG},
 	{"--pool=2\n--pool-min=3", "", "pool-min", EX_CONFIG},
 	{"--encryption-key-file=k", "ENCRYPTION_KEY=canary", "both", EX_CONFIG},
@@ -245,9 +282,11 @@ START_TEST(reload_takes_what_may_change)
 {
 	struct settings_changes changes;
 
-	write_file(".env", "PIERRE_DBD_CONNECTIONS=7\nPIERRE_DBD_POOL=3\nPIERRE_DBD_BATCH_LIMIT=5\nPIERRE_DBD_ACCESS=user:0=read\n");
+	write_file(".env",
+		"PIERRE_DBD_CONNECTIONS=7\nPIERRE_DBD_POOL=3\nPIERRE_DBD_BATCH_LIMIT=5\nPIERRE_DBD_ACCESS=user:0=read\n");
 	ck_assert_int_eq(parse("--batch-limit=9", "", true), 0);
-	write_file(".env", "PIERRE_DBD_CONNECTIONS=8\nPIERRE_DBD_POOL=4\nPIERRE_DBD_BATCH_LIMIT=6\nDATABASE_URL=sqlite:other\n");
+	write_file(".env",
+		"PIERRE_DBD_CONNECTIONS=8\nPIERRE_DBD_POOL=4\nPIERRE_DBD_BATCH_LIMIT=6\nDATABASE_URL=sqlite:other\n");
 	ck_assert_int_eq(settings_reload(&settings, NULL, &changes, &err), 0);
 	ck_assert_uint_eq(settings.connections, 8);
 	ck_assert_uint_eq(settings.pool, 3);
@@ -282,14 +321,23 @@ START_TEST(secrets_are_not_shown)
 	char shown[256];
 	struct buffer json = {.cap = 0};
 
-	ck_assert_int_eq(parse("", "ENCRYPTION_KEY=canary1\nDATABASE_URL=postgresql://u:canary2@h/d?sslpassword=canary3", false), 0);
-	ck_assert_str_eq(settings_show(&settings, SETTING_ID_encryption_key, shown, sizeof shown), "***");
-	ck_assert_str_eq(settings_show(&settings, SETTING_ID_database_url, shown, sizeof shown), "postgresql://u:***@h/d?sslpassword=***");
-	settings_write_json(&settings, &json);
+	ck_assert_int_eq(
+		parse("",
+			"ENCRYPTION_KEY=canary1\nDATABASE_URL=postgresql://u:canary2@h/d?sslpassword=canary3",
+			false),
+		0);
+	ck_assert_str_eq(
+		settings_value_show(&settings, SETTING_ID_encryption_key, shown, sizeof shown),
+		"***");
+	ck_assert_str_eq(
+		settings_value_show(&settings, SETTING_ID_database_url, shown, sizeof shown),
+		"postgresql://u:***@h/d?sslpassword=***");
+	settings_text_write_json(&settings, &json);
 	buffer_byte(&json, '\0');
 	ck_assert_int_eq(json.failure, BUFFER_OK);
 	ck_assert_ptr_null(strstr(json.data, "canary"));
-	ck_assert_ptr_nonnull(strstr(json.data, "\"pool\":{\"value\":\"8\",\"source\":\"default\",\"reloads\":false}"));
+	ck_assert_ptr_nonnull(strstr(
+		json.data, "\"pool\":{\"value\":\"8\",\"source\":\"default\",\"reloads\":false}"));
 	buffer_free(&json);
 }
 END_TEST
@@ -329,8 +377,11 @@ START_TEST(warnings)
 	write_file(".env", "OTHER=y\nENCRYPTION_KEY=k\n");
 	ck_assert_int_eq(parse("", "", true), 0);
 	ck_assert_ptr_null(settings.warnings);
-	ck_assert_int_eq(parse("", "PIERRE_DBD_POOOL=3\nOTHER=y\nPIERRE_DBD_POOL=4\nPIERRE_DBD_=\n", false), 0);
-	ck_assert_str_eq(settings.warnings, "there is no setting PIERRE_DBD_POOOL; did you mean PIERRE_DBD_POOL?\n");
+	ck_assert_int_eq(
+		parse("", "PIERRE_DBD_POOOL=3\nOTHER=y\nPIERRE_DBD_POOL=4\nPIERRE_DBD_=\n", false),
+		0);
+	ck_assert_str_eq(settings.warnings,
+		"there is no setting PIERRE_DBD_POOOL; did you mean PIERRE_DBD_POOL?\n");
 }
 END_TEST
 

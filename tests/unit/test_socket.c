@@ -1,5 +1,6 @@
-/* The socket's place: what is replaced, what is left, who wins, what is removed. Would catch: a live socket stolen, a file or link
- * deleted, a lock file that two hold, another daemon's socket unlinked at the end. */
+/* The socket's place: what is replaced, what is left, who wins, what is removed. Would catch: a
+ * live socket stolen, a file or link deleted, a lock file that two hold, another daemon's socket
+ * unlinked at the end. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "../../daemon/socket.h"
+#include "../../daemon/clients/socket.h"
 #include "unit.h"
 
 static char folder[64], path[128], lock_path[136];
@@ -106,7 +107,8 @@ START_TEST(the_lock_holds)
 {
 	struct socket second;
 
-	ck_assert_int_eq(take(&sock, 0600), 0); /* bound, not listening yet: a probe would find it dead */
+	ck_assert_int_eq(
+		take(&sock, 0600), 0); /* bound, not listening yet: a probe would find it dead */
 	ck_assert_int_eq(take(&second, 0600), -1);
 	ck_assert_int_eq(err.exit_code, EX_TEMPFAIL);
 	socket_close(&second);
@@ -250,7 +252,9 @@ START_TEST(one_winner)
 			(void)close(go[1]);
 			(void)close(done[1]);
 			(void)!read(go[0], &byte, 1);
-			code = take(&sock, 0600) == 0 && socket_listen(&sock, &err) == 0 ? 0 : err.exit_code;
+			code = take(&sock, 0600) == 0 && socket_listen(&sock, &err) == 0
+				? 0
+				: err.exit_code;
 			(void)!write(tried[1], "", 1);
 			if (code == 0)
 				(void)!read(done[0], &byte, 1); /* holds it until all have tried */

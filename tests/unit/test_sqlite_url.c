@@ -1,5 +1,5 @@
-/* The form of SQLite's URLs. Would catch: a URL that is taken for another file, one that is refused without need, a name that does not come
- * back from its URL. */
+/* The form of SQLite's URLs. Would catch: a URL that is taken for another file, one that is refused
+ * without need, a name that does not come back from its URL. */
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -24,9 +24,21 @@ static const struct {
 	{"sqlite:a/$5", "a/$5", NULL, false},
 	{"sqlite::memory:", "", NULL, false},
 	{"sqlite://:memory:?mode=rwc", "", NULL, false},
-	{.url = "sqlite:"}, {.url = "sqlite:?mode=rw"}, {.url = "sqlite:a/"}, {.url = "sqlite:~x"}, {.url = "sqlite:$X"}, {.url = "sqlite:a/$X"},
-	{.url = "sqlite:a${X}"}, {.url = "sqlite:%0a"}, {.url = "sqlite:a%7F"}, {.url = "sqlite:a\x01"}, {.url = "sqlite:file:a"},
-	{.url = "sqlite:a?mode=ro"}, {.url = "sqlite:a?mode=rw&mode=rw"}, {.url = "sqlite:a?x"}, {.url = "sqlite::memory:?mode=rw"},
+	{.url = "sqlite:"},
+	{.url = "sqlite:?mode=rw"},
+	{.url = "sqlite:a/"},
+	{.url = "sqlite:~x"},
+	{.url = "sqlite:$X"},
+	{.url = "sqlite:a/$X"},
+	{.url = "sqlite:a${X}"},
+	{.url = "sqlite:%0a"},
+	{.url = "sqlite:a%7F"},
+	{.url = "sqlite:a\x01"},
+	{.url = "sqlite:file:a"},
+	{.url = "sqlite:a?mode=ro"},
+	{.url = "sqlite:a?mode=rw&mode=rw"},
+	{.url = "sqlite:a?x"},
+	{.url = "sqlite::memory:?mode=rw"},
 };
 
 START_TEST(forms)
@@ -42,7 +54,8 @@ START_TEST(forms)
 	} else {
 		ck_assert_msg(result == 0, "%s: %s", cases[_i].url, err.message);
 		ck_assert_str_eq(url.path != NULL ? url.path : "", cases[_i].path);
-		ck_assert_str_eq(url.literal != NULL ? url.literal : "", cases[_i].literal != NULL ? cases[_i].literal : "");
+		ck_assert_str_eq(url.literal != NULL ? url.literal : "",
+			cases[_i].literal != NULL ? cases[_i].literal : "");
 		ck_assert_int_eq(url.must_exist, cases[_i].must_exist);
 	}
 	sqlite_url_free(&url);

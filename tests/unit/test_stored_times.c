@@ -1,10 +1,11 @@
-/* Stored times: what C reads and what the generated columns hold is one rule. Would catch: an offset that only one of the two sees,
- * a day that a month has not, a text that one takes for a time and the other does not. */
+/* Stored times: what C reads and what the generated columns hold is one rule. Would catch: an
+ * offset that only one of the two sees, a day that a month has not, a text that one takes for a
+ * time and the other does not. */
 #include <sqlite3.h>
 #include <string.h>
 
 #include "../../backends/migration.h"
-#include "../../backends/sqlite/widen.h"
+#include "../../backends/sqlite/files/widen.h"
 #include "../../protocol/value.h"
 #include "unit.h"
 
@@ -25,13 +26,20 @@ static void set_up(void)
 	ck_assert_int_eq(sqlite3_open(":memory:", &db), SQLITE_OK);
 	ck_assert_int_eq(widen_register(db), SQLITE_OK);
 	run("PRAGMA writable_schema=ON");
-	for (const struct migration *migration = sqlite_migrations; migration->name != NULL; migration++)
+	for (const struct migration *migration = sqlite_migrations; migration->name != NULL;
+		migration++)
 		run(migration->sql);
 	run("PRAGMA writable_schema=RESET");
 	run("BEGIN; INSERT INTO users (id, email, password_hash, created_at, last_active) VALUES ('u', 'e', 'h', '', '')");
-	ck_assert_int_eq(sqlite3_prepare_v2(db, "INSERT OR REPLACE INTO api_keys (id, user_id, name, key_prefix, key_hash, expires_at) "
-	                                        "VALUES ('k', 'u', 'n', 'p', 'h', ?1)", -1, &insert, NULL), SQLITE_OK);
-	ck_assert_int_eq(sqlite3_prepare_v2(db, "SELECT expires_us FROM api_keys", -1, &read_back, NULL), SQLITE_OK);
+	ck_assert_int_eq(
+		sqlite3_prepare_v2(db,
+			"INSERT OR REPLACE INTO api_keys (id, user_id, name, key_prefix, key_hash, expires_at) "
+			"VALUES ('k', 'u', 'n', 'p', 'h', ?1)",
+			-1, &insert, NULL),
+		SQLITE_OK);
+	ck_assert_int_eq(
+		sqlite3_prepare_v2(db, "SELECT expires_us FROM api_keys", -1, &read_back, NULL),
+		SQLITE_OK);
 }
 
 static void tear_down(void)
@@ -51,9 +59,11 @@ static bool same(const char *text, size_t length)
 	ck_assert_int_eq(sqlite3_step(insert), SQLITE_DONE);
 	sqlite3_reset(insert);
 	ck_assert_int_eq(sqlite3_step(read_back), SQLITE_ROW);
-	ck_assert_msg(sqlite3_column_type(read_back, 0) == (good ? SQLITE_INTEGER : SQLITE_NULL), "\"%s\": is it a time?", text);
-	ck_assert_msg(!good || sqlite3_column_int64(read_back, 0) == micros, "\"%s\": C %lld, SQL %lld", text, (long long)micros,
-	              (long long)sqlite3_column_int64(read_back, 0));
+	ck_assert_msg(sqlite3_column_type(read_back, 0) == (good ? SQLITE_INTEGER : SQLITE_NULL),
+		"\"%s\": is it a time?", text);
+	ck_assert_msg(!good || sqlite3_column_int64(read_back, 0) == micros,
+		"\"%s\": C %lld, SQL %lld", text, (long long)micros,
+		(long long)sqlite3_column_int64(read_back, 0));
 	sqlite3_reset(read_back);
 	return good;
 }
@@ -62,15 +72,25 @@ static bool same(const char *text, size_t length)
 
 static size_t make(char out[96])
 {
-	static const char *const years[] = {"0000", "0001", "1900", "1969", "2000", "2024", "2025", "9999", "20x5"},
-		*const days[] = {"-01-01", "-02-28", "-02-29", "-02-30", "-04-31", "-06-10", "-12-31", "-13-01", "-00-10", "-06-00", "-07-32"},
-		*const between[] = {"T", "T", "T", "t", " ", "_"}, *const hours[] = {"00:00", "08:30", "19:59", "23:59", "24:00", "12:60"},
-		*const seconds[] = {":00", ":07", ":59", ":60"},
-		*const fractions[] = {"", "", ".1", ".123", ".123456", ".999999", ".9995", ".999999999", ".1234567891", ".", ".1.2", "5", ".1e2"},
-		*const offsets[] = {"", "Z", "z", "+00:00", "+00:00", "+02:00", "-05:30", "+02", "-00:30", "+23:59", "-23:59", "+24:00", "+0200",
-		                    "+2", "+01:60", "Zx", " ", "-00:00", "+00:01", "+2a:00", "\xC3\xA9"};
-	int length = snprintf(out, 96, "%s%s%s%s%s%s%s", ONE_OF(years), ONE_OF(days), ONE_OF(between), ONE_OF(hours), ONE_OF(seconds),
-	                      ONE_OF(fractions), ONE_OF(offsets));
+	static const char *const years[] = {"0000", "0001", "1900", "1969", "2000", "2024", "2025",
+		"9999", "20x5"},
+				 *const days[] = {"-01-01", "-02-28", "-02-29", "-02-30", "-04-31",
+					 "-06-10", "-12-31", "-13-01", "-00-10", "-06-00",
+					 "-07-32"},
+				 *const between[] = {"T", "T", "T", "t", " ", "_"},
+				 *const hours[] = {"00:00", "08:30", "19:59", "23:59", "24:00",
+					 "12:60"},
+				 *const seconds[] = {":00", ":07", ":59", ":60"},
+				 *const fractions[] = {"", "", ".1", ".123", ".123456", ".999999",
+					 ".9995", ".999999999", ".1234567891", ".", ".1.2", "5",
+					 ".1e2"},
+				 *const offsets[] = {"", "Z", "z", "+00:00", "+00:00", "+02:00",
+					 "-05:30", "+02", "-00:30", "+23:59", "-23:59", "+24:00",
+					 "+0200", "+2", "+01:60", "Zx", " ", "-00:00", "+00:01",
+					 "+2a:00", "\xC3\xA9"};
+	int length =
+		snprintf(out, 96, "%s%s%s%s%s%s%s", ONE_OF(years), ONE_OF(days), ONE_OF(between),
+			ONE_OF(hours), ONE_OF(seconds), ONE_OF(fractions), ONE_OF(offsets));
 
 	if (rand() % 10 == 0)
 		out[rand() % length] = "\0 5-:Zx"[rand() % 7];
@@ -94,8 +114,9 @@ END_TEST
 
 START_TEST(test_strange_forms)
 {
-	static const char *const texts[] = {"", "now", "2460000.50000000000", "08:00:00.1234567890", "2025-06-10T08:00Z  ", " 2025-06-10T08:00:00",
-	                                    "2025-06-10", "2025-06-10T08:00", "1749542400", "-2025-06-10T08:00:00Z"};
+	static const char *const texts[] = {"", "now", "2460000.50000000000", "08:00:00.1234567890",
+		"2025-06-10T08:00Z  ", " 2025-06-10T08:00:00", "2025-06-10", "2025-06-10T08:00",
+		"1749542400", "-2025-06-10T08:00:00Z"};
 
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
 		ck_assert_msg(!same(texts[i], strlen(texts[i])), "\"%s\"", texts[i]);

@@ -1,5 +1,6 @@
-/* Values: ids, times, addresses, UTF-8. Would catch: a time that shifts by its offset the wrong way or is rounded, a day that
- * does not exist, an id in another form, bytes that are taken for text. */
+/* Values: ids, times, addresses, UTF-8. Would catch: a time that shifts by its offset the wrong way
+ * or is rounded, a day that does not exist, an id in another form, bytes that are taken for text.
+ */
 #include <string.h>
 #include <time.h>
 
@@ -12,17 +13,27 @@ START_TEST(uuids)
 {
 	static const char canonical[] = "550e8400-e29b-41d4-a716-446655440000";
 	static const char *const good[] = {
-		"550e8400-e29b-41d4-a716-446655440000", "550E8400-E29B-41D4-A716-446655440000",
-		"550e8400e29b41d4a716446655440000", "550E8400e29b41d4A716446655440000",
+		"550e8400-e29b-41d4-a716-446655440000",
+		"550E8400-E29B-41D4-A716-446655440000",
+		"550e8400e29b41d4a716446655440000",
+		"550E8400e29b41d4A716446655440000",
 	};
 	static const char *const bad[] = {
-		"", "550e8400-e29b-41d4-a716-44665544000", "550e8400-e29b-41d4-a716-4466554400000",
-		"550e8400e29b-41d4-a716-446655440000", "{550e8400-e29b-41d4-a716-446655440000}",
-		"550e8400-e29b-41d4-a716-44665544000g", "550e8400-e29b-41d4-a716_446655440000",
-		"550e8400e29b41d4a71644665544000", "550e8400e29b41d4a7164466554400000",
-		"550e8400-e29b-41d4-a7164-46655440000", "550e8400-e29b-41d4-a716-4466554400\xC3\xA9",
-		"------------------------------------", "550e8400e-29b-41d4-a716-446655440000",
-		"urn:uuid:550e8400-e29b-41d4-a716-446655440000", " 50e8400-e29b-41d4-a716-446655440000",
+		"",
+		"550e8400-e29b-41d4-a716-44665544000",
+		"550e8400-e29b-41d4-a716-4466554400000",
+		"550e8400e29b-41d4-a716-446655440000",
+		"{550e8400-e29b-41d4-a716-446655440000}",
+		"550e8400-e29b-41d4-a716-44665544000g",
+		"550e8400-e29b-41d4-a716_446655440000",
+		"550e8400e29b41d4a71644665544000",
+		"550e8400e29b41d4a7164466554400000",
+		"550e8400-e29b-41d4-a7164-46655440000",
+		"550e8400-e29b-41d4-a716-4466554400\xC3\xA9",
+		"------------------------------------",
+		"550e8400e-29b-41d4-a716-446655440000",
+		"urn:uuid:550e8400-e29b-41d4-a716-446655440000",
+		" 50e8400-e29b-41d4-a716-446655440000",
 		"0x0e8400e29b41d4a716446655440000",
 	};
 	char out[UUID_TEXT];
@@ -92,22 +103,52 @@ START_TEST(times)
 		{"0000-02-29T00:00:00Z", "0000-02-29T00:00:00.000000Z"},
 	};
 	static const char *const bad[] = {
-		"", "2025-06-19", "2025-06-19T15:44:49", "2025-06-19 15:44:49Z", "2025-06-19T15:44Z", "2025-6-19T15:44:49Z",
-		"25-06-19T15:44:49Z", "2025-06-19T15:44:60Z", "2025-06-30T23:59:60Z", "2025-06-19T24:00:00Z",
-		"2025-06-19T15:60:00Z", "2025-13-01T00:00:00Z", "2025-00-01T00:00:00Z", "2025-01-00T00:00:00Z",
-		"2025-01-32T00:00:00Z", "2025-04-31T00:00:00Z", "2025-02-29T00:00:00Z", "1900-02-29T00:00:00Z",
-		"2025-06-19T15:44:49.Z", "2025-06-19T15:44:49.1234567890Z", "2025-06-19T15:44:49+2:00",
-		"2025-06-19T15:44:49+0200", "2025-06-19T15:44:49+02", "2025-06-19T15:44:49+24:00",
-		"2025-06-19T15:44:49+02:60", "2025-06-19T15:44:49Z ", " 2025-06-19T15:44:49Z", "2025-06-19T15:44:49ZZ",
-		"2025-06-19T15:44:49,5Z", "+2025-06-19T15:44:49Z", "2025-06-19T15:44:49+02:00Z",
-		"2025-06-19T15:44:49.123456+", "10000-01-01T00:00:00Z", "0000-01-01T00:00:00+00:01",
-		"9999-12-31T23:59:59-00:01", "2025-06-19T15:44:49 Z", "now", "1750000000", "2025-06-19T1\xC3\xA9:44:49Z",
+		"",
+		"2025-06-19",
+		"2025-06-19T15:44:49",
+		"2025-06-19 15:44:49Z",
+		"2025-06-19T15:44Z",
+		"2025-6-19T15:44:49Z",
+		"25-06-19T15:44:49Z",
+		"2025-06-19T15:44:60Z",
+		"2025-06-30T23:59:60Z",
+		"2025-06-19T24:00:00Z",
+		"2025-06-19T15:60:00Z",
+		"2025-13-01T00:00:00Z",
+		"2025-00-01T00:00:00Z",
+		"2025-01-00T00:00:00Z",
+		"2025-01-32T00:00:00Z",
+		"2025-04-31T00:00:00Z",
+		"2025-02-29T00:00:00Z",
+		"1900-02-29T00:00:00Z",
+		"2025-06-19T15:44:49.Z",
+		"2025-06-19T15:44:49.1234567890Z",
+		"2025-06-19T15:44:49+2:00",
+		"2025-06-19T15:44:49+0200",
+		"2025-06-19T15:44:49+02",
+		"2025-06-19T15:44:49+24:00",
+		"2025-06-19T15:44:49+02:60",
+		"2025-06-19T15:44:49Z ",
+		" 2025-06-19T15:44:49Z",
+		"2025-06-19T15:44:49ZZ",
+		"2025-06-19T15:44:49,5Z",
+		"+2025-06-19T15:44:49Z",
+		"2025-06-19T15:44:49+02:00Z",
+		"2025-06-19T15:44:49.123456+",
+		"10000-01-01T00:00:00Z",
+		"0000-01-01T00:00:00+00:01",
+		"9999-12-31T23:59:59-00:01",
+		"2025-06-19T15:44:49 Z",
+		"now",
+		"1750000000",
+		"2025-06-19T1\xC3\xA9:44:49Z",
 	};
 	char out[TIMESTAMP_TEXT_MAX];
 	int64_t micros, again;
 
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
-		ck_assert_msg(timestamp_parse(good[i].text, strlen(good[i].text), &micros), "%s", good[i].text);
+		ck_assert_msg(timestamp_parse(good[i].text, strlen(good[i].text), &micros), "%s",
+			good[i].text);
 		ck_assert_uint_eq(timestamp_format(micros, out), 27);
 		ck_assert_msg(memcmp(out, good[i].utc, 27) == 0, "%s is %.27s", good[i].text, out);
 		ck_assert(timestamp_in_range(micros));
@@ -115,7 +156,8 @@ START_TEST(times)
 		ck_assert_int_eq(again, micros);
 	}
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-		ck_assert_msg(!timestamp_parse(bad[i], strlen(bad[i]), &micros), "%s was taken", bad[i]);
+		ck_assert_msg(
+			!timestamp_parse(bad[i], strlen(bad[i]), &micros), "%s was taken", bad[i]);
 	/* No beginning of a time is one. */
 	for (size_t length = 0; length < strlen(good[0].text); length++)
 		ck_assert(!timestamp_parse(good[0].text, length, &micros));
@@ -126,18 +168,30 @@ END_TEST
 START_TEST(problems_of_times)
 {
 	static const char *const cases[][2] = {
-		{"2016-12-31T23:59:60Z", "second 60: leap seconds are not supported"}, {"2025-06-19T24:00:00Z", "hour 24: write midnight as 00:00"},
-		{"2025-06-19T24:00:01Z", "hour 24: hours are 00 to 23"}, {"2025-06-19T25:00:00Z", "hour 25"}, {"2025-06-19T15:60:00Z", "minute 60"},
-		{"2025-06-19T15:44:61Z", "second 61"}, {"2025-02-29T00:00:00Z", "29"}, {"1900-02-29T00:00:00Z", "29"},
-		{"2025-13-01T00:00:00Z", "month 13"}, {"2025-00-01T00:00:00Z", "month 00"}, {"2025-04-31T00:00:00Z", "31"},
-		{"2025-06-19 15:44:49Z", "write a T"}, {"2025-06-19T15:44:49", "no offset"}, {"2025-06-19T15:44:49,5Z", "comma"},
-		{"2025-06-19T15:44:49.Z", "no digit"}, {"2025-06-19T15:44:49.1234567890Z", "more than 9"}, {"2025-06-19T15:44:49+24:00", "offset"},
+		{"2016-12-31T23:59:60Z", "second 60: leap seconds are not supported"},
+		{"2025-06-19T24:00:00Z", "hour 24: write midnight as 00:00"},
+		{"2025-06-19T24:00:01Z", "hour 24: hours are 00 to 23"},
+		{"2025-06-19T25:00:00Z", "hour 25"},
+		{"2025-06-19T15:60:00Z", "minute 60"},
+		{"2025-06-19T15:44:61Z", "second 61"},
+		{"2025-02-29T00:00:00Z", "29"},
+		{"1900-02-29T00:00:00Z", "29"},
+		{"2025-13-01T00:00:00Z", "month 13"},
+		{"2025-00-01T00:00:00Z", "month 00"},
+		{"2025-04-31T00:00:00Z", "31"},
+		{"2025-06-19 15:44:49Z", "write a T"},
+		{"2025-06-19T15:44:49", "no offset"},
+		{"2025-06-19T15:44:49,5Z", "comma"},
+		{"2025-06-19T15:44:49.Z", "no digit"},
+		{"2025-06-19T15:44:49.1234567890Z", "more than 9"},
+		{"2025-06-19T15:44:49+24:00", "offset"},
 		{"9999-12-31T23:59:59-00:01", "outside the years"},
 	};
 	char problem[TIMESTAMP_PROBLEM_MAX];
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		ck_assert_msg(timestamp_problem(cases[i][0], strlen(cases[i][0]), problem), "%s", cases[i][0]);
+		ck_assert_msg(timestamp_problem(cases[i][0], strlen(cases[i][0]), problem), "%s",
+			cases[i][0]);
 		ck_assert_msg(strstr(problem, cases[i][1]) != NULL, "%s: %s", cases[i][0], problem);
 	}
 	ck_assert(!timestamp_problem("now", 3, problem));
@@ -150,24 +204,38 @@ START_TEST(stored_times)
 		const char *text;
 		int64_t micros;
 	} good[] = {
-		{"2025-06-10 08:00:00", INT64_C(1749542400000000)}, {"2025-06-10 08:00:00.5", INT64_C(1749542400500000)},
+		{"2025-06-10 08:00:00", INT64_C(1749542400000000)},
+		{"2025-06-10 08:00:00.5", INT64_C(1749542400500000)},
 		{"2025-06-10 08:00:00.123456789", INT64_C(1749542400123456)},
-		{"2025-06-10 08:00:00+00", INT64_C(1749542400000000)}, {"2025-06-10 10:00:00+02", INT64_C(1749542400000000)},
-		{"2025-06-10 08:00:00+00:00", INT64_C(1749542400000000)}, {"2025-06-10T08:00:00Z", INT64_C(1749542400000000)},
+		{"2025-06-10 08:00:00+00", INT64_C(1749542400000000)},
+		{"2025-06-10 10:00:00+02", INT64_C(1749542400000000)},
+		{"2025-06-10 08:00:00+00:00", INT64_C(1749542400000000)},
+		{"2025-06-10T08:00:00Z", INT64_C(1749542400000000)},
 		{"2025-06-10T08:00:00.000001+00:00", INT64_C(1749542400000001)},
-		{"2025-06-10T08:00:00", INT64_C(1749542400000000)}, {"2025-06-10 08:00:00Z", INT64_C(1749542400000000)},
+		{"2025-06-10T08:00:00", INT64_C(1749542400000000)},
+		{"2025-06-10 08:00:00Z", INT64_C(1749542400000000)},
 		{"1970-01-01T00:00:00+00:00", 0},
 	};
 	static const char *const bad[] = {
-		"", "2025-06-10", "2025-06-10 08:00", "2025-06-10 08:00:00 UTC", "2025-06-10  08:00:00",
-		"2025-06-10 08:00:00+0", "2025-06-10_08:00:00", "2025-06-10 08:00:00+00:", "2025-02-30 08:00:00",
-		"CURRENT_TIMESTAMP", "9999-12-31 23:59:59-01:00", "0000-01-01T00:00:00+00:01",
+		"",
+		"2025-06-10",
+		"2025-06-10 08:00",
+		"2025-06-10 08:00:00 UTC",
+		"2025-06-10  08:00:00",
+		"2025-06-10 08:00:00+0",
+		"2025-06-10_08:00:00",
+		"2025-06-10 08:00:00+00:",
+		"2025-02-30 08:00:00",
+		"CURRENT_TIMESTAMP",
+		"9999-12-31 23:59:59-01:00",
+		"0000-01-01T00:00:00+00:01",
 	};
 	char out[TIMESTAMP_TEXT_MAX];
 	int64_t micros;
 
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
-		ck_assert_msg(timestamp_parse_stored(good[i].text, strlen(good[i].text), &micros), "%s", good[i].text);
+		ck_assert_msg(timestamp_parse_stored(good[i].text, strlen(good[i].text), &micros),
+			"%s", good[i].text);
 		ck_assert_int_eq(micros, good[i].micros);
 		ck_assert_uint_eq(timestamp_format_stored(micros, out), 32);
 		ck_assert_mem_eq(out + 26, "+00:00", 6);
@@ -176,7 +244,8 @@ START_TEST(stored_times)
 		ck_assert_int_eq(micros, good[i].micros);
 	}
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-		ck_assert_msg(!timestamp_parse_stored(bad[i], strlen(bad[i]), &micros), "%s was taken", bad[i]);
+		ck_assert_msg(!timestamp_parse_stored(bad[i], strlen(bad[i]), &micros),
+			"%s was taken", bad[i]);
 }
 END_TEST
 
@@ -188,9 +257,11 @@ START_TEST(calendar)
 
 	ck_assert(timestamp_in_range(first) && !timestamp_in_range(first - 1));
 	ck_assert(timestamp_in_range(end - 1) && !timestamp_in_range(end));
-	for (unsigned i = 0, most = unit_rounds(200000); i < most; i++) {
-		int64_t micros = i < 100000 ? first + (int64_t)(unit_random(&state) % (uint64_t)(end - first))
-		                            : ((int64_t)(i - 150000) * 8) * day + (int64_t)(unit_random(&state) % (uint64_t)day);
+	for (unsigned i = 0, max = unit_rounds(200000); i < max; i++) {
+		int64_t micros = i < 100000
+			? first + (int64_t)(unit_random(&state) % (uint64_t)(end - first))
+			: ((int64_t)(i - 150000) * 8) * day +
+				(int64_t)(unit_random(&state) % (uint64_t)day);
 		int64_t seconds = micros / second - (micros % second < 0), month_start, parsed;
 		char out[TIMESTAMP_TEXT_MAX], want[96];
 		struct tm tm;
@@ -198,13 +269,16 @@ START_TEST(calendar)
 		if (!timestamp_in_range(micros))
 			continue;
 		ck_assert_ptr_nonnull(gmtime_r(&(time_t){seconds}, &tm));
-		(void)snprintf(want, sizeof want, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-		               tm.tm_min, tm.tm_sec, (int)(micros - seconds * second));
+		(void)snprintf(want, sizeof want, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ",
+			tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
+			tm.tm_sec, (int)(micros - seconds * second));
 		ck_assert_uint_eq(timestamp_format(micros, out), 27);
 		ck_assert_msg(memcmp(out, want, 27) == 0, "%.27s is not %s", out, want);
 		ck_assert(timestamp_parse(out, 27, &parsed));
 		ck_assert_int_eq(parsed, micros);
-		ck_assert_int_eq(timestamp_day_start(micros), (int64_t)(seconds - tm.tm_hour * 3600 - tm.tm_min * 60 - tm.tm_sec) * second);
+		ck_assert_int_eq(timestamp_day_start(micros),
+			(int64_t)(seconds - tm.tm_hour * 3600 - tm.tm_min * 60 - tm.tm_sec) *
+				second);
 		month_start = timestamp_day_start(micros) - (tm.tm_mday - 1) * day;
 		ck_assert_int_eq(timestamp_month_start(micros), month_start);
 	}
@@ -217,40 +291,73 @@ END_TEST
 START_TEST(addresses)
 {
 	static const char *const good[][2] = {
-		{"127.0.0.1", "127.0.0.1"}, {"0.0.0.0", "0.0.0.0"}, {"255.255.255.255", "255.255.255.255"}, {"::", "::"},
-		{"::1", "::1"}, {"2001:DB8:0:0:0:0:0:1", "2001:db8::1"}, {"2001:0db8::0001", "2001:db8::1"},
-		{"::ffff:192.0.2.1", "::ffff:192.0.2.1"}, {"::FFFF:c000:201", "::ffff:192.0.2.1"},
-		{"fe80:0:0:1:0:0:0:1", "fe80:0:0:1::1"}, {"1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8"},
+		{"127.0.0.1", "127.0.0.1"},
+		{"0.0.0.0", "0.0.0.0"},
+		{"255.255.255.255", "255.255.255.255"},
+		{"::", "::"},
+		{"::1", "::1"},
+		{"2001:DB8:0:0:0:0:0:1", "2001:db8::1"},
+		{"2001:0db8::0001", "2001:db8::1"},
+		{"::ffff:192.0.2.1", "::ffff:192.0.2.1"},
+		{"::FFFF:c000:201", "::ffff:192.0.2.1"},
+		{"fe80:0:0:1:0:0:0:1", "fe80:0:0:1::1"},
+		{"1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8"},
 		{"1:2:3:4:5:6:7::", "1:2:3:4:5:6:7:0"},
-		{"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"},
-		{"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"},
+		{"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+			"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"},
+		{"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255",
+			"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"},
 	};
 	static const char *const bad[] = {
-		"", "1.2.3", "1.2.3.4.5", "256.1.1.1", "1.2.3.-4", "01.2.3.4", "1.2.3.4/24", "0x7f.0.0.1", "2130706433",
-		" 127.0.0.1", "127.0.0.1 ", ":::", "1::2::3", "fe80::1%eth0", "::1/128", "[::1]", "12345::", "g::1",
-		"1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "localhost", "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.2555",
-		"::1.2.3", "\xEF\xBC\x91.2.3.4",
+		"",
+		"1.2.3",
+		"1.2.3.4.5",
+		"256.1.1.1",
+		"1.2.3.-4",
+		"01.2.3.4",
+		"1.2.3.4/24",
+		"0x7f.0.0.1",
+		"2130706433",
+		" 127.0.0.1",
+		"127.0.0.1 ",
+		":::",
+		"1::2::3",
+		"fe80::1%eth0",
+		"::1/128",
+		"[::1]",
+		"12345::",
+		"g::1",
+		"1:2:3:4:5:6:7",
+		"1:2:3:4:5:6:7:8:9",
+		"localhost",
+		"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.2555",
+		"::1.2.3",
+		"\xEF\xBC\x91.2.3.4",
 	};
 	char out[46];
 	size_t length;
 
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
-		ck_assert_msg(ip_parse(good[i][0], strlen(good[i][0]), out, &length), "%s", good[i][0]);
+		ck_assert_msg(
+			ip_parse(good[i][0], strlen(good[i][0]), out, &length), "%s", good[i][0]);
 		ck_assert_uint_eq(length, strlen(good[i][1]));
 		ck_assert_mem_eq(out, good[i][1], length);
 	}
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-		ck_assert_msg(!ip_parse(bad[i], strlen(bad[i]), out, &length), "%s was taken", bad[i]);
+		ck_assert_msg(
+			!ip_parse(bad[i], strlen(bad[i]), out, &length), "%s was taken", bad[i]);
 	ck_assert(!ip_parse("127.0.0.1\0x", 11, out, &length));
 }
 END_TEST
 
-/* The definition, written anew and slowly: a character is what encodes its own code point in the shortest form. */
+/* The definition, written anew and slowly: a character is what encodes its own code point in the
+ * shortest form. */
 static size_t slow_character(const unsigned char *p, size_t left)
 {
 	for (size_t length = 1; length <= 4 && length <= left; length++) {
-		static const unsigned leads[] = {0, 0x00, 0xC0, 0xE0, 0xF0}, masks[] = {0, 0x80, 0xE0, 0xF0, 0xF8};
-		static const unsigned least[] = {0, 1, 0x80, 0x800, 0x10000};
+		static const unsigned leads[] = {0, 0x00, 0xC0, 0xE0, 0xF0},
+				      masks[] = {0, 0x80, 0xE0, 0xF0, 0xF8};
+		static const unsigned min[] = {0, 1, 0x80, 0x800, 0x10000};
 		unsigned code = p[0] & ~masks[length] & 0xFF;
 		bool good = (p[0] & masks[length]) == leads[length];
 
@@ -259,7 +366,10 @@ static size_t slow_character(const unsigned char *p, size_t left)
 			code = code << 6 | (p[i] & 0x3F);
 		}
 		if (good)
-			return code >= least[length] && code <= 0x10FFFF && (code < 0xD800 || code > 0xDFFF) ? length : 0;
+			return code >= min[length] && code <= 0x10FFFF &&
+					(code < 0xD800 || code > 0xDFFF)
+				? length
+				: 0;
 	}
 	return 0;
 }
@@ -268,9 +378,10 @@ START_TEST(utf8_characters)
 {
 	uint64_t state = 11;
 
-	for (unsigned i = 0, step = (1u << 24) / unit_rounds(1u << 24); i < 1u << 24; i += i < 1u << 16 ? step : 7 * step) { /* three bytes, most of them */
-		unsigned char text[4] = {(unsigned char)(i >> 16), (unsigned char)(i >> 8), (unsigned char)i,
-		                         (unsigned char)(unit_random(&state) | 0x80)};
+	for (unsigned i = 0, step = (1u << 24) / unit_rounds(1u << 24); i < 1u << 24;
+		i += i < 1u << 16 ? step : 7 * step) { /* three bytes, most of them */
+		unsigned char text[4] = {(unsigned char)(i >> 16), (unsigned char)(i >> 8),
+			(unsigned char)i, (unsigned char)(unit_random(&state) | 0x80)};
 
 		if (i < 1u << 16) { /* all of two bytes first */
 			text[0] = text[1];
@@ -278,11 +389,13 @@ START_TEST(utf8_characters)
 		}
 		for (size_t left = 1; left <= 4; left++)
 			if (utf8_character((const char *)text, left) != slow_character(text, left))
-				ck_abort_msg("%02x %02x %02x %02x of %zu", text[0], text[1], text[2], text[3], left);
+				ck_abort_msg("%02x %02x %02x %02x of %zu", text[0], text[1],
+					text[2], text[3], left);
 	}
-	for (unsigned i = 0, most = unit_rounds(1u << 20); i < most; i++) { /* four */
-		unsigned char text[4] = {(unsigned char)(0xF0 | (i >> 17)), (unsigned char)(i >> 10), (unsigned char)(0x80 | (i & 0x3F)),
-		                         (unsigned char)(unit_random(&state) & 0xBF)};
+	for (unsigned i = 0, max = unit_rounds(1u << 20); i < max; i++) { /* four */
+		unsigned char text[4] = {(unsigned char)(0xF0 | (i >> 17)),
+			(unsigned char)(i >> 10), (unsigned char)(0x80 | (i & 0x3F)),
+			(unsigned char)(unit_random(&state) & 0xBF)};
 
 		if (utf8_character((const char *)text, 4) != slow_character(text, 4))
 			ck_abort_msg("%02x %02x %02x %02x", text[0], text[1], text[2], text[3]);
@@ -290,7 +403,8 @@ START_TEST(utf8_characters)
 }
 END_TEST
 
-/* Eight bytes at once: each wrong byte at each place of texts of each length must be found, and no good text refused. */
+/* Eight bytes at once: each wrong byte at each place of texts of each length must be found, and no
+ * good text refused. */
 START_TEST(utf8_fast_path)
 {
 	static const char wrong[] = {'\0', '\x80', '\xFF', '\xC3', '\xED'};

@@ -1,5 +1,6 @@
-/* The VFS that gathers what is written to SQLite's log. Would catch: a commit that other connections cannot see, or that a crash would lose;
- * pages that a transaction wrote and does not find again; a failed write that is answered as stored, or that spoils what comes after it. */
+/* The VFS that gathers what is written to SQLite's log. Would catch: a commit that other
+ * connections cannot see, or that a crash would lose; pages that a transaction wrote and does not
+ * find again; a failed write that is answered as stored, or that spoils what comes after it. */
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -11,7 +12,8 @@
 static char folder[64], path[128], log_path[136];
 static sqlite3 *writer, *other;
 
-/* The system's VFS, but that syncs of the log fail while syncs_fail is set. It stands below the one that is tested. */
+/* The system's VFS, but that syncs of the log fail while syncs_fail is set. It stands below the one
+ * that is tested. */
 static sqlite3_vfs failing, *system_vfs;
 static sqlite3_io_methods log_methods;
 static const sqlite3_io_methods *system_methods;
@@ -22,7 +24,8 @@ static int failing_sync(sqlite3_file *file, int flags)
 	return syncs_fail ? SQLITE_IOERR_FSYNC : system_methods->xSync(file, flags);
 }
 
-static int failing_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *flags_out)
+static int failing_open(
+	sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *flags_out)
 {
 	int code = system_vfs->xOpen(system_vfs, name, file, flags, flags_out);
 
@@ -50,7 +53,8 @@ static void make_failing(void)
 
 static void run(sqlite3 *db, const char *sql)
 {
-	ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK, "%s: %s", sql, sqlite3_errmsg(db));
+	ck_assert_msg(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK, "%s: %s", sql,
+		sqlite3_errmsg(db));
 }
 
 static int number(sqlite3 *db, const char *sql)
@@ -58,7 +62,8 @@ static int number(sqlite3 *db, const char *sql)
 	sqlite3_stmt *statement;
 	int value = -1;
 
-	ck_assert_msg(sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK, "%s: %s", sql, sqlite3_errmsg(db));
+	ck_assert_msg(sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK, "%s: %s", sql,
+		sqlite3_errmsg(db));
 	if (sqlite3_step(statement) == SQLITE_ROW)
 		value = sqlite3_column_int(statement, 0);
 	ck_assert_msg(sqlite3_finalize(statement) == SQLITE_OK, "%s: %s", sql, sqlite3_errmsg(db));
@@ -69,7 +74,9 @@ static sqlite3 *open_with(const char *vfs)
 {
 	sqlite3 *db;
 
-	ck_assert_int_eq(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, vfs), SQLITE_OK);
+	ck_assert_int_eq(
+		sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, vfs),
+		SQLITE_OK);
 	run(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=10");
 	return db;
 }
@@ -94,7 +101,8 @@ static void leave(void)
 
 	sqlite3_close(other);
 	sqlite3_close(writer);
-	for (const char *const *end = (const char *const[]){"", "-wal", "-shm", "-journal", NULL}; *end != NULL; end++) {
+	for (const char *const *end = (const char *const[]){"", "-wal", "-shm", "-journal", NULL};
+		*end != NULL; end++) {
 		(void)snprintf(name, sizeof name, "%s%s", path, *end);
 		(void)unlink(name);
 	}
@@ -105,8 +113,9 @@ static void insert(int rows, int bytes)
 {
 	char sql[160];
 
-	(void)snprintf(sql, sizeof sql, "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) INSERT INTO t (x) SELECT hex(randomblob(%d)) FROM n",
-	               rows, bytes / 2);
+	(void)snprintf(sql, sizeof sql,
+		"WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) INSERT INTO t (x) SELECT hex(randomblob(%d)) FROM n",
+		rows, bytes / 2);
 	run(writer, sql);
 }
 
@@ -120,7 +129,8 @@ START_TEST(each_commit_is_seen)
 }
 END_TEST
 
-/* What stands in the files at a commit's end is all there is: a copy of them is what a killed process leaves. */
+/* What stands in the files at a commit's end is all there is: a copy of them is what a killed
+ * process leaves. */
 START_TEST(each_commit_is_in_the_file)
 {
 	struct stat before, after;
@@ -143,7 +153,10 @@ START_TEST(large_transactions)
 	ck_assert_int_eq(number(writer, "SELECT sum(length(x)) FROM t"), 2000 * 2001);
 	run(writer, "COMMIT");
 	ck_assert_int_eq(number(other, "SELECT sum(length(x)) FROM t"), 2000 * 2001);
-	ck_assert_int_eq(number(other, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"), 0);
+	ck_assert_int_eq(
+		number(other,
+			"SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"),
+		0);
 }
 END_TEST
 
@@ -156,7 +169,10 @@ START_TEST(what_is_rolled_back_is_gone)
 	ck_assert_int_eq(number(writer, "SELECT count(*) FROM t"), 10);
 	insert(5, 100);
 	ck_assert_int_eq(number(other, "SELECT count(*) FROM t"), 15);
-	ck_assert_int_eq(number(other, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"), 0);
+	ck_assert_int_eq(
+		number(other,
+			"SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"),
+		0);
 }
 END_TEST
 
@@ -182,20 +198,29 @@ START_TEST(checkpoints)
 	int fd = dup(STDIN_FILENO), pages, moved;
 	unsigned portions = 0;
 
-	vfs_pace(writer, fd, count_one, &portions); /* any descriptor: the portions are a favour, nothing depends on them */
+	vfs_pace(writer, fd, count_one,
+		&portions); /* any descriptor: the portions are a favour, nothing depends on them */
 	for (int i = 0; i < 6; i++) {
 		insert(300, 3000);
-		ck_assert_int_eq(sqlite3_wal_checkpoint_v2(i % 2 == 0 ? writer : other, NULL, SQLITE_CHECKPOINT_RESTART, &pages, &moved), SQLITE_OK);
+		ck_assert_int_eq(sqlite3_wal_checkpoint_v2(i % 2 == 0 ? writer : other, NULL,
+					 SQLITE_CHECKPOINT_RESTART, &pages, &moved),
+			SQLITE_OK);
 		ck_assert_int_eq(pages, moved);
-		ck_assert_uint_ge(portions, (unsigned)(i / 2 + 1) * 300 / 32 / 2); /* a row is a page; every other time it is the paced one */
+		ck_assert_uint_ge(portions,
+			(unsigned)(i / 2 + 1) * 300 / 32 /
+				2); /* a row is a page; every other time it is the paced one */
 	}
 	ck_assert_int_eq(number(other, "SELECT sum(length(x)) FROM t"), 1800 * 3000);
-	ck_assert_int_eq(number(other, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"), 0);
+	ck_assert_int_eq(
+		number(other,
+			"SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"),
+		0);
 	close(fd);
 }
 END_TEST
 
-/* The log cannot grow: the commit says so, and the next one that finds room stands where the failed one would have. */
+/* The log cannot grow: the commit says so, and the next one that finds room stands where the failed
+ * one would have. */
 START_TEST(failed_writes)
 {
 	struct rlimit old, small = {0};
@@ -208,14 +233,21 @@ START_TEST(failed_writes)
 	for (int room = 0; room < 40000; room += 9000) {
 		small = (struct rlimit){(rlim_t)(log.st_size + room), old.rlim_max};
 		ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
-		ck_assert_int_ne(sqlite3_exec(writer, "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30) "
-		                                      "INSERT INTO t (x) SELECT hex(randomblob(2000)) FROM n", NULL, NULL, NULL), SQLITE_OK);
+		ck_assert_int_ne(
+			sqlite3_exec(writer,
+				"WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30) "
+				"INSERT INTO t (x) SELECT hex(randomblob(2000)) FROM n",
+				NULL, NULL, NULL),
+			SQLITE_OK);
 		ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &old), 0);
 		ck_assert_int_eq(number(other, "SELECT count(*) FROM t"), 10);
 	}
 	insert(20, 3000);
 	ck_assert_int_eq(number(other, "SELECT count(*) FROM t"), 30);
-	ck_assert_int_eq(number(other, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"), 0);
+	ck_assert_int_eq(
+		number(other,
+			"SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"),
+		0);
 }
 END_TEST
 
@@ -244,13 +276,17 @@ static int rows_after_a_kill(void)
 	copy_file(log_path, copy_log);
 	ck_assert_int_eq(sqlite3_open_v2(copy, &db, SQLITE_OPEN_READWRITE, "unix"), SQLITE_OK);
 	rows = number(db, "SELECT count(*) FROM t");
-	ck_assert_int_eq(number(db, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"), 0);
+	ck_assert_int_eq(
+		number(db,
+			"SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"),
+		0);
 	ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
 	ck_assert_int_eq(unlink(copy), 0);
 	return rows;
 }
 
-/* A commit that is refused because its sync failed must not come back, whatever the process does next. */
+/* A commit that is refused because its sync failed must not come back, whatever the process does
+ * next. */
 START_TEST(failed_syncs)
 {
 	run(writer, "BEGIN");
@@ -275,7 +311,9 @@ END_TEST
 START_TEST(failed_syncs_of_a_new_log)
 {
 	insert(50, 3000);
-	ck_assert_int_eq(sqlite3_wal_checkpoint_v2(writer, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL), SQLITE_OK);
+	ck_assert_int_eq(
+		sqlite3_wal_checkpoint_v2(writer, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL),
+		SQLITE_OK);
 	syncs_fail = true;
 	ck_assert_int_ne(sqlite3_exec(writer, "DELETE FROM t", NULL, NULL, NULL), SQLITE_OK);
 	syncs_fail = false;
@@ -287,7 +325,8 @@ START_TEST(failed_syncs_of_a_new_log)
 }
 END_TEST
 
-/* What another program has committed where a transaction of ours had begun and was taken back is not cut off with ours. */
+/* What another program has committed where a transaction of ours had begun and was taken back is
+ * not cut off with ours. */
 START_TEST(failed_syncs_after_somebody_else)
 {
 	run(writer, "BEGIN");
@@ -295,7 +334,9 @@ START_TEST(failed_syncs_after_somebody_else)
 	run(writer, "ROLLBACK");
 	run(other, "INSERT INTO t (x) VALUES ('theirs')");
 	syncs_fail = true;
-	ck_assert_int_ne(sqlite3_exec(writer, "INSERT INTO t (x) VALUES ('ours')", NULL, NULL, NULL), SQLITE_OK);
+	ck_assert_int_ne(
+		sqlite3_exec(writer, "INSERT INTO t (x) VALUES ('ours')", NULL, NULL, NULL),
+		SQLITE_OK);
 	syncs_fail = false;
 	ck_assert_int_eq(number(other, "SELECT count(*) FROM t WHERE x = 'theirs'"), 1);
 	ck_assert_int_eq(rows_after_a_kill(), 1);

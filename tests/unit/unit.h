@@ -1,4 +1,5 @@
-/* What the test programs of this folder share: running one suite, and data from outside the project. */
+/* What the test programs of this folder share: running one suite, and data from outside the
+ * project. */
 #ifndef PIERRE_TEST_UNIT_H
 #define PIERRE_TEST_UNIT_H
 
@@ -9,9 +10,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { UNIT_SKIPPED = 77, UNIT_TIME = 120 };  /* what meson counts as skipped; seconds for one test */
+enum {
+	UNIT_SKIPPED = 77,
+	UNIT_TIME = 120
+}; /* what meson counts as skipped; seconds for one test */
 
-/* Runs everything; the program's exit code. `complete` false: data was absent, so that passing counts as skipped. */
+/* Runs everything; the program's exit code. `complete` false: data was absent, so that passing
+ * counts as skipped. */
 static inline int unit_run(const char *name, TCase *tests, bool complete)
 {
 	Suite *suite = suite_create(name);
@@ -26,7 +31,8 @@ static inline int unit_run(const char *name, TCase *tests, bool complete)
 	return failed != 0 ? EXIT_FAILURE : complete ? EXIT_SUCCESS : UNIT_SKIPPED;
 }
 
-/* Path of published test data beside the project (PIERRE_TEST_DATA names the folder); false, and said loudly, when absent. */
+/* Path of published test data beside the project (PIERRE_TEST_DATA names the folder); false, and
+ * said loudly, when absent. */
 static inline bool unit_data(const char *name, char *path, size_t size)
 {
 	const char *folder = getenv("PIERRE_TEST_DATA");
@@ -38,7 +44,8 @@ static inline bool unit_data(const char *name, char *path, size_t size)
 	return false;
 }
 
-/* A whole file in memory that the caller frees; NUL behind it. Not being able to read it fails the test. */
+/* A whole file in memory that the caller frees; NUL behind it. Not being able to read it fails the
+ * test. */
 static inline char *unit_read(const char *path, size_t *length)
 {
 	FILE *file = fopen(path, "rb");
@@ -69,7 +76,8 @@ static inline uint64_t unit_random(uint64_t *state)
 	return z ^ z >> 31;
 }
 
-/* How many rounds of what is random or many: less where each takes long, such as under valgrind (PIERRE_UNIT_SHARE: one of so many). */
+/* How many rounds of what is random or many: less where each takes long, such as under valgrind
+ * (PIERRE_UNIT_SHARE: one of so many). */
 static inline unsigned unit_rounds(unsigned rounds)
 {
 	const char *share = getenv("PIERRE_UNIT_SHARE");

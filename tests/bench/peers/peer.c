@@ -53,9 +53,12 @@ void peer_options_read(struct peer_options *options, int argc, char **argv)
 		else
 			peer_die("unknown option %s", name);
 	}
-	if (argc % 2 == 0 || options->target == NULL || options->method == NULL || options->keys == NULL)
-		peer_die("usage: %s --target DATABASE --method METHOD --keys FILE [--calls N] [--group N] [--connections N] "
-		         "[--depth N]", argv[0]);
+	if (argc % 2 == 0 || options->target == NULL || options->method == NULL ||
+		options->keys == NULL)
+		peer_die(
+			"usage: %s --target DATABASE --method METHOD --keys FILE [--calls N] [--group N] [--connections N] "
+			"[--depth N]",
+			argv[0]);
 }
 
 void peer_keys_read(struct peer_keys *keys, const char *path)
@@ -73,13 +76,13 @@ void peer_keys_read(struct peer_keys *keys, const char *path)
 			capacity = capacity == 0 ? 1024 : capacity * 2;
 			keys->keys = realloc(keys->keys, capacity * sizeof *keys->keys);
 			if (keys->keys == NULL)
-				peer_die("memory is out");
+				peer_die("out of memory");
 		}
 		if (line[length - 1] == '\n')
 			line[length - 1] = '\0';
 		keys->keys[keys->count] = strdup(line);
 		if (keys->keys[keys->count++] == NULL)
-			peer_die("memory is out");
+			peer_die("out of memory");
 	}
 	free(line);
 	(void)fclose(file);
@@ -100,7 +103,7 @@ const struct method *peer_method(const char *name, enum backend_id backend)
 	const struct method *method = catalog_find(name, strlen(name));
 
 	if (method == NULL || method->statements[backend].sql == NULL)
-		peer_die("%s is no method with a statement", name);
+		peer_die("%s is not a method with a statement", name);
 	return method;
 }
 
@@ -109,7 +112,7 @@ static struct value text_value(const char *text)
 	return (struct value){.set = true, .s = {text, strlen(text)}};
 }
 
-struct value peer_value(const struct slot *slot, const char *key, int64_t now)
+struct value peer_value(const struct bind_param *slot, const char *key, int64_t now)
 {
 	static const struct {
 		const char *name, *text;
@@ -154,7 +157,7 @@ void peer_times_begin(struct peer_times *times, size_t calls)
 	*times = (struct peer_times){.capacity = calls};
 	times->each = malloc(calls * sizeof *times->each);
 	if (times->each == NULL)
-		peer_die("memory is out");
+		peer_die("out of memory");
 	/* Page faults belong to the start, not to the calls. */
 	memset(times->each, 0xff, calls * sizeof *times->each);
 	times->started = peer_clock();
@@ -178,14 +181,15 @@ void peer_times_print(struct peer_times *times, const char *peer)
 	static const struct {
 		const char *name;
 		double share;
-	} marks[] = {{"p50_us", 0.5}, {"p90_us", 0.9}, {"p99_us", 0.99}, {"p999_us", 0.999}, {"max_us", 1.0}};
+	} marks[] = {{"p50_us", 0.5}, {"p90_us", 0.9}, {"p99_us", 0.99}, {"p999_us", 0.999},
+		{"max_us", 1.0}};
 	double seconds = (double)(peer_clock() - times->started) / 1e9;
 
 	if (times->count == 0)
 		peer_die("no call was made");
 	qsort(times->each, times->count, sizeof *times->each, compare);
-	(void)printf("{\"peer\":\"%s\",\"calls\":%zu,\"seconds\":%.6f,\"calls_per_second\":%.1f", peer, times->count, seconds,
-	             (double)times->count / seconds);
+	(void)printf("{\"peer\":\"%s\",\"calls\":%zu,\"seconds\":%.6f,\"calls_per_second\":%.1f",
+		peer, times->count, seconds, (double)times->count / seconds);
 	for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
 		size_t at = (size_t)((double)times->count * marks[i].share);
 

@@ -1,5 +1,5 @@
-/* The peer that is PostgreSQL's limit for a client: libpq in pipeline mode, a few connections, many calls to a sync, one
- * prepared statement, results only counted. Everything on one thread. */
+/* The peer that is PostgreSQL's limit for a client: libpq in pipeline mode, a few connections, many
+ * calls to a sync, one prepared statement, results only counted. Everything on one thread. */
 #include <errno.h>
 #include <libpq-fe.h>
 #include <poll.h>
@@ -14,8 +14,8 @@ enum { DEPTH_MAX = 16, CONNECTIONS_MAX = 64, BINARY = 1 };
 
 struct lane {
 	PGconn *connection;
-	uint64_t started[DEPTH_MAX];   /* of each group under way, oldest first */
-	size_t groups, answered;       /* groups under way; answers of the oldest one */
+	uint64_t started[DEPTH_MAX]; /* of each group under way, oldest first */
+	size_t groups, answered;     /* groups under way; answers of the oldest one */
 };
 
 struct run {
@@ -34,11 +34,13 @@ static void open_lane(struct lane *lane, const struct run *run)
 	lane->connection = PQconnectdb(run->options.target);
 	if (PQstatus(lane->connection) != CONNECTION_OK)
 		peer_die("connecting: %s", PQerrorMessage(lane->connection));
-	result = PQprepare(lane->connection, "s", run->method->statements[BACKEND_POSTGRES].sql, 0, NULL);
+	result = PQprepare(
+		lane->connection, "s", run->method->statements[BACKEND_POSTGRES].sql, 0, NULL);
 	if (PQresultStatus(result) != PGRES_COMMAND_OK)
 		peer_die("preparing: %s", PQerrorMessage(lane->connection));
 	PQclear(result);
-	if (PQsetnonblocking(lane->connection, 1) != 0 || PQenterPipelineMode(lane->connection) != 1)
+	if (PQsetnonblocking(lane->connection, 1) != 0 ||
+		PQenterPipelineMode(lane->connection) != 1)
 		peer_die("pipeline mode: %s", PQerrorMessage(lane->connection));
 }
 
@@ -49,8 +51,8 @@ static void send_call(struct run *run, struct lane *lane, int64_t now)
 	char texts[CATALOG_MAX_VALUES][TIMESTAMP_TEXT_MAX + 1];
 	const char *values[CATALOG_MAX_VALUES];
 
-	for (unsigned i = 0; i < statement->slot_count; i++) {
-		const struct slot *slot = &run->method->slots[statement->slots[i]];
+	for (unsigned i = 0; i < statement->bind_count; i++) {
+		const struct bind_param *slot = &run->method->binds[statement->binds[i]];
 		struct value value = peer_value(slot, key, now);
 
 		values[i] = texts[i];
@@ -58,12 +60,14 @@ static void send_call(struct run *run, struct lane *lane, int64_t now)
 			values[i] = NULL;
 		else if (slot->type == TYPE_TIMESTAMP)
 			texts[i][timestamp_format_stored(value.i, texts[i])] = '\0';
-		else if (slot->type == TYPE_U16 || slot->type == TYPE_U32 || slot->type == TYPE_I64 || slot->type == TYPE_BOOL)
+		else if (slot->type == TYPE_U16 || slot->type == TYPE_U32 ||
+			slot->type == TYPE_I64 || slot->type == TYPE_BOOL)
 			(void)snprintf(texts[i], sizeof texts[i], "%lld", (long long)value.i);
 		else
 			values[i] = value.s.ptr;
 	}
-	if (PQsendQueryPrepared(lane->connection, "s", statement->slot_count, values, NULL, NULL, BINARY) != 1)
+	if (PQsendQueryPrepared(
+		    lane->connection, "s", statement->bind_count, values, NULL, NULL, BINARY) != 1)
 		peer_die("sending: %s", PQerrorMessage(lane->connection));
 }
 
@@ -95,7 +99,8 @@ static void take_result(struct run *run, struct lane *lane, PGresult *result)
 		lane->groups--;
 		lane->answered = 0;
 		memmove(lane->started, lane->started + 1, lane->groups * sizeof *lane->started);
-	} else if (status == PGRES_TUPLES_OK ? PQntuples(result) == 1 : status == PGRES_COMMAND_OK) {
+	} else if (status == PGRES_TUPLES_OK ? PQntuples(result) == 1
+					     : status == PGRES_COMMAND_OK) {
 		lane->answered++;
 	} else {
 		peer_die("%s did nothing: %s", run->method->name, PQresultErrorMessage(result));
@@ -129,7 +134,8 @@ static void run_all(struct run *run)
 		for (size_t i = 0; i < count; i++) {
 			short writing = PQflush(run->lanes[i].connection) == 1 ? POLLOUT : 0;
 
-			polled[i] = (struct pollfd){.fd = PQsocket(run->lanes[i].connection), .events = (short)(POLLIN | writing)};
+			polled[i] = (struct pollfd){.fd = PQsocket(run->lanes[i].connection),
+				.events = (short)(POLLIN | writing)};
 		}
 		if (poll(polled, (nfds_t)count, 30000) <= 0)
 			peer_die("no answer within 30 s");

@@ -1,7 +1,8 @@
-/* What the machine takes for itself: a loop on each processor that does nothing but look at the clock, and how long it was kept from it. No
- * program's latency can be better than that.
+/* What the machine takes for itself: a loop on each processor that does nothing but look at the
+ * clock, and how long it was kept from it. No program's latency can be better than that.
  *
- * usage: bench-stalls SECONDS; prints one line of JSON: the share of the time that went in gaps longer than each of some lengths. */
+ * usage: bench-stalls SECONDS; prints one line of JSON: the share of the time that went in gaps
+ * longer than each of some lengths. */
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -60,14 +61,16 @@ int main(int argc, char **argv)
 		(void)pthread_join(watchers[i].thread, NULL);
 		longest = watchers[i].longest > longest ? watchers[i].longest : longest;
 	}
-	(void)printf("{\"processors\":%u,\"longest_us\":%.1f,\"lost\":{", count, (double)longest / 1e3);
+	(void)printf(
+		"{\"processors\":%u,\"longest_us\":%.1f,\"lost\":{", count, (double)longest / 1e3);
 	for (int mark = 0; mark < MARKS; mark++) {
 		uint64_t lost = 0;
 
 		for (unsigned i = 0; i < count; i++)
 			lost += watchers[i].lost[mark];
-		(void)printf("%s\"%llu\":%.6f", mark > 0 ? "," : "", (unsigned long long)marks[mark] / 1000,
-		             (double)lost / (seconds * 1e9 * count));
+		(void)printf("%s\"%llu\":%.6f", mark > 0 ? "," : "",
+			(unsigned long long)marks[mark] / 1000,
+			(double)lost / (seconds * 1e9 * count));
 	}
 	(void)puts("}}");
 	return 0;

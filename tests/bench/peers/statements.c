@@ -1,10 +1,11 @@
 /* Prints every method's statements as JSON lines, as the daemon prepares them:
- * {"method":…,"write":…,"short_read":…,"sqlite":…,"postgres":…,"sqlite_slots":[[name, type],…],"postgres_slots":[…]}.
- * pgbench's scripts and the tests of the query plans are made from them. */
+ * {"method":…,"write":…,"short_read":…,"sqlite":…,"postgres":…,"sqlite_slots":[[name,
+ * type],…],"postgres_slots":[…]}. pgbench's scripts and the tests of the query plans are made from
+ * them. */
 #include <stdio.h>
 #include <string.h>
 
-#include "../../../protocol/json.h"
+#include "../../../protocol/json/json.h"
 #include "peer.h"
 
 static void write_text(struct buffer *out, const char *text)
@@ -13,7 +14,7 @@ static void write_text(struct buffer *out, const char *text)
 }
 
 /* What a value of the type looks like, as far as a sample of it is to be made. */
-static const char *type_word(const struct slot *slot)
+static const char *type_word(const struct bind_param *slot)
 {
 	switch ((enum type)slot->type) {
 	case TYPE_BOOL:
@@ -40,7 +41,8 @@ static const char *type_word(const struct slot *slot)
 	}
 }
 
-static void write_statement(struct buffer *out, const struct method *method, enum backend_id backend, const char *name)
+static void write_statement(
+	struct buffer *out, const struct method *method, enum backend_id backend, const char *name)
 {
 	const struct statement *statement = &method->statements[backend];
 
@@ -51,8 +53,8 @@ static void write_statement(struct buffer *out, const struct method *method, enu
 	buffer_text(out, ",\"");
 	buffer_text(out, name);
 	buffer_text(out, "_slots\":[");
-	for (unsigned i = 0; i < statement->slot_count; i++) {
-		const struct slot *slot = &method->slots[statement->slots[i]];
+	for (unsigned i = 0; i < statement->bind_count; i++) {
+		const struct bind_param *slot = &method->binds[statement->binds[i]];
 
 		buffer_text(out, i == 0 ? "[" : ",[");
 		write_text(out, slot->name);
@@ -75,7 +77,8 @@ int main(void)
 		buffer_text(&out, "{\"method\":");
 		write_text(&out, method->name);
 		buffer_text(&out, method->write ? ",\"write\":true" : ",\"write\":false");
-		buffer_text(&out, method->short_read ? ",\"short_read\":true" : ",\"short_read\":false");
+		buffer_text(&out,
+			method->short_read ? ",\"short_read\":true" : ",\"short_read\":false");
 		write_statement(&out, method, BACKEND_SQLITE, "sqlite");
 		write_statement(&out, method, BACKEND_POSTGRES, "postgres");
 		buffer_text(&out, "}\n");

@@ -1,5 +1,6 @@
-/* A daemon's seal that seals nothing: texts go to the database and come back as they are. Linked into bench-unsealed, the
- * daemon against which the cost of sealing is measured. Never part of anything that is installed. */
+/* A daemon's seal that seals nothing: texts go to the database and come back as they are. Linked
+ * into bench-unsealed, the daemon against which the cost of sealing is measured. Never part of
+ * anything that is installed. */
 #include <sodium.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -22,7 +23,7 @@ int seal_new(struct seal **ret, unsigned char key[SEAL_KEY_BYTES], bool must_loc
 	sodium_memzero(key, SEAL_KEY_BYTES);
 	*ret = calloc(1, sizeof **ret);
 	if (*ret == NULL || sodium_init() < 0)
-		return err_set(err, ERR_INTERNAL, "memory is out");
+		return err_set(err, ERR_INTERNAL, "out of memory");
 	atomic_init(&(*ret)->holders, 1);
 	return 0;
 }
@@ -52,7 +53,8 @@ const struct seal *seal_previous(const struct seal *seal)
 	return NULL;
 }
 
-int seal_key_parse(const char *text, size_t length, unsigned char key[SEAL_KEY_BYTES], struct err *err)
+int seal_key_parse(
+	const char *text, size_t length, unsigned char key[SEAL_KEY_BYTES], struct err *err)
 {
 	(void)text;
 	(void)length;
@@ -68,8 +70,8 @@ void seal_key_generate(char out[45])
 	sodium_bin2base64(out, 45, key, sizeof key, sodium_base64_VARIANT_ORIGINAL);
 }
 
-void seal_encrypt(const struct seal *seal, const unsigned char nonce[SEAL_NONCE_BYTES], const void *plain, size_t length,
-                  const void *ad, size_t ad_length, unsigned char *out)
+void seal_encrypt(const struct seal *seal, const unsigned char nonce[SEAL_NONCE_BYTES],
+	const void *plain, size_t length, const void *ad, size_t ad_length, unsigned char *out)
 {
 	(void)seal;
 	(void)nonce;
@@ -79,8 +81,8 @@ void seal_encrypt(const struct seal *seal, const unsigned char nonce[SEAL_NONCE_
 	memset(out + length, 0, SEAL_TAG_BYTES);
 }
 
-bool seal_decrypt(const struct seal *seal, const unsigned char nonce[SEAL_NONCE_BYTES], const void *sealed, size_t length,
-                  const void *ad, size_t ad_length, unsigned char *out)
+bool seal_decrypt(const struct seal *seal, const unsigned char nonce[SEAL_NONCE_BYTES],
+	const void *sealed, size_t length, const void *ad, size_t ad_length, unsigned char *out)
 {
 	(void)seal;
 	(void)nonce;
@@ -90,13 +92,14 @@ bool seal_decrypt(const struct seal *seal, const unsigned char nonce[SEAL_NONCE_
 	return true;
 }
 
-int seal_token(struct seal *seal, struct arena *arena, const char *access, size_t access_length, const char *refresh,
-               size_t refresh_length, const char *out[3], size_t out_length[3], struct err *err)
+int seal_token(struct seal *seal, struct arena *arena, const char *access, size_t access_length,
+	const char *refresh, size_t refresh_length, const char *out[3], size_t out_length[3],
+	struct err *err)
 {
 	out[0] = arena_copy(arena, access, access_length);
 	out[1] = arena_copy(arena, refresh, refresh_length);
 	if (out[0] == NULL || out[1] == NULL)
-		return err_set(err, ERR_INTERNAL, "memory is out");
+		return err_set(err, ERR_INTERNAL, "out of memory");
 	out_length[0] = access_length;
 	out_length[1] = refresh_length;
 	out[2] = nonce_text;
@@ -105,22 +108,24 @@ int seal_token(struct seal *seal, struct arena *arena, const char *access, size_
 	return 0;
 }
 
-int seal_open(struct seal *seal, struct arena *arena, const char *sealed, size_t length, const char *nonce,
-              size_t nonce_length, int part, const char **plain, size_t *plain_length, struct err *err)
+int seal_open(struct seal *seal, struct arena *arena, const char *sealed, size_t length,
+	const char *nonce, size_t nonce_length, int part, const char **plain, size_t *plain_length,
+	struct err *err)
 {
 	(void)nonce;
 	(void)nonce_length;
 	(void)part;
 	*plain = arena_copy(arena, sealed, length);
 	if (*plain == NULL)
-		return err_set(err, ERR_INTERNAL, "memory is out");
+		return err_set(err, ERR_INTERNAL, "out of memory");
 	*plain_length = length;
 	atomic_fetch_add_explicit(&seal->opened, 1, memory_order_relaxed);
 	return 0;
 }
 
-int seal_again(struct seal *seal, struct arena *arena, const char *const stored[3], const size_t length[3], enum seal_fit *fit,
-               const char *out[3], size_t out_length[3], struct err *err)
+int seal_again(struct seal *seal, struct arena *arena, const char *const stored[3],
+	const size_t length[3], enum seal_fit *fit, const char *out[3], size_t out_length[3],
+	struct err *err)
 {
 	(void)seal;
 	(void)arena;

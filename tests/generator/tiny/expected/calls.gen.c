@@ -154,22 +154,22 @@ const size_t stub_method_count = sizeof stub_methods / sizeof stub_methods[0];
 
 void pierre_size_free(struct pierre_size *size)
 {
-	stub_free(size);
+	decode_result_free(size);
 }
 
 void pierre_thing_free(struct pierre_thing *thing)
 {
-	stub_free(thing);
+	decode_result_free(thing);
 }
 
 void pierre_token_free(struct pierre_token *token)
 {
-	stub_free(token);
+	decode_result_free(token);
 }
 
 void pierre_account_free(struct pierre_account *account)
 {
-	stub_free(account);
+	decode_result_free(account);
 }
 
 int pierre_create_thing(struct pierre *db, const struct pierre_new_thing *thing, char **out,
@@ -177,7 +177,7 @@ int pierre_create_thing(struct pierre *db, const struct pierre_new_thing *thing,
 {
 	struct args_create_thing args = { thing };
 
-	return stub_call(db, &stub_methods[0], &args, out, NULL, failure);
+	return handle_call(db, &stub_methods[0], &args, out, NULL, failure);
 }
 
 int64_t pierre_create_thing_async(struct pierre *db, const struct pierre_new_thing *thing,
@@ -185,13 +185,13 @@ int64_t pierre_create_thing_async(struct pierre *db, const struct pierre_new_thi
 {
 	struct args_create_thing args = { thing };
 
-	return stub_submit(db, &stub_methods[0], &args, done, userdata, failure);
+	return calls_submit(db, &stub_methods[0], &args, done, userdata, failure);
 }
 
 int pierre_create_thing_result(const struct pierre_answer *answer, char **out,
 	struct pierre_error *failure)
 {
-	return stub_take(answer, &stub_methods[0], out, NULL, failure);
+	return answer_client_take(answer, &stub_methods[0], out, NULL, failure);
 }
 
 int pierre_get_thing(struct pierre *db, const char *id, struct pierre_thing **out,
@@ -199,7 +199,7 @@ int pierre_get_thing(struct pierre *db, const char *id, struct pierre_thing **ou
 {
 	struct args_get_thing args = { id };
 
-	return stub_call(db, &stub_methods[1], &args, out, NULL, failure);
+	return handle_call(db, &stub_methods[1], &args, out, NULL, failure);
 }
 
 int64_t pierre_get_thing_async(struct pierre *db, const char *id, pierre_done *done,
@@ -207,13 +207,13 @@ int64_t pierre_get_thing_async(struct pierre *db, const char *id, pierre_done *d
 {
 	struct args_get_thing args = { id };
 
-	return stub_submit(db, &stub_methods[1], &args, done, userdata, failure);
+	return calls_submit(db, &stub_methods[1], &args, done, userdata, failure);
 }
 
 int pierre_get_thing_result(const struct pierre_answer *answer, struct pierre_thing **out,
 	struct pierre_error *failure)
 {
-	return stub_take(answer, &stub_methods[1], out, NULL, failure);
+	return answer_client_take(answer, &stub_methods[1], out, NULL, failure);
 }
 
 int pierre_list_things(struct pierre *db, const char *colour, const uint32_t *limit,
@@ -221,7 +221,7 @@ int pierre_list_things(struct pierre *db, const char *colour, const uint32_t *li
 {
 	struct args_list_things args = { colour, limit };
 
-	return stub_call(db, &stub_methods[2], &args, out, count, failure);
+	return handle_call(db, &stub_methods[2], &args, out, count, failure);
 }
 
 int64_t pierre_list_things_async(struct pierre *db, const char *colour, const uint32_t *limit,
@@ -229,13 +229,13 @@ int64_t pierre_list_things_async(struct pierre *db, const char *colour, const ui
 {
 	struct args_list_things args = { colour, limit };
 
-	return stub_submit(db, &stub_methods[2], &args, done, userdata, failure);
+	return calls_submit(db, &stub_methods[2], &args, done, userdata, failure);
 }
 
 int pierre_list_things_result(const struct pierre_answer *answer, struct pierre_thing **out,
 	size_t *count, struct pierre_error *failure)
 {
-	return stub_take(answer, &stub_methods[2], out, count, failure);
+	return answer_client_take(answer, &stub_methods[2], out, count, failure);
 }
 
 int pierre_put_document(struct pierre *db, const char *id, const char *data,
@@ -243,7 +243,7 @@ int pierre_put_document(struct pierre *db, const char *id, const char *data,
 {
 	struct args_put_document args = { id, data };
 
-	return stub_call(db, &stub_methods[3], &args, NULL, NULL, failure);
+	return handle_call(db, &stub_methods[3], &args, NULL, NULL, failure);
 }
 
 int64_t pierre_put_document_async(struct pierre *db, const char *id, const char *data,
@@ -251,19 +251,19 @@ int64_t pierre_put_document_async(struct pierre *db, const char *id, const char 
 {
 	struct args_put_document args = { id, data };
 
-	return stub_submit(db, &stub_methods[3], &args, done, userdata, failure);
+	return calls_submit(db, &stub_methods[3], &args, done, userdata, failure);
 }
 
 int pierre_put_document_result(const struct pierre_answer *answer, struct pierre_error *failure)
 {
-	return stub_take(answer, &stub_methods[3], NULL, NULL, failure);
+	return answer_client_take(answer, &stub_methods[3], NULL, NULL, failure);
 }
 
 int pierre_sweep(struct pierre *db, uint32_t days, int64_t *out, struct pierre_error *failure)
 {
 	struct args_sweep args = { days };
 
-	return stub_call(db, &stub_methods[4], &args, out, NULL, failure);
+	return handle_call(db, &stub_methods[4], &args, out, NULL, failure);
 }
 
 int64_t pierre_sweep_async(struct pierre *db, uint32_t days, pierre_done *done, void *userdata,
@@ -271,13 +271,13 @@ int64_t pierre_sweep_async(struct pierre *db, uint32_t days, pierre_done *done, 
 {
 	struct args_sweep args = { days };
 
-	return stub_submit(db, &stub_methods[4], &args, done, userdata, failure);
+	return calls_submit(db, &stub_methods[4], &args, done, userdata, failure);
 }
 
 int pierre_sweep_result(const struct pierre_answer *answer, int64_t *out,
 	struct pierre_error *failure)
 {
-	return stub_take(answer, &stub_methods[4], out, NULL, failure);
+	return answer_client_take(answer, &stub_methods[4], out, NULL, failure);
 }
 
 int pierre_put_token(struct pierre *db, int64_t id, const char *first, const char *second,
@@ -285,7 +285,7 @@ int pierre_put_token(struct pierre *db, int64_t id, const char *first, const cha
 {
 	struct args_put_token args = { id, first, second };
 
-	return stub_call(db, &stub_methods[5], &args, NULL, NULL, failure);
+	return handle_call(db, &stub_methods[5], &args, NULL, NULL, failure);
 }
 
 int64_t pierre_put_token_async(struct pierre *db, int64_t id, const char *first,
@@ -293,12 +293,12 @@ int64_t pierre_put_token_async(struct pierre *db, int64_t id, const char *first,
 {
 	struct args_put_token args = { id, first, second };
 
-	return stub_submit(db, &stub_methods[5], &args, done, userdata, failure);
+	return calls_submit(db, &stub_methods[5], &args, done, userdata, failure);
 }
 
 int pierre_put_token_result(const struct pierre_answer *answer, struct pierre_error *failure)
 {
-	return stub_take(answer, &stub_methods[5], NULL, NULL, failure);
+	return answer_client_take(answer, &stub_methods[5], NULL, NULL, failure);
 }
 
 int pierre_get_token(struct pierre *db, int64_t id, struct pierre_token **out,
@@ -306,7 +306,7 @@ int pierre_get_token(struct pierre *db, int64_t id, struct pierre_token **out,
 {
 	struct args_get_token args = { id };
 
-	return stub_call(db, &stub_methods[6], &args, out, NULL, failure);
+	return handle_call(db, &stub_methods[6], &args, out, NULL, failure);
 }
 
 int64_t pierre_get_token_async(struct pierre *db, int64_t id, pierre_done *done, void *userdata,
@@ -314,13 +314,13 @@ int64_t pierre_get_token_async(struct pierre *db, int64_t id, pierre_done *done,
 {
 	struct args_get_token args = { id };
 
-	return stub_submit(db, &stub_methods[6], &args, done, userdata, failure);
+	return calls_submit(db, &stub_methods[6], &args, done, userdata, failure);
 }
 
 int pierre_get_token_result(const struct pierre_answer *answer, struct pierre_token **out,
 	struct pierre_error *failure)
 {
-	return stub_take(answer, &stub_methods[6], out, NULL, failure);
+	return answer_client_take(answer, &stub_methods[6], out, NULL, failure);
 }
 
 int pierre_create_account(struct pierre *db, const char *password_hash, const char *password,
@@ -328,7 +328,7 @@ int pierre_create_account(struct pierre *db, const char *password_hash, const ch
 {
 	struct args_create_account args = { password_hash, password };
 
-	return stub_call(db, &stub_methods[7], &args, out, NULL, failure);
+	return handle_call(db, &stub_methods[7], &args, out, NULL, failure);
 }
 
 int64_t pierre_create_account_async(struct pierre *db, const char *password_hash,
@@ -336,13 +336,13 @@ int64_t pierre_create_account_async(struct pierre *db, const char *password_hash
 {
 	struct args_create_account args = { password_hash, password };
 
-	return stub_submit(db, &stub_methods[7], &args, done, userdata, failure);
+	return calls_submit(db, &stub_methods[7], &args, done, userdata, failure);
 }
 
 int pierre_create_account_result(const struct pierre_answer *answer, int64_t *out,
 	struct pierre_error *failure)
 {
-	return stub_take(answer, &stub_methods[7], out, NULL, failure);
+	return answer_client_take(answer, &stub_methods[7], out, NULL, failure);
 }
 
 int pierre_verify_account(struct pierre *db, int64_t id, const char *password,
@@ -350,7 +350,7 @@ int pierre_verify_account(struct pierre *db, int64_t id, const char *password,
 {
 	struct args_verify_account args = { id, password };
 
-	return stub_call(db, &stub_methods[8], &args, out, NULL, failure);
+	return handle_call(db, &stub_methods[8], &args, out, NULL, failure);
 }
 
 int64_t pierre_verify_account_async(struct pierre *db, int64_t id, const char *password,
@@ -358,28 +358,28 @@ int64_t pierre_verify_account_async(struct pierre *db, int64_t id, const char *p
 {
 	struct args_verify_account args = { id, password };
 
-	return stub_submit(db, &stub_methods[8], &args, done, userdata, failure);
+	return calls_submit(db, &stub_methods[8], &args, done, userdata, failure);
 }
 
 int pierre_verify_account_result(const struct pierre_answer *answer, struct pierre_account **out,
 	struct pierre_error *failure)
 {
-	return stub_take(answer, &stub_methods[8], out, NULL, failure);
+	return answer_client_take(answer, &stub_methods[8], out, NULL, failure);
 }
 
 int pierre_self_report(struct pierre *db, char **out, struct pierre_error *failure)
 {
-	return stub_call(db, &stub_methods[9], NULL, out, NULL, failure);
+	return handle_call(db, &stub_methods[9], NULL, out, NULL, failure);
 }
 
 int64_t pierre_self_report_async(struct pierre *db, pierre_done *done, void *userdata,
 	struct pierre_error *failure)
 {
-	return stub_submit(db, &stub_methods[9], NULL, done, userdata, failure);
+	return calls_submit(db, &stub_methods[9], NULL, done, userdata, failure);
 }
 
 int pierre_self_report_result(const struct pierre_answer *answer, char **out,
 	struct pierre_error *failure)
 {
-	return stub_take(answer, &stub_methods[9], out, NULL, failure);
+	return answer_client_take(answer, &stub_methods[9], out, NULL, failure);
 }

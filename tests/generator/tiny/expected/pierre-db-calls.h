@@ -91,7 +91,7 @@ PIERRE_API void pierre_account_free(struct pierre_account *account); /* also an 
 
 /* Things --------------------------------------------------------------------------------------------------- */
 
-/* Makes a thing; gives back its id. *out: the text; free it with pierre_text_free. */
+/* Makes a thing; returns its id. *out: the text; free it with pierre_text_free. */
 PIERRE_API int pierre_create_thing(struct pierre *db, const struct pierre_new_thing *thing, char **out,
 	struct pierre_error *failure);
 PIERRE_API int64_t pierre_create_thing_async(struct pierre *db, const struct pierre_new_thing *thing,

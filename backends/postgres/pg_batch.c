@@ -1,0 +1,241 @@
+/* What becomes of a batch when it has ended: answered, or run again without the call that spoilt
+ * it. */
+#include <string.h>
+
+#include "../execute.h"
+#include "postgres.h"
+
+static bool writes(const struct call *call)
+{
+	return call->method != NULL && call->method->write;
+}
+
+void pg_batch_finish(struct postgres_store *store, struct call *call)
+{
+	(void)store;
+	if (call->order != NULL) {
+		call->order->reads--; /* all unfinished calls of the connection; before done, which
+		                         may end it */
+		if (!writes(call))
+			call->order->large = call->answer.length > LARGE_ANSWER;
+	}
+	call->done(call);
+}
+
+static void finish_all(struct postgres_store *store, struct list *calls)
+{
+	while (!list_empty(calls)) {
+		struct call *call = call_of(list_first(calls));
+
+		list_remove(&call->link);
+		pg_batch_finish(store, call);
+	}
+}
+
+static void restart(struct postgres_store *store, struct call *call, enum route route)
+{
+	if (call->method != NULL)
+		execute_restart(call);
+	else
+		call->err.kind = ERR_NONE;
+	call->route = (uint8_t)route;
+	store->retries++;
+}
+
+/* Puts calls in front of those that wait on the connection. */
+static void put_back(struct pg_connection *connection, struct list *calls)
+{
+	gather_undo(connection, calls);
+	list_for_each (node, calls)
+		connection->waiting_count++;
+	list_splice_front(&connection->waiting, calls);
+}
+
+/* Whether the failed call's error may stand: an error that other transactions caused is tried
+ * again. */
+static bool tries_again(struct call *call, enum outcome failure)
+{
+	bool late = call->deadline != 0 && call->deadline <= clock_ns();
+
+	if (failure == CALL_DONE || late)
+		return false;
+	return ++call->attempts < TRIES_MAX;
+}
+
+/* The batch's transaction was rolled back because of one call. Those before it run again as a
+ * batch, then it alone, then those behind it; what only read before it is answered, and so is the
+ * call itself when nothing was written before it: it saw the same as it would alone. */
+static void pg_batch_split(struct postgres_store *store, struct list *batch, struct call *failed,
+	enum outcome failure, struct list *again)
+{
+	bool wrote = false, behind = false;
+
+	list_for_each (node, batch) {
+		if (call_of(node) == failed)
+			break;
+		wrote = wrote || writes(call_of(node));
+	}
+	list_for_each_safe (node, batch) {
+		struct call *call = call_of(node);
+
+		list_remove(node);
+		if (call == failed) {
+			behind = true;
+			if (!wrote && !tries_again(call, failure)) {
+				pg_batch_finish(store, call);
+				continue;
+			}
+			restart(store, call, ROUTE_ALONE);
+		} else if (!behind && !wrote && call->route != ROUTE_KEPT) {
+			pg_batch_finish(store, call);
+			continue;
+		} else {
+			restart(store, call, ROUTE_TOGETHER);
+		}
+		list_append(again, node);
+	}
+}
+
+/* The commit itself failed: each call runs again on its own, so that the one to blame is found. */
+static void take_apart(struct postgres_store *store, struct list *batch, struct call *failed,
+	enum outcome failure, struct list *again)
+{
+	bool single = batch->next->next == batch;
+
+	if (single && !tries_again(failed, failure)) {
+		finish_all(store, batch);
+		return;
+	}
+	list_for_each (node, batch)
+		restart(store, call_of(node), ROUTE_ALONE);
+	list_splice(again, batch);
+}
+
+/* A commit whose wait for a synchronous standby was cancelled, by whomever, counts as done for the
+ * server, with a warning. It is not what was promised. Statements of ours give no warnings: any is
+ * doubt. */
+static void doubt_commit(struct postgres_store *store, struct list *batch, bool cancelled)
+{
+	list_for_each (node, batch) {
+		struct call *call = call_of(node);
+
+		if (!writes(call) || call->err.kind != ERR_NONE)
+			continue;
+		if (cancelled)
+			execute_fail(call, ERR_TIMEOUT,
+				"the call's time ran out while it was being stored");
+		else
+			execute_fail(call, ERR_UNAVAILABLE,
+				"the database server warned while it stored the call: it may be stored on "
+				"one server only");
+		call->err.outcome = OUTCOME_UNKNOWN;
+		store->timeouts += cancelled;
+	}
+}
+
+void pg_batch_end(struct postgres_store *store, struct pg_connection *connection)
+{
+	struct call *failed = connection->failed;
+	struct list batch, again;
+	unsigned count = connection->batch_count;
+
+	if (PQtransactionStatus(connection->pq) == PQTRANS_INTRANS ||
+		PQtransactionStatus(connection->pq) == PQTRANS_INERROR) {
+		/* Somebody began a transaction on this connection: the Sync has committed nothing,
+		 * and closing it takes all back. */
+		connection->all_sent = false;
+		pg_connection_break(
+			store, connection, "a transaction was left open on the connection", false);
+		return;
+	}
+	list_init(&batch);
+	list_init(&again);
+	list_splice(&batch, &connection->batch);
+	connection->batch_count = 0;
+	connection->state = PG_CONNECTION_READY;
+	connection->last_used = clock_ns();
+	connection->failed = NULL;
+	store->unserved = 0;
+	store->transactions++;
+	store->batched += count;
+	if (count > store->batch_max)
+		store->batch_max = count;
+	if (failed != NULL)
+		encoder_drop(connection);
+	if (failed == NULL) {
+		if (connection->warned)
+			doubt_commit(store, &batch, connection->cancelled_at != 0);
+		if (connection->batch_limit < PG_BATCH_MAX)
+			connection->batch_limit *= 2;
+		encoder_submit(store, connection);
+		finish_all(store, &batch);
+	} else {
+		/* Where calls fail in number, small batches have less to do again. */
+		connection->batch_limit =
+			connection->batch_limit > 4 ? connection->batch_limit / 4 : 1;
+		if (connection->commit_failed)
+			take_apart(store, &batch, failed, connection->failure, &again);
+		else
+			pg_batch_split(store, &batch, failed, connection->failure, &again);
+		put_back(connection, &again);
+	}
+	if (connection->doomed)
+		pg_connection_close(store, connection);
+}
+
+static void lost_call(struct postgres_store *store, struct call *call, bool committed_perhaps,
+	bool timed_out, struct list *again)
+{
+	bool late = call->deadline != 0 && call->deadline <= clock_ns();
+	enum err_kind kind = late || timed_out ? ERR_TIMEOUT : ERR_UNAVAILABLE;
+
+	if (!late && (!writes(call) || !committed_perhaps) &&
+		++call->attempts <= (writes(call) ? TRIES_MAX : 1)) {
+		restart(store, call, ROUTE_TOGETHER);
+		list_append(again, &call->link);
+		return;
+	}
+	if (call->method == NULL)
+		err_set(&call->err, kind, "the connection to the database was lost");
+	else if (writes(call) && committed_perhaps)
+		execute_fail(call, kind,
+			"the connection to the database was lost while the call was being stored");
+	else
+		execute_fail(call, kind, "the connection to the database was lost");
+	call->err.outcome = writes(call) && committed_perhaps ? OUTCOME_UNKNOWN : OUTCOME_NONE;
+	store->timeouts += kind == ERR_TIMEOUT;
+	pg_batch_finish(store, call);
+}
+
+void pg_batch_lost(struct postgres_store *store, struct pg_connection *connection, bool timed_out)
+{
+	/* The Sync is the last thing sent: a server that did not get it, or that had refused the
+	 * transaction, has committed nothing. */
+	bool committed_perhaps =
+		connection->all_sent && connection->failed == NULL && !connection->unserved;
+	struct list batch, again;
+
+	encoder_drop(connection);
+	list_init(&batch);
+	list_init(&again);
+	list_splice(&batch, &connection->batch);
+	connection->batch_count = 0;
+	connection->state = PG_CONNECTION_READY;
+	while (!list_empty(&batch)) {
+		struct call *call = call_of(list_first(&batch));
+
+		list_remove(&call->link);
+		if (call == connection->failed && connection->failure == CALL_DONE) {
+			pg_batch_finish(store, call);
+		} else if (connection->unserved &&
+			(call->deadline == 0 || call->deadline > clock_ns())) {
+			/* Waits on, as for a connection: for as long as calls may wait for one. */
+			restart(store, call, ROUTE_TOGETHER);
+			list_append(&again, &call->link);
+		} else {
+			lost_call(store, call, committed_perhaps, timed_out, &again);
+		}
+	}
+	connection->failed = NULL;
+	put_back(connection, &again);
+}

@@ -1,0 +1,488 @@
+/* One connection's traffic: a batch out, its results in. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+
+#include "../execute.h"
+#include "postgres.h"
+
+enum {
+	IDLE_CHECK_S = 30,
+	BATCH_START = 64,
+	NEW_CONNECTION_S = 2,
+	HOLD_MS = 50,
+	UNASKED_MAX = 64 << 10,
+	RESULT_MAX = 64 << 20,
+	MERGE_PAUSE_S = 10,
+	CAREFUL_S = 10
+};
+
+void pg_connection_watch(
+	struct postgres_store *store, struct pg_connection *connection, bool want_write)
+{
+	struct epoll_event event = {.events = want_write ? EPOLLIN | EPOLLOUT : EPOLLIN,
+		.data.u32 = connection->number};
+	int socket = PQsocket(connection->pq);
+
+	if (socket == connection->socket && want_write == connection->want_write)
+		return;
+	(void)epoll_ctl(store->epoll, socket == connection->socket ? EPOLL_CTL_MOD : EPOLL_CTL_ADD,
+		socket, &event);
+	connection->socket = socket;
+	connection->want_write = want_write;
+}
+
+/* As much to the socket as it takes; the rest when epoll says so. False: the connection is gone. */
+static bool push_out(struct postgres_store *store, struct pg_connection *connection)
+{
+	int left = PQflush(connection->pq);
+
+	if (left < 0)
+		return false;
+	connection->all_sent = left == 0;
+	pg_connection_watch(store, connection, left == 1);
+	return true;
+}
+
+bool pg_connection_send(struct postgres_store *store, struct pg_connection *connection)
+{
+	if (connection->state != PG_CONNECTION_READY || list_empty(&connection->waiting))
+		return false;
+	connection->item_count = connection->item_next = connection->merged_count = 0;
+	connection->failed = NULL;
+	connection->commit_failed = false;
+	connection->cancelled_at = 0;
+	connection->all_sent = connection->warned = connection->unserved = connection->slow_result =
+		connection->looked_again = false;
+	connection->received = 0;
+	connection->locking = connection->large = 0;
+	connection->batch_bytes = 0;
+	/* After a long idle time the server may be gone without a word: a lone Sync finds out
+	 * before a write is at stake. */
+	if (clock_ns() - connection->last_used < (uint64_t)IDLE_CHECK_S * 1000000000)
+		gather_postgres(store, connection);
+	else
+		connection->last_used = clock_ns();
+	connection->state = PG_CONNECTION_BUSY;
+	connection->sent_at = clock_ns();
+	connection->due = 0;
+	list_for_each (node, &connection->batch) {
+		uint64_t deadline = call_of(node)->deadline;
+
+		if (deadline != 0 && (connection->due == 0 || deadline < connection->due))
+			connection->due = deadline;
+	}
+	if (!send_batch(store, connection) || PQpipelineSync(connection->pq) != 1 ||
+		!push_out(store, connection)) {
+		pg_connection_break(store, connection, PQerrorMessage(connection->pq), false);
+		return false;
+	}
+	return true;
+}
+
+void pg_connection_forget(struct postgres_store *store, struct pg_connection *connection)
+{
+	(void)store;
+	memset(connection->prepared, 0, 2 * catalog_method_count * sizeof *connection->prepared);
+	connection->generation++;
+}
+
+/* What a failure says about connections. */
+static enum outcome heed(struct postgres_store *store, struct pg_connection *connection,
+	const struct call *call, enum outcome failure)
+{
+	if (failure == CALL_SUSPECT && !store->named && !store->pooled) {
+		store->pooled = true;
+		store->settings.log(5,
+			"the session lost its settings: a pooler stands before the database, each transaction brings them");
+		return CALL_RETRY;
+	}
+	if (failure == CALL_SUSPECT) {
+		/* The session may have been spoilt, which a new one would mend; one that is new
+		 * itself shows that the server is so. */
+		bool new = clock_ns() - connection->born < (uint64_t)NEW_CONNECTION_S * 1000000000;
+
+		failure = new ? CALL_DONE : CALL_MOVE;
+	}
+	if (failure == CALL_MOVE)
+		connection->doomed = true;
+	if (failure == CALL_REPREPARE) {
+		pg_connection_forget(store, connection);
+		/* Lost again although it was prepared anew: a pooler has come between. */
+		if (call->attempts > 0 && store->named) {
+			store->named = false;
+			store->pooled = true;
+			store->settings.log(5,
+				"the database keeps losing statements: they are prepared by name no more");
+		}
+	}
+	for (unsigned i = 0; failure == CALL_REPREPARE_ALL && i < store->connection_limit; i++)
+		pg_connection_forget(store, &store->connections[i]);
+	return failure;
+}
+
+/* Somebody else locks rows in another order, or another key of a new row was taken: for a while
+ * nothing is held while a call waits for a lock. */
+static void note_deadlock(struct postgres_store *store)
+{
+	uint64_t now = clock_ns();
+
+	if (now >= store->careful_until)
+		store->settings.log(5,
+			"the database server ended a deadlock: for %d s each transaction changes one row",
+			CAREFUL_S);
+	store->careful_until = now + (uint64_t)CAREFUL_S * 1000000000;
+}
+
+/* What a call or several asked for. A failure here is the call's own and leaves the transaction
+ * alone. */
+static void take_rows(struct postgres_store *store, struct pg_connection *connection,
+	const struct item *item, PGresult *result)
+{
+	bool many = item->count > 0;
+	struct call *call = item->call, **calls = many ? connection->merged + item->first : &call;
+
+	if (item->kind != ITEM_CALL ||
+		(!many && (call->method == NULL || call->err.kind != ERR_NONE))) {
+		PQclear(result);
+		return;
+	}
+	if (encoder_wants(store, result) &&
+		encoder_keep(connection, calls, many ? item->count : 1, many, result))
+		return;
+	if (many) {
+		result_many(store, calls, item->count, result);
+	} else {
+		execute_begin(call);
+		(void)result_rows(store, call, result);
+	}
+	PQclear(result);
+}
+
+static void take_error(struct postgres_store *store, struct pg_connection *connection,
+	const struct item *item, const PGresult *result)
+{
+	struct call *call = item->call;
+
+	connection->failed = call;
+	if (call->method == NULL) {
+		err_set(&call->err, ERR_UNAVAILABLE, "the database refused the question");
+		connection->failure = CALL_DONE;
+		return;
+	}
+	if (item->kind == ITEM_PREPARE)
+		connection->prepared[item->statement] = false;
+	if (result_in_class(result, "40P01"))
+		note_deadlock(store);
+	connection->failure = heed(store, connection, call, result_error(call, result));
+	if (item->count > 0) {
+		/* Whichever of them it was, or none but the statement: they run again one by one.
+		 */
+		store->merge_from = clock_ns() + (uint64_t)MERGE_PAUSE_S * 1000000000;
+		if (connection->failure == CALL_DONE)
+			connection->failure = CALL_RETRY;
+	}
+}
+
+/* A result that stands for a statement of the batch: taken. */
+static void take_result(struct postgres_store *store, struct pg_connection *connection,
+	struct item *item, PGresult *result)
+{
+	ExecStatusType status = PQresultStatus(result);
+
+	if (status == PGRES_PIPELINE_ABORTED || connection->failed != NULL) {
+		if (item->kind == ITEM_PREPARE)
+			connection->prepared[item->statement] =
+				false; /* the server passed over it; what it had prepared before
+			                  stays */
+		PQclear(result);
+		return;
+	}
+	if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
+		take_rows(store, connection, item, result);
+		return;
+	}
+	take_error(store, connection, item, result);
+	PQclear(result);
+}
+
+/* "terminating connection due to …", which names no row; the connection's end comes right behind
+ * it. */
+static void note_close_reason(struct pg_connection *connection, const PGresult *result)
+{
+	const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+
+	if (text != NULL && result_in_class(result, "57P") && result_fatal(result))
+		(void)snprintf(
+			connection->close_reason, sizeof connection->close_reason, "%s", text);
+}
+
+/* libpq's own word that the connection broke, which has no SQLSTATE; or that of a pooler whose
+ * server went (08…), or of a server that went while it committed: nobody knows what became of the
+ * batch. */
+static bool is_loss(
+	const struct pg_connection *connection, const struct item *item, const PGresult *result)
+{
+	if (PQresultStatus(result) != PGRES_FATAL_ERROR)
+		return false;
+	if (PQresultErrorField(result, PG_DIAG_SQLSTATE) == NULL)
+		return PQstatus(connection->pq) != CONNECTION_OK;
+	return result_fatal(result) && (item->kind == ITEM_SYNC || result_in_class(result, "08"));
+}
+
+static bool wrong_status(ExecStatusType status)
+{
+	return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH ||
+		status == PGRES_BAD_RESPONSE;
+}
+
+/* One result of what is expected. False: nothing more to take now. */
+static bool take_one(struct postgres_store *store, struct pg_connection *connection)
+{
+	struct item *item = &connection->items[connection->item_next];
+	PGresult *result;
+	ExecStatusType status;
+
+	if (PQisBusy(connection->pq))
+		return false;
+	result = PQgetResult(connection->pq);
+	if (result == NULL) {
+		if (PQstatus(connection->pq) != CONNECTION_OK)
+			return false;
+		if (item->kind == ITEM_SYNC) {
+			/* Behind the error of a commit libpq makes an end; the Sync's own result
+			 * may be there already. */
+			bool again = connection->commit_failed && !connection->looked_again;
+
+			connection->looked_again = true;
+			return again;
+		}
+		connection->item_next++; /* the end of one statement's results */
+		return true;
+	}
+	status = PQresultStatus(result);
+	if (status == PGRES_FATAL_ERROR)
+		note_close_reason(connection, result);
+	if (wrong_status(status) || is_loss(connection, item, result)) {
+		connection->unserved = result_unserved(result);
+		pg_connection_break(store, connection,
+			wrong_status(status) ? "the server answered out of turn"
+					     : PQresultErrorMessage(result),
+			false);
+		PQclear(result);
+		return false;
+	}
+	if (status == PGRES_PIPELINE_SYNC) {
+		PQclear(result);
+		if (item->kind != ITEM_SYNC) {
+			pg_connection_break(
+				store, connection, "the server answered out of turn", false);
+			return false;
+		}
+		connection->item_next++;
+		pg_batch_end(store, connection);
+		return false;
+	}
+	if (item->kind == ITEM_SYNC) {
+		connection->commit_failed = status == PGRES_FATAL_ERROR;
+		if (connection->commit_failed && !list_empty(&connection->batch) &&
+			connection->failed == NULL) {
+			struct call *last = call_of(connection->batch.prev);
+
+			if (last->method != NULL) {
+				connection->failed = last;
+				connection->failure =
+					heed(store, connection, last, result_error(last, result));
+			}
+		}
+	} else {
+		take_result(store, connection, item, result);
+		return true;
+	}
+	PQclear(result);
+	return true;
+}
+
+static size_t waiting_bytes(const struct pg_connection *connection)
+{
+	int bytes = 0;
+
+	return ioctl(connection->socket, FIONREAD, &bytes) == 0 && bytes > 0 ? (size_t)bytes : 0;
+}
+
+/* libpq keeps a result until it is whole, however large the server makes it: four times the largest
+ * answer, no more. */
+static bool too_much(const struct pg_connection *connection)
+{
+	const struct call *call = connection->items[connection->item_next].call;
+	size_t max = call != NULL && call->answer.cap > RESULT_MAX / 4 ? call->answer.cap * 4
+								       : RESULT_MAX;
+
+	return connection->received > max;
+}
+
+static void refuse_result(struct postgres_store *store, struct pg_connection *connection)
+{
+	const struct item *item = &connection->items[connection->item_next];
+	struct call *call =
+		item->kind == ITEM_CALL && item->count == 0 && item->call != connection->failed
+		? item->call
+		: NULL;
+
+	if (item->count > 0)
+		store->merge_from = clock_ns() + (uint64_t)MERGE_PAUSE_S * 1000000000;
+	if (call != NULL) {
+		list_remove(&call->link);
+		connection->batch_count--;
+		execute_fail(call, ERR_TOO_LARGE,
+			"the database's answer is larger than an answer may be");
+		call->err.outcome = call->method != NULL && call->method->write ? OUTCOME_UNKNOWN
+										: OUTCOME_NONE;
+		pg_batch_finish(store, call);
+	}
+	pg_connection_break(store, connection, "the server's answer is too large", false);
+}
+
+/* Reads what has come and counts it; nothing is counted of results that come in one piece, which
+ * spares two system calls. */
+static int consume(struct pg_connection *connection)
+{
+	bool counted = connection->slow_result || connection->state == PG_CONNECTION_READY;
+	size_t before = counted ? waiting_bytes(connection) : 0;
+	int consumed = PQconsumeInput(connection->pq);
+	size_t after = counted ? waiting_bytes(connection) : 0;
+
+	connection->received += before > after ? before - after : 0;
+	/* Whatever it is, nobody listens; libpq would keep it. */
+	for (PGnotify *notify; (notify = PQnotifies(connection->pq)) != NULL;)
+		PQfreemem(notify);
+	return consumed;
+}
+
+static void receive_some(struct postgres_store *store, struct pg_connection *connection)
+{
+	unsigned next = connection->item_next;
+	int consumed = consume(connection);
+
+	if (connection->state == PG_CONNECTION_READY) {
+		/* Nothing was asked: the server has gone, or tells of a setting that changed. What
+		 * it says is a notice to libpq. */
+		if (connection->received <= UNASKED_MAX)
+			(void)PQisBusy(connection->pq);
+		if (consumed != 1 || PQstatus(connection->pq) != CONNECTION_OK)
+			pg_connection_break(
+				store, connection, PQerrorMessage(connection->pq), false);
+		else if (connection->received > UNASKED_MAX)
+			pg_connection_break(
+				store, connection, "the server says more than it was asked", false);
+		return;
+	}
+	/* What has arrived is read even when the connection broke behind it. */
+	while (connection->state == PG_CONNECTION_BUSY &&
+		connection->item_next < connection->item_count && take_one(store, connection))
+		;
+	connection->slow_result = connection->item_next == next;
+	if (!connection->slow_result)
+		connection->received = 0;
+	if (connection->state != PG_CONNECTION_BUSY)
+		return;
+	if (consumed != 1 || PQstatus(connection->pq) != CONNECTION_OK)
+		pg_connection_break(store, connection, PQerrorMessage(connection->pq), false);
+	else if (connection->slow_result && too_much(connection))
+		refuse_result(store, connection);
+}
+
+void pg_connection_receive(struct postgres_store *store, struct pg_connection *connection)
+{
+	if (connection->pq == NULL)
+		return;
+	if (connection->want_write && !push_out(store, connection)) {
+		pg_connection_break(store, connection, PQerrorMessage(connection->pq), false);
+		return;
+	}
+	do
+		receive_some(store, connection);
+	while (connection->state == PG_CONNECTION_BUSY && connect_unread(connection->pq));
+}
+
+void pg_connection_close(struct postgres_store *store, struct pg_connection *connection)
+{
+	/* What libpq has closed itself is out of the epoll set, and its number may be another
+	 * connection's by now. */
+	if (connection->socket >= 0 && PQsocket(connection->pq) == connection->socket)
+		(void)epoll_ctl(store->epoll, EPOLL_CTL_DEL, connection->socket, NULL);
+	PQfinish(connection->pq);
+	connection->pq = NULL;
+	connection->socket = -1;
+	connection->want_write = false;
+	connection->state = PG_CONNECTION_EMPTY;
+	connection->doomed = false;
+	/* Their order goes with them: whoever follows them must wait with them. */
+	list_for_each (node, &connection->waiting)
+		if (call_of(node)->order != NULL)
+			call_of(node)->order->connection = 0;
+	list_splice_front(&store->waiting, &connection->waiting);
+	store->waiting_count += connection->waiting_count;
+	connection->waiting_count = 0;
+}
+
+void pg_connection_break(struct postgres_store *store, struct pg_connection *connection,
+	const char *reason, bool timed_out)
+{
+	char text[ERR_MESSAGE_MAX];
+	size_t length;
+
+	(void)snprintf(text, sizeof text, "%.300s",
+		connection->close_reason[0] != '\0' ? connection->close_reason : reason);
+	for (length = strlen(text); length > 0 && text[length - 1] == '\n'; length--)
+		text[length - 1] = '\0';
+	for (char *p = text; *p != '\0'; p++)
+		if ((unsigned char)*p < ' ' || *p == '"')
+			*p = ' ';
+	if (!store->closing)
+		postgres_note_error(store, text);
+	store->reconnects++;
+	if (connection->unserved)
+		pool_unserved(store);
+	else
+		store->hold_until = clock_ns() + (uint64_t)HOLD_MS * 1000000;
+	if (connection->state == PG_CONNECTION_BUSY)
+		pg_batch_lost(store, connection, timed_out);
+	pg_connection_close(store, connection);
+}
+
+/* Nothing else of their texts is kept: they may quote rows, and a server can send them without end.
+ */
+static void note_warning(void *argument, const PGresult *result)
+{
+	struct pg_connection *connection = argument;
+	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+
+	note_close_reason(connection, result);
+	/* A function of the database's owner that warns has a context; a commit has none. */
+	connection->warned = connection->warned ||
+		(severity != NULL && strcmp(severity, "WARNING") == 0 &&
+			PQresultErrorField(result, PG_DIAG_CONTEXT) == NULL);
+}
+
+void pg_connection_adopt(struct postgres_store *store, struct pg_connection *connection, PGconn *pq)
+{
+	connection->pq = pq;
+	connection->state = PG_CONNECTION_READY;
+	connection->socket = -1;
+	connection->want_write = false;
+	connection->close_reason[0] = '\0';
+	connection->batch_limit = BATCH_START;
+	connection->batch_count = connection->item_count = connection->item_next = 0;
+	connection->born = connection->last_used = clock_ns();
+	memset(connection->prepared, 0, 2 * catalog_method_count * sizeof *connection->prepared);
+	PQsetNoticeReceiver(pq, note_warning, connection);
+	if (PQsetnonblocking(pq, 1) != 0 || PQenterPipelineMode(pq) != 1) {
+		pg_connection_close(store, connection);
+		return;
+	}
+	struct epoll_event event = {.events = EPOLLIN, .data.u32 = connection->number};
+	connection->socket = PQsocket(pq);
+	(void)epoll_ctl(store->epoll, EPOLL_CTL_ADD, connection->socket, &event);
+}

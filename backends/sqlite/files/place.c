@@ -1,0 +1,231 @@
+#include "place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "../../../protocol/sqlite_url.h"
+#include "belong.h"
+#include "restore.h"
+
+/* The bytes that SQLite's own locks are on. */
+enum { SQLITE_LOCK_FIRST = 0x40000000, SQLITE_LOCK_COUNT = 512 };
+
+char *place_beside(const char *path, const char *end)
+{
+	char *name;
+
+	return asprintf(&name, "%s%s", path, end) >= 0 ? name : NULL;
+}
+
+/* A new name lasts only once the folder that holds it is on the disk. */
+int place_sync_folder(const char *path, struct err *err)
+{
+	const char *slash = strrchr(path, '/');
+	char *parent = slash == NULL ? strdup(".")
+				     : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	int fd = parent != NULL ? open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1, result = 0;
+
+	/* One that may be written and not read, or that cannot be synced at all, is as good as it
+	 * gets. */
+	if (fd >= 0 && fsync(fd) != 0 && (errno == EIO || errno == ENOSPC || errno == EDQUOT))
+		result = err_exit(err, EX_IOERR, "the folder %s cannot be made durable: %s", path,
+			strerror(errno));
+	if (fd >= 0)
+		(void)close(fd);
+	free(parent);
+	return result;
+}
+
+/* The folders above the file, each for the owner alone. */
+static int make_folders(const char *path, struct err *err)
+{
+	char *copy = strdup(path);
+	int result = 0;
+
+	if (copy == NULL)
+		return err_exit(err, EX_OSERR, "out of memory");
+	for (char *slash = strchr(copy + 1, '/'); slash != NULL && result == 0;
+		slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(copy, 0700) == 0)
+			result = place_sync_folder(copy, err);
+		else if (errno != EEXIST)
+			result = err_exit(err, EX_CANTCREAT, "the folder %s cannot be made: %s",
+				copy, strerror(errno));
+		*slash = '/';
+	}
+	free(copy);
+	return result;
+}
+
+char *place_real(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *real = realpath(path, NULL), *folder, *above;
+
+	if (real != NULL || errno != ENOENT)
+		return real;
+	folder = slash == NULL ? strdup(".")
+			       : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	above = folder != NULL ? realpath(folder, NULL) : NULL;
+	free(folder);
+	if (above == NULL ||
+		asprintf(&real, "%s/%s", strcmp(above, "/") == 0 ? "" : above,
+			slash != NULL ? slash + 1 : path) < 0)
+		real = NULL;
+	free(above);
+	return real;
+}
+
+/* Earlier versions did not decode: what they made under the undecoded name must not seem lost. */
+static int look_for_literal(const struct sqlite_url *url, struct err *err)
+{
+	if (url->literal == NULL || access(url->path, F_OK) == 0 || access(url->literal, F_OK) != 0)
+		return 0;
+	return err_exit(err, EX_CONFIG,
+		"%.100s does not exist, but %.100s does: the URL is decoded (%%xx); rename that file, or write %%25 for "
+		"each %% of its name",
+		url->path, url->literal);
+}
+
+static int parse_file(const char *text, struct sqlite_url *url, struct err *err)
+{
+	if (sqlite_url_parse(text, url, err) < 0)
+		return -1;
+	return url->path != NULL ? look_for_literal(url, err) : 0;
+}
+
+/* Nothing is opened that reading or writing would do something to. */
+static int check_kind(const char *path, struct err *err)
+{
+	struct stat status;
+
+	if (stat(path, &status) != 0 && errno != ENOENT)
+		return err_exit(
+			err, EX_CANTCREAT, "%s cannot be opened: %s", path, strerror(errno));
+	if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
+		return err_exit(err, EX_DATAERR, "%s is not a regular file", path);
+	return 0;
+}
+
+/* SQLite takes a file that is too short for anything for an empty one. */
+static int check_magic(const struct place *place, struct err *err)
+{
+	char begin[16];
+
+	if (place->status.st_size == 0 ||
+		(pread(place->fd, begin, sizeof begin, 0) == (ssize_t)sizeof begin &&
+			memcmp(begin, "SQLite format 3", sizeof begin) == 0))
+		return 0;
+	return err_exit(err, EX_DATAERR, "%s is not an SQLite database", place->path);
+}
+
+/* The lock tells two daemons apart; SQLite's own locks are of another kind (fcntl) and do not meet
+ * it. */
+static int lock_file(struct place *place, const struct sqlite_url *url, struct err *err)
+{
+	struct stat now;
+	char *real;
+
+	place->fd = open(url->path,
+		O_RDWR | (url->must_exist ? 0 : O_CREAT) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+	if (place->fd < 0)
+		return err_exit(err, EX_CANTCREAT, "%s cannot be opened for writing: %s%s",
+			url->path, strerror(errno),
+			errno == ENOENT && url->must_exist ? " (mode=rw: it must exist)" : "");
+	if (flock(place->fd, LOCK_EX | LOCK_NB) != 0)
+		return err_exit(
+			err, EX_TEMPFAIL, "%s is in use by a daemon: stop that first", url->path);
+	real = realpath(url->path, NULL);
+	if (real == NULL || fstat(place->fd, &place->status) != 0 || stat(real, &now) != 0 ||
+		now.st_ino != place->status.st_ino || now.st_dev != place->status.st_dev) {
+		free(real);
+		return err_exit(err, EX_TEMPFAIL,
+			"%s was replaced while it was opened: start again", url->path);
+	}
+	free(place->path);
+	place->path = real;
+	return S_ISREG(place->status.st_mode)
+		? check_magic(place, err)
+		: err_exit(err, EX_DATAERR, "%s is not a regular file", real);
+}
+
+static int place_open_file(struct place *place, const struct sqlite_url *url, struct err *err)
+{
+	if (check_kind(url->path, err) < 0)
+		return -1;
+	place->path = place_real(url->path);
+	if (place->path == NULL && url->must_exist)
+		return err_exit(err, EX_CANTCREAT,
+			"%s cannot be opened: %s (mode=rw: it must exist)", url->path,
+			strerror(errno));
+	/* Where the folder is new there is nothing that could stand in the way. */
+	if (place->path != NULL &&
+		(restore_resume(place->path, err) < 0 ||
+			belong_check_missing(place->path, err) < 0))
+		return -1;
+	if (!url->must_exist && make_folders(url->path, err) < 0)
+		return -1;
+	return lock_file(place, url, err);
+}
+
+int place_open(struct place *place, const char *text, struct err *err)
+{
+	struct sqlite_url url;
+	int result = parse_file(text, &url, err);
+
+	*place = (struct place){.fd = -1};
+	if (result == 0 && url.path != NULL)
+		result = place_open_file(place, &url, err);
+	sqlite_url_free(&url);
+	return result;
+}
+
+int place_find(struct place *place, const char *text, struct err *err)
+{
+	struct sqlite_url url;
+	int result = parse_file(text, &url, err);
+
+	*place = (struct place){.fd = -1};
+	if (result == 0 && url.path != NULL) {
+		place->path = realpath(url.path, NULL);
+		if (place->path == NULL)
+			result = err_exit(err, EX_NOINPUT, "%s: %s", url.path,
+				errno == ENOENT ? "there is no such file" : strerror(errno));
+		else if (stat(place->path, &place->status) != 0 || !S_ISREG(place->status.st_mode))
+			result = err_exit(err, EX_DATAERR, "%s is not a regular file", place->path);
+		else if (restore_pending(place->path))
+			result = err_exit(err, EX_TEMPFAIL,
+				"%s: a restore was cut off: start the daemon, or restore again, which finishes it",
+				place->path);
+		else
+			result = belong_check(place->path, err);
+	}
+	sqlite_url_free(&url);
+	return result;
+}
+
+void place_free(struct place *place)
+{
+	if (place->fd >= 0)
+		(void)close(place->fd);
+	free(place->path);
+	*place = (struct place){.fd = -1};
+}
+
+bool place_in_use(int fd)
+{
+	struct flock lock = {.l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = SQLITE_LOCK_FIRST,
+		.l_len = SQLITE_LOCK_COUNT};
+
+	return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}

@@ -1,0 +1,38 @@
+/* Where a database lies: from a URL to the one real path, from which SQLite, the lock, the watch,
+ * the log and the backup all find their files. Thread: no state. */
+#ifndef PIERRE_SQLITE_PLACE_H
+#define PIERRE_SQLITE_PLACE_H
+
+#include <stdbool.h>
+#include <sys/stat.h>
+
+#include "../../../protocol/error.h"
+
+struct place {
+	char *path; /* real: absolute, without links; NULL: in memory */
+	int fd; /* holds the lock; -1: none. Closed last: closing it would drop SQLite's own locks
+	         */
+	struct stat status; /* of the file, once it is open */
+};
+
+/* For a daemon: makes the file and its folders unless the URL says that it exists, and locks it.
+ * Refuses what is not a regular file (65), what another daemon holds (75), a log or journal of
+ * another database (65). Finishes a restore that was cut off. place_free in either case. */
+int place_open(struct place *place, const char *url, struct err *err);
+/* For who only reads: the file must be there (66). No lock. */
+int place_find(struct place *place, const char *url, struct err *err);
+void place_free(struct place *place);
+
+/* The real path of a file that may not exist yet, to be freed; NULL: errno says why. */
+char *place_real(const char *path);
+/* PATH with `end` behind it, to be freed; NULL: out of memory. */
+char *place_beside(const char *path, const char *end);
+/* Makes a change of the folder's names last. */
+int place_sync_folder(const char *path, struct err *err);
+/* Whether a program has the file open through SQLite. */
+bool place_in_use(int fd);
+/* What a person should know about where it lies, such as a file that is mounted alone: false when
+ * there is nothing. */
+bool surroundings_place_warning(const char *path, char *out, size_t size);
+
+#endif

@@ -1,0 +1,102 @@
+/* Where the database's folder lies: on a network, or with the database mounted into it alone. */
+#include "place.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/vfs.h>
+
+/* The next space-separated word, its octal escapes decoded in place. */
+static char *next_word(char **at)
+{
+	char *word = *at + strspn(*at, " "), *to = word, *from = word;
+
+	for (; *from != '\0' && *from != ' ' && *from != '\n'; to++) {
+		if (*from == '\\' && strspn(from + 1, "01234567") >= 3) {
+			*to = (char)((from[1] - '0') * 64 + (from[2] - '0') * 8 + (from[3] - '0'));
+			from += 4;
+		} else {
+			*to = *from++;
+		}
+	}
+	*at = from + (*from != '\0');
+	*to = '\0';
+	return word;
+}
+
+/* The fifth word of a line of mountinfo is where something is mounted. */
+static bool is_mounted_alone(const char *path)
+{
+	FILE *file = fopen("/proc/self/mountinfo", "re");
+	char *line = NULL;
+	size_t size = 0;
+	bool found = false;
+
+	while (file != NULL && !found && getline(&line, &size, file) > 0) {
+		char *at = line, *word = line;
+
+		for (int i = 0; i < 5; i++)
+			word = next_word(&at);
+		found = strcmp(word, path) == 0;
+	}
+	free(line);
+	if (file != NULL)
+		(void)fclose(file);
+	return found;
+}
+
+static const char *network_name(const char *path)
+{
+	static const struct {
+		unsigned type;
+		const char *name;
+	} known[] = {
+		{0x6969, "NFS"},
+		{0x517B, "SMB"},
+		{0xFF534D42, "CIFS (SMB)"},
+		{0xFE534D42, "SMB"},
+		{0x01021997, "9p"},
+		{0x65735546, "FUSE or virtiofs"},
+		{0x5346414F, "AFS"},
+		{0x00C36400, "Ceph"},
+		{0x47504653, "GPFS"},
+		{0x786F4256, "a VirtualBox share"},
+		{0x0BD00BD0, "Lustre"},
+		{0x19830326, "BeeGFS"},
+		{0x01161970, "GFS2"},
+		{0x7461636F, "OCFS2"},
+	};
+	struct statfs system;
+
+	if (statfs(path, &system) != 0)
+		return NULL;
+	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+		if (known[i].type == ((unsigned)system.f_type & 0xFFFFFFFF))
+			return known[i].name;
+	return NULL;
+}
+
+bool surroundings_place_warning(const char *path, char *out, size_t size)
+{
+	struct stat file, folder;
+	char *above =
+		strndup(path, strrchr(path, '/') == path ? 1 : (size_t)(strrchr(path, '/') - path));
+	const char *network = above != NULL ? network_name(above) : NULL;
+	bool known = above != NULL && stat(path, &file) == 0 && stat(above, &folder) == 0;
+
+	*out = '\0';
+	if (known && (file.st_dev != folder.st_dev || is_mounted_alone(path)))
+		(void)snprintf(out, size,
+			"only the file %s is mounted here: its write-ahead log lies outside of it and may be lost: mount the folder",
+			path);
+	else if (network != NULL)
+		(void)snprintf(out, size,
+			"%s lies on a network file system (%s), whose locks and syncs SQLite cannot rely on: use a local disk",
+			path, network);
+	else if (known && file.st_nlink > 1)
+		(void)snprintf(out, size,
+			"%s has %lu names (hard links): its write-ahead log is found under this one alone: remove the others",
+			path, (unsigned long)file.st_nlink);
+	free(above);
+	return *out != '\0';
+}

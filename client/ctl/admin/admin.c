@@ -1,0 +1,305 @@
+/* pierre-dbctl clients, config, reload, pause, resume: for those who administer the daemon. */
+#include <jansson.h>
+/* protocol/json/json.h has functions of these names; calling jansson's by them would end there. */
+#pragma GCC poison json_string json_integer json_scan_real
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "../catalog/tree.h"
+
+enum { POLL_MS = 50, PAUSE_PATIENCE_S = 30 };
+
+static int admin_no_arguments(int argc, char **argv)
+{
+	return argc == 1 ? 0 : output_fail(EX_USAGE, "%s takes no arguments", argv[0]);
+}
+
+/* "7s", "12m", "5h", "3d" */
+static const char *short_time(double seconds, char out[16])
+{
+	static const struct {
+		double seconds;
+		char unit;
+	} units[] = {{86400, 'd'}, {3600, 'h'}, {60, 'm'}, {1, 's'}};
+	size_t i = 0;
+
+	while (i < 3 && seconds < 2 * units[i].seconds)
+		i++;
+	(void)snprintf(out, 16, "%.0f%c", seconds / units[i].seconds, units[i].unit);
+	return out;
+}
+
+/* "812", "64K", "3.1M" */
+static const char *short_size(double bytes, char out[16])
+{
+	static const char units[] = " KMGT";
+	size_t i = 0;
+
+	for (; bytes >= 1024 && units[i + 1] != '\0'; i++)
+		bytes /= 1024;
+	if (i == 0)
+		(void)snprintf(out, 16, "%.0f", bytes);
+	else
+		(void)snprintf(out, 16, "%.*f%c", bytes < 10, bytes, units[i]);
+	return out;
+}
+
+static const char *user_name(double uid, char out[32])
+{
+	const struct passwd *entry = getpwuid((uid_t)uid);
+
+	if (entry != NULL)
+		(void)snprintf(out, 32, "%.31s", entry->pw_name);
+	else
+		(void)snprintf(out, 32, "%.0f", uid);
+	return out;
+}
+
+/* What the process is called; "" when it is gone or in another place. */
+static const char *program_name(double pid, char out[20])
+{
+	char path[40];
+	FILE *file;
+
+	(void)snprintf(path, sizeof path, "/proc/%.0f/comm", pid);
+	file = fopen(path, "re");
+	if (file == NULL || fgets(out, 20, file) == NULL)
+		*out = '\0';
+	if (file != NULL)
+		(void)fclose(file);
+	out[strcspn(out, "\n")] = '\0';
+	for (char *at = out; *at != '\0'; at++)
+		if (*at < ' ' || *at > '~')
+			*at = '?'; /* a process chooses its name itself */
+	return out;
+}
+
+static void print_client(const json_t *client)
+{
+	char user[32], program[20], connected[16], idle[16], in[16], out[16], unsent[16];
+
+	(void)printf("%s%7.0f  %-12s %7.0f  %-15s  %-5s  ",
+		json_is_true(json_object_get(client, "self")) ? "*" : " ",
+		tree_number(client, "id"), user_name(tree_number(client, "uid"), user),
+		tree_number(client, "pid"), program_name(tree_number(client, "pid"), program),
+		tree_text(client, "role"));
+	(void)printf("%9s %6s %9.0f %9.0f %7s %7s %7s%s\n",
+		short_time(tree_number(client, "connected_seconds"), connected),
+		short_time(tree_number(client, "idle_seconds"), idle), tree_number(client, "lines"),
+		tree_number(client, "in_flight"), short_size(tree_number(client, "bytes_in"), in),
+		short_size(tree_number(client, "bytes_out"), out),
+		short_size(tree_number(client, "unsent_bytes"), unsent),
+		json_is_true(json_object_get(client, "reading")) ? "" : "  at a limit");
+}
+
+/* An answer of the daemon's own, for programs as it is, for people by `print`. */
+static int admin_show(struct ctl *ctl, int argc, char **argv, const char *method,
+	void (*print)(const struct ctl *ctl, const json_t *tree))
+{
+	int status = admin_no_arguments(argc, argv);
+	json_t *tree;
+
+	if (status == 0)
+		status = tree_call(ctl, method, &tree);
+	if (status != 0)
+		return status;
+	if (ctl->json)
+		tree_print(ctl, tree);
+	else
+		print(ctl, tree);
+	json_decref(tree);
+	return 0;
+}
+
+static void print_clients(const struct ctl *ctl, const json_t *tree)
+{
+	const json_t *list = json_object_get(tree, "clients"), *client;
+	size_t i;
+
+	(void)printf("%s%8s  %-12s %7s  %-15s  %-5s  %9s %6s %9s %9s %7s %7s %7s%s\n",
+		output_bold(ctl), "id", "user", "pid", "program", "role", "connected", "idle",
+		"lines", "in flight", "in", "out", "unsent", output_plain(ctl));
+	json_array_foreach (list, i, client)
+		print_client(client);
+}
+
+static int clients(struct ctl *ctl, int argc, char **argv)
+{
+	return admin_show(ctl, argc, argv, "daemon.clients", print_clients);
+}
+
+static void admin_print_config(const struct ctl *ctl, const json_t *tree)
+{
+	const json_t *list = json_object_get(tree, "settings"), *setting;
+	const char *file = tree_text(tree, "file");
+	size_t i;
+
+	(void)printf("%s%-29s %-34s %-22s %s%s\n", output_bold(ctl), "setting", "value", "default",
+		"source", output_plain(ctl));
+	json_array_foreach (list, i, setting) {
+		const char *source = tree_text(setting, "source");
+		bool changed = strcmp(source, "default") != 0;
+
+		(void)printf("%s%-28s%s %-34s %-22s %s%s\n",
+			json_is_true(json_object_get(setting, "reloads")) ? "*" : " ",
+			tree_text(setting, "name"), changed ? output_bold(ctl) : "",
+			tree_text(setting, "value"), tree_text(setting, "default_value"), source,
+			changed ? output_plain(ctl) : "");
+	}
+	(void)printf(
+		"\n* is taken anew by `pierre-dbctl reload`; the others by a restart. File of settings: %s\n",
+		*file != '\0' ? file : "none");
+}
+
+static int config(struct ctl *ctl, int argc, char **argv)
+{
+	return admin_show(ctl, argc, argv, "daemon.config", admin_print_config);
+}
+
+static void print_names(const char *what, const json_t *names)
+{
+	const json_t *name;
+	size_t i;
+
+	if (json_array_size(names) == 0)
+		return;
+	(void)printf("%s:", what);
+	json_array_foreach (names, i, name)
+		(void)printf(" %s", json_string_value(name));
+	(void)putchar('\n');
+}
+
+static int reload(struct ctl *ctl, int argc, char **argv)
+{
+	int status = admin_no_arguments(argc, argv);
+	json_t *tree;
+	bool good;
+
+	if (status == 0)
+		status = tree_call(ctl, "daemon.reload", &tree);
+	if (status != 0)
+		return status;
+	good = json_is_true(json_object_get(tree, "reloaded"));
+	if (ctl->json) {
+		tree_print(ctl, tree);
+	} else if (!good) {
+		(void)output_fail(1, "the old settings stay: %s", tree_text(tree, "error"));
+	} else {
+		if (json_array_size(json_object_get(tree, "changed")) == 0)
+			(void)puts("nothing has changed");
+		print_names("changed", json_object_get(tree, "changed"));
+		print_names("these wait for a restart", json_object_get(tree, "need_restart"));
+	}
+	json_decref(tree);
+	return good ? 0 : 1;
+}
+
+static void print_pause(const struct ctl *ctl, const json_t *tree)
+{
+	if (ctl->json)
+		tree_print(ctl, tree);
+	else if (json_is_true(json_object_get(tree, "paused")))
+		(void)printf("paused: %.0f calls wait, %.0f are under way\n",
+			tree_number(tree, "waiting"), tree_number(tree, "under_way"));
+	else
+		(void)printf("resumed: %.0f calls go on\n", tree_number(tree, "waiting"));
+}
+
+/* Calls that were begun before the pause and are not over; -1: cannot be told, or somebody has
+ * resumed. *paused: still. */
+static double under_way(struct ctl *ctl, bool *paused, int *status)
+{
+	const json_t *gauges;
+	json_t *stats;
+	double left;
+
+	*status = tree_call(ctl, "daemon.stats", &stats);
+	if (*status != 0)
+		return -1;
+	gauges = json_object_get(stats, "gauges");
+	*paused = tree_number(gauges, "paused") > 0;
+	left = tree_number(gauges, "in_flight") - tree_number(gauges, "paused_calls");
+	json_decref(stats);
+	return left;
+}
+
+static int pause_calls(struct ctl *ctl, int argc, char **argv)
+{
+	double patience = ctl->timeout_seconds > 0 ? ctl->timeout_seconds : PAUSE_PATIENCE_S, left;
+	int status = admin_no_arguments(argc, argv);
+	bool paused = true;
+	json_t *tree;
+
+	if (status == 0)
+		status = tree_call(ctl, "daemon.pause", &tree);
+	if (status != 0)
+		return status;
+	left = tree_number(tree, "under_way");
+	while (left > 0 && paused && patience > 0) {
+		(void)nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
+		patience -= POLL_MS / 1e3;
+		left = under_way(ctl, &paused, &status);
+		if (status != 0)
+			break;
+		(void)json_object_set_new(tree, "under_way", json_pack("I", (json_int_t)left));
+	}
+	if (status == 0)
+		print_pause(ctl, tree);
+	json_decref(tree);
+	if (status == 0 && !paused)
+		status = output_fail(1, "somebody has resumed the daemon meanwhile");
+	else if (status == 0 && left > 0)
+		status = output_fail(EX_TEMPFAIL,
+			"%.0f calls from before are still under way; new ones wait", left);
+	return status;
+}
+
+static int resume(struct ctl *ctl, int argc, char **argv)
+{
+	int status = admin_no_arguments(argc, argv);
+	json_t *tree;
+
+	if (status == 0)
+		status = tree_call(ctl, "daemon.resume", &tree);
+	if (status != 0)
+		return status;
+	print_pause(ctl, tree);
+	json_decref(tree);
+	return 0;
+}
+
+const struct command admin_commands[] = {
+	{"clients", "", "who is connected",
+		"Examples:\n"
+		"  pierre-dbctl clients\n"
+		"  pierre-dbctl clients --json | jq '[.clients[] | select(.idle_seconds > 3600)]'\n\n"
+		"* marks this program's own connection. \"in flight\" are calls that are begun and not answered, \"unsent\" answers that the client has\n"
+		"not taken; \"at a limit\": the daemon does not read on until the client takes answers. Needs the role admin.",
+		clients},
+	{"config", "", "the settings in force: value, default and source",
+		"Examples:\n"
+		"  pierre-dbctl config\n"
+		"  pierre-dbctl config --json | jq -r '.settings[] | select(.source != \"default\") | .name'\n\n"
+		"The key and passwords are not shown. Needs the role admin.",
+		config},
+	{"reload", "", "lets the daemon read its configuration file again",
+		"Example:\n"
+		"  pierre-dbctl reload\n\n"
+		"The same as SIGHUP or `systemctl reload pierre-dbd`, and tells what has changed. When something is wrong with the file the old\n"
+		"settings stay, all of them, and the exit code is 1. Needs the role admin.",
+		reload},
+	{"pause", "", "lets new calls wait until `resume`",
+		"Examples:\n"
+		"  pierre-dbctl pause && cp -a /var/lib/pierre-dbd /backup/ ; pierre-dbctl resume\n"
+		"  pierre-dbctl pause --timeout 120\n\n"
+		"Waits until the calls that are under way have ended (30 s, or --timeout; else exit code 75, and the daemon stays paused). Clients stay\n"
+		"connected and their calls wait, each until its time limit (the setting call-timeout) is over: then it is a `timeout`, and nothing of\n"
+		"it was done. health, stats, ping and these commands are answered all the same. A restart ends the pause. Needs the role admin.",
+		pause_calls},
+	{"resume", "", "lets the calls go that wait since `pause`",
+		"Example:\n  pierre-dbctl resume\n\nThey take effect in the order in which they came. Needs the role admin.",
+		resume},
+	{0},
+};

@@ -1,0 +1,607 @@
+/* pierre-dbctl doctor: looks at all that stands between a caller and the data, and says what to do
+ * about what is wrong. */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <jansson.h>
+/* protocol/json/json.h has functions of these names; calling jansson's by them would end there. */
+#pragma GCC poison json_string json_integer json_scan_real
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/timex.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sqlite_url.h"
+#include "../catalog/tree.h"
+
+enum { DETAIL_MAX = 512, PATIENCE_S = 5, SETTINGS_MAX = 64 * 1024, SAID_MAX = 4096 };
+
+#define SERVICE_SETTINGS "/etc/pierre-dbd/pierre-dbd.conf"
+#define SERVICE_KEY "/etc/pierre-dbd/encryption.key"
+
+struct doctor {
+	struct ctl *ctl;
+	json_t *findings;
+	char path[256];
+	bool failed, warned;
+};
+
+/* status: "ok", "warn" or "fail"; advice: for the last two. */
+static void doctor_add(struct doctor *doctor, const char *name, const char *status,
+	const char *advice, const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+static void doctor_add(struct doctor *doctor, const char *name, const char *status,
+	const char *advice, const char *format, ...)
+{
+	char detail[DETAIL_MAX];
+	va_list arguments;
+	bool good = strcmp(status, "ok") == 0;
+
+	va_start(arguments, format);
+	(void)vsnprintf(detail, sizeof detail, format, arguments);
+	va_end(arguments);
+	doctor->failed |= strcmp(status, "fail") == 0;
+	doctor->warned |= strcmp(status, "warn") == 0;
+	for (char *at = detail; *at != '\0'; at++)
+		if ((*at & 0x80) != 0)
+			*at = '?'; /* a path in another encoding would have no JSON form */
+	(void)json_array_append_new(doctor->findings,
+		json_pack("{ss ss ss ss?}", "name", name, "status", status, "detail", detail,
+			"advice", good ? NULL : advice));
+}
+
+static bool is_system(const struct doctor *doctor)
+{
+	return strcmp(doctor->path, "/run/pierre-dbd/pierre-dbd.sock") == 0;
+}
+
+static bool find_path(struct doctor *doctor)
+{
+	static const char *const variables[] = {
+		"PIERRE_DBD_SOCKET", "RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"};
+	const char *from = "the default";
+	struct pierre_error error;
+
+	if (doctor->ctl->socket != NULL) {
+		(void)snprintf(doctor->path, sizeof doctor->path, "%s", doctor->ctl->socket);
+		from = "--socket";
+	} else if (pierre_default_socket(doctor->path, sizeof doctor->path, &error) != 0) {
+		doctor_add(doctor, "socket path", "fail",
+			"name another with --socket or $PIERRE_DBD_SOCKET", "%s", error.message);
+		return false;
+	} else {
+		for (size_t i = 3; i-- > 0;)
+			if (getenv(variables[i]) != NULL && *getenv(variables[i]) != '\0')
+				from = variables[i];
+		if (is_system(doctor) && strcmp(from, "PIERRE_DBD_SOCKET") != 0)
+			from = "the system's service";
+	}
+	doctor_add(doctor, "socket path", "ok", NULL, "%s (from %s)", doctor->path, from);
+	return true;
+}
+
+/* Sockets in other usual places: perhaps one of them is meant. */
+static void other_places(const struct doctor *doctor, char *out, size_t size)
+{
+	const char *session = getenv("XDG_RUNTIME_DIR");
+	char places[3][160];
+	struct stat status;
+
+	(void)snprintf(places[0], sizeof places[0], "/run/pierre-dbd/pierre-dbd.sock");
+	(void)snprintf(places[1], sizeof places[1], "%.100s/pierre-dbd.sock",
+		session != NULL ? session : "/nonexistent");
+	(void)snprintf(places[2], sizeof places[2], "/tmp/pierre-dbd-%lu/pierre-dbd.sock",
+		(unsigned long)geteuid());
+	*out = '\0';
+	for (size_t i = 0; i < 3; i++)
+		if (strcmp(places[i], doctor->path) != 0 && stat(places[i], &status) == 0 &&
+			S_ISSOCK(status.st_mode))
+			(void)snprintf(out, size, "; there is one at %.150s: --socket chooses it",
+				places[i]);
+}
+
+/* Joining a group only helps where that group is let in. bit: of the mode. */
+static void advise_entering(const struct stat *status, mode_t bit, char out[DETAIL_MAX])
+{
+	const struct group *group = getgrgid(status->st_gid);
+	const struct passwd *owner = getpwuid(status->st_uid);
+
+	if ((status->st_mode & bit) == 0)
+		(void)snprintf(out, DETAIL_MAX,
+			"it is for %s and root alone: run this as one of them, or start the daemon with --socket-mode 0660 and a folder "
+			"that its group may enter",
+			owner != NULL ? owner->pw_name : "its owner");
+	else if (group != NULL)
+		(void)snprintf(out, DETAIL_MAX,
+			"join the group (usermod -aG %s USER) and log in again, or run this as root",
+			group->gr_name);
+	else
+		(void)snprintf(out, DETAIL_MAX,
+			"join the group %lu and log in again, or run this as root",
+			(unsigned long)status->st_gid);
+}
+
+static bool look_at_folder(struct doctor *doctor)
+{
+	char advice[DETAIL_MAX];
+	char folder[sizeof doctor->path], *slash;
+	struct stat status;
+	bool open_to_all;
+
+	(void)snprintf(folder, sizeof folder, "%s", doctor->path);
+	slash = strrchr(folder, '/');
+	if (slash == NULL)
+		(void)snprintf(folder, sizeof folder, ".");
+	else
+		slash[slash == folder] = '\0';
+	if (stat(folder, &status) != 0) {
+		doctor_add(doctor, "socket folder", "fail",
+			errno == ENOENT
+				? "`systemctl start pierre-dbd` makes the service's own; any other must be made before the daemon is started"
+				: "join the group that may enter it, or run this as root",
+			"%s: %s", folder, strerror(errno));
+		return false;
+	}
+	advise_entering(&status, S_IXGRP, advice);
+	open_to_all = (status.st_mode & 022) != 0 && (status.st_mode & S_ISVTX) == 0;
+	if (!S_ISDIR(status.st_mode))
+		doctor_add(doctor, "socket folder", "fail", "put the socket into a folder",
+			"%s is not a folder", folder);
+	else if (access(folder, X_OK) != 0)
+		doctor_add(doctor, "socket folder", "fail", advice,
+			"%s may not be entered (mode %04o)", folder,
+			(unsigned)status.st_mode & 07777);
+	else if (open_to_all)
+		doctor_add(doctor, "socket folder", "warn",
+			"chmod go-w it: others could put a socket of theirs into the daemon's place",
+			"%s can be changed by others (mode %04o)", folder,
+			(unsigned)status.st_mode & 07777);
+	else
+		doctor_add(doctor, "socket folder", "ok", NULL, "%s (mode %04o)", folder,
+			(unsigned)status.st_mode & 07777);
+	return S_ISDIR(status.st_mode) && access(folder, X_OK) == 0;
+}
+
+static bool doctor_look_at_file(struct doctor *doctor)
+{
+	struct stat status;
+	char elsewhere[256], advice[2 * DETAIL_MAX];
+
+	if (lstat(doctor->path, &status) != 0) {
+		other_places(doctor, elsewhere, sizeof elsewhere);
+		(void)snprintf(advice, sizeof advice,
+			"start the daemon: systemctl start pierre-dbd, or pierre-dbd --socket %s%s",
+			doctor->path, elsewhere);
+		doctor_add(doctor, "socket", "fail", advice, "%s",
+			errno == ENOENT ? "there is none: no daemon runs here" : strerror(errno));
+		return false;
+	}
+	if (!S_ISSOCK(status.st_mode)) {
+		doctor_add(doctor, "socket", "fail",
+			"see what it is and move it away: the daemon never deletes a file that is not a socket",
+			"%s is not a socket", doctor->path);
+		return false;
+	}
+	if (access(doctor->path, W_OK) != 0) {
+		advise_entering(&status, S_IWGRP, advice);
+		doctor_add(doctor, "socket", "fail", advice,
+			"this user may not connect (mode %04o, user %lu, group %lu)",
+			(unsigned)status.st_mode & 07777, (unsigned long)status.st_uid,
+			(unsigned long)status.st_gid);
+		return false;
+	}
+	doctor_add(doctor, "socket", "ok", NULL,
+		"it is there, and this user may connect (mode %04o)",
+		(unsigned)status.st_mode & 07777);
+	return true;
+}
+
+/* A daemon holds the lock from before it listens until after it has stopped to. */
+static bool lock_is_held(const struct doctor *doctor)
+{
+	char path[sizeof doctor->path + 8];
+	bool held;
+	int fd;
+
+	(void)snprintf(path, sizeof path, "%s.lock", doctor->path);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return errno == EACCES;
+	held = flock(fd, LOCK_SH | LOCK_NB) != 0;
+	(void)close(fd);
+	return held;
+}
+
+static void explain_refusal(struct doctor *doctor, int reason)
+{
+	if (reason == ECONNREFUSED && lock_is_held(doctor))
+		doctor_add(doctor, "connecting", "fail",
+			"wait a moment; the log tells what it does: journalctl -u pierre-dbd -n 20",
+			"nobody listens yet: a daemon is starting or stopping");
+	else if (reason == ECONNREFUSED)
+		doctor_add(doctor, "connecting", "fail",
+			"start the daemon: it replaces the file; journalctl -u pierre-dbd tells how the last one ended",
+			"nobody listens: the socket was left behind by a daemon that was killed");
+	else if (reason == EAGAIN)
+		doctor_add(doctor, "connecting", "fail",
+			"look at its log and its processor time; restart it if it does not move",
+			"the queue of those who want to connect is full: the daemon does not accept");
+	else
+		doctor_add(doctor, "connecting", "fail", "see the daemon's log", "%s",
+			strerror(reason));
+}
+
+static bool try_to_connect(struct doctor *doctor)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct ucred peer = {0};
+	socklen_t size = sizeof peer;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int reason = 0;
+
+	if (strlen(doctor->path) >= sizeof address.sun_path)
+		reason = ENAMETOOLONG;
+	else
+		memcpy(address.sun_path, doctor->path, strlen(doctor->path));
+	if (reason == 0 &&
+		(fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0))
+		reason = errno;
+	if (reason != 0)
+		explain_refusal(doctor, reason);
+	else if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0)
+		doctor_add(doctor, "connecting", "ok", NULL,
+			"the process %ld of the user %lu listens", (long)peer.pid,
+			(unsigned long)peer.uid);
+	if (fd >= 0)
+		(void)close(fd);
+	return reason == 0;
+}
+
+/* Without telling a failure: that is a finding here. */
+static bool doctor_ask(
+	struct doctor *doctor, const char *method, json_t **tree, struct pierre_error *error)
+{
+	struct pierre *db = connect_open(doctor->ctl);
+	json_error_t problem;
+	char *text;
+
+	*tree = NULL;
+	if (db == NULL || pierre_call(db, method, NULL, &text, error) != 0)
+		return false;
+	*tree = json_loads(text, JSON_DECODE_ANY, &problem);
+	pierre_text_free(text);
+	if (*tree == NULL)
+		(void)snprintf(error->message, sizeof error->message,
+			"%s: the answer is not understood", method);
+	return *tree != NULL;
+}
+
+static bool look_at_versions(struct doctor *doctor)
+{
+	struct pierre_error error = {0};
+	const char *version, *engine;
+	json_t *tree;
+
+	if (!doctor_ask(doctor, "daemon.version", &tree, &error)) {
+		doctor_add(doctor, "answers", "fail",
+			error.kind == PIERRE_OVERLOADED
+				? "`pierre-dbctl clients` later, or raise the setting connections"
+				: "see the daemon's log; restart it if it does not move",
+			"%s", error.message);
+		return false;
+	}
+	version = tree_text(tree, "version");
+	engine = tree_text(tree, tree_text(tree, "sqlite")[0] != '\0' ? "sqlite" : "postgresql");
+	doctor_add(doctor, "answers", "ok", NULL, "%s %s, schema %.0f", tree_text(tree, "backend"),
+		engine, tree_number(tree, "schema_version"));
+	if (strcmp(version, pierre_version()) == 0)
+		doctor_add(doctor, "version", "ok", NULL, "%s, as this program", version);
+	else
+		doctor_add(doctor, "version", "warn",
+			"restart the daemon after an upgrade, or install both from one package",
+			"the daemon is %s, this program %s", version, pierre_version());
+	json_decref(tree);
+	return true;
+}
+
+static void look_at_health(struct doctor *doctor)
+{
+	struct pierre_error error = {0};
+	const json_t *check;
+	json_t *tree;
+	size_t i;
+
+	if (!doctor_ask(doctor, "daemon.health", &tree, &error)) {
+		doctor_add(doctor, "health", "fail", "see the daemon's log", "%s", error.message);
+		return;
+	}
+	json_array_foreach (json_object_get(tree, "checks"), i, check) {
+		const char *state = tree_text(check, "status"),
+			   *detail = tree_text(check, "detail"), *name = tree_text(check, "name");
+		char title[64];
+
+		(void)snprintf(title, sizeof title, "health: %.40s", name);
+		doctor_add(doctor, title,
+			strcmp(state, "ok") == 0                 ? "ok"
+				: strcmp(state, "degraded") == 0 ? "warn"
+								 : "fail",
+			strcmp(name, "database") == 0
+				? "see that the database runs and takes connections; the daemon connects again by itself"
+				: "see \"Health and alarms\" in the operations guide",
+			tree_number(check, "latency_ms") > 0 || *detail == '\0' ? "%s%s%.1f ms"
+										: "%s",
+			detail, *detail != '\0' ? "; " : "", tree_number(check, "latency_ms"));
+	}
+	json_decref(tree);
+}
+
+/* What only the daemon itself can see, if this user may ask. */
+static void look_from_inside(struct doctor *doctor)
+{
+	struct pierre_error error = {0};
+	json_t *tree, *finding;
+	size_t i;
+
+	if (!doctor_ask(doctor, "daemon.diagnose", &tree, &error)) {
+		bool denied = error.kind == PIERRE_PERMISSION_DENIED;
+
+		doctor_add(doctor, "role", denied ? "ok" : "warn", "see the daemon's log", "%.*s%s",
+			denied ? (int)strcspn(error.message, ";") : 300, error.message,
+			denied ? "; as root or the daemon's user this program sees limits, files and key, too"
+			       : "");
+		return;
+	}
+	doctor_add(doctor, "role", "ok", NULL, "this peer has the role admin");
+	json_array_foreach (json_object_get(tree, "findings"), i, finding) {
+		const char *advice = tree_text(finding, "advice");
+
+		doctor_add(doctor, tree_text(finding, "name"), tree_text(finding, "status"),
+			*advice != '\0' ? advice : "see the operations guide", "%s",
+			tree_text(finding, "detail"));
+	}
+	json_decref(tree);
+}
+
+/* Up to the end of the stream; what does not fit is read and dropped. */
+static void doctor_read_all(int fd, char *out, size_t size)
+{
+	char rest[512];
+	size_t used = 0;
+	ssize_t got;
+
+	do {
+		bool room = used + 1 < size;
+
+		got = room ? read(fd, out + used, size - 1 - used) : read(fd, rest, sizeof rest);
+		used += room && got > 0 ? (size_t)got : 0;
+	} while (got > 0 || (got < 0 && errno == EINTR));
+	out[used] = '\0';
+	(void)close(fd);
+}
+
+/* Becomes `pierre-dbd --check-config=json`. service: with what the shipped unit gives it, not with
+ * the shell's environment. */
+static void run_check(const char *program, bool service)
+{
+	static char *const clean[] = {"DATABASE_URL=sqlite:///var/lib/pierre-dbd/pierre.db", NULL};
+	static char *const none[] = {NULL};
+	bool file = access(SERVICE_SETTINGS, R_OK) == 0;
+
+	if (service)
+		(void)execle(program, "pierre-dbd", "--check-config=json", "--encryption-key-file",
+			SERVICE_KEY, "--env-file", file ? SERVICE_SETTINGS : "/dev/null",
+			(char *)NULL, file ? none : clean);
+	else
+		(void)execlp(program, "pierre-dbd", "--check-config=json", (char *)NULL);
+	_exit(127);
+}
+
+/* What `pierre-dbd --check-config=json` prints; its exit code, or -1 when it cannot be run. */
+static int doctor_check_config(
+	bool service, char *out, size_t out_size, char *said, size_t said_size)
+{
+	char program[PATH_MAX + 16];
+	int output[2], errors[2], status = -1;
+	pid_t child;
+
+	*out = *said = '\0';
+	connect_daemon_program(program, sizeof program);
+	if (pipe2(output, O_CLOEXEC) != 0)
+		return -1;
+	if (pipe2(errors, O_CLOEXEC) != 0) {
+		(void)close(output[0]);
+		(void)close(output[1]);
+		return -1;
+	}
+	child = fork();
+	if (child == 0) {
+		(void)dup2(output[1], STDOUT_FILENO);
+		(void)dup2(errors[1], STDERR_FILENO);
+		run_check(program, service);
+	}
+	(void)close(output[1]);
+	(void)close(errors[1]);
+	doctor_read_all(output[0], out, out_size);
+	doctor_read_all(errors[0], said, said_size);
+	if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status) ||
+		WEXITSTATUS(status) == 127)
+		return -1;
+	return WEXITSTATUS(status);
+}
+
+/* The last line's `msg=` without the quotes. */
+static char *last_message(char *said)
+{
+	char *line, *message, *end;
+
+	for (end = said + strlen(said); end > said && end[-1] == '\n';)
+		*--end = '\0';
+	line = strrchr(said, '\n');
+	line = line != NULL ? line + 1 : said;
+	message = strstr(line, "msg=\"");
+	if (message == NULL)
+		return line;
+	message += 5;
+	end = strstr(message, "\" ");
+	if (end == NULL)
+		end = message + strcspn(message, "\"");
+	*end = '\0';
+	return message;
+}
+
+static void look_at_database_file(struct doctor *doctor, const char *url)
+{
+	struct sqlite_url place;
+	struct stat status;
+	struct err err;
+	const char *path;
+
+	if (!sqlite_url_is_one(url) || sqlite_url_parse(url, &place, &err) < 0 ||
+		(path = place.path) == NULL)
+		return;
+	if (stat(path, &status) != 0)
+		doctor_add(doctor, "database file",
+			errno == ENOENT && !place.must_exist ? "ok" : "warn",
+			"see that the daemon's user may read and write it", "%s: %s", path,
+			errno != ENOENT            ? strerror(errno)
+				: place.must_exist ? "not there"
+						   : "not there yet; the daemon makes it");
+	else if (access(path, R_OK | W_OK) != 0)
+		doctor_add(doctor, "database file", "warn", "chown it to the daemon's user",
+			"%s: this user may not read and write it", path);
+	else
+		doctor_add(doctor, "database file", "ok", NULL, "%s, %.1f MiB (mode %04o)", path,
+			(double)status.st_size / (1 << 20), (unsigned)status.st_mode & 07777);
+	sqlite_url_free(&place);
+}
+
+/* The service does not answer: are its own settings to blame? */
+static void look_at_service(struct doctor *doctor)
+{
+	char out[SETTINGS_MAX], said[SAID_MAX];
+	int code =
+		geteuid() == 0 ? doctor_check_config(true, out, sizeof out, said, sizeof said) : -1;
+
+	if (code < 0)
+		doctor_add(doctor, "service", "warn",
+			"as root: systemctl status pierre-dbd; journalctl -u pierre-dbd -n 20",
+			"this user cannot look at the service's settings");
+	else if (code == 0)
+		doctor_add(doctor, "service", "ok", NULL,
+			"%s and the key file have nothing that keeps it from starting",
+			SERVICE_SETTINGS);
+	else
+		doctor_add(doctor, "service", "fail",
+			"mend it in /etc/pierre-dbd, then: systemctl start pierre-dbd", "%s",
+			last_message(said));
+}
+
+/* No daemon answers: would one start here, with the settings of this user and folder? A service has
+ * settings of its own. */
+static void look_at_settings(struct doctor *doctor)
+{
+	char out[SETTINGS_MAX], said[SAID_MAX];
+	int code = doctor_check_config(false, out, sizeof out, said, sizeof said);
+	json_error_t problem;
+	json_t *settings;
+
+	if (code < 0)
+		return;
+	if (code == 0 && *said != '\0')
+		doctor_add(doctor, "settings here", "warn", "mend it; a daemon starts all the same",
+			"%s", last_message(said));
+	else if (code == 0)
+		doctor_add(doctor, "settings here", "ok", NULL,
+			"a daemon started by this user in this folder has a key and settings that fit");
+	else
+		doctor_add(doctor, "settings here", "warn",
+			"mend it before you start one here; a service has settings of its own (/etc/pierre-dbd)",
+			"%s", last_message(said));
+	settings = json_loads(out, JSON_DISABLE_EOF_CHECK, &problem);
+	look_at_database_file(
+		doctor, tree_text(json_object_get(settings, "database_url"), "value"));
+	json_decref(settings);
+}
+
+static void doctor_look_at_clock(struct doctor *doctor)
+{
+	struct timex clock = {0};
+	int state = adjtimex(&clock);
+
+	if (state == TIME_ERROR || (clock.status & STA_UNSYNC) != 0)
+		doctor_add(doctor, "time service", "warn",
+			"run a time service (systemd-timesyncd, chrony): stored times and expiries follow the clock",
+			"the clock is not synchronised");
+	else if (state >= 0)
+		doctor_add(doctor, "time service", "ok", NULL, "the clock is synchronised");
+}
+
+static void print_finding(const struct ctl *ctl, const json_t *finding)
+{
+	const char *status = tree_text(finding, "status"), *advice = tree_text(finding, "advice");
+	/* The colours are named after the states of daemon.health. */
+	const char *colour =
+		output_status_colour(ctl, strcmp(status, "warn") == 0 ? "degraded" : status);
+
+	(void)printf("%s%-4s%s  %-17s %s\n", colour, status, output_plain(ctl),
+		tree_text(finding, "name"), tree_text(finding, "detail"));
+	if (*advice != '\0')
+		(void)printf(
+			"      %-17s %s-> %s%s\n", "", output_bold(ctl), advice, output_plain(ctl));
+}
+
+static int doctor(struct ctl *ctl, int argc, char **argv)
+{
+	struct doctor self = {.ctl = ctl, .findings = json_array()};
+	const json_t *finding;
+	size_t i;
+
+	if (argc != 1)
+		return output_fail(EX_USAGE, "%s takes no arguments", argv[0]);
+	if (ctl->timeout_seconds <= 0)
+		ctl->timeout_seconds = PATIENCE_S;
+	if (find_path(&self) && look_at_folder(&self) && doctor_look_at_file(&self) &&
+		try_to_connect(&self) && look_at_versions(&self)) {
+		look_at_health(&self);
+		look_from_inside(&self);
+	} else if (is_system(&self)) {
+		look_at_service(&self);
+	} else {
+		look_at_settings(&self);
+	}
+	doctor_look_at_clock(&self);
+	if (ctl->json) {
+		tree_print_new(ctl,
+			json_pack("{ssso}", "status",
+				self.failed           ? "fail"
+					: self.warned ? "warn"
+						      : "ok",
+				"findings", self.findings));
+		return self.failed ? 1 : 0;
+	}
+	json_array_foreach (self.findings, i, finding)
+		print_finding(ctl, finding);
+	json_decref(self.findings);
+	return self.failed ? 1 : 0;
+}
+
+const struct command doctor_commands[] = {
+	{"doctor", "", "looks for what is wrong, and says what to do",
+		"Examples:\n"
+		"  pierre-dbctl doctor\n"
+		"  pierre-dbctl doctor --json | jq -r '.findings[] | select(.status != \"ok\") | .advice'\n\n"
+		"Looks at the socket and its folder, connecting, versions, health and, as an administrator, at key, files, space, limits and clock\n"
+		"of the daemon. Works without a running daemon, too: then it says why none answers. Exit code 1 when a line says `fail`; `warn`\n"
+		"lines are for a quiet hour.",
+		doctor},
+	{0},
+};

@@ -1,0 +1,105 @@
+/* pierre-dbctl call */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "catalog.h"
+#include "../ctl.h"
+#include "../../../protocol/json/json.h"
+
+/* -r: a string without its quotes. */
+static void print_raw(const struct ctl *ctl, const char *text)
+{
+	struct json json = {0};
+	struct arena arena;
+	struct err err;
+
+	arena_init(&arena);
+	if (json_scan(&json, text, strlen(text), 128, &err) == 0 &&
+		json.nodes[0].type == JSON_STRING) {
+		size_t length;
+		const char *string = json_string(&json, 0, &arena, &length);
+
+		if (string != NULL)
+			(void)fwrite(string, 1, length, stdout);
+		(void)putchar('\n');
+	} else {
+		output_print_json(ctl, text);
+	}
+	json_scan_free(&json);
+	arena_free(&arena);
+}
+
+/* Takes the options out of argv, wherever they stand; gives how much is left, or -1. */
+static int call_take_options(int argc, char **argv, bool *raw, bool *unchecked)
+{
+	int kept = 0;
+
+	for (int i = 0; i < argc; i++) {
+		if (argv[i][0] != '-' || argv[i][1] == '\0') {
+			argv[kept++] = argv[i];
+		} else if (strcmp(argv[i], "-r") == 0 || strcmp(argv[i], "--raw") == 0) {
+			*raw = true;
+		} else if (strcmp(argv[i], "--unchecked") == 0) {
+			*unchecked = true;
+		} else {
+			(void)output_fail(EX_USAGE, "call has no option %s", argv[i]);
+			return -1;
+		}
+	}
+	return kept;
+}
+
+static int call(struct ctl *ctl, int argc, char **argv)
+{
+	const struct method *method = NULL;
+	bool raw = false, unchecked = false;
+	char *params, *result;
+	int status;
+
+	argc = call_take_options(argc, argv, &raw, &unchecked);
+	if (argc < 0)
+		return EX_USAGE;
+	if (argc == 1)
+		return output_fail(EX_USAGE, "which method? `pierre-dbctl methods` lists them all");
+	if (!unchecked) {
+		method = params_find_method(argv[1]);
+		if (method == NULL)
+			return EX_USAGE;
+	}
+	status = params_from_arguments(method, argc - 2, argv + 2, &params);
+	if (status == 0)
+		status = connect_call(ctl, argv[1], params, &result);
+	if (params != NULL)
+		explicit_bzero(params, strlen(params)); /* may hold a password */
+	free(params);
+	if (status != 0)
+		return status;
+	if (raw && !ctl->json)
+		print_raw(ctl, result);
+	else
+		output_print_json(ctl, result);
+	pierre_text_free(result);
+	return 0;
+}
+
+const struct command call_commands[] = {
+	{"call", "[-r] METHOD [name=text | name:=json | @FILE | -]...",
+		"calls a method and prints its result",
+		"Examples:\n"
+		"  pierre-dbctl call get_user_count\n"
+		"  pierre-dbctl call -r create_user user.email=ana@example.com user.password=@password.txt\n"
+		"  pierre-dbctl call create_goal user_id=$ID goal_data:='{\"title\":\"10 km\",\"target\":10}'\n"
+		"  pierre-dbctl call get_request_logs limit=5 status_filter=error | jq '.[].tool_name'\n"
+		"  echo '{\"user_id\":\"'$ID'\"}' | pierre-dbctl call get_user -\n\n"
+		"name=text   a value; it becomes what the parameter's type says: a number, true or false, a list (a,b,c), else a string\n"
+		"name=@FILE  the value is what the file holds (@-: stdin), without the newline at its end. So secrets stay out of sight of other\n"
+		"            users, who can read command lines. A text that begins with @ is written with two of them.\n"
+		"name:=json  a value as JSON\n"
+		"a.b=text    a member of a parameter object or document\n"
+		"@FILE, -    all params as one JSON text, from the file or stdin\n"
+		"-r, --raw   a result that is a string is printed without quotes\n"
+		"--unchecked for methods that only the daemon knows: all texts are strings",
+		call},
+	{0},
+};

@@ -1,0 +1,346 @@
+/* pierre-dbctl methods, describe: from the catalog that is built in; no daemon is asked. */
+#include <jansson.h>
+/* protocol/json/json.h has functions of these names; calling jansson's by them would end there. */
+#pragma GCC poison json_string json_integer json_scan_real
+#include <stdio.h>
+#include <string.h>
+
+#include "catalog.h"
+#include "../ctl.h"
+
+static const char *catalog_commands_text_of(const json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text != NULL ? text : "";
+}
+
+static json_t *load_document(void)
+{
+	json_error_t error;
+	json_t *document = json_loadb(catalog_openrpc, catalog_openrpc_length, 0, &error);
+
+	if (document == NULL)
+		(void)output_fail(
+			EX_SOFTWARE, "the built-in catalog cannot be read: %s", error.text);
+	return document;
+}
+
+static void print_tree(const struct ctl *ctl, const json_t *tree)
+{
+	char *text = json_dumps(tree, JSON_COMPACT | JSON_ENCODE_ANY);
+
+	if (text != NULL)
+		output_print_json(ctl, text);
+	free(text);
+}
+
+static json_t *method_summary(const json_t *method)
+{
+	return json_pack("{ssssssssss}", "name", catalog_commands_text_of(method, "name"),
+		"summary", catalog_commands_text_of(method, "summary"), "domain",
+		catalog_commands_text_of(
+			json_array_get(json_object_get(method, "tags"), 0), "name"),
+		"access", catalog_commands_text_of(method, "x-access"), "result",
+		catalog_commands_text_of(method, "x-result"));
+}
+
+static int methods_as_json(const struct ctl *ctl, const json_t *list, bool names)
+{
+	json_t *out = json_array(), *method;
+	size_t i;
+
+	json_array_foreach (list, i, method)
+		(void)json_array_append_new(out,
+			names ? json_deep_copy(json_object_get(method, "name"))
+			      : method_summary(method));
+	print_tree(ctl, out);
+	json_decref(out);
+	return 0;
+}
+
+static int methods(struct ctl *ctl, int argc, char **argv)
+{
+	bool names = argc == 2 && strcmp(argv[1], "--names") == 0;
+	json_t *document, *list, *method;
+	const char *domain = "";
+	size_t i;
+	int status = 0;
+
+	if (argc > 1 && !names)
+		return output_fail(EX_USAGE, "methods takes no argument but --names");
+	document = load_document();
+	if (document == NULL)
+		return EX_SOFTWARE;
+	list = json_object_get(document, "methods");
+	if (ctl->json)
+		status = methods_as_json(ctl, list, names);
+	else
+		json_array_foreach (list, i, method) {
+			const char *of = catalog_commands_text_of(
+				json_array_get(json_object_get(method, "tags"), 0), "name");
+
+			if (names) {
+				(void)puts(catalog_commands_text_of(method, "name"));
+				continue;
+			}
+			if (strcmp(of, domain) != 0)
+				(void)printf("%s%s%s%s\n", *domain != '\0' ? "\n" : "",
+					output_bold(ctl), of, output_plain(ctl));
+			domain = of;
+			(void)printf("  %-32s %s%s%s\n", catalog_commands_text_of(method, "name"),
+				output_dim(ctl), catalog_commands_text_of(method, "summary"),
+				output_plain(ctl));
+		}
+	json_decref(document);
+	return status;
+}
+
+/* The schema within an allOf of one, or a oneOf with null; else the schema itself. */
+static const json_t *unwrapped(const json_t *schema)
+{
+	const json_t *choices = json_object_get(schema, "allOf"), *choice;
+	size_t i;
+
+	if (choices == NULL)
+		choices = json_object_get(schema, "oneOf");
+	json_array_foreach (choices, i, choice)
+		if (strcmp(catalog_commands_text_of(choice, "type"), "null") != 0)
+			return unwrapped(choice);
+	return schema;
+}
+
+static bool may_be_null(const json_t *schema)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach (json_object_get(schema, "type"), i, item)
+		if (strcmp(json_string_value(item), "null") == 0)
+			return true;
+	json_array_foreach (json_object_get(schema, "oneOf"), i, item)
+		if (strcmp(catalog_commands_text_of(item, "type"), "null") == 0)
+			return true;
+	return false;
+}
+
+/* What a schema allows, in a word or two: the catalog's type name, a named schema, or a list of
+ * either. */
+static void type_name(const json_t *whole, char *out, size_t size)
+{
+	const json_t *schema = unwrapped(whole);
+	const char *reference = catalog_commands_text_of(schema, "$ref"),
+		   *type = catalog_commands_text_of(schema, "x-type");
+	char inner[64];
+
+	if (*reference != '\0') {
+		(void)snprintf(out, size, "%s", strrchr(reference, '/') + 1);
+	} else if (*type != '\0') {
+		(void)snprintf(out, size, "%s", type);
+	} else if (json_object_get(schema, "items") != NULL) {
+		type_name(json_object_get(schema, "items"), inner, sizeof inner);
+		(void)snprintf(out, size, "[%.60s]", inner);
+	} else {
+		(void)snprintf(out, size, "%s",
+			*catalog_commands_text_of(schema, "type") != '\0'
+				? catalog_commands_text_of(schema, "type")
+				: "any JSON");
+	}
+}
+
+/* A range that is narrower than the type's. */
+static void print_bounds(const json_t *schema)
+{
+	const json_t *lowest = json_object_get(schema, "minimum"),
+		     *highest = json_object_get(schema, "maximum");
+	json_int_t min = json_integer_value(lowest), max = json_integer_value(highest);
+	json_int_t bytes = json_integer_value(json_object_get(schema, "x-max-bytes"));
+
+	if (lowest != NULL && highest != NULL && min != INT64_MIN &&
+		(min != 0 || (max != UINT16_MAX && max != UINT32_MAX)))
+		(void)printf(", %" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT, min, max);
+	if (bytes != 0)
+		(void)printf(", at most %" JSON_INTEGER_FORMAT " bytes", bytes);
+}
+
+/* What a missing value becomes: a constant, or the name of what the daemon makes then. To be freed;
+ * NULL when nothing. */
+static char *default_text(const json_t *schema)
+{
+	const json_t *constant = json_object_get(schema, "default"),
+		     *made = json_object_get(schema, "x-default");
+
+	if (constant == NULL && json_is_string(made))
+		return strdup(json_string_value(made));
+	return json_dumps(constant != NULL ? constant : made, JSON_COMPACT | JSON_ENCODE_ANY);
+}
+
+static void print_value_line(const struct ctl *ctl, const char *name, const json_t *schema,
+	bool optional, const char *doc)
+{
+	char type[64], *text = default_text(schema);
+
+	type_name(schema, type, sizeof type);
+	(void)printf("  %s%-20s%s %s%s%s%s", output_bold(ctl), name, output_plain(ctl), type,
+		optional ? "?" : "", text != NULL ? " = " : "", text != NULL ? text : "");
+	print_bounds(schema);
+	(void)printf("%s%s\n", *doc != '\0' ? "  " : "", doc);
+	free(text);
+}
+
+static bool in_list(const json_t *list, const char *name)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach (list, i, item)
+		if (strcmp(json_string_value(item), name) == 0)
+			return true;
+	return false;
+}
+
+/* The schema that another names, itself or as its items; its name into *name. */
+static const json_t *named_schema(const json_t *document, const json_t *whole, const char **name)
+{
+	const json_t *schema = unwrapped(whole), *items = json_object_get(schema, "items");
+	const char *reference = catalog_commands_text_of(schema, "$ref");
+
+	if (items != NULL)
+		return named_schema(document, items, name);
+	if (*reference == '\0')
+		return NULL;
+	*name = strrchr(reference, '/') + 1;
+	return json_object_get(
+		json_object_get(json_object_get(document, "components"), "schemas"), *name);
+}
+
+/* The named schema and those that its members name; told: which have been. */
+static void print_members(const struct ctl *ctl, const json_t *document, const json_t *schema,
+	bool input, json_t *told)
+{
+	const char *name = "", *key;
+	const json_t *named = named_schema(document, schema, &name);
+	json_t *member;
+	const json_t *item;
+	size_t i;
+
+	if (named == NULL || json_object_get(told, name) != NULL)
+		return;
+	(void)json_object_set_new(told, name, json_true());
+	(void)printf("\n%s%s%s: %s\n", output_bold(ctl), name, output_plain(ctl),
+		catalog_commands_text_of(named, "description"));
+	json_object_foreach (json_object_get(named, "properties"), key, member)
+		print_value_line(ctl, key, member,
+			input ? !in_list(json_object_get(named, "required"), key)
+			      : may_be_null(member),
+			catalog_commands_text_of(member, "description"));
+	json_array_foreach (json_object_get(named, "enum"), i, item)
+		(void)printf("  %s\n", json_string_value(item));
+	json_object_foreach (json_object_get(named, "properties"), key, member)
+		print_members(ctl, document, member, input, told);
+}
+
+/* Members of a free document that the method looks at. */
+static void print_extracts(const struct ctl *ctl, const json_t *param)
+{
+	json_t *properties = json_object_get(json_object_get(param, "schema"), "properties"),
+	       *member;
+	const char *key;
+
+	if (properties == NULL)
+		return;
+	(void)printf("\nmembers of %s%s%s that are looked at:\n", output_bold(ctl),
+		catalog_commands_text_of(param, "name"), output_plain(ctl));
+	json_object_foreach (properties, key, member)
+		print_value_line(
+			ctl, key, member, true, catalog_commands_text_of(member, "description"));
+}
+
+static void print_params(const struct ctl *ctl, const json_t *method)
+{
+	const json_t *params = json_object_get(method, "params"),
+		     *order = json_object_get(method, "x-positional"), *name, *param;
+	size_t i, j;
+
+	if (json_array_size(params) > 0)
+		(void)fputs("\nparameters, in the order of calls by position:\n", stdout);
+	json_array_foreach (order, i, name)
+		json_array_foreach (params, j, param)
+			if (strcmp(catalog_commands_text_of(param, "name"),
+				    json_string_value(name)) == 0)
+				print_value_line(ctl, catalog_commands_text_of(param, "name"),
+					json_object_get(param, "schema"),
+					!json_is_true(json_object_get(param, "required")),
+					catalog_commands_text_of(param, "description"));
+}
+
+static void print_method(const struct ctl *ctl, const json_t *document, const json_t *method)
+{
+	const json_t *params = json_object_get(method, "params"),
+		     *order = json_object_get(method, "x-positional"), *name, *param;
+	json_t *told = json_object();
+	size_t i;
+
+	(void)printf("%s%s%s(", output_bold(ctl), catalog_commands_text_of(method, "name"),
+		output_plain(ctl));
+	json_array_foreach (order, i, name)
+		(void)printf("%s%s", i > 0 ? ", " : "", json_string_value(name));
+	(void)printf(") -> %s\n%s\n", catalog_commands_text_of(method, "x-result"),
+		catalog_commands_text_of(method, "description"));
+	(void)printf("\naccess: %s%s\n", catalog_commands_text_of(method, "x-access"),
+		json_is_true(json_object_get(method, "x-write")) ? ", changes data" : "");
+	print_params(ctl, method);
+	json_array_foreach (params, i, param) {
+		print_extracts(ctl, param);
+		print_members(ctl, document, json_object_get(param, "schema"), true, told);
+	}
+	print_members(ctl, document, json_object_get(json_object_get(method, "result"), "schema"),
+		false, told);
+	json_decref(told);
+	(void)fputs("\nerrors:", stdout);
+	json_array_foreach (json_object_get(method, "errors"), i, param)
+		(void)printf(" %s", strrchr(catalog_commands_text_of(param, "$ref"), '/') + 1);
+	(void)putchar('\n');
+}
+
+static int describe(struct ctl *ctl, int argc, char **argv)
+{
+	json_t *document;
+	const json_t *method;
+	size_t i;
+
+	if (argc != 2)
+		return output_fail(EX_USAGE, "describe takes the name of one method");
+	if (params_find_method(argv[1]) == NULL)
+		return EX_USAGE;
+	document = load_document();
+	if (document == NULL)
+		return EX_SOFTWARE;
+	json_array_foreach (json_object_get(document, "methods"), i, method) {
+		if (strcmp(catalog_commands_text_of(method, "name"), argv[1]) != 0)
+			continue;
+		if (ctl->json)
+			print_tree(ctl, method);
+		else
+			print_method(ctl, document, method);
+	}
+	json_decref(document);
+	return 0;
+}
+
+const struct command catalog_commands[] = {
+	{"methods", "[--names]", "lists all methods",
+		"Examples:\n"
+		"  pierre-dbctl methods\n"
+		"  pierre-dbctl methods --names | grep goal\n"
+		"  pierre-dbctl methods --json | jq -r '.[] | select(.access == \"write\").name'\n\n"
+		"The list is built in; no daemon is needed. `pierre-dbctl call rpc.discover` asks the daemon for its own.",
+		methods},
+	{"describe", "METHOD", "tells all about a method",
+		"Examples:\n"
+		"  pierre-dbctl describe create_user\n"
+		"  pierre-dbctl describe create_user --json    its part of the OpenRPC document\n\n"
+		"What has a ? may be missing, in an answer null; behind = is what it becomes then.",
+		describe},
+	{0},
+};

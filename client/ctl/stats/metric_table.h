@@ -1,0 +1,24 @@
+/* Every metric that `pierre-dbctl metrics` prints: a row each, from which its lines and the table
+ * in docs/operations.md come.
+ *
+ * prefix: metric_ */
+#ifndef PIERRE_CTL_METRIC_TABLE_H
+#define PIERRE_CTL_METRIC_TABLE_H
+
+#include <stdbool.h>
+
+struct metric {
+	const char *name, *type, *unit, *help; /* unit: NULL, or what the name ends with */
+	const char *group, *member; /* where in daemon.stats its value is; NULL: metrics.c prints it
+	                               in a way of its own */
+	double scale;               /* from the member's unit to the metric's */
+};
+
+extern const struct metric metric_table[]; /* ends with a row without a name */
+
+const struct metric *metric_named(const char *name);
+/* A member of daemon.stats that some row shows. */
+bool metric_covers(const char *group, const char *member);
+void metric_write_markdown(void);
+
+#endif

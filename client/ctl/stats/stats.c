@@ -1,0 +1,68 @@
+/* pierre-dbctl stats: daemon.stats for people. */
+#include <jansson.h>
+/* protocol/json/json.h has functions of these names; calling jansson's by them would end there. */
+#pragma GCC poison json_string json_integer json_scan_real
+#include <stdio.h>
+#include <string.h>
+
+#include "../catalog/tree.h"
+
+static void print_numbers(const struct ctl *ctl, const char *title, json_t *numbers)
+{
+	const char *name;
+	json_t *value;
+
+	(void)printf("\n%s%s%s\n", output_bold(ctl), title, output_plain(ctl));
+	json_object_foreach (numbers, name, value)
+		(void)printf("  %-26s %.15g\n", name, json_number_value(value));
+}
+
+static void print_methods(const struct ctl *ctl, json_t *methods)
+{
+	const char *name;
+	json_t *method;
+
+	(void)printf("\n%s%-32s %10s %8s %10s %10s %10s %10s%s\n", output_bold(ctl),
+		"method (times in µs)", "calls", "errors", "p50", "p90", "p99", "max",
+		output_plain(ctl));
+	json_object_foreach (methods, name, method)
+		(void)printf("%-31s %10.0f %8.0f %10.0f %10.0f %10.0f %10.0f\n", name,
+			tree_number(method, "calls"), tree_number(method, "errors"),
+			tree_number(method, "p50"), tree_number(method, "p90"),
+			tree_number(method, "p99"), tree_number(method, "max"));
+}
+
+static int stats_stats(struct ctl *ctl, int argc, char **argv)
+{
+	char *result;
+	json_t *tree;
+	int status;
+
+	if (argc != 1)
+		return output_fail(EX_USAGE, "%s takes no arguments", argv[0]);
+	if (ctl->json) {
+		status = connect_call(ctl, "daemon.stats", NULL, &result);
+		if (status == 0) {
+			(void)puts(result);
+			pierre_text_free(result);
+		}
+		return status;
+	}
+	status = tree_call(ctl, "daemon.stats", &tree);
+	if (status != 0)
+		return status;
+	(void)printf("%sup%s %.0f s\n", output_bold(ctl), output_plain(ctl),
+		tree_number(tree, "uptime_seconds"));
+	print_numbers(ctl, "counters", json_object_get(tree, "counters"));
+	print_numbers(ctl, "gauges", json_object_get(tree, "gauges"));
+	print_methods(ctl, json_object_get(tree, "methods"));
+	json_decref(tree);
+	return 0;
+}
+
+const struct command stats_commands[] = {
+	{"stats", "", "counters, gauges and each method's latencies since the start",
+		"Examples:\n  pierre-dbctl stats\n  pierre-dbctl stats --json | jq .methods.get_user.p99",
+		stats_stats},
+	{0},
+};

@@ -1,0 +1,133 @@
+/* Calls with passwords: hashed before the store gets them, or compared after it has found the row.
+ * What a connection sends behind a create_user whose password is being hashed is held back, so that
+ * its order is kept. */
+#include <string.h>
+
+#include "../clients/connection.h"
+#include "../loop/daemon.h"
+
+bool dispatch_password_needs_hash(const struct request *request)
+{
+	int8_t bind = request->daemon->dispatch.password_binds[request->call.method->index];
+
+	return request->call.method->impl == IMPL_HASH_PASSWORD && bind >= 0 &&
+		request->call.values[bind].set;
+}
+
+void dispatch_password_note_hash(const struct request *request)
+{
+	struct daemon *daemon = request->daemon;
+	const struct value *hash =
+		&request->call.values[daemon->dispatch.hash_binds[request->call.method->index]];
+
+	if (hash->set)
+		password_cost_note(&daemon->password_cost, hash->s.ptr, hash->s.len);
+}
+
+/* Requests behind a hashed password go on, up to the next one whose hash is not there. */
+static void release_held(struct connection *connection)
+{
+	while (!list_empty(&connection->held)) {
+		struct request *request =
+			list_entry(list_first(&connection->held), struct request, link);
+
+		if (request->state == REQUEST_HASHING)
+			return;
+		list_remove(&request->link);
+		dispatch_submit(request);
+	}
+}
+
+static void on_hashed(void *owner, const struct password_result *result)
+{
+	struct request *request = owner;
+	struct connection *connection = request->connection;
+	struct value *hash =
+		&request->call
+			 .values[request->daemon->dispatch.hash_binds[request->call.method->index]];
+	size_t length = strlen(result->hash);
+	char *text = arena_copy(&request->call.arena, result->hash, length);
+
+	request->call.dropped = result->dropped;
+	if (result->err.kind == ERR_NONE && text != NULL) {
+		*hash = (struct value){.set = true, .s = {text, length}};
+		request_move(request, REQUEST_WAITING);
+		request->lent = 0;
+		request_charge(request);
+	} else {
+		list_remove(&request->link);
+		if (result->err.kind != ERR_NONE)
+			request->call.err = result->err;
+		else
+			(void)err_set(&request->call.err, ERR_INTERNAL, "out of memory");
+		dispatch_finish(request);
+	}
+	release_held(connection);
+}
+
+static void on_verified(void *owner, const struct password_result *result)
+{
+	struct request *request = owner;
+
+	request->call.dropped = result->dropped;
+	if (result->err.kind != ERR_NONE) {
+		request->call.err = result->err;
+	} else if (!result->matches) {
+		buffer_cut(&request->call.answer, request->call.answer_start);
+		buffer_text(&request->call.answer, "null");
+	}
+	dispatch_finish(request);
+}
+
+static int dispatch_password_submit(struct request *request, struct password_work *work)
+{
+	struct daemon *daemon = request->daemon;
+	const struct value *password =
+		&request->call.values[daemon->dispatch.password_binds[request->call.method->index]];
+
+	work->password = arena_copy(&request->call.arena, password->s.ptr, password->s.len);
+	if (work->password == NULL)
+		return err_set(&request->call.err, ERR_INTERNAL, "out of memory");
+	work->deadline = request->call.deadline;
+	work->owner = request;
+	work->client = request->notification ? NULL : request->connection;
+	request->lent = password_pool_bytes(work);
+	request_charge(request);
+	return password_pool_submit(
+		daemon->passwords, work, &request->connection->password_turn, &request->call.err);
+}
+
+void dispatch_password_hash(struct request *request)
+{
+	struct password_work work = {
+		.done = on_hashed, .cost = (unsigned)request->daemon->settings.bcrypt_cost};
+
+	if (dispatch_password_submit(request, &work) < 0) {
+		dispatch_finish(request);
+		return;
+	}
+	request_move(request, REQUEST_HASHING);
+	list_append(&request->connection->held, &request->link);
+}
+
+/* The row is there (or not): the password is compared all the same, with the same work, so that the
+ * time tells nothing. */
+void dispatch_password_verify(struct request *request)
+{
+	request_move(request, REQUEST_CHECKING);
+	if (!password_cost_wait(&request->daemon->password_cost, request))
+		dispatch_password_compare(request);
+}
+
+void dispatch_password_compare(struct request *request)
+{
+	struct password_work work = {.done = on_verified,
+		.verify = true,
+		.stored = request->call.kept,
+		.cost = password_cost_now(&request->daemon->password_cost)};
+
+	if (!dispatch_begins(request))
+		return;
+	if (dispatch_password_submit(request, &work) < 0)
+		dispatch_finish(request);
+}

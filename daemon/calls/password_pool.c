@@ -1,0 +1,457 @@
+#include "password_pool.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../protocol/list.h"
+
+struct job {
+	struct list link;
+	size_t size; /* of the whole, texts included */
+	struct password_work work;
+	struct password_result result; /* the working thread's, until it is finished */
+	uint64_t iteration;            /* its place: lower ones are begun first */
+	bool given_back;               /* a thread works on it for nobody */
+	char texts[];
+};
+
+struct password_pool {
+	pthread_mutex_t lock;
+	pthread_cond_t filled;
+	struct list waiting, working, finished; /* under the lock; every job is in one of them */
+	unsigned waiting_count, running, max_waiting;
+	uint64_t iteration; /* of the job that was begun last */
+	bool stopping;
+	uint64_t hashed, verified, timeouts, rounds;
+	uv_async_t wake;
+	uv_timer_t timer; /* the next deadline */
+	uint64_t due;     /* when the timer is set for; 0: it is not. Loop thread only */
+	unsigned handles; /* not closed yet */
+	unsigned thread_count;
+	pthread_t threads[];
+};
+
+size_t password_pool_bytes(const struct password_work *work)
+{
+	return sizeof(struct job) + strlen(work->password) + 1 +
+		(work->stored != NULL ? strlen(work->stored) + 1 : 0);
+}
+
+static struct job *job_new(const struct password_work *work)
+{
+	size_t password = strlen(work->password) + 1,
+	       stored = work->stored != NULL ? strlen(work->stored) + 1 : 0;
+	struct job *job = calloc(1, sizeof *job + password + stored);
+
+	if (job == NULL)
+		return NULL;
+	job->size = sizeof *job + password + stored;
+	job->work = *work;
+	job->work.password = memcpy(job->texts, work->password, password);
+	if (stored > 0)
+		job->work.stored = memcpy(job->texts + password, work->stored, stored);
+	list_init(&job->link);
+	return job;
+}
+
+static void password_pool_job_free(struct job *job)
+{
+	explicit_bzero(job, job->size);
+	free(job);
+}
+
+static bool is_late(const struct job *job, uint64_t now)
+{
+	return job->work.deadline != 0 && now >= job->work.deadline;
+}
+
+static void out_of_time(struct password_result *result)
+{
+	(void)err_set(&result->err, ERR_TIMEOUT,
+		"the call's time ran out before its password was worked on");
+	result->err.outcome = OUTCOME_NONE;
+}
+
+static void password_pool_work(struct job *job)
+{
+	struct password_result *result = &job->result;
+
+	if (job->work.verify)
+		(void)password_verify(job->work.password, job->work.stored, job->work.cost,
+			&result->matches, &result->rounds, &result->err);
+	else
+		(void)password_hash(job->work.password, job->work.cost, result->hash,
+			&result->rounds, &result->err);
+}
+
+/* Holding the lock, which is released while it works. */
+static void run_job(struct password_pool *pool, struct job *job)
+{
+	if (is_late(job, uv_hrtime())) {
+		out_of_time(&job->result);
+		pool->timeouts++;
+		return;
+	}
+	pool->running++;
+	(void)pthread_mutex_unlock(&pool->lock);
+	password_pool_work(job);
+	(void)pthread_mutex_lock(&pool->lock);
+	pool->running--;
+	pool->rounds += job->result.rounds;
+	if (job->work.verify)
+		pool->verified++;
+	else
+		pool->hashed++;
+}
+
+static void *worker(void *argument)
+{
+	struct password_pool *pool = argument;
+
+	(void)pthread_mutex_lock(&pool->lock);
+	while (!pool->stopping) {
+		struct job *job;
+
+		if (list_empty(&pool->waiting)) {
+			(void)pthread_cond_wait(&pool->filled, &pool->lock);
+			continue;
+		}
+		job = list_entry(list_first(&pool->waiting), struct job, link);
+		list_remove(&job->link);
+		pool->waiting_count--;
+		pool->iteration = job->iteration;
+		list_append(&pool->working, &job->link);
+		run_job(pool, job);
+		list_remove(&job->link);
+		if (job->given_back) {
+			password_pool_job_free(job);
+			continue;
+		}
+		list_append(&pool->finished, &job->link);
+		(void)uv_async_send(&pool->wake);
+	}
+	(void)pthread_mutex_unlock(&pool->lock);
+	return NULL;
+}
+
+static void password_pool_deliver(uv_async_t *wake)
+{
+	struct password_pool *pool = wake->data;
+	struct list finished;
+
+	list_init(&finished);
+	(void)pthread_mutex_lock(&pool->lock);
+	list_splice(&finished, &pool->finished);
+	(void)pthread_mutex_unlock(&pool->lock);
+	while (!list_empty(&finished)) {
+		struct job *job = list_entry(list_first(&finished), struct job, link);
+
+		list_remove(&job->link);
+		job->work.done(job->work.owner, &job->result);
+		password_pool_job_free(job);
+	}
+}
+
+/* Takes one job that a thread works on from its owner; false when there is none such. now 0: any.
+ */
+static bool take_working(struct password_pool *pool, uint64_t now, struct password_work *taken)
+{
+	bool found = false;
+
+	(void)pthread_mutex_lock(&pool->lock);
+	list_for_each (node, &pool->working) {
+		struct job *job = list_entry(node, struct job, link);
+
+		if (job->given_back || (now != 0 && !is_late(job, now)))
+			continue;
+		*taken = job->work;
+		job->given_back = found = true;
+		break;
+	}
+	(void)pthread_mutex_unlock(&pool->lock);
+	return found;
+}
+
+/* Which jobs are meant: those that are late at that time (0: all), or those of a client. */
+struct choice {
+	uint64_t now;
+	const void *client;
+};
+
+static bool is_chosen(const struct job *job, const struct choice *choice)
+{
+	if (choice->client != NULL)
+		return job->work.client == choice->client;
+	return choice->now == 0 || is_late(job, choice->now);
+}
+
+/* Ends the chosen ones of those that wait with that result. Gives how many. */
+static unsigned end_waiting(struct password_pool *pool, const struct choice *choice,
+	const struct password_result *result)
+{
+	struct list chosen;
+	unsigned count = 0;
+
+	list_init(&chosen);
+	(void)pthread_mutex_lock(&pool->lock);
+	list_for_each_safe (node, &pool->waiting) {
+		if (!is_chosen(list_entry(node, struct job, link), choice))
+			continue;
+		list_remove(node);
+		list_append(&chosen, node);
+		pool->waiting_count--;
+	}
+	(void)pthread_mutex_unlock(&pool->lock);
+	for (; !list_empty(&chosen); count++) {
+		struct job *job = list_entry(list_first(&chosen), struct job, link);
+
+		list_remove(&job->link);
+		job->work.done(job->work.owner, result);
+		password_pool_job_free(job);
+	}
+	return count;
+}
+
+/* Returns what waits and what is worked on, with that result. now: only those that are late; 0:
+ * all. Gives how many. */
+static unsigned password_pool_give_back(
+	struct password_pool *pool, uint64_t now, const struct password_result *result)
+{
+	struct password_work taken;
+	unsigned count = 0;
+
+	for (; take_working(pool, now, &taken); count++)
+		taken.done(taken.owner, result);
+	return count + end_waiting(pool, &(struct choice){.now = now}, result);
+}
+
+void password_pool_drop(struct password_pool *pool, const void *client)
+{
+	struct password_result result = {.dropped = true};
+
+	(void)err_set(&result.err, ERR_UNAVAILABLE, "the client is gone");
+	(void)end_waiting(pool, &(struct choice){.client = client}, &result);
+}
+
+static void password_pool_on_timer(uv_timer_t *timer);
+
+static void password_pool_watch(struct password_pool *pool, uint64_t deadline)
+{
+	uint64_t now = uv_hrtime();
+
+	if (deadline == 0 || (pool->due != 0 && pool->due <= deadline))
+		return;
+	pool->due = deadline;
+	uv_update_time(pool->timer.loop);
+	(void)uv_timer_start(&pool->timer, password_pool_on_timer,
+		deadline > now ? (deadline - now) / 1000000 + 1 : 0, 0);
+}
+
+static uint64_t earliest(const struct list *jobs, uint64_t found)
+{
+	list_for_each (node, jobs) {
+		const struct job *job = list_entry(node, struct job, link);
+
+		if (!job->given_back && job->work.deadline != 0 &&
+			(found == 0 || job->work.deadline < found))
+			found = job->work.deadline;
+	}
+	return found;
+}
+
+static void password_pool_on_timer(uv_timer_t *timer)
+{
+	struct password_pool *pool = timer->data;
+	struct password_result late = {.err.kind = ERR_NONE};
+	uint64_t next;
+	unsigned count;
+
+	pool->due = 0;
+	out_of_time(&late);
+	count = password_pool_give_back(pool, uv_hrtime(), &late);
+	(void)pthread_mutex_lock(&pool->lock);
+	pool->timeouts += count;
+	next = earliest(&pool->working, earliest(&pool->waiting, 0));
+	(void)pthread_mutex_unlock(&pool->lock);
+	password_pool_watch(pool, next);
+}
+
+/* Signals are the loop thread's: a worker takes none. */
+static int start_thread(struct password_pool *pool, pthread_t *thread)
+{
+	sigset_t all, old;
+	int result;
+
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
+	result = pthread_create(thread, NULL, worker, pool);
+	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return result;
+}
+
+/* false: some still work on what was given back, and nobody waits for them. */
+static bool stop_threads(struct password_pool *pool)
+{
+	bool busy;
+
+	(void)pthread_mutex_lock(&pool->lock);
+	pool->stopping = true;
+	busy = pool->running > 0;
+	(void)pthread_cond_broadcast(&pool->filled);
+	(void)pthread_mutex_unlock(&pool->lock);
+	for (unsigned i = 0; i < pool->thread_count && !busy; i++)
+		(void)pthread_join(pool->threads[i], NULL);
+	return !busy;
+}
+
+static void closed(uv_handle_t *handle)
+{
+	struct password_pool *pool = handle->data;
+
+	if (--pool->handles > 0)
+		return;
+	(void)pthread_cond_destroy(&pool->filled);
+	(void)pthread_mutex_destroy(&pool->lock);
+	free(pool);
+}
+
+struct password_pool *password_pool_new(uv_loop_t *loop, unsigned threads, unsigned queue)
+{
+	struct password_pool *pool = calloc(1, sizeof *pool + threads * sizeof *pool->threads);
+
+	if (pool == NULL || uv_async_init(loop, &pool->wake, password_pool_deliver) != 0) {
+		free(pool);
+		return NULL;
+	}
+	(void)uv_timer_init(loop, &pool->timer);
+	(void)pthread_mutex_init(&pool->lock, NULL);
+	(void)pthread_cond_init(&pool->filled, NULL);
+	list_init(&pool->waiting);
+	list_init(&pool->working);
+	list_init(&pool->finished);
+	pool->max_waiting = queue;
+	pool->wake.data = pool->timer.data = pool;
+	pool->handles = 2;
+	while (pool->thread_count < threads &&
+		start_thread(pool, &pool->threads[pool->thread_count]) == 0)
+		pool->thread_count++;
+	if (pool->thread_count == 0) {
+		password_pool_free(pool);
+		return NULL;
+	}
+	return pool;
+}
+
+/* A connection's next job has the turn after its last one; one that had none waiting joins the
+ * present turn. */
+static void password_pool_enqueue(struct password_pool *pool, struct job *job, uint64_t *last_turn)
+{
+	struct list *before = pool->waiting.prev;
+
+	job->iteration = (*last_turn > pool->iteration ? *last_turn : pool->iteration) + 1;
+	*last_turn = job->iteration;
+	while (before != &pool->waiting &&
+		list_entry(before, struct job, link)->iteration > job->iteration)
+		before = before->prev;
+	list_append(before->next, &job->link);
+	pool->waiting_count++;
+}
+
+/* The last job in the queue, when its turn comes later than that of one that is new on this
+ * connection. */
+static struct job *make_room(struct password_pool *pool, uint64_t last_turn)
+{
+	struct job *last = list_entry(pool->waiting.prev, struct job, link);
+	uint64_t iteration = (last_turn > pool->iteration ? last_turn : pool->iteration) + 1;
+
+	if (list_empty(&pool->waiting) || last->iteration <= iteration)
+		return NULL;
+	list_remove(&last->link);
+	pool->waiting_count--;
+	return last;
+}
+
+static int too_many(struct err *err)
+{
+	(void)err_set(err, ERR_UNAVAILABLE, "too many passwords wait to be worked on");
+	err->outcome = OUTCOME_NONE;
+	return -1;
+}
+
+static void displace(struct job *job)
+{
+	struct password_result result = {.err.kind = ERR_NONE};
+
+	(void)too_many(&result.err);
+	job->work.done(job->work.owner, &result);
+	password_pool_job_free(job);
+}
+
+int password_pool_submit(struct password_pool *pool, const struct password_work *work,
+	uint64_t *last_turn, struct err *err)
+{
+	struct job *job = job_new(work), *displaced = NULL;
+	bool full, stopping;
+
+	if (job == NULL)
+		return err_set(err, ERR_INTERNAL, "out of memory");
+	(void)pthread_mutex_lock(&pool->lock);
+	stopping = pool->stopping;
+	if (pool->waiting_count >= pool->max_waiting && !stopping)
+		displaced = make_room(pool, *last_turn);
+	full = pool->waiting_count >= pool->max_waiting;
+	if (!full && !stopping) {
+		password_pool_enqueue(pool, job, last_turn);
+		(void)pthread_cond_signal(&pool->filled);
+	}
+	(void)pthread_mutex_unlock(&pool->lock);
+	if (displaced != NULL)
+		displace(displaced);
+	if (!full && !stopping) {
+		password_pool_watch(pool, work->deadline);
+		return 0;
+	}
+	password_pool_job_free(job);
+	if (!stopping)
+		return too_many(err);
+	(void)err_set(
+		err, ERR_SHUTTING_DOWN, "the daemon stopped before the password was worked on");
+	err->outcome = OUTCOME_NONE;
+	return -1;
+}
+
+void password_pool_stats(struct password_pool *pool, struct password_pool_stats *stats)
+{
+	(void)pthread_mutex_lock(&pool->lock);
+	*stats = (struct password_pool_stats){pool->thread_count, pool->running,
+		pool->waiting_count, pool->hashed, pool->verified, pool->timeouts, pool->rounds};
+	(void)pthread_mutex_unlock(&pool->lock);
+}
+
+void password_pool_abandon(struct password_pool *pool)
+{
+	struct password_result result = {.err.kind = ERR_NONE};
+
+	(void)pthread_mutex_lock(&pool->lock);
+	pool->stopping = true;
+	(void)pthread_mutex_unlock(&pool->lock);
+	password_pool_deliver(&pool->wake);
+	(void)err_set(&result.err, ERR_SHUTTING_DOWN,
+		"the daemon stopped before the password was worked on");
+	result.err.outcome = OUTCOME_NONE;
+	(void)password_pool_give_back(pool, 0, &result);
+}
+
+void password_pool_free(struct password_pool *pool)
+{
+	if (pool == NULL)
+		return;
+	assert(list_empty(&pool->waiting) && list_empty(&pool->finished));
+	if (!stop_threads(pool))
+		pool->handles++; /* so that the last thread still finds it */
+	uv_close((uv_handle_t *)&pool->timer, closed);
+	uv_close((uv_handle_t *)&pool->wake, closed);
+}

@@ -1,0 +1,148 @@
+#include "request.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "../clients/connection.h"
+
+/* Which steps are allowed: a bit for each next state. */
+static const unsigned next_states[] = {
+	[REQUEST_NEW] = 1 << REQUEST_PAUSED | 1 << REQUEST_HASHING | 1 << REQUEST_WAITING |
+		1 << REQUEST_STORE | 1 << REQUEST_HEALTH | 1 << REQUEST_DONE,
+	[REQUEST_PAUSED] = 1 << REQUEST_HASHING | 1 << REQUEST_WAITING | 1 << REQUEST_STORE |
+		1 << REQUEST_DONE,
+	[REQUEST_HASHING] = 1 << REQUEST_WAITING | 1 << REQUEST_DONE,
+	[REQUEST_WAITING] = 1 << REQUEST_STORE | 1 << REQUEST_DONE,
+	[REQUEST_STORE] = 1 << REQUEST_CHECKING | 1 << REQUEST_DONE,
+	[REQUEST_CHECKING] = 1 << REQUEST_DONE,
+	[REQUEST_HEALTH] = 1 << REQUEST_DONE,
+	[REQUEST_DONE] = 1 << REQUEST_NEW,
+};
+
+void request_move(struct request *request, enum request_state state)
+{
+	assert((next_states[request->state] & 1U << state) != 0);
+	request->state = state;
+}
+
+void request_pool_init(struct request_pool *pool)
+{
+	list_init(&pool->free);
+	pool->free_count = pool->used = pool->min_free = 0;
+	pool->bytes = 0;
+}
+
+static size_t bytes_of(const struct request *request)
+{
+	return sizeof *request + request->call.arena.total + request->call.answer.capacity;
+}
+
+void request_charge(struct request *request)
+{
+	account_charge(&request->connection->account, &request->charged,
+		bytes_of(request) + request->lent);
+}
+
+static void request_destroy(struct request *request)
+{
+	arena_free(&request->call.arena);
+	buffer_free(&request->call.answer);
+	free(request);
+}
+
+/* Frees the one that was unused for the longest time. */
+static void drop_last(struct request_pool *pool)
+{
+	struct request *request = list_entry(pool->free.prev, struct request, link);
+
+	list_remove(&request->link);
+	pool->free_count--;
+	pool->bytes -= bytes_of(request);
+	request_destroy(request);
+}
+
+void request_pool_free(struct request_pool *pool)
+{
+	while (pool->free_count > 0)
+		drop_last(pool);
+}
+
+void request_pool_trim(struct request_pool *pool)
+{
+	unsigned unused =
+		pool->min_free > REQUEST_KEPT ? (pool->min_free - REQUEST_KEPT + 3) / 4 : 0;
+
+	while (unused-- > 0)
+		drop_last(pool);
+	pool->min_free = pool->free_count;
+}
+
+struct request *request_new(
+	struct request_pool *pool, struct daemon *daemon, struct connection *connection)
+{
+	struct request *request;
+
+	if (pool->free_count > 0) {
+		request = list_entry(list_first(&pool->free), struct request, link);
+		list_remove(&request->link);
+		pool->free_count--;
+		pool->bytes -= bytes_of(request);
+		if (pool->free_count < pool->min_free)
+			pool->min_free = pool->free_count;
+		request_move(request, REQUEST_NEW);
+	} else {
+		request = calloc(1, sizeof *request);
+		if (request == NULL)
+			return NULL;
+		arena_init(&request->call.arena);
+		request->call.arena.wipe = true;
+		list_init(&request->link);
+		list_init(&request->call.link);
+	}
+	pool->used++;
+	request->daemon = daemon;
+	request->connection = connection;
+	request->batch = NULL;
+	request->index = 0;
+	request->notification = false;
+	request->id = NULL;
+	request->id_length = 0;
+	request->lent = 0;
+	request->call.method = NULL;
+	request->call.values = NULL;
+	request->call.answer_start = 0;
+	request->call.answer.cap = 0;
+	request->call.err.kind = ERR_NONE;
+	request->call.order = NULL;
+	request->call.kept = NULL;
+	request->call.rows = 0;
+	request->call.attempts = 0;
+	request->call.dropped = false;
+	return request;
+}
+
+void request_free(struct request_pool *pool, struct request *request)
+{
+	struct buffer *answer = &request->call.answer;
+
+	account_charge(&request->connection->account, &request->charged, 0);
+	pool->used--;
+	arena_reset(&request->call.arena);
+	buffer_wipe(answer);
+	buffer_cut(answer, 0);
+	if (answer->capacity > REQUEST_SPARE_BYTES)
+		buffer_free(answer);
+	if (pool->free_count >= REQUEST_SPARES ||
+		pool->bytes + bytes_of(request) > REQUEST_SPARES_BYTES) {
+		request_destroy(request);
+		return;
+	}
+	/* The last one in is the first one out: its memory is still in the processor's cache. */
+	list_remove(&request->link);
+	request->link.next = pool->free.next;
+	request->link.prev = &pool->free;
+	pool->free.next->prev = &request->link;
+	pool->free.next = &request->link;
+	pool->free_count++;
+	pool->bytes += bytes_of(request);
+}

@@ -1,0 +1,230 @@
+/* What a person or a program reads about the settings: --help, its Markdown form, --check-config,
+ * JSON. */
+#include "settings.h"
+
+#include <string.h>
+
+#include "../../protocol/json/json_add.h"
+#include "../../protocol/value.h"
+
+enum { HELP_COLUMN = 34, HELP_WIDTH = 100 };
+
+static const char intro[] =
+	"pierre-dbd: the data layer of Pierre, as JSON-RPC 2.0 calls on a Unix socket.\n"
+	"\n"
+	"Usage: pierre-dbd [OPTION]...\n"
+	"\n"
+	"Examples:\n"
+	"  pierre-dbd --generate-key > pierre.key && chmod 600 pierre.key\n"
+	"  pierre-dbd --encryption-key-file pierre.key\n"
+	"  DATABASE_URL=postgresql://pierre@db.example.com/pierre ENCRYPTION_KEY=... pierre-dbd\n"
+	"\n"
+	"Commands, instead of running:\n"
+	"  --generate-key                  print a new key and stop\n"
+	"  --check-config                  print the settings and where they come from, and stop; 78 when they are wrong;\n"
+	"                                  --check-config=json prints them as JSON\n"
+	"  --migrate-only                  bring the schema up to date and stop; needs no key\n"
+	"  --verify                        check whether the database is sound and every token opens, and stop; changes nothing;\n"
+	"                                  65 when it is not; --verify=json prints what was found as JSON\n"
+	"  --restore FILE                  put a backup in the place of the SQLite database, while no daemon runs: checks it, sets\n"
+	"                                  the old files aside; --restore=json FILE prints what was done as JSON\n"
+	"  --help, -h                      this text; --help=markdown prints the settings as a table\n"
+	"  --version, -V                   print the version and stop\n"
+	"\n"
+	"Each setting is a flag, an environment variable, or a line of the .env file, in that order of precedence.\n"
+	"Those marked * are taken anew from the .env file on SIGHUP. Times: 500ms, 30s, 5m, 1h. Sizes: 64KiB, 1MiB.\n";
+
+static const char outro[] =
+	"\n"
+	"Signals: SIGTERM and SIGINT end it gracefully, a second one at once; SIGHUP reads the .env file again.\n"
+	"Exit codes (sysexits.h): 0 ended as asked, 64 usage, 65 bad database file, 69 database unreachable or no AES\n"
+	"instructions, 73 cannot create, 74 I/O, 75 another daemon holds the socket or the file, 77 wrong key, 78 configuration.\n";
+
+/* Prints text wrapped at HELP_WIDTH, from HELP_COLUMN on. */
+static void print_wrapped(FILE *out, const char *text)
+{
+	size_t column = HELP_COLUMN;
+
+	while (*text != '\0') {
+		size_t word = strcspn(text, " ");
+
+		if (column > HELP_COLUMN && column + 1 + word > HELP_WIDTH) {
+			(void)fprintf(out, "\n%*s", HELP_COLUMN, "");
+			column = HELP_COLUMN;
+		} else if (column > HELP_COLUMN) {
+			(void)fputc(' ', out);
+			column++;
+		}
+		(void)fprintf(out, "%.*s", (int)word, text);
+		column += word;
+		text += word;
+		while (*text == ' ')
+			text++;
+	}
+	(void)fputc('\n', out);
+}
+
+static const char *placeholder(const struct setting *row)
+{
+	static const char *const names[] = {
+		[SETTING_TEXT] = "TEXT",
+		[SETTING_URL] = "URL",
+		[SETTING_SECRET] = "",
+		[SETTING_BOOL] = "",
+		[SETTING_COUNT] = "N",
+		[SETTING_BYTES] = "SIZE",
+		[SETTING_TIME] = "TIME",
+		[SETTING_MODE] = "MODE",
+		[SETTING_CHOICE] = "NAME",
+	};
+
+	return row->type == SETTING_TEXT && strstr(row->name, "file") != NULL   ? "FILE"
+		: row->type == SETTING_TEXT && strcmp(row->name, "socket") == 0 ? "PATH"
+		: row->type == SETTING_TEXT && strcmp(row->name, "access") == 0 ? "RULES"
+										: names[row->type];
+}
+
+static void range_of(const struct setting *row, char *out, size_t size)
+{
+	char min[32], max[32];
+
+	*out = '\0';
+	if (row->type == SETTING_COUNT || row->type == SETTING_BYTES || row->type == SETTING_TIME)
+		(void)snprintf(out, size, "%s to %s",
+			settings_value_show_number(row, (uint64_t)row->min, min, sizeof min),
+			settings_value_show_number(row, (uint64_t)row->max, max, sizeof max));
+}
+
+static void write_row(FILE *out, const struct setting *row)
+{
+	char left[96], doc[512], range[80], extra[256];
+	bool reload = (row->flags & SETTING_RELOAD) != 0;
+	int length;
+
+	if (row->flag != NULL)
+		length = snprintf(left, sizeof left, " %c--%s%s %s", reload ? '*' : ' ',
+			row->type == SETTING_BOOL ? "[no-]" : "", row->flag, placeholder(row));
+	else
+		length = snprintf(left, sizeof left, "  (environment alone)");
+	range_of(row, range, sizeof range);
+	(void)snprintf(extra, sizeof extra, " [%s%s%s%s%s]", row->environment,
+		*row->fallback != '\0' ? "; default " : "", row->fallback,
+		*range != '\0' ? "; " : "", range);
+	(void)snprintf(doc, sizeof doc, "%s%s", row->doc, extra);
+	(void)fprintf(out, "%-*s", HELP_COLUMN, left);
+	if (length >= HELP_COLUMN)
+		(void)fprintf(out, "\n%*s", HELP_COLUMN, "");
+	print_wrapped(out, doc);
+}
+
+void settings_text_write_help(FILE *out)
+{
+	const char *group = "";
+
+	(void)fputs(intro, out);
+	for (unsigned id = 0; id < SETTING_ROWS; id++) {
+		const struct setting *row = &setting_table[id];
+
+		if (strcmp(row->group, group) != 0)
+			(void)fprintf(out, "\n%s:\n", row->group);
+		group = row->group;
+		write_row(out, row);
+	}
+	(void)fputs(outro, out);
+}
+
+/* A | would end the table's cell. */
+static void print_cell(FILE *out, const char *text)
+{
+	for (; *text != '\0'; text++)
+		(void)fprintf(out, *text == '|' ? "\\|" : *text == '<' ? "&lt;" : "%c", *text);
+}
+
+void settings_text_write_markdown(FILE *out)
+{
+	const char *group = "";
+
+	for (unsigned id = 0; id < SETTING_ROWS; id++) {
+		const struct setting *row = &setting_table[id];
+		char range[80];
+
+		if (strcmp(row->group, group) != 0)
+			(void)fprintf(out,
+				"%s### %s\n\n| flag | environment | default | range | reloads | |\n|---|---|---|---|---|---|\n",
+				*group != '\0' ? "\n" : "", row->group);
+		group = row->group;
+		range_of(row, range, sizeof range);
+		if (row->flag != NULL)
+			(void)fprintf(out, "| `--%s%s` ", row->type == SETTING_BOOL ? "[no-]" : "",
+				row->flag);
+		else
+			(void)fprintf(out, "| ");
+		(void)fprintf(out, "| `%s` | %s%s%s | %s | %s | ", row->environment,
+			*row->fallback != '\0' ? "`" : "", row->fallback,
+			*row->fallback != '\0' ? "`" : "", range,
+			(row->flags & SETTING_RELOAD) != 0 ? "yes" : "");
+		print_cell(out, row->doc);
+		(void)fprintf(out, " |\n");
+	}
+}
+
+static const char *source_name(const struct settings *settings, enum setting_id id)
+{
+	static const char *const names[] = {"default", "file", "environment", "flag"};
+
+	return names[settings->source[id]];
+}
+
+void settings_text_write_config(const struct settings *settings, FILE *out)
+{
+	char value[1024];
+
+	for (unsigned id = 0; id < SETTING_ROWS; id++)
+		(void)fprintf(out, "%s=%s (%s)\n", setting_table[id].name,
+			settings_value_show(settings, id, value, sizeof value),
+			source_name(settings, id));
+}
+
+static void settings_text_write_value(
+	const struct settings *settings, enum setting_id id, struct buffer *out)
+{
+	char value[1024];
+
+	settings_value_show(settings, id, value, sizeof value);
+	if (!utf8_valid(value, strlen(value)))
+		*value = '\0'; /* a path in another encoding has no JSON form */
+	json_add_text(out, "value", value);
+}
+
+void settings_text_write_list(const struct settings *settings, struct buffer *out)
+{
+	json_add_array(out, NULL);
+	for (unsigned id = 0; id < SETTING_ROWS; id++) {
+		const struct setting *row = &setting_table[id];
+
+		json_add_object(out, NULL);
+		json_add_text(out, "name", row->name);
+		settings_text_write_value(settings, id, out);
+		json_add_text(out, "default_value", row->fallback);
+		json_add_text(out, "source", source_name(settings, id));
+		json_add_bool(out, "reloads", (row->flags & SETTING_RELOAD) != 0);
+		json_add_text(out, "flag", row->flag);
+		json_add_text(out, "environment", row->environment);
+		json_add_text(out, "doc", row->doc);
+		json_add_end(out, '}');
+	}
+	json_add_end(out, ']');
+}
+
+void settings_text_write_json(const struct settings *settings, struct buffer *out)
+{
+	json_add_object(out, NULL);
+	for (unsigned id = 0; id < SETTING_ROWS; id++) {
+		json_add_object(out, setting_table[id].name);
+		settings_text_write_value(settings, id, out);
+		json_add_text(out, "source", source_name(settings, id));
+		json_add_bool(out, "reloads", (setting_table[id].flags & SETTING_RELOAD) != 0);
+		json_add_end(out, '}');
+	}
+	json_add_end(out, '}');
+}

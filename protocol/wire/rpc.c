@@ -1,0 +1,180 @@
+#include "rpc.h"
+
+#include "../decode.h"
+
+static int rpc_no_memory(struct err *err)
+{
+	return err_set(err, ERR_INTERNAL, "out of memory");
+}
+
+static int invalid(struct err *err, const char *what)
+{
+	return err_set(err, ERR_INVALID_REQUEST, "not a valid request: %s", what);
+}
+
+static bool is(const char *found, size_t found_length, const char *text)
+{
+	return found_length == strlen(text) && memcmp(found, text, found_length) == 0;
+}
+
+struct members {
+	uint32_t jsonrpc, id, method, params;
+	bool two_ids; /* of a text that breaks the rules: which one is meant cannot be told */
+};
+
+static int find_members(const struct json *json, uint32_t object, struct arena *arena,
+	struct members *found, struct err *err)
+{
+	for (uint32_t name = object + 1; name < json->nodes[object].next;
+		name = json->nodes[name + 1].next) {
+		size_t length;
+		const char *text = json_string(json, name, arena, &length);
+
+		if (text == NULL)
+			return rpc_no_memory(err);
+		if (is(text, length, "jsonrpc"))
+			found->jsonrpc = name + 1;
+		else if (is(text, length, "id")) {
+			found->two_ids |= found->id != 0;
+			found->id = name + 1;
+		} else if (is(text, length, "method"))
+			found->method = name + 1;
+		else if (is(text, length, "params"))
+			found->params = name + 1;
+	}
+	return 0;
+}
+
+/* The id to answer with. Fails when the request has one that cannot be taken. */
+static int read_id(const struct json *json, uint32_t id, struct arena *arena,
+	struct rpc_request *request, struct err *err)
+{
+	const struct json_node *node = &json->nodes[id];
+	size_t length = 0;
+
+	if (id == 0 || (node->flags & JSON_BROKEN) != 0)
+		return 0;
+	switch (node->type) {
+	case JSON_STRING:
+		if (json_string(json, id, arena, &length) == NULL)
+			return rpc_no_memory(err);
+		if (length > RPC_ID_MAX)
+			break;
+		request->id = json->text + node->start - 1;
+		request->id_length = (size_t)node->length + 2;
+		return 0;
+	case JSON_INTEGER:
+	case JSON_NULL:
+		request->id = json->text + node->start;
+		request->id_length = node->length;
+		return 0;
+	default:
+		break;
+	}
+	return invalid(err, "its id must be a string of at most 256 bytes, an integer or null");
+}
+
+int rpc_request(const struct json *json, uint32_t node, struct arena *arena,
+	struct rpc_request *request, struct err *err)
+{
+	struct members found = {0};
+	const char *version = "";
+	size_t length = 0;
+
+	*request = (struct rpc_request){.id = "null", .id_length = 4};
+	if (json->nodes[node].type != JSON_OBJECT)
+		return invalid(err, "it is not an object");
+	if (find_members(json, node, arena, &found, err) < 0 ||
+		read_id(json, found.two_ids ? 0 : found.id, arena, request, err) < 0)
+		return -1;
+	if (found.jsonrpc != 0 && json->nodes[found.jsonrpc].type == JSON_STRING)
+		version = json_string(json, found.jsonrpc, arena, &length);
+	if (version == NULL)
+		return rpc_no_memory(err);
+	if (!is(version, length, "2.0"))
+		return invalid(err, "its jsonrpc must be \"2.0\"");
+	if (found.method == 0 || json->nodes[found.method].type != JSON_STRING)
+		return invalid(err, "its method must be a string");
+	if (found.params != 0 && json->nodes[found.params].type != JSON_OBJECT &&
+		json->nodes[found.params].type != JSON_ARRAY)
+		return invalid(err, "its params must be an object or an array");
+	request->notification = found.id == 0; /* but an invalid request is always answered */
+	request->params = found.params;
+	request->method_name = json_string(json, found.method, arena, &request->method_length);
+	if (request->method_name == NULL)
+		return rpc_no_memory(err);
+	request->method = catalog_find(request->method_name, request->method_length);
+	if (request->method == NULL)
+		return err_set(err, ERR_METHOD_NOT_FOUND, "there is no method \"%.*s%s\"",
+			(int)(request->method_length > 100 ? 100 : request->method_length),
+			request->method_name, request->method_length > 100 ? "…" : "");
+	return 0;
+}
+
+static void rpc_begin(struct buffer *out, const char *id, size_t id_length)
+{
+	buffer_append(out, "{\"jsonrpc\":\"2.0\",\"id\":", RPC_ID_AT);
+	buffer_append(out, id, id_length);
+}
+
+void rpc_begin_result(struct buffer *out, const char *id, size_t id_length)
+{
+	rpc_begin(out, id, id_length);
+	buffer_append(out, ",\"result\":", 10);
+}
+
+void rpc_end_result(struct buffer *out)
+{
+	buffer_byte(out, '}');
+}
+
+static void text_member(struct buffer *out, const char *name, const char *text)
+{
+	if (*text == '\0')
+		return;
+	buffer_text(out, ",\"");
+	buffer_text(out, name);
+	buffer_text(out, "\":");
+	json_write_string(out, text, strlen(text));
+}
+
+/* Forms of ERROR_MEMBERS. */
+static void write_text(struct buffer *out, const char *name, const char *text)
+{
+	text_member(out, name, text);
+}
+
+static void write_outcome(struct buffer *out, const char *name, enum err_outcome outcome)
+{
+	if (outcome != OUTCOME_UNSET)
+		text_member(out, name, err_outcome_word(outcome));
+}
+
+static void write_ref(struct buffer *out, const char *name, uint64_t ref)
+{
+	char text[ERR_REF_DIGITS + 1];
+
+	if (ref == 0)
+		return;
+	err_ref_format(ref, text);
+	text_member(out, name, text);
+}
+
+void rpc_error(struct buffer *out, const char *id, size_t id_length, const struct err *err)
+{
+	const struct err_info *info = err_info(err->kind);
+
+	rpc_begin(out, id, id_length);
+	buffer_text(out, ",\"error\":{\"code\":");
+	json_write_integer(out, info->code);
+	text_member(out, "message", err->message[0] != '\0' ? err->message : info->meaning);
+	buffer_text(out, ",\"data\":{\"kind\":");
+	json_write_string(out, info->name, strlen(info->name));
+	buffer_text(out, info->retryable ? ",\"retryable\":true" : ",\"retryable\":false");
+	if (err->kind == ERR_INVALID_PARAMS && err->path[0] == '\0')
+		buffer_text(out, ",\"path\":\"\""); /* a member whose name is empty */
+#define X(member, form) write_##form(out, #member, err->member);
+	ERROR_MEMBERS(X)
+#undef X
+	buffer_text(out, "}}}");
+}

@@ -1,0 +1,48 @@
+/* The JSON-RPC 2.0 envelope: what a line asks for, and the texts of answers. Pure functions.
+ *
+ * A line is one request or a batch. rpc_read scans it and classifies it; rpc_request looks at one
+ * request object. Thread: no state; the struct json is the caller's scratch. */
+#ifndef PIERRE_RPC_H
+#define PIERRE_RPC_H
+
+#include "../arena.h"
+#include "../buffer.h"
+#include "../catalog.h"
+#include "../error.h"
+#include "../json/json.h"
+
+enum {
+	RPC_ID_MAX = 256,
+	RPC_DEPTH = 64,
+	RPC_BATCH = 1000,
+	RPC_ID_AT = 22, /* where the id stands in every answer */
+};
+
+enum rpc_id_kind { RPC_ID_ABSENT, RPC_ID_PRESENT };
+
+struct rpc_request {
+	bool notification; /* no id: nothing is answered, ever */
+	const char *id;    /* JSON text of the id as it stands in the line: `7`, `"a"`, `null` */
+	size_t id_length;
+	const char *method_name; /* unescaped */
+	size_t method_length;
+	const struct method *method; /* NULL when there is none of that name */
+	uint32_t params;             /* node, or DECODE_NO_PARAMS */
+};
+
+/* node: the request's node (0 for a whole line, a child of the array for a batch). On failure
+ * (ERR_INVALID_REQUEST or ERR_METHOD_NOT_FOUND) *request still holds the id to answer with (`null`
+ * where it could not be told) and whether it is a notification (only METHOD_NOT_FOUND can be: an
+ * invalid request is always answered). Params that are neither array nor object: INVALID_REQUEST.
+ */
+int rpc_request(const struct json *json, uint32_t node, struct arena *arena,
+	struct rpc_request *request, struct err *err);
+
+/* `{"jsonrpc":"2.0","id":<id>,"result":` — the result's text follows, then rpc_end_result. */
+void rpc_begin_result(struct buffer *out, const char *id, size_t id_length);
+void rpc_end_result(struct buffer *out); /* `}` without newline */
+/* A whole error object, `{"jsonrpc":"2.0","id":…,"error":{"code":…,"message":…,"data":{…}}}`,
+ * without newline. */
+void rpc_error(struct buffer *out, const char *id, size_t id_length, const struct err *err);
+
+#endif

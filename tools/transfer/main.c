@@ -1,0 +1,414 @@
+/* pierre-transfer (pierre-dbctl transfer): options, the order of work, and what is told of it. */
+#include <getopt.h>
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "../../backends/store.h"
+#include "../../protocol/json/json_add.h"
+#include "../../protocol/sqlite_url.h"
+#include "../../protocol/value.h"
+#include "../../daemon/settings/key.h"
+#include "../../daemon/loop/process.h"
+#include "../../daemon/settings/settings.h"
+#include "transfer.h"
+
+struct transfer {
+	const char *from, *to, *key_file, *env_file;
+	bool json, terminal;
+	struct seal *seal;
+	struct end *source, *target;
+	int64_t all, done; /* rows, of all tables; each is read twice */
+	uint64_t tokens;
+	double began, shown;
+	struct checksum sums[16];
+};
+
+static void transfer_main_show(struct transfer *transfer, const char *what, const char *table)
+{
+	double now = clock_seconds(), took = now - transfer->began, part;
+
+	if (!transfer->terminal || now - transfer->shown < 0.1)
+		return;
+	transfer->shown = now;
+	part = transfer->all > 0 ? (double)transfer->done / (2 * (double)transfer->all) : 1;
+	(void)fprintf(stderr, "\r\033[K%s %s: %.0f %%, %.0f rows/s, %.0f s left", what, table,
+		part * 100, (double)transfer->done / took, part > 0 ? took / part - took : 0);
+	(void)fflush(stderr);
+}
+
+static void clear_line(const struct transfer *transfer)
+{
+	if (transfer->terminal && transfer->shown > 0)
+		(void)fputs("\r\033[K", stderr);
+}
+
+int main_schema_must_be(int64_t version, int64_t known, const char *shown, struct err *err)
+{
+	if (version < 0)
+		return -1;
+	if (version == known)
+		return 0;
+	return err_exit(err, EX_DATAERR,
+		version < known ? "%s has the schema %" PRId64 ", not %" PRId64
+				  ": start pierre-dbd on it once, which brings it up to date"
+				: "%s has the schema %" PRId64 ", newer than %" PRId64
+				  ": use the pierre-dbctl of that version",
+		shown, version, known);
+}
+
+int main_table_must_be_empty(int64_t version, const char *name, int64_t rows, struct err *err)
+{
+	if (strcmp(name, "pierre_meta") == 0 || strcmp(name, "pierre_migrations") == 0 ||
+		(version > 0 && rows == 0))
+		return 0;
+	return err_exit(err, EX_CANTCREAT,
+		"the target is not empty: it has a table %.80s with %" PRId64 " row%s", name, rows,
+		rows == 1 ? "" : "s");
+}
+
+/* Work
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static int transfer_main_count_rows(struct transfer *transfer, struct err *err)
+{
+	for (const struct table_of *table = transfer_tables; table->name != NULL; table++) {
+		int64_t rows;
+
+		if (transfer->source->ops->count(transfer->source, table, &rows, err) < 0)
+			return -1;
+		transfer->all += rows;
+	}
+	return 0;
+}
+
+/* Reads a table to its end: into the target, when `put` is set. */
+static int transfer_main_pass(struct transfer *transfer, struct end *from,
+	const struct table_of *table, struct end *put, struct checksum *sum, struct err *err)
+{
+	bool users = strcmp(table->name, "users") == 0 && put == NULL;
+	struct arena arena;
+	int code;
+
+	arena_init(&arena);
+	arena.wipe = true;
+	code = from->ops->read(from, table, err);
+	while (code >= 0) {
+		struct value values[TABLE_COLUMNS_MAX] = {0};
+
+		arena_reset(&arena);
+		code = from->ops->next(from, table, values, &arena, err);
+		if (code <= 0)
+			break;
+		code = row_normalize(table, values, &arena, from->shown, err);
+		if (code == 0 && put != NULL)
+			code = put->ops->put(put, table, values, err);
+		if (code == 0 && users)
+			code = row_open_tokens(
+				table, values, transfer->seal, &arena, &transfer->tokens, err);
+		if (code == 0)
+			row_checksum_add(sum, table, values, &arena);
+		transfer->done++;
+		transfer_main_show(transfer, put != NULL ? "copying" : "checking", table->name);
+	}
+	arena_free(&arena);
+	return code;
+}
+
+/* The target only counts rows. Which one it refused the source tells, which gives them again in the
+ * same order. */
+static void name_refused(struct transfer *transfer, const struct table_of *table, struct err *err)
+{
+	struct end *source = transfer->source;
+	struct value values[TABLE_COLUMNS_MAX] = {0};
+	char why[ERR_MESSAGE_MAX];
+	struct arena arena;
+	struct err again;
+	int64_t row = 0;
+
+	(void)snprintf(why, sizeof why, "%s", err->message);
+	arena_init(&arena);
+	arena.wipe = true;
+	if (source->ops->read(source, table, &again) == 0)
+		while (row < transfer->target->refused) {
+			arena_reset(&arena);
+			if (source->ops->next(source, table, values, &arena, &again) != 1)
+				break;
+			row++;
+		}
+	if (row > 0 && row == transfer->target->refused)
+		(void)row_fail(table, values, source->shown, err, "%s", why);
+	arena_free(&arena);
+}
+
+static int transfer_main_copy(struct transfer *transfer, struct err *err)
+{
+	for (const struct table_of *table = transfer_tables; table->name != NULL; table++)
+		if (transfer->target->ops->write(transfer->target, table, err) < 0 ||
+			transfer_main_pass(transfer, transfer->source, table, transfer->target,
+				&transfer->sums[table - transfer_tables], err) < 0 ||
+			transfer->target->ops->written(transfer->target, table, err) < 0) {
+			if (transfer->target->refused > 0)
+				name_refused(transfer, table, err);
+			return -1;
+		}
+	return 0;
+}
+
+/* What the target returns, before anybody else can see it. */
+static int transfer_main_check(struct transfer *transfer, struct err *err)
+{
+	for (const struct table_of *table = transfer_tables; table->name != NULL; table++) {
+		const struct checksum *sent = &transfer->sums[table - transfer_tables];
+		struct checksum found = {0};
+
+		if (transfer_main_pass(transfer, transfer->target, table, NULL, &found, err) < 0)
+			return -1;
+		if (found.rows != sent->rows || found.sum != sent->sum)
+			return err_exit(err, EX_SOFTWARE,
+				"table %s came out different: %" PRId64 " rows were sent, %" PRId64
+				" are there%s",
+				table->name, sent->rows, found.rows,
+				found.rows == sent->rows ? ", of another content" : "");
+	}
+	return 0;
+}
+
+static int transfer_main_work(struct transfer *transfer, struct err *err)
+{
+	enum backend_id from, to;
+
+	if (store_check_url(transfer->from, &from, err) < 0 ||
+		store_check_url(transfer->to, &to, err) < 0)
+		return -1;
+	if ((from == BACKEND_SQLITE ? sqlite_end_open : postgres_end_open)(
+		    &transfer->source, transfer->from, false, transfer->seal, err) < 0 ||
+		transfer_main_count_rows(transfer, err) < 0)
+		return -1;
+	if ((to == BACKEND_SQLITE ? sqlite_end_open : postgres_end_open)(
+		    &transfer->target, transfer->to, true, transfer->seal, err) < 0)
+		return -1;
+	transfer->began = clock_seconds();
+	if (transfer_main_copy(transfer, err) < 0 || transfer_main_check(transfer, err) < 0)
+		return -1;
+	return transfer->target->ops->commit(transfer->target, err);
+}
+
+static void print_outcome(const struct transfer *transfer, double took)
+{
+	int64_t rows = 0;
+
+	for (const struct table_of *table = transfer_tables; table->name != NULL; table++) {
+		const struct checksum *sum = &transfer->sums[table - transfer_tables];
+
+		rows += sum->rows;
+		(void)printf("%-20s %10" PRId64 " rows  %016" PRIx64 "%016" PRIx64 "\n",
+			table->name, sum->rows, (uint64_t)(sum->sum >> 64), (uint64_t)sum->sum);
+	}
+	(void)printf("%" PRId64 " rows copied and compared, %" PRIu64
+		     " tokens opened, in %.1f s (%.0f rows/s)\n",
+		rows, transfer->tokens, took, took > 0 ? (double)rows / took : 0.0);
+}
+
+static void print_line(struct buffer *out, FILE *stream)
+{
+	buffer_byte(out, '\n');
+	(void)fwrite(out->data, 1, out->length, stream);
+	buffer_free(out);
+}
+
+static void print_outcome_json(const struct transfer *transfer, double took)
+{
+	struct buffer out = {.cap = 0};
+	int64_t rows = 0;
+
+	json_add_object(&out, NULL);
+	json_add_object(&out, "tables");
+	for (const struct table_of *table = transfer_tables; table->name != NULL; table++) {
+		const struct checksum *sum = &transfer->sums[table - transfer_tables];
+		char text[33];
+
+		(void)snprintf(text, sizeof text, "%016" PRIx64 "%016" PRIx64,
+			(uint64_t)(sum->sum >> 64), (uint64_t)sum->sum);
+		json_add_object(&out, table->name);
+		json_add_integer(&out, "rows", sum->rows);
+		json_add_text(&out, "checksum", text);
+		json_add_end(&out, '}');
+		rows += sum->rows;
+	}
+	json_add_end(&out, '}');
+	json_add_integer(&out, "rows", rows);
+	json_add_count(&out, "tokens", transfer->tokens);
+	json_add_real(&out, "seconds", (double)(int64_t)(took * 1000) / 1000);
+	json_add_end(&out, '}');
+	print_line(&out, stdout);
+}
+
+static void transfer_main_tell(const struct transfer *transfer, double took)
+{
+	clear_line(transfer);
+	(transfer->json ? print_outcome_json : print_outcome)(transfer, took);
+}
+
+/* Options
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+static int usage(FILE *out, int code)
+{
+	(void)fputs(
+		"usage: pierre-dbctl transfer [--from URL] [--to URL] [--encryption-key-file FILE] [--env-file FILE] [--json]\n"
+		"See pierre-dbctl transfer --help.\n",
+		out);
+	return code;
+}
+
+/* As pierre-dbctl tells it. */
+static int transfer_main_fail(const struct transfer *transfer, int code, const char *text)
+{
+	struct buffer out = {.cap = 0};
+
+	if (!transfer->json || !utf8_valid(text, strlen(text))) {
+		(void)fprintf(stderr, "pierre-dbctl transfer: %s\n", text);
+		return code;
+	}
+	json_add_object(&out, NULL);
+	json_add_object(&out, "error");
+	json_add_text(&out, "kind", code == EX_USAGE ? "usage" : "failed");
+	json_add_integer(&out, "code", 0);
+	json_add_text(&out, "message", text);
+	json_add_text(&out, "outcome", "none");
+	json_add_bool(&out, "retryable", false);
+	json_add_end(&out, '}');
+	json_add_end(&out, '}');
+	print_line(&out, stderr);
+	return code;
+}
+
+/* A password that stands among the arguments shows to everybody on the machine. */
+static bool shows_password(const char *url)
+{
+	char shown[1024];
+
+	store_redact_url(url, shown, sizeof shown);
+	return strlen(url) >= sizeof shown ||
+		strcmp(url, shown) !=
+		0; /* one that was cut cannot be told from one that shows it */
+}
+
+static const char *transfer_main_variable(const char *name)
+{
+	char *text = getenv(name);
+
+	if (text != NULL)
+		text = sqlite_url_trim(text);
+	return text != NULL && *text != '\0' ? text : NULL;
+}
+
+/* -1: go on. */
+static int options(struct transfer *transfer, int argc, char **argv)
+{
+	static const struct option known[] = {{"from", 1, NULL, 'f'}, {"to", 1, NULL, 't'},
+		{"encryption-key-file", 1, NULL, 'k'}, {"env-file", 1, NULL, 'e'},
+		{"json", 0, NULL, 'j'}, {"help", 0, NULL, 'h'}, {0}};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", known, NULL)) >= 0)
+		switch (option) {
+		case 'f':
+		case 't':
+			if (shows_password(optarg))
+				return transfer_main_fail(transfer, EX_USAGE,
+					"a password among the arguments shows to everybody: put the URL into $FROM_DATABASE_URL or $TO_DATABASE_URL");
+			*(option == 'f' ? &transfer->from : &transfer->to) =
+				sqlite_url_trim(optarg);
+			break;
+		case 'k':
+			transfer->key_file = optarg;
+			break;
+		case 'e':
+			transfer->env_file = optarg;
+			break;
+		case 'j':
+			transfer->json = true;
+			break;
+		case 'h':
+			return usage(stdout, 0);
+		default:
+			return usage(stderr, EX_USAGE);
+		}
+	if (optind < argc)
+		return usage(stderr, EX_USAGE);
+	if (transfer->from == NULL)
+		transfer->from = transfer_main_variable("FROM_DATABASE_URL");
+	if (transfer->to == NULL)
+		transfer->to = transfer_main_variable("TO_DATABASE_URL");
+	if (transfer->from == NULL || transfer->to == NULL)
+		return transfer_main_fail(
+			transfer, EX_USAGE, "name both databases: --from URL and --to URL");
+	return -1;
+}
+
+static int transfer_main_read_key(struct transfer *transfer, struct err *err)
+{
+	static char name[] = "pierre-transfer", key_option[] = "--encryption-key-file",
+		    env_option[] = "--env-file";
+	char *argv[6] = {name};
+	int argc = 1;
+	struct settings settings;
+	enum settings_command command;
+	int result;
+
+	if (transfer->key_file != NULL) {
+		argv[argc++] = key_option;
+		argv[argc++] = (char *)(uintptr_t)transfer->key_file;
+	}
+	if (transfer->env_file != NULL) {
+		argv[argc++] = env_option;
+		argv[argc++] = (char *)(uintptr_t)transfer->env_file;
+	}
+	result = settings_read(&settings, argc, argv, environ, true, &command, err);
+	if (result == 0)
+		result = key_load(&settings, getenv("CREDENTIALS_DIRECTORY"), &transfer->seal, err);
+	settings_free(&settings);
+	return result;
+}
+
+int main(int argc, char **argv)
+{
+	struct transfer transfer = {.began = clock_seconds()};
+	const char *term = transfer_main_variable("TERM");
+	struct err err = {0};
+	int code;
+
+	process_harden();
+	code = options(&transfer, argc, argv);
+	if (code >= 0)
+		return code;
+	if (sodium_init() < 0)
+		return transfer_main_fail(&transfer, EX_OSERR, "libsodium cannot be used");
+	transfer.terminal = !transfer.json && isatty(STDERR_FILENO) && term != NULL &&
+		strcmp(term, "dumb") != 0;
+	code = transfer_main_read_key(&transfer, &err);
+	process_scrub(argv, environ);
+	if (code == 0)
+		code = transfer_main_work(&transfer, &err);
+	if (code == 0) {
+		transfer_main_tell(&transfer, clock_seconds() - transfer.began);
+	} else {
+		clear_line(&transfer);
+		code = transfer_main_fail(
+			&transfer, err.exit_code != 0 ? err.exit_code : EX_IOERR, err.message);
+	}
+	if (transfer.target != NULL)
+		transfer.target->ops->close(transfer.target);
+	if (transfer.source != NULL)
+		transfer.source->ops->close(transfer.source);
+	seal_free(transfer.seal);
+	return code;
+}
