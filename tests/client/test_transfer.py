@@ -258,7 +258,7 @@ class Transfer(Case):
             self.refused(75, "in use by a daemon", postgres.url, first.url)
 
     def test_without_a_lost_call(self):
-        """The order of steps of docs/operations.md while clients go on writing: each write that was answered is in the new database."""
+        """The order of steps of docs/recover.md while clients go on writing: each write that was answered is in the new database."""
         first, postgres, one = (
             File(f"{self.folder}/first.db"),
             self.postgres(),

@@ -15,7 +15,7 @@ from lib.world import World  # noqa: E402
 
 KIB, MIB = 1 << 10, 1 << 20
 LIMIT = 64 * MIB
-PEAK = 128 * MIB  # that clients may cost at the default settings: docs/operations.md
+PEAK = 128 * MIB  # that clients may cost at the default settings: docs/run.md
 SMALL = 64 * KIB  # a connection with less never waits
 
 

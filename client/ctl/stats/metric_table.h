@@ -1,5 +1,5 @@
 /* Every metric that `pierre-dbctl metrics` prints: a row each, from which its lines and the table
- * in docs/operations.md come.
+ * in docs/observe.md come.
  *
  * prefix: metric_ */
 #ifndef PIERRE_CTL_METRIC_TABLE_H
