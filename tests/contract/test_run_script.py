@@ -27,6 +27,7 @@ PARTS = (
     "protocol",
     "scripts",
     "systemd",
+    "tools",
     "tests",
     "meson.build",
     "README.md",
