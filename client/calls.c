@@ -107,9 +107,9 @@ static int64_t calls_enqueue(struct pierre *db, const struct stub_method *method
 
 static void begin_line(const struct pierre *db, struct buffer *line, const char *method)
 {
-	buffer_text(line, "{\"jsonrpc\":\"2.0\",\"id\":");
+	buffer_text(line, RPC_HEAD);
 	json_write_integer(line, db->last_number + 1);
-	buffer_text(line, ",\"method\":");
+	buffer_text(line, RPC_METHOD);
 	json_write_string(line, method, strlen(method));
 }
 
@@ -143,7 +143,7 @@ int64_t calls_submit(struct pierre *db, const struct stub_method *method, const 
 		return failure_set(error, PIERRE_MISUSE, "the handle is being freed");
 	begin_line(db, &line, method->name);
 	if (method->params != NULL) {
-		buffer_text(&line, ",\"params\":");
+		buffer_text(&line, RPC_PARAMS);
 		status = encode_params(&line, method->params, args, error);
 	}
 	if (status == 0)
@@ -173,7 +173,7 @@ int64_t pierre_call_async(struct pierre *db, const char *method, const char *par
 			method == NULL ? "missing" : "not valid UTF-8");
 	begin_line(db, &line, method);
 	if (params != NULL) {
-		buffer_text(&line, ",\"params\":");
+		buffer_text(&line, RPC_PARAMS);
 		status = encode_params_json(&line, params, RPC_DEPTH - 1, false, "params", error);
 	}
 	if (status == 0)
