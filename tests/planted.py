@@ -179,8 +179,8 @@ DEFECTS = [
     ], "faults/test_clients.py", ["Deaf"]),
     ("ids ignored", [
         ("protocol/wire/rpc.c",
-         "\trpc_begin(out, id, id_length);\n\tbuffer_append(out, \",\\\"result\\\":\", 10);",
-         "\t(void)id;\n\t(void)id_length;\n\trpc_begin(out, \"1\", 1);\n\tbuffer_append(out, \",\\\"result\\\":\", 10);"),
+         "\trpc_begin(out, id, id_length);\n\tbuffer_append(out, RPC_RESULT, sizeof RPC_RESULT - 1);",
+         "\t(void)id;\n\t(void)id_length;\n\trpc_begin(out, \"1\", 1);\n\tbuffer_append(out, RPC_RESULT, sizeof RPC_RESULT - 1);"),
     ], "contract/test_protocol.py", ["Envelope"]),
     ("integer ids told as another", [
         ("protocol/wire/rpc.c",
