@@ -25,6 +25,7 @@ PARTS = (
     "protocol",
     "scripts",
     "systemd",
+    "tools",
     "tests",
     "meson.build",
     "README.md",
