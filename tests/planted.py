@@ -15,6 +15,8 @@ import sys
 import tempfile
 import time
 
+from run import pytest_command
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 
@@ -390,8 +392,10 @@ class Copy:
         path = os.path.join(self.source, "tests", file)
         with open(path, encoding="utf-8") as text:
             backend = "postgres" if 'BACKENDS = ("postgres",)' in text.read() else "sqlite"
+        chosen = ["::".join([path, *name.split(".")]) for name in names] or [path]
+        ini = os.path.join(self.source, "tests", "pytest.ini")
         return run(
-            [sys.executable, path, *names],
+            [*pytest_command(), "-c", ini, "-x", "-p", "no:cacheprovider", *chosen],
             self.source,
             self.log,
             PIERRE_TEST_BUILD=os.path.join(self.source, "build"),
