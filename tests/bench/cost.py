@@ -45,9 +45,7 @@ def count(methods, details):
                 seen.append(functions(path))
             return test_cost.callgrind_totals(path)
 
-        instructions, allocations = cost.per_call(
-            test_cost.callgrind(output), output, read, method
-        )
+        instructions, allocations = cost.per_call(test_cost.callgrind(output), output, read, method)
         shutil.rmtree(folder)
         print(method, f"{instructions:.1f}", f"{allocations:.2f}", flush=True)
         for name in seen[1] if details else ():
@@ -97,9 +95,7 @@ def show_functions(backend, method, other, build):
     }
     print(f"{sum(before.values()):.0f} -> {sum(after.values()):.0f}")
     for name in sorted(changes, key=lambda name: -abs(changes[name]))[:SHOWN]:
-        print(
-            f"{changes[name]:+8.0f} {before.get(name, 0):8.0f} {after.get(name, 0):8.0f}  {name}"
-        )
+        print(f"{changes[name]:+8.0f} {before.get(name, 0):8.0f} {after.get(name, 0):8.0f}  {name}")
 
 
 def main(arguments):
