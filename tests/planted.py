@@ -25,7 +25,7 @@ ROOT = os.path.dirname(HERE)
 DEFECTS = [
     ("row locks in the order of arrival", [
         ("backends/postgres/gather.c",
-         "if (gathering->locking_count > 1)",
+         "if (gathering->unsorted)",
          "if (0)"),
     ], "faults/test_many_daemons.py", ["Locks.test_rows_of_one_table"]),
     ("calls change places although it shows", [
