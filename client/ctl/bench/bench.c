@@ -8,14 +8,7 @@
 
 void bench_add_latency(struct bench_result *result, uint64_t ns)
 {
-	unsigned exponent = ns < (1U << BENCH_PARTS_BITS)
-		? 0
-		: 64U - BENCH_PARTS_BITS - (unsigned)__builtin_clzll(ns);
-	size_t bucket = exponent == 0 ? (size_t)ns
-				      : ((size_t)exponent << BENCH_PARTS_BITS) +
-			(size_t)((ns >> (exponent - 1)) & ((1U << BENCH_PARTS_BITS) - 1));
-
-	result->buckets[bucket]++;
+	result->buckets[log_linear_bucket(ns, BENCH_PARTS)]++;
 	result->calls++;
 	if (ns > result->max_ns)
 		result->max_ns = ns;
@@ -23,20 +16,11 @@ void bench_add_latency(struct bench_result *result, uint64_t ns)
 
 double bench_quantile(const struct bench_result *result, double part)
 {
-	uint64_t wanted = (uint64_t)ceil((double)result->calls * part), seen = 0, top;
+	uint64_t rank = (uint64_t)ceil((double)result->calls * part);
 
-	for (size_t i = 0; i < BENCH_BUCKETS; i++) {
-		size_t exponent = i >> BENCH_PARTS_BITS, place = i & ((1U << BENCH_PARTS_BITS) - 1);
-
-		seen += result->buckets[i];
-		if (seen < wanted || seen == 0)
-			continue;
-		top = exponent == 0
-			? place
-			: ((((uint64_t)1 << BENCH_PARTS_BITS) + place + 1) << (exponent - 1)) - 1;
-		return (double)(top < result->max_ns ? top : result->max_ns) / 1000;
-	}
-	return 0;
+	return (double)log_linear_quantile(
+		       result->buckets, BENCH_BUCKETS, BENCH_PARTS, rank, result->max_ns) /
+		1000;
 }
 
 static const struct {

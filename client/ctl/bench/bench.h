@@ -5,6 +5,7 @@
 #ifndef PIERRE_CTL_BENCH_H
 #define PIERRE_CTL_BENCH_H
 
+#include "../../../protocol/metrics/log_linear.h"
 #include "../ctl.h"
 
 enum { BENCH_MARKS = 4, BENCH_PIPELINE_MAX = 1024, BENCH_CLIENTS_MAX = 10000 };
@@ -38,11 +39,10 @@ int bench_lines_work_add(struct bench_work *work, uint64_t weight, int argc, cha
 int bench_lines_work_read(struct bench_work *work, const char *path);
 void bench_lines_work_free(struct bench_work *work);
 
-/* Latencies in ns: each power of two is cut into 64 equal parts. */
-enum { BENCH_PARTS_BITS = 6, BENCH_BUCKETS = (64 - BENCH_PARTS_BITS + 1) << BENCH_PARTS_BITS };
+enum { BENCH_PARTS = 6, BENCH_BUCKETS = LOG_LINEAR_BUCKETS(64, BENCH_PARTS) };
 
 struct bench_result {
-	uint64_t buckets[BENCH_BUCKETS];
+	uint64_t buckets[BENCH_BUCKETS]; /* latencies in ns */
 	uint64_t calls, errors, max_ns, bytes_in, bytes_out;
 	double seconds;
 	char first_error[512];
