@@ -279,8 +279,8 @@ DEFECTS = [
     ], "faults/test_secrets.py", ["Everywhere.test_many_at_once"]),
     ("the key stays in the environment", [
         ("daemon/loop/process.c",
-         "\t\t\texplicit_bzero(*environment + 15, strlen(*environment + 15));\n",
-         "\t\t\tcontinue;\n"),
+         "\tif (row->type == SETTING_SECRET)\n\t\texplicit_bzero(value, strlen(value));\n",
+         "\tif (row->type == SETTING_SECRET)\n\t\treturn;\n"),
     ], "faults/test_secrets.py", ["Hygiene.test_environment_block"]),
     ("cores are possible", [
         ("daemon/loop/process.c",

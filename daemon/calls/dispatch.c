@@ -166,7 +166,7 @@ void dispatch_finish(struct request *request)
 	daemon->dispatch.clock = uv_hrtime();
 	ns = daemon->dispatch.clock - request->started;
 	if (request->call.dropped) {
-		daemon->metrics.dropped++;
+		daemon->metrics.calls_dropped++;
 	} else {
 		metrics_call(&daemon->metrics, request->call.method, request->call.err.kind, ns,
 			request->call.rows);

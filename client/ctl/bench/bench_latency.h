@@ -4,7 +4,9 @@
 
 #include <stdint.h>
 
-enum { BENCH_PARTS_BITS = 6, BENCH_BUCKETS = (64 - BENCH_PARTS_BITS + 1) << BENCH_PARTS_BITS };
+#include "../../../protocol/metrics/log_linear.h"
+
+enum { BENCH_PARTS = 6, BENCH_BUCKETS = LOG_LINEAR_BUCKETS(64, BENCH_PARTS) };
 
 struct bench_latency {
 	uint64_t buckets[BENCH_BUCKETS];

@@ -182,8 +182,9 @@ static void print_pool(const struct printer *to, const json_t *stats)
 
 static void print_table(const struct printer *to, const json_t *stats)
 {
-	for (const struct metric *metric = metric_table; metric->name != NULL; metric++) {
-		const json_t *value = metric->group != NULL
+	for (const struct metric *metric = metric_table; metric < metric_table + metric_count;
+		metric++) {
+		const json_t *value = metric->name != NULL && metric->group != NULL
 			? json_object_get(json_object_get(stats, metric->group), metric->member)
 			: NULL;
 
