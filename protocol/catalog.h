@@ -206,6 +206,7 @@ struct method {
 	int8_t subject_bind; /* the bind parameter whose value may be told in that message; -1: none
 	                        (several, or secret) */
 	const struct row_schema *row_schema; /* NULL for ANSWER_NONE and ANSWER_COUNT */
+	const char *table;                   /* whose stored values its rows show; NULL: none */
 	struct statement statements[BACKEND_COUNT];
 	const char *doc;
 };

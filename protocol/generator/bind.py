@@ -30,6 +30,9 @@ def bind(
     scanned = {method.name: {} for method in catalog.methods}
     tables = load_schema(backends_folder / "postgres/migrations", problems)
     by_name = {method.name: method for method in catalog.methods}
+    for method in catalog.methods:
+        if method.table and method.table not in tables:
+            problems.add(method.name, f"`table` names `{method.table}`, which no migration makes")
     for backend in BACKENDS:
         texts = load_texts(backends_folder / backend / "sql", catalog.providers, problems)
         bodies = texts.bodies

@@ -140,6 +140,7 @@ def _methods(catalog: Catalog) -> str:
             subject=string(" or ".join(method.subject)) if method.subject else None,
             subject_bind=_subject_bind(catalog, method),
             row_schema=f"&{row_schema}" if row_schema else None,
+            table=string(method.table) if method.table else None,
             statements=_statements(method),
             doc=string(method.doc),
         )

@@ -320,6 +320,7 @@ const struct method catalog_methods[] = {
 		.bind_count = 1,
 		.subject_bind = -1,
 		.row_schema = &row_schema_Thing,
+		.table = "things",
 		.statements = {
 			[BACKEND_SQLITE] = {
 				.sql = "SELECT id, colour, width AS \"size.width\", unit AS \"size.unit\", document FROM things WHERE id = \?1",
@@ -347,6 +348,7 @@ const struct method catalog_methods[] = {
 		.bind_count = 2,
 		.subject_bind = -1,
 		.row_schema = &row_schema_Thing,
+		.table = "things",
 		.statements = {
 			[BACKEND_SQLITE] = {
 				.sql = "SELECT id, colour, width AS \"size.width\", unit AS \"size.unit\", document FROM things WHERE \?1 IS NULL OR colour = \?1 ORDER BY id LIMIT \?2",
@@ -450,6 +452,7 @@ const struct method catalog_methods[] = {
 		.bind_count = 1,
 		.subject_bind = -1,
 		.row_schema = &row_schema_Token,
+		.table = "tokens",
 		.statements = {
 			[BACKEND_SQLITE] = {
 				.sql = "SELECT first, second, nonce FROM tokens WHERE id = \?1",
@@ -502,6 +505,7 @@ const struct method catalog_methods[] = {
 		.bind_count = 2,
 		.subject_bind = -1,
 		.row_schema = &row_schema_Account,
+		.table = "accounts",
 		.statements = {
 			[BACKEND_SQLITE] = {
 				.sql = "SELECT id, password_hash FROM accounts WHERE id = \?1",
