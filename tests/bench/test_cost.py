@@ -6,10 +6,8 @@ import os
 import re
 import shutil
 import socket
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import case, daemon as daemons, databases  # noqa: E402
+from lib import case, daemon as daemons, databases
 
 SANITIZERS = False
 CALLS = 640
@@ -190,6 +188,3 @@ def add_tests():
 
 
 add_tests()
-
-if __name__ == "__main__":
-    case.main()

@@ -4,12 +4,10 @@ import os
 import pty
 import re
 import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import interface  # noqa: E402
-from lib.case import Case, DaemonCase, main  # noqa: E402
-from lib.daemon import CTL, SLOW  # noqa: E402
+from lib import interface
+from lib.case import Case, DaemonCase
+from lib.daemon import CTL, SLOW
 
 HASH = "$2b$12$" + "a" * 53
 SANITIZERS = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "LLVM_PROFILE_FILE")
@@ -570,7 +568,3 @@ class WithDaemon(CtlCase):
             self.on_a_terminal("call", "list_a2a_clients", f"user_id={identifier}"), "[]\n"
         )
         self.assertIn("\033[32mready", self.on_a_terminal("ready"))
-
-
-if __name__ == "__main__":
-    main()

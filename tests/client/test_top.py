@@ -7,15 +7,13 @@ import shlex
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import CTL, Daemon, SANITIZER, SLOW, temporary_folder  # noqa: E402
-from lib.rpc import Closed  # noqa: E402
-from lib.world import World, uuid4  # noqa: E402
+from lib.case import Case
+from lib.daemon import CTL, Daemon, SANITIZER, SLOW, temporary_folder
+from lib.rpc import Closed
+from lib.world import World, uuid4
 
 SANITIZERS = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "LLVM_PROFILE_FILE")
 
@@ -509,7 +507,3 @@ class InAPipe(Top):
         )
         self.assertEqual((done.returncode, done.stdout), (75, ""))
         self.assertIn("is pierre-dbd running?", done.stderr)
-
-
-if __name__ == "__main__":
-    main()

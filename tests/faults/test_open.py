@@ -10,9 +10,7 @@ import stat
 import subprocess
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import invariants  # noqa: E402
-from lib.case import main  # noqa: E402
+from lib import invariants
 from lib.daemon import (
     BINARY,
     CTL,
@@ -22,10 +20,10 @@ from lib.daemon import (
     binary_for_others,
     new_key,
     temporary_folder,
-)  # noqa: E402
-from lib.databases import Sqlite  # noqa: E402
-from lib.open_case import OpenCase  # noqa: E402
-from lib.world import World  # noqa: E402
+)
+from lib.databases import Sqlite
+from lib.open_case import OpenCase
+from lib.world import World
 
 BACKENDS = ("sqlite",)  # about files
 
@@ -532,7 +530,3 @@ class SideFiles(OpenCase):
                 self.assertIn(f"chown {stranger} the file", done.stderr)
                 self.assertEqual(os.stat(path + end).st_uid, 0)
             os.remove(path + end)
-
-
-if __name__ == "__main__":
-    main()

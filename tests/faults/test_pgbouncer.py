@@ -10,16 +10,14 @@ import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, ".."))
-from lib import databases, invariants  # noqa: E402
-from lib.case import main  # noqa: E402
-from lib.daemon import BUILD, SLOW, StartFailure  # noqa: E402
-from lib.load import Load  # noqa: E402
-from lib.pgbouncer import PgBouncer  # noqa: E402
-from lib.postgres_case import ServerCase, recovered  # noqa: E402
-from lib.proxy import Proxy  # noqa: E402
-from lib.rpc import RpcError  # noqa: E402
-from lib.world import Samples, World, new_usage  # noqa: E402
+from lib import databases, invariants
+from lib.daemon import BUILD, SLOW, StartFailure
+from lib.load import Load
+from lib.pgbouncer import PgBouncer
+from lib.postgres_case import ServerCase, recovered
+from lib.proxy import Proxy
+from lib.rpc import RpcError
+from lib.world import Samples, World, new_usage
 
 BACKENDS = ("postgres",)
 LONG = bool(os.environ.get("PIERRE_TEST_LONG"))
@@ -440,7 +438,3 @@ class Faults(BouncerCase):
             )
         self.within(10, lambda: daemon.call("get_user", user_id=user)["id"] == user)
         self.no_lost_statements()
-
-
-if __name__ == "__main__":
-    main()
