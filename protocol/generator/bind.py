@@ -35,7 +35,7 @@ def bind(
     }
     by_name = {method.name: method for method in catalog.methods}
     for method in catalog.methods:
-        if method.table and method.table not in tables:
+        if method.table and method.table not in schemas["postgres"]:
             problems.add(method.name, f"`table` names `{method.table}`, which no migration makes")
     for backend in BACKENDS:
         texts = load_texts(backends_folder / backend / "sql", catalog.providers, problems)
