@@ -244,7 +244,8 @@ static void run_again(struct sqlite_store *store, struct list *calls, struct lis
 	list_splice_front(calls, &again);
 }
 
-/* Answers those in the queue and in the thread's hands whose time is over. True: the store stops. */
+/* Answers those in the queue and in the thread's hands whose time is over. True: the store stops.
+ */
 static bool expire_waiting(struct worker *writer, struct list *held)
 {
 	struct sqlite_store *store = writer->store;

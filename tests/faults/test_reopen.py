@@ -65,7 +65,9 @@ class Reopen(Case):
                 self.assertEqual((error["kind"], error["outcome"]), (kind, "none"))
         finally:
             self.lift()
-        self.within(20, lambda: "result" in last.answer(last.request("create_user", user=new_user())))
+        self.within(
+            20, lambda: "result" in last.answer(last.request("create_user", user=new_user()))
+        )
 
 
 if __name__ == "__main__":
