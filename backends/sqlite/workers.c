@@ -246,7 +246,7 @@ static void run_again(struct sqlite_store *store, struct list *calls, struct lis
 
 /* Answers those in the queue and in the thread's hands whose time is over. True: the store stops.
  */
-static bool expire_waiting(struct worker *writer, struct list *held)
+static bool expire_while_closed(struct worker *writer, struct list *held)
 {
 	struct sqlite_store *store = writer->store;
 	struct list waiting, expired;
@@ -299,7 +299,7 @@ static void reopen(struct worker *writer, struct list *failed, struct list *held
 		condition_note_error(store, err.message);
 		if (failed != NULL)
 			sqlite_finish(store, failed);
-		stopped = expire_waiting(writer, held);
+		stopped = expire_while_closed(writer, held);
 		worker_moves(writer);
 		if (stopped || atomic_load(&store->ending))
 			break;
