@@ -7,9 +7,8 @@ import shutil
 import subprocess
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import BUILD, CTL, SANITIZER, Daemon, temporary_folder  # noqa: E402
+from lib.case import Case
+from lib.daemon import BUILD, CTL, SANITIZER, Daemon, temporary_folder
 
 BACKENDS = ("sqlite",)
 SERVICE = "/run/pierre-dbd/pierre-dbd.sock"
@@ -161,7 +160,3 @@ class DefaultSocket(Case):
         self.assertNotEqual(refused.returncode, 0)
         self.assertIn(SERVICE, refused.stderr)
         self.assertIn("ermission denied", refused.stderr)
-
-
-if __name__ == "__main__":
-    main()

@@ -4,12 +4,10 @@ SQLite only: PostgreSQL has no writer thread."""
 import os
 import resource
 import sqlite3
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import SLOW, Daemon  # noqa: E402
-from lib.world import World, new_user  # noqa: E402
+from lib.case import Case
+from lib.daemon import SLOW, Daemon
+from lib.world import World, new_user
 
 BACKENDS = ("sqlite",)
 STRICT = True
@@ -68,7 +66,3 @@ class Reopen(Case):
         self.within(
             20, lambda: "result" in last.answer(last.request("create_user", user=new_user()))
         )
-
-
-if __name__ == "__main__":
-    main()

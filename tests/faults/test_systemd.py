@@ -7,17 +7,14 @@ import signal
 import socket
 import sqlite3
 import stat
-import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import databases  # noqa: E402
-from lib.case import main  # noqa: E402
-from lib.daemon import Daemon, SLOW, StartFailure, new_key  # noqa: E402
-from lib.notify import Service, Services, listener  # noqa: E402
-from lib.rpc import Closed, Connection, RpcError  # noqa: E402
-from lib.world import HASH, World, uuid4  # noqa: E402
+from lib import databases
+from lib.daemon import Daemon, SLOW, StartFailure, new_key
+from lib.notify import Service, Services, listener
+from lib.rpc import Closed, Connection, RpcError
+from lib.world import HASH, World, uuid4
 
 PING = b'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}\n'
 
@@ -430,7 +427,3 @@ class Restart(Services):
                 self.longest = max(self.longest, time.monotonic() - began)
         if connection is not None:
             connection.close()
-
-
-if __name__ == "__main__":
-    main()
