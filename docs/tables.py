@@ -39,9 +39,7 @@ def filled(text):
     whole = re.sub(r"`[^`]*`", lambda code: code[0].replace(" ", "\0"), text)
     return [
         roff(line.replace("\0", " "))
-        for line in textwrap.wrap(
-            whole, WIDTH, break_long_words=False, break_on_hyphens=False
-        )
+        for line in textwrap.wrap(whole, WIDTH, break_long_words=False, break_on_hyphens=False)
     ]
 
 
