@@ -6,6 +6,10 @@
 	{                                                                                          \
 		.name = column, .kind = COLUMN_##type                                              \
 	}
+#define NAMES(column)                                                                              \
+	{                                                                                          \
+		.name = column, .kind = COLUMN_TEXT, .identifier = true                            \
+	}
 #define MAYBE(column, type)                                                                        \
 	{                                                                                          \
 		.name = column, .kind = COLUMN_##type, .nullable = true                            \
@@ -27,7 +31,7 @@ static const struct column_of meta[] = {IS("key", TEXT), IS("value", TEXT)};
 
 static const struct column_of users[] = {
 	IS("id", UUID),
-	IS("email", TEXT),
+	NAMES("email"),
 	MAYBE("display_name", TEXT),
 	IS("password_hash", TEXT),
 	TOKEN("strava"),
@@ -78,10 +82,10 @@ static const struct column_of insights[] = {
 };
 
 static const struct column_of api_keys[] = {
-	IS("id", TEXT),
+	NAMES("id"),
 	IS("user_id", UUID),
-	IS("name", TEXT),
-	IS("key_prefix", TEXT),
+	NAMES("name"),
+	NAMES("key_prefix"),
 	IS("key_hash", TEXT),
 	MAYBE("description", TEXT),
 	IS("tier", TEXT),
@@ -101,9 +105,9 @@ static const struct column_of usage[] = {
 };
 
 static const struct column_of clients[] = {
-	IS("id", TEXT),
+	NAMES("id"),
 	{.name = "api_key_id", .kind = COLUMN_API_KEY, .postgres = "api_key"},
-	IS("name", TEXT),
+	NAMES("name"),
 	{.name = "description", .kind = COLUMN_TEXT, .sqlite = "COALESCE(description, '')"},
 	{.name = "public_key", .kind = COLUMN_TEXT, .sqlite = "COALESCE(public_key, '')"},
 	IS("capabilities", STRINGS),
@@ -122,7 +126,7 @@ static const struct column_of clients[] = {
 static const struct column_of sessions[] = {
 	IS("id", UUID),
 	{.name = "client_id", .kind = COLUMN_CLIENT, .postgres = "client"},
-	IS("session_token", TEXT),
+	NAMES("session_token"),
 	MAYBE("user_id", UUID),
 	IS("granted_scopes", STRINGS),
 	MAYBE("ip_address", TEXT),
