@@ -6,6 +6,7 @@
 #include <sysexits.h>
 
 #include "keys.h"
+#include "providers.gen.h"
 #include "migrate.h"
 #include "files/place.h"
 #include "files/references.h"
@@ -114,9 +115,8 @@ static const struct {
 	TIME("users", "id", "created_at"),
 	TIME("users", "id", "last_active"),
 	FLAG("users", "id", "is_active"),
-	TIME("users", "id", "strava_expires_at"),
-	TIME("users", "id", "fitbit_expires_at"),
-	REAL("user_profiles", "user_id", "weight_kg"),
+#define EXPIRY(provider, title) TIME("users", "id", provider "_expires_at"),
+	TOKEN_PROVIDERS(EXPIRY) REAL("user_profiles", "user_id", "weight_kg"),
 	REAL("user_profiles", "user_id", "height_cm"),
 	REAL("user_profiles", "user_id", "hours_per_week"),
 	WHOLE("user_profiles", "user_id", "age", "9223372036854775807"),

@@ -194,6 +194,18 @@ def _providers(catalog: Catalog) -> str:
     return f"const struct token_provider catalog_providers[] = {{\n{rows}\t{{NULL, NULL}},\n}};\n"
 
 
+def providers(catalog: Catalog) -> str:
+    """providers.gen.h: the same for tables that a compiler makes."""
+    rows = " ".join(
+        f"X({string(provider.name)}, {string(provider.title)})" for provider in catalog.providers
+    )
+    return (
+        f"{BANNER}/* X(name, title): the services whose tokens are stored, as catalog_providers has them. */\n"
+        "#ifndef PIERRE_PROVIDERS_GEN_H\n#define PIERRE_PROVIDERS_GEN_H\n\n"
+        f"#define TOKEN_PROVIDERS(X) {rows}\n\n#endif\n"
+    )
+
+
 def _finder(catalog: Catalog) -> str:
     """Names in the order of their length, and where each length begins: few are left to compare."""
     order = sorted(

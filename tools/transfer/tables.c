@@ -2,6 +2,8 @@
  * are not here, since no server ever wrote to them: api_key_usage_stats and api_key_rate_limits. */
 #include "transfer.h"
 
+#include "providers.gen.h"
+
 #define IS(column, type)                                                                           \
 	{                                                                                          \
 		.name = column, .kind = COLUMN_##type                                              \
@@ -21,6 +23,8 @@
 		MAYBE(provider "_expires_at", TIME), MAYBE(provider "_scope", TEXT),               \
 		MAYBE(provider "_nonce", TEXT)
 
+#define TOKENS(provider, title) TOKEN(provider),
+
 #define REQUEST                                                                                    \
 	IS("timestamp", TIME), IS("tool_name", TEXT), MAYBE("response_time_ms", INTEGER),          \
 		IS("status_code", INTEGER), MAYBE("error_message", TEXT),                          \
@@ -34,9 +38,7 @@ static const struct column_of users[] = {
 	NAMES("email"),
 	MAYBE("display_name", TEXT),
 	IS("password_hash", TEXT),
-	TOKEN("strava"),
-	TOKEN("fitbit"),
-	IS("created_at", TIME),
+	TOKEN_PROVIDERS(TOKENS) IS("created_at", TIME),
 	IS("last_active", TIME),
 	IS("is_active", BOOL),
 };
