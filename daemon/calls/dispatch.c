@@ -175,12 +175,10 @@ static bool has_role(
 	return false;
 }
 
-bool dispatch_begins(struct request *request)
+static bool still_begins(struct request *request)
 {
 	struct connection *connection = request->connection;
 
-	if (request->state == REQUEST_NEW)
-		return true;
 	if (atomic_load_explicit(&connection->order.gone, memory_order_relaxed) &&
 		!request->notification) {
 		(void)err_set(&request->call.err, ERR_UNAVAILABLE, "the client is gone");
@@ -190,6 +188,12 @@ bool dispatch_begins(struct request *request)
 	}
 	dispatch_finish(request);
 	return false;
+}
+
+/* What is new was admitted in this loop iteration. */
+bool dispatch_begins(struct request *request)
+{
+	return request->state == REQUEST_NEW || still_begins(request);
 }
 
 void dispatch_submit(struct request *request)
