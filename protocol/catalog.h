@@ -218,6 +218,7 @@ struct method {
 	int8_t hash_bind;     /* the one that its hash goes to; -1: none */
 	int8_t hash_column;   /* the row's column that it is compared with; -1: none */
 	const struct row_schema *row_schema; /* NULL for ANSWER_NONE and ANSWER_COUNT */
+	const char *table;                   /* whose stored values its rows show; NULL: none */
 	struct statement statements[BACKEND_COUNT];
 	const char *doc;
 };

@@ -326,7 +326,10 @@ static int init_parts(struct daemon *daemon)
 	daemon->passwords =
 		password_pool_new(&daemon->loop, (unsigned)daemon->settings.password_threads,
 			(unsigned)daemon->settings.password_queue);
-	return daemon->passwords != NULL ? server_listen(&daemon->server) : -1;
+	if (daemon->passwords == NULL || server_listen(&daemon->server) < 0)
+		return -1;
+	password_cost_start(&daemon->password_cost);
+	return 0;
 }
 
 static void close_handle(void *handle)

@@ -173,6 +173,7 @@ def _methods(catalog: Catalog) -> str:
             conflict_count=len(method.conflicts) or None,
             **_password(catalog, method),
             row_schema=f"&{row_schema}" if row_schema else None,
+            table=string(method.table) if method.table else None,
             statements=_statements(method),
             doc=string(method.doc),
         )

@@ -3,13 +3,11 @@ and that stops the upgrade half way or without a word, rows or an owner's own ta
 on SQLite, an upgrade that gives up because another program reads the tables."""
 import os
 import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import databases  # noqa: E402
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import Daemon, StartFailure, new_key  # noqa: E402
-from lib.databases import psql  # noqa: E402
+from lib import databases
+from lib.case import Case
+from lib.daemon import Daemon, StartFailure, new_key
+from lib.databases import psql
 
 BACKENDS = ("postgres",)
 FIRST = os.path.join(
@@ -200,7 +198,3 @@ class Upgrade(Case):
         )
         self.assertEqual(self.owner("SELECT max(version) FROM pierre_migrations"), "2")
         daemon.stop()
-
-
-if __name__ == "__main__":
-    main()

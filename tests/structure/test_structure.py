@@ -339,6 +339,7 @@ class Databases(unittest.TestCase):
             )
             if name(path) not in (
                 "backends/sqlite/files/belong.c",
+                "backends/sqlite/files/place.c",
                 "backends/sqlite/open.c",
                 "backends/sqlite/files/restore.c",
                 "backends/sqlite/watch.c",
