@@ -36,7 +36,10 @@ const struct verify_rule verify_rules[] = {
 		.required = true},
 #define EXPIRY(provider, title)                                                                    \
 	{.table = "users", .id = "id", .column = provider "_expires_at", .kind = VERIFY_TIME},
-	TOKEN_PROVIDERS(EXPIRY){.table = "user_profiles",
+	/* clang-format off */
+	TOKEN_PROVIDERS(EXPIRY)
+	/* clang-format on */
+	{.table = "user_profiles",
 		.id = "user_id",
 		.column = "user_id",
 		.kind = VERIFY_UUID,

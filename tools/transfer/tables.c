@@ -38,7 +38,10 @@ static const struct column_of users[] = {
 	NAMES("email"),
 	MAYBE("display_name", TEXT),
 	IS("password_hash", TEXT),
-	TOKEN_PROVIDERS(TOKENS) IS("created_at", TIME),
+	/* clang-format off */
+	TOKEN_PROVIDERS(TOKENS)
+	/* clang-format on */
+	IS("created_at", TIME),
 	IS("last_active", TIME),
 	IS("is_active", BOOL),
 };
