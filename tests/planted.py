@@ -58,6 +58,11 @@ DEFECTS = [
          "bool whole = request->batch == NULL && length <= SMALL_LINE;",
          "bool whole = request->batch == NULL;"),
     ], "faults/test_client_memory.py", ["Charged.test_an_ignored_member_costs_nothing"]),
+    ("batches count for nothing", [
+        ("daemon/calls/batch.c",
+         "sizeof *batch + batch->arena.total + batch->line.arena.total +\n\t\t\tbatch->answer.capacity);",
+         "sizeof *batch);"),
+    ], "faults/test_client_memory.py", ["Charged.test_an_abandoned_batch_returns_its_line"]),
     ("connections that all wait for memory wait for ever", [
         ("daemon/clients/server.c",
          "\tfavour_one(server);\n",
