@@ -342,7 +342,7 @@ DEFECTS = [
     ], "faults/test_systemd.py", ["Activation.test_a_start_that_nothing_mends_closes_who_waits"]),
     ("clients do not look for the service's socket", [
         ("client/socket_path.c",
-         "|| is_missing(SYSTEM_SOCKET))",
+         "|| is_missing(SOCKET_PLACE_SYSTEM))",
          "|| true)"),
     ], "client/test_default_socket.py", ["DefaultSocket.test_the_service_is_found"]),
 ]

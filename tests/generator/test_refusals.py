@@ -361,8 +361,8 @@ SQL = {
     ),
     "no SQL for PostgreSQL": (
         PG,
-        "-- name: sweep\nDELETE FROM things WHERE id IN (SELECT id FROM things WHERE made_at < :days_start "
-        "ORDER BY id FOR NO KEY UPDATE)\n",
+        "-- name: sweep\nDELETE FROM things WHERE id IN (SELECT id FROM things WHERE made_at < :days_start\n"
+        "  ORDER BY id FOR NO KEY UPDATE)\n",
         "",
         "method `sweep` has no SQL for postgres",
     ),
@@ -370,7 +370,7 @@ SQL = {
         LITE,
         "-- name: sweep",
         "-- name: sweap",
-        "sqlite/sql/things.sql:20: `sweap` is not a method of the catalog; did you mean `sweep`?",
+        "sqlite/sql/things.sql:21: `sweap` is not a method of the catalog; did you mean `sweep`?",
     ),
     "SQL of the daemon's method": (
         LITE,
@@ -559,8 +559,8 @@ SQL = {
     ),
     "rows locked by a condition with an alternative": (
         PG,
-        "changed_at = :now WHERE id = :id",
-        "changed_at = :now WHERE id = :id OR id = 0",
+        "changed_at = :now\n  WHERE id = :id",
+        "changed_at = :now\n  WHERE id = :id OR id = 0",
         "put_document locks rows in no order",
     ),
     "rows locked in the order of another key": (
