@@ -15,8 +15,9 @@
 #include "request.h"
 
 struct password_cost {
-	struct daemon *daemon;
-	struct call call; /* asks the database; ours between two answers */
+	struct dispatcher *dispatcher;
+	void (*ready)(struct request *request); /* the cost is known: the check goes on */
+	struct call call;                       /* asks the database; ours between two answers */
 	struct order order;
 	bool asking, overdue; /* the call is with the store; it takes too long to be waited for */
 	unsigned stored;      /* the highest that the database told */
@@ -27,13 +28,14 @@ struct password_cost {
 	uv_timer_t timer;
 };
 
-int password_cost_init(struct password_cost *self, struct daemon *daemon);
+int password_cost_init(struct password_cost *self, struct dispatcher *dispatcher,
+	void (*ready)(struct request *request));
 void password_cost_close(struct password_cost *self);
 /* A hash that is stored, or about to be. */
 void password_cost_note(struct password_cost *self, const char *hash, size_t length);
 /* The cost of each check now. */
 unsigned password_cost_now(const struct password_cost *self);
-/* False: it is known well enough. True: dispatch_password_compare gets the request when it is. */
+/* False: it is known well enough. True: ready() gets the request when it is. */
 bool password_cost_wait(struct password_cost *self, struct request *request);
 
 #endif

@@ -39,7 +39,7 @@ static size_t bytes_of(const struct request *request)
 
 void request_charge(struct request *request)
 {
-	account_charge(&request->connection->account, &request->charged,
+	account_charge(&request->connection->scheduled.account, &request->charged,
 		bytes_of(request) + request->lent);
 }
 
@@ -78,7 +78,7 @@ void request_pool_trim(struct request_pool *pool)
 }
 
 struct request *request_new(
-	struct request_pool *pool, struct daemon *daemon, struct connection *connection)
+	struct request_pool *pool, struct dispatcher *dispatcher, struct connection *connection)
 {
 	struct request *request;
 
@@ -100,7 +100,7 @@ struct request *request_new(
 		list_init(&request->call.link);
 	}
 	pool->used++;
-	request->daemon = daemon;
+	request->dispatcher = dispatcher;
 	request->connection = connection;
 	request->batch = NULL;
 	request->index = 0;
@@ -125,7 +125,7 @@ void request_free(struct request_pool *pool, struct request *request)
 {
 	struct buffer *answer = &request->call.answer;
 
-	account_charge(&request->connection->account, &request->charged, 0);
+	account_charge(&request->connection->scheduled.account, &request->charged, 0);
 	pool->used--;
 	arena_reset(&request->call.arena);
 	buffer_wipe(answer);

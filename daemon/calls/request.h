@@ -12,7 +12,7 @@
 
 struct batch;
 struct connection;
-struct daemon;
+struct dispatcher;
 
 enum request_state {
 	REQUEST_NEW,
@@ -29,7 +29,7 @@ struct request {
 	struct call call;
 	struct list link; /* connection->held, pause->waiting, health->waiting, or the pool of free
 	                     ones */
-	struct daemon *daemon;
+	struct dispatcher *dispatcher;
 	struct connection *connection; /* outlives it */
 	struct batch *batch;           /* NULL: a line of its own */
 	unsigned index;                /* in the batch */
@@ -60,7 +60,7 @@ void request_pool_init(struct request_pool *pool);
 void request_pool_free(struct request_pool *pool);
 /* NULL when out of memory. */
 struct request *request_new(
-	struct request_pool *pool, struct daemon *daemon, struct connection *connection);
+	struct request_pool *pool, struct dispatcher *dispatcher, struct connection *connection);
 /* Wipes and keeps it for the next one. */
 void request_free(struct request_pool *pool, struct request *request);
 /* Now and then: returns part of what no burst has needed for a while. */
