@@ -193,7 +193,7 @@ DEFECTS = [
          "request->id = \"7\";\n\t\trequest->id_length = 1;\n\t\treturn true;"),
     ], "contract/test_protocol.py", ["Envelope"]),
     ("roles not looked at", [
-        ("daemon/calls/submit.c",
+        ("daemon/calls/submit.h",
          "if (connection->role >= method->role)",
          "if (true)"),
     ], "faults/test_access.py", []),

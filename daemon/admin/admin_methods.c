@@ -17,7 +17,7 @@ static void write_client(
 	uint64_t idle = now > connection->heard_at ? now - connection->heard_at : 0;
 
 	json_add_object(out, NULL);
-	json_add_count(out, "id", connection->number);
+	json_add_count(out, "id", connection->scheduled.number);
 	json_add_bool(out, "self", self);
 	json_add_count(out, "uid", connection->uid);
 	json_add_count(out, "gid", connection->gid);

@@ -17,7 +17,7 @@ static int daemon_methods_ping(
 	(void)input;
 	(void)admin;
 	(void)err;
-	json_add_text(out, NULL, "pong");
+	buffer_text(out, "\"pong\"");
 	return 0;
 }
 

@@ -167,13 +167,13 @@ static void on_probed(struct call *probe)
 	struct health *health =
 		(struct health *)(void *)((char *)probe - offsetof(struct health, probe));
 	struct store *store = health->admin->store;
+	uint64_t now = uv_hrtime();
 
 	health->probing = false;
-	health->asked_at = uv_hrtime();
-	health->latency_ns = health->asked_at - health->probe_started;
+	health->latency_ns = now - health->probe_started;
 	health->status = probe->err.kind == ERR_NONE ? STORE_OK : STORE_DOWN;
 	if (health->status == STORE_OK)
-		health->answered_at = health->asked_at;
+		health->answered_at = now;
 	*health->detail = '\0';
 	if (probe->err.kind != ERR_NONE) {
 		memcpy(health->detail, probe->err.message, sizeof health->detail);

@@ -25,10 +25,9 @@ struct health {
 	struct order order;
 	bool probing;           /* the probe is with the store */
 	uint64_t probe_started; /* ns */
-	bool known;             /* the rest is set */
 	enum store_health status;
-	uint64_t latency_ns, asked_at; /* of the last end of a probe */
-	uint64_t answered_at;          /* ns: when the database last answered well; 0 = never */
+	uint64_t latency_ns;  /* of the last probe */
+	uint64_t answered_at; /* ns: when the database last answered well; 0 = never */
 	char detail[ERR_MESSAGE_MAX];
 };
 

@@ -34,7 +34,7 @@ struct request {
 	struct batch *batch;           /* NULL: a line of its own */
 	unsigned index;                /* in the batch */
 	bool notification;
-	enum request_state state;
+	uint8_t state;  /* enum request_state */
 	const char *id; /* JSON text; in the arena */
 	size_t id_length;
 	uint64_t started; /* CLOCK_MONOTONIC ns */
@@ -67,7 +67,7 @@ void request_free(struct request_pool *pool, struct request *request);
 void request_pool_trim(struct request_pool *pool);
 /* Charges what it holds now to its connection. */
 void request_charge(struct request *request);
-/* Moves it on; asserts that the step is allowed. */
+/* Changes its state; the log names it by its connection. */
 void request_move(struct request *request, enum request_state state);
 
 #endif

@@ -4,11 +4,9 @@
 #include "dispatcher.h"
 #include "finish.h"
 
-bool submit_has_role(
+bool submit_lacks_role(
 	const struct connection *connection, const struct method *method, struct err *err)
 {
-	if (connection->role >= method->role)
-		return true;
 	(void)err_set(err, ERR_PERMISSION_DENIED, "this peer has the role %s; %s needs %s",
 		role_name(connection->role), method->name, role_name((enum role)method->role));
 	return false;

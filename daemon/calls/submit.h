@@ -6,13 +6,21 @@
 
 #include "../../protocol/catalog.h"
 #include "../../protocol/error.h"
+#include "../clients/connection.h"
 
-struct connection;
 struct request;
 
-/* The peer may call the method. */
-bool submit_has_role(
+/* The error for a peer without the role that the method needs; false. */
+bool submit_lacks_role(
 	const struct connection *connection, const struct method *method, struct err *err);
+/* The peer may call the method. */
+static inline bool submit_has_role(
+	const struct connection *connection, const struct method *method, struct err *err)
+{
+	if (connection->role >= method->role)
+		return true;
+	return submit_lacks_role(connection, method, err);
+}
 /* A request that waited is to go on. False: it has ended instead, since its client is gone, or has
  * lost the role for it. */
 bool submit_begins(struct request *request);

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../../protocol/state.h"
 #include "../base/log.h"
 
 enum {
@@ -19,18 +20,24 @@ enum {
 	FIRST_READS = 16, /* begun by a connection of which nothing is known yet */
 };
 
-/* Which steps are allowed: a bit for each next state. */
-static const unsigned next_states[] = {
-	[CONNECTION_OPEN] = 1 << CONNECTION_HALF_CLOSED | 1 << CONNECTION_CLOSING,
-	[CONNECTION_HALF_CLOSED] = 1 << CONNECTION_CLOSING,
-	[CONNECTION_CLOSING] = 1 << CONNECTION_CLOSED,
+static const char *const state_names[] = {
+	[CONNECTION_OPEN] = "open",
+	[CONNECTION_HALF_CLOSED] = "half closed",
+	[CONNECTION_CLOSING] = "closing",
+	[CONNECTION_CLOSED] = "closed",
+};
+static const uint32_t next_states[] = {
+	[CONNECTION_OPEN] = STATE(CONNECTION_HALF_CLOSED) | STATE(CONNECTION_CLOSING),
+	[CONNECTION_HALF_CLOSED] = STATE(CONNECTION_CLOSING),
+	[CONNECTION_CLOSING] = STATE(CONNECTION_CLOSED),
 	[CONNECTION_CLOSED] = 0,
 };
+static const struct state_machine connection_states = {
+	"connection", state_names, next_states, CONNECTION_CLOSED + 1};
 
 static void connection_move(struct connection *connection, enum connection_state state)
 {
-	assert((next_states[connection->state] & 1U << state) != 0);
-	connection->state = state;
+	state_change(&connection_states, &connection->state, state, connection->scheduled.number);
 }
 
 static void intake_move(struct connection *connection, enum intake intake)
@@ -508,7 +515,7 @@ int connection_open(struct connection_set *set, int fd, const struct peer *peer,
 	scheduler_add(&set->scheduler, &connection->scheduled);
 	list_append(&set->connections, &connection->link);
 	set->count++;
-	connection->number = ++runtime->metrics.connections_accepted;
+	connection->scheduled.number = ++runtime->metrics.connections_accepted;
 	connection->opened_at = connection->heard_at = uv_hrtime();
 	connection_watch(connection);
 	return 0;

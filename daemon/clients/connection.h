@@ -72,8 +72,8 @@ struct connection {
 	struct connection_set *set;
 	uv_poll_t poll;
 	int fd;
-	int events; /* what poll watches */
-	enum connection_state state;
+	int events;            /* what poll watches */
+	uint8_t state;         /* enum connection_state */
 	bool blocked;          /* the peer takes nothing for now: poll waits until it does */
 	struct frame frame;    /* without memory while it is empty */
 	const char *long_line; /* of the frame: deferred to an iteration for long ones; or NULL */
@@ -97,7 +97,6 @@ struct connection {
 	pid_t pid;
 	enum role role;
 	/* For those who administer: */
-	uint64_t number;              /* counted from the start */
 	uint64_t opened_at, heard_at; /* ns: when it connected, and sent its last line */
 	uint64_t lines, bytes_in, bytes_out;
 };

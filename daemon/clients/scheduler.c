@@ -1,7 +1,8 @@
 #include "scheduler.h"
 
-#include <assert.h>
 #include <malloc.h>
+
+#include "../../protocol/state.h"
 
 enum {
 	TRIM_PEAK = 4 * 1024 * 1024,
@@ -10,17 +11,27 @@ enum {
 	LONG_BYTES = 256 * 1024, /* of long lines in one iteration; the last one may go beyond */
 };
 
-/* Which steps are allowed: a bit for each next state. */
-static const unsigned next_intakes[] = {
-	[INTAKE_READING] = 1 << INTAKE_RUNNING | 1 << INTAKE_STOPPED,
-	[INTAKE_RUNNING] = 1 << INTAKE_READING | 1 << INTAKE_QUEUED | 1 << INTAKE_LONG |
-		1 << INTAKE_DEFERRED | 1 << INTAKE_THROTTLED | 1 << INTAKE_STOPPED,
-	[INTAKE_QUEUED] = 1 << INTAKE_RUNNING | 1 << INTAKE_STOPPED,
-	[INTAKE_LONG] = 1 << INTAKE_RUNNING | 1 << INTAKE_STOPPED,
-	[INTAKE_DEFERRED] = 1 << INTAKE_QUEUED | 1 << INTAKE_LONG | 1 << INTAKE_STOPPED,
-	[INTAKE_THROTTLED] = 1 << INTAKE_QUEUED | 1 << INTAKE_LONG | 1 << INTAKE_STOPPED,
+static const char *const intake_names[] = {
+	[INTAKE_READING] = "reading",
+	[INTAKE_RUNNING] = "running",
+	[INTAKE_QUEUED] = "queued",
+	[INTAKE_LONG] = "queued with a long line",
+	[INTAKE_DEFERRED] = "deferred",
+	[INTAKE_THROTTLED] = "throttled",
+	[INTAKE_STOPPED] = "stopped",
+};
+static const uint32_t next_intakes[] = {
+	[INTAKE_READING] = STATE(INTAKE_RUNNING) | STATE(INTAKE_STOPPED),
+	[INTAKE_RUNNING] = STATE(INTAKE_READING) | STATE(INTAKE_QUEUED) | STATE(INTAKE_LONG) |
+		STATE(INTAKE_DEFERRED) | STATE(INTAKE_THROTTLED) | STATE(INTAKE_STOPPED),
+	[INTAKE_QUEUED] = STATE(INTAKE_RUNNING) | STATE(INTAKE_STOPPED),
+	[INTAKE_LONG] = STATE(INTAKE_RUNNING) | STATE(INTAKE_STOPPED),
+	[INTAKE_DEFERRED] = STATE(INTAKE_QUEUED) | STATE(INTAKE_LONG) | STATE(INTAKE_STOPPED),
+	[INTAKE_THROTTLED] = STATE(INTAKE_QUEUED) | STATE(INTAKE_LONG) | STATE(INTAKE_STOPPED),
 	[INTAKE_STOPPED] = 0,
 };
+static const struct state_machine intake_states = {
+	"intake", intake_names, next_intakes, INTAKE_STOPPED + 1};
 
 static void scheduler_on_more(uv_idle_t *idle);
 
@@ -33,8 +44,7 @@ void scheduler_add(struct scheduler *scheduler, struct scheduled *scheduled)
 
 void scheduler_move(struct scheduler *scheduler, struct scheduled *scheduled, enum intake intake)
 {
-	assert((next_intakes[scheduled->intake] & 1U << intake) != 0);
-	scheduled->intake = intake;
+	state_change(&intake_states, &scheduled->intake, intake, scheduled->number);
 	list_remove(&scheduled->queue);
 	if (intake == INTAKE_THROTTLED)
 		list_append(&scheduler->throttled, &scheduled->queue);
@@ -42,6 +52,9 @@ void scheduler_move(struct scheduler *scheduler, struct scheduled *scheduled, en
 		return;
 	list_append(intake == INTAKE_LONG ? &scheduler->long_ready : &scheduler->ready,
 		&scheduled->queue);
+	if (scheduler->active)
+		return;
+	scheduler->active = true;
 	(void)uv_idle_start(&scheduler->more, scheduler_on_more);
 }
 
@@ -99,8 +112,10 @@ static void scheduler_on_more(uv_idle_t *idle)
 		scheduler_serve(scheduler, &scheduler->long_ready);
 		scheduler->long_iteration = false;
 	}
-	if (scheduler_idle(scheduler))
-		(void)uv_idle_stop(idle);
+	if (!scheduler_idle(scheduler))
+		return;
+	scheduler->active = false;
+	(void)uv_idle_stop(idle);
 }
 
 bool scheduler_idle(const struct scheduler *scheduler)

@@ -24,7 +24,8 @@ enum intake {
 
 /* A connection as the scheduler sees it. */
 struct scheduled {
-	enum intake intake;
+	uint64_t number;        /* of the connection, counted from the start */
+	uint8_t intake;         /* enum intake */
 	bool next_is_long;      /* the next line: it goes on among those with long lines */
 	struct list queue;      /* in ready, long_ready or throttled, as `intake` says */
 	unsigned in_flight;     /* calls that are begun and not answered */
@@ -34,7 +35,8 @@ struct scheduled {
 struct scheduler {
 	struct runtime *runtime;
 	struct list ready, long_ready, throttled;
-	uv_idle_t more;                    /* runs while one is ready: the loop must not sleep */
+	uv_idle_t more;                    /* active while one is ready: the loop must not sleep */
+	bool active;                       /* `more` is */
 	void (*serve)(struct scheduled *); /* the owner's: begins lines, to the end of its share */
 	struct scheduled *favoured; /* one that may go on, a call at a time, however short memory
 	                               is; NULL: none */
@@ -52,7 +54,7 @@ void scheduler_init(
 void scheduler_close_handles(struct scheduler *scheduler);
 
 void scheduler_add(struct scheduler *scheduler, struct scheduled *scheduled);
-/* Asserts that the step is allowed; leaves and enters the queues. */
+/* Changes the state, and the queue with it. */
 void scheduler_move(struct scheduler *scheduler, struct scheduled *scheduled, enum intake intake);
 /* It goes on in the next iteration. */
 void scheduler_ready(struct scheduler *scheduler, struct scheduled *scheduled);

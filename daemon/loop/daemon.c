@@ -6,6 +6,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "../../protocol/state.h"
 #include "../admin/admin.h"
 #include "../admin/daemon_methods.h"
 #include "../base/log.h"
@@ -22,6 +23,17 @@ enum daemon_state {
 	DAEMON_STOPPING, /* handles are closing */
 };
 
+static const char *const daemon_state_names[] = {[DAEMON_RUNNING] = "running",
+	[DAEMON_DRAINING] = "draining",
+	[DAEMON_STOPPING] = "stopping"};
+static const uint32_t next_daemon_states[] = {
+	[DAEMON_RUNNING] = STATE(DAEMON_DRAINING) | STATE(DAEMON_STOPPING),
+	[DAEMON_DRAINING] = STATE(DAEMON_STOPPING),
+	[DAEMON_STOPPING] = 0,
+};
+static const struct state_machine daemon_states = {
+	"daemon", daemon_state_names, next_daemon_states, DAEMON_STOPPING + 1};
+
 struct daemon {
 	struct runtime runtime;
 	struct daemon_parts *parts;
@@ -30,7 +42,7 @@ struct daemon {
 	struct server server;
 	struct dispatcher dispatcher;
 	struct admin admin;
-	enum daemon_state state;
+	uint8_t state;        /* enum daemon_state */
 	uint64_t drain_until; /* uv_now */
 	uint64_t due;         /* what the due timer is set to, ns; 0 = not */
 	uint64_t next_tick;   /* uv_hrtime when the tick should come */
@@ -77,7 +89,7 @@ static void set_due_timer(struct daemon *daemon)
 static void end_loop(struct daemon *daemon)
 {
 	daemon->end->abandoned = daemon->dispatcher.in_flight > 0;
-	daemon->state = DAEMON_STOPPING;
+	state_change(&daemon_states, &daemon->state, DAEMON_STOPPING, 0);
 	uv_stop(&daemon->runtime.loop);
 }
 
@@ -177,6 +189,8 @@ static void on_tick(uv_timer_t *timer)
 	struct daemon *daemon = timer->data;
 	struct err err = {0};
 
+	if (daemon->state == DAEMON_STOPPING)
+		return;
 	measure_lag(daemon);
 	dispatch_trim(&daemon->dispatcher);
 	server_trim(&daemon->server);
@@ -211,7 +225,7 @@ static void stop(struct daemon *daemon, const char *reason)
 	log_event(LOG_NOTICE, "stopping", log_text("reason", reason),
 		log_number("clients", daemon->server.set.count),
 		log_number("calls", daemon->dispatcher.in_flight));
-	daemon->state = DAEMON_DRAINING;
+	state_change(&daemon_states, &daemon->state, DAEMON_DRAINING, 0);
 	daemon->dispatcher.stopping = true;
 	daemon->drain_until = uv_now(&daemon->runtime.loop) + daemon->parts->settings.drain_timeout;
 	daemon->end->close_by =
