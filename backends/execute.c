@@ -229,15 +229,12 @@ int execute_bad_row(struct call *call, const struct value *columns, const char *
 /* What the password check needs once the row is gone. */
 static int keep_hash(struct call *call, const struct value *columns)
 {
-	const struct row_schema *row_schema = call->method->row_schema;
+	const struct value *hash = &columns[call->method->hash_column];
 
-	for (unsigned i = 0; i < row_schema->column_count; i++)
-		if (strcmp(row_schema->columns[i].name, "password_hash") == 0 && columns[i].set) {
-			call->kept = arena_copy(&call->arena, columns[i].s.ptr, columns[i].s.len);
-			if (call->kept == NULL)
-				return execute_out_of_memory(call);
-		}
-	return 0;
+	if (!hash->set)
+		return 0;
+	call->kept = arena_copy(&call->arena, hash->s.ptr, hash->s.len);
+	return call->kept != NULL ? 0 : execute_out_of_memory(call);
 }
 
 static int check_buffer(struct call *call)
@@ -327,58 +324,33 @@ int execute_fail(struct call *call, enum err_kind kind, const char *format, ...)
 	return err_set(&call->err, kind, "%s", message);
 }
 
-/* "users.email" and "api_keys.user_id, api_keys.name" end with the column; "users_email_key" has it
- * before the suffix, "users_pkey" means id. */
-static void conflict_field(const char *constraint, char field[ERR_FIELD_MAX])
+static const struct conflict *conflict_named(const struct method *method, const char *key)
 {
-	const char *start = strrchr(constraint, '.');
-	size_t length = strlen(constraint);
-
-	if (start != NULL) {
-		start++;
-	} else if (length > 5 && strcmp(constraint + length - 5, "_pkey") == 0) {
-		constraint = start = "id";
-		length = 2;
-	} else {
-		if (length > 4 && strcmp(constraint + length - 4, "_key") == 0)
-			length -= 4;
-		start = constraint + length;
-		while (start > constraint && start[-1] != '_')
-			start--;
-	}
-	length -= (size_t)(start - constraint);
-	if (length >= ERR_FIELD_MAX)
-		length = ERR_FIELD_MAX - 1;
-	memcpy(field, start, length);
-	field[length] = '\0';
+	for (unsigned i = 0; i < method->conflict_count; i++)
+		for (unsigned backend = 0; backend < BACKEND_COUNT; backend++)
+			if (strcmp(method->conflicts[i].names[backend], key) == 0)
+				return &method->conflicts[i];
+	return NULL;
 }
 
-int execute_conflict(struct call *call, const char *constraint)
+int execute_conflict(struct call *call, const char *key)
 {
-	const struct method *method = call->method;
-	char field[ERR_FIELD_MAX];
-	bool given = false;
+	const struct conflict *conflict = conflict_named(call->method, key);
+	const struct bind_param *bind;
+	const struct value *value;
 
-	conflict_field(constraint, field);
-	(void)execute_fail(call, ERR_CONFLICT, "%s is already taken", field);
-	for (unsigned i = 0; i < method->bind_count; i++) {
-		if (strcmp(method->binds[i].name, field) != 0)
-			continue;
-		given = true;
-		if (call->values[i].set &&
-			(method->binds[i].type == TYPE_STRING ||
-				method->binds[i].type == TYPE_UUID)) {
-			size_t length = call->values[i].s.len;
-
-			(void)execute_fail(call, ERR_CONFLICT, "%s \"%.*s%s\" is already taken",
-				field, (int)(length > 100 ? 100 : length), call->values[i].s.ptr,
-				length > 100 ? "…" : "");
-		}
-	}
-	if (!given)
-		return execute_fail(
-			call, ERR_INTERNAL, "%s met a key that no caller gives", method->name);
-	memcpy(call->err.field, field, sizeof field);
+	if (conflict == NULL)
+		return execute_fail(call, ERR_INTERNAL, "%s met a key that no caller gives",
+			call->method->name);
+	bind = &call->method->binds[conflict->bind];
+	value = &call->values[conflict->bind];
+	if (value->set && (bind->type == TYPE_STRING || bind->type == TYPE_UUID))
+		(void)execute_fail(call, ERR_CONFLICT, "%s \"%.*s%s\" is already taken", bind->name,
+			(int)(value->s.len > 100 ? 100 : value->s.len), value->s.ptr,
+			value->s.len > 100 ? "…" : "");
+	else
+		(void)execute_fail(call, ERR_CONFLICT, "%s is already taken", bind->name);
+	(void)snprintf(call->err.field, sizeof call->err.field, "%s", bind->name);
 	return -1;
 }
 

@@ -14,14 +14,6 @@
 
 enum { MAX_KEPT_NODES = 16 * 1024, SMALL_LINE = 1024, WALL_CHECK_NS = 10 * 1000 * 1000 };
 
-static int8_t find_bind(const struct method *method, const char *name)
-{
-	for (unsigned i = 0; i < method->bind_count; i++)
-		if (strcmp(method->binds[i].name, name) == 0)
-			return (int8_t)i;
-	return -1;
-}
-
 /* The wall clock, derived from the other clock: reading both for each call would show in the
  * profile. */
 static int64_t wall_clock(struct dispatcher *dispatcher)
@@ -436,19 +428,6 @@ void dispatch_flush(struct dispatcher *dispatcher)
 	}
 }
 
-static int find_binds(struct dispatcher *dispatcher)
-{
-	dispatcher->password_binds = calloc(2, catalog_method_count);
-	if (dispatcher->password_binds == NULL)
-		return -1;
-	dispatcher->hash_binds = dispatcher->password_binds + catalog_method_count;
-	for (size_t i = 0; i < catalog_method_count; i++) {
-		dispatcher->password_binds[i] = find_bind(&catalog_methods[i], "password");
-		dispatcher->hash_binds[i] = find_bind(&catalog_methods[i], "password_hash");
-	}
-	return 0;
-}
-
 int dispatch_init(struct dispatcher *dispatcher, const struct dispatch_parts *parts)
 {
 	struct runtime *runtime = parts->runtime;
@@ -460,7 +439,7 @@ int dispatch_init(struct dispatcher *dispatcher, const struct dispatch_parts *pa
 	arena_init(&dispatcher->scratch);
 	dispatcher->scratch.wipe = true;
 	request_pool_init(&dispatcher->requests);
-	if (find_binds(dispatcher) < 0 || pause_init(&dispatcher->pause, runtime, go_on) < 0 ||
+	if (pause_init(&dispatcher->pause, runtime, go_on) < 0 ||
 		password_cost_init(&dispatcher->password_cost, dispatcher, passwords_compare) < 0)
 		return -1;
 	dispatcher->passwords =
@@ -481,5 +460,4 @@ void dispatch_free(struct dispatcher *dispatcher)
 	json_scan_free(&dispatcher->json);
 	arena_free(&dispatcher->scratch);
 	request_pool_free(&dispatcher->requests);
-	free(dispatcher->password_binds);
 }

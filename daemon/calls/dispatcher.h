@@ -30,7 +30,6 @@ struct dispatcher {
 	struct pause pause;
 	struct password_pool *passwords;
 	struct password_cost password_cost;
-	int8_t *password_binds, *hash_binds; /* by method; -1: none */
 
 	struct json json;     /* the line's nodes; reused */
 	bool many_nodes;      /* a line since the last trim had many: they are kept for the next */

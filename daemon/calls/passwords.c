@@ -9,7 +9,7 @@
 
 bool passwords_needs_hash(const struct request *request)
 {
-	int8_t bind = request->dispatcher->password_binds[request->call.method->index];
+	int8_t bind = request->call.method->password_bind;
 
 	return request->call.method->impl == IMPL_HASH_PASSWORD && bind >= 0 &&
 		request->call.values[bind].set;
@@ -33,8 +33,7 @@ static void on_hashed(void *owner, const struct password_result *result)
 {
 	struct request *request = owner;
 	struct connection *connection = request->connection;
-	struct value *hash =
-		&request->call.values[request->dispatcher->hash_binds[request->call.method->index]];
+	struct value *hash = &request->call.values[request->call.method->hash_bind];
 	size_t length = strlen(result->hash);
 	char *text = arena_copy(&request->call.arena, result->hash, length);
 
@@ -72,8 +71,7 @@ static void on_verified(void *owner, const struct password_result *result)
 static int passwords_submit(struct request *request, struct password_work *work)
 {
 	struct dispatcher *dispatcher = request->dispatcher;
-	const struct value *password =
-		&request->call.values[dispatcher->password_binds[request->call.method->index]];
+	const struct value *password = &request->call.values[request->call.method->password_bind];
 
 	work->password = arena_copy(&request->call.arena, password->s.ptr, password->s.len);
 	if (work->password == NULL)

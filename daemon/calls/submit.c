@@ -12,12 +12,10 @@ bool submit_lacks_role(
 	return false;
 }
 
-bool submit_begins(struct request *request)
+bool submit_still_begins(struct request *request)
 {
 	struct connection *connection = request->connection;
 
-	if (request->state == REQUEST_NEW)
-		return true;
 	if (atomic_load_explicit(&connection->order.gone, memory_order_relaxed) &&
 		!request->notification) {
 		(void)err_set(&request->call.err, ERR_UNAVAILABLE, "the client is gone");
@@ -32,12 +30,10 @@ bool submit_begins(struct request *request)
 /* A hash that is about to be stored. */
 static void note_hash(const struct request *request)
 {
-	struct dispatcher *dispatcher = request->dispatcher;
-	const struct value *hash =
-		&request->call.values[dispatcher->hash_binds[request->call.method->index]];
+	const struct value *hash = &request->call.values[request->call.method->hash_bind];
 
 	if (hash->set)
-		password_cost_note(&dispatcher->password_cost, hash->s.ptr, hash->s.len);
+		password_cost_note(&request->dispatcher->password_cost, hash->s.ptr, hash->s.len);
 }
 
 void submit_call(struct request *request)

@@ -7,8 +7,7 @@
 #include "../../protocol/catalog.h"
 #include "../../protocol/error.h"
 #include "../clients/connection.h"
-
-struct request;
+#include "request.h"
 
 /* The error for a peer without the role that the method needs; false. */
 bool submit_lacks_role(
@@ -21,9 +20,14 @@ static inline bool submit_has_role(
 		return true;
 	return submit_lacks_role(connection, method, err);
 }
+/* submit_begins, for a request that has waited. */
+bool submit_still_begins(struct request *request);
 /* A request that waited is to go on. False: it has ended instead, since its client is gone, or has
  * lost the role for it. */
-bool submit_begins(struct request *request);
+static inline bool submit_begins(struct request *request)
+{
+	return request->state == REQUEST_NEW || submit_still_begins(request);
+}
 /* Lends a request to the store. */
 void submit_call(struct request *request);
 

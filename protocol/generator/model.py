@@ -125,6 +125,14 @@ class Statement:
     footprint: Footprint = Footprint()  # PostgreSQL: what it touches and locks
 
 
+@dataclass(frozen=True)
+class Conflict:
+    """A unique key that a call's row may meet."""
+
+    bind: int  # the parameter that data.field names
+    names: dict[str, str]  # backend -> what the database calls the key
+
+
 @dataclass
 class Method:
     name: str
@@ -143,6 +151,7 @@ class Method:
     # Filled by bind.py
     binds: tuple[BindParam, ...] = ()
     statements: dict[str, Statement] = field(default_factory=dict)  # by backend; empty without SQL
+    conflicts: tuple[Conflict, ...] = ()
 
     @property
     def has_sql(self):

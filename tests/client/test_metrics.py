@@ -7,15 +7,13 @@ import re
 import signal
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import databases, openmetrics, strict  # noqa: E402
-from lib.case import Case, DaemonCase, main  # noqa: E402
-from lib.daemon import CTL, SLOW, Daemon  # noqa: E402
-from lib.world import World, new_user  # noqa: E402
+from lib import databases, openmetrics, strict
+from lib.case import Case, DaemonCase
+from lib.daemon import CTL, SLOW, Daemon
+from lib.world import World, new_user
 
 SANITIZERS = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "LLVM_PROFILE_FILE")
 PROMISED = {
@@ -471,7 +469,3 @@ class AdminPath(Case):
             self.logged(daemon, "the database answers again")
             self.assertEqual(daemon.log().count("the database answers again"), 1)
         daemon.stop()
-
-
-if __name__ == "__main__":
-    main()

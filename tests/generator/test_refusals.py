@@ -509,6 +509,24 @@ SQL = {
         "SELECT {Thing}, id, colour",
         "no `-- columns: Thing …` in this backend's SQL",
     ),
+    "a key that may be taken and is no conflict": (
+        "things",
+        'conflict = ["id", "label"]',
+        'conflict = ["id"]',
+        "create_thing: the unique label may be taken: `conflict` must name exactly one of label",
+    ),
+    "a conflict that no key of a database holds": (
+        "backends/sqlite/migrations/0001_base.sql",
+        ", UNIQUE (label)",
+        "",
+        "create_thing: no unique key of the row that it writes holds `label`",
+    ),
+    "a changed key that may be taken": (
+        "backends/sqlite/sql/things.sql",
+        "SET document = :data, name = :name",
+        "SET document = :data, label = :name",
+        "put_document: the unique label may be taken",
+    ),
     "rows locked in no order": (
         PG,
         " ORDER BY id FOR NO KEY UPDATE",
