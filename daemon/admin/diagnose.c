@@ -73,7 +73,7 @@ static void look_at_key(struct report *report)
 			fingerprint);
 }
 
-/* It is there while the key is being changed, and easily forgotten. */
+/* Only needed while the key is being changed, and easily forgotten. */
 static void look_at_previous_key(struct report *report)
 {
 	const struct seal *previous = seal_previous(report->admin->seal);
@@ -83,19 +83,21 @@ static void look_at_previous_key(struct report *report)
 		return;
 	seal_fingerprint(previous, fingerprint);
 	diagnose_add(report, "previous_key", WARN,
-		"run pierre-dbctl rotate-key; when it has ended with 0, take the previous key out of the settings",
-		"the key is being changed: fingerprint %s opens, too", fingerprint);
+		"run pierre-dbctl rotate-key; once it has ended with 0, remove the previous key from the "
+		"settings",
+		"the key is being changed: the key with fingerprint %s is accepted, too",
+		fingerprint);
 }
 
-/* A file that others than its owner can get at. */
+/* Whether users other than its owner have access to a file. */
 static void diagnose_look_at_file(struct report *report, const char *name, const char *path,
 	mode_t others, const char *advice)
 {
 	struct stat status;
 
 	if (stat(path, &status) != 0)
-		diagnose_add(report, name, WARN, "see that the path is right before the next start",
-			"%s: %s", path, strerror(errno));
+		diagnose_add(report, name, WARN, "correct the path before the next start", "%s: %s",
+			path, strerror(errno));
 	else if ((status.st_mode & others) != 0 &&
 		!(S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX) != 0))
 		diagnose_add(report, name, WARN, advice, "%s can be %s by other users (mode %04o)",
@@ -128,8 +130,8 @@ static void look_at_space(struct report *report, const char *folder)
 	enum level level;
 
 	if (statvfs(folder, &system) != 0) {
-		diagnose_add(report, "disk_space", WARN, "see that the folder is there", "%s: %s",
-			folder, strerror(errno));
+		diagnose_add(report, "disk_space", WARN, "create the folder", "%s: %s", folder,
+			strerror(errno));
 		return;
 	}
 	left = (uint64_t)system.f_bavail * system.f_frsize;
@@ -151,8 +153,8 @@ static void look_at_sqlite(struct report *report)
 	bool large = report->store.wal_bytes > WAL_WARN;
 
 	if (path == NULL) {
-		diagnose_add(report, "database_file", WARN, "use a file for what is to be kept",
-			"the database is in memory alone");
+		diagnose_add(report, "database_file", WARN, "use a file for data that must be kept",
+			"the database is only in memory");
 		return;
 	}
 	slash = strrchr(path, '/');
@@ -169,8 +171,9 @@ static void look_at_sqlite(struct report *report)
 			report->version.warning);
 	look_at_space(report, folder);
 	diagnose_add(report, "wal", large ? WARN : OK,
-		"a long read of another program (sqlite3, a copy) keeps it from shrinking: `fuser FILE` finds it",
-		"the write-ahead log has %.1f MiB; %llu checkpoints, %llu of them held up",
+		"a long read of another program (sqlite3, a copy) keeps it from shrinking: `fuser FILE` "
+		"finds it",
+		"the write-ahead log has %.1f MiB; %llu checkpoints, %llu of them blocked",
 		(double)report->store.wal_bytes / (1 << 20),
 		(unsigned long long)report->store.checkpoints,
 		(unsigned long long)report->store.checkpoint_busy);
@@ -184,7 +187,7 @@ static void look_at_pool(struct report *report)
 
 	diagnose_add(report, "connections", full ? WARN : OK,
 		"raise the setting pool, or look for what is slow: `pierre-dbctl top`",
-		"%u in use, %u idle, %u being made, at most %u; %u calls wait",
+		"%u in use, %u idle, %u connecting, max. %u; %u calls wait",
 		store->connections_active, store->connections_idle, store->connections_connecting,
 		store->connections_max, store->queued);
 }
@@ -196,12 +199,12 @@ static void look_at_errors(struct report *report)
 
 	if (*report->store.last_error == '\0') {
 		diagnose_add(report, "last_error", OK, NULL,
-			"the database has made no trouble since the start");
+			"the database has had no errors since the start");
 		return;
 	}
 	(void)timestamp_format(report->store.last_error_at, at);
 	diagnose_add(report, "last_error", age < RECENT_SECONDS ? WARN : OK,
-		"`pierre-dbctl health` tells whether it lasts", "%s: %.300s", at,
+		"`pierre-dbctl health` shows whether it lasts", "%s: %.300s", at,
 		report->store.last_error);
 }
 
@@ -215,21 +218,21 @@ static void look_at_limits(struct report *report)
 
 	if (usage->descriptor_limit < need)
 		diagnose_add(report, "descriptors", WARN,
-			"raise LimitNOFILE= in the unit (ulimit -n), or lower the setting connections",
-			"%llu files may be open; as many clients as the settings allow need %llu",
+			"raise LimitNOFILE= in the unit (ulimit -n), or lower connections",
+			"the limit is %llu open files; the max. number of clients needs %llu",
 			(unsigned long long)usage->descriptor_limit, (unsigned long long)need);
 	else
-		diagnose_add(report, "descriptors", OK, NULL, "%llu files are open, %llu may be",
+		diagnose_add(report, "descriptors", OK, NULL, "%llu of at most %llu files are open",
 			(unsigned long long)usage->descriptors,
 			(unsigned long long)usage->descriptor_limit);
 	diagnose_add(report, "clients",
 		clients * 10 > report->settings->connections * 9 ? WARN : OK,
-		"`pierre-dbctl clients` tells whose they are; raise the setting connections if they are meant",
+		"`pierre-dbctl clients` lists them; raise connections if all are wanted",
 		"%u of at most %llu", clients, (unsigned long long)report->settings->connections);
 	(void)getrlimit(RLIMIT_CORE, &core);
 	diagnose_add(report, "core_dumps", core.rlim_cur == 0 ? OK : WARN,
-		"set LimitCORE=0: a core would hold the key", "%s",
-		core.rlim_cur == 0 ? "none are written" : "they are allowed");
+		"set LimitCORE=0: a core dump would hold the key", "%s",
+		core.rlim_cur == 0 ? "disabled" : "enabled");
 }
 
 static void look_at_socket(struct report *report)
@@ -239,7 +242,8 @@ static void look_at_socket(struct report *report)
 	struct stat status;
 
 	if (!socket_in_place(socket))
-		diagnose_add(report, "socket", FAIL, "restart the daemon: nobody else can connect",
+		diagnose_add(report, "socket", FAIL,
+			"restart the daemon: no new client can connect",
 			"%s was removed or replaced", socket->path);
 	else if (stat(socket->path, &status) == 0 && (status.st_mode & 002) != 0 &&
 		settings->default_role > ROLE_READ)
@@ -262,8 +266,8 @@ static void diagnose_look_at_clock(struct report *report)
 
 	if (step > CLOCK_STEP_SECONDS || step < -CLOCK_STEP_SECONDS)
 		diagnose_add(report, "clock", WARN,
-			"see that the time is kept (timedatectl): stored times and expiries follow it",
-			"it was set by %.0f s since the daemon's start", step);
+			"check the time service (timedatectl): stored times and expiries follow the clock",
+			"it was changed by %.0f s since the daemon's start", step);
 	else
 		diagnose_add(report, "clock", OK, NULL, "steady since the start");
 }
@@ -279,7 +283,7 @@ static void look_at_state(struct report *report)
 		diagnose_add(report, "paused", WARN, "`pierre-dbctl resume` lets calls go on",
 			"%u calls wait", pause->count);
 	diagnose_add(report, "log", lost > 0 ? WARN : OK,
-		"whoever reads the log is too slow: see to it", "%llu lines, %llu of them lost",
+		"the reader of the log is too slow: find out why", "%llu lines, %llu of them lost",
 		(unsigned long long)log_lines(), (unsigned long long)lost);
 }
 

@@ -10,7 +10,7 @@
 enum {
 	SMALL_ANSWER = 1024,
 	KEPT_NODES = 16 * 1024,
-	ID_TEXT_MAX = 6 * RPC_ID_MAX + 2, /* as it stands in a line: each byte may be an escape */
+	ID_TEXT_MAX = 6 * RPC_ID_MAX + 2, /* in a line each byte may be an escape */
 	DEPTH_MAX = 512,                  /* of settings; the line has passed its limit before */
 };
 
@@ -40,7 +40,7 @@ static void batch_free(struct batch *batch)
 	free(batch);
 }
 
-/* Where each call stands, instead of nodes, which take many times as much as the text. */
+/* The place of each call, instead of nodes, which take many times the memory of the text. */
 static bool cut_into_pieces(struct batch_line *line, const struct json *json)
 {
 	const struct json_node *nodes = json->nodes;
@@ -176,7 +176,7 @@ static void batch_end(struct batch *batch)
 
 void batch_finish(struct batch *batch, struct request *request)
 {
-	/* What waits for its turn is the answer alone. */
+	/* Only the answer waits for those before it. */
 	arena_reset(&request->call.arena);
 	request->id = NULL;
 	request->lent = 0;

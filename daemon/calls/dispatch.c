@@ -49,7 +49,7 @@ static bool holds_text(enum type type)
 	return type == TYPE_STRING || type == TYPE_SEALED || type == TYPE_ENUM;
 }
 
-/* Copies the parameters that still lie in the line: it goes, with all that nobody has asked for. */
+/* Copies the parameters that still point into the line, which is freed with all unused members. */
 static int keep_texts(struct call *call, const struct json *json)
 {
 	const char *start = json->text, *end = start + json->nodes[0].start + json->nodes[0].length;
@@ -67,7 +67,7 @@ static int keep_texts(struct call *call, const struct json *json)
 	return 0;
 }
 
-/* Copies what the call needs of the line: a short line as a whole, which needs no look at each
+/* Copies what the call needs of the line: a short line as a whole, which saves checking each
  * parameter. */
 static int keep_line(struct request *request, struct json *json, size_t length,
 	const struct rpc_request *envelope)
@@ -150,7 +150,7 @@ static void dispatch_begin_call(struct request *request, struct json *json, size
 		go_on(request);
 }
 
-/* A method that the daemon answers on the spot: into the connection's output, or the batch's
+/* A method that the daemon answers at once: into the connection's output, or the batch's
  * request. */
 static void answer_now(struct connection *connection, struct request *request, struct json *json,
 	const struct rpc_request *envelope, const struct own_method *own)
@@ -195,7 +195,7 @@ static void answer_now(struct connection *connection, struct request *request, s
 	}
 }
 
-/* May the peer call it, and does the daemon still begin calls? */
+/* Whether the peer may call it, and the daemon still begins calls. */
 static bool admitted(struct connection *connection, const struct method *method, struct err *err)
 {
 	if (!submit_has_role(connection, method, err))
@@ -226,7 +226,7 @@ static struct request *new_request(
 	return request;
 }
 
-/* Of a text that was scanned tolerantly: is this request one of those that break a rule? */
+/* In a text that was scanned tolerantly: whether this request breaks no rule. */
 static bool keeps_rules(const struct dispatcher *dispatcher, const struct json *json, uint32_t node,
 	struct err *err)
 {
@@ -339,8 +339,8 @@ static bool holds_object(const struct json *json)
 	return false;
 }
 
-/* The strict scanner refused the line: are there requests in it all the same, each to be judged by
- * itself? */
+/* The strict scanner refused the line: whether it still holds requests, which are then checked
+ * one by one. */
 static bool scan_requests(
 	struct dispatcher *dispatcher, const char *line, size_t length, struct err *err)
 {

@@ -16,7 +16,7 @@ static unsigned cost_limit(const struct password_cost *self)
 	return (unsigned)(limit > settings->bcrypt_cost ? limit : settings->bcrypt_cost);
 }
 
-/* The higher one of both; what is beyond the limit counts as no hash at all. */
+/* The higher one; a cost beyond the limit counts as no hash. */
 static unsigned raise_cost(const struct password_cost *self, unsigned known, uint64_t cost)
 {
 	return cost > known && cost <= cost_limit(self) ? (unsigned)cost : known;
@@ -66,8 +66,8 @@ static void let_all_go(struct password_cost *self)
 	}
 }
 
-/* An answer of no use leaves what is known. What went by shortly before may have been stored too
- * late for it, which is why two answers have to come before it is forgotten. */
+/* A failed answer changes nothing. A hash that was seen shortly before may have been stored too
+ * late for it, which is why it is forgotten only after two answers. */
 static void on_logged(struct call *call)
 {
 	struct password_cost *self = (struct password_cost *)(void *)((char *)call -

@@ -63,7 +63,7 @@ struct request *request_new(
 	struct request_pool *pool, struct dispatcher *dispatcher, struct connection *connection);
 /* Wipes and keeps it for the next one. */
 void request_free(struct request_pool *pool, struct request *request);
-/* Now and then: returns part of what no burst has needed for a while. */
+/* Once a second: frees part of what no burst has needed for a while. */
 void request_pool_trim(struct request_pool *pool);
 /* Charges what it holds now to its connection. */
 void request_charge(struct request *request);

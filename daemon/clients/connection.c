@@ -12,11 +12,11 @@
 #include "../base/log.h"
 
 enum {
-	SHARE_LINES = 64, /* of one turn, so that a flood does not starve the others */
+	SHARE_LINES = 64, /* of one iteration, so that a flood does not starve the others */
 	SHARE_NS = 100 * 1000,
-	LONG_LINE = 32 * 1024, /* takes up to milliseconds: has turns of its own */
+	LONG_LINE = 32 * 1024, /* takes up to milliseconds: deferred when there are many */
 	READ_MAX = 64 * 1024,
-	FEW_READS = 4,    /* may be under way whatever their answers are expected to be */
+	FEW_READS = 4,    /* in flight, whatever length is expected of their answers */
 	FIRST_READS = 16, /* begun by a connection of which nothing is known yet */
 };
 

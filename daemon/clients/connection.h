@@ -122,7 +122,7 @@ void connection_answered(struct connection *connection);
 /* Takes one line (without newline); nothing when the connection is closing. */
 void connection_send(struct connection *connection, struct buffer *line);
 void connection_call_begun(struct connection *connection);
-/* The store has read for a call of it, and gave an answer of that length. */
+/* The store has read for a call of it; the answer has that length. */
 void connection_read_done(struct connection *connection, size_t length);
 /* A call of it has come to its end. */
 void connection_call_done(struct connection *connection);

@@ -68,7 +68,7 @@ bool scheduler_idle(const struct scheduler *scheduler);
 bool scheduler_memory_short(const struct scheduler *scheduler, const struct scheduled *scheduled);
 /* The connection waits for no memory any more. */
 void scheduler_content(struct scheduler *scheduler, const struct scheduled *scheduled);
-/* End of an iteration: whoever finds memory again goes on. */
+/* End of an iteration: connections for which there is memory again go on. */
 void scheduler_iteration(struct scheduler *scheduler);
 /* Once a second: a favoured connection that does nothing makes way, and memory is returned to the
  * system after a flood. */

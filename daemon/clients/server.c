@@ -91,8 +91,8 @@ static void welcome(struct server *server, int fd)
 
 static void on_retry(uv_timer_t *timer);
 
-/* Descriptors are out: with the reserve one client at a time can still be told; else accepting
- * pauses for a moment. */
+/* Out of descriptors: with the reserve one client at a time can still be refused politely; else
+ * accepting pauses for a moment. */
 static void out_of_descriptors(struct server *server)
 {
 	int fd = -1;
@@ -243,7 +243,7 @@ void server_stop_listening(struct server *server)
 {
 	if (!server->listening)
 		return;
-	/* Clients in the queue are told; an inherited socket's queue is for the next daemon. */
+	/* Clients in the queue are refused; an inherited socket's queue is for the next daemon. */
 	if (!server->socket->inherited)
 		accept_some(server, SOCKET_BACKLOG);
 	server->listening = false;

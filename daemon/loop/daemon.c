@@ -68,7 +68,7 @@ static void on_due(uv_timer_t *timer)
 	daemon->store->ops->process(daemon->store);
 }
 
-/* The store's own next date may have moved: the timer follows it. */
+/* The store's next deadline may have moved: the timer follows it. */
 static void set_due_timer(struct daemon *daemon)
 {
 	uint64_t due = daemon->store->ops->next_due(daemon->store), now;
@@ -155,7 +155,8 @@ static void tell_status(struct daemon *daemon)
 
 	daemon->store->ops->stats(daemon->store, &stats);
 	notify_send(
-		"STATUS=%s: %u clients, %u calls in flight; %s: %u connections idle, %u active, %u calls waiting",
+		"STATUS=%s: %u clients, %u calls in flight; %s: %u connections idle, %u active, "
+		"%u calls waiting",
 		daemon->state != DAEMON_RUNNING           ? "stopping"
 			: daemon->dispatcher.pause.paused ? "paused"
 							  : "running",
@@ -176,7 +177,7 @@ static void measure_lag(struct daemon *daemon)
 /* Ends at once and without further answers: the store is lost. */
 static void daemon_fail(struct daemon *daemon, int exit_code, const char *reason)
 {
-	log_event(LOG_CRIT, "the store is lost: ending without further answers",
+	log_event(LOG_CRIT, "the store has failed: ending without further answers",
 		log_text("reason", reason), log_number("exit_code", exit_code),
 		log_number("calls", daemon->dispatcher.in_flight));
 	daemon->end->exit_code = exit_code;
@@ -206,7 +207,7 @@ static void on_tick(uv_timer_t *timer)
 	if (!daemon->socket_missing_logged && !socket_in_place(&daemon->parts->socket)) {
 		daemon->socket_missing_logged = true;
 		log_event(LOG_WARNING,
-			"the socket's file was removed or replaced: nobody can connect any more",
+			"the socket file was removed or replaced: no client can connect any more",
 			log_text("socket", daemon->parts->socket.path));
 	}
 	if (daemon->state != DAEMON_DRAINING)
@@ -214,7 +215,7 @@ static void on_tick(uv_timer_t *timer)
 	notify_send("EXTEND_TIMEOUT_USEC=%llu", 5000000ULL);
 	if (uv_now(&daemon->runtime.loop) < daemon->drain_until)
 		return;
-	log_event(LOG_WARNING, "calls were still under way when the time to stop ran out",
+	log_event(LOG_WARNING, "calls were still in flight when the drain time-out ended",
 		log_number("calls", daemon->dispatcher.in_flight));
 	end_loop(daemon);
 }
@@ -327,8 +328,8 @@ static void daemon_on_signal(uv_signal_t *handle, int number)
 	} else {
 		/* Every answered write is durable already: nothing is lost by ending at once. The
 		 * store's threads still use the key, which therefore goes with the process: the
-		 * system wipes its memory before anybody else is given it. */
-		log_event(LOG_WARNING, "a second signal: ending at once",
+		 * system wipes its memory before another process gets it. */
+		log_event(LOG_WARNING, "second signal: ending at once",
 			log_number("calls", daemon->dispatcher.in_flight));
 		socket_close(&daemon->parts->socket);
 		log_stop();
@@ -444,7 +445,7 @@ static void log_key_change(const struct seal *seal)
 		log_text("key", key), log_text("previous_key", previous));
 }
 
-/* Ended with calls in flight. The store returns what it still has; only after an orderly stop may
+/* Ended with calls in flight. The store ends what it still has; only after an orderly stop may
  * that be answered. */
 static void daemon_abandon(struct daemon *daemon)
 {

@@ -91,8 +91,7 @@ static void stop_early(int number)
 	_exit(EX_OK);
 }
 
-/* A step that waits is told again and again: systemd is to hear of each time, the log of the first.
- */
+/* A step that waits is reported repeatedly: to systemd each time, to the log once. */
 static void on_progress(const char *what)
 {
 	static char logged[64];
