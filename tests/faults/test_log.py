@@ -91,7 +91,7 @@ class Journal(Lines):
             daemon.start()
             daemon.call("daemon.reload")
             daemon.connect().close()
-            self.logged(daemon, "connection ends", 5)
+            self.logged(daemon, "connection closed", 5)
             lines = daemon.log().splitlines()
             numbers = {"error": 3, "warning": 4, "notice": 5, "info": 6, "debug": 7}
             seen = set()

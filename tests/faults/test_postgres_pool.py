@@ -249,4 +249,4 @@ class Told(ServerCase):
         slow = [line for line in lines if 'msg="slow call"' in line]
         self.assertGreaterEqual(len(slow), 1)
         self.assertLess(len(slow), 20 * 10, "every refused call has a line")
-        self.assertIn("untold=", "".join(slow))
+        self.assertIn("suppressed=", "".join(slow))

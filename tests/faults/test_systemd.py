@@ -78,7 +78,7 @@ class Ready(Services):
             status = service.notify.wait(15, "STATUS", since=ready + 1)["STATUS"]
             self.assertRegex(
                 status,
-                r"^running: [12] clients, \d+ calls under way; (sqlite|postgresql): \d+ connections idle, \d+ active, "
+                r"^running: [12] clients, \d+ calls in flight; (sqlite|postgresql): \d+ connections idle, \d+ active, "
                 r"\d+ calls waiting$",
             )
         self.assertEqual(service.notify.count("WATCHDOG"), 0)  # nobody asked for it

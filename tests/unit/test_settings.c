@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "../../daemon/clients/access.h"
-#include "../../daemon/loop/process.h"
+#include "../../daemon/base/process.h"
 #include "../../daemon/settings/settings.h"
 #include "unit.h"
 
