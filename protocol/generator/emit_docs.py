@@ -167,7 +167,8 @@ def _type(catalog: Catalog, kind: ObjectType) -> list[str]:
         )
         absent = " *(may be absent)*" if member.may_be_absent else ""
         out.append(
-            f"| `{member.name}` | {text} | {_param_text(member) if kind.input else member.doc + absent} |"
+            f"| `{member.name}` | {text} | "
+            f"{_param_text(member) if kind.input else member.doc + absent} |"
         )
     return out + [""]
 
@@ -176,7 +177,8 @@ def _errors(catalog: Catalog) -> list[str]:
     out = [
         "## Errors",
         "",
-        "Every method can end with `invalid_params`, `permission_denied`, `too_large`, `shutting_down` and "
+        "Every method can end with `invalid_params`, `permission_denied`, `too_large`, "
+        "`shutting_down` and "
         "`internal`; those that",
         "ask the database also with `unavailable`, `timeout` and `storage`.",
         "",

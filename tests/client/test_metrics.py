@@ -1,5 +1,6 @@
-"""What is told about the daemon's work: metrics in both text formats, the file for node_exporter, the slow-call log, health. Would catch:
-a text that a collector would refuse, a number that does not move, half a file, parameters in the log, an admin path that waits."""
+"""What is told about the daemon's work: metrics in both text formats, the file for node_exporter,
+the slow-call log, health. Would catch: a text that a collector would refuse, a number that does not
+move, half a file, parameters in the log, an admin path that waits."""
 import glob
 import json
 import os
@@ -266,7 +267,8 @@ class Metrics(DaemonCase):
 
 class SlowCalls(Case):
     def test_log(self):
-        """Above the threshold: method, duration, rows, who; never a parameter. Below it, and with 0: nothing."""
+        """Above the threshold: method, duration, rows, who; never a parameter. Below it, and with
+        0: nothing."""
         daemon = Daemon(options=["--slow-call", "1ms", "--bcrypt-cost", "10"])
         self.addCleanup(daemon.discard)
         daemon.start()
@@ -311,7 +313,8 @@ class AdminPath(Case):
         return daemon.start()
 
     def answers(self, connection, slow=False):
-        """All of it within a second (health may wait 2 s for the database, and says so); gives the health."""
+        """All of it within a second (health may wait 2 s for the database, and says so); gives the
+        health."""
         for method in self.METHODS:
             began = time.monotonic()
             connection.call(method)

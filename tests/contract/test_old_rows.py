@@ -1,6 +1,7 @@
-"""Rows of another kind in an SQLite file, which types no column: as the contract says, or `storage` naming table and row. Would
-catch: a word answered as 0, infinity as an invented number, an offset that a comparison does not see, a list that says only
-that some row is wrong. SQLite only: PostgreSQL's columns have types."""
+"""Rows of another kind in an SQLite file, which types no column: as the contract says, or `storage`
+naming table and row. Would catch: a word answered as 0, infinity as an invented number, an offset
+that a comparison does not see, a list that says only that some row is wrong. SQLite only:
+PostgreSQL's columns have types."""
 import datetime
 import json
 import sqlite3

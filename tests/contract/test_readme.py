@@ -1,5 +1,6 @@
-"""Every command of the README's section on scripting, run as it stands there. Would catch: a README that tells of options and
-methods that are not there, and a daemon that does not answer socat and jq."""
+"""Every command of the README's section on scripting, run as it stands there. Would catch: a README
+that tells of options and methods that are not there, and a daemon that does not answer socat and
+jq."""
 import os
 import re
 import shutil
@@ -61,6 +62,7 @@ class Readme(Case):
         with Daemon() as daemon:
             out = self.shell(
                 daemon,
-                'printf \'%s\' \'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}\' | socat -t30 - UNIX-CONNECT:$SOCK',
+                'printf \'%s\' \'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}\' | socat -t30 '
+                "- UNIX-CONNECT:$SOCK",
             )
             self.assertEqual(out, '{"jsonrpc":"2.0","id":1,"result":"pong"}\n')
