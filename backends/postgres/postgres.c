@@ -286,6 +286,7 @@ static void close_store(struct store *base, uint64_t deadline)
 	struct postgres_store *store = postgres_self(base);
 
 	store->closing = true;
+	jobs_cancel_all(store);
 	encoder_stop(store);
 	for (unsigned i = 0; i < store->connection_limit; i++) {
 		encoder_drop(&store->connections[i]);

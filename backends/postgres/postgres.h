@@ -186,6 +186,12 @@ void gather_undo(struct pg_connection *connection,
 /* commute.c: which calls may change places, and the order of locks */
 bool commute_conflicts(
 	const struct call *a, const struct call *b); /* of one connection: their order shows */
+/* Whether it changes one of these tables, or reads one that is written: else it conflicts with
+ * none of the calls whose tables these are. */
+bool commute_shares_tables(const struct call *call, uint32_t reads, uint32_t writes);
+void commute_add_tables(const struct call *call, uint32_t *reads, uint32_t *writes);
+/* The same method and keys: any third call compares equally with both. */
+bool commute_alike(const struct call *a, const struct call *b);
 int commute_compare(
 	const struct call *a, const struct call *b); /* both lock: < 0 when `a` locks first */
 enum lock commute_lock(const struct call *call);
@@ -249,6 +255,7 @@ struct mailbox *jobs_mailbox_new(void);
 void jobs_mailbox_release(struct mailbox *mailbox, bool by_store);
 bool jobs_connect(struct postgres_store *store, struct pg_connection *connection);
 void jobs_cancel(struct postgres_store *store, struct pg_connection *connection);
+void jobs_cancel_all(struct postgres_store *store); /* all that is under way on the server */
 bool jobs_migrate(struct postgres_store *store, struct call *call);
 bool jobs_rotate(struct postgres_store *store, struct call *call);
 void jobs_count_seals(struct postgres_store

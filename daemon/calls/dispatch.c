@@ -20,30 +20,13 @@ enum {
 	SLOW_LINES = 10
 };
 
-static int8_t find_bind(const struct method *method, const char *name)
-{
-	for (unsigned i = 0; i < method->bind_count; i++)
-		if (strcmp(method->binds[i].name, name) == 0)
-			return (int8_t)i;
-	return -1;
-}
-
-int dispatch_init(struct dispatch *dispatch)
+void dispatch_init(struct dispatch *dispatch)
 {
 	*dispatch = (struct dispatch){.clock_stale = true};
 	arena_init(&dispatch->scratch);
 	dispatch->scratch.wipe = true;
 	request_pool_init(&dispatch->requests);
-	dispatch->password_binds = calloc(2, catalog_method_count);
-	if (dispatch->password_binds == NULL)
-		return -1;
 	daemon_methods_init();
-	dispatch->hash_binds = dispatch->password_binds + catalog_method_count;
-	for (size_t i = 0; i < catalog_method_count; i++) {
-		dispatch->password_binds[i] = find_bind(&catalog_methods[i], "password");
-		dispatch->hash_binds[i] = find_bind(&catalog_methods[i], "password_hash");
-	}
-	return 0;
 }
 
 void dispatch_free(struct dispatch *dispatch)
@@ -51,7 +34,6 @@ void dispatch_free(struct dispatch *dispatch)
 	json_scan_free(&dispatch->json);
 	arena_free(&dispatch->scratch);
 	request_pool_free(&dispatch->requests);
-	free(dispatch->password_binds);
 }
 
 void dispatch_wake(struct dispatch *dispatch)
@@ -166,7 +148,7 @@ void dispatch_finish(struct request *request)
 	daemon->dispatch.clock = uv_hrtime();
 	ns = daemon->dispatch.clock - request->started;
 	if (request->call.dropped) {
-		daemon->metrics.dropped++;
+		daemon->metrics.calls_dropped++;
 	} else {
 		metrics_call(&daemon->metrics, request->call.method, request->call.err.kind, ns,
 			request->call.rows);
@@ -193,12 +175,10 @@ static bool has_role(
 	return false;
 }
 
-bool dispatch_begins(struct request *request)
+static bool still_begins(struct request *request)
 {
 	struct connection *connection = request->connection;
 
-	if (request->state == REQUEST_NEW)
-		return true;
 	if (atomic_load_explicit(&connection->order.gone, memory_order_relaxed) &&
 		!request->notification) {
 		(void)err_set(&request->call.err, ERR_UNAVAILABLE, "the client is gone");
@@ -208,6 +188,12 @@ bool dispatch_begins(struct request *request)
 	}
 	dispatch_finish(request);
 	return false;
+}
+
+/* What is new was admitted in this loop iteration. */
+bool dispatch_begins(struct request *request)
+{
+	return request->state == REQUEST_NEW || still_begins(request);
 }
 
 void dispatch_submit(struct request *request)

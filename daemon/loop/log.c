@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../../protocol/state.h"
 #include "../../protocol/value.h"
 
 enum { LINE_MAX_BYTES = 4096, RING_BYTES = 256 * 1024, STOP_WAIT_SECONDS = 1 };
@@ -269,9 +270,19 @@ void log_printf(int level, const char *format, ...)
 	log_event(level, message);
 }
 
+/* What a state machine's change is at debug level. */
+static void log_change(
+	const struct state_machine *machine, uint64_t number, unsigned from, unsigned to)
+{
+	log_event(LOG_DEBUG, "state changed", log_text("of", machine->what),
+		log_number("number", number), log_text("from", state_name(machine, from)),
+		log_text("to", state_name(machine, to)));
+}
+
 void log_set_level(int level)
 {
 	__atomic_store_n(&log_state.level, level, __ATOMIC_RELAXED);
+	state_observe(level >= LOG_DEBUG ? log_change : NULL);
 }
 
 void log_start(void)

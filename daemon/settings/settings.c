@@ -12,12 +12,13 @@
 #include "envfile.h"
 
 const struct setting setting_table[SETTING_ROWS] = {
-#define X(member, type_, flag_, environment_, fallback_, min_, max_, flags_, group_, doc_)         \
+#define X(member, type_, flag_, environment_, fallback_, words_, min_, max_, flags_, group_, doc_) \
 	[SETTING_ID_##member] = {.name = #member,                                                  \
 		.type = SETTING_##type_,                                                           \
 		.flag = flag_,                                                                     \
 		.environment = environment_,                                                       \
 		.fallback = fallback_,                                                             \
+		.words = words_,                                                                   \
 		.min = min_,                                                                       \
 		.max = max_,                                                                       \
 		.flags = flags_,                                                                   \
@@ -202,18 +203,25 @@ static void warn_if_unknown(struct settings *settings, const char *where, const 
 		meant != NULL ? "?" : "");
 }
 
-static bool holds_secrets(const struct envfile *file)
+static bool secret_setting(const struct setting *row, const char *value)
 {
-	const char *url = envfile_get(file, "DATABASE_URL");
 	char shown[512];
 
-	if (envfile_get(file, "ENCRYPTION_KEY") != NULL ||
-		envfile_get(file, "PREVIOUS_ENCRYPTION_KEY") != NULL)
-		return true;
-	if (url == NULL)
-		return false;
-	store_redact_url(url, shown, sizeof shown);
-	return strcmp(shown, url) != 0;
+	if (row->type != SETTING_URL)
+		return row->type == SETTING_SECRET;
+	store_redact_url(value, shown, sizeof shown);
+	return strcmp(shown, value) != 0;
+}
+
+static bool holds_secrets(const struct envfile *file)
+{
+	for (unsigned id = 0; id < SETTING_ROWS; id++) {
+		const char *value = envfile_get(file, setting_table[id].environment);
+
+		if (value != NULL && secret_setting(&setting_table[id], value))
+			return true;
+	}
+	return false;
 }
 
 static void settings_look_at_file(struct settings *settings, const struct envfile *file)
@@ -424,7 +432,7 @@ int settings_read(struct settings *settings, int argc, char **argv, char **envir
 	return read_and_apply(settings, err);
 }
 
-static bool same_value(
+static bool same_setting(
 	const struct settings *a, const struct settings *b, const struct setting *row)
 {
 	if (is_text(row))
@@ -473,7 +481,7 @@ int settings_reload(struct settings *settings,
 		const struct setting *row = &setting_table[id];
 
 		/* The key's text was wiped once the key was loaded: nothing to compare with. */
-		if (row->type == SETTING_SECRET || same_value(settings, &next, row))
+		if (row->type == SETTING_SECRET || same_setting(settings, &next, row))
 			continue;
 		if ((row->flags & SETTING_RELOAD) != 0) {
 			swap_value(settings, &next, row);

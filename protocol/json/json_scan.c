@@ -11,7 +11,7 @@
 
 /* MANTISSA_DIGITS fit in 64 bits; an exponent may be as far from 0 as a text is long, and its
  * digits still count. */
-enum { DEPTH_MAX = 256, LONG_REAL = 1000, MANTISSA_DIGITS = 19 };
+enum { LONG_REAL = 1000, MANTISSA_DIGITS = 19 };
 #define EXPONENT_MAX INT64_C(100000000000)
 
 struct scan {
@@ -409,7 +409,7 @@ static int scan_scalar(struct scan *scan)
 
 /* The containers that are open. Those of a tolerant scan may be more than the limit. */
 struct levels {
-	struct level fixed[DEPTH_MAX], *at;
+	struct level fixed[JSON_DEPTH_MAX], *at;
 	unsigned depth, capacity, limit;
 };
 
@@ -482,11 +482,10 @@ static void mark_awkward(struct json *json, const struct levels *levels)
  * and depth. */
 static int scan_values(struct scan *scan, struct levels *levels)
 {
+	struct level *level = NULL; /* of the innermost open container */
 	enum want want = WANT_VALUE;
 
 	for (;;) {
-		struct level *level = levels->depth > 0 ? &levels->at[levels->depth - 1] : NULL;
-
 		skip_space(scan);
 		if (scan->at == scan->end)
 			return json_scan_fail(scan, "the text ends too early");
@@ -499,6 +498,7 @@ static int scan_values(struct scan *scan, struct levels *levels)
 				end_value(scan, levels, level->node);
 			if (levels->depth == 0)
 				return 0;
+			level--;
 			want = WANT_COMMA_OR_END;
 			continue;
 		}
@@ -515,6 +515,7 @@ static int scan_values(struct scan *scan, struct levels *levels)
 		if (*scan->at == '{' || *scan->at == '[') {
 			if (open_container(scan, levels) < 0)
 				return -1;
+			level = &levels->at[levels->depth - 1];
 			want = WANT_FIRST_OR_END;
 			continue;
 		}
@@ -523,7 +524,7 @@ static int scan_values(struct scan *scan, struct levels *levels)
 		mark_awkward(scan->json, levels);
 		if (scan->any)
 			end_value(scan, levels, (uint32_t)scan->json->count - 1);
-		if (levels->depth == 0)
+		if (level == NULL)
 			return 0;
 		want = WANT_COMMA_OR_END;
 	}
@@ -537,8 +538,8 @@ static int scan_text(struct scan *scan, unsigned depth_limit)
 
 	levels.at = levels.fixed;
 	levels.depth = 0;
-	levels.capacity = DEPTH_MAX;
-	levels.limit = depth_limit < DEPTH_MAX ? depth_limit : DEPTH_MAX;
+	levels.capacity = JSON_DEPTH_MAX;
+	levels.limit = depth_limit < JSON_DEPTH_MAX ? depth_limit : JSON_DEPTH_MAX;
 	scan->json->text = scan->text;
 	scan->json->count = 0;
 	if (scan->end - scan->text >= UINT32_MAX)

@@ -142,6 +142,23 @@ class Metrics(DaemonCase):
                     },
                 )
 
+    def test_all_rows_of_the_list_are_told(self):
+        """daemon.stats has the members of METRIC_LIST and no others, and each metric that it names
+        is printed."""
+        with open(os.path.join(ROOT, "protocol/metrics/metric_list.h"), encoding="utf-8") as file:
+            rows = re.findall(
+                r'^\t(?:COUNTED|READ)\((counter|gauge), (\w+),.*?(NULL|"\w+")', file.read(), re.M
+            )
+        stats = self.ok("daemon.stats")
+        for kind in ("counter", "gauge"):
+            self.assertEqual(
+                list(stats[kind + "s"]), [member for own, member, _ in rows if own == kind]
+            )
+        found = self.metrics()
+        for kind, _, metric in rows:
+            if metric != "NULL":
+                self.assertEqual(found[metric.strip('"')].type, kind)
+
     def test_numbers_move(self):
         self.ok("get_user_count")
         before = self.metrics()

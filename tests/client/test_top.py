@@ -507,7 +507,7 @@ class InAPipe(Top):
         self.assertIn("--interval needs a value", self.run_top("--interval", code=64))
         self.assertIn("--count takes a number", self.run_top("-n", "0", code=64))
         self.assertIn("--sort takes rate", self.run_top("--sort", "height", code=64))
-        self.assertIn("not --fast", self.run_top("--fast", code=64))
+        self.assertIn("top has no option --fast", self.run_top("--fast", code=64))
         done = subprocess.run(
             [CTL, "--socket", "/nonexistent/s", "top"],
             capture_output=True,
