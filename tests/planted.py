@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Tests the tests: plants one defect at a time in a copy of the source, builds it, and expects the matching test to fail.
+"""Tests the tests: plants one defect at a time in a copy of the source, builds it, and expects the
+matching test to fail.
 
 usage: tests/planted.py [NAME-PART…]
 Takes some minutes, since each defect is a build of its own; not part of an ordinary run. On SQLite, but for
@@ -355,7 +356,8 @@ DEFECTS = [
 
 
 def place(content, text):
-    """Where the text stands, however its lines are broken: (start, end) of the first such place, or None."""
+    """Where the text stands, however its lines are broken: (start, end) of the first such place, or
+    None."""
     found = re.search(
         r"\s*".join(re.escape(token) for token in re.findall(r"\w+|[^\w\s]", text)), content
     )
@@ -473,7 +475,8 @@ def main():
             problem = plant(copy, edits, test, names)
             failed += problem is not None
             print(
-                f"{'FAIL' if problem else 'ok  '} {name}: {problem or 'found by ' + test}, {time.monotonic() - began:.1f} s",
+                f"{'FAIL' if problem else 'ok  '} {name}: {problem or 'found by ' + test}, "
+                f"{time.monotonic() - began:.1f} s",
                 flush=True,
             )
     finally:

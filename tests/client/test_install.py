@@ -1,6 +1,7 @@
-"""What `meson install` lays down, used from there: the C program of docs/clients.md built through pkg-config against both libraries, the programs,
-the manual pages, the units. Would catch: a header that is not installed, a symbol that is not exported or should not be, a unit that
-names a program at another place."""
+"""What `meson install` lays down, used from there: the C program of docs/clients.md built
+through pkg-config against both libraries, the programs, the manual pages, the units. Would catch: a header that is not
+installed, a symbol that is not exported or should not be, a unit that names a program at another
+place."""
 import os
 import re
 import shutil
@@ -41,7 +42,8 @@ class Install(Case):
     def setUp(self):
         if not self.folder:
             self.skipTest(
-                "an installation is NOT tested: the build is a sanitizer's, or meson or pkg-config is absent"
+                "an installation is NOT tested: the build is a sanitizer's, or meson or "
+                "pkg-config is absent"
             )
 
     def path(self, ending):
@@ -156,7 +158,8 @@ class Install(Case):
         self.path("doc/pierre-dbd/docs/run.md")
 
     def test_all_lies_within_the_prefix(self):
-        """So whoever installs into a folder of their own needs no right to any other, and overwrites no other installation's unit."""
+        """So whoever installs into a folder of their own needs no right to any other, and
+        overwrites no other installation's unit."""
         prefix = os.path.dirname(os.path.dirname(self.path("bin/pierre-dbd")))
         self.assertNotEqual(prefix, self.folder)
         self.assertEqual(

@@ -1,5 +1,5 @@
-"""The tables in the documents are what the programs print. Would catch: a setting or metric that was added and not described, a manual
-page that groff does not take."""
+"""The tables in the documents are what the programs print. Would catch: a setting or metric that
+was added and not described, a manual page that groff does not take."""
 import os
 import re
 import shutil

@@ -1,5 +1,6 @@
-"""Every command that README.md and docs/clients.md mark as tested, run as it stands there. Would catch: a page that names
-options and methods that do not exist, and a daemon that does not answer socat and jq."""
+"""Every command that README.md and docs/clients.md mark as tested, run as it stands there. Would
+catch: a page that names options and methods that do not exist, and a daemon that does not answer
+socat and jq."""
 import os
 import re
 import shutil
@@ -62,6 +63,7 @@ class Readme(Case):
         with Daemon() as daemon:
             out = self.shell(
                 daemon,
-                'printf \'%s\' \'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}\' | socat -t30 - UNIX-CONNECT:$SOCK',
+                'printf \'%s\' \'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}\' | socat -t30 '
+                "- UNIX-CONNECT:$SOCK",
             )
             self.assertEqual(out, '{"jsonrpc":"2.0","id":1,"result":"pong"}\n')

@@ -1,5 +1,6 @@
-"""What holds for the tree as a whole. Would catch: a layer that knows one above it, a test file that nothing runs, a link or a command of
-the documents that leads nowhere, a file that has grown past reading."""
+"""What holds for the tree as a whole. Would catch: a layer that knows one above it, a test file
+that nothing runs, a link or a command of the documents that leads nowhere, a file that has grown
+past reading."""
 import functools
 import graphlib
 import re
@@ -20,8 +21,9 @@ LAYERS = {
     "client": {"protocol"},
     "tools": {"protocol", "backends", "daemon"},
 }
-# Folder -> headers of other libraries that it may include; what is not named here is the C library's and the system's. The daemon speaks to
-# databases through backends/store.h alone; the transfer program (tools/transfer) opens two of them by the backends' own means.
+# Folder -> headers of other libraries that it may include; what is not named here is the C
+# library's and the system's. The daemon speaks to databases through backends/store.h alone; the
+# transfer program (tools/transfer) opens two of them by the backends' own means.
 LIBRARIES = {
     "protocol": set(),
     "backends": {
@@ -159,7 +161,8 @@ class Layers(unittest.TestCase):
             self.assertNotRegex(text(path), r'#include "[^"]*(sqlite|postgres)/', name(path))
 
     def test_who_holds_memory_for_clients_charges_it(self):
-        """A struct of the daemon with memory that grows has a `charged` field (account.h), or a reason here."""
+        """A struct of the daemon with memory that grows has a `charged` field (account.h), or a
+        reason here."""
         others = {
             "dispatcher": "scratch of one line, for all clients",
             "health": "one probe without parameters, for all clients",
@@ -208,7 +211,8 @@ class Layers(unittest.TestCase):
 
 class Facts(unittest.TestCase):
     def test_a_metric_stands_once(self):
-        """A row of METRIC_LIST is all that a counter needs: nothing else that makes struct, answer or metric names it."""
+        """A row of METRIC_LIST is all that a counter needs: nothing else that makes struct, answer
+        or metric names it."""
         path = ROOT / "protocol/metrics/metric_list.h"
         text = path.read_text(encoding="utf-8")
         rows = re.findall(
@@ -325,7 +329,8 @@ class Tests(unittest.TestCase):
                 )
 
     def test_defects_can_be_planted(self):
-        """tests/planted.py takes long and is run by hand: that its places are still there shows here."""
+        """tests/planted.py takes long and is run by hand: that its places are still there shows
+        here."""
         for defect, edits, test, names in planted.DEFECTS:
             for file, place, replacement in edits:
                 self.assertIsNotNone(
