@@ -560,8 +560,8 @@ SQL = {
     ),
     "rows locked by a condition with an alternative": (
         PG,
-        "changed_at = :now\n  WHERE id = :id",
-        "changed_at = :now\n  WHERE id = :id OR id = 0",
+        "changed_at = :now WHERE id = :id",
+        "changed_at = :now WHERE id = :id OR id = 0",
         "put_document locks rows in no order",
     ),
     "rows locked in the order of another key": (
