@@ -8,6 +8,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "../../backends/store_redact.h"
 #include "daemon.h"
 #include "../settings/key.h"
 #include "log.h"

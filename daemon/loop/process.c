@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../../backends/store.h"
+#include "../../backends/store_redact.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define SANITIZED 1

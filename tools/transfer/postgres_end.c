@@ -1,6 +1,6 @@
 /* The PostgreSQL end. Reading: one REPEATABLE READ snapshot, rows one at a time. Writing: COPY
  * within one transaction. */
-#include "transfer.h"
+#include "postgres_end.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,8 +9,13 @@
 #include <sysexits.h>
 
 #include "../../backends/migration.h"
-#include "../../backends/postgres/postgres.h"
+#include "../../backends/postgres/blocking/connect.h"
+#include "../../backends/postgres/blocking/keys.h"
+#include "../../backends/postgres/blocking/migrate.h"
+#include "../../backends/postgres/result.h"
 #include "../../protocol/json/json.h"
+#include "refs.h"
+#include "row.h"
 
 enum { COPY_BLOCK = 1 << 16, CONNECT_MS = 30000 };
 
@@ -467,7 +472,7 @@ static int postgres_end_open_source(struct postgres_end *end, struct err *err)
 {
 	if (command(end, NULL, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", PGRES_COMMAND_OK,
 		    err) < 0 ||
-		main_schema_must_be(migrate_schema(end->connection, err),
+		end_schema_must_be(migrate_schema(end->connection, err),
 			migration_newest(postgres_migrations), end->end.shown, err) < 0)
 		return -1;
 	return keys_prove_key(end->connection, end->end.seal, err);
@@ -498,8 +503,7 @@ static int postgres_end_target_must_be_empty(struct postgres_end *end, struct er
 		else if ((rows = ask_number(end, NULL, PQgetvalue(found, i, 1), err)) < 0)
 			code = -1;
 		else
-			code = main_table_must_be_empty(
-				version, PQgetvalue(found, i, 0), rows, err);
+			code = end_table_must_be_empty(version, PQgetvalue(found, i, 0), rows, err);
 	}
 	PQclear(found);
 	return code;

@@ -1,5 +1,5 @@
 /* Rows in their canonical form: what both databases must agree on. */
-#include "transfer.h"
+#include "row.h"
 
 #include <math.h>
 #include <sodium.h>
@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "../../protocol/catalog.h"
 #include "../../protocol/json/json.h"
 
 enum { STORED_DEPTH = 512 };

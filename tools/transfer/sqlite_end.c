@@ -1,6 +1,6 @@
 /* The SQLite end. Reading: one read transaction beside whoever else uses the file. Writing: one
  * transaction on a file that no daemon uses. */
-#include "transfer.h"
+#include "sqlite_end.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,6 +16,7 @@
 #include "../../backends/sqlite/migrate.h"
 #include "../../backends/sqlite/files/place.h"
 #include "../../backends/sqlite/session.h"
+#include "row.h"
 
 enum { SQL_MAX = 4096 };
 
@@ -382,7 +383,7 @@ static int sqlite_end_open_source(struct sqlite_end *end, const char *path, stru
 		return -1;
 	if (sqlite3_exec(end->session.db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
 		return sqlite_end_failed(end, NULL, err);
-	if (main_schema_must_be(migrate_version(&end->session, err),
+	if (end_schema_must_be(migrate_version(&end->session, err),
 		    migration_newest(sqlite_migrations), end->end.shown, err) < 0 ||
 		keys_prove(&end->session, err) < 0)
 		return -1;
@@ -401,7 +402,7 @@ static int table_is_empty(void *argument, const char *name, int64_t rows)
 {
 	const struct emptiness *emptiness = argument;
 
-	return main_table_must_be_empty(emptiness->version, name, rows, emptiness->err);
+	return end_table_must_be_empty(emptiness->version, name, rows, emptiness->err);
 }
 
 /* By a connection that only reads: the one that writes leaves its traces in the file. */

@@ -1,6 +1,8 @@
 /* What an installation holds. The order keeps foreign keys: parents first. Two of SQLite's tables
  * are not here, since no server ever wrote to them: api_key_usage_stats and api_key_rate_limits. */
-#include "transfer.h"
+#include "tables.h"
+
+#include <stddef.h>
 
 #define IS(column, type)                                                                           \
 	{                                                                                          \

@@ -1,9 +1,9 @@
-/* Where the database's folder lies: on a network, or with the database mounted into it alone. */
-#include "place.h"
+#include "surroundings.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 
 /* The next space-separated word, its octal escapes decoded in place. */
@@ -76,7 +76,7 @@ static const char *network_name(const char *path)
 	return NULL;
 }
 
-bool surroundings_place_warning(const char *path, char *out, size_t size)
+bool surroundings_warning(const char *path, char *out, size_t size)
 {
 	struct stat file, folder;
 	char *above =

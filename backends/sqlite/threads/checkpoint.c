@@ -12,8 +12,11 @@
 
 #include <unistd.h>
 
-#include "sqlite.h"
-#include "vfs.h"
+#include "../condition.h"
+#include "../files/belong.h"
+#include "../sqlite_store.h"
+#include "../vfs.h"
+#include "worker.h"
 
 enum { WAL_LARGE = 64 << 20, PASSES_MAX = 3, FEW = 16, PATIENCE = 4 };
 
@@ -157,7 +160,7 @@ void checkpoint_if_due(struct worker *writer)
 		checkpoint_finish(writer, limit);
 }
 
-int checkpoint_checkpointer_start(struct sqlite_store *store, struct err *err)
+int checkpoint_start(struct sqlite_store *store, struct err *err)
 {
 	struct checkpointer *checkpointer = &store->checkpointer;
 
@@ -169,10 +172,10 @@ int checkpoint_checkpointer_start(struct sqlite_store *store, struct err *err)
 	store->checkpoint_worker.store = store;
 	vfs_pace(store->checkpoint_worker.session.db, store->lock_fd, moved,
 		&store->checkpoint_worker);
-	return open_worker(&store->checkpoint_worker, checkpointer_main, err);
+	return worker_start(&store->checkpoint_worker, checkpointer_main, err);
 }
 
-void checkpoint_checkpointer_stop(struct sqlite_store *store)
+void checkpoint_stop(struct sqlite_store *store)
 {
 	struct checkpointer *checkpointer = &store->checkpointer;
 
@@ -184,7 +187,7 @@ void checkpoint_checkpointer_stop(struct sqlite_store *store)
 		pthread_join(store->checkpoint_worker.thread, NULL);
 }
 
-void checkpoint_checkpointer_free(struct sqlite_store *store)
+void checkpoint_free(struct sqlite_store *store)
 {
 	if (atomic_load(&store->unsynced)) { /* whoever closes the file last would move the log's
 		                                rest, and remove the log */

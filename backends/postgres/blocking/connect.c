@@ -1,6 +1,8 @@
 /* Connecting, blocking: run in a thread of its own or before the loop starts. libpq goes through
  * the URL's hosts itself, giving each its own connect_timeout, so that a host that accepts and
  * stays silent is passed over. */
+#include "connect.h"
+
 #include <libpq-events.h>
 #include <openssl/ssl.h>
 #include <poll.h>
@@ -9,7 +11,8 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "postgres.h"
+#include "../../../protocol/value.h"
+#include "../../store_redact.h"
 
 enum { ASK_S = 30 };
 

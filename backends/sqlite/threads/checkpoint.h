@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 
-#include "session.h"
+#include "../session.h"
 
 struct sqlite_store;
 struct worker;
@@ -24,13 +24,13 @@ struct checkpointer {
 	unsigned passes; /* since then */
 };
 
-/* Opens the connections and starts the thread. On failure err is set; checkpoint_checkpointer_stop
+/* Opens the connections and starts the thread. On failure err is set; checkpoint_stop
  * and _free clean up in either case. */
-int checkpoint_checkpointer_start(struct sqlite_store *store, struct err *err);
+int checkpoint_start(struct sqlite_store *store, struct err *err);
 /* The writer's thread, between two transactions. */
 void checkpoint_if_due(struct worker *writer);
 /* After the writer has ended: waits for the pass under way. */
-void checkpoint_checkpointer_stop(struct sqlite_store *store);
-void checkpoint_checkpointer_free(struct sqlite_store *store);
+void checkpoint_stop(struct sqlite_store *store);
+void checkpoint_free(struct sqlite_store *store);
 
 #endif

@@ -1,11 +1,13 @@
-#include "../verify.h"
+#include "verify.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
-#include "postgres.h"
+#include "connect.h"
+#include "keys.h"
+#include "migrate.h"
 
 enum { CONNECT_MS = 10000 };
 

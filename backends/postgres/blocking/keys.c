@@ -1,14 +1,19 @@
 /* The key and the database: the proof that they fit, the count of sealings, changing the key.
  * Blocking, on a connection that is not in pipeline mode; without prepared statements and settings
  * of a session, so that a pooler may stand between. */
+#include "keys.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
-#include "../../protocol/json/json.h"
-#include "postgres.h"
+#include "../../../protocol/json/json.h"
+#include "../../../protocol/json/json_add.h"
+#include "../result.h"
+#include "connect.h"
+#include "migrate.h"
 
 enum { STEP_TRIES = 5 };
 
@@ -222,21 +227,26 @@ int keys_postgres_each_token(PGconn *pq,
 	return result;
 }
 
+static void add_text(struct buffer *out, const char *name, const char *text, size_t length)
+{
+	json_add_name(out, name);
+	json_write_string(out, text, length);
+}
+
 /* An object of the array that the statement below takes apart. */
 static void postgres_keys_write_token(struct buffer *out, const struct rotation_token *token)
 {
-	static const char *const names[] = {",\"a\":", ",\"r\":", ",\"n\":"},
-				 *const old_names[] = {",\"oa\":", ",\"ob\":", ",\"oc\":"};
+	static const char *const names[] = {"a", "r", "n"}, *const old_names[] = {"oa", "ob", "oc"};
 
-	buffer_text(out, out->length == 0 ? "[{\"id\":" : ",{\"id\":");
-	json_write_string(out, token->user, strlen(token->user));
+	if (out->length == 0)
+		json_add_array(out, NULL);
+	json_add_object(out, NULL);
+	json_add_text(out, "id", token->user);
 	for (int i = 0; i < 3; i++) {
-		buffer_text(out, names[i]);
-		json_write_string(out, token->sealed[i], token->sealed_length[i]);
-		buffer_text(out, old_names[i]);
-		json_write_string(out, token->stored[i], token->length[i]);
+		add_text(out, names[i], token->sealed[i], token->sealed_length[i]);
+		add_text(out, old_names[i], token->stored[i], token->length[i]);
 	}
-	buffer_byte(out, '}');
+	json_add_end(out, '}');
 }
 
 /* All of one provider in one statement, and each only if it is still what it was. */

@@ -1,15 +1,16 @@
 /* Schema versions, by blocking queries before the connection enters pipeline mode. Every
  * transaction takes its advisory lock for its own length only, so that this works through a pooler
  * and with many daemons at once. */
+#include "migrate.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
-#include "../../protocol/json/json.h"
-#include "../migration.h"
-#include "postgres.h"
+#include "../../migration.h"
+#include "connect.h"
 
 /* By SQLSTATE only: the server's own text may quote rows. */
 static int postgres_migrate_failed(
