@@ -32,6 +32,7 @@ struct order {
 	uint64_t gathered;    /* of which batch the rest tells */
 	struct call *ordered; /* the calls that lock or follow one that does, the newest first */
 	unsigned ordered_count;
+	uint32_t ordered_reads, ordered_writes; /* their tables, as bits */
 	bool held_back; /* one waits for the next batch, and so do those behind it */
 };
 

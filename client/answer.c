@@ -1,8 +1,14 @@
 /* What the daemon sends: one line, to which call it belongs, and how its result is taken out. */
+#include "answer.h"
+
 #include <string.h>
 
-#include "codec.h"
+#include "call_table.h"
+#include "decode_result.h"
+#include "failure.h"
 #include "handle.h"
+#include "link.h"
+#include "pending_call.h"
 
 enum {
 	ANSWER_DEPTH = 128
@@ -13,7 +19,8 @@ static uint32_t answer_member(const struct json *json, const char *name)
 	return json_member(json, 0, name, strlen(name));
 }
 
-static void answer_finish(struct pierre *db, struct call *call, uint32_t result, uint32_t error)
+static void answer_finish(
+	struct pierre *db, struct pending_call *call, uint32_t result, uint32_t error)
 {
 	struct pierre_answer answer = {.method = call->method};
 	struct pierre_error failure;
@@ -25,21 +32,21 @@ static void answer_finish(struct pierre *db, struct call *call, uint32_t result,
 		answer.json = &db->json;
 		answer.result = result;
 	}
-	call_finish(db, call, &answer);
+	pending_call_finish(db, call, &answer);
 }
 
 /* Of those that have been sent, or are being sent. */
-static struct call *longest_begun(struct pierre *db)
+static struct pending_call *longest_begun(struct pierre *db)
 {
-	struct call *longest = list_empty(&db->queued)
+	struct pending_call *longest = list_empty(&db->queued)
 		? NULL
-		: list_entry(list_first(&db->queued), struct call, link);
+		: list_entry(list_first(&db->queued), struct pending_call, link);
 
 	if (longest != NULL && (longest->written == 0 || longest->refused))
 		longest = NULL;
 
 	list_for_each (node, &db->sent) {
-		struct call *call = list_entry(node, struct call, link);
+		struct pending_call *call = list_entry(node, struct pending_call, link);
 
 		if (longest == NULL || call->length > longest->length)
 			longest = call;
@@ -54,7 +61,7 @@ static struct call *longest_begun(struct pierre *db)
 static bool take_without_id(struct pierre *db, uint32_t error)
 {
 	struct pierre_error failure;
-	struct call *call = NULL;
+	struct pending_call *call = NULL;
 
 	(void)failure_from_answer(&failure, &db->json, error, &db->scratch);
 	if (failure.kind == PIERRE_OVERLOADED) {
@@ -64,19 +71,19 @@ static bool take_without_id(struct pierre *db, uint32_t error)
 		list_splice(&all, &db->sent);
 		list_splice(&all, &db->queued);
 		link_broken(db, PIERRE_OVERLOADED, false, failure.message);
-		calls_fail_all(db, &all, &failure, false);
+		pending_call_fail_all(db, &all, &failure, false);
 		return true;
 	}
 	if (failure.kind == PIERRE_TOO_LARGE)
 		call = longest_begun(db);
 	else if (!list_empty(&db->sent) && db->sent.next->next == &db->sent)
-		call = list_entry(list_first(&db->sent), struct call, link);
+		call = list_entry(list_first(&db->sent), struct pending_call, link);
 	if (call == NULL)
 		return false;
 	if (call->written < call->length)
-		call_refuse(db, call, &failure);
+		pending_call_refuse(db, call, &failure);
 	else
-		call_fail(db, call, &failure);
+		pending_call_fail(db, call, &failure);
 	return true;
 }
 
@@ -86,7 +93,7 @@ static bool answer_dispatch(struct pierre *db)
 	const struct json *json = &db->json;
 	uint32_t version = answer_member(json, "jsonrpc"), id = answer_member(json, "id"),
 		 result = answer_member(json, "result"), error = answer_member(json, "error");
-	struct call *call;
+	struct pending_call *call;
 	int64_t number;
 
 	if (version == 0 || json->nodes[version].type != JSON_STRING ||
@@ -132,15 +139,15 @@ static int given_error(const struct pierre_answer *answer, struct pierre_error *
 	return answer->error->kind;
 }
 
-int answer_client_take(const struct pierre_answer *answer, const struct stub_method *method,
-	void *out, size_t *count, struct pierre_error *error)
+int answer_result(const struct pierre_answer *answer, const struct stub_method *method, void *out,
+	size_t *count, struct pierre_error *error)
 {
 	if (answer->method != method)
 		return failure_set(error, PIERRE_MISUSE,
 			"the answer is that of another method than %s", method->name);
 	if (answer->error != NULL)
 		return given_error(answer, error);
-	return decode_result_result(method, answer->json, answer->result, out, count, error);
+	return decode_result(method, answer->json, answer->result, out, count, error);
 }
 
 int pierre_answer_json(

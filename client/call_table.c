@@ -1,21 +1,24 @@
 /* Unfinished calls by number. Numbers follow each other, so that the number itself is a good hash.
  */
+#include "call_table.h"
+
 #include <stdlib.h>
 
-#include "handle.h"
+#include "pending_call.h"
 
 enum { FIRST_SIZE = 64 };
 
 static bool call_table_grow(struct call_table *table)
 {
 	size_t size = table->size == 0 ? FIRST_SIZE : table->size * 2;
-	struct call **buckets = calloc(size, sizeof *buckets);
+	struct pending_call **buckets = calloc(size, sizeof *buckets);
 
 	if (buckets == NULL)
 		return false;
 	for (size_t i = 0; i < table->size; i++) {
-		for (struct call *call = table->buckets[i], *next; call != NULL; call = next) {
-			struct call **bucket = &buckets[(size_t)call->number & (size - 1)];
+		for (struct pending_call *call = table->buckets[i], *next; call != NULL;
+			call = next) {
+			struct pending_call **bucket = &buckets[(size_t)call->number & (size - 1)];
 
 			next = call->next_in_bucket;
 			call->next_in_bucket = *bucket;
@@ -28,9 +31,9 @@ static bool call_table_grow(struct call_table *table)
 	return true;
 }
 
-bool call_table_add(struct call_table *table, struct call *call)
+bool call_table_add(struct call_table *table, struct pending_call *call)
 {
-	struct call **bucket;
+	struct pending_call **bucket;
 
 	if (table->count >= table->size && !call_table_grow(table))
 		return false;
@@ -41,9 +44,9 @@ bool call_table_add(struct call_table *table, struct call *call)
 	return true;
 }
 
-struct call *call_table_find(const struct call_table *table, int64_t number)
+struct pending_call *call_table_find(const struct call_table *table, int64_t number)
 {
-	struct call *call;
+	struct pending_call *call;
 
 	if (table->size == 0)
 		return NULL;
@@ -53,9 +56,9 @@ struct call *call_table_find(const struct call_table *table, int64_t number)
 	return call;
 }
 
-void call_table_remove(struct call_table *table, struct call *call)
+void call_table_remove(struct call_table *table, struct pending_call *call)
 {
-	struct call **at = &table->buckets[(size_t)call->number & (table->size - 1)];
+	struct pending_call **at = &table->buckets[(size_t)call->number & (table->size - 1)];
 
 	while (*at != call)
 		at = &(*at)->next_in_bucket;

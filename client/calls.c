@@ -1,105 +1,27 @@
-/* The life of a call: made, failed or answered, called back, freed. */
-#include <limits.h>
+/* Calls: their lines are made and queued; they expire, or are cancelled. */
+#include "calls.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec.h"
+#include "call_table.h"
+#include "encode_params.h"
+#include "failure.h"
 #include "handle.h"
+#include "link.h"
+#include "pending_call.h"
+#include "value.h"
 #include "../protocol/wire/rpc.h"
 
-int64_t calls_clock_ms(void)
-{
-	return (int64_t)(clock_ns() / 1000000);
-}
-
-static void call_free(struct call *call)
-{
-	explicit_bzero(call->line, call->length); /* may hold a password or a token */
-	free(call->line);
-	free(call);
-}
-
-void call_drop(struct pierre *db, struct call *call)
-{
-	call_table_remove(&db->table, call);
-	list_remove(&call->link);
-	call_free(call);
-}
-
-static void call_back(
-	struct pierre *db, pierre_done *done, const struct pierre_answer *answer, void *userdata)
-{
-	if (done == NULL || db->freed)
-		return;
-	db->in_callback++;
-	done(db, answer, userdata);
-	db->in_callback--;
-}
-
-void call_finish(struct pierre *db, struct call *call, const struct pierre_answer *answer)
-{
-	call_table_remove(&db->table, call);
-	list_remove(&call->link);
-	call_back(db, call->done, answer, call->userdata);
-	call_free(call);
-}
-
-void call_fail(struct pierre *db, struct call *call, const struct pierre_error *error)
-{
-	struct pierre_answer answer = {.method = call->method, .error = error};
-
-	call_finish(db, call, &answer);
-}
-
-void call_refuse(struct pierre *db, struct call *call, const struct pierre_error *error)
-{
-	struct pierre_answer answer = {.method = call->method, .error = error};
-	pierre_done *done = call->done;
-
-	call->done = NULL;
-	call->refused = true;
-	call_back(db, done, &answer, call->userdata);
-}
-
-void calls_fail_all(
-	struct pierre *db, struct list *list, const struct pierre_error *error, bool maybe_done)
-{
-	while (!list_empty(list)) {
-		struct call *call = list_entry(list_first(list), struct call, link);
-		struct pierre_error own = *error;
-
-		if (maybe_done && call->write)
-			own.outcome = PIERRE_OUTCOME_UNKNOWN;
-		call_fail(db, call, &own);
-	}
-}
-
-/* Moves the calls that `is_over` picks out of `from`. */
-static void collect(struct list *from, struct list *over, int64_t now,
-	bool (*is_over)(const struct call *, int64_t))
-{
-	list_for_each_safe (node, from) {
-		if (is_over(list_entry(node, struct call, link), now)) {
-			list_remove(node);
-			list_append(over, node);
-		}
-	}
-}
-
-static bool time_is_over(const struct call *call, int64_t now)
+static bool time_is_over(const struct pending_call *call, int64_t now)
 {
 	return call->deadline <= now;
-}
-
-static bool connect_time_is_over(const struct call *call, int64_t now)
-{
-	return call->connect_deadline <= now;
 }
 
 static void earliest_of(const struct list *list, int64_t *earliest)
 {
 	for (const struct list *node = list->next; node != list; node = node->next) {
-		const struct call *call = list_entry(node, const struct call, link);
+		const struct pending_call *call = list_entry(node, const struct pending_call, link);
 
 		if (call->deadline < *earliest)
 			*earliest = call->deadline;
@@ -110,7 +32,7 @@ static void earliest_of(const struct list *list, int64_t *earliest)
 static bool first_is_partly_written(const struct pierre *db)
 {
 	return !list_empty(&db->queued) &&
-		list_entry(db->queued.next, struct call, link)->written > 0;
+		list_entry(db->queued.next, struct pending_call, link)->written > 0;
 }
 
 void calls_expire(struct pierre *db, int64_t now)
@@ -124,9 +46,9 @@ void calls_expire(struct pierre *db, int64_t now)
 	list_init(&over_unsent);
 	list_init(&over_sent);
 	partly = first_is_partly_written(db) &&
-		time_is_over(list_entry(db->queued.next, struct call, link), now);
-	collect(&db->queued, &over_unsent, now, time_is_over);
-	collect(&db->sent, &over_sent, now, time_is_over);
+		time_is_over(list_entry(db->queued.next, struct pending_call, link), now);
+	pending_call_collect(&db->queued, &over_unsent, now, time_is_over);
+	pending_call_collect(&db->sent, &over_sent, now, time_is_over);
 	db->earliest = INT64_MAX;
 	earliest_of(&db->queued, &db->earliest);
 	earliest_of(&db->sent, &db->earliest);
@@ -137,52 +59,30 @@ void calls_expire(struct pierre *db, int64_t now)
 	if (db->fd < 0 && db->last_error.kind != 0)
 		unsent = db->last_error;
 	if (partly) {
-		struct call *first = list_entry(list_first(&over_unsent), struct call, link);
+		struct pending_call *first =
+			list_entry(list_first(&over_unsent), struct pending_call, link);
 
-		if (call_may_have_arrived(first)) {
+		if (pending_call_may_have_arrived(first)) {
 			list_remove(&first->link);
 			list_append(&over_sent, &first->link);
 		}
 		link_broken(
 			db, PIERRE_BROKEN, true, "the daemon stopped taking what is sent to it");
 	}
-	calls_fail_all(db, &over_unsent, &unsent, false);
-	calls_fail_all(db, &over_sent, &late, true);
-}
-
-void calls_expire_unconnected(struct pierre *db, int64_t now)
-{
-	struct list over;
-
-	list_init(&over);
-	collect(&db->queued, &over, now, connect_time_is_over);
-	calls_fail_all(db, &over, &db->last_error, false);
-}
-
-/* A line whose JSON text is complete counts as sent even without its newline: the daemon takes it
- * as the last one. */
-bool call_may_have_arrived(const struct call *call)
-{
-	return call->written + 1 >= call->length;
-}
-
-void call_wait_for_connection(const struct pierre *db, struct call *call, int64_t now)
-{
-	call->connect_deadline = now + (int64_t)db->connect_ms;
-	if (db->fd < 0 && call->connect_deadline < db->next_attempt)
-		call->connect_deadline = db->next_attempt; /* at least one attempt is made for it */
+	pending_call_fail_all(db, &over_unsent, &unsent, false);
+	pending_call_fail_all(db, &over_sent, &late, true);
 }
 
 /* Takes the line over. */
 static int64_t calls_enqueue(struct pierre *db, const struct stub_method *method,
 	struct buffer *line, pierre_done *done, void *userdata, struct pierre_error *error)
 {
-	int64_t now = calls_clock_ms();
-	struct call *call = calloc(1, sizeof *call);
+	int64_t now = clock_ms();
+	struct pending_call *call = calloc(1, sizeof *call);
 
 	if (call == NULL)
 		return failure_set(error, PIERRE_NO_MEMORY, "no memory for another call");
-	*call = (struct call){
+	*call = (struct pending_call){
 		.number = db->last_number + 1,
 		.method = method,
 		.write = method == NULL || method->write,
@@ -192,7 +92,7 @@ static int64_t calls_enqueue(struct pierre *db, const struct stub_method *method
 		.userdata = userdata,
 		.deadline = db->call_ms == 0 ? INT64_MAX : now + (int64_t)db->call_ms,
 	};
-	call_wait_for_connection(db, call, now);
+	pending_call_wait(db, call, now);
 	if (!call_table_add(&db->table, call)) {
 		free(call);
 		return failure_set(error, PIERRE_NO_MEMORY, "no memory for another call");
@@ -207,9 +107,9 @@ static int64_t calls_enqueue(struct pierre *db, const struct stub_method *method
 
 static void begin_line(const struct pierre *db, struct buffer *line, const char *method)
 {
-	buffer_text(line, "{\"jsonrpc\":\"2.0\",\"id\":");
+	buffer_text(line, RPC_HEAD);
 	json_write_integer(line, db->last_number + 1);
-	buffer_text(line, ",\"method\":");
+	buffer_text(line, RPC_METHOD);
 	json_write_string(line, method, strlen(method));
 }
 
@@ -243,8 +143,8 @@ int64_t calls_submit(struct pierre *db, const struct stub_method *method, const 
 		return failure_set(error, PIERRE_MISUSE, "the handle is being freed");
 	begin_line(db, &line, method->name);
 	if (method->params != NULL) {
-		buffer_text(&line, ",\"params\":");
-		status = encode_params_params(&line, method->params, args, error);
+		buffer_text(&line, RPC_PARAMS);
+		status = encode_params(&line, method->params, args, error);
 	}
 	if (status == 0)
 		status = finish_line(db, method, &line, done, userdata, error);
@@ -273,7 +173,7 @@ int64_t pierre_call_async(struct pierre *db, const char *method, const char *par
 			method == NULL ? "missing" : "not valid UTF-8");
 	begin_line(db, &line, method);
 	if (params != NULL) {
-		buffer_text(&line, ",\"params\":");
+		buffer_text(&line, RPC_PARAMS);
 		status = encode_params_json(&line, params, RPC_DEPTH - 1, false, "params", error);
 	}
 	if (status == 0)
@@ -284,12 +184,12 @@ int64_t pierre_call_async(struct pierre *db, const char *method, const char *par
 
 bool pierre_cancel(struct pierre *db, int64_t number)
 {
-	struct call *call = call_table_find(&db->table, number);
+	struct pending_call *call = call_table_find(&db->table, number);
 
 	if (call == NULL || call->refused)
 		return false;
 	if (call->written == 0 || call->written == call->length)
-		call_drop(db, call);
+		pending_call_drop(db, call);
 	else
 		call->done = NULL; /* partly written: the rest of its line must follow */
 	return true;

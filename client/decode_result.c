@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "arena.h"
-#include "codec.h"
+#include "decode_result.h"
+#include "failure.h"
 #include "value.h"
+#include "../protocol/json/json.h"
 
 struct head {
 	struct arena arena;
@@ -412,7 +414,7 @@ static int read_result(struct reader *reader, const struct stub_method *method, 
 	return status;
 }
 
-int decode_result_result(const struct stub_method *method, const struct json *json, uint32_t node,
+int decode_result(const struct stub_method *method, const struct json *json, uint32_t node,
 	void *out, size_t *count, struct pierre_error *error)
 {
 	struct reader reader = {.json = json, .error = error, .method = method->name};

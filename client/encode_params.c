@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "codec.h"
+#include "encode_params.h"
+#include "failure.h"
 #include "../protocol/wire/rpc.h"
 #include "value.h"
 
@@ -200,7 +201,7 @@ static int encode_params_write_object(
 	return 0;
 }
 
-int encode_params_params(struct buffer *out, const struct stub_type *type, const void *args,
+int encode_params(struct buffer *out, const struct stub_type *type, const void *args,
 	struct pierre_error *error)
 {
 	struct writer writer = {.out = out, .error = error, .prefix = "", .depth = 2};

@@ -1,12 +1,18 @@
 /* The handle: made, driven and freed. */
+#include "handle.h"
+
 #include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
-#include "codec.h"
-#include "handle.h"
+#include "answer.h"
+#include "calls.h"
+#include "failure.h"
+#include "link.h"
+#include "pending_call.h"
+#include "value.h"
 
 enum {
 	CONNECT_MS = 2000,
@@ -37,14 +43,14 @@ struct pierre *pierre_new(const char *socket)
 	if (getrandom(&db->random, sizeof db->random, GRND_NONBLOCK) !=
 			(ssize_t)sizeof db->random ||
 		db->random == 0)
-		db->random = (uint64_t)calls_clock_ms() ^ (uint64_t)(uintptr_t)db ^ 1;
+		db->random = (uint64_t)clock_ms() ^ (uint64_t)(uintptr_t)db ^ 1;
 	return db;
 }
 
 static void drop_all(struct pierre *db, struct list *list)
 {
 	while (!list_empty(list))
-		call_drop(db, list_entry(list_first(list), struct call, link));
+		pending_call_drop(db, list_entry(list_first(list), struct pending_call, link));
 }
 
 static void handle_destroy(struct pierre *db)
@@ -63,13 +69,12 @@ void pierre_free(struct pierre *db)
 	if (db == NULL)
 		return;
 	if (db->in_callback > 0)
-		db->freed = true; /* leave() frees it */
+		db->freed = true; /* handle_leave() frees it */
 	else
 		handle_destroy(db);
 }
 
-/* Ends a library call: frees the handle when a callback wanted that. */
-static void handle_leave(struct pierre *db)
+void handle_leave(struct pierre *db)
 {
 	if (db->freed && db->in_callback == 0)
 		handle_destroy(db);
@@ -91,10 +96,9 @@ void pierre_set_limits(struct pierre *db, size_t request, size_t answer)
 	}
 }
 
-/* One turn: times, connecting, writing, and reading when there may be something to read. */
-static void run_iteration(struct pierre *db, bool readable)
+void handle_iterate(struct pierre *db, bool readable)
 {
-	int64_t now = calls_clock_ms();
+	int64_t now = clock_ms();
 
 	calls_expire(db, now);
 	if (db->fd < 0 && !list_empty(&db->queued) && !db->freed)
@@ -104,14 +108,14 @@ static void run_iteration(struct pierre *db, bool readable)
 	if (db->fd >= 0)
 		link_write(db);
 	if (db->fd >= 0 && (readable || db->write_failed))
-		link_read(db);
+		link_read(db, answer_take);
 }
 
 void pierre_process(struct pierre *db)
 {
 	if (db->in_callback > 0)
-		return; /* the turn that is under way goes on by itself */
-	run_iteration(db, true);
+		return; /* the iteration that is under way goes on by itself */
+	handle_iterate(db, true);
 	handle_leave(db);
 }
 
@@ -137,7 +141,8 @@ int pierre_timeout_ms(const struct pierre *db)
 			when = db->next_attempt;
 		for (const struct list *node = db->queued.next; node != &db->queued;
 			node = node->next) {
-			const struct call *call = list_entry(node, const struct call, link);
+			const struct pending_call *call =
+				list_entry(node, const struct pending_call, link);
 
 			if (call->connect_deadline < when)
 				when = call->connect_deadline;
@@ -145,12 +150,11 @@ int pierre_timeout_ms(const struct pierre *db)
 	}
 	if (when == INT64_MAX)
 		return -1;
-	left = when - calls_clock_ms();
+	left = when - clock_ms();
 	return left <= 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 }
 
-/* Sleeps until there is something to do, at most that long (-1: no limit), and does it. */
-static void wait_and_iterate(struct pierre *db, int limit_ms)
+void handle_wait(struct pierre *db, int limit_ms)
 {
 	unsigned events = pierre_events(db);
 	struct pollfd watched = {.fd = db->fd};
@@ -160,84 +164,26 @@ static void wait_and_iterate(struct pierre *db, int limit_ms)
 		((events & PIERRE_EVENT_WRITE) != 0 ? POLLOUT : 0));
 	if (limit_ms >= 0 && (ms < 0 || limit_ms < ms))
 		ms = limit_ms;
-	(void)poll(&watched, 1,
-		ms); /* a negative fd is ignored; interrupted or not, a turn does no harm */
-	run_iteration(db, (watched.revents & ~POLLOUT) != 0);
+	/* A negative fd is ignored. After a signal an iteration more does no harm. */
+	(void)poll(&watched, 1, ms);
+	handle_iterate(db, (watched.revents & ~POLLOUT) != 0);
 }
 
 int pierre_wait(struct pierre *db, int timeout_ms)
 {
-	int64_t end = timeout_ms < 0 ? INT64_MAX : calls_clock_ms() + timeout_ms;
+	int64_t end = timeout_ms < 0 ? INT64_MAX : clock_ms() + timeout_ms;
 
 	if (db->in_callback > 0)
 		return PIERRE_MISUSE;
 	if (db->table.count > 0)
-		run_iteration(db, false);
+		handle_iterate(db, false);
 	while (!db->freed && db->table.count > 0) {
-		int64_t left = end == INT64_MAX ? -1 : end - calls_clock_ms();
+		int64_t left = end == INT64_MAX ? -1 : end - clock_ms();
 
 		if (end != INT64_MAX && left <= 0)
 			return PIERRE_NO_ANSWER;
-		wait_and_iterate(db, left > INT_MAX ? INT_MAX : (int)left);
+		handle_wait(db, left > INT_MAX ? INT_MAX : (int)left);
 	}
 	handle_leave(db);
 	return 0;
-}
-
-/* Blocking calls: a queued one, and turns until it is finished. */
-struct waiter {
-	const struct stub_method *method; /* NULL: the result as JSON text */
-	void *out;
-	size_t *count;
-	struct pierre_error *error;
-	int status;
-	bool finished;
-};
-
-static void wake(struct pierre *db, const struct pierre_answer *answer, void *userdata)
-{
-	struct waiter *waiter = userdata;
-
-	(void)db;
-	waiter->finished = true;
-	waiter->status = waiter->method != NULL
-		? answer_client_take(
-			  answer, waiter->method, waiter->out, waiter->count, waiter->error)
-		: pierre_answer_json(answer, waiter->out, waiter->error);
-}
-
-static int await(struct pierre *db, struct waiter *waiter)
-{
-	run_iteration(db, false);
-	while (!waiter->finished && !db->freed)
-		wait_and_iterate(db, -1);
-	if (!waiter->finished)
-		waiter->status =
-			failure_set(waiter->error, PIERRE_MISUSE, "a callback freed the handle");
-	handle_leave(db);
-	return waiter->status;
-}
-
-int handle_call(struct pierre *db, const struct stub_method *method, const void *args, void *out,
-	size_t *count, struct pierre_error *error)
-{
-	struct waiter waiter = {.method = method, .out = out, .count = count, .error = error};
-	int64_t number;
-
-	if (db->in_callback > 0)
-		return failure_set(error, PIERRE_MISUSE, "a blocking call inside a callback");
-	number = calls_submit(db, method, args, wake, &waiter, error);
-	return number < 0 ? (int)number : await(db, &waiter);
-}
-
-int pierre_call(struct pierre *db, const char *method, const char *params, char **result,
-	struct pierre_error *error)
-{
-	struct waiter waiter = {.out = result, .error = error};
-	int64_t number;
-
-	if (db->in_callback > 0)
-		return failure_set(error, PIERRE_MISUSE, "a blocking call inside a callback");
-	number = pierre_call_async(db, method, params, wake, &waiter, error);
-	return number < 0 ? (int)number : await(db, &waiter);
 }

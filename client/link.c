@@ -1,5 +1,7 @@
 /* The connection: opened when calls wait, written and read without ever blocking, closed when it
  * fails. */
+#include "link.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -8,6 +10,8 @@
 
 #include "failure.h"
 #include "handle.h"
+#include "pending_call.h"
+#include "value.h"
 
 enum {
 	PAUSE_FIRST_MS = 10,
@@ -90,7 +94,7 @@ void link_connect(struct pierre *db, int64_t now)
 		}
 		pause_attempts(db, now);
 	}
-	calls_expire_unconnected(db, now);
+	pending_call_expire_unconnected(db, now);
 }
 
 void link_close(struct pierre *db)
@@ -107,7 +111,7 @@ void link_broken(struct pierre *db, int kind, bool again, const char *what)
 	struct pierre_error error;
 	struct list failed, repeated;
 
-	int64_t now = calls_clock_ms();
+	int64_t now = clock_ms();
 
 	link_close(db);
 	pause_attempts(db, now);
@@ -116,18 +120,19 @@ void link_broken(struct pierre *db, int kind, bool again, const char *what)
 	list_init(&failed);
 	list_init(&repeated);
 	if (!list_empty(&db->queued)) {
-		struct call *first = list_entry(list_first(&db->queued), struct call, link);
+		struct pending_call *first =
+			list_entry(list_first(&db->queued), struct pending_call, link);
 
-		if (call_may_have_arrived(first)) {
+		if (pending_call_may_have_arrived(first)) {
 			list_remove(&first->link);
 			list_append(&db->sent, &first->link);
 		}
 		first->written = 0;
 		if (first->refused)
-			call_drop(db, first);
+			pending_call_drop(db, first);
 	}
 	list_for_each_safe (node, &db->sent) {
-		struct call *call = list_entry(node, struct call, link);
+		struct pending_call *call = list_entry(node, struct pending_call, link);
 		bool repeat = again && !call->write && !call->sent_before;
 
 		call->written = 0;
@@ -137,8 +142,8 @@ void link_broken(struct pierre *db, int kind, bool again, const char *what)
 	}
 	list_splice_front(&db->queued, &repeated);
 	list_for_each (waiting, &db->queued)
-		call_wait_for_connection(db, list_entry(waiting, struct call, link), now);
-	calls_fail_all(db, &failed, &error, true);
+		pending_call_wait(db, list_entry(waiting, struct pending_call, link), now);
+	pending_call_fail_all(db, &failed, &error, true);
 }
 
 static size_t link_gather(struct pierre *db, struct iovec *parts)
@@ -147,7 +152,7 @@ static size_t link_gather(struct pierre *db, struct iovec *parts)
 
 	for (struct list *node = db->queued.next; node != &db->queued && count < WRITE_LINES;
 		node = node->next) {
-		struct call *call = list_entry(node, struct call, link);
+		struct pending_call *call = list_entry(node, struct pending_call, link);
 
 		parts[count].iov_base = call->line + call->written;
 		parts[count].iov_len = call->length - call->written;
@@ -159,7 +164,8 @@ static size_t link_gather(struct pierre *db, struct iovec *parts)
 static void link_account(struct pierre *db, size_t written)
 {
 	while (written > 0) {
-		struct call *call = list_entry(list_first(&db->queued), struct call, link);
+		struct pending_call *call =
+			list_entry(list_first(&db->queued), struct pending_call, link);
 		size_t left = call->length - call->written;
 
 		if (written < left) {
@@ -171,7 +177,7 @@ static void link_account(struct pierre *db, size_t written)
 		list_remove(&call->link);
 		list_append(&db->sent, &call->link);
 		if (call->refused)
-			call_drop(db, call);
+			pending_call_drop(db, call);
 	}
 }
 
@@ -195,7 +201,7 @@ void link_write(struct pierre *db)
 }
 
 /* All whole lines that have come. false when the connection is gone. */
-static bool take_lines(struct pierre *db)
+static bool take_lines(struct pierre *db, link_take *take)
 {
 	for (;;) {
 		const char *line;
@@ -209,13 +215,13 @@ static bool take_lines(struct pierre *db)
 				"the daemon sent a line that is longer than the library takes");
 			return false;
 		case FRAME_LINE:
-			if (!answer_take(db, line, length) || db->freed || db->fd < 0)
+			if (!take(db, line, length) || db->freed || db->fd < 0)
 				return false;
 		}
 	}
 }
 
-void link_read(struct pierre *db)
+void link_read(struct pierre *db, link_take *take)
 {
 	size_t taken = 0;
 
@@ -240,7 +246,7 @@ void link_read(struct pierre *db)
 		}
 		frame_commit(&db->frame, (size_t)got);
 		taken += (size_t)got;
-		if (!take_lines(db) || ((size_t)got < size && !db->write_failed))
+		if (!take_lines(db, take) || ((size_t)got < size && !db->write_failed))
 			return;
 	}
 }

@@ -69,14 +69,4 @@ struct stub_method {
 extern const struct stub_method stub_methods[];
 extern const size_t stub_method_count;
 
-/* args: the stub's struct of arguments. out, count: where the result goes, or NULL. */
-int handle_call(struct pierre *db, const struct stub_method *method, const void *args, void *out,
-	size_t *count, struct pierre_error *error);
-int64_t calls_submit(struct pierre *db, const struct stub_method *method, const void *args,
-	pierre_done *done, void *userdata, struct pierre_error *error);
-int answer_client_take(const struct pierre_answer *answer, const struct stub_method *method,
-	void *out, size_t *count, struct pierre_error *error);
-/* Wipes and frees a result. */
-void decode_result_free(void *result);
-
 #endif

@@ -465,6 +465,11 @@ uint64_t clock_ns(void)
 	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
+int64_t clock_ms(void)
+{
+	return (int64_t)(clock_ns() / 1000000);
+}
+
 double clock_seconds(void)
 {
 	return (double)clock_ns() / 1e9;

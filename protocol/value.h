@@ -86,6 +86,7 @@ size_t timestamp_format_stored(int64_t micros, char out[TIMESTAMP_TEXT_MAX]);
 bool timestamp_in_range(int64_t micros);
 int64_t timestamp_now(void);                   /* wall clock */
 uint64_t clock_ns(void);                       /* CLOCK_MONOTONIC */
+int64_t clock_ms(void);                        /* the same in milliseconds */
 double clock_seconds(void);                    /* the same */
 int64_t timestamp_month_start(int64_t micros); /* first instant of that UTC calendar month */
 int64_t timestamp_day_start(int64_t micros);   /* midnight UTC of that day */

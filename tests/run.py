@@ -3,11 +3,13 @@
 
 usage: tests/run.py BUILD [--backend sqlite|postgres|both] [--postgres URL] [--sanitizer] [--no-unit] [--jobs N] [--long] [--once] [FILE-PART…]
 
-FILE-PART chooses end-to-end files whose path holds it (`users`, `faults/`). --sanitizer: the build is slow and reports by itself.
+Each file is a session of pytest (conftest.py) on one database. FILE-PART chooses files whose path holds it (`users`,
+`faults/`); one test is quicker by pytest itself: docs/testing.md. --sanitizer: the build is slow and reports by itself.
 --long: more rounds of what is random, and the tests of the tests (planted.py). --once: see unsteady(). Ends with `N passed, N failed` (`, N skipped` may follow); exit code 1 when anything failed.
 """
 import argparse
 import concurrent.futures
+import functools
 import glob
 import json
 import os
@@ -18,13 +20,14 @@ import sys
 import tempfile
 import time
 
+from lib import databases, interface
+from lib.daemon import REPORTS
+
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, HERE)
-from lib import databases, interface  # noqa: E402
-from lib.daemon import REPORTS  # noqa: E402
 
 FOLDERS = ("faults", "differential", "bench", "contract", "client")  # the long ones first
 TIME_LIMIT = 900
+NOTHING_CHOSEN = 5  # pytest's exit code
 LINES_AGAIN = 60  # of a failed file's output, shown again at the end
 # Reports end the process, so that no test can pass over one; leaks are looked for at the daemon's end.
 SANITIZER_OPTIONS = {
@@ -32,6 +35,16 @@ SANITIZER_OPTIONS = {
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
     "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
 }
+
+
+@functools.cache
+def pytest_command():
+    """pytest of the first interpreter that has it: Debian's own, where another one comes first in PATH."""
+    for python in (sys.executable, "/usr/bin/python3"):
+        has = [python, "-c", "import pytest, pytest_subtests"]
+        if subprocess.run(has, capture_output=True, check=False).returncode == 0:
+            return (python, "-m", "pytest", "-c", os.path.join(HERE, "pytest.ini"))
+    sys.exit("tests/run.py: pytest or pytest-subtests is missing: run scripts/setup test")
 
 
 class Totals:
@@ -144,15 +157,22 @@ def run_job(path, backend, environment, work):
         "PIERRE_TEST_BACKEND": "sqlite" if backend == "both" else backend,
         "PIERRE_TEST_REPORT": report,
     }
+    limit = TIME_LIMIT * float(environment["PIERRE_TEST_SLOW"])
+    command = [
+        *pytest_command(),
+        *("-qq", "--capture=no", "-p", "no:cacheprovider"),
+        *("-o", f"faulthandler_timeout={limit - 20}"),  # shows where it stands, before it is ended
+        path,
+    ]
     try:
         done = subprocess.run(
-            [sys.executable, path],
+            command,
             env=variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            timeout=TIME_LIMIT * float(environment["PIERRE_TEST_SLOW"]),
+            timeout=limit,
             check=False,
         )
         output, code = done.stdout, done.returncode
@@ -163,16 +183,21 @@ def run_job(path, backend, environment, work):
     try:
         with open(report, encoding="utf-8") as file:
             found = json.load(file)
-        numbers = found["passed"], found["failed"] or (code != 0), found["skipped"]
-    except OSError:
-        # No report: a file with a runner of its own, or one that broke off. Its exit code counts.
-        output += "" if code == 0 else f"{name}: ended with {code}\n"
-        numbers = (1, 0, 0) if code == 0 else (0, 1, 0)
-    return name, output, numbers
+        os.unlink(report)
+    except OSError:  # it broke off
+        output += f"{name}: ended with {code} and no report\n"
+        found = {"passed": [], "failed": [], "skipped": []}
+    if code not in (0, NOTHING_CHOSEN) and not found["failed"]:
+        found["failed"] = ["the file as a whole"]
+    return name, output, found
 
 
-def failed_tests(output):
-    return ", ".join(re.findall(r"^ *FAIL +(.*)", output, re.MULTILINE)) or "the file as a whole"
+def numbers(found):
+    return tuple(len(found[outcome]) for outcome in ("passed", "failed", "skipped"))
+
+
+def failed_tests(found):
+    return ", ".join(name.partition("::")[2].replace("::", ".") or name for name in found["failed"])
 
 
 def print_end(name, output):
@@ -277,20 +302,20 @@ def main():
             }
             again = []
             for job in concurrent.futures.as_completed(running):
-                name, output, numbers = job.result()
+                name, output, found = job.result()
                 print(output, end="", flush=True)
-                if numbers[1] and not arguments.once and unsteady(running[job][0], output):
-                    again.append((running[job], failed_tests(output), output))
+                if found["failed"] and not arguments.once and unsteady(running[job][0], output):
+                    again.append((running[job], failed_tests(found), output))
                     continue
-                totals.add(*numbers)
-                if numbers[1]:
-                    failures.append((name, failed_tests(output), output))
+                totals.add(*numbers(found))
+                if found["failed"]:
+                    failures.append((name, failed_tests(found), output))
         for (path, backend), tests, first in again:
-            name, output, numbers = run_job(path, backend, environment, work)
+            name, output, found = run_job(path, backend, environment, work)
             print(output, end="", flush=True)
-            totals.add(*numbers)
-            if numbers[1]:
-                failures.append((name, failed_tests(output), output))
+            totals.add(*numbers(found))
+            if found["failed"]:
+                failures.append((name, failed_tests(found), output))
             else:
                 print_end(f"{name}, run among others", first)
                 print(f"UNSTEADY: {name}: failed among others, passed alone: {tests}", flush=True)

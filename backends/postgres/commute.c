@@ -31,6 +31,16 @@ static int compare_values(const struct call *a, int a_bind, const struct call *b
 	return compare_texts(left, right);
 }
 
+static bool is_lock_bind(const struct statement *statement, int bind)
+{
+	return bind == statement->lock_binds[0] || bind == statement->lock_binds[1];
+}
+
+static bool same_value(const struct call *a, const struct call *b, int bind)
+{
+	return a->values[bind].set == b->values[bind].set && compare_values(a, bind, b, bind) == 0;
+}
+
 /* A NULL is equal to nothing. */
 static bool same_key(
 	const struct call *a, const int8_t *a_binds, const struct call *b, const int8_t *b_binds)
@@ -62,12 +72,43 @@ static bool use_conflicts(const struct call *a, const struct table_use *left, co
 	return !differ;
 }
 
+bool commute_shares_tables(const struct call *call, uint32_t reads, uint32_t writes)
+{
+	const struct statement *statement = commute_statement_of(call);
+
+	return ((statement->writes & (reads | writes)) | (statement->reads & writes)) != 0;
+}
+
+bool commute_alike(const struct call *a, const struct call *b)
+{
+	const struct statement *statement = commute_statement_of(a);
+
+	if (a->method != b->method)
+		return false;
+	for (int i = 0; i < 2 && statement->lock_binds[i] >= 0; i++)
+		if (!same_value(a, b, statement->lock_binds[i]))
+			return false;
+	for (const struct table_use *use = statement->uses, *end = use + statement->use_count;
+		use < end; use++)
+		for (int k = 0; k < use->key_count; k++)
+			for (int i = 0; i < 2 && use->binds[k][i] >= 0; i++)
+				if (!is_lock_bind(statement, use->binds[k][i]) &&
+					!same_value(a, b, use->binds[k][i]))
+					return false;
+	return true;
+}
+
+void commute_add_tables(const struct call *call, uint32_t *reads, uint32_t *writes)
+{
+	*reads |= commute_statement_of(call)->reads;
+	*writes |= commute_statement_of(call)->writes;
+}
+
 bool commute_conflicts(const struct call *a, const struct call *b)
 {
 	const struct statement *left = commute_statement_of(a), *right = commute_statement_of(b);
 
-	if ((left->writes & (right->reads | right->writes)) == 0 &&
-		(right->writes & left->reads) == 0)
+	if (!commute_shares_tables(b, left->reads, left->writes))
 		return false;
 	for (unsigned i = 0; i < left->use_count; i++)
 		for (unsigned k = 0; k < right->use_count; k++) {

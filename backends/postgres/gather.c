@@ -34,6 +34,8 @@ struct gathering {
 	struct call **locking; /* room of the connection's merged calls, which is free until the
 	                          batch is sent */
 	unsigned locking_count;
+	bool unsorted;             /* they are not in the order of their locks */
+	const struct call *alike;  /* of the batch, with the keys of the call at hand */
 	bool many;                 /* one of them locks many rows: it is the only one */
 	bool single;               /* no more than one */
 	struct list behind, ended; /* ended: without being sent */
@@ -54,21 +56,29 @@ static bool lock_fits(const struct gathering *gathering, enum lock lock)
 	return lock != LOCK_MANY || gathering->locking_count == 0;
 }
 
-/* Held against what its connection has in the batch already, of which only the part from the locks
- * on matters. */
+/* Compared with what its connection has in the batch already, of which only the part from the locks
+ * on matters. Most calls end at the masks of tables, or at a call of the same method and keys: that
+ * one was compared with all before it. */
 static enum place gather_place_of(
-	const struct gathering *gathering, const struct call *call, const struct order *order)
+	struct gathering *gathering, const struct call *call, const struct order *order)
 {
 	enum lock lock = commute_lock(call);
 	enum place place = lock != LOCK_NONE ? PLACE_LOCKS : PLACE_BEFORE;
 
+	gathering->alike = NULL;
 	if (lock != LOCK_NONE && !lock_fits(gathering, lock))
 		return PLACE_NEXT_BATCH;
 	if (order == NULL || order->ordered == NULL)
 		return place;
 	if (order->ordered_count >= ORDERED_MAX)
 		return PLACE_NEXT_BATCH;
+	if (!commute_shares_tables(call, order->ordered_reads, order->ordered_writes))
+		return place;
 	for (const struct call *before = order->ordered; before != NULL; before = before->before) {
+		if (commute_alike(before, call)) {
+			gathering->alike = before;
+			return (enum place)before->place;
+		}
 		if (!commute_conflicts(before, call))
 			continue;
 		if (lock == LOCK_NONE)
@@ -77,6 +87,25 @@ static enum place gather_place_of(
 			return PLACE_NEXT_BATCH;
 	}
 	return place;
+}
+
+static int compare_locks(const void *left, const void *right)
+{
+	const struct call *a = *(struct call *const *)left, *b = *(struct call *const *)right;
+	int difference = commute_compare(a, b);
+
+	return difference != 0 ? difference : (a->number > b->number) - (a->number < b->number);
+}
+
+/* The last two of them. */
+static bool locks_in_order(const struct gathering *gathering)
+{
+	struct call *const *last = gathering->locking + gathering->locking_count - 1;
+
+	if (gathering->locking_count < 2)
+		return true;
+	return last[-1] == gathering->alike ? last[-1]->number < last[0]->number
+					    : compare_locks(last - 1, last) <= 0;
 }
 
 static void gather_take(struct postgres_store *store, struct gathering *gathering,
@@ -100,6 +129,7 @@ static void gather_take(struct postgres_store *store, struct gathering *gatherin
 		call->before = order->ordered;
 		order->ordered = call;
 		order->ordered_count++;
+		commute_add_tables(call, &order->ordered_reads, &order->ordered_writes);
 	}
 	if (place == PLACE_BEHIND) {
 		list_append(&gathering->behind, &call->link);
@@ -107,6 +137,7 @@ static void gather_take(struct postgres_store *store, struct gathering *gatherin
 	}
 	gathering->many = commute_lock(call) == LOCK_MANY;
 	gathering->locking[gathering->locking_count++] = call;
+	gathering->unsorted = gathering->unsorted || !locks_in_order(gathering);
 	gathering->connection->locking += commute_changes_rows(call);
 }
 
@@ -118,22 +149,15 @@ static void begin_order(struct postgres_store *store, struct order *order)
 	order->gathered = store->gathered;
 	order->ordered = NULL;
 	order->ordered_count = 0;
+	order->ordered_reads = order->ordered_writes = 0;
 	order->held_back = false;
-}
-
-static int compare_locks(const void *left, const void *right)
-{
-	const struct call *a = *(struct call *const *)left, *b = *(struct call *const *)right;
-	int difference = commute_compare(a, b);
-
-	return difference != 0 ? difference : (a->number > b->number) - (a->number < b->number);
 }
 
 static void gather_join(struct gathering *gathering)
 {
 	struct list *batch = &gathering->connection->batch;
 
-	if (gathering->locking_count > 1)
+	if (gathering->unsorted)
 		qsort(gathering->locking, gathering->locking_count, sizeof(struct call *),
 			compare_locks);
 	for (unsigned i = 0; i < gathering->locking_count; i++)

@@ -119,29 +119,25 @@ static bool read_value(struct call *call, const PGresult *result, int row, int p
 	}
 }
 
-/* The row's id may stand behind the value that is wrong. */
-static int result_bad_row(
-	struct call *call, const PGresult *result, int row, struct value *columns, int place)
-{
-	const struct row_schema *row_schema = call->method->row_schema;
-
-	columns[place].set = false;
-	for (int i = place + 1; i < row_schema->column_count; i++)
-		if (!read_value(call, result, row, i, row_schema->columns[i].type, &columns[i]))
-			columns[i].set = false;
-	return execute_bad_row(call, columns, row_schema->columns[place].name);
-}
-
+/* All columns are read even if one is wrong: the row's id may stand behind it. */
 static int result_read_row(
 	struct postgres_store *store, struct call *call, const PGresult *result, int row)
 {
 	const struct row_schema *row_schema = call->method->row_schema;
 	struct value columns[CATALOG_MAX_COLUMNS];
+	int wrong = -1;
 
-	for (int i = 0; i < row_schema->column_count; i++)
-		if (!read_value(call, result, row, i, row_schema->columns[i].type, &columns[i]) ||
-			(!columns[i].set && !row_schema->columns[i].nullable))
-			return result_bad_row(call, result, row, columns, i);
+	for (int i = 0; i < row_schema->column_count; i++) {
+		const struct column *column = &row_schema->columns[i];
+
+		if (read_value(call, result, row, i, column->type, &columns[i]) &&
+			(columns[i].set || column->nullable))
+			continue;
+		columns[i].set = false;
+		wrong = wrong < 0 ? i : wrong;
+	}
+	if (wrong >= 0)
+		return execute_bad_row(call, columns, row_schema->columns[wrong].name);
 	return execute_row(call, store->settings.seal, columns);
 }
 

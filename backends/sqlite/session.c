@@ -405,15 +405,16 @@ static int bind_call(sqlite3_stmt *statement, struct call *call)
 }
 
 /* Programs that know SQLite only as text write 'true' and 'false', which mean what they say. */
-static bool session_read_integer(sqlite3_stmt *statement, int place, enum type type, int64_t *value)
+static bool session_read_integer(
+	sqlite3_stmt *statement, int place, int stored, enum type type, int64_t *value)
 {
 	const char *text;
 
-	if (sqlite3_column_type(statement, place) == SQLITE_INTEGER) {
+	if (stored == SQLITE_INTEGER) {
 		*value = sqlite3_column_int64(statement, place);
 		return value_integer_in_range(type, *value);
 	}
-	if (type != TYPE_BOOL || sqlite3_column_type(statement, place) != SQLITE_TEXT)
+	if (type != TYPE_BOOL || stored != SQLITE_TEXT)
 		return false;
 	text = (const char *)sqlite3_column_text(statement, place);
 	*value = text != NULL && sqlite3_stricmp(text, "true") == 0;
@@ -421,11 +422,11 @@ static bool session_read_integer(sqlite3_stmt *statement, int place, enum type t
 }
 
 static bool session_read_text(
-	sqlite3_stmt *statement, int place, enum type type, struct value *value)
+	sqlite3_stmt *statement, int place, int stored, enum type type, struct value *value)
 {
 	int64_t micros;
 
-	if (sqlite3_column_type(statement, place) != SQLITE_TEXT)
+	if (stored != SQLITE_TEXT)
 		return false;
 	value->s.ptr = (const char *)sqlite3_column_text(statement, place);
 	value->s.len = (size_t)sqlite3_column_bytes(statement, place);
@@ -444,9 +445,9 @@ static bool session_read_text(
 static bool read_column(
 	sqlite3_stmt *statement, int place, const struct column *column, struct value *value)
 {
-	int type = sqlite3_column_type(statement, place);
+	int stored = sqlite3_column_type(statement, place);
 
-	value->set = type != SQLITE_NULL;
+	value->set = stored != SQLITE_NULL;
 	value->flags = 0;
 	if (!value->set)
 		return true;
@@ -455,39 +456,34 @@ static bool read_column(
 	case TYPE_U16:
 	case TYPE_U32:
 	case TYPE_I64:
-		return session_read_integer(statement, place, (enum type)column->type, &value->i);
+		return session_read_integer(
+			statement, place, stored, (enum type)column->type, &value->i);
 	case TYPE_F64:
 		value->f = sqlite3_column_double(statement, place);
-		return (type == SQLITE_FLOAT || type == SQLITE_INTEGER) && isfinite(value->f);
+		return (stored == SQLITE_FLOAT || stored == SQLITE_INTEGER) && isfinite(value->f);
 	default:
-		return session_read_text(statement, place, (enum type)column->type, value);
+		return session_read_text(statement, place, stored, (enum type)column->type, value);
 	}
 }
 
-/* The row's id may stand behind the value that is wrong. */
-static int session_bad_row(
-	sqlite3_stmt *statement, struct call *call, struct value *columns, int place)
-{
-	const struct row_schema *row_schema = call->method->row_schema;
-
-	if (sqlite3_errcode(sqlite3_db_handle(statement)) == SQLITE_NOMEM)
-		return execute_fail(
-			call, ERR_INTERNAL, "out of memory; nothing of the call was stored");
-	columns[place].set = false;
-	for (int i = place + 1; i < row_schema->column_count; i++)
-		if (!read_column(statement, i, &row_schema->columns[i], &columns[i]))
-			columns[i].set = false;
-	return execute_bad_row(call, columns, row_schema->columns[place].name);
-}
-
+/* All columns are read even if one is wrong: the row's id may stand behind it. */
 static int session_read_row(struct session *session, sqlite3_stmt *statement, struct call *call)
 {
 	const struct row_schema *row_schema = call->method->row_schema;
 	struct value columns[CATALOG_MAX_COLUMNS];
+	int wrong = -1;
 
-	for (int i = 0; i < row_schema->column_count; i++)
-		if (!read_column(statement, i, &row_schema->columns[i], &columns[i]))
-			return session_bad_row(statement, call, columns, i);
+	for (int i = 0; i < row_schema->column_count; i++) {
+		if (read_column(statement, i, &row_schema->columns[i], &columns[i]))
+			continue;
+		if (sqlite3_errcode(session->db) == SQLITE_NOMEM)
+			return execute_fail(call, ERR_INTERNAL,
+				"out of memory; nothing of the call was stored");
+		columns[i].set = false;
+		wrong = wrong < 0 ? i : wrong;
+	}
+	if (wrong >= 0)
+		return execute_bad_row(call, columns, row_schema->columns[wrong].name);
 	return execute_row(call, session->seal, columns);
 }
 

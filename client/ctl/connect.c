@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "output.h"
+#include "connect.h"
 #include "ctl.h"
 
 struct pierre *connect_open(struct ctl *ctl)

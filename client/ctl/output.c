@@ -5,9 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "output.h"
 #include "buffer.h"
 #include "ctl.h"
-#include "../../protocol/json/json.h"
+#include "../../protocol/json/json_add.h"
 #include "value.h"
 
 static bool as_json; /* messages; many are about arguments, before there is anything to ask */
@@ -17,7 +18,29 @@ void output_messages_as_json(void)
 	as_json = true;
 }
 
-/* In the form of a call that failed. */
+/* A message has the form of a call that failed. */
+static void begin_error(struct buffer *out, const char *kind, int code)
+{
+	json_add_object(out, NULL);
+	json_add_object(out, "error");
+	json_add_text(out, "kind", kind);
+	json_add_integer(out, "code", code);
+}
+
+/* ref: 0 for none. Prints the line, and frees it. */
+static void end_error(struct buffer *out, int outcome, bool retryable, uint64_t ref)
+{
+	json_add_text(out, "outcome", outcome == PIERRE_OUTCOME_UNKNOWN ? "unknown" : "none");
+	json_add_bool(out, "retryable", retryable);
+	if (ref != 0)
+		json_add_count(out, "ref", ref);
+	json_add_end(out, '}');
+	json_add_end(out, '}');
+	buffer_byte(out, '\n');
+	(void)fwrite(out->data, 1, out->length, stderr);
+	buffer_free(out);
+}
+
 static void print_message_json(int code, const char *message)
 {
 	static const struct {
@@ -42,18 +65,10 @@ static void print_message_json(int code, const char *message)
 
 	while (i + 1 < sizeof kinds / sizeof kinds[0] && kinds[i].code != code)
 		i++;
-	buffer_text(&out, "{\"error\":{\"kind\":");
-	json_write_string(&out, kinds[i].kind, strlen(kinds[i].kind));
-	buffer_text(&out, ",\"code\":0,\"message\":");
-	if (utf8_valid(message, strlen(message)))
-		json_write_string(&out, message, strlen(message));
-	else
-		buffer_text(&out, "\"(not UTF-8)\"");
-	buffer_text(&out,
-		code == EX_TEMPFAIL ? ",\"outcome\":\"none\",\"retryable\":true}}\n"
-				    : ",\"outcome\":\"none\",\"retryable\":false}}\n");
-	(void)fwrite(out.data, 1, out.length, stderr);
-	buffer_free(&out);
+	begin_error(&out, kinds[i].kind, 0);
+	json_add_text(
+		&out, "message", utf8_valid(message, strlen(message)) ? message : "(not UTF-8)");
+	end_error(&out, PIERRE_OUTCOME_NONE, code == EX_TEMPFAIL, 0);
 }
 
 int output_fail(int code, const char *format, ...)
@@ -101,39 +116,21 @@ static int exit_code(const struct pierre_error *error)
 	}
 }
 
-static void add_member(struct buffer *out, const char *name, const char *text)
+static void add_given(struct buffer *out, const char *name, const char *text)
 {
-	if (*text == '\0')
-		return;
-	buffer_byte(out, ',');
-	json_write_string(out, name, strlen(name));
-	buffer_byte(out, ':');
-	json_write_string(out, text, strlen(text));
+	if (*text != '\0')
+		json_add_text(out, name, text);
 }
 
 static void print_error_json(const struct pierre_error *error)
 {
 	struct buffer out = {0};
 
-	buffer_text(&out, "{\"error\":{\"kind\":");
-	json_write_string(
-		&out, pierre_kind_name(error->kind), strlen(pierre_kind_name(error->kind)));
-	buffer_text(&out, ",\"code\":");
-	json_write_integer(&out, error->code);
-	add_member(&out, "message", error->message);
-	add_member(&out, "path", error->path);
-	add_member(&out, "field", error->field);
-	buffer_text(&out,
-		error->outcome == PIERRE_OUTCOME_UNKNOWN ? ",\"outcome\":\"unknown\""
-							 : ",\"outcome\":\"none\"");
-	buffer_text(&out, error->retryable ? ",\"retryable\":true" : ",\"retryable\":false");
-	if (error->ref != 0) {
-		buffer_text(&out, ",\"ref\":");
-		json_write_integer(&out, (int64_t)error->ref);
-	}
-	buffer_text(&out, "}}\n");
-	(void)fwrite(out.data, 1, out.length, stderr);
-	buffer_free(&out);
+	begin_error(&out, pierre_kind_name(error->kind), error->code);
+	add_given(&out, "message", error->message);
+	add_given(&out, "path", error->path);
+	add_given(&out, "field", error->field);
+	end_error(&out, error->outcome, error->retryable, error->ref);
 }
 
 static void advise_connecting(const struct ctl *ctl)

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "output.h"
+#include "text.h"
 #include "ctl.h"
 
 enum { READ_STEP = 65536 };

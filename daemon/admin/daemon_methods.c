@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../../protocol/json/json.h"
+#include "../../protocol/json/json_add.h"
 #include "../loop/daemon.h"
 #include "../loop/log.h"
 #include "../loop/process.h"
@@ -44,118 +45,47 @@ static int daemon_methods_version(struct daemon *daemon, const struct method_inp
 	return 0;
 }
 
-struct number {
-	const char *name;
-	uint64_t value;
+/* What the rows of METRIC_LIST read. */
+struct stats_sources {
+	const struct daemon *daemon;
+	struct store_stats store;
+	struct process_usage usage;
+	struct password_pool_stats passwords;
+	uint64_t requests, errors, log_lines, log_dropped, draining;
 };
 
-static void write_numbers(struct buffer *out, const struct number *numbers, size_t count)
+static void stats_gather(struct daemon *daemon, struct stats_sources *from)
 {
-	for (size_t i = 0; i < count; i++) {
-		buffer_byte(out, i == 0 ? '{' : ',');
-		buffer_byte(out, '"');
-		buffer_text(out, numbers[i].name);
-		buffer_text(out, "\":");
-		json_write_integer(out, (int64_t)numbers[i].value);
-	}
-	buffer_byte(out, '}');
+	*from = (struct stats_sources){.daemon = daemon,
+		.log_lines = log_lines(),
+		.log_dropped = log_dropped(),
+		.draining = daemon->state != DAEMON_RUNNING};
+	daemon->store->ops->stats(daemon->store, &from->store);
+	process_usage(&from->usage);
+	password_pool_stats(daemon->passwords, &from->passwords);
+	metrics_totals(&daemon->metrics, &from->requests, &from->errors);
 }
 
-static void write_counters(struct daemon *daemon, const struct store_stats *store,
-	const struct process_usage *usage, struct buffer *out)
+enum metric_kind { METRIC_counter, METRIC_gauge };
+
+static void write_kind(const struct stats_sources *from, enum metric_kind kind, const char *group,
+	struct buffer *out)
 {
-	const struct metrics *m = &daemon->metrics;
-	struct password_pool_stats passwords;
-	uint64_t requests, errors;
+#define COUNTED(kind, member, ...) {METRIC_##kind, #member, from->daemon->metrics.member},
+#define READ(kind, member, source, ...) {METRIC_##kind, #member, (uint64_t)from->source},
+	const struct {
+		enum metric_kind kind;
+		const char *member;
+		uint64_t value;
+	} rows[] = {METRIC_LIST(COUNTED, READ)};
+#undef COUNTED
+#undef READ
 
-	password_pool_stats(daemon->passwords, &passwords);
-	metrics_totals(m, &requests, &errors);
-	const struct number numbers[] = {
-		{"requests", requests},
-		{"errors", errors},
-		{"lines", m->lines},
-		{"batches", m->batches},
-		{"notifications", m->notifications},
-		{"slow_calls", m->slow_calls},
-		{"calls_dropped", m->dropped},
-		{"connections_accepted", m->accepted},
-		{"connections_closed", m->closed},
-		{"connections_refused", m->overloaded},
-		{"accept_failures", m->accept_failures},
-		{"line_timeouts", m->line_timeouts},
-		{"write_timeouts", m->write_timeouts},
-		{"reading_paused", m->paused},
-		{"bytes_in", m->bytes_in},
-		{"bytes_out", m->bytes_out},
-		{"passwords_hashed", passwords.hashed},
-		{"passwords_verified", passwords.verified},
-		{"password_timeouts", passwords.timeouts},
-		{"bcrypt_rounds", passwords.rounds},
-		{"log_lines", log_lines()},
-		{"log_dropped", log_dropped()},
-		{"reloads", daemon->reloads},
-		{"pauses", m->pauses},
-		{"db_transactions", store->transactions},
-		{"db_batched_calls", store->batched_calls},
-		{"db_merged_calls", store->merged_calls},
-		{"db_retries", store->retries},
-		{"db_reconnects", store->reconnects},
-		{"db_connect_failures", store->connect_failures},
-		{"db_timeouts", store->timeouts},
-		{"db_wait_ns", store->wait_ns_total},
-		{"db_waits", store->wait_count},
-		{"sqlite_checkpoints", store->checkpoints},
-		{"sqlite_checkpoints_busy", store->checkpoint_busy},
-		{"seals", store->seals},
-		{"opens", store->opens},
-		{"cpu_user_us", usage->cpu_user_us},
-		{"cpu_system_us", usage->cpu_system_us},
-	};
-
-	buffer_text(out, ",\"counters\":");
-	write_numbers(out, numbers, sizeof numbers / sizeof *numbers);
-}
-
-static void write_gauges(struct daemon *daemon, const struct store_stats *store,
-	const struct process_usage *usage, struct buffer *out)
-{
-	struct password_pool_stats passwords;
-
-	password_pool_stats(daemon->passwords, &passwords);
-	const struct number numbers[] = {
-		{"clients", daemon->server.count},
-		{"clients_max", daemon->settings.connections},
-		{"in_flight", daemon->dispatch.calls},
-		{"client_memory_bytes", daemon->server.account.held},
-		{"client_memory_peak_bytes", daemon->server.account.peak},
-		{"draining", daemon->state != DAEMON_RUNNING},
-		{"paused", daemon->pause.paused},
-		{"paused_calls", daemon->pause.count},
-		{"loop_lag_ns", daemon->metrics.loop_lag_ns},
-		{"loop_lag_max_ns", daemon->metrics.loop_lag_max_ns},
-		{"loop_long_line_bytes_max", daemon->server.long_bytes_max},
-		{"loop_result_bytes_max", store->loop_bytes_max},
-		{"password_threads", passwords.threads},
-		{"passwords_running", passwords.running},
-		{"passwords_queued", passwords.queued},
-		{"db_connections_idle", store->connections_idle},
-		{"db_connections_active", store->connections_active},
-		{"db_connections_connecting", store->connections_connecting},
-		{"db_connections_max", store->connections_max},
-		{"db_queued", store->queued},
-		{"db_running", store->running},
-		{"db_batch_max", store->batch_max},
-		{"sqlite_wal_bytes", store->wal_bytes},
-		{"key_seals", store->key_seals},
-		{"resident_bytes", usage->resident_bytes},
-		{"descriptors", usage->descriptors},
-		{"descriptors_max", usage->descriptor_limit},
-		{"threads", usage->threads},
-		{"started_at", (uint64_t)usage->started_at},
-	};
-
-	buffer_text(out, ",\"gauges\":");
-	write_numbers(out, numbers, sizeof numbers / sizeof *numbers);
+	json_add_object(out, group);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		if (rows[i].kind == kind)
+			json_add_integer(out, rows[i].member, (int64_t)rows[i].value);
+	json_add_end(out, '}');
 }
 
 /* Errors of all methods, and of lines that named none, by kind. */
@@ -198,21 +128,19 @@ static void write_last_error(const struct store_stats *store, struct buffer *out
 static int daemon_methods_stats(struct daemon *daemon, const struct method_input *input,
 	struct buffer *out, struct err *err)
 {
-	struct store_stats store = {0};
-	struct process_usage usage;
+	struct stats_sources from;
 
 	(void)input;
 	(void)err;
-	daemon->store->ops->stats(daemon->store, &store);
-	process_usage(&usage);
+	stats_gather(daemon, &from);
 	buffer_text(out, "{\"uptime_seconds\":");
 	json_write_real(out, (double)(uv_hrtime() - daemon->started_at) / 1e9);
-	write_counters(daemon, &store, &usage, out);
-	write_gauges(daemon, &store, &usage, out);
+	write_kind(&from, METRIC_counter, "counters", out);
+	write_kind(&from, METRIC_gauge, "gauges", out);
 	buffer_text(out, ",\"methods\":");
 	metrics_write_methods(&daemon->metrics, out);
 	daemon_methods_write_errors(&daemon->metrics, out);
-	write_last_error(&store, out);
+	write_last_error(&from.store, out);
 	buffer_byte(out, '}');
 	return 0;
 }

@@ -4,27 +4,10 @@
 
 #include "../../protocol/json/json.h"
 
-static unsigned bucket_of(uint64_t value)
+static size_t bucket_of(uint64_t value)
 {
-	unsigned exponent;
-
-	if (value < 16)
-		return (unsigned)value;
-	if (value >> HISTOGRAM_BITS != 0)
-		return HISTOGRAM_BUCKETS - 1;
-	exponent = 63 - (unsigned)__builtin_clzll(value);
-	return (exponent - 3) * 16 + (unsigned)((value >> (exponent - 4)) & 15);
-}
-
-/* The largest value that falls into the bucket. */
-static uint64_t bucket_top(unsigned bucket)
-{
-	unsigned exponent;
-
-	if (bucket < 16)
-		return bucket;
-	exponent = bucket / 16 + 3;
-	return (((uint64_t)16 + bucket % 16 + 1) << (exponent - 4)) - 1;
+	return value >> HISTOGRAM_BITS != 0 ? HISTOGRAM_BUCKETS - 1
+					    : log_linear_bucket(value, HISTOGRAM_PARTS);
 }
 
 void histogram_add(struct histogram *histogram, uint64_t value)
@@ -40,22 +23,17 @@ uint64_t histogram_quantile(const struct histogram *histogram, unsigned per_mill
 {
 	uint64_t wanted = (histogram->count / 1000) * per_mille +
 		((histogram->count % 1000) * per_mille + 999) / 1000;
-	uint64_t seen = 0;
 
-	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
-		seen += histogram->buckets[i];
-		if (seen >= wanted && seen > 0)
-			return bucket_top(i) < histogram->max ? bucket_top(i) : histogram->max;
-	}
-	return histogram->max;
+	return log_linear_quantile(
+		histogram->buckets, HISTOGRAM_BUCKETS, HISTOGRAM_PARTS, wanted, histogram->max);
 }
 
 uint64_t histogram_up_to(const struct histogram *histogram, unsigned bits)
 {
-	unsigned end = bits >= HISTOGRAM_BITS ? HISTOGRAM_BUCKETS : bucket_of((uint64_t)1 << bits);
+	size_t end = bits >= HISTOGRAM_BITS ? HISTOGRAM_BUCKETS : bucket_of((uint64_t)1 << bits);
 	uint64_t seen = 0;
 
-	for (unsigned i = 0; i < end; i++)
+	for (size_t i = 0; i < end; i++)
 		seen += histogram->buckets[i];
 	return seen;
 }

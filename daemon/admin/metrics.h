@@ -12,11 +12,14 @@
 #include "../../protocol/buffer.h"
 #include "../../protocol/catalog.h"
 #include "../../protocol/error.h"
+#include "../../protocol/metrics/log_linear.h"
+#include "../../protocol/metrics/metric_list.h"
 
 enum {
-	HISTOGRAM_BITS = 38,
-	HISTOGRAM_BUCKETS = (HISTOGRAM_BITS - 4 + 1) * 16
-}; /* to 2^38 ns = 275 s */
+	HISTOGRAM_BITS = 38, /* to 2^38 ns = 275 s */
+	HISTOGRAM_PARTS = 4,
+	HISTOGRAM_BUCKETS = LOG_LINEAR_BUCKETS(HISTOGRAM_BITS, HISTOGRAM_PARTS)
+};
 
 struct histogram {
 	uint64_t count, sum, max;
@@ -38,14 +41,11 @@ struct method_metrics {
 struct metrics {
 	struct method_metrics *methods;   /* catalog_method_count */
 	uint64_t refused[ERR_KIND_COUNT]; /* answered with an error before a method was known */
-	uint64_t lines, notifications, batches;
-	uint64_t bytes_in, bytes_out;
-	uint64_t accepted, closed, overloaded;  /* connections */
-	uint64_t line_timeouts, write_timeouts; /* connections closed for these */
-	uint64_t paused;                        /* times that reading a connection stopped */
-	uint64_t dropped; /* calls that never began, since their client was gone */
-	uint64_t pauses;  /* times that the daemon was paused */
-	uint64_t accept_failures, slow_calls, loop_lag_max_ns, loop_lag_ns;
+#define COUNTED(kind, member, ...) uint64_t member;
+#define READ(...)
+	METRIC_LIST(COUNTED, READ)
+#undef COUNTED
+#undef READ
 };
 
 int metrics_init(struct metrics *metrics);

@@ -166,7 +166,7 @@ void dispatch_finish(struct request *request)
 	daemon->dispatch.clock = uv_hrtime();
 	ns = daemon->dispatch.clock - request->started;
 	if (request->call.dropped) {
-		daemon->metrics.dropped++;
+		daemon->metrics.calls_dropped++;
 	} else {
 		metrics_call(&daemon->metrics, request->call.method, request->call.err.kind, ns,
 			request->call.rows);
@@ -193,12 +193,10 @@ static bool has_role(
 	return false;
 }
 
-bool dispatch_begins(struct request *request)
+static bool still_begins(struct request *request)
 {
 	struct connection *connection = request->connection;
 
-	if (request->state == REQUEST_NEW)
-		return true;
 	if (atomic_load_explicit(&connection->order.gone, memory_order_relaxed) &&
 		!request->notification) {
 		(void)err_set(&request->call.err, ERR_UNAVAILABLE, "the client is gone");
@@ -208,6 +206,12 @@ bool dispatch_begins(struct request *request)
 	}
 	dispatch_finish(request);
 	return false;
+}
+
+/* What is new was admitted in this loop iteration. */
+bool dispatch_begins(struct request *request)
+{
+	return request->state == REQUEST_NEW || still_begins(request);
 }
 
 void dispatch_submit(struct request *request)

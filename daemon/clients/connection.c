@@ -56,7 +56,7 @@ static void connection_watch(struct connection *connection)
 		return;
 	if ((connection->events & UV_READABLE) != 0 && (events & UV_READABLE) == 0 &&
 		connection->state == CONNECTION_OPEN)
-		connection->daemon->metrics.paused++;
+		connection->daemon->metrics.reading_paused++;
 	connection->events = events;
 	if (events == 0)
 		(void)uv_poll_stop(&connection->poll);
@@ -138,7 +138,7 @@ static void on_closed(uv_handle_t *handle)
 	assert(connection->account.held == 0); /* whoever held memory for it has returned it */
 	list_remove(&connection->link);
 	server->count--;
-	server->daemon->metrics.closed++;
+	server->daemon->metrics.connections_closed++;
 	free(connection);
 }
 
@@ -506,7 +506,7 @@ int connection_open(struct daemon *daemon, int fd, const struct peer *peer, enum
 	list_init(&connection->throttled);
 	list_append(&daemon->server.connections, &connection->link);
 	daemon->server.count++;
-	connection->number = ++daemon->metrics.accepted;
+	connection->number = ++daemon->metrics.connections_accepted;
 	connection->opened_at = connection->heard_at = uv_hrtime();
 	connection_watch(connection);
 	return 0;

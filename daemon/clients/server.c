@@ -39,7 +39,7 @@ static void server_refuse(struct server *server, int fd, const char *why)
 	struct err err;
 	char ignored[4096];
 
-	server->daemon->metrics.overloaded++;
+	server->daemon->metrics.connections_refused++;
 	(void)err_set(&err, ERR_OVERLOADED, "%s", why);
 	rpc_error(&text, "null", 4, &err);
 	buffer_byte(&text, '\n');

@@ -127,6 +127,26 @@ int socket_inherit(struct socket *sock, struct err *err)
 	return 0;
 }
 
+/* systemd starts the service again as long as a connection waits on its socket, also one whose
+ * client has given up: a service that cannot start would be started for ever, many times a second.
+ */
+void socket_dismiss(struct socket *sock)
+{
+	struct err ignored = {0};
+
+	if (sock->fd < 0 && !sock->bound && sock->lock_fd < 0)
+		(void)socket_inherit(sock, &ignored);
+	if (!sock->inherited)
+		return;
+	for (int count = 0; count < SOCKET_BACKLOG; count++) {
+		int fd = accept4(sock->fd, NULL, NULL, SOCK_CLOEXEC);
+
+		if (fd < 0)
+			return;
+		(void)close(fd);
+	}
+}
+
 /* Holds the lock file, which is still the one at its path; 75 when another daemon does. */
 static int take_lock(struct socket *sock, struct err *err)
 {

@@ -33,6 +33,9 @@ int socket_choose(
 	struct socket *sock, const char *configured, bool make, bool *in_runtime, struct err *err);
 /* Takes over systemd's listening socket; 1 when there is none. */
 int socket_inherit(struct socket *sock, struct err *err);
+/* Closes the connections that wait on systemd's socket; takes it over when it has not been. For a
+ * start that fails and that another attempt does not mend. */
+void socket_dismiss(struct socket *sock);
 /* Locks and binds; not listening yet. */
 int socket_bind(struct socket *sock, mode_t mode, struct err *err);
 int socket_listen(struct socket *sock, struct err *err);

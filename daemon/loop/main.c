@@ -60,12 +60,20 @@ static int run_command(enum settings_command command)
 	return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
 }
 
+/* The unit's RestartPreventExitStatus=: what another attempt does not mend. */
+static bool is_lasting(int code)
+{
+	return code == EX_USAGE || code == EX_DATAERR || code == EX_NOPERM || code == EX_CONFIG;
+}
+
 static int start_failed(const struct err *err)
 {
 	int code = err->exit_code != 0 ? err->exit_code : EX_SOFTWARE;
 
 	log_event(LOG_ERR, err->message, log_number("exit_code", code));
 	notify_send("STATUS=%s\nERRNO=%d", err->message, EIO);
+	if (is_lasting(code))
+		socket_dismiss(&self.socket);
 	socket_close(&self.socket);
 	seal_free(self.seal);
 	access_free(&self.access);
@@ -260,6 +268,7 @@ static int usage_error(const struct err *err)
 {
 	(void)fprintf(stderr, "pierre-dbd: %s\n", err->message);
 	notify_send("STATUS=%s\nERRNO=%d", err->message, EINVAL);
+	socket_dismiss(&self.socket);
 	notify_close();
 	settings_free(&self.settings);
 	return err->exit_code;

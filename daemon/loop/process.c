@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "../../backends/store_redact.h"
+#include "../settings/settings.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define SANITIZED 1
@@ -65,34 +66,70 @@ static void redact(char *url)
 	free(shown);
 }
 
+static void process_hide(const struct setting *row, char *value)
+{
+	if (row->type == SETTING_SECRET)
+		explicit_bzero(value, strlen(value));
+	else if (row->type == SETTING_URL)
+		redact(value);
+}
+
+/* What stands behind `name=`; NULL: text does not begin so. */
+static char *process_value_behind(char *text, const char *name)
+{
+	size_t length = name != NULL ? strlen(name) : 0;
+
+	return length > 0 && strncmp(text, name, length) == 0 && text[length] == '='
+		? text + length + 1
+		: NULL;
+}
+
+/* libpq reads it at every connection: it moves to a block that /proc does not show. */
+static void process_move_password(char *shown)
+{
+	char *copy = strdup(shown);
+	size_t length = strlen(shown);
+
+	if (copy != NULL && setenv("PGPASSWORD", copy, 1) == 0)
+		explicit_bzero(shown, length);
+	if (copy != NULL)
+		explicit_bzero(copy, length);
+	free(copy);
+}
+
+static void process_scrub_variable(char *entry)
+{
+	char *value = process_value_behind(entry, "PGPASSWORD");
+
+	if (value != NULL)
+		process_move_password(value);
+	for (unsigned id = 0; id < SETTING_ROWS; id++)
+		if ((value = process_value_behind(entry, setting_table[id].environment)) != NULL)
+			process_hide(&setting_table[id], value);
+}
+
+/* next: the argument behind it; NULL: none. */
+static void process_scrub_argument(char *argument, char *next)
+{
+	if (strncmp(argument, "--", 2) != 0)
+		return;
+	for (unsigned id = 0; id < SETTING_ROWS; id++) {
+		const struct setting *row = &setting_table[id];
+		char *value = process_value_behind(argument + 2, row->flag);
+
+		if (value == NULL && row->flag != NULL && strcmp(argument + 2, row->flag) == 0)
+			value = next;
+		if (value != NULL)
+			process_hide(row, value);
+	}
+}
+
 void process_scrub(char **argv, char **environment)
 {
-	for (; *environment != NULL; environment++) {
-		if (strncmp(*environment, "ENCRYPTION_KEY=", 15) == 0)
-			explicit_bzero(*environment + 15, strlen(*environment + 15));
-		else if (strncmp(*environment, "PREVIOUS_ENCRYPTION_KEY=", 24) == 0)
-			explicit_bzero(*environment + 24, strlen(*environment + 24));
-		else if (strncmp(*environment, "DATABASE_URL=", 13) == 0)
-			redact(*environment + 13);
-		else if (strncmp(*environment, "PGPASSWORD=", 11) == 0) {
-			/* libpq reads it at every connection: it moves to a block that /proc does
-			 * not show. */
-			char *copy = strdup(*environment + 11), *shown = *environment + 11;
-			size_t length = strlen(shown);
-
-			if (copy != NULL && setenv("PGPASSWORD", copy, 1) == 0)
-				explicit_bzero(shown, length);
-			if (copy != NULL)
-				explicit_bzero(copy, strlen(copy));
-			free(copy);
-		}
-	}
-	for (; *argv != NULL; argv++) {
-		if (strcmp(*argv, "--database-url") == 0 && argv[1] != NULL)
-			redact(*++argv);
-		else if (strncmp(*argv, "--database-url=", 15) == 0)
-			redact(*argv + 15);
-	}
+	for (; *environment != NULL; environment++)
+		process_scrub_variable(*environment);
+	for (; *argv != NULL; argv++)
+		process_scrub_argument(*argv, argv[1]);
 }
 
 uint64_t process_raise_descriptors(uint64_t wanted)

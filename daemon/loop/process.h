@@ -7,8 +7,8 @@
 
 /* Umask, ignored signals, no core, no tracing, no new privileges, descriptors 0 to 2 open. */
 void process_harden(void);
-/* Takes the key out of the environment block and the passwords out of it and of the arguments, as
- * /proc shows them. */
+/* Takes the secrets of the settings' table out of the environment block and the arguments, as /proc
+ * shows them: keys whole, of URLs their passwords; PGPASSWORD besides. */
 void process_scrub(char **argv, char **environment);
 /* Raises the limit of open descriptors towards `wanted`; returns what it is then. */
 uint64_t process_raise_descriptors(uint64_t wanted);

@@ -12,12 +12,13 @@
 #include "envfile.h"
 
 const struct setting setting_table[SETTING_ROWS] = {
-#define X(member, type_, flag_, environment_, fallback_, min_, max_, flags_, group_, doc_)         \
+#define X(member, type_, flag_, environment_, fallback_, words_, min_, max_, flags_, group_, doc_) \
 	[SETTING_ID_##member] = {.name = #member,                                                  \
 		.type = SETTING_##type_,                                                           \
 		.flag = flag_,                                                                     \
 		.environment = environment_,                                                       \
 		.fallback = fallback_,                                                             \
+		.words = words_,                                                                   \
 		.min = min_,                                                                       \
 		.max = max_,                                                                       \
 		.flags = flags_,                                                                   \
@@ -202,18 +203,25 @@ static void warn_if_unknown(struct settings *settings, const char *where, const 
 		meant != NULL ? "?" : "");
 }
 
-static bool holds_secrets(const struct envfile *file)
+static bool is_secret(const struct setting *row, const char *value)
 {
-	const char *url = envfile_get(file, "DATABASE_URL");
 	char shown[512];
 
-	if (envfile_get(file, "ENCRYPTION_KEY") != NULL ||
-		envfile_get(file, "PREVIOUS_ENCRYPTION_KEY") != NULL)
-		return true;
-	if (url == NULL)
-		return false;
-	store_redact_url(url, shown, sizeof shown);
-	return strcmp(shown, url) != 0;
+	if (row->type != SETTING_URL)
+		return row->type == SETTING_SECRET;
+	store_redact_url(value, shown, sizeof shown);
+	return strcmp(shown, value) != 0;
+}
+
+static bool holds_secrets(const struct envfile *file)
+{
+	for (unsigned id = 0; id < SETTING_ROWS; id++) {
+		const char *value = envfile_get(file, setting_table[id].environment);
+
+		if (value != NULL && is_secret(&setting_table[id], value))
+			return true;
+	}
+	return false;
 }
 
 static void settings_look_at_file(struct settings *settings, const struct envfile *file)

@@ -78,10 +78,7 @@ static const char *placeholder(const struct setting *row)
 		[SETTING_CHOICE] = "NAME",
 	};
 
-	return row->type == SETTING_TEXT && strstr(row->name, "file") != NULL   ? "FILE"
-		: row->type == SETTING_TEXT && strcmp(row->name, "socket") == 0 ? "PATH"
-		: row->type == SETTING_TEXT && strcmp(row->name, "access") == 0 ? "RULES"
-										: names[row->type];
+	return row->type == SETTING_TEXT && row->words != NULL ? row->words : names[row->type];
 }
 
 static void range_of(const struct setting *row, char *out, size_t size)
@@ -89,6 +86,8 @@ static void range_of(const struct setting *row, char *out, size_t size)
 	char min[32], max[32];
 
 	*out = '\0';
+	if (row->type == SETTING_CHOICE)
+		(void)snprintf(out, size, "%s", row->words);
 	if (row->type == SETTING_COUNT || row->type == SETTING_BYTES || row->type == SETTING_TIME)
 		(void)snprintf(out, size, "%s to %s",
 			settings_value_show_number(row, (uint64_t)row->min, min, sizeof min),
@@ -159,10 +158,11 @@ void settings_text_write_markdown(FILE *out)
 				row->flag);
 		else
 			(void)fprintf(out, "| ");
-		(void)fprintf(out, "| `%s` | %s%s%s | %s | %s | ", row->environment,
+		(void)fprintf(out, "| `%s` | %s%s%s | ", row->environment,
 			*row->fallback != '\0' ? "`" : "", row->fallback,
-			*row->fallback != '\0' ? "`" : "", range,
-			(row->flags & SETTING_RELOAD) != 0 ? "yes" : "");
+			*row->fallback != '\0' ? "`" : "");
+		print_cell(out, range);
+		(void)fprintf(out, " | %s | ", (row->flags & SETTING_RELOAD) != 0 ? "yes" : "");
 		print_cell(out, row->doc);
 		(void)fprintf(out, " |\n");
 	}
@@ -196,6 +196,22 @@ static void settings_text_write_value(
 	json_add_text(out, "value", value);
 }
 
+static void settings_text_write_choices(const struct setting *row, struct buffer *out)
+{
+	char choice[64];
+	size_t length = 1;
+
+	json_add_array(out, "choices");
+	for (uint64_t i = 0; row->type == SETTING_CHOICE && length > 0; i++) {
+		const char *word = settings_value_choice(row, i, &length);
+
+		(void)snprintf(choice, sizeof choice, "%.*s", (int)length, word);
+		if (length > 0)
+			json_add_text(out, NULL, choice);
+	}
+	json_add_end(out, ']');
+}
+
 void settings_text_write_list(const struct settings *settings, struct buffer *out)
 {
 	json_add_array(out, NULL);
@@ -211,6 +227,7 @@ void settings_text_write_list(const struct settings *settings, struct buffer *ou
 		json_add_text(out, "flag", row->flag);
 		json_add_text(out, "environment", row->environment);
 		json_add_text(out, "doc", row->doc);
+		settings_text_write_choices(row, out);
 		json_add_end(out, '}');
 	}
 	json_add_end(out, ']');

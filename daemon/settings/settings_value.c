@@ -67,21 +67,31 @@ static bool parse_bool(const char *text, uint64_t *number)
 	return false;
 }
 
-/* A CHOICE's doc begins with its choices, `a|b|c`, up to a semicolon or the end. */
+const char *settings_value_choice(const struct setting *row, uint64_t index, size_t *length)
+{
+	const char *word = row->words;
+
+	for (; index > 0 && *word != '\0'; index--) {
+		word += strcspn(word, "|");
+		word += *word == '|';
+	}
+	*length = strcspn(word, "|");
+	return word;
+}
+
 static bool parse_choice(const struct setting *row, const char *text, uint64_t *number)
 {
-	const char *at = row->doc;
+	size_t length = strlen(text), found;
 
 	for (uint64_t i = 0;; i++) {
-		size_t length = strcspn(at, "|;");
+		const char *word = settings_value_choice(row, i, &found);
 
-		if (strlen(text) == length && strncasecmp(at, text, length) == 0) {
+		if (found == 0)
+			return false;
+		if (found == length && strncasecmp(word, text, length) == 0) {
 			*number = i;
 			return true;
 		}
-		if (at[length] != '|')
-			return false;
-		at += length + 1;
 	}
 }
 
@@ -110,8 +120,7 @@ int settings_value_parse_value(
 	if (row->type == SETTING_CHOICE) {
 		if (parse_choice(row, text, number))
 			return 0;
-		return err_exit(err, EX_CONFIG, "\"%.60s\" is none of %.*s", text,
-			(int)strcspn(row->doc, ";"), row->doc);
+		return err_exit(err, EX_CONFIG, "\"%.60s\" is none of %s", text, row->words);
 	}
 	if (row->type == SETTING_BOOL) {
 		if (parse_bool(text, number))
@@ -148,11 +157,12 @@ static void show_scaled(const struct unit *unit, uint64_t number, char *out, siz
 		(unsigned long long)number / (unsigned long long)unit->factor, unit->name);
 }
 
-static void show_choice(const char *at, uint64_t index, char *out, size_t size)
+static void show_choice(const struct setting *row, uint64_t index, char *out, size_t size)
 {
-	for (; index > 0; index--)
-		at += strcspn(at, "|") + 1;
-	(void)snprintf(out, size, "%.*s", (int)strcspn(at, "|;"), at);
+	size_t length;
+	const char *word = settings_value_choice(row, index, &length);
+
+	(void)snprintf(out, size, "%.*s", (int)length, word);
 }
 
 char *settings_value_show_number(const struct setting *row, uint64_t number, char *out, size_t size)
@@ -174,7 +184,7 @@ char *settings_value_show_number(const struct setting *row, uint64_t number, cha
 		(void)snprintf(out, size, "%04llo", (unsigned long long)number);
 		break;
 	case SETTING_CHOICE:
-		show_choice(row->doc, number, out, size);
+		show_choice(row, number, out, size);
 		break;
 	case SETTING_COUNT:
 	case SETTING_TEXT:

@@ -406,14 +406,17 @@ def _stubs(catalog, number, method: Method):
     outputs = _outputs(catalog, method)
     places = ("out" if outputs else "NULL") + (", count" if len(outputs) > 1 else ", NULL")
     return (
-        f"{plain}\n{{\n{args}\treturn handle_call(db, &stub_methods[{number}], {given}, {places}, failure);\n}}\n\n"
+        f"{plain}\n{{\n{args}\treturn blocking_call(db, &stub_methods[{number}], {given}, {places}, failure);\n}}\n\n"
         f"{later}\n{{\n{args}\treturn calls_submit(db, &stub_methods[{number}], {given}, done, userdata, failure);\n}}\n\n"
-        f"{take}\n{{\n\treturn answer_client_take(answer, &stub_methods[{number}], {places}, failure);\n}}\n"
+        f"{take}\n{{\n\treturn answer_result(answer, &stub_methods[{number}], {places}, failure);\n}}\n"
     )
 
 
 def source(catalog: Catalog) -> str:
-    parts = [BANNER, '#include "stub.h"\n']
+    parts = [
+        BANNER,
+        '#include "answer.h"\n#include "blocking.h"\n#include "calls.h"\n#include "decode_result.h"\n',
+    ]
     for kind in _answers(catalog) + _inputs(catalog):
         name = snake(kind.name)
         parts += _type_tables(

@@ -482,11 +482,10 @@ static void mark_awkward(struct json *json, const struct levels *levels)
  * and depth. */
 static int scan_values(struct scan *scan, struct levels *levels)
 {
+	struct level *level = NULL; /* of the innermost open container */
 	enum want want = WANT_VALUE;
 
 	for (;;) {
-		struct level *level = levels->depth > 0 ? &levels->at[levels->depth - 1] : NULL;
-
 		skip_space(scan);
 		if (scan->at == scan->end)
 			return json_scan_fail(scan, "the text ends too early");
@@ -499,6 +498,7 @@ static int scan_values(struct scan *scan, struct levels *levels)
 				end_value(scan, levels, level->node);
 			if (levels->depth == 0)
 				return 0;
+			level--;
 			want = WANT_COMMA_OR_END;
 			continue;
 		}
@@ -515,6 +515,7 @@ static int scan_values(struct scan *scan, struct levels *levels)
 		if (*scan->at == '{' || *scan->at == '[') {
 			if (open_container(scan, levels) < 0)
 				return -1;
+			level = &levels->at[levels->depth - 1];
 			want = WANT_FIRST_OR_END;
 			continue;
 		}
@@ -523,7 +524,7 @@ static int scan_values(struct scan *scan, struct levels *levels)
 		mark_awkward(scan->json, levels);
 		if (scan->any)
 			end_value(scan, levels, (uint32_t)scan->json->count - 1);
-		if (levels->depth == 0)
+		if (level == NULL)
 			return 0;
 		want = WANT_COMMA_OR_END;
 	}

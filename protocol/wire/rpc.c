@@ -113,14 +113,14 @@ int rpc_request(const struct json *json, uint32_t node, struct arena *arena,
 
 static void rpc_begin(struct buffer *out, const char *id, size_t id_length)
 {
-	buffer_append(out, "{\"jsonrpc\":\"2.0\",\"id\":", RPC_ID_AT);
+	buffer_append(out, RPC_HEAD, RPC_ID_AT);
 	buffer_append(out, id, id_length);
 }
 
 void rpc_begin_result(struct buffer *out, const char *id, size_t id_length)
 {
 	rpc_begin(out, id, id_length);
-	buffer_append(out, ",\"result\":", 10);
+	buffer_append(out, RPC_RESULT, sizeof RPC_RESULT - 1);
 }
 
 void rpc_end_result(struct buffer *out)

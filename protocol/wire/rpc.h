@@ -38,6 +38,13 @@ struct rpc_request {
 int rpc_request(const struct json *json, uint32_t node, struct arena *arena,
 	struct rpc_request *request, struct err *err);
 
+/* What stands before the id of each request and answer that is written, and before a method, its
+ * parameters and a result. */
+#define RPC_HEAD "{\"jsonrpc\":\"2.0\",\"id\":"
+#define RPC_METHOD ",\"method\":"
+#define RPC_PARAMS ",\"params\":"
+#define RPC_RESULT ",\"result\":"
+
 /* `{"jsonrpc":"2.0","id":<id>,"result":` — the result's text follows, then rpc_end_result. */
 void rpc_begin_result(struct buffer *out, const char *id, size_t id_length);
 void rpc_end_result(struct buffer *out); /* `}` without newline */

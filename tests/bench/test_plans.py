@@ -6,14 +6,10 @@ import os
 import re
 import sqlite3
 import subprocess
-import sys
 import tempfile
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, ".."))
-sys.path.insert(0, HERE)
-import seed  # noqa: E402
-from lib import case, daemon as daemons, databases  # noqa: E402
+import seed
+from lib import case, daemon as daemons, databases
 
 SANITIZERS = False
 
@@ -306,6 +302,3 @@ if databases.chosen() == "sqlite":
     del PostgresPlans
 else:
     del SqlitePlans
-
-if __name__ == "__main__":
-    case.main()

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec.h"
+#include "answer.h"
+#include "decode_result.h"
 #include "handle.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -24,7 +25,7 @@ static void take(struct pierre *db, const struct pierre_answer *answer, void *us
 	if (pierre_answer_json(answer, &json, &error) == 0 && strlen(json) == 0)
 		abort(); /* no JSON is empty */
 	pierre_text_free(json);
-	if (answer_client_take(answer, method, &out, &count, &error) == 0 &&
+	if (answer_result(answer, method, &out, &count, &error) == 0 &&
 		(method->result != STUB_RESULT_VALUE || method->value.kind > STUB_TIME))
 		decode_result_free(out.block);
 }
@@ -36,7 +37,8 @@ static void begin_calls(struct pierre *db)
 		(void)pierre_call_async(db, stub_methods[i].name, NULL, take,
 			(void *)(uintptr_t)&stub_methods[i], NULL);
 	while (!list_empty(&db->queued)) {
-		struct call *call = list_entry(list_first(&db->queued), struct call, link);
+		struct pending_call *call =
+			list_entry(list_first(&db->queued), struct pending_call, link);
 
 		call->written = call->length;
 		list_remove(&call->link);

@@ -10,16 +10,14 @@ import signal
 import sqlite3
 import stat
 import subprocess
-import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import databases  # noqa: E402
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import BINARY, CTL, SLOW, Daemon, new_key, temporary_folder  # noqa: E402
-from lib.rpc import RpcError  # noqa: E402
-from lib.world import World, new_usage, new_user  # noqa: E402
+from lib import databases
+from lib.case import Case
+from lib.daemon import BINARY, CTL, SLOW, Daemon, new_key, temporary_folder
+from lib.rpc import RpcError
+from lib.world import World, new_usage, new_user
 
 SANITIZERS = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "LLVM_PROFILE_FILE")
 ROUNDS = 20 if os.environ.get("PIERRE_TEST_LONG") else 6
@@ -603,6 +601,3 @@ if databases.chosen() == "sqlite":
     del Postgres
 else:
     del Sqlite
-
-if __name__ == "__main__":
-    main()

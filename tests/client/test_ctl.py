@@ -4,12 +4,10 @@ import os
 import pty
 import re
 import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import interface  # noqa: E402
-from lib.case import Case, DaemonCase, main  # noqa: E402
-from lib.daemon import CTL, SLOW  # noqa: E402
+from lib import interface
+from lib.case import Case, DaemonCase
+from lib.daemon import CTL, SLOW
 
 HASH = "$2b$12$" + "a" * 53
 SANITIZERS = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "LLVM_PROFILE_FILE")
@@ -505,12 +503,26 @@ class WithDaemon(CtlCase):
         for expected, *arguments in (
             ("takes a method",),
             ("takes a method", "--mix", "x", "y"),
-            ("not a number", "daemon.ping", "-c", "0"),
-            ("not a number", "daemon.ping", "-n"),
+            ("--clients takes a number from 1 to 10000", "daemon.ping", "-c", "0"),
+            ("--clients takes a number", "daemon.ping", "--clients=many"),
+            ("--calls needs a value", "daemon.ping", "-n"),
+            ("--duration needs a value", "daemon.ping", "--duration="),
+            ("--cyclic takes no value", "daemon.ping", "--cyclic=yes"),
+            ("bench has no option -x", "daemon.ping", "-x"),
             ("no option", "daemon.ping", "--rate", "5"),
             ("there is no method", "daemon.pong"),
         ):
             self.assertIn(expected, self.bad(64, "bench", *arguments))
+
+    def test_options_in_every_form(self):
+        """Before, between and behind the words; long and short, the value in the same argument or in the next."""
+        for options in (
+            ("-n", "12", "-P", "3", "daemon.ping"),
+            ("daemon.ping", "-n12", "-P3"),
+            ("--calls=12", "daemon.ping", "--pipeline", "3"),
+        ):
+            result = json.loads(self.good("bench", "--json", *options))
+            self.assertEqual((result["calls"], result["pipeline"]), (12, 3), options)
 
     def test_bench_mix(self):
         path = os.path.join(self.daemon.folder, "mix.txt")
@@ -570,7 +582,3 @@ class WithDaemon(CtlCase):
             self.on_a_terminal("call", "list_a2a_clients", f"user_id={identifier}"), "[]\n"
         )
         self.assertIn("\033[32mready", self.on_a_terminal("ready"))
-
-
-if __name__ == "__main__":
-    main()

@@ -8,13 +8,11 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 import threading
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import BINARY, CTL, SLOW, Daemon, new_key, temporary_folder  # noqa: E402
-from lib.world import new_user  # noqa: E402
+from lib.case import Case
+from lib.daemon import BINARY, CTL, SLOW, Daemon, new_key, temporary_folder
+from lib.world import new_user
 
 SANITIZERS = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "LLVM_PROFILE_FILE")
 STRANGER = 54321
@@ -337,7 +335,3 @@ class Doctor(CtlCase):
         )
         self.assertIn("resume", found["paused"]["advice"])
         daemon.stop()
-
-
-if __name__ == "__main__":
-    main()

@@ -6,14 +6,12 @@ import glob
 import os
 import re
 import signal
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import strict  # noqa: E402
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import BINARY, SANITIZER, Daemon  # noqa: E402
-from lib.interface import ERRORS  # noqa: E402
-from lib.world import UNKNOWN, World, new_user, unique  # noqa: E402
+from lib import strict
+from lib.case import Case
+from lib.daemon import BINARY, SANITIZER, Daemon
+from lib.interface import ERRORS
+from lib.world import UNKNOWN, World, new_user, unique
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 NONE, MAYBE = 0, 1  # enum pierre_outcome
@@ -249,7 +247,3 @@ class Errors(Case):
             self.logged(daemon, "stopping")
             self.expect("shutting_down", self.library.call(one, "get_user_count"))
         self.assertEqual(daemon.wait(60), 0)
-
-
-if __name__ == "__main__":
-    main()

@@ -3,11 +3,9 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib.case import DaemonCase, main  # noqa: E402
-from lib.daemon import BUILD, SANITIZER, SLOW  # noqa: E402
+from lib.case import DaemonCase
+from lib.daemon import BUILD, SANITIZER, SLOW
 
 EXAMPLES = os.path.join(BUILD, "client", "examples")
 RUST = os.path.join(
@@ -120,7 +118,3 @@ class Examples(DaemonCase):
         done = self.run_example("event_loop", "a@b", "c@d", socket="/nonexistent/socket")
         self.assertEqual(done.returncode, 1)
         self.assertEqual(done.stdout.count("/nonexistent/socket"), 2)
-
-
-if __name__ == "__main__":
-    main()

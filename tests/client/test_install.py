@@ -5,12 +5,10 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import BUILD, SANITIZER, Daemon  # noqa: E402
+from lib.case import Case
+from lib.daemon import BUILD, SANITIZER, Daemon
 
 BACKENDS = ("sqlite",)
 SANITIZERS = False
@@ -177,7 +175,3 @@ class Install(Case):
         self.assertEqual(self.folder + program, self.path("bin/pierre-dbd"))
         self.path("pierre-dbd.socket")
         self.path("sysusers.d/pierre-dbd.conf")
-
-
-if __name__ == "__main__":
-    main()

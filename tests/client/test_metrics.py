@@ -7,15 +7,13 @@ import re
 import signal
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import databases, openmetrics, strict  # noqa: E402
-from lib.case import Case, DaemonCase, main  # noqa: E402
-from lib.daemon import CTL, SLOW, Daemon  # noqa: E402
-from lib.world import World, new_user  # noqa: E402
+from lib import databases, openmetrics, strict
+from lib.case import Case, DaemonCase
+from lib.daemon import CTL, SLOW, Daemon
+from lib.world import World, new_user
 
 SANITIZERS = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "LLVM_PROFILE_FILE")
 PROMISED = {
@@ -142,6 +140,22 @@ class Metrics(DaemonCase):
                         "schema",
                     },
                 )
+
+    def test_all_rows_of_the_list_are_told(self):
+        """daemon.stats has the members of METRIC_LIST and no others, and each metric that it names is printed."""
+        with open(os.path.join(ROOT, "protocol/metrics/metric_list.h"), encoding="utf-8") as file:
+            rows = re.findall(
+                r'^\t(?:COUNTED|READ)\((counter|gauge), (\w+),.*?(NULL|"\w+")', file.read(), re.M
+            )
+        stats = self.ok("daemon.stats")
+        for kind in ("counter", "gauge"):
+            self.assertEqual(
+                list(stats[kind + "s"]), [member for own, member, _ in rows if own == kind]
+            )
+        found = self.metrics()
+        for kind, _, metric in rows:
+            if metric != "NULL":
+                self.assertEqual(found[metric.strip('"')].type, kind)
 
     def test_numbers_move(self):
         self.ok("get_user_count")
@@ -455,7 +469,3 @@ class AdminPath(Case):
             self.logged(daemon, "the database answers again")
             self.assertEqual(daemon.log().count("the database answers again"), 1)
         daemon.stop()
-
-
-if __name__ == "__main__":
-    main()

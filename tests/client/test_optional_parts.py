@@ -5,12 +5,10 @@ SQLite only: what is built does not depend on the database; PostgreSQL's part is
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import SANITIZER  # noqa: E402
+from lib.case import Case
+from lib.daemon import SANITIZER
 
 BACKENDS = ("sqlite",)
 SANITIZERS = False
@@ -49,7 +47,3 @@ class OptionalParts(Case):
         self.assertFalse(os.path.exists(os.path.join(build, "tests", "unit")))
         shown = self.run_("scripts/bench", "--build", build, *ROW, "--skip-beside", "--dry")
         self.assertIn("ping", shown)
-
-
-if __name__ == "__main__":
-    main()

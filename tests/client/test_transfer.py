@@ -7,21 +7,19 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
 import types
 import uuid
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from differential.test_differential import MAKES, Generator, Side  # noqa: E402
-from faults import test_systemd  # noqa: E402
-from lib import databases, invariants, old_installation  # noqa: E402
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import CTL, SLOW, Daemon, new_key, temporary_folder  # noqa: E402
-from lib.notify import Service, listener  # noqa: E402
-from lib.rpc import RpcError  # noqa: E402
-from lib.world import World, new_usage  # noqa: E402
+from differential.test_differential import MAKES, Generator, Side
+from faults import test_systemd
+from lib import databases, invariants, old_installation
+from lib.case import Case
+from lib.daemon import CTL, SLOW, Daemon, new_key, temporary_folder
+from lib.notify import Service, listener
+from lib.rpc import RpcError
+from lib.world import World, new_usage
 
 BACKENDS = ("both",)
 CALLS = 1500 if SLOW > 1 else 6000
@@ -581,7 +579,3 @@ class Transfer(Case):
         print(
             f"  {count} usage rows: to PostgreSQL {there['seconds']:.1f} s, back {back['seconds']:.1f} s"
         )
-
-
-if __name__ == "__main__":
-    main()

@@ -1,16 +1,13 @@
 """Agent to agent. Would catch: a session found after its end or by its id, scopes out of order, a task's times set on the
 wrong state, usage of an unknown session stored all the same, a capability counted once per row instead of per claim."""
 import datetime
-import os
 import sqlite3
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import strict  # noqa: E402
-from lib.case import DaemonCase, main  # noqa: E402
-from lib.daemon import SLOW  # noqa: E402
-from lib.interface import TASK_STATUSES  # noqa: E402
-from lib.world import UNKNOWN, World, new_a2a_usage, new_client, unique  # noqa: E402
+from lib import strict
+from lib.case import DaemonCase
+from lib.daemon import SLOW
+from lib.interface import TASK_STATUSES
+from lib.world import UNKNOWN, World, new_a2a_usage, new_client, unique
 
 
 def parse(timestamp):
@@ -564,7 +561,3 @@ class Usage(A2ACase):
 
 def stamp(moment):
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-if __name__ == "__main__":
-    main()

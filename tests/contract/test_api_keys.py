@@ -1,13 +1,10 @@
 """API keys. Would catch: an inactive key found by its prefix, expiry judged by the daemon, a conflict about the wrong
 field, `trial` or a u32 that does not fit the column, an owner not looked at, a wrong order or window."""
-import os
-import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib.case import DaemonCase, main  # noqa: E402
-from lib.interface import TIERS  # noqa: E402
-from lib.world import UNKNOWN, World, new_api_key, unique  # noqa: E402
+from lib.case import DaemonCase
+from lib.interface import TIERS
+from lib.world import UNKNOWN, World, new_api_key, unique
 
 
 class Keys(DaemonCase):
@@ -242,7 +239,3 @@ class Expired(DaemonCase):
             sum(one["is_active"] for one in self.ok("get_user_api_keys", user_id=user)), 2
         )
         self.assertEqual(self.ok("get_system_stats"), {"user_count": 2, "api_key_count": 2})
-
-
-if __name__ == "__main__":
-    main()

@@ -1,14 +1,11 @@
 """Every parameter of every method, and every member of every parameter object, in every wrong way: missing, null, each wrong
 type, out of range, too much, unknown. Each must be invalid_params naming the offending member, before anything is stored.
 Would catch: a member nobody checks, a boolean taken for a number, a path that names another member."""
-import os
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import strict  # noqa: E402
-from lib.case import DaemonCase, main  # noqa: E402
-from lib.interface import IDENTIFIER_MAX_BYTES, INPUTS, METHODS, RANGES  # noqa: E402
-from lib.world import Samples  # noqa: E402
+from lib import strict
+from lib.case import DaemonCase
+from lib.interface import IDENTIFIER_MAX_BYTES, INPUTS, METHODS, RANGES
+from lib.world import Samples
 
 # Values of every JSON type and some of the awkward ones, with the types that take them.
 VALUES = [
@@ -223,7 +220,3 @@ class BadParams(DaemonCase):
 
 def shorten(path):
     return path[:150]
-
-
-if __name__ == "__main__":
-    main()

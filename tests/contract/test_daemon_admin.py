@@ -3,15 +3,13 @@ reload that takes half of a wrong file, a paused daemon that works on, forgets t
 import os
 import re
 import signal
-import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import strict  # noqa: E402
-from lib.case import Case, DaemonCase, main  # noqa: E402
-from lib.daemon import SLOW, Daemon  # noqa: E402
-from lib.rpc import result_of  # noqa: E402
-from lib.world import World, new_user  # noqa: E402
+from lib import strict
+from lib.case import Case, DaemonCase
+from lib.daemon import SLOW, Daemon
+from lib.rpc import result_of
+from lib.world import World, new_user
 
 
 def own(clients):
@@ -442,7 +440,3 @@ class Diagnose(DaemonCase):
                 "fail",
             )
         folder.stop()
-
-
-if __name__ == "__main__":
-    main()

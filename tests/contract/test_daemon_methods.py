@@ -1,17 +1,14 @@
 """The daemon's own methods and rpc.discover. Would catch: a method missing from the document, a parameter out of order, a
 health that does not ask, counters that do not move, a migrate that is not idempotent."""
 import json
-import os
 import re
 import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import interface  # noqa: E402
-from lib.case import DaemonCase, main  # noqa: E402
-from lib.daemon import BINARY  # noqa: E402
-from lib.schema import Schemas  # noqa: E402
-from lib.world import World  # noqa: E402
+from lib import interface
+from lib.case import DaemonCase
+from lib.daemon import BINARY
+from lib.schema import Schemas
+from lib.world import World
 
 ACCESS = {"r": "read", "w": "write", "s": "full", "a": "admin"}
 
@@ -161,7 +158,3 @@ class Discover(DaemonCase):
             for param in method["params"]:  # OpenRPC: required ones first
                 self.assertFalse(param["required"] and seen_optional, method["name"])
                 seen_optional = not param["required"]
-
-
-if __name__ == "__main__":
-    main()

@@ -1,13 +1,10 @@
 """Profiles, goals and insights: whole documents. Would catch: a number altered on its way through JSONB, a member dropped
 or overwritten by an overlay, an order or a limit applied at the wrong place, a default that replaces a given value."""
-import os
-import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import strict  # noqa: E402
-from lib.case import DaemonCase, main  # noqa: E402
-from lib.world import UNKNOWN, World  # noqa: E402
+from lib import strict
+from lib.case import DaemonCase
+from lib.world import UNKNOWN, World
 
 # Spelled as on the wire: what a database's own JSON type alters.
 NUMBERS = [
@@ -524,7 +521,3 @@ class Insights(DaemonCase):
     def test_unknown(self):
         self.assertEqual(self.ok("get_user_insights", user_id=UNKNOWN), [])
         self.refused("not_found", "store_insight", user_id=UNKNOWN, insight_data={})
-
-
-if __name__ == "__main__":
-    main()

@@ -6,9 +6,8 @@ import shutil
 import subprocess
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import BINARY, BUILD, CTL  # noqa: E402
+from lib.case import Case
+from lib.daemon import BINARY, BUILD, CTL
 
 BACKENDS = ("sqlite",)
 ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
@@ -112,7 +111,3 @@ class Documents(Case):
                 check=False,
             )
             self.assertEqual((done.returncode, done.stderr), (0, ""), name)
-
-
-if __name__ == "__main__":
-    main()

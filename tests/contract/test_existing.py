@@ -5,14 +5,12 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import invariants, old_installation  # noqa: E402
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import SHARED, Daemon, StartFailure, new_key, temporary_folder  # noqa: E402
-from lib.databases import Sqlite  # noqa: E402
-from lib.world import World, new_api_key, new_usage  # noqa: E402
+from lib import invariants, old_installation
+from lib.case import Case
+from lib.daemon import SHARED, Daemon, StartFailure, new_key, temporary_folder
+from lib.databases import Sqlite
+from lib.world import World, new_api_key, new_usage
 
 BACKENDS = ("sqlite",)
 FIXTURES = os.path.join(SHARED, "fixtures")
@@ -454,7 +452,3 @@ class Existing(Case):
             self.assertEqual(invariants.integrity(self.path), "ok")
         with self.daemon() as daemon, daemon.connect() as connection:
             self.answers(connection)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,13 +1,11 @@
 """The files of JSONTestSuite, each as the bytes of a request's member. What must be refused is a parse_error, what must be
 taken is taken and comes back equal, what is left open follows docs/protocol.md. Would catch: a lenient scanner, a lost line."""
 import os
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import strict  # noqa: E402
-from lib.case import DaemonCase, main  # noqa: E402
-from lib.daemon import SHARED  # noqa: E402
-from lib.world import World  # noqa: E402
+from lib import strict
+from lib.case import DaemonCase
+from lib.daemon import SHARED
+from lib.world import World
 
 FOLDER = os.path.join(SHARED, "data", "jsontestsuite")
 
@@ -139,7 +137,3 @@ class Suite(DaemonCase):
                     strict.loads(b'{"v":' + data.strip(b"\n") + b"}"),
                 )
         self.assertGreater(count, 20)
-
-
-if __name__ == "__main__":
-    main()

@@ -5,16 +5,14 @@ import signal
 import socket
 import stat
 import subprocess
-import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import strict  # noqa: E402
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import BINARY, SLOW, Daemon, StartFailure, new_key, temporary_folder  # noqa: E402
-from lib.rpc import Closed, Connection, RpcError  # noqa: E402
-from lib.world import World, new_user, unique  # noqa: E402
+from lib import strict
+from lib.case import Case
+from lib.daemon import BINARY, SLOW, Daemon, StartFailure, new_key, temporary_folder
+from lib.rpc import Closed, Connection, RpcError
+from lib.world import World, new_user, unique
 
 
 class Lifecycle(Case):
@@ -494,7 +492,3 @@ def connectable(path):
         return True
     except OSError:
         return False
-
-
-if __name__ == "__main__":
-    main()

@@ -1,17 +1,14 @@
 """The limits, each a clear error and never a crash or a silent cut. Would catch: an off-by-one at a limit, the rest of a long
 line taken for a new one, an answer cut, a line clock that restarts with each byte, a closed connection where one error is due, a
 password that is answered long after its time."""
-import os
-import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import invariants, strict  # noqa: E402
-from lib.case import Case, DaemonCase, main  # noqa: E402
-from lib.daemon import SANITIZER, SLOW, Daemon  # noqa: E402
-from lib.rpc import Closed, result_of  # noqa: E402
-from lib.world import World, new_user, unique  # noqa: E402
+from lib import invariants, strict
+from lib.case import Case, DaemonCase
+from lib.daemon import SANITIZER, SLOW, Daemon
+from lib.rpc import Closed, result_of
+from lib.world import World, new_user, unique
 
 PING = b'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}'
 PONG = {"jsonrpc": "2.0", "id": 1, "result": "pong"}
@@ -338,7 +335,3 @@ class InFlight(Case):
                 done.set()
                 thread.join()
             self.assertLess(most - before, (160 << 20) * (4 if SANITIZER else 1))
-
-
-if __name__ == "__main__":
-    main()

@@ -3,15 +3,12 @@ catch: a word answered as 0, infinity as an invented number, an offset that a co
 that some row is wrong. SQLite only: PostgreSQL's columns have types."""
 import datetime
 import json
-import os
 import sqlite3
 import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import Daemon  # noqa: E402
-from lib.world import World  # noqa: E402
+from lib.case import Case
+from lib.daemon import Daemon
+from lib.world import World
 
 BACKENDS = ("sqlite",)
 SPAN = {"start_date": "2020-01-01T00:00:00Z", "end_date": "2090-01-01T00:00:00Z"}
@@ -206,7 +203,3 @@ class Offsets(Rows):
             [found["id"] for found in self.connection.call("get_user_api_keys", user_id=user)],
             [keys[1], keys[2], keys[0]],
         )
-
-
-if __name__ == "__main__":
-    main()

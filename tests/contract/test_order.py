@@ -1,14 +1,11 @@
 """The calls of one connection take effect in the order in which they arrived. Would catch: a read that overtakes a write (a
 reader thread with an older snapshot), a write that overtakes a read, a failed call that takes its neighbours along."""
-import os
 import random
-import sys
 import threading
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib.case import DaemonCase, main  # noqa: E402
-from lib.rpc import result_of  # noqa: E402
-from lib.world import UNKNOWN, World, new_api_key, new_usage, new_user, unique, uuid4  # noqa: E402
+from lib.case import DaemonCase
+from lib.rpc import result_of
+from lib.world import UNKNOWN, World, new_api_key, new_usage, new_user, unique, uuid4
 
 STRICT = True
 
@@ -225,7 +222,3 @@ class Order(DaemonCase):
                     self.assertEqual(answer["error"]["data"]["field"], "email")
                 else:
                     self.assertIsNotNone(self.ok("get_user", user_id=result_of(answer)))
-
-
-if __name__ == "__main__":
-    main()

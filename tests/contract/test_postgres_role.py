@@ -1,16 +1,13 @@
 """The role with few rights of docs/postgresql.md, which all daemons under test on PostgreSQL come as. Would catch: a right that the
 documentation gives and nobody needs, a method or a start that needs more, a test run that came with all rights after all."""
-import os
 import re
 import secrets
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import databases  # noqa: E402
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import Daemon, StartFailure, new_key, run  # noqa: E402
-from lib.databases import psql  # noqa: E402
-from lib.world import Samples  # noqa: E402
+from lib import databases
+from lib.case import Case
+from lib.daemon import Daemon, StartFailure, new_key, run
+from lib.databases import psql
+from lib.world import Samples
 
 BACKENDS = ("postgres",)
 FORBIDDEN = (
@@ -177,7 +174,3 @@ class Documentation(Case):
         self.assertGreater(len(named), 8)
         for name, value in named:
             self.assertEqual(defaults.get(name), value, name)
-
-
-if __name__ == "__main__":
-    main()

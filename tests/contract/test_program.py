@@ -4,12 +4,10 @@ import base64
 import os
 import sqlite3
 import subprocess
-import sys
 import urllib.parse
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import model  # noqa: E402
-from lib.case import Case, main  # noqa: E402
+from lib import model
+from lib.case import Case
 from lib.daemon import (
     BINARY,
     Daemon,
@@ -18,10 +16,10 @@ from lib.daemon import (
     new_key,
     run,
     temporary_folder,
-)  # noqa: E402
-from lib.databases import Sqlite  # noqa: E402
-from lib.memory import search_memory  # noqa: E402
-from lib.world import World  # noqa: E402
+)
+from lib.databases import Sqlite
+from lib.memory import search_memory
+from lib.world import World
 
 
 class Program(Case):
@@ -620,7 +618,3 @@ class EnvFile(Program):
                     self.logged(daemon, "msg=ready")
                     self.assertNotIn(".env", daemon.log())
             os.unlink(daemon.log_path)
-
-
-if __name__ == "__main__":
-    main()

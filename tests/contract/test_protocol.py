@@ -2,13 +2,11 @@
 of another type, a batch out of order, a last line without newline dropped, a connection closed by a bad line."""
 import json
 import os
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import strict  # noqa: E402
-from lib.case import Case, DaemonCase, main  # noqa: E402
-from lib.daemon import SHARED, Daemon  # noqa: E402
-from lib.world import World, new_user, unique  # noqa: E402
+from lib import strict
+from lib.case import Case, DaemonCase
+from lib.daemon import SHARED, Daemon
+from lib.world import World, new_user, unique
 
 PING = b'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}'
 PONG = {"jsonrpc": "2.0", "id": 1, "result": "pong"}
@@ -595,7 +593,3 @@ class SpecExamples(Case):
         if isinstance(answer, list):
             return [self.shape(one) for one in answer]
         return (answer["id"], answer["error"]["code"] if "error" in answer else "result")
-
-
-if __name__ == "__main__":
-    main()

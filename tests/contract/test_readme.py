@@ -4,11 +4,9 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import BUILD, CTL, SLOW, Daemon  # noqa: E402
+from lib.case import Case
+from lib.daemon import BUILD, CTL, SLOW, Daemon
 
 README = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "README.md")
 
@@ -66,7 +64,3 @@ class Readme(Case):
                 'printf \'%s\' \'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}\' | socat -t30 - UNIX-CONNECT:$SOCK',
             )
             self.assertEqual(out, '{"jsonrpc":"2.0","id":1,"result":"pong"}\n')
-
-
-if __name__ == "__main__":
-    main()

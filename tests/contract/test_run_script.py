@@ -9,12 +9,10 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import SANITIZER, SLOW  # noqa: E402
+from lib.case import Case
+from lib.daemon import SANITIZER, SLOW
 
 BACKENDS = ("sqlite",)
 SANITIZERS = False
@@ -27,6 +25,7 @@ PARTS = (
     "protocol",
     "scripts",
     "systemd",
+    "tools",
     "tests",
     "meson.build",
     "README.md",
@@ -241,7 +240,3 @@ class RunScript(Case):
         except OSError:
             pass  # the terminal's last user is gone
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
-
-
-if __name__ == "__main__":
-    main()

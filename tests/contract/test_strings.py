@@ -1,12 +1,9 @@
 """Every string parameter that is stored, with texts that databases and terminals stumble over: back byte for byte. Would
 catch: SQL built from text, LIKE in place of =, a cut, a normalised or re-encoded character, an escaped answer read back wrong."""
-import os
 import random
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib.case import DaemonCase, main  # noqa: E402
-from lib.interface import IDENTIFIER_MAX_BYTES  # noqa: E402
+from lib.case import DaemonCase
+from lib.interface import IDENTIFIER_MAX_BYTES
 from lib.world import (
     World,
     new_a2a_usage,
@@ -15,7 +12,7 @@ from lib.world import (
     new_usage,
     new_user,
     unique,
-)  # noqa: E402
+)
 
 TEXTS = [
     "'; DROP TABLE users; --",
@@ -397,7 +394,3 @@ class Strings(DaemonCase):
             end_date="2999-01-01T00:00:00Z",
         )
         self.assertEqual(list(stats["tool_usage"]), sorted(names, key=str.encode))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,14 +1,11 @@
 """OAuth tokens. Would catch: Strava and Fitbit columns mixed up, plain text in the database, a nonce used twice, a token
 that survives its clearing, a write on an unknown user that says yes."""
 import base64
-import os
 import sqlite3
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import model  # noqa: E402
-from lib.case import DaemonCase, main  # noqa: E402
-from lib.world import UNKNOWN, World, unique  # noqa: E402
+from lib import model
+from lib.case import DaemonCase
+from lib.world import UNKNOWN, World, unique
 
 AWKWARD = [
     "",
@@ -149,7 +146,3 @@ class Tokens(DaemonCase):
         return self.daemon.database.query(
             f"SELECT {columns} FROM users WHERE id = '{self.user}'"
         ).split("|")
-
-
-if __name__ == "__main__":
-    main()

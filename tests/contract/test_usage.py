@@ -1,13 +1,10 @@
 """The log of API key usage and its evaluation. Would catch: an end of a window on the wrong side, 3xx counted as either,
 a sum over missing response times, a month start in local time, a limit before a filter, a percentage as a fraction."""
 import datetime
-import os
-import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib.case import DaemonCase, main  # noqa: E402
-from lib.world import UNKNOWN, World, new_usage  # noqa: E402
+from lib.case import DaemonCase
+from lib.world import UNKNOWN, World, new_usage
 
 NOON = "2025-06-04T12:00:00"
 
@@ -422,7 +419,3 @@ class TopTools(DaemonCase):
         self.assertEqual(
             [one["tool_name"] for one in found], [f"tool {index:02}" for index in range(10)]
         )
-
-
-if __name__ == "__main__":
-    main()

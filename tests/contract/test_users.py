@@ -1,15 +1,12 @@
 """Users and passwords. Would catch: ids not canonical, a default missing, times rounded instead of cut, e-mail matched
 case-insensitively, a conflict about the wrong field, a write on an unknown user that says yes, password truncation."""
 import datetime
-import os
-import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import world  # noqa: E402
-from lib.case import DaemonCase, main  # noqa: E402
-from lib.daemon import SLOW  # noqa: E402
-from lib.world import UNKNOWN, new_user, unique, uuid4  # noqa: E402
+from lib import world
+from lib.case import DaemonCase
+from lib.daemon import SLOW
+from lib.world import UNKNOWN, new_user, unique, uuid4
 
 
 class Create(DaemonCase):
@@ -394,7 +391,3 @@ class Passwords(DaemonCase):
 
 def seconds(timestamp):
     return datetime.datetime.fromisoformat(timestamp.replace("Z", "+00:00")).timestamp()
-
-
-if __name__ == "__main__":
-    main()

@@ -7,16 +7,14 @@ Seeds are printed: PIERRE_TEST_SEED=N repeats a run, PIERRE_TEST_CALLS=N sets ho
 import datetime
 import os
 import random
-import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import strict  # noqa: E402
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import Daemon, SANITIZER, SLOW  # noqa: E402
-from lib.databases import postgres_url  # noqa: E402
-from lib.interface import METHODS, TASK_STATUSES, TIERS, TIMESTAMP, UUID  # noqa: E402
+from lib import strict
+from lib.case import Case
+from lib.daemon import Daemon, SANITIZER, SLOW
+from lib.databases import postgres_url
+from lib.interface import METHODS, TASK_STATUSES, TIERS, TIMESTAMP, UUID
 
 BACKENDS = ("both",)
 STRICT = True
@@ -688,7 +686,3 @@ class Differential(Case):
         moment = datetime.datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
         ahead = moment - self.began
         return -5 < ahead < 600 * SLOW or 3500 < ahead < 87601 * 3600  # now, or a session's end
-
-
-if __name__ == "__main__":
-    main()

@@ -7,15 +7,13 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import strict  # noqa: E402
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import SANITIZER, SLOW, Daemon, temporary_folder  # noqa: E402
-from lib.rpc import Connection  # noqa: E402
-from lib.world import World, new_user, unique  # noqa: E402
+from lib import strict
+from lib.case import Case
+from lib.daemon import SANITIZER, SLOW, Daemon, temporary_folder
+from lib.rpc import Connection
+from lib.world import World, new_user, unique
 
 LIB = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib")
 STRANGER = 54321  # a uid without a name
@@ -375,7 +373,3 @@ class Roles(Waiting):
                 self.give("read", daemon)
             self.denied(one, waiting)
         self.assertLessEqual(daemon.call("get_user_count"), 1)
-
-
-if __name__ == "__main__":
-    main()

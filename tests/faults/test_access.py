@@ -5,14 +5,12 @@ import os
 import shutil
 import signal
 import socket
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import invariants, strict  # noqa: E402
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import Daemon, temporary_folder  # noqa: E402
-from lib.interface import METHODS  # noqa: E402
-from lib.world import Samples  # noqa: E402
+from lib import invariants, strict
+from lib.case import Case
+from lib.daemon import Daemon, temporary_folder
+from lib.interface import METHODS
+from lib.world import Samples
 
 BACKENDS = ("sqlite",)
 ROLES = {"none": "", "read": "r", "write": "rw", "full": "rws", "admin": "rwsa"}
@@ -392,7 +390,3 @@ def ids(name):
             if fields[0] == name:
                 return int(fields[2]), int(fields[3])
     raise AssertionError(f"no user {name}")
-
-
-if __name__ == "__main__":
-    main()

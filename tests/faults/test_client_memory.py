@@ -2,16 +2,13 @@
 for one of its members, calls or batches that count for nothing, one client that takes all memory from the others, connections that wait
 for memory that nobody will return, a charge that is never taken back. The amounts are those that the daemon tells, so no clock is
 needed: a paused daemon holds its calls for as long as they are looked at."""
-import os
 import socket
-import sys
 import threading
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import invariants  # noqa: E402
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import SANITIZER, Daemon  # noqa: E402
-from lib.world import World  # noqa: E402
+from lib import invariants
+from lib.case import Case
+from lib.daemon import SANITIZER, Daemon
+from lib.world import World
 
 KIB, MIB = 1 << 10, 1 << 20
 LIMIT = 64 * MIB
@@ -290,7 +287,3 @@ class Resident(MemoryCase):
 
     def test_batches_with_an_ignored_member(self):
         self.check(b"[" + call("verify_user_password", b'["a@b","pw"]', junk(1_000_000)) + b"]", 40)
-
-
-if __name__ == "__main__":
-    main()

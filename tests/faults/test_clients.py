@@ -5,16 +5,14 @@ import os
 import random
 import resource
 import socket
-import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import invariants, strict  # noqa: E402
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import SANITIZER, SLOW, Daemon  # noqa: E402
-from lib.rpc import Closed, Connection, Late  # noqa: E402
-from lib.world import World, new_user, uuid4  # noqa: E402
+from lib import invariants, strict
+from lib.case import Case
+from lib.daemon import SANITIZER, SLOW, Daemon
+from lib.rpc import Closed, Connection, Late
+from lib.world import World, new_user, uuid4
 
 BACKENDS = ("sqlite",)
 LONG = bool(os.environ.get("PIERRE_TEST_LONG"))
@@ -532,7 +530,3 @@ class Cuts(Clients):
                     answers += 1
                 self.assertLessEqual(answers, lines, line)
         self.finish()
-
-
-if __name__ == "__main__":
-    main()

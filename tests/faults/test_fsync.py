@@ -4,16 +4,14 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import invariants  # noqa: E402
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import Daemon, SANITIZER, SLOW  # noqa: E402
-from lib.rpc import Closed, RpcError  # noqa: E402
-from lib.world import World, new_usage, new_user, uuid4  # noqa: E402
+from lib import invariants
+from lib.case import Case
+from lib.daemon import Daemon, SANITIZER, SLOW
+from lib.rpc import Closed, RpcError
+from lib.world import World, new_usage, new_user, uuid4
 
 BACKENDS = ("sqlite",)
 STRICT = True
@@ -470,7 +468,3 @@ class Patience(Case):
             finally:
                 tracer.terminate()
                 tracer.wait()
-
-
-if __name__ == "__main__":
-    main()

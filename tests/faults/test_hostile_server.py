@@ -3,14 +3,11 @@ beyond its end, a type that is taken for another, memory that a server can fill,
 client's error, a daemon that does not find back when all is well again."""
 import os
 import struct
-import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import invariants, model  # noqa: E402
-from lib.case import main  # noqa: E402
-from lib.daemon import Daemon, SANITIZER, SLOW, StartFailure  # noqa: E402
+from lib import invariants, model
+from lib.daemon import Daemon, SANITIZER, SLOW, StartFailure
 from lib.hostile_postgres import (
     BOUND,
     GOOD,
@@ -22,14 +19,14 @@ from lib.hostile_postgres import (
     columns,
     done,
     fields,
-    message,  # noqa: E402
+    message,
     parameter,
     ready,
     row,
     text,
 )
-from lib.postgres_case import Database, ServerCase  # noqa: E402
-from lib.world import new_user  # noqa: E402
+from lib.postgres_case import Database, ServerCase
+from lib.world import new_user
 
 BACKENDS = ("postgres",)
 LONG = bool(os.environ.get("PIERRE_TEST_LONG"))
@@ -473,7 +470,3 @@ class Hostile(ServerCase):
 def answers(daemon):
     with daemon.connect() as connection:
         return connection.answer(connection.request("get_user_count")).get("result") == 0
-
-
-if __name__ == "__main__":
-    main()

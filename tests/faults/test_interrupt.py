@@ -3,13 +3,11 @@ Would catch: a whole group refused, or stored twice, because of one call that wa
 import os
 import shutil
 import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import invariants  # noqa: E402
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import SANITIZER, Daemon, temporary_folder  # noqa: E402
-from lib.world import World, new_usage, new_user  # noqa: E402
+from lib import invariants
+from lib.case import Case
+from lib.daemon import SANITIZER, Daemon, temporary_folder
+from lib.world import World, new_usage, new_user
 
 BACKENDS = ("sqlite",)
 STRICT = True
@@ -76,7 +74,3 @@ class Interrupt(Case):
             self.assertNotIn("storage failed", daemon.log())
             connection.close()
             invariants.check(daemon, before)
-
-
-if __name__ == "__main__":
-    main()

@@ -2,16 +2,14 @@
 a checkpoint, a write stored twice after a retry, a half-stored call, a socket or lock that keeps the next start from coming up."""
 import os
 import random
-import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import databases, invariants  # noqa: E402
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import SLOW, Daemon, new_key, temporary_folder  # noqa: E402
-from lib.rpc import Closed  # noqa: E402
-from lib.world import World, new_usage, new_user  # noqa: E402
+from lib import databases, invariants
+from lib.case import Case
+from lib.daemon import SLOW, Daemon, new_key, temporary_folder
+from lib.rpc import Closed
+from lib.world import World, new_usage, new_user
 
 STRICT = True
 
@@ -142,7 +140,3 @@ class Kill(Case):
                         f"{name} (answered: {name in writer.answered})",
                     )
             self.assertEqual(rows, {}, "rows that nobody wrote")
-
-
-if __name__ == "__main__":
-    main()

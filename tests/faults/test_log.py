@@ -3,15 +3,13 @@ health that is well while nothing can be stored, an error whose time nobody is t
 import os
 import re
 import resource
-import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import databases  # noqa: E402
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import Daemon  # noqa: E402
-from lib.rpc import RpcError  # noqa: E402
-from lib.world import World, new_user  # noqa: E402
+from lib import databases
+from lib.case import Case
+from lib.daemon import Daemon
+from lib.rpc import RpcError
+from lib.world import World, new_user
 
 BIG = "x" * 60000
 
@@ -158,6 +156,3 @@ if databases.chosen() == "postgres":  # each has the troubles of its own databas
     del Storage
 else:
     del Outage
-
-if __name__ == "__main__":
-    main()

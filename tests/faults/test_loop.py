@@ -1,15 +1,12 @@
 """Nobody waits for what another's call holds. Would catch: numbers formatted by trial, rows of megabytes made into answers on the event loop,
 many long lines taken in one iteration, a large result that is lost or given twice when its group runs again."""
-import os
-import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import strict  # noqa: E402
-from lib.case import DaemonCase, main  # noqa: E402
-from lib.daemon import SLOW  # noqa: E402
-from lib.world import World, unique, uuid4  # noqa: E402
+from lib import strict
+from lib.case import DaemonCase
+from lib.daemon import SLOW
+from lib.world import World, unique, uuid4
 
 CROWD = 12
 WORST = (
@@ -236,7 +233,3 @@ class Loop(DaemonCase):
             stopped.set()
             for thread in threads:
                 thread.join()
-
-
-if __name__ == "__main__":
-    main()

@@ -4,16 +4,13 @@ that the others do not follow; a transfer of rows that daemons still write."""
 import os
 import random
 import subprocess
-import sys
 import threading
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib.case import main  # noqa: E402
-from lib.daemon import CTL, SLOW, StartFailure, new_key, temporary_folder  # noqa: E402
-from lib.load import Load  # noqa: E402
-from lib.postgres_case import ServerCase  # noqa: E402
-from lib.rpc import result_of  # noqa: E402
-from lib.world import World, new_api_key, new_client, unique, uuid4  # noqa: E402
+from lib.daemon import CTL, SLOW, StartFailure, new_key, temporary_folder
+from lib.load import Load
+from lib.postgres_case import ServerCase
+from lib.rpc import result_of
+from lib.world import World, new_api_key, new_client, unique, uuid4
 
 BACKENDS = ("postgres",)
 ROUNDS = int(60 / SLOW) + 5
@@ -375,7 +372,3 @@ class Faults(ManyCase):
                 self.daemon()
             self.assertEqual(refused.exception.code, 75, refused.exception.log)
             self.assertIn("a transfer moves this database's rows", refused.exception.log)
-
-
-if __name__ == "__main__":
-    main()

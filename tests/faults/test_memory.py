@@ -9,15 +9,13 @@ import random
 import shutil
 import sqlite3
 import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import strict  # noqa: E402
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import SANITIZER, Daemon, StartFailure, temporary_folder  # noqa: E402
-from lib.interface import METHODS  # noqa: E402
-from lib.rpc import Closed, Late  # noqa: E402
-from lib.world import Samples, new_user  # noqa: E402
+from lib import strict
+from lib.case import Case
+from lib.daemon import SANITIZER, Daemon, StartFailure, temporary_folder
+from lib.interface import METHODS
+from lib.rpc import Closed, Late
+from lib.world import Samples, new_user
 
 BACKENDS = ("sqlite",)
 STRICT = True
@@ -332,7 +330,3 @@ class Starting(Scarce):
                 self.assertRegex(failure.log, "memory|allocat", f"start without allocation {n}")
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-if __name__ == "__main__":
-    main()

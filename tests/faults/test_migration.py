@@ -5,13 +5,11 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import invariants, old_installation  # noqa: E402
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import SANITIZER, Daemon, StartFailure, temporary_folder  # noqa: E402
-from lib.databases import Sqlite  # noqa: E402
+from lib import invariants, old_installation
+from lib.case import Case
+from lib.daemon import SANITIZER, Daemon, StartFailure, temporary_folder
+from lib.databases import Sqlite
 
 BACKENDS = ("sqlite",)
 SANITIZERS = False
@@ -116,7 +114,3 @@ class Migration(Case):
                 self.same(connection.call(method, params), result)
             self.same(connection.call("migrate")["applied"], [])
         self.assertEqual(invariants.integrity(path), "ok")
-
-
-if __name__ == "__main__":
-    main()

@@ -10,13 +10,11 @@ import stat
 import subprocess
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import invariants  # noqa: E402
-from lib.case import main  # noqa: E402
-from lib.daemon import BINARY, CTL, SLOW, StartFailure, temporary_folder  # noqa: E402
-from lib.databases import Sqlite  # noqa: E402
-from lib.open_case import OpenCase  # noqa: E402
-from lib.world import World  # noqa: E402
+from lib import invariants
+from lib.daemon import BINARY, CTL, SLOW, StartFailure, temporary_folder
+from lib.databases import Sqlite
+from lib.open_case import OpenCase
+from lib.world import World
 
 BACKENDS = ("sqlite",)  # about files
 
@@ -483,7 +481,3 @@ class Places(OpenCase):
             )
             found = {finding["name"]: finding for finding in json.loads(done.stdout)["findings"]}
             self.assertIn("mount the folder", json.dumps(found))
-
-
-if __name__ == "__main__":
-    main()

@@ -9,18 +9,16 @@ import sys
 import threading
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, ".."))
-from lib import databases, invariants  # noqa: E402
-from lib.case import main  # noqa: E402
-from lib.daemon import BUILD, SLOW, StartFailure  # noqa: E402
-from lib.load import Load  # noqa: E402
-from lib.pgbouncer import PgBouncer  # noqa: E402
-from lib.postgres_case import ServerCase, recovered  # noqa: E402
-from lib.proxy import Proxy  # noqa: E402
-from lib.rpc import RpcError  # noqa: E402
-from lib.world import Samples, World, new_usage  # noqa: E402
+from lib import databases, invariants
+from lib.daemon import BUILD, SLOW, StartFailure
+from lib.load import Load
+from lib.pgbouncer import PgBouncer
+from lib.postgres_case import ServerCase, recovered
+from lib.proxy import Proxy
+from lib.rpc import RpcError
+from lib.world import Samples, World, new_usage
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 BACKENDS = ("postgres",)
 LONG = bool(os.environ.get("PIERRE_TEST_LONG"))
 FILES = ("test_api_keys", "test_tokens", "test_usage")  # all of them with --long
@@ -82,7 +80,7 @@ class Works(BouncerCase):
         passed = 0
         for name in files:
             done = subprocess.run(
-                [sys.executable, os.path.join(folder, f"{name}.py")],
+                [sys.executable, "-m", "pytest", "-q", os.path.join(folder, f"{name}.py")],
                 env=environment,
                 capture_output=True,
                 text=True,
@@ -440,7 +438,3 @@ class Faults(BouncerCase):
             )
         self.within(10, lambda: daemon.call("get_user", user_id=user)["id"] == user)
         self.no_lost_statements()
-
-
-if __name__ == "__main__":
-    main()

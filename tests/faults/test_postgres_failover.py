@@ -2,18 +2,15 @@
 answered write that the new primary does not have, writes that never resume, a connect that waits for a silent host without end."""
 import os
 import signal
-import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import invariants  # noqa: E402
-from lib.case import main  # noqa: E402
-from lib.daemon import SLOW, StartFailure  # noqa: E402
-from lib.load import Load  # noqa: E402
-from lib.postgres_case import ServerCase, recovered  # noqa: E402
-from lib.postgres_server import PostgresServer  # noqa: E402
-from lib.proxy import BlackHole  # noqa: E402
-from lib.world import World, new_usage, unique  # noqa: E402
+from lib import invariants
+from lib.daemon import SLOW, StartFailure
+from lib.load import Load
+from lib.postgres_case import ServerCase, recovered
+from lib.postgres_server import PostgresServer
+from lib.proxy import BlackHole
+from lib.world import World, new_usage, unique
 
 BACKENDS = ("postgres",)
 
@@ -307,7 +304,3 @@ class BlackHoles(ServerCase):
             self.within(10, lambda: "result" in one.answer(one.request("get_user_count")))
             recovered("a host that had fallen silent", time.monotonic() - began)
         invariants.check(daemon, before)
-
-
-if __name__ == "__main__":
-    main()

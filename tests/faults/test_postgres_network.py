@@ -1,17 +1,13 @@
 """What networks do between the daemon and PostgreSQL, by a proxy of the test's own. Would catch: a call that waits for ever, a connection
 used again after it broke, an outcome that is wrong, a write stored twice or in part, a thread or descriptor left behind."""
-import os
-import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import invariants  # noqa: E402
-from lib.case import main  # noqa: E402
-from lib.daemon import SLOW  # noqa: E402
-from lib.load import Load  # noqa: E402
-from lib.postgres_case import ServerCase, recovered  # noqa: E402
-from lib.proxy import CutAnswer, CutBefore  # noqa: E402
-from lib.world import World, new_usage, new_user, unique  # noqa: E402
+from lib import invariants
+from lib.daemon import SLOW
+from lib.load import Load
+from lib.postgres_case import ServerCase, recovered
+from lib.proxy import CutAnswer, CutBefore
+from lib.world import World, new_usage, new_user, unique
 
 BACKENDS = ("postgres",)
 
@@ -239,7 +235,3 @@ class Stalls(ServerCase):
             f"the longest of {len(times)}, writes {load.verify(self.query)}",
         )
         invariants.check(daemon, before)
-
-
-if __name__ == "__main__":
-    main()

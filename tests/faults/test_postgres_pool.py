@@ -2,16 +2,13 @@
 silent, calls that fail because a connection was replaced, a connection that the network may forget unnoticed, a log that an outage fills."""
 import os
 import signal
-import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import invariants  # noqa: E402
-from lib.case import main  # noqa: E402
-from lib.daemon import SLOW, StartFailure  # noqa: E402
-from lib.load import Load  # noqa: E402
-from lib.postgres_case import ServerCase, recovered  # noqa: E402
-from lib.world import World  # noqa: E402
+from lib import invariants
+from lib.daemon import SLOW, StartFailure
+from lib.load import Load
+from lib.postgres_case import ServerCase, recovered
+from lib.world import World
 
 BACKENDS = ("postgres",)
 KEEPALIVE = 2  # /proc/net/tcp's name for that timer
@@ -253,7 +250,3 @@ class Told(ServerCase):
         self.assertGreaterEqual(len(slow), 1)
         self.assertLess(len(slow), 20 * 10, "every refused call has a line")
         self.assertIn("untold=", "".join(slow))
-
-
-if __name__ == "__main__":
-    main()

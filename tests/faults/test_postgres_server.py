@@ -8,17 +8,14 @@ import pwd
 import random
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import invariants  # noqa: E402
-from lib.case import main  # noqa: E402
-from lib.daemon import SLOW  # noqa: E402
-from lib.load import Load, percentile  # noqa: E402
-from lib.postgres_case import ServerCase, recovered  # noqa: E402
-from lib.world import World, new_user  # noqa: E402
+from lib import invariants
+from lib.daemon import SLOW
+from lib.load import Load, percentile
+from lib.postgres_case import ServerCase, recovered
+from lib.world import World, new_user
 
 BACKENDS = ("postgres",)
 LONG = bool(os.environ.get("PIERRE_TEST_LONG"))
@@ -366,7 +363,3 @@ class Disk(ServerCase):
             recovered("a full disk", time.monotonic() - began, f"{refused} writes refused")
             self.assertEqual(one.call("get_user_profile", user_id=user), {"text": "room again"})
         invariants.check(daemon, before)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,21 +1,17 @@
 """Starts against PostgreSQL: before it is there, many at once, cut off midway, on a schema of another version, by every form of URL, in
 databases that are set otherwise. Would catch: a start that gives up too soon or never, a schema made twice or by halves, a newer schema that
 is written to, the wrong exit code, an option of the URL that does nothing, texts stored in an encoding that has no room for them."""
-import os
 import signal
-import sys
 import tempfile
 import time
 import urllib.parse
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import model  # noqa: E402
-from lib.case import main  # noqa: E402
-from lib.daemon import SLOW, Daemon, StartFailure, new_key  # noqa: E402
-from lib.postgres_case import Database, ServerCase, recovered  # noqa: E402
-from lib.postgres_server import PostgresServer  # noqa: E402
-from lib.proxy import Proxy  # noqa: E402
-from lib.world import World  # noqa: E402
+from lib import model
+from lib.daemon import SLOW, Daemon, StartFailure, new_key
+from lib.postgres_case import Database, ServerCase, recovered
+from lib.postgres_server import PostgresServer
+from lib.proxy import Proxy
+from lib.world import World
 
 BACKENDS = ("postgres",)
 
@@ -381,7 +377,3 @@ class Forms(StartCase):
             ),
             0,
         )
-
-
-if __name__ == "__main__":
-    main()

@@ -3,16 +3,13 @@ sessions, failures in the middle of a pipeline. Would catch: a lock that is wait
 would have succeeded, tries without end, a neighbour's failure in a call's answer, a write that an open transaction swallowed."""
 import os
 import random
-import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import invariants  # noqa: E402
-from lib.case import main  # noqa: E402
-from lib.daemon import SANITIZER, SLOW  # noqa: E402
-from lib.postgres_case import ServerCase, recovered  # noqa: E402
-from lib.proxy import Inject  # noqa: E402
-from lib.world import UNKNOWN, World, new_api_key, new_user, unique, uuid4  # noqa: E402
+from lib import invariants
+from lib.daemon import SANITIZER, SLOW
+from lib.postgres_case import ServerCase, recovered
+from lib.proxy import Inject
+from lib.world import UNKNOWN, World, new_api_key, new_user, unique, uuid4
 
 BACKENDS = ("postgres",)
 TOKEN = {
@@ -582,7 +579,3 @@ class Model:
             self.keys[key["id"]] = (key["user_id"], key["name"])
             return None
         return "not_found"
-
-
-if __name__ == "__main__":
-    main()

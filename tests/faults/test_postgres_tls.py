@@ -5,17 +5,14 @@ import select
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import model  # noqa: E402
-from lib.case import main  # noqa: E402
-from lib.daemon import Daemon, SLOW, StartFailure  # noqa: E402
-from lib.postgres_case import Database, ServerCase  # noqa: E402
-from lib.postgres_server import PostgresServer, account  # noqa: E402
-from lib.world import World  # noqa: E402
+from lib import model
+from lib.daemon import Daemon, SLOW, StartFailure
+from lib.postgres_case import Database, ServerCase
+from lib.postgres_server import PostgresServer, account
+from lib.world import World
 
 BACKENDS = ("postgres",)
 PASSWORD = "canary-tls-pa55"
@@ -412,7 +409,3 @@ class Tls(ServerCase):
     def answer(daemon):
         with daemon.connect() as connection:
             return connection.answer(connection.request("get_user_count"))
-
-
-if __name__ == "__main__":
-    main()

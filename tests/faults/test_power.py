@@ -7,14 +7,12 @@ import re
 import shutil
 import sqlite3
 import subprocess
-import sys
 import threading
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import Daemon, SANITIZER, temporary_folder  # noqa: E402
-from lib.databases import Sqlite  # noqa: E402
-from lib.world import new_user  # noqa: E402
+from lib.case import Case
+from lib.daemon import Daemon, SANITIZER, temporary_folder
+from lib.databases import Sqlite
+from lib.world import new_user
 
 BACKENDS = ("sqlite",)
 STRICT = True
@@ -266,7 +264,3 @@ class Power(Case):
         if index % 25 == 0:
             with Daemon("sqlite", Sqlite(folder), folder=folder, key=daemon.key) as again:
                 self.assertGreaterEqual(again.call("get_user_count"), len(answered))
-
-
-if __name__ == "__main__":
-    main()

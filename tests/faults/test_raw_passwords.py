@@ -6,11 +6,9 @@ counts as one. PIERRE_TEST_SEED gives another seed."""
 import os
 import random
 import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import BINARY, SLOW, new_key, temporary_folder  # noqa: E402
+from lib.case import Case
+from lib.daemon import BINARY, SLOW, new_key, temporary_folder
 
 BACKENDS = ("postgres",)  # the URLs of SQLite hold no password
 FORMS = (
@@ -87,7 +85,3 @@ class RawPasswords(Case):
     def test_failed_starts(self):
         """Refused for the URL (78), or for the server that is not there (69)."""
         self.assertEqual(self.tried(56, "--log-level", "debug"), {69, 78})
-
-
-if __name__ == "__main__":
-    main()

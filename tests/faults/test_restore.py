@@ -12,11 +12,9 @@ import subprocess
 import sys
 import textwrap
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import invariants  # noqa: E402
-from lib.case import main  # noqa: E402
-from lib.daemon import BINARY, CTL, SANITIZER, SLOW, new_key  # noqa: E402
-from lib.open_case import FIXTURES, OpenCase, sums  # noqa: E402
+from lib import invariants
+from lib.daemon import BINARY, CTL, SANITIZER, SLOW, new_key
+from lib.open_case import FIXTURES, OpenCase, sums
 
 BACKENDS = ("sqlite",)  # about files
 STEPS = "rename,renameat,renameat2,fsync,fchown,fchmod,unlink,write,ftruncate"
@@ -355,7 +353,3 @@ class Restore(OpenCase):
             subprocess.run(["flock", "-n", path, "true"], check=False).returncode != 0
             for path in glob.glob(self.path + "*")
         )
-
-
-if __name__ == "__main__":
-    main()

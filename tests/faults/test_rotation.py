@@ -7,16 +7,14 @@ import re
 import signal
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import model  # noqa: E402
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import BINARY, CTL, SLOW, Daemon, StartFailure, new_key  # noqa: E402
-from lib.rpc import RpcError, result_of  # noqa: E402
-from lib.world import new_user  # noqa: E402
+from lib import model
+from lib.case import Case
+from lib.daemon import BINARY, CTL, SLOW, Daemon, StartFailure, new_key
+from lib.rpc import RpcError, result_of
+from lib.world import new_user
 
 SANITIZERS = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "LLVM_PROFILE_FILE")
 LONG = bool(os.environ.get("PIERRE_TEST_LONG"))
@@ -600,7 +598,3 @@ class Counting(RotationCase):
         self.restart(self.new)
         self.assertEqual(self.answers(users)[2]["access_token"], "in time")
         self.daemon.stop()
-
-
-if __name__ == "__main__":
-    main()

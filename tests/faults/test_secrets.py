@@ -17,13 +17,11 @@ import signal
 import sqlite3
 import stat
 import subprocess
-import sys
 import time
 import urllib.parse
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import databases, model, strict  # noqa: E402
-from lib.case import Case, main  # noqa: E402
+from lib import databases, model, strict
+from lib.case import Case
 from lib.daemon import (
     CTL,
     Daemon,
@@ -32,12 +30,12 @@ from lib.daemon import (
     new_key,
     run,
     temporary_folder,
-)  # noqa: E402
-from lib.interface import METHODS  # noqa: E402
-from lib.memory import search_memory  # noqa: E402
-from lib.postgres_server import PostgresServer  # noqa: E402
-from lib.rpc import result_of  # noqa: E402
-from lib.world import Samples, World, new_api_key, new_user, uuid4  # noqa: E402
+)
+from lib.interface import METHODS
+from lib.memory import search_memory
+from lib.postgres_server import PostgresServer
+from lib.rpc import result_of
+from lib.world import Samples, World, new_api_key, new_user, uuid4
 
 PROC_FILES = (
     "environ",
@@ -665,7 +663,3 @@ def refused(path):
     except PermissionError:
         return True
     return False
-
-
-if __name__ == "__main__":
-    main()

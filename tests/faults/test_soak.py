@@ -1,4 +1,4 @@
-"""Callers and random faults for as long as one likes: PIERRE_TEST_SOAK=28800 python3 tests/faults/test_soak.py for eight hours, some seconds in an
+"""Callers and random faults for as long as one likes: PIERRE_TEST_SOAK=28800 python3 -m pytest tests/faults/test_soak.py for eight hours, some seconds in an
 ordinary run. After each round all invariants hold, and at the end memory and descriptors are where they were after the first ones. Would
 catch: what leaks a little at each fault, and what two faults at once do that neither does alone."""
 import os
@@ -6,15 +6,13 @@ import random
 import resource
 import signal
 import sqlite3
-import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import databases, invariants  # noqa: E402
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import SANITIZER, SLOW, Daemon  # noqa: E402
-from lib.load import END, START, Load  # noqa: E402
+from lib import databases, invariants
+from lib.case import Case
+from lib.daemon import SANITIZER, SLOW, Daemon
+from lib.load import END, START, Load
 
 SECONDS = float(os.environ.get("PIERRE_TEST_SOAK", "20"))
 ROUND = 3.0  # seconds of load and faults
@@ -195,7 +193,3 @@ class Soak(Case):
         if outside.execute("SELECT count(*) FROM api_key_usage").fetchone()[0] > KEPT:
             outside.execute("DELETE FROM users")
         outside.close()
-
-
-if __name__ == "__main__":
-    main()

@@ -7,13 +7,11 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import invariants  # noqa: E402
-from lib.case import Case, main  # noqa: E402
+from lib import invariants
+from lib.case import Case
 from lib.daemon import (
     SANITIZER,
     SLOW,
@@ -21,10 +19,10 @@ from lib.daemon import (
     StartFailure,
     new_key,
     temporary_folder,
-)  # noqa: E402
-from lib.databases import Sqlite  # noqa: E402
-from lib.rpc import Closed, Late, RpcError  # noqa: E402
-from lib.world import World, new_user, uuid4  # noqa: E402
+)
+from lib.databases import Sqlite
+from lib.rpc import Closed, Late, RpcError
+from lib.world import World, new_user, uuid4
 
 BACKENDS = ("sqlite",)
 BIG = "x" * 200_000
@@ -679,7 +677,3 @@ class Interference(Case):
                     self.fail("a call was never answered")
             connection.close()
             invariants.check(daemon, before)
-
-
-if __name__ == "__main__":
-    main()

@@ -6,15 +6,13 @@ import resource
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import invariants  # noqa: E402
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import Daemon, SANITIZER, SLOW, temporary_folder  # noqa: E402
-from lib.rpc import Closed  # noqa: E402
-from lib.world import World, new_user  # noqa: E402
+from lib import invariants
+from lib.case import Case
+from lib.daemon import Daemon, SANITIZER, SLOW, temporary_folder
+from lib.rpc import Closed
+from lib.world import World, new_user
 
 BACKENDS = ("sqlite",)
 
@@ -296,7 +294,3 @@ class Process(Case):
                 if name not in ("log",):
                     mode = os.lstat(os.path.join(daemon.folder, name)).st_mode & 0o777
                     self.assertEqual(mode & 0o077, 0, f"{name} has mode {mode:o}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,22 +1,20 @@
 """The daemon as a service, with a harness that plays systemd (lib/notify.py). Would catch: ready before it answers, a stop or a
 reload that is not told, a passed socket that is unlinked or chmodded, calls lost across a restart."""
+import contextlib
 import glob
 import os
 import signal
 import socket
 import sqlite3
 import stat
-import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import databases  # noqa: E402
-from lib.case import main  # noqa: E402
-from lib.daemon import Daemon, SLOW, StartFailure, new_key  # noqa: E402
-from lib.notify import Service, Services, listener  # noqa: E402
-from lib.rpc import Closed, Connection, RpcError  # noqa: E402
-from lib.world import HASH, World, uuid4  # noqa: E402
+from lib import databases
+from lib.daemon import Daemon, SLOW, StartFailure, new_key
+from lib.notify import Service, Services, listener
+from lib.rpc import Closed, Connection, RpcError
+from lib.world import HASH, World, uuid4
 
 PING = b'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}\n'
 
@@ -245,6 +243,36 @@ class Activation(Services):
             self.assertIn(b"pong", early.recv(4096))
         again.end()
 
+    def test_a_start_that_nothing_mends_closes_who_waits(self):
+        """systemd starts a service for as long as a connection waits, and would do so for ever. A start that may succeed
+        the next time leaves them in the queue."""
+        for number, (more, code, closed) in enumerate(
+            (
+                ({"environment": {"PIERRE_DBD_POOL": "many"}}, 78, True),
+                ({"options": ("--no-such-option",)}, 64, True),
+                ({"options": ("--access", "user=")}, 78, True),
+                ({"database": "postgresql://nobody@127.0.0.1:1/x"}, 69, False),
+            )
+        ):
+            folder = self.folder()
+            one = self.listening(folder)
+            with contextlib.ExitStack() as stack:
+                early = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(3)]
+                for client in early:
+                    client.connect(os.path.join(folder, "s"))
+                    client.sendall(PING)
+                service = self.service(folder=folder, sockets=[one], **more)
+                with self.assertRaises(StartFailure, msg=number) as caught:
+                    service.start()
+                self.assertEqual(caught.exception.code, code, caught.exception.log)
+                for client in early:
+                    client.setblocking(False)
+                    if closed:
+                        # A reset: the daemon left unread what the client had sent.
+                        self.assertRaises(ConnectionResetError, client.recv, 1)
+                    else:
+                        self.assertRaises(BlockingIOError, client.recv, 1)
+
     def test_not_for_this_process(self):
         """LISTEN_PID of another: the daemon makes its own socket, and does not touch descriptor 3."""
         folder = self.folder()
@@ -399,7 +427,3 @@ class Restart(Services):
                 self.longest = max(self.longest, time.monotonic() - began)
         if connection is not None:
             connection.close()
-
-
-if __name__ == "__main__":
-    main()

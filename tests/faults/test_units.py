@@ -6,15 +6,13 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import BINARY, BUILD, Daemon, SANITIZER, new_key, temporary_folder  # noqa: E402
-from lib.interface import METHODS  # noqa: E402
-from lib.notify import analyze, exposure  # noqa: E402
-from lib.postgres_server import PostgresServer  # noqa: E402
-from lib.world import Samples  # noqa: E402
+from lib.case import Case
+from lib.daemon import BINARY, BUILD, Daemon, SANITIZER, new_key, temporary_folder
+from lib.interface import METHODS
+from lib.notify import analyze, exposure
+from lib.postgres_server import PostgresServer
+from lib.world import Samples
 
 BACKENDS = ("sqlite",)
 SANITIZERS = False
@@ -265,7 +263,3 @@ class Confinement(Units):
             self.check(
                 self.traced("postgres", server.database_url("traced", "localhost")), families
             )
-
-
-if __name__ == "__main__":
-    main()

@@ -5,16 +5,13 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib.case import main  # noqa: E402
-from lib.daemon import SANITIZER, SLOW  # noqa: E402
-from lib.notify import Services  # noqa: E402
-from lib.postgres_server import PostgresServer  # noqa: E402
-from lib.world import World, new_user  # noqa: E402
+from lib.daemon import SANITIZER, SLOW
+from lib.notify import Services
+from lib.postgres_server import PostgresServer
+from lib.world import World, new_user
 
 BACKENDS = ("sqlite",)  # and a PostgreSQL of its own
 LIB = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib")
@@ -192,7 +189,3 @@ class Watchdog(Services):
                             pass
                 self.assertIn("result", one.answer(waiting))
             service.end()
-
-
-if __name__ == "__main__":
-    main()

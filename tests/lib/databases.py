@@ -1,5 +1,4 @@
 """Databases for daemons under test: a file of its own, or a PostgreSQL database of its own on the run's server."""
-import atexit
 import contextlib
 import os
 import re
@@ -16,6 +15,13 @@ DOCUMENT = os.path.join(
 )
 BACKENDS = ("sqlite", "postgres")
 
+_session = contextlib.ExitStack()  # what this session has started, in its order
+
+
+def end_session():
+    """Drops and stops what was made for this session; what was given stays."""
+    _session.close()
+
 
 def chosen():
     """The backend that this test process is for (tests/run.py runs each file once for each)."""
@@ -23,8 +29,8 @@ def chosen():
 
 
 def postgres_url():
-    """The URL of the run's PostgreSQL with a role that may create databases. A test file that is run by itself starts one of
-    its own; None where that cannot be."""
+    """The URL of a PostgreSQL with a role that may create databases: the one that is given, or one for this session; None
+    where it cannot be started."""
     if "PIERRE_TEST_POSTGRES" not in os.environ:
         try:
             server = PostgresServer().start()
@@ -32,7 +38,7 @@ def postgres_url():
             print(f"NO PostgreSQL: {problem}", flush=True)
             os.environ["PIERRE_TEST_POSTGRES"] = ""
             return None
-        atexit.register(server.stop)
+        _session.callback(server.stop)
         os.environ["PIERRE_TEST_POSTGRES"] = server.url
     return os.environ["PIERRE_TEST_POSTGRES"] or None
 
@@ -117,12 +123,10 @@ def make_template(build, url):
 
 def template():
     if "PIERRE_TEST_TEMPLATE" not in os.environ:
-        build = os.environ.get(
-            "PIERRE_TEST_BUILD",
-            os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "build"),
+        os.environ["PIERRE_TEST_TEMPLATE"] = make_template(
+            os.environ["PIERRE_TEST_BUILD"], postgres_url()
         )
-        os.environ["PIERRE_TEST_TEMPLATE"] = make_template(build, postgres_url())
-        atexit.register(drop_template, postgres_url(), os.environ["PIERRE_TEST_TEMPLATE"])
+        _session.callback(drop_template, postgres_url(), os.environ["PIERRE_TEST_TEMPLATE"])
     return os.environ["PIERRE_TEST_TEMPLATE"]
 
 

@@ -154,6 +154,26 @@ class Layers(unittest.TestCase):
                 self.assertNotRegex(text(path), rf'#include "[^"]*{other}', name(path))
 
 
+class Facts(unittest.TestCase):
+    def test_a_metric_stands_once(self):
+        """A row of METRIC_LIST is all that a counter needs: nothing else that makes struct, answer or metric names it."""
+        path = ROOT / "protocol/metrics/metric_list.h"
+        text = path.read_text(encoding="utf-8")
+        rows = re.findall(
+            r'^\t(COUNTED|READ)\((?:counter|gauge), (\w+),.*?(NULL|"\w+")', text, re.M
+        )
+        self.assertGreater(len(rows), 50)
+        members = {member for _, member, _ in rows}
+        names = {metric.strip('"') for _, _, metric in rows} - {"NULL"}
+        self.assertEqual(len(members), len(rows))
+        for made in (*files(".c", ".h", under="daemon"), ROOT / "client/ctl/stats/metric_table.c"):
+            literals = set(re.findall(r'"(\w+)"', made.read_text(encoding="utf-8")))
+            with self.subTest(file=made.name):
+                self.assertFalse(literals & names)
+                if made.name in ("daemon_methods.c", "metrics.c", "metric_table.c"):
+                    self.assertFalse(literals & members - {"errors", "requests"})
+
+
 class Files(unittest.TestCase):
     def test_sizes(self):
         for path in files(".c", ".h", ".py"):
@@ -194,13 +214,15 @@ class Tests(unittest.TestCase):
     def test_every_file_is_run(self):
         """By tests/run.py (end to end), or by a meson.build that names it."""
         folders = re.search(r"^FOLDERS = \((.*?)\)", text(ROOT / "tests/run.py"), re.MULTILINE)[1]
-        run = set(re.findall(r'"(\w+)"', folders))
+        run, names = set(re.findall(r'"(\w+)"', folders)), set()
         for path in files(".py", under="tests/"):
             if not path.name.startswith("test_"):
                 continue
             folder = path.parent
             if folder.name in run and folder.parent.name == "tests":
-                self.assertIn("main()", text(path), f"{name(path)} runs nothing")
+                self.assertRegex(text(path), r"(?m)^class \w+\(", f"{name(path)} runs nothing")
+                self.assertNotIn(path.name, names, "pytest wants names that differ")
+                names.add(path.name)
                 continue
             build = folder / "meson.build"
             self.assertTrue(build.is_file(), f"nothing runs {name(path)}")

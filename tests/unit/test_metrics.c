@@ -30,6 +30,34 @@ START_TEST(precision)
 }
 END_TEST
 
+/* The same for both ways of cutting, of the daemon and of pierre-dbctl bench, up to the largest
+ * value. */
+START_TEST(parts)
+{
+	unsigned cut = _i == 0 ? 4 : 6;
+	size_t count = LOG_LINEAR_BUCKETS(64, cut), before = 0;
+	uint64_t *buckets = calloc(count, sizeof *buckets);
+
+	ck_assert_ptr_nonnull(buckets);
+	for (uint64_t value = 0; value < UINT64_MAX / 9 * 7; value += value / 5 + 1) {
+		size_t bucket = log_linear_bucket(value, cut);
+		uint64_t top;
+
+		ck_assert_uint_lt(bucket, count);
+		ck_assert_uint_ge(bucket, before);
+		before = bucket;
+		buckets[bucket]++;
+		top = log_linear_quantile(buckets, count, cut, 1, UINT64_MAX);
+		ck_assert_uint_ge(top, value);
+		ck_assert_uint_le(top, value + (value >> cut));
+		ck_assert_uint_eq(log_linear_quantile(buckets, count, cut, 1, value), value);
+		buckets[bucket]--;
+	}
+	ck_assert_uint_eq(log_linear_bucket(UINT64_MAX, cut), count - 1);
+	free(buckets);
+}
+END_TEST
+
 START_TEST(edges)
 {
 	static const uint64_t values[] = {
@@ -131,6 +159,7 @@ int main(void)
 	TCase *tests = tcase_create("all");
 
 	tcase_add_test(tests, precision);
+	tcase_add_loop_test(tests, parts, 0, 2);
 	tcase_add_test(tests, edges);
 	tcase_add_test(tests, quantiles);
 	tcase_add_test(tests, small_counts);

@@ -1,6 +1,6 @@
 /* Settings: where values come from and which win, what is refused, what a reload takes. Would
  * catch: the environment winning over a flag, a size read as another, a password shown, a broken
- * file that changes half of the settings. */
+ * file that changes half of the settings, a new secret that /proc goes on showing. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +10,8 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "../../daemon/clients/access.h"
+#include "../../daemon/loop/process.h"
 #include "../../daemon/settings/settings.h"
 #include "unit.h"
 
@@ -232,6 +234,73 @@ START_TEST(table_is_consistent)
 }
 END_TEST
 
+/* Whether any byte that the program was started with still shows the text. */
+static bool still_shown(char *const *argv, char *const *environment, const char *text)
+{
+	for (; *argv != NULL; argv++)
+		if (strstr(*argv, text) != NULL)
+			return true;
+	for (; *environment != NULL; environment++)
+		if (strstr(*environment, text) != NULL)
+			return true;
+	return false;
+}
+
+/* Each setting, as it may be given, with a secret in it: a new one is tried as soon as the table
+ * has it. */
+START_TEST(what_is_secret_is_scrubbed)
+{
+	const struct setting *row = &setting_table[_i];
+	bool secret = row->type == SETTING_SECRET || row->type == SETTING_URL;
+	static const char value[] = "postgresql://pierre:hunter2@host/db";
+	char variable[128], joined[128], flag[64], separate[64], program[] = "pierre-dbd";
+	char *environment[] = {variable, NULL};
+	char *argv[] = {program, joined, flag, separate, NULL};
+
+	(void)snprintf(variable, sizeof variable, "%s=%s", row->environment, value);
+	(void)snprintf(joined, sizeof joined, "--%s=%s", row->flag != NULL ? row->flag : "", value);
+	(void)snprintf(flag, sizeof flag, "--%s", row->flag != NULL ? row->flag : "");
+	(void)snprintf(separate, sizeof separate, "%s", value);
+	if (row->flag == NULL)
+		argv[1] = NULL;
+	process_scrub(argv, environment);
+	ck_assert_msg(still_shown(argv, environment, "hunter2") == !secret, "%s", row->environment);
+	if (row->type == SETTING_SECRET)
+		ck_assert_uint_eq(strlen(strchr(variable, '=') + 1), 0);
+}
+END_TEST
+
+START_TEST(choices_are_words_of_the_table)
+{
+	const struct setting *row = &setting_table[_i];
+	size_t length;
+	uint64_t number, count = 0;
+
+	if (row->type != SETTING_CHOICE)
+		return;
+	for (;; count++) {
+		const char *word = settings_value_choice(row, count, &length);
+		char text[64], shown[64];
+
+		if (length == 0)
+			break;
+		(void)snprintf(text, sizeof text, "%.*s", (int)length, word);
+		ck_assert_int_eq(settings_value_parse_value(row, text, &number, &err), 0);
+		ck_assert_uint_eq(number, count);
+		ck_assert_str_eq(
+			settings_value_show_number(row, number, shown, sizeof shown), text);
+	}
+	ck_assert_uint_ge(count, 2);
+	ck_assert_ptr_null(strstr(row->doc, row->words));
+	for (uint64_t i = 0; _i == SETTING_ID_default_role && i < count; i++) {
+		const char *word = settings_value_choice(row, i, &length);
+		enum role role;
+
+		ck_assert(role_parse(word, length, &role) && (uint64_t)role == i);
+	}
+}
+END_TEST
+
 static const struct {
 	const char *flags, *environment, *says;
 	int code;
@@ -397,6 +466,8 @@ int main(void)
 	tcase_add_loop_test(tests, value_forms, 0, sizeof values / sizeof *values);
 	tcase_add_loop_test(tests, every_default_is_a_value_and_shows_itself, 0, SETTING_ROWS);
 	tcase_add_loop_test(tests, table_is_consistent, 0, SETTING_ROWS);
+	tcase_add_loop_test(tests, what_is_secret_is_scrubbed, 0, SETTING_ROWS);
+	tcase_add_loop_test(tests, choices_are_words_of_the_table, 0, SETTING_ROWS);
 	tcase_add_loop_test(tests, what_is_wrong_is_said, 0, sizeof wrong / sizeof *wrong);
 	tcase_add_test(tests, commands);
 	tcase_add_test(tests, reload_takes_what_may_change);

@@ -3,7 +3,6 @@
  * stays silent is passed over. */
 #include "connect.h"
 
-#include <libpq-events.h>
 #include <openssl/ssl.h>
 #include <poll.h>
 #include <stdio.h>
@@ -331,19 +330,17 @@ PGresult *connect_ask(PGconn *pq, const char *sql)
 	return ask_until(pq, sql, clock_ns() + ASK_S * UINT64_C(1000000000));
 }
 
-/* Knows of a connection that no pooler stands between: libpq keeps such a note for each procedure.
- */
-static int direct_note(PGEventId event, void *info, void *argument)
+/* Marks a connection that no pooler stands between. It is never called, since each connection has
+ * a notice receiver. An event procedure would cost two allocations for each result. */
+static void direct_mark(void *argument, const char *message)
 {
-	(void)event;
-	(void)info;
 	(void)argument;
-	return 1;
+	(void)message;
 }
 
 bool connect_is_direct(PGconn *pq)
 {
-	return PQinstanceData(pq, direct_note) != NULL;
+	return PQsetNoticeProcessor(pq, NULL, NULL) == direct_mark; /* NULL changes nothing */
 }
 
 /* A pooler tells its clients numbers of its own making. The lock shows for as long as the session
@@ -359,9 +356,8 @@ static void postgres_connect_settle(PGconn *pq, uint64_t timeout_ms)
 		PQbackendPID(pq));
 	result = ask_until(pq, sql, clock_ns() + timeout_ms * 1000000);
 	if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1 &&
-		PQnfields(result) == 1 && !PQgetisnull(result, 0, 0) &&
-		PQregisterEventProc(pq, direct_note, "pierre-direct", NULL) != 0)
-		(void)PQsetInstanceData(pq, direct_note, pq);
+		PQnfields(result) == 1 && !PQgetisnull(result, 0, 0))
+		(void)PQsetNoticeProcessor(pq, direct_mark, NULL);
 	PQclear(result);
 }
 

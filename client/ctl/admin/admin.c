@@ -7,14 +7,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "../output.h"
+#include "../options.h"
 #include "../catalog/tree.h"
 
 enum { POLL_MS = 50, PAUSE_PATIENCE_S = 30 };
-
-static int admin_no_arguments(int argc, char **argv)
-{
-	return argc == 1 ? 0 : output_fail(EX_USAGE, "%s takes no arguments", argv[0]);
-}
 
 /* "7s", "12m", "5h", "3d" */
 static const char *short_time(double seconds, char out[16])
@@ -98,7 +95,7 @@ static void print_client(const json_t *client)
 static int admin_show(struct ctl *ctl, int argc, char **argv, const char *method,
 	void (*print)(const struct ctl *ctl, const json_t *tree))
 {
-	int status = admin_no_arguments(argc, argv);
+	int status = options_none(argc, argv);
 	json_t *tree;
 
 	if (status == 0)
@@ -173,7 +170,7 @@ static void print_names(const char *what, const json_t *names)
 
 static int reload(struct ctl *ctl, int argc, char **argv)
 {
-	int status = admin_no_arguments(argc, argv);
+	int status = options_none(argc, argv);
 	json_t *tree;
 	bool good;
 
@@ -228,7 +225,7 @@ static double under_way(struct ctl *ctl, bool *paused, int *status)
 static int pause_calls(struct ctl *ctl, int argc, char **argv)
 {
 	double patience = ctl->timeout_seconds > 0 ? ctl->timeout_seconds : PAUSE_PATIENCE_S, left;
-	int status = admin_no_arguments(argc, argv);
+	int status = options_none(argc, argv);
 	bool paused = true;
 	json_t *tree;
 
@@ -258,7 +255,7 @@ static int pause_calls(struct ctl *ctl, int argc, char **argv)
 
 static int resume(struct ctl *ctl, int argc, char **argv)
 {
-	int status = admin_no_arguments(argc, argv);
+	int status = options_none(argc, argv);
 	json_t *tree;
 
 	if (status == 0)

@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../output.h"
+#include "../options.h"
 #include "../progress.h"
 #include "../catalog/tree.h"
 
@@ -22,18 +24,15 @@ struct wish {
 
 static int ctl_backup_read_arguments(int argc, char **argv, struct wish *wish)
 {
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--force") == 0)
-			wish->force = true;
-		else if (argv[i][0] == '-' || wish->file != NULL)
-			return output_fail(
-				EX_USAGE, "backup takes one file and --force, not \"%s\"", argv[i]);
-		else
-			wish->file = argv[i];
-	}
-	return wish->file != NULL && *wish->file != '\0'
-		? 0
-		: output_fail(EX_USAGE, "backup needs the name of a file");
+	const struct option_row rows[] = {{.name = "force", .flag = &wish->force}, {0}};
+	int words = options_read(rows, argc, argv);
+
+	if (words < 0)
+		return EX_USAGE;
+	if (words != 1 || *argv[1] == '\0')
+		return output_fail(EX_USAGE, "backup takes the name of one file");
+	wish->file = argv[1];
+	return 0;
 }
 
 /* The daemon works in another folder than this program: a name is made whole here. The caller frees

@@ -20,6 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../output.h"
+#include "../connect.h"
 #include "sqlite_url.h"
 #include "../catalog/tree.h"
 

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "../output.h"
+#include "../connect.h"
 #include "../progress.h"
 #include "../catalog/tree.h"
 #include "value.h"

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../output.h"
 #include "../ctl.h"
 
 /* Beside this program, installed or not yet, wherever the folders were moved to; then where they

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../output.h"
+#include "../connect.h"
 #include "../ctl.h"
 #include "sqlite_url.h"
 

@@ -4,40 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench.h"
+#include <jansson.h>
 
-void bench_add_latency(struct bench_result *result, uint64_t ns)
-{
-	unsigned exponent = ns < (1U << BENCH_PARTS_BITS)
-		? 0
-		: 64U - BENCH_PARTS_BITS - (unsigned)__builtin_clzll(ns);
-	size_t bucket = exponent == 0 ? (size_t)ns
-				      : ((size_t)exponent << BENCH_PARTS_BITS) +
-			(size_t)((ns >> (exponent - 1)) & ((1U << BENCH_PARTS_BITS) - 1));
-
-	result->buckets[bucket]++;
-	result->calls++;
-	if (ns > result->max_ns)
-		result->max_ns = ns;
-}
-
-double bench_quantile(const struct bench_result *result, double part)
-{
-	uint64_t wanted = (uint64_t)ceil((double)result->calls * part), seen = 0, top;
-
-	for (size_t i = 0; i < BENCH_BUCKETS; i++) {
-		size_t exponent = i >> BENCH_PARTS_BITS, place = i & ((1U << BENCH_PARTS_BITS) - 1);
-
-		seen += result->buckets[i];
-		if (seen < wanted || seen == 0)
-			continue;
-		top = exponent == 0
-			? place
-			: ((((uint64_t)1 << BENCH_PARTS_BITS) + place + 1) << (exponent - 1)) - 1;
-		return (double)(top < result->max_ns ? top : result->max_ns) / 1000;
-	}
-	return 0;
-}
+#include "../output.h"
+#include "../connect.h"
+#include "bench_latency.h"
+#include "bench_lines.h"
+#include "bench_run.h"
+#include "../catalog/tree.h"
+#include "../options.h"
 
 static const struct {
 	const char *text, *json;
@@ -47,91 +22,88 @@ static const struct {
 
 enum { QUANTILES = sizeof quantiles / sizeof quantiles[0] };
 
-static void bench_print_json(
-	const char *name, const struct bench_options *options, const struct bench_result *result)
+static json_t *json_tenths(double value)
 {
-	(void)printf(
-		"{\"method\":\"%s\",\"clients\":%llu,\"pipeline\":%llu,\"calls\":%llu,\"errors\":%llu,\"seconds\":%.6f,"
-		"\"calls_per_second\":%.1f,\"bytes_in\":%llu,\"bytes_out\":%llu,\"microseconds\":{",
-		name, (unsigned long long)options->clients, (unsigned long long)options->pipeline,
-		(unsigned long long)result->calls, (unsigned long long)result->errors,
-		result->seconds, (double)result->calls / result->seconds,
-		(unsigned long long)result->bytes_in, (unsigned long long)result->bytes_out);
+	return json_real(round(value * 10) / 10);
+}
+
+static void bench_print_json(const struct ctl *ctl, const char *name,
+	const struct bench_options *options, const struct bench_result *result)
+{
+	json_t *times = json_object();
+
 	for (size_t i = 0; i < QUANTILES; i++)
-		(void)printf("\"%s\":%.1f,", quantiles[i].json,
-			bench_quantile(result, quantiles[i].part));
-	(void)printf("\"max\":%.1f}}\n", (double)result->max_ns / 1000);
+		(void)json_object_set_new(times, quantiles[i].json,
+			json_tenths(bench_latency_quantile(&result->latency, quantiles[i].part)));
+	(void)json_object_set_new(times, "max", json_tenths((double)result->latency.max_ns / 1000));
+	tree_print_new(ctl,
+		json_pack("{ss sI sI sI sI sf so sI sI so}", "method", name, "clients",
+			(json_int_t)options->clients, "pipeline", (json_int_t)options->pipeline,
+			"calls", (json_int_t)result->latency.count, "errors",
+			(json_int_t)result->errors, "seconds", result->seconds, "calls_per_second",
+			json_tenths((double)result->latency.count / result->seconds), "bytes_in",
+			(json_int_t)result->bytes_in, "bytes_out", (json_int_t)result->bytes_out,
+			"microseconds", times));
 }
 
 static void bench_print_text(const struct ctl *ctl, const char *name,
 	const struct bench_options *options, const struct bench_result *result)
 {
 	(void)printf("%s: %llu calls in %.2f s, %llu clients with %llu calls under way each\n",
-		name, (unsigned long long)result->calls, result->seconds,
+		name, (unsigned long long)result->latency.count, result->seconds,
 		(unsigned long long)options->clients, (unsigned long long)options->pipeline);
 	(void)printf("%s%.0f calls/s%s   sent %.1f MB/s, received %.1f MB/s\n", output_bold(ctl),
-		(double)result->calls / result->seconds, output_plain(ctl),
+		(double)result->latency.count / result->seconds, output_plain(ctl),
 		(double)result->bytes_out / result->seconds / 1e6,
 		(double)result->bytes_in / result->seconds / 1e6);
 	(void)fputs("latency in µs:", stdout);
 	for (size_t i = 0; i < QUANTILES; i++)
-		(void)printf(
-			"  %s %.0f", quantiles[i].text, bench_quantile(result, quantiles[i].part));
-	(void)printf("  max %.0f\nerrors: %llu\n", (double)result->max_ns / 1000,
+		(void)printf("  %s %.0f", quantiles[i].text,
+			bench_latency_quantile(&result->latency, quantiles[i].part));
+	(void)printf("  max %.0f\nerrors: %llu\n", (double)result->latency.max_ns / 1000,
 		(unsigned long long)result->errors);
 }
 
 struct arguments {
 	const char *mix;
 	uint64_t seconds;
-	char **rest;
+	char **words; /* the method and its parameters */
 	int count;
 };
-
-static int bad_number(const char *name, const char *text)
-{
-	return output_fail(EX_USAGE, "%s: \"%s\" is not a number that it takes", name, text);
-}
 
 static int bench_read_arguments(
 	struct bench_options *options, struct arguments *arguments, int argc, char **argv)
 {
-	const struct {
-		const char *name, *long_name;
-		uint64_t *value, max;
-	} numbers[] = {
-		{"-c", "--clients", &options->clients, BENCH_CLIENTS_MAX},
-		{"-P", "--pipeline", &options->pipeline, BENCH_PIPELINE_MAX},
-		{"-n", "--calls", &options->calls, UINT64_MAX / 2},
-		{"-d", "--duration", &arguments->seconds, 86400},
+	const struct option_row rows[] = {
+		{.name = "clients",
+			.letter = 'c',
+			.number = &options->clients,
+			.min = 1,
+			.max = BENCH_CLIENTS_MAX},
+		{.name = "pipeline",
+			.letter = 'P',
+			.number = &options->pipeline,
+			.min = 1,
+			.max = BENCH_PIPELINE_MAX},
+		{.name = "calls",
+			.letter = 'n',
+			.number = &options->calls,
+			.min = 1,
+			.max = UINT64_MAX / 2},
+		{.name = "duration",
+			.letter = 'd',
+			.number = &arguments->seconds,
+			.min = 1,
+			.max = 86400},
+		{.name = "cyclic", .flag = &options->cyclic},
+		{.name = "mix", .text = &arguments->mix},
+		{0},
 	};
 
-	for (int i = 1; i < argc; i++) {
-		bool taken = false;
-
-		for (size_t j = 0; j < sizeof numbers / sizeof numbers[0]; j++) {
-			if (strcmp(argv[i], numbers[j].name) != 0 &&
-				strcmp(argv[i], numbers[j].long_name) != 0)
-				continue;
-			if (i + 1 == argc ||
-				!text_to_number(argv[i + 1], 1, numbers[j].max, numbers[j].value))
-				return bad_number(argv[i], i + 1 < argc ? argv[i + 1] : "");
-			i++;
-			taken = true;
-			break;
-		}
-		if (taken)
-			continue;
-		if (strcmp(argv[i], "--cyclic") == 0)
-			options->cyclic = true;
-		else if (strcmp(argv[i], "--mix") == 0 && i + 1 < argc)
-			arguments->mix = argv[++i];
-		else if (argv[i][0] == '-' && argv[i][1] != '\0')
-			return output_fail(
-				EX_USAGE, "bench has no option %s, or it needs a value", argv[i]);
-		else
-			arguments->rest[arguments->count++] = argv[i];
-	}
+	arguments->count = options_read(rows, argc, argv);
+	arguments->words = argv + 1;
+	if (arguments->count < 0)
+		return EX_USAGE;
 	if ((arguments->mix == NULL) == (arguments->count == 0))
 		return output_fail(EX_USAGE, "bench takes a method, or --mix with a file of them");
 	return 0;
@@ -164,7 +136,7 @@ static int run_and_print(struct ctl *ctl, const char *name, const struct bench_o
 	status = bench_run(options, work, result);
 	if (status == 0) {
 		if (ctl->json)
-			bench_print_json(name, options, result);
+			bench_print_json(ctl, name, options, result);
 		else
 			bench_print_text(ctl, name, options, result);
 		if (result->errors > 0) {
@@ -179,28 +151,24 @@ static int run_and_print(struct ctl *ctl, const char *name, const struct bench_o
 static int bench(struct ctl *ctl, int argc, char **argv)
 {
 	struct bench_options options = {.clients = 1, .pipeline = 1, .calls = 10000};
-	struct arguments arguments = {.rest = calloc((size_t)argc, sizeof *arguments.rest)};
+	struct arguments arguments = {0};
 	struct bench_work work = {0};
 	char path[256];
-	int status;
+	int status = bench_read_arguments(&options, &arguments, argc, argv);
 
-	if (arguments.rest == NULL)
-		return output_fail(EX_OSERR, "out of memory");
-	status = bench_read_arguments(&options, &arguments, argc, argv);
 	options.stall_ms =
 		ctl->timeout_seconds > 0 ? (unsigned)(ctl->timeout_seconds * 1000) : 35000;
 	options.seconds = (double)arguments.seconds;
 	if (status == 0)
 		status = arguments.mix != NULL
 			? bench_lines_work_read(&work, arguments.mix)
-			: bench_lines_work_add(&work, 1, arguments.count, arguments.rest);
+			: bench_lines_work_add(&work, 1, arguments.count, arguments.words);
 	if (status == 0)
 		status = check_daemon(ctl, &options, path, sizeof path);
 	if (status == 0)
 		status = run_and_print(
-			ctl, arguments.mix != NULL ? "mix" : arguments.rest[0], &options, &work);
+			ctl, arguments.mix != NULL ? "mix" : arguments.words[0], &options, &work);
 	bench_lines_work_free(&work);
-	free(arguments.rest);
 	return status;
 }
 

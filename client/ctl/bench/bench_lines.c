@@ -3,7 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench.h"
+#include "../output.h"
+#include "../text.h"
+#include "../catalog/params.h"
+#include "bench_lines.h"
+#include "../ctl.h"
+#include "../../../protocol/wire/rpc.h"
 #include "buffer.h"
 #include "catalog.h"
 #include "../../../protocol/json/json.h"
@@ -77,10 +82,10 @@ static int make_line(const struct method *method, int argc, char **argv, struct 
 
 	if (status != 0)
 		return status;
-	buffer_text(&text, ",\"method\":");
+	buffer_text(&text, RPC_METHOD);
 	json_write_string(&text, method->name, strlen(method->name));
 	if (params != NULL) {
-		buffer_text(&text, ",\"params\":");
+		buffer_text(&text, RPC_PARAMS);
 		buffer_text(&text, params);
 	}
 	buffer_text(&text, "}\n");

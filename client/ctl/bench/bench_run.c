@@ -11,7 +11,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "bench.h"
+#include "../output.h"
+#include "bench_run.h"
+#include "../ctl.h"
+#include "../../../protocol/wire/rpc.h"
 #include "value.h"
 
 enum { EVENTS = 256, INPUT_FIRST = 64 * 1024, ID_TEXT = 8 };
@@ -33,7 +36,7 @@ struct bench {
 	struct client *clients;
 	int epoll;
 	uint64_t begun, started, end, random, number;
-	size_t *turns; /* for each group: the next line, when cyclic */
+	size_t *next_lines; /* of each group, when cyclic */
 	char (*ids)[ID_TEXT];
 	uint8_t *id_lengths;
 };
@@ -57,7 +60,7 @@ static const struct bench_line *choose_line(struct bench *bench)
 	if (work->groups[group].count == 1)
 		return &work->groups[group].lines[0];
 	return &work->groups[group].lines[bench->options->cyclic
-			? bench->turns[group]++ % work->groups[group].count
+			? bench->next_lines[group]++ % work->groups[group].count
 			: next_random(bench) % work->groups[group].count];
 }
 
@@ -100,7 +103,7 @@ static char *put_line(struct bench *bench, char *at, const struct bench_line *li
 
 static bool bench_run_begin_call(struct bench *bench, struct client *client, uint64_t now)
 {
-	static const char head[] = "{\"jsonrpc\":\"2.0\",\"id\":";
+	static const char head[] = RPC_HEAD;
 	const struct bench_line *line = choose_line(bench);
 	uint16_t id = client->idle[client->idle_count - 1];
 	char *at;
@@ -167,7 +170,7 @@ static int fill(struct bench *bench, struct client *client, uint64_t now)
 static int take_answer(
 	struct bench *bench, struct client *client, const char *line, size_t length, uint64_t now)
 {
-	static const char head[] = "{\"jsonrpc\":\"2.0\",\"id\":", result[] = ",\"result\":";
+	static const char head[] = RPC_HEAD, result[] = RPC_RESULT;
 	const char *at = line + sizeof head - 1, *end = line + length;
 	uint64_t id = 0;
 
@@ -185,7 +188,7 @@ static int take_answer(
 			(void)snprintf(bench->result->first_error,
 				sizeof bench->result->first_error, "%.*s", (int)(end - at), at);
 	}
-	bench_add_latency(bench->result, now - client->sent[id]);
+	bench_latency_add(&bench->result->latency, now - client->sent[id]);
 	client->sent[id] = 0;
 	client->idle[client->idle_count++] = (uint16_t)id;
 	return 0;
@@ -268,7 +271,7 @@ static int loop(struct bench *bench)
 	bench->end = bench->started + (uint64_t)(bench->options->seconds * 1e9);
 	for (uint64_t i = 0; i < bench->options->clients && status == 0; i++)
 		status = fill(bench, &bench->clients[i], clock_ns());
-	while (status == 0 && bench->result->calls < bench->begun) {
+	while (status == 0 && bench->result->latency.count < bench->begun) {
 		int count = epoll_wait(bench->epoll, events, EVENTS, (int)bench->options->stall_ms);
 
 		if (count < 0 && errno != EINTR)
@@ -294,11 +297,11 @@ static int bench_run_prepare(struct bench *bench)
 		(void)setrlimit(RLIMIT_NOFILE, &files);
 	}
 	bench->clients = calloc(options->clients, sizeof *bench->clients);
-	bench->turns = calloc(bench->work->count, sizeof *bench->turns);
+	bench->next_lines = calloc(bench->work->count, sizeof *bench->next_lines);
 	bench->ids = calloc(options->pipeline, sizeof *bench->ids);
 	bench->id_lengths = calloc(options->pipeline, sizeof *bench->id_lengths);
 	bench->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (bench->clients == NULL || bench->turns == NULL || bench->ids == NULL ||
+	if (bench->clients == NULL || bench->next_lines == NULL || bench->ids == NULL ||
 		bench->id_lengths == NULL || bench->epoll < 0)
 		return output_fail(EX_OSERR, "out of memory");
 	for (unsigned i = 0; i < options->pipeline; i++)
@@ -326,7 +329,7 @@ static void bench_run_release(struct bench *bench)
 	if (bench->epoll >= 0)
 		(void)close(bench->epoll);
 	free(bench->clients);
-	free(bench->turns);
+	free(bench->next_lines);
 	free(bench->ids);
 	free(bench->id_lengths);
 }

@@ -3,8 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../output.h"
+#include "../connect.h"
+#include "params.h"
 #include "catalog.h"
 #include "../ctl.h"
+#include "../options.h"
 #include "../../../protocol/json/json.h"
 
 /* -r: a string without its quotes. */
@@ -30,44 +34,28 @@ static void print_raw(const struct ctl *ctl, const char *text)
 	arena_free(&arena);
 }
 
-/* Takes the options out of argv, wherever they stand; gives how much is left, or -1. */
-static int call_take_options(int argc, char **argv, bool *raw, bool *unchecked)
-{
-	int kept = 0;
-
-	for (int i = 0; i < argc; i++) {
-		if (argv[i][0] != '-' || argv[i][1] == '\0') {
-			argv[kept++] = argv[i];
-		} else if (strcmp(argv[i], "-r") == 0 || strcmp(argv[i], "--raw") == 0) {
-			*raw = true;
-		} else if (strcmp(argv[i], "--unchecked") == 0) {
-			*unchecked = true;
-		} else {
-			(void)output_fail(EX_USAGE, "call has no option %s", argv[i]);
-			return -1;
-		}
-	}
-	return kept;
-}
-
 static int call(struct ctl *ctl, int argc, char **argv)
 {
 	const struct method *method = NULL;
 	bool raw = false, unchecked = false;
+	const struct option_row rows[] = {
+		{.name = "raw", .letter = 'r', .flag = &raw},
+		{.name = "unchecked", .flag = &unchecked},
+		{0},
+	};
+	int words = options_read(rows, argc, argv), status;
 	char *params, *result;
-	int status;
 
-	argc = call_take_options(argc, argv, &raw, &unchecked);
-	if (argc < 0)
+	if (words < 0)
 		return EX_USAGE;
-	if (argc == 1)
+	if (words == 0)
 		return output_fail(EX_USAGE, "which method? `pierre-dbctl methods` lists them all");
 	if (!unchecked) {
 		method = params_find_method(argv[1]);
 		if (method == NULL)
 			return EX_USAGE;
 	}
-	status = params_from_arguments(method, argc - 2, argv + 2, &params);
+	status = params_from_arguments(method, words - 1, argv + 2, &params);
 	if (status == 0)
 		status = connect_call(ctl, argv[1], params, &result);
 	if (params != NULL)

@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../output.h"
+#include "params.h"
+#include "../options.h"
 #include "catalog.h"
 #include "../ctl.h"
 
@@ -61,14 +64,17 @@ static int methods_as_json(const struct ctl *ctl, const json_t *list, bool names
 
 static int methods(struct ctl *ctl, int argc, char **argv)
 {
-	bool names = argc == 2 && strcmp(argv[1], "--names") == 0;
+	bool names = false;
+	const struct option_row rows[] = {{.name = "names", .flag = &names}, {0}};
 	json_t *document, *list, *method;
 	const char *domain = "";
 	size_t i;
-	int status = 0;
+	int words = options_read(rows, argc, argv), status = 0;
 
-	if (argc > 1 && !names)
-		return output_fail(EX_USAGE, "methods takes no argument but --names");
+	if (words < 0)
+		return EX_USAGE;
+	if (words > 0)
+		return output_fail(EX_USAGE, "methods takes no arguments but options");
 	document = load_document();
 	if (document == NULL)
 		return EX_SOFTWARE;

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../output.h"
+#include "../text.h"
+#include "params.h"
 #include "catalog.h"
 #include "../ctl.h"
 #include "../../../protocol/json/json.h"

@@ -1,3 +1,5 @@
+#include "../output.h"
+#include "../connect.h"
 #include "tree.h"
 /* protocol/json/json.h has functions of these names; calling jansson's by them would end there. */
 #pragma GCC poison json_string json_integer json_scan_real

@@ -1,20 +1,24 @@
 /* Every metric that `pierre-dbctl metrics` prints: a row each, from which its lines and the table
- * in docs/operations.md come.
+ * in docs/operations.md come. Counters and gauges without labels come from METRIC_LIST.
  *
  * prefix: metric_ */
 #ifndef PIERRE_CTL_METRIC_TABLE_H
 #define PIERRE_CTL_METRIC_TABLE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct metric {
-	const char *name, *type, *unit, *help; /* unit: NULL, or what the name ends with */
+	const char *name, *type, *unit, *help; /* name: NULL where a metric of several members shows
+	                                          this one; unit: NULL, or what the name ends with
+	                                        */
 	const char *group, *member; /* where in daemon.stats its value is; NULL: metrics.c prints it
 	                               in a way of its own */
 	double scale;               /* from the member's unit to the metric's */
 };
 
-extern const struct metric metric_table[]; /* ends with a row without a name */
+extern const struct metric metric_table[];
+extern const size_t metric_count;
 
 const struct metric *metric_named(const char *name);
 /* A member of daemon.stats that some row shows. */

@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../output.h"
+#include "../options.h"
 #include "metric_table.h"
 #include "output_file.h"
 #include "../catalog/tree.h"
@@ -180,8 +182,9 @@ static void print_pool(const struct printer *to, const json_t *stats)
 
 static void print_table(const struct printer *to, const json_t *stats)
 {
-	for (const struct metric *metric = metric_table; metric->name != NULL; metric++) {
-		const json_t *value = metric->group != NULL
+	for (const struct metric *metric = metric_table; metric < metric_table + metric_count;
+		metric++) {
+		const json_t *value = metric->name != NULL && metric->group != NULL
 			? json_object_get(json_object_get(stats, metric->group), metric->member)
 			: NULL;
 
@@ -274,34 +277,19 @@ static int ctl_metrics_write_file(
 	return status;
 }
 
-static int ctl_metrics_read_options(int argc, char **argv, const char **file, bool *markdown)
-{
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--markdown") == 0)
-			*markdown = true;
-		else if (strncmp(argv[i], "--output=", 9) == 0)
-			*file = argv[i] + 9;
-		else if (strcmp(argv[i], "--output") == 0 && i + 1 < argc)
-			*file = argv[++i];
-		else
-			return output_fail(EX_USAGE,
-				strcmp(argv[i], "--output") == 0
-					? "--output needs a value"
-					: "metrics takes --output FILE, not %s",
-				argv[i]);
-	}
-	return 0;
-}
-
 static int metrics(struct ctl *ctl, int argc, char **argv)
 {
 	json_t *stats = NULL, *health = NULL, *version = NULL;
 	const char *file = NULL;
 	bool markdown = false;
-	int status = ctl_metrics_read_options(argc, argv, &file, &markdown);
+	const struct option_row rows[] = {
+		{.name = "output", .text = &file}, {.name = "markdown", .flag = &markdown}, {0}};
+	int words = options_read(rows, argc, argv), status;
 
-	if (status != 0)
-		return status;
+	if (words < 0)
+		return EX_USAGE;
+	if (words > 0)
+		return output_fail(EX_USAGE, "metrics takes no arguments but options");
 	if (ctl->json && (file != NULL || markdown))
 		return output_fail(EX_USAGE,
 			"--json goes to the standard output, and not with --output or --markdown");

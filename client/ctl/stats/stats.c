@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../output.h"
+#include "../connect.h"
 #include "../catalog/tree.h"
 
 static void print_numbers(const struct ctl *ctl, const char *title, json_t *numbers)

@@ -5,20 +5,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../output.h"
+#include "../connect.h"
+#include "../options.h"
 #include "../ctl.h"
 #include "../catalog/tree.h"
 #include "value.h"
-
-static int status_no_arguments(int argc, char **argv)
-{
-	return argc == 1 ? 0 : output_fail(EX_USAGE, "%s takes no arguments", argv[0]);
-}
 
 static int status_ping(struct ctl *ctl, int argc, char **argv)
 {
 	double began, took;
 	char *result;
-	int status = status_no_arguments(argc, argv);
+	int status = options_none(argc, argv);
 
 	if (status != 0)
 		return status;
@@ -28,7 +26,7 @@ static int status_ping(struct ctl *ctl, int argc, char **argv)
 	if (status != 0)
 		return status;
 	if (ctl->json)
-		(void)printf("{\"result\":%s,\"seconds\":%.6f}\n", result, took);
+		tree_print_new(ctl, json_pack("{ss sf}", "result", "pong", "seconds", took));
 	else
 		(void)printf("pong  %s%.3f ms with connecting%s\n", output_dim(ctl), took * 1e3,
 			output_plain(ctl));
@@ -43,13 +41,13 @@ static int ready(struct ctl *ctl, int argc, char **argv)
 	bool good;
 
 	if (argc != 1)
-		return status_no_arguments(argc, argv);
+		return options_none(argc, argv);
 	if (tree_call(ctl, "daemon.health", &health) != 0)
 		return 1;
 	state = tree_text(health, "status");
 	good = json_is_true(json_object_get(health, "ready"));
 	if (ctl->json)
-		(void)printf("{\"ready\":%s,\"status\":\"%s\"}\n", good ? "true" : "false", state);
+		tree_print_new(ctl, json_pack("{sb ss}", "ready", good, "status", state));
 	else
 		(void)printf("%s%s%s\n", output_status_colour(ctl, state),
 			good ? "ready" : "not ready", output_plain(ctl));
@@ -72,7 +70,7 @@ static int status_health(struct ctl *ctl, int argc, char **argv)
 	const json_t *check;
 	json_t *report;
 	size_t i;
-	int status = status_no_arguments(argc, argv);
+	int status = options_none(argc, argv);
 
 	if (status == 0)
 		status = tree_call(ctl, "daemon.health", &report);
@@ -98,7 +96,7 @@ static int status_version(struct ctl *ctl, int argc, char **argv)
 {
 	json_t *versions, *value;
 	const char *name;
-	int status = status_no_arguments(argc, argv);
+	int status = options_none(argc, argv);
 
 	if (status == 0)
 		status = tree_call(ctl, "daemon.version", &versions);
@@ -128,7 +126,7 @@ static int print_socket(struct ctl *ctl, int argc, char **argv)
 {
 	struct pierre_error error;
 	char path[256];
-	int status = status_no_arguments(argc, argv);
+	int status = options_none(argc, argv);
 
 	if (status != 0)
 		return status;

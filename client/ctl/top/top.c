@@ -1,4 +1,6 @@
 /* pierre-dbctl top: the daemon at work, live. */
+#include "../output.h"
+#include "../options.h"
 #include "top.h"
 
 #include <errno.h>
@@ -345,51 +347,25 @@ static int read_interval(struct top *top, const char *text)
 	return 0;
 }
 
-static int read_option(struct top *top, const char *name, const char *value)
-{
-	if (value == NULL)
-		return output_fail(EX_USAGE, "%s needs a value", name);
-	if (strcmp(name, "--interval") == 0 || strcmp(name, "-i") == 0)
-		return read_interval(top, value);
-	if (strcmp(name, "--count") == 0 || strcmp(name, "-n") == 0)
-		return text_to_number(value, 1, UINT32_MAX, &top->max)
-			? 0
-			: output_fail(EX_USAGE, "--count takes a number, not \"%s\"", value);
-	return top_numbers_parse_order(value, &top->view.order)
-		? 0
-		: output_fail(EX_USAGE,
-			  "--sort takes rate, p99, errors, load, total or name, not \"%s\"", value);
-}
-
 static int top_read_options(struct top *top, int argc, char **argv)
 {
-	static const char *const names[] = {"--interval", "-i", "--count", "-n", "--sort", "-s"};
+	const char *interval = NULL, *order = NULL;
+	const struct option_row rows[] = {
+		{.name = "interval", .letter = 'i', .text = &interval},
+		{.name = "count", .letter = 'n', .number = &top->max, .min = 1, .max = UINT32_MAX},
+		{.name = "sort", .letter = 's', .text = &order},
+		{0},
+	};
+	int words = options_read(rows, argc, argv);
 
-	for (int i = 1; i < argc; i++) {
-		const char *found = NULL, *value = NULL;
-
-		for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
-			size_t length = strlen(names[k]);
-
-			if (strcmp(argv[i], names[k]) == 0) {
-				found = names[k];
-				value = i + 1 < argc ? argv[++i] : NULL;
-				break;
-			}
-			if (length > 2 && strncmp(argv[i], names[k], length) == 0 &&
-				argv[i][length] == '=') {
-				found = names[k];
-				value = argv[i] + length + 1;
-				break;
-			}
-		}
-		if (found == NULL)
-			return output_fail(EX_USAGE,
-				"top takes --interval, --count and --sort, not %s", argv[i]);
-		if (read_option(top, found, value) != 0)
-			return EX_USAGE;
-	}
-	return 0;
+	if (words < 0)
+		return EX_USAGE;
+	if (words > 0)
+		return output_fail(EX_USAGE, "top takes no arguments but options");
+	if (order != NULL && !top_numbers_parse_order(order, &top->view.order))
+		return output_fail(EX_USAGE,
+			"--sort takes rate, p99, errors, load, total or name, not \"%s\"", order);
+	return interval == NULL ? 0 : read_interval(top, interval);
 }
 
 /* Where nobody answers at the start, that is told as by every other command. */

@@ -1,4 +1,5 @@
 /* The terminal: taken at the start, given back at every end. */
+#include "../output.h"
 #include "top.h"
 
 #include <errno.h>

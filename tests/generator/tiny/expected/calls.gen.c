@@ -1,6 +1,9 @@
 /* Made by protocol/generate.py from the catalog and the SQL files. Do not edit. */
 
-#include "stub.h"
+#include "answer.h"
+#include "blocking.h"
+#include "calls.h"
+#include "decode_result.h"
 
 static const struct stub_field fields_size[] = {
 	{ .name = "width", .kind = STUB_F64, .offset = offsetof(struct pierre_size, width) },
@@ -177,7 +180,7 @@ int pierre_create_thing(struct pierre *db, const struct pierre_new_thing *thing,
 {
 	struct args_create_thing args = { thing };
 
-	return handle_call(db, &stub_methods[0], &args, out, NULL, failure);
+	return blocking_call(db, &stub_methods[0], &args, out, NULL, failure);
 }
 
 int64_t pierre_create_thing_async(struct pierre *db, const struct pierre_new_thing *thing,
@@ -191,7 +194,7 @@ int64_t pierre_create_thing_async(struct pierre *db, const struct pierre_new_thi
 int pierre_create_thing_result(const struct pierre_answer *answer, char **out,
 	struct pierre_error *failure)
 {
-	return answer_client_take(answer, &stub_methods[0], out, NULL, failure);
+	return answer_result(answer, &stub_methods[0], out, NULL, failure);
 }
 
 int pierre_get_thing(struct pierre *db, const char *id, struct pierre_thing **out,
@@ -199,7 +202,7 @@ int pierre_get_thing(struct pierre *db, const char *id, struct pierre_thing **ou
 {
 	struct args_get_thing args = { id };
 
-	return handle_call(db, &stub_methods[1], &args, out, NULL, failure);
+	return blocking_call(db, &stub_methods[1], &args, out, NULL, failure);
 }
 
 int64_t pierre_get_thing_async(struct pierre *db, const char *id, pierre_done *done,
@@ -213,7 +216,7 @@ int64_t pierre_get_thing_async(struct pierre *db, const char *id, pierre_done *d
 int pierre_get_thing_result(const struct pierre_answer *answer, struct pierre_thing **out,
 	struct pierre_error *failure)
 {
-	return answer_client_take(answer, &stub_methods[1], out, NULL, failure);
+	return answer_result(answer, &stub_methods[1], out, NULL, failure);
 }
 
 int pierre_list_things(struct pierre *db, const char *colour, const uint32_t *limit,
@@ -221,7 +224,7 @@ int pierre_list_things(struct pierre *db, const char *colour, const uint32_t *li
 {
 	struct args_list_things args = { colour, limit };
 
-	return handle_call(db, &stub_methods[2], &args, out, count, failure);
+	return blocking_call(db, &stub_methods[2], &args, out, count, failure);
 }
 
 int64_t pierre_list_things_async(struct pierre *db, const char *colour, const uint32_t *limit,
@@ -235,7 +238,7 @@ int64_t pierre_list_things_async(struct pierre *db, const char *colour, const ui
 int pierre_list_things_result(const struct pierre_answer *answer, struct pierre_thing **out,
 	size_t *count, struct pierre_error *failure)
 {
-	return answer_client_take(answer, &stub_methods[2], out, count, failure);
+	return answer_result(answer, &stub_methods[2], out, count, failure);
 }
 
 int pierre_put_document(struct pierre *db, const char *id, const char *data,
@@ -243,7 +246,7 @@ int pierre_put_document(struct pierre *db, const char *id, const char *data,
 {
 	struct args_put_document args = { id, data };
 
-	return handle_call(db, &stub_methods[3], &args, NULL, NULL, failure);
+	return blocking_call(db, &stub_methods[3], &args, NULL, NULL, failure);
 }
 
 int64_t pierre_put_document_async(struct pierre *db, const char *id, const char *data,
@@ -256,14 +259,14 @@ int64_t pierre_put_document_async(struct pierre *db, const char *id, const char 
 
 int pierre_put_document_result(const struct pierre_answer *answer, struct pierre_error *failure)
 {
-	return answer_client_take(answer, &stub_methods[3], NULL, NULL, failure);
+	return answer_result(answer, &stub_methods[3], NULL, NULL, failure);
 }
 
 int pierre_sweep(struct pierre *db, uint32_t days, int64_t *out, struct pierre_error *failure)
 {
 	struct args_sweep args = { days };
 
-	return handle_call(db, &stub_methods[4], &args, out, NULL, failure);
+	return blocking_call(db, &stub_methods[4], &args, out, NULL, failure);
 }
 
 int64_t pierre_sweep_async(struct pierre *db, uint32_t days, pierre_done *done, void *userdata,
@@ -277,7 +280,7 @@ int64_t pierre_sweep_async(struct pierre *db, uint32_t days, pierre_done *done, 
 int pierre_sweep_result(const struct pierre_answer *answer, int64_t *out,
 	struct pierre_error *failure)
 {
-	return answer_client_take(answer, &stub_methods[4], out, NULL, failure);
+	return answer_result(answer, &stub_methods[4], out, NULL, failure);
 }
 
 int pierre_put_token(struct pierre *db, int64_t id, const char *first, const char *second,
@@ -285,7 +288,7 @@ int pierre_put_token(struct pierre *db, int64_t id, const char *first, const cha
 {
 	struct args_put_token args = { id, first, second };
 
-	return handle_call(db, &stub_methods[5], &args, NULL, NULL, failure);
+	return blocking_call(db, &stub_methods[5], &args, NULL, NULL, failure);
 }
 
 int64_t pierre_put_token_async(struct pierre *db, int64_t id, const char *first,
@@ -298,7 +301,7 @@ int64_t pierre_put_token_async(struct pierre *db, int64_t id, const char *first,
 
 int pierre_put_token_result(const struct pierre_answer *answer, struct pierre_error *failure)
 {
-	return answer_client_take(answer, &stub_methods[5], NULL, NULL, failure);
+	return answer_result(answer, &stub_methods[5], NULL, NULL, failure);
 }
 
 int pierre_get_token(struct pierre *db, int64_t id, struct pierre_token **out,
@@ -306,7 +309,7 @@ int pierre_get_token(struct pierre *db, int64_t id, struct pierre_token **out,
 {
 	struct args_get_token args = { id };
 
-	return handle_call(db, &stub_methods[6], &args, out, NULL, failure);
+	return blocking_call(db, &stub_methods[6], &args, out, NULL, failure);
 }
 
 int64_t pierre_get_token_async(struct pierre *db, int64_t id, pierre_done *done, void *userdata,
@@ -320,7 +323,7 @@ int64_t pierre_get_token_async(struct pierre *db, int64_t id, pierre_done *done,
 int pierre_get_token_result(const struct pierre_answer *answer, struct pierre_token **out,
 	struct pierre_error *failure)
 {
-	return answer_client_take(answer, &stub_methods[6], out, NULL, failure);
+	return answer_result(answer, &stub_methods[6], out, NULL, failure);
 }
 
 int pierre_create_account(struct pierre *db, const char *password_hash, const char *password,
@@ -328,7 +331,7 @@ int pierre_create_account(struct pierre *db, const char *password_hash, const ch
 {
 	struct args_create_account args = { password_hash, password };
 
-	return handle_call(db, &stub_methods[7], &args, out, NULL, failure);
+	return blocking_call(db, &stub_methods[7], &args, out, NULL, failure);
 }
 
 int64_t pierre_create_account_async(struct pierre *db, const char *password_hash,
@@ -342,7 +345,7 @@ int64_t pierre_create_account_async(struct pierre *db, const char *password_hash
 int pierre_create_account_result(const struct pierre_answer *answer, int64_t *out,
 	struct pierre_error *failure)
 {
-	return answer_client_take(answer, &stub_methods[7], out, NULL, failure);
+	return answer_result(answer, &stub_methods[7], out, NULL, failure);
 }
 
 int pierre_verify_account(struct pierre *db, int64_t id, const char *password,
@@ -350,7 +353,7 @@ int pierre_verify_account(struct pierre *db, int64_t id, const char *password,
 {
 	struct args_verify_account args = { id, password };
 
-	return handle_call(db, &stub_methods[8], &args, out, NULL, failure);
+	return blocking_call(db, &stub_methods[8], &args, out, NULL, failure);
 }
 
 int64_t pierre_verify_account_async(struct pierre *db, int64_t id, const char *password,
@@ -364,12 +367,12 @@ int64_t pierre_verify_account_async(struct pierre *db, int64_t id, const char *p
 int pierre_verify_account_result(const struct pierre_answer *answer, struct pierre_account **out,
 	struct pierre_error *failure)
 {
-	return answer_client_take(answer, &stub_methods[8], out, NULL, failure);
+	return answer_result(answer, &stub_methods[8], out, NULL, failure);
 }
 
 int pierre_self_report(struct pierre *db, char **out, struct pierre_error *failure)
 {
-	return handle_call(db, &stub_methods[9], NULL, out, NULL, failure);
+	return blocking_call(db, &stub_methods[9], NULL, out, NULL, failure);
 }
 
 int64_t pierre_self_report_async(struct pierre *db, pierre_done *done, void *userdata,
@@ -381,5 +384,5 @@ int64_t pierre_self_report_async(struct pierre *db, pierre_done *done, void *use
 int pierre_self_report_result(const struct pierre_answer *answer, char **out,
 	struct pierre_error *failure)
 {
-	return answer_client_take(answer, &stub_methods[9], out, NULL, failure);
+	return answer_result(answer, &stub_methods[9], out, NULL, failure);
 }

@@ -1,0 +1,32 @@
+/* The loop of a benchmark: keeps a number of connections busy from one thread. */
+#ifndef PIERRE_CTL_BENCH_RUN_H
+#define PIERRE_CTL_BENCH_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bench_latency.h"
+#include "bench_lines.h"
+
+enum { BENCH_PIPELINE_MAX = 1024, BENCH_CLIENTS_MAX = 10000 };
+
+struct bench_result {
+	struct bench_latency latency; /* of all calls that were answered */
+	uint64_t errors, bytes_in, bytes_out;
+	double seconds;
+	char first_error[512];
+};
+
+struct bench_options {
+	const char *path; /* the socket */
+	uint64_t clients, pipeline, calls;
+	double seconds;    /* 0: until `calls` are made */
+	bool cyclic;       /* lines in their order, not at random */
+	unsigned stall_ms; /* no answer for so long: given up */
+};
+
+/* Fills *result. Returns 0, or the exit code after reporting what is wrong. */
+int bench_run(const struct bench_options *options, const struct bench_work *work,
+	struct bench_result *result);
+
+#endif
