@@ -18,7 +18,8 @@ static int refuse_url(const char *url, struct err *err)
 	(void)sqlite_url_show(redacted, shown, sizeof shown);
 	return sqlite_url_has_control(url)
 		? err_exit(err, EX_CONFIG,
-			  "the database URL \"%s\" holds control characters; accepted are " DATABASE_URL_FORMS,
+			  "the database URL \"%s\" holds control characters; accepted "
+			  "are " DATABASE_URL_FORMS,
 			  shown)
 		: err_exit(err, EX_CONFIG,
 			  "the database URL is \"%s\"; accepted are " DATABASE_URL_FORMS, shown);

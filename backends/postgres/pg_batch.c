@@ -116,7 +116,8 @@ static void doubt_commit(struct postgres_store *store, struct list *batch, bool 
 				"the call's time ran out while it was being stored");
 		else
 			execute_fail(call, ERR_UNAVAILABLE,
-				"the database server warned while it stored the call: it may be stored on "
+				"the database server warned while it stored the call: it may be "
+				"stored on "
 				"one server only");
 		call->err.outcome = OUTCOME_UNKNOWN;
 		store->timeouts += cancelled;

@@ -150,7 +150,8 @@ static enum outcome heed(struct postgres_store *store, struct pg_connection *con
 	if (failure == CALL_SUSPECT && !store->named && !store->pooled) {
 		store->pooled = true;
 		store->settings.log(5,
-			"the session lost its settings: a pooler stands before the database, each transaction brings them");
+			"the session lost its settings: a pooler stands before the database, "
+			"each transaction brings them");
 		return CALL_RETRY;
 	}
 	if (failure == CALL_SUSPECT) {
@@ -169,7 +170,8 @@ static enum outcome heed(struct postgres_store *store, struct pg_connection *con
 			store->named = false;
 			store->pooled = true;
 			store->settings.log(5,
-				"the database keeps losing statements: they are prepared by name no more");
+				"the database keeps losing statements: they are prepared by name "
+				"no more");
 		}
 	}
 	for (unsigned i = 0; failure == CALL_REPREPARE_ALL && i < store->connection_limit; i++)
@@ -185,7 +187,8 @@ static void note_deadlock(struct postgres_store *store)
 
 	if (now >= store->careful_until)
 		store->settings.log(5,
-			"the database server ended a deadlock: for %d s each transaction changes one row",
+			"the database server ended a deadlock: for %d s each transaction changes "
+			"one row",
 			CAREFUL_S);
 	store->careful_until = now + (uint64_t)CAREFUL_S * 1000000000;
 }

@@ -303,7 +303,8 @@ static int postgres_bring_up(struct postgres_store *store, struct err *err)
 	store->pooled = !connect_is_direct(pq);
 	if (!store->pooled && !connect_in_use(pq)) {
 		err_exit(err, EX_TEMPFAIL,
-			"a transfer moves this database's rows: start the daemon when it has ended");
+			"a transfer moves this database's rows: start the daemon when it has "
+			"ended");
 		goto fail;
 	}
 	if ((store->pooled && connect_check_pooler(pq, err) < 0) ||

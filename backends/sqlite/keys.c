@@ -57,8 +57,10 @@ static int opens_a_token(struct session *session, const char *provider)
 	int result = -1;
 
 	sqlite3_snprintf(sizeof sql, sql,
-		"SELECT %s_access_token, %s_nonce FROM users WHERE %s_access_token IS NOT NULL AND %s_refresh_token IS NOT NULL AND "
-		"%s_expires_at IS NOT NULL AND %s_scope IS NOT NULL AND %s_nonce IS NOT NULL LIMIT 16",
+		"SELECT %s_access_token, %s_nonce FROM users WHERE %s_access_token IS NOT NULL "
+		"AND %s_refresh_token IS NOT NULL AND "
+		"%s_expires_at IS NOT NULL AND %s_scope IS NOT NULL AND %s_nonce IS NOT NULL "
+		"LIMIT 16",
 		provider, provider, provider, provider, provider, provider, provider);
 	int code = sqlite3_prepare_v2(session->db, sql, -1, &statement, NULL);
 
@@ -118,7 +120,8 @@ static int prove_by_tokens(struct session *session, struct err *err)
 		return session_failed(session, "the tokens cannot be read", err);
 	if (sealed && !opened)
 		return err_exit(err, EX_NOPERM,
-			"the encryption key does not open the tokens that this database holds: they were made "
+			"the encryption key does not open the tokens that this database holds: "
+			"they were made "
 			"with another key");
 	return 0;
 }
@@ -184,8 +187,10 @@ uint64_t keys_count(struct session *session, uint64_t *stored)
 		return 0;
 	seal_count_name(session->seal, name);
 	code = sqlite3_prepare_v2(session->db,
-		"INSERT INTO pierre_meta (key, value) VALUES (?1, CAST(?2 AS TEXT)) ON CONFLICT (key) DO UPDATE SET "
-		"value = CAST(CAST(value AS INTEGER) + ?2 AS TEXT) RETURNING CAST(value AS INTEGER)",
+		"INSERT INTO pierre_meta (key, value) VALUES (?1, CAST(?2 AS TEXT)) ON CONFLICT "
+		"(key) DO UPDATE SET "
+		"value = CAST(CAST(value AS INTEGER) + ?2 AS TEXT) RETURNING CAST(value AS "
+		"INTEGER)",
 		-1, &statement, NULL);
 	if (code == SQLITE_OK) {
 		(void)sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
@@ -274,7 +279,8 @@ static int make_update(struct session *session, const char *provider, sqlite3_st
 	char sql[400];
 
 	(void)snprintf(sql, sizeof sql,
-		"UPDATE users SET %s_access_token = ?1, %s_refresh_token = ?2, %s_nonce = ?3 WHERE id = ?4 AND "
+		"UPDATE users SET %s_access_token = ?1, %s_refresh_token = ?2, %s_nonce = ?3 "
+		"WHERE id = ?4 AND "
 		"%s_access_token = ?5 AND %s_refresh_token = ?6 AND %s_nonce = ?7",
 		provider, provider, provider, provider, provider, provider);
 	return sqlite3_prepare_v2(session->db, sql, -1, update, NULL);

@@ -113,7 +113,8 @@ static int prepare_all(struct sqlite_store *store, struct session *writer, struc
 	(void)sqlite3_db_config(writer->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, NULL);
 	if (result == 0)
 		store->settings.log(4,
-			"a trigger that is not the daemon's cannot run, and fails the calls that set it off: %s",
+			"a trigger that is not the daemon's cannot run, and fails the calls that "
+			"set it off: %s",
 			first.message);
 	else
 		err->exit_code = EX_SOFTWARE;

@@ -64,7 +64,8 @@ static void unsound_function(sqlite3_context *context, int count, sqlite3_value 
 const char *session_reason(int code)
 {
 	if (code == SQLITE_READONLY_ROLLBACK)
-		return "a write to it was cut off: whoever may write must open it first, as the daemon does at its start";
+		return "a write to it was cut off: whoever may write must open it first, as the "
+		       "daemon does at its start";
 	switch (code & 0xFF) {
 	case SQLITE_FULL:
 		return "the disk is full";
@@ -265,7 +266,8 @@ int session_find_table(struct session *session, const char *name)
 	char sql[128];
 
 	sqlite3_snprintf(sizeof sql, sql,
-		"SELECT count(*) > 0 FROM sqlite_schema WHERE type = 'table' AND name = %Q COLLATE NOCASE",
+		"SELECT count(*) > 0 FROM sqlite_schema WHERE type = 'table' AND name = %Q "
+		"COLLATE NOCASE",
 		name);
 	return (int)session_integer(session, sql);
 }

@@ -58,7 +58,8 @@ static int sqlite_tick(struct store *base, struct err *err)
 		interrupt_late(&store->readers[i], now);
 	if (atomic_load(&store->unsynced))
 		return err_exit(err, EX_IOERR,
-			"%s: what was moved there from the log may not have reached the disk; the log still has it, and the "
+			"%s: what was moved there from the log may not have reached the disk; "
+			"the log still has it, and the "
 			"next start moves it again",
 			store->path);
 	return store->memory ? 0 : watch_look(store, err);

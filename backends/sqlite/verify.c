@@ -183,7 +183,8 @@ static int check_column(
 			strncmp(format, "%1$s", 4) == 0 ? (int)strlen(column) : 1,
 			strncmp(format, "%1$s", 4) == 0 ? column : format);
 	(void)snprintf(sql, sizeof sql,
-		"SELECT %s, rowid, count(*) OVER () FROM %s WHERE %s IS NOT NULL AND COALESCE(NOT (%s), 1) LIMIT %d",
+		"SELECT %s, rowid, count(*) OVER () FROM %s WHERE %s IS NOT NULL AND "
+		"COALESCE(NOT (%s), 1) LIMIT %d",
 		rules[rule].id, rules[rule].table, column, good, ROWS_NAMED);
 	code = sqlite3_prepare_v2(session->db, sql, -1, &statement, NULL);
 	if (code == SQLITE_ERROR)
@@ -192,7 +193,8 @@ static int check_column(
 		const char *id = (const char *)sqlite3_column_text(statement, 0);
 
 		verify_problem(report,
-			"row \"%.100s\" (rowid %lld) of %s: %s is not what it should be (%lld such rows)",
+			"row \"%.100s\" (rowid %lld) of %s: %s is not what it should be (%lld "
+			"such rows)",
 			id != NULL ? id : "", (long long)sqlite3_column_int64(statement, 1),
 			rules[rule].table, column, (long long)sqlite3_column_int64(statement, 2));
 		code = SQLITE_OK;

@@ -60,9 +60,7 @@ static void clear_line(const struct transfer *transfer)
 		(void)fputs("\r\033[K", stderr);
 }
 
-/* Work
- * ---------------------------------------------------------------------------------------------------------
- */
+/* Work */
 
 static int transfer_main_count_rows(struct transfer *transfer, struct err *err)
 {
@@ -244,15 +242,13 @@ static void transfer_main_tell(const struct transfer *transfer, double took)
 	(transfer->json ? print_outcome_json : print_outcome)(transfer, took);
 }
 
-/* Options
- * ------------------------------------------------------------------------------------------------------
- */
+/* Options */
 
 static int usage(FILE *out, int code)
 {
-	(void)fputs(
-		"usage: pierre-dbctl transfer [--from URL] [--to URL] [--encryption-key-file FILE] [--env-file FILE] [--json]\n"
-		"See pierre-dbctl transfer --help.\n",
+	(void)fputs("usage: pierre-dbctl transfer [--from URL] [--to URL] [--encryption-key-file "
+		    "FILE] [--env-file FILE] [--json]\n"
+		    "See pierre-dbctl transfer --help.\n",
 		out);
 	return code;
 }
@@ -313,7 +309,8 @@ static int options(struct transfer *transfer, int argc, char **argv)
 		case 't':
 			if (shows_password(optarg))
 				return transfer_main_fail(transfer, EX_USAGE,
-					"a password among the arguments shows to everybody: put the URL into $FROM_DATABASE_URL or $TO_DATABASE_URL");
+					"a password among the arguments shows to everybody: put "
+					"the URL into $FROM_DATABASE_URL or $TO_DATABASE_URL");
 			*(option == 'f' ? &transfer->from : &transfer->to) =
 				sqlite_url_trim(optarg);
 			break;

@@ -86,9 +86,7 @@ static const char *name_of(const struct column_of *column)
 	return column->postgres != NULL ? column->postgres : column->name;
 }
 
-/* Reading
- * ------------------------------------------------------------------------------------------------------
- */
+/* Reading */
 
 static int postgres_end_count(
 	struct end *base, const struct table_of *table, int64_t *rows, struct err *err)
@@ -201,9 +199,7 @@ static int postgres_end_next(struct end *base, const struct table_of *table, str
 	return code;
 }
 
-/* Writing
- * ------------------------------------------------------------------------------------------------------
- */
+/* Writing */
 
 static int postgres_end_write_table(struct end *base, const struct table_of *table, struct err *err)
 {
@@ -411,7 +407,8 @@ static int postgres_end_written(struct end *base, const struct table_of *table, 
 	if (code < 0 || (!table->numbered && !table->identity))
 		return code;
 	(void)snprintf(sql, sizeof sql,
-		"SELECT setval(pg_get_serial_sequence('%s', '%s'), GREATEST(1, max(%s)), max(%s) IS NOT NULL) FROM %s",
+		"SELECT setval(pg_get_serial_sequence('%s', '%s'), GREATEST(1, max(%s)), max(%s) "
+		"IS NOT NULL) FROM %s",
 		table->name, counter, counter, counter, table->name);
 	return command(end, table, sql, PGRES_TUPLES_OK, err);
 }
@@ -441,9 +438,7 @@ static const struct end_ops ops = {postgres_end_count, postgres_end_read_table, 
 	postgres_end_write_table, postgres_end_put, postgres_end_written, postgres_end_commit,
 	postgres_end_close_end};
 
-/* Opening
- * ------------------------------------------------------------------------------------------------------
- */
+/* Opening */
 
 /* Each session of a daemon holds the lock shared. Behind a pooler none does, but its name stands in
  * the server's list. */
@@ -482,9 +477,12 @@ static int postgres_end_open_source(struct postgres_end *end, struct err *err)
 static int postgres_end_target_must_be_empty(struct postgres_end *end, struct err *err)
 {
 	static const char tables[] =
-		"SELECT relname, CASE WHEN has_table_privilege(oid, 'SELECT') THEN 'SELECT count(*) FROM ' || oid::regclass END "
-		"FROM pg_class c WHERE relkind IN ('r', 'p') AND relnamespace = to_regnamespace(current_schema()) AND NOT EXISTS (SELECT FROM pg_depend d "
-		"WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e') ORDER BY relname";
+		"SELECT relname, CASE WHEN has_table_privilege(oid, 'SELECT') THEN 'SELECT "
+		"count(*) FROM ' || oid::regclass END "
+		"FROM pg_class c WHERE relkind IN ('r', 'p') AND relnamespace = "
+		"to_regnamespace(current_schema()) AND NOT EXISTS (SELECT FROM pg_depend d "
+		"WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e') "
+		"ORDER BY relname";
 	int64_t version = migrate_schema(end->connection, err), rows;
 	PGresult *found;
 	int code;
@@ -498,7 +496,8 @@ static int postgres_end_target_must_be_empty(struct postgres_end *end, struct er
 	for (int i = 0; code == 0 && i < PQntuples(found); i++) {
 		if (PQgetisnull(found, i, 1))
 			code = err_exit(err, EX_CANTCREAT,
-				"the target is not empty: it has a table %.80s that belongs to somebody else",
+				"the target is not empty: it has a table %.80s that belongs to "
+				"somebody else",
 				PQgetvalue(found, i, 0));
 		else if ((rows = ask_number(end, NULL, PQgetvalue(found, i, 1), err)) < 0)
 			code = -1;

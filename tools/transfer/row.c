@@ -152,9 +152,7 @@ int row_normalize(const struct table_of *table, struct value *values, struct are
 	return 0;
 }
 
-/* Checksums
- * ----------------------------------------------------------------------------------------------------
- */
+/* Checksums */
 
 static void hash_bytes(crypto_generichash_state *state, const void *bytes, size_t length)
 {
@@ -268,9 +266,7 @@ void row_checksum_add(struct checksum *checksum, const struct table_of *table,
 	checksum->rows++;
 }
 
-/* Tokens
- * -------------------------------------------------------------------------------------------------------
- */
+/* Tokens */
 
 int row_open_tokens(const struct table_of *table, const struct value *values, struct seal *seal,
 	struct arena *arena, uint64_t *opened, struct err *err)
@@ -292,7 +288,8 @@ int row_open_tokens(const struct table_of *table, const struct value *values, st
 			if (seal_open(seal, arena, sealed[part].s.ptr, sealed[part].s.len,
 				    nonce->s.ptr, nonce->s.len, part, &plain, &length, err) < 0)
 				return err_exit(err, EX_DATAERR,
-					"the %s token of user %.*s does not open with the key; clear it (clear_%s_token) and begin again",
+					"the %s token of user %.*s does not open with the key; "
+					"clear it (clear_%s_token) and begin again",
 					provider->name, (int)values[0].s.len, values[0].s.ptr,
 					provider->name);
 		++*opened;

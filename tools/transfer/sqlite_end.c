@@ -58,9 +58,7 @@ static const struct method *method_of(const char *name)
 	return catalog_find(name, strlen(name));
 }
 
-/* Reading
- * ------------------------------------------------------------------------------------------------------
- */
+/* Reading */
 
 static int sqlite_end_count(
 	struct end *base, const struct table_of *table, int64_t *rows, struct err *err)
@@ -184,9 +182,7 @@ static int sqlite_end_next(struct end *base, const struct table_of *table, struc
 	return 1;
 }
 
-/* Writing
- * ------------------------------------------------------------------------------------------------------
- */
+/* Writing */
 
 static int sqlite_end_write_table(struct end *base, const struct table_of *table, struct err *err)
 {
@@ -349,9 +345,7 @@ static const struct end_ops ops = {sqlite_end_count, sqlite_end_read_table, sqli
 	sqlite_end_write_table, sqlite_end_put, sqlite_end_written, sqlite_end_commit,
 	sqlite_end_close_end};
 
-/* Opening
- * ------------------------------------------------------------------------------------------------------
- */
+/* Opening */
 
 /* A row that points nowhere: PostgreSQL would refuse it after all of its table, and a log entry's
  * session would be lost without a word. */
@@ -362,7 +356,8 @@ static int refuse_orphans(struct sqlite_end *end, const struct table_of *table, 
 	int code;
 
 	(void)snprintf(sql, sizeof sql,
-		"SELECT t.%s, f.parent FROM pragma_foreign_key_check('%s') f JOIN %s t ON t.rowid = f.rowid LIMIT 1",
+		"SELECT t.%s, f.parent FROM pragma_foreign_key_check('%s') f JOIN %s t ON "
+		"t.rowid = f.rowid LIMIT 1",
 		table->columns[0].name, table->name, table->name);
 	if (sqlite_end_prepare(end, table, sql, &end->cursor, err) < 0)
 		return -1;

@@ -87,7 +87,8 @@ static PGresult *postgres_keys_read_meta(PGconn *pq, const struct seal *seal, st
 
 	seal_count_name(seal, name); /* letters and digits: it needs no quoting */
 	(void)snprintf(sql, sizeof sql,
-		"SELECT key, value FROM pierre_meta WHERE key IN ('key_check', 'key_check_next', '%s')",
+		"SELECT key, value FROM pierre_meta WHERE key IN ('key_check', 'key_check_next', "
+		"'%s')",
 		name);
 	result = connect_question(pq, sql);
 	if (PQresultStatus(result) == PGRES_TUPLES_OK && PQnfields(result) == 2)
@@ -173,7 +174,8 @@ int keys_count_seals(
 	seal_count_name(seal, name);
 	(void)snprintf(number, sizeof number, "%" PRIu64, added);
 	result = postgres_keys_query(pq,
-		"INSERT INTO pierre_meta AS m (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET "
+		"INSERT INTO pierre_meta AS m (key, value) VALUES ($1, $2) ON CONFLICT (key) DO "
+		"UPDATE SET "
 		"value = (m.value::bigint + $2::bigint)::text RETURNING value",
 		2, values, err);
 	if (result == NULL)
@@ -264,9 +266,12 @@ static int write_tokens(PGconn *pq, struct rotation *rotation, const char *provi
 	(void)snprintf(sql, sizeof sql,
 		"WITH v AS MATERIALIZED (SELECT v.* FROM jsonb_to_recordset($1::jsonb) "
 		"AS v(id uuid, a text, r text, n text, oa text, ob text, oc text)), "
-		"held AS MATERIALIZED (SELECT id FROM users WHERE id IN (SELECT id FROM v) ORDER BY id FOR NO KEY UPDATE) "
-		"UPDATE users AS u SET %s_access_token = v.a, %s_refresh_token = v.r, %s_nonce = v.n FROM v JOIN held USING (id) "
-		"WHERE u.id = v.id AND u.%s_access_token = v.oa AND u.%s_refresh_token = v.ob AND u.%s_nonce = v.oc",
+		"held AS MATERIALIZED (SELECT id FROM users WHERE id IN (SELECT id FROM v) ORDER "
+		"BY id FOR NO KEY UPDATE) "
+		"UPDATE users AS u SET %s_access_token = v.a, %s_refresh_token = v.r, %s_nonce = "
+		"v.n FROM v JOIN held USING (id) "
+		"WHERE u.id = v.id AND u.%s_access_token = v.oa AND u.%s_refresh_token = v.ob "
+		"AND u.%s_nonce = v.oc",
 		provider, provider, provider, provider, provider, provider);
 	for (int tries = 0;; tries++) {
 		result = connect_query(pq, sql, 1, values);
@@ -330,7 +335,8 @@ static int postgres_keys_write_end(PGconn *pq, const struct seal *seal, struct e
 		return 0;
 	(void)seal_check_make(seal, check);
 	return postgres_keys_execute(pq,
-		"WITH gone AS (DELETE FROM pierre_meta WHERE key = 'key_check_next') INSERT INTO pierre_meta (key, value) "
+		"WITH gone AS (DELETE FROM pierre_meta WHERE key = 'key_check_next') INSERT INTO "
+		"pierre_meta (key, value) "
 		"VALUES ('key_check', $1) ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value",
 		1, values, err);
 }

@@ -117,7 +117,8 @@ bool belong_has_journal(const char *path)
 static int belong_refuse(const char *path, const char *end, const char *why, struct err *err)
 {
 	return err_exit(err, EX_DATAERR,
-		"%.120s%s is not the log of this file: %s. To put a copy in place: pierre-dbctl restore. Else move the log away",
+		"%.120s%s is not the log of this file: %s. To put a copy in place: pierre-dbctl "
+		"restore. Else move the log away",
 		path, end, why);
 }
 
@@ -132,7 +133,8 @@ int belong_check_missing(const char *path, struct err *err)
 	if (end == NULL || (stat(path, &status) == 0 && status.st_size > 0))
 		return 0;
 	return err_exit(err, EX_DATAERR,
-		"%.120s is %s, but its log %s%s holds data: put the file back, or move the log away to begin anew",
+		"%.120s is %s, but its log %s%s holds data: put the file back, or move the log "
+		"away to begin anew",
 		path, stat(path, &status) == 0 ? "empty" : "missing",
 		strrchr(path, '/') != NULL ? strrchr(path, '/') + 1 : path, end);
 }
@@ -289,9 +291,7 @@ int belong_check(const char *path, struct err *err)
 	return check_log(path, err);
 }
 
-/* Writing
- * ------------------------------------------------------------------------------------------------------
- */
+/* Writing */
 
 static void new_mark(char out[17])
 {

@@ -43,7 +43,8 @@ static int look_for_literal(const struct sqlite_url *url, struct err *err)
 	if (url->literal == NULL || access(url->path, F_OK) == 0 || access(url->literal, F_OK) != 0)
 		return 0;
 	return err_exit(err, EX_CONFIG,
-		"%.100s does not exist, but %.100s does: the URL is decoded (%%xx); rename that file, or write %%25 for "
+		"%.100s does not exist, but %.100s does: the URL is decoded (%%xx); rename that "
+		"file, or write %%25 for "
 		"each %% of its name",
 		url->path, url->literal);
 }
@@ -156,7 +157,8 @@ int place_find(struct place *place, const char *text, struct err *err)
 			result = err_exit(err, EX_DATAERR, "%s is not a regular file", place->path);
 		else if (restore_pending(place->path))
 			result = err_exit(err, EX_TEMPFAIL,
-				"%s: a restore was cut off: start the daemon, or restore again, which finishes it",
+				"%s: a restore was cut off: start the daemon, or restore again, "
+				"which finishes it",
 				place->path);
 		else
 			result = belong_check(place->path, err);

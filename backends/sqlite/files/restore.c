@@ -175,9 +175,7 @@ int restore_resume(const char *path, struct err *err)
 	return result;
 }
 
-/* The copy
- * ------------------------------------------------------------------------------------------------------
- */
+/* The copy */
 
 static int check_source(struct restore *restore, struct err *err)
 {
@@ -192,7 +190,8 @@ static int check_source(struct restore *restore, struct err *err)
 		return err_exit(err, EX_USAGE, "%s is the database itself", restore->from);
 	if (belong_has_log(restore->from) || belong_has_journal(restore->from))
 		return err_exit(err, EX_DATAERR,
-			"%s is not whole without the log beside it: copy it with pierre-dbctl backup, or with "
+			"%s is not whole without the log beside it: copy it with pierre-dbctl "
+			"backup, or with "
 			"sqlite3 FILE '.backup COPY'",
 			restore->from);
 	return 0;

@@ -27,7 +27,8 @@ static void look_at_length(struct sqlite_store *store, off_t length)
 	atomic_store_explicit(&store->wal_bytes, (uint64_t)length, memory_order_relaxed);
 	if (large && !store->watch.log_warned)
 		store->settings.log(4,
-			"the write-ahead log has %lld bytes: a long read outside the daemon keeps it from being reused",
+			"the write-ahead log has %lld bytes: a long read outside the daemon "
+			"keeps it from being reused",
 			(long long)length);
 	store->watch.log_warned = large;
 }
