@@ -1,4 +1,4 @@
-/* Moving the log's pages into the database. See checkpoint.c. */
+/* The checkpointer: moves the log's pages into the database. See checkpoint.c. */
 #ifndef PIERRE_SQLITE_CHECKPOINT_H
 #define PIERRE_SQLITE_CHECKPOINT_H
 
@@ -9,13 +9,21 @@
 struct sqlite_store;
 struct worker;
 
+/* IDLE <-> RUNNING -> STOPPING -> STOPPED, and IDLE -> STOPPED. */
+enum checkpointer_state {
+	CHECKPOINTER_IDLE,
+	CHECKPOINTER_RUNNING,  /* a pass is under way */
+	CHECKPOINTER_STOPPING, /* the thread ends after the pass under way */
+	CHECKPOINTER_STOPPED,
+	CHECKPOINTER_STATES
+};
+
 struct checkpointer {
 	struct session anchor; /* its read transaction, open during a pass, keeps the log from
 	                          beginning anew */
 	pthread_mutex_t lock;  /* of what follows */
 	pthread_cond_t wake;
-	enum { PASS_NONE, PASS_RUNS, PASS_DONE } pass;
-	bool stop;
+	uint8_t state; /* enum checkpointer_state */
 
 	/* The writer's thread only; lengths of the log, in pages. */
 	int length;      /* at the last commit */
