@@ -7,6 +7,7 @@
 #include "../protocol/encode.h"
 #include "../protocol/json/json.h"
 
+enum { BAD_ROW_ID_MAX = 100 };
 static const int64_t hour_us = INT64_C(3600000000);
 
 static int execute_out_of_memory(struct call *call)
@@ -179,65 +180,77 @@ static int open_columns(struct call *call, struct seal *seal, struct value *colu
 	return 0;
 }
 
-/* The table whose rows a row schema shows. */
 static const char *table_of(const struct method *method)
 {
-	static const char *const tables[][2] = {
-		{"User", "users"},
-		{"Token", "users"},
-		{"ApiKey", "api_keys"},
-		{"RequestLog", "api_key_usage"},
-		{"ApiKeyUsageStats", "api_key_usage"},
-		{"ToolUsage", "api_key_usage"},
-		{"Goal", "goals"},
-		{"Insight", "analytics_insights"},
-		{"A2AClient", "a2a_clients"},
-		{"A2ASession", "a2a_sessions"},
-		{"A2ATask", "a2a_tasks"},
-		{"A2AUsageStats", "a2a_usage"},
-		{"A2AUsageDay", "a2a_usage"},
-	};
+	return method->table != NULL ? method->table : "the database";
+}
 
-	for (size_t i = 0; method->row_schema != NULL && i < sizeof tables / sizeof tables[0]; i++)
-		if (strcmp(tables[i][0], method->row_schema->name) == 0)
-			return tables[i][1];
-	return strstr(method->name, "profile") != NULL ? "user_profiles" : "the database";
+/* At most BAD_ROW_ID_MAX bytes, and whole characters. */
+static size_t bounded_id(const char *id, size_t length)
+{
+	if (length > BAD_ROW_ID_MAX)
+		for (length = BAD_ROW_ID_MAX; ((unsigned char)id[length] & 0xC0) == 0x80;)
+			length--;
+	return length;
+}
+
+int execute_bad_value(struct call *call, const char *id, size_t length, const char *column)
+{
+	if (length == 0 || !utf8_valid(id, length))
+		return execute_fail(call, ERR_STORAGE,
+			"a row of %s: the stored %s is not what it should be",
+			table_of(call->method), column);
+	return execute_fail(call, ERR_STORAGE,
+		"row \"%.*s\" of %s: the stored %s is not what it should be",
+		(int)bounded_id(id, length), id, table_of(call->method), column);
+}
+
+/* Whose row it is, where it has no id: never by an e-mail address, a name or a token. */
+static const struct value *owner_of(const struct call *call, const char **name)
+{
+	static const char *const owners[] = {
+		"user_id", "api_key_id", "client_id", "goal_id", "task_id"};
+	const struct method *method = call->method;
+
+	for (unsigned i = 0; i < method->bind_count; i++)
+		for (size_t k = 0; k < sizeof owners / sizeof owners[0]; k++)
+			if (strcmp(method->binds[i].name, owners[k]) == 0 && call->values[i].set) {
+				*name = owners[k];
+				return &call->values[i];
+			}
+	return NULL;
 }
 
 int execute_bad_row(struct call *call, const struct value *columns, const char *column)
 {
 	const struct method *method = call->method;
 	const struct value *id = NULL;
+	const char *name = "";
 
 	for (unsigned i = 0; columns != NULL && i < method->row_schema->column_count; i++)
-		if (strcmp(method->row_schema->columns[i].name, "id") == 0)
+		if (strcmp(method->row_schema->columns[i].name, "id") == 0 && columns[i].set &&
+			(method->row_schema->columns[i].type == TYPE_UUID ||
+				method->row_schema->columns[i].type == TYPE_STRING))
 			id = &columns[i];
-	/* A row without an id of its own is its user's. Never an e-mail address, a name or a token.
-	 */
-	for (unsigned i = 0; id == NULL && i < method->bind_count; i++)
-		if (strcmp(method->binds[i].name, "user_id") == 0)
-			id = &call->values[i];
-	if (id == NULL || !id->set || !utf8_valid(id->s.ptr, id->s.len))
-		return execute_fail(call, ERR_STORAGE,
-			"a row of %s: the stored %s is not what it should be", table_of(method),
-			column);
+	if (id != NULL)
+		return execute_bad_value(call, id->s.ptr, id->s.len, column);
+	id = owner_of(call, &name);
+	if (id == NULL)
+		return execute_bad_value(call, "", 0, column);
 	return execute_fail(call, ERR_STORAGE,
-		"row \"%.*s\" of %s: the stored %s is not what it should be",
-		(int)(id->s.len > 100 ? 100 : id->s.len), id->s.ptr, table_of(method), column);
+		"a row of %s with the %s \"%.*s\": the stored %s is not what it should be",
+		table_of(method), name, (int)bounded_id(id->s.ptr, id->s.len), id->s.ptr, column);
 }
 
 /* What the password check needs once the row is gone. */
 static int keep_hash(struct call *call, const struct value *columns)
 {
-	const struct row_schema *row_schema = call->method->row_schema;
+	const struct value *hash = &columns[call->method->hash_column];
 
-	for (unsigned i = 0; i < row_schema->column_count; i++)
-		if (strcmp(row_schema->columns[i].name, "password_hash") == 0 && columns[i].set) {
-			call->kept = arena_copy(&call->arena, columns[i].s.ptr, columns[i].s.len);
-			if (call->kept == NULL)
-				return execute_out_of_memory(call);
-		}
-	return 0;
+	if (!hash->set)
+		return 0;
+	call->kept = arena_copy(&call->arena, hash->s.ptr, hash->s.len);
+	return call->kept != NULL ? 0 : execute_out_of_memory(call);
 }
 
 static int check_buffer(struct call *call)
@@ -327,58 +340,33 @@ int execute_fail(struct call *call, enum err_kind kind, const char *format, ...)
 	return err_set(&call->err, kind, "%s", message);
 }
 
-/* "users.email" and "api_keys.user_id, api_keys.name" end with the column; "users_email_key" has it
- * before the suffix, "users_pkey" means id. */
-static void conflict_field(const char *constraint, char field[ERR_FIELD_MAX])
+static const struct conflict *conflict_named(const struct method *method, const char *key)
 {
-	const char *start = strrchr(constraint, '.');
-	size_t length = strlen(constraint);
-
-	if (start != NULL) {
-		start++;
-	} else if (length > 5 && strcmp(constraint + length - 5, "_pkey") == 0) {
-		constraint = start = "id";
-		length = 2;
-	} else {
-		if (length > 4 && strcmp(constraint + length - 4, "_key") == 0)
-			length -= 4;
-		start = constraint + length;
-		while (start > constraint && start[-1] != '_')
-			start--;
-	}
-	length -= (size_t)(start - constraint);
-	if (length >= ERR_FIELD_MAX)
-		length = ERR_FIELD_MAX - 1;
-	memcpy(field, start, length);
-	field[length] = '\0';
+	for (unsigned i = 0; i < method->conflict_count; i++)
+		for (unsigned backend = 0; backend < BACKEND_COUNT; backend++)
+			if (strcmp(method->conflicts[i].names[backend], key) == 0)
+				return &method->conflicts[i];
+	return NULL;
 }
 
-int execute_conflict(struct call *call, const char *constraint)
+int execute_conflict(struct call *call, const char *key)
 {
-	const struct method *method = call->method;
-	char field[ERR_FIELD_MAX];
-	bool given = false;
+	const struct conflict *conflict = conflict_named(call->method, key);
+	const struct bind_param *bind;
+	const struct value *value;
 
-	conflict_field(constraint, field);
-	(void)execute_fail(call, ERR_CONFLICT, "%s is already taken", field);
-	for (unsigned i = 0; i < method->bind_count; i++) {
-		if (strcmp(method->binds[i].name, field) != 0)
-			continue;
-		given = true;
-		if (call->values[i].set &&
-			(method->binds[i].type == TYPE_STRING ||
-				method->binds[i].type == TYPE_UUID)) {
-			size_t length = call->values[i].s.len;
-
-			(void)execute_fail(call, ERR_CONFLICT, "%s \"%.*s%s\" is already taken",
-				field, (int)(length > 100 ? 100 : length), call->values[i].s.ptr,
-				length > 100 ? "…" : "");
-		}
-	}
-	if (!given)
-		return execute_fail(
-			call, ERR_INTERNAL, "%s met a key that no caller gives", method->name);
-	memcpy(call->err.field, field, sizeof field);
+	if (conflict == NULL)
+		return execute_fail(call, ERR_INTERNAL, "%s met a key that no caller gives",
+			call->method->name);
+	bind = &call->method->binds[conflict->bind];
+	value = &call->values[conflict->bind];
+	if (value->set && (bind->type == TYPE_STRING || bind->type == TYPE_UUID))
+		(void)execute_fail(call, ERR_CONFLICT, "%s \"%.*s%s\" is already taken", bind->name,
+			(int)(value->s.len > 100 ? 100 : value->s.len), value->s.ptr,
+			value->s.len > 100 ? "…" : "");
+	else
+		(void)execute_fail(call, ERR_CONFLICT, "%s is already taken", bind->name);
+	(void)snprintf(call->err.field, sizeof call->err.field, "%s", bind->name);
 	return -1;
 }
 

@@ -27,12 +27,13 @@ void execute_restart(struct call *call);
 /* Sets call->err and cuts the answer. */
 int execute_fail(struct call *call, enum err_kind kind, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* A unique key is taken: constraint = "users.email", "api_keys.user_id, api_keys.name" (SQLite) or
- * "users_email_key" (PostgreSQL) -> field. */
-int execute_conflict(struct call *call, const char *constraint);
+/* A unique key is taken; key is what the database calls it, as in struct conflict. */
+int execute_conflict(struct call *call, const char *key);
 /* `storage`: a stored value that its column cannot hold, named by table and row. columns: read so
  * far; NULL: none. */
 int execute_bad_row(struct call *call, const struct value *columns, const char *column);
+/* The same where the row's id is known; an empty one is unknown. */
+int execute_bad_value(struct call *call, const char *id, size_t length, const char *column);
 int execute_no_row(struct call *call); /* not_found about method->subject; also for a foreign key
                                           that names no row */
 

@@ -188,6 +188,13 @@ struct statement {
 	                           column */
 };
 
+/* A unique key that a call's row may meet, and the parameter that the error names then. */
+struct conflict {
+	const char *names[BACKEND_COUNT]; /* SQLite: its columns, `api_keys.user_id, api_keys.name`;
+	                                     PostgreSQL: the constraint */
+	uint8_t bind;
+};
+
 struct method {
 	const char *name;
 	uint8_t name_length;
@@ -205,7 +212,13 @@ struct method {
 		subject; /* parameters that not_found is about: "user_id", "client_id or user_id" */
 	int8_t subject_bind; /* the bind parameter whose value may be told in that message; -1: none
 	                        (several, or secret) */
+	const struct conflict *conflicts;
+	uint8_t conflict_count;
+	int8_t password_bind; /* the bind parameter that is hashed or compared; -1: none */
+	int8_t hash_bind;     /* the one that its hash goes to; -1: none */
+	int8_t hash_column;   /* the row's column that it is compared with; -1: none */
 	const struct row_schema *row_schema; /* NULL for ANSWER_NONE and ANSWER_COUNT */
+	const char *table;                   /* whose stored values its rows show; NULL: none */
 	struct statement statements[BACKEND_COUNT];
 	const char *doc;
 };

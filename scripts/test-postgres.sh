@@ -1,10 +1,10 @@
 #!/bin/sh
-# Runs the end-to-end tests on PostgreSQL: on the server of docker-compose.postgres.yml where a container engine runs, else on a
-# private one from the system's packages, in a temporary folder on a free port.
+# Runs the end-to-end tests on PostgreSQL: on the server of docker-compose.postgres.yml where a
+# container engine runs, else on a private one from the system's packages, in a temporary folder on
+# a free port.
 # usage: scripts/test-postgres.sh [--keep-running] [FILE-PART…]
-#   --keep-running   leave the server up afterwards and say how to reach and to end it
-#   FILE-PART        only the test files whose path holds it, such as contract/ or users
-# BUILD names the build folder (default build-test). Ends with `N passed, N failed`; exit code 0 only when nothing failed.
+# BUILD names the build folder (default build-test). Ends with `N passed, N failed`; exit code 0
+# only when nothing failed.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -25,7 +25,8 @@ export PYTHONDONTWRITEBYTECODE=1
 
 engine=
 for one in docker podman; do
-	if [ -z "$engine" ] && command -v "$one" >/dev/null 2>&1 && "$one" info >/dev/null 2>&1 && "$one" compose version >/dev/null 2>&1; then
+	if [ -z "$engine" ] && command -v "$one" >/dev/null 2>&1 && "$one" info >/dev/null 2>&1 &&
+		"$one" compose version >/dev/null 2>&1; then
 		engine=$one
 	fi
 done

@@ -29,6 +29,8 @@ typedef void jobs_connected(struct postgres_store *store, struct pg_connection *
 bool jobs_connect(
 	struct postgres_store *store, struct pg_connection *connection, jobs_connected *connected);
 void jobs_cancel(struct postgres_store *store, struct pg_connection *connection);
+/* All that is under way on the server. */
+void jobs_cancel_all(struct postgres_store *store);
 bool jobs_migrate(struct postgres_store *store, struct call *call);
 bool jobs_rotate(struct postgres_store *store, struct call *call);
 /* Stores how much the key has sealed, when that is due. */

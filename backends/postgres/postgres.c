@@ -233,6 +233,7 @@ static void postgres_close(struct store *base, uint64_t deadline)
 	struct postgres_store *store = pg_store_of(base);
 
 	store->closing = true;
+	jobs_cancel_all(store);
 	encoder_stop(store);
 	for (unsigned i = 0; i < store->connection_limit; i++) {
 		encoder_drop(&store->connections[i]);

@@ -121,7 +121,7 @@ static int prepare_all(struct sqlite_store *store, struct session *writer, struc
 	return result;
 }
 
-int open_database(struct sqlite_store *store, struct err *err)
+int open_bring_up(struct sqlite_store *store, struct err *err)
 {
 	struct session *writer = &store->writer.session;
 	const struct migrate_watch watch = {store->settings.progress, store->settings.log};

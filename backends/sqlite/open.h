@@ -7,7 +7,7 @@
 struct sqlite_store;
 
 /* The file and its lock, the proof of the key before anything is written, the schema. */
-int open_database(struct sqlite_store *store, struct err *err);
+int open_bring_up(struct sqlite_store *store, struct err *err);
 /* The threads. After a failure the store is closed as one that works. */
 int open_threads(struct sqlite_store *store, struct err *err);
 

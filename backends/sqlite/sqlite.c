@@ -195,7 +195,7 @@ static int sqlite_open(struct store **ret, const struct store_settings *settings
 	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	if (store == NULL)
 		return err_exit(err, EX_OSERR, "out of memory or descriptors");
-	if (open_database(store, err) < 0) {
+	if (open_bring_up(store, err) < 0) {
 		sqlite_store_free(store);
 		return -1;
 	}

@@ -87,6 +87,23 @@ static void look_at_key(struct report *report)
 			fingerprint);
 }
 
+static void look_at_password_costs(struct report *report)
+{
+	uint64_t users = password_cost_beyond(&report->daemon->password_cost);
+	uint64_t limit = (uint64_t)report->daemon->settings.bcrypt_cost_limit;
+
+	if (users == 0)
+		diagnose_add(report, "password_costs", OK, NULL,
+			"no stored password hash costs more than bcrypt-cost-limit (%llu)",
+			(unsigned long long)limit);
+	else
+		diagnose_add(report, "password_costs", WARN,
+			"give these users new passwords, or raise bcrypt-cost-limit, which slows each check down; "
+			"pierre-dbctl call get_password_costs counts them",
+			"%llu users cannot log in: their password hash costs more than bcrypt-cost-limit (%llu)",
+			(unsigned long long)users, (unsigned long long)limit);
+}
+
 /* It is there while the key is being changed, and easily forgotten. */
 static void look_at_previous_key(struct report *report)
 {
@@ -311,6 +328,7 @@ int diagnose_daemon(struct daemon *daemon, const struct method_input *input, str
 	buffer_text(out, "{\"findings\":[");
 	look_at_key(&report);
 	look_at_previous_key(&report);
+	look_at_password_costs(&report);
 	look_at_settings_files(&report);
 	if (strcmp(daemon->store->ops->name, "sqlite") == 0)
 		look_at_sqlite(&report);

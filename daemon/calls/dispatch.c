@@ -20,30 +20,13 @@ enum {
 	SLOW_LINES = 10
 };
 
-static int8_t find_bind(const struct method *method, const char *name)
-{
-	for (unsigned i = 0; i < method->bind_count; i++)
-		if (strcmp(method->binds[i].name, name) == 0)
-			return (int8_t)i;
-	return -1;
-}
-
-int dispatch_init(struct dispatch *dispatch)
+void dispatch_init(struct dispatch *dispatch)
 {
 	*dispatch = (struct dispatch){.clock_stale = true};
 	arena_init(&dispatch->scratch);
 	dispatch->scratch.wipe = true;
 	request_pool_init(&dispatch->requests);
-	dispatch->password_binds = calloc(2, catalog_method_count);
-	if (dispatch->password_binds == NULL)
-		return -1;
 	daemon_methods_init();
-	dispatch->hash_binds = dispatch->password_binds + catalog_method_count;
-	for (size_t i = 0; i < catalog_method_count; i++) {
-		dispatch->password_binds[i] = find_bind(&catalog_methods[i], "password");
-		dispatch->hash_binds[i] = find_bind(&catalog_methods[i], "password_hash");
-	}
-	return 0;
 }
 
 void dispatch_free(struct dispatch *dispatch)
@@ -51,7 +34,6 @@ void dispatch_free(struct dispatch *dispatch)
 	json_scan_free(&dispatch->json);
 	arena_free(&dispatch->scratch);
 	request_pool_free(&dispatch->requests);
-	free(dispatch->password_binds);
 }
 
 void dispatch_wake(struct dispatch *dispatch)

@@ -21,13 +21,12 @@ struct dispatch {
 	int64_t wall_offset;   /* wall clock minus CLOCK_MONOTONIC, µs */
 	uint64_t wall_checked; /* clock when the offset was taken */
 	uint64_t slow_from; /* ns; slow calls are told in a number of lines a second from here on */
-	unsigned slow_logged;                /* since then */
-	uint64_t slow_suppressed;            /* since the last line */
-	bool submitted;                      /* the store has calls that were not flushed */
-	int8_t *password_binds, *hash_binds; /* by method; -1: none */
+	unsigned slow_logged;     /* since then */
+	uint64_t slow_suppressed; /* since the last line */
+	bool submitted;           /* the store has calls that were not flushed */
 };
 
-int dispatch_init(struct dispatch *dispatch);
+void dispatch_init(struct dispatch *dispatch);
 void dispatch_free(struct dispatch *dispatch);
 
 /* Now and then: frees what no line has needed for a while. */

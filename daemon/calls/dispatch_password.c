@@ -8,7 +8,7 @@
 
 bool dispatch_password_needs_hash(const struct request *request)
 {
-	int8_t bind = request->daemon->dispatch.password_binds[request->call.method->index];
+	int8_t bind = request->call.method->password_bind;
 
 	return request->call.method->impl == IMPL_HASH_PASSWORD && bind >= 0 &&
 		request->call.values[bind].set;
@@ -17,8 +17,7 @@ bool dispatch_password_needs_hash(const struct request *request)
 void dispatch_password_note_hash(const struct request *request)
 {
 	struct daemon *daemon = request->daemon;
-	const struct value *hash =
-		&request->call.values[daemon->dispatch.hash_binds[request->call.method->index]];
+	const struct value *hash = &request->call.values[request->call.method->hash_bind];
 
 	if (hash->set)
 		password_cost_note(&daemon->password_cost, hash->s.ptr, hash->s.len);
@@ -42,9 +41,7 @@ static void on_hashed(void *owner, const struct password_result *result)
 {
 	struct request *request = owner;
 	struct connection *connection = request->connection;
-	struct value *hash =
-		&request->call
-			 .values[request->daemon->dispatch.hash_binds[request->call.method->index]];
+	struct value *hash = &request->call.values[request->call.method->hash_bind];
 	size_t length = strlen(result->hash);
 	char *text = arena_copy(&request->call.arena, result->hash, length);
 
@@ -82,8 +79,7 @@ static void on_verified(void *owner, const struct password_result *result)
 static int dispatch_password_submit(struct request *request, struct password_work *work)
 {
 	struct daemon *daemon = request->daemon;
-	const struct value *password =
-		&request->call.values[daemon->dispatch.password_binds[request->call.method->index]];
+	const struct value *password = &request->call.values[request->call.method->password_bind];
 
 	work->password = arena_copy(&request->call.arena, password->s.ptr, password->s.len);
 	if (work->password == NULL)

@@ -316,8 +316,9 @@ static int init_parts(struct daemon *daemon)
 	daemon->started_at = uv_hrtime();
 	daemon->started_wall = timestamp_now();
 	daemon->next_tick = daemon->started_at + (uint64_t)TICK_MS * 1000000;
+	dispatch_init(&daemon->dispatch);
 	if (uv_loop_init(&daemon->loop) != 0 || metrics_init(&daemon->metrics) < 0 ||
-		dispatch_init(&daemon->dispatch) < 0 || health_init(&daemon->health, daemon) < 0 ||
+		health_init(&daemon->health, daemon) < 0 ||
 		pause_init(&daemon->pause, daemon) < 0 ||
 		password_cost_init(&daemon->password_cost, daemon) < 0 ||
 		server_init(&daemon->server, daemon) < 0 || init_handles(daemon) < 0)
@@ -325,7 +326,10 @@ static int init_parts(struct daemon *daemon)
 	daemon->passwords =
 		password_pool_new(&daemon->loop, (unsigned)daemon->settings.password_threads,
 			(unsigned)daemon->settings.password_queue);
-	return daemon->passwords != NULL ? server_listen(&daemon->server) : -1;
+	if (daemon->passwords == NULL || server_listen(&daemon->server) < 0)
+		return -1;
+	password_cost_start(&daemon->password_cost);
+	return 0;
 }
 
 static void close_handle(void *handle)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .columns import columns_of
+from .conflicts import conflicts_of
 from .fragment_check import check_fragments
 from .footprint import Footprint, check_order, footprint_of, load_schema
 from .model import BACKENDS, Catalog, Method, BindParam, Statement
@@ -28,8 +29,14 @@ def bind(
 ):
     """Fills binds and statements of every method from <backends_folder>/<backend>/sql/<domain>.sql."""
     scanned = {method.name: {} for method in catalog.methods}
-    tables = load_schema(backends_folder / "postgres/migrations", problems)
+    schemas = {
+        backend: load_schema(backends_folder / backend / "migrations", problems)
+        for backend in BACKENDS
+    }
     by_name = {method.name: method for method in catalog.methods}
+    for method in catalog.methods:
+        if method.table and method.table not in schemas["postgres"]:
+            problems.add(method.name, f"`table` names `{method.table}`, which no migration makes")
     for backend in BACKENDS:
         texts = load_texts(backends_folder / backend / "sql", catalog.providers, problems)
         bodies = texts.bodies
@@ -54,7 +61,8 @@ def bind(
                     f"method `{method.name}` has no SQL for {backend}",
                 )
     for method in catalog.methods:
-        _bind_method(catalog, method, scanned[method.name], limits, tables, problems)
+        _bind_method(catalog, method, scanned[method.name], limits, schemas["postgres"], problems)
+        method.conflicts = _conflicts(schemas, method, scanned[method.name], problems)
     check_order(catalog, problems)
 
 
@@ -146,6 +154,12 @@ def _bind_method(catalog, method, scanned, limits, tables, problems):
             method.statements[backend] = _statement(
                 backend, statement, binds, numbers, many, footprint
             )
+
+
+def _conflicts(schemas, method, scanned, problems):
+    numbers = {bind.name: number for number, bind in enumerate(method.binds)}
+    known = all(name in numbers for statement, _ in scanned.values() for name in statement.names)
+    return conflicts_of(schemas, method, scanned, numbers, problems) if known else ()
 
 
 def _parameter_binds(catalog: Catalog, method: Method) -> list[BindParam]:

@@ -1,6 +1,7 @@
 """catalog.gen.c: the const tables of protocol/catalog.h, and nothing clever."""
 
 from . import emit_c_params, emit_c_row_schemas
+from .columns import columns_of
 from .ctext import BANNER, compact_json, lines_of_string, string, struct, table
 from .model import BACKENDS, Catalog, Method
 from .scalars import SCALARS
@@ -48,6 +49,10 @@ def _binds(method: Method) -> list[str]:
         if method.binds
         else []
     )
+    if method.conflicts:
+        parts.append(
+            table(f"struct conflict conflicts_{method.c_name}", map(_conflict, method.conflicts))
+        )
     for backend, statement in method.statements.items():
         if statement.binds:
             numbers = ", ".join(map(str, statement.binds))
@@ -62,6 +67,30 @@ def _binds(method: Method) -> list[str]:
                 )
             )
     return parts
+
+
+def _conflict(conflict):
+    names = ", ".join(
+        f"[BACKEND_{backend.upper()}] = {string(name)}" for backend, name in conflict.names.items()
+    )
+    return struct(names=f"{{ {names} }}", bind=conflict.bind)
+
+
+def _place(names, name):
+    return names.index(name) if name in names else -1
+
+
+def _password(catalog: Catalog, method: Method) -> dict:
+    """Where a method with bcrypt finds the password, and where the hash goes or comes from; -1: nowhere."""
+    if method.impl not in ("hash_password", "verify_password"):
+        return dict(password_bind=-1, hash_bind=-1, hash_column=-1)
+    binds = [bind.name for bind in method.binds]
+    columns = [column.name for column in columns_of(catalog, method.result)]
+    return dict(
+        password_bind=_place(binds, "password"),
+        hash_bind=_place(binds, "password_hash"),
+        hash_column=_place(columns, "password_hash"),
+    )
 
 
 def _pair(values, empty):
@@ -139,7 +168,11 @@ def _methods(catalog: Catalog) -> str:
             bind_count=len(method.binds),
             subject=string(" or ".join(method.subject)) if method.subject else None,
             subject_bind=_subject_bind(catalog, method),
+            conflicts=f"conflicts_{method.c_name}" if method.conflicts else None,
+            conflict_count=len(method.conflicts) or None,
+            **_password(catalog, method),
             row_schema=f"&{row_schema}" if row_schema else None,
+            table=string(method.table) if method.table else None,
             statements=_statements(method),
             doc=string(method.doc),
         )

@@ -21,6 +21,7 @@ class Table:
     number: int
     columns: list[str] = field(default_factory=list)
     uniques: list[tuple[str, ...]] = field(default_factory=list)
+    names: dict[tuple[str, ...], str] = field(default_factory=dict)  # unique columns -> constraint
     parents: dict[str, tuple[str, str]] = field(default_factory=dict)  # column -> table, its column
 
 
@@ -55,40 +56,63 @@ def load_schema(folder: Path, problems: Problems) -> dict[str, Table]:
 
 
 def _learn(tables, statement):
-    if made := re.match(r"CREATE TABLE (\w+) ?\((.*)\)", statement):
+    if made := re.match(r"CREATE TABLE (?:IF NOT EXISTS )?(\w+) ?\((.*)\)", statement):
         table = tables.setdefault(made[1], Table(len(tables)))
         for part in _split(made[2]):
             if not re.match(r"(CONSTRAINT|CHECK|UNIQUE|PRIMARY|FOREIGN)\b", part):
-                _learn_column(table, part)
-            _learn_unique(table, part)
+                _learn_column(table, made[1], part)
+            _learn_unique(table, made[1], part)
     elif added := re.match(r"ALTER TABLE (?:ONLY )?(\w+) ADD (?:COLUMN )?(.*)", statement):
         table = tables.setdefault(added[1], Table(len(tables)))
         if not added[2].startswith("CONSTRAINT"):
-            _learn_column(table, added[2])
-        _learn_unique(table, added[2])
-    elif index := re.match(r"CREATE UNIQUE INDEX \w+ ON (\w+)(?: USING \w+)? ?\((.*)\)", statement):
-        table = tables.setdefault(index[1], Table(len(tables)))
-        _add_unique(table, [word for word in re.findall(r"\w+", index[2]) if word in table.columns])
+            _learn_column(table, added[1], added[2])
+        _learn_unique(table, added[1], added[2])
+        for constraint, index in re.findall(
+            r"CONSTRAINT (\w+) (?:UNIQUE|PRIMARY KEY) USING INDEX (\w+)", added[2]
+        ):
+            table.names = {
+                columns: constraint if name == index else name
+                for columns, name in table.names.items()
+            }
+    elif index := re.match(
+        r"CREATE UNIQUE INDEX (\w+) ON (\w+)(?: USING \w+)? ?\((.*)\)", statement
+    ):
+        table = tables.setdefault(index[2], Table(len(tables)))
+        _add_unique(
+            table,
+            [word for word in re.findall(r"\w+", index[3]) if word in table.columns],
+            index[1],
+        )
 
 
-def _learn_column(table, text):
+def _learn_column(table, name_of_table, text):
     name = text.split(" ", 1)[0]
     table.columns.append(name)
     if parent := re.search(r"\bREFERENCES (\w+) ?\((\w+)\)", text):
         table.parents[name] = (parent[1], parent[2])
     if re.search(r"\b(PRIMARY KEY|UNIQUE)\b(?! ?\()", text):
-        _add_unique(table, [name])
+        primary = "PRIMARY KEY" in text
+        _add_unique(
+            table, [name], f"{name_of_table}_pkey" if primary else f"{name_of_table}_{name}_key"
+        )
 
 
-def _learn_unique(table, text):
-    for columns in re.findall(r"\b(?:PRIMARY KEY|UNIQUE) ?\(([^()]*)\)", text):
-        _add_unique(table, re.findall(r"\w+", columns))
+def _learn_unique(table, name_of_table, text):
+    """Where no name is given, the one that PostgreSQL makes."""
+    for named, kind, columns in re.findall(
+        r"(?:\bCONSTRAINT (\w+) )?\b(PRIMARY KEY|UNIQUE) ?\(([^()]*)\)", text
+    ):
+        words = re.findall(r"\w+", columns)
+        made = "pkey" if kind == "PRIMARY KEY" else "_".join([*words, "key"])
+        _add_unique(table, words, named or f"{name_of_table}_{made}")
 
 
-def _add_unique(table, columns):
+def _add_unique(table, columns, name):
     columns = tuple(dict.fromkeys(columns))
     if columns and columns not in table.uniques:
         table.uniques.append(columns)
+    if columns:
+        table.names[columns] = name
 
 
 def _split(text):
@@ -152,6 +176,7 @@ class _Reader:
             yield Access(self.tables[name].number, "read", self.keys(self.tables[name], known))
 
 
+_INSERT = re.compile(r"\bINSERT INTO (\w+)(?: AS \w+)? \(([^)]*)\) (.*)")
 _WORDS = {
     "WHERE",
     "ORDER",
@@ -173,13 +198,13 @@ def footprint_of(
 ) -> Footprint:
     reader = _Reader(tables, method, statement, numbers)
     accesses = list(reader.reads())
-    insert = re.search(r"\bINSERT INTO (\w+)(?: AS \w+)? \(([^)]*)\) (.*)", reader.bare)
+    insert = insert_values(statement)
     update = re.search(
         r"\b(?:UPDATE (?:ONLY )?(\w+)(?: (?:AS )?\w+)? SET|DELETE FROM (\w+))\b", reader.bare
     )
     if not insert and not update:
         return Footprint(tuple(accesses))
-    name = insert[1] if insert else update[1] or update[2]
+    name = insert.table if insert else update[1] or update[2]
     if name not in tables:
         problems.add(where, f"{method.name}: no migration creates the table {name}")
         return Footprint()
@@ -188,12 +213,35 @@ def footprint_of(
     return _update(reader, name, accesses, where, problems)
 
 
-def _insert(reader, tables, insert, accesses, where, problems):
-    table = tables[insert[1]]
-    columns = [column.strip() for column in insert[2].split(",")]
-    verb, _, rest = insert[3].partition(" ")
+@dataclass(frozen=True)
+class Change:
+    """A row that a statement writes: its columns, each with the expression that gives its value."""
+
+    table: str
+    given: dict[str, str]
+    whole: bool  # a new row: what is not given has its default
+
+
+def update_values(statement: Scanned) -> Change | None:
+    found = re.search(r"\bUPDATE (\w+)(?: (?:AS )?\w+)? SET (.*?)(?: WHERE |$)", statement.bare)
+    if found is None:
+        return None
+    pairs = (part.partition(" = ") for part in _split(found[2]))
+    return Change(found[1], {column: value for column, _, value in pairs}, whole=False)
+
+
+def insert_values(statement: Scanned) -> Change | None:
+    found = _INSERT.search(statement.bare)
+    if found is None:
+        return None
+    verb, _, rest = found[3].partition(" ")
     source = _group(rest) if verb == "VALUES" else _until_from(rest)
-    given = dict(zip(columns, _split(source)))
+    columns = [column.strip() for column in found[2].split(",")]
+    return Change(found[1], dict(zip(columns, _split(source))), whole=True)
+
+
+def _insert(reader, tables, insert, accesses, where, problems):
+    table, given = tables[insert.table], insert.given
     known = {
         column: reader.numbers[value[1:]]
         for column, value in given.items()

@@ -8,17 +8,15 @@ import os
 import re
 import signal
 import socket
-import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib.case import Case, main  # noqa: E402
-from lib.daemon import BUILD, SANITIZER, SLOW, new_key  # noqa: E402
-from lib.machine import Machine, lacks  # noqa: E402
-from lib.notify import exposure  # noqa: E402
-from lib.rpc import Closed, Connection, RpcError  # noqa: E402
-from lib.world import HASH, uuid4  # noqa: E402
+from lib.case import Case
+from lib.daemon import BUILD, SANITIZER, SLOW, new_key
+from lib.machine import Machine, lacks
+from lib.notify import exposure
+from lib.rpc import Closed, Connection, RpcError
+from lib.world import HASH, uuid4
 
 BACKENDS = ("sqlite",)
 SANITIZERS = False
@@ -474,7 +472,3 @@ class Kept(Real):
         self.assertNotEqual(self.m.run("cat", "/etc/pierre-dbd/encryption.key").stdout, before)
         self.assertFalse(os.path.exists(self.m.path(place)))
         self.assertEqual(self.token(user), "canary of rotated@example.com")
-
-
-if __name__ == "__main__":
-    main()

@@ -10,7 +10,7 @@ CATALOG = {
         "things",
         'doc = "Lists things."\n',
         "",
-        "things.toml:54: list_things has no doc line",
+        "things.toml:55: list_things has no doc line",
     ),
     "no doc line of a parameter": (
         "things",
@@ -34,6 +34,30 @@ CATALOG = {
         "one line of whole sentences",
     ),
     "bad TOML": ("things", "[methods.get_thing]", "[methods.get_thing", "catalog/things.toml:"),
+    "no table of a type": (
+        "things",
+        'table = "things"\n',
+        "",
+        "Thing must say in `table` whose rows it shows",
+    ),
+    "a table that no migration makes": (
+        "things",
+        'table = "things"',
+        'table = "thinks"',
+        "`table` names `thinks`, which no migration makes",
+    ),
+    "a table of a parameter object": (
+        "things",
+        'doc = "A thing to be."',
+        'doc = "A thing to be."\ntable = "things"',
+        "`table` belongs to answer types",
+    ),
+    "a table of a method whose type has one": (
+        "things",
+        "short = true",
+        'short = true\ntable = "things"',
+        "an answer type has its own",
+    ),
     "unknown entry": ("things", "short = true", "shrot = true", "unknown entry `shrot`"),
     "unknown table": ("things", "[methods.sweep]", "[method.sweep]", "unknown table `method`"),
     "unknown type": (
@@ -141,7 +165,7 @@ CATALOG = {
         "secrets",
         '[methods."self.report"]',
         "[methods.get_thing]",
-        "method `get_thing` collides with `get_thing` (catalog/things.toml:47)",
+        "method `get_thing` collides with `get_thing` (catalog/things.toml:48)",
     ),
     "two methods of one name in C": (
         "secrets",
@@ -508,6 +532,24 @@ SQL = {
         "SELECT id, colour",
         "SELECT {Thing}, id, colour",
         "no `-- columns: Thing …` in this backend's SQL",
+    ),
+    "a key that may be taken and is no conflict": (
+        "things",
+        'conflict = ["id", "label"]',
+        'conflict = ["id"]',
+        "create_thing: the unique label may be taken: `conflict` must name exactly one of label",
+    ),
+    "a conflict that no key of a database holds": (
+        "backends/sqlite/migrations/0001_base.sql",
+        ", UNIQUE (label)",
+        "",
+        "create_thing: no unique key of the row that it writes holds `label`",
+    ),
+    "a changed key that may be taken": (
+        "backends/sqlite/sql/things.sql",
+        "SET document = :data, name = :name",
+        "SET document = :data, label = :name",
+        "put_document: the unique label may be taken",
     ),
     "rows locked in no order": (
         PG,

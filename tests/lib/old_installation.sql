@@ -1,4 +1,5 @@
--- The schema of an installation that the old server made: what the daemon opens, upgrades and leaves readable.
+-- The schema of an installation that the old server made: what the daemon opens, upgrades and
+-- leaves readable.
 
 CREATE TABLE users (
   id TEXT PRIMARY KEY, email TEXT UNIQUE NOT NULL, display_name TEXT,
@@ -113,7 +114,8 @@ CREATE TABLE a2a_tasks (
   client_id TEXT NOT NULL REFERENCES a2a_clients (id) ON DELETE CASCADE,
   session_id TEXT REFERENCES a2a_sessions (id) ON DELETE SET NULL, task_type TEXT NOT NULL,
   input_data TEXT,
-  status TEXT NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'running', 'completed', 'failed', 'cancelled')),
+  status TEXT NOT NULL DEFAULT 'pending'
+    CHECK (status IN ('pending', 'running', 'completed', 'failed', 'cancelled')),
   progress_percentage INTEGER DEFAULT 0, result_data TEXT, error_message TEXT,
   created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, started_at TIMESTAMP,
   completed_at TIMESTAMP, estimated_duration_seconds INTEGER, priority INTEGER DEFAULT 0

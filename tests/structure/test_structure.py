@@ -277,9 +277,8 @@ class Databases(unittest.TestCase):
             for column in re.findall(
                 r"(?i)\bDROP COLUMN (\w+);", sql
             ):  # that an earlier one of ours has added
-                self.assertIn(
-                    f"ADD COLUMN {column} INTEGER GENERATED",
-                    earlier,
+                self.assertTrue(
+                    re.search(rf"ADD COLUMN {column} INTEGER\s+GENERATED", earlier),
                     f"{name(path)}: {column} is not ours",
                 )
             sql = re.sub(r"(?i)\bDROP COLUMN \w+;", "", sql)
@@ -317,6 +316,7 @@ class Databases(unittest.TestCase):
             )
             if name(path) not in (
                 "backends/sqlite/files/belong.c",
+                "backends/sqlite/files/place.c",
                 "backends/sqlite/open.c",
                 "backends/sqlite/files/restore.c",
                 "backends/sqlite/files/watch.c",

@@ -210,7 +210,10 @@ START_TEST(conflicts)
 		{"create_user", "users_email_key", "email"}, {"create_user", "users_pkey", "id"},
 		{"create_user", "users.id", "id"},
 		{"create_api_key", "api_keys.user_id, api_keys.name", "name"},
-		{"create_user", "", NULL},
+		{"create_api_key", "api_keys_user_id_name_key", "name"},
+		{"create_a2a_client", "a2a_clients_id_key", "id"}, {"create_user", "", NULL},
+		/* Another method's key, and one that an owner has added. */
+		{"create_user", "api_keys_id_key", NULL}, {"create_user", "users_name_email", NULL},
 		{"create_user", "users.nothing", NULL}, /* a key that no caller gives */
 		{"create_user", "x.a_column_whose_name_is_far_too_long_to_be_kept_anywhere", NULL}};
 

@@ -229,7 +229,7 @@ int keys_postgres_each_token(PGconn *pq,
 	return result;
 }
 
-static void add_text(struct buffer *out, const char *name, const char *text, size_t length)
+static void add_token_text(struct buffer *out, const char *name, const char *text, size_t length)
 {
 	json_add_name(out, name);
 	json_write_string(out, text, length);
@@ -245,8 +245,8 @@ static void postgres_keys_write_token(struct buffer *out, const struct rotation_
 	json_add_object(out, NULL);
 	json_add_text(out, "id", token->user);
 	for (int i = 0; i < 3; i++) {
-		add_text(out, names[i], token->sealed[i], token->sealed_length[i]);
-		add_text(out, old_names[i], token->stored[i], token->length[i]);
+		add_token_text(out, names[i], token->sealed[i], token->sealed_length[i]);
+		add_token_text(out, old_names[i], token->stored[i], token->length[i]);
 	}
 	json_add_end(out, '}');
 }

@@ -1,103 +1,130 @@
--- Every table, with the cascades of the SQLite schema. Widths follow the values: a u32 needs BIGINT, a u16 INTEGER. Texts that are ordered
--- use the C collation.
+-- Every table, with the cascades of the SQLite schema. Widths follow the values: a u32 needs
+-- BIGINT, a u16 INTEGER. Texts that are ordered use the C collation.
 --
--- Ids are UUIDs, but for those that may be any text (API keys, agents): these have a number beside it, which other tables refer to.
--- A B-tree takes keys of up to some 2,700 bytes, a text may be as long as a line: unique texts are indexed by two digests, of which the second has a
--- prefix so that a collision made for one does not hold for the other. Look-ups ask for the first digest and for the text itself.
--- ip_text keeps what installations came with in place of an address ("unknown"); the daemon itself writes only addresses.
--- Where two keys of a row are taken, the index that was made first is named in the error: e-mail and name before id, as on SQLite.
+-- Ids are UUIDs, but for those that may be any text (API keys, agents): these have a number beside
+-- it, which other tables refer to. A B-tree takes keys of up to some 2,700 bytes, a text may be as
+-- long as a line: unique texts are indexed by two digests, of which the second has a prefix so that
+-- a collision made for one does not hold for the other. Look-ups ask for the first digest and for
+-- the text itself. ip_text keeps what installations came with in place of an address ("unknown");
+-- the daemon itself writes only addresses. Where two keys of a row are taken, the index that was
+-- made first is named in the error: e-mail and name before id, as on SQLite.
 
 CREATE TABLE users (
-  id UUID NOT NULL DEFAULT gen_random_uuid(), email TEXT COLLATE "C" NOT NULL, display_name TEXT, password_hash TEXT NOT NULL,
-  strava_access_token TEXT, strava_refresh_token TEXT, strava_expires_at TIMESTAMPTZ, strava_scope TEXT, strava_nonce TEXT,
-  fitbit_access_token TEXT, fitbit_refresh_token TEXT, fitbit_expires_at TIMESTAMPTZ, fitbit_scope TEXT, fitbit_nonce TEXT,
-  created_at TIMESTAMPTZ NOT NULL, last_active TIMESTAMPTZ NOT NULL, is_active BOOLEAN NOT NULL DEFAULT true);
+  id UUID NOT NULL DEFAULT gen_random_uuid(), email TEXT COLLATE "C" NOT NULL, display_name TEXT,
+  password_hash TEXT NOT NULL, strava_access_token TEXT, strava_refresh_token TEXT,
+  strava_expires_at TIMESTAMPTZ, strava_scope TEXT, strava_nonce TEXT,
+  fitbit_access_token TEXT, fitbit_refresh_token TEXT, fitbit_expires_at TIMESTAMPTZ,
+  fitbit_scope TEXT, fitbit_nonce TEXT, created_at TIMESTAMPTZ NOT NULL,
+  last_active TIMESTAMPTZ NOT NULL, is_active BOOLEAN NOT NULL DEFAULT true);
 CREATE UNIQUE INDEX users_email_key ON users (md5(email), md5('2' || email));
 ALTER TABLE users ADD CONSTRAINT users_pkey PRIMARY KEY (id);
 
 CREATE TABLE user_profiles (
-  user_id UUID NOT NULL REFERENCES users(id) ON DELETE CASCADE, document JSONB NOT NULL, document_exact TEXT,
-  created_at TIMESTAMPTZ NOT NULL, updated_at TIMESTAMPTZ NOT NULL, CONSTRAINT user_profiles_pkey PRIMARY KEY (user_id));
+  user_id UUID NOT NULL REFERENCES users(id) ON DELETE CASCADE, document JSONB NOT NULL,
+  document_exact TEXT, created_at TIMESTAMPTZ NOT NULL, updated_at TIMESTAMPTZ NOT NULL,
+  CONSTRAINT user_profiles_pkey PRIMARY KEY (user_id));
 
 CREATE TABLE goals (
-  id UUID NOT NULL DEFAULT gen_random_uuid(), user_id UUID NOT NULL REFERENCES users(id) ON DELETE CASCADE, title TEXT NOT NULL,
-  goal_type TEXT NOT NULL, target_value DOUBLE PRECISION NOT NULL, current_value DOUBLE PRECISION NOT NULL DEFAULT 0,
-  status TEXT NOT NULL DEFAULT 'active', created_at TIMESTAMPTZ NOT NULL, updated_at TIMESTAMPTZ NOT NULL,
-  document JSONB NOT NULL, document_exact TEXT, CONSTRAINT goals_pkey PRIMARY KEY (id));
+  id UUID NOT NULL DEFAULT gen_random_uuid(), user_id UUID NOT NULL REFERENCES users(id)
+    ON DELETE CASCADE, title TEXT NOT NULL,
+  goal_type TEXT NOT NULL, target_value DOUBLE PRECISION NOT NULL,
+  current_value DOUBLE PRECISION NOT NULL DEFAULT 0, status TEXT NOT NULL DEFAULT 'active',
+  created_at TIMESTAMPTZ NOT NULL, updated_at TIMESTAMPTZ NOT NULL, document JSONB NOT NULL,
+  document_exact TEXT, CONSTRAINT goals_pkey PRIMARY KEY (id));
 CREATE INDEX goals_user_time ON goals (user_id, created_at, id);
 
 CREATE TABLE goal_milestones (
-  id UUID NOT NULL DEFAULT gen_random_uuid(), goal_id UUID NOT NULL REFERENCES goals(id) ON DELETE CASCADE, name TEXT NOT NULL,
-  target_value DOUBLE PRECISION NOT NULL, achieved BOOLEAN NOT NULL DEFAULT false, achieved_date TEXT,
-  created_at TIMESTAMPTZ NOT NULL, CONSTRAINT goal_milestones_pkey PRIMARY KEY (id));
+  id UUID NOT NULL DEFAULT gen_random_uuid(), goal_id UUID NOT NULL REFERENCES goals(id)
+    ON DELETE CASCADE, name TEXT NOT NULL,
+  target_value DOUBLE PRECISION NOT NULL, achieved BOOLEAN NOT NULL DEFAULT false,
+  achieved_date TEXT, created_at TIMESTAMPTZ NOT NULL,
+  CONSTRAINT goal_milestones_pkey PRIMARY KEY (id));
 CREATE INDEX goal_milestones_goal_id ON goal_milestones (goal_id);
 
 CREATE TABLE analytics_insights (
-  id UUID NOT NULL DEFAULT gen_random_uuid(), user_id UUID NOT NULL REFERENCES users(id) ON DELETE CASCADE,
-  insight_type TEXT NOT NULL, created_at TIMESTAMPTZ NOT NULL, document JSONB NOT NULL, document_exact TEXT,
-  CONSTRAINT analytics_insights_pkey PRIMARY KEY (id));
+  id UUID NOT NULL DEFAULT gen_random_uuid(), user_id UUID NOT NULL REFERENCES users(id)
+    ON DELETE CASCADE,
+  insight_type TEXT NOT NULL, created_at TIMESTAMPTZ NOT NULL, document JSONB NOT NULL,
+  document_exact TEXT, CONSTRAINT analytics_insights_pkey PRIMARY KEY (id));
 CREATE INDEX insights_user_time ON analytics_insights (user_id, created_at, id);
 
 CREATE TABLE api_keys (
-  number BIGINT GENERATED BY DEFAULT AS IDENTITY, id TEXT COLLATE "C" NOT NULL DEFAULT gen_random_uuid()::text, user_id UUID NOT NULL REFERENCES users(id) ON DELETE CASCADE,
-  name TEXT COLLATE "C" NOT NULL, key_prefix TEXT COLLATE "C" NOT NULL, key_hash TEXT COLLATE "C" NOT NULL, description TEXT,
-  tier TEXT NOT NULL DEFAULT 'starter' CHECK (tier IN ('trial', 'starter', 'professional', 'enterprise')),
-  rate_limit_requests BIGINT NOT NULL DEFAULT 10000, rate_limit_window BIGINT NOT NULL DEFAULT 2592000,
-  is_active BOOLEAN NOT NULL DEFAULT true, last_used_at TIMESTAMPTZ, expires_at TIMESTAMPTZ,
-  created_at TIMESTAMPTZ NOT NULL, updated_at TIMESTAMPTZ NOT NULL,
-  CONSTRAINT api_keys_pkey PRIMARY KEY (number));
+  number BIGINT GENERATED BY DEFAULT AS IDENTITY,
+  id TEXT COLLATE "C" NOT NULL DEFAULT gen_random_uuid()::text,
+  user_id UUID NOT NULL REFERENCES users(id) ON DELETE CASCADE, name TEXT COLLATE "C" NOT NULL,
+  key_prefix TEXT COLLATE "C" NOT NULL, key_hash TEXT COLLATE "C" NOT NULL, description TEXT,
+  tier TEXT NOT NULL DEFAULT 'starter'
+    CHECK (tier IN ('trial', 'starter', 'professional', 'enterprise')),
+  rate_limit_requests BIGINT NOT NULL DEFAULT 10000,
+  rate_limit_window BIGINT NOT NULL DEFAULT 2592000, is_active BOOLEAN NOT NULL DEFAULT true,
+  last_used_at TIMESTAMPTZ, expires_at TIMESTAMPTZ, created_at TIMESTAMPTZ NOT NULL,
+  updated_at TIMESTAMPTZ NOT NULL, CONSTRAINT api_keys_pkey PRIMARY KEY (number));
 CREATE UNIQUE INDEX api_keys_user_id_name_key ON api_keys (user_id, md5(name), md5('2' || name));
 CREATE UNIQUE INDEX api_keys_id_key ON api_keys (md5(id), md5('2' || id));
 CREATE INDEX api_keys_prefix ON api_keys (md5(key_prefix));
 CREATE INDEX api_keys_expiry ON api_keys (expires_at) WHERE is_active;
 
 CREATE TABLE api_key_usage (
-  id BIGINT GENERATED BY DEFAULT AS IDENTITY, api_key BIGINT NOT NULL REFERENCES api_keys(number) ON DELETE CASCADE,
-  timestamp TIMESTAMPTZ NOT NULL, tool_name TEXT COLLATE "C" NOT NULL, response_time_ms BIGINT, status_code INTEGER NOT NULL,
-  error_message TEXT, request_size_bytes BIGINT, response_size_bytes BIGINT, ip_address INET, ip_text TEXT, user_agent TEXT,
+  id BIGINT GENERATED BY DEFAULT AS IDENTITY, api_key BIGINT NOT NULL REFERENCES api_keys(number)
+    ON DELETE CASCADE,
+  timestamp TIMESTAMPTZ NOT NULL, tool_name TEXT COLLATE "C" NOT NULL, response_time_ms BIGINT,
+  status_code INTEGER NOT NULL, error_message TEXT, request_size_bytes BIGINT,
+  response_size_bytes BIGINT, ip_address INET, ip_text TEXT, user_agent TEXT,
   CONSTRAINT api_key_usage_pkey PRIMARY KEY (id));
 CREATE INDEX api_key_usage_key_time ON api_key_usage (api_key, timestamp, id);
 CREATE INDEX api_key_usage_time ON api_key_usage (timestamp, id);
 
 CREATE TABLE a2a_clients (
-  number BIGINT GENERATED BY DEFAULT AS IDENTITY, id TEXT COLLATE "C" NOT NULL DEFAULT gen_random_uuid()::text,
-  api_key BIGINT NOT NULL REFERENCES api_keys(number) ON DELETE CASCADE, name TEXT COLLATE "C" NOT NULL,
-  description TEXT NOT NULL DEFAULT '', public_key TEXT NOT NULL DEFAULT '', capabilities TEXT[] NOT NULL DEFAULT '{}',
-  redirect_uris TEXT[] NOT NULL DEFAULT '{}', is_active BOOLEAN NOT NULL DEFAULT true, created_at TIMESTAMPTZ NOT NULL,
-  updated_at TIMESTAMPTZ NOT NULL, agent_version TEXT, contact_email TEXT, documentation_url TEXT,
-  is_verified BOOLEAN NOT NULL DEFAULT false, verification_token TEXT, verified_at TIMESTAMPTZ,
+  number BIGINT GENERATED BY DEFAULT AS IDENTITY,
+  id TEXT COLLATE "C" NOT NULL DEFAULT gen_random_uuid()::text,
+  api_key BIGINT NOT NULL REFERENCES api_keys(number) ON DELETE CASCADE,
+  name TEXT COLLATE "C" NOT NULL, description TEXT NOT NULL DEFAULT '',
+  public_key TEXT NOT NULL DEFAULT '', capabilities TEXT[] NOT NULL DEFAULT '{}',
+  redirect_uris TEXT[] NOT NULL DEFAULT '{}', is_active BOOLEAN NOT NULL DEFAULT true,
+  created_at TIMESTAMPTZ NOT NULL, updated_at TIMESTAMPTZ NOT NULL, agent_version TEXT,
+  contact_email TEXT, documentation_url TEXT, is_verified BOOLEAN NOT NULL DEFAULT false,
+  verification_token TEXT, verified_at TIMESTAMPTZ,
   CONSTRAINT a2a_clients_pkey PRIMARY KEY (number));
 CREATE UNIQUE INDEX a2a_clients_name_key ON a2a_clients (md5(name), md5('2' || name));
 CREATE UNIQUE INDEX a2a_clients_id_key ON a2a_clients (md5(id), md5('2' || id));
 CREATE INDEX a2a_clients_api_key ON a2a_clients (api_key);
 
 CREATE TABLE a2a_sessions (
-  id UUID NOT NULL DEFAULT gen_random_uuid(), client BIGINT NOT NULL REFERENCES a2a_clients(number) ON DELETE CASCADE,
+  id UUID NOT NULL DEFAULT gen_random_uuid(), client BIGINT NOT NULL REFERENCES a2a_clients(number)
+    ON DELETE CASCADE,
   session_token TEXT COLLATE "C" NOT NULL, user_id UUID REFERENCES users(id) ON DELETE CASCADE,
-  granted_scopes TEXT[] NOT NULL DEFAULT '{}', ip_address TEXT, user_agent TEXT, created_at TIMESTAMPTZ NOT NULL,
-  expires_at TIMESTAMPTZ NOT NULL, last_activity TIMESTAMPTZ NOT NULL, is_active BOOLEAN NOT NULL DEFAULT true,
-  CONSTRAINT a2a_sessions_pkey PRIMARY KEY (id), CONSTRAINT a2a_sessions_session_token_key UNIQUE (session_token));
+  granted_scopes TEXT[] NOT NULL DEFAULT '{}', ip_address TEXT, user_agent TEXT,
+  created_at TIMESTAMPTZ NOT NULL, expires_at TIMESTAMPTZ NOT NULL,
+  last_activity TIMESTAMPTZ NOT NULL, is_active BOOLEAN NOT NULL DEFAULT true,
+  CONSTRAINT a2a_sessions_pkey PRIMARY KEY (id),
+  CONSTRAINT a2a_sessions_session_token_key UNIQUE (session_token));
 CREATE INDEX a2a_sessions_client ON a2a_sessions (client);
 CREATE INDEX a2a_sessions_user_id ON a2a_sessions (user_id);
 
 CREATE TABLE a2a_tasks (
-  id UUID NOT NULL DEFAULT gen_random_uuid(), client BIGINT NOT NULL REFERENCES a2a_clients(number) ON DELETE CASCADE,
-  session_id UUID REFERENCES a2a_sessions(id) ON DELETE SET NULL, task_type TEXT NOT NULL, input_data JSONB, input_data_exact TEXT,
-  status TEXT NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'running', 'completed', 'failed', 'cancelled')),
-  progress_percentage INTEGER DEFAULT 0, result_data JSONB, result_data_exact TEXT, error_message TEXT,
-  created_at TIMESTAMPTZ NOT NULL, started_at TIMESTAMPTZ, completed_at TIMESTAMPTZ, estimated_duration_seconds INTEGER,
-  priority INTEGER DEFAULT 0, CONSTRAINT a2a_tasks_pkey PRIMARY KEY (id));
+  id UUID NOT NULL DEFAULT gen_random_uuid(), client BIGINT NOT NULL REFERENCES a2a_clients(number)
+    ON DELETE CASCADE,
+  session_id UUID REFERENCES a2a_sessions(id) ON DELETE SET NULL, task_type TEXT NOT NULL,
+  input_data JSONB, input_data_exact TEXT, status TEXT NOT NULL DEFAULT 'pending'
+    CHECK (status IN ('pending', 'running', 'completed', 'failed', 'cancelled')),
+  progress_percentage INTEGER DEFAULT 0, result_data JSONB, result_data_exact TEXT,
+  error_message TEXT, created_at TIMESTAMPTZ NOT NULL, started_at TIMESTAMPTZ,
+  completed_at TIMESTAMPTZ, estimated_duration_seconds INTEGER, priority INTEGER DEFAULT 0,
+  CONSTRAINT a2a_tasks_pkey PRIMARY KEY (id));
 CREATE INDEX a2a_tasks_client ON a2a_tasks (client);
 CREATE INDEX a2a_tasks_session_id ON a2a_tasks (session_id);
 
 CREATE TABLE a2a_usage (
-  id BIGINT GENERATED BY DEFAULT AS IDENTITY, client BIGINT NOT NULL REFERENCES a2a_clients(number) ON DELETE CASCADE,
+  id BIGINT GENERATED BY DEFAULT AS IDENTITY, client BIGINT NOT NULL REFERENCES a2a_clients(number)
+    ON DELETE CASCADE,
   session_id UUID REFERENCES a2a_sessions(id) ON DELETE SET NULL, timestamp TIMESTAMPTZ NOT NULL,
-  tool_name TEXT COLLATE "C" NOT NULL, response_time_ms BIGINT, status_code INTEGER NOT NULL, error_message TEXT,
-  request_size_bytes BIGINT, response_size_bytes BIGINT, ip_address INET, ip_text TEXT, user_agent TEXT,
-  protocol_version TEXT DEFAULT '1.0', client_capabilities TEXT[] NOT NULL DEFAULT '{}', granted_scopes TEXT[] NOT NULL DEFAULT '{}',
+  tool_name TEXT COLLATE "C" NOT NULL, response_time_ms BIGINT, status_code INTEGER NOT NULL,
+  error_message TEXT, request_size_bytes BIGINT, response_size_bytes BIGINT, ip_address INET,
+  ip_text TEXT, user_agent TEXT, protocol_version TEXT DEFAULT '1.0',
+  client_capabilities TEXT[] NOT NULL DEFAULT '{}', granted_scopes TEXT[] NOT NULL DEFAULT '{}',
   CONSTRAINT a2a_usage_pkey PRIMARY KEY (id));
 CREATE INDEX a2a_usage_client_time ON a2a_usage (client, timestamp);
 CREATE INDEX a2a_usage_session_id ON a2a_usage (session_id);
 
-CREATE TABLE pierre_meta (key TEXT NOT NULL, value TEXT NOT NULL, CONSTRAINT pierre_meta_pkey PRIMARY KEY (key));
+CREATE TABLE pierre_meta (key TEXT NOT NULL, value TEXT NOT NULL,
+  CONSTRAINT pierre_meta_pkey PRIMARY KEY (key));

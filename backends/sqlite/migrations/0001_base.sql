@@ -1,24 +1,27 @@
--- The tables of the installations that came before this daemon, as they made them. In one of theirs nothing changes here.
+-- The tables of the installations that came before this daemon, as they made them. In one of theirs
+-- nothing changes here.
 
 CREATE TABLE IF NOT EXISTS users (
   id TEXT PRIMARY KEY, email TEXT UNIQUE NOT NULL, display_name TEXT, password_hash TEXT NOT NULL,
-  strava_access_token TEXT, strava_refresh_token TEXT, strava_expires_at TEXT, strava_scope TEXT, strava_nonce TEXT,
-  fitbit_access_token TEXT, fitbit_refresh_token TEXT, fitbit_expires_at TEXT, fitbit_scope TEXT, fitbit_nonce TEXT,
-  created_at TEXT NOT NULL, last_active TEXT NOT NULL, is_active BOOLEAN NOT NULL DEFAULT 1);
+  strava_access_token TEXT, strava_refresh_token TEXT, strava_expires_at TEXT, strava_scope TEXT,
+  strava_nonce TEXT, fitbit_access_token TEXT, fitbit_refresh_token TEXT, fitbit_expires_at TEXT,
+  fitbit_scope TEXT, fitbit_nonce TEXT, created_at TEXT NOT NULL, last_active TEXT NOT NULL,
+  is_active BOOLEAN NOT NULL DEFAULT 1);
 
 CREATE TABLE IF NOT EXISTS user_profiles (
   user_id TEXT PRIMARY KEY, age INTEGER, gender TEXT, weight_kg REAL, height_cm REAL,
-  fitness_level TEXT NOT NULL DEFAULT 'beginner', primary_sports TEXT, training_history_months INTEGER DEFAULT 0,
-  preferred_units TEXT DEFAULT 'metric', training_focus TEXT, injury_history TEXT, hours_per_week REAL DEFAULT 0,
+  fitness_level TEXT NOT NULL DEFAULT 'beginner', primary_sports TEXT,
+  training_history_months INTEGER DEFAULT 0, preferred_units TEXT DEFAULT 'metric',
+  training_focus TEXT, injury_history TEXT, hours_per_week REAL DEFAULT 0,
   preferred_days TEXT, preferred_duration_minutes INTEGER, extra_data TEXT DEFAULT '{}',
   created_at TEXT NOT NULL, updated_at TEXT NOT NULL,
   FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE);
 
 CREATE TABLE IF NOT EXISTS goals (
-  id TEXT PRIMARY KEY, user_id TEXT NOT NULL, title TEXT NOT NULL, description TEXT, goal_type TEXT NOT NULL,
-  sport_type TEXT, target_value REAL NOT NULL, target_date TEXT NOT NULL, current_value REAL DEFAULT 0,
-  status TEXT NOT NULL DEFAULT 'active', created_at TEXT NOT NULL, updated_at TEXT NOT NULL,
-  FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE);
+  id TEXT PRIMARY KEY, user_id TEXT NOT NULL, title TEXT NOT NULL, description TEXT,
+  goal_type TEXT NOT NULL, sport_type TEXT, target_value REAL NOT NULL, target_date TEXT NOT NULL,
+  current_value REAL DEFAULT 0, status TEXT NOT NULL DEFAULT 'active', created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL, FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE);
 
 CREATE TABLE IF NOT EXISTS goal_milestones (
   id TEXT PRIMARY KEY, goal_id TEXT NOT NULL, name TEXT NOT NULL, target_value REAL NOT NULL,
@@ -26,66 +29,78 @@ CREATE TABLE IF NOT EXISTS goal_milestones (
   FOREIGN KEY (goal_id) REFERENCES goals(id) ON DELETE CASCADE);
 
 CREATE TABLE IF NOT EXISTS analytics_insights (
-  id TEXT PRIMARY KEY, user_id TEXT NOT NULL, activity_id TEXT, insight_type TEXT NOT NULL, title TEXT NOT NULL,
-  description TEXT NOT NULL, confidence REAL NOT NULL, severity TEXT NOT NULL, metadata TEXT, created_at TEXT NOT NULL,
-  FOREIGN KEY (user_id) REFERENCES users(id) ON DELETE CASCADE);
+  id TEXT PRIMARY KEY, user_id TEXT NOT NULL, activity_id TEXT, insight_type TEXT NOT NULL,
+  title TEXT NOT NULL, description TEXT NOT NULL, confidence REAL NOT NULL, severity TEXT NOT NULL,
+  metadata TEXT, created_at TEXT NOT NULL, FOREIGN KEY (user_id) REFERENCES users(id)
+    ON DELETE CASCADE);
 
 CREATE TABLE IF NOT EXISTS api_keys (
-  id TEXT PRIMARY KEY DEFAULT (lower(hex(randomblob(16)))), user_id TEXT NOT NULL REFERENCES users(id) ON DELETE CASCADE,
-  name TEXT NOT NULL, key_prefix TEXT NOT NULL, key_hash TEXT NOT NULL, description TEXT,
+  id TEXT PRIMARY KEY DEFAULT (lower(hex(randomblob(16)))),
+  user_id TEXT NOT NULL REFERENCES users(id) ON DELETE CASCADE, name TEXT NOT NULL,
+  key_prefix TEXT NOT NULL, key_hash TEXT NOT NULL, description TEXT,
   tier TEXT NOT NULL DEFAULT 'starter' CHECK (tier IN ('starter', 'professional', 'enterprise')),
-  rate_limit_requests INTEGER NOT NULL DEFAULT 10000, rate_limit_window INTEGER NOT NULL DEFAULT 2592000,
-  is_active BOOLEAN NOT NULL DEFAULT true, last_used_at TIMESTAMP, expires_at TIMESTAMP,
-  created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, updated_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
-  UNIQUE (user_id, name));
+  rate_limit_requests INTEGER NOT NULL DEFAULT 10000,
+  rate_limit_window INTEGER NOT NULL DEFAULT 2592000, is_active BOOLEAN NOT NULL DEFAULT true,
+  last_used_at TIMESTAMP, expires_at TIMESTAMP,
+  created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  updated_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, UNIQUE (user_id, name));
 
 CREATE TABLE IF NOT EXISTS api_key_usage (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, api_key_id TEXT NOT NULL REFERENCES api_keys(id) ON DELETE CASCADE,
-  timestamp TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, tool_name TEXT NOT NULL, response_time_ms INTEGER,
-  status_code INTEGER NOT NULL, error_message TEXT, request_size_bytes INTEGER, response_size_bytes INTEGER,
-  ip_address TEXT, user_agent TEXT);
+  id INTEGER PRIMARY KEY AUTOINCREMENT, api_key_id TEXT NOT NULL REFERENCES api_keys(id)
+    ON DELETE CASCADE,
+  timestamp TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, tool_name TEXT NOT NULL,
+  response_time_ms INTEGER, status_code INTEGER NOT NULL, error_message TEXT,
+  request_size_bytes INTEGER, response_size_bytes INTEGER, ip_address TEXT, user_agent TEXT);
 
 CREATE TABLE IF NOT EXISTS api_key_usage_stats (
-  api_key_id TEXT NOT NULL REFERENCES api_keys(id) ON DELETE CASCADE, period_start TIMESTAMP NOT NULL,
-  period_end TIMESTAMP NOT NULL, total_requests INTEGER NOT NULL DEFAULT 0, successful_requests INTEGER NOT NULL DEFAULT 0,
+  api_key_id TEXT NOT NULL REFERENCES api_keys(id) ON DELETE CASCADE,
+  period_start TIMESTAMP NOT NULL, period_end TIMESTAMP NOT NULL,
+  total_requests INTEGER NOT NULL DEFAULT 0, successful_requests INTEGER NOT NULL DEFAULT 0,
   failed_requests INTEGER NOT NULL DEFAULT 0, total_response_time_ms INTEGER NOT NULL DEFAULT 0,
   tool_usage TEXT NOT NULL DEFAULT '{}', PRIMARY KEY (api_key_id, period_start));
 
 CREATE TABLE IF NOT EXISTS api_key_rate_limits (
-  api_key_id TEXT PRIMARY KEY REFERENCES api_keys(id) ON DELETE CASCADE, window_start TIMESTAMP NOT NULL,
-  request_count INTEGER NOT NULL DEFAULT 0, is_rate_limited BOOLEAN NOT NULL DEFAULT false,
-  rate_limit_reset_at TIMESTAMP, updated_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP);
+  api_key_id TEXT PRIMARY KEY REFERENCES api_keys(id) ON DELETE CASCADE,
+  window_start TIMESTAMP NOT NULL, request_count INTEGER NOT NULL DEFAULT 0,
+  is_rate_limited BOOLEAN NOT NULL DEFAULT false, rate_limit_reset_at TIMESTAMP,
+  updated_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP);
 
 CREATE TABLE IF NOT EXISTS a2a_clients (
   id TEXT PRIMARY KEY DEFAULT (lower(hex(randomblob(16)))),
-  api_key_id TEXT NOT NULL REFERENCES api_keys(id) ON DELETE CASCADE, name TEXT NOT NULL, description TEXT,
-  public_key TEXT, capabilities TEXT NOT NULL DEFAULT '[]', redirect_uris TEXT NOT NULL DEFAULT '[]', agent_version TEXT,
-  contact_email TEXT, documentation_url TEXT, is_verified BOOLEAN NOT NULL DEFAULT false, verification_token TEXT,
+  api_key_id TEXT NOT NULL REFERENCES api_keys(id) ON DELETE CASCADE, name TEXT NOT NULL,
+  description TEXT, public_key TEXT, capabilities TEXT NOT NULL DEFAULT '[]',
+  redirect_uris TEXT NOT NULL DEFAULT '[]', agent_version TEXT, contact_email TEXT,
+  documentation_url TEXT, is_verified BOOLEAN NOT NULL DEFAULT false, verification_token TEXT,
   verified_at TIMESTAMP, created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
   updated_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, UNIQUE (name));
 
 CREATE TABLE IF NOT EXISTS a2a_sessions (
   id TEXT PRIMARY KEY DEFAULT (lower(hex(randomblob(16)))),
-  client_id TEXT NOT NULL REFERENCES a2a_clients(id) ON DELETE CASCADE, session_token TEXT NOT NULL UNIQUE,
-  user_id TEXT REFERENCES users(id) ON DELETE CASCADE, granted_scopes TEXT NOT NULL DEFAULT '[]', ip_address TEXT,
-  user_agent TEXT, created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, expires_at TIMESTAMP NOT NULL,
-  last_activity TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, is_active BOOLEAN NOT NULL DEFAULT true);
+  client_id TEXT NOT NULL REFERENCES a2a_clients(id) ON DELETE CASCADE,
+  session_token TEXT NOT NULL UNIQUE, user_id TEXT REFERENCES users(id) ON DELETE CASCADE,
+  granted_scopes TEXT NOT NULL DEFAULT '[]', ip_address TEXT, user_agent TEXT,
+  created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, expires_at TIMESTAMP NOT NULL,
+  last_activity TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  is_active BOOLEAN NOT NULL DEFAULT true);
 
 CREATE TABLE IF NOT EXISTS a2a_tasks (
   id TEXT PRIMARY KEY DEFAULT (lower(hex(randomblob(16)))),
   client_id TEXT NOT NULL REFERENCES a2a_clients(id) ON DELETE CASCADE,
-  session_id TEXT REFERENCES a2a_sessions(id) ON DELETE SET NULL, task_type TEXT NOT NULL, input_data TEXT,
-  status TEXT NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'running', 'completed', 'failed', 'cancelled')),
+  session_id TEXT REFERENCES a2a_sessions(id) ON DELETE SET NULL, task_type TEXT NOT NULL,
+  input_data TEXT, status TEXT NOT NULL DEFAULT 'pending'
+    CHECK (status IN ('pending', 'running', 'completed', 'failed', 'cancelled')),
   progress_percentage INTEGER DEFAULT 0, result_data TEXT, error_message TEXT,
-  created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, started_at TIMESTAMP, completed_at TIMESTAMP,
-  estimated_duration_seconds INTEGER, priority INTEGER DEFAULT 0);
+  created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, started_at TIMESTAMP,
+  completed_at TIMESTAMP, estimated_duration_seconds INTEGER, priority INTEGER DEFAULT 0);
 
 CREATE TABLE IF NOT EXISTS a2a_usage (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, client_id TEXT NOT NULL REFERENCES a2a_clients(id) ON DELETE CASCADE,
+  id INTEGER PRIMARY KEY AUTOINCREMENT, client_id TEXT NOT NULL REFERENCES a2a_clients(id)
+    ON DELETE CASCADE,
   session_token TEXT REFERENCES a2a_sessions(session_token) ON DELETE SET NULL,
-  timestamp TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, tool_name TEXT NOT NULL, response_time_ms INTEGER,
-  status_code INTEGER NOT NULL, error_message TEXT, request_size_bytes INTEGER, response_size_bytes INTEGER,
-  ip_address TEXT, user_agent TEXT, protocol_version TEXT DEFAULT '1.0', client_capabilities TEXT, granted_scopes TEXT);
+  timestamp TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, tool_name TEXT NOT NULL,
+  response_time_ms INTEGER, status_code INTEGER NOT NULL, error_message TEXT,
+  request_size_bytes INTEGER, response_size_bytes INTEGER, ip_address TEXT, user_agent TEXT,
+  protocol_version TEXT DEFAULT '1.0', client_capabilities TEXT, granted_scopes TEXT);
 
 CREATE INDEX IF NOT EXISTS idx_users_email ON users(email);
 CREATE INDEX IF NOT EXISTS idx_goals_user_id ON goals(user_id);

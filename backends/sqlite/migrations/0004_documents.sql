@@ -1,4 +1,5 @@
--- Profiles, goals and insights keep the whole document; a client can be inactive; the daemon's own facts.
+-- Profiles, goals and insights keep the whole document; a client can be inactive; the daemon's own
+-- facts.
 
 ALTER TABLE user_profiles ADD COLUMN document TEXT;
 ALTER TABLE user_profiles ADD COLUMN document_updated_at TEXT;

@@ -159,6 +159,11 @@ static const struct bind_param binds_create_thing[] = {
 	{ .name = "made_at", .type = TYPE_TIMESTAMP, .compute = COMPUTE_NONE, .source = -1 },
 };
 
+static const struct conflict conflicts_create_thing[] = {
+	{ .names = { [BACKEND_SQLITE] = "things.id", [BACKEND_POSTGRES] = "things_pkey" }, .bind = 0 },
+	{ .names = { [BACKEND_SQLITE] = "things.label", [BACKEND_POSTGRES] = "things_label_key" }, .bind = 1 },
+};
+
 static const uint8_t sqlite_binds_create_thing[] = { 0, 1, 2, 3, 4, 5, 6 };
 
 static const uint8_t postgres_binds_create_thing[] = { 0, 1, 2, 3, 4, 5, 6 };
@@ -293,6 +298,11 @@ const struct method catalog_methods[] = {
 		.bind_count = 7,
 		.subject = "owner",
 		.subject_bind = 5,
+		.conflicts = conflicts_create_thing,
+		.conflict_count = 2,
+		.password_bind = -1,
+		.hash_bind = -1,
+		.hash_column = -1,
 		.row_schema = &row_schema_uuid,
 		.statements = {
 			[BACKEND_SQLITE] = {
@@ -319,7 +329,11 @@ const struct method catalog_methods[] = {
 		.binds = binds_get_thing,
 		.bind_count = 1,
 		.subject_bind = -1,
+		.password_bind = -1,
+		.hash_bind = -1,
+		.hash_column = -1,
 		.row_schema = &row_schema_Thing,
+		.table = "things",
 		.statements = {
 			[BACKEND_SQLITE] = {
 				.sql = "SELECT id, colour, width AS \"size.width\", unit AS \"size.unit\", document FROM things WHERE id = \?1",
@@ -346,7 +360,11 @@ const struct method catalog_methods[] = {
 		.binds = binds_list_things,
 		.bind_count = 2,
 		.subject_bind = -1,
+		.password_bind = -1,
+		.hash_bind = -1,
+		.hash_column = -1,
 		.row_schema = &row_schema_Thing,
+		.table = "things",
 		.statements = {
 			[BACKEND_SQLITE] = {
 				.sql = "SELECT id, colour, width AS \"size.width\", unit AS \"size.unit\", document FROM things WHERE \?1 IS NULL OR colour = \?1 ORDER BY id LIMIT \?2",
@@ -373,6 +391,9 @@ const struct method catalog_methods[] = {
 		.bind_count = 5,
 		.subject = "id",
 		.subject_bind = 0,
+		.password_bind = -1,
+		.hash_bind = -1,
+		.hash_column = -1,
 		.statements = {
 			[BACKEND_SQLITE] = {
 				.sql = "UPDATE things SET document = \?1, name = \?2, changed_at = \?3 WHERE id = \?4",
@@ -398,6 +419,9 @@ const struct method catalog_methods[] = {
 		.binds = binds_sweep,
 		.bind_count = 2,
 		.subject_bind = -1,
+		.password_bind = -1,
+		.hash_bind = -1,
+		.hash_column = -1,
 		.statements = {
 			[BACKEND_SQLITE] = {
 				.sql = "DELETE FROM things WHERE made_at < \?1",
@@ -424,6 +448,9 @@ const struct method catalog_methods[] = {
 		.bind_count = 4,
 		.subject = "id",
 		.subject_bind = -1,
+		.password_bind = -1,
+		.hash_bind = -1,
+		.hash_column = -1,
 		.statements = {
 			[BACKEND_SQLITE] = {
 				.sql = "UPDATE tokens SET first = \?1, second = \?2, nonce = \?3 WHERE id = \?4",
@@ -449,7 +476,11 @@ const struct method catalog_methods[] = {
 		.binds = binds_get_token,
 		.bind_count = 1,
 		.subject_bind = -1,
+		.password_bind = -1,
+		.hash_bind = -1,
+		.hash_column = -1,
 		.row_schema = &row_schema_Token,
+		.table = "tokens",
 		.statements = {
 			[BACKEND_SQLITE] = {
 				.sql = "SELECT first, second, nonce FROM tokens WHERE id = \?1",
@@ -475,6 +506,9 @@ const struct method catalog_methods[] = {
 		.binds = binds_create_account,
 		.bind_count = 2,
 		.subject_bind = -1,
+		.password_bind = 1,
+		.hash_bind = 0,
+		.hash_column = -1,
 		.row_schema = &row_schema_i64,
 		.statements = {
 			[BACKEND_SQLITE] = {
@@ -501,7 +535,11 @@ const struct method catalog_methods[] = {
 		.binds = binds_verify_account,
 		.bind_count = 2,
 		.subject_bind = -1,
+		.password_bind = 1,
+		.hash_bind = -1,
+		.hash_column = 1,
 		.row_schema = &row_schema_Account,
+		.table = "accounts",
 		.statements = {
 			[BACKEND_SQLITE] = {
 				.sql = "SELECT id, password_hash FROM accounts WHERE id = \?1",
@@ -525,6 +563,9 @@ const struct method catalog_methods[] = {
 		.param_count = 0,
 		.bind_count = 0,
 		.subject_bind = -1,
+		.password_bind = -1,
+		.hash_bind = -1,
+		.hash_column = -1,
 		.row_schema = &row_schema_json,
 		.doc = "Tells about the program.",
 	},
@@ -560,98 +601,98 @@ const char catalog_openrpc[] =
 	"string\",\"format\":\"uuid\",\"pattern\":\"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$\",\"x-type\":\"u"
 	"uid\"}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/components/errors/not_found\"},{\"$ref"
 	"\":\"#/components/errors/conflict\"},{\"$ref\":\"#/components/errors/unavailable\"}],\"x-access\":\"write\",\"x-write\":tru"
-	"e,\"x-positional\":[\"thing\"],\"x-result\":\"uuid\",\"x-conflict\":[\"id\"]},{\"name\":\"get_thing\",\"summary\":\"Looks a thing"
-	" up.\",\"description\":\"Looks a thing up. Null when there is none.\",\"tags\":[{\"name\":\"things\"}],\"paramStructure\":\""
-	"either\",\"params\":[{\"name\":\"id\",\"description\":\"The thing's id.\",\"required\":true,\"schema\":{\"type\":\"string\",\"patt"
-	"ern\":\"^([0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{32})$\",\"x-type"
-	"\":\"uuid\"}}],\"result\":{\"name\":\"result\",\"schema\":{\"oneOf\":[{\"$ref\":\"#/components/schemas/Thing\"},{\"type\":\"null\"}"
-	"]}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/components/errors/unavailable\"}],\"x-acc"
-	"ess\":\"read\",\"x-write\":false,\"x-positional\":[\"id\"],\"x-result\":\"Thing\?\"},{\"name\":\"list_things\",\"summary\":\"Lists "
-	"things.\",\"description\":\"Lists things.\",\"tags\":[{\"name\":\"things\"}],\"paramStructure\":\"either\",\"params\":[{\"name\":"
-	"\"colour\",\"description\":\"Only such ones.\",\"required\":false,\"schema\":{\"oneOf\":[{\"$ref\":\"#/components/schemas/col"
-	"our\"},{\"type\":\"null\"}]}},{\"name\":\"limit\",\"description\":\"Most of them.\",\"required\":false,\"schema\":{\"type\":[\"int"
-	"eger\",\"null\"],\"minimum\":0,\"maximum\":9,\"x-type\":\"u32\",\"default\":5}}],\"result\":{\"name\":\"result\",\"schema\":{\"type\""
-	":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Thing\"}}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params"
-	"\"},{\"$ref\":\"#/components/errors/unavailable\"}],\"x-access\":\"read\",\"x-write\":false,\"x-positional\":[\"colour\",\"lim"
-	"it\"],\"x-result\":\"[Thing]\"},{\"name\":\"put_document\",\"summary\":\"Stores a document.\",\"description\":\"Stores a docum"
-	"ent.\",\"tags\":[{\"name\":\"things\"}],\"paramStructure\":\"either\",\"params\":[{\"name\":\"id\",\"description\":\"The thing's i"
-	"d.\",\"required\":true,\"schema\":{\"type\":\"string\",\"pattern\":\"^([0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-"
-	"Fa-f]{4}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{32})$\",\"x-type\":\"uuid\"}},{\"name\":\"data\",\"description\":\"Any object.\",\"requ"
-	"ired\":true,\"schema\":{\"type\":\"object\",\"x-type\":\"document\",\"properties\":{\"name\":{\"type\":[\"string\",\"null\"],\"x-typ"
-	"e\":\"string\",\"description\":\"Its name.\",\"x-default\":\"none\"},\"title\":{\"type\":[\"string\",\"null\"],\"x-type\":\"string\","
-	"\"description\":\"Its name.\",\"x-default\":\"none\"}}}}],\"result\":{\"name\":\"result\",\"schema\":{\"type\":\"null\",\"x-type\":\""
-	"null\"}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/components/errors/not_found\"},{\"$re"
-	"f\":\"#/components/errors/unavailable\"}],\"x-access\":\"write\",\"x-write\":true,\"x-positional\":[\"id\",\"data\"],\"x-resul"
-	"t\":\"null\"},{\"name\":\"sweep\",\"summary\":\"Removes what is old.\",\"description\":\"Removes what is old.\",\"tags\":[{\"nam"
-	"e\":\"things\"}],\"paramStructure\":\"either\",\"params\":[{\"name\":\"days\",\"description\":\"How old.\",\"required\":true,\"sch"
-	"ema\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":100,\"x-type\":\"u32\"}}],\"result\":{\"name\":\"result\",\"schema\":{\"type\":"
-	"\"integer\",\"minimum\":0,\"x-type\":\"count\"}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/co"
-	"mponents/errors/unavailable\"}],\"x-access\":\"write\",\"x-write\":true,\"x-positional\":[\"days\"],\"x-result\":\"count\"},{"
-	"\"name\":\"put_token\",\"summary\":\"Stores a token.\",\"description\":\"Stores a token.\",\"tags\":[{\"name\":\"secrets\"}],\"pa"
-	"ramStructure\":\"either\",\"params\":[{\"name\":\"id\",\"description\":\"Whose.\",\"required\":true,\"schema\":{\"type\":\"integer"
-	"\",\"minimum\":1,\"maximum\":9223372036854775807,\"x-type\":\"i64\"}},{\"name\":\"first\",\"description\":\"One text.\",\"requir"
-	"ed\":true,\"schema\":{\"type\":\"string\",\"x-type\":\"string\",\"x-secret\":true}},{\"name\":\"second\",\"description\":\"Another"
-	".\",\"required\":true,\"schema\":{\"type\":\"string\",\"x-type\":\"string\",\"x-secret\":true}}],\"result\":{\"name\":\"result\",\"s"
-	"chema\":{\"type\":\"null\",\"x-type\":\"null\"}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/com"
-	"ponents/errors/not_found\"},{\"$ref\":\"#/components/errors/unavailable\"}],\"x-access\":\"write\",\"x-write\":true,\"x-po"
-	"sitional\":[\"id\",\"first\",\"second\"],\"x-result\":\"null\"},{\"name\":\"get_token\",\"summary\":\"Gives a token.\",\"descripti"
-	"on\":\"Gives a token.\",\"tags\":[{\"name\":\"secrets\"}],\"paramStructure\":\"either\",\"params\":[{\"name\":\"id\",\"description"
-	"\":\"Whose.\",\"required\":true,\"schema\":{\"type\":\"integer\",\"minimum\":-9223372036854775808,\"maximum\":922337203685477"
-	"5807,\"x-type\":\"i64\"}}],\"result\":{\"name\":\"result\",\"schema\":{\"oneOf\":[{\"$ref\":\"#/components/schemas/Token\"},{\"ty"
-	"pe\":\"null\"}]}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/components/errors/unavailabl"
-	"e\"},{\"$ref\":\"#/components/errors/decryption_failed\"}],\"x-access\":\"full\",\"x-write\":false,\"x-positional\":[\"id\"],"
-	"\"x-result\":\"Token\?\"},{\"name\":\"create_account\",\"summary\":\"Makes an account.\",\"description\":\"Makes an account.\","
-	"\"tags\":[{\"name\":\"secrets\"}],\"paramStructure\":\"either\",\"params\":[{\"name\":\"password_hash\",\"description\":\"A hash."
-	"\",\"required\":false,\"schema\":{\"type\":[\"string\",\"null\"],\"x-type\":\"string\",\"x-secret\":true}},{\"name\":\"password\",\""
-	"description\":\"A password.\",\"required\":false,\"schema\":{\"type\":[\"string\",\"null\"],\"x-type\":\"string\",\"x-secret\":tr"
-	"ue}}],\"result\":{\"name\":\"result\",\"schema\":{\"type\":\"integer\",\"minimum\":-9223372036854775808,\"maximum\":9223372036"
-	"854775807,\"x-type\":\"i64\"}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/components/error"
-	"s/unavailable\"}],\"x-access\":\"write\",\"x-write\":true,\"x-positional\":[\"password_hash\",\"password\"],\"x-result\":\"i64"
-	"\"},{\"name\":\"verify_account\",\"summary\":\"Checks a password.\",\"description\":\"Checks a password.\",\"tags\":[{\"name\":"
-	"\"secrets\"}],\"paramStructure\":\"either\",\"params\":[{\"name\":\"id\",\"description\":\"Whose.\",\"required\":true,\"schema\":{"
-	"\"type\":\"integer\",\"minimum\":-9223372036854775808,\"maximum\":9223372036854775807,\"x-type\":\"i64\"}},{\"name\":\"passwo"
-	"rd\",\"description\":\"A password.\",\"required\":true,\"schema\":{\"type\":\"string\",\"x-type\":\"string\",\"x-secret\":true}}]"
-	",\"result\":{\"name\":\"result\",\"schema\":{\"oneOf\":[{\"$ref\":\"#/components/schemas/Account\"},{\"type\":\"null\"}]}},\"erro"
-	"rs\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/components/errors/unavailable\"}],\"x-access\":\"ful"
-	"l\",\"x-write\":false,\"x-positional\":[\"id\",\"password\"],\"x-result\":\"Account\?\"},{\"name\":\"self.report\",\"summary\":\"Te"
-	"lls about the program.\",\"description\":\"Tells about the program.\",\"tags\":[{\"name\":\"secrets\"}],\"paramStructure\":"
-	"\"either\",\"params\":[],\"result\":{\"name\":\"result\",\"schema\":{\"$ref\":\"#/components/schemas/Report\"}},\"errors\":[{\"$r"
-	"ef\":\"#/components/errors/invalid_params\"}],\"x-access\":\"admin\",\"x-write\":false,\"x-positional\":[],\"x-result\":\"Re"
-	"port\"}],\"components\":{\"schemas\":{\"colour\":{\"type\":\"string\",\"description\":\"A colour.\",\"enum\":[\"red\",\"green\"]},\""
-	"Size\":{\"type\":\"object\",\"description\":\"How big a thing is.\",\"properties\":{\"width\":{\"type\":\"number\",\"x-type\":\"f6"
-	"4\",\"description\":\"In metres.\"},\"unit\":{\"type\":[\"string\",\"null\"],\"x-type\":\"string\",\"description\":\"As it was giv"
-	"en.\"}},\"required\":[\"width\",\"unit\"],\"additionalProperties\":false},\"Thing\":{\"type\":\"object\",\"description\":\"A thi"
-	"ng.\",\"properties\":{\"id\":{\"type\":\"string\",\"format\":\"uuid\",\"pattern\":\"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a"
-	"-f]{4}-[0-9a-f]{12}$\",\"x-type\":\"uuid\",\"description\":\"The thing's id.\"},\"colour\":{\"oneOf\":[{\"$ref\":\"#/component"
-	"s/schemas/colour\"},{\"type\":\"null\"}],\"description\":\"Its colour.\"},\"size\":{\"oneOf\":[{\"$ref\":\"#/components/schema"
-	"s/Size\"},{\"type\":\"null\"}],\"description\":\"Its size.\"}},\"required\":[\"id\",\"colour\",\"size\"],\"additionalProperties\""
-	":true},\"NewThing\":{\"type\":\"object\",\"description\":\"A thing to be.\",\"properties\":{\"id\":{\"type\":[\"string\",\"null\"]"
-	",\"pattern\":\"^([0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{32})$\",\""
-	"x-type\":\"uuid\",\"x-default\":\"new_uuid\",\"description\":\"The thing's id.\"},\"label\":{\"type\":[\"string\",\"null\"],\"x-ty"
-	"pe\":\"string\",\"maxLength\":20,\"x-max-bytes\":20,\"description\":\"What stands on it.\"},\"number\":{\"type\":[\"integer\",\""
-	"null\"],\"minimum\":0,\"maximum\":65535,\"x-type\":\"u16\",\"description\":\"Which one it is.\"},\"colour\":{\"oneOf\":[{\"$ref\""
-	":\"#/components/schemas/colour\"},{\"type\":\"null\"}],\"default\":\"red\",\"description\":\"Its colour.\"},\"tags\":{\"type\":["
-	"\"array\",\"null\"],\"items\":{\"type\":\"string\"},\"x-type\":\"[string]\",\"default\":[],\"description\":\"Words.\"},\"owner\":{\"t"
-	"ype\":\"string\",\"x-type\":\"string\",\"pattern\":\"^[^@]+@[^@]+$\",\"description\":\"Whose it is.\"},\"made_at\":{\"type\":[\"st"
-	"ring\",\"null\"],\"format\":\"date-time\",\"pattern\":\"^\\\\d{4}-\\\\d{2}-\\\\d{2}[Tt]\\\\d{2}:\\\\d{2}:\\\\d{2}(\\\\.\\\\d{1,9})\?([Zz]"
-	"|[+-]\\\\d{2}:\\\\d{2})$\",\"x-type\":\"timestamp\",\"x-default\":\"now\",\"description\":\"When.\"},\"old\":{\"type\":\"null\",\"x-ty"
-	"pe\":\"null\",\"description\":\"Only null.\"},\"note\":{\"x-type\":\"any\",\"description\":\"Ignored.\"}},\"required\":[\"owner\"],"
-	"\"additionalProperties\":false,\"oneOf\":[{\"required\":[\"label\"],\"properties\":{\"label\":{\"not\":{\"type\":\"null\"}},\"num"
-	"ber\":{\"type\":\"null\"}}},{\"required\":[\"number\"],\"properties\":{\"label\":{\"type\":\"null\"},\"number\":{\"not\":{\"type\":\"n"
-	"ull\"}}}}]},\"Token\":{\"type\":\"object\",\"description\":\"A token.\",\"properties\":{\"first\":{\"type\":\"string\",\"x-type\":\""
-	"string\",\"description\":\"One text.\",\"x-secret\":true},\"second\":{\"type\":\"string\",\"x-type\":\"string\",\"description\":\""
-	"Another.\",\"x-secret\":true}},\"required\":[\"first\",\"second\"],\"additionalProperties\":false},\"Account\":{\"type\":\"obj"
-	"ect\",\"description\":\"An account.\",\"properties\":{\"id\":{\"type\":\"integer\",\"minimum\":-9223372036854775808,\"maximum\""
-	":9223372036854775807,\"x-type\":\"i64\",\"description\":\"Its number.\"},\"password_hash\":{\"type\":\"string\",\"x-type\":\"st"
-	"ring\",\"description\":\"A hash.\",\"x-secret\":true}},\"required\":[\"id\",\"password_hash\"],\"additionalProperties\":false"
-	"},\"Report\":{\"type\":\"object\",\"description\":\"About the program.\",\"properties\":{\"parts\":{\"type\":\"array\",\"items\":{"
-	"\"$ref\":\"#/components/schemas/Part\"},\"description\":\"What it has.\"}},\"required\":[\"parts\"],\"additionalProperties\""
-	":true},\"Part\":{\"type\":\"object\",\"description\":\"A part.\",\"properties\":{\"name\":{\"type\":\"string\",\"x-type\":\"string\""
-	",\"description\":\"What it is called.\"},\"detail\":{\"type\":[\"string\",\"null\"],\"x-type\":\"string\",\"description\":\"More."
-	"\"}},\"required\":[\"name\"],\"additionalProperties\":false}},\"errors\":{\"invalid_params\":{\"code\":-32602,\"message\":\"a "
-	"bad parameter\",\"data\":{\"kind\":\"invalid_params\",\"retryable\":false}},\"not_found\":{\"code\":-32001,\"message\":\"the r"
-	"ow does not exist\",\"data\":{\"kind\":\"not_found\",\"retryable\":false}},\"conflict\":{\"code\":-32002,\"message\":\"a uniqu"
-	"e key is taken\",\"data\":{\"kind\":\"conflict\",\"retryable\":false}},\"unavailable\":{\"code\":-32003,\"message\":\"no datab"
-	"ase\",\"data\":{\"kind\":\"unavailable\",\"retryable\":true}},\"decryption_failed\":{\"code\":-32008,\"message\":\"cannot be o"
-	"pened\",\"data\":{\"kind\":\"decryption_failed\",\"retryable\":false}}}}}";
+	"e,\"x-positional\":[\"thing\"],\"x-result\":\"uuid\",\"x-conflict\":[\"id\",\"label\"]},{\"name\":\"get_thing\",\"summary\":\"Looks"
+	" a thing up.\",\"description\":\"Looks a thing up. Null when there is none.\",\"tags\":[{\"name\":\"things\"}],\"paramStru"
+	"cture\":\"either\",\"params\":[{\"name\":\"id\",\"description\":\"The thing's id.\",\"required\":true,\"schema\":{\"type\":\"strin"
+	"g\",\"pattern\":\"^([0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{32})$\""
+	",\"x-type\":\"uuid\"}}],\"result\":{\"name\":\"result\",\"schema\":{\"oneOf\":[{\"$ref\":\"#/components/schemas/Thing\"},{\"type\""
+	":\"null\"}]}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/components/errors/unavailable\"}"
+	"],\"x-access\":\"read\",\"x-write\":false,\"x-positional\":[\"id\"],\"x-result\":\"Thing\?\"},{\"name\":\"list_things\",\"summary\""
+	":\"Lists things.\",\"description\":\"Lists things.\",\"tags\":[{\"name\":\"things\"}],\"paramStructure\":\"either\",\"params\":["
+	"{\"name\":\"colour\",\"description\":\"Only such ones.\",\"required\":false,\"schema\":{\"oneOf\":[{\"$ref\":\"#/components/sch"
+	"emas/colour\"},{\"type\":\"null\"}]}},{\"name\":\"limit\",\"description\":\"Most of them.\",\"required\":false,\"schema\":{\"typ"
+	"e\":[\"integer\",\"null\"],\"minimum\":0,\"maximum\":9,\"x-type\":\"u32\",\"default\":5}}],\"result\":{\"name\":\"result\",\"schema\""
+	":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Thing\"}}},\"errors\":[{\"$ref\":\"#/components/errors/invali"
+	"d_params\"},{\"$ref\":\"#/components/errors/unavailable\"}],\"x-access\":\"read\",\"x-write\":false,\"x-positional\":[\"colo"
+	"ur\",\"limit\"],\"x-result\":\"[Thing]\"},{\"name\":\"put_document\",\"summary\":\"Stores a document.\",\"description\":\"Stores"
+	" a document.\",\"tags\":[{\"name\":\"things\"}],\"paramStructure\":\"either\",\"params\":[{\"name\":\"id\",\"description\":\"The t"
+	"hing's id.\",\"required\":true,\"schema\":{\"type\":\"string\",\"pattern\":\"^([0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4"
+	"}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{32})$\",\"x-type\":\"uuid\"}},{\"name\":\"data\",\"description\":\"Any object"
+	".\",\"required\":true,\"schema\":{\"type\":\"object\",\"x-type\":\"document\",\"properties\":{\"name\":{\"type\":[\"string\",\"null\""
+	"],\"x-type\":\"string\",\"description\":\"Its name.\",\"x-default\":\"none\"},\"title\":{\"type\":[\"string\",\"null\"],\"x-type\":\""
+	"string\",\"description\":\"Its name.\",\"x-default\":\"none\"}}}}],\"result\":{\"name\":\"result\",\"schema\":{\"type\":\"null\",\"x"
+	"-type\":\"null\"}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/components/errors/not_found"
+	"\"},{\"$ref\":\"#/components/errors/unavailable\"}],\"x-access\":\"write\",\"x-write\":true,\"x-positional\":[\"id\",\"data\"],"
+	"\"x-result\":\"null\"},{\"name\":\"sweep\",\"summary\":\"Removes what is old.\",\"description\":\"Removes what is old.\",\"tags"
+	"\":[{\"name\":\"things\"}],\"paramStructure\":\"either\",\"params\":[{\"name\":\"days\",\"description\":\"How old.\",\"required\":t"
+	"rue,\"schema\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":100,\"x-type\":\"u32\"}}],\"result\":{\"name\":\"result\",\"schema\":"
+	"{\"type\":\"integer\",\"minimum\":0,\"x-type\":\"count\"}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$re"
+	"f\":\"#/components/errors/unavailable\"}],\"x-access\":\"write\",\"x-write\":true,\"x-positional\":[\"days\"],\"x-result\":\"c"
+	"ount\"},{\"name\":\"put_token\",\"summary\":\"Stores a token.\",\"description\":\"Stores a token.\",\"tags\":[{\"name\":\"secret"
+	"s\"}],\"paramStructure\":\"either\",\"params\":[{\"name\":\"id\",\"description\":\"Whose.\",\"required\":true,\"schema\":{\"type\":"
+	"\"integer\",\"minimum\":1,\"maximum\":9223372036854775807,\"x-type\":\"i64\"}},{\"name\":\"first\",\"description\":\"One text.\""
+	",\"required\":true,\"schema\":{\"type\":\"string\",\"x-type\":\"string\",\"x-secret\":true}},{\"name\":\"second\",\"description\":"
+	"\"Another.\",\"required\":true,\"schema\":{\"type\":\"string\",\"x-type\":\"string\",\"x-secret\":true}}],\"result\":{\"name\":\"re"
+	"sult\",\"schema\":{\"type\":\"null\",\"x-type\":\"null\"}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref"
+	"\":\"#/components/errors/not_found\"},{\"$ref\":\"#/components/errors/unavailable\"}],\"x-access\":\"write\",\"x-write\":tr"
+	"ue,\"x-positional\":[\"id\",\"first\",\"second\"],\"x-result\":\"null\"},{\"name\":\"get_token\",\"summary\":\"Gives a token.\",\"d"
+	"escription\":\"Gives a token.\",\"tags\":[{\"name\":\"secrets\"}],\"paramStructure\":\"either\",\"params\":[{\"name\":\"id\",\"des"
+	"cription\":\"Whose.\",\"required\":true,\"schema\":{\"type\":\"integer\",\"minimum\":-9223372036854775808,\"maximum\":9223372"
+	"036854775807,\"x-type\":\"i64\"}}],\"result\":{\"name\":\"result\",\"schema\":{\"oneOf\":[{\"$ref\":\"#/components/schemas/Toke"
+	"n\"},{\"type\":\"null\"}]}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/components/errors/un"
+	"available\"},{\"$ref\":\"#/components/errors/decryption_failed\"}],\"x-access\":\"full\",\"x-write\":false,\"x-positional\""
+	":[\"id\"],\"x-result\":\"Token\?\"},{\"name\":\"create_account\",\"summary\":\"Makes an account.\",\"description\":\"Makes an ac"
+	"count.\",\"tags\":[{\"name\":\"secrets\"}],\"paramStructure\":\"either\",\"params\":[{\"name\":\"password_hash\",\"description\":"
+	"\"A hash.\",\"required\":false,\"schema\":{\"type\":[\"string\",\"null\"],\"x-type\":\"string\",\"x-secret\":true}},{\"name\":\"pas"
+	"sword\",\"description\":\"A password.\",\"required\":false,\"schema\":{\"type\":[\"string\",\"null\"],\"x-type\":\"string\",\"x-se"
+	"cret\":true}}],\"result\":{\"name\":\"result\",\"schema\":{\"type\":\"integer\",\"minimum\":-9223372036854775808,\"maximum\":92"
+	"23372036854775807,\"x-type\":\"i64\"}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/componen"
+	"ts/errors/unavailable\"}],\"x-access\":\"write\",\"x-write\":true,\"x-positional\":[\"password_hash\",\"password\"],\"x-resu"
+	"lt\":\"i64\"},{\"name\":\"verify_account\",\"summary\":\"Checks a password.\",\"description\":\"Checks a password.\",\"tags\":["
+	"{\"name\":\"secrets\"}],\"paramStructure\":\"either\",\"params\":[{\"name\":\"id\",\"description\":\"Whose.\",\"required\":true,\"s"
+	"chema\":{\"type\":\"integer\",\"minimum\":-9223372036854775808,\"maximum\":9223372036854775807,\"x-type\":\"i64\"}},{\"name\""
+	":\"password\",\"description\":\"A password.\",\"required\":true,\"schema\":{\"type\":\"string\",\"x-type\":\"string\",\"x-secret\""
+	":true}}],\"result\":{\"name\":\"result\",\"schema\":{\"oneOf\":[{\"$ref\":\"#/components/schemas/Account\"},{\"type\":\"null\"}]"
+	"}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/components/errors/unavailable\"}],\"x-acce"
+	"ss\":\"full\",\"x-write\":false,\"x-positional\":[\"id\",\"password\"],\"x-result\":\"Account\?\"},{\"name\":\"self.report\",\"summ"
+	"ary\":\"Tells about the program.\",\"description\":\"Tells about the program.\",\"tags\":[{\"name\":\"secrets\"}],\"paramStr"
+	"ucture\":\"either\",\"params\":[],\"result\":{\"name\":\"result\",\"schema\":{\"$ref\":\"#/components/schemas/Report\"}},\"error"
+	"s\":[{\"$ref\":\"#/components/errors/invalid_params\"}],\"x-access\":\"admin\",\"x-write\":false,\"x-positional\":[],\"x-res"
+	"ult\":\"Report\"}],\"components\":{\"schemas\":{\"colour\":{\"type\":\"string\",\"description\":\"A colour.\",\"enum\":[\"red\",\"gr"
+	"een\"]},\"Size\":{\"type\":\"object\",\"description\":\"How big a thing is.\",\"properties\":{\"width\":{\"type\":\"number\",\"x-t"
+	"ype\":\"f64\",\"description\":\"In metres.\"},\"unit\":{\"type\":[\"string\",\"null\"],\"x-type\":\"string\",\"description\":\"As it"
+	" was given.\"}},\"required\":[\"width\",\"unit\"],\"additionalProperties\":false},\"Thing\":{\"type\":\"object\",\"description"
+	"\":\"A thing.\",\"properties\":{\"id\":{\"type\":\"string\",\"format\":\"uuid\",\"pattern\":\"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{"
+	"4}-[0-9a-f]{4}-[0-9a-f]{12}$\",\"x-type\":\"uuid\",\"description\":\"The thing's id.\"},\"colour\":{\"oneOf\":[{\"$ref\":\"#/c"
+	"omponents/schemas/colour\"},{\"type\":\"null\"}],\"description\":\"Its colour.\"},\"size\":{\"oneOf\":[{\"$ref\":\"#/component"
+	"s/schemas/Size\"},{\"type\":\"null\"}],\"description\":\"Its size.\"}},\"required\":[\"id\",\"colour\",\"size\"],\"additionalPro"
+	"perties\":true},\"NewThing\":{\"type\":\"object\",\"description\":\"A thing to be.\",\"properties\":{\"id\":{\"type\":[\"string\""
+	",\"null\"],\"pattern\":\"^([0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{"
+	"32})$\",\"x-type\":\"uuid\",\"x-default\":\"new_uuid\",\"description\":\"The thing's id.\"},\"label\":{\"type\":[\"string\",\"null"
+	"\"],\"x-type\":\"string\",\"maxLength\":20,\"x-max-bytes\":20,\"description\":\"What stands on it.\"},\"number\":{\"type\":[\"in"
+	"teger\",\"null\"],\"minimum\":0,\"maximum\":65535,\"x-type\":\"u16\",\"description\":\"Which one it is.\"},\"colour\":{\"oneOf\":"
+	"[{\"$ref\":\"#/components/schemas/colour\"},{\"type\":\"null\"}],\"default\":\"red\",\"description\":\"Its colour.\"},\"tags\":{"
+	"\"type\":[\"array\",\"null\"],\"items\":{\"type\":\"string\"},\"x-type\":\"[string]\",\"default\":[],\"description\":\"Words.\"},\"ow"
+	"ner\":{\"type\":\"string\",\"x-type\":\"string\",\"pattern\":\"^[^@]+@[^@]+$\",\"description\":\"Whose it is.\"},\"made_at\":{\"ty"
+	"pe\":[\"string\",\"null\"],\"format\":\"date-time\",\"pattern\":\"^\\\\d{4}-\\\\d{2}-\\\\d{2}[Tt]\\\\d{2}:\\\\d{2}:\\\\d{2}(\\\\.\\\\d{1,9"
+	"})\?([Zz]|[+-]\\\\d{2}:\\\\d{2})$\",\"x-type\":\"timestamp\",\"x-default\":\"now\",\"description\":\"When.\"},\"old\":{\"type\":\"nul"
+	"l\",\"x-type\":\"null\",\"description\":\"Only null.\"},\"note\":{\"x-type\":\"any\",\"description\":\"Ignored.\"}},\"required\":[\""
+	"owner\"],\"additionalProperties\":false,\"oneOf\":[{\"required\":[\"label\"],\"properties\":{\"label\":{\"not\":{\"type\":\"null"
+	"\"}},\"number\":{\"type\":\"null\"}}},{\"required\":[\"number\"],\"properties\":{\"label\":{\"type\":\"null\"},\"number\":{\"not\":{\""
+	"type\":\"null\"}}}}]},\"Token\":{\"type\":\"object\",\"description\":\"A token.\",\"properties\":{\"first\":{\"type\":\"string\",\"x"
+	"-type\":\"string\",\"description\":\"One text.\",\"x-secret\":true},\"second\":{\"type\":\"string\",\"x-type\":\"string\",\"descri"
+	"ption\":\"Another.\",\"x-secret\":true}},\"required\":[\"first\",\"second\"],\"additionalProperties\":false},\"Account\":{\"ty"
+	"pe\":\"object\",\"description\":\"An account.\",\"properties\":{\"id\":{\"type\":\"integer\",\"minimum\":-9223372036854775808,\""
+	"maximum\":9223372036854775807,\"x-type\":\"i64\",\"description\":\"Its number.\"},\"password_hash\":{\"type\":\"string\",\"x-t"
+	"ype\":\"string\",\"description\":\"A hash.\",\"x-secret\":true}},\"required\":[\"id\",\"password_hash\"],\"additionalPropertie"
+	"s\":false},\"Report\":{\"type\":\"object\",\"description\":\"About the program.\",\"properties\":{\"parts\":{\"type\":\"array\",\""
+	"items\":{\"$ref\":\"#/components/schemas/Part\"},\"description\":\"What it has.\"}},\"required\":[\"parts\"],\"additionalPro"
+	"perties\":true},\"Part\":{\"type\":\"object\",\"description\":\"A part.\",\"properties\":{\"name\":{\"type\":\"string\",\"x-type\":"
+	"\"string\",\"description\":\"What it is called.\"},\"detail\":{\"type\":[\"string\",\"null\"],\"x-type\":\"string\",\"description"
+	"\":\"More.\"}},\"required\":[\"name\"],\"additionalProperties\":false}},\"errors\":{\"invalid_params\":{\"code\":-32602,\"mess"
+	"age\":\"a bad parameter\",\"data\":{\"kind\":\"invalid_params\",\"retryable\":false}},\"not_found\":{\"code\":-32001,\"message"
+	"\":\"the row does not exist\",\"data\":{\"kind\":\"not_found\",\"retryable\":false}},\"conflict\":{\"code\":-32002,\"message\":"
+	"\"a unique key is taken\",\"data\":{\"kind\":\"conflict\",\"retryable\":false}},\"unavailable\":{\"code\":-32003,\"message\":\""
+	"no database\",\"data\":{\"kind\":\"unavailable\",\"retryable\":true}},\"decryption_failed\":{\"code\":-32008,\"message\":\"can"
+	"not be opened\",\"data\":{\"kind\":\"decryption_failed\",\"retryable\":false}}}}}";
 const size_t catalog_openrpc_length = sizeof catalog_openrpc - 1;

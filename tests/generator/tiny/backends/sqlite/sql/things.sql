@@ -2,7 +2,8 @@
 
 -- name: create_thing
 INSERT INTO things (id, label, number, colour, tags, owner, made_at, tip)
-VALUES (:id, :label, :number, :colour, :tags, :owner, :made_at, 'no :placeholder -- here')  -- nor :here
+VALUES (:id, :label, :number, :colour, :tags, :owner, :made_at,
+  'no :placeholder -- here')  -- nor :here
 RETURNING id AS result;
 
 -- name: get_thing
