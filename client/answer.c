@@ -10,10 +10,6 @@
 #include "link.h"
 #include "pending_call.h"
 
-enum {
-	ANSWER_DEPTH = 128
-}; /* more than any answer has: documents are bounded when they are stored */
-
 static uint32_t answer_member(const struct json *json, const char *name)
 {
 	return json_member(json, 0, name, strlen(name));
@@ -122,7 +118,7 @@ static bool answer_dispatch(struct pierre *db)
 bool answer_take(struct pierre *db, const char *line, size_t length)
 {
 	struct err err;
-	bool good = json_scan(&db->json, line, length, ANSWER_DEPTH, &err) == 0 &&
+	bool good = json_scan(&db->json, line, length, JSON_DEPTH_MAX, &err) == 0 &&
 		db->json.nodes[0].type == JSON_OBJECT && answer_dispatch(db);
 
 	arena_reset(&db->scratch);

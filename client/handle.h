@@ -16,9 +16,6 @@
 #include "../protocol/json/json.h"
 #include "../protocol/wire/frame.h"
 
-/* Of the service that comes with the package; root alone makes its folder. */
-#define SYSTEM_SOCKET "/run/pierre-dbd/pierre-dbd.sock"
-
 enum { SOCKET_PATH_SIZE = sizeof(((struct sockaddr_un *)0)->sun_path) };
 
 struct pierre {

@@ -90,6 +90,7 @@ def emit(catalog, document: dict, out: Path):
     """All files of the build."""
     files = {
         "catalog.gen.c": emit_c.source(catalog, document),
+        "providers.gen.h": emit_c.providers(catalog),
         "openrpc.json": pretty(document),
         "methods.md": emit_docs.reference(catalog),
         **emit_client.files(catalog),

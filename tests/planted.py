@@ -58,6 +58,11 @@ DEFECTS = [
          "bool whole = request->batch == NULL && length <= SMALL_LINE;",
          "bool whole = request->batch == NULL;"),
     ], "faults/test_client_memory.py", ["Charged.test_an_ignored_member_costs_nothing"]),
+    ("batches count for nothing", [
+        ("daemon/calls/batch.c",
+         "sizeof *batch + batch->arena.total + batch->line.arena.total +\n\t\t\tbatch->answer.capacity);",
+         "sizeof *batch);"),
+    ], "faults/test_client_memory.py", ["Charged.test_an_abandoned_batch_returns_its_line"]),
     ("connections that all wait for memory wait for ever", [
         ("daemon/clients/scheduler.c",
          "\tfavour_one(scheduler);\n",
@@ -325,6 +330,26 @@ DEFECTS = [
          "flock(place->fd, LOCK_EX | LOCK_NB) != 0",
          "flock(place->fd, LOCK_SH | LOCK_NB) != 0"),
     ], "faults/test_open.py", ["Names.test_one_daemon_whatever_the_name"]),
+    ("the transaction's end is not seen after a call", [
+        ("backends/sqlite/workers.c",
+         "bool lost = transaction_lost(writer);\n\n\tif (!lost &&",
+         "bool lost = false;\n\n\tif (!lost &&"),
+    ], "faults/test_memory.py", ["Group"]),
+    ("calls in the writer's hands never run out of time", [
+        ("backends/sqlite/workers.c",
+         "if (writer->later != NULL)",
+         "if (0)"),
+    ], "faults/test_reopen.py", []),
+    ("who waits keeps a service starting for ever", [
+        ("daemon/loop/main.c",
+         "if (is_lasting(code))",
+         "if (0 && is_lasting(code))"),
+    ], "faults/test_systemd.py", ["Activation.test_a_start_that_nothing_mends_closes_who_waits"]),
+    ("clients do not look for the service's socket", [
+        ("client/socket_path.c",
+         "|| is_missing(SOCKET_PLACE_SYSTEM))",
+         "|| true)"),
+    ], "client/test_default_socket.py", ["DefaultSocket.test_the_service_is_found"]),
 ]
 # fmt: on
 

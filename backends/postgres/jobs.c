@@ -29,7 +29,8 @@ struct job {
 	uint64_t timeout_ms;
 	unsigned connection;
 	PGconn *pq;            /* JOB_CONNECT: what came of it */
-	PGcancel *cancel;      /* JOB_CANCEL */
+	PGcancel *cancel;      /* JOB_CANCEL; JOB_MIGRATE, JOB_ROTATE: of its connection, under the
+	                          mailbox's lock */
 	struct call *call;     /* JOB_MIGRATE, JOB_ROTATE: handed back untouched */
 	struct list migrating; /* the same: in the store's list, until it is collected */
 	int socket;            /* the same: of its connection; under the mailbox's lock; -1: none */
@@ -106,10 +107,15 @@ static void jobs_deliver(struct job *job)
 	jobs_mailbox_release(mailbox, false);
 }
 
-static void tell_socket(struct job *job, int socket)
+/* For the loop's thread, which may have to end what this one waits for. pq NULL: no longer. */
+static void tell_connection(struct job *job, PGconn *pq)
 {
+	PGcancel *cancel = pq != NULL ? PQgetCancel(pq) : NULL;
+
 	pthread_mutex_lock(&job->mailbox->lock);
-	job->socket = socket;
+	PQfreeCancel(job->cancel);
+	job->cancel = cancel;
+	job->socket = pq != NULL ? PQsocket(pq) : -1;
 	pthread_mutex_unlock(&job->mailbox->lock);
 }
 
@@ -123,12 +129,12 @@ static void migrate_now(struct job *job)
 			job->error);
 		return;
 	}
-	tell_socket(job, PQsocket(pq));
+	tell_connection(job, pq);
 	buffer_byte(&job->applied, '[');
 	if (migrate_postgres(pq, &job->applied, NULL, &job->err) == 0)
 		job->schema = migrate_schema(pq, &job->err);
 	buffer_byte(&job->applied, ']');
-	tell_socket(job, -1);
+	tell_connection(job, NULL);
 	PQfinish(pq);
 }
 
@@ -152,14 +158,14 @@ static void rotate_now(struct job *job)
 			job->error);
 		return;
 	}
-	tell_socket(job, PQsocket(pq));
+	tell_connection(job, pq);
 	do {
 		if (keys_postgres_rotate(pq, job->seal, &job->rotation, &job->err) < 0)
 			break;
 		resealed += job->rotation.resealed;
 	} while (job->rotation.state == ROTATION_RUNNING && clock_ns() < until && !given_up(job));
 	job->rotation.resealed = resealed;
-	tell_socket(job, -1);
+	tell_connection(job, NULL);
 	PQfinish(pq);
 }
 
@@ -265,6 +271,34 @@ void jobs_cancel(struct postgres_store *store, struct pg_connection *connection)
 		store->cancelling++;
 }
 
+/* A server that waits for a lock does not notice that its client is gone: what a job has under way
+ * there is cancelled, once. */
+static void cancel_job(struct postgres_store *store, struct job *under_way)
+{
+	struct job *job = new_job(store, JOB_CANCEL);
+
+	if (job == NULL)
+		return;
+	pthread_mutex_lock(&store->mailbox->lock);
+	job->cancel = under_way->cancel;
+	under_way->cancel = NULL;
+	pthread_mutex_unlock(&store->mailbox->lock);
+	if (job->cancel == NULL)
+		jobs_job_free(job);
+	else if (jobs_start(store, job))
+		store->cancelling++;
+}
+
+void jobs_cancel_all(struct postgres_store *store)
+{
+	for (unsigned i = 0; i < store->connection_limit; i++)
+		if (store->connections[i].state == PG_CONNECTION_BUSY &&
+			store->connections[i].cancelled_at == 0)
+			jobs_cancel(store, &store->connections[i]);
+	list_for_each (node, &store->migrating)
+		cancel_job(store, list_entry(node, struct job, migrating));
+}
+
 bool jobs_migrate(struct postgres_store *store, struct call *call)
 {
 	struct job *job = new_job(store, JOB_MIGRATE);
@@ -315,7 +349,8 @@ void jobs_count_seals(struct postgres_store *store)
 		seal_count_failed(store->settings.seal);
 }
 
-/* Else a daemon that is started anew soon after its first sealings would never count them. */
+/* Else a daemon that is started anew soon after its first sealings would never count them, and
+ * statements that it gave up would go on without it. */
 void jobs_settle(struct postgres_store *store, uint64_t deadline)
 {
 	uint64_t until = clock_ns() + settle_ns;
@@ -323,7 +358,7 @@ void jobs_settle(struct postgres_store *store, uint64_t deadline)
 	if (deadline != 0 && deadline < until)
 		until = deadline;
 
-	while (store->counting && clock_ns() < until) {
+	while ((store->counting || store->cancelling > 0) && clock_ns() < until) {
 		struct pollfd poller = {.fd = store->mailbox->wake, .events = POLLIN};
 
 		(void)poll(&poller, 1, 50);
@@ -340,6 +375,7 @@ void jobs_expire(struct postgres_store *store, uint64_t now)
 
 		if (job->call->deadline == 0 || job->call->deadline > now)
 			continue;
+		cancel_job(store, job);
 		pthread_mutex_lock(&store->mailbox->lock);
 		if (job->socket >= 0)
 			(void)shutdown(job->socket, SHUT_RDWR);

@@ -306,6 +306,7 @@ static void close_store(struct store *base, uint64_t deadline)
 
 	store->closing = true;
 	postgres_deliver(store);
+	jobs_cancel_all(store);
 	encoder_stop(store);
 	for (unsigned i = 0; i < store->connection_limit; i++) {
 		encoder_drop(&store->connections[i]);

@@ -256,6 +256,7 @@ struct mailbox *jobs_mailbox_new(void);
 void jobs_mailbox_release(struct mailbox *mailbox, bool by_store);
 bool jobs_connect(struct postgres_store *store, struct pg_connection *connection);
 void jobs_cancel(struct postgres_store *store, struct pg_connection *connection);
+void jobs_cancel_all(struct postgres_store *store); /* all that is under way on the server */
 bool jobs_migrate(struct postgres_store *store, struct call *call);
 bool jobs_rotate(struct postgres_store *store, struct call *call);
 void jobs_count_seals(struct postgres_store

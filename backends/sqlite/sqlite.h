@@ -45,6 +45,7 @@ struct worker {
 	atomic_uint running;        /* calls in the database */
 	atomic_int commit;          /* enum commit */
 	struct list *committing;    /* the calls that a commit under way is about */
+	struct list *later;         /* taken from the queue, behind those that run now; or NULL */
 	atomic_uint_fast64_t moved; /* clock_ns() at its last step; 0 = it has nothing to do */
 };
 

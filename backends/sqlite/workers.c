@@ -244,10 +244,37 @@ static void run_again(struct sqlite_store *store, struct list *calls, struct lis
 	list_splice_front(calls, &again);
 }
 
+/* Answers those in the queue and in the thread's hands whose time is over. True: the store stops.
+ */
+static bool expire_while_closed(struct worker *writer, struct list *held)
+{
+	struct sqlite_store *store = writer->store;
+	struct list waiting, expired;
+	bool stopped;
+
+	list_init(&waiting);
+	list_init(&expired);
+	pthread_mutex_lock(&store->writes.lock);
+	stopped = store->writes.stop;
+	list_splice(&waiting, &store->writes.calls);
+	workers_expire(store, &waiting, &expired);
+	list_for_each (node, &expired)
+		store->writes.length--;
+	list_splice(&store->writes.calls, &waiting);
+	pthread_mutex_unlock(&store->writes.lock);
+	if (held != NULL)
+		workers_expire(store, held, &expired);
+	if (writer->later != NULL)
+		workers_expire(store, writer->later, &expired);
+	sqlite_finish(store, &expired);
+	return stopped;
+}
+
 /* After a failed commit SQLite may look well although pages were lost: nothing is answered before
- * the database was closed, opened and read again; but when that fails, and may go on failing, those
- * whose write has failed (`failed`, NULL: none) need not wait. */
-static void reopen(struct worker *writer, struct list *failed)
+ * the database was closed, opened and read again. That may go on failing: those whose write has
+ * failed (`failed`, NULL: none) need not wait for it, and those that have not run (`held`, NULL:
+ * none) wait until their time is over. */
+static void reopen(struct worker *writer, struct list *failed, struct list *held)
 {
 	struct sqlite_store *store = writer->store;
 	struct err err;
@@ -272,18 +299,7 @@ static void reopen(struct worker *writer, struct list *failed)
 		condition_note_error(store, err.message);
 		if (failed != NULL)
 			sqlite_finish(store, failed);
-		pthread_mutex_lock(&store->writes.lock);
-		stopped = store->writes.stop;
-		struct list waiting, expired;
-		list_init(&waiting);
-		list_init(&expired);
-		list_splice(&waiting, &store->writes.calls);
-		workers_expire(store, &waiting, &expired);
-		list_for_each (node, &expired)
-			store->writes.length--;
-		list_splice(&store->writes.calls, &waiting);
-		pthread_mutex_unlock(&store->writes.lock);
-		sqlite_finish(store, &expired);
+		stopped = expire_while_closed(writer, held);
 		worker_moves(writer);
 		if (stopped || atomic_load(&store->ending))
 			break;
@@ -409,7 +425,7 @@ static bool after_failure(
 	}
 	fail_all(&failed, session_reason(code));
 	if (!writer->store->memory)
-		reopen(writer, &failed);
+		reopen(writer, &failed, calls);
 	list_splice(finished, &failed);
 	return alone && writer->session.db != NULL;
 }
@@ -463,19 +479,15 @@ static bool runs_alone(const struct call *call)
 		(call->method->impl == IMPL_MIGRATE || call->method->impl == IMPL_ROTATE_KEY);
 }
 
-/* What came before a call that has transactions of its own is committed first. True: such a call is
- * next. */
-static bool split_at_lone(struct list *calls, struct list *group)
+/* Those before a call that has transactions of its own; none when it is first. */
+static void split_at_lone(struct list *calls, struct list *group)
 {
-	while (!list_empty(calls)) {
+	while (!list_empty(calls) && !runs_alone(call_of(list_first(calls)))) {
 		struct list *node = list_first(calls);
 
-		if (runs_alone(call_of(node)))
-			return true;
 		list_remove(node);
 		list_append(group, node);
 	}
-	return false;
 }
 
 static void run_alone(struct worker *writer, struct call *call)
@@ -489,29 +501,30 @@ static void run_alone(struct worker *writer, struct call *call)
 	else if (call->method->impl == IMPL_MIGRATE)
 		sqlite_migrate(writer->store, &writer->session, call);
 	else if (keys_rotate(writer, call) == RUN_BROKEN && !writer->store->memory)
-		reopen(writer, &finished);
+		reopen(writer, &finished, NULL);
 	sqlite_finish(writer->store, &finished);
 }
 
 static void workers_write_all(struct worker *writer, struct list *calls)
 {
+	writer->later = calls;
 	while (!list_empty(calls) && writer->session.db != NULL) {
 		struct list group;
-		bool lone;
 
 		list_init(&group);
-		lone = split_at_lone(calls, &group);
-		if (!list_empty(&group))
-			write_group(writer, &group);
-		list_splice_front(
-			calls, &group); /* something only when the database is gone: see below */
-		if (lone && writer->session.db != NULL) {
+		split_at_lone(calls, &group);
+		if (list_empty(&group)) {
 			struct list *node = list_first(calls);
 
 			list_remove(node);
 			run_alone(writer, call_of(node));
+		} else {
+			write_group(writer, &group);
+			list_splice_front(calls, &group); /* something only when the database is
+			                                     gone: see below */
 		}
 	}
+	writer->later = NULL;
 	fail_all(calls, "the database is gone"); /* opening it again was given up */
 	sqlite_finish(writer->store, calls);
 }
@@ -547,7 +560,7 @@ void *workers_writer(void *argument)
 		workers_expire(store, &calls, &expired);
 		sqlite_finish(store, &expired);
 		if (writer->session.db == NULL)
-			reopen(writer, NULL); /* the last try ended without a database */
+			reopen(writer, NULL, &calls); /* the last try ended without a database */
 		workers_write_all(writer, &calls);
 		checkpoint_if_due(writer);
 		worker_rests(writer);

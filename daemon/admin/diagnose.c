@@ -73,6 +73,23 @@ static void look_at_key(struct report *report)
 			fingerprint);
 }
 
+static void look_at_password_costs(struct report *report)
+{
+	uint64_t users = password_cost_beyond(&report->admin->dispatcher->password_cost);
+	uint64_t limit = (uint64_t)report->settings->bcrypt_cost_limit;
+
+	if (users == 0)
+		diagnose_add(report, "password_costs", OK, NULL,
+			"no stored password hash costs more than bcrypt-cost-limit (%llu)",
+			(unsigned long long)limit);
+	else
+		diagnose_add(report, "password_costs", WARN,
+			"give these users new passwords, or raise bcrypt-cost-limit, which slows each check down; "
+			"pierre-dbctl call get_password_costs counts them",
+			"%llu users cannot log in: their password hash costs more than bcrypt-cost-limit (%llu)",
+			(unsigned long long)users, (unsigned long long)limit);
+}
+
 /* Only needed while the key is being changed, and easily forgotten. */
 static void look_at_previous_key(struct report *report)
 {
@@ -301,6 +318,7 @@ int diagnose_daemon(
 	json_add_array(out, "findings");
 	look_at_key(&report);
 	look_at_previous_key(&report);
+	look_at_password_costs(&report);
 	look_at_settings_files(&report);
 	if (strcmp(admin->store->ops->name, "sqlite") == 0)
 		look_at_sqlite(&report);

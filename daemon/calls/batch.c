@@ -11,7 +11,6 @@ enum {
 	SMALL_ANSWER = 1024,
 	KEPT_NODES = 16 * 1024,
 	ID_TEXT_MAX = 6 * RPC_ID_MAX + 2, /* in a line each byte may be an escape */
-	DEPTH_MAX = 512,                  /* of settings; the line has passed its limit before */
 };
 
 void batch_line_free(struct batch_line *line)
@@ -109,8 +108,8 @@ int batch_next(struct batch *batch, struct json *scratch, struct json **json, ui
 
 		*json = scratch;
 		*node = 0;
-		return json_scan(
-			scratch, line->json.text + piece->start, piece->length, DEPTH_MAX, &err);
+		return json_scan(scratch, line->json.text + piece->start, piece->length,
+			JSON_DEPTH_MAX, &err);
 	}
 	*json = &line->json;
 	*node = batch->node;

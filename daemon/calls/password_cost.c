@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../../protocol/json/json.h"
+#include "../base/log.h"
 #include "dispatcher.h"
 
 enum { WAIT_MS = 2000, SHARE = 50, DEPTH = 4 };
@@ -45,14 +46,42 @@ static void read_costs(struct password_cost *self)
 
 	if (json_scan(&json, answer->data, answer->length, DEPTH, &err) == 0) {
 		self->stored = 0;
+		memset(self->users, 0, sizeof self->users);
 		for (uint32_t row = 1; row < json.nodes[0].next; row = json.nodes[row].next) {
 			uint32_t cost = json_member(&json, row, "cost", strlen("cost"));
 
-			self->stored =
-				raise_cost(self, self->stored, (uint64_t)json_integer(&json, cost));
+			uint32_t users = json_member(&json, row, "users", strlen("users"));
+			uint64_t number = (uint64_t)json_integer(&json, cost);
+
+			self->stored = raise_cost(self, self->stored, number);
+			if (number < sizeof self->users / sizeof self->users[0])
+				self->users[number] = (uint64_t)json_integer(&json, users);
 		}
 	}
 	json_scan_free(&json);
+}
+
+uint64_t password_cost_beyond(const struct password_cost *self)
+{
+	uint64_t users = 0;
+
+	for (unsigned cost = cost_limit(self) + 1;
+		cost < sizeof self->users / sizeof self->users[0]; cost++)
+		users += self->users[cost];
+	return users;
+}
+
+/* At the start, and when there are more of them. */
+static void warn_of_costs(struct password_cost *self)
+{
+	uint64_t beyond = password_cost_beyond(self);
+
+	if (beyond > self->warned_of)
+		log_event(LOG_WARNING,
+			"users whose password hash has a cost beyond bcrypt-cost-limit cannot log in",
+			log_number("users", beyond),
+			log_number("bcrypt_cost_limit", cost_limit(self)));
+	self->warned_of = beyond;
 }
 
 static void let_all_go(struct password_cost *self)
@@ -74,8 +103,10 @@ static void on_logged(struct call *call)
 		offsetof(struct password_cost, call));
 	uint64_t now = uv_hrtime(), took = SHARE * (now - self->asked_at);
 
-	if (call->err.kind == ERR_NONE && call->answer.failure == BUFFER_OK)
+	if (call->err.kind == ERR_NONE && call->answer.failure == BUFFER_OK) {
 		read_costs(self);
+		warn_of_costs(self);
+	}
 	arena_reset(&call->arena);
 	buffer_cut(&call->answer, 0);
 	self->asking = self->overdue = false;
@@ -108,6 +139,11 @@ static void password_cost_ask(struct password_cost *self)
 	call->deadline = self->asked_at + (uint64_t)WAIT_MS * 1000000;
 	(void)uv_timer_start(&self->timer, password_cost_on_timer, WAIT_MS, 0);
 	dispatcher_submit(self->dispatcher, call);
+}
+
+void password_cost_start(struct password_cost *self)
+{
+	password_cost_ask(self);
 }
 
 bool password_cost_wait(struct password_cost *self, struct request *request)

@@ -22,6 +22,8 @@ struct password_cost {
 	bool asking, overdue; /* the call is with the store; it takes too long to be waited for */
 	unsigned stored;      /* the highest in the database */
 	unsigned seen, seen_before;     /* the highest seen since the last query, and before that */
+	uint64_t users[32];             /* by cost, in the database */
+	uint64_t warned_of;             /* users who cannot log in, as the log has it */
 	uint64_t asked_at, fresh_until; /* CLOCK_MONOTONIC ns */
 	struct list waiting;            /* requests in REQUEST_CHECKING */
 	uv_timer_t timer;
@@ -30,6 +32,10 @@ struct password_cost {
 int password_cost_init(struct password_cost *self, struct dispatcher *dispatcher,
 	void (*ready)(struct request *request));
 void password_cost_close(struct password_cost *self);
+/* Once the store answers: asks for the first time, so that the log warns at the start. */
+void password_cost_start(struct password_cost *self);
+/* Users whose hash costs more than bcrypt-cost-limit, when the database was asked last. */
+uint64_t password_cost_beyond(const struct password_cost *self);
 /* A hash that is stored, or about to be. */
 void password_cost_note(struct password_cost *self, const char *hash, size_t length);
 /* The cost of each check now. */

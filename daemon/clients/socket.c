@@ -12,6 +12,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "../../protocol/wire/socket_place.h"
+
 enum { FIRST_INHERITED = 3 };
 
 void socket_init(struct socket *sock)
@@ -37,6 +39,7 @@ static int set_path(struct socket *sock, const char *folder, size_t folder_lengt
  */
 static int private_folder(const char *path, bool make, struct err *err)
 {
+	const char *objection;
 	struct stat st;
 	int fd;
 
@@ -54,37 +57,26 @@ static int private_folder(const char *path, bool make, struct err *err)
 			strerror(errno));
 	}
 	(void)close(fd);
-	if (st.st_uid != geteuid())
+	objection = socket_place_objection(&st);
+	if (objection != NULL)
 		return err_exit(err, EX_CANTCREAT,
-			"the folder %s belongs to another user: it is not used for the socket",
-			path);
-	if ((st.st_mode & 077) != 0)
-		return err_exit(err, EX_CANTCREAT,
-			"the folder %s has mode %04o: others must have no access to it (chmod 700)",
-			path, (unsigned)st.st_mode & 07777);
+			"the folder %s %s: it is not used for the socket", path, objection);
 	return 0;
 }
 
 int socket_choose(
 	struct socket *sock, const char *configured, bool make, bool *in_runtime, struct err *err)
 {
-	const char *runtime = getenv("RUNTIME_DIRECTORY"), *session = getenv("XDG_RUNTIME_DIR");
-	char folder[64];
+	struct socket_place place;
 
 	*in_runtime = false;
 	if (*configured != '\0')
 		return set_path(sock, "", 0, configured, err);
-	if (runtime != NULL && *runtime != '\0') {
-		*in_runtime = true;
-		return set_path(sock, runtime, strcspn(runtime, ":"), "/pierre-dbd.sock",
-			err); /* systemd may name several */
-	}
-	if (session != NULL && *session != '\0')
-		return set_path(sock, session, strlen(session), "/pierre-dbd.sock", err);
-	(void)snprintf(folder, sizeof folder, "/tmp/pierre-dbd-%u", (unsigned)geteuid());
-	if (private_folder(folder, make, err) < 0)
+	socket_place_find(&place);
+	*in_runtime = place.kind == SOCKET_PLACE_RUNTIME;
+	if (place.kind == SOCKET_PLACE_OWN && private_folder(place.own, make, err) < 0)
 		return -1;
-	return set_path(sock, folder, strlen(folder), "/pierre-dbd.sock", err);
+	return set_path(sock, place.folder, place.length, SOCKET_PLACE_NAME, err);
 }
 
 static int option(int fd, int name)

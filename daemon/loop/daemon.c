@@ -404,7 +404,10 @@ static int init_rooms(struct daemon *daemon)
 		health_init(&daemon->admin.health, &daemon->admin) < 0 ||
 		server_init(&daemon->server, &clients) < 0 || init_handles(daemon) < 0)
 		return -1;
-	return server_listen(&daemon->server);
+	if (server_listen(&daemon->server) < 0)
+		return -1;
+	password_cost_start(&daemon->dispatcher.password_cost);
+	return 0;
 }
 
 static void close_handle(void *handle)

@@ -34,6 +34,9 @@ def bind(
         for backend in BACKENDS
     }
     by_name = {method.name: method for method in catalog.methods}
+    for method in catalog.methods:
+        if method.table and method.table not in schemas["postgres"]:
+            problems.add(method.name, f"`table` names `{method.table}`, which no migration makes")
     for backend in BACKENDS:
         texts = load_texts(backends_folder / backend / "sql", catalog.providers, problems)
         bodies = texts.bodies

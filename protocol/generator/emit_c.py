@@ -4,7 +4,7 @@ from . import emit_c_params, emit_c_row_schemas
 from .columns import columns_of
 from .ctext import BANNER, compact_json, lines_of_string, string, struct, table
 from .model import BACKENDS, Catalog, Method
-from .scalars import SCALARS
+from .scalars import IDENTIFIER_MAX_BYTES, SCALARS
 
 
 def source(catalog: Catalog, openrpc: dict) -> str:
@@ -13,7 +13,8 @@ def source(catalog: Catalog, openrpc: dict) -> str:
         BANNER,
         "#include <string.h>\n",
         '#include "catalog.h"\n',
-        f"const char catalog_version[] = {string(catalog.version)};\n",
+        f"const char catalog_version[] = {string(catalog.version)};\n"
+        f"const size_t catalog_identifier_max = {IDENTIFIER_MAX_BYTES};\n",
     ]
     parts += emit_c_params.tables(catalog)
     parts += emit_c_row_schemas.tables(catalog)
@@ -172,6 +173,7 @@ def _methods(catalog: Catalog) -> str:
             conflict_count=len(method.conflicts) or None,
             **_password(catalog, method),
             row_schema=f"&{row_schema}" if row_schema else None,
+            table=string(method.table) if method.table else None,
             statements=_statements(method),
             doc=string(method.doc),
         )
@@ -191,6 +193,18 @@ def _providers(catalog: Catalog) -> str:
         for provider in catalog.providers
     )
     return f"const struct token_provider catalog_providers[] = {{\n{rows}\t{{NULL, NULL}},\n}};\n"
+
+
+def providers(catalog: Catalog) -> str:
+    """providers.gen.h: the same for tables that a compiler makes."""
+    rows = " ".join(
+        f"X({string(provider.name)}, {string(provider.title)})" for provider in catalog.providers
+    )
+    return (
+        f"{BANNER}/* X(name, title): the services whose tokens are stored, as catalog_providers has them. */\n"
+        "#ifndef PIERRE_PROVIDERS_GEN_H\n#define PIERRE_PROVIDERS_GEN_H\n\n"
+        f"#define TOKEN_PROVIDERS(X) {rows}\n\n#endif\n"
+    )
 
 
 def _finder(catalog: Catalog) -> str:

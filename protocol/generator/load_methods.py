@@ -36,6 +36,7 @@ def load_method(catalog: Catalog, domain, table: Table) -> Method | None:
     subject = tuple(table.take("subject", list, []))
     conflict = tuple(table.take("conflict", list, []))
     result_schema = table.take("result_schema", str, "")
+    rows_of = table.take("table", str, "")
     table.finish()
     if result is None or None in params or len(table.problems.lines) > before:
         return None
@@ -56,10 +57,12 @@ def load_method(catalog: Catalog, domain, table: Table) -> Method | None:
         subject,
         conflict,
         result_schema,
+        rows_of or (catalog.types[result.base].table if result.base in catalog.types else ""),
     )
     _check_names(catalog, table, method)
     _check_meaning(catalog, table, method)
     _check_impl(catalog, table, method)
+    _check_rows_of(catalog, table, method, rows_of)
     return method
 
 
@@ -104,6 +107,20 @@ def _check_meaning(catalog, table, method):
     sealed = [leaf.name for leaf in catalog.leaves(method) if leaf.type.base == "sealed"]
     if len(sealed) not in (0, 2):
         table.complain(f"{method.name}: a token has two sealed texts, not {len(sealed)}")
+
+
+def _check_rows_of(catalog, table, method, rows_of):
+    """A stored value that is wrong is reported by its table."""
+    kind = catalog.types.get(method.result.base)
+    stored = method.has_sql and (kind or method.result.base in ("document", "json"))
+    if rows_of and (kind or not method.has_sql or method.answer in ("none", "count")):
+        table.complain(
+            "`table` belongs to methods with a stored scalar as result; an answer type has its own",
+            "table",
+        )
+    if stored and not method.table:
+        where = kind.name if kind else method.name
+        table.complain(f"{where} must say in `table` whose rows it shows")
 
 
 def _check_impl(catalog, table, method):

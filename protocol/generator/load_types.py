@@ -30,6 +30,7 @@ def load_type(catalog: Catalog, table: Table, known):
     schema_only = table.take("schema_only", bool, False)
     is_open = table.take("open", bool, False)
     rest = table.take("rest", str)
+    rows_of = table.take("table", str, "")
     exactly_one = tuple(table.take("exactly_one", list, []))
     use = "input" if is_input else "schema" if schema_only else "output"
     members = tuple(
@@ -45,13 +46,23 @@ def load_type(catalog: Catalog, table: Table, known):
         table.complain("`open` belongs to schema_only types", "open")
     if rest is not None and (rest != "document" or use != "output"):
         table.complain('`rest` is "document", and belongs to answer types', "rest")
+    if rows_of and use != "output":
+        table.complain("`table` belongs to answer types", "table")
     if not members:
         table.complain(f"{table.name} has no members")
     _check_exactly_one(table, exactly_one, members, is_input)
     if use == "output":
         _check_sealed(table, members)
     catalog.types[table.name] = ObjectType(
-        table.name, doc, members, is_input, schema_only, is_open, rest is not None, exactly_one
+        table.name,
+        doc,
+        members,
+        is_input,
+        schema_only,
+        is_open,
+        rest is not None,
+        exactly_one,
+        rows_of,
     )
 
 

@@ -103,6 +103,7 @@ class ObjectType:
     open: bool = False  # schema_only: more members may come
     rest: bool = False  # answer: followed by a stored document's other members
     exactly_one: tuple[str, ...] = ()  # input: of these members exactly one is given
+    table: str = ""  # answer: whose rows it shows; "" where that is another type's or no table's
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,7 @@ class Method:
     subject: tuple[str, ...]  # parameters (or members) that not_found is about
     conflict: tuple[str, ...]  # what data.field of a conflict can name
     result_schema: str  # schema-only type that describes a json result; ""
+    table: str  # whose stored values the result shows, for errors about them; ""
     # Filled by bind.py
     binds: tuple[BindParam, ...] = ()
     statements: dict[str, Statement] = field(default_factory=dict)  # by backend; empty without SQL

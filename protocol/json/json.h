@@ -55,6 +55,10 @@ struct json {
 	size_t count, capacity; /* the array is reused by the next scan; free with json_scan_free */
 };
 
+/* The deepest nesting that the scanner and the writers take: the most that a limit can be, and what
+ * a stored document may have, which was within the limit of its time. */
+enum { JSON_DEPTH_MAX = 256 };
+
 /* Scans exactly one value with optional white space around it. depth_limit: containers within
  * containers, 1 = `[]`. */
 int json_scan(

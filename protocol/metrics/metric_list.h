@@ -1,5 +1,5 @@
 /* Every counter and gauge of the daemon, once: from these rows come the members of struct metrics,
- * daemon.stats, the metrics of pierre-dbctl and the table in docs/operations.md.
+ * daemon.stats, the metrics of pierre-dbctl and the table in docs/observe.md.
  *
  *   COUNTED(kind, member, metric, unit, scale, help)
  *   READ(kind, member, source, metric, unit, scale, help)

@@ -130,6 +130,8 @@ class SqlitePlans(case.Case):
         for function in (
             "micros",
             "real_text",
+            "whole_text",
+            "word_text",
             "unsound",
         ):  # the daemon's own: what they give has no part in a plan
             cls.db.create_function(function, -1, lambda *values: 0, deterministic=True)

@@ -113,6 +113,12 @@ class Errors(Case):
         daemon = self.own()
         one = self.client(daemon)
         self.expect("method_not_found", self.library.call(one, "no_such_method"))
+        # With its id: it is the call's own, and the connection goes on.
+        for params in (b"7", b'"x"', b"null"):
+            self.expect("invalid_request", self.library.call(one, "get_user_count", params))
+        self.assertIsNone(self.library.call(one, "get_user_count"))
+        stats = daemon.call("daemon.stats")
+        self.assertEqual(stats["errors_by_kind"]["invalid_request"], 3)
         self.expect(
             "invalid_params",
             self.library.call(one, "create_user", {"user": new_user(email="none")}),

@@ -366,6 +366,7 @@ class Diagnose(DaemonCase):
         found = {one["name"]: one for one in self.ok("daemon.diagnose")["findings"]}
         wanted = {
             "key",
+            "password_costs",
             "last_error",
             "descriptors",
             "clients",

@@ -6,7 +6,7 @@ import time
 
 from lib import invariants, strict
 from lib.case import Case, DaemonCase
-from lib.daemon import SANITIZER, SLOW, Daemon
+from lib.daemon import SANITIZER, SLOW, Daemon, new_key, run
 from lib.rpc import Closed, result_of
 from lib.world import World, new_user, unique
 
@@ -335,3 +335,27 @@ class InFlight(Case):
                 done.set()
                 thread.join()
             self.assertLess(most - before, (160 << 20) * (4 if SANITIZER else 1))
+
+
+class Deepest(Case):
+    """The largest depth-limit: what it takes is stored and read back."""
+
+    def test_documents_of_the_deepest_nesting(self):
+        daemon = Daemon(options=("--depth-limit", "256")).start()
+        self.addCleanup(daemon.discard)
+        with daemon.connect() as one:
+            user = World(one).user()
+            document = 7
+            for depth in range(254):
+                document = {"a": document} if depth == 253 or depth % 2 else [document]
+            one.call("upsert_user_profile", user_id=user, profile_data=document)
+            self.same(one.call("get_user_profile", user_id=user), document)
+            goal = one.call("create_goal", user_id=user, goal_data={"title": "t", **document})
+            found = one.call("get_user_goals", user_id=user)[0]
+            self.assertEqual(found["id"], goal)
+            self.same(found["a"], document["a"])
+            one.request("upsert_user_profile", user_id=user, profile_data={"b": document})
+            self.assertEqual(one.read()["error"]["data"]["kind"], "parse_error")
+        code, _, told = run(["--depth-limit", "257", "--check-config"], key=new_key())
+        self.assertIn(code, (64, 78), told)
+        self.assertIn("256", told)

@@ -4,6 +4,7 @@ locked out since his password is longer than bcrypt takes.
 
 No clock: the daemon counts its rounds of bcrypt."""
 import random
+import re
 import time
 import warnings
 
@@ -106,6 +107,30 @@ class Costs(Passwords):
             {4: 1, 7: 2, 14: 1, 31: 1},
         )
         self.assertEqual([row["cost"] for row in after], sorted(row["cost"] for row in after))
+
+
+class Beyond(Passwords):
+    """Users whose hash costs more than the limit cannot log in: the log and the doctor say how many they are."""
+
+    def finding(self):
+        return next(
+            one for one in self.ok("daemon.diagnose")["findings"] if one["name"] == "password_costs"
+        )
+
+    def test_they_are_counted(self):
+        self.within(10, lambda: self.finding()["status"] == "ok")
+        self.assertNotIn("cannot log in", self.daemon.log())
+        good = bcrypt("right", 4)
+        for cost in (LIMIT, LIMIT + 1, 16, 31):
+            self.user(f"$2b${cost:02}$" + good[7:])
+        self.daemon.terminate()
+        self.daemon.start()
+        self.c = self.daemon.connect()
+        self.logged(
+            self.daemon, re.compile(r"cannot log in.* users=3 bcrypt_cost_limit=%d" % LIMIT)
+        )
+        self.within(10, lambda: self.finding()["status"] == "warn")
+        self.assertIn("3 users cannot log in", self.finding()["detail"])
 
 
 class Elsewhere(Passwords):

@@ -481,6 +481,16 @@ class Keys(Program):
         ) as daemon:
             daemon.call("daemon.ping")
 
+    def test_credentials_without_the_key(self):
+        """The unit names a file that is not there, or another credential: the folder and the unit's line are named."""
+        self.path("another", new_key())
+        self.fails(
+            78,
+            pass_key=False,
+            environment={"CREDENTIALS_DIRECTORY": self.folder},
+            says=f"the credentials folder {self.folder} holds no encryption_key: check LoadCredential=",
+        )
+
     def test_wrong_key(self):
         """Also on a database that holds no token yet: the check value stands there from the first start on."""
         with self.start() as daemon:

@@ -45,6 +45,40 @@ def outside_lock(database):
         other.wait(30)
 
 
+@contextlib.contextmanager
+def locked_schema(database):
+    """Another program keeps everything out; gives a function that counts who waits for it."""
+    with subprocess.Popen(
+        ["psql", "-XAtq", "-d", database.admin_url],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+
+        def ask(text):
+            other.stdin.write(text + "\n")
+            other.stdin.flush()
+            return other.stdout.readline().strip()
+
+        assert (
+            ask(
+                "BEGIN; LOCK TABLE users, pierre_meta, pierre_migrations IN ACCESS EXCLUSIVE MODE; "
+                "SELECT 'locked';"
+            )
+            == "locked"
+        )
+        yield lambda: int(
+            ask(
+                "SELECT pg_stat_clear_snapshot(); SELECT count(*) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND wait_event_type = 'Lock';"
+            )
+            or ask("")
+        )
+        other.stdin.write("ROLLBACK;\n")
+        other.stdin.close()
+        other.wait(30)
+
+
 class Waiting(Case):
     def own(self, *options, **arguments):
         daemon = Daemon(options=("--socket-mode", "0666", *options), **arguments)
@@ -127,6 +161,41 @@ class Drain(Waiting):
                 self.assertEqual(
                     sorted(one.check(line)["id"] for line in one.read_to_end()), [first, second]
                 )
+
+    def test_the_server_is_left_with_nothing(self):
+        """A server that waits for a lock does not notice that its client is gone; it would store the row when the lock goes."""
+        for method, params in (
+            ("create_user", {"user": new_user()}),
+            ("migrate", {}),
+            ("rotate_key", {}),
+        ):
+            daemon = self.own("--drain-timeout", "1s")
+            if daemon.backend != "postgres":
+                self.skipTest("SQLite's statements end with the daemon")
+            with daemon.connect() as one, locked_schema(daemon.database) as waiting:
+                one.request(method, **params)
+                self.within(20, lambda: waiting() > 0)
+                daemon.signal(signal.SIGTERM)
+                self.assertEqual(daemon.wait(60), 0)
+                self.within(5, lambda: waiting() == 0)
+            daemon.start()
+            self.assertEqual(daemon.call("get_user_count"), 0)
+
+    def test_a_deadline_leaves_the_server_with_nothing(self):
+        daemon = self.own("--call-timeout", "1s")
+        if daemon.backend != "postgres":
+            self.skipTest("SQLite's statements end with the daemon")
+        for method, params in (
+            ("create_user", {"user": new_user()}),
+            ("migrate", {}),
+            ("rotate_key", {}),
+        ):
+            with daemon.connect() as one, locked_schema(daemon.database) as waiting:
+                identifier = one.request(method, **params)
+                self.assertIn(
+                    one.answer(identifier)["error"]["data"]["kind"], ("timeout", "unavailable")
+                )
+                self.within(5, lambda: waiting() == 0)
 
     def test_a_disk_that_hangs(self):
         """In the commit's sync: it cannot be taken back, so what is said is that nobody knows."""

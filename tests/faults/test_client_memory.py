@@ -12,7 +12,7 @@ from lib.world import World
 
 KIB, MIB = 1 << 10, 1 << 20
 LIMIT = 64 * MIB
-PEAK = 128 * MIB  # that clients may cost at the default settings: docs/operations.md
+PEAK = 128 * MIB  # that clients may cost at the default settings: docs/run.md
 SMALL = 64 * KIB  # a connection with less never waits
 
 
@@ -165,10 +165,16 @@ class Charged(MemoryCase):
                 self.c.call("daemon.pause")
 
     def test_an_abandoned_batch_returns_its_line(self):
-        """Its calls beyond `in-flight-limit` are never begun."""
-        one = call("get_user", b'["%s"]' % self.user.encode(), junk(KIB))
-        flood = self.flood([b"[" + b",".join([one] * 600) + b"]"])
-        self.assertGreater(self.waits(256), 600 * KIB)
+        """Its calls beyond `in-flight-limit` are never begun, and until then the line is kept."""
+        user = b'["%s"]' % self.user.encode()
+        flood = self.flood([b"[" + b",".join([call("get_user", user)] * 256) + b"]"])
+        begun = self.waits(256)
+        flood.close()
+        self.c.call("daemon.resume")
+        self.returned()
+        self.c.call("daemon.pause")
+        flood = self.flood([b"[" + b",".join([call("get_user", user, junk(3 * KIB))] * 300) + b"]"])
+        self.assertGreater(self.waits(256), begun + 800 * KIB)
         flood.close()
         self.c.call("daemon.resume")
         self.returned()

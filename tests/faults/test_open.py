@@ -11,7 +11,16 @@ import subprocess
 import sys
 
 from lib import invariants
-from lib.daemon import BINARY, CTL, SLOW, StartFailure, temporary_folder
+from lib.daemon import (
+    BINARY,
+    CTL,
+    SLOW,
+    Daemon,
+    StartFailure,
+    binary_for_others,
+    new_key,
+    temporary_folder,
+)
 from lib.databases import Sqlite
 from lib.open_case import OpenCase
 from lib.world import World
@@ -481,3 +490,43 @@ class Places(OpenCase):
             )
             found = {finding["name"]: finding for finding in json.loads(done.stdout)["findings"]}
             self.assertIn("mount the folder", json.dumps(found))
+
+
+class SideFiles(OpenCase):
+    def test_files_of_another_user(self):
+        """A sqlite3 shell that root ran leaves them: which file, whose, and what to do. Nothing is changed."""
+        if os.geteuid() != 0:
+            self.skipTest("needs root to become another user: files of another user are NOT tested")
+        key, path, stranger = new_key(), os.path.join(self.folder, "p.db"), 54321
+        with Daemon(database=f"sqlite:{path}", key=key) as daemon:
+            World(daemon.connect()).user()
+        os.chown(self.folder, stranger, stranger)
+        os.chown(path, stranger, stranger)
+        for end in ("-wal", "-shm", "-journal"):
+            with open(path + end, "wb"):
+                pass
+            for mode in (0o600, 0o644):
+                os.chmod(path + end, mode)
+                done = subprocess.run(
+                    [
+                        binary_for_others(),
+                        "--database-url",
+                        f"sqlite:{path}",
+                        "--socket",
+                        os.path.join(self.folder, "s"),
+                    ],
+                    env={"ENCRYPTION_KEY": key, "PATH": os.environ["PATH"]},
+                    user=stranger,
+                    group=stranger,
+                    extra_groups=[],
+                    cwd=self.folder,
+                    capture_output=True,
+                    text=True,
+                    timeout=60 * SLOW,
+                    check=False,
+                )
+                self.assertEqual(done.returncode, 73, done.stderr)
+                self.assertIn(f"{path}{end} belongs to the user 0 (mode 0{mode:o})", done.stderr)
+                self.assertIn(f"chown {stranger} the file", done.stderr)
+                self.assertEqual(os.stat(path + end).st_uid, 0)
+            os.remove(path + end)

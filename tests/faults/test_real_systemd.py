@@ -27,9 +27,11 @@ LATER = "2030-01-01T00:00:00Z"
 
 
 def guide(heading):
-    """The first block of commands under a heading of docs/operations.md."""
-    with open(os.path.join(ROOT, "docs", "operations.md"), encoding="utf-8") as file:
-        text = file.read()
+    """The first block of commands under a heading of docs/run.md or docs/recover.md."""
+    text = ""
+    for page in ("run.md", "recover.md"):
+        with open(os.path.join(ROOT, "docs", page), encoding="utf-8") as file:
+            text += file.read()
     return re.search(rf"^##+ {heading}\n.*?```sh\n(.*?)```", text, re.DOTALL | re.MULTILINE).group(
         1
     )

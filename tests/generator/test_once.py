@@ -98,6 +98,7 @@ class Providers(unittest.TestCase):
             '{"garmin", "Garmin"}',
             generate.emit_c.source(catalog, generate.emit_openrpc.document(catalog)),
         )
+        self.assertIn('X("garmin", "Garmin")', generate.emit_c.providers(catalog))
         self.assertEqual(
             generate.breaking_changes(
                 generate.emit_openrpc.document(Project.of_tree().load()),

@@ -22,6 +22,7 @@ def outputs():
     document = generate.emit_openrpc.document(catalog)
     return {
         "catalog.gen.c": generate.emit_c.source(catalog, document),
+        "providers.gen.h": generate.emit_c.providers(catalog),
         "openrpc.json": generate.pretty(document),
         "methods.md": generate.emit_docs.reference(catalog),
         **generate.emit_client.files(catalog),

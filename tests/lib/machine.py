@@ -6,6 +6,7 @@ left: the kernel ends everything when PID 1 ends, and PID 1 is killed when the t
 import contextlib
 import ctypes
 import errno
+import glob
 import json
 import os
 import shutil
@@ -98,12 +99,32 @@ def _die_with_parent():
     ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
 
 
+def _remove_cgroup(top):
+    for place, _, _ in os.walk(top, topdown=False):
+        with contextlib.suppress(OSError):
+            os.rmdir(place)
+
+
+def _sweep():
+    """What a test that was killed has left: empty cgroups and a folder without mounts."""
+    for place in glob.glob(os.path.join(cgroup2(), "pierre-test-*")) + glob.glob(
+        "/tmp/pierre-machine-*-*"
+    ):
+        owner = os.path.basename(place).split("-")[2]
+        if owner.isdigit() and not os.path.exists(f"/proc/{owner}"):
+            if place.startswith("/tmp"):
+                shutil.rmtree(place, ignore_errors=True)
+            else:
+                _remove_cgroup(place)
+
+
 class Machine:
     """share: folders that are seen there, too, at the same place; what is changed in them stays there."""
 
     def __init__(self, share=()):
         self.share = list(share)
-        self.folder = tempfile.mkdtemp(prefix="pierre-machine-", dir="/tmp")
+        _sweep()
+        self.folder = tempfile.mkdtemp(prefix=f"pierre-machine-{os.getpid()}-", dir="/tmp")
         self.cgroup = os.path.join(cgroup2(), f"pierre-test-{os.getpid()}-{os.urandom(3).hex()}")
         self.console = os.path.join(self.folder, "console")
         self.process = self.pid = None
@@ -155,9 +176,7 @@ class Machine:
             self.process.wait()
         deadline = time.monotonic() + 30
         while os.path.isdir(self.cgroup):
-            for place, _, _ in os.walk(self.cgroup, topdown=False):
-                with contextlib.suppress(OSError):
-                    os.rmdir(place)
+            _remove_cgroup(self.cgroup)
             if os.path.isdir(self.cgroup):
                 assert time.monotonic() < deadline, f"{self.cgroup} is still in use"
                 time.sleep(0.05)

@@ -225,6 +225,29 @@ class Facts(unittest.TestCase):
                 if made.name in ("daemon_methods.c", "metrics.c", "metric_table.c"):
                     self.assertFalse(literals & members - {"errors", "requests"})
 
+    def test_one_file_knows_where_the_socket_is(self):
+        for folder in ("protocol", "daemon", "client"):
+            for path in files(".c", ".h", under=folder + "/"):
+                if path.name not in ("socket_place.c", "socket_place.h"):
+                    code = re.sub(r"(?s)/\*.*?\*/", "", text(path))
+                    self.assertNotRegex(
+                        code, r'getenv\("(RUNTIME|XDG_RUNTIME)_DIR|"/(run|tmp)/pierre-dbd', name(path)
+                    )
+
+    def test_a_provider_is_named_by_the_catalog_alone(self):
+        """C takes the services whose tokens are stored from catalog_providers or TOKEN_PROVIDERS."""
+        found = re.findall(
+            r"^(\w+)\.title",
+            text(ROOT / "protocol/catalog/tokens.toml").split("[providers]")[1],
+            re.M,
+        )
+        self.assertIn("strava", found)
+        for folder in ("protocol", "backends", "daemon", "client/ctl", "tools"):
+            for path in files(".c", ".h", under=folder + "/"):
+                code = re.sub(r"(?s)/\*.*?\*/", "", text(path))
+                literals = " ".join(re.findall(r'"(?:[^"\\\n]|\\.)*"', code))
+                self.assertNotRegex(literals, "|".join(found), name(path))
+
 
 class Files(unittest.TestCase):
     def test_sizes(self):
@@ -368,6 +391,7 @@ class Databases(unittest.TestCase):
             )
             if name(path) not in (
                 "backends/sqlite/files/belong.c",
+                "backends/sqlite/files/place.c",
                 "backends/sqlite/open.c",
                 "backends/sqlite/files/restore.c",
                 "backends/sqlite/watch.c",

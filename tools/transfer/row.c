@@ -11,8 +11,6 @@
 
 #include "../../protocol/json/json.h"
 
-enum { STORED_DEPTH = 512 };
-
 int row_column_place(const struct table_of *table, const char *name)
 {
 	for (unsigned i = 0; i < table->column_count; i++)
@@ -43,7 +41,7 @@ static bool normalize_strings(struct value *value, struct arena *arena)
 {
 	struct json json = {0};
 	struct buffer compact = {0};
-	bool good = json_scan(&json, value->s.ptr, value->s.len, STORED_DEPTH, NULL) == 0 &&
+	bool good = json_scan(&json, value->s.ptr, value->s.len, JSON_DEPTH_MAX, NULL) == 0 &&
 		json.nodes[0].type == JSON_ARRAY;
 
 	for (uint32_t item = 1; good && item < json.nodes[0].next; item = json.nodes[item].next)
@@ -63,7 +61,7 @@ static bool normalize_strings(struct value *value, struct arena *arena)
 static bool row_check_json(struct value *value)
 {
 	struct json json = {0};
-	bool good = json_scan(&json, value->s.ptr, value->s.len, STORED_DEPTH, NULL) == 0;
+	bool good = json_scan(&json, value->s.ptr, value->s.len, JSON_DEPTH_MAX, NULL) == 0;
 
 	value->flags = good && (json.nodes[0].flags & JSON_AWKWARD) != 0 ? VALUE_AWKWARD : 0;
 	json_scan_free(&json);
@@ -243,7 +241,7 @@ static void hash_value(crypto_generichash_state *state, enum kind kind, const st
 		hash_bytes(state, &value->f, sizeof value->f);
 		break;
 	case COLUMN_JSON:
-		if (json_scan(&json, value->s.ptr, value->s.len, STORED_DEPTH, NULL) == 0)
+		if (json_scan(&json, value->s.ptr, value->s.len, JSON_DEPTH_MAX, NULL) == 0)
 			hash_json(state, &json, 0, arena);
 		json_scan_free(&json);
 		break;

@@ -157,6 +157,31 @@ static int lock_file(struct place *place, const struct sqlite_url *url, struct e
 		: err_exit(err, EX_DATAERR, "%s is not a regular file", real);
 }
 
+/* SQLite says only that it cannot open the database, whichever file it is. */
+static int check_side_files(const char *path, struct err *err)
+{
+	static const char *const ends[] = {"-wal", "-shm", "-journal"};
+	int result = 0;
+
+	for (size_t i = 0; i < sizeof ends / sizeof ends[0] && result == 0; i++) {
+		char *name = place_beside(path, ends[i]);
+		struct stat file, database;
+
+		if (name == NULL)
+			return err_exit(err, EX_OSERR, "out of memory");
+		if (stat(name, &file) == 0 && stat(path, &database) == 0 &&
+			faccessat(AT_FDCWD, name, R_OK | W_OK, AT_EACCESS) != 0)
+			result = err_exit(err, EX_CANTCREAT,
+				"%s belongs to the user %u (mode %04o), so that the daemon, user %u, cannot use it: "
+				"end the program that made it, such as a sqlite3 shell run by root, then chown %u the file; "
+				"do not delete it, it holds data",
+				name, (unsigned)file.st_uid, (unsigned)file.st_mode & 07777,
+				(unsigned)geteuid(), (unsigned)database.st_uid);
+		free(name);
+	}
+	return result;
+}
+
 static int place_open_file(struct place *place, const struct sqlite_url *url, struct err *err)
 {
 	if (check_kind(url->path, err) < 0)
@@ -173,7 +198,7 @@ static int place_open_file(struct place *place, const struct sqlite_url *url, st
 		return -1;
 	if (!url->must_exist && make_folders(url->path, err) < 0)
 		return -1;
-	return lock_file(place, url, err);
+	return lock_file(place, url, err) < 0 ? -1 : check_side_files(place->path, err);
 }
 
 int place_open(struct place *place, const char *text, struct err *err)

@@ -19,7 +19,7 @@ static void print_raw(const struct ctl *ctl, const char *text)
 	struct err err;
 
 	arena_init(&arena);
-	if (json_scan(&json, text, strlen(text), 128, &err) == 0 &&
+	if (json_scan(&json, text, strlen(text), JSON_DEPTH_MAX, &err) == 0 &&
 		json.nodes[0].type == JSON_STRING) {
 		size_t length;
 		const char *string = json_string(&json, 0, &arena, &length);
