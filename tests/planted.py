@@ -158,8 +158,8 @@ DEFECTS = [
          "\t\tsocket_close(&daemon->parts->socket);\n\t\tseal_free(daemon->parts->seal);\n\t\tlog_stop();\n"),
     ], "contract/test_lifecycle.py", ["Signals.test_second_signal_while_tokens_are_opened"]),
     ("a look-up is answered inside submit", [
-        ("backends/sqlite/sqlite.c",
-         "\t\tcall->route = ROUTE_NONE;\n\t\tsqlite_complete(store, call);\n",
+        ("backends/sqlite/loop.c",
+         "\t\tcall->route = ROUTE_NONE;\n\t\tlist_append(&store->completed, &call->link);\n",
          "\t\tcall->route = ROUTE_NONE;\n\t\tcall->done(call);\n"),
     ], "contract/test_users.py", []),
     ("reads overtake writes", [
