@@ -17,8 +17,6 @@
 #include "../../backends/sqlite/files/place.h"
 #include "../../backends/sqlite/session.h"
 
-enum { SQL_MAX = 4096 };
-
 struct sqlite_end {
 	struct end end;
 	struct session session;
