@@ -82,7 +82,8 @@ def _place(names, name):
 
 
 def _password(catalog: Catalog, method: Method) -> dict:
-    """Where a method with bcrypt finds the password, and where the hash goes or comes from; -1: nowhere."""
+    """Where a method with bcrypt finds the password, and where the hash goes or comes from; -1:
+    nowhere."""
     if method.impl not in ("hash_password", "verify_password"):
         return dict(password_bind=-1, hash_bind=-1, hash_column=-1)
     binds = [bind.name for bind in method.binds]
@@ -119,7 +120,8 @@ def _footprint(method: Method, footprint) -> str:
     )
     return (
         f",\n\t\t\t\t.uses = uses_{method.c_name}, .use_count = {len(footprint.accesses)}, "
-        f".reads = {reads:#x}, .writes = {writes:#x},\n\t\t\t\t.lock = LOCK_{footprint.lock.upper()}, "
+        f".reads = {reads:#x}, .writes = {writes:#x},\n"
+        f"\t\t\t\t.lock = LOCK_{footprint.lock.upper()}, "
         f".rank = {footprint.rank}, .lock_binds = {_pair(footprint.binds, -1)}"
     )
 
@@ -132,7 +134,8 @@ def _statements(method: Method):
             binds = f"{backend}_binds_{method.c_name}" if statement.binds else "NULL"
             many = f",\n\t\t\t\t.many = {string(statement.many)}" if statement.many else ""
             rows.append(
-                f"\n\t\t\t[BACKEND_{backend.upper()}] = {{\n\t\t\t\t.sql = {string(statement.sql)},\n"
+                f"\n\t\t\t[BACKEND_{backend.upper()}] = {{\n"
+                f"\t\t\t\t.sql = {string(statement.sql)},\n"
                 f"\t\t\t\t.binds = {binds}, .bind_count = {len(statement.binds)}{many}"
                 f"{_footprint(method, statement.footprint)} }}"
             )

@@ -1,7 +1,7 @@
 """What is stated once stands for all: column lists of an answer type, and a token provider.
 
-Would catch: a list that loses a column on its way into a statement; a provider that needs more than its table in
-the catalog and a migration.
+Would catch: a list that loses a column on its way into a statement; a provider that needs more than
+its table in the catalog and a migration.
 """
 
 import unittest

@@ -361,7 +361,8 @@ SQL = {
     ),
     "no SQL for PostgreSQL": (
         PG,
-        "-- name: sweep\nDELETE FROM things WHERE id IN (SELECT id FROM things WHERE made_at < :days_start\n"
+        "-- name: sweep\nDELETE FROM things WHERE id IN (SELECT id FROM things WHERE made_at < "
+        ":days_start\n"
         "  ORDER BY id FOR NO KEY UPDATE)\n",
         "",
         "method `sweep` has no SQL for postgres",
@@ -553,7 +554,7 @@ SQL = {
     ),
     "rows locked in no order": (
         PG,
-        " ORDER BY id FOR NO KEY UPDATE",
+        "\n  ORDER BY id FOR NO KEY UPDATE",
         "",
         "sweep locks rows in no order",
     ),

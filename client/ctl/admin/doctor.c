@@ -344,7 +344,7 @@ static void look_at_health(struct doctor *doctor)
 								 : "fail",
 			strcmp(name, "database") == 0
 				? "see that the database runs and takes connections; the daemon connects again by itself"
-				: "see \"Health and alarms\" in the operations guide",
+				: "see \"Health and alarms\" in docs/observe.md",
 			tree_number(check, "latency_ms") > 0 || *detail == '\0' ? "%s%s%.1f ms"
 										: "%s",
 			detail, *detail != '\0' ? "; " : "", tree_number(check, "latency_ms"));
@@ -373,7 +373,7 @@ static void look_from_inside(struct doctor *doctor)
 		const char *advice = tree_text(finding, "advice");
 
 		doctor_add(doctor, tree_text(finding, "name"), tree_text(finding, "status"),
-			*advice != '\0' ? advice : "see the operations guide", "%s",
+			*advice != '\0' ? advice : "see docs/recover.md", "%s",
 			tree_text(finding, "detail"));
 	}
 	json_decref(tree);

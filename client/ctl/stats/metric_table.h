@@ -1,5 +1,5 @@
 /* Every metric that `pierre-dbctl metrics` prints: a row each, from which its lines and the table
- * in docs/operations.md come. Counters and gauges without labels come from METRIC_LIST.
+ * in docs/observe.md come. Counters and gauges without labels come from METRIC_LIST.
  *
  * prefix: metric_ */
 #ifndef PIERRE_CTL_METRIC_TABLE_H
