@@ -125,8 +125,8 @@ enum { SETTING_RELOAD = 1 }; /* SIGHUP takes a new value */
 		SETTING_RELOAD, "Clients", "longest line")                                                                                        \
 	X(batch_limit, COUNT, "batch-limit", "PIERRE_DBD_BATCH_LIMIT", "1000", NULL, 1, 1000000,                                                  \
 		SETTING_RELOAD, "Clients", "most calls of one JSON-RPC batch")                                                                    \
-	X(depth_limit, COUNT, "depth-limit", "PIERRE_DBD_DEPTH_LIMIT", "64", NULL, 4, JSON_DEPTH_MAX,                                             \
-		SETTING_RELOAD, "Clients", "deepest nesting of a JSON text")                                                                      \
+	X(depth_limit, COUNT, "depth-limit", "PIERRE_DBD_DEPTH_LIMIT", "64", NULL, 4,                                                             \
+		JSON_DEPTH_MAX, SETTING_RELOAD, "Clients", "deepest nesting of a JSON text")                                                      \
 	X(answer_limit, BYTES, "answer-limit", "PIERRE_DBD_ANSWER_LIMIT", "16MiB", NULL, KIB,                                                     \
 		1024 * MIB, SETTING_RELOAD, "Clients",                                                                                            \
 		"largest answer; the answers of a batch count together")                                                                          \

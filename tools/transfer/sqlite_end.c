@@ -18,8 +18,6 @@
 #include "../../backends/sqlite/session.h"
 #include "row.h"
 
-enum { SQL_MAX = 4096 };
-
 struct sqlite_end {
 	struct end end;
 	struct session session;
