@@ -193,7 +193,7 @@ class InATerminal(WithTerminals):
             r"^calls     [\d.]+/s   p50 [\d.]+ (µs|ms)   p99 [\d.]+ (µs|ms|s)   errors [\d.]+/s   most: not_found$",
         )
         self.assertRegex(
-            lines[3], r"^clients   [23] of 1024   in flight \d+   hashing 0.0/s   waiting for it 0$"
+            lines[3], r"^clients   [23] of 1024   in flight \d+   hashing 0.0/s   queued 0$"
         )
         self.assertRegex(
             lines[4],
@@ -492,11 +492,11 @@ class InAPipe(Top):
         self.assertRegex(rest, r"\d\d:\d\d:\d\d  unreachable  no answer for \d+ s\n$")
 
     def test_usage(self):
-        self.assertIn("--interval takes seconds", self.run_top("--interval", "soon", code=64))
-        self.assertIn("--interval takes seconds", self.run_top("--interval=0", code=64))
-        self.assertIn("--interval needs a value", self.run_top("--interval", code=64))
-        self.assertIn("--count takes a number", self.run_top("-n", "0", code=64))
-        self.assertIn("--sort takes rate", self.run_top("--sort", "height", code=64))
+        self.assertIn("--interval expects seconds", self.run_top("--interval", "soon", code=64))
+        self.assertIn("--interval expects seconds", self.run_top("--interval=0", code=64))
+        self.assertIn("--interval requires a value", self.run_top("--interval", code=64))
+        self.assertIn("--count expects a number", self.run_top("-n", "0", code=64))
+        self.assertIn("--sort expects rate", self.run_top("--sort", "height", code=64))
         self.assertIn("top has no option --fast", self.run_top("--fast", code=64))
         done = subprocess.run(
             [CTL, "--socket", "/nonexistent/s", "top"],
