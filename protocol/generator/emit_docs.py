@@ -8,12 +8,12 @@ from .model import Catalog, Field, Method, ObjectType
 _ACCESS = {"read": "reads", "write": "writes", "full": "reads secrets", "admin": "administers"}
 
 _INTRODUCTION = """\
-How calls travel, and what the scalar types are, is told in [protocol.md](protocol.md); `rpc.discover` gives what stands
-here as an OpenRPC document, for programs.
+[protocol.md](protocol.md) describes the transport and the scalar types. `rpc.discover` returns this reference as an
+OpenRPC document.
 
-Parameters are given by name or, in the order of the tables here, by position. Those marked *optional* may be missing or
-null; any other name is refused. Members of answers are always present and stand in the order listed here. *Access* is
-the least role that may call: `read`, `write`, `full` (reads secrets) or `admin`, each of which includes those before it.
+Parameters are passed by name or, in the order of the tables, by position. Parameters marked *optional* may be omitted
+or null; unknown names are refused. Members of results are always present, in the order listed here. *Access* is the
+minimum role of the caller: `read`, `write`, `full` (reads secrets) or `admin`, each of which includes those before it.
 """.split(
     "\n"
 )
@@ -87,7 +87,7 @@ def _method(catalog: Catalog, method: Method) -> list[str]:
     ]
     out += [
         f"Access: `{method.access}` ({_ACCESS[method.access]})."
-        + (f" Errors of its own: {', '.join(errors)}." if errors else ""),
+        + (f" Specific errors: {', '.join(errors)}." if errors else ""),
         "",
     ]
     return out
@@ -115,7 +115,7 @@ def _linked(catalog, text):
 def _param_text(field: Field) -> str:
     notes = []
     if field.default is not None:
-        value = {"now": "the time of the call", "new_uuid": "a new random one"}.get(
+        value = {"now": "the time of the call", "new_uuid": "a new random UUID"}.get(
             field.default.kind
         )
         if value is None:
@@ -139,9 +139,9 @@ _WHOLE_RANGES = ((0, 2**16 - 1), (0, 2**32 - 1), (-(2**63), 2**63 - 1))
 
 def _extracts(param: Field) -> list[str]:
     out = [
-        f"Members of `{param.name}` that are looked at:",
+        f"Members of `{param.name}` that the method reads:",
         "",
-        "| value | taken from | type | when missing |",
+        "| value | member | type | default |",
         "|---|---|---|---|",
     ]
     for extract in param.extracts:
@@ -176,9 +176,9 @@ def _errors(catalog: Catalog) -> list[str]:
     out = [
         "## Errors",
         "",
-        "Every method can end with `invalid_params`, `permission_denied`, `too_large`, `shutting_down` and "
-        "`internal`; those that",
-        "ask the database also with `unavailable`, `timeout` and `storage`.",
+        "Every method can fail with `invalid_params`, `permission_denied`, `too_large`, `shutting_down` and "
+        "`internal`; methods that",
+        "query the database also with `unavailable`, `timeout` and `storage`.",
         "",
         "| code | kind | retryable | when |",
         "|---|---|---|---|",
