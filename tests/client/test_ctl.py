@@ -172,7 +172,7 @@ class WithoutDaemon(CtlCase):
             self.assertNotIn("any JSON  ", text)
             self.assertEqual(json.loads(self.good("describe", name, "--json"))["name"], name)
         text = self.good("describe", "get_user_insights")
-        self.assertRegex(text, r"limit +u32\? = 50, 0 to 1000  Most")
+        self.assertRegex(text, r"limit +u32\? = 50, 0 to 1000  Maximum")
         self.assertRegex(
             self.good("describe", "create_user"), r"password +string\?, at most 72 bytes  The"
         )

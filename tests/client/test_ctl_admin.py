@@ -291,7 +291,9 @@ class Doctor(CtlCase):
         daemon = self.start()
         daemon.signal(signal.SIGKILL)
         daemon.process.wait()
-        self.assertIn("left behind", self.findings(daemon.socket_path, 1)["connecting"]["detail"])
+        self.assertIn(
+            "left the socket behind", self.findings(daemon.socket_path, 1)["connecting"]["detail"]
+        )
         # Somebody holds the lock, and does not listen: about to start, or to end.
         with open(daemon.socket_path + ".lock", "w", encoding="ascii") as lock:
             subprocess.run(
@@ -314,14 +316,14 @@ class Doctor(CtlCase):
             code, out, _ = ctl(path, "--json", "doctor", "--timeout", "0.3")
             found = {finding["name"]: finding for finding in json.loads(out)["findings"]}
             self.assertEqual((code, found["answers"]["status"]), (1, "fail"))
-            # Whoever comes now finds the queue full.
+            # The backlog is full for the next client.
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
                 other.setblocking(False)
                 try:
                     other.connect(path)
                 except BlockingIOError:
                     pass
-                self.assertIn("queue", self.findings(path, 1)["connecting"]["detail"])
+                self.assertIn("backlog", self.findings(path, 1)["connecting"]["detail"])
 
     def test_paused_and_open_folder(self):
         daemon = self.start()
