@@ -64,7 +64,7 @@ struct call {
 	uint8_t place;               /* PostgreSQL: its part of the batch */
 	uint64_t number;             /* PostgreSQL: the order of arrival */
 	struct call *before;         /* PostgreSQL: see order->ordered */
-	void (*done)(struct call *); /* loop thread; may run inside submit or process */
+	void (*done)(struct call *); /* loop thread; never inside submit */
 };
 
 static inline struct call *call_of(struct list *node)

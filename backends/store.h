@@ -71,8 +71,8 @@ struct store;
 
 struct store_ops {
 	const char *name; /* "sqlite", "postgresql" */
-	/* Takes a call; done() comes later or at once. The order of calls with one `order` is kept.
-	 */
+	/* Takes a call; its done() comes with flush, process or tick, never inside submit. The
+	 * order of calls with one `order` is kept. */
 	void (*submit)(struct store *, struct call *);
 	/* End of a loop turn: hand over what was submitted, in one go. Nothing may wait for the
 	 * next turn. */

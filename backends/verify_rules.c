@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "providers.gen.h"
 #include "verify.h"
 
 #define U16_MAX "65535"
@@ -33,8 +34,11 @@ const struct verify_rule verify_rules[] = {
 		.column = "is_active",
 		.kind = VERIFY_BOOL,
 		.required = true},
-	{.table = "users", .id = "id", .column = "strava_expires_at", .kind = VERIFY_TIME},
-	{.table = "users", .id = "id", .column = "fitbit_expires_at", .kind = VERIFY_TIME},
+#define EXPIRY(provider, title)                                                                    \
+	{.table = "users", .id = "id", .column = provider "_expires_at", .kind = VERIFY_TIME},
+	/* clang-format off */
+	TOKEN_PROVIDERS(EXPIRY)
+	/* clang-format on */
 	{.table = "user_profiles",
 		.id = "user_id",
 		.column = "user_id",

@@ -15,9 +15,6 @@
 #include "../protocol/json/json.h"
 #include "../protocol/wire/frame.h"
 
-/* The socket of the packaged service; only root can create its folder. */
-#define SYSTEM_SOCKET "/run/pierre-dbd/pierre-dbd.sock"
-
 enum { SOCKET_PATH_SIZE = sizeof(((struct sockaddr_un *)0)->sun_path) };
 
 struct pierre {

@@ -10,17 +10,12 @@
 
 #include "failure.h"
 #include "handle.h"
-
-static const char *socket_path_variable(const char *name)
-{
-	const char *text = getenv(name);
-
-	return text != NULL && *text != '\0' ? text : NULL;
-}
+#include "wire/socket_place.h"
 
 /* /tmp is world-writable: another user may have created the folder to impersonate the daemon. */
 static int check_private_folder(const char *folder, struct pierre_error *error)
 {
+	const char *objection;
 	struct stat st;
 
 	if (lstat(folder, &st) != 0) {
@@ -28,17 +23,10 @@ static int check_private_folder(const char *folder, struct pierre_error *error)
 			return 0; /* no daemon yet: connecting reports it */
 		return failure_set(error, PIERRE_NO_CONNECTION, "%s: %s", folder, strerror(errno));
 	}
-	if (!S_ISDIR(st.st_mode))
+	objection = socket_place_objection(&st);
+	if (objection != NULL)
 		return failure_set(error, PIERRE_NO_CONNECTION,
-			"%s is not a folder and is not used for the socket", folder);
-	if (st.st_uid != geteuid())
-		return failure_set(error, PIERRE_NO_CONNECTION,
-			"the folder %s belongs to another user and is not used for the socket",
-			folder);
-	if ((st.st_mode & 077) != 0)
-		return failure_set(error, PIERRE_NO_CONNECTION,
-			"the folder %s is accessible to others and is not used for the socket",
-			folder);
+			"the folder %s %s and is not used for the socket", folder, objection);
 	return 0;
 }
 
@@ -58,21 +46,15 @@ static int socket_path_join(char *path, size_t size, const char *folder, size_t 
 
 static int own_socket(char *path, size_t size, struct pierre_error *error)
 {
-	static const char name[] = "/pierre-dbd.sock";
-	const char *found = socket_path_variable("RUNTIME_DIRECTORY");
-	char folder[64];
-	int status;
+	struct socket_place place;
+	int status = 0;
 
-	if (found != NULL)
-		return socket_path_join(path, size, found, strcspn(found, ":"), name,
-			error); /* systemd may name several */
-	found = socket_path_variable("XDG_RUNTIME_DIR");
-	if (found != NULL)
-		return socket_path_join(path, size, found, strlen(found), name, error);
-	(void)snprintf(folder, sizeof folder, "/tmp/pierre-dbd-%lu", (unsigned long)geteuid());
-	status = check_private_folder(folder, error);
+	socket_place_find(&place);
+	if (place.kind == SOCKET_PLACE_OWN)
+		status = check_private_folder(place.own, error);
 	return status != 0 ? status
-			   : socket_path_join(path, size, folder, strlen(folder), name, error);
+			   : socket_path_join(path, size, place.folder, place.length,
+				     SOCKET_PLACE_NAME, error);
 }
 
 static bool is_missing(const char *path)
@@ -86,13 +68,13 @@ static bool is_missing(const char *path)
  * problem. */
 int pierre_default_socket(char *path, size_t size, struct pierre_error *error)
 {
-	const char *found = socket_path_variable("PIERRE_DBD_SOCKET");
+	const char *found = getenv("PIERRE_DBD_SOCKET");
 	int status;
 
-	if (found != NULL)
+	if (found != NULL && *found != '\0')
 		return socket_path_join(path, size, "", 0, found, error);
 	status = own_socket(path, size, error);
-	if ((status == 0 && !is_missing(path)) || is_missing(SYSTEM_SOCKET))
+	if ((status == 0 && !is_missing(path)) || is_missing(SOCKET_PLACE_SYSTEM))
 		return status;
-	return socket_path_join(path, size, "", 0, SYSTEM_SOCKET, error);
+	return socket_path_join(path, size, "", 0, SOCKET_PLACE_SYSTEM, error);
 }

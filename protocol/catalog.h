@@ -227,6 +227,7 @@ extern const struct method catalog_methods[];
 extern const size_t catalog_method_count;
 extern const char catalog_openrpc[]; /* the whole OpenRPC document, one line of JSON */
 extern const size_t catalog_openrpc_length;
+extern const size_t catalog_identifier_max; /* most bytes of an `identifier` */
 extern const char catalog_version[]; /* of the interface: what daemon.version calls `protocol` */
 
 /* A service whose OAuth tokens are stored. Its five columns of `users` are `<name>_access_token`,

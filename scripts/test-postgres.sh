@@ -3,8 +3,8 @@
 # container engine is running, else on a private server from the system's packages, in a temporary
 # folder and on a free port.
 # usage: scripts/test-postgres.sh [--keep-running] [FILE-PART…]
-# BUILD names the build folder (default build-test). The last line is `N passed, N failed`; exit code
-# 0 only without failures.
+# BUILD names the build folder (default build-test). The last line is `N passed, N failed`; exit
+# code 0 only without failures.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -61,7 +61,7 @@ if [ -n "$engine" ]; then
 	"$engine" compose -f docker-compose.postgres.yml up -d --wait
 	url=postgresql://pierre:pierre_dev_password@127.0.0.1:5432/pierre_mcp_server
 else
-	echo "no container engine is running: starting a private PostgreSQL from the system's packages"
+	echo "no container engine is running: starting a private PostgreSQL"
 	# In a separate session, so that --keep-running survives the terminal.
 	setsid python3 -m tests.lib.postgres_server >"$work/url" 2>"$work/log" </dev/null &
 	server=$!

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Tests the tests: plants one defect at a time in a copy of the source, builds it, and expects the matching test to fail.
+"""Tests the tests: plants one defect at a time in a copy of the source, builds it, and expects the
+matching test to fail.
 
 usage: tests/planted.py [NAME-PART…]
 Takes some minutes, since each defect is a build of its own; not part of an ordinary run. On SQLite, but for
@@ -58,10 +59,15 @@ DEFECTS = [
          "bool whole = request->batch == NULL && length <= SMALL_LINE;",
          "bool whole = request->batch == NULL;"),
     ], "faults/test_client_memory.py", ["Charged.test_an_ignored_member_costs_nothing"]),
+    ("batches count for nothing", [
+        ("daemon/calls/batch.c",
+         "sizeof *batch + batch->arena.total + batch->line.arena.total +\n\t\t\tbatch->answer.capacity);",
+         "sizeof *batch);"),
+    ], "faults/test_client_memory.py", ["Charged.test_an_abandoned_batch_returns_its_line"]),
     ("connections that all wait for memory wait for ever", [
-        ("daemon/clients/server.c",
-         "\tfavour_one(server);\n",
-         "\tif (0)\n\t\tfavour_one(server);\n"),
+        ("daemon/clients/scheduler.c",
+         "\tfavour_one(scheduler);\n",
+         "\tif (0)\n\t\tfavour_one(scheduler);\n"),
     ], "faults/test_client_memory.py", ["NoDeadlock"]),
     ("a stored time's offset is not seen", [
         ("backends/sqlite/migrations/0005_time_offsets.sql",
@@ -95,8 +101,8 @@ DEFECTS = [
     ], "faults/test_fsync.py", ["Injected.test_refused_stays_refused_after_a_kill"]),
     ("long lines take no turns", [
         ("daemon/clients/connection.c",
-         "if (length <= LONG_LINE || server_takes_long(server, length))",
-         "if (length <= LONG_LINE || server_takes_long(server, length) || !server->long_iteration)"),
+         "if (length <= LONG_LINE || scheduler_takes_long(scheduler, length))",
+         "if (length <= LONG_LINE || scheduler_takes_long(scheduler, length) || !scheduler->long_iteration)"),
     ], "faults/test_loop.py", ["Loop.test_long_lines_take_turns"]),
     ("look-ups on the loop of any size", [
         ("backends/sqlite/sqlite.c",
@@ -119,13 +125,13 @@ DEFECTS = [
          "atomic_store(&store->ending, false);"),
     ], "faults/test_abandoned.py", ["Drain.test_an_outside_lock"]),
     ("passwords of clients that left are worked on", [
-        ("daemon/clients/connection.c",
-         "password_pool_drop(connection->daemon->passwords, connection);",
-         ""),
+        ("daemon/calls/dispatch.c",
+         "password_pool_drop(dispatcher_of(connection)->passwords, connection);",
+         "(void)connection;"),
     ], "faults/test_abandoned.py", ["Left.test_passwords"]),
     ("a call that waited keeps its role", [
-        ("daemon/calls/dispatch.c",
-         "} else if (has_role(connection, request->call.method, &request->call.err)) {",
+        ("daemon/calls/submit.c",
+         "} else if (submit_has_role(connection, request->call.method, &request->call.err)) {",
          "} else {"),
         ("backends/execute.c",
          ">= method->role)\n\t\treturn true;",
@@ -148,9 +154,14 @@ DEFECTS = [
     ], "faults/test_interrupt.py", []),
     ("the key goes before those who use it", [
         ("daemon/loop/daemon.c",
-         "\t\tsocket_close(&daemon->socket);\n\t\tlog_stop();\n",
-         "\t\tsocket_close(&daemon->socket);\n\t\tseal_free(daemon->seal);\n\t\tlog_stop();\n"),
+         "\t\tsocket_close(&daemon->parts->socket);\n\t\tlog_stop();\n",
+         "\t\tsocket_close(&daemon->parts->socket);\n\t\tseal_free(daemon->parts->seal);\n\t\tlog_stop();\n"),
     ], "contract/test_lifecycle.py", ["Signals.test_second_signal_while_tokens_are_opened"]),
+    ("a look-up is answered inside submit", [
+        ("backends/sqlite/sqlite.c",
+         "\t\tcall->route = ROUTE_NONE;\n\t\tsqlite_complete(store, call);\n",
+         "\t\tcall->route = ROUTE_NONE;\n\t\tcall->done(call);\n"),
+    ], "contract/test_users.py", []),
     ("reads overtake writes", [
         ("backends/sqlite/sqlite.c",
          "\t} else if (call->order->writes > 0) {\n\t\tto_writer(store, call);\n",
@@ -190,14 +201,14 @@ DEFECTS = [
          "request->id = \"7\";\n\t\trequest->id_length = 1;\n\t\treturn true;"),
     ], "contract/test_protocol.py", ["Envelope"]),
     ("roles not looked at", [
-        ("daemon/calls/dispatch.c",
+        ("daemon/calls/submit.h",
          "if (connection->role >= method->role)",
          "if (true)"),
     ], "faults/test_access.py", []),
     ("batch limit off by one", [
         ("daemon/calls/dispatch.c",
-         "count > daemon->settings.batch_limit",
-         "count > daemon->settings.batch_limit + 1"),
+         "count > dispatcher->runtime->settings->batch_limit",
+         "count > dispatcher->runtime->settings->batch_limit + 1"),
     ], "contract/test_protocol.py", ["Batches"]),
     ("line limit off by one", [
         ("protocol/wire/frame.c",
@@ -230,24 +241,24 @@ DEFECTS = [
          "bool seal_check_matches(const struct seal *seal, const char *text, size_t length)\n{\n\tif (length > 0)\n\t\treturn true;\n"),
     ], "contract/test_program.py", ["Keys.test_wrong_key"]),
     ("paused: later calls overtake those that wait", [
-        ("daemon/loop/pause.h",
+        ("daemon/calls/pause.h",
          "return pause->paused || pause->count > 0;",
          "return pause->paused;"),
     ], "contract/test_daemon_admin.py", ["Pause.test_order_is_kept"]),
     ("paused: time limits stand still", [
-        ("daemon/loop/pause.c",
+        ("daemon/calls/pause.c",
          "if (deadline <= now) {",
          "if (deadline == 0) {"),
     ], "contract/test_daemon_admin.py", ["PauseAndTimeLimit"]),
     ("paused: calls go on at a stop", [
-        ("daemon/loop/pause.c",
+        ("daemon/calls/pause.c",
          "\t\tpause_refuse(take_first(pause), ERR_SHUTTING_DOWN,",
-         "\t\tif (pause->daemon->store != NULL)\n\t\t\tdispatch_go_on(take_first(pause));\n\t\telse\n\t\t\tpause_refuse(take_first(pause), ERR_SHUTTING_DOWN,"),
+         "\t\tif (pause->go_on != NULL)\n\t\t\tpause->go_on(take_first(pause));\n\t\telse\n\t\t\tpause_refuse(take_first(pause), ERR_SHUTTING_DOWN,"),
     ], "contract/test_daemon_admin.py", ["StopWhilePaused"]),
     ("reload takes half of a wrong file", [
         ("daemon/loop/daemon.c",
-         "settings_reload(&daemon->settings, check_rules, changes, err)",
-         "settings_reload(&daemon->settings, NULL, changes, err)"),
+         "settings_reload(settings, check_rules, changes, err)",
+         "settings_reload(settings, NULL, changes, err)"),
         ("daemon/loop/daemon.c",
          "static int check_rules(",
          "__attribute__((unused)) static int check_rules("),
@@ -278,12 +289,12 @@ DEFECTS = [
          "\t\tfree(buffer->data);\n"),
     ], "faults/test_secrets.py", ["Everywhere.test_many_at_once"]),
     ("the key stays in the environment", [
-        ("daemon/loop/process.c",
+        ("daemon/base/process.c",
          "\tif (row->type == SETTING_SECRET)\n\t\texplicit_bzero(value, strlen(value));\n",
          "\tif (row->type == SETTING_SECRET)\n\t\treturn;\n"),
     ], "faults/test_secrets.py", ["Hygiene.test_environment_block"]),
     ("cores are possible", [
-        ("daemon/loop/process.c",
+        ("daemon/base/process.c",
          "prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)",
          "prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)"),
     ], "faults/test_secrets.py", ["Hygiene.test_no_core_even_without_the_limit", "Hygiene.test_own_user_may_not_look_inside"]),
@@ -337,7 +348,7 @@ DEFECTS = [
     ], "faults/test_systemd.py", ["Activation.test_a_start_that_nothing_mends_closes_who_waits"]),
     ("clients do not look for the service's socket", [
         ("client/socket_path.c",
-         "|| is_missing(SYSTEM_SOCKET))",
+         "|| is_missing(SOCKET_PLACE_SYSTEM))",
          "|| true)"),
     ], "client/test_default_socket.py", ["DefaultSocket.test_the_service_is_found"]),
 ]
@@ -345,7 +356,8 @@ DEFECTS = [
 
 
 def place(content, text):
-    """Where the text stands, however its lines are broken: (start, end) of the first such place, or None."""
+    """Where the text stands, however its lines are broken: (start, end) of the first such place, or
+    None."""
     found = re.search(
         r"\s*".join(re.escape(token) for token in re.findall(r"\w+|[^\w\s]", text)), content
     )
@@ -463,7 +475,8 @@ def main():
             problem = plant(copy, edits, test, names)
             failed += problem is not None
             print(
-                f"{'FAIL' if problem else 'ok  '} {name}: {problem or 'found by ' + test}, {time.monotonic() - began:.1f} s",
+                f"{'FAIL' if problem else 'ok  '} {name}: {problem or 'found by ' + test}, "
+                f"{time.monotonic() - began:.1f} s",
                 flush=True,
             )
     finally:

@@ -11,6 +11,10 @@
 #include "../migration.h"
 #include "postgres.h"
 
+/* What a migration raises when it will not change the rows that it has found. */
+#define MIGRATION_REFUSES "PD001"
+enum { DEADLOCK_ATTEMPTS = 5 };
+
 /* By SQLSTATE only: the server's own text may quote rows. */
 static int postgres_migrate_failed(
 	PGconn *pq, const PGresult *result, const char *what, struct err *err)
@@ -38,6 +42,13 @@ static int postgres_migrate_failed(
 		return err_exit(err, EX_CONFIG,
 			"%s: the search_path names no schema that is there and that the role may use (USAGE)",
 			what);
+	if (state != NULL && strcmp(state, "40P01") == 0)
+		return err_exit(err, EX_TEMPFAIL,
+			"%s: other programs' transactions keep the tables locked", what);
+	/* A migration's own words about the rows: they name tables and numbers, never a value. */
+	if (state != NULL && strcmp(state, MIGRATION_REFUSES) == 0)
+		return err_exit(err, EX_DATAERR, "%s: %s", what,
+			PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
 	/* Another program's table: no later try will do. */
 	if (state != NULL && strncmp(state, "42", 2) == 0)
 		return err_exit(err, EX_DATAERR,
@@ -238,6 +249,28 @@ static int postgres_migrate_apply(
 		: postgres_migrate_execute(pq, sql, migration->name, err);
 }
 
+/* One migration in a transaction. A deadlock with other programs' transactions, which hold what
+ * they have read, is tried again: nothing has happened. */
+static int postgres_migrate_step(
+	PGconn *pq, const struct migration *migration, bool *did, struct err *err)
+{
+	for (unsigned attempt = 1;; attempt++) {
+		int code = postgres_migrate_execute(pq, begin, migration->name, err);
+
+		if (code == 0)
+			code = postgres_migrate_apply(pq, migration, did, err);
+		if (code == 0)
+			return postgres_migrate_execute(pq, "COMMIT", migration->name, err);
+		PQclear(PQexec(pq, "ROLLBACK"));
+		if (err->exit_code != EX_TEMPFAIL)
+			return -1;
+		if (attempt == DEADLOCK_ATTEMPTS)
+			return err_exit(err, EX_UNAVAILABLE,
+				"%s: other programs' transactions keep the tables locked",
+				migration->name);
+	}
+}
+
 int migrate_postgres(
 	PGconn *pq, struct buffer *applied, void (*progress)(const char *what), struct err *err)
 {
@@ -253,13 +286,7 @@ int migrate_postgres(
 			continue;
 		if (progress != NULL)
 			progress(migration->name);
-		if (postgres_migrate_execute(pq, begin, migration->name, err) < 0)
-			return -1;
-		if (postgres_migrate_apply(pq, migration, &did, err) < 0) {
-			PQclear(PQexec(pq, "ROLLBACK"));
-			return -1;
-		}
-		if (postgres_migrate_execute(pq, "COMMIT", migration->name, err) < 0)
+		if (postgres_migrate_step(pq, migration, &did, err) < 0)
 			return -1;
 		if (did)
 			migration_list(applied, migration);

@@ -74,9 +74,25 @@ static void place(struct postgres_store *store, struct call *call)
 	store->waiting_count++;
 }
 
+/* done() may submit further calls, so it never runs inside submit. */
+static void postgres_complete(struct postgres_store *store, struct call *call)
+{
+	list_append(&store->completed, &call->link);
+}
+
+static void postgres_deliver(struct postgres_store *store)
+{
+	while (!list_empty(&store->completed)) {
+		struct call *call = call_of(list_first(&store->completed));
+
+		list_remove(&call->link);
+		call->done(call);
+	}
+}
+
 /* On its own: the text would be cleared for each call. */
 __attribute__((noinline)) static void postgres_refuse(
-	const struct postgres_store *store, struct call *call)
+	struct postgres_store *store, struct call *call)
 {
 	char cause[ERR_MESSAGE_MAX];
 
@@ -84,7 +100,7 @@ __attribute__((noinline)) static void postgres_refuse(
 	execute_fail(call, ERR_UNAVAILABLE, "too many calls wait for a database connection: %.260s",
 		cause);
 	call->err.outcome = OUTCOME_NONE;
-	call->done(call);
+	postgres_complete(store, call);
 }
 
 static void postgres_submit(struct store *base, struct call *call)
@@ -95,24 +111,26 @@ static void postgres_submit(struct store *base, struct call *call)
 	call->attempts = 0;
 	call->route = ROUTE_TOGETHER;
 	if (call->method->impl == IMPL_MIGRATE) {
-		call->order->reads++;
-		if (!jobs_migrate(store, call)) {
+		if (jobs_migrate(store, call)) {
+			call->order->reads++;
+		} else {
 			execute_fail(call, ERR_INTERNAL, "a thread could not be started");
-			pg_batch_finish(store, call);
+			postgres_complete(store, call);
 		}
 		return;
 	}
 	if (call->method->impl == IMPL_ROTATE_KEY) {
-		call->order->reads++;
-		if (store->rotating || !jobs_rotate(store, call)) {
+		if (!store->rotating && jobs_rotate(store, call)) {
+			call->order->reads++;
+		} else {
 			execute_fail(
 				call, ERR_UNAVAILABLE, "another call of rotate_key is under way");
-			pg_batch_finish(store, call);
+			postgres_complete(store, call);
 		}
 		return;
 	}
 	if (execute_prepare(call, store->settings.seal) < 0) {
-		call->done(call);
+		postgres_complete(store, call);
 		return;
 	}
 	if (store->waiting_count >= store->settings.queue) {
@@ -126,6 +144,7 @@ static void flush(struct store *base)
 {
 	jobs_count_seals(postgres_self(base));
 	pool_distribute(postgres_self(base));
+	postgres_deliver(postgres_self(base));
 }
 
 static int postgres_fd(struct store *base)
@@ -287,6 +306,7 @@ static void close_store(struct store *base, uint64_t deadline)
 
 	store->closing = true;
 	jobs_cancel_all(store);
+	postgres_deliver(store);
 	encoder_stop(store);
 	for (unsigned i = 0; i < store->connection_limit; i++) {
 		encoder_drop(&store->connections[i]);
@@ -347,6 +367,7 @@ static struct postgres_store *postgres_new_store(const struct store_settings *se
 	if (store->settings.min_connections > store->connection_limit)
 		store->settings.min_connections = store->connection_limit;
 	list_init(&store->waiting);
+	list_init(&store->completed);
 	list_init(&store->migrating);
 	store->sending.wipe = true;
 	store->url = strdup(settings->url);

@@ -127,6 +127,7 @@ struct postgres_store {
 	uint64_t careful_until; /* batches lock no more than one row before: the server has ended a
 	                           deadlock */
 	struct list waiting;    /* calls without a connection */
+	struct list completed;  /* answered in submit: done() comes with flush */
 	unsigned waiting_count;
 	unsigned connecting, failures; /* connects under way; failed ones in a row */
 	unsigned cancelling;           /* cancels under way */

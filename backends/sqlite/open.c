@@ -203,6 +203,7 @@ static struct sqlite_store *open_new_store(const struct store_settings *settings
 	store->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	list_init(&store->to_writer);
 	list_init(&store->to_readers);
+	list_init(&store->completed);
 	list_init(&store->done);
 	queue_init(&store->writes);
 	queue_init(&store->reads);

@@ -80,6 +80,22 @@ static bool run_on_loop(struct sqlite_store *store, struct call *call)
 	return false;
 }
 
+/* done() may submit further calls, so it never runs inside submit. */
+static void sqlite_complete(struct sqlite_store *store, struct call *call)
+{
+	list_append(&store->completed, &call->link);
+}
+
+static void sqlite_deliver(struct sqlite_store *store)
+{
+	while (!list_empty(&store->completed)) {
+		struct call *call = call_of(list_first(&store->completed));
+
+		list_remove(&call->link);
+		call->done(call);
+	}
+}
+
 static void to_writer(struct sqlite_store *store, struct call *call)
 {
 	call->route = ROUTE_WRITER;
@@ -112,7 +128,7 @@ static bool sqlite_dispatch(struct sqlite_store *store, struct call *call)
 {
 	if (atomic_load_explicit(&store->ending, memory_order_relaxed)) {
 		workers_given_up(call);
-		call->done(call);
+		sqlite_complete(store, call);
 	} else if (is_write(call)) {
 		if (call->order->reads > 0)
 			return false;
@@ -122,7 +138,7 @@ static bool sqlite_dispatch(struct sqlite_store *store, struct call *call)
 	} else if (call->method->short_read && !store->memory && !call->order->large &&
 		run_on_loop(store, call)) {
 		call->route = ROUTE_NONE;
-		call->done(call);
+		sqlite_complete(store, call);
 	} else {
 		to_reader(store, call);
 	}
@@ -131,10 +147,9 @@ static bool sqlite_dispatch(struct sqlite_store *store, struct call *call)
 
 static void lost(struct sqlite_store *store, struct call *call)
 {
-	(void)store;
 	execute_fail(call, ERR_STORAGE,
 		"the database file was removed or replaced; nothing of the call was stored");
-	call->done(call);
+	sqlite_complete(store, call);
 }
 
 static void sqlite_submit(struct store *base, struct call *call)
@@ -149,7 +164,7 @@ static void sqlite_submit(struct store *base, struct call *call)
 		return;
 	}
 	if (call->method->impl != IMPL_MIGRATE && execute_prepare(call, store->settings.seal) < 0) {
-		call->done(call);
+		sqlite_complete(store, call);
 		return;
 	}
 	if (!list_empty(&call->order->pending) || !sqlite_dispatch(store, call))
@@ -169,6 +184,7 @@ void sqlite_flush(struct store *base)
 		queue_push(&store->reads, &store->to_readers, store->to_readers_count);
 		store->to_readers_count = 0;
 	}
+	sqlite_deliver(store);
 }
 
 static int sqlite_fd(struct store *base)
@@ -182,11 +198,9 @@ static void unpark(struct sqlite_store *store, struct order *order)
 	while (!list_empty(&order->pending)) {
 		struct list *node = list_first(&order->pending);
 
-		/* Taken out first: a look-up on the loop ends within dispatch, and its call is gone
-		 * then. */
-		list_remove(node);
+		list_remove(node); /* the node is then in the list of where the call goes */
 		if (!execute_admit(call_of(node))) {
-			call_of(node)->done(call_of(node));
+			sqlite_complete(store, call_of(node));
 			continue;
 		}
 		if (!sqlite_dispatch(store, call_of(node))) {
@@ -236,6 +250,7 @@ void sqlite_process(struct store *base)
 		}
 		call->done(call);
 	}
+	sqlite_deliver(store);
 }
 
 static bool runs_late(const struct worker *worker, uint64_t now)

@@ -83,6 +83,7 @@ struct sqlite_store {
 	size_t loop_bytes_max; /* of an answer that was made on it */
 	struct list to_writer, to_readers; /* submitted in this turn, not yet handed over */
 	unsigned to_writer_count, to_readers_count;
+	struct list completed; /* answered in submit: done() comes with flush or process */
 
 	struct backup *backup; /* the last copy, running or over; NULL: none yet */
 

@@ -1,5 +1,5 @@
-/* `pierre-dbd --verify`: looks at a database without changing it; `--restore`: puts a copy in its
- * place. Thread: main. */
+/* `pierre-dbd --verify`: checks a database without changing it; `--restore`: replaces it by a
+ * backup. Thread: main. */
 #ifndef PIERRE_DAEMON_VERIFY_H
 #define PIERRE_DAEMON_VERIFY_H
 

@@ -16,7 +16,8 @@ IMPLS = ("sql", "hash_password", "verify_password", "migrate", "rotate_key", "da
 def load_method(catalog: Catalog, domain, table: Table) -> Method | None:
     if not _METHOD_NAME.match(table.name) or len(table.name) > NAME_MAX:
         table.complain(
-            f"method `{table.name}`: a name is lower-case letters, digits and _, with at most one dot"
+            f"method `{table.name}`: a name is lower-case letters, digits and _, with at most "
+            "one dot"
         )
     before = len(table.problems.lines)
     doc = table.doc()
@@ -129,7 +130,8 @@ def _check_impl(catalog, table, method):
     passwords = "password" in leaves and leaves["password"].secret
     if method.impl == "hash_password" and not (passwords and "password_hash" in leaves):
         table.complain(
-            f"{method.name}: hash_password needs the parameters password (secret) and password_hash",
+            f"{method.name}: hash_password needs the parameters password (secret) and "
+            "password_hash",
             "impl",
         )
     if method.impl == "verify_password" and not (
@@ -139,7 +141,8 @@ def _check_impl(catalog, table, method):
         and "password_hash" in {m.name for m in kind.members}
     ):
         table.complain(
-            f"{method.name}: verify_password needs the parameter password (secret) and an optional row with "
+            f"{method.name}: verify_password needs the parameter password (secret) and an "
+            "optional row with "
             "the member password_hash",
             "impl",
         )
@@ -151,7 +154,8 @@ def _check_impl(catalog, table, method):
         and str(method.result) == "json"
     ):
         table.complain(
-            "`result_schema` names the schema_only type of a json result that the daemon writes itself",
+            "`result_schema` names the schema_only type of a json result that the daemon writes "
+            "itself",
             "result_schema",
         )
     if (

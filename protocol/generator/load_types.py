@@ -89,7 +89,8 @@ def _check_sealed(table, members):
 
 
 def check_type_uses(catalog: Catalog, tables):
-    """Nothing unused; nested answer objects hold scalars only, so that columns are named parent.member."""
+    """Nothing unused; nested answer objects hold scalars only, so that columns are named
+    parent.member."""
     used = set()
     for method in catalog.methods:
         used |= {method.result.base, method.result_schema}
@@ -142,7 +143,8 @@ def parse_result(catalog: Catalog, table: Table, text) -> TypeRef | None:
         ):
             return TypeRef(base, optional, many)
     table.complain(
-        f"`{text}` is no result: null, count, T, T? or [T], where T is a scalar, an enum or an answer type",
+        f"`{text}` is no result: null, count, T, T? or [T], where T is a scalar, an enum or an "
+        "answer type",
         "result",
     )
     return None

@@ -1,5 +1,5 @@
 /* The list of all counters and gauges of the daemon. The members of struct metrics, daemon.stats,
- * the metrics of pierre-dbctl and the table in docs/operations.md are made from it.
+ * the metrics of pierre-dbctl and the table in docs/observe.md are made from it.
  *
  *   COUNTED(kind, member, metric, unit, scale, help)
  *   READ(kind, member, source, metric, unit, scale, help)
@@ -54,7 +54,7 @@
 		"Lines written to the log.") \
 	READ(counter, log_dropped, log_dropped, "pierre_dbd_log_dropped", NULL, 1, \
 		"Log lines dropped because the log was not read fast enough.") \
-	READ(counter, reloads, daemon->reloads, "pierre_dbd_reloads", NULL, 1, \
+	READ(counter, reloads, admin->reloads, "pierre_dbd_reloads", NULL, 1, \
 		"Times that the settings were reloaded.") \
 	COUNTED(counter, pauses, "pierre_dbd_pauses", NULL, 1, "Times that the daemon was paused.") \
 	READ(counter, db_transactions, store.transactions, "pierre_dbd_db_transactions", NULL, 1, \
@@ -87,26 +87,26 @@
 	READ(counter, cpu_system_us, usage.cpu_system_us, NULL, NULL, 1, \
 		"CPU time in system mode.") \
  \
-	READ(gauge, clients, daemon->server.count, "pierre_dbd_clients", NULL, 1, \
+	READ(gauge, clients, server->set.count, "pierre_dbd_clients", NULL, 1, \
 		"Connected clients.") \
-	READ(gauge, clients_max, daemon->settings.connections, "pierre_dbd_clients_limit", NULL, 1, \
+	READ(gauge, clients_max, admin->runtime->settings->connections, "pierre_dbd_clients_limit", NULL, 1, \
 		"Maximum number of connected clients.") \
-	READ(gauge, in_flight, daemon->dispatch.calls, "pierre_dbd_requests_in_flight", NULL, 1, \
+	READ(gauge, in_flight, dispatcher->in_flight, "pierre_dbd_requests_in_flight", NULL, 1, \
 		"Calls that have begun and are not yet answered.") \
-	READ(gauge, client_memory_bytes, daemon->server.account.held, "pierre_dbd_client_memory_bytes", "bytes", 1, \
+	READ(gauge, client_memory_bytes, server->set.scheduler.account.held, "pierre_dbd_client_memory_bytes", "bytes", 1, \
 		"Memory in use for clients: lines, calls, batches and answers.") \
-	READ(gauge, client_memory_peak_bytes, daemon->server.account.peak, "pierre_dbd_client_memory_peak_bytes", "bytes", 1, \
+	READ(gauge, client_memory_peak_bytes, server->set.scheduler.account.peak, "pierre_dbd_client_memory_peak_bytes", "bytes", 1, \
 		"Maximum memory in use for clients since the daemon started.") \
 	READ(gauge, draining, draining, "pierre_dbd_draining", NULL, 1, "1 while the daemon shuts down.") \
-	READ(gauge, paused, daemon->pause.paused, "pierre_dbd_paused", NULL, 1, \
+	READ(gauge, paused, dispatcher->pause.paused, "pierre_dbd_paused", NULL, 1, \
 		"1 while new calls are deferred until the daemon is resumed.") \
-	READ(gauge, paused_calls, daemon->pause.count, "pierre_dbd_paused_calls", NULL, 1, \
+	READ(gauge, paused_calls, dispatcher->pause.count, "pierre_dbd_paused_calls", NULL, 1, \
 		"Calls deferred by a pause.") \
 	COUNTED(gauge, loop_lag_ns, "pierre_dbd_loop_lag_seconds", "seconds", 1e-9, \
 		"Last measured lag of the event loop.") \
 	COUNTED(gauge, loop_lag_max_ns, "pierre_dbd_loop_lag_max_seconds", "seconds", 1e-9, \
 		"Maximum lag of the event loop since the daemon started.") \
-	READ(gauge, loop_long_line_bytes_max, daemon->server.long_bytes_max, "pierre_dbd_loop_long_line_max_bytes", "bytes", 1, \
+	READ(gauge, loop_long_line_bytes_max, server->set.scheduler.long_bytes_max, "pierre_dbd_loop_long_line_max_bytes", "bytes", 1, \
 		"Maximum bytes of long lines processed in one loop iteration.") \
 	READ(gauge, loop_result_bytes_max, store.loop_bytes_max, "pierre_dbd_loop_result_max_bytes", "bytes", 1, \
 		"Maximum bytes of rows converted to answers without yielding the event loop.") \

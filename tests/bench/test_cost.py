@@ -1,6 +1,8 @@
-"""What a call costs, counted instead of timed: instructions and allocations under callgrind, system calls under strace.
+"""What a call costs, counted instead of timed: instructions and allocations under callgrind, system
+calls under strace.
 
-Each count is the difference between a run with N and one with 2N calls, divided by N: the start cancels out."""
+Each count is the difference between a run with N and one with 2N calls, divided by N: the start
+cancels out."""
 import collections
 import os
 import re
@@ -16,8 +18,9 @@ TRACED_CALLS = (
 )
 PIPELINE = 16
 
-# Bounds for one call, 16 under way on one connection. About half as much again as what was counted when they were set:
-# they catch a second JSON tree, a copy of every answer, a commit for each row; not a compiler's version.
+# Bounds for one call, 16 under way on one connection. About half as much again as what was counted
+# when they were set: they catch a second JSON tree, a copy of every answer, a commit for each row;
+# not a compiler's version.
 Bound = collections.namedtuple("Bound", "instructions allocations syscalls")
 BOUNDS = {
     "sqlite": {
@@ -84,7 +87,8 @@ def callgrind(output):
 
 
 def callgrind_totals(path):
-    """Instructions of the whole run, and calls of malloc, calloc and realloc, from callgrind's output."""
+    """Instructions of the whole run, and calls of malloc, calloc and realloc, from callgrind's
+    output."""
     names, callee, instructions, allocations = {}, "", 0, 0
     with open(path, encoding="utf-8", errors="replace") as file:
         for text in file:
@@ -141,7 +145,8 @@ class Cost(case.Case):
             server.discard()
 
     def per_call(self, wrapper, output, read, method, calls=CALLS):
-        """The two runs' difference for one call; `read` gives one or more totals of a run's output file."""
+        """The two runs' difference for one call; `read` gives one or more totals of a run's output
+        file."""
         totals = []
         for count in (calls, 2 * calls):
             self.run_under(wrapper, method, count)
@@ -168,7 +173,8 @@ class Cost(case.Case):
         )
         counted = Bound(instructions, allocations, syscalls)
         print(
-            f"  {databases.chosen()} {method}: {instructions:,.0f} instructions, {allocations:.2f} allocations, "
+            f"  {databases.chosen()} {method}: {instructions:,.0f} instructions, "
+            f"{allocations:.2f} allocations, "
             f"{syscalls:.2f} system calls",
             flush=True,
         )

@@ -315,7 +315,8 @@ START_TEST(overloaded_is_for_all)
 	begin(&fake, READ, READ_PARAMS, &second);
 	fake_accept(&fake);
 	fake_send(&fake,
-		"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32006,\"message\":\"full\",\"data\":"
+		"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32006,\"message\":\"full\","
+		"\"data\":"
 		"{\"kind\":\"overloaded\",\"retryable\":true}}}\n");
 	fake_hang_up(&fake);
 	drive_until(&fake, &first);
@@ -326,7 +327,8 @@ START_TEST(overloaded_is_for_all)
 END_TEST
 
 #define INVALID_REQUEST_ERROR                                                                      \
-	"{\"code\":-32600,\"message\":\"odd\",\"data\":{\"kind\":\"invalid_request\",\"retryable\":false}}"
+	"{\"code\":-32600,\"message\":\"odd\","                                                 \
+	"\"data\":{\"kind\":\"invalid_request\",\"retryable\":false}}"
 
 START_TEST(an_error_with_an_id_is_that_calls)
 {
@@ -395,7 +397,8 @@ START_TEST(too_large_is_the_longest)
 	(void)snprintf(first, sizeof first, "%s", fake_line(&fake));
 	(void)fake_line(&fake);
 	fake_send(&fake,
-		"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32007,\"message\":\"long\"}}\n");
+		"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32007,"
+		"\"message\":\"long\"}}\n");
 	expect_end(&large, PIERRE_TOO_LARGE, PIERRE_OUTCOME_NONE);
 	fake_answer(&fake, first, "null");
 	expect_end(&small, 0, 0);
@@ -416,7 +419,8 @@ START_TEST(too_large_may_come_early)
 	drive(&fake, 3);
 	ck_assert_uint_eq(pierre_events(fake.db) & PIERRE_EVENT_WRITE, PIERRE_EVENT_WRITE);
 	fake_send(&fake,
-		"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32007,\"message\":\"long\"}}\n");
+		"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32007,"
+		"\"message\":\"long\"}}\n");
 	drive_until(&fake, &large);
 	expect_end(&large, PIERRE_TOO_LARGE, PIERRE_OUTCOME_NONE);
 	ck_assert(!pierre_cancel(fake.db, 2));

@@ -98,7 +98,8 @@ class WithoutDaemon(CtlCase):
         self.assertIn("no option --fast", self.bad(64, "call", "--fast", "x"))
 
     def test_messages_for_programs(self):
-        """With --json, wherever it stands, what is wrong is one JSON text on stderr, in the form of a call that failed."""
+        """With --json, wherever it stands, what is wrong is one JSON text on stderr, in the form of
+        a call that failed."""
         for code, kind, *arguments in (
             (64, "usage", "heatlh"),
             (64, "usage", "call", "get_usr"),
@@ -187,7 +188,8 @@ class WithoutDaemon(CtlCase):
         self.assertRegex(self.good("describe", "create_user"), r"id +uuid\? = new_uuid ")
         self.assertRegex(
             self.good("describe", "create_goal"),
-            r"members of goal_data that the method reads:\n  title +string\? = Untitled Goal[\s\S]*\n  current +f64\? = 0",
+            r"members of goal_data that the method reads:\n  title +string\? = Untitled "
+            r"Goal[\s\S]*\n  current +f64\? = 0",
         )
         self.assertRegex(
             self.good("describe", "update_a2a_task_status"), r"task_status: [\s\S]*cancelled"
@@ -282,7 +284,8 @@ try 'pierre-dbctl completion z'
                 "pending running completed failed cancelled ",
                 "running ",
                 "goal_data:= ",
-                "daemon.ping daemon.version daemon.health daemon.stats daemon.clients daemon.config daemon.reload daemon.pause daemon.resume "
+                "daemon.ping daemon.version daemon.health daemon.stats daemon.clients "
+                "daemon.config daemon.reload daemon.pause daemon.resume "
                 "daemon.diagnose daemon.backup daemon.backup_state ",
                 "zsh ",
             ],
@@ -515,7 +518,8 @@ class WithDaemon(CtlCase):
             self.assertIn(expected, self.bad(64, "bench", *arguments))
 
     def test_options_in_every_form(self):
-        """Before, between and behind the words; long and short, the value in the same argument or in the next."""
+        """Before, between and behind the words; long and short, the value in the same argument or
+        in the next."""
         for options in (
             ("-n", "12", "-P", "3", "daemon.ping"),
             ("daemon.ping", "-n12", "-P3"),
@@ -528,7 +532,8 @@ class WithDaemon(CtlCase):
         path = os.path.join(self.daemon.folder, "mix.txt")
         with open(path, "w", encoding="utf-8") as file:
             file.write(
-                "# how often, what\n3 daemon.ping\n\n1 create_user 'user.email={n}@mix.example.com' user.password_hash=x "
+                "# how often, what\n3 daemon.ping\n\n"
+                "1 create_user 'user.email={n}@mix.example.com' user.password_hash=x "
                 "'user.display_name=two words'\n"
             )
         users = self.daemon.call("get_user_count")

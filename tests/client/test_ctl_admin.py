@@ -1,5 +1,6 @@
-"""pierre-dbctl clients, config, reload, pause, resume and doctor, as a person and as a script see them. Would catch: a doctor that
-needs a daemon to work, an advice that does not fit, a pause that comes back before calls have ended."""
+"""pierre-dbctl clients, config, reload, pause, resume and doctor, as a person and as a script see
+them. Would catch: a doctor that needs a daemon to work, an advice that does not fit, a pause that
+comes back before calls have ended."""
 import grp
 import json
 import os

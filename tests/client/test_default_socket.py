@@ -1,6 +1,7 @@
-"""Where clients look for the daemon when nobody says: the user's own socket, then the service's in /run. In a mount namespace with a /run of
-its own. Would catch: a library or a tool that does not find the system's service, or that prefers it to the user's own daemon.
-SQLite only: the search knows no database."""
+"""Where clients look for the daemon when nobody says: the user's own socket, then the service's in
+/run. In a mount namespace with a /run of its own. Would catch: a library or a tool that does not
+find the system's service, or that prefers it to the user's own daemon. SQLite only: the search
+knows no database."""
 import glob
 import os
 import shutil
@@ -57,7 +58,8 @@ class DefaultSocket(Case):
         own = f"/tmp/pierre-dbd-{os.geteuid()}"
         script = (
             f"mount -t tmpfs run /run && mkdir /run/pierre-dbd /run/user && chmod 755 /run && "
-            f"if [ -d {own} ]; then mount -t tmpfs -o mode=700 own {own}; fi && echo ready && exec sleep 3600"
+            f"if [ -d {own} ]; then mount -t tmpfs -o mode=700 own {own}; "
+            "fi && echo ready && exec sleep 3600"
         )
         root = os.geteuid() == 0
         command = [
@@ -74,7 +76,8 @@ class DefaultSocket(Case):
         self.addCleanup(self.end)
         if self.holder.stdout.readline() != "ready\n":
             self.skipTest(
-                f"no mount namespace: {self.holder.stderr.read().strip()}: the search in /run is NOT tested"
+                f"no mount namespace: {self.holder.stderr.read().strip()}: the search in /run "
+                "is NOT tested"
             )
         users = [] if root else ["--user", "--preserve-credentials"]
         self.enter = ["nsenter", "-t", str(self.holder.pid), "--mount", *users, "--"]

@@ -1,6 +1,7 @@
-"""A build without its optional parts, as on a machine where only one script's packages are installed.
-Would catch: a program of scripts/bench, or the daemon itself, that needs the tests' library.
-SQLite only: what is built does not depend on the database; PostgreSQL's part is compiled alike."""
+"""A build without its optional parts, as on a machine where only one script's packages are
+installed. Would catch: a program of scripts/bench, or the daemon itself, that needs the tests'
+library. SQLite only: what is built does not depend on the database; PostgreSQL's part is compiled
+alike."""
 
 import glob
 import os

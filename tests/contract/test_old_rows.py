@@ -1,6 +1,7 @@
-"""Rows of another kind in an SQLite file, which types no column: as the contract says, or `storage` naming table and row. Would
-catch: a word answered as 0, infinity as an invented number, an offset that a comparison does not see, a list that says only
-that some row is wrong. SQLite only: PostgreSQL's columns have types."""
+"""Rows of another kind in an SQLite file, which types no column: as the contract says, or `storage`
+naming table and row. Would catch: a word answered as 0, infinity as an invented number, an offset
+that a comparison does not see, a list that says only that some row is wrong. SQLite only:
+PostgreSQL's columns have types."""
 import datetime
 import json
 import sqlite3
@@ -172,7 +173,8 @@ class Values(Rows):
         self.assertEqual(len(self.connection.call("get_user_goals", user_id=user)), 2)
 
     def test_null_where_a_value_belongs(self):
-        """Columns that the old server left without NOT NULL, and a primary key, which SQLite lets be NULL."""
+        """Columns that the old server left without NOT NULL, and a primary key, which SQLite lets
+        be NULL."""
         user = self.world.user()
         goal = self.connection.call("create_goal", user_id=user, goal_data={"title": "t"})
         for column in ("current_value", "id"):

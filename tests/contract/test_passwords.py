@@ -1,6 +1,7 @@
-"""Passwords against hashes of every origin. Would catch: work (and so time) that tells who exists or how his hash was made, a hash
-that makes every check take minutes, another answer than null for a hash that cannot be checked, a user of the old server who is
-locked out since his password is longer than bcrypt takes.
+"""Passwords against hashes of every origin. Would catch: work (and so time) that tells who exists
+or how his hash was made, a hash that makes every check take minutes, another answer than null for a
+hash that cannot be checked, a user of the old server who is locked out since his password is longer
+than bcrypt takes.
 
 No clock: the daemon counts its rounds of bcrypt."""
 import random
@@ -47,7 +48,8 @@ class Passwords(DaemonCase):
 
 class Work(Passwords):
     def test_costs_the_same_for_every_cause(self):
-        """In the order in which the costs rise, and then all again: a cost that is stored raises the work of all."""
+        """In the order in which the costs rise, and then all again: a cost that is stored raises
+        the work of all."""
         highest = COST
         for cost in (4, 5, 6, 8, LIMIT, LIMIT + 1, 13, 21, 31):
             stored = (
@@ -110,7 +112,8 @@ class Costs(Passwords):
 
 
 class Beyond(Passwords):
-    """Users whose hash costs more than the limit cannot log in: the log and the doctor say how many they are."""
+    """Users whose hash costs more than the limit cannot log in: the log and the doctor say how many
+    they are."""
 
     def finding(self):
         return next(
@@ -134,7 +137,8 @@ class Beyond(Passwords):
 
 
 class Elsewhere(Passwords):
-    """Hashes that the daemon has not seen: those stored before its start, and those that another program stores."""
+    """Hashes that the daemon has not seen: those stored before its start, and those that another
+    program stores."""
 
     def test_hashes_stored_before_the_start(self):
         self.user(bcrypt("right", 8))

@@ -1,5 +1,6 @@
-"""`verify` on PostgreSQL: values that a column's type takes and the contract does not. Would catch: an infinite time, a number out of its
-range, a document that is no object, all of which fail the calls that read them, found by nobody before."""
+"""`verify` on PostgreSQL: values that a column's type takes and the contract does not. Would catch:
+an infinite time, a number out of its range, a document that is no object, all of which fail the
+calls that read them, found by nobody before."""
 import subprocess
 
 from lib.case import DaemonCase

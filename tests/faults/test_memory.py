@@ -1,6 +1,7 @@
-"""Memory that runs out: the n-th allocation of the whole process (libraries included) fails, for every n that a call has, for every
-method. Each such call ends with an answer or a closed connection, the daemon goes on, nothing leaks. Would catch: a pointer that nobody
-looked at, an error path that frees twice or not at all, a call that is never answered."""
+"""Memory that runs out: the n-th allocation of the whole process (libraries included) fails, for
+every n that a call has, for every method. Each such call ends with an answer or a closed
+connection, the daemon goes on, nothing leaks. Would catch: a pointer that nobody looked at, an
+error path that frees twice or not at all, a call that is never answered."""
 import contextlib
 import ctypes
 import mmap
@@ -62,7 +63,8 @@ class Scarce(Case):
 
     @contextlib.contextmanager
     def scarce(self, n, times=1, every=0):
-        """While it lasts, `times` allocations fail, the n-th from now on; with `every` each so many-th after that."""
+        """While it lasts, `times` allocations fail, the n-th from now on; with `every` each so
+        many-th after that."""
         self.words.failed = 0
         self.words.times = times
         self.words.every = every
@@ -88,7 +90,8 @@ class Calls(Scarce):
         }
 
     def attempt(self, connection, line, n, times=1, usual=frozenset()):
-        """One line without its n-th allocation; how many were refused. The line may end with an answer, an error or a closed connection."""
+        """One line without its n-th allocation; how many were refused. The line may end with an
+        answer, an error or a closed connection."""
         with self.scarce(n, times):
             try:
                 found = self.kinds(connection, line)
@@ -108,14 +111,16 @@ class Calls(Scarce):
             return self.words.failed
 
     def every(self, daemon, make_line, step=1, times=1):
-        """A line with one allocation after the other refused, until it needs no further one: how many it has."""
+        """A line with one allocation after the other refused, until it needs no further one: how
+        many it has."""
         chance = random.Random(7)
         connection, n = daemon.connect(), 0
         usual = self.kinds(connection, make_line())
         while self.attempt(connection, make_line(), n, times, usual):
             self.assertTrue(
                 daemon.alive(),
-                f"{make_line()} without its allocation {n} ended the daemon:\n{daemon.log()[-3000:]}",
+                f"{make_line()} without its allocation {n} ended the daemon:\n"
+                f"{daemon.log()[-3000:]}",
             )
             try:
                 self.assertEqual(connection.call("daemon.ping"), "pong")
@@ -181,7 +186,8 @@ class Calls(Scarce):
         return self.words.live
 
     def test_many_at_once(self):
-        """From the n-th allocation on the next two are refused as well: what tidies up after the first has none either."""
+        """From the n-th allocation on the next two are refused as well: what tidies up after the
+        first has none either."""
         with Daemon(environment=self.environment) as daemon:
             with daemon.connect() as connection:
                 lines = self.lines(Samples(connection))
@@ -263,7 +269,8 @@ class Calls(Scarce):
 
 
 class Group(Scarce):
-    """Writes that share a transaction, of which one finds no memory: what is refused is not stored, what is answered is."""
+    """Writes that share a transaction, of which one finds no memory: what is refused is not stored,
+    what is answered is."""
 
     CALLS, ROUNDS = 40, 1000 if LONG else 250
 
@@ -314,7 +321,8 @@ class Group(Scarce):
 
 
 class Constant(Scarce):
-    """Each 37th allocation fails, for many clients at once: opening the database again fails, too, as long as that lasts."""
+    """Each 37th allocation fails, for many clients at once: opening the database again fails, too,
+    as long as that lasts."""
 
     CLIENTS, EVERY, SECONDS = 8, 37, 30 if LONG else 6
 

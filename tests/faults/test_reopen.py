@@ -1,6 +1,6 @@
-"""The storage fails and cannot be opened again for a while: every call ends in time, whatever the writer had in hand. Would catch: a
-call that the writer took from its queue and forgets while it tries to open the database again.
-SQLite only: PostgreSQL has no writer thread."""
+"""The storage fails and cannot be opened again for a while: every call ends in time, whatever the
+writer had in hand. Would catch: a call that the writer took from its queue and forgets while it
+tries to open the database again. SQLite only: PostgreSQL has no writer thread."""
 import os
 import resource
 import sqlite3
@@ -29,7 +29,8 @@ class Reopen(Case):
             resource.prlimit(self.daemon.pid, kind, was)
 
     def test_calls_behind_one_that_runs_alone(self):
-        """The first write of what the writer has taken fails; a change of the key stands behind it, and a write behind that."""
+        """The first write of what the writer has taken fails; a change of the key stands behind it,
+        and a write behind that."""
         first, lone, last = (self.daemon.connect(timeout=20) for _ in range(3))
         for one in (first, lone, last):
             self.addCleanup(one.close)

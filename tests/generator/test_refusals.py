@@ -361,8 +361,9 @@ SQL = {
     ),
     "no SQL for PostgreSQL": (
         PG,
-        "-- name: sweep\nDELETE FROM things WHERE id IN (SELECT id FROM things WHERE made_at < :days_start "
-        "ORDER BY id FOR NO KEY UPDATE)\n",
+        "-- name: sweep\nDELETE FROM things WHERE id IN (SELECT id FROM things WHERE made_at < "
+        ":days_start\n"
+        "  ORDER BY id FOR NO KEY UPDATE)\n",
         "",
         "method `sweep` has no SQL for postgres",
     ),
@@ -370,7 +371,7 @@ SQL = {
         LITE,
         "-- name: sweep",
         "-- name: sweap",
-        "sqlite/sql/things.sql:20: `sweap` is not a method of the catalog; did you mean `sweep`?",
+        "sqlite/sql/things.sql:21: `sweap` is not a method of the catalog; did you mean `sweep`?",
     ),
     "SQL of the daemon's method": (
         LITE,
@@ -553,7 +554,7 @@ SQL = {
     ),
     "rows locked in no order": (
         PG,
-        " ORDER BY id FOR NO KEY UPDATE",
+        "\n  ORDER BY id FOR NO KEY UPDATE",
         "",
         "sweep locks rows in no order",
     ),

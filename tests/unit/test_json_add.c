@@ -31,7 +31,8 @@ START_TEST(commas_stand_between_members)
 	json_add_bool(&out, "no", false);
 	json_add_end(&out, '}');
 	check(&out,
-		"{\"empty\":{},\"list\":[-1,\"{\",\"[\",\":\",[],true],\"none\":null,\"no\":false}");
+		"{\"empty\":{},\"list\":[-1,\"{\",\"[\",\":\",[],true],\"none\":null,"
+		"\"no\":false}");
 }
 END_TEST
 

@@ -13,7 +13,7 @@
 #include "../../protocol/sqlite_url.h"
 #include "../../protocol/value.h"
 #include "../../daemon/settings/key.h"
-#include "../../daemon/loop/process.h"
+#include "../../daemon/base/process.h"
 #include "../../daemon/settings/settings.h"
 #include "transfer.h"
 

@@ -358,14 +358,30 @@ static int send_block(struct postgres_end *end, const struct table_of *table, st
 	return sent == 1 ? 0 : postgres_end_failed(end, table, NULL, err);
 }
 
+/* Before anything of the row is sent: the server's own refusal would name neither column nor row.
+ */
+static int postgres_end_check_names(struct postgres_end *end, const struct table_of *table,
+	const struct value *values, struct err *err)
+{
+	for (unsigned i = 0; i < table->column_count; i++)
+		if (table->columns[i].identifier && values[i].set &&
+			values[i].s.len > catalog_identifier_max)
+			return row_fail(table, values, end->end.shown, err,
+				"%s has %zu bytes, a key holds %zu: shorten it first",
+				table->columns[i].name, values[i].s.len, catalog_identifier_max);
+	return 0;
+}
+
 static int postgres_end_put(
 	struct end *base, const struct table_of *table, const struct value *values, struct err *err)
 {
 	struct postgres_end *end = postgres_end_self(base);
 	struct arena arena;
 	char number[32];
-	int code = 0;
+	int code = postgres_end_check_names(end, table, values, err);
 
+	if (code < 0)
+		return code;
 	arena_init(&arena);
 	if (table->numbered) {
 		buffer_append(&end->block, number,

@@ -2,9 +2,15 @@
  * are not here, since no server ever wrote to them: api_key_usage_stats and api_key_rate_limits. */
 #include "transfer.h"
 
+#include "providers.gen.h"
+
 #define IS(column, type)                                                                           \
 	{                                                                                          \
 		.name = column, .kind = COLUMN_##type                                              \
+	}
+#define NAMES(column)                                                                              \
+	{                                                                                          \
+		.name = column, .kind = COLUMN_TEXT, .identifier = true                            \
 	}
 #define MAYBE(column, type)                                                                        \
 	{                                                                                          \
@@ -17,6 +23,8 @@
 		MAYBE(provider "_expires_at", TIME), MAYBE(provider "_scope", TEXT),               \
 		MAYBE(provider "_nonce", TEXT)
 
+#define TOKENS(provider, title) TOKEN(provider),
+
 #define REQUEST                                                                                    \
 	IS("timestamp", TIME), IS("tool_name", TEXT), MAYBE("response_time_ms", INTEGER),          \
 		IS("status_code", INTEGER), MAYBE("error_message", TEXT),                          \
@@ -27,11 +35,12 @@ static const struct column_of meta[] = {IS("key", TEXT), IS("value", TEXT)};
 
 static const struct column_of users[] = {
 	IS("id", UUID),
-	IS("email", TEXT),
+	NAMES("email"),
 	MAYBE("display_name", TEXT),
 	IS("password_hash", TEXT),
-	TOKEN("strava"),
-	TOKEN("fitbit"),
+	/* clang-format off */
+	TOKEN_PROVIDERS(TOKENS)
+	/* clang-format on */
 	IS("created_at", TIME),
 	IS("last_active", TIME),
 	IS("is_active", BOOL),
@@ -78,10 +87,10 @@ static const struct column_of insights[] = {
 };
 
 static const struct column_of api_keys[] = {
-	IS("id", TEXT),
+	NAMES("id"),
 	IS("user_id", UUID),
-	IS("name", TEXT),
-	IS("key_prefix", TEXT),
+	NAMES("name"),
+	NAMES("key_prefix"),
 	IS("key_hash", TEXT),
 	MAYBE("description", TEXT),
 	IS("tier", TEXT),
@@ -101,9 +110,9 @@ static const struct column_of usage[] = {
 };
 
 static const struct column_of clients[] = {
-	IS("id", TEXT),
+	NAMES("id"),
 	{.name = "api_key_id", .kind = COLUMN_API_KEY, .postgres = "api_key"},
-	IS("name", TEXT),
+	NAMES("name"),
 	{.name = "description", .kind = COLUMN_TEXT, .sqlite = "COALESCE(description, '')"},
 	{.name = "public_key", .kind = COLUMN_TEXT, .sqlite = "COALESCE(public_key, '')"},
 	IS("capabilities", STRINGS),
@@ -122,7 +131,7 @@ static const struct column_of clients[] = {
 static const struct column_of sessions[] = {
 	IS("id", UUID),
 	{.name = "client_id", .kind = COLUMN_CLIENT, .postgres = "client"},
-	IS("session_token", TEXT),
+	NAMES("session_token"),
 	MAYBE("user_id", UUID),
 	IS("granted_scopes", STRINGS),
 	MAYBE("ip_address", TEXT),

@@ -37,6 +37,8 @@ struct column_of {
 	const char *name;
 	enum kind kind;
 	bool nullable;
+	bool identifier;      /* in a unique key or looked up: PostgreSQL holds
+	                         catalog_identifier_max bytes of it */
 	const char *sqlite;   /* what is selected there; NULL: the column */
 	const char *stored;   /* the column's name in SQLite when it is another */
 	const char *set;      /* what is inserted there, with ? for the value; NULL: the value */

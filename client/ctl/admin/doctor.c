@@ -22,6 +22,7 @@
 #include "../output.h"
 #include "../connect.h"
 #include "sqlite_url.h"
+#include "wire/socket_place.h"
 #include "../catalog/tree.h"
 
 enum { DETAIL_MAX = 512, PATIENCE_S = 5, SETTINGS_MAX = 64 * 1024, SAID_MAX = 4096 };
@@ -62,14 +63,13 @@ static void doctor_add(struct doctor *doctor, const char *name, const char *stat
 
 static bool is_system(const struct doctor *doctor)
 {
-	return strcmp(doctor->path, "/run/pierre-dbd/pierre-dbd.sock") == 0;
+	return strcmp(doctor->path, SOCKET_PLACE_SYSTEM) == 0;
 }
 
 static bool find_path(struct doctor *doctor)
 {
-	static const char *const variables[] = {
-		"PIERRE_DBD_SOCKET", "RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"};
-	const char *from = "the default";
+	const char *from = "the default", *named = getenv("PIERRE_DBD_SOCKET");
+	struct socket_place place;
 	struct pierre_error error;
 
 	if (doctor->ctl->socket != NULL) {
@@ -81,11 +81,13 @@ static bool find_path(struct doctor *doctor)
 			error.message);
 		return false;
 	} else {
-		for (size_t i = 3; i-- > 0;)
-			if (getenv(variables[i]) != NULL && *getenv(variables[i]) != '\0')
-				from = variables[i];
-		if (is_system(doctor) && strcmp(from, "PIERRE_DBD_SOCKET") != 0)
+		socket_place_find(&place);
+		if (named != NULL && *named != '\0')
+			from = "PIERRE_DBD_SOCKET";
+		else if (is_system(doctor))
 			from = "the system's service";
+		else if (place.variable != NULL)
+			from = place.variable;
 	}
 	doctor_add(doctor, "socket path", "ok", NULL, "%s (from %s)", doctor->path, from);
 	return true;
@@ -94,21 +96,25 @@ static bool find_path(struct doctor *doctor)
 /* Looks for a socket in the other usual places. */
 static void other_places(const struct doctor *doctor, char *out, size_t size)
 {
-	const char *session = getenv("XDG_RUNTIME_DIR");
-	char places[3][160];
+	char other[160];
+	struct socket_place place;
 	struct stat status;
 
-	(void)snprintf(places[0], sizeof places[0], "/run/pierre-dbd/pierre-dbd.sock");
-	(void)snprintf(places[1], sizeof places[1], "%.100s/pierre-dbd.sock",
-		session != NULL ? session : "/nonexistent");
-	(void)snprintf(places[2], sizeof places[2], "/tmp/pierre-dbd-%lu/pierre-dbd.sock",
-		(unsigned long)geteuid());
 	*out = '\0';
-	for (size_t i = 0; i < 3; i++)
-		if (strcmp(places[i], doctor->path) != 0 && stat(places[i], &status) == 0 &&
+	for (unsigned kind = 0; kind <= SOCKET_PLACE_KINDS; kind++) {
+		if (kind == SOCKET_PLACE_KINDS)
+			(void)snprintf(other, sizeof other, "%s", SOCKET_PLACE_SYSTEM);
+		else if (socket_place_of((enum socket_place_kind)kind, &place))
+			(void)snprintf(other, sizeof other, "%.*s%s",
+				(int)(place.length < 100 ? place.length : 100), place.folder,
+				SOCKET_PLACE_NAME);
+		else
+			continue;
+		if (strcmp(other, doctor->path) != 0 && stat(other, &status) == 0 &&
 			S_ISSOCK(status.st_mode))
 			(void)snprintf(out, size,
-				"; there is one at %.150s: select it with --socket", places[i]);
+				"; there is one at %.150s: select it with --socket", other);
+	}
 }
 
 /* Joining a group helps only where the group has access. bit: of the mode. */
@@ -341,7 +347,7 @@ static void look_at_health(struct doctor *doctor)
 			strcmp(name, "database") == 0
 				? "check that the database accepts connections; the daemon "
 				  "reconnects by itself"
-				: "see \"Health and alarms\" in the operations guide",
+				: "see \"Health and alarms\" in docs/observe.md",
 			tree_number(check, "latency_ms") > 0 || *detail == '\0' ? "%s%s%.1f ms"
 										: "%s",
 			detail, *detail != '\0' ? "; " : "", tree_number(check, "latency_ms"));
@@ -370,7 +376,7 @@ static void look_from_inside(struct doctor *doctor)
 		const char *advice = tree_text(finding, "advice");
 
 		doctor_add(doctor, tree_text(finding, "name"), tree_text(finding, "status"),
-			*advice != '\0' ? advice : "see the operations guide", "%s",
+			*advice != '\0' ? advice : "see docs/recover.md", "%s",
 			tree_text(finding, "detail"));
 	}
 	json_decref(tree);

@@ -10,7 +10,10 @@
 #include "../connect.h"
 #include "../progress.h"
 #include "../catalog/tree.h"
+#include "providers.gen.h"
 #include "value.h"
+
+#define CLEAR(provider, title) ", clear_" provider "_token"
 
 enum { PATIENCE_S = 30, REST_MS = 200 };
 
@@ -114,6 +117,7 @@ static void tell_finished(const json_t *tree, double resealed)
 static int tell_blocked(const json_t *tree)
 {
 	const json_t *list = json_object_get(tree, "examples"), *token;
+	static const char clear[] = TOKEN_PROVIDERS(CLEAR);
 	double count = tree_number(tree, "unreadable");
 	size_t i;
 
@@ -129,10 +133,8 @@ static int tell_blocked(const json_t *tree)
 		(void)output_fail(0, "  and %.0f more", count - (double)json_array_size(list));
 	return output_fail(EXIT_DAEMON_ERROR,
 		"they were sealed with a third key, or are damaged: set that key as the previous "
-		"one, "
-		"or clear them (clear_strava_token, clear_fitbit_token) so that their users "
-		"reconnect; "
-		"then run rotate-key again");
+		"one, or clear them (%s) so that their users reconnect; then run rotate-key again",
+		&clear[2]);
 }
 
 static int rotate_key(struct ctl *ctl, int argc, char **argv)

@@ -1,5 +1,5 @@
 /* The table of all metrics that `pierre-dbctl metrics` prints; its output and the table in
- * docs/operations.md are made from it. Counters and gauges without labels come from METRIC_LIST.
+ * docs/observe.md are made from it. Counters and gauges without labels come from METRIC_LIST.
  *
  * prefix: metric_ */
 #ifndef PIERRE_CTL_METRIC_TABLE_H

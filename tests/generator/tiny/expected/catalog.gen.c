@@ -5,6 +5,7 @@
 #include "catalog.h"
 
 const char catalog_version[] = "0.1.2";
+const size_t catalog_identifier_max = 1024;
 
 static const char *const enum_values_colour[] = { "red", "green", NULL };
 static const struct enumeration enum_colour = { "colour", enum_values_colour };

@@ -1,4 +1,4 @@
-/* The daemon's log: key=value lines on stderr, never waiting for whoever reads it.
+/* The daemon's log: key=value lines on stderr, never waiting for its reader.
  *
  * Lines go through a bounded ring to a thread that writes them; when the ring is full a line is
  * dropped and counted. Before log_start and after log_stop they are written directly. With stderr
@@ -39,7 +39,7 @@ struct log_pair {
 			sizeof(struct log_pair))
 
 void log_pairs(int level, const char *message, const struct log_pair *pairs, unsigned long count);
-/* The row schema that stores call: the formatted text becomes the message. */
+/* What stores call: the formatted text becomes the message. */
 void log_printf(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 void log_set_level(int level);

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "../../protocol/json/json.h"
+#include "../../protocol/json/json_add.h"
 
 static size_t bucket_of(uint64_t value)
 {
@@ -61,53 +61,33 @@ void metrics_call(struct metrics *metrics, const struct method *method, enum err
 	m->rows += rows;
 }
 
-static void write_member(struct buffer *out, const char *name, uint64_t value)
-{
-	buffer_byte(out, '"');
-	buffer_text(out, name);
-	buffer_text(out, "\":");
-	json_write_integer(out, (int64_t)value);
-}
-
-static void write_microseconds(struct buffer *out, const char *name, uint64_t ns)
-{
-	buffer_text(out, ",\"");
-	buffer_text(out, name);
-	buffer_text(out, "\":");
-	json_write_real(out, (double)ns / 1000.0);
-}
-
 static void daemon_metrics_write_errors(struct buffer *out, const struct method_metrics *m)
 {
-	bool first = true;
-
-	buffer_text(out, ",\"errors_by_kind\":{");
-	for (int kind = ERR_NONE + 1; kind < ERR_KIND_COUNT; kind++) {
-		if (m->outcomes[kind] == 0)
-			continue;
-		if (!first)
-			buffer_byte(out, ',');
-		first = false;
-		write_member(out, err_info((enum err_kind)kind)->name, m->outcomes[kind]);
-	}
-	buffer_byte(out, '}');
+	json_add_object(out, "errors_by_kind");
+	for (int kind = ERR_NONE + 1; kind < ERR_KIND_COUNT; kind++)
+		if (m->outcomes[kind] > 0)
+			json_add_count(out, err_info((enum err_kind)kind)->name, m->outcomes[kind]);
+	json_add_end(out, '}');
 }
 
 /* Cumulative, as OpenMetrics wants them: [upper bound in seconds, calls up to it], from 2^14 ns (16
  * µs) to 2^36 ns (69 s). */
 static void write_buckets(struct buffer *out, const struct histogram *latency)
 {
-	buffer_text(out, ",\"buckets\":[");
+	json_add_array(out, "buckets");
 	for (unsigned bits = 14; bits <= 36; bits += 2) {
-		if (bits != 14)
-			buffer_byte(out, ',');
-		buffer_byte(out, '[');
-		json_write_real(out, (double)((uint64_t)1 << bits) / 1e9);
-		buffer_byte(out, ',');
-		json_write_integer(out, (int64_t)histogram_up_to(latency, bits));
-		buffer_byte(out, ']');
+		json_add_array(out, NULL);
+		json_add_real(out, NULL, (double)((uint64_t)1 << bits) / 1e9);
+		json_add_count(out, NULL, histogram_up_to(latency, bits));
+		json_add_end(out, ']');
 	}
-	buffer_byte(out, ']');
+	json_add_end(out, ']');
+}
+
+static void add_microseconds(
+	struct buffer *out, const char *name, const struct histogram *latency, unsigned per_mille)
+{
+	json_add_real(out, name, (double)histogram_quantile(latency, per_mille) / 1e3);
 }
 
 static void write_method(
@@ -115,39 +95,28 @@ static void write_method(
 {
 	const struct histogram *latency = &m->latency;
 
-	json_write_string(out, method->name, method->name_length);
-	buffer_text(out, ":{");
-	write_member(out, "calls", latency->count);
-	buffer_byte(out, ',');
-	write_member(out, "errors", latency->count - m->outcomes[ERR_NONE]);
+	json_add_object(out, method->name);
+	json_add_count(out, "calls", latency->count);
+	json_add_count(out, "errors", latency->count - m->outcomes[ERR_NONE]);
 	daemon_metrics_write_errors(out, m);
-	buffer_byte(out, ',');
-	write_member(out, "rows", m->rows);
-	write_microseconds(out, "p50", histogram_quantile(latency, 500));
-	write_microseconds(out, "p90", histogram_quantile(latency, 900));
-	write_microseconds(out, "p99", histogram_quantile(latency, 990));
-	write_microseconds(out, "p999", histogram_quantile(latency, 999));
-	write_microseconds(out, "max", latency->max);
-	buffer_text(out, ",\"seconds_total\":");
-	json_write_real(out, (double)latency->sum / 1e9);
+	json_add_count(out, "rows", m->rows);
+	add_microseconds(out, "p50", latency, 500);
+	add_microseconds(out, "p90", latency, 900);
+	add_microseconds(out, "p99", latency, 990);
+	add_microseconds(out, "p999", latency, 999);
+	json_add_real(out, "max", (double)latency->max / 1e3);
+	json_add_real(out, "seconds_total", (double)latency->sum / 1e9);
 	write_buckets(out, latency);
-	buffer_byte(out, '}');
+	json_add_end(out, '}');
 }
 
 void metrics_write_methods(const struct metrics *metrics, struct buffer *out)
 {
-	bool first = true;
-
-	buffer_byte(out, '{');
-	for (size_t i = 0; i < catalog_method_count; i++) {
-		if (metrics->methods[i].latency.count == 0)
-			continue;
-		if (!first)
-			buffer_byte(out, ',');
-		first = false;
-		write_method(out, &catalog_methods[i], &metrics->methods[i]);
-	}
-	buffer_byte(out, '}');
+	json_add_object(out, NULL);
+	for (size_t i = 0; i < catalog_method_count; i++)
+		if (metrics->methods[i].latency.count > 0)
+			write_method(out, &catalog_methods[i], &metrics->methods[i]);
+	json_add_end(out, '}');
 }
 
 void metrics_totals(const struct metrics *metrics, uint64_t *calls, uint64_t *errors)

@@ -1,9 +1,9 @@
 #include "pause.h"
 
-#include "daemon.h"
-#include "log.h"
+#include "../base/log.h"
+#include "finish.h"
 
-enum { MS = 1000 * 1000, GRAIN_MS = 10 }; /* many limits close together are looked at together */
+enum { MS = 1000 * 1000, GRAIN_MS = 10 }; /* limits close together end together */
 
 static void pause_on_timer(uv_timer_t *timer);
 
@@ -12,7 +12,7 @@ static void wait_until(struct pause *pause, uint64_t due)
 	uint64_t now = uv_hrtime(), wait = due > now ? (due - now) / MS + 1 : 0;
 
 	pause->due = due;
-	uv_update_time(&pause->daemon->loop);
+	uv_update_time(&pause->runtime->loop);
 	(void)uv_timer_start(&pause->timer, pause_on_timer, wait > GRAIN_MS ? wait : GRAIN_MS, 0);
 }
 
@@ -29,7 +29,7 @@ static void pause_refuse(struct request *request, enum err_kind kind, const char
 {
 	(void)err_set(&request->call.err, kind, "%s", message);
 	request->call.err.outcome = OUTCOME_NONE;
-	dispatch_finish(request);
+	finish_call(request);
 }
 
 /* Those whose time is over, and the timer for the next one. */
@@ -65,15 +65,15 @@ static void pause_on_timer(uv_timer_t *timer)
 	(void)uv_timer_stop(timer);
 	pause->due = 0;
 	while (pause->count > 0)
-		dispatch_go_on(take_first(pause));
+		pause->go_on(take_first(pause));
 }
 
-int pause_init(struct pause *pause, struct daemon *daemon)
+int pause_init(struct pause *pause, struct runtime *runtime, void (*go_on)(struct request *request))
 {
-	*pause = (struct pause){.daemon = daemon};
+	*pause = (struct pause){.runtime = runtime, .go_on = go_on};
 	list_init(&pause->waiting);
 	pause->timer.data = pause;
-	return uv_timer_init(&daemon->loop, &pause->timer);
+	return uv_timer_init(&runtime->loop, &pause->timer);
 }
 
 void pause_close(struct pause *pause)
@@ -81,14 +81,14 @@ void pause_close(struct pause *pause)
 	uv_close((uv_handle_t *)&pause->timer, NULL);
 }
 
-void pause_begin(struct pause *pause)
+void pause_begin(struct pause *pause, unsigned in_flight)
 {
 	if (pause->paused)
 		return;
 	pause->paused = true;
-	pause->daemon->metrics.pauses++;
+	pause->runtime->metrics.pauses++;
 	log_event(LOG_NOTICE, "paused: new calls wait",
-		log_number("under_way", pause->daemon->dispatch.calls - pause->count));
+		log_number("under_way", in_flight - pause->count));
 }
 
 /* Not at once: the call that resumes is still being answered. */

@@ -1,12 +1,13 @@
-/* Calls with passwords: hashed before the store gets them, or compared after it has found the row.
- * What a connection sends behind a create_user whose password is being hashed is held back, so that
- * its order is kept. */
+#include "passwords.h"
+
 #include <string.h>
 
 #include "../clients/connection.h"
-#include "../loop/daemon.h"
+#include "dispatcher.h"
+#include "finish.h"
+#include "submit.h"
 
-bool dispatch_password_needs_hash(const struct request *request)
+bool passwords_needs_hash(const struct request *request)
 {
 	int8_t bind = request->call.method->password_bind;
 
@@ -14,16 +15,7 @@ bool dispatch_password_needs_hash(const struct request *request)
 		request->call.values[bind].set;
 }
 
-void dispatch_password_note_hash(const struct request *request)
-{
-	struct daemon *daemon = request->daemon;
-	const struct value *hash = &request->call.values[request->call.method->hash_bind];
-
-	if (hash->set)
-		password_cost_note(&daemon->password_cost, hash->s.ptr, hash->s.len);
-}
-
-/* Requests behind a hashed password go on, up to the next one whose hash is not there. */
+/* Requests behind a hashed password go on, up to the next one whose hash is missing. */
 static void release_held(struct connection *connection)
 {
 	while (!list_empty(&connection->held)) {
@@ -33,7 +25,7 @@ static void release_held(struct connection *connection)
 		if (request->state == REQUEST_HASHING)
 			return;
 		list_remove(&request->link);
-		dispatch_submit(request);
+		submit_call(request);
 	}
 }
 
@@ -57,7 +49,7 @@ static void on_hashed(void *owner, const struct password_result *result)
 			request->call.err = result->err;
 		else
 			(void)err_set(&request->call.err, ERR_INTERNAL, "out of memory");
-		dispatch_finish(request);
+		finish_call(request);
 	}
 	release_held(connection);
 }
@@ -73,12 +65,12 @@ static void on_verified(void *owner, const struct password_result *result)
 		buffer_cut(&request->call.answer, request->call.answer_start);
 		buffer_text(&request->call.answer, "null");
 	}
-	dispatch_finish(request);
+	finish_call(request);
 }
 
-static int dispatch_password_submit(struct request *request, struct password_work *work)
+static int passwords_submit(struct request *request, struct password_work *work)
 {
-	struct daemon *daemon = request->daemon;
+	struct dispatcher *dispatcher = request->dispatcher;
 	const struct value *password = &request->call.values[request->call.method->password_bind];
 
 	work->password = arena_copy(&request->call.arena, password->s.ptr, password->s.len);
@@ -89,41 +81,41 @@ static int dispatch_password_submit(struct request *request, struct password_wor
 	work->client = request->notification ? NULL : request->connection;
 	request->lent = password_pool_bytes(work);
 	request_charge(request);
-	return password_pool_submit(
-		daemon->passwords, work, &request->connection->password_turn, &request->call.err);
+	return password_pool_submit(dispatcher->passwords, work,
+		&request->connection->password_turn, &request->call.err);
 }
 
-void dispatch_password_hash(struct request *request)
+void passwords_hash(struct request *request)
 {
-	struct password_work work = {
-		.done = on_hashed, .cost = (unsigned)request->daemon->settings.bcrypt_cost};
+	struct password_work work = {.done = on_hashed,
+		.cost = (unsigned)request->dispatcher->runtime->settings->bcrypt_cost};
 
-	if (dispatch_password_submit(request, &work) < 0) {
-		dispatch_finish(request);
+	if (passwords_submit(request, &work) < 0) {
+		finish_call(request);
 		return;
 	}
 	request_move(request, REQUEST_HASHING);
 	list_append(&request->connection->held, &request->link);
 }
 
-/* The row is there (or not): the password is compared all the same, with the same work, so that the
- * time tells nothing. */
-void dispatch_password_verify(struct request *request)
+/* Whether the row exists or not, the password is compared with the same work, so that the time
+ * reveals nothing. */
+void passwords_verify(struct request *request)
 {
 	request_move(request, REQUEST_CHECKING);
-	if (!password_cost_wait(&request->daemon->password_cost, request))
-		dispatch_password_compare(request);
+	if (!password_cost_wait(&request->dispatcher->password_cost, request))
+		passwords_compare(request);
 }
 
-void dispatch_password_compare(struct request *request)
+void passwords_compare(struct request *request)
 {
 	struct password_work work = {.done = on_verified,
 		.verify = true,
 		.stored = request->call.kept,
-		.cost = password_cost_now(&request->daemon->password_cost)};
+		.cost = password_cost_now(&request->dispatcher->password_cost)};
 
-	if (!dispatch_begins(request))
+	if (!submit_begins(request))
 		return;
-	if (dispatch_password_submit(request, &work) < 0)
-		dispatch_finish(request);
+	if (passwords_submit(request, &work) < 0)
+		finish_call(request);
 }

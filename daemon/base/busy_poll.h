@@ -7,7 +7,7 @@
 #include <uv.h>
 
 struct busy_poll {
-	uv_idle_t idle;       /* active while the loop looks without sleeping */
+	uv_idle_t idle;       /* active while the loop polls without sleeping */
 	uint64_t limit;       /* ns; 0: never */
 	uint64_t quiet_since; /* uv_hrtime when there was nothing more to do; 0: something is */
 	unsigned trust; /* rises with each call that came within the limit, halves with one that did
