@@ -72,4 +72,16 @@ static inline struct call *call_of(struct list *node)
 	return list_entry(node, struct call, link);
 }
 
+/* Ends the calls that submit() could answer. done() may submit further calls, so it never runs inside
+ * submit(): such calls go to a list of the store, which flush and process deliver. */
+static inline void call_deliver(struct list *completed)
+{
+	while (!list_empty(completed)) {
+		struct call *call = call_of(list_first(completed));
+
+		list_remove(&call->link);
+		call->done(call);
+	}
+}
+
 #endif

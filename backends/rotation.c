@@ -22,7 +22,8 @@ void rotation_rows_sql(const char *before, const char *rest, char out[ROTATION_S
 		assert(provider - catalog_providers < ROTATION_PROVIDERS_MAX &&
 			length < ROTATION_SQL_MAX);
 		length += snprintf(out + length, (size_t)(ROTATION_SQL_MAX - length),
-			", %s_access_token, %s_refresh_token, %s_nonce, %s_expires_at IS NOT NULL AND %s_scope IS NOT NULL",
+			", %s_access_token, %s_refresh_token, %s_nonce, %s_expires_at IS NOT "
+			"NULL AND %s_scope IS NOT NULL",
 			name, name, name, name, name);
 	}
 	assert(length < ROTATION_SQL_MAX);
@@ -110,7 +111,8 @@ void rotation_tell(const struct rotation *rotation, const struct store_settings 
 			(unsigned long long)rotation->checked, fingerprint);
 	else if (rotation->state == ROTATION_BLOCKED)
 		settings->log(4,
-			"the change to the key %s is not finished: %llu tokens open with no key that is known",
+			"the change to the key %s is not finished: %llu tokens open with no key "
+			"that is known",
 			fingerprint, (unsigned long long)rotation->unreadable);
 }
 
@@ -158,14 +160,18 @@ int rotation_prove(const struct seal *seal, const struct rotation_checks *checks
 		return 0;
 	if (checks->next != NULL && (check || next))
 		return err_exit(err, EX_NOPERM,
-			"the encryption key does not open all that this database holds: a change of the key was begun and "
-			"is not finished. Give the other key as the previous one (PREVIOUS_ENCRYPTION_KEY), then run "
+			"the encryption key does not open all that this database holds: a change "
+			"of the key was begun and "
+			"is not finished. Give the other key as the previous one "
+			"(PREVIOUS_ENCRYPTION_KEY), then run "
 			"`pierre-dbctl rotate-key`");
 	if (previous != NULL)
 		return err_exit(err, EX_NOPERM,
-			"neither the encryption key nor the previous one opens what this database holds");
+			"neither the encryption key nor the previous one opens what this "
+			"database holds");
 	return err_exit(err, EX_NOPERM,
-		"the encryption key does not open what this database holds: it was made with another key");
+		"the encryption key does not open what this database holds: it was made with "
+		"another key");
 }
 
 void rotation_begin_checks(const struct seal *seal, const struct rotation_checks *checks,

@@ -55,7 +55,8 @@ int seal_new(struct seal **ret, unsigned char key[SEAL_KEY_BYTES], bool must_loc
 	}
 	if (!crypto_aead_aes256gcm_is_available()) {
 		err_exit(err, EX_UNAVAILABLE,
-			"this machine's CPU has no AES instructions (AES-NI and PCLMUL), which the token format needs");
+			"this machine's CPU has no AES instructions (AES-NI and PCLMUL), which "
+			"the token format needs");
 		goto fail;
 	}
 	seal = calloc(1, sizeof *seal);
@@ -71,7 +72,8 @@ int seal_new(struct seal **ret, unsigned char key[SEAL_KEY_BYTES], bool must_loc
 	seal->locked = sodium_mlock(seal->state, sizeof *seal->state) == 0;
 	if (!seal->locked && must_lock) {
 		err_exit(err, EX_CONFIG,
-			"the encryption key cannot be locked in memory (%s): raise the limit on locked memory (ulimit -l, "
+			"the encryption key cannot be locked in memory (%s): raise the limit on "
+			"locked memory (ulimit -l, "
 			"LimitMEMLOCK=)",
 			strerror(errno));
 		goto fail;
@@ -108,7 +110,8 @@ int seal_add_previous(struct seal *seal, struct seal *previous, struct err *err)
 	if (memcmp(seal->fingerprint, previous->fingerprint, sizeof seal->fingerprint) == 0) {
 		seal_free(previous);
 		return err_exit(err, EX_CONFIG,
-			"the previous encryption key is the same as the encryption key: give the one that was in use "
+			"the previous encryption key is the same as the encryption key: give the "
+			"one that was in use "
 			"before, or none");
 	}
 	seal->previous = previous;
@@ -147,7 +150,8 @@ int seal_key_parse(
 		got != SEAL_KEY_BYTES) {
 		sodium_memzero(key, SEAL_KEY_BYTES);
 		return err_exit(err, EX_CONFIG,
-			"the encryption key is not 32 bytes in standard base64 (44 characters, padded with =); "
+			"the encryption key is not 32 bytes in standard base64 (44 characters, "
+			"padded with =); "
 			"`pierre-dbd --generate-key` makes one");
 	}
 	return 0;
@@ -221,7 +225,8 @@ int seal_token(struct seal *seal, struct arena *arena, const char *access, size_
 
 	if (!take_nonces(seal, 2))
 		return err_set(err, ERR_STORAGE,
-			"the encryption key has sealed 2^32 texts, which is all that is safe: it must be changed "
+			"the encryption key has sealed 2^32 texts, which is all that is safe: it "
+			"must be changed "
 			"(pierre-dbctl rotate-key)");
 	randombytes_buf(nonces, sizeof nonces);
 	out[0] = seal_text(seal, arena, nonces, access, access_length, &out_length[0]);

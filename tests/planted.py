@@ -45,9 +45,9 @@ DEFECTS = [
          "if (0 && store->pooled && "),
     ], "faults/test_pgbouncer.py", ["Sessions.test_settings_left_behind"]),
     ("answers before the commit", [
-        ("backends/sqlite/workers.c",
+        ("backends/sqlite/threads/writer.c",
          "\t*code = commit_group(writer);\n",
-         "\tsqlite_finish(writer->store, finished);\n\t*code = commit_group(writer);\n"),
+         "\tresults_hand_over(writer->store, finished);\n\t*code = commit_group(writer);\n"),
     ], "faults/test_fsync.py", ["Order", "Injected.test_group_is_refused_as_a_whole"]),
     ("what calls hold counts for nothing", [
         ("daemon/calls/dispatch.c",
@@ -90,7 +90,7 @@ DEFECTS = [
          "PRAGMA synchronous=NORMAL"),
     ], "faults/test_fsync.py", ["Order"]),
     ("commit errors ignored", [
-        ("backends/sqlite/workers.c",
+        ("backends/sqlite/threads/writer.c",
          "\t*code = commit_group(writer);\n",
          "\t(void)commit_group(writer);\n\t*code = SQLITE_OK;\n"),
     ], "faults/test_fsync.py", ["Injected"]),
@@ -105,12 +105,12 @@ DEFECTS = [
          "if (length <= LONG_LINE || scheduler_takes_long(scheduler, length) || !scheduler->long_iteration)"),
     ], "faults/test_loop.py", ["Loop.test_long_lines_take_turns"]),
     ("look-ups on the loop of any size", [
-        ("backends/sqlite/sqlite.c",
+        ("backends/sqlite/loop.c",
          "\tsession_bound(&store->loop, LOOP_BYTES);\n",
          ""),
     ], "faults/test_loop.py", ["Loop.test_look_ups_of_all_sizes"]),
     ("a damaged page takes its neighbours with it", [
-        ("backends/sqlite/workers.c",
+        ("backends/sqlite/threads/writer.c",
          "bool alone = is_damage(finished, code);",
          "bool alone = false && is_damage(finished, code);"),
     ], "faults/test_storage.py", ["Corrupt.test_damage_in_one_row"]),
@@ -138,17 +138,17 @@ DEFECTS = [
          ">= ROLE_NONE)\n\t\treturn true;"),
     ], "faults/test_abandoned.py", ["Roles"]),
     ("who waits for a slow disk seems to stand still", [
-        ("backends/sqlite/checkpoint.c",
+        ("backends/sqlite/threads/checkpoint.c",
          "\t\tpthread_cond_wait(&checkpointer->wake, &checkpointer->lock);\n\t\tworker_moves(writer);\n",
          "\t\tpthread_cond_wait(&checkpointer->wake, &checkpointer->lock);\n"),
     ], "faults/test_watchdog.py", ["Watchdog.test_slow_disk_under_a_long_log"]),
     ("the log is not watched", [
-        ("backends/sqlite/watch.c",
+        ("backends/sqlite/files/watch.c",
          "look_beside(&watch->index, &now, err) < 0 || look_beside(&watch->log, &now, err) < 0",
          "look_beside(&watch->index, &now, err) < 0"),
     ], "faults/test_storage.py", ["Removed"]),
     ("a late interrupt fails the group", [
-        ("backends/sqlite/workers.c",
+        ("backends/sqlite/threads/writer.c",
          "return is_interrupt(*code) || *code == SQLITE_ABORT_ROLLBACK ? RUN_INTERRUPTED : RUN_BROKEN;",
          "return RUN_BROKEN;"),
     ], "faults/test_interrupt.py", []),
@@ -158,22 +158,22 @@ DEFECTS = [
          "\t\tsocket_close(&daemon->parts->socket);\n\t\tseal_free(daemon->parts->seal);\n\t\tlog_stop();\n"),
     ], "contract/test_lifecycle.py", ["Signals.test_second_signal_while_tokens_are_opened"]),
     ("a look-up is answered inside submit", [
-        ("backends/sqlite/sqlite.c",
-         "\t\tcall->route = ROUTE_NONE;\n\t\tsqlite_complete(store, call);\n",
+        ("backends/sqlite/loop.c",
+         "\t\tcall->route = ROUTE_NONE;\n\t\tlist_append(&store->completed, &call->link);\n",
          "\t\tcall->route = ROUTE_NONE;\n\t\tcall->done(call);\n"),
     ], "contract/test_users.py", []),
     ("reads overtake writes", [
-        ("backends/sqlite/sqlite.c",
+        ("backends/sqlite/loop.c",
          "\t} else if (call->order->writes > 0) {\n\t\tto_writer(store, call);\n",
          ""),
     ], "contract/test_order.py", []),
     ("writes overtake reads", [
-        ("backends/sqlite/sqlite.c",
+        ("backends/sqlite/loop.c",
          "\t\tif (call->order->reads > 0)\n\t\t\treturn false;\n",
          ""),
     ], "contract/test_order.py", []),
     ("file not watched", [
-        ("backends/sqlite/watch.c",
+        ("backends/sqlite/files/watch.c",
          "now.st_ino != watch->inode",
          "0"),
     ], "faults/test_storage.py", ["Removed.test_database_alone_replaced"]),
@@ -269,7 +269,7 @@ DEFECTS = [
          "stalled = false;"),
     ], "faults/test_watchdog.py", ["Watchdog.test_writer_hangs", "Watchdog.test_reading_hangs"]),
     ("the watchdog starves when somebody else holds the lock", [
-        ("backends/sqlite/workers.c",
+        ("backends/sqlite/threads/writer.c",
          "\t\tworker_moves(writer);\n\t\tif (list_empty(calls))\n",
          "\t\tif (list_empty(calls))\n"),
     ], "faults/test_watchdog.py", ["Watchdog.test_outside_lock"]),
@@ -332,12 +332,12 @@ DEFECTS = [
          "flock(place->fd, LOCK_SH | LOCK_NB) != 0"),
     ], "faults/test_open.py", ["Names.test_one_daemon_whatever_the_name"]),
     ("the transaction's end is not seen after a call", [
-        ("backends/sqlite/workers.c",
+        ("backends/sqlite/threads/writer.c",
          "bool lost = transaction_lost(writer);\n\n\tif (!lost &&",
          "bool lost = false;\n\n\tif (!lost &&"),
     ], "faults/test_memory.py", ["Group"]),
     ("calls in the writer's hands never run out of time", [
-        ("backends/sqlite/workers.c",
+        ("backends/sqlite/threads/writer.c",
          "if (writer->later != NULL)",
          "if (0)"),
     ], "faults/test_reopen.py", []),

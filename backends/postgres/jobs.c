@@ -1,6 +1,5 @@
-/* What libpq can only do blocking, each in a detached thread of its own: connecting, cancelling,
- * migrating. A thread knows nothing of the store but the mailbox, which lives until the last of
- * them is done. */
+#include "jobs.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -11,9 +10,16 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "../../protocol/json/json.h"
+#include "../../protocol/json/json_add.h"
+#include "../../protocol/value.h"
 #include "../execute.h"
-#include "postgres.h"
+#include "../migration.h"
+#include "../seal_log.h"
+#include "blocking/connect.h"
+#include "blocking/keys.h"
+#include "blocking/migrate.h"
+#include "outage.h"
+#include "pg_store.h"
 
 enum job_kind { JOB_CONNECT, JOB_CANCEL, JOB_MIGRATE, JOB_ROTATE, JOB_COUNT };
 
@@ -28,7 +34,8 @@ struct job {
 	char *url;
 	uint64_t timeout_ms;
 	unsigned connection;
-	PGconn *pq;            /* JOB_CONNECT: what came of it */
+	jobs_connected *connected; /* JOB_CONNECT: takes pq, or the error */
+	PGconn *pq;
 	PGcancel *cancel;      /* JOB_CANCEL; JOB_MIGRATE, JOB_ROTATE: of its connection, under the
 	                          mailbox's lock */
 	struct call *call;     /* JOB_MIGRATE, JOB_ROTATE: handed back untouched */
@@ -130,10 +137,10 @@ static void migrate_now(struct job *job)
 		return;
 	}
 	tell_connection(job, pq);
-	buffer_byte(&job->applied, '[');
+	json_add_array(&job->applied, NULL);
 	if (migrate_postgres(pq, &job->applied, NULL, &job->err) == 0)
 		job->schema = migrate_schema(pq, &job->err);
-	buffer_byte(&job->applied, ']');
+	json_add_end(&job->applied, ']');
 	tell_connection(job, NULL);
 	PQfinish(pq);
 }
@@ -224,7 +231,7 @@ static bool jobs_start(struct postgres_store *store, struct job *job)
 	pthread_attr_destroy(&attributes);
 	if (error == 0)
 		return true;
-	postgres_note_error(store, strerror(error));
+	outage_note(store, strerror(error));
 	jobs_mailbox_release(job->mailbox, false);
 	jobs_job_free(job);
 	return false;
@@ -245,13 +252,15 @@ static struct job *new_job(struct postgres_store *store, enum job_kind kind)
 	return job;
 }
 
-bool jobs_connect(struct postgres_store *store, struct pg_connection *connection)
+bool jobs_connect(
+	struct postgres_store *store, struct pg_connection *connection, jobs_connected *connected)
 {
 	struct job *job = new_job(store, JOB_CONNECT);
 
 	if (job == NULL)
 		return false;
 	job->connection = connection->number;
+	job->connected = connected;
 	return jobs_start(store, job);
 }
 
@@ -394,7 +403,7 @@ void jobs_give_up(struct postgres_store *store)
 		execute_fail(
 			call, ERR_SHUTTING_DOWN, "the daemon stopped before the call was done");
 		call->err.outcome = OUTCOME_UNKNOWN;
-		pg_batch_finish(store, call);
+		pg_store_finish(call);
 	}
 }
 
@@ -415,13 +424,9 @@ static void migrated(struct postgres_store *store, struct job *job)
 			"%s", job->err.message);
 	} else {
 		store->schema = job->schema;
-		buffer_text(&call->answer, "{\"schema_version\":");
-		json_write_integer(&call->answer, job->schema);
-		buffer_text(&call->answer, ",\"applied\":");
-		buffer_join(&call->answer, &job->applied);
-		buffer_byte(&call->answer, '}');
+		migration_describe(&call->answer, job->schema, &job->applied);
 	}
-	pg_batch_finish(store, call);
+	pg_store_finish(call);
 }
 
 static void rotated(struct postgres_store *store, struct job *job)
@@ -442,19 +447,15 @@ static void rotated(struct postgres_store *store, struct job *job)
 	} else {
 		execute_fail(call, job->err.kind, "%s", job->err.message);
 	}
-	pg_batch_finish(store, call);
+	pg_store_finish(call);
 }
 
 static void counted(struct postgres_store *store, struct job *job)
 {
 	store->counting = false;
-	if (job->added == 0) {
-		seal_count_failed(store->settings.seal);
-		return;
-	}
-	store->count_at = 0;
-	seal_count_stored(store->settings.seal, job->added, job->stored);
-	store_warn_of_count(&store->settings, job->stored - job->added, job->stored);
+	if (job->added > 0)
+		store->count_at = 0;
+	seal_log_counted(&store->settings, job->added, job->stored, job->added > 0);
 }
 
 void jobs_collect(struct postgres_store *store)
@@ -475,7 +476,7 @@ void jobs_collect(struct postgres_store *store)
 			PGconn *pq = job->pq;
 
 			job->pq = NULL;
-			pool_connected(
+			job->connected(
 				store, &store->connections[job->connection - 1], pq, job->error);
 		} else if (job->kind == JOB_MIGRATE) {
 			migrated(store, job);

@@ -18,7 +18,8 @@ enum { CACHE_KIB = 32768 };
 const char *session_reason(int code)
 {
 	if (code == SQLITE_READONLY_ROLLBACK)
-		return "a write to it was cut off: whoever may write must open it first, as the daemon does at its start";
+		return "a write to it was cut off: whoever may write must open it first, as the "
+		       "daemon does at its start";
 	switch (code & 0xFF) {
 	case SQLITE_FULL:
 		return "the disk is full";
@@ -212,7 +213,8 @@ int session_find_table(struct session *session, const char *name)
 	char sql[128];
 
 	sqlite3_snprintf(sizeof sql, sql,
-		"SELECT count(*) > 0 FROM sqlite_schema WHERE type = 'table' AND name = %Q COLLATE NOCASE",
+		"SELECT count(*) > 0 FROM sqlite_schema WHERE type = 'table' AND name = %Q "
+		"COLLATE NOCASE",
 		name);
 	return (int)session_integer(session, sql);
 }

@@ -76,7 +76,7 @@ static void look_at_key(struct report *report)
 static void look_at_password_costs(struct report *report)
 {
 	uint64_t users = password_cost_beyond(&report->admin->dispatcher->password_cost);
-	uint64_t limit = (uint64_t)report->admin->runtime->settings->bcrypt_cost_limit;
+	uint64_t limit = (uint64_t)report->settings->bcrypt_cost_limit;
 
 	if (users == 0)
 		diagnose_add(report, "password_costs", OK, NULL,

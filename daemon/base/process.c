@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../../backends/store.h"
+#include "../../backends/store_redact.h"
 #include "../settings/settings.h"
 
 #if defined(__SANITIZE_ADDRESS__)

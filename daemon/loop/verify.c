@@ -6,6 +6,7 @@
 
 #include "../../backends/restore.h"
 #include "../../backends/store.h"
+#include "../../backends/store_redact.h"
 #include "../../backends/verify.h"
 #include "../../protocol/json/json_add.h"
 
@@ -92,7 +93,7 @@ int verify_database(const char *url, struct seal *seal, bool json, struct err *e
 {
 	struct verify_report report;
 	char shown[512];
-	int result = verify_store(&report, url, seal, err);
+	int result = store_verify(&report, url, seal, err);
 
 	if (result == 0 &&
 		(report.tables.failure != BUFFER_OK || report.problems.failure != BUFFER_OK))

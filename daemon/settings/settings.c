@@ -6,7 +6,7 @@
 #include <sysexits.h>
 #include <syslog.h>
 
-#include "../../backends/store.h"
+#include "../../backends/store_redact.h"
 #include "../../protocol/nearest.h"
 #include "../../protocol/sqlite_url.h"
 #include "envfile.h"

@@ -34,7 +34,7 @@ enum {
 	                   * exponent, with very many digits or with the value -0.0, which
 	                   * PostgreSQL's JSONB would return altered or refuse */
 	JSON_BROKEN = 4,  /* node flag of a tolerant scan: this string or number breaks a rule of
-	                   * ours; on the text's value, or on  an item of the array that the text is:
+	                   * ours; on the text's value, or on an item of the array that the text is:
 	                   * something within it does */
 };
 

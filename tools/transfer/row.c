@@ -1,5 +1,5 @@
 /* Rows in their canonical form: what both databases must agree on. */
-#include "transfer.h"
+#include "row.h"
 
 #include <math.h>
 #include <sodium.h>
@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "../../protocol/catalog.h"
 #include "../../protocol/json/json.h"
 
 int row_column_place(const struct table_of *table, const char *name)
@@ -149,9 +150,7 @@ int row_normalize(const struct table_of *table, struct value *values, struct are
 	return 0;
 }
 
-/* Checksums
- * ----------------------------------------------------------------------------------------------------
- */
+/* Checksums */
 
 static void hash_bytes(crypto_generichash_state *state, const void *bytes, size_t length)
 {
@@ -265,9 +264,7 @@ void row_checksum_add(struct checksum *checksum, const struct table_of *table,
 	checksum->rows++;
 }
 
-/* Tokens
- * -------------------------------------------------------------------------------------------------------
- */
+/* Tokens */
 
 int row_open_tokens(const struct table_of *table, const struct value *values, struct seal *seal,
 	struct arena *arena, uint64_t *opened, struct err *err)
@@ -289,7 +286,8 @@ int row_open_tokens(const struct table_of *table, const struct value *values, st
 			if (seal_open(seal, arena, sealed[part].s.ptr, sealed[part].s.len,
 				    nonce->s.ptr, nonce->s.len, part, &plain, &length, err) < 0)
 				return err_exit(err, EX_DATAERR,
-					"the %s token of user %.*s does not open with the key; clear it (clear_%s_token) and begin again",
+					"the %s token of user %.*s does not open with the key; "
+					"clear it (clear_%s_token) and begin again",
 					provider->name, (int)values[0].s.len, values[0].s.ptr,
 					provider->name);
 		++*opened;

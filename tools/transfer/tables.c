@@ -1,6 +1,8 @@
 /* What an installation holds. The order keeps foreign keys: parents first. Two of SQLite's tables
  * are not here, since no server ever wrote to them: api_key_usage_stats and api_key_rate_limits. */
-#include "transfer.h"
+#include "tables.h"
+
+#include <stddef.h>
 
 #include "providers.gen.h"
 
@@ -189,16 +191,16 @@ const struct table_of transfer_tables[] = {
 	{TABLE("user_profiles", profiles), .method = "upsert_user_profile",
 		.binds = {{"user_id", "user_id"}, {"profile_data", "document"},
 			{"now", "updated_at"}},
-		.after =
-			"UPDATE user_profiles SET created_at = :created_at WHERE user_id = :user_id",
+		.after = "UPDATE user_profiles SET created_at = :created_at WHERE user_id = "
+			 ":user_id",
 		.reader = "get_user_profile"},
 	{TABLE("goals", goals), .method = "create_goal",
 		.binds = {{"new_id", "id"}, {"user_id", "user_id"}, {"title", "title"},
 			{"goal_type", "goal_type"}, {"target_value", "target_value"},
 			{"current_value", "current_value"}, {"now", "created_at"},
 			{"goal_data", "document"}},
-		.after =
-			"UPDATE goals SET status = :status, updated_at = :updated_at WHERE id = :id",
+		.after = "UPDATE goals SET status = :status, updated_at = :updated_at WHERE id = "
+			 ":id",
 		.reader = "get_user_goals"},
 	{TABLE("goal_milestones", milestones)},
 	{TABLE("analytics_insights", insights), .method = "store_insight",

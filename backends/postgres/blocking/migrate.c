@@ -1,15 +1,16 @@
 /* Schema versions, by blocking queries before the connection enters pipeline mode. Every
  * transaction takes its advisory lock for its own length only, so that this works through a pooler
  * and with many daemons at once. */
+#include "migrate.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
-#include "../../protocol/json/json.h"
-#include "../migration.h"
-#include "postgres.h"
+#include "../../migration.h"
+#include "connect.h"
 
 /* What a migration raises when it will not change the rows that it has found. */
 #define MIGRATION_REFUSES "PD001"
@@ -40,7 +41,8 @@ static int postgres_migrate_failed(
 			what);
 	if (state != NULL && strcmp(state, "3F000") == 0)
 		return err_exit(err, EX_CONFIG,
-			"%s: the search_path names no schema that is there and that the role may use (USAGE)",
+			"%s: the search_path names no schema that is there and that the role may "
+			"use (USAGE)",
 			what);
 	if (state != NULL && strcmp(state, "40P01") == 0)
 		return err_exit(err, EX_TEMPFAIL,
@@ -115,7 +117,8 @@ static int check_encoding(PGconn *pq, struct err *err)
 	if (encoding == NULL || strcmp(encoding, "UTF8") == 0)
 		return 0;
 	return err_exit(err, EX_CONFIG,
-		"the database's encoding is %.40s, it must be UTF8: make it by CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0",
+		"the database's encoding is %.40s, it must be UTF8: make it by CREATE DATABASE "
+		"... ENCODING 'UTF8' TEMPLATE template0",
 		encoding);
 }
 
@@ -147,11 +150,15 @@ void migrate_missing_right(PGconn *pq, char right[POSTGRES_RIGHT_MAX])
 	if (PQtransactionStatus(pq) == PQTRANS_INERROR)
 		PQclear(PQexec(pq, "ROLLBACK"));
 	buffer_text(&sql,
-		"SELECT name FROM (SELECT 1 AS place, 'CREATE on schema ' || nspname AS name FROM pg_namespace "
-		"WHERE nspname = current_schema() AND NOT has_schema_privilege(oid, 'CREATE') UNION ALL "
+		"SELECT name FROM (SELECT 1 AS place, 'CREATE on schema ' || nspname AS name "
+		"FROM pg_namespace "
+		"WHERE nspname = current_schema() AND NOT has_schema_privilege(oid, 'CREATE') "
+		"UNION ALL "
 		"SELECT 0, r || ' on table ' || relname FROM pg_class, "
-		"unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS r WHERE relkind IN ('r', 'p') "
-		"AND relnamespace = to_regnamespace(current_schema()) AND NOT (r <> 'SELECT' AND relname = 'pierre_migrations') "
+		"unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS r WHERE relkind IN "
+		"('r', 'p') "
+		"AND relnamespace = to_regnamespace(current_schema()) AND NOT (r <> 'SELECT' AND "
+		"relname = 'pierre_migrations') "
 		"AND NOT has_table_privilege(oid, r) AND relname = ANY (");
 	put_names(&sql, false);
 	buffer_append(&sql, ")) AS missing ORDER BY place, name LIMIT 1",
@@ -172,8 +179,10 @@ static int check_foreign(PGconn *pq, struct err *err)
 	int code = -1;
 
 	buffer_text(&sql,
-		"SELECT min(nspname || '.' || relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace "
-		"WHERE nspname = current_schema() AND to_regclass('pierre_migrations') IS NULL AND relname = ANY (");
+		"SELECT min(nspname || '.' || relname) FROM pg_class c JOIN pg_namespace n ON "
+		"n.oid = relnamespace "
+		"WHERE nspname = current_schema() AND to_regclass('pierre_migrations') IS NULL "
+		"AND relname = ANY (");
 	put_names(&sql, true);
 	buffer_append(&sql, ")", 2);
 	if (sql.failure != BUFFER_OK)
@@ -182,7 +191,8 @@ static int check_foreign(PGconn *pq, struct err *err)
 		code = ask_value(pq, sql.data, "looking for another program's tables", &text, err);
 	if (text != NULL)
 		code = err_exit(err, EX_DATAERR,
-			"the schema holds %.120s, which this daemon has not made: another program's database; give "
+			"the schema holds %.120s, which this daemon has not made: another "
+			"program's database; give "
 			"the daemon a database or a schema (search_path) of its own",
 			text);
 	free(text);
@@ -231,8 +241,10 @@ static int postgres_migrate_apply(
 		postgres_migrate_execute(pq, "SELECT pg_advisory_xact_lock(7235434120189153124)",
 			migration->name, err) < 0 ||
 		postgres_migrate_execute(pq,
-			"CREATE TABLE IF NOT EXISTS pierre_migrations (version INTEGER NOT NULL, name TEXT NOT NULL, "
-			"applied_at TIMESTAMPTZ NOT NULL DEFAULT now(), CONSTRAINT pierre_migrations_pkey PRIMARY KEY (version))",
+			"CREATE TABLE IF NOT EXISTS pierre_migrations (version INTEGER NOT NULL, "
+			"name TEXT NOT NULL, "
+			"applied_at TIMESTAMPTZ NOT NULL DEFAULT now(), CONSTRAINT "
+			"pierre_migrations_pkey PRIMARY KEY (version))",
 			migration->name, err) < 0)
 		return -1;
 	int64_t version = migrate_schema(pq, err);

@@ -12,10 +12,33 @@
 
 #include <unistd.h>
 
-#include "sqlite.h"
-#include "vfs.h"
+#include "../../../protocol/state.h"
+#include "../condition.h"
+#include "../files/belong.h"
+#include "../sqlite_store.h"
+#include "../vfs.h"
+#include "worker.h"
 
 enum { WAL_LARGE = 64 << 20, PASSES_MAX = 3, FEW = 16, PATIENCE = 4 };
+
+static const char *const checkpointer_names[CHECKPOINTER_STATES] = {
+	"idle", "running", "stopping", "stopped"};
+
+static const uint32_t checkpointer_changes[CHECKPOINTER_STATES] = {
+	[CHECKPOINTER_IDLE] = STATE(CHECKPOINTER_RUNNING) | STATE(CHECKPOINTER_STOPPED),
+	[CHECKPOINTER_RUNNING] = STATE(CHECKPOINTER_IDLE) | STATE(CHECKPOINTER_STOPPING),
+	[CHECKPOINTER_STOPPING] = STATE(CHECKPOINTER_STOPPED),
+};
+
+static const struct state_machine checkpointer_states = {
+	"checkpointer", checkpointer_names, checkpointer_changes, CHECKPOINTER_STATES};
+
+/* Under the lock. Whoever waits for it, the thread or the writer, looks again. */
+static void checkpointer_enter(struct checkpointer *checkpointer, enum checkpointer_state state)
+{
+	state_change(&checkpointer_states, &checkpointer->state, state, 0);
+	pthread_cond_broadcast(&checkpointer->wake);
+}
 
 /* One checkpoint on a connection; how many of the log's pages are not in the database after it, -1
  * on failure. */
@@ -65,18 +88,19 @@ static void *checkpointer_main(void *argument)
 	struct checkpointer *checkpointer = &worker->store->checkpointer;
 
 	pthread_mutex_lock(&checkpointer->lock);
-	for (;;) {
-		while (checkpointer->pass != PASS_RUNS && !checkpointer->stop)
+	while (checkpointer->state != CHECKPOINTER_STOPPED) {
+		if (checkpointer->state == CHECKPOINTER_IDLE) {
 			pthread_cond_wait(&checkpointer->wake, &checkpointer->lock);
-		if (checkpointer->pass != PASS_RUNS)
-			break;
+			continue;
+		}
 		pthread_mutex_unlock(&checkpointer->lock);
 		worker_moves(worker);
 		checkpoint_pass(worker->store);
 		worker_rests(worker);
 		pthread_mutex_lock(&checkpointer->lock);
-		checkpointer->pass = PASS_DONE;
-		pthread_cond_broadcast(&checkpointer->wake);
+		checkpointer_enter(checkpointer,
+			checkpointer->state == CHECKPOINTER_STOPPING ? CHECKPOINTER_STOPPED
+								     : CHECKPOINTER_IDLE);
 	}
 	pthread_mutex_unlock(&checkpointer->lock);
 	return NULL;
@@ -89,11 +113,11 @@ static bool at_rest(struct worker *writer, bool wait)
 	struct checkpointer *checkpointer = &writer->store->checkpointer;
 
 	pthread_mutex_lock(&checkpointer->lock);
-	while (checkpointer->pass == PASS_RUNS && wait) {
+	while (checkpointer->state == CHECKPOINTER_RUNNING && wait) {
 		pthread_cond_wait(&checkpointer->wake, &checkpointer->lock);
 		worker_moves(writer);
 	}
-	bool rests = checkpointer->pass != PASS_RUNS;
+	bool rests = checkpointer->state != CHECKPOINTER_RUNNING;
 	pthread_mutex_unlock(&checkpointer->lock);
 	return rests;
 }
@@ -103,9 +127,8 @@ static void checkpoint_ask(struct checkpointer *checkpointer)
 	checkpointer->passes++;
 	checkpointer->covered = checkpointer->length;
 	pthread_mutex_lock(&checkpointer->lock);
-	checkpointer->pass = PASS_RUNS;
+	checkpointer_enter(checkpointer, CHECKPOINTER_RUNNING);
 	pthread_mutex_unlock(&checkpointer->lock);
-	pthread_cond_broadcast(&checkpointer->wake);
 }
 
 /* The last pages, and with them the log's end, unless a reader still needs it. */
@@ -157,7 +180,7 @@ void checkpoint_if_due(struct worker *writer)
 		checkpoint_finish(writer, limit);
 }
 
-int checkpoint_checkpointer_start(struct sqlite_store *store, struct err *err)
+int checkpoint_start(struct sqlite_store *store, struct err *err)
 {
 	struct checkpointer *checkpointer = &store->checkpointer;
 
@@ -169,22 +192,23 @@ int checkpoint_checkpointer_start(struct sqlite_store *store, struct err *err)
 	store->checkpoint_worker.store = store;
 	vfs_pace(store->checkpoint_worker.session.db, store->lock_fd, moved,
 		&store->checkpoint_worker);
-	return open_worker(&store->checkpoint_worker, checkpointer_main, err);
+	return worker_start(&store->checkpoint_worker, checkpointer_main, err);
 }
 
-void checkpoint_checkpointer_stop(struct sqlite_store *store)
+void checkpoint_stop(struct sqlite_store *store)
 {
 	struct checkpointer *checkpointer = &store->checkpointer;
 
 	pthread_mutex_lock(&checkpointer->lock);
-	checkpointer->stop = true;
+	checkpointer_enter(checkpointer,
+		checkpointer->state == CHECKPOINTER_RUNNING ? CHECKPOINTER_STOPPING
+							    : CHECKPOINTER_STOPPED);
 	pthread_mutex_unlock(&checkpointer->lock);
-	pthread_cond_broadcast(&checkpointer->wake);
 	if (store->checkpoint_worker.started)
 		pthread_join(store->checkpoint_worker.thread, NULL);
 }
 
-void checkpoint_checkpointer_free(struct sqlite_store *store)
+void checkpoint_free(struct sqlite_store *store)
 {
 	if (atomic_load(&store->unsynced)) { /* whoever closes the file last would move the log's
 		                                rest, and remove the log */

@@ -1,13 +1,15 @@
-#include "../verify.h"
+#include "verify.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
-#include "../../protocol/json/json.h"
-#include "../verify_rules.h"
-#include "postgres.h"
+#include "../../../protocol/json/json.h"
+#include "../../verify_rules.h"
+#include "connect.h"
+#include "keys.h"
+#include "migrate.h"
 
 enum { CONNECT_MS = 10000 };
 
@@ -33,7 +35,8 @@ static int count_tables(struct verify_report *report, PGconn *pq, struct err *er
 {
 	PGresult *tables = postgres_verify_query(pq,
 		"SELECT relname, format('SELECT count(*) FROM %I', relname) FROM pg_class "
-		"WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace ORDER BY relname COLLATE \"C\"",
+		"WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace ORDER BY "
+		"relname COLLATE \"C\"",
 		err);
 	int result = tables != NULL ? 0 : -1;
 	bool users = false;
@@ -62,9 +65,11 @@ static int count_tables(struct verify_report *report, PGconn *pq, struct err *er
 static int check_catalog(struct verify_report *report, PGconn *pq, struct err *err)
 {
 	PGresult *found = postgres_verify_query(pq,
-		"SELECT 'the constraint ' || conname || ' was never checked' FROM pg_constraint WHERE NOT convalidated "
+		"SELECT 'the constraint ' || conname || ' was never checked' FROM pg_constraint "
+		"WHERE NOT convalidated "
 		"AND connamespace = current_schema()::regnamespace UNION ALL "
-		"SELECT 'the index ' || c.relname || ' is not valid' FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
+		"SELECT 'the index ' || c.relname || ' is not valid' FROM pg_index i JOIN "
+		"pg_class c ON c.oid = i.indexrelid "
 		"WHERE NOT i.indisvalid AND c.relnamespace = current_schema()::regnamespace",
 		err);
 

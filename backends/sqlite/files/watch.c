@@ -4,7 +4,8 @@
 #include <sys/stat.h>
 #include <sysexits.h>
 
-#include "sqlite.h"
+#include "../sqlite_store.h"
+#include "path.h"
 
 enum { LOG_LARGE = 256 << 20 };
 
@@ -12,8 +13,8 @@ int watch_start(struct sqlite_store *store, struct err *err)
 {
 	struct watch *watch = &store->watch;
 
-	watch->log.path = place_beside(store->path, "-wal");
-	watch->index.path = place_beside(store->path, "-shm");
+	watch->log.path = path_beside(store->path, "-wal");
+	watch->index.path = path_beside(store->path, "-shm");
 	return watch->log.path != NULL && watch->index.path != NULL
 		? 0
 		: err_exit(err, EX_OSERR, "out of memory");
@@ -26,7 +27,8 @@ static void look_at_length(struct sqlite_store *store, off_t length)
 	atomic_store_explicit(&store->wal_bytes, (uint64_t)length, memory_order_relaxed);
 	if (large && !store->watch.log_warned)
 		store->settings.log(4,
-			"the write-ahead log has %lld bytes: a long read outside the daemon keeps it from being reused",
+			"the write-ahead log has %lld bytes: a long read outside the daemon "
+			"keeps it from being reused",
 			(long long)length);
 	store->watch.log_warned = large;
 }

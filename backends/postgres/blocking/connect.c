@@ -1,6 +1,8 @@
 /* Connecting, blocking: run in a thread of its own or before the loop starts. libpq goes through
  * the URL's hosts itself, giving each its own connect_timeout, so that a host that accepts and
  * stays silent is passed over. */
+#include "connect.h"
+
 #include <openssl/ssl.h>
 #include <poll.h>
 #include <stdio.h>
@@ -8,7 +10,8 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "postgres.h"
+#include "../../../protocol/value.h"
+#include "../../store_redact.h"
 
 enum { ASK_S = 30 };
 
@@ -51,7 +54,8 @@ static void describe_failure(const char *url, PGconn *pq, char out[ERR_MESSAGE_M
 
 	if (!store_redact_url_is_clear(url)) {
 		(void)snprintf(out, ERR_MESSAGE_MAX,
-			"%s (more is not shown: in the database URL it is not certain where the password ends; write @ "
+			"%s (more is not shown: in the database URL it is not certain where the "
+			"password ends; write @ "
 			"as %%40, / as %%2F, ? as %%3F)",
 			known_reason(message));
 		free(copy);
@@ -128,7 +132,8 @@ int connect_check_url(const char *url, struct err *err)
 
 	if (bare_signs(url))
 		return err_exit(err, EX_CONFIG,
-			"the database URL has an @ or a / too many: within a user's name, a password or a database's "
+			"the database URL has an @ or a / too many: within a user's name, a "
+			"password or a database's "
 			"name they are written %%40 and %%2F");
 	options = PQconninfoParse(url, &message);
 	if (options == NULL) {
@@ -142,7 +147,8 @@ int connect_check_url(const char *url, struct err *err)
 	return port
 		? 0
 		: err_exit(err, EX_CONFIG,
-			  "the database URL's port is not a number; a password stands between a user's name and an @");
+			  "the database URL's port is not a number; a password stands between a "
+			  "user's name and an @");
 }
 
 static void postgres_connect_settle(PGconn *pq, uint64_t timeout_ms);
@@ -186,13 +192,16 @@ PGconn *connect_postgres(const char *url, uint64_t timeout_ms, char error[ERR_ME
 /* What a pooler's other clients may have left behind in a session, put back to what a new session
  * would have, for the transaction alone. A role is none unless ALTER ROLE or ALTER DATABASE sets
  * one. Warnings must come: one tells that a commit is not on the standby. */
-#define SETTINGS_SQL(select)                                                                                                                       \
-	select " FROM (SELECT name, CASE name WHEN 'client_min_messages' THEN 'warning' ELSE reset_val END AS value FROM pg_settings "             \
-	       "WHERE name IN ('search_path', 'client_min_messages', 'statement_timeout', 'lock_timeout', 'row_security', "                        \
-	       "'standard_conforming_strings') UNION ALL SELECT 'role', COALESCE((SELECT substr(item, 6) FROM pg_db_role_setting, "                \
-	       "unnest(setconfig) AS item WHERE item LIKE 'role=%' AND setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = session_user)) "   \
-	       "AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())) ORDER BY setrole DESC, setdatabase DESC " \
-	       "LIMIT 1), 'none')) AS settings"
+#define SETTINGS_SQL(select)                                                                       \
+	select " FROM (SELECT name, CASE name WHEN 'client_min_messages' THEN 'warning' ELSE "     \
+	       "reset_val END AS value FROM pg_settings WHERE name IN ('search_path', "            \
+	       "'client_min_messages', 'statement_timeout', 'lock_timeout', 'row_security', "      \
+	       "'standard_conforming_strings') UNION ALL SELECT 'role', COALESCE((SELECT "         \
+	       "substr(item, 6) FROM pg_db_role_setting, unnest(setconfig) AS item WHERE item "    \
+	       "LIKE 'role=%' AND setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = "       \
+	       "session_user)) AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE "         \
+	       "datname = current_database())) ORDER BY setrole DESC, setdatabase DESC LIMIT "     \
+	       "1), 'none')) AS settings"
 
 const char postgres_settings_sql[] = SETTINGS_SQL("SELECT set_config(name, value, true)");
 
@@ -348,7 +357,8 @@ static void postgres_connect_settle(PGconn *pq, uint64_t timeout_ms)
 	PGresult *result;
 
 	(void)snprintf(sql, sizeof sql,
-		"SELECT CASE pg_backend_pid() WHEN %d THEN set_config('client_min_messages', 'warning', false) "
+		"SELECT CASE pg_backend_pid() WHEN %d THEN set_config('client_min_messages', "
+		"'warning', false) "
 		"|| pg_try_advisory_lock_shared(" POSTGRES_USE_LOCK ")::text END",
 		PQbackendPID(pq));
 	result = ask_until(pq, sql, clock_ns() + timeout_ms * 1000000);
@@ -381,7 +391,8 @@ int connect_check_pooler(PGconn *pq, struct err *err)
 		PQclear(connect_ask(pq, "ROLLBACK"));
 	if (statement_mode)
 		return err_exit(err, EX_CONFIG,
-			"the pooler before the database runs each statement on any server connection (PgBouncer: pool_mode = "
+			"the pooler before the database runs each statement on any server "
+			"connection (PgBouncer: pool_mode = "
 			"statement): set pool_mode to transaction or session");
 	return good ? 0
 		    : err_exit(err, EX_UNAVAILABLE,

@@ -1,121 +1,29 @@
-/* The threads that run calls: one writer, which commits all that wait together, and readers.
+/* The thread that writes: all calls that wait share one transaction.
  *
  * A write is answered only after the COMMIT that holds it. A statement that fails takes back its
- * own changes alone; a failure that ends the whole transaction makes the others of its group run
- * again. SQLite ends it by itself when memory runs out, among others, and what runs then commits
- * one by one: the state is checked after each call. */
-#include <string.h>
+ * own changes alone; a failure that ends the whole transaction makes the others of its batch run
+ * again. SQLite ends it by itself when it is out of memory, among others, and what runs then
+ * commits one by one: the state is checked after each call. */
+#include "writer.h"
+
 #include <time.h>
 #include <unistd.h>
 
-#include "../execute.h"
-#include "keys.h"
-#include "migrate.h"
-#include "sqlite.h"
-
-enum { ATTEMPTS_MAX = 5, MOVES_STEPS = 1 << 20 };
-
-void worker_moves(struct worker *worker)
-{
-	atomic_store_explicit(&worker->moved, clock_ns(), memory_order_relaxed);
-}
-
-void worker_rests(struct worker *worker)
-{
-	atomic_store_explicit(&worker->moved, 0, memory_order_relaxed);
-}
-
-/* A statement that runs for long still moves. */
-static int moves(void *worker)
-{
-	worker_moves(worker);
-	return 0;
-}
-
-void workers_watch_worker(struct worker *worker)
-{
-	sqlite3_progress_handler(worker->session.db, MOVES_STEPS, moves, worker);
-}
-
-enum run_result workers_run(struct worker *worker, struct call *call)
-{
-	enum run_result result = RUN_DONE;
-
-	if (call->method == NULL) { /* the health probe: a real read */
-		if (session_integer(&worker->session, "SELECT count(*) FROM pierre_migrations") < 0)
-			err_set(&call->err, ERR_STORAGE, "%s",
-				session_reason(sqlite3_extended_errcode(worker->session.db)));
-		return RUN_DONE;
-	}
-	if (call->err.kind != ERR_NONE)
-		return RUN_DONE; /* preparing it failed */
-	if (atomic_load_explicit(&worker->store->ending, memory_order_relaxed)) {
-		workers_given_up(call);
-		return RUN_DONE;
-	}
-	if (!execute_admit(call))
-		return RUN_DONE;
-	worker_moves(worker);
-	atomic_store_explicit(&worker->deadline, call->deadline, memory_order_release);
-	result = session_run(&worker->session, call);
-	atomic_store_explicit(&worker->deadline, 0, memory_order_relaxed);
-	return result;
-}
-
-void workers_timed_out(struct sqlite_store *store, struct call *call)
-{
-	if (call->method != NULL)
-		execute_fail(call, ERR_TIMEOUT, "the call's time ran out before it could be done");
-	else
-		err_set(&call->err, ERR_TIMEOUT, "the database did not answer in time");
-	call->err.outcome = OUTCOME_NONE;
-	atomic_fetch_add_explicit(&store->timeouts, 1, memory_order_relaxed);
-}
-
-void workers_given_up(struct call *call)
-{
-	if (call->method != NULL)
-		execute_fail(call, ERR_SHUTTING_DOWN,
-			"the daemon stopped before the call was done; nothing of it was stored");
-	else
-		err_set(&call->err, ERR_SHUTTING_DOWN, "the daemon stops");
-	call->err.outcome = OUTCOME_NONE;
-}
-
-void workers_expire(struct sqlite_store *store, struct list *calls, struct list *expired)
-{
-	uint64_t now = clock_ns();
-	bool ending = atomic_load(&store->ending);
-
-	list_for_each_safe (node, calls) {
-		struct call *call = call_of(node);
-
-		if (!ending && (call->deadline == 0 || call->deadline > now))
-			continue;
-		list_remove(node);
-		if (call->deadline != 0 && call->deadline <= now)
-			workers_timed_out(store, call);
-		else
-			workers_given_up(call);
-		list_append(expired, node);
-	}
-}
-
-/* What an interrupted call becomes: its time is over, or it was hit by mistake and runs again. */
-static bool give_up(struct sqlite_store *store, struct call *call)
-{
-	if ((call->deadline != 0 && call->deadline <= clock_ns()) ||
-		++call->attempts >= ATTEMPTS_MAX) {
-		workers_timed_out(store, call);
-		return true;
-	}
-	if (atomic_load(&store->ending)) {
-		workers_given_up(call);
-		return true;
-	}
-	execute_restart(call);
-	return false;
-}
+#include "../../../protocol/json/json_add.h"
+#include "../../../protocol/value.h"
+#include "../../execute.h"
+#include "../../migration.h"
+#include "../../seal_log.h"
+#include "../condition.h"
+#include "../files/belong.h"
+#include "../keys.h"
+#include "../migrate.h"
+#include "../rotate.h"
+#include "../sqlite_store.h"
+#include "checkpoint.h"
+#include "queue.h"
+#include "results.h"
+#include "worker.h"
 
 static void fail_all(struct list *calls, const char *reason)
 {
@@ -134,7 +42,7 @@ static bool is_interrupt(int code)
 
 /* BEGIN IMMEDIATE, waiting for an outside lock as long as any call has time. False: no call is
  * left. */
-static bool workers_begin(struct worker *writer, struct list *calls, int *code)
+static bool writer_begin(struct worker *writer, struct list *calls, int *code)
 {
 	struct sqlite_store *store = writer->store;
 
@@ -145,8 +53,8 @@ static bool workers_begin(struct worker *writer, struct list *calls, int *code)
 		if ((*code & 0xFF) != SQLITE_BUSY && !is_interrupt(*code))
 			return true;
 		list_init(&expired);
-		workers_expire(store, calls, &expired);
-		sqlite_finish(store, &expired);
+		worker_expire(store, calls, &expired);
+		results_hand_over(store, &expired);
 		worker_moves(writer);
 		if (list_empty(calls))
 			return false;
@@ -188,13 +96,13 @@ static enum run_result run_group(
 	for (; max > 0 && !list_empty(calls); max--) {
 		struct list *node = list_first(calls);
 		sqlite3_int64 changes = sqlite3_total_changes64(writer->session.db);
-		enum run_result result = workers_run(writer, call_of(node));
+		enum run_result result = worker_run(writer, call_of(node));
 
 		list_remove(node);
 		if (result == RUN_INTERRUPTED || result == RUN_BUSY) {
 			bool gone = transaction_lost(writer);
 
-			if (give_up(writer->store, call_of(node))) {
+			if (worker_gives_up(writer->store, call_of(node))) {
 				list_append(finished, node);
 			} else {
 				node->next =
@@ -257,16 +165,16 @@ static bool expire_while_closed(struct worker *writer, struct list *held)
 	pthread_mutex_lock(&store->writes.lock);
 	stopped = store->writes.stop;
 	list_splice(&waiting, &store->writes.calls);
-	workers_expire(store, &waiting, &expired);
+	worker_expire(store, &waiting, &expired);
 	list_for_each (node, &expired)
 		store->writes.length--;
 	list_splice(&store->writes.calls, &waiting);
 	pthread_mutex_unlock(&store->writes.lock);
 	if (held != NULL)
-		workers_expire(store, held, &expired);
+		worker_expire(store, held, &expired);
 	if (writer->later != NULL)
-		workers_expire(store, writer->later, &expired);
-	sqlite_finish(store, &expired);
+		worker_expire(store, writer->later, &expired);
+	results_hand_over(store, &expired);
 	return stopped;
 }
 
@@ -292,13 +200,13 @@ static void reopen(struct worker *writer, struct list *failed, struct list *held
 			session_integer(
 				&writer->session, "SELECT count(*) FROM pierre_migrations") > 0) {
 			sqlite3_busy_timeout(writer->session.db, WRITER_BUSY_MS);
-			workers_watch_worker(writer);
+			worker_watch(writer);
 			break;
 		}
 		session_close(&writer->session);
 		condition_note_error(store, err.message);
 		if (failed != NULL)
-			sqlite_finish(store, failed);
+			results_hand_over(store, failed);
 		stopped = expire_while_closed(writer, held);
 		worker_moves(writer);
 		if (stopped || atomic_load(&store->ending))
@@ -317,15 +225,6 @@ static void count_group(struct sqlite_store *store, unsigned calls)
 		atomic_store_explicit(&store->batch_max, calls, memory_order_relaxed);
 }
 
-static unsigned length(const struct list *calls)
-{
-	unsigned count = 0;
-
-	list_for_each (node, calls)
-		count++;
-	return count;
-}
-
 /* How much the key has sealed is written down with what it has sealed. */
 static int commit_group(struct worker *writer)
 {
@@ -341,7 +240,7 @@ static int commit_group(struct worker *writer)
 	if (marked && code == SQLITE_OK)
 		writer->store->mark.due = false;
 	if (added > 0)
-		sqlite_counted(writer->store, added, stored, code == SQLITE_OK);
+		seal_log_counted(&writer->store->settings, added, stored, code == SQLITE_OK);
 	if (code == SQLITE_OK &&
 		atomic_load_explicit(&writer->store->writing, memory_order_relaxed) ==
 			WRITING_FAILS &&
@@ -434,8 +333,8 @@ static void answer_group(struct sqlite_store *store, struct list *finished)
 {
 	if (list_empty(finished))
 		return;
-	count_group(store, length(finished));
-	sqlite_finish(store, finished);
+	count_group(store, list_length(finished));
+	results_hand_over(store, finished);
 }
 
 /* One group: all of `calls` in one durable transaction, or in several when one of them ends it:
@@ -445,13 +344,13 @@ static void write_group(struct worker *writer, struct list *calls)
 {
 	struct sqlite_store *store = writer->store;
 	struct list finished;
-	unsigned max = length(calls), uncounted = 0;
+	unsigned max = list_length(calls), uncounted = 0;
 	bool again = true;
 	int code;
 
 	list_init(&finished);
 	atomic_store_explicit(&writer->running, max, memory_order_relaxed);
-	while (again && !list_empty(calls) && workers_begin(writer, calls, &code)) {
+	while (again && !list_empty(calls) && writer_begin(writer, calls, &code)) {
 		enum run_result result = code == SQLITE_OK
 			? run_and_commit(writer, calls, max, &finished, &code)
 			: RUN_BROKEN;
@@ -461,7 +360,7 @@ static void write_group(struct worker *writer, struct list *calls)
 			continue;
 		}
 		roll_back(writer);
-		max = length(&finished) / 2 + 1;
+		max = list_length(&finished) / 2 + 1;
 		if (code == SQLITE_ABORT_ROLLBACK && ++uncounted >= ATTEMPTS_MAX)
 			result = RUN_BROKEN;
 		if (result == RUN_INTERRUPTED)
@@ -490,6 +389,26 @@ static void split_at_lone(struct list *calls, struct list *group)
 	}
 }
 
+/* Runs on the writer's thread, outside any transaction. */
+static int run_migrate(struct sqlite_store *store, struct session *session, struct call *call)
+{
+	struct buffer applied = {0};
+	struct err err;
+
+	json_add_array(&applied, NULL);
+	if (migrate_apply(session, &applied, &(struct migrate_watch){.log = store->settings.log},
+		    &err) < 0) {
+		buffer_free(&applied);
+		return execute_fail(call, ERR_STORAGE, "%s", err.message);
+	}
+	json_add_end(&applied, ']');
+	int64_t schema = migrate_version(session, &err);
+	atomic_store(&store->schema, schema);
+	migration_describe(&call->answer, schema, &applied);
+	buffer_free(&applied);
+	return 0;
+}
+
 static void run_alone(struct worker *writer, struct call *call)
 {
 	struct list finished;
@@ -499,13 +418,13 @@ static void run_alone(struct worker *writer, struct call *call)
 	if (!execute_admit(call))
 		;
 	else if (call->method->impl == IMPL_MIGRATE)
-		sqlite_migrate(writer->store, &writer->session, call);
-	else if (keys_rotate(writer, call) == RUN_BROKEN && !writer->store->memory)
+		run_migrate(writer->store, &writer->session, call);
+	else if (rotate_run(writer, call) == RUN_BROKEN && !writer->store->memory)
 		reopen(writer, &finished, NULL);
-	sqlite_finish(writer->store, &finished);
+	results_hand_over(writer->store, &finished);
 }
 
-static void workers_write_all(struct worker *writer, struct list *calls)
+static void write_all(struct worker *writer, struct list *calls)
 {
 	writer->later = calls;
 	while (!list_empty(calls) && writer->session.db != NULL) {
@@ -526,27 +445,10 @@ static void workers_write_all(struct worker *writer, struct list *calls)
 	}
 	writer->later = NULL;
 	fail_all(calls, "the database is gone"); /* opening it again was given up */
-	sqlite_finish(writer->store, calls);
+	results_hand_over(writer->store, calls);
 }
 
-/* How long calls waited for the thread that takes them now. */
-static void count_waits(struct sqlite_store *store, struct list *calls)
-{
-	uint64_t now = clock_ns(), total = 0, count = 0;
-
-	list_for_each (node, calls) {
-		uint64_t submitted = call_of(node)->submitted;
-
-		if (submitted == 0 || submitted > now)
-			continue;
-		total += now - submitted;
-		count++;
-	}
-	atomic_fetch_add_explicit(&store->wait_ns, total, memory_order_relaxed);
-	atomic_fetch_add_explicit(&store->waits, count, memory_order_relaxed);
-}
-
-void *workers_writer(void *argument)
+void *writer_main(void *argument)
 {
 	struct worker *writer = argument;
 	struct sqlite_store *store = writer->store;
@@ -555,61 +457,15 @@ void *workers_writer(void *argument)
 	list_init(&calls);
 	while (queue_take(&store->writes, &calls, store->settings.batch, 1)) {
 		worker_moves(writer);
-		count_waits(store, &calls);
+		worker_count_waits(store, &calls);
 		list_init(&expired);
-		workers_expire(store, &calls, &expired);
-		sqlite_finish(store, &expired);
+		worker_expire(store, &calls, &expired);
+		results_hand_over(store, &expired);
 		if (writer->session.db == NULL)
 			reopen(writer, NULL, &calls); /* the last try ended without a database */
-		workers_write_all(writer, &calls);
+		write_all(writer, &calls);
 		checkpoint_if_due(writer);
 		worker_rests(writer);
-	}
-	return NULL;
-}
-
-/* One read transaction for the whole batch. */
-static void read_group(struct worker *reader, struct list *calls)
-{
-	struct sqlite_store *store = reader->store;
-	struct list finished;
-
-	list_init(&finished);
-	atomic_store_explicit(&reader->running, length(calls), memory_order_relaxed);
-	(void)session_step(reader->session.begin);
-	while (!list_empty(calls)) {
-		struct list *node = list_first(calls);
-		struct call *call = call_of(node);
-		enum run_result result = workers_run(reader, call);
-
-		if ((result == RUN_INTERRUPTED || result == RUN_BUSY) && !give_up(store, call))
-			continue;
-		if (result == RUN_BROKEN)
-			condition_note_error(store, call->err.message);
-		list_remove(node);
-		list_append(&finished, node);
-	}
-	(void)session_step(reader->session.commit);
-	atomic_store_explicit(&reader->running, 0, memory_order_relaxed);
-	sqlite_finish(store, &finished);
-}
-
-void *workers_reader(void *argument)
-{
-	struct worker *reader = argument;
-	struct sqlite_store *store = reader->store;
-	struct list calls, expired;
-
-	list_init(&calls);
-	while (queue_take(&store->reads, &calls, store->settings.batch, store->reader_count)) {
-		worker_moves(reader);
-		count_waits(store, &calls);
-		list_init(&expired);
-		workers_expire(store, &calls, &expired);
-		sqlite_finish(store, &expired);
-		if (!list_empty(&calls))
-			read_group(reader, &calls);
-		worker_rests(reader);
 	}
 	return NULL;
 }

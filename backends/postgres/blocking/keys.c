@@ -1,14 +1,19 @@
 /* The key and the database: the proof that they fit, the count of sealings, changing the key.
  * Blocking, on a connection that is not in pipeline mode; without prepared statements and settings
  * of a session, so that a pooler may stand between. */
+#include "keys.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
-#include "../../protocol/json/json.h"
-#include "postgres.h"
+#include "../../../protocol/json/json.h"
+#include "../../../protocol/json/json_add.h"
+#include "../result.h"
+#include "connect.h"
+#include "migrate.h"
 
 enum { STEP_TRIES = 5 };
 
@@ -82,7 +87,8 @@ static PGresult *postgres_keys_read_meta(PGconn *pq, const struct seal *seal, st
 
 	seal_count_name(seal, name); /* letters and digits: it needs no quoting */
 	(void)snprintf(sql, sizeof sql,
-		"SELECT key, value FROM pierre_meta WHERE key IN ('key_check', 'key_check_next', '%s')",
+		"SELECT key, value FROM pierre_meta WHERE key IN ('key_check', 'key_check_next', "
+		"'%s')",
 		name);
 	result = connect_question(pq, sql);
 	if (PQresultStatus(result) == PGRES_TUPLES_OK && PQnfields(result) == 2)
@@ -168,7 +174,8 @@ int keys_count_seals(
 	seal_count_name(seal, name);
 	(void)snprintf(number, sizeof number, "%" PRIu64, added);
 	result = postgres_keys_query(pq,
-		"INSERT INTO pierre_meta AS m (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET "
+		"INSERT INTO pierre_meta AS m (key, value) VALUES ($1, $2) ON CONFLICT (key) DO "
+		"UPDATE SET "
 		"value = (m.value::bigint + $2::bigint)::text RETURNING value",
 		2, values, err);
 	if (result == NULL)
@@ -222,21 +229,26 @@ int keys_postgres_each_token(PGconn *pq,
 	return result;
 }
 
+static void add_token_text(struct buffer *out, const char *name, const char *text, size_t length)
+{
+	json_add_name(out, name);
+	json_write_string(out, text, length);
+}
+
 /* An object of the array that the statement below takes apart. */
 static void postgres_keys_write_token(struct buffer *out, const struct rotation_token *token)
 {
-	static const char *const names[] = {",\"a\":", ",\"r\":", ",\"n\":"},
-				 *const old_names[] = {",\"oa\":", ",\"ob\":", ",\"oc\":"};
+	static const char *const names[] = {"a", "r", "n"}, *const old_names[] = {"oa", "ob", "oc"};
 
-	buffer_text(out, out->length == 0 ? "[{\"id\":" : ",{\"id\":");
-	json_write_string(out, token->user, strlen(token->user));
+	if (out->length == 0)
+		json_add_array(out, NULL);
+	json_add_object(out, NULL);
+	json_add_text(out, "id", token->user);
 	for (int i = 0; i < 3; i++) {
-		buffer_text(out, names[i]);
-		json_write_string(out, token->sealed[i], token->sealed_length[i]);
-		buffer_text(out, old_names[i]);
-		json_write_string(out, token->stored[i], token->length[i]);
+		add_token_text(out, names[i], token->sealed[i], token->sealed_length[i]);
+		add_token_text(out, old_names[i], token->stored[i], token->length[i]);
 	}
-	buffer_byte(out, '}');
+	json_add_end(out, '}');
 }
 
 /* All of one provider in one statement, and each only if it is still what it was. */
@@ -254,9 +266,12 @@ static int write_tokens(PGconn *pq, struct rotation *rotation, const char *provi
 	(void)snprintf(sql, sizeof sql,
 		"WITH v AS MATERIALIZED (SELECT v.* FROM jsonb_to_recordset($1::jsonb) "
 		"AS v(id uuid, a text, r text, n text, oa text, ob text, oc text)), "
-		"held AS MATERIALIZED (SELECT id FROM users WHERE id IN (SELECT id FROM v) ORDER BY id FOR NO KEY UPDATE) "
-		"UPDATE users AS u SET %s_access_token = v.a, %s_refresh_token = v.r, %s_nonce = v.n FROM v JOIN held USING (id) "
-		"WHERE u.id = v.id AND u.%s_access_token = v.oa AND u.%s_refresh_token = v.ob AND u.%s_nonce = v.oc",
+		"held AS MATERIALIZED (SELECT id FROM users WHERE id IN (SELECT id FROM v) ORDER "
+		"BY id FOR NO KEY UPDATE) "
+		"UPDATE users AS u SET %s_access_token = v.a, %s_refresh_token = v.r, %s_nonce = "
+		"v.n FROM v JOIN held USING (id) "
+		"WHERE u.id = v.id AND u.%s_access_token = v.oa AND u.%s_refresh_token = v.ob "
+		"AND u.%s_nonce = v.oc",
 		provider, provider, provider, provider, provider, provider);
 	for (int tries = 0;; tries++) {
 		result = connect_query(pq, sql, 1, values);
@@ -320,7 +335,8 @@ static int postgres_keys_write_end(PGconn *pq, const struct seal *seal, struct e
 		return 0;
 	(void)seal_check_make(seal, check);
 	return postgres_keys_execute(pq,
-		"WITH gone AS (DELETE FROM pierre_meta WHERE key = 'key_check_next') INSERT INTO pierre_meta (key, value) "
+		"WITH gone AS (DELETE FROM pierre_meta WHERE key = 'key_check_next') INSERT INTO "
+		"pierre_meta (key, value) "
 		"VALUES ('key_check', $1) ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value",
 		1, values, err);
 }

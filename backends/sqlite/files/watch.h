@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "../../protocol/error.h"
+#include "../../../protocol/error.h"
 
 struct sqlite_store;
 

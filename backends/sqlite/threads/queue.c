@@ -1,4 +1,4 @@
-#include "sqlite.h"
+#include "queue.h"
 
 void queue_init(struct queue *queue)
 {
@@ -54,4 +54,14 @@ void queue_stop(struct queue *queue)
 	queue->stop = true;
 	pthread_mutex_unlock(&queue->lock);
 	pthread_cond_broadcast(&queue->wake);
+}
+
+unsigned queue_length(struct queue *queue)
+{
+	unsigned length;
+
+	pthread_mutex_lock(&queue->lock);
+	length = queue->length;
+	pthread_mutex_unlock(&queue->lock);
+	return length;
 }
