@@ -1,5 +1,4 @@
-/* Where the daemon's socket is when nobody says so: the daemon's own rule, and then the system's
- * service. */
+/* The default path of the socket: the daemon's own rule, then the socket of the system service. */
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -13,8 +12,7 @@
 #include "handle.h"
 #include "wire/socket_place.h"
 
-/* /tmp is everyone's: a folder there that is not the caller's own may have been planted, to be
- * spoken to in the daemon's place. */
+/* /tmp is world-writable: another user may have created the folder to impersonate the daemon. */
 static int check_private_folder(const char *folder, struct pierre_error *error)
 {
 	const char *objection;
@@ -22,13 +20,13 @@ static int check_private_folder(const char *folder, struct pierre_error *error)
 
 	if (lstat(folder, &st) != 0) {
 		if (errno == ENOENT)
-			return 0; /* no daemon yet: connecting says so */
+			return 0; /* no daemon yet: connecting reports it */
 		return failure_set(error, PIERRE_NO_CONNECTION, "%s: %s", folder, strerror(errno));
 	}
 	objection = socket_place_objection(&st);
 	if (objection != NULL)
 		return failure_set(error, PIERRE_NO_CONNECTION,
-			"the folder %s %s: it is not used for the socket", folder, objection);
+			"the folder %s %s and is not used for the socket", folder, objection);
 	return 0;
 }
 
@@ -39,7 +37,7 @@ static int socket_path_join(char *path, size_t size, const char *folder, size_t 
 
 	if (whole >= SOCKET_PATH_SIZE || whole >= size)
 		return failure_set(error, PIERRE_NO_CONNECTION,
-			"the socket's path %.*s%s is %zu bytes long; at most %zu fit",
+			"the socket path %.*s%s has %zu bytes, more than the maximum of %zu",
 			(int)(length < 200 ? length : 200), folder, name, whole,
 			(size < SOCKET_PATH_SIZE ? size : SOCKET_PATH_SIZE) - 1);
 	(void)snprintf(path, size, "%.*s%s", (int)length, folder, name);
@@ -66,8 +64,8 @@ static bool is_missing(const char *path)
 	return lstat(path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR);
 }
 
-/* A folder of the service that the caller may not enter counts as there: connecting then says what
- * is wrong. */
+/* A service folder that the caller cannot enter counts as existing: connecting then reports the
+ * problem. */
 int pierre_default_socket(char *path, size_t size, struct pierre_error *error)
 {
 	const char *found = getenv("PIERRE_DBD_SOCKET");

@@ -272,9 +272,9 @@ def _result_note(catalog, method: Method):
         return ""
     nothing = ", or NULL" if method.result.optional else ""
     if kind and method.answer == "list":
-        return f"*out: an array of *count (NULL when there are none); free it with pierre_{snake(kind.name)}_free."
+        return f"*out: an array of *count (NULL when empty); free it with pierre_{snake(kind.name)}_free."
     if kind:
-        return f"*out: what it says{nothing}; free it with pierre_{snake(kind.name)}_free."
+        return f"*out: the result{nothing}; free it with pierre_{snake(kind.name)}_free."
     if _C_TYPES[catalog.scalar(method.result).name][1] in _NUMBERS:
         return ""
     return f"*out: the text{nothing}; free it with pierre_text_free."
@@ -283,16 +283,16 @@ def _result_note(catalog, method: Method):
 def header(catalog: Catalog) -> str:
     out = [
         BANNER,
-        "/* The daemon's methods as C calls. Included by pierre-db.h, which says how they "
-        "behave.\n *\n"
-        " * Structs that a call takes may be zeroed: then everything that may be missing is. "
-        "NULL, or has_… being false, means\n"
-        " * missing, for parameters too. Times are microseconds since 1970-01-01T00:00:00Z. */",
+        "/* The daemon's methods as C calls. Included by pierre-db.h, which documents their "
+        "behaviour.\n *\n"
+        " * A zeroed argument struct omits all optional members. NULL, or has_… being false, "
+        "means that a member or\n"
+        " * parameter is omitted. Times are microseconds since 1970-01-01T00:00:00Z. */",
         "#ifndef PIERRE_DB_CALLS_H\n#define PIERRE_DB_CALLS_H\n",
         '#ifdef __cplusplus\nextern "C" {\n#endif\n',
-        "/* Version of the method set, as daemon.version tells it. */\n"
+        "/* Version of the method set, as returned by daemon.version. */\n"
         f"#define PIERRE_METHODS_VERSION {string(catalog.version)}\n",
-        "/* The daemon's kinds of errors: its JSON-RPC codes. */",
+        "/* Error kinds of the daemon: its JSON-RPC codes. */",
         "enum pierre_daemon_kind {",
     ]
     out += [
@@ -315,7 +315,7 @@ def header(catalog: Catalog) -> str:
         name = snake(kind.name)
         out.append(
             f"PIERRE_API void pierre_{name}_free(struct pierre_{name} *{name}); "
-            "/* also an array of them; NULL is fine */"
+            "/* also frees an array; accepts NULL */"
         )
     for domain in catalog.domains:
         out.append(f"\n/* {domain.title} " + "-" * max(3, 105 - len(domain.title)) + " */")

@@ -9,11 +9,11 @@ from .model import Catalog, Field, Method, ObjectType
 _ACCESS = {"read": "reads", "write": "writes", "full": "reads secrets", "admin": "administers"}
 
 _INTRODUCTION = (
-    "[protocol.md](protocol.md) describes the lines on the socket and the scalar types. "
+    "[protocol.md](protocol.md) describes the transport and the scalar types. "
     "`rpc.discover` returns the content of this page as an OpenRPC document.",
-    "Parameters are given by name or, in the order of the tables here, by position. Those marked "
-    "*optional* may be missing or null; any other name is refused. Members of answers are always "
-    "present, in the order listed here. *Access* is the lowest role that may call: `read`, "
+    "Parameters are passed by name or, in the order of the tables, by position. Those marked "
+    "*optional* may be omitted or null; unknown names are refused. Members of results are always "
+    "present, in the order listed here. *Access* is the minimum role of the caller: `read`, "
     "`write`, `full` (reads secrets) or `admin`. Each role includes those before it.",
 )
 
@@ -104,7 +104,7 @@ def _method(catalog: Catalog, method: Method) -> list[str]:
     out += [
         *_filled(
             f"Access: `{method.access}` ({_ACCESS[method.access]})."
-            + (f" Errors of its own: {', '.join(errors)}." if errors else "")
+            + (f" Specific errors: {', '.join(errors)}." if errors else "")
         ),
         "",
     ]
@@ -133,7 +133,7 @@ def _linked(catalog, text):
 def _param_text(field: Field) -> str:
     notes = []
     if field.default is not None:
-        value = {"now": "the time of the call", "new_uuid": "a new random one"}.get(
+        value = {"now": "the time of the call", "new_uuid": "a new random UUID"}.get(
             field.default.kind
         )
         if value is None:
@@ -157,9 +157,9 @@ _WHOLE_RANGES = ((0, 2**16 - 1), (0, 2**32 - 1), (-(2**63), 2**63 - 1))
 
 def _extracts(param: Field) -> list[str]:
     out = [
-        f"Members of `{param.name}` that the daemon reads:",
+        f"Members of `{param.name}` that the method reads:",
         "",
-        "| value | taken from | type | when missing |",
+        "| value | member | type | default |",
         "|---|---|---|---|",
     ]
     for extract in param.extracts:

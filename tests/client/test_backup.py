@@ -434,7 +434,7 @@ class Sqlite(BackupCase):
             self.assertEqual((other["began"], other["path"]), (False, path))
             code, out, said = ctl(daemon, "backup", path + "3")
             self.assertEqual((code, out), (75, ""))
-            self.assertIn("another backup is under way: " + path, said)
+            self.assertIn("another backup is in progress: " + path, said)
         # A stop does not wait for the copy, and leaves nothing behind.
         daemon.signal(signal.SIGTERM)
         self.assertEqual(daemon.wait(), 0)
@@ -592,11 +592,11 @@ class Postgres(BackupCase):
         os.chmod(tool, 0o755)
         code, _, said = ctl(daemon, "backup", "a.dump", PATH=folder + ":/usr/bin:/bin")
         self.assertEqual(code, 69)
-        self.assertIn("the pg_dump here is of version 9, older than the server's", said)
+        self.assertIn("pg_dump has version 9, older than the server's", said)
         with open(tool, "w", encoding="ascii") as file:
             file.write("#!/bin/sh\nexit 127\n")
         self.assertIn(
-            "there is no pg_dump here",
+            "pg_dump is missing",
             ctl(daemon, "backup", "a.dump", PATH=folder + ":/usr/bin:/bin")[2],
         )
         daemon.stop()

@@ -198,7 +198,7 @@ class InATerminal(WithTerminals):
             r"  most: not_found$",
         )
         self.assertRegex(
-            lines[3], r"^clients   [23] of 1024   in flight \d+   hashing 0.0/s   waiting for it 0$"
+            lines[3], r"^clients   [23] of 1024   in flight \d+   hashing 0.0/s   queued 0$"
         )
         self.assertRegex(
             lines[4],
@@ -399,7 +399,9 @@ class AcrossARestart(WithTerminals):
         self.within(20, lambda: re.search(r"^calls +[1-9][\d.]*/s", terminal.text(), re.MULTILINE))
         self.daemon.signal(signal.SIGSTOP)
         try:
-            self.within(20, lambda: re.search(r"reconnecting .*silent", terminal.text()))
+            self.within(
+                20, lambda: re.search(r"reconnecting .*the daemon does not answer", terminal.text())
+            )
         finally:
             self.daemon.signal(signal.SIGCONT)
         self.within(20, lambda: re.search(r"^health +ok", terminal.text(), re.MULTILINE))
@@ -502,11 +504,11 @@ class InAPipe(Top):
         self.assertRegex(rest, r"\d\d:\d\d:\d\d  unreachable  no answer for \d+ s\n$")
 
     def test_usage(self):
-        self.assertIn("--interval takes seconds", self.run_top("--interval", "soon", code=64))
-        self.assertIn("--interval takes seconds", self.run_top("--interval=0", code=64))
-        self.assertIn("--interval needs a value", self.run_top("--interval", code=64))
-        self.assertIn("--count takes a number", self.run_top("-n", "0", code=64))
-        self.assertIn("--sort takes rate", self.run_top("--sort", "height", code=64))
+        self.assertIn("--interval expects seconds", self.run_top("--interval", "soon", code=64))
+        self.assertIn("--interval expects seconds", self.run_top("--interval=0", code=64))
+        self.assertIn("--interval requires a value", self.run_top("--interval", code=64))
+        self.assertIn("--count expects a number", self.run_top("-n", "0", code=64))
+        self.assertIn("--sort expects rate", self.run_top("--sort", "height", code=64))
         self.assertIn("top has no option --fast", self.run_top("--fast", code=64))
         done = subprocess.run(
             [CTL, "--socket", "/nonexistent/s", "top"],

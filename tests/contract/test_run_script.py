@@ -144,7 +144,7 @@ class RunScript(Case):
 
         # The next day: the same key and the same users.
         process, text = self.start()
-        self.assertNotIn("made a new key", text)
+        self.assertNotIn("created a new key", text)
         done = subprocess.run(
             ["build/client/pierre-dbctl", "call", "get_user_count"],
             cwd=self.copy,
@@ -194,7 +194,7 @@ class RunScript(Case):
                 )
             process, text = self.start("--env-file", settings, PIERRE_DBD_SOCKET="")
             self.assertIn(f"ready on {place}.", text)
-            self.assertNotIn("made a new key", text)
+            self.assertNotIn("created a new key", text)
             self.stop(process)
 
     def test_another_daemon_answers(self):

@@ -157,8 +157,8 @@ class Changing(RotationCase):
         self.assertEqual((code, said), (0, ""))
         self.assertRegex(
             out,
-            r"^all tokens of 250 users are under the key [0-9a-f]{16}; 499 were sealed anew\n"
-            r"the previous key [0-9a-f]{16} is needed no more: .*\n$",
+            r"^all tokens of 250 users are sealed with the key [0-9a-f]{16}; 499 were re-encrypted\n"
+            r"the previous key [0-9a-f]{16} is no longer needed: .*\n$",
         )
         self.logged(
             self.daemon,
@@ -191,7 +191,7 @@ class Changing(RotationCase):
         self.restart(self.new)
         code, out, said = ctl(self.daemon, "rotate-key")
         self.assertEqual((code, said), (0, ""))
-        self.assertRegex(out, r"^all tokens of 250 users are under the key [0-9a-f]{16}\n$")
+        self.assertRegex(out, r"^all tokens of 250 users are sealed with the key [0-9a-f]{16}\n$")
         self.daemon.stop()
 
     def test_going_back(self):
@@ -494,7 +494,7 @@ class Changing(RotationCase):
         self.assertEqual(ctl(self.daemon, "rotate-key", "now")[0], 64)
         code, out, said = ctl(self.daemon, "rotate-key")
         self.assertEqual((code, said), (0, ""))
-        self.assertRegex(out, r"^all tokens of 0 users are under the key [0-9a-f]{16}\n$")
+        self.assertRegex(out, r"^all tokens of 0 users are sealed with the key [0-9a-f]{16}\n$")
         self.daemon.stop()
         self.assertEqual(ctl(self.daemon, "rotate-key", timeout=20)[0], 75)
 

@@ -53,8 +53,8 @@ class Tree(unittest.TestCase):
         header = generate.emit_client.header(self.catalog)
         for text in (
             "may log in. Default: true. */",
-            "was spoken. Default: 1.0. May",
-            "client claimed. Default: none. May",
+            "agent-to-agent protocol. Default: 1.0. May",
+            "claimed by the client. Default: none. May",
         ):
             self.assertIn(text, header)
 
