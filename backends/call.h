@@ -64,12 +64,24 @@ struct call {
 	uint8_t place;               /* PostgreSQL: its part of the batch */
 	uint64_t number;             /* PostgreSQL: the order of arrival */
 	struct call *before;         /* PostgreSQL: see order->ordered */
-	void (*done)(struct call *); /* loop thread; may run inside submit or process */
+	void (*done)(struct call *); /* loop thread; never inside submit */
 };
 
 static inline struct call *call_of(struct list *node)
 {
 	return list_entry(node, struct call, link);
+}
+
+/* Ends the calls that submit() could answer. done() may submit further calls, so it never runs
+ * within submit(): such calls go to a list of the store, which flush and process deliver. */
+static inline void call_deliver(struct list *completed)
+{
+	while (!list_empty(completed)) {
+		struct call *call = call_of(list_first(completed));
+
+		list_remove(&call->link);
+		call->done(call);
+	}
 }
 
 #endif

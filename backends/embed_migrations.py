@@ -4,8 +4,9 @@
 Files are called NNNN_name.sql; their numbers must be 1, 2, 3, … without a gap. The table is
 `const struct migration NAME[]`, ended by a row whose name is NULL.
 
-An expression that a file needs often stands once, between `-- define NAME` and `-- end`, with {x} for what it is about;
-`{NAME column}` is that expression for a column. It may use those that are defined behind it.
+An expression that a file needs often stands once, between `-- define NAME` and `-- end`, with {x}
+for what it is about; `{NAME column}` is that expression for a column. It may use those that are
+defined behind it.
 """
 import pathlib
 import re
@@ -38,10 +39,12 @@ def main() -> None:
         if match is None or int(match[1]) != number:
             sys.exit(f"{path}: expected a file called {number:04}_name.sql")
         rows.append(
-            f'\t{{{number}, "{path.stem}",\n{c_string(expand(path.read_text(encoding="utf-8")))}\t}},\n'
+            f'\t{{{number}, "{path.stem}",\n'
+            f'{c_string(expand(path.read_text(encoding="utf-8")))}\t}},\n'
         )
     output.write_text(
-        '/* Made by embed_migrations.py. Do not edit. */\n#include <stddef.h>\n\n#include "migration.h"\n\n'
+        "/* Made by embed_migrations.py. Do not edit. */\n#include <stddef.h>\n\n"
+        '#include "migration.h"\n\n'
         f"const struct migration {name}[] = {{\n{''.join(rows)}\t{{0, NULL, NULL}},\n}};\n",
         encoding="utf-8",
     )

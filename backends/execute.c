@@ -7,6 +7,7 @@
 #include "../protocol/encode.h"
 #include "../protocol/json/json.h"
 
+enum { BAD_ROW_ID_MAX = 100 };
 static const int64_t hour_us = INT64_C(3600000000);
 
 static int execute_out_of_memory(struct call *call)
@@ -179,51 +180,66 @@ static int open_columns(struct call *call, struct seal *seal, struct value *colu
 	return 0;
 }
 
-/* The table whose rows a row schema shows. */
 static const char *table_of(const struct method *method)
 {
-	static const char *const tables[][2] = {
-		{"User", "users"},
-		{"Token", "users"},
-		{"ApiKey", "api_keys"},
-		{"RequestLog", "api_key_usage"},
-		{"ApiKeyUsageStats", "api_key_usage"},
-		{"ToolUsage", "api_key_usage"},
-		{"Goal", "goals"},
-		{"Insight", "analytics_insights"},
-		{"A2AClient", "a2a_clients"},
-		{"A2ASession", "a2a_sessions"},
-		{"A2ATask", "a2a_tasks"},
-		{"A2AUsageStats", "a2a_usage"},
-		{"A2AUsageDay", "a2a_usage"},
-	};
+	return method->table != NULL ? method->table : "the database";
+}
 
-	for (size_t i = 0; method->row_schema != NULL && i < sizeof tables / sizeof tables[0]; i++)
-		if (strcmp(tables[i][0], method->row_schema->name) == 0)
-			return tables[i][1];
-	return strstr(method->name, "profile") != NULL ? "user_profiles" : "the database";
+/* At most BAD_ROW_ID_MAX bytes, and whole characters. */
+static size_t bounded_id(const char *id, size_t length)
+{
+	if (length > BAD_ROW_ID_MAX)
+		for (length = BAD_ROW_ID_MAX; ((unsigned char)id[length] & 0xC0) == 0x80;)
+			length--;
+	return length;
+}
+
+int execute_bad_value(struct call *call, const char *id, size_t length, const char *column)
+{
+	if (length == 0 || !utf8_valid(id, length))
+		return execute_fail(call, ERR_STORAGE,
+			"a row of %s: the stored %s is not what it should be",
+			table_of(call->method), column);
+	return execute_fail(call, ERR_STORAGE,
+		"row \"%.*s\" of %s: the stored %s is not what it should be",
+		(int)bounded_id(id, length), id, table_of(call->method), column);
+}
+
+/* Whose row it is, where it has no id: never by an e-mail address, a name or a token. */
+static const struct value *owner_of(const struct call *call, const char **name)
+{
+	static const char *const owners[] = {
+		"user_id", "api_key_id", "client_id", "goal_id", "task_id"};
+	const struct method *method = call->method;
+
+	for (unsigned i = 0; i < method->bind_count; i++)
+		for (size_t k = 0; k < sizeof owners / sizeof owners[0]; k++)
+			if (strcmp(method->binds[i].name, owners[k]) == 0 && call->values[i].set) {
+				*name = owners[k];
+				return &call->values[i];
+			}
+	return NULL;
 }
 
 int execute_bad_row(struct call *call, const struct value *columns, const char *column)
 {
 	const struct method *method = call->method;
 	const struct value *id = NULL;
+	const char *name = "";
 
 	for (unsigned i = 0; columns != NULL && i < method->row_schema->column_count; i++)
-		if (strcmp(method->row_schema->columns[i].name, "id") == 0)
+		if (strcmp(method->row_schema->columns[i].name, "id") == 0 && columns[i].set &&
+			(method->row_schema->columns[i].type == TYPE_UUID ||
+				method->row_schema->columns[i].type == TYPE_STRING))
 			id = &columns[i];
-	/* A row without an id of its own is its user's. Never an e-mail address, a name or a token.
-	 */
-	for (unsigned i = 0; id == NULL && i < method->bind_count; i++)
-		if (strcmp(method->binds[i].name, "user_id") == 0)
-			id = &call->values[i];
-	if (id == NULL || !id->set || !utf8_valid(id->s.ptr, id->s.len))
-		return execute_fail(call, ERR_STORAGE,
-			"a row of %s: the stored %s is not what it should be", table_of(method),
-			column);
+	if (id != NULL)
+		return execute_bad_value(call, id->s.ptr, id->s.len, column);
+	id = owner_of(call, &name);
+	if (id == NULL)
+		return execute_bad_value(call, "", 0, column);
 	return execute_fail(call, ERR_STORAGE,
-		"row \"%.*s\" of %s: the stored %s is not what it should be",
-		(int)(id->s.len > 100 ? 100 : id->s.len), id->s.ptr, table_of(method), column);
+		"a row of %s with the %s \"%.*s\": the stored %s is not what it should be",
+		table_of(method), name, (int)bounded_id(id->s.ptr, id->s.len), id->s.ptr, column);
 }
 
 /* What the password check needs once the row is gone. */

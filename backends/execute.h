@@ -4,7 +4,7 @@
 #define PIERRE_EXECUTE_H
 
 #include "call.h"
-#include "seal.h"
+#include "secrets/seal.h"
 
 /* Before the first try: fills the computed bind parameters (now, new ids, nonce …) and seals SEALED
  * parameters. Failure: call->err is set. */
@@ -32,6 +32,8 @@ int execute_conflict(struct call *call, const char *key);
 /* `storage`: a stored value that its column cannot hold, named by table and row. columns: read so
  * far; NULL: none. */
 int execute_bad_row(struct call *call, const struct value *columns, const char *column);
+/* The same where the row's id is known; an empty one is unknown. */
+int execute_bad_value(struct call *call, const char *id, size_t length, const char *column);
 int execute_no_row(struct call *call); /* not_found about method->subject; also for a foreign key
                                           that names no row */
 

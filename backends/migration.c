@@ -1,8 +1,6 @@
 #include "migration.h"
 
-#include <string.h>
-
-#include "../protocol/json/json.h"
+#include "../protocol/json/json_add.h"
 
 int64_t migration_newest(const struct migration *table)
 {
@@ -15,9 +13,15 @@ int64_t migration_newest(const struct migration *table)
 
 void migration_list(struct buffer *applied, const struct migration *migration)
 {
-	if (applied == NULL)
-		return;
-	if (applied->length > 0 && applied->data[applied->length - 1] != '[')
-		buffer_byte(applied, ',');
-	json_write_string(applied, migration->name, strlen(migration->name));
+	if (applied != NULL)
+		json_add_text(applied, NULL, migration->name);
+}
+
+void migration_describe(struct buffer *out, int64_t schema, const struct buffer *applied)
+{
+	json_add_object(out, NULL);
+	json_add_integer(out, "schema_version", schema);
+	json_add_name(out, "applied");
+	buffer_join(out, applied);
+	json_add_end(out, '}');
 }

@@ -17,7 +17,9 @@ extern const struct migration sqlite_migrations[];
 extern const struct migration postgres_migrations[];
 
 int64_t migration_newest(const struct migration *table); /* the number that a current schema has */
-/* Adds its name to the items of a JSON array; applied NULL: nobody asks. */
+/* Adds its name to the items of a JSON array; applied NULL: none is wanted. */
 void migration_list(struct buffer *applied, const struct migration *migration);
+/* The result of `migrate`. applied: a JSON array, by migration_list. */
+void migration_describe(struct buffer *out, int64_t schema, const struct buffer *applied);
 
 #endif

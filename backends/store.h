@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "call.h"
-#include "seal.h"
+#include "secrets/seal.h"
 
 struct store_settings {
 	const char *url;   /* DATABASE_URL as given (secret: may hold a password) */
@@ -71,8 +71,8 @@ struct store;
 
 struct store_ops {
 	const char *name; /* "sqlite", "postgresql" */
-	/* Takes a call; done() comes later or at once. The order of calls with one `order` is kept.
-	 */
+	/* Takes a call; its done() comes with flush, process or tick, never inside submit. The
+	 * order of calls with one `order` is kept. */
 	void (*submit)(struct store *, struct call *);
 	/* End of a loop turn: hand over what was submitted, in one go. Nothing may wait for the
 	 * next turn. */
@@ -114,19 +114,9 @@ struct store {
 int store_open(struct store **ret, const struct store_settings *settings, struct err *err);
 /* The form alone: which backend a URL names. exit_code 78. */
 int store_check_url(const char *url, enum backend_id *backend, struct err *err);
-int open_sqlite_store(struct store **ret, const struct store_settings *settings, struct err *err);
-int postgres_store_open(struct store **ret, const struct store_settings *settings, struct err *err);
-int connect_check_url(const char *url, struct err *err);
-
-/* Says once, when the number passes SEAL_WARN, that the key has sealed much. `before`: what was
- * known of it; 0 at start. */
-void store_warn_of_count(const struct store_settings *settings, uint64_t before, uint64_t now);
-
-/* The URL as it may be shown: with *** for a password, and for all of it where the password's place
- * is not certain. Never longer than the URL and 3 bytes; out is NUL-terminated, cut to size. */
-void store_redact_url(const char *url, char *out, size_t size);
-/* Is it certain which part of a server's URL is the password? Else no part of the URL may be shown,
- * in no message. */
-bool store_redact_url_is_clear(const char *url);
+/* Checks a whole database that is not open. Failure: it cannot be read (exit_code). What is wrong
+ * with it is in the report, which verify_free frees in either case. */
+struct verify_report;
+int store_verify(struct verify_report *report, const char *url, struct seal *seal, struct err *err);
 
 #endif

@@ -5,11 +5,11 @@
  * is the one behind the password only when the whole text has no second one and no / or ? before
  * it; and where a secret is a member of the query, the rest of it is hidden. What is no such URL is
  * shown as its scheme. */
+#include "store_redact.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-
-#include "store.h"
 
 static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 

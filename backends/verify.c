@@ -5,23 +5,11 @@
 #include <string.h>
 
 #include "../protocol/json/json.h"
+#include "../protocol/json/json_add.h"
 #include "../protocol/value.h"
-#include "rotation.h"
-#include "store.h"
+#include "secrets/rotation.h"
 
 enum { PROBLEMS_LOGGED = 50 };
-
-int verify_store(struct verify_report *report, const char *url, struct seal *seal, struct err *err)
-{
-	enum backend_id backend;
-
-	*report = (struct verify_report){0};
-	if (store_check_url(url, &backend, err) < 0)
-		return -1;
-	report->backend = backend == BACKEND_SQLITE ? "sqlite" : "postgresql";
-	return (backend == BACKEND_SQLITE ? verify_sqlite : verify_postgres)(
-		report, url, seal, err);
-}
 
 void verify_free(struct verify_report *report)
 {
@@ -48,22 +36,18 @@ void verify_problem(struct verify_report *report, const char *format, ...)
 
 void verify_begin_tables(struct verify_report *report)
 {
-	buffer_byte(&report->tables, '{');
+	json_add_object(&report->tables, NULL);
 }
 
 void verify_table(struct verify_report *report, const char *name, uint64_t rows)
 {
-	if (report->tables.length > 1)
-		buffer_byte(&report->tables, ',');
-	json_write_string(&report->tables, name, strlen(name));
-	buffer_byte(&report->tables, ':');
-	json_write_integer(&report->tables, (int64_t)rows);
+	json_add_count(&report->tables, name, rows);
 	report->rows += rows;
 }
 
 void verify_end_tables(struct verify_report *report)
 {
-	buffer_byte(&report->tables, '}');
+	json_add_end(&report->tables, '}');
 }
 
 int verify_token(struct verify_report *report, struct seal *seal,

@@ -1,10 +1,10 @@
-/* Looking at a whole database without changing it: is it sound, and does the key open every token?
- * Any thread; not while it is a store's. */
+/* The report on a whole database: is it sound, and does the key open every token? store_verify
+ * makes it. Any thread; not while the database is open as a store. */
 #ifndef PIERRE_VERIFY_H
 #define PIERRE_VERIFY_H
 
 #include "../protocol/buffer.h"
-#include "seal.h"
+#include "secrets/seal.h"
 
 struct verify_report {
 	const char *backend;
@@ -16,15 +16,9 @@ struct verify_report {
 	bool wrong_key;              /* the key check value says so */
 };
 
-/* Failure: it cannot be looked at (exit_code). What is wrong with it is in the report. */
-int verify_store(struct verify_report *report, const char *url, struct seal *seal, struct err *err);
 void verify_free(struct verify_report *report);
 
-/* For the two that do it. */
-int verify_sqlite(
-	struct verify_report *report, const char *url, struct seal *seal, struct err *err);
-int verify_postgres(
-	struct verify_report *report, const char *url, struct seal *seal, struct err *err);
+/* For the backends, which fill it. */
 void verify_problem(struct verify_report *report, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* Tables come in the order of their names, between verify_begin_tables and verify_end_tables. */

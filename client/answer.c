@@ -1,4 +1,4 @@
-/* What the daemon sends: one line, to which call it belongs, and how its result is taken out. */
+/* Parses a line from the daemon, finds its call, and decodes the result. */
 #include "answer.h"
 
 #include <string.h>
@@ -9,10 +9,6 @@
 #include "handle.h"
 #include "link.h"
 #include "pending_call.h"
-
-enum {
-	ANSWER_DEPTH = 128
-}; /* more than any answer has: documents are bounded when they are stored */
 
 static uint32_t answer_member(const struct json *json, const char *name)
 {
@@ -35,7 +31,7 @@ static void answer_finish(
 	pending_call_finish(db, call, &answer);
 }
 
-/* Of those that have been sent, or are being sent. */
+/* Looks only at calls that have been sent or are being sent. */
 static struct pending_call *longest_begun(struct pierre *db)
 {
 	struct pending_call *longest = list_empty(&db->queued)
@@ -54,10 +50,10 @@ static struct pending_call *longest_begun(struct pierre *db)
 	return longest;
 }
 
-/* An error with id null. `overloaded` is said to the connection as a whole, before anything of it
- * was read. `too_large` is about a request that was too long to be read: the longest one, whose
- * limit is the least likely to be kept; it may come before all of that request is written. Others
- * cannot be about a request that this library wrote, unless there is only one. */
+/* Handles an error with id null. `overloaded` concerns the whole connection; the daemon has then
+ * read nothing from it. `too_large` concerns a request too long to be read: most likely the longest
+ * one. It may arrive before that request is completely written. Other errors cannot concern a
+ * request of this library, unless there is only one. */
 static bool take_without_id(struct pierre *db, uint32_t error)
 {
 	struct pierre_error failure;
@@ -87,7 +83,7 @@ static bool take_without_id(struct pierre *db, uint32_t error)
 	return true;
 }
 
-/* false: the line is not an answer. */
+/* Returns false when the line is not an answer. */
 static bool answer_dispatch(struct pierre *db)
 {
 	const struct json *json = &db->json;
@@ -109,12 +105,12 @@ static bool answer_dispatch(struct pierre *db)
 		return false;
 	number = json_integer(json, id);
 	if (number < 1 || number > db->last_number)
-		return false; /* nobody asked that */
+		return false; /* no such call */
 	call = call_table_find(&db->table, number);
 	if (call != NULL && call->written < call->length)
-		return false; /* an answer before the question */
+		return false; /* the call has not been sent */
 	db->pause_ms = 0;
-	if (call != NULL) /* else it came late: given up or cancelled */
+	if (call != NULL) /* else the call has timed out or was cancelled */
 		answer_finish(db, call, result, error);
 	return true;
 }
@@ -122,13 +118,13 @@ static bool answer_dispatch(struct pierre *db)
 bool answer_take(struct pierre *db, const char *line, size_t length)
 {
 	struct err err;
-	bool good = json_scan(&db->json, line, length, ANSWER_DEPTH, &err) == 0 &&
+	bool good = json_scan(&db->json, line, length, JSON_DEPTH_MAX, &err) == 0 &&
 		db->json.nodes[0].type == JSON_OBJECT && answer_dispatch(db);
 
 	arena_reset(&db->scratch);
 	if (!good)
 		link_broken(db, PIERRE_BAD_ANSWER, false,
-			"what the socket's other side sent is not an answer of pierre-dbd");
+			"the peer of the socket sent a line that is not an answer of pierre-dbd");
 	return good;
 }
 
@@ -144,7 +140,7 @@ int answer_result(const struct pierre_answer *answer, const struct stub_method *
 {
 	if (answer->method != method)
 		return failure_set(error, PIERRE_MISUSE,
-			"the answer is that of another method than %s", method->name);
+			"the answer belongs to a method other than %s", method->name);
 	if (answer->error != NULL)
 		return given_error(answer, error);
 	return decode_result(method, answer->json, answer->result, out, count, error);
@@ -162,7 +158,7 @@ int pierre_answer_json(
 	raw = decode_result_raw(answer->json, answer->result, &length);
 	text = decode_result_text(raw, length);
 	if (text == NULL)
-		return failure_set(error, PIERRE_NO_MEMORY, "no memory for the answer");
+		return failure_set(error, PIERRE_NO_MEMORY, "out of memory for the answer");
 	if (result != NULL)
 		*result = text;
 	else

@@ -1,4 +1,4 @@
-/* Blocking calls: each is a queued one, and iterations of the handle until it is finished. */
+/* Blocking calls: each queues a call and runs iterations of the handle until it is finished. */
 #include "blocking.h"
 
 #include "answer.h"
@@ -6,7 +6,7 @@
 #include "failure.h"
 #include "handle.h"
 
-/* A queued call that the caller waits for. */
+/* A queued call whose caller is waiting. */
 struct waiter {
 	const struct stub_method *method; /* NULL: the result as JSON text */
 	void *out;

@@ -1,11 +1,11 @@
-/* A call that waits for its answer. Thread: the handle's. */
+/* Blocking calls. Thread: the handle's. */
 #ifndef PIERRE_CLIENT_BLOCKING_H
 #define PIERRE_CLIENT_BLOCKING_H
 
 #include "stub.h"
 
-/* args: the stub's struct of arguments. out, count: where the result goes, or NULL. Returns 0 or
- * the error's kind, with *error filled. Refused inside a callback (PIERRE_MISUSE). */
+/* args: the stub's argument struct. out, count: receive the result, or NULL. Returns 0, or the
+ * error's kind with *error filled. Fails with PIERRE_MISUSE inside a callback. */
 int blocking_call(struct pierre *db, const struct stub_method *method, const void *args, void *out,
 	size_t *count, struct pierre_error *error);
 

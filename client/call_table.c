@@ -1,5 +1,4 @@
-/* Unfinished calls by number. Numbers follow each other, so that the number itself is a good hash.
- */
+/* A hash table of unfinished calls. Numbers are consecutive, so that the number is its own hash. */
 #include "call_table.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* Unfinished calls by number. Thread: the handle's. */
+/* A table of unfinished calls by number. Thread: the handle's. */
 #ifndef PIERRE_CLIENT_CALL_TABLE_H
 #define PIERRE_CLIENT_CALL_TABLE_H
 

@@ -1,4 +1,4 @@
-/* Calls: their lines are made and queued; they expire, or are cancelled. */
+/* Queues calls, and lets them expire or be cancelled. */
 #include "calls.h"
 
 #include <stdlib.h>
@@ -28,7 +28,7 @@ static void earliest_of(const struct list *list, int64_t *earliest)
 	}
 }
 
-/* A call that is partly written cannot be taken back: the connection would carry half a line. */
+/* A partly written call cannot be removed: the daemon would receive an incomplete line. */
 static bool first_is_partly_written(const struct pierre *db)
 {
 	return !list_empty(&db->queued) &&
@@ -52,9 +52,8 @@ void calls_expire(struct pierre *db, int64_t now)
 	db->earliest = INT64_MAX;
 	earliest_of(&db->queued, &db->earliest);
 	earliest_of(&db->sent, &db->earliest);
-	(void)failure_set(
-		&unsent, PIERRE_NO_ANSWER, "the call's time ran out before it could be sent");
-	(void)failure_set(&late, PIERRE_NO_ANSWER, "no answer came in the call's time");
+	(void)failure_set(&unsent, PIERRE_NO_ANSWER, "the call timed out before it could be sent");
+	(void)failure_set(&late, PIERRE_NO_ANSWER, "the call timed out without an answer");
 	unsent.retryable = true;
 	if (db->fd < 0 && db->last_error.kind != 0)
 		unsent = db->last_error;
@@ -67,13 +66,13 @@ void calls_expire(struct pierre *db, int64_t now)
 			list_append(&over_sent, &first->link);
 		}
 		link_broken(
-			db, PIERRE_BROKEN, true, "the daemon stopped taking what is sent to it");
+			db, PIERRE_BROKEN, true, "the daemon stopped reading from the connection");
 	}
 	pending_call_fail_all(db, &over_unsent, &unsent, false);
 	pending_call_fail_all(db, &over_sent, &late, true);
 }
 
-/* Takes the line over. */
+/* Takes ownership of the line. */
 static int64_t calls_enqueue(struct pierre *db, const struct stub_method *method,
 	struct buffer *line, pierre_done *done, void *userdata, struct pierre_error *error)
 {
@@ -81,7 +80,7 @@ static int64_t calls_enqueue(struct pierre *db, const struct stub_method *method
 	struct pending_call *call = calloc(1, sizeof *call);
 
 	if (call == NULL)
-		return failure_set(error, PIERRE_NO_MEMORY, "no memory for another call");
+		return failure_set(error, PIERRE_NO_MEMORY, "out of memory for another call");
 	*call = (struct pending_call){
 		.number = db->last_number + 1,
 		.method = method,
@@ -95,7 +94,7 @@ static int64_t calls_enqueue(struct pierre *db, const struct stub_method *method
 	pending_call_wait(db, call, now);
 	if (!call_table_add(&db->table, call)) {
 		free(call);
-		return failure_set(error, PIERRE_NO_MEMORY, "no memory for another call");
+		return failure_set(error, PIERRE_NO_MEMORY, "out of memory for another call");
 	}
 	*line = (struct buffer){0};
 	db->last_number = call->number;
@@ -118,10 +117,10 @@ static int64_t finish_line(struct pierre *db, const struct stub_method *method, 
 {
 	buffer_text(line, "}\n");
 	if (line->failure != BUFFER_OK)
-		return failure_set(error, PIERRE_NO_MEMORY, "no memory for another call");
+		return failure_set(error, PIERRE_NO_MEMORY, "out of memory for another call");
 	if (line->length - 1 > db->request_limit)
 		return failure_set(error, PIERRE_TOO_LARGE,
-			"the request is %zu bytes long; at most %zu are sent", line->length - 1,
+			"the request has %zu bytes, more than the maximum of %zu", line->length - 1,
 			db->request_limit);
 	return calls_enqueue(db, method, line, done, userdata, error);
 }

@@ -1,14 +1,14 @@
-/* Calls are made, expire, and are cancelled. Thread: the handle's. */
+/* Creation, expiry and cancellation of calls. Thread: the handle's. */
 #ifndef PIERRE_CLIENT_CALLS_H
 #define PIERRE_CLIENT_CALLS_H
 
 #include "stub.h"
 
-/* Queues a call. args: the stub's struct of arguments. Returns the call's number, or a negative
- * kind with *error filled; then done() is not called. */
+/* Queues a call. args: the stub's argument struct. Returns the call's number, or a negative kind
+ * with *error filled; done() is then not called. */
 int64_t calls_submit(struct pierre *db, const struct stub_method *method, const void *args,
 	pierre_done *done, void *userdata, struct pierre_error *error);
-/* Fails the calls whose time is over. */
+/* Fails the calls that have timed out. */
 void calls_expire(struct pierre *db, int64_t now);
 
 #endif

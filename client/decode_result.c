@@ -1,7 +1,7 @@
-/* The result of an answer -> a struct, an array of structs, or a scalar.
+/* Decodes the result of an answer into a struct, an array of structs, or a scalar.
  *
- * Everything that a result points to lies in one arena, which is kept in front of what the caller
- * gets. */
+ * All memory of a result is in one arena, which is stored in front of the block that the caller
+ * receives. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,18 +16,17 @@ struct head {
 	struct arena arena;
 };
 
-_Static_assert(sizeof(struct head) % 8 == 0, "what follows the head is aligned");
+_Static_assert(sizeof(struct head) % 8 == 0, "the data after the head is aligned");
 
 struct reader {
 	const struct json *json;
-	struct arena *arena;  /* of the result */
+	struct arena *arena;  /* for the result */
 	struct arena scratch; /* for texts with escapes, before they are copied */
 	struct pierre_error *error;
 	const char *method;
 };
 
-/* Room for a result of that size, zeroed, with an arena of its own in front; NULL when out of
- * memory. */
+/* Allocates a zeroed result of that size with its arena in front; NULL when out of memory. */
 static void *block_new(size_t size)
 {
 	struct arena arena;
@@ -52,7 +51,8 @@ static struct arena *block_arena(void *block)
 void decode_result_free(void *result)
 {
 	if (result != NULL) {
-		struct arena arena = *block_arena(result); /* which lies in its own first block */
+		struct arena arena =
+			*block_arena(result); /* a copy: the arena is in its own first block */
 
 		arena_free(&arena);
 	}
@@ -74,14 +74,14 @@ void pierre_text_free(char *text)
 
 static int decode_result_no_memory(struct reader *reader)
 {
-	return failure_set(
-		reader->error, PIERRE_NO_MEMORY, "no memory for the answer of %s", reader->method);
+	return failure_set(reader->error, PIERRE_NO_MEMORY, "out of memory for the answer of %s",
+		reader->method);
 }
 
 static int decode_result_ill_typed(struct reader *reader, const char *name, const char *what)
 {
-	return failure_set(reader->error, PIERRE_BAD_ANSWER,
-		"the answer of %s is not understood: %s %s", reader->method, name, what);
+	return failure_set(reader->error, PIERRE_BAD_ANSWER, "invalid answer of %s: %s %s",
+		reader->method, name, what);
 }
 
 static int decode_result_read_text(
@@ -103,8 +103,7 @@ static int decode_result_read_text(
 const char *decode_result_raw(const struct json *json, uint32_t node, size_t *length)
 {
 	const struct json_node *found = &json->nodes[node];
-	size_t quote =
-		found->type == JSON_STRING; /* a string's node is what lies between its quotes */
+	size_t quote = found->type == JSON_STRING; /* a string's node excludes the quotes */
 
 	*length = found->length + 2 * quote;
 	return json->text + found->start - quote;
@@ -136,7 +135,7 @@ static int read_time(struct reader *reader, uint32_t node, int64_t *out, const c
 
 	if (found->type != JSON_STRING || (found->flags & JSON_ESCAPED) != 0 ||
 		!timestamp_parse(reader->json->text + found->start, found->length, out))
-		return decode_result_ill_typed(reader, name, "is not a time");
+		return decode_result_ill_typed(reader, name, "is not a timestamp");
 	return 0;
 }
 
@@ -228,7 +227,7 @@ static int read_counts(struct reader *reader, const struct stub_field *field, ui
 static int read_object(struct reader *reader, const struct stub_type *type, uint32_t node,
 	char *base, const char *name);
 
-/* A value that is a pointer in the struct. */
+/* Reads a value that the struct holds as a pointer. */
 static int read_pointer(
 	struct reader *reader, const struct stub_field *field, uint32_t node, char *base)
 {
@@ -288,7 +287,7 @@ static bool has_name(const struct json *json, uint32_t node, const char *name)
 		(found->flags & JSON_ESCAPED) == 0;
 }
 
-/* The daemon writes members in the table's order, so that the next one is nearly always at the
+/* The daemon writes members in the order of the table, so that the next one is nearly always at the
  * cursor. */
 static int read_object(struct reader *reader, const struct stub_type *type, uint32_t node,
 	char *base, const char *name)
@@ -353,7 +352,7 @@ static int decode_result_read_row(
 	return read_object(reader, type, node, *block, "the result");
 }
 
-/* A text becomes a block of its own. */
+/* Copies a text to a block of its own. */
 static int read_scalar_text(
 	struct reader *reader, const struct stub_field *value, uint32_t node, void **block)
 {
@@ -381,7 +380,7 @@ static size_t number_size(enum stub_kind kind)
 	case STUB_U32:
 		return sizeof(uint32_t);
 	default:
-		return sizeof(int64_t); /* and double */
+		return sizeof(int64_t); /* also double */
 	}
 }
 

@@ -1,4 +1,4 @@
-/* Structs of arguments -> the params of a request. */
+/* Encodes argument structs as the params of a request. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,8 +35,8 @@ int encode_params_json(struct buffer *out, const char *text, unsigned depth, boo
 	arena_init(&scratch);
 	scratch.wipe = true;
 	if (json_scan(&json, text, strlen(text), depth, &err) < 0)
-		status = failure_param(error, path,
-			"%s is no JSON text that the daemon takes: %.200s", path, err.message);
+		status = failure_param(error, path, "%s is not valid JSON for the daemon: %.200s",
+			path, err.message);
 	else if (object_only && json.nodes[0].type != JSON_OBJECT)
 		status = failure_param(error, path, "%s must be a JSON object", path);
 	else
@@ -67,7 +67,7 @@ static int write_texts(const struct writer *writer, const struct stub_field *fie
 		if (i > 0)
 			buffer_byte(writer->out, ',');
 		if (texts[i] == NULL)
-			return encode_params_refuse(writer, field, "holds a NULL pointer");
+			return encode_params_refuse(writer, field, "contains a NULL pointer");
 		status = encode_params_write_text(writer, field, texts[i]);
 		if (status != 0)
 			return status;
@@ -89,7 +89,7 @@ static int write_time(const struct writer *writer, const struct stub_field *fiel
 	char text[TIMESTAMP_TEXT_MAX];
 
 	if (!timestamp_in_range(value))
-		return encode_params_refuse(writer, field, "lies outside the years 0000 to 9999");
+		return encode_params_refuse(writer, field, "is outside the years 0000 to 9999");
 	json_write_string(writer->out, text, timestamp_format(value, text));
 	return 0;
 }
@@ -122,7 +122,7 @@ static bool encode_params_is_number(const struct stub_field *field)
 	return field->kind <= STUB_TIME;
 }
 
-/* Where the field's value is, or NULL when it has none. */
+/* The address of the field's value, or NULL without a value. */
 static const void *encode_params_value_of(const struct stub_field *field, const char *base)
 {
 	const void *pointer;
@@ -165,7 +165,7 @@ static int encode_params_write_value(const struct writer *writer, const struct s
 	}
 }
 
-/* A list that must be given may have no items, and then needs no pointer. */
+/* A required list may be empty, and then needs no pointer. */
 static bool is_empty_list(const struct stub_field *field, const char *base)
 {
 	return field->kind == STUB_TEXTS && (field->flags & STUB_OPTIONAL) == 0 &&

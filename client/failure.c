@@ -40,9 +40,9 @@ int failure_param(struct pierre_error *error, const char *path, const char *form
 _Static_assert((int)PIERRE_MESSAGE_SIZE == (int)ERR_MESSAGE_MAX &&
 		(int)PIERRE_PATH_SIZE == (int)ERR_PATH_MAX &&
 		(int)PIERRE_FIELD_SIZE == (int)ERR_FIELD_MAX,
-	"what the daemon writes fits");
+	"every text of the daemon fits");
 
-/* A text cut at a character, with NUL. */
+/* Copies a text, truncated at a character boundary, with NUL. */
 static void failure_copy_text(
 	char *out, size_t size, const struct json *json, uint32_t node, struct arena *scratch)
 {
@@ -71,7 +71,7 @@ static uint32_t failure_member(const struct json *json, uint32_t object, const c
 		: 0;
 }
 
-/* Forms of ERROR_MEMBERS. An array's own size is passed along; the others need none. */
+/* Decoders for the forms of ERROR_MEMBERS. Only arrays use the size. */
 static void read_text(
 	void *out, size_t size, const struct json *json, uint32_t node, struct arena *scratch)
 {
@@ -117,7 +117,7 @@ int failure_from_answer(
 
 	if (code_node == 0 || json->nodes[code_node].type != JSON_INTEGER)
 		return failure_set(
-			error, PIERRE_BAD_ANSWER, "the daemon answered an error without a code");
+			error, PIERRE_BAD_ANSWER, "the daemon returned an error without a code");
 	code = json_integer(json, code_node);
 	kind = known_code(code) ? (int)code : PIERRE_OTHER_ERROR;
 	if (error == NULL)

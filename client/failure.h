@@ -1,4 +1,4 @@
-/* Filling of struct pierre_error. Thread: no state. */
+/* Fills struct pierre_error. Thread: no state. */
 #ifndef PIERRE_CLIENT_FAILURE_H
 #define PIERRE_CLIENT_FAILURE_H
 
@@ -9,10 +9,10 @@
 /* Fills *error (which may be NULL) and returns the kind. */
 int failure_set(struct pierre_error *error, int kind, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* A parameter that the library refuses: PIERRE_INVALID_PARAMS. */
+/* Reports a parameter that the library refuses: PIERRE_INVALID_PARAMS. */
 int failure_param(struct pierre_error *error, const char *path, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* From the error object that the daemon answered. */
+/* Converts the error object of an answer. */
 int failure_from_answer(
 	struct pierre_error *error, const struct json *json, uint32_t node, struct arena *scratch);
 

@@ -1,4 +1,4 @@
-/* The handle: made, driven and freed. */
+/* The handle: creation, iterations and release. */
 #include "handle.h"
 
 #include <limits.h>
@@ -104,7 +104,7 @@ void handle_iterate(struct pierre *db, bool readable)
 	if (db->fd < 0 && !list_empty(&db->queued) && !db->freed)
 		link_connect(db, now);
 	if (db->freed)
-		return; /* what waits is forgotten, not sent */
+		return; /* waiting calls are dropped, not sent */
 	if (db->fd >= 0)
 		link_write(db);
 	if (db->fd >= 0 && (readable || db->write_failed))
@@ -114,7 +114,7 @@ void handle_iterate(struct pierre *db, bool readable)
 void pierre_process(struct pierre *db)
 {
 	if (db->in_callback > 0)
-		return; /* the iteration that is under way goes on by itself */
+		return; /* the current iteration continues by itself */
 	handle_iterate(db, true);
 	handle_leave(db);
 }
@@ -164,7 +164,7 @@ void handle_wait(struct pierre *db, int limit_ms)
 		((events & PIERRE_EVENT_WRITE) != 0 ? POLLOUT : 0));
 	if (limit_ms >= 0 && (ms < 0 || limit_ms < ms))
 		ms = limit_ms;
-	/* A negative fd is ignored. After a signal an iteration more does no harm. */
+	/* A negative fd is ignored. After a signal an extra iteration is harmless. */
 	(void)poll(&watched, 1, ms);
 	handle_iterate(db, (watched.revents & ~POLLOUT) != 0);
 }

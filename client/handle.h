@@ -1,9 +1,8 @@
 /* The handle: its connection and its unfinished calls. Internal to the library.
  *
- * A call is in exactly one of two lists: `queued`, of which nothing or only a part has been written
- * (only the first can be partly written), or `sent`, which waits for its answer. Both are in the
- * order in which the calls were made. All are in the table by number as well. Thread: the handle's.
- */
+ * A call is in exactly one of two lists: `queued` until its line is completely written (only the
+ * first call can be partly written), or `sent` until its answer arrives. Both are in call order.
+ * The table contains all calls by number. Thread: the handle's. */
 #ifndef PIERRE_CLIENT_HANDLE_H
 #define PIERRE_CLIENT_HANDLE_H
 
@@ -16,30 +15,26 @@
 #include "../protocol/json/json.h"
 #include "../protocol/wire/frame.h"
 
-/* Of the service that comes with the package; root alone makes its folder. */
-#define SYSTEM_SOCKET "/run/pierre-dbd/pierre-dbd.sock"
-
 enum { SOCKET_PATH_SIZE = sizeof(((struct sockaddr_un *)0)->sun_path) };
 
 struct pierre {
-	char path[SOCKET_PATH_SIZE]; /* "" : the default socket, looked up at each attempt */
+	char path[SOCKET_PATH_SIZE]; /* "": the default socket, determined on each attempt */
 	bool path_too_long;
 	unsigned connect_ms, call_ms;
 	size_t request_limit, answer_limit;
 
 	int fd;            /* -1: no connection */
-	bool write_failed; /* the peer takes no more; what it wrote before that is still to be read
-	                    */
+	bool write_failed; /* the peer reads no more; its earlier data can still be read */
 	struct frame frame;
-	int64_t next_attempt; /* no connection is tried before that time */
-	unsigned pause_ms;    /* between attempts; grows */
+	int64_t next_attempt; /* no attempt to connect before that time */
+	unsigned pause_ms;    /* between attempts; increases */
 	uint64_t random;
 	struct pierre_error last_error; /* why the last attempt failed */
 
 	struct list queued, sent;
 	struct call_table table;
 	int64_t last_number;
-	int64_t earliest; /* no call's deadline lies before that time */
+	int64_t earliest; /* no call has an earlier deadline */
 
 	struct json json; /* the answer being handled */
 	struct arena scratch;
@@ -54,11 +49,11 @@ struct pierre_answer {
 	const struct pierre_error *error;
 };
 
-/* One iteration: time limits, connecting, writing, and reading when there may be something. */
+/* One iteration: checks time limits, connects, writes, and reads available data. */
 void handle_iterate(struct pierre *db, bool readable);
-/* Sleeps until there is something to do, at most that long (-1: no limit), and does it. */
+/* Waits for an event, at most that long (-1: no limit), and handles it. */
 void handle_wait(struct pierre *db, int limit_ms);
-/* Ends a library call: frees the handle when a callback asked for that. */
+/* Ends a library call: frees the handle when a callback requested it. */
 void handle_leave(struct pierre *db);
 
 #endif

@@ -1,5 +1,4 @@
-/* The connection: opened when calls wait, written and read without ever blocking, closed when it
- * fails. */
+/* The connection: opened when calls wait, never blocks, closed on failure. */
 #include "link.h"
 
 #include <errno.h>
@@ -16,12 +15,12 @@
 enum {
 	PAUSE_FIRST_MS = 10,
 	PAUSE_LAST_MS = 1000,
-	WRITE_LINES = 64, /* lines in one write */
-	READ_PER_ITERATION = 1024 *
-		1024, /* most bytes read in one turn, so that a foreign loop gets its turn too */
+	WRITE_LINES = 64,                 /* lines in one write */
+	READ_PER_ITERATION = 1024 * 1024, /* maximum bytes read in one iteration, so that the
+	                                     application's loop can run */
 };
 
-/* xorshift64*: jitter needs no more. */
+/* xorshift64* is sufficient for jitter. */
 static unsigned random_below(struct pierre *db, unsigned limit)
 {
 	db->random ^= db->random >> 12;
@@ -31,8 +30,8 @@ static unsigned random_below(struct pierre *db, unsigned limit)
 			  : (unsigned)((db->random * UINT64_C(2685821657736338717)) >> 33) % limit;
 }
 
-/* The next attempt comes after half to all of a pause that doubles, so that many clients do not
- * come back at the same moment. */
+/* Schedules the next attempt after 50 to 100 % of a pause that doubles, so that many clients do not
+ * reconnect at the same time. */
 static void pause_attempts(struct pierre *db, int64_t now)
 {
 	db->pause_ms = db->pause_ms == 0 ? PAUSE_FIRST_MS : db->pause_ms * 2;
@@ -63,7 +62,7 @@ static int open_socket(struct pierre *db)
 
 	if (db->path_too_long)
 		return failure_set(&db->last_error, PIERRE_NO_CONNECTION,
-			"the socket's path is too long: at most %d bytes fit",
+			"the socket path is too long: the maximum is %d bytes",
 			SOCKET_PATH_SIZE - 1);
 	if (db->path[0] != '\0')
 		memcpy(address.sun_path, db->path, sizeof db->path);
@@ -73,7 +72,7 @@ static int open_socket(struct pierre *db)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return failure_set(&db->last_error, PIERRE_NO_CONNECTION,
-			"no socket can be made: %s", strerror(errno));
+			"cannot create a socket: %s", strerror(errno));
 	if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0) {
 		db->fd = fd;
 		return 0;
@@ -200,7 +199,7 @@ void link_write(struct pierre *db)
 	}
 }
 
-/* All whole lines that have come. false when the connection is gone. */
+/* Handles all complete lines. Returns false when the connection is lost. */
 static bool take_lines(struct pierre *db, link_take *take)
 {
 	for (;;) {
@@ -212,7 +211,7 @@ static bool take_lines(struct pierre *db, link_take *take)
 			return true;
 		case FRAME_TOO_LONG:
 			link_broken(db, PIERRE_BAD_ANSWER, false,
-				"the daemon sent a line that is longer than the library takes");
+				"the daemon sent a line longer than the library accepts");
 			return false;
 		case FRAME_LINE:
 			if (!take(db, line, length) || db->freed || db->fd < 0)
@@ -231,8 +230,8 @@ void link_read(struct pierre *db, link_take *take)
 		ssize_t got;
 
 		if (space == NULL) {
-			link_broken(
-				db, PIERRE_NO_MEMORY, false, "no memory for what the daemon sends");
+			link_broken(db, PIERRE_NO_MEMORY, false,
+				"out of memory for data from the daemon");
 			return;
 		}
 		got = recv(db->fd, space, size, MSG_DONTWAIT);

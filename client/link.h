@@ -4,17 +4,17 @@
 
 #include "pierre-db.h"
 
-/* Takes one line that the daemon sent, without its newline; false: the connection is broken. */
+/* Handles one line from the daemon, without its newline; returns false to break the connection. */
 typedef bool link_take(struct pierre *db, const char *line, size_t length);
 
-/* Tries to connect when the time for it has come; else fails what has waited long enough. */
+/* Connects when an attempt is due; else fails the calls that have waited long enough. */
 void link_connect(struct pierre *db, int64_t now);
 void link_write(struct pierre *db);
-/* Reads what has come and hands each whole line to take(). */
+/* Reads available data and passes each complete line to take(). */
 void link_read(struct pierre *db, link_take *take);
 void link_close(struct pierre *db);
-/* Closes an unusable connection. What may be sent again waits for the next one, the rest fails with
- * `kind` and `what`. again: reads may be sent again. */
+/* Closes an unusable connection. Calls that may be retried wait for the next connection; the others
+ * fail with `kind` and `what`. again: reads may be retried. */
 void link_broken(struct pierre *db, int kind, bool again, const char *what);
 
 #endif

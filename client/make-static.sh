@@ -1,9 +1,8 @@
 #!/bin/sh
-# Makes the static library out of the library's own objects and those of the protocol layer that it
-# uses, as one object with all internal names made local: a program that links it may have functions
-# of its own with such names (or link a library that has).
+# Links the static library from its objects and those of the protocol layer into one object with local
+# internal names. So they cannot clash with names of the program or of other libraries.
 # usage: make-static.sh OUTPUT CORE.a PROTOCOL.a AR OBJCOPY COMPILER…
-# The compiler's command may have several words: ccache cc.
+# The compiler command may have several words: ccache cc.
 set -eu
 output=$1 core=$2 protocol=$3 ar=$4 objcopy=$5
 shift 5

@@ -1,4 +1,4 @@
-/* The life of a call that is not finished: failed or answered, called back, freed. */
+/* Unfinished calls: completion, callback and release. */
 #include "pending_call.h"
 
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 
 static void pending_call_free(struct pending_call *call)
 {
-	explicit_bzero(call->line, call->length); /* may hold a password or a token */
+	explicit_bzero(call->line, call->length); /* may contain a password or a token */
 	free(call->line);
 	free(call);
 }
@@ -98,8 +98,8 @@ void pending_call_expire_unconnected(struct pierre *db, int64_t now)
 	pending_call_fail_all(db, &over, &db->last_error, false);
 }
 
-/* A line whose JSON text is complete counts as sent even without its newline: the daemon takes it
- * as the last one. */
+/* A line with a complete JSON text counts as sent even without its newline: the daemon accepts it
+ * as the last line. */
 bool pending_call_may_have_arrived(const struct pending_call *call)
 {
 	return call->written + 1 >= call->length;
@@ -109,5 +109,5 @@ void pending_call_wait(const struct pierre *db, struct pending_call *call, int64
 {
 	call->connect_deadline = now + (int64_t)db->connect_ms;
 	if (db->fd < 0 && call->connect_deadline < db->next_attempt)
-		call->connect_deadline = db->next_attempt; /* at least one attempt is made for it */
+		call->connect_deadline = db->next_attempt; /* allows at least one attempt */
 }

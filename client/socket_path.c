@@ -1,5 +1,4 @@
-/* Where the daemon's socket is when nobody says so: the daemon's own rule, and then the system's
- * service. */
+/* The default path of the socket: the daemon's own rule, then the socket of the system service. */
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -11,36 +10,23 @@
 
 #include "failure.h"
 #include "handle.h"
+#include "wire/socket_place.h"
 
-static const char *socket_path_variable(const char *name)
-{
-	const char *text = getenv(name);
-
-	return text != NULL && *text != '\0' ? text : NULL;
-}
-
-/* /tmp is everyone's: a folder there that is not the caller's own may have been planted, to be
- * spoken to in the daemon's place. */
+/* /tmp is world-writable: another user may have created the folder to impersonate the daemon. */
 static int check_private_folder(const char *folder, struct pierre_error *error)
 {
+	const char *objection;
 	struct stat st;
 
 	if (lstat(folder, &st) != 0) {
 		if (errno == ENOENT)
-			return 0; /* no daemon yet: connecting says so */
+			return 0; /* no daemon yet: connecting reports it */
 		return failure_set(error, PIERRE_NO_CONNECTION, "%s: %s", folder, strerror(errno));
 	}
-	if (!S_ISDIR(st.st_mode))
+	objection = socket_place_objection(&st);
+	if (objection != NULL)
 		return failure_set(error, PIERRE_NO_CONNECTION,
-			"%s is not a folder: it is not used for the socket", folder);
-	if (st.st_uid != geteuid())
-		return failure_set(error, PIERRE_NO_CONNECTION,
-			"the folder %s belongs to another user: it is not used for the socket",
-			folder);
-	if ((st.st_mode & 077) != 0)
-		return failure_set(error, PIERRE_NO_CONNECTION,
-			"others have access to the folder %s: it is not used for the socket",
-			folder);
+			"the folder %s %s and is not used for the socket", folder, objection);
 	return 0;
 }
 
@@ -51,7 +37,7 @@ static int socket_path_join(char *path, size_t size, const char *folder, size_t 
 
 	if (whole >= SOCKET_PATH_SIZE || whole >= size)
 		return failure_set(error, PIERRE_NO_CONNECTION,
-			"the socket's path %.*s%s is %zu bytes long; at most %zu fit",
+			"the socket path %.*s%s has %zu bytes, more than the maximum of %zu",
 			(int)(length < 200 ? length : 200), folder, name, whole,
 			(size < SOCKET_PATH_SIZE ? size : SOCKET_PATH_SIZE) - 1);
 	(void)snprintf(path, size, "%.*s%s", (int)length, folder, name);
@@ -60,21 +46,15 @@ static int socket_path_join(char *path, size_t size, const char *folder, size_t 
 
 static int own_socket(char *path, size_t size, struct pierre_error *error)
 {
-	static const char name[] = "/pierre-dbd.sock";
-	const char *found = socket_path_variable("RUNTIME_DIRECTORY");
-	char folder[64];
-	int status;
+	struct socket_place place;
+	int status = 0;
 
-	if (found != NULL)
-		return socket_path_join(path, size, found, strcspn(found, ":"), name,
-			error); /* systemd may name several */
-	found = socket_path_variable("XDG_RUNTIME_DIR");
-	if (found != NULL)
-		return socket_path_join(path, size, found, strlen(found), name, error);
-	(void)snprintf(folder, sizeof folder, "/tmp/pierre-dbd-%lu", (unsigned long)geteuid());
-	status = check_private_folder(folder, error);
+	socket_place_find(&place);
+	if (place.kind == SOCKET_PLACE_OWN)
+		status = check_private_folder(place.own, error);
 	return status != 0 ? status
-			   : socket_path_join(path, size, folder, strlen(folder), name, error);
+			   : socket_path_join(path, size, place.folder, place.length,
+				     SOCKET_PLACE_NAME, error);
 }
 
 static bool is_missing(const char *path)
@@ -84,17 +64,17 @@ static bool is_missing(const char *path)
 	return lstat(path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR);
 }
 
-/* A folder of the service that the caller may not enter counts as there: connecting then says what
- * is wrong. */
+/* A service folder that the caller cannot enter counts as existing: connecting then reports the
+ * problem. */
 int pierre_default_socket(char *path, size_t size, struct pierre_error *error)
 {
-	const char *found = socket_path_variable("PIERRE_DBD_SOCKET");
+	const char *found = getenv("PIERRE_DBD_SOCKET");
 	int status;
 
-	if (found != NULL)
+	if (found != NULL && *found != '\0')
 		return socket_path_join(path, size, "", 0, found, error);
 	status = own_socket(path, size, error);
-	if ((status == 0 && !is_missing(path)) || is_missing(SYSTEM_SOCKET))
+	if ((status == 0 && !is_missing(path)) || is_missing(SOCKET_PLACE_SYSTEM))
 		return status;
-	return socket_path_join(path, size, "", 0, SYSTEM_SOCKET, error);
+	return socket_path_join(path, size, "", 0, SOCKET_PLACE_SYSTEM, error);
 }

@@ -1,4 +1,4 @@
-/* The public helpers for times, and other one-liners without a handle. */
+/* Public helpers for times, and other short functions without a handle. */
 #include <string.h>
 
 #include "pierre-db.h"

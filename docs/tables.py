@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
-"""Puts the tables that the programs print into the documents: the settings and the metrics.
+"""Writes the tables that the programs print into the documents: settings and metrics.
 
-    docs/tables.py BUILD            rewrites what stands between the marks in docs/operations.md and client/man/pierre-dbd.8
+    docs/tables.py BUILD            rewrites what stands between the marks in docs/run.md,
+                                    docs/observe.md and client/man/pierre-dbd.8
     docs/tables.py BUILD --check    only says whether something would change (exit code 1); a test runs it
 """
 import os
 import re
 import subprocess
 import sys
+import textwrap
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+WIDTH = 80  # of a line in the manual page: escapes make it longer
 
 
 def output(build, program, *arguments):
@@ -31,8 +34,17 @@ def roff(text):
     return "\\&" + text if text.startswith((".", "'")) else text
 
 
+def filled(text):
+    """The text in lines of a manual page; roff joins them again. What is `code` stays whole."""
+    whole = re.sub(r"`[^`]*`", lambda code: code[0].replace(" ", "\0"), text)
+    return [
+        roff(line.replace("\0", " "))
+        for line in textwrap.wrap(whole, WIDTH, break_long_words=False, break_on_hyphens=False)
+    ]
+
+
 def sentence(doc):
-    """A great letter at the beginning, unless the first word is something to type."""
+    """A capital letter at the beginning, unless the first word is something to type."""
     return (doc[0].upper() + doc[1:] if re.match(r"[a-z]+ ", doc) else doc) + "."
 
 
@@ -51,13 +63,13 @@ def man_settings(markdown):
             facts = (
                 [environment] + [f"default {fallback}"] * bool(fallback) + [limits] * bool(limits)
             )
-            facts += ["taken anew on reloading"] * (reloads == "yes")
+            facts += ["reloads"] * (reloads == "yes")
             lines += [
                 ".TP",
                 roff(flag or environment),
-                roff(sentence(doc)),
+                *filled(sentence(doc)),
                 ".br",
-                roff("(" + "; ".join(facts if flag else facts[1:] or ["no default"]) + ")"),
+                *filled("(" + "; ".join(facts if flag else facts[1:] or ["no default"]) + ")"),
             ]
     return "\n".join(lines)
 
@@ -74,19 +86,16 @@ def replaced(text, name, table, begin, end):
 def documents(build):
     settings = output(build, "daemon/pierre-dbd", "--help=markdown")
     marks = "<!-- {}: docs/tables.py writes this -->", "<!-- end -->"
-    path = os.path.join(ROOT, "docs/operations.md")
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
-    text = replaced(text, "settings", settings, *marks)
-    yield path, replaced(
-        text, "metrics", output(build, "client/pierre-dbctl", "metrics", "--markdown"), *marks
-    )
-    path = os.path.join(ROOT, "client/man/pierre-dbd.8")
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
-    yield path, replaced(
-        text, "settings", man_settings(settings), '.\\" {}: docs/tables.py writes this', '.\\" end'
-    )
+    metrics = output(build, "client/pierre-dbctl", "metrics", "--markdown")
+    roff_marks = '.\\" {}: docs/tables.py writes this', '.\\" end'
+    for document, name, table, between in (
+        ("docs/run.md", "settings", settings, marks),
+        ("docs/observe.md", "metrics", metrics, marks),
+        ("client/man/pierre-dbd.8", "settings", man_settings(settings), roff_marks),
+    ):
+        path = os.path.join(ROOT, document)
+        with open(path, encoding="utf-8") as file:
+            yield path, replaced(file.read(), name, table, *between)
 
 
 def main():

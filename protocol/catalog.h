@@ -218,6 +218,7 @@ struct method {
 	int8_t hash_bind;     /* the one that its hash goes to; -1: none */
 	int8_t hash_column;   /* the row's column that it is compared with; -1: none */
 	const struct row_schema *row_schema; /* NULL for ANSWER_NONE and ANSWER_COUNT */
+	const char *table;                   /* whose stored values its rows show; NULL: none */
 	struct statement statements[BACKEND_COUNT];
 	const char *doc;
 };
@@ -226,6 +227,7 @@ extern const struct method catalog_methods[];
 extern const size_t catalog_method_count;
 extern const char catalog_openrpc[]; /* the whole OpenRPC document, one line of JSON */
 extern const size_t catalog_openrpc_length;
+extern const size_t catalog_identifier_max; /* most bytes of an `identifier` */
 extern const char catalog_version[]; /* of the interface: what daemon.version calls `protocol` */
 
 /* A service whose OAuth tokens are stored. Its five columns of `users` are `<name>_access_token`,

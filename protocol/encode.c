@@ -6,8 +6,6 @@
 
 #include "json/json.h"
 
-enum { STORED_DEPTH = 128 };
-
 static void write_quoted(struct buffer *out, const char *text, size_t length)
 {
 	buffer_byte(out, '"');
@@ -27,7 +25,7 @@ static int broken(const struct row_schema *row_schema, const char *member, struc
 /* Scans what the database holds as JSON; `want` is the type it must have, -1 for any. */
 static int scan_stored(struct json *json, const struct value *value, int want)
 {
-	return json_scan(json, value->s.ptr, value->s.len, STORED_DEPTH, NULL) < 0 ||
+	return json_scan(json, value->s.ptr, value->s.len, JSON_DEPTH_MAX, NULL) < 0 ||
 			(want >= 0 && json->nodes[0].type != want)
 		? -1
 		: 0;
@@ -124,8 +122,7 @@ static int encode_write_value(struct buffer *out, const struct row_schema *row_s
 		if (uuid_parse(value->s.ptr, value->s.len, uuid))
 			write_quoted(out, uuid, UUID_TEXT);
 		else
-			json_write_string(out, value->s.ptr,
-				value->s.len); /* an id that is none is shown as it stands */
+			result = -1;
 		break;
 	case TYPE_STRINGS:
 		result = write_stored(out, value, JSON_ARRAY, true, scratch);

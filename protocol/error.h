@@ -20,23 +20,23 @@
 		"the line is not a JSON text the daemon accepts")                                  \
 	X(INVALID_REQUEST, -32600, "invalid_request", false,                                       \
 		"JSON, but not a valid request object")                                            \
-	X(METHOD_NOT_FOUND, -32601, "method_not_found", false, "no method of that name")           \
+	X(METHOD_NOT_FOUND, -32601, "method_not_found", false, "the method does not exist")        \
 	X(INVALID_PARAMS, -32602, "invalid_params", false,                                         \
 		"missing, unknown or ill-typed parameter")                                         \
-	X(INTERNAL, -32603, "internal", false, "a defect of the daemon; logged under `data.ref`")  \
-	X(NOT_FOUND, -32001, "not_found", false, "the row that was named does not exist")          \
-	X(CONFLICT, -32002, "conflict", false, "a unique key is taken; `data.field` names it")     \
-	X(UNAVAILABLE, -32003, "unavailable", true, "the database cannot be reached in time")      \
-	X(TIMEOUT, -32004, "timeout", false, "the call's time ran out; see `data.outcome`")        \
+	X(INTERNAL, -32603, "internal", false, "internal error; see `data.ref` in the log")        \
+	X(NOT_FOUND, -32001, "not_found", false, "the referenced row does not exist")              \
+	X(CONFLICT, -32002, "conflict", false, "duplicate value of the unique key `data.field`")   \
+	X(UNAVAILABLE, -32003, "unavailable", true, "the database is temporarily unavailable")     \
+	X(TIMEOUT, -32004, "timeout", false, "the call timed out; see `data.outcome`")             \
 	X(PERMISSION_DENIED, -32005, "permission_denied", false,                                   \
 		"this peer may not call this method")                                              \
 	X(OVERLOADED, -32006, "overloaded", true, "too many connections")                          \
-	X(TOO_LARGE, -32007, "too_large", false, "the line or the answer is over its limit")       \
+	X(TOO_LARGE, -32007, "too_large", false, "the line or the answer exceeds its limit")       \
 	X(DECRYPTION_FAILED, -32008, "decryption_failed", false,                                   \
-		"a stored token cannot be opened")                                                 \
+		"a stored token cannot be decrypted")                                              \
 	X(STORAGE, -32009, "storage", false,                                                       \
 		"disk full, I/O error, read-only or corrupt database")                             \
-	X(SHUTTING_DOWN, -32010, "shutting_down", true, "the daemon is stopping")
+	X(SHUTTING_DOWN, -32010, "shutting_down", true, "the daemon is shutting down")
 
 enum err_kind {
 	ERR_NONE = 0,

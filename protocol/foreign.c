@@ -46,13 +46,17 @@ const char *foreign_explain(const char *line, size_t length)
 	if (begins_with(line, length, "\xFF\xFE") || begins_with(line, length, "\xFE\xFF"))
 		return "the line is UTF-16: send UTF-8 without a byte order mark";
 	if (begins_with(line, length, "\x16\x03"))
-		return "this looks like the beginning of TLS: the socket takes plain JSON-RPC 2.0, one JSON text per line";
+		return "this looks like the beginning of TLS: the socket takes plain JSON-RPC "
+		       "2.0, one JSON text per line";
 	if (is_http(line, length))
-		return "this looks like HTTP: the socket takes JSON-RPC 2.0 without HTTP, one JSON text per line";
+		return "this looks like HTTP: the socket takes JSON-RPC 2.0 without HTTP, one "
+		       "JSON text per line";
 	if (begins_with(line, length, "Content-Length:") ||
 		begins_with(line, length, "Content-Type:"))
-		return "this looks like a header as LSP and HTTP have it: send no headers, but one JSON text per line";
+		return "this looks like a header as LSP and HTTP have it: send no headers, but "
+		       "one JSON text per line";
 	if (is_first_of_several(line, length))
-		return "this looks like the first line of pretty-printed JSON: send the whole JSON text on one line";
+		return "this looks like the first line of pretty-printed JSON: send the whole "
+		       "JSON text on one line";
 	return NULL;
 }

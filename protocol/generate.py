@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Makes everything that follows from the catalog and the SQL: C tables, the OpenRPC document, the method reference.
+"""Makes everything that follows from the catalog and the SQL: C tables, the OpenRPC document, the
+method reference.
 
 meson runs it into the build folder. By hand:
 
@@ -71,7 +72,8 @@ def check_golden(document: dict, golden: Path):
     if broken:
         raise Refused(
             "\n".join(f"{golden.name}: breaking change: {line}" for line in broken)
-            + "\nCallers rely on what the golden document says. If the break is meant: generate.py --update-golden"
+            + "\nCallers rely on what the golden document says. If the break is meant: "
+            "generate.py --update-golden"
         )
 
 
@@ -90,6 +92,7 @@ def emit(catalog, document: dict, out: Path):
     """All files of the build."""
     files = {
         "catalog.gen.c": emit_c.source(catalog, document),
+        "providers.gen.h": emit_c.providers(catalog),
         "openrpc.json": pretty(document),
         "methods.md": emit_docs.reference(catalog),
         **emit_client.files(catalog),

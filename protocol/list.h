@@ -68,4 +68,13 @@ static inline void list_splice_front(struct list *to, struct list *from)
 	list_splice(to, from);
 }
 
+static inline unsigned list_length(const struct list *head)
+{
+	unsigned count = 0;
+
+	list_for_each (node, head)
+		count++;
+	return count;
+}
+
 #endif

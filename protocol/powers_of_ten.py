@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Makes the C table of powers of ten that json_number.c multiplies by: powers_of_ten.py OUTPUT.
 
-Each is its first 128 bits, cut: 10^k lies in [m, m + 1) * 2^(floor(log2 10^k) - 127), and m is 10^k itself where its
-rest is 0. Integers of any size give every bit; nothing is computed in floating point.
+Each is its first 128 bits, cut: 10^k lies in [m, m + 1) * 2^(floor(log2 10^k) - 127), and m is 10^k
+itself where its rest is 0. Integers of any size give every bit; nothing is computed in floating
+point.
 """
 import pathlib
 import sys
@@ -35,7 +36,8 @@ def main() -> None:
     )
     pathlib.Path(sys.argv[1]).write_text(
         "/* Made by powers_of_ten.py. Do not edit. */\n#include <stdint.h>\n\n"
-        f"enum {{ POWER_FIRST = {FIRST}, POWER_LAST = {LAST}, POWER_EXACT_LAST = {exact} /* from 0 to it none is cut */ }};\n\n"
+        f"enum {{ POWER_FIRST = {FIRST}, POWER_LAST = {LAST}, POWER_EXACT_LAST = {exact} /* "
+        "from 0 to it none is cut */ };\n\n"
         f"static const uint64_t powers[][2] = {{\n{''.join(rows)}}};\n",
         encoding="utf-8",
     )

@@ -120,7 +120,8 @@ static const char *objection(const char *path, size_t length)
 	if (*path == '~')
 		return "begins with ~, which only a shell replaces: write the whole path (or %7E)";
 	if (names_variable(path, length))
-		return "holds a variable ($NAME or ${NAME}) that nothing has replaced: write the path (or %24 for $)";
+		return "holds a variable ($NAME or ${NAME}) that nothing has replaced: write the "
+		       "path (or %24 for $)";
 	if (*path == '"' || *path == '\'')
 		return "has a quotation mark before the path: leave it away (or write %22, %27)";
 	if (memchr(path, '\\', length) != NULL)
@@ -150,7 +151,8 @@ static int sqlite_url_read_options(
 			(void)snprintf(
 				name, sizeof name, "%.*s", (int)(length < 40 ? length : 40), query);
 			(void)snprintf(reason, sizeof reason,
-				"has the option \"%s\"%s; understood are mode=rw (the file must exist) and mode=rwc",
+				"has the option \"%s\"%s; understood are mode=rw (the file must "
+				"exist) and mode=rwc",
 				sqlite_url_show(name, shown, sizeof shown),
 				rw || rwc ? " a second time" : ", which is unknown");
 			return sqlite_url_refuse(err, url, reason);

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Runs the end-to-end tests on PostgreSQL: on the server of docker-compose.postgres.yml where a
-# container engine runs, else on a private one from the system's packages, in a temporary folder on
-# a free port.
+# Runs the end-to-end tests on PostgreSQL: on the server of docker-compose.postgres.yml when a
+# container engine is running, else on a private server from the system's packages, in a temporary
+# folder and on a free port.
 # usage: scripts/test-postgres.sh [--keep-running] [FILE-PART…]
-# BUILD names the build folder (default build-test). Ends with `N passed, N failed`; exit code 0
-# only when nothing failed.
+# BUILD names the build folder (default build-test). The last line is `N passed, N failed`; exit
+# code 0 only without failures.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -38,11 +38,11 @@ finish() {
 	status=$?
 	trap - EXIT INT TERM
 	if [ -n "$keep" ] && [ -n "${url:-}" ]; then
-		echo "PostgreSQL still runs: $url"
+		echo "PostgreSQL is still running: $url"
 		if [ -n "$engine" ]; then
-			echo "end it: $engine compose -f docker-compose.postgres.yml down"
+			echo "stop it: $engine compose -f docker-compose.postgres.yml down"
 		else
-			echo "end it: kill $server"
+			echo "stop it: kill $server"
 		fi
 	elif [ -n "$engine" ]; then
 		"$engine" compose -f docker-compose.postgres.yml down || status=1
@@ -61,8 +61,8 @@ if [ -n "$engine" ]; then
 	"$engine" compose -f docker-compose.postgres.yml up -d --wait
 	url=postgresql://pierre:pierre_dev_password@127.0.0.1:5432/pierre_mcp_server
 else
-	echo "no container engine runs: a private PostgreSQL from the system's packages"
-	# In a session of its own, so that --keep-running outlives the terminal.
+	echo "no container engine is running: starting a private PostgreSQL"
+	# In a separate session, so that --keep-running survives the terminal.
 	setsid python3 -m tests.lib.postgres_server >"$work/url" 2>"$work/log" </dev/null &
 	server=$!
 	tries=0

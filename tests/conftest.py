@@ -1,9 +1,10 @@
-"""One session of pytest over end-to-end tests: the build, the backend and the PostgreSQL that they use, and its result.
+"""One session of pytest over end-to-end tests: the build, the backend and the PostgreSQL that they
+use, and its result.
 
     python3 -m pytest tests/contract -k users --backend postgres
 
-tests/run.py runs one such session for each file and each backend, gives it all of this by variables of the environment,
-and reads the result from the file that PIERRE_TEST_REPORT names.
+tests/run.py runs one such session for each file and each backend, gives it all of this by variables
+of the environment, and reads the result from the file that PIERRE_TEST_REPORT names.
 """
 import json
 import os
@@ -44,7 +45,8 @@ def default_build():
 
 
 def pytest_configure(config):
-    """The library and the test files read the environment when they are imported, which is later."""
+    """The library and the test files read the environment when they are imported, which is
+    later."""
     build = config.getoption("build") or os.environ.get("PIERRE_TEST_BUILD") or default_build()
     os.environ["PIERRE_TEST_BUILD"] = os.path.abspath(build)
     backend = config.getoption("backend")
@@ -75,7 +77,8 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session", autouse=True)
 def postgres(request):
-    """The PostgreSQL server that holds the databases under test, and the template that they are copied from."""
+    """The PostgreSQL server that holds the databases under test, and the template that they are
+    copied from."""
     from lib import databases
 
     chosen = os.environ["PIERRE_TEST_BACKEND"]
@@ -136,7 +139,8 @@ class Outcomes:
         files = sorted({name.split("::")[0] for name in self.found})
         terminalreporter.write_line(
             f"{' '.join(files) if len(files) < 4 else f'{len(files)} files'}"
-            f" [{os.environ['PIERRE_TEST_BACKEND']}]: {counts}, {time.monotonic() - self.began:.1f} s"
+            f" [{os.environ['PIERRE_TEST_BACKEND']}]: {counts}, "
+            f"{time.monotonic() - self.began:.1f} s"
         )
 
     @pytest.hookimpl(tryfirst=True)

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
-"""Which lines of the C code the tests run: builds with gcc's counters, runs all tests (or those chosen), and prints a table.
+"""Which lines of the C code the tests run: builds with gcc's counters, runs all tests (or those
+chosen), and prints a table.
 
 usage: tests/coverage.py [--build FOLDER] [--least PERCENT] [--lines FILE] [--no-run] [FILE-PART…]
 
-Files below the least (90) are shown each, with their share and how many lines never ran; --lines prints those of one file. --no-run: the counts
-of the last run are shown again. Exit code 1 when all files together are below the least. What is generated is not counted, nor what ends by
-kill -9 or goes on as another program. A few tests fail in such a build, whose counters are further exported names and files that another
-user cannot write. Takes as long as the tests do: not part of scripts/test.
+Files below the least (90) are shown each, with their share and how many lines never ran; --lines
+prints those of one file. --no-run: the counts of the last run are shown again. Exit code 1 when all
+files together are below the least. What is generated is not counted, nor what ends by kill -9 or
+goes on as another program. A few tests fail in such a build, whose counters are further exported
+names and files that another user cannot write. Takes as long as the tests do: not part of
+scripts/test.
 """
 import argparse
 import collections
@@ -78,7 +81,8 @@ def main():
     for name, lines in sorted(found.items(), key=lambda item: share(item[1])):
         if share(lines) < arguments.least:
             print(
-                f"{share(lines):6.1f} %  {sum(count == 0 for count in lines.values()):4} of {len(lines):4} lines never ran  {name}"
+                f"{share(lines):6.1f} %  {sum(count == 0 for count in lines.values()):4} of "
+                f"{len(lines):4} lines never ran  {name}"
             )
     whole = {(name, line): count for name, lines in found.items() for line, count in lines.items()}
     print(f"{share(whole):6.1f} %  of {len(whole)} lines in {len(found)} files")

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Tests the tests: plants one defect at a time in a copy of the source, builds it, and expects the matching test to fail.
+"""Tests the tests: plants one defect at a time in a copy of the source, builds it, and expects the
+matching test to fail.
 
 usage: tests/planted.py [NAME-PART…]
 Takes some minutes, since each defect is a build of its own; not part of an ordinary run. On SQLite, but for
@@ -44,9 +45,9 @@ DEFECTS = [
          "if (0 && store->pooled && "),
     ], "faults/test_pgbouncer.py", ["Sessions.test_settings_left_behind"]),
     ("answers before the commit", [
-        ("backends/sqlite/workers.c",
+        ("backends/sqlite/threads/writer.c",
          "\t*code = commit_group(writer);\n",
-         "\tsqlite_finish(writer->store, finished);\n\t*code = commit_group(writer);\n"),
+         "\tresults_hand_over(writer->store, finished);\n\t*code = commit_group(writer);\n"),
     ], "faults/test_fsync.py", ["Order", "Injected.test_group_is_refused_as_a_whole"]),
     ("what calls hold counts for nothing", [
         ("daemon/calls/dispatch.c",
@@ -58,10 +59,15 @@ DEFECTS = [
          "bool whole = request->batch == NULL && length <= SMALL_LINE;",
          "bool whole = request->batch == NULL;"),
     ], "faults/test_client_memory.py", ["Charged.test_an_ignored_member_costs_nothing"]),
+    ("batches count for nothing", [
+        ("daemon/calls/batch.c",
+         "sizeof *batch + batch->arena.total + batch->line.arena.total +\n\t\t\tbatch->answer.capacity);",
+         "sizeof *batch);"),
+    ], "faults/test_client_memory.py", ["Charged.test_an_abandoned_batch_returns_its_line"]),
     ("connections that all wait for memory wait for ever", [
-        ("daemon/clients/server.c",
-         "\tfavour_one(server);\n",
-         "\tif (0)\n\t\tfavour_one(server);\n"),
+        ("daemon/clients/scheduler.c",
+         "\tfavour_one(scheduler);\n",
+         "\tif (0)\n\t\tfavour_one(scheduler);\n"),
     ], "faults/test_client_memory.py", ["NoDeadlock"]),
     ("a stored time's offset is not seen", [
         ("backends/sqlite/migrations/0006_cheaper_times.sql",
@@ -84,32 +90,32 @@ DEFECTS = [
          "PRAGMA synchronous=NORMAL"),
     ], "faults/test_fsync.py", ["Order"]),
     ("commit errors ignored", [
-        ("backends/sqlite/workers.c",
+        ("backends/sqlite/threads/writer.c",
          "\t*code = commit_group(writer);\n",
          "\t(void)commit_group(writer);\n\t*code = SQLITE_OK;\n"),
     ], "faults/test_fsync.py", ["Injected"]),
     ("a refused commit stays in the log", [
-        ("backends/sqlite/vfs.c",
+        ("backends/sqlite/files/vfs.c",
          "if (code != SQLITE_OK && file->database != NULL && file->unsynced >= 0)",
          "if (0)"),
     ], "faults/test_fsync.py", ["Injected.test_refused_stays_refused_after_a_kill"]),
     ("long lines take no turns", [
         ("daemon/clients/connection.c",
-         "if (length <= LONG_LINE || server_takes_long(server, length))",
-         "if (length <= LONG_LINE || server_takes_long(server, length) || !server->long_iteration)"),
+         "if (length <= LONG_LINE || scheduler_takes_long(scheduler, length))",
+         "if (length <= LONG_LINE || scheduler_takes_long(scheduler, length) || !scheduler->long_iteration)"),
     ], "faults/test_loop.py", ["Loop.test_long_lines_take_turns"]),
     ("look-ups on the loop of any size", [
-        ("backends/sqlite/sqlite.c",
+        ("backends/sqlite/loop.c",
          "\tsession_bound(&store->loop, LOOP_BYTES);\n",
          ""),
     ], "faults/test_loop.py", ["Loop.test_look_ups_of_all_sizes"]),
     ("a damaged page takes its neighbours with it", [
-        ("backends/sqlite/workers.c",
+        ("backends/sqlite/threads/writer.c",
          "bool alone = is_damage(finished, code);",
          "bool alone = false && is_damage(finished, code);"),
     ], "faults/test_storage.py", ["Corrupt.test_damage_in_one_row"]),
     ("a cheap hash takes less work", [
-        ("backends/password.c",
+        ("backends/secrets/password.c",
          " && pad(cut, stored, cost, rounds);",
          ";"),
     ], "contract/test_passwords.py", ["Work"]),
@@ -119,55 +125,60 @@ DEFECTS = [
          "atomic_store(&store->ending, false);"),
     ], "faults/test_abandoned.py", ["Drain.test_an_outside_lock"]),
     ("passwords of clients that left are worked on", [
-        ("daemon/clients/connection.c",
-         "password_pool_drop(connection->daemon->passwords, connection);",
-         ""),
+        ("daemon/calls/dispatch.c",
+         "password_pool_drop(dispatcher_of(connection)->passwords, connection);",
+         "(void)connection;"),
     ], "faults/test_abandoned.py", ["Left.test_passwords"]),
     ("a call that waited keeps its role", [
-        ("daemon/calls/dispatch.c",
-         "} else if (has_role(connection, request->call.method, &request->call.err)) {",
+        ("daemon/calls/submit.c",
+         "} else if (submit_has_role(connection, request->call.method, &request->call.err)) {",
          "} else {"),
         ("backends/execute.c",
          ">= method->role)\n\t\treturn true;",
          ">= ROLE_NONE)\n\t\treturn true;"),
     ], "faults/test_abandoned.py", ["Roles"]),
     ("who waits for a slow disk seems to stand still", [
-        ("backends/sqlite/checkpoint.c",
+        ("backends/sqlite/threads/checkpoint.c",
          "\t\tpthread_cond_wait(&checkpointer->wake, &checkpointer->lock);\n\t\tworker_moves(writer);\n",
          "\t\tpthread_cond_wait(&checkpointer->wake, &checkpointer->lock);\n"),
     ], "faults/test_watchdog.py", ["Watchdog.test_slow_disk_under_a_long_log"]),
     ("the log is not watched", [
-        ("backends/sqlite/watch.c",
+        ("backends/sqlite/files/watch.c",
          "look_beside(&watch->index, &now, err) < 0 || look_beside(&watch->log, &now, err) < 0",
          "look_beside(&watch->index, &now, err) < 0"),
     ], "faults/test_storage.py", ["Removed"]),
     ("a late interrupt fails the group", [
-        ("backends/sqlite/workers.c",
+        ("backends/sqlite/threads/writer.c",
          "return is_interrupt(*code) || *code == SQLITE_ABORT_ROLLBACK ? RUN_INTERRUPTED : RUN_BROKEN;",
          "return RUN_BROKEN;"),
     ], "faults/test_interrupt.py", []),
     ("the key goes before those who use it", [
         ("daemon/loop/daemon.c",
-         "\t\tsocket_close(&daemon->socket);\n\t\tlog_stop();\n",
-         "\t\tsocket_close(&daemon->socket);\n\t\tseal_free(daemon->seal);\n\t\tlog_stop();\n"),
+         "\t\tsocket_close(&daemon->parts->socket);\n\t\tlog_stop();\n",
+         "\t\tsocket_close(&daemon->parts->socket);\n\t\tseal_free(daemon->parts->seal);\n\t\tlog_stop();\n"),
     ], "contract/test_lifecycle.py", ["Signals.test_second_signal_while_tokens_are_opened"]),
+    ("a look-up is answered inside submit", [
+        ("backends/sqlite/loop.c",
+         "\t\tcall->route = ROUTE_NONE;\n\t\tlist_append(&store->completed, &call->link);\n",
+         "\t\tcall->route = ROUTE_NONE;\n\t\tcall->done(call);\n"),
+    ], "contract/test_users.py", []),
     ("reads overtake writes", [
-        ("backends/sqlite/sqlite.c",
+        ("backends/sqlite/loop.c",
          "\t} else if (call->order->writes > 0) {\n\t\tto_writer(store, call);\n",
          ""),
     ], "contract/test_order.py", []),
     ("writes overtake reads", [
-        ("backends/sqlite/sqlite.c",
+        ("backends/sqlite/loop.c",
          "\t\tif (call->order->reads > 0)\n\t\t\treturn false;\n",
          ""),
     ], "contract/test_order.py", []),
     ("file not watched", [
-        ("backends/sqlite/watch.c",
+        ("backends/sqlite/files/watch.c",
          "now.st_ino != watch->inode",
          "0"),
     ], "faults/test_storage.py", ["Removed.test_database_alone_replaced"]),
     ("tag not checked", [
-        ("backends/seal.c",
+        ("backends/secrets/seal.c",
          "ad, ad_length, nonce, seal->state) == 0;",
          "ad, ad_length, nonce, seal->state) <= 0;"),
     ], "faults/test_altered_tokens.py", []),
@@ -190,14 +201,14 @@ DEFECTS = [
          "request->id = \"7\";\n\t\trequest->id_length = 1;\n\t\treturn true;"),
     ], "contract/test_protocol.py", ["Envelope"]),
     ("roles not looked at", [
-        ("daemon/calls/dispatch.c",
+        ("daemon/calls/submit.h",
          "if (connection->role >= method->role)",
          "if (true)"),
     ], "faults/test_access.py", []),
     ("batch limit off by one", [
         ("daemon/calls/dispatch.c",
-         "count > daemon->settings.batch_limit",
-         "count > daemon->settings.batch_limit + 1"),
+         "count > dispatcher->runtime->settings->batch_limit",
+         "count > dispatcher->runtime->settings->batch_limit + 1"),
     ], "contract/test_protocol.py", ["Batches"]),
     ("line limit off by one", [
         ("protocol/wire/frame.c",
@@ -225,29 +236,29 @@ DEFECTS = [
          "is_active IN (0, 1)"),
     ], "contract/test_api_keys.py", []),
     ("wrong key accepted", [
-        ("backends/seal.c",
+        ("backends/secrets/seal.c",
          "bool seal_check_matches(const struct seal *seal, const char *text, size_t length)\n{\n",
          "bool seal_check_matches(const struct seal *seal, const char *text, size_t length)\n{\n\tif (length > 0)\n\t\treturn true;\n"),
     ], "contract/test_program.py", ["Keys.test_wrong_key"]),
     ("paused: later calls overtake those that wait", [
-        ("daemon/loop/pause.h",
+        ("daemon/calls/pause.h",
          "return pause->paused || pause->count > 0;",
          "return pause->paused;"),
     ], "contract/test_daemon_admin.py", ["Pause.test_order_is_kept"]),
     ("paused: time limits stand still", [
-        ("daemon/loop/pause.c",
+        ("daemon/calls/pause.c",
          "if (deadline <= now) {",
          "if (deadline == 0) {"),
     ], "contract/test_daemon_admin.py", ["PauseAndTimeLimit"]),
     ("paused: calls go on at a stop", [
-        ("daemon/loop/pause.c",
+        ("daemon/calls/pause.c",
          "\t\tpause_refuse(take_first(pause), ERR_SHUTTING_DOWN,",
-         "\t\tif (pause->daemon->store != NULL)\n\t\t\tdispatch_go_on(take_first(pause));\n\t\telse\n\t\t\tpause_refuse(take_first(pause), ERR_SHUTTING_DOWN,"),
+         "\t\tif (pause->go_on != NULL)\n\t\t\tpause->go_on(take_first(pause));\n\t\telse\n\t\t\tpause_refuse(take_first(pause), ERR_SHUTTING_DOWN,"),
     ], "contract/test_daemon_admin.py", ["StopWhilePaused"]),
     ("reload takes half of a wrong file", [
         ("daemon/loop/daemon.c",
-         "settings_reload(&daemon->settings, check_rules, changes, err)",
-         "settings_reload(&daemon->settings, NULL, changes, err)"),
+         "settings_reload(settings, check_rules, changes, err)",
+         "settings_reload(settings, NULL, changes, err)"),
         ("daemon/loop/daemon.c",
          "static int check_rules(",
          "__attribute__((unused)) static int check_rules("),
@@ -258,7 +269,7 @@ DEFECTS = [
          "stalled = false;"),
     ], "faults/test_watchdog.py", ["Watchdog.test_writer_hangs", "Watchdog.test_reading_hangs"]),
     ("the watchdog starves when somebody else holds the lock", [
-        ("backends/sqlite/workers.c",
+        ("backends/sqlite/threads/writer.c",
          "\t\tworker_moves(writer);\n\t\tif (list_empty(calls))\n",
          "\t\tif (list_empty(calls))\n"),
     ], "faults/test_watchdog.py", ["Watchdog.test_outside_lock"]),
@@ -278,12 +289,12 @@ DEFECTS = [
          "\t\tfree(buffer->data);\n"),
     ], "faults/test_secrets.py", ["Everywhere.test_many_at_once"]),
     ("the key stays in the environment", [
-        ("daemon/loop/process.c",
+        ("daemon/base/process.c",
          "\tif (row->type == SETTING_SECRET)\n\t\texplicit_bzero(value, strlen(value));\n",
          "\tif (row->type == SETTING_SECRET)\n\t\treturn;\n"),
     ], "faults/test_secrets.py", ["Hygiene.test_environment_block"]),
     ("cores are possible", [
-        ("daemon/loop/process.c",
+        ("daemon/base/process.c",
          "prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)",
          "prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)"),
     ], "faults/test_secrets.py", ["Hygiene.test_no_core_even_without_the_limit", "Hygiene.test_own_user_may_not_look_inside"]),
@@ -320,12 +331,33 @@ DEFECTS = [
          "flock(place->fd, LOCK_EX | LOCK_NB) != 0",
          "flock(place->fd, LOCK_SH | LOCK_NB) != 0"),
     ], "faults/test_open.py", ["Names.test_one_daemon_whatever_the_name"]),
+    ("the transaction's end is not seen after a call", [
+        ("backends/sqlite/threads/writer.c",
+         "bool lost = transaction_lost(writer);\n\n\tif (!lost &&",
+         "bool lost = false;\n\n\tif (!lost &&"),
+    ], "faults/test_memory.py", ["Group"]),
+    ("calls in the writer's hands never run out of time", [
+        ("backends/sqlite/threads/writer.c",
+         "if (writer->later != NULL)",
+         "if (0)"),
+    ], "faults/test_reopen.py", []),
+    ("who waits keeps a service starting for ever", [
+        ("daemon/loop/main.c",
+         "if (is_lasting(code))",
+         "if (0 && is_lasting(code))"),
+    ], "faults/test_systemd.py", ["Activation.test_a_start_that_nothing_mends_closes_who_waits"]),
+    ("clients do not look for the service's socket", [
+        ("client/socket_path.c",
+         "|| is_missing(SOCKET_PLACE_SYSTEM))",
+         "|| true)"),
+    ], "client/test_default_socket.py", ["DefaultSocket.test_the_service_is_found"]),
 ]
 # fmt: on
 
 
 def place(content, text):
-    """Where the text stands, however its lines are broken: (start, end) of the first such place, or None."""
+    """Where the text stands, however its lines are broken: (start, end) of the first such place, or
+    None."""
     found = re.search(
         r"\s*".join(re.escape(token) for token in re.findall(r"\w+|[^\w\s]", text)), content
     )
@@ -443,7 +475,8 @@ def main():
             problem = plant(copy, edits, test, names)
             failed += problem is not None
             print(
-                f"{'FAIL' if problem else 'ok  '} {name}: {problem or 'found by ' + test}, {time.monotonic() - began:.1f} s",
+                f"{'FAIL' if problem else 'ok  '} {name}: {problem or 'found by ' + test}, "
+                f"{time.monotonic() - began:.1f} s",
                 flush=True,
             )
     finally:

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""Runs all tests against a build folder: the unit tests through meson, then each end-to-end file on each database.
+"""Runs all tests against a build folder: the unit tests through meson, then each end-to-end file on
+each database.
 
 usage: tests/run.py BUILD [--backend sqlite|postgres|both] [--postgres URL] [--sanitizer] [--no-unit] [--jobs N] [--long] [--once] [FILE-PART…]
 
-Each file is a session of pytest (conftest.py) on one database. FILE-PART chooses files whose path holds it (`users`,
-`faults/`); one test is quicker by pytest itself: docs/testing.md. --sanitizer: the build is slow and reports by itself.
---long: more rounds of what is random, and the tests of the tests (planted.py). --once: see unsteady(). Ends with `N passed, N failed` (`, N skipped` may follow); exit code 1 when anything failed.
+Each file is a session of pytest (conftest.py) on one database. FILE-PART chooses files whose path
+holds it (`users`, `faults/`); one test is quicker by pytest itself: docs/testing.md. --sanitizer:
+the build is slow and reports by itself. --long: more rounds of what is random, and the tests of the
+tests (planted.py). --once: see unsteady(). Ends with `N passed, N failed` (`, N skipped` may
+follow); exit code 1 when anything failed.
 """
 import argparse
 import concurrent.futures
@@ -29,7 +32,8 @@ FOLDERS = ("faults", "differential", "bench", "contract", "client")  # the long 
 TIME_LIMIT = 900
 NOTHING_CHOSEN = 5  # pytest's exit code
 LINES_AGAIN = 60  # of a failed file's output, shown again at the end
-# Reports end the process, so that no test can pass over one; leaks are looked for at the daemon's end.
+# Reports end the process, so that no test can pass over one; leaks are looked for at the daemon's
+# end.
 SANITIZER_OPTIONS = {
     "ASAN_OPTIONS": "abort_on_error=1:detect_leaks=1:detect_stack_use_after_return=1:allocator_may_return_null=1",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
@@ -39,7 +43,8 @@ SANITIZER_OPTIONS = {
 
 @functools.cache
 def pytest_command():
-    """pytest of the first interpreter that has it: Debian's own, where another one comes first in PATH."""
+    """pytest of the first interpreter that has it: Debian's own, where another one comes first in
+    PATH."""
     for python in (sys.executable, "/usr/bin/python3"):
         has = [python, "-c", "import pytest, pytest_subtests"]
         if subprocess.run(has, capture_output=True, check=False).returncode == 0:
@@ -96,34 +101,39 @@ def unit_tests(build, totals, failures):
         print("no unit tests were found: is this a build with tests?")
         failed = 1
     print(
-        f"unit tests (meson): {passed} passed, {failed} failed, {count.get('Skipped', 0)} skipped, {time.monotonic() - began:.1f} s",
+        f"unit tests (meson): {passed} passed, {failed} failed, {count.get('Skipped', 0)} "
+        f"skipped, {time.monotonic() - began:.1f} s",
         flush=True,
     )
     totals.add(passed, failed, count.get("Skipped", 0))
 
 
 def backends_of(path):
-    """A file may say BACKENDS = ("sqlite",) when its tests are about one database, or none ("both": side by side)."""
+    """A file may say BACKENDS = ("sqlite",) when its tests are about one database, or none ("both":
+    side by side)."""
     with open(path, encoding="utf-8") as file:
         found = re.search(r"^BACKENDS = \(([^)]*)\)", file.read(), re.MULTILINE)
     return tuple(re.findall(r'"(\w+)"', found.group(1))) if found else ("sqlite", "postgres")
 
 
 def under_sanitizers(path):
-    """A file may say SANITIZERS = False when what it looks at is no C code that runs in this build, or is how long or often something takes."""
+    """A file may say SANITIZERS = False when what it looks at is no C code that runs in this build,
+    or is how long or often something takes."""
     with open(path, encoding="utf-8") as file:
         return re.search(r"^SANITIZERS = False", file.read(), re.MULTILINE) is None
 
 
 def guards_data(path):
-    """A file says STRICT = True when what it would find is lost data, a wrong answer or a crash: seen once is once too often."""
+    """A file says STRICT = True when what it would find is lost data, a wrong answer or a crash:
+    seen once is once too often."""
     with open(path, encoding="utf-8") as file:
         return re.search(r"^STRICT = True", file.read(), re.MULTILINE) is not None
 
 
 def unsteady(path, output):
-    """Whether a failure may come from a machine that was busy with something else: such a file is run once more, with nothing beside it, and
-    that is what counts. It is named all the same: a test that waits for a moment instead of a state is to be mended.
+    """Whether a failure may come from a machine that was busy with something else: such a file is
+    run once more, with nothing beside it, and that is what counts. It is named all the same: a test
+    that waits for a moment instead of a state is to be mended.
     """
     crashed = (
         any(report in output for report in REPORTS)

@@ -1,8 +1,8 @@
 /* Which calls may change places, and the order in which all daemons take row locks. Both follow
  * from the table uses that the generator finds in a method's statement. */
-#include <string.h>
+#include "commute.h"
 
-#include "postgres.h"
+#include <string.h>
 
 static const struct statement *commute_statement_of(const struct call *call)
 {

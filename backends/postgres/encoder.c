@@ -1,11 +1,14 @@
 /* Large results become answers on a thread of their own, so that the loop serves others meanwhile.
  * A result is kept until its batch has committed; a batch that fails runs its calls again, and what
  * was kept for them is dropped. */
+#include "encoder.h"
+
 #include <stdlib.h>
 #include <sys/eventfd.h>
 
 #include "../execute.h"
-#include "postgres.h"
+#include "pg_store.h"
+#include "result.h"
 
 /* Bytes of one result, and of all results of a turn, that the loop itself makes answers of. What
  * every small result takes counts for nothing: many of them are the loop's usual work. */
@@ -153,7 +156,7 @@ void encoder_collect(struct postgres_store *store)
 		list_remove(&encoding->link);
 		for (unsigned i = 0; i < encoding->count; i++) {
 			store->encoding--;
-			pg_batch_finish(store, encoding->calls[i]);
+			pg_store_finish(encoding->calls[i]);
 		}
 		encoding_free(encoding);
 	}

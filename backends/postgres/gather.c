@@ -11,10 +11,14 @@
  * Calls of one client connection change places only where nobody can tell. Where that order and the
  * order of locks contradict each other, the call and all behind it on its connection wait for the
  * next batch. */
+#include "gather.h"
+
 #include <stdlib.h>
 
+#include "../../protocol/value.h"
 #include "../execute.h"
-#include "postgres.h"
+#include "commute.h"
+#include "pg_store.h"
 
 enum place { PLACE_BEFORE, PLACE_LOCKS, PLACE_BEHIND, PLACE_NEXT_BATCH };
 enum {
@@ -42,7 +46,7 @@ static void gather_expire(struct postgres_store *store, struct call *call)
 	execute_fail(call, ERR_TIMEOUT, "the call's time ran out before it could be done");
 	call->err.outcome = OUTCOME_NONE;
 	store->timeouts++;
-	pg_batch_finish(store, call);
+	pg_store_finish(call);
 }
 
 static bool lock_fits(const struct gathering *gathering, enum lock lock)
@@ -221,7 +225,7 @@ void gather_postgres(struct postgres_store *store, struct pg_connection *connect
 
 		list_remove(&call->link);
 		if (call->err.kind != ERR_NONE || call->dropped)
-			pg_batch_finish(store, call);
+			pg_store_finish(call);
 		else
 			gather_expire(store, call);
 	}

@@ -1,6 +1,5 @@
-/* What libpq can only do blocking, each in a detached thread of its own: connecting, cancelling,
- * migrating. A thread knows nothing of the store but the mailbox, which lives until the last of
- * them is done. */
+#include "jobs.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -11,9 +10,16 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "../../protocol/json/json.h"
+#include "../../protocol/json/json_add.h"
+#include "../../protocol/value.h"
 #include "../execute.h"
-#include "postgres.h"
+#include "../migration.h"
+#include "../secrets/seal_log.h"
+#include "blocking/connect.h"
+#include "blocking/keys.h"
+#include "blocking/migrate.h"
+#include "outage.h"
+#include "pg_store.h"
 
 enum job_kind { JOB_CONNECT, JOB_CANCEL, JOB_MIGRATE, JOB_ROTATE, JOB_COUNT };
 
@@ -28,8 +34,10 @@ struct job {
 	char *url;
 	uint64_t timeout_ms;
 	unsigned connection;
-	PGconn *pq;            /* JOB_CONNECT: what came of it */
-	PGcancel *cancel;      /* JOB_CANCEL */
+	jobs_connected *connected; /* JOB_CONNECT: takes pq, or the error */
+	PGconn *pq;
+	PGcancel *cancel;      /* JOB_CANCEL; JOB_MIGRATE, JOB_ROTATE: of its connection, under the
+	                          mailbox's lock */
 	struct call *call;     /* JOB_MIGRATE, JOB_ROTATE: handed back untouched */
 	struct list migrating; /* the same: in the store's list, until it is collected */
 	int socket;            /* the same: of its connection; under the mailbox's lock; -1: none */
@@ -106,10 +114,15 @@ static void jobs_deliver(struct job *job)
 	jobs_mailbox_release(mailbox, false);
 }
 
-static void tell_socket(struct job *job, int socket)
+/* For the loop's thread, which may have to end what this one waits for. pq NULL: no longer. */
+static void tell_connection(struct job *job, PGconn *pq)
 {
+	PGcancel *cancel = pq != NULL ? PQgetCancel(pq) : NULL;
+
 	pthread_mutex_lock(&job->mailbox->lock);
-	job->socket = socket;
+	PQfreeCancel(job->cancel);
+	job->cancel = cancel;
+	job->socket = pq != NULL ? PQsocket(pq) : -1;
 	pthread_mutex_unlock(&job->mailbox->lock);
 }
 
@@ -123,12 +136,12 @@ static void migrate_now(struct job *job)
 			job->error);
 		return;
 	}
-	tell_socket(job, PQsocket(pq));
-	buffer_byte(&job->applied, '[');
+	tell_connection(job, pq);
+	json_add_array(&job->applied, NULL);
 	if (migrate_postgres(pq, &job->applied, NULL, &job->err) == 0)
 		job->schema = migrate_schema(pq, &job->err);
-	buffer_byte(&job->applied, ']');
-	tell_socket(job, -1);
+	json_add_end(&job->applied, ']');
+	tell_connection(job, NULL);
 	PQfinish(pq);
 }
 
@@ -152,14 +165,14 @@ static void rotate_now(struct job *job)
 			job->error);
 		return;
 	}
-	tell_socket(job, PQsocket(pq));
+	tell_connection(job, pq);
 	do {
 		if (keys_postgres_rotate(pq, job->seal, &job->rotation, &job->err) < 0)
 			break;
 		resealed += job->rotation.resealed;
 	} while (job->rotation.state == ROTATION_RUNNING && clock_ns() < until && !given_up(job));
 	job->rotation.resealed = resealed;
-	tell_socket(job, -1);
+	tell_connection(job, NULL);
 	PQfinish(pq);
 }
 
@@ -218,7 +231,7 @@ static bool jobs_start(struct postgres_store *store, struct job *job)
 	pthread_attr_destroy(&attributes);
 	if (error == 0)
 		return true;
-	postgres_note_error(store, strerror(error));
+	outage_note(store, strerror(error));
 	jobs_mailbox_release(job->mailbox, false);
 	jobs_job_free(job);
 	return false;
@@ -239,13 +252,15 @@ static struct job *new_job(struct postgres_store *store, enum job_kind kind)
 	return job;
 }
 
-bool jobs_connect(struct postgres_store *store, struct pg_connection *connection)
+bool jobs_connect(
+	struct postgres_store *store, struct pg_connection *connection, jobs_connected *connected)
 {
 	struct job *job = new_job(store, JOB_CONNECT);
 
 	if (job == NULL)
 		return false;
 	job->connection = connection->number;
+	job->connected = connected;
 	return jobs_start(store, job);
 }
 
@@ -263,6 +278,34 @@ void jobs_cancel(struct postgres_store *store, struct pg_connection *connection)
 		jobs_job_free(job);
 	else if (jobs_start(store, job))
 		store->cancelling++;
+}
+
+/* A server that waits for a lock does not notice that its client is gone: what a job has under way
+ * there is cancelled, once. */
+static void cancel_job(struct postgres_store *store, struct job *under_way)
+{
+	struct job *job = new_job(store, JOB_CANCEL);
+
+	if (job == NULL)
+		return;
+	pthread_mutex_lock(&store->mailbox->lock);
+	job->cancel = under_way->cancel;
+	under_way->cancel = NULL;
+	pthread_mutex_unlock(&store->mailbox->lock);
+	if (job->cancel == NULL)
+		jobs_job_free(job);
+	else if (jobs_start(store, job))
+		store->cancelling++;
+}
+
+void jobs_cancel_all(struct postgres_store *store)
+{
+	for (unsigned i = 0; i < store->connection_limit; i++)
+		if (store->connections[i].state == PG_CONNECTION_BUSY &&
+			store->connections[i].cancelled_at == 0)
+			jobs_cancel(store, &store->connections[i]);
+	list_for_each (node, &store->migrating)
+		cancel_job(store, list_entry(node, struct job, migrating));
 }
 
 bool jobs_migrate(struct postgres_store *store, struct call *call)
@@ -315,7 +358,8 @@ void jobs_count_seals(struct postgres_store *store)
 		seal_count_failed(store->settings.seal);
 }
 
-/* Else a daemon that is started anew soon after its first sealings would never count them. */
+/* Else a daemon that is started anew soon after its first sealings would never count them, and
+ * statements that it gave up would go on without it. */
 void jobs_settle(struct postgres_store *store, uint64_t deadline)
 {
 	uint64_t until = clock_ns() + settle_ns;
@@ -323,7 +367,7 @@ void jobs_settle(struct postgres_store *store, uint64_t deadline)
 	if (deadline != 0 && deadline < until)
 		until = deadline;
 
-	while (store->counting && clock_ns() < until) {
+	while ((store->counting || store->cancelling > 0) && clock_ns() < until) {
 		struct pollfd poller = {.fd = store->mailbox->wake, .events = POLLIN};
 
 		(void)poll(&poller, 1, 50);
@@ -340,6 +384,7 @@ void jobs_expire(struct postgres_store *store, uint64_t now)
 
 		if (job->call->deadline == 0 || job->call->deadline > now)
 			continue;
+		cancel_job(store, job);
 		pthread_mutex_lock(&store->mailbox->lock);
 		if (job->socket >= 0)
 			(void)shutdown(job->socket, SHUT_RDWR);
@@ -358,7 +403,7 @@ void jobs_give_up(struct postgres_store *store)
 		execute_fail(
 			call, ERR_SHUTTING_DOWN, "the daemon stopped before the call was done");
 		call->err.outcome = OUTCOME_UNKNOWN;
-		pg_batch_finish(store, call);
+		pg_store_finish(call);
 	}
 }
 
@@ -379,13 +424,9 @@ static void migrated(struct postgres_store *store, struct job *job)
 			"%s", job->err.message);
 	} else {
 		store->schema = job->schema;
-		buffer_text(&call->answer, "{\"schema_version\":");
-		json_write_integer(&call->answer, job->schema);
-		buffer_text(&call->answer, ",\"applied\":");
-		buffer_join(&call->answer, &job->applied);
-		buffer_byte(&call->answer, '}');
+		migration_describe(&call->answer, job->schema, &job->applied);
 	}
-	pg_batch_finish(store, call);
+	pg_store_finish(call);
 }
 
 static void rotated(struct postgres_store *store, struct job *job)
@@ -406,19 +447,15 @@ static void rotated(struct postgres_store *store, struct job *job)
 	} else {
 		execute_fail(call, job->err.kind, "%s", job->err.message);
 	}
-	pg_batch_finish(store, call);
+	pg_store_finish(call);
 }
 
 static void counted(struct postgres_store *store, struct job *job)
 {
 	store->counting = false;
-	if (job->added == 0) {
-		seal_count_failed(store->settings.seal);
-		return;
-	}
-	store->count_at = 0;
-	seal_count_stored(store->settings.seal, job->added, job->stored);
-	store_warn_of_count(&store->settings, job->stored - job->added, job->stored);
+	if (job->added > 0)
+		store->count_at = 0;
+	seal_log_counted(&store->settings, job->added, job->stored, job->added > 0);
 }
 
 void jobs_collect(struct postgres_store *store)
@@ -439,7 +476,7 @@ void jobs_collect(struct postgres_store *store)
 			PGconn *pq = job->pq;
 
 			job->pq = NULL;
-			pool_connected(
+			job->connected(
 				store, &store->connections[job->connection - 1], pq, job->error);
 		} else if (job->kind == JOB_MIGRATE) {
 			migrated(store, job);

@@ -1,34 +1,24 @@
 /* What becomes of a batch when it has ended: answered, or run again without the call that spoilt
  * it. */
-#include <string.h>
+#include "pg_batch.h"
 
 #include "../execute.h"
-#include "postgres.h"
+#include "encoder.h"
+#include "gather.h"
+#include "pg_store.h"
 
 static bool writes(const struct call *call)
 {
 	return call->method != NULL && call->method->write;
 }
 
-void pg_batch_finish(struct postgres_store *store, struct call *call)
-{
-	(void)store;
-	if (call->order != NULL) {
-		call->order->reads--; /* all unfinished calls of the connection; before done, which
-		                         may end it */
-		if (!writes(call))
-			call->order->large = call->answer.length > LARGE_ANSWER;
-	}
-	call->done(call);
-}
-
-static void finish_all(struct postgres_store *store, struct list *calls)
+static void finish_all(struct list *calls)
 {
 	while (!list_empty(calls)) {
 		struct call *call = call_of(list_first(calls));
 
 		list_remove(&call->link);
-		pg_batch_finish(store, call);
+		pg_store_finish(call);
 	}
 }
 
@@ -82,12 +72,12 @@ static void pg_batch_split(struct postgres_store *store, struct list *batch, str
 		if (call == failed) {
 			behind = true;
 			if (!wrote && !tries_again(call, failure)) {
-				pg_batch_finish(store, call);
+				pg_store_finish(call);
 				continue;
 			}
 			restart(store, call, ROUTE_ALONE);
 		} else if (!behind && !wrote && call->route != ROUTE_KEPT) {
-			pg_batch_finish(store, call);
+			pg_store_finish(call);
 			continue;
 		} else {
 			restart(store, call, ROUTE_TOGETHER);
@@ -103,7 +93,7 @@ static void take_apart(struct postgres_store *store, struct list *batch, struct 
 	bool single = batch->next->next == batch;
 
 	if (single && !tries_again(failed, failure)) {
-		finish_all(store, batch);
+		finish_all(batch);
 		return;
 	}
 	list_for_each (node, batch)
@@ -126,7 +116,8 @@ static void doubt_commit(struct postgres_store *store, struct list *batch, bool 
 				"the call's time ran out while it was being stored");
 		else
 			execute_fail(call, ERR_UNAVAILABLE,
-				"the database server warned while it stored the call: it may be stored on "
+				"the database server warned while it stored the call: it may be "
+				"stored on "
 				"one server only");
 		call->err.outcome = OUTCOME_UNKNOWN;
 		store->timeouts += cancelled;
@@ -139,20 +130,10 @@ void pg_batch_end(struct postgres_store *store, struct pg_connection *connection
 	struct list batch, again;
 	unsigned count = connection->batch_count;
 
-	if (PQtransactionStatus(connection->pq) == PQTRANS_INTRANS ||
-		PQtransactionStatus(connection->pq) == PQTRANS_INERROR) {
-		/* Somebody began a transaction on this connection: the Sync has committed nothing,
-		 * and closing it takes all back. */
-		connection->all_sent = false;
-		pg_connection_break(
-			store, connection, "a transaction was left open on the connection", false);
-		return;
-	}
 	list_init(&batch);
 	list_init(&again);
 	list_splice(&batch, &connection->batch);
 	connection->batch_count = 0;
-	connection->state = PG_CONNECTION_READY;
 	connection->last_used = clock_ns();
 	connection->failed = NULL;
 	store->unserved = 0;
@@ -168,7 +149,7 @@ void pg_batch_end(struct postgres_store *store, struct pg_connection *connection
 		if (connection->batch_limit < PG_BATCH_MAX)
 			connection->batch_limit *= 2;
 		encoder_submit(store, connection);
-		finish_all(store, &batch);
+		finish_all(&batch);
 	} else {
 		/* Where calls fail in number, small batches have less to do again. */
 		connection->batch_limit =
@@ -179,8 +160,6 @@ void pg_batch_end(struct postgres_store *store, struct pg_connection *connection
 			pg_batch_split(store, &batch, failed, connection->failure, &again);
 		put_back(connection, &again);
 	}
-	if (connection->doomed)
-		pg_connection_close(store, connection);
 }
 
 static void lost_call(struct postgres_store *store, struct call *call, bool committed_perhaps,
@@ -204,7 +183,7 @@ static void lost_call(struct postgres_store *store, struct call *call, bool comm
 		execute_fail(call, kind, "the connection to the database was lost");
 	call->err.outcome = writes(call) && committed_perhaps ? OUTCOME_UNKNOWN : OUTCOME_NONE;
 	store->timeouts += kind == ERR_TIMEOUT;
-	pg_batch_finish(store, call);
+	pg_store_finish(call);
 }
 
 void pg_batch_lost(struct postgres_store *store, struct pg_connection *connection, bool timed_out)
@@ -220,13 +199,12 @@ void pg_batch_lost(struct postgres_store *store, struct pg_connection *connectio
 	list_init(&again);
 	list_splice(&batch, &connection->batch);
 	connection->batch_count = 0;
-	connection->state = PG_CONNECTION_READY;
 	while (!list_empty(&batch)) {
 		struct call *call = call_of(list_first(&batch));
 
 		list_remove(&call->link);
 		if (call == connection->failed && connection->failure == CALL_DONE) {
-			pg_batch_finish(store, call);
+			pg_store_finish(call);
 		} else if (connection->unserved &&
 			(call->deadline == 0 || call->deadline > clock_ns())) {
 			/* Waits on, as for a connection: for as long as calls may wait for one. */

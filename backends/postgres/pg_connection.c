@@ -1,11 +1,23 @@
 /* One connection's traffic: a batch out, its results in. */
+#include "pg_connection.h"
+
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <syslog.h>
 
+#include "../../protocol/value.h"
 #include "../execute.h"
-#include "postgres.h"
+#include "blocking/connect.h"
+#include "encoder.h"
+#include "gather.h"
+#include "outage.h"
+#include "pg_batch.h"
+#include "pg_store.h"
+#include "result.h"
+#include "send.h"
 
 enum {
 	IDLE_CHECK_S = 30,
@@ -18,7 +30,51 @@ enum {
 	CAREFUL_S = 10
 };
 
-void pg_connection_watch(
+static const char *const state_names[PG_CONNECTION_STATES] = {
+	"closed", "connecting", "idle", "busy", "closing"};
+
+static const uint32_t allowed_changes[PG_CONNECTION_STATES] = {
+	[PG_CONNECTION_CLOSED] = STATE(PG_CONNECTION_CONNECTING),
+	[PG_CONNECTION_CONNECTING] = STATE(PG_CONNECTION_IDLE) | STATE(PG_CONNECTION_CLOSED),
+	[PG_CONNECTION_IDLE] = STATE(PG_CONNECTION_BUSY) | STATE(PG_CONNECTION_CLOSING),
+	[PG_CONNECTION_BUSY] = STATE(PG_CONNECTION_IDLE) | STATE(PG_CONNECTION_CLOSING),
+	[PG_CONNECTION_CLOSING] = STATE(PG_CONNECTION_CLOSED),
+};
+
+const struct state_machine pg_connection_states = {
+	"database connection", state_names, allowed_changes, PG_CONNECTION_STATES};
+
+bool pg_connection_init(struct pg_connection *connection, unsigned number)
+{
+	connection->number = number;
+	connection->socket = -1;
+	list_init(&connection->waiting);
+	list_init(&connection->batch);
+	list_init(&connection->kept);
+	/* The settings, then each call, which may bring a Prepare before it; the Sync comes last.
+	 */
+	connection->items = calloc(2 * PG_BATCH_MAX + 2, sizeof *connection->items);
+	connection->prepared = calloc(2 * catalog_method_count, sizeof *connection->prepared);
+	connection->merged = calloc(PG_BATCH_MAX, sizeof(struct call *));
+	return connection->items != NULL && connection->prepared != NULL &&
+		connection->merged != NULL;
+}
+
+void pg_connection_free(struct pg_connection *connection)
+{
+	PQfinish(connection->pq);
+	free(connection->items);
+	free(connection->prepared);
+	free(connection->merged);
+}
+
+static void begin_closing(struct pg_connection *connection)
+{
+	if (connection->state != PG_CONNECTION_CLOSING)
+		pg_connection_enter(connection, PG_CONNECTION_CLOSING);
+}
+
+static void watch_socket(
 	struct postgres_store *store, struct pg_connection *connection, bool want_write)
 {
 	struct epoll_event event = {.events = want_write ? EPOLLIN | EPOLLOUT : EPOLLIN,
@@ -41,13 +97,13 @@ static bool push_out(struct postgres_store *store, struct pg_connection *connect
 	if (left < 0)
 		return false;
 	connection->all_sent = left == 0;
-	pg_connection_watch(store, connection, left == 1);
+	watch_socket(store, connection, left == 1);
 	return true;
 }
 
 bool pg_connection_send(struct postgres_store *store, struct pg_connection *connection)
 {
-	if (connection->state != PG_CONNECTION_READY || list_empty(&connection->waiting))
+	if (connection->state != PG_CONNECTION_IDLE || list_empty(&connection->waiting))
 		return false;
 	connection->item_count = connection->item_next = connection->merged_count = 0;
 	connection->failed = NULL;
@@ -64,7 +120,7 @@ bool pg_connection_send(struct postgres_store *store, struct pg_connection *conn
 		gather_postgres(store, connection);
 	else
 		connection->last_used = clock_ns();
-	connection->state = PG_CONNECTION_BUSY;
+	pg_connection_enter(connection, PG_CONNECTION_BUSY);
 	connection->sent_at = clock_ns();
 	connection->due = 0;
 	list_for_each (node, &connection->batch) {
@@ -81,9 +137,8 @@ bool pg_connection_send(struct postgres_store *store, struct pg_connection *conn
 	return true;
 }
 
-void pg_connection_forget(struct postgres_store *store, struct pg_connection *connection)
+static void forget_statements(struct pg_connection *connection)
 {
-	(void)store;
 	memset(connection->prepared, 0, 2 * catalog_method_count * sizeof *connection->prepared);
 	connection->generation++;
 }
@@ -95,7 +150,8 @@ static enum outcome heed(struct postgres_store *store, struct pg_connection *con
 	if (failure == CALL_SUSPECT && !store->named && !store->pooled) {
 		store->pooled = true;
 		store->settings.log(5,
-			"the session lost its settings: a pooler stands before the database, each transaction brings them");
+			"the session lost its settings: a pooler stands before the database, "
+			"each transaction brings them");
 		return CALL_RETRY;
 	}
 	if (failure == CALL_SUSPECT) {
@@ -106,19 +162,20 @@ static enum outcome heed(struct postgres_store *store, struct pg_connection *con
 		failure = new ? CALL_DONE : CALL_MOVE;
 	}
 	if (failure == CALL_MOVE)
-		connection->doomed = true;
+		begin_closing(connection);
 	if (failure == CALL_REPREPARE) {
-		pg_connection_forget(store, connection);
+		forget_statements(connection);
 		/* Lost again although it was prepared anew: a pooler has come between. */
 		if (call->attempts > 0 && store->named) {
 			store->named = false;
 			store->pooled = true;
 			store->settings.log(5,
-				"the database keeps losing statements: they are prepared by name no more");
+				"the database keeps losing statements: they are prepared by name "
+				"no more");
 		}
 	}
 	for (unsigned i = 0; failure == CALL_REPREPARE_ALL && i < store->connection_limit; i++)
-		pg_connection_forget(store, &store->connections[i]);
+		forget_statements(&store->connections[i]);
 	return failure;
 }
 
@@ -130,7 +187,8 @@ static void note_deadlock(struct postgres_store *store)
 
 	if (now >= store->careful_until)
 		store->settings.log(5,
-			"the database server ended a deadlock: for %d s each transaction changes one row",
+			"the database server ended a deadlock: for %d s each transaction changes "
+			"one row",
 			CAREFUL_S);
 	store->careful_until = now + (uint64_t)CAREFUL_S * 1000000000;
 }
@@ -237,6 +295,26 @@ static bool wrong_status(ExecStatusType status)
 		status == PGRES_BAD_RESPONSE;
 }
 
+/* The Sync has its result. */
+static void end_batch(struct postgres_store *store, struct pg_connection *connection)
+{
+	PGTransactionStatusType status = PQtransactionStatus(connection->pq);
+
+	if (status == PQTRANS_INTRANS || status == PQTRANS_INERROR) {
+		/* Somebody began a transaction on this connection: the Sync has committed nothing,
+		 * and closing it rolls all back. */
+		connection->all_sent = false;
+		pg_connection_break(
+			store, connection, "a transaction was left open on the connection", false);
+		return;
+	}
+	if (connection->state == PG_CONNECTION_BUSY)
+		pg_connection_enter(connection, PG_CONNECTION_IDLE);
+	pg_batch_end(store, connection);
+	if (connection->state == PG_CONNECTION_CLOSING)
+		pg_connection_close(store, connection);
+}
+
 /* One result of what is expected. False: nothing more to take now. */
 static bool take_one(struct postgres_store *store, struct pg_connection *connection)
 {
@@ -281,7 +359,7 @@ static bool take_one(struct postgres_store *store, struct pg_connection *connect
 			return false;
 		}
 		connection->item_next++;
-		pg_batch_end(store, connection);
+		end_batch(store, connection);
 		return false;
 	}
 	if (item->kind == ITEM_SYNC) {
@@ -339,7 +417,7 @@ static void refuse_result(struct postgres_store *store, struct pg_connection *co
 			"the database's answer is larger than an answer may be");
 		call->err.outcome = call->method != NULL && call->method->write ? OUTCOME_UNKNOWN
 										: OUTCOME_NONE;
-		pg_batch_finish(store, call);
+		pg_store_finish(call);
 	}
 	pg_connection_break(store, connection, "the server's answer is too large", false);
 }
@@ -348,7 +426,7 @@ static void refuse_result(struct postgres_store *store, struct pg_connection *co
  * spares two system calls. */
 static int consume(struct pg_connection *connection)
 {
-	bool counted = connection->slow_result || connection->state == PG_CONNECTION_READY;
+	bool counted = connection->slow_result || connection->state == PG_CONNECTION_IDLE;
 	size_t before = counted ? waiting_bytes(connection) : 0;
 	int consumed = PQconsumeInput(connection->pq);
 	size_t after = counted ? waiting_bytes(connection) : 0;
@@ -365,7 +443,7 @@ static void receive_some(struct postgres_store *store, struct pg_connection *con
 	unsigned next = connection->item_next;
 	int consumed = consume(connection);
 
-	if (connection->state == PG_CONNECTION_READY) {
+	if (connection->state == PG_CONNECTION_IDLE) {
 		/* Nothing was asked: the server has gone, or tells of a setting that changed. What
 		 * it says is a notice to libpq. */
 		if (connection->received <= UNASKED_MAX)
@@ -379,13 +457,13 @@ static void receive_some(struct postgres_store *store, struct pg_connection *con
 		return;
 	}
 	/* What has arrived is read even when the connection broke behind it. */
-	while (connection->state == PG_CONNECTION_BUSY &&
+	while (pg_connection_has_batch(connection) &&
 		connection->item_next < connection->item_count && take_one(store, connection))
 		;
 	connection->slow_result = connection->item_next == next;
 	if (!connection->slow_result)
 		connection->received = 0;
-	if (connection->state != PG_CONNECTION_BUSY)
+	if (!pg_connection_has_batch(connection))
 		return;
 	if (consumed != 1 || PQstatus(connection->pq) != CONNECTION_OK)
 		pg_connection_break(store, connection, PQerrorMessage(connection->pq), false);
@@ -403,11 +481,12 @@ void pg_connection_receive(struct postgres_store *store, struct pg_connection *c
 	}
 	do
 		receive_some(store, connection);
-	while (connection->state == PG_CONNECTION_BUSY && connect_unread(connection->pq));
+	while (pg_connection_has_batch(connection) && connect_unread(connection->pq));
 }
 
 void pg_connection_close(struct postgres_store *store, struct pg_connection *connection)
 {
+	begin_closing(connection);
 	/* What libpq has closed itself is out of the epoll set, and its number may be another
 	 * connection's by now. */
 	if (connection->socket >= 0 && PQsocket(connection->pq) == connection->socket)
@@ -416,8 +495,7 @@ void pg_connection_close(struct postgres_store *store, struct pg_connection *con
 	connection->pq = NULL;
 	connection->socket = -1;
 	connection->want_write = false;
-	connection->state = PG_CONNECTION_EMPTY;
-	connection->doomed = false;
+	pg_connection_enter(connection, PG_CONNECTION_CLOSED);
 	/* Their order goes with them: whoever follows them must wait with them. */
 	list_for_each (node, &connection->waiting)
 		if (call_of(node)->order != NULL)
@@ -441,14 +519,16 @@ void pg_connection_break(struct postgres_store *store, struct pg_connection *con
 		if ((unsigned char)*p < ' ' || *p == '"')
 			*p = ' ';
 	if (!store->closing)
-		postgres_note_error(store, text);
+		outage_note(store, text);
 	store->reconnects++;
 	if (connection->unserved)
-		pool_unserved(store);
+		outage_unserved(store);
 	else
 		store->hold_until = clock_ns() + (uint64_t)HOLD_MS * 1000000;
-	if (connection->state == PG_CONNECTION_BUSY)
+	if (pg_connection_has_batch(connection)) {
+		begin_closing(connection);
 		pg_batch_lost(store, connection, timed_out);
+	}
 	pg_connection_close(store, connection);
 }
 
@@ -469,7 +549,7 @@ static void note_warning(void *argument, const PGresult *result)
 void pg_connection_adopt(struct postgres_store *store, struct pg_connection *connection, PGconn *pq)
 {
 	connection->pq = pq;
-	connection->state = PG_CONNECTION_READY;
+	pg_connection_enter(connection, PG_CONNECTION_IDLE);
 	connection->socket = -1;
 	connection->want_write = false;
 	connection->close_reason[0] = '\0';

@@ -1,10 +1,15 @@
 /* The pool: which connection a call takes, when to connect, and what time does. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/random.h>
+#include "pool.h"
 
+#include <syslog.h>
+
+#include "../../protocol/value.h"
 #include "../execute.h"
-#include "postgres.h"
+#include "commute.h"
+#include "jobs.h"
+#include "outage.h"
+#include "pg_connection.h"
+#include "pg_store.h"
 
 enum {
 	CONNECTS_AT_ONCE = 2,
@@ -17,16 +22,9 @@ enum {
 };
 static const uint64_t ms = 1000000;
 
-static bool usable(const struct pg_connection *connection)
+static bool pool_slow(const struct pg_connection *connection, uint64_t now)
 {
-	return (connection->state == PG_CONNECTION_READY ||
-		       connection->state == PG_CONNECTION_BUSY) &&
-		!connection->doomed;
-}
-
-bool pool_slow(const struct pg_connection *connection, uint64_t now)
-{
-	return connection->state == PG_CONNECTION_BUSY && now > connection->sent_at + SLOW_MS * ms;
+	return pg_connection_has_batch(connection) && now > connection->sent_at + SLOW_MS * ms;
 }
 
 static bool carries_large(const struct pg_connection *connection)
@@ -38,7 +36,7 @@ static bool carries_large(const struct pg_connection *connection)
  * begun: a larger batch costs less than a second commit. */
 static unsigned load_of(const struct pg_connection *connection, uint64_t now)
 {
-	if (connection->state == PG_CONNECTION_READY && connection->waiting_count < FILL_FIRST)
+	if (connection->state == PG_CONNECTION_IDLE && connection->waiting_count < FILL_FIRST)
 		return 0;
 	return (pool_slow(connection, now) ? SLOW_LOAD : 0U) +
 		(carries_large(connection) ? LARGE_LOAD : 0U) + connection->waiting_count +
@@ -56,7 +54,7 @@ static struct pg_connection *least_loaded(
 			&store->connections[backwards ? store->connection_limit - 1 - (i - from)
 						      : i];
 
-		if (usable(connection) &&
+		if (pg_connection_usable(connection) &&
 			(best == NULL || load_of(connection, now) < load_of(best, now)))
 			best = connection;
 	}
@@ -73,7 +71,7 @@ struct pg_connection *pool_choose(
 	     large = reads && call->order != NULL && call->order->large;
 	struct pg_connection *best = NULL, *locker = store->locker;
 
-	if (commute_changes_rows(call) && locker != NULL && usable(locker) &&
+	if (commute_changes_rows(call) && locker != NULL && pg_connection_usable(locker) &&
 		!pool_slow(locker, now) && !carries_large(locker) &&
 		((locker->state == PG_CONNECTION_BUSY && locker->locking > 1) ||
 			locker->waiting_count > 0))
@@ -109,7 +107,7 @@ static void place_waiting(struct postgres_store *store)
 			? &store->connections[call->order->connection - 1]
 			: pool_choose(store, call, now);
 
-		if (connection == NULL || !usable(connection))
+		if (connection == NULL || !pg_connection_usable(connection))
 			connection = pool_choose(store, call, now);
 		if (connection == NULL)
 			return;
@@ -123,19 +121,17 @@ void pool_distribute(struct postgres_store *store)
 {
 	place_waiting(store);
 	for (unsigned i = 0; i < store->connection_limit; i++)
-		while (store->connections[i].state == PG_CONNECTION_READY &&
-			!store->connections[i].doomed &&
-			pg_connection_send(store, &store->connections[i]))
+		while (pg_connection_send(store, &store->connections[i]))
 			;
 	pool_connect_more(store);
 }
 
-static unsigned postgres_pool_connected(const struct postgres_store *store)
+static unsigned count_open(const struct postgres_store *store)
 {
 	unsigned count = 0;
 
 	for (unsigned i = 0; i < store->connection_limit; i++)
-		count += store->connections[i].state != PG_CONNECTION_EMPTY;
+		count += store->connections[i].state != PG_CONNECTION_CLOSED;
 	return count;
 }
 
@@ -149,7 +145,7 @@ static bool crowded(const struct postgres_store *store)
 		return now >= store->hold_until;
 	for (unsigned i = 0; i < store->connection_limit; i++)
 		if (store->connections[i].state == PG_CONNECTION_CONNECTING ||
-			(usable(&store->connections[i]) &&
+			(pg_connection_usable(&store->connections[i]) &&
 				store->connections[i].waiting_count <= FILL_FIRST &&
 				!carries_large(&store->connections[i]) &&
 				!pool_slow(&store->connections[i], now)))
@@ -157,66 +153,16 @@ static bool crowded(const struct postgres_store *store)
 	return true;
 }
 
-void pool_connect_more(struct postgres_store *store)
-{
-	for (unsigned i = 0; i < store->connection_limit && store->connecting < CONNECTS_AT_ONCE;
-		i++) {
-		struct pg_connection *connection = &store->connections[i];
-		unsigned have = postgres_pool_connected(store);
-
-		if (connection->state != PG_CONNECTION_EMPTY)
-			continue;
-		if (store->closing || (store->retry_at != 0 && store->retry_at > clock_ns()) ||
-			!(have < store->settings.min_connections || crowded(store)))
-			return;
-		/* After failures one at a time, so that a server that comes back is not stormed. */
-		if (store->failures > 0 && store->connecting > 0)
-			return;
-		connection->state = PG_CONNECTION_CONNECTING;
-		store->connecting++;
-		if (!jobs_connect(store, connection)) {
-			connection->state = PG_CONNECTION_EMPTY;
-			store->connecting--;
-			store->retry_at = clock_ns() + 100 * ms;
-			return;
-		}
-	}
-}
-
-/* 50 ms, doubling to 2 s, of which up to a half is left to chance. */
-static uint64_t backoff(unsigned failures)
-{
-	uint64_t delay = (uint64_t)50 << (failures > 6 ? 6 : failures - 1);
-	uint32_t chance = 0;
-
-	if (delay > 2000)
-		delay = 2000;
-	if (getrandom(&chance, sizeof chance, GRND_NONBLOCK) != (ssize_t)sizeof chance)
-		chance = (uint32_t)clock_ns();
-	return (delay / 2 + chance % (delay / 2 + 1)) * ms;
-}
-
-/* Its clients are accepted all the same: what waits is held back as after a connect that failed. */
-void pool_unserved(struct postgres_store *store)
-{
-	uint64_t now = clock_ns();
-
-	if (store->unserved > 0 && now < store->hold_until)
-		return;
-	store->unserved++;
-	store->hold_until = store->retry_at = now + backoff(store->unserved);
-}
-
-void pool_connected(struct postgres_store *store, struct pg_connection *connection, PGconn *pq,
+static void connected(struct postgres_store *store, struct pg_connection *connection, PGconn *pq,
 	const char *error)
 {
 	store->connecting--;
 	if (pq == NULL) {
-		connection->state = PG_CONNECTION_EMPTY;
+		pg_connection_enter(connection, PG_CONNECTION_CLOSED);
 		store->connect_failures++;
 		store->failures++;
-		store->retry_at = clock_ns() + backoff(store->failures);
-		postgres_note_error(store, error);
+		store->retry_at = clock_ns() + outage_backoff(store->failures);
+		outage_note(store, error);
 		return;
 	}
 	if (store->failures > 0) {
@@ -228,18 +174,44 @@ void pool_connected(struct postgres_store *store, struct pg_connection *connecti
 	store->retry_at = 0;
 	if (store->closing) {
 		PQfinish(pq);
-		connection->state = PG_CONNECTION_EMPTY;
+		pg_connection_enter(connection, PG_CONNECTION_CLOSED);
 		return;
 	}
 	pg_connection_adopt(store, connection, pq);
 	pool_timers(store); /* calls that stand behind a slow batch have a better place now */
 }
 
+void pool_connect_more(struct postgres_store *store)
+{
+	for (unsigned i = 0; i < store->connection_limit && store->connecting < CONNECTS_AT_ONCE;
+		i++) {
+		struct pg_connection *connection = &store->connections[i];
+		unsigned have = count_open(store);
+
+		if (connection->state != PG_CONNECTION_CLOSED)
+			continue;
+		if (store->closing || (store->retry_at != 0 && store->retry_at > clock_ns()) ||
+			!(have < store->settings.min_connections || crowded(store)))
+			return;
+		/* After failures one at a time, so that a server that comes back is not stormed. */
+		if (store->failures > 0 && store->connecting > 0)
+			return;
+		pg_connection_enter(connection, PG_CONNECTION_CONNECTING);
+		store->connecting++;
+		if (!jobs_connect(store, connection, connected)) {
+			pg_connection_enter(connection, PG_CONNECTION_CLOSED);
+			store->connecting--;
+			store->retry_at = clock_ns() + 100 * ms;
+			return;
+		}
+	}
+}
+
 static void refuse_waiting(struct postgres_store *store, struct call *call, enum err_kind kind)
 {
 	char cause[ERR_MESSAGE_MAX];
 
-	postgres_cause(store, cause);
+	outage_cause(store, cause);
 	if (call->method == NULL)
 		err_set(&call->err, kind, "no database connection in time: %.270s", cause);
 	else if (kind == ERR_TIMEOUT)
@@ -247,7 +219,7 @@ static void refuse_waiting(struct postgres_store *store, struct call *call, enum
 	else
 		execute_fail(call, kind, "no database connection in time: %.270s", cause);
 	call->err.outcome = OUTCOME_NONE;
-	pg_batch_finish(store, call);
+	pg_store_finish(call);
 }
 
 static uint64_t patience_ends(const struct postgres_store *store, const struct call *call)
@@ -361,7 +333,8 @@ static void release_waiting(struct postgres_store *store, struct pg_connection *
 static bool has_better(const struct postgres_store *store, uint64_t now)
 {
 	for (unsigned i = 0; i < store->connection_limit; i++)
-		if (usable(&store->connections[i]) && !pool_slow(&store->connections[i], now))
+		if (pg_connection_usable(&store->connections[i]) &&
+			!pool_slow(&store->connections[i], now))
 			return true;
 	return false;
 }
@@ -378,7 +351,7 @@ static void mind_idle(struct postgres_store *store, struct pg_connection *connec
 	if ((lifetime != 0 && now - connection->born > life) ||
 		(store->settings.idle_timeout_ms != 0 &&
 			now - connection->last_used > store->settings.idle_timeout_ms * ms &&
-			postgres_pool_connected(store) > store->settings.min_connections))
+			count_open(store) > store->settings.min_connections))
 		pg_connection_close(store, connection);
 }
 
@@ -392,12 +365,12 @@ void pool_timers(struct postgres_store *store)
 		struct pg_connection *connection = &store->connections[i];
 
 		expire_on_connection(store, connection, now);
-		if (connection->state == PG_CONNECTION_BUSY && !list_empty(&connection->waiting) &&
+		if (pg_connection_has_batch(connection) && !list_empty(&connection->waiting) &&
 			pool_slow(connection, now) && has_better(store, now))
 			release_waiting(store, connection);
-		if (connection->state == PG_CONNECTION_BUSY)
+		if (pg_connection_has_batch(connection))
 			mind_batch(store, connection, now);
-		else if (connection->state == PG_CONNECTION_READY)
+		else if (connection->state == PG_CONNECTION_IDLE)
 			mind_idle(store, connection, now);
 	}
 }
@@ -409,7 +382,7 @@ static uint64_t pg_batch_due(
 {
 	uint64_t end, next = UINT64_MAX;
 
-	if (connection->state != PG_CONNECTION_BUSY)
+	if (!pg_connection_has_batch(connection))
 		return 0;
 	end = connection->cancelled_at != 0 ? connection->cancelled_at + CANCEL_GRACE_MS * ms
 					    : connection->due;

@@ -1,53 +1,23 @@
-/* The PostgreSQL store as the daemon sees it. See postgres.h for how it works. */
+/* The PostgreSQL store as the daemon sees it. See pg_store.h for how it works. */
+#include "postgres.h"
+
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sysexits.h>
+#include <syslog.h>
 #include <time.h>
-#include <unistd.h>
 
+#include "../../protocol/value.h"
 #include "../execute.h"
-#include "postgres.h"
-
-static struct postgres_store *postgres_self(struct store *store)
-{
-	return (struct postgres_store *)(void *)store;
-}
-
-void postgres_note_error(struct postgres_store *store, const char *text)
-{
-	(void)snprintf(store->last_error, sizeof store->last_error, "%s", text);
-	store->last_error_at = timestamp_now();
-	if (failure_log_note(&store->failure_log, text, clock_ns()))
-		store->settings.log(4,
-			"trouble with the database connection (failed attempts: %u): %s",
-			store->failures, text);
-}
-
-static bool postgres_postgres_connected(const struct postgres_store *store)
-{
-	for (unsigned i = 0; i < store->connection_limit; i++)
-		if (store->connections[i].state == PG_CONNECTION_READY ||
-			store->connections[i].state == PG_CONNECTION_BUSY)
-			return true;
-	return false;
-}
-
-/* The last error may be long over: its time tells. */
-void postgres_cause(const struct postgres_store *store, char out[ERR_MESSAGE_MAX])
-{
-	char at[TIMESTAMP_TEXT_MAX];
-
-	if (store->last_error[0] == '\0') {
-		(void)snprintf(out, ERR_MESSAGE_MAX,
-			postgres_postgres_connected(store) ? "all connections are in use"
-							   : "no connection yet");
-		return;
-	}
-	(void)timestamp_format(store->last_error_at, at);
-	(void)snprintf(out, ERR_MESSAGE_MAX, "%.225s (at %s)", store->last_error, at);
-}
+#include "../secrets/seal_log.h"
+#include "blocking/connect.h"
+#include "blocking/keys.h"
+#include "blocking/migrate.h"
+#include "blocking/verify.h"
+#include "outage.h"
+#include "pg_store.h"
+#include "pool.h"
 
 /* Follows the unfinished calls of its connection, else takes the best connection. */
 static void place(struct postgres_store *store, struct call *call)
@@ -76,43 +46,45 @@ static void place(struct postgres_store *store, struct call *call)
 
 /* On its own: the text would be cleared for each call. */
 __attribute__((noinline)) static void postgres_refuse(
-	const struct postgres_store *store, struct call *call)
+	struct postgres_store *store, struct call *call)
 {
 	char cause[ERR_MESSAGE_MAX];
 
-	postgres_cause(store, cause);
+	outage_cause(store, cause);
 	execute_fail(call, ERR_UNAVAILABLE, "too many calls wait for a database connection: %.260s",
 		cause);
 	call->err.outcome = OUTCOME_NONE;
-	call->done(call);
+	list_append(&store->completed, &call->link);
 }
 
 static void postgres_submit(struct store *base, struct call *call)
 {
-	struct postgres_store *store = postgres_self(base);
+	struct postgres_store *store = pg_store_of(base);
 
 	list_init(&call->link);
 	call->attempts = 0;
 	call->route = ROUTE_TOGETHER;
 	if (call->method->impl == IMPL_MIGRATE) {
-		call->order->reads++;
-		if (!jobs_migrate(store, call)) {
+		if (jobs_migrate(store, call)) {
+			call->order->reads++;
+		} else {
 			execute_fail(call, ERR_INTERNAL, "a thread could not be started");
-			pg_batch_finish(store, call);
+			list_append(&store->completed, &call->link);
 		}
 		return;
 	}
 	if (call->method->impl == IMPL_ROTATE_KEY) {
-		call->order->reads++;
-		if (store->rotating || !jobs_rotate(store, call)) {
+		if (!store->rotating && jobs_rotate(store, call)) {
+			call->order->reads++;
+		} else {
 			execute_fail(
 				call, ERR_UNAVAILABLE, "another call of rotate_key is under way");
-			pg_batch_finish(store, call);
+			list_append(&store->completed, &call->link);
 		}
 		return;
 	}
 	if (execute_prepare(call, store->settings.seal) < 0) {
-		call->done(call);
+		list_append(&store->completed, &call->link);
 		return;
 	}
 	if (store->waiting_count >= store->settings.queue) {
@@ -124,18 +96,19 @@ static void postgres_submit(struct store *base, struct call *call)
 
 static void flush(struct store *base)
 {
-	jobs_count_seals(postgres_self(base));
-	pool_distribute(postgres_self(base));
+	jobs_count_seals(pg_store_of(base));
+	pool_distribute(pg_store_of(base));
+	call_deliver(&pg_store_of(base)->completed);
 }
 
 static int postgres_fd(struct store *base)
 {
-	return postgres_self(base)->epoll;
+	return pg_store_of(base)->epoll;
 }
 
 static void process(struct store *base)
 {
-	struct postgres_store *store = postgres_self(base);
+	struct postgres_store *store = pg_store_of(base);
 	struct epoll_event events[64];
 	int count = epoll_wait(store->epoll, events, 64, 0);
 
@@ -156,26 +129,26 @@ static void process(struct store *base)
 static int postgres_tick(struct store *base, struct err *err)
 {
 	(void)err; /* an outage never ends the daemon */
-	pool_timers(postgres_self(base));
-	pool_distribute(postgres_self(base));
+	pool_timers(pg_store_of(base));
+	pool_distribute(pg_store_of(base));
 	return 0;
 }
 
 static uint64_t postgres_next_due(struct store *base)
 {
-	return pool_next_due(postgres_self(base));
+	return pool_next_due(pg_store_of(base));
 }
 
 static void postgres_stats(struct store *base, struct store_stats *out)
 {
-	struct postgres_store *store = postgres_self(base);
+	struct postgres_store *store = pg_store_of(base);
 
 	*out = (struct store_stats){0};
 	for (unsigned i = 0; i < store->connection_limit; i++) {
 		const struct pg_connection *connection = &store->connections[i];
 
-		out->connections_idle += connection->state == PG_CONNECTION_READY;
-		out->connections_active += connection->state == PG_CONNECTION_BUSY;
+		out->connections_idle += connection->state == PG_CONNECTION_IDLE;
+		out->connections_active += pg_connection_has_batch(connection);
 		out->connections_connecting += connection->state == PG_CONNECTION_CONNECTING;
 		out->queued += connection->waiting_count;
 		out->running += connection->batch_count;
@@ -203,7 +176,7 @@ static void postgres_stats(struct store *base, struct store_stats *out)
 
 static void postgres_version(struct store *base, struct store_version *out)
 {
-	struct postgres_store *store = postgres_self(base);
+	struct postgres_store *store = pg_store_of(base);
 
 	out->backend = "postgresql";
 	(void)snprintf(out->engine, sizeof out->engine, "%d.%d", store->server_version / 10000,
@@ -213,7 +186,7 @@ static void postgres_version(struct store *base, struct store_version *out)
 
 static void postgres_ping(struct store *base, struct call *probe)
 {
-	struct postgres_store *store = postgres_self(base);
+	struct postgres_store *store = pg_store_of(base);
 
 	list_init(&probe->link);
 	probe->order = NULL;
@@ -225,17 +198,17 @@ static void postgres_ping(struct store *base, struct call *probe)
 
 static enum store_health postgres_health(struct store *base, char detail[ERR_MESSAGE_MAX])
 {
-	struct postgres_store *store = postgres_self(base);
+	struct postgres_store *store = pg_store_of(base);
 
 	detail[0] = '\0';
-	if (postgres_postgres_connected(store) && store->failures == 0)
+	if (outage_connected(store) && store->failures == 0)
 		return STORE_OK;
-	postgres_cause(store, detail);
-	return postgres_postgres_connected(store) ? STORE_DEGRADED : STORE_DOWN;
+	outage_cause(store, detail);
+	return outage_connected(store) ? STORE_DEGRADED : STORE_DOWN;
 }
 
 /* sent: the server has the calls, and may store them before it sees that the connection is gone. */
-static void end_call(struct postgres_store *store, struct call *call, bool sent)
+static void end_call(struct call *call, bool sent)
 {
 	bool unknown = sent && call->method != NULL && call->method->write;
 
@@ -245,57 +218,36 @@ static void end_call(struct postgres_store *store, struct call *call, bool sent)
 	else
 		err_set(&call->err, ERR_SHUTTING_DOWN, "the daemon stops");
 	call->err.outcome = unknown ? OUTCOME_UNKNOWN : OUTCOME_NONE;
-	pg_batch_finish(store, call);
+	pg_store_finish(call);
 }
 
-static void end_all(struct postgres_store *store, struct list *calls, bool sent)
+static void end_all(struct list *calls, bool sent)
 {
 	while (!list_empty(calls)) {
 		struct call *call = call_of(list_first(calls));
 
 		list_remove(&call->link);
-		end_call(store, call, sent);
+		end_call(call, sent);
 	}
 }
 
-static void postgres_free_store(struct postgres_store *store)
+static void postgres_close(struct store *base, uint64_t deadline)
 {
-	encoder_stop(store);
-	for (unsigned i = 0; i < PG_CONNECTIONS_MAX; i++) {
-		PQfinish(store->connections[i].pq);
-		free(store->connections[i].items);
-		free(store->connections[i].prepared);
-		free(store->connections[i].merged);
-	}
-	if (store->mailbox != NULL)
-		jobs_mailbox_release(store->mailbox, true);
-	if (store->epoll >= 0)
-		close(store->epoll);
-	if (store->url != NULL)
-		explicit_bzero(store->url, strlen(store->url));
-	free(store->url);
-	free(store->alike);
-	free(store->session_settings);
-	buffer_free(&store->keys);
-	arena_free(&store->sending);
-	free(store);
-}
-
-static void close_store(struct store *base, uint64_t deadline)
-{
-	struct postgres_store *store = postgres_self(base);
+	struct postgres_store *store = pg_store_of(base);
 
 	store->closing = true;
+	call_deliver(&store->completed);
+	jobs_cancel_all(store);
 	encoder_stop(store);
 	for (unsigned i = 0; i < store->connection_limit; i++) {
 		encoder_drop(&store->connections[i]);
-		end_all(store, &store->connections[i].batch, true);
-		end_all(store, &store->connections[i].waiting, false);
+		end_all(&store->connections[i].batch, true);
+		end_all(&store->connections[i].waiting, false);
 	}
-	end_all(store, &store->waiting, false);
+	end_all(&store->waiting, false);
 	jobs_settle(store, deadline);
 	jobs_give_up(store);
-	postgres_free_store(store);
+	pg_store_free(store);
 }
 
 static const struct store_ops postgres_ops = {
@@ -310,58 +262,8 @@ static const struct store_ops postgres_ops = {
 	.version = postgres_version,
 	.ping = postgres_ping,
 	.health = postgres_health,
-	.close = close_store,
+	.close = postgres_close,
 };
-
-static bool init_connection(struct pg_connection *connection, unsigned number)
-{
-	connection->number = number;
-	connection->socket = -1;
-	list_init(&connection->waiting);
-	list_init(&connection->batch);
-	list_init(&connection->kept);
-	/* The settings, then each call, which may bring a Prepare before it; the Sync comes last.
-	 */
-	connection->items = calloc(2 * PG_BATCH_MAX + 2, sizeof *connection->items);
-	connection->prepared = calloc(2 * catalog_method_count, sizeof *connection->prepared);
-	connection->merged = calloc(PG_BATCH_MAX, sizeof(struct call *));
-	return connection->items != NULL && connection->prepared != NULL &&
-		connection->merged != NULL;
-}
-
-static struct postgres_store *postgres_new_store(const struct store_settings *settings)
-{
-	struct postgres_store *store = calloc(1, sizeof *store);
-	struct epoll_event event = {.events = EPOLLIN, .data.u32 = 0};
-
-	if (store == NULL)
-		return NULL;
-	store->store.ops = &postgres_ops;
-	store->settings = *settings;
-	store->connection_limit = settings->connections < 1  ? 1
-		: settings->connections > PG_CONNECTIONS_MAX ? PG_CONNECTIONS_MAX
-							     : settings->connections;
-	if (store->settings.min_connections < 1)
-		store->settings.min_connections = 1;
-	if (store->settings.min_connections > store->connection_limit)
-		store->settings.min_connections = store->connection_limit;
-	list_init(&store->waiting);
-	list_init(&store->migrating);
-	store->sending.wipe = true;
-	store->url = strdup(settings->url);
-	store->alike = calloc(catalog_method_count, sizeof *store->alike);
-	store->epoll = epoll_create1(EPOLL_CLOEXEC);
-	store->mailbox = jobs_mailbox_new();
-	bool good = store->url != NULL && store->alike != NULL && store->epoll >= 0 &&
-		store->mailbox != NULL && store->mailbox->wake >= 0 &&
-		epoll_ctl(store->epoll, EPOLL_CTL_ADD, store->mailbox->wake, &event) == 0;
-	for (unsigned i = 0; i < store->connection_limit; i++)
-		good = init_connection(&store->connections[i], i + 1) && good;
-	if (good && encoder_start(store))
-		return store;
-	postgres_free_store(store);
-	return NULL;
-}
 
 /* The first connection, waiting for a server that is not there yet only as long as was asked for.
  */
@@ -406,7 +308,8 @@ static int postgres_bring_up(struct postgres_store *store, struct err *err)
 	store->pooled = !connect_is_direct(pq);
 	if (!store->pooled && !connect_in_use(pq)) {
 		err_exit(err, EX_TEMPFAIL,
-			"a transfer moves this database's rows: start the daemon when it has ended");
+			"a transfer moves this database's rows: start the daemon when it has "
+			"ended");
 		goto fail;
 	}
 	if ((store->pooled && connect_check_pooler(pq, err) < 0) ||
@@ -417,7 +320,7 @@ static int postgres_bring_up(struct postgres_store *store, struct err *err)
 		(store->settings.seal != NULL && keys_prove_key(pq, store->settings.seal, err) < 0))
 		goto fail;
 	if (store->settings.seal != NULL)
-		store_warn_of_count(&store->settings, 0, seal_count_total(store->settings.seal));
+		seal_log_warn(&store->settings, 0, seal_count_total(store->settings.seal));
 	store->named = store->settings.prepared_statements && !store->pooled;
 	if (store->settings.prepared_statements && !store->named)
 		store->settings.log(5,
@@ -425,6 +328,7 @@ static int postgres_bring_up(struct postgres_store *store, struct err *err)
 	store->schema = migrate_schema(pq, err);
 	if (store->schema < 0)
 		goto fail;
+	pg_connection_enter(&store->connections[0], PG_CONNECTION_CONNECTING);
 	pg_connection_adopt(store, &store->connections[0], pq);
 	pool_connect_more(store);
 	return 0;
@@ -433,16 +337,35 @@ fail:
 	return -1;
 }
 
-int postgres_store_open(struct store **ret, const struct store_settings *settings, struct err *err)
+static int postgres_open(struct store **ret, const struct store_settings *settings, struct err *err)
 {
-	struct postgres_store *store = postgres_new_store(settings);
+	struct postgres_store *store = pg_store_new(&postgres_ops, settings);
 
 	if (store == NULL)
-		return err_exit(err, EX_OSERR, "memory or descriptors are out");
+		return err_exit(err, EX_OSERR, "out of memory or descriptors");
 	if (postgres_bring_up(store, err) < 0) {
-		postgres_free_store(store);
+		pg_store_free(store);
 		return -1;
 	}
 	*ret = &store->store;
 	return 0;
 }
+
+static bool begins(const char *text, const char *prefix)
+{
+	return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static bool postgres_takes_url(const char *url)
+{
+	return begins(url, "postgresql://") || begins(url, "postgres://");
+}
+
+const struct backend postgres_backend = {
+	.id = BACKEND_POSTGRES,
+	.name = "postgresql",
+	.takes_url = postgres_takes_url,
+	.check_url = connect_check_url,
+	.open = postgres_open,
+	.verify = verify_postgres,
+};

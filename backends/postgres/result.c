@@ -1,11 +1,14 @@
 /* libpq's results to answers and errors. A hostile or strange server must not be able to do harm:
  * every type and length is looked at. */
+#include "result.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../protocol/value.h"
 #include "../execute.h"
-#include "postgres.h"
+#include "pg_store.h"
 
 enum {
 	OID_BOOL = 16,

@@ -1,9 +1,13 @@
 /* A batch on its way out: each call's statement, or one statement for look-ups of the same kind
  * that stand together. */
+#include "send.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "postgres.h"
+#include "../../protocol/value.h"
+#include "pg_store.h"
+#include "result.h"
 
 /* A statement for many costs as much more than one for one as some of these do. The planner takes
  * an array of unknown length for ten keys and keeps the plan only while that is no more than what
@@ -12,7 +16,6 @@ enum {
 	MERGE_MIN = 6,
 	MERGE_KEYS_MIN = 12,
 	MERGE_MAX = 128,
-	ARRAY_HEAD = 20,
 	OID_UUID_KEY = 2950,
 	OID_TEXT_KEY = 25
 };

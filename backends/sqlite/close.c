@@ -1,11 +1,17 @@
 /* The end of the SQLite store: what waits is given up, what runs is interrupted, and what a disk
  * keeps from ending is left alone. Thread: the loop's. */
+#include "close.h"
+
 #include <time.h>
 
 #include "../execute.h"
 #include "files/backup.h"
-#include "open.h"
-#include "sqlite.h"
+#include "loop.h"
+#include "sqlite_store.h"
+#include "threads/checkpoint.h"
+#include "threads/queue.h"
+#include "threads/results.h"
+#include "threads/worker.h"
 
 enum { STEP_MS = 10 };
 static const int64_t second_ns = 1000000000;
@@ -71,7 +77,7 @@ static void answer_commit(struct sqlite_store *store)
 			"the daemon stopped while the call was being stored");
 		call->err.outcome = call->method->write ? OUTCOME_UNKNOWN : OUTCOME_NONE;
 	}
-	sqlite_finish(store, &calls);
+	results_hand_over(store, &calls);
 }
 
 /* What no thread has taken, behind one that hangs. */
@@ -85,8 +91,8 @@ static void answer_queue(struct sqlite_store *store, struct queue *queue)
 	queue->length = 0;
 	pthread_mutex_unlock(&queue->lock);
 	list_for_each (node, &calls)
-		workers_given_up(call_of(node));
-	sqlite_finish(store, &calls);
+		worker_given_up(call_of(node));
+	results_hand_over(store, &calls);
 }
 
 /* What else can take its time: a copy, a pass of the checkpointer, and closing, which moves the
@@ -96,8 +102,8 @@ static void *close_free_store(void *argument)
 	struct sqlite_store *store = argument;
 
 	backup_free(store->backup);
-	checkpoint_checkpointer_stop(store);
-	open_sqlite_store_free(store);
+	checkpoint_stop(store);
+	sqlite_store_free(store);
 	return NULL;
 }
 
@@ -123,17 +129,17 @@ static bool end_threads(struct sqlite_store *store, uint64_t deadline)
 	return ended;
 }
 
-void close_sqlite(struct store *base, uint64_t deadline)
+void close_store(struct store *base, uint64_t deadline)
 {
-	struct sqlite_store *store = (struct sqlite_store *)(void *)base;
+	struct sqlite_store *store = sqlite_store_of(base);
 
 	atomic_store(&store->ending, true);
-	sqlite_flush(base);
+	loop_flush(base);
 	queue_stop(&store->writes);
 	queue_stop(&store->reads);
 	interrupt(&store->checkpoint_worker); /* the writer may wait for it */
 	if (end_threads(store, deadline)) {
-		sqlite_process(base);
+		loop_process(base);
 		free_in_time(store, deadline);
 		return;
 	}
@@ -142,5 +148,5 @@ void close_sqlite(struct store *base, uint64_t deadline)
 	answer_commit(store);
 	answer_queue(store, &store->writes);
 	answer_queue(store, &store->reads);
-	sqlite_process(base);
+	loop_process(base);
 }

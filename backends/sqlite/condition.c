@@ -1,8 +1,9 @@
-/* How well the storage does, as the log and daemon.health tell it. */
+#include "condition.h"
+
 #include <stdio.h>
 
 #include "../../protocol/value.h"
-#include "sqlite.h"
+#include "sqlite_store.h"
 
 #define QUIET_NS UINT64_C(5000000000)
 
@@ -23,7 +24,7 @@ void condition_note_error(struct sqlite_store *store, const char *text)
 
 /* Once no write has failed for a while: on a disk that is nearly full, large writes fail and small
  * ones do not. */
-void condition_tell_recovery(struct sqlite_store *store)
+void condition_log_recovery(struct sqlite_store *store)
 {
 	enum writing again = WRITING_AGAIN;
 	unsigned failures = 0;
@@ -41,7 +42,7 @@ void condition_tell_recovery(struct sqlite_store *store)
 
 enum store_health condition_health(struct store *base, char detail[ERR_MESSAGE_MAX])
 {
-	struct sqlite_store *store = (struct sqlite_store *)(void *)base;
+	struct sqlite_store *store = sqlite_store_of(base);
 	char at[TIMESTAMP_TEXT_MAX];
 	bool broken;
 

@@ -5,8 +5,6 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "../execute.h"
-
 /* A value of pierre_meta, to be freed; NULL: none. */
 static int sqlite_keys_read_meta(
 	struct session *session, const char *key, char **value, struct err *err)
@@ -59,8 +57,10 @@ static int opens_a_token(struct session *session, const char *provider)
 	int result = -1;
 
 	sqlite3_snprintf(sizeof sql, sql,
-		"SELECT %s_access_token, %s_nonce FROM users WHERE %s_access_token IS NOT NULL AND %s_refresh_token IS NOT NULL AND "
-		"%s_expires_at IS NOT NULL AND %s_scope IS NOT NULL AND %s_nonce IS NOT NULL LIMIT 16",
+		"SELECT %s_access_token, %s_nonce FROM users WHERE %s_access_token IS NOT NULL "
+		"AND %s_refresh_token IS NOT NULL AND "
+		"%s_expires_at IS NOT NULL AND %s_scope IS NOT NULL AND %s_nonce IS NOT NULL "
+		"LIMIT 16",
 		provider, provider, provider, provider, provider, provider, provider);
 	int code = sqlite3_prepare_v2(session->db, sql, -1, &statement, NULL);
 
@@ -120,7 +120,8 @@ static int prove_by_tokens(struct session *session, struct err *err)
 		return session_failed(session, "the tokens cannot be read", err);
 	if (sealed && !opened)
 		return err_exit(err, EX_NOPERM,
-			"the encryption key does not open the tokens that this database holds: they were made "
+			"the encryption key does not open the tokens that this database holds: "
+			"they were made "
 			"with another key");
 	return 0;
 }
@@ -186,8 +187,10 @@ uint64_t keys_count(struct session *session, uint64_t *stored)
 		return 0;
 	seal_count_name(session->seal, name);
 	code = sqlite3_prepare_v2(session->db,
-		"INSERT INTO pierre_meta (key, value) VALUES (?1, CAST(?2 AS TEXT)) ON CONFLICT (key) DO UPDATE SET "
-		"value = CAST(CAST(value AS INTEGER) + ?2 AS TEXT) RETURNING CAST(value AS INTEGER)",
+		"INSERT INTO pierre_meta (key, value) VALUES (?1, CAST(?2 AS TEXT)) ON CONFLICT "
+		"(key) DO UPDATE SET "
+		"value = CAST(CAST(value AS INTEGER) + ?2 AS TEXT) RETURNING CAST(value AS "
+		"INTEGER)",
 		-1, &statement, NULL);
 	if (code == SQLITE_OK) {
 		(void)sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
@@ -276,7 +279,8 @@ static int make_update(struct session *session, const char *provider, sqlite3_st
 	char sql[400];
 
 	(void)snprintf(sql, sizeof sql,
-		"UPDATE users SET %s_access_token = ?1, %s_refresh_token = ?2, %s_nonce = ?3 WHERE id = ?4 AND "
+		"UPDATE users SET %s_access_token = ?1, %s_refresh_token = ?2, %s_nonce = ?3 "
+		"WHERE id = ?4 AND "
 		"%s_access_token = ?5 AND %s_refresh_token = ?6 AND %s_nonce = ?7",
 		provider, provider, provider, provider, provider, provider);
 	return sqlite3_prepare_v2(session->db, sql, -1, update, NULL);
@@ -382,7 +386,7 @@ static int sqlite_keys_write_end(struct session *session, struct err *err)
 	return code == SQLITE_OK ? 0 : err_set(err, ERR_STORAGE, "%s", session_reason(code));
 }
 
-static int sqlite_keys_step(struct session *session, struct rotation *next, struct err *err)
+int keys_step(struct session *session, struct rotation *next, struct err *err)
 {
 	unsigned rows = 0;
 
@@ -398,67 +402,4 @@ static int sqlite_keys_step(struct session *session, struct rotation *next, stru
 	if (do_rows(session, next, &rows, err) < 0)
 		return -1;
 	return rotation_ended(next, rows) ? sqlite_keys_write_end(session, err) : 0;
-}
-
-/* Waiting for an outside lock as long as the call has time. */
-static int sqlite_keys_begin(struct worker *writer, const struct call *call)
-{
-	int code;
-
-	do {
-		code = session_step(writer->session.begin);
-		atomic_store_explicit(&writer->moved, clock_ns(), memory_order_relaxed);
-	} while ((code & 0xFF) == SQLITE_BUSY &&
-		(call->deadline == 0 || clock_ns() < call->deadline) &&
-		!atomic_load(&writer->store->ending));
-	return code;
-}
-
-enum run_result keys_rotate(struct worker *writer, struct call *call)
-{
-	struct sqlite_store *store = writer->store;
-	struct rotation next = store->rotation;
-	uint64_t stored = 0, added;
-	struct err err = {0};
-	int code = sqlite_keys_begin(writer, call);
-
-	if (code != SQLITE_OK && atomic_load(&store->ending)) {
-		workers_given_up(call);
-		return RUN_DONE;
-	}
-	if ((code & 0xFF) == SQLITE_BUSY) {
-		workers_timed_out(store, call);
-		return RUN_DONE;
-	}
-	if (code == SQLITE_OK && sqlite_keys_step(&writer->session, &next, &err) < 0) {
-		code = sqlite3_errcode(writer->session.db);
-		if (sqlite3_get_autocommit(writer->session.db) == 0)
-			(void)session_step(writer->session.rollback);
-		execute_fail(call, err.kind != ERR_NONE ? err.kind : ERR_STORAGE,
-			"%s; nothing of the call was stored", err.message);
-		call->err.outcome = OUTCOME_NONE;
-		if (code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE)
-			return RUN_DONE; /* not the storage's fault */
-		condition_note_error(store, session_reason(code));
-		return RUN_BROKEN;
-	}
-	added = code == SQLITE_OK ? keys_count(&writer->session, &stored) : 0;
-	if (code == SQLITE_OK)
-		code = session_step(writer->session.commit);
-	if (added > 0)
-		sqlite_counted(store, added, stored, code == SQLITE_OK);
-	if (code != SQLITE_OK) {
-		condition_note_error(store, session_reason(code));
-		if (sqlite3_get_autocommit(writer->session.db) == 0)
-			(void)session_step(writer->session.rollback);
-		execute_fail(call, ERR_STORAGE, "%s; nothing of the call was stored",
-			session_reason(code));
-		call->err.outcome = OUTCOME_NONE;
-		return RUN_BROKEN;
-	}
-	store->rotation = next;
-	rotation_tell(&next, &store->settings);
-	rotation_describe(&next, store->settings.seal, &call->answer);
-	call->rows = (uint32_t)next.resealed;
-	return RUN_DONE;
 }

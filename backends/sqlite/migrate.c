@@ -31,7 +31,8 @@ int64_t migrate_version(struct session *session, struct err *err)
 		session_integer(session, "SELECT COALESCE(max(version), 0) FROM pierre_migrations");
 	if (version < 0 && (sqlite3_errcode(session->db) & 0xFF) == SQLITE_ERROR)
 		return err_exit(err, EX_DATAERR,
-			"%s is another program's database: its table pierre_migrations is not this daemon's",
+			"%s is another program's database: its table pierre_migrations is not "
+			"this daemon's",
 			sqlite3_db_filename(session->db, "main"));
 	return version >= 0
 		? version
@@ -47,11 +48,13 @@ int migrate_check(struct session *session, bool current_only, struct err *err)
 		return -1;
 	if (version > known)
 		return err_exit(err, EX_DATAERR,
-			"the database's schema has version %lld, which a newer daemon made; this one knows up to %lld",
+			"the database's schema has version %lld, which a newer daemon made; this "
+			"one knows up to %lld",
 			(long long)version, (long long)known);
 	if (current_only && version < known)
 		return err_exit(err, EX_CONFIG,
-			"the database's schema has version %lld, this daemon needs %lld: run pierre-dbd "
+			"the database's schema has version %lld, this daemon needs %lld: run "
+			"pierre-dbd "
 			"--migrate-only, or start it without --no-migrate",
 			(long long)version, (long long)known);
 	return 0;
@@ -75,7 +78,8 @@ static void note_dangling(void *argument, const char *table, const char *parent,
 	dangling->rows += rows;
 	if (dangling->log != NULL)
 		dangling->log(4,
-			"%lld rows of %.60s refer to rows of %.60s that are not there (deleted outside of the daemon?): they are kept as "
+			"%lld rows of %.60s refer to rows of %.60s that are not there (deleted "
+			"outside of the daemon?): they are kept as "
 			"they are; pierre-dbctl verify lists them",
 			(long long)rows, table, parent);
 }
@@ -125,7 +129,8 @@ static int apply_one(struct session *session, const struct migration *migration,
 		return err_exit(err, EX_SOFTWARE, "%s: %s, which was not so before",
 			migration->name, after.what);
 	sqlite3_snprintf(sizeof sql, sql,
-		"INSERT INTO pierre_migrations (version, name, applied_at) VALUES (%d, %Q, strftime('%%Y-%%m-%%dT%%H:%%M:%%f+00:00', 'now'))",
+		"INSERT INTO pierre_migrations (version, name, applied_at) VALUES (%d, %Q, "
+		"strftime('%%Y-%%m-%%dT%%H:%%M:%%f+00:00', 'now'))",
 		migration->number, migration->name);
 	if (sqlite3_exec(session->db, sql, NULL, NULL, NULL) != SQLITE_OK)
 		return session_failed(session, migration->name, err);
@@ -137,7 +142,8 @@ static int apply_locked(struct session *session, const struct migration *migrati
 	const int64_t *before, bool *applied, struct err *err)
 {
 	if (sqlite3_exec(session->db,
-		    "CREATE TABLE IF NOT EXISTS pierre_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL)",
+		    "CREATE TABLE IF NOT EXISTS pierre_migrations (version INTEGER PRIMARY KEY, "
+		    "name TEXT NOT NULL, applied_at TEXT NOT NULL)",
 		    NULL, NULL, NULL) != SQLITE_OK)
 		return session_failed(session, "the table of migrations cannot be made", err);
 	int64_t version = migrate_version(session, err);

@@ -1,23 +1,29 @@
-/* Opening: the file and its lock, the proof of the key before anything is written, the schema, the
- * threads. */
 #include "open.h"
 
 #include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "../secrets/seal_log.h"
 #include "files/belong.h"
-#include "keys.h"
-#include "migrate.h"
 #include "files/owner.h"
+#include "files/path.h"
+#include "files/surroundings.h"
+#include "files/watch.h"
+#include "keys.h"
+#include "loop.h"
+#include "migrate.h"
+#include "sqlite_store.h"
+#include "threads/checkpoint.h"
+#include "threads/reader.h"
+#include "threads/worker.h"
+#include "threads/writer.h"
 
 /* A write that was cut off in a rollback journal, which is how a file is kept before it is brought
  * to a log: a connection that only reads may not take it back, and can read nothing before that. */
 static int take_back(struct sqlite_store *store, struct err *err)
 {
-	char *journal = place_beside(store->path, "-journal");
+	char *journal = path_beside(store->path, "-journal");
 	bool there = journal == NULL || access(journal, F_OK) == 0;
 	struct session session = {0};
 	int result = 0;
@@ -53,9 +59,9 @@ static int check_owner_before(struct sqlite_store *store, struct err *err)
 static int open_prove(struct sqlite_store *store, struct err *err)
 {
 	struct session reader = {0};
-	enum session_mode mode = place_in_use(store->place.fd) ? SESSION_READ
-		: belong_has_log(store->path)                  ? SESSION_ALONE
-							       : SESSION_FIXED;
+	enum session_mode mode = path_in_use(store->place.fd) ? SESSION_READ
+		: belong_has_log(store->path)                 ? SESSION_ALONE
+							      : SESSION_FIXED;
 	int result = belong_check(store->path, err);
 
 	if (result == 0 && belong_has_journal(store->path))
@@ -88,7 +94,7 @@ static int find_place(struct sqlite_store *store, struct err *err)
 	store->lock_fd = store->place.fd;
 	store->watch.device = store->place.status.st_dev;
 	store->watch.inode = store->place.status.st_ino;
-	if (surroundings_place_warning(store->path, store->warning, sizeof store->warning))
+	if (surroundings_warning(store->path, store->warning, sizeof store->warning))
 		store->settings.log(4, "%s", store->warning);
 	return watch_start(store, err);
 }
@@ -107,19 +113,21 @@ static int prepare_all(struct sqlite_store *store, struct session *writer, struc
 	(void)sqlite3_db_config(writer->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, NULL);
 	if (result == 0)
 		store->settings.log(4,
-			"a trigger that is not the daemon's cannot run, and fails the calls that set it off: %s",
+			"a trigger that is not the daemon's cannot run, and fails the calls that "
+			"set it off: %s",
 			first.message);
 	else
 		err->exit_code = EX_SOFTWARE;
 	return result;
 }
 
-static int open_bring_up(struct sqlite_store *store, struct err *err)
+int open_bring_up(struct sqlite_store *store, struct err *err)
 {
 	struct session *writer = &store->writer.session;
 	const struct migrate_watch watch = {store->settings.progress, store->settings.log};
 
-	if (!store->memory && store->place.status.st_size > 0 && open_prove(store, err) < 0)
+	if (find_place(store, err) < 0 ||
+		(!store->memory && store->place.status.st_size > 0 && open_prove(store, err) < 0))
 		return -1;
 	if (session_open(writer, store->memory ? ":memory:" : store->path,
 		    store->memory ? SESSION_MEMORY : SESSION_WRITE, store->settings.seal,
@@ -132,7 +140,7 @@ static int open_bring_up(struct sqlite_store *store, struct err *err)
 	if (store->settings.seal != NULL) {
 		if (keys_begin(writer, err) < 0)
 			return -1;
-		store_warn_of_count(&store->settings, 0, seal_count_total(store->settings.seal));
+		seal_log_warn(&store->settings, 0, seal_count_total(store->settings.seal));
 	}
 	if (prepare_all(store, writer, err) < 0 ||
 		(!store->memory && belong_begin(writer, &store->mark, err) < 0))
@@ -142,28 +150,18 @@ static int open_bring_up(struct sqlite_store *store, struct err *err)
 	return schema < 0 ? -1 : 0;
 }
 
-int open_worker(struct worker *worker, void *(*run)(void *), struct err *err)
-{
-	int error = pthread_create(&worker->thread, NULL, run, worker);
-
-	if (error != 0)
-		return err_exit(err, EX_OSERR, "a thread cannot be started: %s", strerror(error));
-	worker->started = true;
-	return 0;
-}
-
-static int start_workers(struct sqlite_store *store, struct err *err)
+int open_threads(struct sqlite_store *store, struct err *err)
 {
 	store->writer.store = store;
 	sqlite3_busy_timeout(store->writer.session.db, WRITER_BUSY_MS);
-	workers_watch_worker(&store->writer);
-	if (open_worker(&store->writer, workers_writer, err) < 0)
+	worker_watch(&store->writer);
+	if (worker_start(&store->writer, writer_main, err) < 0)
 		return -1;
 	if (store->memory)
 		return 0;
 	if (session_open(&store->loop, store->path, SESSION_READ, store->settings.seal, err) < 0)
 		return -1;
-	sqlite_bound_loop(store);
+	loop_bound(store);
 	if (watch_look(store, err) < 0) /* the first connection has made the log */
 		return -1;
 	unsigned want = store->settings.readers < 1     ? 1
@@ -176,90 +174,14 @@ static int start_workers(struct sqlite_store *store, struct err *err)
 		if (session_open(&reader->session, store->path, SESSION_READ, store->settings.seal,
 			    err) < 0)
 			return -1;
-		workers_watch_worker(reader);
+		worker_watch(reader);
 	}
-	if (checkpoint_checkpointer_start(store, err) < 0)
+	if (checkpoint_start(store, err) < 0)
 		return -1;
 	/* The count is read by the threads: it is complete before the first one starts. */
 	store->reader_count = want;
 	for (unsigned i = 0; i < want; i++)
-		if (open_worker(&store->readers[i], workers_reader, err) < 0)
+		if (worker_start(&store->readers[i], reader_main, err) < 0)
 			return -1;
 	return 0;
-}
-
-static struct sqlite_store *open_new_store(const struct store_settings *settings)
-{
-	struct sqlite_store *store = calloc(1, sizeof *store);
-
-	if (store == NULL)
-		return NULL;
-	store->store.ops = &sqlite_ops;
-	store->settings = *settings;
-	if (store->settings.batch == 0)
-		store->settings.batch = 1;
-	store->lock_fd = -1;
-	store->place.fd = -1;
-	store->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	list_init(&store->to_writer);
-	list_init(&store->to_readers);
-	list_init(&store->done);
-	queue_init(&store->writes);
-	queue_init(&store->reads);
-	pthread_mutex_init(&store->done_lock, NULL);
-	pthread_mutex_init(&store->error_lock, NULL);
-	pthread_mutex_init(&store->checkpointer.lock, NULL);
-	pthread_cond_init(&store->checkpointer.wake, NULL);
-	pthread_mutex_init(&store->writer.guard, NULL);
-	pthread_mutex_init(&store->checkpoint_worker.guard, NULL);
-	for (unsigned i = 0; i < READERS_MAX; i++)
-		pthread_mutex_init(&store->readers[i].guard, NULL);
-	return store;
-}
-
-void open_sqlite_store_free(struct sqlite_store *store)
-{
-	session_close(&store->loop);
-	for (unsigned i = 0; i < READERS_MAX; i++)
-		session_close(&store->readers[i].session);
-	checkpoint_checkpointer_free(store);
-	session_close(&store->writer.session); /* last: it checkpoints the log and removes it */
-	place_free(&store->place);
-	if (store->done_fd >= 0)
-		close(store->done_fd);
-	queue_destroy(&store->writes);
-	queue_destroy(&store->reads);
-	pthread_mutex_destroy(&store->done_lock);
-	pthread_mutex_destroy(&store->error_lock);
-	pthread_mutex_destroy(&store->writer.guard);
-	pthread_mutex_destroy(&store->checkpoint_worker.guard);
-	for (unsigned i = 0; i < READERS_MAX; i++)
-		pthread_mutex_destroy(&store->readers[i].guard);
-	watch_free(&store->watch);
-	free(store);
-}
-
-int open_sqlite_store(struct store **ret, const struct store_settings *settings, struct err *err)
-{
-	struct sqlite_store *store = open_new_store(settings);
-
-	/* SQLite's count of its memory, which nobody reads, takes a lock over all threads at each
-	 * allocation. Only before its first use. */
-	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-	if (store == NULL || store->done_fd < 0) {
-		err_exit(err, EX_OSERR, "memory or descriptors are out");
-		goto fail;
-	}
-	if (find_place(store, err) < 0 || open_bring_up(store, err) < 0)
-		goto fail;
-	if (start_workers(store, err) < 0) {
-		sqlite_ops.close(&store->store, 0);
-		return -1;
-	}
-	*ret = &store->store;
-	return 0;
-fail:
-	if (store != NULL)
-		open_sqlite_store_free(store);
-	return -1;
 }

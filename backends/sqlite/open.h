@@ -1,14 +1,14 @@
-/* Making and unmaking a SQLite store. */
+/* Opening a SQLite store, step by step. Failure: err->exit_code is set. */
 #ifndef PIERRE_SQLITE_OPEN_H
 #define PIERRE_SQLITE_OPEN_H
 
-#include "sqlite.h"
+#include "../../protocol/error.h"
 
-extern const struct store_ops sqlite_ops;
+struct sqlite_store;
 
-/* Gives the loop's connection its bounds: no waiting, few steps. */
-void sqlite_bound_loop(struct sqlite_store *store);
-/* Closes connections and files in the one safe order, and frees. Threads have ended. */
-void open_sqlite_store_free(struct sqlite_store *store);
+/* The file and its lock, the proof of the key before anything is written, the schema. */
+int open_bring_up(struct sqlite_store *store, struct err *err);
+/* The threads. After a failure the store is closed as one that works. */
+int open_threads(struct sqlite_store *store, struct err *err);
 
 #endif

@@ -6,65 +6,20 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "../../protocol/json/json.h"
 #include "../../protocol/sqlite_url.h"
 #include "../execute.h"
-#include "vfs.h"
+#include "functions.h"
+#include "files/vfs.h"
 
 /* No memory-mapped reads: a file that somebody cuts short would then end the process instead of
  * giving an error. */
 enum { CACHE_KIB = 32768 };
 
-/* micros(text): a stored time as microseconds, for comparing with the generated …_us columns. */
-static void micros_function(sqlite3_context *context, int count, sqlite3_value **arguments)
-{
-	const char *text = (const char *)sqlite3_value_text(arguments[0]);
-	int64_t micros;
-
-	(void)count;
-	if (text != NULL &&
-		timestamp_parse_stored(text, (size_t)sqlite3_value_bytes(arguments[0]), &micros))
-		sqlite3_result_int64(context, micros);
-}
-
-/* real_text(number): the shortest decimal that reads back, which SQLite's own fifteen digits are
- * not. */
-static void real_text_function(sqlite3_context *context, int count, sqlite3_value **arguments)
-{
-	struct buffer text = {0};
-
-	(void)count;
-	if (sqlite3_value_type(arguments[0]) == SQLITE_NULL)
-		return;
-	/* What is not a number makes the document none, so that it is refused and not answered as
-	 * 0. */
-	int type = sqlite3_value_numeric_type(arguments[0]);
-	if ((type != SQLITE_FLOAT && type != SQLITE_INTEGER) ||
-		!isfinite(sqlite3_value_double(arguments[0])))
-		buffer_text(&text, "no number");
-	else
-		json_write_real(&text, sqlite3_value_double(arguments[0]));
-	if (text.failure == BUFFER_OK)
-		sqlite3_result_text(context, text.data, (int)text.length, SQLITE_TRANSIENT);
-	else
-		sqlite3_result_error_nomem(context);
-	buffer_free(&text);
-}
-
-/* unsound(): ends a statement that would count a value of another kind. */
-static const char unsound[] = "a stored value is of another kind";
-
-static void unsound_function(sqlite3_context *context, int count, sqlite3_value **arguments)
-{
-	(void)count;
-	(void)arguments;
-	sqlite3_result_error(context, unsound, -1);
-}
-
 const char *session_reason(int code)
 {
 	if (code == SQLITE_READONLY_ROLLBACK)
-		return "a write to it was cut off: whoever may write must open it first, as the daemon does at its start";
+		return "a write to it was cut off: whoever may write must open it first, as the "
+		       "daemon does at its start";
 	switch (code & 0xFF) {
 	case SQLITE_FULL:
 		return "the disk is full";
@@ -150,14 +105,7 @@ static int configure(struct session *session, enum session_mode mode)
 		code = sqlite3_exec(session->db, sql, NULL, NULL, NULL);
 	}
 	if (code == SQLITE_OK)
-		code = sqlite3_create_function(session->db, "micros", 1,
-			SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, micros_function, NULL, NULL);
-	if (code == SQLITE_OK)
-		code = sqlite3_create_function(session->db, "real_text", 1,
-			SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, real_text_function, NULL, NULL);
-	if (code == SQLITE_OK)
-		code = sqlite3_create_function(
-			session->db, "unsound", 0, SQLITE_UTF8, NULL, unsound_function, NULL, NULL);
+		code = functions_add(session->db);
 	if (mode == SESSION_WRITE)
 		sqlite3_wal_hook(session->db, note_wal, session);
 	if (code == SQLITE_OK)
@@ -265,7 +213,8 @@ int session_find_table(struct session *session, const char *name)
 	char sql[128];
 
 	sqlite3_snprintf(sizeof sql, sql,
-		"SELECT count(*) > 0 FROM sqlite_schema WHERE type = 'table' AND name = %Q COLLATE NOCASE",
+		"SELECT count(*) > 0 FROM sqlite_schema WHERE type = 'table' AND name = %Q "
+		"COLLATE NOCASE",
 		name);
 	return (int)session_integer(session, sql);
 }
@@ -441,7 +390,7 @@ static bool session_read_text(
 	return true;
 }
 
-/* False: the row holds what its column's type cannot be. */
+/* False: the row holds what its column's type cannot be, or nothing where a value belongs. */
 static bool read_column(
 	sqlite3_stmt *statement, int place, const struct column *column, struct value *value)
 {
@@ -450,7 +399,7 @@ static bool read_column(
 	value->set = stored != SQLITE_NULL;
 	value->flags = 0;
 	if (!value->set)
-		return true;
+		return column->nullable;
 	switch ((enum type)column->type) {
 	case TYPE_BOOL:
 	case TYPE_U16:
@@ -487,6 +436,22 @@ static int session_read_row(struct session *session, sqlite3_stmt *statement, st
 	return execute_row(call, session->seal, columns);
 }
 
+/* A value of another kind, or a stored text that is no JSON, ended the statement. */
+static bool session_unsound(struct call *call, const char *message)
+{
+	char column[64];
+	const char *id = functions_unsound(message, column, sizeof column);
+
+	if (id != NULL) {
+		execute_bad_value(call, id, strlen(id), column);
+		return true;
+	}
+	if (strstr(message, "JSON") == NULL)
+		return false;
+	execute_bad_row(call, NULL, "document");
+	return true;
+}
+
 static enum run_result run_failed(struct session *session, struct call *call, int code)
 {
 	const char *message = sqlite3_errmsg(session->db);
@@ -504,16 +469,8 @@ static enum run_result run_failed(struct session *session, struct call *call, in
 	default:
 		break;
 	}
-	switch (code & 0xFF) {
-	case SQLITE_ERROR:
-		if (strstr(message, "JSON") == NULL && strcmp(message, unsound) != 0)
-			break;
-		/* A stored text that is no JSON, or a value that cannot be counted. */
-		execute_bad_row(call, NULL, strcmp(message, unsound) == 0 ? "number" : "document");
+	if ((code & 0xFF) == SQLITE_ERROR && session_unsound(call, message))
 		return RUN_DONE;
-	default:
-		break;
-	}
 	switch (code & 0xFF) {
 	case SQLITE_INTERRUPT:
 		return RUN_INTERRUPTED;

@@ -1,241 +1,31 @@
 /* The SQLite store as the daemon sees it.
  *
- * Threads: the loop's (everything in this file; short look-ups run here on a connection of their
- * own), one writer, some readers (workers.c). Calls travel through the two queues in batches, one
- * lock and one signal a turn, and come back through `done`. Order: see struct order; a call of a
- * connection follows its unfinished writes to the writer, and a write waits for its unfinished
- * reads. */
-#include <assert.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
-#include <sysexits.h>
-#include <unistd.h>
-
-#include "../../protocol/json/json.h"
-#include "../execute.h"
-#include "files/backup.h"
-#include "migrate.h"
-#include "open.h"
+ * Threads: the loop's (this file and loop.c; short look-ups run here on a connection of their own),
+ * one writer, some readers, the checkpointer (threads/). Calls travel through two queues in
+ * batches, one lock and one signal a loop iteration, and come back as results. Order: see struct
+ * order; a call of a connection follows its unfinished writes to the writer, and a write waits for
+ * its unfinished reads. */
 #include "sqlite.h"
 
-/* Steps of SQLite's virtual machine that a look-up on the loop may take: some hundred microseconds
- * at most. SQLite counts them over all runs of a statement and asks at every thousandth, so they
- * are counted anew for each run here. A step takes as long as its value is, so bytes are bounded,
- * too. */
-enum { LOOP_STEPS = 1000, LOOP_ASKED_MAX = 5, LOOP_BYTES = 32 * 1024 };
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
 
-static struct sqlite_store *sqlite_self(struct store *store)
-{
-	return (struct sqlite_store *)(void *)store;
-}
-
-void sqlite_finish(struct sqlite_store *store, struct list *calls)
-{
-	bool first;
-
-	if (list_empty(calls))
-		return;
-	pthread_mutex_lock(&store->done_lock);
-	first = list_empty(&store->done);
-	list_splice(&store->done, calls);
-	pthread_mutex_unlock(&store->done_lock);
-	if (first)
-		(void)eventfd_write(store->done_fd, 1);
-}
-
-/* Ends the loop's read transaction, so that the next look-up sees what was committed meanwhile. */
-static void end_loop_read(struct sqlite_store *store)
-{
-	if (!store->loop_reading)
-		return;
-	store->loop_reading = false;
-	store->loop_asked = 0;
-	(void)session_step(store->loop.commit);
-}
-
-/* A short look-up right here. False: it must go to a reader (too long, a lock, no connection). */
-static bool run_on_loop(struct sqlite_store *store, struct call *call)
-{
-	enum run_result result;
-
-	if (store->loop.db == NULL || atomic_load_explicit(&store->broken, memory_order_relaxed))
-		return false;
-	store->loop_asked = 0;
-	if (!store->loop_reading) {
-		if (session_step(store->loop.begin) != SQLITE_OK)
-			return false;
-		store->loop_reading = true;
-	}
-	result = session_run(&store->loop, call);
-	if (result == RUN_DONE) {
-		if (call->answer.length > store->loop_bytes_max)
-			store->loop_bytes_max = call->answer.length;
-		return true;
-	}
-	call->order->large = true;
-	execute_restart(call);
-	end_loop_read(store);
-	return false;
-}
-
-static void to_writer(struct sqlite_store *store, struct call *call)
-{
-	call->route = ROUTE_WRITER;
-	if (call->order != NULL)
-		call->order->writes++;
-	list_append(&store->to_writer, &call->link);
-	store->to_writer_count++;
-}
-
-static void to_reader(struct sqlite_store *store, struct call *call)
-{
-	if (store->memory) {
-		to_writer(store, call);
-		return;
-	}
-	call->route = ROUTE_READER;
-	if (call->order != NULL)
-		call->order->reads++;
-	list_append(&store->to_readers, &call->link);
-	store->to_readers_count++;
-}
-
-static bool is_write(const struct call *call)
-{
-	return call->method->write;
-}
-
-/* Sends a call on its way; false when those before it on its connection must end first. */
-static bool sqlite_dispatch(struct sqlite_store *store, struct call *call)
-{
-	if (atomic_load_explicit(&store->ending, memory_order_relaxed)) {
-		workers_given_up(call);
-		call->done(call);
-	} else if (is_write(call)) {
-		if (call->order->reads > 0)
-			return false;
-		to_writer(store, call);
-	} else if (call->order->writes > 0) {
-		to_writer(store, call);
-	} else if (call->method->short_read && !store->memory && !call->order->large &&
-		run_on_loop(store, call)) {
-		call->route = ROUTE_NONE;
-		call->done(call);
-	} else {
-		to_reader(store, call);
-	}
-	return true;
-}
-
-static void lost(struct sqlite_store *store, struct call *call)
-{
-	(void)store;
-	execute_fail(call, ERR_STORAGE,
-		"the database file was removed or replaced; nothing of the call was stored");
-	call->done(call);
-}
-
-static void sqlite_submit(struct store *base, struct call *call)
-{
-	struct sqlite_store *store = sqlite_self(base);
-
-	call->route = ROUTE_NONE;
-	call->attempts = 0;
-	list_init(&call->link);
-	if (atomic_load_explicit(&store->lost, memory_order_relaxed)) {
-		lost(store, call);
-		return;
-	}
-	if (call->method->impl != IMPL_MIGRATE && execute_prepare(call, store->settings.seal) < 0) {
-		call->done(call);
-		return;
-	}
-	if (!list_empty(&call->order->pending) || !sqlite_dispatch(store, call))
-		list_append(&call->order->pending, &call->link);
-}
-
-void sqlite_flush(struct store *base)
-{
-	struct sqlite_store *store = sqlite_self(base);
-
-	end_loop_read(store);
-	if (store->to_writer_count > 0) {
-		queue_push(&store->writes, &store->to_writer, store->to_writer_count);
-		store->to_writer_count = 0;
-	}
-	if (store->to_readers_count > 0) {
-		queue_push(&store->reads, &store->to_readers, store->to_readers_count);
-		store->to_readers_count = 0;
-	}
-}
+#include "../../protocol/sqlite_url.h"
+#include "../../protocol/value.h"
+#include "../store.h"
+#include "close.h"
+#include "condition.h"
+#include "files/backup.h"
+#include "files/watch.h"
+#include "loop.h"
+#include "open.h"
+#include "sqlite_store.h"
+#include "verify.h"
 
 static int sqlite_fd(struct store *base)
 {
-	return sqlite_self(base)->done_fd;
-}
-
-/* Lets the calls go on that waited for those that have ended. */
-static void unpark(struct sqlite_store *store, struct order *order)
-{
-	while (!list_empty(&order->pending)) {
-		struct list *node = list_first(&order->pending);
-
-		/* Taken out first: a look-up on the loop ends within dispatch, and its call is gone
-		 * then. */
-		list_remove(node);
-		if (!execute_admit(call_of(node))) {
-			call_of(node)->done(call_of(node));
-			continue;
-		}
-		if (!sqlite_dispatch(store, call_of(node))) {
-			node->next = order->pending.next;
-			node->prev = &order->pending;
-			order->pending.next->prev = node;
-			order->pending.next = node;
-			return;
-		}
-	}
-}
-
-void sqlite_process(struct store *base)
-{
-	struct sqlite_store *store = sqlite_self(base);
-	struct list done;
-	eventfd_t count;
-
-	(void)eventfd_read(store->done_fd, &count);
-	/* A connection that is told of its write must not read from before it. */
-	end_loop_read(store);
-	list_init(&done);
-	pthread_mutex_lock(&store->done_lock);
-	list_splice(&done, &store->done);
-	pthread_mutex_unlock(&store->done_lock);
-	while (!list_empty(&done)) {
-		struct call *call = call_of(list_first(&done));
-
-		list_remove(&call->link);
-		if (call->order != NULL) {
-			if (call->route == ROUTE_WRITER)
-				call->order->writes--;
-			else
-				call->order->reads--;
-			if (call->route == ROUTE_READER && call->method->short_read)
-				call->order->large = call->answer.length > LOOP_BYTES;
-			/* Before done: it may be the connection's last call, and the order goes
-			 * with the connection. */
-			if (!list_empty(&call->order->pending))
-				unpark(store, call->order);
-		}
-		if (atomic_load_explicit(&store->lost, memory_order_relaxed) &&
-			call->method != NULL && call->err.kind == ERR_NONE) {
-			execute_fail(call, ERR_STORAGE,
-				"the database file was removed or replaced while the call ran");
-			call->err.outcome = is_write(call) ? OUTCOME_UNKNOWN : OUTCOME_UNSET;
-		}
-		call->done(call);
-	}
+	return sqlite_store_of(base)->done_fd;
 }
 
 static bool runs_late(const struct worker *worker, uint64_t now)
@@ -259,16 +49,17 @@ static void interrupt_late(struct worker *worker, uint64_t now)
 
 static int sqlite_tick(struct store *base, struct err *err)
 {
-	struct sqlite_store *store = sqlite_self(base);
+	struct sqlite_store *store = sqlite_store_of(base);
 	uint64_t now = clock_ns();
 
-	condition_tell_recovery(store);
+	condition_log_recovery(store);
 	interrupt_late(&store->writer, now);
 	for (unsigned i = 0; i < store->reader_count; i++)
 		interrupt_late(&store->readers[i], now);
 	if (atomic_load(&store->unsynced))
 		return err_exit(err, EX_IOERR,
-			"%s: what was moved there from the log may not have reached the disk; the log still has it, and the "
+			"%s: what was moved there from the log may not have reached the disk; "
+			"the log still has it, and the "
 			"next start moves it again",
 			store->path);
 	return store->memory ? 0 : watch_look(store, err);
@@ -278,16 +69,6 @@ static uint64_t sqlite_next_due(struct store *base)
 {
 	(void)base;
 	return 0; /* tick is enough: deadlines are seconds */
-}
-
-static unsigned queue_length(struct queue *queue)
-{
-	unsigned length;
-
-	pthread_mutex_lock(&queue->lock);
-	length = queue->length;
-	pthread_mutex_unlock(&queue->lock);
-	return length;
 }
 
 static uint64_t stall_of(const struct worker *worker, uint64_t now)
@@ -316,7 +97,7 @@ static uint64_t longest_stall(const struct sqlite_store *store)
 
 static void sqlite_stats(struct store *base, struct store_stats *out)
 {
-	struct sqlite_store *store = sqlite_self(base);
+	struct sqlite_store *store = sqlite_store_of(base);
 
 	*out = (struct store_stats){0};
 	out->running = atomic_load(&store->writer.running);
@@ -354,7 +135,7 @@ static void sqlite_stats(struct store *base, struct store_stats *out)
 
 static void sqlite_version(struct store *base, struct store_version *out)
 {
-	struct sqlite_store *store = sqlite_self(base);
+	struct sqlite_store *store = sqlite_store_of(base);
 
 	out->backend = "sqlite";
 	out->path = store->path;
@@ -363,20 +144,10 @@ static void sqlite_version(struct store *base, struct store_version *out)
 	out->schema = atomic_load(&store->schema);
 }
 
-static void sqlite_ping(struct store *base, struct call *probe)
-{
-	struct sqlite_store *store = sqlite_self(base);
-
-	list_init(&probe->link);
-	probe->order = NULL;
-	probe->err.kind = ERR_NONE;
-	to_reader(store, probe);
-}
-
 static int sqlite_backup(
 	struct store *base, const char *path, bool force, bool *began, struct err *err)
 {
-	struct sqlite_store *store = sqlite_self(base);
+	struct sqlite_store *store = sqlite_store_of(base);
 	struct backup *next;
 
 	if (store->memory)
@@ -395,70 +166,62 @@ static int sqlite_backup(
 
 static void backup_state(struct store *base, struct buffer *out)
 {
-	backup_describe(sqlite_self(base)->backup, out);
+	backup_describe(sqlite_store_of(base)->backup, out);
 }
 
-const struct store_ops sqlite_ops = {
+static const struct store_ops sqlite_ops = {
 	.name = "sqlite",
-	.submit = sqlite_submit,
-	.flush = sqlite_flush,
+	.submit = loop_submit,
+	.flush = loop_flush,
 	.fd = sqlite_fd,
-	.process = sqlite_process,
+	.process = loop_process,
 	.tick = sqlite_tick,
 	.next_due = sqlite_next_due,
 	.stats = sqlite_stats,
 	.version = sqlite_version,
-	.ping = sqlite_ping,
+	.ping = loop_ping,
 	.health = condition_health,
 	.backup = sqlite_backup,
 	.backup_state = backup_state,
-	.close = close_sqlite,
+	.close = close_store,
 };
 
-static int too_long(void *argument)
+static int sqlite_open(struct store **ret, const struct store_settings *settings, struct err *err)
 {
-	struct sqlite_store *store = argument;
+	struct sqlite_store *store = sqlite_store_new(&sqlite_ops, settings);
 
-	return ++store->loop_asked > LOOP_ASKED_MAX;
-}
-
-void sqlite_bound_loop(struct sqlite_store *store)
-{
-	sqlite3_busy_timeout(store->loop.db, 0);
-	session_bound(&store->loop, LOOP_BYTES);
-	sqlite3_progress_handler(store->loop.db, LOOP_STEPS, too_long, store);
-}
-
-void sqlite_counted(struct sqlite_store *store, uint64_t added, uint64_t stored, bool committed)
-{
-	if (!committed) {
-		seal_count_failed(store->settings.seal);
-		return;
+	/* SQLite's count of its memory, which nobody reads, takes a lock over all threads at each
+	 * allocation. Only before its first use. */
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	if (store == NULL)
+		return err_exit(err, EX_OSERR, "out of memory or descriptors");
+	if (open_bring_up(store, err) < 0) {
+		sqlite_store_free(store);
+		return -1;
 	}
-	seal_count_stored(store->settings.seal, added, stored);
-	store_warn_of_count(&store->settings, stored - added, stored);
-}
-
-/* Runs on the writer's thread, outside any transaction. */
-int sqlite_migrate(struct sqlite_store *store, struct session *session, struct call *call)
-{
-	struct buffer applied = {0};
-	struct err err;
-
-	buffer_byte(&applied, '[');
-	if (migrate_apply(session, &applied, &(struct migrate_watch){.log = store->settings.log},
-		    &err) < 0) {
-		buffer_free(&applied);
-		return execute_fail(call, ERR_STORAGE, "%s", err.message);
+	if (open_threads(store, err) < 0) {
+		close_store(&store->store, 0);
+		return -1;
 	}
-	buffer_byte(&applied, ']');
-	int64_t schema = migrate_version(session, &err);
-	atomic_store(&store->schema, schema);
-	buffer_text(&call->answer, "{\"schema_version\":");
-	json_write_integer(&call->answer, schema);
-	buffer_text(&call->answer, ",\"applied\":");
-	buffer_join(&call->answer, &applied);
-	buffer_byte(&call->answer, '}');
-	buffer_free(&applied);
+	*ret = &store->store;
 	return 0;
 }
+
+static int sqlite_check_url(const char *url, struct err *err)
+{
+	struct sqlite_url parsed;
+	int result = sqlite_url_parse(url, &parsed, err);
+
+	sqlite_url_free(&parsed);
+	return result;
+}
+
+const struct backend sqlite_backend = {
+	.id = BACKEND_SQLITE,
+	.name = "sqlite",
+	.takes_url = sqlite_url_is_one,
+	.checks_control = true,
+	.check_url = sqlite_check_url,
+	.open = sqlite_open,
+	.verify = verify_sqlite,
+};

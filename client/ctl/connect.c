@@ -1,4 +1,4 @@
-/* The connection of the commands, and where the daemon's program is. */
+/* The connection of the commands, and the path of the daemon's program. */
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -18,12 +18,12 @@ struct pierre *connect_open(struct ctl *ctl)
 		(void)output_fail(EX_OSERR, "out of memory");
 		return NULL;
 	}
-	/* One attempt: whoever waits for a daemon to come can repeat the command, and learns at
-	 * once that there is none. */
+	/* One attempt, so that the command fails at once without a daemon. To wait for one, repeat
+	 * the command. */
 	pierre_set_timeouts(ctl->db, 0,
 		ctl->timeout_seconds > 0 ? (unsigned)ceil(ctl->timeout_seconds * 1000) : 35000);
-	pierre_set_limits(ctl->db, SIZE_MAX / 2,
-		(size_t)1 << 30); /* the daemon's own limits are what counts */
+	pierre_set_limits(
+		ctl->db, SIZE_MAX / 2, (size_t)1 << 30); /* the daemon enforces the limits */
 	return ctl->db;
 }
 

@@ -6,13 +6,13 @@
 
 #include "ctl.h"
 
-/* The handle, opened when it is not yet; NULL when out of memory. */
+/* The handle, created by the first call; NULL when out of memory. */
 struct pierre *connect_open(struct ctl *ctl);
-/* A call by name; *result is to be freed with pierre_text_free. Reports the failure; returns 0 or
- * the exit code. */
+/* Calls a method by name; the caller frees *result with pierre_text_free. Reports a failure;
+ * returns 0 or the exit code. */
 int connect_call(struct ctl *ctl, const char *method, const char *params, char **result);
 
-/* The daemon's program: beside this one, else wherever $PATH says. */
+/* The daemon's program: in the folder of this program, else found through $PATH. */
 void connect_daemon_program(char *out, size_t size);
 
 #endif

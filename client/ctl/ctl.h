@@ -1,9 +1,8 @@
-/* pierre-dbctl: what its command files share.
+/* pierre-dbctl: definitions shared by its commands.
  *
- * A command is a row in the table of the file that holds its family; main.c lists the families.
- * stdout is data, stderr is messages. Commands return the exit code of the program: 0; 1 for an
- * error that the daemon answered; else one of sysexits.h (75: the same may succeed a moment later).
- * One thread. */
+ * A command is a row in the table of its family's file; main.c lists the families. stdout carries
+ * data, stderr messages. A command returns the exit code of the program: 0; 1 for an error returned
+ * by the daemon; else one of sysexits.h (75: a retry may succeed). One thread. */
 #ifndef PIERRE_CTL_H
 #define PIERRE_CTL_H
 
@@ -16,23 +15,23 @@
 enum { EXIT_DAEMON_ERROR = 1 };
 
 struct ctl {
-	const char *socket; /* --socket, or NULL */
-	bool json;          /* --json: for programs */
-	bool terminal; /* stdout is a terminal that can show colours, and the user wants them */
-	double timeout_seconds; /* --timeout; 0: the library's own */
+	const char *socket;     /* --socket, or NULL */
+	bool json;              /* --json */
+	bool terminal;          /* stdout is a terminal, and colours are not disabled */
+	double timeout_seconds; /* --timeout; 0: the library's default */
 	struct pierre *db;      /* opened by the first call */
 };
 
 struct command {
 	const char *name;
-	const char *arguments; /* as in the usage line */
+	const char *arguments; /* for the usage line */
 	const char *summary;
-	const char *help; /* examples first, then what there is to know */
+	const char *help; /* examples, then a description */
 	int (*run)(struct ctl *ctl, int argc,
-		char **argv); /* argv[0] is the command's name; global options are taken out */
+		char **argv); /* argv[0] is the command's name; global options are removed */
 };
 
-/* Each family's commands end with an entry without a name. */
+/* Each table ends with an entry without a name. */
 extern const struct command call_commands[];
 extern const struct command catalog_commands[];
 extern const struct command status_commands[];

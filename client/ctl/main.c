@@ -33,29 +33,44 @@ const struct command *const command_families[] = {
 
 static void print_help(FILE *out)
 {
-	(void)fputs(
-		"Talks to pierre-dbd.\n\n"
-		"Examples:\n"
-		"  pierre-dbctl call get_user_by_email email=ana@example.com\n"
-		"  pierre-dbctl call create_user user.email=ana@example.com user.password=@password.txt\n"
-		"  pierre-dbctl describe create_goal\n"
-		"  pierre-dbctl ready && echo it answers\n"
-		"  pierre-dbctl bench get_user user_id=@ids.txt -c 8 -P 16 -n 100000\n\n"
-		"usage: pierre-dbctl [options] COMMAND [arguments]\n\nCommands:\n",
+	(void)fputs("Control and query pierre-dbd.\n\n"
+		    "Examples:\n"
+		    "  pierre-dbctl call get_user_by_email email=ana@example.com\n"
+		    "  pierre-dbctl call create_user user.email=ana@example.com "
+		    "user.password=@password.txt\n"
+		    "  pierre-dbctl describe create_goal\n"
+		    "  pierre-dbctl ready && echo it answers\n"
+		    "  pierre-dbctl bench get_user user_id=@ids.txt -c 8 -P 16 -n 100000\n\n"
+		    "usage: pierre-dbctl [options] COMMAND [arguments]\n\nCommands:\n",
 		out);
 	for_each_command(command)(void)
 		fprintf(out, "  %-12s %s\n", command->name, command->summary);
 	(void)fputs(
-		"\nOptions (before or behind the command):\n"
-		"  --socket PATH      the daemon's socket ($PIERRE_DBD_SOCKET, or where the daemon puts it by itself)\n"
-		"  --json             output for programs; messages too, on stderr\n"
-		"  --timeout SECONDS  how long one call may take (35)\n"
-		"  --help             this, or with a command, the command's\n"
-		"  --version          the version\n"
-		"  --                 what follows is not a option\n\n"
-		"Exit codes: 0; 1 the daemon answered an error (or `ready`: it is not); 64 usage; 65 not sound; 66 no such file; 69 not to be\n"
-		"had; 73 cannot make a file; 74 it is not known whether a change was made; 75 the daemon does not answer, try again;\n"
-		"76 something else answers there; 77 wrong key; 78 wrong settings.\n",
+		"\nOptions (before or after the command):\n"
+		"  --socket PATH      path of the daemon's socket (default: $PIERRE_DBD_SOCKET, "
+		"else the\n"
+		"                     daemon's own default)\n"
+		"  --json             print results on stdout and messages on stderr as JSON\n"
+		"  --timeout SECONDS  time limit of one call (35)\n"
+		"  --help             show this help, or the help of the command\n"
+		"  --version          show the version\n"
+		"  --                 end of the options\n\n"
+		"Exit codes:\n"
+		"  0   success\n"
+		"  1   the daemon returned an error; `ready`: not ready\n"
+		"  64  wrong usage\n"
+		"  65  damaged or invalid data\n"
+		"  66  no such file\n"
+		"  69  unavailable\n"
+		"  70  internal error\n"
+		"  71  out of memory, or a system error\n"
+		"  72  a program of the package is missing\n"
+		"  73  cannot create a file\n"
+		"  74  input/output error, or the outcome of a change is unknown\n"
+		"  75  temporary failure, such as no connection: try again\n"
+		"  76  the socket's peer does not speak the protocol\n"
+		"  77  wrong encryption key\n"
+		"  78  invalid configuration\n",
 		out);
 }
 
@@ -79,14 +94,14 @@ static const struct command *find_command(const char *name)
 	near = nearest_name(&nearest);
 	if (near != NULL)
 		(void)output_fail(
-			EX_USAGE, "there is no command \"%s\"; did you mean \"%s\"?", name, near);
+			EX_USAGE, "unknown command \"%s\"; did you mean \"%s\"?", name, near);
 	else
-		(void)output_fail(EX_USAGE, "there is no command \"%s\"; --help lists them", name);
+		(void)output_fail(EX_USAGE, "unknown command \"%s\"; --help lists them", name);
 	return NULL;
 }
 
-/* The value of `--name VALUE` or `--name=VALUE`, moving *at on; NULL when argv[*at] is another
- * option. *missing: it has no value. */
+/* The value of `--name VALUE` or `--name=VALUE`; advances *at. NULL when argv[*at] is another
+ * option. *missing: the option has no value. */
 static const char *option_value(int argc, char **argv, int *at, const char *name, bool *missing)
 {
 	size_t length = strlen(name);
@@ -115,11 +130,11 @@ static int read_timeout(struct ctl *ctl, const char *text)
 	ctl->timeout_seconds = strtod(text, &end);
 	if (end == text || *end != '\0' || errno != 0 ||
 		!(ctl->timeout_seconds > 0 && ctl->timeout_seconds <= 1e6))
-		return output_fail(EX_USAGE, "--timeout takes seconds, not \"%s\"", text);
+		return output_fail(EX_USAGE, "--timeout expects seconds, not \"%s\"", text);
 	return 0;
 }
 
-/* Takes the global options out of argv; the rest moves up. Gives the number that is left, or -1. */
+/* Removes the global options from argv. Returns the number of remaining arguments, or -1. */
 static int ctl_main_take_options(struct ctl *ctl, int argc, char **argv, struct wishes *wishes)
 {
 	int kept = 0;
@@ -149,7 +164,7 @@ static int ctl_main_take_options(struct ctl *ctl, int argc, char **argv, struct 
 		}
 		if (missing) {
 			(void)output_fail(
-				EX_USAGE, "%.*s needs a value", (int)strcspn(name, "="), name);
+				EX_USAGE, "%.*s requires a value", (int)strcspn(name, "="), name);
 			return -1;
 		}
 	}
@@ -199,7 +214,7 @@ int main(int argc, char **argv)
 	struct ctl ctl = {.terminal = shows_colours()};
 	struct wishes wishes = {0};
 
-	/* What is wrong with the options before it is a message, too. */
+	/* --json also applies to messages about options that precede it. */
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
 		if (strcmp(argv[i], "--json") == 0)
 			output_messages_as_json();
@@ -211,6 +226,6 @@ int main(int argc, char **argv)
 	status = ctl_main_run(&ctl, count, argv, &wishes);
 	pierre_free(ctl.db);
 	if (fflush(stdout) != 0 && status == 0)
-		status = output_fail(EX_IOERR, "writing the output: %s", strerror(errno));
+		status = output_fail(EX_IOERR, "cannot write the output: %s", strerror(errno));
 	return status;
 }

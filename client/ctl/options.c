@@ -1,4 +1,4 @@
-/* Options of the commands, by getopt_long(). */
+/* Parses the options of commands by getopt_long(). */
 #include "output.h"
 #include "text.h"
 #include "options.h"
@@ -8,7 +8,7 @@
 
 #include "ctl.h"
 
-/* Values of getopt_long() for options that have no letter. */
+/* Values of getopt_long() for options without a letter. */
 enum { NO_LETTER = 256 };
 
 struct getopt_tables {
@@ -20,7 +20,7 @@ static void make_tables(const struct option_row *rows, struct getopt_tables *tab
 {
 	char *letters = tables->letters;
 
-	*letters++ = ':'; /* a missing value is told from an unknown option */
+	*letters++ = ':'; /* a missing value is distinguished from an unknown option */
 	for (int i = 0; rows[i].name != NULL; i++) {
 		bool valued = rows[i].flag == NULL;
 
@@ -49,23 +49,25 @@ static int store_option(const struct option_row *row, const char *value)
 	if (row->flag != NULL)
 		*row->flag = true;
 	else if (*value == '\0')
-		return output_fail(EX_USAGE, "--%s needs a value", row->name);
+		return output_fail(EX_USAGE, "--%s requires a value", row->name);
 	else if (row->text != NULL)
 		*row->text = value;
 	else if (!text_to_number(value, row->min, row->max, row->number))
-		return output_fail(EX_USAGE, "--%s takes a number from %llu to %llu, not \"%s\"",
+		return output_fail(EX_USAGE, "--%s expects a number from %llu to %llu, not \"%s\"",
 			row->name, (unsigned long long)row->min, (unsigned long long)row->max,
 			value);
 	return 0;
 }
 
-/* `given` is the argument as it stands in argv. */
+/* `given` is the argument in argv. */
 static int bad_option(const struct option_row *rows, int code, char **argv, const char *given)
 {
 	if (code == ':')
-		return output_fail(EX_USAGE, "--%s needs a value", option_of(rows, optopt)->name);
+		return output_fail(
+			EX_USAGE, "--%s requires a value", option_of(rows, optopt)->name);
 	if (optopt >= NO_LETTER)
-		return output_fail(EX_USAGE, "--%s takes no value", option_of(rows, optopt)->name);
+		return output_fail(
+			EX_USAGE, "--%s accepts no value", option_of(rows, optopt)->name);
 	if (optopt != 0 && given[1] != '-')
 		return output_fail(EX_USAGE, "%s has no option -%c", argv[0], optopt);
 	return output_fail(EX_USAGE, "%s has no option %s", argv[0], given);
@@ -78,7 +80,7 @@ int options_read(const struct option_row *rows, int argc, char **argv)
 
 	make_tables(rows, &tables);
 	opterr = 0;
-	optind = 0; /* reads from the beginning, also when another table was read before */
+	optind = 0; /* restarts the parsing after another table */
 	while ((code = getopt_long(argc, argv, tables.letters, tables.names, NULL)) != -1) {
 		int status = code == '?' || code == ':'
 			? bad_option(rows, code, argv, argv[optind - 1])
@@ -93,5 +95,5 @@ int options_read(const struct option_row *rows, int argc, char **argv)
 
 int options_none(int argc, char **argv)
 {
-	return argc == 1 ? 0 : output_fail(EX_USAGE, "%s takes no arguments", argv[0]);
+	return argc == 1 ? 0 : output_fail(EX_USAGE, "%s accepts no arguments", argv[0]);
 }

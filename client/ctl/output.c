@@ -11,14 +11,14 @@
 #include "../../protocol/json/json_add.h"
 #include "value.h"
 
-static bool as_json; /* messages; many are about arguments, before there is anything to ask */
+static bool as_json; /* for messages; many are about arguments, before a struct ctl exists */
 
 void output_messages_as_json(void)
 {
 	as_json = true;
 }
 
-/* A message has the form of a call that failed. */
+/* A message has the same form as a failed call. */
 static void begin_error(struct buffer *out, const char *kind, int code)
 {
 	json_add_object(out, NULL);
@@ -27,7 +27,7 @@ static void begin_error(struct buffer *out, const char *kind, int code)
 	json_add_integer(out, "code", code);
 }
 
-/* ref: 0 for none. Prints the line, and frees it. */
+/* ref: 0 for none. Prints and frees the line. */
 static void end_error(struct buffer *out, int outcome, bool retryable, uint64_t ref)
 {
 	json_add_text(out, "outcome", outcome == PIERRE_OUTCOME_UNKNOWN ? "unknown" : "none");
@@ -112,7 +112,7 @@ static int exit_code(const struct pierre_error *error)
 	case PIERRE_NO_MEMORY:
 		return EX_OSERR;
 	default:
-		return EX_USAGE; /* parameters that were refused before anything was sent */
+		return EX_USAGE; /* the library refused the parameters; nothing was sent */
 	}
 }
 
@@ -141,13 +141,14 @@ static void advise_connecting(const struct ctl *ctl)
 								      : "PATH";
 
 	if (access(socket, W_OK) != 0 && errno == EACCES)
-		(void)fputs("try: pierre-dbctl doctor, which says who may connect\n", stderr);
+		(void)fputs("try: pierre-dbctl doctor, which shows who may connect\n", stderr);
 	else
 		(void)fprintf(stderr,
-			"try: pierre-dbctl doctor, or systemctl status pierre-dbd, or start one with pierre-dbd --socket %s\n",
+			"try: pierre-dbctl doctor, or systemctl status pierre-dbd,\n"
+			"     or start a daemon with pierre-dbd --socket %s\n",
 			socket);
 	if (ctl->socket == NULL)
-		(void)fputs("     --socket PATH or $PIERRE_DBD_SOCKET chooses another socket\n",
+		(void)fputs("     --socket PATH or $PIERRE_DBD_SOCKET selects another socket\n",
 			stderr);
 }
 
@@ -162,10 +163,10 @@ int output_call_failed(const struct ctl *ctl, const struct pierre_error *error)
 	if (error->kind == PIERRE_NO_CONNECTION)
 		advise_connecting(ctl);
 	if (error->outcome == PIERRE_OUTCOME_UNKNOWN)
-		(void)fputs("the change may or may not have been made: look before you try again\n",
+		(void)fputs("the outcome of the change is unknown: check before you try again\n",
 			stderr);
 	if (error->ref != 0)
-		(void)fprintf(stderr, "the daemon's log says more under ref=%llu\n",
+		(void)fprintf(stderr, "see the daemon's log for ref=%llu\n",
 			(unsigned long long)error->ref);
 	return exit_code(error);
 }
@@ -203,7 +204,7 @@ static void new_line(unsigned depth)
 	(void)printf("\n%*s", (int)(depth * 2), "");
 }
 
-/* The end of the string that begins at `text`, behind its closing quote. */
+/* The end of the string that begins at `text`, after its closing quote. */
 static const char *string_end(const char *text)
 {
 	for (text++; *text != '"' && *text != '\0'; text++)
@@ -212,7 +213,7 @@ static const char *string_end(const char *text)
 	return *text == '"' ? text + 1 : text;
 }
 
-/* Valid, compact JSON in. Numbers and strings go through untouched. */
+/* json: valid and compact. Numbers and strings are copied unchanged. */
 static void print_indented(const struct ctl *ctl, const char *text)
 {
 	unsigned depth = 0;

@@ -6,15 +6,15 @@
 
 #include "ctl.h"
 
-/* From here on messages are JSON texts, one a line. */
+/* From now on messages are JSON texts, one per line. */
 void output_messages_as_json(void);
-/* `pierre-dbctl: …` to stderr; returns the code. */
+/* Prints `pierre-dbctl: …` to stderr; returns the code. */
 int output_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* More to a message before it, for people alone. */
+/* Adds a hint to the preceding message; nothing with --json. */
 void output_hint(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Reports a failed call and what to try; returns the exit code. */
+/* Reports a failed call with a hint; returns the exit code. */
 int output_call_failed(const struct ctl *ctl, const struct pierre_error *error);
-/* stdout: a JSON text; indented and coloured on a terminal, else as it is; with a newline. */
+/* Prints a JSON text and a newline to stdout; indented and coloured on a terminal. */
 void output_print_json(const struct ctl *ctl, const char *text);
 /* Escape sequences, or "" when the output is plain. */
 const char *output_bold(const struct ctl *ctl);

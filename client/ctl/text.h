@@ -1,4 +1,4 @@
-/* Files and numbers that a command line names. */
+/* Files and numbers given on the command line. */
 #ifndef PIERRE_CTL_TEXT_H
 #define PIERRE_CTL_TEXT_H
 
@@ -6,9 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A whole file (`-`: stdin) with a NUL behind, to be freed; NULL after reporting why. */
+/* Reads a whole file (`-`: stdin) and appends a NUL. The caller frees it; NULL after reporting an
+ * error. */
 char *text_of_file(const char *path, size_t *length);
-/* Whole decimal number within the range; false when it is none. */
+/* Parses a decimal integer within the range; false when it is not one. */
 bool text_to_number(const char *text, uint64_t min, uint64_t max, uint64_t *out);
 
 #endif

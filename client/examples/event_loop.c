@@ -1,12 +1,12 @@
-/* The library in an event loop of one's own, here of poll(): users are looked up while the loop
- * does other things.
+/* Integrates the library into an event loop, here of poll(): looks up users while the loop does
+ * other work.
  *
  *     cc event_loop.c $(pkg-config --cflags --libs pierre-db) -o event_loop
  *     ./event_loop EMAIL...
  *
- * All calls go out together; each answer is printed when it comes. In a loop of libuv or GLib the
- * three lines that set `watched` and `timeout` become a poll handle and a timer, which are set
- * again after every pierre_process(). */
+ * All calls are sent together; each answer is printed when it arrives. With libuv or GLib, replace
+ * the three lines that set `watched` and `timeout` by a poll handle and a timer, and update them
+ * after every pierre_process(). */
 #include <pierre-db.h>
 #include <poll.h>
 #include <stdio.h>
@@ -58,7 +58,7 @@ int main(int argc, char **argv)
 		watched.events = (short)(((events & PIERRE_EVENT_READ) != 0 ? POLLIN : 0) |
 			((events & PIERRE_EVENT_WRITE) != 0 ? POLLOUT : 0));
 		if (poll(&watched, 1, timeout) >=
-			0) /* a negative fd is ignored: then only the time counts */
+			0) /* a negative fd is ignored: then only the timeout applies */
 			pierre_process(db);
 	}
 	pierre_free(db);

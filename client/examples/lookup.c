@@ -1,5 +1,5 @@
-/* What Pierre's server does for each request of an API key: finds the key, reads its owner's Strava
- * token, and records the usage.
+/* Handles a request with an API key as Pierre's server does: finds the key, reads its owner's
+ * Strava token, and records the usage.
  *
  *     cc lookup.c $(pkg-config --cflags --libs pierre-db) -o lookup
  *     ./lookup PREFIX HASH            (the daemon's socket is found as pierre-dbctl finds it) */
@@ -15,7 +15,7 @@ static int fail(const char *what, const struct pierre_error *error)
 
 static int record(struct pierre *db, const struct pierre_api_key *key, struct pierre_error *error)
 {
-	/* Members that are not named are missing: the daemon puts in the time itself. */
+	/* Members that are not set are omitted: the daemon sets the time. */
 	struct pierre_api_key_usage_input usage = {
 		.api_key_id = key->id,
 		.tool_name = "get_activities",
@@ -44,7 +44,7 @@ static int print_token(
 	(void)pierre_time_format(token->expires_at, expires);
 	(void)printf("Strava: %zu characters of token, scope %s, until %s\n",
 		strlen(token->access_token), token->scope, expires);
-	pierre_token_free(token); /* wipes it, too */
+	pierre_token_free(token); /* also wipes it */
 	return 0;
 }
 

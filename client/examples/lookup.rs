@@ -1,18 +1,19 @@
-//! What Pierre's server does for each request of an API key, in Rust and through the library's C interface: finds the key, reads its
-//! owner's Strava token, and records the usage. Only the standard library is needed.
+//! Handles a request with an API key as Pierre's server does, in Rust and through the library's C
+//! interface: finds the key, reads its owner's Strava token, and records the usage. Needs only the
+//! standard library.
 //!
 //!     rustc lookup.rs -l pierre-db && ./lookup PREFIX HASH
 //!
-//! A server of many threads gives each thread a `Db` of its own: `Db` is not `Sync`, as the library demands.
+//! A multi-threaded server gives each thread its own `Db`: `Db` is not `Sync`, as the library requires.
 //!
-//! Rust 1.63 is enough, which is Debian 12's.
+//! Requires Rust 1.63, the version of Debian 12.
 
 use std::ffi::{CStr, CString};
 use std::marker::PhantomData;
 use std::os::raw::{c_char, c_int};
 use std::ptr::{null, null_mut, NonNull};
 
-/// The parts of pierre-db.h and pierre-db-calls.h that are used here; all structs as they stand there.
+/// The declarations of pierre-db.h and pierre-db-calls.h that are used here.
 mod ffi {
     use std::os::raw::{c_char, c_int};
 
@@ -96,11 +97,11 @@ mod ffi {
     }
 }
 
-/// A failed call, in words.
+/// The message of a failed call.
 #[derive(Debug)]
 struct Failure(String);
 
-/// A text of the library, which never is NULL here and always UTF-8.
+/// Copies a text of the library, which is never NULL here and always UTF-8.
 fn text(pointer: *const c_char) -> String {
     unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned()
 }
@@ -115,7 +116,7 @@ fn checked(call: impl FnOnce(*mut ffi::Error) -> c_int) -> Result<(), Failure> {
     Err(Failure(format!("{kind}: {}", text(error.message.as_ptr()))))
 }
 
-/// What the server needs to know of a key.
+/// The data of a key that the server needs.
 struct Key {
     id: String,
     user_id: String,
@@ -129,7 +130,7 @@ struct Token {
     scope: String,
 }
 
-/// A connection. One thread at a time may use it, so that it is `Send`, but not `Sync`.
+/// A connection. Only one thread at a time may use it: it is `Send`, but not `Sync`.
 struct Db {
     handle: NonNull<ffi::Pierre>,
     _not_sync: PhantomData<std::cell::Cell<()>>,
@@ -138,7 +139,7 @@ struct Db {
 unsafe impl Send for Db {}
 
 impl Db {
-    /// At the default socket.
+    /// Uses the default socket.
     fn new() -> Option<Db> {
         let handle = NonNull::new(unsafe { ffi::pierre_new(null()) })?;
         Some(Db { handle, _not_sync: PhantomData })
@@ -182,7 +183,7 @@ impl Db {
     fn record_usage(&self, api_key_id: &str, tool: &str, status: u16, milliseconds: u32) -> Result<(), Failure> {
         let api_key_id = CString::new(api_key_id).expect("ids hold no NUL");
         let tool = CString::new(tool).expect("names of tools hold no NUL");
-        let mut usage: ffi::ApiKeyUsageInput = unsafe { std::mem::zeroed() }; // all that may be missing, is
+        let mut usage: ffi::ApiKeyUsageInput = unsafe { std::mem::zeroed() }; // omits all optional members
         usage.api_key_id = api_key_id.as_ptr();
         usage.tool_name = tool.as_ptr();
         usage.status_code = status;

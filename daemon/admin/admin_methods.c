@@ -1,75 +1,57 @@
-/* The methods of those who administer the daemon: who is connected, the settings, reloading,
- * pausing. */
+#include "admin_methods.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "../../protocol/json/json.h"
-#include "../clients/access.h"
-#include "../clients/connection.h"
-#include "../loop/daemon.h"
-#include "daemon_methods.h"
-#include "../loop/log.h"
-
-static void write_integer(struct buffer *out, const char *key, uint64_t number)
-{
-	buffer_text(out, key);
-	json_write_integer(out, (int64_t)number);
-}
-
-static void write_seconds(struct buffer *out, const char *key, uint64_t ns)
-{
-	buffer_text(out, key);
-	json_write_real(out, (double)ns / 1e9);
-}
+#include "../../protocol/json/json_add.h"
+#include "../base/log.h"
+#include "admin.h"
 
 static void write_client(
 	const struct connection *connection, bool self, uint64_t now, struct buffer *out)
 {
-	const char *role = role_name(connection->role);
-
-	write_integer(out, "{\"id\":", connection->number);
-	buffer_text(out, self ? ",\"self\":true" : ",\"self\":false");
-	write_integer(out, ",\"uid\":", connection->uid);
-	write_integer(out, ",\"gid\":", connection->gid);
-	write_integer(out, ",\"pid\":", (uint64_t)connection->pid);
-	buffer_text(out, ",\"role\":");
-	json_write_string(out, role, strlen(role));
-	write_seconds(out, ",\"connected_seconds\":", now - connection->opened_at);
+	const struct account *account = &connection->scheduled.account;
 	/* The line that asks carries the clock of before its answer, which may be a little newer
 	 * than now. */
-	write_seconds(out,
-		",\"idle_seconds\":", now > connection->heard_at ? now - connection->heard_at : 0);
-	write_integer(out, ",\"lines\":", connection->lines);
-	write_integer(out, ",\"bytes_in\":", connection->bytes_in);
-	write_integer(out, ",\"bytes_out\":", connection->bytes_out);
-	write_integer(out, ",\"in_flight\":", connection->calls);
-	write_integer(out, ",\"unsent_bytes\":", self ? 0 : output_pending(&connection->output));
-	write_integer(out, ",\"memory_bytes\":", connection->account.held);
-	write_integer(out, ",\"memory_peak_bytes\":", connection->account.peak);
-	buffer_text(out,
-		(connection->events & UV_READABLE) != 0 ? ",\"reading\":true}"
-							: ",\"reading\":false}");
+	uint64_t idle = now > connection->heard_at ? now - connection->heard_at : 0;
+
+	json_add_object(out, NULL);
+	json_add_count(out, "id", connection->scheduled.number);
+	json_add_bool(out, "self", self);
+	json_add_count(out, "uid", connection->uid);
+	json_add_count(out, "gid", connection->gid);
+	json_add_integer(out, "pid", connection->pid);
+	json_add_text(out, "role", role_name(connection->role));
+	json_add_real(out, "connected_seconds", (double)(now - connection->opened_at) / 1e9);
+	json_add_real(out, "idle_seconds", (double)idle / 1e9);
+	json_add_count(out, "lines", connection->lines);
+	json_add_count(out, "bytes_in", connection->bytes_in);
+	json_add_count(out, "bytes_out", connection->bytes_out);
+	json_add_count(out, "in_flight", connection->scheduled.in_flight);
+	json_add_count(out, "unsent_bytes", self ? 0 : output_pending(&connection->output));
+	json_add_count(out, "memory_bytes", account->held);
+	json_add_count(out, "memory_peak_bytes", account->peak);
+	json_add_bool(out, "reading", (connection->events & UV_READABLE) != 0);
+	json_add_end(out, '}');
 }
 
-int admin_methods_clients(struct daemon *daemon, const struct method_input *input,
-	struct buffer *out, struct err *err)
+int admin_methods_clients(
+	struct admin *admin, const struct method_input *input, struct buffer *out, struct err *err)
 {
-	uint64_t now = uv_hrtime(), limit = daemon->settings.answer_limit;
+	uint64_t now = uv_hrtime(), limit = admin->runtime->settings->answer_limit;
 	size_t start = out->length;
-	bool first = true;
 
-	buffer_text(out, "{\"clients\":[");
-	list_for_each (node, &daemon->server.connections) {
+	json_add_object(out, NULL);
+	json_add_array(out, "clients");
+	list_for_each (node, &admin->server->set.connections) {
 		const struct connection *connection = list_entry(node, struct connection, link);
 
-		if (!connection_alive(connection))
-			continue;
-		if (!first)
-			buffer_byte(out, ',');
-		first = false;
-		write_client(connection, connection == input->caller, now, out);
+		if (connection_alive(connection))
+			write_client(connection, connection == input->caller, now, out);
 	}
-	buffer_text(out, "]}");
+	json_add_end(out, ']');
+	json_add_end(out, '}');
 	if (out->length - start > limit)
 		return err_set(err, ERR_TOO_LARGE,
 			"the answer is larger than the limit of %llu bytes",
@@ -77,45 +59,37 @@ int admin_methods_clients(struct daemon *daemon, const struct method_input *inpu
 	return 0;
 }
 
-int admin_methods_config(struct daemon *daemon, const struct method_input *input,
-	struct buffer *out, struct err *err)
+int admin_methods_config(
+	struct admin *admin, const struct method_input *input, struct buffer *out, struct err *err)
 {
-	const char *file = daemon->settings.env_path;
+	const char *file = admin->runtime->settings->env_path;
 
 	(void)input;
 	(void)err;
-	buffer_text(out, "{\"file\":");
-	if (file != NULL && utf8_valid(file, strlen(file)))
-		json_write_string(out, file, strlen(file));
-	else
-		buffer_text(out, "null");
-	buffer_text(out, ",\"settings\":");
-	settings_text_write_list(&daemon->settings, out);
-	buffer_byte(out, '}');
+	json_add_object(out, NULL);
+	json_add_text(out, "file", file != NULL && utf8_valid(file, strlen(file)) ? file : NULL);
+	json_add_name(out, "settings");
+	settings_text_write_list(admin->runtime->settings, out);
+	json_add_end(out, '}');
 	return 0;
 }
 
 /* "a,b" -> ["a","b"] */
 static void write_names(struct buffer *out, const char *key, const char *names)
 {
-	bool first = true;
-
-	buffer_text(out, key);
-	buffer_byte(out, '[');
+	json_add_array(out, key);
 	while (*names != '\0') {
 		size_t length = strcspn(names, ",");
 
-		if (!first)
-			buffer_byte(out, ',');
-		first = false;
+		json_add_name(out, NULL);
 		json_write_string(out, names, length);
 		names += length + (names[length] == ',');
 	}
-	buffer_byte(out, ']');
+	json_add_end(out, ']');
 }
 
-int admin_methods_reload(struct daemon *daemon, const struct method_input *input,
-	struct buffer *out, struct err *err)
+int admin_methods_reload(
+	struct admin *admin, const struct method_input *input, struct buffer *out, struct err *err)
 {
 	struct settings_changes changes = {0};
 	struct err problem = {0};
@@ -123,67 +97,83 @@ int admin_methods_reload(struct daemon *daemon, const struct method_input *input
 
 	(void)input;
 	(void)err;
-	if (daemon->state != DAEMON_RUNNING)
+	if (admin->dispatcher->stopping)
 		(void)err_set(&problem, ERR_SHUTTING_DOWN, "the daemon is stopping");
 	else
-		good = daemon_reload(daemon, &changes, &problem) == 0;
-	buffer_text(out, good ? "{\"reloaded\":true,\"error\":" : "{\"reloaded\":false,\"error\":");
-	if (good)
-		buffer_text(out, "null");
-	else
-		json_write_string(out, problem.message, strlen(problem.message));
-	write_names(out, ",\"changed\":", good ? changes.taken : "");
-	write_names(out, ",\"need_restart\":", good ? changes.restart : "");
-	buffer_byte(out, '}');
+		good = admin->reload(admin->owner, &changes, &problem) == 0;
+	json_add_object(out, NULL);
+	json_add_bool(out, "reloaded", good);
+	json_add_text(out, "error", good ? NULL : problem.message);
+	write_names(out, "changed", good ? changes.taken : "");
+	write_names(out, "need_restart", good ? changes.restart : "");
+	json_add_end(out, '}');
 	return 0;
 }
 
-static void write_pause(const struct daemon *daemon, struct buffer *out)
+static void write_pause(const struct dispatcher *dispatcher, struct buffer *out)
 {
-	buffer_text(out, daemon->pause.paused ? "{\"paused\":true" : "{\"paused\":false");
-	write_integer(out, ",\"under_way\":", daemon->dispatch.calls - daemon->pause.count);
-	write_integer(out, ",\"waiting\":", daemon->pause.count);
-	buffer_byte(out, '}');
+	const struct pause *pause = &dispatcher->pause;
+
+	json_add_object(out, NULL);
+	json_add_bool(out, "paused", pause->paused);
+	json_add_count(out, "under_way", dispatcher->in_flight - pause->count);
+	json_add_count(out, "waiting", pause->count);
+	json_add_end(out, '}');
 }
 
-int admin_methods_pause(struct daemon *daemon, const struct method_input *input, struct buffer *out,
-	struct err *err)
+int admin_methods_pause(
+	struct admin *admin, const struct method_input *input, struct buffer *out, struct err *err)
 {
 	(void)input;
 	(void)err;
-	pause_begin(&daemon->pause);
-	write_pause(daemon, out);
+	pause_begin(&admin->dispatcher->pause, admin->dispatcher->in_flight);
+	write_pause(admin->dispatcher, out);
 	return 0;
 }
 
-int admin_methods_resume(struct daemon *daemon, const struct method_input *input,
-	struct buffer *out, struct err *err)
+int admin_methods_resume(
+	struct admin *admin, const struct method_input *input, struct buffer *out, struct err *err)
 {
 	(void)input;
 	(void)err;
-	pause_end(&daemon->pause);
-	write_pause(daemon, out);
+	pause_end(&admin->dispatcher->pause);
+	write_pause(admin->dispatcher, out);
 	return 0;
 }
 
 /* PostgreSQL is copied by its own program, wherever that runs. */
-static void write_backup(struct store *store, bool began, struct buffer *out)
+static void write_no_backup(struct buffer *out)
 {
-	buffer_text(out, began ? "{\"began\":true," : "{\"began\":false,");
-	if (store->ops->backup_state != NULL)
-		store->ops->backup_state(store, out);
-	else
-		buffer_text(out,
-			"\"number\":0,\"state\":\"none\",\"path\":null,\"pages\":0,\"pages_done\":0,\"seconds\":0.0,\"bytes\":0,"
-			"\"tables\":{},\"error\":\"a PostgreSQL database is copied by pg_dump, not by the daemon\"");
-	buffer_byte(out, '}');
+	json_add_integer(out, "number", 0);
+	json_add_text(out, "state", "none");
+	json_add_text(out, "path", NULL);
+	json_add_integer(out, "pages", 0);
+	json_add_integer(out, "pages_done", 0);
+	json_add_real(out, "seconds", 0);
+	json_add_integer(out, "bytes", 0);
+	json_add_json(out, "tables", "{}");
+	json_add_text(
+		out, "error", "a PostgreSQL database is copied by pg_dump, not by the daemon");
 }
 
-int admin_methods_backup(struct daemon *daemon, const struct method_input *input,
-	struct buffer *out, struct err *err)
+static void write_backup(struct store *store, bool began, struct buffer *out)
+{
+	json_add_object(out, NULL);
+	json_add_bool(out, "began", began);
+	if (store->ops->backup_state != NULL) {
+		buffer_byte(out, ',');
+		store->ops->backup_state(store, out);
+	} else {
+		write_no_backup(out);
+	}
+	json_add_end(out, '}');
+}
+
+int admin_methods_backup(
+	struct admin *admin, const struct method_input *input, struct buffer *out, struct err *err)
 {
 	const struct value *path = &input->params[0], *force = &input->params[1];
-	struct store *store = daemon->store;
+	struct store *store = admin->store;
 	char *name = strndup(path->s.ptr, path->s.len);
 	bool began = false;
 	int result = 0;
@@ -193,7 +183,7 @@ int admin_methods_backup(struct daemon *daemon, const struct method_input *input
 	if (store->ops->backup != NULL)
 		result = store->ops->backup(store, name, force->i != 0, &began, err);
 	if (began && result == 0)
-		log_event(LOG_NOTICE, "a backup begins", log_text("path", name),
+		log_event(LOG_NOTICE, "backup started", log_text("path", name),
 			log_number("uid", input->caller->uid));
 	if (result == 0)
 		write_backup(store, began, out);
@@ -201,11 +191,11 @@ int admin_methods_backup(struct daemon *daemon, const struct method_input *input
 	return result;
 }
 
-int admin_methods_backup_state(struct daemon *daemon, const struct method_input *input,
-	struct buffer *out, struct err *err)
+int admin_methods_backup_state(
+	struct admin *admin, const struct method_input *input, struct buffer *out, struct err *err)
 {
 	(void)input;
 	(void)err;
-	write_backup(daemon->store, false, out);
+	write_backup(admin->store, false, out);
 	return 0;
 }

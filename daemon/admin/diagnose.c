@@ -1,8 +1,5 @@
-/* daemon.diagnose: what commonly goes wrong around a daemon, seen from inside, with what to do
- * about it.
- *
- * It looks at a handful of files on the loop's thread; that is a matter of microseconds, and only
- * administrators may ask. */
+#include "diagnose.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,11 +10,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../../protocol/json/json.h"
-#include "../loop/daemon.h"
-#include "daemon_methods.h"
-#include "../loop/log.h"
-#include "../loop/process.h"
+#include "../../protocol/json/json_add.h"
+#include "../base/log.h"
+#include "../base/process.h"
+#include "admin.h"
 
 enum level { OK, WARN, FAIL };
 
@@ -27,24 +23,13 @@ enum level { OK, WARN, FAIL };
 enum { RESERVED_DESCRIPTORS = 64, RECENT_SECONDS = 60, CLOCK_STEP_SECONDS = 5, TEXT_MAX = 512 };
 
 struct report {
-	struct daemon *daemon;
+	const struct admin *admin;
+	const struct settings *settings;
 	struct store_stats store;
 	struct store_version version;
 	struct process_usage usage;
 	struct buffer *out;
-	bool first;
 };
-
-static void add_text(struct report *report, const char *key, const char *text)
-{
-	buffer_text(report->out, key);
-	if (text == NULL)
-		buffer_text(report->out, "null");
-	else if (utf8_valid(text, strlen(text)))
-		json_write_string(report->out, text, strlen(text));
-	else
-		buffer_text(report->out, "\"(not UTF-8)\"");
-}
 
 static void diagnose_add(struct report *report, const char *name, enum level level,
 	const char *advice, const char *format, ...) __attribute__((format(printf, 5, 6)));
@@ -59,24 +44,25 @@ static void diagnose_add(struct report *report, const char *name, enum level lev
 	va_start(arguments, format);
 	(void)vsnprintf(detail, sizeof detail, format, arguments);
 	va_end(arguments);
-	add_text(report, report->first ? "{\"name\":" : ",{\"name\":", name);
-	add_text(report, ",\"status\":", names[level]);
-	add_text(report, ",\"detail\":", detail);
-	add_text(report, ",\"advice\":", level == OK ? NULL : advice);
-	buffer_byte(report->out, '}');
-	report->first = false;
+	json_add_object(report->out, NULL);
+	json_add_text(report->out, "name", name);
+	json_add_text(report->out, "status", names[level]);
+	json_add_text(
+		report->out, "detail", utf8_valid(detail, strlen(detail)) ? detail : "(not UTF-8)");
+	json_add_text(report->out, "advice", level == OK ? NULL : advice);
+	json_add_end(report->out, '}');
 }
 
 static void look_at_key(struct report *report)
 {
 	static const char *const sources[] = {
 		"systemd's credential", "the configuration file", "the environment", "an option"};
-	const struct settings *settings = &report->daemon->settings;
+	const struct settings *settings = report->settings;
 	bool file = *settings->encryption_key_file != '\0';
 	char fingerprint[17];
 
-	seal_fingerprint(report->daemon->seal, fingerprint);
-	if (seal_locked(report->daemon->seal))
+	seal_fingerprint(report->admin->seal, fingerprint);
+	if (seal_locked(report->admin->seal))
 		diagnose_add(report, "key", OK, NULL,
 			"fingerprint %s, from %s; its memory is locked", fingerprint,
 			file ? "a key file" : sources[settings->source[SETTING_ID_encryption_key]]);
@@ -87,29 +73,48 @@ static void look_at_key(struct report *report)
 			fingerprint);
 }
 
-/* It is there while the key is being changed, and easily forgotten. */
+static void look_at_password_costs(struct report *report)
+{
+	uint64_t users = password_cost_beyond(&report->admin->dispatcher->password_cost);
+	uint64_t limit = (uint64_t)report->settings->bcrypt_cost_limit;
+
+	if (users == 0)
+		diagnose_add(report, "password_costs", OK, NULL,
+			"no stored password hash costs more than bcrypt-cost-limit (%llu)",
+			(unsigned long long)limit);
+	else
+		diagnose_add(report, "password_costs", WARN,
+			"give these users new passwords, or raise bcrypt-cost-limit, which slows each check down; "
+			"pierre-dbctl call get_password_costs counts them",
+			"%llu users cannot log in: their password hash costs more than bcrypt-cost-limit (%llu)",
+			(unsigned long long)users, (unsigned long long)limit);
+}
+
+/* Only needed while the key is being changed, and easily forgotten. */
 static void look_at_previous_key(struct report *report)
 {
-	const struct seal *previous = seal_previous(report->daemon->seal);
+	const struct seal *previous = seal_previous(report->admin->seal);
 	char fingerprint[17];
 
 	if (previous == NULL)
 		return;
 	seal_fingerprint(previous, fingerprint);
 	diagnose_add(report, "previous_key", WARN,
-		"run pierre-dbctl rotate-key; when it has ended with 0, take the previous key out of the settings",
-		"the key is being changed: fingerprint %s opens, too", fingerprint);
+		"run pierre-dbctl rotate-key; once it has ended with 0, remove the previous key from the "
+		"settings",
+		"the key is being changed: the key with fingerprint %s is accepted, too",
+		fingerprint);
 }
 
-/* A file that others than its owner can get at. */
+/* Whether users other than its owner have access to a file. */
 static void diagnose_look_at_file(struct report *report, const char *name, const char *path,
 	mode_t others, const char *advice)
 {
 	struct stat status;
 
 	if (stat(path, &status) != 0)
-		diagnose_add(report, name, WARN, "see that the path is right before the next start",
-			"%s: %s", path, strerror(errno));
+		diagnose_add(report, name, WARN, "correct the path before the next start", "%s: %s",
+			path, strerror(errno));
 	else if ((status.st_mode & others) != 0 &&
 		!(S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX) != 0))
 		diagnose_add(report, name, WARN, advice, "%s can be %s by other users (mode %04o)",
@@ -125,7 +130,7 @@ static void diagnose_look_at_file(struct report *report, const char *name, const
 
 static void look_at_settings_files(struct report *report)
 {
-	const struct settings *settings = &report->daemon->settings;
+	const struct settings *settings = report->settings;
 
 	if (*settings->encryption_key_file != '\0')
 		diagnose_look_at_file(report, "key_file", settings->encryption_key_file, 077,
@@ -142,8 +147,8 @@ static void look_at_space(struct report *report, const char *folder)
 	enum level level;
 
 	if (statvfs(folder, &system) != 0) {
-		diagnose_add(report, "disk_space", WARN, "see that the folder is there", "%s: %s",
-			folder, strerror(errno));
+		diagnose_add(report, "disk_space", WARN, "create the folder", "%s: %s", folder,
+			strerror(errno));
 		return;
 	}
 	left = (uint64_t)system.f_bavail * system.f_frsize;
@@ -165,8 +170,8 @@ static void look_at_sqlite(struct report *report)
 	bool large = report->store.wal_bytes > WAL_WARN;
 
 	if (path == NULL) {
-		diagnose_add(report, "database_file", WARN, "use a file for what is to be kept",
-			"the database is in memory alone");
+		diagnose_add(report, "database_file", WARN, "use a file for data that must be kept",
+			"the database is only in memory");
 		return;
 	}
 	slash = strrchr(path, '/');
@@ -183,8 +188,9 @@ static void look_at_sqlite(struct report *report)
 			report->version.warning);
 	look_at_space(report, folder);
 	diagnose_add(report, "wal", large ? WARN : OK,
-		"a long read of another program (sqlite3, a copy) keeps it from shrinking: `fuser FILE` finds it",
-		"the write-ahead log has %.1f MiB; %llu checkpoints, %llu of them held up",
+		"a long read of another program (sqlite3, a copy) keeps it from shrinking: `fuser FILE` "
+		"finds it",
+		"the write-ahead log has %.1f MiB; %llu checkpoints, %llu of them blocked",
 		(double)report->store.wal_bytes / (1 << 20),
 		(unsigned long long)report->store.checkpoints,
 		(unsigned long long)report->store.checkpoint_busy);
@@ -198,7 +204,7 @@ static void look_at_pool(struct report *report)
 
 	diagnose_add(report, "connections", full ? WARN : OK,
 		"raise the setting pool, or look for what is slow: `pierre-dbctl top`",
-		"%u in use, %u idle, %u being made, at most %u; %u calls wait",
+		"%u in use, %u idle, %u connecting, max. %u; %u calls wait",
 		store->connections_active, store->connections_idle, store->connections_connecting,
 		store->connections_max, store->queued);
 }
@@ -210,51 +216,51 @@ static void look_at_errors(struct report *report)
 
 	if (*report->store.last_error == '\0') {
 		diagnose_add(report, "last_error", OK, NULL,
-			"the database has made no trouble since the start");
+			"the database has had no errors since the start");
 		return;
 	}
 	(void)timestamp_format(report->store.last_error_at, at);
 	diagnose_add(report, "last_error", age < RECENT_SECONDS ? WARN : OK,
-		"`pierre-dbctl health` tells whether it lasts", "%s: %.300s", at,
+		"`pierre-dbctl health` shows whether it lasts", "%s: %.300s", at,
 		report->store.last_error);
 }
 
 static void look_at_limits(struct report *report)
 {
 	const struct process_usage *usage = &report->usage;
-	uint64_t need = report->daemon->settings.connections + report->store.connections_max +
+	uint64_t need = report->settings->connections + report->store.connections_max +
 		RESERVED_DESCRIPTORS;
-	unsigned clients = report->daemon->server.count;
+	unsigned clients = report->admin->server->set.count;
 	struct rlimit core = {0};
 
 	if (usage->descriptor_limit < need)
 		diagnose_add(report, "descriptors", WARN,
-			"raise LimitNOFILE= in the unit (ulimit -n), or lower the setting connections",
-			"%llu files may be open; as many clients as the settings allow need %llu",
+			"raise LimitNOFILE= in the unit (ulimit -n), or lower connections",
+			"the limit is %llu open files; the max. number of clients needs %llu",
 			(unsigned long long)usage->descriptor_limit, (unsigned long long)need);
 	else
-		diagnose_add(report, "descriptors", OK, NULL, "%llu files are open, %llu may be",
+		diagnose_add(report, "descriptors", OK, NULL, "%llu of at most %llu files are open",
 			(unsigned long long)usage->descriptors,
 			(unsigned long long)usage->descriptor_limit);
 	diagnose_add(report, "clients",
-		clients * 10 > report->daemon->settings.connections * 9 ? WARN : OK,
-		"`pierre-dbctl clients` tells whose they are; raise the setting connections if they are meant",
-		"%u of at most %llu", clients,
-		(unsigned long long)report->daemon->settings.connections);
+		clients * 10 > report->settings->connections * 9 ? WARN : OK,
+		"`pierre-dbctl clients` lists them; raise connections if all are wanted",
+		"%u of at most %llu", clients, (unsigned long long)report->settings->connections);
 	(void)getrlimit(RLIMIT_CORE, &core);
 	diagnose_add(report, "core_dumps", core.rlim_cur == 0 ? OK : WARN,
-		"set LimitCORE=0: a core would hold the key", "%s",
-		core.rlim_cur == 0 ? "none are written" : "they are allowed");
+		"set LimitCORE=0: a core dump would hold the key", "%s",
+		core.rlim_cur == 0 ? "disabled" : "enabled");
 }
 
 static void look_at_socket(struct report *report)
 {
-	const struct socket *socket = &report->daemon->socket;
-	const struct settings *settings = &report->daemon->settings;
+	const struct socket *socket = report->admin->server->socket;
+	const struct settings *settings = report->settings;
 	struct stat status;
 
 	if (!socket_in_place(socket))
-		diagnose_add(report, "socket", FAIL, "restart the daemon: nobody else can connect",
+		diagnose_add(report, "socket", FAIL,
+			"restart the daemon: no new client can connect",
 			"%s was removed or replaced", socket->path);
 	else if (stat(socket->path, &status) == 0 && (status.st_mode & 002) != 0 &&
 		settings->default_role > ROLE_READ)
@@ -271,48 +277,50 @@ static void look_at_socket(struct report *report)
 /* Deadlines do not depend on the wall clock; what is stored does. */
 static void diagnose_look_at_clock(struct report *report)
 {
-	double up = (double)(uv_hrtime() - report->daemon->started_at) / 1e9;
-	double by_wall = (double)(timestamp_now() - report->daemon->started_wall) / 1e6,
+	double up = (double)(uv_hrtime() - report->admin->started_at) / 1e9;
+	double by_wall = (double)(timestamp_now() - report->admin->started_wall) / 1e6,
 	       step = by_wall - up;
 
 	if (step > CLOCK_STEP_SECONDS || step < -CLOCK_STEP_SECONDS)
 		diagnose_add(report, "clock", WARN,
-			"see that the time is kept (timedatectl): stored times and expiries follow it",
-			"it was set by %.0f s since the daemon's start", step);
+			"check the time service (timedatectl): stored times and expiries follow the clock",
+			"it was changed by %.0f s since the daemon's start", step);
 	else
 		diagnose_add(report, "clock", OK, NULL, "steady since the start");
 }
 
 static void look_at_state(struct report *report)
 {
-	const struct daemon *daemon = report->daemon;
+	const struct pause *pause = &report->admin->dispatcher->pause;
 	uint64_t lost = log_dropped();
 
 	diagnose_add(
 		report, "schema", OK, NULL, "migration %lld", (long long)report->version.schema);
-	if (daemon->pause.paused)
-		diagnose_add(report, "paused", WARN, "`pierre-dbctl resume` lets calls go again",
-			"%u calls wait", daemon->pause.count);
+	if (pause->paused)
+		diagnose_add(report, "paused", WARN, "`pierre-dbctl resume` lets calls go on",
+			"%u calls wait", pause->count);
 	diagnose_add(report, "log", lost > 0 ? WARN : OK,
-		"whoever reads the log is too slow: see to it", "%llu lines, %llu of them lost",
+		"the reader of the log is too slow: find out why", "%llu lines, %llu of them lost",
 		(unsigned long long)log_lines(), (unsigned long long)lost);
 }
 
-int diagnose_daemon(struct daemon *daemon, const struct method_input *input, struct buffer *out,
-	struct err *err)
+int diagnose_daemon(
+	struct admin *admin, const struct method_input *input, struct buffer *out, struct err *err)
 {
-	struct report report = {.daemon = daemon, .out = out, .first = true};
+	struct report report = {.admin = admin, .settings = admin->runtime->settings, .out = out};
 
 	(void)input;
 	(void)err;
-	daemon->store->ops->stats(daemon->store, &report.store);
-	daemon->store->ops->version(daemon->store, &report.version);
+	admin->store->ops->stats(admin->store, &report.store);
+	admin->store->ops->version(admin->store, &report.version);
 	process_usage(&report.usage);
-	buffer_text(out, "{\"findings\":[");
+	json_add_object(out, NULL);
+	json_add_array(out, "findings");
 	look_at_key(&report);
 	look_at_previous_key(&report);
+	look_at_password_costs(&report);
 	look_at_settings_files(&report);
-	if (strcmp(daemon->store->ops->name, "sqlite") == 0)
+	if (strcmp(admin->store->ops->name, "sqlite") == 0)
 		look_at_sqlite(&report);
 	else
 		look_at_pool(&report);
@@ -321,6 +329,7 @@ int diagnose_daemon(struct daemon *daemon, const struct method_input *input, str
 	look_at_socket(&report);
 	diagnose_look_at_clock(&report);
 	look_at_state(&report);
-	buffer_text(out, "]}");
+	json_add_end(out, ']');
+	json_add_end(out, '}');
 	return 0;
 }

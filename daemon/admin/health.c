@@ -3,8 +3,9 @@
 #include <string.h>
 #include <uv.h>
 
-#include "../../protocol/json/json.h"
-#include "../loop/daemon.h"
+#include "../../protocol/json/json_add.h"
+#include "../calls/finish.h"
+#include "admin.h"
 
 static const char *const status_names[] = {
 	[STORE_OK] = "ok", [STORE_DEGRADED] = "degraded", [STORE_DOWN] = "down"};
@@ -12,7 +13,6 @@ static const char *const status_names[] = {
 struct report {
 	struct buffer *out;
 	enum store_health worst;
-	bool first;
 };
 
 static void write_check(struct report *report, const char *name, enum store_health status,
@@ -22,23 +22,16 @@ static void write_check(struct report *report, const char *name, enum store_heal
 
 	if (status > report->worst)
 		report->worst = status;
-	if (!report->first)
-		buffer_byte(out, ',');
-	report->first = false;
-	buffer_text(out, "{\"name\":\"");
-	buffer_text(out, name);
-	buffer_text(out, "\",\"status\":\"");
-	buffer_text(out, status_names[status]);
-	buffer_text(out, "\",\"latency_ms\":");
-	json_write_real(out, latency_ms);
-	if (detail != NULL && *detail != '\0') {
-		buffer_text(out, ",\"detail\":");
-		json_write_string(out, detail, strlen(detail));
-	}
-	buffer_byte(out, '}');
+	json_add_object(out, NULL);
+	json_add_text(out, "name", name);
+	json_add_text(out, "status", status_names[status]);
+	json_add_real(out, "latency_ms", latency_ms);
+	if (detail != NULL && *detail != '\0')
+		json_add_text(out, "detail", detail);
+	json_add_end(out, '}');
 }
 
-/* What the database said to the probe, or that it says nothing. */
+/* The result of the probe, or how long it has had none. */
 static void check_database(struct health *health, struct report *report, bool answered)
 {
 	uint64_t now = uv_hrtime();
@@ -55,10 +48,10 @@ static void check_database(struct health *health, struct report *report, bool an
 		detail);
 }
 
-/* What the store itself knows: connections lost, no room, a file replaced. */
+/* What the store itself knows: lost connections, a full disk, a replaced file. */
 static void check_store(struct health *health, struct report *report)
 {
-	struct store *store = health->daemon->store;
+	struct store *store = health->admin->store;
 	char detail[ERR_MESSAGE_MAX] = "";
 	enum store_health status = store->ops->health(store, detail);
 
@@ -71,91 +64,89 @@ static void check_passwords(struct health *health, struct report *report)
 	char detail[64] = "";
 	bool full;
 
-	password_pool_stats(health->daemon->passwords, &stats);
-	full = stats.queued * 2 > health->daemon->settings.password_queue;
+	password_pool_stats(health->admin->dispatcher->passwords, &stats);
+	full = stats.queued * 2 > health->admin->runtime->settings->password_queue;
 	if (full)
 		(void)snprintf(detail, sizeof detail, "%u passwords wait", stats.queued);
 	write_check(report, "passwords", full ? STORE_DEGRADED : STORE_OK, 0, detail);
 }
 
-/* Only when there is something to say. */
+/* Only when its use is near the limit. */
 static void check_key(struct health *health, struct report *report)
 {
-	uint64_t sealed = seal_count_total(health->daemon->seal);
+	uint64_t sealed = seal_count_total(health->admin->seal);
 	char detail[160];
 
 	if (sealed < SEAL_WARN)
 		return;
 	(void)snprintf(detail, sizeof detail,
-		"the key has sealed %llu texts of the %llu that it may: change it (pierre-dbctl rotate-key)",
+		"the key has sealed %llu of at most %llu texts: change it (pierre-dbctl rotate-key)",
 		(unsigned long long)sealed, (unsigned long long)SEAL_LIMIT);
 	write_check(report, "key", STORE_DEGRADED, 0, detail);
 }
 
 static void check_loop(struct health *health, struct report *report)
 {
-	const struct daemon *daemon = health->daemon;
-	bool draining = daemon->state != DAEMON_RUNNING, gone = !socket_in_place(&daemon->socket),
-	     paused = daemon->pause.paused;
-	double lag = (double)daemon->metrics.loop_lag_ns / 1e6;
+	const struct admin *admin = health->admin;
+	const struct pause *pause = &admin->dispatcher->pause;
+	bool draining = admin->dispatcher->stopping, gone = !socket_in_place(admin->server->socket);
+	double lag = (double)admin->runtime->metrics.loop_lag_ns / 1e6;
 	char waiting[80];
 
 	write_check(report, "loop", lag > 500 ? STORE_DEGRADED : STORE_OK, lag, NULL);
-	(void)snprintf(waiting, sizeof waiting, "paused: %u calls wait for daemon.resume",
-		daemon->pause.count);
-	write_check(report, "clients", draining || gone || paused ? STORE_DEGRADED : STORE_OK, 0,
-		draining         ? "the daemon is stopping: it takes no new calls"
-			: gone   ? "the socket's file is gone: nobody can connect any more"
-			: paused ? waiting
-				 : NULL);
+	(void)snprintf(
+		waiting, sizeof waiting, "paused: %u calls wait for daemon.resume", pause->count);
+	write_check(report, "clients",
+		draining || gone || pause->paused ? STORE_DEGRADED : STORE_OK, 0,
+		draining                ? "the daemon is stopping: it takes no new calls"
+			: gone          ? "the socket file is missing: no client can connect"
+			: pause->paused ? waiting
+					: NULL);
 }
 
 /* For those who restart the daemon (live) or send it calls (ready). A thread that is stalled
- * although it has work is a reason to start anew; a database that is down is none. */
+ * although it has work is a reason to restart; a database that is down is none. */
 static void write_verdict(struct health *health, struct buffer *out, enum store_health worst)
 {
-	const struct daemon *daemon = health->daemon;
+	const struct admin *admin = health->admin;
+	const struct dispatcher *dispatcher = admin->dispatcher;
 	struct store_stats stats = {0};
-	bool ready =
-		worst != STORE_DOWN && daemon->state == DAEMON_RUNNING && !daemon->pause.paused;
 
-	daemon->store->ops->stats(daemon->store, &stats);
-	buffer_text(out, stats.stalled_ns < HEALTH_STALL_NS ? ",\"live\":true" : ",\"live\":false");
-	buffer_text(out, ready ? ",\"ready\":true" : ",\"ready\":false");
-	buffer_text(out, ",\"database_age_ms\":");
+	admin->store->ops->stats(admin->store, &stats);
+	json_add_bool(out, "live", stats.stalled_ns < HEALTH_STALL_NS);
+	json_add_bool(out, "ready",
+		worst != STORE_DOWN && !dispatcher->stopping && !dispatcher->pause.paused);
 	if (health->answered_at == 0)
-		buffer_text(out, "null");
+		json_add_text(out, "database_age_ms", NULL);
 	else
-		json_write_real(out, (double)(uv_hrtime() - health->answered_at) / 1e6);
+		json_add_real(
+			out, "database_age_ms", (double)(uv_hrtime() - health->answered_at) / 1e6);
 }
 
-/* The status stands before the checks that it follows from: the report is written behind a gap of
- * fixed size. */
+/* The status comes before the checks that it follows from, which are therefore made first. */
 static void write_health(struct health *health, struct buffer *out, bool answered)
 {
-	static const char head[] = "{\"status\":\"", backend[] = "\",\"backend\":\"",
-			  checks[] = "\",\"checks\":[";
-	struct buffer list = {.cap = 0};
-	struct report report = {&list, STORE_OK, true};
+	struct buffer checks = {.cap = 0};
+	struct report report = {&checks, STORE_OK};
 
+	json_add_array(&checks, NULL);
 	check_database(health, &report, answered);
 	check_store(health, &report);
 	check_loop(health, &report);
 	check_passwords(health, &report);
 	check_key(health, &report);
-	buffer_text(out, head);
-	buffer_text(out, status_names[report.worst]);
-	buffer_text(out, backend);
-	buffer_text(out, health->daemon->store->ops->name);
-	buffer_text(out, checks);
-	buffer_join(out, &list);
-	buffer_byte(out, ']');
+	json_add_end(&checks, ']');
+	json_add_object(out, NULL);
+	json_add_text(out, "status", status_names[report.worst]);
+	json_add_text(out, "backend", health->admin->store->ops->name);
+	json_add_name(out, "checks");
+	buffer_join(out, &checks);
 	write_verdict(health, out, report.worst);
-	buffer_byte(out, '}');
-	buffer_free(&list);
+	json_add_end(out, '}');
+	buffer_free(&checks);
 }
 
-/* Answers everyone who waits. */
+/* Answers all that wait. */
 static void answer_all(struct health *health, bool answered)
 {
 	struct list waiting;
@@ -167,7 +158,7 @@ static void answer_all(struct health *health, bool answered)
 
 		list_remove(&request->link);
 		write_health(health, &request->call.answer, answered);
-		dispatch_finish(request);
+		finish_call(request);
 	}
 }
 
@@ -175,14 +166,14 @@ static void on_probed(struct call *probe)
 {
 	struct health *health =
 		(struct health *)(void *)((char *)probe - offsetof(struct health, probe));
-	struct store *store = health->daemon->store;
+	struct store *store = health->admin->store;
+	uint64_t now = uv_hrtime();
 
 	health->probing = false;
-	health->asked_at = uv_hrtime();
-	health->latency_ns = health->asked_at - health->probe_started;
+	health->latency_ns = now - health->probe_started;
 	health->status = probe->err.kind == ERR_NONE ? STORE_OK : STORE_DOWN;
 	if (health->status == STORE_OK)
-		health->answered_at = health->asked_at;
+		health->answered_at = now;
 	*health->detail = '\0';
 	if (probe->err.kind != ERR_NONE) {
 		memcpy(health->detail, probe->err.message, sizeof health->detail);
@@ -203,7 +194,7 @@ static void health_on_timer(uv_timer_t *timer)
 
 static void send_probe(struct health *health)
 {
-	struct store *store = health->daemon->store;
+	struct store *store = health->admin->store;
 	struct call *probe = &health->probe;
 
 	health->probing = true;
@@ -216,7 +207,7 @@ static void send_probe(struct health *health)
 	probe->deadline = health->probe_started + (uint64_t)HEALTH_WAIT_MS * 1000000;
 	probe->order = &health->order;
 	probe->done = on_probed;
-	health->daemon->dispatch.submitted = true;
+	health->admin->dispatcher->submitted = true;
 	(void)uv_timer_start(&health->timer, health_on_timer, HEALTH_WAIT_MS, 0);
 	store->ops->ping(store, probe);
 }
@@ -232,15 +223,15 @@ void health_ask(struct health *health, struct request *request)
 			&health->timer, health_on_timer, 0, 0); /* that probe is overdue already */
 }
 
-int health_init(struct health *health, struct daemon *daemon)
+int health_init(struct health *health, struct admin *admin)
 {
-	*health = (struct health){.daemon = daemon};
+	*health = (struct health){.admin = admin};
 	list_init(&health->waiting);
 	list_init(&health->probe.link);
 	arena_init(&health->probe.arena);
 	order_init(&health->order);
 	health->timer.data = health;
-	return uv_timer_init(&daemon->loop, &health->timer);
+	return uv_timer_init(&admin->runtime->loop, &health->timer);
 }
 
 void health_close(struct health *health)

@@ -5,13 +5,12 @@
 
 #include "../../protocol/wire/rpc.h"
 #include "../clients/connection.h"
-#include "../loop/daemon.h"
+#include "dispatcher.h"
 
 enum {
 	SMALL_ANSWER = 1024,
 	KEPT_NODES = 16 * 1024,
-	ID_TEXT_MAX = 6 * RPC_ID_MAX + 2, /* as it stands in a line: each byte may be an escape */
-	DEPTH_MAX = 512,                  /* of settings; the line has passed its limit before */
+	ID_TEXT_MAX = 6 * RPC_ID_MAX + 2, /* in a line each byte may be an escape */
 };
 
 void batch_line_free(struct batch_line *line)
@@ -22,7 +21,7 @@ void batch_line_free(struct batch_line *line)
 
 static void charge_batch(struct batch *batch)
 {
-	account_charge(&batch->connection->account, &batch->charged,
+	account_charge(&batch->connection->scheduled.account, &batch->charged,
 		sizeof *batch + batch->arena.total + batch->line.arena.total +
 			batch->answer.capacity);
 }
@@ -31,16 +30,16 @@ static void batch_free(struct batch *batch)
 {
 	for (unsigned i = batch->next; batch->slots != NULL && i < batch->begun; i++)
 		if (batch->slots[i] != NULL)
-			request_free(&batch->slots[i]->daemon->dispatch.requests, batch->slots[i]);
+			request_free(&batch->slots[i]->dispatcher->requests, batch->slots[i]);
 	batch_line_free(&batch->line);
 	arena_free(&batch->arena);
 	buffer_wipe(&batch->answer);
 	buffer_free(&batch->answer);
-	account_charge(&batch->connection->account, &batch->charged, 0);
+	account_charge(&batch->connection->scheduled.account, &batch->charged, 0);
 	free(batch);
 }
 
-/* Where each call stands, instead of nodes, which take many times as much as the text. */
+/* The place of each call, instead of nodes, which take many times the memory of the text. */
 static bool cut_into_pieces(struct batch_line *line, const struct json *json)
 {
 	const struct json_node *nodes = json->nodes;
@@ -109,8 +108,8 @@ int batch_next(struct batch *batch, struct json *scratch, struct json **json, ui
 
 		*json = scratch;
 		*node = 0;
-		return json_scan(
-			scratch, line->json.text + piece->start, piece->length, DEPTH_MAX, &err);
+		return json_scan(scratch, line->json.text + piece->start, piece->length,
+			JSON_DEPTH_MAX, &err);
 	}
 	*json = &line->json;
 	*node = batch->node;
@@ -128,7 +127,7 @@ bool batch_all_begun(const struct batch *batch)
 static void keep_within_limit(struct batch *batch, struct request *request)
 {
 	struct buffer *answer = &request->call.answer;
-	uint64_t limit = request->daemon->settings.answer_limit;
+	uint64_t limit = request->dispatcher->runtime->settings->answer_limit;
 	char id[ID_TEXT_MAX];
 	struct err err;
 
@@ -156,7 +155,7 @@ static void write_answer(struct batch *batch, struct request *request)
 			&request->call.answer); /* when it failed the connection is closed */
 	}
 	batch->connection->held_bytes += batch->answer.length - before;
-	request_free(&request->daemon->dispatch.requests, request);
+	request_free(&request->dispatcher->requests, request);
 	charge_batch(batch);
 }
 
@@ -176,7 +175,7 @@ static void batch_end(struct batch *batch)
 
 void batch_finish(struct batch *batch, struct request *request)
 {
-	/* What waits for its turn is the answer alone. */
+	/* Only the answer waits for those before it. */
 	arena_reset(&request->call.arena);
 	request->id = NULL;
 	request->lent = 0;

@@ -27,7 +27,7 @@ struct batch {
 	struct batch_line line; /* goes once all calls are begun */
 	uint32_t node;          /* of the next call to begin */
 	unsigned count, begun, finished;
-	struct request **slots; /* finished calls whose turn to be written has not come */
+	struct request **slots; /* finished calls that wait for others before them */
 	unsigned next;          /* the next one to write */
 	struct buffer answer;   /* the array so far */
 	size_t ahead;           /* bytes in slots; they and those of `answer` are counted in

@@ -1,224 +1,32 @@
 #include "dispatch.h"
 
 #include <assert.h>
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../../protocol/decode.h"
 #include "../../protocol/foreign.h"
 #include "../../protocol/wire/rpc.h"
-#include "../clients/connection.h"
-#include "../loop/daemon.h"
-#include "../admin/daemon_methods.h"
-#include "../loop/log.h"
+#include "batch.h"
+#include "finish.h"
+#include "passwords.h"
+#include "submit.h"
 
-enum {
-	MAX_KEPT_NODES = 16 * 1024,
-	SMALL_LINE = 1024,
-	WALL_CHECK_NS = 10 * 1000 * 1000,
-	SLOW_LINES = 10
-};
+enum { MAX_KEPT_NODES = 16 * 1024, SMALL_LINE = 1024, WALL_CHECK_NS = 10 * 1000 * 1000 };
 
-void dispatch_init(struct dispatch *dispatch)
-{
-	*dispatch = (struct dispatch){.clock_stale = true};
-	arena_init(&dispatch->scratch);
-	dispatch->scratch.wipe = true;
-	request_pool_init(&dispatch->requests);
-	daemon_methods_init();
-}
-
-void dispatch_free(struct dispatch *dispatch)
-{
-	json_scan_free(&dispatch->json);
-	arena_free(&dispatch->scratch);
-	request_pool_free(&dispatch->requests);
-}
-
-void dispatch_wake(struct dispatch *dispatch)
-{
-	if (!dispatch->clock_stale)
-		return;
-	dispatch->clock = uv_hrtime();
-	dispatch->clock_stale = false;
-}
-
-/* The wall clock, by the other clock: two looks at the time for each call would show in the
+/* The wall clock, derived from the other clock: reading both for each call would show in the
  * profile. */
-static int64_t wall_clock(struct dispatch *dispatch)
+static int64_t wall_clock(struct dispatcher *dispatcher)
 {
-	if (dispatch->wall_checked == 0 ||
-		dispatch->clock - dispatch->wall_checked > WALL_CHECK_NS) {
-		dispatch->clock = uv_hrtime();
-		dispatch->wall_offset = timestamp_now() - (int64_t)(dispatch->clock / 1000);
-		dispatch->wall_checked = dispatch->clock;
+	struct iteration_clock *clock = &dispatcher->runtime->clock;
+
+	if (dispatcher->wall_checked == 0 ||
+		clock->now - dispatcher->wall_checked > WALL_CHECK_NS) {
+		iteration_clock_read(clock);
+		dispatcher->wall_offset = timestamp_now() - (int64_t)(clock->now / 1000);
+		dispatcher->wall_checked = clock->now;
 	}
-	return dispatch->wall_offset + (int64_t)(dispatch->clock / 1000);
-}
-
-/* What only the operator may read goes to the log under a reference; the client gets the reference.
- */
-static void hide_internal(struct err *err, const char *method)
-{
-	char ref[ERR_REF_DIGITS + 1];
-
-	if (err->kind != ERR_INTERNAL)
-		return;
-	if (err->ref == 0)
-		randombytes_buf(&err->ref, sizeof err->ref);
-	err_ref_format(err->ref, ref);
-	log_event(LOG_ERR, "internal error", log_text("ref", ref), log_text("method", method),
-		log_text("detail", err->message));
-	(void)snprintf(err->message, sizeof err->message,
-		"internal error; the daemon's log has it under reference %s", ref);
-}
-
-/* While the database is away every call that waits in vain is slow. */
-static bool slow_is_logged(struct dispatch *dispatch)
-{
-	uint64_t now = clock_ns();
-
-	if (now - dispatch->slow_from >= UINT64_C(1000000000)) {
-		dispatch->slow_from = now;
-		dispatch->slow_logged = 0;
-	}
-	if (dispatch->slow_logged >= SLOW_LINES) {
-		dispatch->slow_suppressed++;
-		return false;
-	}
-	dispatch->slow_logged++;
-	return true;
-}
-
-static void log_slow(const struct request *request, uint64_t ns)
-{
-	const struct call *call = &request->call;
-	struct dispatch *dispatch = &request->daemon->dispatch;
-	uint64_t limit = request->daemon->settings.slow_call;
-	char suppressed[24];
-
-	if (limit == 0 || ns < limit * 1000000)
-		return;
-	request->daemon->metrics.slow_calls++;
-	if (!slow_is_logged(dispatch))
-		return;
-	(void)snprintf(suppressed, sizeof suppressed, "%llu",
-		(unsigned long long)dispatch->slow_suppressed);
-	log_event(LOG_NOTICE, "slow call", log_text("method", call->method->name),
-		log_real("duration_ms", (double)ns / 1e6), log_number("rows", call->rows),
-		log_number("uid", request->connection->uid),
-		log_number("pid", request->connection->pid),
-		log_text("outcome",
-			call->err.kind == ERR_NONE ? "ok" : err_info(call->err.kind)->name),
-		log_text("untold", dispatch->slow_suppressed > 0 ? suppressed : NULL));
-	dispatch->slow_suppressed = 0;
-}
-
-/* Closes the answer's object, or replaces it by an error's. */
-static void complete_answer(struct request *request)
-{
-	struct call *call = &request->call;
-	struct buffer *answer = &call->answer;
-
-	if (call->err.kind == ERR_NONE && answer->failure == BUFFER_OVER_CAP)
-		(void)err_set(&call->err, ERR_TOO_LARGE,
-			"the answer is larger than the limit of %zu bytes", answer->cap);
-	else if (call->err.kind == ERR_NONE && answer->failure != BUFFER_OK)
-		(void)err_set(&call->err, ERR_INTERNAL, "out of memory");
-	answer->cap = 0;
-	if (call->err.kind == ERR_NONE) {
-		rpc_end_result(answer);
-		return;
-	}
-	hide_internal(&call->err, call->method->name);
-	buffer_cut(answer, 0);
-	if (!request->notification)
-		rpc_error(answer, request->id, request->id_length, &call->err);
-}
-
-void dispatch_finish(struct request *request)
-{
-	struct daemon *daemon = request->daemon;
-	struct connection *connection = request->connection;
-	uint64_t ns;
-
-	request_move(request, REQUEST_DONE);
-	complete_answer(request);
-	daemon->dispatch.clock = uv_hrtime();
-	ns = daemon->dispatch.clock - request->started;
-	if (request->call.dropped) {
-		daemon->metrics.calls_dropped++;
-	} else {
-		metrics_call(&daemon->metrics, request->call.method, request->call.err.kind, ns,
-			request->call.rows);
-		log_slow(request, ns);
-	}
-	daemon->dispatch.calls--;
-	if (request->batch != NULL) {
-		batch_finish(request->batch, request);
-	} else {
-		if (!request->notification)
-			connection_send(connection, &request->call.answer);
-		request_free(&daemon->dispatch.requests, request);
-	}
-	connection_call_done(connection);
-}
-
-static bool has_role(
-	const struct connection *connection, const struct method *method, struct err *err)
-{
-	if (connection->role >= method->role)
-		return true;
-	(void)err_set(err, ERR_PERMISSION_DENIED, "this peer has the role %s; %s needs %s",
-		role_name(connection->role), method->name, role_name((enum role)method->role));
-	return false;
-}
-
-static bool still_begins(struct request *request)
-{
-	struct connection *connection = request->connection;
-
-	if (atomic_load_explicit(&connection->order.gone, memory_order_relaxed) &&
-		!request->notification) {
-		(void)err_set(&request->call.err, ERR_UNAVAILABLE, "the client is gone");
-		request->call.dropped = true;
-	} else if (has_role(connection, request->call.method, &request->call.err)) {
-		return true;
-	}
-	dispatch_finish(request);
-	return false;
-}
-
-/* What is new was admitted in this loop iteration. */
-bool dispatch_begins(struct request *request)
-{
-	return request->state == REQUEST_NEW || still_begins(request);
-}
-
-void dispatch_submit(struct request *request)
-{
-	struct daemon *daemon = request->daemon;
-	unsigned calls;
-
-	if (!dispatch_begins(request))
-		return;
-	request_move(request, REQUEST_STORE);
-	if (request->call.method->impl == IMPL_HASH_PASSWORD)
-		dispatch_password_note_hash(request);
-	request->connection->reads += !request->call.method->write;
-	dispatch_wake(&daemon->dispatch);
-	request->call.submitted = daemon->dispatch.clock;
-	daemon->dispatch.submitted = true;
-	calls = daemon->dispatch.calls;
-	daemon->store->ops->submit(daemon->store, &request->call);
-	/* The store copies what it writes. What it reads counts with the length that it will
-	 * probably have. */
-	if (daemon->dispatch.calls == calls && request->state == REQUEST_STORE) {
-		request->lent = request->call.method->write ? request->call.arena.total
-							    : request->connection->expected;
-		request_charge(request);
-	}
+	return dispatcher->wall_offset + (int64_t)(clock->now / 1000);
 }
 
 static void on_done(struct call *call)
@@ -226,33 +34,14 @@ static void on_done(struct call *call)
 	struct request *request =
 		(struct request *)(void *)((char *)call - offsetof(struct request, call));
 
+	assert(!request->dispatcher->submitting);
 	request->lent = 0;
 	if (!call->method->write)
 		connection_read_done(request->connection, call->answer.length);
 	if (call->method->impl == IMPL_VERIFY_PASSWORD && call->err.kind == ERR_NONE)
-		dispatch_password_verify(request);
+		passwords_verify(request);
 	else
-		dispatch_finish(request);
-}
-
-/* An error that is known at once. request: NULL, or the one to answer in a batch (taken). */
-static void dispatch_refuse(struct connection *connection, struct request *request, const char *id,
-	size_t id_length, struct err *err)
-{
-	struct buffer *out;
-
-	hide_internal(err, NULL);
-	connection->daemon->metrics.refused[err->kind]++;
-	if (request != NULL) {
-		rpc_error(&request->call.answer, id, id_length, err);
-		request_move(request, REQUEST_DONE);
-		batch_finish(request->batch, request);
-		return;
-	}
-	out = connection_text(connection);
-	rpc_error(out, id, id_length, err);
-	buffer_byte(out, '\n');
-	connection_answered(connection);
+		finish_call(request);
 }
 
 static bool holds_text(enum type type)
@@ -260,7 +49,7 @@ static bool holds_text(enum type type)
 	return type == TYPE_STRING || type == TYPE_SEALED || type == TYPE_ENUM;
 }
 
-/* Copies the parameters that still lie in the line: it goes, with all that nobody has asked for. */
+/* Copies the parameters that still point into the line, which is freed with all unused members. */
 static int keep_texts(struct call *call, const struct json *json)
 {
 	const char *start = json->text, *end = start + json->nodes[0].start + json->nodes[0].length;
@@ -278,7 +67,7 @@ static int keep_texts(struct call *call, const struct json *json)
 	return 0;
 }
 
-/* Copies what the call needs of the line: a short line as a whole, which needs no look at each
+/* Copies what the call needs of the line: a short line as a whole, which saves checking each
  * parameter. */
 static int keep_line(struct request *request, struct json *json, size_t length,
 	const struct rpc_request *envelope)
@@ -309,13 +98,14 @@ static int dispatch_prepare(struct request *request, struct json *json, size_t l
 	struct call *call = &request->call;
 	int result;
 
-	call->now = wall_clock(&request->daemon->dispatch);
-	call->deadline = request->started + request->daemon->settings.call_timeout * 1000000;
+	call->now = wall_clock(request->dispatcher);
+	call->deadline =
+		request->started + request->dispatcher->runtime->settings->call_timeout * 1000000;
 	call->order = &request->connection->order;
 	call->done = on_done;
 	result = keep_line(request, json, length, envelope);
 	if (result == 0) {
-		call->answer.cap = (size_t)request->daemon->settings.answer_limit;
+		call->answer.cap = (size_t)request->dispatcher->runtime->settings->answer_limit;
 		rpc_begin_result(&call->answer, request->notification ? "null" : request->id,
 			request->notification ? 4 : request->id_length);
 		call->answer_start = call->answer.length;
@@ -324,19 +114,20 @@ static int dispatch_prepare(struct request *request, struct json *json, size_t l
 	return result;
 }
 
-void dispatch_go_on(struct request *request)
+/* The parameters are read: on to the store, or first to the passwords. */
+static void go_on(struct request *request)
 {
 	struct connection *connection = request->connection;
 
-	if (!dispatch_begins(request))
+	if (!submit_begins(request))
 		return;
-	if (dispatch_password_needs_hash(request)) {
-		dispatch_password_hash(request);
+	if (passwords_needs_hash(request)) {
+		passwords_hash(request);
 	} else if (!list_empty(&connection->held)) {
 		request_move(request, REQUEST_WAITING);
 		list_append(&connection->held, &request->link);
 	} else {
-		dispatch_submit(request);
+		submit_call(request);
 	}
 }
 
@@ -344,30 +135,31 @@ void dispatch_go_on(struct request *request)
 static void dispatch_begin_call(struct request *request, struct json *json, size_t length,
 	const struct rpc_request *envelope)
 {
-	struct daemon *daemon = request->daemon;
+	struct dispatcher *dispatcher = request->dispatcher;
+	const struct own_method *own = &dispatcher->own_methods[request->call.method->index];
 
-	request->connection->calls++;
-	daemon->dispatch.calls++;
+	connection_call_begun(request->connection);
+	dispatcher->in_flight++;
 	if (dispatch_prepare(request, json, length, envelope) < 0)
-		dispatch_finish(request);
-	else if (request->call.method->impl == IMPL_DAEMON)
-		health_ask(&daemon->health, request);
-	else if (pause_holds(&daemon->pause))
-		pause_hold(&daemon->pause, request);
+		finish_call(request);
+	else if (own->begin != NULL)
+		own->begin(dispatcher->admin, request);
+	else if (pause_holds(&dispatcher->pause))
+		pause_hold(&dispatcher->pause, request);
 	else
-		dispatch_go_on(request);
+		go_on(request);
 }
 
-/* A method that the daemon answers on the spot: into the connection's output, or the batch's
+/* A method that the daemon answers at once: into the connection's output, or the batch's
  * request. */
 static void answer_now(struct connection *connection, struct request *request, struct json *json,
-	const struct rpc_request *envelope, daemon_method run)
+	const struct rpc_request *envelope, const struct own_method *own)
 {
-	struct daemon *daemon = connection->daemon;
+	struct dispatcher *dispatcher = dispatcher_of(connection);
 	const struct method *method = envelope->method;
 	struct buffer *out = request != NULL ? &request->call.answer : connection_text(connection);
 	size_t start = out->length;
-	uint64_t began = daemon->dispatch.clock;
+	uint64_t began = dispatcher->runtime->clock.now;
 	struct value values[CATALOG_MAX_VALUES];
 	struct err err;
 	int result = 0;
@@ -375,22 +167,24 @@ static void answer_now(struct connection *connection, struct request *request, s
 	err.kind = ERR_NONE;
 	if (envelope->params != DECODE_NO_PARAMS || method->param_count > 0)
 		result = decode_params(
-			method, json, envelope->params, 0, &daemon->dispatch.scratch, values, &err);
+			method, json, envelope->params, 0, &dispatcher->scratch, values, &err);
 	if (result == 0) {
 		rpc_begin_result(out, envelope->notification ? "null" : envelope->id,
 			envelope->notification ? 4 : envelope->id_length);
-		result = run(daemon, &(struct method_input){connection, values}, out, &err);
+		result = own->answer(
+			dispatcher->admin, &(struct method_input){connection, values}, out, &err);
 		rpc_end_result(out);
 	}
 	if (result != 0 || envelope->notification)
 		out->length = start; /* a failure to get memory is left for the connection to see */
 	if (result != 0) {
-		hide_internal(&err, method->name);
+		finish_hide_internal(&err, method->name);
 		if (!envelope->notification)
 			rpc_error(out, envelope->id, envelope->id_length, &err);
 	}
-	daemon->dispatch.clock = uv_hrtime();
-	metrics_call(&daemon->metrics, method, err.kind, daemon->dispatch.clock - began, 0);
+	iteration_clock_read(&dispatcher->runtime->clock);
+	metrics_call(&dispatcher->runtime->metrics, method, err.kind,
+		dispatcher->runtime->clock.now - began, 0);
 	if (request != NULL) {
 		request_move(request, REQUEST_DONE);
 		batch_finish(request->batch, request);
@@ -401,12 +195,12 @@ static void answer_now(struct connection *connection, struct request *request, s
 	}
 }
 
-/* May the peer call it, and does the daemon still begin calls? */
+/* Whether the peer may call it, and the daemon still begins calls. */
 static bool admitted(struct connection *connection, const struct method *method, struct err *err)
 {
-	if (!has_role(connection, method, err))
+	if (!submit_has_role(connection, method, err))
 		return false;
-	if (connection->daemon->state != DAEMON_RUNNING && method->impl != IMPL_DAEMON)
+	if (dispatcher_of(connection)->stopping && method->impl != IMPL_DAEMON)
 		(void)err_set(
 			err, ERR_SHUTTING_DOWN, "the daemon is stopping; try again in a moment");
 	else
@@ -417,14 +211,14 @@ static bool admitted(struct connection *connection, const struct method *method,
 static struct request *new_request(
 	struct connection *connection, struct batch *batch, bool notification)
 {
-	struct daemon *daemon = connection->daemon;
-	struct request *request = request_new(&daemon->dispatch.requests, daemon, connection);
+	struct dispatcher *dispatcher = dispatcher_of(connection);
+	struct request *request = request_new(&dispatcher->requests, dispatcher, connection);
 
 	if (request == NULL) {
 		connection_close(connection, "out of memory");
 		return NULL;
 	}
-	request->started = daemon->dispatch.clock;
+	request->started = dispatcher->runtime->clock.now;
 	request->batch = batch;
 	request->notification = notification;
 	if (batch != NULL)
@@ -432,11 +226,11 @@ static struct request *new_request(
 	return request;
 }
 
-/* Of a text that was scanned tolerantly: is this request one of those that break a rule? */
-static bool keeps_rules(
-	const struct daemon *daemon, const struct json *json, uint32_t node, struct err *err)
+/* In a text that was scanned tolerantly: whether this request breaks no rule. */
+static bool keeps_rules(const struct dispatcher *dispatcher, const struct json *json, uint32_t node,
+	struct err *err)
 {
-	unsigned depth = (unsigned)daemon->settings.depth_limit -
+	unsigned depth = (unsigned)dispatcher->runtime->settings->depth_limit -
 		(node != 0); /* a batch is a container around it */
 
 	return (json->nodes[node].flags & JSON_BROKEN) == 0 ||
@@ -447,18 +241,19 @@ static bool keeps_rules(
 static void dispatch_begin(struct connection *connection, struct batch *batch, struct json *json,
 	uint32_t node, size_t length)
 {
-	struct daemon *daemon = connection->daemon;
+	struct dispatcher *dispatcher = dispatcher_of(connection);
 	struct rpc_request envelope;
 	struct err err;
-	bool fine = rpc_request(json, node, &daemon->dispatch.scratch, &envelope, &err) == 0 &&
+	bool fine = rpc_request(json, node, &dispatcher->scratch, &envelope, &err) == 0 &&
 		admitted(connection, envelope.method, &err);
-	fine = keeps_rules(daemon, json, node, &err) &&
+	fine = keeps_rules(dispatcher, json, node, &err) &&
 		fine; /* before all that may be wrong with the request itself */
-	daemon_method run = fine ? daemon_method_of(envelope.method) : NULL;
-	bool now = !fine || run != NULL;
+	const struct own_method *own =
+		fine ? &dispatcher->own_methods[envelope.method->index] : NULL;
+	bool now = !fine || own->answer != NULL;
 	struct request *request = NULL;
 
-	daemon->metrics.notifications += envelope.notification;
+	dispatcher->runtime->metrics.notifications += envelope.notification;
 	if (batch != NULL || !now) {
 		request = new_request(connection, batch, envelope.notification);
 		if (request == NULL && batch != NULL)
@@ -469,35 +264,35 @@ static void dispatch_begin(struct connection *connection, struct batch *batch, s
 		request->id_length = envelope.id_length;
 	}
 	if (!fine && envelope.notification && request == NULL) {
-		daemon->metrics.refused[err.kind]++;
+		dispatcher->runtime->metrics.refused[err.kind]++;
 	} else if (!fine) {
-		dispatch_refuse(connection, request, envelope.id, envelope.id_length, &err);
-	} else if (run != NULL) {
-		answer_now(connection, request, json, &envelope, run);
+		finish_refused(connection, request, envelope.id, envelope.id_length, &err);
+	} else if (now) {
+		answer_now(connection, request, json, &envelope, own);
 	} else {
 		request->call.method = envelope.method;
 		dispatch_begin_call(request, json, length, &envelope);
 	}
-	if (daemon->dispatch.scratch.total > 0)
-		arena_reset(&daemon->dispatch.scratch);
+	if (dispatcher->scratch.total > 0)
+		arena_reset(&dispatcher->scratch);
 }
 
 static void begin_batch(struct connection *connection, size_t length)
 {
-	struct daemon *daemon = connection->daemon;
-	struct json *json = &daemon->dispatch.json;
+	struct dispatcher *dispatcher = dispatcher_of(connection);
+	struct json *json = &dispatcher->json;
 	uint32_t count = json->nodes[0].count;
 	struct err err;
 
-	daemon->metrics.batches++;
-	if (count == 0 || count > daemon->settings.batch_limit) {
+	dispatcher->runtime->metrics.batches++;
+	if (count == 0 || count > dispatcher->runtime->settings->batch_limit) {
 		if (count == 0)
 			(void)err_set(&err, ERR_INVALID_REQUEST, "the batch is empty");
 		else
 			(void)err_set(&err, ERR_INVALID_REQUEST,
 				"the batch has %u calls; the limit is %llu", count,
-				(unsigned long long)daemon->settings.batch_limit);
-		dispatch_refuse(connection, NULL, "null", 4, &err);
+				(unsigned long long)dispatcher->runtime->settings->batch_limit);
+		finish_refused(connection, NULL, "null", 4, &err);
 		return;
 	}
 	connection->batch = batch_new(connection, json, length);
@@ -505,21 +300,22 @@ static void begin_batch(struct connection *connection, size_t length)
 		connection_close(connection, "out of memory");
 }
 
-void dispatch_trim(struct dispatch *dispatch)
+void dispatch_trim(struct dispatcher *dispatcher)
 {
-	if (dispatch->json.capacity > MAX_KEPT_NODES && !dispatch->many_nodes)
-		json_scan_free(&dispatch->json);
-	dispatch->many_nodes = false;
+	request_pool_trim(&dispatcher->requests);
+	if (dispatcher->json.capacity > MAX_KEPT_NODES && !dispatcher->many_nodes)
+		json_scan_free(&dispatcher->json);
+	dispatcher->many_nodes = false;
 }
 
-void dispatch_batch_next(struct connection *connection)
+static void dispatch_batch_next(struct connection *connection)
 {
-	struct dispatch *dispatch = &connection->daemon->dispatch;
+	struct dispatcher *dispatcher = dispatcher_of(connection);
 	struct batch *batch = connection->batch;
 	struct batch_line left = {.pieces = NULL};
 	struct json *json;
 	uint32_t node;
-	bool begun = batch_next(batch, &dispatch->json, &json, &node, &left) == 0;
+	bool begun = batch_next(batch, &dispatcher->json, &json, &node, &left) == 0;
 
 	if (batch_all_begun(batch))
 		connection->batch = NULL; /* it lives on until its last call is finished */
@@ -530,7 +326,7 @@ void dispatch_batch_next(struct connection *connection)
 		batch_drop(batch);
 	}
 	batch_line_free(&left);
-	dispatch->clock = uv_hrtime();
+	iteration_clock_read(&dispatcher->runtime->clock);
 }
 
 static bool holds_object(const struct json *json)
@@ -543,18 +339,19 @@ static bool holds_object(const struct json *json)
 	return false;
 }
 
-/* The strict scanner refused the line: are there requests in it all the same, each to be judged by
- * itself? */
-static bool scan_requests(struct daemon *daemon, const char *line, size_t length, struct err *err)
+/* The strict scanner refused the line: whether it still holds requests, which are then checked
+ * one by one. */
+static bool scan_requests(
+	struct dispatcher *dispatcher, const char *line, size_t length, struct err *err)
 {
-	struct json *json = &daemon->dispatch.json;
+	struct json *json = &dispatcher->json;
 	const char *foreign;
 	struct err other;
 
 	if (err->kind != ERR_PARSE_ERROR)
 		return false;
-	if (json_scan_tolerant(
-		    json, line, length, (unsigned)daemon->settings.depth_limit, &other) == 0)
+	if (json_scan_tolerant(json, line, length,
+		    (unsigned)dispatcher->runtime->settings->depth_limit, &other) == 0)
 		return holds_object(json);
 	if (other.kind != ERR_PARSE_ERROR) {
 		*err = other;
@@ -566,30 +363,101 @@ static bool scan_requests(struct daemon *daemon, const char *line, size_t length
 	return false;
 }
 
-void dispatch_line(struct connection *connection, const char *line, size_t length)
+static void dispatch_line(struct connection *connection, const char *line, size_t length)
 {
-	struct daemon *daemon = connection->daemon;
-	struct json *json = &daemon->dispatch.json;
+	struct dispatcher *dispatcher = dispatcher_of(connection);
+	struct json *json = &dispatcher->json;
 	struct err err;
 
-	daemon->metrics.lines++;
-	if (json_scan(json, line, length, (unsigned)daemon->settings.depth_limit, &err) < 0 &&
-		!scan_requests(daemon, line, length, &err)) {
-		dispatch_refuse(connection, NULL, "null", 4, &err);
-		daemon->dispatch.clock = uv_hrtime();
+	dispatcher->runtime->metrics.lines++;
+	if (json_scan(json, line, length, (unsigned)dispatcher->runtime->settings->depth_limit,
+		    &err) < 0 &&
+		!scan_requests(dispatcher, line, length, &err)) {
+		finish_refused(connection, NULL, "null", 4, &err);
+		iteration_clock_read(&dispatcher->runtime->clock);
 	} else if (json->nodes[0].type == JSON_ARRAY) {
 		begin_batch(connection, length);
 	} else {
 		dispatch_begin(connection, NULL, json, 0, length);
 	}
-	daemon->dispatch.many_nodes |= json->count > MAX_KEPT_NODES;
+	dispatcher->many_nodes |= json->count > MAX_KEPT_NODES;
 }
 
-void dispatch_too_long(struct connection *connection)
+static void dispatch_too_long(struct connection *connection)
 {
 	struct err err;
 
 	(void)err_set(&err, ERR_TOO_LARGE, "the line is longer than the limit of %llu bytes",
-		(unsigned long long)connection->daemon->settings.line_limit);
-	dispatch_refuse(connection, NULL, "null", 4, &err);
+		(unsigned long long)dispatcher_of(connection)->runtime->settings->line_limit);
+	finish_refused(connection, NULL, "null", 4, &err);
+}
+
+static size_t dispatch_batch_ahead(const struct batch *batch)
+{
+	return batch->ahead;
+}
+
+static void dispatch_batch_abandon(struct connection *connection)
+{
+	struct batch *batch = connection->batch;
+
+	connection->batch = NULL;
+	batch_abandon(batch);
+}
+
+static void dispatch_peer_gone(struct connection *connection)
+{
+	password_pool_drop(dispatcher_of(connection)->passwords, connection);
+}
+
+const struct connection_events dispatch_events = {
+	.line = dispatch_line,
+	.too_long = dispatch_too_long,
+	.begin_next = dispatch_batch_next,
+	.answers_ahead = dispatch_batch_ahead,
+	.abandon_batch = dispatch_batch_abandon,
+	.peer_gone = dispatch_peer_gone,
+};
+
+void dispatch_flush(struct dispatcher *dispatcher)
+{
+	/* A call that ends may let others go on. */
+	while (dispatcher->submitted) {
+		dispatcher->submitted = false;
+		dispatcher->store->ops->flush(dispatcher->store);
+	}
+}
+
+int dispatch_init(struct dispatcher *dispatcher, const struct dispatch_parts *parts)
+{
+	struct runtime *runtime = parts->runtime;
+
+	*dispatcher = (struct dispatcher){.runtime = runtime,
+		.store = parts->store,
+		.own_methods = parts->own_methods,
+		.admin = parts->admin};
+	arena_init(&dispatcher->scratch);
+	dispatcher->scratch.wipe = true;
+	request_pool_init(&dispatcher->requests);
+	if (pause_init(&dispatcher->pause, runtime, go_on) < 0 ||
+		password_cost_init(&dispatcher->password_cost, dispatcher, passwords_compare) < 0)
+		return -1;
+	dispatcher->passwords =
+		password_pool_new(&runtime->loop, (unsigned)runtime->settings->password_threads,
+			(unsigned)runtime->settings->password_queue);
+	return dispatcher->passwords != NULL ? 0 : -1;
+}
+
+void dispatch_close_handles(struct dispatcher *dispatcher)
+{
+	pause_close(&dispatcher->pause);
+	password_cost_close(&dispatcher->password_cost);
+	password_pool_free(dispatcher->passwords);
+}
+
+void dispatch_free(struct dispatcher *dispatcher)
+{
+	json_scan_free(&dispatcher->json);
+	arena_free(&dispatcher->scratch);
+	request_pool_free(&dispatcher->requests);
 }

@@ -3,20 +3,21 @@
 #include <string.h>
 
 #include "../../protocol/json/json.h"
-#include "../loop/daemon.h"
+#include "../base/log.h"
+#include "dispatcher.h"
 
 enum { WAIT_MS = 2000, SHARE = 50, DEPTH = 4 };
 static const uint64_t fresh_ns = UINT64_C(1000000000);
 
 static unsigned cost_limit(const struct password_cost *self)
 {
-	const struct settings *settings = &self->daemon->settings;
+	const struct settings *settings = self->dispatcher->runtime->settings;
 	uint64_t limit = settings->bcrypt_cost_limit;
 
 	return (unsigned)(limit > settings->bcrypt_cost ? limit : settings->bcrypt_cost);
 }
 
-/* The higher one of both; what is beyond the limit counts as no hash at all. */
+/* The higher one; a cost beyond the limit counts as no hash. */
 static unsigned raise_cost(const struct password_cost *self, unsigned known, uint64_t cost)
 {
 	return cost > known && cost <= cost_limit(self) ? (unsigned)cost : known;
@@ -29,7 +30,7 @@ void password_cost_note(struct password_cost *self, const char *hash, size_t len
 
 unsigned password_cost_now(const struct password_cost *self)
 {
-	unsigned cost = (unsigned)self->daemon->settings.bcrypt_cost;
+	unsigned cost = (unsigned)self->dispatcher->runtime->settings->bcrypt_cost;
 
 	cost = raise_cost(self, cost, self->stored);
 	cost = raise_cost(self, cost, self->seen_before);
@@ -45,14 +46,42 @@ static void read_costs(struct password_cost *self)
 
 	if (json_scan(&json, answer->data, answer->length, DEPTH, &err) == 0) {
 		self->stored = 0;
+		memset(self->users, 0, sizeof self->users);
 		for (uint32_t row = 1; row < json.nodes[0].next; row = json.nodes[row].next) {
 			uint32_t cost = json_member(&json, row, "cost", strlen("cost"));
 
-			self->stored =
-				raise_cost(self, self->stored, (uint64_t)json_integer(&json, cost));
+			uint32_t users = json_member(&json, row, "users", strlen("users"));
+			uint64_t number = (uint64_t)json_integer(&json, cost);
+
+			self->stored = raise_cost(self, self->stored, number);
+			if (number < sizeof self->users / sizeof self->users[0])
+				self->users[number] = (uint64_t)json_integer(&json, users);
 		}
 	}
 	json_scan_free(&json);
+}
+
+uint64_t password_cost_beyond(const struct password_cost *self)
+{
+	uint64_t users = 0;
+
+	for (unsigned cost = cost_limit(self) + 1;
+		cost < sizeof self->users / sizeof self->users[0]; cost++)
+		users += self->users[cost];
+	return users;
+}
+
+/* At the start, and when there are more of them. */
+static void warn_of_costs(struct password_cost *self)
+{
+	uint64_t beyond = password_cost_beyond(self);
+
+	if (beyond > self->warned_of)
+		log_event(LOG_WARNING,
+			"users whose password hash has a cost beyond bcrypt-cost-limit cannot log in",
+			log_number("users", beyond),
+			log_number("bcrypt_cost_limit", cost_limit(self)));
+	self->warned_of = beyond;
 }
 
 static void let_all_go(struct password_cost *self)
@@ -62,20 +91,22 @@ static void let_all_go(struct password_cost *self)
 			list_entry(list_first(&self->waiting), struct request, link);
 
 		list_remove(&request->link);
-		dispatch_password_compare(request);
+		self->ready(request);
 	}
 }
 
-/* An answer of no use leaves what is known. What went by shortly before may have been stored too
- * late for it, which is why two answers have to come before it is forgotten. */
+/* A failed answer changes nothing. A hash that was seen shortly before may have been stored too
+ * late for it, which is why it is forgotten only after two answers. */
 static void on_logged(struct call *call)
 {
 	struct password_cost *self = (struct password_cost *)(void *)((char *)call -
 		offsetof(struct password_cost, call));
 	uint64_t now = uv_hrtime(), took = SHARE * (now - self->asked_at);
 
-	if (call->err.kind == ERR_NONE && call->answer.failure == BUFFER_OK)
+	if (call->err.kind == ERR_NONE && call->answer.failure == BUFFER_OK) {
 		read_costs(self);
+		warn_of_costs(self);
+	}
 	arena_reset(&call->arena);
 	buffer_cut(&call->answer, 0);
 	self->asking = self->overdue = false;
@@ -94,7 +125,6 @@ static void password_cost_on_timer(uv_timer_t *timer)
 
 static void password_cost_ask(struct password_cost *self)
 {
-	struct daemon *daemon = self->daemon;
 	struct call *call = &self->call;
 
 	self->asking = true;
@@ -107,9 +137,13 @@ static void password_cost_ask(struct password_cost *self)
 	call->now = timestamp_now();
 	call->submitted = self->asked_at;
 	call->deadline = self->asked_at + (uint64_t)WAIT_MS * 1000000;
-	daemon->dispatch.submitted = true;
 	(void)uv_timer_start(&self->timer, password_cost_on_timer, WAIT_MS, 0);
-	daemon->store->ops->submit(daemon->store, call);
+	dispatcher_submit(self->dispatcher, call);
+}
+
+void password_cost_start(struct password_cost *self)
+{
+	password_cost_ask(self);
 }
 
 bool password_cost_wait(struct password_cost *self, struct request *request)
@@ -124,11 +158,12 @@ bool password_cost_wait(struct password_cost *self, struct request *request)
 	return true;
 }
 
-int password_cost_init(struct password_cost *self, struct daemon *daemon)
+int password_cost_init(struct password_cost *self, struct dispatcher *dispatcher,
+	void (*ready)(struct request *request))
 {
 	static const char name[] = "get_password_costs";
 
-	*self = (struct password_cost){.daemon = daemon};
+	*self = (struct password_cost){.dispatcher = dispatcher, .ready = ready};
 	list_init(&self->waiting);
 	list_init(&self->call.link);
 	arena_init(&self->call.arena);
@@ -137,7 +172,7 @@ int password_cost_init(struct password_cost *self, struct daemon *daemon)
 	self->call.order = &self->order;
 	self->call.done = on_logged;
 	self->timer.data = self;
-	return uv_timer_init(&daemon->loop, &self->timer);
+	return uv_timer_init(&dispatcher->runtime->loop, &self->timer);
 }
 
 void password_cost_close(struct password_cost *self)

@@ -14,7 +14,7 @@ struct job {
 	struct password_work work;
 	struct password_result result; /* the working thread's, until it is finished */
 	uint64_t iteration;            /* its place: lower ones are begun first */
-	bool given_back;               /* a thread works on it for nobody */
+	bool returned;                 /* the result of the thread is discarded */
 	char texts[];
 };
 
@@ -126,7 +126,7 @@ static void *worker(void *argument)
 		list_append(&pool->working, &job->link);
 		run_job(pool, job);
 		list_remove(&job->link);
-		if (job->given_back) {
+		if (job->returned) {
 			password_pool_job_free(job);
 			continue;
 		}
@@ -165,10 +165,10 @@ static bool take_working(struct password_pool *pool, uint64_t now, struct passwo
 	list_for_each (node, &pool->working) {
 		struct job *job = list_entry(node, struct job, link);
 
-		if (job->given_back || (now != 0 && !is_late(job, now)))
+		if (job->returned || (now != 0 && !is_late(job, now)))
 			continue;
 		*taken = job->work;
-		job->given_back = found = true;
+		job->returned = found = true;
 		break;
 	}
 	(void)pthread_mutex_unlock(&pool->lock);
@@ -217,7 +217,7 @@ static unsigned end_waiting(struct password_pool *pool, const struct choice *cho
 
 /* Returns what waits and what is worked on, with that result. now: only those that are late; 0:
  * all. Gives how many. */
-static unsigned password_pool_give_back(
+static unsigned password_pool_return(
 	struct password_pool *pool, uint64_t now, const struct password_result *result)
 {
 	struct password_work taken;
@@ -255,7 +255,7 @@ static uint64_t earliest(const struct list *jobs, uint64_t found)
 	list_for_each (node, jobs) {
 		const struct job *job = list_entry(node, struct job, link);
 
-		if (!job->given_back && job->work.deadline != 0 &&
+		if (!job->returned && job->work.deadline != 0 &&
 			(found == 0 || job->work.deadline < found))
 			found = job->work.deadline;
 	}
@@ -271,7 +271,7 @@ static void password_pool_on_timer(uv_timer_t *timer)
 
 	pool->due = 0;
 	out_of_time(&late);
-	count = password_pool_give_back(pool, uv_hrtime(), &late);
+	count = password_pool_return(pool, uv_hrtime(), &late);
 	(void)pthread_mutex_lock(&pool->lock);
 	pool->timeouts += count;
 	next = earliest(&pool->working, earliest(&pool->waiting, 0));
@@ -292,7 +292,7 @@ static int start_thread(struct password_pool *pool, pthread_t *thread)
 	return result;
 }
 
-/* false: some still work on what was given back, and nobody waits for them. */
+/* False: some threads still work on returned jobs. */
 static bool stop_threads(struct password_pool *pool)
 {
 	bool busy;
@@ -381,35 +381,29 @@ static int too_many(struct err *err)
 	return -1;
 }
 
-static void displace(struct job *job)
-{
-	struct password_result result = {.err.kind = ERR_NONE};
-
-	(void)too_many(&result.err);
-	job->work.done(job->work.owner, &result);
-	password_pool_job_free(job);
-}
-
 int password_pool_submit(struct password_pool *pool, const struct password_work *work,
 	uint64_t *last_turn, struct err *err)
 {
-	struct job *job = job_new(work), *displaced = NULL;
+	struct job *job = job_new(work), *displaced;
 	bool full, stopping;
 
 	if (job == NULL)
 		return err_set(err, ERR_INTERNAL, "out of memory");
 	(void)pthread_mutex_lock(&pool->lock);
 	stopping = pool->stopping;
-	if (pool->waiting_count >= pool->max_waiting && !stopping)
-		displaced = make_room(pool, *last_turn);
+	if (pool->waiting_count >= pool->max_waiting && !stopping &&
+		(displaced = make_room(pool, *last_turn)) != NULL) {
+		/* Its done() comes in a step of the loop, never inside submit. */
+		(void)too_many(&displaced->result.err);
+		list_append(&pool->finished, &displaced->link);
+		(void)uv_async_send(&pool->wake);
+	}
 	full = pool->waiting_count >= pool->max_waiting;
 	if (!full && !stopping) {
 		password_pool_enqueue(pool, job, last_turn);
 		(void)pthread_cond_signal(&pool->filled);
 	}
 	(void)pthread_mutex_unlock(&pool->lock);
-	if (displaced != NULL)
-		displace(displaced);
 	if (!full && !stopping) {
 		password_pool_watch(pool, work->deadline);
 		return 0;
@@ -442,7 +436,7 @@ void password_pool_abandon(struct password_pool *pool)
 	(void)err_set(&result.err, ERR_SHUTTING_DOWN,
 		"the daemon stopped before the password was worked on");
 	result.err.outcome = OUTCOME_NONE;
-	(void)password_pool_give_back(pool, 0, &result);
+	(void)password_pool_return(pool, 0, &result);
 }
 
 void password_pool_free(struct password_pool *pool)

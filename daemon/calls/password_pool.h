@@ -2,9 +2,9 @@
  *
  * Jobs wait in a bounded queue. Connections take turns, so that one that sends many passwords does
  * not keep the others from logging in; those of one connection are begun in order. When the queue
- * is full, the last job of who has most of them makes room. A job whose deadline passes is given
- * back at that moment, worked on or not: bcrypt cannot be interrupted, so what a thread has begun
- * it ends for nobody. All functions and done() on the loop thread. */
+ * is full, the last job of who has most of them makes room. A job whose deadline passes is
+ * returned at that moment, even while a thread works on it: bcrypt cannot be interrupted, so the
+ * thread's result is then discarded. All functions and done() on the loop thread. */
 #ifndef PIERRE_PASSWORD_POOL_H
 #define PIERRE_PASSWORD_POOL_H
 
@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "../../backends/password.h"
+#include "../../backends/secrets/password.h"
 
 struct password_result {
 	struct err err;               /* kind != ERR_NONE: it failed, or ran out of time */
@@ -32,8 +32,7 @@ struct password_work {
 	uint64_t deadline; /* CLOCK_MONOTONIC ns; 0 = none */
 	void (*done)(void *owner, const struct password_result *result);
 	void *owner;
-	const void *client; /* whom the answer is for; NULL: nobody waits for it, it is worked on
-	                       all the same */
+	const void *client; /* whom the answer is for; NULL: the job runs although nobody waits */
 };
 
 struct password_pool;
@@ -43,7 +42,7 @@ struct password_pool_stats {
 	uint64_t hashed, verified, timeouts, rounds;
 };
 
-/* NULL when memory or threads are out. */
+/* NULL when out of memory or threads. */
 struct password_pool *password_pool_new(uv_loop_t *loop, unsigned threads, unsigned queue);
 /* Bytes of memory that a job takes. */
 size_t password_pool_bytes(const struct password_work *work);
@@ -58,7 +57,7 @@ void password_pool_stats(struct password_pool *pool, struct password_pool_stats 
 /* The daemon ends in spite of jobs: each is done() with ERR_SHUTTING_DOWN, and no more are taken.
  */
 void password_pool_abandon(struct password_pool *pool);
-/* No jobs may be under way but those that were given back. Frees itself in a close callback, so the
+/* No jobs may be pending but those that were returned. Frees itself in a close callback, so the
  * loop must run on; while threads still work it stays. NULL is fine. */
 void password_pool_free(struct password_pool *pool);
 

@@ -1,28 +1,39 @@
 #include "request.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
+#include "../../protocol/state.h"
 #include "../clients/connection.h"
 
-/* Which steps are allowed: a bit for each next state. */
-static const unsigned next_states[] = {
-	[REQUEST_NEW] = 1 << REQUEST_PAUSED | 1 << REQUEST_HASHING | 1 << REQUEST_WAITING |
-		1 << REQUEST_STORE | 1 << REQUEST_HEALTH | 1 << REQUEST_DONE,
-	[REQUEST_PAUSED] = 1 << REQUEST_HASHING | 1 << REQUEST_WAITING | 1 << REQUEST_STORE |
-		1 << REQUEST_DONE,
-	[REQUEST_HASHING] = 1 << REQUEST_WAITING | 1 << REQUEST_DONE,
-	[REQUEST_WAITING] = 1 << REQUEST_STORE | 1 << REQUEST_DONE,
-	[REQUEST_STORE] = 1 << REQUEST_CHECKING | 1 << REQUEST_DONE,
-	[REQUEST_CHECKING] = 1 << REQUEST_DONE,
-	[REQUEST_HEALTH] = 1 << REQUEST_DONE,
-	[REQUEST_DONE] = 1 << REQUEST_NEW,
+static const char *const request_state_names[] = {
+	[REQUEST_NEW] = "new",
+	[REQUEST_PAUSED] = "paused",
+	[REQUEST_HASHING] = "hashing",
+	[REQUEST_WAITING] = "waiting",
+	[REQUEST_STORE] = "in the store",
+	[REQUEST_CHECKING] = "checking",
+	[REQUEST_HEALTH] = "waiting for the probe",
+	[REQUEST_DONE] = "done",
 };
+static const uint32_t next_request_states[] = {
+	[REQUEST_NEW] = STATE(REQUEST_PAUSED) | STATE(REQUEST_HASHING) | STATE(REQUEST_WAITING) |
+		STATE(REQUEST_STORE) | STATE(REQUEST_HEALTH) | STATE(REQUEST_DONE),
+	[REQUEST_PAUSED] = STATE(REQUEST_HASHING) | STATE(REQUEST_WAITING) | STATE(REQUEST_STORE) |
+		STATE(REQUEST_DONE),
+	[REQUEST_HASHING] = STATE(REQUEST_WAITING) | STATE(REQUEST_DONE),
+	[REQUEST_WAITING] = STATE(REQUEST_STORE) | STATE(REQUEST_DONE),
+	[REQUEST_STORE] = STATE(REQUEST_CHECKING) | STATE(REQUEST_DONE),
+	[REQUEST_CHECKING] = STATE(REQUEST_DONE),
+	[REQUEST_HEALTH] = STATE(REQUEST_DONE),
+	[REQUEST_DONE] = STATE(REQUEST_NEW), /* used again */
+};
+static const struct state_machine request_states = {
+	"request", request_state_names, next_request_states, REQUEST_DONE + 1};
 
 void request_move(struct request *request, enum request_state state)
 {
-	assert((next_states[request->state] & 1U << state) != 0);
-	request->state = state;
+	state_change(
+		&request_states, &request->state, state, request->connection->scheduled.number);
 }
 
 void request_pool_init(struct request_pool *pool)
@@ -39,7 +50,7 @@ static size_t bytes_of(const struct request *request)
 
 void request_charge(struct request *request)
 {
-	account_charge(&request->connection->account, &request->charged,
+	account_charge(&request->connection->scheduled.account, &request->charged,
 		bytes_of(request) + request->lent);
 }
 
@@ -78,7 +89,7 @@ void request_pool_trim(struct request_pool *pool)
 }
 
 struct request *request_new(
-	struct request_pool *pool, struct daemon *daemon, struct connection *connection)
+	struct request_pool *pool, struct dispatcher *dispatcher, struct connection *connection)
 {
 	struct request *request;
 
@@ -89,6 +100,7 @@ struct request *request_new(
 		pool->bytes -= bytes_of(request);
 		if (pool->free_count < pool->min_free)
 			pool->min_free = pool->free_count;
+		request->connection = connection;
 		request_move(request, REQUEST_NEW);
 	} else {
 		request = calloc(1, sizeof *request);
@@ -100,7 +112,7 @@ struct request *request_new(
 		list_init(&request->call.link);
 	}
 	pool->used++;
-	request->daemon = daemon;
+	request->dispatcher = dispatcher;
 	request->connection = connection;
 	request->batch = NULL;
 	request->index = 0;
@@ -125,7 +137,7 @@ void request_free(struct request_pool *pool, struct request *request)
 {
 	struct buffer *answer = &request->call.answer;
 
-	account_charge(&request->connection->account, &request->charged, 0);
+	account_charge(&request->connection->scheduled.account, &request->charged, 0);
 	pool->used--;
 	arena_reset(&request->call.arena);
 	buffer_wipe(answer);

@@ -12,7 +12,7 @@
 
 struct batch;
 struct connection;
-struct daemon;
+struct dispatcher;
 
 enum request_state {
 	REQUEST_NEW,
@@ -29,12 +29,12 @@ struct request {
 	struct call call;
 	struct list link; /* connection->held, pause->waiting, health->waiting, or the pool of free
 	                     ones */
-	struct daemon *daemon;
+	struct dispatcher *dispatcher;
 	struct connection *connection; /* outlives it */
 	struct batch *batch;           /* NULL: a line of its own */
 	unsigned index;                /* in the batch */
 	bool notification;
-	enum request_state state;
+	uint8_t state;  /* enum request_state */
 	const char *id; /* JSON text; in the arena */
 	size_t id_length;
 	uint64_t started; /* CLOCK_MONOTONIC ns */
@@ -60,14 +60,14 @@ void request_pool_init(struct request_pool *pool);
 void request_pool_free(struct request_pool *pool);
 /* NULL when out of memory. */
 struct request *request_new(
-	struct request_pool *pool, struct daemon *daemon, struct connection *connection);
+	struct request_pool *pool, struct dispatcher *dispatcher, struct connection *connection);
 /* Wipes and keeps it for the next one. */
 void request_free(struct request_pool *pool, struct request *request);
-/* Now and then: returns part of what no burst has needed for a while. */
+/* Once a second: frees part of what no burst has needed for a while. */
 void request_pool_trim(struct request_pool *pool);
 /* Charges what it holds now to its connection. */
 void request_charge(struct request *request);
-/* Moves it on; asserts that the step is allowed. */
+/* Changes its state; the log names it by its connection. */
 void request_move(struct request *request, enum request_state state);
 
 #endif

@@ -8,38 +8,52 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../loop/daemon.h"
-#include "../loop/log.h"
+#include "../../protocol/state.h"
+#include "../base/log.h"
 
 enum {
-	SHARE_LINES = 64, /* of one turn, so that a flood does not starve the others */
+	SHARE_LINES = 64, /* of one iteration, so that a flood does not starve the others */
 	SHARE_NS = 100 * 1000,
-	LONG_LINE = 32 * 1024, /* takes up to milliseconds: has turns of its own */
+	LONG_LINE = 32 * 1024, /* takes up to milliseconds: deferred when there are many */
 	READ_MAX = 64 * 1024,
-	FEW_READS = 4,    /* may be under way whatever their answers are expected to be */
+	FEW_READS = 4,    /* in flight, whatever length is expected of their answers */
 	FIRST_READS = 16, /* begun by a connection of which nothing is known yet */
 };
 
-/* Which steps are allowed: a bit for each next state. */
-static const unsigned next_states[] = {
-	[CONNECTION_OPEN] = 1 << CONNECTION_ENDED | 1 << CONNECTION_DEAD,
-	[CONNECTION_ENDED] = 1 << CONNECTION_DEAD,
-	[CONNECTION_DEAD] = 1 << CONNECTION_CLOSED,
+static const char *const state_names[] = {
+	[CONNECTION_OPEN] = "open",
+	[CONNECTION_HALF_CLOSED] = "half closed",
+	[CONNECTION_CLOSING] = "closing",
+	[CONNECTION_CLOSED] = "closed",
+};
+static const uint32_t next_states[] = {
+	[CONNECTION_OPEN] = STATE(CONNECTION_HALF_CLOSED) | STATE(CONNECTION_CLOSING),
+	[CONNECTION_HALF_CLOSED] = STATE(CONNECTION_CLOSING),
+	[CONNECTION_CLOSING] = STATE(CONNECTION_CLOSED),
 	[CONNECTION_CLOSED] = 0,
 };
+static const struct state_machine connection_states = {
+	"connection", state_names, next_states, CONNECTION_CLOSED + 1};
 
 static void connection_move(struct connection *connection, enum connection_state state)
 {
-	assert((next_states[connection->state] & 1U << state) != 0);
-	connection->state = state;
+	state_change(&connection_states, &connection->state, state, connection->scheduled.number);
 }
 
-bool connection_alive(const struct connection *connection)
+static void intake_move(struct connection *connection, enum intake intake)
 {
-	return connection->state == CONNECTION_OPEN || connection->state == CONNECTION_ENDED;
+	scheduler_move(&connection->set->scheduler, &connection->scheduled, intake);
 }
 
 static void on_event(uv_poll_t *poll, int status, int events);
+
+void connection_set_watch(struct connection_set *set, uint64_t due)
+{
+	uint64_t now = uv_now(&set->runtime->loop), wait = due > now ? due - now : 0;
+
+	if (!uv_is_active((uv_handle_t *)&set->watch) || uv_timer_get_due_in(&set->watch) > wait)
+		(void)uv_timer_start(&set->watch, set->on_watch, wait, 0);
+}
 
 /* Watches for what the connection can use now: bytes when it may take more, room when it has unsent
  * answers. */
@@ -47,16 +61,17 @@ static void connection_watch(struct connection *connection)
 {
 	int events = connection->blocked ? UV_WRITABLE : 0;
 
-	/* With a place in the queue for the next turn the pause is too short to be worth a system
-	 * call. */
+	/* What goes on in the next iteration stops for too short a time to be worth a system call.
+	 */
 	if (connection->state == CONNECTION_OPEN &&
-		(!connection->backlog || !list_empty(&connection->ready)))
+		connection->scheduled.intake != INTAKE_DEFERRED &&
+		connection->scheduled.intake != INTAKE_THROTTLED)
 		events |= UV_READABLE;
 	if (events == connection->events)
 		return;
 	if ((connection->events & UV_READABLE) != 0 && (events & UV_READABLE) == 0 &&
 		connection->state == CONNECTION_OPEN)
-		connection->daemon->metrics.reading_paused++;
+		connection->set->runtime->metrics.reading_paused++;
 	connection->events = events;
 	if (events == 0)
 		(void)uv_poll_stop(&connection->poll);
@@ -67,7 +82,7 @@ static void connection_watch(struct connection *connection)
 /* Its calls and batches charge for themselves. */
 static void charge(struct connection *connection)
 {
-	account_charge(&connection->account, &connection->charged,
+	account_charge(&connection->scheduled.account, &connection->charged,
 		connection->frame.capacity + output_held(&connection->output));
 }
 
@@ -75,10 +90,11 @@ static void charge(struct connection *connection)
  * with the length that it will probably have: once begun, an answer cannot be held back. */
 static bool over_limit(const struct connection *connection)
 {
-	const struct settings *settings = &connection->daemon->settings;
+	const struct settings *settings = connection->set->runtime->settings;
 	size_t pending = output_pending(&connection->output);
 
-	if (connection->calls >= settings->in_flight_limit || pending >= settings->unsent_limit)
+	if (connection->scheduled.in_flight >= settings->in_flight_limit ||
+		pending >= settings->unsent_limit)
 		return true;
 	if (connection->reads >= FEW_READS &&
 		pending + (uint64_t)connection->reads * connection->expected >=
@@ -87,7 +103,8 @@ static bool over_limit(const struct connection *connection)
 	/* The rest of a batch must be begun for its answers to be sent at all, but not while a slow
 	 * call holds back those behind it. */
 	if (connection->batch != NULL)
-		return connection->batch->ahead >= settings->answer_limit;
+		return connection->set->events->answers_ahead(connection->batch) >=
+			settings->answer_limit;
 	return pending + connection->held_bytes >= settings->unsent_limit;
 }
 
@@ -95,54 +112,38 @@ static bool over_limit(const struct connection *connection)
 static bool starving(const struct connection *connection)
 {
 	return connection->batch == NULL &&
-		server_memory_short(&connection->daemon->server, connection);
+		scheduler_memory_short(&connection->set->scheduler, &connection->scheduled);
 }
 
 static void take_frame_memory(struct connection *connection)
 {
-	struct server *server = &connection->daemon->server;
-	struct frame *frame = &connection->frame;
-
-	if (frame->data != NULL)
+	if (connection->frame.data != NULL)
 		return;
-	frame->data = server->frame_count > 0 ? server->frames[--server->frame_count]
-					      : malloc(SERVER_FRAME_BYTES);
-	frame->capacity = frame->data != NULL ? SERVER_FRAME_BYTES : 0;
-	frame->start = frame->scanned = frame->end = 0;
+	frame_spares_take(&connection->set->frames, &connection->frame);
 	connection->frame_used = 0;
 }
 
 /* An idle connection holds no memory for reading. */
-static void give_frame_memory(struct connection *connection)
+static void return_frame_memory(struct connection *connection)
 {
-	struct server *server = &connection->daemon->server;
 	struct frame *frame = &connection->frame;
 
-	if (frame->data == NULL || frame->start != frame->end)
-		return;
-	if (frame->capacity != SERVER_FRAME_BYTES || server->frame_count == SERVER_SPARE_FRAMES) {
-		frame_free(frame);
-		return;
-	}
-	explicit_bzero(frame->data, connection->frame_used);
-	server->frames[server->frame_count++] = frame->data;
-	frame->data = NULL;
-	frame->capacity = frame->start = frame->scanned = frame->end = 0;
+	if (frame->data != NULL && frame->start == frame->end)
+		frame_spares_return(&connection->set->frames, frame, connection->frame_used);
 }
 
 static void on_closed(uv_handle_t *handle)
 {
 	struct connection *connection = handle->data;
-	struct server *server = &connection->daemon->server;
 
-	assert(connection->account.held == 0); /* whoever held memory for it has returned it */
+	assert(connection->scheduled.account.held == 0); /* all holders have returned theirs */
 	list_remove(&connection->link);
-	server->count--;
-	server->daemon->metrics.connections_closed++;
+	connection->set->count--;
+	connection->set->runtime->metrics.connections_closed++;
 	free(connection);
 }
 
-/* Dead, and without calls that still point to it. */
+/* No call points to it any more. */
 static void connection_release(struct connection *connection)
 {
 	connection_move(connection, CONNECTION_CLOSED);
@@ -156,14 +157,14 @@ static void connection_release(struct connection *connection)
 static void lose_peer(struct connection *connection)
 {
 	atomic_store_explicit(&connection->order.gone, true, memory_order_relaxed);
-	password_pool_drop(connection->daemon->passwords, connection);
+	connection->set->events->peer_gone(connection);
 }
 
-void connection_look_for_peer(struct connection *connection)
+void connection_check_peer(struct connection *connection)
 {
 	struct pollfd peer = {.fd = connection->fd};
 
-	if (!connection_alive(connection) || connection->calls == 0 ||
+	if (!connection_alive(connection) || connection->scheduled.in_flight == 0 ||
 		(connection->events & UV_READABLE) != 0 ||
 		atomic_load_explicit(&connection->order.gone, memory_order_relaxed))
 		return;
@@ -171,7 +172,7 @@ void connection_look_for_peer(struct connection *connection)
 		lose_peer(connection);
 }
 
-void connection_set_role(struct connection *connection, enum role role)
+void connection_change_role(struct connection *connection, enum role role)
 {
 	connection->role = role;
 	atomic_store_explicit(&connection->order.role, (unsigned char)role, memory_order_relaxed);
@@ -181,27 +182,22 @@ void connection_close(struct connection *connection, const char *reason)
 {
 	if (!connection_alive(connection))
 		return;
-	log_event(LOG_DEBUG, "connection ends", log_text("reason", reason),
+	log_event(LOG_DEBUG, "connection closed", log_text("reason", reason),
 		log_number("pid", connection->pid), log_number("uid", connection->uid),
-		log_number("calls", connection->calls));
-	connection_move(connection, CONNECTION_DEAD);
+		log_number("calls", connection->scheduled.in_flight));
+	connection_move(connection, CONNECTION_CLOSING);
 	(void)uv_poll_stop(&connection->poll);
 	connection->events = 0;
 	(void)shutdown(connection->fd, SHUT_RDWR);
-	list_remove(&connection->ready);
 	list_remove(&connection->dirty);
-	list_remove(&connection->throttled);
-	server_content(&connection->daemon->server, connection);
+	intake_move(connection, INTAKE_STOPPED);
+	scheduler_content(&connection->set->scheduler, &connection->scheduled);
 	output_free(&connection->output);
 	frame_free(&connection->frame);
-	if (connection->batch != NULL) {
-		struct batch *batch = connection->batch;
-
-		connection->batch = NULL;
-		batch_abandon(batch);
-	}
+	connection->scheduled.in_flight++; /* so that it stays until here, whatever ends now */
+	if (connection->batch != NULL)
+		connection->set->events->abandon_batch(connection);
 	charge(connection);
-	connection->calls++; /* so that it stays until here, whatever ends now */
 	lose_peer(connection);
 	connection_call_done(connection);
 }
@@ -209,35 +205,32 @@ void connection_close(struct connection *connection, const char *reason)
 /* A line is begun, or one has just ended: sets and clears its time limit. */
 static void time_line(struct connection *connection)
 {
-	struct daemon *daemon = connection->daemon;
+	struct runtime *runtime = connection->set->runtime;
 
 	if (!frame_partial(&connection->frame) || connection->state != CONNECTION_OPEN) {
 		connection->partial_since = 0;
 	} else if (connection->partial_since == 0) {
-		connection->partial_since = uv_now(&daemon->loop);
-		server_watch(
-			&daemon->server, connection->partial_since + daemon->settings.line_timeout);
+		connection->partial_since = uv_now(&runtime->loop);
+		connection_set_watch(connection->set,
+			connection->partial_since + runtime->settings->line_timeout);
 	}
 }
 
 /* All lines that were read are begun. */
 static void connection_drained(struct connection *connection)
 {
-	connection->backlog = false;
 	time_line(connection);
-	give_frame_memory(connection);
+	return_frame_memory(connection);
 	charge(connection);
-	if (connection->state == CONNECTION_ENDED && connection->calls == 0)
-		connection_answered(connection); /* so that the turn's end closes it */
-	if (!frame_partial(&connection->frame) && connection->calls == 0)
-		server_content(&connection->daemon->server, connection);
-	if (starving(connection)) { /* a long line that is not whole yet */
-		connection->backlog = true;
-		list_append(&connection->daemon->server.throttled, &connection->throttled);
-	}
+	if (connection->state == CONNECTION_HALF_CLOSED && connection->scheduled.in_flight == 0)
+		connection_answered(connection); /* so that the iteration's end closes it */
+	if (!frame_partial(&connection->frame) && connection->scheduled.in_flight == 0)
+		scheduler_content(&connection->set->scheduler, &connection->scheduled);
+	/* A long line may be incomplete yet. */
+	intake_move(connection, starving(connection) ? INTAKE_THROTTLED : INTAKE_READING);
 }
 
-/* The line that was put off, else the next one. */
+/* The line that was deferred, else the next one. */
 static enum frame_result next_line(struct connection *connection, const char **line, size_t *length)
 {
 	if (connection->long_line == NULL)
@@ -245,20 +238,22 @@ static enum frame_result next_line(struct connection *connection, const char **l
 	*line = connection->long_line;
 	*length = connection->long_length;
 	connection->long_line = NULL;
+	connection->scheduled.next_is_long = false;
 	return FRAME_LINE;
 }
 
-/* Long lines are taken some at a time in an iteration, whoever sent them, so that all others are
- * served between. */
-static bool put_off(struct connection *connection, const char *line, size_t length)
+/* An iteration takes a bounded part of all connections' long lines, so that all others are served
+ * between. */
+static bool defer_long_line(struct connection *connection, const char *line, size_t length)
 {
-	struct server *server = &connection->daemon->server;
+	struct scheduler *scheduler = &connection->set->scheduler;
 
-	if (length <= LONG_LINE || server_takes_long(server, length))
+	if (length <= LONG_LINE || scheduler_takes_long(scheduler, length))
 		return false;
-	connection->long_line = line; /* nothing is read into the frame while there is a backlog */
+	connection->long_line = line; /* nothing is read into the frame until it is begun */
 	connection->long_length = length;
-	server_ready(server, connection);
+	connection->scheduled.next_is_long = true;
+	scheduler_ready(scheduler, &connection->scheduled);
 	return true;
 }
 
@@ -266,57 +261,66 @@ static void take_line(struct connection *connection, const char *line, size_t le
 {
 	connection->partial_since = 0;
 	connection->lines++;
-	connection->heard_at = connection->daemon->dispatch.clock;
-	dispatch_line(connection, line, length);
+	connection->heard_at = connection->set->runtime->clock.now;
+	connection->set->events->line(connection, line, length);
 }
 
-void connection_pump(struct connection *connection)
+/* Begins one line or call; false when the connection's share has ended. */
+static bool begin_next(struct connection *connection)
 {
-	struct dispatch *dispatch = &connection->daemon->dispatch;
+	const char *line;
+	size_t length;
+
+	if (connection->batch != NULL) {
+		connection->set->events->begin_next(connection);
+		return true;
+	}
+	switch (next_line(connection, &line, &length)) {
+	case FRAME_LINE:
+		if (defer_long_line(connection, line, length))
+			return false;
+		take_line(connection, line, length);
+		return true;
+	case FRAME_TOO_LONG:
+		connection->set->events->too_long(connection);
+		return true;
+	case FRAME_MORE:
+		break;
+	}
+	connection_drained(connection);
+	return false;
+}
+
+void connection_run(struct scheduled *scheduled)
+{
+	struct connection *connection = connection_of(scheduled);
+	struct scheduler *scheduler = &connection->set->scheduler;
+	struct iteration_clock *clock = &connection->set->runtime->clock;
 	uint64_t until;
 	unsigned lines = 0;
 
-	dispatch_wake(dispatch);
-	until = dispatch->clock + SHARE_NS;
-	list_remove(&connection->ready);
-	list_remove(&connection->throttled);
-	connection->backlog = true;
+	iteration_clock_wake(clock);
+	until = clock->now + SHARE_NS;
+	intake_move(connection, INTAKE_RUNNING);
 	while (connection_alive(connection)) {
-		const char *line;
-		size_t length;
-
 		if (over_limit(connection)) {
 			connection->partial_since = 0; /* the daemon is what the line waits for */
+			intake_move(connection, INTAKE_DEFERRED);
 			break;
 		}
 		if (starving(connection)) {
-			list_append(&connection->daemon->server.throttled, &connection->throttled);
+			intake_move(connection, INTAKE_THROTTLED);
 			break;
 		}
-		if (lines++ == SHARE_LINES || dispatch->clock > until ||
-			server_iteration_over(&connection->daemon->server)) {
-			server_ready(&connection->daemon->server, connection);
+		if (lines++ == SHARE_LINES || clock->now > until ||
+			scheduler_iteration_over(scheduler)) {
+			scheduler_ready(scheduler, scheduled);
 			break;
 		}
-		if (connection->batch != NULL) {
-			dispatch_batch_next(connection);
-			continue;
-		}
-		switch (next_line(connection, &line, &length)) {
-		case FRAME_LINE:
-			if (put_off(connection, line, length))
-				break;
-			take_line(connection, line, length);
-			continue;
-		case FRAME_TOO_LONG:
-			dispatch_too_long(connection);
-			continue;
-		case FRAME_MORE:
-			connection_drained(connection);
-		}
-		break;
+		if (!begin_next(connection))
+			break;
 	}
-	dispatch->clock = uv_hrtime();
+	iteration_clock_read(clock);
 	if (connection_alive(connection))
 		connection_watch(connection);
 }
@@ -324,13 +328,13 @@ void connection_pump(struct connection *connection)
 /* No more bytes will come; what was read is answered. */
 static void connection_end(struct connection *connection)
 {
-	connection_move(connection, CONNECTION_ENDED);
+	connection_move(connection, CONNECTION_HALF_CLOSED);
 	frame_end(&connection->frame);
-	if (!connection->backlog)
-		connection_pump(connection);
+	if (connection->scheduled.intake == INTAKE_READING)
+		connection_run(&connection->scheduled);
 	else
 		connection_watch(connection);
-	connection_look_for_peer(connection);
+	connection_check_peer(connection);
 }
 
 void connection_read(struct connection *connection)
@@ -339,7 +343,7 @@ void connection_read(struct connection *connection)
 	size_t size;
 	ssize_t n;
 
-	if (connection->state != CONNECTION_OPEN || connection->backlog)
+	if (connection->state != CONNECTION_OPEN || connection->scheduled.intake != INTAKE_READING)
 		return;
 	take_frame_memory(connection);
 	space = frame_space(&connection->frame, &size);
@@ -351,18 +355,18 @@ void connection_read(struct connection *connection)
 	/* Without a control buffer the system closes descriptors that the peer passes along. */
 	n = recv(connection->fd, space, size < READ_MAX ? size : READ_MAX, MSG_DONTWAIT);
 	if (n > 0) {
-		connection->daemon->metrics.bytes_in += (uint64_t)n;
+		connection->set->runtime->metrics.bytes_in += (uint64_t)n;
 		connection->bytes_in += (uint64_t)n;
 		frame_commit(&connection->frame, (size_t)n);
 		if (connection->frame.end > connection->frame_used)
 			connection->frame_used = connection->frame.end;
-		connection_pump(connection);
+		connection_run(&connection->scheduled);
 	} else if (n == 0) {
 		connection_end(connection);
 	} else if (errno != EAGAIN && errno != EINTR) {
 		connection_close(connection, "reading failed");
 	} else {
-		give_frame_memory(connection);
+		return_frame_memory(connection);
 		charge(connection);
 	}
 }
@@ -380,28 +384,30 @@ static void on_event(uv_poll_t *poll, int status, int events)
 		connection_flush(connection);
 	}
 	if ((events & UV_READABLE) != 0 && connection_alive(connection)) {
-		busy_poll_heard(&connection->daemon->busy_poll);
-		if (connection->backlog)
-			connection_watch(connection);
-		else
+		busy_poll_heard(&connection->set->runtime->busy_poll);
+		if (connection->scheduled.intake == INTAKE_READING)
 			connection_read(connection);
+		else
+			connection_watch(connection);
 	}
 }
 
 /* The peer takes nothing for now: its time limit runs from the last byte that it took. */
 static void stalled(struct connection *connection, bool progress)
 {
-	struct daemon *daemon = connection->daemon;
+	struct runtime *runtime = connection->set->runtime;
 
 	if (connection->stalled_since != 0 && !progress)
 		return;
-	connection->stalled_since = uv_now(&daemon->loop);
-	server_watch(&daemon->server, connection->stalled_since + daemon->settings.write_timeout);
+	connection->stalled_since = uv_now(&runtime->loop);
+	connection_set_watch(
+		connection->set, connection->stalled_since + runtime->settings->write_timeout);
 }
 
 void connection_flush(struct connection *connection)
 {
-	struct daemon *daemon = connection->daemon;
+	struct connection_set *set = connection->set;
+	enum intake intake = connection->scheduled.intake;
 	enum output_result result = OUTPUT_BLOCKED;
 	size_t sent = 0;
 
@@ -409,9 +415,8 @@ void connection_flush(struct connection *connection)
 	if (!connection_alive(connection))
 		return;
 	if (!connection->blocked) {
-		result = output_write(
-			&connection->output, &daemon->server.spares, connection->fd, &sent);
-		daemon->metrics.bytes_out += sent;
+		result = output_write(&connection->output, &set->spares, connection->fd, &sent);
+		set->runtime->metrics.bytes_out += sent;
 		connection->bytes_out += sent;
 	}
 	if (result == OUTPUT_FAILED) {
@@ -426,25 +431,25 @@ void connection_flush(struct connection *connection)
 	else
 		connection->stalled_since = 0;
 	charge(connection);
-	if (connection->state == CONNECTION_ENDED && connection->calls == 0 &&
-		!connection->backlog && result == OUTPUT_DONE) {
+	if (connection->state == CONNECTION_HALF_CLOSED && connection->scheduled.in_flight == 0 &&
+		intake == INTAKE_READING && result == OUTPUT_DONE) {
 		connection_close(connection, "all answered");
 		return;
 	}
-	if (connection->backlog && list_empty(&connection->throttled) && !over_limit(connection))
-		server_ready(&daemon->server, connection);
+	if (intake == INTAKE_DEFERRED && !over_limit(connection))
+		scheduler_ready(&set->scheduler, &connection->scheduled);
 	connection_watch(connection);
 }
 
 struct buffer *connection_text(struct connection *connection)
 {
-	return output_text(&connection->output, &connection->daemon->server.spares);
+	return output_text(&connection->output, &connection->set->spares);
 }
 
 void connection_answered(struct connection *connection)
 {
 	if (connection_alive(connection) && list_empty(&connection->dirty))
-		list_append(&connection->daemon->server.dirty, &connection->dirty);
+		list_append(&connection->set->dirty, &connection->dirty);
 }
 
 void connection_send(struct connection *connection, struct buffer *line)
@@ -457,7 +462,7 @@ void connection_send(struct connection *connection, struct buffer *line)
 		connection_close(connection, "out of memory");
 		return;
 	}
-	output_add(&connection->output, &connection->daemon->server.spares, line);
+	output_add(&connection->output, &connection->set->spares, line);
 	charge(connection);
 	connection_answered(connection);
 }
@@ -470,43 +475,47 @@ void connection_read_done(struct connection *connection, size_t length)
 	connection_answered(connection); /* it may go on, also when this call does not end yet */
 }
 
+void connection_call_begun(struct connection *connection)
+{
+	connection->scheduled.in_flight++;
+}
+
 void connection_call_done(struct connection *connection)
 {
-	connection->calls--;
+	connection->scheduled.in_flight--;
 	if (connection_alive(connection))
 		connection_answered(connection);
-	else if (connection->state == CONNECTION_DEAD && connection->calls == 0)
+	else if (connection->state == CONNECTION_CLOSING && connection->scheduled.in_flight == 0)
 		connection_release(connection);
 }
 
-int connection_open(struct daemon *daemon, int fd, const struct peer *peer, enum role role)
+int connection_open(struct connection_set *set, int fd, const struct peer *peer, enum role role)
 {
+	struct runtime *runtime = set->runtime;
 	struct connection *connection = calloc(1, sizeof *connection);
 
-	if (connection == NULL || uv_poll_init(&daemon->loop, &connection->poll, fd) != 0) {
+	if (connection == NULL || uv_poll_init(&runtime->loop, &connection->poll, fd) != 0) {
 		free(connection);
 		(void)close(fd);
 		return -1;
 	}
-	connection->daemon = daemon;
-	connection->account.total = &daemon->server.account;
+	connection->set = set;
 	connection->fd = fd;
 	connection->poll.data = connection;
 	connection->uid = peer->uid;
 	connection->gid = peer->gid;
 	connection->pid = peer->pid;
-	connection->expected = (size_t)daemon->settings.unsent_limit / FIRST_READS;
-	frame_init(&connection->frame, (size_t)daemon->settings.line_limit);
+	connection->expected = (size_t)runtime->settings->unsent_limit / FIRST_READS;
+	frame_init(&connection->frame, (size_t)runtime->settings->line_limit);
 	output_init(&connection->output);
 	order_init(&connection->order);
-	connection_set_role(connection, role);
+	connection_change_role(connection, role);
 	list_init(&connection->held);
-	list_init(&connection->ready);
 	list_init(&connection->dirty);
-	list_init(&connection->throttled);
-	list_append(&daemon->server.connections, &connection->link);
-	daemon->server.count++;
-	connection->number = ++daemon->metrics.connections_accepted;
+	scheduler_add(&set->scheduler, &connection->scheduled);
+	list_append(&set->connections, &connection->link);
+	set->count++;
+	connection->scheduled.number = ++runtime->metrics.connections_accepted;
 	connection->opened_at = connection->heard_at = uv_hrtime();
 	connection_watch(connection);
 	return 0;

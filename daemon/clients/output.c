@@ -113,7 +113,7 @@ static void daemon_output_account(struct output *output, size_t n)
 	}
 }
 
-/* A client that always lags a little must not make the buffer grow for ever. */
+/* A client that always lags a little must not make the buffer grow without bound. */
 static void daemon_output_compact(struct output *output)
 {
 	struct buffer *text = &output->text;
@@ -128,7 +128,7 @@ static void daemon_output_compact(struct output *output)
 
 /* Nothing is unsent: the buffer goes back to the spares, wiped, or is freed when they are many or
  * it is large. */
-static void daemon_output_give_back(struct output *output, struct output_spares *spares)
+static void daemon_output_return(struct output *output, struct output_spares *spares)
 {
 	struct buffer *text = &output->text;
 
@@ -174,7 +174,7 @@ enum output_result output_write(
 		if (*sent >= OUTPUT_SHARE && output_pending(output) > 0)
 			return OUTPUT_BLOCKED;
 	}
-	daemon_output_give_back(output, spares);
+	daemon_output_return(output, spares);
 	return OUTPUT_DONE;
 }
 

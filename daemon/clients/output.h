@@ -19,7 +19,7 @@ enum {
 	OUTPUT_SPARE_BYTES = 64 * 1024
 };
 
-/* Buffers that idle connections gave back: a connection without unsent answers holds none. */
+/* Buffers that idle connections returned: a connection without unsent answers holds none. */
 struct output_spares {
 	struct buffer buffers[OUTPUT_SPARES];
 	unsigned count;

@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -11,18 +10,13 @@
 #include <unistd.h>
 
 #include "../../protocol/wire/rpc.h"
-#include "../loop/daemon.h"
-#include "../loop/log.h"
-#include "../loop/process.h"
+#include "../base/log.h"
+#include "../base/process.h"
 
 enum {
 	ACCEPT_MAX = 64, /* of one event */
 	RETRY_MS = 100,
 	DESCRIPTORS_OF_OTHERS = 64, /* kept for the database, the log, the loop */
-	TRIM_PEAK = 4 * 1024 * 1024,
-	SMALL_SHARE = 64 * 1024, /* connections that hold less never wait for memory */
-	ITERATION_NS = 10 * 1000 * 1000,
-	LONG_BYTES = 256 * 1024, /* of long lines in one iteration; the last one may go beyond */
 };
 
 static void open_reserve(struct server *server)
@@ -39,7 +33,7 @@ static void server_refuse(struct server *server, int fd, const char *why)
 	struct err err;
 	char ignored[4096];
 
-	server->daemon->metrics.connections_refused++;
+	server->runtime->metrics.connections_refused++;
 	(void)err_set(&err, ERR_OVERLOADED, "%s", why);
 	rpc_error(&text, "null", 4, &err);
 	buffer_byte(&text, '\n');
@@ -54,18 +48,18 @@ static void server_refuse(struct server *server, int fd, const char *why)
 /* extra: places beyond the limit. */
 static bool user_is_full(const struct server *server, uid_t uid, uint64_t extra)
 {
-	uint64_t max = server->daemon->settings.connections_per_user, count = 0;
+	uint64_t max = server->runtime->settings->connections_per_user, count = 0;
 
 	if (max == 0)
 		return false;
-	list_for_each (node, &server->connections)
+	list_for_each (node, &server->set.connections)
 		count += list_entry(node, struct connection, link)->uid == uid;
 	return count >= max + extra;
 }
 
 static uint64_t max_connections(const struct server *server)
 {
-	uint64_t max = server->daemon->settings.connections;
+	uint64_t max = server->runtime->settings->connections;
 	uint64_t room = server->descriptor_limit > DESCRIPTORS_OF_OTHERS
 		? server->descriptor_limit - DESCRIPTORS_OF_OTHERS
 		: 1;
@@ -75,39 +69,39 @@ static uint64_t max_connections(const struct server *server)
 
 static void welcome(struct server *server, int fd)
 {
-	struct daemon *daemon = server->daemon;
+	struct connection_set *set = &server->set;
 	struct peer peer;
 	enum role role;
 	uint64_t max = max_connections(server), extra;
 
-	if (!access_peer(fd, daemon->access.by_group, &peer)) {
+	if (!access_peer(fd, server->access->by_group, &peer)) {
 		(void)close(fd);
 		return;
 	}
-	role = access_role(&daemon->access, &peer);
-	extra = role == ROLE_ADMIN ? daemon->settings.admin_connections : 0;
-	if (server->count >= max + extra)
-		server_refuse(server, fd, "the daemon has as many connections as it takes");
+	role = access_role(server->access, &peer);
+	extra = role == ROLE_ADMIN ? server->runtime->settings->admin_connections : 0;
+	if (set->count >= max + extra)
+		server_refuse(server, fd, "the daemon has reached its limit of connections");
 	else if (user_is_full(server, peer.uid, extra))
-		server_refuse(server, fd,
-			"this user has as many connections as the daemon takes of one user");
-	else if (connection_open(daemon, fd, &peer, role) < 0)
+		server_refuse(
+			server, fd, "this user has reached the limit of connections of one user");
+	else if (connection_open(set, fd, &peer, role) < 0)
 		log_event(LOG_WARNING, "a connection was dropped: out of memory");
 }
 
 static void on_retry(uv_timer_t *timer);
 
-/* Descriptors are out: with the reserve one client at a time can still be told; else accepting
- * pauses for a moment. */
+/* Out of descriptors: with the reserve one client at a time can still be refused politely; else
+ * accepting pauses for a moment. */
 static void out_of_descriptors(struct server *server)
 {
 	int fd = -1;
 
-	server->daemon->metrics.accept_failures++;
+	server->runtime->metrics.accept_failures++;
 	if (server->reserve_fd >= 0) {
 		(void)close(server->reserve_fd);
 		server->reserve_fd = -1;
-		fd = accept4(server->daemon->socket.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		fd = accept4(server->socket->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0)
 			server_refuse(server, fd, "the daemon is out of file descriptors");
 		open_reserve(server);
@@ -121,8 +115,7 @@ static void out_of_descriptors(struct server *server)
 static void accept_some(struct server *server, int max)
 {
 	while (max-- > 0) {
-		int fd = accept4(
-			server->daemon->socket.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = accept4(server->socket->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
 			welcome(server, fd);
@@ -159,18 +152,18 @@ static bool waits_for_memory(const struct connection *connection)
 {
 	int unread = 0;
 
-	return !list_empty(&connection->throttled) &&
+	return connection->scheduled.intake == INTAKE_THROTTLED &&
 		ioctl(connection->fd, FIONREAD, &unread) == 0 && unread > 0;
 }
 
 /* Ends connections whose time is over, and sets the timer to the next limit. */
 static void on_watch(uv_timer_t *timer)
 {
-	struct server *server = timer->data;
-	const struct settings *settings = &server->daemon->settings;
-	uint64_t now = uv_now(&server->daemon->loop);
+	struct connection_set *set = timer->data;
+	const struct settings *settings = set->runtime->settings;
+	uint64_t now = uv_now(&set->runtime->loop);
 
-	list_for_each_safe (node, &server->connections) {
+	list_for_each_safe (node, &set->connections) {
 		struct connection *connection = list_entry(node, struct connection, link);
 		uint64_t line = connection->partial_since, write = connection->stalled_since;
 
@@ -179,94 +172,23 @@ static void on_watch(uv_timer_t *timer)
 		if (line != 0 && waits_for_memory(connection))
 			connection->partial_since = line = now;
 		if (line != 0 && now - line >= settings->line_timeout) {
-			server->daemon->metrics.line_timeouts++;
-			connection_close(connection, "a line was begun and not ended in time");
+			set->runtime->metrics.line_timeouts++;
+			connection_close(connection, "a line was not completed in time");
 		} else if (write != 0 && now - write >= settings->write_timeout) {
-			server->daemon->metrics.write_timeouts++;
-			connection_close(connection, "the peer took none of its answers in time");
+			set->runtime->metrics.write_timeouts++;
+			connection_close(connection, "the peer took no answer in time");
 		} else {
 			if (line != 0)
-				server_watch(server, line + settings->line_timeout);
+				connection_set_watch(set, line + settings->line_timeout);
 			if (write != 0)
-				server_watch(server, write + settings->write_timeout);
+				connection_set_watch(set, write + settings->write_timeout);
 		}
 	}
 }
 
-void server_watch(struct server *server, uint64_t due)
-{
-	uint64_t now = uv_now(&server->daemon->loop), wait = due > now ? due - now : 0;
-
-	if (!uv_is_active((uv_handle_t *)&server->watch) ||
-		uv_timer_get_due_in(&server->watch) > wait)
-		(void)uv_timer_start(&server->watch, on_watch, wait, 0);
-}
-
-bool server_iteration_over(struct server *server)
-{
-	uint64_t now = server->daemon->dispatch.clock;
-
-	if (server->iteration_ends == 0)
-		server->iteration_ends = now + ITERATION_NS;
-	return now > server->iteration_ends;
-}
-
-bool server_takes_long(struct server *server, size_t length)
-{
-	if (!server->long_iteration || server->long_bytes >= LONG_BYTES)
-		return false;
-	server->long_bytes += length;
-	if (server->long_bytes > server->long_bytes_max)
-		server->long_bytes_max = server->long_bytes;
-	return true;
-}
-
-/* Those that were there at the beginning, each once; for whom there is no time any more is first in
- * the next iteration. */
-static void server_serve(struct server *server, struct list *list)
-{
-	struct list iteration;
-
-	list_init(&iteration);
-	list_splice(&iteration, list);
-	do
-		connection_pump(list_entry(list_first(&iteration), struct connection, ready));
-	while (!list_empty(&iteration) && !server_iteration_over(server) &&
-		server->long_bytes < LONG_BYTES);
-	list_splice_front(list, &iteration);
-}
-
-/* Each of those that had more at the turn's start gets its share; who still has more comes to the
- * end of the list. */
-static void on_more(uv_idle_t *idle)
-{
-	struct server *server = idle->data;
-
-	server->long_bytes = 0;
-	if (!list_empty(&server->ready))
-		server_serve(server, &server->ready);
-	if (!list_empty(&server->long_ready)) {
-		server->iteration_ends = 0;
-		server->long_iteration = true;
-		server_serve(server, &server->long_ready);
-		server->long_iteration = false;
-	}
-	if (list_empty(&server->ready) && list_empty(&server->long_ready))
-		(void)uv_idle_stop(idle);
-}
-
-void server_ready(struct server *server, struct connection *connection)
-{
-	if (list_empty(&connection->ready))
-		list_append(connection->long_line != NULL ? &server->long_ready : &server->ready,
-			&connection->ready);
-	if (!uv_is_active((uv_handle_t *)&server->more))
-		(void)uv_idle_start(&server->more, on_more);
-}
-
 static void limit_descriptors(struct server *server)
 {
-	uint64_t wanted = server->daemon->settings.connections;
+	uint64_t wanted = server->runtime->settings->connections;
 
 	server->descriptor_limit =
 		process_raise_descriptors(wanted + 4 * (uint64_t)DESCRIPTORS_OF_OTHERS);
@@ -277,23 +199,35 @@ static void limit_descriptors(struct server *server)
 			log_number("connections", max_connections(server)));
 }
 
-int server_init(struct server *server, struct daemon *daemon)
+static void init_set(struct server *server, const struct server_parts *parts)
 {
-	uv_loop_t *loop = &daemon->loop;
+	struct connection_set *set = &server->set;
 
-	*server = (struct server){.daemon = daemon, .reserve_fd = -1};
-	list_init(&server->connections);
-	list_init(&server->ready);
-	list_init(&server->long_ready);
-	list_init(&server->dirty);
-	list_init(&server->throttled);
+	set->runtime = parts->runtime;
+	set->events = parts->events;
+	set->owner = parts->owner;
+	set->on_watch = on_watch;
+	list_init(&set->connections);
+	list_init(&set->dirty);
+	scheduler_init(&set->scheduler, parts->runtime, connection_run);
+	(void)uv_timer_init(&parts->runtime->loop, &set->watch);
+	set->watch.data = set;
+}
+
+int server_init(struct server *server, const struct server_parts *parts)
+{
+	uv_loop_t *loop = &parts->runtime->loop;
+
+	*server = (struct server){.runtime = parts->runtime,
+		.socket = parts->socket,
+		.access = parts->access,
+		.reserve_fd = -1};
+	init_set(server, parts);
 	limit_descriptors(server);
 	open_reserve(server);
-	(void)uv_timer_init(loop, &server->watch);
 	(void)uv_timer_init(loop, &server->retry);
-	(void)uv_idle_init(loop, &server->more);
-	server->watch.data = server->retry.data = server->more.data = server;
-	if (uv_poll_init(loop, &server->listener, daemon->socket.fd) != 0)
+	server->retry.data = server;
+	if (uv_poll_init(loop, &server->listener, server->socket->fd) != 0)
 		return -1;
 	server->listener.data = server;
 	return 0;
@@ -309,155 +243,91 @@ void server_stop_listening(struct server *server)
 {
 	if (!server->listening)
 		return;
-	/* Whoever has connected by now is told; an inherited socket's queue is for the next daemon.
-	 */
-	if (!server->daemon->socket.inherited)
+	/* Clients in the queue are refused; an inherited socket's queue is for the next daemon. */
+	if (!server->socket->inherited)
 		accept_some(server, SOCKET_BACKLOG);
 	server->listening = false;
 	(void)uv_timer_stop(&server->retry);
 	uv_close((uv_handle_t *)&server->listener, NULL);
-	/* Later ones are turned away by the system at once, instead of waiting for nothing. */
-	if (!server->daemon->socket.inherited)
-		socket_deafen(&server->daemon->socket);
+	/* The system refuses later ones at once, so that they do not wait in vain. */
+	if (!server->socket->inherited)
+		socket_deafen(server->socket);
 }
 
 void server_close_handles(struct server *server)
 {
+	struct connection_set *set = &server->set;
+
 	server->listening = false;
-	list_for_each_safe (node, &server->connections)
+	list_for_each_safe (node, &set->connections)
 		connection_close(list_entry(node, struct connection, link), "the daemon ends");
 	if (!uv_is_closing((uv_handle_t *)&server->listener))
 		uv_close((uv_handle_t *)&server->listener, NULL);
-	uv_close((uv_handle_t *)&server->watch, NULL);
+	uv_close((uv_handle_t *)&set->watch, NULL);
 	uv_close((uv_handle_t *)&server->retry, NULL);
-	uv_close((uv_handle_t *)&server->more, NULL);
+	scheduler_close_handles(&set->scheduler);
 }
 
 void server_free(struct server *server)
 {
-	assert(list_empty(&server->connections) && server->account.held == 0);
-	output_spares_free(&server->spares);
-	while (server->frame_count > 0)
-		free(server->frames[--server->frame_count]);
+	struct connection_set *set = &server->set;
+
+	assert(list_empty(&set->connections) && set->scheduler.account.held == 0);
+	output_spares_free(&set->spares);
+	frame_spares_free(&set->frames);
 	if (server->reserve_fd >= 0)
 		(void)close(server->reserve_fd);
 }
 
-/* A single line must fit whatever the setting says, or its connection could never go on. */
-static uint64_t free_memory(const struct server *server)
-{
-	const struct settings *settings = &server->daemon->settings;
-	uint64_t min = 4 * settings->line_limit;
-	uint64_t limit = settings->memory_limit > min ? settings->memory_limit : min;
-
-	return limit > server->account.held ? limit - server->account.held : 0;
-}
-
-/* A connection may hold as much as is free: n that want all get a part of n + 1 each, and the rest
- * is left for whoever comes. When all wait, the favoured one goes on, so that somebody always does.
- */
-bool server_memory_short(const struct server *server, const struct connection *connection)
-{
-	size_t held = connection->account.held;
-
-	return held > SMALL_SHARE && held > free_memory(server) &&
-		(connection != server->favoured || connection->calls > 0);
-}
-
-void server_content(struct server *server, const struct connection *connection)
-{
-	if (server->favoured == connection)
-		server->favoured = NULL;
-}
-
-/* Who has calls under way goes on when they end; of the others the one that waits for longest is
- * favoured. */
-static void favour_one(struct server *server)
-{
-	list_for_each (node, &server->throttled) {
-		struct connection *connection = list_entry(node, struct connection, throttled);
-
-		if (server->favoured != NULL)
-			return;
-		if (connection->calls == 0) {
-			server->favoured = connection;
-			server->favoured_waits = false;
-		}
-	}
-}
-
-/* A favoured connection whose client does not send the rest of its line makes way for the next one.
- */
-static void favour_next(struct server *server)
-{
-	struct connection *connection = server->favoured;
-
-	if (connection == NULL || connection->calls > 0)
-		return;
-	if (server->favoured_waits)
-		server->favoured = NULL;
-	server->favoured_waits = true;
-}
-
 void server_iteration(struct server *server)
 {
-	server->iteration_ends = 0;
-	while (!list_empty(&server->dirty))
-		connection_flush(list_entry(list_first(&server->dirty), struct connection, dirty));
-	if (server->account.held > server->memory_peak)
-		server->memory_peak = server->account.held;
-	favour_one(server);
-	list_for_each_safe (node, &server->throttled) {
-		struct connection *connection = list_entry(node, struct connection, throttled);
+	struct connection_set *set = &server->set;
 
-		if (server_memory_short(server, connection))
-			continue;
-		list_remove(&connection->throttled);
-		server_ready(server, connection);
-	}
+	while (!list_empty(&set->dirty))
+		connection_flush(list_entry(list_first(&set->dirty), struct connection, dirty));
+	scheduler_iteration(&set->scheduler);
 }
 
-void server_look_for_peers(struct server *server)
+void server_read_rest(struct server *server)
 {
-	list_for_each_safe (node, &server->connections)
-		connection_look_for_peer(list_entry(node, struct connection, link));
+	list_for_each_safe (node, &server->set.connections)
+		connection_read(list_entry(node, struct connection, link));
+}
+
+void server_check_peers(struct server *server)
+{
+	list_for_each_safe (node, &server->set.connections)
+		connection_check_peer(list_entry(node, struct connection, link));
 }
 
 void server_trim(struct server *server)
 {
-	size_t held = server->account.held;
-
-	favour_next(server);
-	if (server->memory_peak > TRIM_PEAK && held < server->memory_peak / 8) {
-		(void)malloc_trim(0);
-		server->memory_peak = held;
-	}
+	scheduler_trim(&server->set.scheduler);
 }
 
 void server_reload(struct server *server)
 {
-	struct daemon *daemon = server->daemon;
+	const struct settings *settings = server->runtime->settings;
 
 	limit_descriptors(server);
-	(void)uv_timer_start(&server->watch, on_watch, 0, 0);
+	(void)uv_timer_start(&server->set.watch, on_watch, 0, 0);
 
-	list_for_each (node, &server->connections) {
+	list_for_each (node, &server->set.connections) {
 		struct connection *connection = list_entry(node, struct connection, link);
 		struct peer peer;
 
 		if (connection_alive(connection) &&
-			access_peer(connection->fd, daemon->access.by_group, &peer))
-			connection_set_role(connection, access_role(&daemon->access, &peer));
-		connection->frame.limit = (size_t)daemon->settings.line_limit;
+			access_peer(connection->fd, server->access->by_group, &peer))
+			connection_change_role(connection, access_role(server->access, &peer));
+		connection->frame.limit = (size_t)settings->line_limit;
 	}
 }
 
 bool server_idle(const struct server *server)
 {
-	if (server->daemon->dispatch.calls > 0 || !list_empty(&server->ready) ||
-		!list_empty(&server->long_ready) || !list_empty(&server->dirty))
+	if (!scheduler_idle(&server->set.scheduler) || !list_empty(&server->set.dirty))
 		return false;
-	list_for_each (node, &server->connections) {
+	list_for_each (node, &server->set.connections) {
 		const struct connection *connection = list_entry(node, struct connection, link);
 
 		if (connection_alive(connection) && output_pending(&connection->output) > 0)

@@ -12,6 +12,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "../../protocol/wire/socket_place.h"
+
 enum { FIRST_INHERITED = 3 };
 
 void socket_init(struct socket *sock)
@@ -33,10 +35,11 @@ static int set_path(struct socket *sock, const char *folder, size_t folder_lengt
 	return 0;
 }
 
-/* /tmp is everyone's: the folder must be this user's alone, or somebody else could have planted it.
+/* /tmp is everyone's: the folder must belong to this user, or another one could have planted it.
  */
 static int private_folder(const char *path, bool make, struct err *err)
 {
+	const char *objection;
 	struct stat st;
 	int fd;
 
@@ -54,37 +57,26 @@ static int private_folder(const char *path, bool make, struct err *err)
 			strerror(errno));
 	}
 	(void)close(fd);
-	if (st.st_uid != geteuid())
+	objection = socket_place_objection(&st);
+	if (objection != NULL)
 		return err_exit(err, EX_CANTCREAT,
-			"the folder %s belongs to another user: it is not used for the socket",
-			path);
-	if ((st.st_mode & 077) != 0)
-		return err_exit(err, EX_CANTCREAT,
-			"the folder %s has mode %04o: others must have no access to it (chmod 700)",
-			path, (unsigned)st.st_mode & 07777);
+			"the folder %s %s: it is not used for the socket", path, objection);
 	return 0;
 }
 
 int socket_choose(
 	struct socket *sock, const char *configured, bool make, bool *in_runtime, struct err *err)
 {
-	const char *runtime = getenv("RUNTIME_DIRECTORY"), *session = getenv("XDG_RUNTIME_DIR");
-	char folder[64];
+	struct socket_place place;
 
 	*in_runtime = false;
 	if (*configured != '\0')
 		return set_path(sock, "", 0, configured, err);
-	if (runtime != NULL && *runtime != '\0') {
-		*in_runtime = true;
-		return set_path(sock, runtime, strcspn(runtime, ":"), "/pierre-dbd.sock",
-			err); /* systemd may name several */
-	}
-	if (session != NULL && *session != '\0')
-		return set_path(sock, session, strlen(session), "/pierre-dbd.sock", err);
-	(void)snprintf(folder, sizeof folder, "/tmp/pierre-dbd-%u", (unsigned)geteuid());
-	if (private_folder(folder, make, err) < 0)
+	socket_place_find(&place);
+	*in_runtime = place.kind == SOCKET_PLACE_RUNTIME;
+	if (place.kind == SOCKET_PLACE_OWN && private_folder(place.own, make, err) < 0)
 		return -1;
-	return set_path(sock, folder, strlen(folder), "/pierre-dbd.sock", err);
+	return set_path(sock, place.folder, place.length, SOCKET_PLACE_NAME, err);
 }
 
 static int option(int fd, int name)
@@ -157,7 +149,7 @@ static int take_lock(struct socket *sock, struct err *err)
 			O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
 
 		if (fd < 0)
-			return err_exit(err, EX_CANTCREAT, "cannot make the lock file %s: %s",
+			return err_exit(err, EX_CANTCREAT, "cannot create the lock file %s: %s",
 				sock->lock_path, strerror(errno));
 		if (fstat(fd, &held) != 0 || !S_ISREG(held.st_mode)) {
 			(void)close(fd);
@@ -194,7 +186,7 @@ static struct sockaddr_un address_of(const struct socket *sock)
 	return address;
 }
 
-/* Removes what a dead daemon left; an error when something else, or somebody alive, is there. */
+/* Removes the socket of a dead daemon; an error when a live one or another file is there. */
 static int clear_path(const struct socket *sock, struct err *err)
 {
 	struct sockaddr_un address = address_of(sock);
@@ -209,20 +201,21 @@ static int clear_path(const struct socket *sock, struct err *err)
 	}
 	if (!S_ISSOCK(st.st_mode))
 		return err_exit(err, EX_CANTCREAT,
-			"%s exists and is not a socket: it is left as it is", sock->path);
+			"%s exists and is not a socket: it is left unchanged", sock->path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return err_exit(err, EX_CANTCREAT, "cannot make a socket: %s", strerror(errno));
+		return err_exit(err, EX_CANTCREAT, "cannot create a socket: %s", strerror(errno));
 	reason = connect(fd, (const struct sockaddr *)&address, sizeof address) == 0 ? 0 : errno;
 	(void)close(fd);
 	if (reason == 0 || reason == EAGAIN)
-		return err_exit(
-			err, EX_TEMPFAIL, "somebody listens on the socket %s already", sock->path);
+		return err_exit(err, EX_TEMPFAIL,
+			"another process listens on the socket %s already", sock->path);
 	if (reason == ENOENT)
 		return 0;
 	if (reason != ECONNREFUSED)
-		return err_exit(err, EX_CANTCREAT, "cannot tell whether somebody listens on %s: %s",
-			sock->path, strerror(reason));
+		return err_exit(err, EX_CANTCREAT,
+			"cannot find out whether another process listens on %s: %s", sock->path,
+			strerror(reason));
 	if (unlink(sock->path) != 0 && errno != ENOENT)
 		return err_exit(err, EX_CANTCREAT, "cannot remove the old socket %s: %s",
 			sock->path, strerror(errno));
@@ -240,7 +233,7 @@ int socket_bind(struct socket *sock, mode_t mode, struct err *err)
 		return -1;
 	sock->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (sock->fd < 0)
-		return err_exit(err, EX_CANTCREAT, "cannot make a socket: %s", strerror(errno));
+		return err_exit(err, EX_CANTCREAT, "cannot create a socket: %s", strerror(errno));
 	/* The mode is there from the first moment: a chmod afterwards could be led elsewhere by a
 	 * planted link. */
 	old = umask(~mode & 0777);
@@ -248,10 +241,10 @@ int socket_bind(struct socket *sock, mode_t mode, struct err *err)
 	reason = errno;
 	(void)umask(old);
 	if (result != 0 && reason == EADDRINUSE)
-		return err_exit(err, EX_TEMPFAIL, "somebody has just taken the socket's path %s",
-			sock->path);
+		return err_exit(err, EX_TEMPFAIL,
+			"another process has just taken the socket's path %s", sock->path);
 	if (result != 0)
-		return err_exit(err, EX_CANTCREAT, "cannot make the socket %s: %s", sock->path,
+		return err_exit(err, EX_CANTCREAT, "cannot create the socket %s: %s", sock->path,
 			strerror(reason));
 	if (lstat(sock->path, &st) != 0 || !S_ISSOCK(st.st_mode))
 		return err_exit(

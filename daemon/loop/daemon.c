@@ -6,21 +6,69 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "../../protocol/state.h"
+#include "../admin/admin.h"
+#include "../admin/daemon_methods.h"
+#include "../base/log.h"
+#include "../base/runtime.h"
+#include "../calls/dispatch.h"
+#include "../clients/server.h"
 #include "notify.h"
 
 enum { TICK_MS = 1000, STATUS_TICKS = 5, CLOSE_GRACE_NS = 500 * 1000 * 1000 };
+
+enum daemon_state {
+	DAEMON_RUNNING,
+	DAEMON_DRAINING, /* asked to stop: calls in flight are answered, no new one begins */
+	DAEMON_STOPPING, /* handles are closing */
+};
+
+static const char *const daemon_state_names[] = {[DAEMON_RUNNING] = "running",
+	[DAEMON_DRAINING] = "draining",
+	[DAEMON_STOPPING] = "stopping"};
+static const uint32_t next_daemon_states[] = {
+	[DAEMON_RUNNING] = STATE(DAEMON_DRAINING) | STATE(DAEMON_STOPPING),
+	[DAEMON_DRAINING] = STATE(DAEMON_STOPPING),
+	[DAEMON_STOPPING] = 0,
+};
+static const struct state_machine daemon_states = {
+	"daemon", daemon_state_names, next_daemon_states, DAEMON_STOPPING + 1};
+
+struct daemon {
+	struct runtime runtime;
+	struct daemon_parts *parts;
+	struct daemon_end *end;
+	struct store *store;
+	struct server server;
+	struct dispatcher dispatcher;
+	struct admin admin;
+	uint8_t state;        /* enum daemon_state */
+	uint64_t drain_until; /* uv_now */
+	uint64_t due;         /* what the due timer is set to, ns; 0 = not */
+	uint64_t next_tick;   /* uv_hrtime when the tick should come */
+	bool starving;        /* the watchdog is not fed */
+	uint64_t ticks;
+	bool socket_missing_logged;
+	uv_poll_t store_poll;
+	uv_prepare_t prepare;
+	uv_check_t check;
+	uv_timer_t tick, due_timer, watchdog;
+	uv_signal_t signals[3];
+};
+
+/* Threads may still work with it when the process ends. */
+static struct daemon running;
 
 static void on_due(uv_timer_t *timer)
 {
 	struct daemon *daemon = timer->data;
 
 	daemon->due = 0;
-	daemon->dispatch.submitted = true;
+	daemon->dispatcher.submitted = true;
 	daemon->store->ops->process(daemon->store);
 }
 
-/* The store's own next date may have moved: the timer follows it. */
+/* The store's next deadline may have moved: the timer follows it. */
 static void set_due_timer(struct daemon *daemon)
 {
 	uint64_t due = daemon->store->ops->next_due(daemon->store), now;
@@ -33,26 +81,30 @@ static void set_due_timer(struct daemon *daemon)
 		return;
 	}
 	now = uv_hrtime();
-	uv_update_time(&daemon->loop);
+	uv_update_time(&daemon->runtime.loop);
 	(void)uv_timer_start(
 		&daemon->due_timer, on_due, due > now ? (due - now) / 1000000 + 1 : 0, 0);
 }
 
 static void end_loop(struct daemon *daemon)
 {
-	daemon->abandoned = daemon->dispatch.calls > 0;
-	daemon->state = DAEMON_STOPPING;
-	uv_stop(&daemon->loop);
+	daemon->end->abandoned = daemon->dispatcher.in_flight > 0;
+	state_change(&daemon_states, &daemon->state, DAEMON_STOPPING, 0);
+	uv_stop(&daemon->runtime.loop);
 }
 
-/* All is answered. What clients have sent until now is read once more, so that it is answered too
- * and not cut off. */
+static bool all_answered(const struct daemon *daemon)
+{
+	return daemon->dispatcher.in_flight == 0 && server_idle(&daemon->server);
+}
+
+/* What clients have sent until now is read once more, so that it is answered too and not cut off.
+ */
 static void daemon_drained(struct daemon *daemon)
 {
-	list_for_each_safe (node, &daemon->server.connections)
-		connection_read(list_entry(node, struct connection, link));
+	server_read_rest(&daemon->server);
 	server_iteration(&daemon->server);
-	if (server_idle(&daemon->server))
+	if (all_answered(daemon))
 		end_loop(daemon);
 }
 
@@ -62,14 +114,13 @@ static void iteration(struct daemon *daemon)
 {
 	if (daemon->state == DAEMON_STOPPING)
 		return;
-	daemon->dispatch.clock_stale = true;
-	if (daemon->dispatch.submitted) {
-		daemon->dispatch.submitted = false;
-		daemon->store->ops->flush(daemon->store);
+	daemon->runtime.clock.stale = true;
+	if (daemon->dispatcher.submitted) {
+		dispatch_flush(&daemon->dispatcher);
 		set_due_timer(daemon);
 	}
 	server_iteration(&daemon->server);
-	if (daemon->state == DAEMON_DRAINING && server_idle(&daemon->server))
+	if (daemon->state == DAEMON_DRAINING && all_answered(daemon))
 		daemon_drained(daemon);
 }
 
@@ -78,8 +129,8 @@ static void on_prepare(uv_prepare_t *prepare)
 	struct daemon *daemon = prepare->data;
 
 	iteration(daemon);
-	busy_poll_before_wait(
-		&daemon->busy_poll, daemon->dispatch.calls <= 1 && daemon->state == DAEMON_RUNNING);
+	busy_poll_before_wait(&daemon->runtime.busy_poll,
+		daemon->dispatcher.in_flight <= 1 && daemon->state == DAEMON_RUNNING);
 }
 
 static void on_check(uv_check_t *check)
@@ -93,8 +144,8 @@ static void on_store(uv_poll_t *poll, int status, int events)
 
 	(void)status;
 	(void)events;
-	busy_poll_heard(&daemon->busy_poll);
-	daemon->dispatch.submitted = true; /* calls may be tried again */
+	busy_poll_heard(&daemon->runtime.busy_poll);
+	daemon->dispatcher.submitted = true; /* calls may be tried again */
 	daemon->store->ops->process(daemon->store);
 }
 
@@ -104,11 +155,12 @@ static void tell_status(struct daemon *daemon)
 
 	daemon->store->ops->stats(daemon->store, &stats);
 	notify_send(
-		"STATUS=%s: %u clients, %u calls under way; %s: %u connections idle, %u active, %u calls waiting",
-		daemon->state != DAEMON_RUNNING ? "stopping"
-			: daemon->pause.paused  ? "paused"
-						: "running",
-		daemon->server.count, daemon->dispatch.calls, daemon->store->ops->name,
+		"STATUS=%s: %u clients, %u calls in flight; %s: %u connections idle, %u active, "
+		"%u calls waiting",
+		daemon->state != DAEMON_RUNNING           ? "stopping"
+			: daemon->dispatcher.pause.paused ? "paused"
+							  : "running",
+		daemon->server.set.count, daemon->dispatcher.in_flight, daemon->store->ops->name,
 		stats.connections_idle, stats.connections_active, stats.queued);
 }
 
@@ -116,19 +168,19 @@ static void measure_lag(struct daemon *daemon)
 {
 	uint64_t now = uv_hrtime();
 
-	daemon->metrics.loop_lag_ns = now > daemon->next_tick ? now - daemon->next_tick : 0;
-	if (daemon->metrics.loop_lag_ns > daemon->metrics.loop_lag_max_ns)
-		daemon->metrics.loop_lag_max_ns = daemon->metrics.loop_lag_ns;
+	daemon->runtime.metrics.loop_lag_ns = now > daemon->next_tick ? now - daemon->next_tick : 0;
+	if (daemon->runtime.metrics.loop_lag_ns > daemon->runtime.metrics.loop_lag_max_ns)
+		daemon->runtime.metrics.loop_lag_max_ns = daemon->runtime.metrics.loop_lag_ns;
 	daemon->next_tick = now + (uint64_t)TICK_MS * 1000000;
 }
 
 /* Ends at once and without further answers: the store is lost. */
 static void daemon_fail(struct daemon *daemon, int exit_code, const char *reason)
 {
-	log_event(LOG_CRIT, "the store is lost: ending without further answers",
+	log_event(LOG_CRIT, "the store has failed: ending without further answers",
 		log_text("reason", reason), log_number("exit_code", exit_code),
-		log_number("calls", daemon->dispatch.calls));
-	daemon->exit_code = exit_code;
+		log_number("calls", daemon->dispatcher.in_flight));
+	daemon->end->exit_code = exit_code;
 	notify_send("STOPPING=1");
 	end_loop(daemon);
 }
@@ -138,32 +190,33 @@ static void on_tick(uv_timer_t *timer)
 	struct daemon *daemon = timer->data;
 	struct err err = {0};
 
+	if (daemon->state == DAEMON_STOPPING)
+		return;
 	measure_lag(daemon);
-	request_pool_trim(&daemon->dispatch.requests);
-	dispatch_trim(&daemon->dispatch);
+	dispatch_trim(&daemon->dispatcher);
 	server_trim(&daemon->server);
-	server_look_for_peers(&daemon->server);
+	server_check_peers(&daemon->server);
 	if (daemon->store->ops->tick(daemon->store, &err) < 0) {
 		daemon_fail(daemon, err.exit_code != 0 ? err.exit_code : EX_IOERR, err.message);
 		return;
 	}
-	daemon->dispatch.submitted = true;
+	daemon->dispatcher.submitted = true;
 	set_due_timer(daemon);
 	if (daemon->ticks++ % STATUS_TICKS == 0)
 		tell_status(daemon);
-	if (!daemon->socket_missing_logged && !socket_in_place(&daemon->socket)) {
+	if (!daemon->socket_missing_logged && !socket_in_place(&daemon->parts->socket)) {
 		daemon->socket_missing_logged = true;
 		log_event(LOG_WARNING,
-			"the socket's file was removed or replaced: nobody can connect any more",
-			log_text("socket", daemon->socket.path));
+			"the socket file was removed or replaced: no client can connect any more",
+			log_text("socket", daemon->parts->socket.path));
 	}
 	if (daemon->state != DAEMON_DRAINING)
 		return;
 	notify_send("EXTEND_TIMEOUT_USEC=%llu", 5000000ULL);
-	if (uv_now(&daemon->loop) < daemon->drain_until)
+	if (uv_now(&daemon->runtime.loop) < daemon->drain_until)
 		return;
-	log_event(LOG_WARNING, "calls were still under way when the time to stop ran out",
-		log_number("calls", daemon->dispatch.calls));
+	log_event(LOG_WARNING, "calls were still in flight when the drain time-out ended",
+		log_number("calls", daemon->dispatcher.in_flight));
 	end_loop(daemon);
 }
 
@@ -171,23 +224,25 @@ static void on_tick(uv_timer_t *timer)
 static void stop(struct daemon *daemon, const char *reason)
 {
 	log_event(LOG_NOTICE, "stopping", log_text("reason", reason),
-		log_number("clients", daemon->server.count),
-		log_number("calls", daemon->dispatch.calls));
-	daemon->state = DAEMON_DRAINING;
-	daemon->drain_until = uv_now(&daemon->loop) + daemon->settings.drain_timeout;
-	daemon->end_by = uv_hrtime() + daemon->settings.drain_timeout * 1000000 + CLOSE_GRACE_NS;
+		log_number("clients", daemon->server.set.count),
+		log_number("calls", daemon->dispatcher.in_flight));
+	state_change(&daemon_states, &daemon->state, DAEMON_DRAINING, 0);
+	daemon->dispatcher.stopping = true;
+	daemon->drain_until = uv_now(&daemon->runtime.loop) + daemon->parts->settings.drain_timeout;
+	daemon->end->close_by =
+		uv_hrtime() + daemon->parts->settings.drain_timeout * 1000000 + CLOSE_GRACE_NS;
 	notify_send("STOPPING=1\nEXTEND_TIMEOUT_USEC=%llu",
-		(unsigned long long)daemon->settings.drain_timeout * 1000 + 5000000);
+		(unsigned long long)daemon->parts->settings.drain_timeout * 1000 + 5000000);
 	server_stop_listening(&daemon->server);
-	pause_give_up(&daemon->pause);
+	pause_give_up(&daemon->dispatcher.pause);
 	/* So that a tick falls on the moment when the time is over. */
 	(void)uv_timer_start(
-		&daemon->tick, on_tick, daemon->settings.drain_timeout % TICK_MS, TICK_MS);
+		&daemon->tick, on_tick, daemon->parts->settings.drain_timeout % TICK_MS, TICK_MS);
 }
 
-/* Comes when the loop turns; beats only while none of the store's threads has stood still for half
- * of systemd's patience. A database that does not answer is no such case: starting anew would not
- * mend it. */
+/* Fires while the loop runs, and feeds systemd's watchdog unless a thread of the store has been
+ * stalled for half of its time-out. A database that does not answer is no such case: a restart
+ * would not help. */
 static void on_watchdog(uv_timer_t *timer)
 {
 	struct daemon *daemon = timer->data;
@@ -205,7 +260,7 @@ static void on_watchdog(uv_timer_t *timer)
 	daemon->starving = stalled;
 }
 
-/* Rules that cannot be read must be found before any setting is taken. */
+/* Invalid rules must be found before any setting is taken. */
 static int check_rules(const struct settings *next, struct err *err)
 {
 	struct access access;
@@ -228,28 +283,30 @@ void daemon_log_warnings(struct settings *settings)
 	settings->warnings = NULL;
 }
 
-int daemon_reload(struct daemon *daemon, struct settings_changes *changes, struct err *err)
+static int daemon_reload(void *owner, struct settings_changes *changes, struct err *err)
 {
+	struct daemon *daemon = owner;
+	struct settings *settings = &daemon->parts->settings;
 	struct access access;
 	int result = -1;
 
 	notify_reloading();
-	if (settings_reload(&daemon->settings, check_rules, changes, err) < 0 ||
-		access_parse(&access, daemon->settings.access,
-			(enum role)daemon->settings.default_role, err) < 0) {
+	if (settings_reload(settings, check_rules, changes, err) < 0 ||
+		access_parse(&access, settings->access, (enum role)settings->default_role, err) <
+			0) {
 		log_event(LOG_ERR, "reloading failed: the old settings stay",
 			log_text("reason", err->message));
 	} else {
-		access_free(&daemon->access);
-		daemon->access = access;
+		access_free(&daemon->parts->access);
+		daemon->parts->access = access;
 		server_reload(&daemon->server);
-		log_set_level(settings_log_level(&daemon->settings));
+		log_set_level(settings_log_level(settings));
 		log_event(LOG_NOTICE, "settings were read again",
 			log_text("changed", *changes->taken != '\0' ? changes->taken : NULL),
 			log_text("need_restart",
 				*changes->restart != '\0' ? changes->restart : NULL));
-		daemon_log_warnings(&daemon->settings);
-		daemon->reloads++;
+		daemon_log_warnings(settings);
+		daemon->admin.reloads++;
 		result = 0;
 	}
 	notify_send("READY=1");
@@ -271,10 +328,10 @@ static void daemon_on_signal(uv_signal_t *handle, int number)
 	} else {
 		/* Every answered write is durable already: nothing is lost by ending at once. The
 		 * store's threads still use the key, which therefore goes with the process: the
-		 * system wipes its memory before anybody else is given it. */
-		log_event(LOG_WARNING, "a second signal: ending at once",
-			log_number("calls", daemon->dispatch.calls));
-		socket_close(&daemon->socket);
+		 * system wipes its memory before another process gets it. */
+		log_event(LOG_WARNING, "second signal: ending at once",
+			log_number("calls", daemon->dispatcher.in_flight));
+		socket_close(&daemon->parts->socket);
 		log_stop();
 		_exit(EX_OK);
 	}
@@ -283,7 +340,7 @@ static void daemon_on_signal(uv_signal_t *handle, int number)
 static int init_handles(struct daemon *daemon)
 {
 	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
-	uv_loop_t *loop = &daemon->loop;
+	uv_loop_t *loop = &daemon->runtime.loop;
 	uint64_t watchdog = (notify_watchdog_ms() + 3) / 4;
 
 	(void)uv_prepare_init(loop, &daemon->prepare);
@@ -291,7 +348,8 @@ static int init_handles(struct daemon *daemon)
 	(void)uv_timer_init(loop, &daemon->tick);
 	(void)uv_timer_init(loop, &daemon->due_timer);
 	(void)uv_timer_init(loop, &daemon->watchdog);
-	busy_poll_init(&daemon->busy_poll, loop, (uint64_t)daemon->settings.busy_poll);
+	busy_poll_init(
+		&daemon->runtime.busy_poll, loop, (uint64_t)daemon->parts->settings.busy_poll);
 	daemon->prepare.data = daemon->check.data = daemon->tick.data = daemon->due_timer.data =
 		daemon->watchdog.data = daemon;
 	(void)uv_prepare_start(&daemon->prepare, on_prepare);
@@ -311,22 +369,45 @@ static int init_handles(struct daemon *daemon)
 	return uv_poll_start(&daemon->store_poll, UV_READABLE, on_store);
 }
 
-static int init_parts(struct daemon *daemon)
+static void init_admin(struct daemon *daemon)
 {
-	daemon->started_at = uv_hrtime();
-	daemon->started_wall = timestamp_now();
-	daemon->next_tick = daemon->started_at + (uint64_t)TICK_MS * 1000000;
-	dispatch_init(&daemon->dispatch);
-	if (uv_loop_init(&daemon->loop) != 0 || metrics_init(&daemon->metrics) < 0 ||
-		health_init(&daemon->health, daemon) < 0 ||
-		pause_init(&daemon->pause, daemon) < 0 ||
-		password_cost_init(&daemon->password_cost, daemon) < 0 ||
-		server_init(&daemon->server, daemon) < 0 || init_handles(daemon) < 0)
+	daemon->admin = (struct admin){.runtime = &daemon->runtime,
+		.store = daemon->store,
+		.seal = daemon->parts->seal,
+		.server = &daemon->server,
+		.dispatcher = &daemon->dispatcher,
+		.started_at = uv_hrtime(),
+		.started_wall = timestamp_now(),
+		.reload = daemon_reload,
+		.owner = daemon};
+}
+
+static int init_rooms(struct daemon *daemon)
+{
+	const struct dispatch_parts calls = {.runtime = &daemon->runtime,
+		.store = daemon->store,
+		.own_methods = daemon_methods_init(),
+		.admin = &daemon->admin};
+	const struct server_parts clients = {.runtime = &daemon->runtime,
+		.socket = &daemon->parts->socket,
+		.access = &daemon->parts->access,
+		.events = &dispatch_events,
+		.owner = &daemon->dispatcher};
+
+	init_admin(daemon);
+	daemon->next_tick = daemon->admin.started_at + (uint64_t)TICK_MS * 1000000;
+	daemon->runtime.settings = &daemon->parts->settings;
+	daemon->runtime.clock.stale = true;
+	if (uv_loop_init(&daemon->runtime.loop) != 0 ||
+		metrics_init(&daemon->runtime.metrics) < 0 ||
+		dispatch_init(&daemon->dispatcher, &calls) < 0 ||
+		health_init(&daemon->admin.health, &daemon->admin) < 0 ||
+		server_init(&daemon->server, &clients) < 0 || init_handles(daemon) < 0)
 		return -1;
-	daemon->passwords =
-		password_pool_new(&daemon->loop, (unsigned)daemon->settings.password_threads,
-			(unsigned)daemon->settings.password_queue);
-	return daemon->passwords != NULL ? server_listen(&daemon->server) : -1;
+	if (server_listen(&daemon->server) < 0)
+		return -1;
+	password_cost_start(&daemon->dispatcher.password_cost);
+	return 0;
 }
 
 static void close_handle(void *handle)
@@ -334,31 +415,28 @@ static void close_handle(void *handle)
 	uv_close(handle, NULL);
 }
 
-static void close_parts(struct daemon *daemon)
+static void close_rooms(struct daemon *daemon)
 {
 	server_close_handles(&daemon->server);
-	health_close(&daemon->health);
-	pause_close(&daemon->pause);
-	password_cost_close(&daemon->password_cost);
-	password_pool_free(daemon->passwords);
+	health_close(&daemon->admin.health);
+	dispatch_close_handles(&daemon->dispatcher);
 	close_handle(&daemon->prepare);
 	close_handle(&daemon->check);
 	close_handle(&daemon->tick);
 	close_handle(&daemon->due_timer);
 	close_handle(&daemon->watchdog);
-	busy_poll_close(&daemon->busy_poll);
+	busy_poll_close(&daemon->runtime.busy_poll);
 	close_handle(&daemon->store_poll);
 	for (unsigned i = 0; i < 3; i++)
 		close_handle(&daemon->signals[i]);
-	(void)uv_run(&daemon->loop, UV_RUN_DEFAULT);
-	(void)uv_loop_close(&daemon->loop);
+	(void)uv_run(&daemon->runtime.loop, UV_RUN_DEFAULT);
+	(void)uv_loop_close(&daemon->runtime.loop);
 	server_free(&daemon->server);
-	dispatch_free(&daemon->dispatch);
-	metrics_free(&daemon->metrics);
+	dispatch_free(&daemon->dispatcher);
+	metrics_free(&daemon->runtime.metrics);
 }
 
-/* For whoever reads later when the key was changed. */
-static void tell_of_keys(const struct seal *seal)
+static void log_key_change(const struct seal *seal)
 {
 	char key[17], previous[17];
 
@@ -370,29 +448,37 @@ static void tell_of_keys(const struct seal *seal)
 		log_text("key", key), log_text("previous_key", previous));
 }
 
-int daemon_run(struct daemon *daemon)
+/* Ended with calls in flight. The store ends what it still has; only after an orderly stop may
+ * that be answered. */
+static void daemon_abandon(struct daemon *daemon)
 {
-	if (init_parts(daemon) < 0) {
+	password_pool_abandon(daemon->dispatcher.passwords);
+	daemon->store->ops->close(daemon->store, uv_hrtime() + CLOSE_GRACE_NS);
+	daemon->parts->store = daemon->store = NULL;
+	if (daemon->end->exit_code == EX_OK)
+		server_iteration(&daemon->server);
+	server_close_handles(&daemon->server);
+}
+
+void daemon_run(struct daemon_parts *parts, struct daemon_end *end)
+{
+	struct daemon *daemon = &running;
+
+	*end = (struct daemon_end){.exit_code = EX_OK};
+	*daemon = (struct daemon){.parts = parts, .end = end, .store = parts->store};
+	if (init_rooms(daemon) < 0) {
 		log_event(LOG_CRIT, "the event loop cannot be set up");
-		return EX_OSERR;
+		end->exit_code = EX_OSERR;
+		return;
 	}
-	log_event(LOG_NOTICE, "ready", log_text("socket", daemon->socket.path),
+	log_event(LOG_NOTICE, "ready", log_text("socket", parts->socket.path),
 		log_text("backend", daemon->store->ops->name));
-	tell_of_keys(daemon->seal);
+	log_key_change(parts->seal);
 	notify_send("READY=1\nSTATUS=running");
 	set_due_timer(daemon);
-	(void)uv_run(&daemon->loop, UV_RUN_DEFAULT);
-	if (daemon->abandoned) {
-		/* The store returns what it still has; only after an orderly stop may that be told.
-		 */
-		password_pool_abandon(daemon->passwords);
-		daemon->store->ops->close(daemon->store, uv_hrtime() + CLOSE_GRACE_NS);
-		daemon->store = NULL;
-		if (daemon->exit_code == EX_OK)
-			server_iteration(&daemon->server);
-		server_close_handles(&daemon->server);
-		return daemon->exit_code;
-	}
-	close_parts(daemon);
-	return daemon->exit_code;
+	(void)uv_run(&daemon->runtime.loop, UV_RUN_DEFAULT);
+	if (end->abandoned)
+		daemon_abandon(daemon);
+	else
+		close_rooms(daemon);
 }

@@ -8,16 +8,17 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "../../backends/store_redact.h"
 #include "daemon.h"
+#include "../base/log.h"
+#include "../base/process.h"
 #include "../settings/key.h"
-#include "log.h"
 #include "notify.h"
-#include "process.h"
 #include "verify.h"
 
 extern char **environ;
 
-static struct daemon self;
+static struct daemon_parts self;
 
 /* What one step of a migration may take on a large database. */
 #define MIGRATION_STEP_US 600000000ULL
@@ -91,8 +92,7 @@ static void stop_early(int number)
 	_exit(EX_OK);
 }
 
-/* A step that waits is told again and again: systemd is to hear of each time, the log of the first.
- */
+/* A step that waits is reported repeatedly: to systemd each time, to the log once. */
 static void on_progress(const char *what)
 {
 	static char logged[64];
@@ -275,8 +275,8 @@ static int usage_error(const struct err *err)
 
 static int daemon_main_run(void)
 {
+	struct daemon_end end;
 	struct err err = {0};
-	int code;
 
 	log_set_level(settings_log_level(&self.settings));
 	log_start();
@@ -287,19 +287,19 @@ static int daemon_main_run(void)
 	daemon_log_warnings(&self.settings);
 	if (daemon_main_start(&err) < 0)
 		return start_failed(&err);
-	code = daemon_run(&self);
+	daemon_run(&self, &end);
 	if (self.store != NULL)
-		self.store->ops->close(self.store, self.end_by);
+		self.store->ops->close(self.store, end.close_by);
 	socket_close(&self.socket);
 	seal_free(self.seal);
-	log_event(LOG_NOTICE, "stopped", log_number("exit_code", code));
+	log_event(LOG_NOTICE, "stopped", log_number("exit_code", end.exit_code));
 	notify_close();
 	log_stop();
-	if (self.abandoned)
-		_exit(code); /* threads may still work on what was given up */
+	if (end.abandoned)
+		_exit(end.exit_code); /* threads may still work on what was given up */
 	access_free(&self.access);
 	settings_free(&self.settings);
-	return code;
+	return end.exit_code;
 }
 
 int main(int argc, char **argv)

@@ -1,6 +1,8 @@
-/* systemd's readiness and watchdog protocol, written straight to $NOTIFY_SOCKET: no library is
- * needed for it. Without that variable every function does nothing. Thread: the loop thread (and
- * before the loop runs). */
+/* systemd's readiness and watchdog protocol, written straight to $NOTIFY_SOCKET. Without that
+ * variable every function does nothing. Thread: the loop thread (and before the loop runs).
+ *
+ * The protocol is one datagram of text, stable and documented (sd_notify(3)). libsystemd would
+ * bring a library with dependencies of its own into a process that holds the key, for that. */
 #ifndef PIERRE_NOTIFY_H
 #define PIERRE_NOTIFY_H
 

@@ -6,8 +6,9 @@
 
 #include "../../backends/restore.h"
 #include "../../backends/store.h"
+#include "../../backends/store_redact.h"
 #include "../../backends/verify.h"
-#include "../../protocol/json/json.h"
+#include "../../protocol/json/json_add.h"
 
 /* The texts of `"a","b"` or `"a":1,"b":2`, one a line. */
 static void print_items(const char *indent, const char *text, size_t length, char separator)
@@ -50,43 +51,49 @@ static void daemon_verify_print_text(const char *shown, const struct verify_repo
 	print_items("  ", report->problems.data, report->problems.length, ',');
 }
 
-static void daemon_verify_write_number(struct buffer *out, const char *key, uint64_t number)
+/* The output must be JSON whatever bytes a path has. */
+static void add_path(struct buffer *out, const char *name, const char *text)
 {
-	buffer_text(out, key);
-	json_write_integer(out, (int64_t)number);
+	json_add_text(
+		out, name, text == NULL || utf8_valid(text, strlen(text)) ? text : "(not UTF-8)");
+}
+
+static void print_buffer(struct buffer *out)
+{
+	(void)printf("%.*s\n", (int)out->length, out->data != NULL ? out->data : "");
+	buffer_free(out);
 }
 
 static void daemon_verify_print_json(const char *shown, const struct verify_report *report)
 {
 	struct buffer out = {0};
 
-	buffer_text(&out, "{\"database\":");
-	json_write_string(&out, shown, strlen(shown));
-	buffer_text(&out, report->problem_count == 0 ? ",\"sound\":true" : ",\"sound\":false");
-	buffer_text(&out, ",\"backend\":");
-	json_write_string(&out, report->backend, strlen(report->backend));
-	daemon_verify_write_number(&out, ",\"schema_version\":", (uint64_t)report->schema);
-	daemon_verify_write_number(&out, ",\"rows\":", report->rows);
-	buffer_text(&out, ",\"tables\":");
+	json_add_object(&out, NULL);
+	json_add_text(&out, "database", shown);
+	json_add_bool(&out, "sound", report->problem_count == 0);
+	json_add_text(&out, "backend", report->backend);
+	json_add_integer(&out, "schema_version", report->schema);
+	json_add_count(&out, "rows", report->rows);
+	json_add_name(&out, "tables");
 	if (report->tables.length > 0)
 		buffer_append(&out, report->tables.data, report->tables.length);
 	else
 		buffer_text(&out, "{}");
-	daemon_verify_write_number(&out, ",\"tokens\":", report->tokens);
-	daemon_verify_write_number(&out, ",\"unreadable_tokens\":", report->unreadable);
-	daemon_verify_write_number(&out, ",\"problem_count\":", report->problem_count);
-	buffer_text(&out, ",\"problems\":[");
+	json_add_count(&out, "tokens", report->tokens);
+	json_add_count(&out, "unreadable_tokens", report->unreadable);
+	json_add_count(&out, "problem_count", report->problem_count);
+	json_add_array(&out, "problems");
 	buffer_append(&out, report->problems.data, report->problems.length);
-	buffer_text(&out, "]}");
-	(void)printf("%.*s\n", (int)out.length, out.data != NULL ? out.data : "");
-	buffer_free(&out);
+	json_add_end(&out, ']');
+	json_add_end(&out, '}');
+	print_buffer(&out);
 }
 
 int verify_database(const char *url, struct seal *seal, bool json, struct err *err)
 {
 	struct verify_report report;
 	char shown[512];
-	int result = verify_store(&report, url, seal, err);
+	int result = store_verify(&report, url, seal, err);
 
 	if (result == 0 &&
 		(report.tables.failure != BUFFER_OK || report.problems.failure != BUFFER_OK))
@@ -102,15 +109,6 @@ int verify_database(const char *url, struct seal *seal, bool json, struct err *e
 	return result;
 }
 
-static void daemon_verify_write_text(struct buffer *out, const char *key, const char *text)
-{
-	buffer_text(out, key);
-	if (text != NULL && utf8_valid(text, strlen(text)))
-		json_write_string(out, text, strlen(text));
-	else
-		buffer_text(out, text != NULL ? "\"(not UTF-8)\"" : "null");
-}
-
 static void print_restored(const struct restore_report *report, const char *file, bool json)
 {
 	struct buffer out = {0};
@@ -122,14 +120,14 @@ static void print_restored(const struct restore_report *report, const char *file
 			(void)printf("the old database is now %s\n", report->set_aside);
 		return;
 	}
-	daemon_verify_write_text(&out, "{\"database\":", report->path);
-	daemon_verify_write_text(&out, ",\"from\":", file);
-	daemon_verify_write_text(&out, ",\"set_aside\":", report->set_aside);
-	daemon_verify_write_number(&out, ",\"schema_version\":", (uint64_t)report->schema);
-	daemon_verify_write_number(&out, ",\"bytes\":", report->bytes);
-	buffer_text(&out, "}");
-	(void)printf("%.*s\n", (int)out.length, out.data != NULL ? out.data : "");
-	buffer_free(&out);
+	json_add_object(&out, NULL);
+	add_path(&out, "database", report->path);
+	add_path(&out, "from", file);
+	add_path(&out, "set_aside", report->set_aside);
+	json_add_integer(&out, "schema_version", report->schema);
+	json_add_count(&out, "bytes", report->bytes);
+	json_add_end(&out, '}');
+	print_buffer(&out);
 }
 
 int verify_restore(const char *url, const char *file, struct seal *seal, bool json, struct err *err)

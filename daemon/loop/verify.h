@@ -1,9 +1,9 @@
-/* `pierre-dbd --verify`: looks at a database without changing it; `--restore`: puts a copy in its
- * place. Thread: main. */
+/* `pierre-dbd --verify`: checks a database without changing it; `--restore`: replaces it by a
+ * backup. Thread: main. */
 #ifndef PIERRE_DAEMON_VERIFY_H
 #define PIERRE_DAEMON_VERIFY_H
 
-#include "../../backends/seal.h"
+#include "../../backends/secrets/seal.h"
 
 /* Prints what it finds; 0 when all is sound, 65 when not, 77 when the key does not fit. -1: it
  * cannot be looked at. */

@@ -6,7 +6,7 @@
 #include <sysexits.h>
 #include <syslog.h>
 
-#include "../../backends/store.h"
+#include "../../backends/store_redact.h"
 #include "../../protocol/nearest.h"
 #include "../../protocol/sqlite_url.h"
 #include "envfile.h"
@@ -203,7 +203,7 @@ static void warn_if_unknown(struct settings *settings, const char *where, const 
 		meant != NULL ? "?" : "");
 }
 
-static bool is_secret(const struct setting *row, const char *value)
+static bool secret_setting(const struct setting *row, const char *value)
 {
 	char shown[512];
 
@@ -218,7 +218,7 @@ static bool holds_secrets(const struct envfile *file)
 	for (unsigned id = 0; id < SETTING_ROWS; id++) {
 		const char *value = envfile_get(file, setting_table[id].environment);
 
-		if (value != NULL && is_secret(&setting_table[id], value))
+		if (value != NULL && secret_setting(&setting_table[id], value))
 			return true;
 	}
 	return false;
@@ -432,7 +432,7 @@ int settings_read(struct settings *settings, int argc, char **argv, char **envir
 	return read_and_apply(settings, err);
 }
 
-static bool same_value(
+static bool same_setting(
 	const struct settings *a, const struct settings *b, const struct setting *row)
 {
 	if (is_text(row))
@@ -481,7 +481,7 @@ int settings_reload(struct settings *settings,
 		const struct setting *row = &setting_table[id];
 
 		/* The key's text was wiped once the key was loaded: nothing to compare with. */
-		if (row->type == SETTING_SECRET || same_value(settings, &next, row))
+		if (row->type == SETTING_SECRET || same_setting(settings, &next, row))
 			continue;
 		if ((row->flags & SETTING_RELOAD) != 0) {
 			swap_value(settings, &next, row);

@@ -6,7 +6,7 @@
 #include <strings.h>
 #include <sysexits.h>
 
-#include "../../backends/store.h"
+#include "../../backends/store_redact.h"
 
 /* "64KiB", "1.5h": a number and the factor of its unit; false when it is none. */
 static bool parse_scaled(

@@ -1,4 +1,5 @@
-"""Methods meet their SQL: binds are numbered, placeholders resolved, and the two checked against each other."""
+"""Methods meet their SQL: binds are numbered, placeholders resolved, and the two checked against
+each other."""
 
 import difflib
 import re
@@ -27,13 +28,17 @@ class Limits:
 def bind(
     catalog: Catalog, backends_folder: Path, limits: Limits, allow_missing: bool, problems: Problems
 ):
-    """Fills binds and statements of every method from <backends_folder>/<backend>/sql/<domain>.sql."""
+    """Fills binds and statements of every method from
+    <backends_folder>/<backend>/sql/<domain>.sql."""
     scanned = {method.name: {} for method in catalog.methods}
     schemas = {
         backend: load_schema(backends_folder / backend / "migrations", problems)
         for backend in BACKENDS
     }
     by_name = {method.name: method for method in catalog.methods}
+    for method in catalog.methods:
+        if method.table and method.table not in schemas["postgres"]:
+            problems.add(method.name, f"`table` names `{method.table}`, which no migration makes")
     for backend in BACKENDS:
         texts = load_texts(backends_folder / backend / "sql", catalog.providers, problems)
         bodies = texts.bodies
@@ -93,7 +98,8 @@ _STAR = re.compile(
 
 
 def _has_star(bare):
-    """Whether a * decides which columns the statement gives. `SELECT * FROM (…)` is as good as the list within."""
+    """Whether a * decides which columns the statement gives. `SELECT * FROM (…)` is as good as the
+    list within."""
     outer, groups, depth = "", [], 0
     for char in bare:
         depth -= char == ")"
@@ -243,8 +249,9 @@ def _needs(name):
 
 
 def _many(catalog, method, statement, binds, numbers):
-    """A look-up by one key, for many keys: callers that ask at the same time share one statement. LIMIT keeps the planner from
-    joining, which it would by reading the whole of a table that it believes to be small; a second row is an error that must show.
+    """A look-up by one key, for many keys: callers that ask at the same time share one statement.
+    LIMIT keeps the planner from joining, which it would by reading the whole of a table that it
+    believes to be small; a second row is an error that must show.
     """
     if (
         not method.short
@@ -258,7 +265,8 @@ def _many(catalog, method, statement, binds, numbers):
         return ""
     one = statement.render(lambda name: "asked.key")
     return (
-        f"SELECT found.*, asked.place FROM unnest($1::{SCALARS[kind].postgres}[]) WITH ORDINALITY AS asked(key, place), "
+        f"SELECT found.*, asked.place FROM unnest($1::{SCALARS[kind].postgres}[]) WITH "
+        "ORDINALITY AS asked(key, place), "
         f"LATERAL ({one} LIMIT 2) AS found"
     )
 

@@ -1,7 +1,7 @@
 """What a new OpenRPC document takes away from those who rely on an older one.
 
-Adding a method, an optional parameter at the end or a member of an answer is compatible. So is asking for less: a
-wider range, a required parameter that becomes optional, a lower role.
+Adding a method, an optional parameter at the end or a member of an answer is compatible. So is
+asking for less: a wider range, a required parameter that becomes optional, a lower role.
 """
 
 from .model import ACCESS

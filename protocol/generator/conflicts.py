@@ -1,7 +1,9 @@
-"""Which parameter a taken key is about: from the tables' unique keys and the statement's columns, for both databases.
+"""Which parameter a taken key is about: from the tables' unique keys and the statement's columns,
+for both databases.
 
-A database names the key that an added row met: PostgreSQL by the constraint, SQLite by its columns. The generator writes
-both names beside the bind parameter, so that nothing is guessed from a name at run time."""
+A database names the key that an added row met: PostgreSQL by the constraint, SQLite by its columns.
+The generator writes both names beside the bind parameter, so that nothing is guessed from a name at
+run time."""
 
 import re
 
@@ -11,7 +13,8 @@ from .problems import Problems
 
 
 def conflicts_of(schemas, method: Method, scanned, numbers, problems: Problems):
-    """scanned: backend -> (statement, where). Each key of the added row whose values the caller gives."""
+    """scanned: backend -> (statement, where). Each key of the added row whose values the caller
+    gives."""
     keys = {}
     for backend, (statement, where) in scanned.items():
         for field, name in _keys(
@@ -23,7 +26,8 @@ def conflicts_of(schemas, method: Method, scanned, numbers, problems: Problems):
             if backend not in keys.get(field, {}):
                 problems.add(
                     scanned[backend][1],
-                    f"{method.name}: no unique key of the row that it writes holds `{field}`, which `conflict` names",
+                    f"{method.name}: no unique key of the row that it writes holds `{field}`, "
+                    "which `conflict` names",
                 )
     return tuple(
         Conflict(numbers[field], names)
@@ -50,7 +54,8 @@ def _keys(tables, backend, method, statement, numbers, where, problems):
         if len(named) != 1:
             problems.add(
                 where,
-                f"{method.name}: the unique {', '.join(columns)} may be taken: `conflict` must name exactly one of "
+                f"{method.name}: the unique {', '.join(columns)} may be taken: `conflict` must "
+                "name exactly one of "
                 f"{', '.join(binds)}",
             )
             continue

@@ -6,7 +6,8 @@ BANNER = "/* Made by protocol/generate.py from the catalog and the SQL files. Do
 
 
 def string(text):
-    """A C string literal of any text: UTF-8 stays, trigraphs and hex escapes are kept out of harm's way."""
+    """A C string literal of any text: UTF-8 stays, trigraphs and hex escapes are kept out of harm's
+    way."""
     out = []
     for char in text:
         if char in '"\\':

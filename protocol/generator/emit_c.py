@@ -4,7 +4,7 @@ from . import emit_c_params, emit_c_row_schemas
 from .columns import columns_of
 from .ctext import BANNER, compact_json, lines_of_string, string, struct, table
 from .model import BACKENDS, Catalog, Method
-from .scalars import SCALARS
+from .scalars import IDENTIFIER_MAX_BYTES, SCALARS
 
 
 def source(catalog: Catalog, openrpc: dict) -> str:
@@ -13,7 +13,8 @@ def source(catalog: Catalog, openrpc: dict) -> str:
         BANNER,
         "#include <string.h>\n",
         '#include "catalog.h"\n',
-        f"const char catalog_version[] = {string(catalog.version)};\n",
+        f"const char catalog_version[] = {string(catalog.version)};\n"
+        f"const size_t catalog_identifier_max = {IDENTIFIER_MAX_BYTES};\n",
     ]
     parts += emit_c_params.tables(catalog)
     parts += emit_c_row_schemas.tables(catalog)
@@ -81,7 +82,8 @@ def _place(names, name):
 
 
 def _password(catalog: Catalog, method: Method) -> dict:
-    """Where a method with bcrypt finds the password, and where the hash goes or comes from; -1: nowhere."""
+    """Where a method with bcrypt finds the password, and where the hash goes or comes from; -1:
+    nowhere."""
     if method.impl not in ("hash_password", "verify_password"):
         return dict(password_bind=-1, hash_bind=-1, hash_column=-1)
     binds = [bind.name for bind in method.binds]
@@ -118,7 +120,8 @@ def _footprint(method: Method, footprint) -> str:
     )
     return (
         f",\n\t\t\t\t.uses = uses_{method.c_name}, .use_count = {len(footprint.accesses)}, "
-        f".reads = {reads:#x}, .writes = {writes:#x},\n\t\t\t\t.lock = LOCK_{footprint.lock.upper()}, "
+        f".reads = {reads:#x}, .writes = {writes:#x},\n"
+        f"\t\t\t\t.lock = LOCK_{footprint.lock.upper()}, "
         f".rank = {footprint.rank}, .lock_binds = {_pair(footprint.binds, -1)}"
     )
 
@@ -131,7 +134,8 @@ def _statements(method: Method):
             binds = f"{backend}_binds_{method.c_name}" if statement.binds else "NULL"
             many = f",\n\t\t\t\t.many = {string(statement.many)}" if statement.many else ""
             rows.append(
-                f"\n\t\t\t[BACKEND_{backend.upper()}] = {{\n\t\t\t\t.sql = {string(statement.sql)},\n"
+                f"\n\t\t\t[BACKEND_{backend.upper()}] = {{\n"
+                f"\t\t\t\t.sql = {string(statement.sql)},\n"
                 f"\t\t\t\t.binds = {binds}, .bind_count = {len(statement.binds)}{many}"
                 f"{_footprint(method, statement.footprint)} }}"
             )
@@ -172,6 +176,7 @@ def _methods(catalog: Catalog) -> str:
             conflict_count=len(method.conflicts) or None,
             **_password(catalog, method),
             row_schema=f"&{row_schema}" if row_schema else None,
+            table=string(method.table) if method.table else None,
             statements=_statements(method),
             doc=string(method.doc),
         )
@@ -191,6 +196,19 @@ def _providers(catalog: Catalog) -> str:
         for provider in catalog.providers
     )
     return f"const struct token_provider catalog_providers[] = {{\n{rows}\t{{NULL, NULL}},\n}};\n"
+
+
+def providers(catalog: Catalog) -> str:
+    """providers.gen.h: the same for tables that a compiler makes."""
+    rows = " ".join(
+        f"X({string(provider.name)}, {string(provider.title)})" for provider in catalog.providers
+    )
+    return (
+        f"{BANNER}/* X(name, title): the services whose tokens are stored, as catalog_providers has "
+        "them. */\n"
+        "#ifndef PIERRE_PROVIDERS_GEN_H\n#define PIERRE_PROVIDERS_GEN_H\n\n"
+        f"#define TOKEN_PROVIDERS(X) {rows}\n\n#endif\n"
+    )
 
 
 def _finder(catalog: Catalog) -> str:

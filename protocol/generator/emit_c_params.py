@@ -10,7 +10,8 @@ def tables(catalog: Catalog) -> list[str]:
         values = ", ".join(map(string, catalog.enums[name].values))
         parts.append(
             f"static const char *const enum_values_{name}[] = {{ {values}, NULL }};\n"
-            f"static const struct enumeration enum_{name} = {{ {string(name)}, enum_values_{name} }};\n"
+            f"static const struct enumeration enum_{name} = {{ {string(name)}, "
+            f"enum_values_{name} }};\n"
         )
     for kind in catalog.types.values():
         if kind.exactly_one:

@@ -1,7 +1,8 @@
-"""The typed part of the client library: pierre-db-calls.h, and calls.gen.c with its tables and stubs of one line.
+"""The typed part of the client library: pierre-db-calls.h, and calls.gen.c with its tables and
+stubs of one line.
 
-Tables only say where a value lies in a C struct; client/encode_params.c and decode_result.c do the work. A name that C or the
-library itself needs gets a trailing underscore.
+Tables only say where a value lies in a C struct; client/encode_params.c and decode_result.c do the
+work. A name that C or the library itself needs gets a trailing underscore.
 """
 
 import re
@@ -10,8 +11,8 @@ from .ctext import BANNER, string, struct, table
 from .model import Catalog, Field, Method, ObjectType
 from .problems import Refused
 
-# How the catalog's scalars lie in a struct: C type and stub kind. Those that are missing have no place there: null and any
-# (input that is accepted and ignored), nonce (a hidden column).
+# How the catalog's scalars lie in a struct: C type and stub kind. Those that are missing have no
+# place there: null and any (input that is accepted and ignored), nonce (a hidden column).
 _C_TYPES = {
     "bool": ("bool", "BOOL"),
     "u16": ("uint16_t", "U16"),
@@ -68,9 +69,12 @@ _TAKEN = {
     "userdata",
     "answer",
     "args",
-    *"auto bool break case char const continue default do double else enum extern float for goto if inline int long "
-    "register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while "
-    "class delete new operator private protected public this throw template typename try catch".split(),
+    *"auto bool break case char const continue default do double else enum extern float for "
+    "goto if inline int long "
+    "register restrict return short signed sizeof static struct switch typedef union unsigned "
+    "void volatile while "
+    "class delete new operator private protected public this throw template typename try "
+    "catch".split(),
 }
 
 
@@ -140,7 +144,8 @@ def _fields(catalog, fields):
     return [(field, *_c(catalog, field)) for field in fields if _c(catalog, field)]
 
 
-# Header ----------------------------------------------------------------------------------------------------------------
+# Header
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def _comment(text, indent=""):
@@ -177,7 +182,8 @@ def _member_lines(catalog, kind: ObjectType):
     if kind.rest:
         lines += [
             _comment(
-                "The whole object as JSON text, with the members of the stored document that are not listed above.",
+                "The whole object as JSON text, with the members of the stored document that "
+                "are not listed above.",
                 "\t",
             ),
             "\tconst char *whole;",
@@ -266,9 +272,9 @@ def _result_note(catalog, method: Method):
         return ""
     nothing = ", or NULL" if method.result.optional else ""
     if kind and method.answer == "list":
-        return f"*out: an array of *count (NULL when there are none); free it with pierre_{snake(kind.name)}_free."
+        return f"*out: an array of *count (NULL when empty); free it with pierre_{snake(kind.name)}_free."
     if kind:
-        return f"*out: what it says{nothing}; free it with pierre_{snake(kind.name)}_free."
+        return f"*out: the result{nothing}; free it with pierre_{snake(kind.name)}_free."
     if _C_TYPES[catalog.scalar(method.result).name][1] in _NUMBERS:
         return ""
     return f"*out: the text{nothing}; free it with pierre_text_free."
@@ -277,13 +283,16 @@ def _result_note(catalog, method: Method):
 def header(catalog: Catalog) -> str:
     out = [
         BANNER,
-        "/* The daemon's methods as C calls. Included by pierre-db.h, which says how they behave.\n *\n"
-        " * Structs that a call takes may be zeroed: then everything that may be missing is. NULL, or has_… being false, means\n"
-        " * missing, for parameters too. Times are microseconds since 1970-01-01T00:00:00Z. */",
+        "/* The daemon's methods as C calls. Included by pierre-db.h, which documents their "
+        "behaviour.\n *\n"
+        " * A zeroed argument struct omits all optional members. NULL, or has_… being false, "
+        "means that a member or\n"
+        " * parameter is omitted. Times are microseconds since 1970-01-01T00:00:00Z. */",
         "#ifndef PIERRE_DB_CALLS_H\n#define PIERRE_DB_CALLS_H\n",
         '#ifdef __cplusplus\nextern "C" {\n#endif\n',
-        f"/* Version of the method set, as daemon.version tells it. */\n#define PIERRE_METHODS_VERSION {string(catalog.version)}\n",
-        "/* The daemon's kinds of errors: its JSON-RPC codes. */",
+        "/* Version of the method set, as returned by daemon.version. */\n"
+        f"#define PIERRE_METHODS_VERSION {string(catalog.version)}\n",
+        "/* Error kinds of the daemon: its JSON-RPC codes. */",
         "enum pierre_daemon_kind {",
     ]
     out += [
@@ -305,7 +314,8 @@ def header(catalog: Catalog) -> str:
     for kind in _answers(catalog):
         name = snake(kind.name)
         out.append(
-            f"PIERRE_API void pierre_{name}_free(struct pierre_{name} *{name}); /* also an array of them; NULL is fine */"
+            f"PIERRE_API void pierre_{name}_free(struct pierre_{name} *{name}); "
+            "/* also frees an array; accepts NULL */"
         )
     for domain in catalog.domains:
         out.append(f"\n/* {domain.title} " + "-" * max(3, 105 - len(domain.title)) + " */")
@@ -317,7 +327,8 @@ def header(catalog: Catalog) -> str:
     return "\n".join(out)
 
 
-# Source ----------------------------------------------------------------------------------------------------------------
+# Source
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def _row(catalog, owner, field: Field, in_params):
@@ -348,7 +359,8 @@ def _type_tables(catalog, name, owner, fields, in_params=False, whole=False):
         rows.append(struct(name=string(""), kind="STUB_WHOLE", offset=f"offsetof({owner}, whole)"))
     return [
         table(f"struct stub_field fields_{name}", rows),
-        f"static const struct stub_type type_{name} = {{ sizeof({owner}), fields_{name}, {len(rows)} }};\n",
+        f"static const struct stub_type type_{name} = {{ sizeof({owner}), fields_{name}, "
+        f"{len(rows)} }};\n",
     ]
 
 
@@ -406,16 +418,20 @@ def _stubs(catalog, number, method: Method):
     outputs = _outputs(catalog, method)
     places = ("out" if outputs else "NULL") + (", count" if len(outputs) > 1 else ", NULL")
     return (
-        f"{plain}\n{{\n{args}\treturn blocking_call(db, &stub_methods[{number}], {given}, {places}, failure);\n}}\n\n"
-        f"{later}\n{{\n{args}\treturn calls_submit(db, &stub_methods[{number}], {given}, done, userdata, failure);\n}}\n\n"
-        f"{take}\n{{\n\treturn answer_result(answer, &stub_methods[{number}], {places}, failure);\n}}\n"
+        f"{plain}\n{{\n{args}\treturn blocking_call(db, &stub_methods[{number}], {given}, "
+        f"{places}, failure);\n}}\n\n"
+        f"{later}\n{{\n{args}\treturn calls_submit(db, &stub_methods[{number}], {given}, done, "
+        "userdata, failure);\n}\n\n"
+        f"{take}\n{{\n\treturn answer_result(answer, &stub_methods[{number}], {places}, "
+        "failure);\n}\n"
     )
 
 
 def source(catalog: Catalog) -> str:
     parts = [
         BANNER,
-        '#include "answer.h"\n#include "blocking.h"\n#include "calls.h"\n#include "decode_result.h"\n',
+        '#include "answer.h"\n#include "blocking.h"\n#include "calls.h"\n'
+        '#include "decode_result.h"\n',
     ]
     for kind in _answers(catalog) + _inputs(catalog):
         name = snake(kind.name)
@@ -437,7 +453,8 @@ def source(catalog: Catalog) -> str:
     for kind in _answers(catalog):
         name = snake(kind.name)
         parts.append(
-            f"void pierre_{name}_free(struct pierre_{name} *{name})\n{{\n\tdecode_result_free({name});\n}}\n"
+            f"void pierre_{name}_free(struct pierre_{name} *{name})\n{{\n"
+            f"\tdecode_result_free({name});\n}}\n"
         )
     parts += [_stubs(catalog, number, method) for number, method in enumerate(catalog.methods)]
     return "\n".join(parts)

@@ -1,22 +1,37 @@
 """methods.md: the reference of every method, type and error."""
 
 import re
+import textwrap
 from dataclasses import replace
 
 from .model import Catalog, Field, Method, ObjectType
 
 _ACCESS = {"read": "reads", "write": "writes", "full": "reads secrets", "admin": "administers"}
 
-_INTRODUCTION = """\
-How calls travel, and what the scalar types are, is told in [protocol.md](protocol.md); `rpc.discover` gives what stands
-here as an OpenRPC document, for programs.
-
-Parameters are given by name or, in the order of the tables here, by position. Those marked *optional* may be missing or
-null; any other name is refused. Members of answers are always present and stand in the order listed here. *Access* is
-the least role that may call: `read`, `write`, `full` (reads secrets) or `admin`, each of which includes those before it.
-""".split(
-    "\n"
+_INTRODUCTION = (
+    "[protocol.md](protocol.md) describes the transport and the scalar types. "
+    "`rpc.discover` returns the content of this page as an OpenRPC document.",
+    "Parameters are passed by name or, in the order of the tables, by position. Those marked "
+    "*optional* may be omitted or null; unknown names are refused. Members of results are always "
+    "present, in the order listed here. *Access* is the minimum role of the caller: `read`, "
+    "`write`, `full` (reads secrets) or `admin`. Each role includes those before it.",
 )
+
+_WIDTH = 100
+_SHORT_CODE = re.compile(r"`[^`]{1,60}`")
+
+
+def _filled(text: str, indent: str = "") -> list[str]:
+    """Prose in lines of at most 100 columns. Short code stays whole."""
+    whole = _SHORT_CODE.sub(lambda code: code[0].replace(" ", "\0"), text)
+    lines = textwrap.wrap(
+        whole,
+        _WIDTH,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [line.replace("\0", " ") for line in lines]
 
 
 def reference(catalog: Catalog) -> str:
@@ -25,18 +40,19 @@ def reference(catalog: Catalog) -> str:
         "",
         "# Methods",
         "",
-        f"Version {catalog.version} of the interface. {catalog.doc}",
+        *_filled(f"Version {catalog.version} of the interface. {catalog.doc}"),
         "",
-        *_INTRODUCTION,
     ]
+    for paragraph in _INTRODUCTION:
+        out += [*_filled(paragraph), ""]
     for domain in catalog.domains:
         names = ", ".join(
             f"[{method.name}](#{_anchor(method.name)})" for method in catalog.methods_of(domain)
         )
-        out.append(f"- **[{domain.title}](#{_anchor(domain.title)})**: {names}")
+        out += _filled(f"- **[{domain.title}](#{_anchor(domain.title)})**: {names}", "  ")
     out += ["- **[Types](#types)**, **[Errors](#errors)**", ""]
     for domain in catalog.domains:
-        out += [f"## {domain.title}", "", domain.doc, ""]
+        out += [f"## {domain.title}", "", *_filled(domain.doc), ""]
         for method in catalog.methods_of(domain):
             out += _method(catalog, method)
     out += ["## Types", ""]
@@ -46,9 +62,9 @@ def reference(catalog: Catalog) -> str:
         out += [
             f"### {enum.name}",
             "",
-            enum.doc,
+            *_filled(enum.doc),
             "",
-            ", ".join(f"`{value}`" for value in enum.values),
+            *_filled(", ".join(f"`{value}`" for value in enum.values)),
             "",
         ]
     out += _errors(catalog)
@@ -65,9 +81,9 @@ def _method(catalog: Catalog, method: Method) -> list[str]:
     out = [
         f"### {method.name}",
         "",
-        f"`{method.name}({params})` → {_linked(catalog, result)}",
+        *_filled(f"`{method.name}({params})` → {_linked(catalog, result)}"),
         "",
-        method.doc,
+        *_filled(method.doc),
         "",
     ]
     if method.params:
@@ -86,8 +102,10 @@ def _method(catalog: Catalog, method: Method) -> list[str]:
         if kind.wire in ("not_found", "conflict", "decryption_failed")
     ]
     out += [
-        f"Access: `{method.access}` ({_ACCESS[method.access]})."
-        + (f" Errors of its own: {', '.join(errors)}." if errors else ""),
+        *_filled(
+            f"Access: `{method.access}` ({_ACCESS[method.access]})."
+            + (f" Specific errors: {', '.join(errors)}." if errors else "")
+        ),
         "",
     ]
     return out
@@ -115,7 +133,7 @@ def _linked(catalog, text):
 def _param_text(field: Field) -> str:
     notes = []
     if field.default is not None:
-        value = {"now": "the time of the call", "new_uuid": "a new random one"}.get(
+        value = {"now": "the time of the call", "new_uuid": "a new random UUID"}.get(
             field.default.kind
         )
         if value is None:
@@ -139,9 +157,9 @@ _WHOLE_RANGES = ((0, 2**16 - 1), (0, 2**32 - 1), (-(2**63), 2**63 - 1))
 
 def _extracts(param: Field) -> list[str]:
     out = [
-        f"Members of `{param.name}` that are looked at:",
+        f"Members of `{param.name}` that the method reads:",
         "",
-        "| value | taken from | type | when missing |",
+        "| value | member | type | default |",
         "|---|---|---|---|",
     ]
     for extract in param.extracts:
@@ -151,7 +169,7 @@ def _extracts(param: Field) -> list[str]:
 
 
 def _type(catalog: Catalog, kind: ObjectType) -> list[str]:
-    out = [f"### {kind.name}", "", kind.doc, "", "| member | type | |", "|---|---|---|"]
+    out = [f"### {kind.name}", "", *_filled(kind.doc), "", "| member | type | |", "|---|---|---|"]
     for member in kind.members:
         if member.type.base == "nonce":
             continue
@@ -176,9 +194,11 @@ def _errors(catalog: Catalog) -> list[str]:
     out = [
         "## Errors",
         "",
-        "Every method can end with `invalid_params`, `permission_denied`, `too_large`, `shutting_down` and "
-        "`internal`; those that",
-        "ask the database also with `unavailable`, `timeout` and `storage`.",
+        *_filled(
+            "Every method can fail with `invalid_params`, `permission_denied`, `too_large`, "
+            "`shutting_down` and `internal`. Methods that use the database can also fail with "
+            "`unavailable`, `timeout` and `storage`."
+        ),
         "",
         "| code | kind | retryable | when |",
         "|---|---|---|---|",

@@ -27,8 +27,8 @@ def document(catalog: Catalog) -> dict:
 
 
 def _method(catalog: Catalog, method: Method) -> dict:
-    # OpenRPC wants optional parameters behind the required ones; where the positions are otherwise, a call by position
-    # follows x-positional.
+    # OpenRPC wants optional parameters behind the required ones; where the positions are otherwise,
+    # a call by position follows x-positional.
     params = sorted(method.params, key=lambda param: not param.required)
     in_place = params == list(method.params)
     return {

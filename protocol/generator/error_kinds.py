@@ -1,4 +1,5 @@
-"""The table of error kinds and the limits, read out of the C headers: each fact stands there only."""
+"""The table of error kinds and the limits, read out of the C headers: each fact stands there
+only."""
 
 import re
 from pathlib import Path

@@ -10,7 +10,8 @@ from .tables import Table
 
 
 def load_field(catalog: Catalog, table: Table, use, known) -> Field | None:
-    """use: param, input (member of a parameter object), output or schema. known: names of all object types."""
+    """use: param, input (member of a parameter object), output or schema. known: names of all
+    object types."""
     table.check_name("member" if use in ("output", "schema") else "parameter")
     doc = table.doc()
     text = table.take("type", str, "", required=True)
@@ -85,7 +86,8 @@ def parse_type(catalog: Catalog, table: Table, text, use, known) -> TypeRef | No
 
 
 def _allowed(catalog, table, ref, scalar, use):
-    """The type when it may stand there. What objects may stand in answers is seen when all types are loaded."""
+    """The type when it may stand there. What objects may stand in answers is seen when all types
+    are loaded."""
     going_in = use in ("param", "input")
     kind = catalog.types.get(ref.base)  # parameters: all types are loaded by then
     problem = None

@@ -1,8 +1,10 @@
-"""What a PostgreSQL statement touches: tables and keys it reads and writes, and the row locks it takes.
+"""What a PostgreSQL statement touches: tables and keys it reads and writes, and the row locks it
+takes.
 
-A batch is one transaction that keeps its row locks until the commit. Several daemons share a database, so all of them
-take locks in one order: by table, then by key. What this module cannot tell of a statement that locks, it refuses.
-The tables, their unique keys and foreign keys come from the migrations."""
+A batch is one transaction that keeps its row locks until the commit. Several daemons share a
+database, so all of them take locks in one order: by table, then by key. What this module cannot
+tell of a statement that locks, it refuses. The tables, their unique keys and foreign keys come from
+the migrations."""
 
 import re
 from dataclasses import dataclass, field
@@ -44,7 +46,8 @@ class Footprint:
 
 
 def load_schema(folder: Path, problems: Problems) -> dict[str, Table]:
-    """Tables by their names, numbered in the order of their creation: parents stand before their children."""
+    """Tables by their names, numbered in the order of their creation: parents stand before their
+    children."""
     tables = {}
     for path in sorted(folder.glob("*.sql")):
         text = re.sub(r"--[^\n]*|'(?:[^']|'')*'", " ", path.read_text(encoding="utf-8"))
@@ -158,7 +161,8 @@ class _Reader:
         return tuple(found[:MAX_KEYS])
 
     def conditions(self, alias, text):
-        """column -> bind of what a row must equal; nothing where an alternative may stand beside it."""
+        """column -> bind of what a row must equal; nothing where an alternative may stand beside
+        it."""
         if re.search(r"\bOR\b", text, re.IGNORECASE):
             return {}
         before = rf"\b{alias}\." if alias else r"(?<![.\w])"
@@ -255,7 +259,8 @@ def _insert(reader, tables, insert, accesses, where, problems):
         ):
             problems.add(
                 where,
-                f"{reader.method.name}: the unique {', '.join(unique)} is not a parameter of a type that can be a key: "
+                f"{reader.method.name}: the unique {', '.join(unique)} is not a parameter of a "
+                "type that can be a key: "
                 "the order of locks cannot be told",
             )
     for column, (parent, target) in table.parents.items():

@@ -1,7 +1,8 @@
 """Column lists that several statements share: `-- columns: User u`, used as `{User}` or `{User c}`.
 
-The list names its columns with the alias of its headline (`u.email`). `{User}` drops the alias, `{User c}` puts
-another in its place. A list gives the columns of the answer type whose name it has, in their order.
+The list names its columns with the alias of its headline (`u.email`). `{User}` drops the alias,
+`{User c}` puts another in its place. A list gives the columns of the answer type whose name it has,
+in their order.
 """
 
 import re

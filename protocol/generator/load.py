@@ -1,4 +1,5 @@
-"""Catalog files -> model. Every check that needs no SQL is made in load_*.py; bind.py makes the others."""
+"""Catalog files -> model. Every check that needs no SQL is made in load_*.py; bind.py makes the
+others."""
 
 import re
 import tomllib
@@ -14,7 +15,8 @@ from .tables import Table
 
 
 def load_catalog(folder: Path, protocol_folder: Path, problems: Problems) -> Catalog:
-    """Reads <folder>/*.toml. What has problems is left out of the catalog, and the problems say so."""
+    """Reads <folder>/*.toml. What has problems is left out of the catalog, and the problems say
+    so."""
     files, domains, tables, interface = [], [], [], []
     for path in sorted(folder.glob("*.toml")):
         text = path.read_text(encoding="utf-8")

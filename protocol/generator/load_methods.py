@@ -16,7 +16,8 @@ IMPLS = ("sql", "hash_password", "verify_password", "migrate", "rotate_key", "da
 def load_method(catalog: Catalog, domain, table: Table) -> Method | None:
     if not _METHOD_NAME.match(table.name) or len(table.name) > NAME_MAX:
         table.complain(
-            f"method `{table.name}`: a name is lower-case letters, digits and _, with at most one dot"
+            f"method `{table.name}`: a name is lower-case letters, digits and _, with at most "
+            "one dot"
         )
     before = len(table.problems.lines)
     doc = table.doc()
@@ -36,6 +37,7 @@ def load_method(catalog: Catalog, domain, table: Table) -> Method | None:
     subject = tuple(table.take("subject", list, []))
     conflict = tuple(table.take("conflict", list, []))
     result_schema = table.take("result_schema", str, "")
+    rows_of = table.take("table", str, "")
     table.finish()
     if result is None or None in params or len(table.problems.lines) > before:
         return None
@@ -56,10 +58,12 @@ def load_method(catalog: Catalog, domain, table: Table) -> Method | None:
         subject,
         conflict,
         result_schema,
+        rows_of or (catalog.types[result.base].table if result.base in catalog.types else ""),
     )
     _check_names(catalog, table, method)
     _check_meaning(catalog, table, method)
     _check_impl(catalog, table, method)
+    _check_rows_of(catalog, table, method, rows_of)
     return method
 
 
@@ -106,13 +110,28 @@ def _check_meaning(catalog, table, method):
         table.complain(f"{method.name}: a token has two sealed texts, not {len(sealed)}")
 
 
+def _check_rows_of(catalog, table, method, rows_of):
+    """A stored value that is wrong is reported by its table."""
+    kind = catalog.types.get(method.result.base)
+    stored = method.has_sql and (kind or method.result.base in ("document", "json"))
+    if rows_of and (kind or not method.has_sql or method.answer in ("none", "count")):
+        table.complain(
+            "`table` belongs to methods with a stored scalar as result; an answer type has its own",
+            "table",
+        )
+    if stored and not method.table:
+        where = kind.name if kind else method.name
+        table.complain(f"{where} must say in `table` whose rows it shows")
+
+
 def _check_impl(catalog, table, method):
     leaves = {leaf.name: leaf for leaf in catalog.leaves(method)}
     kind = catalog.types.get(method.result.base)
     passwords = "password" in leaves and leaves["password"].secret
     if method.impl == "hash_password" and not (passwords and "password_hash" in leaves):
         table.complain(
-            f"{method.name}: hash_password needs the parameters password (secret) and password_hash",
+            f"{method.name}: hash_password needs the parameters password (secret) and "
+            "password_hash",
             "impl",
         )
     if method.impl == "verify_password" and not (
@@ -122,7 +141,8 @@ def _check_impl(catalog, table, method):
         and "password_hash" in {m.name for m in kind.members}
     ):
         table.complain(
-            f"{method.name}: verify_password needs the parameter password (secret) and an optional row with "
+            f"{method.name}: verify_password needs the parameter password (secret) and an "
+            "optional row with "
             "the member password_hash",
             "impl",
         )
@@ -134,7 +154,8 @@ def _check_impl(catalog, table, method):
         and str(method.result) == "json"
     ):
         table.complain(
-            "`result_schema` names the schema_only type of a json result that the daemon writes itself",
+            "`result_schema` names the schema_only type of a json result that the daemon writes "
+            "itself",
             "result_schema",
         )
     if (

@@ -30,6 +30,7 @@ def load_type(catalog: Catalog, table: Table, known):
     schema_only = table.take("schema_only", bool, False)
     is_open = table.take("open", bool, False)
     rest = table.take("rest", str)
+    rows_of = table.take("table", str, "")
     exactly_one = tuple(table.take("exactly_one", list, []))
     use = "input" if is_input else "schema" if schema_only else "output"
     members = tuple(
@@ -45,13 +46,23 @@ def load_type(catalog: Catalog, table: Table, known):
         table.complain("`open` belongs to schema_only types", "open")
     if rest is not None and (rest != "document" or use != "output"):
         table.complain('`rest` is "document", and belongs to answer types', "rest")
+    if rows_of and use != "output":
+        table.complain("`table` belongs to answer types", "table")
     if not members:
         table.complain(f"{table.name} has no members")
     _check_exactly_one(table, exactly_one, members, is_input)
     if use == "output":
         _check_sealed(table, members)
     catalog.types[table.name] = ObjectType(
-        table.name, doc, members, is_input, schema_only, is_open, rest is not None, exactly_one
+        table.name,
+        doc,
+        members,
+        is_input,
+        schema_only,
+        is_open,
+        rest is not None,
+        exactly_one,
+        rows_of,
     )
 
 
@@ -78,7 +89,8 @@ def _check_sealed(table, members):
 
 
 def check_type_uses(catalog: Catalog, tables):
-    """Nothing unused; nested answer objects hold scalars only, so that columns are named parent.member."""
+    """Nothing unused; nested answer objects hold scalars only, so that columns are named
+    parent.member."""
     used = set()
     for method in catalog.methods:
         used |= {method.result.base, method.result_schema}
@@ -131,7 +143,8 @@ def parse_result(catalog: Catalog, table: Table, text) -> TypeRef | None:
         ):
             return TypeRef(base, optional, many)
     table.complain(
-        f"`{text}` is no result: null, count, T, T? or [T], where T is a scalar, an enum or an answer type",
+        f"`{text}` is no result: null, count, T, T? or [T], where T is a scalar, an enum or an "
+        "answer type",
         "result",
     )
     return None

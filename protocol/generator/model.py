@@ -1,8 +1,8 @@
 """The catalog in memory: what load.py reads, bind.py completes and every emitter writes from.
 
 Everything here is plain data that has passed all checks. Names are as in the catalog; what a method
-is called in C is told by `c_name`. Order is meaning everywhere: parameters are positional, members are written in
-their order, methods are numbered in theirs.
+is called in C is told by `c_name`. Order is meaning everywhere: parameters are positional, members
+are written in their order, methods are numbered in theirs.
 """
 
 from dataclasses import dataclass, field, replace
@@ -20,8 +20,9 @@ ACCESS = ("read", "write", "full", "admin")  # each holds all before it
 class TypeRef:
     """A use of a type: `uuid`, `uuid?`, `User?`, `[Goal]`, `[string]`.
 
-    base is a scalar's name (scalars.py; `[string]` as a parameter or member has the base `strings`), or the name of
-    an enumeration or of an object type. many: a list of base (results, and members of schema-only types).
+    base is a scalar's name (scalars.py; `[string]` as a parameter or member has the base
+    `strings`), or the name of an enumeration or of an object type. many: a list of base (results,
+    and members of schema-only types).
     """
 
     base: str
@@ -35,7 +36,8 @@ class TypeRef:
 
 @dataclass(frozen=True)
 class Default:
-    """What a missing or null parameter becomes. kind: integer (booleans too), real, text, strings, now, new_uuid."""
+    """What a missing or null parameter becomes. kind: integer (booleans too), real, text, strings,
+    now, new_uuid."""
 
     kind: str
     value: object = None  # int, float, str, list of str; None for now and new_uuid
@@ -50,7 +52,8 @@ class Enumeration:
 
 @dataclass(frozen=True)
 class Pick:
-    """A value taken out of a document parameter: the first of `names` in it that is not null, else the default."""
+    """A value taken out of a document parameter: the first of `names` in it that is not null, else
+    the default."""
 
     name: str  # the placeholder in SQL
     names: tuple[str, ...]
@@ -93,7 +96,8 @@ class Field:
 
 @dataclass(frozen=True)
 class ObjectType:
-    """A parameter object (input), an answer object, or (schema_only) a description of JSON that the daemon writes."""
+    """A parameter object (input), an answer object, or (schema_only) a description of JSON that the
+    daemon writes."""
 
     name: str
     doc: str
@@ -103,11 +107,13 @@ class ObjectType:
     open: bool = False  # schema_only: more members may come
     rest: bool = False  # answer: followed by a stored document's other members
     exactly_one: tuple[str, ...] = ()  # input: of these members exactly one is given
+    table: str = ""  # answer: whose rows it shows; "" where that is another type's or no table's
 
 
 @dataclass(frozen=True)
 class BindParam:
-    """One of a call's values. Parameters come first, in their order, then extracts, then what is computed."""
+    """One of a call's values. Parameters come first, in their order, then extracts, then what is
+    computed."""
 
     name: str  # the placeholder in SQL
     type: str  # a scalar's name or "enum"
@@ -117,7 +123,8 @@ class BindParam:
 
 @dataclass(frozen=True)
 class Statement:
-    """A method's SQL for one backend, on one line, with numbered placeholders; binds[k] is bound to number k + 1."""
+    """A method's SQL for one backend, on one line, with numbered placeholders; binds[k] is bound to
+    number k + 1."""
 
     sql: str
     binds: tuple[int, ...]
@@ -148,6 +155,7 @@ class Method:
     subject: tuple[str, ...]  # parameters (or members) that not_found is about
     conflict: tuple[str, ...]  # what data.field of a conflict can name
     result_schema: str  # schema-only type that describes a json result; ""
+    table: str  # whose stored values the result shows, for errors about them; ""
     # Filled by bind.py
     binds: tuple[BindParam, ...] = ()
     statements: dict[str, Statement] = field(default_factory=dict)  # by backend; empty without SQL

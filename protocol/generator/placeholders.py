@@ -23,4 +23,5 @@ BUILTINS = (
 
 BUILTIN_NAMES = frozenset(builtin.name for builtin in BUILTINS)
 
-EXACT = "_exact"  # :<parameter>_exact, the text that PostgreSQL's own type cannot hold (enum compute AWKWARD)
+# :<parameter>_exact, the text that PostgreSQL's own type cannot hold (enum compute AWKWARD)
+EXACT = "_exact"

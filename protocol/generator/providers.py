@@ -1,8 +1,8 @@
 """Token providers: what is written once with `{provider}` stands for each of them.
 
-A provider is one table, `[providers.strava]`, in one catalog file. A key with `{provider}` in its name, and all
-texts below it, are repeated for each provider; `{Provider}` is its title. Neighbours that are repeated stay
-together: all methods of the first provider come before those of the second.
+A provider is one table, `[providers.strava]`, in one catalog file. A key with `{provider}` in its
+name, and all texts below it, are repeated for each provider; `{Provider}` is its title. Neighbours
+that are repeated stay together: all methods of the first provider come before those of the second.
 """
 
 import re
@@ -24,7 +24,8 @@ class Provider:
 
 
 def load_providers(files) -> tuple[Provider, ...]:
-    """files: (Source, Problems, data) of each catalog file. The tables are taken out of the data."""
+    """files: (Source, Problems, data) of each catalog file. The tables are taken out of the
+    data."""
     found = []
     for source, problems, data in files:
         table = Table(source, problems, (), data)
@@ -67,7 +68,8 @@ def fill(value, provider: Provider):
 
 
 def unfill(key: str, providers) -> str:
-    """The key as the catalog file may have written it: `update_strava_token` -> `update_{provider}_token`."""
+    """The key as the catalog file may have written it: `update_strava_token` ->
+    `update_{provider}_token`."""
     for provider in providers:
         if re.search(rf"(?:\A|_){provider.name}(?:\Z|_)", key):
             return re.sub(rf"(\A|_){provider.name}(\Z|_)", rf"\g<1>{MARK}\g<2>", key)

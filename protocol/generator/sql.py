@@ -1,4 +1,5 @@
-"""SQL files: bodies by name, and their placeholders. Nothing here knows what a placeholder means."""
+"""SQL files: bodies by name, and their placeholders. Nothing here knows what a placeholder
+means."""
 
 import re
 from dataclasses import dataclass
@@ -57,7 +58,8 @@ def load_texts(folder: Path, providers, problems: Problems) -> Texts:
 
 
 def _split(path, providers, problems):
-    """The file's bodies and fragments; what is written once for all providers gives one for each."""
+    """The file's bodies and fragments; what is written once for all providers gives one for
+    each."""
     label = "/".join(path.parts[-3:])
     parts, head, start, lines = [], None, 0, []
     for number, line in enumerate(
@@ -86,7 +88,8 @@ def _part(head, where, text, providers):
     return [Body(head[1], where, text)]
 
 
-# What a text of SQL consists of, as far as finding placeholders needs it. The first alternative that fits counts.
+# What a text of SQL consists of, as far as finding placeholders needs it. The first alternative
+# that fits counts.
 _COMMON = r"""
     (?P<comment> --[^\n]* | /\*.*?\*/ )
   | (?P<quoted> {escaped} '(?:[^']|'')*' | "(?:[^"]|"")*" {quotes} )
@@ -119,7 +122,8 @@ _TOKENS = {
 
 @dataclass(frozen=True)
 class Scanned:
-    """A statement on one line: texts and, between them, placeholder names. parts[0::2] are texts."""
+    """A statement on one line: texts and, between them, placeholder names. parts[0::2] are
+    texts."""
 
     parts: tuple[str, ...]
     bare: str  # the statement without its literals and quoted names, for looking at its words

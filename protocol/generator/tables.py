@@ -77,7 +77,8 @@ class Table:
     def check_name(self, what):
         if not NAME.match(self.name) or len(self.name) > NAME_MAX:
             self.complain(
-                f"{what} `{self.name}`: a name is lower-case letters, digits and _, at most {NAME_MAX}"
+                f"{what} `{self.name}`: a name is lower-case letters, digits and _, at most "
+                f"{NAME_MAX}"
             )
         elif self.name in C_KEYWORDS:
             self.complain(f"{what} `{self.name}` is a word of C")

@@ -34,7 +34,7 @@ enum {
 	                   * exponent, with very many digits or with the value -0.0, which
 	                   * PostgreSQL's JSONB would return altered or refuse */
 	JSON_BROKEN = 4,  /* node flag of a tolerant scan: this string or number breaks a rule of
-	                   * ours; on the text's value, or on  an item of the array that the text is:
+	                   * ours; on the text's value, or on an item of the array that the text is:
 	                   * something within it does */
 };
 
@@ -54,6 +54,10 @@ struct json {
 	struct json_node *nodes; /* nodes[0] is the whole text's value */
 	size_t count, capacity; /* the array is reused by the next scan; free with json_scan_free */
 };
+
+/* The deepest nesting that the scanner and the writers take: the most that a limit can be, and what
+ * a stored document may have, which was within the limit of its time. */
+enum { JSON_DEPTH_MAX = 256 };
 
 /* Scans exactly one value with optional white space around it. depth_limit: containers within
  * containers, 1 = `[]`. */

@@ -8,8 +8,8 @@ void json_add_name(struct buffer *out, const char *name)
 {
 	char last = out->length > 0 ? out->data[out->length - 1] : '[';
 
-	/* Text ends with a quote, so an open bracket at the end was opened here. */
-	if (last != '{' && last != '[' && last != ':')
+	/* Text ends with a quote, so an open bracket or a comma at the end is one of the syntax. */
+	if (last != '{' && last != '[' && last != ':' && last != ',')
 		buffer_byte(out, ',');
 	if (name == NULL)
 		return;

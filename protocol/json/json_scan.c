@@ -11,7 +11,7 @@
 
 /* MANTISSA_DIGITS fit in 64 bits; an exponent may be as far from 0 as a text is long, and its
  * digits still count. */
-enum { DEPTH_MAX = 256, LONG_REAL = 1000, MANTISSA_DIGITS = 19 };
+enum { LONG_REAL = 1000, MANTISSA_DIGITS = 19 };
 #define EXPONENT_MAX INT64_C(100000000000)
 
 struct scan {
@@ -409,7 +409,7 @@ static int scan_scalar(struct scan *scan)
 
 /* The containers that are open. Those of a tolerant scan may be more than the limit. */
 struct levels {
-	struct level fixed[DEPTH_MAX], *at;
+	struct level fixed[JSON_DEPTH_MAX], *at;
 	unsigned depth, capacity, limit;
 };
 
@@ -538,8 +538,8 @@ static int scan_text(struct scan *scan, unsigned depth_limit)
 
 	levels.at = levels.fixed;
 	levels.depth = 0;
-	levels.capacity = DEPTH_MAX;
-	levels.limit = depth_limit < DEPTH_MAX ? depth_limit : DEPTH_MAX;
+	levels.capacity = JSON_DEPTH_MAX;
+	levels.limit = depth_limit < JSON_DEPTH_MAX ? depth_limit : JSON_DEPTH_MAX;
 	scan->json->text = scan->text;
 	scan->json->count = 0;
 	if (scan->end - scan->text >= UINT32_MAX)

@@ -156,7 +156,7 @@ void json_write_node(
 {
 	struct {
 		uint32_t end, node, child;
-	} stack[257];
+	} stack[JSON_DEPTH_MAX + 1];
 	unsigned depth = 0;
 	uint32_t end = json->nodes[index].next;
 

@@ -1,4 +1,5 @@
-"""The benchmark: pierre-dbd and its peers alternately, several rounds, one table of medians and ratios.
+"""The benchmark: pierre-dbd and its peers alternately, several rounds, one table of medians and
+ratios.
 
 usage: scripts/bench [--quick] [--rounds N] [--seconds S] [--only TEXT] [--skip-beside] [--large] [--users N] [--build FOLDER]
                      [--folder FOLDER] [--keep] [--dry]
@@ -20,7 +21,8 @@ DOCUMENT = ROOT / "docs" / "performance.md"
 
 
 def probes(bench, setting):
-    """Every probe by name, each beside what it is compared with: (parts that it needs, the measurement)."""
+    """Every probe by name, each beside what it is compared with: (parts that it needs, the
+    measurement)."""
 
     def sqlite(call, clients, pipeline):
         return {"sqlite"}, lambda name: bench.daemon(
@@ -111,7 +113,8 @@ def probes(bench, setting):
 
 
 def chosen_probes(only):
-    """The probes of the targets whose name, call or backend holds one of the texts; all without a text."""
+    """The probes of the targets whose name, call or backend holds one of the texts; all without a
+    text."""
     names = []
     for target in TARGETS:
         texts = (target.call, target.probe, target.peer)
@@ -121,7 +124,8 @@ def chosen_probes(only):
 
 
 def measure(names, table, rounds, say):
-    """All probes in turn, so that whatever else the machine does meets the daemon and its peers alike."""
+    """All probes in turn, so that whatever else the machine does meets the daemon and its peers
+    alike."""
     results = {name: [] for name in names}
     for number in range(rounds):
         for name in names:

@@ -1,4 +1,5 @@
-"""What stands beside the table of ratios: latency under half load, CPU time and system calls per call, memory, start."""
+"""What stands beside the table of ratios: latency under half load, CPU time and system calls per
+call, memory, start."""
 
 import concurrent.futures
 import contextlib
@@ -39,12 +40,15 @@ def all_tables(bench, setting, say, before=None):
     return tables
 
 
-WINDOWS = 5  # of two seconds at most, at half of the peak rate: what the host does in one of them shows in that one only
+# of two seconds at most, at half of the peak rate: what the host does in one of them shows in that
+# one only
+WINDOWS = 5
 
 
 def half_load(bench, setting, backends, say):
-    """The peak of each shape, then half of it, calls sent when they are due. What the machine itself adds is stated beside it: pings as often
-    as the first method's calls, to the daemon and to Redis, which cost next to nothing; and commits of a program that does nothing else.
+    """The peak of each shape, then half of it, calls sent when they are due. What the machine
+    itself adds is stated beside it: pings as often as the first method's calls, to the daemon and
+    to Redis, which cost next to nothing; and commits of a program that does nothing else.
     """
     rows = []
 
@@ -124,7 +128,8 @@ def half_load(bench, setting, backends, say):
 
 
 def stalls(bench, say):
-    """What no program can be better than: for how long a loop that does nothing is kept from going on."""
+    """What no program can be better than: for how long a loop that does nothing is kept from going
+    on."""
     say("what the machine takes for itself")
     windows = [
         json.loads(run([bench.program("bench-stalls"), min(bench.seconds, 2.0)]))
@@ -175,7 +180,8 @@ def methods(setting):
 
 @contextlib.contextmanager
 def counted_syscalls(daemon, path):
-    """Counts the daemon's system calls while the block runs; the result is a list that gets the number."""
+    """Counts the daemon's system calls while the block runs; the result is a list that gets the
+    number."""
     result = []
     tracer = subprocess.Popen(
         [tool("strace"), "-f", "-c", "-o", str(path), "-p", str(daemon.pid())],
@@ -256,7 +262,8 @@ def idle_connections(daemon, count):
 
 
 def many_calls(bench, setting, backend, daemon, say):
-    """Resident bytes after a tenth of many calls, when the database's page caches are full, and after all of them."""
+    """Resident bytes after a tenth of many calls, when the database's page caches are full, and
+    after all of them."""
     calls = MANY_CALLS if bench.seconds >= 3 else MANY_CALLS // 50
     say(f"{calls:,} calls, {backend}")
     bench.daemon("", daemon, setting.calls.mixed, 64, 16, calls=calls // 50)
@@ -276,7 +283,8 @@ def import_documents(path):
 
 
 def bulk_import(daemon):
-    """Most bytes above the idle daemon's, and bytes a second, while some clients import documents of a megabyte."""
+    """Most bytes above the idle daemon's, and bytes a second, while some clients import documents
+    of a megabyte."""
     daemon.stop()
     daemon.start()
     idle, began = daemon.resident_bytes(), time.monotonic()
@@ -340,7 +348,8 @@ def resources(bench, setting, backends, say):
     return "Memory and start", ("what", "backend", "measured", "target", "met"), rows
 
 
-# --- with ten million rows -------------------------------------------------------------------------------------------
+# --- with ten million rows
+# -------------------------------------------------------------------------------------------
 
 
 def window(number, hours):
@@ -353,7 +362,8 @@ def window(number, hours):
 
 
 def aggregate_calls(rows, days):
-    """Each aggregate method over so many days, by the words that the table has for it. Ten days are 864,000 rows."""
+    """Each aggregate method over so many days, by the words that the table has for it. Ten days are
+    864,000 rows."""
     key, user = seed.api_key_id(17), seed.user_id(17)
     start, end = window(rows // 100, 24 * days)
     return {
@@ -395,7 +405,8 @@ def time_of(daemon, method, params, repeats=5):
 
 
 def large_tables(bench, folder, rows, say):
-    """Millions of users and usage rows, both backends: a look-up beside its time with 100,000, and the aggregate methods."""
+    """Millions of users and usage rows, both backends: a look-up beside its time with 100,000, and
+    the aggregate methods."""
     counts = {
         "users": rows,
         "api_keys": 1_000,

@@ -1,5 +1,5 @@
-"""Latency of a client that only pings, beside the calls that cost the event loop most. With another program's binary (--before), that one's
-figures stand in front."""
+"""Latency of a client that only pings, beside the calls that cost the event loop most. With another
+program's binary (--before), that one's figures stand in front."""
 
 import json
 import multiprocessing

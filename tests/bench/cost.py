@@ -1,4 +1,5 @@
-"""What a call costs beside another build: instructions under callgrind, as test_cost.py counts them.
+"""What a call costs beside another build: instructions under callgrind, as test_cost.py counts
+them.
 
 usage: python3 tests/bench/cost.py OTHER-BUILD BUILD [METHOD…]
        python3 tests/bench/cost.py --functions BACKEND METHOD OTHER-BUILD BUILD
@@ -81,7 +82,8 @@ def compare(other, build, methods):
         ):
             ratio = float(after[1]) / float(before[1])
             print(
-                f"{backend:9}{before[0]:23} {float(before[1]):10,.0f} {float(after[1]):10,.0f} {ratio:7.3f}"
+                f"{backend:9}{before[0]:23} {float(before[1]):10,.0f} {float(after[1]):10,.0f} "
+                f"{ratio:7.3f}"
                 f"  {before[2]} {after[2]}",
                 flush=True,
             )

@@ -301,8 +301,8 @@ static void read_options(struct load *load, int argc, char **argv)
 	if (argc % 2 == 0 || load->socket == NULL || load->lines_path == NULL ||
 		load->clients == 0 || load->pipeline == 0 || load->pipeline > PIPELINE_MAX ||
 		load->calls == 0 || load->rate < 0.0)
-		peer_die(
-			"usage: %s --socket PATH --lines FILE [--clients N] [--pipeline N up to %d] [--calls N] [--rate R] [--redis yes]",
+		peer_die("usage: %s --socket PATH --lines FILE [--clients N] [--pipeline N up to "
+			 "%d] [--calls N] [--rate R] [--redis yes]",
 			argv[0], PIPELINE_MAX);
 }
 

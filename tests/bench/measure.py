@@ -1,4 +1,5 @@
-"""One measurement each: the daemon under a load, and every peer. All give a dict with at least rate, p50 and p99 (µs)."""
+"""One measurement each: the daemon under a load, and every peer. All give a dict with at least
+rate, p50 and p99 (µs)."""
 
 import concurrent.futures
 import csv
@@ -23,7 +24,8 @@ class Bench:
         return self.build / "tests" / "bench" / name
 
     def calls_for(self, probe, once, first):
-        """How many calls last about as long as a measurement should; found by a short run the first time."""
+        """How many calls last about as long as a measurement should; found by a short run the first
+        time."""
         if probe not in self.rates:
             self.rates[probe] = once(first)["rate"]
         return max(int(self.rates[probe] * self.seconds), 200)
@@ -65,7 +67,8 @@ class Bench:
         return once(calls) if calls else self.timed(probe, once, 20000 if pipeline > 1 else 5000)
 
     def daemons(self, probe, daemons, call, clients, pipeline):
-        """Several on one database at once, each with its share of the clients: their rates together, the slowest one's times."""
+        """Several on one database at once, each with its share of the clients: their rates
+        together, the slowest one's times."""
 
         def once(count):
             share = count // len(daemons)
@@ -106,7 +109,8 @@ class Bench:
         return self.timed(probe, once, 20000)
 
     def at_rate(self, server, lines, clients, pipeline, rate, calls, redis=False):
-        """The daemon, or Redis, under calls that are sent when they are due, not when there is room for them."""
+        """The daemon, or Redis, under calls that are sent when they are due, not when there is room
+        for them."""
         return from_json(
             run(
                 [
@@ -206,7 +210,8 @@ class Bench:
         return self.timed(probe, once, 20000)
 
     def pgbench(self, postgres, script, variables, clients, protocol="prepared", threads=1):
-        """pgbench by time; its median comes from a log of some transactions, which costs it nothing that counts."""
+        """pgbench by time; its median comes from a log of some transactions, which costs it nothing
+        that counts."""
         with tempfile.TemporaryDirectory(dir=self.folder) as logs:
             defined = [
                 part for name, value in variables.items() for part in ("-D", f"{name}={value}")

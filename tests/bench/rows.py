@@ -199,7 +199,8 @@ class Outcome:
 
 
 def evaluate(results):
-    """Medians over the rounds: results is {probe: [measurement, …]}; targets whose probes were not run are left out."""
+    """Medians over the rounds: results is {probe: [measurement, …]}; targets whose probes were not
+    run are left out."""
     outcomes = []
     for target in TARGETS:
         if target.probe not in results or (target.peer and target.peer not in results):
@@ -252,7 +253,8 @@ def markdown(headings, rows):
 
 
 def put_between(text, part, keep=()):
-    """The document with the generated part exchanged; of the old one the sections whose titles begin with one of `keep` stay."""
+    """The document with the generated part exchanged; of the old one the sections whose titles
+    begin with one of `keep` stay."""
     before, begin, rest = text.partition(BEGIN)
     old, end, after = rest.partition(END)
     if not begin or not end:

@@ -1,7 +1,8 @@
-"""Fills a migrated database with users, API keys and usage rows, by the database's own SQL so that millions take minutes.
+"""Fills a migrated database with users, API keys and usage rows, by the database's own SQL so that
+millions take minutes.
 
-Both backends get the same rows: ids that look random but follow from the row's number, so that files of keys can be
-made without reading them back.
+Both backends get the same rows: ids that look random but follow from the row's number, so that
+files of keys can be made without reading them back.
 """
 
 import random
@@ -27,7 +28,8 @@ TOOLS = (
 )
 HASH = "$2b$12$" + "EixZaYVK1fsbw1ZfbX3OXePaWxn96p36WQoeG6Lruj3vjPGga31lW"
 
-# The multiplier spreads the numbers over 32 bits, so that neighbours by number lie far apart in every index.
+# The multiplier spreads the numbers over 32 bits, so that neighbours by number lie far apart in
+# every index.
 SPREAD = 2654435761
 
 

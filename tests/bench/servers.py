@@ -1,7 +1,8 @@
-"""Starts and stops what the benchmark runs: the daemon and Redis, each private and in a folder of its own.
+"""Starts and stops what the benchmark runs: the daemon and Redis, each private and in a folder of
+its own.
 
-PostgreSQL and PgBouncer come from tests/lib. Every server listens on Unix sockets only where it can, is ended by
-the process that started it, and logs to a file beside its data.
+PostgreSQL and PgBouncer come from tests/lib. Every server listens on Unix sockets only where it
+can, is ended by the process that started it, and logs to a file beside its data.
 """
 
 import contextlib
@@ -38,13 +39,15 @@ def run(command, **options):
     )
     if done.returncode != 0:
         raise BenchError(
-            f"{command[0]} ended with {done.returncode}: {(done.stderr or done.stdout).strip()[-2000:]}"
+            f"{command[0]} ended with {done.returncode}: "
+            f"{(done.stderr or done.stdout).strip()[-2000:]}"
         )
     return done.stdout
 
 
 def wait_until(true, what, process=None, seconds=30.0, pause=0.02):
-    """Waits until a condition holds; ends early when the process that should bring it about is gone."""
+    """Waits until a condition holds; ends early when the process that should bring it about is
+    gone."""
     end = time.monotonic() + seconds
     while not true():
         if process is not None and process.poll() is not None:
@@ -233,7 +236,8 @@ class Redis(Server):
 
 
 class Client:
-    """A plain client of the daemon for setting things up: many calls at once over one connection."""
+    """A plain client of the daemon for setting things up: many calls at once over one
+    connection."""
 
     def __init__(self, path, timeout=120.0):
         self.socket = socket.socket(socket.AF_UNIX)
@@ -245,7 +249,8 @@ class Client:
         return self.calls([(method, params)])[0]
 
     def calls(self, wanted, window=128):
-        """Runs (method, params) pairs, `window` at a time; gives the results in order and raises on any error."""
+        """Runs (method, params) pairs, `window` at a time; gives the results in order and raises on
+        any error."""
         results = []
         for start in range(0, len(wanted), window):
             part = wanted[start : start + window]

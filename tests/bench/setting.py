@@ -59,7 +59,8 @@ class Calls:
         self.get = ["get_user", f"user_id=@{users}"]
         self.record = ["record_api_key_usage", f"usage.api_key_id=@{keys}", *named("usage.", USAGE)]
         self.get_token = ["get_strava_token", f"user_id=@{known}"]
-        # Another token in each call: storing what a row holds already writes nothing, and would need no commit.
+        # Another token in each call: storing what a row holds already writes nothing, and would
+        # need no commit.
         self.update_token = [
             "update_strava_token",
             f"user_id=@{known}",
@@ -103,13 +104,15 @@ def pick(values, count):
 
 
 class Setting:
-    """All servers, up and seeded. A context manager; everything ends and its folder goes with it."""
+    """All servers, up and seeded. A context manager; everything ends and its folder goes with
+    it."""
 
     def __init__(self, build, folder, users, keys, wanted):
         self.build = pathlib.Path(build)
         self.folder = pathlib.Path(folder)
         self.counts = {"users": users, "api_keys": keys}
-        self.wanted = wanted  # parts that some chosen probe needs: sqlite, unsealed, postgres, pgbouncer, redis
+        # parts that some chosen probe needs: sqlite, unsealed, postgres, pgbouncer, redis
+        self.wanted = wanted
         self.running = []
 
     def start(self, server):
@@ -207,8 +210,9 @@ class Setting:
             self.bouncer = {**self.postgres, "host": bouncer.folder, "port": bouncer.port}
 
     def scripts(self):
-        """pgbench's scripts and variables: the daemon's statements. pgbench knows no random texts and no NULL: it asks for one
-        and the same user, which is to its advantage, and NULL stands in its script."""
+        """pgbench's scripts and variables: the daemon's statements. pgbench knows no random texts
+        and no NULL: it asks for one and the same user, which is to its advantage, and NULL stands
+        in its script."""
         known = statements(self.build)
         self.get_script = self.folder / "get.sql"
         self.get_script.write_text(pgbench_script(known["get_user"]))
@@ -225,7 +229,8 @@ class Setting:
 
 
 class PostgresServer(postgres_server.PostgresServer):
-    """The tests' private server with its data on the benchmark's disk, and memory as an installation would give it."""
+    """The tests' private server with its data on the benchmark's disk, and memory as an
+    installation would give it."""
 
     def __init__(self, folder):
         super().__init__({"shared_buffers": "'512MB'", "max_wal_size": "'4GB'"})

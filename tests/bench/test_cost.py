@@ -1,6 +1,8 @@
-"""What a call costs, counted instead of timed: instructions and allocations under callgrind, system calls under strace.
+"""What a call costs, counted instead of timed: instructions and allocations under callgrind, system
+calls under strace.
 
-Each count is the difference between a run with N and one with 2N calls, divided by N: the start cancels out."""
+Each count is the difference between a run with N and one with 2N calls, divided by N: the start
+cancels out."""
 import collections
 import os
 import re
@@ -16,10 +18,10 @@ TRACED_CALLS = (
 )
 PIPELINE = 16
 
-# Bounds for one call, 16 under way on one connection. PostgreSQL's instructions are all the daemon's own: two runs
-# differ by 2 % at most, and the bounds are about 5 % above. SQLite's are wider: its library is the system's, and a usage
-# row's time costs more on some days and hours. The rest catches a second JSON tree, a copy of every answer, a commit for
-# each row.
+# Bounds for one call, 16 under way on one connection. PostgreSQL's instructions are all the
+# daemon's own: two runs differ by 2 % at most, and the bounds are about 5 % above. SQLite's are
+# wider: its library is the system's, and a usage row's time costs more on some days and hours. The
+# rest catches a second JSON tree, a copy of every answer, a commit for each row.
 Bound = collections.namedtuple("Bound", "instructions allocations syscalls")
 BOUNDS = {
     "sqlite": {
@@ -86,7 +88,8 @@ def callgrind(output):
 
 
 def callgrind_totals(path):
-    """Instructions of the whole run, and calls of malloc, calloc and realloc, from callgrind's output."""
+    """Instructions of the whole run, and calls of malloc, calloc and realloc, from callgrind's
+    output."""
     names, callee, instructions, allocations = {}, "", 0, 0
     with open(path, encoding="utf-8", errors="replace") as file:
         for text in file:
@@ -143,7 +146,8 @@ class Cost(case.Case):
             server.discard()
 
     def per_call(self, wrapper, output, read, method, calls=CALLS):
-        """The two runs' difference for one call; `read` gives one or more totals of a run's output file."""
+        """The two runs' difference for one call; `read` gives one or more totals of a run's output
+        file."""
         totals = []
         for count in (calls, 2 * calls):
             self.run_under(wrapper, method, count)
@@ -170,7 +174,8 @@ class Cost(case.Case):
         )
         counted = Bound(instructions, allocations, syscalls)
         print(
-            f"  {databases.chosen()} {method}: {instructions:,.0f} instructions, {allocations:.2f} allocations, "
+            f"  {databases.chosen()} {method}: {instructions:,.0f} instructions, "
+            f"{allocations:.2f} allocations, "
             f"{syscalls:.2f} system calls",
             flush=True,
         )

@@ -1,6 +1,8 @@
-"""No statement reads a large table from end to end that it need not: the plans of both databases, on filled tables.
+"""No statement reads a large table from end to end that it need not: the plans of both databases,
+on filled tables.
 
-The statements are those that the daemon prepares, printed by bench-statements from the generated catalog."""
+The statements are those that the daemon prepares, printed by bench-statements from the generated
+catalog."""
 import json
 import os
 import re
@@ -13,7 +15,8 @@ from lib import case, daemon as daemons, databases
 
 SANITIZERS = False
 
-# Tables that grow without limit. A plan may read one from end to end only where it stands here, with the reason.
+# Tables that grow without limit. A plan may read one from end to end only where it stands here,
+# with the reason.
 LARGE = (
     "users",
     "user_profiles",
@@ -34,12 +37,15 @@ ALLOWED = {
     ("get_system_stats", "api_keys"),
     # Costs of all stored hashes; asked no more often than fifty times what it takes.
     ("get_password_costs", "users"),
-    # It changes the rows that it has locked in their order; a planner without statistics expects a third of the table.
+    # It changes the rows that it has locked in their order; a planner without statistics expects a
+    # third of the table.
     ("cleanup_expired_api_keys", "api_keys"),
 }
-# Nearly every key is active: an index that tells only this is as long as the table. It serves those that are about all active keys.
+# Nearly every key is active: an index that tells only this is as long as the table. It serves those
+# that are about all active keys.
 ACTIVE = ("get_system_stats", "cleanup_expired_api_keys", "get_expired_api_keys")
-# Methods that give the newest few of many rows: sorting what the window holds would cost as much as reading all of it.
+# Methods that give the newest few of many rows: sorting what the window holds would cost as much as
+# reading all of it.
 UNSORTED = ("get_request_logs",)
 
 COUNTS = {
@@ -100,7 +106,8 @@ def sample(name, kind):
 
 
 def variants(statement, backend):
-    """The parameters of a statement: as a caller gives them all, and with the filters of a listing left out."""
+    """The parameters of a statement: as a caller gives them all, and with the filters of a listing
+    left out."""
     slots = statement[f"{backend}_slots"]
     yield "all", [sample(*slot) for slot in slots]
     if statement["method"] == "get_request_logs":
@@ -119,7 +126,8 @@ def variants(statement, backend):
 
 
 class SqlitePlans(case.Case):
-    """SQLite's EXPLAIN QUERY PLAN, without and with ANALYZE's statistics: an installation may have either."""
+    """SQLite's EXPLAIN QUERY PLAN, without and with ANALYZE's statistics: an installation may have
+    either."""
 
     @classmethod
     def setUpClass(cls):
@@ -130,6 +138,8 @@ class SqlitePlans(case.Case):
         for function in (
             "micros",
             "real_text",
+            "whole_text",
+            "word_text",
             "unsound",
         ):  # the daemon's own: what they give has no part in a plan
             cls.db.create_function(function, -1, lambda *values: 0, deterministic=True)
@@ -180,7 +190,8 @@ class SqlitePlans(case.Case):
         table = aliases.get(scan.group(1)) if scan else None
         if table in LARGE and (method, table) not in ALLOWED:
             self.assertEqual(method, "get_request_logs", told)
-            # Without a key the log is read backwards along its order in time, as far as the limit asks.
+            # Without a key the log is read backwards along its order in time, as far as the limit
+            # asks.
             self.assertIn("USING", step, told)
             self.assertIn("INDEX", step, told)
         elif table in LARGE and method != "get_password_costs":
@@ -208,7 +219,8 @@ class SqlitePlans(case.Case):
 
 
 class PostgresPlans(case.Case):
-    """PostgreSQL's EXPLAIN of the prepared statements: planned for the values, and generic as after some calls."""
+    """PostgreSQL's EXPLAIN of the prepared statements: planned for the values, and generic as after
+    some calls."""
 
     @classmethod
     def setUpClass(cls):
@@ -283,7 +295,8 @@ class PostgresPlans(case.Case):
                         self.assertIn(
                             (statement["method"], table),
                             ALLOWED,
-                            f"{statement['method']} ({words}) reads all of {table}:\n{json.dumps(plan, indent=1)}",
+                            f"{statement['method']} ({words}) reads all of {table}:\n"
+                            f"{json.dumps(plan, indent=1)}",
                         )
 
     def test_scan_is_noticed(self):

@@ -315,13 +315,73 @@ START_TEST(overloaded_is_for_all)
 	begin(&fake, READ, READ_PARAMS, &second);
 	fake_accept(&fake);
 	fake_send(&fake,
-		"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32006,\"message\":\"full\",\"data\":"
+		"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32006,\"message\":\"full\","
+		"\"data\":"
 		"{\"kind\":\"overloaded\",\"retryable\":true}}}\n");
 	fake_hang_up(&fake);
 	drive_until(&fake, &first);
 	ck_assert(first.error.retryable);
 	expect_end(&first, PIERRE_OVERLOADED, PIERRE_OUTCOME_NONE);
 	expect_end(&second, PIERRE_OVERLOADED, PIERRE_OUTCOME_NONE);
+}
+END_TEST
+
+#define INVALID_REQUEST_ERROR                                                                      \
+	"{\"code\":-32600,\"message\":\"odd\","                                                 \
+	"\"data\":{\"kind\":\"invalid_request\",\"retryable\":false}}"
+
+START_TEST(an_error_with_an_id_is_that_calls)
+{
+	struct ended first = {0}, second = {0}, third = {0};
+	char lines[2][256];
+
+	begin(&fake, READ, READ_PARAMS, &first);
+	begin(&fake, WRITE, READ_PARAMS, &second);
+	begin(&fake, READ, READ_PARAMS, &third);
+	fake_accept(&fake);
+	(void)snprintf(lines[0], sizeof lines[0], "%s", fake_line(&fake));
+	(void)snprintf(lines[1], sizeof lines[1], "%s", fake_line(&fake));
+	fake_answer_error(&fake, lines[1], INVALID_REQUEST_ERROR);
+	drive_until(&fake, &second);
+	ck_assert_str_eq(second.error.message, "odd");
+	ck_assert(!second.error.retryable);
+	expect_end(&second, PIERRE_INVALID_REQUEST, PIERRE_OUTCOME_NONE);
+	ck_assert_int_eq(first.times + third.times, 0);
+	fake_answer(&fake, fake_line(&fake), "null"); /* on the same connection */
+	fake_answer(&fake, lines[0], "null");
+	expect_end(&first, 0, 0);
+	expect_end(&third, 0, 0);
+}
+END_TEST
+
+START_TEST(an_error_without_an_id_is_the_only_calls)
+{
+	struct ended only = {0}, next = {0};
+
+	begin(&fake, WRITE, READ_PARAMS, &only);
+	fake_accept(&fake);
+	(void)fake_line(&fake);
+	fake_send(&fake, "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":" INVALID_REQUEST_ERROR "}\n");
+	expect_end(&only, PIERRE_INVALID_REQUEST, PIERRE_OUTCOME_NONE);
+	begin(&fake, READ, READ_PARAMS, &next);
+	fake_answer(&fake, fake_line(&fake), "null"); /* on the same connection */
+	expect_end(&next, 0, 0);
+}
+END_TEST
+
+/* None of them can be told: no answer may be taken for another call's. */
+START_TEST(an_error_without_an_id_and_several_calls)
+{
+	struct ended read = {0}, write = {0};
+
+	begin(&fake, READ, READ_PARAMS, &read);
+	begin(&fake, WRITE, READ_PARAMS, &write);
+	fake_accept(&fake);
+	(void)fake_line(&fake);
+	(void)fake_line(&fake);
+	fake_send(&fake, "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":" INVALID_REQUEST_ERROR "}\n");
+	expect_end(&write, PIERRE_BAD_ANSWER, PIERRE_OUTCOME_UNKNOWN);
+	expect_end(&read, PIERRE_BAD_ANSWER, PIERRE_OUTCOME_NONE);
 }
 END_TEST
 
@@ -337,7 +397,8 @@ START_TEST(too_large_is_the_longest)
 	(void)snprintf(first, sizeof first, "%s", fake_line(&fake));
 	(void)fake_line(&fake);
 	fake_send(&fake,
-		"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32007,\"message\":\"long\"}}\n");
+		"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32007,"
+		"\"message\":\"long\"}}\n");
 	expect_end(&large, PIERRE_TOO_LARGE, PIERRE_OUTCOME_NONE);
 	fake_answer(&fake, first, "null");
 	expect_end(&small, 0, 0);
@@ -358,7 +419,8 @@ START_TEST(too_large_may_come_early)
 	drive(&fake, 3);
 	ck_assert_uint_eq(pierre_events(fake.db) & PIERRE_EVENT_WRITE, PIERRE_EVENT_WRITE);
 	fake_send(&fake,
-		"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32007,\"message\":\"long\"}}\n");
+		"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32007,"
+		"\"message\":\"long\"}}\n");
 	drive_until(&fake, &large);
 	expect_end(&large, PIERRE_TOO_LARGE, PIERRE_OUTCOME_NONE);
 	ck_assert(!pierre_cancel(fake.db, 2));
@@ -419,6 +481,9 @@ TCase *connection_case(void)
 	tcase_add_test(tcase, gives_up_a_daemon_that_takes_nothing);
 	tcase_add_test(tcase, cancels_what_is_not_sent);
 	tcase_add_test(tcase, overloaded_is_for_all);
+	tcase_add_test(tcase, an_error_with_an_id_is_that_calls);
+	tcase_add_test(tcase, an_error_without_an_id_is_the_only_calls);
+	tcase_add_test(tcase, an_error_without_an_id_and_several_calls);
 	tcase_add_test(tcase, too_large_is_the_longest);
 	tcase_add_loop_test(tcase, too_large_may_come_early, 0, 2);
 	tcase_add_test(tcase, attempts_are_spaced);

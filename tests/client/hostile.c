@@ -149,8 +149,10 @@ END_TEST
 START_TEST(random_damage)
 {
 	static const char good[] =
-		"{\"jsonrpc\":\"2.0\",\"id\":%lld,\"result\":{\"id\":\"i\",\"email\":\"e\\u00e9\",\"display_name\":null,"
-		"\"password_hash\":\"h\",\"strava_token\":{\"expires_at\":\"2025-06-19T15:44:49.123456Z\",\"scope\":\"\"},"
+		"{\"jsonrpc\":\"2.0\",\"id\":%lld,\"result\":{\"id\":\"i\",\"email\":\"e\\u00e9\","
+		"\"display_name\":null,"
+		"\"password_hash\":\"h\","
+		"\"strava_token\":{\"expires_at\":\"2025-06-19T15:44:49.123456Z\",\"scope\":\"\"},"
 		"\"fitbit_token\":null,\"created_at\":\"2025-06-19T15:44:49.123456Z\","
 		"\"last_active\":\"2025-06-19T15:44:49.123456Z\",\"is_active\":true}}\n";
 	unsigned seed = (unsigned)_i * 7919U + 1;

@@ -74,14 +74,17 @@ static void stop_listening(void)
 }
 
 static const char goal[] =
-	"{\"id\":\"1\",\"user_id\":\"u\",\"title\":\"t\\u00e9\",\"goal_type\":\"g\",\"type\":\"g\",\"target_value\":10,\"target\":10.0,"
-	"\"current_value\":-0.5,\"current\":1,\"status\":\"active\",\"created_at\":\"2025-06-19T15:44:49.123456Z\","
+	"{\"id\":\"1\",\"user_id\":\"u\",\"title\":\"t\\u00e9\",\"goal_type\":\"g\","
+	"\"type\":\"g\",\"target_value\":10,\"target\":10.0,"
+	"\"current_value\":-0.5,\"current\":1,\"status\":\"active\","
+	"\"created_at\":\"2025-06-19T15:44:49.123456Z\","
 	"\"updated_at\":\"2025-06-19T15:44:49.123456Z\"}";
 
-static const char stats[] =
-	"{\"client_id\":\"c\",\"period_start\":\"2025-06-19T15:44:49.123456Z\",\"period_end\":\"2025-06-19T15:44:49.123456Z\","
-	"\"total_requests\":1,\"successful_requests\":1,\"failed_requests\":0,\"total_response_time_ms\":5,\"tool_usage\":{\"a\":1},"
-	"\"capability_usage\":{\"b\":2,\"c\":3}}";
+static const char stats[] = "{\"client_id\":\"c\",\"period_start\":\"2025-06-19T15:44:49.123456Z\","
+			    "\"period_end\":\"2025-06-19T15:44:49.123456Z\","
+			    "\"total_requests\":1,\"successful_requests\":1,\"failed_requests\":0,"
+			    "\"total_response_time_ms\":5,\"tool_usage\":{\"a\":1},"
+			    "\"capability_usage\":{\"b\":2,\"c\":3}}";
 
 /* Answers whatever has come, by the method that the line names. */
 static void serve(void)
@@ -114,7 +117,8 @@ static void serve(void)
 				"{\"jsonrpc\":\"2.0\",\"id\":%lld,\"result\":%s}\n", id, stats);
 		else
 			(void)snprintf(out, sizeof out,
-				"{\"jsonrpc\":\"2.0\",\"id\":%lld,\"error\":{\"code\":-32001,\"message\":\"\\u00e9\"}}\n",
+				"{\"jsonrpc\":\"2.0\",\"id\":%lld,\"error\":{\"code\":-32001,"
+				"\"message\":\"\\u00e9\"}}\n",
 				id);
 		(void)!send(peer, out, strlen(out),
 			MSG_NOSIGNAL); /* fails when the library gave the connection up */

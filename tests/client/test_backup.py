@@ -1,6 +1,7 @@
-"""pierre-dbctl backup: a copy made while the daemon writes is one moment of the database, whole whenever the daemon is killed.
-Would catch: a copy that mixes moments, a file of the right name that is not whole, a copy that needs a log beside it, one that others
-can read, a file replaced without being asked."""
+"""pierre-dbctl backup: a copy made while the daemon writes is one moment of the database, whole
+whenever the daemon is killed. Would catch: a copy that mixes moments, a file of the right name that
+is not whole, a copy that needs a log beside it, one that others can read, a file replaced without
+being asked."""
 import json
 import os
 import pty
@@ -134,7 +135,8 @@ class Verify(BackupCase):
         self.assertEqual((code, said), (0, ""))
         self.assertRegex(
             out,
-            r"is sound: (sqlite|postgresql), schema \d+, \d+ rows\n(  \w+: \d+\n)+6 tokens, every one opens\n$",
+            r"is sound: (sqlite|postgresql), schema \d+, \d+ rows\n(  \w+: \d+\n)+6 tokens, "
+            r"every one opens\n$",
         )
         if self.daemon.backend == "postgres":
             password = re.search(r"//[^:/@]+:([^@]+)@", self.daemon.url)
@@ -201,7 +203,8 @@ class Sqlite(BackupCase):
             names = [
                 row[0]
                 for row in db.execute(
-                    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+                    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE "
+                    "'sqlite\\_%' ESCAPE '\\'"
                 )
             ]
             return {
@@ -276,7 +279,8 @@ class Sqlite(BackupCase):
         with open(path, "rb") as file:
             good = file.read()
         found = 0
-        # Pages of tables and indexes. SQLite has no checksums: another letter within a long text is not to be seen.
+        # Pages of tables and indexes. SQLite has no checksums: another letter within a long text is
+        # not to be seen.
         for place in [
             page for page in range(4096, len(good), 4096) if good[page] in (2, 5, 10, 13)
         ][::6]:
@@ -344,7 +348,8 @@ class Sqlite(BackupCase):
             self.assertIn("in memory", ctl(memory, "backup", path)[2])
 
     def test_disk_full(self):
-        """A file system without room: the error is told, nothing of the name is left, calls go on."""
+        """A file system without room: the error is told, nothing of the name is left, calls go
+        on."""
         if os.getuid() != 0:
             self.skipTest("needs root to mount a small file system: NOT tested")
         folder = self.folder()
@@ -368,8 +373,8 @@ class Sqlite(BackupCase):
         daemon.stop()
 
     def test_one_moment_while_writing(self):
-        """Each writer numbers its users: a moment holds the first so-and-so many of each, none left out. The copy does not begin anew
-        with each write, and the writers do not wait for it."""
+        """Each writer numbers its users: a moment holds the first so-and-so many of each, none left
+        out. The copy does not begin anew with each write, and the writers do not wait for it."""
         daemon = self.start()
         self.fill(daemon, 8)
         path = os.path.join(self.folder(), "copy.db")
@@ -429,7 +434,7 @@ class Sqlite(BackupCase):
             self.assertEqual((other["began"], other["path"]), (False, path))
             code, out, said = ctl(daemon, "backup", path + "3")
             self.assertEqual((code, out), (75, ""))
-            self.assertIn("another backup is under way: " + path, said)
+            self.assertIn("another backup is in progress: " + path, said)
         # A stop does not wait for the copy, and leaves nothing behind.
         daemon.signal(signal.SIGTERM)
         self.assertEqual(daemon.wait(), 0)
@@ -587,11 +592,11 @@ class Postgres(BackupCase):
         os.chmod(tool, 0o755)
         code, _, said = ctl(daemon, "backup", "a.dump", PATH=folder + ":/usr/bin:/bin")
         self.assertEqual(code, 69)
-        self.assertIn("the pg_dump here is of version 9, older than the server's", said)
+        self.assertIn("pg_dump has version 9, older than the server's", said)
         with open(tool, "w", encoding="ascii") as file:
             file.write("#!/bin/sh\nexit 127\n")
         self.assertIn(
-            "there is no pg_dump here",
+            "pg_dump is missing",
             ctl(daemon, "backup", "a.dump", PATH=folder + ":/usr/bin:/bin")[2],
         )
         daemon.stop()

@@ -90,15 +90,16 @@ class WithoutDaemon(CtlCase):
             ("--socket=",),
         ):  # an unset variable is not to mean another daemon
             self.assertEqual(
-                self.bad(64, "ping", *arguments), "pierre-dbctl: --socket needs a value\n"
+                self.bad(64, "ping", *arguments), "pierre-dbctl: --socket requires a value\n"
             )
-        self.assertIn("--timeout takes seconds", self.bad(64, "--timeout", "soon", "ping"))
-        self.assertIn("takes no arguments", self.bad(64, "ping", "x"))
-        self.assertIn("which method?", self.bad(64, "call"))
+        self.assertIn("--timeout expects seconds", self.bad(64, "--timeout", "soon", "ping"))
+        self.assertIn("accepts no arguments", self.bad(64, "ping", "x"))
+        self.assertIn("call requires a method", self.bad(64, "call"))
         self.assertIn("no option --fast", self.bad(64, "call", "--fast", "x"))
 
     def test_messages_for_programs(self):
-        """With --json, wherever it stands, what is wrong is one JSON text on stderr, in the form of a call that failed."""
+        """With --json, wherever it stands, what is wrong is one JSON text on stderr, in the form of
+        a call that failed."""
         for code, kind, *arguments in (
             (64, "usage", "heatlh"),
             (64, "usage", "call", "get_usr"),
@@ -116,7 +117,7 @@ class WithoutDaemon(CtlCase):
                 error = json.loads(said)["error"]
                 self.assertEqual((error["kind"], said.count("\n")), (kind, 1), said)
                 self.assertEqual(error["retryable"], code == 75)
-        self.assertIn('"message":"there is no command \\"a\\nb\\"', self.bad(64, "--json", "a\nb"))
+        self.assertIn('"message":"unknown command \\"a\\nb\\"', self.bad(64, "--json", "a\nb"))
 
     def test_version_and_socket(self):
         self.assertRegex(self.good("--version"), r"^pierre-dbctl \d+\.\d+\.\d+\n$")
@@ -172,7 +173,7 @@ class WithoutDaemon(CtlCase):
             self.assertNotIn("any JSON  ", text)
             self.assertEqual(json.loads(self.good("describe", name, "--json"))["name"], name)
         text = self.good("describe", "get_user_insights")
-        self.assertRegex(text, r"limit +u32\? = 50, 0 to 1000  Most")
+        self.assertRegex(text, r"limit +u32\? = 50, 0 to 1000  Maximum")
         self.assertRegex(
             self.good("describe", "create_user"), r"password +string\?, at most 72 bytes  The"
         )
@@ -181,13 +182,14 @@ class WithoutDaemon(CtlCase):
             r"\n  tier +tier  The[\s\S]*\ntier: Service[\s\S]*\n  trial\n",
         )
         text = self.good("describe", "daemon.health")
-        self.assertRegex(text, r"\n  database_age_ms +f64\?  How")
-        self.assertRegex(text, r"\nDaemonCheck: One[\s\S]*\n  status +health  How")
+        self.assertRegex(text, r"\n  database_age_ms +f64\?  Time")
+        self.assertRegex(text, r"\nDaemonCheck: A health[\s\S]*\n  status +health  Outcome")
         self.assertEqual(text.count("\nhealth: "), 1)
         self.assertRegex(self.good("describe", "create_user"), r"id +uuid\? = new_uuid ")
         self.assertRegex(
             self.good("describe", "create_goal"),
-            r"members of goal_data that are looked at:\n  title +string\? = Untitled Goal[\s\S]*\n  current +f64\? = 0",
+            r"members of goal_data that the method reads:\n  title +string\? = Untitled "
+            r"Goal[\s\S]*\n  current +f64\? = 0",
         )
         self.assertRegex(
             self.good("describe", "update_a2a_task_status"), r"task_status: [\s\S]*cancelled"
@@ -199,8 +201,8 @@ class WithoutDaemon(CtlCase):
         """Refused by the catalog that is built in: no daemon is asked (there is none)."""
         for expected, *arguments in (
             ('did you mean "user_id"?', "get_user", "user_di=x"),
-            ("get_user takes: user_id", "get_user", "x=y"),
-            ("takes: no parameters", "get_user_count", "x=y"),
+            ("get_user accepts: user_id", "get_user", "x=y"),
+            ("accepts: no parameters", "get_user_count", "x=y"),
             ("whole number", "get_user_insights", "limit=many"),
             ("whole number", "get_user_insights", "limit=1.5"),
             ("must be a number", "update_goal_progress", "current_value=x"),
@@ -209,13 +211,13 @@ class WithoutDaemon(CtlCase):
             ("has no members", "get_user", "user_id.x=1"),
             ("given twice", "get_user", "user_id=1", "user_id=2"),
             ("given twice", "create_goal", "goal_data:={}", "goal_data.title=x"),
-            ("no JSON", "create_goal", "goal_data:={"),
-            ("no JSON", "create_goal", 'goal_data={"a":1,"a":2}'),
+            ("not valid JSON", "create_goal", "goal_data:={"),
+            ("not valid JSON", "create_goal", 'goal_data={"a":1,"a":2}'),
             ("can only be null", "create_user", "user.strava_token=x"),
             ("is not a parameter", "get_user", "user_id"),
-            ("get_user takes: user_id", "get_user", "x"),
-            ("nothing can be given beside it", "get_user", "-", "user_id=x"),
-            ("nothing can be given beside it", "get_user", "user_id=x", "@file"),
+            ("get_user accepts: user_id", "get_user", "x"),
+            ("no other argument is allowed", "get_user", "-", "user_id=x"),
+            ("no other argument is allowed", "get_user", "user_id=x", "@file"),
             ("is not a parameter", "get_user", "=x"),
             ("is not a parameter", "get_user", ":=x"),
             ('did you mean "email"?', "create_user", "user.emial=x"),
@@ -282,7 +284,8 @@ try 'pierre-dbctl completion z'
                 "pending running completed failed cancelled ",
                 "running ",
                 "goal_data:= ",
-                "daemon.ping daemon.version daemon.health daemon.stats daemon.clients daemon.config daemon.reload daemon.pause daemon.resume "
+                "daemon.ping daemon.version daemon.health daemon.stats daemon.clients "
+                "daemon.config daemon.reload daemon.pause daemon.resume "
                 "daemon.diagnose daemon.backup daemon.backup_state ",
                 "zsh ",
             ],
@@ -501,21 +504,22 @@ class WithDaemon(CtlCase):
         self.assertEqual(json.loads(done.stdout)["errors"], 20)
         self.assertIn("not_found", done.stderr)
         for expected, *arguments in (
-            ("takes a method",),
-            ("takes a method", "--mix", "x", "y"),
-            ("--clients takes a number from 1 to 10000", "daemon.ping", "-c", "0"),
-            ("--clients takes a number", "daemon.ping", "--clients=many"),
-            ("--calls needs a value", "daemon.ping", "-n"),
-            ("--duration needs a value", "daemon.ping", "--duration="),
-            ("--cyclic takes no value", "daemon.ping", "--cyclic=yes"),
+            ("bench requires a method",),
+            ("bench requires a method", "--mix", "x", "y"),
+            ("--clients expects a number from 1 to 10000", "daemon.ping", "-c", "0"),
+            ("--clients expects a number", "daemon.ping", "--clients=many"),
+            ("--calls requires a value", "daemon.ping", "-n"),
+            ("--duration requires a value", "daemon.ping", "--duration="),
+            ("--cyclic accepts no value", "daemon.ping", "--cyclic=yes"),
             ("bench has no option -x", "daemon.ping", "-x"),
             ("no option", "daemon.ping", "--rate", "5"),
-            ("there is no method", "daemon.pong"),
+            ("unknown method", "daemon.pong"),
         ):
             self.assertIn(expected, self.bad(64, "bench", *arguments))
 
     def test_options_in_every_form(self):
-        """Before, between and behind the words; long and short, the value in the same argument or in the next."""
+        """Before, between and behind the words; long and short, the value in the same argument or
+        in the next."""
         for options in (
             ("-n", "12", "-P", "3", "daemon.ping"),
             ("daemon.ping", "-n12", "-P3"),
@@ -528,7 +532,8 @@ class WithDaemon(CtlCase):
         path = os.path.join(self.daemon.folder, "mix.txt")
         with open(path, "w", encoding="utf-8") as file:
             file.write(
-                "# how often, what\n3 daemon.ping\n\n1 create_user 'user.email={n}@mix.example.com' user.password_hash=x "
+                "# how often, what\n3 daemon.ping\n\n"
+                "1 create_user 'user.email={n}@mix.example.com' user.password_hash=x "
                 "'user.display_name=two words'\n"
             )
         users = self.daemon.call("get_user_count")

@@ -1,5 +1,6 @@
-"""pierre-dbctl clients, config, reload, pause, resume and doctor, as a person and as a script see them. Would catch: a doctor that
-needs a daemon to work, an advice that does not fit, a pause that comes back before calls have ended."""
+"""pierre-dbctl clients, config, reload, pause, resume and doctor, as a person and as a script see
+them. Would catch: a doctor that needs a daemon to work, an advice that does not fit, a pause that
+comes back before calls have ended."""
 import grp
 import json
 import os
@@ -87,12 +88,12 @@ class Commands(CtlCase):
         write("PIERRE_DBD_CONNECTIONS=99\nPIERRE_DBD_POOL=3\n")
         self.assertEqual(
             self.good(daemon.socket_path, "reload"),
-            "changed: connections\nthese wait for a restart: pool\n",
+            "changed: connections\nneed a restart: pool\n",
         )
         write("PIERRE_DBD_CONNECTIONS=few\n")
         code, out, said = ctl(daemon.socket_path, "reload")
         self.assertEqual((code, out), (1, ""))
-        self.assertIn("the old settings stay: PIERRE_DBD_CONNECTIONS", said)
+        self.assertIn("the old settings stay in force: PIERRE_DBD_CONNECTIONS", said)
         code, out, said = ctl(daemon.socket_path, "reload", "--json")
         self.assertEqual((code, said, json.loads(out)["reloaded"]), (1, "", False))
         daemon.stop()
@@ -110,19 +111,21 @@ class Commands(CtlCase):
             number = c.request("create_user", user=new_user())
             self.within(5, lambda: daemon.call("daemon.stats")["gauges"]["in_flight"] == 1)
             code, out, said = ctl(daemon.socket_path, "pause", "--timeout", "0.3")
-            self.assertEqual((code, out), (75, "paused: 0 calls wait, 1 are under way\n"))
-            self.assertIn("1 calls from before are still under way", said)
+            self.assertEqual((code, out), (75, "paused: 0 calls deferred, 1 in progress\n"))
+            self.assertIn("1 earlier calls are still in progress", said)
             release = threading.Timer(0.3, outsider.execute, ("ROLLBACK",))
             release.start()
             self.assertEqual(
-                self.good(daemon.socket_path, "pause"), "paused: 0 calls wait, 0 are under way\n"
+                self.good(daemon.socket_path, "pause"), "paused: 0 calls deferred, 0 in progress\n"
             )
             release.join()
             self.assertIn("result", c.answer(number))  # it had ended before pause came back
         code, out, _ = ctl(daemon.socket_path, "ready")
         self.assertEqual((code, out), (1, "not ready\n"))
         self.assertIn("live, not ready", self.good(daemon.socket_path, "health"))
-        self.assertEqual(self.good(daemon.socket_path, "resume"), "resumed: 0 calls go on\n")
+        self.assertEqual(
+            self.good(daemon.socket_path, "resume"), "resumed: 0 deferred calls continue\n"
+        )
         self.assertEqual(self.good(daemon.socket_path, "ready"), "ready\n")
         daemon.stop()
 
@@ -159,7 +162,7 @@ class Commands(CtlCase):
         code, out, said = self.as_stranger(daemon.socket_path, "doctor", "--json")
         found = {finding["name"]: finding for finding in json.loads(out)["findings"]}
         self.assertEqual((code, said, found["role"]["status"]), (0, "", "ok"))
-        self.assertIn("this peer has the role write; as root", found["role"]["detail"])
+        self.assertIn("this peer has the role write; run as root", found["role"]["detail"])
         self.assertNotIn("key", found)
         os.chmod(daemon.socket_path, 0o600)
         code, out, said = self.as_stranger(daemon.socket_path, "doctor", "--json")
@@ -167,12 +170,13 @@ class Commands(CtlCase):
         self.assertEqual((code, found["socket"]["status"]), (1, "fail"))
         self.assertIn("may not connect", found["socket"]["detail"])
         self.assertIn(
-            f"for {pwd.getpwuid(os.getuid()).pw_name} and root alone", found["socket"]["advice"]
+            f"only {pwd.getpwuid(os.getuid()).pw_name} and root have access",
+            found["socket"]["advice"],
         )
         code, out, said = self.as_stranger(daemon.socket_path, "health")
         self.assertEqual((code, out), (75, ""))
-        self.assertIn("doctor, which says who may connect", said)
-        self.assertNotIn("start one", said)
+        self.assertIn("doctor, which shows who may connect", said)
+        self.assertNotIn("start a daemon", said)
         os.chmod(daemon.socket_path, 0o660)
         code, out, said = self.as_stranger(daemon.socket_path, "doctor", "--json")
         found = {finding["name"]: finding for finding in json.loads(out)["findings"]}
@@ -270,7 +274,7 @@ class Doctor(CtlCase):
         found, _ = look()
         self.assertEqual(found["settings here"]["status"], "warn")
         self.assertIn("there is no encryption key", found["settings here"]["detail"])
-        self.assertIn("not there yet", found["database file"]["detail"])
+        self.assertIn("missing; the daemon creates it", found["database file"]["detail"])
         key = new_key()
         found, text = look(ENCRYPTION_KEY=key, DATABASE_URL=f"sqlite:{folder}/x.db")
         self.assertEqual(found["settings here"]["status"], "ok")
@@ -288,7 +292,9 @@ class Doctor(CtlCase):
         daemon = self.start()
         daemon.signal(signal.SIGKILL)
         daemon.process.wait()
-        self.assertIn("left behind", self.findings(daemon.socket_path, 1)["connecting"]["detail"])
+        self.assertIn(
+            "left the socket behind", self.findings(daemon.socket_path, 1)["connecting"]["detail"]
+        )
         # Somebody holds the lock, and does not listen: about to start, or to end.
         with open(daemon.socket_path + ".lock", "w", encoding="ascii") as lock:
             subprocess.run(
@@ -311,14 +317,14 @@ class Doctor(CtlCase):
             code, out, _ = ctl(path, "--json", "doctor", "--timeout", "0.3")
             found = {finding["name"]: finding for finding in json.loads(out)["findings"]}
             self.assertEqual((code, found["answers"]["status"]), (1, "fail"))
-            # Whoever comes now finds the queue full.
+            # The backlog is full for the next client.
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
                 other.setblocking(False)
                 try:
                     other.connect(path)
                 except BlockingIOError:
                     pass
-                self.assertIn("queue", self.findings(path, 1)["connecting"]["detail"])
+                self.assertIn("backlog", self.findings(path, 1)["connecting"]["detail"])
 
     def test_paused_and_open_folder(self):
         daemon = self.start()

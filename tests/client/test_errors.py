@@ -1,5 +1,6 @@
-"""Every kind of error, provoked in the real daemon and taken by the real client library: each member of it. Would catch: a member that
-the daemon writes in one form and the library reads in another, or that only one of them knows."""
+"""Every kind of error, provoked in the real daemon and taken by the real client library: each
+member of it. Would catch: a member that the daemon writes in one form and the library reads in
+another, or that only one of them knows."""
 import concurrent.futures
 import ctypes
 import glob
@@ -113,6 +114,12 @@ class Errors(Case):
         daemon = self.own()
         one = self.client(daemon)
         self.expect("method_not_found", self.library.call(one, "no_such_method"))
+        # With its id: it is the call's own, and the connection goes on.
+        for params in (b"7", b'"x"', b"null"):
+            self.expect("invalid_request", self.library.call(one, "get_user_count", params))
+        self.assertIsNone(self.library.call(one, "get_user_count"))
+        stats = daemon.call("daemon.stats")
+        self.assertEqual(stats["errors_by_kind"]["invalid_request"], 3)
         self.expect(
             "invalid_params",
             self.library.call(one, "create_user", {"user": new_user(email="none")}),
@@ -162,7 +169,8 @@ class Errors(Case):
             )
         else:
             daemon.database.query(
-                "CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'odd'; END $$;"
+                "CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE "
+                "EXCEPTION 'odd'; END $$;"
                 "CREATE TRIGGER odd BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION odd()"
             )
         with daemon.connect() as other:
@@ -182,7 +190,8 @@ class Errors(Case):
                 "update_strava_token", [user, "access", "refresh", "2030-01-01T00:00:00Z", "read"]
             )
         daemon.database.query(
-            f"UPDATE users SET strava_access_token = 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA' WHERE id = '{user}'"
+            "UPDATE users SET strava_access_token = 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA' WHERE "
+            f"id = '{user}'"
         )
         self.expect(
             "decryption_failed", self.library.call(one, "get_strava_token", {"user_id": user})
@@ -195,7 +204,8 @@ class Errors(Case):
                 f'ALTER DATABASE "{daemon.database.name}" SET default_transaction_read_only = on'
             )
             daemon.database.query(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = "
+                "current_database() AND pid <> pg_backend_pid()"
             )
             self.expect("storage", self.library.call(one, "update_last_active", {"user_id": user}))
 

@@ -1,4 +1,5 @@
-"""The example programs, against the real daemon: each does what Pierre's server does for a request of an API key."""
+"""The example programs, against the real daemon: each does what Pierre's server does for a request
+of an API key."""
 import os
 import re
 import shutil

@@ -1,6 +1,7 @@
-"""What `meson install` lays down, used from there: the README's C program built through pkg-config against both libraries, the programs,
-the manual pages, the units. Would catch: a header that is not installed, a symbol that is not exported or should not be, a unit that
-names a program at another place."""
+"""What `meson install` lays down, used from there: the C program of docs/clients.md built
+through pkg-config against both libraries, the programs, the manual pages, the units. Would catch: a header that is not
+installed, a symbol that is not exported or should not be, a unit that names a program at another
+place."""
 import os
 import re
 import shutil
@@ -12,7 +13,7 @@ from lib.daemon import BUILD, SANITIZER, Daemon
 
 BACKENDS = ("sqlite",)
 SANITIZERS = False
-README = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "README.md")
+PAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "clients.md")
 
 
 class Install(Case):
@@ -41,7 +42,8 @@ class Install(Case):
     def setUp(self):
         if not self.folder:
             self.skipTest(
-                "an installation is NOT tested: the build is a sanitizer's, or meson or pkg-config is absent"
+                "an installation is NOT tested: the build is a sanitizer's, or meson or "
+                "pkg-config is absent"
             )
 
     def path(self, ending):
@@ -64,8 +66,8 @@ class Install(Case):
         ).stdout.split()
 
     def built(self, name, *more):
-        """The README's C program."""
-        with open(README, encoding="utf-8") as file:
+        """The C program of docs/clients.md."""
+        with open(PAGE, encoding="utf-8") as file:
             source = re.search(r"```c\n(.*?)```", file.read(), re.DOTALL).group(1)
         place = os.path.join(self.folder, "built")
         os.makedirs(place, exist_ok=True)
@@ -153,10 +155,11 @@ class Install(Case):
                 self.assertIn(".SH NAME", file.read())
         self.path("bash-completion/completions/pierre-dbctl")
         self.path("site-functions/_pierre-dbctl")
-        self.path("doc/pierre-dbd/docs/operations.md")
+        self.path("doc/pierre-dbd/docs/run.md")
 
     def test_all_lies_within_the_prefix(self):
-        """So whoever installs into a folder of their own needs no right to any other, and overwrites no other installation's unit."""
+        """So whoever installs into a folder of their own needs no right to any other, and
+        overwrites no other installation's unit."""
         prefix = os.path.dirname(os.path.dirname(self.path("bin/pierre-dbd")))
         self.assertNotEqual(prefix, self.folder)
         self.assertEqual(

@@ -1,5 +1,6 @@
-"""What is told about the daemon's work: metrics in both text formats, the file for node_exporter, the slow-call log, health. Would catch:
-a text that a collector would refuse, a number that does not move, half a file, parameters in the log, an admin path that waits."""
+"""What is told about the daemon's work: metrics in both text formats, the file for node_exporter,
+the slow-call log, health. Would catch: a text that a collector would refuse, a number that does not
+move, half a file, parameters in the log, an admin path that waits."""
 import glob
 import json
 import os
@@ -142,7 +143,8 @@ class Metrics(DaemonCase):
                 )
 
     def test_all_rows_of_the_list_are_told(self):
-        """daemon.stats has the members of METRIC_LIST and no others, and each metric that it names is printed."""
+        """daemon.stats has the members of METRIC_LIST and no others, and each metric that it names
+        is printed."""
         with open(os.path.join(ROOT, "protocol/metrics/metric_list.h"), encoding="utf-8") as file:
             rows = re.findall(
                 r'^\t(?:COUNTED|READ)\((counter|gauge), (\w+),.*?(NULL|"\w+")', file.read(), re.M
@@ -282,7 +284,8 @@ class Metrics(DaemonCase):
 
 class SlowCalls(Case):
     def test_log(self):
-        """Above the threshold: method, duration, rows, who; never a parameter. Below it, and with 0: nothing."""
+        """Above the threshold: method, duration, rows, who; never a parameter. Below it, and with
+        0: nothing."""
         daemon = Daemon(options=["--slow-call", "1ms", "--bcrypt-cost", "10"])
         self.addCleanup(daemon.discard)
         daemon.start()
@@ -327,7 +330,8 @@ class AdminPath(Case):
         return daemon.start()
 
     def answers(self, connection, slow=False):
-        """All of it within a second (health may wait 2 s for the database, and says so); gives the health."""
+        """All of it within a second (health may wait 2 s for the database, and says so); gives the
+        health."""
         for method in self.METHODS:
             began = time.monotonic()
             connection.call(method)

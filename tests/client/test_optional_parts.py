@@ -1,8 +1,11 @@
-"""A build without its optional parts, as on a machine where only one script's packages are installed.
-Would catch: a program of scripts/bench, or the daemon itself, that needs the tests' library.
-SQLite only: what is built does not depend on the database; PostgreSQL's part is compiled alike."""
+"""A build without its optional parts, as on a machine where only one script's packages are
+installed. Would catch: a program of scripts/bench, or the daemon itself, that needs the tests'
+library. SQLite only: what is built does not depend on the database; PostgreSQL's part is compiled
+alike."""
 
+import glob
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -15,7 +18,7 @@ SANITIZERS = False
 ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 ROW = (
     "--only",
-    "ping 64x1",
+    "unsealed get token 64x16",
     "--rounds",
     "1",
     "--seconds",
@@ -45,5 +48,16 @@ class OptionalParts(Case):
         build = os.path.join(self.folder, "build")
         self.run_("scripts/build", build, "-Dtests=disabled", "-Dsystemd=disabled")
         self.assertFalse(os.path.exists(os.path.join(build, "tests", "unit")))
+        for name in self.programs():
+            self.assertTrue(os.path.exists(os.path.join(build, "tests", "bench", name)), name)
         shown = self.run_("scripts/bench", "--build", build, *ROW, "--skip-beside", "--dry")
-        self.assertIn("ping", shown)
+        self.assertIn("the same without sealing", shown)
+
+    def programs(self):
+        """Those that the scripts of the benchmark run."""
+        names = set()
+        for path in glob.glob(os.path.join(ROOT, "tests", "bench", "*.py")):
+            with open(path, encoding="utf-8") as file:
+                names |= set(re.findall(r'"(bench-[a-z-]+)"', file.read()))
+        self.assertGreater(len(names), 4)
+        return names

@@ -51,10 +51,13 @@ START_TEST(sends_parameter_objects)
 	ck_assert_int_gt(pierre_create_user_async(fake.db, &max, NULL, NULL, &error), 0);
 	fake_accept(&fake);
 	expect_params("create_user",
-		"{\"user\":{\"email\":\"ana@example.com\",\"password\":\"a \\\"b\\\"\\n\xc3\xa9\"}}");
+		"{\"user\":{\"email\":\"ana@example.com\",\"password\":\"a \\\"b\\\"\\n"
+		"\xc3\xa9\"}}");
 	expect_params("create_user",
-		"{\"user\":{\"email\":\"b@c\",\"password_hash\":\"h\",\"id\":\"x\",\"display_name\":\"\","
-		"\"created_at\":\"2025-06-19T15:44:49.123456Z\",\"last_active\":\"1970-01-01T00:00:00.000000Z\","
+		"{\"user\":{\"email\":\"b@c\",\"password_hash\":\"h\",\"id\":\"x\","
+		"\"display_name\":\"\","
+		"\"created_at\":\"2025-06-19T15:44:49.123456Z\","
+		"\"last_active\":\"1970-01-01T00:00:00.000000Z\","
 		"\"is_active\":false}}");
 }
 END_TEST
@@ -86,11 +89,14 @@ START_TEST(sends_every_kind_of_parameter)
 	ck_assert_int_gt(pierre_daemon_ping_async(fake.db, NULL, NULL, &error), 0);
 	fake_accept(&fake);
 	expect_params("get_request_logs",
-		"{\"start_time\":\"2025-06-19T15:44:49.123456Z\",\"tool_filter\":\"all\",\"limit\":4294967295}");
+		"{\"start_time\":\"2025-06-19T15:44:49.123456Z\",\"tool_filter\":\"all\","
+		"\"limit\":4294967295}");
 	expect_params("create_a2a_session",
-		"{\"client_id\":\"c\",\"granted_scopes\":[\"read\",\"a,b\",\"\"],\"expires_in_hours\":87600}");
+		"{\"client_id\":\"c\",\"granted_scopes\":[\"read\",\"a,b\",\"\"],"
+		"\"expires_in_hours\":87600}");
 	expect_params("create_a2a_session",
-		"{\"client_id\":\"c\",\"user_id\":\"u\",\"granted_scopes\":[],\"expires_in_hours\":-1}");
+		"{\"client_id\":\"c\",\"user_id\":\"u\",\"granted_scopes\":[],"
+		"\"expires_in_hours\":-1}");
 	expect_params("update_goal_progress", "{\"goal_id\":\"g\",\"current_value\":0.1}");
 	expect_params(
 		"upsert_user_profile", "{\"user_id\":\"u\",\"profile_data\":{\"a\":[1,2.50,{}]}}");
@@ -255,9 +261,10 @@ START_TEST(takes_objects)
 	ck_assert_ptr_null(user_from("null", &taken));
 	ck_assert_int_eq(taken.status, 0);
 	/* Members in another order, and one that a newer daemon may have. */
-	user = user_from(
-		"{\"new\":[{}],\"is_active\":false,\"email\":\"e\",\"strava_token\":null,\"id\":\"\",\"password_hash\":\"\","
-		"\"last_active\":\"2025-06-19T15:44:49.123456Z\",\"created_at\":\"2025-06-19T15:44:49.123456Z\"}",
+	user = user_from("{\"new\":[{}],\"is_active\":false,\"email\":\"e\",\"strava_token\":null,"
+			 "\"id\":\"\",\"password_hash\":\"\","
+			 "\"last_active\":\"2025-06-19T15:44:49.123456Z\","
+			 "\"created_at\":\"2025-06-19T15:44:49.123456Z\"}",
 		&taken);
 	ck_assert_int_eq(taken.status, 0);
 	ck_assert_str_eq(user->email, "e");
@@ -293,9 +300,11 @@ END_TEST
 START_TEST(takes_lists)
 {
 	static const char goal[] =
-		"{\"id\":\"1\",\"user_id\":\"u\",\"title\":\"t\",\"goal_type\":\"g\",\"type\":\"g\",\"target_value\":10,"
+		"{\"id\":\"1\",\"user_id\":\"u\",\"title\":\"t\",\"goal_type\":\"g\","
+		"\"type\":\"g\",\"target_value\":10,"
 		"\"target\":10.0,\"current_value\":-0.5,\"current\":1e+308,\"status\":\"active\","
-		"\"created_at\":\"2025-06-19T15:44:49.123456Z\",\"updated_at\":\"2025-06-19T15:44:49.123456Z\","
+		"\"created_at\":\"2025-06-19T15:44:49.123456Z\","
+		"\"updated_at\":\"2025-06-19T15:44:49.123456Z\","
 		"\"more\":{\"deep\":[1.50]}}";
 	struct taken taken = {0};
 	struct pierre_goal *goals;
@@ -333,9 +342,12 @@ START_TEST(takes_maps_texts_and_lists_in_objects)
 				 fake.db, "k", 0, 1, take_get_api_key_usage_stats, &taken, NULL),
 		0);
 	finish(&taken,
-		"{\"api_key_id\":\"k\",\"period_start\":\"1970-01-01T00:00:00.000000Z\",\"period_end\":"
-		"\"1970-01-01T00:00:00.000001Z\",\"total_requests\":9223372036854775807,\"successful_requests\":0,"
-		"\"failed_requests\":-1,\"total_response_time_ms\":0,\"tool_usage\":{\"a\":1,\"\\u00e9\":2}}");
+		"{\"api_key_id\":\"k\",\"period_start\":\"1970-01-01T00:00:00.000000Z\","
+		"\"period_end\":"
+		"\"1970-01-01T00:00:00.000001Z\",\"total_requests\":9223372036854775807,"
+		"\"successful_requests\":0,"
+		"\"failed_requests\":-1,\"total_response_time_ms\":0,\"tool_usage\":{\"a\":1,"
+		"\"\\u00e9\":2}}");
 	stats = taken.out;
 	ck_assert_int_eq(taken.status, 0);
 	ck_assert_int_eq(stats->total_requests, INT64_MAX);
@@ -348,8 +360,10 @@ START_TEST(takes_maps_texts_and_lists_in_objects)
 	ck_assert_int_gt(
 		pierre_get_a2a_client_async(fake.db, "c", take_get_a2a_client, &taken, NULL), 0);
 	finish(&taken,
-		"{\"id\":\"c\",\"name\":\"n\",\"description\":\"\",\"public_key\":\"\",\"capabilities\":[\"x\",\"\",\"\\n\"],"
-		"\"redirect_uris\":[],\"is_active\":true,\"created_at\":\"2025-06-19T15:44:49.123456Z\"}");
+		"{\"id\":\"c\",\"name\":\"n\",\"description\":\"\",\"public_key\":\"\","
+		"\"capabilities\":[\"x\",\"\",\"\\n\"],"
+		"\"redirect_uris\":[],\"is_active\":true,"
+		"\"created_at\":\"2025-06-19T15:44:49.123456Z\"}");
 	client = taken.out;
 	ck_assert_int_eq(taken.status, 0);
 	ck_assert_uint_eq(client->capabilities_count, 3);
@@ -368,8 +382,10 @@ START_TEST(takes_json_and_optional_numbers)
 	ck_assert_int_gt(
 		pierre_get_a2a_task_async(fake.db, "t", take_get_a2a_task, &taken, NULL), 0);
 	finish(&taken,
-		"{\"id\":\"t\",\"client_id\":\"c\",\"session_id\":null,\"task_type\":\"x\",\"input_data\":null,\"status\":\"pending\","
-		"\"created_at\":\"2025-06-19T15:44:49.123456Z\",\"started_at\":null,\"completed_at\":\"1970-01-01T00:00:00.000000Z\","
+		"{\"id\":\"t\",\"client_id\":\"c\",\"session_id\":null,\"task_type\":\"x\","
+		"\"input_data\":null,\"status\":\"pending\","
+		"\"created_at\":\"2025-06-19T15:44:49.123456Z\",\"started_at\":null,"
+		"\"completed_at\":\"1970-01-01T00:00:00.000000Z\","
 		"\"result\":\"a\\u0009b\",\"error\":null}");
 	task = taken.out;
 	ck_assert_int_eq(taken.status, 0);
@@ -383,9 +399,12 @@ START_TEST(takes_json_and_optional_numbers)
 				 fake.db, "p", "h", take_get_api_key_by_prefix, &taken, NULL),
 		0);
 	finish(&taken,
-		"{\"id\":\"k\",\"user_id\":\"u\",\"name\":\"n\",\"key_prefix\":\"p\",\"key_hash\":\"h\",\"description\":null,"
-		"\"tier\":\"trial\",\"rate_limit_requests\":4294967295,\"rate_limit_window\":4294967296,\"is_active\":true,"
-		"\"last_used_at\":null,\"expires_at\":null,\"created_at\":\"2025-06-19T15:44:49.123456Z\","
+		"{\"id\":\"k\",\"user_id\":\"u\",\"name\":\"n\",\"key_prefix\":\"p\","
+		"\"key_hash\":\"h\",\"description\":null,"
+		"\"tier\":\"trial\",\"rate_limit_requests\":4294967295,"
+		"\"rate_limit_window\":4294967296,\"is_active\":true,"
+		"\"last_used_at\":null,\"expires_at\":null,"
+		"\"created_at\":\"2025-06-19T15:44:49.123456Z\","
 		"\"updated_at\":\"2025-06-19T15:44:49.123456Z\"}");
 	key = taken.out;
 	ck_assert_int_eq(taken.status, PIERRE_BAD_ANSWER); /* one more than a u32 holds */
@@ -448,21 +467,21 @@ START_TEST(takes_errors)
 	ck_assert_int_eq(error.code, -32602);
 	ck_assert_str_eq(error.message, "m");
 	ck_assert_str_eq(error.path, "user.email");
-	error = error_from(
-		"{\"code\":-32002,\"message\":\"\",\"data\":{\"retryable\":false,\"field\":\"email\"}}");
+	error = error_from("{\"code\":-32002,\"message\":\"\",\"data\":{\"retryable\":false,"
+			   "\"field\":\"email\"}}");
 	ck_assert_int_eq(error.kind, PIERRE_CONFLICT);
 	ck_assert_str_eq(error.field, "email");
-	error = error_from(
-		"{\"code\":-32003,\"message\":\"\",\"data\":{\"retryable\":true,\"outcome\":\"unknown\"}}");
+	error = error_from("{\"code\":-32003,\"message\":\"\",\"data\":{\"retryable\":true,"
+			   "\"outcome\":\"unknown\"}}");
 	ck_assert(error.retryable && error.outcome == PIERRE_OUTCOME_UNKNOWN);
-	error = error_from(
-		"{\"code\":-32603,\"message\":\"\",\"data\":{\"retryable\":false,\"ref\":\"00000000000030f9\"}}");
+	error = error_from("{\"code\":-32603,\"message\":\"\",\"data\":{\"retryable\":false,"
+			   "\"ref\":\"00000000000030f9\"}}");
 	ck_assert_uint_eq(error.ref, 0x30f9);
-	error = error_from(
-		"{\"code\":-32603,\"message\":\"\",\"data\":{\"retryable\":false,\"ref\":\"fedcba9876543210\"}}");
+	error = error_from("{\"code\":-32603,\"message\":\"\",\"data\":{\"retryable\":false,"
+			   "\"ref\":\"fedcba9876543210\"}}");
 	ck_assert_uint_eq(error.ref, UINT64_C(0xfedcba9876543210));
-	error = error_from(
-		"{\"code\":-32603,\"message\":\"\",\"data\":{\"retryable\":false,\"ref\":\"fedcba98765432100\"}}");
+	error = error_from("{\"code\":-32603,\"message\":\"\",\"data\":{\"retryable\":false,"
+			   "\"ref\":\"fedcba98765432100\"}}");
 	ck_assert_uint_eq(error.ref, 0);
 	error = error_from("{\"code\":-1,\"message\":\"new\"}");
 	ck_assert_int_eq(error.kind, PIERRE_OTHER_ERROR);

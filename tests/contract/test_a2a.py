@@ -1,5 +1,6 @@
-"""Agent to agent. Would catch: a session found after its end or by its id, scopes out of order, a task's times set on the
-wrong state, usage of an unknown session stored all the same, a capability counted once per row instead of per claim."""
+"""Agent to agent. Would catch: a session found after its end or by its id, scopes out of order, a
+task's times set on the wrong state, usage of an unknown session stored all the same, a capability
+counted once per row instead of per claim."""
 import datetime
 import sqlite3
 
@@ -219,7 +220,8 @@ class Sessions(A2ACase):
     def test_expired_and_inactive(self):
         expired, inactive = self.world.session(self.client), self.world.session(self.client)
         self.sql(
-            "UPDATE a2a_sessions SET expires_at = '2025-01-01T00:00:00+00:00' WHERE session_token = '{}'",
+            "UPDATE a2a_sessions SET expires_at = '2025-01-01T00:00:00+00:00' WHERE "
+            "session_token = '{}'",
             expired,
         )
         self.sql("UPDATE a2a_sessions SET is_active = false WHERE session_token = '{}'", inactive)

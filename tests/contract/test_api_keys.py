@@ -1,5 +1,6 @@
-"""API keys. Would catch: an inactive key found by its prefix, expiry judged by the daemon, a conflict about the wrong
-field, `trial` or a u32 that does not fit the column, an owner not looked at, a wrong order or window."""
+"""API keys. Would catch: an inactive key found by its prefix, expiry judged by the daemon, a
+conflict about the wrong field, `trial` or a u32 that does not fit the column, an owner not looked
+at, a wrong order or window."""
 import time
 
 from lib.case import DaemonCase

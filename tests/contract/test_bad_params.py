@@ -1,6 +1,7 @@
-"""Every parameter of every method, and every member of every parameter object, in every wrong way: missing, null, each wrong
-type, out of range, too much, unknown. Each must be invalid_params naming the offending member, before anything is stored.
-Would catch: a member nobody checks, a boolean taken for a number, a path that names another member."""
+"""Every parameter of every method, and every member of every parameter object, in every wrong way:
+missing, null, each wrong type, out of range, too much, unknown. Each must be invalid_params naming
+the offending member, before anything is stored. Would catch: a member nobody checks, a boolean
+taken for a number, a path that names another member."""
 
 from lib import strict
 from lib.case import DaemonCase
@@ -46,7 +47,8 @@ VALUES = [
 
 
 def takes(kind, value, shape):
-    """Whether a parameter of that kind takes the value (of that shape), so that it is no bad case."""
+    """Whether a parameter of that kind takes the value (of that shape), so that it is no bad
+    case."""
     kind = kind.rstrip("?")
     if kind in ("any", "json"):
         return True
@@ -177,7 +179,8 @@ class BadParams(DaemonCase):
         ]
 
     def test_samples_are_right(self):
-        """The good parameters that the bad ones are made from do pass: else every case above would prove nothing."""
+        """The good parameters that the bad ones are made from do pass: else every case above would
+        prove nothing."""
         samples = Samples(self.c)
         for method in METHODS:
             self.ok(method, samples.params()[method])

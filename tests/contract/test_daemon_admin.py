@@ -1,5 +1,6 @@
-"""The methods of those who administer: clients, config, reload, pause, resume, diagnose. Would catch: a setting shown with its secret, a
-reload that takes half of a wrong file, a paused daemon that works on, forgets the order or the time limit, or loses a call."""
+"""The methods of those who administer: clients, config, reload, pause, resume, diagnose. Would
+catch: a setting shown with its secret, a reload that takes half of a wrong file, a paused daemon
+that works on, forgets the order or the time limit, or loses a call."""
 import os
 import re
 import signal
@@ -135,7 +136,8 @@ class Reload(Case):
         nothing = {"reloaded": True, "error": None, "changed": [], "need_restart": []}
         self.same(self.daemon.call("daemon.reload"), nothing)
         self.write(
-            "PIERRE_DBD_CONNECTIONS=78\nPIERRE_DBD_POOL=4\nPIERRE_DBD_BATCH_LIMIT=9\nPIERRE_DBD_LINE_LIMIT=2KiB\n"
+            "PIERRE_DBD_CONNECTIONS=78\nPIERRE_DBD_POOL=4\nPIERRE_DBD_BATCH_LIMIT=9\n"
+            "PIERRE_DBD_LINE_LIMIT=2KiB\n"
         )
         with self.daemon.connect() as old:
             old.call("daemon.ping")
@@ -176,7 +178,8 @@ class Reload(Case):
         self.assertTrue(self.daemon.call("daemon.reload")["reloaded"])
         self.logged(
             self.daemon,
-            "settings: there is no setting PIERRE_DBD_BATCH_LIMITT; did you mean PIERRE_DBD_BATCH_LIMIT?",
+            "settings: there is no setting PIERRE_DBD_BATCH_LIMITT; "
+            "did you mean PIERRE_DBD_BATCH_LIMIT?",
         )
         self.daemon.stop()
 
@@ -237,8 +240,9 @@ class Pause(DaemonCase):
         self.same(self.ok("daemon.resume"), {"paused": False, "under_way": 0, "waiting": 0})
 
     def test_order_is_kept(self):
-        """Calls that came during the pause, and those that come with and behind the resume, take effect as they were sent. All of it is one
-        small piece, so that mostly what stands behind the resume is read in the same turn, before those that wait may go.
+        """Calls that came during the pause, and those that come with and behind the resume, take
+        effect as they were sent. All of it is one small piece, so that mostly what stands behind
+        the resume is read in the same turn, before those that wait may go.
         """
         user = World(self.c).user()
         goal = World(self.c).goal(user)
@@ -266,7 +270,8 @@ class Pause(DaemonCase):
                 )  # the last one sent came last
 
     def test_password_and_batch(self):
-        """A password that is hashed first, what stands behind it, and a batch: held as a whole, answered as ever."""
+        """A password that is hashed first, what stands behind it, and a batch: held as a whole,
+        answered as ever."""
         self.ok("daemon.pause")
         email = new_user()["email"]
         with self.daemon.connect() as c, self.daemon.connect() as batch:
@@ -294,7 +299,8 @@ class Pause(DaemonCase):
             self.assertEqual(result_of(c.answer(found))["id"], result_of(c.answer(made)))
 
     def test_who_leaves_is_not_missed(self):
-        """A client that goes away while its calls wait: nothing is left of it, and its writes are made as sent."""
+        """A client that goes away while its calls wait: nothing is left of it, and its writes are
+        made as sent."""
         before = self.ok("get_user_count")
         self.ok("daemon.pause")
         with self.daemon.connect() as c:
@@ -366,6 +372,7 @@ class Diagnose(DaemonCase):
         found = {one["name"]: one for one in self.ok("daemon.diagnose")["findings"]}
         wanted = {
             "key",
+            "password_costs",
             "last_error",
             "descriptors",
             "clients",

@@ -1,5 +1,6 @@
-"""The daemon's own methods and rpc.discover. Would catch: a method missing from the document, a parameter out of order, a
-health that does not ask, counters that do not move, a migrate that is not idempotent."""
+"""The daemon's own methods and rpc.discover. Would catch: a method missing from the document, a
+parameter out of order, a health that does not ask, counters that do not move, a migrate that is not
+idempotent."""
 import json
 import re
 import subprocess

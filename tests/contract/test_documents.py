@@ -1,5 +1,6 @@
-"""Profiles, goals and insights: whole documents. Would catch: a number altered on its way through JSONB, a member dropped
-or overwritten by an overlay, an order or a limit applied at the wrong place, a default that replaces a given value."""
+"""Profiles, goals and insights: whole documents. Would catch: a number altered on its way through
+JSONB, a member dropped or overwritten by an overlay, an order or a limit applied at the wrong
+place, a default that replaces a given value."""
 import time
 
 from lib import strict
@@ -108,7 +109,8 @@ class Profiles(DaemonCase):
         self.same(self.ok("get_user_profile", user_id=self.user), document(text))
 
     def test_numbers(self):
-        """Each by itself, nested, and all together: integers exact, doubles to the last bit, -0.0 still negative."""
+        """Each by itself, nested, and all together: integers exact, doubles to the last bit, -0.0
+        still negative."""
         for number in NUMBERS:
             self.raw_upsert(
                 f'{{"n":{number},"list":[{number},[{number}]],"deep":{{"n":{number},"other":1}}}}'
@@ -130,7 +132,8 @@ class Profiles(DaemonCase):
             '{ "a" : [ 1 , 2 ] , "b" : { } }',
             '{"b":1,"a":2,"B":3}',
             '{"a":"\\u00e9\\ud83d\\ude00\\/"}',
-            '{"age":"not a number","weight_kg":[],"primary_sports":"run","gender":5,"extra_data":null}',
+            '{"age":"not a '
+            'number","weight_kg":[],"primary_sports":"run","gender":5,"extra_data":null}',
             '{"user_id":"x","id":1,"created_at":"never","updated_at":2,"document":{"document":1}}',
             strict.dumps({str(i): i for i in range(2000)}),
             '{"a":' + "[" * 58 + "]" * 58 + "}",
@@ -138,7 +141,8 @@ class Profiles(DaemonCase):
             self.raw_upsert(text)
 
     def test_many_members_of_known_columns(self):
-        """The columns of older installations take part; values of other types must not be lost either."""
+        """The columns of older installations take part; values of other types must not be lost
+        either."""
         self.raw_upsert(
             strict.dumps(
                 {

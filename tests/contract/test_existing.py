@@ -1,5 +1,6 @@
-"""A database that an existing installation wrote: opened, upgraded, answered from, and still fit for the old server. Would
-catch: a row lost in a rebuilt table, a time of the old kind sorted wrongly, a column renamed, a file touched with a wrong key."""
+"""A database that an existing installation wrote: opened, upgraded, answered from, and still fit
+for the old server. Would catch: a row lost in a rebuilt table, a time of the old kind sorted
+wrongly, a column renamed, a file touched with a wrong key."""
 import json
 import os
 import shutil
@@ -133,7 +134,8 @@ class Existing(Case):
             )
 
     def test_old_server_reads_what_the_daemon_wrote(self):
-        """By the old server's own columns: times it can parse, 0/1, JSON arrays, sealed tokens with their nonce."""
+        """By the old server's own columns: times it can parse, 0/1, JSON arrays, sealed tokens with
+        their nonce."""
         with self.daemon() as daemon, daemon.connect() as connection:
             world = World(connection)
             user = world.user(
@@ -184,7 +186,8 @@ class Existing(Case):
             connection.call("update_a2a_task_status", [task, "completed", {"ok": True}, None])
         database = self.old()
         row = database.execute(
-            "SELECT email, is_active, created_at, strava_expires_at, strava_scope, length(strava_nonce) FROM users WHERE id = ?",
+            "SELECT email, is_active, created_at, strava_expires_at, strava_scope, "
+            "length(strava_nonce) FROM users WHERE id = ?",
             (user,),
         ).fetchone()
         self.assertEqual(
@@ -193,7 +196,8 @@ class Existing(Case):
         )
         self.assertEqual(
             database.execute(
-                "SELECT age, weight_kg, fitness_level, primary_sports FROM user_profiles WHERE user_id = ?",
+                "SELECT age, weight_kg, fitness_level, primary_sports FROM user_profiles WHERE "
+                "user_id = ?",
                 (user,),
             ).fetchone(),
             (30, 61.5, "advanced", '["run"]'),
@@ -204,7 +208,8 @@ class Existing(Case):
         self.assertEqual(json.loads(extra)["name"], "N")
         self.assertEqual(
             database.execute(
-                "SELECT title, description, goal_type, sport_type, target_value, target_date, current_value, status "
+                "SELECT title, description, goal_type, sport_type, target_value, target_date, "
+                "current_value, status "
                 "FROM goals WHERE id = ?",
                 (goal,),
             ).fetchone(),
@@ -212,7 +217,8 @@ class Existing(Case):
         )
         self.assertEqual(
             database.execute(
-                "SELECT insight_type, title, description, confidence, severity FROM analytics_insights WHERE id = ?",
+                "SELECT insight_type, title, description, confidence, severity FROM "
+                "analytics_insights WHERE id = ?",
                 (insight,),
             ).fetchone(),
             ("pace", "T", "D", 0.5, "info"),
@@ -257,14 +263,16 @@ class Existing(Case):
         )
 
     def test_old_server_writes_into_the_upgraded_file(self):
-        """With the old server's statements, its times of both kinds and its ids without hyphens; the daemon reads them."""
+        """With the old server's statements, its times of both kinds and its ids without hyphens;
+        the daemon reads them."""
         with self.daemon() as daemon:
             daemon.call("daemon.ping")
         database = self.old()
         hexed = "0123456789abcdef0123456789abcdef"
         statements = [
             (
-                "INSERT INTO users (id, email, display_name, password_hash, created_at, last_active, is_active) VALUES (?,?,?,?,?,?,?)",
+                "INSERT INTO users (id, email, display_name, password_hash, created_at, "
+                "last_active, is_active) VALUES (?,?,?,?,?,?,?)",
                 (
                     "11111111-1111-4111-8111-111111111111",
                     "old@example.com",
@@ -284,11 +292,13 @@ class Existing(Case):
                 (hexed, "t", 200),
             ),
             (
-                "INSERT INTO api_key_usage (api_key_id, timestamp, tool_name, status_code, ip_address) VALUES (?,?,?,?,?)",
+                "INSERT INTO api_key_usage (api_key_id, timestamp, tool_name, status_code, "
+                "ip_address) VALUES (?,?,?,?,?)",
                 (hexed, "2025-06-10 08:00:00", "t", 200, "unknown"),
             ),
             (
-                "INSERT INTO user_profiles (user_id, age, created_at, updated_at, extra_data) VALUES (?,?,?,?,?)",
+                "INSERT INTO user_profiles (user_id, age, created_at, updated_at, extra_data) "
+                "VALUES (?,?,?,?,?)",
                 (
                     "11111111-1111-4111-8111-111111111111",
                     50,
@@ -298,7 +308,8 @@ class Existing(Case):
                 ),
             ),
             (
-                "INSERT INTO goals (id, user_id, title, goal_type, target_value, target_date, created_at, updated_at) VALUES (?,?,?,?,?,?,?,?)",
+                "INSERT INTO goals (id, user_id, title, goal_type, target_value, target_date, "
+                "created_at, updated_at) VALUES (?,?,?,?,?,?,?,?)",
                 (
                     "22222222-2222-4222-8222-222222222222",
                     "11111111-1111-4111-8111-111111111111",
@@ -311,7 +322,8 @@ class Existing(Case):
                 ),
             ),
             (
-                "INSERT INTO analytics_insights (id, user_id, insight_type, title, description, confidence, severity, created_at) VALUES (?,?,?,?,?,?,?,?)",
+                "INSERT INTO analytics_insights (id, user_id, insight_type, title, description, "
+                "confidence, severity, created_at) VALUES (?,?,?,?,?,?,?,?)",
                 (
                     "33333333-3333-4333-8333-333333333333",
                     "11111111-1111-4111-8111-111111111111",
@@ -328,7 +340,8 @@ class Existing(Case):
                 ("old client", hexed, "Old client"),
             ),
             (
-                "INSERT INTO a2a_sessions (client_id, session_token, expires_at) VALUES (?,?,datetime('now', '+1 hour'))",
+                "INSERT INTO a2a_sessions (client_id, session_token, expires_at) VALUES "
+                "(?,?,datetime('now', '+1 hour'))",
                 ("old client", "old token"),
             ),
             (
@@ -336,7 +349,8 @@ class Existing(Case):
                 (hexed, "old client", "t", "[1]"),
             ),
             (
-                "UPDATE users SET last_active = '2025-06-11T00:00:00+00:00', strava_scope = NULL WHERE id = ?",
+                "UPDATE users SET last_active = '2025-06-11T00:00:00+00:00', strava_scope = "
+                "NULL WHERE id = ?",
                 (USER,),
             ),
             ("UPDATE api_keys SET is_active = 0 WHERE id = ?", (KEY,)),
@@ -391,12 +405,14 @@ class Existing(Case):
             self.assertEqual(connection.call("get_a2a_task", task_id=hexed)["status"], "running")
 
     def test_old_server_updates_a_row_of_the_daemon(self):
-        """A goal's progress or a profile's column set by the old server shows, although the daemon keeps whole documents."""
+        """A goal's progress or a profile's column set by the old server shows, although the daemon
+        keeps whole documents."""
         with self.daemon() as daemon:
             goal = daemon.call("create_goal", [USER, {"title": "T", "target": 10, "unit": "km"}])
         database = self.old()
         database.execute(
-            "UPDATE goals SET current_value = 4.5, updated_at = '2099-01-01T00:00:00+00:00' WHERE id = ?",
+            "UPDATE goals SET current_value = 4.5, updated_at = '2099-01-01T00:00:00+00:00' "
+            "WHERE id = ?",
             (goal,),
         )
         database.commit()
@@ -435,7 +451,8 @@ class Existing(Case):
             self.assertEqual(file.read(), before)
 
     def test_stopped_midway(self):
-        """Killed at random moments of its first start: the next start finishes it, and nothing is lost."""
+        """Killed at random moments of its first start: the next start finishes it, and nothing is
+        lost."""
         original = os.path.join(self.folder, "original.db")
         shutil.copyfile(self.path, original)
         for round_number in range(25):

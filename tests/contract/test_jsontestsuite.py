@@ -1,5 +1,6 @@
-"""The files of JSONTestSuite, each as the bytes of a request's member. What must be refused is a parse_error, what must be
-taken is taken and comes back equal, what is left open follows docs/protocol.md. Would catch: a lenient scanner, a lost line."""
+"""The files of JSONTestSuite, each as the bytes of a request's member. What must be refused is a
+parse_error, what must be taken is taken and comes back equal, what is left open follows
+docs/protocol.md. Would catch: a lenient scanner, a lost line."""
 import os
 
 from lib import strict
@@ -9,8 +10,9 @@ from lib.world import World
 
 FOLDER = os.path.join(SHARED, "data", "jsontestsuite")
 
-# Left open by the JSON standard, decided by the protocol: numbers beyond a double or an integer's range, anything that is
-# no valid UTF-8 or Unicode, and too deep nesting are refused; what only loses precision is taken.
+# Left open by the JSON standard, decided by the protocol: numbers beyond a double or an integer's
+# range, anything that is no valid UTF-8 or Unicode, and too deep nesting are refused; what only
+# loses precision is taken.
 OPEN_TAKEN = {"i_number_double_huge_neg_exp.json", "i_number_real_underflow.json"}
 
 

@@ -1,5 +1,6 @@
-"""The socket and the signals. Would catch: a live socket stolen, a file deleted, a link followed, two daemons on one file, an
-answer dropped at the end, a socket of somebody else removed, a group that may connect although the mode forbids it."""
+"""The socket and the signals. Would catch: a live socket stolen, a file deleted, a link followed,
+two daemons on one file, an answer dropped at the end, a socket of somebody else removed, a group
+that may connect although the mode forbids it."""
 import os
 import signal
 import socket
@@ -44,7 +45,8 @@ class Lifecycle(Case):
         return caught.exception.log
 
     def start_alone(self, **arguments):
-        """Starts one that must fail; a live socket of another daemon at its path must not be taken for its own."""
+        """Starts one that must fail; a live socket of another daemon at its path must not be taken
+        for its own."""
         daemon = self.daemon(**arguments)
         daemon.spawn()
         try:
@@ -158,7 +160,8 @@ class Sockets(Lifecycle):
             self.assertTrue(os.path.exists(daemon.socket_path))
 
     def test_default_places(self):
-        """$PIERRE_DBD_SOCKET, else $RUNTIME_DIRECTORY, else $XDG_RUNTIME_DIR, else /tmp/pierre-dbd-<uid>."""
+        """$PIERRE_DBD_SOCKET, else $RUNTIME_DIRECTORY, else $XDG_RUNTIME_DIR, else
+        /tmp/pierre-dbd-<uid>."""
         folders = {name: os.path.join(self.folder, name) for name in ("run", "xdg")}
         for folder in folders.values():
             os.mkdir(folder, 0o700)
@@ -274,8 +277,9 @@ class Signals(Lifecycle):
             daemon.check_log()
 
     def test_sigterm_under_load(self):
-        """Every call that arrived before is answered with its result; later ones get shutting_down or a closed connection; and
-        exactly the users whose creation was answered are there afterwards."""
+        """Every call that arrived before is answered with its result; later ones get shutting_down
+        or a closed connection; and exactly the users whose creation was answered are there
+        afterwards."""
         daemon = self.own()
         made, refused, lost, problems = [], [], [], []
         lock = threading.Lock()
@@ -342,7 +346,8 @@ class Signals(Lifecycle):
         self.assertEqual(daemon.wait(), 0)
 
     def test_calls_after_sigterm(self):
-        """While it drains, new calls are told shutting_down (retryable), new connections are refused."""
+        """While it drains, new calls are told shutting_down (retryable), new connections are
+        refused."""
         daemon = self.own()
         with daemon.connect() as busy, daemon.connect() as late:
             for _ in range(8):
@@ -371,7 +376,8 @@ class Signals(Lifecycle):
         self.assertFalse(os.path.exists(daemon.socket_path))
 
     def test_second_signal_while_tokens_are_opened(self):
-        """What the store's threads work on is left as it is, the key they use among it: the process ends with 0 and by no other signal."""
+        """What the store's threads work on is left as it is, the key they use among it: the process
+        ends with 0 and by no other signal."""
         daemon = self.own()
         with daemon.connect() as connection:
             user = World(connection).user()
@@ -404,7 +410,8 @@ class Signals(Lifecycle):
             daemon.start()
 
     def test_drain_timeout(self):
-        """What is not done after the drain time is answered with shutting_down, and the daemon ends."""
+        """What is not done after the drain time is answered with shutting_down, and the daemon
+        ends."""
         daemon = self.own(
             options=("--bcrypt-cost", "16", "--drain-timeout", "1s", "--call-timeout", "1h")
         )
@@ -441,7 +448,8 @@ class Signals(Lifecycle):
             )
 
     def test_sighup_rereads(self):
-        """What can change does: here the connection limit, from the .env file; other clients stay."""
+        """What can change does: here the connection limit, from the .env file; other clients
+        stay."""
         env = os.path.join(self.folder, ".env")
         with open(env, "w", encoding="ascii") as file:
             file.write("PIERRE_DBD_BATCH_LIMIT=3\n")

@@ -1,12 +1,13 @@
-"""The limits, each a clear error and never a crash or a silent cut. Would catch: an off-by-one at a limit, the rest of a long
-line taken for a new one, an answer cut, a line clock that restarts with each byte, a closed connection where one error is due, a
-password that is answered long after its time."""
+"""The limits, each a clear error and never a crash or a silent cut. Would catch: an off-by-one at a
+limit, the rest of a long line taken for a new one, an answer cut, a line clock that restarts with
+each byte, a closed connection where one error is due, a password that is answered long after its
+time."""
 import threading
 import time
 
 from lib import invariants, strict
 from lib.case import Case, DaemonCase
-from lib.daemon import SANITIZER, SLOW, Daemon
+from lib.daemon import SANITIZER, SLOW, Daemon, new_key, run
 from lib.rpc import Closed, result_of
 from lib.world import World, new_user, unique
 
@@ -39,7 +40,8 @@ class Lines(DaemonCase):
         self.assertTrue(self.c.silent(0.1))
 
     def test_long_line_without_end(self):
-        """Answered as soon as it is too long; the rest, whatever it holds but a newline, is skipped."""
+        """Answered as soon as it is too long; the rest, whatever it holds but a newline, is
+        skipped."""
         self.c.send(b"x" * (MIB + 100), note=False)
         self.assertEqual(self.c.read()["error"]["data"]["kind"], "too_large")
         self.c.send(PING * 100, note=False)
@@ -55,7 +57,8 @@ class Lines(DaemonCase):
         self.assertEqual([one["error"]["data"]["kind"] for one in answers[1:]], ["too_large"])
 
     def test_nesting(self):
-        """64 containers within each other are taken, 65 are not; the request object is the first."""
+        """64 containers within each other are taken, 65 are not; the request object is the
+        first."""
         for brackets in ("[]", None):
             for depth, taken in (
                 (62, True),
@@ -152,7 +155,8 @@ class Small(DaemonCase):
         self.assertEqual(len(self.ok("get_user_profile", user_id=user)["text"]), 60_000)
 
     def test_answer_limit_to_the_byte(self):
-        """The limit holds for the whole answer or for its result: either way it is sharp, and no answer is over it."""
+        """The limit holds for the whole answer or for its result: either way it is sharp, and no
+        answer is over it."""
         user = World(self.c).user()
         edge = None
         for length in range(65_350, 65_560, 1):
@@ -237,7 +241,8 @@ class Time(DaemonCase):
 
 class Connections(Case):
     def test_over_the_limit(self):
-        """The one too many is answered once with `overloaded` and closed; a place that becomes free is given again."""
+        """The one too many is answered once with `overloaded` and closed; a place that becomes free
+        is given again."""
         with Daemon(options=("--connections", "5")) as daemon:
             clients = daemon.admitted(5)
             for _ in range(20):
@@ -274,7 +279,8 @@ class Connections(Case):
 
 class InFlight(Case):
     def test_reading_stops_and_goes_on(self):
-        """More calls than may be in flight: none is dropped, none answered twice, and the daemon never holds more."""
+        """More calls than may be in flight: none is dropped, none answered twice, and the daemon
+        never holds more."""
         with Daemon(
             options=("--in-flight-limit", "16")
         ) as daemon, daemon.connect() as flood, daemon.connect() as watcher:
@@ -294,8 +300,8 @@ class InFlight(Case):
             self.assertEqual(watcher.call("get_user_count"), 2000)
 
     def test_large_answers_do_not_pile_up(self):
-        """Small requests with large answers: the daemon reads ahead only as far as it can hold the answers, alone and in a batch,
-        and gives every one."""
+        """Small requests with large answers: the daemon reads ahead only as far as it can hold the
+        answers, alone and in a batch, and gives every one."""
         with Daemon() as daemon, daemon.connect() as greedy:
             user = World(greedy).user()
             for _ in range(4):
@@ -335,3 +341,27 @@ class InFlight(Case):
                 done.set()
                 thread.join()
             self.assertLess(most - before, (160 << 20) * (4 if SANITIZER else 1))
+
+
+class Deepest(Case):
+    """The largest depth-limit: what it takes is stored and read back."""
+
+    def test_documents_of_the_deepest_nesting(self):
+        daemon = Daemon(options=("--depth-limit", "256")).start()
+        self.addCleanup(daemon.discard)
+        with daemon.connect() as one:
+            user = World(one).user()
+            document = 7
+            for depth in range(254):
+                document = {"a": document} if depth == 253 or depth % 2 else [document]
+            one.call("upsert_user_profile", user_id=user, profile_data=document)
+            self.same(one.call("get_user_profile", user_id=user), document)
+            goal = one.call("create_goal", user_id=user, goal_data={"title": "t", **document})
+            found = one.call("get_user_goals", user_id=user)[0]
+            self.assertEqual(found["id"], goal)
+            self.same(found["a"], document["a"])
+            one.request("upsert_user_profile", user_id=user, profile_data={"b": document})
+            self.assertEqual(one.read()["error"]["data"]["kind"], "parse_error")
+        code, _, told = run(["--depth-limit", "257", "--check-config"], key=new_key())
+        self.assertIn(code, (64, 78), told)
+        self.assertIn("256", told)

@@ -1,6 +1,7 @@
-"""Rows of another kind in an SQLite file, which types no column: as the contract says, or `storage` naming table and row. Would
-catch: a word answered as 0, infinity as an invented number, an offset that a comparison does not see, a list that says only
-that some row is wrong. SQLite only: PostgreSQL's columns have types."""
+"""Rows of another kind in an SQLite file, which types no column: as the contract says, or `storage`
+naming table and row. Would catch: a word answered as 0, infinity as an invented number, an offset
+that a comparison does not see, a list that says only that some row is wrong. SQLite only:
+PostgreSQL's columns have types."""
 import datetime
 import json
 import sqlite3
@@ -133,6 +134,96 @@ class Values(Rows):
             start_time=SPAN["start_date"],
             end_time=SPAN["end_date"],
         )
+
+    def test_the_row_that_cannot_be_counted_is_named(self):
+        user = self.world.user()
+        key = self.world.api_key(user)
+        for _ in range(3):
+            self.world.usage(key)
+        self.sql("UPDATE api_key_usage SET response_time_ms = 'long' WHERE id = 2")
+        for method, params in (
+            ("get_api_key_usage_stats", {"api_key_id": key, **SPAN}),
+            (
+                "get_top_tools_analysis",
+                {
+                    "user_id": user,
+                    "start_time": SPAN["start_date"],
+                    "end_time": SPAN["end_date"],
+                },
+            ),
+        ):
+            message = self.refused("api_key_usage", 'row "2"', method, **params)
+            self.assertIn("response_time_ms", message)
+
+    def test_ids_that_are_none(self):
+        for value in ("", "7", "me", "g" * 32, "0" * 31, "x" * 300, "é" * 99, b"\x01\x02"):
+            user = self.world.user()
+            goal = self.connection.call("create_goal", user_id=user, goal_data={"title": "t"})
+            self.sql("UPDATE goals SET id = ? WHERE id = ?", value, goal)
+            named = str(value)[:20] if value and isinstance(value, (str, int)) else ""
+            message = self.refused("goals", named, "get_user_goals", user_id=user)
+            self.assertIn("the stored id ", message)
+            self.assertIn("of goals: id is not what it should be", self.verified())
+        self.sql("UPDATE users SET id = 'me' WHERE id = ?", self.world.user())
+        self.assertIn('row "me"', self.verified())
+        user = self.world.user()
+        for value in ("A" * 32, "ABCDEFAB-CDEF-ABCD-EFAB-CDEFABCDEFAB"):  # odd, and still ids
+            goal = self.connection.call("create_goal", user_id=user, goal_data={"title": "t"})
+            self.sql("UPDATE goals SET id = ? WHERE id = ?", value, goal)
+        self.assertEqual(len(self.connection.call("get_user_goals", user_id=user)), 2)
+
+    def test_null_where_a_value_belongs(self):
+        """Columns that the old server left without NOT NULL, and a primary key, which SQLite lets
+        be NULL."""
+        user = self.world.user()
+        goal = self.connection.call("create_goal", user_id=user, goal_data={"title": "t"})
+        for column in ("current_value", "id"):
+            self.sql(f"UPDATE goals SET {column} = NULL")
+            message = self.refused(
+                "goals", goal if column != "id" else user, "get_user_goals", user_id=user
+            )
+            self.assertIn(f"the stored {column} ", message)
+            self.assertIn(f"of goals: {column} is not what it should be", self.verified())
+
+    def test_columns_of_an_old_profile(self):
+        user = self.world.user()
+        self.connection.call("upsert_user_profile", user_id=user, profile_data={"gender": "f"})
+        wrong = {
+            "age": ("forty", 2.5, b"\x01", float("inf")),
+            "training_history_months": ("x", 0.5),
+            "preferred_duration_minutes": ("x", b""),
+            "hours_per_week": ("many", b"\x01", float("inf")),
+            "gender": (b"\x01",),
+            "preferred_units": (b"\x01",),
+        }
+        for column, values in wrong.items():
+            for value in values:
+                self.sql(f"UPDATE user_profiles SET document = NULL, age = 40, {column} = ?", value)
+                message = self.refused("user_profiles", user, "get_user_profile", user_id=user)
+                self.assertIn(f"the stored {column} ", message)
+                self.assertIn(
+                    f"of user_profiles: {column} is not what it should be", self.verified()
+                )
+            self.sql(f"UPDATE user_profiles SET {column} = NULL")
+        self.sql("UPDATE user_profiles SET age = 41, fitness_level = 'beginner'")
+        self.assertEqual(self.connection.call("get_user_profile", user_id=user)["age"], 41)
+
+    def test_columns_of_an_old_goal_or_insight(self):
+        user = self.world.user()
+        goal = self.connection.call("create_goal", user_id=user, goal_data={"title": "t"})
+        insight = self.connection.call(
+            "store_insight", user_id=user, insight_data={"insight_type": "x"}
+        )
+        for table, row, method, column in (
+            ("goals", goal, "get_user_goals", "description"),
+            ("analytics_insights", insight, "get_user_insights", "activity_id"),
+            ("analytics_insights", insight, "get_user_insights", "confidence"),
+        ):
+            self.sql(f"UPDATE {table} SET document = NULL, {column} = ?", b"\x01")
+            limit = {"limit": 5} if method == "get_user_insights" else {}
+            message = self.refused(table, row, method, user_id=user, **limit)
+            self.assertIn(f"the stored {column} ", message)
+            self.sql(f"UPDATE {table} SET {column} = '1'")
 
 
 class Offsets(Rows):

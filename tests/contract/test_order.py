@@ -1,5 +1,6 @@
-"""The calls of one connection take effect in the order in which they arrived. Would catch: a read that overtakes a write (a
-reader thread with an older snapshot), a write that overtakes a read, a failed call that takes its neighbours along."""
+"""The calls of one connection take effect in the order in which they arrived. Would catch: a read
+that overtakes a write (a reader thread with an older snapshot), a write that overtakes a read, a
+failed call that takes its neighbours along."""
 import random
 import threading
 
@@ -41,7 +42,8 @@ class Order(DaemonCase):
             self.same(result if isinstance(value, dict) else len(result), value)
 
     def test_write_does_not_overtake_the_read_before_it(self):
-        """A slow listing is sent first, while others keep the readers busy; the write behind it must not be seen by it."""
+        """A slow listing is sent first, while others keep the readers busy; the write behind it
+        must not be seen by it."""
         rival = self.world.user()
         key, other = self.world.api_key(self.user), self.world.api_key(rival)
         self.results(
@@ -85,7 +87,8 @@ class Order(DaemonCase):
                 self.assertEqual(result_of(busy.answer(request))[0]["request_count"], 900)
 
     def test_mixed_at_random(self):
-        """A counter document, written and read in random turns on several connections at once; each keeps its own order."""
+        """A counter document, written and read in random turns on several connections at once; each
+        keeps its own order."""
         failures = []
 
         def one(seed):
@@ -183,7 +186,8 @@ class Order(DaemonCase):
         self.assertEqual(answers[8]["result"]["id"], user)
 
     def test_passwords_keep_the_order(self):
-        """Hashing happens on other threads; a read behind a create_user with a password still sees it."""
+        """Hashing happens on other threads; a read behind a create_user with a password still sees
+        it."""
         email = f"{unique('slow')}@example.com"
         answers = self.c.many(
             [
@@ -210,7 +214,8 @@ class Order(DaemonCase):
                     )
 
     def test_one_failure_among_many(self):
-        """Conflicts and unknown rows as item k of a pipeline, all k: each call gets its own answer."""
+        """Conflicts and unknown rows as item k of a pipeline, all k: each call gets its own
+        answer."""
         taken = new_user()
         self.ok("create_user", user=taken)
         for k in range(12):

@@ -1,9 +1,11 @@
-"""Passwords against hashes of every origin. Would catch: work (and so time) that tells who exists or how his hash was made, a hash
-that makes every check take minutes, another answer than null for a hash that cannot be checked, a user of the old server who is
-locked out since his password is longer than bcrypt takes.
+"""Passwords against hashes of every origin. Would catch: work (and so time) that tells who exists
+or how his hash was made, a hash that makes every check take minutes, another answer than null for a
+hash that cannot be checked, a user of the old server who is locked out since his password is longer
+than bcrypt takes.
 
 No clock: the daemon counts its rounds of bcrypt."""
 import random
+import re
 import time
 import warnings
 
@@ -46,7 +48,8 @@ class Passwords(DaemonCase):
 
 class Work(Passwords):
     def test_costs_the_same_for_every_cause(self):
-        """In the order in which the costs rise, and then all again: a cost that is stored raises the work of all."""
+        """In the order in which the costs rise, and then all again: a cost that is stored raises
+        the work of all."""
         highest = COST
         for cost in (4, 5, 6, 8, LIMIT, LIMIT + 1, 13, 21, 31):
             stored = (
@@ -108,8 +111,34 @@ class Costs(Passwords):
         self.assertEqual([row["cost"] for row in after], sorted(row["cost"] for row in after))
 
 
+class Beyond(Passwords):
+    """Users whose hash costs more than the limit cannot log in: the log and the doctor say how many
+    they are."""
+
+    def finding(self):
+        return next(
+            one for one in self.ok("daemon.diagnose")["findings"] if one["name"] == "password_costs"
+        )
+
+    def test_they_are_counted(self):
+        self.within(10, lambda: self.finding()["status"] == "ok")
+        self.assertNotIn("cannot log in", self.daemon.log())
+        good = bcrypt("right", 4)
+        for cost in (LIMIT, LIMIT + 1, 16, 31):
+            self.user(f"$2b${cost:02}$" + good[7:])
+        self.daemon.terminate()
+        self.daemon.start()
+        self.c = self.daemon.connect()
+        self.logged(
+            self.daemon, re.compile(r"cannot log in.* users=3 bcrypt_cost_limit=%d" % LIMIT)
+        )
+        self.within(10, lambda: self.finding()["status"] == "warn")
+        self.assertIn("3 users cannot log in", self.finding()["detail"])
+
+
 class Elsewhere(Passwords):
-    """Hashes that the daemon has not seen: those stored before its start, and those that another program stores."""
+    """Hashes that the daemon has not seen: those stored before its start, and those that another
+    program stores."""
 
     def test_hashes_stored_before_the_start(self):
         self.user(bcrypt("right", 8))

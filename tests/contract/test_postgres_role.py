@@ -1,5 +1,6 @@
-"""The role with few rights of docs/postgresql.md, which all daemons under test on PostgreSQL come as. Would catch: a right that the
-documentation gives and nobody needs, a method or a start that needs more, a test run that came with all rights after all."""
+"""The role with few rights of docs/postgresql.md, which all daemons under test on PostgreSQL come
+as. Would catch: a right that the documentation gives and nobody needs, a method or a start that
+needs more, a test run that came with all rights after all."""
 import re
 import secrets
 
@@ -47,7 +48,8 @@ class Role(Case):
         self.assertEqual(
             psql(
                 self.database.url,
-                "SELECT rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls FROM pg_roles "
+                "SELECT rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR "
+                "rolbypassrls FROM pg_roles "
                 "WHERE rolname = current_user",
             ),
             "f",
@@ -122,7 +124,8 @@ class Role(Case):
 
 class Administrator(Case):
     def test_no_superuser(self):
-        """Managed servers give no more than the right to make roles and databases; with what the document says that is enough."""
+        """Managed servers give no more than the right to make roles and databases; with what the
+        document says that is enough."""
         mark = secrets.token_hex(4)
         server, database = (
             block.replace("pierre_owner", f"owner_{mark}")

@@ -1,5 +1,6 @@
-"""The program around the service: settings and their sources, keys, databases refused, exit codes. Would catch: a wrong key
-that starts all the same, a key told in a message, a .env that wins over the environment, a file that is overwritten."""
+"""The program around the service: settings and their sources, keys, databases refused, exit codes.
+Would catch: a wrong key that starts all the same, a key told in a message, a .env that wins over
+the environment, a file that is overwritten."""
 import base64
 import os
 import sqlite3
@@ -38,7 +39,8 @@ class Program(Case):
     def fails(
         self, code, *options, says=(), environment=None, key=None, database=None, pass_key=True
     ):
-        """The daemon must not start: exit code, one clear line, no secret in it. Gives what it said."""
+        """The daemon must not start: exit code, one clear line, no secret in it. Gives what it
+        said."""
         if "--database-url" in options:
             at = options.index("--database-url")
             database, options = options[at + 1], options[:at] + options[at + 2 :]
@@ -128,7 +130,8 @@ class Commands(Program):
             self.assertEqual(code, 78, out + err)
 
     def test_names_that_are_no_settings(self):
-        """Most likely misspelt: said by --check-config and at the start, wherever they stand. The daemon starts all the same."""
+        """Most likely misspelt: said by --check-config and at the start, wherever they stand. The
+        daemon starts all the same."""
         says = "there is no setting PIERRE_DBD_POOOL; did you mean PIERRE_DBD_POOL?"
         for form in ("--check-config", "--check-config=json"):
             code, out, err = run(
@@ -202,7 +205,8 @@ class Urls(Program):
         )
 
     def test_memory(self):
-        """One database for all, and no file; with slashes, as some programs write it, it is the same."""
+        """One database for all, and no file; with slashes, as some programs write it, it is the
+        same."""
         for url in ("sqlite::memory:", "sqlite://:memory:"):
             with Daemon(folder=self.folder, database=url) as daemon:
                 with daemon.connect() as one, daemon.connect() as two:
@@ -278,7 +282,8 @@ class Urls(Program):
         self.assertIn(caught.exception.code, (65, 73, 78))
 
     def test_foreign_database(self):
-        """A SQLite file of another program is neither upgraded nor answered from, nor is one whose users are something else."""
+        """A SQLite file of another program is neither upgraded nor answered from, nor is one whose
+        users are something else."""
         for number, (table, says) in enumerate(
             (("songs (id INTEGER)", "another program"), ("users (uid INTEGER, name TEXT)", "email"))
         ):
@@ -308,7 +313,8 @@ class Urls(Program):
             daemon.call("daemon.ping")
 
     def test_migrate_only(self):
-        """It needs no key and leaves none behind: the first daemon's counts, and no second one's."""
+        """It needs no key and leaves none behind: the first daemon's counts, and no second
+        one's."""
         for _ in range(2):
             code, out, err = run(
                 ["--migrate-only", "--database-url", f"sqlite:{self.folder}/x.db"],
@@ -481,8 +487,21 @@ class Keys(Program):
         ) as daemon:
             daemon.call("daemon.ping")
 
+    def test_credentials_without_the_key(self):
+        """The unit names a file that is not there, or another credential: the folder and the unit's
+        line are named."""
+        self.path("another", new_key())
+        self.fails(
+            78,
+            pass_key=False,
+            environment={"CREDENTIALS_DIRECTORY": self.folder},
+            says=f"the credentials folder {self.folder} holds no encryption_key: check "
+            "LoadCredential=",
+        )
+
     def test_wrong_key(self):
-        """Also on a database that holds no token yet: the check value stands there from the first start on."""
+        """Also on a database that holds no token yet: the check value stands there from the first
+        start on."""
         with self.start() as daemon:
             key = daemon.key
         path = os.path.join(self.folder, "k.db")
@@ -506,7 +525,8 @@ class Keys(Program):
             self.assertEqual(core.split()[4], "0")
 
     def test_key_in_memory_is_guarded(self):
-        """The raw key stands in no readable writable memory of the process but its locked page; its text nowhere."""
+        """The raw key stands in no readable writable memory of the process but its locked page; its
+        text nowhere."""
         if SANITIZER:
             self.skipTest("a sanitizer's shadow memory is too large to search")
         with self.start() as daemon:
@@ -517,7 +537,8 @@ class Keys(Program):
             self.assertEqual(found[text], [], "the key's text stands in memory")
             self.assertTrue(
                 all("lo" in flags and "dd" in flags for flags in found[raw]),
-                f"the raw key stands in memory that is not locked and kept from dumps: {found[raw]}",
+                "the raw key stands in memory that is not locked and kept from dumps: "
+                f"{found[raw]}",
             )
 
 

@@ -1,5 +1,6 @@
-"""Framing, envelopes, ids, notifications and batches (docs/protocol.md). Would catch: an answer to a notification, an id
-of another type, a batch out of order, a last line without newline dropped, a connection closed by a bad line."""
+"""Framing, envelopes, ids, notifications and batches (docs/protocol.md). Would catch: an answer to
+a notification, an id of another type, a batch out of order, a last line without newline dropped, a
+connection closed by a bad line."""
 import json
 import os
 
@@ -261,7 +262,8 @@ class Framing(Wire):
             self.assertRegex(error["message"], "one line|per line|UTF-8", text)
 
     def test_utf16_is_refused(self):
-        """Its bytes hold newlines at odd places; what matters: parse errors only, and the connection lives."""
+        """Its bytes hold newlines at odd places; what matters: parse errors only, and the
+        connection lives."""
         with self.daemon.connect() as connection:
             connection.send(PING.decode().encode("utf-16") + b"\n" + PING + b"\n")
             first = connection.read()
@@ -542,7 +544,8 @@ class Batches(Wire):
 
 
 class SpecExamples(Case):
-    """The examples of the JSON-RPC 2.0 specification, with methods of this daemon in place of the specification's."""
+    """The examples of the JSON-RPC 2.0 specification, with methods of this daemon in place of the
+    specification's."""
 
     def test_examples(self):
         path = os.path.join(SHARED, "data", "jsonrpc2_spec_examples.json")
@@ -589,7 +592,8 @@ class SpecExamples(Case):
         self.assertEqual(self.shape(answer), self.shape(case["expect"]))
 
     def shape(self, answer):
-        """What an answer and the specification's have in common: ids, which failed, and with which code."""
+        """What an answer and the specification's have in common: ids, which failed, and with which
+        code."""
         if isinstance(answer, list):
             return [self.shape(one) for one in answer]
         return (answer["id"], answer["error"]["code"] if "error" in answer else "result")

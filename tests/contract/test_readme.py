@@ -1,5 +1,6 @@
-"""Every command of the README's section on scripting, run as it stands there. Would catch: a README that tells of options and
-methods that are not there, and a daemon that does not answer socat and jq."""
+"""Every command that README.md and docs/clients.md mark as tested, run as it stands there. Would
+catch: a page that names options and methods that do not exist, and a daemon that does not answer
+socat and jq."""
 import os
 import re
 import shutil
@@ -8,12 +9,12 @@ import subprocess
 from lib.case import Case
 from lib.daemon import BUILD, CTL, SLOW, Daemon
 
-README = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "README.md")
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 
 
-def commands():
+def commands(page):
     """The shell blocks between the mark and the next heading."""
-    with open(README, encoding="utf-8") as file:
+    with open(os.path.join(ROOT, page), encoding="utf-8") as file:
         text = file.read()
     section = text.split("<!-- tested:", 1)[1].split("\n## ", 1)[0]
     return re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
@@ -23,9 +24,9 @@ class Readme(Case):
     def setUp(self):
         for tool in ("socat", "jq"):
             if shutil.which(tool) is None:
-                self.skipTest(f"{tool} is ABSENT: the README's commands are NOT tested")
+                self.skipTest(f"{tool} is ABSENT: the commands of the pages are NOT tested")
         if not os.path.exists(CTL):
-            self.skipTest(f"{CTL} is ABSENT: the README's commands are NOT tested")
+            self.skipTest(f"{CTL} is ABSENT: the commands of the pages are NOT tested")
 
     def shell(self, daemon, command):
         environment = {
@@ -47,20 +48,22 @@ class Readme(Case):
         return done.stdout
 
     def test_commands_in_their_order(self):
-        found = commands()
-        self.assertGreaterEqual(len(found), 5)
+        readme, clients = commands("README.md"), commands("docs/clients.md")
+        self.assertEqual(len(readme), 2)
+        self.assertGreaterEqual(len(clients), 5)
         with Daemon() as daemon:
-            outputs = [self.shell(daemon, command) for command in found]
-            self.assertEqual(outputs[0].strip(), "0")
-            self.assertIn("zoe@example.com", outputs[1])
-            for command, output in zip(found, outputs):
+            outputs = [self.shell(daemon, command) for command in readme + clients]
+            for command, output in zip(readme + clients, outputs):
                 self.assertTrue(output.strip(), command)
+            self.assertEqual(outputs[0].strip(), "0")
+            self.assertEqual(outputs[2].strip(), '"zoe@example.com"')
             self.assertEqual(daemon.call("get_user_count"), 2)
 
     def test_last_line_without_newline_through_socat(self):
         with Daemon() as daemon:
             out = self.shell(
                 daemon,
-                'printf \'%s\' \'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}\' | socat -t30 - UNIX-CONNECT:$SOCK',
+                'printf \'%s\' \'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}\' | socat -t30 '
+                "- UNIX-CONNECT:$SOCK",
             )
             self.assertEqual(out, '{"jsonrpc":"2.0","id":1,"result":"pong"}\n')

@@ -1,6 +1,6 @@
-"""scripts/run in a copy of the checkout, as somebody at a laptop uses it. Would catch: a build that needs more than the checkout,
-commands to try that do not work, a new key made beside a database that has another, Ctrl-C that cuts calls off, another daemon's
-readiness taken for its own."""
+"""scripts/run in a copy of the checkout, as somebody at a laptop uses it. Would catch: a build that
+needs more than the checkout, commands to try that do not work, a new key made beside a database
+that has another, Ctrl-C that cuts calls off, another daemon's readiness taken for its own."""
 import json
 import os
 import pty
@@ -144,7 +144,7 @@ class RunScript(Case):
 
         # The next day: the same key and the same users.
         process, text = self.start()
-        self.assertNotIn("made a new key", text)
+        self.assertNotIn("created a new key", text)
         done = subprocess.run(
             ["build/client/pierre-dbctl", "call", "get_user_count"],
             cwd=self.copy,
@@ -174,7 +174,8 @@ class RunScript(Case):
         self.assertFalse(os.path.exists(os.path.join(self.folder, "other.db")))
 
     def test_a_file_of_settings(self):
-        """Its key and its socket are used; no other key is made, and the socket is where the commands to try look."""
+        """Its key and its socket are used; no other key is made, and the socket is where the
+        commands to try look."""
         process, _ = self.start()
         self.stop(process)
         os.rename(
@@ -193,7 +194,7 @@ class RunScript(Case):
                 )
             process, text = self.start("--env-file", settings, PIERRE_DBD_SOCKET="")
             self.assertIn(f"ready on {place}.", text)
-            self.assertNotIn("made a new key", text)
+            self.assertNotIn("created a new key", text)
             self.stop(process)
 
     def test_another_daemon_answers(self):
@@ -204,7 +205,8 @@ class RunScript(Case):
         self.stop(process)
 
     def test_ctrl_c_lets_calls_end(self):
-        """From a terminal, which sends its signal to every process in the foreground: a daemon that got two would end at once."""
+        """From a terminal, which sends its signal to every process in the foreground: a daemon that
+        got two would end at once."""
         pid, terminal = pty.fork()
         if pid == 0:
             os.chdir(self.copy)

@@ -1,5 +1,6 @@
-"""Every string parameter that is stored, with texts that databases and terminals stumble over: back byte for byte. Would
-catch: SQL built from text, LIKE in place of =, a cut, a normalised or re-encoded character, an escaped answer read back wrong."""
+"""Every string parameter that is stored, with texts that databases and terminals stumble over: back
+byte for byte. Would catch: SQL built from text, LIKE in place of =, a cut, a normalised or
+re-encoded character, an escaped answer read back wrong."""
 import random
 
 from lib.case import DaemonCase
@@ -307,7 +308,8 @@ class Strings(DaemonCase):
             )
 
     def test_long_keys(self):
-        """No index may be too narrow for an identifier of the greatest length, nor for other texts that are looked up."""
+        """No index may be too narrow for an identifier of the greatest length, nor for other texts
+        that are looked up."""
         for length in (100, 500, IDENTIFIER_MAX_BYTES):
             chance = random.Random(length)
             text = identifier(

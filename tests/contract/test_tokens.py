@@ -1,5 +1,5 @@
-"""OAuth tokens. Would catch: Strava and Fitbit columns mixed up, plain text in the database, a nonce used twice, a token
-that survives its clearing, a write on an unknown user that says yes."""
+"""OAuth tokens. Would catch: Strava and Fitbit columns mixed up, plain text in the database, a
+nonce used twice, a token that survives its clearing, a write on an unknown user that says yes."""
 import base64
 import sqlite3
 
@@ -113,7 +113,8 @@ class Tokens(DaemonCase):
             )
 
     def test_never_plain_in_the_database(self):
-        """What is stored is base64 of ciphertext and tag, with a fresh nonce of 24 bytes each time."""
+        """What is stored is base64 of ciphertext and tag, with a fresh nonce of 24 bytes each
+        time."""
         model.secrets.update(("canary-plain-access", "canary-plain-refresh"))
         nonces = set()
         for _ in range(20):

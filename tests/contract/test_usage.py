@@ -1,5 +1,6 @@
-"""The log of API key usage and its evaluation. Would catch: an end of a window on the wrong side, 3xx counted as either,
-a sum over missing response times, a month start in local time, a limit before a filter, a percentage as a fraction."""
+"""The log of API key usage and its evaluation. Would catch: an end of a window on the wrong side,
+3xx counted as either, a sum over missing response times, a month start in local time, a limit
+before a filter, a percentage as a fraction."""
 import datetime
 import time
 
@@ -134,7 +135,8 @@ class Usage(DaemonCase):
         ):
             self.record(ip_address=given, tool_name="address")
             rows = self.daemon.database.query(
-                f"SELECT {column} FROM api_key_usage WHERE tool_name = 'address' ORDER BY id DESC LIMIT 1"
+                f"SELECT {column} FROM api_key_usage WHERE tool_name = 'address' ORDER BY id "
+                "DESC LIMIT 1"
             )
             self.assertEqual(rows.strip() if isinstance(rows, str) else rows[0][0], stored or given)
 

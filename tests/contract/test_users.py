@@ -1,5 +1,6 @@
-"""Users and passwords. Would catch: ids not canonical, a default missing, times rounded instead of cut, e-mail matched
-case-insensitively, a conflict about the wrong field, a write on an unknown user that says yes, password truncation."""
+"""Users and passwords. Would catch: ids not canonical, a default missing, times rounded instead of
+cut, e-mail matched case-insensitively, a conflict about the wrong field, a write on an unknown user
+that says yes, password truncation."""
 import datetime
 import time
 
@@ -323,7 +324,8 @@ class Passwords(DaemonCase):
         )
 
     def test_inactive_and_unknown_take_as_long(self):
-        """All refusals cost one bcrypt, of a user without a usable hash too: a difference would tell which addresses exist."""
+        """All refusals cost one bcrypt, of a user without a usable hash too: a difference would
+        tell which addresses exist."""
         self.create("right", is_active=False)
         other = f"{unique('pw')}@example.com"
         self.ok("create_user", user={"email": other, "password": "right"})
@@ -346,7 +348,8 @@ class Passwords(DaemonCase):
         self.assertGreater(min(took.values()), 0.3 * max(took.values()), took)
 
     def test_foreign_hashes(self):
-        """$2a$, $2b$ and $2y$ of one password are verified alike; a text that is no hash never matches."""
+        """$2a$, $2b$ and $2y$ of one password are verified alike; a text that is no hash never
+        matches."""
         made = self.create("correct horse")
         stored = self.ok("get_user", user_id=made)["password_hash"]
         for prefix in ("$2a$", "$2b$", "$2y$"):

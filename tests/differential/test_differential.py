@@ -1,9 +1,12 @@
-"""One behaviour, two databases: random sequences of calls, valid and not, go to a daemon on SQLite and to one on PostgreSQL, and
-every answer is compared: member by member in order, doubles to the last bit, after generated ids and times have been mapped
-onto each other. Between the slices several connections read at once. Would catch: any difference in a default, an order, a filter's edge, a
-rounding, an error or its data, a setting of the PostgreSQL database that shows in an answer, a read that gets a neighbour's rows.
+"""One behaviour, two databases: random sequences of calls, valid and not, go to a daemon on SQLite
+and to one on PostgreSQL, and every answer is compared: member by member in order, doubles to the
+last bit, after generated ids and times have been mapped onto each other. Between the slices several
+connections read at once. Would catch: any difference in a default, an order, a filter's edge, a
+rounding, an error or its data, a setting of the PostgreSQL database that shows in an answer, a read
+that gets a neighbour's rows.
 
-Seeds are printed: PIERRE_TEST_SEED=N repeats a run, PIERRE_TEST_CALLS=N sets how many calls it has."""
+Seeds are printed: PIERRE_TEST_SEED=N repeats a run, PIERRE_TEST_CALLS=N sets how many calls it
+has."""
 import datetime
 import os
 import random
@@ -129,8 +132,9 @@ class Raw(str):
 
 
 class Generator:
-    """Makes calls about a small world, so that most of them meet rows. Rows' names are chosen here; ids that the daemon makes
-    are kept as placeholders: the n-th answer of a kind, which each side fills with its own."""
+    """Makes calls about a small world, so that most of them meet rows. Rows' names are chosen here;
+    ids that the daemon makes are kept as placeholders: the n-th answer of a kind, which each side
+    fills with its own."""
 
     def __init__(self, seed):
         self.chance = random.Random(seed)
@@ -396,7 +400,8 @@ class Generator:
         }
 
     def break_one(self, params):
-        """One parameter, or one member of an object, becomes something else, goes, or comes on top."""
+        """One parameter, or one member of an object, becomes something else, goes, or comes on
+        top."""
         params = dict(params)
         inner = next(
             (
@@ -503,7 +508,8 @@ class Side:
 
 
 def read_at_once(sides, calls):
-    """calls[i] by the i-th reader of both sides, all at the same time. Answers: of each side those of each reader."""
+    """calls[i] by the i-th reader of both sides, all at the same time. Answers: of each side those
+    of each reader."""
     answers = [[None] * READERS for _ in sides]
 
     def run(side, number):
@@ -542,8 +548,9 @@ class Mapping:
         self.right_of, self.left_of = {}, {}
 
     def settle_ties(self, method, left, right):
-        """Goals and insights made within one microsecond stand in the order of their ids, which each side makes by itself: such
-        lists are compared in the order of the ids that belong together. (Their promised order is tested by itself.)
+        """Goals and insights made within one microsecond stand in the order of their ids, which
+        each side makes by itself: such lists are compared in the order of the ids that belong
+        together. (Their promised order is tested by itself.)
         """
         if (
             method not in ("get_user_goals", "get_user_insights")
@@ -581,7 +588,8 @@ class Differential(Case):
         self.began = time.time()
 
     def test_random_calls(self):
-        """Rules of the comparison: ids made by the daemon map one to one; times of this run match any time of this run."""
+        """Rules of the comparison: ids made by the daemon map one to one; times of this run match
+        any time of this run."""
         seed = int(os.environ.get("PIERRE_TEST_SEED") or random.SystemRandom().randrange(10**9))
         print(f"  seed {seed}, {CALLS} calls", flush=True)
         generator, mapping, kinds = Generator(seed), Mapping(), {}
@@ -626,7 +634,8 @@ class Differential(Case):
         found = self.differ(a, b, mapping)
         if found:
             self.fail(
-                f"seed {seed}: {method} {spell(params)[:600]}\n{found}\nsqlite:   {strict.dumps(a)[:1500]}\npostgres: {strict.dumps(b)[:1500]}"
+                f"seed {seed}: {method} {spell(params)[:600]}\n{found}\n"
+                f"sqlite:   {strict.dumps(a)[:1500]}\npostgres: {strict.dumps(b)[:1500]}"
             )
 
     def differ(self, a, b, mapping, path="$"):

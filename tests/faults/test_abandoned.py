@@ -1,6 +1,7 @@
-"""Calls that wait while the world goes on: the daemon is asked to stop, their client leaves, their peer loses his role. Would catch: a
-stop that takes as long as somebody else's lock, a write that is refused and stored all the same, work for clients that are gone, a
-client whose many passwords keep another from logging in, a call that is carried out with a role that was taken away."""
+"""Calls that wait while the world goes on: the daemon is asked to stop, their client leaves, their
+peer loses his role. Would catch: a stop that takes as long as somebody else's lock, a write that is
+refused and stored all the same, work for clients that are gone, a client whose many passwords keep
+another from logging in, a call that is carried out with a role that was taken away."""
 import contextlib
 import os
 import shutil
@@ -21,7 +22,8 @@ STRANGER = 54321  # a uid without a name
 
 @contextlib.contextmanager
 def outside_lock(database):
-    """Another program keeps all writes of users out until the end, where it takes everything back."""
+    """Another program keeps all writes of users out until the end, where it takes everything
+    back."""
     if database.backend == "sqlite":
         with contextlib.closing(
             sqlite3.connect(database.path, timeout=30, isolation_level=None)
@@ -40,6 +42,40 @@ def outside_lock(database):
         other.stdin.flush()
         assert other.stdout.readline().strip() == "locked"
         yield
+        other.stdin.write("ROLLBACK;\n")
+        other.stdin.close()
+        other.wait(30)
+
+
+@contextlib.contextmanager
+def locked_schema(database):
+    """Another program keeps everything out; gives a function that counts who waits for it."""
+    with subprocess.Popen(
+        ["psql", "-XAtq", "-d", database.admin_url],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+
+        def ask(text):
+            other.stdin.write(text + "\n")
+            other.stdin.flush()
+            return other.stdout.readline().strip()
+
+        assert (
+            ask(
+                "BEGIN; LOCK TABLE users, pierre_meta, pierre_migrations IN ACCESS EXCLUSIVE MODE; "
+                "SELECT 'locked';"
+            )
+            == "locked"
+        )
+        yield lambda: int(
+            ask(
+                "SELECT pg_stat_clear_snapshot(); SELECT count(*) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND wait_event_type = 'Lock';"
+            )
+            or ask("")
+        )
         other.stdin.write("ROLLBACK;\n")
         other.stdin.close()
         other.wait(30)
@@ -80,7 +116,8 @@ class Drain(Waiting):
         return {identifier: answers[identifier]["error"]["data"] for identifier in waiting}
 
     def test_an_outside_lock(self):
-        """The daemon gives up what waits for it; what is said to have had no effect has none, also later."""
+        """The daemon gives up what waits for it; what is said to have had no effect has none, also
+        later."""
         daemon = self.own("--drain-timeout", "1s")
         users = [new_user() for _ in range(5)]
         with daemon.connect() as one, outside_lock(daemon.database):
@@ -101,7 +138,8 @@ class Drain(Waiting):
                 self.assertIsNone(daemon.call("get_user_by_email", email=user["email"]))
 
     def test_calls_that_wait_for_others_of_their_connection(self):
-        """SQLite parks a write behind a read; PostgreSQL has it in the pipeline: none is left without its answer."""
+        """SQLite parks a write behind a read; PostgreSQL has it in the pipeline: none is left
+        without its answer."""
         daemon = self.own("--drain-timeout", "1s")
         with daemon.connect() as one, outside_lock(daemon.database):
             waiting = [one.request("create_user", user=new_user())]
@@ -128,6 +166,42 @@ class Drain(Waiting):
                     sorted(one.check(line)["id"] for line in one.read_to_end()), [first, second]
                 )
 
+    def test_the_server_is_left_with_nothing(self):
+        """A server that waits for a lock does not notice that its client is gone; it would store
+        the row when the lock goes."""
+        for method, params in (
+            ("create_user", {"user": new_user()}),
+            ("migrate", {}),
+            ("rotate_key", {}),
+        ):
+            daemon = self.own("--drain-timeout", "1s")
+            if daemon.backend != "postgres":
+                self.skipTest("SQLite's statements end with the daemon")
+            with daemon.connect() as one, locked_schema(daemon.database) as waiting:
+                one.request(method, **params)
+                self.within(20, lambda: waiting() > 0)
+                daemon.signal(signal.SIGTERM)
+                self.assertEqual(daemon.wait(60), 0)
+                self.within(5, lambda: waiting() == 0)
+            daemon.start()
+            self.assertEqual(daemon.call("get_user_count"), 0)
+
+    def test_a_deadline_leaves_the_server_with_nothing(self):
+        daemon = self.own("--call-timeout", "1s")
+        if daemon.backend != "postgres":
+            self.skipTest("SQLite's statements end with the daemon")
+        for method, params in (
+            ("create_user", {"user": new_user()}),
+            ("migrate", {}),
+            ("rotate_key", {}),
+        ):
+            with daemon.connect() as one, locked_schema(daemon.database) as waiting:
+                identifier = one.request(method, **params)
+                self.assertIn(
+                    one.answer(identifier)["error"]["data"]["kind"], ("timeout", "unavailable")
+                )
+                self.within(5, lambda: waiting() == 0)
+
     def test_a_disk_that_hangs(self):
         """In the commit's sync: it cannot be taken back, so what is said is that nobody knows."""
         compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
@@ -135,7 +209,8 @@ class Drain(Waiting):
             self.skipTest("the database server's disk is its own")
         if compiler is None or SANITIZER:
             self.skipTest(
-                "needs a C compiler and a build without a sanitizer: a disk that hangs is NOT tested"
+                "needs a C compiler and a build without a sanitizer: a disk that hangs is NOT "
+                "tested"
             )
         folder = temporary_folder()
         self.addCleanup(shutil.rmtree, folder, True)
@@ -168,7 +243,8 @@ class Left(Waiting):
     """Clients that are gone."""
 
     def test_passwords(self):
-        """Of 250 passwords a thread or two have begun a few when their client leaves; the rest is never worked on."""
+        """Of 250 passwords a thread or two have begun a few when their client leaves; the rest is
+        never worked on."""
         daemon = self.own("--bcrypt-cost", "11", "--password-threads", "1")
         gone = daemon.connect()
         for index in range(125):
@@ -245,7 +321,8 @@ class Left(Waiting):
 
 class Fair(Waiting):
     def test_one_log_in_beside_a_thousand(self):
-        """Its turn comes after what is begun; and it is taken although the queue is full of another's."""
+        """Its turn comes after what is begun; and it is taken although the queue is full of
+        another's."""
         daemon = self.own(
             "--bcrypt-cost", "10", "--password-threads", "1", "--password-queue", "20"
         )

@@ -1,5 +1,6 @@
-"""Who may call what, with real users. Would catch: a method in the wrong role, a group that is not looked up, a denied call
-that takes effect, a setting that turns rights around, a socket that lets in whom its mode keeps out."""
+"""Who may call what, with real users. Would catch: a method in the wrong role, a group that is not
+looked up, a denied call that takes effect, a setting that turns rights around, a socket that lets
+in whom its mode keeps out."""
 import array
 import os
 import shutil
@@ -73,7 +74,8 @@ class Access(Case):
             )
 
     def test_default_roles(self):
-        """root and the daemon's own user are admin, everyone else whom the socket lets in is full."""
+        """root and the daemon's own user are admin, everyone else whom the socket lets in is
+        full."""
         daemon = self.daemon()
         self.matrix(daemon, 0, "admin")
         self.matrix(daemon, STRANGER, "full")
@@ -97,7 +99,8 @@ class Access(Case):
         self.matrix(daemon, 65534, "admin", gid=65534)
 
     def test_users_and_groups(self):
-        """By name; a user's own rule wins over its groups'; of several groups the strongest; supplementary groups count."""
+        """By name; a user's own rule wins over its groups'; of several groups the strongest;
+        supplementary groups count."""
         daemon = self.daemon(
             "--default-role",
             "none",
@@ -112,7 +115,8 @@ class Access(Case):
         self.matrix(daemon, games_uid, "none", gid=games_gid)
 
     def test_supplementary_groups(self):
-        """Groups that a peer has beside its own count as they were when it connected; the strongest rule wins, a user's rule above all."""
+        """Groups that a peer has beside its own count as they were when it connected; the strongest
+        rule wins, a user's rule above all."""
         daemon = self.daemon(
             "--default-role",
             "none",
@@ -178,7 +182,8 @@ class Access(Case):
             os.close(end)
 
     def test_connections_of_one_user(self):
-        """One user's connections are bounded; the refused ones are told; others come in all the same; places are given back."""
+        """One user's connections are bounded; the refused ones are told; others come in all the
+        same; places are given back."""
         daemon = self.daemon("--connections-per-user", "5")
         before = invariants.Snapshot(daemon)
         ours = [daemon.connect() for _ in range(3)]
@@ -196,7 +201,8 @@ class Access(Case):
         invariants.check(daemon, before)
 
     def test_an_administrator_can_look(self):
-        """Places that are kept for administrators also lie beyond what one user may have: root's own server may have taken all of those."""
+        """Places that are kept for administrators also lie beyond what one user may have: root's
+        own server may have taken all of those."""
         daemon = self.daemon("--connections-per-user", "3", "--admin-connections", "2")
         ours = daemon.admitted(5)
         with daemon.connect() as refused:
@@ -242,7 +248,8 @@ class Access(Case):
         return said
 
     def test_passed_descriptors_of_a_stranger(self):
-        """250 descriptors with a request, with half a line, on a connection that is refused: none stays with the daemon."""
+        """250 descriptors with a request, with half a line, on a connection that is refused: none
+        stays with the daemon."""
         daemon = self.daemon("--default-role", "none")
         before = invariants.Snapshot(daemon)
         reader, writer = os.pipe()
@@ -296,7 +303,8 @@ class Access(Case):
         )
 
     def test_denied_before_params_are_looked_at(self):
-        """No information about rows or parameters leaks to who may not call; unknown methods are still unknown."""
+        """No information about rows or parameters leaks to who may not call; unknown methods are
+        still unknown."""
         daemon = self.daemon("--default-role", "read")
         answers = self.as_user(
             daemon,
@@ -353,8 +361,8 @@ class Access(Case):
 
 
 def child_as(uid, work, gid=None, groups=()):
-    """A process of that user (forked and no exec: another user may not be allowed to run this Python) that exits with what work
-    returns; its id."""
+    """A process of that user (forked and no exec: another user may not be allowed to run this
+    Python) that exits with what work returns; its id."""
     child = os.fork()
     if child == 0:
         code = 1

@@ -1,5 +1,6 @@
-"""Stored tokens altered in the database. Would catch: a tag that is not checked, a row's token opened with another's nonce, a
-cause told apart by its text (an oracle), one bad row that spoils the others, a listing that fails because of one token."""
+"""Stored tokens altered in the database. Would catch: a tag that is not checked, a row's token
+opened with another's nonce, a cause told apart by its text (an oracle), one bad row that spoils the
+others, a listing that fails because of one token."""
 import base64
 import sqlite3
 
@@ -32,7 +33,8 @@ class Altered(DaemonCase):
 
     def columns(self, user, which="strava"):
         row = self.sql(
-            f"SELECT {', '.join(f'{which}_{column}' for column in COLUMNS)} FROM users WHERE id = '{user}'"
+            f"SELECT {', '.join(f'{which}_{column}' for column in COLUMNS)} FROM users WHERE id "
+            f"= '{user}'"
         )
         return dict(zip(COLUMNS, row))
 

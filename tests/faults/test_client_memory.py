@@ -1,7 +1,8 @@
-"""What clients make the daemon hold: every byte is charged to its connection and to `memory-limit`. Would catch: a line that is kept
-for one of its members, calls or batches that count for nothing, one client that takes all memory from the others, connections that wait
-for memory that nobody will return, a charge that is never taken back. The amounts are those that the daemon tells, so no clock is
-needed: a paused daemon holds its calls for as long as they are looked at."""
+"""What clients make the daemon hold: every byte is charged to its connection and to `memory-limit`.
+Would catch: a line that is kept for one of its members, calls or batches that count for nothing,
+one client that takes all memory from the others, connections that wait for memory that nobody will
+return, a charge that is never taken back. The amounts are those that the daemon tells, so no clock
+is needed: a paused daemon holds its calls for as long as they are looked at."""
 import socket
 import threading
 
@@ -12,7 +13,7 @@ from lib.world import World
 
 KIB, MIB = 1 << 10, 1 << 20
 LIMIT = 64 * MIB
-PEAK = 128 * MIB  # that clients may cost at the default settings: docs/operations.md
+PEAK = 128 * MIB  # that clients may cost at the default settings: docs/run.md
 SMALL = 64 * KIB  # a connection with less never waits
 
 
@@ -165,10 +166,16 @@ class Charged(MemoryCase):
                 self.c.call("daemon.pause")
 
     def test_an_abandoned_batch_returns_its_line(self):
-        """Its calls beyond `in-flight-limit` are never begun."""
-        one = call("get_user", b'["%s"]' % self.user.encode(), junk(KIB))
-        flood = self.flood([b"[" + b",".join([one] * 600) + b"]"])
-        self.assertGreater(self.waits(256), 600 * KIB)
+        """Its calls beyond `in-flight-limit` are never begun, and until then the line is kept."""
+        user = b'["%s"]' % self.user.encode()
+        flood = self.flood([b"[" + b",".join([call("get_user", user)] * 256) + b"]"])
+        begun = self.waits(256)
+        flood.close()
+        self.c.call("daemon.resume")
+        self.returned()
+        self.c.call("daemon.pause")
+        flood = self.flood([b"[" + b",".join([call("get_user", user, junk(3 * KIB))] * 300) + b"]"])
+        self.assertGreater(self.waits(256), begun + 800 * KIB)
         flood.close()
         self.c.call("daemon.resume")
         self.returned()
@@ -237,7 +244,8 @@ class NoDeadlock(MemoryCase):
     options = ("--memory-limit", "4MiB")
 
     def test_begun_lines_fill_the_memory(self):
-        """No call is under way that could return memory: one connection after the other goes on all the same."""
+        """No call is under way that could return memory: one connection after the other goes on all
+        the same."""
         floods = [self.flood([document(self.user, 900_000)]) for _ in range(40)]
         for flood in floods:
             self.assertIn(b'"result":null', flood.read_all()[0])
@@ -253,7 +261,8 @@ class NoDeadlock(MemoryCase):
 
 
 class Resident(MemoryCase):
-    """The process's memory itself: what allocators and databases add stays within the promise, too."""
+    """The process's memory itself: what allocators and databases add stays within the promise,
+    too."""
 
     def check(self, line, lines, clients=4):
         if SANITIZER:

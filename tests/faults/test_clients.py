@@ -1,5 +1,6 @@
-"""Clients that misbehave: silent, slow, deaf, gone, too many, too loud. Would catch: a loop that spins, a buffer without an end,
-a write to a closed socket that kills, a descriptor lost per disconnect, a neighbour starved, an answer for somebody else."""
+"""Clients that misbehave: silent, slow, deaf, gone, too many, too loud. Would catch: a loop that
+spins, a buffer without an end, a write to a closed socket that kills, a descriptor lost per
+disconnect, a neighbour starved, an answer for somebody else."""
 import array
 import os
 import random
@@ -72,7 +73,8 @@ class Slow(Clients):
     options = ("--line-timeout", "2s")
 
     def test_a_byte_at_a_time(self):
-        """A line that comes in time is answered however slowly it comes; one that does not ends its connection only."""
+        """A line that comes in time is answered however slowly it comes; one that does not ends its
+        connection only."""
         slow = [self.raw() for _ in range(50)]
         with self.daemon.connect() as polite:
             for index, byte in enumerate(PING):
@@ -119,7 +121,8 @@ class Deaf(Clients):
         return sent, "held"
 
     def test_never_reads(self):
-        """Reading stops at the limits, memory is bounded, and it is disconnected after the time to write."""
+        """Reading stops at the limits, memory is bounded, and it is disconnected after the time to
+        write."""
         with self.raw() as deaf:
             began = time.monotonic()
             sent, end = self.flood(deaf, PING, 15 * SLOW)
@@ -177,7 +180,8 @@ class Deaf(Clients):
 
 class Gone(Clients):
     def test_disconnects_in_every_moment(self):
-        """In the middle of a line, of a call, of an answer; with and without a reset. Started writes are whole."""
+        """In the middle of a line, of a call, of an answer; with and without a reset. Started
+        writes are whole."""
         chance = random.Random(os.environ.get("PIERRE_TEST_SEED", "gone"))
         rounds = 10_000 if LONG else 2500
         made = []
@@ -276,7 +280,8 @@ class TooMany(Clients):
 
 class NoDescriptors(Case):
     def test_emfile(self):
-        """Fewer descriptors than clients: whoever is in goes on, nobody hangs in a spinning loop, and it heals."""
+        """Fewer descriptors than clients: whoever is in goes on, nobody hangs in a spinning loop,
+        and it heals."""
 
         def limits():
             resource.setrlimit(resource.RLIMIT_NOFILE, (80, 80))
@@ -315,7 +320,8 @@ class NoDescriptors(Case):
 
 class Loud(Clients):
     def test_a_line_without_end(self):
-        """100 MB (more in long runs) without a newline: bounded memory, one too_large, then business as usual."""
+        """100 MB (more in long runs) without a newline: bounded memory, one too_large, then
+        business as usual."""
         with self.raw() as one:
             chunk = b"x" * (1 << 20)
             one.send(chunk + b"xx", note=False)

@@ -1,5 +1,6 @@
-"""Order of fsync and answer, and what happens when the disk says no, by tracing and altering the daemon's system calls. Would
-catch: an answer before its fsync, synchronous=OFF or NORMAL, a commit that "succeeds" after a failed fsync, a group half kept."""
+"""Order of fsync and answer, and what happens when the disk says no, by tracing and altering the
+daemon's system calls. Would catch: an answer before its fsync, synchronous=OFF or NORMAL, a commit
+that "succeeds" after a failed fsync, a group half kept."""
 import os
 import re
 import shutil
@@ -36,13 +37,15 @@ class Traced(Case):
             self.skipTest("a sanitizer's build is not traced")
         if not strace_works():
             self.skipTest(
-                "strace is ABSENT or may not trace here: the order of fsync and answer is NOT tested"
+                "strace is ABSENT or may not trace here: the order of fsync and answer is NOT "
+                "tested"
             )
 
 
 class Order(Traced):
     def test_each_answer_is_after_its_fsync(self):
-        """For each answered write: its text goes into the WAL, an fdatasync of the WAL begins after that and ends, then the answer."""
+        """For each answered write: its text goes into the WAL, an fdatasync of the WAL begins after
+        that and ends, then the answer."""
         daemon = Daemon()
         trace = os.path.join(daemon.folder, "trace")
         daemon.wrapper = [
@@ -73,7 +76,8 @@ class Order(Traced):
             daemon.discard()
 
     def write(self, daemon):
-        """WRITES users over 8 connections; gives mark -> the id of its request (ids are unique over all connections)."""
+        """WRITES users over 8 connections; gives mark -> the id of its request (ids are unique over
+        all connections)."""
         marks, lock, problems = {}, threading.Lock(), []
 
         def work(worker):
@@ -118,14 +122,16 @@ class Order(Traced):
         self.assertEqual(
             late,
             [],
-            f"answered before an fdatasync that began after the WAL was written ({len(syncs)} syncs)",
+            f"answered before an fdatasync that began after the WAL was written ({len(syncs)} "
+            "syncs)",
         )
         print(f"  {len(marks)} answers, {len(syncs)} syncs of the WAL", flush=True)
 
 
 class Folders(Traced):
     def test_new_folders_are_durable(self):
-        """The entry of each folder that is made for the database is on the disk before anything is answered from it."""
+        """The entry of each folder that is made for the database is on the disk before anything is
+        answered from it."""
         daemon = Daemon()
         daemon.url = f"sqlite:{daemon.folder}/deep/er/pierre.db"
         trace = os.path.join(daemon.folder, "trace")
@@ -164,7 +170,8 @@ LINE = re.compile(r"^(\d+) +(\d+\.\d+) (.*)$", re.DOTALL)
 
 
 def events(trace, marks):
-    """(mark -> when its WAL write ended, [(begin, end) of WAL syncs], id -> when its answer's sending began)"""
+    """(mark -> when its WAL write ended, [(begin, end) of WAL syncs], id -> when its answer's
+    sending began)"""
     written, syncs, answered, open_sync, open_write = {}, [], {}, {}, {}
     pattern = re.compile(r"mark-\d+-\d+-end")
     identifier = re.compile(r'\{\\"jsonrpc\\":\\"2\.0\\",\\"id\\":(\d+),\\"result\\"')
@@ -204,7 +211,8 @@ def events(trace, marks):
 
 
 class Injected(Traced):
-    """System calls of the WAL fail from a moment on; what was answered is there, what was refused is not, and it heals by itself."""
+    """System calls of the WAL fail from a moment on; what was answered is there, what was refused
+    is not, and it heals by itself."""
 
     def setUp(self):
         super().setUp()
@@ -214,7 +222,8 @@ class Injected(Traced):
             )
 
     def inject(self, daemon, call, what, end="-wal"):
-        """From now on, every call of that name on the WAL (end "": on the database) that `what` chooses fails."""
+        """From now on, every call of that name on the WAL (end "": on the database) that `what`
+        chooses fails."""
         tracer = subprocess.Popen(
             [
                 "strace",
@@ -312,7 +321,8 @@ class Injected(Traced):
         self.one("pwrite64", "ENOSPC", "4..20")
 
     def test_refused_stays_refused_after_a_kill(self):
-        """A commit whose sync failed stands in the log: the next start must not find it good and store what was refused."""
+        """A commit whose sync failed stands in the log: the next start must not find it good and
+        store what was refused."""
         daemon = Daemon()
         daemon.start()
         self.addCleanup(daemon.discard)
@@ -341,7 +351,8 @@ class Injected(Traced):
         self.assertEqual(invariants.integrity(daemon.database.path), "ok")
 
     def test_group_is_refused_as_a_whole(self):
-        """Many calls share the commit that fails: every one of them is refused, none of them stays."""
+        """Many calls share the commit that fails: every one of them is refused, none of them
+        stays."""
         with Daemon() as daemon:
             before = self.warm(daemon)
             with daemon.connect() as connection:
@@ -375,8 +386,9 @@ class Injected(Traced):
             invariants.check(daemon, before)
 
     def test_checkpoint_is_not_durable(self):
-        """Pages moved into the database whose sync fails count as moved for SQLite, which would then let the log go that alone has them for
-        sure. The daemon ends instead, leaves the log where it is, and moves all of it again at its next start.
+        """Pages moved into the database whose sync fails count as moved for SQLite, which would
+        then let the log go that alone has them for sure. The daemon ends instead, leaves the log
+        where it is, and moves all of it again at its next start.
         """
         daemon = Daemon(options=("--checkpoint-pages", "10"))
         daemon.start()
@@ -432,7 +444,8 @@ class Injected(Traced):
 
 class Patience(Case):
     def test_slow_disk(self):
-        """A disk that takes its time delays answers and nothing else: pings are prompt while commits wait."""
+        """A disk that takes its time delays answers and nothing else: pings are prompt while
+        commits wait."""
         if SANITIZER or not strace_works(("-e", "inject=getpid:delay_exit=1")):
             self.skipTest("strace cannot delay calls here: a slow disk is NOT tested")
         with Daemon() as daemon:

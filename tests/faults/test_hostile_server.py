@@ -1,6 +1,7 @@
-"""A PostgreSQL that is none: everything it can say wrongly, at each stage. Would catch: a crash on what libpq hands through, a row that is read
-beyond its end, a type that is taken for another, memory that a server can fill, a call that never ends, a text of the server's in a
-client's error, a daemon that does not find back when all is well again."""
+"""A PostgreSQL that is none: everything it can say wrongly, at each stage. Would catch: a crash on
+what libpq hands through, a row that is read beyond its end, a type that is taken for another,
+memory that a server can fill, a call that never ends, a text of the server's in a client's error, a
+daemon that does not find back when all is well again."""
 import os
 import struct
 import threading
@@ -294,7 +295,8 @@ class Hostile(ServerCase):
         )
 
     def through(self, evils, methods=METHODS):
-        """Each evil for each method: an error in time or a sound answer, and all is well afterwards."""
+        """Each evil for each method: an error in time or a sound answer, and all is well
+        afterwards."""
         daemon = self.start()
         before = invariants.Snapshot.__new__(invariants.Snapshot)
         before.memory = invariants.memory(daemon.pid)
@@ -343,7 +345,8 @@ class Hostile(ServerCase):
         self.through(FLOODS, METHODS[:1])
 
     def flood_an_open_one(self, data, most):
-        """Whichever connection the daemon still has: the newest may have been for cancelling only, or been ended by a flood before."""
+        """Whichever connection the daemon still has: the newest may have been for cancelling only,
+        or been ended by a flood before."""
         between = self.server_between
         while between.flooded == 0 and not between.closed:
             session = next(
@@ -387,7 +390,8 @@ class Hostile(ServerCase):
             with self.subTest(greeting=name), daemon.connect() as connection:
                 self.server_between.evil_greeting = evil
                 self.server.psql(
-                    f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self.name}'",
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = "
+                    f"'{self.name}'",
                     "postgres",
                 )
                 self.within(5, lambda: not self.backends())
@@ -429,11 +433,14 @@ class Hostile(ServerCase):
                     setattr(self.server_between, stage, None)
 
     def test_commit_that_fails(self):
-        """A real server's refusal at the commit is an error at once, the call's alone, and its neighbours are stored."""
+        """A real server's refusal at the commit is an error at once, the call's alone, and its
+        neighbours are stored."""
         daemon = self.daemon("--pool", "1", url=self.server.database_url(self.name))
         self.query(
-            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.display_name = 'bad' THEN RAISE EXCEPTION "
-            "'no' USING ERRCODE = 'P0001'; END IF; RETURN NULL; END $$; CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON users "
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF "
+            "NEW.display_name = 'bad' THEN RAISE EXCEPTION "
+            "'no' USING ERRCODE = 'P0001'; END IF; RETURN NULL; END $$; "
+            "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON users "
             "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()"
         )
         with daemon.connect() as connection:

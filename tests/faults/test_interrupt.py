@@ -1,5 +1,6 @@
-"""Calls whose time runs out are interrupted by another thread than the one that runs them, which may be on to something else by then.
-Would catch: a whole group refused, or stored twice, because of one call that was late."""
+"""Calls whose time runs out are interrupted by another thread than the one that runs them, which
+may be on to something else by then. Would catch: a whole group refused, or stored twice, because of
+one call that was late."""
 import os
 import shutil
 import subprocess

@@ -1,5 +1,6 @@
-"""kill -9 under eight writers that are being answered. Would catch: an answer before the commit, synchronous=OFF together with
-a checkpoint, a write stored twice after a retry, a half-stored call, a socket or lock that keeps the next start from coming up."""
+"""kill -9 under eight writers that are being answered. Would catch: an answer before the commit,
+synchronous=OFF together with a checkpoint, a write stored twice after a retry, a half-stored call,
+a socket or lock that keeps the next start from coming up."""
 import os
 import random
 import threading
@@ -21,7 +22,8 @@ WINDOW = 24  # calls that a writer has under way
 
 
 class Writer(threading.Thread):
-    """Records usage rows with names of their own and creates users, until the connection breaks; knows what was answered."""
+    """Records usage rows with names of their own and creates users, until the connection breaks;
+    knows what was answered."""
 
     def __init__(self, daemon, key, name):
         super().__init__(daemon=True)
@@ -110,7 +112,8 @@ class Kill(Case):
         return again, sum(len(writer.answered) for writer in writers)
 
     def verify(self, daemon, key, writers):
-        """Every answered write is there exactly once, every refused one absent, every unknown one whole or absent."""
+        """Every answered write is there exactly once, every refused one absent, every unknown one
+        whole or absent."""
         with daemon.connect() as connection:
             rows = connection.call(
                 "get_api_key_usage_stats",

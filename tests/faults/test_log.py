@@ -1,5 +1,6 @@
-"""The log of a bad day. Would catch: a line for each of the thousand calls that fail for one reason, trouble whose end nobody is told,
-health that is well while nothing can be stored, an error whose time nobody is told."""
+"""The log of a bad day. Would catch: a line for each of the thousand calls that fail for one
+reason, trouble whose end nobody is told, health that is well while nothing can be stored, an error
+whose time nobody is told."""
 import os
 import re
 import resource
@@ -34,7 +35,8 @@ class Lines(Case):
 
 class Storage(Lines):
     def test_no_room_for_long(self):
-        """Told once, not for each call; health says so until a write is stored again; then the log tells that it is over."""
+        """Told once, not for each call; health says so until a write is stored again; then the log
+        tells that it is over."""
 
         def limits():
             resource.setrlimit(resource.RLIMIT_FSIZE, (3 << 20, resource.RLIM_INFINITY))
@@ -78,7 +80,8 @@ class Storage(Lines):
 
 class Journal(Lines):
     def test_priorities(self):
-        """Where stderr is the journal's, and there alone, each line begins with its priority, and the time is left to the journal."""
+        """Where stderr is the journal's, and there alone, each line begins with its priority, and
+        the time is left to the journal."""
         for ours in (True, False):
             daemon = Daemon(options=("--log-level", "debug"))
             self.addCleanup(daemon.discard)
@@ -91,7 +94,7 @@ class Journal(Lines):
             daemon.start()
             daemon.call("daemon.reload")
             daemon.connect().close()
-            self.logged(daemon, "connection ends", 5)
+            self.logged(daemon, "connection closed", 5)
             lines = daemon.log().splitlines()
             numbers = {"error": 3, "warning": 4, "notice": 5, "info": 6, "debug": 7}
             seen = set()
@@ -133,7 +136,8 @@ class Outage(Lines):
         daemon.stop()
 
     def test_the_cause_and_its_time(self):
-        """What the last attempt to connect met, and when, stands in the errors of calls and in daemon.health."""
+        """What the last attempt to connect met, and when, stands in the errors of calls and in
+        daemon.health."""
         at = r" failed: .+ \(at \d{4}-\d\d-\d\dT[\d:.]+Z\)$"
         with Daemon(
             "postgres", self.server.url, options=("--acquire-timeout", "200ms")

@@ -1,5 +1,6 @@
-"""Nobody waits for what another's call holds. Would catch: numbers formatted by trial, rows of megabytes made into answers on the event loop,
-many long lines taken in one iteration, a large result that is lost or given twice when its group runs again."""
+"""Nobody waits for what another's call holds. Would catch: numbers formatted by trial, rows of
+megabytes made into answers on the event loop, many long lines taken in one iteration, a large
+result that is lost or given twice when its group runs again."""
 import threading
 import time
 
@@ -168,7 +169,8 @@ class Loop(DaemonCase):
         self.assertLessEqual(self.gauge("loop_result_bytes_max"), RESULT_TURN[self.daemon.backend])
 
     def test_look_ups_of_all_sizes(self):
-        """Around the limits at which another thread takes over; the small ones between are the loop's own again."""
+        """Around the limits at which another thread takes over; the small ones between are the
+        loop's own again."""
         user = World(self.c).user()
         for size in (10, 32_000, 32_700, 32_768, 33_000, 65_000, 66_000, 200_000, 10, 950_000, 10):
             document = {"text": "k" * size}
@@ -180,7 +182,8 @@ class Loop(DaemonCase):
         self.assertLessEqual(self.gauge("loop_result_bytes_max"), RESULT_TURN[self.daemon.backend])
 
     def test_large_results_beside_calls_that_fail(self):
-        """On PostgreSQL they share a group, which runs again without the one that fails: every answer comes once and is right."""
+        """On PostgreSQL they share a group, which runs again without the one that fails: every
+        answer comes once and is right."""
         user = World(self.c).user()
         text = "L" * 300_000
         self.ok("upsert_user_profile", {"user_id": user, "profile_data": {"text": text, "n": 0}})

@@ -1,6 +1,7 @@
-"""Several daemons on one database. Would catch: row locks taken in another order by each, so that they deadlock; calls of one connection
-whose order shows and is changed for the sake of the locks; a daemon that is killed and leaves the others waiting; a change of the key
-that the others do not follow; a transfer of rows that daemons still write."""
+"""Several daemons on one database. Would catch: row locks taken in another order by each, so that
+they deadlock; calls of one connection whose order shows and is changed for the sake of the locks; a
+daemon that is killed and leaves the others waiting; a change of the key that the others do not
+follow; a transfer of rows that daemons still write."""
 import os
 import random
 import subprocess
@@ -35,7 +36,8 @@ class ManyCase(ServerCase):
         return self.server_log().count("deadlock detected")
 
     def clients(self, daemons, calls, clients=4, rounds=ROUNDS, pipelined=24):
-        """calls(random) gives a method and its parameters. Answers of all, in the order of each client's requests."""
+        """calls(random) gives a method and its parameters. Answers of all, in the order of each
+        client's requests."""
         answers, problems = [], []
 
         def run(number):
@@ -173,7 +175,8 @@ class Locks(ManyCase):
 
 class Order(ManyCase):
     def test_contradictions(self):
-        """A connection that changes rows in the wrong order, and reads in between, while others fill the groups."""
+        """A connection that changes rows in the wrong order, and reads in between, while others
+        fill the groups."""
         daemons = self.several(2)
         with daemons[0].connect() as one:
             users = sorted(World(one).user() for _ in range(8))
@@ -257,7 +260,8 @@ class Order(ManyCase):
 
 class Faults(ManyCase):
     def test_one_is_killed(self):
-        """kill -9 in the midst of its writes: what it was answered is there, and the others lose nothing at all."""
+        """kill -9 in the midst of its writes: what it was answered is there, and the others lose
+        nothing at all."""
         daemons = self.several(3)
         with Load(daemons[1]) as first, Load(daemons[2]) as second:
             victim = Load(daemons[0])
@@ -289,7 +293,8 @@ class Faults(ManyCase):
         )
 
     def test_key_is_changed(self):
-        """One after the other is started anew with both keys; then one of them seals all anew while all change tokens."""
+        """One after the other is started anew with both keys; then one of them seals all anew while
+        all change tokens."""
         old, new = new_key(), new_key()
         daemons = self.several(3, old)
         with daemons[0].connect() as one:

@@ -1,6 +1,7 @@
-"""Memory that runs out: the n-th allocation of the whole process (libraries included) fails, for every n that a call has, for every
-method. Each such call ends with an answer or a closed connection, the daemon goes on, nothing leaks. Would catch: a pointer that nobody
-looked at, an error path that frees twice or not at all, a call that is never answered."""
+"""Memory that runs out: the n-th allocation of the whole process (libraries included) fails, for
+every n that a call has, for every method. Each such call ends with an answer or a closed
+connection, the daemon goes on, nothing leaks. Would catch: a pointer that nobody looked at, an
+error path that frees twice or not at all, a call that is never answered."""
 import contextlib
 import ctypes
 import mmap
@@ -9,6 +10,8 @@ import random
 import shutil
 import sqlite3
 import subprocess
+import threading
+import time
 
 from lib import strict
 from lib.case import Case
@@ -26,7 +29,7 @@ KINDS = {"internal", "storage", "unavailable", "timeout", "decryption_failed"}
 
 
 class Words(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_int64) for name in ("left", "times", "failed", "live")]
+    _fields_ = [(name, ctypes.c_int64) for name in ("left", "times", "failed", "live", "every")]
 
 
 class Scarce(Case):
@@ -54,14 +57,17 @@ class Scarce(Case):
         self.environment = {"LD_PRELOAD": library, "TEST_SCARCE": control}
 
     def plenty(self):
+        self.words.every = 0
         self.words.left = -1
         self.words.times = 0
 
     @contextlib.contextmanager
-    def scarce(self, n, times=1):
-        """While it lasts, `times` allocations fail, the n-th from now on."""
+    def scarce(self, n, times=1, every=0):
+        """While it lasts, `times` allocations fail, the n-th from now on; with `every` each so
+        many-th after that."""
         self.words.failed = 0
         self.words.times = times
+        self.words.every = every
         self.words.left = n
         try:
             yield
@@ -84,7 +90,8 @@ class Calls(Scarce):
         }
 
     def attempt(self, connection, line, n, times=1, usual=frozenset()):
-        """One line without its n-th allocation; how many were refused. The line may end with an answer, an error or a closed connection."""
+        """One line without its n-th allocation; how many were refused. The line may end with an
+        answer, an error or a closed connection."""
         with self.scarce(n, times):
             try:
                 found = self.kinds(connection, line)
@@ -104,14 +111,16 @@ class Calls(Scarce):
             return self.words.failed
 
     def every(self, daemon, make_line, step=1, times=1):
-        """A line with one allocation after the other refused, until it needs no further one: how many it has."""
+        """A line with one allocation after the other refused, until it needs no further one: how
+        many it has."""
         chance = random.Random(7)
         connection, n = daemon.connect(), 0
         usual = self.kinds(connection, make_line())
         while self.attempt(connection, make_line(), n, times, usual):
             self.assertTrue(
                 daemon.alive(),
-                f"{make_line()} without its allocation {n} ended the daemon:\n{daemon.log()[-3000:]}",
+                f"{make_line()} without its allocation {n} ended the daemon:\n"
+                f"{daemon.log()[-3000:]}",
             )
             try:
                 self.assertEqual(connection.call("daemon.ping"), "pong")
@@ -177,7 +186,8 @@ class Calls(Scarce):
         return self.words.live
 
     def test_many_at_once(self):
-        """From the n-th allocation on the next two are refused as well: what tidies up after the first has none either."""
+        """From the n-th allocation on the next two are refused as well: what tidies up after the
+        first has none either."""
         with Daemon(environment=self.environment) as daemon:
             with daemon.connect() as connection:
                 lines = self.lines(Samples(connection))
@@ -259,7 +269,8 @@ class Calls(Scarce):
 
 
 class Group(Scarce):
-    """Writes that share a transaction, of which one finds no memory: what is refused is not stored, what is answered is."""
+    """Writes that share a transaction, of which one finds no memory: what is refused is not stored,
+    what is answered is."""
 
     CALLS, ROUNDS = 40, 1000 if LONG else 250
 
@@ -307,6 +318,67 @@ class Group(Scarce):
             except Calls.BROKEN:
                 pass
         return found
+
+
+class Constant(Scarce):
+    """Each 37th allocation fails, for many clients at once: opening the database again fails, too,
+    as long as that lasts."""
+
+    CLIENTS, EVERY, SECONDS = 8, 37, 30 if LONG else 6
+
+    def test_every_call_ends_in_time(self):
+        """By an answer or the end of its connection; and what the answer says is so."""
+        with Daemon(environment=self.environment, options=("--call-timeout", "2s")) as daemon:
+            self.stop, self.answers, self.late = threading.Event(), {}, []
+            threads = [
+                threading.Thread(target=self.client, args=(daemon,)) for _ in range(self.CLIENTS)
+            ]
+            with self.scarce(self.EVERY, 1, self.EVERY):
+                for thread in threads:
+                    thread.start()
+                time.sleep(self.SECONDS)
+                self.stop.set()
+                for thread in threads:
+                    thread.join()
+                self.assertGreater(self.words.failed, 10)
+            self.assertEqual(self.late, [])
+            self.within(10, lambda: self.stored(daemon))
+            database = sqlite3.connect(daemon.database.path, timeout=10)
+            there = {row[0] for row in database.execute("SELECT email FROM users")}
+            database.close()
+            refused = {email for email, answer in self.answers.items() if "error" in answer}
+            self.assertGreater(len(refused), 0)
+            self.assertEqual(refused & there, set(), "refused, and stored all the same")
+            self.assertEqual(set(self.answers) - refused - there, set(), "answered, and not stored")
+
+    @staticmethod
+    def stored(daemon):
+        with daemon.connect() as one:
+            return "result" in one.answer(one.request("create_user", user=new_user()))
+
+    def client(self, daemon):
+        while not self.stop.is_set():
+            try:
+                with daemon.connect(15) as one:
+                    while not self.stop.is_set():
+                        self.pipeline(one)
+            except (Closed, ConnectionResetError, BrokenPipeError, ConnectionRefusedError):
+                continue
+            except Late:
+                self.late.append("a call was not answered in 15 s, with a time limit of 2 s")
+                return
+
+    def pipeline(self, one):
+        users = {one.last_id + 1 + number: new_user() for number in range(6)}
+        for user in users.values():
+            one.request("create_user", user=user)
+        rotation = one.request("rotate_key")
+        for _ in range(len(users) + 1):
+            answer = one.read()
+            if answer["id"] is None:
+                raise Closed()
+            if answer["id"] != rotation:
+                self.answers[users[answer["id"]]["email"]] = answer
 
 
 class Starting(Scarce):

@@ -1,5 +1,6 @@
-"""The upgrade of an existing installation's file, killed at each of its writes to the disk. Would catch: a migration outside of a
-transaction, a version noted before its work is done, a file that the next start takes for a new one."""
+"""The upgrade of an existing installation's file, killed at each of its writes to the disk. Would
+catch: a migration outside of a transaction, a version noted before its work is done, a file that
+the next start takes for a new one."""
 import os
 import shutil
 import signal
@@ -103,7 +104,8 @@ class Migration(Case):
 
     @staticmethod
     def listens(path):
-        """Whether the killed process still lives: strace may be gone before the last of its threads."""
+        """Whether the killed process still lives: strace may be gone before the last of its
+        threads."""
         with socket.socket(socket.AF_UNIX) as probe:
             return probe.connect_ex(path) == 0
 

@@ -1,6 +1,7 @@
-"""Which file is opened, and whose: URLs, names, other programs' databases, what owners added to ours, files that are written by name.
-Would catch: a URL that opens a new empty file, two daemons on one file, a file changed before it is refused, an upgrade that drops or
-stumbles over what is not ours, a device or a database replaced by output."""
+"""Which file is opened, and whose: URLs, names, other programs' databases, what owners added to
+ours, files that are written by name. Would catch: a URL that opens a new empty file, two daemons on
+one file, a file changed before it is refused, an upgrade that drops or stumbles over what is not
+ours, a device or a database replaced by output."""
 import glob
 import json
 import os
@@ -11,7 +12,16 @@ import subprocess
 import sys
 
 from lib import invariants
-from lib.daemon import BINARY, CTL, SLOW, StartFailure, temporary_folder
+from lib.daemon import (
+    BINARY,
+    CTL,
+    SLOW,
+    Daemon,
+    StartFailure,
+    binary_for_others,
+    new_key,
+    temporary_folder,
+)
 from lib.databases import Sqlite
 from lib.open_case import OpenCase
 from lib.world import World
@@ -206,8 +216,10 @@ class Foreign(OpenCase):
                 for path in glob.glob(self.path + "*"):
                     os.unlink(path)
                 self.sql(
-                    f"PRAGMA journal_mode={journal}; CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT, password_hash TEXT, created_at TEXT); "
-                    "CREATE TABLE wiki_pages (title TEXT); INSERT INTO users VALUES (1, 'a@b', 'x', 'y');"
+                    f"PRAGMA journal_mode={journal}; CREATE TABLE users (id INTEGER PRIMARY "
+                    "KEY, email TEXT, password_hash TEXT, created_at TEXT); "
+                    "CREATE TABLE wiki_pages (title TEXT); INSERT INTO users VALUES (1, 'a@b', "
+                    "'x', 'y');"
                 )
                 self.refused(
                     65, "another program's database", "users", "display_name", "wiki_pages"
@@ -220,8 +232,10 @@ class Foreign(OpenCase):
     def test_other_kinds(self):
         made = {
             "no users": "CREATE TABLE wiki_pages (title TEXT);",
-            "our migrations' name": "CREATE TABLE pierre_migrations (name TEXT); INSERT INTO pierre_migrations VALUES ('x');",
-            "a view of users": "CREATE TABLE people (id); CREATE VIEW users AS SELECT * FROM people;",
+            "our migrations' name": "CREATE TABLE pierre_migrations (name TEXT); "
+            "INSERT INTO pierre_migrations VALUES ('x');",
+            "a view of users": "CREATE TABLE people (id); CREATE VIEW users AS SELECT * FROM "
+            "people;",
         }
         for what, text in made.items():
             with self.subTest(what=what):
@@ -254,8 +268,10 @@ class Foreign(OpenCase):
     def test_with_a_journal_of_its_own(self):
         self.sql("CREATE TABLE users (id, name); CREATE TABLE big (x);")
         program = (
-            f"import os, sqlite3\ndb = sqlite3.connect({self.path!r}, isolation_level=None)\ndb.execute('PRAGMA cache_size=1')\n"
-            "db.execute('BEGIN')\nfor _ in range(200): db.execute('INSERT INTO big VALUES (zeroblob(3000))')\nos.kill(os.getpid(), 9)\n"
+            f"import os, sqlite3\ndb = sqlite3.connect({self.path!r}, isolation_level=None)\n"
+            "db.execute('PRAGMA cache_size=1')\n"
+            "db.execute('BEGIN')\nfor _ in range(200): db.execute('INSERT INTO big VALUES "
+            "(zeroblob(3000))')\nos.kill(os.getpid(), 9)\n"
         )
         subprocess.run([sys.executable, "-c", program], check=False)
         self.assertTrue(os.path.exists(self.path + "-journal"))
@@ -274,13 +290,17 @@ class Upgrade(OpenCase):
 
     def test_what_owners_added_survives(self):
         self.sql(
-            "ALTER TABLE api_keys ADD COLUMN team TEXT DEFAULT 'blue' CHECK (team IN ('blue', 'starter'));"
+            "ALTER TABLE api_keys ADD COLUMN team TEXT DEFAULT 'blue' CHECK (team IN ('blue', "
+            "'starter'));"
             "UPDATE api_keys SET team = CASE WHEN rowid % 2 THEN 'blue' ELSE 'starter' END;"
             "CREATE INDEX my_keys ON api_keys(team, name) WHERE is_active = 1;"
             "CREATE TABLE audit (key TEXT, was TEXT);"
-            "CREATE TRIGGER my_trigger AFTER UPDATE ON api_keys BEGIN INSERT INTO audit VALUES (new.id, old.name); END;"
-            "CREATE TRIGGER my_insert AFTER INSERT ON api_keys BEGIN INSERT INTO audit VALUES (new.id, 'new'); END;"
-            "CREATE VIEW my_view AS SELECT k.name, u.email, k.team FROM api_keys k JOIN users u ON u.id = k.user_id;"
+            "CREATE TRIGGER my_trigger AFTER UPDATE ON api_keys BEGIN INSERT INTO audit VALUES "
+            "(new.id, old.name); END;"
+            "CREATE TRIGGER my_insert AFTER INSERT ON api_keys BEGIN INSERT INTO audit VALUES "
+            "(new.id, 'new'); END;"
+            "CREATE VIEW my_view AS SELECT k.name, u.email, k.team FROM api_keys k JOIN users u "
+            "ON u.id = k.user_id;"
             "CREATE TABLE notes (key TEXT REFERENCES api_keys(id), text TEXT);"
             "INSERT INTO notes SELECT id, 'n' FROM api_keys;"
             "DELETE FROM audit;"
@@ -320,11 +340,14 @@ class Upgrade(OpenCase):
 
     def test_stale_views_and_triggers(self):
         self.sql(
-            "CREATE VIEW stale AS SELECT * FROM gone; CREATE VIEW keys AS SELECT name FROM api_keys;"
+            "CREATE VIEW stale AS SELECT * FROM gone; CREATE VIEW keys AS SELECT name FROM "
+            "api_keys;"
             "CREATE VIEW older AS SELECT no_such_column FROM api_keys;"
             "CREATE TRIGGER on_view INSTEAD OF INSERT ON keys BEGIN SELECT 1; END;"
-            "CREATE TRIGGER stale_trigger AFTER DELETE ON a2a_tasks BEGIN INSERT INTO gone VALUES (1); END;"
-            "CREATE TRIGGER stale_insert AFTER INSERT ON a2a_usage BEGIN INSERT INTO gone VALUES (1); END;"
+            "CREATE TRIGGER stale_trigger AFTER DELETE ON a2a_tasks BEGIN INSERT INTO gone "
+            "VALUES (1); END;"
+            "CREATE TRIGGER stale_insert AFTER INSERT ON a2a_usage BEGIN INSERT INTO gone "
+            "VALUES (1); END;"
         )
         with self.daemon() as daemon, daemon.connect() as c:
             c.call("get_user_count")
@@ -335,9 +358,12 @@ class Upgrade(OpenCase):
 
     def test_rows_whose_parent_is_gone(self):
         self.sql(
-            "PRAGMA foreign_keys=OFF; INSERT INTO goals (id, user_id, title, goal_type, target_value, target_date, created_at, updated_at) "
-            "VALUES ('g1', 'nobody', 't', 'x', 1, 'd', 'c', 'u'), ('g2', 'nobody', 't', 'x', 1, 'd', 'c', 'u');"
-            "CREATE TABLE mine (key TEXT REFERENCES api_keys(name));"  # not enforceable: the parent's column is not unique
+            "PRAGMA foreign_keys=OFF; INSERT INTO goals (id, user_id, title, goal_type, "
+            "target_value, target_date, created_at, updated_at) "
+            "VALUES ('g1', 'nobody', 't', 'x', 1, 'd', 'c', 'u'), ('g2', 'nobody', 't', 'x', 1, "
+            "'d', 'c', 'u');"
+            # not enforceable: the parent's column is not unique
+            "CREATE TABLE mine (key TEXT REFERENCES api_keys(name));"
             "INSERT INTO mine VALUES ('x');"
         )
         with self.daemon() as daemon:
@@ -366,7 +392,8 @@ class Upgrade(OpenCase):
         )
         with self.assertRaises(sqlite3.IntegrityError):
             self.sql(
-                f"INSERT INTO api_keys (user_id, name, key_prefix, key_hash, tier) VALUES ('{user}', 'wrong', 'p', 'h', 'gold')"
+                "INSERT INTO api_keys (user_id, name, key_prefix, key_hash, tier) VALUES "
+                f"('{user}', 'wrong', 'p', 'h', 'gold')"
             )
 
 
@@ -481,3 +508,44 @@ class Places(OpenCase):
             )
             found = {finding["name"]: finding for finding in json.loads(done.stdout)["findings"]}
             self.assertIn("mount the folder", json.dumps(found))
+
+
+class SideFiles(OpenCase):
+    def test_files_of_another_user(self):
+        """A sqlite3 shell that root ran leaves them: which file, whose, and what to do. Nothing is
+        changed."""
+        if os.geteuid() != 0:
+            self.skipTest("needs root to become another user: files of another user are NOT tested")
+        key, path, stranger = new_key(), os.path.join(self.folder, "p.db"), 54321
+        with Daemon(database=f"sqlite:{path}", key=key) as daemon:
+            World(daemon.connect()).user()
+        os.chown(self.folder, stranger, stranger)
+        os.chown(path, stranger, stranger)
+        for end in ("-wal", "-shm", "-journal"):
+            with open(path + end, "wb"):
+                pass
+            for mode in (0o600, 0o644):
+                os.chmod(path + end, mode)
+                done = subprocess.run(
+                    [
+                        binary_for_others(),
+                        "--database-url",
+                        f"sqlite:{path}",
+                        "--socket",
+                        os.path.join(self.folder, "s"),
+                    ],
+                    env={"ENCRYPTION_KEY": key, "PATH": os.environ["PATH"]},
+                    user=stranger,
+                    group=stranger,
+                    extra_groups=[],
+                    cwd=self.folder,
+                    capture_output=True,
+                    text=True,
+                    timeout=60 * SLOW,
+                    check=False,
+                )
+                self.assertEqual(done.returncode, 73, done.stderr)
+                self.assertIn(f"{path}{end} belongs to the user 0 (mode 0{mode:o})", done.stderr)
+                self.assertIn(f"chown {stranger} the file", done.stderr)
+                self.assertEqual(os.stat(path + end).st_uid, 0)
+            os.remove(path + end)

@@ -1,6 +1,7 @@
-"""Behind a PgBouncer in transaction mode, which gives each transaction whatever server connection is free. Would catch: a statement that is
-looked for where it was not prepared (26000) or is there already (42P05), state of a session that is relied on, calls that are lost or
-stored twice when the pooler pauses, ends or loses its server, a pool that stays small afterwards."""
+"""Behind a PgBouncer in transaction mode, which gives each transaction whatever server connection
+is free. Would catch: a statement that is looked for where it was not prepared (26000) or is there
+already (42P05), state of a session that is relied on, calls that are lost or stored twice when the
+pooler pauses, ends or loses its server, a pool that stays small afterwards."""
 import os
 import re
 import signal
@@ -177,15 +178,16 @@ class Works(BouncerCase):
         self.assertEqual(daemon.call("get_user_count"), 0)
 
     def test_moved_behind_it(self):
-        """The daemon has begun on the server itself; its next connections find a pooler there, and by and by what it has prepared is lost
-        or there already: nobody notices."""
+        """The daemon has begun on the server itself; its next connections find a pooler there, and
+        by and by what it has prepared is lost or there already: nobody notices."""
         with Proxy(self.server) as proxy:
             daemon = self.daemon("--pool", "16", "--pool-min", "16", url=proxy.url(self.name))
             with Load(daemon, writers=8, readers=8) as load:
                 load.progress(100)
                 proxy.target = ("127.0.0.1", self.bouncer.port)
                 self.server.psql(
-                    f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self.name}'",
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = "
+                    f"'{self.name}'",
                     "postgres",
                 )
                 time.sleep(0.2)
@@ -371,7 +373,8 @@ class Faults(BouncerCase):
         )
 
     def test_server_away(self):
-        """The cause that PgBouncer tells shows in errors and health; it is served again as soon as the server is back."""
+        """The cause that PgBouncer tells shows in errors and health; it is served again as soon as
+        the server is back."""
         daemon = self.behind("--acquire-timeout", "1s", "--call-timeout", "3s")
         self.server.shut("fast")
         try:
@@ -397,7 +400,8 @@ class Faults(BouncerCase):
             return False
 
     def test_locked(self):
-        """A call whose time runs out is cancelled through the pooler, also one that still waits for a server connection there."""
+        """A call whose time runs out is cancelled through the pooler, also one that still waits for
+        a server connection there."""
         daemon = self.behind("--call-timeout", "1s")
         with daemon.connect() as connection:
             user = World(connection).user()
@@ -432,7 +436,8 @@ class Faults(BouncerCase):
             lock.terminate()
             lock.wait()
             self.server.psql(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' "
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE "
+                "'%pg_sleep%' "
                 "AND pid <> pg_backend_pid()",
                 "postgres",
             )

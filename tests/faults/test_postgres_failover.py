@@ -1,5 +1,6 @@
-"""Several servers: a primary that is lost and a standby that takes over, hosts that are silent, servers that take no writes. Would catch: an
-answered write that the new primary does not have, writes that never resume, a connect that waits for a silent host without end."""
+"""Several servers: a primary that is lost and a standby that takes over, hosts that are silent,
+servers that take no writes. Would catch: an answered write that the new primary does not have,
+writes that never resume, a connect that waits for a silent host without end."""
 import os
 import signal
 import time
@@ -104,8 +105,9 @@ class Failover(PairCase):
 
 class Synchronous(PairCase):
     def test_cancelled_wait(self):
-        """The standby is silent: a commit waits for it until the call's time is over. The server then calls it done, with a warning, though
-        only the primary has it: the call may not be answered as stored."""
+        """The standby is silent: a commit waits for it until the call's time is over. The server
+        then calls it done, with a warning, though only the primary has it: the call may not be
+        answered as stored."""
         standby = self.follow(True)
         daemon = self.daemon("--pool", "2", "--call-timeout", "1s")
         with daemon.connect() as one:
@@ -139,7 +141,8 @@ class Synchronous(PairCase):
             )
 
     def test_wait_cancelled_by_another(self):
-        """Not the daemon but an administrator ends the wait; a role that hears no warnings makes no difference."""
+        """Not the daemon but an administrator ends the wait; a role that hears no warnings makes no
+        difference."""
         standby = self.follow(True)
         self.query(f"ALTER DATABASE {self.name} SET client_min_messages = error")
         daemon = self.daemon("--pool", "2", "--call-timeout", "30s")
@@ -158,7 +161,8 @@ class Synchronous(PairCase):
                     waiting = one.request(method, params)
                     self.held_up()
                     self.query(
-                        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+                        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = "
+                        "'SyncRep'"
                     )
                     error = one.answer(waiting)["error"]
                     self.assertEqual(
@@ -179,7 +183,8 @@ class Synchronous(PairCase):
         with daemon.connect() as one:
             user = World(one).user()
             self.query(
-                "CREATE FUNCTION warns() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'old'; RETURN NEW; END $$; "
+                "CREATE FUNCTION warns() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE "
+                "WARNING 'old'; RETURN NEW; END $$; "
                 "CREATE TRIGGER warns BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION warns()"
             )
             one.call("update_last_active", user_id=user)
@@ -187,7 +192,8 @@ class Synchronous(PairCase):
 
 class Standby(PairCase):
     def test_writes_to_a_standby(self):
-        """The only host is a standby: reads are served, writes are refused as `storage`, and go on when it is promoted."""
+        """The only host is a standby: reads are served, writes are refused as `storage`, and go on
+        when it is promoted."""
         first = self.daemon("--pool", "1")
         with first.connect() as one:
             user = World(one).user(display_name="on both")
@@ -258,7 +264,8 @@ class Standby(PairCase):
 
 class BlackHoles(ServerCase):
     def test_first_host_is_silent(self):
-        """The first host takes connections and says nothing: the daemon's own timer moves on to the second."""
+        """The first host takes connections and says nothing: the daemon's own timer moves on to the
+        second."""
         with BlackHole() as hole:
             url = f"postgresql://{self.server.user}@127.0.0.1:{hole.port},127.0.0.1:{self.server.port}/{self.name}?sslmode=disable&gssencmode=disable"
             began = time.monotonic()

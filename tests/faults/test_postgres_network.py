@@ -1,5 +1,6 @@
-"""What networks do between the daemon and PostgreSQL, by a proxy of the test's own. Would catch: a call that waits for ever, a connection
-used again after it broke, an outcome that is wrong, a write stored twice or in part, a thread or descriptor left behind."""
+"""What networks do between the daemon and PostgreSQL, by a proxy of the test's own. Would catch: a
+call that waits for ever, a connection used again after it broke, an outcome that is wrong, a write
+stored twice or in part, a thread or descriptor left behind."""
 import time
 
 from lib import invariants
@@ -13,7 +14,8 @@ BACKENDS = ("postgres",)
 
 
 class Cuts(ServerCase):
-    """A connection is cut at a chosen place of one group's traffic. Writes without a unique key show whether they ran twice."""
+    """A connection is cut at a chosen place of one group's traffic. Writes without a unique key
+    show whether they ran twice."""
 
     def setUp(self):
         super().setUp()
@@ -36,7 +38,8 @@ class Cuts(ServerCase):
         )
 
     def warm(self):
-        """The statement is prepared and the connection is up, so that each group looks the same on the wire."""
+        """The statement is prepared and the connection is up, so that each group looks the same on
+        the wire."""
         method, params = self.usage("warm")
         self.within(10, lambda: "result" in self.one.answer(self.one.request(method, params)))
 
@@ -57,8 +60,9 @@ class Cuts(ServerCase):
         return answer, self.rows(name)
 
     def test_before_the_sync(self):
-        """Cut before the Sync reached the server: it stored nothing, and the call succeeds on another connection, once; or it is told that it
-        may have happened, since the daemon cannot see what the network threw away."""
+        """Cut before the Sync reached the server: it stored nothing, and the call succeeds on
+        another connection, once; or it is told that it may have happened, since the daemon cannot
+        see what the network threw away."""
         for kind in (b"B", b"E", b"S"):
             for ending in ("reset", "close"):
                 with self.subTest(kind=kind, ending=ending):
@@ -110,7 +114,8 @@ class Cuts(ServerCase):
         invariants.check(self.small, self.before)
 
     def test_group_of_several(self):
-        """Reads and writes that travel together: reads are tried again, writes are told the truth."""
+        """Reads and writes that travel together: reads are tried again, writes are told the
+        truth."""
         self.warm()
         names = [unique("group") for _ in range(6)]
         email = self.one.call("get_user", user_id=self.user)["email"]
@@ -137,7 +142,8 @@ class Cuts(ServerCase):
 
 class Stalls(ServerCase):
     def test_stall(self):
-        """Nothing passes for a while: calls end by their deadlines, the rest of the daemon goes on, and all comes back."""
+        """Nothing passes for a while: calls end by their deadlines, the rest of the daemon goes on,
+        and all comes back."""
         proxy, daemon = self.proxied(
             "--call-timeout", "1s", "--acquire-timeout", "1s", "--connect-timeout", "2s", pool=3
         )

@@ -1,5 +1,6 @@
-"""The pool's own settings at work. Would catch: connections that stay for ever or come without end, one that is trusted after it has been
-silent, calls that fail because a connection was replaced, a connection that the network may forget unnoticed, a log that an outage fills."""
+"""The pool's own settings at work. Would catch: connections that stay for ever or come without end,
+one that is trusted after it has been silent, calls that fail because a connection was replaced, a
+connection that the network may forget unnoticed, a log that an outage fills."""
 import os
 import signal
 import time
@@ -35,7 +36,8 @@ class Size(ServerCase):
     def blocked(self):
         return int(
             self.query(
-                "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pierre-dbd' AND wait_event_type = 'Lock' "
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pierre-dbd' "
+                "AND wait_event_type = 'Lock' "
                 f"AND datname = '{self.name}'"
             )
         )
@@ -62,8 +64,8 @@ class Size(ServerCase):
             self.assertEqual(daemon.terminate(), 0)
 
     def test_patience_for_a_place(self):
-        """With every connection taken, a call is refused when its patience for one is over, not when all of its time is; what follows
-        a call of its own connection waits for that."""
+        """With every connection taken, a call is refused when its patience for one is over, not
+        when all of its time is; what follows a call of its own connection waits for that."""
         daemon = self.daemon("--pool", "1", "--acquire-timeout", "1s", "--call-timeout", "4s")
         with daemon.connect() as first, daemon.connect() as other, self.server.session(
             self.name
@@ -126,7 +128,8 @@ class Size(ServerCase):
 
 class Silence(ServerCase):
     def test_asked_before_it_is_trusted_again(self):
-        """A connection that has been idle for long and whose other end is gone without a word: the write that comes next is not risked on it."""
+        """A connection that has been idle for long and whose other end is gone without a word: the
+        write that comes next is not risked on it."""
         proxy, daemon = self.proxied("--call-timeout", "20s", pool=1)
         before = invariants.Snapshot(daemon)
         with daemon.connect() as one:
@@ -183,7 +186,8 @@ class Silence(ServerCase):
 
 class Ended(ServerCase):
     def test_reason(self):
-        """The server says why it ends a connection, whether that is idle or not, and so does the daemon; no read suffers."""
+        """The server says why it ends a connection, whether that is idle or not, and so does the
+        daemon; no read suffers."""
         self.query(f"ALTER DATABASE {self.name} SET idle_session_timeout = '500ms'")
         daemon = self.daemon("--pool-min", "2")
         with daemon.connect() as one:
@@ -203,12 +207,14 @@ class Ended(ServerCase):
                 self.within(
                     10,
                     lambda: self.query(
-                        f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{self.name}' AND wait_event_type = 'Lock'"
+                        f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{self.name}' "
+                        "AND wait_event_type = 'Lock'"
                     )
                     == "1",
                 )
                 self.query(
-                    f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self.name}' AND wait_event_type = 'Lock'"
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = "
+                    f"'{self.name}' AND wait_event_type = 'Lock'"
                 )
                 self.logged(daemon, "terminating connection due to administrator command")
                 other.run("ROLLBACK")
@@ -221,7 +227,8 @@ class Told(ServerCase):
             self.server.launch()
 
     def test_an_outage_is_told_briefly(self):
-        """Each kind of trouble once, and its end, however long it lasts and however many calls it costs."""
+        """Each kind of trouble once, and its end, however long it lasts and however many calls it
+        costs."""
         daemon = self.daemon(
             "--acquire-timeout", "100ms", "--slow-call", "50ms", "--pool", "4", "--pool-min", "4"
         )
@@ -249,4 +256,4 @@ class Told(ServerCase):
         slow = [line for line in lines if 'msg="slow call"' in line]
         self.assertGreaterEqual(len(slow), 1)
         self.assertLess(len(slow), 20 * 10, "every refused call has a line")
-        self.assertIn("untold=", "".join(slow))
+        self.assertIn("suppressed=", "".join(slow))

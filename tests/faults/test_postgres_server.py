@@ -1,6 +1,7 @@
-"""What happens to PostgreSQL's processes: ended, killed, stopped, restarted under load. Would catch: a write stored twice by a retry, an
-answered one lost, an outcome that is wrong, a read that shows an error where another connection would have served it, a daemon that
-ends, a pool that stays small, a storm of connects."""
+"""What happens to PostgreSQL's processes: ended, killed, stopped, restarted under load. Would
+catch: a write stored twice by a retry, an answered one lost, an outcome that is wrong, a read that
+shows an error where another connection would have served it, a daemon that ends, a pool that stays
+small, a storm of connects."""
 import base64
 import contextlib
 import os
@@ -77,7 +78,8 @@ class Backends(ServerCase):
         self.one_by_one("kill -9 of a backend", kill, 4)
 
     def test_stopped(self):
-        """SIGSTOP: the server keeps the connection open and does not answer. Only the calls that travel in it are hurt."""
+        """SIGSTOP: the server keeps the connection open and does not answer. Only the calls that
+        travel in it are hurt."""
         daemon = self.daemon("--pool", "4", "--pool-min", "3", "--call-timeout", "2s")
         self.within(5, lambda: self.connections(daemon) >= 3)
         before = invariants.Snapshot(daemon)
@@ -86,7 +88,8 @@ class Backends(ServerCase):
             quiet = percentile([call.took for call in load.calls], 0.99)
             victims = set(self.backends())
             busy = self.server.psql(
-                f"SELECT pid FROM pg_stat_activity WHERE datname = '{self.name}' AND application_name = 'pierre-dbd' "
+                f"SELECT pid FROM pg_stat_activity WHERE datname = '{self.name}' AND "
+                "application_name = 'pierre-dbd' "
                 f"ORDER BY state_change DESC LIMIT 1",
                 "postgres",
             )
@@ -125,8 +128,9 @@ class Backends(ServerCase):
         )
 
     def test_only_connection_stopped(self):
-        """The one connection that a quiet daemon keeps is stuck: others get a new one, and calls that only stand behind move there, while the
-        stuck client's own later calls keep their order."""
+        """The one connection that a quiet daemon keeps is stuck: others get a new one, and calls
+        that only stand behind move there, while the stuck client's own later calls keep their
+        order."""
         daemon = self.daemon("--pool", "3", "--call-timeout", "30s")
         with daemon.connect() as stuck, daemon.connect() as other:
             user = World(stuck).user()
@@ -180,7 +184,8 @@ class Restart(ServerCase):
         return self.server_log().count("connection received")
 
     def test_down_at_length(self):
-        """While it is away: bounded waiting, the cause in the error, few attempts, and no busy loop."""
+        """While it is away: bounded waiting, the cause in the error, few attempts, and no busy
+        loop."""
         daemon = self.daemon("--acquire-timeout", "500ms", "--pool-min", "2")
         with daemon.connect() as one:
             one.call("get_user_count")
@@ -224,7 +229,8 @@ class Connections(ServerCase):
     settings = {"max_connections": 12, "superuser_reserved_connections": 0, "max_wal_senders": 0}
 
     def test_exhausted(self):
-        """Others hold nearly all places: the pool works with what it gets. All: calls wait their time. Then it heals."""
+        """Others hold nearly all places: the pool works with what it gets. All: calls wait their
+        time. Then it heals."""
         daemon = self.daemon("--pool", "6", "--pool-min", "6", "--acquire-timeout", "800ms")
         self.within(20, lambda: self.connections(daemon) == 6)
         before = invariants.Snapshot(daemon)
@@ -254,7 +260,8 @@ class Connections(ServerCase):
                 recovered(
                     "max_connections exhausted",
                     time.monotonic() - began,
-                    f"{held} of 12 places held, 200 writes over the 2 connections left took {few:.2f} s",
+                    f"{held} of 12 places held, 200 writes over the 2 connections left took "
+                    f"{few:.2f} s",
                 )
                 self.within(15, lambda: self.connections(daemon) == 6)
         finally:
@@ -263,7 +270,8 @@ class Connections(ServerCase):
         invariants.check(daemon, before)
 
     def take_places(self, daemon, holders, count):
-        """Ends so many of the daemon's connections, and takes all places that are free, while the daemon is held still."""
+        """Ends so many of the daemon's connections, and takes all places that are free, while the
+        daemon is held still."""
         holders += [self.within(20, self.hold)] if not holders else []
         own = f"FROM pg_stat_activity WHERE application_name = 'pierre-dbd' AND datname = '{self.name}'"
         daemon.signal(signal.SIGSTOP)
@@ -329,7 +337,8 @@ class Disk(ServerCase):
         self.addCleanup(self.server.psql, f"DROP DATABASE {self.name} WITH (FORCE)")
 
     def test_full(self):
-        """Tables cannot grow: writes that need room are `storage` and leave nothing, reads go on, and so do writes when there is room again."""
+        """Tables cannot grow: writes that need room are `storage` and leave nothing, reads go on,
+        and so do writes when there is room again."""
         daemon = self.daemon("--pool", "2")
         before = invariants.Snapshot(daemon)
         with daemon.connect() as one:

@@ -1,6 +1,8 @@
-"""Starts against PostgreSQL: before it is there, many at once, cut off midway, on a schema of another version, by every form of URL, in
-databases that are set otherwise. Would catch: a start that gives up too soon or never, a schema made twice or by halves, a newer schema that
-is written to, the wrong exit code, an option of the URL that does nothing, texts stored in an encoding that has no room for them."""
+"""Starts against PostgreSQL: before it is there, many at once, cut off midway, on a schema of
+another version, by every form of URL, in databases that are set otherwise. Would catch: a start
+that gives up too soon or never, a schema made twice or by halves, a newer schema that is written
+to, the wrong exit code, an option of the URL that does nothing, texts stored in an encoding that
+has no room for them."""
 import signal
 import tempfile
 import time
@@ -85,7 +87,8 @@ class Schema(StartCase):
         return self.query(
             "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"
         ), self.query(
-            "SELECT string_agg(version || ' ' || name, ', ' ORDER BY version) FROM pierre_migrations"
+            "SELECT string_agg(version || ' ' || name, ', ' ORDER BY version) FROM "
+            "pierre_migrations"
         )
 
     def test_many_at_once(self):
@@ -105,7 +108,8 @@ class Schema(StartCase):
             self.assertEqual(one.call("migrate"), {"schema_version": version, "applied": []})
         self.assertEqual(
             self.query(
-                "SELECT count(*) || ' ' || count(DISTINCT version) || ' ' || max(version) FROM pierre_migrations"
+                "SELECT count(*) || ' ' || count(DISTINCT version) || ' ' || max(version) FROM "
+                "pierre_migrations"
             ),
             f"{version} {version} {version}",
         )
@@ -114,7 +118,8 @@ class Schema(StartCase):
             daemon.check_log()
 
     def test_many_at_once_in_a_database_set_otherwise(self):
-        """A snapshot that is older than the wait for the lock would not show the other daemon's work; the wait itself may take its time."""
+        """A snapshot that is older than the wait for the lock would not show the other daemon's
+        work; the wait itself may take its time."""
         for setting, value in (
             ("default_transaction_isolation", "'serializable'"),
             ("lock_timeout", "'1ms'"),
@@ -129,7 +134,8 @@ class Schema(StartCase):
             self.within(
                 20,
                 lambda: self.query(
-                    "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory' AND application_name = 'pierre-dbd' "
+                    "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory' AND "
+                    "application_name = 'pierre-dbd' "
                     f"AND datname = '{self.name}'"
                 )
                 == "4",
@@ -166,7 +172,8 @@ class Schema(StartCase):
         ):
             self.query(statement)
             before = self.query(
-                "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+                "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE "
+                "relnamespace = 'public'::regnamespace"
             )
             for options in ((), ("--no-migrate",), ("--migrate-only",)):
                 log = self.refused(65, *options)
@@ -239,7 +246,8 @@ class Schema(StartCase):
         )
 
     def test_cut_off_at_every_statement(self):
-        """The connection breaks before the k-th statement of the first start: the next start finds all or nothing of each migration."""
+        """The connection breaks before the k-th statement of the first start: the next start finds
+        all or nothing of each migration."""
         whole, key = None, new_key()
         for stop_at in range(1, 40):
             self.name = f"{self.name[:9]}_{stop_at}"
@@ -354,7 +362,8 @@ class Forms(StartCase):
         )
 
     def test_options(self):
-        """Those of a session hold in each of its connections; only the encoding is the daemon's own business."""
+        """Those of a session hold in each of its connections; only the encoding is the daemon's own
+        business."""
         self.query("CREATE SCHEMA elsewhere")
         daemon = self.stores(
             self.url

@@ -1,6 +1,8 @@
-"""What other sessions and the database's own rules do to the daemon's statements: locks, deadlocks, conflicts, altered tables, spoilt
-sessions, failures in the middle of a pipeline. Would catch: a lock that is waited for without end, an error shown where another try
-would have succeeded, tries without end, a neighbour's failure in a call's answer, a write that an open transaction swallowed."""
+"""What other sessions and the database's own rules do to the daemon's statements: locks, deadlocks,
+conflicts, altered tables, spoilt sessions, failures in the middle of a pipeline. Would catch: a
+lock that is waited for without end, an error shown where another try would have succeeded, tries
+without end, a neighbour's failure in a call's answer, a write that an open transaction
+swallowed."""
 import os
 import random
 import time
@@ -81,7 +83,8 @@ class Locks(StatementCase):
         )
         self.assertEqual(
             self.query(
-                f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{self.name}' AND application_name = 'pierre-dbd' "
+                f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{self.name}' AND "
+                "application_name = 'pierre-dbd' "
                 "AND state <> 'idle'"
             ),
             "0",
@@ -112,7 +115,8 @@ class OwnLocks(StatementCase):
     options = ("--pool", "4", "--pool-min", "4")
 
     def test_same_rows_in_any_order(self):
-        """Many clients change the same few rows, several calls under way each: no two transactions may come to wait for one another."""
+        """Many clients change the same few rows, several calls under way each: no two transactions
+        may come to wait for one another."""
         users = [self.world.user() for _ in range(30)]
         self.within(5, lambda: len(self.backends()) == 4)
         self.before = invariants.Snapshot(self.small)  # with all of them
@@ -146,7 +150,8 @@ class OwnLocks(StatementCase):
 
 class Conflicts(StatementCase):
     def test_deadlock(self):
-        """Two updates of one group against a transaction that does them in the other order: the server ends the group's, and it runs again."""
+        """Two updates of one group against a transaction that does them in the other order: the
+        server ends the group's, and it runs again."""
         first, second = sorted(
             (self.world.user(), self.world.user())
         )  # the order in which a group takes its locks
@@ -183,11 +188,15 @@ class Conflicts(StatementCase):
         self.sound()
 
     def count_tries(self, state, method, params, fail_first):
-        """A trigger refuses the first tries with that SQLSTATE; the sequence counts them all, since it does not go back."""
+        """A trigger refuses the first tries with that SQLSTATE; the sequence counts them all, since
+        it does not go back."""
         self.query(
-            f"CREATE SEQUENCE tries; CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-            f"IF nextval('tries') <= {fail_first} THEN RAISE EXCEPTION 'not now' USING ERRCODE = '{state}'; END IF; "
-            f"RETURN NEW; END $$; CREATE TRIGGER refuse BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION refuse()"
+            "CREATE SEQUENCE tries; CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql "
+            "AS $$ BEGIN "
+            f"IF nextval('tries') <= {fail_first} THEN RAISE EXCEPTION 'not now' USING ERRCODE "
+            f"= '{state}'; END IF; "
+            "RETURN NEW; END $$; CREATE TRIGGER refuse BEFORE UPDATE ON users FOR EACH ROW "
+            "EXECUTE FUNCTION refuse()"
         )
         try:
             answer = self.one.answer(self.one.request(method, params))
@@ -275,10 +284,12 @@ class Spoilt(StatementCase):
         self.sound()
 
     def test_deallocated_by_a_trigger(self):
-        """DEALLOCATE ALL in the middle of a pipeline: what came before is lost with it, and all run again."""
+        """DEALLOCATE ALL in the middle of a pipeline: what came before is lost with it, and all run
+        again."""
         user = self.world.user()
         self.query(
-            "CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'DEALLOCATE ALL'; RETURN NEW; END $$; "
+            "CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE "
+            "'DEALLOCATE ALL'; RETURN NEW; END $$; "
             "CREATE TRIGGER spoil AFTER INSERT ON goals FOR EACH ROW EXECUTE FUNCTION spoil()"
         )
         for _ in range(5):
@@ -296,13 +307,15 @@ class Spoilt(StatementCase):
         self.sound()
 
     def test_settings_left_by_a_trigger(self):
-        """A search_path that stays: the session is given up, and the next caller sees the defaults."""
+        """A search_path that stays: the session is given up, and the next caller sees the
+        defaults."""
         user = self.world.user()
         time.sleep(2.1)  # a connection that is new is not suspected
         self.query(
             "CREATE FUNCTION public.spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
             "PERFORM set_config('search_path', 'nowhere', false); RETURN NEW; END $$; "
-            "CREATE TRIGGER spoil AFTER INSERT ON goals FOR EACH ROW EXECUTE FUNCTION public.spoil()"
+            "CREATE TRIGGER spoil AFTER INSERT ON goals FOR EACH ROW EXECUTE FUNCTION "
+            "public.spoil()"
         )
         self.one.call("create_goal", user_id=user, goal_data={"title": "spoils"})
         self.query("DROP TRIGGER spoil ON goals")
@@ -316,7 +329,8 @@ class Spoilt(StatementCase):
 
 
 class Injected(ServerCase):
-    """Somebody else's statements on the daemon's connection just before a write, as a pooler lets them through."""
+    """Somebody else's statements on the daemon's connection just before a write, as a pooler lets
+    them through."""
 
     settings = StatementCase.settings
 
@@ -353,13 +367,15 @@ class Injected(ServerCase):
 
 
 class Merged(StatementCase):
-    """Look-ups of one kind that wait together share one statement: each still gets its own answer, or its own failure."""
+    """Look-ups of one kind that wait together share one statement: each still gets its own answer,
+    or its own failure."""
 
     def merged(self):
         return self.one.call("daemon.stats")["counters"]["db_merged_calls"]
 
     def test_each_gets_its_own(self):
-        """Keys that are there, that are not, and that are asked for more than once, by every way of looking up."""
+        """Keys that are there, that are not, and that are asked for more than once, by every way of
+        looking up."""
         users = [self.world.user(display_name=f"user {i}") for i in range(40)]
         for user in users[::2]:
             self.one.call("update_strava_token", user_id=user, **TOKEN)
@@ -442,11 +458,13 @@ class Merged(StatementCase):
         self.sound()
 
     def test_statement_fails(self):
-        """One key makes the shared statement fail: the others are answered all the same, and nothing is merged for a while."""
+        """One key makes the shared statement fail: the others are answered all the same, and
+        nothing is merged for a while."""
         users = [self.world.user() for _ in range(20)]
         self.query(
             "ALTER TABLE users RENAME TO users_kept; CREATE VIEW users AS SELECT * FROM users_kept "
-            f"WHERE CASE WHEN id = '{users[7]}' THEN 1 / (length(email) - length(email)) ELSE 1 END = 1"
+            f"WHERE CASE WHEN id = '{users[7]}' THEN 1 / (length(email) - length(email)) ELSE 1 "
+            "END = 1"
         )
         try:
             for _ in range(3):
@@ -496,7 +514,8 @@ class Pipelines(StatementCase):
         self.sound()
 
     def test_random(self):
-        """Random pipelines, many of whose calls must fail, against a model that knows what each call finds."""
+        """Random pipelines, many of whose calls must fail, against a model that knows what each
+        call finds."""
         seed = os.environ.get("PIERRE_TEST_SEED", "pipelines")
         chance, model = random.Random(seed), Model()
         rounds, kinds = 10000 if LONG else 300, {}

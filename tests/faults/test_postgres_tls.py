@@ -1,5 +1,6 @@
-"""Encrypted connections to PostgreSQL, by the options of its URL. Would catch: a certificate that is not looked at, a name that is not
-compared, a silent fall-back to plain text, a password in what is told of a failure, an answer that stays within OpenSSL unread."""
+"""Encrypted connections to PostgreSQL, by the options of its URL. Would catch: a certificate that
+is not looked at, a name that is not compared, a silent fall-back to plain text, a password in what
+is told of a failure, an answer that stays within OpenSSL unread."""
 import os
 import select
 import socket
@@ -96,8 +97,9 @@ class Authority:
 
 
 class LargeRecords:
-    """Ends TLS before the server and sends each answer in records as large as TLS has them, as PostgreSQL 17 and some poolers do. The
-    server that the tests run on makes none beyond 8 KiB, for which libpq always has room."""
+    """Ends TLS before the server and sends each answer in records as large as TLS has them, as
+    PostgreSQL 17 and some poolers do. The server that the tests run on makes none beyond 8 KiB, for
+    which libpq always has room."""
 
     def __init__(self, server, pair):
         self.path = os.path.join(server.folder, f".s.PGSQL.{server.port}")
@@ -148,7 +150,8 @@ class LargeRecords:
 class Tls(ServerCase):
     @classmethod
     def setUpClass(cls):
-        # Who comes without encryption, or as another role than the one whose name stands in the certificate, is not let in.
+        # Who comes without encryption, or as another role than the one whose name stands in the
+        # certificate, is not let in.
         cls.server = PostgresServer(
             {"fsync": "off"},
             [
@@ -179,14 +182,16 @@ class Tls(ServerCase):
         )
         cls.server.start()
         cls.server.psql(
-            f"CREATE ROLE pierre LOGIN SUPERUSER PASSWORD '{PASSWORD}'; CREATE ROLE certified LOGIN SUPERUSER",
+            f"CREATE ROLE pierre LOGIN SUPERUSER PASSWORD '{PASSWORD}'; "
+            "CREATE ROLE certified LOGIN SUPERUSER",
             "postgres",
         )
         model.secrets.add(PASSWORD)
 
     @classmethod
     def own(cls):
-        """The server's account must be able to read its key; as root, the daemon reads the client's all the same."""
+        """The server's account must be able to read its key; as root, the daemon reads the client's
+        all the same."""
         user = account()
         for entry in [cls.folder] + [
             os.path.join(cls.folder, name) for name in os.listdir(cls.folder)
@@ -209,7 +214,8 @@ class Tls(ServerCase):
             else ["ALTER SYSTEM SET ssl = off"]
         ) + ["SELECT pg_reload_conf()"]:
             self.server.psql(statement, "postgres")
-        # The reload is over when a new connection is greeted in the new way; which connection that is, no statement can tell.
+        # The reload is over when a new connection is greeted in the new way; which connection that
+        # is, no statement can tell.
         expected = pair and self.fingerprint(pair[0])
         self.within(10, lambda: self.shown() == expected, 0.05)
 
@@ -258,7 +264,8 @@ class Tls(ServerCase):
 
     def encrypted(self):
         return self.server.psql(
-            "SELECT count(*), count(*) FILTER (WHERE ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE "
+            "SELECT count(*), count(*) FILTER (WHERE ssl) FROM pg_stat_ssl JOIN "
+            "pg_stat_activity USING (pid) WHERE "
             f"datname = '{self.name}' AND application_name = 'pierre-dbd'",
             "postgres",
         )
@@ -354,7 +361,8 @@ class Tls(ServerCase):
         )
 
     def test_large_records(self):
-        """libpq takes the last record in two pieces, of which only the first is announced by the socket."""
+        """libpq takes the last record in two pieces, of which only the first is announced by the
+        socket."""
         proxy = LargeRecords(self.server, self.right)
         self.addCleanup(proxy.listener.close)
         url = self.to("verify-full", root=self.root).replace(

@@ -1,6 +1,7 @@
-"""Loss of power: every write and sync of the database's files is traced, then images are made as a disk might hold them at some
-moment: what was synced is there, what was not is there, missing or torn. Each image must open, be sound, and hold every write
-that had been answered. Would catch: an answer before its fsync, a checkpoint that goes ahead of the log, a missing sync of the database."""
+"""Loss of power: every write and sync of the database's files is traced, then images are made as a
+disk might hold them at some moment: what was synced is there, what was not is there, missing or
+torn. Each image must open, be sound, and hold every write that had been answered. Would catch: an
+answer before its fsync, a checkpoint that goes ahead of the log, a missing sync of the database."""
 import os
 import random
 import re
@@ -56,7 +57,8 @@ class Disk:
         return bytes(content)
 
     def image(self, chance):
-        """path -> content after the power went: of the unsynced writes some are there, some not, some torn at a sector."""
+        """path -> content after the power went: of the unsynced writes some are there, some not,
+        some torn at a sector."""
         found = {}
         odds = chance.choice((0.0, 0.5, 0.9, 1.0))
         for path in set(self.synced) | set(self.pending):
@@ -158,9 +160,9 @@ class Power(Case):
         return emails
 
     def events(self, trace, path):
-        """("write", path, offset, data), ("truncate", path, length), ("unlink", path), ("begin" / "sync", path, thread),
-        ("answer", id). A sync
-        counts from its end, and for the writes that stood before its begin."""
+        """("write", path, offset, data), ("truncate", path, length), ("unlink", path), ("begin" /
+        "sync", path, thread), ("answer", id). A sync counts from its end, and for the writes that
+        stood before its begin."""
         unfinished = {}
         with open(trace, encoding="ascii", errors="replace") as file:
             for line in file:

@@ -1,8 +1,10 @@
-"""Random raw passwords in database URLs, and the real program. Would catch: a part of a password in what is shown of the settings, in
-what a failed start says, or in the log, since the password holds characters that divide a URL.
+"""Random raw passwords in database URLs, and the real program. Would catch: a part of a password in
+what is shown of the settings, in what a failed start says, or in the log, since the password holds
+characters that divide a URL.
 
-The form that is shown is tried far more often by tests/unit/test_redact.c. Only runs of letters that are rare are looked for, so that no word of a message
-counts as one. PIERRE_TEST_SEED gives another seed."""
+The form that is shown is tried far more often by tests/unit/test_redact.c. Only runs of letters
+that are rare are looked for, so that no word of a message counts as one. PIERRE_TEST_SEED gives
+another seed."""
 import os
 import random
 import subprocess

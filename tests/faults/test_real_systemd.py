@@ -1,7 +1,8 @@
-"""The shipped units under a real systemd (lib/machine.py), installed by the guide's own lines. Would catch: a line of the install guide
-that does not work, a sandbox that the daemon, a backup or a change of the key runs into, a restart that loses an answered write or refuses
-a connection, a watchdog that systemd does not hear, a wrong configuration that costs more than its mending.
-SQLite only: PostgreSQL is a server beside the service, of which the units know nothing."""
+"""The shipped units under a real systemd (lib/machine.py), installed by the guide's own lines.
+Would catch: a line of the install guide that does not work, a sandbox that the daemon, a backup or
+a change of the key runs into, a restart that loses an answered write or refuses a connection, a
+watchdog that systemd does not hear, a wrong configuration that costs more than its mending. SQLite
+only: PostgreSQL is a server beside the service, of which the units know nothing."""
 import contextlib
 import json
 import os
@@ -27,16 +28,19 @@ LATER = "2030-01-01T00:00:00Z"
 
 
 def guide(heading):
-    """The first block of commands under a heading of docs/operations.md."""
-    with open(os.path.join(ROOT, "docs", "operations.md"), encoding="utf-8") as file:
-        text = file.read()
+    """The first block of commands under a heading of docs/run.md or docs/recover.md."""
+    text = ""
+    for page in ("run.md", "recover.md"):
+        with open(os.path.join(ROOT, "docs", page), encoding="utf-8") as file:
+            text += file.read()
     return re.search(rf"^##+ {heading}\n.*?```sh\n(.*?)```", text, re.DOTALL | re.MULTILINE).group(
         1
     )
 
 
 class Writers:
-    """Clients that create users one after the other; a call without an answer is sent again on a new connection."""
+    """Clients that create users one after the other; a call without an answer is sent again on a
+    new connection."""
 
     def __init__(self, path, count=4):
         self.path, self.stop, self.lock = path, threading.Event(), threading.Lock()
@@ -111,7 +115,8 @@ class Real(Case):
 
     @classmethod
     def install(cls):
-        """The guide, line by line. What builds is left out: this build is the one that is tested."""
+        """The guide, line by line. What builds is left out: this build is the one that is
+        tested."""
         lines = [
             line
             for line in guide("Installing").splitlines()
@@ -179,7 +184,8 @@ class Real(Case):
 
 class Installed(Real):
     def test_the_guide_ends_with_a_healthy_service(self):
-        """Its last line is the doctor, as root, who names no socket and finds the service's; so do the client and its library."""
+        """Its last line is the doctor, as root, who names no socket and finds the service's; so do
+        the client and its library."""
         self.assertIn("pierre-dbctl doctor", self.lines[-1])
         self.assertIn(f"{SOCKET} (from the system's service)", self.last.stdout)
         self.assertNotRegex(self.last.stdout, r"(?m)^fail")
@@ -242,7 +248,8 @@ class Installed(Real):
         self.drop_in("[Service]\nUser=fitness\nGroup=fitness\n")
         socket_unit = "/etc/systemd/system/pierre-dbd.socket.d/test.conf"
         self.m.write(socket_unit, "[Socket]\nSocketUser=fitness\nSocketGroup=fitness\n")
-        self.addCleanup(self.m.shell, f"systemctl stop pierre-dbd.socket pierre-dbd; rm {socket_unit}; "
+        self.addCleanup(self.m.shell, "systemctl stop pierre-dbd.socket pierre-dbd; "
+        f"rm {socket_unit}; "
                         "systemctl daemon-reload; systemctl start pierre-dbd.socket")  # fmt: skip
         before = self.call("get_user_count")
         self.m.shell("systemctl stop pierre-dbd.socket pierre-dbd; systemctl daemon-reload; "
@@ -314,7 +321,8 @@ class Restarted(Real):
             return isinstance(one.read(), list)
 
     def test_watchdog(self):
-        """A process that does not move is replaced. A shorter time than the shipped one, whose value is looked at."""
+        """A process that does not move is replaced. A shorter time than the shipped one, whose
+        value is looked at."""
         self.assertEqual(self.m.property(UNIT, "WatchdogUSec"), "30s")
         self.drop_in("[Service]\nWatchdogSec=3\n")
         self.m.run("systemctl", "restart", "pierre-dbd")
@@ -358,10 +366,12 @@ class Restarted(Real):
         return sum("PIERRE_DBD_POOL" in one["MESSAGE"] for one in self.m.journal(UNIT))
 
     def test_wrong_configuration(self):
-        """Clients that keep connecting try the service again and again; mended, one command is enough."""
+        """Clients that keep connecting try the service again and again; mended, one command is
+        enough."""
         self.break_configuration()
         before = self.failed_starts()
-        # More starts than systemd's own limits allow: 20 of a socket in 2 s, 5 of a service in 10 s.
+        # More starts than systemd's own limits allow: 20 of a socket in 2 s, 5 of a service in 10
+        # s.
         threads = 4
         with contextlib.ExitStack() as clients:
             for _ in range(threads):
@@ -415,7 +425,8 @@ class Restarted(Real):
 
 
 class Kept(Real):
-    """Backup, restore and the change of the key, as the document says, within the shipped sandbox."""
+    """Backup, restore and the change of the key, as the document says, within the shipped
+    sandbox."""
 
     def user_with_token(self, email):
         user = self.call("create_user", user={"email": email, "password_hash": HASH})
@@ -463,8 +474,10 @@ class Kept(Real):
         before = self.m.run("cat", "/etc/pierre-dbd/encryption.key").stdout
         place = f"/etc/systemd/system/{UNIT}.d/override.conf"
         script = guide("Changing the key")
-        lines = re.sub(r"sudo systemctl edit pierre-dbd *# (\[Service\])\n *# (LoadCredential=\S+)\n",
-                       rf"mkdir -p {os.path.dirname(place)}; printf '\1\\n\2\\n' >{place}; systemctl daemon-reload\n",
+        lines = re.sub(r"sudo systemctl edit pierre-dbd *# (\[Service\])\n *# "
+        r"(LoadCredential=\S+)\n",
+                       rf"mkdir -p {os.path.dirname(place)}; printf '\1\\n\2\\n' >{place}; "
+                       r"systemctl daemon-reload\n",
                        script)  # fmt: skip
         self.assertNotIn("systemctl edit", lines)
         self.assertIn("LoadCredential=previous_encryption_key", lines)

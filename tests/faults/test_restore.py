@@ -1,5 +1,6 @@
-"""A copy in the place of a database: the log of another file is never replayed, and a restore leaves the old file or the new one.
-Would catch: a foreign log or journal replayed into a copy, a crash that is taken for one, a restore that is half done after a kill."""
+"""A copy in the place of a database: the log of another file is never replayed, and a restore
+leaves the old file or the new one. Would catch: a foreign log or journal replayed into a copy, a
+crash that is taken for one, a restore that is half done after a kill."""
 import glob
 import json
 import os
@@ -128,7 +129,8 @@ class ForeignLog(OpenCase):
         self.assertEqual(self.count(), 2)
 
     def by_a_killed_program(self, pragmas, statement):
-        """Another program, like the server before this one, is killed with work under way or in its log."""
+        """Another program, like the server before this one, is killed with work under way or in its
+        log."""
         program = textwrap.dedent(
             f"""
             import os, signal, sqlite3

@@ -1,6 +1,7 @@
-"""Changing the key while the daemon goes on. Would catch: an answer that differs before, amid and after; a token that is lost or set back
-by the change when its owner writes it at the same moment; a change that is called finished while rows of the old key are left; one that a
-kill -9 breaks; a daemon that starts without a key that is still needed; more sealings under one key than are safe."""
+"""Changing the key while the daemon goes on. Would catch: an answer that differs before, amid and
+after; a token that is lost or set back by the change when its owner writes it at the same moment; a
+change that is called finished while rows of the old key are left; one that a kill -9 breaks; a
+daemon that starts without a key that is still needed; more sealings under one key than are safe."""
 import json
 import os
 import re
@@ -110,11 +111,13 @@ class RotationCase(Case):
 
     def texts(self):
         return self.sql(
-            "SELECT strava_access_token, strava_refresh_token, strava_nonce, fitbit_access_token, fitbit_nonce FROM users ORDER BY id"
+            "SELECT strava_access_token, strava_refresh_token, strava_nonce, "
+            "fitbit_access_token, fitbit_nonce FROM users ORDER BY id"
         )
 
     def steps(self, most=None):
-        """Calls rotate_key until it is over, or so often; the last answer and all that was sealed anew."""
+        """Calls rotate_key until it is over, or so often; the last answer and all that was sealed
+        anew."""
         resealed = 0
         with self.daemon.connect() as c:
             while True:
@@ -138,10 +141,12 @@ class Changing(RotationCase):
         self.logged(
             self.daemon,
             re.compile(
-                r'level=notice msg="the key is being changed: [^"]*" key=[0-9a-f]{16} previous_key=[0-9a-f]{16}\n'
+                r'level=notice msg="the key is being changed: [^"]*" key=[0-9a-f]{16} '
+                r"previous_key=[0-9a-f]{16}\n"
             ),
         )
-        # What is written now is the new key's; the old one alone is not enough any more, nor the new one yet.
+        # What is written now is the new key's; the old one alone is not enough any more, nor the
+        # new one yet.
         with self.daemon.connect() as c:
             c.call("update_strava_token", [users[7], "fresh", "fresh refresh", EXPIRES, "all"])
             before[14] = c.call("get_strava_token", user_id=users[7])
@@ -152,8 +157,8 @@ class Changing(RotationCase):
         self.assertEqual((code, said), (0, ""))
         self.assertRegex(
             out,
-            r"^all tokens of 250 users are under the key [0-9a-f]{16}; 499 were sealed anew\n"
-            r"the previous key [0-9a-f]{16} is needed no more: .*\n$",
+            r"^all tokens of 250 users are sealed with the key [0-9a-f]{16}; 499 were re-encrypted\n"
+            r"the previous key [0-9a-f]{16} is no longer needed: .*\n$",
         )
         self.logged(
             self.daemon,
@@ -186,7 +191,7 @@ class Changing(RotationCase):
         self.restart(self.new)
         code, out, said = ctl(self.daemon, "rotate-key")
         self.assertEqual((code, said), (0, ""))
-        self.assertRegex(out, r"^all tokens of 250 users are under the key [0-9a-f]{16}\n$")
+        self.assertRegex(out, r"^all tokens of 250 users are sealed with the key [0-9a-f]{16}\n$")
         self.daemon.stop()
 
     def test_going_back(self):
@@ -267,7 +272,8 @@ class Changing(RotationCase):
             self.sql(f"UPDATE users SET fitbit_nonce = strava_nonce WHERE id = '{user}'")
         # No token for anybody, and no reason to wait: a column of it is missing.
         self.sql(
-            f"UPDATE users SET strava_scope = NULL, strava_nonce = fitbit_nonce WHERE id = '{users[8]}'"
+            "UPDATE users SET strava_scope = NULL, strava_nonce = fitbit_nonce WHERE id = "
+            f"'{users[8]}'"
         )
         for _ in range(2):
             code, out, said = ctl(self.daemon, "rotate-key")
@@ -276,7 +282,8 @@ class Changing(RotationCase):
             self.logged(
                 self.daemon,
                 re.compile(
-                    r'level=warning msg="the change to the key [0-9a-f]{16} is not finished: 3 tokens '
+                    r'level=warning msg="the change to the key [0-9a-f]{16} is not finished: 3 '
+                    r"tokens "
                 ),
             )
             self.assertEqual(
@@ -302,7 +309,8 @@ class Changing(RotationCase):
         self.daemon.stop()
 
     def test_while_their_owners_write(self):
-        """Each owner counts: a token must always be the last that was answered, also the moment after, and in the end."""
+        """Each owner counts: a token must always be the last that was answered, also the moment
+        after, and in the end."""
         self.daemon.start()
         users = self.fill(300)
         self.restart(self.new, self.old)
@@ -486,7 +494,7 @@ class Changing(RotationCase):
         self.assertEqual(ctl(self.daemon, "rotate-key", "now")[0], 64)
         code, out, said = ctl(self.daemon, "rotate-key")
         self.assertEqual((code, said), (0, ""))
-        self.assertRegex(out, r"^all tokens of 0 users are under the key [0-9a-f]{16}\n$")
+        self.assertRegex(out, r"^all tokens of 0 users are sealed with the key [0-9a-f]{16}\n$")
         self.daemon.stop()
         self.assertEqual(ctl(self.daemon, "rotate-key", timeout=20)[0], 75)
 

@@ -1,5 +1,6 @@
-"""Canary secrets through every method and a set of faults, then a search for them wherever others could read. Would catch: a
-password in a message or a log line, a hash quoted from the database's own error, a key in /proc, a token that lingers in memory.
+"""Canary secrets through every method and a set of faults, then a search for them wherever others
+could read. Would catch: a password in a message or a log line, a hash quoted from the database's
+own error, a key in /proc, a token that lingers in memory.
 
 What is looked for where:
 - keys, tokens, passwords, hashes, session tokens, the database's password: in the log at its most talkative, in every error answer, in
@@ -77,10 +78,12 @@ class Canaries(Case):
         for secret in self.told:
             self.assertNotIn(secret.encode(), data, f"{secret[:14]}… stands in {where}")
 
-    # The run through everything -----------------------------------------------------------------------------------
+    # The run through everything
+    # -----------------------------------------------------------------------------------
 
     def run_methods(self, daemon):
-        """Every method with success where that can be; secrets that are made on the way join the list."""
+        """Every method with success where that can be; secrets that are made on the way join the
+        list."""
         with daemon.connect() as one:
             samples = Samples(one)
             params = samples.params()
@@ -113,7 +116,8 @@ class Canaries(Case):
             self.errors.append(strict.dumps(answer["error"]))
 
     def bad_lines(self, user):
-        """Requests that fail, with secrets where secrets belong. The first member says nothing of a secret."""
+        """Requests that fail, with secrets where secrets belong. The first member says nothing of a
+        secret."""
         token = {
             "user_id": user,
             "access_token": self.access,
@@ -248,7 +252,8 @@ class Canaries(Case):
                 time.sleep(0.2)
                 outside.execute("ROLLBACK")
                 outside.execute(
-                    "CREATE TRIGGER refuse BEFORE UPDATE ON users BEGIN SELECT RAISE(ABORT, 'row refused'); END"
+                    "CREATE TRIGGER refuse BEFORE UPDATE ON users BEGIN SELECT RAISE(ABORT, "
+                    "'row refused'); END"
                 )
                 waiting += calls(one)
                 for request in waiting:
@@ -296,7 +301,8 @@ class Canaries(Case):
             self.assertEqual(answer["error"]["data"]["kind"], "decryption_failed")
             self.keep(answer)
 
-    # What is looked at ---------------------------------------------------------------------------------------------
+    # What is looked at
+    # ---------------------------------------------------------------------------------------------
 
     def check_files(self, daemon):
         folders = [
@@ -391,7 +397,8 @@ class Everywhere(Canaries):
         self.look(log, "the log")
 
     def test_many_at_once(self):
-        """Buffers that grew under load and went back to the spares are as clean as those of a single call."""
+        """Buffers that grew under load and went back to the spares are as clean as those of a
+        single call."""
         with Daemon(options=VERBOSE) as daemon:
             with daemon.connect() as one:
                 users = [World(one).user() for _ in range(20)]
@@ -571,12 +578,14 @@ class Hygiene(Case):
         self.assertIn(found, ([], [b"ENCRYPTION_KEY="]))
 
     def test_no_core_even_without_the_limit(self):
-        """A second lock behind RLIMIT_CORE: with that made ineffective (a preloaded setrlimit that does nothing) the process is not
-        dumpable all the same; a control process under the same conditions does leave a core."""
+        """A second lock behind RLIMIT_CORE: with that made ineffective (a preloaded setrlimit that
+        does nothing) the process is not dumpable all the same; a control process under the same
+        conditions does leave a core."""
         compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
         if SANITIZER or compiler is None:
             self.skipTest(
-                "needs a C compiler and a build that does not let itself be traced: cores are NOT tested"
+                "needs a C compiler and a build that does not let itself be traced: cores are "
+                "NOT tested"
             )
         folder = temporary_folder()
         self.addCleanup(shutil.rmtree, folder, True)
@@ -585,8 +594,10 @@ class Hygiene(Case):
             [compiler, "-shared", "-fPIC", "-xc", "-", "-o", library],
             check=True,
             text=True,
-            input="int setrlimit(int which, const void *limit) { (void)which; (void)limit; return 0; }\n"
-            "int setrlimit64(int which, const void *limit) { (void)which; (void)limit; return 0; }\n",
+            input="int setrlimit(int which, const void *limit) { (void)which; (void)limit; "
+            "return 0; }\n"
+            "int setrlimit64(int which, const void *limit) { (void)which; (void)limit; "
+            "return 0; }\n",
         )
         unlimited = lambda: resource.setrlimit(
             resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
@@ -598,7 +609,8 @@ class Hygiene(Case):
         control.wait()
         if not any("core" in name for name in os.listdir(folder)):
             self.skipTest(
-                "this machine leaves no core files in the working folder (kernel.core_pattern): cores are NOT tested"
+                "this machine leaves no core files in the working folder (kernel.core_pattern): "
+                "cores are NOT tested"
             )
         daemon = Daemon("sqlite", environment={"LD_PRELOAD": library})
         daemon.limits = unlimited
@@ -612,7 +624,8 @@ class Hygiene(Case):
         self.assertEqual([name for name in os.listdir(daemon.folder) if "core" in name], [])
 
     def test_own_user_may_not_look_inside(self):
-        """Not dumpable: /proc/PID belongs to root, and another process of the same user reads neither memory nor environment."""
+        """Not dumpable: /proc/PID belongs to root, and another process of the same user reads
+        neither memory nor environment."""
         if SANITIZER:
             self.skipTest("a sanitizer's build lets itself be traced")
         if os.geteuid() != 0:

@@ -1,6 +1,8 @@
-"""Callers and random faults for as long as one likes: PIERRE_TEST_SOAK=28800 python3 -m pytest tests/faults/test_soak.py for eight hours, some seconds in an
-ordinary run. After each round all invariants hold, and at the end memory and descriptors are where they were after the first ones. Would
-catch: what leaks a little at each fault, and what two faults at once do that neither does alone."""
+"""Callers and random faults for as long as one likes: PIERRE_TEST_SOAK=28800 python3 -m pytest
+tests/faults/test_soak.py for eight hours, some seconds in an ordinary run. After each round all
+invariants hold, and at the end memory and descriptors are where they were after the first ones.
+Would catch: what leaks a little at each fault, and what two faults at once do that neither does
+alone."""
 import os
 import random
 import resource
@@ -108,7 +110,8 @@ class Faults:
 
     def postgres_terminated(self):
         self.daemon.database.query(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = "
+            "current_database() "
             "AND usename = 'pierre_daemon'"
         )
 
@@ -139,7 +142,8 @@ class Soak(Case):
                     held.append((invariants.memory(daemon.pid), invariants.count_fds(daemon.pid)))
                     if len(held) % 100 == 0:
                         print(
-                            f"  after {done} rounds: {held[-1][0] >> 20} MiB, {held[-1][1]} descriptors, {answered} answered writes",
+                            f"  after {done} rounds: {held[-1][0] >> 20} MiB, {held[-1][1]} "
+                            f"descriptors, {answered} answered writes",
                             flush=True,
                         )
         print(f"  {done} rounds, {answered} answered writes, faults: {faults}", flush=True)
@@ -183,7 +187,8 @@ class Soak(Case):
 
     @staticmethod
     def tidy(daemon):
-        """What old rounds have stored goes, by somebody else's hand: a database that grows for hours would need more memory by itself."""
+        """What old rounds have stored goes, by somebody else's hand: a database that grows for
+        hours would need more memory by itself."""
         if databases.chosen() == "postgres":
             if int(daemon.database.query("SELECT count(*) FROM api_key_usage")) > KEPT:
                 daemon.database.query("DELETE FROM users")

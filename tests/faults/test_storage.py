@@ -1,5 +1,6 @@
-"""The database file under attack: full disk, outsiders' locks, files removed, replaced, corrupted or read-only. Would catch: a
-lost write that was answered, a crash or a hang on bad pages, a WAL unlinked under the daemon that swallows everything."""
+"""The database file under attack: full disk, outsiders' locks, files removed, replaced, corrupted
+or read-only. Would catch: a lost write that was answered, a crash or a hang on bad pages, a WAL
+unlinked under the daemon that swallows everything."""
 import os
 import random
 import resource
@@ -145,7 +146,8 @@ class Locks(Case):
             invariants.check(daemon, before)
 
     def test_locked_for_longer_than_a_call_may_take(self):
-        """Exclusively even. Writes are `timeout` with outcome none; they did not happen; afterwards all is well."""
+        """Exclusively even. Writes are `timeout` with outcome none; they did not happen; afterwards
+        all is well."""
         with Daemon(options=("--call-timeout", "1s")) as daemon, daemon.connect() as connection:
             user = World(connection).user()
             before = invariants.Snapshot(daemon)
@@ -178,7 +180,8 @@ class Locks(Case):
             invariants.check(daemon, before)
 
     def test_long_reader_pins_the_wal(self):
-        """An outside read transaction keeps the WAL from being reset: it is seen in the stats, and shrinks or is reused afterwards."""
+        """An outside read transaction keeps the WAL from being reset: it is seen in the stats, and
+        shrinks or is reused afterwards."""
         with Daemon(options=("--checkpoint-pages", "50")) as daemon, daemon.connect() as connection:
             World(connection).user()
             before = invariants.Snapshot(daemon)
@@ -211,7 +214,8 @@ class Locks(Case):
             invariants.check(daemon, before)
 
     def test_very_long_log(self):
-        """One that a reader has kept from being reused until it is very long is warned of, and cut once the reader has gone."""
+        """One that a reader has kept from being reused until it is very long is warned of, and cut
+        once the reader has gone."""
         if SANITIZER:
             self.skipTest("a quarter of a GiB takes too long in a sanitizer's build")
         with Daemon() as daemon, daemon.connect() as connection:
@@ -236,7 +240,8 @@ class Locks(Case):
             self.assertEqual(daemon.log().count("keeps it from being reused"), 1)
 
     def test_log_stays_short_under_load(self):
-        """Pages are moved beside the writer while it writes: the WAL is begun anew all the same, however much is written at once."""
+        """Pages are moved beside the writer while it writes: the WAL is begun anew all the same,
+        however much is written at once."""
         with Daemon(options=("--checkpoint-pages", "50")) as daemon:
             sizes, before = [], None
             with daemon.connect() as connection:
@@ -262,7 +267,8 @@ class Locks(Case):
                     worker.join()
                 stats = connection.call("daemon.stats")
             self.assertEqual(len(sizes), 36)
-            # 3,600 users are some 20 MiB of pages; one group of all that wait may add 2 MiB to what is due.
+            # 3,600 users are some 20 MiB of pages; one group of all that wait may add 2 MiB to what
+            # is due.
             self.assertLess(max(sizes), 10 << 20, "the WAL is not begun anew")
             self.assertGreater(stats["counters"]["sqlite_checkpoints"], 5)
             invariants.check(daemon, before)
@@ -270,8 +276,9 @@ class Locks(Case):
 
 class Removed(Case):
     def one(self, change, database=None, kept=False):
-        """After the change no write may be answered with success and then be gone; within 5 s the daemon says why and ends with 74.
-        kept: the database itself is where it was, so that all that was answered is there at the next start.
+        """After the change no write may be answered with success and then be gone; within 5 s the
+        daemon says why and ends with 74. kept: the database itself is where it was, so that all
+        that was answered is there at the next start.
         """
         daemon = Daemon("sqlite", database)
         daemon.start()
@@ -326,14 +333,16 @@ class Removed(Case):
         self.one(lambda path: os.unlink(path + "-wal"), Sqlite(folder, "link.db"), kept=True)
 
     def test_index_removed(self):
-        """Whoever opens the database then would share neither locks nor the log's end with the daemon."""
+        """Whoever opens the database then would share neither locks nor the log's end with the
+        daemon."""
         self.one(lambda path: os.unlink(path + "-shm"), kept=True)
 
     def test_database_removed(self):
         self.one(os.unlink)
 
     def test_database_replaced(self):
-        """By a copy with a log of its own, as somebody does who puts a backup in its place: the daemon leaves both alone at its end."""
+        """By a copy with a log of its own, as somebody does who puts a backup in its place: the
+        daemon leaves both alone at its end."""
         put = {}
 
         def change(path):
@@ -352,7 +361,8 @@ class Removed(Case):
                 self.assertEqual(file.read(), content, f"{path} was written to")
 
     def test_database_alone_replaced(self):
-        """By a copy of itself: its log, which goes on to be the daemon's, belongs to the one that is gone."""
+        """By a copy of itself: its log, which goes on to be the daemon's, belongs to the one that
+        is gone."""
 
         def change(path):
             os.rename(path, path + "-old")
@@ -404,7 +414,8 @@ class Corrupt(Case):
                 file.write(wal)
 
     def survives(self, what, codes=(65, 74)):
-        """It starts and answers each call with a result or an error, or refuses to start with one of the codes; never a signal, never a hang."""
+        """It starts and answers each call with a result or an error, or refuses to start with one
+        of the codes; never a signal, never a hang."""
         daemon = self.daemon()
         try:
             daemon.start()
@@ -527,7 +538,8 @@ class Corrupt(Case):
             self.assertEqual(self.survives("a WAL of garbage"), "served")
 
     def test_wal_torn_after_kill(self):
-        """Killed with a full WAL, whose end is then cut or overwritten: all writes before that point are there."""
+        """Killed with a full WAL, whose end is then cut or overwritten: all writes before that
+        point are there."""
         daemon = self.daemon()
         daemon.options = ["--checkpoint-pages", "100000"]
         daemon.start()
@@ -611,7 +623,8 @@ class ReadOnly(Case):
 
 class Interference(Case):
     def test_outsiders_read_and_write_beside_it(self):
-        """sqlite3 in another process writes too (the old server, a backup): both sides' rows are there, nobody is refused."""
+        """sqlite3 in another process writes too (the old server, a backup): both sides' rows are
+        there, nobody is refused."""
         with Daemon() as daemon:
             before = invariants.Snapshot(daemon)
             problems, outside_rows = [], []
@@ -621,7 +634,8 @@ class Interference(Case):
                 for index in range(60):
                     try:
                         database.execute(
-                            "INSERT INTO users (id, email, password_hash, created_at, last_active) VALUES (?,?,?,?,?)",
+                            "INSERT INTO users (id, email, password_hash, created_at, "
+                            "last_active) VALUES (?,?,?,?,?)",
                             (
                                 uuid4(),
                                 f"outside{index}@example.com",

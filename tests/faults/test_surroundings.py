@@ -1,5 +1,6 @@
-"""What is around the daemon fails: its log, the clock, memory, inherited descriptors. Would catch: a loop that blocks on its log,
-a deadline by the wall clock, an allocation failure that kills, a core file with the key."""
+"""What is around the daemon fails: its log, the clock, memory, inherited descriptors. Would catch:
+a loop that blocks on its log, a deadline by the wall clock, an allocation failure that kills, a
+core file with the key."""
 import datetime
 import os
 import resource
@@ -91,7 +92,8 @@ class Log(Case):
         self.assertEqual(daemon.terminate(), 0)
 
     def test_no_standard_descriptors_at_all(self):
-        """Started with 0, 1 and 2 closed, the database must not end up as descriptor 2 and be written over by the log."""
+        """Started with 0, 1 and 2 closed, the database must not end up as descriptor 2 and be
+        written over by the log."""
         daemon = Daemon()
         self.addCleanup(daemon.discard)
         open(daemon.log_path, "ab").close()
@@ -122,7 +124,8 @@ class Log(Case):
 
 
 class Clock(Case):
-    """The wall clock jumps (a preloaded library of the tests moves it): deadlines go by the other clock, data by this one."""
+    """The wall clock jumps (a preloaded library of the tests moves it): deadlines go by the other
+    clock, data by this one."""
 
     def setUp(self):
         compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
@@ -183,7 +186,8 @@ class Clock(Case):
             self.assertNotIn("=-", daemon.log())
 
     def test_month_and_session_go_by_the_wall_clock(self):
-        """A session ends when the wall clock says so; this month's usage begins anew with the month."""
+        """A session ends when the wall clock says so; this month's usage begins anew with the
+        month."""
         with Daemon(environment=self.environment) as daemon, daemon.connect() as connection:
             world = World(connection)
             key = world.api_key(
@@ -206,7 +210,8 @@ class Clock(Case):
 
 class Memory(Case):
     def test_little_address_space(self):
-        """With little room for more memory, calls fail or connections close; the process lives and heals."""
+        """With little room for more memory, calls fail or connections close; the process lives and
+        heals."""
         if SANITIZER:
             self.skipTest("a sanitizer's build takes all the address space")
         daemon = Daemon()

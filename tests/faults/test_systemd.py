@@ -1,5 +1,6 @@
-"""The daemon as a service, with a harness that plays systemd (lib/notify.py). Would catch: ready before it answers, a stop or a
-reload that is not told, a passed socket that is unlinked or chmodded, calls lost across a restart."""
+"""The daemon as a service, with a harness that plays systemd (lib/notify.py). Would catch: ready
+before it answers, a stop or a reload that is not told, a passed socket that is unlinked or
+chmodded, calls lost across a restart."""
 import contextlib
 import glob
 import os
@@ -30,7 +31,8 @@ def ping(path, timeout=10.0):
 
 class Ready(Services):
     def test_ready_when_it_answers(self):
-        """A database that lets it wait: no READY=1 and no socket that answers before; both at once after."""
+        """A database that lets it wait: no READY=1 and no socket that answers before; both at once
+        after."""
         if databases.chosen() == "sqlite":
             service = self.service()
             first = sqlite3.connect(service.database.path, isolation_level=None)
@@ -60,7 +62,8 @@ class Ready(Services):
         service.end()
 
     def test_messages_of_a_life(self):
-        """Migrations extend the start's time; then ready; a status with counts; the end is told, with time for it."""
+        """Migrations extend the start's time; then ready; a status with counts; the end is told,
+        with time for it."""
         service = self.service(fresh=True).start()
         fields = [fields for _, fields in service.notify.read()]
         ready = next(number for number, one in enumerate(fields) if "READY" in one)
@@ -78,7 +81,8 @@ class Ready(Services):
             status = service.notify.wait(15, "STATUS", since=ready + 1)["STATUS"]
             self.assertRegex(
                 status,
-                r"^running: [12] clients, \d+ calls under way; (sqlite|postgresql): \d+ connections idle, \d+ active, "
+                r"^running: [12] clients, \d+ calls in flight; "
+                r"(sqlite|postgresql): \d+ connections idle, \d+ active, "
                 r"\d+ calls waiting$",
             )
         self.assertEqual(service.notify.count("WATCHDOG"), 0)  # nobody asked for it
@@ -88,7 +92,8 @@ class Ready(Services):
         self.assertGreater(int(stopping["EXTEND_TIMEOUT_USEC"]), 10e6)
 
     def test_draining_extends(self):
-        """While calls are still under way, the time to stop is extended again and again, and the watchdog is fed."""
+        """While calls are still under way, the time to stop is extended again and again, and the
+        watchdog is fed."""
         service = self.service(
             watchdog=2,
             options=("--bcrypt-cost", "15", "--drain-timeout", "3s", "--call-timeout", "1h"),
@@ -126,7 +131,8 @@ class Ready(Services):
             )
 
     def test_reload(self):
-        """SIGHUP: RELOADING=1 with the time, then READY=1; a broken file too, which changes nothing."""
+        """SIGHUP: RELOADING=1 with the time, then READY=1; a broken file too, which changes
+        nothing."""
         folder = self.folder()
         settings = os.path.join(folder, "settings.env")
 
@@ -204,7 +210,8 @@ class Ready(Services):
 
 class Activation(Services):
     def test_passed_socket(self):
-        """Used as it is: neither unlinked nor chmodded, at the start and at the end; what --socket says is not made."""
+        """Used as it is: neither unlinked nor chmodded, at the start and at the end; what --socket
+        says is not made."""
         folder = self.folder()
         one = self.listening(folder, mode=0o622)
         before = os.lstat(os.path.join(folder, "s"))
@@ -226,7 +233,8 @@ class Activation(Services):
         )
 
     def test_after_a_crash(self):
-        """kill -9: the passed socket still stands, the next start answers who connected meanwhile."""
+        """kill -9: the passed socket still stands, the next start answers who connected
+        meanwhile."""
         folder = self.folder()
         one = self.listening(folder)
         service = self.service(folder=folder, sockets=[one]).start()
@@ -244,8 +252,8 @@ class Activation(Services):
         again.end()
 
     def test_a_start_that_nothing_mends_closes_who_waits(self):
-        """systemd starts a service for as long as a connection waits, and would do so for ever. A start that may succeed
-        the next time leaves them in the queue."""
+        """systemd starts a service for as long as a connection waits, and would do so for ever. A
+        start that may succeed the next time leaves them in the queue."""
         for number, (more, code, closed) in enumerate(
             (
                 ({"environment": {"PIERRE_DBD_POOL": "many"}}, 78, True),
@@ -274,7 +282,8 @@ class Activation(Services):
                         self.assertRaises(BlockingIOError, client.recv, 1)
 
     def test_not_for_this_process(self):
-        """LISTEN_PID of another: the daemon makes its own socket, and does not touch descriptor 3."""
+        """LISTEN_PID of another: the daemon makes its own socket, and does not touch descriptor
+        3."""
         folder = self.folder()
         other = listener(os.path.join(folder, "elsewhere"))
         self.addCleanup(other.close)
@@ -290,7 +299,8 @@ class Activation(Services):
         service.end()
 
     def test_what_is_refused(self):
-        """Two sockets; TCP, datagram, sequenced packets, a connected end, a socket that does not listen, a pipe, a file: 78, one line."""
+        """Two sockets; TCP, datagram, sequenced packets, a connected end, a socket that does not
+        listen, a pipe, a file: 78, one line."""
         folder = self.folder()
         place = os.path.join(folder, "s")
         tcp = socket.create_server(("127.0.0.1", 0))
@@ -380,13 +390,15 @@ class Restart(Services):
         service.end()
         service.notify.close()
         print(
-            f"  restart under load: {len(self.answered)} writes over 4 restarts, none lost; {self.retries} sent again; "
+            f"  restart under load: {len(self.answered)} writes over 4 restarts, none lost; "
+            f"{self.retries} sent again; "
             f"longest wait {self.longest * 1000:.0f} ms",
             flush=True,
         )
 
     def client(self):
-        """Creates users one after the other; a call without an answer is sent again on a new connection until it has one."""
+        """Creates users one after the other; a call without an answer is sent again on a new
+        connection until it has one."""
         connection = None
         while not self.stop.is_set():
             identifier, email, began, attempts = (
@@ -406,7 +418,8 @@ class Restart(Services):
                     break
                 except RpcError as problem:
                     if attempts > 0 and problem.kind == "conflict":
-                        break  # the first sending was carried out, its answer lost with the connection
+                        # the first sending was carried out, its answer lost with the connection
+                        break
                     if problem.kind != "shutting_down":
                         self.problems.append(str(problem))
                         return

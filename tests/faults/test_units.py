@@ -1,5 +1,5 @@
-"""The shipped units. Would catch: a directive that systemd does not know, hardening that was lost, a path that does not agree with the
-program's own, a system call that the hardening would refuse."""
+"""The shipped units. Would catch: a directive that systemd does not know, hardening that was lost,
+a path that does not agree with the program's own, a system call that the hardening would refuse."""
 import json
 import os
 import re
@@ -126,7 +126,8 @@ class Judged(Units):
             self.assertIn("pierre-dbd:", file.read())
 
     def test_units_agree_with_the_program(self):
-        """The socket's path is where a service looks by itself; exit codes that a restart does not mend; the key's credential."""
+        """The socket's path is where a service looks by itself; exit codes that a restart does not
+        mend; the key's credential."""
         with open(os.path.join(self.place, "pierre-dbd.socket"), encoding="utf-8") as file:
             socket_unit = file.read()
         with open(self.unit, encoding="utf-8") as file:
@@ -171,7 +172,8 @@ class Confinement(Units):
         super().setUp()
         if SANITIZER or shutil.which("strace") is None:
             self.skipTest(
-                "needs strace and a build without a sanitizer: the unit's filters are NOT held against the daemon"
+                "needs strace and a build without a sanitizer: the unit's filters are NOT held "
+                "against the daemon"
             )
         with open(self.unit, encoding="utf-8") as file:
             self.settings = [

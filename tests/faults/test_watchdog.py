@@ -1,5 +1,6 @@
-"""The watchdog is fed only while the loop and every thread of the store move. Would catch: beats while a thread hangs behind busy
-others, and a daemon killed over a database's outage, which starting anew would not mend."""
+"""The watchdog is fed only while the loop and every thread of the store move. Would catch: beats
+while a thread hangs behind busy others, and a daemon killed over a database's outage, which
+starting anew would not mend."""
 import os
 import shutil
 import signal
@@ -64,7 +65,8 @@ class Watchdog(Services):
         compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
         if compiler is None or SANITIZER:
             self.skipTest(
-                "needs a C compiler and a build without a sanitizer: a disk that hangs is NOT tested"
+                "needs a C compiler and a build without a sanitizer: a disk that hangs is NOT "
+                "tested"
             )
         folder = self.folder()
         library, self.control = os.path.join(folder, "stuck.so"), os.path.join(folder, "stuck")
@@ -82,7 +84,8 @@ class Watchdog(Services):
             file.write(word)
 
     def test_writer_hangs(self):
-        """In an fdatasync that does not return, while readers and the loop work on: not fed; fed again when it returns."""
+        """In an fdatasync that does not return, while readers and the loop work on: not fed; fed
+        again when it returns."""
         service = self.stuck()
         self.fed(service)
         stop = threading.Event()
@@ -127,7 +130,8 @@ class Watchdog(Services):
         service.end()
 
     def test_slow_disk_under_a_long_log(self):
-        """Moving it takes longer than the watchdog's patience, and the writer waits for it, but all of it moves: fed all the time."""
+        """Moving it takes longer than the watchdog's patience, and the writer waits for it, but all
+        of it moves: fed all the time."""
         service = self.stuck("--checkpoint-pages", "2000")
 
         def write():
@@ -156,7 +160,8 @@ class Watchdog(Services):
         service.end()
 
     def test_outside_lock(self):
-        """Somebody else holds the lock: the writer waits, but it is not stuck: starting anew would not help."""
+        """Somebody else holds the lock: the writer waits, but it is not stuck: starting anew would
+        not help."""
         service = self.watched()
         outside = sqlite3.connect(service.database.path, isolation_level=None)
         outside.execute("BEGIN IMMEDIATE")

@@ -8,7 +8,8 @@
 #include <string.h>
 
 #include "../../backends/execute.h"
-#include "../../backends/postgres/postgres.h"
+#include "../../backends/postgres/pg_store.h"
+#include "../../backends/postgres/result.h"
 #include "../../protocol/json/json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""Runs the libFuzzer targets of a build made by clang with -Dfuzz=true: first all that was ever found, then new inputs for some seconds each.
+"""Runs the libFuzzer targets of a build made by clang with -Dfuzz=true: first all that was ever
+found, then new inputs for some seconds each.
 
 usage: tests/fuzz/run.py BUILD [--seconds N] [--jobs N] [TARGET…]
 
-Without --seconds the new inputs come from a fixed seed and are counted, so that two runs of the same code try nearly the same;
-with it they are random: to look for more. An input that ends a target badly is kept as tests/fuzz/corpus/<target>/<its digest>,
-and shown in base64 by the closing lines; commit it with what mends it. Ends with `N passed, N failed`; exit code 1 when anything failed.
+Without --seconds the new inputs come from a fixed seed and are counted, so that two runs of the
+same code try nearly the same; with it they are random: to look for more. An input that ends a
+target badly is kept as tests/fuzz/corpus/<target>/<its digest>, and shown in base64 by the closing
+lines; commit it with what mends it. Ends with `N passed, N failed`; exit code 1 when anything
+failed.
 """
 import argparse
 import concurrent.futures
@@ -37,7 +40,8 @@ def targets(build):
 
 
 def run(name, path, seconds):
-    """(line, output): output is None when all went well. seconds None: as many runs as stand above."""
+    """(line, output): output is None when all went well. seconds None: as many runs as stand
+    above."""
     amount = (
         [f"-max_total_time={seconds}"]
         if seconds
@@ -77,13 +81,15 @@ def run(name, path, seconds):
         executed = re.search(r"stat::number_of_executed_units: *(\d+)", output)
         covered = re.findall(r"cov: (\d+)", output)
         return (
-            f"{name}: {len(seeds)} kept inputs, {int(executed.group(1)):,} new runs, {covered[-1] if covered else 0} edges",
+            f"{name}: {len(seeds)} kept inputs, {int(executed.group(1)):,} new runs, "
+            f"{covered[-1] if covered else 0} edges",
             None,
         )
 
 
 def told(name, output):
-    """The lines that stand at the end of the whole run's output: enough to try the input elsewhere."""
+    """The lines that stand at the end of the whole run's output: enough to try the input
+    elsewhere."""
     what = re.findall(r"^SUMMARY: (.*)$", output, re.M)
     text = re.findall(r"^Base64: (.*)$", output, re.M)
     return f"\nfailed: {name}: {what[-1] if what else 'no summary'}; input in base64: {text[-1] if text else 'kept'}"

@@ -1,4 +1,5 @@
-"""Where the target `request` begins: for each method of the OpenRPC document a line by name and one by position, and a dictionary of all names."""
+"""Where the target `request` begins: for each method of the OpenRPC document a line by name and one
+by position, and a dictionary of all names."""
 import json
 import os
 

@@ -15,7 +15,8 @@ import generate  # noqa: E402
 
 
 class Project:
-    """The tiny project's files by their paths; `things` and `secrets` are short for its catalog files."""
+    """The tiny project's files by their paths; `things` and `secrets` are short for its catalog
+    files."""
 
     def __init__(self, root=TINY):
         self.files = {

@@ -1,7 +1,7 @@
 """What is stated once stands for all: column lists of an answer type, and a token provider.
 
-Would catch: a list that loses a column on its way into a statement; a provider that needs more than its table in
-the catalog and a migration.
+Would catch: a list that loses a column on its way into a statement; a provider that needs more than
+its table in the catalog and a migration.
 """
 
 import unittest
@@ -98,6 +98,7 @@ class Providers(unittest.TestCase):
             '{"garmin", "Garmin"}',
             generate.emit_c.source(catalog, generate.emit_openrpc.document(catalog)),
         )
+        self.assertIn('X("garmin", "Garmin")', generate.emit_c.providers(catalog))
         self.assertEqual(
             generate.breaking_changes(
                 generate.emit_openrpc.document(Project.of_tree().load()),

@@ -1,6 +1,7 @@
 """What the generator makes of the tiny project, word for word, and that C compilers take it.
 
-`test_output.py --update` rewrites tiny/expected after a meant change: read the difference before you commit it.
+`test_output.py --update` rewrites tiny/expected after a meant change: read the difference before
+you commit it.
 """
 
 import json
@@ -22,6 +23,7 @@ def outputs():
     document = generate.emit_openrpc.document(catalog)
     return {
         "catalog.gen.c": generate.emit_c.source(catalog, document),
+        "providers.gen.h": generate.emit_c.providers(catalog),
         "openrpc.json": generate.pretty(document),
         "methods.md": generate.emit_docs.reference(catalog),
         **generate.emit_client.files(catalog),
@@ -107,7 +109,8 @@ class Output(unittest.TestCase):
                 self.assertEqual(json.loads(said), json.loads(files["openrpc.json"]))
 
     def test_the_clients_calls_compile(self):
-        """The tables as the library has them, and the header as its users have it: C of either age, and C++."""
+        """The tables as the library has them, and the header as its users have it: C of either age,
+        and C++."""
         files = outputs()
         warnings = ["-Wall", "-Wextra", "-pedantic", "-Wshadow", "-Werror"]
         with tempfile.TemporaryDirectory() as folder:
@@ -116,7 +119,8 @@ class Output(unittest.TestCase):
                 (folder / name).write_text(files[name], encoding="utf-8")
             for name in ("user.c", "user.cc"):
                 (folder / name).write_text(
-                    "#include <pierre-db.h>\nint main(void) { pierre_free(pierre_new(0)); return 0; }\n",
+                    "#include <pierre-db.h>\nint main(void) { pierre_free(pierre_new(0)); "
+                    "return 0; }\n",
                     encoding="utf-8",
                 )
             for compiler, standard, source in (
@@ -150,7 +154,8 @@ class Output(unittest.TestCase):
 
 
 class Schemas(unittest.TestCase):
-    """The OpenRPC document, looked at where a word-for-word comparison would only say that something differs."""
+    """The OpenRPC document, looked at where a word-for-word comparison would only say that
+    something differs."""
 
     def setUp(self):
         self.document = Project().document()

@@ -10,7 +10,7 @@ CATALOG = {
         "things",
         'doc = "Lists things."\n',
         "",
-        "things.toml:54: list_things has no doc line",
+        "things.toml:55: list_things has no doc line",
     ),
     "no doc line of a parameter": (
         "things",
@@ -34,6 +34,30 @@ CATALOG = {
         "one line of whole sentences",
     ),
     "bad TOML": ("things", "[methods.get_thing]", "[methods.get_thing", "catalog/things.toml:"),
+    "no table of a type": (
+        "things",
+        'table = "things"\n',
+        "",
+        "Thing must say in `table` whose rows it shows",
+    ),
+    "a table that no migration makes": (
+        "things",
+        'table = "things"',
+        'table = "thinks"',
+        "`table` names `thinks`, which no migration makes",
+    ),
+    "a table of a parameter object": (
+        "things",
+        'doc = "A thing to be."',
+        'doc = "A thing to be."\ntable = "things"',
+        "`table` belongs to answer types",
+    ),
+    "a table of a method whose type has one": (
+        "things",
+        "short = true",
+        'short = true\ntable = "things"',
+        "an answer type has its own",
+    ),
     "unknown entry": ("things", "short = true", "shrot = true", "unknown entry `shrot`"),
     "unknown table": ("things", "[methods.sweep]", "[method.sweep]", "unknown table `method`"),
     "unknown type": (
@@ -141,7 +165,7 @@ CATALOG = {
         "secrets",
         '[methods."self.report"]',
         "[methods.get_thing]",
-        "method `get_thing` collides with `get_thing` (catalog/things.toml:47)",
+        "method `get_thing` collides with `get_thing` (catalog/things.toml:48)",
     ),
     "two methods of one name in C": (
         "secrets",
@@ -337,8 +361,9 @@ SQL = {
     ),
     "no SQL for PostgreSQL": (
         PG,
-        "-- name: sweep\nDELETE FROM things WHERE id IN (SELECT id FROM things WHERE made_at < :days_start "
-        "ORDER BY id FOR NO KEY UPDATE)\n",
+        "-- name: sweep\nDELETE FROM things WHERE id IN (SELECT id FROM things WHERE made_at < "
+        ":days_start\n"
+        "  ORDER BY id FOR NO KEY UPDATE)\n",
         "",
         "method `sweep` has no SQL for postgres",
     ),
@@ -346,7 +371,7 @@ SQL = {
         LITE,
         "-- name: sweep",
         "-- name: sweap",
-        "sqlite/sql/things.sql:20: `sweap` is not a method of the catalog; did you mean `sweep`?",
+        "sqlite/sql/things.sql:21: `sweap` is not a method of the catalog; did you mean `sweep`?",
     ),
     "SQL of the daemon's method": (
         LITE,
@@ -529,7 +554,7 @@ SQL = {
     ),
     "rows locked in no order": (
         PG,
-        " ORDER BY id FOR NO KEY UPDATE",
+        "\n  ORDER BY id FOR NO KEY UPDATE",
         "",
         "sweep locks rows in no order",
     ),

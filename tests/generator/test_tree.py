@@ -1,4 +1,5 @@
-"""The tree itself: generated files that are kept in it are up to date, and the build knows every input."""
+"""The tree itself: generated files that are kept in it are up to date, and the build knows every
+input."""
 
 import re
 import shutil
@@ -30,7 +31,8 @@ class Tree(unittest.TestCase):
         text = (ROOT / "tests/golden/openrpc.json").read_text(encoding="utf-8")
         self.assertTrue(
             text == generate.pretty(self.document),
-            "the interface has grown: look at what changed, then run protocol/generate.py --update-golden",
+            "the interface has grown: look at what changed, then run protocol/generate.py "
+            "--update-golden",
         )
 
     def test_the_build_names_every_input(self):
@@ -51,8 +53,8 @@ class Tree(unittest.TestCase):
         header = generate.emit_client.header(self.catalog)
         for text in (
             "may log in. Default: true. */",
-            "was spoken. Default: 1.0. May",
-            "client claimed. Default: none. May",
+            "agent-to-agent protocol. Default: 1.0. May",
+            "claimed by the client. Default: none. May",
         ):
             self.assertIn(text, header)
 
@@ -94,7 +96,8 @@ class CommandLine(unittest.TestCase):
             done = self.run_generator("--root", root, "--out", out)
             self.assertEqual(done.returncode, 1)
             self.assertIn(
-                "openrpc.json: breaking change: get_user_insights: parameter limit has a narrower range",
+                "openrpc.json: breaking change: get_user_insights: parameter limit has a "
+                "narrower range",
                 done.stderr,
             )
             self.assertEqual(list(Path(out).iterdir()), [])

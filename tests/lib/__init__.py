@@ -1,1 +1,2 @@
-"""What the end-to-end tests share: a daemon to talk to, raw connections, strict JSON, the model of the interface."""
+"""What the end-to-end tests share: a daemon to talk to, raw connections, strict JSON, the model of
+the interface."""

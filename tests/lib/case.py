@@ -30,7 +30,8 @@ class Case(unittest.TestCase):
             time.sleep(every)
 
     def logged(self, daemon, what, seconds=10):
-        """Waits until the log has that: a text, or a compiled pattern. Lines are written by a thread beside the loop, so an answer may come first."""
+        """Waits until the log has that: a text, or a compiled pattern. Lines are written by a
+        thread beside the loop, so an answer may come first."""
         self.within(
             seconds,
             lambda: what.search(daemon.log()) if hasattr(what, "search") else what in daemon.log(),
@@ -38,7 +39,8 @@ class Case(unittest.TestCase):
 
 
 class DaemonCase(Case):
-    """One daemon for the class, on the process's backend; `self.c` is a fresh connection for each test."""
+    """One daemon for the class, on the process's backend; `self.c` is a fresh connection for each
+    test."""
 
     options = ()
     environment = {}

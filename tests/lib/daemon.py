@@ -1,6 +1,8 @@
-"""The real binary under test: started on a folder of its own, waited for, watched, stopped and judged.
+"""The real binary under test: started on a folder of its own, waited for, watched, stopped and
+judged.
 
-A daemon that exits other than it should, or leaves a sanitizer's report or a secret in its log, fails the test."""
+A daemon that exits other than it should, or leaves a sanitizer's report or a secret in its log,
+fails the test."""
 import atexit
 import base64
 import functools
@@ -54,7 +56,8 @@ def new_key():
 
 @functools.cache
 def binary_for_others():
-    """A copy of the binary where every user can reach it: a build may lie in a folder that others cannot enter."""
+    """A copy of the binary where every user can reach it: a build may lie in a folder that others
+    cannot enter."""
     folder = temporary_folder()
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.chmod(folder, 0o755)
@@ -68,9 +71,10 @@ def temporary_folder():
 
 
 class Daemon:
-    """backend: "sqlite", "postgres" or None (the process's own). database: an object of databases.py, or a URL text.
-    options: further arguments. environment: further variables; None removes one. wrapper: what runs the binary, such as strace.
-    fresh: on a database that has not been migrated."""
+    """backend: "sqlite", "postgres" or None (the process's own). database: an object of
+    databases.py, or a URL text. options: further arguments. environment: further variables; None
+    removes one. wrapper: what runs the binary, such as strace. fresh: on a database that has not
+    been migrated."""
 
     def __init__(
         self,
@@ -109,7 +113,8 @@ class Daemon:
         self.model = None
         self.expected_exits = {0}
 
-    # Start -----------------------------------------------------------------------------------------------------
+    # Start
+    # -----------------------------------------------------------------------------------------------------
 
     def arguments(self):
         return [
@@ -203,13 +208,15 @@ class Daemon:
             self.model = interface_model.Model(connection.call("rpc.discover"))
         return self.model
 
-    # Use -------------------------------------------------------------------------------------------------------
+    # Use
+    # -------------------------------------------------------------------------------------------------------
 
     def connect(self, timeout=30.0):
         return Connection(self.socket_path, timeout * SLOW, self.model or interface_model.Model())
 
     def admitted(self, count, seconds=10.0):
-        """Connections that have been answered. Places that earlier connections have left may take a moment to become free."""
+        """Connections that have been answered. Places that earlier connections have left may take a
+        moment to become free."""
         clients, deadline = [], time.monotonic() + seconds * SLOW
         while len(clients) < count:
             client = self.connect()
@@ -242,7 +249,8 @@ class Daemon:
     def alive(self):
         return self.process is not None and self.process.poll() is None
 
-    # End -------------------------------------------------------------------------------------------------------
+    # End
+    # -------------------------------------------------------------------------------------------------------
 
     def signal(self, number):
         os.kill(self.pid, number)
@@ -259,7 +267,8 @@ class Daemon:
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(
-                f"the daemon did not end within {timeout * SLOW} s of SIGTERM:\n{self.log()[-3000:]}"
+                f"the daemon did not end within {timeout * SLOW} s of SIGTERM:\n"
+                f"{self.log()[-3000:]}"
             ) from None
 
     def kill(self):
@@ -273,7 +282,8 @@ class Daemon:
             self.process.wait()
 
     def stop(self):
-        """Ends it and checks how it ended: exit code 0, no report, no secret in the log. Removes everything."""
+        """Ends it and checks how it ended: exit code 0, no report, no secret in the log. Removes
+        everything."""
         try:
             if self.process is not None:
                 code = self.terminate()

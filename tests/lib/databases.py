@@ -1,4 +1,5 @@
-"""Databases for daemons under test: a file of its own, or a PostgreSQL database of its own on the run's server."""
+"""Databases for daemons under test: a file of its own, or a PostgreSQL database of its own on the
+run's server."""
 import contextlib
 import os
 import re
@@ -29,8 +30,8 @@ def chosen():
 
 
 def postgres_url():
-    """The URL of a PostgreSQL with a role that may create databases: the one that is given, or one for this session; None
-    where it cannot be started."""
+    """The URL of a PostgreSQL with a role that may create databases: the one that is given, or one
+    for this session; None where it cannot be started."""
     if "PIERRE_TEST_POSTGRES" not in os.environ:
         try:
             server = PostgresServer().start()
@@ -61,7 +62,8 @@ class Sqlite:
 
 
 def documented():
-    """The SQL of docs/postgresql.md that sets up the two roles: on the server, in the database, after the migrations."""
+    """The SQL of docs/postgresql.md that sets up the two roles: on the server, in the database,
+    after the migrations."""
     with open(DOCUMENT, encoding="utf-8") as file:
         text = file.read()
     blocks = re.findall(
@@ -75,7 +77,8 @@ def documented():
 
 
 def with_database(url, name, role=None):
-    """The URL of another database of the server, for a role of docs/postgresql.md if one is named."""
+    """The URL of another database of the server, for a role of docs/postgresql.md if one is
+    named."""
     parts = urllib.parse.urlsplit(url)
     server = parts.netloc.rpartition("@")[2] if role else parts.netloc
     if role:
@@ -138,7 +141,8 @@ def drop_template(url, name):
 
 
 class Postgres:
-    """Migrated by its owner; the daemon comes as the role with few rights of docs/postgresql.md. fresh: empty, and the daemon owns it."""
+    """Migrated by its owner; the daemon comes as the role with few rights of docs/postgresql.md.
+    fresh: empty, and the daemon owns it."""
 
     backend = "postgres"
     reported = "postgresql"
@@ -167,7 +171,8 @@ class Postgres:
         return psql(postgres_url(), statement)
 
     def query(self, statement):
-        """Rows of one statement in this database, as the text that psql -At prints; with all rights."""
+        """Rows of one statement in this database, as the text that psql -At prints; with all
+        rights."""
         return psql(self.admin_url, statement)
 
     def drop(self):

@@ -1,11 +1,13 @@
-"""A server that passes everything to a real PostgreSQL, and says what it likes in its place as told.
+"""A server that passes everything to a real PostgreSQL, and says what it likes in its place as
+told.
 
     with HostileServer(server) as hostile:
         daemon on hostile.url(name)
         hostile.evil = lambda session: session.send(b"garbage")     # in place of the answer to the next calls; None: the server's own
         hostile.evil_greeting, hostile.evil_question                # the same at a connect, and for the questions of a start
 
-What evil says stands where the server would answer Parse, Bind, Describe, Execute and Sync: the daemon prepares no statements by name."""
+What evil says stands where the server would answer Parse, Bind, Describe, Execute and Sync: the
+daemon prepares no statements by name."""
 import select
 import socket
 import struct

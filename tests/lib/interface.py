@@ -1,5 +1,6 @@
-"""The interface as docs/protocol.md and docs/methods.md promise it, written down by hand a second time: what the tests
-measure the daemon (and its rpc.discover) against. `T?` may be missing or null on input, and null in an answer."""
+"""The interface as docs/protocol.md and docs/methods.md promise it, written down by hand a second
+time: what the tests measure the daemon (and its rpc.discover) against. `T?` may be missing or null
+on input, and null in an answer."""
 import ipaddress
 import re
 
@@ -84,7 +85,8 @@ INPUTS = {
     },
 }
 
-# Answer objects: member -> type, in the order in which they are written. "*" allows further members behind.
+# Answer objects: member -> type, in the order in which they are written. "*" allows further members
+# behind.
 OUTPUTS = {
     "ConnectedToken": {"expires_at": "timestamp", "scope": "string"},
     "User": {

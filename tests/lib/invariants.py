@@ -1,4 +1,5 @@
-"""What must hold after every fault: the same process, prompt answers, nothing leaked, a sound database, no secret told."""
+"""What must hold after every fault: the same process, prompt answers, nothing leaked, a sound
+database, no secret told."""
 import os
 import sqlite3
 import time

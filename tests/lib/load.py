@@ -1,5 +1,5 @@
-"""Callers that go on while a fault is injected, and know afterwards what they were told: every write has a name of its own, so that
-the database can be held against the answers."""
+"""Callers that go on while a fault is injected, and know afterwards what they were told: every
+write has a name of its own, so that the database can be held against the answers."""
 import threading
 import time
 
@@ -24,8 +24,9 @@ class Outcome:
 
 
 class Load:
-    """with Load(daemon, writers=4, readers=2) as load: …fault…; then load.verify(server's psql). Each caller has one connection and one
-    call under way; writes go to one API key's usage log, whose rows nothing else counts or makes unique.
+    """with Load(daemon, writers=4, readers=2) as load: …fault…; then load.verify(server's psql).
+    Each caller has one connection and one call under way; writes go to one API key's usage log,
+    whose rows nothing else counts or makes unique.
     """
 
     def __init__(self, daemon, writers=4, readers=2, pause=0.0):
@@ -96,7 +97,8 @@ class Load:
         return [call for call in list(self.calls) if call.kind and write in (None, call.write)]
 
     def first_success(self, since, seconds=20.0, write=None):
-        """Seconds from `since` to the answer of the first call that was sent after it and succeeded."""
+        """Seconds from `since` to the answer of the first call that was sent after it and
+        succeeded."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             for call in list(self.calls):
@@ -105,7 +107,8 @@ class Load:
             assert not self.problems, self.problems[0]
             time.sleep(0.02)
         raise AssertionError(
-            f"no success within {seconds} s; the last failure: {(self.failures() or [None])[-1].message}"
+            f"no success within {seconds} s; "
+            f"the last failure: {(self.failures() or [None])[-1].message}"
         )
 
     def progress(self, count=20, seconds=20.0):
@@ -118,7 +121,8 @@ class Load:
             time.sleep(0.01)
 
     def everyone(self, seconds=20.0):
-        """Waits until each caller has the answer to a call that it sent after now: none is still hurt by what was done before."""
+        """Waits until each caller has the answer to a call that it sent after now: none is still
+        hurt by what was done before."""
         since, until = time.monotonic(), time.monotonic() + seconds
         while len({call.caller for call in list(self.calls) if call.began > since}) < len(
             self.threads
@@ -132,9 +136,11 @@ class Load:
         return sum(call.kind is None for call in list(self.calls))
 
     def verify(self, psql):
-        """Every answered write stands there once, every refused one does not, every unknown one once or not. Gives their numbers."""
+        """Every answered write stands there once, every refused one does not, every unknown one
+        once or not. Gives their numbers."""
         rows = psql(
-            f"SELECT tool_name || ' ' || count(*) FROM api_key_usage u JOIN api_keys k ON k.number = u.api_key "
+            "SELECT tool_name || ' ' || count(*) FROM api_key_usage u JOIN api_keys k ON "
+            "k.number = u.api_key "
             f"WHERE k.id = '{self.key}' GROUP BY tool_name"
         )
         return self.judge(

@@ -1,11 +1,15 @@
-"""A real systemd as PID 1: this machine's own programs in namespaces of their own, on a root that lives in memory.
+"""A real systemd as PID 1: this machine's own programs in namespaces of their own, on a root that
+lives in memory.
 
-Needs root, overlayfs, cgroup2 and the packages of scripts/setup test. `/usr` is this machine's with a layer of memory above, so that
-`meson install` may write there; `/etc`, `/var`, `/run` and the rest begin empty. Nothing of it reaches this machine, and nothing is
-left: the kernel ends everything when PID 1 ends, and PID 1 is killed when the test's process ends, however that happens."""
+Needs root, overlayfs, cgroup2 and the packages of scripts/setup test. `/usr` is this machine's with
+a layer of memory above, so that `meson install` may write there; `/etc`, `/var`, `/run` and the
+rest begin empty. Nothing of it reaches this machine, and nothing is left: the kernel ends
+everything when PID 1 ends, and PID 1 is killed when the test's process ends, however that
+happens."""
 import contextlib
 import ctypes
 import errno
+import glob
 import json
 import os
 import shutil
@@ -17,7 +21,8 @@ import time
 
 SYSTEMD = "/usr/lib/systemd/systemd"
 PROGRAMS = ("unshare", "nsenter", "setpriv", "pivot_root", "mount", "dbus-daemon", "meson")
-# What a container may not do to the machine that it shares a kernel with: its clock, modules, devices, log.
+# What a container may not do to the machine that it shares a kernel with: its clock, modules,
+# devices, log.
 WITHHELD = (
     "sys_module",
     "sys_time",
@@ -29,11 +34,16 @@ WITHHELD = (
 )
 # Units that would look for devices, consoles and terminals; or that are of no use here.
 MASKED = (
-    "systemd-udevd.service systemd-udevd-kernel.socket systemd-udevd-control.socket systemd-udev-trigger.service "
-    "systemd-sysctl.service systemd-modules-load.service systemd-random-seed.service systemd-timesyncd.service "
-    "systemd-hwdb-update.service systemd-binfmt.service systemd-networkd.service systemd-networkd.socket "
-    "systemd-resolved.service systemd-logind.service getty.target console-getty.service systemd-remount-fs.service "
-    "dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount systemd-firstboot.service "
+    "systemd-udevd.service systemd-udevd-kernel.socket systemd-udevd-control.socket "
+    "systemd-udev-trigger.service "
+    "systemd-sysctl.service systemd-modules-load.service systemd-random-seed.service "
+    "systemd-timesyncd.service "
+    "systemd-hwdb-update.service systemd-binfmt.service systemd-networkd.service "
+    "systemd-networkd.socket "
+    "systemd-resolved.service systemd-logind.service getty.target console-getty.service "
+    "systemd-remount-fs.service "
+    "dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount "
+    "systemd-firstboot.service "
     "systemd-boot-update.service systemd-pstore.service systemd-update-utmp.service timers.target"
 ).split()
 PASSWD = """root:x:0:0:root:/root:/bin/bash
@@ -98,17 +108,39 @@ def _die_with_parent():
     ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
 
 
+def _remove_cgroup(top):
+    for place, _, _ in os.walk(top, topdown=False):
+        with contextlib.suppress(OSError):
+            os.rmdir(place)
+
+
+def _sweep():
+    """What a test that was killed has left: empty cgroups and a folder without mounts."""
+    for place in glob.glob(os.path.join(cgroup2(), "pierre-test-*")) + glob.glob(
+        "/tmp/pierre-machine-*-*"
+    ):
+        owner = os.path.basename(place).split("-")[2]
+        if owner.isdigit() and not os.path.exists(f"/proc/{owner}"):
+            if place.startswith("/tmp"):
+                shutil.rmtree(place, ignore_errors=True)
+            else:
+                _remove_cgroup(place)
+
+
 class Machine:
-    """share: folders that are seen there, too, at the same place; what is changed in them stays there."""
+    """share: folders that are seen there, too, at the same place; what is changed in them stays
+    there."""
 
     def __init__(self, share=()):
         self.share = list(share)
-        self.folder = tempfile.mkdtemp(prefix="pierre-machine-", dir="/tmp")
+        _sweep()
+        self.folder = tempfile.mkdtemp(prefix=f"pierre-machine-{os.getpid()}-", dir="/tmp")
         self.cgroup = os.path.join(cgroup2(), f"pierre-test-{os.getpid()}-{os.urandom(3).hex()}")
         self.console = os.path.join(self.folder, "console")
         self.process = self.pid = None
 
-    # Start and end -----------------------------------------------------------------------------------------------
+    # Start and end
+    # -----------------------------------------------------------------------------------------------
 
     def boot(self, seconds=90):
         os.mkdir(self.cgroup)
@@ -149,21 +181,21 @@ class Machine:
         return None
 
     def end(self):
-        """Kills everything in it and removes what is left here: an empty folder and an empty cgroup."""
+        """Kills everything in it and removes what is left here: an empty folder and an empty
+        cgroup."""
         if self.process is not None:
             self.process.kill()  # PID 1 dies with it (--kill-child), and all others with PID 1
             self.process.wait()
         deadline = time.monotonic() + 30
         while os.path.isdir(self.cgroup):
-            for place, _, _ in os.walk(self.cgroup, topdown=False):
-                with contextlib.suppress(OSError):
-                    os.rmdir(place)
+            _remove_cgroup(self.cgroup)
             if os.path.isdir(self.cgroup):
                 assert time.monotonic() < deadline, f"{self.cgroup} is still in use"
                 time.sleep(0.05)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    # Use ---------------------------------------------------------------------------------------------------------
+    # Use
+    # ---------------------------------------------------------------------------------------------------------
 
     def command(self, *command, user=None):
         """What runs a command in the machine: as root, or as a user with all of its groups."""
@@ -212,7 +244,8 @@ class Machine:
         return [json.loads(line) for line in found.stdout.splitlines()]
 
 
-# Inside the namespaces, before systemd ---------------------------------------------------------------------------
+# Inside the namespaces, before systemd
+# ---------------------------------------------------------------------------
 
 
 def _mount(kind, source, place, options=""):
@@ -336,8 +369,17 @@ def outside(folder, cgroup, share):
     with open(os.path.join(cgroup, "cgroup.procs"), "w", encoding="ascii") as file:
         file.write("0")
     arguments = json.dumps({"folder": folder, "cgroup": cgroup, "share": share})
-    os.execvp("unshare", ["unshare", "--mount", "--pid", "--fork", "--uts", "--ipc", "--net", "--cgroup",
-                          "--kill-child=KILL", sys.executable, os.path.abspath(__file__), "--inside", arguments])  # fmt: skip
+    os.execvp(
+        "unshare",
+        [
+            "unshare", "--mount", "--pid", "--fork", "--uts", "--ipc", "--net", "--cgroup",  # fmt: skip
+            "--kill-child=KILL",
+            sys.executable,
+            os.path.abspath(__file__),
+            "--inside",
+            arguments,
+        ],
+    )
 
 
 if __name__ == "__main__":

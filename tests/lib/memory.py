@@ -1,4 +1,5 @@
-"""The memory of a running process, as a core dump would hold it. Needs root, or a process that may be traced."""
+"""The memory of a running process, as a core dump would hold it. Needs root, or a process that may
+be traced."""
 
 
 def regions(pid):
@@ -16,7 +17,8 @@ def regions(pid):
 
 
 def search_memory(pid, needles):
-    """needle -> the VmFlags of the mappings that hold it, over all writable memory of the process."""
+    """needle -> the VmFlags of the mappings that hold it, over all writable memory of the
+    process."""
     found = {needle: [] for needle in needles}
     with open(f"/proc/{pid}/mem", "rb", 0) as memory:
         for low, high, access, flags in regions(pid):

@@ -1,5 +1,5 @@
-"""The model of the interface: every answer of every test is held against it, and every method that was called with
-success is remembered, so that the run can tell which ones no test ever reached."""
+"""The model of the interface: every answer of every test is held against it, and every method that
+was called with success is remembered, so that the run can tell which ones no test ever reached."""
 import json
 import os
 

@@ -1,5 +1,6 @@
-"""systemd as a service sees it: the notify socket, passed sockets, the watchdog's wishes, credentials. No running systemd is
-needed: what it does around a service's start is done by this file, run as the service's first program (see launch())."""
+"""systemd as a service sees it: the notify socket, passed sockets, the watchdog's wishes,
+credentials. No running systemd is needed: what it does around a service's start is done by this
+file, run as the service's first program (see launch())."""
 import os
 import re
 import shutil
@@ -18,7 +19,8 @@ FIRST_PASSED = 3
 
 
 class Notify:
-    """The manager's end of $NOTIFY_SOCKET. Every datagram is kept with the time at which it came."""
+    """The manager's end of $NOTIFY_SOCKET. Every datagram is kept with the time at which it
+    came."""
 
     def __init__(self, path):
         self.path = path
@@ -37,7 +39,8 @@ class Notify:
             self.messages.append((time.monotonic(), fields))
 
     def wait(self, seconds, field, value=None, since=0):
-        """The first message from number `since` on with that field (and value); AssertionError when none comes in time."""
+        """The first message from number `since` on with that field (and value); AssertionError when
+        none comes in time."""
         deadline = time.monotonic() + seconds * SLOW
         while True:
             for number, (_, fields) in enumerate(self.read()):
@@ -73,7 +76,8 @@ def listener(path, kind=socket.SOCK_STREAM, mode=0o660, backlog=1024):
 
 
 class Service(Daemon):
-    """A daemon started as systemd starts one. sockets: what it is passed, from descriptor 3 on. watchdog: WatchdogSec."""
+    """A daemon started as systemd starts one. sockets: what it is passed, from descriptor 3 on.
+    watchdog: WatchdogSec."""
 
     def __init__(
         self,
@@ -191,7 +195,8 @@ def exposure(output):
 
 
 def launch(numbers, command):
-    """In the child: passed descriptors move to 3, 4, …, the variables name this very process, and the daemon takes its place."""
+    """In the child: passed descriptors move to 3, 4, …, the variables name this very process, and
+    the daemon takes its place."""
     numbers = [int(number) for number in numbers.split(",") if number]
     spare = [os.dup(number) for number in numbers]  # out of the way first
     while spare and min(spare) < FIRST_PASSED + len(spare):

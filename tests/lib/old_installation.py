@@ -1,8 +1,10 @@
-"""The database file of an old installation, made by the old server's rules, and what the daemon must answer from it.
+"""The database file of an old installation, made by the old server's rules, and what the daemon
+must answer from it.
 
-The old server kept no version table. It wrote times in two forms side by side: RFC 3339 with 0 to 9 fraction digits and
-`+00:00`, and SQLite's own `2025-06-10 08:00:00` where a column's default filled it. Ids that a default made are 32 digits
-without hyphens. Tokens are sealed with AES-256-GCM without associated data; one nonce column holds both nonces.
+The old server kept no version table. It wrote times in two forms side by side: RFC 3339 with 0 to 9
+fraction digits and `+00:00`, and SQLite's own `2025-06-10 08:00:00` where a column's default filled
+it. Ids that a default made are 32 digits without hyphens. Tokens are sealed with AES-256-GCM
+without associated data; one nonce column holds both nonces.
 
     made = old_installation.make(path)     # the file; the same every time
     made.key, made.calls                   # its key in base64; [(method, params, result)]
@@ -85,7 +87,8 @@ class Sodium:
 
 
 def when(number: int, minute: int, day: str = "2025-06-10") -> tuple[str, str]:
-    """A time as the old server may have written it, and as the daemon answers it; number chooses the form."""
+    """A time as the old server may have written it, and as the daemon answers it; number chooses
+    the form."""
     clock = f"{8 + minute // 60:02}:{minute % 60:02}:00"
     digits = ["", ".5", ".123456789", None, ".000001", ".999999999"][number % 6]
     if digits is None:
@@ -270,7 +273,8 @@ def _documents(database, made):
 
 
 def _api_keys(database, made):
-    """One key of each kind of row: expired, without a limit, and one that the columns' defaults made."""
+    """One key of each kind of row: expired, without a limit, and one that the columns' defaults
+    made."""
     shown = []
     for number, (identifier, tier, limit) in enumerate(
         (

@@ -1,4 +1,5 @@
-"""What the tests of opening a database share: a folder with one database file, daemons that start on it, are refused or killed."""
+"""What the tests of opening a database share: a folder with one database file, daemons that start
+on it, are refused or killed."""
 import glob
 import hashlib
 import os

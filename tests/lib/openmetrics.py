@@ -1,4 +1,5 @@
-"""A strict parser of the OpenMetrics 1.0 text format and of Prometheus' older one: what the formats do not allow is a ValueError.
+"""A strict parser of the OpenMetrics 1.0 text format and of Prometheus' older one: what the formats
+do not allow is a ValueError.
 
 Stricter than those who collect it are: they take much that the text of the standard forbids."""
 import math

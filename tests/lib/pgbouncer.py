@@ -84,7 +84,8 @@ class PgBouncer:
         return self
 
     def end(self, number=signal.SIGTERM):
-        """SIGTERM drops its clients at once, SIGINT lets their transactions end, SIGKILL leaves its socket behind."""
+        """SIGTERM drops its clients at once, SIGINT lets their transactions end, SIGKILL leaves its
+        socket behind."""
         self.process.send_signal(number)
         self.process.wait(30)
 
@@ -101,7 +102,8 @@ class PgBouncer:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def admin(self, command, check=True):
-        """Rows of the administration's answer as dictionaries; None when it does not answer and check is false."""
+        """Rows of the administration's answer as dictionaries; None when it does not answer and
+        check is false."""
         done = subprocess.run(
             [
                 "psql",

@@ -1,5 +1,5 @@
-"""Tests that do something to a PostgreSQL server of their own: one for all classes of the process that want the same settings, a database
-and a daemon for each test."""
+"""Tests that do something to a PostgreSQL server of their own: one for all classes of the process
+that want the same settings, a database and a daemon for each test."""
 import atexit
 import os
 import secrets
@@ -55,7 +55,8 @@ class ServerCase(Case):
         self.url = self.server.create_database(self.name) + self.parameters
 
     def daemon(self, *options, url=None, key=None):
-        """A daemon on the test's database, or on another way to it; stopped and judged when the test ends."""
+        """A daemon on the test's database, or on another way to it; stopped and judged when the
+        test ends."""
         daemon = Daemon(database=Database(url or self.url), options=options, key=key)
         try:
             daemon.start()

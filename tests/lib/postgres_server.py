@@ -1,11 +1,13 @@
-"""A private PostgreSQL from the system's packages, in a temporary folder on a free port; never one that happens to run.
+"""A private PostgreSQL from the system's packages, in a temporary folder on a free port; never one
+that happens to run.
 
     with PostgresServer() as server:
         server.url          # for the daemon: over the server's Unix socket
         server.tcp_url      # over 127.0.0.1
         server.create_database("x"); server.psql("SELECT 1"); server.restart("immediate")
 
-As root it runs under the account `postgres` (PostgreSQL refuses root). Everything is gone after stop().
+As root it runs under the account `postgres` (PostgreSQL refuses root). Everything is gone after
+stop().
 """
 import glob
 import os
@@ -49,7 +51,8 @@ class PostgresServer:
     database = "pierre"
 
     def __init__(self, settings=None, hba=None):
-        """settings: name → value for postgresql.conf. hba: lines of pg_hba.conf instead of trusting everybody here."""
+        """settings: name → value for postgresql.conf. hba: lines of pg_hba.conf instead of trusting
+        everybody here."""
         self.folder = tempfile.mkdtemp(prefix="pg-", dir="/tmp")
         self.host = self.folder
         self.data = os.path.join(self.folder, "data")
@@ -259,7 +262,8 @@ class PostgresServer:
 
 
 class Session:
-    """A psql that stays: for transactions and locks held beside the daemon. Leaving the block ends it, which takes its transaction back."""
+    """A psql that stays: for transactions and locks held beside the daemon. Leaving the block ends
+    it, which takes its transaction back."""
 
     def __init__(self, server, database):
         self.process = subprocess.Popen(

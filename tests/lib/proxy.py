@@ -1,12 +1,14 @@
-"""A TCP proxy before a PostgreSQL server, to do to a connection what networks do: stall, trickle, reset, cut anywhere.
+"""A TCP proxy before a PostgreSQL server, to do to a connection what networks do: stall, trickle,
+reset, cut anywhere.
 
     with Proxy(server) as proxy:
         proxy.url("name")                 # where the daemon connects to
         proxy.fault = CutAnswer(5)        # see below; None: everything passes
         proxy.stalled = True              # nothing passes any more in either direction; new connections are accepted
 
-A fault is a callable fault(link, message) that sees each whole message from the daemon before it passes, and gives what is to be sent in
-its place. It may tell the link what becomes of the server's answers."""
+A fault is a callable fault(link, message) that sees each whole message from the daemon before it
+passes, and gives what is to be sent in its place. It may tell the link what becomes of the server's
+answers."""
 import select
 import socket
 import struct
@@ -267,7 +269,8 @@ class CutAnswer(Once):
 
 
 class Inject(Once):
-    """A simple query that somebody else sends on the connection, just before the group; its answer never shows."""
+    """A simple query that somebody else sends on the connection, just before the group; its answer
+    never shows."""
 
     def __init__(self, marker, statement):
         super().__init__(marker)

@@ -1,5 +1,6 @@
-"""A raw JSON-RPC connection: bytes out, lines in. Every answer is strict JSON and is checked against the interface's
-model (lib/model.py) when there is one; which method an answer belongs to is learned from the lines that were sent."""
+"""A raw JSON-RPC connection: bytes out, lines in. Every answer is strict JSON and is checked
+against the interface's model (lib/model.py) when there is one; which method an answer belongs to is
+learned from the lines that were sent."""
 import errno
 import select
 import socket
@@ -55,10 +56,12 @@ class Connection:
     def fileno(self):
         return self.socket.fileno()
 
-    # Bytes -----------------------------------------------------------------------------------------------------
+    # Bytes
+    # -----------------------------------------------------------------------------------------------------
 
     def send(self, data, note=True):
-        """Sends bytes as they are. note: learn ids and methods from them (off for floods and for garbage)."""
+        """Sends bytes as they are. note: learn ids and methods from them (off for floods and for
+        garbage)."""
         if isinstance(data, str):
             data = data.encode()
         if note and self.model is not None:
@@ -88,7 +91,8 @@ class Connection:
         return (type(identifier).__name__, identifier)
 
     def read_line(self, timeout=None):
-        """The next line without its newline. Closed at the end of the stream, Late when none came in time."""
+        """The next line without its newline. Closed at the end of the stream, Late when none came
+        in time."""
         deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
         while True:
             at = self.input.find(b"\n", self.searched)
@@ -140,7 +144,8 @@ class Connection:
             return True
         return False
 
-    # Answers ---------------------------------------------------------------------------------------------------
+    # Answers
+    # ---------------------------------------------------------------------------------------------------
 
     def read(self, timeout=None):
         """The next answer (an object, or an array for a batch), checked against the model."""
@@ -195,7 +200,8 @@ class Connection:
         raise AssertionError(f"{method} succeeded with {strict.dumps(result)[:200]}")
 
     def many(self, requests, timeout=120.0):
-        """Pipelines (method, params) pairs, reading while sending; gives the answers in the order of the requests."""
+        """Pipelines (method, params) pairs, reading while sending; gives the answers in the order
+        of the requests."""
         data, ids = bytearray(), []
         for method, params in requests:
             line, identifier = self.encode(method, params)

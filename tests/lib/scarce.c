@@ -18,6 +18,7 @@ struct words {
 	atomic_int_fast64_t times; /* how many fail from there on */
 	atomic_int_fast64_t failed; /* how many have failed */
 	atomic_int_fast64_t live;   /* small blocks in use */
+	atomic_int_fast64_t every;  /* more than 0: each so many-th fails, from the first on */
 };
 
 void *__libc_malloc(size_t size);
@@ -52,6 +53,8 @@ static int fails(void)
 		return 0;
 	if (atomic_fetch_sub(&words->times, 1) > 1)
 		atomic_store(&words->left, 0); /* the next one, too */
+	else if (atomic_load(&words->every) > 0)
+		atomic_store(&words->left, atomic_load(&words->every) - 1);
 	atomic_fetch_add(&words->failed, 1);
 	errno = ENOMEM;
 	return 1;

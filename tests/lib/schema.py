@@ -1,5 +1,5 @@
-"""The part of JSON Schema that an OpenRPC document of this daemon may use. A keyword that is not known here is an error:
-nothing of a schema is skipped silently."""
+"""The part of JSON Schema that an OpenRPC document of this daemon may use. A keyword that is not
+known here is an error: nothing of a schema is skipped silently."""
 import datetime
 import ipaddress
 import math

@@ -1,5 +1,6 @@
-"""Strict JSON: duplicate names, NaN and the like are refused; integers and doubles are different; doubles compare to
-the last bit. `Real` keeps the text of a double, so that a test can look at how it was written."""
+"""Strict JSON: duplicate names, NaN and the like are refused; integers and doubles are different;
+doubles compare to the last bit. `Real` keeps the text of a double, so that a test can look at how
+it was written."""
 import json
 import struct
 
@@ -57,13 +58,15 @@ def bits(number):
 
 
 def digits(text):
-    """The significant digits of a number's spelling: equal for equal spellings but for where point and exponent stand."""
+    """The significant digits of a number's spelling: equal for equal spellings but for where point
+    and exponent stand."""
     mantissa = text.lower().partition("e")[0].lstrip("-").replace(".", "")
     return mantissa.strip("0")
 
 
 def difference(a, b, ordered=False, path="$"):
-    """Where two JSON values differ, in words; None when they are equal. ordered: members must also stand in the same order."""
+    """Where two JSON values differ, in words; None when they are equal. ordered: members must also
+    stand in the same order."""
     kind_a, kind_b = _kind(a), _kind(b)
     if kind_a != kind_b:
         return f"{path}: {kind_a} {_short(a)} is not {kind_b} {_short(b)}"

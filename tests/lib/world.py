@@ -1,4 +1,5 @@
-"""Rows to test with: each maker stores one through a connection and returns its id; members may be replaced."""
+"""Rows to test with: each maker stores one through a connection and returns its id; members may be
+replaced."""
 import itertools
 import os
 import uuid
@@ -112,7 +113,8 @@ class World:
 
 
 class Samples:
-    """Valid parameters for every method, about rows that exist. Each call of params() makes fresh names where a write needs them."""
+    """Valid parameters for every method, about rows that exist. Each call of params() makes fresh
+    names where a write needs them."""
 
     def __init__(self, connection):
         world = World(connection)

@@ -1,6 +1,8 @@
-"""What holds for the tree as a whole. Would catch: a layer that knows one above it, a test file that nothing runs, a link or a command of
-the documents that leads nowhere, a file that has grown past reading."""
+"""What holds for the tree as a whole. Would catch: a layer that knows one above it, a test file
+that nothing runs, a link or a command of the documents that leads nowhere, a file that has grown
+past reading."""
 import functools
+import graphlib
 import re
 import shutil
 import subprocess
@@ -19,8 +21,9 @@ LAYERS = {
     "client": {"protocol"},
     "tools": {"protocol", "backends", "daemon"},
 }
-# Folder -> headers of other libraries that it may include; what is not named here is the C library's and the system's. The daemon speaks to
-# databases through backends/store.h alone; the transfer program (tools/transfer) opens two of them by the backends' own means.
+# Folder -> headers of other libraries that it may include; what is not named here is the C
+# library's and the system's. The daemon speaks to databases through backends/store.h alone; the
+# transfer program (tools/transfer) opens two of them by the backends' own means.
 LIBRARIES = {
     "protocol": set(),
     "backends": {
@@ -37,6 +40,8 @@ LIBRARIES = {
     "client/ctl": {"jansson.h"},
 }
 FOREIGN = re.compile(r"uv|sqlite3|libpq|openssl|jansson|sodium|crypt")
+# The rooms of daemon/, each of which knows those before it (docs/design.md).
+ROOMS = ("settings", "base", "clients", "calls", "admin", "loop")
 LINES = 700
 # Program -> the Debian package that brings it, where the names differ.
 PROGRAMS = {
@@ -89,6 +94,20 @@ def text(path):
     return path.read_text(encoding="utf-8")
 
 
+def calls_and_names(path):
+    """The words that a C file uses as functions, and the external functions that it defines."""
+    code = re.sub(r"/\*.*?\*/", " ", text(path), flags=re.DOTALL)
+    code = re.sub(r'"(\\.|[^"\\\n])*"', '""', code)
+    code = re.sub(r"^\s*#.*$", "", code, flags=re.MULTILINE)
+    own = {
+        found[1]
+        for found in re.finditer(
+            r"^(?!static\b)[a-z][\w \n*]*?\b(\w+)\([^;{]*\)\n\{", code, re.MULTILINE
+        )
+    }
+    return set(re.findall(r"\b[a-z_]\w*\b(?=\s*[(,;)}])", code)), own
+
+
 class Layers(unittest.TestCase):
     def test_each_knows_only_those_before_it(self):
         looked = 0
@@ -102,14 +121,50 @@ class Layers(unittest.TestCase):
                         looked += 1
         self.assertGreater(looked, 100)
 
+    def test_rooms_of_the_daemon_know_only_those_before_them(self):
+        looked = 0
+        for path in files(".c", ".h", under="daemon/"):
+            room = ROOMS.index(path.parent.name)
+            for included in re.findall(r'^\s*#\s*include "([^"]+)"', text(path), re.MULTILINE):
+                target = (path.parent / included).resolve()
+                if target.is_relative_to(ROOT / "daemon"):
+                    to = target.parent.name
+                    self.assertIn(to, ROOMS[: room + 1], f"{name(path)} includes {included}")
+                    looked += 1
+        self.assertGreater(looked, 60)
+
+    def test_no_circle_of_files_in_the_daemon(self):
+        """Who calls whom: a file that calls another one is never called by it, directly or through others."""
+        sources = {path: calls_and_names(path) for path in files(".c", under="daemon/")}
+        owners = {}
+        for path, (_, own) in sources.items():
+            for function in own:
+                owners.setdefault(function, path)
+        edges = {
+            path: {owners[word] for word in used if owners.get(word, path) != path}
+            for path, (used, _) in sources.items()
+        }
+        self.assertGreater(sum(map(len, edges.values())), 60)
+        try:
+            tuple(graphlib.TopologicalSorter(edges).static_order())
+        except graphlib.CycleError as err:
+            self.fail("a circle: " + " -> ".join(name(path) for path in err.args[1]))
+
+    def test_the_whole_daemon_is_known_to_its_own_file(self):
+        """Every other file works with a narrower struct."""
+        for path in files(".c", ".h"):
+            if name(path) not in ("daemon/loop/daemon.c", "tests/structure/test_structure.py"):
+                self.assertIsNone(re.search(r"\bstruct daemon\b", text(path)), name(path))
+
     def test_the_daemon_knows_backends_by_their_interface(self):
         for path in files(".c", ".h", under="daemon/"):
             self.assertNotRegex(text(path), r'#include "[^"]*(sqlite|postgres)/', name(path))
 
     def test_who_holds_memory_for_clients_charges_it(self):
-        """A struct of the daemon with memory that grows has a `charged` field (account.h), or a reason here."""
+        """A struct of the daemon with memory that grows has a `charged` field (account.h), or a
+        reason here."""
         others = {
-            "dispatch": "scratch of one line, for all clients",
+            "dispatcher": "scratch of one line, for all clients",
             "health": "one probe without parameters, for all clients",
             "password_cost": "one question without parameters, for all clients",
             "output": "charged by its connection: output_held",
@@ -156,7 +211,8 @@ class Layers(unittest.TestCase):
 
 class Facts(unittest.TestCase):
     def test_a_metric_stands_once(self):
-        """A row of METRIC_LIST is all that a counter needs: nothing else that makes struct, answer or metric names it."""
+        """A row of METRIC_LIST is all that a counter needs: nothing else that makes struct, answer
+        or metric names it."""
         path = ROOT / "protocol/metrics/metric_list.h"
         text = path.read_text(encoding="utf-8")
         rows = re.findall(
@@ -172,6 +228,29 @@ class Facts(unittest.TestCase):
                 self.assertFalse(literals & names)
                 if made.name in ("daemon_methods.c", "metrics.c", "metric_table.c"):
                     self.assertFalse(literals & members - {"errors", "requests"})
+
+    def test_one_file_knows_where_the_socket_is(self):
+        for folder in ("protocol", "daemon", "client"):
+            for path in files(".c", ".h", under=folder + "/"):
+                if path.name not in ("socket_place.c", "socket_place.h"):
+                    code = re.sub(r"(?s)/\*.*?\*/", "", text(path))
+                    self.assertNotRegex(
+                        code, r'getenv\("(RUNTIME|XDG_RUNTIME)_DIR|"/(run|tmp)/pierre-dbd', name(path)
+                    )
+
+    def test_a_provider_is_named_by_the_catalog_alone(self):
+        """C takes the services whose tokens are stored from catalog_providers or TOKEN_PROVIDERS."""
+        found = re.findall(
+            r"^(\w+)\.title",
+            text(ROOT / "protocol/catalog/tokens.toml").split("[providers]")[1],
+            re.M,
+        )
+        self.assertIn("strava", found)
+        for folder in ("protocol", "backends", "daemon", "client/ctl", "tools"):
+            for path in files(".c", ".h", under=folder + "/"):
+                code = re.sub(r"(?s)/\*.*?\*/", "", text(path))
+                literals = " ".join(re.findall(r'"(?:[^"\\\n]|\\.)*"', code))
+                self.assertNotRegex(literals, "|".join(found), name(path))
 
 
 class Files(unittest.TestCase):
@@ -250,7 +329,8 @@ class Tests(unittest.TestCase):
                 )
 
     def test_defects_can_be_planted(self):
-        """tests/planted.py takes long and is run by hand: that its places are still there shows here."""
+        """tests/planted.py takes long and is run by hand: that its places are still there shows
+        here."""
         for defect, edits, test, names in planted.DEFECTS:
             for file, place, replacement in edits:
                 self.assertIsNotNone(
@@ -308,7 +388,7 @@ class Databases(unittest.TestCase):
             if name(path).startswith("backends/sqlite/"):
                 self.assertEqual(
                     len(re.findall(r"\brealpath\(", text(path))),
-                    4 if path.name == "place.c" else 0,
+                    {"path.c": 2, "place.c": 2}.get(path.name, 0),
                     name(path),
                 )
             self.assertNotRegex(
@@ -316,9 +396,10 @@ class Databases(unittest.TestCase):
             )
             if name(path) not in (
                 "backends/sqlite/files/belong.c",
+                "backends/sqlite/files/place.c",
                 "backends/sqlite/open.c",
                 "backends/sqlite/files/restore.c",
-                "backends/sqlite/watch.c",
+                "backends/sqlite/files/watch.c",
             ):
                 self.assertNotRegex(text(path), r'"(%s)?-(wal|shm|journal|restore)"', name(path))
 

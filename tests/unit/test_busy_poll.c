@@ -3,7 +3,7 @@
 #include <sched.h>
 #include <time.h>
 
-#include "../../daemon/loop/busy_poll.h"
+#include "../../daemon/base/busy_poll.h"
 #include "unit.h"
 
 static uv_loop_t loop;

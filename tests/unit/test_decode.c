@@ -143,7 +143,8 @@ END_TEST
 START_TEST(user_with_defaults)
 {
 	good("create_user",
-		"{\"user\":{\"email\":\"a\\u0040b\",\"password_hash\":\"h\",\"display_name\":null,\"strava_token\":null}}");
+		"{\"user\":{\"email\":\"a\\u0040b\",\"password_hash\":\"h\",\"display_name\":null,"
+		"\"strava_token\":null}}");
 	ck_assert(text_is("email", "a@b"));
 	ck_assert(text_is("password_hash", "h"));
 	ck_assert(!value("password")->set && !value("display_name")->set);
@@ -152,7 +153,8 @@ START_TEST(user_with_defaults)
 	ck_assert_int_eq(value("last_active")->i, now);
 	ck_assert_uint_eq(value("id")->s.len, UUID_TEXT);
 	good("create_user",
-		"[{\"email\":\"a@b\",\"password\":\"\",\"id\":\"3A97F11AE651470586A68A02F0E161AF\",\"is_active\":false,"
+		"[{\"email\":\"a@b\",\"password\":\"\","
+		"\"id\":\"3A97F11AE651470586A68A02F0E161AF\",\"is_active\":false,"
 		"\"created_at\":\"2025-06-19T17:44:49.123456789+02:00\"}]");
 	ck_assert(text_is("id", USER));
 	ck_assert(text_is("password", ""));
@@ -190,8 +192,8 @@ START_TEST(extracts)
 	ck_assert_double_eq(value("target_value")->f, 0.0);
 	ck_assert(text_is("goal_data", "{}"));
 	good("create_goal",
-		"[\"" USER
-		"\", { \"t\\u0069tle\" : \"a\\n\" , \"type\":\"x\",\"goal_type\":null,\"target\":7,\"target_value\":1e2, \"current\":-0.0, \"o\":[ 1.50 ] }]");
+		"[\"" USER "\", { \"t\\u0069tle\" : \"a\\n\" , \"type\":\"x\",\"goal_type\":null,"
+		"\"target\":7,\"target_value\":1e2, \"current\":-0.0, \"o\":[ 1.50 ] }]");
 	ck_assert(text_is("title", "a\n"));
 	ck_assert(text_is("goal_type", "x"));
 	ck_assert_double_eq(value("target_value")->f, 100.0);

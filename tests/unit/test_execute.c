@@ -6,6 +6,7 @@
 
 #include "../../backends/execute.h"
 #include "../../backends/store.h"
+#include "../../backends/store_redact.h"
 #include "unit.h"
 
 static const int64_t now = INT64_C(1750347889123456);

@@ -460,14 +460,16 @@ END_TEST
 START_TEST(nodes)
 {
 	static const char text[] =
-		" { \"a\" : [ 1 , -2.5 , true ] , \"b\\u0063\" : { } , \"\" : null , \"s\" : \"x\" } ";
+		" { \"a\" : [ 1 , -2.5 , true ] , \"b\\u0063\" : { } , \"\" : null ,"
+		" \"s\" : \"x\" } ";
 	static const struct {
 		int type;
 		uint32_t next, count;
 		const char *raw;
 	} want[] = {
 		{JSON_OBJECT, 12, 4,
-			"{ \"a\" : [ 1 , -2.5 , true ] , \"b\\u0063\" : { } , \"\" : null , \"s\" : \"x\" }"},
+			"{ \"a\" : [ 1 , -2.5 , true ] , \"b\\u0063\" : { } , \"\" : null ,"
+			" \"s\" : \"x\" }"},
 		{JSON_STRING, 2, 0, "a"},
 		{JSON_ARRAY, 6, 3, "[ 1 , -2.5 , true ]"},
 		{JSON_INTEGER, 4, 0, "1"},

@@ -31,7 +31,8 @@ START_TEST(commas_stand_between_members)
 	json_add_bool(&out, "no", false);
 	json_add_end(&out, '}');
 	check(&out,
-		"{\"empty\":{},\"list\":[-1,\"{\",\"[\",\":\",[],true],\"none\":null,\"no\":false}");
+		"{\"empty\":{},\"list\":[-1,\"{\",\"[\",\":\",[],true],\"none\":null,"
+		"\"no\":false}");
 }
 END_TEST
 
@@ -46,6 +47,20 @@ START_TEST(a_value_stands_behind_what_the_buffer_holds)
 	json_add_end(&out, '}');
 	buffer_byte(&out, '}');
 	check(&out, "{\"result\":{\"a\":[1],\"b\":0.5}}");
+}
+END_TEST
+
+/* A caller may have written a member and its comma by other means; a text that ends like one has a
+ * quote behind it. */
+START_TEST(a_comma_that_is_there_is_not_repeated)
+{
+	struct buffer out = {0};
+
+	buffer_text(&out, "{\"a\":1,");
+	json_add_text(&out, "b", ",");
+	json_add_integer(&out, "c", 2);
+	json_add_end(&out, '}');
+	check(&out, "{\"a\":1,\"b\":\",\",\"c\":2}");
 }
 END_TEST
 
@@ -79,6 +94,7 @@ int main(void)
 
 	tcase_add_test(tests, commas_stand_between_members);
 	tcase_add_test(tests, a_value_stands_behind_what_the_buffer_holds);
+	tcase_add_test(tests, a_comma_that_is_there_is_not_repeated);
 	tcase_add_test(tests, names_and_texts_are_quoted);
 	tcase_add_test(tests, a_failure_is_kept);
 	return unit_run("json_add", tests, true);

@@ -2,7 +2,7 @@
  * one that counts twice. */
 #include <stdlib.h>
 
-#include "../../daemon/admin/metrics.h"
+#include "../../daemon/base/metrics.h"
 #include "../../protocol/json/json.h"
 #include "unit.h"
 

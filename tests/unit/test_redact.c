@@ -5,7 +5,7 @@
  * password as well. PIERRE_TEST_SEED gives another seed. */
 #include <string.h>
 
-#include "../../backends/store.h"
+#include "../../backends/store_redact.h"
 #include "unit.h"
 
 enum { RUN = 4, ROUNDS = 2000, URL_MAX = 256 };

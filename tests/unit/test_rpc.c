@@ -130,8 +130,8 @@ END_TEST
 START_TEST(escapes_and_strangers)
 {
 	ck_assert_int_eq(
-		read_line(
-			"{\"\\u006asonrpc\":\"2\\u002e0\",\"m\\u0065thod\":\"daemon\\u002eping\",\"i\\u0064\":1,\"par\\u0061ms\":{},\"x\":{\"id\":9}}"),
+		read_line("{\"\\u006asonrpc\":\"2\\u002e0\",\"m\\u0065thod\":\"daemon\\u002eping\","
+			  "\"i\\u0064\":1,\"par\\u0061ms\":{},\"x\":{\"id\":9}}"),
 		0);
 	ck_assert(id_is("1"));
 	ck_assert_str_eq(request.method->name, "daemon.ping");
@@ -180,19 +180,23 @@ START_TEST(answers)
 
 	(void)err_set(&err, ERR_CONFLICT, "email \"%s\" is taken", "a\n");
 	(void)snprintf(err.field, sizeof err.field, "email");
-	written("{\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{\"code\":-32002,\"message\":\"email \\\"a\\n\\\" is taken\","
+	written("{\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{\"code\":-32002,"
+		"\"message\":\"email \\\"a\\n\\\" is taken\","
 		"\"data\":{\"kind\":\"conflict\",\"retryable\":false,\"field\":\"email\"}}}");
 	(void)err_set_path(&err, ERR_INVALID_PARAMS, "", "no");
-	written("{\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{\"code\":-32602,\"message\":\"no\",\"data\":{\"kind\":\"invalid_params\",\"retryable\":false,\"path\":\"\"}}}");
+	written("{\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{\"code\":-32602,\"message\":\"no\","
+		"\"data\":{\"kind\":\"invalid_params\",\"retryable\":false,\"path\":\"\"}}}");
 	(void)err_set(&err, ERR_UNAVAILABLE, "gone");
-	written("{\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{\"code\":-32003,\"message\":\"gone\",\"data\":{\"kind\":\"unavailable\",\"retryable\":true}}}");
+	written("{\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{\"code\":-32003,\"message\":\"gone\","
+		"\"data\":{\"kind\":\"unavailable\",\"retryable\":true}}}");
 	err.outcome = OUTCOME_UNKNOWN;
 	written("{\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{\"code\":-32003,\"message\":\"gone\","
 		"\"data\":{\"kind\":\"unavailable\",\"retryable\":true,\"outcome\":\"unknown\"}}}");
 	err.outcome = OUTCOME_NONE;
 	err.ref = 0xAB;
 	written("{\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{\"code\":-32003,\"message\":\"gone\","
-		"\"data\":{\"kind\":\"unavailable\",\"retryable\":true,\"outcome\":\"none\",\"ref\":\"00000000000000ab\"}}}");
+		"\"data\":{\"kind\":\"unavailable\",\"retryable\":true,\"outcome\":\"none\","
+		"\"ref\":\"00000000000000ab\"}}}");
 }
 END_TEST
 

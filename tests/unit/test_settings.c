@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "../../daemon/clients/access.h"
-#include "../../daemon/loop/process.h"
+#include "../../daemon/base/process.h"
 #include "../../daemon/settings/settings.h"
 #include "unit.h"
 
@@ -352,10 +352,12 @@ START_TEST(reload_takes_what_may_change)
 	struct settings_changes changes;
 
 	write_file(".env",
-		"PIERRE_DBD_CONNECTIONS=7\nPIERRE_DBD_POOL=3\nPIERRE_DBD_BATCH_LIMIT=5\nPIERRE_DBD_ACCESS=user:0=read\n");
+		"PIERRE_DBD_CONNECTIONS=7\nPIERRE_DBD_POOL=3\nPIERRE_DBD_BATCH_LIMIT=5\n"
+		"PIERRE_DBD_ACCESS=user:0=read\n");
 	ck_assert_int_eq(parse("--batch-limit=9", "", true), 0);
 	write_file(".env",
-		"PIERRE_DBD_CONNECTIONS=8\nPIERRE_DBD_POOL=4\nPIERRE_DBD_BATCH_LIMIT=6\nDATABASE_URL=sqlite:other\n");
+		"PIERRE_DBD_CONNECTIONS=8\nPIERRE_DBD_POOL=4\nPIERRE_DBD_BATCH_LIMIT=6\n"
+		"DATABASE_URL=sqlite:other\n");
 	ck_assert_int_eq(settings_reload(&settings, NULL, &changes, &err), 0);
 	ck_assert_uint_eq(settings.connections, 8);
 	ck_assert_uint_eq(settings.pool, 3);
@@ -390,10 +392,10 @@ START_TEST(secrets_are_not_shown)
 	char shown[256];
 	struct buffer json = {.cap = 0};
 
-	ck_assert_int_eq(
-		parse("",
-			"ENCRYPTION_KEY=canary1\nDATABASE_URL=postgresql://u:canary2@h/d?sslpassword=canary3",
-			false),
+	ck_assert_int_eq(parse("",
+				 "ENCRYPTION_KEY=canary1\n"
+				 "DATABASE_URL=postgresql://u:canary2@h/d?sslpassword=canary3",
+				 false),
 		0);
 	ck_assert_str_eq(
 		settings_value_show(&settings, SETTING_ID_encryption_key, shown, sizeof shown),

@@ -30,10 +30,12 @@ static void set_up(void)
 		migration++)
 		run(migration->sql);
 	run("PRAGMA writable_schema=RESET");
-	run("BEGIN; INSERT INTO users (id, email, password_hash, created_at, last_active) VALUES ('u', 'e', 'h', '', '')");
+	run("BEGIN; INSERT INTO users (id, email, password_hash, created_at,"
+	    " last_active) VALUES ('u', 'e', 'h', '', '')");
 	ck_assert_int_eq(
 		sqlite3_prepare_v2(db,
-			"INSERT OR REPLACE INTO api_keys (id, user_id, name, key_prefix, key_hash, expires_at) "
+			"INSERT OR REPLACE INTO api_keys (id, user_id, name, key_prefix, key_hash,"
+			" expires_at) "
 			"VALUES ('k', 'u', 'n', 'p', 'h', ?1)",
 			-1, &insert, NULL),
 		SQLITE_OK);

@@ -6,7 +6,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "../../backends/sqlite/vfs.h"
+#include "../../backends/sqlite/files/vfs.h"
 #include "unit.h"
 
 static char folder[64], path[128], log_path[136];
@@ -77,7 +77,9 @@ static sqlite3 *open_with(const char *vfs)
 	ck_assert_int_eq(
 		sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, vfs),
 		SQLITE_OK);
-	run(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=10");
+	run(db,
+		"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0; "
+		"PRAGMA cache_size=10");
 	return db;
 }
 
@@ -114,7 +116,8 @@ static void insert(int rows, int bytes)
 	char sql[160];
 
 	(void)snprintf(sql, sizeof sql,
-		"WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) INSERT INTO t (x) SELECT hex(randomblob(%d)) FROM n",
+		"WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) INSERT INTO t "
+		"(x) SELECT hex(randomblob(%d)) FROM n",
 		rows, bytes / 2);
 	run(writer, sql);
 }
@@ -155,7 +158,8 @@ START_TEST(large_transactions)
 	ck_assert_int_eq(number(other, "SELECT sum(length(x)) FROM t"), 2000 * 2001);
 	ck_assert_int_eq(
 		number(other,
-			"SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"),
+			"SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> "
+			"'ok'"),
 		0);
 }
 END_TEST
@@ -171,7 +175,8 @@ START_TEST(what_is_rolled_back_is_gone)
 	ck_assert_int_eq(number(other, "SELECT count(*) FROM t"), 15);
 	ck_assert_int_eq(
 		number(other,
-			"SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"),
+			"SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> "
+			"'ok'"),
 		0);
 }
 END_TEST
@@ -213,7 +218,8 @@ START_TEST(checkpoints)
 	ck_assert_int_eq(number(other, "SELECT sum(length(x)) FROM t"), 1800 * 3000);
 	ck_assert_int_eq(
 		number(other,
-			"SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"),
+			"SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> "
+			"'ok'"),
 		0);
 	close(fd);
 }
@@ -235,7 +241,8 @@ START_TEST(failed_writes)
 		ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
 		ck_assert_int_ne(
 			sqlite3_exec(writer,
-				"WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30) "
+				"WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < "
+				"30) "
 				"INSERT INTO t (x) SELECT hex(randomblob(2000)) FROM n",
 				NULL, NULL, NULL),
 			SQLITE_OK);
@@ -246,7 +253,8 @@ START_TEST(failed_writes)
 	ck_assert_int_eq(number(other, "SELECT count(*) FROM t"), 30);
 	ck_assert_int_eq(
 		number(other,
-			"SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"),
+			"SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> "
+			"'ok'"),
 		0);
 }
 END_TEST
@@ -278,7 +286,8 @@ static int rows_after_a_kill(void)
 	rows = number(db, "SELECT count(*) FROM t");
 	ck_assert_int_eq(
 		number(db,
-			"SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"),
+			"SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> "
+			"'ok'"),
 		0);
 	ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
 	ck_assert_int_eq(unlink(copy), 0);

@@ -1,6 +1,6 @@
 /* The PostgreSQL end. Reading: one REPEATABLE READ snapshot, rows one at a time. Writing: COPY
  * within one transaction. */
-#include "transfer.h"
+#include "postgres_end.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,8 +9,13 @@
 #include <sysexits.h>
 
 #include "../../backends/migration.h"
-#include "../../backends/postgres/postgres.h"
+#include "../../backends/postgres/blocking/connect.h"
+#include "../../backends/postgres/blocking/keys.h"
+#include "../../backends/postgres/blocking/migrate.h"
+#include "../../backends/postgres/result.h"
 #include "../../protocol/json/json.h"
+#include "refs.h"
+#include "row.h"
 
 enum { COPY_BLOCK = 1 << 16, CONNECT_MS = 30000 };
 
@@ -81,9 +86,7 @@ static const char *name_of(const struct column_of *column)
 	return column->postgres != NULL ? column->postgres : column->name;
 }
 
-/* Reading
- * ------------------------------------------------------------------------------------------------------
- */
+/* Reading */
 
 static int postgres_end_count(
 	struct end *base, const struct table_of *table, int64_t *rows, struct err *err)
@@ -196,9 +199,7 @@ static int postgres_end_next(struct end *base, const struct table_of *table, str
 	return code;
 }
 
-/* Writing
- * ------------------------------------------------------------------------------------------------------
- */
+/* Writing */
 
 static int postgres_end_write_table(struct end *base, const struct table_of *table, struct err *err)
 {
@@ -358,14 +359,30 @@ static int send_block(struct postgres_end *end, const struct table_of *table, st
 	return sent == 1 ? 0 : postgres_end_failed(end, table, NULL, err);
 }
 
+/* Before anything of the row is sent: the server's own refusal would name neither column nor row.
+ */
+static int postgres_end_check_names(struct postgres_end *end, const struct table_of *table,
+	const struct value *values, struct err *err)
+{
+	for (unsigned i = 0; i < table->column_count; i++)
+		if (table->columns[i].identifier && values[i].set &&
+			values[i].s.len > catalog_identifier_max)
+			return row_fail(table, values, end->end.shown, err,
+				"%s has %zu bytes, a key holds %zu: shorten it first",
+				table->columns[i].name, values[i].s.len, catalog_identifier_max);
+	return 0;
+}
+
 static int postgres_end_put(
 	struct end *base, const struct table_of *table, const struct value *values, struct err *err)
 {
 	struct postgres_end *end = postgres_end_self(base);
 	struct arena arena;
 	char number[32];
-	int code = 0;
+	int code = postgres_end_check_names(end, table, values, err);
 
+	if (code < 0)
+		return code;
 	arena_init(&arena);
 	if (table->numbered) {
 		buffer_append(&end->block, number,
@@ -406,7 +423,8 @@ static int postgres_end_written(struct end *base, const struct table_of *table, 
 	if (code < 0 || (!table->numbered && !table->identity))
 		return code;
 	(void)snprintf(sql, sizeof sql,
-		"SELECT setval(pg_get_serial_sequence('%s', '%s'), GREATEST(1, max(%s)), max(%s) IS NOT NULL) FROM %s",
+		"SELECT setval(pg_get_serial_sequence('%s', '%s'), GREATEST(1, max(%s)), max(%s) "
+		"IS NOT NULL) FROM %s",
 		table->name, counter, counter, counter, table->name);
 	return command(end, table, sql, PGRES_TUPLES_OK, err);
 }
@@ -436,9 +454,7 @@ static const struct end_ops ops = {postgres_end_count, postgres_end_read_table, 
 	postgres_end_write_table, postgres_end_put, postgres_end_written, postgres_end_commit,
 	postgres_end_close_end};
 
-/* Opening
- * ------------------------------------------------------------------------------------------------------
- */
+/* Opening */
 
 /* Each session of a daemon holds the lock shared. Behind a pooler none does, but its name stands in
  * the server's list. */
@@ -467,7 +483,7 @@ static int postgres_end_open_source(struct postgres_end *end, struct err *err)
 {
 	if (command(end, NULL, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", PGRES_COMMAND_OK,
 		    err) < 0 ||
-		main_schema_must_be(migrate_schema(end->connection, err),
+		end_schema_must_be(migrate_schema(end->connection, err),
 			migration_newest(postgres_migrations), end->end.shown, err) < 0)
 		return -1;
 	return keys_prove_key(end->connection, end->end.seal, err);
@@ -477,9 +493,12 @@ static int postgres_end_open_source(struct postgres_end *end, struct err *err)
 static int postgres_end_target_must_be_empty(struct postgres_end *end, struct err *err)
 {
 	static const char tables[] =
-		"SELECT relname, CASE WHEN has_table_privilege(oid, 'SELECT') THEN 'SELECT count(*) FROM ' || oid::regclass END "
-		"FROM pg_class c WHERE relkind IN ('r', 'p') AND relnamespace = to_regnamespace(current_schema()) AND NOT EXISTS (SELECT FROM pg_depend d "
-		"WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e') ORDER BY relname";
+		"SELECT relname, CASE WHEN has_table_privilege(oid, 'SELECT') THEN 'SELECT "
+		"count(*) FROM ' || oid::regclass END "
+		"FROM pg_class c WHERE relkind IN ('r', 'p') AND relnamespace = "
+		"to_regnamespace(current_schema()) AND NOT EXISTS (SELECT FROM pg_depend d "
+		"WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e') "
+		"ORDER BY relname";
 	int64_t version = migrate_schema(end->connection, err), rows;
 	PGresult *found;
 	int code;
@@ -493,13 +512,13 @@ static int postgres_end_target_must_be_empty(struct postgres_end *end, struct er
 	for (int i = 0; code == 0 && i < PQntuples(found); i++) {
 		if (PQgetisnull(found, i, 1))
 			code = err_exit(err, EX_CANTCREAT,
-				"the target is not empty: it has a table %.80s that belongs to somebody else",
+				"the target is not empty: it has a table %.80s that belongs to "
+				"somebody else",
 				PQgetvalue(found, i, 0));
 		else if ((rows = ask_number(end, NULL, PQgetvalue(found, i, 1), err)) < 0)
 			code = -1;
 		else
-			code = main_table_must_be_empty(
-				version, PQgetvalue(found, i, 0), rows, err);
+			code = end_table_must_be_empty(version, PQgetvalue(found, i, 0), rows, err);
 	}
 	PQclear(found);
 	return code;

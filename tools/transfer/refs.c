@@ -1,4 +1,4 @@
-#include "transfer.h"
+#include "refs.h"
 
 #include <sodium.h>
 #include <stdlib.h>

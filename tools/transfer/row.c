@@ -1,5 +1,5 @@
 /* Rows in their canonical form: what both databases must agree on. */
-#include "transfer.h"
+#include "row.h"
 
 #include <math.h>
 #include <sodium.h>
@@ -9,9 +9,8 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "../../protocol/catalog.h"
 #include "../../protocol/json/json.h"
-
-enum { STORED_DEPTH = 512 };
 
 int row_column_place(const struct table_of *table, const char *name)
 {
@@ -43,7 +42,7 @@ static bool normalize_strings(struct value *value, struct arena *arena)
 {
 	struct json json = {0};
 	struct buffer compact = {0};
-	bool good = json_scan(&json, value->s.ptr, value->s.len, STORED_DEPTH, NULL) == 0 &&
+	bool good = json_scan(&json, value->s.ptr, value->s.len, JSON_DEPTH_MAX, NULL) == 0 &&
 		json.nodes[0].type == JSON_ARRAY;
 
 	for (uint32_t item = 1; good && item < json.nodes[0].next; item = json.nodes[item].next)
@@ -63,7 +62,7 @@ static bool normalize_strings(struct value *value, struct arena *arena)
 static bool row_check_json(struct value *value)
 {
 	struct json json = {0};
-	bool good = json_scan(&json, value->s.ptr, value->s.len, STORED_DEPTH, NULL) == 0;
+	bool good = json_scan(&json, value->s.ptr, value->s.len, JSON_DEPTH_MAX, NULL) == 0;
 
 	value->flags = good && (json.nodes[0].flags & JSON_AWKWARD) != 0 ? VALUE_AWKWARD : 0;
 	json_scan_free(&json);
@@ -151,9 +150,7 @@ int row_normalize(const struct table_of *table, struct value *values, struct are
 	return 0;
 }
 
-/* Checksums
- * ----------------------------------------------------------------------------------------------------
- */
+/* Checksums */
 
 static void hash_bytes(crypto_generichash_state *state, const void *bytes, size_t length)
 {
@@ -243,7 +240,7 @@ static void hash_value(crypto_generichash_state *state, enum kind kind, const st
 		hash_bytes(state, &value->f, sizeof value->f);
 		break;
 	case COLUMN_JSON:
-		if (json_scan(&json, value->s.ptr, value->s.len, STORED_DEPTH, NULL) == 0)
+		if (json_scan(&json, value->s.ptr, value->s.len, JSON_DEPTH_MAX, NULL) == 0)
 			hash_json(state, &json, 0, arena);
 		json_scan_free(&json);
 		break;
@@ -267,9 +264,7 @@ void row_checksum_add(struct checksum *checksum, const struct table_of *table,
 	checksum->rows++;
 }
 
-/* Tokens
- * -------------------------------------------------------------------------------------------------------
- */
+/* Tokens */
 
 int row_open_tokens(const struct table_of *table, const struct value *values, struct seal *seal,
 	struct arena *arena, uint64_t *opened, struct err *err)
@@ -291,7 +286,8 @@ int row_open_tokens(const struct table_of *table, const struct value *values, st
 			if (seal_open(seal, arena, sealed[part].s.ptr, sealed[part].s.len,
 				    nonce->s.ptr, nonce->s.len, part, &plain, &length, err) < 0)
 				return err_exit(err, EX_DATAERR,
-					"the %s token of user %.*s does not open with the key; clear it (clear_%s_token) and begin again",
+					"the %s token of user %.*s does not open with the key; "
+					"clear it (clear_%s_token) and begin again",
 					provider->name, (int)values[0].s.len, values[0].s.ptr,
 					provider->name);
 		++*opened;

@@ -1,6 +1,6 @@
 /* The SQLite end. Reading: one read transaction beside whoever else uses the file. Writing: one
  * transaction on a file that no daemon uses. */
-#include "transfer.h"
+#include "sqlite_end.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,8 +16,7 @@
 #include "../../backends/sqlite/migrate.h"
 #include "../../backends/sqlite/files/place.h"
 #include "../../backends/sqlite/session.h"
-
-enum { SQL_MAX = 4096 };
+#include "row.h"
 
 struct sqlite_end {
 	struct end end;
@@ -57,9 +56,7 @@ static const struct method *method_of(const char *name)
 	return catalog_find(name, strlen(name));
 }
 
-/* Reading
- * ------------------------------------------------------------------------------------------------------
- */
+/* Reading */
 
 static int sqlite_end_count(
 	struct end *base, const struct table_of *table, int64_t *rows, struct err *err)
@@ -183,9 +180,7 @@ static int sqlite_end_next(struct end *base, const struct table_of *table, struc
 	return 1;
 }
 
-/* Writing
- * ------------------------------------------------------------------------------------------------------
- */
+/* Writing */
 
 static int sqlite_end_write_table(struct end *base, const struct table_of *table, struct err *err)
 {
@@ -348,9 +343,7 @@ static const struct end_ops ops = {sqlite_end_count, sqlite_end_read_table, sqli
 	sqlite_end_write_table, sqlite_end_put, sqlite_end_written, sqlite_end_commit,
 	sqlite_end_close_end};
 
-/* Opening
- * ------------------------------------------------------------------------------------------------------
- */
+/* Opening */
 
 /* A row that points nowhere: PostgreSQL would refuse it after all of its table, and a log entry's
  * session would be lost without a word. */
@@ -361,7 +354,8 @@ static int refuse_orphans(struct sqlite_end *end, const struct table_of *table, 
 	int code;
 
 	(void)snprintf(sql, sizeof sql,
-		"SELECT t.%s, f.parent FROM pragma_foreign_key_check('%s') f JOIN %s t ON t.rowid = f.rowid LIMIT 1",
+		"SELECT t.%s, f.parent FROM pragma_foreign_key_check('%s') f JOIN %s t ON "
+		"t.rowid = f.rowid LIMIT 1",
 		table->columns[0].name, table->name, table->name);
 	if (sqlite_end_prepare(end, table, sql, &end->cursor, err) < 0)
 		return -1;
@@ -382,7 +376,7 @@ static int sqlite_end_open_source(struct sqlite_end *end, const char *path, stru
 		return -1;
 	if (sqlite3_exec(end->session.db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
 		return sqlite_end_failed(end, NULL, err);
-	if (main_schema_must_be(migrate_version(&end->session, err),
+	if (end_schema_must_be(migrate_version(&end->session, err),
 		    migration_newest(sqlite_migrations), end->end.shown, err) < 0 ||
 		keys_prove(&end->session, err) < 0)
 		return -1;
@@ -401,7 +395,7 @@ static int table_is_empty(void *argument, const char *name, int64_t rows)
 {
 	const struct emptiness *emptiness = argument;
 
-	return main_table_must_be_empty(emptiness->version, name, rows, emptiness->err);
+	return end_table_must_be_empty(emptiness->version, name, rows, emptiness->err);
 }
 
 /* By a connection that only reads: the one that writes leaves its traces in the file. */

@@ -1,10 +1,18 @@
 /* What an installation holds. The order keeps foreign keys: parents first. Two of SQLite's tables
  * are not here, since no server ever wrote to them: api_key_usage_stats and api_key_rate_limits. */
-#include "transfer.h"
+#include "tables.h"
+
+#include <stddef.h>
+
+#include "providers.gen.h"
 
 #define IS(column, type)                                                                           \
 	{                                                                                          \
 		.name = column, .kind = COLUMN_##type                                              \
+	}
+#define NAMES(column)                                                                              \
+	{                                                                                          \
+		.name = column, .kind = COLUMN_TEXT, .identifier = true                            \
 	}
 #define MAYBE(column, type)                                                                        \
 	{                                                                                          \
@@ -17,6 +25,8 @@
 		MAYBE(provider "_expires_at", TIME), MAYBE(provider "_scope", TEXT),               \
 		MAYBE(provider "_nonce", TEXT)
 
+#define TOKENS(provider, title) TOKEN(provider),
+
 #define REQUEST                                                                                    \
 	IS("timestamp", TIME), IS("tool_name", TEXT), MAYBE("response_time_ms", INTEGER),          \
 		IS("status_code", INTEGER), MAYBE("error_message", TEXT),                          \
@@ -27,11 +37,12 @@ static const struct column_of meta[] = {IS("key", TEXT), IS("value", TEXT)};
 
 static const struct column_of users[] = {
 	IS("id", UUID),
-	IS("email", TEXT),
+	NAMES("email"),
 	MAYBE("display_name", TEXT),
 	IS("password_hash", TEXT),
-	TOKEN("strava"),
-	TOKEN("fitbit"),
+	/* clang-format off */
+	TOKEN_PROVIDERS(TOKENS)
+	/* clang-format on */
 	IS("created_at", TIME),
 	IS("last_active", TIME),
 	IS("is_active", BOOL),
@@ -78,10 +89,10 @@ static const struct column_of insights[] = {
 };
 
 static const struct column_of api_keys[] = {
-	IS("id", TEXT),
+	NAMES("id"),
 	IS("user_id", UUID),
-	IS("name", TEXT),
-	IS("key_prefix", TEXT),
+	NAMES("name"),
+	NAMES("key_prefix"),
 	IS("key_hash", TEXT),
 	MAYBE("description", TEXT),
 	IS("tier", TEXT),
@@ -101,9 +112,9 @@ static const struct column_of usage[] = {
 };
 
 static const struct column_of clients[] = {
-	IS("id", TEXT),
+	NAMES("id"),
 	{.name = "api_key_id", .kind = COLUMN_API_KEY, .postgres = "api_key"},
-	IS("name", TEXT),
+	NAMES("name"),
 	{.name = "description", .kind = COLUMN_TEXT, .sqlite = "COALESCE(description, '')"},
 	{.name = "public_key", .kind = COLUMN_TEXT, .sqlite = "COALESCE(public_key, '')"},
 	IS("capabilities", STRINGS),
@@ -122,7 +133,7 @@ static const struct column_of clients[] = {
 static const struct column_of sessions[] = {
 	IS("id", UUID),
 	{.name = "client_id", .kind = COLUMN_CLIENT, .postgres = "client"},
-	IS("session_token", TEXT),
+	NAMES("session_token"),
 	MAYBE("user_id", UUID),
 	IS("granted_scopes", STRINGS),
 	MAYBE("ip_address", TEXT),
@@ -180,16 +191,16 @@ const struct table_of transfer_tables[] = {
 	{TABLE("user_profiles", profiles), .method = "upsert_user_profile",
 		.binds = {{"user_id", "user_id"}, {"profile_data", "document"},
 			{"now", "updated_at"}},
-		.after =
-			"UPDATE user_profiles SET created_at = :created_at WHERE user_id = :user_id",
+		.after = "UPDATE user_profiles SET created_at = :created_at WHERE user_id = "
+			 ":user_id",
 		.reader = "get_user_profile"},
 	{TABLE("goals", goals), .method = "create_goal",
 		.binds = {{"new_id", "id"}, {"user_id", "user_id"}, {"title", "title"},
 			{"goal_type", "goal_type"}, {"target_value", "target_value"},
 			{"current_value", "current_value"}, {"now", "created_at"},
 			{"goal_data", "document"}},
-		.after =
-			"UPDATE goals SET status = :status, updated_at = :updated_at WHERE id = :id",
+		.after = "UPDATE goals SET status = :status, updated_at = :updated_at WHERE id = "
+			 ":id",
 		.reader = "get_user_goals"},
 	{TABLE("goal_milestones", milestones)},
 	{TABLE("analytics_insights", insights), .method = "store_insight",

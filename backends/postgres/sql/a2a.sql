@@ -10,14 +10,14 @@ INSERT INTO a2a_clients (id, api_key, name, description, public_key, capabilitie
 SELECT :id, k.number, :name, :description, :public_key,
   ARRAY(SELECT jsonb_array_elements_text(:capabilities)),
   ARRAY(SELECT jsonb_array_elements_text(:redirect_uris)), :is_active, :created_at, :now
-FROM api_keys k WHERE md5(k.id) = md5(:api_key_id) AND k.id = :api_key_id
+FROM api_keys k WHERE k.id = :api_key_id
 RETURNING id AS result
 
 -- name: get_a2a_client
-SELECT {A2AClient} FROM a2a_clients WHERE md5(id) = md5(:client_id) AND id = :client_id
+SELECT {A2AClient} FROM a2a_clients WHERE id = :client_id
 
 -- name: get_a2a_client_by_name
-SELECT {A2AClient} FROM a2a_clients WHERE md5(name) = md5(:name) AND name = :name
+SELECT {A2AClient} FROM a2a_clients WHERE name = :name
 
 -- name: list_a2a_clients
 SELECT {A2AClient c} FROM api_keys k JOIN a2a_clients c ON c.api_key = k.number
@@ -29,7 +29,7 @@ INSERT INTO a2a_sessions (id, client, session_token, user_id, granted_scopes, cr
   expires_at, last_activity, is_active)
 SELECT :new_id, c.number, :new_token, :user_id,
   ARRAY(SELECT jsonb_array_elements_text(:granted_scopes)), :now, :expires_at_computed, :now, true
-FROM a2a_clients c WHERE md5(c.id) = md5(:client_id) AND c.id = :client_id
+FROM a2a_clients c WHERE c.id = :client_id
 RETURNING session_token AS result
 
 -- name: get_a2a_session
@@ -54,7 +54,7 @@ FROM (SELECT (SELECT s.id FROM a2a_sessions s
      WHEN lower(:session_id) ~
      '^([0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$'
      THEN :session_id::uuid END LIMIT 1) AS id) AS given, a2a_clients c
-WHERE md5(c.id) = md5(:client_id) AND c.id = :client_id
+WHERE c.id = :client_id
   AND (:session_id IS NULL OR given.id IS NOT NULL)
 RETURNING id AS result
 
@@ -82,20 +82,19 @@ SELECT c.number, given.id, :timestamp, :tool_name, :response_time_ms, :status_co
   ARRAY(SELECT jsonb_array_elements_text(:granted_scopes))
 FROM (SELECT (SELECT s.id FROM a2a_sessions s WHERE s.session_token = :session_token) AS id)
   AS given, a2a_clients c
-WHERE md5(c.id) = md5(:client_id) AND c.id = :client_id
+WHERE c.id = :client_id
   AND (:session_token IS NULL OR given.id IS NOT NULL)
 
 -- name: get_a2a_client_current_usage
 SELECT count(*) AS result FROM a2a_usage
-WHERE client = (SELECT number FROM a2a_clients WHERE md5(id) = md5(:client_id) AND id = :client_id)
+WHERE client = (SELECT number FROM a2a_clients WHERE id = :client_id)
   AND timestamp >= :month_start
 
 -- name: get_a2a_usage_stats
 WITH requests AS (
   SELECT id, tool_name, status_code, response_time_ms, client_capabilities
   FROM a2a_usage
-  WHERE client = (SELECT number FROM a2a_clients WHERE md5(id) = md5(:client_id)
-    AND id = :client_id)
+  WHERE client = (SELECT number FROM a2a_clients WHERE id = :client_id)
     AND timestamp >= :start_date AND timestamp < :end_date),
 tools AS (SELECT tool_name, count(*) AS n FROM requests GROUP BY tool_name),
 capabilities AS (
@@ -119,6 +118,6 @@ SELECT date_trunc('day', timestamp AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS day
   count(*) FILTER (WHERE status_code < 400) AS success_count,
   count(*) FILTER (WHERE status_code >= 400) AS error_count
 FROM a2a_usage
-WHERE client = (SELECT number FROM a2a_clients WHERE md5(id) = md5(:client_id) AND id = :client_id)
+WHERE client = (SELECT number FROM a2a_clients WHERE id = :client_id)
   AND timestamp >= :days_start
 GROUP BY 1 ORDER BY 1

@@ -12,7 +12,7 @@ VALUES (:id, :user_id, :name, :key_prefix, :key_hash, :description, :tier, :rate
   :rate_limit_window, :is_active, :last_used_at, :expires_at, :created_at, :updated_at)
 
 -- name: get_api_key_by_prefix
-SELECT {ApiKey} FROM api_keys WHERE md5(key_prefix) = md5(:prefix) AND key_prefix = :prefix
+SELECT {ApiKey} FROM api_keys WHERE key_prefix = :prefix
   AND key_hash = :hash AND is_active
 ORDER BY created_at DESC, id COLLATE "C" DESC
 LIMIT 1
@@ -22,12 +22,11 @@ SELECT {ApiKey} FROM api_keys WHERE user_id = :user_id
 ORDER BY created_at DESC, id COLLATE "C" DESC
 
 -- name: update_api_key_last_used
-UPDATE api_keys SET last_used_at = :now, updated_at = :now WHERE md5(id) = md5(:api_key_id)
-  AND id = :api_key_id
+UPDATE api_keys SET last_used_at = :now, updated_at = :now WHERE id = :api_key_id
 
 -- name: deactivate_api_key
-UPDATE api_keys SET is_active = false, updated_at = :now WHERE md5(id) = md5(:api_key_id)
-  AND id = :api_key_id AND user_id = :user_id
+UPDATE api_keys SET is_active = false, updated_at = :now
+WHERE id = :api_key_id AND user_id = :user_id
 
 -- The rows are locked in the order in which all others lock them.
 -- name: cleanup_expired_api_keys

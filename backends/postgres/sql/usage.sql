@@ -10,11 +10,11 @@ INSERT INTO api_key_usage (api_key, timestamp, tool_name, response_time_ms, stat
   error_message, request_size_bytes, response_size_bytes, ip_address, ip_text, user_agent)
 SELECT number, :timestamp, :tool_name, :response_time_ms, :status_code, :error_message,
   :request_size_bytes, :response_size_bytes, :ip_address, :ip_address_exact, :user_agent
-FROM api_keys WHERE md5(id) = md5(:api_key_id) AND id = :api_key_id
+FROM api_keys WHERE id = :api_key_id
 
 -- name: get_api_key_current_usage
 SELECT count(*) AS result FROM api_key_usage
-WHERE api_key = (SELECT number FROM api_keys WHERE md5(id) = md5(:api_key_id) AND id = :api_key_id)
+WHERE api_key = (SELECT number FROM api_keys WHERE id = :api_key_id)
   AND timestamp >= :month_start
 
 -- name: get_api_key_usage_stats
@@ -23,8 +23,7 @@ WITH tools AS (
     count(*) FILTER (WHERE status_code BETWEEN 200 AND 299) AS successful,
     count(*) FILTER (WHERE status_code >= 400) AS failed, sum(response_time_ms) AS time_ms
   FROM api_key_usage
-  WHERE api_key = (SELECT number FROM api_keys WHERE md5(id) = md5(:api_key_id)
-    AND id = :api_key_id)
+  WHERE api_key = (SELECT number FROM api_keys WHERE id = :api_key_id)
     AND timestamp >= :start_date AND timestamp < :end_date
   GROUP BY tool_name)
 SELECT :api_key_id AS api_key_id, :start_date AS period_start, :end_date AS period_end,
@@ -42,7 +41,7 @@ SELECT * FROM (
   SELECT {RequestLog u}
   FROM api_key_usage u JOIN api_keys k ON k.number = u.api_key
   WHERE :api_key_id IS NOT NULL AND u.api_key = (SELECT number FROM api_keys
-    WHERE md5(id) = md5(:api_key_id) AND id = :api_key_id)
+    WHERE id = :api_key_id)
     AND u.timestamp >= COALESCE(:start_time, '-infinity')
     AND u.timestamp <= COALESCE(:end_time, 'infinity')
     AND CASE :status_filter WHEN 'success' THEN u.status_code BETWEEN 200 AND 299

@@ -19,13 +19,13 @@ RETURNING id AS result
 SELECT {User} FROM users WHERE id = :user_id
 
 -- name: get_user_by_email
-SELECT {User} FROM users WHERE md5(email) = md5(:email) AND email = :email
+SELECT {User} FROM users WHERE email = :email
 
 -- name: get_user_by_email_required
-SELECT {User} FROM users WHERE md5(email) = md5(:email) AND email = :email
+SELECT {User} FROM users WHERE email = :email
 
 -- name: verify_user_password
-SELECT {User} FROM users WHERE md5(email) = md5(:email) AND email = :email AND is_active
+SELECT {User} FROM users WHERE email = :email AND is_active
 
 -- name: update_last_active
 UPDATE users SET last_active = :now WHERE id = :user_id

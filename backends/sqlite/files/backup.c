@@ -19,11 +19,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../../../protocol/json/json.h"
+#include "../../../protocol/json/json_add.h"
 #include "../../../protocol/output_file.h"
-#include "place.h"
 #include "../session.h"
-#include "../sqlite.h"
+#include "path.h"
 
 /* Between steps the thread rests, so that a copy leaves the disk to the calls. */
 enum { STEP_PAGES = 256, REST_NS = 1000000, BUSY_NS = 20000000, CHECK_STEPS = 10000 };
@@ -107,13 +106,7 @@ static int copy_pages(struct backup *backup, sqlite3 *from, sqlite3 *to)
 
 static int write_count(void *argument, const char *name, int64_t rows)
 {
-	struct buffer *out = argument;
-
-	if (out->length > 1)
-		buffer_byte(out, ',');
-	json_write_string(out, name, strlen(name));
-	buffer_byte(out, ':');
-	json_write_integer(out, rows);
+	json_add_integer(argument, name, rows);
 	return 0;
 }
 
@@ -250,7 +243,7 @@ static int is_ours(const char *database, const char *path)
 	int found = 0;
 
 	for (const char *const *end = output_file_beside; *end != NULL && found == 0; end++) {
-		char *beside = place_beside(database, *end);
+		char *beside = path_beside(database, *end);
 
 		if (beside == NULL)
 			return -1;
@@ -400,48 +393,26 @@ uint64_t backup_number(const struct backup *backup)
 	return backup != NULL ? backup->number : 0;
 }
 
-static void sqlite_backup_write_number(struct buffer *out, const char *key, uint64_t number)
-{
-	buffer_text(out, key);
-	json_write_integer(out, (int64_t)number);
-}
-
-static void sqlite_backup_write_text(struct buffer *out, const char *key, const char *text)
-{
-	buffer_text(out, key);
-	json_write_string(out, text, strlen(text));
-}
-
 void backup_describe(struct backup *backup, struct buffer *out)
 {
 	unsigned phase = backup != NULL ? atomic_load(&backup->phase) : 0;
 	bool over = phase >= PHASE_DONE;
 
-	sqlite_backup_write_number(out, "\"number\":", backup_number(backup));
-	sqlite_backup_write_text(out, ",\"state\":", backup != NULL ? phase_names[phase] : "none");
-	if (backup != NULL)
-		sqlite_backup_write_text(out, ",\"path\":", backup->path);
-	else
-		buffer_text(out, ",\"path\":null");
-	sqlite_backup_write_number(
-		out, ",\"pages\":", backup != NULL ? atomic_load(&backup->pages) : 0);
-	sqlite_backup_write_number(
-		out, ",\"pages_done\":", backup != NULL ? atomic_load(&backup->pages_done) : 0);
-	buffer_text(out, ",\"seconds\":");
-	json_write_real(out,
+	json_add_count(out, "number", backup_number(backup));
+	json_add_text(out, "state", backup != NULL ? phase_names[phase] : "none");
+	json_add_text(out, "path", backup != NULL ? backup->path : NULL);
+	json_add_count(out, "pages", backup != NULL ? atomic_load(&backup->pages) : 0);
+	json_add_count(out, "pages_done", backup != NULL ? atomic_load(&backup->pages_done) : 0);
+	json_add_real(out, "seconds",
 		backup != NULL ? (double)((over ? backup->ended : clock_ns()) - backup->began) / 1e9
 			       : 0);
-	sqlite_backup_write_number(out, ",\"bytes\":", phase == PHASE_DONE ? backup->bytes : 0);
-	buffer_text(out, ",\"tables\":");
+	json_add_count(out, "bytes", phase == PHASE_DONE ? backup->bytes : 0);
+	json_add_name(out, "tables");
 	if (phase == PHASE_DONE)
 		buffer_join(out, &backup->tables);
 	else
 		buffer_text(out, "{}");
-	buffer_text(out, ",\"error\":");
-	if (phase == PHASE_FAILED)
-		json_write_string(out, backup->err.message, strlen(backup->err.message));
-	else
-		buffer_text(out, "null");
+	json_add_text(out, "error", phase == PHASE_FAILED ? backup->err.message : NULL);
 }
 
 void backup_free(struct backup *backup)

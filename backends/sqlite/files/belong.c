@@ -18,10 +18,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "place.h"
+#include "path.h"
 
 enum {
 	HEADER = 100,
@@ -43,7 +44,7 @@ static uint32_t big(const unsigned char *at)
 /* The first bytes of a file; how many there are, -1 when there is no such file. */
 static ssize_t read_begin(const char *path, const char *end, unsigned char *out, size_t size)
 {
-	char *name = place_beside(path, end);
+	char *name = path_beside(path, end);
 	int fd = name != NULL ? open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) : -1;
 	ssize_t length = fd >= 0 ? pread(fd, out, size, 0) : -1;
 
@@ -116,7 +117,8 @@ bool belong_has_journal(const char *path)
 static int belong_refuse(const char *path, const char *end, const char *why, struct err *err)
 {
 	return err_exit(err, EX_DATAERR,
-		"%.120s%s is not the log of this file: %s. To put a copy in place: pierre-dbctl restore. Else move the log away",
+		"%.120s%s is not the log of this file: %s. To put a copy in place: pierre-dbctl "
+		"restore. Else move the log away",
 		path, end, why);
 }
 
@@ -131,7 +133,8 @@ int belong_check_missing(const char *path, struct err *err)
 	if (end == NULL || (stat(path, &status) == 0 && status.st_size > 0))
 		return 0;
 	return err_exit(err, EX_DATAERR,
-		"%.120s is %s, but its log %s%s holds data: put the file back, or move the log away to begin anew",
+		"%.120s is %s, but its log %s%s holds data: put the file back, or move the log "
+		"away to begin anew",
 		path, stat(path, &status) == 0 ? "empty" : "missing",
 		strrchr(path, '/') != NULL ? strrchr(path, '/') + 1 : path, end);
 }
@@ -263,7 +266,7 @@ static int check_journal(const char *path, struct err *err)
 
 	if (!belong_has_journal(path) || read_begin(path, "", header, sizeof header) < HEADER)
 		return 0;
-	name = place_beside(path, "-journal");
+	name = path_beside(path, "-journal");
 	journal = name != NULL ? fopen(name, "re") : NULL;
 	if (journal != NULL && fread(journal_header, sizeof journal_header, 1, journal) == 1)
 		result =
@@ -277,7 +280,7 @@ static int check_journal(const char *path, struct err *err)
 int belong_check(const char *path, struct err *err)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	bool used = fd >= 0 && place_in_use(fd);
+	bool used = fd >= 0 && path_in_use(fd);
 
 	if (fd >= 0)
 		(void)close(fd);
@@ -288,9 +291,7 @@ int belong_check(const char *path, struct err *err)
 	return check_log(path, err);
 }
 
-/* Writing
- * ------------------------------------------------------------------------------------------------------
- */
+/* Writing */
 
 static void new_mark(char out[17])
 {

@@ -43,7 +43,8 @@ static int foreign(struct session *session, const char *table, const char *colum
 			"%.100s is another program's database: it holds tables, but none of %s: %s",
 			sqlite3_db_filename(session->db, "main"), table, found);
 	return err_exit(err, EX_DATAERR,
-		"%.100s is another program's database: its table %s lacks the columns %s; it holds %s",
+		"%.100s is another program's database: its table %s lacks the columns %s; it "
+		"holds %s",
 		sqlite3_db_filename(session->db, "main"), table, columns, found);
 }
 

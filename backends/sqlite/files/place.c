@@ -12,36 +12,8 @@
 
 #include "../../../protocol/sqlite_url.h"
 #include "belong.h"
+#include "path.h"
 #include "restore.h"
-
-/* The bytes that SQLite's own locks are on. */
-enum { SQLITE_LOCK_FIRST = 0x40000000, SQLITE_LOCK_COUNT = 512 };
-
-char *place_beside(const char *path, const char *end)
-{
-	char *name;
-
-	return asprintf(&name, "%s%s", path, end) >= 0 ? name : NULL;
-}
-
-/* A new name lasts only once the folder that holds it is on the disk. */
-int place_sync_folder(const char *path, struct err *err)
-{
-	const char *slash = strrchr(path, '/');
-	char *parent = slash == NULL ? strdup(".")
-				     : strndup(path, slash == path ? 1 : (size_t)(slash - path));
-	int fd = parent != NULL ? open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1, result = 0;
-
-	/* One that may be written and not read, or that cannot be synced at all, is as good as it
-	 * gets. */
-	if (fd >= 0 && fsync(fd) != 0 && (errno == EIO || errno == ENOSPC || errno == EDQUOT))
-		result = err_exit(err, EX_IOERR, "the folder %s cannot be made durable: %s", path,
-			strerror(errno));
-	if (fd >= 0)
-		(void)close(fd);
-	free(parent);
-	return result;
-}
 
 /* The folders above the file, each for the owner alone. */
 static int make_folders(const char *path, struct err *err)
@@ -55,7 +27,7 @@ static int make_folders(const char *path, struct err *err)
 		slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
 		if (mkdir(copy, 0700) == 0)
-			result = place_sync_folder(copy, err);
+			result = path_sync_folder(copy, err);
 		else if (errno != EEXIST)
 			result = err_exit(err, EX_CANTCREAT, "the folder %s cannot be made: %s",
 				copy, strerror(errno));
@@ -65,32 +37,14 @@ static int make_folders(const char *path, struct err *err)
 	return result;
 }
 
-char *place_real(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	char *real = realpath(path, NULL), *folder, *above;
-
-	if (real != NULL || errno != ENOENT)
-		return real;
-	folder = slash == NULL ? strdup(".")
-			       : strndup(path, slash == path ? 1 : (size_t)(slash - path));
-	above = folder != NULL ? realpath(folder, NULL) : NULL;
-	free(folder);
-	if (above == NULL ||
-		asprintf(&real, "%s/%s", strcmp(above, "/") == 0 ? "" : above,
-			slash != NULL ? slash + 1 : path) < 0)
-		real = NULL;
-	free(above);
-	return real;
-}
-
 /* Earlier versions did not decode: what they made under the undecoded name must not seem lost. */
 static int look_for_literal(const struct sqlite_url *url, struct err *err)
 {
 	if (url->literal == NULL || access(url->path, F_OK) == 0 || access(url->literal, F_OK) != 0)
 		return 0;
 	return err_exit(err, EX_CONFIG,
-		"%.100s does not exist, but %.100s does: the URL is decoded (%%xx); rename that file, or write %%25 for "
+		"%.100s does not exist, but %.100s does: the URL is decoded (%%xx); rename that "
+		"file, or write %%25 for "
 		"each %% of its name",
 		url->path, url->literal);
 }
@@ -157,11 +111,36 @@ static int lock_file(struct place *place, const struct sqlite_url *url, struct e
 		: err_exit(err, EX_DATAERR, "%s is not a regular file", real);
 }
 
+/* SQLite says only that it cannot open the database, whichever file it is. */
+static int check_side_files(const char *path, struct err *err)
+{
+	static const char *const ends[] = {"-wal", "-shm", "-journal"};
+	int result = 0;
+
+	for (size_t i = 0; i < sizeof ends / sizeof ends[0] && result == 0; i++) {
+		char *name = path_beside(path, ends[i]);
+		struct stat file, database;
+
+		if (name == NULL)
+			return err_exit(err, EX_OSERR, "out of memory");
+		if (stat(name, &file) == 0 && stat(path, &database) == 0 &&
+			faccessat(AT_FDCWD, name, R_OK | W_OK, AT_EACCESS) != 0)
+			result = err_exit(err, EX_CANTCREAT,
+				"%s belongs to the user %u (mode %04o), so that the daemon, user %u, cannot use it: "
+				"end the program that made it, such as a sqlite3 shell run by root, then chown %u the file; "
+				"do not delete it, it holds data",
+				name, (unsigned)file.st_uid, (unsigned)file.st_mode & 07777,
+				(unsigned)geteuid(), (unsigned)database.st_uid);
+		free(name);
+	}
+	return result;
+}
+
 static int place_open_file(struct place *place, const struct sqlite_url *url, struct err *err)
 {
 	if (check_kind(url->path, err) < 0)
 		return -1;
-	place->path = place_real(url->path);
+	place->path = path_real(url->path);
 	if (place->path == NULL && url->must_exist)
 		return err_exit(err, EX_CANTCREAT,
 			"%s cannot be opened: %s (mode=rw: it must exist)", url->path,
@@ -173,7 +152,7 @@ static int place_open_file(struct place *place, const struct sqlite_url *url, st
 		return -1;
 	if (!url->must_exist && make_folders(url->path, err) < 0)
 		return -1;
-	return lock_file(place, url, err);
+	return lock_file(place, url, err) < 0 ? -1 : check_side_files(place->path, err);
 }
 
 int place_open(struct place *place, const char *text, struct err *err)
@@ -203,7 +182,8 @@ int place_find(struct place *place, const char *text, struct err *err)
 			result = err_exit(err, EX_DATAERR, "%s is not a regular file", place->path);
 		else if (restore_pending(place->path))
 			result = err_exit(err, EX_TEMPFAIL,
-				"%s: a restore was cut off: start the daemon, or restore again, which finishes it",
+				"%s: a restore was cut off: start the daemon, or restore again, "
+				"which finishes it",
 				place->path);
 		else
 			result = belong_check(place->path, err);
@@ -218,14 +198,4 @@ void place_free(struct place *place)
 		(void)close(place->fd);
 	free(place->path);
 	*place = (struct place){.fd = -1};
-}
-
-bool place_in_use(int fd)
-{
-	struct flock lock = {.l_type = F_WRLCK,
-		.l_whence = SEEK_SET,
-		.l_start = SQLITE_LOCK_FIRST,
-		.l_len = SQLITE_LOCK_COUNT};
-
-	return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }

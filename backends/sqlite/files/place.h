@@ -23,16 +23,4 @@ int place_open(struct place *place, const char *url, struct err *err);
 int place_find(struct place *place, const char *url, struct err *err);
 void place_free(struct place *place);
 
-/* The real path of a file that may not exist yet, to be freed; NULL: errno says why. */
-char *place_real(const char *path);
-/* PATH with `end` behind it, to be freed; NULL: out of memory. */
-char *place_beside(const char *path, const char *end);
-/* Makes a change of the folder's names last. */
-int place_sync_folder(const char *path, struct err *err);
-/* Whether a program has the file open through SQLite. */
-bool place_in_use(int fd);
-/* What a person should know about where it lies, such as a file that is mounted alone: false when
- * there is nothing. */
-bool surroundings_place_warning(const char *path, char *out, size_t size);
-
 #endif

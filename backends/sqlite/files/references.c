@@ -26,7 +26,8 @@ int references_each_dangling(sqlite3 *db,
 {
 	sqlite3_stmt *tables = NULL;
 	int code = sqlite3_prepare_v2(db,
-		"SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE '%references%' ORDER BY name",
+		"SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE '%references%' "
+		"ORDER BY name",
 		-1, &tables, NULL);
 
 	while (code == SQLITE_OK && (code = sqlite3_step(tables)) == SQLITE_ROW) {

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,7 +29,7 @@
 #include "../keys.h"
 #include "../migrate.h"
 #include "owner.h"
-#include "place.h"
+#include "path.h"
 
 enum { CHUNK = 1 << 20 };
 
@@ -83,8 +84,8 @@ static int set_aside(struct restore *restore, struct err *err)
 	int result = 0;
 
 	for (const char *const *end = ends; *end != NULL && result == 0; end++) {
-		char *from = place_beside(restore->path, *end),
-		     *to = place_beside(restore->aside, *end);
+		char *from = path_beside(restore->path, *end),
+		     *to = path_beside(restore->aside, *end);
 		bool moved = false;
 
 		result = from != NULL && to != NULL ? restore_move(from, to, &moved, err)
@@ -93,7 +94,7 @@ static int set_aside(struct restore *restore, struct err *err)
 		free(from);
 		free(to);
 	}
-	return result < 0 ? -1 : place_sync_folder(restore->path, err);
+	return result < 0 ? -1 : path_sync_folder(restore->path, err);
 }
 
 static int restore_finish(struct restore *restore, struct err *err)
@@ -106,7 +107,7 @@ static int restore_finish(struct restore *restore, struct err *err)
 	if (rename(restore->ready, restore->path) != 0)
 		return err_exit(err, EX_CANTCREAT, "%s cannot be put in place: %s", restore->path,
 			strerror(errno));
-	return place_sync_folder(restore->path, err);
+	return path_sync_folder(restore->path, err);
 }
 
 static int restore_lock(int *fd, const char *path, int flags, struct err *err)
@@ -119,7 +120,7 @@ static int restore_lock(int *fd, const char *path, int flags, struct err *err)
 	if (flock(*fd, LOCK_EX | LOCK_NB) != 0)
 		return err_exit(err, EX_TEMPFAIL,
 			"%s is in use by a daemon, or being restored: stop that first", path);
-	if (place_in_use(*fd))
+	if (path_in_use(*fd))
 		return err_exit(
 			err, EX_TEMPFAIL, "%s is in use by another program: end that first", path);
 	return 0;
@@ -142,8 +143,8 @@ static int restore_begin(struct restore *restore, const char *path, struct err *
 	*restore = (struct restore){.old = -1,
 		.new = -1,
 		.path = strdup(path),
-		.partial = place_beside(path, "-restore.partial"),
-		.ready = place_beside(path, "-restore")};
+		.partial = path_beside(path, "-restore.partial"),
+		.ready = path_beside(path, "-restore")};
 	return restore->path != NULL && restore->partial != NULL && restore->ready != NULL
 		? 0
 		: restore_out_of_memory(err);
@@ -151,7 +152,7 @@ static int restore_begin(struct restore *restore, const char *path, struct err *
 
 bool restore_pending(const char *path)
 {
-	char *ready = place_beside(path, "-restore");
+	char *ready = path_beside(path, "-restore");
 	bool pending = ready != NULL && access(ready, F_OK) == 0;
 
 	free(ready);
@@ -174,9 +175,7 @@ int restore_resume(const char *path, struct err *err)
 	return result;
 }
 
-/* The copy
- * ------------------------------------------------------------------------------------------------------
- */
+/* The copy */
 
 static int check_source(struct restore *restore, struct err *err)
 {
@@ -191,7 +190,8 @@ static int check_source(struct restore *restore, struct err *err)
 		return err_exit(err, EX_USAGE, "%s is the database itself", restore->from);
 	if (belong_has_log(restore->from) || belong_has_journal(restore->from))
 		return err_exit(err, EX_DATAERR,
-			"%s is not whole without the log beside it: copy it with pierre-dbctl backup, or with "
+			"%s is not whole without the log beside it: copy it with pierre-dbctl "
+			"backup, or with "
 			"sqlite3 FILE '.backup COPY'",
 			restore->from);
 	return 0;
@@ -307,7 +307,7 @@ static int install(struct restore *restore, struct restore_report *report, struc
 {
 	if (rename(restore->partial, restore->ready) != 0)
 		return err_exit(err, EX_CANTCREAT, "%s: %s", restore->ready, strerror(errno));
-	if (place_sync_folder(restore->path, err) < 0 || restore_finish(restore, err) < 0)
+	if (path_sync_folder(restore->path, err) < 0 || restore_finish(restore, err) < 0)
 		return -1;
 	report->path = strdup(restore->path);
 	report->set_aside = restore->aside_made ? strdup(restore->aside) : NULL;
@@ -359,7 +359,7 @@ int restore_sqlite(struct restore_report *report, const char *url, const char *f
 	result = sqlite_url_parse(url, &place, err);
 	if (result == 0 && place.path == NULL)
 		result = err_exit(err, EX_USAGE, "a database in memory cannot be restored");
-	if (result == 0 && (real = place_real(place.path)) == NULL)
+	if (result == 0 && (real = path_real(place.path)) == NULL)
 		result = err_exit(err, EX_CANTCREAT, "%s: %s", place.path, strerror(errno));
 	if (result == 0)
 		result = restore_file(report, real, from, seal, err);

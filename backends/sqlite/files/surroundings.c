@@ -1,9 +1,9 @@
-/* Where the database's folder lies: on a network, or with the database mounted into it alone. */
-#include "place.h"
+#include "surroundings.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 
 /* The next space-separated word, its octal escapes decoded in place. */
@@ -76,7 +76,7 @@ static const char *network_name(const char *path)
 	return NULL;
 }
 
-bool surroundings_place_warning(const char *path, char *out, size_t size)
+bool surroundings_warning(const char *path, char *out, size_t size)
 {
 	struct stat file, folder;
 	char *above =
@@ -87,15 +87,18 @@ bool surroundings_place_warning(const char *path, char *out, size_t size)
 	*out = '\0';
 	if (known && (file.st_dev != folder.st_dev || is_mounted_alone(path)))
 		(void)snprintf(out, size,
-			"only the file %s is mounted here: its write-ahead log lies outside of it and may be lost: mount the folder",
+			"only the file %s is mounted here: its write-ahead log lies outside of "
+			"it and may be lost: mount the folder",
 			path);
 	else if (network != NULL)
 		(void)snprintf(out, size,
-			"%s lies on a network file system (%s), whose locks and syncs SQLite cannot rely on: use a local disk",
+			"%s lies on a network file system (%s), whose locks and syncs SQLite "
+			"cannot rely on: use a local disk",
 			path, network);
 	else if (known && file.st_nlink > 1)
 		(void)snprintf(out, size,
-			"%s has %lu names (hard links): its write-ahead log is found under this one alone: remove the others",
+			"%s has %lu names (hard links): its write-ahead log is found under this "
+			"one alone: remove the others",
 			path, (unsigned long)file.st_nlink);
 	free(above);
 	return *out != '\0';

@@ -87,9 +87,9 @@ WITH requests AS (
   FROM a2a_usage
   WHERE client_id = :client_id AND timestamp_us >= micros(:start_date)
     AND timestamp_us < micros(:end_date) AND
-    CASE WHEN typeof(status_code) = 'integer'
-      AND typeof(response_time_ms) IN ('integer', 'null') THEN 1
-    ELSE unsound() END),
+    CASE WHEN typeof(status_code) <> 'integer' THEN unsound('status_code', id)
+      WHEN typeof(response_time_ms) NOT IN ('integer', 'null')
+        THEN unsound('response_time_ms', id) ELSE 1 END),
 tools AS (SELECT tool_name, count(*) AS n FROM requests GROUP BY tool_name ORDER BY tool_name),
 capabilities AS (
   SELECT capability, count(*) AS n
@@ -110,8 +110,8 @@ SELECT strftime('%Y-%m-%dT00:00:00+00:00', day * 86400, 'unixepoch') AS day, suc
   SELECT (timestamp_us + 62167219200000000) / 86400000000 - 719528 AS day,
     sum(status_code < 400) AS success_count, sum(status_code >= 400) AS error_count
   FROM a2a_usage WHERE client_id = :client_id AND timestamp_us >= micros(:days_start) AND
-    CASE WHEN typeof(status_code) = 'integer'
-      AND typeof(response_time_ms) IN ('integer', 'null') THEN 1
-    ELSE unsound() END
+    CASE WHEN typeof(status_code) <> 'integer' THEN unsound('status_code', id)
+      WHEN typeof(response_time_ms) NOT IN ('integer', 'null')
+        THEN unsound('response_time_ms', id) ELSE 1 END
   GROUP BY 1)
 ORDER BY day

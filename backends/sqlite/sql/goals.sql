@@ -21,8 +21,11 @@ RETURNING id AS result
 SELECT id, user_id, title, goal_type, goal_type AS type, target_value, target_value AS target,
   current_value, current_value AS current, status, created_at, updated_at,
   COALESCE(document, json_patch('{}',
-    json_object('description', description, 'sport_type', sport_type, 'target_date', target_date)))
-      AS document
+    '{"description":' || CASE WHEN description IS NULL THEN 'null'
+      ELSE word_text(description, 'description', id) END ||
+    ',"sport_type":' || CASE WHEN sport_type IS NULL THEN 'null'
+      ELSE word_text(sport_type, 'sport_type', id) END ||
+    ',"target_date":' || word_text(target_date, 'target_date', id) || '}')) AS document
 FROM goals WHERE user_id = :user_id
 ORDER BY created_us DESC, id DESC
 

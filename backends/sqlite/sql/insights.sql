@@ -22,12 +22,14 @@ RETURNING id AS result
 -- name: get_user_insights
 SELECT id, user_id, insight_type, created_at,
   COALESCE(document, '{' || substr(
-    CASE WHEN activity_id IS NOT NULL THEN ',"activity_id":' || json_quote(activity_id)
-      ELSE '' END ||
-    ',"title":' || json_quote(title) || ',"description":' || json_quote(description) ||
-    ',"confidence":' || real_text(confidence) || ',"severity":' || json_quote(severity) ||
+    CASE WHEN activity_id IS NOT NULL THEN ',"activity_id":' ||
+      word_text(activity_id, 'activity_id', id) ELSE '' END ||
+    ',"title":' || word_text(title, 'title', id) || ',"description":' ||
+      word_text(description, 'description', id) ||
+    ',"confidence":' || real_text(confidence, 'confidence', id) || ',"severity":' ||
+      word_text(severity, 'severity', id) ||
     CASE WHEN metadata IS NULL THEN '' WHEN json_valid(metadata) THEN ',"metadata":' || metadata
-      ELSE ',"metadata":' || json_quote(metadata) END, 2) || '}') AS document
+      ELSE ',"metadata":' || word_text(metadata, 'metadata', id) END, 2) || '}') AS document
 FROM analytics_insights
 WHERE user_id = :user_id AND (:insight_type IS NULL OR insight_type = :insight_type)
 ORDER BY created_us DESC, id DESC

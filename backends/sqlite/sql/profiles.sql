@@ -78,55 +78,50 @@ ON CONFLICT (user_id) DO UPDATE SET
   document_updated_at = excluded.document_updated_at, updated_at = excluded.updated_at
 
 -- name: get_user_profile
-SELECT CASE WHEN document IS NOT NULL
-  AND document_updated_at = updated_at THEN document ELSE '{' || substr(
-  CASE WHEN age IS NOT NULL AND json_type(extra, '$.age') IS NULL THEN ',"age":' || json_quote(age)
-    ELSE '' END ||
-  CASE WHEN gender IS NOT NULL AND json_type(extra, '$.gender') IS NULL THEN ',"gender":'
-    || json_quote(gender) ELSE '' END ||
-  CASE WHEN weight_kg IS NOT NULL
-    AND json_type(extra, '$.weight_kg') IS NULL THEN ',"weight_kg":' || real_text(weight_kg)
-    ELSE '' END ||
-  CASE WHEN height_cm IS NOT NULL
-    AND json_type(extra, '$.height_cm') IS NULL THEN ',"height_cm":' || real_text(height_cm)
-    ELSE '' END ||
-  CASE WHEN fitness_level IS NOT NULL
-    AND json_type(extra, '$.fitness_level') IS NULL THEN ',"fitness_level":'
-    || json_quote(fitness_level) ELSE '' END ||
-  CASE WHEN primary_sports IS NOT NULL
-    AND json_type(extra, '$.primary_sports') IS NULL THEN ',"primary_sports":' || CASE
-    WHEN json_valid(primary_sports) THEN primary_sports ELSE json_quote(primary_sports) END
-    ELSE '' END ||
+SELECT CASE WHEN document IS NOT NULL AND document_updated_at = updated_at THEN document ELSE '{' ||
+  substr(
+  CASE WHEN age IS NOT NULL AND json_type(extra, '$.age') IS NULL
+    THEN ',"age":' || whole_text(age, 'age', user_id) ELSE '' END ||
+  CASE WHEN gender IS NOT NULL AND json_type(extra, '$.gender') IS NULL
+    THEN ',"gender":' || word_text(gender, 'gender', user_id) ELSE '' END ||
+  CASE WHEN weight_kg IS NOT NULL AND json_type(extra, '$.weight_kg') IS NULL
+    THEN ',"weight_kg":' || real_text(weight_kg, 'weight_kg', user_id) ELSE '' END ||
+  CASE WHEN height_cm IS NOT NULL AND json_type(extra, '$.height_cm') IS NULL
+    THEN ',"height_cm":' || real_text(height_cm, 'height_cm', user_id) ELSE '' END ||
+  CASE WHEN fitness_level IS NOT NULL AND json_type(extra, '$.fitness_level') IS NULL
+    THEN ',"fitness_level":' || word_text(fitness_level, 'fitness_level', user_id) ELSE '' END ||
+  CASE WHEN primary_sports IS NOT NULL AND json_type(extra, '$.primary_sports') IS NULL
+    THEN ',"primary_sports":' || CASE WHEN json_valid(primary_sports) THEN primary_sports
+      ELSE word_text(primary_sports, 'primary_sports', user_id) END ELSE '' END ||
   CASE WHEN training_history_months IS NOT NULL
-    AND json_type(extra, '$.training_history_months') IS NULL THEN ',"training_history_months":'
-    || json_quote(training_history_months) ELSE '' END ||
-  CASE WHEN preferred_units IS NOT NULL
-    AND json_type(extra, '$.preferred_units') IS NULL THEN ',"preferred_units":'
-    || json_quote(preferred_units) ELSE '' END ||
-  CASE WHEN training_focus IS NOT NULL
-    AND json_type(extra, '$.training_focus') IS NULL THEN ',"training_focus":' || CASE
-    WHEN json_valid(training_focus) THEN training_focus ELSE json_quote(training_focus) END
-    ELSE '' END ||
-  CASE WHEN injury_history IS NOT NULL
-    AND json_type(extra, '$.injury_history') IS NULL THEN ',"injury_history":' || CASE
-    WHEN json_valid(injury_history) THEN injury_history ELSE json_quote(injury_history) END
-    ELSE '' END ||
-  CASE WHEN hours_per_week IS NOT NULL
-    AND json_type(extra, '$.hours_per_week') IS NULL THEN ',"hours_per_week":'
-    || real_text(hours_per_week) ELSE '' END ||
-  CASE WHEN preferred_days IS NOT NULL
-    AND json_type(extra, '$.preferred_days') IS NULL THEN ',"preferred_days":' || CASE
-    WHEN json_valid(preferred_days) THEN preferred_days ELSE json_quote(preferred_days) END
-    ELSE '' END ||
+    AND json_type(extra, '$.training_history_months') IS NULL
+    THEN ',"training_history_months":' ||
+      whole_text(training_history_months, 'training_history_months', user_id) ELSE '' END ||
+  CASE WHEN preferred_units IS NOT NULL AND json_type(extra, '$.preferred_units') IS NULL
+    THEN ',"preferred_units":' || word_text(preferred_units, 'preferred_units', user_id)
+      ELSE '' END ||
+  CASE WHEN training_focus IS NOT NULL AND json_type(extra, '$.training_focus') IS NULL
+    THEN ',"training_focus":' || CASE WHEN json_valid(training_focus) THEN training_focus
+      ELSE word_text(training_focus, 'training_focus', user_id) END ELSE '' END ||
+  CASE WHEN injury_history IS NOT NULL AND json_type(extra, '$.injury_history') IS NULL
+    THEN ',"injury_history":' || CASE WHEN json_valid(injury_history) THEN injury_history
+      ELSE word_text(injury_history, 'injury_history', user_id) END ELSE '' END ||
+  CASE WHEN hours_per_week IS NOT NULL AND json_type(extra, '$.hours_per_week') IS NULL
+    THEN ',"hours_per_week":' || real_text(hours_per_week, 'hours_per_week', user_id) ELSE '' END ||
+  CASE WHEN preferred_days IS NOT NULL AND json_type(extra, '$.preferred_days') IS NULL
+    THEN ',"preferred_days":' || CASE WHEN json_valid(preferred_days) THEN preferred_days
+      ELSE word_text(preferred_days, 'preferred_days', user_id) END ELSE '' END ||
   CASE WHEN preferred_duration_minutes IS NOT NULL
     AND json_type(extra, '$.preferred_duration_minutes') IS NULL
-    THEN ',"preferred_duration_minutes":' || json_quote(preferred_duration_minutes) ELSE '' END ||
-  CASE WHEN extra <> '{}' THEN ',' || substr(extra, 2, length(extra) - 2) ELSE '' END, 2) || '}' END
-    AS result
-FROM (SELECT age, gender, weight_kg, height_cm, fitness_level, primary_sports,
-  training_history_months, preferred_units,
-    training_focus, injury_history, hours_per_week, preferred_days, preferred_duration_minutes,
-    document, document_updated_at, updated_at,
-    CASE WHEN json_valid(extra_data)
-      AND json_type(extra_data) = 'object' THEN json(extra_data) ELSE '{}' END AS extra
+    THEN ',"preferred_duration_minutes":' ||
+      whole_text(preferred_duration_minutes, 'preferred_duration_minutes', user_id) ELSE '' END ||
+  CASE WHEN extra <> '{}' THEN ',' || substr(extra, 2, length(extra) - 2) ELSE '' END, 2) ||
+    '}' END AS result
+FROM (SELECT user_id, age, gender, weight_kg, height_cm, fitness_level,
+  primary_sports, training_history_months, preferred_units,
+    training_focus, injury_history, hours_per_week, preferred_days,
+      preferred_duration_minutes, document,
+    document_updated_at, updated_at,
+    CASE WHEN json_valid(extra_data) AND json_type(extra_data) = 'object' THEN json(extra_data)
+      ELSE '{}' END AS extra
   FROM user_profiles WHERE user_id = :user_id)

@@ -22,9 +22,9 @@ WITH tools AS (
   FROM api_key_usage
   WHERE api_key_id = :api_key_id AND timestamp_us >= micros(:start_date)
     AND timestamp_us < micros(:end_date) AND
-    CASE WHEN typeof(status_code) = 'integer'
-      AND typeof(response_time_ms) IN ('integer', 'null') THEN 1
-    ELSE unsound() END
+    CASE WHEN typeof(status_code) <> 'integer' THEN unsound('status_code', id)
+      WHEN typeof(response_time_ms) NOT IN ('integer', 'null')
+        THEN unsound('response_time_ms', id) ELSE 1 END
   GROUP BY tool_name ORDER BY tool_name)
 SELECT :api_key_id AS api_key_id, :start_date AS period_start, :end_date AS period_end,
   COALESCE(sum(requests), 0) AS total_requests, COALESCE(sum(successful), 0) AS successful_requests,
@@ -68,9 +68,9 @@ SELECT u.tool_name AS tool_name, count(*) AS request_count,
 FROM api_keys k CROSS JOIN api_key_usage u ON u.api_key_id = k.id
 WHERE k.user_id = :user_id AND u.timestamp_us >= micros(:start_time)
   AND u.timestamp_us <= micros(:end_time) AND
-    CASE WHEN typeof(u.status_code) = 'integer'
-      AND typeof(u.response_time_ms) IN ('integer', 'null') THEN 1
-    ELSE unsound() END
+    CASE WHEN typeof(u.status_code) <> 'integer' THEN unsound('status_code', u.id)
+      WHEN typeof(u.response_time_ms) NOT IN ('integer', 'null')
+        THEN unsound('response_time_ms', u.id) ELSE 1 END
 GROUP BY u.tool_name
 ORDER BY request_count DESC, u.tool_name
 LIMIT 10

@@ -1,6 +1,6 @@
-/* pierre-dbctl clients, config, reload, pause, resume: for those who administer the daemon. */
+/* pierre-dbctl clients, config, reload, pause, resume: administration of the daemon. */
 #include <jansson.h>
-/* protocol/json/json.h has functions of these names; calling jansson's by them would end there. */
+/* protocol/json/json.h declares functions of these names: a call would not reach jansson's. */
 #pragma GCC poison json_string json_integer json_scan_real
 #include <pwd.h>
 #include <stdio.h>
@@ -54,7 +54,7 @@ static const char *user_name(double uid, char out[32])
 	return out;
 }
 
-/* What the process is called; "" when it is gone or in another place. */
+/* The name of the process; "" when it has ended or is in another namespace. */
 static const char *program_name(double pid, char out[20])
 {
 	char path[40];
@@ -69,7 +69,7 @@ static const char *program_name(double pid, char out[20])
 	out[strcspn(out, "\n")] = '\0';
 	for (char *at = out; *at != '\0'; at++)
 		if (*at < ' ' || *at > '~')
-			*at = '?'; /* a process chooses its name itself */
+			*at = '?'; /* a process can choose any name */
 	return out;
 }
 
@@ -91,7 +91,7 @@ static void print_client(const json_t *client)
 		json_is_true(json_object_get(client, "reading")) ? "" : "  at a limit");
 }
 
-/* An answer of the daemon's own, for programs as it is, for people by `print`. */
+/* Calls a method of the daemon. With --json prints the result unchanged, else through `print`. */
 static int admin_show(struct ctl *ctl, int argc, char **argv, const char *method,
 	void (*print)(const struct ctl *ctl, const json_t *tree))
 {
@@ -145,8 +145,8 @@ static void admin_print_config(const struct ctl *ctl, const json_t *tree)
 			tree_text(setting, "value"), tree_text(setting, "default_value"), source,
 			changed ? output_plain(ctl) : "");
 	}
-	(void)printf(
-		"\n* is taken anew by `pierre-dbctl reload`; the others by a restart. File of settings: %s\n",
+	(void)printf("\n* takes effect on `pierre-dbctl reload`, the others on a restart.\n"
+		     "Configuration file: %s\n",
 		*file != '\0' ? file : "none");
 }
 
@@ -182,12 +182,13 @@ static int reload(struct ctl *ctl, int argc, char **argv)
 	if (ctl->json) {
 		tree_print(ctl, tree);
 	} else if (!good) {
-		(void)output_fail(1, "the old settings stay: %s", tree_text(tree, "error"));
+		(void)output_fail(
+			1, "the old settings stay in force: %s", tree_text(tree, "error"));
 	} else {
 		if (json_array_size(json_object_get(tree, "changed")) == 0)
 			(void)puts("nothing has changed");
 		print_names("changed", json_object_get(tree, "changed"));
-		print_names("these wait for a restart", json_object_get(tree, "need_restart"));
+		print_names("need a restart", json_object_get(tree, "need_restart"));
 	}
 	json_decref(tree);
 	return good ? 0 : 1;
@@ -198,14 +199,15 @@ static void print_pause(const struct ctl *ctl, const json_t *tree)
 	if (ctl->json)
 		tree_print(ctl, tree);
 	else if (json_is_true(json_object_get(tree, "paused")))
-		(void)printf("paused: %.0f calls wait, %.0f are under way\n",
+		(void)printf("paused: %.0f calls deferred, %.0f in progress\n",
 			tree_number(tree, "waiting"), tree_number(tree, "under_way"));
 	else
-		(void)printf("resumed: %.0f calls go on\n", tree_number(tree, "waiting"));
+		(void)printf(
+			"resumed: %.0f deferred calls continue\n", tree_number(tree, "waiting"));
 }
 
-/* Calls that were begun before the pause and are not over; -1: cannot be told, or somebody has
- * resumed. *paused: still. */
+/* The number of calls from before the pause that are in progress; -1: unknown, or the daemon was
+ * resumed. *paused: whether it is still paused. */
 static double under_way(struct ctl *ctl, bool *paused, int *status)
 {
 	const json_t *gauges;
@@ -246,10 +248,10 @@ static int pause_calls(struct ctl *ctl, int argc, char **argv)
 		print_pause(ctl, tree);
 	json_decref(tree);
 	if (status == 0 && !paused)
-		status = output_fail(1, "somebody has resumed the daemon meanwhile");
+		status = output_fail(1, "the daemon was resumed by another client");
 	else if (status == 0 && left > 0)
 		status = output_fail(EX_TEMPFAIL,
-			"%.0f calls from before are still under way; new ones wait", left);
+			"%.0f earlier calls are still in progress; new calls are deferred", left);
 	return status;
 }
 
@@ -268,35 +270,46 @@ static int resume(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command admin_commands[] = {
-	{"clients", "", "who is connected",
+	{"clients", "", "List the connected clients",
 		"Examples:\n"
 		"  pierre-dbctl clients\n"
-		"  pierre-dbctl clients --json | jq '[.clients[] | select(.idle_seconds > 3600)]'\n\n"
-		"* marks this program's own connection. \"in flight\" are calls that are begun and not answered, \"unsent\" answers that the client has\n"
-		"not taken; \"at a limit\": the daemon does not read on until the client takes answers. Needs the role admin.",
+		"  pierre-dbctl clients --json | jq '[.clients[] | select(.idle_seconds > "
+		"3600)]'\n\n"
+		"* marks the connection of this program. \"in flight\" counts calls without an\n"
+		"answer; \"unsent\" is the size of the answers that the client has not read. "
+		"\"at a\n"
+		"limit\" means that the daemon does not read more requests until the client reads\n"
+		"its answers. Requires the role admin.",
 		clients},
-	{"config", "", "the settings in force: value, default and source",
+	{"config", "", "Show each setting with its value, default and source",
 		"Examples:\n"
 		"  pierre-dbctl config\n"
-		"  pierre-dbctl config --json | jq -r '.settings[] | select(.source != \"default\") | .name'\n\n"
-		"The key and passwords are not shown. Needs the role admin.",
+		"  pierre-dbctl config --json | jq -r '.settings[] | select(.source != "
+		"\"default\") | .name'\n\n"
+		"Secrets are hidden. Requires the role admin.",
 		config},
-	{"reload", "", "lets the daemon read its configuration file again",
+	{"reload", "", "Reload the daemon's configuration file",
 		"Example:\n"
 		"  pierre-dbctl reload\n\n"
-		"The same as SIGHUP or `systemctl reload pierre-dbd`, and tells what has changed. When something is wrong with the file the old\n"
-		"settings stay, all of them, and the exit code is 1. Needs the role admin.",
+		"Does the same as SIGHUP or `systemctl reload pierre-dbd`, and lists what has\n"
+		"changed. When the file is invalid, all old settings stay in force and the exit\n"
+		"code is 1. Requires the role admin.",
 		reload},
-	{"pause", "", "lets new calls wait until `resume`",
+	{"pause", "", "Defer new calls until `resume`",
 		"Examples:\n"
 		"  pierre-dbctl pause && cp -a /var/lib/pierre-dbd /backup/ ; pierre-dbctl resume\n"
 		"  pierre-dbctl pause --timeout 120\n\n"
-		"Waits until the calls that are under way have ended (30 s, or --timeout; else exit code 75, and the daemon stays paused). Clients stay\n"
-		"connected and their calls wait, each until its time limit (the setting call-timeout) is over: then it is a `timeout`, and nothing of\n"
-		"it was done. health, stats, ping and these commands are answered all the same. A restart ends the pause. Needs the role admin.",
+		"Waits until the calls in progress have finished: 30 s, or --timeout. After that\n"
+		"the exit code is 75 and the daemon stays paused.\n\n"
+		"Clients stay connected. A deferred call fails with `timeout` when its time limit\n"
+		"(the setting call-timeout) expires; it has then changed nothing. health, stats,\n"
+		"ping and the admin commands are still answered. A restart ends the pause.\n"
+		"Requires the role admin.",
 		pause_calls},
-	{"resume", "", "lets the calls go that wait since `pause`",
-		"Example:\n  pierre-dbctl resume\n\nThey take effect in the order in which they came. Needs the role admin.",
+	{"resume", "", "Run the calls that were deferred by `pause`",
+		"Example:\n"
+		"  pierre-dbctl resume\n\n"
+		"The calls run in the order in which they arrived. Requires the role admin.",
 		resume},
 	{0},
 };

@@ -1,7 +1,8 @@
-/* pierre-dbctl backup: a copy of a SQLite database by the daemon; how to make one of PostgreSQL. */
+/* pierre-dbctl backup: lets the daemon copy a SQLite database, or prints the commands for
+ * PostgreSQL. */
 #include <errno.h>
 #include <jansson.h>
-/* protocol/json/json.h has functions of these names; calling jansson's by them would end there. */
+/* protocol/json/json.h declares functions of these names: a call would not reach jansson's. */
 #pragma GCC poison json_string json_integer json_scan_real
 #include <limits.h>
 #include <stdio.h>
@@ -30,13 +31,12 @@ static int ctl_backup_read_arguments(int argc, char **argv, struct wish *wish)
 	if (words < 0)
 		return EX_USAGE;
 	if (words != 1 || *argv[1] == '\0')
-		return output_fail(EX_USAGE, "backup takes the name of one file");
+		return output_fail(EX_USAGE, "backup requires the name of one file");
 	wish->file = argv[1];
 	return 0;
 }
 
-/* The daemon works in another folder than this program: a name is made whole here. The caller frees
- * it. */
+/* Makes the path absolute, since the daemon runs in another folder. The caller frees it. */
 static char *whole_name(const char *file)
 {
 	char folder[PATH_MAX], *name;
@@ -59,7 +59,7 @@ static int ctl_backup_ask(struct ctl *ctl, const char *method, json_t *params, j
 	return status;
 }
 
-/* Until it is over; the daemon makes it, whether this program waits or not. */
+/* Waits until the backup ends. The daemon makes it even when this program stops. */
 static int wait_for_end(struct ctl *ctl, json_t **tree)
 {
 	double number = tree_number(*tree, "number");
@@ -72,7 +72,8 @@ static int wait_for_end(struct ctl *ctl, json_t **tree)
 
 		if (tree_number(*tree, "number") != number) {
 			status = output_fail(EX_TEMPFAIL,
-				"the daemon was started anew, or another backup has begun: this one's end is not known");
+				"the daemon was restarted, or another backup began: the outcome "
+				"is unknown");
 			break;
 		}
 		if (strcmp(state, "done") == 0 || strcmp(state, "failed") == 0)
@@ -121,10 +122,10 @@ static int backup_sqlite(struct ctl *ctl, const struct wish *wish)
 	status = ctl_backup_ask(ctl, "daemon.backup",
 		json_pack("{sssb}", "path", name, "force", wish->force), &tree);
 	if (status != 0 && !wish->force && access(name, F_OK) == 0)
-		output_hint("--force replaces a file that is there\n");
+		output_hint("--force replaces an existing file\n");
 	if (status == 0 && !json_is_true(json_object_get(tree, "began")))
 		status = output_fail(
-			EX_TEMPFAIL, "another backup is under way: %s", tree_text(tree, "path"));
+			EX_TEMPFAIL, "another backup is in progress: %s", tree_text(tree, "path"));
 	free(name);
 	if (status == 0)
 		status = wait_for_end(ctl, &tree);
@@ -134,7 +135,7 @@ static int backup_sqlite(struct ctl *ctl, const struct wish *wish)
 	return status;
 }
 
-/* The major version of the pg_dump that is found; 0 when there is none. */
+/* The major version of pg_dump in $PATH; 0 when there is none. */
 static unsigned dump_version(void)
 {
 	FILE *out = popen("pg_dump --version 2>/dev/null", "re");
@@ -152,7 +153,7 @@ static unsigned dump_version(void)
 	return version;
 }
 
-/* For a shell. */
+/* Quotes a text for a shell. */
 static void print_quoted(FILE *out, const char *text, size_t length)
 {
 	for (size_t i = 0; i < length; i++)
@@ -162,8 +163,8 @@ static void print_quoted(FILE *out, const char *text, size_t length)
 			(void)fputc(text[i], out);
 }
 
-/* "postgresql://user:***@host/db" without the stars: pg_dump takes the password from ~/.pgpass or
- * asks. */
+/* Removes the masked password from a URL: pg_dump reads the password from ~/.pgpass or prompts for
+ * it. */
 static void print_url(FILE *out, const char *url)
 {
 	const char *stars = strstr(url, ":***@");
@@ -185,7 +186,7 @@ static const char *database_url(const json_t *config)
 	return "";
 }
 
-/* A line that makes a dump and one that checks whether it can be read. */
+/* A command that makes a dump, and one that checks it. */
 static void print_commands(FILE *out, const char *file, const char *url)
 {
 	(void)fputs("pg_dump --format=custom --no-owner --serializable-deferrable --file='", out);
@@ -219,8 +220,8 @@ static void print_commands_json(const struct ctl *ctl, const char *file, const c
 	free(text);
 }
 
-/* pg_dump is made for it, and runs where the dump is wanted; its version must not be older than the
- * server's. */
+/* PostgreSQL has pg_dump, which runs where the dump is stored. Its version must not be older than
+ * the server's. */
 static int backup_postgres(struct ctl *ctl, const struct wish *wish, const char *server)
 {
 	unsigned wanted = (unsigned)strtoul(server, NULL, 10), found = dump_version();
@@ -236,15 +237,17 @@ static int backup_postgres(struct ctl *ctl, const struct wish *wish, const char 
 	json_decref(config);
 	(void)fflush(stdout);
 	if (found == 0)
-		(void)output_fail(
-			0, "there is no pg_dump here: install postgresql-client-%u", wanted);
+		(void)output_fail(0, "pg_dump is missing: install postgresql-client-%u", wanted);
 	else if (found < wanted)
 		(void)output_fail(0,
-			"the pg_dump here is of version %u, older than the server's %u: it would refuse. Install postgresql-client-%u",
+			"pg_dump has version %u, older than the server's %u, and would refuse it: "
+			"install postgresql-client-%u",
 			found, wanted, wanted);
 	return output_fail(EX_UNAVAILABLE,
-		"no backup was made: PostgreSQL %s is copied by the commands above, run on the server itself and not through "
-		"a pooler (pg_dump changes the session's settings); the password comes from ~/.pgpass or $PGPASSWORD",
+		"no backup was made: copy PostgreSQL %s with the commands above, connected to "
+		"the server "
+		"and not through a pooler, since pg_dump changes session settings; "
+		"the password is read from ~/.pgpass or $PGPASSWORD",
 		server);
 }
 
@@ -267,15 +270,20 @@ static int ctl_backup_backup(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command backup_commands[] = {
-	{"backup", "FILE [--force]", "copies the database into a file while the daemon goes on",
+	{"backup", "FILE [--force]", "Copy the database to a file while the daemon runs",
 		"Examples:\n"
 		"  pierre-dbctl backup /var/lib/pierre-dbd/backup/$(date +%F).db\n"
 		"  pierre-dbctl backup --force --json /srv/backup/pierre.db | jq .tables\n\n"
-		"SQLite: the daemon copies one moment of the database and checks the copy; FILE appears once it is whole and durable, with mode 600. A\n"
-		"backup that was killed leaves FILE.partial at most, which the next one replaces. The daemon's user must be allowed to write in the\n"
-		"folder; under systemd that is /var/lib/pierre-dbd, unless a drop-in names more (ReadWritePaths=). When this program is stopped\n"
-		"the daemon finishes the copy. Without the encryption key a backup is of no use: keep both, in different places.\n\n"
-		"PostgreSQL: prints the commands to run, and ends with 69 since it made no copy. Needs the role admin.",
+		"SQLite: the daemon copies a consistent snapshot of the database and checks the\n"
+		"copy. FILE appears, with mode 600, when it is complete and durable. A backup\n"
+		"that is killed leaves at most FILE.partial, which the next backup replaces.\n"
+		"When this program is stopped, the daemon finishes the copy.\n\n"
+		"The daemon's user needs write access to the folder. Under systemd only\n"
+		"/var/lib/pierre-dbd is writable, unless a drop-in adds ReadWritePaths=.\n"
+		"A backup is useless without the encryption key: keep both, in different "
+		"places.\n\n"
+		"PostgreSQL: prints the commands to run, and exits with 69 because it made no\n"
+		"copy. Requires the role admin.",
 		ctl_backup_backup},
 	{0},
 };

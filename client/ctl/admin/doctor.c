@@ -1,11 +1,10 @@
-/* pierre-dbctl doctor: looks at all that stands between a caller and the data, and says what to do
- * about what is wrong. */
+/* pierre-dbctl doctor: checks everything between a caller and the data, and suggests fixes. */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
 #include <jansson.h>
-/* protocol/json/json.h has functions of these names; calling jansson's by them would end there. */
+/* protocol/json/json.h declares functions of these names: a call would not reach jansson's. */
 #pragma GCC poison json_string json_integer json_scan_real
 #include <pwd.h>
 #include <stdarg.h>
@@ -23,6 +22,7 @@
 #include "../output.h"
 #include "../connect.h"
 #include "sqlite_url.h"
+#include "wire/socket_place.h"
 #include "../catalog/tree.h"
 
 enum { DETAIL_MAX = 512, PATIENCE_S = 5, SETTINGS_MAX = 64 * 1024, SAID_MAX = 4096 };
@@ -55,7 +55,7 @@ static void doctor_add(struct doctor *doctor, const char *name, const char *stat
 	doctor->warned |= strcmp(status, "warn") == 0;
 	for (char *at = detail; *at != '\0'; at++)
 		if ((*at & 0x80) != 0)
-			*at = '?'; /* a path in another encoding would have no JSON form */
+			*at = '?'; /* JSON cannot represent a path in another encoding */
 	(void)json_array_append_new(doctor->findings,
 		json_pack("{ss ss ss ss?}", "name", name, "status", status, "detail", detail,
 			"advice", good ? NULL : advice));
@@ -63,14 +63,13 @@ static void doctor_add(struct doctor *doctor, const char *name, const char *stat
 
 static bool is_system(const struct doctor *doctor)
 {
-	return strcmp(doctor->path, "/run/pierre-dbd/pierre-dbd.sock") == 0;
+	return strcmp(doctor->path, SOCKET_PLACE_SYSTEM) == 0;
 }
 
 static bool find_path(struct doctor *doctor)
 {
-	static const char *const variables[] = {
-		"PIERRE_DBD_SOCKET", "RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"};
-	const char *from = "the default";
+	const char *from = "the default", *named = getenv("PIERRE_DBD_SOCKET");
+	struct socket_place place;
 	struct pierre_error error;
 
 	if (doctor->ctl->socket != NULL) {
@@ -78,40 +77,47 @@ static bool find_path(struct doctor *doctor)
 		from = "--socket";
 	} else if (pierre_default_socket(doctor->path, sizeof doctor->path, &error) != 0) {
 		doctor_add(doctor, "socket path", "fail",
-			"name another with --socket or $PIERRE_DBD_SOCKET", "%s", error.message);
+			"set another path with --socket or $PIERRE_DBD_SOCKET", "%s",
+			error.message);
 		return false;
 	} else {
-		for (size_t i = 3; i-- > 0;)
-			if (getenv(variables[i]) != NULL && *getenv(variables[i]) != '\0')
-				from = variables[i];
-		if (is_system(doctor) && strcmp(from, "PIERRE_DBD_SOCKET") != 0)
+		socket_place_find(&place);
+		if (named != NULL && *named != '\0')
+			from = "PIERRE_DBD_SOCKET";
+		else if (is_system(doctor))
 			from = "the system's service";
+		else if (place.variable != NULL)
+			from = place.variable;
 	}
 	doctor_add(doctor, "socket path", "ok", NULL, "%s (from %s)", doctor->path, from);
 	return true;
 }
 
-/* Sockets in other usual places: perhaps one of them is meant. */
+/* Looks for a socket in the other usual places. */
 static void other_places(const struct doctor *doctor, char *out, size_t size)
 {
-	const char *session = getenv("XDG_RUNTIME_DIR");
-	char places[3][160];
+	char other[160];
+	struct socket_place place;
 	struct stat status;
 
-	(void)snprintf(places[0], sizeof places[0], "/run/pierre-dbd/pierre-dbd.sock");
-	(void)snprintf(places[1], sizeof places[1], "%.100s/pierre-dbd.sock",
-		session != NULL ? session : "/nonexistent");
-	(void)snprintf(places[2], sizeof places[2], "/tmp/pierre-dbd-%lu/pierre-dbd.sock",
-		(unsigned long)geteuid());
 	*out = '\0';
-	for (size_t i = 0; i < 3; i++)
-		if (strcmp(places[i], doctor->path) != 0 && stat(places[i], &status) == 0 &&
+	for (unsigned kind = 0; kind <= SOCKET_PLACE_KINDS; kind++) {
+		if (kind == SOCKET_PLACE_KINDS)
+			(void)snprintf(other, sizeof other, "%s", SOCKET_PLACE_SYSTEM);
+		else if (socket_place_of((enum socket_place_kind)kind, &place))
+			(void)snprintf(other, sizeof other, "%.*s%s",
+				(int)(place.length < 100 ? place.length : 100), place.folder,
+				SOCKET_PLACE_NAME);
+		else
+			continue;
+		if (strcmp(other, doctor->path) != 0 && stat(other, &status) == 0 &&
 			S_ISSOCK(status.st_mode))
-			(void)snprintf(out, size, "; there is one at %.150s: --socket chooses it",
-				places[i]);
+			(void)snprintf(out, size,
+				"; there is one at %.150s: select it with --socket", other);
+	}
 }
 
-/* Joining a group only helps where that group is let in. bit: of the mode. */
+/* Joining a group helps only where the group has access. bit: of the mode. */
 static void advise_entering(const struct stat *status, mode_t bit, char out[DETAIL_MAX])
 {
 	const struct group *group = getgrgid(status->st_gid);
@@ -119,12 +125,14 @@ static void advise_entering(const struct stat *status, mode_t bit, char out[DETA
 
 	if ((status->st_mode & bit) == 0)
 		(void)snprintf(out, DETAIL_MAX,
-			"it is for %s and root alone: run this as one of them, or start the daemon with --socket-mode 0660 and a folder "
-			"that its group may enter",
+			"only %s and root have access: run this as one of them, or start the "
+			"daemon "
+			"with --socket-mode 0660 and a folder that its group can enter",
 			owner != NULL ? owner->pw_name : "its owner");
 	else if (group != NULL)
 		(void)snprintf(out, DETAIL_MAX,
-			"join the group (usermod -aG %s USER) and log in again, or run this as root",
+			"join the group (usermod -aG %s USER) and log in again, or run this as "
+			"root",
 			group->gr_name);
 	else
 		(void)snprintf(out, DETAIL_MAX,
@@ -148,24 +156,25 @@ static bool look_at_folder(struct doctor *doctor)
 	if (stat(folder, &status) != 0) {
 		doctor_add(doctor, "socket folder", "fail",
 			errno == ENOENT
-				? "`systemctl start pierre-dbd` makes the service's own; any other must be made before the daemon is started"
-				: "join the group that may enter it, or run this as root",
+				? "`systemctl start pierre-dbd` creates the folder of the service; "
+				  "create any other before starting the daemon"
+				: "join the group that has access, or run this as root",
 			"%s: %s", folder, strerror(errno));
 		return false;
 	}
 	advise_entering(&status, S_IXGRP, advice);
 	open_to_all = (status.st_mode & 022) != 0 && (status.st_mode & S_ISVTX) == 0;
 	if (!S_ISDIR(status.st_mode))
-		doctor_add(doctor, "socket folder", "fail", "put the socket into a folder",
+		doctor_add(doctor, "socket folder", "fail", "use a path inside a folder",
 			"%s is not a folder", folder);
 	else if (access(folder, X_OK) != 0)
 		doctor_add(doctor, "socket folder", "fail", advice,
-			"%s may not be entered (mode %04o)", folder,
+			"%s is not accessible (mode %04o)", folder,
 			(unsigned)status.st_mode & 07777);
 	else if (open_to_all)
 		doctor_add(doctor, "socket folder", "warn",
-			"chmod go-w it: others could put a socket of theirs into the daemon's place",
-			"%s can be changed by others (mode %04o)", folder,
+			"run chmod go-w on it: other users could replace the daemon's socket",
+			"%s is writable by other users (mode %04o)", folder,
 			(unsigned)status.st_mode & 07777);
 	else
 		doctor_add(doctor, "socket folder", "ok", NULL, "%s (mode %04o)", folder,
@@ -184,13 +193,14 @@ static bool doctor_look_at_file(struct doctor *doctor)
 			"start the daemon: systemctl start pierre-dbd, or pierre-dbd --socket %s%s",
 			doctor->path, elsewhere);
 		doctor_add(doctor, "socket", "fail", advice, "%s",
-			errno == ENOENT ? "there is none: no daemon runs here" : strerror(errno));
+			errno == ENOENT ? "it does not exist: no daemon runs here"
+					: strerror(errno));
 		return false;
 	}
 	if (!S_ISSOCK(status.st_mode)) {
 		doctor_add(doctor, "socket", "fail",
-			"see what it is and move it away: the daemon never deletes a file that is not a socket",
-			"%s is not a socket", doctor->path);
+			"move the file away: the daemon deletes only sockets", "%s is not a socket",
+			doctor->path);
 		return false;
 	}
 	if (access(doctor->path, W_OK) != 0) {
@@ -201,13 +211,12 @@ static bool doctor_look_at_file(struct doctor *doctor)
 			(unsigned long)status.st_gid);
 		return false;
 	}
-	doctor_add(doctor, "socket", "ok", NULL,
-		"it is there, and this user may connect (mode %04o)",
+	doctor_add(doctor, "socket", "ok", NULL, "it exists, and this user may connect (mode %04o)",
 		(unsigned)status.st_mode & 07777);
 	return true;
 }
 
-/* A daemon holds the lock from before it listens until after it has stopped to. */
+/* A daemon holds the lock from before it listens until after it stops listening. */
 static bool lock_is_held(const struct doctor *doctor)
 {
 	char path[sizeof doctor->path + 8];
@@ -227,16 +236,17 @@ static void explain_refusal(struct doctor *doctor, int reason)
 {
 	if (reason == ECONNREFUSED && lock_is_held(doctor))
 		doctor_add(doctor, "connecting", "fail",
-			"wait a moment; the log tells what it does: journalctl -u pierre-dbd -n 20",
-			"nobody listens yet: a daemon is starting or stopping");
+			"wait a moment, or see the log: journalctl -u pierre-dbd -n 20",
+			"no process listens: a daemon is starting or stopping");
 	else if (reason == ECONNREFUSED)
 		doctor_add(doctor, "connecting", "fail",
-			"start the daemon: it replaces the file; journalctl -u pierre-dbd tells how the last one ended",
-			"nobody listens: the socket was left behind by a daemon that was killed");
+			"start the daemon, which replaces the file; "
+			"see journalctl -u pierre-dbd for how the last one ended",
+			"no process listens: a killed daemon left the socket behind");
 	else if (reason == EAGAIN)
 		doctor_add(doctor, "connecting", "fail",
-			"look at its log and its processor time; restart it if it does not move",
-			"the queue of those who want to connect is full: the daemon does not accept");
+			"check its log and CPU usage; restart it if it is stalled",
+			"the backlog is full: the daemon does not accept connections");
 	else
 		doctor_add(doctor, "connecting", "fail", "see the daemon's log", "%s",
 			strerror(reason));
@@ -260,15 +270,14 @@ static bool try_to_connect(struct doctor *doctor)
 	if (reason != 0)
 		explain_refusal(doctor, reason);
 	else if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0)
-		doctor_add(doctor, "connecting", "ok", NULL,
-			"the process %ld of the user %lu listens", (long)peer.pid,
-			(unsigned long)peer.uid);
+		doctor_add(doctor, "connecting", "ok", NULL, "process %ld of user %lu listens",
+			(long)peer.pid, (unsigned long)peer.uid);
 	if (fd >= 0)
 		(void)close(fd);
 	return reason == 0;
 }
 
-/* Without telling a failure: that is a finding here. */
+/* Does not report a failure: it becomes a finding. */
 static bool doctor_ask(
 	struct doctor *doctor, const char *method, json_t **tree, struct pierre_error *error)
 {
@@ -282,8 +291,7 @@ static bool doctor_ask(
 	*tree = json_loads(text, JSON_DECODE_ANY, &problem);
 	pierre_text_free(text);
 	if (*tree == NULL)
-		(void)snprintf(error->message, sizeof error->message,
-			"%s: the answer is not understood", method);
+		(void)snprintf(error->message, sizeof error->message, "%s: invalid answer", method);
 	return *tree != NULL;
 }
 
@@ -296,8 +304,8 @@ static bool look_at_versions(struct doctor *doctor)
 	if (!doctor_ask(doctor, "daemon.version", &tree, &error)) {
 		doctor_add(doctor, "answers", "fail",
 			error.kind == PIERRE_OVERLOADED
-				? "`pierre-dbctl clients` later, or raise the setting connections"
-				: "see the daemon's log; restart it if it does not move",
+				? "see `pierre-dbctl clients`, or raise the setting connections"
+				: "see the daemon's log; restart it if it is stalled",
 			"%s", error.message);
 		return false;
 	}
@@ -306,11 +314,11 @@ static bool look_at_versions(struct doctor *doctor)
 	doctor_add(doctor, "answers", "ok", NULL, "%s %s, schema %.0f", tree_text(tree, "backend"),
 		engine, tree_number(tree, "schema_version"));
 	if (strcmp(version, pierre_version()) == 0)
-		doctor_add(doctor, "version", "ok", NULL, "%s, as this program", version);
+		doctor_add(doctor, "version", "ok", NULL, "%s, the same as this program", version);
 	else
 		doctor_add(doctor, "version", "warn",
 			"restart the daemon after an upgrade, or install both from one package",
-			"the daemon is %s, this program %s", version, pierre_version());
+			"the daemon has version %s, this program %s", version, pierre_version());
 	json_decref(tree);
 	return true;
 }
@@ -337,8 +345,9 @@ static void look_at_health(struct doctor *doctor)
 				: strcmp(state, "degraded") == 0 ? "warn"
 								 : "fail",
 			strcmp(name, "database") == 0
-				? "see that the database runs and takes connections; the daemon connects again by itself"
-				: "see \"Health and alarms\" in the operations guide",
+				? "check that the database accepts connections; the daemon "
+				  "reconnects by itself"
+				: "see \"Health and alarms\" in docs/observe.md",
 			tree_number(check, "latency_ms") > 0 || *detail == '\0' ? "%s%s%.1f ms"
 										: "%s",
 			detail, *detail != '\0' ? "; " : "", tree_number(check, "latency_ms"));
@@ -346,7 +355,7 @@ static void look_at_health(struct doctor *doctor)
 	json_decref(tree);
 }
 
-/* What only the daemon itself can see, if this user may ask. */
+/* Asks the daemon for its own checks, if the role of this user allows it. */
 static void look_from_inside(struct doctor *doctor)
 {
 	struct pierre_error error = {0};
@@ -358,22 +367,22 @@ static void look_from_inside(struct doctor *doctor)
 
 		doctor_add(doctor, "role", denied ? "ok" : "warn", "see the daemon's log", "%.*s%s",
 			denied ? (int)strcspn(error.message, ";") : 300, error.message,
-			denied ? "; as root or the daemon's user this program sees limits, files and key, too"
+			denied ? "; run as root or the daemon's user to check limits, files and key"
 			       : "");
 		return;
 	}
-	doctor_add(doctor, "role", "ok", NULL, "this peer has the role admin");
+	doctor_add(doctor, "role", "ok", NULL, "this user has the role admin");
 	json_array_foreach (json_object_get(tree, "findings"), i, finding) {
 		const char *advice = tree_text(finding, "advice");
 
 		doctor_add(doctor, tree_text(finding, "name"), tree_text(finding, "status"),
-			*advice != '\0' ? advice : "see the operations guide", "%s",
+			*advice != '\0' ? advice : "see docs/recover.md", "%s",
 			tree_text(finding, "detail"));
 	}
 	json_decref(tree);
 }
 
-/* Up to the end of the stream; what does not fit is read and dropped. */
+/* Reads to the end of the stream and drops what does not fit. */
 static void doctor_read_all(int fd, char *out, size_t size)
 {
 	char rest[512];
@@ -390,8 +399,8 @@ static void doctor_read_all(int fd, char *out, size_t size)
 	(void)close(fd);
 }
 
-/* Becomes `pierre-dbd --check-config=json`. service: with what the shipped unit gives it, not with
- * the shell's environment. */
+/* Executes `pierre-dbd --check-config=json`. service: with the environment of the shipped unit, not
+ * that of the shell. */
 static void run_check(const char *program, bool service)
 {
 	static char *const clean[] = {"DATABASE_URL=sqlite:///var/lib/pierre-dbd/pierre.db", NULL};
@@ -407,7 +416,8 @@ static void run_check(const char *program, bool service)
 	_exit(127);
 }
 
-/* What `pierre-dbd --check-config=json` prints; its exit code, or -1 when it cannot be run. */
+/* Captures the output of `pierre-dbd --check-config=json`; returns its exit code, or -1 when it
+ * cannot be run. */
 static int doctor_check_config(
 	bool service, char *out, size_t out_size, char *said, size_t said_size)
 {
@@ -440,7 +450,7 @@ static int doctor_check_config(
 	return WEXITSTATUS(status);
 }
 
-/* The last line's `msg=` without the quotes. */
+/* The `msg=` of the last line, without quotes. */
 static char *last_message(char *said)
 {
 	char *line, *message, *end;
@@ -473,20 +483,21 @@ static void look_at_database_file(struct doctor *doctor, const char *url)
 	if (stat(path, &status) != 0)
 		doctor_add(doctor, "database file",
 			errno == ENOENT && !place.must_exist ? "ok" : "warn",
-			"see that the daemon's user may read and write it", "%s: %s", path,
+			"give the daemon's user read and write access", "%s: %s", path,
 			errno != ENOENT            ? strerror(errno)
-				: place.must_exist ? "not there"
-						   : "not there yet; the daemon makes it");
+				: place.must_exist ? "missing"
+						   : "missing; the daemon creates it");
 	else if (access(path, R_OK | W_OK) != 0)
-		doctor_add(doctor, "database file", "warn", "chown it to the daemon's user",
-			"%s: this user may not read and write it", path);
+		doctor_add(doctor, "database file", "warn",
+			"run chown to give it to the daemon's user",
+			"%s: this user cannot read and write it", path);
 	else
 		doctor_add(doctor, "database file", "ok", NULL, "%s, %.1f MiB (mode %04o)", path,
 			(double)status.st_size / (1 << 20), (unsigned)status.st_mode & 07777);
 	sqlite_url_free(&place);
 }
 
-/* The service does not answer: are its own settings to blame? */
+/* The service does not answer: checks its settings. */
 static void look_at_service(struct doctor *doctor)
 {
 	char out[SETTINGS_MAX], said[SAID_MAX];
@@ -496,19 +507,18 @@ static void look_at_service(struct doctor *doctor)
 	if (code < 0)
 		doctor_add(doctor, "service", "warn",
 			"as root: systemctl status pierre-dbd; journalctl -u pierre-dbd -n 20",
-			"this user cannot look at the service's settings");
+			"this user cannot read the settings of the service");
 	else if (code == 0)
 		doctor_add(doctor, "service", "ok", NULL,
-			"%s and the key file have nothing that keeps it from starting",
-			SERVICE_SETTINGS);
+			"%s and the key file allow the service to start", SERVICE_SETTINGS);
 	else
 		doctor_add(doctor, "service", "fail",
-			"mend it in /etc/pierre-dbd, then: systemctl start pierre-dbd", "%s",
+			"fix it in /etc/pierre-dbd, then run systemctl start pierre-dbd", "%s",
 			last_message(said));
 }
 
-/* No daemon answers: would one start here, with the settings of this user and folder? A service has
- * settings of its own. */
+/* No daemon answers: checks whether one would start with the settings of this user and folder. A
+ * service has separate settings. */
 static void look_at_settings(struct doctor *doctor)
 {
 	char out[SETTINGS_MAX], said[SAID_MAX];
@@ -519,14 +529,16 @@ static void look_at_settings(struct doctor *doctor)
 	if (code < 0)
 		return;
 	if (code == 0 && *said != '\0')
-		doctor_add(doctor, "settings here", "warn", "mend it; a daemon starts all the same",
+		doctor_add(doctor, "settings here", "warn", "fix it; a daemon starts nevertheless",
 			"%s", last_message(said));
 	else if (code == 0)
 		doctor_add(doctor, "settings here", "ok", NULL,
-			"a daemon started by this user in this folder has a key and settings that fit");
+			"a daemon started by this user in this folder has a key and valid "
+			"settings");
 	else
 		doctor_add(doctor, "settings here", "warn",
-			"mend it before you start one here; a service has settings of its own (/etc/pierre-dbd)",
+			"fix it before you start a daemon here; a service has separate settings "
+			"(/etc/pierre-dbd)",
 			"%s", last_message(said));
 	settings = json_loads(out, JSON_DISABLE_EOF_CHECK, &problem);
 	look_at_database_file(
@@ -541,7 +553,8 @@ static void doctor_look_at_clock(struct doctor *doctor)
 
 	if (state == TIME_ERROR || (clock.status & STA_UNSYNC) != 0)
 		doctor_add(doctor, "time service", "warn",
-			"run a time service (systemd-timesyncd, chrony): stored times and expiries follow the clock",
+			"run a time service (systemd-timesyncd, chrony): timestamps depend on "
+			"the clock",
 			"the clock is not synchronised");
 	else if (state >= 0)
 		doctor_add(doctor, "time service", "ok", NULL, "the clock is synchronised");
@@ -550,7 +563,7 @@ static void doctor_look_at_clock(struct doctor *doctor)
 static void print_finding(const struct ctl *ctl, const json_t *finding)
 {
 	const char *status = tree_text(finding, "status"), *advice = tree_text(finding, "advice");
-	/* The colours are named after the states of daemon.health. */
+	/* Colours are named after the states of daemon.health. */
 	const char *colour =
 		output_status_colour(ctl, strcmp(status, "warn") == 0 ? "degraded" : status);
 
@@ -568,7 +581,7 @@ static int doctor(struct ctl *ctl, int argc, char **argv)
 	size_t i;
 
 	if (argc != 1)
-		return output_fail(EX_USAGE, "%s takes no arguments", argv[0]);
+		return output_fail(EX_USAGE, "%s accepts no arguments", argv[0]);
 	if (ctl->timeout_seconds <= 0)
 		ctl->timeout_seconds = PATIENCE_S;
 	if (find_path(&self) && look_at_folder(&self) && doctor_look_at_file(&self) &&
@@ -597,13 +610,15 @@ static int doctor(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command doctor_commands[] = {
-	{"doctor", "", "looks for what is wrong, and says what to do",
+	{"doctor", "", "Find common problems and suggest fixes",
 		"Examples:\n"
 		"  pierre-dbctl doctor\n"
-		"  pierre-dbctl doctor --json | jq -r '.findings[] | select(.status != \"ok\") | .advice'\n\n"
-		"Looks at the socket and its folder, connecting, versions, health and, as an administrator, at key, files, space, limits and clock\n"
-		"of the daemon. Works without a running daemon, too: then it says why none answers. Exit code 1 when a line says `fail`; `warn`\n"
-		"lines are for a quiet hour.",
+		"  pierre-dbctl doctor --json | jq -r '.findings[] | select(.status != \"ok\") | "
+		".advice'\n\n"
+		"Checks the socket and its folder, the connection, versions and health. With the\n"
+		"role admin it also checks the daemon's key, files, disk space, limits and clock.\n"
+		"Without a running daemon it says why none answers. Exit code 1 when a line says\n"
+		"`fail`; a `warn` line is not urgent.",
 		doctor},
 	{0},
 };

@@ -1,6 +1,6 @@
-/* pierre-dbctl rotate-key: drives a change of the key to its end. */
+/* pierre-dbctl rotate-key: calls rotate_key until the key rotation is complete. */
 #include <jansson.h>
-/* protocol/json/json.h has functions of these names; calling jansson's by them would end there. */
+/* protocol/json/json.h declares functions of these names: a call would not reach jansson's. */
 #pragma GCC poison json_string json_integer json_scan_real
 #include <stdio.h>
 #include <string.h>
@@ -10,12 +10,14 @@
 #include "../connect.h"
 #include "../progress.h"
 #include "../catalog/tree.h"
+#include "providers.gen.h"
 #include "value.h"
+
+#define CLEAR(provider, title) ", clear_" provider "_token"
 
 enum { PATIENCE_S = 30, REST_MS = 200 };
 
-/* What a restart, a lock or an outage causes passes; the step can be made again whatever became of
- * it. */
+/* A restart, a lock or an outage is temporary. A step can be repeated whatever its outcome. */
 static bool passes(const struct pierre_error *error)
 {
 	switch (error->kind) {
@@ -31,8 +33,8 @@ static bool passes(const struct pierre_error *error)
 	}
 }
 
-/* One step, tried again for a while. *tree is the caller's. `first`: nothing has answered yet, so
- * there may be nothing to wait for. */
+/* One step, retried for a limited time. The caller owns *tree. `first`: no call has succeeded yet,
+ * so that waiting may be pointless. */
 static int rotate_step(struct ctl *ctl, bool first, json_t **tree)
 {
 	double patience = first            ? 0
@@ -50,12 +52,13 @@ static int rotate_step(struct ctl *ctl, bool first, json_t **tree)
 		if (!passes(&error) || clock_seconds() >= until) {
 			int status;
 
-			error.outcome =
-				PIERRE_OUTCOME_NONE; /* of no matter: it goes on from any state */
+			error.outcome = PIERRE_OUTCOME_NONE; /* irrelevant: rotation continues from
+			                                        any state */
 			status = output_call_failed(ctl, &error);
 			if (!first)
 				(void)output_fail(0,
-					"the change of the key is not finished: run rotate-key again, it goes on");
+					"the key rotation is not finished: run rotate-key again "
+					"to continue");
 			return status;
 		}
 		(void)nanosleep(&(struct timespec){.tv_nsec = REST_MS * 1000000L}, NULL);
@@ -64,11 +67,10 @@ static int rotate_step(struct ctl *ctl, bool first, json_t **tree)
 	pierre_text_free(result);
 	return *tree != NULL
 		? 0
-		: output_fail(EX_PROTOCOL, "rotate_key: the answer is not understood: %s",
-			  problem.text);
+		: output_fail(EX_PROTOCOL, "rotate_key: invalid answer: %s", problem.text);
 }
 
-/* Until nothing is left to do. *resealed: of all steps. */
+/* Repeats the step until nothing is left to do. *resealed: the sum of all steps. */
 static int drive(struct ctl *ctl, json_t **tree, double *resealed)
 {
 	struct progress progress;
@@ -87,7 +89,7 @@ static int drive(struct ctl *ctl, json_t **tree, double *resealed)
 		*resealed += tree_number(*tree, "resealed");
 		if (strcmp(tree_text(*tree, "state"), "running") != 0)
 			break;
-		what = tree_number(*tree, "pass") > 1 ? "checking" : "sealing anew";
+		what = tree_number(*tree, "pass") > 1 ? "checking" : "re-encrypting";
 		progress_show(&progress, what, tree_number(*tree, "checked"),
 			tree_number(*tree, "users"));
 		json_decref(*tree);
@@ -101,13 +103,13 @@ static void tell_finished(const json_t *tree, double resealed)
 {
 	const char *previous = tree_text(tree, "previous_key");
 
-	(void)printf("all tokens of %.0f users are under the key %s", tree_number(tree, "checked"),
-		tree_text(tree, "key"));
+	(void)printf("all tokens of %.0f users are sealed with the key %s",
+		tree_number(tree, "checked"), tree_text(tree, "key"));
 	if (resealed > 0)
-		(void)printf("; %.0f were sealed anew", resealed);
+		(void)printf("; %.0f were re-encrypted", resealed);
 	if (*previous != '\0')
-		(void)printf(
-			"\nthe previous key %s is needed no more: take it out of the settings and restart the daemon",
+		(void)printf("\nthe previous key %s is no longer needed: "
+			     "remove it from the settings and restart the daemon",
 			previous);
 	(void)putchar('\n');
 }
@@ -115,13 +117,14 @@ static void tell_finished(const json_t *tree, double resealed)
 static int tell_blocked(const json_t *tree)
 {
 	const json_t *list = json_object_get(tree, "examples"), *token;
+	static const char clear[] = TOKEN_PROVIDERS(CLEAR);
 	double count = tree_number(tree, "unreadable");
 	size_t i;
 
 	(void)output_fail(0, "not finished: %.0f tokens open with neither the key %s nor %s%s",
 		count, tree_text(tree, "key"),
 		*tree_text(tree, "previous_key") != '\0' ? "the previous key "
-							 : "a previous key, which is not given",
+							 : "a previous key, which is not set",
 		tree_text(tree, "previous_key"));
 	json_array_foreach (list, i, token)
 		(void)output_fail(0, "  user %s, %s", tree_text(token, "user_id"),
@@ -129,8 +132,9 @@ static int tell_blocked(const json_t *tree)
 	if (count > (double)json_array_size(list))
 		(void)output_fail(0, "  and %.0f more", count - (double)json_array_size(list));
 	return output_fail(EXIT_DAEMON_ERROR,
-		"they were sealed with a third key, or altered: give that key as the previous one, or let their users "
-		"connect anew (clear_strava_token, clear_fitbit_token), then run rotate-key again");
+		"they were sealed with a third key, or are damaged: set that key as the previous "
+		"one, or clear them (%s) so that their users reconnect; then run rotate-key again",
+		&clear[2]);
 }
 
 static int rotate_key(struct ctl *ctl, int argc, char **argv)
@@ -141,8 +145,8 @@ static int rotate_key(struct ctl *ctl, int argc, char **argv)
 	int status;
 
 	if (argc != 1)
-		return output_fail(
-			EX_USAGE, "%s takes no arguments: the daemon is given the keys", argv[0]);
+		return output_fail(EX_USAGE,
+			"%s accepts no arguments: the keys are settings of the daemon", argv[0]);
 	status = drive(ctl, &tree, &resealed);
 	if (status != 0)
 		return status;
@@ -160,14 +164,19 @@ static int rotate_key(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command rotate_commands[] = {
-	{"rotate-key", "", "seals all tokens anew under the key in use, while the daemon goes on",
-		"Example:\n"
-		"  pierre-dbd --generate-key    # the new key; then restart the daemon with it, and the old one as PREVIOUS_ENCRYPTION_KEY\n"
-		"  pierre-dbctl rotate-key      # then restart the daemon without PREVIOUS_ENCRYPTION_KEY\n\n"
-		"The daemon opens what either key has sealed and seals with the new one only. This seals the rest anew, in short transactions, and ends with\n"
-		"0 once a pass over all users has found nothing that the new key does not open. It may be stopped at any moment, as may the\n"
-		"daemon: run again, it goes on. It ends with 1 when there are tokens that no key opens, and names their users. Until it has ended with 0\n"
-		"the daemon does not start without the previous key. Without a previous key it checks that every token opens. Needs the role admin.",
+	{"rotate-key", "", "Re-encrypt all tokens with the current key",
+		"Examples:\n"
+		"  pierre-dbd --generate-key    # the new key; restart the daemon with it,\n"
+		"                               # and the old one as PREVIOUS_ENCRYPTION_KEY\n"
+		"  pierre-dbctl rotate-key      # then restart without PREVIOUS_ENCRYPTION_KEY\n\n"
+		"The daemon opens tokens that either key has sealed, and seals with the new key\n"
+		"only. This command re-encrypts the remaining tokens in short transactions while\n"
+		"the daemon runs. It can be interrupted at any time, and so can the daemon: run\n"
+		"it again to continue.\n\n"
+		"Exit code 0: a full pass found that every token opens with the new key. Until\n"
+		"then the daemon does not start without the previous key. Exit code 1: some\n"
+		"tokens open with neither key; the users are listed. Without a previous key the\n"
+		"command checks that every token opens. Requires the role admin.",
 		rotate_key},
 	{0},
 };

@@ -1,5 +1,4 @@
-/* pierre-dbctl transfer: runs pierre-transfer, which links the databases' libraries, in its place.
- */
+/* pierre-dbctl transfer: executes pierre-transfer, which links the database libraries. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -10,8 +9,8 @@
 #include "../output.h"
 #include "../ctl.h"
 
-/* Beside this program, installed or not yet, wherever the folders were moved to; then where they
- * were to be installed. */
+/* Looks relative to this program, in a build folder or an installation, which may have been moved;
+ * then in the configured libexec folder. */
 static const char *const places[] = {
 	"/../libexec/pierre-dbd/pierre-transfer", "/../tools/transfer/pierre-transfer", NULL};
 
@@ -35,21 +34,26 @@ static int transfer(struct ctl *ctl, int argc, char **argv)
 	}
 	(void)execv(PIERRE_LIBEXECDIR "/pierre-transfer", arguments);
 	free(arguments);
-	return output_fail(EX_OSFILE, "%s cannot be run: %s", PIERRE_LIBEXECDIR "/pierre-transfer",
+	return output_fail(EX_OSFILE, "cannot run %s: %s", PIERRE_LIBEXECDIR "/pierre-transfer",
 		strerror(errno));
 }
 
 const struct command transfer_commands[] = {
 	{"transfer", "[--from URL] [--to URL] [--encryption-key-file FILE] [--env-file FILE]",
-		"copies an installation to another, empty database",
+		"Copy an installation to another, empty database",
 		"Examples:\n"
-		"  pierre-dbctl transfer --from sqlite:/var/lib/pierre-dbd/pierre.db --to postgresql://pierre@db.example.com/pierre\n"
-		"  FROM_DATABASE_URL=postgresql://pierre:secret@db/pierre pierre-dbctl transfer --to sqlite:./pierre.db\n\n"
-		"SQLite and PostgreSQL on either side. Without --from and --to the URLs stand in $FROM_DATABASE_URL and $TO_DATABASE_URL: that is where\n"
-		"a URL with a password belongs (or leave the password out, and use $PGPASSWORD or ~/.pgpass). The key is read as the daemon reads it:\n"
-		"$ENCRYPTION_KEY, --encryption-key-file or .env. The source is read in one snapshot and never written; a daemon may go on using it. A\n"
-		"target that is not empty is refused. What was written is read again and compared by checksums, and every token is opened, before all\n"
-		"of it is committed at once: a transfer that was cut off leaves an empty target, and is begun again.",
+		"  pierre-dbctl transfer --from sqlite:/var/lib/pierre-dbd/pierre.db \\\n"
+		"    --to postgresql://pierre@db.example.com/pierre\n"
+		"  FROM_DATABASE_URL=postgresql://pierre:secret@db/pierre \\\n"
+		"    pierre-dbctl transfer --to sqlite:./pierre.db\n\n"
+		"Either side may be SQLite or PostgreSQL. The defaults of --from and --to are\n"
+		"$FROM_DATABASE_URL and $TO_DATABASE_URL. Put a URL with a password there, or\n"
+		"omit the password and use $PGPASSWORD or ~/.pgpass. The key is found as by the\n"
+		"daemon: $ENCRYPTION_KEY, --encryption-key-file or .env.\n\n"
+		"The source is read in one snapshot and never written; a daemon may keep using\n"
+		"it. A target that is not empty is refused. The copy is read back and compared by\n"
+		"checksums, and every token is opened, before everything is committed at once.\n"
+		"An interrupted transfer leaves an empty target: run it again.",
 		transfer},
 	{0},
 };

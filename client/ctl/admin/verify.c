@@ -1,5 +1,5 @@
-/* pierre-dbctl verify, restore: let pierre-dbd, which knows databases and keys, look at a database,
- * or put a file in its place. */
+/* pierre-dbctl verify, restore: execute pierre-dbd, which links the database libraries and handles
+ * the keys. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -12,8 +12,8 @@
 #include "../ctl.h"
 #include "sqlite_url.h"
 
-/* A URL goes by the environment, since arguments show in the list of processes; a file's name
- * becomes a URL. */
+/* Passes the URL through the environment, since arguments are visible in the process list. A file
+ * name becomes a URL. */
 static int name_database(const char *text)
 {
 	char folder[PATH_MAX], path[PATH_MAX * 2], url[PATH_MAX * 6];
@@ -27,16 +27,16 @@ static int name_database(const char *text)
 	if (*text == '/')
 		*folder = '\0';
 	else if (getcwd(folder, sizeof folder) == NULL)
-		return output_fail(EX_OSERR, "the working folder: %s", strerror(errno));
+		return output_fail(
+			EX_OSERR, "cannot get the working directory: %s", strerror(errno));
 	if (snprintf(path, sizeof path, "%s%s%s", folder, *folder != '\0' ? "/" : "", text) >=
 			(int)sizeof path ||
 		!sqlite_url_of_file(path, url, sizeof url))
-		return output_fail(EX_NOINPUT, "%.100s…: the name is too long", text);
+		return output_fail(EX_NOINPUT, "%.100s…: name too long", text);
 	return setenv("DATABASE_URL", url, 1) == 0 ? 0 : output_fail(EX_OSERR, "out of memory");
 }
 
-/* The options of the command line, and the first word among them: *word. Gives how many words there
- * are. */
+/* Separates the options from the words. *word: the first word. Returns the number of words. */
 static int split_arguments(int argc, char **argv, char **options, char **word)
 {
 	int count = 0, words = 0;
@@ -54,14 +54,14 @@ static int split_arguments(int argc, char **argv, char **options, char **word)
 	return words;
 }
 
-/* pierre-dbd in the place of this program. */
+/* Replaces this process with pierre-dbd. */
 static int run_daemon_program(char **arguments)
 {
 	char program[PATH_MAX + 16];
 
 	connect_daemon_program(program, sizeof program);
 	(void)execvp(program, arguments);
-	return output_fail(EX_OSFILE, "%s cannot be run: %s", program, strerror(errno));
+	return output_fail(EX_OSFILE, "cannot run %s: %s", program, strerror(errno));
 }
 
 static char daemon_name[] = "pierre-dbd";
@@ -80,7 +80,7 @@ static int verify(struct ctl *ctl, int argc, char **argv)
 	if (word != NULL)
 		status = name_database(word);
 	if (status == 0 && words > 1)
-		status = output_fail(EX_USAGE, "verify takes one file or URL");
+		status = output_fail(EX_USAGE, "verify accepts one file or URL");
 	if (status == 0)
 		status = run_daemon_program(arguments);
 	free(arguments);
@@ -100,32 +100,42 @@ static int restore(struct ctl *ctl, int argc, char **argv)
 	if (split_arguments(argc, argv, arguments + 3, &arguments[2]) == 1)
 		status = run_daemon_program(arguments);
 	else
-		status = output_fail(EX_USAGE, "restore takes one file");
+		status = output_fail(EX_USAGE, "restore requires one file");
 	free(arguments);
 	return status;
 }
 
 const struct command verify_commands[] = {
 	{"verify", "[FILE|URL] [--encryption-key-file FILE] [--env-file FILE]",
-		"checks whether a backup or a database is sound and every token opens",
+		"Check that a backup or database is intact and every token opens",
 		"Examples:\n"
-		"  pierre-dbctl verify --encryption-key-file /etc/pierre-dbd/encryption.key /var/lib/pierre-dbd/backup/2026-01-31.db\n"
-		"  DATABASE_URL=postgresql://pierre@db.example.com/pierre pierre-dbctl verify --json | jq .tables\n\n"
-		"Reads only, without a daemon: SQLite's own check of the file, references between rows, the schema's version, rows of each table; and opens\n"
-		"every token. Keys are found as the daemon finds them, the previous one included ($ENCRYPTION_KEY, options, .env). Without FILE it looks at\n"
-		"$DATABASE_URL, where a URL with a password belongs. Exit codes: 0 all is sound, 65 it is not, 77 the key does not fit, 66 no such\n"
-		"file, 69 unreachable, 78 no key.",
+		"  pierre-dbctl verify --encryption-key-file /etc/pierre-dbd/encryption.key "
+		"2026-01-31.db\n"
+		"  DATABASE_URL=postgresql://pierre@db.example.com/pierre \\\n"
+		"    pierre-dbctl verify --json | jq .tables\n\n"
+		"Reads only, and needs no daemon. Checks the integrity of a SQLite file,\n"
+		"references between rows, the schema version and the rows of each table, and\n"
+		"opens every token. Keys are found as by the daemon, including the previous key:\n"
+		"$ENCRYPTION_KEY, options, .env. Without FILE it reads $DATABASE_URL, which is\n"
+		"the place for a URL with a password.\n\n"
+		"Exit codes: 0 intact, 65 not intact, 66 no such file, 69 database unavailable,\n"
+		"77 wrong key, 78 no key.",
 		verify},
 	{"restore", "FILE [--database-url URL] [--encryption-key-file FILE] [--env-file FILE]",
-		"puts a backup in the place of the database",
+		"Replace the database with a backup",
 		"Examples:\n"
 		"  systemctl stop pierre-dbd.socket pierre-dbd.service\n"
-		"  pierre-dbctl restore --database-url sqlite:/var/lib/pierre-dbd/pierre.db --encryption-key-file /etc/pierre-dbd/encryption.key 2026-01-31.db\n\n"
-		"SQLite, while no daemon runs (else 75). FILE is copied and checked first: SQLite's own check, whether it is an installation's, the schema's\n"
-		"version, the key. Then the old database, with its log, gets the name DATABASE.before-TIME, and the copy takes its place with the same owner\n"
-		"and mode. Killed at any moment, it leaves the old database or the new one, whole: the daemon's next start, or restore, finishes it. URL\n"
-		"and key are found as the daemon finds them ($DATABASE_URL, $ENCRYPTION_KEY, options, .env). Exit codes: 0 done, 65 FILE is not sound or\n"
-		"not an installation's, 66 no such file, 75 a program uses the database, 77 the key does not fit.",
+		"  pierre-dbctl restore --database-url sqlite:/var/lib/pierre-dbd/pierre.db \\\n"
+		"    --encryption-key-file /etc/pierre-dbd/encryption.key 2026-01-31.db\n\n"
+		"SQLite only, while no daemon runs. FILE is copied, and the copy is checked:\n"
+		"integrity, whether it is a pierre-dbd database, schema version, key. The old\n"
+		"database and its log are then renamed to DATABASE.before-TIME, and the copy\n"
+		"takes its place with the same owner and mode. If it is killed, the old or the\n"
+		"new database remains complete; the next start of the daemon, or the next\n"
+		"restore, finishes the work. URL and key are found as by the daemon:\n"
+		"$DATABASE_URL, $ENCRYPTION_KEY, options, .env.\n\n"
+		"Exit codes: 0 restored, 65 FILE is damaged or not a pierre-dbd database, 66 no\n"
+		"such file, 75 the database is in use, 77 wrong key.",
 		restore},
 	{0},
 };

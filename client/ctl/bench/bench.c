@@ -49,7 +49,7 @@ static void bench_print_json(const struct ctl *ctl, const char *name,
 static void bench_print_text(const struct ctl *ctl, const char *name,
 	const struct bench_options *options, const struct bench_result *result)
 {
-	(void)printf("%s: %llu calls in %.2f s, %llu clients with %llu calls under way each\n",
+	(void)printf("%s: %llu calls in %.2f s, %llu clients with %llu calls in flight each\n",
 		name, (unsigned long long)result->latency.count, result->seconds,
 		(unsigned long long)options->clients, (unsigned long long)options->pipeline);
 	(void)printf("%s%.0f calls/s%s   sent %.1f MB/s, received %.1f MB/s\n", output_bold(ctl),
@@ -105,11 +105,12 @@ static int bench_read_arguments(
 	if (arguments->count < 0)
 		return EX_USAGE;
 	if ((arguments->mix == NULL) == (arguments->count == 0))
-		return output_fail(EX_USAGE, "bench takes a method, or --mix with a file of them");
+		return output_fail(
+			EX_USAGE, "bench requires a method, or --mix with a file of methods");
 	return 0;
 }
 
-/* First a call by the library: it tells best why there is no connection. */
+/* The first call uses the library, which reports best why there is no connection. */
 static int check_daemon(struct ctl *ctl, struct bench_options *options, char *path, size_t size)
 {
 	struct pierre_error error;
@@ -140,7 +141,7 @@ static int run_and_print(struct ctl *ctl, const char *name, const struct bench_o
 		else
 			bench_print_text(ctl, name, options, result);
 		if (result->errors > 0) {
-			(void)fprintf(stderr, "the first error: %s\n", result->first_error);
+			(void)fprintf(stderr, "first error: %s\n", result->first_error);
 			status = EXIT_DAEMON_ERROR;
 		}
 	}
@@ -174,22 +175,27 @@ static int bench(struct ctl *ctl, int argc, char **argv)
 
 const struct command bench_commands[] = {
 	{"bench", "METHOD [params] | --mix FILE [-c N] [-P N] [-n N | -d SECONDS] [--cyclic]",
-		"measures how fast calls are answered",
+		"Measure throughput and latency of calls",
 		"Examples:\n"
 		"  pierre-dbctl bench daemon.ping -n 100000 -P 16\n"
 		"  pierre-dbctl bench get_user user_id=@ids.txt -c 8 -P 16 -n 200000\n"
-		"  pierre-dbctl bench record_api_key_usage usage.api_key_id=@keys.txt usage.tool_name=bench usage.status_code=200 -c 4 -d 10\n"
-		"  pierre-dbctl bench create_user 'user.email={n}@example.com' user.password_hash=x -n 1000\n"
+		"  pierre-dbctl bench record_api_key_usage usage.api_key_id=@keys.txt \\\n"
+		"    usage.tool_name=bench usage.status_code=200 -c 4 -d 10\n"
+		"  pierre-dbctl bench create_user 'user.email={n}@example.com' "
+		"user.password_hash=x -n 1000\n"
 		"  pierre-dbctl bench --mix work.txt -c 64 -n 100000 --json\n\n"
-		"It really calls: methods that change data do so.\n"
-		"name=@FILE       each line of the file is a value; one is taken at random for each call (--cyclic: in their order)\n"
-		"{n}              in a value: a number that no other call has\n"
-		"-c, --clients    connections (1)\n"
-		"-P, --pipeline   calls that each has under way (1)\n"
-		"-n, --calls      how many calls in all (10000)\n"
-		"-d, --duration   instead: for so many seconds\n"
-		"--mix FILE       lines `WEIGHT METHOD params...`: methods at random, by their weights; single quotes keep white space\n"
-		"A call's time runs from before it is written until its answer is read. Exit code 1 when calls were answered with errors.",
+		"The calls are real: methods that change data change it.\n\n"
+		"name=@FILE       Each line of FILE is a value. Each call uses a random one, or\n"
+		"                 the next one with --cyclic.\n"
+		"{n}              In a value: a number that is unique to the call.\n"
+		"-c, --clients    Number of connections (1).\n"
+		"-P, --pipeline   Calls in flight on each connection (1).\n"
+		"-n, --calls      Total number of calls (10000).\n"
+		"-d, --duration   Run for this many seconds instead.\n"
+		"--mix FILE       Lines `WEIGHT METHOD params...`: methods are chosen at random\n"
+		"                 by weight. Single quotes keep white space.\n\n"
+		"Latency is measured from before the request is written until the answer is read.\n"
+		"Exit code 1 when a call returned an error.",
 		bench},
 	{0},
 };

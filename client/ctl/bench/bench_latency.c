@@ -1,4 +1,4 @@
-/* The latencies of a benchmark. */
+/* A latency histogram for benchmarks. */
 #include "bench_latency.h"
 
 #include <math.h>

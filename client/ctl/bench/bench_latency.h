@@ -1,4 +1,4 @@
-/* Latencies of a benchmark: a histogram in which each power of two is cut into 64 equal parts. */
+/* A latency histogram for benchmarks, with 64 linear buckets per power of two. */
 #ifndef PIERRE_CTL_BENCH_LATENCY_H
 #define PIERRE_CTL_BENCH_LATENCY_H
 
@@ -14,7 +14,7 @@ struct bench_latency {
 };
 
 void bench_latency_add(struct bench_latency *latency, uint64_t ns);
-/* The latency in µs that this part (0.99) of all calls did not exceed; 0 without calls. */
+/* The percentile (0.99) of the latency in µs; 0 without calls. */
 double bench_latency_quantile(const struct bench_latency *latency, double part);
 
 #endif

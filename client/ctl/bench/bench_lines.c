@@ -1,4 +1,4 @@
-/* The requests of a benchmark, written beforehand. */
+/* The requests of a benchmark, encoded in advance. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,10 +15,10 @@
 
 enum { LINES_MAX = 200000, ARGUMENTS_MAX = 64 };
 
-/* An argument whose value is another one in each line of a file. */
+/* An argument whose values are the lines of a file. */
 struct varying {
 	char *name; /* `user_id=` */
-	char *text; /* the file */
+	char *text; /* the content of the file */
 	char **values;
 	size_t count;
 };
@@ -39,10 +39,10 @@ static int split_lines(struct varying *varying, const char *path)
 		if (*at != '\0')
 			*at++ = '\0';
 	}
-	return varying->count > 0 ? 0 : output_fail(EX_DATAERR, "%s: holds no line", path);
+	return varying->count > 0 ? 0 : output_fail(EX_DATAERR, "%s: contains no lines", path);
 }
 
-/* 0 with ->name NULL when the argument is an ordinary one. */
+/* Returns 0 with ->name NULL for an ordinary argument. */
 static int read_varying(const char *argument, struct varying *varying)
 {
 	const char *equals = strchr(argument, '=');
@@ -101,7 +101,7 @@ static int make_line(const struct method *method, int argc, char **argv, struct 
 	return text.failure == BUFFER_OK ? 0 : output_fail(EX_OSERR, "out of memory");
 }
 
-/* The arguments with the values of one line of each file; *made: what is to be freed of them. */
+/* The arguments with the values of one line of each file. *made: the allocated ones. */
 static bool fill_arguments(char **out, char **made, const struct varying *varying, int argc,
 	char **argv, size_t number)
 {
@@ -157,7 +157,7 @@ int bench_lines_work_add(struct bench_work *work, uint64_t weight, int argc, cha
 	if (method == NULL)
 		return EX_USAGE;
 	if (argc - 1 > ARGUMENTS_MAX)
-		return output_fail(EX_USAGE, "at most %d parameters can be given", ARGUMENTS_MAX);
+		return output_fail(EX_USAGE, "at most %d parameters are allowed", ARGUMENTS_MAX);
 	groups = realloc(work->groups, (work->count + 1) * sizeof *groups);
 	if (groups == NULL)
 		return output_fail(EX_OSERR, "out of memory");
@@ -177,7 +177,7 @@ int bench_lines_work_add(struct bench_work *work, uint64_t weight, int argc, cha
 	return status;
 }
 
-/* One line of the file, cut at white space; single quotes keep it. */
+/* Splits a line of the file at white space outside single quotes. */
 static int cut_words(char *line, char **words, int max)
 {
 	int count = 0;
@@ -220,13 +220,13 @@ int bench_lines_work_read(struct bench_work *work, const char *path)
 			continue;
 		if (count < 2 || !text_to_number(words[0], 1, 1000000, &weight))
 			status = output_fail(EX_DATAERR,
-				"%s: a line is WEIGHT METHOD params…, not \"%s\"", path, words[0]);
+				"%s: expected WEIGHT METHOD params…, not \"%s\"", path, words[0]);
 		else
 			status = bench_lines_work_add(work, weight, count - 1, words + 1);
 	}
 	free(text);
 	if (status == 0 && work->count == 0)
-		return output_fail(EX_DATAERR, "%s: names no method", path);
+		return output_fail(EX_DATAERR, "%s: contains no method", path);
 	return status;
 }
 

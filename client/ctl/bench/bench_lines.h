@@ -1,4 +1,4 @@
-/* The requests of a benchmark, written beforehand but for their ids. */
+/* The requests of a benchmark, encoded in advance except for their ids. */
 #ifndef PIERRE_CTL_BENCH_LINES_H
 #define PIERRE_CTL_BENCH_LINES_H
 
@@ -7,8 +7,8 @@
 
 enum { BENCH_MARKS = 4 };
 
-/* A request behind its id: `,"method":…,"params":…}` and a newline. Wherever a mark points a number
- * is put in that no other call has. */
+/* A request after its id: `,"method":…,"params":…}` and a newline. A unique number is inserted at
+ * each mark. */
 struct bench_line {
 	char *text;
 	uint32_t length;
@@ -16,7 +16,7 @@ struct bench_line {
 	uint32_t mark_count;
 };
 
-/* The lines of one method, and how often it is called in relation to the others. */
+/* The lines of one method, and its weight. */
 struct bench_group {
 	struct bench_line *lines;
 	size_t count;
@@ -29,8 +29,8 @@ struct bench_work {
 	uint64_t weights; /* sum */
 };
 
-/* argv: METHOD and its params, where name=@FILE stands for each line of the file, one after the
- * other. Reports what is wrong; returns 0 or the exit code. */
+/* argv: METHOD and its params, where name=@FILE takes each line of the file as a value. Reports an
+ * error; returns 0 or the exit code. */
 int bench_lines_work_add(struct bench_work *work, uint64_t weight, int argc, char **argv);
 /* A file of lines `WEIGHT METHOD params…`; # begins a comment line. */
 int bench_lines_work_read(struct bench_work *work, const char *path);

@@ -1,5 +1,5 @@
-/* The loop of a benchmark: each client keeps `pipeline` calls under way; what came in one read is
- * refilled in one write. */
+/* The loop of a benchmark: each client keeps `pipeline` calls in flight. The calls that one read
+ * completes are replaced in one write. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -23,8 +23,8 @@ struct client {
 	int fd;
 	char *in, *out;
 	size_t in_length, in_size, out_start, out_length, out_size;
-	uint64_t *sent; /* by id: when it was sent; 0: not under way */
-	uint16_t *idle; /* ids that are not under way */
+	uint64_t *sent; /* by id: time of sending; 0: not in flight */
+	uint16_t *idle; /* ids that are not in flight */
 	size_t idle_count;
 	bool waits_to_write;
 };
@@ -166,7 +166,7 @@ static int fill(struct bench *bench, struct client *client, uint64_t now)
 	return bench_run_write_out(bench, client);
 }
 
-/* Answers of this daemon begin with their id: no more of them is looked at. */
+/* An answer of the daemon begins with its id; the rest is not parsed. */
 static int take_answer(
 	struct bench *bench, struct client *client, const char *line, size_t length, uint64_t now)
 {
@@ -181,7 +181,7 @@ static int take_answer(
 	for (; at < end && *at >= '0' && *at <= '9' && id <= BENCH_PIPELINE_MAX; at++)
 		id = id * 10 + (uint64_t)(*at - '0');
 	if (id >= bench->options->pipeline || client->sent[id] == 0)
-		return output_fail(EX_PROTOCOL, "an answer that nobody asked for: %.*s",
+		return output_fail(EX_PROTOCOL, "unexpected answer: %.*s",
 			(int)(length < 200 ? length : 200), line);
 	if ((size_t)(end - at) < sizeof result - 1 || memcmp(at, result, sizeof result - 1) != 0) {
 		if (bench->result->errors++ == 0)
@@ -238,7 +238,7 @@ static int open_client(struct bench *bench, struct client *client)
 	for (size_t i = 0; i < pipeline; i++)
 		client->idle[client->idle_count++] = (uint16_t)(pipeline - 1 - i);
 	if (strlen(bench->options->path) >= sizeof address.sun_path)
-		return output_fail(EX_USAGE, "%s: too long for a socket", bench->options->path);
+		return output_fail(EX_USAGE, "%s: socket path too long", bench->options->path);
 	memcpy(address.sun_path, bench->options->path, strlen(bench->options->path));
 	client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (client->fd < 0 ||
@@ -341,8 +341,7 @@ int bench_run(const struct bench_options *options, const struct bench_work *work
 	int status;
 
 	bench.random = clock_ns() | 1;
-	bench.number =
-		(uint64_t)pierre_time_now(); /* so that no two runs put in the same numbers */
+	bench.number = (uint64_t)pierre_time_now(); /* so that numbers differ between runs */
 	status = bench_run_prepare(&bench);
 	if (status == 0)
 		status = loop(&bench);

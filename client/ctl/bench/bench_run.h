@@ -1,4 +1,4 @@
-/* The loop of a benchmark: keeps a number of connections busy from one thread. */
+/* The loop of a benchmark: drives several connections from one thread. */
 #ifndef PIERRE_CTL_BENCH_RUN_H
 #define PIERRE_CTL_BENCH_RUN_H
 
@@ -11,7 +11,7 @@
 enum { BENCH_PIPELINE_MAX = 1024, BENCH_CLIENTS_MAX = 10000 };
 
 struct bench_result {
-	struct bench_latency latency; /* of all calls that were answered */
+	struct bench_latency latency; /* of all answered calls */
 	uint64_t errors, bytes_in, bytes_out;
 	double seconds;
 	char first_error[512];
@@ -20,12 +20,12 @@ struct bench_result {
 struct bench_options {
 	const char *path; /* the socket */
 	uint64_t clients, pipeline, calls;
-	double seconds;    /* 0: until `calls` are made */
-	bool cyclic;       /* lines in their order, not at random */
-	unsigned stall_ms; /* no answer for so long: given up */
+	double seconds;    /* 0: until `calls` are complete */
+	bool cyclic;       /* lines in order, not at random */
+	unsigned stall_ms; /* fails after this time without an answer */
 };
 
-/* Fills *result. Returns 0, or the exit code after reporting what is wrong. */
+/* Fills *result. Returns 0, or the exit code after reporting an error. */
 int bench_run(const struct bench_options *options, const struct bench_work *work,
 	struct bench_result *result);
 

@@ -11,7 +11,7 @@
 #include "../options.h"
 #include "../../../protocol/json/json.h"
 
-/* -r: a string without its quotes. */
+/* -r: prints a string without quotes. */
 static void print_raw(const struct ctl *ctl, const char *text)
 {
 	struct json json = {0};
@@ -19,7 +19,7 @@ static void print_raw(const struct ctl *ctl, const char *text)
 	struct err err;
 
 	arena_init(&arena);
-	if (json_scan(&json, text, strlen(text), 128, &err) == 0 &&
+	if (json_scan(&json, text, strlen(text), JSON_DEPTH_MAX, &err) == 0 &&
 		json.nodes[0].type == JSON_STRING) {
 		size_t length;
 		const char *string = json_string(&json, 0, &arena, &length);
@@ -49,7 +49,8 @@ static int call(struct ctl *ctl, int argc, char **argv)
 	if (words < 0)
 		return EX_USAGE;
 	if (words == 0)
-		return output_fail(EX_USAGE, "which method? `pierre-dbctl methods` lists them all");
+		return output_fail(
+			EX_USAGE, "call requires a method; `pierre-dbctl methods` lists them");
 	if (!unchecked) {
 		method = params_find_method(argv[1]);
 		if (method == NULL)
@@ -73,21 +74,27 @@ static int call(struct ctl *ctl, int argc, char **argv)
 
 const struct command call_commands[] = {
 	{"call", "[-r] METHOD [name=text | name:=json | @FILE | -]...",
-		"calls a method and prints its result",
+		"Call a method and print its result",
 		"Examples:\n"
 		"  pierre-dbctl call get_user_count\n"
-		"  pierre-dbctl call -r create_user user.email=ana@example.com user.password=@password.txt\n"
-		"  pierre-dbctl call create_goal user_id=$ID goal_data:='{\"title\":\"10 km\",\"target\":10}'\n"
-		"  pierre-dbctl call get_request_logs limit=5 status_filter=error | jq '.[].tool_name'\n"
+		"  pierre-dbctl call -r create_user user.email=ana@example.com "
+		"user.password=@password.txt\n"
+		"  pierre-dbctl call create_goal user_id=$ID goal_data:='{\"title\":\"10 "
+		"km\",\"target\":10}'\n"
+		"  pierre-dbctl call get_request_logs limit=5 status_filter=error | jq "
+		"'.[].tool_name'\n"
 		"  echo '{\"user_id\":\"'$ID'\"}' | pierre-dbctl call get_user -\n\n"
-		"name=text   a value; it becomes what the parameter's type says: a number, true or false, a list (a,b,c), else a string\n"
-		"name=@FILE  the value is what the file holds (@-: stdin), without the newline at its end. So secrets stay out of sight of other\n"
-		"            users, who can read command lines. A text that begins with @ is written with two of them.\n"
-		"name:=json  a value as JSON\n"
-		"a.b=text    a member of a parameter object or document\n"
-		"@FILE, -    all params as one JSON text, from the file or stdin\n"
-		"-r, --raw   a result that is a string is printed without quotes\n"
-		"--unchecked for methods that only the daemon knows: all texts are strings",
+		"name=text   The value is converted to the parameter's type: a number, true or\n"
+		"            false, a list (a,b,c), else a string.\n"
+		"name=@FILE  The value is the content of FILE (@-: stdin) without a trailing\n"
+		"            newline. It keeps secrets off the command line, which other users\n"
+		"            can read. A leading @ is written as @@.\n"
+		"name:=json  The value is a JSON text.\n"
+		"a.b=text    A member of a parameter object or document.\n"
+		"@FILE, -    All parameters as one JSON text, from the file or stdin.\n"
+		"-r, --raw   Print a string result without quotes.\n"
+		"--unchecked Accept a method that is not in the built-in catalog. All values\n"
+		"            are sent as strings.",
 		call},
 	{0},
 };

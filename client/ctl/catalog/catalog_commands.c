@@ -1,6 +1,6 @@
-/* pierre-dbctl methods, describe: from the catalog that is built in; no daemon is asked. */
+/* pierre-dbctl methods, describe: use the built-in catalog and need no daemon. */
 #include <jansson.h>
-/* protocol/json/json.h has functions of these names; calling jansson's by them would end there. */
+/* protocol/json/json.h declares functions of these names: a call would not reach jansson's. */
 #pragma GCC poison json_string json_integer json_scan_real
 #include <stdio.h>
 #include <string.h>
@@ -74,7 +74,7 @@ static int methods(struct ctl *ctl, int argc, char **argv)
 	if (words < 0)
 		return EX_USAGE;
 	if (words > 0)
-		return output_fail(EX_USAGE, "methods takes no arguments but options");
+		return output_fail(EX_USAGE, "methods accepts options only");
 	document = load_document();
 	if (document == NULL)
 		return EX_SOFTWARE;
@@ -102,7 +102,7 @@ static int methods(struct ctl *ctl, int argc, char **argv)
 	return status;
 }
 
-/* The schema within an allOf of one, or a oneOf with null; else the schema itself. */
+/* The schema inside an allOf of one, or a oneOf with null; else the schema itself. */
 static const json_t *unwrapped(const json_t *schema)
 {
 	const json_t *choices = json_object_get(schema, "allOf"), *choice;
@@ -130,8 +130,7 @@ static bool may_be_null(const json_t *schema)
 	return false;
 }
 
-/* What a schema allows, in a word or two: the catalog's type name, a named schema, or a list of
- * either. */
+/* A short name of the schema's type: the catalog's type, a named schema, or a list of either. */
 static void type_name(const json_t *whole, char *out, size_t size)
 {
 	const json_t *schema = unwrapped(whole);
@@ -154,7 +153,7 @@ static void type_name(const json_t *whole, char *out, size_t size)
 	}
 }
 
-/* A range that is narrower than the type's. */
+/* Prints a range that is narrower than that of the type. */
 static void print_bounds(const json_t *schema)
 {
 	const json_t *lowest = json_object_get(schema, "minimum"),
@@ -169,8 +168,8 @@ static void print_bounds(const json_t *schema)
 		(void)printf(", at most %" JSON_INTEGER_FORMAT " bytes", bytes);
 }
 
-/* What a missing value becomes: a constant, or the name of what the daemon makes then. To be freed;
- * NULL when nothing. */
+/* The default value: a constant, or the name of what the daemon generates. The caller frees it;
+ * NULL when there is none. */
 static char *default_text(const json_t *schema)
 {
 	const json_t *constant = json_object_get(schema, "default"),
@@ -205,7 +204,7 @@ static bool in_list(const json_t *list, const char *name)
 	return false;
 }
 
-/* The schema that another names, itself or as its items; its name into *name. */
+/* The schema that another one references, directly or as its items; stores its name in *name. */
 static const json_t *named_schema(const json_t *document, const json_t *whole, const char **name)
 {
 	const json_t *schema = unwrapped(whole), *items = json_object_get(schema, "items");
@@ -220,9 +219,9 @@ static const json_t *named_schema(const json_t *document, const json_t *whole, c
 		json_object_get(json_object_get(document, "components"), "schemas"), *name);
 }
 
-/* The named schema and those that its members name; told: which have been. */
+/* Prints the named schema and those that its members reference; printed: those already printed. */
 static void print_members(const struct ctl *ctl, const json_t *document, const json_t *schema,
-	bool input, json_t *told)
+	bool input, json_t *printed)
 {
 	const char *name = "", *key;
 	const json_t *named = named_schema(document, schema, &name);
@@ -230,9 +229,9 @@ static void print_members(const struct ctl *ctl, const json_t *document, const j
 	const json_t *item;
 	size_t i;
 
-	if (named == NULL || json_object_get(told, name) != NULL)
+	if (named == NULL || json_object_get(printed, name) != NULL)
 		return;
-	(void)json_object_set_new(told, name, json_true());
+	(void)json_object_set_new(printed, name, json_true());
 	(void)printf("\n%s%s%s: %s\n", output_bold(ctl), name, output_plain(ctl),
 		catalog_commands_text_of(named, "description"));
 	json_object_foreach (json_object_get(named, "properties"), key, member)
@@ -243,10 +242,10 @@ static void print_members(const struct ctl *ctl, const json_t *document, const j
 	json_array_foreach (json_object_get(named, "enum"), i, item)
 		(void)printf("  %s\n", json_string_value(item));
 	json_object_foreach (json_object_get(named, "properties"), key, member)
-		print_members(ctl, document, member, input, told);
+		print_members(ctl, document, member, input, printed);
 }
 
-/* Members of a free document that the method looks at. */
+/* Prints the members of a document that the method reads. */
 static void print_extracts(const struct ctl *ctl, const json_t *param)
 {
 	json_t *properties = json_object_get(json_object_get(param, "schema"), "properties"),
@@ -255,7 +254,7 @@ static void print_extracts(const struct ctl *ctl, const json_t *param)
 
 	if (properties == NULL)
 		return;
-	(void)printf("\nmembers of %s%s%s that are looked at:\n", output_bold(ctl),
+	(void)printf("\nmembers of %s%s%s that the method reads:\n", output_bold(ctl),
 		catalog_commands_text_of(param, "name"), output_plain(ctl));
 	json_object_foreach (properties, key, member)
 		print_value_line(
@@ -284,7 +283,7 @@ static void print_method(const struct ctl *ctl, const json_t *document, const js
 {
 	const json_t *params = json_object_get(method, "params"),
 		     *order = json_object_get(method, "x-positional"), *name, *param;
-	json_t *told = json_object();
+	json_t *printed = json_object();
 	size_t i;
 
 	(void)printf("%s%s%s(", output_bold(ctl), catalog_commands_text_of(method, "name"),
@@ -298,11 +297,11 @@ static void print_method(const struct ctl *ctl, const json_t *document, const js
 	print_params(ctl, method);
 	json_array_foreach (params, i, param) {
 		print_extracts(ctl, param);
-		print_members(ctl, document, json_object_get(param, "schema"), true, told);
+		print_members(ctl, document, json_object_get(param, "schema"), true, printed);
 	}
 	print_members(ctl, document, json_object_get(json_object_get(method, "result"), "schema"),
-		false, told);
-	json_decref(told);
+		false, printed);
+	json_decref(printed);
 	(void)fputs("\nerrors:", stdout);
 	json_array_foreach (json_object_get(method, "errors"), i, param)
 		(void)printf(" %s", strrchr(catalog_commands_text_of(param, "$ref"), '/') + 1);
@@ -316,7 +315,7 @@ static int describe(struct ctl *ctl, int argc, char **argv)
 	size_t i;
 
 	if (argc != 2)
-		return output_fail(EX_USAGE, "describe takes the name of one method");
+		return output_fail(EX_USAGE, "describe requires the name of one method");
 	if (params_find_method(argv[1]) == NULL)
 		return EX_USAGE;
 	document = load_document();
@@ -335,18 +334,21 @@ static int describe(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command catalog_commands[] = {
-	{"methods", "[--names]", "lists all methods",
+	{"methods", "[--names]", "List all methods",
 		"Examples:\n"
 		"  pierre-dbctl methods\n"
 		"  pierre-dbctl methods --names | grep goal\n"
-		"  pierre-dbctl methods --json | jq -r '.[] | select(.access == \"write\").name'\n\n"
-		"The list is built in; no daemon is needed. `pierre-dbctl call rpc.discover` asks the daemon for its own.",
+		"  pierre-dbctl methods --json | jq -r '.[] | select(.access == "
+		"\"write\").name'\n\n"
+		"The list is built in: no daemon is needed. `pierre-dbctl call rpc.discover`\n"
+		"returns the list of the running daemon.",
 		methods},
-	{"describe", "METHOD", "tells all about a method",
+	{"describe", "METHOD", "Show the parameters and result of a method",
 		"Examples:\n"
 		"  pierre-dbctl describe create_user\n"
 		"  pierre-dbctl describe create_user --json    its part of the OpenRPC document\n\n"
-		"What has a ? may be missing, in an answer null; behind = is what it becomes then.",
+		"A ? marks a parameter that may be omitted, or a result member that may be null.\n"
+		"The value after = is the default.",
 		describe},
 	{0},
 };

@@ -1,5 +1,5 @@
-/* pierre-dbctl completion bash|zsh: the shell's script, with every method and its parameters from
- * the catalog. */
+/* pierre-dbctl completion bash|zsh: the completion script, with all methods and parameters of the
+ * catalog. */
 #include <stdio.h>
 #include <string.h>
 
@@ -7,8 +7,8 @@
 #include "catalog.h"
 #include "../ctl.h"
 
-/* `name=` before text, `name:=` before JSON, and with a dot for each member of a parameter object.
- */
+/* Prints `name=` for text, `name:=` for JSON, and a dotted name for each member of a parameter
+ * object. */
 static void print_word(const struct field *field, const char *prefix)
 {
 	switch ((enum type)field->type) {
@@ -37,7 +37,7 @@ static void print_word(const struct field *field, const char *prefix)
 	}
 }
 
-/* The options of each command, as its usage names them. */
+/* The options of each command, taken from its usage. */
 static void print_options(void)
 {
 	(void)fputs("_pierre_dbctl_own() {\n\tcase $1 in\n", stdout);
@@ -94,26 +94,30 @@ static const char bash_script[] =
 	"\t\tcase ${words[i]} in\n"
 	"\t\t--socket | --timeout) i=$((i + 1)) ;;\n"
 	"\t\t-*) ;;\n"
-	"\t\t*) if [[ -z $command ]]; then command=${words[i]}; elif [[ -z $method ]]; then method=${words[i]}; fi ;;\n"
+	"\t\t*) if [[ -z $command ]]; then command=${words[i]}\n"
+	"\t\telif [[ -z $method ]]; then method=${words[i]}; fi ;;\n"
 	"\t\tesac\n"
 	"\tdone\n"
 	"\tlocal candidates\n"
-	"\tif [[ $current == -* ]]; then candidates=\"$_pierre_dbctl_options $(_pierre_dbctl_own \"$command\")\"\n"
+	"\tif [[ $current == -* ]]; then\n"
+	"\t\tcandidates=\"$_pierre_dbctl_options $(_pierre_dbctl_own \"$command\")\"\n"
 	"\telif [[ -z $command ]]; then candidates=$_pierre_dbctl_commands\n"
 	"\telif [[ $command == help ]]; then candidates=$_pierre_dbctl_commands\n"
 	"\telif [[ $command == completion ]]; then candidates='bash zsh'\n"
-	"\telif [[ $command != call && $command != describe && $command != bench ]]; then candidates=\n"
+	"\telif [[ $command != call && $command != describe && $command != bench ]]; then\n"
+	"\t\tcandidates=\n"
 	"\telif [[ -z $method ]]; then candidates=$_pierre_dbctl_methods\n"
 	"\telif [[ $command != describe ]]; then candidates=$(_pierre_dbctl_params \"$method\")\n"
 	"\tfi\n"
-	"\t# readline takes = and : for the end of a word: what stands before them must not be repeated\n"
+	"\t# readline ends a word at = and : , so that the part before them must not be repeated\n"
 	"\tlocal behind=${current##*[=:]} before\n"
 	"\tbefore=${current%\"$behind\"}\n"
 	"\tCOMPREPLY=()\n"
 	"\tfor i in $candidates; do\n"
 	"\t\t[[ $i == \"$current\"* ]] && COMPREPLY+=(\"${i#\"$before\"}\")\n"
 	"\tdone\n"
-	"\t[[ ${#COMPREPLY[@]} -ne 1 || ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null\n"
+	"\t[[ ${#COMPREPLY[@]} -ne 1 || ${COMPREPLY[0]} == *= ]] &&\n"
+	"\t\tcompopt -o nospace 2>/dev/null\n"
 	"\treturn 0\n"
 	"}\n"
 	"complete -o default -F _pierre_dbctl pierre-dbctl\n";
@@ -125,10 +129,12 @@ static const char zsh_script[] =
 	"\t\tcase ${words[i]} in\n"
 	"\t\t--socket | --timeout) i=$((i + 1)) ;;\n"
 	"\t\t-*) ;;\n"
-	"\t\t*) if [[ -z $command ]]; then command=${words[i]}; elif [[ -z $method ]]; then method=${words[i]}; fi ;;\n"
+	"\t\t*) if [[ -z $command ]]; then command=${words[i]}\n"
+	"\t\telif [[ -z $method ]]; then method=${words[i]}; fi ;;\n"
 	"\t\tesac\n"
 	"\tdone\n"
-	"\tif [[ $PREFIX == -* ]]; then compadd -- ${=_pierre_dbctl_options} $(_pierre_dbctl_own $command)\n"
+	"\tif [[ $PREFIX == -* ]]; then\n"
+	"\t\tcompadd -- ${=_pierre_dbctl_options} $(_pierre_dbctl_own $command)\n"
 	"\telif [[ -z $command || $command == help ]]; then compadd -- ${=_pierre_dbctl_commands}\n"
 	"\telif [[ $command == completion ]]; then compadd -- bash zsh\n"
 	"\telif [[ $command != call && $command != describe && $command != bench ]]; then _files\n"
@@ -136,7 +142,8 @@ static const char zsh_script[] =
 	"\telif [[ $command != describe ]]; then compadd -S '' -- $(_pierre_dbctl_params $method)\n"
 	"\tfi\n"
 	"}\n"
-	"if [[ $zsh_eval_context[-1] == loadautofunc ]]; then _pierre_dbctl \"$@\"; else compdef _pierre_dbctl pierre-dbctl; fi\n";
+	"if [[ $zsh_eval_context[-1] == loadautofunc ]]; then _pierre_dbctl \"$@\"\n"
+	"else compdef _pierre_dbctl pierre-dbctl; fi\n";
 
 static int completion(struct ctl *ctl, int argc, char **argv)
 {
@@ -152,13 +159,15 @@ static int completion(struct ctl *ctl, int argc, char **argv)
 		(void)fputs(zsh_script, stdout);
 		return 0;
 	}
-	return output_fail(EX_USAGE, "completion takes the name of a shell: bash or zsh");
+	return output_fail(EX_USAGE, "completion requires the name of a shell: bash or zsh");
 }
 
 const struct command completion_commands[] = {
-	{"completion", "bash|zsh", "prints the shell's completion script",
-		"Examples:\n  source <(pierre-dbctl completion bash)\n  pierre-dbctl completion zsh >~/.zfunc/_pierre-dbctl\n\n"
-		"Both are installed with the program.",
+	{"completion", "bash|zsh", "Print the completion script for a shell",
+		"Examples:\n"
+		"  source <(pierre-dbctl completion bash)\n"
+		"  pierre-dbctl completion zsh >~/.zfunc/_pierre-dbctl\n\n"
+		"Both scripts are installed with the program.",
 		completion},
 	{0},
 };

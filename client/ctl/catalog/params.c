@@ -13,7 +13,7 @@
 #include "../../../protocol/json/json.h"
 #include "nearest.h"
 
-/* One argument: where its value goes, and its JSON text. */
+/* One argument: the path of its value, and the value as JSON text. */
 struct entry {
 	char *path;
 	struct buffer json;
@@ -39,8 +39,8 @@ const struct method *params_find_method(const char *name)
 		return method;
 	for (size_t i = 0; i < catalog_method_count; i++)
 		nearest_offer(&nearest, catalog_methods[i].name);
-	(void)suggest("there is no method", name, &nearest, "");
-	output_hint("`pierre-dbctl methods` lists them all\n");
+	(void)suggest("unknown method", name, &nearest, "");
+	output_hint("`pierre-dbctl methods` lists all methods\n");
 	return NULL;
 }
 
@@ -55,7 +55,7 @@ static const struct field *find_field(
 
 static int list_fields(const struct field *fields, size_t count, const char *owner)
 {
-	output_hint("%s takes:", owner);
+	output_hint("%s accepts:", owner);
 	for (size_t i = 0; i < count; i++)
 		output_hint(" %s%s", fields[i].name,
 			(fields[i].flags & FIELD_OPTIONAL) != 0 ? "?" : "");
@@ -70,11 +70,11 @@ static int unknown_field(
 
 	for (size_t i = 0; i < count; i++)
 		nearest_offer(&nearest, fields[i].name);
-	(void)suggest("there is no parameter", wanted, &nearest, "");
+	(void)suggest("unknown parameter", wanted, &nearest, "");
 	return list_fields(fields, count, owner);
 }
 
-/* The field that a path names; *field NULL for what lies inside a free document. */
+/* Finds the field of a path; *field is NULL inside a free-form document. */
 static int resolve(const struct method *method, const char *path, const struct field **field)
 {
 	const struct field *fields = method->params;
@@ -153,7 +153,7 @@ static int params_ill_typed(const struct field *field, const char *text, const c
 	return output_fail(EX_USAGE, "%s must be %s, not \"%s\"", field->path, type, text);
 }
 
-/* A text becomes what the parameter's type says. */
+/* Converts a text to the parameter's type. */
 static int write_typed(
 	struct buffer *out, const struct field *field, const char *text, size_t length)
 {
@@ -177,7 +177,7 @@ static int write_typed(
 		return 0;
 	case TYPE_DOCUMENT:
 	case TYPE_OBJECT:
-		break; /* JSON; the library tells what is wrong with it */
+		break; /* JSON; the library checks it */
 	case TYPE_NULL:
 		return output_fail(
 			EX_USAGE, "%s can only be null: %s:=null", field->path, field->path);
@@ -201,11 +201,11 @@ static int params_check_json(const char *path, const char *text)
 	int status = json_scan(&json, text, strlen(text), 64, &err);
 
 	json_scan_free(&json);
-	return status == 0 ? 0 : output_fail(EX_USAGE, "%s: no JSON: %s", path, err.message);
+	return status == 0 ? 0 : output_fail(EX_USAGE, "%s: not valid JSON: %s", path, err.message);
 }
 
-/* value: `text`, `@file`, `@-`, or `@@…` for a text that begins with @. The file's text loses one
- * newline at its end. */
+/* value: `text`, `@file`, `@-`, or `@@…` for a text that begins with @. One trailing newline of the
+ * file is removed. */
 static int value_text(const char *value, char **text, size_t *length)
 {
 	if (value[0] == '@' && value[1] != '@' && value[1] != '\0') {
@@ -213,7 +213,7 @@ static int value_text(const char *value, char **text, size_t *length)
 		if (*text == NULL)
 			return EX_NOINPUT;
 		if (strlen(*text) != *length)
-			return output_fail(EX_DATAERR, "%s: holds a NUL byte", value + 1);
+			return output_fail(EX_DATAERR, "%s: contains a NUL byte", value + 1);
 		if (*length > 0 && (*text)[*length - 1] == '\n')
 			(*text)[--*length] = '\0';
 		return 0;
@@ -251,7 +251,7 @@ static int no_entry(const struct method *method, const char *argument)
 {
 	if (strcmp(argument, "-") == 0 || *argument == '@')
 		return output_fail(EX_USAGE,
-			"%s stands for all params: nothing can be given beside it", argument);
+			"%s supplies all parameters: no other argument is allowed", argument);
 	(void)output_fail(EX_USAGE,
 		"\"%s\" is not a parameter: write name=text, name:=json, @file or -", argument);
 	return method != NULL ? list_fields(method->params, method->param_count, method->name)
@@ -276,12 +276,12 @@ static int params_read_entry(const struct method *method, const char *argument, 
 	if (status == 0)
 		status = fill_entry(method, entry, text, length, is_json);
 	if (text != NULL)
-		explicit_bzero(text, strlen(text)); /* may be a password */
+		explicit_bzero(text, strlen(text)); /* may contain a password */
 	free(text);
 	return status;
 }
 
-/* Two paths of which one is the other, or lies inside of it, cannot both be given. */
+/* Refuses two paths that are equal, or of which one contains the other. */
 static int check_paths(const struct entry *entries, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -296,7 +296,7 @@ static int check_paths(const struct entry *entries, size_t count)
 	return 0;
 }
 
-/* Writes the object of all entries whose path begins with `prefix` (of that length). */
+/* Writes an object of all entries whose path begins with `prefix` (of that length). */
 static void params_write_object(struct buffer *out, const struct entry *entries, size_t count,
 	const char *prefix, size_t length)
 {
@@ -315,7 +315,7 @@ static void params_write_object(struct buffer *out, const struct entry *entries,
 				0)
 			before++;
 		if (before < i)
-			continue; /* written with an earlier one */
+			continue; /* already written with an earlier entry */
 		if (!first)
 			buffer_byte(out, ',');
 		first = false;
@@ -339,7 +339,7 @@ static int whole_params(const char *argument, char **params)
 		return EX_NOINPUT;
 	if (strlen(*params) == length)
 		return params_check_json(argument, *params);
-	return output_fail(EX_DATAERR, "%s: holds a NUL byte", argument);
+	return output_fail(EX_DATAERR, "%s: contains a NUL byte", argument);
 }
 
 static int params_gather(

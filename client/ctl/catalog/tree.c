@@ -1,7 +1,7 @@
 #include "../output.h"
 #include "../connect.h"
 #include "tree.h"
-/* protocol/json/json.h has functions of these names; calling jansson's by them would end there. */
+/* protocol/json/json.h declares functions of these names: a call would not reach jansson's. */
 #pragma GCC poison json_string json_integer json_scan_real
 
 int tree_call(struct ctl *ctl, const char *method, json_t **tree)
@@ -19,9 +19,9 @@ int tree_call_with(struct ctl *ctl, const char *method, const char *params, json
 		return status;
 	*tree = json_loads(result, JSON_DECODE_ANY, &error);
 	pierre_text_free(result);
-	return *tree != NULL ? 0
-			     : output_fail(EX_PROTOCOL, "%s: the answer is not understood: %s",
-				       method, error.text);
+	return *tree != NULL
+		? 0
+		: output_fail(EX_PROTOCOL, "%s: invalid answer: %s", method, error.text);
 }
 
 void tree_print(const struct ctl *ctl, const json_t *tree)

@@ -1,5 +1,5 @@
-/* Every metric that `pierre-dbctl metrics` prints: a row each, from which its lines and the table
- * in docs/operations.md come. Counters and gauges without labels come from METRIC_LIST.
+/* The table of all metrics that `pierre-dbctl metrics` prints; its output and the table in
+ * docs/observe.md are made from it. Counters and gauges without labels come from METRIC_LIST.
  *
  * prefix: metric_ */
 #ifndef PIERRE_CTL_METRIC_TABLE_H
@@ -21,7 +21,7 @@ extern const struct metric metric_table[];
 extern const size_t metric_count;
 
 const struct metric *metric_named(const char *name);
-/* A member of daemon.stats that some row shows. */
+/* Whether a row shows this member of daemon.stats. */
 bool metric_covers(const char *group, const char *member);
 void metric_write_markdown(void);
 

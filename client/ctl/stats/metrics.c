@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
-/* protocol/json/json.h has functions of these names; calling jansson's by them would end there. */
+/* protocol/json/json.h declares functions of these names: a call would not reach jansson's. */
 #pragma GCC poison json_string json_integer json_scan_real
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,7 +47,7 @@ static void family(const struct printer *to, const char *name)
 	begin_family(to, name, metric->type, metric->unit, metric->help);
 }
 
-/* A label's value between its quotes. */
+/* Escapes a label value for its quotes. */
 static void print_label(const struct printer *to, const char *name, const char *value)
 {
 	(void)fprintf(to->out, "%s=\"", name);
@@ -172,7 +172,8 @@ static void print_pool(const struct printer *to, const json_t *stats)
 	}
 	family(to, "pierre_dbd_db_pool_wait_seconds");
 	(void)fprintf(to->out,
-		"pierre_dbd_db_pool_wait_seconds_count %.15g\npierre_dbd_db_pool_wait_seconds_sum %.15g\n",
+		"pierre_dbd_db_pool_wait_seconds_count "
+		"%.15g\npierre_dbd_db_pool_wait_seconds_sum %.15g\n",
 		tree_number(counters, "db_waits"), tree_number(counters, "db_wait_ns") / 1e9);
 	family(to, "process_cpu_seconds");
 	(void)fprintf(to->out, "process_cpu_seconds_total %.15g\n",
@@ -196,7 +197,8 @@ static void print_table(const struct printer *to, const json_t *stats)
 	}
 }
 
-/* What a newer daemon counts besides. Names are the daemon's own; others would break the format. */
+/* Prints counters of a newer daemon that are not in the table. Other names would break the format.
+ */
 static void print_others(
 	const struct printer *to, json_t *stats, const char *group, const char *type)
 {
@@ -236,8 +238,8 @@ static void print_all(
 	(void)fputs("# EOF\n", to->out);
 }
 
-/* Beside the file, then in its place: a collector never sees half of it. Everybody may read it: it
- * holds no secrets. */
+/* Writes a temporary file and renames it, so that a collector never reads a partial file. The file
+ * is world-readable: it contains no secrets. */
 static int ctl_metrics_write_file(
 	const char *path, const json_t *version, const json_t *health, json_t *stats)
 {
@@ -254,8 +256,8 @@ static int ctl_metrics_write_file(
 	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	to.out = fd >= 0 ? fdopen(fd, "w") : NULL;
 	if (to.out == NULL) {
-		status =
-			output_fail(EX_CANTCREAT, "cannot make %s: %s", temporary, strerror(errno));
+		status = output_fail(
+			EX_CANTCREAT, "cannot create %s: %s", temporary, strerror(errno));
 		free(temporary);
 		return status;
 	}
@@ -265,12 +267,11 @@ static int ctl_metrics_write_file(
 		status = output_fail(EX_IOERR, "cannot write %s: %s", temporary, strerror(errno));
 	(void)fclose(to.out);
 	objection = output_file_objection(
-		path, OUTPUT_FILE_TEXT); /* the name may be another's by now */
+		path, OUTPUT_FILE_TEXT); /* another process may have replaced the file */
 	if (status == 0 && objection != NULL)
 		status = output_fail(EX_CANTCREAT, "%s %s", path, objection);
 	if (status == 0 && rename(temporary, path) != 0)
-		status = output_fail(
-			EX_CANTCREAT, "cannot put %s in place: %s", path, strerror(errno));
+		status = output_fail(EX_CANTCREAT, "cannot replace %s: %s", path, strerror(errno));
 	if (status != 0)
 		(void)unlink(temporary);
 	free(temporary);
@@ -289,10 +290,10 @@ static int metrics(struct ctl *ctl, int argc, char **argv)
 	if (words < 0)
 		return EX_USAGE;
 	if (words > 0)
-		return output_fail(EX_USAGE, "metrics takes no arguments but options");
+		return output_fail(EX_USAGE, "metrics accepts options only");
 	if (ctl->json && (file != NULL || markdown))
-		return output_fail(EX_USAGE,
-			"--json goes to the standard output, and not with --output or --markdown");
+		return output_fail(
+			EX_USAGE, "--json cannot be combined with --output or --markdown");
 	if (markdown) {
 		metric_write_markdown();
 		return 0;
@@ -317,16 +318,20 @@ static int metrics(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command metrics_commands[] = {
-	{"metrics", "[--output FILE]", "counters, gauges and latencies in the OpenMetrics format",
+	{"metrics", "[--output FILE]", "Print all metrics in the OpenMetrics format",
 		"Examples:\n"
 		"  pierre-dbctl metrics\n"
-		"  pierre-dbctl metrics --output /var/lib/prometheus/node-exporter/pierre-dbd.prom\n\n"
-		"--output FILE  for node_exporter's textfile collector: the same in the text format that it reads, put in place in one step, so\n"
-		"               that it never sees half of it. An old file stays when the daemon does not answer: watch its age\n"
+		"  pierre-dbctl metrics --output "
+		"/var/lib/prometheus/node-exporter/pierre-dbd.prom\n\n"
+		"--output FILE  Write the Prometheus text format for the textfile collector of\n"
+		"               node_exporter. The file is replaced atomically. It is left\n"
+		"               unchanged when the daemon does not answer: monitor its age\n"
 		"               (node_textfile_mtime_seconds).\n"
-		"--markdown     the table of all metrics instead; no daemon is asked\n"
-		"--json         what they are made of: the answers of daemon.version, daemon.health and daemon.stats\n\n"
-		"Units are seconds and bytes; labels are bounded by the number of methods and of kinds of errors.",
+		"--markdown     Print a table of all metrics. No daemon is needed.\n"
+		"--json         Print the results of daemon.version, daemon.health and\n"
+		"               daemon.stats, from which the metrics are made.\n\n"
+		"Units are seconds and bytes. The number of label values is bounded by the\n"
+		"number of methods and of error kinds.",
 		metrics},
 	{0},
 };

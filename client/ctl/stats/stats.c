@@ -1,6 +1,6 @@
-/* pierre-dbctl stats: daemon.stats for people. */
+/* pierre-dbctl stats: daemon.stats as a table. */
 #include <jansson.h>
-/* protocol/json/json.h has functions of these names; calling jansson's by them would end there. */
+/* protocol/json/json.h declares functions of these names: a call would not reach jansson's. */
 #pragma GCC poison json_string json_integer json_scan_real
 #include <stdio.h>
 #include <string.h>
@@ -41,7 +41,7 @@ static int stats_stats(struct ctl *ctl, int argc, char **argv)
 	int status;
 
 	if (argc != 1)
-		return output_fail(EX_USAGE, "%s takes no arguments", argv[0]);
+		return output_fail(EX_USAGE, "%s accepts no arguments", argv[0]);
 	if (ctl->json) {
 		status = connect_call(ctl, "daemon.stats", NULL, &result);
 		if (status == 0) {
@@ -63,8 +63,11 @@ static int stats_stats(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command stats_commands[] = {
-	{"stats", "", "counters, gauges and each method's latencies since the start",
-		"Examples:\n  pierre-dbctl stats\n  pierre-dbctl stats --json | jq .methods.get_user.p99",
+	{"stats", "", "Show counters, gauges and the latency of each method",
+		"Examples:\n"
+		"  pierre-dbctl stats\n"
+		"  pierre-dbctl stats --json | jq .methods.get_user.p99\n\n"
+		"Counters and latencies cover the time since the daemon started.",
 		stats_stats},
 	{0},
 };

@@ -1,6 +1,6 @@
 /* pierre-dbctl ping, ready, health, version, socket */
 #include <jansson.h>
-/* protocol/json/json.h has functions of these names; calling jansson's by them would end there. */
+/* protocol/json/json.h declares functions of these names: a call would not reach jansson's. */
 #pragma GCC poison json_string json_integer json_scan_real
 #include <stdio.h>
 #include <string.h>
@@ -28,8 +28,8 @@ static int status_ping(struct ctl *ctl, int argc, char **argv)
 	if (ctl->json)
 		tree_print_new(ctl, json_pack("{ss sf}", "result", "pong", "seconds", took));
 	else
-		(void)printf("pong  %s%.3f ms with connecting%s\n", output_dim(ctl), took * 1e3,
-			output_plain(ctl));
+		(void)printf("pong  %s%.3f ms including the connection%s\n", output_dim(ctl),
+			took * 1e3, output_plain(ctl));
 	pierre_text_free(result);
 	return 0;
 }
@@ -141,24 +141,32 @@ static int print_socket(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command status_commands[] = {
-	{"ping", "", "asks whether the daemon's loop is alive",
-		"Example:\n  pierre-dbctl ping\n\nThe database is not asked; `health` does that.",
+	{"ping", "", "Check whether the daemon answers",
+		"Example:\n"
+		"  pierre-dbctl ping\n\n"
+		"The database is not queried; use `health` for that.",
 		status_ping},
-	{"ready", "", "0 when calls can be answered, else 1",
+	{"ready", "", "Check whether calls can be answered now",
 		"Examples:\n"
 		"  until pierre-dbctl ready; do sleep 1; done\n"
 		"  HEALTHCHECK CMD [\"pierre-dbctl\", \"ready\"]\n\n"
-		"Really asks the database; a daemon that is paused or stops is not ready, either. The exit code is never another one than 0\n"
-		"and 1, but 64 for wrong usage.",
+		"Queries the database. A daemon that is paused or shutting down is not ready.\n"
+		"Exit code: 0 when ready, 1 when not or when the daemon does not answer, 64 for\n"
+		"wrong usage.",
 		ready},
-	{"health", "", "tells how well the daemon is",
-		"Examples:\n  pierre-dbctl health\n  pierre-dbctl health --json | jq -r .status\n\n"
-		"Really asks the database. Exit code 1 when the status is `down`.",
+	{"health", "", "Show the health of the daemon and its database",
+		"Examples:\n"
+		"  pierre-dbctl health\n"
+		"  pierre-dbctl health --json | jq -r .status\n\n"
+		"Queries the database. Exit code 1 when the status is `down`.",
 		status_health},
-	{"version", "", "tells the versions of everything", "Example:\n  pierre-dbctl version",
+	{"version", "", "Show the versions of the daemon, its schema and its database",
+		"Example:\n"
+		"  pierre-dbctl version",
 		status_version},
-	{"socket", "", "prints where the daemon's socket is looked for",
-		"Example:\n  echo '{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"get_user_count\"}' |\n"
+	{"socket", "", "Print the path of the daemon's socket",
+		"Example:\n"
+		"  echo '{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"get_user_count\"}' |\n"
 		"    socat -t30 - UNIX-CONNECT:$(pierre-dbctl socket)",
 		print_socket},
 	{0},

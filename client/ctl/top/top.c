@@ -1,4 +1,4 @@
-/* pierre-dbctl top: the daemon at work, live. */
+/* pierre-dbctl top: live activity of the daemon. */
 #include "../output.h"
 #include "../options.h"
 #include "top.h"
@@ -27,20 +27,20 @@ struct top {
 	struct pierre *db;
 	struct top_view view;
 	struct top_numbers numbers;
-	json_t *before; /* the answer about stats before the one that is shown */
+	json_t *before; /* the daemon.stats result before the displayed one */
 	json_t *shown[ASKED], *fresh[ASKED];
 	double asked, next,
-		lost;     /* clock_seconds(); lost: since when nothing answers, 0 = it does */
-	unsigned pending; /* answers that are waited for */
-	bool failed;      /* one of them will not come */
-	bool asking;      /* not settled yet */
+		lost;     /* clock_seconds(); lost: since when the daemon does not answer, or 0 */
+	unsigned pending; /* outstanding answers */
+	bool failed;      /* one of them failed */
+	bool asking;      /* the query is in progress */
 	bool full_screen, json;
-	uint64_t max, done; /* pictures or lines; most 0: without end */
+	uint64_t max, done; /* frames or lines; max 0: no limit */
 	char last_error[PIERRE_MESSAGE_SIZE];
 };
 
-/* Asking
- * -----------------------------------------------------------------------------------------------------------
+/* Queries
+ * ----------------------------------------------------------------------
  */
 
 static void top_take(struct top *top, const struct pierre_answer *answer, enum asked asked)
@@ -89,7 +89,7 @@ static void ask_for(struct top *top, const char *method, pierre_done *done)
 	}
 }
 
-/* The version too: another daemon may answer after a while. */
+/* Includes the version: another daemon may answer after a restart. */
 static void top_ask(struct top *top)
 {
 	top->asked = clock_seconds();
@@ -132,7 +132,7 @@ static void take_fresh(struct top *top)
 		remember_rate(view, top->numbers.rate);
 }
 
-/* All answers are there, or one will not come: then what was shown stays. */
+/* All answers have arrived, or one failed: the previous data then stays on display. */
 static void top_settle(struct top *top)
 {
 	if (top->failed) {
@@ -150,22 +150,22 @@ static void top_settle(struct top *top)
 	}
 }
 
-/* An answer that takes long is told before it is given up. */
+/* Reports a slow answer before its timeout. */
 static void notice_silence(struct top *top)
 {
 	double now = clock_seconds();
 
 	if (top->pending > 0 && top->view.last_error == NULL && now - top->asked > 2) {
 		(void)snprintf(top->last_error, sizeof top->last_error,
-			"the daemon is connected, but silent");
+			"connected, but the daemon does not answer");
 		top->view.last_error = top->last_error;
 		top->lost = top->asked;
 	}
 	top->view.lost_seconds = top->lost > 0 ? now - top->lost : 0;
 }
 
-/* Showing
- * ----------------------------------------------------------------------------------------------------------
+/* Output
+ * ----------------------------------------------------------------------
  */
 
 static void show_picture(struct top *top)
@@ -179,7 +179,7 @@ static void show_picture(struct top *top)
 	buffer_free(&out);
 }
 
-/* The first answer alone says nothing about an interval: its line would be empty. */
+/* The first answer alone covers no interval: its line would be empty. */
 static int show_line(struct top *top)
 {
 	struct buffer out = {0};
@@ -199,7 +199,7 @@ static int show_line(struct top *top)
 	top->done++;
 	return fflush(stdout) == 0
 		? 0
-		: output_fail(EX_IOERR, "writing the output: %s", strerror(errno));
+		: output_fail(EX_IOERR, "cannot write the output: %s", strerror(errno));
 }
 
 static void set_interval(struct top *top, double interval)
@@ -233,8 +233,7 @@ static void take_letter(struct top *top, char letter)
 	}
 }
 
-/* Several may have come at once; an arrow sends three bytes. True when one of them is the wish to
- * end. */
+/* Several keys can arrive at once; an arrow key sends three bytes. Returns true on quit. */
 static bool take_keys(struct top *top, const char *keys)
 {
 	for (; *keys != '\0'; keys++) {
@@ -251,7 +250,7 @@ static bool take_keys(struct top *top, const char *keys)
 }
 
 /* The loop
- * ---------------------------------------------------------------------------------------------------------
+ * ----------------------------------------------------------------------
  */
 
 static double wait_seconds(const struct top *top)
@@ -260,11 +259,11 @@ static double wait_seconds(const struct top *top)
 	int library = pierre_timeout_ms(top->db);
 
 	if (wait > 1 && top->view.last_error != NULL)
-		wait = 1; /* how long the daemon has been lost is shown */
+		wait = 1; /* the display counts the seconds without an answer */
 	return library >= 0 && library / 1e3 < wait ? library / 1e3 : wait;
 }
 
-/* True when there is something new to show. */
+/* Returns true when there is new data to display. */
 static bool top_work(struct top *top)
 {
 	if (!top->asking && clock_seconds() >= top->next)
@@ -341,7 +340,7 @@ static int read_interval(struct top *top, const char *text)
 	double interval = strtod(text, &end);
 
 	if (end == text || *end != '\0' || !(interval >= INTERVAL_MIN && interval <= INTERVAL_MAX))
-		return output_fail(EX_USAGE, "--interval takes seconds from %g to %g, not \"%s\"",
+		return output_fail(EX_USAGE, "--interval expects seconds from %g to %g, not \"%s\"",
 			INTERVAL_MIN, INTERVAL_MAX, text);
 	top->view.interval = interval;
 	return 0;
@@ -361,14 +360,14 @@ static int top_read_options(struct top *top, int argc, char **argv)
 	if (words < 0)
 		return EX_USAGE;
 	if (words > 0)
-		return output_fail(EX_USAGE, "top takes no arguments but options");
+		return output_fail(EX_USAGE, "top accepts options only");
 	if (order != NULL && !top_numbers_parse_order(order, &top->view.order))
 		return output_fail(EX_USAGE,
-			"--sort takes rate, p99, errors, load, total or name, not \"%s\"", order);
+			"--sort expects rate, p99, errors, load, total or name, not \"%s\"", order);
 	return interval == NULL ? 0 : read_interval(top, interval);
 }
 
-/* Where nobody answers at the start, that is told as by every other command. */
+/* Without a daemon at the start, fails like every other command. */
 static int top_begin(struct top *top)
 {
 	int status = tree_call(top->ctl, "daemon.version", &top->shown[VERSION]);
@@ -402,7 +401,7 @@ static int top(struct ctl *ctl, int argc, char **argv)
 		status = top_begin(top);
 	if (status == 0)
 		status = top->full_screen ? run_screen(top) : run_lines(top);
-	/* Unfinished calls point to what is freed here. */
+	/* Unfinished calls refer to the memory freed here. */
 	pierre_free(ctl->db);
 	ctl->db = NULL;
 	json_decref(top->before);
@@ -416,21 +415,23 @@ static int top(struct ctl *ctl, int argc, char **argv)
 
 const struct command top_commands[] = {
 	{"top", "[--interval SECONDS] [--count N] [--sort COLUMN]",
-		"the daemon at work, live in the terminal",
+		"Show live activity of the daemon",
 		"Examples:\n"
 		"  pierre-dbctl top\n"
 		"  pierre-dbctl top --interval 5 --sort p99\n"
 		"  pierre-dbctl top --interval 60 | tee -a pierre.log\n"
 		"  pierre-dbctl top --json --count 1 | jq .calls_per_second\n\n"
-		"--interval SECONDS, -i  between two pictures: 0.1 to 3600 (1)\n"
-		"--count N, -n           end after so many\n"
+		"--interval SECONDS, -i  time between updates: 0.1 to 3600 (1)\n"
+		"--count N, -n           exit after N updates\n"
 		"--sort COLUMN, -s       rate, p99, errors, load, total or name\n\n"
-		"Keys: q ends; r, p, e, l, t and n sort; the arrows move the table; + and - make the interval longer and shorter; the space bar\n"
-		"asks at once. Everything is about the last interval but TOTAL. LOAD is the time spent in calls per second: how many were\n"
-		"under way on average. P50 and P99 are as near as the daemon's histogram tells (a bucket is four times the one before). The line\n"
-		"`calls` leaves daemon.* methods out, which watch and steer.\n\n"
-		"Where stdout is not a terminal, or TERM is dumb, there is a line for each interval; with --json an object. The daemon may go away\n"
-		"and come back.",
+		"Keys: q quits; r, p, e, l, t and n sort; the arrow keys scroll the table;\n"
+		"+ and - change the interval; the space bar updates at once.\n\n"
+		"All columns except TOTAL cover the last interval. LOAD is the time spent in\n"
+		"calls per second, that is the average number of calls in flight. P50 and P99 are\n"
+		"estimated from histogram buckets, each four times the one before. The line\n"
+		"`calls` excludes daemon.* methods.\n\n"
+		"When stdout is not a terminal, or TERM is dumb, one line is printed for each\n"
+		"interval; with --json, one object. The daemon may restart meanwhile.",
 		top},
 	{0},
 };

@@ -1,13 +1,13 @@
-/* pierre-dbctl top: its parts.
+/* pierre-dbctl top: shared definitions.
  *
- * top_numbers.c turns two answers of daemon.stats into what happened between them; top_draw.c makes
- * a picture or a line of that; top_screen.c is the terminal; top.c asks the daemon and listens to
- * keys. */
+ * top_numbers.c computes the activity between two results of daemon.stats; top_draw.c renders it as
+ * a frame or a line; top_screen.c controls the terminal; top.c queries the daemon and reads keys.
+ */
 #ifndef PIERRE_CTL_TOP_H
 #define PIERRE_CTL_TOP_H
 
 #include <jansson.h>
-/* protocol/json/json.h has functions of these names; calling jansson's by them would end there. */
+/* protocol/json/json.h declares functions of these names: a call would not reach jansson's. */
 #pragma GCC poison json_string json_integer json_scan_real
 
 #include "buffer.h"
@@ -15,28 +15,26 @@
 
 enum { TOP_ROWS_MAX = 256, TOP_BUCKETS_MAX = 32, TOP_HISTORY = 512 };
 
-/* Calls by their latency: how many took no longer than bounds[i] and longer than the bound before;
- * the last: beyond all. */
+/* A latency histogram: calls that took at most bounds[i] and longer than the previous bound; the
+ * last bucket is unbounded. */
 struct top_latency {
 	double bounds[TOP_BUCKETS_MAX], counts[TOP_BUCKETS_MAX + 1];
 	size_t count;          /* of bounds */
-	double calls, seconds; /* all of them; their time in sum */
+	double calls, seconds; /* all calls; the sum of their times */
 };
 
-/* The latency in seconds that this part (0.99) did not exceed, as near as the buckets tell; -1 when
- * there were no calls. */
+/* The percentile (0.99) of the latency in seconds, estimated from the buckets; -1 without calls. */
 double top_numbers_quantile(const struct top_latency *latency, double part);
 
 struct top_row {
-	const char *name; /* lives as long as the newer answer */
+	const char *name; /* owned by the newer result */
 	double rate, p50, p90, p99, mean, errors, load, rows,
 		total; /* per second; seconds; load: time in calls per second */
 };
 
-/* Between two answers. Rates are per second. The sums leave daemon.* calls out: those watch and
- * steer. */
+/* Activity between two results. Rates are per second. The sums exclude daemon.* calls. */
 struct top_numbers {
-	bool valid; /* there were two answers of the same daemon */
+	bool valid; /* there are two results of the same daemon */
 	double rate, errors, p50, p99, commits, batch, checkpoints, cpu, hashes;
 	const char *error_kind; /* the most frequent error of the interval; NULL: none */
 	struct top_row rows[TOP_ROWS_MAX];
@@ -51,24 +49,24 @@ void top_numbers_sort(struct top_numbers *numbers, enum top_order order);
 /* `rate`, `p99`, … or its first letter. */
 bool top_numbers_parse_order(const char *text, enum top_order *order);
 
-/* What is shown. */
+/* The displayed data. */
 struct top_view {
 	const json_t *stats, *health, *version;
 	const struct top_numbers *numbers;
-	const char *socket, *last_error; /* trouble: why nothing is known any more, or NULL */
-	double lost_seconds;             /* since when */
+	const char *socket, *last_error; /* last_error: why there is no current data, or NULL */
+	double lost_seconds;             /* time without an answer */
 	double interval;
-	double history[TOP_HISTORY]; /* calls a second, newest last */
+	double history[TOP_HISTORY]; /* calls per second, newest last */
 	size_t history_count;
 	enum top_order order;
-	size_t scroll; /* rows passed over; top_draw bounds it */
+	size_t scroll; /* rows scrolled past; top_draw limits it */
 	bool colours, utf8;
 	unsigned width, height;
 };
 
-/* The whole picture, with the cursor's movements. */
+/* A whole frame, with cursor movements. */
 void top_draw(struct top_view *view, struct buffer *out);
-/* Plain output: the head of the columns, and one line. */
+/* Plain output: the column headings, and one line. */
 void top_draw_plain_head(struct buffer *out);
 void top_draw_plain_line(const struct top_view *view, struct buffer *out);
 void top_draw_json_line(const struct top_view *view, struct buffer *out);
@@ -80,17 +78,17 @@ int top_screen_open(void);
 void top_screen_close(void);
 void top_screen_size(unsigned *width, unsigned *height);
 void top_screen_write(const struct buffer *out);
-/* Blocks signals but while top_screen_wait waits. */
+/* Signals are blocked except while top_screen_wait waits. */
 void top_screen_signals_init(bool full_screen);
-/* Waits until a key is there (true in *key), db_fd is ready, a signal came or the time is over. */
+/* Waits for a key, db_fd, a signal or the timeout. */
 struct top_event {
 	bool resized, suspended;
 	int ended;     /* the signal's number */
-	char keys[64]; /* what the keys sent; "" = none */
+	char keys[64]; /* bytes sent by the keys; "" = none */
 };
 void top_screen_wait(
 	int db_fd, unsigned db_events, double seconds, bool keys, struct top_event *event);
-/* Ctrl-Z: gives the terminal back, stops, and takes it again when it goes on. */
+/* Ctrl-Z: restores the terminal, stops the process, and takes the terminal again on SIGCONT. */
 void top_screen_suspend(void);
 
 #endif

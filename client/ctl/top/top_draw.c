@@ -1,4 +1,4 @@
-/* What top shows: a picture of the terminal's size, or a line for each interval. */
+/* The display of top: a frame of the terminal's size, or a line for each interval. */
 #include "top.h"
 
 #include <stdarg.h>
@@ -27,7 +27,7 @@ struct picture {
 
 enum { TEXT_MAX = 24 };
 
-/* How many characters; bytes that go on with one are not counted. */
+/* Counts characters: continuation bytes are skipped. */
 static unsigned width_of(const char *text)
 {
 	unsigned width = 0;
@@ -37,7 +37,7 @@ static unsigned width_of(const char *text)
 	return width;
 }
 
-/* As much of the text as the line has room for. */
+/* Appends as much of the text as fits the line. */
 static void top_draw_put_text(struct picture *p, enum style style, const char *text)
 {
 	const char *end = text;
@@ -48,7 +48,7 @@ static void top_draw_put_text(struct picture *p, enum style style, const char *t
 		return;
 	if (p->view->colours)
 		buffer_text(p->out, style_codes[style]);
-	for (; text < end; text++) /* what a daemon says must not steer the terminal */
+	for (; text < end; text++) /* text from the daemon must not control the terminal */
 		buffer_byte(p->out, (unsigned char)*text < ' ' || *text == 0x7F ? '?' : *text);
 	if (p->view->colours && style != PLAIN)
 		buffer_text(p->out, "\033[0m");
@@ -71,8 +71,8 @@ static bool room(const struct picture *p)
 	return p->row < p->view->height;
 }
 
-/* A full line has nothing behind it to erase: its own last character would go. The last one has no
- * newline: the terminal would scroll. */
+/* Erasing after a full line would delete its last character. A newline after the last line would
+ * scroll the terminal. */
 static void end_line(struct picture *p)
 {
 	if (p->column < p->view->width)
@@ -84,7 +84,7 @@ static void end_line(struct picture *p)
 }
 
 /* Numbers
- * ---------------------------------------------------------------------------------------------------------
+ * ----------------------------------------------------------------------
  */
 
 static const char *three_digits(char *text, double value, const char *unit)
@@ -167,8 +167,8 @@ static void clock_text(char text[9])
 		*text = '\0';
 }
 
-/* The head
- * ---------------------------------------------------------------------------------------------------------
+/* Header
+ * ----------------------------------------------------------------------
  */
 
 static void draw_title(struct picture *p)
@@ -192,7 +192,7 @@ static enum style style_of(const char *status)
 	return strcmp(status, "ok") == 0 ? GOOD : strcmp(status, "degraded") == 0 ? FAIR : BAD;
 }
 
-/* What is not ok, in the daemon's words. */
+/* The details of checks that are not ok. */
 static void put_complaints(struct picture *p)
 {
 	const json_t *check;
@@ -221,8 +221,8 @@ static void draw_health(struct picture *p)
 		top_draw_put(p, PLAIN, "   database answers in %s",
 			duration(text, tree_number(database, "latency_ms") / 1e3, view->utf8));
 		if (gauge(view, "paused") > 0)
-			top_draw_put(
-				p, FAIR, "   paused, %.0f calls wait", gauge(view, "paused_calls"));
+			top_draw_put(p, FAIR, "   paused, %.0f calls deferred",
+				gauge(view, "paused_calls"));
 		put_complaints(p);
 	}
 	end_line(p);
@@ -246,7 +246,7 @@ static void draw_calls(struct picture *p)
 	}
 	end_line(p);
 	top_draw_put(p, DIM, "clients   ");
-	top_draw_put(p, PLAIN, "%.0f of %.0f   in flight %.0f   hashing %s/s   waiting for it %.0f",
+	top_draw_put(p, PLAIN, "%.0f of %.0f   in flight %.0f   hashing %s/s   queued %.0f",
 		gauge(p->view, "clients"), gauge(p->view, "clients_max"),
 		gauge(p->view, "in_flight"), rate(a, n->hashes),
 		gauge(p->view, "passwords_queued"));
@@ -310,8 +310,8 @@ static void draw_history(struct picture *p)
 	end_line(p);
 }
 
-/* The table
- * --------------------------------------------------------------------------------------------------------
+/* Table
+ * ----------------------------------------------------------------------
  */
 
 enum cell {
@@ -330,7 +330,7 @@ enum { NAME_WIDTH = 29, NO_ORDER = -1 };
 static const struct column {
 	const char *title;
 	int width, order;
-	unsigned needs; /* terminal width from which on it is shown */
+	unsigned needs; /* minimum terminal width */
 	enum cell cell;
 } columns[] = {
 	{"CALLS/S", 9, TOP_BY_RATE, 0, CELL_RATE},
@@ -458,14 +458,15 @@ void top_draw(struct top_view *view, struct buffer *out)
 	buffer_text(out, "\033[J");
 }
 
-/* Plain
- * ------------------------------------------------------------------------------------------------------------
+/* Plain output
+ * ----------------------------------------------------------------------
  */
 
 void top_draw_plain_head(struct buffer *out)
 {
 	buffer_text(out,
-		"TIME      HEALTH         CALLS/S  ERRORS/S       P50       P99   CLIENTS  IN FLIGHT  BUSY  WAITING        WAL\n");
+		"TIME      HEALTH         CALLS/S  ERRORS/S       P50       P99   CLIENTS  IN "
+		"FLIGHT  BUSY  WAITING        WAL\n");
 }
 
 void top_draw_plain_line(const struct top_view *view, struct buffer *out)

@@ -1,4 +1,4 @@
-/* What happened between two answers of daemon.stats. */
+/* Computes the activity between two results of daemon.stats. */
 #include "top.h"
 
 #include <math.h>
@@ -19,8 +19,8 @@ static bool is_daemons_own(const char *name)
 	return strncmp(name, "daemon.", 7) == 0 || strncmp(name, "rpc.", 4) == 0;
 }
 
-/* Cumulative buckets of one method, `[[bound, calls up to it], …]`, minus those of before (NULL:
- * none yet). */
+/* Subtracts the earlier cumulative buckets of a method, `[[bound, calls up to it], …]`. `before`
+ * may be NULL. */
 static void read_latency(struct top_latency *latency, const json_t *before, const json_t *now)
 {
 	const json_t *old = json_object_get(before, "buckets"),
@@ -54,7 +54,7 @@ static void add_latency(struct top_latency *sum, const struct top_latency *laten
 	sum->seconds += latency->seconds;
 }
 
-/* Between the two bounds of a bucket latencies are taken to lie evenly on a logarithmic scale. */
+/* Assumes that latencies are evenly distributed on a logarithmic scale within a bucket. */
 double top_numbers_quantile(const struct top_latency *latency, double part)
 {
 	double all = 0, seen = 0;
@@ -140,8 +140,8 @@ static void compute_rest(
 		1e6 / seconds;
 }
 
-/* Started at the same moment, and later: else it is another daemon, whose counters say nothing
- * beside the old ones. */
+/* The same start time and a later uptime: else it is another daemon, whose counters cannot be
+ * compared. */
 static bool same_daemon(const json_t *before, const json_t *now)
 {
 	return before != NULL &&
@@ -181,8 +181,8 @@ static int larger_first(double a, double b)
 	return (a < b) - (a > b);
 }
 
-/* What is equal otherwise (nothing, mostly) keeps to the total, then to the name, so that lines do
- * not jump about. */
+/* Equal rows, mostly idle ones, are ordered by total, then by name, so that lines keep their
+ * place. */
 #define COMPARE(function, member)                                                                  \
 	int function(const void *one, const void *other)                                           \
 	{                                                                                          \

@@ -1,4 +1,4 @@
-/* The terminal: taken at the start, given back at every end. */
+/* The terminal: its settings are changed at the start and restored on every exit. */
 #include "../output.h"
 #include "top.h"
 
@@ -54,14 +54,14 @@ int top_screen_open(void)
 
 	if (tcgetattr(STDIN_FILENO, &before) != 0)
 		return output_fail(
-			EX_IOERR, "the terminal does not tell its settings: %s", strerror(errno));
+			EX_IOERR, "cannot read the terminal settings: %s", strerror(errno));
 	keys = before;
 	keys.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
 	keys.c_cc[VMIN] = 0;
 	keys.c_cc[VTIME] = 0;
 	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &keys) != 0)
 		return output_fail(
-			EX_IOERR, "the terminal does not take settings: %s", strerror(errno));
+			EX_IOERR, "cannot change the terminal settings: %s", strerror(errno));
 	taken = true;
 	top_screen_write_all(enter, sizeof enter - 1);
 	return 0;
@@ -133,7 +133,7 @@ static void top_screen_read_key(struct top_event *event)
 	ssize_t n = read(STDIN_FILENO, event->keys, sizeof event->keys - 1);
 
 	if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
-		event->ended = SIGHUP; /* the terminal is gone */
+		event->ended = SIGHUP; /* the terminal was closed */
 	event->keys[n > 0 ? n : 0] = '\0';
 }
 
@@ -171,7 +171,7 @@ void top_screen_suspend(void)
 	(void)sigaddset(&one, SIGTSTP);
 	(void)sigaction(SIGTSTP, &usual, &own);
 	(void)raise(SIGTSTP);
-	(void)sigprocmask(SIG_UNBLOCK, &one, &blocked); /* stops here, and goes on with SIGCONT */
+	(void)sigprocmask(SIG_UNBLOCK, &one, &blocked); /* stops here until SIGCONT */
 	(void)sigprocmask(SIG_SETMASK, &blocked, NULL);
 	(void)sigaction(SIGTSTP, &own, NULL);
 	(void)top_screen_open();

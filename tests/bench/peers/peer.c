@@ -55,9 +55,9 @@ void peer_options_read(struct peer_options *options, int argc, char **argv)
 	}
 	if (argc % 2 == 0 || options->target == NULL || options->method == NULL ||
 		options->keys == NULL)
-		peer_die(
-			"usage: %s --target DATABASE --method METHOD --keys FILE [--calls N] [--group N] [--connections N] "
-			"[--depth N]",
+		peer_die("usage: %s --target DATABASE --method METHOD --keys FILE [--calls N] "
+			 "[--group N] [--connections N] "
+			 "[--depth N]",
 			argv[0]);
 }
 

@@ -5,6 +5,7 @@
 #include "catalog.h"
 
 const char catalog_version[] = "0.1.2";
+const size_t catalog_identifier_max = 1024;
 
 static const char *const enum_values_colour[] = { "red", "green", NULL };
 static const struct enumeration enum_colour = { "colour", enum_values_colour };
@@ -333,6 +334,7 @@ const struct method catalog_methods[] = {
 		.hash_bind = -1,
 		.hash_column = -1,
 		.row_schema = &row_schema_Thing,
+		.table = "things",
 		.statements = {
 			[BACKEND_SQLITE] = {
 				.sql = "SELECT id, colour, width AS \"size.width\", unit AS \"size.unit\", document FROM things WHERE id = \?1",
@@ -363,6 +365,7 @@ const struct method catalog_methods[] = {
 		.hash_bind = -1,
 		.hash_column = -1,
 		.row_schema = &row_schema_Thing,
+		.table = "things",
 		.statements = {
 			[BACKEND_SQLITE] = {
 				.sql = "SELECT id, colour, width AS \"size.width\", unit AS \"size.unit\", document FROM things WHERE \?1 IS NULL OR colour = \?1 ORDER BY id LIMIT \?2",
@@ -478,6 +481,7 @@ const struct method catalog_methods[] = {
 		.hash_bind = -1,
 		.hash_column = -1,
 		.row_schema = &row_schema_Token,
+		.table = "tokens",
 		.statements = {
 			[BACKEND_SQLITE] = {
 				.sql = "SELECT first, second, nonce FROM tokens WHERE id = \?1",
@@ -536,6 +540,7 @@ const struct method catalog_methods[] = {
 		.hash_bind = -1,
 		.hash_column = 1,
 		.row_schema = &row_schema_Account,
+		.table = "accounts",
 		.statements = {
 			[BACKEND_SQLITE] = {
 				.sql = "SELECT id, password_hash FROM accounts WHERE id = \?1",

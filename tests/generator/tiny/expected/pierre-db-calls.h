@@ -1,9 +1,9 @@
 /* Made by protocol/generate.py from the catalog and the SQL files. Do not edit. */
 
-/* The daemon's methods as C calls. Included by pierre-db.h, which says how they behave.
+/* The daemon's methods as C calls. Included by pierre-db.h, which documents their behaviour.
  *
- * Structs that a call takes may be zeroed: then everything that may be missing is. NULL, or has_… being false, means
- * missing, for parameters too. Times are microseconds since 1970-01-01T00:00:00Z. */
+ * A zeroed argument struct omits all optional members. NULL, or has_… being false, means that a member or
+ * parameter is omitted. Times are microseconds since 1970-01-01T00:00:00Z. */
 #ifndef PIERRE_DB_CALLS_H
 #define PIERRE_DB_CALLS_H
 
@@ -11,10 +11,10 @@
 extern "C" {
 #endif
 
-/* Version of the method set, as daemon.version tells it. */
+/* Version of the method set, as returned by daemon.version. */
 #define PIERRE_METHODS_VERSION "0.1.2"
 
-/* The daemon's kinds of errors: its JSON-RPC codes. */
+/* Error kinds of the daemon: its JSON-RPC codes. */
 enum pierre_daemon_kind {
 	PIERRE_INVALID_PARAMS = -32602,  /* a bad parameter */
 	PIERRE_NOT_FOUND = -32001,  /* the row does not exist */
@@ -84,10 +84,10 @@ struct pierre_new_thing {
 	int64_t made_at;
 };
 
-PIERRE_API void pierre_size_free(struct pierre_size *size); /* also an array of them; NULL is fine */
-PIERRE_API void pierre_thing_free(struct pierre_thing *thing); /* also an array of them; NULL is fine */
-PIERRE_API void pierre_token_free(struct pierre_token *token); /* also an array of them; NULL is fine */
-PIERRE_API void pierre_account_free(struct pierre_account *account); /* also an array of them; NULL is fine */
+PIERRE_API void pierre_size_free(struct pierre_size *size); /* also frees an array; accepts NULL */
+PIERRE_API void pierre_thing_free(struct pierre_thing *thing); /* also frees an array; accepts NULL */
+PIERRE_API void pierre_token_free(struct pierre_token *token); /* also frees an array; accepts NULL */
+PIERRE_API void pierre_account_free(struct pierre_account *account); /* also frees an array; accepts NULL */
 
 /* Things --------------------------------------------------------------------------------------------------- */
 
@@ -99,7 +99,7 @@ PIERRE_API int64_t pierre_create_thing_async(struct pierre *db, const struct pie
 PIERRE_API int pierre_create_thing_result(const struct pierre_answer *answer, char **out,
 	struct pierre_error *failure);
 
-/* Looks a thing up. Null when there is none. *out: what it says, or NULL; free it with pierre_thing_free. */
+/* Looks a thing up. Null when there is none. *out: the result, or NULL; free it with pierre_thing_free. */
 PIERRE_API int pierre_get_thing(struct pierre *db, const char *id, struct pierre_thing **out,
 	struct pierre_error *failure);
 PIERRE_API int64_t pierre_get_thing_async(struct pierre *db, const char *id, pierre_done *done,
@@ -107,7 +107,7 @@ PIERRE_API int64_t pierre_get_thing_async(struct pierre *db, const char *id, pie
 PIERRE_API int pierre_get_thing_result(const struct pierre_answer *answer, struct pierre_thing **out,
 	struct pierre_error *failure);
 
-/* Lists things. *out: an array of *count (NULL when there are none); free it with pierre_thing_free. */
+/* Lists things. *out: an array of *count (NULL when empty); free it with pierre_thing_free. */
 PIERRE_API int pierre_list_things(struct pierre *db, const char *colour, const uint32_t *limit,
 	struct pierre_thing **out, size_t *count, struct pierre_error *failure);
 PIERRE_API int64_t pierre_list_things_async(struct pierre *db, const char *colour, const uint32_t *limit,
@@ -138,7 +138,7 @@ PIERRE_API int64_t pierre_put_token_async(struct pierre *db, int64_t id, const c
 	const char *second, pierre_done *done, void *userdata, struct pierre_error *failure);
 PIERRE_API int pierre_put_token_result(const struct pierre_answer *answer, struct pierre_error *failure);
 
-/* Gives a token. *out: what it says, or NULL; free it with pierre_token_free. */
+/* Gives a token. *out: the result, or NULL; free it with pierre_token_free. */
 PIERRE_API int pierre_get_token(struct pierre *db, int64_t id, struct pierre_token **out,
 	struct pierre_error *failure);
 PIERRE_API int64_t pierre_get_token_async(struct pierre *db, int64_t id, pierre_done *done, void *userdata,
@@ -154,7 +154,7 @@ PIERRE_API int64_t pierre_create_account_async(struct pierre *db, const char *pa
 PIERRE_API int pierre_create_account_result(const struct pierre_answer *answer, int64_t *out,
 	struct pierre_error *failure);
 
-/* Checks a password. *out: what it says, or NULL; free it with pierre_account_free. */
+/* Checks a password. *out: the result, or NULL; free it with pierre_account_free. */
 PIERRE_API int pierre_verify_account(struct pierre *db, int64_t id, const char *password,
 	struct pierre_account **out, struct pierre_error *failure);
 PIERRE_API int64_t pierre_verify_account_async(struct pierre *db, int64_t id, const char *password,

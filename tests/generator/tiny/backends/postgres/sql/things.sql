@@ -14,8 +14,8 @@ FROM things WHERE :colour IS NULL OR colour = :colour
 ORDER BY id LIMIT :limit
 
 -- name: put_document
-UPDATE things SET document = :data, document_exact = :data_exact, name = :name, changed_at = :now
-  WHERE id = :id
+UPDATE things SET document = :data, document_exact = :data_exact, name = :name,
+  changed_at = :now WHERE id = :id
 
 -- name: sweep
 DELETE FROM things WHERE id IN (SELECT id FROM things WHERE made_at < :days_start

@@ -1,0 +1,400 @@
+/* Connecting, blocking: run in a thread of its own or before the loop starts. libpq goes through
+ * the URL's hosts itself, giving each its own connect_timeout, so that a host that accepts and
+ * stays silent is passed over. */
+#include "connect.h"
+
+#include <openssl/ssl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "../../../protocol/value.h"
+#include "../../store_redact.h"
+
+enum { ASK_S = 30 };
+
+/* Every occurrence becomes stars. */
+static void mask(char *text, const char *secret)
+{
+	size_t length = secret != NULL ? strlen(secret) : 0;
+
+	if (length == 0)
+		return;
+	for (char *found = strstr(text, secret); found != NULL; found = strstr(found, secret)) {
+		memset(found, '*', length);
+		found += length;
+	}
+}
+
+/* What can be said where libpq's text may hold a part of the password, which it then took for a
+ * host or a database. */
+static const char *known_reason(const char *message)
+{
+	static const char *const reasons[] = {"Connection refused", "timeout expired",
+		"No such file or directory", "Permission denied", "could not translate host name",
+		"password authentication failed", "No route to host", "Network is unreachable",
+		"no password supplied", "does not exist", "too many clients", "starting up",
+		"shutting down", "certificate", "SSL"};
+
+	for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+		if (strstr(message, reasons[i]) != NULL)
+			return reasons[i];
+	return "the server cannot be reached";
+}
+
+/* The server's text may quote the URL or the password, wherever that comes from (passfile, service,
+ * environment). One line. */
+static void describe_failure(const char *url, PGconn *pq, char out[ERR_MESSAGE_MAX])
+{
+	const char *message = pq != NULL ? PQerrorMessage(pq) : "out of memory";
+	char *copy = strdup(message);
+	PQconninfoOption *options;
+
+	if (!store_redact_url_is_clear(url)) {
+		(void)snprintf(out, ERR_MESSAGE_MAX,
+			"%s (more is not shown: in the database URL it is not certain where the "
+			"password ends; write @ "
+			"as %%40, / as %%2F, ? as %%3F)",
+			known_reason(message));
+		free(copy);
+		return;
+	}
+	options = PQconninfoParse(url, NULL);
+	for (PQconninfoOption *option = options;
+		copy != NULL && option != NULL && option->keyword != NULL; option++)
+		if (strstr(option->keyword, "password") != NULL)
+			mask(copy, option->val);
+	if (copy != NULL && pq != NULL)
+		mask(copy, PQpass(pq));
+	(void)snprintf(out, ERR_MESSAGE_MAX, "%.300s", copy != NULL ? copy : "out of memory");
+	for (char *p = out; *p != '\0'; p++)
+		if ((unsigned char)*p < ' ')
+			*p = ' ';
+	for (size_t length = strlen(out); length > 0 && out[length - 1] == ' '; length--)
+		out[length - 1] = '\0';
+	PQconninfoFree(options);
+	free(copy);
+}
+
+/* A bare @ or / in the password makes libpq take a part of it for the host, and tell it. */
+static bool bare_signs(const char *url)
+{
+	const char *names = strstr(url, "://");
+	const char *at = names != NULL ? strchr(names, '@') : NULL;
+	const char *slash = names != NULL ? strchr(names + 3, '/') : NULL;
+
+	if (at == NULL)
+		return false;
+	if (slash != NULL && slash < at)
+		return memchr(names, '?', (size_t)(at - names)) == NULL;
+	at += 1;
+	return memchr(at, '@', strcspn(at, "?")) != NULL;
+}
+
+static bool port_is_number(const PQconninfoOption *options)
+{
+	for (; options->keyword != NULL; options++)
+		if (strcmp(options->keyword, "port") == 0 && options->val != NULL)
+			return options->val[strspn(options->val, "0123456789, ")] == '\0';
+	return true;
+}
+
+/* libpq's messages quote what was not understood, which may be the password: only what kind of
+ * message it is may be told. */
+static const char *syntax_problem(const char *message)
+{
+	static const char *const known[][2] = {
+		{"missing key/value separator",
+			"behind its ? stands something that is no NAME=VALUE"},
+		{"extra key/value separator",
+			"behind its ? an = is too many: within a value it is written %3D"},
+		{"invalid URI query parameter",
+			"behind its ? stands a name that is not a option of libpq"},
+		{"percent-encoded",
+			"a % is not followed by two hexadecimal digits: a % itself is written %25"},
+		{"%00", "it holds %00"},
+		{"]", "the brackets around an IPv6 address do not fit"},
+	};
+
+	for (size_t i = 0; message != NULL && i < sizeof known / sizeof *known; i++)
+		if (strstr(message, known[i][0]) != NULL)
+			return known[i][1];
+	return "libpq does not understand it";
+}
+
+int connect_check_url(const char *url, struct err *err)
+{
+	char *message = NULL;
+	PQconninfoOption *options;
+	bool port;
+
+	if (bare_signs(url))
+		return err_exit(err, EX_CONFIG,
+			"the database URL has an @ or a / too many: within a user's name, a "
+			"password or a database's "
+			"name they are written %%40 and %%2F");
+	options = PQconninfoParse(url, &message);
+	if (options == NULL) {
+		(void)err_exit(err, EX_CONFIG, "the database URL cannot be read: %s",
+			syntax_problem(message));
+		PQfreemem(message);
+		return -1;
+	}
+	port = port_is_number(options);
+	PQconninfoFree(options);
+	return port
+		? 0
+		: err_exit(err, EX_CONFIG,
+			  "the database URL's port is not a number; a password stands between a "
+			  "user's name and an @");
+}
+
+static void postgres_connect_settle(PGconn *pq, uint64_t timeout_ms);
+
+static void ignore_notice(void *argument, const PGresult *result)
+{
+	(void)argument;
+	(void)result; /* they may quote rows; a server can send them without end */
+}
+
+PGconn *connect_postgres(const char *url, uint64_t timeout_ms, char error[ERR_MESSAGE_MAX])
+{
+	char seconds[24];
+	/* The URL wins over what stands before it, and loses to what stands behind it. */
+	const char *names[] = {"application_name", "connect_timeout", "keepalives_idle",
+		"keepalives_interval", "keepalives_count", "tcp_user_timeout", "dbname",
+		"client_encoding", NULL};
+	const char *values[] = {"pierre-dbd", seconds, "30", "5", "3", "20000", url, "UTF8", NULL};
+	PGconn *pq;
+
+	(void)snprintf(
+		seconds, sizeof seconds, "%llu", (unsigned long long)((timeout_ms + 999) / 1000));
+	pq = PQconnectdbParams(names, values, 1);
+	if (pq == NULL || PQstatus(pq) != CONNECTION_OK) {
+		describe_failure(url, pq, error);
+		PQfinish(pq);
+		return NULL;
+	}
+	PQsetNoticeReceiver(pq, ignore_notice, NULL);
+	postgres_connect_settle(pq, timeout_ms);
+	if (PQstatus(pq) == CONNECTION_OK && PQtransactionStatus(pq) == PQTRANS_IDLE)
+		return pq;
+	if (PQstatus(pq) == CONNECTION_OK)
+		(void)snprintf(error, ERR_MESSAGE_MAX, "the server answered out of turn");
+	else
+		describe_failure(url, pq, error);
+	PQfinish(pq);
+	return NULL;
+}
+
+/* What a pooler's other clients may have left behind in a session, put back to what a new session
+ * would have, for the transaction alone. A role is none unless ALTER ROLE or ALTER DATABASE sets
+ * one. Warnings must come: one tells that a commit is not on the standby. */
+#define SETTINGS_SQL(select)                                                                       \
+	select " FROM (SELECT name, CASE name WHEN 'client_min_messages' THEN 'warning' ELSE "     \
+	       "reset_val END AS value FROM pg_settings WHERE name IN ('search_path', "            \
+	       "'client_min_messages', 'statement_timeout', 'lock_timeout', 'row_security', "      \
+	       "'standard_conforming_strings') UNION ALL SELECT 'role', COALESCE((SELECT "         \
+	       "substr(item, 6) FROM pg_db_role_setting, unnest(setconfig) AS item WHERE item "    \
+	       "LIKE 'role=%' AND setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = "       \
+	       "session_user)) AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE "         \
+	       "datname = current_database())) ORDER BY setrole DESC, setdatabase DESC LIMIT "     \
+	       "1), 'none')) AS settings"
+
+const char postgres_settings_sql[] = SETTINGS_SQL("SELECT set_config(name, value, true)");
+
+/* The settings themselves are read in more time than what was left behind may allow. */
+static const char begin[] = "BEGIN; SET LOCAL statement_timeout = 0";
+
+/* Within a transaction of the caller's, and where no pooler is, the settings are as they should be.
+ * `began`: else. */
+static PGresult *enter(PGconn *pq, bool *began)
+{
+	PGresult *result;
+
+	*began = false;
+	if (PQtransactionStatus(pq) != PQTRANS_IDLE || connect_is_direct(pq))
+		return NULL;
+	result = connect_ask(pq, begin);
+	if (PQresultStatus(result) == PGRES_COMMAND_OK) {
+		PQclear(result);
+		result = connect_ask(pq, postgres_settings_sql);
+	}
+	if (PQresultStatus(result) == PGRES_TUPLES_OK) {
+		PQclear(result);
+		*began = true;
+		return NULL;
+	}
+	PQclear(connect_ask(pq, "ROLLBACK"));
+	return result;
+}
+
+static PGresult *postgres_connect_leave(PGconn *pq, PGresult *result, bool began)
+{
+	PGresult *last;
+
+	if (!began)
+		return result;
+	last = connect_ask(pq, PQtransactionStatus(pq) == PQTRANS_INERROR ? "ROLLBACK" : "COMMIT");
+	if (PQresultStatus(last) == PGRES_COMMAND_OK) {
+		PQclear(last);
+		return result;
+	}
+	PQclear(result);
+	return last;
+}
+
+PGresult *connect_query(PGconn *pq, const char *sql, int count, const char *const *values)
+{
+	bool began;
+	PGresult *refused = enter(pq, &began);
+
+	if (refused != NULL)
+		return refused;
+	return postgres_connect_leave(
+		pq, PQexecParams(pq, sql, count, NULL, values, NULL, NULL, 0), began);
+}
+
+PGresult *connect_question(PGconn *pq, const char *sql)
+{
+	bool began;
+	PGresult *refused = enter(pq, &began);
+
+	return refused != NULL ? refused : postgres_connect_leave(pq, connect_ask(pq, sql), began);
+}
+
+int connect_settings(PGconn *pq, char **sql, struct err *err)
+{
+	PGresult *result = connect_question(pq,
+		SETTINGS_SQL(
+			"SELECT 'SELECT ' || string_agg(format('set_config(%L, %L, true)', name, "
+			"value), ', ' ORDER BY name)"));
+	bool good = PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1 &&
+		!PQgetisnull(result, 0, 0);
+
+	*sql = good ? strdup(PQgetvalue(result, 0, 0)) : NULL;
+	PQclear(result);
+	if (*sql != NULL)
+		return 0;
+	return good ? err_exit(err, EX_OSERR, "out of memory")
+		    : err_exit(err, EX_UNAVAILABLE, "the session's settings cannot be read");
+}
+
+/* libpq reads no more than it has room for. What is left of a TLS record, of up to 16 KiB, is
+ * OpenSSL's, and the socket empty: the next read must not wait for it. */
+bool connect_unread(PGconn *pq)
+{
+	const SSL *ssl = PQsslStruct(pq, "OpenSSL");
+
+	return ssl != NULL && SSL_pending(ssl) > 0;
+}
+
+/* PQexec with a bound, since a server can take a connection and then stay silent. */
+/* until: clock_ns */
+static PGresult *ask_until(PGconn *pq, const char *sql, uint64_t until)
+{
+	PGresult *last = NULL, *next;
+
+	if (PQsendQuery(pq, sql) != 1)
+		return NULL;
+	for (;;) {
+		while (PQisBusy(pq)) {
+			struct pollfd poller = {.fd = PQsocket(pq), .events = POLLIN};
+			uint64_t now = clock_ns();
+
+			if (now >= until) {
+				PQclear(last);
+				return NULL;
+			}
+			if ((connect_unread(pq) ||
+				    poll(&poller, 1, (int)((until - now) / 1000000) + 1) > 0) &&
+				PQconsumeInput(pq) != 1)
+				break;
+		}
+		next = PQgetResult(pq);
+		if (next == NULL)
+			return last;
+		/* Behind the server's last words comes libpq's, that the connection is gone. */
+		if (PQresultErrorField(last, PG_DIAG_SQLSTATE) != NULL &&
+			PQresultErrorField(next, PG_DIAG_SQLSTATE) == NULL) {
+			PQclear(next);
+			continue;
+		}
+		PQclear(last);
+		last = next;
+		if (PQresultStatus(last) >= PGRES_COPY_OUT &&
+			PQresultStatus(last) != PGRES_FATAL_ERROR &&
+			PQresultStatus(last) != PGRES_NONFATAL_ERROR)
+			return last;
+	}
+}
+
+PGresult *connect_ask(PGconn *pq, const char *sql)
+{
+	return ask_until(pq, sql, clock_ns() + ASK_S * UINT64_C(1000000000));
+}
+
+/* Marks a connection that no pooler stands between. It is never called, since each connection has
+ * a notice receiver. An event procedure would cost two allocations for each result. */
+static void direct_mark(void *argument, const char *message)
+{
+	(void)argument;
+	(void)message;
+}
+
+bool connect_is_direct(PGconn *pq)
+{
+	return PQsetNoticeProcessor(pq, NULL, NULL) == direct_mark; /* NULL changes nothing */
+}
+
+/* A pooler tells its clients numbers of its own making. The lock shows for as long as the session
+ * lasts that the database is in use; a pooler's session is not ours to change. */
+static void postgres_connect_settle(PGconn *pq, uint64_t timeout_ms)
+{
+	char sql[320];
+	PGresult *result;
+
+	(void)snprintf(sql, sizeof sql,
+		"SELECT CASE pg_backend_pid() WHEN %d THEN set_config('client_min_messages', "
+		"'warning', false) "
+		"|| pg_try_advisory_lock_shared(" POSTGRES_USE_LOCK ")::text END",
+		PQbackendPID(pq));
+	result = ask_until(pq, sql, clock_ns() + timeout_ms * 1000000);
+	if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1 &&
+		PQnfields(result) == 1 && !PQgetisnull(result, 0, 0))
+		(void)PQsetNoticeProcessor(pq, direct_mark, NULL);
+	PQclear(result);
+}
+
+bool connect_in_use(PGconn *pq)
+{
+	PGresult *result =
+		connect_ask(pq, "SELECT pg_try_advisory_lock_shared(" POSTGRES_USE_LOCK ")");
+	bool refused = PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1 &&
+		PQgetvalue(result, 0, 0)[0] == 'f';
+
+	PQclear(result);
+	return !refused;
+}
+
+/* In statement mode PgBouncer refuses a BEGIN and ends the connection. */
+int connect_check_pooler(PGconn *pq, struct err *err)
+{
+	PGresult *result = connect_ask(pq, "BEGIN");
+	bool statement_mode = strstr(PQresultErrorMessage(result), "statement pooling") != NULL,
+	     good = PQresultStatus(result) == PGRES_COMMAND_OK;
+
+	PQclear(result);
+	if (good)
+		PQclear(connect_ask(pq, "ROLLBACK"));
+	if (statement_mode)
+		return err_exit(err, EX_CONFIG,
+			"the pooler before the database runs each statement on any server "
+			"connection (PgBouncer: pool_mode = "
+			"statement): set pool_mode to transaction or session");
+	return good ? 0
+		    : err_exit(err, EX_UNAVAILABLE,
+			      "the pooler before the database refuses a transaction");
+}

@@ -1,0 +1,389 @@
+/* The key and the database: the proof that they fit, the count of sealings, changing the key.
+ * Blocking, on a connection that is not in pipeline mode; without prepared statements and settings
+ * of a session, so that a pooler may stand between. */
+#include "keys.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "../../../protocol/json/json.h"
+#include "../../../protocol/json/json_add.h"
+#include "../result.h"
+#include "connect.h"
+#include "migrate.h"
+
+enum { STEP_TRIES = 5 };
+
+_Static_assert(ROTATION_ROWS == 100, "the statements below say so");
+
+/* In words that name no SQL. */
+static int postgres_keys_failed(PGconn *pq, const PGresult *result, struct err *err)
+{
+	if (PQstatus(pq) != CONNECTION_OK || result == NULL)
+		return err_set(err, ERR_UNAVAILABLE, "the connection to the database was lost");
+	if (result_in_class(result, "42501")) {
+		char right[POSTGRES_RIGHT_MAX];
+
+		migrate_missing_right(pq, right);
+		return err_set(err, ERR_STORAGE, "the database role lacks the right to do this: %s",
+			right);
+	}
+	if (result_in_class(result, "53100"))
+		return err_set(err, ERR_STORAGE, "the database server's disk is full");
+	return err_set(err, ERR_UNAVAILABLE, "the database refused it, for now");
+}
+
+/* A statement with text parameters; NULL after setting err. */
+static PGresult *postgres_keys_query(
+	PGconn *pq, const char *sql, int count, const char *const *values, struct err *err)
+{
+	PGresult *result = connect_query(pq, sql, count, values);
+	ExecStatusType status = PQresultStatus(result);
+
+	if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)
+		return result;
+	(void)postgres_keys_failed(pq, result, err);
+	PQclear(result);
+	return NULL;
+}
+
+static int postgres_keys_execute(
+	PGconn *pq, const char *sql, int count, const char *const *values, struct err *err)
+{
+	PGresult *result = postgres_keys_query(pq, sql, count, values, err);
+
+	PQclear(result);
+	return result != NULL ? 0 : -1;
+}
+
+/* pierre_meta's value of a name within a result of names and values; NULL: none. */
+static const char *postgres_keys_value_of(const PGresult *result, const char *name)
+{
+	for (int i = 0; i < PQntuples(result); i++)
+		if (strcmp(PQgetvalue(result, i, 0), name) == 0)
+			return PQgetvalue(result, i, 1);
+	return NULL;
+}
+
+/* At the start. */
+static int refused(PGconn *pq, const PGresult *result, const char *what, struct err *err)
+{
+	char right[POSTGRES_RIGHT_MAX];
+
+	if (result == NULL || !result_in_class(result, "42501"))
+		return err_exit(err, EX_UNAVAILABLE, "%s: the database refused it", what);
+	migrate_missing_right(pq, right);
+	return err_exit(err, EX_CONFIG, "%s: the database role lacks the right to do this: %s",
+		what, right);
+}
+
+static PGresult *postgres_keys_read_meta(PGconn *pq, const struct seal *seal, struct err *err)
+{
+	char name[SEAL_COUNT_NAME], sql[160];
+	PGresult *result;
+
+	seal_count_name(seal, name); /* letters and digits: it needs no quoting */
+	(void)snprintf(sql, sizeof sql,
+		"SELECT key, value FROM pierre_meta WHERE key IN ('key_check', 'key_check_next', "
+		"'%s')",
+		name);
+	result = connect_question(pq, sql);
+	if (PQresultStatus(result) == PGRES_TUPLES_OK && PQnfields(result) == 2)
+		return result;
+	(void)refused(pq, result, "what is stored about the key cannot be read", err);
+	PQclear(result);
+	return NULL;
+}
+
+/* The value is base64 with a colon. `replace`: in place of one that is there. */
+static int store_check(
+	PGconn *pq, const char *name, const char *value, bool replace, struct err *err)
+{
+	char sql[320];
+	PGresult *result;
+	bool good;
+
+	(void)snprintf(sql, sizeof sql,
+		"INSERT INTO pierre_meta (key, value) VALUES ('%s', '%s') ON CONFLICT (key) DO %s",
+		name, value, replace ? "UPDATE SET value = EXCLUDED.value" : "NOTHING");
+	result = connect_question(pq, sql);
+	good = PQresultStatus(result) == PGRES_COMMAND_OK;
+	if (!good)
+		(void)refused(pq, result, "the key's check value cannot be stored", err);
+	PQclear(result);
+	return good ? 0 : -1;
+}
+
+/* Proves the keys by what is stored, and makes what is to be stored. */
+static int postgres_keys_prove(
+	PGconn *pq, struct seal *seal, char check[128], char next[128], struct err *err)
+{
+	char name[SEAL_COUNT_NAME];
+	PGresult *result = postgres_keys_read_meta(pq, seal, err);
+	int code = -1;
+
+	if (result == NULL)
+		return -1;
+	const struct rotation_checks checks = {postgres_keys_value_of(result, "key_check"),
+		postgres_keys_value_of(result, "key_check_next")};
+	seal_count_name(seal, name);
+	if (rotation_prove(seal, &checks, err) == 0) {
+		const char *count = postgres_keys_value_of(result, name);
+
+		seal_count_start(seal, count != NULL ? strtoull(count, NULL, 10) : 0);
+		rotation_begin_checks(seal, &checks, check, next);
+		code = 0;
+	}
+	PQclear(result);
+	return code;
+}
+
+int keys_prove_key_only(PGconn *pq, struct seal *seal, struct err *err)
+{
+	char check[128], next[128];
+
+	return postgres_keys_prove(pq, seal, check, next, err);
+}
+
+int keys_prove_key(PGconn *pq, struct seal *seal, struct err *err)
+{
+	char check[128], next[128];
+
+	if (postgres_keys_prove(pq, seal, check, next, err) < 0)
+		return -1;
+	if (check[0] == '\0' && next[0] == '\0')
+		return 0;
+	if ((check[0] != '\0' && store_check(pq, "key_check", check, false, err) < 0) ||
+		(next[0] != '\0' && store_check(pq, "key_check_next", next, true, err) < 0))
+		return -1;
+	/* Another daemon may have been faster, with another key: what counts is what stands there
+	 * now. */
+	return postgres_keys_prove(pq, seal, check, next, err);
+}
+
+int keys_count_seals(
+	PGconn *pq, const struct seal *seal, uint64_t added, uint64_t *stored, struct err *err)
+{
+	char name[SEAL_COUNT_NAME], number[24];
+	const char *const values[] = {name, number};
+	PGresult *result;
+
+	seal_count_name(seal, name);
+	(void)snprintf(number, sizeof number, "%" PRIu64, added);
+	result = postgres_keys_query(pq,
+		"INSERT INTO pierre_meta AS m (key, value) VALUES ($1, $2) ON CONFLICT (key) DO "
+		"UPDATE SET "
+		"value = (m.value::bigint + $2::bigint)::text RETURNING value",
+		2, values, err);
+	if (result == NULL)
+		return -1;
+	*stored = PQntuples(result) == 1 ? strtoull(PQgetvalue(result, 0, 0), NULL, 10) : 0;
+	PQclear(result);
+	return 0;
+}
+
+static void postgres_keys_read_token(
+	const PGresult *rows, int row, int which, struct rotation_token *token)
+{
+	int column = 1 + which * ROTATION_TOKEN_COLUMNS;
+
+	*token = (struct rotation_token){
+		.user = PQgetvalue(rows, row, 0), .provider = catalog_providers[which].name};
+	for (int i = 0; i < 3; i++) {
+		token->stored[i] = PQgetisnull(rows, row, column + i)
+			? NULL
+			: PQgetvalue(rows, row, column + i);
+		token->length[i] = (size_t)PQgetlength(rows, row, column + i);
+	}
+	token->whole = PQgetvalue(rows, row, column + 3)[0] == 't';
+}
+
+int keys_postgres_each_token(PGconn *pq,
+	int (*each)(void *argument, const struct rotation_token *token), void *argument,
+	struct err *err)
+{
+	char sql[ROTATION_SQL_MAX];
+	int result, rows = 1;
+
+	rotation_rows_sql("DECLARE tokens NO SCROLL CURSOR FOR ", "ORDER BY id", sql);
+	result = postgres_keys_execute(pq, sql, 0, NULL, err);
+	while (result == 0 && rows > 0) {
+		PGresult *some = postgres_keys_query(pq, "FETCH 500 FROM tokens", 0, NULL, err);
+
+		if (some == NULL)
+			return -1;
+		rows = PQntuples(some);
+		for (int row = 0; row < rows && result == 0; row++)
+			for (int which = 0; catalog_providers[which].name != NULL && result == 0;
+				which++) {
+				struct rotation_token token;
+
+				postgres_keys_read_token(some, row, which, &token);
+				result = each(argument, &token);
+			}
+		PQclear(some);
+	}
+	return result;
+}
+
+static void add_token_text(struct buffer *out, const char *name, const char *text, size_t length)
+{
+	json_add_name(out, name);
+	json_write_string(out, text, length);
+}
+
+/* An object of the array that the statement below takes apart. */
+static void postgres_keys_write_token(struct buffer *out, const struct rotation_token *token)
+{
+	static const char *const names[] = {"a", "r", "n"}, *const old_names[] = {"oa", "ob", "oc"};
+
+	if (out->length == 0)
+		json_add_array(out, NULL);
+	json_add_object(out, NULL);
+	json_add_text(out, "id", token->user);
+	for (int i = 0; i < 3; i++) {
+		add_token_text(out, names[i], token->sealed[i], token->sealed_length[i]);
+		add_token_text(out, old_names[i], token->stored[i], token->length[i]);
+	}
+	json_add_end(out, '}');
+}
+
+/* All of one provider in one statement, and each only if it is still what it was. */
+static int write_tokens(PGconn *pq, struct rotation *rotation, const char *provider,
+	struct buffer *tokens, uint64_t count, struct err *err)
+{
+	const char *const values[] = {tokens->data};
+	char sql[1000];
+	PGresult *result;
+
+	buffer_append(tokens, "]", 2); /* with its NUL */
+	if (tokens->failure != BUFFER_OK)
+		return err_set(err, ERR_INTERNAL, "out of memory");
+	/* The rows are locked in the order in which all others lock them. */
+	(void)snprintf(sql, sizeof sql,
+		"WITH v AS MATERIALIZED (SELECT v.* FROM jsonb_to_recordset($1::jsonb) "
+		"AS v(id uuid, a text, r text, n text, oa text, ob text, oc text)), "
+		"held AS MATERIALIZED (SELECT id FROM users WHERE id IN (SELECT id FROM v) ORDER "
+		"BY id FOR NO KEY UPDATE) "
+		"UPDATE users AS u SET %s_access_token = v.a, %s_refresh_token = v.r, %s_nonce = "
+		"v.n FROM v JOIN held USING (id) "
+		"WHERE u.id = v.id AND u.%s_access_token = v.oa AND u.%s_refresh_token = v.ob "
+		"AND u.%s_nonce = v.oc",
+		provider, provider, provider, provider, provider, provider);
+	for (int tries = 0;; tries++) {
+		result = connect_query(pq, sql, 1, values);
+		if (PQresultStatus(result) == PGRES_COMMAND_OK || !result_in_class(result, "40") ||
+			tries == STEP_TRIES)
+			break;
+		PQclear(result); /* it and other transactions waited for one another */
+	}
+	if (PQresultStatus(result) != PGRES_COMMAND_OK) {
+		(void)postgres_keys_failed(pq, result, err);
+		PQclear(result);
+		return -1;
+	}
+	rotation_wrote(rotation, count, strtoull(PQcmdTuples(result), NULL, 10));
+	PQclear(result);
+	return 0;
+}
+
+/* The tokens of one provider in these rows. */
+static int do_provider(PGconn *pq, struct rotation *rotation, struct seal *seal,
+	const PGresult *rows, int which, struct err *err)
+{
+	struct arena arena = {.wipe = true};
+	struct buffer tokens = {0};
+	uint64_t count = 0;
+	int result = 0;
+
+	for (int row = 0; row < PQntuples(rows) && result >= 0; row++) {
+		struct rotation_token token;
+
+		postgres_keys_read_token(rows, row, which, &token);
+		result = rotation_look(rotation, seal, &arena, &token, err);
+		if (result > 0) {
+			postgres_keys_write_token(&tokens, &token);
+			count++;
+		}
+	}
+	if (result >= 0 && count > 0)
+		result = write_tokens(
+			pq, rotation, catalog_providers[which].name, &tokens, count, err);
+	buffer_free(&tokens);
+	arena_free(&arena);
+	return result < 0 ? -1 : 0;
+}
+
+/* All is under the key in use: it alone is asked for from now on. */
+static int postgres_keys_write_end(PGconn *pq, const struct seal *seal, struct err *err)
+{
+	char check[128];
+	const char *const values[] = {check};
+	PGresult *stored = postgres_keys_read_meta(pq, seal, err);
+	bool current;
+
+	if (stored == NULL)
+		return err_set(err, ERR_UNAVAILABLE, "the connection to the database was lost");
+	const char *old = postgres_keys_value_of(stored, "key_check");
+	current = old != NULL && seal_check_matches(seal, old, strlen(old)) &&
+		postgres_keys_value_of(stored, "key_check_next") == NULL;
+	PQclear(stored);
+	if (current)
+		return 0;
+	(void)seal_check_make(seal, check);
+	return postgres_keys_execute(pq,
+		"WITH gone AS (DELETE FROM pierre_meta WHERE key = 'key_check_next') INSERT INTO "
+		"pierre_meta (key, value) "
+		"VALUES ('key_check', $1) ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value",
+		1, values, err);
+}
+
+static int count_users(PGconn *pq, struct rotation *rotation, struct err *err)
+{
+	PGresult *result = postgres_keys_query(pq, "SELECT count(*) FROM users", 0, NULL, err);
+
+	if (result == NULL)
+		return -1;
+	rotation->users = strtoull(PQgetvalue(result, 0, 0), NULL, 10);
+	PQclear(result);
+	return 0;
+}
+
+int keys_postgres_rotate(PGconn *pq, struct seal *seal, struct rotation *rotation, struct err *err)
+{
+	struct rotation next = *rotation;
+	const char *const values[] = {next.after};
+	PGresult *rows;
+	uint64_t stored, added;
+	char sql[ROTATION_SQL_MAX];
+	bool first;
+	int result = 0;
+
+	rotation_step(&next);
+	if (next.users == 0 && count_users(pq, &next, err) < 0)
+		return -1;
+	first = next.after[0] == '\0';
+	rotation_rows_sql("",
+		first ? "ORDER BY id LIMIT 100" : "WHERE id > $1::uuid ORDER BY id LIMIT 100", sql);
+	rows = postgres_keys_query(pq, sql, first ? 0 : 1, first ? NULL : values, err);
+	if (rows == NULL)
+		return -1;
+	for (int which = 0; catalog_providers[which].name != NULL && result == 0; which++)
+		result = do_provider(pq, &next, seal, rows, which, err);
+	for (int row = 0; row < PQntuples(rows) && result == 0; row++)
+		result = rotation_passed(&next, PQgetvalue(rows, row, 0), err);
+	if (result == 0 && rotation_ended(&next, (unsigned)PQntuples(rows)))
+		result = postgres_keys_write_end(pq, seal, err);
+	PQclear(rows);
+	added = seal_count_wanted(seal);
+	if (added > 0 && keys_count_seals(pq, seal, added, &stored, NULL) == 0)
+		seal_count_stored(seal, added, stored);
+	else if (added > 0)
+		seal_count_failed(seal);
+	if (result == 0)
+		*rotation = next;
+	return result;
+}

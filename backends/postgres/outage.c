@@ -1,0 +1,69 @@
+#include "outage.h"
+
+#include <stdio.h>
+#include <sys/random.h>
+#include <sys/types.h>
+#include <syslog.h>
+
+#include "../../protocol/value.h"
+#include "pg_store.h"
+
+static const uint64_t millisecond = 1000000;
+
+bool outage_connected(const struct postgres_store *store)
+{
+	for (unsigned i = 0; i < store->connection_limit; i++)
+		if (store->connections[i].state == PG_CONNECTION_IDLE ||
+			pg_connection_has_batch(&store->connections[i]))
+			return true;
+	return false;
+}
+
+void outage_note(struct postgres_store *store, const char *text)
+{
+	(void)snprintf(store->last_error, sizeof store->last_error, "%s", text);
+	store->last_error_at = timestamp_now();
+	if (failure_log_note(&store->failure_log, text, clock_ns()))
+		store->settings.log(LOG_WARNING,
+			"trouble with the database connection (failed attempts: %u): %s",
+			store->failures, text);
+}
+
+/* The last error may be long over: its time tells. */
+void outage_cause(const struct postgres_store *store, char out[ERR_MESSAGE_MAX])
+{
+	char at[TIMESTAMP_TEXT_MAX];
+
+	if (store->last_error[0] == '\0') {
+		(void)snprintf(out, ERR_MESSAGE_MAX,
+			outage_connected(store) ? "all connections are in use"
+						: "no connection yet");
+		return;
+	}
+	(void)timestamp_format(store->last_error_at, at);
+	(void)snprintf(out, ERR_MESSAGE_MAX, "%.225s (at %s)", store->last_error, at);
+}
+
+/* 50 ms, doubling to 2 s, of which up to a half is left to chance. */
+uint64_t outage_backoff(unsigned failures)
+{
+	uint64_t delay = (uint64_t)50 << (failures > 6 ? 6 : failures - 1);
+	uint32_t chance = 0;
+
+	if (delay > 2000)
+		delay = 2000;
+	if (getrandom(&chance, sizeof chance, GRND_NONBLOCK) != (ssize_t)sizeof chance)
+		chance = (uint32_t)clock_ns();
+	return (delay / 2 + chance % (delay / 2 + 1)) * millisecond;
+}
+
+/* Its clients are accepted all the same: what waits is held back as after a connect that failed. */
+void outage_unserved(struct postgres_store *store)
+{
+	uint64_t now = clock_ns();
+
+	if (store->unserved > 0 && now < store->hold_until)
+		return;
+	store->unserved++;
+	store->hold_until = store->retry_at = now + outage_backoff(store->unserved);
+}

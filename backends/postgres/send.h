@@ -1,0 +1,13 @@
+/* A batch on its way out: its statements, and what will answer them. */
+#ifndef PIERRE_PG_SEND_H
+#define PIERRE_PG_SEND_H
+
+#include <stdbool.h>
+
+struct pg_connection;
+struct postgres_store;
+
+/* False: libpq refused, or out of memory. */
+bool send_batch(struct postgres_store *store, struct pg_connection *connection);
+
+#endif

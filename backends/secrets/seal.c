@@ -1,0 +1,430 @@
+#include "seal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sodium.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "../../protocol/value.h"
+#include "base64.h"
+
+/* The expanded key stands in guarded memory of its own; this struct holds nothing secret. */
+struct seal {
+	crypto_aead_aes256gcm_state *state;
+	struct seal *previous; /* opens what this one does not; NULL: none */
+	unsigned char fingerprint[8];
+	bool locked;
+	atomic_uint holders;
+	atomic_uint_fast64_t sealed, opened; /* since the start */
+	atomic_uint_fast64_t used,
+		reserved; /* of the key's life: sealed, and written down in the database */
+	atomic_bool reserving;
+};
+
+/* Written down at a time. What is left of a block when the process ends counts as used. */
+enum { BLOCK_MIN = 1024, BLOCK_MAX = 65536 };
+
+static_assert(SEAL_KEY_BYTES == crypto_aead_aes256gcm_KEYBYTES, "key size");
+static_assert(SEAL_NONCE_BYTES == crypto_aead_aes256gcm_NPUBBYTES, "nonce size");
+static_assert(SEAL_TAG_BYTES == crypto_aead_aes256gcm_ABYTES, "tag size");
+
+/* Sealed under the key at first start; what it says is no secret, that it opens proves the key. */
+static const char check_text[] = "pierre-dbd key check";
+
+/* One way: a hash of a constant under the key. */
+static void make_fingerprint(struct seal *seal, const unsigned char key[SEAL_KEY_BYTES])
+{
+	static const char text[] = "pierre-dbd key fingerprint";
+	unsigned char hash[crypto_generichash_BYTES];
+
+	(void)crypto_generichash(hash, sizeof hash, (const unsigned char *)text, sizeof text - 1,
+		key, SEAL_KEY_BYTES);
+	memcpy(seal->fingerprint, hash, sizeof seal->fingerprint);
+}
+
+int seal_new(struct seal **ret, unsigned char key[SEAL_KEY_BYTES], bool must_lock, struct err *err)
+{
+	struct seal *seal = NULL;
+
+	if (sodium_init() < 0) {
+		err_exit(err, EX_UNAVAILABLE, "libsodium could not be initialised");
+		goto fail;
+	}
+	if (!crypto_aead_aes256gcm_is_available()) {
+		err_exit(err, EX_UNAVAILABLE,
+			"this machine's CPU has no AES instructions (AES-NI and PCLMUL), which "
+			"the token format needs");
+		goto fail;
+	}
+	seal = calloc(1, sizeof *seal);
+	if (seal != NULL) {
+		atomic_init(&seal->holders, 1);
+		seal->state = sodium_malloc(sizeof *seal->state);
+	}
+	if (seal == NULL || seal->state == NULL) {
+		err_exit(err, EX_OSERR, "no memory for the encryption key");
+		goto fail;
+	}
+	/* sodium_malloc succeeds even when its mlock fails, so ask again and look. */
+	seal->locked = sodium_mlock(seal->state, sizeof *seal->state) == 0;
+	if (!seal->locked && must_lock) {
+		err_exit(err, EX_CONFIG,
+			"the encryption key cannot be locked in memory (%s): raise the limit on "
+			"locked memory (ulimit -l, "
+			"LimitMEMLOCK=)",
+			strerror(errno));
+		goto fail;
+	}
+	crypto_aead_aes256gcm_beforenm(seal->state, key);
+	make_fingerprint(seal, key);
+	sodium_memzero(key, SEAL_KEY_BYTES);
+	sodium_mprotect_readonly(seal->state);
+	*ret = seal;
+	return 0;
+fail:
+	sodium_memzero(key, SEAL_KEY_BYTES);
+	seal_free(seal);
+	return -1;
+}
+
+struct seal *seal_hold(struct seal *seal)
+{
+	atomic_fetch_add(&seal->holders, 1);
+	return seal;
+}
+
+void seal_free(struct seal *seal)
+{
+	if (seal == NULL || atomic_fetch_sub(&seal->holders, 1) > 1)
+		return;
+	seal_free(seal->previous);
+	sodium_free(seal->state); /* wipes */
+	free(seal);
+}
+
+int seal_add_previous(struct seal *seal, struct seal *previous, struct err *err)
+{
+	if (memcmp(seal->fingerprint, previous->fingerprint, sizeof seal->fingerprint) == 0) {
+		seal_free(previous);
+		return err_exit(err, EX_CONFIG,
+			"the previous encryption key is the same as the encryption key: give the "
+			"one that was in use "
+			"before, or none");
+	}
+	seal->previous = previous;
+	return 0;
+}
+
+const struct seal *seal_previous(const struct seal *seal)
+{
+	return seal->previous;
+}
+
+/* Strict standard base64. libsodium by itself takes bytes beyond ASCII for + and /. */
+static bool from_base64(
+	unsigned char *bytes, size_t size, const char *text, size_t length, size_t *out_length)
+{
+	for (size_t i = 0; i < length; i++)
+		if ((text[i] & 0x80) != 0)
+			return false;
+	return sodium_base642bin(bytes, size, text, length, NULL, out_length, NULL,
+		       sodium_base64_VARIANT_ORIGINAL) == 0;
+}
+
+int seal_key_parse(
+	const char *text, size_t length, unsigned char key[SEAL_KEY_BYTES], struct err *err)
+{
+	size_t got = 0;
+
+	while (length > 0 &&
+		(text[length - 1] == '\n' || text[length - 1] == '\r' || text[length - 1] == ' '))
+		length--; /* a key file ends with a newline */
+	if (length == 0)
+		return err_exit(err, EX_CONFIG,
+			"the encryption key is empty: it must be 32 bytes in standard base64 "
+			"(44 characters); `pierre-dbd --generate-key` makes one");
+	if (sodium_init() < 0 || !from_base64(key, SEAL_KEY_BYTES, text, length, &got) ||
+		got != SEAL_KEY_BYTES) {
+		sodium_memzero(key, SEAL_KEY_BYTES);
+		return err_exit(err, EX_CONFIG,
+			"the encryption key is not 32 bytes in standard base64 (44 characters, "
+			"padded with =); "
+			"`pierre-dbd --generate-key` makes one");
+	}
+	return 0;
+}
+
+void seal_key_generate(char out[45])
+{
+	unsigned char key[SEAL_KEY_BYTES];
+
+	if (sodium_init() < 0)
+		abort();
+	randombytes_buf(key, sizeof key);
+	sodium_bin2base64(out, 45, key, sizeof key, sodium_base64_VARIANT_ORIGINAL);
+	sodium_memzero(key, sizeof key);
+}
+
+void seal_encrypt(const struct seal *seal, const unsigned char nonce[SEAL_NONCE_BYTES],
+	const void *plain, size_t length, const void *ad, size_t ad_length, unsigned char *out)
+{
+	unsigned long long got = 0;
+	int failed = crypto_aead_aes256gcm_encrypt_afternm(
+		out, &got, plain, length, ad, ad_length, NULL, nonce, seal->state);
+
+	assert(failed == 0 && got == length + SEAL_TAG_BYTES);
+	(void)failed;
+}
+
+bool seal_decrypt(const struct seal *seal, const unsigned char nonce[SEAL_NONCE_BYTES],
+	const void *sealed, size_t length, const void *ad, size_t ad_length, unsigned char *out)
+{
+	unsigned long long got = 0;
+
+	return length >= SEAL_TAG_BYTES &&
+		crypto_aead_aes256gcm_decrypt_afternm(
+			out, &got, NULL, sealed, length, ad, ad_length, nonce, seal->state) == 0;
+}
+
+/* Seals one text into base64 in the arena. NULL when out of memory. */
+static char *seal_text(struct seal *seal, struct arena *arena, const unsigned char *nonce,
+	const char *text, size_t length, size_t *out_length)
+{
+	size_t sealed_length = length + SEAL_TAG_BYTES;
+	unsigned char *sealed = arena_alloc(arena, sealed_length);
+	char *base64 = arena_alloc(arena, BASE64_LENGTH(sealed_length) + 1);
+
+	if (sealed == NULL || base64 == NULL)
+		return NULL;
+	seal_encrypt(seal, nonce, text, length, NULL, 0, sealed);
+	base64_encode(sealed, sealed_length, base64);
+	*out_length = BASE64_LENGTH(sealed_length);
+	atomic_fetch_add_explicit(&seal->sealed, 1, memory_order_relaxed);
+	return base64;
+}
+
+static bool take_nonces(struct seal *seal, uint64_t count)
+{
+	uint64_t used = atomic_fetch_add_explicit(&seal->used, count, memory_order_relaxed);
+
+	if (used + count <= SEAL_LIMIT)
+		return true;
+	atomic_fetch_sub_explicit(&seal->used, count, memory_order_relaxed);
+	return false;
+}
+
+int seal_token(struct seal *seal, struct arena *arena, const char *access, size_t access_length,
+	const char *refresh, size_t refresh_length, const char *out[3], size_t out_length[3],
+	struct err *err)
+{
+	unsigned char nonces[2 * SEAL_NONCE_BYTES];
+	char *nonce_text = arena_alloc(arena, SEAL_NONCE_TEXT + 1);
+
+	if (!take_nonces(seal, 2))
+		return err_set(err, ERR_STORAGE,
+			"the encryption key has sealed 2^32 texts, which is all that is safe: it "
+			"must be changed "
+			"(pierre-dbctl rotate-key)");
+	randombytes_buf(nonces, sizeof nonces);
+	out[0] = seal_text(seal, arena, nonces, access, access_length, &out_length[0]);
+	out[1] = seal_text(
+		seal, arena, nonces + SEAL_NONCE_BYTES, refresh, refresh_length, &out_length[1]);
+	if (out[0] == NULL || out[1] == NULL || nonce_text == NULL)
+		return err_set(err, ERR_INTERNAL, "out of memory");
+	base64_encode(nonces, sizeof nonces, nonce_text);
+	out[2] = nonce_text;
+	out_length[2] = SEAL_NONCE_TEXT;
+	return 0;
+}
+
+/* Strict standard base64 of `length` characters into memory of the arena; NULL when it is none or
+ * out of memory. */
+static unsigned char *decode_base64(
+	struct arena *arena, const char *text, size_t length, size_t *out_length)
+{
+	unsigned char *bytes = arena_alloc(arena, length / 4 * 3 + 1);
+
+	return bytes != NULL && base64_decode(text, length, bytes, out_length) ? bytes : NULL;
+}
+
+static const char refusal[] =
+	"the stored token cannot be opened: it was sealed with another key or altered";
+
+/* One text of a token by the key in use, else by the previous one; *key tells which. 1: neither
+ * opens it. */
+static int open_text(struct seal *seal, struct arena *arena, const unsigned char *nonce,
+	const unsigned char *bytes, size_t size, const struct seal **key, const char **plain,
+	size_t *plain_length, struct err *err)
+{
+	unsigned char *out = arena_alloc(arena, size);
+
+	if (out == NULL)
+		return err_set(err, ERR_INTERNAL, "out of memory");
+	*key = seal;
+	while (*key != NULL && !seal_decrypt(*key, nonce, bytes, size, NULL, 0, out))
+		*key = (*key)->previous;
+	*plain_length = size - SEAL_TAG_BYTES;
+	if (*key == NULL || !utf8_valid((const char *)out, *plain_length))
+		return 1;
+	out[*plain_length] = '\0'; /* over the tag's room */
+	*plain = (const char *)out;
+	return 0;
+}
+
+/* The same from the stored texts. */
+static int open_stored(struct seal *seal, struct arena *arena, const char *sealed, size_t length,
+	const char *nonce, size_t nonce_length, int part, const struct seal **key,
+	const char **plain, size_t *plain_length, struct err *err)
+{
+	size_t nonces_size = 0, bytes_size = 0;
+	unsigned char *nonces = decode_base64(arena, nonce, nonce_length, &nonces_size);
+	unsigned char *bytes = decode_base64(arena, sealed, length, &bytes_size);
+
+	if (nonces == NULL || nonces_size != (size_t)2 * SEAL_NONCE_BYTES || bytes == NULL ||
+		bytes_size < SEAL_TAG_BYTES)
+		return 1;
+	return open_text(seal, arena, nonces + (size_t)part * SEAL_NONCE_BYTES, bytes, bytes_size,
+		key, plain, plain_length, err);
+}
+
+int seal_open(struct seal *seal, struct arena *arena, const char *sealed, size_t length,
+	const char *nonce, size_t nonce_length, int part, const char **plain, size_t *plain_length,
+	struct err *err)
+{
+	const struct seal *key;
+	int result = open_stored(seal, arena, sealed, length, nonce, nonce_length, part, &key,
+		plain, plain_length, err);
+
+	/* One text for every cause: which part of a forgery was wrong helps only its author. */
+	if (result > 0)
+		return err_set(err, ERR_DECRYPTION_FAILED, "%s", refusal);
+	if (result == 0)
+		atomic_fetch_add_explicit(&seal->opened, 1, memory_order_relaxed);
+	return result;
+}
+
+int seal_again(struct seal *seal, struct arena *arena, const char *const stored[3],
+	const size_t length[3], enum seal_fit *fit, const char *out[3], size_t out_length[3],
+	struct err *err)
+{
+	const struct seal *key[2];
+	const char *plain[2];
+	size_t plain_length[2];
+
+	for (int part = 0; part < 2; part++) {
+		int result = open_stored(seal, arena, stored[part], length[part], stored[2],
+			length[2], part, &key[part], &plain[part], &plain_length[part], err);
+
+		*fit = SEAL_NEITHER;
+		if (result != 0)
+			return result < 0 ? -1 : 0;
+	}
+	*fit = key[0] == seal && key[1] == seal ? SEAL_CURRENT : SEAL_OLDER;
+	if (*fit == SEAL_CURRENT)
+		return 0;
+	return seal_token(seal, arena, plain[0], plain_length[0], plain[1], plain_length[1], out,
+		out_length, err);
+}
+
+int seal_check_make(const struct seal *seal, char out[128])
+{
+	unsigned char nonce[SEAL_NONCE_BYTES], sealed[sizeof check_text - 1 + SEAL_TAG_BYTES];
+
+	randombytes_buf(nonce, sizeof nonce);
+	seal_encrypt(seal, nonce, check_text, sizeof check_text - 1, NULL, 0, sealed);
+	sodium_bin2base64(out, 128, nonce, sizeof nonce, sodium_base64_VARIANT_ORIGINAL);
+	size_t used = strlen(out);
+	out[used++] = ':';
+	sodium_bin2base64(
+		out + used, 128 - used, sealed, sizeof sealed, sodium_base64_VARIANT_ORIGINAL);
+	return 0;
+}
+
+bool seal_check_matches(const struct seal *seal, const char *text, size_t length)
+{
+	unsigned char nonce[SEAL_NONCE_BYTES], sealed[128], plain[128];
+	const char *colon = memchr(text, ':', length);
+	size_t nonce_length = 0, sealed_length = 0;
+
+	if (colon == NULL)
+		return false;
+	if (!from_base64(nonce, sizeof nonce, text, (size_t)(colon - text), &nonce_length) ||
+		!from_base64(sealed, sizeof sealed, colon + 1, length - (size_t)(colon + 1 - text),
+			&sealed_length))
+		return false;
+	return nonce_length == sizeof nonce &&
+		sealed_length == sizeof check_text - 1 + SEAL_TAG_BYTES &&
+		seal_decrypt(seal, nonce, sealed, sealed_length, NULL, 0, plain) &&
+		memcmp(plain, check_text, sizeof check_text - 1) == 0;
+}
+
+void seal_fingerprint(const struct seal *seal, char out[17])
+{
+	(void)sodium_bin2hex(out, 17, seal->fingerprint, sizeof seal->fingerprint);
+}
+
+bool seal_locked(const struct seal *seal)
+{
+	return seal->locked;
+}
+
+uint64_t seal_count(const struct seal *seal)
+{
+	return atomic_load_explicit(&seal->sealed, memory_order_relaxed);
+}
+
+uint64_t seal_opened(const struct seal *seal)
+{
+	return atomic_load_explicit(&seal->opened, memory_order_relaxed);
+}
+
+void seal_count_start(struct seal *seal, uint64_t stored)
+{
+	atomic_store(&seal->used, stored);
+	atomic_store(&seal->reserved, stored);
+}
+
+uint64_t seal_count_wanted(struct seal *seal)
+{
+	uint64_t sealed = atomic_load_explicit(&seal->sealed, memory_order_relaxed),
+		 used = atomic_load_explicit(&seal->used, memory_order_relaxed);
+	uint64_t reserved = atomic_load_explicit(&seal->reserved, memory_order_relaxed);
+	uint64_t block = sealed < BLOCK_MIN ? BLOCK_MIN : sealed > BLOCK_MAX ? BLOCK_MAX : sealed;
+
+	if (sealed == 0 || reserved >= used + block / 2 || atomic_exchange(&seal->reserving, true))
+		return 0;
+	return block + (used > reserved ? used - reserved : 0);
+}
+
+void seal_count_stored(struct seal *seal, uint64_t added, uint64_t stored)
+{
+	uint64_t reserved = atomic_load(&seal->reserved);
+
+	/* What is more than was known and added now was added by other daemons: it lies before this
+	 * one's block. */
+	if (stored > reserved + added)
+		atomic_fetch_add(&seal->used, stored - added - reserved);
+	else
+		stored = reserved + added;
+	atomic_store(&seal->reserved, stored);
+	atomic_store(&seal->reserving, false);
+}
+
+void seal_count_failed(struct seal *seal)
+{
+	atomic_store(&seal->reserving, false);
+}
+
+uint64_t seal_count_total(const struct seal *seal)
+{
+	return atomic_load_explicit(&seal->used, memory_order_relaxed);
+}
+
+void seal_count_name(const struct seal *seal, char out[SEAL_COUNT_NAME])
+{
+	memcpy(out, "sealed:", 7);
+	seal_fingerprint(seal, out + 7);
+}

@@ -1,0 +1,67 @@
+#include "path.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+/* The bytes that SQLite's own locks are on. */
+enum { SQLITE_LOCK_FIRST = 0x40000000, SQLITE_LOCK_COUNT = 512 };
+
+char *path_beside(const char *path, const char *end)
+{
+	char *name;
+
+	return asprintf(&name, "%s%s", path, end) >= 0 ? name : NULL;
+}
+
+/* A new name lasts only once the folder that holds it is on the disk. */
+int path_sync_folder(const char *path, struct err *err)
+{
+	const char *slash = strrchr(path, '/');
+	char *parent = slash == NULL ? strdup(".")
+				     : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	int fd = parent != NULL ? open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1, result = 0;
+
+	/* One that may be written and not read, or that cannot be synced at all, is as good as it
+	 * gets. */
+	if (fd >= 0 && fsync(fd) != 0 && (errno == EIO || errno == ENOSPC || errno == EDQUOT))
+		result = err_exit(err, EX_IOERR, "the folder %s cannot be made durable: %s", path,
+			strerror(errno));
+	if (fd >= 0)
+		(void)close(fd);
+	free(parent);
+	return result;
+}
+
+char *path_real(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *real = realpath(path, NULL), *folder, *above;
+
+	if (real != NULL || errno != ENOENT)
+		return real;
+	folder = slash == NULL ? strdup(".")
+			       : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	above = folder != NULL ? realpath(folder, NULL) : NULL;
+	free(folder);
+	if (above == NULL ||
+		asprintf(&real, "%s/%s", strcmp(above, "/") == 0 ? "" : above,
+			slash != NULL ? slash + 1 : path) < 0)
+		real = NULL;
+	free(above);
+	return real;
+}
+
+bool path_in_use(int fd)
+{
+	struct flock lock = {.l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = SQLITE_LOCK_FIRST,
+		.l_len = SQLITE_LOCK_COUNT};
+
+	return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}

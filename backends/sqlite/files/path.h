@@ -1,0 +1,18 @@
+/* The names of files and folders. Thread: no state. */
+#ifndef PIERRE_SQLITE_PATH_H
+#define PIERRE_SQLITE_PATH_H
+
+#include <stdbool.h>
+
+#include "../../../protocol/error.h"
+
+/* The real path of a file that may not exist yet, to be freed; NULL: errno says why. */
+char *path_real(const char *path);
+/* PATH with `end` behind it, to be freed; NULL: out of memory. */
+char *path_beside(const char *path, const char *end);
+/* Makes a change of the folder's names durable. */
+int path_sync_folder(const char *path, struct err *err);
+/* Whether a program has the file open through SQLite. */
+bool path_in_use(int fd);
+
+#endif

@@ -1,0 +1,153 @@
+#include "functions.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../protocol/json/json.h"
+#include "../../protocol/value.h"
+
+/* micros(text): a stored time as microseconds, for comparing with the generated …_us columns. */
+static void micros_function(sqlite3_context *context, int count, sqlite3_value **arguments)
+{
+	const char *text = (const char *)sqlite3_value_text(arguments[0]);
+	int64_t micros;
+
+	(void)count;
+	if (text != NULL &&
+		timestamp_parse_stored(text, (size_t)sqlite3_value_bytes(arguments[0]), &micros))
+		sqlite3_result_int64(context, micros);
+}
+
+/* Begins the error of a statement that met a value of another kind; the column and the row's id
+ * follow. */
+static const char unsound[] = "unsound value: ";
+
+static void fail_unsound(
+	sqlite3_context *context, sqlite3_value *column_value, sqlite3_value *id_value)
+{
+	const char *column = (const char *)sqlite3_value_text(column_value),
+		   *id = (const char *)sqlite3_value_text(id_value);
+	char *message = column != NULL
+		? sqlite3_mprintf("%s%s %s", unsound, column, id != NULL ? id : "")
+		: NULL;
+
+	if (message != NULL)
+		sqlite3_result_error(context, message, -1);
+	else
+		sqlite3_result_error_nomem(context);
+	sqlite3_free(message);
+}
+
+/* unsound(column, id): ends a statement that would count a value of another kind. */
+static void unsound_function(sqlite3_context *context, int count, sqlite3_value **arguments)
+{
+	(void)count;
+	fail_unsound(context, arguments[0], arguments[1]);
+}
+
+static void give_json(sqlite3_context *context, struct buffer *text)
+{
+	if (text->failure == BUFFER_OK)
+		sqlite3_result_text(context, text->data, (int)text->length, SQLITE_TRANSIENT);
+	else
+		sqlite3_result_error_nomem(context);
+	buffer_free(text);
+}
+
+/* real_text(number, column, id): the shortest decimal that reads back, which SQLite's own fifteen
+ * digits are not. */
+static void real_text_function(sqlite3_context *context, int count, sqlite3_value **arguments)
+{
+	struct buffer text = {0};
+	int type = sqlite3_value_type(arguments[0]);
+
+	(void)count;
+	if ((type != SQLITE_FLOAT && type != SQLITE_INTEGER) ||
+		!isfinite(sqlite3_value_double(arguments[0]))) {
+		fail_unsound(context, arguments[1], arguments[2]);
+		return;
+	}
+	json_write_real(&text, sqlite3_value_double(arguments[0]));
+	give_json(context, &text);
+}
+
+/* uuid_valid(id) */
+static void uuid_valid_function(sqlite3_context *context, int count, sqlite3_value **arguments)
+{
+	bool is_text = sqlite3_value_type(arguments[0]) == SQLITE_TEXT;
+	const char *text = is_text ? (const char *)sqlite3_value_text(arguments[0]) : NULL;
+	char uuid[UUID_TEXT];
+
+	(void)count;
+	sqlite3_result_int(context,
+		text != NULL && uuid_parse(text, (size_t)sqlite3_value_bytes(arguments[0]), uuid));
+}
+
+/* whole_text(number, column, id) */
+static void whole_text_function(sqlite3_context *context, int count, sqlite3_value **arguments)
+{
+	struct buffer text = {0};
+
+	(void)count;
+	if (sqlite3_value_type(arguments[0]) != SQLITE_INTEGER) {
+		fail_unsound(context, arguments[1], arguments[2]);
+		return;
+	}
+	json_write_integer(&text, sqlite3_value_int64(arguments[0]));
+	give_json(context, &text);
+}
+
+/* word_text(text, column, id): as a JSON string. */
+static void word_text_function(sqlite3_context *context, int count, sqlite3_value **arguments)
+{
+	struct buffer text = {0};
+	bool is_text = sqlite3_value_type(arguments[0]) == SQLITE_TEXT;
+	const char *word = is_text ? (const char *)sqlite3_value_text(arguments[0]) : NULL;
+	size_t length = word != NULL ? (size_t)sqlite3_value_bytes(arguments[0]) : 0;
+
+	(void)count;
+	if (is_text && word == NULL) {
+		sqlite3_result_error_nomem(context);
+	} else if (!is_text || !utf8_valid(word, length)) {
+		fail_unsound(context, arguments[1], arguments[2]);
+	} else {
+		json_write_string(&text, word, length);
+		give_json(context, &text);
+	}
+}
+
+static const struct {
+	const char *name;
+	int arguments, flags;
+	void (*run)(sqlite3_context *context, int count, sqlite3_value **arguments);
+} functions[] = {
+	{"micros", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, micros_function},
+	{"real_text", 3, SQLITE_UTF8 | SQLITE_DETERMINISTIC, real_text_function},
+	{"whole_text", 3, SQLITE_UTF8 | SQLITE_DETERMINISTIC, whole_text_function},
+	{"word_text", 3, SQLITE_UTF8 | SQLITE_DETERMINISTIC, word_text_function},
+	{"uuid_valid", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, uuid_valid_function},
+	{"unsound", 2, SQLITE_UTF8, unsound_function},
+};
+
+int functions_add(sqlite3 *db)
+{
+	int code = SQLITE_OK;
+
+	for (size_t i = 0; i < sizeof functions / sizeof functions[0] && code == SQLITE_OK; i++)
+		code = sqlite3_create_function(db, functions[i].name, functions[i].arguments,
+			functions[i].flags, NULL, functions[i].run, NULL, NULL);
+	return code;
+}
+
+const char *functions_unsound(const char *message, char *column, size_t size)
+{
+	size_t length;
+
+	if (strncmp(message, unsound, strlen(unsound)) != 0)
+		return NULL;
+	message += strlen(unsound);
+	length = strcspn(message, " ");
+	(void)snprintf(column, size, "%.*s", (int)length, message);
+	return message + length + (message[length] != '\0');
+}

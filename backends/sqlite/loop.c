@@ -1,0 +1,222 @@
+#include "loop.h"
+
+#include <stdlib.h>
+
+#include "../execute.h"
+#include "sqlite_store.h"
+#include "threads/queue.h"
+#include "threads/results.h"
+#include "threads/worker.h"
+
+/* Steps of SQLite's virtual machine that a look-up on the loop may take: some hundred microseconds
+ * at most. SQLite counts them over all runs of a statement and asks at every thousandth, so they
+ * are counted anew for each run here. A step takes as long as its value is, so bytes are bounded,
+ * too. */
+enum { LOOP_STEPS = 1000, LOOP_ASKED_MAX = 5, LOOP_BYTES = 32 * 1024 };
+
+/* Ends the loop's read transaction, so that the next look-up sees what was committed meanwhile. */
+static void end_loop_read(struct sqlite_store *store)
+{
+	if (!store->loop_reading)
+		return;
+	store->loop_reading = false;
+	store->loop_asked = 0;
+	(void)session_step(store->loop.commit);
+}
+
+/* A short look-up right here. False: it must go to a reader (too long, a lock, no connection). */
+static bool run_on_loop(struct sqlite_store *store, struct call *call)
+{
+	enum run_result result;
+
+	if (store->loop.db == NULL || atomic_load_explicit(&store->broken, memory_order_relaxed))
+		return false;
+	store->loop_asked = 0;
+	if (!store->loop_reading) {
+		if (session_step(store->loop.begin) != SQLITE_OK)
+			return false;
+		store->loop_reading = true;
+	}
+	result = session_run(&store->loop, call);
+	if (result == RUN_DONE) {
+		if (call->answer.length > store->loop_bytes_max)
+			store->loop_bytes_max = call->answer.length;
+		return true;
+	}
+	call->order->large = true;
+	execute_restart(call);
+	end_loop_read(store);
+	return false;
+}
+
+static void to_writer(struct sqlite_store *store, struct call *call)
+{
+	call->route = ROUTE_WRITER;
+	if (call->order != NULL)
+		call->order->writes++;
+	list_append(&store->to_writer, &call->link);
+	store->to_writer_count++;
+}
+
+static void to_reader(struct sqlite_store *store, struct call *call)
+{
+	if (store->memory) {
+		to_writer(store, call);
+		return;
+	}
+	call->route = ROUTE_READER;
+	if (call->order != NULL)
+		call->order->reads++;
+	list_append(&store->to_readers, &call->link);
+	store->to_readers_count++;
+}
+
+static bool is_write(const struct call *call)
+{
+	return call->method->write;
+}
+
+/* Sends a call on its way; false when those before it on its connection must end first. */
+static bool loop_dispatch(struct sqlite_store *store, struct call *call)
+{
+	if (atomic_load_explicit(&store->ending, memory_order_relaxed)) {
+		worker_given_up(call);
+		list_append(&store->completed, &call->link);
+	} else if (is_write(call)) {
+		if (call->order->reads > 0)
+			return false;
+		to_writer(store, call);
+	} else if (call->order->writes > 0) {
+		to_writer(store, call);
+	} else if (call->method->short_read && !store->memory && !call->order->large &&
+		run_on_loop(store, call)) {
+		call->route = ROUTE_NONE;
+		list_append(&store->completed, &call->link);
+	} else {
+		to_reader(store, call);
+	}
+	return true;
+}
+
+static void lost(struct sqlite_store *store, struct call *call)
+{
+	execute_fail(call, ERR_STORAGE,
+		"the database file was removed or replaced; nothing of the call was stored");
+	list_append(&store->completed, &call->link);
+}
+
+void loop_submit(struct store *base, struct call *call)
+{
+	struct sqlite_store *store = sqlite_store_of(base);
+
+	call->route = ROUTE_NONE;
+	call->attempts = 0;
+	list_init(&call->link);
+	if (atomic_load_explicit(&store->lost, memory_order_relaxed)) {
+		lost(store, call);
+		return;
+	}
+	if (call->method->impl != IMPL_MIGRATE && execute_prepare(call, store->settings.seal) < 0) {
+		list_append(&store->completed, &call->link);
+		return;
+	}
+	if (!list_empty(&call->order->pending) || !loop_dispatch(store, call))
+		list_append(&call->order->pending, &call->link);
+}
+
+void loop_flush(struct store *base)
+{
+	struct sqlite_store *store = sqlite_store_of(base);
+
+	end_loop_read(store);
+	if (store->to_writer_count > 0) {
+		queue_push(&store->writes, &store->to_writer, store->to_writer_count);
+		store->to_writer_count = 0;
+	}
+	if (store->to_readers_count > 0) {
+		queue_push(&store->reads, &store->to_readers, store->to_readers_count);
+		store->to_readers_count = 0;
+	}
+	call_deliver(&store->completed);
+}
+
+/* Lets the calls go on that waited for those that have ended. */
+static void resume_pending(struct sqlite_store *store, struct order *order)
+{
+	while (!list_empty(&order->pending)) {
+		struct list *node = list_first(&order->pending);
+
+		list_remove(node); /* dispatch puts it into the list of where the call goes */
+		if (!execute_admit(call_of(node))) {
+			list_append(&store->completed, node);
+			continue;
+		}
+		if (!loop_dispatch(store, call_of(node))) {
+			node->next = order->pending.next;
+			node->prev = &order->pending;
+			order->pending.next->prev = node;
+			order->pending.next = node;
+			return;
+		}
+	}
+}
+
+void loop_process(struct store *base)
+{
+	struct sqlite_store *store = sqlite_store_of(base);
+	struct list done;
+
+	/* A connection that gets the answer of its write must not read from before it. */
+	end_loop_read(store);
+	list_init(&done);
+	results_take(store, &done);
+	while (!list_empty(&done)) {
+		struct call *call = call_of(list_first(&done));
+
+		list_remove(&call->link);
+		if (call->order != NULL) {
+			if (call->route == ROUTE_WRITER)
+				call->order->writes--;
+			else
+				call->order->reads--;
+			if (call->route == ROUTE_READER && call->method->short_read)
+				call->order->large = call->answer.length > LOOP_BYTES;
+			/* Before done: it may be the connection's last call, and the order goes
+			 * with the connection. */
+			if (!list_empty(&call->order->pending))
+				resume_pending(store, call->order);
+		}
+		if (atomic_load_explicit(&store->lost, memory_order_relaxed) &&
+			call->method != NULL && call->err.kind == ERR_NONE) {
+			execute_fail(call, ERR_STORAGE,
+				"the database file was removed or replaced while the call ran");
+			call->err.outcome = is_write(call) ? OUTCOME_UNKNOWN : OUTCOME_UNSET;
+		}
+		call->done(call);
+	}
+	call_deliver(&store->completed);
+}
+
+static int too_long(void *argument)
+{
+	struct sqlite_store *store = argument;
+
+	return ++store->loop_asked > LOOP_ASKED_MAX;
+}
+
+void loop_bound(struct sqlite_store *store)
+{
+	sqlite3_busy_timeout(store->loop.db, 0);
+	session_bound(&store->loop, LOOP_BYTES);
+	sqlite3_progress_handler(store->loop.db, LOOP_STEPS, too_long, store);
+}
+
+void loop_ping(struct store *base, struct call *probe)
+{
+	struct sqlite_store *store = sqlite_store_of(base);
+
+	list_init(&probe->link);
+	probe->order = NULL;
+	probe->err.kind = ERR_NONE;
+	to_reader(store, probe);
+}

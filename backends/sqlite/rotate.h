@@ -1,0 +1,12 @@
+/* Changing the key on the writer's thread. */
+#ifndef PIERRE_SQLITE_ROTATE_H
+#define PIERRE_SQLITE_ROTATE_H
+
+#include "session.h"
+
+struct worker;
+
+/* One step, in a transaction of its own. RUN_BROKEN: storage failed, as after any failed write. */
+enum run_result rotate_run(struct worker *writer, struct call *call);
+
+#endif

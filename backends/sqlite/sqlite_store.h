@@ -1,0 +1,93 @@
+/* The SQLite store, inside: what its files share. See sqlite.c for the whole and for its threads.
+ */
+#ifndef PIERRE_SQLITE_STORE_H
+#define PIERRE_SQLITE_STORE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "../failure_log.h"
+#include "../secrets/rotation.h"
+#include "../store.h"
+#include "files/belong.h"
+#include "files/place.h"
+#include "files/watch.h"
+#include "session.h"
+#include "threads/checkpoint.h"
+#include "threads/queue.h"
+#include "threads/worker.h"
+
+enum { READERS_MAX = 16 };
+
+/* Where a call runs; kept in call->route while it is lent. */
+enum route { ROUTE_NONE, ROUTE_WRITER, ROUTE_READER };
+
+/* How the last write went. */
+enum writing {
+	WRITING_WELL,
+	WRITING_FAILS,
+	WRITING_AGAIN, /* it was stored; those before were not, and the log has not told yet that
+	                  this is over */
+};
+
+struct sqlite_store {
+	struct store store; /* first: what the daemon sees */
+	struct store_settings settings;
+	struct place place;
+	const char *path;              /* place.path, the one real name */
+	bool memory;                   /* everything on the writer's one connection */
+	int lock_fd;                   /* place.fd */
+	struct belong_mark mark;       /* the writer's thread only */
+	char warning[ERR_MESSAGE_MAX]; /* about where the file lies; "": none */
+	struct watch watch;
+
+	/* Loop thread only. */
+	struct session loop;
+	bool loop_reading;     /* a read transaction is open on it */
+	unsigned loop_asked;   /* how often SQLite asked during this run whether to go on */
+	size_t loop_bytes_max; /* of an answer that was made on it */
+	struct list to_writer, to_readers; /* submitted in this turn, not yet handed over */
+	unsigned to_writer_count, to_readers_count;
+	struct list completed; /* answered in submit: done() comes with flush or process */
+
+	struct backup *backup; /* the last copy, running or over; NULL: none yet */
+
+	struct rotation rotation; /* the writer's thread only */
+
+	struct queue writes, reads;
+	struct worker writer, checkpoint_worker, readers[READERS_MAX];
+	unsigned reader_count;
+
+	struct checkpointer checkpointer;
+
+	/* Results, on their way back to the loop. */
+	pthread_mutex_t done_lock;
+	struct list done;
+	int done_fd; /* eventfd */
+
+	atomic_int_fast64_t schema; /* newest migration in the database */
+	atomic_bool lost;     /* the files were removed or replaced: nothing is answered any more */
+	atomic_bool ending;   /* nothing begins any more; what waits or runs is given up */
+	atomic_bool unsynced; /* a checkpoint's sync failed: see checkpoint.c */
+	atomic_bool broken;   /* the writer is reopening the database after a failure */
+	atomic_uint_fast64_t transactions, batched, batch_max, checkpoints, checkpoint_busy,
+		reconnects, retries, timeouts, wait_ns, waits, wal_bytes;
+	pthread_mutex_t error_lock;
+	char last_error[ERR_MESSAGE_MAX];
+	int64_t last_error_at;
+	struct failure_log failure_log;
+	_Atomic enum writing writing;
+};
+
+static inline struct sqlite_store *sqlite_store_of(struct store *store)
+{
+	return (struct sqlite_store *)(void *)store;
+}
+
+/* NULL: out of memory, or of descriptors. */
+struct sqlite_store *sqlite_store_new(
+	const struct store_ops *ops, const struct store_settings *settings);
+/* Closes connections and files in the one safe order, and frees. The threads have ended. */
+void sqlite_store_free(struct sqlite_store *store);
+
+#endif

@@ -1,0 +1,471 @@
+/* The thread that writes: all calls that wait share one transaction.
+ *
+ * A write is answered only after the COMMIT that holds it. A statement that fails takes back its
+ * own changes alone; a failure that ends the whole transaction makes the others of its batch run
+ * again. SQLite ends it by itself when it is out of memory, among others, and what runs then
+ * commits one by one: the state is checked after each call. */
+#include "writer.h"
+
+#include <time.h>
+#include <unistd.h>
+
+#include "../../../protocol/json/json_add.h"
+#include "../../../protocol/value.h"
+#include "../../execute.h"
+#include "../../migration.h"
+#include "../../secrets/seal_log.h"
+#include "../condition.h"
+#include "../files/belong.h"
+#include "../keys.h"
+#include "../migrate.h"
+#include "../rotate.h"
+#include "../sqlite_store.h"
+#include "checkpoint.h"
+#include "queue.h"
+#include "results.h"
+#include "worker.h"
+
+static void fail_all(struct list *calls, const char *reason)
+{
+	list_for_each (node, calls)
+		if (call_of(node)->method != NULL) {
+			execute_fail(call_of(node), ERR_STORAGE,
+				"%s; nothing of the call was stored", reason);
+			call_of(node)->err.outcome = OUTCOME_NONE;
+		}
+}
+
+static bool is_interrupt(int code)
+{
+	return (code & 0xFF) == SQLITE_INTERRUPT;
+}
+
+/* BEGIN IMMEDIATE, waiting for an outside lock as long as any call has time. False: no call is
+ * left. */
+static bool writer_begin(struct worker *writer, struct list *calls, int *code)
+{
+	struct sqlite_store *store = writer->store;
+
+	for (;;) {
+		struct list expired;
+
+		*code = session_step(writer->session.begin);
+		if ((*code & 0xFF) != SQLITE_BUSY && !is_interrupt(*code))
+			return true;
+		list_init(&expired);
+		worker_expire(store, calls, &expired);
+		results_hand_over(store, &expired);
+		worker_moves(writer);
+		if (list_empty(calls))
+			return false;
+	}
+}
+
+static bool transaction_lost(const struct worker *writer)
+{
+	return sqlite3_get_autocommit(writer->session.db) != 0;
+}
+
+/* Marks the call that ended the transaction, or that is refused although its statement changed rows
+ * (`changes`: before it): nothing of it may be stored. False: neither is so. */
+static bool voids_group(struct worker *writer, struct call *call, sqlite3_int64 changes)
+{
+	bool lost = transaction_lost(writer);
+
+	if (!lost &&
+		(call->err.kind == ERR_NONE ||
+			sqlite3_total_changes64(writer->session.db) == changes))
+		return false;
+	if (call->method == NULL)
+		return true;
+	if (call->err.kind == ERR_NONE)
+		execute_fail(call, ERR_STORAGE,
+			"the database has ended the transaction; nothing of the call was stored");
+	if (call->err.kind == ERR_INTERNAL || call->err.kind == ERR_STORAGE)
+		call->err.outcome = OUTCOME_NONE;
+	call->attempts = ATTEMPTS_MAX;
+	return true;
+}
+
+/* Runs the calls of one transaction in their order, at most `max`. Ended ones move to `finished`.
+ * RUN_BROKEN or RUN_INTERRUPTED with the transaction gone or void: the caller must run again what
+ * is in `finished` and not failed by its own fault. */
+static enum run_result run_group(
+	struct worker *writer, struct list *calls, unsigned max, struct list *finished)
+{
+	for (; max > 0 && !list_empty(calls); max--) {
+		struct list *node = list_first(calls);
+		sqlite3_int64 changes = sqlite3_total_changes64(writer->session.db);
+		enum run_result result = worker_run(writer, call_of(node));
+
+		list_remove(node);
+		if (result == RUN_INTERRUPTED || result == RUN_BUSY) {
+			bool gone = transaction_lost(writer);
+
+			if (worker_gives_up(writer->store, call_of(node))) {
+				list_append(finished, node);
+			} else {
+				node->next =
+					calls->next; /* back to the front: its place in the order */
+				node->prev = calls;
+				calls->next->prev = node;
+				calls->next = node;
+			}
+			if (gone)
+				return RUN_INTERRUPTED;
+			continue;
+		}
+		list_append(finished, node);
+		if (result == RUN_BROKEN)
+			return RUN_BROKEN;
+		if (voids_group(writer, call_of(node), changes))
+			return RUN_INTERRUPTED;
+	}
+	return RUN_DONE;
+}
+
+/* What a call found in rows that are rolled back now holds no longer. */
+static bool must_run_again(const struct call *call)
+{
+	return call->err.kind == ERR_NONE ||
+		(call->attempts < ATTEMPTS_MAX &&
+			(call->err.kind == ERR_CONFLICT || call->err.kind == ERR_NOT_FOUND));
+}
+
+/* Puts what was rolled back in front of what has not run yet. Calls that failed by their own fault
+ * keep their error. */
+static void run_again(struct sqlite_store *store, struct list *calls, struct list *finished)
+{
+	struct list again;
+
+	list_init(&again);
+	list_for_each_safe (node, finished) {
+		struct call *call = call_of(node);
+
+		if (call->method == NULL || !must_run_again(call))
+			continue;
+		list_remove(node);
+		execute_restart(call);
+		list_append(&again, node);
+		atomic_fetch_add_explicit(&store->retries, 1, memory_order_relaxed);
+	}
+	list_splice_front(calls, &again);
+}
+
+/* Answers those in the queue and in the thread's hands whose time is over. True: the store stops.
+ */
+static bool expire_while_closed(struct worker *writer, struct list *held)
+{
+	struct sqlite_store *store = writer->store;
+	struct list waiting, expired;
+	bool stopped;
+
+	list_init(&waiting);
+	list_init(&expired);
+	pthread_mutex_lock(&store->writes.lock);
+	stopped = store->writes.stop;
+	list_splice(&waiting, &store->writes.calls);
+	worker_expire(store, &waiting, &expired);
+	list_for_each (node, &expired)
+		store->writes.length--;
+	list_splice(&store->writes.calls, &waiting);
+	pthread_mutex_unlock(&store->writes.lock);
+	if (held != NULL)
+		worker_expire(store, held, &expired);
+	if (writer->later != NULL)
+		worker_expire(store, writer->later, &expired);
+	results_hand_over(store, &expired);
+	return stopped;
+}
+
+/* After a failed commit SQLite may look well although pages were lost: nothing is answered before
+ * the database was closed, opened and read again. That may go on failing: those whose write has
+ * failed (`failed`, NULL: none) need not wait for it, and those that have not run (`held`, NULL:
+ * none) wait until their time is over. */
+static void reopen(struct worker *writer, struct list *failed, struct list *held)
+{
+	struct sqlite_store *store = writer->store;
+	struct err err;
+
+	atomic_store(&store->writing, WRITING_FAILS);
+	atomic_store(&store->broken, true);
+	pthread_mutex_lock(&writer->guard);
+	session_close(&writer->session);
+	pthread_mutex_unlock(&writer->guard);
+	while (!atomic_load(&store->lost)) {
+		bool stopped;
+
+		if (session_open(&writer->session, store->path, SESSION_WRITE, store->settings.seal,
+			    &err) == 0 &&
+			session_integer(
+				&writer->session, "SELECT count(*) FROM pierre_migrations") > 0) {
+			sqlite3_busy_timeout(writer->session.db, WRITER_BUSY_MS);
+			worker_watch(writer);
+			break;
+		}
+		session_close(&writer->session);
+		condition_note_error(store, err.message);
+		if (failed != NULL)
+			results_hand_over(store, failed);
+		stopped = expire_while_closed(writer, held);
+		worker_moves(writer);
+		if (stopped || atomic_load(&store->ending))
+			break;
+		nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+	}
+	atomic_fetch_add_explicit(&store->reconnects, 1, memory_order_relaxed);
+	atomic_store(&store->broken, false);
+}
+
+static void count_group(struct sqlite_store *store, unsigned calls)
+{
+	atomic_fetch_add_explicit(&store->transactions, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&store->batched, calls, memory_order_relaxed);
+	if (calls > atomic_load_explicit(&store->batch_max, memory_order_relaxed))
+		atomic_store_explicit(&store->batch_max, calls, memory_order_relaxed);
+}
+
+/* How much the key has sealed is written down with what it has sealed. */
+static int commit_group(struct worker *writer)
+{
+	uint64_t stored = 0, added = keys_count(&writer->session, &stored);
+	/* Counting, or the mark, may have ended the transaction: then there is nothing to commit,
+	 * and the group runs again. */
+	bool lost = transaction_lost(writer);
+	bool marked = !lost && writer->store->mark.due &&
+		belong_write(&writer->session, &writer->store->mark) == SQLITE_OK;
+	int code = lost || transaction_lost(writer) ? SQLITE_ABORT_ROLLBACK
+						    : session_step(writer->session.commit);
+
+	if (marked && code == SQLITE_OK)
+		writer->store->mark.due = false;
+	if (added > 0)
+		seal_log_counted(&writer->store->settings, added, stored, code == SQLITE_OK);
+	if (code == SQLITE_OK &&
+		atomic_load_explicit(&writer->store->writing, memory_order_relaxed) ==
+			WRITING_FAILS &&
+		sqlite3_total_changes(writer->session.db) !=
+			0) /* of the connection that was opened after the failure */
+		atomic_store(&writer->store->writing, WRITING_AGAIN);
+	return code;
+}
+
+static void enter_commit(struct worker *writer, struct list *calls)
+{
+	writer->committing = calls;
+	atomic_store(&writer->commit, COMMIT_RUNS);
+}
+
+/* When the calls were answered meanwhile, the process is about to end. */
+static void leave_commit(struct worker *writer)
+{
+	int runs = COMMIT_RUNS;
+
+	while (!atomic_compare_exchange_strong(&writer->commit, &runs, COMMIT_NONE))
+		(void)pause();
+}
+
+/* The calls of the transaction that is open, and its commit. RUN_INTERRUPTED: it is gone, or an
+ * interrupt that came too late for its call has hit the commit. */
+static enum run_result run_and_commit(
+	struct worker *writer, struct list *calls, unsigned max, struct list *finished, int *code)
+{
+	enum run_result result = run_group(writer, calls, max, finished);
+
+	if (result == RUN_BROKEN)
+		*code = sqlite3_extended_errcode(writer->session.db);
+	if (result != RUN_DONE)
+		return result;
+	worker_moves(writer);
+	enter_commit(writer, finished);
+	*code = commit_group(writer);
+	leave_commit(writer);
+	if (*code == SQLITE_OK)
+		return RUN_DONE;
+	return is_interrupt(*code) || *code == SQLITE_ABORT_ROLLBACK ? RUN_INTERRUPTED : RUN_BROKEN;
+}
+
+static void roll_back(struct worker *writer)
+{
+	if (!transaction_lost(writer))
+		(void)session_step(writer->session.rollback);
+}
+
+/* What broke is a page that a call has read, not the transaction's own writing: the last call that
+ * ran is the one to blame, and those beside it may touch whole pages only. */
+static bool is_damage(const struct list *finished, int code)
+{
+	bool on_reading = (code & 0xFF) == SQLITE_CORRUPT || code == SQLITE_IOERR_READ ||
+		code == SQLITE_IOERR_SHORT_READ;
+	const struct call *last = list_empty(finished) ? NULL : call_of(finished->prev);
+
+	return on_reading && last != NULL && last->method != NULL && last->err.kind == ERR_STORAGE;
+}
+
+/* After the transaction was rolled back. True: what is left in `calls` is to run again, without
+ * what has failed for good. */
+static bool after_failure(
+	struct worker *writer, struct list *calls, struct list *finished, int code)
+{
+	struct list failed;
+	bool alone = is_damage(finished, code);
+
+	condition_note_error(writer->store, session_reason(code));
+	list_init(&failed);
+	if (alone) {
+		struct list *node = finished->prev;
+
+		list_remove(node);
+		list_append(&failed, node);
+		run_again(writer->store, calls, finished);
+	} else {
+		list_splice(&failed, finished);
+		list_splice(&failed, calls);
+	}
+	fail_all(&failed, session_reason(code));
+	if (!writer->store->memory)
+		reopen(writer, &failed, calls);
+	list_splice(finished, &failed);
+	return alone && writer->session.db != NULL;
+}
+
+static void answer_group(struct sqlite_store *store, struct list *finished)
+{
+	if (list_empty(finished))
+		return;
+	count_group(store, list_length(finished));
+	results_hand_over(store, finished);
+}
+
+/* One group: all of `calls` in one durable transaction, or in several when one of them ends it:
+ * then in smaller ones, so that a failure that comes back, as want of memory does, leaves most of
+ * them alone. What is left in `calls` could not run. */
+static void write_group(struct worker *writer, struct list *calls)
+{
+	struct sqlite_store *store = writer->store;
+	struct list finished;
+	unsigned max = list_length(calls), uncounted = 0;
+	bool again = true;
+	int code;
+
+	list_init(&finished);
+	atomic_store_explicit(&writer->running, max, memory_order_relaxed);
+	while (again && !list_empty(calls) && writer_begin(writer, calls, &code)) {
+		enum run_result result = code == SQLITE_OK
+			? run_and_commit(writer, calls, max, &finished, &code)
+			: RUN_BROKEN;
+
+		if (result == RUN_DONE) {
+			answer_group(store, &finished);
+			continue;
+		}
+		roll_back(writer);
+		max = list_length(&finished) / 2 + 1;
+		if (code == SQLITE_ABORT_ROLLBACK && ++uncounted >= ATTEMPTS_MAX)
+			result = RUN_BROKEN;
+		if (result == RUN_INTERRUPTED)
+			run_again(store, calls, &finished);
+		else
+			again = after_failure(writer, calls, &finished, code);
+	}
+	atomic_store_explicit(&writer->running, 0, memory_order_relaxed);
+	answer_group(store, &finished);
+}
+
+static bool runs_alone(const struct call *call)
+{
+	return call->method != NULL &&
+		(call->method->impl == IMPL_MIGRATE || call->method->impl == IMPL_ROTATE_KEY);
+}
+
+/* Those before a call that has transactions of its own; none when it is first. */
+static void split_at_lone(struct list *calls, struct list *group)
+{
+	while (!list_empty(calls) && !runs_alone(call_of(list_first(calls)))) {
+		struct list *node = list_first(calls);
+
+		list_remove(node);
+		list_append(group, node);
+	}
+}
+
+/* Runs on the writer's thread, outside any transaction. */
+static int run_migrate(struct sqlite_store *store, struct session *session, struct call *call)
+{
+	struct buffer applied = {0};
+	struct err err;
+
+	json_add_array(&applied, NULL);
+	if (migrate_apply(session, &applied, &(struct migrate_watch){.log = store->settings.log},
+		    &err) < 0) {
+		buffer_free(&applied);
+		return execute_fail(call, ERR_STORAGE, "%s", err.message);
+	}
+	json_add_end(&applied, ']');
+	int64_t schema = migrate_version(session, &err);
+	atomic_store(&store->schema, schema);
+	migration_describe(&call->answer, schema, &applied);
+	buffer_free(&applied);
+	return 0;
+}
+
+static void run_alone(struct worker *writer, struct call *call)
+{
+	struct list finished;
+
+	list_init(&finished);
+	list_append(&finished, &call->link);
+	if (!execute_admit(call))
+		;
+	else if (call->method->impl == IMPL_MIGRATE)
+		run_migrate(writer->store, &writer->session, call);
+	else if (rotate_run(writer, call) == RUN_BROKEN && !writer->store->memory)
+		reopen(writer, &finished, NULL);
+	results_hand_over(writer->store, &finished);
+}
+
+static void write_all(struct worker *writer, struct list *calls)
+{
+	writer->later = calls;
+	while (!list_empty(calls) && writer->session.db != NULL) {
+		struct list group;
+
+		list_init(&group);
+		split_at_lone(calls, &group);
+		if (list_empty(&group)) {
+			struct list *node = list_first(calls);
+
+			list_remove(node);
+			run_alone(writer, call_of(node));
+		} else {
+			write_group(writer, &group);
+			list_splice_front(calls, &group); /* something only when the database is
+			                                     gone: see below */
+		}
+	}
+	writer->later = NULL;
+	fail_all(calls, "the database is gone"); /* opening it again was given up */
+	results_hand_over(writer->store, calls);
+}
+
+void *writer_main(void *argument)
+{
+	struct worker *writer = argument;
+	struct sqlite_store *store = writer->store;
+	struct list calls, expired;
+
+	list_init(&calls);
+	while (queue_take(&store->writes, &calls, store->settings.batch, 1)) {
+		worker_moves(writer);
+		worker_count_waits(store, &calls);
+		list_init(&expired);
+		worker_expire(store, &calls, &expired);
+		results_hand_over(store, &expired);
+		if (writer->session.db == NULL)
+			reopen(writer, NULL, &calls); /* the last try ended without a database */
+		write_all(writer, &calls);
+		checkpoint_if_due(writer);
+		worker_rests(writer);
+	}
+	return NULL;
+}

@@ -1,0 +1,17 @@
+/* Calls with passwords: hashed before the store gets them, or compared after it has found the row.
+ * What a connection sends behind a create_user whose password is being hashed is held back, so that
+ * its order is kept. Thread: the loop thread. */
+#ifndef PIERRE_PASSWORDS_H
+#define PIERRE_PASSWORDS_H
+
+#include <stdbool.h>
+
+struct request;
+
+bool passwords_needs_hash(const struct request *request);
+void passwords_hash(struct request *request);   /* then submit_call */
+void passwords_verify(struct request *request); /* then finish_call */
+/* The second part of verifying: what the work has to be is known. */
+void passwords_compare(struct request *request);
+
+#endif

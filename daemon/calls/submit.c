@@ -1,0 +1,60 @@
+#include "submit.h"
+
+#include "../clients/connection.h"
+#include "dispatcher.h"
+#include "finish.h"
+
+bool submit_lacks_role(
+	const struct connection *connection, const struct method *method, struct err *err)
+{
+	(void)err_set(err, ERR_PERMISSION_DENIED, "this peer has the role %s; %s needs %s",
+		role_name(connection->role), method->name, role_name((enum role)method->role));
+	return false;
+}
+
+bool submit_still_begins(struct request *request)
+{
+	struct connection *connection = request->connection;
+
+	if (atomic_load_explicit(&connection->order.gone, memory_order_relaxed) &&
+		!request->notification) {
+		(void)err_set(&request->call.err, ERR_UNAVAILABLE, "the client is gone");
+		request->call.dropped = true;
+	} else if (submit_has_role(connection, request->call.method, &request->call.err)) {
+		return true;
+	}
+	finish_call(request);
+	return false;
+}
+
+/* A hash that is about to be stored. */
+static void note_hash(const struct request *request)
+{
+	const struct value *hash = &request->call.values[request->call.method->hash_bind];
+
+	if (hash->set)
+		password_cost_note(&request->dispatcher->password_cost, hash->s.ptr, hash->s.len);
+}
+
+void submit_call(struct request *request)
+{
+	struct dispatcher *dispatcher = request->dispatcher;
+	struct iteration_clock *clock = &dispatcher->runtime->clock;
+	const struct method *method = request->call.method;
+
+	if (!submit_begins(request))
+		return;
+	request_move(request, REQUEST_STORE);
+	if (method->impl == IMPL_HASH_PASSWORD)
+		note_hash(request);
+	request->connection->reads += !method->write;
+	iteration_clock_wake(clock);
+	request->call.submitted = clock->now;
+	dispatcher_submit(dispatcher, &request->call);
+	if (method->short_read)
+		iteration_clock_read(clock); /* the store may have run it on the loop */
+	/* The store copies what it writes. What it reads counts with the length that it will
+	 * probably have. */
+	request->lent = method->write ? request->call.arena.total : request->connection->expected;
+	request_charge(request);
+}

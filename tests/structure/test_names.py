@@ -1,0 +1,297 @@
+"""The rules of names and layout. Would catch: two functions or two types of one name, an external
+function that does not tell its file, a header without a word about itself, a line too wide to read,
+a folder too full to look through."""
+import collections
+import re
+import subprocess
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LAYERS = ("protocol/", "backends/", "daemon/", "client/", "tools/")
+COLUMNS = 100
+ROOM = 25  # files of C and headers in a folder
+# Two types have each of these; none is added.
+TWICE = {"call", "column", "job", "level", "list", "place", "reader", "report", "route"}
+ATTRIBUTE = re.compile(r"__attribute__\(\((?:[^()]|\([^()]*\))*\)\)\s*")
+# Files with lines over the limit, and how many: figures that may only go down.
+WIDE = {
+    "backends/postgres/connect.c": 11,
+    "backends/postgres/keys.c": 6,
+    "backends/postgres/migrate.c": 11,
+    "backends/postgres/pg_batch.c": 1,
+    "backends/postgres/pg_connection.c": 3,
+    "backends/postgres/postgres.c": 1,
+    "backends/postgres/verify.c": 4,
+    "backends/secrets/rotation.c": 6,
+    "backends/secrets/seal.c": 5,
+    "backends/sqlite/files/belong.c": 3,
+    "backends/sqlite/files/owner.c": 1,
+    "backends/sqlite/files/place.c": 4,
+    "backends/sqlite/files/references.c": 1,
+    "backends/sqlite/files/restore.c": 2,
+    "backends/sqlite/files/surroundings.c": 3,
+    "backends/sqlite/keys.c": 6,
+    "backends/sqlite/migrate.c": 6,
+    "backends/sqlite/open.c": 1,
+    "backends/sqlite/session.c": 2,
+    "backends/sqlite/sqlite.c": 1,
+    "backends/sqlite/watch.c": 1,
+    "backends/store.c": 2,
+    "client/ctl/admin/admin.c": 10,
+    "client/ctl/admin/backup.c": 9,
+    "client/ctl/admin/doctor.c": 15,
+    "client/ctl/admin/rotate.c": 9,
+    "client/ctl/admin/transfer.c": 7,
+    "client/ctl/admin/verify.c": 11,
+    "client/ctl/bench/bench.c": 5,
+    "client/ctl/catalog/call.c": 6,
+    "client/ctl/catalog/catalog_commands.c": 2,
+    "client/ctl/catalog/completion.c": 9,
+    "client/ctl/main.c": 4,
+    "client/ctl/output.c": 1,
+    "client/ctl/stats/metrics.c": 6,
+    "client/ctl/stats/stats.c": 1,
+    "client/ctl/stats/status.c": 2,
+    "client/ctl/top/top.c": 7,
+    "client/ctl/top/top_draw.c": 5,
+    "client/pierre-db.h": 3,
+    "daemon/admin/admin_methods.c": 2,
+    "daemon/admin/diagnose.c": 7,
+    "daemon/admin/health.c": 1,
+    "daemon/calls/password_cost.c": 1,
+    "daemon/loop/daemon.c": 1,
+    "daemon/settings/key.c": 4,
+    "daemon/settings/settings.c": 1,
+    "daemon/settings/settings.h": 120,
+    "daemon/settings/settings_text.c": 12,
+    "docs/tables.py": 2,
+    "protocol/foreign.c": 4,
+    "protocol/generate.py": 1,
+    "protocol/generator/emit_client.py": 3,
+    "protocol/generator/emit_docs.py": 4,
+    "protocol/generator/model.py": 1,
+    "protocol/generator/tables.py": 1,
+    "protocol/json/json.h": 1,
+    "protocol/metrics/metric_list.h": 16,
+    "protocol/sqlite_url.c": 2,
+    "scripts/format": 1,
+    "scripts/run": 1,
+    "scripts/setup": 1,
+    "tests/bench/bench.py": 1,
+    "tests/bench/cost.py": 1,
+    "tests/bench/rows.py": 1,
+    "tests/bench/seed.py": 23,
+    "tests/bench/test_cost.py": 1,
+    "tests/client/test_default_socket.py": 1,
+    "tests/client/test_transfer.py": 2,
+    "tests/contract/test_a2a.py": 1,
+    "tests/contract/test_jsontestsuite.py": 2,
+    "tests/contract/test_program.py": 1,
+    "tests/contract/test_protocol.py": 3,
+    "tests/differential/test_differential.py": 1,
+    "tests/faults/test_clients.py": 1,
+    "tests/faults/test_loop.py": 2,
+    "tests/faults/test_memory.py": 1,
+    "tests/faults/test_open.py": 1,
+    "tests/faults/test_postgres_failover.py": 2,
+    "tests/faults/test_postgres_server.py": 1,
+    "tests/faults/test_postgres_start.py": 1,
+    "tests/faults/test_secrets.py": 6,
+    "tests/faults/test_soak.py": 1,
+    "tests/fuzz/run.py": 1,
+    "tests/generator/test_output.py": 2,
+    "tests/lib/daemon.py": 3,
+    "tests/lib/hostile_postgres.py": 3,
+    "tests/lib/load.py": 1,
+    "tests/lib/machine.py": 4,
+    "tests/lib/pgbouncer.py": 1,
+    "tests/lib/proxy.py": 2,
+    "tests/lib/rpc.py": 2,
+    "tests/lib/strict.py": 1,
+    "tests/planted.py": 14,
+    "tests/run.py": 2,
+    "tests/structure/test_structure.py": 1,
+    "tools/transfer/main.c": 4,
+    "tools/transfer/postgres_end.c": 8,
+    "tools/transfer/row.c": 3,
+    "tools/transfer/sqlite_end.c": 4,
+    "tools/transfer/tables.c": 2,
+}
+
+
+def sources(*patterns):
+    """name -> text of the files that people write."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    names = done.stdout.splitlines() or [
+        str(path.relative_to(ROOT))
+        for pattern in patterns
+        for path in ROOT.rglob(pattern)
+        if not path.relative_to(ROOT).parts[0].startswith(("build", ".git"))
+    ]
+    return {
+        name: (ROOT / name).read_text(encoding="utf-8", errors="replace")
+        for name in names
+        if (ROOT / name).is_file() and "/expected/" not in name and "/tiny/" not in name
+    }
+
+
+def bare(text):
+    """C without comments and the inside of literals; its lines keep their numbers."""
+    return re.sub(
+        r"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'",
+        lambda found: "\n" * found[0].count("\n") if found[0][0] == "/" else '""',
+        text,
+        flags=re.DOTALL,
+    )
+
+
+def functions(text):
+    """(name, static) of each function that a C text defines. scripts/format puts the brace of a
+    function, and no other, alone at the begin of a line: one whose head is not understood, or that
+    is laid out otherwise, raises ValueError and is not passed over."""
+    lines = re.sub(r"\\\n", " ", bare(text)).split("\n")
+    for number, line in enumerate(lines):
+        if re.match(r"[A-Za-z_].*\)\s*\{", line):
+            raise ValueError(f"a function laid out otherwise: {line}")
+        if line.rstrip() != "{":
+            continue
+        first = number
+        while first > 0 and not re.search(r"^\s*$|^#|[;}]\s*$|^[{}]", lines[first - 1]):
+            first -= 1
+        head = ATTRIBUTE.sub("", " ".join(lines[first:number]).strip())
+        found = re.search(r"^[\w\s*]+?\b(\w+)\(.*\)$", head)
+        if found is None:
+            raise ValueError(f"a function whose head is not understood: {head}")
+        yield found[1], head.startswith("static ")
+
+
+def shared_functions(files):
+    where = collections.defaultdict(list)
+    for file, text in files.items():
+        for name, _ in functions(text):
+            if name != "main":
+                where[name].append(file)
+    return {name: places for name, places in where.items() if len(places) > 1}
+
+
+def prefixes(header):
+    """Those that a header declares by a line `prefix: x_, y_`."""
+    lines = re.findall(r"^[\s/*]*prefix: (.*)$", header, re.MULTILINE)
+    return [prefix for line in lines for prefix in re.findall(r"\w+", line)]
+
+
+def misnamed_functions(files):
+    """External functions that begin neither with their file's stem (its singular will do) nor with
+    a prefix of the header of that stem. Those of the public interface, `pierre_`, are their own."""
+    found = []
+    for file, text in files.items():
+        stem = Path(file).stem
+        allowed = (
+            *("pierre_", f"{stem}_", f"{stem.removesuffix('s')}_"),
+            *prefixes(files.get(file.removesuffix(".c") + ".h", "")),
+        )
+        for name, static in functions(text):
+            if not static and name not in ("main", stem) and not name.startswith(allowed):
+                found.append(f"{file}: {name}")
+    return found
+
+
+def shared_types(files):
+    where = collections.defaultdict(list)
+    for file, text in files.items():
+        for kind, tag in re.findall(r"\b(struct|union|enum)\s+(\w+)\s*\{", bare(text)):
+            where[tag].append(f"{file}: {kind}")
+    return {tag: places for tag, places in where.items() if len(places) > 1}
+
+
+def wide_lines(files):
+    return {
+        file: count
+        for file, text in files.items()
+        if (count := sum(len(line.expandtabs(8)) > COLUMNS for line in text.splitlines()))
+    }
+
+
+class Names(unittest.TestCase):
+    def setUp(self):
+        self.c = {
+            name: text
+            for name, text in sources("*.c", "*.h").items()
+            if name.startswith(LAYERS) and "/examples/" not in name
+        }
+
+    def test_functions(self):
+        self.assertGreater(sum(len(list(functions(text))) for text in self.c.values()), 1000)
+        self.assertEqual(shared_functions(self.c), {})
+
+    def test_external_functions(self):
+        self.assertEqual(misnamed_functions(self.c), [])
+
+    def test_types(self):
+        self.assertEqual(set(shared_types(self.c)) - TWICE, set())
+
+    def test_headers_say_what_they_are_for(self):
+        for name, text in sources("*.h").items():
+            self.assertRegex(text, r"\A(/\*|//) ?\S", name)
+
+
+class Layout(unittest.TestCase):
+    def test_width(self):
+        files = sources("*.c", "*.h", "*.py", "*.sql", "*.toml", "*.sh", "scripts/*", ".ci/*")
+        for file, count in wide_lines(files).items():
+            self.assertLessEqual(
+                count, WIDE.get(file, 0), f"lines over {COLUMNS} columns in {file}"
+            )
+
+    def test_rooms(self):
+        rooms = collections.Counter(str(Path(name).parent) for name in sources("*.c", "*.h"))
+        for room, count in rooms.items():
+            if room.startswith(LAYERS):
+                self.assertLessEqual(count, ROOM, room)
+
+
+class Planted(unittest.TestCase):
+    """What the checks above must find."""
+
+    def test_functions(self):
+        one = "static int twice(int a)\n{\n\treturn a;\n}\n"
+        long = (
+            "/* a { */\n__attribute__((format(printf, 1, 2))) const char *const *\n"
+            "twice(const char *format, void (*done)(int),\n\t...)\n{\n}\n"
+        )
+        other = 'static const char *text = "int twice(int)\\n{";\nint once(void)\n{\n}\n'
+        self.assertEqual(list(functions(one)), [("twice", True)])
+        self.assertEqual(list(functions(long)), [("twice", False)])
+        self.assertEqual(list(functions(other)), [("once", False)])
+        self.assertEqual(
+            shared_functions({"a.c": one, "b.c": long, "c.c": other}), {"twice": ["a.c", "b.c"]}
+        )
+        for text in ("int once(void) {\n}\n", "MAGIC\n{\n}\n"):
+            with self.assertRaises(ValueError):
+                list(functions(text))
+
+    def test_external_functions(self):
+        files = {
+            "clocks.h": "/* Time; not a prefix: away_\n *\n * prefix: time_, hour_ */\n",
+            "clocks.c": "int clock_now(void)\n{\n}\nint hour_of(int a)\n{\n}\n"
+            "int away_from(int a)\n{\n}\nstatic int any(void)\n{\n}\n",
+        }
+        self.assertEqual(misnamed_functions(files), ["clocks.c: away_from"])
+
+    def test_types(self):
+        files = {
+            "a.h": "struct one {\n\tenum { A } a;\n};\n/* struct two {} */\n",
+            "b.c": "struct two {\n};\nunion one {\n};\nstruct two *make(void);\n",
+        }
+        self.assertEqual(shared_types(files), {"one": ["a.h: struct", "b.c: union"]})
+
+    def test_width(self):
+        self.assertEqual(
+            wide_lines({"a.c": "\t" * 12 + "1234\n", "b.c": "\t" * 12 + "12345\n"}), {"b.c": 1}
+        )
+
+
+if __name__ == "__main__":
+    unittest.main()

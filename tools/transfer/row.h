@@ -1,0 +1,29 @@
+/* Rows in their canonical form, and their checksum. */
+#ifndef PIERRE_TRANSFER_ROW_H
+#define PIERRE_TRANSFER_ROW_H
+
+#include "../../backends/secrets/seal.h"
+#include "../../protocol/arena.h"
+#include "../../protocol/error.h"
+#include "../../protocol/value.h"
+#include "tables.h"
+
+struct checksum {
+	int64_t rows;
+	unsigned __int128 sum; /* of the rows' digests: their order does not matter */
+};
+
+/* Brings a row's raw values into their canonical form, or says what is wrong with which row. */
+int row_normalize(const struct table_of *table, struct value *values, struct arena *arena,
+	const char *shown, struct err *err);
+void row_checksum_add(struct checksum *checksum, const struct table_of *table,
+	const struct value *values, struct arena *arena);
+/* table `users`: both tokens, where they are whole, open with the key. */
+int row_open_tokens(const struct table_of *table, const struct value *values, struct seal *seal,
+	struct arena *arena, uint64_t *opened, struct err *err);
+int row_fail(const struct table_of *table, const struct value *values, const char *shown,
+	struct err *err, const char *format, ...) __attribute__((format(printf, 5, 6)));
+int row_column_place(const struct table_of *table,
+	const char *name); /* index; a name that is not there is an own bug */
+
+#endif
