@@ -29,7 +29,7 @@ static void answered(struct pierre *db, const struct pierre_answer *answer, void
 		++*question->failures;
 		return;
 	}
-	(void)printf("%s: %s\n", question->email, user != NULL ? user->id : "nobody");
+	(void)printf("%s: %s\n", question->email, user != NULL ? user->id : "no such user");
 	pierre_user_free(user);
 }
 

@@ -115,7 +115,7 @@ class Examples(DaemonCase):
         lines = sorted(done.stdout.splitlines())
         self.assertEqual(len(lines), 51)
         self.assertEqual(lines[0], f"example@example.com: {self.user}")
-        self.assertEqual(lines[-1], "nobody9@example.com: nobody")
+        self.assertEqual(lines[-1], "nobody9@example.com: no such user")
         done = self.run_example("event_loop", "a@b", "c@d", socket="/nonexistent/socket")
         self.assertEqual(done.returncode, 1)
         self.assertEqual(done.stdout.count("/nonexistent/socket"), 2)
