@@ -53,7 +53,7 @@ struct item {
 enum outcome { CALL_DONE, CALL_RETRY, CALL_REPREPARE, CALL_REPREPARE_ALL, CALL_SUSPECT, CALL_MOVE };
 
 /* call->route of the calls that wait or run: how their batch is made. */
-enum route {
+enum pg_route {
 	ROUTE_TOGETHER,
 	ROUTE_ALONE,
 	ROUTE_MERGED, /* under way, within a statement for many */

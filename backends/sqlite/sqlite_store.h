@@ -20,7 +20,7 @@
 enum { READERS_MAX = 16 };
 
 /* Where a call runs; kept in call->route while it is lent. */
-enum route { ROUTE_NONE, ROUTE_WRITER, ROUTE_READER };
+enum sqlite_route { ROUTE_NONE, ROUTE_WRITER, ROUTE_READER };
 
 /* How the last write went. */
 enum writing {
@@ -33,7 +33,7 @@ enum writing {
 struct sqlite_store {
 	struct store store; /* first: what the daemon sees */
 	struct store_settings settings;
-	struct place place;
+	struct sqlite_place place;
 	const char *path;              /* place.path, the one real name */
 	bool memory;                   /* everything on the writer's one connection */
 	int lock_fd;                   /* place.fd */

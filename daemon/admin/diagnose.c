@@ -15,14 +15,14 @@
 #include "../base/process.h"
 #include "admin.h"
 
-enum level { OK, WARN, FAIL };
+enum diagnose_level { OK, WARN, FAIL };
 
 #define SPACE_FAIL (UINT64_C(100) * 1024 * 1024)
 #define SPACE_WARN (UINT64_C(5) * 1024 * 1024 * 1024)
 #define WAL_WARN (UINT64_C(64) * 1024 * 1024)
 enum { RESERVED_DESCRIPTORS = 64, RECENT_SECONDS = 60, CLOCK_STEP_SECONDS = 5, TEXT_MAX = 512 };
 
-struct report {
+struct diagnose_report {
 	const struct admin *admin;
 	const struct settings *settings;
 	struct store_stats store;
@@ -31,11 +31,12 @@ struct report {
 	struct buffer *out;
 };
 
-static void diagnose_add(struct report *report, const char *name, enum level level,
-	const char *advice, const char *format, ...) __attribute__((format(printf, 5, 6)));
+static void diagnose_add(struct diagnose_report *report, const char *name,
+	enum diagnose_level level, const char *advice, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
 
-static void diagnose_add(struct report *report, const char *name, enum level level,
-	const char *advice, const char *format, ...)
+static void diagnose_add(struct diagnose_report *report, const char *name,
+	enum diagnose_level level, const char *advice, const char *format, ...)
 {
 	static const char *const names[] = {[OK] = "ok", [WARN] = "warn", [FAIL] = "fail"};
 	char detail[TEXT_MAX];
@@ -53,7 +54,7 @@ static void diagnose_add(struct report *report, const char *name, enum level lev
 	json_add_end(report->out, '}');
 }
 
-static void look_at_key(struct report *report)
+static void look_at_key(struct diagnose_report *report)
 {
 	static const char *const sources[] = {
 		"systemd's credential", "the configuration file", "the environment", "an option"};
@@ -73,7 +74,7 @@ static void look_at_key(struct report *report)
 			fingerprint);
 }
 
-static void look_at_password_costs(struct report *report)
+static void look_at_password_costs(struct diagnose_report *report)
 {
 	uint64_t users = password_cost_beyond(&report->admin->dispatcher->password_cost);
 	uint64_t limit = (uint64_t)report->settings->bcrypt_cost_limit;
@@ -91,7 +92,7 @@ static void look_at_password_costs(struct report *report)
 }
 
 /* Only needed while the key is being changed, and easily forgotten. */
-static void look_at_previous_key(struct report *report)
+static void look_at_previous_key(struct diagnose_report *report)
 {
 	const struct seal *previous = seal_previous(report->admin->seal);
 	char fingerprint[17];
@@ -107,8 +108,8 @@ static void look_at_previous_key(struct report *report)
 }
 
 /* Whether users other than its owner have access to a file. */
-static void diagnose_look_at_file(struct report *report, const char *name, const char *path,
-	mode_t others, const char *advice)
+static void diagnose_look_at_file(struct diagnose_report *report, const char *name,
+	const char *path, mode_t others, const char *advice)
 {
 	struct stat status;
 
@@ -128,7 +129,7 @@ static void diagnose_look_at_file(struct report *report, const char *name, const
 			(unsigned)status.st_mode & 07777);
 }
 
-static void look_at_settings_files(struct report *report)
+static void look_at_settings_files(struct diagnose_report *report)
 {
 	const struct settings *settings = report->settings;
 
@@ -140,11 +141,11 @@ static void look_at_settings_files(struct report *report)
 			"chmod 600 it: it may hold the key or a password");
 }
 
-static void look_at_space(struct report *report, const char *folder)
+static void look_at_space(struct diagnose_report *report, const char *folder)
 {
 	struct statvfs system;
 	uint64_t left, all;
-	enum level level;
+	enum diagnose_level level;
 
 	if (statvfs(folder, &system) != 0) {
 		diagnose_add(report, "disk_space", WARN, "create the folder", "%s: %s", folder,
@@ -163,7 +164,7 @@ static void look_at_space(struct report *report, const char *folder)
 			"%.1f GiB left in %s", (double)left / (1 << 30), folder);
 }
 
-static void look_at_sqlite(struct report *report)
+static void look_at_sqlite(struct diagnose_report *report)
 {
 	const char *path = report->version.path, *slash;
 	char folder[TEXT_MAX];
@@ -196,7 +197,7 @@ static void look_at_sqlite(struct report *report)
 		(unsigned long long)report->store.checkpoint_busy);
 }
 
-static void look_at_pool(struct report *report)
+static void look_at_pool(struct diagnose_report *report)
 {
 	const struct store_stats *store = &report->store;
 	bool full = store->connections_active == store->connections_max &&
@@ -209,7 +210,7 @@ static void look_at_pool(struct report *report)
 		store->connections_max, store->queued);
 }
 
-static void look_at_errors(struct report *report)
+static void look_at_errors(struct diagnose_report *report)
 {
 	int64_t age = (timestamp_now() - report->store.last_error_at) / 1000000;
 	char at[TIMESTAMP_TEXT_MAX];
@@ -225,7 +226,7 @@ static void look_at_errors(struct report *report)
 		report->store.last_error);
 }
 
-static void look_at_limits(struct report *report)
+static void look_at_limits(struct diagnose_report *report)
 {
 	const struct process_usage *usage = &report->usage;
 	uint64_t need = report->settings->connections + report->store.connections_max +
@@ -252,7 +253,7 @@ static void look_at_limits(struct report *report)
 		core.rlim_cur == 0 ? "disabled" : "enabled");
 }
 
-static void look_at_socket(struct report *report)
+static void look_at_socket(struct diagnose_report *report)
 {
 	const struct socket *socket = report->admin->server->socket;
 	const struct settings *settings = report->settings;
@@ -275,7 +276,7 @@ static void look_at_socket(struct report *report)
 }
 
 /* Deadlines do not depend on the wall clock; what is stored does. */
-static void diagnose_look_at_clock(struct report *report)
+static void diagnose_look_at_clock(struct diagnose_report *report)
 {
 	double up = (double)(uv_hrtime() - report->admin->started_at) / 1e9;
 	double by_wall = (double)(timestamp_now() - report->admin->started_wall) / 1e6,
@@ -289,7 +290,7 @@ static void diagnose_look_at_clock(struct report *report)
 		diagnose_add(report, "clock", OK, NULL, "steady since the start");
 }
 
-static void look_at_state(struct report *report)
+static void look_at_state(struct diagnose_report *report)
 {
 	const struct pause *pause = &report->admin->dispatcher->pause;
 	uint64_t lost = log_dropped();
@@ -307,7 +308,8 @@ static void look_at_state(struct report *report)
 int diagnose_daemon(
 	struct admin *admin, const struct method_input *input, struct buffer *out, struct err *err)
 {
-	struct report report = {.admin = admin, .settings = admin->runtime->settings, .out = out};
+	struct diagnose_report report = {
+		.admin = admin, .settings = admin->runtime->settings, .out = out};
 
 	(void)input;
 	(void)err;

@@ -341,7 +341,7 @@ static int scan_word(struct scan *scan, const char *word, enum json_type type)
 /* What the scanner is waiting for. */
 enum want { WANT_VALUE, WANT_FIRST_OR_END, WANT_NAME, WANT_COMMA_OR_END };
 
-struct level {
+struct json_level {
 	uint32_t node;
 	bool object;
 };
@@ -363,7 +363,7 @@ static int check_duplicates(struct scan *scan, uint32_t object)
 }
 
 /* Ends the innermost container at scan->at (on its bracket). */
-static int close_container(struct scan *scan, struct level *level)
+static int close_container(struct scan *scan, struct json_level *level)
 {
 	struct json_node *node = &scan->json->nodes[level->node];
 
@@ -409,7 +409,7 @@ static int scan_scalar(struct scan *scan)
 
 /* The containers that are open. Those of a tolerant scan may be more than the limit. */
 struct levels {
-	struct level fixed[JSON_DEPTH_MAX], *at;
+	struct json_level fixed[JSON_DEPTH_MAX], *at;
 	unsigned depth, capacity, limit;
 };
 
@@ -420,8 +420,9 @@ static int open_container(struct scan *scan, struct levels *levels)
 	if (levels->depth >= levels->limit && break_rule(scan, "nesting is too deep") < 0)
 		return -1;
 	if (levels->depth == levels->capacity) {
-		struct level *grown = reallocarray(levels->at == levels->fixed ? NULL : levels->at,
-			levels->capacity, 2 * sizeof *grown);
+		struct json_level *grown =
+			reallocarray(levels->at == levels->fixed ? NULL : levels->at,
+				levels->capacity, 2 * sizeof *grown);
 
 		if (grown == NULL)
 			return err_set(scan->err, ERR_INTERNAL, "out of memory");
@@ -434,7 +435,7 @@ static int open_container(struct scan *scan, struct levels *levels)
 	if (node == NULL)
 		return -1;
 	node->start = (uint32_t)(scan->at - scan->text);
-	levels->at[levels->depth++] = (struct level){(uint32_t)scan->json->count - 1, object};
+	levels->at[levels->depth++] = (struct json_level){(uint32_t)scan->json->count - 1, object};
 	scan->at++;
 	return 0;
 }
@@ -457,7 +458,7 @@ static void end_value(struct scan *scan, const struct levels *levels, uint32_t n
 }
 
 /* A name and its colon before a member's value; nothing before an item. */
-static int begin_child(struct scan *scan, const struct level *level)
+static int begin_child(struct scan *scan, const struct json_level *level)
 {
 	scan->json->nodes[level->node].count++;
 	if (!level->object)
@@ -482,7 +483,7 @@ static void mark_awkward(struct json *json, const struct levels *levels)
  * and depth. */
 static int scan_values(struct scan *scan, struct levels *levels)
 {
-	struct level *level = NULL; /* of the innermost open container */
+	struct json_level *level = NULL; /* of the innermost open container */
 	enum want want = WANT_VALUE;
 
 	for (;;) {

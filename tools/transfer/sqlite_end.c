@@ -21,7 +21,7 @@
 struct sqlite_end {
 	struct end end;
 	struct session session;
-	struct place place; /* a target's is locked, as a daemon's is */
+	struct sqlite_place place; /* a target's is locked, as a daemon's is */
 	sqlite3_stmt *cursor, *insert, *after, *reader;
 };
 

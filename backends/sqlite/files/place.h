@@ -8,7 +8,7 @@
 
 #include "../../../protocol/error.h"
 
-struct place {
+struct sqlite_place {
 	char *path; /* real: absolute, without links; NULL: in memory */
 	int fd; /* holds the lock; -1: none. Closed last: closing it would drop SQLite's own locks
 	         */
@@ -18,9 +18,9 @@ struct place {
 /* For a daemon: makes the file and its folders unless the URL says that it exists, and locks it.
  * Refuses what is not a regular file (65), what another daemon holds (75), a log or journal of
  * another database (65). Finishes a restore that was cut off. place_free in either case. */
-int place_open(struct place *place, const char *url, struct err *err);
+int place_open(struct sqlite_place *place, const char *url, struct err *err);
 /* For who only reads: the file must be there (66). No lock. */
-int place_find(struct place *place, const char *url, struct err *err);
-void place_free(struct place *place);
+int place_find(struct sqlite_place *place, const char *url, struct err *err);
+void place_free(struct sqlite_place *place);
 
 #endif
