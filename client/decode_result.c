@@ -94,7 +94,7 @@ static int decode_result_read_text(
 
 	if (found->type != JSON_STRING)
 		return decode_result_ill_typed(reader, name, "is not a string");
-	text = json_string(reader->json, node, scratch, &length);
+	text = json_scan_text(reader->json, node, scratch, &length);
 	*out = text != NULL ? arena_copy(reader->arena, text, length) : NULL;
 	arena_reset(scratch);
 	return *out != NULL ? 0 : decode_result_no_memory(reader);
@@ -123,7 +123,7 @@ static int decode_result_read_integer(struct result_reader *reader, uint32_t nod
 {
 	if (reader->json->nodes[node].type != JSON_INTEGER)
 		return decode_result_ill_typed(reader, name, "is not an integer");
-	*out = json_integer(reader->json, node);
+	*out = json_scan_integer(reader->json, node);
 	return *out >= min && *out <= max
 		? 0
 		: decode_result_ill_typed(reader, name, "is out of range");
@@ -365,7 +365,7 @@ static int read_scalar_text(
 	if (value->kind == STUB_OBJECT_TEXT && type != JSON_OBJECT)
 		return decode_result_ill_typed(reader, "the result", "is not an object");
 	if (value->kind == STUB_TEXT)
-		text = json_string(reader->json, node, &reader->scratch, &length);
+		text = json_scan_text(reader->json, node, &reader->scratch, &length);
 	*block = text != NULL ? decode_result_text(text, length) : NULL;
 	return *block != NULL ? 0 : decode_result_no_memory(reader);
 }

@@ -72,7 +72,7 @@ static char *json_names_take(const char **raw, char *out)
 	return put_utf8(out, code);
 }
 
-const char *json_string(
+const char *json_scan_text(
 	const struct json *json, uint32_t index, struct arena *arena, size_t *length)
 {
 	const struct json_node *node = &json->nodes[index];
@@ -91,7 +91,7 @@ const char *json_string(
 	return text;
 }
 
-int64_t json_integer(const struct json *json, uint32_t index)
+int64_t json_scan_integer(const struct json *json, uint32_t index)
 {
 	const char *p = json->text + json->nodes[index].start, *end = p + json->nodes[index].length;
 	bool negative = *p == '-';

@@ -227,6 +227,17 @@ class Names(unittest.TestCase):
     def test_external_functions(self):
         self.assertEqual(misnamed_functions(self.c), [])
 
+    def test_none_is_janssons(self):
+        """pierre-dbctl links with jansson: of two functions of one name, the linker takes ours for
+        both."""
+        command = ["pkg-config", "--variable=includedir", "jansson"]
+        folder = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        header = (Path(folder.strip()) / "jansson.h").read_text(encoding="utf-8")
+        jansson = set(re.findall(r"\b(json_\w+)\(", header))
+        self.assertIn("json_string", jansson)
+        own = {name for text in self.c.values() for name, _ in functions(text)}
+        self.assertEqual(own & jansson, set())
+
     def test_types(self):
         self.assertEqual(shared_types(self.c), {})
 
