@@ -85,9 +85,11 @@ static void look_at_password_costs(struct diagnose_report *report)
 			(unsigned long long)limit);
 	else
 		diagnose_add(report, "password_costs", WARN,
-			"give these users new passwords, or raise bcrypt-cost-limit, which slows each check down; "
-			"pierre-dbctl call get_password_costs counts them",
-			"%llu users cannot log in: their password hash costs more than bcrypt-cost-limit (%llu)",
+			"give these users new passwords, or raise bcrypt-cost-limit, "
+			"which slows each check down; pierre-dbctl call get_password_costs "
+			"counts them",
+			"%llu users cannot log in: their password hash costs more than "
+			"bcrypt-cost-limit (%llu)",
 			(unsigned long long)users, (unsigned long long)limit);
 }
 
@@ -101,8 +103,8 @@ static void look_at_previous_key(struct diagnose_report *report)
 		return;
 	seal_fingerprint(previous, fingerprint);
 	diagnose_add(report, "previous_key", WARN,
-		"run pierre-dbctl rotate-key; once it has ended with 0, remove the previous key from the "
-		"settings",
+		"run pierre-dbctl rotate-key; once it has ended with 0, remove the previous key "
+		"from the settings",
 		"the key is being changed: the key with fingerprint %s is accepted, too",
 		fingerprint);
 }
@@ -189,8 +191,8 @@ static void look_at_sqlite(struct diagnose_report *report)
 			report->version.warning);
 	look_at_space(report, folder);
 	diagnose_add(report, "wal", large ? WARN : OK,
-		"a long read of another program (sqlite3, a copy) keeps it from shrinking: `fuser FILE` "
-		"finds it",
+		"a long read of another program (sqlite3, a copy) keeps it from shrinking: "
+		"`fuser FILE` finds it",
 		"the write-ahead log has %.1f MiB; %llu checkpoints, %llu of them blocked",
 		(double)report->store.wal_bytes / (1 << 20),
 		(unsigned long long)report->store.checkpoints,
@@ -284,7 +286,8 @@ static void diagnose_look_at_clock(struct diagnose_report *report)
 
 	if (step > CLOCK_STEP_SECONDS || step < -CLOCK_STEP_SECONDS)
 		diagnose_add(report, "clock", WARN,
-			"check the time service (timedatectl): stored times and expiries follow the clock",
+			"check the time service (timedatectl): stored times and expiries follow "
+			"the clock",
 			"it was changed by %.0f s since the daemon's start", step);
 	else
 		diagnose_add(report, "clock", OK, NULL, "steady since the start");

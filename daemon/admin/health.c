@@ -80,7 +80,8 @@ static void check_key(struct health *health, struct health_report *report)
 	if (sealed < SEAL_WARN)
 		return;
 	(void)snprintf(detail, sizeof detail,
-		"the key has sealed %llu of at most %llu texts: change it (pierre-dbctl rotate-key)",
+		"the key has sealed %llu of at most %llu texts: change it (pierre-dbctl "
+		"rotate-key)",
 		(unsigned long long)sealed, (unsigned long long)SEAL_LIMIT);
 	write_check(report, "key", STORE_DEGRADED, 0, detail);
 }

@@ -78,7 +78,8 @@ static void warn_of_costs(struct password_cost *self)
 
 	if (beyond > self->warned_of)
 		log_event(LOG_WARNING,
-			"users whose password hash has a cost beyond bcrypt-cost-limit cannot log in",
+			"users whose password hash has a cost beyond bcrypt-cost-limit cannot log "
+			"in",
 			log_number("users", beyond),
 			log_number("bcrypt_cost_limit", cost_limit(self)));
 	self->warned_of = beyond;

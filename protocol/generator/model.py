@@ -128,7 +128,8 @@ class Statement:
 
     sql: str
     binds: tuple[int, ...]
-    many: str = ""  # PostgreSQL: the same for an array of keys at once, each row with its key's place; "": there is none
+    # PostgreSQL: the same for an array of keys at once, each row with its key's place; "": none.
+    many: str = ""
     footprint: Footprint = Footprint()  # PostgreSQL: what it touches and locks
 
 

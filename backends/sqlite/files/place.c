@@ -126,9 +126,10 @@ static int check_side_files(const char *path, struct err *err)
 		if (stat(name, &file) == 0 && stat(path, &database) == 0 &&
 			faccessat(AT_FDCWD, name, R_OK | W_OK, AT_EACCESS) != 0)
 			result = err_exit(err, EX_CANTCREAT,
-				"%s belongs to the user %u (mode %04o), so that the daemon, user %u, cannot use it: "
-				"end the program that made it, such as a sqlite3 shell run by root, then chown %u the file; "
-				"do not delete it, it holds data",
+				"%s belongs to the user %u (mode %04o), so that the daemon, "
+				"user %u, cannot use it: end the program that made it, such as a "
+				"sqlite3 shell run by root, then chown %u the file; do not delete "
+				"it, it holds data",
 				name, (unsigned)file.st_uid, (unsigned)file.st_mode & 07777,
 				(unsigned)geteuid(), (unsigned)database.st_uid);
 		free(name);
