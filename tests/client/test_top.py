@@ -400,7 +400,7 @@ class AcrossARestart(WithTerminals):
         self.daemon.signal(signal.SIGSTOP)
         try:
             self.within(
-                20, lambda: re.search(r"reconnecting .*the daemon does not answer", terminal.text())
+                20, lambda: re.search(r"reconnecting .*stalled", terminal.text())
             )
         finally:
             self.daemon.signal(signal.SIGCONT)
