@@ -72,8 +72,8 @@ static inline struct call *call_of(struct list *node)
 	return list_entry(node, struct call, link);
 }
 
-/* Ends the calls that submit() could answer. done() may submit further calls, so it never runs inside
- * submit(): such calls go to a list of the store, which flush and process deliver. */
+/* Ends the calls that submit() could answer. done() may submit further calls, so it never runs
+ * within submit(): such calls go to a list of the store, which flush and process deliver. */
 static inline void call_deliver(struct list *completed)
 {
 	while (!list_empty(completed)) {

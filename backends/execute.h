@@ -4,7 +4,7 @@
 #define PIERRE_EXECUTE_H
 
 #include "call.h"
-#include "seal.h"
+#include "secrets/seal.h"
 
 /* Before the first try: fills the computed bind parameters (now, new ids, nonce …) and seals SEALED
  * parameters. Failure: call->err is set. */

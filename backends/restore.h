@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "../protocol/error.h"
-#include "seal.h"
+#include "secrets/seal.h"
 
 struct restore_report {
 	char *path;      /* the database */

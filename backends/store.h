@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "call.h"
-#include "seal.h"
+#include "secrets/seal.h"
 
 struct store_settings {
 	const char *url;   /* DATABASE_URL as given (secret: may hold a password) */

@@ -7,7 +7,7 @@
 #include "../protocol/json/json.h"
 #include "../protocol/json/json_add.h"
 #include "../protocol/value.h"
-#include "rotation.h"
+#include "secrets/rotation.h"
 
 enum { PROBLEMS_LOGGED = 50 };
 

@@ -4,7 +4,7 @@
 #define PIERRE_VERIFY_H
 
 #include "../protocol/buffer.h"
-#include "seal.h"
+#include "secrets/seal.h"
 
 struct verify_report {
 	const char *backend;

@@ -70,9 +70,9 @@ DEFECTS = [
          "\tif (0)\n\t\tfavour_one(scheduler);\n"),
     ], "faults/test_client_memory.py", ["NoDeadlock"]),
     ("a stored time's offset is not seen", [
-        ("backends/sqlite/migrations/0005_time_offsets.sql",
-         "AS INTEGER) * 3600",
-         "AS INTEGER) * 0"),
+        ("backends/sqlite/migrations/0006_cheaper_times.sql",
+         ":00', 1, 6)), 0)",
+         ":00', 1, 6)), 0) * 0"),
     ], "contract/test_old_rows.py", ["Offsets"]),
     ("no fsync at all", [
         ("backends/sqlite/session.c",
@@ -95,7 +95,7 @@ DEFECTS = [
          "\t(void)commit_group(writer);\n\t*code = SQLITE_OK;\n"),
     ], "faults/test_fsync.py", ["Injected"]),
     ("a refused commit stays in the log", [
-        ("backends/sqlite/vfs.c",
+        ("backends/sqlite/files/vfs.c",
          "if (code != SQLITE_OK && file->database != NULL && file->unsynced >= 0)",
          "if (0)"),
     ], "faults/test_fsync.py", ["Injected.test_refused_stays_refused_after_a_kill"]),
@@ -115,7 +115,7 @@ DEFECTS = [
          "bool alone = false && is_damage(finished, code);"),
     ], "faults/test_storage.py", ["Corrupt.test_damage_in_one_row"]),
     ("a cheap hash takes less work", [
-        ("backends/password.c",
+        ("backends/secrets/password.c",
          " && pad(cut, stored, cost, rounds);",
          ";"),
     ], "contract/test_passwords.py", ["Work"]),
@@ -178,7 +178,7 @@ DEFECTS = [
          "0"),
     ], "faults/test_storage.py", ["Removed.test_database_alone_replaced"]),
     ("tag not checked", [
-        ("backends/seal.c",
+        ("backends/secrets/seal.c",
          "ad, ad_length, nonce, seal->state) == 0;",
          "ad, ad_length, nonce, seal->state) <= 0;"),
     ], "faults/test_altered_tokens.py", []),
@@ -236,7 +236,7 @@ DEFECTS = [
          "is_active IN (0, 1)"),
     ], "contract/test_api_keys.py", []),
     ("wrong key accepted", [
-        ("backends/seal.c",
+        ("backends/secrets/seal.c",
          "bool seal_check_matches(const struct seal *seal, const char *text, size_t length)\n{\n",
          "bool seal_check_matches(const struct seal *seal, const char *text, size_t length)\n{\n\tif (length > 0)\n\t\treturn true;\n"),
     ], "contract/test_program.py", ["Keys.test_wrong_key"]),

@@ -14,7 +14,7 @@
 #include "../../protocol/value.h"
 #include "../execute.h"
 #include "../migration.h"
-#include "../seal_log.h"
+#include "../secrets/seal_log.h"
 #include "blocking/connect.h"
 #include "blocking/keys.h"
 #include "blocking/migrate.h"

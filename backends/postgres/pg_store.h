@@ -7,7 +7,7 @@
 #include <libpq-fe.h>
 
 #include "../failure_log.h"
-#include "../rotation.h"
+#include "../secrets/rotation.h"
 #include "../store.h"
 #include "encoder.h"
 #include "jobs.h"

@@ -3,7 +3,7 @@
 #ifndef PIERRE_SQLITE_KEYS_H
 #define PIERRE_SQLITE_KEYS_H
 
-#include "../rotation.h"
+#include "../secrets/rotation.h"
 #include "session.h"
 
 /* Reading only: do the keys open what the database holds? exit_code 77 when not. */

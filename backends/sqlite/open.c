@@ -4,7 +4,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "../seal_log.h"
+#include "../secrets/seal_log.h"
 #include "files/belong.h"
 #include "files/owner.h"
 #include "files/path.h"

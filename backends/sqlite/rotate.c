@@ -2,8 +2,8 @@
 
 #include "../../protocol/value.h"
 #include "../execute.h"
-#include "../rotation.h"
-#include "../seal_log.h"
+#include "../secrets/rotation.h"
+#include "../secrets/seal_log.h"
 #include "condition.h"
 #include "keys.h"
 #include "sqlite_store.h"

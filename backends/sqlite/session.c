@@ -9,7 +9,7 @@
 #include "../../protocol/sqlite_url.h"
 #include "../execute.h"
 #include "functions.h"
-#include "vfs.h"
+#include "files/vfs.h"
 
 /* No memory-mapped reads: a file that somebody cuts short would then end the process instead of
  * giving an error. */

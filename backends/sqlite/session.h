@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 #include "../call.h"
-#include "../seal.h"
+#include "../secrets/seal.h"
 
 struct session {
 	sqlite3 *db;

@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 
 #include "../failure_log.h"
-#include "../rotation.h"
+#include "../secrets/rotation.h"
 #include "../store.h"
 #include "files/belong.h"
 #include "files/place.h"

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "../../backends/seal.h"
+#include "../../backends/secrets/seal.h"
 #include "../base/runtime.h"
 #include "../calls/dispatcher.h"
 #include "../clients/server.h"

@@ -20,7 +20,7 @@ struct password_cost {
 	struct call call;                       /* queries the database; ours between two answers */
 	struct order order;
 	bool asking, overdue; /* the call is with the store; it takes too long to be waited for */
-	unsigned stored;                /* the highest in the database */
+	unsigned stored;      /* the highest in the database */
 	unsigned seen, seen_before;     /* the highest seen since the last query, and before that */
 	uint64_t users[32];             /* by cost, in the database */
 	uint64_t warned_of;             /* users who cannot log in, when the log last said so */

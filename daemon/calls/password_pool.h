@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "../../backends/password.h"
+#include "../../backends/secrets/password.h"
 
 struct password_result {
 	struct err err;               /* kind != ERR_NONE: it failed, or ran out of time */

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../../backends/seal.h"
+#include "../../backends/secrets/seal.h"
 #include "../../backends/store.h"
 #include "../clients/access.h"
 #include "../clients/socket.h"

@@ -3,7 +3,7 @@
 #ifndef PIERRE_DAEMON_VERIFY_H
 #define PIERRE_DAEMON_VERIFY_H
 
-#include "../../backends/seal.h"
+#include "../../backends/secrets/seal.h"
 
 /* Prints what it finds; 0 when all is sound, 65 when not, 77 when the key does not fit. -1: it
  * cannot be looked at. */

@@ -3,7 +3,7 @@
 #ifndef PIERRE_KEY_H
 #define PIERRE_KEY_H
 
-#include "../../backends/seal.h"
+#include "../../backends/secrets/seal.h"
 #include "settings.h"
 
 /* Reads the key and wipes the settings' text of it. credentials: $CREDENTIALS_DIRECTORY or NULL.

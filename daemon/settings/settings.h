@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "../../backends/password.h"
+#include "../../backends/secrets/password.h"
 #include "../../protocol/buffer.h"
 #include "../../protocol/error.h"
 #include "../../protocol/json/json.h"

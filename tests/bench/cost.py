@@ -25,7 +25,9 @@ def functions(path):
         check=True,
     ).stdout
     found = {}
-    for count, name in re.findall(r"^\s*([\d,]+) \(\s*[\d.]+%\)\s+(\S+)", listing, re.M):
+    for count, name in re.findall(
+        r"^\s*([\d,]+) \(\s*[\d.]+%\)\s+(?!PROGRAM TOTALS)(\S+)", listing, re.M
+    ):
         name = name.rpartition("/")[2].partition(":")[2] or name
         found[name] = found.get(name, 0) + int(count.replace(",", ""))
     return found
@@ -33,7 +35,7 @@ def functions(path):
 
 def count(methods, details):
     """In a process of its own, since tests/lib takes build and backend from the environment."""
-    sys.path.insert(0, HERE)
+    sys.path[:0] = [HERE, os.path.dirname(HERE)]
     import test_cost  # pylint: disable=import-outside-toplevel
 
     cost = test_cost.Cost("run_under")

@@ -327,7 +327,7 @@ START_TEST(overloaded_is_for_all)
 END_TEST
 
 #define INVALID_REQUEST_ERROR                                                                      \
-	"{\"code\":-32600,\"message\":\"odd\","                                                 \
+	"{\"code\":-32600,\"message\":\"odd\","                                                    \
 	"\"data\":{\"kind\":\"invalid_request\",\"retryable\":false}}"
 
 START_TEST(an_error_with_an_id_is_that_calls)

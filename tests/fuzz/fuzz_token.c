@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../backends/seal.h"
+#include "../../backends/secrets/seal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -235,7 +235,9 @@ class Facts(unittest.TestCase):
                 if path.name not in ("socket_place.c", "socket_place.h"):
                     code = re.sub(r"(?s)/\*.*?\*/", "", text(path))
                     self.assertNotRegex(
-                        code, r'getenv\("(RUNTIME|XDG_RUNTIME)_DIR|"/(run|tmp)/pierre-dbd', name(path)
+                        code,
+                        r'getenv\("(RUNTIME|XDG_RUNTIME)_DIR|"/(run|tmp)/pierre-dbd',
+                        name(path),
                     )
 
     def test_a_provider_is_named_by_the_catalog_alone(self):

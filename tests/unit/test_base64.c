@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../backends/base64.h"
+#include "../../backends/secrets/base64.h"
 #include "unit.h"
 
 enum { MAX = 100, GUARD = 0x5A };

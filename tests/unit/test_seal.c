@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "../../backends/seal.h"
+#include "../../backends/secrets/seal.h"
 #include "unit.h"
 
 static char vectors_path[512];

@@ -114,6 +114,32 @@ START_TEST(test_many_forms)
 }
 END_TEST
 
+/* The form that the daemon writes has a branch of its own in SQL: every day in it, and hours of
+ * each kind. */
+START_TEST(test_written_form)
+{
+	static const char *const years[] = {"0000", "1969", "2024", "2025", "9999"},
+				 *const hours[] = {"00", "08", "19", "20", "23", "24"},
+				 *const fractions[] = {"000000", "123456", "899999", "900000",
+					 "999499", "999500", "999999", "1 3456", "12345 ",
+					 "12345x"};
+
+	for (unsigned i = 0; i < 20 * 40 * 6; i++) {
+		unsigned month = i / 40 % 20, day = i % 40;
+		char text[96];
+		int length = snprintf(text, sizeof text, "%s-%02u-%02uT%s:%02u:59.%s+00:00",
+			ONE_OF(years), month, day, hours[i / 800], (unsigned)rand() % 61,
+			ONE_OF(fractions));
+
+		same(text, (size_t)length);
+		if (i % 50 == 0) {
+			text[length] = '\0';
+			ck_assert(!same(text, (size_t)length + 1));
+		}
+	}
+}
+END_TEST
+
 START_TEST(test_strange_forms)
 {
 	static const char *const texts[] = {"", "now", "2460000.50000000000", "08:00:00.1234567890",
@@ -133,6 +159,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tests, set_up, tear_down);
 	tcase_add_test(tests, test_many_forms);
+	tcase_add_test(tests, test_written_form);
 	tcase_add_test(tests, test_strange_forms);
 	return unit_run("stored times", tests, true);
 }

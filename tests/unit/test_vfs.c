@@ -6,7 +6,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "../../backends/sqlite/vfs.h"
+#include "../../backends/sqlite/files/vfs.h"
 #include "unit.h"
 
 static char folder[64], path[128], log_path[136];

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "../../backends/seal.h"
+#include "../../backends/secrets/seal.h"
 #include "../../protocol/arena.h"
 #include "../../protocol/error.h"
 #include "../../protocol/value.h"

@@ -2,7 +2,7 @@
 #ifndef PIERRE_TRANSFER_ROW_H
 #define PIERRE_TRANSFER_ROW_H
 
-#include "../../backends/seal.h"
+#include "../../backends/secrets/seal.h"
 #include "../../protocol/arena.h"
 #include "../../protocol/error.h"
 #include "../../protocol/value.h"

@@ -6,7 +6,7 @@
 #include <libpq-fe.h>
 #include <stdint.h>
 
-#include "../../rotation.h"
+#include "../../secrets/rotation.h"
 
 int keys_prove_key(PGconn *pq, struct seal *seal,
 	struct err *err); /* and stores the check values; exit_code 77 */

@@ -115,7 +115,8 @@ static int postgres_verify_column(
 		return 0;
 	verify_rule_condition(rule, unsound, condition, sizeof condition);
 	(void)snprintf(sql, sizeof sql,
-		"SELECT %s, count(*) OVER () FROM %s WHERE %s IS NOT NULL AND (%s) ORDER BY 1 LIMIT %d",
+		"SELECT %s, count(*) OVER () FROM %s WHERE %s IS NOT NULL AND (%s) ORDER BY 1 "
+		"LIMIT %d",
 		rule->id, rule->table, rule->column, condition, VERIFY_ROWS_NAMED);
 	found = postgres_verify_query(pq, sql, err);
 	for (int i = 0; found != NULL && i < PQntuples(found); i++)

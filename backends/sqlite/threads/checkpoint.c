@@ -16,7 +16,7 @@
 #include "../condition.h"
 #include "../files/belong.h"
 #include "../sqlite_store.h"
-#include "../vfs.h"
+#include "../files/vfs.h"
 #include "worker.h"
 
 enum { WAL_LARGE = 64 << 20, PASSES_MAX = 3, FEW = 16, PATIENCE = 4 };

@@ -13,7 +13,7 @@
 #include "../../../protocol/value.h"
 #include "../../execute.h"
 #include "../../migration.h"
-#include "../../seal_log.h"
+#include "../../secrets/seal_log.h"
 #include "../condition.h"
 #include "../files/belong.h"
 #include "../keys.h"

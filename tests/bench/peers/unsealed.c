@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../../backends/seal.h"
+#include "../../../backends/secrets/seal.h"
 
 struct seal {
 	atomic_uint holders;

@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../protocol/arena.h"
-#include "../protocol/error.h"
+#include "../../protocol/arena.h"
+#include "../../protocol/error.h"
 
 /* Nonces are random and have 96 bits: after 2^32 sealings under one key the chance of one coming
  * twice is no longer negligible. */

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "store.h"
+#include "../store.h"
 
 /* Warns once, when the number passes SEAL_WARN. `before`: the last one that was known; 0 at
  * start. */

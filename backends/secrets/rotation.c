@@ -5,9 +5,9 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "../protocol/catalog.h"
-#include "../protocol/json/json_add.h"
-#include "store.h"
+#include "../../protocol/catalog.h"
+#include "../../protocol/json/json_add.h"
+#include "../store.h"
 
 static const char *const state_names[] = {"running", "finished", "blocked"};
 

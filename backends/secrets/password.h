@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../protocol/error.h"
+#include "../../protocol/error.h"
 
 /* Each step of the cost doubles the work: cost 20 takes a minute, 31 a day and a half. */
 enum { PASSWORD_MAX = 72, PASSWORD_HASH_MAX = 64, PASSWORD_COST_MIN = 4, PASSWORD_COST_MAX = 20 };

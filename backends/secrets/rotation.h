@@ -8,7 +8,7 @@
 #ifndef PIERRE_ROTATION_H
 #define PIERRE_ROTATION_H
 
-#include "../protocol/buffer.h"
+#include "../../protocol/buffer.h"
 #include "seal.h"
 
 /* Users looked at in one transaction: short enough for others not to notice. */

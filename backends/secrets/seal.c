@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "../protocol/value.h"
+#include "../../protocol/value.h"
 #include "base64.h"
 
 /* The expanded key stands in guarded memory of its own; this struct holds nothing secret. */
