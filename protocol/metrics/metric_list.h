@@ -16,7 +16,8 @@
 	READ(counter, requests, requests, NULL, NULL, 1, \
 		"Calls, and lines refused before their method was known.") \
 	READ(counter, errors, errors, NULL, NULL, 1, "Requests that failed.") \
-	COUNTED(counter, lines, "pierre_dbd_received_lines", NULL, 1, "Lines received from clients.") \
+	COUNTED(counter, lines, "pierre_dbd_received_lines", NULL, 1, \
+		"Lines received from clients.") \
 	COUNTED(counter, batches, "pierre_dbd_batches", NULL, 1, "JSON-RPC batches.") \
 	COUNTED(counter, notifications, "pierre_dbd_notifications", NULL, 1, \
 		"Requests without an id.") \
@@ -49,14 +50,15 @@
 	READ(counter, password_timeouts, passwords.timeouts, "pierre_dbd_password_timeouts", NULL, 1, \
 		"Passwords whose wait for a thread timed out.") \
 	READ(counter, bcrypt_rounds, passwords.rounds, "pierre_dbd_bcrypt_rounds", NULL, 1, \
-		"Rounds of bcrypt, 2^cost for each hash; every password check takes the same number.") \
+		"Rounds of bcrypt, 2^cost per hash; every check takes the same number.") \
 	READ(counter, log_lines, log_lines, "pierre_dbd_log_lines", NULL, 1, \
 		"Lines written to the log.") \
 	READ(counter, log_dropped, log_dropped, "pierre_dbd_log_dropped", NULL, 1, \
 		"Log lines dropped because the log was not read fast enough.") \
 	READ(counter, reloads, admin->reloads, "pierre_dbd_reloads", NULL, 1, \
 		"Times that the settings were reloaded.") \
-	COUNTED(counter, pauses, "pierre_dbd_pauses", NULL, 1, "Times that the daemon was paused.") \
+	COUNTED(counter, pauses, "pierre_dbd_pauses", NULL, 1, \
+		"Times that the daemon was paused.") \
 	READ(counter, db_transactions, store.transactions, "pierre_dbd_db_transactions", NULL, 1, \
 		"Commits; several calls can share one.") \
 	READ(counter, db_batched_calls, store.batched_calls, "pierre_dbd_db_batched_calls", NULL, 1, \
@@ -73,7 +75,8 @@
 		"Calls that timed out in the database.") \
 	READ(counter, db_wait_ns, store.wait_ns_total, NULL, NULL, 1, \
 		"Time that calls waited for a database connection or thread.") \
-	READ(counter, db_waits, store.wait_count, NULL, NULL, 1, "Calls that waited for a database connection or thread.") \
+	READ(counter, db_waits, store.wait_count, NULL, NULL, 1, \
+		"Calls that waited for a database connection or thread.") \
 	READ(counter, sqlite_checkpoints, store.checkpoints, "pierre_dbd_sqlite_checkpoints", NULL, 1, \
 		"Checkpoints of SQLite's write-ahead log.") \
 	READ(counter, sqlite_checkpoints_busy, store.checkpoint_busy, "pierre_dbd_sqlite_checkpoints_busy", NULL, 1, \
@@ -97,7 +100,8 @@
 		"Memory in use for clients: lines, calls, batches and answers.") \
 	READ(gauge, client_memory_peak_bytes, server->set.scheduler.account.peak, "pierre_dbd_client_memory_peak_bytes", "bytes", 1, \
 		"Maximum memory in use for clients since the daemon started.") \
-	READ(gauge, draining, draining, "pierre_dbd_draining", NULL, 1, "1 while the daemon shuts down.") \
+	READ(gauge, draining, draining, "pierre_dbd_draining", NULL, 1, \
+		"1 while the daemon shuts down.") \
 	READ(gauge, paused, dispatcher->pause.paused, "pierre_dbd_paused", NULL, 1, \
 		"1 while new calls are deferred until the daemon is resumed.") \
 	READ(gauge, paused_calls, dispatcher->pause.count, "pierre_dbd_paused_calls", NULL, 1, \
