@@ -272,8 +272,10 @@ def _result_note(catalog, method: Method):
         return ""
     nothing = ", or NULL" if method.result.optional else ""
     if kind and method.answer == "list":
-        release = f"free it with pierre_{snake(kind.name)}_free."
-        return f"*out: an array of *count (NULL when empty); {release}"
+        return (
+            "*out: an array of *count (NULL when empty); free it with "
+            f"pierre_{snake(kind.name)}_free."
+        )
     if kind:
         return f"*out: the result{nothing}; free it with pierre_{snake(kind.name)}_free."
     if _C_TYPES[catalog.scalar(method.result).name][1] in _NUMBERS:

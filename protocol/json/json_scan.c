@@ -266,7 +266,8 @@ static bool integer_fits(const char *text, size_t length)
 	return length < 19 || (length == 19 && memcmp(text, limit, 19) <= 0);
 }
 
-/* NOLINTNEXTLINE(readability-function-cognitive-complexity): one pass over the bytes, for speed. */
+/* One pass over the bytes, for speed. */
+/* NOLINTNEXTLINE(readability-function-cognitive-complexity) */
 static int scan_number(struct scan *scan)
 {
 	const char *start = scan->at;
@@ -479,8 +480,8 @@ static void mark_awkward(struct json *json, const struct levels *levels)
 		json->nodes[levels->at[i].node].flags |= JSON_AWKWARD;
 }
 
-/* NOLINTNEXTLINE(readability-function-cognitive-complexity): one loop without recursion, for speed
- * and depth. */
+/* One loop without recursion, for speed and depth. */
+/* NOLINTNEXTLINE(readability-function-cognitive-complexity) */
 static int scan_values(struct scan *scan, struct levels *levels)
 {
 	struct json_level *level = NULL; /* of the innermost open container */

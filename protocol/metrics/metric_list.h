@@ -51,8 +51,7 @@
 		"pierre_dbd_password_timeouts", NULL, 1, \
 		"Passwords whose wait for a thread timed out.") \
 	READ(counter, bcrypt_rounds, passwords.rounds, "pierre_dbd_bcrypt_rounds", NULL, 1, \
-		"Rounds of bcrypt, 2^cost for each hash; " \
-		"every password check takes the same number.") \
+		"Rounds of bcrypt, 2^cost per hash; every check takes the same number.") \
 	READ(counter, log_lines, log_lines, "pierre_dbd_log_lines", NULL, 1, \
 		"Lines written to the log.") \
 	READ(counter, log_dropped, log_dropped, "pierre_dbd_log_dropped", NULL, 1, \

@@ -275,6 +275,13 @@ class Files(unittest.TestCase):
                     pattern.search(path.read_text(encoding="utf-8", errors="replace")), name(path)
                 )
 
+    def test_suppressed_findings_name_the_next_line(self):
+        """clang-tidy takes the line behind NOLINTNEXTLINE, even when it continues the comment."""
+        for path in files(".c", ".h"):
+            for line in text(path).split("\n"):
+                if "NOLINTNEXTLINE" in line:
+                    self.assertRegex(line, r"\*/$", name(path))
+
     def test_headers_have_guards(self):
         for path in files(".h"):
             if "/tiny/" not in name(path):
