@@ -36,7 +36,7 @@ DEFECTS = [
     ], "faults/test_many_daemons.py", ["Order"]),
     ("warnings at a commit ignored", [
         ("backends/postgres/pg_batch.c",
-         "if (connection->warned)",
+         "if (batch->warned)",
          "if (0)"),
     ], "faults/test_postgres_failover.py", ["Synchronous.test_wait_cancelled_by_another"]),
     ("a pooler's session relied on", [

@@ -15,7 +15,7 @@
 enum { LOOP_ITERATION = 512 << 10, SMALL_RESULT = 4096 };
 
 struct encoding {
-	struct list link; /* in connection->kept, the encoder's work or done */
+	struct list link; /* in connection->batch.kept, the encoder's work or done */
 	PGresult *result;
 	unsigned count;
 	bool many; /* of one statement for many */
@@ -55,7 +55,7 @@ bool encoder_keep(struct pg_connection *connection, struct call **calls, unsigne
 		encoding->calls[i] = calls[i];
 		calls[i]->route = ROUTE_KEPT;
 	}
-	list_append(&connection->kept, &encoding->link);
+	list_append(&connection->batch.kept, &encoding->link);
 	return true;
 }
 
@@ -67,7 +67,7 @@ static void encoding_free(struct encoding *encoding)
 
 void encoder_drop(struct pg_connection *connection)
 {
-	list_for_each_safe (node, &connection->kept) {
+	list_for_each_safe (node, &connection->batch.kept) {
 		list_remove(node);
 		encoding_free(encoding_of(node));
 	}
@@ -127,15 +127,15 @@ bool encoder_start(struct postgres_store *store)
 
 void encoder_submit(struct postgres_store *store, struct pg_connection *connection)
 {
-	if (list_empty(&connection->kept))
+	if (list_empty(&connection->batch.kept))
 		return;
-	list_for_each (node, &connection->kept)
+	list_for_each (node, &connection->batch.kept)
 		for (unsigned i = 0; i < encoding_of(node)->count; i++) {
 			list_remove(&encoding_of(node)->calls[i]->link);
 			store->encoding++;
 		}
 	pthread_mutex_lock(&store->encoder.lock);
-	list_splice(&store->encoder.work, &connection->kept);
+	list_splice(&store->encoder.work, &connection->batch.kept);
 	pthread_mutex_unlock(&store->encoder.lock);
 	pthread_cond_signal(&store->encoder.wake);
 }

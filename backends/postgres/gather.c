@@ -117,12 +117,12 @@ static void gather_take(struct postgres_store *store, struct gathering *gatherin
 		store->waits++;
 		store->wait_ns += now - call->submitted;
 	}
-	gathering->connection->batch_count++;
-	gathering->connection->batch_bytes += call->arena.total;
-	gathering->connection->large += order != NULL && order->large;
+	gathering->connection->batch.count++;
+	gathering->connection->batch.bytes += call->arena.total;
+	gathering->connection->batch.large += order != NULL && order->large;
 	call->place = (uint8_t)place;
 	if (place == PLACE_BEFORE) {
-		list_append(&gathering->connection->batch, &call->link);
+		list_append(&gathering->connection->batch.calls, &call->link);
 		return;
 	}
 	if (order != NULL) {
@@ -138,7 +138,7 @@ static void gather_take(struct postgres_store *store, struct gathering *gatherin
 	gathering->many = commute_lock(call) == LOCK_MANY;
 	gathering->locking[gathering->locking_count++] = call;
 	gathering->unsorted = gathering->unsorted || !locks_in_order(gathering);
-	gathering->connection->locking += commute_changes_rows(call);
+	gathering->connection->batch.locking += commute_changes_rows(call);
 }
 
 /* Forgets what the connection had in an earlier batch. */
@@ -155,7 +155,7 @@ static void begin_order(struct postgres_store *store, struct order *order)
 
 static void gather_join(struct gathering *gathering)
 {
-	struct list *batch = &gathering->connection->batch;
+	struct list *batch = &gathering->connection->batch.calls;
 
 	if (gathering->unsorted)
 		qsort(gathering->locking, gathering->locking_count, sizeof(struct call *),
@@ -177,7 +177,7 @@ static bool consider(
 	begin_order(store, order);
 	if (order != NULL && order->held_back)
 		return true;
-	if (alone && connection->batch_count > 0)
+	if (alone && connection->batch.count > 0)
 		return false;
 	place = gather_place_of(gathering, call, order);
 	if (place == PLACE_NEXT_BATCH) {
@@ -203,7 +203,7 @@ void gather_postgres(struct postgres_store *store, struct pg_connection *connect
 		 seen = 0;
 	uint64_t now = clock_ns();
 	struct gathering gathering = {.connection = connection,
-		.locking = connection->merged,
+		.locking = connection->batch.merged,
 		.single = now < store->careful_until};
 
 	if (limit < 1)
@@ -214,7 +214,7 @@ void gather_postgres(struct postgres_store *store, struct pg_connection *connect
 	list_init(&gathering.ended);
 	store->gathered++;
 	list_for_each_safe (node, &connection->waiting) {
-		if (connection->batch_count >= limit || connection->batch_bytes >= BATCH_BYTES ||
+		if (connection->batch.count >= limit || connection->batch.bytes >= BATCH_BYTES ||
 			++seen > 2 * PG_BATCH_MAX ||
 			!consider(store, &gathering, call_of(node), now))
 			break;
@@ -243,11 +243,11 @@ void gather_undo(struct pg_connection *connection, struct list *calls)
 	unsigned count = 0;
 
 	while (!list_empty(calls)) {
-		connection->merged[count++] = call_of(list_first(calls));
+		connection->batch.merged[count++] = call_of(list_first(calls));
 		list_remove(list_first(calls));
 	}
 	if (count > 1)
-		qsort(connection->merged, count, sizeof(struct call *), compare_arrival);
+		qsort(connection->batch.merged, count, sizeof(struct call *), compare_arrival);
 	for (unsigned i = 0; i < count; i++)
-		list_append(calls, &connection->merged[i]->link);
+		list_append(calls, &connection->batch.merged[i]->link);
 }

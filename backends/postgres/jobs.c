@@ -302,7 +302,7 @@ void jobs_cancel_all(struct postgres_store *store)
 {
 	for (unsigned i = 0; i < store->connection_limit; i++)
 		if (store->connections[i].state == PG_CONNECTION_BUSY &&
-			store->connections[i].cancelled_at == 0)
+			store->connections[i].batch.cancelled_at == 0)
 			jobs_cancel(store, &store->connections[i]);
 	list_for_each (node, &store->migrating)
 		cancel_job(store, list_entry(node, struct pg_job, migrating));

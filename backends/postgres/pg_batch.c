@@ -1,11 +1,85 @@
-/* What becomes of a batch when it has ended: answered, or run again without the call that spoilt
- * it. */
+/* A batch from its beginning to its end: its calls are answered, or run again without the call that
+ * spoilt it. */
 #include "pg_batch.h"
+
+#include <stdlib.h>
 
 #include "../execute.h"
 #include "encoder.h"
 #include "gather.h"
 #include "pg_store.h"
+
+static const char *const pg_batch_names[PG_BATCH_STATES] = {
+	"empty", "gathered", "sent", "failed", "commit failed", "ending", "unserved", "left open"};
+
+/* The connection may be lost in any state of a batch under way. */
+#define BATCH_LEAVES (STATE(PG_BATCH_UNSERVED) | STATE(PG_BATCH_LEFT_OPEN) | STATE(PG_BATCH_EMPTY))
+
+/* Results may come before the Sync has left. */
+static const uint32_t pg_batch_changes[PG_BATCH_STATES] = {
+	[PG_BATCH_EMPTY] = STATE(PG_BATCH_GATHERED),
+	[PG_BATCH_GATHERED] = STATE(PG_BATCH_SENT) | STATE(PG_BATCH_FAILED) |
+		STATE(PG_BATCH_COMMIT_FAILED) | BATCH_LEAVES,
+	[PG_BATCH_SENT] = STATE(PG_BATCH_FAILED) | STATE(PG_BATCH_COMMIT_FAILED) | BATCH_LEAVES,
+	[PG_BATCH_FAILED] = STATE(PG_BATCH_COMMIT_FAILED) | BATCH_LEAVES,
+	[PG_BATCH_COMMIT_FAILED] = STATE(PG_BATCH_ENDING) | BATCH_LEAVES,
+	[PG_BATCH_ENDING] = BATCH_LEAVES,
+	[PG_BATCH_UNSERVED] = STATE(PG_BATCH_EMPTY),
+	[PG_BATCH_LEFT_OPEN] = STATE(PG_BATCH_EMPTY),
+};
+
+const struct state_machine pg_batch_states = {
+	"database batch", pg_batch_names, pg_batch_changes, PG_BATCH_STATES};
+
+bool pg_batch_init(struct pg_batch *batch, unsigned number)
+{
+	batch->number = number;
+	list_init(&batch->calls);
+	list_init(&batch->kept);
+	/* The settings, then each call, which may bring a Prepare before it; the Sync comes last.
+	 */
+	batch->items = calloc(2 * PG_BATCH_MAX + 2, sizeof *batch->items);
+	batch->merged = calloc(PG_BATCH_MAX, sizeof(struct call *));
+	return batch->items != NULL && batch->merged != NULL;
+}
+
+void pg_batch_free(struct pg_batch *batch)
+{
+	free(batch->items);
+	free(batch->merged);
+}
+
+void pg_batch_begin(struct pg_batch *batch)
+{
+	batch->slow_result = batch->warned = false;
+	batch->locking = batch->large = 0;
+	batch->bytes = 0;
+	batch->item_count = batch->item_next = batch->merged_count = 0;
+	batch->failed = NULL;
+	batch->cancelled_at = 0;
+}
+
+void pg_batch_gathered(struct pg_batch *batch)
+{
+	pg_batch_enter(batch, PG_BATCH_GATHERED);
+	batch->sent_at = clock_ns();
+	batch->due = 0;
+	list_for_each (node, &batch->calls) {
+		uint64_t deadline = call_of(node)->deadline;
+
+		if (deadline != 0 && (batch->due == 0 || deadline < batch->due))
+			batch->due = deadline;
+	}
+}
+
+/* The batch ends, and its calls leave it. */
+static void leave_batch(struct pg_batch *batch, struct list *calls)
+{
+	list_init(calls);
+	list_splice(calls, &batch->calls);
+	batch->count = 0;
+	pg_batch_enter(batch, PG_BATCH_EMPTY);
+}
 
 static bool writes(const struct call *call)
 {
@@ -126,16 +200,17 @@ static void doubt_commit(struct postgres_store *store, struct list *batch, bool 
 
 void pg_batch_end(struct postgres_store *store, struct pg_connection *connection)
 {
-	struct call *failed = connection->failed;
-	struct list batch, again;
-	unsigned count = connection->batch_count;
+	struct pg_batch *batch = &connection->batch;
+	bool commit_failed =
+		batch->state == PG_BATCH_COMMIT_FAILED || batch->state == PG_BATCH_ENDING;
+	struct call *failed = batch->failed;
+	struct list calls, again;
+	unsigned count = batch->count;
 
-	list_init(&batch);
 	list_init(&again);
-	list_splice(&batch, &connection->batch);
-	connection->batch_count = 0;
+	leave_batch(batch, &calls);
 	connection->last_used = clock_ns();
-	connection->failed = NULL;
+	batch->failed = NULL;
 	store->unserved = 0;
 	store->transactions++;
 	store->batched += count;
@@ -144,20 +219,20 @@ void pg_batch_end(struct postgres_store *store, struct pg_connection *connection
 	if (failed != NULL)
 		encoder_drop(connection);
 	if (failed == NULL) {
-		if (connection->warned)
-			doubt_commit(store, &batch, connection->cancelled_at != 0);
+		if (batch->warned)
+			doubt_commit(store, &calls, batch->cancelled_at != 0);
 		if (connection->batch_limit < PG_BATCH_MAX)
 			connection->batch_limit *= 2;
 		encoder_submit(store, connection);
-		finish_all(&batch);
+		finish_all(&calls);
 	} else {
 		/* Where calls fail in number, small batches have less to do again. */
 		connection->batch_limit =
 			connection->batch_limit > 4 ? connection->batch_limit / 4 : 1;
-		if (connection->commit_failed)
-			take_apart(store, &batch, failed, connection->failure, &again);
+		if (commit_failed)
+			take_apart(store, &calls, failed, batch->failure, &again);
 		else
-			pg_batch_split(store, &batch, failed, connection->failure, &again);
+			pg_batch_split(store, &calls, failed, batch->failure, &again);
 		put_back(connection, &again);
 	}
 }
@@ -188,25 +263,21 @@ static void lost_call(struct postgres_store *store, struct call *call, bool comm
 
 void pg_batch_lost(struct postgres_store *store, struct pg_connection *connection, bool timed_out)
 {
-	/* The Sync is the last thing sent: a server that did not get it, or that had refused the
-	 * transaction, has committed nothing. */
-	bool committed_perhaps =
-		connection->all_sent && connection->failed == NULL && !connection->unserved;
-	struct list batch, again;
+	struct pg_batch *batch = &connection->batch;
+	bool committed_perhaps = batch->state == PG_BATCH_SENT,
+	     unserved = batch->state == PG_BATCH_UNSERVED;
+	struct list calls, again;
 
 	encoder_drop(connection);
-	list_init(&batch);
 	list_init(&again);
-	list_splice(&batch, &connection->batch);
-	connection->batch_count = 0;
-	while (!list_empty(&batch)) {
-		struct call *call = call_of(list_first(&batch));
+	leave_batch(batch, &calls);
+	while (!list_empty(&calls)) {
+		struct call *call = call_of(list_first(&calls));
 
 		list_remove(&call->link);
-		if (call == connection->failed && connection->failure == CALL_DONE) {
+		if (call == batch->failed && batch->failure == CALL_DONE) {
 			pg_store_finish(call);
-		} else if (connection->unserved &&
-			(call->deadline == 0 || call->deadline > clock_ns())) {
+		} else if (unserved && (call->deadline == 0 || call->deadline > clock_ns())) {
 			/* Waits on, as for a connection: for as long as calls may wait for one. */
 			restart(store, call, ROUTE_TOGETHER);
 			list_append(&again, &call->link);
@@ -214,6 +285,6 @@ void pg_batch_lost(struct postgres_store *store, struct pg_connection *connectio
 			lost_call(store, call, committed_perhaps, timed_out, &again);
 		}
 	}
-	connection->failed = NULL;
+	batch->failed = NULL;
 	put_back(connection, &again);
 }

@@ -1,12 +1,98 @@
-/* What becomes of the calls of a batch that has ended. */
+/* The batch under way on a connection: calls that were sent together and end with one Sync.
+ *
+ *     EMPTY -> GATHERED -> SENT -> EMPTY
+ *                 |          |
+ *                 +----------+--> FAILED --> EMPTY
+ *                 +----------+--> COMMIT_FAILED -> ENDING -> EMPTY
+ *
+ * The results, or the loss of the connection, end a batch in any state. Only in SENT may a lost
+ * batch be committed: before it, the server lacks the Sync; in the others, it has refused. */
 #ifndef PIERRE_PG_BATCH_H
 #define PIERRE_PG_BATCH_H
 
 #include <stdbool.h>
+#include <stdint.h>
+
+#include "../../protocol/state.h"
+#include "../call.h"
 
 struct pg_connection;
 struct postgres_store;
 
+enum { PG_BATCH_MAX = 1024 };
+
+enum pg_batch_state {
+	PG_BATCH_EMPTY,         /* none is under way */
+	PG_BATCH_GATHERED,      /* its last byte, its Sync, has not left libpq */
+	PG_BATCH_SENT,          /* the server may commit it */
+	PG_BATCH_FAILED,        /* a call ended its transaction */
+	PG_BATCH_COMMIT_FAILED, /* the Sync itself failed: no call of the batch can be blamed */
+	PG_BATCH_ENDING,        /* as COMMIT_FAILED; only the Sync's own result is missing */
+	PG_BATCH_UNSERVED,      /* a pooler had no server for it: none of it was done */
+	PG_BATCH_LEFT_OPEN,     /* a transaction is still open: its Sync has committed nothing */
+	PG_BATCH_STATES
+};
+
+extern const struct state_machine pg_batch_states;
+
+/* What the server will answer next, in order. */
+enum item_kind { ITEM_SETTINGS, ITEM_PREPARE, ITEM_CALL, ITEM_SYNC };
+
+struct item {
+	uint8_t kind;
+	uint16_t statement;    /* ITEM_PREPARE: its place in connection->prepared */
+	uint16_t first, count; /* ITEM_CALL: of batch->merged, when it is one statement for many;
+	                          count 0: for `call` alone */
+	struct call *call; /* ITEM_CALL, ITEM_PREPARE; the first of many; ITEM_SETTINGS: the first
+	                      of all */
+};
+
+/* What an error of the server means for the call: it stands, or the call runs again (there,
+ * prepared anew, or on another connection). */
+enum outcome { CALL_DONE, CALL_RETRY, CALL_REPREPARE, CALL_REPREPARE_ALL, CALL_SUSPECT, CALL_MOVE };
+
+/* call->route of the calls that wait or run: how their batch is made. */
+enum pg_route {
+	ROUTE_TOGETHER,
+	ROUTE_ALONE,
+	ROUTE_MERGED, /* under way, within a statement for many */
+	ROUTE_KEPT,   /* its result is kept for the encoder */
+};
+
+/* It is part of its connection, and serves one batch after the other. */
+struct pg_batch {
+	uint8_t state;      /* enum pg_batch_state: pg_batch_enter() */
+	bool slow_result;   /* the last read did not complete the result at hand */
+	bool warned;        /* the server has warned of something */
+	unsigned number;    /* its connection's, for the log */
+	struct list calls;  /* under way, in order; none: a lone Sync */
+	unsigned count;     /* of them */
+	unsigned locking;   /* calls that change rows */
+	unsigned large;     /* calls whose connection's last answer was large */
+	size_t bytes;       /* of their parameters: libpq copies them, and keeps the memory */
+	struct item *items; /* what answers are still to come */
+	unsigned item_count, item_next;
+	struct call **merged; /* calls that share statements, those of each in a row */
+	unsigned merged_count;
+	struct list kept;      /* results that the encoder gets once the batch has committed */
+	struct call *failed;   /* the call that ended the transaction, or its last one */
+	enum outcome failure;  /* what is to become of it */
+	uint64_t sent_at, due; /* due: the first deadline of a call; 0: none */
+	uint64_t cancelled_at; /* 0: it is not cancelled */
+};
+
+static inline void pg_batch_enter(struct pg_batch *batch, enum pg_batch_state state)
+{
+	state_change(&pg_batch_states, &batch->state, state, batch->number);
+}
+
+/* Room for its lists; false: out of memory, pg_batch_free cleans up. */
+bool pg_batch_init(struct pg_batch *batch, unsigned number);
+void pg_batch_free(struct pg_batch *batch);
+/* Nothing is left of the batch before: calls may be gathered. */
+void pg_batch_begin(struct pg_batch *batch);
+/* EMPTY -> GATHERED: its calls are chosen. */
+void pg_batch_gathered(struct pg_batch *batch);
 /* The Sync has its result: the calls are answered, or wait on the connection to run again. */
 void pg_batch_end(struct postgres_store *store, struct pg_connection *connection);
 /* The connection is lost: the calls wait on it to run elsewhere, or fail. */

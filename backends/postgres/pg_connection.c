@@ -49,23 +49,15 @@ bool pg_connection_init(struct pg_connection *connection, unsigned number)
 	connection->number = number;
 	connection->socket = -1;
 	list_init(&connection->waiting);
-	list_init(&connection->batch);
-	list_init(&connection->kept);
-	/* The settings, then each call, which may bring a Prepare before it; the Sync comes last.
-	 */
-	connection->items = calloc(2 * PG_BATCH_MAX + 2, sizeof *connection->items);
 	connection->prepared = calloc(2 * catalog_method_count, sizeof *connection->prepared);
-	connection->merged = calloc(PG_BATCH_MAX, sizeof(struct call *));
-	return connection->items != NULL && connection->prepared != NULL &&
-		connection->merged != NULL;
+	return pg_batch_init(&connection->batch, number) && connection->prepared != NULL;
 }
 
 void pg_connection_free(struct pg_connection *connection)
 {
 	PQfinish(connection->pq);
-	free(connection->items);
 	free(connection->prepared);
-	free(connection->merged);
+	pg_batch_free(&connection->batch);
 }
 
 static void begin_closing(struct pg_connection *connection)
@@ -96,7 +88,8 @@ static bool push_out(struct postgres_store *store, struct pg_connection *connect
 
 	if (left < 0)
 		return false;
-	connection->all_sent = left == 0;
+	if (left == 0 && connection->batch.state == PG_BATCH_GATHERED)
+		pg_batch_enter(&connection->batch, PG_BATCH_SENT);
 	watch_socket(store, connection, left == 1);
 	return true;
 }
@@ -105,15 +98,8 @@ bool pg_connection_send(struct postgres_store *store, struct pg_connection *conn
 {
 	if (connection->state != PG_CONNECTION_IDLE || list_empty(&connection->waiting))
 		return false;
-	connection->item_count = connection->item_next = connection->merged_count = 0;
-	connection->failed = NULL;
-	connection->commit_failed = false;
-	connection->cancelled_at = 0;
-	connection->all_sent = connection->warned = connection->unserved = connection->slow_result =
-		connection->looked_again = false;
+	pg_batch_begin(&connection->batch);
 	connection->received = 0;
-	connection->locking = connection->large = 0;
-	connection->batch_bytes = 0;
 	/* After a long idle time the server may be gone without a word: a lone Sync finds out
 	 * before a write is at stake. */
 	if (clock_ns() - connection->last_used < (uint64_t)IDLE_CHECK_S * 1000000000)
@@ -121,14 +107,7 @@ bool pg_connection_send(struct postgres_store *store, struct pg_connection *conn
 	else
 		connection->last_used = clock_ns();
 	pg_connection_enter(connection, PG_CONNECTION_BUSY);
-	connection->sent_at = clock_ns();
-	connection->due = 0;
-	list_for_each (node, &connection->batch) {
-		uint64_t deadline = call_of(node)->deadline;
-
-		if (deadline != 0 && (connection->due == 0 || deadline < connection->due))
-			connection->due = deadline;
-	}
+	pg_batch_gathered(&connection->batch);
 	if (!send_batch(store, connection) || PQpipelineSync(connection->pq) != 1 ||
 		!push_out(store, connection)) {
 		pg_connection_break(store, connection, PQerrorMessage(connection->pq), false);
@@ -199,7 +178,8 @@ static void take_rows(struct postgres_store *store, struct pg_connection *connec
 	const struct item *item, PGresult *result)
 {
 	bool many = item->count > 0;
-	struct call *call = item->call, **calls = many ? connection->merged + item->first : &call;
+	struct call *call = item->call,
+		    **calls = many ? connection->batch.merged + item->first : &call;
 
 	if (item->kind != ITEM_CALL ||
 		(!many && (call->method == NULL || call->err.kind != ERR_NONE))) {
@@ -223,24 +203,40 @@ static void take_error(struct postgres_store *store, struct pg_connection *conne
 {
 	struct call *call = item->call;
 
-	connection->failed = call;
+	connection->batch.failed = call;
+	pg_batch_enter(&connection->batch, PG_BATCH_FAILED);
 	if (call->method == NULL) {
 		err_set(&call->err, ERR_UNAVAILABLE, "the database refused the question");
-		connection->failure = CALL_DONE;
+		connection->batch.failure = CALL_DONE;
 		return;
 	}
 	if (item->kind == ITEM_PREPARE)
 		connection->prepared[item->statement] = false;
 	if (result_in_class(result, "40P01"))
 		note_deadlock(store);
-	connection->failure = heed(store, connection, call, result_error(call, result));
+	connection->batch.failure = heed(store, connection, call, result_error(call, result));
 	if (item->count > 0) {
 		/* Whichever of them it was, or none but the statement: they run again one by one.
 		 */
 		store->merge_from = clock_ns() + (uint64_t)MERGE_PAUSE_S * 1000000000;
-		if (connection->failure == CALL_DONE)
-			connection->failure = CALL_RETRY;
+		if (connection->batch.failure == CALL_DONE)
+			connection->batch.failure = CALL_RETRY;
 	}
+}
+
+static void take_commit_error(
+	struct postgres_store *store, struct pg_connection *connection, const PGresult *result)
+{
+	struct pg_batch *batch = &connection->batch;
+	struct call *last = list_empty(&batch->calls) ? NULL : call_of(batch->calls.prev);
+
+	/* A server that breaks the protocol sends more than one. */
+	if (batch->state != PG_BATCH_COMMIT_FAILED && batch->state != PG_BATCH_ENDING)
+		pg_batch_enter(batch, PG_BATCH_COMMIT_FAILED);
+	if (last == NULL || last->method == NULL || batch->failed != NULL)
+		return;
+	batch->failed = last;
+	batch->failure = heed(store, connection, last, result_error(last, result));
 }
 
 /* A result that stands for a statement of the batch: taken. */
@@ -249,7 +245,7 @@ static void take_result(struct postgres_store *store, struct pg_connection *conn
 {
 	ExecStatusType status = PQresultStatus(result);
 
-	if (status == PGRES_PIPELINE_ABORTED || connection->failed != NULL) {
+	if (status == PGRES_PIPELINE_ABORTED || connection->batch.state == PG_BATCH_FAILED) {
 		if (item->kind == ITEM_PREPARE)
 			connection->prepared[item->statement] =
 				false; /* the server passed over it; what it had prepared before
@@ -303,7 +299,7 @@ static void end_batch(struct postgres_store *store, struct pg_connection *connec
 	if (status == PQTRANS_INTRANS || status == PQTRANS_INERROR) {
 		/* Somebody began a transaction on this connection: the Sync has committed nothing,
 		 * and closing it rolls all back. */
-		connection->all_sent = false;
+		pg_batch_enter(&connection->batch, PG_BATCH_LEFT_OPEN);
 		pg_connection_break(
 			store, connection, "a transaction was left open on the connection", false);
 		return;
@@ -318,7 +314,7 @@ static void end_batch(struct postgres_store *store, struct pg_connection *connec
 /* One result of what is expected. False: nothing more to take now. */
 static bool take_one(struct postgres_store *store, struct pg_connection *connection)
 {
-	struct item *item = &connection->items[connection->item_next];
+	struct item *item = &connection->batch.items[connection->batch.item_next];
 	PGresult *result;
 	ExecStatusType status;
 
@@ -331,19 +327,20 @@ static bool take_one(struct postgres_store *store, struct pg_connection *connect
 		if (item->kind == ITEM_SYNC) {
 			/* Behind the error of a commit libpq makes an end; the Sync's own result
 			 * may be there already. */
-			bool again = connection->commit_failed && !connection->looked_again;
-
-			connection->looked_again = true;
-			return again;
+			if (connection->batch.state != PG_BATCH_COMMIT_FAILED)
+				return false;
+			pg_batch_enter(&connection->batch, PG_BATCH_ENDING);
+			return true;
 		}
-		connection->item_next++; /* the end of one statement's results */
+		connection->batch.item_next++; /* the end of one statement's results */
 		return true;
 	}
 	status = PQresultStatus(result);
 	if (status == PGRES_FATAL_ERROR)
 		note_close_reason(connection, result);
 	if (wrong_status(status) || is_loss(connection, item, result)) {
-		connection->unserved = result_unserved(result);
+		if (result_unserved(result))
+			pg_batch_enter(&connection->batch, PG_BATCH_UNSERVED);
 		pg_connection_break(store, connection,
 			wrong_status(status) ? "the server answered out of turn"
 					     : PQresultErrorMessage(result),
@@ -358,26 +355,16 @@ static bool take_one(struct postgres_store *store, struct pg_connection *connect
 				store, connection, "the server answered out of turn", false);
 			return false;
 		}
-		connection->item_next++;
+		connection->batch.item_next++;
 		end_batch(store, connection);
 		return false;
 	}
-	if (item->kind == ITEM_SYNC) {
-		connection->commit_failed = status == PGRES_FATAL_ERROR;
-		if (connection->commit_failed && !list_empty(&connection->batch) &&
-			connection->failed == NULL) {
-			struct call *last = call_of(connection->batch.prev);
-
-			if (last->method != NULL) {
-				connection->failed = last;
-				connection->failure =
-					heed(store, connection, last, result_error(last, result));
-			}
-		}
-	} else {
+	if (item->kind != ITEM_SYNC) {
 		take_result(store, connection, item, result);
 		return true;
 	}
+	if (status == PGRES_FATAL_ERROR)
+		take_commit_error(store, connection, result);
 	PQclear(result);
 	return true;
 }
@@ -393,7 +380,7 @@ static size_t waiting_bytes(const struct pg_connection *connection)
  * answer, no more. */
 static bool too_much(const struct pg_connection *connection)
 {
-	const struct call *call = connection->items[connection->item_next].call;
+	const struct call *call = connection->batch.items[connection->batch.item_next].call;
 	size_t max = call != NULL && call->answer.cap > RESULT_MAX / 4 ? call->answer.cap * 4
 								       : RESULT_MAX;
 
@@ -402,9 +389,9 @@ static bool too_much(const struct pg_connection *connection)
 
 static void refuse_result(struct postgres_store *store, struct pg_connection *connection)
 {
-	const struct item *item = &connection->items[connection->item_next];
-	struct call *call =
-		item->kind == ITEM_CALL && item->count == 0 && item->call != connection->failed
+	const struct item *item = &connection->batch.items[connection->batch.item_next];
+	struct call *call = item->kind == ITEM_CALL && item->count == 0 &&
+			item->call != connection->batch.failed
 		? item->call
 		: NULL;
 
@@ -412,7 +399,7 @@ static void refuse_result(struct postgres_store *store, struct pg_connection *co
 		store->merge_from = clock_ns() + (uint64_t)MERGE_PAUSE_S * 1000000000;
 	if (call != NULL) {
 		list_remove(&call->link);
-		connection->batch_count--;
+		connection->batch.count--;
 		execute_fail(call, ERR_TOO_LARGE,
 			"the database's answer is larger than an answer may be");
 		call->err.outcome = call->method != NULL && call->method->write ? OUTCOME_UNKNOWN
@@ -426,7 +413,7 @@ static void refuse_result(struct postgres_store *store, struct pg_connection *co
  * spares two system calls. */
 static int consume(struct pg_connection *connection)
 {
-	bool counted = connection->slow_result || connection->state == PG_CONNECTION_IDLE;
+	bool counted = connection->batch.slow_result || connection->state == PG_CONNECTION_IDLE;
 	size_t before = counted ? waiting_bytes(connection) : 0;
 	int consumed = PQconsumeInput(connection->pq);
 	size_t after = counted ? waiting_bytes(connection) : 0;
@@ -440,7 +427,7 @@ static int consume(struct pg_connection *connection)
 
 static void receive_some(struct postgres_store *store, struct pg_connection *connection)
 {
-	unsigned next = connection->item_next;
+	unsigned next = connection->batch.item_next;
 	int consumed = consume(connection);
 
 	if (connection->state == PG_CONNECTION_IDLE) {
@@ -458,16 +445,17 @@ static void receive_some(struct postgres_store *store, struct pg_connection *con
 	}
 	/* What has arrived is read even when the connection broke behind it. */
 	while (pg_connection_has_batch(connection) &&
-		connection->item_next < connection->item_count && take_one(store, connection))
+		connection->batch.item_next < connection->batch.item_count &&
+		take_one(store, connection))
 		;
-	connection->slow_result = connection->item_next == next;
-	if (!connection->slow_result)
+	connection->batch.slow_result = connection->batch.item_next == next;
+	if (!connection->batch.slow_result)
 		connection->received = 0;
 	if (!pg_connection_has_batch(connection))
 		return;
 	if (consumed != 1 || PQstatus(connection->pq) != CONNECTION_OK)
 		pg_connection_break(store, connection, PQerrorMessage(connection->pq), false);
-	else if (connection->slow_result && too_much(connection))
+	else if (connection->batch.slow_result && too_much(connection))
 		refuse_result(store, connection);
 }
 
@@ -521,7 +509,7 @@ void pg_connection_break(struct postgres_store *store, struct pg_connection *con
 	if (!store->closing)
 		outage_note(store, text);
 	store->reconnects++;
-	if (connection->unserved)
+	if (connection->batch.state == PG_BATCH_UNSERVED)
 		outage_unserved(store);
 	else
 		store->hold_until = clock_ns() + (uint64_t)HOLD_MS * 1000000;
@@ -541,7 +529,7 @@ static void note_warning(void *argument, const PGresult *result)
 
 	note_close_reason(connection, result);
 	/* A function of the database's owner that warns has a context; a commit has none. */
-	connection->warned = connection->warned ||
+	connection->batch.warned = connection->batch.warned ||
 		(severity != NULL && strcmp(severity, "WARNING") == 0 &&
 			PQresultErrorField(result, PG_DIAG_CONTEXT) == NULL);
 }
@@ -554,7 +542,6 @@ void pg_connection_adopt(struct postgres_store *store, struct pg_connection *con
 	connection->want_write = false;
 	connection->close_reason[0] = '\0';
 	connection->batch_limit = BATCH_START;
-	connection->batch_count = connection->item_count = connection->item_next = 0;
 	connection->born = connection->last_used = clock_ns();
 	memset(connection->prepared, 0, 2 * catalog_method_count * sizeof *connection->prepared);
 	PQsetNoticeReceiver(pq, note_warning, connection);

@@ -20,10 +20,9 @@
 
 #include "../../protocol/state.h"
 #include "../call.h"
+#include "pg_batch.h"
 
 struct postgres_store;
-
-enum { PG_BATCH_MAX = 1024 };
 
 enum pg_connection_state {
 	PG_CONNECTION_CLOSED,
@@ -36,6 +35,7 @@ enum pg_connection_state {
 
 extern const struct state_machine pg_connection_states;
 
+<<<<<<< HEAD
 /* What the server will answer next, in order. */
 enum item_kind { ITEM_SETTINGS, ITEM_PREPARE, ITEM_CALL, ITEM_SYNC };
 
@@ -60,41 +60,25 @@ enum pg_route {
 	ROUTE_KEPT,   /* its result is kept for the encoder */
 };
 
+=======
+>>>>>>> wt-pgbatch
 struct pg_connection {
 	unsigned number; /* 1…; 0 means none in order->connection */
 	uint8_t state;   /* enum pg_connection_state: pg_connection_enter() */
 	PGconn *pq;
 	int socket;          /* registered with the epoll descriptor; -1: none */
 	bool want_write;     /* epoll waits for room to write, too */
-	bool all_sent;       /* the batch's last byte, its Sync, has left libpq */
 	bool *prepared;      /* by method->index; behind these once more, the statements for many */
 	unsigned generation; /* part of the prepared statements' names: after a loss all get new
 	                        ones */
 	struct list waiting; /* calls for the next batches, in order */
 	unsigned waiting_count;
-	struct list batch; /* calls under way, in order */
-	unsigned batch_count;
-	unsigned locking;   /* of them: calls that change rows */
-	size_t batch_bytes; /* of their parameters: libpq copies them, and keeps the memory */
-	struct item *items; /* what answers are still to come */
-	unsigned item_count, item_next;
-	struct call **merged; /* calls of the batch that share statements, those of each in a row */
-	unsigned merged_count;
-	struct list kept;     /* the batch's results that the encoder gets once it has committed */
-	unsigned large;       /* of the batch: calls whose connection's last answer was large */
-	struct call *failed;  /* the call that ended the batch's transaction */
-	enum outcome failure; /* what is to become of it */
-	bool commit_failed;   /* the Sync itself failed: no call of the batch can be blamed */
-	size_t received;   /* bytes of one result so far, roughly; while idle: of what nobody asked
-	                      for */
-	bool looked_again; /* for the Sync's result, behind a commit that failed */
-	bool slow_result;  /* the last read did not bring it to an end */
-	bool unserved;     /* a pooler had no server for the batch: none of it was done */
-	bool warned;       /* the server has warned of something in this batch */
+	struct pg_batch batch;  /* under way */
+	size_t received;        /* bytes of one result so far, roughly; while idle: of unrequested
+	                           messages */
 	unsigned batch_limit;   /* most calls of the next batch; shrinks on failures, grows again */
 	char close_reason[120]; /* why the server ends the connection, in its own words */
-	uint64_t born, last_used, cancelled_at, sent_at;
-	uint64_t due; /* the first deadline in the batch; 0: none */
+	uint64_t born, last_used;
 };
 
 static inline void pg_connection_enter(

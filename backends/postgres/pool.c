@@ -24,12 +24,13 @@ static const uint64_t ms = 1000000;
 
 static bool pool_slow(const struct pg_connection *connection, uint64_t now)
 {
-	return pg_connection_has_batch(connection) && now > connection->sent_at + SLOW_MS * ms;
+	return pg_connection_has_batch(connection) &&
+		now > connection->batch.sent_at + SLOW_MS * ms;
 }
 
 static bool carries_large(const struct pg_connection *connection)
 {
-	return connection->state == PG_CONNECTION_BUSY && connection->large > 0;
+	return connection->state == PG_CONNECTION_BUSY && connection->batch.large > 0;
 }
 
 /* How long a call would wait there, roughly. The first connections are filled up before the next is
@@ -40,7 +41,7 @@ static unsigned load_of(const struct pg_connection *connection, uint64_t now)
 		return 0;
 	return (pool_slow(connection, now) ? SLOW_LOAD : 0U) +
 		(carries_large(connection) ? LARGE_LOAD : 0U) + connection->waiting_count +
-		(connection->state == PG_CONNECTION_BUSY ? connection->batch_count + FILL_FIRST
+		(connection->state == PG_CONNECTION_BUSY ? connection->batch.count + FILL_FIRST
 							 : 0);
 }
 
@@ -73,7 +74,7 @@ struct pg_connection *pool_choose(
 
 	if (commute_changes_rows(call) && locker != NULL && pg_connection_usable(locker) &&
 		!pool_slow(locker, now) && !carries_large(locker) &&
-		((locker->state == PG_CONNECTION_BUSY && locker->locking > 1) ||
+		((locker->state == PG_CONNECTION_BUSY && locker->batch.locking > 1) ||
 			locker->waiting_count > 0))
 		return locker;
 	if (large)
@@ -246,7 +247,7 @@ static void expire_waiting(struct postgres_store *store, uint64_t now)
  * and not for a place. */
 static void mark_under_way(const struct pg_connection *connection, bool mark)
 {
-	list_for_each (node, &connection->batch)
+	list_for_each (node, &connection->batch.calls)
 		if (call_of(node)->order != NULL)
 			call_of(node)->order->connection = mark ? 0 : connection->number;
 }
@@ -289,15 +290,15 @@ static void mind_batch(struct postgres_store *store, struct pg_connection *conne
 {
 	bool late = false;
 
-	list_for_each (node, &connection->batch)
+	list_for_each (node, &connection->batch.calls)
 		late = late || (call_of(node)->deadline != 0 && call_of(node)->deadline <= now);
-	if (late && connection->cancelled_at == 0) {
-		connection->cancelled_at = now;
+	if (late && connection->batch.cancelled_at == 0) {
+		connection->batch.cancelled_at = now;
 		jobs_cancel(store, connection);
-	} else if (connection->cancelled_at != 0 &&
-		now - connection->cancelled_at > CANCEL_GRACE_MS * ms) {
+	} else if (connection->batch.cancelled_at != 0 &&
+		now - connection->batch.cancelled_at > CANCEL_GRACE_MS * ms) {
 		pg_connection_break(store, connection, "the server did not answer in time", true);
-	} else if (list_empty(&connection->batch) &&
+	} else if (list_empty(&connection->batch.calls) &&
 		now - connection->last_used > CANCEL_GRACE_MS * ms) {
 		pg_connection_break(
 			store, connection, "the server did not answer after an idle time", false);
@@ -384,12 +385,13 @@ static uint64_t pg_batch_due(
 
 	if (!pg_connection_has_batch(connection))
 		return 0;
-	end = connection->cancelled_at != 0 ? connection->cancelled_at + CANCEL_GRACE_MS * ms
-					    : connection->due;
+	end = connection->batch.cancelled_at != 0
+		? connection->batch.cancelled_at + CANCEL_GRACE_MS * ms
+		: connection->batch.due;
 	if (!list_empty(&connection->waiting))
 		next = pool_slow(connection, now)
 			? patience_ends(store, call_of(connection->waiting.next))
-			: connection->sent_at + SLOW_MS * ms;
+			: connection->batch.sent_at + SLOW_MS * ms;
 	/* A patience that is over is one that does not count: the call follows another. */
 	if (next != UINT64_MAX && next > now && (end == 0 || next < end))
 		end = next;

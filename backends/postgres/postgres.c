@@ -151,7 +151,7 @@ static void postgres_stats(struct store *base, struct store_stats *out)
 		out->connections_active += pg_connection_has_batch(connection);
 		out->connections_connecting += connection->state == PG_CONNECTION_CONNECTING;
 		out->queued += connection->waiting_count;
-		out->running += connection->batch_count;
+		out->running += connection->batch.count;
 	}
 	out->running += store->encoding;
 	out->connections_max = store->connection_limit;
@@ -241,7 +241,7 @@ static void postgres_close(struct store *base, uint64_t deadline)
 	encoder_stop(store);
 	for (unsigned i = 0; i < store->connection_limit; i++) {
 		encoder_drop(&store->connections[i]);
-		end_all(&store->connections[i].batch, true);
+		end_all(&store->connections[i].batch.calls, true);
 		end_all(&store->connections[i].waiting, false);
 	}
 	end_all(&store->waiting, false);

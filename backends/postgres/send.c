@@ -108,7 +108,7 @@ static bool set_parameter(struct arena *arena, struct parameters *to, unsigned i
 
 static struct item *expect(struct pg_connection *connection, enum item_kind kind, struct call *call)
 {
-	struct item *item = &connection->items[connection->item_count++];
+	struct item *item = &connection->batch.items[connection->batch.item_count++];
 
 	*item = (struct item){.kind = (uint8_t)kind, .call = call};
 	return item;
@@ -177,14 +177,14 @@ static void put_int(struct buffer *to, uint32_t value)
 	buffer_append(to, bytes, sizeof bytes);
 }
 
-/* The keys of connection->merged[first…] as the binary form of an array. */
+/* The keys of connection->batch.merged[first…] as the binary form of an array. */
 static bool put_keys(struct postgres_store *store, struct pg_connection *connection, unsigned first)
 {
 	const struct statement *statement =
-		&connection->merged[first]->method->statements[BACKEND_POSTGRES];
+		&connection->batch.merged[first]->method->statements[BACKEND_POSTGRES];
 	const struct bind_param *bind =
-		&connection->merged[first]->method->binds[statement->binds[0]];
-	unsigned count = connection->merged_count - first,
+		&connection->batch.merged[first]->method->binds[statement->binds[0]];
+	unsigned count = connection->batch.merged_count - first,
 		 places = count < MERGE_KEYS_MIN ? MERGE_KEYS_MIN : count;
 	struct buffer *keys = &store->keys;
 	struct parameters one;
@@ -195,8 +195,8 @@ static bool put_keys(struct postgres_store *store, struct pg_connection *connect
 	put_int(keys, bind->type == TYPE_UUID ? OID_UUID_KEY : OID_TEXT_KEY);
 	put_int(keys, places);
 	put_int(keys, 1); /* the first one's number */
-	for (unsigned i = first; i < connection->merged_count; i++) {
-		struct call *call = connection->merged[i];
+	for (unsigned i = first; i < connection->batch.merged_count; i++) {
+		struct call *call = connection->batch.merged[i];
 
 		if (!set_parameter(
 			    &store->sending, &one, 0, bind, &call->values[statement->binds[0]]))
@@ -227,19 +227,19 @@ static bool send_merged(
 {
 	struct call *call = call_of(node);
 	const struct method *method = call->method;
-	unsigned first = connection->merged_count;
+	unsigned first = connection->batch.merged_count;
 	struct parameters keys;
 	struct item *item;
 
-	for (; node != &connection->batch && reads(call_of(node)) &&
-		connection->merged_count - first < MERGE_MAX;
+	for (; node != &connection->batch.calls && reads(call_of(node)) &&
+		connection->batch.merged_count - first < MERGE_MAX;
 		node = node->next)
 		if (call_of(node)->method == method && mergeable(call_of(node))) {
 			call_of(node)->route = ROUTE_MERGED;
-			connection->merged[connection->merged_count++] = call_of(node);
+			connection->batch.merged[connection->batch.merged_count++] = call_of(node);
 		}
 	store->alike[method->index] =
-		(uint16_t)(store->alike[method->index] - (connection->merged_count - first));
+		(uint16_t)(store->alike[method->index] - (connection->batch.merged_count - first));
 	if (!put_keys(store, connection, first))
 		return false;
 	keys.values[0] = store->keys.data;
@@ -250,9 +250,9 @@ static bool send_merged(
 	arena_reset(&store->sending);
 	if (item == NULL)
 		return false;
-	store->merged += connection->merged_count - first;
+	store->merged += connection->batch.merged_count - first;
 	item->first = (uint16_t)first;
-	item->count = (uint16_t)(connection->merged_count - first);
+	item->count = (uint16_t)(connection->batch.merged_count - first);
 	return true;
 }
 
@@ -261,7 +261,7 @@ static void count_alike(
 	struct postgres_store *store, const struct pg_connection *connection, struct list *node)
 {
 	memset(store->alike, 0, catalog_method_count * sizeof *store->alike);
-	for (; node != &connection->batch && reads(call_of(node)); node = node->next)
+	for (; node != &connection->batch.calls && reads(call_of(node)); node = node->next)
 		store->alike[call_of(node)->method->index] =
 			(uint16_t)(store->alike[call_of(node)->method->index] +
 				mergeable(call_of(node)));
@@ -269,17 +269,18 @@ static void count_alike(
 
 bool send_batch(struct postgres_store *store, struct pg_connection *connection)
 {
-	bool merging = connection->batch_count >= MERGE_MIN && clock_ns() >= store->merge_from,
+	bool merging = connection->batch.count >= MERGE_MIN && clock_ns() >= store->merge_from,
 	     counted = false;
 
-	if (store->pooled && connection->batch_count > 0) {
-		(void)expect(connection, ITEM_SETTINGS, call_of(list_first(&connection->batch)));
+	if (store->pooled && connection->batch.count > 0) {
+		(void)expect(
+			connection, ITEM_SETTINGS, call_of(list_first(&connection->batch.calls)));
 		if (PQsendQueryParams(connection->pq, store->session_settings, 0, NULL, NULL, NULL,
 			    NULL, 1) != 1)
 			return false;
 	}
-	for (struct list *node = list_first(&connection->batch); node != &connection->batch;
-		node = node->next) {
+	for (struct list *node = list_first(&connection->batch.calls);
+		node != &connection->batch.calls; node = node->next) {
 		struct call *call = call_of(node);
 
 		if (call->route == ROUTE_MERGED)
