@@ -35,33 +35,6 @@ enum pg_connection_state {
 
 extern const struct state_machine pg_connection_states;
 
-<<<<<<< HEAD
-/* What the server will answer next, in order. */
-enum item_kind { ITEM_SETTINGS, ITEM_PREPARE, ITEM_CALL, ITEM_SYNC };
-
-struct item {
-	uint8_t kind;
-	uint16_t statement;    /* ITEM_PREPARE: its place in connection->prepared */
-	uint16_t first, count; /* ITEM_CALL: of connection->merged, when it is one statement for
-	                          many; count 0: for `call` alone */
-	struct call *call; /* ITEM_CALL, ITEM_PREPARE; the first of many; ITEM_SETTINGS: the first
-	                      of all */
-};
-
-/* What an error of the server means for the call: it stands, or the call runs again (there,
- * prepared anew, or on another connection). */
-enum outcome { CALL_DONE, CALL_RETRY, CALL_REPREPARE, CALL_REPREPARE_ALL, CALL_SUSPECT, CALL_MOVE };
-
-/* call->route of the calls that wait or run: how their batch is made. */
-enum pg_route {
-	ROUTE_TOGETHER,
-	ROUTE_ALONE,
-	ROUTE_MERGED, /* under way, within a statement for many */
-	ROUTE_KEPT,   /* its result is kept for the encoder */
-};
-
-=======
->>>>>>> wt-pgbatch
 struct pg_connection {
 	unsigned number; /* 1…; 0 means none in order->connection */
 	uint8_t state;   /* enum pg_connection_state: pg_connection_enter() */
