@@ -1,16 +1,16 @@
 /* One connection to the server, in pipeline mode.
  *
- * It has at most one batch under way: calls that were sent together and end with one Sync, which is
- * one implicit transaction and one commit. What arrives meanwhile waits on the connection and makes
- * the next batch, so that batches grow with the load. Calls are answered only after the Sync's own
- * result.
+ * It has at most one batch in progress: calls that were sent together and end with one Sync. A
+ * batch is one implicit transaction and one commit. Calls that arrive meanwhile wait on the
+ * connection for the next batch, and batches grow with the load. Calls are answered only after the
+ * Sync's own result.
  *
  *     CLOSED -> CONNECTING -> IDLE <-> BUSY
  *        ^          |           |        |
  *        |          |           v        v
  *        +----------+-------- CLOSING <--+
  *
- * A connection that cannot be trusted any more is CLOSING while the batch under way ends. */
+ * A connection that is no longer reliable is CLOSING until its batch ends. */
 #ifndef PIERRE_PG_CONNECTION_H
 #define PIERRE_PG_CONNECTION_H
 
@@ -27,74 +27,72 @@ enum { PG_BATCH_MAX = 1024 };
 
 enum pg_connection_state {
 	PG_CONNECTION_CLOSED,
-	PG_CONNECTION_CONNECTING, /* a job is at it */
-	PG_CONNECTION_IDLE,       /* connected, no batch is under way */
-	PG_CONNECTION_BUSY,       /* a batch is under way */
-	PG_CONNECTION_CLOSING,    /* as BUSY, and takes no new calls; or just before CLOSED */
+	PG_CONNECTION_CONNECTING, /* a job uses it */
+	PG_CONNECTION_IDLE,       /* connected, without a batch */
+	PG_CONNECTION_BUSY,       /* a batch is in progress */
+	PG_CONNECTION_CLOSING,    /* like BUSY, but accepts no new calls; or about to be CLOSED */
 	PG_CONNECTION_STATES
 };
 
 extern const struct state_machine pg_connection_states;
 
-/* What the server will answer next, in order. */
+/* The results expected from the server, in order. */
 enum item_kind { ITEM_SETTINGS, ITEM_PREPARE, ITEM_CALL, ITEM_SYNC };
 
 struct item {
 	uint8_t kind;
-	uint16_t statement;    /* ITEM_PREPARE: its place in connection->prepared */
-	uint16_t first, count; /* ITEM_CALL: of connection->merged, when it is one statement for
-	                          many; count 0: for `call` alone */
-	struct call *call; /* ITEM_CALL, ITEM_PREPARE; the first of many; ITEM_SETTINGS: the first
-	                      of all */
+	uint16_t statement;    /* ITEM_PREPARE: index in connection->prepared */
+	uint16_t first, count; /* ITEM_CALL: range in connection->merged for a shared statement;
+	                          count 0: only `call` */
+	struct call *call;     /* ITEM_CALL, ITEM_PREPARE: the first of several; ITEM_SETTINGS: the
+	                          first of all */
 };
 
-/* What an error of the server means for the call: it stands, or the call runs again (there,
- * prepared anew, or on another connection). */
+/* Effect of a server error on the call: the error is final, or the call runs again here, after
+ * another Prepare, or on another connection. */
 enum outcome { CALL_DONE, CALL_RETRY, CALL_REPREPARE, CALL_REPREPARE_ALL, CALL_SUSPECT, CALL_MOVE };
 
-/* call->route of the calls that wait or run: how their batch is made. */
+/* call->route of a waiting or running call: how to gather its batch. */
 enum route {
 	ROUTE_TOGETHER,
 	ROUTE_ALONE,
-	ROUTE_MERGED, /* under way, within a statement for many */
-	ROUTE_KEPT,   /* its result is kept for the encoder */
+	ROUTE_MERGED, /* running, within a shared statement */
+	ROUTE_KEPT,   /* the encoder keeps its result */
 };
 
 struct pg_connection {
 	unsigned number; /* 1…; 0 means none in order->connection */
-	uint8_t state;   /* enum pg_connection_state: pg_connection_enter() */
+	uint8_t state;   /* enum pg_connection_state; changed by pg_connection_enter() */
 	PGconn *pq;
-	int socket;          /* registered with the epoll descriptor; -1: none */
-	bool want_write;     /* epoll waits for room to write, too */
-	bool all_sent;       /* the batch's last byte, its Sync, has left libpq */
-	bool *prepared;      /* by method->index; behind these once more, the statements for many */
-	unsigned generation; /* part of the prepared statements' names: after a loss all get new
-	                        ones */
-	struct list waiting; /* calls for the next batches, in order */
+	int socket;      /* registered with epoll; -1: none */
+	bool want_write; /* epoll also waits for writability */
+	bool all_sent;   /* libpq has sent the batch's last byte, its Sync */
+	bool *prepared;  /* by method->index, followed by the shared statements in the same order */
+	unsigned generation; /* part of the prepared statements' names; a loss changes all names */
+	struct list waiting; /* calls for later batches, in order */
 	unsigned waiting_count;
-	struct list batch; /* calls under way, in order */
+	struct list batch; /* running calls, in order */
 	unsigned batch_count;
-	unsigned locking;   /* of them: calls that change rows */
-	size_t batch_bytes; /* of their parameters: libpq copies them, and keeps the memory */
-	struct item *items; /* what answers are still to come */
+	unsigned locking;   /* running calls that change rows */
+	size_t batch_bytes; /* bytes of their parameters: libpq copies them, and keeps the memory */
+	struct item *items; /* results still to come */
 	unsigned item_count, item_next;
-	struct call **merged; /* calls of the batch that share statements, those of each in a row */
+	struct call **merged; /* the batch's calls that share statements, grouped by statement */
 	unsigned merged_count;
-	struct list kept;     /* the batch's results that the encoder gets once it has committed */
-	unsigned large;       /* of the batch: calls whose connection's last answer was large */
-	struct call *failed;  /* the call that ended the batch's transaction */
-	enum outcome failure; /* what is to become of it */
-	bool commit_failed;   /* the Sync itself failed: no call of the batch can be blamed */
-	size_t received;   /* bytes of one result so far, roughly; while idle: of what nobody asked
-	                      for */
-	bool looked_again; /* for the Sync's result, behind a commit that failed */
-	bool slow_result;  /* the last read did not bring it to an end */
-	bool unserved;     /* a pooler had no server for the batch: none of it was done */
-	bool warned;       /* the server has warned of something in this batch */
-	unsigned batch_limit;   /* most calls of the next batch; shrinks on failures, grows again */
-	char close_reason[120]; /* why the server ends the connection, in its own words */
+	struct list kept;     /* results for the encoder once the batch has committed */
+	unsigned large;       /* calls of the batch whose connection's last answer was large */
+	struct call *failed;  /* the call that aborted the batch's transaction */
+	enum outcome failure; /* what happens to it next */
+	bool commit_failed;   /* the Sync itself failed: no single call is the cause */
+	size_t received;      /* approximate bytes of one result; while idle: of unexpected data */
+	bool looked_again;    /* a failed commit: one more wait for the Sync's result */
+	bool slow_result;     /* the last read left a result incomplete */
+	bool unserved;        /* a pooler had no server for the batch: nothing of it has run */
+	bool warned;          /* the server sent a warning during this batch */
+	unsigned batch_limit; /* max calls of the next batch; shrinks on failures, then grows */
+	char close_reason[120]; /* the server's reason for closing the connection */
 	uint64_t born, last_used, cancelled_at, sent_at;
-	uint64_t due; /* the first deadline in the batch; 0: none */
+	uint64_t due; /* earliest deadline in the batch; 0: none */
 };
 
 static inline void pg_connection_enter(
@@ -103,7 +101,7 @@ static inline void pg_connection_enter(
 	state_change(&pg_connection_states, &connection->state, state, connection->number);
 }
 
-/* Takes calls. */
+/* Whether it accepts calls. */
 static inline bool pg_connection_usable(const struct pg_connection *connection)
 {
 	return connection->state == PG_CONNECTION_IDLE || connection->state == PG_CONNECTION_BUSY;
@@ -115,20 +113,20 @@ static inline bool pg_connection_has_batch(const struct pg_connection *connectio
 		connection->state == PG_CONNECTION_CLOSING;
 }
 
-/* Room for its lists; false: out of memory, pg_connection_free cleans up. */
+/* Allocates its lists; false: out of memory, and pg_connection_free cleans up. */
 bool pg_connection_init(struct pg_connection *connection, unsigned number);
 void pg_connection_free(struct pg_connection *connection);
-/* A new connection of libpq's becomes its own: CONNECTING -> IDLE. */
+/* Takes over a new connection of libpq: CONNECTING -> IDLE. */
 void pg_connection_adopt(
 	struct postgres_store *store, struct pg_connection *connection, PGconn *pq);
-/* Makes and sends the next batch, when there is one to send. */
+/* Gathers and sends the next batch, if any. */
 bool pg_connection_send(struct postgres_store *store, struct pg_connection *connection);
 /* The socket is readable or writable. */
 void pg_connection_receive(struct postgres_store *store, struct pg_connection *connection);
-/* It is lost: its calls go elsewhere or fail. */
+/* The connection is lost: its calls move to others or fail. */
 void pg_connection_break(struct postgres_store *store, struct pg_connection *connection,
 	const char *reason, bool timed_out);
-/* Its waiting calls go back to the store. */
+/* Returns its waiting calls to the store. */
 void pg_connection_close(struct postgres_store *store, struct pg_connection *connection);
 
 #endif

@@ -232,7 +232,7 @@ void password_pool_drop(struct password_pool *pool, const void *client)
 {
 	struct password_result result = {.dropped = true};
 
-	(void)err_set(&result.err, ERR_UNAVAILABLE, "the client is gone");
+	(void)err_set(&result.err, ERR_UNAVAILABLE, "the client has disconnected");
 	(void)end_waiting(pool, &(struct choice){.client = client}, &result);
 }
 

@@ -18,7 +18,7 @@ bool submit_still_begins(struct request *request)
 
 	if (atomic_load_explicit(&connection->order.gone, memory_order_relaxed) &&
 		!request->notification) {
-		(void)err_set(&request->call.err, ERR_UNAVAILABLE, "the client is gone");
+		(void)err_set(&request->call.err, ERR_UNAVAILABLE, "the client has disconnected");
 		request->call.dropped = true;
 	} else if (submit_has_role(connection, request->call.method, &request->call.err)) {
 		return true;

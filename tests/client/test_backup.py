@@ -159,7 +159,7 @@ class Verify(BackupCase):
     def test_keys(self):
         told = self.report(77, key=new_key())
         self.assertEqual(told["unreadable_tokens"], 6)
-        self.assertIn("it was made with another key", told["problems"][0])
+        self.assertIn("they were sealed with another key", told["problems"][0])
         self.assertEqual(
             self.report(0, key=new_key(), PREVIOUS_ENCRYPTION_KEY=self.daemon.key)[
                 "unreadable_tokens"
@@ -185,7 +185,7 @@ class Verify(BackupCase):
         told = self.report(65, path + "2")
         self.assertEqual(
             (told["tables"], told["problems"]),
-            ({"other": 0}, ["it holds no table of users: it is not a database of this daemon"]),
+            ({"other": 0}, ["it has no table of users: it is not a database of this daemon"]),
         )
         self.assertEqual(self.verify(database="postgresql://nobody@127.0.0.1:1/x")[:2], (69, ""))
         self.assertEqual(self.verify(database="sqlite::memory:")[0], 64)
@@ -301,7 +301,7 @@ class Sqlite(BackupCase):
         told = self.looks(daemon, path, 65)
         self.assertEqual(
             told["problems"],
-            ["95 rows of api_key_usage refer to rows of api_keys that are not there"],
+            ["95 rows of api_key_usage refer to missing rows of api_keys"],
         )
         daemon.stop()
 

@@ -367,7 +367,7 @@ class Upgrade(OpenCase):
             "INSERT INTO mine VALUES ('x');"
         )
         with self.daemon() as daemon:
-            self.logged(daemon, "2 rows of goals refer to rows of users that are not there")
+            self.logged(daemon, "2 rows of goals refer to missing rows of users")
         self.assertEqual(self.sql("SELECT count(*) FROM goals WHERE user_id = 'nobody'"), [(2,)])
         done = subprocess.run(
             [CTL, "verify", self.path],

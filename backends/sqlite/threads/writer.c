@@ -68,7 +68,7 @@ static bool transaction_lost(const struct worker *writer)
 
 /* Marks the call that ended the transaction, or that is refused although its statement changed rows
  * (`changes`: before it): nothing of it may be stored. False: neither is so. */
-static bool voids_group(struct worker *writer, struct call *call, sqlite3_int64 changes)
+static bool voids_batch(struct worker *writer, struct call *call, sqlite3_int64 changes)
 {
 	bool lost = transaction_lost(writer);
 
@@ -90,7 +90,7 @@ static bool voids_group(struct worker *writer, struct call *call, sqlite3_int64 
 /* Runs the calls of one transaction in their order, at most `max`. Ended ones move to `finished`.
  * RUN_BROKEN or RUN_INTERRUPTED with the transaction gone or void: the caller must run again what
  * is in `finished` and not failed by its own fault. */
-static enum run_result run_group(
+static enum run_result run_batch(
 	struct worker *writer, struct list *calls, unsigned max, struct list *finished)
 {
 	for (; max > 0 && !list_empty(calls); max--) {
@@ -118,7 +118,7 @@ static enum run_result run_group(
 		list_append(finished, node);
 		if (result == RUN_BROKEN)
 			return RUN_BROKEN;
-		if (voids_group(writer, call_of(node), changes))
+		if (voids_batch(writer, call_of(node), changes))
 			return RUN_INTERRUPTED;
 	}
 	return RUN_DONE;
@@ -217,7 +217,7 @@ static void reopen(struct worker *writer, struct list *failed, struct list *held
 	atomic_store(&store->broken, false);
 }
 
-static void count_group(struct sqlite_store *store, unsigned calls)
+static void count_batch(struct sqlite_store *store, unsigned calls)
 {
 	atomic_fetch_add_explicit(&store->transactions, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&store->batched, calls, memory_order_relaxed);
@@ -226,11 +226,11 @@ static void count_group(struct sqlite_store *store, unsigned calls)
 }
 
 /* How much the key has sealed is written down with what it has sealed. */
-static int commit_group(struct worker *writer)
+static int commit_batch(struct worker *writer)
 {
 	uint64_t stored = 0, added = keys_count(&writer->session, &stored);
 	/* Counting, or the mark, may have ended the transaction: then there is nothing to commit,
-	 * and the group runs again. */
+	 * and the batch runs again. */
 	bool lost = transaction_lost(writer);
 	bool marked = !lost && writer->store->mark.due &&
 		belong_write(&writer->session, &writer->store->mark) == SQLITE_OK;
@@ -270,7 +270,7 @@ static void leave_commit(struct worker *writer)
 static enum run_result run_and_commit(
 	struct worker *writer, struct list *calls, unsigned max, struct list *finished, int *code)
 {
-	enum run_result result = run_group(writer, calls, max, finished);
+	enum run_result result = run_batch(writer, calls, max, finished);
 
 	if (result == RUN_BROKEN)
 		*code = sqlite3_extended_errcode(writer->session.db);
@@ -278,7 +278,7 @@ static enum run_result run_and_commit(
 		return result;
 	worker_moves(writer);
 	enter_commit(writer, finished);
-	*code = commit_group(writer);
+	*code = commit_batch(writer);
 	leave_commit(writer);
 	if (*code == SQLITE_OK)
 		return RUN_DONE;
@@ -329,18 +329,18 @@ static bool after_failure(
 	return alone && writer->session.db != NULL;
 }
 
-static void answer_group(struct sqlite_store *store, struct list *finished)
+static void answer_batch(struct sqlite_store *store, struct list *finished)
 {
 	if (list_empty(finished))
 		return;
-	count_group(store, list_length(finished));
+	count_batch(store, list_length(finished));
 	results_hand_over(store, finished);
 }
 
-/* One group: all of `calls` in one durable transaction, or in several when one of them ends it:
+/* One batch: all of `calls` in one durable transaction, or in several when one of them ends it:
  * then in smaller ones, so that a failure that comes back, as want of memory does, leaves most of
  * them alone. What is left in `calls` could not run. */
-static void write_group(struct worker *writer, struct list *calls)
+static void write_batch(struct worker *writer, struct list *calls)
 {
 	struct sqlite_store *store = writer->store;
 	struct list finished;
@@ -356,7 +356,7 @@ static void write_group(struct worker *writer, struct list *calls)
 			: RUN_BROKEN;
 
 		if (result == RUN_DONE) {
-			answer_group(store, &finished);
+			answer_batch(store, &finished);
 			continue;
 		}
 		roll_back(writer);
@@ -369,7 +369,7 @@ static void write_group(struct worker *writer, struct list *calls)
 			again = after_failure(writer, calls, &finished, code);
 	}
 	atomic_store_explicit(&writer->running, 0, memory_order_relaxed);
-	answer_group(store, &finished);
+	answer_batch(store, &finished);
 }
 
 static bool runs_alone(const struct call *call)
@@ -379,13 +379,13 @@ static bool runs_alone(const struct call *call)
 }
 
 /* Those before a call that has transactions of its own; none when it is first. */
-static void split_at_lone(struct list *calls, struct list *group)
+static void split_at_lone(struct list *calls, struct list *batch)
 {
 	while (!list_empty(calls) && !runs_alone(call_of(list_first(calls)))) {
 		struct list *node = list_first(calls);
 
 		list_remove(node);
-		list_append(group, node);
+		list_append(batch, node);
 	}
 }
 
@@ -428,18 +428,18 @@ static void write_all(struct worker *writer, struct list *calls)
 {
 	writer->later = calls;
 	while (!list_empty(calls) && writer->session.db != NULL) {
-		struct list group;
+		struct list batch;
 
-		list_init(&group);
-		split_at_lone(calls, &group);
-		if (list_empty(&group)) {
+		list_init(&batch);
+		split_at_lone(calls, &batch);
+		if (list_empty(&batch)) {
 			struct list *node = list_first(calls);
 
 			list_remove(node);
 			run_alone(writer, call_of(node));
 		} else {
-			write_group(writer, &group);
-			list_splice_front(calls, &group); /* something only when the database is
+			write_batch(writer, &batch);
+			list_splice_front(calls, &batch); /* something only when the database is
 			                                     gone: see below */
 		}
 	}
