@@ -227,11 +227,11 @@ class Sqlite(BackupCase):
         self.assertEqual(os.listdir(folder), ["copy.db"])
         rows = self.whole(path)
         self.assertEqual((rows["users"], rows["api_keys"], rows["api_key_usage"]), (1, 1, 285))
-        self.logged(daemon, f"the backup is made: {path}, ", 5)
+        self.logged(daemon, f"the backup is complete: {path}, ", 5)
         # Not again without being asked to.
         code, out, said = ctl(daemon, "backup", path)
         self.assertEqual((code, out), (1, ""))
-        self.assertIn("is there already", said)
+        self.assertIn("already exists", said)
         self.assertIn("--force replaces", said)
         code, out, said = ctl(daemon, "backup", path, "--force", "--json")
         self.assertEqual((code, said), (0, ""))
@@ -316,8 +316,8 @@ class Sqlite(BackupCase):
             self.assertEqual(caught.exception.kind, kind)
             self.assertIn(words, str(caught.exception))
 
-        refused("invalid_params", "begins with /", path="copy.db")
-        refused("invalid_params", "begins with /", path=folder + "/")
+        refused("invalid_params", "an absolute file name", path="copy.db")
+        refused("invalid_params", "an absolute file name", path=folder + "/")
         refused("invalid_params", "the database itself", path=daemon.database.path, force=True)
         with open(path + "-wal", "wb"):
             pass
@@ -329,14 +329,14 @@ class Sqlite(BackupCase):
         self.assertIn("/nonexistent/folder/copy.db.partial: No such file or directory", said)
         self.logged(
             daemon,
-            'level=warning msg="no backup was made: /nonexistent/folder/copy.db.partial: ',
+            'level=warning msg="the backup failed: /nonexistent/folder/copy.db.partial: ',
             5,
         )
         # A foreign thing in the place of the partial file is left alone.
         os.mkdir(path + ".partial")
         code, out, said = ctl(daemon, "backup", path)
         self.assertEqual((code, out, os.listdir(folder)), (1, "", ["copy.db.partial"]))
-        self.assertIn("is in the way", said)
+        self.assertIn("already exists", said)
         os.rmdir(path + ".partial")
         os.symlink("/etc/passwd", path + ".partial")
         self.assertEqual(ctl(daemon, "backup", path)[0], 1)
