@@ -1,4 +1,4 @@
-/* Intrusive doubly linked list with a sentinel head. Thread: the owner's lock rules. */
+/* Intrusive doubly linked list with a sentinel head. Thread: the owner's locking rules apply. */
 #ifndef PIERRE_LIST_H
 #define PIERRE_LIST_H
 
@@ -33,11 +33,11 @@ static inline void list_append(struct list *head, struct list *node)
 	head->prev = node;
 }
 
-/* Unlinks and leaves the node empty, so that a second removal is harmless. */
+/* Unlinks and leaves the node empty; a second removal has no effect. */
 static inline void list_remove(struct list *node)
 {
-	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): a freed node was unlinked, which it cannot
-	 * see. */
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the analyzer does not see that a freed node
+	 * was unlinked. */
 	node->prev->next = node->next;
 	node->next->prev = node->prev;
 	list_init(node);
