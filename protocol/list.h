@@ -36,8 +36,7 @@ static inline void list_append(struct list *head, struct list *node)
 /* Unlinks and leaves the node empty; a second removal has no effect. */
 static inline void list_remove(struct list *node)
 {
-	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the analyzer does not see that a freed node
-	 * was unlinked. */
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): a freed node was unlinked. */
 	node->prev->next = node->next;
 	node->next->prev = node->prev;
 	list_init(node);

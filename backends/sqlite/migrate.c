@@ -32,8 +32,8 @@ int64_t migrate_version(struct session *session, struct err *err)
 		session_integer(session, "SELECT COALESCE(max(version), 0) FROM pierre_migrations");
 	if (version < 0 && (sqlite3_errcode(session->db) & 0xFF) == SQLITE_ERROR)
 		return err_exit(err, EX_DATAERR,
-			"%s is another program's database: its table pierre_migrations does not match "
-			"this daemon's",
+			"%s is another program's database: its table pierre_migrations does not "
+			"match this daemon's",
 			sqlite3_db_filename(session->db, "main"));
 	return version >= 0
 		? version

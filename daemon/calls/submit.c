@@ -53,8 +53,7 @@ void submit_call(struct request *request)
 	dispatcher_submit(dispatcher, &request->call);
 	if (method->short_read)
 		iteration_clock_read(clock); /* the store may have run it on the loop */
-	/* The store copies what it writes. What it reads counts with the length that it will
-	 * probably have. */
+	/* The store copies what it writes. A read counts with its estimated length. */
 	request->lent = method->write ? request->call.arena.total : request->connection->expected;
 	request_charge(request);
 }

@@ -18,7 +18,7 @@ struct scan {
 	struct json *json;
 	const char *text, *at, *end;
 	struct err *err;
-	bool tolerant; /* tolerant: a breach of protocol rules does not end the scan */
+	bool tolerant; /* a breach of protocol rules does not end the scan */
 	bool broken;   /* a breach in the current value of the text, or of its array */
 	bool any;      /* a breach anywhere */
 };

@@ -240,7 +240,7 @@ class Changing(RotationCase):
         self.assertIn("mode 0644", self.refuses(self.new, None, 78))
         os.chmod(path, 0o600)
         self.assertIn(
-            "both PREVIOUS_ENCRYPTION_KEY and a file of it", self.refuses(self.new, self.old, 78)
+            "both PREVIOUS_ENCRYPTION_KEY and a file for it", self.refuses(self.new, self.old, 78)
         )
         self.restart(self.new)
         self.assertEqual(self.answers(users), before)

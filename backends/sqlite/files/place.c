@@ -125,8 +125,9 @@ static int check_side_files(const char *path, struct err *err)
 		if (stat(name, &file) == 0 && stat(path, &database) == 0 &&
 			faccessat(AT_FDCWD, name, R_OK | W_OK, AT_EACCESS) != 0)
 			result = err_exit(err, EX_CANTCREAT,
-				"%s belongs to the user %u (mode %04o), which the daemon, user %u, cannot use: "
-				"end the program that created it, such as a sqlite3 shell run by root, then chown %u the file; "
+				"%s belongs to the user %u (mode %04o), which the daemon, user %u, "
+				"cannot use: end the program that created it, such as a sqlite3 "
+				"shell run by root, then chown %u the file; "
 				"do not delete it: it holds data",
 				name, (unsigned)file.st_uid, (unsigned)file.st_mode & 07777,
 				(unsigned)geteuid(), (unsigned)database.st_uid);
@@ -181,8 +182,8 @@ int place_find(struct place *place, const char *text, struct err *err)
 			result = err_exit(err, EX_DATAERR, "%s is not a regular file", place->path);
 		else if (restore_pending(place->path))
 			result = err_exit(err, EX_TEMPFAIL,
-				"%s: a restore was interrupted: start the daemon, or restore again, "
-				"which finishes it",
+				"%s: a restore was interrupted: start the daemon, or restore "
+				"again, which finishes it",
 				place->path);
 		else
 			result = belong_check(place->path, err);
