@@ -103,7 +103,7 @@ static bool answer_dispatch(struct pierre *db)
 		return take_without_id(db, error);
 	if (json->nodes[id].type != JSON_INTEGER)
 		return false;
-	number = json_integer(json, id);
+	number = json_scan_integer(json, id);
 	if (number < 1 || number > db->last_number)
 		return false; /* no such call */
 	call = call_table_find(&db->table, number);

@@ -18,7 +18,7 @@ struct head {
 
 _Static_assert(sizeof(struct head) % 8 == 0, "the data after the head is aligned");
 
-struct reader {
+struct result_reader {
 	const struct json *json;
 	struct arena *arena;  /* for the result */
 	struct arena scratch; /* for texts with escapes, before they are copied */
@@ -72,20 +72,20 @@ void pierre_text_free(char *text)
 	decode_result_free(text);
 }
 
-static int decode_result_no_memory(struct reader *reader)
+static int decode_result_no_memory(struct result_reader *reader)
 {
 	return failure_set(reader->error, PIERRE_NO_MEMORY, "out of memory for the answer of %s",
 		reader->method);
 }
 
-static int decode_result_ill_typed(struct reader *reader, const char *name, const char *what)
+static int decode_result_ill_typed(struct result_reader *reader, const char *name, const char *what)
 {
 	return failure_set(reader->error, PIERRE_BAD_ANSWER, "invalid answer of %s: %s %s",
 		reader->method, name, what);
 }
 
 static int decode_result_read_text(
-	struct reader *reader, uint32_t node, const char **out, const char *name)
+	struct result_reader *reader, uint32_t node, const char **out, const char *name)
 {
 	const struct json_node *found = &reader->json->nodes[node];
 	struct arena *scratch = &reader->scratch;
@@ -94,7 +94,7 @@ static int decode_result_read_text(
 
 	if (found->type != JSON_STRING)
 		return decode_result_ill_typed(reader, name, "is not a string");
-	text = json_string(reader->json, node, scratch, &length);
+	text = json_scan_text(reader->json, node, scratch, &length);
 	*out = text != NULL ? arena_copy(reader->arena, text, length) : NULL;
 	arena_reset(scratch);
 	return *out != NULL ? 0 : decode_result_no_memory(reader);
@@ -109,7 +109,7 @@ const char *decode_result_raw(const struct json *json, uint32_t node, size_t *le
 	return json->text + found->start - quote;
 }
 
-static int read_json(struct reader *reader, uint32_t node, const char **out)
+static int read_json(struct result_reader *reader, uint32_t node, const char **out)
 {
 	size_t length;
 	const char *text = decode_result_raw(reader->json, node, &length);
@@ -118,18 +118,18 @@ static int read_json(struct reader *reader, uint32_t node, const char **out)
 	return *out != NULL ? 0 : decode_result_no_memory(reader);
 }
 
-static int decode_result_read_integer(struct reader *reader, uint32_t node, int64_t min,
+static int decode_result_read_integer(struct result_reader *reader, uint32_t node, int64_t min,
 	int64_t max, int64_t *out, const char *name)
 {
 	if (reader->json->nodes[node].type != JSON_INTEGER)
 		return decode_result_ill_typed(reader, name, "is not an integer");
-	*out = json_integer(reader->json, node);
+	*out = json_scan_integer(reader->json, node);
 	return *out >= min && *out <= max
 		? 0
 		: decode_result_ill_typed(reader, name, "is out of range");
 }
 
-static int read_time(struct reader *reader, uint32_t node, int64_t *out, const char *name)
+static int read_time(struct result_reader *reader, uint32_t node, int64_t *out, const char *name)
 {
 	const struct json_node *found = &reader->json->nodes[node];
 
@@ -140,7 +140,7 @@ static int read_time(struct reader *reader, uint32_t node, int64_t *out, const c
 }
 
 static int read_number(
-	struct reader *reader, const struct stub_field *field, uint32_t node, void *at)
+	struct result_reader *reader, const struct stub_field *field, uint32_t node, void *at)
 {
 	enum json_type type = reader->json->nodes[node].type;
 	int64_t integer = 0;
@@ -175,7 +175,7 @@ static int read_number(
 	}
 }
 
-static int read_texts(struct reader *reader, const struct stub_field *field, uint32_t node,
+static int read_texts(struct result_reader *reader, const struct stub_field *field, uint32_t node,
 	const char *const **out, size_t *count)
 {
 	const struct json_node *list = &reader->json->nodes[node];
@@ -198,7 +198,7 @@ static int read_texts(struct reader *reader, const struct stub_field *field, uin
 	return 0;
 }
 
-static int read_counts(struct reader *reader, const struct stub_field *field, uint32_t node,
+static int read_counts(struct result_reader *reader, const struct stub_field *field, uint32_t node,
 	const struct pierre_count **out, size_t *count)
 {
 	const struct json_node *map = &reader->json->nodes[node];
@@ -224,12 +224,12 @@ static int read_counts(struct reader *reader, const struct stub_field *field, ui
 	return 0;
 }
 
-static int read_object(struct reader *reader, const struct stub_type *type, uint32_t node,
+static int read_object(struct result_reader *reader, const struct stub_type *type, uint32_t node,
 	char *base, const char *name);
 
 /* Reads a value that the struct holds as a pointer. */
 static int read_pointer(
-	struct reader *reader, const struct stub_field *field, uint32_t node, char *base)
+	struct result_reader *reader, const struct stub_field *field, uint32_t node, char *base)
 {
 	char *at = base + field->offset, *inner;
 
@@ -259,7 +259,7 @@ static int read_pointer(
 }
 
 static int read_field(
-	struct reader *reader, const struct stub_field *field, uint32_t node, char *base)
+	struct result_reader *reader, const struct stub_field *field, uint32_t node, char *base)
 {
 	bool optional = (field->flags & STUB_OPTIONAL) != 0;
 	int status;
@@ -289,7 +289,7 @@ static bool has_name(const struct json *json, uint32_t node, const char *name)
 
 /* The daemon writes members in the order of the table, so that the next one is nearly always at the
  * cursor. */
-static int read_object(struct reader *reader, const struct stub_type *type, uint32_t node,
+static int read_object(struct result_reader *reader, const struct stub_type *type, uint32_t node,
 	char *base, const char *name)
 {
 	const struct json *json = reader->json;
@@ -317,7 +317,7 @@ static int read_object(struct reader *reader, const struct stub_type *type, uint
 	return 0;
 }
 
-static int read_rows(struct reader *reader, const struct stub_type *type, uint32_t node,
+static int read_rows(struct result_reader *reader, const struct stub_type *type, uint32_t node,
 	void **block, size_t *count)
 {
 	const struct json_node *list = &reader->json->nodes[node];
@@ -343,7 +343,7 @@ static int read_rows(struct reader *reader, const struct stub_type *type, uint32
 }
 
 static int decode_result_read_row(
-	struct reader *reader, const struct stub_type *type, uint32_t node, void **block)
+	struct result_reader *reader, const struct stub_type *type, uint32_t node, void **block)
 {
 	*block = block_new(type->size);
 	if (*block == NULL)
@@ -354,7 +354,7 @@ static int decode_result_read_row(
 
 /* Copies a text to a block of its own. */
 static int read_scalar_text(
-	struct reader *reader, const struct stub_field *value, uint32_t node, void **block)
+	struct result_reader *reader, const struct stub_field *value, uint32_t node, void **block)
 {
 	enum json_type type = reader->json->nodes[node].type;
 	size_t length;
@@ -365,7 +365,7 @@ static int read_scalar_text(
 	if (value->kind == STUB_OBJECT_TEXT && type != JSON_OBJECT)
 		return decode_result_ill_typed(reader, "the result", "is not an object");
 	if (value->kind == STUB_TEXT)
-		text = json_string(reader->json, node, &reader->scratch, &length);
+		text = json_scan_text(reader->json, node, &reader->scratch, &length);
 	*block = text != NULL ? decode_result_text(text, length) : NULL;
 	return *block != NULL ? 0 : decode_result_no_memory(reader);
 }
@@ -384,8 +384,8 @@ static size_t number_size(enum stub_kind kind)
 	}
 }
 
-static int read_result(struct reader *reader, const struct stub_method *method, uint32_t node,
-	void **block, void *out, size_t *count)
+static int read_result(struct result_reader *reader, const struct stub_method *method,
+	uint32_t node, void **block, void *out, size_t *count)
 {
 	const struct stub_field *value = &method->value;
 	union {
@@ -416,7 +416,7 @@ static int read_result(struct reader *reader, const struct stub_method *method, 
 int decode_result(const struct stub_method *method, const struct json *json, uint32_t node,
 	void *out, size_t *count, struct pierre_error *error)
 {
-	struct reader reader = {.json = json, .error = error, .method = method->name};
+	struct result_reader reader = {.json = json, .error = error, .method = method->name};
 	bool is_block = method->result != STUB_RESULT_VALUE || method->value.kind > STUB_TIME;
 	void *block = NULL;
 	size_t rows = 0;

@@ -52,7 +52,7 @@ static void failure_copy_text(
 	*out = '\0';
 	if (node == 0 || json->nodes[node].type != JSON_STRING)
 		return;
-	text = json_string(json, node, scratch, &length);
+	text = json_scan_text(json, node, scratch, &length);
 	if (text == NULL)
 		return;
 	if (length >= size) {
@@ -118,7 +118,7 @@ int failure_from_answer(
 	if (code_node == 0 || json->nodes[code_node].type != JSON_INTEGER)
 		return failure_set(
 			error, PIERRE_BAD_ANSWER, "the daemon returned an error without a code");
-	code = json_integer(json, code_node);
+	code = json_scan_integer(json, code_node);
 	kind = known_code(code) ? (int)code : PIERRE_OTHER_ERROR;
 	if (error == NULL)
 		return kind;

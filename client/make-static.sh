@@ -1,6 +1,6 @@
 #!/bin/sh
-# Links the static library from its objects and those of the protocol layer into one object with local
-# internal names. So they cannot clash with names of the program or of other libraries.
+# Links the static library from its objects and those of the protocol layer into one object, and
+# makes internal names local. So they cannot clash with names of the program or other libraries.
 # usage: make-static.sh OUTPUT CORE.a PROTOCOL.a AR OBJCOPY COMPILER…
 # The compiler command may have several words: ccache cc.
 set -eu

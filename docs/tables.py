@@ -3,7 +3,8 @@
 
     docs/tables.py BUILD            rewrites what stands between the marks in docs/run.md,
                                     docs/observe.md and client/man/pierre-dbd.8
-    docs/tables.py BUILD --check    only says whether something would change (exit code 1); a test runs it
+    docs/tables.py BUILD --check    only says whether something would change (exit code 1); a test
+                                    runs it
 """
 import os
 import re

@@ -129,7 +129,7 @@ static int decode_text(
 
 	if (d->json->nodes[node].type != JSON_STRING)
 		return decode_ill_typed(d, field);
-	text = json_string(d->json, node, d->arena, &length);
+	text = json_scan_text(d->json, node, d->arena, &length);
 	if (text == NULL)
 		return decode_no_memory(d);
 	decode_set_text(value, text, length);
@@ -216,7 +216,7 @@ static int decode_integer(
 {
 	if (d->json->nodes[node].type == JSON_INTEGER) {
 		value->set = true;
-		value->i = json_integer(d->json, node);
+		value->i = json_scan_integer(d->json, node);
 		if (value->i >= field->min && value->i <= field->max)
 			return 0;
 	}
@@ -279,7 +279,7 @@ static int decode_extracts(struct decode *d, const struct field *field, uint32_t
 			value->f = json_scan_real(d->json, chosen) + 0.0;
 		} else {
 			size_t length;
-			const char *text = json_string(d->json, chosen, d->arena, &length);
+			const char *text = json_scan_text(d->json, chosen, d->arena, &length);
 
 			if (text == NULL)
 				return decode_no_memory(d);
@@ -373,7 +373,7 @@ static int decode_object(struct decode *d, const struct field *fields, unsigned 
 	for (uint32_t name = node + 1; name < d->json->nodes[node].next;
 		name = d->json->nodes[name + 1].next) {
 		size_t length;
-		const char *text = json_string(d->json, name, d->arena, &length);
+		const char *text = json_scan_text(d->json, name, d->arena, &length);
 		const struct field *field;
 
 		if (text == NULL)

@@ -68,7 +68,7 @@ static int write_rest(struct buffer *out, const struct row_schema *row_schema,
 	for (uint32_t name = 1; result == 0 && name < json.nodes[0].next;
 		name = json.nodes[name + 1].next) {
 		size_t length;
-		const char *text = json_string(&json, name, scratch, &length);
+		const char *text = json_scan_text(&json, name, scratch, &length);
 
 		if (text == NULL) {
 			out->failure = BUFFER_NO_MEMORY;

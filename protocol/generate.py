@@ -6,7 +6,8 @@ meson runs it into the build folder. By hand:
 
     protocol/generate.py --out DIR         what meson does
     protocol/generate.py --docs            rewrites docs/methods.md
-    protocol/generate.py --update-golden   rewrites tests/golden/openrpc.json, what future versions must stay compatible with
+    protocol/generate.py --update-golden   rewrites tests/golden/openrpc.json, with which future
+                                           versions must stay compatible
 """
 
 import argparse

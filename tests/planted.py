@@ -3,9 +3,9 @@
 matching test to fail.
 
 usage: tests/planted.py [NAME-PART…]
-Takes some minutes, since each defect is a build of its own; not part of an ordinary run. On SQLite, but for
-tests that know PostgreSQL alone. A defect whose
-place in the source is not found any more counts as failed: then it must be planted anew. Ends with `N passed, N failed`.
+Takes some minutes, since each defect is a build of its own; not part of an ordinary run. On SQLite,
+but for tests that know PostgreSQL alone. A defect whose place in the source is not found any more
+counts as failed: then it must be planted anew. Ends with `N passed, N failed`.
 """
 import os
 import re
@@ -61,7 +61,8 @@ DEFECTS = [
     ], "faults/test_client_memory.py", ["Charged.test_an_ignored_member_costs_nothing"]),
     ("batches count for nothing", [
         ("daemon/calls/batch.c",
-         "sizeof *batch + batch->arena.total + batch->line.arena.total +\n\t\t\tbatch->answer.capacity);",
+         "sizeof *batch + batch->arena.total + batch->line.arena.total +\n"
+         "\t\t\tbatch->answer.capacity);",
          "sizeof *batch);"),
     ], "faults/test_client_memory.py", ["Charged.test_an_abandoned_batch_returns_its_line"]),
     ("connections that all wait for memory wait for ever", [
@@ -102,7 +103,8 @@ DEFECTS = [
     ("long lines take no turns", [
         ("daemon/clients/connection.c",
          "if (length <= LONG_LINE || scheduler_takes_long(scheduler, length))",
-         "if (length <= LONG_LINE || scheduler_takes_long(scheduler, length) || !scheduler->long_iteration)"),
+         "if (length <= LONG_LINE || scheduler_takes_long(scheduler, length) || "
+         "!scheduler->long_iteration)"),
     ], "faults/test_loop.py", ["Loop.test_long_lines_take_turns"]),
     ("look-ups on the loop of any size", [
         ("backends/sqlite/loop.c",
@@ -139,7 +141,8 @@ DEFECTS = [
     ], "faults/test_abandoned.py", ["Roles"]),
     ("who waits for a slow disk seems to stand still", [
         ("backends/sqlite/threads/checkpoint.c",
-         "\t\tpthread_cond_wait(&checkpointer->wake, &checkpointer->lock);\n\t\tworker_moves(writer);\n",
+         "\t\tpthread_cond_wait(&checkpointer->wake, &checkpointer->lock);\n"
+         "\t\tworker_moves(writer);\n",
          "\t\tpthread_cond_wait(&checkpointer->wake, &checkpointer->lock);\n"),
     ], "faults/test_watchdog.py", ["Watchdog.test_slow_disk_under_a_long_log"]),
     ("the log is not watched", [
@@ -149,13 +152,15 @@ DEFECTS = [
     ], "faults/test_storage.py", ["Removed"]),
     ("a late interrupt fails the group", [
         ("backends/sqlite/threads/writer.c",
-         "return is_interrupt(*code) || *code == SQLITE_ABORT_ROLLBACK ? RUN_INTERRUPTED : RUN_BROKEN;",
+         "return is_interrupt(*code) || *code == SQLITE_ABORT_ROLLBACK ? "
+         "RUN_INTERRUPTED : RUN_BROKEN;",
          "return RUN_BROKEN;"),
     ], "faults/test_interrupt.py", []),
     ("the key goes before those who use it", [
         ("daemon/loop/daemon.c",
          "\t\tsocket_close(&daemon->parts->socket);\n\t\tlog_stop();\n",
-         "\t\tsocket_close(&daemon->parts->socket);\n\t\tseal_free(daemon->parts->seal);\n\t\tlog_stop();\n"),
+         "\t\tsocket_close(&daemon->parts->socket);\n\t\tseal_free(daemon->parts->seal);\n"
+         "\t\tlog_stop();\n"),
     ], "contract/test_lifecycle.py", ["Signals.test_second_signal_while_tokens_are_opened"]),
     ("a look-up is answered inside submit", [
         ("backends/sqlite/loop.c",
@@ -192,8 +197,10 @@ DEFECTS = [
     ], "faults/test_clients.py", ["Deaf"]),
     ("ids ignored", [
         ("protocol/wire/rpc.c",
-         "\trpc_begin(out, id, id_length);\n\tbuffer_append(out, RPC_RESULT, sizeof RPC_RESULT - 1);",
-         "\t(void)id;\n\t(void)id_length;\n\trpc_begin(out, \"1\", 1);\n\tbuffer_append(out, RPC_RESULT, sizeof RPC_RESULT - 1);"),
+         "\trpc_begin(out, id, id_length);\n"
+         "\tbuffer_append(out, RPC_RESULT, sizeof RPC_RESULT - 1);",
+         "\t(void)id;\n\t(void)id_length;\n\trpc_begin(out, \"1\", 1);\n"
+         "\tbuffer_append(out, RPC_RESULT, sizeof RPC_RESULT - 1);"),
     ], "contract/test_protocol.py", ["Envelope"]),
     ("integer ids told as another", [
         ("protocol/wire/rpc.c",
@@ -238,7 +245,8 @@ DEFECTS = [
     ("wrong key accepted", [
         ("backends/secrets/seal.c",
          "bool seal_check_matches(const struct seal *seal, const char *text, size_t length)\n{\n",
-         "bool seal_check_matches(const struct seal *seal, const char *text, size_t length)\n{\n\tif (length > 0)\n\t\treturn true;\n"),
+         "bool seal_check_matches(const struct seal *seal, const char *text, size_t length)\n{\n"
+         "\tif (length > 0)\n\t\treturn true;\n"),
     ], "contract/test_program.py", ["Keys.test_wrong_key"]),
     ("paused: later calls overtake those that wait", [
         ("daemon/calls/pause.h",
@@ -253,7 +261,8 @@ DEFECTS = [
     ("paused: calls go on at a stop", [
         ("daemon/calls/pause.c",
          "\t\tpause_refuse(take_first(pause), ERR_SHUTTING_DOWN,",
-         "\t\tif (pause->go_on != NULL)\n\t\t\tpause->go_on(take_first(pause));\n\t\telse\n\t\t\tpause_refuse(take_first(pause), ERR_SHUTTING_DOWN,"),
+         "\t\tif (pause->go_on != NULL)\n\t\t\tpause->go_on(take_first(pause));\n\t\telse\n"
+         "\t\t\tpause_refuse(take_first(pause), ERR_SHUTTING_DOWN,"),
     ], "contract/test_daemon_admin.py", ["StopWhilePaused"]),
     ("reload takes half of a wrong file", [
         ("daemon/loop/daemon.c",
@@ -276,12 +285,14 @@ DEFECTS = [
     ("ready before it answers", [
         ("daemon/loop/main.c",
          "\tlog_start_line();\n\tdaemon_log_warnings(&self.settings);\n",
-         "\tlog_start_line();\n\tdaemon_log_warnings(&self.settings);\n\tnotify_send(\"READY=1\");\n"),
+         "\tlog_start_line();\n\tdaemon_log_warnings(&self.settings);\n"
+         "\tnotify_send(\"READY=1\");\n"),
     ], "faults/test_systemd.py", ["Ready.test_ready_when_it_answers"]),
     ("a passed socket is unlinked at the end", [
         ("daemon/clients/socket.c",
          "\tsocket_remove(sock);\n\tsocket_deafen(sock);\n",
-         "\tsocket_remove(sock);\n\tif (sock->inherited)\n\t\t(void)unlink(sock->path);\n\tsocket_deafen(sock);\n"),
+         "\tsocket_remove(sock);\n\tif (sock->inherited)\n\t\t(void)unlink(sock->path);\n"
+         "\tsocket_deafen(sock);\n"),
     ], "faults/test_systemd.py", ["Activation.test_passed_socket"]),
     ("buffers grow without being wiped", [
         ("protocol/buffer.c",
@@ -297,10 +308,12 @@ DEFECTS = [
         ("daemon/base/process.c",
          "prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)",
          "prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)"),
-    ], "faults/test_secrets.py", ["Hygiene.test_no_core_even_without_the_limit", "Hygiene.test_own_user_may_not_look_inside"]),
+    ], "faults/test_secrets.py", ["Hygiene.test_no_core_even_without_the_limit",
+                                  "Hygiene.test_own_user_may_not_look_inside"]),
     ("a log is not asked whose it is", [
         ("backends/sqlite/files/belong.c",
-         "\tif (strcmp(of_file.current, of_log.current) != 0 && strcmp(of_file.current, of_log.previous) != 0)\n",
+         "\tif (strcmp(of_file.current, of_log.current) != 0 && "
+         "strcmp(of_file.current, of_log.previous) != 0)\n",
          "\tif (0)\n"),
     ], "faults/test_restore.py", ["ForeignLog"]),
     ("no mark that a copy lacks is written at the start", [

@@ -2,7 +2,8 @@
 """Runs all tests against a build folder: the unit tests through meson, then each end-to-end file on
 each database.
 
-usage: tests/run.py BUILD [--backend sqlite|postgres|both] [--postgres URL] [--sanitizer] [--no-unit] [--jobs N] [--long] [--once] [FILE-PART…]
+usage: tests/run.py BUILD [--backend sqlite|postgres|both] [--postgres URL] [--sanitizer]
+                    [--no-unit] [--jobs N] [--long] [--once] [FILE-PART…]
 
 Each file is a session of pytest (conftest.py) on one database. FILE-PART chooses files whose path
 holds it (`users`, `faults/`); one test is quicker by pytest itself: docs/testing.md. --sanitizer:
@@ -35,7 +36,8 @@ LINES_AGAIN = 60  # of a failed file's output, shown again at the end
 # Reports end the process, so that no test can pass over one; leaks are looked for at the daemon's
 # end.
 SANITIZER_OPTIONS = {
-    "ASAN_OPTIONS": "abort_on_error=1:detect_leaks=1:detect_stack_use_after_return=1:allocator_may_return_null=1",
+    "ASAN_OPTIONS": "abort_on_error=1:detect_leaks=1:detect_stack_use_after_return=1:"
+    "allocator_may_return_null=1",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
     "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
 }

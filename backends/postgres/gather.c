@@ -19,7 +19,7 @@
 #include "commute.h"
 #include "pg_store.h"
 
-enum place { PLACE_BEFORE, PLACE_LOCKS, PLACE_BEHIND, PLACE_NEXT_BATCH };
+enum gather_place { PLACE_BEFORE, PLACE_LOCKS, PLACE_BEHIND, PLACE_NEXT_BATCH };
 enum {
 	BATCH_BYTES = 1024 * 1024
 }; /* max bytes of parameters: libpq never returns the memory of its buffers */
@@ -58,11 +58,11 @@ static bool lock_fits(const struct gathering *gathering, enum lock lock)
 /* Compares a call with the calls of its connection in the batch, from the first lock on. Most
  * comparisons end at the masks of tables, or at a call of the same method and keys, which was
  * compared with all before it. */
-static enum place gather_place_of(
+static enum gather_place gather_place_of(
 	struct gathering *gathering, const struct call *call, const struct order *order)
 {
 	enum lock lock = commute_lock(call);
-	enum place place = lock != LOCK_NONE ? PLACE_LOCKS : PLACE_BEFORE;
+	enum gather_place place = lock != LOCK_NONE ? PLACE_LOCKS : PLACE_BEFORE;
 
 	gathering->alike = NULL;
 	if (lock != LOCK_NONE && !lock_fits(gathering, lock))
@@ -76,7 +76,7 @@ static enum place gather_place_of(
 	for (const struct call *before = order->ordered; before != NULL; before = before->before) {
 		if (commute_alike(before, call)) {
 			gathering->alike = before;
-			return (enum place)before->place;
+			return (enum gather_place)before->place;
 		}
 		if (!commute_conflicts(before, call))
 			continue;
@@ -108,7 +108,7 @@ static bool locks_in_order(const struct gathering *gathering)
 }
 
 static void gather_take(struct postgres_store *store, struct gathering *gathering,
-	struct call *call, enum place place, uint64_t now)
+	struct call *call, enum gather_place place, uint64_t now)
 {
 	struct order *order = call->order;
 
@@ -171,7 +171,7 @@ static bool consider(
 	struct pg_connection *connection = gathering->connection;
 	struct order *order = call->order;
 	bool alone = call->route == ROUTE_ALONE;
-	enum place place;
+	enum gather_place place;
 
 	begin_order(store, order);
 	if (order != NULL && order->held_back)

@@ -27,7 +27,7 @@ enum job_kind { JOB_CONNECT, JOB_CANCEL, JOB_MIGRATE, JOB_ROTATE, JOB_COUNT };
 static const uint64_t rotate_ns = UINT64_C(200000000), count_pause_ns = UINT64_C(1000000000),
 		      settle_ns = UINT64_C(1000000000);
 
-struct job {
+struct pg_job {
 	struct list link;
 	enum job_kind kind;
 	struct mailbox *mailbox;
@@ -63,7 +63,7 @@ struct mailbox *jobs_mailbox_new(void)
 	return mailbox;
 }
 
-static void jobs_job_free(struct job *job)
+static void jobs_job_free(struct pg_job *job)
 {
 	PQfinish(job->pq);
 	PQfreeCancel(job->cancel);
@@ -90,14 +90,14 @@ void jobs_mailbox_release(struct mailbox *mailbox, bool by_store)
 	left = --mailbox->holders;
 	pthread_mutex_unlock(&mailbox->lock);
 	list_for_each_safe (node, &done)
-		jobs_job_free(list_entry(node, struct job, link));
+		jobs_job_free(list_entry(node, struct pg_job, link));
 	if (left == 0) {
 		pthread_mutex_destroy(&mailbox->lock);
 		free(mailbox);
 	}
 }
 
-static void jobs_deliver(struct job *job)
+static void jobs_deliver(struct pg_job *job)
 {
 	struct mailbox *mailbox = job->mailbox;
 	bool open;
@@ -115,7 +115,7 @@ static void jobs_deliver(struct job *job)
 }
 
 /* Lets the loop thread interrupt what this thread waits for. pq NULL: no longer. */
-static void tell_connection(struct job *job, PGconn *pq)
+static void tell_connection(struct pg_job *job, PGconn *pq)
 {
 	PGcancel *cancel = pq != NULL ? PQgetCancel(pq) : NULL;
 
@@ -126,7 +126,7 @@ static void tell_connection(struct job *job, PGconn *pq)
 	pthread_mutex_unlock(&job->mailbox->lock);
 }
 
-static void migrate_now(struct job *job)
+static void migrate_now(struct pg_job *job)
 {
 	PGconn *pq = connect_postgres(job->url, job->timeout_ms, job->error);
 
@@ -145,7 +145,7 @@ static void migrate_now(struct job *job)
 	PQfinish(pq);
 }
 
-static bool given_up(struct job *job)
+static bool given_up(struct pg_job *job)
 {
 	bool closed;
 
@@ -155,7 +155,7 @@ static bool given_up(struct job *job)
 	return closed;
 }
 
-static void rotate_now(struct job *job)
+static void rotate_now(struct pg_job *job)
 {
 	PGconn *pq = connect_postgres(job->url, job->timeout_ms, job->error);
 	uint64_t until = clock_ns() + rotate_ns, resealed = 0;
@@ -176,7 +176,7 @@ static void rotate_now(struct job *job)
 	PQfinish(pq);
 }
 
-static void count_now(struct job *job)
+static void count_now(struct pg_job *job)
 {
 	PGconn *pq = connect_postgres(job->url, job->timeout_ms, job->error);
 
@@ -187,7 +187,7 @@ static void count_now(struct job *job)
 
 static void *jobs_run(void *argument)
 {
-	struct job *job = argument;
+	struct pg_job *job = argument;
 	char error[256];
 
 	switch (job->kind) {
@@ -212,7 +212,7 @@ static void *jobs_run(void *argument)
 }
 
 /* Starts the thread; frees the job if it cannot start. */
-static bool jobs_start(struct postgres_store *store, struct job *job)
+static bool jobs_start(struct postgres_store *store, struct pg_job *job)
 {
 	pthread_attr_t attributes;
 	pthread_t thread;
@@ -237,9 +237,9 @@ static bool jobs_start(struct postgres_store *store, struct job *job)
 	return false;
 }
 
-static struct job *new_job(struct postgres_store *store, enum job_kind kind)
+static struct pg_job *new_job(struct postgres_store *store, enum job_kind kind)
 {
-	struct job *job = calloc(1, sizeof *job);
+	struct pg_job *job = calloc(1, sizeof *job);
 
 	if (job == NULL)
 		return NULL;
@@ -255,7 +255,7 @@ static struct job *new_job(struct postgres_store *store, enum job_kind kind)
 bool jobs_connect(
 	struct postgres_store *store, struct pg_connection *connection, jobs_connected *connected)
 {
-	struct job *job = new_job(store, JOB_CONNECT);
+	struct pg_job *job = new_job(store, JOB_CONNECT);
 
 	if (job == NULL)
 		return false;
@@ -268,7 +268,7 @@ void jobs_cancel(struct postgres_store *store, struct pg_connection *connection)
 {
 	/* PQcancel has no time-out. If the network drops its packets, the connection is closed
 	 * soon, and no further threads start. */
-	struct job *job =
+	struct pg_job *job =
 		store->cancelling < store->connection_limit ? new_job(store, JOB_CANCEL) : NULL;
 
 	if (job == NULL)
@@ -282,9 +282,9 @@ void jobs_cancel(struct postgres_store *store, struct pg_connection *connection)
 
 /* A server that waits for a lock does not notice that its client has disconnected, so a running job
  * is cancelled there, once. */
-static void cancel_job(struct postgres_store *store, struct job *under_way)
+static void cancel_job(struct postgres_store *store, struct pg_job *under_way)
 {
-	struct job *job = new_job(store, JOB_CANCEL);
+	struct pg_job *job = new_job(store, JOB_CANCEL);
 
 	if (job == NULL)
 		return;
@@ -305,12 +305,12 @@ void jobs_cancel_all(struct postgres_store *store)
 			store->connections[i].cancelled_at == 0)
 			jobs_cancel(store, &store->connections[i]);
 	list_for_each (node, &store->migrating)
-		cancel_job(store, list_entry(node, struct job, migrating));
+		cancel_job(store, list_entry(node, struct pg_job, migrating));
 }
 
 bool jobs_migrate(struct postgres_store *store, struct call *call)
 {
-	struct job *job = new_job(store, JOB_MIGRATE);
+	struct pg_job *job = new_job(store, JOB_MIGRATE);
 
 	if (job == NULL)
 		return false;
@@ -323,7 +323,7 @@ bool jobs_migrate(struct postgres_store *store, struct call *call)
 
 bool jobs_rotate(struct postgres_store *store, struct call *call)
 {
-	struct job *job = new_job(store, JOB_ROTATE);
+	struct pg_job *job = new_job(store, JOB_ROTATE);
 
 	if (job == NULL)
 		return false;
@@ -339,7 +339,7 @@ bool jobs_rotate(struct postgres_store *store, struct call *call)
 
 void jobs_count_seals(struct postgres_store *store)
 {
-	struct job *job;
+	struct pg_job *job;
 	uint64_t added;
 
 	if (store->count_at != 0 && store->count_at > clock_ns())
@@ -380,7 +380,7 @@ void jobs_settle(struct postgres_store *store, uint64_t deadline)
 void jobs_expire(struct postgres_store *store, uint64_t now)
 {
 	list_for_each (node, &store->migrating) {
-		struct job *job = list_entry(node, struct job, migrating);
+		struct pg_job *job = list_entry(node, struct pg_job, migrating);
 
 		if (job->call->deadline == 0 || job->call->deadline > now)
 			continue;
@@ -396,7 +396,8 @@ void jobs_expire(struct postgres_store *store, uint64_t now)
 void jobs_give_up(struct postgres_store *store)
 {
 	while (!list_empty(&store->migrating)) {
-		struct job *job = list_entry(list_first(&store->migrating), struct job, migrating);
+		struct pg_job *job =
+			list_entry(list_first(&store->migrating), struct pg_job, migrating);
 		struct call *call = job->call;
 
 		list_remove(&job->migrating);
@@ -407,7 +408,7 @@ void jobs_give_up(struct postgres_store *store)
 	}
 }
 
-static void migrated(struct postgres_store *store, struct job *job)
+static void migrated(struct postgres_store *store, struct pg_job *job)
 {
 	struct call *call = job->call;
 
@@ -429,7 +430,7 @@ static void migrated(struct postgres_store *store, struct job *job)
 	pg_store_finish(call);
 }
 
-static void rotated(struct postgres_store *store, struct job *job)
+static void rotated(struct postgres_store *store, struct pg_job *job)
 {
 	struct call *call = job->call;
 
@@ -450,7 +451,7 @@ static void rotated(struct postgres_store *store, struct job *job)
 	pg_store_finish(call);
 }
 
-static void counted(struct postgres_store *store, struct job *job)
+static void counted(struct postgres_store *store, struct pg_job *job)
 {
 	store->counting = false;
 	if (job->added > 0)
@@ -469,7 +470,7 @@ void jobs_collect(struct postgres_store *store)
 	list_splice(&done, &store->mailbox->done);
 	pthread_mutex_unlock(&store->mailbox->lock);
 	list_for_each_safe (node, &done) {
-		struct job *job = list_entry(node, struct job, link);
+		struct pg_job *job = list_entry(node, struct pg_job, link);
 
 		list_remove(node);
 		if (job->kind == JOB_CONNECT) {

@@ -21,7 +21,7 @@ static void finish_all(struct list *calls)
 	}
 }
 
-static void restart(struct postgres_store *store, struct call *call, enum route route)
+static void restart(struct postgres_store *store, struct call *call, enum pg_route route)
 {
 	if (call->method != NULL)
 		execute_restart(call);

@@ -53,7 +53,7 @@ struct item {
 enum outcome { CALL_DONE, CALL_RETRY, CALL_REPREPARE, CALL_REPREPARE_ALL, CALL_SUSPECT, CALL_MOVE };
 
 /* call->route of a waiting or running call: how to gather its batch. */
-enum route {
+enum pg_route {
 	ROUTE_TOGETHER,
 	ROUTE_ALONE,
 	ROUTE_MERGED, /* running, within a shared statement */

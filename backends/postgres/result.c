@@ -228,7 +228,8 @@ bool result_in_class(const PGresult *result, const char *prefix)
 	return state != NULL && in_class(state, prefix);
 }
 
-/* NOLINTNEXTLINE(readability-function-cognitive-complexity): a table of conditions in sequence. */
+/* A table of conditions in sequence. */
+/* NOLINTNEXTLINE(readability-function-cognitive-complexity) */
 enum outcome result_error(struct call *call, const PGresult *result)
 {
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);

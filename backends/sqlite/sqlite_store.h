@@ -20,7 +20,7 @@
 enum { READERS_MAX = 16 };
 
 /* Where a call runs; kept in call->route while it is lent. */
-enum route { ROUTE_NONE, ROUTE_WRITER, ROUTE_READER };
+enum sqlite_route { ROUTE_NONE, ROUTE_WRITER, ROUTE_READER };
 
 /* Outcome of the last write. */
 enum writing {
@@ -32,7 +32,7 @@ enum writing {
 struct sqlite_store {
 	struct store store; /* first member: the daemon's view */
 	struct store_settings settings;
-	struct place place;
+	struct sqlite_place place;
 	const char *path;              /* place.path, the file's real path */
 	bool memory;                   /* the writer's connection does everything */
 	int lock_fd;                   /* place.fd */

@@ -156,7 +156,7 @@ static int sqlite_verify_look_at_all(
 int verify_sqlite(struct verify_report *report, const char *url, struct seal *seal, struct err *err)
 {
 	struct session session = {0};
-	struct place place;
+	struct sqlite_place place;
 	int result = place_find(&place, url, err);
 
 	if (result == 0 && place.path == NULL)

@@ -4,7 +4,7 @@
 //!
 //!     rustc lookup.rs -l pierre-db && ./lookup PREFIX HASH
 //!
-//! A multi-threaded server gives each thread its own `Db`: `Db` is not `Sync`, as the library requires.
+//! A multi-threaded server gives each thread its own `Db`, which is not `Sync`.
 //!
 //! Requires Rust 1.63, the version of Debian 12.
 

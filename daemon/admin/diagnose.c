@@ -15,14 +15,14 @@
 #include "../base/process.h"
 #include "admin.h"
 
-enum level { OK, WARN, FAIL };
+enum diagnose_level { OK, WARN, FAIL };
 
 #define SPACE_FAIL (UINT64_C(100) * 1024 * 1024)
 #define SPACE_WARN (UINT64_C(5) * 1024 * 1024 * 1024)
 #define WAL_WARN (UINT64_C(64) * 1024 * 1024)
 enum { RESERVED_DESCRIPTORS = 64, RECENT_SECONDS = 60, CLOCK_STEP_SECONDS = 5, TEXT_MAX = 512 };
 
-struct report {
+struct diagnose_report {
 	const struct admin *admin;
 	const struct settings *settings;
 	struct store_stats store;
@@ -31,11 +31,12 @@ struct report {
 	struct buffer *out;
 };
 
-static void diagnose_add(struct report *report, const char *name, enum level level,
-	const char *advice, const char *format, ...) __attribute__((format(printf, 5, 6)));
+static void diagnose_add(struct diagnose_report *report, const char *name,
+	enum diagnose_level level, const char *advice, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
 
-static void diagnose_add(struct report *report, const char *name, enum level level,
-	const char *advice, const char *format, ...)
+static void diagnose_add(struct diagnose_report *report, const char *name,
+	enum diagnose_level level, const char *advice, const char *format, ...)
 {
 	static const char *const names[] = {[OK] = "ok", [WARN] = "warn", [FAIL] = "fail"};
 	char detail[TEXT_MAX];
@@ -53,7 +54,7 @@ static void diagnose_add(struct report *report, const char *name, enum level lev
 	json_add_end(report->out, '}');
 }
 
-static void look_at_key(struct report *report)
+static void look_at_key(struct diagnose_report *report)
 {
 	static const char *const sources[] = {
 		"systemd's credential", "the configuration file", "the environment", "an option"};
@@ -73,7 +74,7 @@ static void look_at_key(struct report *report)
 			fingerprint);
 }
 
-static void look_at_password_costs(struct report *report)
+static void look_at_password_costs(struct diagnose_report *report)
 {
 	uint64_t users = password_cost_beyond(&report->admin->dispatcher->password_cost);
 	uint64_t limit = (uint64_t)report->settings->bcrypt_cost_limit;
@@ -84,14 +85,16 @@ static void look_at_password_costs(struct report *report)
 			(unsigned long long)limit);
 	else
 		diagnose_add(report, "password_costs", WARN,
-			"give these users new passwords, or raise bcrypt-cost-limit, which slows each check down; "
-			"pierre-dbctl call get_password_costs counts them",
-			"%llu users cannot log in: their password hash costs more than bcrypt-cost-limit (%llu)",
+			"give these users new passwords, or raise bcrypt-cost-limit, "
+			"which slows each check down; pierre-dbctl call get_password_costs "
+			"counts them",
+			"%llu users cannot log in: their password hash costs more than "
+			"bcrypt-cost-limit (%llu)",
 			(unsigned long long)users, (unsigned long long)limit);
 }
 
 /* Only needed while the key is being changed, and easily forgotten. */
-static void look_at_previous_key(struct report *report)
+static void look_at_previous_key(struct diagnose_report *report)
 {
 	const struct seal *previous = seal_previous(report->admin->seal);
 	char fingerprint[17];
@@ -100,15 +103,15 @@ static void look_at_previous_key(struct report *report)
 		return;
 	seal_fingerprint(previous, fingerprint);
 	diagnose_add(report, "previous_key", WARN,
-		"run pierre-dbctl rotate-key; once it has ended with 0, remove the previous key from the "
-		"settings",
+		"run pierre-dbctl rotate-key; once it has ended with 0, remove the previous key "
+		"from the settings",
 		"the key is being changed: the key with fingerprint %s is accepted, too",
 		fingerprint);
 }
 
 /* Whether users other than its owner have access to a file. */
-static void diagnose_look_at_file(struct report *report, const char *name, const char *path,
-	mode_t others, const char *advice)
+static void diagnose_look_at_file(struct diagnose_report *report, const char *name,
+	const char *path, mode_t others, const char *advice)
 {
 	struct stat status;
 
@@ -128,7 +131,7 @@ static void diagnose_look_at_file(struct report *report, const char *name, const
 			(unsigned)status.st_mode & 07777);
 }
 
-static void look_at_settings_files(struct report *report)
+static void look_at_settings_files(struct diagnose_report *report)
 {
 	const struct settings *settings = report->settings;
 
@@ -140,11 +143,11 @@ static void look_at_settings_files(struct report *report)
 			"chmod 600 it: it may hold the key or a password");
 }
 
-static void look_at_space(struct report *report, const char *folder)
+static void look_at_space(struct diagnose_report *report, const char *folder)
 {
 	struct statvfs system;
 	uint64_t left, all;
-	enum level level;
+	enum diagnose_level level;
 
 	if (statvfs(folder, &system) != 0) {
 		diagnose_add(report, "disk_space", WARN, "create the folder", "%s: %s", folder,
@@ -163,7 +166,7 @@ static void look_at_space(struct report *report, const char *folder)
 			"%.1f GiB left in %s", (double)left / (1 << 30), folder);
 }
 
-static void look_at_sqlite(struct report *report)
+static void look_at_sqlite(struct diagnose_report *report)
 {
 	const char *path = report->version.path, *slash;
 	char folder[TEXT_MAX];
@@ -188,15 +191,15 @@ static void look_at_sqlite(struct report *report)
 			report->version.warning);
 	look_at_space(report, folder);
 	diagnose_add(report, "wal", large ? WARN : OK,
-		"a long read of another program (sqlite3, a copy) keeps it from shrinking: `fuser FILE` "
-		"finds it",
+		"a long read of another program (sqlite3, a copy) keeps it from shrinking: "
+		"`fuser FILE` finds it",
 		"the write-ahead log has %.1f MiB; %llu checkpoints, %llu of them blocked",
 		(double)report->store.wal_bytes / (1 << 20),
 		(unsigned long long)report->store.checkpoints,
 		(unsigned long long)report->store.checkpoint_busy);
 }
 
-static void look_at_pool(struct report *report)
+static void look_at_pool(struct diagnose_report *report)
 {
 	const struct store_stats *store = &report->store;
 	bool full = store->connections_active == store->connections_max &&
@@ -209,7 +212,7 @@ static void look_at_pool(struct report *report)
 		store->connections_max, store->queued);
 }
 
-static void look_at_errors(struct report *report)
+static void look_at_errors(struct diagnose_report *report)
 {
 	int64_t age = (timestamp_now() - report->store.last_error_at) / 1000000;
 	char at[TIMESTAMP_TEXT_MAX];
@@ -225,7 +228,7 @@ static void look_at_errors(struct report *report)
 		report->store.last_error);
 }
 
-static void look_at_limits(struct report *report)
+static void look_at_limits(struct diagnose_report *report)
 {
 	const struct process_usage *usage = &report->usage;
 	uint64_t need = report->settings->connections + report->store.connections_max +
@@ -252,7 +255,7 @@ static void look_at_limits(struct report *report)
 		core.rlim_cur == 0 ? "disabled" : "enabled");
 }
 
-static void look_at_socket(struct report *report)
+static void look_at_socket(struct diagnose_report *report)
 {
 	const struct socket *socket = report->admin->server->socket;
 	const struct settings *settings = report->settings;
@@ -275,7 +278,7 @@ static void look_at_socket(struct report *report)
 }
 
 /* Deadlines do not depend on the wall clock; what is stored does. */
-static void diagnose_look_at_clock(struct report *report)
+static void diagnose_look_at_clock(struct diagnose_report *report)
 {
 	double up = (double)(uv_hrtime() - report->admin->started_at) / 1e9;
 	double by_wall = (double)(timestamp_now() - report->admin->started_wall) / 1e6,
@@ -283,13 +286,14 @@ static void diagnose_look_at_clock(struct report *report)
 
 	if (step > CLOCK_STEP_SECONDS || step < -CLOCK_STEP_SECONDS)
 		diagnose_add(report, "clock", WARN,
-			"check the time service (timedatectl): stored times and expiries follow the clock",
+			"check the time service (timedatectl): stored times and expiries follow "
+			"the clock",
 			"it was changed by %.0f s since the daemon's start", step);
 	else
 		diagnose_add(report, "clock", OK, NULL, "steady since the start");
 }
 
-static void look_at_state(struct report *report)
+static void look_at_state(struct diagnose_report *report)
 {
 	const struct pause *pause = &report->admin->dispatcher->pause;
 	uint64_t lost = log_dropped();
@@ -307,7 +311,8 @@ static void look_at_state(struct report *report)
 int diagnose_daemon(
 	struct admin *admin, const struct method_input *input, struct buffer *out, struct err *err)
 {
-	struct report report = {.admin = admin, .settings = admin->runtime->settings, .out = out};
+	struct diagnose_report report = {
+		.admin = admin, .settings = admin->runtime->settings, .out = out};
 
 	(void)input;
 	(void)err;

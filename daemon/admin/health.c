@@ -10,12 +10,12 @@
 static const char *const status_names[] = {
 	[STORE_OK] = "ok", [STORE_DEGRADED] = "degraded", [STORE_DOWN] = "down"};
 
-struct report {
+struct health_report {
 	struct buffer *out;
 	enum store_health worst;
 };
 
-static void write_check(struct report *report, const char *name, enum store_health status,
+static void write_check(struct health_report *report, const char *name, enum store_health status,
 	double latency_ms, const char *detail)
 {
 	struct buffer *out = report->out;
@@ -32,7 +32,7 @@ static void write_check(struct report *report, const char *name, enum store_heal
 }
 
 /* The result of the probe, or how long it has had none. */
-static void check_database(struct health *health, struct report *report, bool answered)
+static void check_database(struct health *health, struct health_report *report, bool answered)
 {
 	uint64_t now = uv_hrtime();
 	char detail[ERR_MESSAGE_MAX];
@@ -49,7 +49,7 @@ static void check_database(struct health *health, struct report *report, bool an
 }
 
 /* What the store itself knows: lost connections, a full disk, a replaced file. */
-static void check_store(struct health *health, struct report *report)
+static void check_store(struct health *health, struct health_report *report)
 {
 	struct store *store = health->admin->store;
 	char detail[ERR_MESSAGE_MAX] = "";
@@ -58,7 +58,7 @@ static void check_store(struct health *health, struct report *report)
 	write_check(report, "store", status, 0, detail);
 }
 
-static void check_passwords(struct health *health, struct report *report)
+static void check_passwords(struct health *health, struct health_report *report)
 {
 	struct password_pool_stats stats;
 	char detail[64] = "";
@@ -72,7 +72,7 @@ static void check_passwords(struct health *health, struct report *report)
 }
 
 /* Only when its use is near the limit. */
-static void check_key(struct health *health, struct report *report)
+static void check_key(struct health *health, struct health_report *report)
 {
 	uint64_t sealed = seal_count_total(health->admin->seal);
 	char detail[160];
@@ -80,12 +80,13 @@ static void check_key(struct health *health, struct report *report)
 	if (sealed < SEAL_WARN)
 		return;
 	(void)snprintf(detail, sizeof detail,
-		"the key has sealed %llu of at most %llu texts: change it (pierre-dbctl rotate-key)",
+		"the key has sealed %llu of at most %llu texts: change it (pierre-dbctl "
+		"rotate-key)",
 		(unsigned long long)sealed, (unsigned long long)SEAL_LIMIT);
 	write_check(report, "key", STORE_DEGRADED, 0, detail);
 }
 
-static void check_loop(struct health *health, struct report *report)
+static void check_loop(struct health *health, struct health_report *report)
 {
 	const struct admin *admin = health->admin;
 	const struct pause *pause = &admin->dispatcher->pause;
@@ -127,7 +128,7 @@ static void write_verdict(struct health *health, struct buffer *out, enum store_
 static void write_health(struct health *health, struct buffer *out, bool answered)
 {
 	struct buffer checks = {.cap = 0};
-	struct report report = {&checks, STORE_OK};
+	struct health_report report = {&checks, STORE_OK};
 
 	json_add_array(&checks, NULL);
 	check_database(health, &report, answered);

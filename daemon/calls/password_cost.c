@@ -51,11 +51,11 @@ static void read_costs(struct password_cost *self)
 			uint32_t cost = json_member(&json, row, "cost", strlen("cost"));
 
 			uint32_t users = json_member(&json, row, "users", strlen("users"));
-			uint64_t number = (uint64_t)json_integer(&json, cost);
+			uint64_t number = (uint64_t)json_scan_integer(&json, cost);
 
 			self->stored = raise_cost(self, self->stored, number);
 			if (number < sizeof self->users / sizeof self->users[0])
-				self->users[number] = (uint64_t)json_integer(&json, users);
+				self->users[number] = (uint64_t)json_scan_integer(&json, users);
 		}
 	}
 	json_scan_free(&json);
@@ -78,7 +78,8 @@ static void warn_of_costs(struct password_cost *self)
 
 	if (beyond > self->warned_of)
 		log_event(LOG_WARNING,
-			"users whose password hash has a cost beyond bcrypt-cost-limit cannot log in",
+			"users whose password hash has a cost beyond bcrypt-cost-limit cannot log "
+			"in",
 			log_number("users", beyond),
 			log_number("bcrypt_cost_limit", cost_limit(self)));
 	self->warned_of = beyond;

@@ -8,7 +8,7 @@
 
 #include "../../protocol/list.h"
 
-struct job {
+struct password_job {
 	struct list link;
 	size_t size; /* bytes of the job, texts included */
 	struct password_work work;
@@ -21,8 +21,8 @@ struct job {
 struct password_pool {
 	pthread_mutex_t lock;
 	pthread_cond_t filled;
-	struct list waiting, working,
-		finished; /* under the lock; each job is in one of these lists */
+	/* under the lock; each job is in one of these lists */
+	struct list waiting, working, finished;
 	unsigned waiting_count, running, max_waiting;
 	uint64_t iteration; /* of the job begun last */
 	bool stopping;
@@ -37,15 +37,15 @@ struct password_pool {
 
 size_t password_pool_bytes(const struct password_work *work)
 {
-	return sizeof(struct job) + strlen(work->password) + 1 +
+	return sizeof(struct password_job) + strlen(work->password) + 1 +
 		(work->stored != NULL ? strlen(work->stored) + 1 : 0);
 }
 
-static struct job *job_new(const struct password_work *work)
+static struct password_job *job_new(const struct password_work *work)
 {
 	size_t password = strlen(work->password) + 1,
 	       stored = work->stored != NULL ? strlen(work->stored) + 1 : 0;
-	struct job *job = calloc(1, sizeof *job + password + stored);
+	struct password_job *job = calloc(1, sizeof *job + password + stored);
 
 	if (job == NULL)
 		return NULL;
@@ -58,13 +58,13 @@ static struct job *job_new(const struct password_work *work)
 	return job;
 }
 
-static void password_pool_job_free(struct job *job)
+static void password_pool_job_free(struct password_job *job)
 {
 	explicit_bzero(job, job->size);
 	free(job);
 }
 
-static bool is_late(const struct job *job, uint64_t now)
+static bool is_late(const struct password_job *job, uint64_t now)
 {
 	return job->work.deadline != 0 && now >= job->work.deadline;
 }
@@ -76,7 +76,7 @@ static void out_of_time(struct password_result *result)
 	result->err.outcome = OUTCOME_NONE;
 }
 
-static void password_pool_work(struct job *job)
+static void password_pool_work(struct password_job *job)
 {
 	struct password_result *result = &job->result;
 
@@ -89,7 +89,7 @@ static void password_pool_work(struct job *job)
 }
 
 /* Called with the lock, which it releases during the work. */
-static void run_job(struct password_pool *pool, struct job *job)
+static void run_job(struct password_pool *pool, struct password_job *job)
 {
 	if (is_late(job, uv_hrtime())) {
 		out_of_time(&job->result);
@@ -114,13 +114,13 @@ static void *worker(void *argument)
 
 	(void)pthread_mutex_lock(&pool->lock);
 	while (!pool->stopping) {
-		struct job *job;
+		struct password_job *job;
 
 		if (list_empty(&pool->waiting)) {
 			(void)pthread_cond_wait(&pool->filled, &pool->lock);
 			continue;
 		}
-		job = list_entry(list_first(&pool->waiting), struct job, link);
+		job = list_entry(list_first(&pool->waiting), struct password_job, link);
 		list_remove(&job->link);
 		pool->waiting_count--;
 		pool->iteration = job->iteration;
@@ -148,7 +148,8 @@ static void password_pool_deliver(uv_async_t *wake)
 	list_splice(&finished, &pool->finished);
 	(void)pthread_mutex_unlock(&pool->lock);
 	while (!list_empty(&finished)) {
-		struct job *job = list_entry(list_first(&finished), struct job, link);
+		struct password_job *job =
+			list_entry(list_first(&finished), struct password_job, link);
 
 		list_remove(&job->link);
 		job->work.done(job->work.owner, &job->result);
@@ -163,7 +164,7 @@ static bool take_working(struct password_pool *pool, uint64_t now, struct passwo
 
 	(void)pthread_mutex_lock(&pool->lock);
 	list_for_each (node, &pool->working) {
-		struct job *job = list_entry(node, struct job, link);
+		struct password_job *job = list_entry(node, struct password_job, link);
 
 		if (job->returned || (now != 0 && !is_late(job, now)))
 			continue;
@@ -181,7 +182,7 @@ struct choice {
 	const void *client;
 };
 
-static bool is_chosen(const struct job *job, const struct choice *choice)
+static bool is_chosen(const struct password_job *job, const struct choice *choice)
 {
 	if (choice->client != NULL)
 		return job->work.client == choice->client;
@@ -198,7 +199,7 @@ static unsigned end_waiting(struct password_pool *pool, const struct choice *cho
 	list_init(&chosen);
 	(void)pthread_mutex_lock(&pool->lock);
 	list_for_each_safe (node, &pool->waiting) {
-		if (!is_chosen(list_entry(node, struct job, link), choice))
+		if (!is_chosen(list_entry(node, struct password_job, link), choice))
 			continue;
 		list_remove(node);
 		list_append(&chosen, node);
@@ -206,7 +207,8 @@ static unsigned end_waiting(struct password_pool *pool, const struct choice *cho
 	}
 	(void)pthread_mutex_unlock(&pool->lock);
 	for (; !list_empty(&chosen); count++) {
-		struct job *job = list_entry(list_first(&chosen), struct job, link);
+		struct password_job *job =
+			list_entry(list_first(&chosen), struct password_job, link);
 
 		list_remove(&job->link);
 		job->work.done(job->work.owner, result);
@@ -253,7 +255,7 @@ static void password_pool_watch(struct password_pool *pool, uint64_t deadline)
 static uint64_t earliest(const struct list *jobs, uint64_t found)
 {
 	list_for_each (node, jobs) {
-		const struct job *job = list_entry(node, struct job, link);
+		const struct password_job *job = list_entry(node, struct password_job, link);
 
 		if (!job->returned && job->work.deadline != 0 &&
 			(found == 0 || job->work.deadline < found))
@@ -347,14 +349,15 @@ struct password_pool *password_pool_new(uv_loop_t *loop, unsigned threads, unsig
 
 /* A connection's next job gets the iteration after its last one's. A connection without waiting
  * jobs joins the current iteration. */
-static void password_pool_enqueue(struct password_pool *pool, struct job *job, uint64_t *last_turn)
+static void password_pool_enqueue(
+	struct password_pool *pool, struct password_job *job, uint64_t *last_turn)
 {
 	struct list *before = pool->waiting.prev;
 
 	job->iteration = (*last_turn > pool->iteration ? *last_turn : pool->iteration) + 1;
 	*last_turn = job->iteration;
 	while (before != &pool->waiting &&
-		list_entry(before, struct job, link)->iteration > job->iteration)
+		list_entry(before, struct password_job, link)->iteration > job->iteration)
 		before = before->prev;
 	list_append(before->next, &job->link);
 	pool->waiting_count++;
@@ -362,9 +365,9 @@ static void password_pool_enqueue(struct password_pool *pool, struct job *job, u
 
 /* Removes the last queued job if its iteration is later than that of a new job on this
  * connection. */
-static struct job *make_room(struct password_pool *pool, uint64_t last_turn)
+static struct password_job *make_room(struct password_pool *pool, uint64_t last_turn)
 {
-	struct job *last = list_entry(pool->waiting.prev, struct job, link);
+	struct password_job *last = list_entry(pool->waiting.prev, struct password_job, link);
 	uint64_t iteration = (last_turn > pool->iteration ? last_turn : pool->iteration) + 1;
 
 	if (list_empty(&pool->waiting) || last->iteration <= iteration)
@@ -384,7 +387,7 @@ static int too_many(struct err *err)
 int password_pool_submit(struct password_pool *pool, const struct password_work *work,
 	uint64_t *last_turn, struct err *err)
 {
-	struct job *job = job_new(work), *displaced;
+	struct password_job *job = job_new(work), *displaced;
 	bool full, stopping;
 
 	if (job == NULL)

@@ -22,20 +22,20 @@ static bool key_byte(char c)
 		c == '_' || c == '.' || c == '-';
 }
 
-struct reader {
+struct envfile_reader {
 	char *at;
 	unsigned line;
 	const char *name;
 };
 
-static void skip_blanks(struct reader *in)
+static void skip_blanks(struct envfile_reader *in)
 {
 	while (envfile_blank(*in->at))
 		in->at++;
 }
 
 /* To the newline or the end, not past it. */
-static void skip_line(struct reader *in)
+static void skip_line(struct envfile_reader *in)
 {
 	in->at += strcspn(in->at, "\n");
 }
@@ -58,7 +58,7 @@ static int unescape(char c)
 }
 
 /* Unquotes in place; NULL for an unclosed quote. */
-static char *read_quoted(struct reader *in)
+static char *read_quoted(struct envfile_reader *in)
 {
 	char quote = *in->at, *start = in->at + 1, *to = start;
 
@@ -77,7 +77,7 @@ static char *read_quoted(struct reader *in)
 }
 
 /* Up to the end of the line or a ` #`; blanks at the end are dropped. */
-static char *read_plain(struct reader *in)
+static char *read_plain(struct envfile_reader *in)
 {
 	char *start = in->at, *end = start;
 
@@ -108,7 +108,7 @@ static int envfile_add(struct envfile *file, const char *key, const char *value,
 }
 
 /* A line that is neither empty nor a comment. */
-static int envfile_read_entry(struct envfile *file, struct reader *in, struct err *err)
+static int envfile_read_entry(struct envfile *file, struct envfile_reader *in, struct err *err)
 {
 	char *key, *key_end, *value;
 
@@ -149,7 +149,7 @@ static int envfile_read_entry(struct envfile *file, struct reader *in, struct er
 
 int envfile_parse(struct envfile *file, char *text, size_t size, const char *name, struct err *err)
 {
-	struct reader in = {text, 1, name};
+	struct envfile_reader in = {text, 1, name};
 
 	*file = (struct envfile){.text = text, .size = size};
 	text[size] = '\0';

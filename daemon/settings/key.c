@@ -58,8 +58,9 @@ static int check_file(int fd, const char *path, bool credential, struct err *err
 		return 0;
 	if ((st.st_mode & 077) != 0)
 		return err_exit(err, EX_CONFIG,
-			"the key file %s has mode %04o: group and others must have no access. chmod 600 it; root's own "
-			"may be 0440 for the daemon's group, and a container's secret 0444 below /run/secrets",
+			"the key file %s has mode %04o: group and others must have no access. "
+			"chmod 600 it; root's own may be 0440 for the daemon's group, and a "
+			"container's secret 0444 below /run/secrets",
 			path, (unsigned)st.st_mode & 07777);
 	if (st.st_uid != geteuid() && st.st_uid != 0)
 		return err_exit(err, EX_CONFIG,
@@ -167,9 +168,10 @@ int key_read(struct settings *settings, const char *credentials, unsigned char k
 		return result;
 	if (credentials != NULL)
 		return err_exit(err, EX_CONFIG,
-			"there is no encryption key: the credentials folder %.80s holds no encryption_key: check "
-			"LoadCredential= of the unit and the file it names (/etc/pierre-dbd/encryption.key; `pierre-dbd --generate-key` "
-			"prints a new key)",
+			"there is no encryption key: the credentials folder %.80s holds no "
+			"encryption_key: check LoadCredential= of the unit and the file it names "
+			"(/etc/pierre-dbd/encryption.key; `pierre-dbd --generate-key` prints a new "
+			"key)",
 			credentials);
 	return err_exit(err, EX_CONFIG,
 		"there is no encryption key: set ENCRYPTION_KEY or --encryption-key-file; "

@@ -167,7 +167,8 @@ static int settings_check(const struct settings *settings, struct err *err)
 	if (*settings->previous_encryption_key != '\0' &&
 		*settings->previous_encryption_key_file != '\0')
 		return err_exit(err, EX_CONFIG,
-			"both PREVIOUS_ENCRYPTION_KEY and a file for it (%s) are set: use only one of them",
+			"both PREVIOUS_ENCRYPTION_KEY and a file for it (%s) are set: "
+			"use only one of them",
 			settings->previous_encryption_key_file);
 	if (settings->pool_min > settings->pool)
 		return err_exit(err, EX_CONFIG, "pool-min (%llu) is more than pool (%llu)",

@@ -20,24 +20,35 @@ static const char intro[] =
 	"\n"
 	"Commands, instead of running:\n"
 	"  --generate-key                  print a new key and stop\n"
-	"  --check-config                  print the settings and where they come from, and stop; 78 when they are wrong;\n"
+	"  --check-config                  print the settings and where they come from, and stop; "
+	"78 when they are wrong;\n"
 	"                                  --check-config=json prints them as JSON\n"
 	"  --migrate-only                  bring the schema up to date and stop; needs no key\n"
-	"  --verify                        check whether the database is sound and every token opens, and stop; changes nothing;\n"
-	"                                  65 when it is not; --verify=json prints what was found as JSON\n"
-	"  --restore FILE                  put a backup in the place of the SQLite database, while no daemon runs: checks it, sets\n"
-	"                                  the old files aside; --restore=json FILE prints what was done as JSON\n"
-	"  --help, -h                      this text; --help=markdown prints the settings as a table\n"
+	"  --verify                        check whether the database is sound and every token "
+	"opens, and stop; changes nothing;\n"
+	"                                  65 when it is not; --verify=json prints what was found "
+	"as JSON\n"
+	"  --restore FILE                  put a backup in the place of the SQLite database, "
+	"while no daemon runs: checks it, sets\n"
+	"                                  the old files aside; --restore=json FILE prints what "
+	"was done as JSON\n"
+	"  --help, -h                      this text; --help=markdown prints the settings as a "
+	"table\n"
 	"  --version, -V                   print the version and stop\n"
 	"\n"
-	"Each setting is a flag, an environment variable, or a line of the .env file, in that order of precedence.\n"
-	"Those marked * are taken anew from the .env file on SIGHUP. Times: 500ms, 30s, 5m, 1h. Sizes: 64KiB, 1MiB.\n";
+	"Each setting is a flag, an environment variable, or a line of the .env file, "
+	"in that order of precedence.\n"
+	"Those marked * are taken anew from the .env file on SIGHUP. Times: "
+	"500ms, 30s, 5m, 1h. Sizes: 64KiB, 1MiB.\n";
 
 static const char outro[] =
 	"\n"
-	"Signals: SIGTERM and SIGINT end it gracefully, a second one at once; SIGHUP reads the .env file again.\n"
-	"Exit codes (sysexits.h): 0 ended as asked, 64 usage, 65 bad database file, 69 database unreachable or no AES\n"
-	"instructions, 73 cannot create, 74 I/O, 75 another daemon holds the socket or the file, 77 wrong key, 78 configuration.\n";
+	"Signals: SIGTERM and SIGINT end it gracefully, a second one at once; "
+	"SIGHUP reads the .env file again.\n"
+	"Exit codes (sysexits.h): 0 ended as asked, 64 usage, 65 bad database file, "
+	"69 database unreachable or no AES\n"
+	"instructions, 73 cannot create, 74 I/O, 75 another daemon holds the socket or the file, "
+	"77 wrong key, 78 configuration.\n";
 
 /* Prints text wrapped at HELP_WIDTH, starting at HELP_COLUMN. */
 static void print_wrapped(FILE *out, const char *text)
@@ -148,7 +159,8 @@ void settings_text_write_markdown(FILE *out)
 
 		if (strcmp(row->group, group) != 0)
 			(void)fprintf(out,
-				"%s### %s\n\n| flag | environment | default | range | reloads | |\n|---|---|---|---|---|---|\n",
+				"%s### %s\n\n| flag | environment | default | range | reloads | |\n"
+				"|---|---|---|---|---|---|\n",
 				*group != '\0' ? "\n" : "", row->group);
 		group = row->group;
 		range_of(row, range, sizeof range);

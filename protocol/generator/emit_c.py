@@ -205,8 +205,8 @@ def providers(catalog: Catalog) -> str:
         f"X({string(provider.name)}, {string(provider.title)})" for provider in catalog.providers
     )
     return (
-        f"{BANNER}/* X(name, title): the services whose tokens are stored, as catalog_providers has "
-        "them. */\n"
+        f"{BANNER}/* X(name, title): the services whose tokens are stored, as catalog_providers "
+        "has them. */\n"
         "#ifndef PIERRE_PROVIDERS_GEN_H\n#define PIERRE_PROVIDERS_GEN_H\n\n"
         f"#define TOKEN_PROVIDERS(X) {rows}\n\n#endif\n"
     )

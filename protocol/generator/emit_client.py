@@ -145,7 +145,7 @@ def _fields(catalog, fields):
 
 
 # Header
-# ----------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def _comment(text, indent=""):
@@ -272,7 +272,10 @@ def _result_note(catalog, method: Method):
         return ""
     nothing = ", or NULL" if method.result.optional else ""
     if kind and method.answer == "list":
-        return f"*out: an array of *count (NULL when empty); free it with pierre_{snake(kind.name)}_free."
+        return (
+            "*out: an array of *count (NULL when empty); free it with "
+            f"pierre_{snake(kind.name)}_free."
+        )
     if kind:
         return f"*out: the result{nothing}; free it with pierre_{snake(kind.name)}_free."
     if _C_TYPES[catalog.scalar(method.result).name][1] in _NUMBERS:
@@ -328,7 +331,7 @@ def header(catalog: Catalog) -> str:
 
 
 # Source
-# ----------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def _row(catalog, owner, field: Field, in_params):

@@ -184,9 +184,8 @@ def _type(catalog: Catalog, kind: ObjectType) -> list[str]:
             else ""
         )
         absent = " *(may be absent)*" if member.may_be_absent else ""
-        out.append(
-            f"| `{member.name}` | {text} | {_param_text(member) if kind.input else member.doc + absent} |"
-        )
+        meaning = _param_text(member) if kind.input else member.doc + absent
+        out.append(f"| `{member.name}` | {text} | {meaning} |")
     return out + [""]
 
 

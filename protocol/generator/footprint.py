@@ -147,7 +147,7 @@ class _Reader:
         return self.method.binds[bind].compute in FRESH
 
     def keys(self, table, known):
-        """The unique keys whose columns all have a value that is known and not created by the call."""
+        """The unique keys whose column values are all known and not created by the call."""
         found = []
         for number, columns in enumerate(table.uniques):
             binds = tuple(known.get(column, -1) for column in columns)
@@ -161,7 +161,7 @@ class _Reader:
         return tuple(found[:MAX_KEYS])
 
     def conditions(self, alias, text):
-        """column -> bind of the columns that a row must match; empty if an alternative (OR) exists."""
+        """column -> bind of what a row must match; empty if an alternative (OR) exists."""
         if re.search(r"\bOR\b", text, re.IGNORECASE):
             return {}
         before = rf"\b{alias}\." if alias else r"(?<![.\w])"

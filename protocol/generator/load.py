@@ -15,7 +15,7 @@ from .tables import Table
 
 
 def load_catalog(folder: Path, protocol_folder: Path, problems: Problems) -> Catalog:
-    """Reads <folder>/*.toml. Invalid entries are left out of the catalog and reported as problems."""
+    """Reads <folder>/*.toml. Invalid entries are omitted and reported as problems."""
     files, domains, tables, interface = [], [], [], []
     for path in sorted(folder.glob("*.toml")):
         text = path.read_text(encoding="utf-8")

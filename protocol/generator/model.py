@@ -116,7 +116,7 @@ class ObjectType:
 
 @dataclass(frozen=True)
 class BindParam:
-    """One of a call's values. Parameters come first, in order, then extracts, then computed values."""
+    """One of a call's values: parameters first, in order, then extracts, then computed values."""
 
     name: str  # the placeholder in SQL
     type: str  # a scalar's name or "enum"
@@ -131,7 +131,8 @@ class Statement:
 
     sql: str
     binds: tuple[int, ...]
-    many: str = ""  # PostgreSQL: the same for an array of keys at once, each row with its key's place; "": there is none
+    # PostgreSQL: the same for an array of keys at once, each row with its key's place; "": none.
+    many: str = ""
     footprint: Footprint = Footprint()  # PostgreSQL: what it touches and locks
 
 

@@ -10,8 +10,8 @@ NAME_MAX = 48
 # Names become C identifiers in the client's stubs.
 C_KEYWORDS = frozenset(
     """auto break case char const continue default do double else enum extern float for goto if
-    inline int long register restrict return short signed sizeof static struct switch typedef union unsigned void
-    volatile while bool true false""".split()
+    inline int long register restrict return short signed sizeof static struct switch typedef union
+    unsigned void volatile while bool true false""".split()
 )
 
 _KINDS = {

@@ -74,9 +74,9 @@ void json_scan_free(struct json *json);
 
 /* The text of a string node, unescaped: points into json->text when it has no escapes, otherwise
  * into the arena. Not NUL-terminated. NULL only when out of memory. */
-const char *json_string(
+const char *json_scan_text(
 	const struct json *json, uint32_t node, struct arena *arena, size_t *length);
-int64_t json_integer(const struct json *json, uint32_t node); /* JSON_INTEGER nodes only */
+int64_t json_scan_integer(const struct json *json, uint32_t node); /* JSON_INTEGER nodes only */
 double json_scan_real(
 	const struct json *json, uint32_t node); /* JSON_INTEGER and JSON_REAL nodes */
 /* Index of the member's value in the object at `object`, 0 when absent. */

@@ -72,7 +72,7 @@ static char *json_names_take(const char **raw, char *out)
 	return put_utf8(out, code);
 }
 
-const char *json_string(
+const char *json_scan_text(
 	const struct json *json, uint32_t index, struct arena *arena, size_t *length)
 {
 	const struct json_node *node = &json->nodes[index];
@@ -91,7 +91,7 @@ const char *json_string(
 	return text;
 }
 
-int64_t json_integer(const struct json *json, uint32_t index)
+int64_t json_scan_integer(const struct json *json, uint32_t index)
 {
 	const char *p = json->text + json->nodes[index].start, *end = p + json->nodes[index].length;
 	bool negative = *p == '-';
@@ -104,21 +104,21 @@ int64_t json_integer(const struct json *json, uint32_t index)
 
 /* Iterates over the unescaped bytes of a string. Comparing names this way allocates nothing, so an
  * allocation failure cannot hide a duplicate. */
-struct reader {
+struct name_reader {
 	const char *at, *end;
 	char piece[4];
 	unsigned next, size;
 };
 
-static struct reader read_string(const struct json *json, uint32_t index)
+static struct name_reader read_string(const struct json *json, uint32_t index)
 {
 	const char *text = json->text + json->nodes[index].start;
 
-	return (struct reader){.at = text, .end = text + json->nodes[index].length};
+	return (struct name_reader){.at = text, .end = text + json->nodes[index].length};
 }
 
 /* -1: the end. */
-static int next_byte(struct reader *reader)
+static int next_byte(struct name_reader *reader)
 {
 	if (reader->next == reader->size) {
 		if (reader->at == reader->end)
@@ -133,7 +133,7 @@ static int next_byte(struct reader *reader)
 static bool same_name(const struct json *json, uint32_t a, uint32_t b)
 {
 	const struct json_node *x = &json->nodes[a], *y = &json->nodes[b];
-	struct reader one, two;
+	struct name_reader one, two;
 	int byte;
 
 	if (((x->flags | y->flags) & JSON_ESCAPED) == 0)
@@ -152,7 +152,7 @@ static bool same_name(const struct json *json, uint32_t a, uint32_t b)
 static bool name_is(const struct json *json, uint32_t name, const char *text, size_t length)
 {
 	const struct json_node *node = &json->nodes[name];
-	struct reader reader;
+	struct name_reader reader;
 
 	if ((node->flags & JSON_ESCAPED) == 0)
 		return node->length == length &&
@@ -221,7 +221,7 @@ static uint64_t sip_hash(const struct json *json, uint32_t name)
 		word = le64toh(word);
 		length = node->length;
 	} else {
-		struct reader reader = read_string(json, name);
+		struct name_reader reader = read_string(json, name);
 
 		for (int byte = next_byte(&reader); byte >= 0; byte = next_byte(&reader)) {
 			word |= (uint64_t)byte << length % 8 * 8;

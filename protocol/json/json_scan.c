@@ -264,7 +264,8 @@ static bool integer_fits(const char *text, size_t length)
 	return length < 19 || (length == 19 && memcmp(text, limit, 19) <= 0);
 }
 
-/* NOLINTNEXTLINE(readability-function-cognitive-complexity): one pass over the bytes, for speed. */
+/* One pass over the bytes, for speed. */
+/* NOLINTNEXTLINE(readability-function-cognitive-complexity) */
 static int scan_number(struct scan *scan)
 {
 	const char *start = scan->at;
@@ -340,7 +341,7 @@ static int scan_word(struct scan *scan, const char *word, enum json_type type)
 /* What the scanner expects next. */
 enum want { WANT_VALUE, WANT_FIRST_OR_END, WANT_NAME, WANT_COMMA_OR_END };
 
-struct level {
+struct json_level {
 	uint32_t node;
 	bool object;
 };
@@ -362,7 +363,7 @@ static int check_duplicates(struct scan *scan, uint32_t object)
 }
 
 /* Ends the innermost container at scan->at (on its bracket). */
-static int close_container(struct scan *scan, struct level *level)
+static int close_container(struct scan *scan, struct json_level *level)
 {
 	struct json_node *node = &scan->json->nodes[level->node];
 
@@ -408,7 +409,7 @@ static int scan_scalar(struct scan *scan)
 
 /* The open containers. A tolerant scan may have more than the limit. */
 struct levels {
-	struct level fixed[JSON_DEPTH_MAX], *at;
+	struct json_level fixed[JSON_DEPTH_MAX], *at;
 	unsigned depth, capacity, limit;
 };
 
@@ -419,8 +420,9 @@ static int open_container(struct scan *scan, struct levels *levels)
 	if (levels->depth >= levels->limit && break_rule(scan, "nesting is too deep") < 0)
 		return -1;
 	if (levels->depth == levels->capacity) {
-		struct level *grown = reallocarray(levels->at == levels->fixed ? NULL : levels->at,
-			levels->capacity, 2 * sizeof *grown);
+		struct json_level *grown =
+			reallocarray(levels->at == levels->fixed ? NULL : levels->at,
+				levels->capacity, 2 * sizeof *grown);
 
 		if (grown == NULL)
 			return err_set(scan->err, ERR_INTERNAL, "out of memory");
@@ -433,7 +435,7 @@ static int open_container(struct scan *scan, struct levels *levels)
 	if (node == NULL)
 		return -1;
 	node->start = (uint32_t)(scan->at - scan->text);
-	levels->at[levels->depth++] = (struct level){(uint32_t)scan->json->count - 1, object};
+	levels->at[levels->depth++] = (struct json_level){(uint32_t)scan->json->count - 1, object};
 	scan->at++;
 	return 0;
 }
@@ -456,7 +458,7 @@ static void end_value(struct scan *scan, const struct levels *levels, uint32_t n
 }
 
 /* A name and its colon before a member's value; nothing before an item. */
-static int begin_child(struct scan *scan, const struct level *level)
+static int begin_child(struct scan *scan, const struct json_level *level)
 {
 	scan->json->nodes[level->node].count++;
 	if (!level->object)
@@ -477,11 +479,11 @@ static void mark_awkward(struct json *json, const struct levels *levels)
 		json->nodes[levels->at[i].node].flags |= JSON_AWKWARD;
 }
 
-/* NOLINTNEXTLINE(readability-function-cognitive-complexity): one loop without recursion, for speed
- * and depth. */
+/* One loop without recursion, for speed and depth. */
+/* NOLINTNEXTLINE(readability-function-cognitive-complexity) */
 static int scan_values(struct scan *scan, struct levels *levels)
 {
-	struct level *level = NULL; /* of the innermost open container */
+	struct json_level *level = NULL; /* of the innermost open container */
 	enum want want = WANT_VALUE;
 
 	for (;;) {

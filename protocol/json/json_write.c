@@ -140,7 +140,7 @@ static void write_scalar(
 			(size_t)node->length + 2); /* with its quotes */
 	} else {
 		size_t length;
-		const char *text = json_string(json, index, arena, &length);
+		const char *text = json_scan_text(json, index, arena, &length);
 
 		if (text == NULL)
 			out->failure = BUFFER_NO_MEMORY;

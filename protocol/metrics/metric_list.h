@@ -16,7 +16,8 @@
 	READ(counter, requests, requests, NULL, NULL, 1, \
 		"Calls, and lines refused before their method was known.") \
 	READ(counter, errors, errors, NULL, NULL, 1, "Requests that failed.") \
-	COUNTED(counter, lines, "pierre_dbd_received_lines", NULL, 1, "Lines received from clients.") \
+	COUNTED(counter, lines, "pierre_dbd_received_lines", NULL, 1, \
+		"Lines received from clients.") \
 	COUNTED(counter, batches, "pierre_dbd_batches", NULL, 1, "JSON-RPC batches.") \
 	COUNTED(counter, notifications, "pierre_dbd_notifications", NULL, 1, \
 		"Requests without an id.") \
@@ -44,39 +45,45 @@
 		"Bytes sent to clients.") \
 	READ(counter, passwords_hashed, passwords.hashed, "pierre_dbd_passwords_hashed", NULL, 1, \
 		"Passwords hashed.") \
-	READ(counter, passwords_verified, passwords.verified, "pierre_dbd_passwords_verified", NULL, 1, \
-		"Passwords verified.") \
-	READ(counter, password_timeouts, passwords.timeouts, "pierre_dbd_password_timeouts", NULL, 1, \
+	READ(counter, passwords_verified, passwords.verified, \
+		"pierre_dbd_passwords_verified", NULL, 1, "Passwords verified.") \
+	READ(counter, password_timeouts, passwords.timeouts, \
+		"pierre_dbd_password_timeouts", NULL, 1, \
 		"Passwords whose wait for a thread timed out.") \
 	READ(counter, bcrypt_rounds, passwords.rounds, "pierre_dbd_bcrypt_rounds", NULL, 1, \
-		"Rounds of bcrypt, 2^cost for each hash; every password check takes the same number.") \
+		"Rounds of bcrypt, 2^cost per hash; every check takes the same number.") \
 	READ(counter, log_lines, log_lines, "pierre_dbd_log_lines", NULL, 1, \
 		"Lines written to the log.") \
 	READ(counter, log_dropped, log_dropped, "pierre_dbd_log_dropped", NULL, 1, \
 		"Log lines dropped because the log was not read fast enough.") \
 	READ(counter, reloads, admin->reloads, "pierre_dbd_reloads", NULL, 1, \
 		"Times that the settings were reloaded.") \
-	COUNTED(counter, pauses, "pierre_dbd_pauses", NULL, 1, "Times that the daemon was paused.") \
+	COUNTED(counter, pauses, "pierre_dbd_pauses", NULL, 1, \
+		"Times that the daemon was paused.") \
 	READ(counter, db_transactions, store.transactions, "pierre_dbd_db_transactions", NULL, 1, \
 		"Commits; several calls can share one.") \
-	READ(counter, db_batched_calls, store.batched_calls, "pierre_dbd_db_batched_calls", NULL, 1, \
-		"Calls in transactions.") \
+	READ(counter, db_batched_calls, store.batched_calls, \
+		"pierre_dbd_db_batched_calls", NULL, 1, "Calls in transactions.") \
 	READ(counter, db_merged_calls, store.merged_calls, "pierre_dbd_db_merged_calls", NULL, 1, \
 		"Look-ups merged into a shared statement (PostgreSQL).") \
 	READ(counter, db_retries, store.retries, "pierre_dbd_db_retries", NULL, 1, \
 		"Calls that were retried.") \
 	READ(counter, db_reconnects, store.reconnects, "pierre_dbd_db_reconnects", NULL, 1, \
 		"PostgreSQL connections reopened after a loss.") \
-	READ(counter, db_connect_failures, store.connect_failures, "pierre_dbd_db_connect_failures", NULL, 1, \
+	READ(counter, db_connect_failures, store.connect_failures, \
+		"pierre_dbd_db_connect_failures", NULL, 1, \
 		"Failed attempts to connect to PostgreSQL.") \
 	READ(counter, db_timeouts, store.timeouts, "pierre_dbd_db_timeouts", NULL, 1, \
 		"Calls that timed out in the database.") \
 	READ(counter, db_wait_ns, store.wait_ns_total, NULL, NULL, 1, \
 		"Time that calls waited for a database connection or thread.") \
-	READ(counter, db_waits, store.wait_count, NULL, NULL, 1, "Calls that waited for a database connection or thread.") \
-	READ(counter, sqlite_checkpoints, store.checkpoints, "pierre_dbd_sqlite_checkpoints", NULL, 1, \
+	READ(counter, db_waits, store.wait_count, NULL, NULL, 1, \
+		"Calls that waited for a database connection or thread.") \
+	READ(counter, sqlite_checkpoints, store.checkpoints, \
+		"pierre_dbd_sqlite_checkpoints", NULL, 1, \
 		"Checkpoints of SQLite's write-ahead log.") \
-	READ(counter, sqlite_checkpoints_busy, store.checkpoint_busy, "pierre_dbd_sqlite_checkpoints_busy", NULL, 1, \
+	READ(counter, sqlite_checkpoints_busy, store.checkpoint_busy, \
+		"pierre_dbd_sqlite_checkpoints_busy", NULL, 1, \
 		"Checkpoints that readers prevented from completing.") \
 	READ(counter, seals, store.seals, "pierre_dbd_tokens_sealed", NULL, 1, \
 		"Tokens encrypted.") \
@@ -89,15 +96,18 @@
  \
 	READ(gauge, clients, server->set.count, "pierre_dbd_clients", NULL, 1, \
 		"Connected clients.") \
-	READ(gauge, clients_max, admin->runtime->settings->connections, "pierre_dbd_clients_limit", NULL, 1, \
-		"Maximum number of connected clients.") \
+	READ(gauge, clients_max, admin->runtime->settings->connections, \
+		"pierre_dbd_clients_limit", NULL, 1, "Maximum number of connected clients.") \
 	READ(gauge, in_flight, dispatcher->in_flight, "pierre_dbd_requests_in_flight", NULL, 1, \
 		"Calls that have begun and are not yet answered.") \
-	READ(gauge, client_memory_bytes, server->set.scheduler.account.held, "pierre_dbd_client_memory_bytes", "bytes", 1, \
+	READ(gauge, client_memory_bytes, server->set.scheduler.account.held, \
+		"pierre_dbd_client_memory_bytes", "bytes", 1, \
 		"Memory in use for clients: lines, calls, batches and answers.") \
-	READ(gauge, client_memory_peak_bytes, server->set.scheduler.account.peak, "pierre_dbd_client_memory_peak_bytes", "bytes", 1, \
+	READ(gauge, client_memory_peak_bytes, server->set.scheduler.account.peak, \
+		"pierre_dbd_client_memory_peak_bytes", "bytes", 1, \
 		"Maximum memory in use for clients since the daemon started.") \
-	READ(gauge, draining, draining, "pierre_dbd_draining", NULL, 1, "1 while the daemon shuts down.") \
+	READ(gauge, draining, draining, "pierre_dbd_draining", NULL, 1, \
+		"1 while the daemon shuts down.") \
 	READ(gauge, paused, dispatcher->pause.paused, "pierre_dbd_paused", NULL, 1, \
 		"1 while new calls are deferred until the daemon is resumed.") \
 	READ(gauge, paused_calls, dispatcher->pause.count, "pierre_dbd_paused_calls", NULL, 1, \
@@ -106,9 +116,11 @@
 		"Last measured lag of the event loop.") \
 	COUNTED(gauge, loop_lag_max_ns, "pierre_dbd_loop_lag_max_seconds", "seconds", 1e-9, \
 		"Maximum lag of the event loop since the daemon started.") \
-	READ(gauge, loop_long_line_bytes_max, server->set.scheduler.long_bytes_max, "pierre_dbd_loop_long_line_max_bytes", "bytes", 1, \
+	READ(gauge, loop_long_line_bytes_max, server->set.scheduler.long_bytes_max, \
+		"pierre_dbd_loop_long_line_max_bytes", "bytes", 1, \
 		"Maximum bytes of long lines processed in one loop iteration.") \
-	READ(gauge, loop_result_bytes_max, store.loop_bytes_max, "pierre_dbd_loop_result_max_bytes", "bytes", 1, \
+	READ(gauge, loop_result_bytes_max, store.loop_bytes_max, \
+		"pierre_dbd_loop_result_max_bytes", "bytes", 1, \
 		"Maximum bytes of rows converted to answers without yielding the event loop.") \
 	READ(gauge, password_threads, passwords.threads, "pierre_dbd_password_threads", NULL, 1, \
 		"Threads that hash passwords.") \
@@ -122,7 +134,8 @@
 		"Active database connections (SQLite: threads).") \
 	READ(gauge, db_connections_connecting, store.connections_connecting, NULL, NULL, 1, \
 		"Database connections being opened.") \
-	READ(gauge, db_connections_max, store.connections_max, "pierre_dbd_db_pool_connections_limit", NULL, 1, \
+	READ(gauge, db_connections_max, store.connections_max, \
+		"pierre_dbd_db_pool_connections_limit", NULL, 1, \
 		"Maximum number of database connections (SQLite: threads).") \
 	READ(gauge, db_queued, store.queued, "pierre_dbd_db_queued_calls", NULL, 1, \
 		"Calls that wait for a database connection or thread.") \
@@ -134,8 +147,8 @@
 		"Size of SQLite's write-ahead log.") \
 	READ(gauge, key_seals, store.key_seals, "pierre_dbd_key_seals", NULL, 1, \
 		"Texts encrypted with the current key; change the key before 4294967296.") \
-	READ(gauge, resident_bytes, usage.resident_bytes, "process_resident_memory_bytes", "bytes", 1, \
-		"Memory of the process.") \
+	READ(gauge, resident_bytes, usage.resident_bytes, \
+		"process_resident_memory_bytes", "bytes", 1, "Memory of the process.") \
 	READ(gauge, descriptors, usage.descriptors, "process_open_fds", NULL, 1, \
 		"Open file descriptors.") \
 	READ(gauge, descriptors_max, usage.descriptor_limit, "process_max_fds", NULL, 1, \

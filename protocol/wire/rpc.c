@@ -28,7 +28,7 @@ static int find_members(const struct json *json, uint32_t object, struct arena *
 	for (uint32_t name = object + 1; name < json->nodes[object].next;
 		name = json->nodes[name + 1].next) {
 		size_t length;
-		const char *text = json_string(json, name, arena, &length);
+		const char *text = json_scan_text(json, name, arena, &length);
 
 		if (text == NULL)
 			return rpc_no_memory(err);
@@ -56,7 +56,7 @@ static int read_id(const struct json *json, uint32_t id, struct arena *arena,
 		return 0;
 	switch (node->type) {
 	case JSON_STRING:
-		if (json_string(json, id, arena, &length) == NULL)
+		if (json_scan_text(json, id, arena, &length) == NULL)
 			return rpc_no_memory(err);
 		if (length > RPC_ID_MAX)
 			break;
@@ -88,7 +88,7 @@ int rpc_request(const struct json *json, uint32_t node, struct arena *arena,
 		read_id(json, found.two_ids ? 0 : found.id, arena, request, err) < 0)
 		return -1;
 	if (found.jsonrpc != 0 && json->nodes[found.jsonrpc].type == JSON_STRING)
-		version = json_string(json, found.jsonrpc, arena, &length);
+		version = json_scan_text(json, found.jsonrpc, arena, &length);
 	if (version == NULL)
 		return rpc_no_memory(err);
 	if (!is(version, length, "2.0"))
@@ -100,7 +100,7 @@ int rpc_request(const struct json *json, uint32_t node, struct arena *arena,
 		return invalid(err, "its params must be an object or an array");
 	request->notification = found.id == 0; /* an invalid request is always answered */
 	request->params = found.params;
-	request->method_name = json_string(json, found.method, arena, &request->method_length);
+	request->method_name = json_scan_text(json, found.method, arena, &request->method_length);
 	if (request->method_name == NULL)
 		return rpc_no_memory(err);
 	request->method = catalog_find(request->method_name, request->method_length);

@@ -1,8 +1,8 @@
 """The benchmark: pierre-dbd and its peers alternately, several rounds, one table of medians and
 ratios.
 
-usage: scripts/bench [--quick] [--rounds N] [--seconds S] [--only TEXT] [--skip-beside] [--large] [--users N] [--build FOLDER]
-                     [--folder FOLDER] [--keep] [--dry]
+usage: scripts/bench [--quick] [--rounds N] [--seconds S] [--only TEXT] [--skip-beside] [--large]
+                     [--users N] [--build FOLDER] [--folder FOLDER] [--keep] [--dry]
 """
 
 import argparse

@@ -3,7 +3,8 @@ them.
 
 usage: python3 tests/bench/cost.py OTHER-BUILD BUILD [METHOD…]
        python3 tests/bench/cost.py --functions BACKEND METHOD OTHER-BUILD BUILD
-The first form prints a row for each method and backend. The second shows which functions the difference is in."""
+The first form prints a row for each method and backend. The second shows which functions the
+difference is in."""
 import os
 import re
 import shutil

@@ -264,4 +264,5 @@ def put_between(text, part, keep=()):
         for section in re.split(r"^(?=### )", old, flags=re.M)
         if section.startswith(tuple(f"### {title}" for title in keep))
     ]
-    return f"{before}{BEGIN}\n\n{''.join([part.strip() + chr(10) * 2, *sections]).strip()}\n\n{END}{after}"
+    body = "".join([part.strip() + "\n\n", *sections]).strip()
+    return f"{before}{BEGIN}\n\n{body}\n\n{END}{after}"

@@ -45,44 +45,57 @@ SQLITE = {
     "users": """
 INSERT INTO users (id, email, display_name, password_hash, created_at, last_active, is_active)
 WITH RECURSIVE n(i) AS (SELECT :first UNION ALL SELECT i + 1 FROM n WHERE i < :last)
-SELECT printf('%08x-0000-4000-8000-%012x', i * 2654435761 % 4294967296, i), printf('user%d@example.com', i),
-	printf('User number %d', i), :hash, strftime('%Y-%m-%dT%H:%M:%S', 1735689600 + i % 10000000, 'unixepoch') || '.123456+00:00',
+SELECT printf('%08x-0000-4000-8000-%012x', i * 2654435761 % 4294967296, i),
+	printf('user%d@example.com', i), printf('User number %d', i), :hash,
+	strftime('%Y-%m-%dT%H:%M:%S', 1735689600 + i % 10000000, 'unixepoch') || '.123456+00:00',
 	strftime('%Y-%m-%dT%H:%M:%S', 1735689600 + i % 10000000, 'unixepoch') || '.654321+00:00', 1
 FROM n""",
     "api_keys": """
-INSERT INTO api_keys (id, user_id, name, key_prefix, key_hash, tier, is_active, created_at, updated_at)
+INSERT INTO api_keys (id, user_id, name, key_prefix, key_hash, tier, is_active, created_at,
+	updated_at)
 WITH RECURSIVE n(i) AS (SELECT :first UNION ALL SELECT i + 1 FROM n WHERE i < :last)
 SELECT printf('%08x-1000-4000-8000-%012x', i * 2654435761 % 4294967296, i),
-	printf('%08x-0000-4000-8000-%012x', (1 + i % :users) * 2654435761 % 4294967296, 1 + i % :users), printf('key %d', i),
-	printf('pk_%09d', i), printf('%064x', i), 'professional', 1, '2025-01-01T00:00:00.000000+00:00',
-	'2025-01-01T00:00:00.000000+00:00'
+	printf('%08x-0000-4000-8000-%012x', (1 + i % :users) * 2654435761 % 4294967296,
+		1 + i % :users),
+	printf('key %d', i), printf('pk_%09d', i), printf('%064x', i), 'professional', 1,
+	'2025-01-01T00:00:00.000000+00:00', '2025-01-01T00:00:00.000000+00:00'
 FROM n""",
     "usage": """
-INSERT INTO api_key_usage (api_key_id, timestamp, tool_name, response_time_ms, status_code, request_size_bytes,
-	response_size_bytes, ip_address, user_agent)
+INSERT INTO api_key_usage (api_key_id, timestamp, tool_name, response_time_ms, status_code,
+	request_size_bytes, response_size_bytes, ip_address, user_agent)
 WITH RECURSIVE n(i) AS (SELECT :first UNION ALL SELECT i + 1 FROM n WHERE i < :last)
-SELECT printf('%08x-1000-4000-8000-%012x', (1 + i * 7919 % :keys) * 2654435761 % 4294967296, 1 + i * 7919 % :keys),
+SELECT printf('%08x-1000-4000-8000-%012x', (1 + i * 7919 % :keys) * 2654435761 % 4294967296,
+		1 + i * 7919 % :keys),
 	strftime('%Y-%m-%dT%H:%M:%S', 1735689600 + i, 'unixepoch') || '.500000+00:00',
-	json_extract(:tools, '$[' || (i % json_array_length(:tools)) || ']'), i % 900, CASE WHEN i % 20 = 0 THEN 500 ELSE 200 END,
+	json_extract(:tools, '$[' || (i % json_array_length(:tools)) || ']'), i % 900,
+	CASE WHEN i % 20 = 0 THEN 500 ELSE 200 END,
 	512, 2048, '192.0.2.17', 'pierre-bench/1.0'
 FROM n""",
     "a2a_clients": """
 INSERT INTO a2a_clients (id, api_key_id, name, description, public_key, created_at, updated_at)
 WITH RECURSIVE n(i) AS (SELECT :first UNION ALL SELECT i + 1 FROM n WHERE i < :last)
-SELECT printf('client-%d', i), printf('%08x-1000-4000-8000-%012x', (1 + i % :keys) * 2654435761 % 4294967296, 1 + i % :keys),
-	printf('client %d', i), 'an agent', 'key', '2025-01-01T00:00:00.000000+00:00', '2025-01-01T00:00:00.000000+00:00'
+SELECT printf('client-%d', i),
+	printf('%08x-1000-4000-8000-%012x', (1 + i % :keys) * 2654435761 % 4294967296,
+		1 + i % :keys),
+	printf('client %d', i), 'an agent', 'key', '2025-01-01T00:00:00.000000+00:00',
+	'2025-01-01T00:00:00.000000+00:00'
 FROM n""",
     "a2a_usage": """
-INSERT INTO a2a_usage (client_id, timestamp, tool_name, response_time_ms, status_code, protocol_version,
-	client_capabilities, granted_scopes)
+INSERT INTO a2a_usage (client_id, timestamp, tool_name, response_time_ms, status_code,
+	protocol_version, client_capabilities, granted_scopes)
 WITH RECURSIVE n(i) AS (SELECT :first UNION ALL SELECT i + 1 FROM n WHERE i < :last)
-SELECT printf('client-%d', 1 + i * 7919 % :clients), strftime('%Y-%m-%dT%H:%M:%S', 1735689600 + i, 'unixepoch') || '.500000+00:00',
-	json_extract(:tools, '$[' || (i % json_array_length(:tools)) || ']'), i % 900, CASE WHEN i % 20 = 0 THEN 500 ELSE 200 END,
+SELECT printf('client-%d', 1 + i * 7919 % :clients),
+	strftime('%Y-%m-%dT%H:%M:%S', 1735689600 + i, 'unixepoch') || '.500000+00:00',
+	json_extract(:tools, '$[' || (i % json_array_length(:tools)) || ']'), i % 900,
+	CASE WHEN i % 20 = 0 THEN 500 ELSE 200 END,
 	'1.0', '["fitness-data-analysis"]', '["read"]'
 FROM n""",
 }
 
-UUID = "(lpad(to_hex({n} * 2654435761 % 4294967296), 8, '0') || '-{kind}-4000-8000-' || lpad(to_hex({n}), 12, '0'))"
+UUID = (
+    "(lpad(to_hex({n} * 2654435761 % 4294967296), 8, '0') || '-{kind}-4000-8000-' || "
+    "lpad(to_hex({n}), 12, '0'))"
+)
 TOOL = "(ARRAY[{tools}])[1 + i % {count}]".format(
     tools=", ".join(f"'{name}'" for name in TOOLS), count=len(TOOLS)
 )
@@ -90,33 +103,37 @@ TOOL = "(ARRAY[{tools}])[1 + i % {count}]".format(
 POSTGRES = {
     "users": f"""
 INSERT INTO users (id, email, display_name, password_hash, created_at, last_active, is_active)
-SELECT {UUID.format(n="i", kind="0000")}::uuid, 'user' || i || '@example.com', 'User number ' || i, '{HASH}',
-	to_timestamp(1735689600.123456 + i % 10000000), to_timestamp(1735689600.654321 + i % 10000000), true
+SELECT {UUID.format(n="i", kind="0000")}::uuid, 'user' || i || '@example.com',
+	'User number ' || i, '{HASH}', to_timestamp(1735689600.123456 + i % 10000000),
+	to_timestamp(1735689600.654321 + i % 10000000), true
 FROM generate_series(:first::bigint, :last) AS n(i)""",
     "api_keys": f"""
-INSERT INTO api_keys (number, id, user_id, name, key_prefix, key_hash, tier, is_active, rate_limit_requests, rate_limit_window,
-	created_at, updated_at)
-SELECT i, {UUID.format(n="i", kind="1000")}, {UUID.format(n="(1 + i % :users)", kind="0000")}::uuid, 'key ' || i,
-	'pk_' || lpad(i::text, 9, '0'), lpad(to_hex(i), 64, '0'), 'professional', true, 10000, 2592000, '2025-01-01T00:00:00Z',
-	'2025-01-01T00:00:00Z'
+INSERT INTO api_keys (number, id, user_id, name, key_prefix, key_hash, tier, is_active,
+	rate_limit_requests, rate_limit_window, created_at, updated_at)
+SELECT i, {UUID.format(n="i", kind="1000")},
+	{UUID.format(n="(1 + i % :users)", kind="0000")}::uuid, 'key ' || i,
+	'pk_' || lpad(i::text, 9, '0'), lpad(to_hex(i), 64, '0'), 'professional', true, 10000,
+	2592000, '2025-01-01T00:00:00Z', '2025-01-01T00:00:00Z'
 FROM generate_series(:first::bigint, :last) AS n(i);
 SELECT setval(pg_get_serial_sequence('api_keys', 'number'), :last)""",
     "usage": f"""
-INSERT INTO api_key_usage (api_key, timestamp, tool_name, response_time_ms, status_code, request_size_bytes,
-	response_size_bytes, ip_address, user_agent)
+INSERT INTO api_key_usage (api_key, timestamp, tool_name, response_time_ms, status_code,
+	request_size_bytes, response_size_bytes, ip_address, user_agent)
 SELECT 1 + i * 7919 % :keys, to_timestamp(1735689600.5 + i), {TOOL}, i % 900,
 	CASE WHEN i % 20 = 0 THEN 500 ELSE 200 END, 512, 2048, '192.0.2.17', 'pierre-bench/1.0'
 FROM generate_series(:first::bigint, :last) AS n(i)""",
     "a2a_clients": """
 INSERT INTO a2a_clients (number, id, api_key, name, description, public_key, created_at, updated_at)
-SELECT i, 'client-' || i, 1 + i % :keys, 'client ' || i, 'an agent', 'key', '2025-01-01T00:00:00Z', '2025-01-01T00:00:00Z'
+SELECT i, 'client-' || i, 1 + i % :keys, 'client ' || i, 'an agent', 'key',
+	'2025-01-01T00:00:00Z', '2025-01-01T00:00:00Z'
 FROM generate_series(:first::bigint, :last) AS n(i);
 SELECT setval(pg_get_serial_sequence('a2a_clients', 'number'), :last)""",
     "a2a_usage": f"""
-INSERT INTO a2a_usage (client, timestamp, tool_name, response_time_ms, status_code, protocol_version,
-	client_capabilities, granted_scopes)
+INSERT INTO a2a_usage (client, timestamp, tool_name, response_time_ms, status_code,
+	protocol_version, client_capabilities, granted_scopes)
 SELECT 1 + i * 7919 % :clients, to_timestamp(1735689600.5 + i), {TOOL}, i % 900,
-	CASE WHEN i % 20 = 0 THEN 500 ELSE 200 END, '1.0', ARRAY['fitness-data-analysis'], ARRAY['read']
+	CASE WHEN i % 20 = 0 THEN 500 ELSE 200 END, '1.0', ARRAY['fitness-data-analysis'],
+	ARRAY['read']
 FROM generate_series(:first::bigint, :last) AS n(i)""",
 }
 

@@ -78,8 +78,8 @@ PARAMS = {
     "get_strava_token": f'["{USER}"]',
     "update_last_active": f'["{USER}"]',
     "update_strava_token": f'["{USER}","{"b" * 40}","{"s" * 40}","2030-01-01T00:00:00Z","read"]',
-    "record_api_key_usage": f'{{"usage":{{"api_key_id":"{KEY}","tool_name":"get_activities","status_code":200,'
-    '"response_time_ms":42,"ip_address":"192.0.2.17","user_agent":"cost/1.0"}}',
+    "record_api_key_usage": f'{{"usage":{{"api_key_id":"{KEY}","tool_name":"get_activities",'
+    '"status_code":200,"response_time_ms":42,"ip_address":"192.0.2.17","user_agent":"cost/1.0"}}',
 }
 
 

@@ -19,7 +19,8 @@ import ctypes, sys
 lib = ctypes.CDLL(sys.argv[1])
 lib.pierre_new.restype = ctypes.c_void_p
 lib.pierre_new.argtypes = [ctypes.c_char_p]
-lib.pierre_call.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p]
+lib.pierre_call.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p,
+    ctypes.c_void_p]
 path, error = ctypes.create_string_buffer(108), ctypes.create_string_buffer(1024)
 assert lib.pierre_default_socket(path, ctypes.c_size_t(108), error) == 0, error.raw
 text = ctypes.c_char_p()

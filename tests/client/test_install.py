@@ -1,7 +1,7 @@
 """What `meson install` lays down, used from there: the C program of docs/clients.md built
-through pkg-config against both libraries, the programs, the manual pages, the units. Would catch: a header that is not
-installed, a symbol that is not exported or should not be, a unit that names a program at another
-place."""
+through pkg-config against both libraries, the programs, the manual pages, the units. Would catch:
+a header that is not installed, a symbol that is not exported or should not be, a unit that names a
+program at another place."""
 import os
 import re
 import shutil

@@ -147,7 +147,7 @@ class Metrics(DaemonCase):
         is printed."""
         with open(os.path.join(ROOT, "protocol/metrics/metric_list.h"), encoding="utf-8") as file:
             rows = re.findall(
-                r'^\t(?:COUNTED|READ)\((counter|gauge), (\w+),.*?(NULL|"\w+")', file.read(), re.M
+                r'^\t(?:COUNTED|READ)\((counter|gauge), (\w+),[^"]*?(NULL|"\w+")', file.read(), re.M
             )
         stats = self.ok("daemon.stats")
         for kind in ("counter", "gauge"):

@@ -399,9 +399,7 @@ class AcrossARestart(WithTerminals):
         self.within(20, lambda: re.search(r"^calls +[1-9][\d.]*/s", terminal.text(), re.MULTILINE))
         self.daemon.signal(signal.SIGSTOP)
         try:
-            self.within(
-                20, lambda: re.search(r"reconnecting .*the daemon does not answer", terminal.text())
-            )
+            self.within(20, lambda: re.search(r"reconnecting .*stalled", terminal.text()))
         finally:
             self.daemon.signal(signal.SIGCONT)
         self.within(20, lambda: re.search(r"^health +ok", terminal.text(), re.MULTILINE))

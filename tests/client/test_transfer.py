@@ -529,11 +529,12 @@ class Transfer(Case):
             key = World(connection).api_key(World(connection).user())
         self.change(
             path,
-            f"""INSERT INTO api_key_usage (api_key_id, timestamp, tool_name, response_time_ms, status_code, request_size_bytes,
-            response_size_bytes, ip_address, user_agent)
+            f"""INSERT INTO api_key_usage (api_key_id, timestamp, tool_name, response_time_ms,
+            status_code, request_size_bytes, response_size_bytes, ip_address, user_agent)
             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
-            SELECT '{key}', strftime('%Y-%m-%dT%H:%M:%S', 1735689600 + i, 'unixepoch') || '.500000+00:00', 'tool ' || i % 12, i % 900, 200, 512, 2048,
-            '192.0.2.17', 'test/1.0' FROM n""",
+            SELECT '{key}',
+            strftime('%Y-%m-%dT%H:%M:%S', 1735689600 + i, 'unixepoch') || '.500000+00:00',
+            'tool ' || i % 12, i % 900, 200, 512, 2048, '192.0.2.17', 'test/1.0' FROM n""",
         )
 
     def test_killed_and_begun_again(self):

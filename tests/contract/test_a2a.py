@@ -497,9 +497,9 @@ class Usage(A2ACase):
         )
         self.assertEqual(list(counts), ["Z", "a", "b", "é"])
         self.assertEqual((counts["Z"], counts["a"], counts["é"]), (1, 3, 1))
-        self.assertIn(
-            counts["b"], (2, 3)
-        )  # a capability claimed twice in one row: docs do not say; both backends agree (differential)
+        # A capability claimed twice in one row: the documents do not say; both backends agree
+        # (differential).
+        self.assertIn(counts["b"], (2, 3))
         self.assertEqual(
             self.ok(
                 "get_a2a_usage_stats",

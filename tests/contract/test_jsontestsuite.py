@@ -61,8 +61,11 @@ class Suite(DaemonCase):
                 if name.startswith("y_"):
                     data = data.replace(b"\n", b" ")  # one line
                 count += 1
-                head = f'{{"jsonrpc":"2.0","id":2,"method":"create_a2a_task","params":["{client}",null,"t",'.encode()
-                answers = self.answers(head + data.strip(b"\n") + b"]}")
+                head = (
+                    '{"jsonrpc":"2.0","id":2,"method":"create_a2a_task",'
+                    f'"params":["{client}",null,"t",'
+                )
+                answers = self.answers(head.encode() + data.strip(b"\n") + b"]}")
                 if expected(name):
                     self.assertEqual(
                         [(one["id"], "result" in one) for one in answers], [(2, True)], answers
@@ -99,12 +102,11 @@ class Suite(DaemonCase):
         for name, data in self.files("test_transform"):
             with self.subTest(name):
                 count += 1
-                self.c.send(
-                    f'{{"jsonrpc":"2.0","id":3,"method":"upsert_user_profile","params":["{self.user}",{{"v":'.encode()
-                    + data.strip(b"\n")
-                    + b"}]}\n",
-                    note=False,
+                head = (
+                    '{"jsonrpc":"2.0","id":3,"method":"upsert_user_profile",'
+                    f'"params":["{self.user}",{{"v":'
                 )
+                self.c.send(head.encode() + data.strip(b"\n") + b"}]}\n", note=False)
                 answer = strict.loads(self.c.read_line())
                 if "error" in answer:
                     self.assertEqual(answer["error"]["data"]["kind"], "parse_error")

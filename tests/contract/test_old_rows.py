@@ -201,9 +201,7 @@ class Values(Rows):
                 self.sql(f"UPDATE user_profiles SET document = NULL, age = 40, {column} = ?", value)
                 message = self.refused("user_profiles", user, "get_user_profile", user_id=user)
                 self.assertIn(f"the stored {column} ", message)
-                self.assertIn(
-                    f"of user_profiles: {column} is invalid", self.verified()
-                )
+                self.assertIn(f"of user_profiles: {column} is invalid", self.verified())
             self.sql(f"UPDATE user_profiles SET {column} = NULL")
         self.sql("UPDATE user_profiles SET age = 41, fitness_level = 'beginner'")
         self.assertEqual(self.connection.call("get_user_profile", user_id=user)["age"], 41)

@@ -432,7 +432,10 @@ class Keys(Program):
             os.chmod(real, mode)
             self.assertEqual(self.exit_with_key(path), code, (oct(mode), group))
         os.chmod(real, 0o444)
-        in_memory = 'mkdir -p /run/secrets && mount -t tmpfs tmpfs $0 && cp -p $1 $0/key && shift && exec "$@"'
+        in_memory = (
+            "mkdir -p /run/secrets && mount -t tmpfs tmpfs $0 && cp -p $1 $0/key && shift && "
+            'exec "$@"'
+        )
         for place, found, code in (
             ("/run/secrets", "/run/secrets/key", 0),
             ("/mnt", "/mnt/key", 78),

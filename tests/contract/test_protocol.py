@@ -220,8 +220,10 @@ class Framing(Wire):
         """Each call is judged by itself; the others go on, in their order."""
         for breach in self.BREACHES:
             line = (
-                b'[{"jsonrpc":"2.0","id":1,"method":"daemon.ping"},{"jsonrpc":"2.0","id":2,"method":"daemon.ping","x":%s},5,'
-                b'{"jsonrpc":"2.0","id":"c","method":"get_user_count"},{"id":4,"id":5,"x":%s},1e400,'
+                b'[{"jsonrpc":"2.0","id":1,"method":"daemon.ping"},'
+                b'{"jsonrpc":"2.0","id":2,"method":"daemon.ping","x":%s},5,'
+                b'{"jsonrpc":"2.0","id":"c","method":"get_user_count"},'
+                b'{"id":4,"id":5,"x":%s},1e400,'
                 b'{"jsonrpc":"2.0","method":"daemon.ping","x":%s}]\n' % (breach, breach, breach)
             )
             answers = self.exchange(line)
@@ -420,7 +422,8 @@ class Envelope(Wire):
             '{"jsonrpc":"2.0","method":"no.such"}',
             '{"jsonrpc":"2.0","method":"get_user","params":{"user_id":"x"}}',
             '{"jsonrpc":"2.0","method":"get_user","params":[1,2,3]}',
-            '{"jsonrpc":"2.0","method":"update_last_active","params":["00000000-0000-4000-8000-00000000dead"]}',
+            '{"jsonrpc":"2.0","method":"update_last_active",'
+            '"params":["00000000-0000-4000-8000-00000000dead"]}',
         ):
             self.same(self.exchange(text.encode() + b"\n" + PING + b"\n"), PONG)
         self.assertTrue(self.c.silent(0.1))

@@ -497,7 +497,8 @@ class Side:
         for method, params in calls:
             identifier = connection.last_id = connection.last_id + 1
             connection.waiting[("int", identifier)] = method
-            data += f'{{"jsonrpc":"2.0","id":{identifier},"method":"{method}","params":{spell(self.fill(params))}}}\n'.encode()
+            head = f'{{"jsonrpc":"2.0","id":{identifier},"method":"{method}","params":'
+            data += f"{head}{spell(self.fill(params))}}}\n".encode()
             ids.append(identifier)
         connection.pump(data, len(ids))
         return [connection.answers.pop(identifier) for identifier in ids]

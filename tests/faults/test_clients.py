@@ -495,7 +495,9 @@ class Cuts(Clients):
         seeds = [
             PING.strip(),
             b'{"jsonrpc":"2.0","id":1,"method":"get_user_by_email","params":["a@b"]}',
-            b'{"jsonrpc":"2.0","id":1,"method":"create_goal","params":{"user_id":"00000000-0000-4000-8000-00000000dead","goal_data":{"title":"x","target":1e5}}}',
+            b'{"jsonrpc":"2.0","id":1,"method":"create_goal","params":{'
+            b'"user_id":"00000000-0000-4000-8000-00000000dead",'
+            b'"goal_data":{"title":"x","target":1e5}}}',
         ]
         lines, answers = 0, 0
         with self.raw() as one:

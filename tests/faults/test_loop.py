@@ -10,9 +10,9 @@ from lib.daemon import SLOW
 from lib.world import World, unique, uuid4
 
 CROWD = 12
-WORST = (
-    2.0 * SLOW
-)  # seconds that a bystander's ping may take; by trial each of the crowd's documents takes half a second
+# Seconds that a bystander's ping may take; by trial each of the crowd's documents takes half a
+# second.
+WORST = 2.0 * SLOW
 LONG_LINE_TURN = 256 << 10  # bytes of long lines in one turn of the loop, but for the last line
 RESULT_TURN = {
     "sqlite": 36 << 10,
@@ -120,8 +120,8 @@ class Loop(DaemonCase):
         """Each waits for its turn, in their order, and what stands behind them with it."""
         user = World(self.c).user()
         lines = b"".join(
-            b'{"jsonrpc":"2.0","id":%d,"method":"upsert_user_profile","params":["%s",{"n":%d,"text":"%s"}]}\n'
-            % (n, user.encode(), n, b"y" * 100_000)
+            b'{"jsonrpc":"2.0","id":%d,"method":"upsert_user_profile",'
+            b'"params":["%s",{"n":%d,"text":"%s"}]}\n' % (n, user.encode(), n, b"y" * 100_000)
             for n in range(1, 31)
         )
         lines += (

@@ -238,7 +238,8 @@ class Calls(Scarce):
                 '{"jsonrpc":"2.0","id":"\\u00e9","method":"n\\u00e9"}',
                 '{"a":1,"b":2,"\\u0061":3}',
                 "[" * 60 + "]" * 60,
-                '[{"jsonrpc":"2.0","method":"daemon.ping"},{"jsonrpc":"2.0","id":1,"method":"get_user_count"}]',
+                '[{"jsonrpc":"2.0","method":"daemon.ping"},'
+                '{"jsonrpc":"2.0","id":1,"method":"get_user_count"}]',
                 "[0" + ",0" * 999 + "]",
             ]
             # A commit without memory opens the database anew, which takes thousands of allocations.

@@ -305,7 +305,10 @@ class Upgrade(OpenCase):
             "INSERT INTO notes SELECT id, 'n' FROM api_keys;"
             "DELETE FROM audit;"
         )
-        text = "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name IN ('my_keys', 'my_trigger', 'my_insert', 'my_view', 'notes', 'audit') ORDER BY 2"
+        text = (
+            "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name IN "
+            "('my_keys', 'my_trigger', 'my_insert', 'my_view', 'notes', 'audit') ORDER BY 2"
+        )
         rows = "SELECT rowid, id, name, team FROM api_keys ORDER BY rowid"
         before = (
             self.sql(text),

@@ -267,7 +267,10 @@ class BlackHoles(ServerCase):
         """The first host takes connections and says nothing: the daemon's own timer moves on to the
         second."""
         with BlackHole() as hole:
-            url = f"postgresql://{self.server.user}@127.0.0.1:{hole.port},127.0.0.1:{self.server.port}/{self.name}?sslmode=disable&gssencmode=disable"
+            url = (
+                f"postgresql://{self.server.user}@127.0.0.1:{hole.port},"
+                f"127.0.0.1:{self.server.port}/{self.name}?sslmode=disable&gssencmode=disable"
+            )
             began = time.monotonic()
             daemon = self.daemon("--connect-timeout", "2s", url=url)
             took = time.monotonic() - began
@@ -284,7 +287,10 @@ class BlackHoles(ServerCase):
 
     def test_only_host_is_silent(self):
         with BlackHole() as hole:
-            url = f"postgresql://{self.server.user}:canary-password@127.0.0.1:{hole.port}/{self.name}?sslmode=disable&gssencmode=disable"
+            url = (
+                f"postgresql://{self.server.user}:canary-password@127.0.0.1:{hole.port}/"
+                f"{self.name}?sslmode=disable&gssencmode=disable"
+            )
             began = time.monotonic()
             with self.assertRaises(StartFailure) as failure:
                 self.daemon("--connect-timeout", "2s", url=url)

@@ -1,6 +1,7 @@
-"""The upgrade of a PostgreSQL database of the first version, whose unique keys were digests. Would catch: a value that no key can hold
-and that stops the upgrade half way or without a word, rows or an owner's own tables that change, another field named in a conflict than
-on SQLite, an upgrade that gives up because another program reads the tables."""
+"""The upgrade of a PostgreSQL database of the first version, whose unique keys were digests. Would
+catch: a value that no key can hold and that stops the upgrade half way or without a word, rows or
+an owner's own tables that change, another field named in a conflict than on SQLite, an upgrade that
+gives up because another program reads the tables."""
 import os
 import subprocess
 
@@ -19,17 +20,19 @@ LONG = "x" * 1025
 # The owner's own, which refer to ours.
 OWN = """
 CREATE SCHEMA own;
-CREATE TABLE own.notes (note TEXT, who UUID NOT NULL CONSTRAINT "Whose" REFERENCES users(id) ON UPDATE CASCADE);
+CREATE TABLE own.notes (note TEXT,
+who UUID NOT NULL CONSTRAINT "Whose" REFERENCES users(id) ON UPDATE CASCADE);
 CREATE INDEX own_index ON users (display_name);
 """
 KEYS = """
 SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint
-WHERE contype IN ('u', 'p') AND connamespace = 'public'::regnamespace AND conrelid = ANY ('{users,api_keys,a2a_clients}'::regclass[])
+WHERE contype IN ('u', 'p') AND connamespace = 'public'::regnamespace
+AND conrelid = ANY ('{users,api_keys,a2a_clients}'::regclass[])
 ORDER BY 1
 """
 PARENTS = """
-SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) || convalidated FROM pg_constraint
-WHERE contype = 'f' ORDER BY 1
+SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) || convalidated
+FROM pg_constraint WHERE contype = 'f' ORDER BY 1
 """
 ROWS = "SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {} t"
 TABLES = ("users", "user_profiles", "api_keys", "a2a_clients", "own.notes")
@@ -43,19 +46,24 @@ class Upgrade(Case):
         with open(FIRST, encoding="utf-8") as file:
             base = file.read()
         self.owner(
-            f"{base} CREATE TABLE pierre_migrations (version INTEGER NOT NULL, name TEXT NOT NULL, applied_at TIMESTAMPTZ NOT NULL "
-            "DEFAULT now(), CONSTRAINT pierre_migrations_pkey PRIMARY KEY (version));"
+            f"{base} CREATE TABLE pierre_migrations (version INTEGER NOT NULL, name TEXT NOT NULL, "
+            "applied_at TIMESTAMPTZ NOT NULL DEFAULT now(), "
+            "CONSTRAINT pierre_migrations_pkey PRIMARY KEY (version));"
             "INSERT INTO pierre_migrations (version, name) VALUES (1, '0001_base');"
         )
         for number in range(1, 4):
             user = USER.format(number)
             self.owner(
-                f"INSERT INTO users (id, email, password_hash, created_at, last_active) VALUES ('{user}', 'u{number}@x', 'h', now(), now());"
-                f"INSERT INTO user_profiles (user_id, document, created_at, updated_at) VALUES ('{user}', '{{}}', now(), now());"
-                "INSERT INTO api_keys (id, user_id, name, key_prefix, key_hash, created_at, updated_at) "
-                f"VALUES ('key{number}', '{user}', 'name', 'p{number}', 'h', now(), now());"
+                "INSERT INTO users (id, email, password_hash, created_at, last_active) "
+                f"VALUES ('{user}', 'u{number}@x', 'h', now(), now());"
+                "INSERT INTO user_profiles (user_id, document, created_at, updated_at) "
+                f"VALUES ('{user}', '{{}}', now(), now());"
+                "INSERT INTO api_keys (id, user_id, name, key_prefix, key_hash, created_at, "
+                f"updated_at) VALUES ('key{number}', '{user}', 'name', 'p{number}', 'h', now(), "
+                "now());"
                 "INSERT INTO a2a_clients (id, api_key, name, created_at, updated_at) "
-                f"SELECT 'client{number}', number, 'agent{number}', now(), now() FROM api_keys WHERE id = 'key{number}';"
+                f"SELECT 'client{number}', number, 'agent{number}', now(), now() FROM api_keys "
+                f"WHERE id = 'key{number}';"
             )
 
     def owner(self, statement):
@@ -161,12 +169,11 @@ class Upgrade(Case):
         program.stdin.flush()
 
     def waits(self, table, mode):
-        return (
-            self.owner(
-                f"SELECT count(*) FROM pg_locks WHERE relation = '{table}'::regclass AND mode = '{mode}' AND NOT granted"
-            )
-            != "0"
+        count = self.owner(
+            f"SELECT count(*) FROM pg_locks WHERE relation = '{table}'::regclass "
+            f"AND mode = '{mode}' AND NOT granted"
         )
+        return count != "0"
 
     def test_a_deadlock_with_a_reader_is_tried_again(self):
         """It holds the tables that are to change, and writes when the upgrade waits for it."""

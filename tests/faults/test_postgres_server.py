@@ -273,7 +273,10 @@ class Connections(ServerCase):
         """Ends so many of the daemon's connections, and takes all places that are free, while the
         daemon is held still."""
         holders += [self.within(20, self.hold)] if not holders else []
-        own = f"FROM pg_stat_activity WHERE application_name = 'pierre-dbd' AND datname = '{self.name}'"
+        own = (
+            "FROM pg_stat_activity WHERE application_name = 'pierre-dbd' "
+            f"AND datname = '{self.name}'"
+        )
         daemon.signal(signal.SIGSTOP)
         try:
             before = int(holders[0].run(f"SELECT count(*) {own}"))

@@ -366,9 +366,8 @@ class Forms(StartCase):
         business."""
         self.query("CREATE SCHEMA elsewhere")
         daemon = self.stores(
-            self.url
-            + "?options=-c%20search_path%3Delsewhere%20-c%20client_encoding%3DLATIN1&client_encoding=LATIN1"
-            "&application_name=another-name&keepalives=0",
+            self.url + "?options=-c%20search_path%3Delsewhere%20-c%20client_encoding%3DLATIN1"
+            "&client_encoding=LATIN1&application_name=another-name&keepalives=0",
             "elsewhere.users",
         )
         self.assertEqual(daemon.call("get_user_count"), 1)

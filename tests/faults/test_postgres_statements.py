@@ -275,7 +275,7 @@ class Spoilt(StatementCase):
             "ALTER TABLE users ADD COLUMN extra TEXT DEFAULT 'x'",
             "ALTER TABLE users ALTER COLUMN display_name TYPE text",
             "ALTER TABLE users DROP COLUMN extra",
-            "DROP INDEX api_keys_prefix",
+            "DROP INDEX api_keys_key_prefix",
             "ANALYZE users",
         ):
             self.query(statement)

@@ -157,7 +157,8 @@ class Changing(RotationCase):
         self.assertEqual((code, said), (0, ""))
         self.assertRegex(
             out,
-            r"^all tokens of 250 users are sealed with the key [0-9a-f]{16}; 499 were re-encrypted\n"
+            r"^all tokens of 250 users are sealed with the key [0-9a-f]{16}; "
+            r"499 were re-encrypted\n"
             r"the previous key [0-9a-f]{16} is no longer needed: .*\n$",
         )
         self.logged(

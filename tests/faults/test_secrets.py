@@ -3,12 +3,14 @@ could read. Would catch: a password in a message or a log line, a hash quoted fr
 own error, a key in /proc, a token that lingers in memory.
 
 What is looked for where:
-- keys, tokens, passwords, hashes, session tokens, the database's password: in the log at its most talkative, in every error answer, in
-  what a failed start says, in the small files of /proc/PID, in daemon.health and daemon.stats.
-- in memory (what a core dump would hold; the daemon allows none, so root reads /proc/PID/mem): the key's text, tokens and
-  passwords in plain must be gone once their calls are answered. Hashes and session tokens are rows of the database, which SQLite's cache
-  and libpq's buffers hold as they hold any row; the database's password must stay for reconnecting. The key's bytes are in
-  one locked page that dumps leave out (contract/test_program.py)."""
+- keys, tokens, passwords, hashes, session tokens, the database's password: in the log at its most
+  talkative, in every error answer, in what a failed start says, in the small files of /proc/PID, in
+  daemon.health and daemon.stats.
+- in memory (what a core dump would hold; the daemon allows none, so root reads /proc/PID/mem): the
+  key's text, tokens and passwords in plain must be gone once their calls are answered. Hashes and
+  session tokens are rows of the database, which SQLite's cache and libpq's buffers hold as they
+  hold any row; the database's password must stay for reconnecting. The key's bytes are in one
+  locked page that dumps leave out (contract/test_program.py)."""
 import base64
 import os
 import resource
@@ -286,7 +288,8 @@ class Canaries(Case):
             self.within(20, lambda: "result" in one.answer(one.request("get_user_count")))
 
     def alter_token(self, daemon, user):
-        statement = f"UPDATE users SET strava_access_token = '{base64.b64encode(os.urandom(60)).decode()}' WHERE id = '{user}'"
+        token = base64.b64encode(os.urandom(60)).decode()
+        statement = f"UPDATE users SET strava_access_token = '{token}' WHERE id = '{user}'"
         with daemon.connect() as one:
             self.assertIsNone(
                 one.call("update_strava_token", [user, self.access, self.refresh, FUTURE, "s"])
@@ -467,7 +470,8 @@ class Starts(Canaries):
             (78, f"postgresql://u:{quoted}@[::1/x"),
             (
                 69,
-                f"postgresql://u:{quoted}@127.0.0.1:1,127.0.0.1:2/x?target_session_attrs=read-write",
+                f"postgresql://u:{quoted}@127.0.0.1:1,127.0.0.1:2/x"
+                "?target_session_attrs=read-write",
             ),
             (78, f"user=u password={password} host=h"),
             (78, f"postgresql://u:{password}@127.0.0.1:1/x"),

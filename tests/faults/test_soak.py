@@ -95,9 +95,8 @@ class Faults:
 
     def sqlite_outside_checkpoint(self):
         outside = self.outsider()
-        outside.execute(
-            f"PRAGMA wal_checkpoint({self.chance.choice(('PASSIVE', 'FULL', 'RESTART', 'TRUNCATE'))})"
-        )
+        mode = self.chance.choice(("PASSIVE", "FULL", "RESTART", "TRUNCATE"))
+        outside.execute(f"PRAGMA wal_checkpoint({mode})")
         outside.close()
 
     def sqlite_no_room(self):

@@ -92,7 +92,8 @@ def told(name, output):
     elsewhere."""
     what = re.findall(r"^SUMMARY: (.*)$", output, re.M)
     text = re.findall(r"^Base64: (.*)$", output, re.M)
-    return f"\nfailed: {name}: {what[-1] if what else 'no summary'}; input in base64: {text[-1] if text else 'kept'}"
+    summary = what[-1] if what else "no summary"
+    return f"\nfailed: {name}: {summary}; input in base64: {text[-1] if text else 'kept'}"
 
 
 def keep(kept, work):

@@ -39,9 +39,11 @@ PROGRAM = r"""
 int main(void)
 {
 	for (size_t i = 0; i < catalog_method_count; i++)
-		if (catalog_find(catalog_methods[i].name, catalog_methods[i].name_length) != &catalog_methods[i])
+		if (catalog_find(catalog_methods[i].name, catalog_methods[i].name_length) !=
+			&catalog_methods[i])
 			return 1;
-	if (catalog_find("get_thin", 8) || catalog_find("get_thingy", 10) || catalog_find("", 0) || catalog_find("get_thinG", 9))
+	if (catalog_find("get_thin", 8) || catalog_find("get_thingy", 10) || catalog_find("", 0) ||
+		catalog_find("get_thinG", 9))
 		return 2;
 	for (size_t length = 0; length < 300; length++) {
 		char name[300];

@@ -67,8 +67,18 @@ CATALOG = {
         "unknown type `u23`; did you mean `u32`?",
     ),
     "unknown result": ("things", '"[Thing]"', '"[Thingy]"', "`[Thingy]` is not a result"),
-    "optional list as a result": ("things", '"[Thing]"', '"[Thing]?"', "`[Thing]?` is not a result"),
-    "a list that is no value": ("things", '"[string]?"', '"[u32]?"', "the only list type of a value is [string]"),
+    "optional list as a result": (
+        "things",
+        '"[Thing]"',
+        '"[Thing]?"',
+        "`[Thing]?` is not a result",
+    ),
+    "a list that is no value": (
+        "things",
+        '"[string]?"',
+        '"[u32]?"',
+        "the only list type of a value is [string]",
+    ),
     "unknown access": (
         "things",
         'access = "read"',
@@ -538,7 +548,7 @@ SQL = {
         "things",
         'conflict = ["id", "label"]',
         'conflict = ["id"]',
-        "create_thing: the unique label may already exist: `conflict` must name exactly one of label",
+        "create_thing: the unique label may already exist: `conflict` must name exactly one of ",
     ),
     "a conflict that no key of a database holds": (
         "backends/sqlite/migrations/0001_base.sql",

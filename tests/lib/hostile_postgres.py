@@ -3,8 +3,10 @@ told.
 
     with HostileServer(server) as hostile:
         daemon on hostile.url(name)
-        hostile.evil = lambda session: session.send(b"garbage")     # in place of the answer to the next calls; None: the server's own
-        hostile.evil_greeting, hostile.evil_question                # the same at a connect, and for the questions of a start
+        # In place of the answer to the next calls; None: the server's own.
+        hostile.evil = lambda session: session.send(b"garbage")
+        # The same at a connect, and for the questions of a start.
+        hostile.evil_greeting, hostile.evil_question
 
 What evil says stands where the server would answer Parse, Bind, Describe, Execute and Sync: the
 daemon prepares no statements by name."""
@@ -180,7 +182,8 @@ class HostileServer:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def url(self, name, password="unused"):
-        return f"postgresql://{self.pg.user}:{password}@127.0.0.1:{self.port}/{name}?sslmode=disable&gssencmode=disable"
+        place = f"{self.pg.user}:{password}@127.0.0.1:{self.port}"
+        return f"postgresql://{place}/{name}?sslmode=disable&gssencmode=disable"
 
     def _accept(self):
         while not self.closed:

@@ -160,9 +160,8 @@ class Load:
                 assert count in (0, 1), f"{name} stands there {count} times"
                 numbers["unknown"] += 1
             else:
-                assert (
-                    count == 0
-                ), f"{name} was refused ({outcome.kind}: {outcome.message}) and stands there {count} times"
+                refusal = f"{outcome.kind}: {outcome.message}"
+                assert count == 0, f"{name} was refused ({refusal}) and stands there {count} times"
                 numbers["refused"] += 1
         assert not stored, f"rows that nobody wrote: {stored}"
         return numbers

@@ -140,7 +140,7 @@ class Machine:
         self.process = self.pid = None
 
     # Start and end
-    # -----------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
 
     def boot(self, seconds=90):
         os.mkdir(self.cgroup)
@@ -195,7 +195,7 @@ class Machine:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     # Use
-    # ---------------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
 
     def command(self, *command, user=None):
         """What runs a command in the machine: as root, or as a user with all of its groups."""
@@ -275,10 +275,16 @@ def _devices(root):
 
 def _configuration(root):
     # With a machine-id this is no first boot, at which systemd enables whatever is installed.
-    for name, text in (("passwd", PASSWD), ("group", GROUP), ("machine-id", f"{os.urandom(16).hex()}\n"),
-                       ("hostname", "machine\n"), ("fstab", ""), ("os-release", "ID=debian\n"),
-                       ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"),
-                       ("hosts", "127.0.0.1 localhost\n")):  # fmt: skip
+    for name, text in (
+        ("passwd", PASSWD),
+        ("group", GROUP),
+        ("machine-id", f"{os.urandom(16).hex()}\n"),
+        ("hostname", "machine\n"),
+        ("fstab", ""),
+        ("os-release", "ID=debian\n"),
+        ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"),
+        ("hosts", "127.0.0.1 localhost\n"),
+    ):
         with open(f"{root}/etc/{name}", "w", encoding="ascii") as file:
             file.write(text)
     for name in (
@@ -372,7 +378,8 @@ def outside(folder, cgroup, share):
     os.execvp(
         "unshare",
         [
-            "unshare", "--mount", "--pid", "--fork", "--uts", "--ipc", "--net", "--cgroup",  # fmt: skip
+            "unshare",
+            *("--mount", "--pid", "--fork", "--uts", "--ipc", "--net", "--cgroup"),
             "--kill-child=KILL",
             sys.executable,
             os.path.abspath(__file__),

@@ -40,7 +40,8 @@ class PgBouncer:
         os.chmod(self.folder, 0o755)
 
     def database_url(self, name, options=""):
-        return f"postgresql://{self.server.user}@{urllib.parse.quote(self.folder, safe='')}:{self.port}/{name}{options}"
+        folder = urllib.parse.quote(self.folder, safe="")
+        return f"postgresql://{self.server.user}@{folder}:{self.port}/{name}{options}"
 
     def write(self, **settings):
         """Its configuration; admin("RELOAD") makes a running one take it."""

@@ -4,7 +4,8 @@ reset, cut anywhere.
     with Proxy(server) as proxy:
         proxy.url("name")                 # where the daemon connects to
         proxy.fault = CutAnswer(5)        # see below; None: everything passes
-        proxy.stalled = True              # nothing passes any more in either direction; new connections are accepted
+        proxy.stalled = True              # nothing passes any more in either direction; new
+                                          # connections are accepted
 
 A fault is a callable fault(link, message) that sees each whole message from the daemon before it
 passes, and gives what is to be sent in its place. It may tell the link what becomes of the server's
@@ -151,7 +152,8 @@ class Proxy:
         self.close()
 
     def url(self, name, options=""):
-        return f"postgresql://{self.pg.user}@127.0.0.1:{self.port}/{name}?sslmode=disable&gssencmode=disable{options}"
+        place = f"{self.pg.user}@127.0.0.1:{self.port}"
+        return f"postgresql://{place}/{name}?sslmode=disable&gssencmode=disable{options}"
 
     def _accept(self):
         while True:

@@ -57,7 +57,7 @@ class Connection:
         return self.socket.fileno()
 
     # Bytes
-    # -----------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
 
     def send(self, data, note=True):
         """Sends bytes as they are. note: learn ids and methods from them (off for floods and for
@@ -145,7 +145,7 @@ class Connection:
         return False
 
     # Answers
-    # ---------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
 
     def read(self, timeout=None):
         """The next answer (an object, or an array for a batch), checked against the model."""

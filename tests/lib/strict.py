@@ -72,7 +72,8 @@ def difference(a, b, ordered=False, path="$"):
         return f"{path}: {kind_a} {_short(a)} is not {kind_b} {_short(b)}"
     if kind_a == "object":
         if set(a) != set(b):
-            return f"{path}: members differ: only left {sorted(set(a) - set(b))}, only right {sorted(set(b) - set(a))}"
+            left, right = sorted(set(a) - set(b)), sorted(set(b) - set(a))
+            return f"{path}: members differ: only left {left}, only right {right}"
         if ordered and list(a) != list(b):
             return f"{path}: order of members {list(a)} is not {list(b)}"
         for name in a:

@@ -1,5 +1,6 @@
-"""What the documents name exists, and they can be read in a terminal. Would catch: a tour that names a function which has been
-renamed or moved, a page with lines that are too wide, a diagram that is not drawn, a README that has grown."""
+"""What the documents name exists, and they can be read in a terminal. Would catch: a tour that
+names a function which has been renamed or moved, a page with lines that are too wide, a diagram
+that is not drawn, a README that has grown."""
 import functools
 import re
 import unittest
@@ -48,7 +49,8 @@ def expanded(pattern):
 
 
 def matches(pattern):
-    """The tree's files that a name with `*` or `<word>` stands for; a name ends where the tree's does."""
+    """The tree's files that a name with `*` or `<word>` stands for; a name ends where the tree's
+    does."""
     places = re.sub(r"<\w+>", "*", pattern)
     regex = re.escape(places).replace(r"\*", "[^/]+")
     known = names() if "/" in pattern else bare_names()

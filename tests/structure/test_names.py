@@ -11,113 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LAYERS = ("protocol/", "backends/", "daemon/", "client/", "tools/")
 COLUMNS = 100
 ROOM = 25  # files of C and headers in a folder
-# Two types have each of these; none is added.
-TWICE = {"call", "column", "job", "level", "list", "place", "reader", "report", "route"}
 ATTRIBUTE = re.compile(r"__attribute__\(\((?:[^()]|\([^()]*\))*\)\)\s*")
-# Files with lines over the limit, and how many: figures that may only go down.
-WIDE = {
-    "backends/postgres/connect.c": 11,
-    "backends/postgres/keys.c": 6,
-    "backends/postgres/migrate.c": 11,
-    "backends/postgres/pg_batch.c": 1,
-    "backends/postgres/pg_connection.c": 3,
-    "backends/postgres/postgres.c": 1,
-    "backends/postgres/verify.c": 4,
-    "backends/secrets/rotation.c": 6,
-    "backends/secrets/seal.c": 5,
-    "backends/sqlite/files/belong.c": 3,
-    "backends/sqlite/files/owner.c": 1,
-    "backends/sqlite/files/place.c": 4,
-    "backends/sqlite/files/references.c": 1,
-    "backends/sqlite/files/restore.c": 2,
-    "backends/sqlite/files/surroundings.c": 3,
-    "backends/sqlite/keys.c": 6,
-    "backends/sqlite/migrate.c": 6,
-    "backends/sqlite/open.c": 1,
-    "backends/sqlite/session.c": 2,
-    "backends/sqlite/sqlite.c": 1,
-    "backends/sqlite/watch.c": 1,
-    "backends/store.c": 2,
-    "client/ctl/admin/admin.c": 10,
-    "client/ctl/admin/backup.c": 9,
-    "client/ctl/admin/doctor.c": 15,
-    "client/ctl/admin/rotate.c": 9,
-    "client/ctl/admin/transfer.c": 7,
-    "client/ctl/admin/verify.c": 11,
-    "client/ctl/bench/bench.c": 5,
-    "client/ctl/catalog/call.c": 6,
-    "client/ctl/catalog/catalog_commands.c": 2,
-    "client/ctl/catalog/completion.c": 9,
-    "client/ctl/main.c": 4,
-    "client/ctl/output.c": 1,
-    "client/ctl/stats/metrics.c": 6,
-    "client/ctl/stats/stats.c": 1,
-    "client/ctl/stats/status.c": 2,
-    "client/ctl/top/top.c": 7,
-    "client/ctl/top/top_draw.c": 5,
-    "client/pierre-db.h": 3,
-    "daemon/admin/admin_methods.c": 2,
-    "daemon/admin/diagnose.c": 7,
-    "daemon/admin/health.c": 1,
-    "daemon/calls/password_cost.c": 1,
-    "daemon/loop/daemon.c": 1,
-    "daemon/settings/key.c": 4,
-    "daemon/settings/settings.c": 1,
-    "daemon/settings/settings.h": 120,
-    "daemon/settings/settings_text.c": 12,
-    "docs/tables.py": 2,
-    "protocol/foreign.c": 4,
-    "protocol/generate.py": 1,
-    "protocol/generator/emit_client.py": 3,
-    "protocol/generator/emit_docs.py": 4,
-    "protocol/generator/model.py": 1,
-    "protocol/generator/tables.py": 1,
-    "protocol/json/json.h": 1,
-    "protocol/metrics/metric_list.h": 16,
-    "protocol/sqlite_url.c": 2,
-    "scripts/format": 1,
-    "scripts/run": 1,
-    "scripts/setup": 1,
-    "tests/bench/bench.py": 1,
-    "tests/bench/cost.py": 1,
-    "tests/bench/rows.py": 1,
-    "tests/bench/seed.py": 23,
-    "tests/bench/test_cost.py": 1,
-    "tests/client/test_default_socket.py": 1,
-    "tests/client/test_transfer.py": 2,
-    "tests/contract/test_a2a.py": 1,
-    "tests/contract/test_jsontestsuite.py": 2,
-    "tests/contract/test_program.py": 1,
-    "tests/contract/test_protocol.py": 3,
-    "tests/differential/test_differential.py": 1,
-    "tests/faults/test_clients.py": 1,
-    "tests/faults/test_loop.py": 2,
-    "tests/faults/test_memory.py": 1,
-    "tests/faults/test_open.py": 1,
-    "tests/faults/test_postgres_failover.py": 2,
-    "tests/faults/test_postgres_server.py": 1,
-    "tests/faults/test_postgres_start.py": 1,
-    "tests/faults/test_secrets.py": 6,
-    "tests/faults/test_soak.py": 1,
-    "tests/fuzz/run.py": 1,
-    "tests/generator/test_output.py": 2,
-    "tests/lib/daemon.py": 3,
-    "tests/lib/hostile_postgres.py": 3,
-    "tests/lib/load.py": 1,
-    "tests/lib/machine.py": 4,
-    "tests/lib/pgbouncer.py": 1,
-    "tests/lib/proxy.py": 2,
-    "tests/lib/rpc.py": 2,
-    "tests/lib/strict.py": 1,
-    "tests/planted.py": 14,
-    "tests/run.py": 2,
-    "tests/structure/test_structure.py": 1,
-    "tools/transfer/main.c": 4,
-    "tools/transfer/postgres_end.c": 8,
-    "tools/transfer/row.c": 3,
-    "tools/transfer/sqlite_end.c": 4,
-    "tools/transfer/tables.c": 2,
-}
 
 
 def sources(*patterns):
@@ -229,8 +123,19 @@ class Names(unittest.TestCase):
     def test_external_functions(self):
         self.assertEqual(misnamed_functions(self.c), [])
 
+    def test_none_is_janssons(self):
+        """pierre-dbctl links with jansson: of two functions of one name, the linker takes ours for
+        both."""
+        command = ["pkg-config", "--variable=includedir", "jansson"]
+        folder = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        header = (Path(folder.strip()) / "jansson.h").read_text(encoding="utf-8")
+        jansson = set(re.findall(r"\b(json_\w+)\(", header))
+        self.assertIn("json_string", jansson)
+        own = {name for text in self.c.values() for name, _ in functions(text)}
+        self.assertEqual(own & jansson, set())
+
     def test_types(self):
-        self.assertEqual(set(shared_types(self.c)) - TWICE, set())
+        self.assertEqual(shared_types(self.c), {})
 
     def test_headers_say_what_they_are_for(self):
         for name, text in sources("*.h").items():
@@ -240,10 +145,7 @@ class Names(unittest.TestCase):
 class Layout(unittest.TestCase):
     def test_width(self):
         files = sources("*.c", "*.h", "*.py", "*.sql", "*.toml", "*.sh", "scripts/*", ".ci/*")
-        for file, count in wide_lines(files).items():
-            self.assertLessEqual(
-                count, WIDE.get(file, 0), f"lines over {COLUMNS} columns in {file}"
-            )
+        self.assertEqual(wide_lines(files), {})
 
     def test_rooms(self):
         rooms = collections.Counter(str(Path(name).parent) for name in sources("*.c", "*.h"))

@@ -134,7 +134,8 @@ class Layers(unittest.TestCase):
         self.assertGreater(looked, 60)
 
     def test_no_circle_of_files_in_the_daemon(self):
-        """Who calls whom: a file that calls another one is never called by it, directly or through others."""
+        """Who calls whom: a file that calls another one is never called by it, directly or through
+        others."""
         sources = {path: calls_and_names(path) for path in files(".c", under="daemon/")}
         owners = {}
         for path, (_, own) in sources.items():
@@ -216,7 +217,7 @@ class Facts(unittest.TestCase):
         path = ROOT / "protocol/metrics/metric_list.h"
         text = path.read_text(encoding="utf-8")
         rows = re.findall(
-            r'^\t(COUNTED|READ)\((?:counter|gauge), (\w+),.*?(NULL|"\w+")', text, re.M
+            r'^\t(COUNTED|READ)\((?:counter|gauge), (\w+),[^"]*?(NULL|"\w+")', text, re.M
         )
         self.assertGreater(len(rows), 50)
         members = {member for _, member, _ in rows}
@@ -241,7 +242,8 @@ class Facts(unittest.TestCase):
                     )
 
     def test_a_provider_is_named_by_the_catalog_alone(self):
-        """C takes the services whose tokens are stored from catalog_providers or TOKEN_PROVIDERS."""
+        """C takes the services whose tokens are stored from catalog_providers or from
+        TOKEN_PROVIDERS."""
         found = re.findall(
             r"^(\w+)\.title",
             text(ROOT / "protocol/catalog/tokens.toml").split("[providers]")[1],
@@ -272,6 +274,13 @@ class Files(unittest.TestCase):
                 self.assertIsNone(
                     pattern.search(path.read_text(encoding="utf-8", errors="replace")), name(path)
                 )
+
+    def test_suppressed_findings_name_the_next_line(self):
+        """clang-tidy takes the line behind NOLINTNEXTLINE, even when it continues the comment."""
+        for path in files(".c", ".h"):
+            for line in text(path).split("\n"):
+                if "NOLINTNEXTLINE" in line:
+                    self.assertRegex(line, r"\*/$", name(path))
 
     def test_headers_have_guards(self):
         for path in files(".h"):
@@ -366,7 +375,8 @@ class Databases(unittest.TestCase):
             sql = re.sub(r"(?i)\bDROP COLUMN \w+;", "", sql)
             self.assertNotRegex(
                 sql,
-                r"(?i)\bDROP\s+(TABLE|VIEW|TRIGGER|COLUMN)\b|\bRENAME\b|\bDELETE\s+FROM\b|writable_schema",
+                r"(?i)\bDROP\s+(TABLE|VIEW|TRIGGER|COLUMN)\b|\bRENAME\b|\bDELETE\s+FROM\b|"
+                r"writable_schema",
                 name(path),
             )
             for edit in re.findall(r"(?is)\bUPDATE\s+sqlite_(?:schema|master)\b[^;]*", sql):

@@ -1,10 +1,7 @@
 #include "against_jansson.h"
 
-/* Names that both have; jansson's get another one here. Its json_is_… macros would ask for ours, so
- * they are not used. */
-#define json_string jansson_string
-#define json_integer jansson_integer
-#define json_scan_real jansson_real
+/* Constants that both declare; jansson's get another name here. Its json_is_… macros would use
+ * ours, so they are not used. */
 #define JSON_OBJECT JANSSON_OBJECT
 #define JSON_ARRAY JANSSON_ARRAY
 #define JSON_STRING JANSSON_STRING
@@ -14,9 +11,6 @@
 #define JSON_FALSE JANSSON_FALSE
 #define JSON_NULL JANSSON_NULL
 #include <jansson.h>
-#undef json_string
-#undef json_integer
-#undef json_scan_real
 #undef JSON_OBJECT
 #undef JSON_ARRAY
 #undef JSON_STRING
@@ -50,7 +44,7 @@ static bool same_object(
 	for (uint32_t name = object + 1; name < ours->nodes[object].next;
 		name = ours->nodes[name + 1].next) {
 		size_t length;
-		const char *text = json_string(ours, name, arena, &length);
+		const char *text = json_scan_text(ours, name, arena, &length);
 		const json_t *value = json_object_getn(theirs, text, length);
 
 		if (value == NULL || json_member(ours, object, text, length) != name + 1 ||
@@ -91,14 +85,14 @@ static bool same(const struct json *ours, uint32_t node, const json_t *theirs, s
 		return json_typeof(theirs) == JANSSON_TRUE;
 	case JSON_INTEGER:
 		return json_typeof(theirs) == JANSSON_INTEGER &&
-			json_integer_value(theirs) == json_integer(ours, node);
+			json_integer_value(theirs) == json_scan_integer(ours, node);
 	case JSON_REAL:
 		real = json_scan_real(ours, node);
 		their_real = json_real_value(theirs);
 		return json_typeof(theirs) == JANSSON_REAL &&
 			memcmp(&real, &their_real, sizeof real) == 0;
 	case JSON_STRING:
-		text = json_string(ours, node, arena, &length);
+		text = json_scan_text(ours, node, arena, &length);
 		return json_typeof(theirs) == JANSSON_STRING &&
 			json_string_length(theirs) == length &&
 			memcmp(json_string_value(theirs), text, length) == 0;

@@ -134,7 +134,7 @@ START_TEST(integers)
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
 		ck_assert_int_eq(json_scan(&json, good[i].text, strlen(good[i].text), 64, &err), 0);
 		ck_assert_int_eq(json.nodes[0].type, JSON_INTEGER);
-		ck_assert_int_eq(json_integer(&json, 0), good[i].value);
+		ck_assert_int_eq(json_scan_integer(&json, 0), good[i].value);
 		ck_assert_double_eq(json_scan_real(&json, 0), (double)good[i].value);
 	}
 	for (size_t i = 0; i < sizeof beyond / sizeof *beyond; i++)
@@ -429,12 +429,12 @@ START_TEST(strings_come_out)
 
 	ck_assert_int_eq(json_scan(&json, raw, strlen(raw), 64, &err), 0);
 	ck_assert_int_eq(json.nodes[0].flags, JSON_ESCAPED);
-	const char *text = json_string(&json, 0, &arena, &length);
+	const char *text = json_scan_text(&json, 0, &arena, &length);
 	ck_assert_uint_eq(length, sizeof want - 1);
 	ck_assert_mem_eq(text, want, length);
 	ck_assert_int_eq(json_scan(&json, "\"plain\"", 7, 64, &err), 0);
 	ck_assert_int_eq(json.nodes[0].flags, 0);
-	text = json_string(&json, 0, &arena, &length);
+	text = json_scan_text(&json, 0, &arena, &length);
 	ck_assert_ptr_eq(text, json.text + 1);
 	ck_assert_uint_eq(length, 5);
 	/* A string of each length, with each byte that ends the fast path at each place. */

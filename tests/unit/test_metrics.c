@@ -141,11 +141,11 @@ START_TEST(methods)
 	method = json_member(&json, 0, catalog_methods[0].name, catalog_methods[0].name_length);
 	ck_assert_uint_ne(method, 0);
 	at = json_member(&json, method, "calls", 5);
-	ck_assert_int_eq(json_integer(&json, at), 2);
+	ck_assert_int_eq(json_scan_integer(&json, at), 2);
 	at = json_member(&json, json_member(&json, method, "errors_by_kind", 14), "timeout", 7);
-	ck_assert_int_eq(json_integer(&json, at), 1);
+	ck_assert_int_eq(json_scan_integer(&json, at), 1);
 	at = json_member(&json, method, "rows", 4);
-	ck_assert_int_eq(json_integer(&json, at), 3);
+	ck_assert_int_eq(json_scan_integer(&json, at), 3);
 	at = json_member(&json, method, "max", 3);
 	ck_assert_double_eq(json_scan_real(&json, at), 2.0);
 	json_scan_free(&json);

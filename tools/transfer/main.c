@@ -311,8 +311,8 @@ static int options(struct transfer *transfer, int argc, char **argv)
 		case 't':
 			if (shows_password(optarg))
 				return transfer_main_fail(transfer, EX_USAGE,
-					"a password among the arguments is visible to all users: put "
-					"the URL into $FROM_DATABASE_URL or $TO_DATABASE_URL");
+					"a password among the arguments is visible to all users: "
+					"put the URL into $FROM_DATABASE_URL or $TO_DATABASE_URL");
 			*(option == 'f' ? &transfer->from : &transfer->to) =
 				sqlite_url_trim(optarg);
 			break;

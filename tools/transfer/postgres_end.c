@@ -263,7 +263,7 @@ static void copy_array(struct buffer *out, const struct value *value, struct are
 	if (json_scan(&json, value->s.ptr, value->s.len, 4, NULL) == 0)
 		for (uint32_t item = 1; item < json.nodes[0].next; item = json.nodes[item].next) {
 			size_t length;
-			const char *text = json_string(&json, item, arena, &length);
+			const char *text = json_scan_text(&json, item, arena, &length);
 
 			buffer_text(&array, item > 1 ? ",\"" : "\"");
 			for (size_t i = 0; text != NULL && i < length; i++) {

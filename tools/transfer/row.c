@@ -173,7 +173,7 @@ static void hash_object(crypto_generichash_state *state, const struct json *json
 		name = json->nodes[name + 1].next) {
 		crypto_generichash_state member;
 		size_t length;
-		const char *text = json_string(json, name, arena, &length);
+		const char *text = json_scan_text(json, name, arena, &length);
 
 		(void)crypto_generichash_init(&member, NULL, 0, sizeof part);
 		hash_bytes(&member, text != NULL ? text : "", text != NULL ? length : 0);
@@ -196,7 +196,7 @@ static void hash_json(crypto_generichash_state *state, const struct json *json, 
 	(void)crypto_generichash_update(state, &type, 1);
 	switch ((enum json_type)type) {
 	case JSON_INTEGER:
-		integer = json_integer(json, node);
+		integer = json_scan_integer(json, node);
 		hash_bytes(state, &integer, sizeof integer);
 		break;
 	case JSON_REAL:
@@ -204,7 +204,7 @@ static void hash_json(crypto_generichash_state *state, const struct json *json, 
 		hash_bytes(state, &real, sizeof real);
 		break;
 	case JSON_STRING:
-		text = json_string(json, node, arena, &length);
+		text = json_scan_text(json, node, arena, &length);
 		hash_bytes(state, text != NULL ? text : "", text != NULL ? length : 0);
 		break;
 	case JSON_ARRAY:

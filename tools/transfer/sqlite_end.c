@@ -21,7 +21,7 @@
 struct sqlite_end {
 	struct end end;
 	struct session session;
-	struct place place; /* a target is locked like a daemon's database */
+	struct sqlite_place place; /* a target is locked like a daemon's database */
 	sqlite3_stmt *cursor, *insert, *after, *reader;
 };
 

@@ -70,7 +70,7 @@ static int check_kind(const char *path, struct err *err)
 }
 
 /* SQLite treats a file that is too short as an empty one. */
-static int check_magic(const struct place *place, struct err *err)
+static int check_magic(const struct sqlite_place *place, struct err *err)
 {
 	char begin[16];
 
@@ -82,7 +82,7 @@ static int check_magic(const struct place *place, struct err *err)
 }
 
 /* This lock excludes other daemons; SQLite's own locks (fcntl) are independent of it. */
-static int lock_file(struct place *place, const struct sqlite_url *url, struct err *err)
+static int lock_file(struct sqlite_place *place, const struct sqlite_url *url, struct err *err)
 {
 	struct stat now;
 	char *real;
@@ -136,7 +136,8 @@ static int check_side_files(const char *path, struct err *err)
 	return result;
 }
 
-static int place_open_file(struct place *place, const struct sqlite_url *url, struct err *err)
+static int place_open_file(
+	struct sqlite_place *place, const struct sqlite_url *url, struct err *err)
 {
 	if (check_kind(url->path, err) < 0)
 		return -1;
@@ -155,24 +156,24 @@ static int place_open_file(struct place *place, const struct sqlite_url *url, st
 	return lock_file(place, url, err) < 0 ? -1 : check_side_files(place->path, err);
 }
 
-int place_open(struct place *place, const char *text, struct err *err)
+int place_open(struct sqlite_place *place, const char *text, struct err *err)
 {
 	struct sqlite_url url;
 	int result = parse_file(text, &url, err);
 
-	*place = (struct place){.fd = -1};
+	*place = (struct sqlite_place){.fd = -1};
 	if (result == 0 && url.path != NULL)
 		result = place_open_file(place, &url, err);
 	sqlite_url_free(&url);
 	return result;
 }
 
-int place_find(struct place *place, const char *text, struct err *err)
+int place_find(struct sqlite_place *place, const char *text, struct err *err)
 {
 	struct sqlite_url url;
 	int result = parse_file(text, &url, err);
 
-	*place = (struct place){.fd = -1};
+	*place = (struct sqlite_place){.fd = -1};
 	if (result == 0 && url.path != NULL) {
 		place->path = realpath(url.path, NULL);
 		if (place->path == NULL)
@@ -192,10 +193,10 @@ int place_find(struct place *place, const char *text, struct err *err)
 	return result;
 }
 
-void place_free(struct place *place)
+void place_free(struct sqlite_place *place)
 {
 	if (place->fd >= 0)
 		(void)close(place->fd);
 	free(place->path);
-	*place = (struct place){.fd = -1};
+	*place = (struct sqlite_place){.fd = -1};
 }

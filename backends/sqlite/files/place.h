@@ -8,7 +8,7 @@
 
 #include "../../../protocol/error.h"
 
-struct place {
+struct sqlite_place {
 	char *path; /* real: absolute, without links; NULL: in memory */
 	int fd;     /* holds the lock; -1: none. Closed last: closing it drops SQLite's own locks */
 	struct stat status; /* of the file, once it is open */
@@ -19,9 +19,9 @@ struct place {
  *
  * Refuses what is not a regular file (65), what another daemon holds (75), and a log or journal of
  * another database (65). Call place_free in either case. */
-int place_open(struct place *place, const char *url, struct err *err);
+int place_open(struct sqlite_place *place, const char *url, struct err *err);
 /* For readers: the file must exist (66). No lock. */
-int place_find(struct place *place, const char *url, struct err *err);
-void place_free(struct place *place);
+int place_find(struct sqlite_place *place, const char *url, struct err *err);
+void place_free(struct sqlite_place *place);
 
 #endif

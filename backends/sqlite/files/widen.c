@@ -36,7 +36,7 @@ static bool is_literal(const char *at, const char *end, const char *text)
 	return *at == '\'' && (size_t)(end - at) == length + 2 && memcmp(at + 1, text, length) == 0;
 }
 
-struct list {
+struct widen_list {
 	const char *begin; /* past its parenthesis */
 	bool plain;        /* only literals, commas and space */
 	bool added;
@@ -51,12 +51,12 @@ struct wanted {
 /* Start of the list that holds all known values but not the new one; NULL: none. */
 static const char *find_list(const char *sql, const struct wanted *wanted)
 {
-	struct list list = {0};
+	struct widen_list list = {0};
 
 	for (const char *at = sql, *end; *at != '\0'; at = end) {
 		end = token_end(at);
 		if (*at == '(') {
-			list = (struct list){.begin = end, .plain = true};
+			list = (struct widen_list){.begin = end, .plain = true};
 		} else if (*at == ')') {
 			if (list.plain && list.known == wanted->known_count && !list.added)
 				return list.begin;

@@ -1,7 +1,5 @@
 /* pierre-dbctl clients, config, reload, pause, resume: administration of the daemon. */
 #include <jansson.h>
-/* protocol/json/json.h declares functions of these names: a call would not reach jansson's. */
-#pragma GCC poison json_string json_integer json_scan_real
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>

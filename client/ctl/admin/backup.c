@@ -2,8 +2,6 @@
  * PostgreSQL. */
 #include <errno.h>
 #include <jansson.h>
-/* protocol/json/json.h declares functions of these names: a call would not reach jansson's. */
-#pragma GCC poison json_string json_integer json_scan_real
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,8 +4,6 @@
 #include <grp.h>
 #include <limits.h>
 #include <jansson.h>
-/* protocol/json/json.h declares functions of these names: a call would not reach jansson's. */
-#pragma GCC poison json_string json_integer json_scan_real
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>

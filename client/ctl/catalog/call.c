@@ -22,7 +22,7 @@ static void print_raw(const struct ctl *ctl, const char *text)
 	if (json_scan(&json, text, strlen(text), JSON_DEPTH_MAX, &err) == 0 &&
 		json.nodes[0].type == JSON_STRING) {
 		size_t length;
-		const char *string = json_string(&json, 0, &arena, &length);
+		const char *string = json_scan_text(&json, 0, &arena, &length);
 
 		if (string != NULL)
 			(void)fwrite(string, 1, length, stdout);

@@ -1,7 +1,5 @@
 /* pierre-dbctl methods, describe: use the built-in catalog and need no daemon. */
 #include <jansson.h>
-/* protocol/json/json.h declares functions of these names: a call would not reach jansson's. */
-#pragma GCC poison json_string json_integer json_scan_real
 #include <stdio.h>
 #include <string.h>
 

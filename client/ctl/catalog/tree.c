@@ -1,8 +1,6 @@
 #include "../output.h"
 #include "../connect.h"
 #include "tree.h"
-/* protocol/json/json.h declares functions of these names: a call would not reach jansson's. */
-#pragma GCC poison json_string json_integer json_scan_real
 
 int tree_call(struct ctl *ctl, const char *method, json_t **tree)
 {

@@ -3,8 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
-/* protocol/json/json.h declares functions of these names: a call would not reach jansson's. */
-#pragma GCC poison json_string json_integer json_scan_real
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

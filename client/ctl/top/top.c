@@ -157,7 +157,7 @@ static void notice_silence(struct top *top)
 
 	if (top->pending > 0 && top->view.last_error == NULL && now - top->asked > 2) {
 		(void)snprintf(top->last_error, sizeof top->last_error,
-			"connected, but the daemon does not answer");
+			"connected, but the daemon is stalled");
 		top->view.last_error = top->last_error;
 		top->lost = top->asked;
 	}

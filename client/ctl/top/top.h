@@ -7,8 +7,6 @@
 #define PIERRE_CTL_TOP_H
 
 #include <jansson.h>
-/* protocol/json/json.h declares functions of these names: a call would not reach jansson's. */
-#pragma GCC poison json_string json_integer json_scan_real
 
 #include "buffer.h"
 #include "../ctl.h"

@@ -327,7 +327,7 @@ enum cell {
 };
 enum { NAME_WIDTH = 29, NO_ORDER = -1 };
 
-static const struct column {
+static const struct top_column {
 	const char *title;
 	int width, order;
 	unsigned needs; /* minimum terminal width */
