@@ -1,5 +1,7 @@
 /* The contract's rules for stored columns beyond their types, as `verify` checks them on either
- * database. Read only. prefix: verify_ */
+ * database. Read only.
+ *
+ * prefix: verify_ */
 #ifndef PIERRE_VERIFY_RULES_H
 #define PIERRE_VERIFY_RULES_H
 

@@ -34,8 +34,8 @@ enum {
 	                     exponent, with very many digits or with the value -0.0, which
 	                     PostgreSQL's JSONB would alter or refuse */
 	JSON_BROKEN = 4,  /* node flag of a tolerant scan: this string or number breaks a protocol
-	                     rule. On the text's value, or on an item of a top-level array: something
-	                     within it does */
+	                     rule. On the text's value, or on an item of a top-level array: a part
+	                     of it does */
 };
 
 /* One value. Children of a container follow it directly: an object's as name, value, name, value, …

@@ -356,7 +356,7 @@ static int check_duplicates(struct scan *scan, uint32_t object)
 		return 0;
 	const char *at = scan->at;
 	scan->at = scan->text + scan->json->nodes[name].start;
-	if (break_rule(scan, "a duplicate member name") < 0)
+	if (break_rule(scan, "a member name that occurs twice in its object") < 0)
 		return -1;
 	scan->at = at;
 	return 0;

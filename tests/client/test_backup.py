@@ -539,7 +539,7 @@ class Postgres(BackupCase):
         daemon = self.start()
         code, out, said = ctl(daemon, "backup", "it's.dump")
         self.assertEqual(code, 69)
-        self.assertIn("no backup was made: PostgreSQL ", said)
+        self.assertIn("no backup was made: copy PostgreSQL ", said)
         lines = out.splitlines()
         self.assertEqual(len(lines), 2)
         self.assertTrue(

@@ -383,7 +383,7 @@ class Upgrade(OpenCase):
             },
         )
         self.assertEqual(done.returncode, 65)
-        self.assertIn("2 rows of goals refer to rows of users", done.stdout)
+        self.assertIn("2 rows of goals refer to missing rows of users", done.stdout)
 
     def test_the_old_server_still_writes(self):
         with self.daemon():

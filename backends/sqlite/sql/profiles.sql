@@ -1,5 +1,5 @@
--- Profiles. The whole document is stored; the columns of the old server are filled from it, the rest
--- goes into extra_data. The document is valid until a program that knows only the old columns
+-- Profiles. The whole document is stored; the columns of the old server are filled from it, and the
+-- rest goes into extra_data. The document is valid until a program that knows only the old columns
 -- writes the row.
 
 -- name: upsert_user_profile
