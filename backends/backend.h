@@ -1,5 +1,5 @@
-/* What each kind of database is to store.c: one constant table. A new database is one more of these
- * and one line in store.c. */
+/* The functions of one kind of database that store.c calls. A new database needs one more table of
+ * this type and one line in store.c. */
 #ifndef PIERRE_BACKEND_H
 #define PIERRE_BACKEND_H
 
@@ -10,8 +10,8 @@ struct backend {
 	enum backend_id id;
 	const char *name; /* "sqlite", "postgresql" */
 	bool (*takes_url)(const char *url);
-	bool checks_control; /* check_url refuses control characters itself */
-	/* The form alone, of a URL that it takes; exit_code 78. */
+	bool checks_control; /* check_url itself refuses control characters */
+	/* Checks only the form of a URL of this backend; exit_code 78. */
 	int (*check_url)(const char *url, struct err *err);
 	int (*open)(struct store **ret, const struct store_settings *settings, struct err *err);
 	/* See store_verify. */

@@ -1,8 +1,7 @@
-/* One call of a method: from decoded parameters to the JSON text of its answer. The unit that
- * stores run.
+/* One call of a method, from decoded parameters to the JSON text of its answer.
  *
- * Owned by the daemon's dispatch; lent to the store between store->submit and call->done. While it
- * is lent only the store touches it (any of its threads, one at a time). */
+ * The daemon's dispatch owns it and lends it to the store between store->submit and call->done.
+ * Meanwhile only the store touches it, from any of its threads, one at a time. */
 #ifndef PIERRE_CALL_H
 #define PIERRE_CALL_H
 
@@ -16,24 +15,25 @@
 
 struct call;
 
-/* What keeps the calls of one client connection in their order. One in each connection; zero it
- * with order_init. It must outlive its calls (the connection is freed after them). `role` and
- * `gone` are set by the connection at any time and read by the store's threads before a call
- * begins; the rest belongs to the store, on the loop thread only. */
+/* Keeps the calls of one client connection in order. Each connection has one, initialised by
+ * order_init; it must outlive its calls.
+ *
+ * The connection sets `role` and `gone` at any time; the store's threads read them before a call
+ * begins. The rest belongs to the store, on the loop thread only. */
 struct order {
 	atomic_uchar role;      /* enum role that the peer has now */
-	atomic_bool gone;       /* nobody waits for the answers any more */
+	atomic_bool gone;       /* the client no longer waits for answers */
 	unsigned reads, writes; /* submitted and not done */
-	struct list pending;    /* calls that wait for those before them */
-	bool large;             /* the last read was: SQLite's next look-up goes to a reader thread,
-	                           PostgreSQL's keeps out of the others' way */
-	unsigned connection;    /* PostgreSQL: the pipeline that the unfinished ones travel in */
-	/* PostgreSQL: what the batch that is being made has of them (gather.c) */
-	uint64_t gathered;    /* of which batch the rest tells */
-	struct call *ordered; /* the calls that lock or follow one that does, the newest first */
+	struct list pending;    /* calls that wait for earlier ones */
+	bool large; /* the last read had a large answer: the next SQLite look-up goes to a reader
+	               thread; PostgreSQL gives it a connection away from other calls */
+	unsigned connection; /* PostgreSQL: the connection of the unfinished calls */
+	/* PostgreSQL: its calls in the batch being gathered (gather.c) */
+	uint64_t gathered;    /* the batch that the following members describe */
+	struct call *ordered; /* calls that lock rows, or follow one that does, newest first */
 	unsigned ordered_count;
 	uint32_t ordered_reads, ordered_writes; /* their tables, as bits */
-	bool held_back; /* one waits for the next batch, and so do those behind it */
+	bool held_back; /* one call waits for the next batch, as do those behind it */
 };
 
 static inline void order_init(struct order *order)
@@ -47,22 +47,22 @@ struct call {
 	const struct method *method;
 	struct value *values; /* method->bind_count, in the arena */
 	struct arena arena;   /* wiped when it is reset */
-	struct buffer answer; /* holds the envelope's beginning; the store appends the result's JSON
-	                         text */
-	size_t answer_start;  /* where the result begins: what an error cuts back to */
+	struct buffer answer; /* holds the start of the envelope; the store appends the result's
+	                         JSON text */
+	size_t answer_start;  /* start of the result; an error cuts the answer back to here */
 	struct err err;       /* kind != ERR_NONE: the call failed, answer is cut to answer_start */
 	struct order *order;
 	int64_t now;        /* wall clock, µs: the call's time */
 	uint64_t deadline;  /* CLOCK_MONOTONIC ns; 0 = none */
-	uint64_t submitted; /* the same clock, when the store got it; 0: it has no time to wait for
-	                       a connection */
+	uint64_t submitted; /* the same clock, when the store received it; 0: it must not wait for a
+	                       connection */
 	char *kept; /* IMPL_VERIFY_PASSWORD: the row's password_hash, in the arena; NULL = no row */
 	uint32_t rows;               /* rows read or touched, for the slow-call log */
-	uint8_t attempts;            /* the store's count of tries */
-	bool dropped;                /* it failed before it began, since its client is gone */
-	uint8_t route;               /* the store's note of where it runs */
+	uint8_t attempts;            /* attempts, counted by the store */
+	bool dropped;                /* it failed before it began: its client has disconnected */
+	uint8_t route;               /* for the store: where the call runs */
 	uint8_t place;               /* PostgreSQL: its part of the batch */
-	uint64_t number;             /* PostgreSQL: the order of arrival */
+	uint64_t number;             /* PostgreSQL: arrival number */
 	struct call *before;         /* PostgreSQL: see order->ordered */
 	void (*done)(struct call *); /* loop thread; never inside submit */
 };
@@ -73,7 +73,7 @@ static inline struct call *call_of(struct list *node)
 }
 
 /* Ends the calls that submit() could answer. done() may submit further calls, so it never runs
- * within submit(): such calls go to a list of the store, which flush and process deliver. */
+ * inside submit(): the store collects these calls for flush and process to deliver. */
 static inline void call_deliver(struct list *completed)
 {
 	while (!list_empty(completed)) {

@@ -129,7 +129,7 @@ bool execute_admit(struct call *call)
 	if (method == NULL || order == NULL)
 		return true;
 	if (!method->write && atomic_load_explicit(&order->gone, memory_order_relaxed)) {
-		(void)execute_fail(call, ERR_UNAVAILABLE, "the client is gone");
+		(void)execute_fail(call, ERR_UNAVAILABLE, "the client has disconnected");
 		call->dropped = true;
 		return false;
 	}
@@ -150,8 +150,7 @@ int execute_begin(struct call *call)
 	return 0;
 }
 
-/* Opens the row's sealed columns in place. In the order of the columns the first sealed one is the
- * access token. */
+/* Opens the row's sealed columns in place. The access token is the first sealed column. */
 static int open_columns(struct call *call, struct seal *seal, struct value *columns)
 {
 	const struct row_schema *row_schema = call->method->row_schema;
@@ -185,7 +184,7 @@ static const char *table_of(const struct method *method)
 	return method->table != NULL ? method->table : "the database";
 }
 
-/* At most BAD_ROW_ID_MAX bytes, and whole characters. */
+/* At most BAD_ROW_ID_MAX bytes, cut between characters. */
 static size_t bounded_id(const char *id, size_t length)
 {
 	if (length > BAD_ROW_ID_MAX)
@@ -197,15 +196,13 @@ static size_t bounded_id(const char *id, size_t length)
 int execute_bad_value(struct call *call, const char *id, size_t length, const char *column)
 {
 	if (length == 0 || !utf8_valid(id, length))
-		return execute_fail(call, ERR_STORAGE,
-			"a row of %s: the stored %s is not what it should be",
+		return execute_fail(call, ERR_STORAGE, "a row of %s: the stored %s is invalid",
 			table_of(call->method), column);
-	return execute_fail(call, ERR_STORAGE,
-		"row \"%.*s\" of %s: the stored %s is not what it should be",
+	return execute_fail(call, ERR_STORAGE, "row \"%.*s\" of %s: the stored %s is invalid",
 		(int)bounded_id(id, length), id, table_of(call->method), column);
 }
 
-/* Whose row it is, where it has no id: never by an e-mail address, a name or a token. */
+/* Identifies a row without an id by its owner, never by an e-mail address, name or token. */
 static const struct value *owner_of(const struct call *call, const char **name)
 {
 	static const char *const owners[] = {
@@ -238,11 +235,11 @@ int execute_bad_row(struct call *call, const struct value *columns, const char *
 	if (id == NULL)
 		return execute_bad_value(call, "", 0, column);
 	return execute_fail(call, ERR_STORAGE,
-		"a row of %s with the %s \"%.*s\": the stored %s is not what it should be",
-		table_of(method), name, (int)bounded_id(id->s.ptr, id->s.len), id->s.ptr, column);
+		"a row of %s with the %s \"%.*s\": the stored %s is invalid", table_of(method),
+		name, (int)bounded_id(id->s.ptr, id->s.len), id->s.ptr, column);
 }
 
-/* What the password check needs once the row is gone. */
+/* Keeps what the password check needs after the row is gone. */
 static int keep_hash(struct call *call, const struct value *columns)
 {
 	const struct value *hash = &columns[call->method->hash_column];
@@ -279,7 +276,7 @@ int execute_row(struct call *call, struct seal *seal, struct value *columns)
 		return -1;
 	if (call->method->impl == IMPL_VERIFY_PASSWORD && keep_hash(call, columns) < 0)
 		return -1;
-	arena_init(&scratch); /* takes no memory before it is used */
+	arena_init(&scratch); /* allocates nothing before its first use */
 	result = encode_row(&call->answer, call->method->row_schema, columns, &scratch, &call->err);
 	arena_free(&scratch);
 	if (result < 0 && call->err.kind == ERR_STORAGE)
@@ -356,8 +353,8 @@ int execute_conflict(struct call *call, const char *key)
 	const struct value *value;
 
 	if (conflict == NULL)
-		return execute_fail(call, ERR_INTERNAL, "%s met a key that no caller gives",
-			call->method->name);
+		return execute_fail(call, ERR_INTERNAL,
+			"%s violated a unique key that no caller sets", call->method->name);
 	bind = &call->method->binds[conflict->bind];
 	value = &call->values[conflict->bind];
 	if (value->set && (bind->type == TYPE_STRING || bind->type == TYPE_UUID))

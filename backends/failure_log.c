@@ -5,9 +5,8 @@
 
 #define SECOND_NS UINT64_C(1000000000)
 
-/* Two causes that take turns are told once a second at most. The second line comes at once: what
- * began with a connection that broke goes on, within milliseconds, as a server that is not there.
- */
+/* Alternating causes are logged at most once a second. A second cause is logged at once: a broken
+ * connection becomes an unreachable server within milliseconds. */
 static const uint64_t same_ns = 30 * SECOND_NS, other_ns = SECOND_NS;
 
 bool failure_log_note(struct failure_log *failure_log, const char *text, uint64_t now)

@@ -1,7 +1,7 @@
-/* What goes wrong again and again, such as a disk that stays full: the log says so when it begins,
- * when it changes, and then each half minute.
+/* Limits the logging of repeated failures, such as a full disk: first occurrence, each change, then
+ * every half minute.
  *
- * Plain data; who shares it between threads locks it. */
+ * Plain data; a caller that shares it between threads locks it. */
 #ifndef PIERRE_FAILURE_LOG_H
 #define PIERRE_FAILURE_LOG_H
 
@@ -11,14 +11,14 @@
 #include "../protocol/error.h"
 
 struct failure_log {
-	char logged[ERR_MESSAGE_MAX]; /* what the log said last; all zero: all is well */
-	uint64_t logged_at, last;     /* clock_ns(): of that, and of the last failure */
-	unsigned failures, lines;     /* that there were, and that were told */
+	char logged[ERR_MESSAGE_MAX]; /* the last message; all zero: no failure */
+	uint64_t logged_at, last;     /* clock_ns() of the last message and the last failure */
+	unsigned failures, lines;     /* failures in total and when last logged */
 };
 
-/* Counts a failure; whether it is to be told. */
+/* Counts a failure. Returns whether to log it. */
 bool failure_log_note(struct failure_log *failure_log, const char *text, uint64_t now);
-/* Forgets it all, so that the next failure is told; how many there were. */
+/* Resets the state, and the next failure is logged. Returns the number of failures. */
 unsigned failure_log_end(struct failure_log *failure_log);
 
 #endif

@@ -1,5 +1,5 @@
 /* A database's migrations: numbered SQL texts, embedded at build time from
- * migrations/NNNN_name.sql, in order. */
+ * migrations/NNNN_name.sql. */
 #ifndef PIERRE_MIGRATION_H
 #define PIERRE_MIGRATION_H
 
@@ -16,10 +16,10 @@ struct migration {
 extern const struct migration sqlite_migrations[];
 extern const struct migration postgres_migrations[];
 
-int64_t migration_newest(const struct migration *table); /* the number that a current schema has */
-/* Adds its name to the items of a JSON array; applied NULL: none is wanted. */
+int64_t migration_newest(const struct migration *table); /* the version of a current schema */
+/* Appends its name to the items of a JSON array. applied NULL: does nothing. */
 void migration_list(struct buffer *applied, const struct migration *migration);
-/* The result of `migrate`. applied: a JSON array, by migration_list. */
+/* The result of `migrate`. applied: a JSON array built by migration_list. */
 void migration_describe(struct buffer *out, int64_t schema, const struct buffer *applied);
 
 #endif

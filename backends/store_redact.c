@@ -1,10 +1,10 @@
-/* The form of a database URL that may be shown.
+/* Redacts a database URL for display.
  *
- * Nothing that stands behind the place where a secret may begin is shown, unless what it is follows
- * from the characters alone: a secret may hold any character, also those that divide a URL. So an @
- * is the one behind the password only when the whole text has no second one and no / or ? before
- * it; and where a secret is a member of the query, the rest of it is hidden. What is no such URL is
- * shown as its scheme. */
+ * A secret may hold any character, including those that divide a URL. So nothing after the possible
+ * start of a secret is shown, unless its meaning follows from the characters alone.
+ *
+ * An @ ends the password only when the text holds no second one and no / or ? before it. After a
+ * secret in the query, the rest is hidden. Any other text is shown as its scheme. */
 #include "store_redact.h"
 
 #include <stdio.h>
@@ -47,7 +47,7 @@ static bool holds_word(const char *text, size_t length, const char *word)
 	return false;
 }
 
-/* Only what cannot divide a URL, and white space at no place. %xx is for the database. */
+/* Only characters that cannot divide a URL, without white space. The database decodes %xx. */
 static bool plain(const char *text, const char *end, const char *more)
 {
 	for (; text < end; text++) {
@@ -61,8 +61,8 @@ static bool plain(const char *text, const char *end, const char *more)
 	return true;
 }
 
-/* host[:port] of each, with commas between. A port that is not a number, or empty
- * before a ?, may be the password of a URL whose host is forgotten. */
+/* host[:port] of each, separated by commas. A port that is not a number, or empty before a ?, may
+ * be the password of a URL without its host. */
 static bool plain_hosts(const char *from, const char *end)
 {
 	while (from < end) {
@@ -86,8 +86,7 @@ static bool plain_hosts(const char *from, const char *end)
 	return true;
 }
 
-/* Where the query's first secret begins; end when it has none; NULL when a name cannot be judged.
- */
+/* Start of the query's first secret; end if it has none; NULL if a name is ambiguous. */
 static const char *find_secret(const char *query, const char *end)
 {
 	while (query < end) {
@@ -105,7 +104,7 @@ static const char *find_secret(const char *query, const char *end)
 	return end;
 }
 
-/* Shown but for the password, or not at all (false). names: behind the "://". */
+/* Writes the URL without its password; false: it must not be shown. names: after the "://". */
 static bool put_server(struct text *out, const char *url, const char *names)
 {
 	const char *end = url + strlen(url), *query = store_redact_find(names, end, '?'),
@@ -133,7 +132,7 @@ static bool put_server(struct text *out, const char *url, const char *names)
 	return true;
 }
 
-/* May a text that is no URL of a server be shown whole, so that its writer recognises it? */
+/* Whether a text that is not a server's URL may be shown in full, to be recognised. */
 static bool harmless(const char *text)
 {
 	size_t scheme = strcspn(text, ":");
@@ -146,8 +145,8 @@ static bool harmless(const char *text)
 		!holds_word(text, strlen(text), "pass") && !holds_word(text, strlen(text), "pwd");
 }
 
-/* A path may hold nearly anything, and no password; but a server's URL may stand there by mistake.
- */
+/* A path may hold nearly any character, and no password. A server's URL may be given in its place
+ * by mistake. */
 static bool is_path(const char *path)
 {
 	const char *at = strchr(path, '@');

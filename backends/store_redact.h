@@ -5,11 +5,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The URL as it may be shown: with *** for a password, and for all of it where the password's place
- * is not certain. Never longer than the URL and 3 bytes; out is NUL-terminated, cut to size. */
+/* Writes the URL for display: with *** for a password, or for the whole URL where the password's
+ * position is ambiguous. At most 3 bytes longer than the URL; out is NUL-terminated, cut to
+ * size. */
 void store_redact_url(const char *url, char *out, size_t size);
-/* Is it certain which part of a server's URL is the password? Else no part of the URL may be shown,
- * in no message. */
+/* Whether the password's position in a server's URL is certain. If not, no message may show any
+ * part of the URL. */
 bool store_redact_url_is_clear(const char *url);
 
 #endif

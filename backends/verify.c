@@ -28,7 +28,7 @@ void verify_problem(struct verify_report *report, const char *format, ...)
 	if (report->problem_count++ >= PROBLEMS_LOGGED)
 		return;
 	if (!utf8_valid(text, strlen(text)))
-		(void)snprintf(text, sizeof text, "something that is not a text");
+		(void)snprintf(text, sizeof text, "a value that is not a text");
 	if (report->problems.length > 0)
 		buffer_byte(&report->problems, ',');
 	json_write_string(&report->problems, text, strlen(text));
@@ -60,7 +60,7 @@ int verify_token(struct verify_report *report, struct seal *seal,
 
 	if (!token->whole || token->stored[0] == NULL || token->stored[1] == NULL ||
 		token->stored[2] == NULL)
-		return 0; /* no token for anybody */
+		return 0; /* incomplete: no token */
 	report->tokens++;
 	for (int part = 0; part < 2 && result == 0; part++)
 		result = seal_open(seal, &arena, token->stored[part], token->length[part],

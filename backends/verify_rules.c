@@ -389,7 +389,6 @@ void verify_rule_condition(
 void verify_bad_row(struct verify_report *report, const struct verify_rule *rule, const char *id,
 	const char *place, long long count)
 {
-	verify_problem(report,
-		"row \"%.100s\"%s of %s: %s is not what it should be (%lld such rows)", id, place,
+	verify_problem(report, "row \"%.100s\"%s of %s: %s is invalid (%lld such rows)", id, place,
 		rule->table, rule->column, count);
 }

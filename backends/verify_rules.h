@@ -1,5 +1,6 @@
-/* What the contract says of stored columns beyond their types: the rules that `verify` checks on
- * either database. Read only.
+/* The contract's rules for stored columns beyond their types, as `verify` checks them on either
+ * database. Read only.
+ *
  * prefix: verify_ */
 #ifndef PIERRE_VERIFY_RULES_H
 #define PIERRE_VERIFY_RULES_H
@@ -20,12 +21,13 @@ enum verify_kind {
 };
 
 struct verify_rule {
-	const char *table, *id, *column; /* a row is reported by its id */
+	const char *table, *id, *column; /* a row is identified by its id */
 	enum verify_kind kind;
-	bool required;     /* never NULL */
-	bool old;          /* a column of the old server's, which PostgreSQL has not */
-	const char *max;   /* VERIFY_WHOLE */
-	const char *exact; /* PostgreSQL: the column with the text where JSONB would alter it */
+	bool required;   /* never NULL */
+	bool old;        /* a column of the old server, which PostgreSQL lacks */
+	const char *max; /* VERIFY_WHOLE */
+	const char
+		*exact; /* PostgreSQL: the column that keeps the text where JSONB would change it */
 };
 
 extern const struct verify_rule verify_rules[];
@@ -38,7 +40,7 @@ void verify_rule_condition(
 enum { VERIFY_ROWS_NAMED = 5 }; /* of each rule */
 
 struct verify_report;
-/* One of `count` rows; place: "" or where else to find it. */
+/* One of `count` rows; place: "" or another way to locate it. */
 void verify_bad_row(struct verify_report *report, const struct verify_rule *rule, const char *id,
 	const char *place, long long count);
 

@@ -1,7 +1,7 @@
-/* An arena: memory that is freed all at once. One per call; also used for decoding scratch.
+/* An arena: memory that is freed all at once. Each call has one; decoding uses another as scratch.
  *
- * Thread: one thread at a time. Ownership: everything allocated belongs to the arena. `wipe` arenas
- * zero their memory on reset and free, because passwords and tokens pass through them. */
+ * Thread: one at a time. Ownership: the arena owns all allocations. `wipe` arenas zero their memory
+ * on reset and free, because passwords and tokens pass through them. */
 #ifndef PIERRE_ARENA_H
 #define PIERRE_ARENA_H
 
@@ -20,9 +20,9 @@ void arena_init(struct arena *arena);
 /* 8-byte aligned, not zeroed; NULL when out of memory. */
 void *arena_alloc(struct arena *arena, size_t size) __attribute__((malloc));
 void *arena_calloc(struct arena *arena, size_t count, size_t size);
-/* Copy of n bytes with a NUL behind; NULL when out of memory. */
+/* Copies n bytes and appends a NUL; NULL when out of memory. */
 char *arena_copy(struct arena *arena, const void *bytes, size_t n);
-/* Forgets everything, keeps the first block (up to 16 KiB) for reuse. */
+/* Releases everything, keeps the first block (up to 16 KiB) for reuse. */
 void arena_reset(struct arena *arena);
 /* Frees everything; safe on a zeroed struct. */
 void arena_free(struct arena *arena);

@@ -1,6 +1,6 @@
-/* A growing byte buffer with a cap and a sticky failure: appends after a failure do nothing, so
- * that writers check once at the end. Thread: one at a time. Zeroed struct = empty buffer with no
- * cap. */
+/* A growing byte buffer with a size limit and a sticky failure. Appends after a failure do nothing;
+ * writers check once at the end. Thread: one at a time. A zeroed struct is an empty buffer without
+ * a limit. */
 #ifndef PIERRE_BUFFER_H
 #define PIERRE_BUFFER_H
 
@@ -13,11 +13,11 @@ enum buffer_failure { BUFFER_OK = 0, BUFFER_OVER_CAP, BUFFER_NO_MEMORY };
 struct buffer {
 	char *data;
 	size_t length, capacity;
-	size_t cap; /* most bytes it may hold; 0 = no cap */
+	size_t cap; /* max bytes; 0 = unlimited */
 	enum buffer_failure failure;
 };
 
-/* Makes room for n more bytes; false (and sticky failure) when it cannot. */
+/* Makes room for n more bytes; on failure sets the sticky failure and returns false. */
 bool buffer_grow(struct buffer *buffer, size_t n);
 void buffer_free(struct buffer *buffer); /* frees and zeroes (keeps cap) */
 void buffer_wipe(struct buffer *buffer); /* zeroes the bytes, keeps the memory, length 0 */
@@ -49,8 +49,8 @@ static inline void buffer_text(struct buffer *buffer, const char *text)
 	buffer_append(buffer, text, strlen(text));
 }
 
-/* Appends what another buffer holds. Half of it must not pass for the whole: its failure becomes
- * this one's. */
+/* Appends the contents of another buffer, including its failure: a partial text must not appear
+ * complete. */
 static inline void buffer_join(struct buffer *buffer, const struct buffer *piece)
 {
 	buffer_append(buffer, piece->data, piece->length);
@@ -58,8 +58,7 @@ static inline void buffer_join(struct buffer *buffer, const struct buffer *piece
 		buffer->failure = piece->failure;
 }
 
-/* Cuts back to a length and clears a failure: what an error answer does with a half-written result.
- */
+/* Truncates and clears a failure, which discards a partial result for an error answer. */
 static inline void buffer_cut(struct buffer *buffer, size_t length)
 {
 	buffer->length = length;

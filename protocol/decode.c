@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What one decoding works with. */
+/* State of one decoding. */
 struct decode {
 	const struct method *method;
 	const struct json *json;
@@ -40,7 +40,7 @@ static int decode_ill_typed(struct decode *d, const struct field *field)
 		type_names[field->type]);
 }
 
-/* "user" and "foo" -> "user.foo", for a member that no field stands for. */
+/* "user" and "foo" -> "user.foo", for an unknown member. */
 static int unknown(struct decode *d, const char *parent, const char *name, size_t length)
 {
 	char path[ERR_PATH_MAX];
@@ -90,7 +90,7 @@ static int apply_default(
 	return 0;
 }
 
-/* The node in compact form, as it is stored. */
+/* The node in compact form, as stored. */
 static int decode_compact(struct decode *d, uint32_t node, struct value *value)
 {
 	struct arena scratch = {.wipe = d->arena->wipe};
@@ -155,7 +155,7 @@ static int none_of(struct decode *d, const struct field *field)
 		field->path, values);
 }
 
-/* What is wrong with a time, as far as it can be told. */
+/* The error of a time, as specific as possible. */
 static int no_time(struct decode *d, const struct field *field, const struct value *value)
 {
 	char problem[TIMESTAMP_PROBLEM_MAX];
@@ -165,7 +165,7 @@ static int no_time(struct decode *d, const struct field *field, const struct val
 	return err_set_path(d->err, ERR_INVALID_PARAMS, field->path, "%s %s", field->path, problem);
 }
 
-/* Strings of a narrower kind: the text is already there. */
+/* Strings of a narrower type: the text is already set. */
 static int decode_special(
 	struct decode *d, const struct field *field, uint32_t node, struct value *value)
 {
@@ -293,7 +293,7 @@ static int decode_object(struct decode *d, const struct field *fields, unsigned 
 	const char *parent, uint32_t node);
 static int check_exactly_one(struct decode *d, const struct field *field);
 
-/* One given value, not null unless the type takes null. */
+/* Decodes a given value, not null unless the type accepts null. */
 static int decode_given(struct decode *d, const struct field *field, uint32_t node)
 {
 	struct value none, *value = field->bind >= 0 ? &d->values[field->bind] : &none;
@@ -343,7 +343,7 @@ static int decode_given(struct decode *d, const struct field *field, uint32_t no
 	}
 }
 
-/* A value that is there (node) or not (0); null counts as missing where the field is optional. */
+/* Decodes a value (node) or its absence (0); null counts as missing where the field is optional. */
 static int decode_field(struct decode *d, const struct field *field, uint32_t node)
 {
 	bool optional = (field->flags & FIELD_OPTIONAL) != 0;

@@ -1,8 +1,8 @@
-/* Parameters of a request -> values, by the method's table. All validation of input happens here,
- * before any database.
+/* Decodes the parameters of a request into values, by the method's table. All input is validated
+ * here, before any database access.
  *
- * By name (object) or by position (array); unknown, missing, ill-typed and out-of-range ones are
- * ERR_INVALID_PARAMS with the path of the offending member. Thread: no state. */
+ * By name (object) or by position (array). Unknown, missing, ill-typed and out-of-range ones are
+ * ERR_INVALID_PARAMS with the path of the member. Thread: no state. */
 #ifndef PIERRE_DECODE_H
 #define PIERRE_DECODE_H
 
@@ -14,9 +14,10 @@
 enum { DECODE_NO_PARAMS = 0 };
 
 /* params: index of the params node in json, or DECODE_NO_PARAMS when the request has none (node 0
- * is the request itself). values: room for method->bind_count; all bind parameters are set,
- * computed ones to unset. now: for DEFAULT_NOW. Texts point into json->text or the arena:
- * json->text must live as long as the values. */
+ * is the request itself). values: room for method->bind_count. Sets all bind parameters, computed
+ * ones to unset. now: for DEFAULT_NOW.
+ *
+ * Texts point into json->text or the arena: json->text must live as long as the values. */
 int decode_params(const struct method *method, const struct json *json, uint32_t params,
 	int64_t now, struct arena *arena, struct value *values, struct err *err);
 

@@ -15,14 +15,14 @@ static void write_quoted(struct buffer *out, const char *text, size_t length)
 
 static int broken(const struct row_schema *row_schema, const char *member, struct err *err)
 {
-	(void)err_set(err, ERR_STORAGE, "the stored %s of a %s is not what it should be",
+	(void)err_set(err, ERR_STORAGE, "the stored %s of a %s is invalid",
 		member != NULL ? member : "value",
 		row_schema->name[0] != '\0' ? row_schema->name : "row");
 	(void)snprintf(err->field, sizeof err->field, "%s", member != NULL ? member : "document");
 	return -1;
 }
 
-/* Scans what the database holds as JSON; `want` is the type it must have, -1 for any. */
+/* Scans a stored text as JSON; `want` is the required type, -1 for any. */
 static int scan_stored(struct json *json, const struct value *value, int want)
 {
 	return json_scan(json, value->s.ptr, value->s.len, JSON_DEPTH_MAX, NULL) < 0 ||
@@ -57,8 +57,8 @@ static bool named(const struct row_schema *row_schema, const char *name, size_t 
 	return false;
 }
 
-/* The document's members that the row schema does not name; each begins with a comma, since listed
- * ones stand before. */
+/* The document's members that the row schema does not name. Each begins with a comma, since listed
+ * ones precede them. */
 static int write_rest(struct buffer *out, const struct row_schema *row_schema,
 	const struct value *value, struct arena *scratch)
 {
@@ -111,7 +111,7 @@ static int encode_write_value(struct buffer *out, const struct row_schema *row_s
 		json_write_integer(out, value->i);
 		break;
 	case TYPE_F64:
-		if (!isfinite(value->f)) /* a column can hold what JSON cannot */
+		if (!isfinite(value->f)) /* a column can hold a value that JSON cannot */
 			return broken(row_schema, member->name, err);
 		json_write_real(out, value->f);
 		break;

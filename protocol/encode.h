@@ -1,5 +1,5 @@
-/* Rows -> the JSON text of an answer, by the row schema's table; straight into the answer's buffer,
- * no tree. Thread: no state. */
+/* Encodes rows as the JSON text of an answer, by the row schema's table, straight into the answer's
+ * buffer. Thread: no state. */
 #ifndef PIERRE_ENCODE_H
 #define PIERRE_ENCODE_H
 
@@ -8,11 +8,14 @@
 #include "catalog.h"
 #include "error.h"
 
-/* Appends one row (object or scalar). columns: row schema->column_count values, converted to the
- * column's type by the backend; TYPE_SEALED ones already opened. DOCUMENT, JSON, MAP and STRINGS
- * texts are whatever the database holds: they are scanned and written compactly; text that is no
- * JSON is ERR_STORAGE (naming type and member, not the text). The buffer's own failure (over cap)
- * is left for the caller to check. scratch: reset by the caller. */
+/* Appends one row (object or scalar).
+ *
+ * columns: row schema->column_count values, converted to the column's type by the backend;
+ * TYPE_SEALED ones already opened. DOCUMENT, JSON, MAP and STRINGS texts come from the database:
+ * they are scanned and written compactly. Text that is not JSON is ERR_STORAGE (naming type and
+ * member, not the text).
+ *
+ * The caller checks the buffer's own failure (over the limit). scratch: reset by the caller. */
 int encode_row(struct buffer *out, const struct row_schema *row_schema, const struct value *columns,
 	struct arena *scratch, struct err *err);
 

@@ -49,8 +49,7 @@ enum err_outcome err_outcome_parse(const char *word)
 	return OUTCOME_UNSET;
 }
 
-/* Leaves out what is no whole character: a text may be cut by the array's end, and have been cut
- * before it came here. */
+/* Omits incomplete characters: the array's end, or the caller, may have cut the text. */
 static void keep_characters(char *text)
 {
 	char *to = text;

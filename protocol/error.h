@@ -1,9 +1,10 @@
-/* Errors: one table of kinds, one struct that lives on the caller's stack (or in a call).
+/* Errors: one table of kinds, one struct on the caller's stack (or in a call).
  *
- * Every function that can fail takes `struct err *` as its last parameter and sets it only on
- * failure, returning -1 (0 on success). Libraries return errors; only the daemon logs them.
- * Messages say what was wrong with which value and carry no secret and no SQL. Thread: no state of
- * its own; safe from any thread on separate structs.
+ * Every function that can fail has `struct err *` as its last parameter, sets it only on failure,
+ * and returns -1 (0 on success). Libraries return errors; only the daemon logs them. Messages name
+ * the fault and the value, and contain no secret and no SQL.
+ *
+ * Thread: no state of its own; safe from any thread on separate structs.
  *
  * prefix: err_ */
 #ifndef PIERRE_ERROR_H
@@ -46,7 +47,7 @@ enum err_kind {
 		ERR_KIND_COUNT
 };
 
-/* What a failed write may have done: X(ENUM, word). UNSET writes no `data.outcome`. */
+/* The possible effect of a failed write: X(ENUM, word). UNSET writes no `data.outcome`. */
 #define ERROR_OUTCOMES(X) X(NONE, "none") X(UNKNOWN, "unknown")
 enum err_outcome {
 	OUTCOME_UNSET = 0,
@@ -55,10 +56,12 @@ enum err_outcome {
 #undef X
 };
 
-/* The members of `error.data` behind `kind` and `retryable`, in their order: X(member, form). The
- * daemon's writer and the client's reader are both made from this; a member has the same name in
- * struct err, in struct pierre_error and on the wire. Forms: text (left out when empty), outcome (a
- * word of ERROR_OUTCOMES), ref (16 hex digits; left out when 0). */
+/* The members of `error.data` after `kind` and `retryable`, in order: X(member, form). The daemon's
+ * writer and the client's reader are both built from this. A member has the same name in struct
+ * err, in struct pierre_error and on the wire.
+ *
+ * Forms: text (omitted when empty), outcome (a word of ERROR_OUTCOMES), ref (16 hex digits; omitted
+ * when 0). */
 #define ERROR_MEMBERS(X) X(path, text) X(field, text) X(outcome, outcome) X(ref, ref)
 
 enum { ERR_MESSAGE_MAX = 320, ERR_PATH_MAX = 160, ERR_FIELD_MAX = 32 };
@@ -66,7 +69,7 @@ enum { ERR_MESSAGE_MAX = 320, ERR_PATH_MAX = 160, ERR_FIELD_MAX = 32 };
 struct err {
 	enum err_kind kind;
 	enum err_outcome outcome;
-	int exit_code;                 /* sysexits.h code for errors at start; 0 when it has none */
+	int exit_code;                 /* sysexits.h code for errors at start; 0: none */
 	uint64_t ref;                  /* `data.ref` of ERR_INTERNAL; 0 = none */
 	char message[ERR_MESSAGE_MAX]; /* NUL-terminated UTF-8, cut at a character when too long */
 	char path[ERR_PATH_MAX];       /* `data.path`: "user.email"; "" = none */
@@ -84,25 +87,26 @@ struct err_info {
 const struct err_info *err_info(enum err_kind kind);
 
 enum { ERR_REF_DIGITS = 16 };
-/* A reference as the log, the message and `data.ref` show it. */
+/* A reference as shown in the log, the message and `data.ref`. */
 void err_ref_format(uint64_t ref, char out[ERR_REF_DIGITS + 1]);
-/* 0 when the text is not one. */
+/* 0 when the text is not a reference. */
 uint64_t err_ref_parse(const char *text);
 /* "none", "unknown"; NULL for OUTCOME_UNSET. */
 const char *err_outcome_word(enum err_outcome outcome);
 /* OUTCOME_UNSET when the text is neither. */
 enum err_outcome err_outcome_parse(const char *word);
 
-/* Clears and fills *err. Returns -1 so that callers can `return err_set(...)`. err may be NULL. */
+/* Clears and fills *err. Returns -1; callers can `return err_set(...)`. err may be NULL. */
 int err_set(struct err *err, enum err_kind kind, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* The same with data.path; path may be NULL. Both texts may hold user input (any valid UTF-8). */
+/* The same with data.path; path may be NULL. Both texts may contain user input (any valid
+ * UTF-8). */
 int err_set_path(struct err *err, enum err_kind kind, const char *path, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* An error at start-up, with the exit code that main() gives (sysexits.h). kind becomes
- * ERR_UNAVAILABLE-like detail nobody sees on the wire; only message and exit_code are used. */
+/* An error at start-up, with main()'s exit code (sysexits.h). Only message and exit_code are
+ * used. */
 int err_exit(struct err *err, int exit_code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

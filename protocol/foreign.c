@@ -23,8 +23,7 @@ static bool is_http(const char *line, size_t length)
 	return false;
 }
 
-/* The first line of a text that was written over several: it opens containers, and ends where more
- * must follow. */
+/* The first line of a text that spans several: it opens containers, and its end requires more. */
 static bool is_first_of_several(const char *line, size_t length)
 {
 	return (line[0] == '{' || line[0] == '[') && strchr("{[,:", line[length - 1]) != NULL;
@@ -46,14 +45,14 @@ const char *foreign_explain(const char *line, size_t length)
 	if (begins_with(line, length, "\xFF\xFE") || begins_with(line, length, "\xFE\xFF"))
 		return "the line is UTF-16: send UTF-8 without a byte order mark";
 	if (begins_with(line, length, "\x16\x03"))
-		return "this looks like the beginning of TLS: the socket takes plain JSON-RPC "
+		return "this looks like the start of TLS: the socket accepts plain JSON-RPC "
 		       "2.0, one JSON text per line";
 	if (is_http(line, length))
-		return "this looks like HTTP: the socket takes JSON-RPC 2.0 without HTTP, one "
+		return "this looks like HTTP: the socket accepts JSON-RPC 2.0 without HTTP, one "
 		       "JSON text per line";
 	if (begins_with(line, length, "Content-Length:") ||
 		begins_with(line, length, "Content-Type:"))
-		return "this looks like a header as LSP and HTTP have it: send no headers, but "
+		return "this looks like a header of LSP or HTTP: send no headers, but "
 		       "one JSON text per line";
 	if (is_first_of_several(line, length))
 		return "this looks like the first line of pretty-printed JSON: send the whole "

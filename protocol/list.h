@@ -1,4 +1,4 @@
-/* Intrusive doubly linked list with a sentinel head. Thread: the owner's lock rules. */
+/* Intrusive doubly linked list with a sentinel head. Thread: the owner's locking rules apply. */
 #ifndef PIERRE_LIST_H
 #define PIERRE_LIST_H
 
@@ -33,7 +33,7 @@ static inline void list_append(struct list *head, struct list *node)
 	head->prev = node;
 }
 
-/* Unlinks and leaves the node empty, so that a second removal is harmless. */
+/* Unlinks and leaves the node empty; a second removal has no effect. */
 static inline void list_remove(struct list *node)
 {
 	/* The analyzer cannot see that a freed node was unlinked before. */

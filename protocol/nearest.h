@@ -11,14 +11,14 @@
 
 struct nearest {
 	const char *wanted, *name; /* name: the nearest so far, NULL before the first */
-	unsigned distance; /* letters to change, put in, leave out or swap; 0: it is that name */
+	unsigned distance; /* letters to change, insert, remove or swap; 0: an exact match */
 };
 
-/* name: NULL is passed over, as where a row of a table has none. The first of equally near ones is
+/* name: NULL is skipped, for rows of a table without one. Of equally near names the first is
  * kept. */
 void nearest_offer(struct nearest *nearest, const char *name);
-/* What is near enough to be meant: a letter in four, and one more, may differ, but not all. NULL
- * when none is. */
+/* The nearest name. At most a quarter of the letters, and one more, may differ, but not all. NULL
+ * when none is near. */
 const char *nearest_name(const struct nearest *nearest);
 
 #endif

@@ -13,8 +13,8 @@ const char *const output_file_beside[] = {"-wal", "-shm", "-journal", "-restore"
 
 static const char magic[16] = "SQLite format 3";
 
-/* A database that is empty yet counts only by a lock on it. Opened without waiting: it may be a
- * FIFO by now. */
+/* An empty database is recognised only by its lock. Opens without blocking: the file may be a
+ * FIFO. */
 static bool looks_like_database(const char *path, bool *locked)
 {
 	char begin[sizeof magic];
@@ -28,8 +28,8 @@ static bool looks_like_database(const char *path, bool *locked)
 	return is;
 }
 
-/* PATH is DATABASE-wal and the like, of a database that is there, or was: a log without its
- * database is worth something, too. */
+/* PATH is DATABASE-wal or similar, of a database that exists or existed: a log without its database
+ * still holds data. */
 static bool is_beside(const char *path)
 {
 	char base[PATH_MAX];
@@ -68,7 +68,7 @@ const char *output_file_objection(const char *path, enum output_file_kind kind)
 	if (is_beside(path))
 		return "belongs to a database";
 	if (has_log(path))
-		return "is in use as a database: there is a log beside it";
+		return "is in use as a database: a log is beside it";
 	if (lstat(path, &status) != 0)
 		return errno == ENOENT ? NULL : strerror(errno);
 	if (S_ISLNK(status.st_mode))

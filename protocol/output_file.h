@@ -1,5 +1,5 @@
-/* Files that are written by a name that somebody gave: what may be replaced, and what must not.
- * Thread: no state. */
+/* Files written under a name from the user: which may be replaced, and which must not. Thread: no
+ * state. */
 #ifndef PIERRE_OUTPUT_FILE_H
 #define PIERRE_OUTPUT_FILE_H
 
@@ -8,14 +8,14 @@
 
 enum output_file_kind {
 	OUTPUT_FILE_TEXT,     /* never replaces a database */
-	OUTPUT_FILE_DATABASE, /* may replace a database that nobody uses */
+	OUTPUT_FILE_DATABASE, /* may replace a database that is not in use */
 };
 
-/* Whether a new file may take this name: nothing is there, or a regular file that belongs to no
- * database in use. NULL: yes. Else the reason, behind "PATH " in a message. Asked before the work,
- * and again before the rename. */
+/* Whether a new file may have this name: nothing exists there, or a regular file that belongs to no
+ * database in use. NULL: yes. Otherwise the reason, which follows "PATH " in a message. Called
+ * before the work, and again before the rename. */
 const char *output_file_objection(const char *path, enum output_file_kind kind);
-/* The ends of the names that belong to a SQLite database beside the file itself; ends with NULL. */
+/* The suffixes of the files that belong to a SQLite database; ends with NULL. */
 extern const char *const output_file_beside[];
 
 #endif

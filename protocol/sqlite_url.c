@@ -70,8 +70,7 @@ static int hex_digit(char c)
 	return at != NULL ? (int)((at - digits) % 16) : -1;
 }
 
-/* A % that no two hexadecimal digits follow stands for itself, as it did for the server that came
- * before. */
+/* A % without two hexadecimal digits is literal, as in the old server. */
 static bool decode(const char *from, size_t length, char *to)
 {
 	const char *end = from + length;
@@ -94,8 +93,8 @@ static bool decode(const char *from, size_t length, char *to)
 	return true;
 }
 
-/* What a shell, Docker Compose or systemd would have replaced: ${NAME} and $(command) anywhere,
- * $NAME where a part of the path begins. */
+/* Text that a shell, Docker Compose or systemd would have replaced: ${NAME} and $(command)
+ * anywhere, $NAME at the start of a path component. */
 static bool names_variable(const char *path, size_t length)
 {
 	for (size_t i = 0; i + 1 < length; i++) {
@@ -110,24 +109,24 @@ static bool names_variable(const char *path, size_t length)
 	return false;
 }
 
-/* NULL: the path means what it says. */
+/* NULL: the path is unambiguous. */
 static const char *objection(const char *path, size_t length)
 {
 	if (length == 0)
 		return "does not name a file";
 	if (length >= 5 && strncmp(path, "file:", 5) == 0)
-		return "holds file:, which is not accepted: write sqlite:PATH";
+		return "contains file:, which is not accepted: write sqlite:PATH";
 	if (*path == '~')
-		return "begins with ~, which only a shell replaces: write the whole path (or %7E)";
+		return "begins with ~, which only a shell expands: write the full path (or %7E)";
 	if (names_variable(path, length))
-		return "holds a variable ($NAME or ${NAME}) that nothing has replaced: write the "
+		return "contains a variable ($NAME or ${NAME}) that was not expanded: write the "
 		       "path (or %24 for $)";
 	if (*path == '"' || *path == '\'')
-		return "has a quotation mark before the path: leave it away (or write %22, %27)";
+		return "has a quotation mark before the path: remove it (or write %22, %27)";
 	if (memchr(path, '\\', length) != NULL)
-		return "holds a backslash: folders are separated by / (or write %5C)";
+		return "contains a backslash: separate folders by / (or write %5C)";
 	if (is_blank(*path) || is_blank(path[length - 1]))
-		return "has white space before or after the path: leave it away (or write %20)";
+		return "has white space before or after the path: remove it (or write %20)";
 	if (path[length - 1] == '/')
 		return "names a folder, not a file";
 	return NULL;
@@ -151,7 +150,7 @@ static int sqlite_url_read_options(
 			(void)snprintf(
 				name, sizeof name, "%.*s", (int)(length < 40 ? length : 40), query);
 			(void)snprintf(reason, sizeof reason,
-				"has the option \"%s\"%s; understood are mode=rw (the file must "
+				"has the option \"%s\"%s; supported are mode=rw (the file must "
 				"exist) and mode=rwc",
 				sqlite_url_show(name, shown, sizeof shown),
 				rw || rwc ? " a second time" : ", which is unknown");
@@ -171,7 +170,7 @@ int sqlite_url_parse(const char *url, struct sqlite_url *out, struct err *err)
 
 	*out = (struct sqlite_url){0};
 	if (sqlite_url_has_control(url))
-		return sqlite_url_refuse(err, url, "holds control characters");
+		return sqlite_url_refuse(err, url, "contains control characters");
 	if (strncmp(start, "//", 2) == 0)
 		start += 2;
 	length = strcspn(start, "?");
@@ -179,7 +178,8 @@ int sqlite_url_parse(const char *url, struct sqlite_url *out, struct err *err)
 		return -1;
 	if (length == strlen(":memory:") && strncmp(start, ":memory:", length) == 0)
 		return out->must_exist
-			? sqlite_url_refuse(err, url, "asks for a file that must exist, in memory")
+			? sqlite_url_refuse(err, url,
+				  "requires an existing file, but the database is in memory")
 			: 0;
 	reason = objection(start, length);
 	if (reason != NULL)
@@ -192,7 +192,7 @@ int sqlite_url_parse(const char *url, struct sqlite_url *out, struct err *err)
 	}
 	if (!decode(start, length, out->path)) {
 		sqlite_url_free(out);
-		return sqlite_url_refuse(err, url, "holds an encoded control character");
+		return sqlite_url_refuse(err, url, "contains an encoded control character");
 	}
 	if (strcmp(out->path, out->literal) == 0) {
 		free(out->literal);

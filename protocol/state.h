@@ -29,19 +29,19 @@ enum { STATE_MAX = 32 };
 #define STATE(state) (UINT32_C(1) << (state))
 
 struct state_machine {
-	const char *what;         /* the kind of object, as the log names it */
+	const char *what;         /* the kind of object, named in the log */
 	const char *const *names; /* by state */
-	const uint32_t *allowed;  /* by state: the STATE() bits of those that may follow */
+	const uint32_t *allowed;  /* by state: the STATE() bits of its successors */
 	unsigned count;           /* of states; at most STATE_MAX */
 };
 
-/* number: which object of its kind; 0 where there is but one. */
+/* number: identifies the object among its kind; 0 where there is only one. */
 typedef void state_observer(
 	const struct state_machine *machine, uint64_t number, unsigned from, unsigned to);
 
 extern _Atomic(state_observer *) state_observed_by;
 
-/* Every change from now on is reported to `observer`, such as the debug log; NULL: to none. */
+/* Reports every later change to `observer`, such as the debug log; NULL: to none. */
 void state_observe(state_observer *observer);
 
 /* Ends the process: the change is not allowed. */
@@ -54,7 +54,7 @@ static inline bool state_allows(const struct state_machine *machine, unsigned fr
 		(machine->allowed[from] & STATE(to)) != 0;
 }
 
-/* A state may follow itself only where the table says so. */
+/* A state may follow itself only where the table allows it. */
 static inline void state_change(
 	const struct state_machine *machine, uint8_t *state, unsigned to, uint64_t number)
 {
@@ -69,7 +69,7 @@ static inline void state_change(
 		observer(machine, number, from, to);
 }
 
-/* For logs and assertions; "?" for a number that is no state. */
+/* For logs and assertions; "?" for an invalid state. */
 const char *state_name(const struct state_machine *machine, unsigned state);
 
 #endif

@@ -86,8 +86,7 @@ void uuid_new(char out[UUID_TEXT])
 
 	if (left < 16) {
 		while (getrandom(pool, sizeof pool, 0) != (ssize_t)sizeof pool)
-			; /* interrupted before the kernel's pool was ready; there is nothing else
-			     to do than to ask again */
+			; /* interrupted before the kernel's pool was ready: try again */
 		left = sizeof pool;
 	}
 	unsigned char *bytes = pool + (left -= 16);
@@ -156,7 +155,7 @@ static unsigned days_in_month(int year, int month)
 	return month == 2 && leap ? 29 : lengths[month - 1];
 }
 
-/* Date, time and fraction; *p is left on the offset. */
+/* Date, time and fraction; *p is left at the offset. */
 static bool parse_local(
 	const char **p, const char *end, char separator_a, char separator_b, int64_t *micros)
 {
@@ -183,7 +182,7 @@ static bool parse_local(
 	return count >= 1 && count <= 9;
 }
 
-/* `+hh:mm` or Z; short_form also takes nothing and `+hh`. */
+/* `+hh:mm` or Z; short_form also accepts no offset and `+hh`. */
 static bool parse_offset(const char *p, const char *end, bool short_form, int64_t *micros)
 {
 	int hour, minute = 0;
@@ -226,8 +225,8 @@ bool timestamp_parse_stored(const char *text, size_t length, int64_t *micros)
 		parse_offset(p, end, true, micros) && timestamp_in_range(*micros);
 }
 
-/* The parts of the local time by the form alone: YYYY-MM-DDThh:mm:ss. A blank is taken for the T.
- */
+/* Parses the parts of the local time by form only: YYYY-MM-DDThh:mm:ss. A space is accepted as
+ * T. */
 static bool read_parts(const char **p, const char *end, int part[6])
 {
 	static const char behind[] = "--T::";
@@ -284,10 +283,10 @@ static bool clock_problem(const int part[6], char out[TIMESTAMP_PROBLEM_MAX])
 	return true;
 }
 
-/* A fraction of one to nine digits, if there is one, and then the offset. */
+/* An optional fraction of one to nine digits, then the offset. */
 static bool tail_problem(const char *p, const char *end, char out[TIMESTAMP_PROBLEM_MAX])
 {
-	const char *problem = "lies outside the years 0000 to 9999 in UTC";
+	const char *problem = "is outside the years 0000 to 9999 in UTC";
 	int64_t ignored = 0;
 	size_t count = 0;
 
@@ -296,7 +295,7 @@ static bool tail_problem(const char *p, const char *end, char out[TIMESTAMP_PROB
 			count++;
 		p += 1 + count;
 		if (count == 0 || count > 9)
-			problem = count == 0 ? "has no digit behind its point"
+			problem = count == 0 ? "has no digit after its decimal point"
 					     : "has more than 9 fraction digits";
 	}
 	if (count > 9 || p[-1] == '.')
@@ -304,9 +303,9 @@ static bool tail_problem(const char *p, const char *end, char out[TIMESTAMP_PROB
 	else if (p == end)
 		problem = "has no offset: add Z for UTC, or an offset such as +02:00";
 	else if (*p == ',')
-		problem = "has a comma before its fraction: write a point";
+		problem = "has a comma before its fraction: write a decimal point";
 	else if (!parse_offset(p, end, false, &ignored))
-		problem = "has an offset that is none: write Z, or ±hh:mm up to ±23:59";
+		problem = "has an invalid offset: write Z, or ±hh:mm up to ±23:59";
 	(void)snprintf(out, TIMESTAMP_PROBLEM_MAX, "%s", problem);
 	return true;
 }
@@ -322,7 +321,7 @@ bool timestamp_problem(const char *text, size_t length, char out[TIMESTAMP_PROBL
 		return true;
 	if (text[10] == ' ') {
 		(void)snprintf(
-			out, TIMESTAMP_PROBLEM_MAX, "has a blank between date and time: write a T");
+			out, TIMESTAMP_PROBLEM_MAX, "has a space between date and time: write a T");
 		return true;
 	}
 	return tail_problem(p, end, out);
@@ -411,7 +410,7 @@ int64_t timestamp_now(void)
 	return (int64_t)now.tv_sec * second + now.tv_nsec / 1000;
 }
 
-/* Length of the character at p, 0 when it is no UTF-8 or U+0000. */
+/* Length of the character at p, 0 for invalid UTF-8 or U+0000. */
 static size_t character(const unsigned char *p, size_t left)
 {
 	if (p[0] < 0x80)

@@ -1,6 +1,6 @@
-/* Typed values between JSON and database: what a decoded parameter and a column of a row are.
+/* Typed values between JSON and database: decoded parameters and columns of rows.
  *
- * Texts are pointer and length, valid UTF-8, not NUL-terminated unless said; they belong to the
+ * Texts are pointer and length, valid UTF-8, not NUL-terminated unless stated; they belong to the
  * call's arena or to the request's line. Thread: plain data.
  *
  * prefix: timestamp_, uuid_, utf8_, clock_, ip_, value_ */
@@ -23,7 +23,7 @@ enum type {
 	TYPE_STRING,    /* .s */
 	TYPE_UUID,      /* .s canonical: 36 bytes, lower case, hyphens */
 	TYPE_TIMESTAMP, /* .i microseconds since 1970-01-01T00:00:00Z, within years 0000 to 9999 */
-	TYPE_IP,        /* .s canonical text of an address, any other text as it is */
+	TYPE_IP,        /* .s canonical text of an address; any other text unchanged */
 	TYPE_ENUM,      /* .s one of the enumeration's names */
 	TYPE_STRINGS,   /* .s compact JSON text of an array of strings */
 	TYPE_DOCUMENT,  /* .s compact JSON text of an object */
@@ -32,16 +32,16 @@ enum type {
 	TYPE_MAP, /* output only: JSON text of {string: integer} from SQL, members ordered by key */
 	TYPE_OBJECT, /* a parameter object or nested answer object: has members, no value of its own
 	              */
-	TYPE_REST, /* output only: a stored document whose members that the row schema does not name
-	              are added to it */
+	TYPE_REST, /* output only: a stored document; members that the row schema does not name are
+	              added to it */
 	TYPE_SEALED, /* input: a text sealed before it is bound; output: opened by the backend, then
 	                a string */
 	TYPE_NONCE,  /* base64 of the two nonces of a token's sealed texts; never in an answer */
 	TYPE_ANY,    /* input only: accepted and ignored */
 };
 
-/* Flag on what PostgreSQL's own type would alter or refuse: a DOCUMENT/JSON with such a number
- * (json.h JSON_AWKWARD), an IP that is not an address. */
+/* Flag on values that PostgreSQL's own type would alter or refuse: a DOCUMENT/JSON with such a
+ * number (json.h JSON_AWKWARD), an IP that is not an address. */
 enum { VALUE_AWKWARD = 1 };
 
 struct value {
@@ -57,7 +57,7 @@ struct value {
 	};
 };
 
-/* BOOL, U16, U32, I64: may a stored integer be one? */
+/* BOOL, U16, U32, I64: whether a stored integer is in range. */
 bool value_integer_in_range(enum type type, int64_t value);
 
 enum { UUID_TEXT = 36, TIMESTAMP_TEXT_MAX = 32 };
@@ -70,18 +70,18 @@ void uuid_new(char out[UUID_TEXT]);
 
 enum { IP_MAX = 255, TIMESTAMP_PROBLEM_MAX = 120 };
 
-/* RFC 3339 with any offset and 0-9 fraction digits; digits past the sixth are cut (towards the
- * past), leap seconds are refused. */
+/* RFC 3339 with any offset and 0-9 fraction digits; digits past the sixth are truncated (towards
+ * the past), leap seconds are refused. */
 bool timestamp_parse(const char *text, size_t length, int64_t *micros);
-/* Why timestamp_parse refuses a text that has the form of a time, to stand behind its name: "has
- * the month 13: …". false: it has not even the form. */
+/* Why timestamp_parse refuses a text of the form of a time, to follow its name: "has the month 13:
+ * …". false: it does not have the form. */
 bool timestamp_problem(const char *text, size_t length, char out[TIMESTAMP_PROBLEM_MAX]);
-/* What databases hold: RFC 3339 as above, or `2025-06-10 08:00:00[.fff][+00[:00]]` (no offset =
+/* Parses stored times: RFC 3339 as above, or `2025-06-10 08:00:00[.fff][+00[:00]]` (no offset =
  * UTC). */
 bool timestamp_parse_stored(const char *text, size_t length, int64_t *micros);
 /* `2025-06-19T15:44:49.123456Z`; returns the length (27). No NUL. */
 size_t timestamp_format(int64_t micros, char out[TIMESTAMP_TEXT_MAX]);
-/* `2025-06-19T15:44:49.123456+00:00`, the form that rows hold; returns the length (32). No NUL. */
+/* `2025-06-19T15:44:49.123456+00:00`, the stored form; returns the length (32). No NUL. */
 size_t timestamp_format_stored(int64_t micros, char out[TIMESTAMP_TEXT_MAX]);
 bool timestamp_in_range(int64_t micros);
 int64_t timestamp_now(void);                   /* wall clock */

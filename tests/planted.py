@@ -46,8 +46,8 @@ DEFECTS = [
     ], "faults/test_pgbouncer.py", ["Sessions.test_settings_left_behind"]),
     ("answers before the commit", [
         ("backends/sqlite/threads/writer.c",
-         "\t*code = commit_group(writer);\n",
-         "\tresults_hand_over(writer->store, finished);\n\t*code = commit_group(writer);\n"),
+         "\t*code = commit_batch(writer);\n",
+         "\tresults_hand_over(writer->store, finished);\n\t*code = commit_batch(writer);\n"),
     ], "faults/test_fsync.py", ["Order", "Injected.test_group_is_refused_as_a_whole"]),
     ("what calls hold counts for nothing", [
         ("daemon/calls/dispatch.c",
@@ -92,8 +92,8 @@ DEFECTS = [
     ], "faults/test_fsync.py", ["Order"]),
     ("commit errors ignored", [
         ("backends/sqlite/threads/writer.c",
-         "\t*code = commit_group(writer);\n",
-         "\t(void)commit_group(writer);\n\t*code = SQLITE_OK;\n"),
+         "\t*code = commit_batch(writer);\n",
+         "\t(void)commit_batch(writer);\n\t*code = SQLITE_OK;\n"),
     ], "faults/test_fsync.py", ["Injected"]),
     ("a refused commit stays in the log", [
         ("backends/sqlite/files/vfs.c",

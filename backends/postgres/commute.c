@@ -1,5 +1,5 @@
-/* Which calls may change places, and the order in which all daemons take row locks. Both follow
- * from the table uses that the generator finds in a method's statement. */
+/* Which calls may be reordered, and the order in which all daemons take row locks. Both follow from
+ * the table uses that the generator finds in a method's statement. */
 #include "commute.h"
 
 #include <string.h>
@@ -20,7 +20,7 @@ static int compare_texts(const struct value *left, const struct value *right)
 			       : (left_length > right_length) - (left_length < right_length);
 }
 
-/* As PostgreSQL orders them: texts by bytes, UUIDs as their texts, numbers as such. */
+/* Compares like PostgreSQL: texts by bytes, UUIDs as their texts, numbers by value. */
 static int compare_values(const struct call *a, int a_bind, const struct call *b, int b_bind)
 {
 	const struct value *left = &a->values[a_bind], *right = &b->values[b_bind];
@@ -51,8 +51,8 @@ static bool same_key(
 	return true;
 }
 
-/* Both of one table, one of them a change. Rows that differ in a unique key are different rows; two
- * added rows may still collide in another key. */
+/* Two uses of one table, at least one of them a change. Rows that differ in a unique key are
+ * different rows; two added rows may still collide in another key. */
 static bool use_conflicts(const struct call *a, const struct table_use *left, const struct call *b,
 	const struct table_use *right)
 {

@@ -1,6 +1,6 @@
-/* Large results become answers on a thread of their own, so that the loop serves others meanwhile.
- * A result is kept until its batch has committed; a batch that fails runs its calls again, and what
- * was kept for them is dropped. */
+/* Encodes large results on a separate thread, and the loop serves others meanwhile. A result is
+ * kept until its batch has committed. A batch that fails runs its calls again, and their kept
+ * results are dropped. */
 #include "encoder.h"
 
 #include <stdlib.h>
@@ -10,15 +10,15 @@
 #include "pg_store.h"
 #include "result.h"
 
-/* Bytes of one result, and of all results of a turn, that the loop itself makes answers of. What
- * every small result takes counts for nothing: many of them are the loop's usual work. */
+/* Limits in bytes, of one result and of all results in a loop iteration, that the loop itself
+ * encodes. Small results do not count: many of them are the loop's normal work. */
 enum { LOOP_ITERATION = 512 << 10, SMALL_RESULT = 4096 };
 
 struct encoding {
 	struct list link; /* in connection->batch.kept, the encoder's work or done */
 	PGresult *result;
 	unsigned count;
-	bool many; /* of one statement for many */
+	bool many; /* from a statement shared by several calls */
 	struct call *calls[];
 };
 
@@ -81,7 +81,7 @@ static void encode(struct postgres_store *store, struct encoding *encoding)
 		execute_begin(encoding->calls[0]);
 		(void)result_rows(store, encoding->calls[0], encoding->result);
 	}
-	PQclear(encoding->result); /* as long as making it */
+	PQclear(encoding->result); /* freeing takes as long as building */
 	encoding->result = NULL;
 }
 

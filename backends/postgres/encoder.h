@@ -1,4 +1,4 @@
-/* The thread that makes answers of large results. All functions: the loop's thread. */
+/* The thread that encodes large results. All functions: loop thread. */
 #ifndef PIERRE_PG_ENCODER_H
 #define PIERRE_PG_ENCODER_H
 
@@ -22,17 +22,18 @@ struct encoder {
 };
 
 bool encoder_start(struct postgres_store *store);
-void encoder_stop(struct postgres_store *store); /* after what it still has; its calls are done() */
-/* More than the loop should encode in this turn; counts what is not. */
+void encoder_stop(
+	struct postgres_store *store); /* after its remaining work; its calls are done() */
+/* Whether the loop should leave this result to the encoder in this iteration; otherwise counts
+ * it. */
 bool encoder_wants(struct postgres_store *store, const PGresult *result);
-/* Takes the result of calls of the batch; false: out of memory, it stays the caller's. */
+/* Takes over the result of calls in the batch; false: out of memory, and the caller keeps it. */
 bool encoder_keep(struct pg_connection *connection, struct call **calls, unsigned count, bool many,
 	PGresult *result);
 void encoder_drop(
 	struct pg_connection *connection); /* the batch has failed: its calls run again or fail */
 void encoder_submit(struct postgres_store *store,
-	struct pg_connection *connection); /* it has committed: those calls leave their list */
-void encoder_collect(
-	struct postgres_store *store); /* answers that are made: those calls are done() */
+	struct pg_connection *connection); /* the batch has committed: its calls leave their list */
+void encoder_collect(struct postgres_store *store); /* finished answers: their calls are done() */
 
 #endif

@@ -1,16 +1,15 @@
-/* Which of the calls that wait on a connection make its next batch, and the order in which the
- * batch runs.
+/* Selects the calls of a connection's next batch from those that wait on it, and orders them.
  *
  * A batch is one transaction, which keeps the locks of the rows that it changes until its commit.
- * Two batches that lock the same rows in different orders would wait for one another until the
- * server ends one of them, after a second. Several daemons share a database, so every batch takes
- * its locks in the same order: by table, then by key (commute.c).
+ * Two batches that lock the same rows in different orders would deadlock, which the server detects
+ * after a second. Several daemons share a database, so every batch takes its locks in the same
+ * order: by table, then by key (commute.c).
  *
- *     calls that wait for nobody | calls that lock, sorted | calls that must follow one of those
+ *     calls without locks | calls that lock, sorted | calls that must follow one of those
  *
- * Calls of one client connection change places only where nobody can tell. Where that order and the
- * order of locks contradict each other, the call and all behind it on its connection wait for the
- * next batch. */
+ * Calls of one client connection are reordered only where the client cannot observe it. Where their
+ * order contradicts that of the locks, the call and later ones of its client wait for the next
+ * batch. */
 #include "gather.h"
 
 #include <stdlib.h>
@@ -23,27 +22,27 @@
 enum gather_place { PLACE_BEFORE, PLACE_LOCKS, PLACE_BEHIND, PLACE_NEXT_BATCH };
 enum {
 	BATCH_BYTES = 1024 * 1024
-}; /* of parameters: libpq never returns the memory of its buffers */
+}; /* max bytes of parameters: libpq never returns the memory of its buffers */
 enum {
 	ORDERED_MAX = 128
-}; /* calls of one connection that lock, or follow one that does: each is compared with all */
+}; /* max calls of one connection that lock, or follow one that does: each is compared with all */
 
-/* The batch that is being made. */
+/* The batch being gathered. */
 struct gathering {
 	struct pg_connection *connection;
-	struct call **locking; /* room of the connection's merged calls, which is free until the
-	                          batch is sent */
+	struct call **locking; /* space of the connection's merged calls, unused until the batch is
+	                          sent */
 	unsigned locking_count;
-	bool unsorted;             /* they are not in the order of their locks */
-	const struct call *alike;  /* of the batch, with the keys of the call at hand */
-	bool many;                 /* one of them locks many rows: it is the only one */
-	bool single;               /* no more than one */
-	struct list behind, ended; /* ended: without being sent */
+	bool unsorted;            /* not yet sorted by their locks */
+	const struct call *alike; /* of the batch including the current call */
+	bool many;   /* it holds a call that locks many rows, and no other that locks */
+	bool single; /* limited to one */
+	struct list behind, ended; /* calls that end without being sent */
 };
 
 static void gather_expire(struct postgres_store *store, struct call *call)
 {
-	execute_fail(call, ERR_TIMEOUT, "the call's time ran out before it could be done");
+	execute_fail(call, ERR_TIMEOUT, "the call's time ran out before it could run");
 	call->err.outcome = OUTCOME_NONE;
 	store->timeouts++;
 	pg_store_finish(call);
@@ -56,9 +55,9 @@ static bool lock_fits(const struct gathering *gathering, enum lock lock)
 	return lock != LOCK_MANY || gathering->locking_count == 0;
 }
 
-/* Compared with what its connection has in the batch already, of which only the part from the locks
- * on matters. Most calls end at the masks of tables, or at a call of the same method and keys: that
- * one was compared with all before it. */
+/* Compares a call with the calls of its connection in the batch, from the first lock on. Most
+ * comparisons end at the masks of tables, or at a call of the same method and keys, which was
+ * compared with all before it. */
 static enum gather_place gather_place_of(
 	struct gathering *gathering, const struct call *call, const struct order *order)
 {
@@ -141,7 +140,7 @@ static void gather_take(struct postgres_store *store, struct gathering *gatherin
 	gathering->connection->batch.locking += commute_changes_rows(call);
 }
 
-/* Forgets what the connection had in an earlier batch. */
+/* Discards the state of an earlier batch. */
 static void begin_order(struct postgres_store *store, struct order *order)
 {
 	if (order == NULL || order->gathered == store->gathered)
@@ -165,7 +164,7 @@ static void gather_join(struct gathering *gathering)
 	list_splice(batch, &gathering->behind);
 }
 
-/* False: the batch is at its end. */
+/* False: the batch is complete. */
 static bool consider(
 	struct postgres_store *store, struct gathering *gathering, struct call *call, uint64_t now)
 {

@@ -1,4 +1,4 @@
-/* Which calls make the next batch of a connection. */
+/* Selects the calls of a connection's next batch. */
 #ifndef PIERRE_PG_GATHER_H
 #define PIERRE_PG_GATHER_H
 
@@ -9,7 +9,7 @@ struct postgres_store;
 
 /* Moves its calls from `waiting` to `batch`. */
 void gather_postgres(struct postgres_store *store, struct pg_connection *connection);
-/* The calls of a batch that has ended: in the order of their arrival again. */
+/* Puts the calls of an ended batch back into the order of their arrival. */
 void gather_undo(struct pg_connection *connection, struct list *calls);
 
 #endif

@@ -23,7 +23,7 @@
 
 enum job_kind { JOB_CONNECT, JOB_CANCEL, JOB_MIGRATE, JOB_ROTATE, JOB_COUNT };
 
-/* How long one call of rotate_key goes on: many short transactions, one connection. */
+/* How long one call of rotate_key runs: many short transactions on one connection. */
 static const uint64_t rotate_ns = UINT64_C(200000000), count_pause_ns = UINT64_C(1000000000),
 		      settle_ns = UINT64_C(1000000000);
 
@@ -34,13 +34,13 @@ struct pg_job {
 	char *url;
 	uint64_t timeout_ms;
 	unsigned connection;
-	jobs_connected *connected; /* JOB_CONNECT: takes pq, or the error */
+	jobs_connected *connected; /* JOB_CONNECT: receives pq, or the error */
 	PGconn *pq;
-	PGcancel *cancel;      /* JOB_CANCEL; JOB_MIGRATE, JOB_ROTATE: of its connection, under the
+	PGcancel *cancel;      /* JOB_CANCEL; JOB_MIGRATE, JOB_ROTATE: the connection's, under the
 	                          mailbox's lock */
-	struct call *call;     /* JOB_MIGRATE, JOB_ROTATE: handed back untouched */
-	struct list migrating; /* the same: in the store's list, until it is collected */
-	int socket;            /* the same: of its connection; under the mailbox's lock; -1: none */
+	struct call *call;     /* JOB_MIGRATE, JOB_ROTATE: returned untouched */
+	struct list migrating; /* the same: in the store's list until collected */
+	int socket;            /* the same: the connection's, under the mailbox's lock; -1: none */
 	struct buffer applied;
 	int64_t schema;
 	struct seal *seal; /* JOB_ROTATE, JOB_COUNT: held */
@@ -114,7 +114,7 @@ static void jobs_deliver(struct pg_job *job)
 	jobs_mailbox_release(mailbox, false);
 }
 
-/* For the loop's thread, which may have to end what this one waits for. pq NULL: no longer. */
+/* Lets the loop thread interrupt what this thread waits for. pq NULL: no longer. */
 static void tell_connection(struct pg_job *job, PGconn *pq)
 {
 	PGcancel *cancel = pq != NULL ? PQgetCancel(pq) : NULL;
@@ -211,7 +211,7 @@ static void *jobs_run(void *argument)
 	return NULL;
 }
 
-/* Starts the thread; the job is freed when it cannot be. */
+/* Starts the thread; frees the job if it cannot start. */
 static bool jobs_start(struct postgres_store *store, struct pg_job *job)
 {
 	pthread_attr_t attributes;
@@ -266,8 +266,8 @@ bool jobs_connect(
 
 void jobs_cancel(struct postgres_store *store, struct pg_connection *connection)
 {
-	/* PQcancel knows no time-out: where the network swallows it, the connection is closed soon,
-	 * and no more threads are spent. */
+	/* PQcancel has no time-out. If the network drops its packets, the connection is closed
+	 * soon, and no further threads start. */
 	struct pg_job *job =
 		store->cancelling < store->connection_limit ? new_job(store, JOB_CANCEL) : NULL;
 
@@ -280,8 +280,8 @@ void jobs_cancel(struct postgres_store *store, struct pg_connection *connection)
 		store->cancelling++;
 }
 
-/* A server that waits for a lock does not notice that its client is gone: what a job has under way
- * there is cancelled, once. */
+/* A server that waits for a lock does not notice that its client has disconnected, so a running job
+ * is cancelled there, once. */
 static void cancel_job(struct postgres_store *store, struct pg_job *under_way)
 {
 	struct pg_job *job = new_job(store, JOB_CANCEL);
@@ -358,8 +358,8 @@ void jobs_count_seals(struct postgres_store *store)
 		seal_count_failed(store->settings.seal);
 }
 
-/* Else a daemon that is started anew soon after its first sealings would never count them, and
- * statements that it gave up would go on without it. */
+/* Without this, a daemon that restarts soon after its first sealed texts would never count them.
+ * Its abandoned statements would also continue. */
 void jobs_settle(struct postgres_store *store, uint64_t deadline)
 {
 	uint64_t until = clock_ns() + settle_ns;
@@ -375,8 +375,8 @@ void jobs_settle(struct postgres_store *store, uint64_t deadline)
 	}
 }
 
-/* libpq's thread waits for the server without end: when the call's time is over its socket is shut,
- * which it notices. */
+/* libpq's thread waits for the server without a time limit. When the call's time runs out, shutting
+ * down the socket ends the wait. */
 void jobs_expire(struct postgres_store *store, uint64_t now)
 {
 	list_for_each (node, &store->migrating) {
@@ -392,7 +392,7 @@ void jobs_expire(struct postgres_store *store, uint64_t now)
 	}
 }
 
-/* A thread knows its call no more than by name: nothing of the call is touched after this. */
+/* The thread knows its call only by pointer; nothing of the call is touched after this. */
 void jobs_give_up(struct postgres_store *store)
 {
 	while (!list_empty(&store->migrating)) {
@@ -402,7 +402,7 @@ void jobs_give_up(struct postgres_store *store)
 
 		list_remove(&job->migrating);
 		execute_fail(
-			call, ERR_SHUTTING_DOWN, "the daemon stopped before the call was done");
+			call, ERR_SHUTTING_DOWN, "the daemon stopped before the call finished");
 		call->err.outcome = OUTCOME_UNKNOWN;
 		pg_store_finish(call);
 	}

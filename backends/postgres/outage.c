@@ -25,11 +25,11 @@ void outage_note(struct postgres_store *store, const char *text)
 	store->last_error_at = timestamp_now();
 	if (failure_log_note(&store->failure_log, text, clock_ns()))
 		store->settings.log(LOG_WARNING,
-			"trouble with the database connection (failed attempts: %u): %s",
-			store->failures, text);
+			"the database connection failed (failed attempts: %u): %s", store->failures,
+			text);
 }
 
-/* The last error may be long over: its time tells. */
+/* The last error may be old, so its time is shown. */
 void outage_cause(const struct postgres_store *store, char out[ERR_MESSAGE_MAX])
 {
 	char at[TIMESTAMP_TEXT_MAX];
@@ -44,7 +44,7 @@ void outage_cause(const struct postgres_store *store, char out[ERR_MESSAGE_MAX])
 	(void)snprintf(out, ERR_MESSAGE_MAX, "%.225s (at %s)", store->last_error, at);
 }
 
-/* 50 ms, doubling to 2 s, of which up to a half is left to chance. */
+/* 50 ms, doubling to 2 s, with up to half of it random. */
 uint64_t outage_backoff(unsigned failures)
 {
 	uint64_t delay = (uint64_t)50 << (failures > 6 ? 6 : failures - 1);
@@ -57,7 +57,7 @@ uint64_t outage_backoff(unsigned failures)
 	return (delay / 2 + chance % (delay / 2 + 1)) * millisecond;
 }
 
-/* Its clients are accepted all the same: what waits is held back as after a connect that failed. */
+/* It accepts clients all the same; waiting calls are held back as after a failed connect. */
 void outage_unserved(struct postgres_store *store)
 {
 	uint64_t now = clock_ns();

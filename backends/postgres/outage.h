@@ -1,5 +1,4 @@
-/* What the store knows of failures of the server: the last error, and how long to wait before the
- * next try. */
+/* Connection failures of the store: the last error, and the delay before the next attempt. */
 #ifndef PIERRE_PG_OUTAGE_H
 #define PIERRE_PG_OUTAGE_H
 
@@ -10,15 +9,15 @@
 
 struct postgres_store;
 
-/* One connection at least is open. */
+/* A connection has opened. */
 bool outage_connected(const struct postgres_store *store);
 void outage_note(struct postgres_store *store, const char *text);
-/* Why there is no connection for a call, for its error and for daemon.health. */
+/* Why no connection is available, for a call's error and for daemon.health. */
 void outage_cause(const struct postgres_store *store, char out[ERR_MESSAGE_MAX]);
-/* 50 ms, doubling to 2 s, of which up to a half is left to chance; in ns. failures: 1 or more. */
+/* 50 ms, doubling to 2 s, with up to half of it random; in ns. failures: 1 or more. */
 uint64_t outage_backoff(unsigned failures);
-/* A pooler has no server. It accepts clients all the same: calls wait before it is asked again, as
- * after a connect that failed. */
+/* The pooler has no server but still accepts clients. Calls wait before the next attempt, as after
+ * a failed connect. */
 void outage_unserved(struct postgres_store *store);
 
 #endif

@@ -106,7 +106,7 @@ static void restart(struct postgres_store *store, struct call *call, enum pg_rou
 	store->retries++;
 }
 
-/* Puts calls in front of those that wait on the connection. */
+/* Puts calls at the front of the connection's queue. */
 static void put_back(struct pg_connection *connection, struct list *calls)
 {
 	gather_undo(connection, calls);
@@ -115,8 +115,7 @@ static void put_back(struct pg_connection *connection, struct list *calls)
 	list_splice_front(&connection->waiting, calls);
 }
 
-/* Whether the failed call's error may stand: an error that other transactions caused is tried
- * again. */
+/* Whether the failed call's error is final. An error that other transactions caused is retried. */
 static bool tries_again(struct call *call, enum outcome failure)
 {
 	bool late = call->deadline != 0 && call->deadline <= clock_ns();
@@ -126,9 +125,11 @@ static bool tries_again(struct call *call, enum outcome failure)
 	return ++call->attempts < TRIES_MAX;
 }
 
-/* The batch's transaction was rolled back because of one call. Those before it run again as a
- * batch, then it alone, then those behind it; what only read before it is answered, and so is the
- * call itself when nothing was written before it: it saw the same as it would alone. */
+/* One call has rolled back the batch's transaction. The calls before it run again as a batch, then
+ * it alone, then those after it.
+ *
+ * Reads before it are answered. So is the call itself if nothing was written before it: it saw the
+ * same data as it would alone. */
 static void pg_batch_split(struct postgres_store *store, struct list *batch, struct call *failed,
 	enum outcome failure, struct list *again)
 {
@@ -160,7 +161,8 @@ static void pg_batch_split(struct postgres_store *store, struct list *batch, str
 	}
 }
 
-/* The commit itself failed: each call runs again on its own, so that the one to blame is found. */
+/* The commit itself failed: each call runs again on its own, which isolates the call that causes
+ * the failure. */
 static void take_apart(struct postgres_store *store, struct list *batch, struct call *failed,
 	enum outcome failure, struct list *again)
 {
@@ -175,9 +177,9 @@ static void take_apart(struct postgres_store *store, struct list *batch, struct 
 	list_splice(again, batch);
 }
 
-/* A commit whose wait for a synchronous standby was cancelled, by whomever, counts as done for the
- * server, with a warning. It is not what was promised. Statements of ours give no warnings: any is
- * doubt. */
+/* If the wait for a synchronous standby is cancelled, the server reports success with a warning,
+ * but the commit may not be on the standby. The daemon's own statements raise no warnings, so any
+ * warning makes the outcome uncertain. */
 static void doubt_commit(struct postgres_store *store, struct list *batch, bool cancelled)
 {
 	list_for_each (node, batch) {
@@ -226,7 +228,7 @@ void pg_batch_end(struct postgres_store *store, struct pg_connection *connection
 		encoder_submit(store, connection);
 		finish_all(&calls);
 	} else {
-		/* Where calls fail in number, small batches have less to do again. */
+		/* When many calls fail, smaller batches repeat less work. */
 		connection->batch_limit =
 			connection->batch_limit > 4 ? connection->batch_limit / 4 : 1;
 		if (commit_failed)

@@ -95,7 +95,7 @@ void pg_batch_begin(struct pg_batch *batch);
 void pg_batch_gathered(struct pg_batch *batch);
 /* The Sync has its result: the calls are answered, or wait on the connection to run again. */
 void pg_batch_end(struct postgres_store *store, struct pg_connection *connection);
-/* The connection is lost: the calls wait on it to run elsewhere, or fail. */
+/* The connection is lost: its calls wait to run elsewhere, or fail. */
 void pg_batch_lost(struct postgres_store *store, struct pg_connection *connection, bool timed_out);
 
 #endif

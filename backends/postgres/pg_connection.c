@@ -1,4 +1,4 @@
-/* One connection's traffic: a batch out, its results in. */
+/* Traffic of one connection: sends a batch, reads its results. */
 #include "pg_connection.h"
 
 #include <stdio.h>
@@ -81,7 +81,8 @@ static void watch_socket(
 	connection->want_write = want_write;
 }
 
-/* As much to the socket as it takes; the rest when epoll says so. False: the connection is gone. */
+/* Writes as much as the socket accepts; epoll reports when the rest can follow. False: the
+ * connection is lost. */
 static bool push_out(struct postgres_store *store, struct pg_connection *connection)
 {
 	int left = PQflush(connection->pq);
@@ -122,20 +123,20 @@ static void forget_statements(struct pg_connection *connection)
 	connection->generation++;
 }
 
-/* What a failure says about connections. */
+/* Effects of a failure on connections. */
 static enum outcome heed(struct postgres_store *store, struct pg_connection *connection,
 	const struct call *call, enum outcome failure)
 {
 	if (failure == CALL_SUSPECT && !store->named && !store->pooled) {
 		store->pooled = true;
 		store->settings.log(5,
-			"the session lost its settings: a pooler stands before the database, "
-			"each transaction brings them");
+			"the session lost its settings: a pooler is in front of the database, "
+			"each transaction sets them again");
 		return CALL_RETRY;
 	}
 	if (failure == CALL_SUSPECT) {
-		/* The session may have been spoilt, which a new one would mend; one that is new
-		 * itself shows that the server is so. */
+		/* A new session may repair a damaged one. If the new one fails as well, the cause
+		 * is the server. */
 		bool new = clock_ns() - connection->born < (uint64_t)NEW_CONNECTION_S * 1000000000;
 
 		failure = new ? CALL_DONE : CALL_MOVE;
@@ -144,13 +145,13 @@ static enum outcome heed(struct postgres_store *store, struct pg_connection *con
 		begin_closing(connection);
 	if (failure == CALL_REPREPARE) {
 		forget_statements(connection);
-		/* Lost again although it was prepared anew: a pooler has come between. */
+		/* Lost again after preparing it again: a pooler is now in between. */
 		if (call->attempts > 0 && store->named) {
 			store->named = false;
 			store->pooled = true;
 			store->settings.log(5,
-				"the database keeps losing statements: they are prepared by name "
-				"no more");
+				"the database keeps losing prepared statements: they are no longer "
+				"prepared by name");
 		}
 	}
 	for (unsigned i = 0; failure == CALL_REPREPARE_ALL && i < store->connection_limit; i++)
@@ -158,22 +159,22 @@ static enum outcome heed(struct postgres_store *store, struct pg_connection *con
 	return failure;
 }
 
-/* Somebody else locks rows in another order, or another key of a new row was taken: for a while
- * nothing is held while a call waits for a lock. */
+/* Another program locks rows in another order, or another key of a new row exists. For a while no
+ * lock is held while a call waits for another. */
 static void note_deadlock(struct postgres_store *store)
 {
 	uint64_t now = clock_ns();
 
 	if (now >= store->careful_until)
 		store->settings.log(5,
-			"the database server ended a deadlock: for %d s each transaction changes "
-			"one row",
+			"the database server resolved a deadlock: for %d s each transaction "
+			"changes one row",
 			CAREFUL_S);
 	store->careful_until = now + (uint64_t)CAREFUL_S * 1000000000;
 }
 
-/* What a call or several asked for. A failure here is the call's own and leaves the transaction
- * alone. */
+/* The result of one call or several. An error without effect on the transaction is the call's
+ * own. */
 static void take_rows(struct postgres_store *store, struct pg_connection *connection,
 	const struct item *item, PGresult *result)
 {
@@ -206,7 +207,7 @@ static void take_error(struct postgres_store *store, struct pg_connection *conne
 	connection->batch.failed = call;
 	pg_batch_enter(&connection->batch, PG_BATCH_FAILED);
 	if (call->method == NULL) {
-		err_set(&call->err, ERR_UNAVAILABLE, "the database refused the question");
+		err_set(&call->err, ERR_UNAVAILABLE, "the database refused the health check");
 		connection->batch.failure = CALL_DONE;
 		return;
 	}
@@ -216,8 +217,8 @@ static void take_error(struct postgres_store *store, struct pg_connection *conne
 		note_deadlock(store);
 	connection->batch.failure = heed(store, connection, call, result_error(call, result));
 	if (item->count > 0) {
-		/* Whichever of them it was, or none but the statement: they run again one by one.
-		 */
+		/* Any of them, or the statement itself, may be the cause: they run again one by
+		 * one. */
 		store->merge_from = clock_ns() + (uint64_t)MERGE_PAUSE_S * 1000000000;
 		if (connection->batch.failure == CALL_DONE)
 			connection->batch.failure = CALL_RETRY;
@@ -248,8 +249,7 @@ static void take_result(struct postgres_store *store, struct pg_connection *conn
 	if (status == PGRES_PIPELINE_ABORTED || connection->batch.state == PG_BATCH_FAILED) {
 		if (item->kind == ITEM_PREPARE)
 			connection->prepared[item->statement] =
-				false; /* the server passed over it; what it had prepared before
-			                  stays */
+				false; /* the server skipped it; earlier Prepares stay valid */
 		PQclear(result);
 		return;
 	}
@@ -261,8 +261,7 @@ static void take_result(struct postgres_store *store, struct pg_connection *conn
 	PQclear(result);
 }
 
-/* "terminating connection due to …", which names no row; the connection's end comes right behind
- * it. */
+/* "terminating connection due to …", which names no row; the end of the connection follows. */
 static void note_close_reason(struct pg_connection *connection, const PGresult *result)
 {
 	const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
@@ -272,9 +271,9 @@ static void note_close_reason(struct pg_connection *connection, const PGresult *
 			connection->close_reason, sizeof connection->close_reason, "%s", text);
 }
 
-/* libpq's own word that the connection broke, which has no SQLSTATE; or that of a pooler whose
- * server went (08…), or of a server that went while it committed: nobody knows what became of the
- * batch. */
+/* libpq's own error for a broken connection, which has no SQLSTATE, or an error of class 08 from a
+ * pooler that lost its server, or of a server that stopped during the commit. The batch's outcome
+ * is unknown. */
 static bool is_loss(
 	const struct pg_connection *connection, const struct item *item, const PGresult *result)
 {
@@ -291,13 +290,13 @@ static bool wrong_status(ExecStatusType status)
 		status == PGRES_BAD_RESPONSE;
 }
 
-/* The Sync has its result. */
+/* Handles the Sync's result. */
 static void end_batch(struct postgres_store *store, struct pg_connection *connection)
 {
 	PGTransactionStatusType status = PQtransactionStatus(connection->pq);
 
 	if (status == PQTRANS_INTRANS || status == PQTRANS_INERROR) {
-		/* Somebody began a transaction on this connection: the Sync has committed nothing,
+		/* Something began a transaction on this connection: the Sync has committed nothing,
 		 * and closing it rolls all back. */
 		pg_batch_enter(&connection->batch, PG_BATCH_LEFT_OPEN);
 		pg_connection_break(
@@ -311,7 +310,7 @@ static void end_batch(struct postgres_store *store, struct pg_connection *connec
 		pg_connection_close(store, connection);
 }
 
-/* One result of what is expected. False: nothing more to take now. */
+/* Handles one expected result. False: no more results for now. */
 static bool take_one(struct postgres_store *store, struct pg_connection *connection)
 {
 	struct item *item = &connection->batch.items[connection->batch.item_next];
@@ -342,7 +341,7 @@ static bool take_one(struct postgres_store *store, struct pg_connection *connect
 		if (result_unserved(result))
 			pg_batch_enter(&connection->batch, PG_BATCH_UNSERVED);
 		pg_connection_break(store, connection,
-			wrong_status(status) ? "the server answered out of turn"
+			wrong_status(status) ? "the server sent an unexpected result"
 					     : PQresultErrorMessage(result),
 			false);
 		PQclear(result);
@@ -352,7 +351,7 @@ static bool take_one(struct postgres_store *store, struct pg_connection *connect
 		PQclear(result);
 		if (item->kind != ITEM_SYNC) {
 			pg_connection_break(
-				store, connection, "the server answered out of turn", false);
+				store, connection, "the server sent an unexpected result", false);
 			return false;
 		}
 		connection->batch.item_next++;
@@ -376,8 +375,8 @@ static size_t waiting_bytes(const struct pg_connection *connection)
 	return ioctl(connection->socket, FIONREAD, &bytes) == 0 && bytes > 0 ? (size_t)bytes : 0;
 }
 
-/* libpq keeps a result until it is whole, however large the server makes it: four times the largest
- * answer, no more. */
+/* libpq buffers a result of any size until it is complete. The limit is four times the largest
+ * answer. */
 static bool too_much(const struct pg_connection *connection)
 {
 	const struct call *call = connection->batch.items[connection->batch.item_next].call;
@@ -406,11 +405,11 @@ static void refuse_result(struct postgres_store *store, struct pg_connection *co
 										: OUTCOME_NONE;
 		pg_store_finish(call);
 	}
-	pg_connection_break(store, connection, "the server's answer is too large", false);
+	pg_connection_break(store, connection, "the server's result is too large", false);
 }
 
-/* Reads what has come and counts it; nothing is counted of results that come in one piece, which
- * spares two system calls. */
+/* Reads and counts the received bytes. A result that arrives in one piece is not counted, which
+ * saves two system calls. */
 static int consume(struct pg_connection *connection)
 {
 	bool counted = connection->batch.slow_result || connection->state == PG_CONNECTION_IDLE;
@@ -419,7 +418,7 @@ static int consume(struct pg_connection *connection)
 	size_t after = counted ? waiting_bytes(connection) : 0;
 
 	connection->received += before > after ? before - after : 0;
-	/* Whatever it is, nobody listens; libpq would keep it. */
+	/* Nothing waits for this result, which libpq would keep in memory. */
 	for (PGnotify *notify; (notify = PQnotifies(connection->pq)) != NULL;)
 		PQfreemem(notify);
 	return consumed;
@@ -431,8 +430,8 @@ static void receive_some(struct postgres_store *store, struct pg_connection *con
 	int consumed = consume(connection);
 
 	if (connection->state == PG_CONNECTION_IDLE) {
-		/* Nothing was asked: the server has gone, or tells of a setting that changed. What
-		 * it says is a notice to libpq. */
+		/* No request is open: the server has closed the connection, or reports a changed
+		 * setting. libpq treats such a message as a notice. */
 		if (connection->received <= UNASKED_MAX)
 			(void)PQisBusy(connection->pq);
 		if (consumed != 1 || PQstatus(connection->pq) != CONNECTION_OK)
@@ -440,10 +439,10 @@ static void receive_some(struct postgres_store *store, struct pg_connection *con
 				store, connection, PQerrorMessage(connection->pq), false);
 		else if (connection->received > UNASKED_MAX)
 			pg_connection_break(
-				store, connection, "the server says more than it was asked", false);
+				store, connection, "the server sent data without a request", false);
 		return;
 	}
-	/* What has arrived is read even when the connection broke behind it. */
+	/* Reads what has arrived even when the connection has broken afterwards. */
 	while (pg_connection_has_batch(connection) &&
 		connection->batch.item_next < connection->batch.item_count &&
 		take_one(store, connection))
@@ -475,8 +474,8 @@ void pg_connection_receive(struct postgres_store *store, struct pg_connection *c
 void pg_connection_close(struct postgres_store *store, struct pg_connection *connection)
 {
 	begin_closing(connection);
-	/* What libpq has closed itself is out of the epoll set, and its number may be another
-	 * connection's by now. */
+	/* A socket that libpq has closed is no longer in the epoll set, and its number may belong
+	 * to another connection. */
 	if (connection->socket >= 0 && PQsocket(connection->pq) == connection->socket)
 		(void)epoll_ctl(store->epoll, EPOLL_CTL_DEL, connection->socket, NULL);
 	PQfinish(connection->pq);
@@ -484,7 +483,7 @@ void pg_connection_close(struct postgres_store *store, struct pg_connection *con
 	connection->socket = -1;
 	connection->want_write = false;
 	pg_connection_enter(connection, PG_CONNECTION_CLOSED);
-	/* Their order goes with them: whoever follows them must wait with them. */
+	/* Their `order` moves with them: later calls of the same client must wait with them. */
 	list_for_each (node, &connection->waiting)
 		if (call_of(node)->order != NULL)
 			call_of(node)->order->connection = 0;
@@ -520,8 +519,7 @@ void pg_connection_break(struct postgres_store *store, struct pg_connection *con
 	pg_connection_close(store, connection);
 }
 
-/* Nothing else of their texts is kept: they may quote rows, and a server can send them without end.
- */
+/* Discards the text: it may quote rows, and a server can send notices without limit. */
 static void note_warning(void *argument, const PGresult *result)
 {
 	struct pg_connection *connection = argument;

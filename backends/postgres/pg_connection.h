@@ -1,16 +1,16 @@
 /* One connection to the server, in pipeline mode.
  *
- * It has at most one batch under way: calls that were sent together and end with one Sync, which is
- * one implicit transaction and one commit. What arrives meanwhile waits on the connection and makes
- * the next batch, so that batches grow with the load. Calls are answered only after the Sync's own
- * result.
+ * It has at most one batch in progress: calls that were sent together and end with one Sync. A
+ * batch is one implicit transaction and one commit. Calls that arrive meanwhile wait on the
+ * connection for the next batch, and batches grow with the load. Calls are answered only after the
+ * Sync's own result.
  *
  *     CLOSED -> CONNECTING -> IDLE <-> BUSY
  *        ^          |           |        |
  *        |          |           v        v
  *        +----------+-------- CLOSING <--+
  *
- * A connection that cannot be trusted any more is CLOSING while the batch under way ends. */
+ * A connection that is no longer reliable is CLOSING until its batch ends. */
 #ifndef PIERRE_PG_CONNECTION_H
 #define PIERRE_PG_CONNECTION_H
 
@@ -26,10 +26,10 @@ struct postgres_store;
 
 enum pg_connection_state {
 	PG_CONNECTION_CLOSED,
-	PG_CONNECTION_CONNECTING, /* a job is at it */
-	PG_CONNECTION_IDLE,       /* connected, no batch is under way */
-	PG_CONNECTION_BUSY,       /* a batch is under way */
-	PG_CONNECTION_CLOSING,    /* as BUSY, and takes no new calls; or just before CLOSED */
+	PG_CONNECTION_CONNECTING, /* a job uses it */
+	PG_CONNECTION_IDLE,       /* connected, without a batch */
+	PG_CONNECTION_BUSY,       /* a batch is in progress */
+	PG_CONNECTION_CLOSING,    /* like BUSY, but accepts no new calls; or about to be CLOSED */
 	PG_CONNECTION_STATES
 };
 
@@ -37,7 +37,7 @@ extern const struct state_machine pg_connection_states;
 
 struct pg_connection {
 	unsigned number; /* 1…; 0 means none in order->connection */
-	uint8_t state;   /* enum pg_connection_state: pg_connection_enter() */
+	uint8_t state;   /* enum pg_connection_state; changed by pg_connection_enter() */
 	PGconn *pq;
 	int socket;          /* registered with the epoll descriptor; -1: none */
 	bool want_write;     /* epoll waits for room to write, too */
@@ -60,7 +60,7 @@ static inline void pg_connection_enter(
 	state_change(&pg_connection_states, &connection->state, state, connection->number);
 }
 
-/* Takes calls. */
+/* Whether it accepts calls. */
 static inline bool pg_connection_usable(const struct pg_connection *connection)
 {
 	return connection->state == PG_CONNECTION_IDLE || connection->state == PG_CONNECTION_BUSY;
@@ -72,20 +72,20 @@ static inline bool pg_connection_has_batch(const struct pg_connection *connectio
 		connection->state == PG_CONNECTION_CLOSING;
 }
 
-/* Room for its lists; false: out of memory, pg_connection_free cleans up. */
+/* Allocates its lists; false: out of memory, and pg_connection_free cleans up. */
 bool pg_connection_init(struct pg_connection *connection, unsigned number);
 void pg_connection_free(struct pg_connection *connection);
-/* A new connection of libpq's becomes its own: CONNECTING -> IDLE. */
+/* Takes over a new connection of libpq: CONNECTING -> IDLE. */
 void pg_connection_adopt(
 	struct postgres_store *store, struct pg_connection *connection, PGconn *pq);
-/* Makes and sends the next batch, when there is one to send. */
+/* Gathers and sends the next batch, if any. */
 bool pg_connection_send(struct postgres_store *store, struct pg_connection *connection);
 /* The socket is readable or writable. */
 void pg_connection_receive(struct postgres_store *store, struct pg_connection *connection);
-/* It is lost: its calls go elsewhere or fail. */
+/* The connection is lost: its calls move to others or fail. */
 void pg_connection_break(struct postgres_store *store, struct pg_connection *connection,
 	const char *reason, bool timed_out);
-/* Its waiting calls go back to the store. */
+/* Returns its waiting calls to the store. */
 void pg_connection_close(struct postgres_store *store, struct pg_connection *connection);
 
 #endif

@@ -1,6 +1,6 @@
-/* The PostgreSQL store, inside: what its files share. Everything runs on the loop's thread and
- * never blocks; what libpq can only do blocking (connecting, cancelling, migrating) runs in
- * short-lived threads (jobs.c) that hand their result back through an eventfd. */
+/* Internals of the PostgreSQL store, shared by its files. Everything runs on the loop thread and
+ * never blocks. What libpq can only do blocking (connecting, cancelling, migrating) runs in
+ * short-lived threads (jobs.c), which report through an eventfd. */
 #ifndef PIERRE_PG_STORE_H
 #define PIERRE_PG_STORE_H
 
@@ -16,50 +16,50 @@
 enum { PG_CONNECTIONS_MAX = 128, TRIES_MAX = 4 };
 
 struct postgres_store {
-	struct store store; /* first: what the daemon sees */
+	struct store store; /* first member: the daemon's view */
 	struct store_settings settings;
 	char *url;
-	int epoll; /* the store's one descriptor; holds the sockets and the mailbox's eventfd */
+	int epoll; /* the store's only descriptor: epoll over the sockets and the mailbox's eventfd
+	            */
 	struct mailbox *mailbox;
 	struct pg_connection connections[PG_CONNECTIONS_MAX];
-	unsigned connection_limit; /* most connections */
+	unsigned connection_limit; /* max connections */
 	uint16_t *alike;           /* by method->index: send.c's count */
 	struct buffer keys;        /* send.c's array of keys */
-	struct arena sending;      /* send.c: parameters in the form that libpq takes, until it has
-	                              copied them */
-	uint64_t merge_from;       /* no statements for many before: one has failed */
-	struct pg_connection *locker; /* where calls that change rows went last */
-	uint64_t gathered;            /* batches made */
-	uint64_t arrivals;            /* calls placed */
-	uint64_t careful_until; /* batches lock no more than one row before: the server has ended a
+	struct arena sending; /* send.c: parameters in libpq's form, until it has copied them */
+	uint64_t merge_from;  /* no shared statements before this time: one has failed */
+	struct pg_connection *locker; /* connection of the latest calls that change rows */
+	uint64_t gathered;            /* count of batches sent */
+	uint64_t arrivals;            /* count of calls assigned */
+	uint64_t careful_until; /* until then a batch locks at most one row: the server resolved a
 	                           deadlock */
 	struct list waiting;    /* calls without a connection */
-	struct list completed;  /* answered in submit: done() comes with flush */
+	struct list completed;  /* answered in submit; done() runs in flush */
 	unsigned waiting_count;
-	unsigned connecting, failures; /* connects under way; failed ones in a row */
-	unsigned cancelling;           /* cancels under way */
+	unsigned connecting, failures; /* connects in progress; failed ones in a row */
+	unsigned cancelling;           /* cancels in progress */
 	struct list migrating;         /* jobs of the methods `migrate` and `rotate_key` */
-	struct rotation rotation;      /* the job's, while one is at it */
+	struct rotation rotation;      /* the job's while it runs */
 	bool rotating;
-	bool counting;       /* a job writes down how much the key has sealed */
-	uint64_t count_at;   /* no writing down of sealings before: the last try failed */
-	uint64_t retry_at;   /* no connect before */
-	unsigned unserved;   /* times in a row that a pooler had no server */
-	uint64_t hold_until; /* calls that lost their connection wait so long: the others may be
-	                        about to go, too */
+	bool counting;       /* a job stores the count of sealed texts */
+	uint64_t count_at;   /* earliest time to store that count, after a failure */
+	uint64_t retry_at;   /* earliest time to connect */
+	unsigned unserved;   /* consecutive times that a pooler had no server */
+	uint64_t hold_until; /* delay of calls that lost their connection: others may be about to
+	                        break as well */
 	struct encoder encoder;
 	unsigned encoding;                           /* calls that are with it */
-	size_t iteration_bytes, iteration_bytes_max; /* of results that became answers on the loop,
-	                                      in this turn and in the longest one */
+	size_t iteration_bytes, iteration_bytes_max; /* bytes of results encoded on the loop, in
+	                                                this iteration and the largest one */
 	bool closing;
 	int64_t schema;
 	int server_version;
-	bool pooled; /* sessions are shared with others: each batch brings its settings */
-	char *session_settings; /* the statement that does */
-	bool named; /* statements are prepared by name; else each call brings its text */
+	bool pooled; /* sessions are shared with others: each batch sets its own settings */
+	char *session_settings; /* the statement for this */
+	bool named; /* statements are prepared by name; otherwise each call sends its text */
 	char last_error[ERR_MESSAGE_MAX];
 	int64_t last_error_at;
-	struct failure_log failure_log; /* with connections, since all was well */
+	struct failure_log failure_log; /* connections were open and no failure since */
 	uint64_t transactions, batched, batch_max, merged, retries, reconnects, connect_failures,
 		timeouts, waits, wait_ns;
 };
@@ -69,18 +69,18 @@ static inline struct postgres_store *pg_store_of(struct store *store)
 	return (struct postgres_store *)(void *)store;
 }
 
-/* A call has ended. All unfinished calls of its client connection count as reads. */
+/* Ends a call. All unfinished calls of its client connection count as reads. */
 static inline void pg_store_finish(struct call *call)
 {
 	if (call->order != NULL) {
-		call->order->reads--; /* before done, which may end the connection */
+		call->order->reads--; /* before done, which may free the connection */
 		if (call->method == NULL || !call->method->write)
 			call->order->large = call->answer.length > LARGE_ANSWER;
 	}
 	call->done(call);
 }
 
-/* NULL: out of memory, or of descriptors. */
+/* NULL: out of memory or descriptors. */
 struct postgres_store *pg_store_new(
 	const struct store_ops *ops, const struct store_settings *settings);
 void pg_store_free(struct postgres_store *store);

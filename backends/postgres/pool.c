@@ -1,4 +1,4 @@
-/* The pool: which connection a call takes, when to connect, and what time does. */
+/* The pool assigns calls to connections, opens connections and enforces time limits. */
 #include "pool.h"
 
 #include <syslog.h>
@@ -33,8 +33,8 @@ static bool carries_large(const struct pg_connection *connection)
 	return connection->state == PG_CONNECTION_BUSY && connection->batch.large > 0;
 }
 
-/* How long a call would wait there, roughly. The first connections are filled up before the next is
- * begun: a larger batch costs less than a second commit. */
+/* Estimated wait of a call there. The first connections fill up before the next is used: a larger
+ * batch costs less than a second commit. */
 static unsigned load_of(const struct pg_connection *connection, uint64_t now)
 {
 	if (connection->state == PG_CONNECTION_IDLE && connection->waiting_count < FILL_FIRST)
@@ -62,9 +62,9 @@ static struct pg_connection *least_loaded(
 	return best;
 }
 
-/* Evaluations over many rows come from the other end, so that look-ups do not stand behind them.
- * Calls that change rows join the connection that has several of them (see gather.c). Who reads
- * megabytes keeps off the first connections as long as there are others. */
+/* Evaluations over many rows use the last connections, away from look-ups. Calls that change rows
+ * join the connection that has several of them (see gather.c). Clients that read megabytes avoid
+ * the first connections while there are others. */
 struct pg_connection *pool_choose(
 	struct postgres_store *store, const struct call *call, uint64_t now)
 {
@@ -94,7 +94,8 @@ static void to_connection(struct pg_connection *connection, struct call *call)
 		call->order->connection = connection->number;
 }
 
-/* Calls that found no connection, in their order; those of one connection stay together. */
+/* Assigns calls that found no connection, in order; calls of one client connection stay
+ * together. */
 static void place_waiting(struct postgres_store *store)
 {
 	uint64_t now;
@@ -136,8 +137,8 @@ static unsigned count_open(const struct postgres_store *store)
 	return count;
 }
 
-/* More connections are worth it when calls wait for one, or every one has large answers under way
- * or a full batch behind that one. */
+/* Another connection helps when calls wait for one, or when every one has large answers or a full
+ * queue behind its batch. */
 static bool crowded(const struct postgres_store *store)
 {
 	uint64_t now = clock_ns();
@@ -179,7 +180,7 @@ static void connected(struct postgres_store *store, struct pg_connection *connec
 		return;
 	}
 	pg_connection_adopt(store, connection, pq);
-	pool_timers(store); /* calls that stand behind a slow batch have a better place now */
+	pool_timers(store); /* calls behind a slow batch now have a better choice */
 }
 
 void pool_connect_more(struct postgres_store *store)
@@ -194,7 +195,8 @@ void pool_connect_more(struct postgres_store *store)
 		if (store->closing || (store->retry_at != 0 && store->retry_at > clock_ns()) ||
 			!(have < store->settings.min_connections || crowded(store)))
 			return;
-		/* After failures one at a time, so that a server that comes back is not stormed. */
+		/* After failures, connects one at a time: many at once would overload a server that
+		 * has just restarted. */
 		if (store->failures > 0 && store->connecting > 0)
 			return;
 		pg_connection_enter(connection, PG_CONNECTION_CONNECTING);
@@ -216,7 +218,7 @@ static void refuse_waiting(struct postgres_store *store, struct call *call, enum
 	if (call->method == NULL)
 		err_set(&call->err, kind, "no database connection in time: %.270s", cause);
 	else if (kind == ERR_TIMEOUT)
-		execute_fail(call, kind, "the call's time ran out before it could be done");
+		execute_fail(call, kind, "the call's time ran out before it could run");
 	else
 		execute_fail(call, kind, "no database connection in time: %.270s", cause);
 	call->err.outcome = OUTCOME_NONE;
@@ -243,8 +245,8 @@ static void expire_waiting(struct postgres_store *store, uint64_t now)
 	}
 }
 
-/* Marks whose connection has a call in the batch under way: what stands behind it waits for that,
- * and not for a place. */
+/* Marks client connections with a call in the running batch: their later calls wait for that batch,
+ * not for a connection. */
 static void mark_under_way(const struct pg_connection *connection, bool mark)
 {
 	list_for_each (node, &connection->batch.calls)
@@ -252,8 +254,8 @@ static void mark_under_way(const struct pg_connection *connection, bool mark)
 			call_of(node)->order->connection = mark ? 0 : connection->number;
 }
 
-/* Whoever only happens to stand behind the batch waits for a connection, for which his patience is
- * shorter than his time. */
+/* A call that only queues behind the batch waits for a connection, for which its limit is shorter
+ * than its deadline. */
 static void expire_on_connection(
 	struct postgres_store *store, struct pg_connection *connection, uint64_t now)
 {
@@ -284,8 +286,8 @@ static void expire_on_connection(
 	}
 }
 
-/* A batch under way whose time is over is cancelled; a server that does not even answer that is
- * left. */
+/* Cancels a running batch whose time has run out. A connection whose server does not react to that
+ * is closed. */
 static void mind_batch(struct postgres_store *store, struct pg_connection *connection, uint64_t now)
 {
 	bool late = false;
@@ -300,13 +302,13 @@ static void mind_batch(struct postgres_store *store, struct pg_connection *conne
 		pg_connection_break(store, connection, "the server did not answer in time", true);
 	} else if (list_empty(&connection->batch.calls) &&
 		now - connection->last_used > CANCEL_GRACE_MS * ms) {
-		pg_connection_break(
-			store, connection, "the server did not answer after an idle time", false);
+		pg_connection_break(store, connection,
+			"the server did not answer after a connection was idle", false);
 	}
 }
 
-/* Calls that only happen to stand behind a slow batch go elsewhere; those whose connection has a
- * call in it must stay behind that. */
+/* Calls that only queue behind a slow batch move elsewhere. Those whose client has a call in the
+ * batch must stay behind it. */
 static void release_waiting(struct postgres_store *store, struct pg_connection *connection)
 {
 	struct list moved;
@@ -330,7 +332,7 @@ static void release_waiting(struct postgres_store *store, struct pg_connection *
 	list_splice(&store->waiting, &moved);
 }
 
-/* Whether a call that waits for a slow batch would find a better place. */
+/* Whether a call that waits for a slow batch has a better choice. */
 static bool has_better(const struct postgres_store *store, uint64_t now)
 {
 	for (unsigned i = 0; i < store->connection_limit; i++)
@@ -343,7 +345,8 @@ static bool has_better(const struct postgres_store *store, uint64_t now)
 static void mind_idle(struct postgres_store *store, struct pg_connection *connection, uint64_t now)
 {
 	uint64_t lifetime = store->settings.lifetime_ms * ms;
-	/* Ends are spread over a tenth, so that connections made together do not end together. */
+	/* Spreads connection ages over a tenth: connections opened together must not all close
+	 * together. */
 	uint64_t life =
 		lifetime - lifetime / 10 * connection->number / (store->connection_limit + 1);
 
@@ -376,8 +379,8 @@ void pool_timers(struct postgres_store *store)
 	}
 }
 
-/* When the batch under way is late, or slow and in the way of others. In steps, so that the timer
- * need not be set anew for every batch. */
+/* When the running batch is late, or slow and delays others. In steps, which spares a new timer for
+ * every batch. */
 static uint64_t pg_batch_due(
 	const struct postgres_store *store, const struct pg_connection *connection, uint64_t now)
 {

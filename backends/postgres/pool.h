@@ -9,10 +9,10 @@ struct call;
 struct pg_connection;
 struct postgres_store;
 
-/* NULL: no connection takes calls. */
+/* NULL: no connection accepts calls. */
 struct pg_connection *pool_choose(
 	struct postgres_store *store, const struct call *call, uint64_t now);
-/* Waiting calls to connections, batches to the wire. */
+/* Assigns waiting calls to connections and sends batches. */
 void pool_distribute(struct postgres_store *store);
 void pool_connect_more(struct postgres_store *store);
 void pool_timers(struct postgres_store *store);

@@ -1,4 +1,4 @@
-/* The PostgreSQL store as the daemon sees it. See pg_store.h for how it works. */
+/* The PostgreSQL store as the daemon uses it. See pg_store.h for its design. */
 #include "postgres.h"
 
 #include <stdio.h>
@@ -19,7 +19,7 @@
 #include "pg_store.h"
 #include "pool.h"
 
-/* Follows the unfinished calls of its connection, else takes the best connection. */
+/* Uses the connection of its client's unfinished calls, otherwise the best one. */
 static void place(struct postgres_store *store, struct call *call)
 {
 	struct order *order = call->order;
@@ -44,7 +44,7 @@ static void place(struct postgres_store *store, struct call *call)
 	store->waiting_count++;
 }
 
-/* On its own: the text would be cleared for each call. */
+/* On its own: otherwise the text would be cleared for each call. */
 __attribute__((noinline)) static void postgres_refuse(
 	struct postgres_store *store, struct call *call)
 {
@@ -122,7 +122,7 @@ static void process(struct store *base)
 		}
 	}
 	if (count <= 0)
-		pool_timers(store); /* called because time has passed, not because of a socket */
+		pool_timers(store); /* called on a time-out, not for a socket */
 	pool_distribute(store);
 }
 
@@ -207,16 +207,16 @@ static enum store_health postgres_health(struct store *base, char detail[ERR_MES
 	return outage_connected(store) ? STORE_DEGRADED : STORE_DOWN;
 }
 
-/* sent: the server has the calls, and may store them before it sees that the connection is gone. */
+/* sent: the server has the calls, and may store them before it detects the closed connection. */
 static void end_call(struct call *call, bool sent)
 {
 	bool unknown = sent && call->method != NULL && call->method->write;
 
 	if (call->method != NULL)
 		execute_fail(
-			call, ERR_SHUTTING_DOWN, "the daemon stopped before the call was done");
+			call, ERR_SHUTTING_DOWN, "the daemon stopped before the call finished");
 	else
-		err_set(&call->err, ERR_SHUTTING_DOWN, "the daemon stops");
+		err_set(&call->err, ERR_SHUTTING_DOWN, "the daemon is stopping");
 	call->err.outcome = unknown ? OUTCOME_UNKNOWN : OUTCOME_NONE;
 	pg_store_finish(call);
 }
@@ -265,8 +265,7 @@ static const struct store_ops postgres_ops = {
 	.close = postgres_close,
 };
 
-/* The first connection, waiting for a server that is not there yet only as long as was asked for.
- */
+/* Opens the first connection; waits for an unreachable server only as long as configured. */
 static PGconn *first_connection(struct postgres_store *store, struct err *err)
 {
 	uint64_t until = clock_ns() + store->settings.wait_for_database_ms * 1000000;
@@ -308,7 +307,7 @@ static int postgres_bring_up(struct postgres_store *store, struct err *err)
 	store->pooled = !connect_is_direct(pq);
 	if (!store->pooled && !connect_in_use(pq)) {
 		err_exit(err, EX_TEMPFAIL,
-			"a transfer moves this database's rows: start the daemon when it has "
+			"a transfer is copying this database's rows: start the daemon when it has "
 			"ended");
 		goto fail;
 	}
@@ -324,7 +323,8 @@ static int postgres_bring_up(struct postgres_store *store, struct err *err)
 	store->named = store->settings.prepared_statements && !store->pooled;
 	if (store->settings.prepared_statements && !store->named)
 		store->settings.log(5,
-			"a pooler stands before the database: statements are not prepared by name");
+			"a pooler is in front of the database: "
+			"statements are not prepared by name");
 	store->schema = migrate_schema(pq, err);
 	if (store->schema < 0)
 		goto fail;

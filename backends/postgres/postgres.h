@@ -1,4 +1,4 @@
-/* PostgreSQL, as one of the databases that store.c knows. */
+/* The PostgreSQL backend, as store.c uses it. */
 #ifndef PIERRE_POSTGRES_H
 #define PIERRE_POSTGRES_H
 

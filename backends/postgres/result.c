@@ -1,5 +1,5 @@
-/* libpq's results to answers and errors. A hostile or strange server must not be able to do harm:
- * every type and length is looked at. */
+/* Turns libpq's results into answers and errors. A hostile or faulty server must do no harm: every
+ * type and length is checked. */
 #include "result.h"
 
 #include <math.h>
@@ -32,7 +32,7 @@ uint64_t result_number(const char *bytes, int count)
 	return value;
 }
 
-/* more: columns behind the answer's own */
+/* more: columns after those of the answer */
 static bool result_columns_match(const PGresult *result, const struct method *method, int more)
 {
 	int count = method->row_schema != NULL ? method->row_schema->column_count : 0;
@@ -110,7 +110,7 @@ static bool read_value(struct call *call, const PGresult *result, int row, int p
 	case TYPE_TIMESTAMP:
 		if (oid != OID_TIMESTAMPTZ || length != 8)
 			return false;
-		/* 'infinity' is the largest number of all */
+		/* 'infinity' is the largest number */
 		return !__builtin_add_overflow(
 			       (int64_t)result_number(bytes, 8), POSTGRES_EPOCH, &value->i) &&
 			timestamp_in_range(value->i);
@@ -119,7 +119,7 @@ static bool read_value(struct call *call, const PGresult *result, int row, int p
 	}
 }
 
-/* All columns are read even if one is wrong: the row's id may stand behind it. */
+/* Reads all columns even if one is invalid: the row's id may come later. */
 static int result_read_row(
 	struct postgres_store *store, struct call *call, const PGresult *result, int row)
 {
@@ -143,8 +143,8 @@ static int result_read_row(
 
 static int wrong_columns(struct call *call)
 {
-	return execute_fail(call, ERR_INTERNAL, "%s: the database's columns are not the answer's",
-		call->method->name);
+	return execute_fail(call, ERR_INTERNAL,
+		"%s: the database's columns do not match the answer's", call->method->name);
 }
 
 int result_rows(struct postgres_store *store, struct call *call, const PGresult *result)
@@ -200,13 +200,13 @@ bool result_fatal(const PGresult *result)
 	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
 
 	if (severity == NULL)
-		severity = PQresultErrorField(result, PG_DIAG_SEVERITY); /* a pooler's */
+		severity = PQresultErrorField(result, PG_DIAG_SEVERITY); /* from a pooler */
 	return severity != NULL &&
 		(strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
 }
 
-/* PgBouncer has one SQLSTATE for all, and says only in words that the client was still waiting for
- * a server. Its words are not translated. */
+/* PgBouncer uses one SQLSTATE for everything; only its text tells that the client was still waiting
+ * for a server. The text is never translated. */
 bool result_unserved(const PGresult *result)
 {
 	static const char *const words[] = {"server_login_retry", "query_wait_timeout",
@@ -228,7 +228,7 @@ bool result_in_class(const PGresult *result, const char *prefix)
 	return state != NULL && in_class(state, prefix);
 }
 
-/* A table of conditions, one behind the other. */
+/* A table of conditions in sequence. */
 /* NOLINTNEXTLINE(readability-function-cognitive-complexity) */
 enum outcome result_error(struct call *call, const PGresult *result)
 {
@@ -264,10 +264,10 @@ enum outcome result_error(struct call *call, const PGresult *result)
 		call->err.outcome = OUTCOME_NONE;
 		return CALL_MOVE;
 	} else if (strcmp(state, "25006") == 0) {
-		/* A standby, or a primary that became one: another connection may find the server
-		 * that takes writes. */
+		/* A standby, or a primary that became one. Another connection may reach the server
+		 * that accepts writes. */
 		execute_fail(call, ERR_STORAGE,
-			"the database server takes no writes: it is a standby or read-only");
+			"the database server accepts no writes: it is a standby or read-only");
 		return CALL_SUSPECT;
 	} else if (strcmp(state, "53100") == 0) {
 		execute_fail(call, ERR_STORAGE, "the database server's disk is full");
@@ -278,18 +278,16 @@ enum outcome result_error(struct call *call, const PGresult *result)
 		execute_fail(call, ERR_UNAVAILABLE, "the database server is out of resources");
 		call->err.outcome = OUTCOME_NONE;
 	} else if (in_class(state, "54")) {
-		execute_fail(call, ERR_TOO_LARGE, "a value is larger than the database takes");
+		execute_fail(call, ERR_TOO_LARGE, "a value is larger than the database accepts");
 	} else if (strcmp(state, "42501") == 0) {
-		/* "permission denied for table users": it names what it is about, and quotes no
-		 * row. */
+		/* "permission denied for table users": it names the object and quotes no row. */
 		const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
 
 		execute_fail(call, ERR_STORAGE, "the database role lacks a right: %.120s",
 			text != NULL ? text : "?");
 	} else if (strcmp(state, "42P01") == 0 || strcmp(state, "3F000") == 0 ||
 		in_class(state, "25")) {
-		/* The tables that this session sees, or the state of its transaction, are not as
-		 * they should be. */
+		/* The tables visible to this session, or its transaction state, are unexpected. */
 		execute_fail(call, ERR_INTERNAL, "%s failed within the database (SQLSTATE %s)",
 			call->method->name, state);
 		return in_class(state, "25") ? CALL_MOVE : CALL_SUSPECT;

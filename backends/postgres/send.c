@@ -1,5 +1,5 @@
-/* A batch on its way out: each call's statement, or one statement for look-ups of the same kind
- * that stand together. */
+/* Sends a batch: each call's statement, or one shared statement for adjacent look-ups of the same
+ * kind. */
 #include "send.h"
 
 #include <stdio.h>
@@ -9,9 +9,9 @@
 #include "pg_store.h"
 #include "result.h"
 
-/* A statement for many costs as much more than one for one as some of these do. The planner takes
- * an array of unknown length for ten keys and keeps the plan only while that is no more than what
- * was asked for; keys that are NULL find nothing and cost nothing. */
+/* A shared statement costs as much more than a single one as some of these do. The planner assumes
+ * ten keys for an array of unknown length, and keeps the plan only while it is no more expensive
+ * than estimated. NULL keys match nothing and cost nothing. */
 enum {
 	MERGE_MIN = 6,
 	MERGE_KEYS_MIN = 12,
@@ -26,7 +26,7 @@ static void put_big_endian(char *bytes, uint64_t value)
 		bytes[i] = (char)(value & 0xFF);
 }
 
-/* The parameters of one statement, in the form that libpq takes. */
+/* The parameters of one statement, in libpq's form. */
 struct parameters {
 	const char *values[CATALOG_MAX_VALUES];
 	int lengths[CATALOG_MAX_VALUES], formats[CATALOG_MAX_VALUES];
@@ -38,8 +38,8 @@ static int hex(char c)
 	return c <= '9' ? c - '0' : c - 'a' + 10;
 }
 
-/* Binary where that spares a copy or a conversion. Text values go as they are: they have no NUL
- * behind them. */
+/* Binary where that saves a copy or a conversion. Text values go as binary: they have no NUL
+ * terminator. */
 static bool set_parameter(struct arena *arena, struct parameters *to, unsigned i,
 	const struct bind_param *bind, const struct value *value)
 {
@@ -90,7 +90,7 @@ static bool set_parameter(struct arena *arena, struct parameters *to, unsigned i
 		to->values[i] = copy;
 		to->lengths[i] = (int)value->s.len + 1;
 		break;
-	case TYPE_IP: /* what is not an address goes into a column of its own (COMPUTE_AWKWARD) */
+	case TYPE_IP: /* a text that is not an address goes into its own column (COMPUTE_AWKWARD) */
 		if ((value->flags & VALUE_AWKWARD) != 0) {
 			to->values[i] = NULL;
 			return true;
@@ -114,7 +114,7 @@ static struct item *expect(struct pg_connection *connection, enum item_kind kind
 	return item;
 }
 
-/* number: place in connection->prepared. NULL when libpq refused. */
+/* number: index in connection->prepared. NULL when libpq refused. */
 static struct item *send_sql(struct postgres_store *store, struct pg_connection *connection,
 	struct call *call, unsigned number, const char *sql, const struct parameters *with,
 	int count)
@@ -191,7 +191,7 @@ static bool put_keys(struct postgres_store *store, struct pg_connection *connect
 
 	buffer_cut(keys, 0);
 	put_int(keys, 1);              /* dimensions */
-	put_int(keys, places > count); /* whether there are NULLs */
+	put_int(keys, places > count); /* whether it holds NULLs */
 	put_int(keys, bind->type == TYPE_UUID ? OID_UUID_KEY : OID_TEXT_KEY);
 	put_int(keys, places);
 	put_int(keys, 1); /* the first one's number */
@@ -220,8 +220,8 @@ static bool reads(const struct call *call)
 	return call->method != NULL && !call->method->write;
 }
 
-/* The look-up at `node` and those of its kind behind it, as far as only reads stand between: these
- * may change places. */
+/* Collects the look-up at `node` and later ones of its kind, up to the next write: reads may be
+ * reordered. */
 static bool send_merged(
 	struct postgres_store *store, struct pg_connection *connection, struct list *node)
 {
@@ -256,7 +256,7 @@ static bool send_merged(
 	return true;
 }
 
-/* How many of each kind stand in the reads from here to the next write. */
+/* Counts the reads of each kind from here to the next write. */
 static void count_alike(
 	struct postgres_store *store, const struct pg_connection *connection, struct list *node)
 {

@@ -1,4 +1,4 @@
-/* A batch on its way out: its statements, and what will answer them. */
+/* Sends a batch: its statements, and the results to expect. */
 #ifndef PIERRE_PG_SEND_H
 #define PIERRE_PG_SEND_H
 

@@ -4,9 +4,9 @@
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-enum { NO_DIGIT = 0x40 }; /* beyond every digit's value */
+enum { NO_DIGIT = 0x40 }; /* above every digit's value */
 
-/* The value behind a character, plus one; 0: no digit. */
+/* The value of a character plus one; 0: not a digit. */
 #define RANGE8(c, v)                                                                               \
 	[(c)] = (v) + 1, [(c) + 1] = (v) + 2, [(c) + 2] = (v) + 3, [(c) + 3] = (v) + 4,            \
 	[(c) + 4] = (v) + 5, [(c) + 5] = (v) + 6, [(c) + 6] = (v) + 7, [(c) + 7] = (v) + 8
@@ -50,7 +50,7 @@ void base64_encode(const unsigned char *bytes, size_t length, char *out)
 	*out = '\0';
 }
 
-/* Four digits to 24 bits; a character that is none sets bits beyond them. */
+/* Four digits to 24 bits; an invalid character sets higher bits. */
 static uint32_t group(const char *text)
 {
 	uint32_t a = values[(unsigned char)text[0]] - 1U, b = values[(unsigned char)text[1]] - 1U;
@@ -59,7 +59,7 @@ static uint32_t group(const char *text)
 	return (a | b | c | d) >= NO_DIGIT ? UINT32_MAX : a << 18 | b << 12 | c << 6 | d;
 }
 
-/* The last group with its padding; gives the bytes in it, 0: it is none. */
+/* The last group with its padding; returns its number of bytes, 0: invalid. */
 static size_t last_group(const char *text, unsigned char *out)
 {
 	size_t count = text[3] != '=' ? 3 : text[2] != '=' ? 2 : 1;

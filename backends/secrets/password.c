@@ -7,7 +7,7 @@
 
 enum { BCRYPT_HASH_LENGTH = 60, BCRYPT_COST_MAX = 31 };
 
-/* One bcrypt run into scratch memory that is wiped before it is freed: crypt_data keeps the
+/* Runs bcrypt once, in scratch memory that is wiped before it is freed: crypt_data keeps the
  * password's key schedule. */
 static bool bcrypt(
 	const char *password, const char *setting, char out[PASSWORD_HASH_MAX], uint64_t *rounds)

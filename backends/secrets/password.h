@@ -1,5 +1,5 @@
-/* bcrypt through crypt_r. Blocking (a quarter of a second at cost 12): the daemon calls these on
- * threads of their own. */
+/* bcrypt by crypt_r. Blocking (a quarter of a second at cost 12): the daemon calls these on
+ * separate threads. */
 #ifndef PIERRE_PASSWORD_H
 #define PIERRE_PASSWORD_H
 
@@ -17,12 +17,12 @@ int password_hash(const char *password, unsigned cost, char out[PASSWORD_HASH_MA
 	uint64_t *rounds, struct err *err);
 /* The cost of a bcrypt hash ($2a$, $2b$, $2y$); 0 when the text is not one. */
 unsigned password_cost_of(const char *hash, size_t length);
-/* Compares in constant time. Only the first PASSWORD_MAX bytes of the password count, as in every
- * bcrypt.
+/* Compares in constant time. As in every bcrypt, only the first PASSWORD_MAX bytes of the password
+ * count.
  *
- * The work is exactly 2^cost rounds for every `hash`: a cheaper one is padded, and one that is no
- * bcrypt hash, costs more than `cost` or is NULL (no such user) matches nothing after the same
- * work. *rounds: the rounds done are added. */
+ * Each call runs exactly 2^cost rounds. A cheaper hash is padded to that work. A text that is not a
+ * bcrypt hash, a hash above `cost` and NULL (no such user) never match, after the same work.
+ * *rounds: the rounds run are added. */
 int password_verify(const char *password, const char *hash, unsigned cost, bool *matches,
 	uint64_t *rounds, struct err *err);
 

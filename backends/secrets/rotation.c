@@ -67,8 +67,7 @@ int rotation_look(struct rotation *rotation, struct seal *seal, struct arena *ar
 	if (seal_again(seal, arena, token->stored, token->length, &fit, token->sealed,
 		    token->sealed_length, err) < 0)
 		return -1;
-	/* What is not whole is no token for anybody; one of the old key is sealed anew all the
-	 * same. */
+	/* An incomplete token is no token; what the old key sealed is sealed again all the same. */
 	if (fit == SEAL_NEITHER && token->whole)
 		note_unreadable(rotation, token);
 	return fit == SEAL_OLDER;
@@ -84,7 +83,7 @@ int rotation_passed(struct rotation *rotation, const char *user, struct err *err
 {
 	if (strlen(user) >= ROTATION_ID_MAX)
 		return err_set(err, ERR_STORAGE,
-			"the database holds a user whose id is longer than any id is");
+			"the database holds a user whose id is longer than an id may be");
 	memcpy(rotation->after, user, strlen(user) + 1);
 	rotation->checked++;
 	return 0;
@@ -96,7 +95,7 @@ bool rotation_ended(struct rotation *rotation, unsigned rows)
 		return false;
 	rotation->begun = false;
 	if (rotation->dirty > 0)
-		return false; /* another pass shows whether that was all */
+		return false; /* another pass verifies that this was all */
 	rotation->state = rotation->unreadable > 0 ? ROTATION_BLOCKED : ROTATION_FINISHED;
 	return rotation->state == ROTATION_FINISHED;
 }
@@ -111,8 +110,8 @@ void rotation_tell(const struct rotation *rotation, const struct store_settings 
 			(unsigned long long)rotation->checked, fingerprint);
 	else if (rotation->state == ROTATION_BLOCKED)
 		settings->log(4,
-			"the change to the key %s is not finished: %llu tokens open with no key "
-			"that is known",
+			"the rotation to the key %s is not finished: no known key opens %llu "
+			"tokens",
 			fingerprint, (unsigned long long)rotation->unreadable);
 }
 
@@ -160,17 +159,17 @@ int rotation_prove(const struct seal *seal, const struct rotation_checks *checks
 		return 0;
 	if (checks->next != NULL && (check || next))
 		return err_exit(err, EX_NOPERM,
-			"the encryption key does not open all that this database holds: a change "
+			"the encryption key does not open all that this database holds: a rotation "
 			"of the key was begun and "
 			"is not finished. Give the other key as the previous one "
 			"(PREVIOUS_ENCRYPTION_KEY), then run "
 			"`pierre-dbctl rotate-key`");
 	if (previous != NULL)
 		return err_exit(err, EX_NOPERM,
-			"neither the encryption key nor the previous one opens what this "
+			"neither the encryption key nor the previous one opens the tokens in this "
 			"database holds");
 	return err_exit(err, EX_NOPERM,
-		"the encryption key does not open what this database holds: it was made with "
+		"the encryption key does not open this database's tokens: they were sealed with "
 		"another key");
 }
 
@@ -180,8 +179,8 @@ void rotation_begin_checks(const struct seal *seal, const struct rotation_checks
 	const struct seal *previous = seal_previous(seal);
 
 	check[0] = next[0] = '\0';
-	/* With two keys nobody knows under which everything stands: both are asked for until a
-	 * change of the key is finished. */
+	/* While a rotation is unfinished, either of two keys may have sealed any token, so the
+	 * database is checked with both. */
 	if (checks->check == NULL)
 		(void)seal_check_make(previous != NULL ? previous : seal, check);
 	if (previous == NULL || (checks->next != NULL && opens(seal, checks->next)) ||

@@ -11,27 +11,28 @@
 #include "../../protocol/value.h"
 #include "base64.h"
 
-/* The expanded key stands in guarded memory of its own; this struct holds nothing secret. */
+/* The expanded key is in its own guarded memory; this struct holds no secret. */
 struct seal {
 	crypto_aead_aes256gcm_state *state;
-	struct seal *previous; /* opens what this one does not; NULL: none */
+	struct seal *previous; /* opens what this key does not; NULL: none */
 	unsigned char fingerprint[8];
 	bool locked;
 	atomic_uint holders;
 	atomic_uint_fast64_t sealed, opened; /* since the start */
 	atomic_uint_fast64_t used,
-		reserved; /* of the key's life: sealed, and written down in the database */
+		reserved; /* of the key's life: sealed, and stored in the database */
 	atomic_bool reserving;
 };
 
-/* Written down at a time. What is left of a block when the process ends counts as used. */
+/* Sizes of the blocks that are stored at a time. A block's rest counts as used when the process
+ * ends. */
 enum { BLOCK_MIN = 1024, BLOCK_MAX = 65536 };
 
 static_assert(SEAL_KEY_BYTES == crypto_aead_aes256gcm_KEYBYTES, "key size");
 static_assert(SEAL_NONCE_BYTES == crypto_aead_aes256gcm_NPUBBYTES, "nonce size");
 static_assert(SEAL_TAG_BYTES == crypto_aead_aes256gcm_ABYTES, "tag size");
 
-/* Sealed under the key at first start; what it says is no secret, that it opens proves the key. */
+/* Sealed under the key at first start. The text is not secret; opening it proves the key. */
 static const char check_text[] = "pierre-dbd key check";
 
 /* One way: a hash of a constant under the key. */
@@ -56,7 +57,7 @@ int seal_new(struct seal **ret, unsigned char key[SEAL_KEY_BYTES], bool must_loc
 	if (!crypto_aead_aes256gcm_is_available()) {
 		err_exit(err, EX_UNAVAILABLE,
 			"this machine's CPU has no AES instructions (AES-NI and PCLMUL), which "
-			"the token format needs");
+			"the token format requires");
 		goto fail;
 	}
 	seal = calloc(1, sizeof *seal);
@@ -68,7 +69,7 @@ int seal_new(struct seal **ret, unsigned char key[SEAL_KEY_BYTES], bool must_loc
 		err_exit(err, EX_OSERR, "no memory for the encryption key");
 		goto fail;
 	}
-	/* sodium_malloc succeeds even when its mlock fails, so ask again and look. */
+	/* sodium_malloc succeeds even when its mlock fails, so lock again and check. */
 	seal->locked = sodium_mlock(seal->state, sizeof *seal->state) == 0;
 	if (!seal->locked && must_lock) {
 		err_exit(err, EX_CONFIG,
@@ -110,8 +111,8 @@ int seal_add_previous(struct seal *seal, struct seal *previous, struct err *err)
 	if (memcmp(seal->fingerprint, previous->fingerprint, sizeof seal->fingerprint) == 0) {
 		seal_free(previous);
 		return err_exit(err, EX_CONFIG,
-			"the previous encryption key is the same as the encryption key: give the "
-			"one that was in use "
+			"the previous encryption key is the same as the encryption key: set the "
+			"one used "
 			"before, or none");
 	}
 	seal->previous = previous;
@@ -123,7 +124,7 @@ const struct seal *seal_previous(const struct seal *seal)
 	return seal->previous;
 }
 
-/* Strict standard base64. libsodium by itself takes bytes beyond ASCII for + and /. */
+/* Strict standard base64: libsodium alone accepts bytes beyond ASCII for + and /. */
 static bool from_base64(
 	unsigned char *bytes, size_t size, const char *text, size_t length, size_t *out_length)
 {
@@ -145,14 +146,14 @@ int seal_key_parse(
 	if (length == 0)
 		return err_exit(err, EX_CONFIG,
 			"the encryption key is empty: it must be 32 bytes in standard base64 "
-			"(44 characters); `pierre-dbd --generate-key` makes one");
+			"(44 characters); `pierre-dbd --generate-key` creates one");
 	if (sodium_init() < 0 || !from_base64(key, SEAL_KEY_BYTES, text, length, &got) ||
 		got != SEAL_KEY_BYTES) {
 		sodium_memzero(key, SEAL_KEY_BYTES);
 		return err_exit(err, EX_CONFIG,
 			"the encryption key is not 32 bytes in standard base64 (44 characters, "
 			"padded with =); "
-			"`pierre-dbd --generate-key` makes one");
+			"`pierre-dbd --generate-key` creates one");
 	}
 	return 0;
 }
@@ -189,7 +190,7 @@ bool seal_decrypt(const struct seal *seal, const unsigned char nonce[SEAL_NONCE_
 			out, &got, NULL, sealed, length, ad, ad_length, nonce, seal->state) == 0;
 }
 
-/* Seals one text into base64 in the arena. NULL when out of memory. */
+/* Seals one text as base64 in the arena. NULL when out of memory. */
 static char *seal_text(struct seal *seal, struct arena *arena, const unsigned char *nonce,
 	const char *text, size_t length, size_t *out_length)
 {
@@ -225,7 +226,7 @@ int seal_token(struct seal *seal, struct arena *arena, const char *access, size_
 
 	if (!take_nonces(seal, 2))
 		return err_set(err, ERR_STORAGE,
-			"the encryption key has sealed 2^32 texts, which is all that is safe: it "
+			"the encryption key has sealed 2^32 texts, the safe limit: it "
 			"must be changed "
 			"(pierre-dbctl rotate-key)");
 	randombytes_buf(nonces, sizeof nonces);
@@ -240,8 +241,8 @@ int seal_token(struct seal *seal, struct arena *arena, const char *access, size_
 	return 0;
 }
 
-/* Strict standard base64 of `length` characters into memory of the arena; NULL when it is none or
- * out of memory. */
+/* Decodes strict standard base64 of `length` characters into the arena; NULL when invalid or out of
+ * memory. */
 static unsigned char *decode_base64(
 	struct arena *arena, const char *text, size_t length, size_t *out_length)
 {
@@ -253,8 +254,8 @@ static unsigned char *decode_base64(
 static const char refusal[] =
 	"the stored token cannot be opened: it was sealed with another key or altered";
 
-/* One text of a token by the key in use, else by the previous one; *key tells which. 1: neither
- * opens it. */
+/* Opens one text of a token by the current key, otherwise by the previous one; sets *key. 1:
+ * neither opens it. */
 static int open_text(struct seal *seal, struct arena *arena, const unsigned char *nonce,
 	const unsigned char *bytes, size_t size, const struct seal **key, const char **plain,
 	size_t *plain_length, struct err *err)
@@ -269,7 +270,7 @@ static int open_text(struct seal *seal, struct arena *arena, const unsigned char
 	*plain_length = size - SEAL_TAG_BYTES;
 	if (*key == NULL || !utf8_valid((const char *)out, *plain_length))
 		return 1;
-	out[*plain_length] = '\0'; /* over the tag's room */
+	out[*plain_length] = '\0'; /* overwrites the tag's space */
 	*plain = (const char *)out;
 	return 0;
 }
@@ -298,7 +299,7 @@ int seal_open(struct seal *seal, struct arena *arena, const char *sealed, size_t
 	int result = open_stored(seal, arena, sealed, length, nonce, nonce_length, part, &key,
 		plain, plain_length, err);
 
-	/* One text for every cause: which part of a forgery was wrong helps only its author. */
+	/* One message for every cause: details would only help the author of a forgery. */
 	if (result > 0)
 		return err_set(err, ERR_DECRYPTION_FAILED, "%s", refusal);
 	if (result == 0)
@@ -403,7 +404,7 @@ void seal_count_stored(struct seal *seal, uint64_t added, uint64_t stored)
 {
 	uint64_t reserved = atomic_load(&seal->reserved);
 
-	/* What is more than was known and added now was added by other daemons: it lies before this
+	/* An excess over the known and added number comes from other daemons; it precedes this
 	 * one's block. */
 	if (stored > reserved + added)
 		atomic_fetch_add(&seal->used, stored - added - reserved);

@@ -9,8 +9,8 @@ void seal_log_warn(const struct store_settings *settings, uint64_t before, uint6
 	if (before < SEAL_WARN && now >= SEAL_WARN)
 		settings->log(LOG_WARNING,
 			"the encryption key has sealed %llu texts: change it (pierre-dbctl "
-			"rotate-key) before it has sealed 4294967296, "
-			"when it stops",
+			"rotate-key) before it reaches the "
+			"limit of 4294967296",
 			(unsigned long long)now);
 }
 

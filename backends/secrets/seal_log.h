@@ -1,4 +1,4 @@
-/* The warning in the log that a key has sealed much. Thread: any. */
+/* Logs a warning when a key nears its limit of sealed texts. Thread: any. */
 #ifndef PIERRE_SEAL_LOG_H
 #define PIERRE_SEAL_LOG_H
 
@@ -7,10 +7,9 @@
 
 #include "../store.h"
 
-/* Warns once, when the number passes SEAL_WARN. `before`: the last one that was known; 0 at
- * start. */
+/* Warns once, when the number passes SEAL_WARN. `before`: the last known number; 0 at start. */
 void seal_log_warn(const struct store_settings *settings, uint64_t before, uint64_t now);
-/* What became of a count that seal_count_wanted has given: `stored` is the sum in the database. */
+/* Ends an update that seal_count_wanted began: `stored` is the sum in the database. */
 void seal_log_counted(
 	const struct store_settings *settings, uint64_t added, uint64_t stored, bool committed);
 

@@ -1,5 +1,5 @@
-/* The end of the SQLite store: what waits is given up, what runs is interrupted, and what a disk
- * keeps from ending is left alone. Thread: the loop's. */
+/* Closes the SQLite store: cancels waiting calls, interrupts running ones, and abandons what a hung
+ * disk blocks. Thread: the loop's. */
 #include "close.h"
 
 #include <time.h>
@@ -21,7 +21,7 @@ static bool is_over(uint64_t deadline)
 	return deadline != 0 && clock_ns() >= deadline;
 }
 
-/* Waits for the thread for one step. */
+/* Waits one step for the thread. */
 static bool join_soon(pthread_t thread)
 {
 	struct timespec until;
@@ -33,7 +33,7 @@ static bool join_soon(pthread_t thread)
 	return pthread_timedjoin_np(thread, NULL, &until) == 0;
 }
 
-/* A thread that holds the guard is at its connection itself. */
+/* A thread that holds the guard uses its connection itself. */
 static void interrupt(struct worker *worker)
 {
 	if (pthread_mutex_trylock(&worker->guard) != 0)
@@ -43,8 +43,8 @@ static void interrupt(struct worker *worker)
 	pthread_mutex_unlock(&worker->guard);
 }
 
-/* An interrupt hits what runs just then: the next statement needs another one. False: it did not
- * end in time. */
+/* An interrupt only hits the current statement, so it is repeated. False: the thread did not end in
+ * time. */
 static bool end_worker(struct worker *worker, uint64_t deadline)
 {
 	while (worker->started) {
@@ -57,7 +57,7 @@ static bool end_worker(struct worker *worker, uint64_t deadline)
 	return true;
 }
 
-/* A commit that the disk does not end: it may be stored or not. */
+/* The disk blocks a commit: it may be stored or not. */
 static void answer_commit(struct sqlite_store *store)
 {
 	struct worker *writer = &store->writer;
@@ -80,7 +80,7 @@ static void answer_commit(struct sqlite_store *store)
 	results_hand_over(store, &calls);
 }
 
-/* What no thread has taken, behind one that hangs. */
+/* Calls that no thread has taken because one hangs. */
 static void answer_queue(struct sqlite_store *store, struct queue *queue)
 {
 	struct list calls;
@@ -95,8 +95,8 @@ static void answer_queue(struct sqlite_store *store, struct queue *queue)
 	results_hand_over(store, &calls);
 }
 
-/* What else can take its time: a copy, a pass of the checkpointer, and closing, which moves the
- * log's pages into the database. All of it may be left in the middle: the log has everything. */
+/* Other work can also take long: a copy, a checkpoint pass, and closing, which moves the log's
+ * pages into the database. All of it can be abandoned: the log is complete. */
 static void *close_free_store(void *argument)
 {
 	struct sqlite_store *store = argument;
@@ -143,8 +143,7 @@ void close_store(struct store *base, uint64_t deadline)
 		free_in_time(store, deadline);
 		return;
 	}
-	/* A thread hangs in the disk, and still works with the store, which goes with the process.
-	 */
+	/* A thread hangs in disk I/O and still uses the store, which is not freed. */
 	answer_commit(store);
 	answer_queue(store, &store->writes);
 	answer_queue(store, &store->reads);

@@ -1,4 +1,4 @@
-/* The end of a SQLite store: see store_ops.close. */
+/* Closes a SQLite store: see store_ops.close. */
 #ifndef PIERRE_SQLITE_CLOSE_H
 #define PIERRE_SQLITE_CLOSE_H
 

@@ -22,8 +22,8 @@ void condition_note_error(struct sqlite_store *store, const char *text)
 		store->settings.log(3, "the storage failed (failures: %u): %s", failures, text);
 }
 
-/* Once no write has failed for a while: on a disk that is nearly full, large writes fail and small
- * ones do not. */
+/* After a while without a failed write: on a nearly full disk, large writes fail and small ones
+ * succeed. */
 void condition_log_recovery(struct sqlite_store *store)
 {
 	enum writing again = WRITING_AGAIN;
@@ -37,7 +37,7 @@ void condition_log_recovery(struct sqlite_store *store)
 		failures = failure_log_end(&store->failure_log);
 	pthread_mutex_unlock(&store->error_lock);
 	if (failures > 0)
-		store->settings.log(5, "the storage takes writes again (failures: %u)", failures);
+		store->settings.log(5, "the storage accepts writes again (failures: %u)", failures);
 }
 
 enum store_health condition_health(struct store *base, char detail[ERR_MESSAGE_MAX])

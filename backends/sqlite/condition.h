@@ -1,4 +1,4 @@
-/* The health of the storage, as the log and daemon.health report it. */
+/* The storage's health, for the log and daemon.health. */
 #ifndef PIERRE_SQLITE_CONDITION_H
 #define PIERRE_SQLITE_CONDITION_H
 
@@ -6,9 +6,9 @@
 
 struct sqlite_store;
 
-/* Any thread: the storage has failed. */
+/* Any thread: a storage failure has occurred. */
 void condition_note_error(struct sqlite_store *store, const char *text);
-/* Each second: the end of that goes to the log, too. */
+/* Every second: logs the end of a failure. */
 void condition_log_recovery(struct sqlite_store *store);
 enum store_health condition_health(struct store *base, char detail[ERR_MESSAGE_MAX]);
 

@@ -7,7 +7,7 @@
 #include "../../protocol/json/json.h"
 #include "../../protocol/value.h"
 
-/* micros(text): a stored time as microseconds, for comparing with the generated …_us columns. */
+/* micros(text): a stored time as microseconds, to compare with the generated …_us columns. */
 static void micros_function(sqlite3_context *context, int count, sqlite3_value **arguments)
 {
 	const char *text = (const char *)sqlite3_value_text(arguments[0]);
@@ -19,8 +19,8 @@ static void micros_function(sqlite3_context *context, int count, sqlite3_value *
 		sqlite3_result_int64(context, micros);
 }
 
-/* Begins the error of a statement that met a value of another kind; the column and the row's id
- * follow. */
+/* Starts the error text of a statement that read a value of the wrong type; the column and the
+ * row's id follow. */
 static const char unsound[] = "unsound value: ";
 
 static void fail_unsound(
@@ -39,7 +39,7 @@ static void fail_unsound(
 	sqlite3_free(message);
 }
 
-/* unsound(column, id): ends a statement that would count a value of another kind. */
+/* unsound(column, id): aborts a statement that would count a value of the wrong type. */
 static void unsound_function(sqlite3_context *context, int count, sqlite3_value **arguments)
 {
 	(void)count;
@@ -55,8 +55,8 @@ static void give_json(sqlite3_context *context, struct buffer *text)
 	buffer_free(text);
 }
 
-/* real_text(number, column, id): the shortest decimal that reads back, which SQLite's own fifteen
- * digits are not. */
+/* real_text(number, column, id): the shortest decimal that reads back exactly; SQLite's own has
+ * fifteen digits. */
 static void real_text_function(sqlite3_context *context, int count, sqlite3_value **arguments)
 {
 	struct buffer text = {0};
@@ -98,7 +98,7 @@ static void whole_text_function(sqlite3_context *context, int count, sqlite3_val
 	give_json(context, &text);
 }
 
-/* word_text(text, column, id): as a JSON string. */
+/* word_text(text, column, id): the text as a JSON string. */
 static void word_text_function(sqlite3_context *context, int count, sqlite3_value **arguments)
 {
 	struct buffer text = {0};

@@ -1,16 +1,16 @@
-/* SQL functions of the daemon's own, which its statements for SQLite use. Thread: any, each with
- * its connection. */
+/* The daemon's own SQL functions, which its SQLite statements use. Thread: any, each with its
+ * connection. */
 #ifndef PIERRE_SQLITE_FUNCTIONS_H
 #define PIERRE_SQLITE_FUNCTIONS_H
 
 #include <sqlite3.h>
 #include <stddef.h>
 
-/* An SQLite code. */
+/* Registers the functions; an SQLite code. */
 int functions_add(sqlite3 *db);
 
-/* The id of the row ("" where it has none) that ended a statement with this error, and the column
- * whose value is of another kind; NULL: another error. */
+/* The column whose value has the wrong type, and the id of its row ("" if none), from such a
+ * statement's error; NULL: another error. */
 const char *functions_unsound(const char *message, char *column, size_t size);
 
 #endif

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-/* A value of pierre_meta, to be freed; NULL: none. */
+/* A value of pierre_meta, which the caller frees; NULL: none. */
 static int sqlite_keys_read_meta(
 	struct session *session, const char *key, char **value, struct err *err)
 {
@@ -48,8 +48,8 @@ static int write_meta(struct session *session, const char *key, const char *valu
 	return code;
 }
 
-/* -1: no token there, -2: that cannot be read; else whether one of the first few opens (a single
- * damaged one must not keep the daemon from starting). */
+/* -1: no token, -2: unreadable; otherwise whether one of the first few opens. A single damaged
+ * token must not prevent the start. */
 static int opens_a_token(struct session *session, const char *provider)
 {
 	char sql[512];
@@ -103,7 +103,7 @@ static void free_checks(char *check[2])
 	free(check[1]);
 }
 
-/* Where there is no check value: one token that opens is enough, of whatever provider. */
+/* Without a check value, one token that opens is enough, from any provider. */
 static int prove_by_tokens(struct session *session, struct err *err)
 {
 	bool opened = false, sealed = false, failed = false;
@@ -120,8 +120,8 @@ static int prove_by_tokens(struct session *session, struct err *err)
 		return session_failed(session, "the tokens cannot be read", err);
 	if (sealed && !opened)
 		return err_exit(err, EX_NOPERM,
-			"the encryption key does not open the tokens that this database holds: "
-			"they were made "
+			"the encryption key does not open the tokens in this database: "
+			"they were sealed "
 			"with another key");
 	return 0;
 }
@@ -216,7 +216,7 @@ static int prepare_rows(struct session *session, sqlite3_stmt **statement)
 	return sqlite3_prepare_v2(session->db, sql, -1, statement, NULL);
 }
 
-/* -1: out of memory, which must not pass for a token that is not there. */
+/* -1: out of memory, which must not look like a missing token. */
 static int sqlite_keys_read_token(sqlite3_stmt *row, int which, struct rotation_token *token)
 {
 	int column = 1 + which * ROTATION_TOKEN_COLUMNS;
@@ -260,7 +260,7 @@ int keys_each_token(struct session *session,
 		: session_failed(session, "the tokens cannot be read", err);
 }
 
-/* The statements of one step; the updates are made when first needed. */
+/* The statements of one step; each update is prepared when first needed. */
 struct statements {
 	sqlite3_stmt *rows, *update[ROTATION_PROVIDERS_MAX];
 };
@@ -272,8 +272,8 @@ static void end_statements(struct statements *statements)
 		sqlite3_finalize(statements->update[which]);
 }
 
-/* Replaces a token only if it is still what it was; others cannot write within the transaction, but
- * that is not this statement's to know. */
+/* Replaces a token only if it is unchanged. Within the transaction nothing else can write, but the
+ * statement does not rely on that. */
 static int make_update(struct session *session, const char *provider, sqlite3_stmt **update)
 {
 	char sql[400];
@@ -308,7 +308,7 @@ static int sqlite_keys_write_token(struct session *session, sqlite3_stmt **updat
 	return code;
 }
 
-/* A row is read whole before it is written: its texts are the statement's, which stands still
+/* Reads the whole row before writing: its texts belong to the statement, which is not stepped
  * meanwhile. */
 static int do_row(struct session *session, struct rotation *rotation, struct statements *statements,
 	struct err *err)
@@ -366,7 +366,7 @@ static int do_rows(
 	return result;
 }
 
-/* All is under the key in use: it alone is asked for from now on. */
+/* Everything is under the current key: from now on it alone is used. */
 static int sqlite_keys_write_end(struct session *session, struct err *err)
 {
 	char *check[2], made[128];

@@ -1,23 +1,23 @@
-/* The key and the database: the proof that they fit, the count of sealings, changing the key.
- * Thread: whoever holds the connection. */
+/* The token key and the database: key check, count of sealed texts, key rotation. Thread: the one
+ * that uses the connection. */
 #ifndef PIERRE_SQLITE_KEYS_H
 #define PIERRE_SQLITE_KEYS_H
 
 #include "../secrets/rotation.h"
 #include "session.h"
 
-/* Reading only: do the keys open what the database holds? exit_code 77 when not. */
+/* Read only: whether the keys open the stored tokens. exit_code 77 if not. */
 int keys_prove(struct session *session, struct err *err);
-/* Stores the check values that are missing, and reads how much the key has sealed. */
+/* Stores missing check values, and reads how many texts the key has sealed. */
 int keys_begin(struct session *session, struct err *err);
-/* Within the writer's transaction, before its commit: writes down that more is sealed. Returns how
- * many to report to seal_count_stored, 0: none. */
+/* Within the writer's transaction, before its commit: stores the count of sealed texts. Returns the
+ * number for seal_count_stored, 0: none. */
 uint64_t keys_count(struct session *session, uint64_t *stored);
-/* Every token that is stored; `each` gives 0 to go on, else has set err. */
+/* Calls `each` for every stored token. `each` returns 0 to continue, or sets err. */
 int keys_each_token(struct session *session,
 	int (*each)(void *argument, const struct rotation_token *token), void *argument,
 	struct err *err);
-/* One step of changing the key, within the caller's transaction. */
+/* One step of rotating the key, within the caller's transaction. */
 int keys_step(struct session *session, struct rotation *next, struct err *err);
 
 #endif

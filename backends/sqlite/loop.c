@@ -8,13 +8,13 @@
 #include "threads/results.h"
 #include "threads/worker.h"
 
-/* Steps of SQLite's virtual machine that a look-up on the loop may take: some hundred microseconds
- * at most. SQLite counts them over all runs of a statement and asks at every thousandth, so they
- * are counted anew for each run here. A step takes as long as its value is, so bytes are bounded,
- * too. */
+/* Max steps of SQLite's virtual machine for a look-up on the loop: a few hundred microseconds.
+ * SQLite counts them over all runs of a statement and reports every thousandth, so each run here
+ * counts on its own. A step's time grows with the size of its value, so bytes are limited as
+ * well. */
 enum { LOOP_STEPS = 1000, LOOP_ASKED_MAX = 5, LOOP_BYTES = 32 * 1024 };
 
-/* Ends the loop's read transaction, so that the next look-up sees what was committed meanwhile. */
+/* Ends the loop's read transaction: the next look-up sees later commits. */
 static void end_loop_read(struct sqlite_store *store)
 {
 	if (!store->loop_reading)
@@ -24,7 +24,7 @@ static void end_loop_read(struct sqlite_store *store)
 	(void)session_step(store->loop.commit);
 }
 
-/* A short look-up right here. False: it must go to a reader (too long, a lock, no connection). */
+/* Runs a short look-up here. False: it must go to a reader (too long, a lock, no connection). */
 static bool run_on_loop(struct sqlite_store *store, struct call *call)
 {
 	enum run_result result;
@@ -76,7 +76,7 @@ static bool is_write(const struct call *call)
 	return call->method->write;
 }
 
-/* Sends a call on its way; false when those before it on its connection must end first. */
+/* Routes a call; false when it must wait for earlier calls of its connection. */
 static bool loop_dispatch(struct sqlite_store *store, struct call *call)
 {
 	if (atomic_load_explicit(&store->ending, memory_order_relaxed)) {
@@ -140,13 +140,13 @@ void loop_flush(struct store *base)
 	call_deliver(&store->completed);
 }
 
-/* Lets the calls go on that waited for those that have ended. */
+/* Releases calls that waited for those that have ended. */
 static void resume_pending(struct sqlite_store *store, struct order *order)
 {
 	while (!list_empty(&order->pending)) {
 		struct list *node = list_first(&order->pending);
 
-		list_remove(node); /* dispatch puts it into the list of where the call goes */
+		list_remove(node); /* loop_dispatch puts it into the list of its destination */
 		if (!execute_admit(call_of(node))) {
 			list_append(&store->completed, node);
 			continue;
@@ -166,7 +166,7 @@ void loop_process(struct store *base)
 	struct sqlite_store *store = sqlite_store_of(base);
 	struct list done;
 
-	/* A connection that gets the answer of its write must not read from before it. */
+	/* After the answer to a write, the loop's snapshot must not predate it. */
 	end_loop_read(store);
 	list_init(&done);
 	results_take(store, &done);
@@ -181,8 +181,8 @@ void loop_process(struct store *base)
 				call->order->reads--;
 			if (call->route == ROUTE_READER && call->method->short_read)
 				call->order->large = call->answer.length > LOOP_BYTES;
-			/* Before done: it may be the connection's last call, and the order goes
-			 * with the connection. */
+			/* Before done: the call may be the connection's last one, and `order` is
+			 * freed with the connection. */
 			if (!list_empty(&call->order->pending))
 				resume_pending(store, call->order);
 		}

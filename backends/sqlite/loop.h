@@ -1,5 +1,5 @@
-/* The store on the loop's thread: short look-ups run here, all other calls go to the threads and
- * come back. */
+/* The SQLite store on the loop thread: short look-ups run here, other calls go to the threads and
+ * return. */
 #ifndef PIERRE_SQLITE_LOOP_H
 #define PIERRE_SQLITE_LOOP_H
 
@@ -9,11 +9,11 @@ struct sqlite_store;
 
 void loop_submit(struct store *base, struct call *call);
 void loop_ping(struct store *base, struct call *probe);
-/* Hands over what was submitted. */
+/* Hands over submitted calls. */
 void loop_flush(struct store *base);
-/* Takes what has ended. */
+/* Collects ended calls. */
 void loop_process(struct store *base);
-/* Gives the loop's connection its bounds: no waiting, few steps. */
+/* Limits the loop's connection: no waiting, few steps. */
 void loop_bound(struct sqlite_store *store);
 
 #endif

@@ -1,7 +1,8 @@
-/* The schema's upgrade. A migration leaves alone what is not ours: columns, indexes, triggers and
- * views that owners have added, and rows that were wrong before it. So no migration makes a table
- * again: columns are added, and a CHECK is widened in the schema's text, which is SQLite's
- * documented way where no stored row changes (widen.c). tests/structure refuses anything else. */
+/* Schema upgrades. A migration preserves what the owner has added (columns, indexes, triggers,
+ * views) and rows that were already invalid. So no migration recreates a table: it adds columns.
+ *
+ * To widen a CHECK it edits the schema's text, SQLite's documented method where no stored row
+ * changes (widen.c). tests/structure refuses anything else. */
 #include "migrate.h"
 
 #include <stdio.h>
@@ -31,8 +32,8 @@ int64_t migrate_version(struct session *session, struct err *err)
 		session_integer(session, "SELECT COALESCE(max(version), 0) FROM pierre_migrations");
 	if (version < 0 && (sqlite3_errcode(session->db) & 0xFF) == SQLITE_ERROR)
 		return err_exit(err, EX_DATAERR,
-			"%s is another program's database: its table pierre_migrations is not "
-			"this daemon's",
+			"%s is another program's database: its table pierre_migrations does not "
+			"match this daemon's",
 			sqlite3_db_filename(session->db, "main"));
 	return version >= 0
 		? version
@@ -60,7 +61,7 @@ int migrate_check(struct session *session, bool current_only, struct err *err)
 	return 0;
 }
 
-/* Rows whose parent is gone, before and after. */
+/* Rows without their parent row, before and after. */
 struct dangling {
 	int64_t rows;
 	char what[160]; /* the first table, with its number */
@@ -73,12 +74,12 @@ static void note_dangling(void *argument, const char *table, const char *parent,
 
 	if (dangling->rows == 0)
 		(void)snprintf(dangling->what, sizeof dangling->what,
-			"%lld rows of %.50s refer to rows of %.50s that are not there",
-			(long long)rows, table, parent);
+			"%lld rows of %.50s refer to missing rows of %.50s", (long long)rows, table,
+			parent);
 	dangling->rows += rows;
 	if (dangling->log != NULL)
 		dangling->log(4,
-			"%lld rows of %.60s refer to rows of %.60s that are not there (deleted "
+			"%lld rows of %.60s refer to missing rows of %.60s (deleted "
 			"outside of the daemon?): they are kept as "
 			"they are; pierre-dbctl verify lists them",
 			(long long)rows, table, parent);
@@ -91,7 +92,7 @@ static int count_dangling(struct session *session, struct dangling *dangling, st
 	return 0;
 }
 
-/* The schema's text is edited by widen_check; other connections read it anew by its version. */
+/* widen_check edits the schema's text; its version makes other connections read it again. */
 static int sqlite_migrate_run_sql(struct session *session, const char *migration)
 {
 	char sql[64];
@@ -101,15 +102,14 @@ static int sqlite_migrate_run_sql(struct session *session, const char *migration
 	if (code == SQLITE_OK)
 		code = sqlite3_exec(session->db, migration, NULL, NULL, NULL);
 	if (code != SQLITE_OK)
-		return code; /* the caller leaves the mode again: here it would hide the reason */
+		return code; /* the caller leaves the mode; here it would hide the cause */
 	schema = session_integer(session, "PRAGMA schema_version");
 	sqlite3_snprintf(sizeof sql, sql,
 		"PRAGMA schema_version=%lld; PRAGMA writable_schema=RESET", (long long)schema + 1);
 	return sqlite3_exec(session->db, sql, NULL, NULL, NULL);
 }
 
-/* Within the transaction that the caller holds. before: how many rows lacked their parent before
- * it. */
+/* Within the caller's transaction. before: number of rows without their parent. */
 static int apply_one(struct session *session, const struct migration *migration,
 	const int64_t *before, struct err *err)
 {
@@ -119,14 +119,14 @@ static int apply_one(struct session *session, const struct migration *migration,
 	int code = sqlite_migrate_run_sql(session, migration->sql);
 	if ((code & 0xFF) == SQLITE_ERROR)
 		return err_exit(err, EX_DATAERR,
-			"%s: the tables are not those of an installation: %s", migration->name,
+			"%s: the tables do not match an installation's: %s", migration->name,
 			sqlite3_errmsg(session->db));
 	if (code != SQLITE_OK)
 		return session_failed(session, migration->name, err);
 	if (count_dangling(session, &after, err) < 0)
 		return -1;
 	if (after.rows > *before)
-		return err_exit(err, EX_SOFTWARE, "%s: %s, which was not so before",
+		return err_exit(err, EX_SOFTWARE, "%s: %s, which was not the case before",
 			migration->name, after.what);
 	sqlite3_snprintf(sizeof sql, sql,
 		"INSERT INTO pierre_migrations (version, name, applied_at) VALUES (%d, %Q, "
@@ -137,7 +137,7 @@ static int apply_one(struct session *session, const struct migration *migration,
 	return 0;
 }
 
-/* The version is read again under the lock: another daemon may have been here first. */
+/* Another daemon may have migrated first, so the version is read again under the lock. */
 static int apply_locked(struct session *session, const struct migration *migration,
 	const int64_t *before, bool *applied, struct err *err)
 {
@@ -145,22 +145,21 @@ static int apply_locked(struct session *session, const struct migration *migrati
 		    "CREATE TABLE IF NOT EXISTS pierre_migrations (version INTEGER PRIMARY KEY, "
 		    "name TEXT NOT NULL, applied_at TEXT NOT NULL)",
 		    NULL, NULL, NULL) != SQLITE_OK)
-		return session_failed(session, "the table of migrations cannot be made", err);
+		return session_failed(session, "the table of migrations cannot be created", err);
 	int64_t version = migrate_version(session, err);
 	if (version < 0)
 		return -1;
-	/* After some failures SQLite ends a transaction by itself; without one a migration could
-	 * stop half-way. */
+	/* Some failures make SQLite end the transaction by itself; the migration could then stop
+	 * half-way. */
 	if (sqlite3_get_autocommit(session->db) != 0)
 		return err_exit(err, EX_IOERR,
-			"%s: SQLite ended the transaction by itself, for want of memory or space",
+			"%s: SQLite rolled back the transaction, out of memory or disk space",
 			migration->name);
 	*applied = version < migration->number;
 	return *applied ? apply_one(session, migration, before, err) : 0;
 }
 
-/* A migration of a large database takes minutes: whoever waits is told now and then that it moves.
- */
+/* A migration of a large database takes minutes; this reports progress regularly. */
 struct step {
 	void (*progress)(const char *what);
 	const char *name;
@@ -200,7 +199,7 @@ static int apply_in_transaction(struct session *session, const struct migration 
 {
 	int result;
 
-	/* The pragma works only outside a transaction. */
+	/* The pragma has an effect only outside a transaction. */
 	if (sqlite3_exec(session->db, "PRAGMA foreign_keys=OFF; BEGIN IMMEDIATE", NULL, NULL,
 		    NULL) == SQLITE_OK)
 		result = apply_locked(session, migration, before, did, err);
@@ -227,7 +226,8 @@ int migrate_apply(struct session *session, struct buffer *applied,
 	if (version < 0)
 		return -1;
 	if (widen_register(session->db) != SQLITE_OK)
-		return session_failed(session, "the migrations' function cannot be made", err);
+		return session_failed(
+			session, "the migrations' function cannot be registered", err);
 	if (version < migration_newest(sqlite_migrations) &&
 		count_dangling(session, &before, err) < 0)
 		return -1;

@@ -1,4 +1,4 @@
-/* Schema versions. Thread: whoever holds the connection. */
+/* Schema versions of SQLite. Thread: the one that uses the connection. */
 #ifndef PIERRE_SQLITE_MIGRATE_H
 #define PIERRE_SQLITE_MIGRATE_H
 
@@ -8,17 +8,17 @@
 /* Number of the newest migration in the database; 0 without any; -1 on failure (err->exit_code
  * set). */
 int64_t migrate_version(struct session *session, struct err *err);
-/* Who is told of an upgrade; either may be NULL. */
+/* Receivers of progress; either may be NULL. */
 struct migrate_watch {
 	void (*progress)(const char *what);
 	void (*log)(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 };
 
-/* Applies what is missing, each in a transaction of its own; appends the names as JSON array items
- * ("a","b") to `applied`. A migration leaves alone what is not ours: see migrate.c. */
+/* Applies missing migrations, each in its own transaction; appends their names as JSON array items
+ * ("a","b") to `applied`. For what a migration must preserve see migrate.c. */
 int migrate_apply(struct session *session, struct buffer *applied,
 	const struct migrate_watch *watch, struct err *err);
-/* The tables as the migrations up to that version make them, in memory; session_close in either
+/* Builds the tables of that version in memory from the migrations; call session_close in either
  * case. */
 int migrate_reference(struct session *session, int64_t version, struct err *err);
 /* Refuses a schema that is newer than this program, or (current_only) older. */

@@ -19,8 +19,8 @@
 #include "threads/worker.h"
 #include "threads/writer.h"
 
-/* A write that was cut off in a rollback journal, which is how a file is kept before it is brought
- * to a log: a connection that only reads may not take it back, and can read nothing before that. */
+/* A rollback journal with an interrupted write: a file has one until it is switched to WAL mode. A
+ * read-only connection cannot roll it back, and cannot read before that. */
 static int take_back(struct sqlite_store *store, struct err *err)
 {
 	char *journal = path_beside(store->path, "-journal");
@@ -40,8 +40,8 @@ static int take_back(struct sqlite_store *store, struct err *err)
 	return result;
 }
 
-/* Another program's file is not touched, not even to take back what it has cut off. What cannot be
- * read yet is looked at again. */
+/* Another program's file is never changed, not even to roll back its interrupted write. What is
+ * unreadable at first is checked again later. */
 static int check_owner_before(struct sqlite_store *store, struct err *err)
 {
 	struct session session = {0};
@@ -54,8 +54,7 @@ static int check_owner_before(struct sqlite_store *store, struct err *err)
 											     : 0;
 }
 
-/* Reading only, and making no file, so that a wrong key or a schema that cannot be used changes
- * nothing. */
+/* Reads only and creates no file: a wrong key or an unusable schema changes nothing. */
 static int open_prove(struct sqlite_store *store, struct err *err)
 {
 	struct session reader = {0};
@@ -82,7 +81,7 @@ static int open_prove(struct sqlite_store *store, struct err *err)
 	return result;
 }
 
-/* The one path, from which all that follows takes its names. */
+/* The real path, from which all other names derive. */
 static int find_place(struct sqlite_store *store, struct err *err)
 {
 	if (place_open(&store->place, store->settings.url, err) < 0)
@@ -99,8 +98,7 @@ static int find_place(struct sqlite_store *store, struct err *err)
 	return watch_start(store, err);
 }
 
-/* A trigger of the owner's that names what is not there fails the calls that set it off, not the
- * start. */
+/* An owner's trigger that names a missing object fails the calls that fire it, not the start. */
 static int prepare_all(struct sqlite_store *store, struct session *writer, struct err *err)
 {
 	struct err first;
@@ -113,8 +111,8 @@ static int prepare_all(struct sqlite_store *store, struct session *writer, struc
 	(void)sqlite3_db_config(writer->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, NULL);
 	if (result == 0)
 		store->settings.log(4,
-			"a trigger that is not the daemon's cannot run, and fails the calls that "
-			"set it off: %s",
+			"a trigger that is not the daemon's cannot run and fails the calls that "
+			"fire it: %s",
 			first.message);
 	else
 		err->exit_code = EX_SOFTWARE;
@@ -162,7 +160,7 @@ int open_threads(struct sqlite_store *store, struct err *err)
 	if (session_open(&store->loop, store->path, SESSION_READ, store->settings.seal, err) < 0)
 		return -1;
 	loop_bound(store);
-	if (watch_look(store, err) < 0) /* the first connection has made the log */
+	if (watch_look(store, err) < 0) /* the first connection has created the log */
 		return -1;
 	unsigned want = store->settings.readers < 1     ? 1
 		: store->settings.readers > READERS_MAX ? READERS_MAX
@@ -178,7 +176,7 @@ int open_threads(struct sqlite_store *store, struct err *err)
 	}
 	if (checkpoint_start(store, err) < 0)
 		return -1;
-	/* The count is read by the threads: it is complete before the first one starts. */
+	/* The threads read the count: it is final before the first one starts. */
 	store->reader_count = want;
 	for (unsigned i = 0; i < want; i++)
 		if (worker_start(&store->readers[i], reader_main, err) < 0)

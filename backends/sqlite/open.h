@@ -1,4 +1,4 @@
-/* Opening a SQLite store, step by step. Failure: err->exit_code is set. */
+/* Opens a SQLite store, step by step. Failure: err->exit_code is set. */
 #ifndef PIERRE_SQLITE_OPEN_H
 #define PIERRE_SQLITE_OPEN_H
 
@@ -6,9 +6,9 @@
 
 struct sqlite_store;
 
-/* The file and its lock, the proof of the key before anything is written, the schema. */
+/* Opens the file, takes its lock, checks the key before any write, and migrates the schema. */
 int open_bring_up(struct sqlite_store *store, struct err *err);
-/* The threads. After a failure the store is closed as one that works. */
+/* Starts the threads. After a failure the store is closed like a running one. */
 int open_threads(struct sqlite_store *store, struct err *err);
 
 #endif

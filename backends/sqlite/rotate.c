@@ -9,7 +9,7 @@
 #include "sqlite_store.h"
 #include "threads/worker.h"
 
-/* Waiting for an outside lock as long as the call has time. */
+/* Waits for another program's lock for as long as the call has time. */
 static int rotate_begin(struct worker *writer, const struct call *call)
 {
 	int code;
@@ -47,7 +47,7 @@ enum run_result rotate_run(struct worker *writer, struct call *call)
 			"%s; nothing of the call was stored", err.message);
 		call->err.outcome = OUTCOME_NONE;
 		if (code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE)
-			return RUN_DONE; /* not the storage's fault */
+			return RUN_DONE; /* not a storage failure */
 		condition_note_error(store, session_reason(code));
 		return RUN_BROKEN;
 	}

@@ -1,4 +1,4 @@
-/* Changing the key on the writer's thread. */
+/* Key rotation on the writer's thread. */
 #ifndef PIERRE_SQLITE_ROTATE_H
 #define PIERRE_SQLITE_ROTATE_H
 
@@ -6,7 +6,7 @@
 
 struct worker;
 
-/* One step, in a transaction of its own. RUN_BROKEN: storage failed, as after any failed write. */
+/* Runs one step in its own transaction. RUN_BROKEN: storage failed, as after any failed write. */
 enum run_result rotate_run(struct worker *writer, struct call *call);
 
 #endif

@@ -11,15 +11,15 @@
 #include "functions.h"
 #include "files/vfs.h"
 
-/* No memory-mapped reads: a file that somebody cuts short would then end the process instead of
- * giving an error. */
+/* No memory-mapped reads: a file that is truncated meanwhile would end the process instead of
+ * returning an error. */
 enum { CACHE_KIB = 32768 };
 
 const char *session_reason(int code)
 {
 	if (code == SQLITE_READONLY_ROLLBACK)
-		return "a write to it was cut off: whoever may write must open it first, as the "
-		       "daemon does at its start";
+		return "a write to it was interrupted: a program with write access must open it "
+		       "first, as the daemon does at its start";
 	switch (code & 0xFF) {
 	case SQLITE_FULL:
 		return "the disk is full";
@@ -29,13 +29,13 @@ const char *session_reason(int code)
 	case SQLITE_CORRUPT:
 		return "the database is damaged";
 	case SQLITE_NOTADB:
-		return "the file is no SQLite database";
+		return "the file is not an SQLite database";
 	case SQLITE_CANTOPEN:
 		return "the database file cannot be opened";
 	case SQLITE_IOERR:
 		return "reading or writing the database failed (I/O error)";
 	case SQLITE_PROTOCOL:
-		return "the database's locks could not be had";
+		return "the database could not be locked";
 	default:
 		return sqlite3_errstr(code);
 	}
@@ -70,8 +70,8 @@ static const char settings_sql[] =
 	"PRAGMA synchronous=FULL;"
 	"PRAGMA foreign_keys=ON;"
 	"PRAGMA temp_store=MEMORY;"
-	"PRAGMA trusted_schema=ON;" /* the generated columns use built-in functions only, but the
-                                       old server's may not say so */
+	"PRAGMA trusted_schema=ON;" /* the generated columns use only built-in functions; the old
+                                       server's schema may not declare that */
 	"PRAGMA wal_autocheckpoint=0;"; /* see checkpoint.c */
 
 static int session_prepare(struct session *session, const char *sql, sqlite3_stmt **statement)
@@ -92,7 +92,7 @@ static int configure(struct session *session, enum session_mode mode)
 	char sql[96];
 	int code = SQLITE_OK;
 
-	/* Before the first read: so the log's index is in memory, not in a file. */
+	/* Before the first read: the log's index is then in memory, not in a file. */
 	if (mode == SESSION_ALONE)
 		code = sqlite3_exec(session->db, "PRAGMA locking_mode=EXCLUSIVE", NULL, NULL, NULL);
 	if (code == SQLITE_OK)
@@ -130,7 +130,7 @@ static int open_by_mode(struct session *session, const char *path, enum session_
 	case SESSION_FIXED:
 		if (!sqlite_url_of_file(path, url, sizeof url - sizeof "?immutable=1"))
 			return SQLITE_CANTOPEN;
-		memcpy(url + 2, "file:", 5); /* in place of sqlite: */
+		memcpy(url + 2, "file:", 5); /* replaces "sqlite:" */
 		memcpy(url + strlen(url), "?immutable=1", sizeof "?immutable=1");
 		return sqlite3_open_v2(url + 2, &session->db,
 			common | SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL);
@@ -180,8 +180,7 @@ void session_close(struct session *session)
 	sqlite3_finalize(session->begin);
 	sqlite3_finalize(session->commit);
 	sqlite3_finalize(session->rollback);
-	/* An interrupt that came too late for a statement would keep the close from moving the log
-	 * into the database. */
+	/* A late interrupt would prevent the close from moving the log into the database. */
 	(void)sqlite3_exec(session->db, "SELECT 1", NULL, NULL, NULL);
 	sqlite3_close(session->db);
 	*session = (struct session){0};
@@ -259,13 +258,13 @@ int session_failed(struct session *session, const char *what, struct err *err)
 		: (code & 0xFF) == SQLITE_READONLY ? EX_CANTCREAT
 						   : EX_IOERR;
 
-	/* Where SQLite has no error, what failed between its statements is an allocation. */
+	/* Where SQLite has no error, an allocation between its statements has failed. */
 	return err_exit(err, exit_code, "%s: %s", what,
 		code == SQLITE_OK ? "out of memory" : session_reason(code));
 }
 
-/* The columns must be those of the row schema, by name and in order: what the SQL file says and
- * what the catalog says meet here. */
+/* The columns must match the row schema by name and order: this compares the SQL file with the
+ * catalog. */
 static bool session_columns_match(sqlite3_stmt *statement, const struct row_schema *row_schema)
 {
 	int count = row_schema != NULL ? row_schema->column_count : 0;
@@ -313,8 +312,8 @@ int session_prepare_all(struct session *session, struct err *err)
 	return 0;
 }
 
-/* Texts belong to the call, which outlives the statement's run. A time takes its stored form in the
- * call's arena. */
+/* Copies texts into the call's arena, which outlives the statement's run. A time takes its stored
+ * form there. */
 static int bind_value(sqlite3_stmt *statement, int place, struct call *call,
 	const struct bind_param *bind, const struct value *value)
 {
@@ -353,7 +352,7 @@ static int bind_call(sqlite3_stmt *statement, struct call *call)
 	return code;
 }
 
-/* Programs that know SQLite only as text write 'true' and 'false', which mean what they say. */
+/* Programs that treat SQLite values as text write 'true' and 'false', which are valid. */
 static bool session_read_integer(
 	sqlite3_stmt *statement, int place, int stored, enum type type, int64_t *value)
 {
@@ -383,14 +382,14 @@ static bool session_read_text(
 		return false;
 	if (type != TYPE_TIMESTAMP)
 		return utf8_valid(value->s.ptr,
-			value->s.len); /* a damaged page must not become a damaged answer */
+			value->s.len); /* a damaged page must not produce a damaged answer */
 	if (!timestamp_parse_stored(value->s.ptr, value->s.len, &micros))
 		return false;
 	value->i = micros;
 	return true;
 }
 
-/* False: the row holds what its column's type cannot be, or nothing where a value belongs. */
+/* False: the row holds a value of the wrong type, or NULL where a value is required. */
 static bool read_column(
 	sqlite3_stmt *statement, int place, const struct column *column, struct value *value)
 {
@@ -415,7 +414,7 @@ static bool read_column(
 	}
 }
 
-/* All columns are read even if one is wrong: the row's id may stand behind it. */
+/* Reads all columns even if one is invalid: the row's id may come later. */
 static int session_read_row(struct session *session, sqlite3_stmt *statement, struct call *call)
 {
 	const struct row_schema *row_schema = call->method->row_schema;
@@ -436,7 +435,7 @@ static int session_read_row(struct session *session, sqlite3_stmt *statement, st
 	return execute_row(call, session->seal, columns);
 }
 
-/* A value of another kind, or a stored text that is no JSON, ended the statement. */
+/* A value of the wrong type, or stored text that is not JSON, aborted the statement. */
 static bool session_unsound(struct call *call, const char *message)
 {
 	char column[64];
@@ -483,7 +482,7 @@ static enum run_result run_failed(struct session *session, struct call *call, in
 	case SQLITE_TOOBIG:
 		if (session->max != 0)
 			return RUN_INTERRUPTED;
-		execute_fail(call, ERR_TOO_LARGE, "a value is larger than the database takes");
+		execute_fail(call, ERR_TOO_LARGE, "a value is larger than the database accepts");
 		return RUN_DONE;
 	case SQLITE_FULL:
 	case SQLITE_READONLY:
@@ -515,7 +514,8 @@ enum run_result session_run(struct session *session, struct call *call)
 	int code = session_statement_of(session, call->method, &statement);
 
 	if (code == SQLITE_MISMATCH) {
-		execute_fail(call, ERR_INTERNAL, "%s: the statement's columns are not the answer's",
+		execute_fail(call, ERR_INTERNAL,
+			"%s: the statement's columns do not match the answer's",
 			call->method->name);
 		return RUN_DONE;
 	}

@@ -1,10 +1,11 @@
-/* The SQLite store as the daemon sees it.
+/* The SQLite store as the daemon uses it.
  *
- * Threads: the loop's (this file and loop.c; short look-ups run here on a connection of their own),
- * one writer, some readers, the checkpointer (threads/). Calls travel through two queues in
- * batches, one lock and one signal a loop iteration, and come back as results. Order: see struct
- * order; a call of a connection follows its unfinished writes to the writer, and a write waits for
- * its unfinished reads. */
+ * Threads: the loop's (this file and loop.c; short look-ups run here on their own connection), one
+ * writer, some readers, the checkpointer (threads/). Calls travel through two queues in batches,
+ * with one lock and one signal per loop iteration, and return as results.
+ *
+ * Order (see struct order): a call follows its connection's unfinished writes to the writer. A
+ * write waits for its connection's unfinished reads. */
 #include "sqlite.h"
 
 #include <stdio.h>
@@ -35,8 +36,8 @@ static bool runs_late(const struct worker *worker, uint64_t now)
 	return deadline != 0 && deadline < now;
 }
 
-/* A call whose time is over while it runs is interrupted; the thread answers it. It may be over by
- * then: what comes next is hit instead. */
+/* Interrupts a running call whose time has run out; its thread answers it. If it has just ended,
+ * the interrupt hits the next statement. */
 static void interrupt_late(struct worker *worker, uint64_t now)
 {
 	if (!runs_late(worker, now))
@@ -58,9 +59,9 @@ static int sqlite_tick(struct store *base, struct err *err)
 		interrupt_late(&store->readers[i], now);
 	if (atomic_load(&store->unsynced))
 		return err_exit(err, EX_IOERR,
-			"%s: what was moved there from the log may not have reached the disk; "
-			"the log still has it, and the "
-			"next start moves it again",
+			"%s: pages moved there from the log may not have reached the disk; "
+			"the log still has them, and the "
+			"next start moves them again",
 			store->path);
 	return store->memory ? 0 : watch_look(store, err);
 }
@@ -68,7 +69,7 @@ static int sqlite_tick(struct store *base, struct err *err)
 static uint64_t sqlite_next_due(struct store *base)
 {
 	(void)base;
-	return 0; /* tick is enough: deadlines are seconds */
+	return 0; /* ticks are frequent enough: deadlines are seconds */
 }
 
 static uint64_t stall_of(const struct worker *worker, uint64_t now)
@@ -190,8 +191,8 @@ static int sqlite_open(struct store **ret, const struct store_settings *settings
 {
 	struct sqlite_store *store = sqlite_store_new(&sqlite_ops, settings);
 
-	/* SQLite's count of its memory, which nobody reads, takes a lock over all threads at each
-	 * allocation. Only before its first use. */
+	/* SQLite's memory statistics, which the daemon never reads, lock all threads at each
+	 * allocation. Settable only before SQLite's first use. */
 	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	if (store == NULL)
 		return err_exit(err, EX_OSERR, "out of memory or descriptors");

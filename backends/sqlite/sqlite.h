@@ -1,4 +1,4 @@
-/* SQLite, as one of the databases that store.c knows. */
+/* The SQLite backend, as store.c uses it. */
 #ifndef PIERRE_SQLITE_H
 #define PIERRE_SQLITE_H
 

@@ -16,8 +16,8 @@ static int sqlite_verify_failed(struct session *session, struct err *err)
 	return session_failed(session, "the database cannot be read", err);
 }
 
-/* SQLite tells what is wrong with its pages and indexes in words of its own, which name tables and
- * numbers only. */
+/* SQLite describes faults of pages and indexes in its own words, which name only tables and
+ * numbers. */
 static int sqlite_verify_check_integrity(
 	struct verify_report *report, struct session *session, struct err *err)
 {
@@ -34,7 +34,7 @@ static int sqlite_verify_check_integrity(
 	}
 	sqlite3_finalize(statement);
 	if ((code & 0xFF) == SQLITE_CORRUPT) {
-		verify_problem(report, "damaged: it cannot be read to its end");
+		verify_problem(report, "damaged: it cannot be read to the end");
 		code = SQLITE_DONE;
 	}
 	return code == SQLITE_DONE ? 0 : sqlite_verify_failed(session, err);
@@ -42,8 +42,8 @@ static int sqlite_verify_check_integrity(
 
 static void note_reference(void *report, const char *table, const char *parent, int64_t rows)
 {
-	verify_problem(report, "%lld rows of %s refer to rows of %s that are not there",
-		(long long)rows, table, parent);
+	verify_problem(report, "%lld rows of %s refer to missing rows of %s", (long long)rows,
+		table, parent);
 }
 
 static int check_references(struct verify_report *report, struct session *session, struct err *err)
@@ -68,12 +68,12 @@ static int sqlite_verify_check_tables(
 	verify_end_tables(report);
 	if (!session_has_table(session, "users"))
 		verify_problem(
-			report, "it holds no table of users: it is not a database of this daemon");
+			report, "it has no table of users: it is not a database of this daemon");
 	report->schema = migrate_version(session, err);
 	return report->schema < 0 ? -1 : migrate_check(session, false, err);
 }
 
-/* SQLite would hold anything in any column. See verify_rule_condition(). */
+/* SQLite columns accept values of any type. See verify_rule_condition(). */
 static const char *const sound[] = {
 	[VERIFY_UUID] = "uuid_valid(%1$s)",
 	[VERIFY_TEXT] = "typeof(%1$s) = 'text' AND instr(CAST(%1$s AS BLOB), x'00') = 0",
@@ -100,7 +100,7 @@ static int check_column(struct verify_report *report, struct session *session,
 		rule->id, rule->table, rule->column, rule->required, good, VERIFY_ROWS_NAMED);
 	code = sqlite3_prepare_v2(session->db, sql, -1, &statement, NULL);
 	if (code == SQLITE_ERROR)
-		return 0; /* an older schema has not the column */
+		return 0; /* an older schema lacks the column */
 	while (code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
 		const char *id = (const char *)sqlite3_column_text(statement, 0);
 		char place[40];
@@ -138,7 +138,7 @@ static int check_tokens(
 	return keys_each_token(session, verify_look_at_token, &look, err);
 }
 
-/* One after the other, and no further than a damaged file can be read. */
+/* In sequence, as far as a damaged file is readable. */
 static int sqlite_verify_look_at_all(
 	struct verify_report *report, struct session *session, struct seal *seal, struct err *err)
 {
@@ -160,8 +160,8 @@ int verify_sqlite(struct verify_report *report, const char *url, struct seal *se
 	int result = place_find(&place, url, err);
 
 	if (result == 0 && place.path == NULL)
-		result = err_exit(
-			err, EX_USAGE, "a database in memory cannot be looked at from outside");
+		result = err_exit(err, EX_USAGE,
+			"a database in memory cannot be checked from another process");
 	if (result == 0)
 		result = session_open(&session, place.path, SESSION_READ, seal, err);
 	if (result == 0 && session_step(session.begin) != SQLITE_OK)

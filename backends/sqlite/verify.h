@@ -1,4 +1,4 @@
-/* Checking a whole SQLite database without changing it. */
+/* Checks a whole SQLite database without changing it. */
 #ifndef PIERRE_SQLITE_VERIFY_H
 #define PIERRE_SQLITE_VERIFY_H
 

@@ -10,7 +10,7 @@
 enum {
 	SMALL_ANSWER = 1024,
 	KEPT_NODES = 16 * 1024,
-	ID_TEXT_MAX = 6 * RPC_ID_MAX + 2, /* in a line each byte may be an escape */
+	ID_TEXT_MAX = 6 * RPC_ID_MAX + 2, /* each byte of a line may be an escape */
 };
 
 void batch_line_free(struct batch_line *line)
@@ -39,7 +39,8 @@ static void batch_free(struct batch *batch)
 	free(batch);
 }
 
-/* The place of each call, instead of nodes, which take many times the memory of the text. */
+/* Records the position of each call instead of nodes, which take many times the memory of the
+ * text. */
 static bool cut_into_pieces(struct batch_line *line, const struct json *json)
 {
 	const struct json_node *nodes = json->nodes;
@@ -122,8 +123,8 @@ bool batch_all_begun(const struct batch *batch)
 	return batch->begun == batch->count;
 }
 
-/* The answers of a batch share the limit of one answer, the first ones first: what no longer fits
- * becomes an error of its own. */
+/* The answers of a batch share the limit of one answer, in order: one that no longer fits becomes
+ * an error of its own. */
 static void keep_within_limit(struct batch *batch, struct request *request)
 {
 	struct buffer *answer = &request->call.answer;
@@ -136,7 +137,7 @@ static void keep_within_limit(struct batch *batch, struct request *request)
 	(void)err_set(&err, ERR_TOO_LARGE,
 		"the answers of the batch are larger than the limit of %llu bytes",
 		(unsigned long long)limit);
-	/* The request's own copy of the id has gone with its parameters. */
+	/* The request's copy of the id is freed with its parameters. */
 	memcpy(id, answer->data + RPC_ID_AT, request->id_length);
 	buffer_wipe(answer);
 	buffer_cut(answer, 0);
@@ -152,7 +153,7 @@ static void write_answer(struct batch *batch, struct request *request)
 		keep_within_limit(batch, request);
 		buffer_byte(&batch->answer, batch->answer.length == 0 ? '[' : ',');
 		buffer_join(&batch->answer,
-			&request->call.answer); /* when it failed the connection is closed */
+			&request->call.answer); /* on failure the connection is closed */
 	}
 	batch->connection->held_bytes += batch->answer.length - before;
 	request_free(&request->dispatcher->requests, request);
@@ -175,7 +176,7 @@ static void batch_end(struct batch *batch)
 
 void batch_finish(struct batch *batch, struct request *request)
 {
-	/* Only the answer waits for those before it. */
+	/* Only the answer waits for earlier ones. */
 	arena_reset(&request->call.arena);
 	request->id = NULL;
 	request->lent = 0;

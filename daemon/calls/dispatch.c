@@ -14,7 +14,7 @@
 
 enum { MAX_KEPT_NODES = 16 * 1024, SMALL_LINE = 1024, WALL_CHECK_NS = 10 * 1000 * 1000 };
 
-/* The wall clock, derived from the other clock: reading both for each call would show in the
+/* The wall clock, derived from the monotonic clock: reading both for each call would show in a
  * profile. */
 static int64_t wall_clock(struct dispatcher *dispatcher)
 {
@@ -114,7 +114,7 @@ static int dispatch_prepare(struct request *request, struct json *json, size_t l
 	return result;
 }
 
-/* The parameters are read: on to the store, or first to the passwords. */
+/* The parameters are decoded: submits the call to the store, or first to the password pool. */
 static void go_on(struct request *request)
 {
 	struct connection *connection = request->connection;
@@ -150,7 +150,7 @@ static void dispatch_begin_call(struct request *request, struct json *json, size
 		go_on(request);
 }
 
-/* A method that the daemon answers at once: into the connection's output, or the batch's
+/* Calls a method that the daemon answers at once, into the connection's output or the batch's
  * request. */
 static void answer_now(struct connection *connection, struct request *request, struct json *json,
 	const struct rpc_request *envelope, const struct own_method *own)
@@ -176,7 +176,7 @@ static void answer_now(struct connection *connection, struct request *request, s
 		rpc_end_result(out);
 	}
 	if (result != 0 || envelope->notification)
-		out->length = start; /* a failure to get memory is left for the connection to see */
+		out->length = start; /* the connection checks for a failed allocation */
 	if (result != 0) {
 		finish_hide_internal(&err, method->name);
 		if (!envelope->notification)
@@ -195,7 +195,7 @@ static void answer_now(struct connection *connection, struct request *request, s
 	}
 }
 
-/* Whether the peer may call it, and the daemon still begins calls. */
+/* Whether the peer may call the method, and the daemon still begins calls. */
 static bool admitted(struct connection *connection, const struct method *method, struct err *err)
 {
 	if (!submit_has_role(connection, method, err))
@@ -226,7 +226,7 @@ static struct request *new_request(
 	return request;
 }
 
-/* In a text that was scanned tolerantly: whether this request breaks no rule. */
+/* Whether a request of a tolerantly scanned text breaks no rule. */
 static bool keeps_rules(const struct dispatcher *dispatcher, const struct json *json, uint32_t node,
 	struct err *err)
 {
@@ -237,7 +237,8 @@ static bool keeps_rules(const struct dispatcher *dispatcher, const struct json *
 		json_scan_part(json, node, depth, err) == 0;
 }
 
-/* One request object: a line of its own, or a call of a batch. length: of the json's text. */
+/* Handles one request object: a line of its own, or a call of a batch. length: of the json's
+ * text. */
 static void dispatch_begin(struct connection *connection, struct batch *batch, struct json *json,
 	uint32_t node, size_t length)
 {
@@ -247,7 +248,7 @@ static void dispatch_begin(struct connection *connection, struct batch *batch, s
 	bool fine = rpc_request(json, node, &dispatcher->scratch, &envelope, &err) == 0 &&
 		admitted(connection, envelope.method, &err);
 	fine = keeps_rules(dispatcher, json, node, &err) &&
-		fine; /* before all that may be wrong with the request itself */
+		fine; /* before other errors of the request itself */
 	const struct own_method *own =
 		fine ? &dispatcher->own_methods[envelope.method->index] : NULL;
 	bool now = !fine || own->answer != NULL;
@@ -318,7 +319,7 @@ static void dispatch_batch_next(struct connection *connection)
 	bool begun = batch_next(batch, &dispatcher->json, &json, &node, &left) == 0;
 
 	if (batch_all_begun(batch))
-		connection->batch = NULL; /* it lives on until its last call is finished */
+		connection->batch = NULL; /* it exists until its last call is finished */
 	if (begun) {
 		dispatch_begin(connection, batch, json, node, 0);
 	} else {
@@ -339,7 +340,7 @@ static bool holds_object(const struct json *json)
 	return false;
 }
 
-/* The strict scanner refused the line: whether it still holds requests, which are then checked
+/* The strict scanner refused the line. Whether it still contains requests, which are then checked
  * one by one. */
 static bool scan_requests(
 	struct dispatcher *dispatcher, const char *line, size_t length, struct err *err)
@@ -421,7 +422,7 @@ const struct connection_events dispatch_events = {
 
 void dispatch_flush(struct dispatcher *dispatcher)
 {
-	/* A call that ends may let others go on. */
+	/* The end of a call may release others. */
 	while (dispatcher->submitted) {
 		dispatcher->submitted = false;
 		dispatcher->store->ops->flush(dispatcher->store);

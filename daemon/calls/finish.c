@@ -67,7 +67,7 @@ static void log_slow(const struct request *request, uint64_t ns)
 	dispatcher->slow_suppressed = 0;
 }
 
-/* Closes the answer's object, or replaces it by an error's. */
+/* Closes the answer's object, or replaces it by an error. */
 static void complete_answer(struct request *request)
 {
 	struct call *call = &request->call;

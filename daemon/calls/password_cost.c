@@ -17,7 +17,7 @@ static unsigned cost_limit(const struct password_cost *self)
 	return (unsigned)(limit > settings->bcrypt_cost ? limit : settings->bcrypt_cost);
 }
 
-/* The higher one; a cost beyond the limit counts as no hash. */
+/* The higher cost; one above the limit counts as no hash. */
 static unsigned raise_cost(const struct password_cost *self, unsigned known, uint64_t cost)
 {
 	return cost > known && cost <= cost_limit(self) ? (unsigned)cost : known;
@@ -71,7 +71,7 @@ uint64_t password_cost_beyond(const struct password_cost *self)
 	return users;
 }
 
-/* At the start, and when there are more of them. */
+/* At the start, and when their number grows. */
 static void warn_of_costs(struct password_cost *self)
 {
 	uint64_t beyond = password_cost_beyond(self);
@@ -96,8 +96,8 @@ static void let_all_go(struct password_cost *self)
 	}
 }
 
-/* A failed answer changes nothing. A hash that was seen shortly before may have been stored too
- * late for it, which is why it is forgotten only after two answers. */
+/* A failed answer changes nothing. A recently seen hash may have been stored after the answer's
+ * snapshot, so it is forgotten only after two answers. */
 static void on_logged(struct call *call)
 {
 	struct password_cost *self = (struct password_cost *)(void *)((char *)call -

@@ -10,25 +10,26 @@
 
 struct password_job {
 	struct list link;
-	size_t size; /* of the whole, texts included */
+	size_t size; /* bytes of the job, texts included */
 	struct password_work work;
-	struct password_result result; /* the working thread's, until it is finished */
-	uint64_t iteration;            /* its place: lower ones are begun first */
-	bool returned;                 /* the result of the thread is discarded */
+	struct password_result result; /* owned by the working thread until finished */
+	uint64_t iteration;            /* lower ones begin first */
+	bool returned;                 /* the thread's result is discarded */
 	char texts[];
 };
 
 struct password_pool {
 	pthread_mutex_t lock;
 	pthread_cond_t filled;
-	struct list waiting, working, finished; /* under the lock; every job is in one of them */
+	/* under the lock; each job is in one of these lists */
+	struct list waiting, working, finished;
 	unsigned waiting_count, running, max_waiting;
-	uint64_t iteration; /* of the job that was begun last */
+	uint64_t iteration; /* of the job begun last */
 	bool stopping;
 	uint64_t hashed, verified, timeouts, rounds;
 	uv_async_t wake;
 	uv_timer_t timer; /* the next deadline */
-	uint64_t due;     /* when the timer is set for; 0: it is not. Loop thread only */
+	uint64_t due;     /* expiry of the timer; 0: not set. Loop thread only */
 	unsigned handles; /* not closed yet */
 	unsigned thread_count;
 	pthread_t threads[];
@@ -71,7 +72,7 @@ static bool is_late(const struct password_job *job, uint64_t now)
 static void out_of_time(struct password_result *result)
 {
 	(void)err_set(&result->err, ERR_TIMEOUT,
-		"the call's time ran out before its password was worked on");
+		"the call's time ran out before its password was processed");
 	result->err.outcome = OUTCOME_NONE;
 }
 
@@ -87,7 +88,7 @@ static void password_pool_work(struct password_job *job)
 			&result->rounds, &result->err);
 }
 
-/* Holding the lock, which is released while it works. */
+/* Called with the lock, which it releases during the work. */
 static void run_job(struct password_pool *pool, struct password_job *job)
 {
 	if (is_late(job, uv_hrtime())) {
@@ -156,8 +157,7 @@ static void password_pool_deliver(uv_async_t *wake)
 	}
 }
 
-/* Takes one job that a thread works on from its owner; false when there is none such. now 0: any.
- */
+/* Takes one running job back from its owner; false when there is none. now: a late one; 0: any. */
 static bool take_working(struct password_pool *pool, uint64_t now, struct password_work *taken)
 {
 	bool found = false;
@@ -176,7 +176,7 @@ static bool take_working(struct password_pool *pool, uint64_t now, struct passwo
 	return found;
 }
 
-/* Which jobs are meant: those that are late at that time (0: all), or those of a client. */
+/* Selects jobs: those that are late at that time (0: all), or those of a client. */
 struct choice {
 	uint64_t now;
 	const void *client;
@@ -189,7 +189,7 @@ static bool is_chosen(const struct password_job *job, const struct choice *choic
 	return choice->now == 0 || is_late(job, choice->now);
 }
 
-/* Ends the chosen ones of those that wait with that result. Gives how many. */
+/* Ends the selected waiting jobs with that result. Returns their number. */
 static unsigned end_waiting(struct password_pool *pool, const struct choice *choice,
 	const struct password_result *result)
 {
@@ -217,8 +217,8 @@ static unsigned end_waiting(struct password_pool *pool, const struct choice *cho
 	return count;
 }
 
-/* Returns what waits and what is worked on, with that result. now: only those that are late; 0:
- * all. Gives how many. */
+/* Returns waiting and running jobs with that result. now: only late ones; 0: all. Returns their
+ * number. */
 static unsigned password_pool_return(
 	struct password_pool *pool, uint64_t now, const struct password_result *result)
 {
@@ -234,7 +234,7 @@ void password_pool_drop(struct password_pool *pool, const void *client)
 {
 	struct password_result result = {.dropped = true};
 
-	(void)err_set(&result.err, ERR_UNAVAILABLE, "the client is gone");
+	(void)err_set(&result.err, ERR_UNAVAILABLE, "the client has disconnected");
 	(void)end_waiting(pool, &(struct choice){.client = client}, &result);
 }
 
@@ -281,7 +281,7 @@ static void password_pool_on_timer(uv_timer_t *timer)
 	password_pool_watch(pool, next);
 }
 
-/* Signals are the loop thread's: a worker takes none. */
+/* Signals belong to the loop thread: workers block them. */
 static int start_thread(struct password_pool *pool, pthread_t *thread)
 {
 	sigset_t all, old;
@@ -347,8 +347,8 @@ struct password_pool *password_pool_new(uv_loop_t *loop, unsigned threads, unsig
 	return pool;
 }
 
-/* A connection's next job has the turn after its last one; one that had none waiting joins the
- * present turn. */
+/* A connection's next job gets the iteration after its last one's. A connection without waiting
+ * jobs joins the current iteration. */
 static void password_pool_enqueue(
 	struct password_pool *pool, struct password_job *job, uint64_t *last_turn)
 {
@@ -363,7 +363,7 @@ static void password_pool_enqueue(
 	pool->waiting_count++;
 }
 
-/* The last job in the queue, when its turn comes later than that of one that is new on this
+/* Removes the last queued job if its iteration is later than that of a new job on this
  * connection. */
 static struct password_job *make_room(struct password_pool *pool, uint64_t last_turn)
 {
@@ -379,7 +379,7 @@ static struct password_job *make_room(struct password_pool *pool, uint64_t last_
 
 static int too_many(struct err *err)
 {
-	(void)err_set(err, ERR_UNAVAILABLE, "too many passwords wait to be worked on");
+	(void)err_set(err, ERR_UNAVAILABLE, "too many passwords wait to be processed");
 	err->outcome = OUTCOME_NONE;
 	return -1;
 }
@@ -396,7 +396,7 @@ int password_pool_submit(struct password_pool *pool, const struct password_work 
 	stopping = pool->stopping;
 	if (pool->waiting_count >= pool->max_waiting && !stopping &&
 		(displaced = make_room(pool, *last_turn)) != NULL) {
-		/* Its done() comes in a step of the loop, never inside submit. */
+		/* Its done() runs in a loop iteration, never inside submit. */
 		(void)too_many(&displaced->result.err);
 		list_append(&pool->finished, &displaced->link);
 		(void)uv_async_send(&pool->wake);
@@ -415,7 +415,7 @@ int password_pool_submit(struct password_pool *pool, const struct password_work 
 	if (!stopping)
 		return too_many(err);
 	(void)err_set(
-		err, ERR_SHUTTING_DOWN, "the daemon stopped before the password was worked on");
+		err, ERR_SHUTTING_DOWN, "the daemon stopped before the password was processed");
 	err->outcome = OUTCOME_NONE;
 	return -1;
 }
@@ -437,7 +437,7 @@ void password_pool_abandon(struct password_pool *pool)
 	(void)pthread_mutex_unlock(&pool->lock);
 	password_pool_deliver(&pool->wake);
 	(void)err_set(&result.err, ERR_SHUTTING_DOWN,
-		"the daemon stopped before the password was worked on");
+		"the daemon stopped before the password was processed");
 	result.err.outcome = OUTCOME_NONE;
 	(void)password_pool_return(pool, 0, &result);
 }
@@ -448,7 +448,7 @@ void password_pool_free(struct password_pool *pool)
 		return;
 	assert(list_empty(&pool->waiting) && list_empty(&pool->finished));
 	if (!stop_threads(pool))
-		pool->handles++; /* so that the last thread still finds it */
+		pool->handles++; /* keeps it valid for the last thread */
 	uv_close((uv_handle_t *)&pool->timer, closed);
 	uv_close((uv_handle_t *)&pool->wake, closed);
 }

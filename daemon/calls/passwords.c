@@ -15,7 +15,7 @@ bool passwords_needs_hash(const struct request *request)
 		request->call.values[bind].set;
 }
 
-/* Requests behind a hashed password go on, up to the next one whose hash is missing. */
+/* Continues the requests behind a hashed password, up to the next one whose hash is missing. */
 static void release_held(struct connection *connection)
 {
 	while (!list_empty(&connection->held)) {
@@ -98,8 +98,8 @@ void passwords_hash(struct request *request)
 	list_append(&request->connection->held, &request->link);
 }
 
-/* Whether the row exists or not, the password is compared with the same work, so that the time
- * reveals nothing. */
+/* Compares the password with the same work whether or not the row exists: the time reveals
+ * nothing. */
 void passwords_verify(struct request *request)
 {
 	request_move(request, REQUEST_CHECKING);

@@ -3,7 +3,7 @@
 #include "../base/log.h"
 #include "finish.h"
 
-enum { MS = 1000 * 1000, GRAIN_MS = 10 }; /* limits close together end together */
+enum { MS = 1000 * 1000, GRAIN_MS = 10 }; /* limits this close end together */
 
 static void pause_on_timer(uv_timer_t *timer);
 
@@ -32,7 +32,7 @@ static void pause_refuse(struct request *request, enum err_kind kind, const char
 	finish_call(request);
 }
 
-/* Those whose time is over, and the timer for the next one. */
+/* Ends calls whose time has run out, and sets the timer for the next one. */
 static void pause_expire(struct pause *pause)
 {
 	uint64_t now = uv_hrtime(), next = 0;
@@ -91,7 +91,7 @@ void pause_begin(struct pause *pause, unsigned in_flight)
 		log_number("under_way", in_flight - pause->count));
 }
 
-/* Not at once: the call that resumes is still being answered. */
+/* Deferred: the call that resumes is still being answered. */
 void pause_end(struct pause *pause)
 {
 	if (!pause->paused)
@@ -107,7 +107,7 @@ void pause_give_up(struct pause *pause)
 	(void)uv_timer_stop(&pause->timer);
 	while (pause->count > 0)
 		pause_refuse(take_first(pause), ERR_SHUTTING_DOWN,
-			"the daemon stopped while it was paused; nothing of the call was done");
+			"the daemon stopped while it was paused; the call did not run");
 }
 
 void pause_hold(struct pause *pause, struct request *request)

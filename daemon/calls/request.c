@@ -25,7 +25,7 @@ static const uint32_t next_request_states[] = {
 	[REQUEST_STORE] = STATE(REQUEST_CHECKING) | STATE(REQUEST_DONE),
 	[REQUEST_CHECKING] = STATE(REQUEST_DONE),
 	[REQUEST_HEALTH] = STATE(REQUEST_DONE),
-	[REQUEST_DONE] = STATE(REQUEST_NEW), /* used again */
+	[REQUEST_DONE] = STATE(REQUEST_NEW), /* reused */
 };
 static const struct state_machine request_states = {
 	"request", request_state_names, next_request_states, REQUEST_DONE + 1};
@@ -61,7 +61,7 @@ static void request_destroy(struct request *request)
 	free(request);
 }
 
-/* Frees the one that was unused for the longest time. */
+/* Frees the least recently used one. */
 static void drop_last(struct request_pool *pool)
 {
 	struct request *request = list_entry(pool->free.prev, struct request, link);
@@ -149,7 +149,7 @@ void request_free(struct request_pool *pool, struct request *request)
 		request_destroy(request);
 		return;
 	}
-	/* The last one in is the first one out: its memory is still in the processor's cache. */
+	/* Last in, first out: its memory is still in the processor's cache. */
 	list_remove(&request->link);
 	request->link.next = pool->free.next;
 	request->link.prev = &pool->free;

@@ -18,7 +18,7 @@ bool submit_still_begins(struct request *request)
 
 	if (atomic_load_explicit(&connection->order.gone, memory_order_relaxed) &&
 		!request->notification) {
-		(void)err_set(&request->call.err, ERR_UNAVAILABLE, "the client is gone");
+		(void)err_set(&request->call.err, ERR_UNAVAILABLE, "the client has disconnected");
 		request->call.dropped = true;
 	} else if (submit_has_role(connection, request->call.method, &request->call.err)) {
 		return true;
@@ -53,8 +53,7 @@ void submit_call(struct request *request)
 	dispatcher_submit(dispatcher, &request->call);
 	if (method->short_read)
 		iteration_clock_read(clock); /* the store may have run it on the loop */
-	/* The store copies what it writes. What it reads counts with the length that it will
-	 * probably have. */
+	/* The store copies what it writes. A read counts with its estimated length. */
 	request->lent = method->write ? request->call.arena.total : request->connection->expected;
 	request_charge(request);
 }

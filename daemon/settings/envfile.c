@@ -34,13 +34,13 @@ static void skip_blanks(struct envfile_reader *in)
 		in->at++;
 }
 
-/* To the newline or the end, not over it. */
+/* To the newline or the end, not past it. */
 static void skip_line(struct envfile_reader *in)
 {
 	in->at += strcspn(in->at, "\n");
 }
 
-/* The byte behind a backslash; -1 when the backslash means itself. */
+/* The byte for an escape; -1 when the backslash is literal. */
 static int unescape(char c)
 {
 	switch (c) {
@@ -57,7 +57,7 @@ static int unescape(char c)
 	}
 }
 
-/* Unquotes in place; NULL for a quote that is not closed. */
+/* Unquotes in place; NULL for an unclosed quote. */
 static char *read_quoted(struct envfile_reader *in)
 {
 	char quote = *in->at, *start = in->at + 1, *to = start;
@@ -88,7 +88,7 @@ static char *read_plain(struct envfile_reader *in)
 	skip_line(in);
 	while (end > start && envfile_blank(end[-1]))
 		end--;
-	if (*in->at == '\n') { /* may be the byte that the end is marked in */
+	if (*in->at == '\n') { /* may be the byte that receives the terminating NUL */
 		in->at++;
 		in->line++;
 	}
@@ -158,7 +158,7 @@ int envfile_parse(struct envfile *file, char *text, size_t size, const char *nam
 	if (memchr(text, '\0', size) != NULL)
 		return err_exit(err, EX_CONFIG, "%s holds a NUL byte", name);
 	if (size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
-		in.at += 3; /* a byte order mark, as some editors write it */
+		in.at += 3; /* a byte order mark from some editors */
 	for (;;) {
 		skip_blanks(&in);
 		if (*in.at == '\0')
@@ -191,7 +191,7 @@ static int envfile_read_all(int fd, char *text, size_t size, size_t *length)
 	return 0;
 }
 
-/* `--env-file /dev/null`: no file. */
+/* `--env-file /dev/null` disables the file. */
 static bool is_null(const struct stat *st)
 {
 	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3);

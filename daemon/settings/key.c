@@ -24,9 +24,9 @@ static bool key_in_group(gid_t group)
 	return group == getegid();
 }
 
-/* Secrets of docker and Kubernetes belong to root, and nobody may write them. The mode 0440 asks
- * for our group. Readable by all they are taken only where containers mount secrets, and only if
- * that is a mount in memory or read-only. */
+/* Secrets of docker and Kubernetes belong to root and are not writable. Mode 0440 requires the
+ * daemon's group. World-readable ones are accepted only where containers mount secrets, on a mount
+ * in memory or a read-only one. */
 static bool is_secret(int fd, const char *path, const struct stat *st)
 {
 	static const char place[] = "/run/secrets/";
@@ -50,8 +50,8 @@ static int check_file(int fd, const char *path, bool credential, struct err *err
 
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
 		return err_exit(err, EX_CONFIG, "the key file %s is not a regular file", path);
-	/* systemd guards its credentials by the folder, and where it uses an access list the mode
-	 * shows that list's mask. */
+	/* systemd protects its credentials by the folder; with an access list, the mode shows that
+	 * list's mask. */
 	if (credential)
 		return 0;
 	if (is_secret(fd, path, &st))
@@ -68,7 +68,7 @@ static int check_file(int fd, const char *path, bool credential, struct err *err
 	return 0;
 }
 
-/* where: what the message is about. */
+/* where: the origin, for messages. */
 static int parse(const char *where, const char *text, size_t length,
 	unsigned char key[SEAL_KEY_BYTES], struct err *err)
 {
@@ -111,7 +111,7 @@ out:
 	return result;
 }
 
-/* One key and the places where it may stand: exactly one of them. */
+/* One key and its possible sources, of which exactly one may be set. */
 struct source {
 	enum setting_id id;
 	char *text; /* the setting's */
@@ -129,7 +129,7 @@ static void forget(struct settings *settings, const struct source *source)
 	settings->given[source->id] = NULL;
 }
 
-/* 1: it stands nowhere. */
+/* 1: no source has it. */
 static int read_source(struct settings *settings, const struct source *source,
 	const char *credentials, unsigned char key[SEAL_KEY_BYTES], struct err *err)
 {
@@ -145,7 +145,7 @@ static int read_source(struct settings *settings, const struct source *source,
 	if (credential != NULL && access(credential, F_OK) == 0) {
 		if (variable)
 			result = err_exit(err, EX_CONFIG,
-				"both %s and the credential %s are set: give one of them",
+				"both %s and the credential %s are set: use only one of them",
 				source->variable, credential);
 		else
 			result = key_read_file(credential, true, key, err);

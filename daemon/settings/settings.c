@@ -32,7 +32,7 @@ const struct setting setting_table[SETTING_ROWS] = {
 static const struct {
 	const char *flag;
 	enum settings_command command;
-	const char *form; /* --flag=form is `formed` */
+	const char *form; /* the form in --flag=form */
 	enum settings_command formed;
 } commands[] = {
 	{"help", COMMAND_HELP, "markdown", COMMAND_HELP_MARKDOWN},
@@ -86,7 +86,7 @@ static void warn(struct settings *settings, const char *format, ...)
 	settings->warnings = grown;
 }
 
-/* A URL without the white space around it, which an editor or a secret's file has left. */
+/* Removes white space around a URL, which editors and secret files add. */
 static char *settings_copy_text(enum setting_type type, const char *text)
 {
 	char *copy = strdup(text),
@@ -107,7 +107,7 @@ static void set_source(struct settings *settings, enum setting_id id, enum setti
 	settings->source[id] = (uint8_t)source;
 }
 
-/* Puts a text into the settings; where names its origin for the message. */
+/* Stores a text in the settings; where: its origin, for messages. */
 static int store_value(struct settings *settings, const struct setting *row, const char *text,
 	const char *where, struct err *err)
 {
@@ -127,7 +127,7 @@ static int store_value(struct settings *settings, const struct setting *row, con
 	return err_exit(err, inner.exit_code, "%s: %s", where, inner.message);
 }
 
-/* Sets each row from what was given, else the file, else its default. */
+/* Sets each setting from the arguments or the environment, then the file, then its default. */
 static int settings_apply(struct settings *settings, const struct envfile *file, struct err *err)
 {
 	for (unsigned id = 0; id < SETTING_ROWS; id++) {
@@ -162,13 +162,13 @@ static int settings_check(const struct settings *settings, struct err *err)
 {
 	if (*settings->encryption_key != '\0' && *settings->encryption_key_file != '\0')
 		return err_exit(err, EX_CONFIG,
-			"both ENCRYPTION_KEY and a key file (%s) are set: give one of them",
+			"both ENCRYPTION_KEY and a key file (%s) are set: use only one of them",
 			settings->encryption_key_file);
 	if (*settings->previous_encryption_key != '\0' &&
 		*settings->previous_encryption_key_file != '\0')
 		return err_exit(err, EX_CONFIG,
-			"both PREVIOUS_ENCRYPTION_KEY and a file of it (%s) are set: "
-			"give one of them",
+			"both PREVIOUS_ENCRYPTION_KEY and a file for it (%s) are set: "
+			"use only one of them",
 			settings->previous_encryption_key_file);
 	if (settings->pool_min > settings->pool)
 		return err_exit(err, EX_CONFIG, "pool-min (%llu) is more than pool (%llu)",
@@ -178,15 +178,15 @@ static int settings_check(const struct settings *settings, struct err *err)
 
 #define OURS "PIERRE_DBD_"
 
-/* What stands behind the beginning that all our names have; NULL: the name is none of them. */
+/* The part after the prefix of our names; NULL: the name has no such prefix. */
 static const char *own_part(const char *name)
 {
 	return name != NULL && strncmp(name, OURS, sizeof OURS - 1) == 0 ? name + sizeof OURS - 1
 									 : NULL;
 }
 
-/* A name that begins as ours and is none: most likely it is misspelt, and what it should have set
- * is not set. where: "" or "FILE: ". */
+/* An unknown name with our prefix is probably misspelt, and its setting would stay unset. where: ""
+ * or "FILE: ". */
 static void warn_if_unknown(struct settings *settings, const char *where, const char *name)
 {
 	struct nearest nearest = {.wanted = own_part(name)};
@@ -234,7 +234,7 @@ static void settings_look_at_file(struct settings *settings, const struct envfil
 		warn_if_unknown(settings, settings->env_path, file->entries[i].key);
 }
 
-/* The file, then everything. */
+/* Reads the file, then applies all sources. */
 static int read_and_apply(struct settings *settings, struct err *err)
 {
 	struct envfile file = {0};
@@ -270,7 +270,7 @@ static int unknown_flag(const char *flag, struct err *err)
 		if (setting_table[id].flag != NULL &&
 			strncmp(setting_table[id].flag, flag, strlen(flag)) == 0)
 			meant = setting_table[id].flag;
-	/* Only as far as it looks like a name: what was meant as a value may be secret. */
+	/* Shows only a prefix that looks like a name: the rest may be a secret value. */
 	return err_exit(err, EX_USAGE, "unknown option --%.*s%s%s%s",
 		(int)strspn(flag, "abcdefghijklmnopqrstuvwxyz0123456789-_"), flag,
 		meant != NULL ? "; did you mean --" : "", meant != NULL ? meant : "",
@@ -311,7 +311,7 @@ static int give(struct settings *settings, enum setting_id id, const char *value
 	return 0;
 }
 
-/* Behind --restore stands the file that it takes. */
+/* --restore is followed by the file to restore. */
 static int take_file(struct settings *settings, char **argv, int *at, enum settings_command command,
 	struct err *err)
 {
@@ -324,7 +324,7 @@ static int take_file(struct settings *settings, char **argv, int *at, enum setti
 	return settings->file != NULL ? 0 : err_exit(err, EX_OSERR, "out of memory");
 }
 
-/* One `--name…` of the command line; *at is moved over a value of its own. */
+/* Parses one `--name…` of the command line; *at moves past a separate value. */
 static int take_flag(struct settings *settings, char **argv, int *at,
 	enum settings_command *command, struct err *err)
 {
@@ -366,7 +366,7 @@ static int no_option(const char *argument, struct err *err)
 	char shown[64];
 
 	store_redact_url(argument, shown, sizeof shown);
-	return err_exit(err, EX_USAGE, "\"%s\" is not a option; --help lists them all", shown);
+	return err_exit(err, EX_USAGE, "\"%s\" is not an option; --help lists them all", shown);
 }
 
 static int read_flags(struct settings *settings, int argc, char **argv,
@@ -481,7 +481,7 @@ int settings_reload(struct settings *settings,
 	for (unsigned id = 0; result == 0 && id < SETTING_ROWS; id++) {
 		const struct setting *row = &setting_table[id];
 
-		/* The key's text was wiped once the key was loaded: nothing to compare with. */
+		/* The key's text was wiped once the key was loaded: it cannot be compared. */
 		if (row->type == SETTING_SECRET || same_setting(settings, &next, row))
 			continue;
 		if ((row->flags & SETTING_RELOAD) != 0) {
@@ -496,7 +496,7 @@ int settings_reload(struct settings *settings,
 		settings->warnings = next.warnings;
 		next.warnings = NULL;
 	}
-	/* What was given and the path are still the old struct's. */
+	/* The arguments and the path still belong to the old struct. */
 	memset(next.given, 0, sizeof next.given);
 	next.env_path = NULL;
 	next.file = NULL;

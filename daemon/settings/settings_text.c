@@ -1,5 +1,4 @@
-/* What a person or a program reads about the settings: --help, its Markdown form, --check-config,
- * JSON. */
+/* Descriptions of the settings: --help, its Markdown form, --check-config, JSON. */
 #include "settings.h"
 
 #include <string.h>
@@ -51,7 +50,7 @@ static const char outro[] =
 	"instructions, 73 cannot create, 74 I/O, 75 another daemon holds the socket or the file, "
 	"77 wrong key, 78 configuration.\n";
 
-/* Prints text wrapped at HELP_WIDTH, from HELP_COLUMN on. */
+/* Prints text wrapped at HELP_WIDTH, starting at HELP_COLUMN. */
 static void print_wrapped(FILE *out, const char *text)
 {
 	size_t column = HELP_COLUMN;
@@ -143,7 +142,7 @@ void settings_text_write_help(FILE *out)
 	(void)fputs(outro, out);
 }
 
-/* A | would end the table's cell. */
+/* A | would end the table cell. */
 static void print_cell(FILE *out, const char *text)
 {
 	for (; *text != '\0'; text++)

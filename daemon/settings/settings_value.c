@@ -1,4 +1,4 @@
-/* Texts of single settings to numbers and back. */
+/* Converts single settings between text and numbers. */
 #include "settings.h"
 
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 
 #include "../../backends/store_redact.h"
 
-/* "64KiB", "1.5h": a number and the factor of its unit; false when it is none. */
+/* "64KiB", "1.5h": a number and the factor of its unit; false when invalid. */
 static bool parse_scaled(
 	const char *text, const char *const *units, const int64_t *factors, double *number)
 {
@@ -209,7 +209,7 @@ char *settings_value_show(
 	} else if (row->type == SETTING_TEXT) {
 		(void)snprintf(out, size, "%s", *(char *const *)member);
 	} else if (row->type == SETTING_MODE && *(const uint64_t *)member == 0) {
-		*out = '\0'; /* not set: what is used depends on the place */
+		*out = '\0'; /* not set: the default depends on the environment */
 	} else {
 		(void)settings_value_show_number(row, *(const uint64_t *)member, out, size);
 	}

@@ -1,5 +1,6 @@
-"""Methods meet their SQL: binds are numbered, placeholders resolved, and the two checked against
-each other."""
+"""Binds methods to their SQL: numbers the binds, resolves the placeholders, and checks each side
+against the other.
+"""
 
 import difflib
 import re
@@ -38,7 +39,7 @@ def bind(
     by_name = {method.name: method for method in catalog.methods}
     for method in catalog.methods:
         if method.table and method.table not in schemas["postgres"]:
-            problems.add(method.name, f"`table` names `{method.table}`, which no migration makes")
+            problems.add(method.name, f"`table` names `{method.table}`, which no migration creates")
     for backend in BACKENDS:
         texts = load_texts(backends_folder / backend / "sql", catalog.providers, problems)
         bodies = texts.bodies
@@ -50,7 +51,7 @@ def bind(
             elif method.domain != domain:
                 problems.add(
                     body.where,
-                    f"`{name}` belongs into {method.domain}.sql, like its entry in the catalog",
+                    f"`{name}` belongs in {method.domain}.sql, like its entry in the catalog",
                 )
             else:
                 statement = scan(body, backend, problems)
@@ -98,8 +99,9 @@ _STAR = re.compile(
 
 
 def _has_star(bare):
-    """Whether a * decides which columns the statement gives. `SELECT * FROM (…)` is as good as the
-    list within."""
+    """Whether a * decides which columns the statement returns. `SELECT * FROM (…)` is allowed: the
+    list is inside.
+    """
     outer, groups, depth = "", [], 0
     for char in bare:
         depth -= char == ")"
@@ -249,9 +251,10 @@ def _needs(name):
 
 
 def _many(catalog, method, statement, binds, numbers):
-    """A look-up by one key, for many keys: callers that ask at the same time share one statement.
-    LIMIT keeps the planner from joining, which it would by reading the whole of a table that it
-    believes to be small; a second row is an error that must show.
+    """The look-up by one key, rewritten for many keys: concurrent callers share one statement.
+
+    LIMIT keeps the planner from joining, where it would read a whole table that it estimates as
+    small. A second row is an error that must show.
     """
     if (
         not method.short

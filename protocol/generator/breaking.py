@@ -1,20 +1,21 @@
-"""What a new OpenRPC document takes away from those who rely on an older one.
+"""What a new OpenRPC document breaks for users of an older one.
 
-Adding a method, an optional parameter at the end or a member of an answer is compatible. So is
-asking for less: a wider range, a required parameter that becomes optional, a lower role.
+Compatible changes: a new method, an optional parameter at the end, a new member of an answer, and
+weaker requirements. Examples of the latter: a wider range, a required parameter that becomes
+optional, a lower role.
 """
 
 from .model import ACCESS
 
 
 def breaking_changes(old: dict, new: dict) -> list[str]:
-    """One line for each; old and new are OpenRPC documents."""
+    """One line for each break; old and new are OpenRPC documents."""
     found = []
     methods = {method["name"]: method for method in new["methods"]}
     for before in old["methods"]:
         after = methods.get(before["name"])
         if after is None:
-            found.append(f"{before['name']}: the method is gone")
+            found.append(f"{before['name']}: the method was removed")
         else:
             found += [f"{before['name']}: {line}" for line in _method(old, new, before, after)]
     return found
@@ -26,7 +27,7 @@ def _method(old, new, before, after):
         found.append(f"needs the role {after['x-access']}, no longer only {before['x-access']}")
     old_order, new_order = before["x-positional"], after["x-positional"]
     gone = [name for name in old_order if name not in new_order]
-    found += [f"parameter {name} is gone or has another name" for name in gone]
+    found += [f"parameter {name} was removed or renamed" for name in gone]
     if not gone and new_order[: len(old_order)] != old_order:
         found.append(f"the order of parameters was {', '.join(old_order)}")
     old_params = {param["name"]: param for param in before["params"]}
@@ -47,7 +48,7 @@ def _method(old, new, before, after):
 
 
 class Side:
-    """A schema within its document, with references and the possibility of null resolved."""
+    """A schema within its document, with references and nullability resolved."""
 
     def __init__(self, document, schema):
         self.document = document
@@ -92,7 +93,7 @@ class Side:
 
 
 def _narrower(old: Side, new: Side, where):
-    """Does new still take everything that old took?"""
+    """Whether new still accepts everything that old accepted."""
     found = []
     takes_more = (
         "anything" in new.types
@@ -122,7 +123,7 @@ def _narrower(old: Side, new: Side, where):
         value for value in old.get("enum", ()) if value not in new.get("enum", old.get("enum", ()))
     ]
     if lost or ("enum" in new.schema and "enum" not in old.schema):
-        found.append(f"{where} no longer takes {', '.join(map(str, lost)) or 'every text'}")
+        found.append(f"{where} no longer accepts {', '.join(map(str, lost)) or 'every text'}")
     for key in ("default", "x-default"):
         if new.get(key) != old.get(key):
             found.append(f"{where} has another default: {new.get(key)}, was {old.get(key)}")
@@ -133,12 +134,12 @@ def _narrower_members(old, new, where):
     found = []
     closed = new.get("additionalProperties") is False
     if closed and old.get("additionalProperties") is not False and "object" in old.types:
-        found.append(f"{where} no longer takes other members")
+        found.append(f"{where} no longer accepts other members")
     for name in old.get("properties", {}):
         if name in new.get("properties", {}):
             found += _narrower(old.member(name), new.member(name), f"{where}.{name}")
         elif closed:
-            found.append(f"{where}.{name} is gone or has another name")
+            found.append(f"{where}.{name} was removed or renamed")
     for name in new.get("required", ()):
         if name not in old.get("required", ()):
             known = name in old.get("properties", {})
@@ -149,18 +150,18 @@ def _narrower_members(old, new, where):
 
 
 def _poorer(old: Side, new: Side, where):
-    """Does new still give everything that old gave?"""
+    """Whether new still returns everything that old returned."""
     if _named(old) != _named(new):
         return [f"{where} was of type {_named(old)}, is {_named(new)}"]
     found = []
     if new.nullable and not old.nullable:
-        found.append(f"{where} can be null now")
+        found.append(f"{where} can now be null")
     for name in old.get("properties", {}):
         if name not in new.get("properties", {}):
-            found.append(f"{where}.{name} is gone")
+            found.append(f"{where}.{name} was removed")
             continue
         if name in old.get("required", ()) and name not in new.get("required", ()):
-            found.append(f"{where}.{name} was always there")
+            found.append(f"{where}.{name} was always present")
         found += _poorer(old.member(name), new.member(name), f"{where}.{name}")
     for key in ("items", "additionalProperties"):
         if isinstance(old.get(key), dict) and isinstance(new.get(key), dict):
@@ -169,5 +170,5 @@ def _poorer(old: Side, new: Side, where):
 
 
 def _named(side):
-    """The type to compare and to tell: the catalog's where there is one."""
+    """The type to compare and to show: the catalog's where there is one."""
     return side.get("x-type") or "/".join(sorted(side.types))

@@ -1,4 +1,4 @@
-"""The columns that a method's SQL must give, in their order."""
+"""The columns that a method's SQL must return, in order."""
 
 from dataclasses import dataclass
 

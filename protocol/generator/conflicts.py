@@ -1,9 +1,10 @@
-"""Which parameter a taken key is about: from the tables' unique keys and the statement's columns,
-for both databases.
+"""Which parameter causes a unique conflict, from the tables' unique keys and the statement's
+columns, for both databases.
 
-A database names the key that an added row met: PostgreSQL by the constraint, SQLite by its columns.
-The generator writes both names beside the bind parameter, so that nothing is guessed from a name at
-run time."""
+A database names the violated key: PostgreSQL by the constraint, SQLite by its columns. The
+generator writes both names beside the bind parameter, and nothing is guessed from a name at run
+time.
+"""
 
 import re
 
@@ -14,7 +15,8 @@ from .problems import Problems
 
 def conflicts_of(schemas, method: Method, scanned, numbers, problems: Problems):
     """scanned: backend -> (statement, where). Each key of the added row whose values the caller
-    gives."""
+    sets.
+    """
     keys = {}
     for backend, (statement, where) in scanned.items():
         for field, name in _keys(
@@ -37,13 +39,13 @@ def conflicts_of(schemas, method: Method, scanned, numbers, problems: Problems):
 
 
 def _keys(tables, backend, method, statement, numbers, where, problems):
-    """Fields, each with the name by which the database knows its key."""
+    """Fields, each with the database's name for its key."""
     change = insert_values(statement) or update_values(statement)
     if change is None or change.table not in tables:
         return
     for columns, constraint in tables[change.table].names.items():
         if change.whole and not all(column in change.given for column in columns):
-            continue  # the database makes it: nobody else has it
+            continue  # created by the database, hence unique
         values = [change.given.get(column, "") for column in columns]
         binds = [value[1:] for value in values if value[1:] in numbers]
         if not binds or any(method.binds[numbers[bind]].compute in FRESH for bind in binds):
@@ -54,7 +56,8 @@ def _keys(tables, backend, method, statement, numbers, where, problems):
         if len(named) != 1:
             problems.add(
                 where,
-                f"{method.name}: the unique {', '.join(columns)} may be taken: `conflict` must "
+                f"{method.name}: the unique {', '.join(columns)} may already exist: "
+                "`conflict` must "
                 "name exactly one of "
                 f"{', '.join(binds)}",
             )

@@ -6,8 +6,9 @@ BANNER = "/* Made by protocol/generate.py from the catalog and the SQL files. Do
 
 
 def string(text):
-    """A C string literal of any text: UTF-8 stays, trigraphs and hex escapes are kept out of harm's
-    way."""
+    """A C string literal of any text: UTF-8 is kept; trigraphs and overlong hex escapes are
+    avoided.
+    """
     out = []
     for char in text:
         if char in '"\\':
@@ -22,7 +23,7 @@ def string(text):
 
 
 def lines_of_string(text, width=110):
-    """A long text as several literals, one a line."""
+    """A long text as several literals, one per line."""
     return "\n".join(
         "\t" + string(text[start : start + width]) for start in range(0, len(text), width)
     )
@@ -46,12 +47,12 @@ def compact_json(value):
 
 
 def member_key(name):
-    """What the writer of answers appends for a member."""
+    """The text that the writer of answers appends for a member."""
     return json.dumps(name, ensure_ascii=False) + ":"
 
 
 def table(declaration, rows):
-    """`static const struct x name[] = {…};` with one row a line."""
+    """`static const struct x name[] = {…};` with one row per line."""
     return f"static const {declaration}[] = {{\n" + "".join(f"\t{row},\n" for row in rows) + "};\n"
 
 

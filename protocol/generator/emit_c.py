@@ -1,4 +1,4 @@
-"""catalog.gen.c: the const tables of protocol/catalog.h, and nothing clever."""
+"""catalog.gen.c: the const tables of protocol/catalog.h."""
 
 from . import emit_c_params, emit_c_row_schemas
 from .columns import columns_of
@@ -8,7 +8,7 @@ from .scalars import IDENTIFIER_MAX_BYTES, SCALARS
 
 
 def source(catalog: Catalog, openrpc: dict) -> str:
-    """openrpc: the document, which rpc.discover gives as it stands here."""
+    """openrpc: the document, which rpc.discover returns unchanged."""
     parts = [
         BANNER,
         "#include <string.h>\n",
@@ -83,7 +83,8 @@ def _place(names, name):
 
 def _password(catalog: Catalog, method: Method) -> dict:
     """Where a method with bcrypt finds the password, and where the hash goes or comes from; -1:
-    nowhere."""
+    none.
+    """
     if method.impl not in ("hash_password", "verify_password"):
         return dict(password_bind=-1, hash_bind=-1, hash_column=-1)
     binds = [bind.name for bind in method.binds]
@@ -143,7 +144,7 @@ def _statements(method: Method):
 
 
 def _subject_bind(catalog: Catalog, method: Method):
-    """The one bind whose value a not_found may tell."""
+    """The one bind whose value a not_found may show."""
     leaves = {leaf.name: leaf for leaf in catalog.leaves(method)}
     if len(method.subject) != 1:
         return -1
@@ -199,7 +200,7 @@ def _providers(catalog: Catalog) -> str:
 
 
 def providers(catalog: Catalog) -> str:
-    """providers.gen.h: the same for tables that a compiler makes."""
+    """providers.gen.h: the same as an X-macro."""
     rows = " ".join(
         f"X({string(provider.name)}, {string(provider.title)})" for provider in catalog.providers
     )
@@ -212,7 +213,7 @@ def providers(catalog: Catalog) -> str:
 
 
 def _finder(catalog: Catalog) -> str:
-    """Names in the order of their length, and where each length begins: few are left to compare."""
+    """Names sorted by length, and where each length begins: a look-up compares only a few."""
     order = sorted(
         range(len(catalog.methods)),
         key=lambda i: (len(catalog.methods[i].name), catalog.methods[i].name),

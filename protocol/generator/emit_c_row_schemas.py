@@ -21,8 +21,7 @@ def tables(catalog: Catalog) -> list[str]:
 
 
 def row_schema_name(method: Method) -> str | None:
-    """The row_schema of the method's rows; a scalar that may be null has another one than the same
-    scalar that may not."""
+    """The row_schema of the method's rows; a nullable scalar has its own."""
     if method.answer in ("none", "count"):
         return None
     base = method.result.base

@@ -1,8 +1,8 @@
 """The typed part of the client library: pierre-db-calls.h, and calls.gen.c with its tables and
-stubs of one line.
+one-line stubs.
 
-Tables only say where a value lies in a C struct; client/encode_params.c and decode_result.c do the
-work. A name that C or the library itself needs gets a trailing underscore.
+Tables only describe the position of a value in a C struct; client/encode_params.c and
+decode_result.c do the work. A name reserved by C or the library gets a trailing underscore.
 """
 
 import re
@@ -11,8 +11,8 @@ from .ctext import BANNER, string, struct, table
 from .model import Catalog, Field, Method, ObjectType
 from .problems import Refused
 
-# How the catalog's scalars lie in a struct: C type and stub kind. Those that are missing have no
-# place there: null and any (input that is accepted and ignored), nonce (a hidden column).
+# The catalog's scalars in a struct: C type and stub kind. Missing ones have no
+# member there: null and any (input that is accepted and ignored), nonce (a hidden column).
 _C_TYPES = {
     "bool": ("bool", "BOOL"),
     "u16": ("uint16_t", "U16"),
@@ -32,7 +32,7 @@ _C_TYPES = {
 }
 _NUMBERS = ("BOOL", "U16", "U32", "I64", "F64", "TIME")
 
-# Functions of client/pierre-db.h; a method or a type of that name would hide one.
+# Functions of client/pierre-db.h; a method or a type of that name would collide.
 _CORE = {
     "new",
     "free",
@@ -79,7 +79,7 @@ _TAKEN = {
 
 
 def files(catalog: Catalog) -> dict[str, str]:
-    """Both files by their names."""
+    """Both files by name."""
     _refuse_clashes(catalog)
     return {"pierre-db-calls.h": header(catalog), "calls.gen.c": source(catalog)}
 
@@ -129,7 +129,7 @@ def _name(name):
 
 
 def _c(catalog: Catalog, field: Field):
-    """C type and stub kind of a field; None when it has no place in a struct."""
+    """C type and stub kind of a field; None when it has no member in a struct."""
     kind = catalog.types.get(field.type.base)
     if kind:
         return f"const struct pierre_{snake(kind.name)} *", "OBJECT"
@@ -201,7 +201,7 @@ def _default(field):
 
 
 def _param(catalog, param: Field):
-    """A parameter as the stub takes it: one or two C declarations."""
+    """A parameter of the stub: one or two C declarations."""
     c_type, stub = _c(catalog, param)
     if stub in _NUMBERS and param.type.optional:
         c_type = f"const {c_type} *"
@@ -212,7 +212,7 @@ def _param(catalog, param: Field):
 
 
 def _outputs(catalog, method: Method):
-    """How the result is handed out: C declarations."""
+    """The result of the stub: C declarations."""
     kind = catalog.types.get(method.result.base)
     if method.answer == "none":
         return []
@@ -368,7 +368,7 @@ def _type_tables(catalog, name, owner, fields, in_params=False, whole=False):
 
 
 def _args(catalog, method: Method):
-    """The struct that the stub gathers its arguments in, and its table."""
+    """The struct in which the stub collects its arguments, and its table."""
     if not method.params:
         return []
     lines = [

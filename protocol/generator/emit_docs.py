@@ -22,7 +22,7 @@ _SHORT_CODE = re.compile(r"`[^`]{1,60}`")
 
 
 def _filled(text: str, indent: str = "") -> list[str]:
-    """Prose in lines of at most 100 columns. Short code stays whole."""
+    """Prose in lines of at most 100 columns. Short code is not split."""
     whole = _SHORT_CODE.sub(lambda code: code[0].replace(" ", "\0"), text)
     lines = textwrap.wrap(
         whole,

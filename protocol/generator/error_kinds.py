@@ -1,5 +1,4 @@
-"""The table of error kinds and the limits, read out of the C headers: each fact stands there
-only."""
+"""Reads the table of error kinds and the limits from the C headers, their only source."""
 
 import re
 from pathlib import Path
@@ -13,7 +12,7 @@ _ROW = re.compile(r'X\(\s*([A-Z_]+), (-\d+), "([a-z_]+)", (true|false), "((?:[^"
 def load_error_kinds(header: Path, problems: Problems) -> tuple[ErrorKind, ...]:
     """The rows of ERROR_KINDS in protocol/error.h."""
     text = header.read_text(encoding="utf-8")
-    # However the rows are broken into lines.
+    # Regardless of line breaks.
     text = re.sub(r"\s*\\\n\s*", " ", text)
     table = re.search(r"#define ERROR_KINDS\(X\)(.*)", text)
     rows = _ROW.findall(table[1]) if table else []
@@ -32,5 +31,5 @@ def load_limit(header: Path, name: str) -> int:
     """The value of `enum { NAME = n };`."""
     match = re.search(rf"\b{name} = (\d+)", header.read_text(encoding="utf-8"))
     if not match:
-        raise SystemExit(f"{header.name}: {name} is not there")
+        raise SystemExit(f"{header.name}: {name} is missing")
     return int(match[1])

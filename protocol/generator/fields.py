@@ -37,9 +37,7 @@ def load_field(catalog: Catalog, table: Table, use, known) -> Field | None:
         filter(None, (_extract(catalog, child) for child in table.children("extracts")))
     )
     if extracts and (ref.base != "document" or ref.optional or use != "param"):
-        table.complain(
-            f"{table.name}: extracts are taken out of a required document parameter", "extracts"
-        )
+        table.complain(f"{table.name}: extracts need a required document parameter", "extracts")
     table.finish()
     return Field(
         table.name,
@@ -65,14 +63,12 @@ def parse_type(catalog: Catalog, table: Table, text, use, known) -> TypeRef | No
     if listed and base == "string":
         return TypeRef("strings", optional)
     if listed and use != "schema":
-        table.complain(f"`{text}`: only [string] is a list that a value can be", "type")
+        table.complain(f"`{text}`: the only list type of a value is [string]", "type")
         return None
     if base == IDENTIFIER and not listed:
-        # Longer ones may stand in rows that were stored before the bound: they stay readable.
+        # Rows stored before the limit may hold longer ones, which stay readable.
         if use not in ("param", "input"):
-            table.complain(
-                "`identifier` bounds what is given; in an answer it is a `string`", "type"
-            )
+            table.complain("`identifier` limits input; use `string` in an answer", "type")
             return None
         return TypeRef("string", optional)
     scalar = SCALARS.get(base) if base not in ("enum", "strings") else None
@@ -86,10 +82,9 @@ def parse_type(catalog: Catalog, table: Table, text, use, known) -> TypeRef | No
 
 
 def _allowed(catalog, table, ref, scalar, use):
-    """The type when it may stand there. What objects may stand in answers is seen when all types
-    are loaded."""
+    """The type if it is allowed there. Objects in answers are checked once all types are loaded."""
     going_in = use in ("param", "input")
-    kind = catalog.types.get(ref.base)  # parameters: all types are loaded by then
+    kind = catalog.types.get(ref.base)  # parameters: all types are loaded now
     problem = None
     if scalar and not (scalar.input if going_in else scalar.output):
         problem = f"`{ref.base}` cannot be {'a parameter' if going_in else 'part of an answer'}"
@@ -102,7 +97,7 @@ def _allowed(catalog, table, ref, scalar, use):
     elif use == "input":
         problem = f"`{ref.base}`: a parameter object holds plain values, not other objects"
     elif use == "param" and (not kind or not kind.input):
-        problem = f"`{ref.base}` is no `input` type"
+        problem = f"`{ref.base}` is not an `input` type"
     elif use == "param" and ref.optional:
         problem = "a parameter object cannot be optional"
     if problem:
@@ -176,9 +171,7 @@ def load_default(
         and all(isinstance(item, str) for item in value)
     ):
         return Default("strings", tuple(value))
-    table.complain(
-        f"bad default of {table.name}: {value!r} is no {ref} that it could become", "default"
-    )
+    table.complain(f"bad default of {table.name}: {value!r} is not a valid {ref}", "default")
     return None
 
 
@@ -188,7 +181,7 @@ def _extract(catalog, table):
     names = table.take("from", list, [], required=True)
     text = table.take("type", str, "", required=True)
     if text not in ("string", "f64"):
-        table.complain(f"a extract is a string or an f64, not `{text}`", "type")
+        table.complain(f"an extract is a string or an f64, not `{text}`", "type")
         return None
     if not names or len(set(names)) != len(names):
         table.complain("`from` names different members, at least one", "from")

@@ -1,10 +1,11 @@
-"""What a PostgreSQL statement touches: tables and keys it reads and writes, and the row locks it
-takes.
+"""The footprint of a PostgreSQL statement: tables and keys it reads and writes, and the row locks
+it takes.
 
 A batch is one transaction that keeps its row locks until the commit. Several daemons share a
-database, so all of them take locks in one order: by table, then by key. What this module cannot
-tell of a statement that locks, it refuses. The tables, their unique keys and foreign keys come from
-the migrations."""
+database, so all of them take locks in one order: by table, then by key. A locking statement that
+this module cannot analyse is refused. The tables, their unique keys and foreign keys come from the
+migrations.
+"""
 
 import re
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from .sql import Scanned
 
 MAX_TABLES, MAX_KEYS, MAX_KEY_COLUMNS = 32, 2, 2
 KEY_TYPES = ("uuid", "string", "u16", "u32", "i64")  # what commute.c compares
-FRESH = ("new_uuid", "new_token")  # values that nobody else has
+FRESH = ("new_uuid", "new_token")  # values that are unique by construction
 
 
 @dataclass
@@ -40,14 +41,13 @@ class Access:
 class Footprint:
     accesses: tuple[Access, ...] = ()
     lock: str = "none"  # none, row, many
-    rank: int = 0  # order of locks: by table, added rows before those that were there
+    rank: int = 0  # order of locks: by table, added rows before existing ones
     binds: tuple[int, ...] = ()  # lock row: the key's, by which locks of one rank are ordered
     columns: tuple[str, ...] = ()  # the key's columns
 
 
 def load_schema(folder: Path, problems: Problems) -> dict[str, Table]:
-    """Tables by their names, numbered in the order of their creation: parents stand before their
-    children."""
+    """Tables by name, numbered in the order of creation: parents precede children."""
     tables = {}
     for path in sorted(folder.glob("*.sql")):
         text = re.sub(r"--[^\n]*|'(?:[^']|'')*'", " ", path.read_text(encoding="utf-8"))
@@ -101,7 +101,7 @@ def _learn_column(table, name_of_table, text):
 
 
 def _learn_unique(table, name_of_table, text):
-    """Where no name is given, the one that PostgreSQL makes."""
+    """The name that PostgreSQL chooses where none is given."""
     for named, kind, columns in re.findall(
         r"(?:\bCONSTRAINT (\w+) )?\b(PRIMARY KEY|UNIQUE) ?\(([^()]*)\)", text
     ):
@@ -119,7 +119,7 @@ def _add_unique(table, columns, name):
 
 
 def _split(text):
-    """By the commas that stand in no parentheses."""
+    """Splits at commas outside of parentheses."""
     parts, depth = [""], 0
     for char in text:
         depth += (char == "(") - (char == ")")
@@ -147,7 +147,7 @@ class _Reader:
         return self.method.binds[bind].compute in FRESH
 
     def keys(self, table, known):
-        """The unique keys whose columns all have a known value that is not made for the call."""
+        """The unique keys whose column values are all known and not created by the call."""
         found = []
         for number, columns in enumerate(table.uniques):
             binds = tuple(known.get(column, -1) for column in columns)
@@ -161,8 +161,7 @@ class _Reader:
         return tuple(found[:MAX_KEYS])
 
     def conditions(self, alias, text):
-        """column -> bind of what a row must equal; nothing where an alternative may stand beside
-        it."""
+        """column -> bind of what a row must match; empty if an alternative (OR) exists."""
         if re.search(r"\bOR\b", text, re.IGNORECASE):
             return {}
         before = rf"\b{alias}\." if alias else r"(?<![.\w])"
@@ -219,11 +218,11 @@ def footprint_of(
 
 @dataclass(frozen=True)
 class Change:
-    """A row that a statement writes: its columns, each with the expression that gives its value."""
+    """A row that a statement writes: its columns, each with the expression of its value."""
 
     table: str
     given: dict[str, str]
-    whole: bool  # a new row: what is not given has its default
+    whole: bool  # a new row: other columns have their defaults
 
 
 def update_values(statement: Scanned) -> Change | None:
@@ -261,14 +260,14 @@ def _insert(reader, tables, insert, accesses, where, problems):
                 where,
                 f"{reader.method.name}: the unique {', '.join(unique)} is not a parameter of a "
                 "type that can be a key: "
-                "the order of locks cannot be told",
+                "the order of locks cannot be determined",
             )
     for column, (parent, target) in table.parents.items():
         if column in given:
             key = {target: known[column]} if column in known else {}
             if column in known or parent not in dict(
                 reader.used
-            ):  # else it is a row that the statement reads anyhow
+            ):  # otherwise a row that the statement reads anyway
                 accesses.append(
                     Access(tables[parent].number, "read", reader.keys(tables[parent], key))
                 )
@@ -295,7 +294,7 @@ def _update(reader, name, accesses, where, problems):
     if not ordered:
         problems.add(
             where,
-            f"{reader.method.name} locks rows in no order: let it take those of a "
+            f"{reader.method.name} locks rows in no order: select those of a "
             "SELECT … ORDER BY <key> FOR NO KEY UPDATE",
         )
         return Footprint()
@@ -303,7 +302,7 @@ def _update(reader, name, accesses, where, problems):
 
 
 def _group(text):
-    """What stands in the parentheses that `text` begins with."""
+    """The text inside the parentheses that `text` begins with."""
     depth = 0
     for place, char in enumerate(text):
         depth += (char == "(") - (char == ")")
@@ -322,7 +321,7 @@ def _until_from(text):
 
 
 def check_order(catalog, problems: Problems):
-    """Rows of a table are ordered by one key: two orders would be none."""
+    """A table's rows are locked in the order of one key; a second order would deadlock with it."""
     first = {}
     for method in catalog.methods:
         statement = method.statements.get("postgres")

@@ -1,4 +1,4 @@
-"""Column lists held against the answer types whose names they have."""
+"""Checks column lists against the answer types of the same name."""
 
 import re
 
@@ -22,14 +22,14 @@ def check_fragments(
             problems.add(
                 fragment.where,
                 f"the columns of {fragment.name} are {', '.join(wanted)}; "
-                f"the list gives {', '.join(names)}",
+                f"the list has {', '.join(names)}",
             )
         if fragment.name not in used:
             problems.add(fragment.where, f"the columns of {fragment.name} are used by no statement")
 
 
 def _split(text):
-    """The list's items: commas within parentheses and quotes do not count."""
+    """The list's items; commas within parentheses and quotes do not separate."""
     bare = re.sub(r"--[^\n]*", " ", text)
     items, depth, start, quote = [], 0, 0, None
     for place, char in enumerate(bare):

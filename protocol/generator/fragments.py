@@ -1,8 +1,7 @@
 """Column lists that several statements share: `-- columns: User u`, used as `{User}` or `{User c}`.
 
 The list names its columns with the alias of its headline (`u.email`). `{User}` drops the alias,
-`{User c}` puts another in its place. A list gives the columns of the answer type whose name it has,
-in their order.
+`{User c}` replaces it. A list contains the columns of the answer type of the same name, in order.
 """
 
 import re
@@ -28,7 +27,7 @@ class Fragment:
 def insert(
     text: str, where: str, fragments: dict[str, Fragment], used: set[str], problems: Problems
 ) -> str:
-    """The statement with its fragments in place. Names that were used are added to `used`."""
+    """The statement with its fragments expanded. Adds the names used to `used`."""
 
     def replace(match):
         fragment = fragments.get(match[1])

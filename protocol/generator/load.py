@@ -1,5 +1,5 @@
-"""Catalog files -> model. Every check that needs no SQL is made in load_*.py; bind.py makes the
-others."""
+"""Catalog files -> model. load_*.py makes every check that needs no SQL; bind.py makes the others.
+"""
 
 import re
 import tomllib
@@ -15,8 +15,7 @@ from .tables import Table
 
 
 def load_catalog(folder: Path, protocol_folder: Path, problems: Problems) -> Catalog:
-    """Reads <folder>/*.toml. What has problems is left out of the catalog, and the problems say
-    so."""
+    """Reads <folder>/*.toml. Invalid entries are omitted and reported as problems."""
     files, domains, tables, interface = [], [], [], []
     for path in sorted(folder.glob("*.toml")):
         text = path.read_text(encoding="utf-8")
@@ -100,11 +99,11 @@ def _interface(catalog, tables, folder, problems):
 
 
 def _collect(tables, section):
-    """All tables of a section over all files, without those whose name is taken already."""
+    """All tables of a section over all files, without duplicate names."""
     found, first = [], {}
     for domain, table in tables:
         for child in table.children(section):
-            # In C a dot becomes an underscore, and case does not tell two names apart in capitals.
+            # In C a dot becomes an underscore, and constants lose the case of a name.
             key = child.name.replace(".", "_").upper()
             if key in first:
                 child.complain(

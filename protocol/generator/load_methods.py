@@ -1,4 +1,4 @@
-"""Methods: everything about them but their SQL."""
+"""Methods: everything except their SQL."""
 
 import re
 
@@ -96,7 +96,7 @@ def _check_meaning(catalog, table, method):
             f"{method.name} reads, so its result cannot be {method.result.base}", "result"
         )
     if method.answer == "none" and not method.subject:
-        table.complain(f"{method.name} must say in `subject` what not_found is about")
+        table.complain(f"{method.name} must name in `subject` what not_found refers to")
     if method.conflict and not method.write:
         table.complain(f"{method.name} reads, so it has no `conflict`", "conflict")
     if method.write and method.access == "read":
@@ -111,7 +111,7 @@ def _check_meaning(catalog, table, method):
 
 
 def _check_rows_of(catalog, table, method, rows_of):
-    """A stored value that is wrong is reported by its table."""
+    """An invalid stored value is reported with its table."""
     kind = catalog.types.get(method.result.base)
     stored = method.has_sql and (kind or method.result.base in ("document", "json"))
     if rows_of and (kind or not method.has_sql or method.answer in ("none", "count")):
@@ -121,7 +121,7 @@ def _check_rows_of(catalog, table, method, rows_of):
         )
     if stored and not method.table:
         where = kind.name if kind else method.name
-        table.complain(f"{where} must say in `table` whose rows it shows")
+        table.complain(f"{where} must name in `table` the source of its rows")
 
 
 def _check_impl(catalog, table, method):

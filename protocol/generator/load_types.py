@@ -16,13 +16,13 @@ def load_enum(catalog: Catalog, table: Table):
         table.complain(f"enum `{table.name}` has the name of a scalar type")
     values = table.take("values", list, [], required=True)
     if len(set(values)) != len(values) or not values:
-        table.complain(f"`values` of {table.name} must be different texts, at least one", "values")
+        table.complain(f"`values` of {table.name} must be distinct texts, at least one", "values")
     catalog.enums[table.name] = Enumeration(table.name, table.doc(), tuple(values))
     table.finish()
 
 
 def load_type(catalog: Catalog, table: Table, known):
-    """known: the names of all object types, of which later ones are not loaded yet."""
+    """known: the names of all object types, including those not loaded yet."""
     if not _TYPE_NAME.match(table.name):
         table.complain(f"type `{table.name}`: the name of an object type is in CamelCase")
     doc = table.doc()
@@ -89,8 +89,9 @@ def _check_sealed(table, members):
 
 
 def check_type_uses(catalog: Catalog, tables):
-    """Nothing unused; nested answer objects hold scalars only, so that columns are named
-    parent.member."""
+    """Checks that all types are used and that nested answer objects hold only scalars: columns are
+    named parent.member.
+    """
     used = set()
     for method in catalog.methods:
         used |= {method.result.base, method.result_schema}
@@ -100,13 +101,13 @@ def check_type_uses(catalog: Catalog, tables):
     for table in tables:
         kind = catalog.types.get(table.name)
         if table.name not in used:
-            table.complain(f"{table.name} is used by nothing")
+            table.complain(f"{table.name} is not used")
         for member in kind.members if kind else ():
             inner = catalog.types.get(member.type.base)
             problem = inner and _unfit(catalog, kind, inner)
             if problem:
                 table.complain(
-                    f"{inner.name} cannot stand within {kind.name}: {problem}",
+                    f"{inner.name} cannot be nested in {kind.name}: {problem}",
                     "members",
                     member.name,
                 )
@@ -119,12 +120,12 @@ def _unfit(catalog, kind, inner):
     if kind.schema_only:
         return None
     if inner.schema_only:
-        return "it is a schema_only type, by which no row is written"
+        return "it is a schema_only type, which describes no row"
     if inner.rest or any(
         part.type.base in catalog.types or part.type.base in ("sealed", "nonce")
         for part in inner.members
     ):
-        return "it holds more than plain values"
+        return "it contains more than plain values"
     return None
 
 
@@ -143,7 +144,7 @@ def parse_result(catalog: Catalog, table: Table, text) -> TypeRef | None:
         ):
             return TypeRef(base, optional, many)
     table.complain(
-        f"`{text}` is no result: null, count, T, T? or [T], where T is a scalar, an enum or an "
+        f"`{text}` is not a result: null, count, T, T? or [T], where T is a scalar, an enum or an "
         "answer type",
         "result",
     )

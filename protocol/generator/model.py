@@ -1,8 +1,8 @@
-"""The catalog in memory: what load.py reads, bind.py completes and every emitter writes from.
+"""The catalog in memory: load.py reads it, bind.py completes it, and every emitter writes from it.
 
-Everything here is plain data that has passed all checks. Names are as in the catalog; what a method
-is called in C is told by `c_name`. Order is meaning everywhere: parameters are positional, members
-are written in their order, methods are numbered in theirs.
+Everything here is plain data that has passed all checks. Names are those of the catalog; `c_name`
+is a method's name in C. Order matters everywhere: parameters are positional, members are written
+and methods numbered in order.
 """
 
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ from .scalars import SCALARS, Scalar
 
 BACKENDS = ("sqlite", "postgres")
 
-ACCESS = ("read", "write", "full", "admin")  # each holds all before it
+ACCESS = ("read", "write", "full", "admin")  # each includes those before it
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,10 @@ class TypeRef:
 
 @dataclass(frozen=True)
 class Default:
-    """What a missing or null parameter becomes. kind: integer (booleans too), real, text, strings,
-    now, new_uuid."""
+    """The value of a missing or null parameter.
+
+    kind: integer (booleans too), real, text, strings, now, new_uuid.
+    """
 
     kind: str
     value: object = None  # int, float, str, list of str; None for now and new_uuid
@@ -52,8 +54,9 @@ class Enumeration:
 
 @dataclass(frozen=True)
 class Pick:
-    """A value taken out of a document parameter: the first of `names` in it that is not null, else
-    the default."""
+    """A value extracted from a document parameter: the first of `names` in it that is not null,
+    else the default.
+    """
 
     name: str  # the placeholder in SQL
     names: tuple[str, ...]
@@ -81,12 +84,12 @@ class Field:
 
     @property
     def required(self):
-        """A parameter that must be given."""
+        """A parameter is required."""
         return not self.type.optional
 
     @property
     def constant(self):
-        """The default as a JSON value; None where there is none, or the daemon makes it."""
+        """The default as a JSON value; None where there is none, or the daemon computes it."""
         if self.default is None or self.default.value is None:
             return None
         if self.default.kind == "strings":
@@ -97,23 +100,23 @@ class Field:
 @dataclass(frozen=True)
 class ObjectType:
     """A parameter object (input), an answer object, or (schema_only) a description of JSON that the
-    daemon writes."""
+    daemon writes.
+    """
 
     name: str
     doc: str
     members: tuple[Field, ...]
     input: bool = False
     schema_only: bool = False
-    open: bool = False  # schema_only: more members may come
+    open: bool = False  # schema_only: other members are allowed
     rest: bool = False  # answer: followed by a stored document's other members
-    exactly_one: tuple[str, ...] = ()  # input: of these members exactly one is given
-    table: str = ""  # answer: whose rows it shows; "" where that is another type's or no table's
+    exactly_one: tuple[str, ...] = ()  # input: exactly one of these members is required
+    table: str = ""  # answer: the table of its rows; "" for another type's or none
 
 
 @dataclass(frozen=True)
 class BindParam:
-    """One of a call's values. Parameters come first, in their order, then extracts, then what is
-    computed."""
+    """One of a call's values: parameters first, in order, then extracts, then computed values."""
 
     name: str  # the placeholder in SQL
     type: str  # a scalar's name or "enum"
@@ -135,10 +138,10 @@ class Statement:
 
 @dataclass(frozen=True)
 class Conflict:
-    """A unique key that a call's row may meet."""
+    """A unique key that a call's row may violate."""
 
     bind: int  # the parameter that data.field names
-    names: dict[str, str]  # backend -> what the database calls the key
+    names: dict[str, str]  # backend -> the database's name for the key
 
 
 @dataclass
@@ -146,17 +149,17 @@ class Method:
     name: str
     domain: str
     doc: str
-    access: str  # one of ACCESS: the least role that may call it
+    access: str  # one of ACCESS: the minimum role
     params: tuple[Field, ...]  # in positional order
     result: TypeRef  # base "null" and "count" are results without a row
     answer: str  # none, count, row, optional, list: as enum answer of catalog.h
     write: bool  # changes the database
     short: bool
     impl: str  # sql, hash_password, verify_password, migrate, rotate_key, daemon
-    subject: tuple[str, ...]  # parameters (or members) that not_found is about
+    subject: tuple[str, ...]  # parameters (or members) that not_found refers to
     conflict: tuple[str, ...]  # what data.field of a conflict can name
     result_schema: str  # schema-only type that describes a json result; ""
-    table: str  # whose stored values the result shows, for errors about them; ""
+    table: str  # table of the stored values in the result, for errors about them; ""
     # Filled by bind.py
     binds: tuple[BindParam, ...] = ()
     statements: dict[str, Statement] = field(default_factory=dict)  # by backend; empty without SQL
@@ -202,7 +205,7 @@ class ErrorKind:
 @dataclass
 class Catalog:
     title: str
-    version: str  # of the interface: what daemon.version tells as `protocol`
+    version: str  # of the interface: `protocol` in daemon.version
     doc: str
     domains: tuple[Domain, ...]
     methods: tuple[Method, ...]  # in the order of their numbers
@@ -222,7 +225,7 @@ class Catalog:
         return SCALARS["enum"] if ref.base in self.enums else SCALARS.get(ref.base)
 
     def leaves(self, method: Method) -> list[Field]:
-        """The parameters as values: those of a parameter object in its place."""
+        """The parameters as values: a parameter object is replaced by its members."""
         return [leaf for param in method.params for leaf in self.members(param) or (param,)]
 
     def members(self, param: Field) -> list[Field]:
@@ -238,7 +241,7 @@ class Catalog:
         return [method for method in self.methods if method.domain == domain.name]
 
     def errors_of(self, method: Method) -> list[ErrorKind]:
-        """The errors that a call of the method can end with, in the table's order."""
+        """The errors that a call of the method can return, in the table's order."""
         kinds = {"invalid_params", "internal", "permission_denied", "too_large", "shutting_down"}
         if method.impl != "daemon":
             kinds |= {"unavailable", "timeout", "storage"}

@@ -1,4 +1,4 @@
-"""The placeholders that are no parameters: computed when the call begins to run."""
+"""Placeholders that are not parameters: computed when the call begins to run."""
 
 from dataclasses import dataclass
 

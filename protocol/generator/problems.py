@@ -1,11 +1,11 @@
-"""What is wrong with the input, each with the place where it stands; all of it is told at once."""
+"""Problems of the input, each with its location; all of them are reported at once."""
 
 import re
 from pathlib import Path
 
 
 class Refused(Exception):
-    """The input has problems; str() is one line for each."""
+    """The input has problems; str() has one line for each."""
 
 
 class Problems:
@@ -29,12 +29,12 @@ def _keys(text):
 
 
 class Source:
-    """A catalog file as text, to find the line of an entry: tomllib does not tell lines."""
+    """A catalog file as text, to find the line of an entry: tomllib does not report lines."""
 
     def __init__(self, path: Path, text: str):
         self.name = f"{path.parent.name}/{path.name}"
         self.lines = {}
-        self.written_as = lambda key: key  # the file's key for an entry that was made from it
+        self.written_as = lambda key: key  # the file's key for a generated entry
         table = ()
         for number, line in enumerate(text.splitlines(), 1):
             header = re.match(r"\s*\[+([^\]]+)\]", line)

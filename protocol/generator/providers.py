@@ -1,8 +1,8 @@
-"""Token providers: what is written once with `{provider}` stands for each of them.
+"""Token providers: text with `{provider}` is repeated for each of them.
 
 A provider is one table, `[providers.strava]`, in one catalog file. A key with `{provider}` in its
-name, and all texts below it, are repeated for each provider; `{Provider}` is its title. Neighbours
-that are repeated stay together: all methods of the first provider come before those of the second.
+name, and all texts below it, are repeated for each provider; `{Provider}` is its title. Adjacent
+repeated entries stay together: all methods of the first provider precede those of the second.
 """
 
 import re
@@ -24,8 +24,7 @@ class Provider:
 
 
 def load_providers(files) -> tuple[Provider, ...]:
-    """files: (Source, Problems, data) of each catalog file. The tables are taken out of the
-    data."""
+    """files: (Source, Problems, data) of each catalog file. Removes the tables from the data."""
     found = []
     for source, problems, data in files:
         table = Table(source, problems, (), data)
@@ -38,7 +37,7 @@ def load_providers(files) -> tuple[Provider, ...]:
 
 
 def expand(data, providers):
-    """A TOML value with everything that is written once for all providers repeated for each."""
+    """A TOML value with its `{provider}` entries repeated for each provider."""
     if isinstance(data, list):
         return [expand(item, providers) for item in data]
     if not isinstance(data, dict):
@@ -68,8 +67,7 @@ def fill(value, provider: Provider):
 
 
 def unfill(key: str, providers) -> str:
-    """The key as the catalog file may have written it: `update_strava_token` ->
-    `update_{provider}_token`."""
+    """The possible key in the catalog file: `update_strava_token` -> `update_{provider}_token`."""
     for provider in providers:
         if re.search(rf"(?:\A|_){provider.name}(?:\Z|_)", key):
             return re.sub(rf"(\A|_){provider.name}(\Z|_)", rf"\g<1>{MARK}\g<2>", key)
@@ -77,7 +75,7 @@ def unfill(key: str, providers) -> str:
 
 
 def expand_sql(text: str, providers) -> str:
-    """Lines between `-- each provider:` and `-- end` are repeated for each provider."""
+    """Repeats lines between `-- each provider:` and `-- end` for each provider."""
     return _EACH.sub(
         lambda match: "".join(fill(match[1], provider) for provider in providers), text
     )

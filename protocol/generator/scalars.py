@@ -1,4 +1,4 @@
-"""The scalar types: one row each. What a type is in C, in PostgreSQL, and where it may be used."""
+"""The scalar types, one row each: the type in C and in PostgreSQL, and where it is allowed."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Scalar:
     name: str  # in the catalog
     c_type: str  # enum type of protocol/value.h
-    postgres: str  # the type that a placeholder is given in PostgreSQL; "" where none is bound
+    postgres: str  # the type of a placeholder in PostgreSQL; "" where none is bound
     input: bool = True  # may be a parameter or a member of a parameter object
     output: bool = True  # may be a result or a member of an answer object
     minimum: int | None = None
@@ -26,8 +26,8 @@ _ROWS = (
     Scalar("uuid", "TYPE_UUID", "uuid"),
     Scalar("timestamp", "TYPE_TIMESTAMP", "timestamptz"),
     Scalar("ip", "TYPE_IP", "inet"),
-    Scalar("enum", "TYPE_ENUM", "text"),  # written by the enumeration's name
-    Scalar("strings", "TYPE_STRINGS", "jsonb"),  # written [string]; travels as JSON text
+    Scalar("enum", "TYPE_ENUM", "text"),  # appears as the enumeration's name
+    Scalar("strings", "TYPE_STRINGS", "jsonb"),  # written [string]; passed as JSON text
     Scalar("document", "TYPE_DOCUMENT", "jsonb"),
     Scalar("json", "TYPE_JSON", "jsonb"),
     Scalar("map", "TYPE_MAP", "", input=False),
@@ -37,10 +37,10 @@ _ROWS = (
 
 SCALARS = {row.name: row for row in _ROWS}
 
-# Those that have no value of their own in a call.
+# Types without a value of their own in a call.
 UNBOUND = ("null", "any")
 
-# A parameter written `identifier` is a string that names a row, of at most so many bytes.
+# Max bytes of an `identifier`, a string parameter that names a row.
 IDENTIFIER = "identifier"
 IDENTIFIER_MAX_BYTES = 1024
 

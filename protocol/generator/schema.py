@@ -62,7 +62,7 @@ def _format(base, going_in):
 
 
 def _allow_null(schema):
-    """A missing member and null mean the same, so what may be missing may be null."""
+    """A missing member and null mean the same: an optional member is nullable."""
     if "anyOf" in schema:
         schema["anyOf"].append({"type": "null"})
     if "type" in schema and schema["type"] != "null":
@@ -90,7 +90,7 @@ def parameter_schema(catalog: Catalog, field: Field) -> dict:
     if field.constant is not None:
         schema["default"] = field.constant
     elif field.default is not None:
-        schema["x-default"] = field.default.kind  # made by the daemon
+        schema["x-default"] = field.default.kind  # computed by the daemon
     if field.secret:
         schema["x-secret"] = True
     return schema
@@ -107,7 +107,7 @@ def type_schema(catalog: Catalog, kind: ObjectType) -> dict:
             else schema_of(catalog, member.type, going_in=False)
         )
         if "$ref" in inner:
-            inner = {"allOf": [inner]}  # what stands beside a $ref is ignored by many readers
+            inner = {"allOf": [inner]}  # many readers ignore keys next to a $ref
         schema["properties"][member.name] = {**inner, "description": member.doc}
         if member.secret and not kind.input:
             schema["properties"][member.name]["x-secret"] = True
@@ -125,7 +125,7 @@ def type_schema(catalog: Catalog, kind: ObjectType) -> dict:
 
 
 def _only(given, names):
-    """Of the names exactly this one is there and not null."""
+    """Exactly one of the names is present and not null."""
     return {
         "required": [given],
         "properties": {

@@ -1,5 +1,4 @@
-"""SQL files: bodies by name, and their placeholders. Nothing here knows what a placeholder
-means."""
+"""SQL files: bodies by name, and their placeholders, whose meaning is not known here."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from .providers import MARK, expand_sql, fill
 
 @dataclass(frozen=True)
 class Body:
-    """The text behind a `-- name: method` line."""
+    """The text after a `-- name: method` line."""
 
     name: str
     where: str  # `sqlite/sql/users.sql:12`
@@ -24,7 +23,7 @@ _NAME_LINE = re.compile(r"--\s*name\s*:\s*(\S+)\s*\Z")
 
 @dataclass(frozen=True)
 class Texts:
-    """What a backend's SQL files hold."""
+    """The contents of a backend's SQL files."""
 
     bodies: dict[str, tuple[str, Body]]  # name -> (file's stem, body)
     fragments: dict[str, Fragment]
@@ -32,7 +31,7 @@ class Texts:
 
 
 def load_texts(folder: Path, providers, problems: Problems) -> Texts:
-    """All bodies and column lists of <folder>/*.sql, with the column lists put in place."""
+    """All bodies and column lists of <folder>/*.sql, with the column lists expanded."""
     texts = Texts({}, {}, set())
     parts = [
         (path.stem, part)
@@ -46,7 +45,7 @@ def load_texts(folder: Path, providers, problems: Problems) -> Texts:
             else {n: b for n, (_, b) in texts.bodies.items()}
         )
         if part.name in taken:
-            problems.add(part.where, f"`{part.name}` has SQL already at {taken[part.name].where}")
+            problems.add(part.where, f"`{part.name}` already has SQL at {taken[part.name].where}")
         elif isinstance(part, Fragment):
             texts.fragments[part.name] = part
         else:
@@ -58,8 +57,7 @@ def load_texts(folder: Path, providers, problems: Problems) -> Texts:
 
 
 def _split(path, providers, problems):
-    """The file's bodies and fragments; what is written once for all providers gives one for
-    each."""
+    """The file's bodies and fragments, with `{provider}` text repeated for each provider."""
     label = "/".join(path.parts[-3:])
     parts, head, start, lines = [], None, 0, []
     for number, line in enumerate(
@@ -88,8 +86,8 @@ def _part(head, where, text, providers):
     return [Body(head[1], where, text)]
 
 
-# What a text of SQL consists of, as far as finding placeholders needs it. The first alternative
-# that fits counts.
+# The tokens of SQL that matter for finding placeholders. The first alternative
+# that matches counts.
 _COMMON = r"""
     (?P<comment> --[^\n]* | /\*.*?\*/ )
   | (?P<quoted> {escaped} '(?:[^']|'')*' | "(?:[^"]|"")*" {quotes} )
@@ -122,11 +120,10 @@ _TOKENS = {
 
 @dataclass(frozen=True)
 class Scanned:
-    """A statement on one line: texts and, between them, placeholder names. parts[0::2] are
-    texts."""
+    """A statement on one line: texts with placeholder names between them. parts[0::2] are texts."""
 
     parts: tuple[str, ...]
-    bare: str  # the statement without its literals and quoted names, for looking at its words
+    bare: str  # the statement without literals and quoted names, for its keywords
 
     @property
     def names(self):
@@ -146,7 +143,7 @@ def scan(body: Body, backend: str, problems: Problems) -> Scanned:
         kind, token = match.lastgroup, match[0]
         if kind in ("comment", "space"):
             if kind == "comment" and "/*" in token[2:]:
-                problems.add(body.where, f"{body.name}: comments within comments")
+                problems.add(body.where, f"{body.name}: nested comments")
             parts[-1] += "" if parts[-1].endswith(" ") or parts == [""] else " "
             bare.append(" ")
             continue
@@ -159,7 +156,7 @@ def scan(body: Body, backend: str, problems: Problems) -> Scanned:
         elif kind == "end":
             ended = True
         elif kind == "foreign":
-            problems.add(body.where, f"{body.name}: `{token}` is no placeholder here; write :name")
+            problems.add(body.where, f"{body.name}: `{token}` is not a placeholder; write :name")
         elif kind == "open":
             problems.add(body.where, f"{body.name}: {token} is not closed")
             break

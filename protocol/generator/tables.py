@@ -1,4 +1,4 @@
-"""One TOML table under inspection: takes its entries out one by one and refuses what is left."""
+"""One TOML table under inspection: removes its entries one by one and refuses the rest."""
 
 import re
 
@@ -24,7 +24,7 @@ _KINDS = {
 
 
 class Table:
-    """A table's entries, with the place where it stands."""
+    """A table's entries, with their location."""
 
     def __init__(self, source: Source, problems: Problems, keys, data):
         self.source, self.problems, self.keys = source, problems, tuple(keys)
@@ -40,7 +40,9 @@ class Table:
         self.problems.add(self.source.where(*self.keys, *keys), message)
 
     def take(self, key, kind, fallback=None, required=False):
-        """The entry's value when it is of the kind; a problem and the fallback when it is not."""
+        """The entry's value if it has the right kind; otherwise reports a problem and returns the
+        fallback.
+        """
         if key not in self.data:
             if required:
                 self.complain(f"{self.name} has no `{key}`")
@@ -58,7 +60,7 @@ class Table:
         return self.data.pop(key, None)
 
     def doc(self):
-        """The doc line, which nothing may lack."""
+        """The doc line, which is mandatory."""
         text = self.take("doc", str, "")
         if not text.strip():
             self.complain(f"{self.name} has no doc line")
@@ -81,7 +83,7 @@ class Table:
                 f"{NAME_MAX}"
             )
         elif self.name in C_KEYWORDS:
-            self.complain(f"{what} `{self.name}` is a word of C")
+            self.complain(f"{what} `{self.name}` is a keyword of C")
 
     def finish(self):
         for key in self.data:

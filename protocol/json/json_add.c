@@ -8,7 +8,7 @@ void json_add_name(struct buffer *out, const char *name)
 {
 	char last = out->length > 0 ? out->data[out->length - 1] : '[';
 
-	/* Text ends with a quote, so an open bracket or a comma at the end is one of the syntax. */
+	/* Text ends with a quote, so an open bracket or a comma at the end is syntax. */
 	if (last != '{' && last != '[' && last != ':' && last != ',')
 		buffer_byte(out, ',');
 	if (name == NULL)

@@ -45,8 +45,8 @@ static char *put_utf8(char *out, unsigned code)
 	return out;
 }
 
-/* One byte as it stands, or one escape, of a string that the scanner accepted; gives the place
- * behind what it wrote. Never longer than the raw text. */
+/* Unescapes one byte or one escape of a valid string; returns the end of its output. Never longer
+ * than the raw text. */
 static char *json_names_take(const char **raw, char *out)
 {
 	static const char from[] = "\"\\/bfnrt", into[] = "\"\\/\b\f\n\r\t";
@@ -102,8 +102,8 @@ int64_t json_scan_integer(const struct json *json, uint32_t index)
 	return (int64_t)(negative ? 0 - value : value);
 }
 
-/* The bytes of a string one after the other, unescaped. Names are compared so: without memory,
- * whose want would let a duplicate pass. */
+/* Iterates over the unescaped bytes of a string. Comparing names this way allocates nothing, so an
+ * allocation failure cannot hide a duplicate. */
 struct name_reader {
 	const char *at, *end;
 	char piece[4];
@@ -168,8 +168,8 @@ static uint64_t hash_key[2];
 
 static void make_hash_key(void)
 {
-	/* Without it the hash still works; it can then be foreseen, which costs time and nothing
-	 * else. */
+	/* On failure the hash still works. Its key is then predictable, which affects only
+	 * speed. */
 	(void)!getrandom(hash_key, sizeof hash_key, GRND_NONBLOCK);
 }
 
@@ -199,8 +199,8 @@ static void sip_word(uint64_t v[4], uint64_t word)
 	v[0] ^= word;
 }
 
-/* SipHash-1-3 of a name under a key that is drawn at random once: nobody can make a line of names
- * that all fall into one place of the table. */
+/* SipHash-1-3 of a name under a random key, drawn once: clients cannot construct names that collide
+ * in the table. */
 static uint64_t sip_hash(const struct json *json, uint32_t name)
 {
 	const struct json_node *node = &json->nodes[name];
@@ -238,14 +238,14 @@ static uint64_t sip_hash(const struct json *json, uint32_t name)
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-/* A small open-addressing table, so that an object of 100,000 members is not compared pair by pair.
- */
+/* A small open-addressing table, which avoids comparing all pairs in an object of 100,000
+ * members. */
 static bool duplicate_of_many(const struct json *json, uint32_t object, uint32_t *found)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct {
-		uint32_t name, tag; /* the hash's upper half tells most others without a look at
-		                       their text */
+		uint32_t name, tag; /* the upper half of the hash rejects most mismatches without
+		                       reading their text */
 	} * table;
 	size_t size = 64;
 

@@ -11,8 +11,8 @@ __extension__ typedef unsigned __int128 wide;
 
 static const uint64_t hidden_bit = UINT64_C(1) << FRACTION_BITS;
 
-/* floor(log2(10^k)), floor(log10(2^k)) and floor(log10(2^k * 3/4)), right for every k that a double
- * can meet. */
+/* floor(log2(10^k)), floor(log10(2^k)) and floor(log10(2^k * 3/4)), exact for every k that a double
+ * needs. */
 static int log2_of_power(int k)
 {
 	return (int)(((int64_t)k * 1741647) >> 19);
@@ -33,9 +33,9 @@ static bool exact(int k)
 	return k >= 0 && k <= POWER_EXACT_LAST;
 }
 
-/* The upper 64 bits of a product of 128 and 64 bits; its last bit is also set when anything but a
- * trace of the table's rounding lies below them. That keeps comparisons with integers right:
- * Giulietti's "Schubfach", section 9. */
+/* The upper 64 bits of a product of 128 and 64 bits. The last bit is also set when lower bits hold
+ * more than the table's rounding error. That keeps comparisons with integers correct: Giulietti's
+ * "Schubfach", section 9. */
 static uint64_t scaled(wide factor, uint64_t number)
 {
 	wide low = (wide)(uint64_t)factor * number;
@@ -44,11 +44,12 @@ static uint64_t scaled(wide factor, uint64_t number)
 	return (uint64_t)(high >> 64) | ((uint64_t)high > 1);
 }
 
-/* The decimal as an integer and *scale, the power of ten that it is to be multiplied by. Every
- * value between the halves to the neighbouring doubles reads back as the value, the halves
- * themselves when its last bit is 0. With k chosen so that this range is between 1 and 10 units of
- * 10^k wide, one of the two multiples of 10^k around the value lies in it; where one of the two
- * multiples of 10^(k + 1) does, that is shorter. All is in quarters of a unit. */
+/* The decimal as an integer and *scale, its power of ten.
+ *
+ * Every value between the midpoints to the neighbouring doubles reads back as the value, as do the
+ * midpoints when its last bit is 0. k is chosen to make this range 1 to 10 units of 10^k wide. So
+ * one of the two multiples of 10^k around the value lies in it. If one of the two multiples of
+ * 10^(k + 1) does, that is shorter. Everything is in quarters of a unit. */
 static uint64_t shortest(uint64_t fraction, int biased, int *scale)
 {
 	uint64_t c = biased != 0 ? hidden_bit | fraction : fraction;
@@ -112,8 +113,8 @@ int json_number_digits(double value, char digits[JSON_NUMBER_DIGITS], int *expon
 	return count;
 }
 
-/* The bits of the double nearest to (high + something below 1, when `more`) * 2^exponent; high's
- * top bit is set. */
+/* The bits of the double nearest to (high + a value below 1, if `more`) * 2^exponent; high's top
+ * bit is set. */
 static uint64_t rounded(uint64_t high, bool more, int exponent)
 {
 	int top = exponent + 63; /* the value lies in [2^top, 2^(top + 1)) */
@@ -126,7 +127,7 @@ static uint64_t rounded(uint64_t high, bool more, int exponent)
 	rest = drop == 64 ? high : high & ((UINT64_C(1) << drop) - 1);
 	half = UINT64_C(1) << (drop - 1);
 	kept += rest > half || (rest == half && (more || (kept & 1) != 0));
-	/* The hidden bit, and a carry, go into the exponent's field. */
+	/* The hidden bit, and a carry, add to the exponent's field. */
 	return top >= LOWEST + FRACTION_BITS
 		? ((uint64_t)(top - LOWEST - FRACTION_BITS) << FRACTION_BITS) + kept
 		: kept;
@@ -143,7 +144,7 @@ static uint64_t rounded_wide(wide high, uint64_t low, int exponent)
 	return rounded((uint64_t)(high >> 64), (uint64_t)high != 0 || low != 0, exponent + 128);
 }
 
-/* False: the power was cut, and what it lacks decides. */
+/* False: the power was truncated, and the missing part decides. */
 static bool nearest(uint64_t mantissa, int k, uint64_t *bits)
 {
 	int zeros = __builtin_clzll(mantissa);

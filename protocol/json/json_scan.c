@@ -9,7 +9,7 @@
 #include "json_number.h"
 #include "../value.h"
 
-/* MANTISSA_DIGITS fit in 64 bits; an exponent may be as far from 0 as a text is long, and its
+/* MANTISSA_DIGITS fit in 64 bits. An exponent may be as far from 0 as a text is long, and its
  * digits still count. */
 enum { LONG_REAL = 1000, MANTISSA_DIGITS = 19 };
 #define EXPONENT_MAX INT64_C(100000000000)
@@ -18,10 +18,9 @@ struct scan {
 	struct json *json;
 	const char *text, *at, *end;
 	struct err *err;
-	bool tolerant; /* a breach of our own rules does not end the scan */
-	bool broken;   /* one was found in the value of the text, or of its array, that is being
-	                  scanned */
-	bool any;      /* one was found at all */
+	bool tolerant; /* a breach of protocol rules does not end the scan */
+	bool broken;   /* a breach in the current value of the text, or of its array */
+	bool any;      /* a breach anywhere */
 };
 
 static int json_scan_fail(struct scan *scan, const char *what)
@@ -30,7 +29,7 @@ static int json_scan_fail(struct scan *scan, const char *what)
 		(size_t)(scan->at - scan->text) + 1);
 }
 
-/* JSON by its grammar, but not by our rules. 0 only in a tolerant scan. */
+/* Valid JSON that breaks a protocol rule. 0 only in a tolerant scan. */
 static int break_rule(struct scan *scan, const char *what)
 {
 	if (!scan->tolerant)
@@ -70,8 +69,8 @@ static void skip_space(struct scan *scan)
 		scan->at++;
 }
 
-/* An escape; scan->at stands on the backslash and is moved behind it. Flags for the string's node.
- */
+/* An escape; scan->at is at the backslash and moves past it. Returns flags for the string's
+ * node. */
 static int scan_escape(struct scan *scan, uint8_t *flags)
 {
 	const char *p = scan->at;
@@ -86,7 +85,7 @@ static int scan_escape(struct scan *scan, uint8_t *flags)
 	}
 	int first = scan->end - p >= 6 ? json_hex4(p + 2) : -1;
 	if (first < 0)
-		return json_scan_fail(scan, "a broken \\u escape");
+		return json_scan_fail(scan, "an invalid \\u escape");
 	if (first == 0) {
 		*flags |= JSON_BROKEN;
 		if (break_rule(scan, "U+0000 in a string") < 0)
@@ -121,7 +120,7 @@ static bool stops(uint64_t word)
 		       tops) != 0;
 }
 
-/* A string; scan->at stands behind the opening quote, and is moved behind the closing one. */
+/* A string; scan->at is after the opening quote and moves past the closing one. */
 static int scan_string(struct scan *scan)
 {
 	struct json_node *node = json_scan_add(scan, JSON_STRING);
@@ -162,7 +161,7 @@ static int scan_string(struct scan *scan)
 		}
 	}
 	node = &scan->json->nodes[index];
-	/* A broken one has no unescaped form: it stands for its raw text. */
+	/* A broken string has no unescaped form: its raw text is used. */
 	node->flags = (flags & JSON_BROKEN) != 0 ? JSON_BROKEN : flags;
 	node->start = (uint32_t)(start - scan->text);
 	node->length = (uint32_t)(scan->at - start);
@@ -175,12 +174,11 @@ static bool digit(const struct scan *scan)
 	return scan->at < scan->end && *scan->at >= '0' && *scan->at <= '9';
 }
 
-/* Powers of ten that a double holds exactly. */
+/* Powers of ten that a double represents exactly. */
 static const double exact_powers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
 	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
-/* The library's strtod in the C locale, for the rare numbers that only all of their digits decide.
- */
+/* The C library's strtod in the C locale, for the rare numbers that need all of their digits. */
 static double slow_real(const char *text, size_t length)
 {
 	static locale_t c_locale;
@@ -241,7 +239,7 @@ static double parse_real(const char *text, size_t length)
 		if (digits < MANTISSA_DIGITS) {
 			digits += mantissa != 0 || *p != '0';
 			mantissa = mantissa * 10 + (uint64_t)(*p - '0');
-		} else { /* only its place counts, and whether it is more than nothing */
+		} else { /* only its position matters, and whether it is nonzero */
 			exponent++;
 			cut = cut || *p != '0';
 		}
@@ -288,7 +286,8 @@ static int scan_number(struct scan *scan)
 		real = true;
 		scan->at++;
 		if (!digit(scan))
-			return json_scan_fail(scan, "a number without digits behind its point");
+			return json_scan_fail(
+				scan, "a number without digits after its decimal point");
 		while (digit(scan))
 			scan->at++;
 	}
@@ -339,7 +338,7 @@ static int scan_word(struct scan *scan, const char *word, enum json_type type)
 	return 0;
 }
 
-/* What the scanner is waiting for. */
+/* What the scanner expects next. */
 enum want { WANT_VALUE, WANT_FIRST_OR_END, WANT_NAME, WANT_COMMA_OR_END };
 
 struct json_level {
@@ -357,7 +356,7 @@ static int check_duplicates(struct scan *scan, uint32_t object)
 		return 0;
 	const char *at = scan->at;
 	scan->at = scan->text + scan->json->nodes[name].start;
-	if (break_rule(scan, "a member name that stands twice in its object") < 0)
+	if (break_rule(scan, "a member name that occurs twice in its object") < 0)
 		return -1;
 	scan->at = at;
 	return 0;
@@ -408,7 +407,7 @@ static int scan_scalar(struct scan *scan)
 	}
 }
 
-/* The containers that are open. Those of a tolerant scan may be more than the limit. */
+/* The open containers. A tolerant scan may have more than the limit. */
 struct levels {
 	struct json_level fixed[JSON_DEPTH_MAX], *at;
 	unsigned depth, capacity, limit;
@@ -441,13 +440,13 @@ static int open_container(struct scan *scan, struct levels *levels)
 	return 0;
 }
 
-/* The innermost container is closed, or a scalar is read: which request does a breach belong to? */
+/* After the innermost container is closed, or a scalar is read: assigns a breach to its request. */
 static void end_value(struct scan *scan, const struct levels *levels, uint32_t node)
 {
 	struct json_node *nodes = scan->json->nodes;
 
 	if (levels->depth >=
-		levels->limit) { /* nobody looks into what is too deep, and it may be very much */
+		levels->limit) { /* content beyond the depth limit is skipped, whatever its size */
 		nodes[node].count = 0;
 		nodes[node].next = node + 1;
 		scan->json->count = node + 1;
@@ -532,7 +531,7 @@ static int scan_values(struct scan *scan, struct levels *levels)
 	}
 }
 
-/* scan->at and scan->end are where the value begins and ends. */
+/* scan->at and scan->end delimit the value. */
 static int scan_text(struct scan *scan, unsigned depth_limit)
 {
 	struct levels levels;

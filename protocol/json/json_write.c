@@ -4,7 +4,7 @@
 #include "json.h"
 #include "json_number.h"
 
-/* 0: stands as it is; else the character after the backslash, 'u' for the long form. */
+/* 0: unchanged; otherwise the character after the backslash, 'u' for the long form. */
 static const char escapes[256] = {
 	['"'] = '"',
 	['\\'] = '\\',
@@ -78,7 +78,7 @@ void json_write_integer(struct buffer *out, int64_t value)
 	buffer_append(out, p, (size_t)(text + sizeof text - p));
 }
 
-/* `e+16`, `e-05`: at least two digits of it. */
+/* `e+16`, `e-05`: at least two digits. */
 static size_t exponent_text(int exponent, char *text)
 {
 	unsigned size = (unsigned)abs(exponent);
@@ -93,11 +93,11 @@ static size_t exponent_text(int exponent, char *text)
 	return (size_t)(p - text);
 }
 
-/* As Python's repr: an exponent below 1e-4 and from 1e16 on, a fraction digit otherwise. */
+/* As Python's repr: an exponent below 1e-4 and from 1e16 on, otherwise a fraction digit. */
 void json_write_real(struct buffer *out, double value)
 {
 	char digits[JSON_NUMBER_DIGITS], text[32],
-		*p = text; /* 25 are the most: -0.0001 and sixteen digits more, or an exponent */
+		*p = text; /* at most 25: -0.0001 and sixteen digits more, or an exponent */
 	int exponent, count = json_number_digits(fabs(value), digits, &exponent), whole = 1;
 
 	if (signbit(value))
@@ -132,7 +132,7 @@ static void write_scalar(
 	if (node->type == JSON_REAL && (node->flags & JSON_AWKWARD) != 0) {
 		json_write_real(
 			out, json_scan_real(json, index)); /* an exponent may be longer than a
-		                                              database takes: 1e-99999 is 0.0 */
+		                                              database accepts: 1e-99999 is 0.0 */
 	} else if (node->type != JSON_STRING) {
 		buffer_append(out, json->text + node->start, node->length);
 	} else if ((node->flags & JSON_ESCAPED) == 0) {
@@ -149,8 +149,7 @@ static void write_scalar(
 	}
 }
 
-/* Walks the nodes in order; the stack holds the containers that are open. Nesting is bounded by the
- * scanner. */
+/* Walks the nodes in order; the stack holds the open containers. The scanner limits nesting. */
 void json_write_node(
 	struct buffer *out, const struct json *json, uint32_t index, struct arena *arena)
 {

@@ -20,7 +20,7 @@ void frame_free(struct frame *frame)
 	*frame = (struct frame){.limit = limit, .skipping = frame->skipping, .ended = frame->ended};
 }
 
-/* Moves what is left to the front, so that the space behind it is one piece. */
+/* Moves the remaining bytes to the front, which makes the free space contiguous. */
 static void frame_compact(struct frame *frame)
 {
 	size_t left = frame->end - frame->start;
@@ -76,7 +76,7 @@ static bool frame_blank(const char *line, size_t length)
 	return true;
 }
 
-/* Ends skipping when the newline is there; false when more bytes are needed. */
+/* Ends skipping at the newline; false when more bytes are needed. */
 static bool skip_rest(struct frame *frame)
 {
 	char *newline = frame->end > frame->start

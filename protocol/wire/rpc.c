@@ -19,7 +19,7 @@ static bool is(const char *found, size_t found_length, const char *text)
 
 struct members {
 	uint32_t jsonrpc, id, method, params;
-	bool two_ids; /* of a text that breaks the rules: which one is meant cannot be told */
+	bool two_ids; /* a broken text does not tell which request is meant */
 };
 
 static int find_members(const struct json *json, uint32_t object, struct arena *arena,
@@ -45,7 +45,7 @@ static int find_members(const struct json *json, uint32_t object, struct arena *
 	return 0;
 }
 
-/* The id to answer with. Fails when the request has one that cannot be taken. */
+/* Reads the id of the answer. Fails when the request has an invalid one. */
 static int read_id(const struct json *json, uint32_t id, struct arena *arena,
 	struct rpc_request *request, struct err *err)
 {
@@ -98,7 +98,7 @@ int rpc_request(const struct json *json, uint32_t node, struct arena *arena,
 	if (found.params != 0 && json->nodes[found.params].type != JSON_OBJECT &&
 		json->nodes[found.params].type != JSON_ARRAY)
 		return invalid(err, "its params must be an object or an array");
-	request->notification = found.id == 0; /* but an invalid request is always answered */
+	request->notification = found.id == 0; /* an invalid request is always answered */
 	request->params = found.params;
 	request->method_name = json_scan_text(json, found.method, arena, &request->method_length);
 	if (request->method_name == NULL)

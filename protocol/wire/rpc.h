@@ -1,6 +1,6 @@
-/* The JSON-RPC 2.0 envelope: what a line asks for, and the texts of answers. Pure functions.
+/* The JSON-RPC 2.0 envelope: parsing requests and writing answers. Pure functions.
  *
- * A line is one request or a batch. rpc_read scans it and classifies it; rpc_request looks at one
+ * A line is one request or a batch. rpc_read scans it and classifies it; rpc_request reads one
  * request object. Thread: no state; the struct json is the caller's scratch. */
 #ifndef PIERRE_RPC_H
 #define PIERRE_RPC_H
@@ -15,31 +15,32 @@ enum {
 	RPC_ID_MAX = 256,
 	RPC_DEPTH = 64,
 	RPC_BATCH = 1000,
-	RPC_ID_AT = 22, /* where the id stands in every answer */
+	RPC_ID_AT = 22, /* offset of the id in every answer */
 };
 
 enum rpc_id_kind { RPC_ID_ABSENT, RPC_ID_PRESENT };
 
 struct rpc_request {
-	bool notification; /* no id: nothing is answered, ever */
-	const char *id;    /* JSON text of the id as it stands in the line: `7`, `"a"`, `null` */
+	bool notification; /* no id: never answered */
+	const char *id;    /* JSON text of the id as in the line: `7`, `"a"`, `null` */
 	size_t id_length;
 	const char *method_name; /* unescaped */
 	size_t method_length;
-	const struct method *method; /* NULL when there is none of that name */
+	const struct method *method; /* NULL when no method has that name */
 	uint32_t params;             /* node, or DECODE_NO_PARAMS */
 };
 
-/* node: the request's node (0 for a whole line, a child of the array for a batch). On failure
- * (ERR_INVALID_REQUEST or ERR_METHOD_NOT_FOUND) *request still holds the id to answer with (`null`
- * where it could not be told) and whether it is a notification (only METHOD_NOT_FOUND can be: an
- * invalid request is always answered). Params that are neither array nor object: INVALID_REQUEST.
- */
+/* node: the request's node (0 for a whole line, a child of the array for a batch).
+ *
+ * On failure (ERR_INVALID_REQUEST or ERR_METHOD_NOT_FOUND) *request still holds the answer's id
+ * (`null` where it is unknown) and whether it is a notification. Only METHOD_NOT_FOUND can be one:
+ * an invalid request is always answered. Params that are neither array nor object:
+ * INVALID_REQUEST. */
 int rpc_request(const struct json *json, uint32_t node, struct arena *arena,
 	struct rpc_request *request, struct err *err);
 
-/* What stands before the id of each request and answer that is written, and before a method, its
- * parameters and a result. */
+/* The texts before the id of each request and answer, and before a method, its parameters and a
+ * result. */
 #define RPC_HEAD "{\"jsonrpc\":\"2.0\",\"id\":"
 #define RPC_METHOD ",\"method\":"
 #define RPC_PARAMS ",\"params\":"

@@ -31,7 +31,7 @@ bool socket_place_of(enum socket_place_kind kind, struct socket_place *place)
 void socket_place_find(struct socket_place *place)
 {
 	for (unsigned kind = 0; !socket_place_of((enum socket_place_kind)kind, place);)
-		kind++; /* the last one is always there */
+		kind++; /* the last one always exists */
 }
 
 const char *socket_place_objection(const struct stat *folder)
@@ -40,5 +40,5 @@ const char *socket_place_objection(const struct stat *folder)
 		return "is not a folder";
 	if (folder->st_uid != geteuid())
 		return "belongs to another user";
-	return (folder->st_mode & 077) != 0 ? "can be entered or read by others (chmod 700)" : NULL;
+	return (folder->st_mode & 077) != 0 ? "is accessible to others (chmod 700)" : NULL;
 }

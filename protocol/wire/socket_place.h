@@ -1,5 +1,4 @@
-/* Where the daemon's socket is when nobody names it: the same rule for daemon, client library and
- * command line.
+/* The daemon's default socket: the same rule for daemon, client library and command line.
  *
  * Thread: reads the environment; no state. */
 #ifndef PIERRE_SOCKET_PLACE_H
@@ -10,15 +9,15 @@
 #include <sys/stat.h>
 
 #define SOCKET_PLACE_NAME "/pierre-dbd.sock"
-/* Of the service that comes with the package; root alone makes its folder. Clients look there when
- * their own place has none. */
+/* The packaged service's; only root creates its folder. Clients look there when their own default
+ * has none. */
 #define SOCKET_PLACE_SYSTEM "/run/pierre-dbd" SOCKET_PLACE_NAME
 
-/* In the order in which they are tried. */
+/* In the order of precedence. */
 enum socket_place_kind {
-	SOCKET_PLACE_RUNTIME, /* $RUNTIME_DIRECTORY, the first of several: systemd's */
+	SOCKET_PLACE_RUNTIME, /* $RUNTIME_DIRECTORY, the first of several: set by systemd */
 	SOCKET_PLACE_SESSION, /* $XDG_RUNTIME_DIR */
-	SOCKET_PLACE_OWN,     /* /tmp/pierre-dbd-UID, which must be the user's alone */
+	SOCKET_PLACE_OWN,     /* /tmp/pierre-dbd-UID, which must belong to the user alone */
 	SOCKET_PLACE_KINDS
 };
 
@@ -32,10 +31,10 @@ struct socket_place {
 
 /* false: its variable is not set. */
 bool socket_place_of(enum socket_place_kind kind, struct socket_place *place);
-/* The first that there is. */
+/* The first that exists. */
 void socket_place_find(struct socket_place *place);
-/* Whether the folder below /tmp may be used: another user may have planted it. NULL: yes; else why
- * not, behind "the folder PATH ". */
+/* Whether the folder below /tmp is safe to use: another user may have created it. NULL: yes;
+ * otherwise the reason, which follows "the folder PATH ". */
 const char *socket_place_objection(const struct stat *folder);
 
 #endif

@@ -159,7 +159,7 @@ class Verify(BackupCase):
     def test_keys(self):
         told = self.report(77, key=new_key())
         self.assertEqual(told["unreadable_tokens"], 6)
-        self.assertIn("it was made with another key", told["problems"][0])
+        self.assertIn("they were sealed with another key", told["problems"][0])
         self.assertEqual(
             self.report(0, key=new_key(), PREVIOUS_ENCRYPTION_KEY=self.daemon.key)[
                 "unreadable_tokens"
@@ -185,7 +185,7 @@ class Verify(BackupCase):
         told = self.report(65, path + "2")
         self.assertEqual(
             (told["tables"], told["problems"]),
-            ({"other": 0}, ["it holds no table of users: it is not a database of this daemon"]),
+            ({"other": 0}, ["it has no table of users: it is not a database of this daemon"]),
         )
         self.assertEqual(self.verify(database="postgresql://nobody@127.0.0.1:1/x")[:2], (69, ""))
         self.assertEqual(self.verify(database="sqlite::memory:")[0], 64)
@@ -227,11 +227,11 @@ class Sqlite(BackupCase):
         self.assertEqual(os.listdir(folder), ["copy.db"])
         rows = self.whole(path)
         self.assertEqual((rows["users"], rows["api_keys"], rows["api_key_usage"]), (1, 1, 285))
-        self.logged(daemon, f"the backup is made: {path}, ", 5)
+        self.logged(daemon, f"the backup is complete: {path}, ", 5)
         # Not again without being asked to.
         code, out, said = ctl(daemon, "backup", path)
         self.assertEqual((code, out), (1, ""))
-        self.assertIn("is there already", said)
+        self.assertIn("already exists", said)
         self.assertIn("--force replaces", said)
         code, out, said = ctl(daemon, "backup", path, "--force", "--json")
         self.assertEqual((code, said), (0, ""))
@@ -301,7 +301,7 @@ class Sqlite(BackupCase):
         told = self.looks(daemon, path, 65)
         self.assertEqual(
             told["problems"],
-            ["95 rows of api_key_usage refer to rows of api_keys that are not there"],
+            ["95 rows of api_key_usage refer to missing rows of api_keys"],
         )
         daemon.stop()
 
@@ -316,8 +316,8 @@ class Sqlite(BackupCase):
             self.assertEqual(caught.exception.kind, kind)
             self.assertIn(words, str(caught.exception))
 
-        refused("invalid_params", "begins with /", path="copy.db")
-        refused("invalid_params", "begins with /", path=folder + "/")
+        refused("invalid_params", "an absolute file name", path="copy.db")
+        refused("invalid_params", "an absolute file name", path=folder + "/")
         refused("invalid_params", "the database itself", path=daemon.database.path, force=True)
         with open(path + "-wal", "wb"):
             pass
@@ -329,14 +329,14 @@ class Sqlite(BackupCase):
         self.assertIn("/nonexistent/folder/copy.db.partial: No such file or directory", said)
         self.logged(
             daemon,
-            'level=warning msg="no backup was made: /nonexistent/folder/copy.db.partial: ',
+            'level=warning msg="the backup failed: /nonexistent/folder/copy.db.partial: ',
             5,
         )
         # A foreign thing in the place of the partial file is left alone.
         os.mkdir(path + ".partial")
         code, out, said = ctl(daemon, "backup", path)
         self.assertEqual((code, out, os.listdir(folder)), (1, "", ["copy.db.partial"]))
-        self.assertIn("is in the way", said)
+        self.assertIn("already exists", said)
         os.rmdir(path + ".partial")
         os.symlink("/etc/passwd", path + ".partial")
         self.assertEqual(ctl(daemon, "backup", path)[0], 1)
@@ -539,7 +539,7 @@ class Postgres(BackupCase):
         daemon = self.start()
         code, out, said = ctl(daemon, "backup", "it's.dump")
         self.assertEqual(code, 69)
-        self.assertIn("no backup was made: PostgreSQL ", said)
+        self.assertIn("no backup was made: copy PostgreSQL ", said)
         lines = out.splitlines()
         self.assertEqual(len(lines), 2)
         self.assertTrue(

@@ -393,7 +393,7 @@ class Transfer(Case):
                 self.assertEqual(file.read(), before, name)
         for owner, words in (
             ("pierre_owner", "with 0 rows"),
-            (None, "that belongs to somebody else"),
+            (None, "that belongs to another role"),
         ):
             postgres = self.postgres()
             postgres.query(
@@ -472,18 +472,18 @@ class Transfer(Case):
             (
                 f"UPDATE goals SET user_id = '{nobody}'",
                 f"UPDATE goals SET user_id = '{user}'",
-                f"table goals, row {goal}: it belongs to a row of users that is not there",
+                f"table goals, row {goal}: it refers to a missing row of users",
             ),
             (
                 "UPDATE a2a_usage SET session_token = 'gone'",
                 f"UPDATE a2a_usage SET session_token = '{token}'",
-                "table a2a_usage, row 1: it belongs to a row of a2a_sessions that is not there",
+                "table a2a_usage, row 1: it refers to a missing row of a2a_sessions",
             ),
             # An older version took it; no key of PostgreSQL holds it.
             (
                 f"UPDATE users SET email = '{'x' * 1023}@x' WHERE id = '{user}'",
                 f"UPDATE users SET email = 'short@x' WHERE id = '{user}'",
-                f"table users, row {user}: email has 1025 bytes, a key holds 1024: "
+                f"table users, row {user}: email has 1025 bytes, the limit of a key is 1024: "
                 "shorten it first",
             ),
             # Only PostgreSQL finds it too wide, and that by its place among the rows alone.

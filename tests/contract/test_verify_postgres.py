@@ -30,7 +30,7 @@ class Values(DaemonCase):
 
     def found(self, table, column, row, assignment, where):
         """It is found, and only while it is there."""
-        told = f"of {table}: {column} is not what it should be"
+        told = f"of {table}: {column} is invalid"
         self.assertNotIn(told, self.verified())
         self.daemon.database.query(f"UPDATE {table} SET {assignment} WHERE {where}")
         report = self.verified()

@@ -72,8 +72,8 @@ class Storage(Lines):
                 ),
             )
             self.assertEqual(self.store_check(c)["status"], "ok")
-            self.within(30, lambda: self.lines(daemon, "the storage takes writes again"))
-            line = self.lines(daemon, "the storage takes writes again")[0]
+            self.within(30, lambda: self.lines(daemon, "the storage accepts writes again"))
+            line = self.lines(daemon, "the storage accepts writes again")[0]
             self.assertIn("level=notice", line)
             self.assertGreaterEqual(int(re.search(r"failures: (\d+)", line)[1]), 50)
 

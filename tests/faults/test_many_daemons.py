@@ -376,4 +376,4 @@ class Faults(ManyCase):
             with self.assertRaises(StartFailure) as refused:
                 self.daemon()
             self.assertEqual(refused.exception.code, 75, refused.exception.log)
-            self.assertIn("a transfer moves this database's rows", refused.exception.log)
+            self.assertIn("a transfer is copying this database's rows", refused.exception.log)

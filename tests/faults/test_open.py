@@ -370,7 +370,7 @@ class Upgrade(OpenCase):
             "INSERT INTO mine VALUES ('x');"
         )
         with self.daemon() as daemon:
-            self.logged(daemon, "2 rows of goals refer to rows of users that are not there")
+            self.logged(daemon, "2 rows of goals refer to missing rows of users")
         self.assertEqual(self.sql("SELECT count(*) FROM goals WHERE user_id = 'nobody'"), [(2,)])
         done = subprocess.run(
             [CTL, "verify", self.path],
@@ -383,7 +383,7 @@ class Upgrade(OpenCase):
             },
         )
         self.assertEqual(done.returncode, 65)
-        self.assertIn("2 rows of goals refer to rows of users", done.stdout)
+        self.assertIn("2 rows of goals refer to missing rows of users", done.stdout)
 
     def test_the_old_server_still_writes(self):
         with self.daemon():

@@ -110,7 +110,7 @@ class Works(BouncerCase):
 
     def test_many_connections_few_servers(self):
         daemon = self.behind()
-        self.logged(daemon, "a pooler stands before the database")
+        self.logged(daemon, "a pooler is in front of the database")
         self.within(10, lambda: self.connections(daemon) == 16)
         before = invariants.Snapshot(daemon)
         with Load(daemon, writers=24, readers=16) as load:
@@ -170,11 +170,11 @@ class Works(BouncerCase):
     def test_direct_connections_prepare(self):
         daemon = self.daemon()
         daemon.call("get_user_count")
-        self.assertNotIn("a pooler stands", daemon.log())
+        self.assertNotIn("a pooler is in front", daemon.log())
 
     def test_asked_to_do_without(self):
         daemon = self.behind("--no-prepared-statements")
-        self.assertNotIn("a pooler stands", daemon.log())
+        self.assertNotIn("a pooler is in front", daemon.log())
         self.assertEqual(daemon.call("get_user_count"), 0)
 
     def test_moved_behind_it(self):

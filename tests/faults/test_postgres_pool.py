@@ -59,7 +59,7 @@ class Size(ServerCase):
             self.within(10, lambda: len(self.backends()) == least)
             time.sleep(1.5)  # longer than an idle one may last
             self.assertEqual(len(self.backends()), least, "the last ones are to be kept")
-            self.assertNotIn("trouble", daemon.log())
+            self.assertNotIn("the database connection failed", daemon.log())
             invariants.check(daemon, before)
             self.assertEqual(daemon.terminate(), 0)
 
@@ -115,7 +115,7 @@ class Size(ServerCase):
         self.assertEqual([call.message for call in load.failures()], [])
         load.verify(self.query)
         self.within(5, lambda: self.connections(daemon) == 3)
-        self.assertNotIn("trouble", daemon.log())
+        self.assertNotIn("the database connection failed", daemon.log())
         invariants.check(daemon, before)
 
     def test_no_more_than_there_is_room_for(self):
@@ -247,7 +247,7 @@ class Told(ServerCase):
             self.within(5, lambda: "result" in one.answer(one.request("get_user_count")))
         self.logged(daemon, "the database answers again", 5)
         lines = daemon.log().splitlines()
-        trouble = [line for line in lines if "trouble with the database" in line]
+        trouble = [line for line in lines if "the database connection failed" in line]
         self.assertGreater(failures, 5)
         self.assertGreater(refused, 1000)
         self.assertGreaterEqual(len(trouble), 1)

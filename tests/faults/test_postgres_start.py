@@ -150,7 +150,7 @@ class Schema(StartCase):
     def test_read_only(self):
         """There is nothing to read yet, and nothing can be made."""
         self.query(f"ALTER DATABASE {self.name} SET default_transaction_read_only = on")
-        self.assertIn("takes no writes", self.refused(69))
+        self.assertIn("accepts no writes", self.refused(69))
         self.assertIn(
             "search_path",
             self.refused(
@@ -188,7 +188,7 @@ class Schema(StartCase):
             )
             self.query("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
         self.query("CREATE TABLE pierre_migrations (number int)")
-        self.assertIn("a table is not as this daemon's is", self.refused(65))
+        self.assertIn("a table does not match this daemon's schema", self.refused(65))
         self.query(
             "DROP TABLE pierre_migrations; CREATE SCHEMA theirs; CREATE TABLE theirs.users (id int)"
         )

@@ -286,7 +286,7 @@ class Restore(OpenCase):
         self.refuses(65, "newer", word="9999")
         for end in ("", "-wal"):
             shutil.copyfile(self.path + end, f"{self.folder}/logged{end}")
-        self.refuses(65, "logged", word="not whole")
+        self.refuses(65, "logged", word="incomplete")
 
     def test_killed_at_each_step(self):
         if SANITIZER:

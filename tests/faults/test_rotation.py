@@ -150,8 +150,8 @@ class Changing(RotationCase):
         with self.daemon.connect() as c:
             c.call("update_strava_token", [users[7], "fresh", "fresh refresh", EXPIRES, "all"])
             before[14] = c.call("get_strava_token", user_id=users[7])
-        self.assertIn("a change of the key was begun and is not finished", self.refuses(self.new))
-        self.assertIn("a change of the key was begun and is not finished", self.refuses(self.old))
+        self.assertIn("a rotation of the key was begun and is not finished", self.refuses(self.new))
+        self.assertIn("a rotation of the key was begun and is not finished", self.refuses(self.old))
         self.restart(self.new, self.old)
         code, out, said = ctl(self.daemon, "rotate-key")
         self.assertEqual((code, said), (0, ""))
@@ -184,7 +184,7 @@ class Changing(RotationCase):
         )
         self.assertEqual(self.answers(users), before)
         self.assertIn(
-            "the encryption key does not open what this database holds", self.refuses(self.old)
+            "the encryption key does not open this database's tokens", self.refuses(self.old)
         )
         self.assertIn(
             "neither the encryption key nor the previous one", self.refuses(new_key(), self.old)
@@ -241,7 +241,7 @@ class Changing(RotationCase):
         self.assertIn("mode 0644", self.refuses(self.new, None, 78))
         os.chmod(path, 0o600)
         self.assertIn(
-            "both PREVIOUS_ENCRYPTION_KEY and a file of it", self.refuses(self.new, self.old, 78)
+            "both PREVIOUS_ENCRYPTION_KEY and a file for it", self.refuses(self.new, self.old, 78)
         )
         self.restart(self.new)
         self.assertEqual(self.answers(users), before)

@@ -10,8 +10,8 @@ LIMIT = 'params.limit = { type = "u32?", default = 5, max = 9, doc = "Most of th
 
 # (text in things.toml, what stands there instead, what the complaint must hold; None: compatible)
 CHANGES = {
-    "parameter renamed": ("params.limit", "params.most", "parameter limit is gone"),
-    "parameter removed": (LIMIT + "\n", "", "parameter limit is gone"),
+    "parameter renamed": ("params.limit", "params.most", "parameter limit was removed"),
+    "parameter removed": (LIMIT + "\n", "", "parameter limit was removed"),
     "range narrower": (
         "max = 9",
         "max = 8",
@@ -47,7 +47,7 @@ CHANGES = {
     "member removed": (
         'tags = { type = "[string]?", default = [], doc = "Words." }\n',
         "",
-        "thing.tags is gone",
+        "thing.tags was removed",
     ),
     "member new and optional": (
         "note = {",
@@ -77,18 +77,18 @@ CHANGES = {
         "another pattern",
     ),
     "a check no more": (', check = "email"', "", None),
-    "enum loses a value": ('["red", "green"]', '["red"]', "no longer takes green"),
+    "enum loses a value": ('["red", "green"]', '["red"]', "no longer accepts green"),
     "enum gains a value": ('["red", "green"]', '["red", "green", "blue"]', None),
     "no longer exactly one": ('exactly_one = ["label", "number"]\n', "", None),
     "result's member removed": (
         'id = { type = "uuid", doc = "The thing\'s id." }\n',
         "",
-        "the result.id is gone",
+        "the result.id was removed",
     ),
     "result's inner member removed": (
         'unit = { type = "string?", doc = "As it was given." }\n',
         "",
-        "size.unit is gone",
+        "size.unit was removed",
     ),
     "result's member of another type": (
         'width = { type = "f64"',
@@ -98,7 +98,7 @@ CHANGES = {
     "result's member can be null": (
         'width = { type = "f64"',
         'width = { type = "f64?"',
-        "width can be null now",
+        "width can now be null",
     ),
     "result's member is never null": (
         'unit = { type = "string?"',
@@ -115,7 +115,7 @@ CHANGES = {
         'result = "Thing"',
         "was of type array, is object",
     ),
-    "result can be null": ('result = "uuid"', 'result = "uuid?"', "the result can be null now"),
+    "result can be null": ('result = "uuid"', 'result = "uuid?"', "the result can now be null"),
     "result is never null": ('result = "Thing?"', 'result = "Thing"', None),
     "more access needed": (
         'doc = "Lists things."\naccess = "read"',
@@ -136,7 +136,7 @@ class Breaking(unittest.TestCase):
     def test_a_method_removed(self):
         new = copy.deepcopy(self.old)
         new["methods"] = [method for method in new["methods"] if method["name"] != "sweep"]
-        self.assertEqual(breaking_changes(self.old, new), ["sweep: the method is gone"])
+        self.assertEqual(breaking_changes(self.old, new), ["sweep: the method was removed"])
         self.assertEqual(breaking_changes(new, self.old), [])
 
     def test_less_access_needed(self):

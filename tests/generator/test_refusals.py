@@ -38,13 +38,13 @@ CATALOG = {
         "things",
         'table = "things"\n',
         "",
-        "Thing must say in `table` whose rows it shows",
+        "Thing must name in `table` the source of its rows",
     ),
-    "a table that no migration makes": (
+    "a table that no migration creates": (
         "things",
         'table = "things"',
         'table = "thinks"',
-        "`table` names `thinks`, which no migration makes",
+        "`table` names `thinks`, which no migration creates",
     ),
     "a table of a parameter object": (
         "things",
@@ -66,9 +66,19 @@ CATALOG = {
         'type = "u23"',
         "unknown type `u23`; did you mean `u32`?",
     ),
-    "unknown result": ("things", '"[Thing]"', '"[Thingy]"', "`[Thingy]` is no result"),
-    "optional list as a result": ("things", '"[Thing]"', '"[Thing]?"', "`[Thing]?` is no result"),
-    "a list that is no value": ("things", '"[string]?"', '"[u32]?"', "only [string] is a list"),
+    "unknown result": ("things", '"[Thing]"', '"[Thingy]"', "`[Thingy]` is not a result"),
+    "optional list as a result": (
+        "things",
+        '"[Thing]"',
+        '"[Thing]?"',
+        "`[Thing]?` is not a result",
+    ),
+    "a list that is no value": (
+        "things",
+        '"[string]?"',
+        '"[u32]?"',
+        "the only list type of a value is [string]",
+    ),
     "unknown access": (
         "things",
         'access = "read"',
@@ -111,7 +121,7 @@ CATALOG = {
         "things",
         'unit = { type = "string?"',
         'unit = { type = "identifier?"',
-        "in an answer it is a `string`",
+        "use `string` in an answer",
     ),
     "max_bytes of a number": ("things", "max = 100", "max_bytes = 100", "belongs to strings"),
     "unknown check": ("things", 'check = "email"', 'check = "mail"', "`check` is"),
@@ -126,7 +136,7 @@ CATALOG = {
         "things",
         'type = "NewThing"',
         'type = "Thing"',
-        "`Thing` is no `input` type",
+        "`Thing` is not an `input` type",
     ),
     "an optional parameter object": (
         "things",
@@ -138,7 +148,7 @@ CATALOG = {
         "things",
         'result = "Thing?"',
         'result = "NewThing?"',
-        "is no result",
+        "is not a result",
     ),
     "a map as a parameter": ("things", 'type = "u32"', 'type = "map"', "cannot be a parameter"),
     "null that is required": ("things", 'type = "null?"', 'type = "null"', "must end with ?"),
@@ -147,19 +157,19 @@ CATALOG = {
         "[types.Size]",
         '[types.Lost]\ndoc = "Lost."\nmembers.id = { type = "uuid", doc = "Id." }'
         "\n\n[types.Size]",
-        "Lost is used by nothing",
+        "Lost is not used",
     ),
     "an unused enum": (
         "things",
         "[types.Size]",
         '[enums.lost]\ndoc = "Lost."\nvalues = ["a"]\n[types.Size]',
-        "lost is used by nothing",
+        "lost is not used",
     ),
     "an enum with a value twice": (
         "things",
         '["red", "green"]',
         '["red", "red"]',
-        "must be different texts",
+        "must be distinct texts",
     ),
     "two methods of one name": (
         "secrets",
@@ -197,7 +207,7 @@ CATALOG = {
         "data_exact = { from",
         "the name of a built-in placeholder",
     ),
-    "a word of C": ("things", "params.limit", "params.long", "is a word of C"),
+    "a word of C": ("things", "params.limit", "params.long", "is a keyword of C"),
     "a name in capitals": ("things", "params.limit", "params.Limit", "lower-case letters"),
     "a method's name in capitals": (
         "things",
@@ -212,7 +222,7 @@ CATALOG = {
         'subject = ["it"]',
         "`subject` names `it`",
     ),
-    "no subject": ("things", 'subject = ["id"]\n', "", "must say in `subject`"),
+    "no subject": ("things", 'subject = ["id"]\n', "", "must name in `subject`"),
     "a read without result": (
         "things",
         'result = "[Thing]"',
@@ -247,13 +257,13 @@ CATALOG = {
         "things",
         'type = "document"',
         'type = "string"',
-        "extracts are taken out of",
+        "extracts need",
     ),
     "a extract of another type": (
         "things",
         '["name", "title"], type = "string"',
         '["name"], type = "uuid"',
-        "a extract is",
+        "an extract is",
     ),
     "a extract without default": ("things", ', default = "none"', "", "name has no `default`"),
     "a token of one text": (
@@ -308,7 +318,7 @@ CATALOG = {
         "things",
         'size = { type = "Size?"',
         'size = { type = "Token?"',
-        "cannot stand within",
+        "cannot be nested in",
     ),
     "no domain": (
         "things",
@@ -383,13 +393,13 @@ SQL = {
         LITE,
         "-- name: sweep",
         "-- name: get_thing\nSELECT 1\n-- name: sweep",
-        "has SQL already at",
+        "already has SQL at",
     ),
     "SQL in another domain's file": (
         SECRETS,
         "-- name: put_token",
         "-- name: sweep\nDELETE FROM x\n-- name: put_token",
-        "belongs into things.sql",
+        "belongs in things.sql",
     ),
     "SQL before the first name": (
         LITE,
@@ -450,13 +460,13 @@ SQL = {
         LITE,
         "LIMIT :limit",
         "LIMIT ?2 + :limit",
-        "`?2` is no placeholder here",
+        "`?2` is not a placeholder",
     ),
     "a numbered placeholder of PostgreSQL": (
         PG,
         "LIMIT :limit",
         "LIMIT $2 + :limit",
-        "`$2` is no placeholder here",
+        "`$2` is not a placeholder",
     ),
     "two statements": (
         LITE,
@@ -466,11 +476,11 @@ SQL = {
     ),
     "an open literal": (LITE, "'no :placeholder -- here'", "'no :placeholder", "is not closed"),
     "an open comment": (LITE, "/* all of :them */", "/* all of :them", "is not closed"),
-    "comments within comments": (
+    "nested comments": (
         LITE,
         "/* all of :them */",
         "/* all /* of */",
-        "comments within comments",
+        "nested comments",
     ),
     "a read that writes": (
         LITE,
@@ -526,19 +536,19 @@ SQL = {
         LITE,
         "-- name: create_thing",
         "-- columns: Thing t\nt.id\n-- columns: Thing u\nu.id\n" "-- name: create_thing",
-        "`Thing` has SQL already at sqlite/sql/things.sql:3",
+        "`Thing` already has SQL at sqlite/sql/things.sql:3",
     ),
-    "a use of a column list that is not there": (
+    "a use of a column list that is missing": (
         LITE,
         "SELECT id, colour",
         "SELECT {Thing}, id, colour",
         "no `-- columns: Thing …` in this backend's SQL",
     ),
-    "a key that may be taken and is no conflict": (
+    "a key that may already exist and is no conflict": (
         "things",
         'conflict = ["id", "label"]',
         'conflict = ["id"]',
-        "create_thing: the unique label may be taken: `conflict` must name exactly one of label",
+        "create_thing: the unique label may already exist: `conflict` must name exactly one of ",
     ),
     "a conflict that no key of a database holds": (
         "backends/sqlite/migrations/0001_base.sql",
@@ -546,11 +556,11 @@ SQL = {
         "",
         "create_thing: no unique key of the row that it writes holds `label`",
     ),
-    "a changed key that may be taken": (
+    "a changed key that may already exist": (
         "backends/sqlite/sql/things.sql",
         "SET document = :data, name = :name",
         "SET document = :data, label = :name",
-        "put_document: the unique label may be taken",
+        "put_document: the unique label may already exist",
     ),
     "rows locked in no order": (
         PG,
@@ -580,7 +590,7 @@ SQL = {
         PG,
         "VALUES (:id, :label,",
         "VALUES (:id, lower(:label),",
-        "the order of locks cannot be told",
+        "the order of locks cannot be determined",
     ),
     "columns by table.*": (LITE, "SELECT id, colour", "SELECT things.*, colour", "not by *"),
 }

@@ -140,7 +140,7 @@ class CommandLine(unittest.TestCase):
             path.write_text(path.read_text().replace('result = "i64"', 'result = "i65"'))
             done = self.run_generator("--root", root, "--out", out)
             self.assertEqual(done.returncode, 1)
-            self.assertRegex(done.stderr, r"^catalog/users\.toml:\d+: `i65` is no result")
+            self.assertRegex(done.stderr, r"^catalog/users\.toml:\d+: `i65` is not a result")
             self.assertEqual(list(Path(out).iterdir()), [])
 
 

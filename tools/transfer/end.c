@@ -12,7 +12,7 @@ int end_schema_must_be(int64_t version, int64_t known, const char *shown, struct
 		return 0;
 	return err_exit(err, EX_DATAERR,
 		version < known ? "%s has the schema %" PRId64 ", not %" PRId64
-				  ": start pierre-dbd on it once, which brings it up to date"
+				  ": start pierre-dbd on it once to upgrade it"
 				: "%s has the schema %" PRId64 ", newer than %" PRId64
 				  ": use the pierre-dbctl of that version",
 		shown, version, known);

@@ -10,19 +10,20 @@
 #include "../../protocol/value.h"
 #include "tables.h"
 
-/* A database. All functions: 0 (next: 1 for a row), or -1 with err->exit_code. */
+/* A database. All functions return 0 (next: 1 for a row), or -1 with err->exit_code. */
 struct end {
 	const struct end_ops *ops;
-	const char *shown; /* its URL without a password */
+	const char *shown; /* its redacted URL */
 	struct seal *seal;
-	int64_t refused; /* `written` failed for what stands in this row, counted from 1; 0: for
-	                    another reason */
+	int64_t refused; /* `written` failed because of this row, counted from 1; 0: for another
+	                    reason */
 };
 
 struct end_ops {
 	int (*count)(struct end *end, const struct table_of *table, int64_t *rows, struct err *err);
 	int (*read)(struct end *end, const struct table_of *table, struct err *err);
-	/* The raw values of the next row; texts are valid until the next one, or in the arena. */
+	/* Reads the raw values of the next row; texts are valid until the next one, or in the
+	 * arena. */
 	int (*next)(struct end *end, const struct table_of *table, struct value *values,
 		struct arena *arena, struct err *err);
 	int (*write)(struct end *end, const struct table_of *table, struct err *err);
@@ -34,13 +35,13 @@ struct end_ops {
 };
 
 /* Opens for reading in one snapshot, or for writing in one transaction, with the current schema and
- * the key proved. A target is touched only once it is known to be empty. */
+ * a verified key. Only an empty target is changed. */
 typedef int end_open(
 	struct end **ret, const char *url, bool target, struct seal *seal, struct err *err);
 
 int end_schema_must_be(int64_t version, int64_t known, const char *shown, struct err *err);
-/* Of each table of a target, before it gets the current schema. None must be there when it has no
- * schema yet: then they are another program's, or an older server's. None must have rows. */
+/* Called for each table of a target, before migration. Without a schema version no such table may
+ * exist: it would belong to another program or an older server. None may have rows. */
 int end_table_must_be_empty(int64_t version, const char *name, int64_t rows, struct err *err);
 
 #endif

@@ -1,12 +1,15 @@
-/* pierre-transfer (pierre-dbctl transfer): a whole installation from one database to another,
- * SQLite or PostgreSQL on either side. Here: options, the order of work, and the report.
+/* pierre-transfer (pierre-dbctl transfer): copies an installation from one database to another,
+ * SQLite or PostgreSQL on either side. This file has the options, the sequence of steps, and the
+ * report.
  *
- * Tables are data (tables.c): each column has a canonical form, which both ends read and write;
- * what is written is read again and compared by count and checksum before it is committed. The
- * source is read in one snapshot and never written; the target gets everything in one transaction,
- * so that a transfer that was cut off leaves an empty target. One thread; memory does not grow with
- * the rows, but for about a hundred bytes for each API key and agent when the target is PostgreSQL.
- */
+ * Tables are data (tables.c): each column has a canonical form, which both ends read and write.
+ * Written rows are read again and compared by count and checksum before the commit.
+ *
+ * The source is read in one snapshot and never written. The target is written in one transaction:
+ * an interrupted transfer leaves it empty.
+ *
+ * One thread. Memory does not grow with the rows, except about a hundred bytes for each API key and
+ * agent when the target is PostgreSQL. */
 #include <getopt.h>
 #include <inttypes.h>
 #include <sodium.h>
@@ -35,7 +38,7 @@ struct transfer {
 	bool json, terminal;
 	struct seal *seal;
 	struct end *source, *target;
-	int64_t all, done; /* rows, of all tables; each is read twice */
+	int64_t all, done; /* rows of all tables, each counted for two reads */
 	uint64_t tokens;
 	double began, shown;
 	struct checksum sums[16];
@@ -74,7 +77,7 @@ static int transfer_main_count_rows(struct transfer *transfer, struct err *err)
 	return 0;
 }
 
-/* Reads a table to its end: into the target, when `put` is set. */
+/* Reads a table to its end; writes it to the target when `put` is set. */
 static int transfer_main_pass(struct transfer *transfer, struct end *from,
 	const struct table_of *table, struct end *put, struct checksum *sum, struct err *err)
 {
@@ -107,7 +110,7 @@ static int transfer_main_pass(struct transfer *transfer, struct end *from,
 	return code;
 }
 
-/* The target only counts rows. Which one it refused the source tells, which gives them again in the
+/* The target only counts rows. To identify the refused one, reads the source again, which has the
  * same order. */
 static void name_refused(struct transfer *transfer, const struct table_of *table, struct err *err)
 {
@@ -147,7 +150,7 @@ static int transfer_main_copy(struct transfer *transfer, struct err *err)
 	return 0;
 }
 
-/* What the target returns, before anybody else can see it. */
+/* Reads the target's rows back, before they are visible to others. */
 static int transfer_main_check(struct transfer *transfer, struct err *err)
 {
 	for (const struct table_of *table = transfer_tables; table->name != NULL; table++) {
@@ -158,10 +161,10 @@ static int transfer_main_check(struct transfer *transfer, struct err *err)
 			return -1;
 		if (found.rows != sent->rows || found.sum != sent->sum)
 			return err_exit(err, EX_SOFTWARE,
-				"table %s came out different: %" PRId64 " rows were sent, %" PRId64
-				" are there%s",
+				"table %s differs: %" PRId64 " rows were sent, %" PRId64
+				" arrived%s",
 				table->name, sent->rows, found.rows,
-				found.rows == sent->rows ? ", of another content" : "");
+				found.rows == sent->rows ? ", with different content" : "");
 	}
 	return 0;
 }
@@ -253,7 +256,7 @@ static int usage(FILE *out, int code)
 	return code;
 }
 
-/* As pierre-dbctl tells it. */
+/* The same form as pierre-dbctl's. */
 static int transfer_main_fail(const struct transfer *transfer, int code, const char *text)
 {
 	struct buffer out = {.cap = 0};
@@ -275,15 +278,14 @@ static int transfer_main_fail(const struct transfer *transfer, int code, const c
 	return code;
 }
 
-/* A password that stands among the arguments shows to everybody on the machine. */
+/* A password among the arguments is visible to every user of the machine. */
 static bool shows_password(const char *url)
 {
 	char shown[1024];
 
 	store_redact_url(url, shown, sizeof shown);
 	return strlen(url) >= sizeof shown ||
-		strcmp(url, shown) !=
-		0; /* one that was cut cannot be told from one that shows it */
+		strcmp(url, shown) != 0; /* a truncated argument counts as showing one */
 }
 
 static const char *transfer_main_variable(const char *name)
@@ -295,7 +297,7 @@ static const char *transfer_main_variable(const char *name)
 	return text != NULL && *text != '\0' ? text : NULL;
 }
 
-/* -1: go on. */
+/* -1: continue. */
 static int options(struct transfer *transfer, int argc, char **argv)
 {
 	static const struct option known[] = {{"from", 1, NULL, 'f'}, {"to", 1, NULL, 't'},
@@ -309,8 +311,8 @@ static int options(struct transfer *transfer, int argc, char **argv)
 		case 't':
 			if (shows_password(optarg))
 				return transfer_main_fail(transfer, EX_USAGE,
-					"a password among the arguments shows to everybody: put "
-					"the URL into $FROM_DATABASE_URL or $TO_DATABASE_URL");
+					"a password among the arguments is visible to all users: "
+					"put the URL into $FROM_DATABASE_URL or $TO_DATABASE_URL");
 			*(option == 'f' ? &transfer->from : &transfer->to) =
 				sqlite_url_trim(optarg);
 			break;

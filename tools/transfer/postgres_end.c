@@ -1,5 +1,5 @@
-/* The PostgreSQL end. Reading: one REPEATABLE READ snapshot, rows one at a time. Writing: COPY
- * within one transaction. */
+/* The PostgreSQL end. Reading: one REPEATABLE READ snapshot, row by row. Writing: COPY within one
+ * transaction. */
 #include "postgres_end.h"
 
 #include <inttypes.h>
@@ -23,8 +23,8 @@ struct postgres_end {
 	struct end end;
 	PGconn *connection;
 	char *url;
-	PGresult *row;             /* reading: the row that `next` gave */
-	struct buffer block;       /* writing: COPY data that is not sent */
+	PGresult *row;             /* reading: the row returned by `next` */
+	struct buffer block;       /* writing: COPY data not yet sent */
 	struct refs keys, clients; /* writing: numbers by id */
 	int64_t number;
 };
@@ -34,8 +34,8 @@ static struct postgres_end *postgres_end_self(struct end *end)
 	return (struct postgres_end *)(void *)end;
 }
 
-/* The server's text may quote a row: only its kind and where it was are told. COPY says where:
- * `COPY goals, line 2, column title: …`. */
+/* The server's text may quote a row, so only its kind and position are shown. COPY gives the
+ * position: `COPY goals, line 2, column title: …`. */
 static int postgres_end_failed(struct postgres_end *end, const struct table_of *table,
 	const PGresult *result, struct err *err)
 {
@@ -47,7 +47,7 @@ static int postgres_end_failed(struct postgres_end *end, const struct table_of *
 	if (PQstatus(end->connection) != CONNECTION_OK)
 		return err_exit(err, EX_UNAVAILABLE, "%s: the connection was lost", end->end.shown);
 	end->end.refused = line != NULL ? strtoll(line + strlen(", line "), NULL, 10) : 0;
-	/* Classes 22 and 23: what a row holds. */
+	/* Classes 22 and 23: faults of a row's values. */
 	return err_exit(err,
 		state != NULL && (strncmp(state, "22", 2) == 0 || strncmp(state, "23", 2) == 0)
 			? EX_DATAERR
@@ -188,7 +188,7 @@ static int postgres_end_next(struct end *base, const struct table_of *table, str
 			if (!postgres_end_fetch(
 				    end->row, (int)i, table->columns[i].kind, &values[i]))
 				return row_fail(table, values, base->shown, err,
-					"%s holds a value of another kind", table->columns[i].name);
+					"%s has a value of the wrong type", table->columns[i].name);
 		return 1;
 	}
 	if (PQresultStatus(end->row) != PGRES_TUPLES_OK)
@@ -253,8 +253,7 @@ static void postgres_end_copy_text(struct buffer *out, const char *text, size_t 
 	}
 }
 
-/* A JSON array of strings as an array's text: {"a","b"}, whose own quotes and backslashes are
- * escaped. */
+/* A JSON array of strings as an array literal: {"a","b"}, with quotes and backslashes escaped. */
 static void copy_array(struct buffer *out, const struct value *value, struct arena *arena)
 {
 	struct buffer array = {0};
@@ -337,7 +336,7 @@ static int postgres_end_put_value(struct postgres_end *end, const struct table_o
 		number = refs_find(column->kind == COLUMN_API_KEY ? &end->keys : &end->clients,
 			value->s.ptr, value->s.len);
 		if (number == 0)
-			return row_fail(table, values, "the source", err, "its %s is not there",
+			return row_fail(table, values, "the source", err, "its %s does not exist",
 				column->name);
 		buffer_append(
 			out, text, (size_t)snprintf(text, sizeof text, "%lld", (long long)number));
@@ -359,8 +358,8 @@ static int send_block(struct postgres_end *end, const struct table_of *table, st
 	return sent == 1 ? 0 : postgres_end_failed(end, table, NULL, err);
 }
 
-/* Before anything of the row is sent: the server's own refusal would name neither column nor row.
- */
+/* Checked before any part of the row is sent: the server's own error would name neither column nor
+ * row. */
 static int postgres_end_check_names(struct postgres_end *end, const struct table_of *table,
 	const struct value *values, struct err *err)
 {
@@ -368,7 +367,7 @@ static int postgres_end_check_names(struct postgres_end *end, const struct table
 		if (table->columns[i].identifier && values[i].set &&
 			values[i].s.len > catalog_identifier_max)
 			return row_fail(table, values, end->end.shown, err,
-				"%s has %zu bytes, a key holds %zu: shorten it first",
+				"%s has %zu bytes, the limit of a key is %zu: shorten it first",
 				table->columns[i].name, values[i].s.len, catalog_identifier_max);
 	return 0;
 }
@@ -434,7 +433,7 @@ static int postgres_end_commit(struct end *base, struct err *err)
 	if (command(postgres_end_self(base), NULL, "COMMIT", PGRES_COMMAND_OK, err) < 0)
 		return -1;
 	return command(postgres_end_self(base), NULL, "ANALYZE", PGRES_COMMAND_OK,
-		err); /* so that the first day has good plans */
+		err); /* for good query plans from the first day */
 }
 
 static void postgres_end_close_end(struct end *base)
@@ -456,8 +455,8 @@ static const struct end_ops ops = {postgres_end_count, postgres_end_read_table, 
 
 /* Opening */
 
-/* Each session of a daemon holds the lock shared. Behind a pooler none does, but its name stands in
- * the server's list. */
+/* Each session of a daemon holds the lock shared. Behind a pooler none does, but the server's list
+ * shows its name. */
 static int must_be_unused(struct postgres_end *end, struct err *err)
 {
 	int64_t others = ask_number(end, NULL,
@@ -489,7 +488,7 @@ static int postgres_end_open_source(struct postgres_end *end, struct err *err)
 	return keys_prove_key(end->connection, end->end.seal, err);
 }
 
-/* Tables where the schema would be made, but those that an extension brought. */
+/* Tables in the schema of the target, except those of an extension. */
 static int postgres_end_target_must_be_empty(struct postgres_end *end, struct err *err)
 {
 	static const char tables[] =
@@ -513,7 +512,7 @@ static int postgres_end_target_must_be_empty(struct postgres_end *end, struct er
 		if (PQgetisnull(found, i, 1))
 			code = err_exit(err, EX_CANTCREAT,
 				"the target is not empty: it has a table %.80s that belongs to "
-				"somebody else",
+				"another role",
 				PQgetvalue(found, i, 0));
 		else if ((rows = ask_number(end, NULL, PQgetvalue(found, i, 1), err)) < 0)
 			code = -1;
@@ -532,7 +531,7 @@ static int postgres_end_open_target(struct postgres_end *end, struct err *err)
 		keys_prove_key(end->connection, end->end.seal, err) < 0 ||
 		command(end, NULL, "BEGIN", PGRES_COMMAND_OK, err) < 0)
 		return -1;
-	/* The daemon's own facts come with the source's. */
+	/* The daemon's own facts are copied from the source. */
 	return command(end, NULL, "DELETE FROM pierre_meta", PGRES_COMMAND_OK, err);
 }
 

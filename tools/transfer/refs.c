@@ -10,7 +10,7 @@ struct ref {
 	int64_t number;
 };
 
-/* The ids are the installation's own, so any key does. */
+/* The ids come from the installation itself, so any hash key is safe. */
 static size_t refs_place_of(const struct refs *refs, const char *id, size_t length)
 {
 	static const unsigned char key[crypto_shorthash_KEYBYTES];

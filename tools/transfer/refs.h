@@ -1,4 +1,4 @@
-/* Ids and the numbers that stand for them. */
+/* Ids and the numbers that replace them. */
 #ifndef PIERRE_TRANSFER_REFS_H
 #define PIERRE_TRANSFER_REFS_H
 

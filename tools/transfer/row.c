@@ -1,4 +1,4 @@
-/* Rows in their canonical form: what both databases must agree on. */
+/* Rows in their canonical form, which both databases must agree on. */
 #include "row.h"
 
 #include <math.h>
@@ -58,7 +58,7 @@ static bool normalize_strings(struct value *value, struct arena *arena)
 	return good;
 }
 
-/* The text stays as it is; it only has to be JSON. */
+/* The text stays unchanged; it only has to be JSON. */
 static bool row_check_json(struct value *value)
 {
 	struct json json = {0};
@@ -82,7 +82,7 @@ static bool normalize_text(enum kind kind, struct value *value, struct arena *ar
 		good = text != NULL &&
 			(kind == COLUMN_UUID ? uuid_parse(value->s.ptr, value->s.len, text)
 					     : ip_parse(value->s.ptr, value->s.len, text, &length));
-		/* An address in another form is not brought into this one: the row's text stays. */
+		/* An address in another form is not converted: the row's text stays. */
 		if (kind == COLUMN_IP && text != NULL &&
 			(!good || length != value->s.len ||
 				memcmp(text, value->s.ptr, length) != 0))
@@ -163,7 +163,7 @@ static void hash_bytes(crypto_generichash_state *state, const void *bytes, size_
 static void hash_json(crypto_generichash_state *state, const struct json *json, uint32_t node,
 	struct arena *arena);
 
-/* Each member's own digest, added up: JSONB does not keep their order. */
+/* Adds up the digests of the members: JSONB does not keep their order. */
 static void hash_object(crypto_generichash_state *state, const struct json *json, uint32_t object,
 	struct arena *arena)
 {
@@ -281,13 +281,13 @@ int row_open_tokens(const struct table_of *table, const struct value *values, st
 		nonce = &sealed[4];
 		if (!sealed[0].set || !sealed[1].set || !sealed[2].set || !sealed[3].set ||
 			!nonce->set)
-			continue; /* to the daemon there is none */
+			continue; /* the daemon treats it as absent */
 		for (int part = 0; part < 2; part++)
 			if (seal_open(seal, arena, sealed[part].s.ptr, sealed[part].s.len,
 				    nonce->s.ptr, nonce->s.len, part, &plain, &length, err) < 0)
 				return err_exit(err, EX_DATAERR,
 					"the %s token of user %.*s does not open with the key; "
-					"clear it (clear_%s_token) and begin again",
+					"clear it (clear_%s_token) and start again",
 					provider->name, (int)values[0].s.len, values[0].s.ptr,
 					provider->name);
 		++*opened;

@@ -10,20 +10,21 @@
 
 struct checksum {
 	int64_t rows;
-	unsigned __int128 sum; /* of the rows' digests: their order does not matter */
+	unsigned __int128 sum; /* sum of the rows' digests, independent of their order */
 };
 
-/* Brings a row's raw values into their canonical form, or says what is wrong with which row. */
+/* Converts a row's raw values into their canonical form, or reports which value of which row is
+ * invalid. */
 int row_normalize(const struct table_of *table, struct value *values, struct arena *arena,
 	const char *shown, struct err *err);
 void row_checksum_add(struct checksum *checksum, const struct table_of *table,
 	const struct value *values, struct arena *arena);
-/* table `users`: both tokens, where they are whole, open with the key. */
+/* table `users`: checks that the key opens both tokens, where they are complete. */
 int row_open_tokens(const struct table_of *table, const struct value *values, struct seal *seal,
 	struct arena *arena, uint64_t *opened, struct err *err);
 int row_fail(const struct table_of *table, const struct value *values, const char *shown,
 	struct err *err, const char *format, ...) __attribute__((format(printf, 5, 6)));
 int row_column_place(const struct table_of *table,
-	const char *name); /* index; a name that is not there is an own bug */
+	const char *name); /* index; an unknown name is a bug of this program */
 
 #endif

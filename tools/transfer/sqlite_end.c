@@ -1,4 +1,4 @@
-/* The SQLite end. Reading: one read transaction beside whoever else uses the file. Writing: one
+/* The SQLite end. Reading: one read transaction, concurrently with other programs. Writing: one
  * transaction on a file that no daemon uses. */
 #include "sqlite_end.h"
 
@@ -21,7 +21,7 @@
 struct sqlite_end {
 	struct end end;
 	struct session session;
-	struct sqlite_place place; /* a target's is locked, as a daemon's is */
+	struct sqlite_place place; /* a target is locked like a daemon's database */
 	sqlite3_stmt *cursor, *insert, *after, *reader;
 };
 
@@ -119,9 +119,9 @@ static bool sqlite_end_fetch(sqlite3_stmt *cursor, int place, enum kind kind, st
 	}
 }
 
-/* What the daemon would answer for a row that an older server wrote, which has no document. The
- * method lists all rows of the user; the last column is the document, the first the id (but of a
- * profile, which is one value). */
+/* The daemon's answer for an old server's row without a document. The method lists all rows of the
+ * user. The last column is the document, the first the id (except for a profile, which is a single
+ * value). */
 static int old_document(struct sqlite_end *end, const struct table_of *table, struct value *values,
 	struct arena *arena, struct err *err)
 {
@@ -173,7 +173,7 @@ static int sqlite_end_next(struct end *base, const struct table_of *table, struc
 	for (unsigned i = 0; i < table->column_count; i++)
 		if (!sqlite_end_fetch(end->cursor, (int)i, table->columns[i].kind, &values[i]))
 			return row_fail(table, values, base->shown, err,
-				"%s holds a value of another kind", table->columns[i].name);
+				"%s has a value of the wrong type", table->columns[i].name);
 	if (table->reader != NULL && !values[row_column_place(table, "document")].set &&
 		old_document(end, table, values, arena, err) < 0)
 		return -1;
@@ -345,8 +345,8 @@ static const struct end_ops ops = {sqlite_end_count, sqlite_end_read_table, sqli
 
 /* Opening */
 
-/* A row that points nowhere: PostgreSQL would refuse it after all of its table, and a log entry's
- * session would be lost without a word. */
+/* A row whose parent is missing. PostgreSQL would refuse it after its whole table, and a log
+ * entry's session would be lost silently. */
 static int refuse_orphans(struct sqlite_end *end, const struct table_of *table, struct err *err)
 {
 	struct value id[1] = {0};
@@ -362,8 +362,7 @@ static int refuse_orphans(struct sqlite_end *end, const struct table_of *table, 
 	code = sqlite3_step(end->cursor);
 	if (code == SQLITE_ROW) {
 		(void)sqlite_end_fetch(end->cursor, 0, table->columns[0].kind, &id[0]);
-		return row_fail(table, id, end->end.shown, err,
-			"it belongs to a row of %s that is not there",
+		return row_fail(table, id, end->end.shown, err, "it refers to a missing row of %s",
 			sqlite3_column_text(end->cursor, 1));
 	}
 	sqlite_end_drop(&end->cursor);
@@ -398,7 +397,7 @@ static int table_is_empty(void *argument, const char *name, int64_t rows)
 	return end_table_must_be_empty(emptiness->version, name, rows, emptiness->err);
 }
 
-/* By a connection that only reads: the one that writes leaves its traces in the file. */
+/* Uses a read-only connection: a writing one would change the file. */
 static int sqlite_end_target_must_be_empty(
 	struct sqlite_end *end, const char *path, struct err *err)
 {
@@ -425,7 +424,7 @@ static int sqlite_end_open_target(struct sqlite_end *end, const char *path, stru
 		migrate_apply(&end->session, NULL, NULL, err) < 0 ||
 		keys_prove(&end->session, err) < 0)
 		return -1;
-	/* The daemon's own facts come with the source's. */
+	/* The daemon's own facts are copied from the source. */
 	if (sqlite3_exec(end->session.db, "BEGIN IMMEDIATE; DELETE FROM pierre_meta", NULL, NULL,
 		    NULL) != SQLITE_OK)
 		return sqlite_end_failed(end, NULL, err);

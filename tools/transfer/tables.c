@@ -1,5 +1,6 @@
-/* What an installation holds. The order keeps foreign keys: parents first. Two of SQLite's tables
- * are not here, since no server ever wrote to them: api_key_usage_stats and api_key_rate_limits. */
+/* The tables of an installation. Parents come before children, for the foreign keys. Two of
+ * SQLite's tables are missing, since no server ever wrote to them: api_key_usage_stats and
+ * api_key_rate_limits. */
 #include "tables.h"
 
 #include <stddef.h>
@@ -161,7 +162,7 @@ static const struct column_of tasks[] = {
 	MAYBE("priority", INTEGER),
 };
 
-/* SQLite names a session by its token, PostgreSQL by its id. */
+/* SQLite refers to a session by its token, PostgreSQL by its id. */
 static const struct column_of a2a_usage[] = {
 	IS("id", INTEGER),
 	{.name = "client_id", .kind = COLUMN_CLIENT, .postgres = "client"},

@@ -1,6 +1,6 @@
-/* Connecting, blocking: run in a thread of its own or before the loop starts. libpq goes through
- * the URL's hosts itself, giving each its own connect_timeout, so that a host that accepts and
- * stays silent is passed over. */
+/* Connecting, blocking: runs in a thread of its own or before the loop starts. libpq tries the
+ * URL's hosts in turn with one connect_timeout each, which passes over a host that accepts and
+ * stays silent. */
 #include "connect.h"
 
 #include <openssl/ssl.h>
@@ -15,7 +15,7 @@
 
 enum { ASK_S = 30 };
 
-/* Every occurrence becomes stars. */
+/* Replaces every occurrence by asterisks. */
 static void mask(char *text, const char *secret)
 {
 	size_t length = secret != NULL ? strlen(secret) : 0;
@@ -28,8 +28,8 @@ static void mask(char *text, const char *secret)
 	}
 }
 
-/* What can be said where libpq's text may hold a part of the password, which it then took for a
- * host or a database. */
+/* Known phrases that are safe to show where libpq's text may hold part of the password, mistaken
+ * for a host or a database. */
 static const char *known_reason(const char *message)
 {
 	static const char *const reasons[] = {"Connection refused", "timeout expired",
@@ -44,8 +44,8 @@ static const char *known_reason(const char *message)
 	return "the server cannot be reached";
 }
 
-/* The server's text may quote the URL or the password, wherever that comes from (passfile, service,
- * environment). One line. */
+/* Copies the server's text as one line. It may quote the URL or the password, from any source
+ * (passfile, service, environment). */
 static void describe_failure(const char *url, PGconn *pq, char out[ERR_MESSAGE_MAX])
 {
 	const char *message = pq != NULL ? PQerrorMessage(pq) : "out of memory";
@@ -54,7 +54,7 @@ static void describe_failure(const char *url, PGconn *pq, char out[ERR_MESSAGE_M
 
 	if (!store_redact_url_is_clear(url)) {
 		(void)snprintf(out, ERR_MESSAGE_MAX,
-			"%s (more is not shown: in the database URL it is not certain where the "
+			"%s (details are hidden: in the database URL it is ambiguous where the "
 			"password ends; write @ "
 			"as %%40, / as %%2F, ? as %%3F)",
 			known_reason(message));
@@ -78,7 +78,7 @@ static void describe_failure(const char *url, PGconn *pq, char out[ERR_MESSAGE_M
 	free(copy);
 }
 
-/* A bare @ or / in the password makes libpq take a part of it for the host, and tell it. */
+/* libpq takes part of a password with a bare @ or / for the host, and shows it. */
 static bool bare_signs(const char *url)
 {
 	const char *names = strstr(url, "://");
@@ -101,27 +101,26 @@ static bool port_is_number(const PQconninfoOption *options)
 	return true;
 }
 
-/* libpq's messages quote what was not understood, which may be the password: only what kind of
- * message it is may be told. */
+/* libpq's messages quote the text that they reject, which may be the password. Only the kind of
+ * message is safe to show. */
 static const char *syntax_problem(const char *message)
 {
 	static const char *const known[][2] = {
-		{"missing key/value separator",
-			"behind its ? stands something that is no NAME=VALUE"},
+		{"missing key/value separator", "a parameter after the ? is not NAME=VALUE"},
 		{"extra key/value separator",
-			"behind its ? an = is too many: within a value it is written %3D"},
+			"a parameter after the ? has an extra =: write it as %3D within a value"},
 		{"invalid URI query parameter",
-			"behind its ? stands a name that is not a option of libpq"},
+			"a parameter after the ? is not an option of libpq"},
 		{"percent-encoded",
 			"a % is not followed by two hexadecimal digits: a % itself is written %25"},
-		{"%00", "it holds %00"},
-		{"]", "the brackets around an IPv6 address do not fit"},
+		{"%00", "it contains %00"},
+		{"]", "the brackets around an IPv6 address do not match"},
 	};
 
 	for (size_t i = 0; message != NULL && i < sizeof known / sizeof *known; i++)
 		if (strstr(message, known[i][0]) != NULL)
 			return known[i][1];
-	return "libpq does not understand it";
+	return "libpq cannot parse it";
 }
 
 int connect_check_url(const char *url, struct err *err)
@@ -132,7 +131,7 @@ int connect_check_url(const char *url, struct err *err)
 
 	if (bare_signs(url))
 		return err_exit(err, EX_CONFIG,
-			"the database URL has an @ or a / too many: within a user's name, a "
+			"the database URL has an extra @ or /: within a user's name, a "
 			"password or a database's "
 			"name they are written %%40 and %%2F");
 	options = PQconninfoParse(url, &message);
@@ -156,13 +155,13 @@ static void postgres_connect_settle(PGconn *pq, uint64_t timeout_ms);
 static void ignore_notice(void *argument, const PGresult *result)
 {
 	(void)argument;
-	(void)result; /* they may quote rows; a server can send them without end */
+	(void)result; /* Messages may quote rows, and a server can send them without limit. */
 }
 
 PGconn *connect_postgres(const char *url, uint64_t timeout_ms, char error[ERR_MESSAGE_MAX])
 {
 	char seconds[24];
-	/* The URL wins over what stands before it, and loses to what stands behind it. */
+	/* The URL overrides the options before it; those after it override the URL. */
 	const char *names[] = {"application_name", "connect_timeout", "keepalives_idle",
 		"keepalives_interval", "keepalives_count", "tcp_user_timeout", "dbname",
 		"client_encoding", NULL};
@@ -182,16 +181,16 @@ PGconn *connect_postgres(const char *url, uint64_t timeout_ms, char error[ERR_ME
 	if (PQstatus(pq) == CONNECTION_OK && PQtransactionStatus(pq) == PQTRANS_IDLE)
 		return pq;
 	if (PQstatus(pq) == CONNECTION_OK)
-		(void)snprintf(error, ERR_MESSAGE_MAX, "the server answered out of turn");
+		(void)snprintf(error, ERR_MESSAGE_MAX, "the server sent an unexpected result");
 	else
 		describe_failure(url, pq, error);
 	PQfinish(pq);
 	return NULL;
 }
 
-/* What a pooler's other clients may have left behind in a session, put back to what a new session
- * would have, for the transaction alone. A role is none unless ALTER ROLE or ALTER DATABASE sets
- * one. Warnings must come: one tells that a commit is not on the standby. */
+/* Resets, for the transaction alone, settings that a pooler's other clients may have left in the
+ * session. ALTER ROLE or ALTER DATABASE can set a role; otherwise there is none. Warnings stay
+ * enabled: one reports a commit that is missing on the standby. */
 #define SETTINGS_SQL(select)                                                                       \
 	select " FROM (SELECT name, CASE name WHEN 'client_min_messages' THEN 'warning' ELSE "     \
 	       "reset_val END AS value FROM pg_settings WHERE name IN ('search_path', "            \
@@ -205,11 +204,11 @@ PGconn *connect_postgres(const char *url, uint64_t timeout_ms, char error[ERR_ME
 
 const char postgres_settings_sql[] = SETTINGS_SQL("SELECT set_config(name, value, true)");
 
-/* The settings themselves are read in more time than what was left behind may allow. */
+/* A statement_timeout left in the session must not cancel the query for the settings. */
 static const char begin[] = "BEGIN; SET LOCAL statement_timeout = 0";
 
-/* Within a transaction of the caller's, and where no pooler is, the settings are as they should be.
- * `began`: else. */
+/* `began`: this function opens the transaction. Within the caller's, and without a pooler, the
+ * settings are already right. */
 static PGresult *enter(PGconn *pq, bool *began)
 {
 	PGresult *result;
@@ -282,8 +281,8 @@ int connect_settings(PGconn *pq, char **sql, struct err *err)
 		    : err_exit(err, EX_UNAVAILABLE, "the session's settings cannot be read");
 }
 
-/* libpq reads no more than it has room for. What is left of a TLS record, of up to 16 KiB, is
- * OpenSSL's, and the socket empty: the next read must not wait for it. */
+/* libpq reads only as much as fits. The rest of a TLS record of up to 16 KiB is in OpenSSL's buffer
+ * while the socket is empty; the next read must not wait for the socket. */
 bool connect_unread(PGconn *pq)
 {
 	const SSL *ssl = PQsslStruct(pq, "OpenSSL");
@@ -291,7 +290,7 @@ bool connect_unread(PGconn *pq)
 	return ssl != NULL && SSL_pending(ssl) > 0;
 }
 
-/* PQexec with a bound, since a server can take a connection and then stay silent. */
+/* PQexec with a time limit, since a server can accept a connection and then stay silent. */
 /* until: clock_ns */
 static PGresult *ask_until(PGconn *pq, const char *sql, uint64_t until)
 {
@@ -316,7 +315,8 @@ static PGresult *ask_until(PGconn *pq, const char *sql, uint64_t until)
 		next = PQgetResult(pq);
 		if (next == NULL)
 			return last;
-		/* Behind the server's last words comes libpq's, that the connection is gone. */
+		/* The server's last result is followed by one from libpq that reports the lost
+		 * connection. */
 		if (PQresultErrorField(last, PG_DIAG_SQLSTATE) != NULL &&
 			PQresultErrorField(next, PG_DIAG_SQLSTATE) == NULL) {
 			PQclear(next);
@@ -336,8 +336,8 @@ PGresult *connect_ask(PGconn *pq, const char *sql)
 	return ask_until(pq, sql, clock_ns() + ASK_S * UINT64_C(1000000000));
 }
 
-/* Marks a connection that no pooler stands between. It is never called, since each connection has
- * a notice receiver. An event procedure would cost two allocations for each result. */
+/* Marks a connection without a pooler. It is never called, since each connection has a notice
+ * receiver. An event procedure would cost two allocations for each result. */
 static void direct_mark(void *argument, const char *message)
 {
 	(void)argument;
@@ -346,11 +346,11 @@ static void direct_mark(void *argument, const char *message)
 
 bool connect_is_direct(PGconn *pq)
 {
-	return PQsetNoticeProcessor(pq, NULL, NULL) == direct_mark; /* NULL changes nothing */
+	return PQsetNoticeProcessor(pq, NULL, NULL) == direct_mark; /* NULL leaves it unchanged */
 }
 
-/* A pooler tells its clients numbers of its own making. The lock shows for as long as the session
- * lasts that the database is in use; a pooler's session is not ours to change. */
+/* A pooler reports invented process ids to its clients. The lock shows for the session's life that
+ * the database is in use; a pooler's session must not be changed. */
 static void postgres_connect_settle(PGconn *pq, uint64_t timeout_ms)
 {
 	char sql[320];
@@ -391,10 +391,10 @@ int connect_check_pooler(PGconn *pq, struct err *err)
 		PQclear(connect_ask(pq, "ROLLBACK"));
 	if (statement_mode)
 		return err_exit(err, EX_CONFIG,
-			"the pooler before the database runs each statement on any server "
+			"the pooler in front of the database runs each statement on any server "
 			"connection (PgBouncer: pool_mode = "
 			"statement): set pool_mode to transaction or session");
 	return good ? 0
 		    : err_exit(err, EX_UNAVAILABLE,
-			      "the pooler before the database refuses a transaction");
+			      "the pooler in front of the database refuses a transaction");
 }

@@ -1,6 +1,6 @@
-/* The key and the database: the proof that they fit, the count of sealings, changing the key.
- * Blocking, on a connection that is not in pipeline mode; without prepared statements and settings
- * of a session, so that a pooler may stand between. */
+/* The token key and the database: key check, count of sealed texts, key rotation. Blocking, on a
+ * connection that is not in pipeline mode. Uses no prepared statements or session settings and
+ * works through a pooler. */
 #include "keys.h"
 
 #include <inttypes.h>
@@ -19,7 +19,7 @@ enum { STEP_TRIES = 5 };
 
 _Static_assert(ROTATION_ROWS == 100, "the statements below say so");
 
-/* In words that name no SQL. */
+/* Describes an error without naming SQL. */
 static int postgres_keys_failed(PGconn *pq, const PGresult *result, struct err *err)
 {
 	if (PQstatus(pq) != CONNECTION_OK || result == NULL)
@@ -33,10 +33,10 @@ static int postgres_keys_failed(PGconn *pq, const PGresult *result, struct err *
 	}
 	if (result_in_class(result, "53100"))
 		return err_set(err, ERR_STORAGE, "the database server's disk is full");
-	return err_set(err, ERR_UNAVAILABLE, "the database refused it, for now");
+	return err_set(err, ERR_UNAVAILABLE, "the database refused it for now");
 }
 
-/* A statement with text parameters; NULL after setting err. */
+/* Runs a statement with text parameters; NULL after setting err. */
 static PGresult *postgres_keys_query(
 	PGconn *pq, const char *sql, int count, const char *const *values, struct err *err)
 {
@@ -59,7 +59,7 @@ static int postgres_keys_execute(
 	return result != NULL ? 0 : -1;
 }
 
-/* pierre_meta's value of a name within a result of names and values; NULL: none. */
+/* pierre_meta's value for a name, from a result of names and values; NULL: none. */
 static const char *postgres_keys_value_of(const PGresult *result, const char *name)
 {
 	for (int i = 0; i < PQntuples(result); i++)
@@ -68,7 +68,7 @@ static const char *postgres_keys_value_of(const PGresult *result, const char *na
 	return NULL;
 }
 
-/* At the start. */
+/* For errors at start. */
 static int refused(PGconn *pq, const PGresult *result, const char *what, struct err *err)
 {
 	char right[POSTGRES_RIGHT_MAX];
@@ -85,7 +85,7 @@ static PGresult *postgres_keys_read_meta(PGconn *pq, const struct seal *seal, st
 	char name[SEAL_COUNT_NAME], sql[160];
 	PGresult *result;
 
-	seal_count_name(seal, name); /* letters and digits: it needs no quoting */
+	seal_count_name(seal, name); /* letters and digits need no quoting */
 	(void)snprintf(sql, sizeof sql,
 		"SELECT key, value FROM pierre_meta WHERE key IN ('key_check', 'key_check_next', "
 		"'%s')",
@@ -98,7 +98,7 @@ static PGresult *postgres_keys_read_meta(PGconn *pq, const struct seal *seal, st
 	return NULL;
 }
 
-/* The value is base64 with a colon. `replace`: in place of one that is there. */
+/* The value is base64 with a colon. `replace`: overwrite an existing one. */
 static int store_check(
 	PGconn *pq, const char *name, const char *value, bool replace, struct err *err)
 {
@@ -117,7 +117,7 @@ static int store_check(
 	return good ? 0 : -1;
 }
 
-/* Proves the keys by what is stored, and makes what is to be stored. */
+/* Checks the keys against the stored check values, and makes the missing ones. */
 static int postgres_keys_prove(
 	PGconn *pq, struct seal *seal, char check[128], char next[128], struct err *err)
 {
@@ -159,8 +159,8 @@ int keys_prove_key(PGconn *pq, struct seal *seal, struct err *err)
 	if ((check[0] != '\0' && store_check(pq, "key_check", check, false, err) < 0) ||
 		(next[0] != '\0' && store_check(pq, "key_check_next", next, true, err) < 0))
 		return -1;
-	/* Another daemon may have been faster, with another key: what counts is what stands there
-	 * now. */
+	/* Another daemon may have stored another key's value first. The value now in the table
+	 * counts. */
 	return postgres_keys_prove(pq, seal, check, next, err);
 }
 
@@ -235,7 +235,7 @@ static void add_token_text(struct buffer *out, const char *name, const char *tex
 	json_write_string(out, text, length);
 }
 
-/* An object of the array that the statement below takes apart. */
+/* Appends an object of the array that the statement below unpacks. */
 static void postgres_keys_write_token(struct buffer *out, const struct rotation_token *token)
 {
 	static const char *const names[] = {"a", "r", "n"}, *const old_names[] = {"oa", "ob", "oc"};
@@ -251,7 +251,7 @@ static void postgres_keys_write_token(struct buffer *out, const struct rotation_
 	json_add_end(out, '}');
 }
 
-/* All of one provider in one statement, and each only if it is still what it was. */
+/* Writes all tokens of one provider in one statement, each only if it is unchanged. */
 static int write_tokens(PGconn *pq, struct rotation *rotation, const char *provider,
 	struct buffer *tokens, uint64_t count, struct err *err)
 {
@@ -262,7 +262,7 @@ static int write_tokens(PGconn *pq, struct rotation *rotation, const char *provi
 	buffer_append(tokens, "]", 2); /* with its NUL */
 	if (tokens->failure != BUFFER_OK)
 		return err_set(err, ERR_INTERNAL, "out of memory");
-	/* The rows are locked in the order in which all others lock them. */
+	/* Locks the rows in the same order as all other statements. */
 	(void)snprintf(sql, sizeof sql,
 		"WITH v AS MATERIALIZED (SELECT v.* FROM jsonb_to_recordset($1::jsonb) "
 		"AS v(id uuid, a text, r text, n text, oa text, ob text, oc text)), "
@@ -278,7 +278,7 @@ static int write_tokens(PGconn *pq, struct rotation *rotation, const char *provi
 		if (PQresultStatus(result) == PGRES_COMMAND_OK || !result_in_class(result, "40") ||
 			tries == STEP_TRIES)
 			break;
-		PQclear(result); /* it and other transactions waited for one another */
+		PQclear(result); /* a deadlock with another transaction */
 	}
 	if (PQresultStatus(result) != PGRES_COMMAND_OK) {
 		(void)postgres_keys_failed(pq, result, err);
@@ -317,7 +317,7 @@ static int do_provider(PGconn *pq, struct rotation *rotation, struct seal *seal,
 	return result < 0 ? -1 : 0;
 }
 
-/* All is under the key in use: it alone is asked for from now on. */
+/* Everything is under the current key: from now on it alone is used. */
 static int postgres_keys_write_end(PGconn *pq, const struct seal *seal, struct err *err)
 {
 	char check[128];

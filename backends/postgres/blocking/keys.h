@@ -1,5 +1,5 @@
-/* The key and the database: the proof that they fit, the count of sealings, changing the key.
- * Blocking, as migrate.h. */
+/* The token key and the database: key check, count of sealed texts, key rotation. Blocking, as
+ * migrate.h. */
 #ifndef PIERRE_PG_KEYS_H
 #define PIERRE_PG_KEYS_H
 
@@ -11,14 +11,14 @@
 int keys_prove_key(PGconn *pq, struct seal *seal,
 	struct err *err); /* and stores the check values; exit_code 77 */
 int keys_prove_key_only(PGconn *pq, struct seal *seal, struct err *err);
-/* Every token that is stored, within the caller's transaction; `each` gives 0 to go on, else has
- * set err. */
+/* Calls `each` for every stored token, within the caller's transaction. `each` returns 0 to
+ * continue, or sets err. */
 int keys_postgres_each_token(PGconn *pq,
 	int (*each)(void *argument, const struct rotation_token *token), void *argument,
 	struct err *err);
 int keys_count_seals(
 	PGconn *pq, const struct seal *seal, uint64_t added, uint64_t *stored, struct err *err);
 int keys_postgres_rotate(PGconn *pq, struct seal *seal, struct rotation *rotation,
-	struct err *err); /* one step of changing the key */
+	struct err *err); /* one step of rotating the key */
 
 #endif

@@ -1,6 +1,5 @@
-/* Schema versions, by blocking queries before the connection enters pipeline mode. Every
- * transaction takes its advisory lock for its own length only, so that this works through a pooler
- * and with many daemons at once. */
+/* Schema versions, by blocking queries before the connection enters pipeline mode. Each transaction
+ * takes its own advisory lock, which works through a pooler and with many daemons at once. */
 #include "migrate.h"
 
 #include <inttypes.h>
@@ -12,11 +11,11 @@
 #include "../../migration.h"
 #include "connect.h"
 
-/* What a migration raises when it will not change the rows that it has found. */
+/* SQLSTATE that a migration raises when it refuses to change existing rows. */
 #define MIGRATION_REFUSES "PD001"
 enum { DEADLOCK_ATTEMPTS = 5 };
 
-/* By SQLSTATE only: the server's own text may quote rows. */
+/* Uses only the SQLSTATE: the server's text may quote rows. */
 static int postgres_migrate_failed(
 	PGconn *pq, const PGresult *result, const char *what, struct err *err)
 {
@@ -27,7 +26,7 @@ static int postgres_migrate_failed(
 			err, EX_UNAVAILABLE, "%s: the connection to the database was lost", what);
 	if (result == NULL)
 		return err_exit(
-			err, EX_UNAVAILABLE, "%s: the database gave no answer in time", what);
+			err, EX_UNAVAILABLE, "%s: the database did not answer in time", what);
 	if (state != NULL && strcmp(state, "42501") == 0) {
 		char right[POSTGRES_RIGHT_MAX];
 
@@ -37,29 +36,30 @@ static int postgres_migrate_failed(
 	}
 	if (state != NULL && strcmp(state, "25006") == 0)
 		return err_exit(err, EX_UNAVAILABLE,
-			"%s: the database server takes no writes: it is a standby or read-only",
+			"%s: the database server accepts no writes: it is a standby or read-only",
 			what);
 	if (state != NULL && strcmp(state, "3F000") == 0)
 		return err_exit(err, EX_CONFIG,
-			"%s: the search_path names no schema that is there and that the role may "
+			"%s: the search_path names no existing schema that the role may "
 			"use (USAGE)",
 			what);
 	if (state != NULL && strcmp(state, "40P01") == 0)
 		return err_exit(err, EX_TEMPFAIL,
-			"%s: other programs' transactions keep the tables locked", what);
-	/* A migration's own words about the rows: they name tables and numbers, never a value. */
+			"%s: transactions of other programs hold locks on the tables", what);
+	/* A migration's own message about the rows names tables and numbers, never a value. */
 	if (state != NULL && strcmp(state, MIGRATION_REFUSES) == 0)
 		return err_exit(err, EX_DATAERR, "%s: %s", what,
 			PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
-	/* Another program's table: no later try will do. */
+	/* Another program's table: a retry cannot succeed. */
 	if (state != NULL && strncmp(state, "42", 2) == 0)
 		return err_exit(err, EX_DATAERR,
-			"%s: a table is not as this daemon's is (SQLSTATE %s)", what, state);
+			"%s: a table does not match this daemon's schema (SQLSTATE %s)", what,
+			state);
 	return err_exit(err, EX_UNAVAILABLE, "%s: the database refused it (SQLSTATE %s)", what,
 		state != NULL ? state : "unknown");
 }
 
-/* Takes as long as it takes: a migration of many rows does. */
+/* Without a time limit: a migration of many rows takes long. */
 static int postgres_migrate_execute(PGconn *pq, const char *sql, const char *what, struct err *err)
 {
 	PGresult *result = PQexec(pq, sql);
@@ -72,7 +72,7 @@ static int postgres_migrate_execute(PGconn *pq, const char *sql, const char *wha
 	return code;
 }
 
-/* One value of one row as text, NULL for none, which the caller frees. */
+/* One value of one row as text, which the caller frees; NULL: none. */
 static int ask_value(PGconn *pq, const char *sql, const char *what, char **text, struct err *err)
 {
 	PGresult *result = connect_question(pq, sql);
@@ -108,8 +108,8 @@ int64_t migrate_schema(PGconn *pq, struct err *err)
 	return version;
 }
 
-/* In another encoding most texts cannot be stored, or nobody checks whether they are any. A pooler
- * that does not tell is believed. */
+/* Other encodings cannot store most texts, or do not validate them. A pooler may not report the
+ * encoding; UTF8 is assumed then. */
 static int check_encoding(PGconn *pq, struct err *err)
 {
 	const char *encoding = PQparameterStatus(pq, "server_encoding");
@@ -117,12 +117,12 @@ static int check_encoding(PGconn *pq, struct err *err)
 	if (encoding == NULL || strcmp(encoding, "UTF8") == 0)
 		return 0;
 	return err_exit(err, EX_CONFIG,
-		"the database's encoding is %.40s, it must be UTF8: make it by CREATE DATABASE "
+		"the database's encoding is %.40s, it must be UTF8: create it with CREATE DATABASE "
 		"... ENCODING 'UTF8' TEMPLATE template0",
 		encoding);
 }
 
-/* Names that the migrations give, as an array's text: tables, and indexes where `indexes`. */
+/* Names that the migrations use, as the text of an array: tables, and indexes if `indexes`. */
 static void put_names(struct buffer *names, bool indexes)
 {
 	static const char *const words[] = {
@@ -171,7 +171,8 @@ void migrate_missing_right(PGconn *pq, char right[POSTGRES_RIGHT_MAX])
 	buffer_free(&sql);
 }
 
-/* Nothing of ours is there yet: what bears one of our names belongs to another program. */
+/* None of this daemon's tables exists: an object with one of their names belongs to another
+ * program. */
 static int check_foreign(PGconn *pq, struct err *err)
 {
 	struct buffer sql = {0};
@@ -188,10 +189,10 @@ static int check_foreign(PGconn *pq, struct err *err)
 	if (sql.failure != BUFFER_OK)
 		(void)err_exit(err, EX_OSERR, "out of memory");
 	else
-		code = ask_value(pq, sql.data, "looking for another program's tables", &text, err);
+		code = ask_value(pq, sql.data, "checking for another program's tables", &text, err);
 	if (text != NULL)
 		code = err_exit(err, EX_DATAERR,
-			"the schema holds %.120s, which this daemon has not made: another "
+			"the schema holds %.120s, which this daemon did not create: another "
 			"program's database; give "
 			"the daemon a database or a schema (search_path) of its own",
 			text);
@@ -223,14 +224,14 @@ int migrate_check_schema(PGconn *pq, bool current_only, struct err *err)
 	return 0;
 }
 
-/* Whatever the role or the database prefers: what the lock's holder before has committed must be
- * seen, and a migration, or the wait for another daemon's, takes as long as it takes. */
+/* Overrides the defaults of the role or the database: the previous holder's commit must be visible,
+ * and a migration or the wait for one has no time limit. */
 static const char begin[] = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0";
 static const char without_end[] = "SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0; "
 				  "SET LOCAL idle_in_transaction_session_timeout = 0";
 
-/* Within a transaction that holds the lock: the version is read again, another daemon may have been
- * here first. */
+/* Within a transaction that holds the lock. Another daemon may have migrated first, so this reads
+ * the version again. */
 static int postgres_migrate_apply(
 	PGconn *pq, const struct migration *migration, bool *did, struct err *err)
 {
@@ -261,8 +262,8 @@ static int postgres_migrate_apply(
 		: postgres_migrate_execute(pq, sql, migration->name, err);
 }
 
-/* One migration in a transaction. A deadlock with other programs' transactions, which hold what
- * they have read, is tried again: nothing has happened. */
+/* Applies one migration in a transaction. A deadlock with other programs' transactions has changed
+ * nothing and is retried. */
 static int postgres_migrate_step(
 	PGconn *pq, const struct migration *migration, bool *did, struct err *err)
 {
@@ -278,7 +279,7 @@ static int postgres_migrate_step(
 			return -1;
 		if (attempt == DEADLOCK_ATTEMPTS)
 			return err_exit(err, EX_UNAVAILABLE,
-				"%s: other programs' transactions keep the tables locked",
+				"%s: transactions of other programs hold locks on the tables",
 				migration->name);
 	}
 }

@@ -10,8 +10,8 @@
 #include "../../../protocol/error.h"
 
 enum { POSTGRES_RIGHT_MAX = 160 };
-/* After an error 42501, outside of a transaction: the first right that the role lacks, "UPDATE on
- * table users". */
+/* After an error 42501, outside of a transaction: the first missing right, as in "UPDATE on table
+ * users". */
 void migrate_missing_right(PGconn *pq, char right[POSTGRES_RIGHT_MAX]);
 int64_t migrate_schema(PGconn *pq, struct err *err);
 int migrate_check_schema(PGconn *pq, bool current_only, struct err *err);

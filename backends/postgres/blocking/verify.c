@@ -13,7 +13,7 @@
 
 enum { CONNECT_MS = 10000 };
 
-/* Takes as long as it takes. */
+/* Without a time limit. */
 static PGresult *postgres_verify_query(PGconn *pq, const char *sql, struct err *err)
 {
 	PGresult *result = PQexec(pq, sql);
@@ -57,11 +57,11 @@ static int count_tables(struct verify_report *report, PGconn *pq, struct err *er
 	PQclear(tables);
 	if (result == 0 && !users)
 		result = err_exit(err, EX_DATAERR,
-			"it holds no table of users: it is not a database of this daemon");
+			"it has no table of users: it is not a database of this daemon");
 	return result;
 }
 
-/* What the server itself does not vouch for. */
+/* Rules that the server itself does not enforce. */
 static int check_catalog(struct verify_report *report, PGconn *pq, struct err *err)
 {
 	PGresult *found = postgres_verify_query(pq,
@@ -81,7 +81,7 @@ static int check_catalog(struct verify_report *report, PGconn *pq, struct err *e
 	return 0;
 }
 
-/* What a column's type does not rule out; NULL: nothing. See verify_rule_condition(). */
+/* Rules that a column's type does not imply; NULL: none. See verify_rule_condition(). */
 static const char *unsound_of(enum verify_kind kind)
 {
 	switch (kind) {
@@ -126,7 +126,7 @@ static int postgres_verify_column(
 	return found != NULL ? 0 : -1;
 }
 
-/* The few documents that are kept as text, which is what is read of them. */
+/* Some documents are kept as text, which is the column that reads use. */
 static int postgres_verify_exact(
 	struct verify_report *report, PGconn *pq, const struct verify_rule *rule, struct err *err)
 {

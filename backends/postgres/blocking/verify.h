@@ -1,4 +1,4 @@
-/* Checking a whole PostgreSQL database without changing it. */
+/* Checks a whole PostgreSQL database without changing it. */
 #ifndef PIERRE_PG_VERIFY_H
 #define PIERRE_PG_VERIFY_H
 

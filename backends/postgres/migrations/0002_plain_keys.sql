@@ -1,11 +1,11 @@
--- Unique keys as anybody would write them, `UNIQUE (email)`, in the place of indexes on two digests
--- of each text. The digests were for texts of any length; identifiers have 1,024 bytes at most by
--- now, which fit into a B-tree's key.
+-- Plain unique keys, such as `UNIQUE (email)`, replace indexes on two digests of each text. The
+-- digests allowed texts of any length; identifiers now have at most 1,024 bytes, which fit into a
+-- B-tree's key.
 --
--- A longer value that is there is named by table and row, before anything changes. While the
--- indexes are made, rows can be read; writes wait. The error names the key whose index was made
--- first: e-mail and name before id, as on SQLite. So the primary key of users is made anew behind
--- the e-mail's, and with it the foreign keys that refer to it, whoever made them.
+-- A longer existing value is reported by table and row, before anything changes. While the indexes
+-- are created, rows can be read; writes wait. The error names the key whose index was created
+-- first: e-mail and name before id, as on SQLite. So the primary key of users is recreated after
+-- the e-mail's, with all foreign keys that refer to it, including those of other owners.
 
 LOCK TABLE users, api_keys, a2a_clients IN SHARE MODE;
 

@@ -43,7 +43,7 @@ WHERE s.session_token = :session_token AND s.is_active AND s.expires_at > :now
 -- name: update_a2a_session_activity
 UPDATE a2a_sessions SET last_activity = :now WHERE session_token = :session_token
 
--- The session is named by its id or its token; a text that is no id must not be cast to one.
+-- The session is given by its id or its token; only a valid id may be cast.
 -- name: create_a2a_task
 INSERT INTO a2a_tasks (id, client, session_id, task_type, input_data, input_data_exact, status,
   created_at)

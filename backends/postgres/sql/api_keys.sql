@@ -28,7 +28,7 @@ UPDATE api_keys SET last_used_at = :now, updated_at = :now WHERE id = :api_key_i
 UPDATE api_keys SET is_active = false, updated_at = :now
 WHERE id = :api_key_id AND user_id = :user_id
 
--- The rows are locked in the order in which all others lock them.
+-- Locks the rows in the same order as all other statements.
 -- name: cleanup_expired_api_keys
 WITH due AS MATERIALIZED (
   SELECT number FROM api_keys WHERE is_active AND expires_at < :now

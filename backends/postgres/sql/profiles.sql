@@ -1,4 +1,4 @@
--- Profiles: the document as JSONB, and as text beside it where JSONB would alter a number.
+-- Profiles: the document as JSONB, and also as text where JSONB would alter a number.
 
 -- name: upsert_user_profile
 INSERT INTO user_profiles (user_id, document, document_exact, created_at, updated_at)

@@ -1,4 +1,4 @@
--- The log of requests made with API keys, and what is made of it.
+-- The log of requests made with API keys, and its evaluations.
 
 -- columns: RequestLog u
 u.id::text AS id, u.timestamp, k.id AS api_key_id, k.name AS api_key_name,
@@ -35,7 +35,7 @@ SELECT :api_key_id AS api_key_id, :start_date AS period_start, :end_date AS peri
     '{}')::text AS tool_usage
 FROM tools
 
--- Two ways in, of which one gives rows: by the key's index, or by time alone.
+-- Two branches, only one of which returns rows: by the key's index, or by time alone.
 -- name: get_request_logs
 SELECT * FROM (
   SELECT {RequestLog u}

@@ -1,4 +1,4 @@
--- Users. A token counts as present only when all five of its columns are there.
+-- Users. A token counts as present only when all five of its columns are set.
 
 -- columns: User u
 u.id, u.email, u.display_name, u.password_hash,

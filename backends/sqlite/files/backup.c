@@ -1,10 +1,9 @@
-/* A copy of the database, page by page, from one snapshot: the read transaction that the copy holds
- * keeps its view while the writer goes on, so that the copy never begins anew however much is
- * written meanwhile. The log cannot be reused so long: it grows.
+/* Copies the database page by page from one snapshot. The copy's read transaction keeps its view
+ * while the writer continues, so writes never restart the copy. The log cannot be reused meanwhile:
+ * it grows.
  *
- * All goes to PATH.partial. The name PATH is given only to a copy that is whole, checked and on the
- * disk, so that whoever finds a file of that name has a good one, whenever daemon or machine were
- * killed. */
+ * The copy is written to PATH.partial. It is renamed to PATH only when it is complete, checked and
+ * durable. So a file named PATH is always a good copy, even if the daemon or the machine fails. */
 #include "backup.h"
 
 #include <errno.h>
@@ -24,7 +23,7 @@
 #include "../session.h"
 #include "path.h"
 
-/* Between steps the thread rests, so that a copy leaves the disk to the calls. */
+/* The thread pauses between steps, which leaves disk time to the calls. */
 enum { STEP_PAGES = 256, REST_NS = 1000000, BUSY_NS = 20000000, CHECK_STEPS = 10000 };
 
 enum phase { PHASE_COPYING, PHASE_CHECKING, PHASE_DONE, PHASE_FAILED };
@@ -39,7 +38,7 @@ struct backup {
 	pthread_t thread;
 	atomic_bool cancel;
 	atomic_uint_fast64_t pages, pages_done;
-	atomic_uint phase; /* DONE and FAILED are stored last: then the rest may be read */
+	atomic_uint phase; /* DONE and FAILED are stored last: the rest may then be read */
 	uint64_t ended, bytes;
 	struct buffer tables; /* {"users":3,…} */
 	struct err err;
@@ -53,7 +52,8 @@ static int sqlite_backup_failed(struct backup *backup, const char *what, const c
 static int sqlite_failed(struct backup *backup, const char *what, int code)
 {
 	if (atomic_load(&backup->cancel))
-		return sqlite_backup_failed(backup, backup->path, "given up: the daemon stops");
+		return sqlite_backup_failed(
+			backup, backup->path, "cancelled: the daemon is stopping");
 	return sqlite_backup_failed(backup, what, session_reason(code));
 }
 
@@ -62,8 +62,8 @@ static void rest(long ns)
 	(void)nanosleep(&(struct timespec){.tv_nsec = ns}, NULL);
 }
 
-/* Made anew, for the daemon's user alone. One that a killed daemon has left is taken away, but
- * nothing that is no plain file. */
+/* Creates the file, with permissions for the daemon's user only. Removes one that a killed daemon
+ * has left, but only a regular file. */
 static int make_partial(struct backup *backup)
 {
 	struct stat old;
@@ -71,7 +71,7 @@ static int make_partial(struct backup *backup)
 
 	if (lstat(backup->partial, &old) == 0 &&
 		(!S_ISREG(old.st_mode) || unlink(backup->partial) != 0))
-		return sqlite_backup_failed(backup, backup->partial, "is in the way");
+		return sqlite_backup_failed(backup, backup->partial, "already exists");
 	fd = open(backup->partial, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return sqlite_backup_failed(backup, backup->partial, strerror(errno));
@@ -110,7 +110,7 @@ static int write_count(void *argument, const char *name, int64_t rows)
 	return 0;
 }
 
-/* The rows of each table, as a JSON object. */
+/* The number of rows of each table, as a JSON object. */
 static int sqlite_backup_count_rows(struct backup *backup, sqlite3 *db, struct buffer *out)
 {
 	int code;
@@ -159,8 +159,7 @@ static int sqlite_backup_copy(struct backup *backup)
 		from != NULL ? open_database(backup, backup->partial, SQLITE_OPEN_READWRITE) : NULL;
 	int result = -1;
 
-	/* What is lost with a kill is a partial file, which nobody uses: it needs no journal of its
-	 * own. */
+	/* Only an unused partial file is lost if the process is killed: it needs no journal. */
 	if (to != NULL &&
 		sqlite_backup_run_sql(backup, to, backup->partial,
 			"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF") == 0 &&
@@ -190,10 +189,10 @@ static int sqlite_backup_check_integrity(struct backup *backup, sqlite3 *db)
 		return sqlite_failed(backup, "checking the copy", code);
 	return good ? 0
 		    : sqlite_backup_failed(backup, "checking the copy",
-			      "it is damaged: so is the database, or the disk");
+			      "it is damaged, and so is the database or the disk");
 }
 
-/* A file that stands for itself: no log beside it is needed to read it. */
+/* Converts the copy to one file that is readable without a log beside it. */
 static int sqlite_backup_check(struct backup *backup)
 {
 	sqlite3 *db = open_database(backup, backup->partial, SQLITE_OPEN_READWRITE);
@@ -210,7 +209,7 @@ static int sqlite_backup_check(struct backup *backup)
 			result = 0;
 		else
 			(void)sqlite_backup_failed(backup, "checking the copy",
-				"it has other rows than the database had");
+				"its row counts differ from the database's");
 	}
 	buffer_free(&tables);
 	sqlite3_close(db);
@@ -236,7 +235,7 @@ static bool same_file(const char *a, const char *b)
 		first.st_ino == second.st_ino;
 }
 
-/* 1: a file beside the database, by any name: opening and closing one would drop SQLite's locks on
+/* 1: a file of the database, under any name: opening and closing one would drop SQLite's locks on
  * it. -1: out of memory. */
 static int is_ours(const char *database, const char *path)
 {
@@ -253,7 +252,7 @@ static int is_ours(const char *database, const char *path)
 	return found;
 }
 
-/* The name may be another's by now. */
+/* Another file may have this name by now. */
 static bool replaces(const struct backup *backup)
 {
 	errno = EEXIST;
@@ -270,7 +269,8 @@ static int give_name(const struct backup *backup)
 		return 0;
 	if (errno != EINVAL && errno != ENOSYS)
 		return -1;
-	/* A file system without that: a link does not replace either. */
+	/* For a file system without RENAME_NOREPLACE: a link does not replace an existing file
+	 * either. */
 	return link(backup->partial, backup->path) == 0 ? unlink(backup->partial) : -1;
 }
 
@@ -317,15 +317,15 @@ static void *sqlite_backup_run(void *argument)
 		(void)unlink(backup->partial);
 	backup->ended = clock_ns();
 	if (result == 0)
-		backup->settings->log(5, "the backup is made: %s, %llu bytes", backup->path,
+		backup->settings->log(5, "the backup is complete: %s, %llu bytes", backup->path,
 			(unsigned long long)backup->bytes);
 	else
-		backup->settings->log(4, "no backup was made: %s", backup->err.message);
+		backup->settings->log(4, "the backup failed: %s", backup->err.message);
 	atomic_store(&backup->phase, result == 0 ? PHASE_DONE : PHASE_FAILED);
 	return NULL;
 }
 
-/* Refusals that need no work to be known. */
+/* Refusals that can be decided at once. */
 static int check_path(const char *database, const char *path, bool force, struct err *err)
 {
 	size_t length = strlen(path);
@@ -334,8 +334,8 @@ static int check_path(const char *database, const char *path, bool force, struct
 	int ours;
 
 	if (*path != '/' || path[length - 1] == '/')
-		return err_set_path(err, ERR_INVALID_PARAMS, "path",
-			"path must be a whole file name that begins with /");
+		return err_set_path(
+			err, ERR_INVALID_PARAMS, "path", "path must be an absolute file name");
 	if (same_file(database, path))
 		return err_set_path(
 			err, ERR_INVALID_PARAMS, "path", "%s is the database itself", path);
@@ -346,7 +346,7 @@ static int check_path(const char *database, const char *path, bool force, struct
 		return err_set_path(
 			err, ERR_INVALID_PARAMS, "path", "%s belongs to the database", path);
 	if (!force && lstat(path, &status) == 0)
-		return err_set_path(err, ERR_INVALID_PARAMS, "path", "%s is there already", path);
+		return err_set_path(err, ERR_INVALID_PARAMS, "path", "%s already exists", path);
 	objection = output_file_objection(path, OUTPUT_FILE_DATABASE);
 	if (objection != NULL)
 		return err_set_path(err, ERR_INVALID_PARAMS, "path", "%s %s", path, objection);
@@ -376,8 +376,7 @@ int backup_start(struct backup **ret, const struct store_settings *settings, con
 		pthread_create(&backup->thread, NULL, sqlite_backup_run, backup) == 0;
 	if (!backup->started) {
 		backup_free(backup);
-		return err_set(
-			err, ERR_INTERNAL, "a thread or memory for the copy could not be had");
+		return err_set(err, ERR_INTERNAL, "out of memory or threads for the copy");
 	}
 	*ret = backup;
 	return 0;

@@ -1,5 +1,5 @@
-/* Copies of the database while it is in use. Thread: the loop's starts, asks and ends; the copy is
- * made by a thread of its own. */
+/* Copies of the database while it is in use. Thread: the loop's starts, polls and ends a copy; a
+ * separate thread makes it. */
 #ifndef PIERRE_SQLITE_BACKUP_H
 #define PIERRE_SQLITE_BACKUP_H
 
@@ -12,15 +12,15 @@
 
 struct backup;
 
-/* Begins a copy of `database` at `path`, which appears there only once it is whole, checked and
- * durable. `force`: in place of a file that is there. The log is told how it ended. */
+/* Starts a copy of `database` to `path`, which appears only when it is complete, checked and
+ * durable. `force`: replace an existing file. The outcome is logged. */
 int backup_start(struct backup **ret, const struct store_settings *settings, const char *database,
 	const char *path, bool force, uint64_t number, struct err *err);
 bool backup_running(const struct backup *backup);
 uint64_t backup_number(const struct backup *backup);
-/* The members of a JSON object that tell what became of it; NULL: there was none. */
+/* Appends the members of a JSON object with the outcome; NULL: no copy was made. */
 void backup_describe(struct backup *backup, struct buffer *out);
-/* Gives up a copy that is under way, waits for its thread, frees. NULL is fine. */
+/* Cancels a running copy, waits for its thread and frees it. NULL is allowed. */
 void backup_free(struct backup *backup);
 
 #endif

@@ -1,16 +1,16 @@
-/* A log (write-ahead log or rollback journal) names the file that it belongs to by nothing but its
- * place. When a copy of the database is put in the place of a killed daemon's file, SQLite replays
- * the log that still lies there into the copy.
+/* A log (write-ahead log or rollback journal) identifies its database only by its file name. If a
+ * copy replaces the file of a killed daemon, SQLite replays the old log into the copy.
  *
- * So each log begins with a new mark, a random text in pierre_meta, beside the one before. A log's
- * base, the file without it, must have the mark that the log begins with or, when its page was
- * moved already, the one that it writes. The mark is written into the database at each start as
- * well, before the first call, so that no copy that was made while the daemon was down has it. What
- * a copy made while the log was being written has, SQLite's backup, is another schema cookie;
- * VACUUM INTO and our own backup leave a file that is not in WAL mode.
+ * So each log begins with a new mark, a random text in pierre_meta next to the previous one. A
+ * log's base, the file without it, must have the mark that the log begins with. If the mark's page
+ * was already checkpointed, the base has the one that the log writes. Each start also writes a mark
+ * before the first call, which no copy made while the daemon was down can have.
  *
- * Whatever cannot be told counts as belonging: a file that a crash has left must always open. A log
- * that an earlier version or the server before it has left has no mark. */
+ * A copy made by SQLite's backup while the log was written has another schema cookie. VACUUM INTO
+ * and our own backup produce a file that is not in WAL mode.
+ *
+ * Undecidable cases count as belonging: a file left by a crash must always open. A log of an
+ * earlier version or of the old server has no mark. */
 #include "belong.h"
 
 #include <fcntl.h>
@@ -41,7 +41,7 @@ static uint32_t big(const unsigned char *at)
 	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
-/* The first bytes of a file; how many there are, -1 when there is no such file. */
+/* Reads the start of a file; returns the number of bytes, -1 if there is no such file. */
 static ssize_t read_begin(const char *path, const char *end, unsigned char *out, size_t size)
 {
 	char *name = path_beside(path, end);
@@ -54,7 +54,7 @@ static ssize_t read_begin(const char *path, const char *end, unsigned char *out,
 	return length;
 }
 
-/* The checksum of SQLite's log, in the byte order that its magic number names. */
+/* The checksum of SQLite's log, in the byte order given by its magic number. */
 static void add_checksum(uint32_t sum[2], const unsigned char *at, size_t length, bool is_big)
 {
 	for (const unsigned char *end = at + length; at < end; at += 8) {
@@ -65,7 +65,7 @@ static void add_checksum(uint32_t sum[2], const unsigned char *at, size_t length
 	}
 }
 
-/* Header and first page are whole: SQLite takes anything else for an empty log. */
+/* Whether header and first page are complete: SQLite treats anything else as an empty log. */
 static bool first_page_counts(const unsigned char *log, size_t length)
 {
 	uint32_t sum[2] = {0, 0}, page_size = big(log + 8);
@@ -117,8 +117,8 @@ bool belong_has_journal(const char *path)
 static int belong_refuse(const char *path, const char *end, const char *why, struct err *err)
 {
 	return err_exit(err, EX_DATAERR,
-		"%.120s%s is not the log of this file: %s. To put a copy in place: pierre-dbctl "
-		"restore. Else move the log away",
+		"%.120s%s is not the log of this file: %s. To restore a copy: pierre-dbctl "
+		"restore. Otherwise move the log away",
 		path, end, why);
 }
 
@@ -173,7 +173,7 @@ static enum view read_mark(struct session *session, struct belong_mark *mark)
 	return view;
 }
 
-/* mode SESSION_FIXED: the file without its log; SESSION_ALONE: with it. Neither writes. */
+/* mode SESSION_FIXED: the file without its log; SESSION_ALONE: with it. Both read only. */
 static enum view belong_look(
 	const char *path, enum session_mode mode, struct belong_mark *mark, int64_t *schema)
 {
@@ -200,14 +200,14 @@ static int check_marks(const char *path, const unsigned char *header, struct err
 	without = belong_look(path, SESSION_FIXED, &of_file, &file_schema);
 	if (without == VIEW_UNKNOWN)
 		return 0;
-	if (without == VIEW_NONE) /* the first mark of all is written on a file without one */
+	if (without == VIEW_NONE) /* a file without a mark gets its first one */
 		(void)snprintf(of_file.current, sizeof of_file.current, NO_MARK);
 	if (strcmp(of_file.current, of_log.current) != 0 &&
 		strcmp(of_file.current, of_log.previous) != 0)
 		return belong_refuse(path, "-wal", "it was written on another state of it", err);
 	if (schema < of_log.schema || (log_schema >= 0 && schema > log_schema))
 		return belong_refuse(
-			path, "-wal", "the file is a copy that was made meanwhile", err);
+			path, "-wal", "the file is a copy that was made in the meantime", err);
 	return 0;
 }
 
@@ -222,14 +222,14 @@ static int check_log(const char *path, struct err *err)
 		return 0;
 	in_file = (unsigned)header[16] << 8 | header[17];
 	if ((in_file == 1 ? PAGE_MAX : in_file) != in_log)
-		return belong_refuse(path, "-wal", "its pages have another size", err);
+		return belong_refuse(path, "-wal", "its page size differs", err);
 	if (header[WRITE_VERSION] != VERSION_WAL || header[READ_VERSION] != VERSION_WAL)
 		return belong_refuse(path, "-wal", "the file is a copy that had no log", err);
 	return check_marks(path, header, err);
 }
 
-/* The first page as it was before the write that was cut off, whose change counter the file has, or
- * the next one. */
+/* The first page before the interrupted write; the file's change counter is the same or the next
+ * one. */
 static int check_first_page(const char *path, FILE *journal, const unsigned char *journal_header,
 	unsigned counter, struct err *err)
 {
@@ -284,7 +284,7 @@ int belong_check(const char *path, struct err *err)
 
 	if (fd >= 0)
 		(void)close(fd);
-	if (used) /* whoever has it open knows its log */
+	if (used) /* a program that has it open knows its log */
 		return 0;
 	if (belong_check_missing(path, err) < 0 || check_journal(path, err) < 0)
 		return -1;
@@ -330,7 +330,7 @@ void belong_after_checkpoint(struct session *session, struct belong_mark *mark, 
 	mark->due = true;
 }
 
-/* True when all of the log is in the database. */
+/* True when the whole log is in the database. */
 static bool move_all(struct session *session, struct belong_mark *mark)
 {
 	int64_t schema = belong_before_checkpoint(session);
@@ -346,13 +346,13 @@ static bool move_all(struct session *session, struct belong_mark *mark)
 
 int belong_begin(struct session *session, struct belong_mark *mark, struct err *err)
 {
-	/* Another program that reads holds up the checkpoint: then the log goes on without a new
+	/* Another program's read blocks the checkpoint: the log then continues without a new
 	 * mark. */
 	if (!move_all(session, mark))
 		return 0;
 	mark->due = false;
-	/* A copy by SQLite's backup has the cookie 1: a restored one must differ from the copies
-	 * that are made of it. */
+	/* SQLite's backup sets the cookie to 1: a restored copy must differ from the copies made of
+	 * it. */
 	if (mark->schema <= 1 &&
 		sqlite3_exec(session->db, "PRAGMA schema_version = 1000", NULL, NULL, NULL) !=
 			SQLITE_OK)

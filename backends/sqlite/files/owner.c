@@ -1,6 +1,6 @@
-/* An installation is known by its tables and their columns, not by one table's name: what the
- * migrations make, up to the version that the file says it has, is made in memory, and must be
- * found in the file. What the file holds beyond that is its owner's. */
+/* Recognises an installation by its tables and their columns, not by one table's name. The
+ * migrations up to the file's version run in memory, and the file must contain the result. Anything
+ * else in the file belongs to its owner. */
 #include "owner.h"
 
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #define OUR_TABLES                                                                                 \
 	"FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite@_%' ESCAPE '@'"
 
-/* "a, b, c and 3 more", for a message. */
+/* Writes "a, b, c and 3 more", for a message. */
 static void list_tables(struct session *session, char *out, size_t size)
 {
 	sqlite3_stmt *statement = NULL;
@@ -40,11 +40,11 @@ static int foreign(struct session *session, const char *table, const char *colum
 	list_tables(session, found, sizeof found);
 	if (columns == NULL)
 		return err_exit(err, EX_DATAERR,
-			"%.100s is another program's database: it holds tables, but none of %s: %s",
+			"%.100s is another program's database: it has tables, but none of %s: %s",
 			sqlite3_db_filename(session->db, "main"), table, found);
 	return err_exit(err, EX_DATAERR,
 		"%.100s is another program's database: its table %s lacks the columns %s; it "
-		"holds %s",
+		"has %s",
 		sqlite3_db_filename(session->db, "main"), table, columns, found);
 }
 
@@ -58,7 +58,7 @@ static bool has_column(struct session *session, const char *table, const char *c
 	return session_integer(session, sql) > 0;
 }
 
-/* As many columns as the reference has, at least. */
+/* At least as many columns as the reference has. */
 static int check_columns(
 	struct session *session, struct session *reference, const char *table, struct err *err)
 {
@@ -85,7 +85,7 @@ static int check_columns(
 	return length == 0 ? 0 : foreign(session, table, lacking, err);
 }
 
-/* Before its upgrade an installation may lack tables that came late, which are made then; but never
+/* Before its upgrade an installation may lack later tables, which the migrations create, but never
  * the users. */
 static int owner_check_tables(
 	struct session *session, struct session *reference, bool all, struct err *err)

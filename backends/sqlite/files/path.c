@@ -8,7 +8,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-/* The bytes that SQLite's own locks are on. */
+/* The bytes that SQLite locks. */
 enum { SQLITE_LOCK_FIRST = 0x40000000, SQLITE_LOCK_COUNT = 512 };
 
 char *path_beside(const char *path, const char *end)
@@ -18,7 +18,7 @@ char *path_beside(const char *path, const char *end)
 	return asprintf(&name, "%s%s", path, end) >= 0 ? name : NULL;
 }
 
-/* A new name lasts only once the folder that holds it is on the disk. */
+/* A new name is durable only when its folder is. */
 int path_sync_folder(const char *path, struct err *err)
 {
 	const char *slash = strrchr(path, '/');
@@ -26,8 +26,8 @@ int path_sync_folder(const char *path, struct err *err)
 				     : strndup(path, slash == path ? 1 : (size_t)(slash - path));
 	int fd = parent != NULL ? open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1, result = 0;
 
-	/* One that may be written and not read, or that cannot be synced at all, is as good as it
-	 * gets. */
+	/* A folder that is writable but not readable, or that does not support sync, counts as
+	 * durable. */
 	if (fd >= 0 && fsync(fd) != 0 && (errno == EIO || errno == ENOSPC || errno == EDQUOT))
 		result = err_exit(err, EX_IOERR, "the folder %s cannot be made durable: %s", path,
 			strerror(errno));

@@ -1,4 +1,4 @@
-/* The names of files and folders. Thread: no state. */
+/* Names of files and folders. Thread: no state. */
 #ifndef PIERRE_SQLITE_PATH_H
 #define PIERRE_SQLITE_PATH_H
 
@@ -6,11 +6,11 @@
 
 #include "../../../protocol/error.h"
 
-/* The real path of a file that may not exist yet, to be freed; NULL: errno says why. */
+/* The real path of a file that need not exist; the caller frees it. NULL: errno is set. */
 char *path_real(const char *path);
-/* PATH with `end` behind it, to be freed; NULL: out of memory. */
+/* PATH with `end` appended; the caller frees it. NULL: out of memory. */
 char *path_beside(const char *path, const char *end);
-/* Makes a change of the folder's names durable. */
+/* Makes a change of the folder's entries durable. */
 int path_sync_folder(const char *path, struct err *err);
 /* Whether a program has the file open through SQLite. */
 bool path_in_use(int fd);

@@ -15,7 +15,7 @@
 #include "path.h"
 #include "restore.h"
 
-/* The folders above the file, each for the owner alone. */
+/* Creates the folders above the file, for the owner only. */
 static int make_folders(const char *path, struct err *err)
 {
 	char *copy = strdup(path);
@@ -29,7 +29,7 @@ static int make_folders(const char *path, struct err *err)
 		if (mkdir(copy, 0700) == 0)
 			result = path_sync_folder(copy, err);
 		else if (errno != EEXIST)
-			result = err_exit(err, EX_CANTCREAT, "the folder %s cannot be made: %s",
+			result = err_exit(err, EX_CANTCREAT, "the folder %s cannot be created: %s",
 				copy, strerror(errno));
 		*slash = '/';
 	}
@@ -37,7 +37,7 @@ static int make_folders(const char *path, struct err *err)
 	return result;
 }
 
-/* Earlier versions did not decode: what they made under the undecoded name must not seem lost. */
+/* Earlier versions did not decode URLs: a file under the undecoded name must not appear lost. */
 static int look_for_literal(const struct sqlite_url *url, struct err *err)
 {
 	if (url->literal == NULL || access(url->path, F_OK) == 0 || access(url->literal, F_OK) != 0)
@@ -56,7 +56,7 @@ static int parse_file(const char *text, struct sqlite_url *url, struct err *err)
 	return url->path != NULL ? look_for_literal(url, err) : 0;
 }
 
-/* Nothing is opened that reading or writing would do something to. */
+/* Opens nothing where reading or writing has side effects. */
 static int check_kind(const char *path, struct err *err)
 {
 	struct stat status;
@@ -69,7 +69,7 @@ static int check_kind(const char *path, struct err *err)
 	return 0;
 }
 
-/* SQLite takes a file that is too short for anything for an empty one. */
+/* SQLite treats a file that is too short as an empty one. */
 static int check_magic(const struct sqlite_place *place, struct err *err)
 {
 	char begin[16];
@@ -81,8 +81,7 @@ static int check_magic(const struct sqlite_place *place, struct err *err)
 	return err_exit(err, EX_DATAERR, "%s is not an SQLite database", place->path);
 }
 
-/* The lock tells two daemons apart; SQLite's own locks are of another kind (fcntl) and do not meet
- * it. */
+/* This lock excludes other daemons; SQLite's own locks (fcntl) are independent of it. */
 static int lock_file(struct sqlite_place *place, const struct sqlite_url *url, struct err *err)
 {
 	struct stat now;
@@ -96,7 +95,7 @@ static int lock_file(struct sqlite_place *place, const struct sqlite_url *url, s
 			errno == ENOENT && url->must_exist ? " (mode=rw: it must exist)" : "");
 	if (flock(place->fd, LOCK_EX | LOCK_NB) != 0)
 		return err_exit(
-			err, EX_TEMPFAIL, "%s is in use by a daemon: stop that first", url->path);
+			err, EX_TEMPFAIL, "%s is in use by a daemon: stop it first", url->path);
 	real = realpath(url->path, NULL);
 	if (real == NULL || fstat(place->fd, &place->status) != 0 || stat(real, &now) != 0 ||
 		now.st_ino != place->status.st_ino || now.st_dev != place->status.st_dev) {
@@ -111,7 +110,7 @@ static int lock_file(struct sqlite_place *place, const struct sqlite_url *url, s
 		: err_exit(err, EX_DATAERR, "%s is not a regular file", real);
 }
 
-/* SQLite says only that it cannot open the database, whichever file it is. */
+/* SQLite reports only that it cannot open the database, for any of its files. */
 static int check_side_files(const char *path, struct err *err)
 {
 	static const char *const ends[] = {"-wal", "-shm", "-journal"};
@@ -126,10 +125,10 @@ static int check_side_files(const char *path, struct err *err)
 		if (stat(name, &file) == 0 && stat(path, &database) == 0 &&
 			faccessat(AT_FDCWD, name, R_OK | W_OK, AT_EACCESS) != 0)
 			result = err_exit(err, EX_CANTCREAT,
-				"%s belongs to the user %u (mode %04o), so that the daemon, "
-				"user %u, cannot use it: end the program that made it, such as a "
-				"sqlite3 shell run by root, then chown %u the file; do not delete "
-				"it, it holds data",
+				"%s belongs to the user %u (mode %04o), which the daemon, user %u, "
+				"cannot use: end the program that created it, such as a sqlite3 "
+				"shell run by root, then chown %u the file; "
+				"do not delete it: it holds data",
 				name, (unsigned)file.st_uid, (unsigned)file.st_mode & 07777,
 				(unsigned)geteuid(), (unsigned)database.st_uid);
 		free(name);
@@ -147,7 +146,7 @@ static int place_open_file(
 		return err_exit(err, EX_CANTCREAT,
 			"%s cannot be opened: %s (mode=rw: it must exist)", url->path,
 			strerror(errno));
-	/* Where the folder is new there is nothing that could stand in the way. */
+	/* A new folder contains nothing that could conflict. */
 	if (place->path != NULL &&
 		(restore_resume(place->path, err) < 0 ||
 			belong_check_missing(place->path, err) < 0))
@@ -184,8 +183,8 @@ int place_find(struct sqlite_place *place, const char *text, struct err *err)
 			result = err_exit(err, EX_DATAERR, "%s is not a regular file", place->path);
 		else if (restore_pending(place->path))
 			result = err_exit(err, EX_TEMPFAIL,
-				"%s: a restore was cut off: start the daemon, or restore again, "
-				"which finishes it",
+				"%s: a restore was interrupted: start the daemon, or restore "
+				"again, which finishes it",
 				place->path);
 		else
 			result = belong_check(place->path, err);

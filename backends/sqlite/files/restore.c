@@ -1,15 +1,14 @@
-/* A copy in the place of a database, such that whenever the program or the machine is killed, what
- * is opened next is the old file with its log, or the new one, whole.
+/* Replaces a database by a copy. Wherever the program or the machine stops, the next open finds
+ * either the old file with its log or the complete new one.
  *
- * 1. The copy is made as PATH-restore.partial, checked there, and made durable: nobody looks at
- * that name.
- * 2. It is renamed to PATH-restore. From here on the new one is meant: whoever opens PATH first
- * finishes what follows.
- * 3. The old files get their new names, the database last, so that the old one can be opened as it
- * was.
- * 4. PATH-restore becomes PATH.
+ * 1. The copy is written to PATH-restore.partial, checked, and made durable. Nothing else uses that
+ *    name.
+ * 2. It is renamed to PATH-restore. From now on the new file counts: the next program to open PATH
+ *    finishes the steps below.
+ * 3. The old files are renamed, the database last: until then the old one opens as before.
+ * 4. PATH-restore is renamed to PATH.
  *
- * Old and new file are locked meanwhile. */
+ * Both files are locked meanwhile. */
 #include "restore.h"
 
 #include <errno.h>
@@ -36,7 +35,7 @@ enum { CHUNK = 1 << 20 };
 struct restore {
 	const char *from;
 	char *path, *partial, *ready, *aside;
-	int old, new; /* descriptors that hold the locks; -1 */
+	int old, new; /* descriptors that hold the locks; -1: none */
 	struct stat old_status;
 	bool old_there, aside_made;
 };
@@ -46,7 +45,8 @@ static int restore_out_of_memory(struct err *err)
 	return err_exit(err, EX_OSERR, "out of memory");
 }
 
-/* Named after the new file's time, so that who finishes it later takes the same name. */
+/* Named after the new file's time: an interrupted restore that is finished later uses the same
+ * name. */
 static char *name_aside(const char *path, int new)
 {
 	struct stat status;
@@ -65,7 +65,7 @@ static char *name_aside(const char *path, int new)
 
 static int restore_move(const char *from, const char *to, bool *moved, struct err *err)
 {
-	/* Never over something: NOREPLACE where the file system has it. */
+	/* Never replaces a file: uses NOREPLACE where the file system supports it. */
 	int result = renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
 
 	if (result != 0 && (errno == EINVAL || errno == ENOSYS) && access(to, F_OK) != 0)
@@ -77,7 +77,7 @@ static int restore_move(const char *from, const char *to, bool *moved, struct er
 		err, EX_CANTCREAT, "%s cannot be set aside as %s: %s", from, to, strerror(errno));
 }
 
-/* Step 3. The index is of no use without the process that made it. */
+/* Step 3. The index is useless without the process that created it. */
 static int set_aside(struct restore *restore, struct err *err)
 {
 	static const char *const ends[] = {"-journal", "-wal", "-shm", "", NULL};
@@ -119,10 +119,10 @@ static int restore_lock(int *fd, const char *path, int flags, struct err *err)
 						 path, strerror(errno));
 	if (flock(*fd, LOCK_EX | LOCK_NB) != 0)
 		return err_exit(err, EX_TEMPFAIL,
-			"%s is in use by a daemon, or being restored: stop that first", path);
+			"%s is in use by a daemon, or being restored: stop it first", path);
 	if (path_in_use(*fd))
 		return err_exit(
-			err, EX_TEMPFAIL, "%s is in use by another program: end that first", path);
+			err, EX_TEMPFAIL, "%s is in use by another program: end it first", path);
 	return 0;
 }
 
@@ -168,7 +168,7 @@ int restore_resume(const char *path, struct err *err)
 		result = restore_lock(&restore.new, restore.ready, O_RDWR | O_NOFOLLOW, err);
 	if (result == 0 && restore.new >= 0)
 		result = restore_lock(&restore.old, path, O_RDWR, err);
-	/* Somebody may have finished it between the two. */
+	/* Another process may have finished it in between. */
 	if (result == 0 && restore.new >= 0 && access(restore.ready, F_OK) == 0)
 		result = restore_finish(&restore, err);
 	restore_end(&restore);
@@ -190,7 +190,7 @@ static int check_source(struct restore *restore, struct err *err)
 		return err_exit(err, EX_USAGE, "%s is the database itself", restore->from);
 	if (belong_has_log(restore->from) || belong_has_journal(restore->from))
 		return err_exit(err, EX_DATAERR,
-			"%s is not whole without the log beside it: copy it with pierre-dbctl "
+			"%s is incomplete without the log beside it: copy it with pierre-dbctl "
 			"backup, or with "
 			"sqlite3 FILE '.backup COPY'",
 			restore->from);
@@ -215,7 +215,7 @@ static int copy_bytes(struct restore *restore, int from, struct err *err)
 	return result;
 }
 
-/* The owner and mode of the old one; of the folder where there was none. */
+/* Copies owner and mode from the old file, or from the folder if there is none. */
 static int take_owner(struct restore *restore, struct err *err)
 {
 	struct stat folder, *like = &restore->old_status;
@@ -249,7 +249,7 @@ static int make_copy(struct restore *restore, struct err *err)
 	restore->new =
 		open(restore->partial, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (restore->new < 0)
-		result = err_exit(err, EX_CANTCREAT, "%s cannot be made: %s", restore->partial,
+		result = err_exit(err, EX_CANTCREAT, "%s cannot be created: %s", restore->partial,
 			strerror(errno));
 	else if (flock(restore->new, LOCK_EX | LOCK_NB) != 0)
 		result = err_exit(err, EX_TEMPFAIL, "%s is in use", restore->partial);
@@ -278,7 +278,7 @@ static int check_integrity_of(struct session *session, const char *from, struct 
 	return result;
 }
 
-/* What a daemon would refuse to start on is refused here. */
+/* Refuses what a daemon would refuse at start. */
 static int check_copy(
 	struct restore *restore, struct restore_report *report, struct seal *seal, struct err *err)
 {
@@ -355,7 +355,7 @@ int restore_sqlite(struct restore_report *report, const char *url, const char *f
 	*report = (struct restore_report){0};
 	if (!sqlite_url_is_one(url))
 		return err_exit(err, EX_USAGE,
-			"only SQLite is restored from a file: for PostgreSQL see pg_restore");
+			"only SQLite is restored from a file: use pg_restore for PostgreSQL");
 	result = sqlite_url_parse(url, &place, err);
 	if (result == 0 && place.path == NULL)
 		result = err_exit(err, EX_USAGE, "a database in memory cannot be restored");

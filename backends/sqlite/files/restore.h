@@ -1,4 +1,4 @@
-/* Putting a copy in the place of a database whose daemon is down. */
+/* Replaces a database by a copy while its daemon is down. */
 #ifndef PIERRE_SQLITE_RESTORE_H
 #define PIERRE_SQLITE_RESTORE_H
 
@@ -6,11 +6,11 @@
 
 #include "../../../protocol/error.h"
 
-/* A restore that was cut off when the new file was whole and checked is finished: under this name
- * the new one waits, and nothing may begin before it has its place. Before the database is opened.
- * exit_code 75 while the restore runs. */
+/* Finishes an interrupted restore whose new file is complete and checked. It waits under this name,
+ * and must be in place before anything else starts. Call before opening the database. exit_code 75
+ * while the restore runs. */
 int restore_resume(const char *path, struct err *err);
-/* Whether there is such a one. */
+/* Whether one exists. */
 bool restore_pending(const char *path);
 
 #endif

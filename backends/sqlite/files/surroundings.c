@@ -24,7 +24,7 @@ static char *next_word(char **at)
 	return word;
 }
 
-/* The fifth word of a line of mountinfo is where something is mounted. */
+/* The fifth word of a line of mountinfo is the mount point. */
 static bool is_mounted_alone(const char *path)
 {
 	FILE *file = fopen("/proc/self/mountinfo", "re");
@@ -87,18 +87,18 @@ bool surroundings_warning(const char *path, char *out, size_t size)
 	*out = '\0';
 	if (known && (file.st_dev != folder.st_dev || is_mounted_alone(path)))
 		(void)snprintf(out, size,
-			"only the file %s is mounted here: its write-ahead log lies outside of "
-			"it and may be lost: mount the folder",
+			"only the file %s is mounted here: its write-ahead log is outside the "
+			"mount and may be lost: mount the folder",
 			path);
 	else if (network != NULL)
 		(void)snprintf(out, size,
-			"%s lies on a network file system (%s), whose locks and syncs SQLite "
+			"%s is on a network file system (%s), whose locks and syncs SQLite "
 			"cannot rely on: use a local disk",
 			path, network);
 	else if (known && file.st_nlink > 1)
 		(void)snprintf(out, size,
 			"%s has %lu names (hard links): its write-ahead log is found under this "
-			"one alone: remove the others",
+			"one only: remove the others",
 			path, (unsigned long)file.st_nlink);
 	free(above);
 	return *out != '\0';

@@ -1,21 +1,21 @@
-/* A VFS over SQLite's own in which what is appended to the write-ahead log is kept together and
- * written at once.
+/* A VFS over SQLite's own that collects appends to the write-ahead log and writes them together.
  *
- * SQLite writes each page of a commit by two calls: 24 bytes of header, which push every page off
- * the kernel's page boundaries, and the page. A commit of many calls has hundreds of them. Here
- * they are copied one behind the other, and go out in few calls before anything that could look at
- * them: the sync that makes them durable, a read of the log, its size or truncation, and the
- * barrier behind which other connections are told of them. With synchronous=FULL the sync comes
- * first of these at each commit, so nothing that was answered, or that others can see, is ever only
- * here; an error of the write is then an error of the sync, which fails the commit as the write
- * would have.
+ * SQLite writes each page of a commit by two calls: the page, and before it 24 bytes of header,
+ * which misalign every page with the kernel's. A commit of many calls has hundreds of them. Here
+ * they are copied into one buffer.
  *
- * A commit whose sync fails is refused, but stands whole in the log all the same: should the
- * process be killed before the next commit writes over it, whoever opens the file then would find
- * it good. So the log is cut where the transaction began.
+ * The buffer is written before anything can observe the log: the sync that makes it durable, a
+ * read, its size or truncation, and the barrier before other connections learn of it. With
+ * synchronous=FULL the sync comes first at each commit. So nothing that was answered, or that
+ * others can see, is only in the buffer. An error of the write becomes an error of the sync, which
+ * fails the commit in the same way.
  *
- * Everything else, the locks among it, goes to SQLite's VFS as it is, so that connections with and
- * without this one may use a file together. */
+ * A commit whose sync fails is refused, yet it is complete in the log. If the process were killed
+ * before the next commit overwrites it, the next open would accept it. So the log is truncated to
+ * where the transaction began.
+ *
+ * Everything else, including locks, goes to SQLite's VFS unchanged. Connections with and without
+ * this VFS can share a file. */
 #include "vfs.h"
 
 #include <errno.h>
@@ -25,25 +25,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* SQLite's VFS for Unix writes no more than that in one call. A portion of 32 pages is some hundred
- * microseconds of a disk's time. */
+/* SQLite's VFS for Unix writes at most this much in one call. A portion of 32 pages takes a few
+ * hundred microseconds of disk time. */
 enum { GATHER_BYTES = 0x1FFFF, PORTION = 32 };
 
 struct file {
-	sqlite3_file base;     /* first: what SQLite sees */
-	struct file *log;      /* of a database: its log, when that is open */
-	struct file *database; /* of a log: the way back, to be forgotten at its end */
-	unsigned char *bytes; /* of a log: what is not yet written; NULL: memory was out, each write
-	                         goes through */
+	sqlite3_file base;     /* first member: SQLite's view */
+	struct file *log;      /* of a database: its log, when open */
+	struct file *database; /* of a log: its database, cleared at close */
+	unsigned char *bytes;  /* of a log: data not yet written; NULL: out of memory, each write
+	                          passes through */
 	int length;
-	sqlite3_int64 start;    /* where that belongs in the file */
-	sqlite3_int64 unsynced; /* of a log: where that begins which this transaction has written
-	                           since its last sync; -1: nothing */
-	int pace_fd;            /* of a database: see vfs_pace; -1 */
-	unsigned writes;        /* since it is paced */
+	sqlite3_int64 start;    /* its offset in the file */
+	sqlite3_int64 unsynced; /* of a log: start of what this transaction has written since its
+	                           last sync; -1: nothing */
+	int pace_fd;            /* of a database: see vfs_pace; -1: none */
+	unsigned writes;        /* since pacing began */
 	void (*moved)(void *argument);
-	void *argument; /* of that */
-	int failure;    /* a write that failed where nobody could be told; the next sync tells */
+	void *argument; /* passed to moved */
+	int failure; /* a failed write that had no caller to report to; the next sync reports it */
 	sqlite3_file under[]; /* SQLite's own file */
 };
 
@@ -64,8 +64,8 @@ static int vfs_write_out(struct file *file)
 	if (file->length > 0)
 		code = file->under->pMethods->xWrite(
 			file->under, file->bytes, file->length, file->start);
-	/* What failed is not tried again: the commit fails, and the next one begins where this one
-	 * did. */
+	/* A failed write is not retried: the commit fails, and the next one begins at the same
+	 * offset. */
 	file->length = 0;
 	return code;
 }
@@ -96,8 +96,8 @@ static int vfs_read_file(sqlite3_file *base, void *to, int count, sqlite3_int64 
 				 : file->under->pMethods->xRead(file->under, to, count, offset);
 }
 
-/* This only spreads the work of a later sync. But that would not tell again of an error which is
- * told here. */
+/* Spreads the work of a later sync. An error reported here would not be reported again by that
+ * sync. */
 static int write_paced(struct file *file, const void *from, int count, sqlite3_int64 offset)
 {
 	const unsigned all =
@@ -206,14 +206,14 @@ static int lock_shared(sqlite3_file *base, int offset, int count, int flags)
 {
 	struct file *log = vfs_self(base)->log;
 
-	/* The writer's lock: between two transactions others may write to the log, which is then
-	 * not to be cut off with the next one of ours. */
+	/* The writer's lock. Between two transactions others may write to the log; our next
+	 * truncation must not remove that. */
 	if (offset == 0 && log != NULL)
 		log->unsynced = -1;
 	return under(base)->pMethods->xShmLock(under(base), offset, count, flags);
 }
 
-/* Behind it the index names the log's new end. */
+/* After this, the index names the log's new end. */
 static void barrier(sqlite3_file *base)
 {
 	struct file *log = vfs_self(base)->log;
@@ -261,7 +261,7 @@ static const sqlite3_io_methods methods = {
 	.xUnfetch = unfetch,
 };
 
-/* Databases and their logs pass through here; journals and temporary files are SQLite's alone. */
+/* Databases and their logs use this VFS; journals and temporary files use SQLite's alone. */
 static int vfs_open_file(
 	sqlite3_vfs *vfs, const char *name, sqlite3_file *base, int flags, int *flags_out)
 {
@@ -287,7 +287,7 @@ static int vfs_open_file(
 	return code;
 }
 
-/* The rest of a VFS, each method with the VFS that it belongs to. */
+/* The other methods of a VFS pass to SQLite's own. */
 static sqlite3_vfs *system_of(sqlite3_vfs *vfs)
 {
 	return vfs->pAppData;

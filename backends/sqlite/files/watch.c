@@ -33,7 +33,7 @@ static void look_at_length(struct sqlite_store *store, off_t length)
 	store->watch.log_warned = large;
 }
 
-/* While the writer opens the database again the others keep the files where they are. */
+/* While the writer reopens the database, other connections keep its files in place. */
 static int look_beside(struct beside *beside, struct stat *now, struct err *err)
 {
 	bool there = stat(beside->path, now) == 0;

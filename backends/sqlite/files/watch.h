@@ -1,5 +1,5 @@
-/* The files of a database while they are open: who removes or replaces one takes along, silently,
- * all that is written since. Loop thread. */
+/* Watches the files of an open database: if one is removed or replaced, all later writes are lost
+ * without an error. Loop thread. */
 #ifndef PIERRE_SQLITE_WATCH_H
 #define PIERRE_SQLITE_WATCH_H
 
@@ -10,10 +10,10 @@
 
 struct sqlite_store;
 
-/* One that SQLite makes beside the database. */
+/* A file that SQLite creates beside the database. */
 struct beside {
 	char *path;
-	ino_t inode; /* 0: not there yet */
+	ino_t inode; /* 0: does not exist yet */
 };
 
 struct watch {
@@ -23,9 +23,9 @@ struct watch {
 	bool log_warned;
 };
 
-/* Names SQLite's files, beside the one real path. */
+/* Derives the names of SQLite's files from the real path. */
 int watch_start(struct sqlite_store *store, struct err *err);
-/* Looks once; -1 with exit_code 74 when a file is not the one that is open. */
+/* Checks once; -1 with exit_code 74 when a file is not the one that is open. */
 int watch_look(struct sqlite_store *store, struct err *err);
 void watch_free(struct watch *watch);
 

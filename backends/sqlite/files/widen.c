@@ -5,8 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* The end of what begins at `at` and is to be taken as one: a literal, a quoted name, a comment, or
- * one character. */
+/* Skips one token at `at`: a literal, a quoted name, a comment, or one character. */
 static const char *token_end(const char *at)
 {
 	char close = *at == '[' ? ']' : *at;
@@ -38,8 +37,8 @@ static bool is_literal(const char *at, const char *end, const char *text)
 }
 
 struct widen_list {
-	const char *begin; /* behind its parenthesis */
-	bool plain;        /* literals, commas and space alone */
+	const char *begin; /* past its parenthesis */
+	bool plain;        /* only literals, commas and space */
 	bool added;
 	int known;
 };
@@ -49,8 +48,7 @@ struct wanted {
 	int known_count;
 };
 
-/* Where the list begins that holds all that is known, and not yet what is to be added; NULL:
- * nowhere. */
+/* Start of the list that holds all known values but not the new one; NULL: none. */
 static const char *find_list(const char *sql, const struct wanted *wanted)
 {
 	struct widen_list list = {0};
@@ -89,7 +87,7 @@ static void widen_check(sqlite3_context *context, int count, sqlite3_value **arg
 			NULL;
 	if (!whole) {
 		sqlite3_result_error(
-			context, "widen_check takes a text, a value and those beside it", -1);
+			context, "widen_check requires a text, a value and the known values", -1);
 		return;
 	}
 	at = find_list(sql, &wanted);

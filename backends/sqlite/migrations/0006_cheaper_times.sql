@@ -1,9 +1,9 @@
--- The generated times at a lower price for each row written. They hold what 0005 made them hold.
+-- Computes the generated times at a lower cost for each row written. The values are those of 0005.
 -- The first branch is the form that the daemon writes; its first patterns cover most days and
 -- hours, the rest of it the others. julianday() checks the digits and rounds to milliseconds, so
 -- a fraction from .9995 on is left to the last branch. A BLOB is never below ':'.
--- SQLite loads a statement's constants whenever it runs, those of unused branches, too, except in
--- the left operand of IN. CASE there stops at the first true condition; OR alone does not.
+-- SQLite loads a statement's constants whenever it runs, including those of unused branches, except
+-- in the left operand of IN. CASE there stops at the first true condition; OR alone does not.
 
 -- define micros
 CASE
@@ -40,12 +40,12 @@ CASE
   END
 -- end
 
--- What stands behind seconds and their fraction.
+-- The text after seconds and their fraction.
 -- define offset
 ltrim(substr({x}, 20), '.0123456789')
 -- end
 
--- A view that no longer fits its tables must not keep a column from being made again.
+-- A view that no longer matches its tables must not prevent a column from being recreated.
 PRAGMA legacy_alter_table=ON;
 DROP INDEX IF EXISTS idx_usage_key_time;
 DROP INDEX IF EXISTS idx_usage_time;

@@ -43,8 +43,8 @@ WHERE s.session_token = :session_token AND s.is_active = 1
 -- name: update_a2a_session_activity
 UPDATE a2a_sessions SET last_activity = :now WHERE session_token = :session_token
 
--- Ids that an old default made are 32 digits without hyphens, and a caller may write any id so:
--- look-ups take both forms.
+-- An old default created ids of 32 digits without hyphens, and a caller may write any id that way:
+-- look-ups accept both forms.
 -- name: create_a2a_task
 INSERT INTO a2a_tasks (id, client_id, session_id, task_type, input_data, status, created_at)
 SELECT :new_id, :client_id, given.id, :task_type, :input_data, 'pending', :now

@@ -1,4 +1,4 @@
--- API keys. The + before is_active keeps SQLite from an index that nearly every key is in.
+-- API keys. The + before is_active stops SQLite from using an index that holds nearly every key.
 
 -- columns: ApiKey k
 k.id, k.user_id, k.name, k.key_prefix, k.key_hash, k.description, k.tier, k.rate_limit_requests,

@@ -1,4 +1,4 @@
--- Goals. The whole document is kept; the columns of the old server are filled from it.
+-- Goals. The whole document is stored; the columns of the old server are filled from it.
 
 -- name: create_goal
 INSERT INTO goals (id, user_id, title, description, goal_type, sport_type, target_value,

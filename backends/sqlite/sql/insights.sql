@@ -1,4 +1,4 @@
--- Insights. The whole document is kept; the columns of the old server are filled from it.
+-- Insights. The whole document is stored; the columns of the old server are filled from it.
 
 -- name: store_insight
 INSERT INTO analytics_insights (id, user_id, activity_id, insight_type, title, description,

@@ -1,6 +1,6 @@
--- Profiles. The whole document is kept; the columns of the old server are filled from it, and what
--- fits none of them goes into extra_data. The document holds as long as the row was not written
--- later by a program that knows only the old columns.
+-- Profiles. The whole document is stored; the columns of the old server are filled from it, and the
+-- rest goes into extra_data. The document is valid until a program that knows only the old columns
+-- writes the row.
 
 -- name: upsert_user_profile
 INSERT INTO user_profiles (user_id, age, gender, weight_kg, height_cm, fitness_level,

@@ -1,4 +1,4 @@
--- The log of requests made with API keys, and what is made of it.
+-- The log of requests made with API keys, and its evaluations.
 
 -- columns: RequestLog u
 CAST(u.id AS TEXT) AS id, u.timestamp, u.api_key_id, k.name AS api_key_name,
@@ -32,7 +32,7 @@ SELECT :api_key_id AS api_key_id, :start_date AS period_start, :end_date AS peri
   json_group_object(tool_name, requests) AS tool_usage
 FROM tools
 
--- Two ways in, of which one gives rows: by the key's index, or by time alone.
+-- Two branches, only one of which returns rows: by the key's index, or by time alone.
 -- name: get_request_logs
 SELECT * FROM (
   SELECT {RequestLog u}

@@ -1,13 +1,13 @@
-/* Checkpoints: most of a log's pages are moved into the database by a thread beside the writer,
- * while that goes on; the writer moves the few that have come since, between two transactions, and
- * so ends the log, which then begins anew.
+/* Checkpoints. A thread moves most of the log's pages into the database while the writer continues.
+ * The writer moves the few later pages between two transactions and so ends the log, which then
+ * restarts.
  *
- * One checkpoint of everything by the writer alone would make all writes wait for as long as the
- * disk takes for thousands of pages.
+ * One complete checkpoint by the writer alone would delay all writes while the disk writes
+ * thousands of pages.
  *
- * A pass beside the writer never ends the log: as long as it runs, the anchor's read transaction
- * keeps the writer, and any other program, from beginning it anew. So no checkpoint ever runs while
- * the log begins anew, a race in which SQLite before 3.51.3 could lose pages. */
+ * A pass beside the writer never ends the log. Its anchor holds a read transaction, which prevents
+ * the writer and any other program from restarting the log. So no checkpoint runs while the log
+ * restarts, a race in which SQLite before 3.51.3 could lose pages. */
 #include "checkpoint.h"
 
 #include <unistd.h>
@@ -33,15 +33,14 @@ static const uint32_t checkpointer_changes[CHECKPOINTER_STATES] = {
 static const struct state_machine checkpointer_states = {
 	"checkpointer", checkpointer_names, checkpointer_changes, CHECKPOINTER_STATES};
 
-/* Under the lock. Whoever waits for it, the thread or the writer, looks again. */
+/* Under the lock. Wakes the waiter, thread or writer, which checks the state again. */
 static void checkpointer_enter(struct checkpointer *checkpointer, enum checkpointer_state state)
 {
 	state_change(&checkpointer_states, &checkpointer->state, state, 0);
 	pthread_cond_broadcast(&checkpointer->wake);
 }
 
-/* One checkpoint on a connection; how many of the log's pages are not in the database after it, -1
- * on failure. */
+/* Runs one checkpoint on a connection; returns the number of log pages left, -1 on failure. */
 static int checkpoint_run(struct sqlite_store *store, struct session *session, int mode)
 {
 	int pages = 0, moved = 0,
@@ -53,10 +52,12 @@ static int checkpoint_run(struct sqlite_store *store, struct session *session, i
 	return code == SQLITE_OK ? pages - moved : -1;
 }
 
-/* SQLite syncs the database only with the log's last page: what was moved is made durable here, so
- * that little is left for then. Should that fail, the pages count as moved, and no later sync would
- * tell that they never reached the disk. The log still has them as long as it does not begin anew:
- * no checkpoint any more, and the daemon ends; the next start moves all of the log again. */
+/* SQLite syncs the database only with the log's last page. A sync here makes the moved pages
+ * durable early, and leaves little for then.
+ *
+ * If it fails, the pages count as moved, and no later sync would report that they are not on the
+ * disk. The log still has them while it does not restart. So no further checkpoint runs and the
+ * daemon ends; the next start moves the whole log again. */
 static void checkpoint_pass(struct sqlite_store *store)
 {
 	struct checkpointer *checkpointer = &store->checkpointer;
@@ -73,7 +74,7 @@ static void checkpoint_pass(struct sqlite_store *store)
 	(void)session_step(checkpointer->anchor.commit);
 }
 
-/* A log of gigabytes takes its time, but it moves; so does a writer that waits for it. */
+/* A log of gigabytes takes long but makes progress; so does a writer that waits for it. */
 static void moved(void *argument)
 {
 	struct worker *worker = argument;
@@ -106,7 +107,7 @@ static void *checkpointer_main(void *argument)
 	return NULL;
 }
 
-/* True when no pass is under way. A log that has become very long waits for it: the disk is slower
+/* True when no pass is running. With a very long log the writer waits for it: the disk is slower
  * than the writes. */
 static bool at_rest(struct worker *writer, bool wait)
 {
@@ -131,7 +132,7 @@ static void checkpoint_ask(struct checkpointer *checkpointer)
 	pthread_mutex_unlock(&checkpointer->lock);
 }
 
-/* The last pages, and with them the log's end, unless a reader still needs it. */
+/* Moves the last pages and ends the log, unless a reader still needs it. */
 static void checkpoint_finish(struct worker *writer, int limit)
 {
 	struct sqlite_store *store = writer->store;
@@ -139,12 +140,12 @@ static void checkpoint_finish(struct worker *writer, int limit)
 	bool large = atomic_load_explicit(&store->wal_bytes, memory_order_relaxed) > WAL_LARGE;
 
 	worker_moves(writer);
-	if (large) /* a reader that held the log through all passes may have ended just now: then
-	              all of it is left for here */
+	if (large) /* a reader that held the log through all passes may have just ended: then the
+	              whole log remains */
 		vfs_pace(writer->session.db, store->lock_fd, moved, writer);
 	checkpointer->passes = 0;
 	checkpointer->covered = 0;
-	checkpointer->due = checkpointer->length + limit; /* unless it begins anew before */
+	checkpointer->due = checkpointer->length + limit; /* unless it restarts before */
 	int64_t schema = belong_before_checkpoint(&writer->session);
 	if (checkpoint_run(store, &writer->session,
 		    large ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE) != 0)
@@ -164,7 +165,7 @@ void checkpoint_if_due(struct worker *writer)
 	if (store->memory || writer->session.db == NULL || atomic_load(&store->unsynced))
 		return;
 	if (writer->session.wal_pages < checkpointer->length &&
-		at_rest(writer, false)) { /* the log has begun anew */
+		at_rest(writer, false)) { /* the log has restarted */
 		checkpointer->passes = 0;
 		checkpointer->covered = 0;
 		checkpointer->due = limit;
@@ -210,8 +211,8 @@ void checkpoint_stop(struct sqlite_store *store)
 
 void checkpoint_free(struct sqlite_store *store)
 {
-	if (atomic_load(&store->unsynced)) { /* whoever closes the file last would move the log's
-		                                rest, and remove the log */
+	if (atomic_load(&store->unsynced)) { /* the last connection to close would move the log's
+		                                rest and remove the log */
 		(void)sqlite3_db_config(store->checkpoint_worker.session.db,
 			SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 		if (store->writer.session.db != NULL)

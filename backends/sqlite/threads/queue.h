@@ -1,5 +1,5 @@
-/* Calls that wait for threads, under one lock. The loop appends once an iteration; each thread
- * takes what has piled up. */
+/* Calls that wait for threads, under one lock. The loop appends once per iteration; each thread
+ * takes a share of what has accumulated. */
 #ifndef PIERRE_SQLITE_QUEUE_H
 #define PIERRE_SQLITE_QUEUE_H
 
@@ -18,10 +18,10 @@ struct queue {
 
 void queue_init(struct queue *queue);
 void queue_destroy(struct queue *queue);
-/* Appends all of `calls` and wakes: one thread, or all when there is enough for several. */
+/* Appends all of `calls` and wakes one thread, or all when there are enough for several. */
 void queue_push(struct queue *queue, struct list *calls, unsigned count);
-/* Waits for calls; takes up to `max`, sharing with `sharers` threads. False when the queue was
- * stopped and is empty. */
+/* Waits for calls and takes up to `max`, sharing with `sharers` threads. False when the queue is
+ * stopped and empty. */
 bool queue_take(struct queue *queue, struct list *calls, unsigned max, unsigned sharers);
 void queue_stop(struct queue *queue);
 unsigned queue_length(struct queue *queue);

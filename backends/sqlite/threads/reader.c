@@ -6,7 +6,7 @@
 #include "results.h"
 
 /* One read transaction for the whole batch. */
-static void read_group(struct worker *reader, struct list *calls)
+static void read_batch(struct worker *reader, struct list *calls)
 {
 	struct sqlite_store *store = reader->store;
 	struct list finished;
@@ -46,7 +46,7 @@ void *reader_main(void *argument)
 		worker_expire(store, &calls, &expired);
 		results_hand_over(store, &expired);
 		if (!list_empty(&calls))
-			read_group(reader, &calls);
+			read_batch(reader, &calls);
 		worker_rests(reader);
 	}
 	return NULL;

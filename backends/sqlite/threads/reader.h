@@ -1,4 +1,4 @@
-/* The threads that read: each batch shares one read transaction. argument: the struct worker. */
+/* The threads that read: a batch shares one read transaction. argument: the struct worker. */
 #ifndef PIERRE_SQLITE_READER_H
 #define PIERRE_SQLITE_READER_H
 

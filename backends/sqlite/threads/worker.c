@@ -19,7 +19,7 @@ void worker_rests(struct worker *worker)
 	atomic_store_explicit(&worker->moved, 0, memory_order_relaxed);
 }
 
-/* A statement that runs for long still moves. */
+/* A long statement still makes progress. */
 static int moves(void *worker)
 {
 	worker_moves(worker);
@@ -69,7 +69,7 @@ enum run_result worker_run(struct worker *worker, struct call *call)
 void worker_timed_out(struct sqlite_store *store, struct call *call)
 {
 	if (call->method != NULL)
-		execute_fail(call, ERR_TIMEOUT, "the call's time ran out before it could be done");
+		execute_fail(call, ERR_TIMEOUT, "the call's time ran out before it could run");
 	else
 		err_set(&call->err, ERR_TIMEOUT, "the database did not answer in time");
 	call->err.outcome = OUTCOME_NONE;
@@ -80,9 +80,9 @@ void worker_given_up(struct call *call)
 {
 	if (call->method != NULL)
 		execute_fail(call, ERR_SHUTTING_DOWN,
-			"the daemon stopped before the call was done; nothing of it was stored");
+			"the daemon stopped before the call ran; nothing of it was stored");
 	else
-		err_set(&call->err, ERR_SHUTTING_DOWN, "the daemon stops");
+		err_set(&call->err, ERR_SHUTTING_DOWN, "the daemon is stopping");
 	call->err.outcome = OUTCOME_NONE;
 }
 
@@ -105,7 +105,8 @@ void worker_expire(struct sqlite_store *store, struct list *calls, struct list *
 	}
 }
 
-/* What an interrupted call becomes: its time is over, or it was hit by mistake and runs again. */
+/* Outcome of an interrupted call: its time has run out, or the interrupt was meant for another and
+ * it runs again. */
 bool worker_gives_up(struct sqlite_store *store, struct call *call)
 {
 	if ((call->deadline != 0 && call->deadline <= clock_ns()) ||
@@ -121,7 +122,7 @@ bool worker_gives_up(struct sqlite_store *store, struct call *call)
 	return false;
 }
 
-/* How long calls waited for the thread that takes them now. */
+/* Records how long the calls just taken have waited. */
 void worker_count_waits(struct sqlite_store *store, struct list *calls)
 {
 	uint64_t now = clock_ns(), total = 0, count = 0;

@@ -1,9 +1,11 @@
-/* The thread that writes: all calls that wait share one transaction.
+/* The thread that writes: all waiting calls share one transaction.
  *
- * A write is answered only after the COMMIT that holds it. A statement that fails takes back its
- * own changes alone; a failure that ends the whole transaction makes the others of its batch run
- * again. SQLite ends it by itself when it is out of memory, among others, and what runs then
- * commits one by one: the state is checked after each call. */
+ * A write is answered only after the COMMIT that holds it. A failed statement undoes its own
+ * changes alone. A failure that ends the whole transaction makes the other calls of its batch run
+ * again.
+ *
+ * SQLite itself ends the transaction on some errors, such as out of memory, and later statements
+ * would commit one by one. So the state is checked after each call. */
 #include "writer.h"
 
 #include <time.h>
@@ -40,7 +42,7 @@ static bool is_interrupt(int code)
 	return (code & 0xFF) == SQLITE_INTERRUPT;
 }
 
-/* BEGIN IMMEDIATE, waiting for an outside lock as long as any call has time. False: no call is
+/* BEGIN IMMEDIATE; waits for another program's lock as long as any call has time. False: no call is
  * left. */
 static bool writer_begin(struct worker *writer, struct list *calls, int *code)
 {
@@ -66,9 +68,9 @@ static bool transaction_lost(const struct worker *writer)
 	return sqlite3_get_autocommit(writer->session.db) != 0;
 }
 
-/* Marks the call that ended the transaction, or that is refused although its statement changed rows
- * (`changes`: before it): nothing of it may be stored. False: neither is so. */
-static bool voids_group(struct worker *writer, struct call *call, sqlite3_int64 changes)
+/* Marks the call that ended the transaction, or that failed although its statement changed rows
+ * (`changes`: before it): none of that may be stored. False: neither applies. */
+static bool voids_batch(struct worker *writer, struct call *call, sqlite3_int64 changes)
 {
 	bool lost = transaction_lost(writer);
 
@@ -80,17 +82,17 @@ static bool voids_group(struct worker *writer, struct call *call, sqlite3_int64 
 		return true;
 	if (call->err.kind == ERR_NONE)
 		execute_fail(call, ERR_STORAGE,
-			"the database has ended the transaction; nothing of the call was stored");
+			"the database rolled back the transaction; nothing of the call was stored");
 	if (call->err.kind == ERR_INTERNAL || call->err.kind == ERR_STORAGE)
 		call->err.outcome = OUTCOME_NONE;
 	call->attempts = ATTEMPTS_MAX;
 	return true;
 }
 
-/* Runs the calls of one transaction in their order, at most `max`. Ended ones move to `finished`.
- * RUN_BROKEN or RUN_INTERRUPTED with the transaction gone or void: the caller must run again what
- * is in `finished` and not failed by its own fault. */
-static enum run_result run_group(
+/* Runs up to `max` calls of one transaction in order. Ended ones move to `finished`. RUN_BROKEN or
+ * RUN_INTERRUPTED: the transaction is gone or void, and the caller runs `finished` again, except
+ * calls that failed by their own fault. */
+static enum run_result run_batch(
 	struct worker *writer, struct list *calls, unsigned max, struct list *finished)
 {
 	for (; max > 0 && !list_empty(calls); max--) {
@@ -106,7 +108,7 @@ static enum run_result run_group(
 				list_append(finished, node);
 			} else {
 				node->next =
-					calls->next; /* back to the front: its place in the order */
+					calls->next; /* back to the front, which keeps the order */
 				node->prev = calls;
 				calls->next->prev = node;
 				calls->next = node;
@@ -118,13 +120,13 @@ static enum run_result run_group(
 		list_append(finished, node);
 		if (result == RUN_BROKEN)
 			return RUN_BROKEN;
-		if (voids_group(writer, call_of(node), changes))
+		if (voids_batch(writer, call_of(node), changes))
 			return RUN_INTERRUPTED;
 	}
 	return RUN_DONE;
 }
 
-/* What a call found in rows that are rolled back now holds no longer. */
+/* Errors that depend on rolled-back rows no longer hold. */
 static bool must_run_again(const struct call *call)
 {
 	return call->err.kind == ERR_NONE ||
@@ -132,7 +134,7 @@ static bool must_run_again(const struct call *call)
 			(call->err.kind == ERR_CONFLICT || call->err.kind == ERR_NOT_FOUND));
 }
 
-/* Puts what was rolled back in front of what has not run yet. Calls that failed by their own fault
+/* Puts rolled-back calls in front of those that have not run. Calls that failed by their own fault
  * keep their error. */
 static void run_again(struct sqlite_store *store, struct list *calls, struct list *finished)
 {
@@ -152,8 +154,8 @@ static void run_again(struct sqlite_store *store, struct list *calls, struct lis
 	list_splice_front(calls, &again);
 }
 
-/* Answers those in the queue and in the thread's hands whose time is over. True: the store stops.
- */
+/* Answers calls in the queue and in the thread whose time has run out. True: the store is
+ * stopping. */
 static bool expire_while_closed(struct worker *writer, struct list *held)
 {
 	struct sqlite_store *store = writer->store;
@@ -178,10 +180,11 @@ static bool expire_while_closed(struct worker *writer, struct list *held)
 	return stopped;
 }
 
-/* After a failed commit SQLite may look well although pages were lost: nothing is answered before
- * the database was closed, opened and read again. That may go on failing: those whose write has
- * failed (`failed`, NULL: none) need not wait for it, and those that have not run (`held`, NULL:
- * none) wait until their time is over. */
+/* After a failed commit SQLite may appear healthy although pages were lost. Nothing is answered
+ * before the database is closed, opened and read again, which may keep failing.
+ *
+ * Failed writes (`failed`, NULL: none) are answered meanwhile. Calls that have not run (`held`,
+ * NULL: none) wait until their time runs out. */
 static void reopen(struct worker *writer, struct list *failed, struct list *held)
 {
 	struct sqlite_store *store = writer->store;
@@ -217,7 +220,7 @@ static void reopen(struct worker *writer, struct list *failed, struct list *held
 	atomic_store(&store->broken, false);
 }
 
-static void count_group(struct sqlite_store *store, unsigned calls)
+static void count_batch(struct sqlite_store *store, unsigned calls)
 {
 	atomic_fetch_add_explicit(&store->transactions, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&store->batched, calls, memory_order_relaxed);
@@ -225,12 +228,12 @@ static void count_group(struct sqlite_store *store, unsigned calls)
 		atomic_store_explicit(&store->batch_max, calls, memory_order_relaxed);
 }
 
-/* How much the key has sealed is written down with what it has sealed. */
-static int commit_group(struct worker *writer)
+/* The count of sealed texts is stored in the same transaction as the texts. */
+static int commit_batch(struct worker *writer)
 {
 	uint64_t stored = 0, added = keys_count(&writer->session, &stored);
-	/* Counting, or the mark, may have ended the transaction: then there is nothing to commit,
-	 * and the group runs again. */
+	/* The count or the mark may have ended the transaction: then there is nothing to commit,
+	 * and the batch runs again. */
 	bool lost = transaction_lost(writer);
 	bool marked = !lost && writer->store->mark.due &&
 		belong_write(&writer->session, &writer->store->mark) == SQLITE_OK;
@@ -245,7 +248,7 @@ static int commit_group(struct worker *writer)
 		atomic_load_explicit(&writer->store->writing, memory_order_relaxed) ==
 			WRITING_FAILS &&
 		sqlite3_total_changes(writer->session.db) !=
-			0) /* of the connection that was opened after the failure */
+			0) /* of the connection opened after the failure */
 		atomic_store(&writer->store->writing, WRITING_AGAIN);
 	return code;
 }
@@ -256,7 +259,7 @@ static void enter_commit(struct worker *writer, struct list *calls)
 	atomic_store(&writer->commit, COMMIT_RUNS);
 }
 
-/* When the calls were answered meanwhile, the process is about to end. */
+/* When the loop has answered the calls, the process is about to end. */
 static void leave_commit(struct worker *writer)
 {
 	int runs = COMMIT_RUNS;
@@ -265,12 +268,12 @@ static void leave_commit(struct worker *writer)
 		(void)pause();
 }
 
-/* The calls of the transaction that is open, and its commit. RUN_INTERRUPTED: it is gone, or an
- * interrupt that came too late for its call has hit the commit. */
+/* Runs the calls of the open transaction and commits. RUN_INTERRUPTED: the transaction is gone, or
+ * an interrupt that came too late for its call has hit the commit. */
 static enum run_result run_and_commit(
 	struct worker *writer, struct list *calls, unsigned max, struct list *finished, int *code)
 {
-	enum run_result result = run_group(writer, calls, max, finished);
+	enum run_result result = run_batch(writer, calls, max, finished);
 
 	if (result == RUN_BROKEN)
 		*code = sqlite3_extended_errcode(writer->session.db);
@@ -278,7 +281,7 @@ static enum run_result run_and_commit(
 		return result;
 	worker_moves(writer);
 	enter_commit(writer, finished);
-	*code = commit_group(writer);
+	*code = commit_batch(writer);
 	leave_commit(writer);
 	if (*code == SQLITE_OK)
 		return RUN_DONE;
@@ -291,8 +294,8 @@ static void roll_back(struct worker *writer)
 		(void)session_step(writer->session.rollback);
 }
 
-/* What broke is a page that a call has read, not the transaction's own writing: the last call that
- * ran is the one to blame, and those beside it may touch whole pages only. */
+/* A page read by a call is damaged; the transaction's own writes are not. The last call that ran is
+ * the cause; the others may use undamaged pages only. */
 static bool is_damage(const struct list *finished, int code)
 {
 	bool on_reading = (code & 0xFF) == SQLITE_CORRUPT || code == SQLITE_IOERR_READ ||
@@ -302,8 +305,8 @@ static bool is_damage(const struct list *finished, int code)
 	return on_reading && last != NULL && last->method != NULL && last->err.kind == ERR_STORAGE;
 }
 
-/* After the transaction was rolled back. True: what is left in `calls` is to run again, without
- * what has failed for good. */
+/* After a rollback. True: run what is left in `calls` again, without calls that have failed for
+ * good. */
 static bool after_failure(
 	struct worker *writer, struct list *calls, struct list *finished, int code)
 {
@@ -329,18 +332,18 @@ static bool after_failure(
 	return alone && writer->session.db != NULL;
 }
 
-static void answer_group(struct sqlite_store *store, struct list *finished)
+static void answer_batch(struct sqlite_store *store, struct list *finished)
 {
 	if (list_empty(finished))
 		return;
-	count_group(store, list_length(finished));
+	count_batch(store, list_length(finished));
 	results_hand_over(store, finished);
 }
 
-/* One group: all of `calls` in one durable transaction, or in several when one of them ends it:
- * then in smaller ones, so that a failure that comes back, as want of memory does, leaves most of
- * them alone. What is left in `calls` could not run. */
-static void write_group(struct worker *writer, struct list *calls)
+/* Writes one batch: all of `calls` in one durable transaction. If a call ends the transaction,
+ * smaller ones follow. So a recurring failure, such as out of memory, spares most calls. What is
+ * left in `calls` could not run. */
+static void write_batch(struct worker *writer, struct list *calls)
 {
 	struct sqlite_store *store = writer->store;
 	struct list finished;
@@ -356,7 +359,7 @@ static void write_group(struct worker *writer, struct list *calls)
 			: RUN_BROKEN;
 
 		if (result == RUN_DONE) {
-			answer_group(store, &finished);
+			answer_batch(store, &finished);
 			continue;
 		}
 		roll_back(writer);
@@ -369,7 +372,7 @@ static void write_group(struct worker *writer, struct list *calls)
 			again = after_failure(writer, calls, &finished, code);
 	}
 	atomic_store_explicit(&writer->running, 0, memory_order_relaxed);
-	answer_group(store, &finished);
+	answer_batch(store, &finished);
 }
 
 static bool runs_alone(const struct call *call)
@@ -378,14 +381,14 @@ static bool runs_alone(const struct call *call)
 		(call->method->impl == IMPL_MIGRATE || call->method->impl == IMPL_ROTATE_KEY);
 }
 
-/* Those before a call that has transactions of its own; none when it is first. */
-static void split_at_lone(struct list *calls, struct list *group)
+/* Moves the calls before one that needs its own transactions; none when it is first. */
+static void split_at_lone(struct list *calls, struct list *batch)
 {
 	while (!list_empty(calls) && !runs_alone(call_of(list_first(calls)))) {
 		struct list *node = list_first(calls);
 
 		list_remove(node);
-		list_append(group, node);
+		list_append(batch, node);
 	}
 }
 
@@ -428,23 +431,23 @@ static void write_all(struct worker *writer, struct list *calls)
 {
 	writer->later = calls;
 	while (!list_empty(calls) && writer->session.db != NULL) {
-		struct list group;
+		struct list batch;
 
-		list_init(&group);
-		split_at_lone(calls, &group);
-		if (list_empty(&group)) {
+		list_init(&batch);
+		split_at_lone(calls, &batch);
+		if (list_empty(&batch)) {
 			struct list *node = list_first(calls);
 
 			list_remove(node);
 			run_alone(writer, call_of(node));
 		} else {
-			write_group(writer, &group);
-			list_splice_front(calls, &group); /* something only when the database is
-			                                     gone: see below */
+			write_batch(writer, &batch);
+			list_splice_front(calls, &batch); /* not empty only when the database is
+			                                     unavailable: see below */
 		}
 	}
 	writer->later = NULL;
-	fail_all(calls, "the database is gone"); /* opening it again was given up */
+	fail_all(calls, "the database is unavailable"); /* reopening it was cancelled */
 	results_hand_over(writer->store, calls);
 }
 
@@ -462,7 +465,8 @@ void *writer_main(void *argument)
 		worker_expire(store, &calls, &expired);
 		results_hand_over(store, &expired);
 		if (writer->session.db == NULL)
-			reopen(writer, NULL, &calls); /* the last try ended without a database */
+			reopen(writer, NULL,
+				&calls); /* the last attempt ended without a database */
 		write_all(writer, &calls);
 		checkpoint_if_due(writer);
 		worker_rests(writer);

@@ -98,7 +98,7 @@ static int ctl_backup_tell(const struct ctl *ctl, const json_t *tree)
 		tree_print(ctl, tree);
 	if (failed)
 		return output_fail(
-			EXIT_DAEMON_ERROR, "no backup was made: %s", tree_text(tree, "error"));
+			EXIT_DAEMON_ERROR, "the backup failed: %s", tree_text(tree, "error"));
 	if (ctl->json)
 		return 0;
 	json_object_foreach ((json_t *)(uintptr_t)tables, name, rows)
