@@ -102,7 +102,8 @@ static void restart(struct postgres_store *store, struct call *call, enum pg_rou
 		execute_restart(call);
 	else
 		call->err.kind = ERR_NONE;
-	call->route = (uint8_t)route;
+	/* The health check stays alone: whether it succeeds says nothing about a commit. */
+	call->route = (uint8_t)(call->method != NULL ? route : ROUTE_ALONE);
 	store->retries++;
 }
 

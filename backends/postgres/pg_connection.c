@@ -225,16 +225,25 @@ static void take_error(struct postgres_store *store, struct pg_connection *conne
 	}
 }
 
+/* The last call of the batch that is not the health check; NULL: there is none. */
+static struct call *last_method(struct pg_batch *batch)
+{
+	for (struct list *node = batch->calls.prev; node != &batch->calls; node = node->prev)
+		if (call_of(node)->method != NULL)
+			return call_of(node);
+	return NULL;
+}
+
 static void take_commit_error(
 	struct postgres_store *store, struct pg_connection *connection, const PGresult *result)
 {
 	struct pg_batch *batch = &connection->batch;
-	struct call *last = list_empty(&batch->calls) ? NULL : call_of(batch->calls.prev);
+	struct call *last = last_method(batch);
 
 	/* A server that breaks the protocol sends more than one. */
 	if (batch->state != PG_BATCH_COMMIT_FAILED && batch->state != PG_BATCH_ENDING)
 		pg_batch_enter(batch, PG_BATCH_COMMIT_FAILED);
-	if (last == NULL || last->method == NULL || batch->failed != NULL)
+	if (last == NULL || batch->failed != NULL)
 		return;
 	batch->failed = last;
 	batch->failure = heed(store, connection, last, result_error(last, result));
@@ -415,6 +424,12 @@ static int consume(struct pg_connection *connection)
 	bool counted = connection->batch.slow_result || connection->state == PG_CONNECTION_IDLE;
 	size_t before = counted ? waiting_bytes(connection) : 0;
 	int consumed = PQconsumeInput(connection->pq);
+
+	/* It also sends what the socket had no room for, so the Sync may have left by now. On a
+	 * connection that has broken nobody can tell. */
+	if (connection->batch.state == PG_BATCH_GATHERED &&
+		(consumed != 1 || PQflush(connection->pq) == 0))
+		pg_batch_enter(&connection->batch, PG_BATCH_SENT);
 	size_t after = counted ? waiting_bytes(connection) : 0;
 
 	connection->received += before > after ? before - after : 0;
