@@ -283,8 +283,8 @@ class Changing(RotationCase):
             self.logged(
                 self.daemon,
                 re.compile(
-                    r'level=warning msg="the change to the key [0-9a-f]{16} is not finished: 3 '
-                    r"tokens "
+                    r'level=warning msg="the rotation to the key [0-9a-f]{16} is not finished: '
+                    r'no known key opens 3 tokens"'
                 ),
             )
             self.assertEqual(
