@@ -7,6 +7,7 @@
 #include "answer.h"
 #include "decode_result.h"
 #include "handle.h"
+#include "pending_call.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -46,7 +46,7 @@ class OptionalParts(Case):
 
     def test_bench_needs_no_test_library(self):
         build = os.path.join(self.folder, "build")
-        self.run_("scripts/build", build, "-Dtests=disabled", "-Dsystemd=disabled")
+        self.run_("scripts/build", build, "-Dtests=disabled")
         self.assertFalse(os.path.exists(os.path.join(build, "tests", "unit")))
         for name in self.programs():
             self.assertTrue(os.path.exists(os.path.join(build, "tests", "bench", name)), name)
