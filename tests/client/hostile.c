@@ -164,7 +164,6 @@ START_TEST(random_damage)
 
 		pierre_free(fake.db);
 		fake.db = pierre_new(fake.path);
-		pierre_set_timeouts(fake.db, 1000, 25);
 		begin(&fake, "get_user", "{\"user_id\":\"u\"}", &ended);
 		fake_accept(&fake);
 		(void)snprintf(line, sizeof line, good, fake_id(fake_line(&fake)));
@@ -175,6 +174,12 @@ START_TEST(random_damage)
 			line[at] = (char)(rand_r(&seed) % 4 == 0 ? '\n' : 1 + rand_r(&seed) % 255);
 		}
 		fake_send(&fake, line);
+		drive(&fake, 3);
+		/* A line may have lost its end. A read is sent once more when the connection
+		 * breaks; the second break ends it. */
+		if (ended.times == 0)
+			fake_accept(&fake);
+		fake_hang_up(&fake);
 		drive_until(&fake, &ended);
 		ended_free(&ended);
 		ck_assert_uint_eq(pierre_pending(fake.db), 0);
