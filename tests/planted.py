@@ -39,6 +39,23 @@ DEFECTS = [
          "if (batch->warned)",
          "if (0)"),
     ], "faults/test_postgres_failover.py", ["Synchronous.test_wait_cancelled_by_another"]),
+    ("a health check shares a batch and answers for its commit", [
+        ("backends/postgres/pg_batch.c",
+         "(uint8_t)(call->method != NULL ? route : ROUTE_ALONE);",
+         "(uint8_t)route;"),
+        ("backends/postgres/pg_connection.c",
+         "struct call *last = last_method(batch);",
+         "struct call *last = list_empty(&batch->calls) ? last_method(batch) :\n"
+         "\t\tcall_of(batch->calls.prev);"),
+        ("backends/postgres/pg_connection.c",
+         "if (last == NULL || batch->failed != NULL)",
+         "if (last == NULL || last->method == NULL || batch->failed != NULL)"),
+    ], "faults/test_postgres_commit.py", ["Refused"]),
+    ("a batch that left while receiving counts as unsent", [
+        ("backends/postgres/pg_connection.c",
+         "(consumed != 1 || PQflush(connection->pq) == 0))",
+         "consumed == 2)"),
+    ], "faults/test_postgres_commit.py", ["Leaving"]),
     ("a pooler's session relied on", [
         ("backends/postgres/send.c",
          "if (store->pooled && ",

@@ -54,10 +54,12 @@ class ServerCase(Case):
         self.name = f"t{secrets.token_hex(4)}"
         self.url = self.server.create_database(self.name) + self.parameters
 
-    def daemon(self, *options, url=None, key=None):
+    def daemon(self, *options, url=None, key=None, environment=None):
         """A daemon on the test's database, or on another way to it; stopped and judged when the
         test ends."""
-        daemon = Daemon(database=Database(url or self.url), options=options, key=key)
+        daemon = Daemon(
+            database=Database(url or self.url), options=options, key=key, environment=environment
+        )
         try:
             daemon.start()
         except Exception:
@@ -66,12 +68,14 @@ class ServerCase(Case):
         self.addCleanup(daemon.stop)
         return daemon
 
-    def proxied(self, *options, pool):
+    def proxied(self, *options, pool, environment=None):
         """A daemon whose connections, all there from the beginning, go through a proxy."""
         proxy = Proxy(self.server)
         self.addCleanup(proxy.close)
         daemon = self.daemon(
-            "--pool", str(pool), "--pool-min", str(pool), *options, url=proxy.url(self.name)
+            *("--pool", str(pool), "--pool-min", str(pool), *options),
+            url=proxy.url(self.name),
+            environment=environment,
         )
         self.within(5, lambda: self.connections(daemon) == pool)
         return proxy, daemon

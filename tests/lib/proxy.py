@@ -270,6 +270,21 @@ class CutAnswer(Once):
         return message.data
 
 
+class CutCommitted(Once):
+    """The server has committed the group, and nothing of its answer comes through."""
+
+    def go_on(self, link, message):
+        if message.kind != b"S" or link.hit:
+            return message.data
+        link.hit = True
+        link.server.sendall(message.data)
+        data = b""
+        while data[-6:-1] != b"Z\0\0\0\5":
+            data += link.server.recv(65536)
+        link.reset()
+        return b""
+
+
 class Inject(Once):
     """A simple query that somebody else sends on the connection, just before the group; its answer
     never shows."""
