@@ -89,8 +89,8 @@ class Refused(CommitCase):
     def test_health_check_behind_writes(self):
         """The health check loses its connection and comes to wait behind writes on the other one;
         their commit fails, and it is theirs."""
-        # After a loss, waiting calls are held back for 50 ms, in which a health check gives up. When
-        # the closing alone takes longer, it moves on to the other connection at once.
+        # After a loss, waiting calls are held back for 50 ms, in which a health check gives up.
+        # When the closing alone takes longer, it moves on to the other connection at once.
         proxy, daemon = self.proxied(
             pool=2, environment={"LD_PRELOAD": self.library(), "TEST_SLOW_CLOSE": "100"}
         )
