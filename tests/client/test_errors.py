@@ -203,10 +203,18 @@ class Errors(Case):
             daemon.database.admin(
                 f'ALTER DATABASE "{daemon.database.name}" SET default_transaction_read_only = on'
             )
-            daemon.database.query(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = "
-                "current_database() AND pid <> pg_backend_pid()"
+            others = "pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            pids = daemon.database.query(f"SELECT string_agg(pid::text, ',') FROM {others}")
+            daemon.database.query(f"SELECT pg_terminate_backend(pid) FROM {others}")
+            # A write that meets the end of its session has no known outcome: a read goes first.
+            self.within(
+                10,
+                lambda: daemon.database.query(
+                    f"SELECT count(*) FROM pg_stat_activity WHERE pid IN ({pids})"
+                )
+                == "0",
             )
+            self.library.call(one, "get_user", {"user_id": user})
             self.expect("storage", self.library.call(one, "update_last_active", {"user_id": user}))
 
     def test_time_and_room(self):
