@@ -203,7 +203,9 @@ class Errors(Case):
             daemon.database.admin(
                 f'ALTER DATABASE "{daemon.database.name}" SET default_transaction_read_only = on'
             )
-            others = "pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            others = (
+                "pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
             pids = daemon.database.query(f"SELECT string_agg(pid::text, ',') FROM {others}")
             daemon.database.query(f"SELECT pg_terminate_backend(pid) FROM {others}")
             # A write that meets the end of its session has no known outcome: a read goes first.
