@@ -15,7 +15,6 @@ enum {
 	RPC_ID_MAX = 256,
 	RPC_DEPTH = 64,
 	RPC_BATCH = 1000,
-	RPC_ID_AT = 22, /* offset of the id in every answer */
 };
 
 enum rpc_id_kind { RPC_ID_ABSENT, RPC_ID_PRESENT };
@@ -45,6 +44,8 @@ int rpc_request(const struct json *json, uint32_t node, struct arena *arena,
 #define RPC_METHOD ",\"method\":"
 #define RPC_PARAMS ",\"params\":"
 #define RPC_RESULT ",\"result\":"
+
+enum { RPC_ID_AT = sizeof RPC_HEAD - 1 }; /* offset of the id in every request and answer */
 
 /* `{"jsonrpc":"2.0","id":<id>,"result":` — the result's text follows, then rpc_end_result. */
 void rpc_begin_result(struct buffer *out, const char *id, size_t id_length);

@@ -18,6 +18,11 @@ WRITES = "pwrite64,fdatasync,fsync,ftruncate,unlink"
 ROUNDS = 400 if os.environ.get("PIERRE_TEST_LONG") else 40
 
 
+def traced(output):
+    """strace of the calls that touch the disk, of all threads."""
+    return ("strace", "-f", "-qq", "-e", "signal=none", "-e", f"trace={WRITES}", "-o", output)
+
+
 class Migration(Case):
     def setUp(self):
         if SANITIZER:
@@ -52,17 +57,7 @@ class Migration(Case):
         trace = os.path.join(folder, "trace")
         with self.daemon(
             folder,
-            wrapper=(
-                "strace",
-                "-f",
-                "-qq",
-                "-e",
-                "signal=none",
-                "-e",
-                f"trace={WRITES}",
-                "-o",
-                trace,
-            ),
+            wrapper=traced(trace),
         ):
             with open(trace, encoding="ascii", errors="replace") as file:
                 return sum("(" in line for line in file)
@@ -76,15 +71,7 @@ class Migration(Case):
             cut = self.daemon(
                 folder,
                 wrapper=(
-                    "strace",
-                    "-f",
-                    "-qq",
-                    "-e",
-                    "signal=none",
-                    "-e",
-                    f"trace={WRITES}",
-                    "-o",
-                    os.path.join(folder, "trace"),
+                    *traced(os.path.join(folder, "trace")),
                     "-e",
                     f"inject={WRITES}:signal=SIGKILL:when={number}",
                 ),
