@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../options.h"
 #include "../output.h"
 #include "../connect.h"
 #include "sqlite_url.h"
@@ -579,7 +580,7 @@ static int doctor(struct ctl *ctl, int argc, char **argv)
 	size_t i;
 
 	if (argc != 1)
-		return output_fail(EX_USAGE, "%s accepts no arguments", argv[0]);
+		return options_none(argc, argv);
 	if (ctl->timeout_seconds <= 0)
 		ctl->timeout_seconds = PATIENCE_S;
 	if (find_path(&self) && look_at_folder(&self) && doctor_look_at_file(&self) &&

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../options.h"
 #include "../output.h"
 #include "../connect.h"
 #include "../catalog/tree.h"
@@ -39,7 +40,7 @@ static int stats_stats(struct ctl *ctl, int argc, char **argv)
 	int status;
 
 	if (argc != 1)
-		return output_fail(EX_USAGE, "%s accepts no arguments", argv[0]);
+		return options_none(argc, argv);
 	if (ctl->json) {
 		status = connect_call(ctl, "daemon.stats", NULL, &result);
 		if (status == 0) {
