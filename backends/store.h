@@ -73,6 +73,7 @@ struct store_ops {
 	/* Accepts a call. Its done() runs in flush, process or tick, never inside submit. Calls
 	 * with the same `order` stay in order. */
 	void (*submit)(struct store *, struct call *);
+	bool submit_reads; /* submit itself executes short look-ups, which takes time */
 	/* End of a loop iteration: hands over all submitted calls. None may wait for the next
 	 * iteration. */
 	void (*flush)(struct store *);

@@ -173,6 +173,7 @@ static void backup_state(struct store *base, struct buffer *out)
 static const struct store_ops sqlite_ops = {
 	.name = "sqlite",
 	.submit = loop_submit,
+	.submit_reads = true,
 	.flush = loop_flush,
 	.fd = sqlite_fd,
 	.process = loop_process,

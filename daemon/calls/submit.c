@@ -51,8 +51,8 @@ void submit_call(struct request *request)
 	iteration_clock_wake(clock);
 	request->call.submitted = clock->now;
 	dispatcher_submit(dispatcher, &request->call);
-	if (method->short_read)
-		iteration_clock_read(clock); /* the store may have run it on the loop */
+	if (method->short_read && dispatcher->store->ops->submit_reads)
+		iteration_clock_read(clock);
 	/* The store copies what it writes. A read counts with its estimated length. */
 	request->lent = method->write ? request->call.arena.total : request->connection->expected;
 	request_charge(request);
