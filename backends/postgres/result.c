@@ -252,12 +252,11 @@ static const struct error_rule {
 	{"08", ERR_UNAVAILABLE, true, CALL_MOVE,
 		"the database server is going down or is not ready"},
 	/* A standby, or a primary that became one. Another connection may reach the server that
-	 * accepts writes. */
+         * accepts writes. */
 	{"25006", ERR_STORAGE, false, CALL_SUSPECT,
 		"the database server accepts no writes: it is a standby or read-only"},
 	{"53100", ERR_STORAGE, false, CALL_DONE, "the database server's disk is full"},
-	{"58", ERR_STORAGE, false, CALL_DONE,
-		"the database server cannot read or write its files"},
+	{"58", ERR_STORAGE, false, CALL_DONE, "the database server cannot read or write its files"},
 	{"XX001", ERR_STORAGE, false, CALL_DONE,
 		"the database server cannot read or write its files"},
 	{"XX002", ERR_STORAGE, false, CALL_DONE,
@@ -271,8 +270,7 @@ static const struct error_rule {
 	{"", ERR_INTERNAL, false, CALL_DONE, NULL},
 };
 
-static enum outcome apply_rule(
-	struct call *call, const struct error_rule *rule, const char *state)
+static enum outcome apply_rule(struct call *call, const struct error_rule *rule, const char *state)
 {
 	if (rule->text != NULL)
 		execute_fail(call, rule->kind, "%s", rule->text);

@@ -13,7 +13,7 @@ struct password_job {
 	size_t size; /* bytes of the job, texts included */
 	struct password_work work;
 	struct password_result result; /* owned by the working thread until finished */
-	uint64_t cycle;            /* lower ones begin first */
+	uint64_t cycle;                /* lower ones begin first */
 	bool returned;                 /* the thread's result is discarded */
 	char texts[];
 };
