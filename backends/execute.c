@@ -235,7 +235,8 @@ static int execute_no_place(struct call *call)
 {
 	const char *name = call->method->binds[call->method->after_bind].name;
 
-	(void)execute_fail(call, ERR_NOT_FOUND, "the list has no row with the id given as %s", name);
+	(void)execute_fail(
+		call, ERR_NOT_FOUND, "the list has no row with the id given as %s", name);
 	(void)snprintf(call->err.path, sizeof call->err.path, "%s", name);
 	return -1;
 }
