@@ -108,6 +108,9 @@ int execute_prepare(struct call *call, struct seal *seal)
 		case COMPUTE_HOURS_AHEAD:
 			set_time(value, call->now + source->i * hour_us);
 			break;
+		case COMPUTE_SECONDS_AHEAD:
+			set_time(value, call->now + source->i * 1000000);
+			break;
 		case COMPUTE_NONCE:
 			if (seal_parameters(call, seal, value) < 0)
 				return -1;
@@ -150,7 +153,8 @@ int execute_begin(struct call *call)
 	return 0;
 }
 
-/* Opens the row's sealed columns in place. The access token is the first sealed column. */
+/* Opens the row's sealed columns in place. The access token is the first sealed column. A row
+ * without a token has no nonce. */
 static int open_columns(struct call *call, struct seal *seal, struct value *columns)
 {
 	const struct row_schema *row_schema = call->method->row_schema;
@@ -158,7 +162,8 @@ static int open_columns(struct call *call, struct seal *seal, struct value *colu
 	int part = 0;
 
 	for (unsigned i = 0; i < row_schema->column_count; i++)
-		if (row_schema->columns[i].type == TYPE_NONCE)
+		if (row_schema->columns[i].type == TYPE_NONCE &&
+			(columns[i].set || !row_schema->columns[i].nullable))
 			nonce = &columns[i];
 	for (unsigned i = 0; nonce != NULL && i < row_schema->column_count; i++) {
 		const char *plain;
@@ -396,6 +401,18 @@ int execute_conflict(struct call *call, const char *key)
 	else
 		(void)execute_fail(call, ERR_CONFLICT, "%s is already taken", bind->name);
 	(void)snprintf(call->err.field, sizeof call->err.field, "%s", bind->name);
+	return -1;
+}
+
+int execute_unexpected(struct call *call)
+{
+	const char *guard = call->method->guard;
+
+	if (guard == NULL)
+		return execute_fail(
+			call, ERR_INTERNAL, "%s expects nothing of its row", call->method->name);
+	(void)execute_fail(call, ERR_CONFLICT, "the stored %s is not the expected one", guard);
+	(void)snprintf(call->err.field, sizeof call->err.field, "%s", guard);
 	return -1;
 }
 

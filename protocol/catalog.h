@@ -80,9 +80,10 @@ enum compute {
 	COMPUTE_NOW,       /* TIMESTAMP: time of the call */
 	COMPUTE_NEW_UUID,  /* UUID */
 	COMPUTE_NEW_TOKEN, /* STRING: 256 random bits, base64url without padding (43 characters) */
-	COMPUTE_MONTH_START, /* TIMESTAMP: start of now's UTC month */
-	COMPUTE_DAYS_START,  /* TIMESTAMP: midnight UTC, `days` (the parameter) days ago */
-	COMPUTE_HOURS_AHEAD, /* TIMESTAMP: now + `expires_in_hours` (the parameter) hours */
+	COMPUTE_MONTH_START,   /* TIMESTAMP: start of now's UTC month */
+	COMPUTE_DAYS_START,    /* TIMESTAMP: midnight UTC, `days` (the parameter) days ago */
+	COMPUTE_HOURS_AHEAD,   /* TIMESTAMP: now + `expires_in_hours` (the parameter) hours */
+	COMPUTE_SECONDS_AHEAD, /* TIMESTAMP: now + `seconds` (the parameter) */
 	COMPUTE_NONCE,   /* NONCE: produced by sealing the method's two SEALED parameters (access
 	                    token, then refresh token) */
 	COMPUTE_AWKWARD, /* text or NULL: the DOCUMENT, JSON or IP in bind parameter `source`, if it
@@ -93,8 +94,8 @@ struct bind_param {
 	const char *name; /* the placeholder's name in SQL, without the colon */
 	uint8_t type;     /* enum type */
 	uint8_t compute;  /* enum compute */
-	int8_t source; /* the bind parameter a COMPUTE_… reads (DAYS_START, HOURS_AHEAD, AWKWARD);
-	                  -1 */
+	int8_t source;    /* the bind parameter a COMPUTE_… reads (DAYS_START, HOURS_AHEAD,
+	                     SECONDS_AHEAD, AWKWARD); -1 */
 };
 
 enum {
@@ -215,6 +216,7 @@ struct method {
 	uint8_t param_count;
 	const struct bind_param *binds;
 	uint8_t bind_count;
+	const char *guard; /* what the conflict names when unexpected() fails its SQL; NULL: none */
 	const char *subject; /* the parameters that not_found names: "user_id", "client_id or
 	                        user_id" */
 	int8_t subject_bind; /* the bind parameter whose value that message may show; -1: none

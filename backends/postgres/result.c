@@ -296,6 +296,8 @@ enum outcome result_error(struct call *call, const PGresult *result)
 		execute_conflict(call, constraint != NULL ? constraint : "key");
 	} else if (strcmp(state, "23503") == 0) {
 		execute_no_row(call);
+	} else if (strcmp(state, "PD002") == 0) {
+		execute_unexpected(call); /* raised by our function unexpected() */
 	} else if (strcmp(state, "42501") == 0) {
 		/* "permission denied for table users": it names the object and quotes no row. */
 		execute_fail(call, ERR_STORAGE, "the database role lacks a right: %.120s",

@@ -39,6 +39,27 @@ static void fail_unsound(
 	sqlite3_free(message);
 }
 
+static const char unexpected[] = "unexpected ";
+
+/* unexpected(what): aborts a statement that meets another state than its caller expects. */
+static void unexpected_function(sqlite3_context *context, int count, sqlite3_value **arguments)
+{
+	const char *what = (const char *)sqlite3_value_text(arguments[0]);
+	char *message = sqlite3_mprintf("%s%s", unexpected, what != NULL ? what : "");
+
+	(void)count;
+	if (message == NULL)
+		sqlite3_result_error_nomem(context);
+	else
+		sqlite3_result_error(context, message, -1);
+	sqlite3_free(message);
+}
+
+bool functions_unexpected(const char *message)
+{
+	return strncmp(message, unexpected, strlen(unexpected)) == 0;
+}
+
 /* unsound(column, id): aborts a statement that would count a value of the wrong type. */
 static void unsound_function(sqlite3_context *context, int count, sqlite3_value **arguments)
 {
@@ -127,6 +148,7 @@ static const struct {
 	{"whole_text", 3, SQLITE_UTF8 | SQLITE_DETERMINISTIC, whole_text_function},
 	{"word_text", 3, SQLITE_UTF8 | SQLITE_DETERMINISTIC, word_text_function},
 	{"uuid_valid", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, uuid_valid_function},
+	{"unexpected", 1, SQLITE_UTF8, unexpected_function},
 	{"unsound", 2, SQLITE_UTF8, unsound_function},
 };
 

@@ -468,6 +468,10 @@ static enum run_result run_failed(struct session *session, struct call *call, in
 	default:
 		break;
 	}
+	if ((code & 0xFF) == SQLITE_ERROR && functions_unexpected(message)) {
+		execute_unexpected(call);
+		return RUN_DONE;
+	}
 	if ((code & 0xFF) == SQLITE_ERROR && session_unsound(call, message))
 		return RUN_DONE;
 	switch (code & 0xFF) {

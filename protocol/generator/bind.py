@@ -118,6 +118,10 @@ def _check_statement(method: Method, statement: Scanned, where, problems: Proble
         r"\b(INSERT INTO|UPDATE \w+ SET|DELETE FROM)\b", statement.bare, re.IGNORECASE
     ):
         problems.add(where, f"{method.name} reads, so its SQL must not write")
+    if bool(method.guard) != bool(re.search(r"\bunexpected ?\(", statement.bare)):
+        problems.add(
+            where, f"{method.name}: `guard` in the catalog and unexpected() in the SQL go together"
+        )
     if _has_star(statement.bare):
         problems.add(where, f"{method.name}: columns are listed by name, not by *")
 

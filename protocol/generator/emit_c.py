@@ -196,6 +196,7 @@ def _methods(catalog: Catalog) -> str:
             steps=first + fast if len(method.parts) > fast else None,
             step_count=len(method.parts) - fast or None,
             answer=f"ANSWER_{method.answer.upper()}",
+            guard=string(method.guard) if method.guard else None,
             params=f"params_{method.c_name}" if method.params else None,
             param_count=len(method.params),
             binds=f"binds_{method.c_name}" if method.binds else None,

@@ -116,7 +116,7 @@ def _about(method, wire):
         names = [*method.subject, *([AFTER] if method.pages else [])]
         return f" ({' or '.join(names)})"
     if wire == "conflict":
-        return f" ({', '.join(method.conflict)})"
+        return f" ({', '.join(method.conflict_fields)})"
     return ""
 
 

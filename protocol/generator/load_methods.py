@@ -37,6 +37,7 @@ def load_method(catalog: Catalog, domain, table: Table) -> Method | None:
     touches = table.take("touches", bool, False)
     subject = tuple(table.take("subject", list, []))
     conflict = tuple(table.take("conflict", list, []))
+    guard = table.take("guard", str, "")
     result_schema = table.take("result_schema", str, "")
     rows_of = table.take("table", str, "")
     table.finish()
@@ -61,6 +62,7 @@ def load_method(catalog: Catalog, domain, table: Table) -> Method | None:
         result_schema,
         rows_of or (catalog.types[result.base].table if result.base in catalog.types else ""),
         touches,
+        guard,
     )
     _check_names(catalog, table, method)
     _check_meaning(catalog, table, method)
@@ -101,6 +103,8 @@ def _check_meaning(catalog, table, method):
         table.complain(f"{method.name} must name in `subject` what not_found refers to")
     if method.conflict and not method.write:
         table.complain(f"{method.name} reads, so it has no `conflict`", "conflict")
+    if method.guard and not method.write:
+        table.complain(f"{method.name} reads, so it has no `guard`", "guard")
     if method.write and method.access == "read":
         table.complain(f"{method.name} writes, so its access cannot be read", "access")
     if method.short and (

@@ -171,6 +171,7 @@ class Method:
     result_schema: str  # schema-only type that describes a json result; ""
     table: str  # table of the stored values in the result, for errors about them; ""
     touches: bool = False  # a read that at times also writes
+    guard: str = ""  # what data.field of a conflict names when its SQL calls unexpected(); ""
     # Filled by bind.py
     parts: tuple["Part", ...] = ()  # SQLite: the fast read, then the steps
     binds: tuple[BindParam, ...] = ()
@@ -180,6 +181,11 @@ class Method:
     @property
     def has_sql(self):
         return self.impl in ("sql", "hash_password", "verify_password")
+
+    @property
+    def conflict_fields(self) -> tuple[str, ...]:
+        """All that data.field of a conflict can name."""
+        return self.conflict + ((self.guard,) if self.guard else ())
 
     @property
     def pages(self):
@@ -258,6 +264,12 @@ class Catalog:
     def methods_of(self, domain: Domain) -> list[Method]:
         return [method for method in self.methods if method.domain == domain.name]
 
+    def _opens_tokens(self, ref: TypeRef) -> bool:
+        if ref.base == "sealed":
+            return True
+        kind = self.types.get(ref.base)
+        return bool(kind) and any(self._opens_tokens(member.type) for member in kind.members)
+
     def errors_of(self, method: Method) -> list[ErrorKind]:
         """The errors that a call of the method can return, in the table's order."""
         kinds = {"invalid_params", "internal", "permission_denied", "too_large", "shutting_down"}
@@ -265,9 +277,8 @@ class Catalog:
             kinds |= {"unavailable", "timeout", "storage"}
         if method.subject or method.pages:
             kinds.add("not_found")
-        if method.conflict:
+        if method.conflict_fields:
             kinds.add("conflict")
-        row_schema = self.types.get(method.result.base)
-        if row_schema and any(member.type.base == "sealed" for member in row_schema.members):
+        if self._opens_tokens(method.result):
             kinds.add("decryption_failed")
         return [kind for kind in self.errors if kind.wire in kinds]

@@ -230,9 +230,11 @@ class Transfer(Case):
         self.answers(first, [])
         self.good(first.url, postgres.url)
         self.good(postgres.url, second.url)
-        self.same_everywhere(
-            [call[:2] for call in calls], [call[2] for call in calls], first, postgres, second
-        )
+        reads = [call[:2] for call in calls]
+        answers = self.answers(first, reads)
+        for answer, call in zip(answers, calls):
+            self.same(old_installation.as_before(answer), call[2])
+        self.same_everywhere(reads, answers, postgres, second)
 
     def test_source_in_use(self):
         """One snapshot, beside a daemon that goes on writing."""

@@ -66,7 +66,7 @@ class Existing(Case):
     def answers(self, connection):
         for method, params, result in self.calls:
             with self.subTest(method, params=params):
-                self.same(connection.call(method, params), result)
+                self.same(old_installation.as_before(connection.call(method, params)), result)
 
     def test_answers(self):
         self.assertGreater(len(self.calls), 40)

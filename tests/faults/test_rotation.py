@@ -135,6 +135,8 @@ class Changing(RotationCase):
         before, texts = self.answers(users), self.texts()
         self.restart(self.new, self.old)
         self.assertEqual(self.answers(users), before)
+        lease = {"user_id": users[0], "provider": "fitbit", "seconds": 300}
+        self.assertTrue(self.daemon.call("lease_token_refresh", **lease)["granted"])
         found = {one["name"]: one for one in self.daemon.call("daemon.diagnose")["findings"]}
         self.assertEqual(found["previous_key"]["status"], "warn")
         self.assertIn("rotate-key", found["previous_key"]["advice"])
@@ -167,7 +169,8 @@ class Changing(RotationCase):
                 r'level=notice msg="all tokens of 250 users are under the key [0-9a-f]{16}"\n'
             ),
         )
-        self.assertEqual(self.answers(users), before)
+        self.assertEqual(self.answers(users), before)  # with the versions of the tokens
+        self.assertFalse(self.daemon.call("lease_token_refresh", **lease)["granted"])
         for row, old in zip(self.texts(), texts):
             for text in row:
                 self.assertNotIn(text, old)

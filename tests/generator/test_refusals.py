@@ -34,6 +34,12 @@ CATALOG = {
         "one line of whole sentences",
     ),
     "bad TOML": ("things", "[methods.get_thing]", "[methods.get_thing", "catalog/things.toml:"),
+    "a guard of a read": (
+        "things",
+        'doc = "Lists things."\n',
+        'doc = "Lists things."\nguard = "version"\n',
+        "list_things reads, so it has no `guard`",
+    ),
     "no table of a type": (
         "things",
         'table = "things"\n',
@@ -317,8 +323,8 @@ CATALOG = {
     "tokens within another type": (
         "things",
         'size = { type = "Size?"',
-        'size = { type = "Token?"',
-        "cannot be nested in",
+        'other = { type = "Token?", doc = "Another." }\nsize = { type = "Token?"',
+        "cannot be nested in Thing: a row holds one token",
     ),
     "no domain": (
         "things",

@@ -74,6 +74,7 @@ def check_error(method, error):
             "email",
             "id",
             "name",
+            "version",
         ), f"{method}: conflict about {data.get('field')!r}"
     if data["kind"] == "timeout":
         assert data.get("outcome") in (

@@ -86,6 +86,14 @@ class Sodium:
         return base64.b64encode(out.raw[: length.value]).decode()
 
 
+def as_before(answer):
+    """A token's answer without its version, which the old server's answers do not have."""
+    if isinstance(answer, dict) and "access_token" in answer:
+        assert isinstance(answer["version"], str) and answer["version"]
+        return {name: value for name, value in answer.items() if name != "version"}
+    return answer
+
+
 def when(number: int, minute: int, day: str = "2025-06-10") -> tuple[str, str]:
     """A time as the old server may have written it, and as the daemon answers it; number chooses
     the form."""

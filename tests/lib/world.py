@@ -159,6 +159,7 @@ class Samples:
             "update_fitbit_token": token,
             "get_fitbit_token": user,
             "clear_fitbit_token": user,
+            "lease_token_refresh": {**user, "provider": "strava", "seconds": 1},
             "upsert_user_profile": {**user, "profile_data": {"age": 41}},
             "get_user_profile": user,
             "create_goal": {**user, "goal_data": {"title": "Run", "target": 10}},

@@ -58,12 +58,12 @@ static void failed(enum err_kind kind)
 
 START_TEST(results_without_rows)
 {
-	begin("clear_strava_token"); /* null, or not_found */
+	begin("update_last_active"); /* null, or not_found */
 	set(slot("user_id"), "u-1");
 	ck_assert_int_eq(execute_begin(&call), 0);
 	ck_assert_int_eq(execute_end(&call, 1), 0);
 	answered("head:null");
-	begin("clear_strava_token");
+	begin("update_last_active");
 	set(slot("user_id"), "u-1");
 	ck_assert_int_eq(execute_begin(&call), 0);
 	ck_assert_int_eq(execute_end(&call, 0), -1);
@@ -103,6 +103,18 @@ START_TEST(rows)
 	ck_assert_int_eq(execute_row(&call, NULL, columns), 0);
 	ck_assert_int_eq(execute_end(&call, 1), 0);
 	answered("head:{\"a\":100.0,\"b\":[]}");
+}
+END_TEST
+
+START_TEST(unexpected_rows)
+{
+	begin("clear_strava_token");
+	ck_assert_int_eq(execute_unexpected(&call), -1);
+	failed(ERR_CONFLICT);
+	ck_assert_str_eq(call.err.field, "version");
+	begin("update_last_active"); /* its SQL never asks for it */
+	ck_assert_int_eq(execute_unexpected(&call), -1);
+	failed(ERR_INTERNAL);
 }
 END_TEST
 
@@ -305,6 +317,7 @@ int main(void)
 		return EXIT_FAILURE;
 	tcase_add_test(tests, results_without_rows);
 	tcase_add_test(tests, rows);
+	tcase_add_test(tests, unexpected_rows);
 	tcase_add_test(tests, damaged_rows);
 	tcase_add_test(tests, answer_over_its_limit);
 	tcase_add_test(tests, tokens);
