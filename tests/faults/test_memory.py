@@ -64,7 +64,7 @@ class Scarce(Case):
     @contextlib.contextmanager
     def scarce(self, n, times=1, every=0):
         """In this context `times` allocations fail, beginning with the n-th from now on; with
-        `every`, each such-numbered one after that fails, too."""
+        `every`, such failures repeat at that interval."""
         self.words.failed = 0
         self.words.times = times
         self.words.every = every
