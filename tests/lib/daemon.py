@@ -45,7 +45,7 @@ REPORTS = (
 
 class StartFailure(Exception):
     def __init__(self, code, log):
-        super().__init__(f"the daemon exited with {code} at its start:\n{log}")
+        super().__init__(f"the daemon ended with {code} at its start:\n{log}")
         self.code = code
         self.log = log
 
@@ -268,7 +268,7 @@ class Daemon:
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(
-                f"the daemon did not exit within {timeout * SLOW} s of SIGTERM:\n"
+                f"the daemon did not end within {timeout * SLOW} s of SIGTERM:\n"
                 f"{self.log()[-3000:]}"
             ) from None
 
@@ -290,7 +290,7 @@ class Daemon:
                 code = self.terminate()
                 assert (
                     code in self.expected_exits
-                ), f"the daemon exited with {code}:\n{self.log()[-4000:]}"
+                ), f"the daemon ended with {code}:\n{self.log()[-4000:]}"
                 self.check_log()
                 assert (
                     0 not in self.expected_exits

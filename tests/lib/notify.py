@@ -138,7 +138,7 @@ class Service(Daemon):
     def end(self):
         """Sends SIGTERM and checks the exit; folder and database stay."""
         code = self.terminate()
-        assert code == 0, f"the service exited with {code}:\n{self.log()[-3000:]}"
+        assert code == 0, f"the service ended with {code}:\n{self.log()[-3000:]}"
         self.check_log()
         assert (
             os.path.lexists(self.socket_path) == self.activated
