@@ -189,7 +189,7 @@ def arguments(argv):
     parser.add_argument(
         "--before",
         metavar="BINARY",
-        help="another pierre-dbd, whose figures stand before in the table of bystanders",
+        help="another pierre-dbd, whose figures come first in the table of bystanders",
     )
     parser.add_argument("--folder", help="where databases go (default: a temporary folder on disk)")
     parser.add_argument("--keep", action="store_true", help="keep that folder")

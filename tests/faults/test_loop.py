@@ -13,8 +13,8 @@ CROWD = 12
 # Limit in seconds for a bystander's ping. Formatting by trial and error takes half a second for
 # each document of the crowd.
 WORST = 2.0 * SLOW
-LONG_LINE_TURN = 256 << 10  # long lines parsed in one loop iteration, except for the last line
-RESULT_TURN = {
+LONG_LINE_BYTES = 256 << 10  # max of long lines in one loop iteration, without the last one
+RESULT_BYTES = {
     "sqlite": 36 << 10,
     "postgres": 512 << 10,
 }  # bytes of rows that the loop formats in one iteration (SQLite: with the envelope)
@@ -115,7 +115,7 @@ class Loop(DaemonCase):
         self.assertGreater(bystander.count, 0)
         longest = self.gauge("loop_long_line_bytes_max")
         self.assertGreater(longest, 900_000)
-        self.assertLess(longest, LONG_LINE_TURN + (1 << 20))
+        self.assertLess(longest, LONG_LINE_BYTES + (1 << 20))
 
     def test_several_long_lines_of_one_connection(self):
         """Each waits for its turn in their order, and so do the requests behind them."""
@@ -167,7 +167,7 @@ class Loop(DaemonCase):
                         [(n, 400_000) for n in range(8)],
                     )
         self.assertLess(bystander.worst, WORST)
-        self.assertLessEqual(self.gauge("loop_result_bytes_max"), RESULT_TURN[self.daemon.backend])
+        self.assertLessEqual(self.gauge("loop_result_bytes_max"), RESULT_BYTES[self.daemon.backend])
 
     def test_look_ups_of_all_sizes(self):
         """Sizes around the limits above which another thread formats the result. The loop formats
@@ -180,7 +180,7 @@ class Loop(DaemonCase):
             )
             for _ in range(3):
                 self.same(self.ok("get_user_profile", {"user_id": user}), document)
-        self.assertLessEqual(self.gauge("loop_result_bytes_max"), RESULT_TURN[self.daemon.backend])
+        self.assertLessEqual(self.gauge("loop_result_bytes_max"), RESULT_BYTES[self.daemon.backend])
 
     def test_large_results_beside_calls_that_fail(self):
         """On PostgreSQL they share a batch, which runs again without the failed call. Every answer

@@ -77,7 +77,7 @@ class Full(Case):
                 before = invariants.Snapshot(daemon)
                 self.fill(connection, stored)
                 self.assertGreater(len(stored), 2)
-                self.assertGreater(connection.call("get_user_count"), 2)  # reads go on
+                self.assertGreater(connection.call("get_user_count"), 2)  # reads continue
                 self.assertEqual(connection.call("daemon.ping"), "pong")
                 self.assertNotEqual(connection.call("daemon.health")["status"], "down")
                 for _ in range(5):

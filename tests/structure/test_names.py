@@ -48,7 +48,7 @@ def functions(text):
     lines = re.sub(r"\\\n", " ", bare(text)).split("\n")
     for number, line in enumerate(lines):
         if re.match(r"[A-Za-z_].*\)\s*\{", line):
-            raise ValueError(f"a function laid out otherwise: {line}")
+            raise ValueError(f"a function with another layout: {line}")
         if line.rstrip() != "{":
             continue
         first = number
@@ -57,7 +57,7 @@ def functions(text):
         head = ATTRIBUTE.sub("", " ".join(lines[first:number]).strip())
         found = re.search(r"^[\w\s*]+?\b(\w+)\(.*\)$", head)
         if found is None:
-            raise ValueError(f"a function whose head is not understood: {head}")
+            raise ValueError(f"a function with an unparsable head: {head}")
         yield found[1], head.startswith("static ")
 
 
