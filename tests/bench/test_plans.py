@@ -1,7 +1,7 @@
-"""No statement reads a large table from end to end that it need not: the plans of both databases,
-on filled tables.
+"""No statement reads a large table from end to end without need: the plans of both databases, on
+filled tables.
 
-The statements are those that the daemon prepares, printed by bench-statements from the generated
+The statements are those that the daemon prepares; bench-statements prints them from the generated
 catalog."""
 import json
 import os
@@ -15,7 +15,7 @@ from lib import case, daemon as daemons, databases
 
 SANITIZERS = False
 
-# Tables that grow without limit. A plan may read one from end to end only where it stands here,
+# Tables that grow without limit. A plan may read one from end to end only if it is listed here,
 # with the reason.
 LARGE = (
     "users",
@@ -31,20 +31,19 @@ LARGE = (
     "a2a_usage",
 )
 ALLOWED = {
-    # Counting every row is what the method is; both engines read their smallest index for it.
+    # The method counts every row; both engines read their smallest index for it.
     ("get_user_count", "users"),
     ("get_system_stats", "users"),
     ("get_system_stats", "api_keys"),
-    # It changes the rows that it has locked in their order; a planner without statistics expects a
-    # third of the table.
+    # It changes the rows that it has locked in order; a planner without statistics expects a third
+    # of the table.
     ("cleanup_expired_api_keys", "api_keys"),
 }
-# Nearly every key is active: an index that tells only this is as long as the table. It serves those
-# that are about all active keys.
+# Nearly every key is active: an index on that alone is as long as the table. It serves the methods
+# that concern all active keys.
 ACTIVE = ("get_system_stats", "cleanup_expired_api_keys", "get_expired_api_keys")
-# Methods that give the newest few of many rows: sorting what the window holds would cost as much as
-# reading all of it.
-# The number is of sorts that are bounded: the newest of each of a user's keys, together.
+# Methods that return the newest few of many rows: sorting the rows of the window costs as much as
+# reading all of it. The numbers count bounded sorts: the newest rows of each of a user's keys.
 UNSORTED = {
     "get_request_logs": 1,
     "get_user_goals": 0,
@@ -78,7 +77,7 @@ KNOWN = {
     "start_time": START,
     "end_time": END,
 }
-# What these tests must refuse: no index holds the column.
+# Statements that these tests must refuse: no index contains the column.
 PLANTED = {
     "method": "planted",
     "sqlite": "SELECT id FROM users WHERE display_name = ?1",
@@ -110,8 +109,8 @@ def sample(name, kind):
 
 
 def variants(statement, backend):
-    """The parameters of a statement: as a caller gives them all, and with the filters of a listing
-    left out."""
+    """Yields the parameters of a statement: all of them, and with the filters of a listing
+    omitted."""
     slots = statement[f"{backend}_slots"]
     yield "all", [sample(*slot) for slot in slots]
     filters = {name for name, _ in slots} & {
@@ -156,7 +155,7 @@ class SqlitePlans(case.Case):
             "whole_text",
             "word_text",
             "unsound",
-        ):  # the daemon's own: what they give has no part in a plan
+        ):  # the daemon's own functions, whose results do not affect the plan
             cls.db.create_function(function, -1, lambda *values: 0, deterministic=True)
 
     @classmethod
@@ -169,7 +168,7 @@ class SqlitePlans(case.Case):
         return [row[3] for row in rows]
 
     def aliases(self, sql):
-        """What a table is called in a statement, by that name."""
+        """Returns the table that a name in a statement refers to."""
         found = {}
         for table, alias in re.findall(
             r"\b(?:FROM|JOIN|INTO|UPDATE)\s+(\w+)(?:\s+(?:AS\s+)?(\w+))?", sql, re.I
@@ -199,22 +198,21 @@ class SqlitePlans(case.Case):
                     self.check_step(statement["method"], words, aliases, step, plan)
 
     def check_step(self, method, words, aliases, step, plan):
-        told = f"{method} ({words}) would {step}; its plan:\n  " + "\n  ".join(plan)
-        self.assertNotIn("AUTOMATIC", step, told)
+        message = f"{method} ({words}) would {step}; its plan:\n  " + "\n  ".join(plan)
+        self.assertNotIn("AUTOMATIC", step, message)
         scan = re.match(r"SCAN (\w+)", step)
         table = aliases.get(scan.group(1)) if scan else None
         if table in LARGE and (method, table) not in ALLOWED:
-            self.assertEqual(method, "get_request_logs", told)
-            # Without a key the log is read backwards along its order in time, as far as the limit
-            # asks.
-            self.assertIn("USING", step, told)
-            self.assertIn("INDEX", step, told)
+            self.assertEqual(method, "get_request_logs", message)
+            # Without a key the log is read backwards in the order of time, up to the limit.
+            self.assertIn("USING", step, message)
+            self.assertIn("INDEX", step, message)
         elif table in LARGE:
-            self.assertIn("USING COVERING INDEX", step, told)
+            self.assertIn("USING COVERING INDEX", step, message)
         if method not in ACTIVE:
-            self.assertNotIn("(is_active=?)", step, told)
+            self.assertNotIn("(is_active=?)", step, message)
         if method in UNSORTED and "USE TEMP B-TREE FOR ORDER BY" in step:
-            self.assertEqual(plan.count(step), UNSORTED[method], told)
+            self.assertEqual(plan.count(step), UNSORTED[method], message)
 
     def test_scan_is_noticed(self):
         for planted in (
@@ -234,8 +232,8 @@ class SqlitePlans(case.Case):
 
 
 class PostgresPlans(case.Case):
-    """PostgreSQL's EXPLAIN of the prepared statements: planned for the values, and generic as after
-    some calls."""
+    """PostgreSQL's EXPLAIN of the prepared statements: planned for the values, and generic, as
+    after some calls."""
 
     @classmethod
     def setUpClass(cls):

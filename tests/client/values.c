@@ -1,4 +1,4 @@
-/* What the typed calls send, and what they make of answers. */
+/* What the typed calls send, and how they parse answers. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -159,7 +159,7 @@ START_TEST(refuses_what_is_no_request)
 	deep[126] = '\0';
 	expect_refused(pierre_create_a2a_task_async(db, "c", NULL, "t", deep, NULL, NULL, &error),
 		&error, "input_data");
-	deep[125] = '\0'; /* 62 levels and the two around them are as many as the daemon takes */
+	deep[125] = '\0'; /* with the two around them, 62 levels are the daemon's limit */
 	ck_assert_int_gt(
 		pierre_create_a2a_task_async(db, "c", NULL, "t", deep + 1, NULL, NULL, &error), 0);
 	ck_assert_int_eq(
@@ -186,7 +186,7 @@ START_TEST(refuses_requests_over_the_limit)
 }
 END_TEST
 
-/* The result of one typed call, taken in its callback. */
+/* The result of one typed call, parsed in its callback. */
 struct taken {
 	int times, status;
 	struct pierre_error error;
@@ -410,7 +410,7 @@ START_TEST(takes_json_and_optional_numbers)
 		"\"created_at\":\"2025-06-19T15:44:49.123456Z\","
 		"\"updated_at\":\"2025-06-19T15:44:49.123456Z\"}");
 	key = taken.out;
-	ck_assert_int_eq(taken.status, PIERRE_BAD_ANSWER); /* one more than a u32 holds */
+	ck_assert_int_eq(taken.status, PIERRE_BAD_ANSWER); /* one more than the maximum of a u32 */
 	ck_assert_ptr_null(key);
 }
 END_TEST
@@ -493,7 +493,7 @@ START_TEST(takes_errors)
 	ck_assert_int_eq(error.kind, PIERRE_BAD_ANSWER);
 	error = error_from("{\"code\":-32001,\"message\":7,\"data\":[]}");
 	ck_assert_int_eq(error.kind, PIERRE_NOT_FOUND);
-	/* Too long a message is cut between characters. */
+	/* A message that is too long is cut between characters. */
 	(void)strcpy(text, "{\"code\":-32001,\"message\":\"x");
 	for (int i = 0; i < 200; i++)
 		(void)strcat(text, "\xc3\xa9");

@@ -1,18 +1,17 @@
-"""What one side of the comparison made stands for what the other side made."""
+"""Maps values that one side of the comparison generated to those of the other side."""
 from lib.interface import METHODS
 
 
 class Mapping:
-    """Generated values of the left side -> those of the right; one to one."""
+    """Maps generated values of the left side to those of the right, one to one."""
 
     def __init__(self):
         self.right_of, self.left_of = {}, {}
 
     def settle_ties(self, method, params, left, right):
-        """Goals and insights made within one microsecond stand in the order of their ids, which
-        each side makes by itself: such lists are compared in the order of the ids that belong
-        together. (Their promised order is tested by itself.)
-        """
+        """Goals and insights created within one microsecond are in the order of their ids, which
+        differ between the sides. Such lists are compared in the order of corresponding ids.
+        (Another test checks their documented order.)"""
         if (
             method not in ("get_user_goals", "get_user_insights")
             or "result" not in left
@@ -21,9 +20,9 @@ class Mapping:
             return left, right
         named = params if isinstance(params, dict) else dict(zip(METHODS[method][0], params))
         if named.get("after") is not None:
-            return "a page", "a page"  # it may begin within a tie
+            return "a page", "a page"  # it may start within a tie
         if len(left["result"]) != len(right["result"]) or len(left["result"]) in (1, 3, 50):
-            return len(left["result"]), len(right["result"])  # maybe cut by the limit, within a tie
+            return len(left["result"]), len(right["result"])  # may be cut in a tie
         return (
             {
                 **left,

@@ -1,12 +1,12 @@
-"""One behaviour, two databases: random sequences of calls, valid and not, go to a daemon on SQLite
-and to one on PostgreSQL, and every answer is compared: member by member in order, doubles to the
-last bit, after generated ids and times have been mapped onto each other. Between the slices several
+"""One behaviour, two databases: random sequences of calls, valid and invalid, go to a daemon on
+SQLite and to one on PostgreSQL, and every answer is compared: members in order, doubles to the last
+bit, after generated ids and times are mapped onto each other. Between the slices several
 connections read at once. Would catch: any difference in a default, an order, a filter's edge, a
-rounding, an error or its data, a setting of the PostgreSQL database that shows in an answer, a read
+rounding, an error or its data; a setting of the PostgreSQL database that affects an answer; a read
 that gets a neighbour's rows.
 
-Seeds are printed: PIERRE_TEST_SEED=N repeats a run, PIERRE_TEST_CALLS=N sets how many calls it
-has."""
+Seeds are printed: PIERRE_TEST_SEED=N repeats a run, PIERRE_TEST_CALLS=N sets the number of
+calls."""
 import datetime
 import os
 import random
@@ -22,8 +22,8 @@ from lib.interface import METHODS, TASK_STATUSES, TIERS, TIMESTAMP, UUID
 
 BACKENDS = ("both",)
 STRICT = True
-SLICE = 250  # calls that are pipelined between two looks at the answers
-READERS, READS = 4, 30  # connections that read between two slices, and how many calls each
+SLICE = 250  # calls that are pipelined between two checks of the answers
+READERS, READS = 4, 30  # connections that read between two slices, and the number of calls of each
 CALLS = int(
     os.environ.get(
         "PIERRE_TEST_CALLS",
@@ -94,7 +94,7 @@ PASSWORD, PASSWORD_HASHES = "right", (
     "$2b$04$abcdefghijklmnopqrstuuFmEfrkTQnczNzw475xE2VhDrK1uwJiC",
     "$2y$04$abcdefghijklmnopqrstuuFmEfrkTQnczNzw475xE2VhDrK1uwJiC",
 )
-# A database of every second seed is set like this: no answer may show it.
+# Every second seed uses these database settings, and no answer may show them.
 SETTINGS = {
     "timezone": "Asia/Kathmandu",
     "datestyle": "SQL, DMY",
@@ -116,13 +116,13 @@ SETTINGS = {
 
 
 class Raw(str):
-    """A number spelled as here."""
+    """A number that keeps the spelling given here."""
 
 
 class Generator:
-    """Makes calls about a small world, so that most of them meet rows. Rows' names are chosen here;
-    ids that the daemon makes are kept as placeholders: the n-th answer of a kind, which each side
-    fills with its own."""
+    """Makes calls about few rows, so that most calls find some. Names of rows are chosen here. Ids
+    made by the daemon are placeholders for the n-th answer of a kind, which each side replaces by
+    its own."""
 
     def __init__(self, seed):
         self.chance = random.Random(seed)
@@ -163,7 +163,7 @@ class Generator:
         )
 
     def mark(self, kind):
-        """A goal, session or task that an earlier answer made."""
+        """Returns a goal, session or task that an earlier answer created."""
         if self.chance.random() < 0.08 or self.made[kind] == 0:
             return "00000000-0000-4000-8000-00000000beef"
         return {
@@ -198,7 +198,7 @@ class Generator:
         return (a, b) if self.chance.random() < 0.9 else (b, a)
 
     def params(self, method):
-        """Mostly valid parameters of a method, by name."""
+        """Returns mostly valid parameters of a method, by name."""
         make = getattr(self, "make_" + method.replace(".", "_"), None)
         if make is not None:
             return make()
@@ -407,8 +407,7 @@ class Generator:
         }
 
     def break_one(self, params):
-        """One parameter, or one member of an object, becomes something else, goes, or comes on
-        top."""
+        """Changes, removes or adds one parameter, or one member of an object."""
         params = dict(params)
         inner = next(
             (
@@ -431,7 +430,7 @@ class Generator:
         return params
 
     def read(self):
-        """A call that changes nothing."""
+        """Returns a call that changes nothing."""
         method = self.pick(
             [
                 name
@@ -488,7 +487,7 @@ MAKES = {
 
 
 class Side:
-    """One daemon, and what its answers made."""
+    """One daemon, and the ids in its answers."""
 
     def __init__(self, backend, settings=None):
         self.daemon = Daemon(backend, options=("--bcrypt-cost", "4"))
@@ -525,8 +524,8 @@ class Side:
 
 
 def read_at_once(sides, calls):
-    """calls[i] by the i-th reader of both sides, all at the same time. Answers: of each side those
-    of each reader."""
+    """Runs calls[i] on the i-th reader of both sides, all at the same time. Returns the answers of
+    each side and reader."""
     answers = [[None] * READERS for _ in sides]
 
     def run(side, number):
@@ -565,8 +564,8 @@ class Differential(Case):
         self.began = time.time()
 
     def test_random_calls(self):
-        """Rules of the comparison: ids made by the daemon map one to one; times of this run match
-        any time of this run."""
+        """Rules of the comparison: ids made by the daemon map one to one, and times of this run
+        match any time of this run."""
         seed = int(os.environ.get("PIERRE_TEST_SEED") or random.SystemRandom().randrange(10**9))
         print(f"  seed {seed}, {CALLS} calls", flush=True)
         generator, mapping, kinds = Generator(seed), Mapping(), {}
@@ -613,7 +612,7 @@ class Differential(Case):
             a, b = (
                 a["result"]["applied"],
                 b["result"]["applied"],
-            )  # each database has versions of its own
+            )  # each database has its own versions
         else:
             a, b = mapping.settle_ties(method, params, a, b)
         found = self.differ(a, b, mapping)
@@ -624,7 +623,7 @@ class Differential(Case):
             )
 
     def differ(self, a, b, mapping, path="$"):
-        """Where two answers differ; None when they do not."""
+        """Returns where two answers differ, or None."""
         if type(a) is not type(b):
             return f"{path}: {a!r} is not {b!r}"
         if isinstance(a, dict):
@@ -660,8 +659,8 @@ class Differential(Case):
         ):
             return (
                 None if mapping.fits("row " + a, "row " + b) else f"{path}: {a!r} is not {b!r}"
-            )  # a log row's: made by the database
-        if path == "$.error.message":  # it may name a row that each side has given its own id
+            )  # a log row's id, made by the database
+        if path == "$.error.message":  # it may name a row by an id that differs between the sides
             a = UUID.sub(lambda found: mapping.right_of.get(found[0], found[0]), a)
         if isinstance(a, str) and a != b:
             if (
@@ -681,4 +680,4 @@ class Differential(Case):
     def recent(self, stamp):
         moment = datetime.datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
         ahead = moment - self.began
-        return -5 < ahead < 600 * SLOW or 3500 < ahead < 87601 * 3600  # now, or a session's end
+        return -5 < ahead < 600 * SLOW or 3500 < ahead < 87601 * 3600  # now, or a session's expiry

@@ -1,7 +1,7 @@
-"""What is stated once stands for all: column lists of an answer type, and a token provider.
+"""Facts stated once: column lists of an answer type, and a token provider.
 
-Would catch: a list that loses a column on its way into a statement; a provider that needs more than
-its table in the catalog and a migration.
+Would catch: a list that loses a column in a statement; a provider that needs more than its table in
+the catalog and a migration.
 """
 
 import unittest
@@ -81,7 +81,7 @@ class Providers(unittest.TestCase):
         self.assertEqual(unfill("pastrava", (STRAVA,)), "pastrava")
 
     def test_a_third_provider_is_one_line_of_the_catalog(self):
-        """And a migration of each database, which adds its five columns."""
+        """Also needs a migration of each database, which adds its five columns."""
         project = Project.of_tree()
         project.replace(
             "tokens",

@@ -12,7 +12,7 @@ ACCESS, REFRESH, WRONG_PASSWORD = "canary-access-a", "canary-refresh-r", "canary
 _count = itertools.count(1)
 model.secrets.update(
     {HASH, ACCESS, REFRESH, WRONG_PASSWORD}
-)  # in no error and no log, whatever a test does
+)  # must not appear in any error or log, whatever a test does
 
 
 def unique(prefix):
@@ -113,7 +113,7 @@ class World:
 
 
 class Samples:
-    """Valid parameters for every method, about rows that exist. Each call of params() makes fresh
+    """Valid parameters for every method, about rows that exist. Each call of params() generates new
     names where a write needs them."""
 
     def __init__(self, connection):
@@ -284,7 +284,7 @@ class Samples:
             "daemon.pause": {},
             "daemon.resume": {},
             "daemon.diagnose": {},
-            # Begins, and fails for want of the folder: no test is to leave copies behind.
+            # It begins, and fails because the folder is missing: no test may leave copies behind.
             "daemon.backup": {"path": f"/nonexistent/{unique('backup')}.db", "force": False},
             "daemon.backup_state": {},
         }

@@ -1,7 +1,7 @@
 /* Prints every method's statements as JSON lines, as the daemon prepares them:
  * {"method":…,"part":…,"write":…,"short_read":…,"sqlite":…,"postgres":…,"sqlite_slots":[[name,
- * type],…],"postgres_slots":[…]}. part: a further statement, on SQLite alone. pgbench's scripts and
- * the tests of the query plans are made from them. */
+ * type],…],"postgres_slots":[…]}. part: a further statement, on SQLite only. They are the source
+ * of pgbench's scripts and of the tests of the query plans. */
 #include <stdio.h>
 #include <string.h>
 
@@ -13,7 +13,7 @@ static void write_text(struct buffer *out, const char *text)
 	json_write_string(out, text, strlen(text));
 }
 
-/* What a value of the type looks like, as far as a sample of it is to be made. */
+/* The form of a value of the type, for making samples. */
 static const char *type_word(const struct bind_param *slot)
 {
 	switch ((enum type)slot->type) {
