@@ -89,6 +89,7 @@ PLANTED = {
     "postgres_slots": [["display_name", "text"]],
 }
 SAMPLES = {
+    "array": "{}",
     "bool": "true",
     "integer": "1",
     "real": "1.0",
@@ -108,7 +109,7 @@ def statements():
 
 
 def sample(name, kind):
-    return KNOWN[name] if name in KNOWN else SAMPLES[kind]
+    return KNOWN[name] if name in KNOWN and kind != "array" else SAMPLES[kind]
 
 
 def variants(statement, backend):
@@ -158,6 +159,7 @@ class SqlitePlans(case.Case):
             "whole_text",
             "word_text",
             "unsound",
+            "no_parent",
         ):  # the daemon's own: what they give has no part in a plan
             cls.db.create_function(function, -1, lambda *values: 0, deterministic=True)
 
