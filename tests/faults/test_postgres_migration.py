@@ -11,11 +11,11 @@ from lib.daemon import Daemon, StartFailure, new_key
 from lib.databases import psql
 
 BACKENDS = ("postgres",)
-FIRST = os.path.join(
-    os.path.dirname(os.path.abspath(__file__)),
-    "../../backends/postgres/migrations/0001_base.sql",
+MIGRATIONS = os.path.join(
+    os.path.dirname(os.path.abspath(__file__)), "../../backends/postgres/migrations"
 )
-NEWEST = max(int(name[:4]) for name in os.listdir(os.path.dirname(FIRST)))
+FIRST = os.path.join(MIGRATIONS, "0001_base.sql")
+NEWEST = len([name for name in os.listdir(MIGRATIONS) if name.endswith(".sql")])
 USER = "10000000-0000-4000-8000-00000000000{}"
 LONG = "x" * 1025
 # The owner's own, which refer to ours.
