@@ -430,3 +430,30 @@ int execute_no_row(struct call *call)
 	return execute_fail(call, ERR_NOT_FOUND, "no row has the given %s",
 		method->subject != NULL ? method->subject : "key");
 }
+
+uint32_t execute_row_count(const struct call *call)
+{
+	return (uint32_t)call->values[call->method->row_binds].s.len;
+}
+
+void execute_load_row(struct call *call, uint32_t row)
+{
+	const unsigned width = call->method->row_binds;
+	const struct value *rows = (const void *)call->values[width].s.ptr;
+
+	memcpy(call->values, &rows[(size_t)row * width], width * sizeof *rows);
+}
+
+int execute_no_parent(struct call *call, uint32_t row, const char *member)
+{
+	const struct field *rows = &call->method->params[0];
+	char path[ERR_PATH_MAX];
+
+	for (unsigned i = 0; i < rows->member_count && member == NULL; i++)
+		if (rows->members[i].bind >= 0)
+			member = rows->members[i].name;
+	(void)snprintf(path, sizeof path, "%s[%u].%s", rows->name, (unsigned)row, member);
+	(void)execute_fail(call, ERR_NOT_FOUND, "no row has the %s given as %s", member, path);
+	(void)snprintf(call->err.path, sizeof call->err.path, "%s", path);
+	return -1;
+}

@@ -57,7 +57,7 @@ struct field {
 	int64_t min, max; /* integers: allowed range; strings: max = max bytes, 0 = no limit */
 	struct default_value fallback;
 	const struct enumeration *enumeration; /* TYPE_ENUM */
-	const struct field *members;           /* TYPE_OBJECT */
+	const struct field *members;           /* TYPE_OBJECT, TYPE_ROWS */
 	uint8_t member_count;
 	const char *const *exactly_one; /* TYPE_OBJECT: NULL-terminated names, exactly one of which
 	                                   must be given; or NULL */
@@ -217,6 +217,10 @@ struct method {
 	const struct bind_param *binds;
 	uint8_t bind_count;
 	const char *guard; /* what the conflict names when unexpected() fails its SQL; NULL: none */
+	uint8_t row_binds;   /* a write of many rows: the first so many bind parameters hold a row's
+	                        values, the next one TYPE_ROWS. SQLite runs the statement for each
+	                        row; PostgreSQL takes arrays, and answers with the place, from 1,
+	                        and member of the first row without a parent. 0: none */
 	const char *subject; /* the parameters that not_found names: "user_id", "client_id or
 	                        user_id" */
 	int8_t subject_bind; /* the bind parameter whose value that message may show; -1: none

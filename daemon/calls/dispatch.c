@@ -44,9 +44,10 @@ static void on_done(struct call *call)
 		finish_call(request);
 }
 
+/* An address has a canonical form of its own in the arena, any other text in its place has not. */
 static bool holds_text(enum type type)
 {
-	return type == TYPE_STRING || type == TYPE_SEALED || type == TYPE_ENUM;
+	return type == TYPE_STRING || type == TYPE_SEALED || type == TYPE_ENUM || type == TYPE_IP;
 }
 
 /* Copies the parameters that still point into the line, which is freed with all unused members. */

@@ -203,6 +203,7 @@ def _methods(catalog: Catalog) -> str:
             bind_count=len(method.binds),
             subject=string(" or ".join(method.subject)) if method.subject else None,
             subject_bind=_subject_bind(catalog, method),
+            row_binds=sum(bind.row and bind.compute == "none" for bind in method.binds) or None,
             after_bind=_place([bind.name for bind in method.binds], AFTER) if method.pages else -1,
             conflicts=f"conflicts_{method.c_name}" if method.conflicts else None,
             conflict_count=len(method.conflicts) or None,

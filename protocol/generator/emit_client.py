@@ -132,7 +132,8 @@ def _c(catalog: Catalog, field: Field):
     """C type and stub kind of a field; None when it has no member in a struct."""
     kind = catalog.types.get(field.type.base)
     if kind:
-        return f"const struct pierre_{snake(kind.name)} *", "OBJECT"
+        many = "OBJECTS" if field.type.many else "OBJECT"
+        return f"const struct pierre_{snake(kind.name)} *", many
     return _C_TYPES.get(catalog.scalar(field.type).name)
 
 
@@ -206,7 +207,7 @@ def _param(catalog, param: Field):
     if stub in _NUMBERS and param.type.optional:
         c_type = f"const {c_type} *"
     parts = [_join(c_type, _name(param.name))]
-    if stub == "TEXTS":
+    if stub in ("TEXTS", "OBJECTS"):
         parts.append(f"size_t {param.name}_count")
     return parts
 
@@ -341,7 +342,7 @@ def _row(catalog, owner, field: Field, in_params):
         ["STUB_BY_POINTER"] if in_params and number and field.type.optional else []
     )
     beside = None
-    if stub in ("TEXTS", "COUNTS"):
+    if stub in ("TEXTS", "COUNTS", "OBJECTS"):
         beside = f"{field.name}_count"
     elif number and field.type.optional and not in_params:
         beside = f"has_{field.name}"

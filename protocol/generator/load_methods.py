@@ -111,6 +111,10 @@ def _check_meaning(catalog, table, method):
         method.write or not method.has_sql or method.answer not in ("row", "optional")
     ):
         table.complain(f"{method.name}: `short` is for reads of one row", "short")
+    if method.rows and (len(method.params) > 1 or not method.write or method.answer != "count"):
+        table.complain(
+            f"{method.name}: a list of rows is the only parameter of a write that counts", "params"
+        )
     if method.touches and (not method.short or method.access in ("read", "write")):
         table.complain(
             f"{method.name}: `touches` is for short reads whose role may also write", "touches"

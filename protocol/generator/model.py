@@ -124,6 +124,7 @@ class BindParam:
     type: str  # a scalar's name or "enum"
     compute: str = "none"  # as enum compute of catalog.h, in lower case
     source: int = -1  # the bind that a computed one reads
+    row: bool = False  # it has a value for each row of a list
 
 
 @dataclass(frozen=True)
@@ -186,6 +187,12 @@ class Method:
     def conflict_fields(self) -> tuple[str, ...]:
         """All that data.field of a conflict can name."""
         return self.conflict + ((self.guard,) if self.guard else ())
+
+    @property
+    def rows(self):
+        """The parameter that is a list of rows: the statement is for each of them (SQLite), or for
+        arrays of their members (PostgreSQL)."""
+        return next((param for param in self.params if param.type.many), None)
 
     @property
     def pages(self):
@@ -255,8 +262,9 @@ class Catalog:
     def members(self, param: Field) -> list[Field]:
         """A parameter object's members with their paths; empty for other parameters."""
         kind = self.types.get(param.type.base)
+        mark = "[]" if param.type.many else ""
         return (
-            [replace(member, path=f"{param.name}.{member.name}") for member in kind.members]
+            [replace(member, path=f"{param.name}{mark}.{member.name}") for member in kind.members]
             if kind
             else []
         )

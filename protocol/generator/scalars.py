@@ -32,6 +32,7 @@ _ROWS = (
     Scalar("json", "TYPE_JSON", "jsonb"),
     Scalar("map", "TYPE_MAP", "", input=False),
     Scalar("sealed", "TYPE_SEALED", "text"),
+    Scalar("rows", "TYPE_ROWS", "", input=False, output=False),  # written [T] of an input type
     Scalar("nonce", "TYPE_NONCE", "text", input=False),  # an answer's hidden column
 )
 

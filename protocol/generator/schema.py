@@ -72,7 +72,9 @@ def _allow_null(schema):
 def parameter_schema(catalog: Catalog, field: Field) -> dict:
     """The schema of a parameter, or of a parameter object's member, with its own bounds."""
     schema = schema_of(catalog, field.type, going_in=True)
-    if field.minimum is not None:
+    if field.type.many:
+        schema |= {"minItems": field.minimum, "maxItems": field.maximum}
+    elif field.minimum is not None:
         schema |= {"minimum": field.minimum, "maximum": field.maximum}
     if field.max_bytes:
         schema |= {"maxLength": field.max_bytes, "x-max-bytes": field.max_bytes}

@@ -5,11 +5,17 @@ CAST(u.id AS TEXT) AS id, u.timestamp, u.api_key_id, k.name AS api_key_name,
 u.tool_name, u.status_code, u.response_time_ms, u.error_message,
 u.request_size_bytes, u.response_size_bytes
 
--- name: record_api_key_usage
+-- define: add_usage
 INSERT INTO api_key_usage (api_key_id, timestamp, tool_name, response_time_ms, status_code,
   error_message, request_size_bytes, response_size_bytes, ip_address, user_agent)
 VALUES (:api_key_id, :timestamp, :tool_name, :response_time_ms, :status_code, :error_message,
   :request_size_bytes, :response_size_bytes, :ip_address, :user_agent)
+
+-- name: record_api_key_usage
+{add_usage}
+
+-- name: record_api_key_usages
+{add_usage}
 
 -- A key's requests in this month.
 -- define: current_usage key
