@@ -83,6 +83,7 @@ struct pierre_error {
 	                                else "" */
 	char field[PIERRE_FIELD_SIZE]; /* PIERRE_CONFLICT: which unique value is taken, such as
 	                                  email; else "" */
+	int index;                     /* the call of a transaction that failed, from 0; -1: none */
 };
 
 /* A name and a count: an entry of tool_usage and similar maps, ordered by the bytes of the name. */

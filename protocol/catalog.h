@@ -53,7 +53,8 @@ struct field {
 	uint8_t name_length;
 	uint8_t type;     /* enum type */
 	uint8_t flags;    /* FIELD_… */
-	int8_t bind;      /* index in the call's values; -1: TYPE_OBJECT, TYPE_ANY, TYPE_NULL */
+	int8_t bind;      /* index in the call's values; -1: TYPE_OBJECT, and types without a
+	                     value: TYPE_ANY, TYPE_NULL, TYPE_CALLS */
 	int64_t min, max; /* integers: allowed range; strings: max = max bytes, 0 = no limit */
 	struct default_value fallback;
 	const struct enumeration *enumeration; /* TYPE_ENUM */
@@ -150,6 +151,7 @@ enum impl {
 	                         `password_hash`; null on mismatch */
 	IMPL_MIGRATE,         /* the store's migrate operation */
 	IMPL_ROTATE_KEY,      /* the store's key rotation */
+	IMPL_TRANSACTION,     /* runs other methods in one transaction */
 	IMPL_DAEMON,          /* answered by the daemon itself */
 };
 
@@ -229,6 +231,7 @@ extern const size_t catalog_method_count;
 extern const char catalog_openrpc[]; /* the whole OpenRPC document, one line of JSON */
 extern const size_t catalog_openrpc_length;
 extern const size_t catalog_identifier_max; /* max bytes of an `identifier` */
+extern const unsigned catalog_calls_max;    /* max calls of a transaction */
 extern const char catalog_version[];        /* of the interface: `protocol` in daemon.version */
 
 /* A service whose OAuth tokens are stored, in five columns of `users`: `<name>_access_token`,

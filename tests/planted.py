@@ -41,7 +41,7 @@ DEFECTS = [
     ], "faults/test_postgres_failover.py", ["Synchronous.test_wait_cancelled_by_another"]),
     ("a health check shares a batch and answers for its commit", [
         ("backends/postgres/pg_batch.c",
-         "(uint8_t)(call->method != NULL ? route : ROUTE_ALONE);",
+         "(uint8_t)(has_own_batch(call) ? ROUTE_ALONE : route);",
          "(uint8_t)route;"),
         ("backends/postgres/pg_connection.c",
          "struct call *last = last_method(batch);",
@@ -58,8 +58,8 @@ DEFECTS = [
     ], "faults/test_postgres_commit.py", ["Leaving"]),
     ("a pooler's session relied on", [
         ("backends/postgres/send.c",
-         "if (store->pooled && ",
-         "if (0 && store->pooled && "),
+         "return !store->pooled ||",
+         "return 1 || !store->pooled ||"),
     ], "faults/test_pgbouncer.py", ["Sessions.test_settings_left_behind"]),
     ("answers before the commit", [
         ("backends/sqlite/threads/writer.c",

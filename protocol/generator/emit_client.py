@@ -323,6 +323,8 @@ def header(catalog: Catalog) -> str:
     for domain in catalog.domains:
         out.append(f"\n/* {domain.title} " + "-" * max(3, 105 - len(domain.title)) + " */")
         for method in catalog.methods_of(domain):
+            if method.impl == "transaction":
+                continue  # it is built of calls: pierre-db.h
             note = _result_note(catalog, method)
             out += ["", _comment(method.doc + (" " + note if note else ""))]
             out += [f"PIERRE_API {signature};" for signature in _signatures(catalog, method)]
@@ -369,7 +371,7 @@ def _type_tables(catalog, name, owner, fields, in_params=False, whole=False):
 
 def _args(catalog, method: Method):
     """The struct in which the stub collects its arguments, and its table."""
-    if not method.params:
+    if not method.params or method.impl == "transaction":
         return []
     lines = [
         f"\t{part};"
@@ -402,7 +404,9 @@ def _method_row(catalog, method: Method):
     return struct(
         name=string(method.name),
         write=str(method.write).lower(),
-        params=f"&type_args_{method.c_name}" if method.params else None,
+        params=f"&type_args_{method.c_name}"
+        if method.params and method.impl != "transaction"
+        else None,
         result=f"STUB_RESULT_{result}",
         value=value,
     )
@@ -459,5 +463,9 @@ def source(catalog: Catalog) -> str:
             f"void pierre_{name}_free(struct pierre_{name} *{name})\n{{\n"
             f"\tdecode_result_free({name});\n}}\n"
         )
-    parts += [_stubs(catalog, number, method) for number, method in enumerate(catalog.methods)]
+    parts += [
+        _stubs(catalog, number, method)
+        for number, method in enumerate(catalog.methods)
+        if method.impl != "transaction"
+    ]
     return "\n".join(parts)
