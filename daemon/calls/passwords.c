@@ -169,7 +169,7 @@ static void passwords_submit(struct call *call, struct password_work *work)
 	request_charge(request);
 	request->jobs++;
 	if (password_pool_submit(request->dispatcher->passwords, work,
-		    &request->connection->password_turn, &err) < 0) {
+		    &request->connection->password_cycle, &err) < 0) {
 		request->jobs--;
 		passwords_fail(call, &err);
 	}

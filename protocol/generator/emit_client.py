@@ -59,6 +59,14 @@ _CORE = {
     "error",
     "done",
     "count",
+    "transaction",
+    "transaction_new",
+    "transaction_free",
+    "transaction_count",
+    "transaction_run",
+    "transaction_run_async",
+    "transaction_result",
+    "transaction_answer",
 }
 _TAKEN = {
     "db",
@@ -69,6 +77,7 @@ _TAKEN = {
     "userdata",
     "answer",
     "args",
+    "transaction",
     *"auto bool break case char const continue default do double else enum extern float for "
     "goto if inline int long "
     "register restrict return short signed sizeof static struct switch typedef union unsigned "
@@ -91,6 +100,7 @@ def snake(name: str) -> str:
 
 def _refuse_clashes(catalog):
     names = [method.c_name + end for method in catalog.methods for end in ("", "_async", "_result")]
+    names += [f"add_{method.c_name}" for method in catalog.methods if method.has_sql]
     names += [f"{snake(kind.name)}_free" for kind in _answers(catalog)]
     clashes = sorted({name for name in names if name in _CORE or names.count(name) > 1})
     if clashes:
@@ -234,7 +244,8 @@ def _outputs(catalog, method: Method):
 
 
 def _signatures(catalog, method: Method):
-    """The three functions of a method, without semicolons."""
+    """The functions of a method, without semicolons; the last only for those that can be part of a
+    transaction."""
     params = [
         part for param in method.params if _c(catalog, param) for part in _param(catalog, param)
     ]
@@ -252,6 +263,16 @@ def _signatures(catalog, method: Method):
             method.c_name + "_result",
             ["const struct pierre_answer *answer", *outputs, failure],
         ),
+    ) + (
+        (
+            _function(
+                "int",
+                "add_" + method.c_name,
+                ["struct pierre_transaction *transaction", *params, failure],
+            ),
+        )
+        if method.has_sql
+        else ()
     )
 
 
@@ -413,7 +434,7 @@ def _method_row(catalog, method: Method):
 
 
 def _stubs(catalog, number, method: Method):
-    plain, later, take = _signatures(catalog, method)
+    plain, later, take, *add = _signatures(catalog, method)
     names = [
         _name(param.name) if index == 0 else f"{param.name}_count"
         for param in method.params
@@ -431,6 +452,10 @@ def _stubs(catalog, number, method: Method):
         "userdata, failure);\n}\n\n"
         f"{take}\n{{\n\treturn answer_result(answer, &stub_methods[{number}], {places}, "
         "failure);\n}\n"
+    ) + "".join(
+        f"\n{one}\n{{\n{args}\treturn transaction_add(transaction, &stub_methods[{number}], "
+        f"{given}, failure);\n}}\n"
+        for one in add
     )
 
 

@@ -232,7 +232,7 @@ METHODS = {
     "verify_user_password": ({"email": "identifier", "password": "string"}, "User?", "s"),
     "update_last_active": ({"user_id": "uuid"}, "null", "w"),
     "get_user_count": ({}, "i64", "r"),
-    "get_password_costs": ({}, "[PasswordCost]", "a"),
+    "get_password_costs": ({"above": "u32?"}, "[PasswordCost]", "a"),
     "update_strava_token": (
         {
             "user_id": "uuid",
