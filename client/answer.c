@@ -139,8 +139,8 @@ int answer_result(const struct pierre_answer *answer, const struct stub_method *
 	size_t *count, struct pierre_error *error)
 {
 	if (answer == NULL)
-		return failure_set(error, PIERRE_MISUSE, "there is no answer to a call of %s",
-			method->name);
+		return failure_set(
+			error, PIERRE_MISUSE, "there is no answer to a call of %s", method->name);
 	if (answer->method != method)
 		return failure_set(error, PIERRE_MISUSE,
 			"the answer belongs to a method other than %s", method->name);

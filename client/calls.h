@@ -10,8 +10,8 @@
  * with *error filled; done() is then not called. */
 int64_t calls_submit(struct pierre *db, const struct stub_method *method, const void *args,
 	pierre_done *done, void *userdata, struct pierre_error *error);
-/* Adds a call to a transaction; the arguments are copied. Returns its index, or a negative kind with
- * *error filled, and then nothing is added. */
+/* Adds a call to a transaction; the arguments are copied. Returns its index, or a negative kind
+ * with *error filled, and then nothing is added. */
 int transaction_add(struct pierre_transaction *transaction, const struct stub_method *method,
 	const void *args, struct pierre_error *error);
 /* Fails the calls that have timed out. */

@@ -69,10 +69,9 @@ static int transaction_no_memory(struct pierre_error *error)
 	return failure_set(error, PIERRE_NO_MEMORY, "out of memory for the transaction");
 }
 
-static bool make_room(struct pierre_transaction *transaction)
+static bool room_for_call(struct pierre_transaction *transaction)
 {
-	unsigned capacity =
-		transaction->capacity == 0 ? CALLS_AT_FIRST : 2 * transaction->capacity;
+	unsigned capacity = transaction->capacity == 0 ? CALLS_AT_FIRST : 2 * transaction->capacity;
 	const struct stub_method **methods;
 
 	if (transaction->count < transaction->capacity)
@@ -97,7 +96,7 @@ int transaction_add(struct pierre_transaction *transaction, const struct stub_me
 	if (transaction->count >= PIERRE_TRANSACTION_MAX)
 		return failure_set(error, PIERRE_MISUSE, "a transaction has at most %d calls",
 			PIERRE_TRANSACTION_MAX);
-	if (!make_room(transaction))
+	if (!room_for_call(transaction))
 		return transaction_no_memory(error);
 	buffer_text(calls, transaction->count > 0 ? ",{\"method\":" : "{\"method\":");
 	json_write_string(calls, method->name, strlen(method->name));

@@ -4,9 +4,10 @@
 
 #include <check.h>
 
-TCase *values_case(void);     /* structs <-> JSON */
-TCase *connection_case(void); /* connecting, breaking, sending again, times */
-TCase *hostile_case(void);    /* answers that make no sense */
-TCase *handle_case(void);     /* callbacks, blocking calls, paths, times */
+TCase *values_case(void);      /* structs <-> JSON */
+TCase *connection_case(void);  /* connecting, breaking, sending again, times */
+TCase *hostile_case(void);     /* answers that make no sense */
+TCase *transaction_case(void); /* several calls as one */
+TCase *handle_case(void);      /* callbacks, blocking calls, paths, times */
 
 #endif
