@@ -1,14 +1,20 @@
 #include "transaction.h"
 
+#include <stdio.h>
+
 #include "execute.h"
 
 static void transaction_fail(struct call *member)
 {
 	struct call *call = member->within;
+	unsigned place = (unsigned)(member - call->members);
 
 	buffer_cut(&call->answer, call->answer_start);
 	call->err = member->err;
-	call->err.index = (unsigned)(member - call->members) + 1;
+	call->err.index = place + 1;
+	if (*member->err.path != '\0')
+		(void)snprintf(call->err.path, sizeof call->err.path, "calls[%u].params.%.130s",
+			place, member->err.path);
 }
 
 /* The results up to this one, with all brackets and commas. */

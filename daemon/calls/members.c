@@ -138,7 +138,7 @@ static int methods_of_members(struct request *request, const struct json *json, 
 			return -1;
 		}
 		role = member->method->role > role ? member->method->role : role;
-		writes = writes || member->method->write;
+		writes = writes || method_may_write(member->method);
 	}
 	call->method = &request->dispatcher->transactions.rows[role][writes];
 	return 0;

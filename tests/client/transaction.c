@@ -50,7 +50,7 @@ static void add_two(void)
 
 	ck_assert_int_eq(pierre_add_create_user(calls, &user, &error), 0);
 	ck_assert_int_eq(pierre_add_get_user_count(calls, &error), 1);
-	ck_assert_int_eq(pierre_add_get_user_goals(calls, "u", &error), 2);
+	ck_assert_int_eq(pierre_add_get_user_goals(calls, "u", NULL, NULL, &error), 2);
 	ck_assert_int_eq(pierre_add_update_last_active(calls, "u", &error), 3);
 	ck_assert_int_eq(pierre_transaction_count(calls), 4);
 }

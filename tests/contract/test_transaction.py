@@ -211,6 +211,17 @@ class Undone(TransactionCase):
         )
         self.assertEqual(self.goals(), {})
 
+    def test_a_path(self):
+        """An error that names a parameter names it within the transaction."""
+        self.fails(
+            "not_found",
+            1,
+            one("create_goal", user_id=self.user, goal_data={"title": "never"}),
+            one("get_user_goals", user_id=self.user, limit=5, after=UNKNOWN),
+            path="calls[1].params.after",
+        )
+        self.assertEqual(self.goals(), {})
+
     def test_a_parent_that_is_missing(self):
         self.fails(
             "not_found",
