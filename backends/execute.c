@@ -76,6 +76,18 @@ static int seal_parameters(struct call *call, struct seal *seal, struct value *n
 	return 0;
 }
 
+static int prepare_members(struct call *call, struct seal *seal)
+{
+	for (unsigned i = 0; i < call->member_count; i++) {
+		if (execute_prepare(&call->members[i], seal) < 0) {
+			call->err = call->members[i].err;
+			call->err.index = i + 1;
+			return -1;
+		}
+	}
+	return 0;
+}
+
 int execute_prepare(struct call *call, struct seal *seal)
 {
 	const struct method *method = call->method;
@@ -121,7 +133,7 @@ int execute_prepare(struct call *call, struct seal *seal)
 			break;
 		}
 	}
-	return 0;
+	return method->impl == IMPL_TRANSACTION ? prepare_members(call, seal) : 0;
 }
 
 bool execute_admit(struct call *call)
@@ -356,6 +368,8 @@ int execute_end(struct call *call, uint64_t touched)
 
 void execute_restart(struct call *call)
 {
+	for (unsigned i = 0; call->method->impl == IMPL_TRANSACTION && i < call->member_count; i++)
+		execute_restart(&call->members[i]);
 	call->rows = 0;
 	call->kept = NULL;
 	call->err.kind = ERR_NONE;

@@ -6,7 +6,9 @@
 #include "call.h"
 #include "secrets/seal.h"
 
-/* Before the first attempt: fills the computed bind parameters (now, new ids, nonce …) and seals
+/* The members of a transaction are prepared and restarted with it.
+ *
+ * Before the first attempt: fills the computed bind parameters (now, new ids, nonce …) and seals
  * the SEALED ones. Failure: call->err is set. */
 int execute_prepare(struct call *call, struct seal *seal);
 

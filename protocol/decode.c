@@ -27,6 +27,7 @@ static const char *const type_names[] = {
 	[TYPE_DOCUMENT] = "an object",
 	[TYPE_OBJECT] = "an object",
 	[TYPE_SEALED] = "a string",
+	[TYPE_CALLS] = "an array of calls",
 };
 
 static int decode_no_memory(struct decode *d)
@@ -370,6 +371,8 @@ static int decode_given(struct decode *d, const struct field *field, uint32_t no
 	switch ((enum type)field->type) {
 	case TYPE_ANY:
 		return 0;
+	case TYPE_CALLS:
+		return type == JSON_ARRAY ? 0 : decode_ill_typed(d, field);
 	case TYPE_NULL:
 		return type == JSON_NULL ? 0 : decode_ill_typed(d, field);
 	case TYPE_BOOL:

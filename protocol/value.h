@@ -40,6 +40,7 @@ enum type {
 	TYPE_ANY,    /* input only: accepted and ignored */
 	TYPE_ROWS,   /* input only, an array of objects: .s.ptr points to the values of each one in
 	                turn, .s.len is their number */
+	TYPE_CALLS,  /* input only: an array of calls, which the daemon decodes itself */
 };
 
 /* Flag on values that PostgreSQL's own type would alter or refuse: a DOCUMENT/JSON with such a

@@ -407,18 +407,50 @@ static void count_alike(
 				mergeable(call_of(node)));
 }
 
-bool send_batch(struct postgres_store *store, struct pg_connection *connection)
+static bool send_word(struct pg_connection *connection, enum item_kind kind, const char *sql)
+{
+	(void)expect(connection, kind, call_of(list_first(&connection->batch.calls)));
+	return PQsendQueryParams(connection->pq, sql, 0, NULL, NULL, NULL, NULL, 1) == 1;
+}
+
+static bool send_settings(struct postgres_store *store, struct pg_connection *connection)
+{
+	return !store->pooled || send_word(connection, ITEM_SETTINGS, store->session_settings);
+}
+
+/* All of them see one state of the database, as on SQLite. */
+static bool send_transaction(struct postgres_store *store, struct pg_connection *connection)
+{
+	struct call *call = connection->batch.transaction;
+
+	if (!send_word(connection, ITEM_BEGIN,
+		    call->method->write ? "BEGIN ISOLATION LEVEL REPEATABLE READ"
+					: "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY") ||
+		!send_settings(store, connection))
+		return false;
+	for (unsigned i = 0; i < call->member_count; i++)
+		if (!send_call(store, connection, &call->members[i]))
+			return false;
+	(void)expect(connection, ITEM_SYNC, NULL);
+	return true;
+}
+
+bool send_end(struct pg_connection *connection, bool commit)
+{
+	if (!send_word(connection, commit ? ITEM_COMMIT : ITEM_ROLLBACK,
+		    commit ? "COMMIT" : "ROLLBACK"))
+		return false;
+	(void)expect(connection, ITEM_SYNC, NULL);
+	return true;
+}
+
+static bool send_calls(struct postgres_store *store, struct pg_connection *connection)
 {
 	bool merging = connection->batch.count >= MERGE_MIN && clock_ns() >= store->merge_from,
 	     counted = false;
 
-	if (store->pooled && connection->batch.count > 0) {
-		(void)expect(
-			connection, ITEM_SETTINGS, call_of(list_first(&connection->batch.calls)));
-		if (PQsendQueryParams(connection->pq, store->session_settings, 0, NULL, NULL, NULL,
-			    NULL, 1) != 1)
-			return false;
-	}
+	if (connection->batch.count > 0 && !send_settings(store, connection))
+		return false;
 	for (struct list *node = list_first(&connection->batch.calls);
 		node != &connection->batch.calls; node = node->next) {
 		struct call *call = call_of(node);
@@ -438,4 +470,10 @@ bool send_batch(struct postgres_store *store, struct pg_connection *connection)
 	}
 	(void)expect(connection, ITEM_SYNC, NULL);
 	return true;
+}
+
+bool send_batch(struct postgres_store *store, struct pg_connection *connection)
+{
+	return connection->batch.transaction != NULL ? send_transaction(store, connection)
+						     : send_calls(store, connection);
 }

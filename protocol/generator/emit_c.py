@@ -4,7 +4,7 @@ from . import emit_c_params, emit_c_row_schemas
 from .columns import columns_of
 from .ctext import BANNER, compact_json, lines_of_string, string, struct, table
 from .model import AFTER, BACKENDS, Catalog, Method
-from .scalars import IDENTIFIER_MAX_BYTES, SCALARS
+from .scalars import CALLS_MAX, IDENTIFIER_MAX_BYTES, SCALARS
 
 
 def source(catalog: Catalog, openrpc: dict) -> str:
@@ -14,7 +14,8 @@ def source(catalog: Catalog, openrpc: dict) -> str:
         "#include <string.h>\n",
         '#include "catalog.h"\n',
         f"const char catalog_version[] = {string(catalog.version)};\n"
-        f"const size_t catalog_identifier_max = {IDENTIFIER_MAX_BYTES};\n",
+        f"const size_t catalog_identifier_max = {IDENTIFIER_MAX_BYTES};\n"
+        f"const unsigned catalog_calls_max = {CALLS_MAX};\n",
     ]
     parts += emit_c_params.tables(catalog)
     parts += emit_c_row_schemas.tables(catalog)

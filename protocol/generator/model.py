@@ -166,7 +166,7 @@ class Method:
     answer: str  # none, count, row, optional, list: as enum answer of catalog.h
     write: bool  # changes the database
     short: bool
-    impl: str  # sql, hash_password, verify_password, migrate, rotate_key, daemon
+    impl: str  # one of IMPLS (load_methods.py)
     subject: tuple[str, ...]  # parameters (or members) that not_found refers to
     conflict: tuple[str, ...]  # what data.field of a conflict can name
     result_schema: str  # schema-only type that describes a json result; ""
@@ -287,6 +287,8 @@ class Catalog:
             kinds.add("not_found")
         if method.conflict_fields:
             kinds.add("conflict")
+        if method.impl == "transaction":  # those of its calls
+            kinds |= {"not_found", "conflict", "decryption_failed"}
         if self._opens_tokens(method.result):
             kinds.add("decryption_failed")
         return [kind for kind in self.errors if kind.wire in kinds]

@@ -422,6 +422,7 @@ METHODS = {
         "r",
     ),
     "rotate_key": ({}, "any", "a"),
+    "daemon.transaction": ({"calls": "calls"}, "[any]", "r"),
     "daemon.ping": ({}, "string", "r"),
     "daemon.version": ({}, "any", "r"),
     "daemon.health": ({}, "any", "r"),

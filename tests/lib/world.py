@@ -273,6 +273,7 @@ class Samples:
             "get_a2a_client_usage_history": {"client_id": self.client, "days": 30},
             "get_top_tools_analysis": {**user, "start_time": day, "end_time": end},
             "rotate_key": {},
+            "daemon.transaction": {"calls": [{"method": "get_user_count"}]},
             "daemon.ping": {},
             "daemon.version": {},
             "daemon.health": {},

@@ -178,6 +178,7 @@ static int write_typed(
 	case TYPE_DOCUMENT:
 	case TYPE_OBJECT:
 	case TYPE_ROWS:
+	case TYPE_CALLS:
 		break; /* JSON; the library checks it */
 	case TYPE_NULL:
 		return output_fail(
