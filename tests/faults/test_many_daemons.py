@@ -11,7 +11,7 @@ from lib.daemon import CTL, SLOW, StartFailure, new_key, temporary_folder
 from lib.load import Load
 from lib.postgres_case import ServerCase
 from lib.rpc import result_of
-from lib.world import World, new_api_key, new_client, unique, uuid4
+from lib.world import World, new_api_key, new_client, unique, uuid4, new_usage
 
 BACKENDS = ("postgres",)
 ROUNDS = int(60 / SLOW) + 5
@@ -131,6 +131,7 @@ class Locks(ManyCase):
             world = World(one)
             users = [world.user() for _ in range(6)]
             keys = [world.api_key(user) for user in users]
+            logins = [{"prefix": f"pk_{key}", "hash": f"hash of {key}"} for key in keys]
             goals = [world.goal(user) for user in users]
             clients = [world.client(key) for key in keys]
             sessions = [world.session(client) for client in clients]
@@ -142,6 +143,11 @@ class Locks(ManyCase):
             return chance.choice(
                 [
                     ("update_last_active", {"user_id": user}),
+                    ("authenticate_api_key", chance.choice(logins)),
+                    (
+                        "record_api_key_usages",
+                        {"usages": [new_usage(chance.choice(keys)) for _ in range(3)]},
+                    ),
                     ("update_strava_token", {"user_id": user, **TOKEN}),
                     ("clear_fitbit_token", {"user_id": user}),
                     ("upsert_user_profile", {"user_id": user, "profile_data": {"a": 1}}),
