@@ -398,6 +398,16 @@ DEFECTS = [
          "|| is_missing(SOCKET_PLACE_SYSTEM))",
          "|| true)"),
     ], "client/test_default_socket.py", ["DefaultSocket.test_the_service_is_found"]),
+    ("a lease granted to several", [
+        ("backends/sqlite/sql/tokens.sql",
+         ":provider = '{p}' AND ({p}_lease IS NULL",
+         ":provider = '{p}' AND (TRUE"),
+    ], "faults/test_token_refresh.py", ["Refresh"]),
+    ("a token's version not compared", [
+        ("backends/sqlite/sql/tokens.sql",
+         "WHEN :if_version = {token_version {p}} THEN 1",
+         "WHEN :if_version <> {token_version {p}} THEN 1"),
+    ], "contract/test_token_leases.py", ["Versions"]),
 ]
 # fmt: on
 

@@ -100,6 +100,6 @@ class Migration(Case):
         path = os.path.join(folder, "pierre.db")
         with self.daemon(folder) as daemon, daemon.connect() as connection:
             for method, params, result in self.calls:
-                self.same(connection.call(method, params), result)
+                self.same(old_installation.as_before(connection.call(method, params)), result)
             self.same(connection.call("migrate")["applied"], [])
         self.assertEqual(invariants.integrity(path), "ok")
