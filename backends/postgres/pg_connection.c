@@ -182,6 +182,8 @@ static void take_rows(struct postgres_store *store, struct pg_connection *connec
 	struct call *call = item->call,
 		    **calls = many ? connection->batch.merged + item->first : &call;
 
+	if (item->kind == ITEM_CALL && call == &store->rollup.call)
+		pg_rollup_take(store, result);
 	if (item->kind != ITEM_CALL ||
 		(!many && (call->method == NULL || call->err.kind != ERR_NONE))) {
 		PQclear(result);

@@ -1,4 +1,5 @@
-"""Checks column lists against the answer types of the same name."""
+"""Checks shared text: column lists against the answer types of the same name, and that all of it is
+used."""
 
 import re
 
@@ -12,6 +13,12 @@ def check_fragments(
     catalog: Catalog, fragments: dict[str, Fragment], used: set[str], problems: Problems
 ):
     for fragment in fragments.values():
+        if not fragment.is_list:
+            if fragment.name not in used:
+                problems.add(
+                    fragment.where, f"the fragment {fragment.name} is used by no statement"
+                )
+            continue
         kind = catalog.types.get(fragment.name)
         if kind is None or kind.input or kind.schema_only:
             problems.add(fragment.where, f"`{fragment.name}` is not an answer type of the catalog")

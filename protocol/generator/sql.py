@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from .fragments import HEADLINE, Fragment, insert
+from .fragments import HEADLINE, TEXT_HEADLINE, Fragment, insert
 from .problems import Problems
 from .providers import MARK, expand_sql, fill
 
@@ -31,7 +31,7 @@ class Texts:
 
 
 def load_texts(folder: Path, providers, problems: Problems) -> Texts:
-    """All bodies and column lists of <folder>/*.sql, with the column lists expanded."""
+    """All bodies and shared texts of <folder>/*.sql, with the shared texts inserted."""
     texts = Texts({}, {}, set())
     parts = [
         (path.stem, part)
@@ -63,21 +63,22 @@ def _split(path, providers, problems):
     for number, line in enumerate(
         [*path.read_text(encoding="utf-8").splitlines(), "-- name: ."], 1
     ):
-        name, columns = _NAME_LINE.match(line), HEADLINE.match(line)
-        if not name and not columns:
+        name = _NAME_LINE.match(line)
+        shared = HEADLINE.match(line) or TEXT_HEADLINE.match(line)
+        if not name and not shared:
             if head is None and line.strip() and not line.lstrip().startswith("--"):
                 problems.add(f"{label}:{number}", "SQL before the first `-- name: method` line")
             lines.append(line + "\n")
             continue
         if head is not None:
             parts += _part(head, f"{label}:{start}", "".join(lines), providers)
-        head, start, lines = name or columns, number, []
+        head, start, lines = name or shared, number, []
     return parts
 
 
 def _part(head, where, text, providers):
     text = expand_sql(text, providers)
-    if head.re is HEADLINE:
+    if head.re is not _NAME_LINE:
         return [Fragment(head[1], head[2], where, text.strip())]
     if MARK in head[1]:
         return [

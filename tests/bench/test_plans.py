@@ -140,7 +140,11 @@ class SqlitePlans(case.Case):
             "real_text",
             "whole_text",
             "word_text",
-            "unsound",
+            "hour_of",
+            "kept_hour",
+            "nearest_hour",
+            "odd_usage",
+            "sound_usage",
         ):  # the daemon's own: what they give has no part in a plan
             cls.db.create_function(function, -1, lambda *values: 0, deterministic=True)
 
