@@ -28,6 +28,8 @@ void execute_restart(struct call *call);
 /* Sets call->err and truncates the answer. */
 int execute_fail(struct call *call, enum err_kind kind, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* The SQL has called unexpected(): the row is not as the caller expects it. */
+int execute_unexpected(struct call *call);
 /* A unique key already exists; `key` is the database's name for it, as in struct conflict. */
 int execute_conflict(struct call *call, const char *key);
 /* Sets a `storage` error for a value that its column cannot hold; names table and row. columns:

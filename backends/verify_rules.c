@@ -23,7 +23,9 @@ const struct verify_rule verify_rules[] = {
 	RULE("users", "id", "created_at", .kind = VERIFY_TIME, .required = true),
 	RULE("users", "id", "last_active", .kind = VERIFY_TIME, .required = true),
 	RULE("users", "id", "is_active", .kind = VERIFY_BOOL, .required = true),
-#define EXPIRY(provider, title) RULE("users", "id", provider "_expires_at", .kind = VERIFY_TIME),
+#define EXPIRY(provider, title)                                                                    \
+	RULE("users", "id", provider "_expires_at", .kind = VERIFY_TIME),                          \
+		RULE("users", "id", provider "_lease_expires_at", .kind = VERIFY_TIME),
 	/* clang-format off */
 	TOKEN_PROVIDERS(EXPIRY)
 	/* clang-format on */

@@ -26,7 +26,8 @@
 		"missing, unknown or ill-typed parameter")                                         \
 	X(INTERNAL, -32603, "internal", false, "internal error; see `data.ref` in the log")        \
 	X(NOT_FOUND, -32001, "not_found", false, "the referenced row does not exist")              \
-	X(CONFLICT, -32002, "conflict", false, "duplicate value of the unique key `data.field`")   \
+	X(CONFLICT, -32002, "conflict", false,                                                     \
+		"duplicate unique key, or unexpected version; see `data.field`")                   \
 	X(UNAVAILABLE, -32003, "unavailable", true, "the database is temporarily unavailable")     \
 	X(TIMEOUT, -32004, "timeout", false, "the call timed out; see `data.outcome`")             \
 	X(PERMISSION_DENIED, -32005, "permission_denied", false,                                   \

@@ -1,10 +1,10 @@
-"""One session of pytest over end-to-end tests: the build, the backend and the PostgreSQL that they
-use, and its result.
+"""One pytest session over end-to-end tests: its build, backend and PostgreSQL server, and its
+result.
 
     python3 -m pytest tests/contract -k users --backend postgres
 
-tests/run.py runs one such session for each file and each backend, gives it all of this by variables
-of the environment, and reads the result from the file that PIERRE_TEST_REPORT names.
+tests/run.py runs one session for each file and each backend, passes all of this in environment
+variables, and reads the result from the file that PIERRE_TEST_REPORT names.
 """
 import json
 import os
@@ -14,7 +14,7 @@ import pytest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
-BY_THEMSELVES = ("generator", "structure")  # folders whose tests need no build and no database
+BY_THEMSELVES = ("generator", "structure")  # folders whose tests need neither build nor database
 
 SLOW = 5  # seconds after which a test is named in a quiet run
 
@@ -31,7 +31,7 @@ def pytest_addoption(parser):
 
 
 def quiet():
-    """For tests/run.py."""
+    """Quiet mode, for tests/run.py."""
     return "PIERRE_TEST_REPORT" in os.environ
 
 
@@ -45,8 +45,8 @@ def default_build():
 
 
 def pytest_configure(config):
-    """The library and the test files read the environment when they are imported, which is
-    later."""
+    """Sets the environment before the library and the test files are imported, since they read it
+    then."""
     build = config.getoption("build") or os.environ.get("PIERRE_TEST_BUILD") or default_build()
     os.environ["PIERRE_TEST_BUILD"] = os.path.abspath(build)
     backend = config.getoption("backend")
@@ -61,7 +61,7 @@ def end_to_end(items):
 
 
 def backends(item):
-    """A file may say BACKENDS = ("sqlite",) when its tests are about one database, or ("both",)."""
+    """A file may set BACKENDS = ("sqlite",) when its tests concern one database, or ("both",)."""
     return getattr(item.module, "BACKENDS", ("sqlite", "postgres"))
 
 
@@ -77,8 +77,8 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session", autouse=True)
 def postgres(request):
-    """The PostgreSQL server that holds the databases under test, and the template that they are
-    copied from."""
+    """Provides the PostgreSQL server of the databases under test, and the template from which they
+    are copied."""
     from lib import databases
 
     chosen = os.environ["PIERRE_TEST_BACKEND"]
@@ -92,11 +92,11 @@ def postgres(request):
 
 
 class Outcomes:
-    """Counts tests, not phases or subtests, and tells tests/run.py."""
+    """Counts tests, not phases or subtests, and reports to tests/run.py."""
 
     def __init__(self):
         self.began = time.monotonic()
-        self.found = {}  # test -> the worst that it or one of its subtests came to
+        self.found = {}  # test -> its worst outcome, including subtests
 
     def add(self, report):
         worst = {"passed": 0, "skipped": 1, "failed": 2}
@@ -145,5 +145,5 @@ class Outcomes:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report):
-        """tests/run.py shows the tests' own lines and what went wrong: no dots between them."""
+        """tests/run.py shows the tests' own lines and failures, without dots between them."""
         return (report.outcome, "", "") if quiet() and report.passed else None

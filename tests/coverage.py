@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Which lines of the C code the tests run: builds with gcc's counters, runs all tests (or those
-chosen), and prints a table.
+"""Reports which lines of the C code the tests execute: builds with gcc's counters, runs all tests
+(or the chosen ones), and prints a table.
 
 usage: tests/coverage.py [--build FOLDER] [--least PERCENT] [--lines FILE] [--no-run] [FILE-PART…]
 
-Files below the least (90) are shown each, with their share and how many lines never ran; --lines
-prints those of one file. --no-run: the counts of the last run are shown again. Exit code 1 when all
-files together are below the least. What is generated is not counted, nor what ends by kill -9 or
-goes on as another program. A few tests fail in such a build, whose counters are further exported
-names and files that another user cannot write. Takes as long as the tests do: not part of
+Files below the minimum (90) are listed with their share and the number of lines never executed;
+--lines prints those of one file. --no-run: shows the counts of the last run. Exit code 1 when all
+files together are below the minimum. Generated code does not count, nor do processes that end by
+kill -9 or execute another program. A few tests fail in such a build, whose counters add exported
+names and files that another user cannot write. It takes as long as the tests and is not part of
 scripts/test.
 """
 import argparse
@@ -25,7 +25,7 @@ FOLDERS = ("protocol", "backends", "daemon", "client")
 
 
 def counted(build):
-    """{source file below the root: {line: how often it ran}}"""
+    """Returns {source file below the root: {line: how often it was executed}}."""
     lines = collections.defaultdict(dict)
     for data in glob.glob(os.path.join(build, "**", "*.gcda"), recursive=True):
         done = subprocess.run(

@@ -23,14 +23,14 @@ CPPCHECK = (
     "--error-exitcode=1",
     "--template={file}:{line}: {message} [{id}]",
     "--suppress=*:*.gen.*",
-    # A file with jansson's loops is one that cppcheck cannot read; clang-tidy does.
+    # cppcheck cannot read a file with jansson's loops; clang-tidy can.
     "--suppress=unknownMacro",
     f"-i{ROOT / 'tests'}",
 )
 
 
 def compile_commands(build):
-    """(source file, its command) of each C file that people write, outside tests."""
+    """Returns (source file, its command) for each C file that is not generated, except tests."""
     seen = {}
     for entry in json.loads((build / "compile_commands.json").read_text(encoding="utf-8")):
         path = Path(os.path.normpath(os.path.join(entry["directory"], entry["file"])))
@@ -41,7 +41,8 @@ def compile_commands(build):
 
 
 def fingerprint(build, path, command):
-    """Of all that the findings about a file depend on: its text, its headers, flags, settings."""
+    """Returns a digest of everything that the findings of a file depend on: its text, headers,
+    options, settings."""
     source = path.read_bytes()
     seen, queue = {path: source}, [path]
     folders = [build / folder for folder in re.findall(r"-I(\S+)", command)]
@@ -64,7 +65,7 @@ def fingerprint(build, path, command):
 
 
 def tidy(build, path, command):
-    """The findings in a file, "" for none; a file without any is remembered."""
+    """Returns the findings of a file, "" for none; a file without findings is remembered."""
     stamp = build / "passed" / str(path.relative_to(ROOT)).replace("/", "+")
     print_ = fingerprint(build, path, command)
     if stamp.is_file() and stamp.read_text(encoding="ascii") == print_:
@@ -82,7 +83,7 @@ def tidy(build, path, command):
 
 
 def run(name, command):
-    """Whether a tool finds nothing; what it finds is shown."""
+    """Checks that a tool finds nothing, and prints its findings."""
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         print((done.stdout + done.stderr).strip())

@@ -5,11 +5,11 @@ each database.
 usage: tests/run.py BUILD [--backend sqlite|postgres|both] [--postgres URL] [--sanitizer]
                     [--no-unit] [--jobs N] [--long] [--once] [FILE-PART…]
 
-Each file is a session of pytest (conftest.py) on one database. FILE-PART chooses files whose path
-holds it (`users`, `faults/`); one test is quicker by pytest itself: docs/testing.md. --sanitizer:
-the build is slow and reports by itself. --long: more rounds of what is random, and the tests of the
-tests (planted.py). --once: see unsteady(). Ends with `N passed, N failed` (`, N skipped` may
-follow); exit code 1 when anything failed.
+Each file is a session of pytest (conftest.py) on one database. FILE-PART selects files whose path
+contains it (`users`, `faults/`); for one test, pytest itself is quicker: docs/testing.md.
+--sanitizer: the build is slow and reports by itself. --long: more rounds of random tests, and the
+tests of the tests (planted.py). --once: see unsteady(). Ends with `N passed, N failed`
+(`, N skipped` may follow); exit code 1 when anything failed.
 """
 import argparse
 import concurrent.futures
@@ -32,9 +32,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 FOLDERS = ("faults", "differential", "bench", "contract", "client")  # the long ones first
 TIME_LIMIT = 900
 NOTHING_CHOSEN = 5  # pytest's exit code
-LINES_AGAIN = 60  # of a failed file's output, shown again at the end
-# Reports end the process, so that no test can pass over one; leaks are looked for at the daemon's
-# end.
+LINES_AGAIN = 60  # of a failed file's output, repeated at the end
+# Reports end the process, so that no test can ignore one; leaks are checked at the daemon's exit.
 SANITIZER_OPTIONS = {
     "ASAN_OPTIONS": "abort_on_error=1:detect_leaks=1:detect_stack_use_after_return=1:"
     "allocator_may_return_null=1",
@@ -45,8 +44,8 @@ SANITIZER_OPTIONS = {
 
 @functools.cache
 def pytest_command():
-    """pytest of the first interpreter that has it: Debian's own, where another one comes first in
-    PATH."""
+    """Returns the command for pytest of the first interpreter that has it: another interpreter may
+    precede Debian's own in PATH."""
     for python in (sys.executable, "/usr/bin/python3"):
         has = [python, "-c", "import pytest, pytest_subtests"]
         if subprocess.run(has, capture_output=True, check=False).returncode == 0:
@@ -97,7 +96,7 @@ def unit_tests(build, totals, failures):
         bad = re.sub(r"^.* OK +[0-9.]+s\n", "", done.stdout, flags=re.MULTILINE)
         names = dict.fromkeys(
             re.findall(r"^ *\d+/\d+ (.*?) +(?:FAIL|TIMEOUT)\b", bad, re.MULTILINE)
-        )  # each is told twice
+        )  # meson prints each name twice
         failures.append(("unit tests", ", ".join(names), bad))
     if passed + failed == 0:
         print("no unit tests were found: is this a build with tests?")
@@ -111,32 +110,31 @@ def unit_tests(build, totals, failures):
 
 
 def backends_of(path):
-    """A file may say BACKENDS = ("sqlite",) when its tests are about one database, or none ("both":
-    side by side)."""
+    """A file may set BACKENDS = ("sqlite",) when its tests concern one database, or ("both",) when
+    they compare two."""
     with open(path, encoding="utf-8") as file:
         found = re.search(r"^BACKENDS = \(([^)]*)\)", file.read(), re.MULTILINE)
     return tuple(re.findall(r'"(\w+)"', found.group(1))) if found else ("sqlite", "postgres")
 
 
 def under_sanitizers(path):
-    """A file may say SANITIZERS = False when what it looks at is no C code that runs in this build,
-    or is how long or often something takes."""
+    """A file may set SANITIZERS = False when it tests no C code of this build, or measures how long
+    or how often something takes."""
     with open(path, encoding="utf-8") as file:
         return re.search(r"^SANITIZERS = False", file.read(), re.MULTILINE) is None
 
 
 def guards_data(path):
-    """A file says STRICT = True when what it would find is lost data, a wrong answer or a crash:
-    seen once is once too often."""
+    """A file sets STRICT = True when its failure means lost data, a wrong answer or a crash: even a
+    single failure counts."""
     with open(path, encoding="utf-8") as file:
         return re.search(r"^STRICT = True", file.read(), re.MULTILINE) is not None
 
 
 def unsteady(path, output):
-    """Whether a failure may come from a machine that was busy with something else: such a file is
-    run once more, with nothing beside it, and that is what counts. It is named all the same: a test
-    that waits for a moment instead of a state is to be mended.
-    """
+    """Whether a busy machine may be the cause of a failure: such a file is run once more, alone,
+    and that result counts. It is still reported: a test that waits for a time instead of a state
+    must be corrected."""
     crashed = (
         any(report in output for report in REPORTS)
         or re.search(r"ended with -(4|6|7|8|11)\b", output) is not None
@@ -173,7 +171,10 @@ def run_job(path, backend, environment, work):
     command = [
         *pytest_command(),
         *("-qq", "--capture=no", "-p", "no:cacheprovider"),
-        *("-o", f"faulthandler_timeout={limit - 20}"),  # shows where it stands, before it is ended
+        *(
+            "-o",
+            f"faulthandler_timeout={limit - 20}",
+        ),  # shows the stack before the process is killed
         path,
     ]
     try:
@@ -196,7 +197,7 @@ def run_job(path, backend, environment, work):
         with open(report, encoding="utf-8") as file:
             found = json.load(file)
         os.unlink(report)
-    except OSError:  # it broke off
+    except OSError:  # the session broke off
         output += f"{name}: ended with {code} and no report\n"
         found = {"passed": [], "failed": [], "skipped": []}
     if code not in (0, NOTHING_CHOSEN) and not found["failed"]:
@@ -225,7 +226,7 @@ def missing_methods(work):
 
 
 def planted(totals):
-    """The tests of the tests: each planted defect must be found."""
+    """Runs the tests of the tests: each planted defect must be found."""
     done = subprocess.run(
         [sys.executable, os.path.join(HERE, "planted.py")],
         stdout=subprocess.PIPE,
@@ -238,7 +239,7 @@ def planted(totals):
 
 
 def start_postgres(environment):
-    """The run's own PostgreSQL; None (said loudly) when the machine has none."""
+    """Starts the run's own PostgreSQL; returns None, with a message, when the machine has none."""
     try:
         from lib.postgres_server import PostgresServer
 

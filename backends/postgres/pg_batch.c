@@ -83,7 +83,7 @@ static void leave_batch(struct pg_batch *batch, struct list *calls)
 
 static bool writes(const struct call *call)
 {
-	return call->method != NULL && call->method->write;
+	return call->method != NULL && method_may_write(call->method);
 }
 
 static void finish_all(struct list *calls)
@@ -246,7 +246,7 @@ static void lost_call(struct postgres_store *store, struct call *call, bool comm
 	bool late = call->deadline != 0 && call->deadline <= clock_ns();
 	enum err_kind kind = late || timed_out ? ERR_TIMEOUT : ERR_UNAVAILABLE;
 
-	if (!late && (!writes(call) || !committed_perhaps) &&
+	if (!late && (!writes(call) || !committed_perhaps || call->method->touches) &&
 		++call->attempts <= (writes(call) ? TRIES_MAX : 1)) {
 		restart(store, call, ROUTE_TOGETHER);
 		list_append(again, &call->link);

@@ -32,6 +32,21 @@ void rotation_rows_sql(const char *before, const char *rest, char out[ROTATION_S
 	assert(length < ROTATION_SQL_MAX);
 }
 
+void rotation_set_sql(const char *provider, const char *table, const char *const texts[3],
+	char out[ROTATION_SQL_MAX])
+{
+	int length = snprintf(out, ROTATION_SQL_MAX,
+		"%s_access_token = %s, %s_refresh_token = %s, %s_nonce = %s, %s_version = %s || "
+		"':' || "
+		"CASE WHEN substr(%s%s_version, 1, 32) = %s%s_nonce THEN substr(%s%s_version, 34) "
+		"ELSE %s%s_nonce END",
+		provider, texts[0], provider, texts[1], provider, texts[2], provider, texts[2],
+		table, provider, table, provider, table, provider, table, provider);
+
+	assert(length < ROTATION_SQL_MAX);
+	(void)length;
+}
+
 void rotation_step(struct rotation *rotation)
 {
 	rotation->resealed = 0;

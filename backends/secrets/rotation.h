@@ -82,4 +82,10 @@ enum { ROTATION_TOKEN_COLUMNS = 4, ROTATION_PROVIDERS_MAX = 8, ROTATION_SQL_MAX 
  * rest. */
 void rotation_rows_sql(const char *before, const char *rest, char out[ROTATION_SQL_MAX]);
 
+/* The assignments that replace a token: `texts` are the expressions of its access token, refresh
+ * token and nonce, `table` is "" or the alias and a dot. The token's version stays: see
+ * sql/tokens.sql. */
+void rotation_set_sql(const char *provider, const char *table, const char *const texts[3],
+	char out[ROTATION_SQL_MAX]);
+
 #endif

@@ -36,6 +36,27 @@ static void report_unsound(sqlite3_context *context, const char *column, const c
 	sqlite3_free(message);
 }
 
+static const char unexpected[] = "unexpected ";
+
+/* unexpected(what): aborts a statement that meets another state than its caller expects. */
+static void unexpected_function(sqlite3_context *context, int count, sqlite3_value **arguments)
+{
+	const char *what = (const char *)sqlite3_value_text(arguments[0]);
+	char *message = sqlite3_mprintf("%s%s", unexpected, what != NULL ? what : "");
+
+	(void)count;
+	if (message == NULL)
+		sqlite3_result_error_nomem(context);
+	else
+		sqlite3_result_error(context, message, -1);
+	sqlite3_free(message);
+}
+
+bool functions_unexpected(const char *message)
+{
+	return strncmp(message, unexpected, strlen(unexpected)) == 0;
+}
+
 static void fail_unsound(
 	sqlite3_context *context, sqlite3_value *column_value, sqlite3_value *id_value)
 {
@@ -233,6 +254,7 @@ static const struct {
 	{"nearest_hour", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nearest_hour_function},
 	{"odd_usage", 3, SQLITE_UTF8 | SQLITE_DETERMINISTIC, odd_usage_function},
 	{"sound_usage", 3, SQLITE_UTF8, sound_usage_function},
+	{"unexpected", 1, SQLITE_UTF8, unexpected_function},
 };
 
 int functions_add(sqlite3 *db)

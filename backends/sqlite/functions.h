@@ -4,6 +4,7 @@
 #define PIERRE_SQLITE_FUNCTIONS_H
 
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Registers the functions; an SQLite code. */
@@ -12,5 +13,8 @@ int functions_add(sqlite3 *db);
 /* The column whose value has the wrong type, and the id of its row ("" if none), from such a
  * statement's error; NULL: another error. */
 const char *functions_unsound(const char *message, char *column, size_t size);
+
+/* Whether an error's message is that of unexpected(). */
+bool functions_unexpected(const char *message);
 
 #endif

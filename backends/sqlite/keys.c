@@ -276,13 +276,13 @@ static void end_statements(struct statements *statements)
  * statement does not rely on that. */
 static int make_update(struct session *session, const char *provider, sqlite3_stmt **update)
 {
-	char sql[400];
+	char set[ROTATION_SQL_MAX], sql[ROTATION_SQL_MAX + 200];
 
+	rotation_set_sql(provider, "", (const char *const[3]){"?1", "?2", "?3"}, set);
 	(void)snprintf(sql, sizeof sql,
-		"UPDATE users SET %s_access_token = ?1, %s_refresh_token = ?2, %s_nonce = ?3 "
-		"WHERE id = ?4 AND "
+		"UPDATE users SET %s WHERE id = ?4 AND "
 		"%s_access_token = ?5 AND %s_refresh_token = ?6 AND %s_nonce = ?7",
-		provider, provider, provider, provider, provider, provider);
+		set, provider, provider, provider);
 	return sqlite3_prepare_v2(session->db, sql, -1, update, NULL);
 }
 

@@ -12,6 +12,9 @@ struct pierre *connect_open(struct ctl *ctl);
  * returns 0 or the exit code. */
 int connect_call(struct ctl *ctl, const char *method, const char *params, char **result);
 
+/* The folder of this program, without a slash at its end; empty when it is unknown. `own` has
+ * PATH_MAX bytes. */
+void connect_own_folder(char *own);
 /* The daemon's program: in the folder of this program, else found through $PATH. */
 void connect_daemon_program(char *out, size_t size);
 

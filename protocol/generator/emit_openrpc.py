@@ -46,7 +46,7 @@ def _method(catalog: Catalog, method: Method) -> dict:
         "x-write": method.write,
         "x-positional": [param.name for param in method.params],
         "x-result": method.result_schema or str(method.result),
-        **({"x-conflict": list(method.conflict)} if method.conflict else {}),
+        **({"x-conflict": list(method.conflict_fields)} if method.conflict_fields else {}),
     }
 
 

@@ -34,8 +34,10 @@ def load_method(catalog: Catalog, domain, table: Table) -> Method | None:
     result = parse_result(catalog, table, table.take("result", str, "", required=True))
     write = table.take("write", bool, access == "write" or impl in ("migrate", "rotate_key"))
     short = table.take("short", bool, False)
+    touches = table.take("touches", bool, False)
     subject = tuple(table.take("subject", list, []))
     conflict = tuple(table.take("conflict", list, []))
+    guard = table.take("guard", str, "")
     result_schema = table.take("result_schema", str, "")
     rows_of = table.take("table", str, "")
     table.finish()
@@ -59,6 +61,8 @@ def load_method(catalog: Catalog, domain, table: Table) -> Method | None:
         conflict,
         result_schema,
         rows_of or (catalog.types[result.base].table if result.base in catalog.types else ""),
+        touches,
+        guard,
     )
     _check_names(catalog, table, method)
     _check_meaning(catalog, table, method)
@@ -99,12 +103,18 @@ def _check_meaning(catalog, table, method):
         table.complain(f"{method.name} must name in `subject` what not_found refers to")
     if method.conflict and not method.write:
         table.complain(f"{method.name} reads, so it has no `conflict`", "conflict")
+    if method.guard and not method.write:
+        table.complain(f"{method.name} reads, so it has no `guard`", "guard")
     if method.write and method.access == "read":
         table.complain(f"{method.name} writes, so its access cannot be read", "access")
     if method.short and (
         method.write or not method.has_sql or method.answer not in ("row", "optional")
     ):
         table.complain(f"{method.name}: `short` is for reads of one row", "short")
+    if method.touches and (not method.short or method.access in ("read", "write")):
+        table.complain(
+            f"{method.name}: `touches` is for short reads whose role may also write", "touches"
+        )
     sealed = [leaf.name for leaf in catalog.leaves(method) if leaf.type.base == "sealed"]
     if len(sealed) not in (0, 2):
         table.complain(f"{method.name}: a token has two sealed texts, not {len(sealed)}")

@@ -121,12 +121,16 @@ def _unfit(catalog, kind, inner):
         return None
     if inner.schema_only:
         return "it is a schema_only type, which describes no row"
-    if inner.rest or any(
-        part.type.base in catalog.types or part.type.base in ("sealed", "nonce")
-        for part in inner.members
-    ):
+    if inner.rest or any(part.type.base in catalog.types for part in inner.members):
         return "it contains more than plain values"
+    if sum(has_token(catalog, member) for member in kind.members) > 1:
+        return "a row holds one token"
     return None
+
+
+def has_token(catalog, member):
+    kind = catalog.types.get(member.type.base)
+    return bool(kind) and any(part.type.base == "nonce" for part in kind.members)
 
 
 def parse_result(catalog: Catalog, table: Table, text) -> TypeRef | None:

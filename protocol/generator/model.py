@@ -13,6 +13,8 @@ from .scalars import SCALARS, Scalar
 
 BACKENDS = ("sqlite", "postgres")
 
+AFTER = "after"  # the parameter with the id of the row behind which a page of a list begins
+
 ACCESS = ("read", "write", "full", "admin")  # each includes those before it
 
 
@@ -137,6 +139,14 @@ class Statement:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Another statement of a method on SQLite: `fast` or `step` (see sql.Body)."""
+
+    kind: str
+    statement: Statement
+
+
+@dataclass(frozen=True)
 class Conflict:
     """A unique key that a call's row may violate."""
 
@@ -160,7 +170,10 @@ class Method:
     conflict: tuple[str, ...]  # what data.field of a conflict can name
     result_schema: str  # schema-only type that describes a json result; ""
     table: str  # table of the stored values in the result, for errors about them; ""
+    touches: bool = False  # a read that at times also writes
+    guard: str = ""  # what data.field of a conflict names when its SQL calls unexpected(); ""
     # Filled by bind.py
+    parts: tuple["Part", ...] = ()  # SQLite: the fast read, then the steps
     binds: tuple[BindParam, ...] = ()
     statements: dict[str, Statement] = field(default_factory=dict)  # by backend; empty without SQL
     conflicts: tuple[Conflict, ...] = ()
@@ -168,6 +181,17 @@ class Method:
     @property
     def has_sql(self):
         return self.impl in ("sql", "hash_password", "verify_password")
+
+    @property
+    def conflict_fields(self) -> tuple[str, ...]:
+        """All that data.field of a conflict can name."""
+        return self.conflict + ((self.guard,) if self.guard else ())
+
+    @property
+    def pages(self):
+        """The list can begin behind a row. An unknown one is not_found: the SQL answers a row of
+        NULLs then."""
+        return self.answer == "list" and any(param.name == AFTER for param in self.params)
 
     @property
     def c_name(self):
@@ -240,16 +264,21 @@ class Catalog:
     def methods_of(self, domain: Domain) -> list[Method]:
         return [method for method in self.methods if method.domain == domain.name]
 
+    def _opens_tokens(self, ref: TypeRef) -> bool:
+        if ref.base == "sealed":
+            return True
+        kind = self.types.get(ref.base)
+        return bool(kind) and any(self._opens_tokens(member.type) for member in kind.members)
+
     def errors_of(self, method: Method) -> list[ErrorKind]:
         """The errors that a call of the method can return, in the table's order."""
         kinds = {"invalid_params", "internal", "permission_denied", "too_large", "shutting_down"}
         if method.impl != "daemon":
             kinds |= {"unavailable", "timeout", "storage"}
-        if method.subject:
+        if method.subject or method.pages:
             kinds.add("not_found")
-        if method.conflict:
+        if method.conflict_fields:
             kinds.add("conflict")
-        row_schema = self.types.get(method.result.base)
-        if row_schema and any(member.type.base == "sealed" for member in row_schema.members):
+        if self._opens_tokens(method.result):
             kinds.add("decryption_failed")
         return [kind for kind in self.errors if kind.wire in kinds]

@@ -18,6 +18,7 @@ BUILTINS = (
     Builtin("month_start", "timestamp", "month_start"),
     Builtin("days_start", "timestamp", "days_start", reads="days"),
     Builtin("expires_at_computed", "timestamp", "hours_ahead", reads="expires_in_hours"),
+    Builtin("lease_end", "timestamp", "seconds_ahead", reads="seconds"),
     Builtin("nonce", "nonce", "nonce"),
 )
 

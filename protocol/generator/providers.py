@@ -13,7 +13,8 @@ from .tables import NAME, Table
 
 MARK = "{provider}"
 _EACH = re.compile(
-    r"^[ \t]*-- each provider:[ \t]*\n(.*?)^[ \t]*-- end[ \t]*\n", re.DOTALL | re.MULTILINE
+    r"^[ \t]*-- each provider(, with commas)?:[ \t]*\n(.*?)^[ \t]*-- end[ \t]*\n",
+    re.DOTALL | re.MULTILINE,
 )
 
 
@@ -39,7 +40,13 @@ def load_providers(files) -> tuple[Provider, ...]:
 def expand(data, providers):
     """A TOML value with its `{provider}` entries repeated for each provider."""
     if isinstance(data, list):
-        return [expand(item, providers) for item in data]
+        items = []
+        for item in data:
+            if isinstance(item, str) and MARK in item:
+                items += [fill(item, provider) for provider in providers]
+            else:
+                items.append(expand(item, providers))
+        return items
     if not isinstance(data, dict):
         return data
     result, together = {}, []
@@ -75,7 +82,12 @@ def unfill(key: str, providers) -> str:
 
 
 def expand_sql(text: str, providers) -> str:
-    """Repeats lines between `-- each provider:` and `-- end` for each provider."""
-    return _EACH.sub(
-        lambda match: "".join(fill(match[1], provider) for provider in providers), text
-    )
+    """Repeats lines between `-- each provider:` and `-- end` for each provider; with commas between
+    them after `-- each provider, with commas:`.
+    """
+
+    def repeat(match):
+        texts = [fill(match[2], provider) for provider in providers]
+        return ",\n".join(text.rstrip() for text in texts) + "\n" if match[1] else "".join(texts)
+
+    return _EACH.sub(repeat, text)

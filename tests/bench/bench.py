@@ -21,8 +21,8 @@ DOCUMENT = ROOT / "docs" / "performance.md"
 
 
 def probes(bench, setting):
-    """Every probe by name, each beside what it is compared with: (parts that it needs, the
-    measurement)."""
+    """Returns every probe by name, each next to the one it is compared with: (parts that it needs,
+    the measurement)."""
 
     def sqlite(call, clients, pipeline):
         return {"sqlite"}, lambda name: bench.daemon(
@@ -40,7 +40,7 @@ def probes(bench, setting):
         )
 
     def several(count):
-        """Rows of 2,000 users, changed through so many daemons."""
+        """Updates rows of 2,000 users through that many daemons."""
         return {"postgres", "several"}, lambda name: bench.daemons(
             name, setting.postgres_daemons[:count], setting.calls.update_token, 48, 6
         )
@@ -113,8 +113,8 @@ def probes(bench, setting):
 
 
 def chosen_probes(only):
-    """The probes of the targets whose name, call or backend holds one of the texts; all without a
-    text."""
+    """Returns the probes of the targets whose name, call or backend contains one of the texts; all
+    of them without a text."""
     names = []
     for target in TARGETS:
         texts = (target.call, target.probe, target.peer)
@@ -124,7 +124,7 @@ def chosen_probes(only):
 
 
 def measure(names, table, rounds, say):
-    """All probes in turn, so that whatever else the machine does meets the daemon and its peers
+    """Runs all probes in turn, so that other load on the machine affects the daemon and its peers
     alike."""
     results = {name: [] for name in names}
     for number in range(rounds):
@@ -168,7 +168,7 @@ def arguments(argv):
         action="append",
         default=[],
         metavar="TEXT",
-        help="only rows that hold this text; repeatable",
+        help="only rows that contain this text; repeatable",
     )
     parser.add_argument(
         "--skip-beside",
@@ -179,7 +179,7 @@ def arguments(argv):
         "--large", action="store_true", help="also with 10 million users and 10 million usage rows"
     )
     parser.add_argument(
-        "--large-rows", type=int, default=10_000_000, metavar="N", help="so many instead"
+        "--large-rows", type=int, default=10_000_000, metavar="N", help="that many instead"
     )
     parser.add_argument("--users", type=int, default=100_000)
     parser.add_argument("--api-keys", type=int, default=1_000)
@@ -189,7 +189,7 @@ def arguments(argv):
     parser.add_argument(
         "--before",
         metavar="BINARY",
-        help="another pierre-dbd, whose figures stand before in the table of bystanders",
+        help="another pierre-dbd, whose figures come first in the table of bystanders",
     )
     parser.add_argument("--folder", help="where databases go (default: a temporary folder on disk)")
     parser.add_argument("--keep", action="store_true", help="keep that folder")
@@ -233,6 +233,7 @@ def main(argv):
         say("making databases and starting servers …")
         with setting:
             results = measure(names, table, options.rounds, say)
+            (folder / "results.json").write_text(json.dumps(results, indent=1))
             tables = (
                 []
                 if options.skip_beside
@@ -240,7 +241,6 @@ def main(argv):
             )
         if options.large:
             tables += beside.large_tables(bench, folder, options.large_rows, say)
-        (folder / "results.json").write_text(json.dumps(results, indent=1))
         report(options, results, tables)
     except BenchError as problem:
         say(f"scripts/bench: {problem}")

@@ -1,5 +1,5 @@
-"""What stands beside the table of ratios: latency under half load, CPU time and system calls per
-call, memory, start."""
+"""Measurements outside of the table of ratios: latency under half load, CPU time and system calls
+per call, memory, start."""
 
 import concurrent.futures
 import contextlib
@@ -21,7 +21,7 @@ from setting import PostgresServer
 IDLE_CONNECTIONS = 1000
 MANY_CALLS = 10_000_000
 BULK_CLIENTS, BULK_DOCUMENTS, BULK_BYTES = 4, 100, 1_000_000
-LARGE_TITLES = ("Many users", "Aggregates over")  # of the tables that only --large makes
+LARGE_TITLES = ("Many users", "Aggregates over")  # titles of the tables that only --large makes
 LARGE_BYTES = (
     5_000  # of disk for each row of large_tables: three tables, their indexes, both databases' logs
 )
@@ -40,20 +40,20 @@ def all_tables(bench, setting, say, before=None):
     return tables
 
 
-# of two seconds at most, at half of the peak rate: what the host does in one of them shows in that
-# one only
+# of two seconds at most, at half of the peak rate: an interruption by the host affects only one
+# window
 WINDOWS = 5
 
 
 def half_load(bench, setting, backends, say):
-    """The peak of each shape, then half of it, calls sent when they are due. What the machine
-    itself adds is stated beside it: pings as often as the first method's calls, to the daemon and
-    to Redis, which cost next to nothing; and commits of a program that does nothing else.
-    """
+    """Measures the peak of each shape, then half of it, with calls sent when they are due. For
+    comparison it also measures the machine itself: pings at the rate of the first method's calls,
+    to the daemon and to Redis, which cost next to nothing; and commits of a program that does
+    nothing else."""
     rows = []
 
     def row(words, shape, rate, one, target):
-        one(max(1000, int(rate)))  # what many look-ups find in memory
+        one(max(1000, int(rate)))  # the data of many look-ups is cached
         windows = [one(max(1000, int(rate * min(bench.seconds, 2.0)))) for _ in range(WINDOWS)]
         p50, p90, p99 = (
             f"{median([window[mark] for window in windows]):,.0f} µs"
@@ -128,8 +128,7 @@ def half_load(bench, setting, backends, say):
 
 
 def stalls(bench, say):
-    """What no program can be better than: for how long a loop that does nothing is kept from going
-    on."""
+    """A bound for every program: how long a loop that does nothing is interrupted."""
     say("what the machine takes for itself")
     windows = [
         json.loads(run([bench.program("bench-stalls"), min(bench.seconds, 2.0)]))
@@ -153,7 +152,7 @@ def stalls(bench, say):
 
 
 def methods(setting):
-    """The methods whose costs are listed, with a call of each."""
+    """Returns the methods whose costs are listed, with a call of each."""
     calls, users = setting.calls, f"user_id=@{setting.user_keys}"
     numbers = setting.folder / "prefixes.keys"
     numbers.write_text("".join(f"pk_{i:09d}\n" for i in range(1, 1001)))
@@ -180,7 +179,7 @@ def methods(setting):
 
 @contextlib.contextmanager
 def counted_syscalls(daemon, path):
-    """Counts the daemon's system calls while the block runs; the result is a list that gets the
+    """Counts the daemon's system calls while the block runs. The result is a list that receives the
     number."""
     result = []
     tracer = subprocess.Popen(
@@ -203,7 +202,7 @@ def counted_syscalls(daemon, path):
 
 
 def costs(bench, setting, backends, say):
-    """CPU time hardly depends on how long is measured: a second each."""
+    """CPU time hardly depends on the length of the measurement: one second each."""
     bench = Bench(bench.build, bench.folder, min(bench.seconds, 1.0))
     rows = []
     for name, call in methods(setting).items():
@@ -241,7 +240,7 @@ def costs(bench, setting, backends, say):
 
 
 def start_ms(daemon):
-    """From starting the program to its first answer."""
+    """The time from starting the program to its first answer."""
     daemon.stop()
     began = time.monotonic()
     daemon.start()
@@ -249,7 +248,7 @@ def start_ms(daemon):
 
 
 def idle_connections(daemon, count):
-    """Bytes that each open connection without calls adds."""
+    """The bytes that each further idle connection uses."""
     with contextlib.ExitStack() as stack:
         before = daemon.resident_bytes()
         for _ in range(count):
@@ -275,7 +274,7 @@ def many_calls(bench, setting, backend, daemon, say):
 
 
 def import_documents(path):
-    """One client that pipelines documents, and reads all answers."""
+    """One client that pipelines documents and reads all answers."""
     with contextlib.closing(Client(path)) as client:
         user = {"email": f"{uuid.uuid4()}@example.com", "password_hash": "x"}
         params = [client.call("create_user", {"user": user}), {"text": "x" * BULK_BYTES}]
@@ -283,8 +282,8 @@ def import_documents(path):
 
 
 def bulk_import(daemon):
-    """Most bytes above the idle daemon's, and bytes a second, while some clients import documents
-    of a megabyte."""
+    """Peak bytes above the idle daemon's, and bytes per second, while some clients import documents
+    of one megabyte."""
     daemon.stop()
     daemon.start()
     idle, began = daemon.resident_bytes(), time.monotonic()
@@ -353,7 +352,8 @@ def resources(bench, setting, backends, say):
 
 
 def window(number, hours):
-    """A time window of so many seconds' rows: the usage rows of seed.py stand one second apart."""
+    """Returns a time window of that many seconds' rows: the usage rows of seed.py are one second
+    apart."""
     start = 1735689600 + number
     return (
         time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(start)),
@@ -362,8 +362,8 @@ def window(number, hours):
 
 
 def aggregate_calls(rows, days):
-    """Each aggregate method over so many days, by the words that the table has for it. Ten days are
-    864,000 rows."""
+    """Each aggregate method over that many days, by its name in the table. Ten days are 864,000
+    rows."""
     key, user = seed.api_key_id(17), seed.user_id(17)
     start, end = window(rows // 100, 24 * days)
     return {
@@ -382,7 +382,7 @@ def aggregate_calls(rows, days):
 
 
 def aggregate_times(daemon, backend, rows):
-    """One row a method: the times of both windows, and what they are to one another."""
+    """Returns one row per method: the times of both windows, and their ratio."""
     times = []
     short, long = aggregate_calls(rows, 1), aggregate_calls(rows, 10)
     for words in short:
@@ -405,8 +405,8 @@ def time_of(daemon, method, params, repeats=5):
 
 
 def large_tables(bench, folder, rows, say):
-    """Millions of users and usage rows, both backends: a look-up beside its time with 100,000, and
-    the aggregate methods."""
+    """Millions of users and usage rows on both backends: a look-up compared with its time with
+    100,000 users, and the aggregate methods."""
     counts = {
         "users": rows,
         "api_keys": 1_000,
@@ -469,7 +469,7 @@ def large_one(bench, folder, server, backend, counts):
     with daemon:
         keys = seed.key_file(folder / "large.keys", seed.user_id, counts["users"], 50_000, seed=2)
         call = ["get_user", f"user_id=@{keys}"]
-        bench.daemon("", daemon, call, 16, 4, calls=100_000)  # what many look-ups find in memory
+        bench.daemon("", daemon, call, 16, 4, calls=100_000)  # caches the data of many look-ups
         rate = median(
             [bench.daemon("", daemon, call, 1, 1, calls=20_000)["rate"] for _ in range(3)]
         )

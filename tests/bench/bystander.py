@@ -1,5 +1,5 @@
-"""Latency of a client that only pings, beside the calls that cost the event loop most. With another
-program's binary (--before), that one's figures stand in front."""
+"""Latency of a client that only pings, beside the calls that load the event loop most. With another
+program's binary (--before), that program's figures come first."""
 
 import json
 import multiprocessing
@@ -11,9 +11,9 @@ import uuid
 from servers import Daemon
 
 CROWD = 30
-NUMBER = "2.2250738585072011e-308"  # its shortest digits are the dearest to find
+NUMBER = "2.2250738585072011e-308"  # its shortest digits are the most expensive to find
 DOCUMENT = '{"a":[' + ",".join([NUMBER] * 41_000) + "]}"
-GOALS = 8  # of a document each, in one answer
+GOALS = 8  # of one document each, in one answer
 
 
 def line(method, params):
@@ -49,7 +49,7 @@ def ping(path, stop, times):
 
 
 def crowd_of(path, requests):
-    """All of them are sent before the first answer is waited for."""
+    """Sends all of them before waiting for the first answer."""
     peers = [Peer(path) for _ in requests]
     for peer, request in zip(peers, requests):
         peer.socket.sendall(request)
@@ -87,7 +87,7 @@ def prepare(peer):
 
 
 def measured(daemon):
-    """For each of the calls: p99 and the worst of the pings."""
+    """Returns, for each of the calls, p99 and the worst of the pings."""
     users = prepare(Peer(daemon.socket))
     return {
         f"{CROWD} get_user_profile of 1 MiB": beside(
@@ -116,7 +116,7 @@ def bystanders(bench, setting, backends, before, say):
             url = (
                 f"sqlite:{setting.folder}/bystander-{name}-{os.getpid()}.db"
                 if backend == "SQLite"
-                else setting.server.url
+                else setting.server.create_database(f"bystander_{name}")
             )
             figures[name] = one_binary(bench, setting.folder, binary, url, f"bystander-{name}")
         for call, (p99, worst) in figures["now"].items():

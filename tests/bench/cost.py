@@ -1,10 +1,10 @@
-"""What a call costs beside another build: instructions under callgrind, as test_cost.py counts
-them.
+"""The cost of a call compared with another build: instructions under callgrind, as test_cost.py
+counts them.
 
 usage: python3 tests/bench/cost.py OTHER-BUILD BUILD [METHOD…]
        python3 tests/bench/cost.py --functions BACKEND METHOD OTHER-BUILD BUILD
-The first form prints a row for each method and backend. The second shows which functions the
-difference is in."""
+The first form prints a row for each method and backend. The second shows which functions cause the
+difference."""
 import os
 import re
 import shutil
@@ -35,7 +35,7 @@ def functions(path):
 
 
 def count(methods, details):
-    """In a process of its own, since tests/lib takes build and backend from the environment."""
+    """Runs in a separate process, since tests/lib takes build and backend from the environment."""
     sys.path[:0] = [HERE, os.path.dirname(HERE)]
     import test_cost  # pylint: disable=import-outside-toplevel
 
@@ -58,7 +58,7 @@ def count(methods, details):
 
 
 def counted(build, backend, methods, details=False):
-    """The lines that count() prints, taken apart."""
+    """Parses the lines that count() prints."""
     done = subprocess.run(
         [sys.executable, __file__, "--count", "details" if details else "totals", *methods],
         capture_output=True,

@@ -1,12 +1,12 @@
-/* The benchmark's load generator for what one method at full speed does not show: calls picked at
- * random from a file of prepared ones (a mixture of methods, other keys in every call) and a given
- * rate of calls.
+/* The benchmark's load generator for more than one method at full speed: calls chosen at random
+ * from a file of prepared ones (a mixture of methods, other keys in every call), and a given rate
+ * of calls.
  *
- * The file holds one call a line: the members of a request without its id, as in
- * "method":"get_user","params":["…"] At a rate, a call's time counts from the moment at which it
- * was due, so that a stall shows in every call that it delays. With --redis the same load goes to a
- * Redis server: a line is one of its inline commands, and answers of one line come in order. One
- * thread, one epoll; prints one line of JSON. */
+ * The file contains one call per line: the members of a request without its id, as in
+ * "method":"get_user","params":["…"]. At a given rate, a call's time counts from the moment at
+ * which it was due, so that a stall shows in every call that it delays. With --redis the same load
+ * goes to a Redis server: a line is one of its inline commands, and answers of one line arrive in
+ * order. One thread, one epoll; prints one line of JSON. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -30,7 +30,7 @@ struct client {
 	char *in, *out;
 	size_t in_length, out_start, out_length, out_capacity;
 	uint64_t sent[PIPELINE_MAX]; /* when the call with that id was sent, or was due */
-	uint16_t idle[PIPELINE_MAX]; /* a ring: the ids that are not under way, the next one at
+	uint16_t idle[PIPELINE_MAX]; /* a ring: the ids that are not in flight, the next one at
 	                                `begun`, the last at `answered` */
 	size_t begun, answered;
 	bool waits_to_write;
@@ -46,7 +46,7 @@ struct load {
 	struct client *all;
 	size_t begun, errors, bytes, turn;
 	int epoll;
-	char id_texts[PIPELINE_MAX][ID_TEXT]; /* `7,`: made once, not in each call */
+	char id_texts[PIPELINE_MAX][ID_TEXT]; /* `7,`: formatted once, not in each call */
 	size_t id_lengths[PIPELINE_MAX];
 };
 
@@ -71,7 +71,7 @@ static bool has_room(const struct load *load, const struct client *client)
 	return client->begun - client->answered < load->pipeline;
 }
 
-/* Appends one call to what the client will write. */
+/* Appends one call to the client's unsent data. */
 static void begin_call(struct load *load, struct client *client, uint64_t when)
 {
 	static const char head[] = "{\"jsonrpc\":\"2.0\",\"id\":";
@@ -184,7 +184,7 @@ static void fill(struct load *load, struct client *client, uint64_t now)
 	write_out(load, client);
 }
 
-/* The next one in turn that has room; NULL when all are busy. */
+/* Returns the next client in turn that has room; NULL when all are busy. */
 static struct client *next_client(struct load *load)
 {
 	for (size_t i = 0; i < load->clients; i++) {
@@ -196,8 +196,8 @@ static struct client *next_client(struct load *load)
 	return NULL;
 }
 
-/* Sends every call that is due, each on the next client that has room; gives the ns until the next
- * one. What has come due at once on one connection leaves in one write. */
+/* Sends every due call on the next client that has room, and returns the ns until the next one.
+ * Calls that are due at once on one connection share one write. */
 static uint64_t send_due(struct load *load)
 {
 	uint64_t now = peer_clock(), wait = (uint64_t)STALL_MS * 1000000;
@@ -213,7 +213,7 @@ static uint64_t send_due(struct load *load)
 			break;
 		}
 		client = next_client(load);
-		if (client == NULL) /* the next answer makes room */
+		if (client == NULL) /* the next answer frees a slot */
 			break;
 		begin_call(load, client, due);
 	}

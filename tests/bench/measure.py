@@ -1,4 +1,4 @@
-"""One measurement each: the daemon under a load, and every peer. All give a dict with at least
+"""Single measurements: the daemon under a load, and every peer. Each returns a dict with at least
 rate, p50 and p99 (µs)."""
 
 import concurrent.futures
@@ -18,14 +18,14 @@ class Bench:
         self.build = pathlib.Path(build)
         self.folder = pathlib.Path(folder)
         self.seconds = seconds
-        self.rates = {}  # of each probe so far: how many calls fill the time
+        self.rates = {}  # of each probe so far: the number of calls that fill the time
 
     def program(self, name):
         return self.build / "tests" / "bench" / name
 
     def calls_for(self, probe, once, first):
-        """How many calls last about as long as a measurement should; found by a short run the first
-        time."""
+        """Returns how many calls last about as long as a measurement should; a short run determines
+        it the first time."""
         if probe not in self.rates:
             self.rates[probe] = once(first)["rate"]
         return max(int(self.rates[probe] * self.seconds), 200)
@@ -36,7 +36,7 @@ class Bench:
         return outcome
 
     def daemon(self, probe, daemon, call, clients, pipeline, calls=None):
-        """The daemon under `pierre-dbctl bench`; adds the CPU time that a call took of it."""
+        """Measures the daemon with `pierre-dbctl bench`; adds the daemon's CPU time per call."""
 
         def once(count):
             before = daemon.cpu_seconds()
@@ -67,8 +67,8 @@ class Bench:
         return once(calls) if calls else self.timed(probe, once, 20000 if pipeline > 1 else 5000)
 
     def daemons(self, probe, daemons, call, clients, pipeline):
-        """Several on one database at once, each with its share of the clients: their rates
-        together, the slowest one's times."""
+        """Measures several daemons on one database at once, each with its share of the clients: the
+        sum of the rates, and the times of the slowest one."""
 
         def once(count):
             share = count // len(daemons)
@@ -109,8 +109,8 @@ class Bench:
         return self.timed(probe, once, 20000)
 
     def at_rate(self, server, lines, clients, pipeline, rate, calls, redis=False):
-        """The daemon, or Redis, under calls that are sent when they are due, not when there is room
-        for them."""
+        """Measures the daemon, or Redis, with calls that are sent when they are due, not when there
+        is room for them."""
         return from_json(
             run(
                 [
@@ -210,8 +210,8 @@ class Bench:
         return self.timed(probe, once, 20000)
 
     def pgbench(self, postgres, script, variables, clients, protocol="prepared", threads=1):
-        """pgbench by time; its median comes from a log of some transactions, which costs it nothing
-        that counts."""
+        """Runs pgbench for a time. Its median comes from a log of some transactions, whose cost is
+        negligible."""
         with tempfile.TemporaryDirectory(dir=self.folder) as logs:
             defined = [
                 part for name, value in variables.items() for part in ("-D", f"{name}={value}")
@@ -296,13 +296,13 @@ def conninfo(postgres):
 
 
 def statements(build):
-    """The daemon's statements by method, as bench-statements prints them."""
+    """Returns the daemon's statements by method, as bench-statements prints them."""
     lines = run([pathlib.Path(build) / "tests" / "bench" / "bench-statements"]).splitlines()
-    return {one["method"]: one for one in map(json.loads, lines)}
+    return {one["method"]: one for one in map(json.loads, lines) if not one["part"]}
 
 
 def pgbench_script(statement):
-    """PostgreSQL's $1, $2 … become pgbench's variables of the parameters' names."""
+    """Replaces PostgreSQL's $1, $2 … by pgbench's variables with the parameters' names."""
     names = [name for name, _ in statement["postgres_slots"]]
     return (
         re.sub(

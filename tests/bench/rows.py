@@ -1,4 +1,4 @@
-"""What is measured and what it has to reach: one table of probes and one of targets."""
+"""What is measured and its targets: one table of probes and one of targets."""
 
 import dataclasses
 import re
@@ -14,7 +14,7 @@ class Target:
     probe: str  # the daemon's measurement
     peer: str  # the peer's measurement; "" = only stated
     factor: float  # at least (rate) or at most (p50) this multiple of the peer's; 0 = only stated
-    words: str  # what the factor is of
+    words: str  # the peer in words
     figure: str = "rate"  # "rate": calls per second, more is better; "p50": µs, less is better
 
 
@@ -199,8 +199,8 @@ class Outcome:
 
 
 def evaluate(results):
-    """Medians over the rounds: results is {probe: [measurement, …]}; targets whose probes were not
-    run are left out."""
+    """Medians over the rounds. results is {probe: [measurement, …]}; targets whose probes did not
+    run are omitted."""
     outcomes = []
     for target in TARGETS:
         if target.probe not in results or (target.peer and target.peer not in results):
@@ -253,8 +253,8 @@ def markdown(headings, rows):
 
 
 def put_between(text, part, keep=()):
-    """The document with the generated part exchanged; of the old one the sections whose titles
-    begin with one of `keep` stay."""
+    """Returns the document with the generated part replaced. Old sections whose titles begin with
+    one of `keep` stay."""
     before, begin, rest = text.partition(BEGIN)
     old, end, after = rest.partition(END)
     if not begin or not end:

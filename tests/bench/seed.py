@@ -1,8 +1,8 @@
-"""Fills a migrated database with users, API keys and usage rows, by the database's own SQL so that
+"""Fills a migrated database with users, API keys and usage rows, by the database's own SQL, so that
 millions take minutes.
 
-Both backends get the same rows: ids that look random but follow from the row's number, so that
-files of keys can be made without reading them back.
+Both backends get the same rows. Ids look random but follow from the row's number, so that files of
+keys can be made without reading them back.
 """
 
 import random
@@ -28,8 +28,8 @@ TOOLS = (
 )
 HASH = "$2b$12$" + "EixZaYVK1fsbw1ZfbX3OXePaWxn96p36WQoeG6Lruj3vjPGga31lW"
 
-# The multiplier spreads the numbers over 32 bits, so that neighbours by number lie far apart in
-# every index.
+# The multiplier spreads the numbers over 32 bits, so that adjacent numbers are far apart in every
+# index.
 SPREAD = 2654435761
 
 
@@ -139,7 +139,7 @@ FROM generate_series(:first::bigint, :last) AS n(i)""",
 
 
 def sqlite(path, counts, step=1_000_000):
-    """counts: rows by table of SQLITE, in an order that keeps the foreign keys."""
+    """counts: rows by table of SQLITE, in an order that satisfies the foreign keys."""
     database = sqlite3.connect(path, isolation_level=None, timeout=30)
     try:
         database.execute("PRAGMA cache_size=-1000000")
@@ -164,7 +164,7 @@ def sqlite(path, counts, step=1_000_000):
 
 
 def psql(postgres, text, variables=None):
-    """Runs SQL by psql; gives the rows as unaligned text."""
+    """Executes SQL with psql and returns the rows as unaligned text."""
     defined = [
         part for name, value in (variables or {}).items() for part in ("-v", f"{name}={value}")
     ]
@@ -197,8 +197,8 @@ def postgres(server, counts):
     psql(server, "VACUUM ANALYZE; CHECKPOINT;")
 
 
-def key_file(path, name, count, most=10000, seed=1):
-    """A file of keys, one a line: all of them, or a random part of `most`."""
-    chosen = random.Random(seed).sample(range(1, count + 1), min(most, count))
+def key_file(path, name, count, limit=10000, seed=1):
+    """Writes a file of keys, one per line: all of them, or a random part of `limit`."""
+    chosen = random.Random(seed).sample(range(1, count + 1), min(limit, count))
     path.write_text("".join(name(number) + "\n" for number in chosen))
     return path

@@ -1,8 +1,8 @@
-"""Starts and stops what the benchmark runs: the daemon and Redis, each private and in a folder of
-its own.
+"""Starts and stops the servers of the benchmark: the daemon and Redis, each private and in its own
+folder.
 
 PostgreSQL and PgBouncer come from tests/lib. Every server listens on Unix sockets only where it
-can, is ended by the process that started it, and logs to a file beside its data.
+can, is stopped by the process that started it, and logs to a file beside its data.
 """
 
 import contextlib
@@ -19,11 +19,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 class BenchError(Exception):
-    """Something that the benchmark needs is not there or did not work; the text is for the user."""
+    """Something that the benchmark needs is missing or failed; the text is for the user."""
 
 
 def tool(name):
-    """The full path of a program that a package brings."""
+    """Returns the full path of a program from a package."""
     path = shutil.which(
         name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/bin:/usr/bin"
     )
@@ -33,7 +33,7 @@ def tool(name):
 
 
 def run(command, **options):
-    """Runs a program to its end; its output comes back as text."""
+    """Runs a program to its end and returns its output as text."""
     done = subprocess.run(
         [str(part) for part in command], capture_output=True, text=True, check=False, **options
     )
@@ -46,8 +46,8 @@ def run(command, **options):
 
 
 def wait_until(true, what, process=None, seconds=30.0, pause=0.02):
-    """Waits until a condition holds; ends early when the process that should bring it about is
-    gone."""
+    """Waits until a condition holds; fails early when the process that should establish it has
+    exited."""
     end = time.monotonic() + seconds
     while not true():
         if process is not None and process.poll() is not None:
@@ -58,7 +58,7 @@ def wait_until(true, what, process=None, seconds=30.0, pause=0.02):
 
 
 def answers(path, request=b"", expected=b""):
-    """Whether a Unix socket takes a connection and gives the expected answer."""
+    """Checks whether a Unix socket accepts a connection and returns the expected answer."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
         client.settimeout(2.0)
         client.connect(str(path))
@@ -70,7 +70,7 @@ def answers(path, request=b"", expected=b""):
 
 
 class Server:
-    """A child process: a context manager that ends it politely, then by force."""
+    """A child process: a context manager that ends it with SIGTERM, then by force."""
 
     wrapper = ()  # a program and its options to run the server under (strace, valgrind)
 
@@ -92,7 +92,7 @@ class Server:
             )
 
     def stop(self, seconds=30.0):
-        """Ends the server; gives its exit status."""
+        """Stops the server and returns its exit status."""
         process, self.process = self.process, None
         if process is None:
             return None
@@ -113,7 +113,7 @@ class Server:
 
 
 class Daemon(Server):
-    """pierre-dbd on a database of its own."""
+    """pierre-dbd on its own database."""
 
     def __init__(
         self, build, folder, url, name="daemon", options=(), wrapper=(), binary=None, seconds=60.0
@@ -164,7 +164,7 @@ class Daemon(Server):
         return answers(self.socket, b'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}\n', b'"pong"')
 
     def pid(self):
-        """The daemon's own process, also below a wrapper that forks it."""
+        """Returns the daemon's own process, also below a wrapper that forks it."""
         pid = self.process.pid
         while pathlib.Path(f"/proc/{pid}/exe").resolve() != self.binary.resolve():
             children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
@@ -179,7 +179,7 @@ class Daemon(Server):
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def resident_bytes(self, mark="VmRSS"):
-        """Now; with the mark VmHWM the most at any time."""
+        """Returns the current value; with the mark VmHWM the peak."""
         for line in pathlib.Path(f"/proc/{self.pid()}/status").read_text().splitlines():
             if line.startswith(mark + ":"):
                 return int(line.split()[1]) * 1024
@@ -216,7 +216,7 @@ class Redis(Server):
         )
 
     def load(self, count, value):
-        """Sets user:000000000000 … to the value: what redis-benchmark's __rand_int__ asks for."""
+        """Sets user:000000000000 … to the value: the keys of redis-benchmark's __rand_int__."""
         text = value.encode()
         client = socket.socket(socket.AF_UNIX)
         client.connect(str(self.socket))
@@ -236,8 +236,7 @@ class Redis(Server):
 
 
 class Client:
-    """A plain client of the daemon for setting things up: many calls at once over one
-    connection."""
+    """A plain client of the daemon for preparations: many calls at once over one connection."""
 
     def __init__(self, path, timeout=120.0):
         self.socket = socket.socket(socket.AF_UNIX)
@@ -249,8 +248,8 @@ class Client:
         return self.calls([(method, params)])[0]
 
     def calls(self, wanted, window=128):
-        """Runs (method, params) pairs, `window` at a time; gives the results in order and raises on
-        any error."""
+        """Runs (method, params) pairs, `window` at a time. Returns the results in order and raises
+        on any error."""
         results = []
         for start in range(0, len(wanted), window):
             part = wanted[start : start + window]
@@ -281,7 +280,7 @@ class Client:
 
 
 def request(number, method, params=None):
-    """One request's line."""
+    """Returns one request's line."""
     members = {"jsonrpc": "2.0", "id": number, "method": method}
     if params is not None:
         members["params"] = params

@@ -1,4 +1,4 @@
-"""What a run measures on: seeded databases, the servers over them, and files of prepared calls."""
+"""The objects of a run: seeded databases, the servers over them, and files of prepared calls."""
 
 import json
 import os
@@ -31,12 +31,12 @@ TOKEN = {
 
 
 def line(method, params):
-    """A call as bench-load takes it."""
+    """Returns a call as bench-load reads it."""
     return f'"method":{json.dumps(method)},"params":{json.dumps(params, separators=(",", ":"))}\n'
 
 
 def named(prefix, values):
-    """Members as pierre-dbctl takes them."""
+    """Returns members as pierre-dbctl reads them."""
     return [
         f"{prefix}{name}{'=' if isinstance(value, str) else ':='}{value}"
         for name, value in values.items()
@@ -48,7 +48,7 @@ def token_call(user):
 
 
 class Calls:
-    """What is asked for, as the arguments of `pierre-dbctl bench`: another key in each call."""
+    """Returns the calls as arguments of `pierre-dbctl bench`: another key in each call."""
 
     ping = ["daemon.ping"]
 
@@ -59,8 +59,7 @@ class Calls:
         self.get = ["get_user", f"user_id=@{users}"]
         self.record = ["record_api_key_usage", f"usage.api_key_id=@{keys}", *named("usage.", USAGE)]
         self.get_token = ["get_strava_token", f"user_id=@{known}"]
-        # Another token in each call: storing what a row holds already writes nothing, and would
-        # need no commit.
+        # Another token in each call: storing an unchanged value writes nothing and needs no commit.
         self.update_token = [
             "update_strava_token",
             f"user_id=@{known}",
@@ -104,8 +103,8 @@ def pick(values, count):
 
 
 class Setting:
-    """All servers, up and seeded. A context manager; everything ends and its folder goes with
-    it."""
+    """All servers, started and seeded. A context manager; at its end everything stops and its
+    folder is removed."""
 
     def __init__(self, build, folder, users, keys, wanted):
         self.build = pathlib.Path(build)
@@ -163,7 +162,7 @@ class Setting:
         return self.folder / f"{name}.db"
 
     def sqlite_daemon(self, name, binary=None):
-        """A daemon on a seeded file of its own; the daemon itself makes the schema."""
+        """A daemon on its own seeded file; the daemon itself creates the schema."""
         daemon = Daemon(
             self.build, self.folder, f"sqlite://{self.database(name)}", name=name, binary=binary
         )
@@ -210,9 +209,9 @@ class Setting:
             self.bouncer = {**self.postgres, "host": bouncer.folder, "port": bouncer.port}
 
     def scripts(self):
-        """pgbench's scripts and variables: the daemon's statements. pgbench knows no random texts
-        and no NULL: it asks for one and the same user, which is to its advantage, and NULL stands
-        in its script."""
+        """Writes pgbench's scripts and variables: the daemon's statements. pgbench has no random
+        texts and no NULL: it asks for the same user each time, which is to its advantage, and NULL
+        is in its script."""
         known = statements(self.build)
         self.get_script = self.folder / "get.sql"
         self.get_script.write_text(pgbench_script(known["get_user"]))
@@ -229,8 +228,8 @@ class Setting:
 
 
 class PostgresServer(postgres_server.PostgresServer):
-    """The tests' private server with its data on the benchmark's disk, and memory as an
-    installation would give it."""
+    """The tests' private server with its data on the benchmark's disk, and the memory settings of a
+    typical installation."""
 
     def __init__(self, folder):
         super().__init__({"shared_buffers": "'512MB'", "max_wal_size": "'4GB'"})
@@ -246,7 +245,7 @@ class PostgresServer(postgres_server.PostgresServer):
 
 
 def workspace(chosen=None):
-    """A folder on a real disk: commits to a file system in memory would say nothing."""
+    """Returns a folder on a real disk: commits to a file system in memory are meaningless."""
     if chosen:
         path = pathlib.Path(chosen).resolve()
         path.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
-"""What a call costs, counted instead of timed: instructions and allocations under callgrind, system
-calls under strace.
+"""The cost of a call, counted instead of timed: instructions and allocations under callgrind,
+system calls under strace.
 
-Each count is the difference between a run with N and one with 2N calls, divided by N: the start
-cancels out."""
+Each count is the difference between a run with N and one with 2N calls, divided by N: the cost of
+the start cancels out."""
 import collections
 import os
 import re
@@ -14,13 +14,14 @@ from lib import case, daemon as daemons, databases
 SANITIZERS = False
 CALLS = 640
 TRACED_CALLS = (
-    8000  # system calls are fewer than one a call: timers and threads must not show beside them
+    8000  # system calls are fewer than one per call: timers and threads must not affect the count
 )
 PIPELINE = 16
 
-# Bounds for one call, 16 in flight on one connection. They are wide: how calls are grouped, and how
-# often timers run, depends on the machine's load. tests/bench/cost.py compares two builds closely.
-# These catch a second JSON tree, a copy of every answer, a commit for each row.
+# Bounds for one call, 16 in flight on one connection. They are wide, since the grouping of calls
+# and the number of timer events depend on the machine's load. tests/bench/cost.py compares two
+# builds closely. These bounds catch a second JSON tree, a copy of every answer, a commit for each
+# row.
 Bound = collections.namedtuple("Bound", "instructions allocations syscalls")
 BOUNDS = {
     "sqlite": {
@@ -87,8 +88,8 @@ def callgrind(output):
 
 
 def callgrind_totals(path):
-    """Instructions of the whole run, and calls of malloc, calloc and realloc, from callgrind's
-    output."""
+    """Returns the instructions of the whole run, and the calls of malloc, calloc and realloc, from
+    callgrind's output."""
     names, callee, instructions, allocations = {}, "", 0, 0
     with open(path, encoding="utf-8", errors="replace") as file:
         for text in file:
@@ -113,7 +114,8 @@ def strace_total(path):
 
 
 def make_calls(path, method, count):
-    """PIPELINE calls in one write, their answers, and again: the same grouping in every run."""
+    """Sends PIPELINE calls in one write, reads their answers, and repeats: the same grouping in
+    every run."""
     lines = b"".join(
         f'{{"jsonrpc":"2.0","id":{i},"method":"{method}","params":{PARAMS[method]}}}\n'.encode()
         for i in range(PIPELINE)
@@ -132,8 +134,8 @@ def make_calls(path, method, count):
 
 class Cost(case.Case):
     def run_under(self, wrapper, method, count):
-        # How often a busy loop looks depends on time, not on what a call costs.
-        # One connection: how many a pool opens depends on time, too.
+        # How often a busy loop polls depends on time, not on the cost of a call.
+        # One connection: the number that a pool opens depends on time, too.
         server = daemons.Daemon(wrapper=wrapper, options=["--busy-poll", "0", "--pool", "1"])
         try:
             server.start(timeout=120)
@@ -146,8 +148,8 @@ class Cost(case.Case):
             server.discard()
 
     def per_call(self, wrapper, output, read, method, calls=CALLS):
-        """The two runs' difference for one call; `read` gives one or more totals of a run's output
-        file."""
+        """Returns the two runs' difference for one call; `read` returns one or more totals of a
+        run's output file."""
         totals = []
         for count in (calls, 2 * calls):
             self.run_under(wrapper, method, count)
@@ -158,7 +160,9 @@ class Cost(case.Case):
 
     def check(self, method):
         if daemons.SLOW > 1:
-            self.skipTest("what a sanitizer's build costs says nothing, and valgrind cannot run it")
+            self.skipTest(
+                "the cost of a sanitizer's build is meaningless, and valgrind cannot run it"
+            )
         for needed in ("valgrind", "strace"):
             if shutil.which(needed) is None:
                 self.fail(f"{needed} is missing: run `scripts/setup test`")
@@ -186,7 +190,7 @@ class Cost(case.Case):
                 f"{what} of {method} were not counted",
             )
             self.assertLess(
-                value, limit, f"{method} on {databases.chosen()} costs more {what} than it may"
+                value, limit, f"{method} on {databases.chosen()} costs more {what} than allowed"
             )
 
 

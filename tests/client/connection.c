@@ -1,4 +1,4 @@
-/* Connecting, breaking, sending again, running out of time. */
+/* Connects, disconnects, resent calls, timeouts. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,7 +89,7 @@ START_TEST(reads_are_sent_again_once)
 	begin(&fake, READ, READ_PARAMS, &ended);
 	fake_accept(&fake);
 	(void)snprintf(first, sizeof first, "%s", fake_line(&fake));
-	fake_accept(&fake); /* hangs up first */
+	fake_accept(&fake); /* disconnects first */
 	ck_assert_str_eq(fake_line(&fake), first);
 	fake_hang_up(&fake);
 	expect_end(&ended, PIERRE_BROKEN, PIERRE_OUTCOME_NONE);
@@ -123,8 +123,8 @@ START_TEST(unsent_writes_wait_for_the_next_connection)
 	fake_accept(&fake);
 	fake_answer(&fake, fake_line(&fake), "null");
 	expect_end(&first, 0, 0);
-	fake_hang_up(&fake); /* the library does not know it yet: its next write fails, and nothing
-	                        of it was read */
+	fake_hang_up(&fake); /* the library has not noticed: its next write fails, and nothing of
+	                        it was read */
 	begin(&fake, WRITE, READ_PARAMS, &write);
 	fake_accept(&fake);
 	fake_answer(&fake, fake_line(&fake), "null");
@@ -246,7 +246,7 @@ START_TEST(pipelines_and_matches_by_id)
 }
 END_TEST
 
-/* More than a socket takes at once. */
+/* More than a socket buffers. */
 static const char *long_params(void)
 {
 	static char params[900000];
@@ -257,8 +257,8 @@ static const char *long_params(void)
 	return params;
 }
 
-/* What was cut off in the middle of its line cannot have been carried out: it is sent again, write
- * or not. */
+/* A line that was cut off in the middle cannot have been executed: it is sent again, write or
+ * not. */
 START_TEST(a_line_that_was_cut_off_is_sent_again)
 {
 	struct ended write = {0}, behind = {0};
@@ -369,7 +369,7 @@ START_TEST(an_error_without_an_id_is_the_only_calls)
 }
 END_TEST
 
-/* None of them can be told: no answer may be taken for another call's. */
+/* The calls cannot be told apart: no answer may be taken for another call's. */
 START_TEST(an_error_without_an_id_and_several_calls)
 {
 	struct ended read = {0}, write = {0};
@@ -405,8 +405,8 @@ START_TEST(too_large_is_the_longest)
 }
 END_TEST
 
-/* The daemon says so when its limit is reached, and skips the rest of the line, which must follow
- * nevertheless. */
+/* The daemon reports this when its limit is reached, and skips the rest of the line, which must
+ * still follow. */
 START_TEST(too_large_may_come_early)
 {
 	struct ended small = {0}, large = {0}, behind = {0};
@@ -424,11 +424,11 @@ START_TEST(too_large_may_come_early)
 	drive_until(&fake, &large);
 	expect_end(&large, PIERRE_TOO_LARGE, PIERRE_OUTCOME_NONE);
 	ck_assert(!pierre_cancel(fake.db, 2));
-	if (_i == 0) { /* the same connection goes on, line by line */
+	if (_i == 0) { /* the same connection continues with the next line */
 		(void)snprintf(first, sizeof first, "%s", fake_line(&fake));
 		ck_assert_ptr_nonnull(strstr(fake_line(&fake), "upsert_user_profile"));
 		fake_answer(&fake, first, "null");
-	} else { /* a new one does not see it again */
+	} else { /* a new connection does not receive it again */
 		fake_accept(&fake);
 		fake_answer(&fake, fake_line(&fake), "null");
 	}
@@ -446,8 +446,8 @@ START_TEST(attempts_are_spaced)
 
 	pierre_set_timeouts(fake.db, 600, 600);
 	begin(&fake, "some_newer_method", NULL, &ended);
-	/* A daemon that hangs up before it has read anything: the call was not sent, or fails;
-	 * never a storm of connections. */
+	/* A daemon that disconnects before it reads anything: the call was not sent, or fails. The
+	 * library never connects without pause. */
 	for (int i = 0; i < 200 && ended.times == 0; i++) {
 		drive(&fake, 1);
 		peer = accept(fake.listener, NULL, NULL);

@@ -93,7 +93,7 @@ void fake_accept(struct fake *fake)
 	ck_assert_msg(fake->peer >= 0, "the library did not connect");
 }
 
-/* false: the peer is gone or nothing came. */
+/* false: the peer has disconnected, or nothing arrives. */
 static bool receive(struct fake *fake)
 {
 	ssize_t got;
@@ -109,7 +109,7 @@ static bool receive(struct fake *fake)
 	return got > 0;
 }
 
-/* Takes one line out of the front of what came, into the front of the buffer's rest. */
+/* Removes one line from the front of the received data, and moves the rest to the front. */
 static char *cut_line(struct fake *fake)
 {
 	static char line[2 * 1024 * 1024];
@@ -165,7 +165,7 @@ void fake_send(struct fake *fake, const char *text)
 			continue;
 		}
 		if (sent < 0)
-			return; /* the library hung up, as some tests want */
+			return; /* the library disconnected, as some tests intend */
 		text += sent;
 		length -= (size_t)sent;
 	}

@@ -1,8 +1,7 @@
-/* A scripted daemon in the test's own thread: what it accepts, reads and writes, and when, stands
- * in each test.
+/* A scripted daemon in the test's own thread: each test states what it accepts, reads and writes,
+ * and when.
  *
- * While the test waits for something to arrive, the library's handle is driven, as a foreign event
- * loop would. */
+ * While the test waits for data, the library's handle is driven, as a foreign event loop does. */
 #ifndef PIERRE_TEST_FAKE_H
 #define PIERRE_TEST_FAKE_H
 
@@ -35,15 +34,14 @@ void fake_hang_up(struct fake *fake);
 /* The next line that the library wrote, without its newline; valid until the next one. */
 const char *fake_line(struct fake *fake);
 bool fake_has_line(struct fake *fake);               /* within a short time */
-void fake_send(struct fake *fake, const char *text); /* as it is, no newline added */
+void fake_send(struct fake *fake, const char *text); /* unchanged, no newline added */
 /* `{"jsonrpc":"2.0","id":N,"result":…}` to the request line just read. */
 void fake_answer(struct fake *fake, const char *line, const char *result);
 void fake_answer_error(struct fake *fake, const char *line, const char *error);
 long long fake_id(const char *line);
 
-void drive(
-	struct fake *fake, int turns); /* so many turns of the event loop, each of at most 5 ms */
-/* Drives until the call has ended. */
+void drive(struct fake *fake, int turns); /* that many loop iterations, each of at most 5 ms */
+/* Drives the handle until the call has ended. */
 void drive_until(struct fake *fake, const struct ended *ended);
 void ended_free(struct ended *ended);
 /* A callback: userdata is a struct ended. */

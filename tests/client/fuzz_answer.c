@@ -1,6 +1,6 @@
-/* libFuzzer: whatever the socket's other side writes, to a handle with calls of every kind of
- * result under way. Lines are cut as they come; each call ends at most once, and what is taken out
- * of an answer is freed. */
+/* libFuzzer: any data from the socket's other side, sent to a handle with calls of every result
+ * type in flight. Lines are cut as they arrive. Each call ends at most once, and what is
+ * extracted from an answer is freed. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,14 +24,14 @@ static void take(struct pierre *db, const struct pierre_answer *answer, void *us
 
 	(void)db;
 	if (pierre_answer_json(answer, &json, &error) == 0 && strlen(json) == 0)
-		abort(); /* no JSON is empty */
+		abort(); /* empty text is not JSON */
 	pierre_text_free(json);
 	if (answer_result(answer, method, &out, &count, &error) == 0 &&
 		(method->result != STUB_RESULT_VALUE || method->value.kind > STUB_TIME))
 		decode_result_free(out.block);
 }
 
-/* One call of each method, all of them as if they were sent. */
+/* One call of each method, all treated as sent. */
 static void begin_calls(struct pierre *db)
 {
 	for (size_t i = 0; i < stub_method_count; i++)
@@ -58,8 +58,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (at < end) {
 		const char *newline = memchr(at, '\n', (size_t)(end - at));
 		size_t length = (size_t)((newline != NULL ? newline : end) - at);
-		char *line =
-			malloc(length + 1); /* of its own, so that reading past its end shows */
+		char *line = malloc(length +
+			1); /* a separate block, so that a read beyond its end is detected */
 
 		if (line == NULL)
 			abort();

@@ -21,11 +21,11 @@ static void close_fake(void)
 	fake_close(&fake);
 }
 
-/* A daemon in another thread, for calls that block: answers so many requests, or hangs up instead
- * of the last one. */
+/* A daemon in another thread, for blocking calls. It answers a number of requests, or
+ * disconnects instead of the last answer. */
 struct script {
 	struct fake *fake;
-	const char *results[4]; /* NULL: hang up */
+	const char *results[4]; /* NULL: disconnect */
 	int count;
 };
 
@@ -62,7 +62,7 @@ START_TEST(blocking_calls)
 	ck_assert_int_eq(pierre_get_user_count(db, &count, &error), 0);
 	ck_assert_int_eq(count, 7);
 	ck_assert_int_eq(pierre_call(db, "get_user_profile", "[\"u\"]", &json, &error),
-		0); /* sent again after the hang-up */
+		0); /* sent again after the disconnect */
 	ck_assert_str_eq(json, "\"text\"");
 	pierre_text_free(json);
 	ck_assert_int_eq(pierre_get_system_stats(db, &stats, &error), 0);
@@ -174,8 +174,8 @@ START_TEST(callbacks_may_free_the_handle)
 }
 END_TEST
 
-/* What was not sent when a callback freed the handle is not sent by the turn that goes on, either.
- */
+/* What was not sent when a callback freed the handle is not sent later in the same iteration,
+ * either. */
 START_TEST(a_freed_handle_sends_nothing)
 {
 	struct ended first = {0};
@@ -260,7 +260,7 @@ START_TEST(the_sockets_path)
 	(void)snprintf(expected, sizeof expected, "%s/pierre-dbd.sock", folder);
 	made = mkdir(folder, 0700) == 0;
 	expect_socket(expected);
-	if (made) { /* never touched when somebody uses it */
+	if (made) { /* never touched while it is in use */
 		ck_assert_int_eq(chmod(folder, 0755), 0);
 		ck_assert_int_eq(
 			pierre_default_socket(path, sizeof path, &error), PIERRE_NO_CONNECTION);

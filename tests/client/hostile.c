@@ -1,5 +1,5 @@
-/* Answers that make no sense: an error code each time, never a crash or a hang, and the next
- * connection is as good as new. */
+/* Invalid answers: an error code each time, never a crash or a hang, and the next connection
+ * works. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,7 +116,7 @@ START_TEST(a_line_without_end)
 	}
 	ck_assert_int_eq(ended.times, 1);
 	ck_assert_int_eq(ended.status, PIERRE_BAD_ANSWER);
-	ck_assert_uint_lt(sent, 20 * 1024 * 1024); /* it listened no longer than it had to */
+	ck_assert_uint_lt(sent, 20 * 1024 * 1024); /* it read no more than necessary */
 	check_recovery();
 }
 END_TEST
@@ -144,8 +144,8 @@ START_TEST(the_limit_is_a_setting)
 }
 END_TEST
 
-/* Good answers with random bytes changed, cut out or put in: each call ends, and nothing else
- * happens. */
+/* Valid answers with random bytes changed, removed or inserted: each call ends, without other
+ * effects. */
 START_TEST(random_damage)
 {
 	static const char good[] =
@@ -176,7 +176,7 @@ START_TEST(random_damage)
 		fake_send(&fake, line);
 		drive(&fake, 3);
 		/* A line may have lost its end. A read is sent once more when the connection
-		 * breaks; the second break ends it. */
+		 * breaks; the second disconnect ends it. */
 		if (ended.times == 0)
 			fake_accept(&fake);
 		fake_hang_up(&fake);

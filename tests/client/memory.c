@@ -1,9 +1,9 @@
 /* Every allocation of the client library fails once, one after the other: each time a call ends
- * with an error or works, nothing leaks (the sanitizers' builds tell), nothing crashes, and the
- * same handle works afterwards.
+ * with an error or succeeds, nothing leaks (the sanitizers' builds report leaks), nothing crashes,
+ * and the same handle works afterwards.
  *
- * The linker leads malloc and its like of the library here (--wrap); only while `failing` is set do
- * they count. */
+ * The linker redirects the library's malloc and related functions to this file (--wrap); they count
+ * only while `failing` is set. */
 #include <check.h>
 #include <poll.h>
 #include <stdio.h>
@@ -121,7 +121,7 @@ static void serve(void)
 				"\"message\":\"\\u00e9\"}}\n",
 				id);
 		(void)!send(peer, out, strlen(out),
-			MSG_NOSIGNAL); /* fails when the library gave the connection up */
+			MSG_NOSIGNAL); /* fails when the library has closed the connection */
 	}
 }
 
@@ -167,7 +167,7 @@ static void take_error(struct pierre *db, const struct pierre_answer *answer, vo
 	check_status(userdata, pierre_answer_json(answer, &json, NULL), PIERRE_NOT_FOUND);
 }
 
-/* Three calls on the handle; gives how many went as they should. */
+/* Three calls on the handle; returns how many succeeded. */
 static int use(struct pierre *db)
 {
 	struct pierre_a2a_client_input client = {.id = "i",
@@ -179,7 +179,7 @@ static int use(struct pierre *db)
 	struct taken taken = {0};
 	int begun = 0;
 
-	begun += pierre_get_user_goals_async(db, "u", take_goals, &taken, NULL) > 0;
+	begun += pierre_get_user_goals_async(db, "u", NULL, NULL, take_goals, &taken, NULL) > 0;
 	begun += pierre_get_a2a_usage_stats_async(db, "c", 0, 1, take_stats, &taken, NULL) > 0;
 	begun += pierre_create_a2a_client_async(db, &client, "k", take_error, &taken, NULL) > 0;
 	for (int i = 0; i < 300 && taken.ended < begun; i++) {

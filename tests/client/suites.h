@@ -5,8 +5,8 @@
 #include <check.h>
 
 TCase *values_case(void);     /* structs <-> JSON */
-TCase *connection_case(void); /* connecting, breaking, sending again, times */
-TCase *hostile_case(void);    /* answers that make no sense */
+TCase *connection_case(void); /* connects, disconnects, resent calls, timeouts */
+TCase *hostile_case(void);    /* invalid answers */
 TCase *handle_case(void);     /* callbacks, blocking calls, paths, times */
 
 #endif

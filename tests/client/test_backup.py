@@ -1,7 +1,7 @@
-"""pierre-dbctl backup: a copy made while the daemon writes is one moment of the database, whole
-whenever the daemon is killed. Would catch: a copy that mixes moments, a file of the right name that
-is not whole, a copy that needs a log beside it, one that others can read, a file replaced without
-being asked."""
+"""pierre-dbctl backup: a copy made while the daemon writes is a snapshot of the database, and
+complete whenever the daemon is killed. Would catch: a copy that mixes snapshots, an incomplete file
+under the final name, a copy that needs a WAL beside it, one that others can read, a file replaced
+without --force."""
 import json
 import os
 import pty
@@ -51,7 +51,7 @@ class BackupCase(Case):
 
     @staticmethod
     def fill(daemon, megabytes):
-        """Rows that are mostly text, for a file of about that size."""
+        """Writes rows that are mostly text, for a file of about that size."""
         with daemon.connect() as c:
             key = World(c).api_key(World(c).user())
             c.many(
@@ -64,7 +64,7 @@ class BackupCase(Case):
 
 
 class Verify(BackupCase):
-    """The same on either database; a daemon may run meanwhile."""
+    """The same on both backends; a daemon may run meanwhile."""
 
     def setUp(self):
         self.daemon = self.start()
@@ -107,12 +107,12 @@ class Verify(BackupCase):
         return done.returncode, done.stdout, done.stderr
 
     def report(self, code, *arguments, **more):
-        found, out, said = self.verify("--json", *arguments, **more)
-        self.assertEqual((found, said), (code, ""), out)
-        told = json.loads(out)
-        self.assertEqual(told["sound"], code == 0)
-        self.assertEqual(told["problem_count"] == 0, code == 0)
-        return told
+        found, out, err = self.verify("--json", *arguments, **more)
+        self.assertEqual((found, err), (code, ""), out)
+        report = json.loads(out)
+        self.assertEqual(report["sound"], code == 0)
+        self.assertEqual(report["problem_count"] == 0, code == 0)
+        return report
 
     def sql(self, statement):
         if self.daemon.backend == "sqlite":
@@ -122,17 +122,22 @@ class Verify(BackupCase):
             self.daemon.database.query(statement)
 
     def test_sound(self):
-        told = self.report(0)
+        report = self.report(0)
         self.assertEqual(
-            (told["tokens"], told["unreadable_tokens"], told["problems"], told["tables"]["users"]),
+            (
+                report["tokens"],
+                report["unreadable_tokens"],
+                report["problems"],
+                report["tables"]["users"],
+            ),
             (6, 0, [], 3),
         )
         self.assertEqual(
-            told["schema_version"], self.daemon.call("daemon.version")["schema_version"]
+            report["schema_version"], self.daemon.call("daemon.version")["schema_version"]
         )
-        self.assertEqual(list(told["tables"]), sorted(told["tables"]))
-        code, out, said = self.verify()
-        self.assertEqual((code, said), (0, ""))
+        self.assertEqual(list(report["tables"]), sorted(report["tables"]))
+        code, out, err = self.verify()
+        self.assertEqual((code, err), (0, ""))
         self.assertRegex(
             out,
             r"is sound: (sqlite|postgresql), schema \d+, \d+ rows\n(  \w+: \d+\n)+6 tokens, "
@@ -145,10 +150,10 @@ class Verify(BackupCase):
 
     def test_tokens_that_do_not_open(self):
         self.sql(f"UPDATE users SET fitbit_nonce = strava_nonce WHERE id = '{self.users[1]}'")
-        told = self.report(65)
-        self.assertEqual((told["tokens"], told["unreadable_tokens"]), (6, 1))
+        report = self.report(65)
+        self.assertEqual((report["tokens"], report["unreadable_tokens"]), (6, 1))
         self.assertEqual(
-            told["problems"], [f"the fitbit token of user {self.users[1]} cannot be opened"]
+            report["problems"], [f"the fitbit token of user {self.users[1]} cannot be opened"]
         )
         code, out, _ = self.verify()
         self.assertEqual(code, 65)
@@ -157,34 +162,34 @@ class Verify(BackupCase):
         self.daemon.stop()
 
     def test_keys(self):
-        told = self.report(77, key=new_key())
-        self.assertEqual(told["unreadable_tokens"], 6)
-        self.assertIn("they were sealed with another key", told["problems"][0])
+        report = self.report(77, key=new_key())
+        self.assertEqual(report["unreadable_tokens"], 6)
+        self.assertIn("they were sealed with another key", report["problems"][0])
         self.assertEqual(
             self.report(0, key=new_key(), PREVIOUS_ENCRYPTION_KEY=self.daemon.key)[
                 "unreadable_tokens"
             ],
             0,
         )
-        code, out, said = self.verify(key="short")
+        code, out, err = self.verify(key="short")
         self.assertEqual((code, out), (78, ""))
-        self.assertIn("32 bytes", said)
+        self.assertIn("32 bytes", err)
         self.daemon.stop()
 
     def test_what_is_no_database_of_ours(self):
-        code, out, said = self.verify("nothing.db")
+        code, out, err = self.verify("nothing.db")
         self.assertEqual((code, out), (66, ""))
         self.assertFalse(os.path.exists(os.path.join(self.daemon.folder, "nothing.db")))
-        self.assertEqual(self.verify("a", "b")[0], 66)  # the first name is looked at first
+        self.assertEqual(self.verify("a", "b")[0], 66)  # the first name is checked first
         path = os.path.join(self.daemon.folder, "text.db")
         with open(path, "w", encoding="ascii") as file:
-            file.write("no database, but long enough to be taken for one " * 100)
+            file.write("not a database, but long enough to look like one " * 100)
         self.assertEqual(self.verify(path)[:2], (65, ""))
         with sqlite3.connect(path + "2") as db:
             db.execute("CREATE TABLE other (a)")
-        told = self.report(65, path + "2")
+        report = self.report(65, path + "2")
         self.assertEqual(
-            (told["tables"], told["problems"]),
+            (report["tables"], report["problems"]),
             ({"other": 0}, ["it has no table of users: it is not a database of this daemon"]),
         )
         self.assertEqual(self.verify(database="postgresql://nobody@127.0.0.1:1/x")[:2], (69, ""))
@@ -194,9 +199,10 @@ class Verify(BackupCase):
 
 class Sqlite(BackupCase):
     def whole(self, path):
-        """Opens the copy as it is, without writing beside it; the rows of its tables."""
+        """Opens the copy as it is, without a write beside it. Returns the number of rows of its
+        tables."""
         with open(path, "rb") as file:
-            self.assertEqual(file.read(20)[18:20], b"\x01\x01", "the copy needs a log beside it")
+            self.assertEqual(file.read(20)[18:20], b"\x01\x01", "the copy needs a WAL beside it")
         with sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True) as db:
             self.assertEqual(db.execute("PRAGMA integrity_check").fetchall(), [("ok",)])
             self.assertEqual(db.execute("PRAGMA foreign_key_check").fetchall(), [])
@@ -216,10 +222,10 @@ class Sqlite(BackupCase):
         self.fill(daemon, 3)
         folder = self.folder()
         path = os.path.join(folder, "copy.db")
-        code, out, said = ctl(
+        code, out, err = ctl(
             daemon, "backup", "copy.db", cwd=folder
         )  # a name within this folder, not the daemon's
-        self.assertEqual((code, said), (0, ""))
+        self.assertEqual((code, err), (0, ""))
         self.assertRegex(
             out, re.escape(path) + r": [23]\.\d MiB, \d\d tables, 2\d\d rows, checked; \d+\.\d s\n"
         )
@@ -228,28 +234,28 @@ class Sqlite(BackupCase):
         rows = self.whole(path)
         self.assertEqual((rows["users"], rows["api_keys"], rows["api_key_usage"]), (1, 1, 285))
         self.logged(daemon, f"the backup is complete: {path}, ", 5)
-        # Not again without being asked to.
-        code, out, said = ctl(daemon, "backup", path)
+        # Without --force the file is not replaced.
+        code, out, err = ctl(daemon, "backup", path)
         self.assertEqual((code, out), (1, ""))
-        self.assertIn("already exists", said)
-        self.assertIn("--force replaces", said)
-        code, out, said = ctl(daemon, "backup", path, "--force", "--json")
-        self.assertEqual((code, said), (0, ""))
-        told = json.loads(out)
+        self.assertIn("already exists", err)
+        self.assertIn("--force replaces", err)
+        code, out, err = ctl(daemon, "backup", path, "--force", "--json")
+        self.assertEqual((code, err), (0, ""))
+        report = json.loads(out)
         self.assertEqual(
-            (told["state"], told["path"], told["tables"], told["bytes"], told["error"]),
+            (report["state"], report["path"], report["tables"], report["bytes"], report["error"]),
             ("done", path, rows, os.stat(path).st_size, None),
         )
-        self.assertEqual(told["pages_done"], told["pages"])
+        self.assertEqual(report["pages_done"], report["pages"])
         self.looks(daemon, path, 0)
-        # It is a database that a daemon opens, with what was stored.
+        # A daemon opens the copy as a database and finds the stored rows.
         users = daemon.call("get_user_count")
         with Daemon(database=f"sqlite:{path}", key=daemon.key) as again:
             self.assertEqual(again.call("get_user_count"), users)
         daemon.stop()
 
     def looks(self, daemon, path, code):
-        """What `verify` says of the file, which it leaves as it is."""
+        """Runs `verify` on the file, which stays unchanged. Returns its report."""
         with open(path, "rb") as file:
             before = file.read()
         done = subprocess.run(
@@ -280,15 +286,15 @@ class Sqlite(BackupCase):
             good = file.read()
         found = 0
         # Pages of tables and indexes. SQLite has no checksums: another letter within a long text is
-        # not to be seen.
+        # undetected.
         for place in [
             page for page in range(4096, len(good), 4096) if good[page] in (2, 5, 10, 13)
         ][::6]:
             with open(path, "wb") as file:
                 file.write(good[:place] + bytes(4096) + good[place + 4096 :])
-            told = self.looks(daemon, path, 65)
+            report = self.looks(daemon, path, 65)
             found += 1
-            self.assertTrue(told is None or told["problems"][0].startswith("damaged: "), told)
+            self.assertTrue(report is None or report["problems"][0].startswith("damaged: "), report)
         self.assertGreater(found, 5)
         with open(path, "wb") as file:
             file.write(good[: len(good) // 2])
@@ -298,9 +304,9 @@ class Sqlite(BackupCase):
         with sqlite3.connect(path) as db:
             db.execute("DELETE FROM api_keys WHERE id = ?", (key,))  # without its cascade
         db.close()
-        told = self.looks(daemon, path, 65)
+        report = self.looks(daemon, path, 65)
         self.assertEqual(
-            told["problems"],
+            report["problems"],
             ["95 rows of api_key_usage refer to missing rows of api_keys"],
         )
         daemon.stop()
@@ -324,19 +330,19 @@ class Sqlite(BackupCase):
         refused("invalid_params", "in use as a database", path=path, force=True)
         os.unlink(path + "-wal")
         self.assertEqual(daemon.call("daemon.backup_state")["state"], "none")
-        code, out, said = ctl(daemon, "backup", "/nonexistent/folder/copy.db")
+        code, out, err = ctl(daemon, "backup", "/nonexistent/folder/copy.db")
         self.assertEqual((code, out), (1, ""))
-        self.assertIn("/nonexistent/folder/copy.db.partial: No such file or directory", said)
+        self.assertIn("/nonexistent/folder/copy.db.partial: No such file or directory", err)
         self.logged(
             daemon,
             'level=warning msg="the backup failed: /nonexistent/folder/copy.db.partial: ',
             5,
         )
-        # A foreign thing in the place of the partial file is left alone.
+        # A foreign file under the name of the partial file is left alone.
         os.mkdir(path + ".partial")
-        code, out, said = ctl(daemon, "backup", path)
+        code, out, err = ctl(daemon, "backup", path)
         self.assertEqual((code, out, os.listdir(folder)), (1, "", ["copy.db.partial"]))
-        self.assertIn("already exists", said)
+        self.assertIn("already exists", err)
         os.rmdir(path + ".partial")
         os.symlink("/etc/passwd", path + ".partial")
         self.assertEqual(ctl(daemon, "backup", path)[0], 1)
@@ -348,8 +354,7 @@ class Sqlite(BackupCase):
             self.assertIn("in memory", ctl(memory, "backup", path)[2])
 
     def test_disk_full(self):
-        """A file system without room: the error is told, nothing of the name is left, calls go
-        on."""
+        """A full file system: the error is reported, no file remains, and calls continue."""
         if os.getuid() != 0:
             self.skipTest("needs root to mount a small file system: NOT tested")
         folder = self.folder()
@@ -365,16 +370,16 @@ class Sqlite(BackupCase):
         self.addCleanup(subprocess.run, ["umount", folder], check=False)
         daemon = self.start()
         self.fill(daemon, 2)
-        code, out, said = ctl(daemon, "backup", os.path.join(folder, "copy.db"))
+        code, out, err = ctl(daemon, "backup", os.path.join(folder, "copy.db"))
         self.assertEqual((code, out), (1, ""))
-        self.assertIn("the disk is full", said)
+        self.assertIn("the disk is full", err)
         self.assertEqual(os.listdir(folder), [])
         daemon.call("create_user", user=new_user())
         daemon.stop()
 
     def test_one_moment_while_writing(self):
-        """Each writer numbers its users: a moment holds the first so-and-so many of each, none left
-        out. The copy does not begin anew with each write, and the writers do not wait for it."""
+        """Each writer numbers its users: a snapshot holds the first users of each writer, without
+        gaps. The copy does not restart at each write, and the writers do not wait for it."""
         daemon = self.start()
         self.fill(daemon, 8)
         path = os.path.join(self.folder(), "copy.db")
@@ -397,14 +402,14 @@ class Sqlite(BackupCase):
         try:
             self.within(10, lambda: min(answered) > 5)
             before = list(answered)
-            code, _, said = ctl(daemon, "backup", path)
+            code, _, err = ctl(daemon, "backup", path)
             after = list(answered)
         finally:
             stop.set()
             for thread in threads:
                 thread.join()
-        self.assertEqual((code, said), (0, ""))
-        self.assertGreater(sum(after), sum(before), "nobody could write during the backup")
+        self.assertEqual((code, err), (0, ""))
+        self.assertGreater(sum(after), sum(before), "no write succeeded during the backup")
         self.assertLess(longest[0], 5.0 * SLOW)
         self.whole(path)
         with sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True) as db:
@@ -417,7 +422,7 @@ class Sqlite(BackupCase):
                 )
                 self.assertEqual(numbers, list(range(len(numbers))))
                 self.assertGreaterEqual(
-                    len(numbers), before[which], "what was answered before is not in it"
+                    len(numbers), before[which], "an earlier answered write is missing"
                 )
         daemon.stop()
 
@@ -432,10 +437,10 @@ class Sqlite(BackupCase):
             state = c.call("daemon.backup_state")
         if state["state"] == "copying":  # else this machine is faster than two calls
             self.assertEqual((other["began"], other["path"]), (False, path))
-            code, out, said = ctl(daemon, "backup", path + "3")
+            code, out, err = ctl(daemon, "backup", path + "3")
             self.assertEqual((code, out), (75, ""))
-            self.assertIn("another backup is in progress: " + path, said)
-        # A stop does not wait for the copy, and leaves nothing behind.
+            self.assertIn("another backup is in progress: " + path, err)
+        # A stop does not wait for the copy, and leaves no file behind.
         daemon.signal(signal.SIGTERM)
         self.assertEqual(daemon.wait(), 0)
         for name in os.listdir(folder):
@@ -443,7 +448,7 @@ class Sqlite(BackupCase):
         daemon.stop()
 
     def test_killed_at_any_moment(self):
-        """Either no file of the name, or a whole one; and the next backup works all the same."""
+        """Either no file of the name, or a complete one. The next backup works."""
         daemon = self.start()
         self.fill(daemon, 10)
         folder = self.folder()
@@ -473,7 +478,8 @@ class Sqlite(BackupCase):
         daemon.stop()
 
     def test_progress_on_a_terminal(self):
-        """A bar on a terminal, which is taken away; stdout stays data."""
+        """A terminal shows a progress bar, which is erased at the end. stdout contains only
+        data."""
         daemon = self.start()
         self.fill(daemon, 10)
         path = os.path.join(self.folder(), "copy.db")
@@ -507,7 +513,7 @@ class Sqlite(BackupCase):
         daemon.stop()
 
     def test_restart_meanwhile_is_told(self):
-        """The program does not take another daemon's state for the end of its own backup."""
+        """The program does not mistake another daemon's state for the end of its own backup."""
         daemon = self.start()
         self.fill(daemon, 30)
         path = os.path.join(self.folder(), "copy.db")
@@ -525,21 +531,21 @@ class Sqlite(BackupCase):
             )
             daemon.kill()
             daemon.start()
-            out, said = asking.communicate(timeout=60 * SLOW)
+            out, err = asking.communicate(timeout=60 * SLOW)
         if asking.returncode == 0:
             self.whole(path)
         else:
             self.assertEqual(out, b"")
-            self.assertIn(asking.returncode, (74, 75), said)
+            self.assertIn(asking.returncode, (74, 75), err)
         daemon.stop()
 
 
 class Postgres(BackupCase):
     def test_says_how(self):
         daemon = self.start()
-        code, out, said = ctl(daemon, "backup", "it's.dump")
+        code, out, err = ctl(daemon, "backup", "it's.dump")
         self.assertEqual(code, 69)
-        self.assertIn("no backup was made: copy PostgreSQL ", said)
+        self.assertIn("no backup was made: copy PostgreSQL ", err)
         lines = out.splitlines()
         self.assertEqual(len(lines), 2)
         self.assertTrue(
@@ -548,17 +554,17 @@ class Postgres(BackupCase):
             lines,
         )
         self.assertNotIn("***", out)
-        code, out, said = ctl(daemon, "backup", "it's.dump", "--json")
-        told = json.loads(out)
-        self.assertEqual((code, told["made"], told["commands"]), (69, False, lines))
-        self.assertTrue(all(json.loads(line)["error"]["message"] for line in said.splitlines()))
-        told = daemon.call("daemon.backup", path="/tmp/x.dump")
-        self.assertFalse(told["began"])
-        self.assertIn("pg_dump", told["error"])
+        code, out, err = ctl(daemon, "backup", "it's.dump", "--json")
+        report = json.loads(out)
+        self.assertEqual((code, report["made"], report["commands"]), (69, False, lines))
+        self.assertTrue(all(json.loads(line)["error"]["message"] for line in err.splitlines()))
+        report = daemon.call("daemon.backup", path="/tmp/x.dump")
+        self.assertFalse(report["began"])
+        self.assertIn("pg_dump", report["error"])
         daemon.stop()
 
     def test_the_commands_work(self):
-        """What is printed is run as it stands, in a shell."""
+        """A shell executes the printed commands as they are."""
         daemon = self.start()
         with daemon.connect() as c:
             World(c).user()
@@ -590,9 +596,9 @@ class Postgres(BackupCase):
         with open(tool, "w", encoding="ascii") as file:
             file.write("#!/bin/sh\necho 'pg_dump (PostgreSQL) 9.6.1'\n")
         os.chmod(tool, 0o755)
-        code, _, said = ctl(daemon, "backup", "a.dump", PATH=folder + ":/usr/bin:/bin")
+        code, _, err = ctl(daemon, "backup", "a.dump", PATH=folder + ":/usr/bin:/bin")
         self.assertEqual(code, 69)
-        self.assertIn("pg_dump has version 9, older than the server's", said)
+        self.assertIn("pg_dump has version 9, older than the server's", err)
         with open(tool, "w", encoding="ascii") as file:
             file.write("#!/bin/sh\nexit 127\n")
         self.assertIn(

@@ -1,4 +1,4 @@
-"""pierre-dbctl as a user and as a script see it, against the real daemon and without one."""
+"""pierre-dbctl for users and scripts, with a real daemon and without one."""
 import json
 import os
 import pty
@@ -34,13 +34,13 @@ class CtlCase(Case):
         )
 
     def good(self, *arguments, **more):
-        """Its stdout; nothing may stand on stderr."""
+        """Returns its stdout; stderr must be empty."""
         done = self.ctl(*arguments, **more)
         self.assertEqual((done.returncode, done.stderr), (0, ""), arguments)
         return done.stdout
 
     def bad(self, code, *arguments, **more):
-        """Its stderr; nothing may stand on stdout."""
+        """Returns its stderr; stdout must be empty."""
         done = self.ctl(*arguments, **more)
         self.assertEqual((done.returncode, done.stdout), (code, ""), (arguments, done.stderr))
         self.assertNotEqual(done.stderr, "")
@@ -88,7 +88,7 @@ class WithoutDaemon(CtlCase):
             ("--socket",),
             ("--socket", ""),
             ("--socket=",),
-        ):  # an unset variable is not to mean another daemon
+        ):  # an unset variable must not select another daemon
             self.assertEqual(
                 self.bad(64, "ping", *arguments), "pierre-dbctl: --socket requires a value\n"
             )
@@ -98,8 +98,8 @@ class WithoutDaemon(CtlCase):
         self.assertIn("no option --fast", self.bad(64, "call", "--fast", "x"))
 
     def test_messages_for_programs(self):
-        """With --json, wherever it stands, what is wrong is one JSON text on stderr, in the form of
-        a call that failed."""
+        """With --json in any place, an error is one JSON text on stderr, in the form of a failed
+        call."""
         for code, kind, *arguments in (
             (64, "usage", "heatlh"),
             (64, "usage", "call", "get_usr"),
@@ -113,9 +113,9 @@ class WithoutDaemon(CtlCase):
             (64, "usage", "backup"),
         ):
             for place in (0, len(arguments)):
-                said = self.bad(code, *arguments[:place], "--json", *arguments[place:])
-                error = json.loads(said)["error"]
-                self.assertEqual((error["kind"], said.count("\n")), (kind, 1), said)
+                err = self.bad(code, *arguments[:place], "--json", *arguments[place:])
+                error = json.loads(err)["error"]
+                self.assertEqual((error["kind"], err.count("\n")), (kind, 1), err)
                 self.assertEqual(error["retryable"], code == 75)
         self.assertIn('"message":"unknown command \\"a\\nb\\"', self.bad(64, "--json", "a\nb"))
 
@@ -142,10 +142,10 @@ class WithoutDaemon(CtlCase):
             ("metrics",),
             ("bench", "daemon.ping"),
         ):
-            said = self.bad(75, *arguments)
-            self.assertIn(self.socket, said)
-            self.assertIn("is pierre-dbd running?", said)
-            self.assertIn("try:", said)
+            err = self.bad(75, *arguments)
+            self.assertIn(self.socket, err)
+            self.assertIn("is pierre-dbd running?", err)
+            self.assertIn("try:", err)
         self.bad(1, "ready")
         error = json.loads(self.bad(75, "--json", "ping"))["error"]
         self.assertEqual(
@@ -198,7 +198,7 @@ class WithoutDaemon(CtlCase):
         self.bad(64, "describe")
 
     def test_wrong_parameters(self):
-        """Refused by the catalog that is built in: no daemon is asked (there is none)."""
+        """Refused by the built-in catalog, without a daemon."""
         for expected, *arguments in (
             ('did you mean "user_id"?', "get_user", "user_di=x"),
             ("get_user accepts: user_id", "get_user", "x=y"),
@@ -227,8 +227,8 @@ class WithoutDaemon(CtlCase):
         self.assertIn(
             "No such file", self.bad(66, "call", "get_user", "user_id=@/nonexistent/file")
         )
-        said = self.bad(64, "call", "create_user", "user.is_active=SECRET", "user.password=x")
-        self.assertIn("SECRET", said)
+        err = self.bad(64, "call", "create_user", "user.is_active=SECRET", "user.password=x")
+        self.assertIn("SECRET", err)
 
     def test_full_output(self):
         with open("/dev/full", "w", encoding="utf-8") as full:
@@ -403,10 +403,10 @@ class WithDaemon(CtlCase):
 
     def test_errors(self):
         self.user("taken@example.com")
-        said = self.bad(
+        err = self.bad(
             1, "call", "create_user", "user.email=taken@example.com", "user.password_hash=x"
         )
-        self.assertTrue(said.startswith("pierre-dbctl: conflict: "), said)
+        self.assertTrue(err.startswith("pierre-dbctl: conflict: "), err)
         error = json.loads(
             self.bad(
                 1,
@@ -426,7 +426,7 @@ class WithDaemon(CtlCase):
             )
         )["error"]
         self.assertEqual((error["kind"], error["path"]), ("invalid_params", "user.email"))
-        for _ in range(3):  # the daemon says so before all of the line is written, or after
+        for _ in range(3):  # the daemon may report this before or after the whole line is written
             self.assertIn(
                 "too_large",
                 self.bad(
@@ -518,8 +518,8 @@ class WithDaemon(CtlCase):
             self.assertIn(expected, self.bad(64, "bench", *arguments))
 
     def test_options_in_every_form(self):
-        """Before, between and behind the words; long and short, the value in the same argument or
-        in the next."""
+        """Options before, between and after the words; long and short, with the value in the same
+        argument or in the next."""
         for options in (
             ("-n", "12", "-P", "3", "daemon.ping"),
             ("daemon.ping", "-n12", "-P3"),

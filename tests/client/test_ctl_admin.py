@@ -1,6 +1,6 @@
-"""pierre-dbctl clients, config, reload, pause, resume and doctor, as a person and as a script see
-them. Would catch: a doctor that needs a daemon to work, an advice that does not fit, a pause that
-comes back before calls have ended."""
+"""pierre-dbctl clients, config, reload, pause, resume and doctor, for users and scripts. Would
+catch: a doctor that needs a daemon, advice that does not fit, a pause that returns before calls
+have ended."""
 import grp
 import json
 import os
@@ -39,13 +39,13 @@ class CtlCase(Case):
         return daemon.start()
 
     def good(self, path, *arguments):
-        code, out, said = ctl(path, *arguments)
-        self.assertEqual((code, said), (0, ""), arguments)
+        code, out, err = ctl(path, *arguments)
+        self.assertEqual((code, err), (0, ""), arguments)
         return out
 
     def findings(self, path, code):
-        found, out, said = ctl(path, "--json", "doctor")
-        self.assertEqual((found, said), (code, ""), out)
+        found, out, err = ctl(path, "--json", "doctor")
+        self.assertEqual((found, err), (code, ""), out)
         report = json.loads(out)
         self.assertEqual(report["status"] == "fail", code == 1)
         for finding in report["findings"]:
@@ -64,8 +64,8 @@ class Commands(CtlCase):
             self.assertEqual(len(lines), 3)
             self.assertTrue(lines[2].startswith("*") and "pierre-dbctl" in lines[2], lines)
             self.assertIn(f" {os.getpid()} ", lines[1])
-            told = json.loads(self.good(daemon.socket_path, "clients", "--json"))
-            self.assertEqual([client["self"] for client in told["clients"]], [False, True])
+            listed = json.loads(self.good(daemon.socket_path, "clients", "--json"))
+            self.assertEqual([client["self"] for client in listed["clients"]], [False, True])
         text = self.good(daemon.socket_path, "config")
         self.assertRegex(text, r"\n\*batch_limit +7 +1000 +flag")
         self.assertRegex(text, r"\n pool +8 +8 +default")
@@ -91,16 +91,16 @@ class Commands(CtlCase):
             "changed: connections\nneed a restart: pool\n",
         )
         write("PIERRE_DBD_CONNECTIONS=few\n")
-        code, out, said = ctl(daemon.socket_path, "reload")
+        code, out, err = ctl(daemon.socket_path, "reload")
         self.assertEqual((code, out), (1, ""))
-        self.assertIn("the old settings stay in force: PIERRE_DBD_CONNECTIONS", said)
-        code, out, said = ctl(daemon.socket_path, "reload", "--json")
-        self.assertEqual((code, said, json.loads(out)["reloaded"]), (1, "", False))
+        self.assertIn("the old settings stay in force: PIERRE_DBD_CONNECTIONS", err)
+        code, out, err = ctl(daemon.socket_path, "reload", "--json")
+        self.assertEqual((code, err, json.loads(out)["reloaded"]), (1, "", False))
         daemon.stop()
 
     def test_pause_waits_for_what_is_under_way(self):
         if self.backend() != "sqlite":
-            self.skipTest("the lock that keeps a call under way is SQLite's")
+            self.skipTest("the lock that keeps a call in flight belongs to SQLite")
         daemon = self.start()
         outsider = sqlite3.connect(
             daemon.database.path, isolation_level=None, check_same_thread=False
@@ -110,16 +110,16 @@ class Commands(CtlCase):
         with daemon.connect() as c:
             number = c.request("create_user", user=new_user())
             self.within(5, lambda: daemon.call("daemon.stats")["gauges"]["in_flight"] == 1)
-            code, out, said = ctl(daemon.socket_path, "pause", "--timeout", "0.3")
+            code, out, err = ctl(daemon.socket_path, "pause", "--timeout", "0.3")
             self.assertEqual((code, out), (75, "paused: 0 calls deferred, 1 in progress\n"))
-            self.assertIn("1 earlier calls are still in progress", said)
+            self.assertIn("1 earlier calls are still in progress", err)
             release = threading.Timer(0.3, outsider.execute, ("ROLLBACK",))
             release.start()
             self.assertEqual(
                 self.good(daemon.socket_path, "pause"), "paused: 0 calls deferred, 0 in progress\n"
             )
             release.join()
-            self.assertIn("result", c.answer(number))  # it had ended before pause came back
+            self.assertIn("result", c.answer(number))  # it had ended before pause returned
         code, out, _ = ctl(daemon.socket_path, "ready")
         self.assertEqual((code, out), (1, "not ready\n"))
         self.assertIn("live, not ready", self.good(daemon.socket_path, "health"))
@@ -156,16 +156,16 @@ class Commands(CtlCase):
         daemon = self.start("--socket-mode", "0666", "--default-role", "write")
         os.chmod(daemon.folder, 0o755)
         for command in ("clients", "config", "reload", "pause", "resume"):
-            code, out, said = self.as_stranger(daemon.socket_path, command)
+            code, out, err = self.as_stranger(daemon.socket_path, command)
             self.assertEqual((code, out), (1, ""), command)
-            self.assertIn("permission_denied", said)
-        code, out, said = self.as_stranger(daemon.socket_path, "doctor", "--json")
+            self.assertIn("permission_denied", err)
+        code, out, err = self.as_stranger(daemon.socket_path, "doctor", "--json")
         found = {finding["name"]: finding for finding in json.loads(out)["findings"]}
-        self.assertEqual((code, said, found["role"]["status"]), (0, "", "ok"))
+        self.assertEqual((code, err, found["role"]["status"]), (0, "", "ok"))
         self.assertIn("this peer has the role write; run as root", found["role"]["detail"])
         self.assertNotIn("key", found)
         os.chmod(daemon.socket_path, 0o600)
-        code, out, said = self.as_stranger(daemon.socket_path, "doctor", "--json")
+        code, out, err = self.as_stranger(daemon.socket_path, "doctor", "--json")
         found = {finding["name"]: finding for finding in json.loads(out)["findings"]}
         self.assertEqual((code, found["socket"]["status"]), (1, "fail"))
         self.assertIn("may not connect", found["socket"]["detail"])
@@ -173,23 +173,24 @@ class Commands(CtlCase):
             f"only {pwd.getpwuid(os.getuid()).pw_name} and root have access",
             found["socket"]["advice"],
         )
-        code, out, said = self.as_stranger(daemon.socket_path, "health")
+        code, out, err = self.as_stranger(daemon.socket_path, "health")
         self.assertEqual((code, out), (75, ""))
-        self.assertIn("doctor, which shows who may connect", said)
-        self.assertNotIn("start a daemon", said)
+        self.assertIn("doctor, which shows who may connect", err)
+        self.assertNotIn("start a daemon", err)
         os.chmod(daemon.socket_path, 0o660)
-        code, out, said = self.as_stranger(daemon.socket_path, "doctor", "--json")
+        code, out, err = self.as_stranger(daemon.socket_path, "doctor", "--json")
         found = {finding["name"]: finding for finding in json.loads(out)["findings"]}
         self.assertIn(
             f"usermod -aG {grp.getgrgid(os.getgid()).gr_name} USER", found["socket"]["advice"]
         )
         os.chmod(daemon.folder, 0o700)
-        code, out, said = self.as_stranger(daemon.socket_path, "doctor", "--json")
+        code, out, err = self.as_stranger(daemon.socket_path, "doctor", "--json")
         self.assertEqual(json.loads(out)["findings"][-2]["name"], "socket folder")
         daemon.stop()
 
     def as_stranger(self, path, *arguments):
-        """The build may stand where the other user cannot read: it is copied for the purpose."""
+        """The build may be in a folder that the other user cannot read, so the program is
+        copied."""
         folder = temporary_folder()
         self.addCleanup(subprocess.run, ["rm", "-rf", folder], check=False)
         os.chmod(folder, 0o755)
@@ -250,7 +251,7 @@ class Doctor(CtlCase):
         self.assertIn("is not a socket", self.findings(path, 1)["socket"]["detail"])
 
     def test_would_one_start_here(self):
-        """Without a daemon: do key and settings of this user and folder fit?"""
+        """Without a daemon: do the key and the settings fit this user and folder?"""
         folder = temporary_folder()
         self.addCleanup(subprocess.run, ["rm", "-rf", folder], check=False)
         base = {name: os.environ[name] for name in SANITIZERS if name in os.environ}
@@ -295,7 +296,7 @@ class Doctor(CtlCase):
         self.assertIn(
             "left the socket behind", self.findings(daemon.socket_path, 1)["connecting"]["detail"]
         )
-        # Somebody holds the lock, and does not listen: about to start, or to end.
+        # The lock is held, but the socket does not listen: a daemon is starting or stopping.
         with open(daemon.socket_path + ".lock", "w", encoding="ascii") as lock:
             subprocess.run(
                 ["flock", "-n", str(lock.fileno())], pass_fds=(lock.fileno(),), check=True

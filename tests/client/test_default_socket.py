@@ -1,7 +1,7 @@
-"""Where clients look for the daemon when nobody says: the user's own socket, then the service's in
-/run. In a mount namespace with a /run of its own. Would catch: a library or a tool that does not
-find the system's service, or that prefers it to the user's own daemon. SQLite only: the search
-knows no database."""
+"""The default socket of clients: the user's own socket, then the service's in /run. In a mount
+namespace with its own /run. Would catch: a library or a tool that does not find the system's
+service, or that prefers it to the user's own daemon. SQLite only: the search does not depend on the
+database."""
 import glob
 import os
 import shutil
@@ -13,7 +13,8 @@ from lib.daemon import BUILD, CTL, SANITIZER, Daemon, temporary_folder
 
 BACKENDS = ("sqlite",)
 SERVICE = "/run/pierre-dbd/pierre-dbd.sock"
-# A program with the C library alone: where it looks, and whether it is answered there.
+# A program that uses only the C library. It prints the default path and whether a call succeeds
+# there.
 PROGRAM = """
 import ctypes, sys
 lib = ctypes.CDLL(sys.argv[1])
@@ -114,7 +115,7 @@ class DefaultSocket(Case):
         return done.stdout.strip()
 
     def found(self, place, **variables):
-        """By the library and by the tool."""
+        """With the library and with the tool."""
         self.assertEqual(self.library(**variables), f'{place} "pong"')
         self.assertEqual(self.run_(CTL, "socket", **variables).stdout, place + "\n")
         self.assertEqual(self.run_(CTL, "ping", **variables).returncode, 0)
@@ -124,7 +125,7 @@ class DefaultSocket(Case):
         self.daemon(SERVICE)
         doctor = self.found(SERVICE)
         self.assertIn(f"{SERVICE} (from the system's service)", doctor)
-        # A session in which no daemon runs.
+        # A session without a daemon.
         self.found(SERVICE, XDG_RUNTIME_DIR="/run/user")
 
     def test_the_users_own_comes_first(self):
@@ -151,12 +152,12 @@ class DefaultSocket(Case):
         )
 
     def test_a_service_that_may_not_be_entered_is_told_of(self):
-        """Not the place in /tmp, where nothing ever was."""
+        """Not the path in /tmp, which never existed."""
         if os.geteuid() != 0 or not os.access(os.path.dirname(CTL), os.X_OK):
             self.skipTest("needs root: another user's refusal is NOT tested")
         self.daemon(SERVICE)
         self.run_("chmod", "700", "/run/pierre-dbd")
-        copy = shutil.copy(CTL, self.folder)  # a build may lie where others cannot enter
+        copy = shutil.copy(CTL, self.folder)  # a build may be in a folder that others cannot enter
         for library in glob.glob(os.path.join(BUILD, "client", "libpierre-db.so.?")):
             shutil.copy(library, self.folder)
         os.chmod(self.folder, 0o755)

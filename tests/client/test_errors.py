@@ -1,5 +1,5 @@
-"""Every kind of error, provoked in the real daemon and taken by the real client library: each
-member of it. Would catch: a member that the daemon writes in one form and the library reads in
+"""Every kind of error, provoked in the real daemon and received by the real client library, with
+all its members. Would catch: a member that the daemon writes in one form and the library reads in
 another, or that only one of them knows."""
 import concurrent.futures
 import ctypes
@@ -54,7 +54,7 @@ class Library:
         return handle
 
     def call(self, handle, method, params=None):
-        """None for a result, else the error."""
+        """Returns None for a result, else the error."""
         error, result = Error(), ctypes.c_void_p()
         text = (
             None
@@ -91,7 +91,7 @@ class Errors(Case):
         return handle
 
     def expect(self, kind, error, path="", field="", outcome=NONE, retryable=None):
-        self.assertIsNotNone(error, f"no error, where {kind} was to come")
+        self.assertIsNotNone(error, f"no error, but {kind} was expected")
         name = self.library.lib.pierre_kind_name(error.kind).decode()
         self.assertEqual(name, kind, error.message.decode())
         code, repeats = ERRORS[kind]
@@ -114,7 +114,7 @@ class Errors(Case):
         daemon = self.own()
         one = self.client(daemon)
         self.expect("method_not_found", self.library.call(one, "no_such_method"))
-        # With its id: it is the call's own, and the connection goes on.
+        # The error has the call's id, and the connection continues.
         for params in (b"7", b'"x"', b"null"):
             self.expect("invalid_request", self.library.call(one, "get_user_count", params))
         self.assertIsNone(self.library.call(one, "get_user_count"))
@@ -136,7 +136,7 @@ class Errors(Case):
         )
         shallow = self.client(
             self.own("--depth-limit", "8")
-        )  # the library checks what it sends by the usual limit
+        )  # the library checks lines against the default limit
         deep = b'{"user_id":"%s","profile_data":{"a":%s}}' % (
             UNKNOWN.encode(),
             b"[" * 20 + b"]" * 20,
@@ -155,12 +155,12 @@ class Errors(Case):
             "too_large", self.library.call(one, "get_user_profile", {"user_id": "x" * 5000})
         )
         crowded = self.own("--connections", "2", "--admin-connections", "0")
-        for _ in range(3):  # clients that stay
+        for _ in range(3):  # clients that stay connected
             error = self.library.call(self.client(crowded), "daemon.ping")
         self.expect("overloaded", error)
 
     def test_internal_has_its_reference(self):
-        """As the log has it."""
+        """The reference equals the one in the log."""
         daemon = self.own()
         one = self.client(daemon)
         if daemon.backend == "sqlite":
@@ -208,7 +208,8 @@ class Errors(Case):
             )
             pids = daemon.database.query(f"SELECT string_agg(pid::text, ',') FROM {others}")
             daemon.database.query(f"SELECT pg_terminate_backend(pid) FROM {others}")
-            # A write that meets the end of its session has no known outcome: a read goes first.
+            # A write that meets the end of its session has an unknown outcome, so a read comes
+            # first.
             self.within(
                 10,
                 lambda: daemon.database.query(

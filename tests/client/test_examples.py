@@ -1,5 +1,5 @@
-"""The example programs, against the real daemon: each does what Pierre's server does for a request
-of an API key."""
+"""The example programs with the real daemon: each does what Pierre's server does for a request of
+an API key."""
 import os
 import re
 import shutil
@@ -12,7 +12,7 @@ EXAMPLES = os.path.join(BUILD, "client", "examples")
 RUST = os.path.join(
     os.path.dirname(os.path.abspath(__file__)), "..", "..", "client", "examples", "lookup.rs"
 )
-# What a compiler newer than Debian 12's takes without a word, and that one refuses.
+# What compilers newer than Debian 12's accept silently, and that one rejects.
 NEWER_RUST = {
     "a C string's literal": r'\bc"',
     "let … else": r"\blet\b[^;]*[^}\s;]\s*\belse \{",

@@ -1,7 +1,7 @@
-"""What `meson install` lays down, used from there: the C program of docs/clients.md built
-through pkg-config against both libraries, the programs, the manual pages, the units. Would catch:
-a header that is not installed, a symbol that is not exported or should not be, a unit that names a
-program at another place."""
+"""The files of `meson install`, used where they are installed: the C program of docs/clients.md
+built through pkg-config with both libraries, the programs, the manual pages, the units. Would
+catch: a header that is not installed, a symbol that is missing or should not be exported, a unit
+that names a program in another place."""
 import os
 import re
 import shutil
@@ -158,7 +158,7 @@ class Install(Case):
         self.path("doc/pierre-dbd/docs/run.md")
 
     def test_all_lies_within_the_prefix(self):
-        """So whoever installs into a folder of their own needs no right to any other, and
+        """A user who installs into a private folder needs no permission for any other, and
         overwrites no other installation's unit."""
         prefix = os.path.dirname(os.path.dirname(self.path("bin/pierre-dbd")))
         self.assertNotEqual(prefix, self.folder)

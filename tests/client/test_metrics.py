@@ -1,6 +1,6 @@
-"""What is told about the daemon's work: metrics in both text formats, the file for node_exporter,
-the slow-call log, health. Would catch: a text that a collector would refuse, a number that does not
-move, half a file, parameters in the log, an admin path that waits."""
+"""Monitoring: metrics in both text formats, the file for node_exporter, the slow-call log, health.
+Would catch: a text that a collector rejects, a number that does not change, half a file, parameters
+in the log, an admin method that waits."""
 import glob
 import json
 import os
@@ -55,7 +55,7 @@ def ctl(path, *arguments, code=0):
 
 
 class Parser(Case):
-    """The parser finds what the format forbids: else it would prove nothing."""
+    """The parser rejects what the format forbids; otherwise its success would prove nothing."""
 
     HEAD = "# TYPE a counter\n# HELP a A.\n"
 
@@ -123,7 +123,7 @@ class Metrics(DaemonCase):
             self.assertRegex(name, r"^(pierre_dbd|process)_[a-z0-9_]+$")
             self.assertFalse(
                 re.search(r"_(ms|us|ns|milliseconds|kb|total|count)$", name), name
-            )  # base units; suffixes are the format's
+            )  # base units; the format defines the suffixes
             for _, labels, _ in family.samples:
                 self.assertLessEqual(
                     set(labels),
@@ -143,8 +143,8 @@ class Metrics(DaemonCase):
                 )
 
     def test_all_rows_of_the_list_are_told(self):
-        """daemon.stats has the members of METRIC_LIST and no others, and each metric that it names
-        is printed."""
+        """daemon.stats has exactly the members of METRIC_LIST, and each metric in that list is
+        printed."""
         with open(os.path.join(ROOT, "protocol/metrics/metric_list.h"), encoding="utf-8") as file:
             rows = re.findall(
                 r'^\t(?:COUNTED|READ)\((counter|gauge), (\w+),[^"]*?(NULL|"\w+")', file.read(), re.M
@@ -197,7 +197,7 @@ class Metrics(DaemonCase):
         )
         self.assertEqual(grown("pierre_dbd_protocol_errors", "_total", code="parse_error"), 1)
         self.assertEqual(grown("pierre_dbd_protocol_errors", "_total", code="invalid_params"), 1)
-        # Four writes: each waited for its turn, for more than no time and less than it took in all.
+        # Four writes: each waited for its turn, for more than no time and less than the total.
         self.assertGreaterEqual(grown("pierre_dbd_db_pool_wait_seconds", "_count"), 4)
         self.assertGreater(grown("pierre_dbd_db_pool_wait_seconds", "_sum"), 0)
         self.assertLess(grown("pierre_dbd_db_pool_wait_seconds", "_sum"), 30)
@@ -208,7 +208,7 @@ class Metrics(DaemonCase):
         if self.daemon.backend == "sqlite":
             self.within(
                 5, lambda: self.metrics()["pierre_dbd_sqlite_wal_bytes"].values()[0] > 0
-            )  # looked at once a second
+            )  # updated once a second
 
     def test_requests_and_durations_agree(self):
         found = self.metrics()
@@ -221,7 +221,7 @@ class Metrics(DaemonCase):
                 )
 
     def test_as_json(self):
-        """What the metrics are made of."""
+        """The source data of the metrics."""
         found = json.loads(ctl(self.daemon.socket_path, "metrics", "--json"))
         self.assertEqual(set(found), {"version", "health", "stats"})
         self.assertEqual(
@@ -238,7 +238,7 @@ class Metrics(DaemonCase):
         self.assertEqual(found["pierre_dbd_requests_total"].type, "counter")
         self.assertEqual(found["pierre_dbd_build_info"].type, "gauge")
         self.assertEqual(os.stat(path).st_mode & 0o777, 0o644)
-        # Who reads while it is written again and again never sees half of it, nor none.
+        # A reader of a file that is rewritten repeatedly always sees a complete file.
         stop, broken, reads = threading.Event(), [], [0]
 
         def reader():
@@ -268,7 +268,7 @@ class Metrics(DaemonCase):
         self.assertEqual(glob.glob(path + "*"), [path])
 
     def test_table(self):
-        """Every metric stands in the table, and every member of daemon.stats in a metric."""
+        """Every metric is in the table, and every member of daemon.stats is in a metric."""
         rows = re.findall(
             r"^\| `([a-z_0-9]+)` \| (\w+) \| (.+) \|$",
             ctl("/nonexistent/socket", "metrics", "--markdown"),
@@ -284,8 +284,8 @@ class Metrics(DaemonCase):
 
 class SlowCalls(Case):
     def test_log(self):
-        """Above the threshold: method, duration, rows, who; never a parameter. Below it, and with
-        0: nothing."""
+        """Above the threshold: method, duration, rows and client, never a parameter. Below it, and
+        with 0: nothing."""
         daemon = Daemon(options=["--slow-call", "1ms", "--bcrypt-cost", "10"])
         self.addCleanup(daemon.discard)
         daemon.start()
@@ -330,8 +330,8 @@ class AdminPath(Case):
         return daemon.start()
 
     def answers(self, connection, slow=False):
-        """All of it within a second (health may wait 2 s for the database, and says so); gives the
-        health."""
+        """Each answers within a second (health may wait 2 s for the database, and reports it).
+        Returns the health."""
         for method in self.METHODS:
             began = time.monotonic()
             connection.call(method)
@@ -343,7 +343,7 @@ class AdminPath(Case):
         return health
 
     def hold(self, daemon):
-        """From now on no write gets through; gives the function that ends it."""
+        """Blocks all writes from now on. Returns the function that ends it."""
         if daemon.backend == "sqlite":
             outsider = sqlite3.connect(daemon.database.path, isolation_level=None)
             outsider.execute("BEGIN IMMEDIATE")
@@ -414,7 +414,8 @@ class AdminPath(Case):
         daemon.stop()
 
     def test_while_its_clients_are_too_many(self):
-        """Places kept for administrators beyond the limit; others are turned away as ever."""
+        """Places reserved for administrators beyond the limit; other clients are refused as
+        usual."""
         daemon = self.daemon("--connections", "3", "--admin-connections", "2")
         crowd = daemon.admitted(5)
         with daemon.connect() as refused:
@@ -432,7 +433,7 @@ class AdminPath(Case):
             self.lose_postgres()
 
     def lose_sqlite(self):
-        """An outsider holds the file so that not even a read gets through."""
+        """Another program locks the file so that not even a read succeeds."""
         daemon = self.daemon("--call-timeout", "60s")
         World(daemon.connect()).user()
         with daemon.connect() as c:

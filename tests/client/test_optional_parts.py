@@ -1,7 +1,6 @@
-"""A build without its optional parts, as on a machine where only one script's packages are
-installed. Would catch: a program of scripts/bench, or the daemon itself, that needs the tests'
-library. SQLite only: what is built does not depend on the database; PostgreSQL's part is compiled
-alike."""
+"""A build without its optional parts, as on a machine with the packages of one script only. Would
+catch: a program of scripts/bench, or the daemon itself, that needs the tests' library. SQLite only:
+the set of programs does not depend on the database, and PostgreSQL's part is compiled alike."""
 
 import glob
 import os
@@ -54,7 +53,7 @@ class OptionalParts(Case):
         self.assertIn("the same without sealing", shown)
 
     def programs(self):
-        """Those that the scripts of the benchmark run."""
+        """The programs that the benchmark scripts run."""
         names = set()
         for path in glob.glob(os.path.join(ROOT, "tests", "bench", "*.py")):
             with open(path, encoding="utf-8") as file:

@@ -1,6 +1,6 @@
 """`pierre-dbctl top` in a real terminal (tmux) and in a pipe. Would catch: lines that wrap, a
-picture that does not follow the terminal's size, a terminal left without echo or cursor, escape
-sequences in a pipe, a view that dies with the daemon."""
+display that ignores the terminal's size, a terminal left without echo or cursor, escape sequences
+in a pipe, a view that ends with the daemon."""
 import json
 import os
 import re
@@ -25,7 +25,7 @@ def environment(**more):
 
 
 class Terminal:
-    """A tmux server of its own with one window, in which a shell runs."""
+    """A private tmux server with one window that runs a shell."""
 
     def __init__(self, width, height, variables):
         self.folder = temporary_folder()
@@ -71,7 +71,8 @@ class Terminal:
         self.tmux("resize-window", "-x", str(width), "-y", str(height))
 
     def state(self):
-        """Alternate screen, cursor, wrapping: "0 1 1" is a terminal as a shell wants it."""
+        """Alternate screen, cursor, wrapping: "0 1 1" is a terminal in the state that a shell
+        expects."""
         return self.tmux(
             "display-message", "-p", "#{alternate_on} #{cursor_flag} #{wrap_flag}"
         ).strip()
@@ -98,8 +99,8 @@ class Terminal:
         )
 
     def close(self):
-        """top ends before its terminal does: a leak checker that is at work when the terminal hangs
-        up never ends."""
+        """top ends before its terminal: a leak checker that still runs when the terminal
+        disconnects never ends."""
         for number in (signal.SIGTERM, signal.SIGKILL):
             pid, deadline = self.pid_of_top(), time.monotonic() + 5 * SLOW
             if pid is not None:
@@ -127,8 +128,8 @@ class Top(Case):
         self.addCleanup(self.end_load)
 
     def load(self):
-        """Reads, writes and refused calls, until the test ends; a daemon that goes away ends
-        nothing."""
+        """Reads, writes and refused calls until the test ends; it survives the end of the
+        daemon."""
 
         def work():
             while not self.stop.is_set():
@@ -162,7 +163,7 @@ class WithTerminals(Top):
             self.skipTest("tmux is not installed: the live view is NOT tested in a terminal")
 
     def terminal(self, *arguments, width=80, height=24, **variables):
-        """With top running in it, past its first interval."""
+        """A terminal that runs top, past its first interval."""
         terminal = Terminal(width, height, environment(**{"TERM": "tmux-256color", **variables}))
         self.addCleanup(terminal.close)
         self.within(20, lambda: "ready>" in terminal.text())
@@ -170,7 +171,7 @@ class WithTerminals(Top):
         return terminal
 
     def shown(self, terminal):
-        """The picture once it has rates."""
+        """Returns the display once it has rates."""
         self.within(20, lambda: re.search(r"^calls .*/s ", terminal.text(), re.MULTILINE))
         return terminal.lines()
 
@@ -260,7 +261,7 @@ class InATerminal(WithTerminals):
         self.assertIsNotNone(terminal.pid_of_top())
 
     def names(self, terminal):
-        """Title line and names; waits while a picture is being drawn."""
+        """Returns the title line and the names; waits while the display is being drawn."""
         self.within(10, lambda: any(line.startswith("METHOD") for line in terminal.lines()))
         lines = terminal.lines()
         head = next((i for i, line in enumerate(lines) if line.startswith("METHOD")), None)
@@ -304,8 +305,8 @@ class InATerminal(WithTerminals):
             self.within(10, lambda text=f"every {interval} s": terminal.lines()[-1].endswith(text))
 
     def test_every_end_gives_the_terminal_back(self):
-        """q, Ctrl-C, SIGTERM, SIGHUP, -n: the shell's screen, the cursor and the echo are as
-        before."""
+        """q, Ctrl-C, SIGTERM, SIGHUP, -n: the shell's screen, the cursor and the echo are
+        restored."""
         terminal = self.terminal()
         self.shown(terminal)
         for round_, end in enumerate(
@@ -373,12 +374,12 @@ class AcrossARestart(WithTerminals):
         cls.daemon.expected_exits = {0, -signal.SIGKILL}
 
     def test_restart_and_silence(self):
-        """It says that it reconnects, keeps what it knew, and goes on with the next daemon; keys
+        """It reports that it reconnects, keeps its data, and continues with the next daemon; keys
         work meanwhile."""
         if SANITIZER:
             self.skipTest(
-                "rates across a restart are NOT tested in a slow build, whose callers may have "
-                "given up"
+                "rates across a restart are NOT tested in a slow build, whose callers may "
+                "time out"
             )
         self.load()
         terminal = self.terminal()
@@ -435,7 +436,7 @@ class InAPipe(Top):
             self.assertTrue(line.isascii() and "\x1b" not in line, line)
 
     def test_numbers(self):
-        """As many calls as were made, over the interval in which they were made."""
+        """The number of calls over the interval in which they were made."""
         process = subprocess.Popen(
             self.command("--json", "--interval", "1.5", "--count", "1"),
             stdout=subprocess.PIPE,

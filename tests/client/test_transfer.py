@@ -1,6 +1,6 @@
 """pierre-dbctl transfer: SQLite to PostgreSQL and back, compared by the answers of every read.
-Would catch: a column left out, a time or a number altered on the way, a half-done target, ids that
-begin anew, a document that loses what a column does not hold."""
+Would catch: a missing column, an altered time or number, a half-done target, ids that restart, a
+document that loses the members without a column."""
 import contextlib
 import json
 import os
@@ -28,7 +28,7 @@ START, END = "0001-01-01T00:00:00Z", "9999-01-01T00:00:00Z"
 
 
 class File:
-    """A SQLite database that stays when its daemon goes."""
+    """A SQLite database that outlives its daemon."""
 
     backend, reported = "sqlite", "sqlite"
 
@@ -40,7 +40,7 @@ class File:
 
 
 def reads(made):
-    """Calls that show all there is, by what the source's daemon has made."""
+    """Returns the calls that read everything that the source's daemon has stored."""
     calls = [("get_user_count", []), ("get_system_stats", []), ("get_expired_api_keys", [])]
     for user in made["user"]:
         calls += [
@@ -75,7 +75,7 @@ class Transfer(Case):
     def postgres(self):
         database = databases.Postgres(
             fresh=True
-        )  # a transfer comes as the owner, who makes the tables
+        )  # a transfer runs as the owner, who creates the tables
         self.addCleanup(database.drop)
         return database
 
@@ -132,7 +132,8 @@ class Transfer(Case):
             return found
 
     def filled(self, path, seed="transfer"):
-        """A source with some of everything, made by random calls; gives what shows it all."""
+        """Fills a source with all kinds of rows by random calls. Returns the answers that show all
+        of it."""
         generator, side = Generator(seed), Side("sqlite")
         try:
             side.daemon.key = side.daemon.key
@@ -230,12 +231,14 @@ class Transfer(Case):
         self.answers(first, [])
         self.good(first.url, postgres.url)
         self.good(postgres.url, second.url)
-        self.same_everywhere(
-            [call[:2] for call in calls], [call[2] for call in calls], first, postgres, second
-        )
+        reads = [call[:2] for call in calls]
+        answers = self.answers(first, reads)
+        for answer, call in zip(answers, calls):
+            self.same(old_installation.as_before(answer), call[2])
+        self.same_everywhere(reads, answers, postgres, second)
 
     def test_source_in_use(self):
-        """One snapshot, beside a daemon that goes on writing."""
+        """One snapshot, beside a daemon that still writes."""
         first, postgres = File(f"{self.folder}/first.db"), self.postgres()
         with self.daemon(first) as daemon, daemon.connect() as connection:
             key = World(connection).api_key(World(connection).user())
@@ -257,8 +260,8 @@ class Transfer(Case):
             self.refused(75, "in use by a daemon", postgres.url, first.url)
 
     def test_without_a_lost_call(self):
-        """The order of steps of docs/recover.md while clients go on writing: each write that was
-        answered is in the new database."""
+        """The steps of docs/recover.md while clients write: each answered write is in the new
+        database."""
         first, postgres, one = (
             File(f"{self.folder}/first.db"),
             self.postgres(),
@@ -289,12 +292,12 @@ class Transfer(Case):
             for thread in threads:
                 thread.start()
             self.within(20, lambda: len(clients.answered) > 50)
-            # The method answers at once; what was under way then has to end first, as `pierre-dbctl
-            # pause` waits for.
+            # The method answers at once. Calls in flight must end first, as `pierre-dbctl pause`
+            # waits for.
             self.within(20, lambda: old.call("daemon.pause")["under_way"] == 0)
             before = len(clients.answered)
             moved = self.good(first.url, postgres.url)["tables"]["users"]["rows"]
-            # Nobody was answered meanwhile, but for what was answered before the pause and counted
+            # No write was answered meanwhile, except for answers sent before the pause and counted
             # after it.
             self.assertLessEqual(len(clients.answered) - before, len(threads))
             old.end()
@@ -311,7 +314,7 @@ class Transfer(Case):
             for identifier, email in clients.answered.items():
                 self.assertEqual(connection.call("get_user", user_id=identifier)["email"], email)
         new.end()
-        with contextlib.closing(sqlite3.connect(first.path)) as reader:  # the way back: as it was
+        with contextlib.closing(sqlite3.connect(first.path)) as reader:  # the source is unchanged
             self.assertEqual(reader.execute("SELECT count(*) FROM users").fetchone()[0], moved)
         print(
             f"  moved under load: {moved} writes before it, {len(clients.answered) - moved} "
@@ -343,7 +346,7 @@ class Transfer(Case):
         self.refused(78, "mode=ro", first.url + "?mode=ro", postgres.url)
         self.refused(
             66, "no such file", f"sqlite:{self.folder}/nothing.db?mode=rwc", postgres.url
-        )  # taken as the daemon takes it
+        )  # parsed as the daemon parses it
         self.refused(
             64,
             "a password among the arguments",
@@ -364,8 +367,8 @@ class Transfer(Case):
         self.refused(69, "cannot be reached", first.url, f"postgresql://nobody@%2Fnonexistent/x")
 
     def test_targets_of_others(self):
-        """What stands in the target is named, and it is not touched: no tables are made, no old
-        schema brought up to date."""
+        """The content of the target is reported, and it is not changed: no tables are created, no
+        old schema is migrated."""
         first = File(f"{self.folder}/first.db")
         self.many(first.path, 1)
         for name, statements in (
@@ -406,8 +409,8 @@ class Transfer(Case):
             )
 
     def test_texts_that_are_not_canonical(self):
-        """Old rows hold addresses in any form, and what is not an address: they come back as they
-        were."""
+        """Old rows hold addresses in any form, and texts that are not addresses. They return
+        unchanged."""
         first, back, postgres = (
             File(f"{self.folder}/first.db"),
             File(f"{self.folder}/back.db"),
@@ -445,7 +448,7 @@ class Transfer(Case):
         reader.close()
 
     def test_bad_rows(self):
-        """What PostgreSQL or the daemon could not hold is named, and nothing is done."""
+        """What PostgreSQL or the daemon cannot hold is reported, and nothing is transferred."""
         first, postgres = File(f"{self.folder}/first.db"), self.postgres()
         with self.daemon(first) as daemon, daemon.connect() as connection:
             world = World(connection)
@@ -479,14 +482,14 @@ class Transfer(Case):
                 f"UPDATE a2a_usage SET session_token = '{token}'",
                 "table a2a_usage, row 1: it refers to a missing row of a2a_sessions",
             ),
-            # An older version took it; no key of PostgreSQL holds it.
+            # An older version accepted it, but it exceeds the limit of a PostgreSQL key.
             (
                 f"UPDATE users SET email = '{'x' * 1023}@x' WHERE id = '{user}'",
                 f"UPDATE users SET email = 'short@x' WHERE id = '{user}'",
                 f"table users, row {user}: email has 1025 bytes, the limit of a key is 1024: "
                 "shorten it first",
             ),
-            # Only PostgreSQL finds it too wide, and that by its place among the rows alone.
+            # Only PostgreSQL rejects its length, and reports only its position among the rows.
             (
                 "UPDATE api_key_usage SET id = 70, status_code = 99999999999 WHERE id = 3",
                 "UPDATE api_key_usage SET status_code = 200 WHERE id = 70",
@@ -514,7 +517,7 @@ class Transfer(Case):
             self.change(first.path, undo)
             if postgres.query(
                 "SELECT to_regclass('users')"
-            ):  # what the source alone shows is refused before the target is touched
+            ):  # errors in the source are reported before the target is touched
                 self.assertEqual(postgres.query("SELECT count(*) FROM users"), "0")
         self.good(first.url, postgres.url)
 
@@ -557,8 +560,8 @@ class Transfer(Case):
             self.assertGreater(killed, 0)
             if target.backend == "postgres":
                 self.within(10, lambda: self.postgres_is_quiet(target))
-            # Nothing of it is there, and it is begun again; or the last one was killed behind its
-            # commit, and all of it is.
+            # Either no row of it is present, and it restarts, or the last one was killed after its
+            # commit, and all rows are present.
             if self.rows(target) == 0:
                 self.good(first.url, target.url)
             self.assertEqual(self.rows(target), 60_000)
@@ -573,7 +576,7 @@ class Transfer(Case):
         except (RuntimeError, sqlite3.OperationalError) as problem:
             if "api_key_usage" not in str(problem):
                 raise
-            return 0  # killed before it had made its tables
+            return 0  # killed before it created its tables
 
     @staticmethod
     def postgres_is_quiet(database):
@@ -586,7 +589,7 @@ class Transfer(Case):
         )
 
     def test_rate(self):
-        """Measured, not judged; a million rows with --long."""
+        """Measured without a limit; a million rows with --long."""
         count = 1_000_000 if os.environ.get("PIERRE_TEST_LONG") else 30_000
         first, second, postgres = (
             File(f"{self.folder}/first.db"),

@@ -1,4 +1,4 @@
-/* What the typed calls send, and what they make of answers. */
+/* What the typed calls send, and how they parse answers. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,7 +70,7 @@ START_TEST(sends_every_kind_of_parameter)
 	struct pierre_error error;
 
 	ck_assert_int_gt(pierre_get_request_logs_async(fake.db, NULL, &start, NULL, NULL, "all",
-				 &limit, NULL, NULL, &error),
+				 &limit, NULL, NULL, NULL, NULL, &error),
 		0);
 	ck_assert_int_gt(pierre_create_a2a_session_async(
 				 fake.db, "c", NULL, scopes, 3, 87600, NULL, NULL, &error),
@@ -79,7 +79,7 @@ START_TEST(sends_every_kind_of_parameter)
 		pierre_create_a2a_session_async(fake.db, "c", "u", NULL, 0, -1, NULL, NULL, &error),
 		0);
 	ck_assert_int_gt(
-		pierre_update_goal_progress_async(fake.db, "g", 0.1, NULL, NULL, &error), 0);
+		pierre_update_goal_progress_async(fake.db, "g", 0.1, NULL, NULL, NULL, &error), 0);
 	ck_assert_int_gt(pierre_upsert_user_profile_async(
 				 fake.db, "u", " {\"a\" : [1,\n2.50, {}]}", NULL, NULL, &error),
 		0);
@@ -142,9 +142,10 @@ START_TEST(refuses_what_is_no_request)
 		pierre_create_user_async(db, &user, NULL, NULL, &error), &error, "user.created_at");
 	expect_refused(pierre_create_a2a_client_async(db, &client, "k", NULL, NULL, &error), &error,
 		"client.capabilities");
-	expect_refused(pierre_update_goal_progress_async(db, "g", NAN, NULL, NULL, &error), &error,
-		"current_value");
-	expect_refused(pierre_update_goal_progress_async(db, "g", INFINITY, NULL, NULL, &error),
+	expect_refused(pierre_update_goal_progress_async(db, "g", NAN, NULL, NULL, NULL, &error),
+		&error, "current_value");
+	expect_refused(
+		pierre_update_goal_progress_async(db, "g", INFINITY, NULL, NULL, NULL, &error),
 		&error, "current_value");
 	expect_refused(pierre_upsert_user_profile_async(db, "u", "[1]", NULL, NULL, &error), &error,
 		"profile_data");
@@ -158,7 +159,7 @@ START_TEST(refuses_what_is_no_request)
 	deep[126] = '\0';
 	expect_refused(pierre_create_a2a_task_async(db, "c", NULL, "t", deep, NULL, NULL, &error),
 		&error, "input_data");
-	deep[125] = '\0'; /* 62 levels and the two around them are as many as the daemon takes */
+	deep[125] = '\0'; /* with the two around them, 62 levels are the daemon's limit */
 	ck_assert_int_gt(
 		pierre_create_a2a_task_async(db, "c", NULL, "t", deep + 1, NULL, NULL, &error), 0);
 	ck_assert_int_eq(
@@ -185,7 +186,7 @@ START_TEST(refuses_requests_over_the_limit)
 }
 END_TEST
 
-/* The result of one typed call, taken in its callback. */
+/* The result of one typed call, parsed in its callback. */
 struct taken {
 	int times, status;
 	struct pierre_error error;
@@ -311,8 +312,9 @@ START_TEST(takes_lists)
 	char list[2048];
 
 	(void)snprintf(list, sizeof list, "[%s,%s]", goal, goal);
-	ck_assert_int_gt(
-		pierre_get_user_goals_async(fake.db, "u", take_get_user_goals, &taken, NULL), 0);
+	ck_assert_int_gt(pierre_get_user_goals_async(
+				 fake.db, "u", NULL, NULL, take_get_user_goals, &taken, NULL),
+		0);
 	finish(&taken, list);
 	goals = taken.out;
 	ck_assert_int_eq(taken.status, 0);
@@ -323,8 +325,9 @@ START_TEST(takes_lists)
 	ck_assert_str_eq(goals[1].whole, goal);
 	pierre_goal_free(goals);
 	taken = (struct taken){.count = 9};
-	ck_assert_int_gt(
-		pierre_get_user_goals_async(fake.db, "u", take_get_user_goals, &taken, NULL), 0);
+	ck_assert_int_gt(pierre_get_user_goals_async(
+				 fake.db, "u", NULL, NULL, take_get_user_goals, &taken, NULL),
+		0);
 	finish(&taken, "[]");
 	ck_assert_int_eq(taken.status, 0);
 	ck_assert_ptr_null(taken.out);
@@ -407,7 +410,7 @@ START_TEST(takes_json_and_optional_numbers)
 		"\"created_at\":\"2025-06-19T15:44:49.123456Z\","
 		"\"updated_at\":\"2025-06-19T15:44:49.123456Z\"}");
 	key = taken.out;
-	ck_assert_int_eq(taken.status, PIERRE_BAD_ANSWER); /* one more than a u32 holds */
+	ck_assert_int_eq(taken.status, PIERRE_BAD_ANSWER); /* one more than the maximum of a u32 */
 	ck_assert_ptr_null(key);
 }
 END_TEST
@@ -490,7 +493,7 @@ START_TEST(takes_errors)
 	ck_assert_int_eq(error.kind, PIERRE_BAD_ANSWER);
 	error = error_from("{\"code\":-32001,\"message\":7,\"data\":[]}");
 	ck_assert_int_eq(error.kind, PIERRE_NOT_FOUND);
-	/* Too long a message is cut between characters. */
+	/* A message that is too long is cut between characters. */
 	(void)strcpy(text, "{\"code\":-32001,\"message\":\"x");
 	for (int i = 0; i < 200; i++)
 		(void)strcat(text, "\xc3\xa9");

@@ -1,6 +1,6 @@
 """Agent to agent. Would catch: a session found after its end or by its id, scopes out of order, a
-task's times set on the wrong state, usage of an unknown session stored all the same, a capability
-counted once per row instead of per claim."""
+task's times set in the wrong state, usage of an unknown session that is stored, a capability
+counted once per row instead of once per claim."""
 import datetime
 import sqlite3
 
@@ -378,7 +378,7 @@ class Tasks(A2ACase):
             task = self.update(identifier, "running")
             self.assertEqual(
                 (task["started_at"], task["completed_at"]), (started, None)
-            )  # the first running counts
+            )  # the first transition to running counts
         task = self.update(identifier, "completed")
         task = self.update(identifier, "pending")
         self.assertEqual((task["started_at"], task["completed_at"]), (started, None))
@@ -497,7 +497,7 @@ class Usage(A2ACase):
         )
         self.assertEqual(list(counts), ["Z", "a", "b", "é"])
         self.assertEqual((counts["Z"], counts["a"], counts["é"]), (1, 3, 1))
-        # A capability claimed twice in one row: the documents do not say; both backends agree
+        # A capability claimed twice in one row is not documented; both backends agree
         # (differential).
         self.assertIn(counts["b"], (2, 3))
         self.assertEqual(

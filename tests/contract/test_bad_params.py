@@ -1,14 +1,14 @@
 """Every parameter of every method, and every member of every parameter object, in every wrong way:
-missing, null, each wrong type, out of range, too much, unknown. Each must be invalid_params naming
-the offending member, before anything is stored. Would catch: a member nobody checks, a boolean
-taken for a number, a path that names another member."""
+missing, null, each wrong type, out of range, extra, unknown. Each must be invalid_params with the
+path of the wrong member, before anything is stored. Would catch: an unchecked member, a boolean
+accepted as a number, a path that names another member."""
 
 from lib import strict
 from lib.case import DaemonCase
 from lib.interface import IDENTIFIER_MAX_BYTES, INPUTS, METHODS, RANGES
 from lib.world import Samples
 
-# Values of every JSON type and some of the awkward ones, with the types that take them.
+# Values of every JSON type, including unusual ones, with the types that accept them.
 VALUES = [
     (True, "bool"),
     (False, "bool"),
@@ -47,8 +47,8 @@ VALUES = [
 
 
 def takes(kind, value, shape):
-    """Whether a parameter of that kind takes the value (of that shape), so that it is no bad
-    case."""
+    """Checks whether a parameter of that kind accepts the value (of that shape), so that it is not
+    a bad case."""
     kind = kind.rstrip("?")
     if kind in ("any", "json"):
         return True
@@ -68,13 +68,14 @@ def takes(kind, value, shape):
         return shape == "strings"
     if kind == "document":
         return shape == "object"
-    if kind == "ip":  # any text that is short enough is kept
+    if kind == "ip":  # any text that is short enough is stored
         return shape == "string" and len(value.encode()) <= 255
-    return False  # uuid, timestamp, email and the enumerations take none of the texts above
+    return False  # uuid, timestamp, email and the enumerations accept none of the texts above
 
 
 def cases(method, sample):
-    """(params, path or set of paths) of everything that is wrong with one method's parameters."""
+    """Returns (params, path or set of paths) of everything that is wrong with one method's
+    parameters."""
     params = METHODS[method][0]
     names = list(params)
     for name, kind in params.items():
@@ -163,7 +164,7 @@ class BadParams(DaemonCase):
             )
 
     def content(self, samples):
-        """What reads tell of everything that the bad calls were about."""
+        """Returns what reads show about everything that the bad calls concern."""
         return [
             self.ok("get_system_stats"),
             self.ok("get_user_count"),
@@ -179,8 +180,8 @@ class BadParams(DaemonCase):
         ]
 
     def test_samples_are_right(self):
-        """The good parameters that the bad ones are made from do pass: else every case above would
-        prove nothing."""
+        """The valid parameters from which the bad ones are made succeed; otherwise every case above
+        would prove nothing."""
         samples = Samples(self.c)
         for method in METHODS:
             self.ok(method, samples.params()[method])
@@ -205,7 +206,7 @@ class BadParams(DaemonCase):
             self.ok(method, sample)
 
     def test_missing_params(self):
-        """No params at all, [] and {} mean the same."""
+        """Missing params, [] and {} mean the same."""
         for method, (params, _, _) in METHODS.items():
             required = [name for name, kind in params.items() if not kind.endswith("?")]
             for given in (None, [], {}):

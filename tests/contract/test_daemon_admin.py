@@ -1,6 +1,6 @@
-"""The methods of those who administer: clients, config, reload, pause, resume, diagnose. Would
-catch: a setting shown with its secret, a reload that takes half of a wrong file, a paused daemon
-that works on, forgets the order or the time limit, or loses a call."""
+"""The administrators' methods: clients, config, reload, pause, resume, diagnose. Would catch: a
+secret setting that is shown, a reload that applies half of a wrong file, a paused daemon that
+executes calls, ignores their order or time limit, or loses one."""
 import os
 import re
 import signal
@@ -51,7 +51,7 @@ class Clients(DaemonCase):
         )
 
     def test_a_client_that_is_not_read(self):
-        """One with as many calls under way as it may have is shown as such."""
+        """A client with the maximum of calls in flight is shown as not being read."""
         self.ok("daemon.pause")
         with self.daemon.connect() as flood:
             flood.send(
@@ -149,7 +149,7 @@ class Reload(Case):
                 [self.value(name) for name in ("connections", "pool", "batch_limit")],
                 ["78", "3", "7"],
             )
-            # Those who are connected already follow, too.
+            # Connected clients get the new setting, too.
             old.send(
                 b'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"' + b" " * 4000 + b"}\n", note=False
             )
@@ -173,7 +173,7 @@ class Reload(Case):
         self.daemon.stop()
 
     def test_warnings(self):
-        """What the start would warn of, a reload warns of, too."""
+        """A reload logs the same warnings as a start."""
         self.write("PIERRE_DBD_CONNECTIONS=77\nPIERRE_DBD_BATCH_LIMITT=9\n")
         self.assertTrue(self.daemon.call("daemon.reload")["reloaded"])
         self.logged(
@@ -190,7 +190,7 @@ class Reload(Case):
         self.write("PIERRE_DBD_CONNECTIONS=80\n")
         with self.daemon.connect() as c:
             c.send('{"jsonrpc":"2.0","method":"daemon.reload"}\n')
-            self.assertEqual(c.call("daemon.ping"), "pong")  # and nothing came before it
+            self.assertEqual(c.call("daemon.ping"), "pong")  # and no other answer came before it
         self.assertEqual(self.value("connections"), "80")
         self.daemon.stop()
 
@@ -211,7 +211,7 @@ class Pause(DaemonCase):
             first = waiting.request("create_user", user=new_user())
             second = waiting.request("get_user_count")
             self.within(5, lambda: self.paused_calls() == 2)
-            # All that is the daemon's own is answered meanwhile, on the waiting connection, too.
+            # The daemon's own methods are answered meanwhile, also on the waiting connection.
             for method in (
                 "daemon.ping",
                 "daemon.version",
@@ -229,9 +229,7 @@ class Pause(DaemonCase):
             gauges = self.ok("daemon.stats")["gauges"]
             self.assertEqual((gauges["paused"], gauges["in_flight"]), (1, 2))
             self.same(self.ok("daemon.pause"), {"paused": True, "under_way": 0, "waiting": 2})
-            time.sleep(
-                0.7
-            )  # longer than a call may wait for a database connection, which it does not yet
+            time.sleep(0.7)  # longer than the acquire timeout, which does not run yet
             self.same(self.ok("daemon.resume"), {"paused": False, "under_way": 0, "waiting": 2})
             self.assertIsInstance(result_of(waiting.answer(first)), str)
             self.assertGreaterEqual(result_of(waiting.answer(second)), 1)
@@ -240,10 +238,9 @@ class Pause(DaemonCase):
         self.same(self.ok("daemon.resume"), {"paused": False, "under_way": 0, "waiting": 0})
 
     def test_order_is_kept(self):
-        """Calls that came during the pause, and those that come with and behind the resume, take
-        effect as they were sent. All of it is one small piece, so that mostly what stands behind
-        the resume is read in the same turn, before those that wait may go.
-        """
+        """Calls that arrive during the pause, with the resume or after it take effect in the order
+        in which they were sent. All of them are one small piece of data, so that the requests after
+        the resume are mostly read in the same loop iteration, before the pending ones continue."""
         user = World(self.c).user()
         goal = World(self.c).goal(user)
         for _ in range(10):
@@ -267,11 +264,11 @@ class Pause(DaemonCase):
                 )
                 self.assertEqual(
                     c.call("get_user_goals", user_id=user)[0]["current_value"], 11.5
-                )  # the last one sent came last
+                )  # the last request is the last one executed
 
     def test_password_and_batch(self):
-        """A password that is hashed first, what stands behind it, and a batch: held as a whole,
-        answered as ever."""
+        """A password that is hashed first, the request after it, and a batch: all are deferred as a
+        whole and answered normally."""
         self.ok("daemon.pause")
         email = new_user()["email"]
         with self.daemon.connect() as c, self.daemon.connect() as batch:
@@ -299,8 +296,8 @@ class Pause(DaemonCase):
             self.assertEqual(result_of(c.answer(found))["id"], result_of(c.answer(made)))
 
     def test_who_leaves_is_not_missed(self):
-        """A client that goes away while its calls wait: nothing is left of it, and its writes are
-        made as sent."""
+        """A client disconnects while its calls are pending: nothing of it remains, and its writes
+        are executed in order."""
         before = self.ok("get_user_count")
         self.ok("daemon.pause")
         with self.daemon.connect() as c:
@@ -358,7 +355,7 @@ class StopWhilePaused(Case):
             (answer["error"]["code"], answer["error"]["data"]["retryable"]), (-32010, True)
         )
         daemon.start()
-        self.assertEqual(daemon.call("get_user_count"), count)  # and nobody is paused any more
+        self.assertEqual(daemon.call("get_user_count"), count)  # and no call is deferred any more
         daemon.stop()
 
 
@@ -396,12 +393,12 @@ class Diagnose(DaemonCase):
         self.assertNotIn(self.daemon.key, strict.dumps(found))
 
     def test_the_fingerprint_tells_keys_apart(self):
-        told = []
+        fingerprints = []
         for key in (self.daemon.key, None):
             with Daemon("sqlite", key=key) as daemon:
-                told.append(self.find(daemon, "key")["detail"][12:28])
-        self.assertEqual(told[0], self.find(self.daemon, "key")["detail"][12:28])
-        self.assertNotEqual(told[0], told[1])
+                fingerprints.append(self.find(daemon, "key")["detail"][12:28])
+        self.assertEqual(fingerprints[0], self.find(self.daemon, "key")["detail"][12:28])
+        self.assertNotEqual(fingerprints[0], fingerprints[1])
 
     def test_what_is_wrong_is_found(self):
         folder = Daemon("sqlite")

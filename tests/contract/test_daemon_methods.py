@@ -1,6 +1,6 @@
 """The daemon's own methods and rpc.discover. Would catch: a method missing from the document, a
-parameter out of order, a health that does not ask, counters that do not move, a migrate that is not
-idempotent."""
+parameter out of order, a health that does not query the database, counters that do not change, a
+migrate that is not idempotent."""
 import json
 import re
 import subprocess
@@ -28,10 +28,10 @@ class Own(DaemonCase):
             list(version), ["version", "protocol", "backend", "schema_version", engine]
         )
         self.assertRegex(version[engine], r"^\d+\.\d+")
-        said = subprocess.run(
+        output = subprocess.run(
             [BINARY, "--version"], capture_output=True, text=True, check=True
         ).stdout
-        self.assertIn(version["version"], said)
+        self.assertIn(version["version"], output)
         self.assertEqual(version["protocol"], self.ok("rpc.discover")["info"]["version"])
 
     def test_migrate_is_idempotent(self):

@@ -1,13 +1,13 @@
-"""Profiles, goals and insights: whole documents. Would catch: a number altered on its way through
-JSONB, a member dropped or overwritten by an overlay, an order or a limit applied at the wrong
-place, a default that replaces a given value."""
+"""Profiles, goals and insights: whole documents. Would catch: a number altered by JSONB, a member
+dropped or overwritten by an overlay, an order or a limit applied in the wrong place, a default that
+replaces a given value."""
 import time
 
 from lib import strict
 from lib.case import DaemonCase
 from lib.world import UNKNOWN, World
 
-# Spelled as on the wire: what a database's own JSON type alters.
+# Spelled as on the wire: numbers that a database's own JSON type alters.
 NUMBERS = [
     "0",
     "-0",
@@ -109,8 +109,8 @@ class Profiles(DaemonCase):
         self.same(self.ok("get_user_profile", user_id=self.user), document(text))
 
     def test_numbers(self):
-        """Each by itself, nested, and all together: integers exact, doubles to the last bit, -0.0
-        still negative."""
+        """Each by itself, nested, and all together: integers are exact, doubles equal to the last
+        bit, -0.0 still negative."""
         for number in NUMBERS:
             self.raw_upsert(
                 f'{{"n":{number},"list":[{number},[{number}]],"deep":{{"n":{number},"other":1}}}}'
@@ -141,8 +141,8 @@ class Profiles(DaemonCase):
             self.raw_upsert(text)
 
     def test_many_members_of_known_columns(self):
-        """The columns of older installations take part; values of other types must not be lost
-        either."""
+        """The columns of older installations are part of the document; values of other types must
+        not be lost."""
         self.raw_upsert(
             strict.dumps(
                 {
@@ -329,7 +329,7 @@ class Goals(DaemonCase):
             self.same(goal[name], value)
 
     def test_overlay_wins(self):
-        """The daemon's members stand over the document's of the same name."""
+        """The daemon's members replace the document's members of the same name."""
         goal = self.goal(
             identifier := self.create(
                 {
@@ -385,12 +385,12 @@ class Goals(DaemonCase):
             goal = self.goal(self.create({"target": document(number)}))
             self.same(
                 goal["target"], float(number) + 0.0
-            )  # a negative zero counts as zero; only whole documents keep it
+            )  # a negative zero counts as zero; only whole documents preserve it
             self.same(goal["target_value"], float(number) + 0.0)
             self.assertEqual(strict.digits(goal["target"].text), strict.digits(repr(float(number))))
 
     def test_newest_first(self):
-        """Equal times (a batch runs within one) by id, descending."""
+        """Equal times (a batch executes at one time) are ordered by id, descending."""
         made = [self.create({"title": str(i)}) for i in range(5)]
         made += [
             one["result"]

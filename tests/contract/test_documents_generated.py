@@ -1,5 +1,5 @@
-"""The tables in the documents are what the programs print. Would catch: a setting or metric that
-was added and not described, a manual page that groff does not take."""
+"""The tables in the documents equal the programs' output. Would catch: a setting or metric that was
+added without documentation, a manual page that groff rejects."""
 import os
 import re
 import shutil
@@ -47,10 +47,12 @@ class Documents(Case):
         )
 
     def test_every_command_in_the_manual(self):
-        said = subprocess.run([CTL, "--help"], capture_output=True, text=True, check=True).stdout
+        help_text = subprocess.run(
+            [CTL, "--help"], capture_output=True, text=True, check=True
+        ).stdout
         commands = re.findall(
             r"^  ([a-z-]+) {2,}\S",
-            said[said.index("Commands:") : said.index("Options")],
+            help_text[help_text.index("Commands:") : help_text.index("Options")],
             re.MULTILINE,
         )
         manual = text_of("client/man/pierre-dbctl.1").replace("\\-", "-")
@@ -64,12 +66,14 @@ class Documents(Case):
         )
 
     def test_commands_in_the_guide(self):
-        """What the guide tells to type exists."""
-        said = subprocess.run([CTL, "--help"], capture_output=True, text=True, check=True).stdout
+        """The commands in the guide exist."""
+        help_text = subprocess.run(
+            [CTL, "--help"], capture_output=True, text=True, check=True
+        ).stdout
         commands = set(
             re.findall(
                 r"^  ([a-z-]+) {2,}\S",
-                said[said.index("Commands:") : said.index("Options")],
+                help_text[help_text.index("Commands:") : help_text.index("Options")],
                 re.MULTILINE,
             )
         )

@@ -1,6 +1,6 @@
-"""A database that an existing installation wrote: opened, upgraded, answered from, and still fit
-for the old server. Would catch: a row lost in a rebuilt table, a time of the old kind sorted
-wrongly, a column renamed, a file touched with a wrong key."""
+"""A database that an existing installation wrote: opened, upgraded, read, and still usable by the
+old server. Would catch: a row lost in a rebuilt table, a time of the old form sorted wrongly, a
+renamed column, a file changed with a wrong key."""
 import json
 import os
 import shutil
@@ -66,7 +66,7 @@ class Existing(Case):
     def answers(self, connection):
         for method, params, result in self.calls:
             with self.subTest(method, params=params):
-                self.same(connection.call(method, params), result)
+                self.same(old_installation.as_before(connection.call(method, params)), result)
 
     def test_answers(self):
         self.assertGreater(len(self.calls), 40)
@@ -76,7 +76,7 @@ class Existing(Case):
                 self.assertEqual(invariants.integrity(self.path), "ok")
 
     def test_answers_from_a_file_of_the_old_server(self):
-        """A file that the old server itself wrote, where one stands beside the project."""
+        """A file that the old server itself wrote, if one exists beside the project."""
         published = os.path.join(FIXTURES, "existing-pierre")
         if not os.path.exists(f"{published}.db"):
             self.skipTest(f"the old server's own file is ABSENT ({FIXTURES}): not tested")
@@ -110,7 +110,7 @@ class Existing(Case):
         self.assertEqual(database.execute("PRAGMA foreign_key_check").fetchall(), [])
 
     def test_autoincrement_goes_on(self):
-        """Rows' ids of the log are never given twice, although its table may have been rebuilt."""
+        """Ids of log rows are never reused, although the log's table may have been rebuilt."""
         database = self.old()
         database.execute("DELETE FROM api_key_usage WHERE id = (SELECT max(id) FROM api_key_usage)")
         database.commit()
@@ -134,8 +134,8 @@ class Existing(Case):
             )
 
     def test_old_server_reads_what_the_daemon_wrote(self):
-        """By the old server's own columns: times it can parse, 0/1, JSON arrays, sealed tokens with
-        their nonce."""
+        """With the old server's own columns: times that it can parse, 0/1, JSON arrays, sealed
+        tokens with their nonce."""
         with self.daemon() as daemon, daemon.connect() as connection:
             world = World(connection)
             user = world.user(
@@ -263,8 +263,8 @@ class Existing(Case):
         )
 
     def test_old_server_writes_into_the_upgraded_file(self):
-        """With the old server's statements, its times of both kinds and its ids without hyphens;
-        the daemon reads them."""
+        """Rows written with the old server's statements, with its times of both forms and its ids
+        without hyphens. The daemon reads them."""
         with self.daemon() as daemon:
             daemon.call("daemon.ping")
         database = self.old()
@@ -405,8 +405,8 @@ class Existing(Case):
             self.assertEqual(connection.call("get_a2a_task", task_id=hexed)["status"], "running")
 
     def test_old_server_updates_a_row_of_the_daemon(self):
-        """A goal's progress or a profile's column set by the old server shows, although the daemon
-        keeps whole documents."""
+        """A goal's progress or a profile's column set by the old server is visible, although the
+        daemon stores whole documents."""
         with self.daemon() as daemon:
             goal = daemon.call("create_goal", [USER, {"title": "T", "target": 10, "unit": "km"}])
         database = self.old()
@@ -427,7 +427,7 @@ class Existing(Case):
             )
 
     def test_wrong_key(self):
-        """77, and not a byte of the file changes."""
+        """Exit code 77, and not a byte of the file changes."""
         with open(self.path, "rb") as file:
             before = file.read()
         for key in (new_key(), new_key()):
@@ -451,7 +451,7 @@ class Existing(Case):
             self.assertEqual(file.read(), before)
 
     def test_stopped_midway(self):
-        """Killed at random moments of its first start: the next start finishes it, and nothing is
+        """Killed at random moments of its first start: the next start completes it, and nothing is
         lost."""
         original = os.path.join(self.folder, "original.db")
         shutil.copyfile(self.path, original)

@@ -1,5 +1,5 @@
 """The files of JSONTestSuite, each as the bytes of a request's member. What must be refused is a
-parse_error, what must be taken is taken and comes back equal, what is left open follows
+parse_error, what must be accepted is returned equal, and what is left open follows
 docs/protocol.md. Would catch: a lenient scanner, a lost line."""
 import os
 
@@ -11,8 +11,8 @@ from lib.world import World
 FOLDER = os.path.join(SHARED, "data", "jsontestsuite")
 
 # Left open by the JSON standard, decided by the protocol: numbers beyond a double or an integer's
-# range, anything that is no valid UTF-8 or Unicode, and too deep nesting are refused; what only
-# loses precision is taken.
+# range, invalid UTF-8 or Unicode, and too deep nesting are refused. A mere loss of precision is
+# accepted.
 OPEN_TAKEN = {"i_number_double_huge_neg_exp.json", "i_number_real_underflow.json"}
 
 
@@ -42,7 +42,7 @@ class Suite(DaemonCase):
                     yield name, file.read()
 
     def answers(self, data):
-        """Everything that a connection of its own is told about the bytes."""
+        """Returns all answers to the bytes on a new connection."""
         with self.daemon.connect() as connection:
             connection.send(data + b"\n", note=False)
             connection.half_close()
@@ -84,7 +84,7 @@ class Suite(DaemonCase):
         self.assertGreater(count, 300)
 
     def test_as_whole_lines(self):
-        """Each file by itself as a line: no request in any, so an error for each."""
+        """Each file as a line: none is a request, so each gets an error."""
         for name, data in self.files("test_parsing"):
             with self.subTest(name):
                 if data.strip():
@@ -97,7 +97,7 @@ class Suite(DaemonCase):
         self.assertEqual(self.ok("daemon.ping"), "pong")
 
     def test_transform(self):
-        """What is taken comes back as it was; the rest is refused, never altered."""
+        """Accepted documents are returned unchanged; others are refused, never altered."""
         count = 0
         for name, data in self.files("test_transform"):
             with self.subTest(name):

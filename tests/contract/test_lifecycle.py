@@ -1,6 +1,6 @@
-"""The socket and the signals. Would catch: a live socket stolen, a file deleted, a link followed,
-two daemons on one file, an answer dropped at the end, a socket of somebody else removed, a group
-that may connect although the mode forbids it."""
+"""The socket and the signals. Would catch: a live socket that is replaced, a deleted file, a link
+that is followed, two daemons on one file, an answer lost at the end, another daemon's socket that
+is removed, a group that can connect although the mode forbids it."""
 import os
 import signal
 import socket
@@ -45,8 +45,8 @@ class Lifecycle(Case):
         return caught.exception.log
 
     def start_alone(self, **arguments):
-        """Starts one that must fail; a live socket of another daemon at its path must not be taken
-        for its own."""
+        """Starts a daemon that must fail. Another daemon's live socket at its path must not count
+        as its own."""
         daemon = self.daemon(**arguments)
         daemon.spawn()
         try:
@@ -151,7 +151,7 @@ class Sockets(Lifecycle):
         self.refused(73, socket_name="none/s")
 
     def test_own_socket_only_is_removed(self):
-        """Another socket at the same path at the end is not this daemon's to remove."""
+        """A different socket at the same path at the end must not be removed."""
         daemon = self.daemon().start()
         os.unlink(daemon.socket_path)
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as foreign:
@@ -220,7 +220,8 @@ class Sockets(Lifecycle):
 
 class OneOfMany(Lifecycle):
     def test_fifty_starts_at_once(self):
-        """One wins, the others say so with 75; the winner serves on, its socket stands."""
+        """One daemon wins, the others exit with 75. The winner continues to serve, and its socket
+        remains."""
         daemons = [self.daemon(name="same") for _ in range(50)]
         for index, daemon in enumerate(daemons):
             daemon.log_path = os.path.join(self.folder, f"log{index}")
@@ -277,9 +278,8 @@ class Signals(Lifecycle):
             daemon.check_log()
 
     def test_sigterm_under_load(self):
-        """Every call that arrived before is answered with its result; later ones get shutting_down
-        or a closed connection; and exactly the users whose creation was answered are there
-        afterwards."""
+        """Every call that arrived before is answered with its result. Later ones get shutting_down
+        or a closed connection. Exactly the users whose creation was answered exist afterwards."""
         daemon = self.own()
         made, refused, lost, problems = [], [], [], []
         lock = threading.Lock()
@@ -332,7 +332,7 @@ class Signals(Lifecycle):
             self.assertEqual(connection.call("get_user_count"), len(made) + there)
 
     def test_calls_under_way_are_answered(self):
-        """bcrypt calls that run when SIGTERM comes are answered before the end."""
+        """bcrypt calls that run at a SIGTERM are answered before the exit."""
         daemon = self.own()
         with daemon.connect() as connection:
             for _ in range(4):
@@ -346,7 +346,7 @@ class Signals(Lifecycle):
         self.assertEqual(daemon.wait(), 0)
 
     def test_calls_after_sigterm(self):
-        """While it drains, new calls are told shutting_down (retryable), new connections are
+        """During the drain, new calls get shutting_down (retryable), and new connections are
         refused."""
         daemon = self.own()
         with daemon.connect() as busy, daemon.connect() as late:
@@ -376,8 +376,8 @@ class Signals(Lifecycle):
         self.assertFalse(os.path.exists(daemon.socket_path))
 
     def test_second_signal_while_tokens_are_opened(self):
-        """What the store's threads work on is left as it is, the key they use among it: the process
-        ends with 0 and by no other signal."""
+        """The work of the storage threads is abandoned, with the key that they use. The process
+        exits with 0, not from a signal."""
         daemon = self.own()
         with daemon.connect() as connection:
             user = World(connection).user()
@@ -410,8 +410,8 @@ class Signals(Lifecycle):
             daemon.start()
 
     def test_drain_timeout(self):
-        """What is not done after the drain time is answered with shutting_down, and the daemon
-        ends."""
+        """Calls that are not done after the drain time are answered with shutting_down, and the
+        daemon exits."""
         daemon = self.own(
             options=("--bcrypt-cost", "16", "--drain-timeout", "1s", "--call-timeout", "1h")
         )
@@ -448,8 +448,8 @@ class Signals(Lifecycle):
             )
 
     def test_sighup_rereads(self):
-        """What can change does: here the connection limit, from the .env file; other clients
-        stay."""
+        """Changeable settings change: here the connection limit, from the .env file. Connected
+        clients stay."""
         env = os.path.join(self.folder, ".env")
         with open(env, "w", encoding="ascii") as file:
             file.write("PIERRE_DBD_BATCH_LIMIT=3\n")
@@ -475,7 +475,7 @@ class Signals(Lifecycle):
             self.assertEqual(len(connection.read()), 2)
 
     def test_signal_storm(self):
-        """SIGHUP, SIGPIPE, SIGCHLD, SIGWINCH, SIGURG without end harm nothing."""
+        """Endless SIGHUP, SIGPIPE, SIGCHLD, SIGWINCH and SIGURG do no harm."""
         daemon = self.own()
         with daemon.connect() as connection:
             for index in range(300):

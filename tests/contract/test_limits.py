@@ -1,7 +1,7 @@
-"""The limits, each a clear error and never a crash or a silent cut. Would catch: an off-by-one at a
-limit, the rest of a long line taken for a new one, an answer cut, a line clock that restarts with
-each byte, a closed connection where one error is due, a password that is answered long after its
-time."""
+"""The limits: each violation is a clear error, never a crash or a silent cut. Would catch: an
+off-by-one at a limit, the rest of a long line taken for a new one, a cut answer, a line timeout
+that restarts with each byte, a closed connection where an error is due, a password that is answered
+long after its timeout."""
 import threading
 import time
 
@@ -17,7 +17,7 @@ MIB = 1 << 20
 
 
 def padded(length):
-    """A valid request of exactly that many bytes."""
+    """Returns a valid request of exactly that many bytes."""
     head = PING[:-1] + b',"pad":"'
     return head + b"x" * (length - len(head) - 2) + b'"}'
 
@@ -40,7 +40,7 @@ class Lines(DaemonCase):
         self.assertTrue(self.c.silent(0.1))
 
     def test_long_line_without_end(self):
-        """Answered as soon as it is too long; the rest, whatever it holds but a newline, is
+        """Answered as soon as it is too long. The rest, with any content but a newline, is
         skipped."""
         self.c.send(b"x" * (MIB + 100), note=False)
         self.assertEqual(self.c.read()["error"]["data"]["kind"], "too_large")
@@ -57,8 +57,7 @@ class Lines(DaemonCase):
         self.assertEqual([one["error"]["data"]["kind"] for one in answers[1:]], ["too_large"])
 
     def test_nesting(self):
-        """64 containers within each other are taken, 65 are not; the request object is the
-        first."""
+        """64 nested containers are accepted, 65 are not; the request object is the first."""
         for brackets in ("[]", None):
             for depth, taken in (
                 (62, True),
@@ -115,7 +114,7 @@ class Small(DaemonCase):
     )
 
     def test_unfinished_line(self):
-        """30 s by default from the first byte on: more bytes do not begin the time anew."""
+        """30 s by default from the first byte on; further bytes do not restart the time."""
         began = time.monotonic()
         with self.assertRaises(Closed):
             while time.monotonic() < began + 10 * SLOW:
@@ -155,8 +154,8 @@ class Small(DaemonCase):
         self.assertEqual(len(self.ok("get_user_profile", user_id=user)["text"]), 60_000)
 
     def test_answer_limit_to_the_byte(self):
-        """The limit holds for the whole answer or for its result: either way it is sharp, and no
-        answer is over it."""
+        """The limit applies to the whole answer or to its result. Either way it is exact, and no
+        answer exceeds it."""
         user = World(self.c).user()
         edge = None
         for length in range(65_350, 65_560, 1):
@@ -197,7 +196,7 @@ class Answers(DaemonCase):
 
 
 class Time(DaemonCase):
-    """A call is answered when its time is over, although bcrypt cannot be interrupted."""
+    """A call is answered at its timeout, although bcrypt cannot be interrupted."""
 
     options = ("--call-timeout", "1s", "--bcrypt-cost", "17", "--password-threads", "1")
 
@@ -213,7 +212,7 @@ class Time(DaemonCase):
             {"jsonrpc": "2.0", "id": f"b{index}", "method": method, "params": params}
             for index, (method, params) in enumerate(calls)
         ]
-        alone = self.c.many(calls)  # the first is worked on, the others wait
+        alone = self.c.many(calls)  # the first is being hashed, the others are pending
         self.c.send(strict.dumps(batch) + "\n")
         for answers in (alone, self.c.read()):
             for answer in answers[:2]:
@@ -223,16 +222,16 @@ class Time(DaemonCase):
                 )
             self.assertIsNone(
                 answers[2].get("result")
-            )  # released when the write before it was given up: its own time is over, too
+            )  # released when the write before it timed out: its own time is over, too
         self.assertLess(time.monotonic() - began, 4 * SLOW)
         self.assertIsNone(self.ok("get_user_by_email", email=email))
         gauges = self.ok("daemon.stats")["gauges"]
         self.assertEqual(
             (gauges["passwords_running"], gauges["passwords_queued"]), (1, 0)
-        )  # and nobody waits for that one
+        )  # and nothing waits for that one
 
     def test_a_hash_that_costs_too_much(self):
-        """Its check is not even begun: it would keep a thread for days."""
+        """Its check never begins: it would occupy a thread for days."""
         email = f"{unique('dear')}@example.com"
         self.ok("create_user", user=new_user(email=email, password_hash="$2b$31$" + "a" * 53))
         problem = self.refused("timeout", "verify_user_password", email=email, password="x")
@@ -241,8 +240,8 @@ class Time(DaemonCase):
 
 class Connections(Case):
     def test_over_the_limit(self):
-        """The one too many is answered once with `overloaded` and closed; a place that becomes free
-        is given again."""
+        """The connection beyond the limit is answered once with `overloaded` and closed. A place
+        that becomes free is used again."""
         with Daemon(options=("--connections", "5")) as daemon:
             clients = daemon.admitted(5)
             for _ in range(20):
@@ -279,7 +278,7 @@ class Connections(Case):
 
 class InFlight(Case):
     def test_reading_stops_and_goes_on(self):
-        """More calls than may be in flight: none is dropped, none answered twice, and the daemon
+        """More calls than may be in flight: none is dropped, none is answered twice, and the daemon
         never holds more."""
         with Daemon(
             options=("--in-flight-limit", "16")
@@ -287,31 +286,31 @@ class InFlight(Case):
             requests = [("create_user", {"user": new_user()}) for _ in range(2000)]
             data = b"".join(flood.encode(*one)[0] for one in requests)
             flood.socket.setblocking(False)
-            sent, most = 0, 0
+            sent, peak = 0, 0
             while sent < len(data):
                 try:
                     sent += flood.socket.send(data[sent : sent + 65536])
                 except BlockingIOError:
-                    most = max(most, watcher.call("daemon.stats")["gauges"]["in_flight"])
+                    peak = max(peak, watcher.call("daemon.stats")["gauges"]["in_flight"])
                     break
             flood.pump(data[sent:], 2000)
             self.assertEqual(sorted(flood.answers), list(range(1, 2001)))
-            self.assertLessEqual(most, 16 + 1)
+            self.assertLessEqual(peak, 16 + 1)
             self.assertEqual(watcher.call("get_user_count"), 2000)
 
     def test_large_answers_do_not_pile_up(self):
         """Small requests with large answers: the daemon reads ahead only as far as it can hold the
-        answers, alone and in a batch, and gives every one."""
+        answers, alone and in a batch, and sends each of them."""
         with Daemon() as daemon, daemon.connect() as greedy:
             user = World(greedy).user()
             for _ in range(4):
                 greedy.call("create_goal", user_id=user, goal_data={"text": "y" * 1_000_000})
-            before, most, done = invariants.memory(daemon.pid), 0, threading.Event()
+            before, peak, done = invariants.memory(daemon.pid), 0, threading.Event()
 
             def watch():
-                nonlocal most
+                nonlocal peak
                 while not done.is_set():
-                    most = max(most, invariants.memory(daemon.pid))
+                    peak = max(peak, invariants.memory(daemon.pid))
                     time.sleep(0.005)
 
             thread = threading.Thread(target=watch)
@@ -340,11 +339,11 @@ class InFlight(Case):
             finally:
                 done.set()
                 thread.join()
-            self.assertLess(most - before, (160 << 20) * (4 if SANITIZER else 1))
+            self.assertLess(peak - before, (160 << 20) * (4 if SANITIZER else 1))
 
 
 class Deepest(Case):
-    """The largest depth-limit: what it takes is stored and read back."""
+    """The largest depth-limit: accepted values are stored and read back."""
 
     def test_documents_of_the_deepest_nesting(self):
         daemon = Daemon(options=("--depth-limit", "256")).start()
@@ -362,6 +361,6 @@ class Deepest(Case):
             self.same(found["a"], document["a"])
             one.request("upsert_user_profile", user_id=user, profile_data={"b": document})
             self.assertEqual(one.read()["error"]["data"]["kind"], "parse_error")
-        code, _, told = run(["--depth-limit", "257", "--check-config"], key=new_key())
-        self.assertIn(code, (64, 78), told)
-        self.assertIn("256", told)
+        code, _, output = run(["--depth-limit", "257", "--check-config"], key=new_key())
+        self.assertIn(code, (64, 78), output)
+        self.assertIn("256", output)

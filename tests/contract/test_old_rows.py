@@ -1,7 +1,7 @@
-"""Rows of another kind in an SQLite file, which types no column: as the contract says, or `storage`
-naming table and row. Would catch: a word answered as 0, infinity as an invented number, an offset
-that a comparison does not see, a list that says only that some row is wrong. SQLite only:
-PostgreSQL's columns have types."""
+"""Values of unexpected types in an SQLite file, whose columns are untyped: handled as in the
+contract, or `storage` with table and row. Would catch: a word answered as 0, infinity answered as
+an invented number, an offset that a comparison ignores, a list that does not say which row is
+wrong. SQLite only: PostgreSQL's columns have types."""
 import datetime
 import json
 import sqlite3
@@ -167,14 +167,14 @@ class Values(Rows):
         self.sql("UPDATE users SET id = 'me' WHERE id = ?", self.world.user())
         self.assertIn('row "me"', self.verified())
         user = self.world.user()
-        for value in ("A" * 32, "ABCDEFAB-CDEF-ABCD-EFAB-CDEFABCDEFAB"):  # odd, and still ids
+        for value in ("A" * 32, "ABCDEFAB-CDEF-ABCD-EFAB-CDEFABCDEFAB"):  # unusual, but still ids
             goal = self.connection.call("create_goal", user_id=user, goal_data={"title": "t"})
             self.sql("UPDATE goals SET id = ? WHERE id = ?", value, goal)
         self.assertEqual(len(self.connection.call("get_user_goals", user_id=user)), 2)
 
     def test_null_where_a_value_belongs(self):
-        """Columns that the old server left without NOT NULL, and a primary key, which SQLite lets
-        be NULL."""
+        """Columns that the old server created without NOT NULL, and a primary key, which may be
+        NULL in SQLite."""
         user = self.world.user()
         goal = self.connection.call("create_goal", user_id=user, goal_data={"title": "t"})
         for column in ("current_value", "id"):
@@ -226,7 +226,7 @@ class Values(Rows):
 
 class Offsets(Rows):
     def at(self, hours, form):
-        """An instant `hours` from now, written with an offset."""
+        """Returns the time `hours` from now, written with an offset."""
         zone = datetime.timezone(datetime.timedelta(minutes=form))
         return (datetime.datetime.now(zone) + datetime.timedelta(hours=hours)).isoformat(
             timespec="microseconds"

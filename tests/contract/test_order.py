@@ -1,6 +1,6 @@
-"""The calls of one connection take effect in the order in which they arrived. Would catch: a read
-that overtakes a write (a reader thread with an older snapshot), a write that overtakes a read, a
-failed call that takes its neighbours along."""
+"""The calls of one connection take effect in the order of their arrival. Would catch: a read that
+overtakes a write (a reader thread with an older snapshot), a write that overtakes a read, a failed
+call that makes its neighbours fail."""
 import random
 import threading
 
@@ -18,7 +18,7 @@ class Order(DaemonCase):
         self.user = self.world.user()
 
     def test_read_sees_the_write_before_it(self):
-        """Short reads by key, listings and counts alike."""
+        """Short reads by key, listings and counts."""
         requests, expected = [], []
         key = self.world.api_key(self.user)
         for index in range(300):
@@ -42,8 +42,8 @@ class Order(DaemonCase):
             self.same(result if isinstance(value, dict) else len(result), value)
 
     def test_write_does_not_overtake_the_read_before_it(self):
-        """A slow listing is sent first, while others keep the readers busy; the write behind it
-        must not be seen by it."""
+        """A slow listing is sent first, while others keep the readers busy. It must not see the
+        write after it."""
         rival = self.world.user()
         key, other = self.world.api_key(self.user), self.world.api_key(rival)
         self.results(
@@ -87,7 +87,7 @@ class Order(DaemonCase):
                 self.assertEqual(result_of(busy.answer(request))[0]["request_count"], 900)
 
     def test_mixed_at_random(self):
-        """A counter document, written and read in random turns on several connections at once; each
+        """A counter document, written and read in random order on several connections at once. Each
         keeps its own order."""
         failures = []
 
@@ -134,7 +134,7 @@ class Order(DaemonCase):
         self.assertEqual(failures, [])
 
     def test_dependent_writes_without_waiting(self):
-        """A whole world in one write: each row needs the one before it."""
+        """All kinds of rows in one write: each row needs the one before it."""
         user, key, client, email = (
             uuid4(),
             unique("key"),
@@ -186,8 +186,8 @@ class Order(DaemonCase):
         self.assertEqual(answers[8]["result"]["id"], user)
 
     def test_passwords_keep_the_order(self):
-        """Hashing happens on other threads; a read behind a create_user with a password still sees
-        it."""
+        """Other threads hash the password. A read after a create_user with a password still sees
+        the user."""
         email = f"{unique('slow')}@example.com"
         answers = self.c.many(
             [
@@ -202,7 +202,7 @@ class Order(DaemonCase):
         self.assertEqual(result_of(answers[2])["id"], made)
 
     def test_other_connections_see_answered_writes(self):
-        """Once a write is answered, every connection reads it, on whatever thread."""
+        """Once a write is answered, every connection reads it, on any thread."""
         with self.daemon.connect() as other:
             for index in range(300):
                 self.ok("upsert_user_profile", user_id=self.user, profile_data={"n": index})
@@ -214,7 +214,7 @@ class Order(DaemonCase):
                     )
 
     def test_one_failure_among_many(self):
-        """Conflicts and unknown rows as item k of a pipeline, all k: each call gets its own
+        """Conflicts and unknown rows as item k of a pipeline, for all k: each call gets its own
         answer."""
         taken = new_user()
         self.ok("create_user", user=taken)

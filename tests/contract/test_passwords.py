@@ -1,9 +1,9 @@
-"""Passwords against hashes of every origin. Would catch: work (and so time) that tells who exists
-or how his hash was made, a hash that makes every check take minutes, another answer than null for a
-hash that cannot be checked, a user of the old server who is locked out since his password is longer
-than bcrypt takes.
+"""Passwords against hashes of every origin. Would catch: work (and so time) that reveals whether
+a user exists or how a hash was made, a hash that makes every check take minutes, an answer other
+than null for a hash that cannot be checked, a user of the old server who is locked out because the
+password exceeds bcrypt's length.
 
-No clock: the daemon counts its rounds of bcrypt."""
+The tests need no clock: the daemon counts its bcrypt rounds."""
 import random
 import re
 import time
@@ -39,7 +39,7 @@ class Passwords(DaemonCase):
         return self.ok("daemon.stats")["counters"]["bcrypt_rounds"]
 
     def work(self, email, password, right=False):
-        """The rounds of one check."""
+        """Returns the rounds of one check."""
         before = self.rounds()
         found = self.ok("verify_user_password", email=email, password=password)
         self.assertEqual(found is not None, right, (email, password[:80]))
@@ -48,8 +48,8 @@ class Passwords(DaemonCase):
 
 class Work(Passwords):
     def test_costs_the_same_for_every_cause(self):
-        """In the order in which the costs rise, and then all again: a cost that is stored raises
-        the work of all."""
+        """In ascending order of cost, and then all again: a stored cost raises the work of all
+        checks."""
         highest = COST
         for cost in (4, 5, 6, 8, LIMIT, LIMIT + 1, 13, 21, 31):
             stored = (
@@ -109,11 +109,16 @@ class Costs(Passwords):
             {4: 1, 7: 2, 14: 1, 31: 1},
         )
         self.assertEqual([row["cost"] for row in after], sorted(row["cost"] for row in after))
+        for above in (3, 7, 13, 31, 99, 4294967295):
+            self.assertEqual(
+                self.ok("get_password_costs", above=above),
+                [row for row in after if row["cost"] > above],
+            )
 
 
 class Beyond(Passwords):
-    """Users whose hash costs more than the limit cannot log in: the log and the doctor say how many
-    they are."""
+    """Users whose hash costs more than the limit cannot log in. The log and the doctor report their
+    number."""
 
     def finding(self):
         return next(

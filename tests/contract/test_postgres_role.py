@@ -1,6 +1,6 @@
-"""The role with few rights of docs/postgresql.md, which all daemons under test on PostgreSQL come
-as. Would catch: a right that the documentation gives and nobody needs, a method or a start that
-needs more, a test run that came with all rights after all."""
+"""The role with few rights of docs/postgresql.md, which all daemons under test use on PostgreSQL.
+Would catch: a documented right that nothing needs, a method or a start that needs more, a test run
+that has all rights after all."""
 import re
 import secrets
 
@@ -61,13 +61,13 @@ class Role(Case):
         self.assertEqual(strangers, "f")
 
     def test_every_method(self):
-        """With and without a look for migrations."""
+        """With and without a check for migrations."""
         for options in ((), ("--no-migrate",)):
             with self.daemon(*options) as daemon, daemon.connect() as connection:
                 for method, params in Samples(connection).params().items():
                     if (
                         not method.startswith("daemon.") and method != "rotate_key"
-                    ):  # whose own tests come as this role, too
+                    ):  # their own tests use this role, too
                         self.assertIn(
                             "result", connection.answer(connection.request(method, params)), method
                         )
@@ -84,7 +84,8 @@ class Role(Case):
         )
 
     def test_older_schema(self):
-        """It says what it lacks and changes nothing; the owner's migration helps."""
+        """The message names what the role lacks, and nothing changes. The owner's migration solves
+        it."""
         self.database.query("DELETE FROM pierre_migrations; DROP TABLE a2a_usage")
         for options, words in (
             ((), "the database role lacks the right to do this: CREATE on schema public"),
@@ -100,7 +101,7 @@ class Role(Case):
         self.assertEqual(self.database.query("SELECT count(*) FROM pierre_migrations"), "0")
 
     def test_a_right_is_missing(self):
-        """Which one, on what."""
+        """The message names the right and its object."""
         for right, object_ in (("SELECT", "pierre_migrations"), ("SELECT", "pierre_meta")):
             self.database.query(f"REVOKE {right} ON {object_} FROM pierre_daemon")
             daemon = self.daemon()
@@ -124,8 +125,8 @@ class Role(Case):
 
 class Administrator(Case):
     def test_no_superuser(self):
-        """Managed servers give no more than the right to make roles and databases; with what the
-        document says that is enough."""
+        """Managed servers only grant the right to create roles and databases. Together with the
+        documented commands this is enough."""
         mark = secrets.token_hex(4)
         server, database = (
             block.replace("pierre_owner", f"owner_{mark}")
@@ -166,7 +167,7 @@ class Administrator(Case):
 
 class Documentation(Case):
     def test_settings(self):
-        """The defaults that docs/postgresql.md names are the program's."""
+        """The defaults in docs/postgresql.md equal those of the program."""
         code, out, _ = run(["--help=markdown"])
         self.assertEqual(code, 0)
         defaults = dict(

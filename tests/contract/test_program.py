@@ -1,6 +1,6 @@
-"""The program around the service: settings and their sources, keys, databases refused, exit codes.
-Would catch: a wrong key that starts all the same, a key told in a message, a .env that wins over
-the environment, a file that is overwritten."""
+"""The program around the service: settings and their sources, keys, refused databases, exit codes.
+Would catch: a wrong key that starts, a key in a message, a .env that precedes the environment, a
+file that is overwritten."""
 import base64
 import os
 import sqlite3
@@ -39,8 +39,8 @@ class Program(Case):
     def fails(
         self, code, *options, says=(), environment=None, key=None, database=None, pass_key=True
     ):
-        """The daemon must not start: exit code, one clear line, no secret in it. Gives what it
-        said."""
+        """The daemon must not start: it exits with the code and prints one clear line without a
+        secret. Returns the output."""
         if "--database-url" in options:
             at = options.index("--database-url")
             database, options = options[at + 1], options[:at] + options[at + 2 :]
@@ -130,8 +130,8 @@ class Commands(Program):
             self.assertEqual(code, 78, out + err)
 
     def test_names_that_are_no_settings(self):
-        """Most likely misspelt: said by --check-config and at the start, wherever they stand. The
-        daemon starts all the same."""
+        """Probably misspelt names are reported by --check-config and at the start, whatever their
+        source. The daemon starts."""
         says = "there is no setting PIERRE_DBD_POOOL; did you mean PIERRE_DBD_POOL?"
         for form in ("--check-config", "--check-config=json"):
             code, out, err = run(
@@ -167,7 +167,7 @@ class Commands(Program):
 
 class Urls(Program):
     def test_unknown_forms(self):
-        """One line that says what was read and which forms are accepted."""
+        """One line with the given value and the accepted forms."""
         for url in (
             "mysql://u@h/d",
             "pierre.db",
@@ -205,8 +205,8 @@ class Urls(Program):
         )
 
     def test_memory(self):
-        """One database for all, and no file; with slashes, as some programs write it, it is the
-        same."""
+        """One database for all connections, and no file. The form with slashes, as some programs
+        write it, is the same."""
         for url in ("sqlite::memory:", "sqlite://:memory:"):
             with Daemon(folder=self.folder, database=url) as daemon:
                 with daemon.connect() as one, daemon.connect() as two:
@@ -217,7 +217,7 @@ class Urls(Program):
         self.assertEqual([name for name in os.listdir(self.folder) if "memory" in name], [])
 
     def test_relative_path_and_default(self):
-        """Unset or empty: ./data/pierre.db in the working folder; file and folder are made."""
+        """Unset or empty: ./data/pierre.db in the working folder; file and folder are created."""
         for url in (None, ""):
             daemon = Daemon(folder=self.folder, database="", environment={"DATABASE_URL": url})
             daemon.arguments = lambda d=daemon: [BINARY, "--socket", d.socket_path]
@@ -254,7 +254,7 @@ class Urls(Program):
             except StartFailure as failure:
                 self.assertIn(
                     failure.code, (64, 78), failure.log
-                )  # refused clearly is fine, another file is not
+                )  # a clear refusal is fine, another file is not
                 continue
             self.assertTrue(
                 os.path.exists(os.path.join(self.folder, urllib.parse.unquote(name))),
@@ -282,8 +282,8 @@ class Urls(Program):
         self.assertIn(caught.exception.code, (65, 73, 78))
 
     def test_foreign_database(self):
-        """A SQLite file of another program is neither upgraded nor answered from, nor is one whose
-        users are something else."""
+        """A SQLite file of another program is neither upgraded nor read, nor is one whose users
+        table has another meaning."""
         for number, (table, says) in enumerate(
             (("songs (id INTEGER)", "another program"), ("users (uid INTEGER, name TEXT)", "email"))
         ):
@@ -313,8 +313,8 @@ class Urls(Program):
             daemon.call("daemon.ping")
 
     def test_migrate_only(self):
-        """It needs no key and leaves none behind: the first daemon's counts, and no second
-        one's."""
+        """It needs no key and stores none: the first daemon's key counts, and a second one is
+        refused."""
         for _ in range(2):
             code, out, err = run(
                 ["--migrate-only", "--database-url", f"sqlite:{self.folder}/x.db"],
@@ -364,12 +364,12 @@ class Keys(Program):
         self.fails(78, pass_key=False, environment={"ENCRYPTION_KEY": ""})
 
     def test_bad_keys(self):
-        """The rule is named, the key never."""
+        """The message names the rule, never the key."""
         good = new_key()
         bad = {
             "short": base64.b64encode(os.urandom(31)).decode(),
             "long": base64.b64encode(os.urandom(33)).decode(),
-            "no base64": "!" * 44,
+            "invalid base64": "!" * 44,
             "no padding": good.rstrip("="),
             "url-safe": "-_" * 21 + "A=",
             "hex": os.urandom(32).hex(),
@@ -411,9 +411,9 @@ class Keys(Program):
             )
 
     def test_key_file_of_a_container(self):
-        """Root's 0440 asks for the daemon's group; 0444 counts only below /run/secrets."""
+        """Root's 0440 needs the daemon's group; 0444 is accepted only below /run/secrets."""
         if os.geteuid() != 0:
-            self.skipTest("needs root: the secrets of containers are NOT tried")
+            self.skipTest("needs root: the secrets of containers are NOT tested")
         key = new_key()
         folder = os.path.join(self.folder, "..2026")
         os.mkdir(folder)
@@ -453,11 +453,11 @@ class Keys(Program):
                 subprocess.run(wrapper + ("true",), capture_output=True, check=False).returncode
                 != 0
             ):
-                self.skipTest("needs a mount namespace: the place of secrets is NOT tried")
+                self.skipTest("needs a mount namespace: the place of secrets is NOT tested")
             self.assertEqual(self.exit_with_key(found, wrapper), code, found)
 
     def exit_with_key(self, path, wrapper=()):
-        """Of a check that reads the key of a database in memory."""
+        """Returns the exit code of a check that reads the key, with a database in memory."""
         arguments = [
             *wrapper,
             BINARY,
@@ -491,8 +491,8 @@ class Keys(Program):
             daemon.call("daemon.ping")
 
     def test_credentials_without_the_key(self):
-        """The unit names a file that is not there, or another credential: the folder and the unit's
-        line are named."""
+        """The unit names a missing file or another credential: the message names the folder and the
+        unit's line."""
         self.path("another", new_key())
         self.fails(
             78,
@@ -503,8 +503,7 @@ class Keys(Program):
         )
 
     def test_wrong_key(self):
-        """Also on a database that holds no token yet: the check value stands there from the first
-        start on."""
+        """Also on a database without tokens: it holds the check value from the first start on."""
         with self.start() as daemon:
             key = daemon.key
         path = os.path.join(self.folder, "k.db")
@@ -518,7 +517,7 @@ class Keys(Program):
             daemon.call("daemon.ping")
 
     def test_key_leaves_the_environment_and_memory_maps(self):
-        """/proc/pid/environ and cmdline do not show it; a core dump is not allowed to hold it."""
+        """/proc/pid/environ and cmdline do not show it; a core dump must not contain it."""
         with self.start() as daemon:
             for name in ("environ", "cmdline"):
                 with open(f"/proc/{daemon.pid}/{name}", "rb") as file:
@@ -528,8 +527,8 @@ class Keys(Program):
             self.assertEqual(core.split()[4], "0")
 
     def test_key_in_memory_is_guarded(self):
-        """The raw key stands in no readable writable memory of the process but its locked page; its
-        text nowhere."""
+        """The raw key is in no readable writable memory of the process except for its locked page.
+        Its text is nowhere."""
         if SANITIZER:
             self.skipTest("a sanitizer's shadow memory is too large to search")
         with self.start() as daemon:
@@ -537,17 +536,17 @@ class Keys(Program):
             daemon.call("update_strava_token", [user, "a", "b", "2025-01-01T00:00:00Z", ""])
             text, raw = daemon.key.encode(), base64.b64decode(daemon.key)
             found = search_memory(daemon.pid, [text, raw])
-            self.assertEqual(found[text], [], "the key's text stands in memory")
+            self.assertEqual(found[text], [], "the key's text is in memory")
             self.assertTrue(
                 all("lo" in flags and "dd" in flags for flags in found[raw]),
-                "the raw key stands in memory that is not locked and kept from dumps: "
+                "the raw key is in memory that is not locked or not excluded from dumps: "
                 f"{found[raw]}",
             )
 
 
 class EnvFile(Program):
     def daemon(self, content, environment=None, options=(), mode=0o600, name=".env"):
-        """A daemon without flags of its own: everything comes from the environment or the file."""
+        """A daemon without options: all settings come from the environment or the file."""
         self.path(name, content, mode)
         daemon = Daemon(
             folder=self.folder,
@@ -584,7 +583,7 @@ class EnvFile(Program):
         )
 
     def test_precedence(self):
-        """Flags win over the environment, the environment over the file."""
+        """Options precede the environment, and the environment precedes the file."""
         key = new_key()
         content = f"ENCRYPTION_KEY={key}\nDATABASE_URL=sqlite:./file.db\n"
         for environment, options, wins in (

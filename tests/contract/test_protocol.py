@@ -1,6 +1,6 @@
 """Framing, envelopes, ids, notifications and batches (docs/protocol.md). Would catch: an answer to
-a notification, an id of another type, a batch out of order, a last line without newline dropped, a
-connection closed by a bad line."""
+a notification, an id of another type, a batch out of order, a dropped last line without a newline,
+a connection closed because of a bad line."""
 import json
 import os
 
@@ -20,14 +20,14 @@ class Wire(DaemonCase):
         return answers[0] if count == 1 else answers
 
     def lines(self, data):
-        """All answers to the bytes, on a connection of their own that is half-closed after them."""
+        """Returns all answers to the bytes, on a new connection that is half-closed after them."""
         with self.daemon.connect() as connection:
             connection.send(data)
             connection.half_close()
             return [connection.check(line) for line in connection.read_to_end()]
 
     def refuses(self, text, kind="invalid_request", identifier=None):
-        """The line is answered with that error, and the connection goes on."""
+        """The line is answered with that error, and the connection continues."""
         answer = self.exchange(text if isinstance(text, bytes) else text.encode() + b"\n")
         self.assertEqual((answer["error"]["data"]["kind"], answer["id"]), (kind, identifier), text)
         self.same(self.exchange(PING + b"\n"), PONG)
@@ -61,7 +61,7 @@ class Framing(Wire):
         self.assertEqual(answer["error"]["data"]["kind"], "parse_error")
 
     def test_half_close_gets_every_answer(self):
-        """Also of slow calls and of many: all come before the daemon closes."""
+        """Also for slow calls and for many: all answers arrive before the daemon closes."""
         with self.daemon.connect() as connection:
             for _ in range(3):
                 connection.request("verify_user_password", email="nobody@example.com", password="x")
@@ -217,7 +217,7 @@ class Framing(Wire):
         self.same(self.exchange(PING + b"\n"), PONG)
 
     def test_breach_within_a_batch(self):
-        """Each call is judged by itself; the others go on, in their order."""
+        """Each call is checked separately; the others continue, in their order."""
         for breach in self.BREACHES:
             line = (
                 b'[{"jsonrpc":"2.0","id":1,"method":"daemon.ping"},'
@@ -264,8 +264,8 @@ class Framing(Wire):
             self.assertRegex(error["message"], "one line|per line|UTF-8", text)
 
     def test_utf16_is_refused(self):
-        """Its bytes hold newlines at odd places; what matters: parse errors only, and the
-        connection lives."""
+        """Its bytes contain newlines at random places. All answers are parse errors, and the
+        connection stays open."""
         with self.daemon.connect() as connection:
             connection.send(PING.decode().encode("utf-16") + b"\n" + PING + b"\n")
             first = connection.read()
@@ -355,7 +355,7 @@ class Envelope(Wire):
             self.assertEqual(error["code"], -32600)
 
     def test_invalid_requests_with_an_id(self):
-        """The id of an invalid request comes back where it could be told, else null."""
+        """The id of an invalid request is returned if it can be determined, else null."""
         for text in (
             '{"jsonrpc":"2.0","id":5}',
             '{"jsonrpc":"1.0","id":5,"method":"daemon.ping"}',
@@ -409,7 +409,8 @@ class Envelope(Wire):
             )
 
     def test_params_null_is_like_none_or_refused_as_a_whole(self):
-        """JSON-RPC leaves null params open: whichever, one answer and a going connection."""
+        """JSON-RPC leaves null params open: either way there is one answer, and the connection
+        continues."""
         answer = self.exchange(b'{"jsonrpc":"2.0","id":1,"method":"daemon.ping","params":null}\n')
         self.assertTrue(
             answer.get("result") == "pong" or answer["error"]["data"]["kind"] == "invalid_request",
@@ -531,7 +532,7 @@ class Batches(Wire):
         self.assertIsNotNone(self.ok("get_user_by_email", email=email))
 
     def test_order_within_a_batch(self):
-        """A read sees the writes before it in the same batch, not those behind it."""
+        """A read sees the writes before it in the same batch, not those after it."""
         user = World(self.c).user()
         calls = []
         for index in range(100):
@@ -547,7 +548,7 @@ class Batches(Wire):
 
 
 class SpecExamples(Case):
-    """The examples of the JSON-RPC 2.0 specification, with methods of this daemon in place of the
+    """The examples of the JSON-RPC 2.0 specification, with methods of this daemon instead of the
     specification's."""
 
     def test_examples(self):
@@ -595,8 +596,8 @@ class SpecExamples(Case):
         self.assertEqual(self.shape(answer), self.shape(case["expect"]))
 
     def shape(self, answer):
-        """What an answer and the specification's have in common: ids, which failed, and with which
-        code."""
+        """Returns what an answer and the specification's have in common: ids, which failed, and
+        with which code."""
         if isinstance(answer, list):
             return [self.shape(one) for one in answer]
         return (answer["id"], answer["error"]["code"] if "error" in answer else "result")

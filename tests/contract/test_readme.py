@@ -1,6 +1,5 @@
-"""Every command that README.md and docs/clients.md mark as tested, run as it stands there. Would
-catch: a page that names options and methods that do not exist, and a daemon that does not answer
-socat and jq."""
+"""Every command marked as tested in README.md and docs/clients.md, executed as it is. Would catch:
+a page that names missing options and methods, and a daemon that does not answer socat and jq."""
 import os
 import re
 import shutil
@@ -13,7 +12,7 @@ ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 
 
 def commands(page):
-    """The shell blocks between the mark and the next heading."""
+    """Returns the shell blocks between the mark and the next heading."""
     with open(os.path.join(ROOT, page), encoding="utf-8") as file:
         text = file.read()
     section = text.split("<!-- tested:", 1)[1].split("\n## ", 1)[0]

@@ -1,6 +1,6 @@
-"""scripts/run in a copy of the checkout, as somebody at a laptop uses it. Would catch: a build that
-needs more than the checkout, commands to try that do not work, a new key made beside a database
-that has another, Ctrl-C that cuts calls off, another daemon's readiness taken for its own."""
+"""scripts/run in a copy of the checkout, as on a developer's laptop. Would catch: a build that
+needs more than the checkout, suggested commands that fail, a new key created beside a database that
+has another, Ctrl-C that interrupts calls, another daemon's readiness mistaken for its own."""
 import json
 import os
 import pty
@@ -57,7 +57,7 @@ class RunScript(Case):
 
     def setUp(self):
         if SANITIZER:
-            self.skipTest("builds by itself, which the run without a sanitizer tests")
+            self.skipTest("makes its own build, which the run without a sanitizer tests")
         for tool in ("socat", "jq"):
             if shutil.which(tool) is None:
                 self.skipTest(f"{tool} is ABSENT: scripts/run is NOT tested")
@@ -73,7 +73,7 @@ class RunScript(Case):
         return {**kept, "PIERRE_DBD_SOCKET": os.path.join(self.folder, "dbd.sock"), **more}
 
     def start(self, *options, **more):
-        """The running script and what it printed until it was ready."""
+        """Returns the running script and its output until it was ready."""
         process = subprocess.Popen(
             ["scripts/run", *options],
             cwd=self.copy,
@@ -82,7 +82,7 @@ class RunScript(Case):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            # Ctrl-C works also where the tests themselves run in a background that ignores it.
+            # Ctrl-C must work even when the tests run in a background process that ignores it.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         self.addCleanup(process.stdout.close)
@@ -96,7 +96,7 @@ class RunScript(Case):
         self.fail(f"scripts/run ended with {process.wait()}:\n{text}")
 
     def refused(self, *options, **more):
-        """The exit code and both outputs of a script that ends by itself."""
+        """Returns the exit code and both outputs of a script that exits by itself."""
         done = subprocess.run(
             ["scripts/run", *options],
             cwd=self.copy,
@@ -142,7 +142,7 @@ class RunScript(Case):
         with open(key, encoding="ascii") as file:
             first_key = file.read()
 
-        # The next day: the same key and the same users.
+        # The next start: the same key and the same users.
         process, text = self.start()
         self.assertNotIn("created a new key", text)
         done = subprocess.run(
@@ -156,26 +156,26 @@ class RunScript(Case):
         self.assertEqual(done.stdout.strip(), "1", done.stderr)
         self.stop(process)
 
-        # Never a new key beside an existing database.
+        # A new key is never created beside an existing database.
         os.rename(key, key + ".away")
         code, out, err = self.refused()
         self.assertEqual(code, 78, out)
         self.assertIn("data/pierre.key", err)
         self.assertFalse(os.path.exists(key))
 
-        # A key of the caller's own is used as it is, and nothing is made.
+        # A key of the caller is used as it is, and no file is created.
         process, text = self.start(ENCRYPTION_KEY=first_key.strip())
         self.assertFalse(os.path.exists(key))
         self.stop(process)
 
-        # A database of the caller's own needs its key.
+        # A database of the caller needs its key.
         code, out, _ = self.refused(DATABASE_URL=f"sqlite:{self.folder}/other.db")
         self.assertEqual(code, 78, out)
         self.assertFalse(os.path.exists(os.path.join(self.folder, "other.db")))
 
     def test_a_file_of_settings(self):
-        """Its key and its socket are used; no other key is made, and the socket is where the
-        commands to try look."""
+        """Its key and its socket are used. No other key is created, and the suggested commands find
+        the socket."""
         process, _ = self.start()
         self.stop(process)
         os.rename(
@@ -205,8 +205,8 @@ class RunScript(Case):
         self.stop(process)
 
     def test_ctrl_c_lets_calls_end(self):
-        """From a terminal, which sends its signal to every process in the foreground: a daemon that
-        got two would end at once."""
+        """From a terminal, which sends its signal to every foreground process: a daemon that got
+        two would exit at once."""
         pid, terminal = pty.fork()
         if pid == 0:
             os.chdir(self.copy)
@@ -229,7 +229,7 @@ class RunScript(Case):
                 for i in range(8)
             ]
             connection.sendall("".join(json.dumps(call) + "\n" for call in calls).encode())
-            answers = connection.recv(65536)  # so all have been read, and most wait for their hash
+            answers = connection.recv(65536)  # all requests are read, and most wait
             os.write(terminal, b"\x03")
             while more := connection.recv(65536):
                 answers += more
@@ -240,5 +240,5 @@ class RunScript(Case):
             while os.read(terminal, 65536):
                 pass
         except OSError:
-            pass  # the terminal's last user is gone
+            pass  # the terminal has no users any more
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)

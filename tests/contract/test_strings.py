@@ -1,6 +1,6 @@
-"""Every string parameter that is stored, with texts that databases and terminals stumble over: back
-byte for byte. Would catch: SQL built from text, LIKE in place of =, a cut, a normalised or
-re-encoded character, an escaped answer read back wrong."""
+"""Every stored string parameter, with texts that are difficult for databases and terminals:
+returned byte for byte. Would catch: SQL built from text, LIKE instead of =, a cut, a normalised or
+re-encoded character, a wrongly read escape."""
 import random
 
 from lib.case import DaemonCase
@@ -79,7 +79,7 @@ BIG = 'ü"\\\n😀' * 70_000  # about 700 kB of UTF-8, more on the wire
 
 
 def identifier(text, room=0):
-    """As much of it as an identifier may hold; room: bytes that are left free."""
+    """Returns as much of it as fits an identifier; room: bytes that are left free."""
     return text.encode()[: IDENTIFIER_MAX_BYTES - room].decode("utf-8", "ignore")
 
 
@@ -308,8 +308,8 @@ class Strings(DaemonCase):
             )
 
     def test_long_keys(self):
-        """No index may be too narrow for an identifier of the greatest length, nor for other texts
-        that are looked up."""
+        """Every index must hold an identifier of maximum length, and other texts that are looked
+        up."""
         for length in (100, 500, IDENTIFIER_MAX_BYTES):
             chance = random.Random(length)
             text = identifier(

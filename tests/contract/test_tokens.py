@@ -41,13 +41,15 @@ class Tokens(DaemonCase):
         for which in ("strava", "fitbit"):
             for text in AWKWARD:
                 self.assertIsNone(self.update(which, text, refresh=text[::-1], scope=text))
+                token = self.ok(f"get_{which}_token", user_id=self.user.upper())
                 self.same(
-                    self.ok(f"get_{which}_token", user_id=self.user.upper()),
+                    token,
                     {
                         "access_token": text,
                         "refresh_token": text[::-1],
                         "expires_at": "2025-07-01T08:00:00.745738Z",
                         "scope": text,
+                        "version": token["version"],
                     },
                     ordered=True,
                 )
@@ -82,13 +84,15 @@ class Tokens(DaemonCase):
     def test_replaces(self):
         self.update("strava", "first", "first-r")
         self.update("strava", "second", "second-r", "2027-01-01T00:00:00Z", "all")
+        token = self.ok("get_strava_token", user_id=self.user)
         self.same(
-            self.ok("get_strava_token", user_id=self.user),
+            token,
             {
                 "access_token": "second",
                 "refresh_token": "second-r",
                 "expires_at": "2027-01-01T00:00:00.000000Z",
                 "scope": "all",
+                "version": token["version"],
             },
         )
 

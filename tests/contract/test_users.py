@@ -1,6 +1,6 @@
-"""Users and passwords. Would catch: ids not canonical, a default missing, times rounded instead of
-cut, e-mail matched case-insensitively, a conflict about the wrong field, a write on an unknown user
-that says yes, password truncation."""
+"""Users and passwords. Would catch: ids that are not canonical, a missing default, times rounded
+instead of truncated, e-mail matched case-insensitively, a conflict about the wrong field, a write
+to an unknown user that succeeds, password truncation."""
 import datetime
 import time
 
@@ -324,8 +324,8 @@ class Passwords(DaemonCase):
         )
 
     def test_inactive_and_unknown_take_as_long(self):
-        """All refusals cost one bcrypt, of a user without a usable hash too: a difference would
-        tell which addresses exist."""
+        """Every refusal costs one bcrypt, also for a user without a usable hash: a difference would
+        reveal which addresses exist."""
         self.create("right", is_active=False)
         other = f"{unique('pw')}@example.com"
         self.ok("create_user", user={"email": other, "password": "right"})
@@ -348,7 +348,7 @@ class Passwords(DaemonCase):
         self.assertGreater(min(took.values()), 0.3 * max(took.values()), took)
 
     def test_foreign_hashes(self):
-        """$2a$, $2b$ and $2y$ of one password are verified alike; a text that is no hash never
+        """$2a$, $2b$ and $2y$ of one password are verified alike; a text that is not a hash never
         matches."""
         made = self.create("correct horse")
         stored = self.ok("get_user", user_id=made)["password_hash"]
@@ -380,7 +380,7 @@ class Passwords(DaemonCase):
             self.assertIsNone(self.ok("verify_user_password", email=email, password=broken), broken)
 
     def test_loop_goes_on_while_hashing(self):
-        """bcrypt off the event loop: pings are answered while several passwords are hashed."""
+        """bcrypt runs off the event loop: pings are answered while several passwords are hashed."""
         with self.daemon.connect() as busy:
             for _ in range(6):
                 busy.request("verify_user_password", email="nobody@example.com", password="x")

@@ -1,12 +1,12 @@
-"""`verify` on PostgreSQL: values that a column's type takes and the contract does not. Would catch:
-an infinite time, a number out of its range, a document that is no object, all of which fail the
-calls that read them, found by nobody before."""
+"""`verify` on PostgreSQL: values that a column's type accepts and the contract does not. Would
+catch: an infinite time, a number out of its range, a document that is not an object. All of these
+make reads fail, and nothing finds them before."""
 import subprocess
 
 from lib.case import DaemonCase
 from lib.world import World, new_client
 
-# SQLite's columns take anything: see test_old_rows.py.
+# SQLite's columns accept anything: see test_old_rows.py.
 BACKENDS = ("postgres",)
 
 
@@ -29,12 +29,12 @@ class Values(DaemonCase):
         return done.stdout + done.stderr
 
     def found(self, table, column, row, assignment, where):
-        """It is found, and only while it is there."""
-        told = f"of {table}: {column} is invalid"
-        self.assertNotIn(told, self.verified())
+        """The value is found, and only while it is stored."""
+        finding = f"of {table}: {column} is invalid"
+        self.assertNotIn(finding, self.verified())
         self.daemon.database.query(f"UPDATE {table} SET {assignment} WHERE {where}")
         report = self.verified()
-        self.assertIn(f'row "{row}" {told}', report.replace('\\"', '"'))
+        self.assertIn(f'row "{row}" {finding}', report.replace('\\"', '"'))
 
     def test_numbers_times_and_lists(self):
         where = f"id = '{self.key}'"

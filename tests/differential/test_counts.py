@@ -265,6 +265,28 @@ class Counts(DaemonCase):
                 (a, b),
             )
             self.compare_tools(usage, a, b)
+            self.compare_user(usage, a, b)
+
+    def compare_user(self, usage, a, b):
+        period = {"user_id": self.user, "start_date": text(a), "end_date": text(b)}
+        mine = [row for row in usage if row.parent in self.owned and a <= row.at < b]
+        got = self.ok("get_user_api_key_usage", **period)
+        self.assertEqual(
+            {one["api_key_id"]: {name: one[name] for name in self.stats([])} for one in got},
+            {key: self.stats([row for row in mine if row.parent == key]) for key in self.owned},
+            (a, b),
+        )
+        for bucket, form in (("hour", "%Y-%m-%dT%H:00:00"), ("day", "%Y-%m-%dT00:00:00")):
+            got = self.ok("get_user_usage_series", bucket=bucket, **period)
+            starts = sorted({row.at.strftime(form) for row in mine})
+            expected = []
+            for start in starts:
+                stats = self.stats([row for row in mine if row.at.strftime(form) == start])
+                del stats["tool_usage"]
+                expected.append({"start": start, **stats})
+            self.assertEqual(
+                [{**one, "start": one["start"][:19]} for one in got], expected, (a, b, bucket)
+            )
 
     def compare_tools(self, usage, a, b):
         got = self.ok(

@@ -1,18 +1,19 @@
-"""One behaviour, two databases: random sequences of calls, valid and not, go to a daemon on SQLite
-and to one on PostgreSQL, and every answer is compared: member by member in order, doubles to the
-last bit, after generated ids and times have been mapped onto each other. Between the slices several
+"""One behaviour, two databases: random sequences of calls, valid and invalid, go to a daemon on
+SQLite and to one on PostgreSQL, and every answer is compared: members in order, doubles to the last
+bit, after generated ids and times are mapped onto each other. Between the slices several
 connections read at once. Would catch: any difference in a default, an order, a filter's edge, a
-rounding, an error or its data, a setting of the PostgreSQL database that shows in an answer, a read
+rounding, an error or its data; a setting of the PostgreSQL database that affects an answer; a read
 that gets a neighbour's rows.
 
-Seeds are printed: PIERRE_TEST_SEED=N repeats a run, PIERRE_TEST_CALLS=N sets how many calls it
-has."""
+Seeds are printed: PIERRE_TEST_SEED=N repeats a run, PIERRE_TEST_CALLS=N sets the number of
+calls."""
 import datetime
 import os
 import random
 import threading
 import time
 
+from mapping import Mapping
 from lib import strict
 from lib.case import Case
 from lib.daemon import Daemon, SANITIZER, SLOW
@@ -21,8 +22,8 @@ from lib.interface import METHODS, TASK_STATUSES, TIERS, TIMESTAMP, UUID
 
 BACKENDS = ("both",)
 STRICT = True
-SLICE = 250  # calls that are pipelined between two looks at the answers
-READERS, READS = 4, 30  # connections that read between two slices, and how many calls each
+SLICE = 250  # calls that are pipelined between two checks of the answers
+READERS, READS = 4, 30  # connections that read between two slices, and the number of calls of each
 CALLS = int(
     os.environ.get(
         "PIERRE_TEST_CALLS",
@@ -56,23 +57,10 @@ TEXTS = [
     "10",
     "9",
 ]
-NUMBERS = [
-    "0",
-    "-0",
-    "1",
-    "-1",
-    "1.0",
-    "0.1",
-    "-0.0",
-    "1e2",
-    "1e300",
-    "5e-324",
-    "9007199254740993",
-    "9223372036854775807",
-    "2.5",
-    "100.10",
-    "1E-7",
-]
+NUMBERS = (
+    "0 -0 1 -1 1.0 0.1 -0.0 1e2 1e300 5e-324 9007199254740993 "
+    "9223372036854775807 2.5 100.10 1E-7"
+).split()
 TIMES = [
     "2025-06-04T12:00:00Z",
     "2025-06-04T12:00:00.000001Z",
@@ -106,7 +94,7 @@ PASSWORD, PASSWORD_HASHES = "right", (
     "$2b$04$abcdefghijklmnopqrstuuFmEfrkTQnczNzw475xE2VhDrK1uwJiC",
     "$2y$04$abcdefghijklmnopqrstuuFmEfrkTQnczNzw475xE2VhDrK1uwJiC",
 )
-# A database of every second seed is set like this: no answer may show it.
+# Every second seed uses these database settings, and no answer may show them.
 SETTINGS = {
     "timezone": "Asia/Kathmandu",
     "datestyle": "SQL, DMY",
@@ -128,19 +116,20 @@ SETTINGS = {
 
 
 class Raw(str):
-    """A number spelled as here."""
+    """A number that keeps the spelling given here."""
 
 
 class Generator:
-    """Makes calls about a small world, so that most of them meet rows. Rows' names are chosen here;
-    ids that the daemon makes are kept as placeholders: the n-th answer of a kind, which each side
-    fills with its own."""
+    """Makes calls about few rows, so that most calls find some. Names of rows are chosen here. Ids
+    made by the daemon are placeholders for the n-th answer of a kind, which each side replaces by
+    its own."""
 
     def __init__(self, seed):
         self.chance = random.Random(seed)
         self.users, self.keys, self.clients, self.prefixes = [], [], [], []
-        self.made = {"goal": 0, "session": 0, "task": 0}
+        self.made = {"goal": 0, "session": 0, "task": 0, "log": 0, "insight": 0, "version": 0}
         self.count = 0
+        self.began = time.monotonic()
 
     def pick(self, choices):
         return self.chance.choice(choices)
@@ -174,13 +163,17 @@ class Generator:
         )
 
     def mark(self, kind):
-        """A goal, session or task that an earlier answer made."""
+        """Returns a goal, session or task that an earlier answer created."""
         if self.chance.random() < 0.08 or self.made[kind] == 0:
             return "00000000-0000-4000-8000-00000000beef"
         return {
             "@made": kind,
             "n": self.chance.randrange(max(0, self.made[kind] - 10), self.made[kind]),
         }
+
+    def lease_seconds(self):
+        """No lease ends by its time during the run, which each side would notice for itself."""
+        return 300 if time.monotonic() - self.began < 200 else 301
 
     def number(self):
         return Raw(self.pick(NUMBERS))
@@ -205,11 +198,18 @@ class Generator:
         return (a, b) if self.chance.random() < 0.9 else (b, a)
 
     def params(self, method):
-        """Mostly valid parameters of a method, by name."""
+        """Returns mostly valid parameters of a method, by name."""
         make = getattr(self, "make_" + method.replace(".", "_"), None)
         if make is not None:
             return make()
         found = {}
+        after = {
+            "get_user_goals": lambda: self.mark("goal"),
+            "get_user_insights": lambda: self.mark("insight"),
+            "get_user_api_keys": self.key,
+            "list_a2a_clients": self.client,
+            "get_request_logs": lambda: self.mark("log"),
+        }
         for name, kind in METHODS[method][0].items():
             if kind.endswith("?") and self.chance.random() < 0.4:
                 continue
@@ -221,9 +221,14 @@ class Generator:
                 "task_id": lambda: self.mark("task"),
                 "session_token": lambda: self.mark("session"),
                 "session_id": lambda: self.mark("session"),
+                "if_version": lambda: self.mark("version"),
+                "provider": lambda: self.pick(("strava", "fitbit", "garmin")),
+                "seconds": self.lease_seconds,
                 "current_value": self.number,
                 "profile_data": self.document,
                 "limit": lambda: self.pick([0, 1, 3, 50, 1000, 1001]),
+                "after": after.get(method),
+                "bucket": lambda: self.pick(["hour", "day", "day", "week"]),
                 "days": lambda: self.pick([0, 1, 400, 36600, 36601]),
                 "expires_at": lambda: self.pick(TIMES),
                 "status": lambda: self.pick(TASK_STATUSES),
@@ -298,6 +303,8 @@ class Generator:
     def make_get_api_key_by_prefix(self):
         prefix, hashed = self.pick(self.prefixes[-10:] or [("a", "b")])
         return {"prefix": prefix, "hash": hashed}
+
+    make_authenticate_api_key = make_get_api_key_by_prefix
 
     def make_get_user_by_email(self):
         return {"email": f"u{self.chance.randrange(1, max(2, self.count))}@x"}
@@ -400,8 +407,7 @@ class Generator:
         }
 
     def break_one(self, params):
-        """One parameter, or one member of an object, becomes something else, goes, or comes on
-        top."""
+        """Changes, removes or adds one parameter, or one member of an object."""
         params = dict(params)
         inner = next(
             (
@@ -424,7 +430,7 @@ class Generator:
         return params
 
     def read(self):
-        """A call that changes nothing."""
+        """Returns a call that changes nothing."""
         method = self.pick(
             [
                 name
@@ -454,6 +460,10 @@ class Generator:
             "update_a2a_task_status",
             "get_user_goals",
             "get_request_logs",
+            "get_user_api_keys",
+            "list_a2a_clients",
+            "authenticate_api_key",
+            "get_user_api_key_usage",
         )
         method = self.pick(
             heavy
@@ -468,11 +478,16 @@ class Generator:
         return method, params
 
 
-MAKES = {"create_goal": "goal", "create_a2a_session": "session", "create_a2a_task": "task"}
+MAKES = {
+    "create_goal": "goal",
+    "create_a2a_session": "session",
+    "create_a2a_task": "task",
+    "store_insight": "insight",
+}
 
 
 class Side:
-    """One daemon, and what its answers made."""
+    """One daemon, and the ids in its answers."""
 
     def __init__(self, backend, settings=None):
         self.daemon = Daemon(backend, options=("--bcrypt-cost", "4"))
@@ -483,7 +498,7 @@ class Side:
         self.daemon.start()
         self.connection = self.daemon.connect(60)
         self.readers = [self.daemon.connect(60) for _ in range(READERS)]
-        self.made = {"goal": [], "session": [], "task": []}
+        self.made = {"goal": [], "session": [], "task": [], "log": [], "insight": [], "version": []}
 
     def fill(self, value):
         if isinstance(value, dict):
@@ -509,8 +524,8 @@ class Side:
 
 
 def read_at_once(sides, calls):
-    """calls[i] by the i-th reader of both sides, all at the same time. Answers: of each side those
-    of each reader."""
+    """Runs calls[i] on the i-th reader of both sides, all at the same time. Returns the answers of
+    each side and reader."""
     answers = [[None] * READERS for _ in sides]
 
     def run(side, number):
@@ -542,46 +557,6 @@ def spell(value):
     return strict.dumps(value)
 
 
-class Mapping:
-    """Generated values of the left side -> those of the right; one to one."""
-
-    def __init__(self):
-        self.right_of, self.left_of = {}, {}
-
-    def settle_ties(self, method, left, right):
-        """Goals and insights made within one microsecond stand in the order of their ids, which
-        each side makes by itself: such lists are compared in the order of the ids that belong
-        together. (Their promised order is tested by itself.)
-        """
-        if (
-            method not in ("get_user_goals", "get_user_insights")
-            or "result" not in left
-            or "result" not in right
-        ):
-            return left, right
-        if (
-            len(left["result"]) != len(right["result"])
-            or method == "get_user_insights"
-            and len(left["result"]) in (1, 3, 50)
-        ):
-            return len(left["result"]), len(right["result"])  # maybe cut by the limit, within a tie
-        return (
-            {
-                **left,
-                "result": sorted(left["result"], key=lambda one: self.right_of.get(one["id"], "")),
-            },
-            {**right, "result": sorted(right["result"], key=lambda one: one["id"])},
-        )
-
-    def fits(self, left, right):
-        if (
-            self.right_of.setdefault(left, right) != right
-            or self.left_of.setdefault(right, left) != left
-        ):
-            return False
-        return True
-
-
 class Differential(Case):
     def setUp(self):
         if postgres_url() is None:
@@ -589,8 +564,8 @@ class Differential(Case):
         self.began = time.time()
 
     def test_random_calls(self):
-        """Rules of the comparison: ids made by the daemon map one to one; times of this run match
-        any time of this run."""
+        """Rules of the comparison: ids made by the daemon map one to one, and times of this run
+        match any time of this run."""
         seed = int(os.environ.get("PIERRE_TEST_SEED") or random.SystemRandom().randrange(10**9))
         print(f"  seed {seed}, {CALLS} calls", flush=True)
         generator, mapping, kinds = Generator(seed), Mapping(), {}
@@ -602,10 +577,18 @@ class Differential(Case):
                 answers = left.run(calls), right.run(calls)
                 for (method, params), a, b in zip(calls, *answers):
                     self.compare(seed, method, params, a, b, mapping, kinds)
+                    if method.endswith("_token") and a.get("result"):
+                        left.made["version"].append(a["result"]["version"])
+                        right.made["version"].append(b["result"]["version"])
+                        generator.made["version"] += 1
                     if method in MAKES and "result" in a:
                         left.made[MAKES[method]].append(a["result"])
                         right.made[MAKES[method]].append(b["result"])
                         generator.made[MAKES[method]] += 1
+                    if method == "get_request_logs" and "result" in a:
+                        for side, answer in ((left, a), (right, b)):
+                            side.made["log"] += [entry["id"] for entry in answer["result"]]
+                        generator.made["log"] = len(left.made["log"])
                 reads = [[generator.read() for _ in range(READS)] for _ in range(READERS)]
                 for calls, *answers in zip(reads, *read_at_once(sides, reads)):
                     for (method, params), a, b in zip(calls, *answers):
@@ -629,9 +612,9 @@ class Differential(Case):
             a, b = (
                 a["result"]["applied"],
                 b["result"]["applied"],
-            )  # each database has versions of its own
+            )  # each database has its own versions
         else:
-            a, b = mapping.settle_ties(method, a, b)
+            a, b = mapping.settle_ties(method, params, a, b)
         found = self.differ(a, b, mapping)
         if found:
             self.fail(
@@ -640,7 +623,7 @@ class Differential(Case):
             )
 
     def differ(self, a, b, mapping, path="$"):
-        """Where two answers differ; None when they do not."""
+        """Returns where two answers differ, or None."""
         if type(a) is not type(b):
             return f"{path}: {a!r} is not {b!r}"
         if isinstance(a, dict):
@@ -676,7 +659,9 @@ class Differential(Case):
         ):
             return (
                 None if mapping.fits("row " + a, "row " + b) else f"{path}: {a!r} is not {b!r}"
-            )  # a log row's: made by the database
+            )  # a log row's id, made by the database
+        if path == "$.error.message":  # it may name a row by an id that differs between the sides
+            a = UUID.sub(lambda found: mapping.right_of.get(found[0], found[0]), a)
         if isinstance(a, str) and a != b:
             if (
                 TIMESTAMP.fullmatch(a)
@@ -686,7 +671,7 @@ class Differential(Case):
             ):
                 return None
             if (
-                (UUID.fullmatch(a) and UUID.fullmatch(b)) or (len(a) == len(b) == 43)
+                (UUID.fullmatch(a) and UUID.fullmatch(b)) or len(a) == len(b) in (32, 43)
             ) and mapping.fits(a, b):
                 return None
             return f"{path}: {a!r} is not {b!r}"
@@ -695,4 +680,4 @@ class Differential(Case):
     def recent(self, stamp):
         moment = datetime.datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
         ahead = moment - self.began
-        return -5 < ahead < 600 * SLOW or 3500 < ahead < 87601 * 3600  # now, or a session's end
+        return -5 < ahead < 600 * SLOW or 3500 < ahead < 87601 * 3600  # now, or a session's expiry

@@ -1,7 +1,7 @@
-"""Calls that wait while the world goes on: the daemon is asked to stop, their client leaves, their
-peer loses his role. Would catch: a stop that takes as long as somebody else's lock, a write that is
-refused and stored all the same, work for clients that are gone, a client whose many passwords keep
-another from logging in, a call that is carried out with a role that was taken away."""
+"""Calls that are pending while the daemon is asked to stop, their client disconnects, or their
+peer's role is revoked. Would catch: a stop that takes as long as another process's lock, a write
+that is refused and still stored, work for clients that have disconnected, one client's many
+passwords that keep another from logging in, a call that is executed with a revoked role."""
 import contextlib
 import os
 import shutil
@@ -22,8 +22,7 @@ STRANGER = 54321  # a uid without a name
 
 @contextlib.contextmanager
 def outside_lock(database):
-    """Another program keeps all writes of users out until the end, where it takes everything
-    back."""
+    """Another program blocks all writes to users until the end, and then rolls back."""
     if database.backend == "sqlite":
         with contextlib.closing(
             sqlite3.connect(database.path, timeout=30, isolation_level=None)
@@ -49,7 +48,8 @@ def outside_lock(database):
 
 @contextlib.contextmanager
 def locked_schema(database):
-    """Another program keeps everything out; gives a function that counts who waits for it."""
+    """Another program blocks all access. Yields a function that counts the calls that wait for its
+    lock."""
     with subprocess.Popen(
         ["psql", "-XAtq", "-d", database.admin_url],
         stdin=subprocess.PIPE,
@@ -98,13 +98,14 @@ class Waiting(Case):
         return self.stats(daemon)["gauges"][name]
 
     def running(self, daemon):
-        """A call is in the database."""
+        """Waits until the database executes a call."""
         self.within(10, lambda: self.gauge(daemon, "db_running") > 0)
 
 
 class Drain(Waiting):
     def stops(self, daemon, connection, waiting):
-        """SIGTERM: ends with 0 in the drain's time; gives the errors of what was waiting, by id."""
+        """Sends SIGTERM: the daemon exits with 0 within the drain timeout. Returns the errors of
+        the pending calls, by id."""
         began = time.monotonic()
         daemon.signal(signal.SIGTERM)
         self.assertEqual(daemon.wait(60), 0)
@@ -116,8 +117,8 @@ class Drain(Waiting):
         return {identifier: answers[identifier]["error"]["data"] for identifier in waiting}
 
     def test_an_outside_lock(self):
-        """The daemon gives up what waits for it; what is said to have had no effect has none, also
-        later."""
+        """The daemon abandons its pending calls. A call that is reported to have no effect has
+        none, then or later."""
         daemon = self.own("--drain-timeout", "1s")
         users = [new_user() for _ in range(5)]
         with daemon.connect() as one, outside_lock(daemon.database):
@@ -138,8 +139,8 @@ class Drain(Waiting):
                 self.assertIsNone(daemon.call("get_user_by_email", email=user["email"]))
 
     def test_calls_that_wait_for_others_of_their_connection(self):
-        """SQLite parks a write behind a read; PostgreSQL has it in the pipeline: none is left
-        without its answer."""
+        """SQLite defers a write behind a read; PostgreSQL has it in the pipeline. Each call is
+        answered."""
         daemon = self.own("--drain-timeout", "1s")
         with daemon.connect() as one, outside_lock(daemon.database):
             waiting = [one.request("create_user", user=new_user())]
@@ -167,8 +168,8 @@ class Drain(Waiting):
                 )
 
     def test_the_server_is_left_with_nothing(self):
-        """A server that waits for a lock does not notice that its client is gone; it would store
-        the row when the lock goes."""
+        """A server that waits for a lock does not notice that its client has disconnected. It would
+        store the row when the lock is released."""
         for method, params in (
             ("create_user", {"user": new_user()}),
             ("migrate", {}),
@@ -203,10 +204,10 @@ class Drain(Waiting):
                 self.within(5, lambda: waiting() == 0)
 
     def test_a_disk_that_hangs(self):
-        """In the commit's sync: it cannot be taken back, so what is said is that nobody knows."""
+        """During the commit's sync, which cannot be undone: the outcome is reported as unknown."""
         compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
         if Daemon().backend != "sqlite":
-            self.skipTest("the database server's disk is its own")
+            self.skipTest("the disk belongs to the database server")
         if compiler is None or SANITIZER:
             self.skipTest(
                 "needs a C compiler and a build without a sanitizer: a disk that hangs is NOT "
@@ -240,20 +241,20 @@ class Drain(Waiting):
 
 
 class Left(Waiting):
-    """Clients that are gone."""
+    """Clients that have disconnected."""
 
     def test_passwords(self):
-        """Of 250 passwords a thread or two have begun a few when their client leaves; the rest is
-        never worked on."""
+        """Of 250 passwords, one or two threads have begun a few when the client disconnects. The
+        others are never processed."""
         daemon = self.own("--bcrypt-cost", "11", "--password-threads", "1")
-        gone = daemon.connect()
+        leaving = daemon.connect()
         for index in range(125):
-            gone.request("verify_user_password", email="nobody@example.com", password="x")
-            gone.request(
+            leaving.request("verify_user_password", email="nobody@example.com", password="x")
+            leaving.request(
                 "create_user", user={"email": f"{unique('gone')}@example.com", "password": "x"}
             )
         self.within(20, lambda: self.gauge(daemon, "passwords_queued") > 100)
-        gone.close()
+        leaving.close()
         self.within(10, lambda: self.gauge(daemon, "passwords_queued") == 0)
         counters = self.stats(daemon)["counters"]
         self.assertGreater(counters["calls_dropped"], 100)
@@ -273,7 +274,7 @@ class Left(Waiting):
         self.assertEqual(self.counter(daemon, "calls_dropped"), 0)
 
     def test_notifications_are_carried_out(self):
-        """Nobody ever waits for their answer: that their sender has left tells nothing."""
+        """Notifications are never answered, so a sender that has disconnected does not matter."""
         daemon = self.own("--bcrypt-cost", "10", "--password-threads", "1")
         with daemon.connect() as one:
             one.send(
@@ -298,15 +299,15 @@ class Left(Waiting):
         user = new_user()
         before = self.counter(daemon, "calls_dropped")
         with outside_lock(daemon.database):
-            gone = daemon.connect()
-            gone.request("create_user", user=user)
+            leaving = daemon.connect()
+            leaving.request("create_user", user=user)
             self.running(daemon)
             for _ in range(10):
-                gone.request("get_user_count")  # behind the write
-            gone.request("create_user", user=new_user())
+                leaving.request("get_user_count")  # behind the write
+            leaving.request("create_user", user=new_user())
             self.within(10, lambda: self.gauge(daemon, "in_flight") == 12)
-            gone.close()
-            # Whose end it has read it has looked at.
+            leaving.close()
+            # A connection whose end is read is also checked for calls to drop.
             self.within(
                 10,
                 lambda: any(not one["reading"] for one in daemon.call("daemon.clients")["clients"]),
@@ -321,8 +322,8 @@ class Left(Waiting):
 
 class Fair(Waiting):
     def test_one_log_in_beside_a_thousand(self):
-        """Its turn comes after what is begun; and it is taken although the queue is full of
-        another's."""
+        """Its turn comes after the jobs that have begun, and it is accepted although another client
+        fills the queue."""
         daemon = self.own(
             "--bcrypt-cost", "10", "--password-threads", "1", "--password-queue", "20"
         )
@@ -340,9 +341,7 @@ class Fair(Waiting):
 class Roles(Waiting):
     def setUp(self):
         if os.getuid() != 0:
-            self.skipTest(
-                "needs root to become another user: a role that is taken away is NOT tested"
-            )
+            self.skipTest("needs root to become another user: a revoked role is NOT tested")
         self.folder = temporary_folder()
         self.addCleanup(shutil.rmtree, self.folder, True)
         self.settings = os.path.join(self.folder, "settings.env")
@@ -356,7 +355,7 @@ class Roles(Waiting):
             daemon.call("daemon.reload")
 
     def stranger(self, daemon):
-        """The kernel vouches for who one is when one connects."""
+        """The kernel reports the peer's identity as of the connect."""
         os.seteuid(STRANGER)
         try:
             return Connection(daemon.socket_path, model=daemon.model)
@@ -424,7 +423,7 @@ class Roles(Waiting):
             "1",
         )
         with self.stranger(daemon) as one, daemon.connect() as other:
-            for _ in range(3):  # the one thread has enough to do
+            for _ in range(3):  # keeps the only thread busy
                 other.request("verify_user_password", email="nobody@example.com", password="x")
             self.within(10, lambda: self.gauge(daemon, "passwords_running") == 1)
             hashed = one.request(

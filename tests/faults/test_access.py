@@ -1,6 +1,6 @@
-"""Who may call what, with real users. Would catch: a method in the wrong role, a group that is not
-looked up, a denied call that takes effect, a setting that turns rights around, a socket that lets
-in whom its mode keeps out."""
+"""Access control with real users. Would catch: a method in the wrong role, a group that is not
+looked up, a denied call that takes effect, a setting that reverses permissions, a socket that
+admits a user whom its mode excludes."""
 import array
 import os
 import shutil
@@ -30,7 +30,7 @@ class Access(Case):
         return daemon.start()
 
     def as_user(self, daemon, uid, lines, gid=None, groups=()):
-        """The lines that a peer with that uid gets back; None when it may not even connect."""
+        """The lines that a peer with that uid receives; None when it cannot connect."""
         reader, writer = os.pipe()
         child = child_as(
             uid,
@@ -48,7 +48,7 @@ class Access(Case):
         return [strict.loads(line) for line in text.splitlines()]
 
     def matrix(self, daemon, uid, role, gid=None, groups=()):
-        """Every method with valid parameters: exactly those of the role are let through."""
+        """Sends every method with valid parameters: exactly those of the role are allowed."""
         with daemon.connect() as connection:
             samples = Samples(connection).params()
             users = connection.call("get_user_count")
@@ -74,7 +74,7 @@ class Access(Case):
             )
 
     def test_default_roles(self):
-        """root and the daemon's own user are admin, everyone else whom the socket lets in is
+        """root and the daemon's own user are admin. Every other user whom the socket admits is
         full."""
         daemon = self.daemon()
         self.matrix(daemon, 0, "admin")
@@ -99,15 +99,15 @@ class Access(Case):
         self.matrix(daemon, 65534, "admin", gid=65534)
 
     def test_users_and_groups(self):
-        """By name; a user's own rule wins over its groups'; of several groups the strongest;
-        supplementary groups count."""
+        """Rules by name. A user's own rule precedes those of its groups. Of several groups the
+        strongest rule counts, including supplementary groups."""
         daemon = self.daemon(
             "--default-role",
             "none",
             "--access",
             "user:daemon=read,group:bin=write,group:daemon=full,user:games=none",
         )
-        self.matrix(daemon, 1, "read", gid=1)  # user daemon, whose group would give full
+        self.matrix(daemon, 1, "read", gid=1)  # user daemon, although its group has full
         self.matrix(daemon, STRANGER, "none")
         bin_uid, bin_gid = ids("bin")
         self.matrix(daemon, bin_uid, "write", gid=bin_gid)
@@ -115,8 +115,8 @@ class Access(Case):
         self.matrix(daemon, games_uid, "none", gid=games_gid)
 
     def test_supplementary_groups(self):
-        """Groups that a peer has beside its own count as they were when it connected; the strongest
-        rule wins, a user's rule above all."""
+        """A peer's supplementary groups count as they were at its connect. The strongest rule
+        applies, and a user's own rule precedes all others."""
         daemon = self.daemon(
             "--default-role",
             "none",
@@ -136,10 +136,10 @@ class Access(Case):
             self.matrix(daemon, STRANGER, role, groups=list(groups))
         self.matrix(daemon, 60010, "read", groups=[60002])
         self.matrix(daemon, STRANGER, "write", gid=60003, groups=[60001])
-        self.matrix(daemon, 0, "read", gid=0, groups=[60001])  # a rule is a rule, for root too
+        self.matrix(daemon, 0, "read", gid=0, groups=[60001])  # rules apply to root, too
 
     def test_roles_change_on_reload(self):
-        """SIGHUP: connections that are open get what the new rules give."""
+        """SIGHUP: open connections get the roles of the new rules."""
         folder = temporary_folder()
         self.addCleanup(shutil.rmtree, folder, True)
         settings = os.path.join(folder, "settings.env")
@@ -182,8 +182,8 @@ class Access(Case):
             os.close(end)
 
     def test_connections_of_one_user(self):
-        """One user's connections are bounded; the refused ones are told; others come in all the
-        same; places are given back."""
+        """One user's connections are limited. Excess ones get an error, other users are still
+        admitted, and closed connections free their places."""
         daemon = self.daemon("--connections-per-user", "5")
         before = invariants.Snapshot(daemon)
         ours = [daemon.connect() for _ in range(3)]
@@ -194,15 +194,15 @@ class Access(Case):
             self.assertEqual((result.count(b"pong"), result.count(b"overloaded")), (5, 7))
             self.assertEqual(
                 self.crowd(daemon, STRANGER + 1, 4), [b"pong"] * 4
-            )  # one after the other, and all closed again
+            )  # all connect in sequence, and all are closed again
         for one in ours:
             self.assertEqual(one.call("daemon.ping"), "pong")
             one.close()
         invariants.check(daemon, before)
 
     def test_an_administrator_can_look(self):
-        """Places that are kept for administrators also lie beyond what one user may have: root's
-        own server may have taken all of those."""
+        """The places reserved for administrators also extend the limit of one user, since root's
+        own server may use all of that."""
         daemon = self.daemon("--connections-per-user", "3", "--admin-connections", "2")
         ours = daemon.admitted(5)
         with daemon.connect() as refused:
@@ -211,12 +211,12 @@ class Access(Case):
         self.assertEqual((result.count(b"pong"), result.count(b"overloaded")), (3, 3))
         self.within(
             5, lambda: len(ours[4].call("daemon.clients")["clients"]) == 5
-        )  # the strangers' places may be free a moment later
+        )  # the strangers' places may become free a little later
         for one in ours:
             one.close()
 
     def crowd(self, daemon, uid, count):
-        """What each of that many connections, all open at once, is told."""
+        """The answer on each of that many connections, all open at once."""
         reader, writer = os.pipe()
 
         def enter():
@@ -228,7 +228,7 @@ class Access(Case):
                 try:
                     inside[-1].sendall(b'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}\n')
                 except BrokenPipeError:
-                    pass  # refused already; the answer is there
+                    pass  # already refused; the answer has arrived
                 answer = inside[-1].recv(4096)
                 os.write(
                     writer,
@@ -243,13 +243,13 @@ class Access(Case):
         child = child_as(uid, enter)
         os.close(writer)
         with open(reader, "rb") as file:
-            said = file.read().split()
+            answers = file.read().split()
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
-        return said
+        return answers
 
     def test_passed_descriptors_of_a_stranger(self):
-        """250 descriptors with a request, with half a line, on a connection that is refused: none
-        stays with the daemon."""
+        """250 descriptors sent with a request, with half a line, and on a connection that is
+        refused. The daemon keeps none of them."""
         daemon = self.daemon("--default-role", "none")
         before = invariants.Snapshot(daemon)
         reader, writer = os.pipe()
@@ -273,16 +273,14 @@ class Access(Case):
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
         os.close(reader)
 
-        def nobody_holds_the_reading_end():
+        def reading_end_is_closed():
             try:
                 os.write(writer, b"x")
             except BrokenPipeError:
                 return True
             return False
 
-        self.within(
-            5, nobody_holds_the_reading_end
-        )  # once the daemon has come to read what was sent
+        self.within(5, reading_end_is_closed)  # once the daemon has read the data
         os.close(writer)
         invariants.check(daemon, before)
 
@@ -303,8 +301,8 @@ class Access(Case):
         )
 
     def test_denied_before_params_are_looked_at(self):
-        """No information about rows or parameters leaks to who may not call; unknown methods are
-        still unknown."""
+        """A denied caller learns nothing about rows or parameters. Unknown methods are still
+        reported as unknown."""
         daemon = self.daemon("--default-role", "read")
         answers = self.as_user(
             daemon,
@@ -361,8 +359,8 @@ class Access(Case):
 
 
 def child_as(uid, work, gid=None, groups=()):
-    """A process of that user (forked and no exec: another user may not be allowed to run this
-    Python) that exits with what work returns; its id."""
+    """Runs work in a process of that user, which exits with its result, and returns the process id.
+    It forks without exec, since another user may not be allowed to run this Python."""
     child = os.fork()
     if child == 0:
         code = 1
@@ -377,7 +375,7 @@ def child_as(uid, work, gid=None, groups=()):
 
 
 def peer(path, data, out):
-    """Sends everything, hands on what comes back; 13 when it may not connect."""
+    """Sends everything and forwards the answer; exits with 13 when it cannot connect."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(30)
         try:

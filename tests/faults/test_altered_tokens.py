@@ -1,6 +1,6 @@
 """Stored tokens altered in the database. Would catch: a tag that is not checked, a row's token
-opened with another's nonce, a cause told apart by its text (an oracle), one bad row that spoils the
-others, a listing that fails because of one token."""
+opened with another row's nonce, an error message that reveals the cause (an oracle), one bad row
+that affects others, a listing that fails because of one token."""
 import base64
 import sqlite3
 
@@ -43,7 +43,7 @@ class Altered(DaemonCase):
         self.sql(f"UPDATE users SET {changes} WHERE id = '{self.user}'")
 
     def sql(self, statement):
-        """One row of a query, or the statement done."""
+        """Returns one row of a query, or executes a statement."""
         if self.daemon.backend == "sqlite":
             if not hasattr(self, "database"):
                 self.database = sqlite3.connect(
@@ -57,12 +57,12 @@ class Altered(DaemonCase):
     def fails(self, words, which="strava"):
         problem = self.refused("decryption_failed", f"get_{which}_token", user_id=self.user)
         self.texts.add((problem.message, problem.code))
-        self.assertEqual(len(self.texts), 1, f"{words}: another text tells the cause: {self.texts}")
+        self.assertEqual(len(self.texts), 1, f"{words}: the cause shows: {self.texts}")
 
     def test_every_bit(self):
-        """Each bit of ciphertext, tag and nonce in turn."""
+        """Flips each bit of ciphertext, tag and nonce in turn."""
         good = self.columns(self.user)
-        step = 1 if self.daemon.backend == "sqlite" else 5  # psql is a process each time
+        step = 1 if self.daemon.backend == "sqlite" else 5  # each query starts a psql process
         flips = 0
         for column in COLUMNS:
             raw = base64.b64decode(good[column])
@@ -92,7 +92,7 @@ class Altered(DaemonCase):
         self.assertIsNotNone(self.ok("get_user", user_id=self.user)["strava_token"])
 
     def test_swapped(self):
-        """Texts of another row, another provider, the other column, an older token."""
+        """Values of another row, another provider, the other column, an older token."""
         good, foreign, fitbit = (
             self.columns(self.user),
             self.columns(self.other),
@@ -106,12 +106,12 @@ class Altered(DaemonCase):
             "another row's nonce": {**fresh, "nonce": foreign["nonce"]},
             "the other provider's access token": {**fresh, "access_token": fitbit["access_token"]},
             "an older access token": {**fresh, "access_token": good["access_token"]},
-            "access and refresh exchanged": {
+            "access and refresh swapped": {
                 **fresh,
                 "access_token": fresh["refresh_token"],
                 "refresh_token": fresh["access_token"],
             },
-            "nonces exchanged": {**fresh, "nonce": fresh["nonce"][16:] + fresh["nonce"][:16]},
+            "nonces swapped": {**fresh, "nonce": fresh["nonce"][16:] + fresh["nonce"][:16]},
         }.items():
             self.put(**columns)
             self.fails(words)
@@ -124,7 +124,7 @@ class Altered(DaemonCase):
         raw = base64.b64decode(good["access_token"])
         for words, columns in {
             "empty": {"access_token": ""},
-            "no base64": {"access_token": "!!!!"},
+            "invalid base64": {"access_token": "!!!!"},
             "plain": {"access_token": ACCESS},
             "cut": {"access_token": base64.b64encode(raw[:-1]).decode()},
             "tag only": {"access_token": base64.b64encode(raw[-16:]).decode()},
@@ -138,7 +138,7 @@ class Altered(DaemonCase):
             "empty nonce": {"nonce": ""},
             "short nonce": {"nonce": base64.b64encode(b"x" * 12).decode()},
             "long nonce": {"nonce": base64.b64encode(b"x" * 25).decode()},
-            "refresh gone": {"refresh_token": "AAAA"},
+            "refresh truncated": {"refresh_token": "AAAA"},
             "long": {"access_token": "QUFB" * 50_000},
         }.items():
             self.put(**{**good, **columns})
@@ -148,7 +148,7 @@ class Altered(DaemonCase):
         self.others_are_fine()
 
     def test_replaced_and_cleared(self):
-        """A broken token can be stored anew and cleared."""
+        """A broken token can be replaced and cleared."""
         self.put(access_token="broken")
         self.fails("broken")
         self.ok("update_strava_token", [self.user, ACCESS, REFRESH, "2030-01-01T00:00:00Z", "read"])
@@ -158,7 +158,7 @@ class Altered(DaemonCase):
         self.assertIsNone(self.ok("get_strava_token", user_id=self.user))
 
     def test_missing_column_is_no_token(self):
-        """A token counts as present only when all five columns are there."""
+        """A token exists only when all five columns have values."""
         for column in (*COLUMNS, "expires_at", "scope"):
             self.ok(
                 "update_strava_token", [self.user, ACCESS, REFRESH, "2030-01-01T00:00:00Z", "read"]

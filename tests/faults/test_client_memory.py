@@ -1,8 +1,8 @@
-"""What clients make the daemon hold: every byte is charged to its connection and to `memory-limit`.
-Would catch: a line that is kept for one of its members, calls or batches that count for nothing,
-one client that takes all memory from the others, connections that wait for memory that nobody will
-return, a charge that is never taken back. The amounts are those that the daemon tells, so no clock
-is needed: a paused daemon holds its calls for as long as they are looked at."""
+"""The memory that clients make the daemon hold: every byte is charged to its connection and to
+`memory-limit`. Would catch: a line that is kept for one of its members, calls or batches that are
+not charged, one client that takes all memory from the others, connections that wait for memory that
+no call will return, a charge that is never released. The tests read the amounts that the daemon
+reports, so they need no clock: a paused daemon holds its calls."""
 import socket
 import threading
 
@@ -13,12 +13,12 @@ from lib.world import World
 
 KIB, MIB = 1 << 10, 1 << 20
 LIMIT = 64 * MIB
-PEAK = 128 * MIB  # that clients may cost at the default settings: docs/run.md
-SMALL = 64 * KIB  # a connection with less never waits
+PEAK = 128 * MIB  # that clients may use with default settings: docs/run.md
+SMALL = 64 * KIB  # a connection with less is never throttled
 
 
 def junk(length):
-    """JSON of about that many bytes, nearly all of it nodes."""
+    """JSON of about that many bytes, nearly all of it in nodes."""
     return b"[" + b"1," * (length // 2 - 1) + b"1]"
 
 
@@ -37,7 +37,8 @@ def document(user, length, nodes=False):
 
 
 class Flood:
-    """A client that sends as much as is taken, from a thread, and reads answers only when told."""
+    """A client whose thread sends as much as the daemon accepts, and which reads answers only on
+    request."""
 
     def __init__(self, daemon, lines, end=b"\n"):
         self.end = end
@@ -95,7 +96,8 @@ class MemoryCase(Case):
         return self.c.call("daemon.stats")["gauges"]["client_memory_bytes"]
 
     def waits(self, calls, clients=1):
-        """Until that many calls of the others wait; what is held for them."""
+        """Waits until the other connections have that many calls in flight. Returns the memory held
+        for them."""
 
         def check():
             found = self.others()
@@ -106,7 +108,8 @@ class MemoryCase(Case):
         return sum(one["memory_bytes"] for one in self.within(30, check))
 
     def settled(self):
-        """Until the others' memory no longer changes while none of them is read from."""
+        """Waits until the memory of the other connections is stable and none of them is being
+        read."""
         seen = [None]
 
         def check():
@@ -117,7 +120,7 @@ class MemoryCase(Case):
         return sum(memory for memory, _ in self.within(60, check, every=0.3))
 
     def returned(self):
-        """All that was held for others is returned."""
+        """Waits until the memory of all other connections is released."""
         self.within(60, lambda: self.held() < SMALL)
 
 
@@ -139,7 +142,7 @@ class Charged(MemoryCase):
         )
 
     def test_an_ignored_member_costs_nothing(self):
-        """Of a line there stay the parameters alone, whatever the line was."""
+        """Of a line only the parameters are kept, whatever else it contains."""
         user = b'["%s"]' % self.user.encode()
         for name, line, calls in (
             ("line", call("get_user", user, junk(900 * KIB)), 1),
@@ -159,14 +162,14 @@ class Charged(MemoryCase):
                 flood = self.flood([line])
                 self.within(
                     30, lambda n=calls: self.waits(n) < SMALL + n * 8 * KIB
-                )  # the line goes with the next iteration
+                )  # the next loop iteration frees the line
                 flood.close()
                 self.c.call("daemon.resume")
                 self.returned()
                 self.c.call("daemon.pause")
 
     def test_an_abandoned_batch_returns_its_line(self):
-        """Its calls beyond `in-flight-limit` are never begun, and until then the line is kept."""
+        """Its calls beyond `in-flight-limit` never begin, and the line is kept until then."""
         user = b'["%s"]' % self.user.encode()
         flood = self.flood([b"[" + b",".join([call("get_user", user)] * 256) + b"]"])
         begun = self.waits(256)
@@ -181,12 +184,12 @@ class Charged(MemoryCase):
         self.returned()
 
     def test_many_nodes_in_a_batch_are_calls_all_the_same(self):
-        """A batch whose nodes are not kept: its calls are read once more, with the same answers."""
+        """A batch whose nodes are not kept: its calls are parsed again, with the same answers."""
         self.c.call("daemon.resume")
         user = self.user.encode()
         calls = [
             call("upsert_user_profile", b'["%s",{"a":%s}]' % (user, junk(60_000))),
-            b'"no request"',
+            b'"not a request"',
             b"1",
             b"[]",
             call("get_user_profile", b'{"user_id":"%s"}' % user, junk(60_000), 2),
@@ -227,7 +230,7 @@ class Shares(MemoryCase):
         }
         floods = [self.flood([line] * 12) for line in lines.values() for _ in range(4)]
         self.assertLess(self.settled(), LIMIT + len(floods) * SMALL + 4 * MIB)
-        with self.daemon.connect() as small:  # small calls go on, whoever holds how much
+        with self.daemon.connect() as small:  # small calls proceed, however much others hold
             small.call("daemon.ping")
             small.request("get_user", [self.user])
             self.within(30, lambda: min(one["in_flight"] for one in self.others()) == 1)
@@ -244,15 +247,14 @@ class NoDeadlock(MemoryCase):
     options = ("--memory-limit", "4MiB")
 
     def test_begun_lines_fill_the_memory(self):
-        """No call is under way that could return memory: one connection after the other goes on all
-        the same."""
+        """No call in flight can release memory, and the connections still proceed one by one."""
         floods = [self.flood([document(self.user, 900_000)]) for _ in range(40)]
         for flood in floods:
             self.assertIn(b'"result":null', flood.read_all()[0])
         self.returned()
 
     def test_clients_that_send_no_more(self):
-        """Begun lines that fill the memory and never end: others go on."""
+        """Incomplete lines that fill the memory and never end: other connections proceed."""
         for _ in range(4):
             self.flood([b"[" + b" " * 1_000_000], end=b"")
         self.within(30, lambda: self.held() > 2 * MIB)
@@ -261,19 +263,19 @@ class NoDeadlock(MemoryCase):
 
 
 class Resident(MemoryCase):
-    """The process's memory itself: what allocators and databases add stays within the promise,
-    too."""
+    """The memory of the process: what allocators and databases add stays within the documented
+    limit, too."""
 
     def check(self, line, lines, clients=4):
         if SANITIZER:
             self.skipTest("a sanitizer's shadow memory and quarantine are not the daemon's")
-        before, most, done = invariants.memory(self.daemon.pid), 0, threading.Event()
+        before, peak, done = invariants.memory(self.daemon.pid), 0, threading.Event()
         floods = [self.flood([line] * lines) for _ in range(clients)]
 
         def watch():
-            nonlocal most
+            nonlocal peak
             while not done.is_set():
-                most = max(most, invariants.memory(self.daemon.pid))
+                peak = max(peak, invariants.memory(self.daemon.pid))
                 done.wait(0.002)
 
         thread = threading.Thread(target=watch)
@@ -286,7 +288,7 @@ class Resident(MemoryCase):
         done.set()
         thread.join()
         self.returned()
-        self.assertLess(most - before, PEAK)
+        self.assertLess(peak - before, PEAK)
 
     def test_documents(self):
         self.check(document(self.user, 1_000_000), 40)

@@ -1,6 +1,6 @@
-"""Clients that misbehave: silent, slow, deaf, gone, too many, too loud. Would catch: a loop that
-spins, a buffer without an end, a write to a closed socket that kills, a descriptor lost per
-disconnect, a neighbour starved, an answer for somebody else."""
+"""Clients that misbehave: idle, slow, never reading, disconnecting, too many, too fast. Would
+catch: a loop that spins, an unbounded buffer, a fatal write to a closed socket, a descriptor leaked
+at each disconnect, a starved neighbour, an answer sent to the wrong client."""
 import array
 import os
 import random
@@ -17,7 +17,7 @@ from lib.world import World, new_user, uuid4
 
 BACKENDS = ("sqlite",)
 LONG = bool(os.environ.get("PIERRE_TEST_LONG"))
-MEMORY_CAP = 128 << 20  # a service that may have no more than this is not killed by any of it
+MEMORY_CAP = 128 << 20  # a service limited to this much is never killed for memory
 PING = b'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}\n'
 PONG = {"jsonrpc": "2.0", "id": 1, "result": "pong"}
 
@@ -53,7 +53,7 @@ class Clients(Case):
 
 class Silent(Clients):
     def test_a_thousand_silent_ones(self):
-        """They cost no processor time, and others are served as before."""
+        """They use no processor time, and other clients are served as before."""
         silent = [self.raw() for _ in range(1000)]
         time.sleep(0.3)
         used, began = ticks(self.daemon.pid), time.monotonic()
@@ -73,8 +73,8 @@ class Slow(Clients):
     options = ("--line-timeout", "2s")
 
     def test_a_byte_at_a_time(self):
-        """A line that comes in time is answered however slowly it comes; one that does not ends its
-        connection only."""
+        """A line that arrives in time is answered, however slowly it arrives. One that does not
+        closes its own connection only."""
         slow = [self.raw() for _ in range(50)]
         with self.daemon.connect() as polite:
             for index, byte in enumerate(PING):
@@ -101,8 +101,8 @@ class Slow(Clients):
 class Deaf(Clients):
     options = ("--write-timeout", "2s")
 
-    def flood(self, connection, line, seconds, most=400 << 20):
-        """Sends and never reads; gives the bytes that were taken and how it ended."""
+    def flood(self, connection, line, seconds, limit=400 << 20):
+        """Sends and never reads. Returns the bytes accepted and how the connection ended."""
         connection.socket.setblocking(False)
         data, sent, at, deadline = (
             line * max(1, (1 << 18) // len(line)),
@@ -110,7 +110,7 @@ class Deaf(Clients):
             0,
             time.monotonic() + seconds,
         )
-        while time.monotonic() < deadline and sent < most:
+        while time.monotonic() < deadline and sent < limit:
             try:
                 count = connection.socket.send(data[at:])
                 sent, at = sent + count, (at + count) % len(data)
@@ -121,8 +121,8 @@ class Deaf(Clients):
         return sent, "held"
 
     def test_never_reads(self):
-        """Reading stops at the limits, memory is bounded, and it is disconnected after the time to
-        write."""
+        """Reading stops at the limits, memory is bounded, and the client is disconnected after the
+        write timeout."""
         with self.raw() as deaf:
             began = time.monotonic()
             sent, end = self.flood(deaf, PING, 15 * SLOW)
@@ -147,13 +147,13 @@ class Deaf(Clients):
         ).encode()
         deaf = [self.raw() for _ in range(4)]
         threads = [threading.Thread(target=self.flood, args=(one, line, 1.2)) for one in deaf]
-        most = 0
+        peak = 0
         for thread in threads:
             thread.start()
         while any(thread.is_alive() for thread in threads):
-            most = max(most, invariants.memory(self.daemon.pid))
+            peak = max(peak, invariants.memory(self.daemon.pid))
             time.sleep(0.02)
-        self.assertLess(most, self.before.memory + (200 << 20) * (1 if SLOW == 1 else 4))
+        self.assertLess(peak, self.before.memory + (200 << 20) * (1 if SLOW == 1 else 4))
         with self.daemon.connect() as polite:
             self.assertEqual(polite.call("daemon.ping"), "pong")
         for one in deaf:
@@ -161,7 +161,7 @@ class Deaf(Clients):
         self.finish()
 
     def test_reads_after_a_while(self):
-        """Who reads again in time gets every answer: nothing was dropped."""
+        """A client that resumes reading in time gets every answer."""
         with self.daemon.connect() as sleepy:
             count = 30_000
             data = b"".join(sleepy.encode("daemon.ping")[0] for _ in range(count))
@@ -180,8 +180,8 @@ class Deaf(Clients):
 
 class Gone(Clients):
     def test_disconnects_in_every_moment(self):
-        """In the middle of a line, of a call, of an answer; with and without a reset. Started
-        writes are whole."""
+        """In the middle of a line, of a call, of an answer; with and without a reset. A write that
+        has begun is complete."""
         chance = random.Random(os.environ.get("PIERRE_TEST_SEED", "gone"))
         rounds = 10_000 if LONG else 2500
         made = []
@@ -235,7 +235,7 @@ class Gone(Clients):
         self.finish()
 
     def test_half_close(self):
-        """All answers, then the close: for each of many at once."""
+        """All answers arrive, then the close, for each of many clients at once."""
         clients = []
         for _ in range(50):
             one = self.daemon.connect()
@@ -254,7 +254,8 @@ class TooMany(Clients):
     options = ("--connections", "100")
 
     def test_over_the_limit(self):
-        """Polite refusals, hundreds of times, with no spinning; then room again."""
+        """Excess connections get an error, hundreds of times, and the loop does not spin. Then
+        there are free places again."""
         clients = self.daemon.admitted(100)
         for _ in range(500):
             with self.raw() as late:
@@ -280,8 +281,8 @@ class TooMany(Clients):
 
 class NoDescriptors(Case):
     def test_emfile(self):
-        """Fewer descriptors than clients: whoever is in goes on, nobody hangs in a spinning loop,
-        and it heals."""
+        """Fewer descriptors than clients: admitted ones proceed, the loop does not spin, and the
+        daemon recovers."""
 
         def limits():
             resource.setrlimit(resource.RLIMIT_NOFILE, (80, 80))
@@ -320,8 +321,8 @@ class NoDescriptors(Case):
 
 class Loud(Clients):
     def test_a_line_without_end(self):
-        """100 MB (more in long runs) without a newline: bounded memory, one too_large, then
-        business as usual."""
+        """100 MB (more in long runs) without a newline: bounded memory, one too_large, and normal
+        service afterwards."""
         with self.raw() as one:
             chunk = b"x" * (1 << 20)
             one.send(chunk + b"xx", note=False)
@@ -345,7 +346,7 @@ class Loud(Clients):
         self.finish()
 
     def test_flood_beside_polite_ones(self):
-        """One client pipelines without end; ten others keep being answered in time."""
+        """One client pipelines without end; ten others are still answered in time."""
         stop = threading.Event()
         problems = []
 
@@ -389,7 +390,7 @@ class Loud(Clients):
         self.finish()
 
     def test_passed_descriptors_are_dropped(self):
-        """250 at once, again and again: the daemon keeps none of them."""
+        """250 at once, repeatedly: the daemon keeps none of them."""
         with self.raw() as one:
             reader, writer = os.pipe()
             for _ in range(20):
@@ -399,7 +400,7 @@ class Loud(Clients):
                 )
                 self.same(one.read(), PONG)
             os.close(reader)
-            with self.assertRaises(BrokenPipeError):  # nobody holds the reading end any more
+            with self.assertRaises(BrokenPipeError):  # the reading end is closed everywhere
                 os.write(writer, b"x")
             os.close(writer)
         self.finish()
@@ -414,12 +415,13 @@ def small_stack():
 
 
 class SmallStack(Clients):
-    """The loop's stack and those of all threads have 512 KiB."""
+    """The stacks of the loop and of all threads have 512 KiB."""
 
     limits = staticmethod(small_stack)
 
     def test_deep_nesting(self):
-        """Refused at any depth, and what is just deep enough is stored and comes back."""
+        """Too deep nesting is refused at any depth. The deepest allowed nesting is stored and
+        returned."""
         with self.raw() as one:
             for text in (
                 b"[" * 500_000,
@@ -432,7 +434,7 @@ class SmallStack(Clients):
         with self.daemon.connect() as connection:
             user = World(connection).user()
             document = {}
-            for _ in range(61):  # with the request and its params: 64
+            for _ in range(61):  # 64 with the request and its params
                 document = {"a": document}
             connection.call("upsert_user_profile", [user, document])
             self.same(connection.call("get_user_profile", [user]), document)
@@ -445,7 +447,7 @@ class SmallStack(Clients):
 
 class Cuts(Clients):
     def test_same_bytes_cut_anywhere(self):
-        """The same bytes, cut at random places, give the same answers."""
+        """The same bytes, split at random places, give the same answers."""
         user = uuid4()
         lines = [
             PING,
@@ -494,7 +496,8 @@ class Cuts(Clients):
         self.finish()
 
     def test_garbage(self):
-        """Random bytes and mutated requests: an error or a result for each line, never a crash."""
+        """Random bytes and mutated requests: each line gets an error or a result, and nothing
+        crashes."""
         chance = random.Random(os.environ.get("PIERRE_TEST_SEED", "garbage"))
         seeds = [
             PING.strip(),

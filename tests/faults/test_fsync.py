@@ -1,6 +1,6 @@
-"""Order of fsync and answer, and what happens when the disk says no, by tracing and altering the
+"""The order of fsync and answer, and the handling of disk errors, by tracing and altering the
 daemon's system calls. Would catch: an answer before its fsync, synchronous=OFF or NORMAL, a commit
-that "succeeds" after a failed fsync, a group half kept."""
+that "succeeds" after a failed fsync, a write batch that is partly stored."""
 import os
 import re
 import shutil
@@ -37,15 +37,15 @@ class Traced(Case):
             self.skipTest("a sanitizer's build is not traced")
         if not strace_works():
             self.skipTest(
-                "strace is ABSENT or may not trace here: the order of fsync and answer is NOT "
+                "strace is ABSENT or cannot trace here: the order of fsync and answer is NOT "
                 "tested"
             )
 
 
 class Order(Traced):
     def test_each_answer_is_after_its_fsync(self):
-        """For each answered write: its text goes into the WAL, an fdatasync of the WAL begins after
-        that and ends, then the answer."""
+        """For each answered write: its text is written to the WAL, an fdatasync of the WAL begins
+        after that and ends, and then the answer is sent."""
         daemon = Daemon()
         trace = os.path.join(daemon.folder, "trace")
         daemon.wrapper = [
@@ -76,8 +76,8 @@ class Order(Traced):
             daemon.discard()
 
     def write(self, daemon):
-        """WRITES users over 8 connections; gives mark -> the id of its request (ids are unique over
-        all connections)."""
+        """Writes WRITES users over 8 connections. Returns a map from mark to the id of its request;
+        ids are unique over all connections."""
         marks, lock, problems = {}, threading.Lock(), []
 
         def work(worker):
@@ -111,7 +111,7 @@ class Order(Traced):
     def judge(self, trace, marks):
         written, syncs, answered = events(trace, marks)
         self.assertEqual(set(marks) - set(written), set(), "texts that never reached the WAL")
-        self.assertEqual(set(marks.values()) - set(answered), set(), "answers that were not seen")
+        self.assertEqual(set(marks.values()) - set(answered), set(), "answers that the trace lacks")
         self.assertGreater(len(syncs), 0)
         late = []
         for mark, identifier in marks.items():
@@ -130,8 +130,8 @@ class Order(Traced):
 
 class Folders(Traced):
     def test_new_folders_are_durable(self):
-        """The entry of each folder that is made for the database is on the disk before anything is
-        answered from it."""
+        """The directory entry of each folder created for the database is synced before the first
+        answer."""
         daemon = Daemon()
         daemon.url = f"sqlite:{daemon.folder}/deep/er/pierre.db"
         trace = os.path.join(daemon.folder, "trace")
@@ -170,8 +170,8 @@ LINE = re.compile(r"^(\d+) +(\d+\.\d+) (.*)$", re.DOTALL)
 
 
 def events(trace, marks):
-    """(mark -> when its WAL write ended, [(begin, end) of WAL syncs], id -> when its answer's
-    sending began)"""
+    """Returns (mark -> end of its WAL write, [(begin, end) of WAL syncs], id -> begin of sending
+    its answer)."""
     written, syncs, answered, open_sync, open_write = {}, [], {}, {}, {}
     pattern = re.compile(r"mark-\d+-\d+-end")
     identifier = re.compile(r'\{\\"jsonrpc\\":\\"2\.0\\",\\"id\\":(\d+),\\"result\\"')
@@ -193,7 +193,7 @@ def events(trace, marks):
                 elif "= 0" in text:
                     syncs.append(
                         (when, when)
-                    )  # a finished line: nothing else of this trace lies between
+                    )  # a finished line: nothing else of this trace is in between
             elif (
                 text.startswith(("pwrite64(", "pwritev(", "write("))
                 and "-wal>" in text.split(",", 1)[0]
@@ -211,8 +211,8 @@ def events(trace, marks):
 
 
 class Injected(Traced):
-    """System calls of the WAL fail from a moment on; what was answered is there, what was refused
-    is not, and it heals by itself."""
+    """System calls on the WAL fail from some moment on. Answered writes are stored, refused ones
+    are not, and the daemon recovers by itself."""
 
     def setUp(self):
         super().setUp()
@@ -222,8 +222,8 @@ class Injected(Traced):
             )
 
     def inject(self, daemon, call, what, end="-wal"):
-        """From now on, every call of that name on the WAL (end "": on the database) that `what`
-        chooses fails."""
+        """From now on, calls of that name on the WAL (end "": on the database) fail; `what` selects
+        which."""
         tracer = subprocess.Popen(
             [
                 "strace",
@@ -321,8 +321,8 @@ class Injected(Traced):
         self.one("pwrite64", "ENOSPC", "4..20")
 
     def test_refused_stays_refused_after_a_kill(self):
-        """A commit whose sync failed stands in the log: the next start must not find it good and
-        store what was refused."""
+        """A commit whose sync failed is still in the WAL. The next start must not take it as valid
+        and store what was refused."""
         daemon = Daemon()
         daemon.start()
         self.addCleanup(daemon.discard)
@@ -351,8 +351,7 @@ class Injected(Traced):
         self.assertEqual(invariants.integrity(daemon.database.path), "ok")
 
     def test_group_is_refused_as_a_whole(self):
-        """Many calls share the commit that fails: every one of them is refused, none of them
-        stays."""
+        """Many calls share the commit that fails: all of them are refused, and none is stored."""
         with Daemon() as daemon:
             before = self.warm(daemon)
             with daemon.connect() as connection:
@@ -386,10 +385,9 @@ class Injected(Traced):
             invariants.check(daemon, before)
 
     def test_checkpoint_is_not_durable(self):
-        """Pages moved into the database whose sync fails count as moved for SQLite, which would
-        then let the log go that alone has them for sure. The daemon ends instead, leaves the log
-        where it is, and moves all of it again at its next start.
-        """
+        """SQLite counts pages copied into the database as done although their sync failed. It would
+        then reset the WAL, the only durable copy. Instead the daemon ends, leaves the WAL, and
+        copies all of it again at its next start."""
         daemon = Daemon(options=("--checkpoint-pages", "10"))
         daemon.start()
         self.addCleanup(daemon.discard)
@@ -413,7 +411,7 @@ class Injected(Traced):
         self.assertEqual(len(ended), 6)
         self.assertIn("may not have reached the disk", daemon.log())
         self.assertGreater(
-            os.path.getsize(daemon.database.path + "-wal"), 10 * 4096, "the log was let go"
+            os.path.getsize(daemon.database.path + "-wal"), 10 * 4096, "the WAL was reset"
         )
         with Daemon(
             "sqlite", daemon.database, folder=daemon.folder, key=daemon.key
@@ -444,8 +442,7 @@ class Injected(Traced):
 
 class Patience(Case):
     def test_slow_disk(self):
-        """A disk that takes its time delays answers and nothing else: pings are prompt while
-        commits wait."""
+        """A slow disk delays answers and nothing else: pings are prompt while commits wait."""
         if SANITIZER or not strace_works(("-e", "inject=getpid:delay_exit=1")):
             self.skipTest("strace cannot delay calls here: a slow disk is NOT tested")
         with Daemon() as daemon:

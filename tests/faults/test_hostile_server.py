@@ -1,7 +1,7 @@
-"""A PostgreSQL that is none: everything it can say wrongly, at each stage. Would catch: a crash on
-what libpq hands through, a row that is read beyond its end, a type that is taken for another,
-memory that a server can fill, a call that never ends, a text of the server's in a client's error, a
-daemon that does not find back when all is well again."""
+"""A hostile PostgreSQL server: everything it can send wrongly, at each stage. Would catch: a crash
+on what libpq passes through, a row read beyond its end, a mistaken type, memory that a server can
+fill, a call that never ends, the server's text in a client's error, a daemon that does not
+recover."""
 import os
 import struct
 import threading
@@ -40,7 +40,7 @@ METHODS = (
     ("get_user_count", {}),
     ("update_last_active", {"user_id": "00000000-0000-4000-8000-000000000001"}),
 )  # a read, a write
-MEMORY = 400 << 20  # what a server may make the daemon hold: far below what the floods send
+MEMORY = 400 << 20  # that a server may make the daemon hold: far below what the floods send
 
 
 def says(*parts):
@@ -62,31 +62,29 @@ def describes(*described):
 ERRORS = {
     "no SQLSTATE": says(BEGUN, fields(b"E", S="ERROR", M=CANARY), ready()),
     "no field": says(BEGUN, message(b"E", b"\0"), ready()),
-    "nothing in it": says(BEGUN, message(b"E"), ready()),
+    "no content": says(BEGUN, message(b"E"), ready()),
     "unknown fields": says(BEGUN, fields(b"E", x=CANARY, Y="?", S="?", C="?"), ready()),
     "a SQLSTATE of another length": says(
         BEGUN, fields(b"E", S="ERROR", C="X" * 5000, M=CANARY), ready()
     ),
-    "a million letters": says(BEGUN, fields(b"E", S="ERROR", C="XX000", M=CANARY * 50000), ready()),
-    "no UTF-8": says(BEGUN, message(b"E", b"SERROR\0CXX000\0M\xff\xfe\xc3\0\0"), ready()),
+    "a million characters": says(
+        BEGUN, fields(b"E", S="ERROR", C="XX000", M=CANARY * 50000), ready()
+    ),
+    "invalid UTF-8": says(BEGUN, message(b"E", b"SERROR\0CXX000\0M\xff\xfe\xc3\0\0"), ready()),
     "a key without a constraint": says(BEGUN, fields(b"E", S="ERROR", C="23505"), ready()),
-    "a constraint nobody knows": says(
+    "an unknown constraint": says(
         BEGUN, fields(b"E", S="ERROR", C="23505", n=CANARY + '_key\n"\x01'), ready()
     ),
-    "a row that is not there": says(BEGUN, fields(b"E", S="ERROR", C="23503", M=CANARY), ready()),
-    "fatal, and goes on": says(
+    "a missing row": says(BEGUN, fields(b"E", S="ERROR", C="23503", M=CANARY), ready()),
+    "fatal, but continues": says(
         BEGUN, fields(b"E", S="FATAL", V="FATAL", C="57P01", M=CANARY), ready()
     ),
     "after the row": says(
         BEGUN, COUNT, row(ZERO), fields(b"E", S="ERROR", C="XX000", M=CANARY), ready()
     ),
-    "of a statement lost": says(fields(b"E", S="ERROR", C="26000", M=CANARY), ready()),
-    "of a plan, again and again": says(
-        BEGUN, fields(b"E", S="ERROR", C="0A000", M=CANARY), ready()
-    ),
-    "serialization, again and again": says(
-        BEGUN, fields(b"E", S="ERROR", C="40001", M=CANARY), ready()
-    ),
+    "of a lost statement": says(fields(b"E", S="ERROR", C="26000", M=CANARY), ready()),
+    "of a plan, repeatedly": says(BEGUN, fields(b"E", S="ERROR", C="0A000", M=CANARY), ready()),
+    "serialization, repeatedly": says(BEGUN, fields(b"E", S="ERROR", C="40001", M=CANARY), ready()),
     "at the commit": says(BEGUN, GOOD, fields(b"E", S="ERROR", C="23503", M=CANARY), ready()),
     "of a pooler": says_and_closes(
         fields(b"E", S="FATAL", C="08P01", M="server login has been failing")
@@ -98,9 +96,9 @@ ERRORS = {
 
 SHAPES = {
     "text for a number": describes(("result", TEXT, 1)),
-    "a type that is none": describes(("result", 4000000000, 1)),
+    "an invalid type": describes(("result", 4000000000, 1)),
     "text format": describes(("result", INT8, 0)),
-    "a format that is none": describes(("result", INT8, 7)),
+    "an invalid format": describes(("result", INT8, 7)),
     "another name": describes((CANARY, INT8, 1)),
     "no column": says(BEGUN, columns(), row(), done(), ready()),
     "two columns": describes(("result", INT8, 1), ("result", INT8, 1)),
@@ -123,7 +121,7 @@ SHAPES = {
         BEGUN, COUNT, message(b"D", struct.pack("!Hi", 1, -7) + ZERO), done(), ready()
     ),
     "a row cut off": says(BEGUN, COUNT, message(b"D", b"\0"), done(), ready()),
-    "a tag that is none": says(BEGUN, COUNT, row(ZERO), done("\x01" * 3000), ready()),
+    "an invalid tag": says(BEGUN, COUNT, row(ZERO), done("\x01" * 3000), ready()),
     "no tag": says(BEGUN, COUNT, row(ZERO), message(b"C"), ready()),
 }
 
@@ -134,18 +132,18 @@ ORDER = {
     "answers twice": says(BEGUN, GOOD, BEGUN, GOOD, ready()),
     "a transaction left open": says(BEGUN, GOOD, ready(b"T")),
     "a transaction that failed": says(BEGUN, GOOD, ready(b"E")),
-    "a state that is none": says(BEGUN, GOOD, ready(b"?")),
+    "an invalid state": says(BEGUN, GOOD, ready(b"?")),
     "a state of no length": says(BEGUN, GOOD, message(b"Z")),
     "copy in": says(BEGUN, message(b"G", b"\0\0\0"), ready()),
     "copy out": says(BEGUN, message(b"H", b"\0\0\0"), message(b"d", b"x" * 100), ready()),
     "copy both": says(BEGUN, message(b"W", b"\0\0\0"), ready()),
     "an empty query": says(BEGUN, message(b"I"), ready()),
-    "a portal left": says(BEGUN, COUNT, row(ZERO), message(b"s"), ready()),
+    "a suspended portal": says(BEGUN, COUNT, row(ZERO), message(b"s"), ready()),
     "a function's result": says(BEGUN, message(b"V", struct.pack("!i", -1)), ready()),
-    "a question for a password": says(message(b"R", struct.pack("!I", 3)), BEGUN, GOOD, ready()),
+    "a request for a password": says(message(b"R", struct.pack("!I", 3)), BEGUN, GOOD, ready()),
     "another key": says(message(b"K", struct.pack("!II", 1, 2)), BEGUN, COUNT, ready()),
-    "a kind that is none": says(BEGUN, message(b"\x00", b"x"), ready()),
-    "a length of nothing": says(BEGUN, b"D\0\0\0\0", ready()),
+    "an invalid kind": says(BEGUN, message(b"\x00", b"x"), ready()),
+    "a length of zero": says(BEGUN, b"D\0\0\0\0", ready()),
     "a negative length": says(BEGUN, b"D\xff\xff\xff\xff", ready()),
     "a length of 2 GiB": says(BEGUN, b"D\x7f\xff\xff\xff", b"x" * 4096),
     "an error of 1 GiB": says(b"E\x3f\xff\xff\xff", b"x" * 4096),
@@ -180,7 +178,7 @@ FLOODS = {
     ),
     "notices of no length": lambda session: session.flood(message(b"N", b"\0")),
     "parameters": lambda session: session.flood(parameter("application_name", CANARY)),
-    "ever new parameters": lambda session: session.flood(
+    "endless parameters": lambda session: session.flood(
         b"".join(parameter(f"p{i}", CANARY * 100) for i in range(1000))
     ),
     "notifications": lambda session: session.flood(
@@ -200,25 +198,25 @@ FLOODS = {
     "ends": lambda session: session.flood(ready()),
 }
 
-# Each takes the whole of a call's time, like another of its kind: with --long only.
+# Each of these takes as long as a call may take, like others of its kind: with --long only.
 SLOW_ONES = {
     "answers twice",
-    "a question for a password",
+    "a request for a password",
     "a state of no length",
     "an error of 1 GiB",
     "a value of a negative length",
     "never, after the row",
     "notices of no length",
-    "ever new parameters",
+    "endless parameters",
     "errors",
     "answers",
     "large rows",
-    "nothing, for ever",
+    "silence",
     "an unknown authentication",
     "an old server",
-    "a mechanism that is none",
+    "an invalid mechanism",
 }
-# libpq 15 loses a result that a Sync's answer overtakes; a leak detector would take it for ours.
+# libpq 15 leaks a result that a Sync's answer overtakes; a leak detector would blame the daemon.
 LIBPQ_LEAKS = {"another key", "another encoding"}
 IDLE_FLOODS = {
     "notices": fields(b"N", S="WARNING", C="01000", M=CANARY),
@@ -230,27 +228,25 @@ IDLE_FLOODS = {
 
 GREETINGS = {
     "nothing, closed": says_and_closes(),
-    "nothing, for ever": lambda session: session.hang(),
+    "silence": lambda session: session.hang(),
     "garbage": says_and_closes(bytes(range(256)) * 64),
     "an unknown authentication": says_and_closes(message(b"R", struct.pack("!I", 99))),
-    "authentication without end": lambda session: session.flood(
-        message(b"R", struct.pack("!I", 0))
-    ),
-    "an error of nothing": says_and_closes(message(b"E", b"\0")),
-    "an error of a million letters": says_and_closes(
+    "endless authentication": lambda session: session.flood(message(b"R", struct.pack("!I", 0))),
+    "an empty error": says_and_closes(message(b"E", b"\0")),
+    "an error of a million characters": says_and_closes(
         fields(b"E", S="FATAL", C="28000", M="x" * 1000000)
     ),
-    "notices without end": lambda session: session.flood(
+    "endless notices": lambda session: session.flood(
         fields(b"N", S="WARNING", C="01000", M="x" * 100)
     ),
     "an old server": says(
         message(b"R", struct.pack("!I", 0)), parameter("server_version", "9.6.1"), ready()
     ),
-    "welcome, and closed": says_and_closes(
+    "accepted, then closed": says_and_closes(
         message(b"R", struct.pack("!I", 0)), parameter("server_version", "15.4"), ready()
     ),
     "no version": says(message(b"R", struct.pack("!I", 0)), ready()),
-    "a mechanism that is none": says_and_closes(
+    "an invalid mechanism": says_and_closes(
         message(b"R", struct.pack("!I", 10) + text("X" * 5000) + b"\0")
     ),
 }
@@ -295,7 +291,7 @@ class Hostile(ServerCase):
         )
 
     def through(self, evils, methods=METHODS):
-        """Each evil for each method: an error in time or a sound answer, and all is well
+        """Each fault for each method: an error in time or a valid answer, and normal service
         afterwards."""
         daemon = self.start()
         before = invariants.Snapshot.__new__(invariants.Snapshot)
@@ -344,9 +340,9 @@ class Hostile(ServerCase):
     def test_floods(self):
         self.through(FLOODS, METHODS[:1])
 
-    def flood_an_open_one(self, data, most):
-        """Whichever connection the daemon still has: the newest may have been for cancelling only,
-        or been ended by a flood before."""
+    def flood_an_open_one(self, data, limit):
+        """Floods an open connection of the daemon. The newest may be one for a cancel request, or
+        an earlier flood may have ended it."""
         between = self.server_between
         while between.flooded == 0 and not between.closed:
             session = next(
@@ -354,12 +350,12 @@ class Hostile(ServerCase):
                 None,
             )
             if session is not None:
-                session.flood(data, most)
+                session.flood(data, limit)
             else:
                 time.sleep(0.05)
 
     def test_floods_while_idle(self):
-        """What nobody asked for: endless, on a connection on which nothing is under way."""
+        """Endless unsolicited messages on an idle connection."""
         daemon = self.start()
         for name in IDLE_FLOODS:
             with self.subTest(flood=name):
@@ -382,7 +378,8 @@ class Hostile(ServerCase):
         daemon.check_log()
 
     def test_greetings(self):
-        """A connect while the daemon runs: it goes on, says why, and connects when it can."""
+        """A connect while the daemon runs: the daemon continues, reports the cause, and connects
+        when it can."""
         daemon = self.start()
         for name, evil in GREETINGS.items():
             if name in SLOW_ONES and not LONG:
@@ -410,7 +407,7 @@ class Hostile(ServerCase):
                 self.within(10, lambda: answers(daemon))
 
     def test_starts(self):
-        """The daemon ends with a line that says why, or starts."""
+        """The daemon exits with a line that states the reason, or starts."""
         self.start()
         for stage, evils in (("evil_greeting", GREETINGS), ("evil_question", QUESTIONS)):
             for name, evil in evils.items():
@@ -433,7 +430,7 @@ class Hostile(ServerCase):
                     setattr(self.server_between, stage, None)
 
     def test_commit_that_fails(self):
-        """A real server's refusal at the commit is an error at once, the call's alone, and its
+        """A real server's refusal at the commit is an immediate error of that call alone; its
         neighbours are stored."""
         daemon = self.daemon("--pool", "1", url=self.server.database_url(self.name))
         self.query(
@@ -463,7 +460,7 @@ class Hostile(ServerCase):
             self.assertEqual(connection.call("get_user_count"), 18)
 
     def test_stopped_while_nobody_answers(self):
-        """A start that waits for a server's word ends when it is told to."""
+        """A start that waits for a server's answer ends on SIGTERM."""
         self.server_between.evil_question = lambda session: session.hang()
         daemon = Daemon(database=Database(self.url))
         daemon.spawn()

@@ -1,6 +1,6 @@
-"""Calls whose time runs out are interrupted by another thread than the one that runs them, which
-may be on to something else by then. Would catch: a whole group refused, or stored twice, because of
-one call that was late."""
+"""Calls that time out are interrupted by a thread other than the one that executes them, which may
+already execute something else. Would catch: a whole write batch refused, or stored twice, because
+of one late call."""
 import os
 import shutil
 import subprocess
@@ -17,7 +17,7 @@ SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib", "
 
 class Interrupt(Case):
     def daemon(self):
-        """And the file that lets interrupts hit while it is there."""
+        """Returns a daemon and the path of the file that makes interrupts hit while it exists."""
         compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
         if compiler is None:
             self.skipTest(
@@ -35,7 +35,7 @@ class Interrupt(Case):
         return Daemon(environment={"LD_PRELOAD": library, "TEST_INTERRUPTED": control}), control
 
     def test_interrupt_hits_begin_and_commit(self):
-        """Every call is answered as if nothing had been, and what it writes is there once."""
+        """Every call is answered as if there were no interrupts, and its write is stored once."""
         daemon, control = self.daemon()
         with daemon, daemon.connect() as connection:
             before = invariants.Snapshot(daemon)

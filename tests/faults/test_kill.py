@@ -1,6 +1,6 @@
-"""kill -9 under eight writers that are being answered. Would catch: an answer before the commit,
-synchronous=OFF together with a checkpoint, a write stored twice after a retry, a half-stored call,
-a socket or lock that keeps the next start from coming up."""
+"""kill -9 under eight writers that receive answers. Would catch: an answer before the commit,
+synchronous=OFF together with a checkpoint, a write stored twice after a retry, a call stored in
+part, a leftover socket or lock that blocks the next start."""
 import os
 import random
 import threading
@@ -18,12 +18,12 @@ LONG = bool(os.environ.get("PIERRE_TEST_LONG"))
 ROUNDS = int(os.environ.get("PIERRE_TEST_KILLS", "200" if LONG else "50"))
 SECONDS = 300 if LONG else 75
 WRITERS = 8
-WINDOW = 24  # calls that a writer has under way
+WINDOW = 24  # calls that a writer has in flight
 
 
 class Writer(threading.Thread):
-    """Records usage rows with names of their own and creates users, until the connection breaks;
-    knows what was answered."""
+    """Records usage rows with unique names and creates users until the connection breaks, and
+    remembers what was answered."""
 
     def __init__(self, daemon, key, name):
         super().__init__(daemon=True)
@@ -112,8 +112,8 @@ class Kill(Case):
         return again, sum(len(writer.answered) for writer in writers)
 
     def verify(self, daemon, key, writers):
-        """Every answered write is there exactly once, every refused one absent, every unknown one
-        whole or absent."""
+        """Every answered write is stored exactly once, no refused one is stored, and every unknown
+        one is stored whole or not at all."""
         with daemon.connect() as connection:
             rows = connection.call(
                 "get_api_key_usage_stats",
@@ -142,4 +142,4 @@ class Kill(Case):
                         (1,) if name in writer.answered else (0, 1),
                         f"{name} (answered: {name in writer.answered})",
                     )
-            self.assertEqual(rows, {}, "rows that nobody wrote")
+            self.assertEqual(rows, {}, "rows that no writer sent")

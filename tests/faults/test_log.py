@@ -1,6 +1,6 @@
-"""The log of a bad day. Would catch: a line for each of the thousand calls that fail for one
-reason, trouble whose end nobody is told, health that is well while nothing can be stored, an error
-whose time nobody is told."""
+"""The log during lasting failures. Would catch: a line for each of a thousand calls that fail for
+one reason, a failure whose end is not logged, a good health report while nothing can be stored, an
+error without its time."""
 import os
 import re
 import resource
@@ -35,8 +35,8 @@ class Lines(Case):
 
 class Storage(Lines):
     def test_no_room_for_long(self):
-        """Told once, not for each call; health says so until a write is stored again; then the log
-        tells that it is over."""
+        """The failure is logged once, not for each call. Health reports it until a write is stored
+        again; then the log reports the recovery."""
 
         def limits():
             resource.setrlimit(resource.RLIMIT_FSIZE, (3 << 20, resource.RLIM_INFINITY))
@@ -60,7 +60,7 @@ class Storage(Lines):
             self.assertRegex(
                 check["detail"], r"^the last write failed: .+ \(at \d{4}-\d\d-\d\dT[\d:.]+Z\)$"
             )
-            c.call("get_user_count")  # a read that is answered is no write that is stored
+            c.call("get_user_count")  # a successful read does not count as a stored write
             self.assertEqual(self.store_check(c)["status"], "degraded")
             resource.prlimit(
                 daemon.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
@@ -80,8 +80,8 @@ class Storage(Lines):
 
 class Journal(Lines):
     def test_priorities(self):
-        """Where stderr is the journal's, and there alone, each line begins with its priority, and
-        the time is left to the journal."""
+        """Only if stderr is the journal's does each line begin with its priority, without a
+        time."""
         for ours in (True, False):
             daemon = Daemon(options=("--log-level", "debug"))
             self.addCleanup(daemon.discard)
@@ -118,7 +118,7 @@ class Outage(Lines):
         self.addCleanup(self.server.stop)
 
     def test_start_before_the_server(self):
-        """Waiting is told when it begins; not four times a second."""
+        """The wait is logged when it begins, not four times a second."""
         self.server.shut("fast")
         daemon = Daemon("postgres", self.server.url, options=("--wait-for-database", "60s"))
         self.addCleanup(daemon.discard)
@@ -136,8 +136,8 @@ class Outage(Lines):
         daemon.stop()
 
     def test_the_cause_and_its_time(self):
-        """What the last attempt to connect met, and when, stands in the errors of calls and in
-        daemon.health."""
+        """The result of the last attempt to connect, and its time, are in the errors of calls and
+        in daemon.health."""
         at = r" failed: .+ \(at \d{4}-\d\d-\d\dT[\d:.]+Z\)$"
         with Daemon(
             "postgres", self.server.url, options=("--acquire-timeout", "200ms")
@@ -156,7 +156,7 @@ class Outage(Lines):
             self.assertEqual(self.store_check(c)["status"], "ok")
 
 
-if databases.chosen() == "postgres":  # each has the troubles of its own database
+if databases.chosen() == "postgres":  # each database has failures of its own
     del Storage
 else:
     del Outage

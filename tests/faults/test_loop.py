@@ -1,6 +1,6 @@
-"""Nobody waits for what another's call holds. Would catch: numbers formatted by trial, rows of
-megabytes made into answers on the event loop, many long lines taken in one iteration, a large
-result that is lost or given twice when its group runs again."""
+"""No call delays the calls of other clients. Would catch: numbers formatted by trial and error,
+megabytes of rows formatted on the event loop, many long lines parsed in one iteration, a large
+result that is lost or sent twice when its batch runs again."""
 import threading
 import time
 
@@ -10,15 +10,15 @@ from lib.daemon import SLOW
 from lib.world import World, unique, uuid4
 
 CROWD = 12
-# Seconds that a bystander's ping may take; by trial each of the crowd's documents takes half a
-# second.
+# Limit in seconds for a bystander's ping. Formatting by trial and error takes half a second for
+# each document of the crowd.
 WORST = 2.0 * SLOW
-LONG_LINE_TURN = 256 << 10  # bytes of long lines in one turn of the loop, but for the last line
-RESULT_TURN = {
+LONG_LINE_BYTES = 256 << 10  # max of long lines in one loop iteration, without the last one
+RESULT_BYTES = {
     "sqlite": 36 << 10,
     "postgres": 512 << 10,
-}  # bytes of rows that the loop makes answers of (SQLite: with the answer's envelope)
-SMALL = b"2.2250738585072011e-308"  # the number whose shortest digits took the longest to try
+}  # bytes of rows that the loop formats in one iteration (SQLite: with the envelope)
+SMALL = b"2.2250738585072011e-308"  # the number whose shortest digits take the most trials
 
 
 def small_doubles(length=980_000):
@@ -26,7 +26,7 @@ def small_doubles(length=980_000):
 
 
 class Bystander:
-    """Pings all the time, on a connection of its own; the worst time is what it is asked for."""
+    """Pings all the time on its own connection and records the worst time."""
 
     def __init__(self, daemon):
         self.connection = daemon.connect(timeout=120.0)
@@ -78,7 +78,8 @@ class Loop(DaemonCase):
         )
 
     def all_at_once(self, connections, send):
-        """Each connection's line in a thread: a long one is taken as slowly as the daemon likes."""
+        """Sends each connection's line in a thread, since the daemon may read a long line
+        slowly."""
         threads = [threading.Thread(target=send, args=(connection,)) for connection in connections]
         for thread in threads:
             thread.start()
@@ -112,12 +113,12 @@ class Loop(DaemonCase):
             ):
                 self.assertIn(b'"result":', line[:60])
         self.assertGreater(bystander.count, 0)
-        most = self.gauge("loop_long_line_bytes_max")
-        self.assertGreater(most, 900_000)
-        self.assertLess(most, LONG_LINE_TURN + (1 << 20))
+        longest = self.gauge("loop_long_line_bytes_max")
+        self.assertGreater(longest, 900_000)
+        self.assertLess(longest, LONG_LINE_BYTES + (1 << 20))
 
     def test_several_long_lines_of_one_connection(self):
-        """Each waits for its turn, in their order, and what stands behind them with it."""
+        """Each waits for its turn in their order, and so do the requests behind them."""
         user = World(self.c).user()
         lines = b"".join(
             b'{"jsonrpc":"2.0","id":%d,"method":"upsert_user_profile",'
@@ -134,7 +135,7 @@ class Loop(DaemonCase):
         self.c.answers.clear()
 
     def test_long_last_line(self):
-        """Its turn comes although the client has shut down its writing side."""
+        """It is answered although the client has shut down its writing side."""
         user = World(self.c).user()
         self.put(self.c, user, b'{"text":"' + b"z" * 500_000 + b'"}')
         self.c.half_close()
@@ -166,11 +167,11 @@ class Loop(DaemonCase):
                         [(n, 400_000) for n in range(8)],
                     )
         self.assertLess(bystander.worst, WORST)
-        self.assertLessEqual(self.gauge("loop_result_bytes_max"), RESULT_TURN[self.daemon.backend])
+        self.assertLessEqual(self.gauge("loop_result_bytes_max"), RESULT_BYTES[self.daemon.backend])
 
     def test_look_ups_of_all_sizes(self):
-        """Around the limits at which another thread takes over; the small ones between are the
-        loop's own again."""
+        """Sizes around the limits above which another thread formats the result. The loop formats
+        the small ones in between."""
         user = World(self.c).user()
         for size in (10, 32_000, 32_700, 32_768, 33_000, 65_000, 66_000, 200_000, 10, 950_000, 10):
             document = {"text": "k" * size}
@@ -179,11 +180,11 @@ class Loop(DaemonCase):
             )
             for _ in range(3):
                 self.same(self.ok("get_user_profile", {"user_id": user}), document)
-        self.assertLessEqual(self.gauge("loop_result_bytes_max"), RESULT_TURN[self.daemon.backend])
+        self.assertLessEqual(self.gauge("loop_result_bytes_max"), RESULT_BYTES[self.daemon.backend])
 
     def test_large_results_beside_calls_that_fail(self):
-        """On PostgreSQL they share a group, which runs again without the one that fails: every
-        answer comes once and is right."""
+        """On PostgreSQL they share a batch, which runs again without the failed call. Every answer
+        arrives once and is correct."""
         user = World(self.c).user()
         text = "L" * 300_000
         self.ok("upsert_user_profile", {"user_id": user, "profile_data": {"text": text, "n": 0}})

@@ -1,7 +1,7 @@
-"""Several daemons on one database. Would catch: row locks taken in another order by each, so that
-they deadlock; calls of one connection whose order shows and is changed for the sake of the locks; a
-daemon that is killed and leaves the others waiting; a change of the key that the others do not
-follow; a transfer of rows that daemons still write."""
+"""Several daemons on one database. Would catch: row locks taken in different orders, so that the
+daemons deadlock; reordered calls of one connection whose order is visible; a killed daemon that
+leaves the others waiting; a key rotation that the others do not follow; a transfer of rows that
+daemons still write."""
 import os
 import random
 import subprocess
@@ -24,7 +24,7 @@ TOKEN = {
 
 
 class ManyCase(ServerCase):
-    # A deadlock is looked for soon, so that each one is counted.
+    # The server checks for deadlocks early, so that each one is counted.
     settings = {"deadlock_timeout": "'10ms'", "max_connections": "100"}
 
     def several(self, count, key=None):
@@ -32,12 +32,13 @@ class ManyCase(ServerCase):
         return [self.daemon(key=key) for _ in range(count)]
 
     def deadlocks(self):
-        """The server's log has each at once, its statistics some time later."""
+        """Counts in the server's log, which has each deadlock at once; the statistics are updated
+        later."""
         return self.server_log().count("deadlock detected")
 
     def clients(self, daemons, calls, clients=4, rounds=ROUNDS, pipelined=24):
-        """calls(random) gives a method and its parameters. Answers of all, in the order of each
-        client's requests."""
+        """Sends random calls; calls(random) returns a method and its parameters. Returns all
+        answers, in the order of each client's requests."""
         answers, problems = [], []
 
         def run(number):
@@ -81,7 +82,8 @@ class Locks(ManyCase):
         )
 
     def test_added_rows_with_unique_keys(self):
-        """Whoever adds an e-mail that another transaction is adding waits for its end."""
+        """A transaction that adds an e-mail which another transaction is adding waits for its
+        end."""
         names = [unique("same") for _ in range(300)]
         daemons = self.several(2)
         self.no_deadlocks(
@@ -175,8 +177,8 @@ class Locks(ManyCase):
 
 class Order(ManyCase):
     def test_contradictions(self):
-        """A connection that changes rows in the wrong order, and reads in between, while others
-        fill the groups."""
+        """A connection changes rows in the wrong order, with reads in between, while others fill
+        the batches."""
         daemons = self.several(2)
         with daemons[0].connect() as one:
             users = sorted(World(one).user() for _ in range(8))
@@ -233,7 +235,7 @@ class Order(ManyCase):
             self.assertEqual(
                 result_of(answers[3 * place + 1]),
                 {"round": round_},
-                "a read did not see the write before it",
+                "a read missed the write before it",
             )
             before = (
                 {"round": round_}
@@ -245,23 +247,24 @@ class Order(ManyCase):
             self.assertEqual(
                 result_of(answers[3 * place + 2]),
                 before,
-                "a read saw the write behind it, or not the one before it",
+                "a read saw a later write, or missed an earlier one",
             )
-        missing, nobody, made, sealed, found, taken, cleared, gone = answers[3 * len(users) :]
+        missing, absent, made, sealed, found, taken, cleared, after_clear = answers[
+            3 * len(users) :
+        ]
         self.assertEqual(missing["error"]["data"]["kind"], "not_found")
-        self.assertIsNone(result_of(nobody))
+        self.assertIsNone(result_of(absent))
         self.assertEqual(result_of(made), new)
         result_of(sealed)
         self.assertIsNotNone(result_of(found)["strava_token"])
         self.assertEqual(taken["error"]["data"]["kind"], "conflict")
         result_of(cleared)
-        self.assertIsNone(result_of(gone))
+        self.assertIsNone(result_of(after_clear))
 
 
 class Faults(ManyCase):
     def test_one_is_killed(self):
-        """kill -9 in the midst of its writes: what it was answered is there, and the others lose
-        nothing at all."""
+        """kill -9 during its writes: what it answered is stored, and the others lose nothing."""
         daemons = self.several(3)
         with Load(daemons[1]) as first, Load(daemons[2]) as second:
             victim = Load(daemons[0])
@@ -293,8 +296,8 @@ class Faults(ManyCase):
         )
 
     def test_key_is_changed(self):
-        """One after the other is started anew with both keys; then one of them seals all anew while
-        all change tokens."""
+        """The daemons restart one after the other with both keys. Then one rotates the key while
+        all of them write tokens."""
         old, new = new_key(), new_key()
         daemons = self.several(3, old)
         with daemons[0].connect() as one:

@@ -1,7 +1,7 @@
-"""Memory that runs out: the n-th allocation of the whole process (libraries included) fails, for
-every n that a call has, for every method. Each such call ends with an answer or a closed
-connection, the daemon goes on, nothing leaks. Would catch: a pointer that nobody looked at, an
-error path that frees twice or not at all, a call that is never answered."""
+"""Memory exhaustion: the n-th allocation of the whole process (libraries included) fails, for every
+n of a call, for every method. Each such call ends with an answer or a closed connection, the daemon
+continues, and nothing leaks. Would catch: an unchecked pointer, an error path that frees twice or
+never, a call that is never answered."""
 import contextlib
 import ctypes
 import mmap
@@ -37,7 +37,7 @@ class Scarce(Case):
         compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
         if compiler is None:
             self.skipTest(
-                "no C compiler for the allocator that fails: want of memory is NOT tested"
+                "no C compiler for the allocator that fails: memory exhaustion is NOT tested"
             )
         if SANITIZER:
             self.skipTest("a sanitizer's build has an allocator of its own")
@@ -63,8 +63,8 @@ class Scarce(Case):
 
     @contextlib.contextmanager
     def scarce(self, n, times=1, every=0):
-        """While it lasts, `times` allocations fail, the n-th from now on; with `every` each so
-        many-th after that."""
+        """In this context `times` allocations fail, beginning with the n-th from now on; with
+        `every`, such failures repeat at that interval."""
         self.words.failed = 0
         self.words.times = times
         self.words.every = every
@@ -80,7 +80,7 @@ class Calls(Scarce):
 
     @staticmethod
     def kinds(connection, line):
-        """Of the errors that answer a line."""
+        """Sends a line and returns the kinds of the errors in its answer."""
         connection.send(line + "\n")
         answer = connection.read()
         return {
@@ -90,8 +90,8 @@ class Calls(Scarce):
         }
 
     def attempt(self, connection, line, n, times=1, usual=frozenset()):
-        """One line without its n-th allocation; how many were refused. The line may end with an
-        answer, an error or a closed connection."""
+        """Sends one line while its n-th allocation fails, and returns the number of failed
+        allocations. The line may end with an answer, an error or a closed connection."""
         with self.scarce(n, times):
             try:
                 found = self.kinds(connection, line)
@@ -111,8 +111,8 @@ class Calls(Scarce):
             return self.words.failed
 
     def every(self, daemon, make_line, step=1, times=1):
-        """A line with one allocation after the other refused, until it needs no further one: how
-        many it has."""
+        """Fails one allocation of a line after the other until it needs no more. Returns how many
+        it has."""
         chance = random.Random(7)
         connection, n = daemon.connect(), 0
         usual = self.kinds(connection, make_line())
@@ -134,7 +134,7 @@ class Calls(Scarce):
 
     @staticmethod
     def lines(samples):
-        """For each method what makes a line of it."""
+        """Returns, for each method, a function that makes a line of it."""
 
         def maker(method):
             return lambda: strict.dumps(
@@ -150,10 +150,10 @@ class Calls(Scarce):
             method: maker(method)
             for method in METHODS
             if method not in ("daemon.pause", "daemon.resume")
-        }  # calls that follow would wait
+        }  # they would make the following calls wait
 
     def test_every_method(self):
-        """On the second way round nothing is new, so that memory in use must stay what it was."""
+        """The second round must not increase the memory in use."""
         with Daemon(environment=self.environment) as daemon:
             with daemon.connect() as connection:
                 lines = self.lines(Samples(connection))
@@ -176,18 +176,18 @@ class Calls(Scarce):
                     )  # the backup has no folder
             live = self.settled(daemon)
             if before is not None:
-                self.assertLess(live - before, 150, f"blocks that nobody frees (round {part})")
+                self.assertLess(live - before, 150, f"blocks that are never freed (round {part})")
             before = live
 
     def settled(self, daemon):
-        """Small blocks in use once all connections are closed but the asking one."""
+        """Returns the number of small blocks in use once all other connections are closed."""
         with daemon.connect() as connection:
             self.within(10, lambda: connection.call("daemon.stats")["gauges"]["clients"] == 1)
         return self.words.live
 
     def test_many_at_once(self):
-        """From the n-th allocation on the next two are refused as well: what tidies up after the
-        first has none either."""
+        """The n-th allocation and the next two fail, so that the cleanup after the first has no
+        memory either."""
         with Daemon(environment=self.environment) as daemon:
             with daemon.connect() as connection:
                 lines = self.lines(Samples(connection))
@@ -197,7 +197,7 @@ class Calls(Scarce):
                 self.every(daemon, line, 40, 3)
 
     def test_none_for_a_while(self):
-        """Calls end when their time is out; with memory everything is well again."""
+        """Calls time out; once there is memory again, all calls succeed."""
         with Daemon(environment=self.environment, options=("--call-timeout", "1s")) as daemon:
             with daemon.connect() as connection:
                 samples = Samples(connection)
@@ -242,7 +242,7 @@ class Calls(Scarce):
                 '{"jsonrpc":"2.0","id":1,"method":"get_user_count"}]',
                 "[0" + ",0" * 999 + "]",
             ]
-            # A commit without memory opens the database anew, which takes thousands of allocations.
+            # A commit without memory reopens the database, which takes thousands of allocations.
             self.every(
                 daemon, lambda: "[" + ",".join(line() for line in batch) + "]", 1 if LONG else 60
             )
@@ -270,8 +270,8 @@ class Calls(Scarce):
 
 
 class Group(Scarce):
-    """Writes that share a transaction, of which one finds no memory: what is refused is not stored,
-    what is answered is."""
+    """Writes that share a transaction, of which one runs out of memory: refused ones are not
+    stored, answered ones are."""
 
     CALLS, ROUNDS = 40, 1000 if LONG else 250
 
@@ -289,11 +289,11 @@ class Group(Scarce):
             refused = {email for email, answer in answers.items() if "error" in answer}
             self.assertGreater(failed, self.ROUNDS // 2)
             self.assertGreater(len(refused), 0)
-            self.assertEqual(refused & there, set(), "refused, and stored all the same")
-            self.assertEqual(set(answers) - refused - there, set(), "answered, and not stored")
+            self.assertEqual(refused & there, set(), "refused, but stored")
+            self.assertEqual(set(answers) - refused - there, set(), "answered, but not stored")
 
     def round(self, daemon):
-        """email -> answer; those of a connection that was closed are unknown."""
+        """Returns a map from e-mail to answer; calls of a closed connection are unknown."""
         users = {f"n{i}": new_user() for i in range(self.CALLS)}
         found = {}
         with daemon.connect() as connection:
@@ -322,13 +322,13 @@ class Group(Scarce):
 
 
 class Constant(Scarce):
-    """Each 37th allocation fails, for many clients at once: opening the database again fails, too,
-    as long as that lasts."""
+    """Each 37th allocation fails, for many clients at once. Reopening the database fails as well
+    while that lasts."""
 
     CLIENTS, EVERY, SECONDS = 8, 37, 30 if LONG else 6
 
     def test_every_call_ends_in_time(self):
-        """By an answer or the end of its connection; and what the answer says is so."""
+        """Each call ends with a correct answer or with the end of its connection."""
         with Daemon(environment=self.environment, options=("--call-timeout", "2s")) as daemon:
             self.stop, self.answers, self.late = threading.Event(), {}, []
             threads = [
@@ -349,8 +349,8 @@ class Constant(Scarce):
             database.close()
             refused = {email for email, answer in self.answers.items() if "error" in answer}
             self.assertGreater(len(refused), 0)
-            self.assertEqual(refused & there, set(), "refused, and stored all the same")
-            self.assertEqual(set(self.answers) - refused - there, set(), "answered, and not stored")
+            self.assertEqual(refused & there, set(), "refused, but stored")
+            self.assertEqual(set(self.answers) - refused - there, set(), "answered, but not stored")
 
     @staticmethod
     def stored(daemon):
@@ -384,7 +384,7 @@ class Constant(Scarce):
 
 class Starting(Scarce):
     def test_start(self):
-        """The daemon starts, or says why not and ends with a code of sysexits.h."""
+        """The daemon starts, or reports the reason and exits with a code of sysexits.h."""
         with self.scarce(1 << 40):
             with Daemon(environment=self.environment):
                 count = (1 << 40) - self.words.left

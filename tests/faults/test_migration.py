@@ -1,5 +1,5 @@
 """The upgrade of an existing installation's file, killed at each of its writes to the disk. Would
-catch: a migration outside of a transaction, a version noted before its work is done, a file that
+catch: a migration outside of a transaction, a version recorded before its work is done, a file that
 the next start takes for a new one."""
 import os
 import shutil
@@ -19,7 +19,7 @@ ROUNDS = 400 if os.environ.get("PIERRE_TEST_LONG") else 40
 
 
 def traced(output):
-    """strace of the calls that touch the disk, of all threads."""
+    """strace of the system calls that write to the disk, of all threads."""
     return ("strace", "-f", "-qq", "-e", "signal=none", "-e", f"trace={WRITES}", "-o", output)
 
 
@@ -34,7 +34,7 @@ class Migration(Case):
             ).returncode
             != 0
         ):
-            self.skipTest("strace is ABSENT or may not trace: a killed upgrade is NOT tested")
+            self.skipTest("strace is ABSENT or cannot trace: a killed upgrade is NOT tested")
         folder = temporary_folder()
         self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
         self.original = os.path.join(folder, "pierre.db")
@@ -52,7 +52,7 @@ class Migration(Case):
         return folder
 
     def writes(self):
-        """How many calls that touch the disk a whole upgrade makes."""
+        """Returns how many system calls of a whole upgrade write to the disk."""
         folder = self.fresh()
         trace = os.path.join(folder, "trace")
         with self.daemon(
@@ -91,7 +91,7 @@ class Migration(Case):
 
     @staticmethod
     def listens(path):
-        """Whether the killed process still lives: strace may be gone before the last of its
+        """Checks whether the killed process still exists: strace may end before the last of its
         threads."""
         with socket.socket(socket.AF_UNIX) as probe:
             return probe.connect_ex(path) == 0

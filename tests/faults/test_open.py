@@ -1,7 +1,7 @@
-"""Which file is opened, and whose: URLs, names, other programs' databases, what owners added to
-ours, files that are written by name. Would catch: a URL that opens a new empty file, two daemons on
-one file, a file changed before it is refused, an upgrade that drops or stumbles over what is not
-ours, a device or a database replaced by output."""
+"""Which file is opened, and whose it is: URLs, names, other programs' databases, owners' additions
+to the schema, output files. Would catch: a URL that opens a new empty file, two daemons on one
+file, a file changed before it is refused, an upgrade that drops or fails on foreign objects, a
+device or a database overwritten by output."""
 import glob
 import json
 import os
@@ -70,7 +70,7 @@ class Urls(OpenCase):
                     self.assertNotIn("canary-url-secret", file.read())
 
     def test_the_same_file(self):
-        """All these mean one file, which exists: none may begin a new one."""
+        """All of these name one existing file; none may create a new one."""
         os.makedirs(os.path.join(self.folder, "my data"))
         path = os.path.join(self.folder, "my data", "a?b%.db")
         with self.daemon(database=f"sqlite:{self.folder}/my%20data/a%3Fb%25.db") as daemon:
@@ -208,7 +208,7 @@ class Names(OpenCase):
 
 
 class Foreign(OpenCase):
-    """Refused before a byte changes, naming what was found."""
+    """Refused before a byte changes, with the reason."""
 
     def test_another_programs_users(self):
         for journal in ("DELETE", "WAL"):
@@ -391,7 +391,7 @@ class Upgrade(OpenCase):
         user = self.sql("SELECT id FROM users LIMIT 1")[0][0]
         self.sql(
             "INSERT INTO api_keys (user_id, name, key_prefix, key_hash, tier) "
-            f"VALUES ('{user}', 'by the old one', 'p', 'h', 'starter')"
+            f"VALUES ('{user}', 'by the old server', 'p', 'h', 'starter')"
         )
         with self.assertRaises(sqlite3.IntegrityError):
             self.sql(
@@ -401,7 +401,7 @@ class Upgrade(OpenCase):
 
 
 class Outputs(OpenCase):
-    """What is written by a name replaces regular files alone, and nothing of a database."""
+    """An output file replaces regular files only, and never a database or its files."""
 
     def ctl(self, daemon, *arguments):
         return subprocess.run(
@@ -427,7 +427,7 @@ class Outputs(OpenCase):
                 os.mknod(device, stat.S_IFCHR | 0o666, os.makedev(1, 3))
                 paths.append(device)
             except PermissionError:
-                print("  devices cannot be made here: not tested with one")
+                print("  cannot create devices here: not tested with one")
         with self.daemon() as daemon:
             self.add(daemon, 1)
             os.link(self.path, os.path.join(self.folder, "hard"))
@@ -470,7 +470,7 @@ class Outputs(OpenCase):
                 self.assertEqual(self.ctl(daemon, *command).returncode, 0)
             self.assertNotEqual(
                 self.ctl(daemon, "metrics", "--output", plain).returncode, 0
-            )  # a database by now
+            )  # it contains a database now
             self.add(daemon, 1)
         other = temporary_folder()
         self.addCleanup(shutil.rmtree, other, ignore_errors=True)
@@ -486,9 +486,7 @@ class Places(OpenCase):
     def test_only_the_file_is_mounted(self):
         probe = subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False)
         if os.geteuid() != 0 or probe.returncode != 0:
-            self.skipTest(
-                "mounting is not allowed here: a file that is mounted alone is NOT tested"
-            )
+            self.skipTest("mounting is not allowed here: a single mounted file is NOT tested")
         with self.daemon() as daemon:
             self.add(daemon, 1)
             self.assertNotIn("mounted here", daemon.log())
@@ -515,8 +513,8 @@ class Places(OpenCase):
 
 class SideFiles(OpenCase):
     def test_files_of_another_user(self):
-        """A sqlite3 shell that root ran leaves them: which file, whose, and what to do. Nothing is
-        changed."""
+        """A sqlite3 shell run by root leaves them. The message names the file, its owner and the
+        remedy. Nothing is changed."""
         if os.geteuid() != 0:
             self.skipTest("needs root to become another user: files of another user are NOT tested")
         key, path, stranger = new_key(), os.path.join(self.folder, "p.db"), 54321

@@ -1,7 +1,7 @@
-"""Behind a PgBouncer in transaction mode, which gives each transaction whatever server connection
-is free. Would catch: a statement that is looked for where it was not prepared (26000) or is there
-already (42P05), state of a session that is relied on, calls that are lost or stored twice when the
-pooler pauses, ends or loses its server, a pool that stays small afterwards."""
+"""Behind a PgBouncer in transaction mode, which assigns any free server connection to each
+transaction. Would catch: a statement that is used where it was not prepared (26000) or prepared
+twice (42P05), a dependence on session state, calls that are lost or stored twice when the pooler
+pauses, ends or loses its server, a pool that stays small afterwards."""
 import os
 import re
 import signal
@@ -52,7 +52,7 @@ class BouncerCase(ServerCase):
         )
 
     def no_lost_statements(self):
-        """What the server has refused since the test began."""
+        """Checks and returns the server's log since the test began."""
         log = self.server_log()[self.log_begins :]
         self.assertEqual(re.findall(r"ERROR:  (26000|42P05).*", log), [])
         return log
@@ -60,7 +60,7 @@ class BouncerCase(ServerCase):
 
 class Works(BouncerCase):
     def test_contract(self):
-        """The same tests that run on a PostgreSQL itself."""
+        """The contract tests, as they run on PostgreSQL itself."""
         folder = os.path.join(HERE, "..", "contract")
         files = (
             sorted(
@@ -122,7 +122,7 @@ class Works(BouncerCase):
         self.no_lost_statements()
 
     def test_pipelined(self):
-        """What fails stands among what succeeds, from several clients at once."""
+        """Failing calls among successful ones, from several clients at once."""
         daemon = self.behind()
         with daemon.connect() as connection:
             world = World(connection)
@@ -178,8 +178,8 @@ class Works(BouncerCase):
         self.assertEqual(daemon.call("get_user_count"), 0)
 
     def test_moved_behind_it(self):
-        """The daemon has begun on the server itself; its next connections find a pooler there, and
-        by and by what it has prepared is lost or there already: nobody notices."""
+        """The daemon starts on the server itself; its next connections reach a pooler. Prepared
+        statements are lost or exist already one by one, and no caller notices."""
         with Proxy(self.server) as proxy:
             daemon = self.daemon("--pool", "16", "--pool-min", "16", url=proxy.url(self.name))
             with Load(daemon, writers=8, readers=8) as load:
@@ -201,10 +201,10 @@ class Works(BouncerCase):
 
 
 class Sessions(BouncerCase):
-    """Others leave their settings behind in the pooler's server connections, as pg_dump does."""
+    """Other clients leave settings behind in the pooler's server connections, as pg_dump does."""
 
     def spoil(self, statement):
-        """On every server connection of the pool."""
+        """Executes a statement on every server connection of the pool."""
         sessions = [
             subprocess.Popen(
                 [
@@ -277,14 +277,14 @@ class Sessions(BouncerCase):
         self.assertEqual(self.behind().call("get_user_count"), 0)
 
     def test_without_prepared_statements(self):
-        """The pooler is not looked for; what is lost tells."""
+        """The daemon does not detect the pooler; a lost session state reveals it."""
         daemon = self.behind("--no-prepared-statements")
         self.spoil("SELECT set_config('search_path', '', false)")
         for _ in range(2 * SERVERS):
             self.assertEqual(daemon.call("get_user_count"), 0)
 
     def test_health_asks_a_table(self):
-        """Not whether the server answers, but whether calls would be."""
+        """Health reports whether calls would be answered, not whether the server answers."""
         daemon = self.behind()
         self.query("ALTER TABLE pierre_meta RENAME TO away")
         self.within(10, lambda: daemon.call("daemon.health")["status"] != "ok")
@@ -337,7 +337,7 @@ class Faults(BouncerCase):
 
         def fault(_, load):
             self.bouncer.admin("PAUSE")
-            time.sleep(0.3 * SLOW)  # what was answered before is still being read
+            time.sleep(0.3 * SLOW)  # answers sent before are still being read
             done = len(load.calls)
             time.sleep(1.0)
             self.assertEqual(len(load.calls), done, "PAUSE held nothing")
@@ -360,7 +360,7 @@ class Faults(BouncerCase):
         self.under_load("kill -9 of PgBouncer", lambda *_: self.bouncer.restart(signal.SIGKILL))
 
     def test_reconnect(self):
-        """Its server connections are replaced one after the other."""
+        """Its server connections are replaced one by one."""
         self.under_load(
             "RECONNECT of PgBouncer",
             lambda *_: self.bouncer.admin("RECONNECT"),
@@ -373,8 +373,8 @@ class Faults(BouncerCase):
         )
 
     def test_server_away(self):
-        """The cause that PgBouncer tells shows in errors and health; it is served again as soon as
-        the server is back."""
+        """The cause that PgBouncer reports is in errors and health. Service resumes as soon as the
+        server is back."""
         daemon = self.behind("--acquire-timeout", "1s", "--call-timeout", "3s")
         self.server.shut("fast")
         try:
@@ -400,8 +400,8 @@ class Faults(BouncerCase):
             return False
 
     def test_locked(self):
-        """A call whose time runs out is cancelled through the pooler, also one that still waits for
-        a server connection there."""
+        """A call that times out is cancelled through the pooler, also one that still waits for a
+        server connection there."""
         daemon = self.behind("--call-timeout", "1s")
         with daemon.connect() as connection:
             user = World(connection).user()

@@ -1,5 +1,5 @@
-"""Writes whose commit fails, or whose connection breaks just as the commit leaves. Would catch: a
-write answered as stored that was rolled back, because the health check came last in its batch; a
+"""Writes whose commit fails, or whose connection breaks exactly when the commit is sent. Would
+catch: a rolled-back write answered as stored, because the health check came last in its batch; a
 write stored twice, because its batch counted as unsent."""
 import os
 import shutil
@@ -17,10 +17,10 @@ REFUSED = "refused"
 
 
 class CutHealthCheck:
-    """Cuts the health check's connection, and lets no new one come up until the end."""
+    """Cuts the health check's connection and blocks new connections until the end."""
 
     def __init__(self):
-        self.link = None  # that was cut
+        self.link = None  # the link that was cut
         self.starting = []
 
     def __call__(self, link, message):
@@ -52,7 +52,7 @@ class CommitCase(ServerCase):
     def library(self):
         compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
         if compiler is None:
-            self.skipTest("no C compiler for the library that breaks connections: it is NOT tested")
+            self.skipTest("no C compiler for the library that breaks connections: NOT tested")
         if SANITIZER:
             self.skipTest("a sanitizer's build must be the first to be loaded")
         folder = temporary_folder()
@@ -87,10 +87,10 @@ class Refused(CommitCase):
         return daemon.call("daemon.stats")["counters"]["db_reconnects"]
 
     def test_health_check_behind_writes(self):
-        """The health check loses its connection and comes to wait behind writes on the other one;
-        their commit fails, and it is theirs."""
-        # After a loss, waiting calls are held back for 50 ms, in which a health check gives up.
-        # When the closing alone takes longer, it moves on to the other connection at once.
+        """The health check loses its connection and then waits behind writes on the other one.
+        Their commit fails, and the failure is theirs."""
+        # After a loss, waiting calls are deferred for 50 ms, in which a health check gives up. When
+        # the close alone takes longer, the health check moves to the other connection at once.
         proxy, daemon = self.proxied(
             pool=2, environment={"LD_PRELOAD": self.library(), "TEST_SLOW_CLOSE": "100"}
         )
@@ -128,10 +128,11 @@ class Refused(CommitCase):
 
 
 class Leaving(CommitCase):
-    """The last bytes of a batch leave while the daemon receives."""
+    """The last bytes of a batch are sent while the daemon receives."""
 
     def test_connection_breaks_in_the_same_step(self):
-        """The server has committed; the daemon cannot know it, and runs nothing again."""
+        """The server has committed. The daemon cannot know that, and must not run the batch
+        again."""
         name = unique("broken")
         proxy, daemon = self.proxied(
             pool=1, environment={"LD_PRELOAD": self.library(), "TEST_BROKEN": name}

@@ -1,6 +1,6 @@
-"""Several servers: a primary that is lost and a standby that takes over, hosts that are silent,
-servers that take no writes. Would catch: an answered write that the new primary does not have,
-writes that never resume, a connect that waits for a silent host without end."""
+"""Several servers: a lost primary and a standby that takes over, silent hosts, servers that accept
+no writes. Would catch: an answered write that the new primary lacks, writes that never resume, a
+connect that waits for a silent host forever."""
 import os
 import signal
 import time
@@ -24,7 +24,7 @@ def both(first, second, name, options=""):
 
 
 class PairCase(ServerCase):
-    """A primary and its streaming standby, for each test anew: a test uses them up."""
+    """A primary and its streaming standby, new for each test, since a test uses them up."""
 
     @classmethod
     def setUpClass(cls):
@@ -98,15 +98,15 @@ class Failover(PairCase):
         print(f"  writes over the failover: {load.verify(psql)}", flush=True)
 
     def test_asynchronous_standby(self):
-        """A fast shutdown sends all that was committed to the standby before it ends."""
+        """A fast shutdown sends all commits to the standby before it ends."""
         load, psql = self.fail_over(False, "fast")
         print(f"  writes over the failover: {load.verify(psql)}", flush=True)
 
 
 class Synchronous(PairCase):
     def test_cancelled_wait(self):
-        """The standby is silent: a commit waits for it until the call's time is over. The server
-        then calls it done, with a warning, though only the primary has it: the call may not be
+        """The standby is silent, so a commit waits for it until the call times out. The server then
+        reports the commit with a warning, although only the primary has it. The call must not be
         answered as stored."""
         standby = self.follow(True)
         daemon = self.daemon("--pool", "2", "--call-timeout", "1s")
@@ -141,8 +141,8 @@ class Synchronous(PairCase):
             )
 
     def test_wait_cancelled_by_another(self):
-        """Not the daemon but an administrator ends the wait; a role that hears no warnings makes no
-        difference."""
+        """An administrator, not the daemon, ends the wait. A role that receives no warnings makes
+        no difference."""
         standby = self.follow(True)
         self.query(f"ALTER DATABASE {self.name} SET client_min_messages = error")
         daemon = self.daemon("--pool", "2", "--call-timeout", "30s")
@@ -178,7 +178,7 @@ class Synchronous(PairCase):
                 )
 
     def test_warning_of_a_trigger(self):
-        """A warning that a function of the owner's gives says nothing of the commit."""
+        """A warning of a user-defined function does not concern the commit."""
         daemon = self.daemon("--pool", "2")
         with daemon.connect() as one:
             user = World(one).user()
@@ -192,8 +192,8 @@ class Synchronous(PairCase):
 
 class Standby(PairCase):
     def test_writes_to_a_standby(self):
-        """The only host is a standby: reads are served, writes are refused as `storage`, and go on
-        when it is promoted."""
+        """The only host is a standby: reads are served, and writes are refused as `storage` until
+        it is promoted."""
         first = self.daemon("--pool", "1")
         with first.connect() as one:
             user = World(one).user(display_name="on both")
@@ -210,10 +210,10 @@ class Standby(PairCase):
                 self.assertEqual(problem.kind, "storage")
                 self.assertIn("standby", problem.message)
                 if number == 30:
-                    time.sleep(2.2)  # from here on the connection is old enough to be suspected
+                    time.sleep(2.2)  # from here on the connection is old enough to be checked
             connects = self.server_log(standby).count("application_name=pierre-dbd")
-            self.assertGreater(connects, 1, "no connection was suspected")
-            self.assertLess(connects, 10, "a storm of connects")
+            self.assertGreater(connects, 1, "no connection was checked")
+            self.assertLess(connects, 10, "too many connects")
             standby.promote()
             began = time.monotonic()
             self.within(
@@ -225,7 +225,8 @@ class Standby(PairCase):
         invariants.check(daemon, before)
 
     def test_primary_becomes_read_only(self):
-        """Connections to a server that no longer takes writes are given up for one that does."""
+        """Connections to a server that no longer accepts writes are replaced by connections to one
+        that does."""
         daemon = self.daemon(
             "--pool",
             "2",
@@ -248,7 +249,7 @@ class Standby(PairCase):
             )
             self.assertIn(
                 problem["data"]["kind"], ("storage", "unavailable")
-            )  # there, or while another is looked for
+            )  # from that server, or while the daemon searches for another
             with self.server.session("postgres") as admin:
                 admin.run("SET default_transaction_read_only = off")
                 admin.run("ALTER SYSTEM RESET default_transaction_read_only")
@@ -264,8 +265,8 @@ class Standby(PairCase):
 
 class BlackHoles(ServerCase):
     def test_first_host_is_silent(self):
-        """The first host takes connections and says nothing: the daemon's own timer moves on to the
-        second."""
+        """The first host accepts connections and stays silent: the daemon's own timer moves on to
+        the second."""
         with BlackHole() as hole:
             url = (
                 f"postgresql://{self.server.user}@127.0.0.1:{hole.port},"
@@ -300,7 +301,7 @@ class BlackHoles(ServerCase):
             self.assertNotIn("canary-password", failure.exception.log)
 
     def test_becomes_silent(self):
-        """A host that falls silent later: `unavailable` names the cause in bounded time."""
+        """A host becomes silent later: `unavailable` names the cause in bounded time."""
         proxy, daemon = self.proxied("--connect-timeout", "2s", "--acquire-timeout", "3s", pool=1)
         before = invariants.Snapshot(daemon)
         with daemon.connect() as one:
@@ -315,5 +316,5 @@ class BlackHoles(ServerCase):
             proxy.stalled = False
             began = time.monotonic()
             self.within(10, lambda: "result" in one.answer(one.request("get_user_count")))
-            recovered("a host that had fallen silent", time.monotonic() - began)
+            recovered("a host that had become silent", time.monotonic() - began)
         invariants.check(daemon, before)

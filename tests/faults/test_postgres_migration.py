@@ -1,7 +1,7 @@
 """The upgrade of a PostgreSQL database of the first version, whose unique keys were digests. Would
-catch: a value that no key can hold and that stops the upgrade half way or without a word, rows or
-an owner's own tables that change, another field named in a conflict than on SQLite, an upgrade that
-gives up because another program reads the tables."""
+catch: a value too long for any key that stops the upgrade half way or without a message, changed
+rows or changed tables of the owner, a conflict that names another field than on SQLite, an upgrade
+that gives up because another program reads the tables."""
 import os
 import subprocess
 
@@ -11,13 +11,14 @@ from lib.daemon import Daemon, StartFailure, new_key
 from lib.databases import psql
 
 BACKENDS = ("postgres",)
-FIRST = os.path.join(
-    os.path.dirname(os.path.abspath(__file__)),
-    "../../backends/postgres/migrations/0001_base.sql",
+MIGRATIONS = os.path.join(
+    os.path.dirname(os.path.abspath(__file__)), "../../backends/postgres/migrations"
 )
+FIRST = os.path.join(MIGRATIONS, "0001_base.sql")
+NEWEST = len([name for name in os.listdir(MIGRATIONS) if name.endswith(".sql")])
 USER = "10000000-0000-4000-8000-00000000000{}"
 LONG = "x" * 1025
-# The owner's own, which refer to ours.
+# The owner's own tables, which refer to ours.
 OWN = """
 CREATE SCHEMA own;
 CREATE TABLE own.notes (note TEXT,
@@ -77,7 +78,7 @@ class Upgrade(Case):
         rows = [self.owner(ROWS.format(table)) for table in TABLES]
         parents = self.owner(PARENTS)
         with self.daemon() as daemon, daemon.connect() as connection:
-            self.assertEqual(connection.call("daemon.version")["schema_version"], 2)
+            self.assertEqual(connection.call("daemon.version")["schema_version"], NEWEST)
             self.assertEqual([self.owner(ROWS.format(table)) for table in TABLES], rows)
             self.assertEqual(self.owner(PARENTS), parents)
             self.assertEqual(
@@ -113,7 +114,8 @@ class Upgrade(Case):
                 self.assertEqual(error["data"]["field"], field)
 
     def test_values_that_no_key_can_hold(self):
-        """They are named by table and row before anything changes, and never quoted."""
+        """They are reported by table and row before anything changes, and their text is never
+        quoted."""
         self.owner(
             f"UPDATE users SET email = '{LONG}@x' WHERE id = '{USER.format(2)}';"
             f"UPDATE api_keys SET name = '{LONG}', key_prefix = '{LONG}' WHERE id <> 'key1'"
@@ -149,7 +151,7 @@ class Upgrade(Case):
             )
 
     def session(self, *statements):
-        """psql that stays, beside the upgrade."""
+        """Starts a psql that runs beside the upgrade."""
         program = subprocess.Popen(
             ["psql", "-XAtq", "-d", self.database.url],
             stdin=subprocess.PIPE,
@@ -176,7 +178,7 @@ class Upgrade(Case):
         return count != "0"
 
     def test_a_deadlock_with_a_reader_is_tried_again(self):
-        """It holds the tables that are to change, and writes when the upgrade waits for it."""
+        """The reader holds the tables to be changed, and writes while the upgrade waits for it."""
         gate = self.session(
             "BEGIN", "LOCK TABLE a2a_clients IN ROW EXCLUSIVE MODE", "SELECT 'held'"
         )
@@ -185,7 +187,7 @@ class Upgrade(Case):
         self.addCleanup(daemon.discard)
         daemon.spawn()
         self.within(30, lambda: self.waits("a2a_clients", "ShareLock"))
-        # Behind the upgrade's lock on users; on api_keys, before that of the upgrade.
+        # It waits for the upgrade's lock on users, and holds one on api_keys before the upgrade.
         reader = self.session(
             "BEGIN",
             "SELECT count(*) FROM api_keys",
@@ -194,7 +196,7 @@ class Upgrade(Case):
             "SELECT 'done'",
         )
         self.within(30, lambda: self.waits("users", "RowExclusiveLock"))
-        self.owner("SELECT pg_sleep(2)")  # the reader's own look for a deadlock is over
+        self.owner("SELECT pg_sleep(2)")  # the reader's own deadlock check is over
         self.say(gate, "COMMIT")
         daemon.wait_ready(60)
         daemon.learn()
@@ -203,5 +205,5 @@ class Upgrade(Case):
         self.assertEqual(
             self.owner(f"SELECT display_name FROM users WHERE id = '{USER.format(1)}'"), "read"
         )
-        self.assertEqual(self.owner("SELECT max(version) FROM pierre_migrations"), "2")
+        self.assertEqual(self.owner("SELECT max(version) FROM pierre_migrations"), str(NEWEST))
         daemon.stop()

@@ -1,6 +1,6 @@
-"""What networks do between the daemon and PostgreSQL, by a proxy of the test's own. Would catch: a
-call that waits for ever, a connection used again after it broke, an outcome that is wrong, a write
-stored twice or in part, a thread or descriptor left behind."""
+"""Network faults between the daemon and PostgreSQL, made by a proxy. Would catch: a call that waits
+forever, a connection used again after it broke, a wrong outcome, a write stored twice or in part, a
+leaked thread or descriptor."""
 import time
 
 from lib import invariants
@@ -14,7 +14,7 @@ BACKENDS = ("postgres",)
 
 
 class Cuts(ServerCase):
-    """A connection is cut at a chosen place of one group's traffic. Writes without a unique key
+    """A connection is cut at a chosen point of one batch's traffic. Writes without a unique key
     show whether they ran twice."""
 
     def setUp(self):
@@ -38,13 +38,13 @@ class Cuts(ServerCase):
         )
 
     def warm(self):
-        """The statement is prepared and the connection is up, so that each group looks the same on
-        the wire."""
+        """Prepares the statement and the connection, so that each batch looks the same on the
+        wire."""
         method, params = self.usage("warm")
         self.within(10, lambda: "result" in self.one.answer(self.one.request(method, params)))
 
     def cut(self, fault):
-        """One write whose group is hit: its answer, and how often it is stored."""
+        """Sends one write whose batch is hit. Returns its answer and how often it is stored."""
         self.warm()
         name = fault.marker.decode()
         self.proxy.fault = fault
@@ -53,16 +53,16 @@ class Cuts(ServerCase):
         answer = self.one.answer(self.one.request(method, params))
         took = time.monotonic() - began
         self.proxy.fault = None
-        self.assertIsNotNone(fault.link, "the fault hit nothing")
+        self.assertIsNotNone(fault.link, "the fault did not occur")
         self.within(10, lambda: fault.link.closed or fault.link.reused == 0)
         self.assertEqual(fault.link.reused, 0, "a broken connection was used again")
         self.assertLess(took, 2 + 2 + 2 + 2 * SLOW)
         return answer, self.rows(name)
 
     def test_before_the_sync(self):
-        """Cut before the Sync reached the server: it stored nothing, and the call succeeds on
-        another connection, once; or it is told that it may have happened, since the daemon cannot
-        see what the network threw away."""
+        """Cut before the Sync reaches the server, which stores nothing. The call succeeds once on
+        another connection, or its outcome is unknown, since the daemon cannot know what the network
+        dropped."""
         for kind in (b"B", b"E", b"S"):
             for ending in ("reset", "close"):
                 with self.subTest(kind=kind, ending=ending):
@@ -76,13 +76,14 @@ class Cuts(ServerCase):
         invariants.check(self.small, self.before)
 
     def test_in_the_answer(self):
-        """Cut after k bytes of the answer, for places before, in and behind every message of it."""
+        """Cut after k bytes of the answer, for positions before, in and after every message of
+        it."""
         whole = 5 + 5 + 16 + 6  # BindComplete, NoData, CommandComplete "INSERT 0 1", ReadyForQuery
         for count in (0, 1, 5, 8, 10, 20, 26, 31, whole):
             for ending in ("reset", "half_close", "close"):
                 with self.subTest(count=count, ending=ending):
                     answer, stored = self.cut(CutAnswer(unique("cut"), count, ending))
-                    self.assertEqual(stored, 1, "the Sync had arrived")
+                    self.assertEqual(stored, 1, "the Sync arrived")
                     if count < whole or "error" in answer:
                         data = answer["error"]["data"]
                         self.assertEqual(
@@ -92,7 +93,7 @@ class Cuts(ServerCase):
         invariants.check(self.small, self.before)
 
     def test_silence_in_the_answer(self):
-        """The server's answer to the commit never arrives: the deadline ends the wait."""
+        """The server's answer to the commit never arrives: the timeout ends the wait."""
         answer, stored = self.cut(CutAnswer(unique("cut"), 7, "hang"))
         self.assertEqual(stored, 1)
         self.assertEqual(
@@ -114,8 +115,8 @@ class Cuts(ServerCase):
         invariants.check(self.small, self.before)
 
     def test_group_of_several(self):
-        """Reads and writes that travel together: reads are tried again, writes are told the
-        truth."""
+        """Reads and writes of one batch: reads are tried again, writes report their true
+        outcome."""
         self.warm()
         names = [unique("group") for _ in range(6)]
         email = self.one.call("get_user", user_id=self.user)["email"]
@@ -142,8 +143,8 @@ class Cuts(ServerCase):
 
 class Stalls(ServerCase):
     def test_stall(self):
-        """Nothing passes for a while: calls end by their deadlines, the rest of the daemon goes on,
-        and all comes back."""
+        """No data passes for a while: calls time out, the rest of the daemon continues, and service
+        resumes."""
         proxy, daemon = self.proxied(
             "--call-timeout", "1s", "--acquire-timeout", "1s", "--connect-timeout", "2s", pool=3
         )
@@ -170,7 +171,7 @@ class Stalls(ServerCase):
         invariants.check(daemon, before)
 
     def test_migrate_while_stalled(self):
-        """migrate has a connection of its own, which must not wait for ever either."""
+        """migrate has its own connection, which must not wait forever either."""
         proxy, daemon = self.proxied("--call-timeout", "1s", "--connect-timeout", "2s", pool=1)
         before = invariants.Snapshot(daemon)
         with daemon.connect() as one:
@@ -185,7 +186,7 @@ class Stalls(ServerCase):
         invariants.check(daemon, before)
 
     def test_trickle(self):
-        """A byte at a time is slow, and right."""
+        """One byte at a time is slow and correct."""
         proxy, daemon = self.proxied("--call-timeout", "10s", pool=2)
         before = invariants.Snapshot(daemon)
         with daemon.connect() as one:
@@ -224,7 +225,7 @@ class Stalls(ServerCase):
         invariants.check(daemon, before)
 
     def test_all_reset(self):
-        """Every connection at once, again and again, under load."""
+        """Resets every connection at once, repeatedly, under load."""
         proxy, daemon = self.proxied(pool=4)
         before = invariants.Snapshot(daemon)
         times = []

@@ -1,6 +1,6 @@
-"""The pool's own settings at work. Would catch: connections that stay for ever or come without end,
-one that is trusted after it has been silent, calls that fail because a connection was replaced, a
-connection that the network may forget unnoticed, a log that an outage fills."""
+"""The settings of the pool. Would catch: connections that are never closed or opened without limit,
+one that is used after a long silence without a check, calls that fail because a connection was
+replaced, a connection that the network drops unnoticed, a log that an outage fills."""
 import os
 import signal
 import time
@@ -12,12 +12,12 @@ from lib.postgres_case import ServerCase, recovered
 from lib.world import World
 
 BACKENDS = ("postgres",)
-KEEPALIVE = 2  # /proc/net/tcp's name for that timer
+KEEPALIVE = 2  # this timer's number in /proc/net/tcp
 
 
 class Size(ServerCase):
-    def grow(self, daemon, calls, most):
-        """As many connections as calls that wait for a lock fill, one after the other."""
+    def grow(self, daemon, calls, limit):
+        """Fills the pool with calls that wait for a lock, one after the other."""
         with self.server.session(self.name) as other:
             other.run("BEGIN")
             other.run("LOCK TABLE users")
@@ -25,9 +25,9 @@ class Size(ServerCase):
             waiting = []
             for client in clients:
                 waiting.append((client, client.request("get_user_count")))
-                self.within(10, lambda: self.blocked() == min(len(waiting), most))
-            time.sleep(0.6)  # some looks of the pool at what waits
-            self.assertEqual(len(self.backends()), most)
+                self.within(10, lambda: self.blocked() == min(len(waiting), limit))
+            time.sleep(0.6)  # the pool checks its pending calls several times
+            self.assertEqual(len(self.backends()), limit)
             other.run("ROLLBACK")
         for client, identifier in waiting:
             self.assertIn("result", client.answer(identifier))
@@ -43,29 +43,29 @@ class Size(ServerCase):
         )
 
     def test_idle_ones_are_closed(self):
-        for least in (1, 2):
+        for minimum in (1, 2):
             daemon = self.daemon(
                 "--pool",
                 "4",
                 "--pool-min",
-                str(least),
+                str(minimum),
                 "--idle-timeout",
                 "1s",
                 key=getattr(self, "key", None),
             )
             self.key = daemon.key
             before = invariants.Snapshot(daemon)
-            self.grow(daemon, 4, most=4)
-            self.within(10, lambda: len(self.backends()) == least)
-            time.sleep(1.5)  # longer than an idle one may last
-            self.assertEqual(len(self.backends()), least, "the last ones are to be kept")
+            self.grow(daemon, 4, limit=4)
+            self.within(10, lambda: len(self.backends()) == minimum)
+            time.sleep(1.5)  # longer than the idle timeout
+            self.assertEqual(len(self.backends()), minimum, "the minimum must be kept")
             self.assertNotIn("the database connection failed", daemon.log())
             invariants.check(daemon, before)
             self.assertEqual(daemon.terminate(), 0)
 
     def test_patience_for_a_place(self):
-        """With every connection taken, a call is refused when its patience for one is over, not
-        when all of its time is; what follows a call of its own connection waits for that."""
+        """When every connection is in use, a call is refused after the acquire timeout, not after
+        the call timeout. A later request of the busy client waits for its earlier one."""
         daemon = self.daemon("--pool", "1", "--acquire-timeout", "1s", "--call-timeout", "4s")
         with daemon.connect() as first, daemon.connect() as other, self.server.session(
             self.name
@@ -87,7 +87,7 @@ class Size(ServerCase):
             self.assertLess(time.monotonic() - began, 3 * SLOW)
             self.assertEqual(
                 other.error("daemon.ping", [1]).kind, "invalid_params"
-            )  # the connection goes on
+            )  # the connection still works
             outside.run("ROLLBACK")
             self.assertIsInstance(first.answer(taken)["result"], int)
             self.assertIn("user_count", first.answer(behind)["result"])
@@ -96,11 +96,11 @@ class Size(ServerCase):
     def test_never_more_than_allowed(self):
         daemon = self.daemon("--pool", "3", "--call-timeout", "20s", "--acquire-timeout", "20s")
         before = invariants.Snapshot(daemon)
-        self.grow(daemon, 8, most=3)
+        self.grow(daemon, 8, limit=3)
         invariants.check(daemon, before)
 
     def test_replaced_under_load(self):
-        """Each connection lives a second: callers notice nothing."""
+        """Each connection lives one second, and callers notice nothing."""
         daemon = self.daemon("--pool", "3", "--pool-min", "3", "--connection-lifetime", "1s")
         self.within(5, lambda: self.connections(daemon) == 3)
         before, seen = invariants.Snapshot(daemon), set()
@@ -108,7 +108,7 @@ class Size(ServerCase):
             until = time.monotonic() + 30 * SLOW
             while len(seen) < 12 and time.monotonic() < until:
                 now = self.backends()
-                self.assertLessEqual(len(now), 3 + 3)  # those that end may still be counted
+                self.assertLessEqual(len(now), 3 + 3)  # closing ones may still be counted
                 seen.update(now)
                 time.sleep(0.1)
         self.assertGreaterEqual(len(seen), 12, "no connection was replaced")
@@ -119,7 +119,7 @@ class Size(ServerCase):
         invariants.check(daemon, before)
 
     def test_no_more_than_there_is_room_for(self):
-        """A number beyond what the pool can hold is refused rather than cut."""
+        """A number beyond the pool's capacity is refused, not clamped."""
         for options in (("--pool", "129"), ("--pool-min", "0"), ("--pool", "2", "--pool-min", "3")):
             with self.assertRaises(StartFailure) as failure:
                 self.daemon(*options)
@@ -128,8 +128,8 @@ class Size(ServerCase):
 
 class Silence(ServerCase):
     def test_asked_before_it_is_trusted_again(self):
-        """A connection that has been idle for long and whose other end is gone without a word: the
-        write that comes next is not risked on it."""
+        """A connection is idle for long and its peer disappears silently: the next write does not
+        use it unchecked."""
         proxy, daemon = self.proxied("--call-timeout", "20s", pool=1)
         before = invariants.Snapshot(daemon)
         with daemon.connect() as one:
@@ -146,7 +146,7 @@ class Silence(ServerCase):
         invariants.check(daemon, before)
 
     def test_keepalives(self):
-        """An idle connection has the kernel's timer for them; where the URL says no, it has not."""
+        """An idle connection has the kernel's keepalive timer, unless the URL disables it."""
         for options, timers in (
             ("?sslmode=disable", {KEEPALIVE}),
             ("?sslmode=disable&keepalives=0", {0}),
@@ -165,7 +165,7 @@ class Silence(ServerCase):
             self.assertEqual(daemon.terminate(), 0)
 
     def timers(self, daemon):
-        """Which timers the daemon's connections to the server have."""
+        """Returns the timers of the daemon's connections to the server."""
         sockets = set()
         for name in os.listdir(f"/proc/{daemon.pid}/fd"):
             try:
@@ -186,8 +186,8 @@ class Silence(ServerCase):
 
 class Ended(ServerCase):
     def test_reason(self):
-        """The server says why it ends a connection, whether that is idle or not, and so does the
-        daemon; no read suffers."""
+        """The server gives a reason when it ends a connection, idle or not, and the daemon logs it.
+        No read fails."""
         self.query(f"ALTER DATABASE {self.name} SET idle_session_timeout = '500ms'")
         daemon = self.daemon("--pool-min", "2")
         with daemon.connect() as one:
@@ -195,11 +195,11 @@ class Ended(ServerCase):
                 time.sleep(pause)
                 one.call(
                     "get_user_count"
-                )  # a write that meets the end of its connection may be unknown
+                )  # a write that meets the end of its connection may have an unknown outcome
             self.logged(daemon, "terminating connection due to idle-session timeout")
             self.query(f"ALTER DATABASE {self.name} RESET idle_session_timeout")
             self.within(10, lambda: len(self.backends()) == 2 and self.connections(daemon) == 2)
-            time.sleep(1.0)  # the last that ended so have been replaced
+            time.sleep(1.0)  # the last connections that ended this way have been replaced
             with self.server.session(self.name) as other:
                 other.run("BEGIN")
                 other.run("LOCK TABLE users")
@@ -227,8 +227,8 @@ class Told(ServerCase):
             self.server.launch()
 
     def test_an_outage_is_told_briefly(self):
-        """Each kind of trouble once, and its end, however long it lasts and however many calls it
-        costs."""
+        """Each kind of failure is logged once, and so is its end, however long it lasts and however
+        many calls fail."""
         daemon = self.daemon(
             "--acquire-timeout", "100ms", "--slow-call", "50ms", "--pool", "4", "--pool-min", "4"
         )
@@ -247,13 +247,13 @@ class Told(ServerCase):
             self.within(5, lambda: "result" in one.answer(one.request("get_user_count")))
         self.logged(daemon, "the database answers again", 5)
         lines = daemon.log().splitlines()
-        trouble = [line for line in lines if "the database connection failed" in line]
+        logged_failures = [line for line in lines if "the database connection failed" in line]
         self.assertGreater(failures, 5)
         self.assertGreater(refused, 1000)
-        self.assertGreaterEqual(len(trouble), 1)
-        self.assertLess(len(trouble), 4 + 4, "it repeats itself")
+        self.assertGreaterEqual(len(logged_failures), 1)
+        self.assertLess(len(logged_failures), 4 + 4, "the message repeats")
         self.assertEqual(len([line for line in lines if "the database answers again" in line]), 1)
         slow = [line for line in lines if 'msg="slow call"' in line]
         self.assertGreaterEqual(len(slow), 1)
-        self.assertLess(len(slow), 20 * 10, "every refused call has a line")
+        self.assertLess(len(slow), 20 * 10, "each refused call is logged")
         self.assertIn("suppressed=", "".join(slow))

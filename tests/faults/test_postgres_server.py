@@ -1,7 +1,7 @@
-"""What happens to PostgreSQL's processes: ended, killed, stopped, restarted under load. Would
-catch: a write stored twice by a retry, an answered one lost, an outcome that is wrong, a read that
-shows an error where another connection would have served it, a daemon that ends, a pool that stays
-small, a storm of connects."""
+"""Faults of PostgreSQL's processes: ended, killed, stopped, restarted under load. Would catch: a
+write stored twice by a retry, a lost answered write, a wrong outcome, a read that fails although
+another connection could have served it, a daemon that exits, a pool that stays small, a storm of
+connects."""
 import base64
 import contextlib
 import os
@@ -69,7 +69,7 @@ class Backends(ServerCase):
         )
 
     def test_killed(self):
-        """SIGKILL of one backend makes the server end all and recover."""
+        """SIGKILL of one backend makes the server end all of them and recover."""
 
         def kill(pid):
             os.kill(pid, signal.SIGKILL)
@@ -78,8 +78,8 @@ class Backends(ServerCase):
         self.one_by_one("kill -9 of a backend", kill, 4)
 
     def test_stopped(self):
-        """SIGSTOP: the server keeps the connection open and does not answer. Only the calls that
-        travel in it are hurt."""
+        """SIGSTOP: the server keeps the connection open and does not answer. Only the calls on that
+        connection suffer."""
         daemon = self.daemon("--pool", "4", "--pool-min", "3", "--call-timeout", "2s")
         self.within(5, lambda: self.connections(daemon) >= 3)
         before = invariants.Snapshot(daemon)
@@ -104,18 +104,18 @@ class Backends(ServerCase):
             load.progress()
             self.within(5, lambda: self.connections(daemon) >= 3)
         failures = load.failures()
-        self.assertGreaterEqual(len(failures), 1, "nothing was under way in the stopped connection")
+        self.assertGreaterEqual(len(failures), 1, "the stopped connection had no calls")
         self.assertLessEqual(
-            len(failures), 12, "more calls failed than could have been in the stopped connection"
+            len(failures), 12, "more calls failed than the stopped connection could have"
         )
         for call in failures:
             self.assertEqual(call.kind, "timeout", call.message)
             self.assertLess(
-                call.took, 2 + 2 + 2 + 2 * SLOW, "neither the deadline nor the grace time ended it"
+                call.took, 2 + 2 + 2 + 2 * SLOW, "neither the timeout nor the grace time ended it"
             )
         served = [call.took for call in during if not call.kind]
         others = percentile(served, 0.99)
-        self.assertGreater(len(served), 500 / SLOW, "the other connections did not go on")
+        self.assertGreater(len(served), 500 / SLOW, "the other connections did not continue")
         self.assertLess(others, max(10 * quiet, 0.5 * SLOW))
         self.assertIn(int(busy), victims)
         numbers = load.verify(self.query)
@@ -128,9 +128,8 @@ class Backends(ServerCase):
         )
 
     def test_only_connection_stopped(self):
-        """The one connection that a quiet daemon keeps is stuck: others get a new one, and calls
-        that only stand behind move there, while the stuck client's own later calls keep their
-        order."""
+        """The only connection of an idle daemon is stuck. Other clients get a new one, and their
+        pending calls move there. The stuck client's own later calls keep their order."""
         daemon = self.daemon("--pool", "3", "--call-timeout", "30s")
         with daemon.connect() as stuck, daemon.connect() as other:
             user = World(stuck).user()
@@ -171,7 +170,7 @@ class Restart(ServerCase):
                 self.server.launch()
                 times[mode].append(load.first_success(time.monotonic(), seconds=5 * SLOW))
                 self.within(5, lambda: self.connections(daemon) == 4)
-                self.assertLess(self.tries() - tried, 40, "a storm of connects")
+                self.assertLess(self.tries() - tried, 40, "too many connects")
         numbers = load.verify(self.query)
         for call in load.failures():
             self.assertIn(call.kind, ("unavailable", "timeout"))
@@ -184,7 +183,7 @@ class Restart(ServerCase):
         return self.server_log().count("connection received")
 
     def test_down_at_length(self):
-        """While it is away: bounded waiting, the cause in the error, few attempts, and no busy
+        """During an outage: bounded waits, the cause in the error, few attempts, and no busy
         loop."""
         daemon = self.daemon("--acquire-timeout", "500ms", "--pool-min", "2")
         with daemon.connect() as one:
@@ -204,7 +203,7 @@ class Restart(ServerCase):
             self.assertLess(
                 after["db_connect_failures"] - counters["db_connect_failures"],
                 12,
-                "a storm of connects",
+                "too many connects",
             )
             spent = (
                 after["cpu_user_us"]
@@ -212,14 +211,14 @@ class Restart(ServerCase):
                 - counters["cpu_user_us"]
                 - counters["cpu_system_us"]
             )
-            self.assertLess(spent, 200_000 * SLOW, "it is busy while it waits")
+            self.assertLess(spent, 200_000 * SLOW, "busy while waiting")
             self.server.launch()
             began = time.monotonic()
             self.within(5, lambda: "result" in one.answer(one.request("get_user_count")))
             recovered(
                 "an outage of some seconds",
                 time.monotonic() - began,
-                f"{after['db_connect_failures']} attempts while it was away",
+                f"{after['db_connect_failures']} attempts meanwhile",
             )
             self.within(5, lambda: one.call("daemon.health")["status"] == "ok")
         invariants.check(daemon, before)
@@ -229,8 +228,8 @@ class Connections(ServerCase):
     settings = {"max_connections": 12, "superuser_reserved_connections": 0, "max_wal_senders": 0}
 
     def test_exhausted(self):
-        """Others hold nearly all places: the pool works with what it gets. All: calls wait their
-        time. Then it heals."""
+        """Others hold nearly all connections of the server: the pool works with what is left. They
+        hold all: calls wait until they time out. Afterwards the pool recovers."""
         daemon = self.daemon("--pool", "6", "--pool-min", "6", "--acquire-timeout", "800ms")
         self.within(20, lambda: self.connections(daemon) == 6)
         before = invariants.Snapshot(daemon)
@@ -270,8 +269,8 @@ class Connections(ServerCase):
         invariants.check(daemon, before)
 
     def take_places(self, daemon, holders, count):
-        """Ends so many of the daemon's connections, and takes all places that are free, while the
-        daemon is held still."""
+        """Ends that many of the daemon's connections and takes all free ones while the daemon is
+        stopped."""
         holders += [self.within(20, self.hold)] if not holders else []
         own = (
             "FROM pg_stat_activity WHERE application_name = 'pierre-dbd' "
@@ -285,14 +284,14 @@ class Connections(ServerCase):
             )
             self.within(
                 20, lambda: int(holders[0].run(f"SELECT count(*) {own}")) <= before - count
-            )  # others may have been on their way
+            )  # others may have been about to connect
             while (holder := self.hold()) is not None:
                 holders.append(holder)
         finally:
             daemon.signal(signal.SIGCONT)
 
     def hold(self):
-        """One place; None when there is none."""
+        """Takes one connection of the server; returns None when none is free."""
         session = self.server.session("postgres")
         try:
             session.run("SELECT 1")
@@ -340,8 +339,8 @@ class Disk(ServerCase):
         self.addCleanup(self.server.psql, f"DROP DATABASE {self.name} WITH (FORCE)")
 
     def test_full(self):
-        """Tables cannot grow: writes that need room are `storage` and leave nothing, reads go on,
-        and so do writes when there is room again."""
+        """Tables cannot grow: writes that need space fail as `storage` and store nothing, and reads
+        are served. Writes succeed again once there is space."""
         daemon = self.daemon("--pool", "2")
         before = invariants.Snapshot(daemon)
         with daemon.connect() as one:
@@ -361,7 +360,7 @@ class Disk(ServerCase):
                     one.request("upsert_user_profile", user_id=user, profile_data=other)
                 ).get("error")
                 if error is None:
-                    profile = other  # there was room left within the tables
+                    profile = other  # the tables still had free space
                     continue
                 refused += 1
                 self.assertEqual(error["data"]["kind"], "storage", error)

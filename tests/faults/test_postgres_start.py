@@ -1,8 +1,7 @@
-"""Starts against PostgreSQL: before it is there, many at once, cut off midway, on a schema of
-another version, by every form of URL, in databases that are set otherwise. Would catch: a start
-that gives up too soon or never, a schema made twice or by halves, a newer schema that is written
-to, the wrong exit code, an option of the URL that does nothing, texts stored in an encoding that
-has no room for them."""
+"""Starts against PostgreSQL: before it runs, many at once, cut off midway, on a schema of another
+version, with every form of URL, in databases with unusual settings. Would catch: a start that gives
+up too early or never, a schema created twice or in part, writes to a newer schema, a wrong exit
+code, an option of the URL that has no effect, texts stored in an encoding that cannot hold them."""
 import signal
 import tempfile
 import time
@@ -20,7 +19,7 @@ BACKENDS = ("postgres",)
 
 class StartCase(ServerCase):
     def spawned(self, *options, key=None):
-        """A daemon that is started and not waited for."""
+        """Starts a daemon without waiting for it."""
         daemon = Daemon(database=Database(self.url), options=options, key=key)
         self.addCleanup(daemon.discard)
         return daemon.spawn()
@@ -57,7 +56,7 @@ class Waiting(StartCase):
         daemon = self.spawned("--wait-for-database", "60s")
         time.sleep(1.0)
         self.assertTrue(daemon.alive())
-        with self.assertRaises(OSError, msg="it listens although nobody could be served"):
+        with self.assertRaises(OSError, msg="it listens although it cannot serve anyone"):
             daemon.connect()
         self.server.launch()
         began = time.monotonic()
@@ -67,7 +66,7 @@ class Waiting(StartCase):
         with daemon.connect() as one:
             World(one).user()
         self.logged(daemon, "waiting for the database: ")
-        self.assertLess(daemon.log().count("waiting for the database: "), 5, "it repeats itself")
+        self.assertLess(daemon.log().count("waiting for the database: "), 5, "the message repeats")
         daemon.stop()
 
     def test_ended_while_it_waits(self):
@@ -92,7 +91,8 @@ class Schema(StartCase):
         )
 
     def test_many_at_once(self):
-        """On an empty database: one migrates, the others find it done; no daemon fails."""
+        """On an empty database: one daemon migrates, the others find the schema complete, and none
+        fails."""
         key = new_key()
         daemons = [self.spawned(key=key) for _ in range(8)]
         for daemon in daemons:
@@ -118,8 +118,8 @@ class Schema(StartCase):
             daemon.check_log()
 
     def test_many_at_once_in_a_database_set_otherwise(self):
-        """A snapshot that is older than the wait for the lock would not show the other daemon's
-        work; the wait itself may take its time."""
+        """A snapshot that is older than the wait for the lock would hide the other daemon's work.
+        The wait itself has no lock timeout."""
         for setting, value in (
             ("default_transaction_isolation", "'serializable'"),
             ("lock_timeout", "'1ms'"),
@@ -148,7 +148,7 @@ class Schema(StartCase):
             self.assertEqual(daemon.terminate(), 0)
 
     def test_read_only(self):
-        """There is nothing to read yet, and nothing can be made."""
+        """There is nothing to read yet, and nothing can be created."""
         self.query(f"ALTER DATABASE {self.name} SET default_transaction_read_only = on")
         self.assertIn("accepts no writes", self.refused(69))
         self.assertIn(
@@ -161,7 +161,8 @@ class Schema(StartCase):
         )
 
     def test_tables_of_another_program(self):
-        """Named, with a code that no service manager tries again, and nothing is changed."""
+        """The message names it, the exit code stops service managers from retrying, and nothing is
+        changed."""
         for statement, name in (
             ("CREATE TABLE users (id serial, login text)", "public.users"),
             ("CREATE VIEW api_keys AS SELECT 1 AS id", "public.api_keys"),
@@ -211,7 +212,7 @@ class Schema(StartCase):
             )
 
     def test_many_keys_at_once(self):
-        """Whoever comes first decides which key it is; the others are told so."""
+        """The first daemon determines the key; the others exit with an error."""
         daemons = [self.spawned() for _ in range(4)]
         served = 0
         for daemon in daemons:
@@ -246,8 +247,8 @@ class Schema(StartCase):
         )
 
     def test_cut_off_at_every_statement(self):
-        """The connection breaks before the k-th statement of the first start: the next start finds
-        all or nothing of each migration."""
+        """The connection breaks before the k-th statement of the first start. The next start finds
+        each migration complete or absent."""
         whole, key = None, new_key()
         for stop_at in range(1, 40):
             self.name = f"{self.name[:9]}_{stop_at}"
@@ -281,13 +282,13 @@ class Schema(StartCase):
             )
             if whole is not None:
                 break
-        self.assertIsNotNone(whole, "the start never went through")
-        self.assertGreater(whole, 5, "the cuts hit nothing")
+        self.assertIsNotNone(whole, "the start never succeeded")
+        self.assertGreater(whole, 5, "the cuts did not occur")
         print(f"  cut off before each of {whole - 1} statements", flush=True)
 
 
 class Forms(StartCase):
-    """What may stand in the URL."""
+    """Forms and options of the URL."""
 
     PASSWORD = "canary p@ss/w:rd?&=%#[é]"
     TEXT = "Zoë 日本 😀"
@@ -311,7 +312,8 @@ class Forms(StartCase):
         model.secrets.update((cls.PASSWORD, urllib.parse.quote(cls.PASSWORD, safe="")))
 
     def stores(self, url, table="users"):
-        """What the URL's connections store is read back as it was, by them and by psql."""
+        """What the daemon stores through the URL is read back identically by the daemon and by
+        psql."""
         daemon = self.daemon(url=url)
         with daemon.connect() as one:
             user = World(one).user(display_name=self.TEXT)
@@ -340,7 +342,7 @@ class Forms(StartCase):
         quoted = urllib.parse.quote(self.PASSWORD, safe="")
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8"
-        ) as file:  # which is readable by its owner alone
+        ) as file:  # readable by its owner only
             file.write("127.0.0.1:*:*:guarded:" + self.PASSWORD.replace(":", "\\:") + "\n")
             file.flush()
             key = None
@@ -362,8 +364,8 @@ class Forms(StartCase):
         )
 
     def test_options(self):
-        """Those of a session hold in each of its connections; only the encoding is the daemon's own
-        business."""
+        """Session options apply to each connection of the daemon. Only the encoding is fixed by the
+        daemon."""
         self.query("CREATE SCHEMA elsewhere")
         daemon = self.stores(
             self.url + "?options=-c%20search_path%3Delsewhere%20-c%20client_encoding%3DLATIN1"

@@ -1,8 +1,7 @@
-"""What other sessions and the database's own rules do to the daemon's statements: locks, deadlocks,
-conflicts, altered tables, spoilt sessions, failures in the middle of a pipeline. Would catch: a
-lock that is waited for without end, an error shown where another try would have succeeded, tries
-without end, a neighbour's failure in a call's answer, a write that an open transaction
-swallowed."""
+"""Effects of other sessions and of the database's own rules on the daemon's statements: locks,
+deadlocks, conflicts, altered tables, changed session state, failures in the middle of a pipeline.
+Would catch: an endless wait for a lock, an error where another try would have succeeded, endless
+tries, a neighbour's failure in a call's answer, a write lost in an open transaction."""
 import os
 import random
 import time
@@ -78,9 +77,7 @@ class Locks(StatementCase):
         began = time.monotonic()
         self.one.call("update_last_active", user_id=user)
         recovered("a lock that outlasted its calls", time.monotonic() - began)
-        self.assertEqual(
-            set(self.backends()), old, "a connection was thrown away that was in order"
-        )
+        self.assertEqual(set(self.backends()), old, "a working connection was closed")
         self.assertEqual(
             self.query(
                 f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{self.name}' AND "
@@ -92,7 +89,7 @@ class Locks(StatementCase):
         self.sound()
 
     def test_others_go_on(self):
-        """A locked row holds up those who want it, and nobody else."""
+        """A locked row delays the calls that need it, and no others."""
         user, other_user = self.world.user(), self.world.user()
         with self.server.session(self.name) as other:
             other.run("BEGIN")
@@ -110,16 +107,16 @@ class Locks(StatementCase):
 
 
 class OwnLocks(StatementCase):
-    """What the daemon's own groups do to one another."""
+    """The daemon's own batches beside one another."""
 
     options = ("--pool", "4", "--pool-min", "4")
 
     def test_same_rows_in_any_order(self):
-        """Many clients change the same few rows, several calls under way each: no two transactions
-        may come to wait for one another."""
+        """Many clients change the same few rows, with several calls in flight each: no two
+        transactions may wait for each other."""
         users = [self.world.user() for _ in range(30)]
         self.within(5, lambda: len(self.backends()) == 4)
-        self.before = invariants.Snapshot(self.small)  # with all of them
+        self.before = invariants.Snapshot(self.small)  # with all connections open
         chance, clients = random.Random(7), [self.small.connect() for _ in range(8)]
         for client in clients:
             self.addCleanup(client.close)
@@ -127,7 +124,7 @@ class OwnLocks(StatementCase):
         for _ in range(10):
             wanted = []
             for client in clients:
-                # A read before each keeps groups of several lanes under way.
+                # A read before each keeps batches of several connections in flight.
                 calls = [("get_user", {"user_id": chance.choice(users)})]
                 calls += [
                     ("update_last_active", {"user_id": chance.choice(users)}) for _ in range(24)
@@ -150,17 +147,17 @@ class OwnLocks(StatementCase):
 
 class Conflicts(StatementCase):
     def test_deadlock(self):
-        """Two updates of one group against a transaction that does them in the other order: the
-        server ends the group's, and it runs again."""
+        """Two updates of one batch conflict with a transaction that makes them in the other order.
+        The server aborts the batch, and it runs again."""
         first, second = sorted(
             (self.world.user(), self.world.user())
-        )  # the order in which a group takes its locks
+        )  # the order in which a batch takes its locks
         for number in range(2):
             with self.server.session(self.name) as other:
                 other.run("SET deadlock_timeout = '20s'")
                 other.run("BEGIN")
                 other.run(f"UPDATE users SET display_name = 'other {number}' WHERE id = '{second}'")
-                # Behind a call that is under way, so that both travel together.
+                # They follow a pending call, so that both share a batch.
                 data = b"".join(
                     self.one.encode(*call)[0]
                     for call in (
@@ -174,7 +171,7 @@ class Conflicts(StatementCase):
                 self.blocked()
                 other.run(
                     f"UPDATE users SET display_name = 'other {number}' WHERE id = '{first}'"
-                )  # the group looks first
+                )  # the batch checks for deadlocks first
                 other.run("COMMIT")
             for identifier in range(last - 1, last + 1):
                 self.assertIsNone(self.one.answer(identifier)["result"])
@@ -188,8 +185,8 @@ class Conflicts(StatementCase):
         self.sound()
 
     def count_tries(self, state, method, params, fail_first):
-        """A trigger refuses the first tries with that SQLSTATE; the sequence counts them all, since
-        it does not go back."""
+        """A trigger refuses the first tries with that SQLSTATE. A sequence counts all of them,
+        since it is never rolled back."""
         self.query(
             "CREATE SEQUENCE tries; CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql "
             "AS $$ BEGIN "
@@ -220,12 +217,12 @@ class Conflicts(StatementCase):
         self.assertEqual(
             (answer["error"]["data"]["kind"], tries),
             ("internal", 1),
-            "what others did not cause is not tried again",
+            "a call's own failure is not tried again",
         )
         self.sound()
 
     def test_serialization(self):
-        """A real 40001: the row was changed by another transaction since this one's snapshot."""
+        """A real 40001: another transaction has changed the row since this one's snapshot."""
         self.query(
             f"ALTER DATABASE {self.name} SET default_transaction_isolation = 'repeatable read'"
         )
@@ -244,7 +241,7 @@ class Conflicts(StatementCase):
 
 
 class Spoilt(StatementCase):
-    """Sessions that are not as the daemon left them."""
+    """Sessions that something else has changed."""
 
     options = ("--pool", "4", "--pool-min", "4")
 
@@ -254,7 +251,7 @@ class Spoilt(StatementCase):
         self.before = invariants.Snapshot(self.small)
 
     def warm(self, daemon, calls):
-        """All connections have prepared the statements."""
+        """Prepares the statements on all connections."""
         clients = daemon.admitted(8)
         for _ in range(10):
             for client in clients:
@@ -266,7 +263,7 @@ class Spoilt(StatementCase):
             client.close()
 
     def test_tables_altered(self):
-        """Cached plans go stale on every connection at once; nobody notices."""
+        """Cached plans become stale on every connection at once, and no caller notices."""
         user = self.world.user(display_name="as before")
         calls = [("get_user", {"user_id": user}), ("update_last_active", {"user_id": user})]
         self.warm(self.small, calls)
@@ -284,8 +281,8 @@ class Spoilt(StatementCase):
         self.sound()
 
     def test_deallocated_by_a_trigger(self):
-        """DEALLOCATE ALL in the middle of a pipeline: what came before is lost with it, and all run
-        again."""
+        """DEALLOCATE ALL in the middle of a pipeline: the work before it is lost as well, and all
+        of it runs again."""
         user = self.world.user()
         self.query(
             "CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE "
@@ -307,10 +304,10 @@ class Spoilt(StatementCase):
         self.sound()
 
     def test_settings_left_by_a_trigger(self):
-        """A search_path that stays: the session is given up, and the next caller sees the
+        """A changed search_path remains: the session is closed, and the next caller gets the
         defaults."""
         user = self.world.user()
-        time.sleep(2.1)  # a connection that is new is not suspected
+        time.sleep(2.1)  # a new connection is not checked
         self.query(
             "CREATE FUNCTION public.spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
             "PERFORM set_config('search_path', 'nowhere', false); RETURN NEW; END $$; "
@@ -329,8 +326,8 @@ class Spoilt(StatementCase):
 
 
 class Injected(ServerCase):
-    """Somebody else's statements on the daemon's connection just before a write, as a pooler lets
-    them through."""
+    """Foreign statements on the daemon's connection just before a write, as a pooler lets them
+    through."""
 
     settings = StatementCase.settings
 
@@ -349,7 +346,7 @@ class Injected(ServerCase):
             ):
                 with self.subTest(statement=statement):
                     if suspicion:
-                        time.sleep(2.1)  # a connection that is new is not suspected
+                        time.sleep(2.1)  # a new connection is not checked
                     self.inject(proxy, one, world.user(), statement)
         invariants.check(daemon, before)
 
@@ -367,15 +364,14 @@ class Injected(ServerCase):
 
 
 class Merged(StatementCase):
-    """Look-ups of one kind that wait together share one statement: each still gets its own answer,
-    or its own failure."""
+    """Pending look-ups of one kind share a statement. Each gets its own answer or its own
+    failure."""
 
     def merged(self):
         return self.one.call("daemon.stats")["counters"]["db_merged_calls"]
 
     def test_each_gets_its_own(self):
-        """Keys that are there, that are not, and that are asked for more than once, by every way of
-        looking up."""
+        """Existing keys, missing keys and repeated keys, for every kind of look-up."""
         users = [self.world.user(display_name=f"user {i}") for i in range(40)]
         for user in users[::2]:
             self.one.call("update_strava_token", user_id=user, **TOKEN)
@@ -408,11 +404,11 @@ class Merged(StatementCase):
                     self.assertEqual(answer["error"]["data"]["kind"], "not_found", call)
                 else:
                     self.assertEqual(answer.get("result", answer.get("error")), row, call)
-        self.assertGreater(self.merged(), shared + 300, "nothing was merged")
+        self.assertGreater(self.merged(), shared + 300, "no look-ups were merged")
         self.sound()
 
     def test_order(self):
-        """Reads do not pass a write, nor a write the reads."""
+        """Reads do not overtake a write, nor a write the reads."""
         user, others = self.world.user(), [self.world.user() for _ in range(8)]
         shared = self.merged()
         for number in range(20):
@@ -442,7 +438,7 @@ class Merged(StatementCase):
         self.sound()
 
     def test_one_row_is_bad(self):
-        """A row that cannot be answered is the failure of those who asked for it."""
+        """A row that cannot be returned fails only the calls that ask for it."""
         users = [self.world.user() for _ in range(20)]
         self.query(f"UPDATE users SET last_active = 'infinity' WHERE id = '{users[7]}'")
         shared = self.merged()
@@ -458,8 +454,8 @@ class Merged(StatementCase):
         self.sound()
 
     def test_statement_fails(self):
-        """One key makes the shared statement fail: the others are answered all the same, and
-        nothing is merged for a while."""
+        """One key makes the shared statement fail. The other look-ups are still answered, and
+        merging stops for a while."""
         users = [self.world.user() for _ in range(20)]
         self.query(
             "ALTER TABLE users RENAME TO users_kept; CREATE VIEW users AS SELECT * FROM users_kept "
@@ -488,7 +484,7 @@ class Merged(StatementCase):
 
 class Pipelines(StatementCase):
     def test_failure_at_every_place(self):
-        """n new users in one group, the k-th with an address that is taken: it alone is refused."""
+        """n new users in one batch, the k-th with an existing address: only that one is refused."""
         taken = self.one.call("get_user", user_id=self.world.user())["email"]
         sizes = range(1, 17, 3 if SANITIZER else 1)
         for n in sizes:
@@ -506,7 +502,7 @@ class Pipelines(StatementCase):
         self.assertGreater(
             self.one.call("daemon.stats")["gauges"]["db_batch_max"],
             8,
-            "the calls did not travel together",
+            "the calls did not share a batch",
         )
         self.assertEqual(
             int(self.query("SELECT count(*) FROM users")), 1 + sum(n * (n - 1) for n in sizes)
@@ -514,8 +510,8 @@ class Pipelines(StatementCase):
         self.sound()
 
     def test_random(self):
-        """Random pipelines, many of whose calls must fail, against a model that knows what each
-        call finds."""
+        """Random pipelines with many calls that must fail, compared with a model that knows each
+        call's result."""
         seed = os.environ.get("PIERRE_TEST_SEED", "pipelines")
         chance, model = random.Random(seed), Model()
         rounds, kinds = 10000 if LONG else 300, {}
@@ -544,7 +540,7 @@ class Pipelines(StatementCase):
 
 
 class Model:
-    """What a pipeline's calls must give: few names, so that they meet."""
+    """The expected results of a pipeline's calls. Few names, so that calls conflict."""
 
     def __init__(self):
         self.ids = [uuid4() for _ in range(60)]

@@ -1,6 +1,6 @@
-"""Encrypted connections to PostgreSQL, by the options of its URL. Would catch: a certificate that
-is not looked at, a name that is not compared, a silent fall-back to plain text, a password in what
-is told of a failure, an answer that stays within OpenSSL unread."""
+"""Encrypted connections to PostgreSQL, by the options of its URL. Would catch: an unchecked
+certificate, a host name that is not compared, a silent fall-back to plain text, a password in an
+error, an answer that remains unread inside OpenSSL."""
 import os
 import select
 import socket
@@ -24,7 +24,7 @@ def openssl(*arguments):
 
 
 class Authority:
-    """A certificate authority of the test's own."""
+    """A certificate authority for the test."""
 
     def __init__(self, folder, name):
         self.folder, self.name = folder, name
@@ -53,7 +53,7 @@ class Authority:
         return os.path.join(self.folder, f"{name}.{kind}")
 
     def issue(self, name, subject, names, days="2"):
-        """A pair of certificate and key."""
+        """Makes a certificate and its key."""
         request, extension, pair = (
             self.path(name, "csr"),
             self.path(name, "ext"),
@@ -97,9 +97,9 @@ class Authority:
 
 
 class LargeRecords:
-    """Ends TLS before the server and sends each answer in records as large as TLS has them, as
-    PostgreSQL 17 and some poolers do. The server that the tests run on makes none beyond 8 KiB, for
-    which libpq always has room."""
+    """Terminates TLS before the server and sends each answer in TLS records of maximum size, as
+    PostgreSQL 17 and some poolers do. The server of the tests makes no record beyond 8 KiB, which
+    always fits libpq's buffer."""
 
     def __init__(self, server, pair):
         self.path = os.path.join(server.folder, f".s.PGSQL.{server.port}")
@@ -118,7 +118,8 @@ class LargeRecords:
             threading.Thread(target=self.serve, args=(client,), daemon=True).start()
 
     def serve(self, client):
-        """Whoever asks for anything but encryption is cancelling, which is not what this is for."""
+        """A client that does not ask for encryption sends a cancel request, which this proxy
+        ignores."""
         with client, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
             if client.recv(8)[4:] != b"\x04\xd2\x16\x2f":
                 return
@@ -140,7 +141,7 @@ class LargeRecords:
 
     @staticmethod
     def answer(server):
-        """Up to the server's ReadyForQuery; of other messages what there is."""
+        """Reads up to the server's ReadyForQuery; of other messages, what has arrived."""
         data = server.recv(65536)
         while data and data[-6:-1] != b"Z\0\0\0\5" and select.select([server], [], [], 0.2)[0]:
             data += server.recv(65536)
@@ -150,8 +151,8 @@ class LargeRecords:
 class Tls(ServerCase):
     @classmethod
     def setUpClass(cls):
-        # Who comes without encryption, or as another role than the one whose name stands in the
-        # certificate, is not let in.
+        # A client without encryption, or with a role other than the one in its certificate, is
+        # rejected.
         cls.server = PostgresServer(
             {"fsync": "off"},
             [
@@ -190,8 +191,8 @@ class Tls(ServerCase):
 
     @classmethod
     def own(cls):
-        """The server's account must be able to read its key; as root, the daemon reads the client's
-        all the same."""
+        """The server's account must be able to read its key. As root, the daemon can still read the
+        client's."""
         user = account()
         for entry in [cls.folder] + [
             os.path.join(cls.folder, name) for name in os.listdir(cls.folder)
@@ -203,7 +204,7 @@ class Tls(ServerCase):
         self.present(self.right)
 
     def present(self, pair=None):
-        """What the server shows from now on; None: it speaks plain text only."""
+        """Sets what the server presents from now on; None: plain text only."""
         for statement in (
             [
                 f"ALTER SYSTEM SET ssl_cert_file = '{pair[0]}'",
@@ -214,8 +215,8 @@ class Tls(ServerCase):
             else ["ALTER SYSTEM SET ssl = off"]
         ) + ["SELECT pg_reload_conf()"]:
             self.server.psql(statement, "postgres")
-        # The reload is over when a new connection is greeted in the new way; which connection that
-        # is, no statement can tell.
+        # The reload is done when a new connection gets the new greeting. No statement shows which
+        # connection that is.
         expected = pair and self.fingerprint(pair[0])
         self.within(10, lambda: self.shown() == expected, 0.05)
 
@@ -277,7 +278,7 @@ class Tls(ServerCase):
         return daemon
 
     def refused(self, url, *words):
-        """The daemon does not start, says why in one line, and not the password."""
+        """The daemon does not start and reports the reason in one line, without the password."""
         daemon = Daemon(database=Database(url))
         try:
             with self.assertRaises(StartFailure) as caught:
@@ -343,7 +344,7 @@ class Tls(ServerCase):
         def certificate(pair):
             return f"&sslcert={pair[0]}&sslkey={pair[1]}"
 
-        if os.geteuid() == 0:  # libpq takes root's own keys only, or those of a group
+        if os.geteuid() == 0:  # libpq accepts only keys that belong to root, or to a group
             for pair in (self.client, self.foreign_client):
                 os.chown(pair[1], 0, 0)
         self.works(
@@ -361,8 +362,8 @@ class Tls(ServerCase):
         )
 
     def test_large_records(self):
-        """libpq takes the last record in two pieces, of which only the first is announced by the
-        socket."""
+        """libpq reads the last record in two parts, of which the socket announces only the
+        first."""
         proxy = LargeRecords(self.server, self.right)
         self.addCleanup(proxy.listener.close)
         url = self.to("verify-full", root=self.root).replace(
@@ -378,7 +379,7 @@ class Tls(ServerCase):
         ):
             daemon = self.daemon(
                 "--pool", "1", "--call-timeout", "10s", url=url, key=key
-            )  # of its own: libpq's room only grows
+            )  # new for each, since libpq's buffer only grows
             key = daemon.key
             with daemon.connect() as one:
                 user = World(one).user()
@@ -391,11 +392,11 @@ class Tls(ServerCase):
                     titles[::-1],
                 )
                 self.assertLess(
-                    time.monotonic() - began, 5 * SLOW, "the end of the answer was not looked for"
+                    time.monotonic() - began, 5 * SLOW, "the end of the answer was not read"
                 )
 
     def test_changed_under_way(self):
-        """New connections are refused, the cause shows, and all is well again after it."""
+        """New connections are refused, errors name the cause, and service resumes afterwards."""
         daemon = self.works(self.to("verify-full", root=self.root))
         self.present(self.foreign)
         self.server.psql(

@@ -1,7 +1,7 @@
-"""Loss of power: every write and sync of the database's files is traced, then images are made as a
-disk might hold them at some moment: what was synced is there, what was not is there, missing or
-torn. Each image must open, be sound, and hold every write that had been answered. Would catch: an
-answer before its fsync, a checkpoint that goes ahead of the log, a missing sync of the database."""
+"""Power loss: every write and sync of the database's files is traced, and images are made as a disk
+may hold them at some moment. Synced data is present; unsynced data is present, missing or torn.
+Each image must open, be sound, and hold every write that was answered. Would catch: an answer
+before its fsync, a checkpoint that precedes the log's sync, a missing sync of the database."""
 import os
 import random
 import re
@@ -26,12 +26,12 @@ IDENTIFIER = re.compile(rb'"id":(\d+),"result"')
 
 
 def unescape(text):
-    """strace -xx spells texts and paths as \\x2f\\x74…"""
+    """strace -xx prints texts and paths as \\x2f\\x74…"""
     return bytes.fromhex(text.replace("\\x", "")) if text.startswith("\\x") else text.encode()
 
 
 class Disk:
-    """The files as a disk holds them: what was synced, and the writes since."""
+    """The files as a disk holds them: the synced content, and the writes since."""
 
     def __init__(self):
         self.synced = {}  # path -> bytes
@@ -57,8 +57,8 @@ class Disk:
         return bytes(content)
 
     def image(self, chance):
-        """path -> content after the power went: of the unsynced writes some are there, some not,
-        some torn at a sector."""
+        """Returns path -> content after a power loss: some of the unsynced writes are present, some
+        are missing, some are torn at a sector."""
         found = {}
         odds = chance.choice((0.0, 0.5, 0.9, 1.0))
         for path in set(self.synced) | set(self.pending):
@@ -84,7 +84,7 @@ class Power(Case):
             ).returncode
             != 0
         ):
-            self.skipTest("strace is ABSENT or may not trace here: loss of power is NOT tested")
+            self.skipTest("strace is ABSENT or cannot trace here: power loss is NOT tested")
         self.folder = temporary_folder()
         self.addCleanup(shutil.rmtree, self.folder, True)
 
@@ -128,7 +128,7 @@ class Power(Case):
         self.replay(events, emails, daemon)
 
     def write(self, daemon):
-        """Users on four connections; id of the request -> e-mail."""
+        """Creates users on four connections. Returns a map from request id to e-mail."""
         emails, lock, problems = {}, threading.Lock(), []
 
         def work(worker):
@@ -160,9 +160,9 @@ class Power(Case):
         return emails
 
     def events(self, trace, path):
-        """("write", path, offset, data), ("truncate", path, length), ("unlink", path), ("begin" /
-        "sync", path, thread), ("answer", id). A sync counts from its end, and for the writes that
-        stood before its begin."""
+        """Yields ("write", path, offset, data), ("truncate", path, length), ("unlink", path),
+        ("begin" / "sync", path, thread), ("answer", id). A sync takes effect at its end, and for
+        the writes before its begin."""
         unfinished = {}
         with open(trace, encoding="ascii", errors="replace") as file:
             for line in file:
@@ -188,9 +188,9 @@ class Power(Case):
                     offset = int(re.search(r'", (\d+), (\d+)', rest).group(2))
                     yield ("write", target, offset, data)
                 elif name == "unlink" and (
-                    gone := unescape(DATA.search(rest).group(1)).decode()
+                    removed := unescape(DATA.search(rest).group(1)).decode()
                 ).startswith(path):
-                    yield ("unlink", gone)
+                    yield ("unlink", removed)
                 elif name == "ftruncate" and target.startswith(path):
                     yield ("truncate", target, int(re.match(r"^\d+<[^>]*>, (\d+)", rest).group(1)))
                 elif name in ("write", "writev", "sendmsg", "sendto"):
@@ -233,7 +233,7 @@ class Power(Case):
 
     @staticmethod
     def sync(disk, path, count):
-        """Only what was written before the sync began is sure to be on the disk after it."""
+        """Only writes before the begin of a sync are certain to be on the disk after it."""
         later = disk.pending.get(path, [])[count:]
         disk.pending[path] = disk.pending.get(path, [])[:count]
         disk.sync(path)
@@ -261,7 +261,7 @@ class Power(Case):
         self.assertEqual(
             set(answered) - there,
             set(),
-            f"answered writes are lost when the power goes at event {index}",
+            f"answered writes are lost at a power loss at event {index}",
         )
         if index % 25 == 0:
             with Daemon("sqlite", Sqlite(folder), folder=folder, key=daemon.key) as again:

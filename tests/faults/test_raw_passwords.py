@@ -1,10 +1,9 @@
-"""Random raw passwords in database URLs, and the real program. Would catch: a part of a password in
-what is shown of the settings, in what a failed start says, or in the log, since the password holds
-characters that divide a URL.
+"""Random raw passwords in database URLs, with the real program. Would catch: a part of a password
+in the printed settings, in the message of a failed start, or in the log, because the password
+contains characters that delimit parts of a URL.
 
-The form that is shown is tried far more often by tests/unit/test_redact.c. Only runs of letters
-that are rare are looked for, so that no word of a message counts as one. PIERRE_TEST_SEED gives
-another seed."""
+tests/unit/test_redact.c tries the printed form far more often. The search is only for runs of rare
+letters, so that no word of a message matches. PIERRE_TEST_SEED sets another seed."""
 import os
 import random
 import subprocess
@@ -43,8 +42,8 @@ class RawPasswords(Case):
         self.random.shuffle(pieces)
         return "".join(pieces)
 
-    def said(self, *options, url, by_option):
-        """All that the program says, and its exit code."""
+    def output_of(self, *options, url, by_option):
+        """Returns the whole output of the program, and its exit code."""
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": self.folder,
@@ -72,7 +71,7 @@ class RawPasswords(Case):
         for number in range(count):
             password = self.password()
             url = FORMS[number % len(FORMS)].format(password)
-            text, code = self.said(*options, url=url, by_option=number % 2 == 0)
+            text, code = self.output_of(*options, url=url, by_option=number % 2 == 0)
             codes.add(code)
             for at in range(len(password) - 3):
                 run = password[at : at + 4]
@@ -85,5 +84,5 @@ class RawPasswords(Case):
             self.assertLessEqual(self.tried(150, form), {0, 78})
 
     def test_failed_starts(self):
-        """Refused for the URL (78), or for the server that is not there (69)."""
+        """Refused because of the URL (78) or because the server is absent (69)."""
         self.assertEqual(self.tried(56, "--log-level", "debug"), {69, 78})

@@ -1,8 +1,8 @@
-"""The shipped units under a real systemd (lib/machine.py), installed by the guide's own lines.
-Would catch: a line of the install guide that does not work, a sandbox that the daemon, a backup or
-a change of the key runs into, a restart that loses an answered write or refuses a connection, a
-watchdog that systemd does not hear, a wrong configuration that costs more than its mending. SQLite
-only: PostgreSQL is a server beside the service, of which the units know nothing."""
+"""The shipped units under a real systemd (lib/machine.py), installed by the commands of the guide.
+Would catch: a command of the install guide that fails, a sandbox that blocks the daemon, a backup
+or a key rotation, a restart that loses an answered write or refuses a connection, a watchdog that
+systemd does not receive, a wrong configuration that needs more than its correction. SQLite only:
+PostgreSQL is a server of its own, independent of the units."""
 import contextlib
 import json
 import os
@@ -28,7 +28,7 @@ LATER = "2030-01-01T00:00:00Z"
 
 
 def guide(heading):
-    """The first block of commands under a heading of docs/run.md or docs/recover.md."""
+    """Returns the first block of commands under a heading of docs/run.md or docs/recover.md."""
     text = ""
     for page in ("run.md", "recover.md"):
         with open(os.path.join(ROOT, "docs", page), encoding="utf-8") as file:
@@ -39,7 +39,7 @@ def guide(heading):
 
 
 class Writers:
-    """Clients that create users one after the other; a call without an answer is sent again on a
+    """Clients that create users one after the other. A call without an answer is sent again on a
     new connection."""
 
     def __init__(self, path, count=4):
@@ -71,14 +71,14 @@ class Writers:
                     break
                 except RpcError as problem:
                     if attempts and problem.kind == "conflict":
-                        break  # stored the first time, and the answer was lost with the connection
+                        break  # stored by the first request, whose answer was lost
                     if problem.kind != "shutting_down":
                         self.problems.append(f"refused: {problem}")
                         return
                 except (Closed, BrokenPipeError, ConnectionResetError):
                     pass
                 except Exception as problem:  # pylint: disable=broad-except
-                    self.problems.append(f"{problem!r}")  # a refused connection among them
+                    self.problems.append(f"{problem!r}")  # including refused connections
                     return
                 attempts += 1
                 if connection is not None:
@@ -92,7 +92,7 @@ class Writers:
 
 
 class Real(Case):
-    """One machine for all tests; each begins and ends with a service that runs."""
+    """One machine for all tests. Each test begins and ends with a running service."""
 
     @classmethod
     def setUpClass(cls):
@@ -115,8 +115,8 @@ class Real(Case):
 
     @classmethod
     def install(cls):
-        """The guide, line by line. What builds is left out: this build is the one that is
-        tested."""
+        """Executes the guide line by line, without the build commands: the existing build is the
+        one under test."""
         lines = [
             line
             for line in guide("Installing").splitlines()
@@ -150,7 +150,7 @@ class Real(Case):
             return one.call(method, **named)
 
     def drop_in(self, text, name="test"):
-        """For the rest of the test."""
+        """Installs a drop-in for the rest of the test."""
         place = f"/etc/systemd/system/{UNIT}.d/{name}.conf"
 
         def undo():
@@ -164,7 +164,7 @@ class Real(Case):
         self.m.run("systemctl", "daemon-reload")
 
     def await_new(self, before, seconds=30):
-        """Until another process is the ready service; its number."""
+        """Waits until another process is the ready service. Returns its pid."""
 
         def found():
             pid = self.m.main_pid(UNIT)
@@ -174,7 +174,7 @@ class Real(Case):
         return self.within(seconds, found, every=0.1)
 
     def stored(self, writers):
-        """Everything answered is there."""
+        """Every answered write is stored."""
         self.assertEqual(writers.problems, [])
         self.assertGreater(len(writers.answered), 20)
         with contextlib.closing(self.connect()) as one:
@@ -184,8 +184,8 @@ class Real(Case):
 
 class Installed(Real):
     def test_the_guide_ends_with_a_healthy_service(self):
-        """Its last line is the doctor, as root, who names no socket and finds the service's; so do
-        the client and its library."""
+        """The guide's last line runs the doctor as root, without a socket's name. The doctor, the
+        client and its library find the service's socket."""
         self.assertIn("pierre-dbctl doctor", self.lines[-1])
         self.assertIn(f"{SOCKET} (from the system's service)", self.last.stdout)
         self.assertNotRegex(self.last.stdout, r"(?m)^fail")
@@ -199,7 +199,7 @@ class Installed(Real):
         self.assertLessEqual(exposure(output), 1.2, output)
 
     def test_the_key_comes_as_a_credential(self):
-        """It is in no variable and in no file that the daemon's user could read itself."""
+        """The key is in no environment variable and in no file that the daemon's user can read."""
         environment = self.m.run("cat", f"/proc/{self.m.main_pid(UNIT)}/environ").stdout
         self.assertNotIn("ENCRYPTION_KEY", environment)
         self.assertIn("CREDENTIALS_DIRECTORY=/run/credentials/pierre-dbd.service", environment)
@@ -212,7 +212,8 @@ class Installed(Real):
         self.assertEqual(found["access_token"], "sealed-canary")
 
     def test_who_may_connect(self):
-        """A user of the group may; another one is refused, and is told of the group."""
+        """A user of the group is admitted. Another user is refused and is advised to join the
+        group."""
         self.m.shell(
             "useradd --user-group alice; useradd --user-group mallory; usermod -aG pierre-dbd alice"
         )
@@ -225,7 +226,7 @@ class Installed(Real):
         self.assertIn("join the group", doctor.stdout)
 
     def test_journal_priorities(self):
-        """An entry's priority is the line's level; the journal has the time, the line has none."""
+        """An entry's priority is the line's level. The journal has the time; the line has none."""
         self.m.write("/etc/pierre-dbd/pierre-dbd.conf", "PIERRE_DBD_NO_SUCH_SETTING=1\n", 0o600)
         self.addCleanup(self.restart_plain)
         self.m.run("systemctl", "restart", "pierre-dbd")
@@ -243,7 +244,7 @@ class Installed(Real):
         self.m.run("systemctl", "restart", "pierre-dbd")
 
     def test_another_user_and_group(self):
-        """A drop-in for service and socket; the state folder goes to the new owner."""
+        """A drop-in for service and socket. The new user owns the state folder."""
         self.m.shell("useradd --system --user-group fitness")
         self.drop_in("[Service]\nUser=fitness\nGroup=fitness\n")
         socket_unit = "/etc/systemd/system/pierre-dbd.socket.d/test.conf"
@@ -262,14 +263,15 @@ class Installed(Real):
 
 class Restarted(Real):
     def test_socket_activation(self):
-        """The service is down; who connects starts it and is answered."""
+        """The service is down. A client that connects starts it and is answered."""
         self.m.run("systemctl", "stop", "pierre-dbd.service")
         self.assertEqual(self.m.property("pierre-dbd.socket", "ActiveState"), "active")
         self.assertEqual(self.call("daemon.ping"), "pong")
         self.assertEqual(self.m.property(UNIT, "ActiveState"), "active")
 
     def test_restart_under_load(self):
-        """No answered write is lost and no connection refused, since the socket is systemd's."""
+        """No answered write is lost and no connection is refused, since systemd holds the
+        socket."""
         pids = set()
         with Writers(self.path) as writers:
             for _ in range(4):
@@ -299,7 +301,7 @@ class Restarted(Real):
         self.stored(writers)
 
     def test_reload_under_load(self):
-        """The same process, the new value, no call disturbed; a wrong file changes nothing."""
+        """The same process uses the new value, and no call fails. A wrong file changes nothing."""
         self.m.write("/etc/pierre-dbd/reload.conf", "PIERRE_DBD_BATCH_LIMIT=3\n")
         self.drop_in("[Service]\nEnvironment=PIERRE_DBD_ENV_FILE=/etc/pierre-dbd/reload.conf\n")
         self.m.run("systemctl", "restart", "pierre-dbd")
@@ -321,13 +323,13 @@ class Restarted(Real):
             return isinstance(one.read(), list)
 
     def test_watchdog(self):
-        """A process that does not move is replaced. A shorter time than the shipped one, whose
-        value is looked at."""
+        """A process that hangs is replaced. The test uses a shorter time than the shipped one,
+        whose value is checked as well."""
         self.assertEqual(self.m.property(UNIT, "WatchdogUSec"), "30s")
         self.drop_in("[Service]\nWatchdogSec=3\n")
         self.m.run("systemctl", "restart", "pierre-dbd")
         before = self.m.main_pid(UNIT)
-        time.sleep(5)  # longer than the watchdog's time: a service that moves stays
+        time.sleep(5)  # longer than the watchdog's time: a working service stays
         self.assertEqual(self.m.main_pid(UNIT), before)
         self.m.run("kill", "-STOP", str(before))
         self.await_new(before)
@@ -337,7 +339,7 @@ class Restarted(Real):
 
     @contextlib.contextmanager
     def knocking(self):
-        """A client that connects, waits for its answer a second at most, and connects again."""
+        """A client that connects, waits up to a second for its answer, and connects again."""
         stop = threading.Event()
 
         def knock():
@@ -366,8 +368,8 @@ class Restarted(Real):
         return sum("PIERRE_DBD_POOL" in one["MESSAGE"] for one in self.m.journal(UNIT))
 
     def test_wrong_configuration(self):
-        """Clients that keep connecting try the service again and again; mended, one command is
-        enough."""
+        """Clients that keep connecting start the service again and again. Once the configuration is
+        corrected, one command suffices."""
         self.break_configuration()
         before = self.failed_starts()
         # More starts than systemd's own limits allow: 20 of a socket in 2 s, 5 of a service in 10
@@ -384,7 +386,7 @@ class Restarted(Real):
         self.assertEqual(self.call("daemon.ping"), "pong")
 
     def resting(self):
-        """Until the service is started for nobody any more."""
+        """Waits until no connection starts the service any more."""
         seen = []
 
         def quiet():
@@ -400,7 +402,7 @@ class Restarted(Real):
         self.within(30, quiet, every=0.1)
 
     def test_a_client_that_waits_or_left_does_not_start_it_for_ever(self):
-        """One start for one connection: it is closed by the start that fails."""
+        """One start for one connection: the failing start closes it."""
         self.break_configuration()
         before = self.failed_starts()
         with socket.socket(socket.AF_UNIX) as one:
@@ -413,7 +415,7 @@ class Restarted(Real):
         self.assertEqual(self.call("daemon.ping"), "pong")
 
     def test_wrong_configuration_mended_under_clients(self):
-        """They need no command at all: the next one starts it."""
+        """Clients need no command at all: the next one starts the service."""
         self.break_configuration()
         before = self.failed_starts()
         with self.knocking():
@@ -425,8 +427,7 @@ class Restarted(Real):
 
 
 class Kept(Real):
-    """Backup, restore and the change of the key, as the document says, within the shipped
-    sandbox."""
+    """Backup, restore and key rotation, as documented, within the shipped sandbox."""
 
     def user_with_token(self, email):
         user = self.call("create_user", user={"email": email, "password_hash": HASH})
@@ -469,7 +470,8 @@ class Kept(Real):
         self.m.run("pierre-dbctl", "backup", "/srv/backup/a.db")
 
     def test_change_of_the_key(self):
-        """The document's block, with the drop-in written where `systemctl edit` would put it."""
+        """Executes the documented commands, with the drop-in written where `systemctl edit` puts
+        it."""
         user = self.user_with_token("rotated@example.com")
         before = self.m.run("cat", "/etc/pierre-dbd/encryption.key").stdout
         place = f"/etc/systemd/system/{UNIT}.d/override.conf"

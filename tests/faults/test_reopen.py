@@ -1,6 +1,6 @@
-"""The storage fails and cannot be opened again for a while: every call ends in time, whatever the
-writer had in hand. Would catch: a call that the writer took from its queue and forgets while it
-tries to open the database again. SQLite only: PostgreSQL has no writer thread."""
+"""The storage fails and cannot be reopened for a while: every call ends in time, whatever the
+writer has dequeued. Would catch: a dequeued call that the writer forgets while it tries to reopen
+the database. SQLite only: PostgreSQL has no writer thread."""
 import os
 import resource
 import sqlite3
@@ -29,8 +29,8 @@ class Reopen(Case):
             resource.prlimit(self.daemon.pid, kind, was)
 
     def test_calls_behind_one_that_runs_alone(self):
-        """The first write of what the writer has taken fails; a change of the key stands behind it,
-        and a write behind that."""
+        """The writer's first dequeued write fails. A key rotation is queued behind it, and a write
+        behind that."""
         first, lone, last = (self.daemon.connect(timeout=20) for _ in range(3))
         for one in (first, lone, last):
             self.addCleanup(one.close)
@@ -48,7 +48,7 @@ class Reopen(Case):
         behind = last.request("create_user", user=new_user())
         with self.daemon.connect() as other:
             self.within(10, lambda: other.call("daemon.stats")["gauges"]["db_queued"] == 3)
-        # Nothing can be opened any more, and the log has room for the first call alone.
+        # No file can be opened any more, and the WAL has room for the first call alone.
         self.limit(resource.RLIMIT_NOFILE, 3)
         log = os.stat(self.daemon.database.path + "-wal").st_size
         self.limit(resource.RLIMIT_FSIZE, log + 300_000)

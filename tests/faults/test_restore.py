@@ -1,6 +1,6 @@
-"""A copy in the place of a database: the log of another file is never replayed, and a restore
-leaves the old file or the new one. Would catch: a foreign log or journal replayed into a copy, a
-crash that is taken for one, a restore that is half done after a kill."""
+"""A copy in place of a database: a log of another file is never replayed, and a restore leaves
+either the old file or the new one. Would catch: a foreign WAL or journal replayed into a copy, a
+normal state mistaken for a crash, a restore that is half done after a kill."""
 import glob
 import json
 import os
@@ -23,7 +23,7 @@ STEPS = "rename,renameat,renameat2,fsync,fchown,fchmod,unlink,write,ftruncate"
 
 class ForeignLog(OpenCase):
     def copies(self, daemon):
-        """What people call a backup, made while the daemon goes on."""
+        """What users call a backup, made while the daemon runs."""
         done = subprocess.run(
             [CTL, "--socket", daemon.socket_path, "backup", f"{self.folder}/by-ctl"],
             capture_output=True,
@@ -103,7 +103,7 @@ class ForeignLog(OpenCase):
         self.assertEqual(sums(self.folder), before)
 
     def test_a_crash_is_never_refused(self):
-        """Over many logs and partial checkpoints, and each start a crash again."""
+        """Many logs, with partial checkpoints and a crash before each start."""
         users = 0
         for options in (
             ["--checkpoint-pages", "10"],
@@ -129,8 +129,8 @@ class ForeignLog(OpenCase):
         self.assertEqual(self.count(), 2)
 
     def by_a_killed_program(self, pragmas, statement):
-        """Another program, like the server before this one, is killed with work under way or in its
-        log."""
+        """Another program, like the server before this one, is killed with a transaction in
+        progress or in its log."""
         program = textwrap.dedent(
             f"""
             import os, signal, sqlite3
@@ -226,8 +226,8 @@ class Restore(OpenCase):
         was = os.stat(self.path)
         done = self.restore("--json", "backup")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        told = json.loads(done.stdout)
-        self.assertEqual((told["database"], told["from"]), (self.path, "backup"))
+        report = json.loads(done.stdout)
+        self.assertEqual((report["database"], report["from"]), (self.path, "backup"))
         now = os.stat(self.path)
         self.assertEqual(
             (now.st_mode, now.st_uid, now.st_gid), (was.st_mode, was.st_uid, was.st_gid)
@@ -236,8 +236,8 @@ class Restore(OpenCase):
             [name for name in os.listdir(self.folder) if name.startswith("pierre.db-")], []
         )
         self.assertEqual(self.count(), 1)
-        # The old one is whole with its log, under its new name.
-        self.assertEqual(self.count(database=f"sqlite:{told['set_aside']}"), 3)
+        # The old database is complete with its log, under its new name.
+        self.assertEqual(self.count(database=f"sqlite:{report['set_aside']}"), 3)
 
     def test_where_there_was_none(self):
         for path in glob.glob(self.path + "*"):
@@ -298,7 +298,7 @@ class Restore(OpenCase):
             ).returncode
             != 0
         ):
-            self.skipTest("strace is ABSENT or may not trace: a killed restore is NOT tested")
+            self.skipTest("strace is ABSENT or cannot trace: a killed restore is NOT tested")
         kept = {
             name: open(os.path.join(self.folder, name), "rb").read()
             for name in ("pierre.db", "pierre.db-wal", "backup")
@@ -332,7 +332,7 @@ class Restore(OpenCase):
             made = re.findall(r"^\d+ +(\w+)\(", file.read(), re.MULTILINE)
         self.assertGreater(len(made), 8)
         seen = {1: 0, 3: 0}
-        # strace counts each system call by itself
+        # strace counts each system call separately.
         for call, number in (
             (call, number + 1) for call in sorted(set(made)) for number in range(made.count(call))
         ):
@@ -350,7 +350,7 @@ class Restore(OpenCase):
         self.assertGreater(min(seen.values()), 2)
 
     def locked(self):
-        """strace may be gone before what it has killed."""
+        """strace may end before the process that it killed."""
         return any(
             subprocess.run(["flock", "-n", path, "true"], check=False).returncode != 0
             for path in glob.glob(self.path + "*")

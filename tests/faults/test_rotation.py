@@ -1,7 +1,7 @@
-"""Changing the key while the daemon goes on. Would catch: an answer that differs before, amid and
-after; a token that is lost or set back by the change when its owner writes it at the same moment; a
-change that is called finished while rows of the old key are left; one that a kill -9 breaks; a
-daemon that starts without a key that is still needed; more sealings under one key than are safe."""
+"""Key rotation while the daemon runs. Would catch: an answer that differs before, during and after;
+a token that the rotation loses or resets when its owner writes it at the same moment; a rotation
+that is reported as finished while rows with the old key remain; one that a kill -9 breaks; a start
+without a key that is still needed; more encryptions under one key than are safe."""
 import json
 import os
 import re
@@ -45,7 +45,7 @@ class RotationCase(Case):
         self.addCleanup(self.daemon.discard)
 
     def restart(self, key, previous=None):
-        """With these keys; the database stays."""
+        """Restarts the daemon with these keys and the same database."""
         daemon = self.daemon
         if daemon.alive():
             self.assertEqual(daemon.terminate(), 0)
@@ -55,7 +55,7 @@ class RotationCase(Case):
         return daemon.start()
 
     def refuses(self, key, previous=None, code=77):
-        """The log of a start that must fail."""
+        """Returns the log of a start that must fail."""
         if self.daemon.alive():
             self.daemon.terminate()
         size = len(self.daemon.log())
@@ -66,7 +66,7 @@ class RotationCase(Case):
         return self.daemon.log()[size:]
 
     def fill(self, count):
-        """Users with both tokens; what each must read."""
+        """Creates users with both tokens. Returns the tokens that each must have."""
         with self.daemon.connect(timeout=120) as c:
             users = [
                 result_of(answer)
@@ -102,7 +102,7 @@ class RotationCase(Case):
             ]
 
     def sql(self, statement):
-        """The rows of a query as lists of texts, or the statement done."""
+        """Returns the rows of a query as lists of texts, or executes a statement."""
         if self.daemon.backend == "sqlite":
             with sqlite3.connect(self.daemon.database.path, timeout=10, isolation_level=None) as db:
                 return [[str(value) for value in row] for row in db.execute(statement).fetchall()]
@@ -115,17 +115,17 @@ class RotationCase(Case):
             "fitbit_access_token, fitbit_nonce FROM users ORDER BY id"
         )
 
-    def steps(self, most=None):
-        """Calls rotate_key until it is over, or so often; the last answer and all that was sealed
-        anew."""
+    def steps(self, limit=None):
+        """Calls rotate_key until it is finished, or `limit` times. Returns the last answer and the
+        total of resealed tokens."""
         resealed = 0
         with self.daemon.connect() as c:
             while True:
-                told = c.call("rotate_key")
-                resealed += told["resealed"]
-                most = most - 1 if most is not None else None
-                if told["state"] != "running" or most == 0:
-                    return told, resealed
+                answer = c.call("rotate_key")
+                resealed += answer["resealed"]
+                limit = limit - 1 if limit is not None else None
+                if answer["state"] != "running" or limit == 0:
+                    return answer, resealed
 
 
 class Changing(RotationCase):
@@ -135,6 +135,8 @@ class Changing(RotationCase):
         before, texts = self.answers(users), self.texts()
         self.restart(self.new, self.old)
         self.assertEqual(self.answers(users), before)
+        lease = {"user_id": users[0], "provider": "fitbit", "seconds": 300}
+        self.assertTrue(self.daemon.call("lease_token_refresh", **lease)["granted"])
         found = {one["name"]: one for one in self.daemon.call("daemon.diagnose")["findings"]}
         self.assertEqual(found["previous_key"]["status"], "warn")
         self.assertIn("rotate-key", found["previous_key"]["advice"])
@@ -145,16 +147,15 @@ class Changing(RotationCase):
                 r"previous_key=[0-9a-f]{16}\n"
             ),
         )
-        # What is written now is the new key's; the old one alone is not enough any more, nor the
-        # new one yet.
+        # New writes use the new key. Now neither key alone is enough.
         with self.daemon.connect() as c:
             c.call("update_strava_token", [users[7], "fresh", "fresh refresh", EXPIRES, "all"])
             before[14] = c.call("get_strava_token", user_id=users[7])
         self.assertIn("a rotation of the key was begun and is not finished", self.refuses(self.new))
         self.assertIn("a rotation of the key was begun and is not finished", self.refuses(self.old))
         self.restart(self.new, self.old)
-        code, out, said = ctl(self.daemon, "rotate-key")
-        self.assertEqual((code, said), (0, ""))
+        code, out, err = ctl(self.daemon, "rotate-key")
+        self.assertEqual((code, err), (0, ""))
         self.assertRegex(
             out,
             r"^all tokens of 250 users are sealed with the key [0-9a-f]{16}; "
@@ -167,15 +168,17 @@ class Changing(RotationCase):
                 r'level=notice msg="all tokens of 250 users are under the key [0-9a-f]{16}"\n'
             ),
         )
-        self.assertEqual(self.answers(users), before)
+        self.assertEqual(self.answers(users), before)  # with the versions of the tokens
+        self.assertFalse(self.daemon.call("lease_token_refresh", **lease)["granted"])
         for row, old in zip(self.texts(), texts):
             for text in row:
                 self.assertNotIn(text, old)
         # Again: nothing to do.
-        code, out, said = ctl(self.daemon, "rotate-key", "--json")
-        told = json.loads(out)
+        code, out, err = ctl(self.daemon, "rotate-key", "--json")
+        answer = json.loads(out)
         self.assertEqual(
-            (code, said, told["state"], told["resealed"], told["pass"]), (0, "", "finished", 0, 1)
+            (code, err, answer["state"], answer["resealed"], answer["pass"]),
+            (0, "", "finished", 0, 1),
         )
         # The new key alone opens everything, and the old one nothing.
         self.restart(self.new)
@@ -190,13 +193,13 @@ class Changing(RotationCase):
             "neither the encryption key nor the previous one", self.refuses(new_key(), self.old)
         )
         self.restart(self.new)
-        code, out, said = ctl(self.daemon, "rotate-key")
-        self.assertEqual((code, said), (0, ""))
+        code, out, err = ctl(self.daemon, "rotate-key")
+        self.assertEqual((code, err), (0, ""))
         self.assertRegex(out, r"^all tokens of 250 users are sealed with the key [0-9a-f]{16}\n$")
         self.daemon.stop()
 
     def test_going_back(self):
-        """Half way the new key is given up: the old one becomes the key in use again."""
+        """The new key is abandoned half way, and the old one becomes the current key again."""
         self.daemon.start()
         users = self.fill(230)
         before = self.answers(users)
@@ -271,15 +274,16 @@ class Changing(RotationCase):
         bad = sorted(users[3:6])
         for user in bad:
             self.sql(f"UPDATE users SET fitbit_nonce = strava_nonce WHERE id = '{user}'")
-        # No token for anybody, and no reason to wait: a column of it is missing.
+        # This row has no complete token, since a column is missing, so it does not block the
+        # rotation.
         self.sql(
             "UPDATE users SET strava_scope = NULL, strava_nonce = fitbit_nonce WHERE id = "
             f"'{users[8]}'"
         )
         for _ in range(2):
-            code, out, said = ctl(self.daemon, "rotate-key")
+            code, out, err = ctl(self.daemon, "rotate-key")
             self.assertEqual((code, out), (1, ""))
-            self.assertIn("not finished: 3 tokens open with neither the key", said)
+            self.assertIn("not finished: 3 tokens open with neither the key", err)
             self.logged(
                 self.daemon,
                 re.compile(
@@ -290,17 +294,17 @@ class Changing(RotationCase):
             self.assertEqual(
                 [
                     line.split("user ")[1]
-                    for line in said.splitlines()
+                    for line in err.splitlines()
                     if "user " in line and "fitbit" in line and "clear" not in line
                 ],
                 [f"{user}, fitbit" for user in bad],
             )
         self.assertIn("not finished", self.refuses(self.new))
         self.restart(self.new, self.old)
-        told, _ = self.steps()
-        self.assertEqual((told["state"], told["unreadable"]), ("blocked", 3))
+        answer, _ = self.steps()
+        self.assertEqual((answer["state"], answer["unreadable"]), ("blocked", 3))
         self.assertEqual(
-            told["examples"], [{"user_id": user, "provider": "fitbit"} for user in bad]
+            answer["examples"], [{"user_id": user, "provider": "fitbit"} for user in bad]
         )
         with self.daemon.connect() as c:
             for user in bad:
@@ -310,8 +314,8 @@ class Changing(RotationCase):
         self.daemon.stop()
 
     def test_while_their_owners_write(self):
-        """Each owner counts: a token must always be the last that was answered, also the moment
-        after, and in the end."""
+        """For each owner, a token is always the last one that was answered, also immediately after
+        the write and at the end."""
         self.daemon.start()
         users = self.fill(300)
         self.restart(self.new, self.old)
@@ -352,7 +356,8 @@ class Changing(RotationCase):
         self.daemon.stop()
 
     def test_killed_on_the_way(self):
-        """kill -9 between and amid steps: all reads are as before, and the next steps end it."""
+        """kill -9 between and during steps: all reads are unchanged, and further steps complete the
+        rotation."""
         self.daemon.start()
         users = self.fill(450)
         before = self.answers(users)
@@ -368,8 +373,8 @@ class Changing(RotationCase):
                 self.daemon.process.wait()
             self.daemon.start()
             self.assertEqual(self.answers(users), before)
-        told, _ = self.steps()
-        self.assertEqual((told["state"], told["checked"]), ("finished", 450))
+        answer, _ = self.steps()
+        self.assertEqual((answer["state"], answer["checked"]), ("finished", 450))
         self.restart(self.new)
         self.assertEqual(self.answers(users), before)
         self.daemon.stop()
@@ -399,15 +404,15 @@ class Changing(RotationCase):
             )
             self.daemon.kill()
             self.daemon.start()
-            out, said = driving.communicate(timeout=60 * SLOW)
-        self.assertEqual((driving.returncode, said), (0, ""))
+            out, err = driving.communicate(timeout=60 * SLOW)
+        self.assertEqual((driving.returncode, err), (0, ""))
         self.assertEqual(json.loads(out)["state"], "finished")
         self.restart(self.new)
         self.assertEqual(self.answers(users), before)
         self.daemon.stop()
 
     def test_moving_amid_a_change(self):
-        """`transfer` and `verify` open with both keys, and the copy asks for both as well."""
+        """`transfer` and `verify` open tokens with both keys, and the copy needs both as well."""
         if self.daemon.backend != "sqlite":
             self.skipTest("the same program, whatever the databases")
         self.daemon.start()
@@ -451,9 +456,10 @@ class Changing(RotationCase):
         self.daemon.stop()
 
     def test_disk_full(self):
-        """A step that cannot be stored changes nothing; with room again the change goes on."""
+        """A step that cannot be stored changes nothing. Once there is space, the rotation
+        continues."""
         if self.daemon.backend != "sqlite":
-            self.skipTest("the disk is the server's")
+            self.skipTest("the disk belongs to the database server")
         if os.getuid() != 0:
             self.skipTest("needs root to mount a small file system: NOT tested")
         folder = os.path.join(self.daemon.folder, "small")
@@ -480,9 +486,9 @@ class Changing(RotationCase):
                     file.write(bytes(4096))
             except OSError:
                 pass
-        code, out, said = ctl(self.daemon, "rotate-key")
+        code, out, err = ctl(self.daemon, "rotate-key")
         self.assertEqual((code, out), (1, ""))
-        self.assertIn("storage: the disk is full; nothing of the call was stored", said)
+        self.assertIn("storage: the disk is full; nothing of the call was stored", err)
         self.assertEqual(self.answers(users), before)
         os.unlink(filler)
         self.within(10, lambda: ctl(self.daemon, "rotate-key")[0] == 0)
@@ -493,15 +499,15 @@ class Changing(RotationCase):
     def test_rights_and_usage(self):
         self.daemon.start()
         self.assertEqual(ctl(self.daemon, "rotate-key", "now")[0], 64)
-        code, out, said = ctl(self.daemon, "rotate-key")
-        self.assertEqual((code, said), (0, ""))
+        code, out, err = ctl(self.daemon, "rotate-key")
+        self.assertEqual((code, err), (0, ""))
         self.assertRegex(out, r"^all tokens of 0 users are sealed with the key [0-9a-f]{16}\n$")
         self.daemon.stop()
         self.assertEqual(ctl(self.daemon, "rotate-key", timeout=20)[0], 75)
 
 
 class Counting(RotationCase):
-    """How much the key has sealed in its life is known over restarts, and bounded."""
+    """The number of texts that a key has sealed persists across restarts, and is limited."""
 
     def stored(self):
         rows = dict(self.sql("SELECT key, value FROM pierre_meta WHERE key LIKE 'sealed:%'"))
@@ -525,7 +531,7 @@ class Counting(RotationCase):
             self.seal(600, user)
             sealed += 1200
             self.assertGreaterEqual(self.total(), sealed)
-            # SQLite: with what was sealed; PostgreSQL: a moment later.
+            # SQLite stores it with the sealed text, PostgreSQL a moment later.
             self.within(
                 0.01 if self.daemon.backend == "sqlite" else 10,
                 lambda: sum(self.stored().values()) >= self.total(),
@@ -540,7 +546,7 @@ class Counting(RotationCase):
             self.assertLess(self.total(), sealed + 4 * 4096)
         ((name, _),) = self.stored().items()
         self.assertRegex(name, r"^sealed:[0-9a-f]{16}$")
-        # Starts alone use up nothing.
+        # Starts alone do not increase it.
         before = self.stored()
         self.restart(self.old)
         self.restart(self.old)
@@ -548,7 +554,7 @@ class Counting(RotationCase):
         self.daemon.stop()
 
     def test_counted_before_the_end(self):
-        """A daemon that is stopped right after it has sealed has written that down."""
+        """A daemon that is stopped immediately after sealing has stored the count."""
         self.daemon.start()
         users = self.fill(2)
         self.within(10, lambda: self.stored())
@@ -573,14 +579,14 @@ class Counting(RotationCase):
         def put(number):
             self.assertEqual(self.daemon.terminate(), 0)
             self.sql(f"UPDATE pierre_meta SET value = '{number}' WHERE key = '{name}'")
-            size = len(self.daemon.log())
             self.daemon.start()
-            return self.daemon.log()[size:]
 
-        self.assertNotIn("has sealed", put(LIMIT // 2 - 1500))
+        put(LIMIT // 2 - 1500)
+        self.assertNotIn("has sealed", self.daemon.log())
         self.seal(1000, users[0])
         self.logged(self.daemon, "the encryption key has sealed 2147")
-        self.assertIn("the encryption key has sealed 2147483648 texts", put(LIMIT // 2))
+        put(LIMIT // 2)
+        self.logged(self.daemon, "the encryption key has sealed 2147483648 texts")
         checks = {one["name"]: one for one in self.daemon.call("daemon.health")["checks"]}
         self.assertEqual(checks["key"]["status"], "degraded")
         put(LIMIT - 5)
@@ -595,8 +601,8 @@ class Counting(RotationCase):
             self.assertEqual(c.call("get_strava_token", user_id=users[0])["access_token"], "last")
         self.assertEqual(
             self.answers(users)[2:4], before[2:4]
-        )  # the other one's tokens are as they were
-        # Not to be got round by a restart; another key has a count of its own.
+        )  # the other user's tokens are unchanged
+        # A restart does not lift the limit. Another key has its own count.
         self.restart(self.old)
         with self.assertRaises(RpcError):
             self.daemon.call("update_strava_token", [users[1], "too late", "r", EXPIRES, "s"])

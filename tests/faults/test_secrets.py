@@ -1,16 +1,16 @@
-"""Canary secrets through every method and a set of faults, then a search for them wherever others
-could read. Would catch: a password in a message or a log line, a hash quoted from the database's
-own error, a key in /proc, a token that lingers in memory.
+"""Canary secrets in every method and under a set of faults, then a search for them wherever others
+can read. Would catch: a password in a message or a log line, a hash quoted from the database's own
+error, a key in /proc, a token that remains in memory.
 
-What is looked for where:
-- keys, tokens, passwords, hashes, session tokens, the database's password: in the log at its most
-  talkative, in every error answer, in what a failed start says, in the small files of /proc/PID, in
-  daemon.health and daemon.stats.
+Searched places:
+- keys, tokens, passwords, hashes, session tokens, the database's password: in the log at the most
+  verbose level, in every error answer, in the output of a failed start, in the small files of
+  /proc/PID, in daemon.health and daemon.stats.
 - in memory (what a core dump would hold; the daemon allows none, so root reads /proc/PID/mem): the
-  key's text, tokens and passwords in plain must be gone once their calls are answered. Hashes and
-  session tokens are rows of the database, which SQLite's cache and libpq's buffers hold as they
-  hold any row; the database's password must stay for reconnecting. The key's bytes are in one
-  locked page that dumps leave out (contract/test_program.py)."""
+  key's text and the plain tokens and passwords must be erased once their calls are answered. Hashes
+  and session tokens are rows of the database, which SQLite's cache and libpq's buffers hold like
+  any row. The database's password must stay for reconnecting. The key's bytes are in one locked
+  page that is excluded from dumps (contract/test_program.py)."""
 import base64
 import os
 import resource
@@ -65,27 +65,28 @@ def canary(kind):
 
 
 class Canaries(Case):
-    """gone: what must not even stand in memory. told: what may stand nowhere that others read."""
+    """erased: secrets that must not remain in memory. hidden: secrets that must not appear anywhere
+    that others can read."""
 
     def setUp(self):
         self.access, self.refresh = canary("access"), canary("refresh")
         self.password, self.wrong_password = canary("password"), canary("wrong")
         self.key_hash, self.hash = canary("keyhash"), "$2b$04$" + secrets.token_hex(27)[:53]
-        self.gone = [self.access, self.refresh, self.password, self.wrong_password]
-        self.told = [*self.gone, self.key_hash, self.hash]
+        self.erased = [self.access, self.refresh, self.password, self.wrong_password]
+        self.hidden = [*self.erased, self.key_hash, self.hash]
         self.errors = []
 
     def look(self, text, where):
         data = text.encode() if isinstance(text, str) else text
-        for secret in self.told:
-            self.assertNotIn(secret.encode(), data, f"{secret[:14]}… stands in {where}")
+        for secret in self.hidden:
+            self.assertNotIn(secret.encode(), data, f"{secret[:14]}… is in {where}")
 
-    # The run through everything
+    # All methods
     # -----------------------------------------------------------------------------------
 
     def run_methods(self, daemon):
-        """Every method with success where that can be; secrets that are made on the way join the
-        list."""
+        """Calls every method, with success where possible. Secrets created on the way are added to
+        the lists."""
         with daemon.connect() as one:
             samples = Samples(one)
             params = samples.params()
@@ -108,9 +109,9 @@ class Canaries(Case):
             self.assertEqual(
                 one.call("verify_user_password", email=email, password=self.password)["id"], user
             )
-            self.told.append(one.call("get_user", user_id=user)["password_hash"])
-            self.told.append(samples.session)
-            model.secrets.update(self.told)
+            self.hidden.append(one.call("get_user", user_id=user)["password_hash"])
+            self.hidden.append(samples.session)
+            model.secrets.update(self.hidden)
         return user
 
     def keep(self, answer):
@@ -118,7 +119,7 @@ class Canaries(Case):
             self.errors.append(strict.dumps(answer["error"]))
 
     def bad_lines(self, user):
-        """Requests that fail, with secrets where secrets belong. The first member says nothing of a
+        """Requests that fail, with secrets in their proper places. The first member contains no
         secret."""
         token = {
             "user_id": user,
@@ -216,7 +217,7 @@ class Canaries(Case):
         for cut in (
             len(token) // 2,
             len(token) - 2,
-        ):  # a client that goes in the middle of a secret, or does not take its answer
+        ):  # clients that disconnect in the middle of a secret, or that do not read the answer
             with daemon.connect() as one:
                 one.send(token[:cut], note=False)
         with daemon.connect() as one:
@@ -234,7 +235,7 @@ class Canaries(Case):
         self.alter_token(daemon, user)
 
     def lose_database(self, daemon, user):
-        """Calls with secrets while the database refuses, breaks off, is locked."""
+        """Calls with secrets while the database refuses writes, disconnects, or is locked."""
 
         def calls(one):
             return [
@@ -283,7 +284,7 @@ class Canaries(Case):
             self.keep(one.answer(one.request("daemon.health")))
             self.look(
                 strict.dumps(one.call("daemon.stats")), "daemon.stats"
-            )  # it tells the last error of connecting
+            )  # it contains the last connect error
             self.server.launch()
             self.within(20, lambda: "result" in one.answer(one.request("get_user_count")))
 
@@ -304,7 +305,7 @@ class Canaries(Case):
             self.assertEqual(answer["error"]["data"]["kind"], "decryption_failed")
             self.keep(answer)
 
-    # What is looked at
+    # The search
     # ---------------------------------------------------------------------------------------------
 
     def check_files(self, daemon):
@@ -325,18 +326,18 @@ class Canaries(Case):
 
     def check_memory(self, daemon):
         if SANITIZER:
-            return  # shadow memory and quarantine keep what was freed
+            return  # shadow memory and quarantine keep freed memory
         if os.geteuid() != 0:
             print("  NOT root: the daemon's memory is NOT searched for secrets", flush=True)
             return
-        control = daemon.socket_path.encode()  # must be found: the search sees something
-        needles = [text.encode() for text in (*self.gone, daemon.key)]
+        control = daemon.socket_path.encode()  # must be found: this proves that the search works
+        needles = [text.encode() for text in (*self.erased, daemon.key)]
         found = search_memory(daemon.pid, [*needles, control])
         self.assertNotEqual(found.pop(control), [])
         self.assertEqual(
             {needle: len(flags) for needle, flags in found.items() if flags},
             {},
-            "secrets linger in memory",
+            "secrets remain in memory",
         )
 
     def daemon_on(self, folder, key=None):
@@ -345,7 +346,7 @@ class Canaries(Case):
             return Daemon(folder=folder, options=VERBOSE, key=key)
         db_password = "CANARY-db:p@ss/%" + secrets.token_hex(8)
         quoted = urllib.parse.quote(db_password, safe="")
-        self.told += [db_password, quoted]
+        self.hidden += [db_password, quoted]
         self.server = PostgresServer(
             hba=["local all all trust", "host all all 127.0.0.1/32 scram-sha-256"]
         ).start()
@@ -369,7 +370,7 @@ class Everywhere(Canaries):
         self.addCleanup(shutil.rmtree, folder, True)
         daemon = self.daemon_on(folder)
         self.addCleanup(daemon.discard)
-        self.told.append(daemon.key)
+        self.hidden.append(daemon.key)
         daemon.start()
         user = self.run_methods(daemon)
         self.run_faults(daemon, user)
@@ -395,12 +396,12 @@ class Everywhere(Canaries):
         log = daemon.log()
         self.assertGreater(
             log.count("\n"), 30
-        )  # the most talkative level holds every other level's lines
+        )  # the most verbose level includes the lines of all levels
         self.assertIn("slow", log)
         self.look(log, "the log")
 
     def test_many_at_once(self):
-        """Buffers that grew under load and went back to the spares are as clean as those of a
+        """Buffers that grew under load and were returned for reuse are as clean as those of a
         single call."""
         with Daemon(options=VERBOSE) as daemon:
             with daemon.connect() as one:
@@ -439,9 +440,9 @@ class Everywhere(Canaries):
 
 
 class Starts(Canaries):
-    """What a start that fails says, and what the checking of a configuration prints."""
+    """The output of a failed start and of a configuration check."""
 
-    def said(self, options, environment=None, key=None):
+    def output_of(self, options, environment=None, key=None):
         folder = temporary_folder()
         self.addCleanup(shutil.rmtree, folder, True)
         code, out, err = run(
@@ -458,7 +459,7 @@ class Starts(Canaries):
     def test_database_urls(self):
         password = "CANARY-db:p@ss/" + secrets.token_hex(8)
         quoted = urllib.parse.quote(password, safe="")
-        self.told += [password, quoted, "CANARY-db"]
+        self.hidden += [password, quoted, "CANARY-db"]
         key = new_key()
         for code, url in (
             (69, f"postgresql://u:{quoted}@127.0.0.1:1/x"),
@@ -489,10 +490,12 @@ class Starts(Canaries):
                 ([f"--database-url={url}"], {}),
                 ([], {"DATABASE_URL": url}),
             ):
-                got, said = self.said([*options, "--connect-timeout", "1s"], environment, key)
-                self.assertEqual(got, code, f"{url}: {said}")
+                got, output = self.output_of(
+                    [*options, "--connect-timeout", "1s"], environment, key
+                )
+                self.assertEqual(got, code, f"{url}: {output}")
             for json in ([], ["--check-config=json"]):
-                self.said([*(json or ["--check-config"]), "--database-url", url], {}, key)
+                self.output_of([*(json or ["--check-config"]), "--database-url", url], {}, key)
 
     def test_keys(self):
         good = new_key()
@@ -504,27 +507,27 @@ class Starts(Canaries):
             f" {good[:20]}\n{good[20:]}",
             good[:-1] + "!",
         ):
-            self.told += [key, key[:16]]
-            self.assertEqual(self.said([], key=key)[0], 78)
+            self.hidden += [key, key[:16]]
+            self.assertEqual(self.output_of([], key=key)[0], 78)
             folder = temporary_folder()
             self.addCleanup(shutil.rmtree, folder, True)
             path = os.path.join(folder, "key")
             with open(path, "w", encoding="utf-8") as file:
                 file.write(key)
             os.chmod(path, 0o600)
-            self.assertEqual(self.said(["--encryption-key-file", path])[0], 78)
-            self.assertEqual(self.said(["--encryption-key-file", path], key=good)[0], 78)
+            self.assertEqual(self.output_of(["--encryption-key-file", path])[0], 78)
+            self.assertEqual(self.output_of(["--encryption-key-file", path], key=good)[0], 78)
             with open(os.path.join(folder, "settings.env"), "w", encoding="utf-8") as file:
                 file.write(
                     f"ENCRYPTION_KEY='{key}\nPIERRE_DBD_BATCH={key}\n"
-                )  # a quote that does not end
-            self.assertEqual(self.said(["--env-file", file.name])[0], 78)
+                )  # an unterminated quote
+            self.assertEqual(self.output_of(["--env-file", file.name])[0], 78)
 
     def test_checked_configuration(self):
         key = new_key()
-        self.told += [key]
-        self.assertEqual(self.said(["--check-config"], key=key)[0], 0)
-        self.assertEqual(self.said(["--check-config=json"], key=key)[0], 0)
+        self.hidden += [key]
+        self.assertEqual(self.output_of(["--check-config"], key=key)[0], 0)
+        self.assertEqual(self.output_of(["--check-config=json"], key=key)[0], 0)
 
     def test_wrong_key(self):
         folder = temporary_folder()
@@ -532,7 +535,7 @@ class Starts(Canaries):
         with Daemon("sqlite", folder=folder) as daemon:
             key = daemon.key
         wrong = new_key()
-        self.told += [key, wrong]
+        self.hidden += [key, wrong]
         with self.assertRaises(StartFailure) as caught:
             Daemon("sqlite", folder=folder, key=wrong).start()
         self.assertEqual(caught.exception.code, 77)
@@ -540,7 +543,7 @@ class Starts(Canaries):
 
 
 class Hygiene(Case):
-    """What the process is, as the kernel shows it."""
+    """The process as the kernel shows it."""
 
     def setUp(self):
         self.daemon = Daemon(options=("--log-level", "debug")).start()
@@ -560,7 +563,8 @@ class Hygiene(Case):
             )
 
     def test_descriptors_end_at_exec(self):
-        """Whatever a library might start one day gets no database, socket or log of the daemon."""
+        """A program that a library may execute inherits no database, socket or log of the
+        daemon."""
         with self.daemon.connect() as one:
             World(one).user()
             left = []
@@ -582,9 +586,9 @@ class Hygiene(Case):
         self.assertIn(found, ([], [b"ENCRYPTION_KEY="]))
 
     def test_no_core_even_without_the_limit(self):
-        """A second lock behind RLIMIT_CORE: with that made ineffective (a preloaded setrlimit that
-        does nothing) the process is not dumpable all the same; a control process under the same
-        conditions does leave a core."""
+        """A second protection beside RLIMIT_CORE: when that has no effect (a preloaded setrlimit
+        does nothing), the process is still not dumpable. A control process under the same
+        conditions leaves a core."""
         compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
         if SANITIZER or compiler is None:
             self.skipTest(
@@ -628,7 +632,7 @@ class Hygiene(Case):
         self.assertEqual([name for name in os.listdir(daemon.folder) if "core" in name], [])
 
     def test_own_user_may_not_look_inside(self):
-        """Not dumpable: /proc/PID belongs to root, and another process of the same user reads
+        """Not dumpable: /proc/PID belongs to root, and another process of the same user can read
         neither memory nor environment."""
         if SANITIZER:
             self.skipTest("a sanitizer's build lets itself be traced")
@@ -660,7 +664,7 @@ class Hygiene(Case):
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
 
     def test_files(self):
-        """Database, log of changes, lock and socket: for their owner alone."""
+        """Database, WAL, lock and socket are accessible to their owner only."""
         for name in os.listdir(self.daemon.folder):
             if name != "log":
                 self.assertEqual(

@@ -1,8 +1,7 @@
-"""Callers and random faults for as long as one likes: PIERRE_TEST_SOAK=28800 python3 -m pytest
+"""Load and random faults for any length of time: PIERRE_TEST_SOAK=28800 python3 -m pytest
 tests/faults/test_soak.py for eight hours, some seconds in an ordinary run. After each round all
-invariants hold, and at the end memory and descriptors are where they were after the first ones.
-Would catch: what leaks a little at each fault, and what two faults at once do that neither does
-alone."""
+invariants hold, and at the end memory and descriptors are as after the first rounds. Would catch: a
+small leak at each fault, and effects of two simultaneous faults that neither has alone."""
 import os
 import random
 import resource
@@ -18,14 +17,14 @@ from lib.load import END, START, Load
 
 SECONDS = float(os.environ.get("PIERRE_TEST_SOAK", "20"))
 ROUND = 3.0  # seconds of load and faults
-WARM = 3  # rounds before what is held counts as usual
+WARM = 3  # rounds before memory and descriptors count as usual
 KEPT = 50_000  # rows of old rounds above which they are deleted
 PING = b'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}\n'
 REFUSALS = {"storage", "timeout", "unavailable", "overloaded"}
 
 
 class Faults:
-    """Each method is one fault, which has ended when it returns."""
+    """Each method is one fault, which has ended when the method returns."""
 
     def __init__(self, daemon, chance):
         self.daemon, self.chance = daemon, chance
@@ -35,13 +34,13 @@ class Faults:
         return getattr(self, self.chance.choice(own))
 
     def send(self, data):
-        """On a connection of its own, which nobody reads."""
+        """On its own connection, which is never read."""
         connection = self.daemon.connect(2)
         try:
             connection.socket.settimeout(0.5)
             connection.socket.sendall(data)
         except OSError:
-            pass  # it does not read any more, or has closed
+            pass  # the daemon no longer reads it, or has closed it
         return connection
 
     def any_garbage(self):
@@ -157,7 +156,7 @@ class Soak(Case):
     def one_round(self, daemon, chooser, faults):
         problems = []
 
-        def trouble():
+        def disturb():
             try:
                 end = time.monotonic() + ROUND
                 while time.monotonic() < end:
@@ -169,10 +168,10 @@ class Soak(Case):
                 problems.append(problem)
 
         with Load(daemon, writers=3, readers=2, pause=0.002) as load:
-            troubles = [threading.Thread(target=trouble) for _ in range(2)]
-            for thread in troubles:
+            disturbers = [threading.Thread(target=disturb) for _ in range(2)]
+            for thread in disturbers:
                 thread.start()
-            for thread in troubles:
+            for thread in disturbers:
                 thread.join()
             load.everyone(30 * SLOW)
         self.assertEqual(problems, [])
@@ -186,8 +185,8 @@ class Soak(Case):
 
     @staticmethod
     def tidy(daemon):
-        """What old rounds have stored goes, by somebody else's hand: a database that grows for
-        hours would need more memory by itself."""
+        """Deletes the rows of old rounds with another program, since the growth of the database
+        alone would need more memory."""
         if databases.chosen() == "postgres":
             if int(daemon.database.query("SELECT count(*) FROM api_key_usage")) > KEPT:
                 daemon.database.query("DELETE FROM users")

@@ -1,6 +1,6 @@
-"""The database file under attack: full disk, outsiders' locks, files removed, replaced, corrupted
-or read-only. Would catch: a lost write that was answered, a crash or a hang on bad pages, a WAL
-unlinked under the daemon that swallows everything."""
+"""Attacks on the database file: full disk, other programs' locks, files removed, replaced,
+corrupted or read-only. Would catch: a lost answered write, a crash or a hang on corrupt pages,
+writes lost in an unlinked WAL."""
 import os
 import random
 import resource
@@ -31,7 +31,7 @@ BIG = "x" * 200_000
 
 class Full(Case):
     def fill(self, connection, stored, limit=2000):
-        """Writes until the first `storage`; gives the error."""
+        """Writes until the first `storage` error, and returns it."""
         for _ in range(limit):
             user = uuid4()
             try:
@@ -77,7 +77,7 @@ class Full(Case):
                 before = invariants.Snapshot(daemon)
                 self.fill(connection, stored)
                 self.assertGreater(len(stored), 2)
-                self.assertGreater(connection.call("get_user_count"), 2)  # reads go on
+                self.assertGreater(connection.call("get_user_count"), 2)  # reads continue
                 self.assertEqual(connection.call("daemon.ping"), "pong")
                 self.assertNotEqual(connection.call("daemon.health")["status"], "down")
                 for _ in range(5):
@@ -97,7 +97,8 @@ class Full(Case):
             return None
 
     def test_file_size_limit(self):
-        """RLIMIT_FSIZE: a write beyond it is EFBIG after SIGXFSZ, and may be short before."""
+        """RLIMIT_FSIZE: a write beyond it fails with EFBIG after SIGXFSZ, and may be short
+        before."""
         limit = 3 << 20
 
         def limits():
@@ -123,7 +124,7 @@ class Locks(Case):
         )
 
     def test_locked_for_a_second(self):
-        """All writes wait and succeed; reads and the loop do not notice."""
+        """All writes wait and succeed. Reads and the loop are not affected."""
         with Daemon() as daemon, daemon.connect() as writer, daemon.connect() as reader:
             user = World(writer).user()
             before = invariants.Snapshot(daemon)
@@ -146,8 +147,8 @@ class Locks(Case):
             invariants.check(daemon, before)
 
     def test_locked_for_longer_than_a_call_may_take(self):
-        """Exclusively even. Writes are `timeout` with outcome none; they did not happen; afterwards
-        all is well."""
+        """With an exclusive lock, too. Writes fail as `timeout` with outcome none and are not
+        stored. Afterwards all calls succeed."""
         with Daemon(options=("--call-timeout", "1s")) as daemon, daemon.connect() as connection:
             user = World(connection).user()
             before = invariants.Snapshot(daemon)
@@ -180,8 +181,8 @@ class Locks(Case):
             invariants.check(daemon, before)
 
     def test_long_reader_pins_the_wal(self):
-        """An outside read transaction keeps the WAL from being reset: it is seen in the stats, and
-        shrinks or is reused afterwards."""
+        """A foreign read transaction keeps the WAL from being reset. The stats show it, and
+        afterwards the WAL is truncated or reused."""
         with Daemon(options=("--checkpoint-pages", "50")) as daemon, daemon.connect() as connection:
             World(connection).user()
             before = invariants.Snapshot(daemon)
@@ -214,8 +215,8 @@ class Locks(Case):
             invariants.check(daemon, before)
 
     def test_very_long_log(self):
-        """One that a reader has kept from being reused until it is very long is warned of, and cut
-        once the reader has gone."""
+        """A WAL that a reader keeps from being reused until it is very long causes a warning, and
+        is truncated once the reader has finished."""
         if SANITIZER:
             self.skipTest("a quarter of a GiB takes too long in a sanitizer's build")
         with Daemon() as daemon, daemon.connect() as connection:
@@ -240,8 +241,8 @@ class Locks(Case):
             self.assertEqual(daemon.log().count("keeps it from being reused"), 1)
 
     def test_log_stays_short_under_load(self):
-        """Pages are moved beside the writer while it writes: the WAL is begun anew all the same,
-        however much is written at once."""
+        """Checkpoints run beside the writer: the WAL is still reset, however much is written at
+        once."""
         with Daemon(options=("--checkpoint-pages", "50")) as daemon:
             sizes, before = [], None
             with daemon.connect() as connection:
@@ -267,19 +268,18 @@ class Locks(Case):
                     worker.join()
                 stats = connection.call("daemon.stats")
             self.assertEqual(len(sizes), 36)
-            # 3,600 users are some 20 MiB of pages; one group of all that wait may add 2 MiB to what
-            # is due.
-            self.assertLess(max(sizes), 10 << 20, "the WAL is not begun anew")
+            # 3,600 users are some 20 MiB of pages. One batch of all pending writes may add 2 MiB to
+            # what is due.
+            self.assertLess(max(sizes), 10 << 20, "the WAL is not reset")
             self.assertGreater(stats["counters"]["sqlite_checkpoints"], 5)
             invariants.check(daemon, before)
 
 
 class Removed(Case):
     def one(self, change, database=None, kept=False):
-        """After the change no write may be answered with success and then be gone; within 5 s the
-        daemon says why and ends with 74. kept: the database itself is where it was, so that all
-        that was answered is there at the next start.
-        """
+        """After the change no write may be answered with success and then be lost. Within 5 s the
+        daemon logs the reason and exits with 74. kept: the database file stays in place, so the
+        next start must find all answered writes."""
         daemon = Daemon("sqlite", database)
         daemon.start()
         stored = []
@@ -325,7 +325,7 @@ class Removed(Case):
         self.one(change, kept=True)
 
     def test_wal_removed_behind_a_link(self):
-        """SQLite keeps its files beside what a link leads to."""
+        """SQLite keeps its files beside the target of a link."""
         folder = temporary_folder()
         self.addCleanup(shutil.rmtree, folder, True)
         os.mkdir(os.path.join(folder, "real"))
@@ -333,16 +333,16 @@ class Removed(Case):
         self.one(lambda path: os.unlink(path + "-wal"), Sqlite(folder, "link.db"), kept=True)
 
     def test_index_removed(self):
-        """Whoever opens the database then would share neither locks nor the log's end with the
-        daemon."""
+        """A program that opens the database then would share neither locks nor the end of the WAL
+        with the daemon."""
         self.one(lambda path: os.unlink(path + "-shm"), kept=True)
 
     def test_database_removed(self):
         self.one(os.unlink)
 
     def test_database_replaced(self):
-        """By a copy with a log of its own, as somebody does who puts a backup in its place: the
-        daemon leaves both alone at its end."""
+        """By a copy with its own WAL, as when a user puts a backup in its place. The daemon changes
+        neither at its exit."""
         put = {}
 
         def change(path):
@@ -361,8 +361,8 @@ class Removed(Case):
                 self.assertEqual(file.read(), content, f"{path} was written to")
 
     def test_database_alone_replaced(self):
-        """By a copy of itself: its log, which goes on to be the daemon's, belongs to the one that
-        is gone."""
+        """By a copy of itself: the WAL, which the daemon still uses, belongs to the removed
+        file."""
 
         def change(path):
             os.rename(path, path + "-old")
@@ -415,7 +415,7 @@ class Corrupt(Case):
 
     def survives(self, what, codes=(65, 74)):
         """It starts and answers each call with a result or an error, or refuses to start with one
-        of the codes; never a signal, never a hang."""
+        of the codes. It never dies from a signal and never hangs."""
         daemon = self.daemon()
         try:
             daemon.start()
@@ -483,7 +483,8 @@ class Corrupt(Case):
         self.assertIn("served", seen)
 
     def test_damage_in_one_row(self):
-        """A write that meets it fails; those beside it, in the same transaction even, are done."""
+        """A write that needs the damaged page fails. Others succeed, even in the same
+        transaction."""
         with self.daemon() as daemon, daemon.connect() as connection:
             world = World(connection)
             users = (
@@ -493,20 +494,20 @@ class Corrupt(Case):
             )
             world.user(
                 display_name="z" * 20_000
-            )  # behind it, so that the damaged pages are not the file's last
+            )  # after it, so that the damaged pages are not the file's last ones
         with open(self.path, "rb") as file:
             data = bytearray(file.read())
         chain = [at for at in range(0, len(data), 4096) if data[at + 4 : at + 4096] == b"Q" * 4092]
         self.assertGreater(len(chain), 1)
         for at in chain:
-            data[at : at + 4] = b"\xff" * 4  # "goes on at a page that there is not"
+            data[at : at + 4] = b"\xff" * 4  # "continues at a page that does not exist"
         self.put(bytes(data))
         with self.daemon() as daemon, daemon.connect() as connection:
             outside = sqlite3.connect(self.path, isolation_level=None)
             outside.execute("BEGIN IMMEDIATE")
             first = connection.request(
                 "create_user", user=new_user()
-            )  # keeps the writer, so that all the others wait, and are one group
+            )  # occupies the writer, so that all the others wait and share a batch
             self.within(10, lambda: invariants.gauges(connection)["db_running"] == 1)
             requests = [connection.request("update_last_active", user_id=user) for user in users]
             new = connection.request("create_user", user=new_user())
@@ -532,14 +533,14 @@ class Corrupt(Case):
                 self.assertIsNotNone(connection.call("get_user", user_id=user)["last_active"])
 
     def test_wal_of_garbage(self):
-        """A WAL whose frames are no good counts as none."""
+        """A WAL with invalid frames counts as absent."""
         for wal in (b"\xff" * 10_000, b"\x37\x7f\x06\x82" + b"\x00" * 5000, b"x"):
             self.put(self.good, wal)
             self.assertEqual(self.survives("a WAL of garbage"), "served")
 
     def test_wal_torn_after_kill(self):
         """Killed with a full WAL, whose end is then cut or overwritten: all writes before that
-        point are there."""
+        point are present."""
         daemon = self.daemon()
         daemon.options = ["--checkpoint-pages", "100000"]
         daemon.start()
@@ -569,7 +570,7 @@ class Corrupt(Case):
 
 
 class ReadOnly(Case):
-    """What may not be written is refused at the start, by name; nothing in it is touched."""
+    """A database that is not writable is refused at the start, by name, and not changed."""
 
     def setUp(self):
         if os.getuid() != 0:
@@ -601,7 +602,7 @@ class ReadOnly(Case):
         self.refused(self.folder, user=65534)
 
     def test_own_file_in_a_folder_of_another_user(self):
-        """The file could be written, but not the log that must stand beside it."""
+        """The database is writable, but its folder does not allow a WAL beside it."""
         os.chown(self.path, 65534, 65534)
         self.refused(self.folder, user=65534)
 
@@ -623,8 +624,8 @@ class ReadOnly(Case):
 
 class Interference(Case):
     def test_outsiders_read_and_write_beside_it(self):
-        """sqlite3 in another process writes too (the old server, a backup): both sides' rows are
-        there, nobody is refused."""
+        """sqlite3 in another process also writes (the old server, a backup): the rows of both are
+        present, and no write is refused."""
         with Daemon() as daemon:
             before = invariants.Snapshot(daemon)
             problems, outside_rows = [], []
@@ -669,14 +670,14 @@ class Interference(Case):
 
     @staticmethod
     def send_fifty(connection):
-        """In one piece: what a socket holds is counted by the piece."""
+        """Sends all in one piece, since a socket limits the number of pieces."""
         connection.send(
             b"".join(connection.encode("create_user", {"user": new_user()})[0] for _ in range(50)),
             note=False,
         )
 
     def test_stopped_for_a_while(self):
-        """SIGSTOP for two seconds: afterwards every call is answered as if nothing had been."""
+        """SIGSTOP for two seconds: afterwards every call is answered normally."""
         with Daemon() as daemon, daemon.connect() as connection:
             before = invariants.Snapshot(daemon)
             self.send_fifty(connection)

@@ -1,5 +1,5 @@
-"""What is around the daemon fails: its log, the clock, memory, inherited descriptors. Would catch:
-a loop that blocks on its log, a deadline by the wall clock, an allocation failure that kills, a
+"""Failures of the daemon's environment: its log, the clock, memory, inherited descriptors. Would
+catch: a loop that blocks on its log, a timeout by the wall clock, a fatal allocation failure, a
 core file with the key."""
 import datetime
 import os
@@ -38,7 +38,7 @@ class Log(Case):
         return daemon
 
     def serve(self, daemon, seconds=2.0):
-        """Work that logs; every answer must come promptly."""
+        """Executes calls that log. Every answer must be prompt."""
         worst, end = 0.0, time.monotonic() + seconds
         with daemon.connect() as connection:
             while time.monotonic() < end:
@@ -47,13 +47,13 @@ class Log(Case):
                     connection.call("daemon.ping")
                     worst = max(worst, time.monotonic() - began)
                 connection.call("create_user", user=new_user())
-                with daemon.connect() as other:  # connections coming and going is what is logged
+                with daemon.connect() as other:  # connects and disconnects are logged
                     other.call("daemon.ping")
                 daemon.signal(signal.SIGHUP)
         self.assertLess(worst, 0.5 * SLOW)
 
     def test_nobody_reads_it(self):
-        """A full pipe: service goes on, lines are dropped and counted."""
+        """A full pipe: service continues, and lines are dropped and counted."""
         reader, writer = os.pipe()
         daemon = self.start(writer)
         os.close(writer)
@@ -73,7 +73,7 @@ class Log(Case):
         os.close(reader)
 
     def fill(self, daemon):
-        """More lines until some are dropped."""
+        """Logs more lines until some are dropped."""
         for _ in range(300):
             daemon.signal(signal.SIGHUP)
             time.sleep(0.0005)
@@ -83,7 +83,7 @@ class Log(Case):
         )
 
     def test_closed(self):
-        """The reader is gone: no SIGPIPE, service goes on."""
+        """The reader has closed its end: no SIGPIPE, and service continues."""
         reader, writer = os.pipe()
         daemon = self.start(writer)
         os.close(writer)
@@ -92,8 +92,8 @@ class Log(Case):
         self.assertEqual(daemon.terminate(), 0)
 
     def test_no_standard_descriptors_at_all(self):
-        """Started with 0, 1 and 2 closed, the database must not end up as descriptor 2 and be
-        written over by the log."""
+        """Started with 0, 1 and 2 closed, the database must not become descriptor 2, where the log
+        would overwrite it."""
         daemon = Daemon()
         self.addCleanup(daemon.discard)
         open(daemon.log_path, "ab").close()
@@ -124,13 +124,13 @@ class Log(Case):
 
 
 class Clock(Case):
-    """The wall clock jumps (a preloaded library of the tests moves it): deadlines go by the other
-    clock, data by this one."""
+    """The wall clock jumps (a preloaded library moves it): timeouts use the monotonic clock, data
+    uses the wall clock."""
 
     def setUp(self):
         compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
         if compiler is None:
-            self.skipTest("no C compiler for the movable clock: jumps of the clock are NOT tested")
+            self.skipTest("no C compiler for the movable clock: clock jumps are NOT tested")
         if SANITIZER:
             self.skipTest("a sanitizer's build does not take the preloaded clock")
         self.folder = temporary_folder()
@@ -150,7 +150,7 @@ class Clock(Case):
             file.write(str(seconds))
 
     def jump_and_wait(self, seconds):
-        """The daemon may look at the wall clock only now and then."""
+        """The daemon may read the wall clock only occasionally."""
         self.jump(seconds)
         time.sleep(0.1)
 
@@ -186,8 +186,7 @@ class Clock(Case):
             self.assertNotIn("=-", daemon.log())
 
     def test_month_and_session_go_by_the_wall_clock(self):
-        """A session ends when the wall clock says so; this month's usage begins anew with the
-        month."""
+        """A session expires by the wall clock, and a new month's usage starts at zero."""
         with Daemon(environment=self.environment) as daemon, daemon.connect() as connection:
             world = World(connection)
             key = world.api_key(
@@ -210,8 +209,8 @@ class Clock(Case):
 
 class Memory(Case):
     def test_little_address_space(self):
-        """With little room for more memory, calls fail or connections close; the process lives and
-        heals."""
+        """With little memory left, calls fail or connections close. The process survives and
+        recovers."""
         if SANITIZER:
             self.skipTest("a sanitizer's build takes all the address space")
         daemon = Daemon()
@@ -230,7 +229,7 @@ class Memory(Case):
                     with daemon.connect(10) as connection:
                         for _ in range(40):
                             connection.request("get_user_profile", [user])
-                        # A client that does not read is not read from either: first the answers.
+                        # A client that does not read is not read from: the answers come first.
                         for _ in range(40):
                             connection.read()
                         connection.request("upsert_user_profile", [user, {"t": "y" * 900_000}])
@@ -252,7 +251,7 @@ def cpu_seconds(pid):
 
 class Process(Case):
     def test_no_core_and_no_tracing(self):
-        """SIGSEGV leaves no core file anywhere near."""
+        """SIGSEGV leaves no core file in its folder."""
         daemon = Daemon(options=())
         daemon.limits = lambda: resource.setrlimit(
             resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
@@ -269,20 +268,20 @@ class Process(Case):
         self.assertEqual([name for name in os.listdir(daemon.folder) if "core" in name], [])
 
     def test_sleeps_when_nobody_calls(self):
-        """However quickly calls have come, a daemon that nobody calls takes no processor time."""
+        """However fast calls have arrived before, an idle daemon uses no processor time."""
         with Daemon(options=("--busy-poll", "1000")) as daemon, daemon.connect() as connection:
             for _ in range(3000):
                 connection.call("daemon.ping")
             began = cpu_seconds(daemon.pid)
             time.sleep(2)
             self.assertLess(cpu_seconds(daemon.pid) - began, 0.5)
-            for _ in range(100):  # slower than it looks for them
+            for _ in range(100):  # less often than the daemon polls for them
                 connection.call("daemon.ping")
                 time.sleep(0.01)
             self.assertLess(cpu_seconds(daemon.pid) - began, 0.8)
 
     def test_inherited_descriptors(self):
-        """Descriptors that a careless parent left open are no clients and no harm."""
+        """Descriptors left open by a careless parent are not clients and do no harm."""
         pipes = [os.pipe() for _ in range(20)]
         with Daemon(pass_fds=[end for pair in pipes for end in pair]) as daemon:
             self.assertEqual(daemon.call("daemon.ping"), "pong")
@@ -292,7 +291,7 @@ class Process(Case):
                 os.close(end)
 
     def test_umask_and_files(self):
-        """Whatever the umask: database and socket are for the owner only."""
+        """With any umask, database and socket are accessible to the owner only."""
         daemon = Daemon()
         daemon.limits = lambda: os.umask(0)
         with daemon:

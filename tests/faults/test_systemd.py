@@ -1,6 +1,6 @@
-"""The daemon as a service, with a harness that plays systemd (lib/notify.py). Would catch: ready
-before it answers, a stop or a reload that is not told, a passed socket that is unlinked or
-chmodded, calls lost across a restart."""
+"""The daemon as a service, with a harness that plays systemd (lib/notify.py). Would catch: READY=1
+before it answers, a stop or a reload without notification, a passed socket that is unlinked or
+whose mode changes, calls lost across a restart."""
 import contextlib
 import glob
 import os
@@ -21,7 +21,7 @@ PING = b'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}\n'
 
 
 def ping(path, timeout=10.0):
-    """Raises OSError where nobody listens."""
+    """Raises OSError when no server listens."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as one:
         one.settimeout(timeout * SLOW)
         one.connect(path)
@@ -31,8 +31,8 @@ def ping(path, timeout=10.0):
 
 class Ready(Services):
     def test_ready_when_it_answers(self):
-        """A database that lets it wait: no READY=1 and no socket that answers before; both at once
-        after."""
+        """The database makes the start wait: before that ends, there is no READY=1 and no socket
+        that answers; afterwards there are both."""
         if databases.chosen() == "sqlite":
             service = self.service()
             first = sqlite3.connect(service.database.path, isolation_level=None)
@@ -62,8 +62,8 @@ class Ready(Services):
         service.end()
 
     def test_messages_of_a_life(self):
-        """Migrations extend the start's time; then ready; a status with counts; the end is told,
-        with time for it."""
+        """Migrations extend the start timeout. Then the service is ready, has a status with counts,
+        and announces its stop with a timeout."""
         service = self.service(fresh=True).start()
         fields = [fields for _, fields in service.notify.read()]
         ready = next(number for number, one in enumerate(fields) if "READY" in one)
@@ -85,15 +85,15 @@ class Ready(Services):
                 r"(sqlite|postgresql): \d+ connections idle, \d+ active, "
                 r"\d+ calls waiting$",
             )
-        self.assertEqual(service.notify.count("WATCHDOG"), 0)  # nobody asked for it
+        self.assertEqual(service.notify.count("WATCHDOG"), 0)  # the environment does not ask for it
         before = len(service.notify.read())
         service.end()
         stopping = service.notify.wait(1, "STOPPING", "1", since=before)
         self.assertGreater(int(stopping["EXTEND_TIMEOUT_USEC"]), 10e6)
 
     def test_draining_extends(self):
-        """While calls are still under way, the time to stop is extended again and again, and the
-        watchdog is fed."""
+        """While calls are in flight, the stop timeout is extended repeatedly, and the watchdog is
+        fed."""
         service = self.service(
             watchdog=2,
             options=("--bcrypt-cost", "15", "--drain-timeout", "3s", "--call-timeout", "1h"),
@@ -131,7 +131,7 @@ class Ready(Services):
             )
 
     def test_reload(self):
-        """SIGHUP: RELOADING=1 with the time, then READY=1; a broken file too, which changes
+        """SIGHUP: RELOADING=1 with the time, then READY=1. A broken file does the same and changes
         nothing."""
         folder = self.folder()
         settings = os.path.join(folder, "settings.env")
@@ -178,7 +178,7 @@ class Ready(Services):
         folder = self.folder()
         open(
             os.path.join(folder, "notify"), "w", encoding="ascii"
-        ).close()  # makes the harness take an abstract name
+        ).close()  # makes the harness use an abstract name
         service = self.service(folder=folder).start()
         self.assertTrue(service.notify.path.startswith("@"))
         service.end()
@@ -201,7 +201,7 @@ class Ready(Services):
         service.end()
 
     def test_no_env_file_under_systemd(self):
-        """A file called .env in the working folder is for people, not for a service."""
+        """A file called .env in the working folder is for interactive use, not for a service."""
         service = self.service()
         with open(os.path.join(service.folder, ".env"), "w", encoding="ascii") as file:
             file.write("PIERRE_DBD_BATCH_LIMIT=nonsense\n")
@@ -210,8 +210,8 @@ class Ready(Services):
 
 class Activation(Services):
     def test_passed_socket(self):
-        """Used as it is: neither unlinked nor chmodded, at the start and at the end; what --socket
-        says is not made."""
+        """Used as it is: neither unlinked nor changed in mode, at start and exit. The path of
+        --socket is not created."""
         folder = self.folder()
         one = self.listening(folder, mode=0o622)
         before = os.lstat(os.path.join(folder, "s"))
@@ -233,7 +233,7 @@ class Activation(Services):
         )
 
     def test_after_a_crash(self):
-        """kill -9: the passed socket still stands, the next start answers who connected
+        """kill -9: the passed socket remains, and the next start answers a client that connects
         meanwhile."""
         folder = self.folder()
         one = self.listening(folder)
@@ -252,8 +252,8 @@ class Activation(Services):
         again.end()
 
     def test_a_start_that_nothing_mends_closes_who_waits(self):
-        """systemd starts a service for as long as a connection waits, and would do so for ever. A
-        start that may succeed the next time leaves them in the queue."""
+        """systemd starts a service as long as a connection waits, and would do so forever. A start
+        that may succeed next time leaves the connections in the queue."""
         for number, (more, code, closed) in enumerate(
             (
                 ({"environment": {"PIERRE_DBD_POOL": "many"}}, 78, True),
@@ -276,14 +276,14 @@ class Activation(Services):
                 for client in early:
                     client.setblocking(False)
                     if closed:
-                        # A reset: the daemon left unread what the client had sent.
+                        # A reset: the daemon did not read the client's data
                         self.assertRaises(ConnectionResetError, client.recv, 1)
                     else:
                         self.assertRaises(BlockingIOError, client.recv, 1)
 
     def test_not_for_this_process(self):
-        """LISTEN_PID of another: the daemon makes its own socket, and does not touch descriptor
-        3."""
+        """LISTEN_PID names another process: the daemon makes its own socket and does not touch
+        descriptor 3."""
         folder = self.folder()
         other = listener(os.path.join(folder, "elsewhere"))
         self.addCleanup(other.close)
@@ -299,8 +299,8 @@ class Activation(Services):
         service.end()
 
     def test_what_is_refused(self):
-        """Two sockets; TCP, datagram, sequenced packets, a connected end, a socket that does not
-        listen, a pipe, a file: 78, one line."""
+        """Two sockets; TCP, datagram, sequenced packets, a connected socket, a socket that does not
+        listen, a pipe, a file: exit code 78 and one line."""
         folder = self.folder()
         place = os.path.join(folder, "s")
         tcp = socket.create_server(("127.0.0.1", 0))
@@ -343,7 +343,7 @@ class Activation(Services):
 
 
 class Restart(Services):
-    """Zero lost calls while systemd holds the socket."""
+    """No calls are lost while systemd holds the socket."""
 
     def test_under_load(self):
         folder = self.folder()
@@ -382,7 +382,7 @@ class Restart(Services):
         self.assertEqual(self.problems, [])
         self.assertEqual(len(set(pids)), 4)
         self.assertGreater(len(self.answered), 100 / SLOW)
-        self.assertGreater(self.retries, 0)  # the restarts were felt by somebody
+        self.assertGreater(self.retries, 0)  # the restarts affected some client
         with service.connect() as connection:
             for identifier, email in self.answered.items():
                 self.assertEqual(connection.call("get_user", user_id=identifier)["email"], email)
@@ -397,8 +397,8 @@ class Restart(Services):
         )
 
     def client(self):
-        """Creates users one after the other; a call without an answer is sent again on a new
-        connection until it has one."""
+        """Creates users one after the other. A call without an answer is sent again on a new
+        connection until it is answered."""
         connection = None
         while not self.stop.is_set():
             identifier, email, began, attempts = (
@@ -418,7 +418,8 @@ class Restart(Services):
                     break
                 except RpcError as problem:
                     if attempts > 0 and problem.kind == "conflict":
-                        # the first sending was carried out, its answer lost with the connection
+                        # The first request was executed, and its answer was lost with the
+                        # connection.
                         break
                     if problem.kind != "shutting_down":
                         self.problems.append(str(problem))
@@ -428,7 +429,7 @@ class Restart(Services):
                 except Exception as problem:  # pylint: disable=broad-except
                     self.problems.append(
                         f"connect or call: {problem!r}"
-                    )  # ConnectionRefusedError among them
+                    )  # including ConnectionRefusedError
                     return
                 attempts += 1
                 if connection is not None:

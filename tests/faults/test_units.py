@@ -1,5 +1,5 @@
-"""The shipped units. Would catch: a directive that systemd does not know, hardening that was lost,
-a path that does not agree with the program's own, a system call that the hardening would refuse."""
+"""The shipped units. Would catch: a directive that systemd does not know, lost hardening, a path
+that differs from the program's own, a system call that the hardening denies."""
 import json
 import os
 import re
@@ -20,7 +20,7 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 
 
 class Units(Case):
-    """Copies of the shipped units that can be judged here."""
+    """Copies of the shipped units that can be checked here."""
 
     def folder(self):
         folder = temporary_folder()
@@ -52,10 +52,10 @@ class Units(Case):
 
 
 class Judged(Units):
-    """By systemd itself."""
+    """Checked by systemd itself."""
 
     def drop_in(self):
-        """The units again, with the drop-in for SQLite."""
+        """Writes the units again, with the drop-in for SQLite."""
         with open(os.path.join(ROOT, "systemd", "sqlite-only.conf"), encoding="utf-8") as file:
             return self.write("pierre-dbd.service.d/sqlite-only.conf", file.read())
 
@@ -63,7 +63,7 @@ class Judged(Units):
         code, output = analyze(
             "verify", "--man=no", self.unit, os.path.join(self.place, "pierre-dbd.socket")
         )
-        # Lines about other units of the machine are not about these.
+        # Messages about other units of the machine do not count.
         own = [line for line in output.splitlines() if "pierre-dbd" in line or self.place in line]
         self.assertEqual((code, own), (0, []), output)
 
@@ -73,17 +73,17 @@ class Judged(Units):
         self.verify()
 
     def test_security(self):
-        for words, most in (("as shipped", 1.5), ("with sqlite-only.conf", 0.6)):
-            if most < 1:
+        for words, limit in (("as shipped", 1.5), ("with sqlite-only.conf", 0.6)):
+            if limit < 1:
                 self.drop_in()
             code, output = analyze("security", "--offline=true", "--threshold=15", self.unit)
             score = exposure(output)
             print(f"  systemd-analyze security, {words}: {score}", flush=True)
             self.assertEqual(code, 0, output)
-            self.assertLessEqual(score, most, output)
+            self.assertLessEqual(score, limit, output)
 
     def test_a_weak_unit_fails_the_gate(self):
-        """The gate is one: without the hardening the same command says no."""
+        """The check can fail: without the hardening the same command reports an error."""
         with open(self.unit, encoding="utf-8") as file:
             text = file.read()
         weak = "\n".join(
@@ -126,15 +126,15 @@ class Judged(Units):
             self.assertIn("pierre-dbd:", file.read())
 
     def test_units_agree_with_the_program(self):
-        """The socket's path is where a service looks by itself; exit codes that a restart does not
-        mend; the key's credential."""
+        """The socket's path is the default path of a service. Exit codes that a restart cannot
+        correct. The key's credential."""
         with open(os.path.join(self.place, "pierre-dbd.socket"), encoding="utf-8") as file:
             socket_unit = file.read()
         with open(self.unit, encoding="utf-8") as file:
             text = file.read()
         self.assertIn("ListenStream=/run/pierre-dbd/pierre-dbd.sock\n", socket_unit)
         self.assertIn("SocketMode=0660\n", socket_unit)
-        # Clients that connect to a service that cannot start must not end the socket.
+        # Clients that connect to a service that cannot start must not stop the socket.
         self.assertIn("\nTriggerLimitIntervalSec=0\n", socket_unit)
         self.assertIn("RuntimeDirectory=pierre-dbd\n", text)
         self.assertIn("LoadCredential=encryption_key:", text)
@@ -142,13 +142,14 @@ class Judged(Units):
             "PrivateUsers", "".join(line for line in text.splitlines() if not line.startswith("#"))
         )
         self.assertIn("RestartPreventExitStatus=64 65 77 78\n", text)
-        # A server that comes up minutes after the daemon: neither may have given up by then.
+        # A database server that starts minutes after the daemon: neither side may have given up by
+        # then.
         unit, service = text.split("[Service]")
         self.assertIn("StartLimitIntervalSec=0\n", unit)
         self.assertRegex(service, r"\nEnvironment=PIERRE_DBD_WAIT_FOR_DATABASE=\d+m\n")
 
     def test_settings_of_the_unit(self):
-        """Every setting that the unit gives is one, with a value that the program takes."""
+        """Every setting in the unit exists, and the program accepts its value."""
         with open(self.unit, encoding="utf-8") as file:
             given = dict(re.findall(r"^Environment=(\w+)=(.*)$", file.read(), re.MULTILINE))
         self.assertIn("DATABASE_URL", given)
@@ -166,14 +167,14 @@ class Judged(Units):
 
 
 class Confinement(Units):
-    """What the daemon really does, under strace, against what the unit lets it do."""
+    """The daemon's actual system calls, under strace, compared with those that the unit allows."""
 
     def setUp(self):
         super().setUp()
         if SANITIZER or shutil.which("strace") is None:
             self.skipTest(
-                "needs strace and a build without a sanitizer: the unit's filters are NOT held "
-                "against the daemon"
+                "needs strace and a build without a sanitizer: the unit's filters are NOT "
+                "checked against the daemon"
             )
         with open(self.unit, encoding="utf-8") as file:
             self.settings = [
@@ -183,7 +184,7 @@ class Confinement(Units):
             ]
 
     def expand(self, name):
-        """A set of systemd's as the names of system calls."""
+        """Returns a systemd set as names of system calls."""
         if not name.startswith("@"):
             return {name}
         code, output = analyze("syscall-filter", "--no-pager", name)
@@ -201,11 +202,11 @@ class Confinement(Units):
             if name == "SystemCallFilter":
                 named = set().union(*(self.expand(one) for one in value.lstrip("~").split()))
                 calls = calls - named if value.startswith("~") else calls | named
-        # Started by systemd with the filter loaded already, or used by it to get there.
+        # systemd calls these with the filter already loaded, or needs them to get there.
         return calls | {"execve", "exit", "exit_group", "rt_sigreturn", "restart_syscall"}
 
     def traced(self, backend, url):
-        """Lines of a whole life: start, every method, a reload, a stop."""
+        """Returns the trace of a whole life: start, every method, a reload, a stop."""
         daemon = Daemon(
             backend,
             database=url,
@@ -229,17 +230,15 @@ class Confinement(Units):
         used = set(re.findall(r"^\d+ +(\w+)\(", trace, re.MULTILINE))
         self.assertGreater(len(used), 30)
         if os.geteuid() == 0:
-            used.discard(
-                "fchown"
-            )  # only root's SQLite gives its files to the folder's owner; the service is not root
-        self.assertIn("prlimit64", used)  # the limit on cores: needs its place behind ~@resources
+            used.discard("fchown")  # SQLite calls this only as root, and the service is not root
+        self.assertIn("prlimit64", used)  # the limit on cores: its entry must follow ~@resources
         self.assertEqual(used - self.allowed(), set(), "system calls that the unit forbids")
         executable = [line for line in trace.splitlines() if "PROT_WRITE|PROT_EXEC" in line]
         self.assertEqual(
-            executable, [], "memory that is written and executed (MemoryDenyWriteExecute)"
+            executable, [], "memory that is both writable and executable (MemoryDenyWriteExecute)"
         )
         opened = set(re.findall(r"socket\((AF_\w+)", trace))
-        # glibc looks for interfaces through netlink and does without when it may not.
+        # glibc lists interfaces through netlink, and continues without when it is denied.
         self.assertLessEqual(opened - {"AF_NETLINK"}, families)
 
     def test_sqlite(self):

@@ -1,6 +1,6 @@
-"""The watchdog is fed only while the loop and every thread of the store move. Would catch: beats
-while a thread hangs behind busy others, and a daemon killed over a database's outage, which
-starting anew would not mend."""
+"""The watchdog is fed only while the loop and every storage thread make progress. Would catch: a
+fed watchdog while a thread hangs behind busy others, and a daemon that is killed because of a
+database outage, which a restart cannot end."""
 import os
 import shutil
 import signal
@@ -14,7 +14,7 @@ from lib.notify import Services
 from lib.postgres_server import PostgresServer
 from lib.world import World, new_user
 
-BACKENDS = ("sqlite",)  # and a PostgreSQL of its own
+BACKENDS = ("sqlite",)  # plus a PostgreSQL server of its own
 LIB = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib")
 PACE = min(SLOW, 2)  # a sanitizer's build is slow, but its timers are not
 EVERY = 0.6 * PACE  # WatchdogSec
@@ -25,7 +25,7 @@ class Watchdog(Services):
         self.within(20, lambda: service.notify.beats(seconds * PACE) >= 2)
 
     def starved(self, service, seconds=1.2):
-        """No beat from a moment after on."""
+        """Waits until the watchdog is no longer fed."""
         self.within(20, lambda: service.notify.beats(0.4 * PACE) == 0)
         self.assertEqual(service.notify.beats(seconds * PACE), 0)
 
@@ -84,8 +84,8 @@ class Watchdog(Services):
             file.write(word)
 
     def test_writer_hangs(self):
-        """In an fdatasync that does not return, while readers and the loop work on: not fed; fed
-        again when it returns."""
+        """The writer hangs in fdatasync while readers and the loop work: the watchdog is not fed
+        until the call returns."""
         service = self.stuck()
         self.fed(service)
         stop = threading.Event()
@@ -113,7 +113,7 @@ class Watchdog(Services):
         service.end()
 
     def test_reading_hangs(self):
-        """Readers or the loop itself stand still in a pread: not fed."""
+        """Readers or the loop itself hang in a pread: the watchdog is not fed."""
         service = self.stuck()
         with service.connect() as one:
             user = World(one).user()
@@ -130,8 +130,8 @@ class Watchdog(Services):
         service.end()
 
     def test_slow_disk_under_a_long_log(self):
-        """Moving it takes longer than the watchdog's patience, and the writer waits for it, but all
-        of it moves: fed all the time."""
+        """A checkpoint takes longer than the watchdog's time, and the writer waits for it, but it
+        makes progress: the watchdog is always fed."""
         service = self.stuck("--checkpoint-pages", "2000")
 
         def write():
@@ -139,7 +139,7 @@ class Watchdog(Services):
                 world = World(one)
                 for i in range(
                     84
-                ):  # five times what is to be moved at once: 64 portions of 20 ms and more
+                ):  # five times the amount of one checkpoint: 64 portions of 20 ms or more
                     one.call("upsert_user_profile", [world.user(), {"t": str(i % 10) * 500_000}])
 
         since = len(service.notify.read())
@@ -152,7 +152,7 @@ class Watchdog(Services):
             time.sleep(0.02)
         took = time.monotonic() - began
         self.hang("")
-        self.assertGreater(took, 3 * EVERY, "the disk was not slow enough to tell")
+        self.assertGreater(took, 3 * EVERY, "the disk was too fast for this test")
         self.assertNotIn("watchdog is not fed", service.log())
         self.assertGreaterEqual(service.notify.count("WATCHDOG", since), took / EVERY)
         with service.connect() as one:
@@ -160,7 +160,7 @@ class Watchdog(Services):
         service.end()
 
     def test_outside_lock(self):
-        """Somebody else holds the lock: the writer waits, but it is not stuck: starting anew would
+        """Another program holds the lock: the writer waits but is not stuck, and a restart would
         not help."""
         service = self.watched()
         outside = sqlite3.connect(service.database.path, isolation_level=None)
@@ -175,7 +175,8 @@ class Watchdog(Services):
         service.end()
 
     def test_stopped_server(self):
-        """All of PostgreSQL stands still: calls wait, the daemon lives and is left alive."""
+        """All processes of PostgreSQL are stopped: calls wait, and the daemon runs on with a fed
+        watchdog."""
         with PostgresServer() as server:
             service = self.watched(backend="postgres", database=server.create_database("watched"))
             processes = [server.process.pid, *server.backends()]

@@ -1,5 +1,5 @@
-/* libFuzzer: a byte stream gives the same lines however it is cut. The first two bytes choose the
- * limit and the cuts. */
+/* libFuzzer: a byte stream gives the same lines however it is split. The first two bytes select
+ * the limit and the splits. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

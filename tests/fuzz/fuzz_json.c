@@ -1,5 +1,5 @@
-/* libFuzzer: the scanner takes what jansson takes, as the same values; its compact form is the same
- * value again. */
+/* libFuzzer: the scanner accepts what jansson accepts, with the same values; its compact form
+ * has the same value again. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +10,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char *text =
-		malloc(size > 0 ? size : 1); /* of its own, so that reading past its end shows */
+	char *text = malloc(size > 0
+			? size
+			: 1); /* a separate block, so that a read beyond its end is detected */
 
 	if (text == NULL)
 		abort();

@@ -1,6 +1,6 @@
-/* libFuzzer: a line from the scanner to a method's values, for every method, as the daemon takes
- * it, batches included. What is accepted must be accepted in its compact form as well, with the
- * same values; and preparing it for a database must not fail. */
+/* libFuzzer: a line from the scanner to a method's values, for every method, as the daemon
+ * processes it, including batches. An accepted line must be accepted in its compact form as
+ * well, with the same values, and its preparation for a database must not fail. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,9 +36,9 @@ static bool same_values(const struct method *method, const struct value *a, cons
 		const struct bind_param *slot = &method->binds[i];
 
 		if (slot->compute != COMPUTE_NONE ||
-			strcmp(slot->name, "id") == 0) /* an id may have been made at random */
+			strcmp(slot->name, "id") == 0) /* the id may be random */
 			continue;
-		/* 1e2 is written as 100.0, which is not awkward any more */
+		/* 1e2 is written as 100.0, which is no longer awkward */
 		if (a[i].set != b[i].set || (b[i].flags & ~a[i].flags) != 0)
 			return false;
 		if (!a[i].set)
@@ -51,7 +51,7 @@ static bool same_values(const struct method *method, const struct value *a, cons
 	return true;
 }
 
-/* A database takes every value that was accepted: computed ones are made, tokens are sealed. */
+/* A database can store every accepted value: computed ones are made, tokens are sealed. */
 static void prepare(const struct method *method, const struct value *values)
 {
 	struct call call = {.method = method, .now = now};
@@ -82,7 +82,7 @@ static void one(const struct json *json, uint32_t node, bool again)
 			0) {
 		rpc_error(&answer, request.id, request.id_length, &err);
 		if (json_scan(&second, answer.data, answer.length, RPC_DEPTH, NULL) < 0)
-			abort(); /* an error's text is JSON, whatever it quotes */
+			abort(); /* an error is JSON, whatever it quotes */
 	} else if (again) {
 		struct rpc_request repeated;
 

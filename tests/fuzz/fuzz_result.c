@@ -1,8 +1,7 @@
-/* libFuzzer: rows that a strange or hostile PostgreSQL server gives, for every method with rows:
- * any types, lengths and bytes. Whatever is answered is JSON; whatever is refused is so with an
- * error. The input is a method's byte, whose high bit asks for the statement for many where there
- * is one, then a type's byte for each column, then for each value its length's byte (255: null) and
- * its bytes. */
+/* libFuzzer: rows from an unusual or hostile PostgreSQL server, for every method with rows: any
+ * types, lengths and bytes. An answer is always JSON, and a refusal always has an error. The
+ * input is a method's byte, whose high bit requests the merged statement if there is one, then a
+ * type's byte for each column, then for each value its length's byte (255: null) and its bytes. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +18,7 @@ static struct postgres_store store;
 
 enum { MANY = 3 };
 
-/* more: a column for each row's place behind the row schema's. */
+/* more: a column for each row's position, after the row schema's. */
 static PGresult *made(
 	const struct row_schema *row_schema, int more, const uint8_t *data, size_t size)
 {
@@ -54,7 +53,7 @@ static PGresult *made(
 	return result;
 }
 
-/* An answer that is JSON, or an error and nothing else. */
+/* The result is an answer that is JSON, or an error and nothing else. */
 static void judge(struct call *call)
 {
 	struct json json = {0};

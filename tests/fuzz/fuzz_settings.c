@@ -1,5 +1,5 @@
-/* libFuzzer: an `.env` file, and each of its values as the value of every setting. What a setting
- * takes, it shows in a form that it takes again. */
+/* libFuzzer: an `.env` file, and each of its values as the value of every setting. A setting
+ * prints an accepted value in a form that it accepts again. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

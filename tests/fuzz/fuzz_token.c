@@ -1,6 +1,6 @@
-/* libFuzzer: what a database may hold in place of a sealed token. Nothing but what was sealed
- * opens; whatever is refused has one text. The input is `part byte, sealed text, \n, nonce text`;
- * beside it a true token with one of its bytes replaced must not open. */
+/* libFuzzer: possible contents of a database instead of a sealed token. Only sealed texts open,
+ * and all refusals have one text. The input is `part byte, sealed text, \n, nonce text`; in
+ * addition, a true token with one of its bytes replaced must not open. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

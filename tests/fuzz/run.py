@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Runs the libFuzzer targets of a build made by clang with -Dfuzz=true: first all that was ever
-found, then new inputs for some seconds each.
+"""Runs the libFuzzer targets of a build made by clang with -Dfuzz=true: first all kept inputs, then
+new inputs for some seconds each.
 
 usage: tests/fuzz/run.py BUILD [--seconds N] [--jobs N] [TARGET…]
 
 Without --seconds the new inputs come from a fixed seed and are counted, so that two runs of the
-same code try nearly the same; with it they are random: to look for more. An input that ends a
-target badly is kept as tests/fuzz/corpus/<target>/<its digest>, and shown in base64 by the closing
-lines; commit it with what mends it. Ends with `N passed, N failed`; exit code 1 when anything
+same code try nearly the same inputs; with it they are random and find more. An input that makes a
+target fail is kept as tests/fuzz/corpus/<target>/<its digest>, and shown in base64 at the end of
+the output; commit it with the fix. Ends with `N passed, N failed`; exit code 1 when anything
 failed.
 """
 import argparse
@@ -40,7 +40,7 @@ def targets(build):
 
 
 def run(name, path, seconds):
-    """(line, output): output is None when all went well. seconds None: as many runs as stand
+    """Returns (line, output); output is None on success. seconds None: as many runs as stated
     above."""
     amount = (
         [f"-max_total_time={seconds}"]
@@ -77,7 +77,9 @@ def run(name, path, seconds):
             )
             output = done.stderr
             if done.returncode != 0:
-                return f"{name}: FAILED{keep(kept, work)}", output[-8000:] + told(name, output)
+                return f"{name}: FAILED{keep(kept, work)}", output[-8000:] + closing_lines(
+                    name, output
+                )
         executed = re.search(r"stat::number_of_executed_units: *(\d+)", output)
         covered = re.findall(r"cov: (\d+)", output)
         return (
@@ -87,8 +89,8 @@ def run(name, path, seconds):
         )
 
 
-def told(name, output):
-    """The lines that stand at the end of the whole run's output: enough to try the input
+def closing_lines(name, output):
+    """Returns the lines for the end of the whole run's output, sufficient to try the input
     elsewhere."""
     what = re.findall(r"^SUMMARY: (.*)$", output, re.M)
     text = re.findall(r"^Base64: (.*)$", output, re.M)
@@ -97,7 +99,7 @@ def told(name, output):
 
 
 def keep(kept, work):
-    """Copies what the fuzzer left into the corpus."""
+    """Copies the fuzzer's findings into the corpus."""
     names = []
     for path in glob.glob(os.path.join(work, "*-*")):
         with open(path, "rb") as file:
@@ -112,7 +114,7 @@ def main():
     parser = argparse.ArgumentParser(description="Runs the libFuzzer targets of a build.")
     parser.add_argument("build")
     parser.add_argument("targets", nargs="*", metavar="TARGET")
-    parser.add_argument("--seconds", type=int, help="look for so long with random inputs")
+    parser.add_argument("--seconds", type=int, help="run that long with random inputs")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
     arguments = parser.parse_intermixed_args()
     found = targets(os.path.abspath(arguments.build))

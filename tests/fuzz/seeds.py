@@ -1,5 +1,5 @@
-"""Where the target `request` begins: for each method of the OpenRPC document a line by name and one
-by position, and a dictionary of all names."""
+"""The initial inputs of the target `request`: for each method of the OpenRPC document a line with
+named and one with positional parameters, and a dictionary of all names."""
 import json
 import os
 
@@ -41,7 +41,7 @@ def sample(schema, document):
 
 
 def request(folder):
-    """Fills the folder; gives the dictionary's path."""
+    """Fills the folder and returns the dictionary's path."""
     with open(GOLDEN, encoding="utf-8") as file:
         document = json.load(file)
     words = {"jsonrpc", "2.0", "method", "params", "id", *document["components"]["schemas"]}

@@ -1,4 +1,4 @@
-"""A tiny project in memory: its files can be changed before the generator reads them."""
+"""A tiny project in memory, whose files can be changed before the generator reads them."""
 
 import sys
 import tempfile
@@ -15,8 +15,7 @@ import generate  # noqa: E402
 
 
 class Project:
-    """The tiny project's files by their paths; `things` and `secrets` are short for its catalog
-    files."""
+    """The tiny project's files by path; `things` and `secrets` are short for its catalog files."""
 
     def __init__(self, root=TINY):
         self.files = {
@@ -28,7 +27,7 @@ class Project:
 
     @classmethod
     def of_tree(cls):
-        """The project's own files, to change them as a contributor would."""
+        """The project's own files, to change them as a contributor does."""
         return cls(ROOT)
 
     @staticmethod
@@ -38,14 +37,14 @@ class Project:
     def replace(self, name, old, new):
         path = self.path(name)
         if self.files[path].count(old) < 1:
-            raise AssertionError(f"{path} does not hold {old!r}: the test changes nothing")
+            raise AssertionError(f"{path} does not contain {old!r}: the test changes nothing")
         self.files[path] = self.files[path].replace(old, new, 1)
 
     def append(self, name, text):
         self.files[self.path(name)] = self.files.get(self.path(name), "") + text
 
     def in_folder(self, run):
-        """run(folder) while the files stand there."""
+        """Executes run(folder) while the files exist."""
         with tempfile.TemporaryDirectory() as folder:
             for name, text in self.files.items():
                 path = Path(folder) / name
@@ -54,11 +53,11 @@ class Project:
             return run(Path(folder))
 
     def load(self, allow_missing=False):
-        """The catalog, or generate.Refused."""
+        """Returns the catalog, or raises generate.Refused."""
         return self.in_folder(lambda folder: generate.load(folder, allow_missing))
 
     def document(self):
-        """The OpenRPC document; the SQL, on which it does not depend, is not looked at."""
+        """Returns the OpenRPC document, without checking the SQL, on which it does not depend."""
 
         def run(folder):
             problems = generate.Problems()
@@ -71,7 +70,7 @@ class Project:
         return self.in_folder(run)
 
     def refusal(self, allow_missing=False):
-        """What the generator says; empty when it takes the project."""
+        """Returns the generator's message; empty when it accepts the project."""
         try:
             self.load(allow_missing)
         except generate.Refused as refused:

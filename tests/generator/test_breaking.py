@@ -8,7 +8,7 @@ from generator.breaking import breaking_changes
 
 LIMIT = 'params.limit = { type = "u32?", default = 5, max = 9, doc = "Most of them." }'
 
-# (text in things.toml, what stands there instead, what the complaint must hold; None: compatible)
+# (text in things.toml, its replacement, what the complaint must contain; None: compatible)
 CHANGES = {
     "parameter renamed": ("params.limit", "params.most", "parameter limit was removed"),
     "parameter removed": (LIMIT + "\n", "", "parameter limit was removed"),
@@ -19,9 +19,9 @@ CHANGES = {
     ),
     "range wider": ("max = 9", "max = 10", None),
     "type narrower": ('"u32?", default', '"u16?", default', None),  # its range is the same
-    "type another": ('"u32?", default = 5, max = 9', '"string?"', "was of type u32, is string"),
+    "another type": ('"u32?", default = 5, max = 9', '"string?"', "was of type u32, is string"),
     "type wider": ('"u32?", default = 5, max = 9', '"f64?", default = 5', None),
-    "default another": ("default = 5", "default = 6", "another default: 6, was 5"),
+    "another default": ("default = 5", "default = 6", "another default: 6, was 5"),
     "optional becomes required": ('"u32?", default = 5,', '"u32",', "parameter limit was optional"),
     "new optional parameter": (
         LIMIT,

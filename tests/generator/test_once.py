@@ -1,7 +1,7 @@
-"""What is stated once stands for all: column lists of an answer type, and a token provider.
+"""Facts stated once: column lists of an answer type, and a token provider.
 
-Would catch: a list that loses a column on its way into a statement; a provider that needs more than
-its table in the catalog and a migration.
+Would catch: a list that loses a column in a statement; a provider that needs more than its table in
+the catalog and a migration.
 """
 
 import unittest
@@ -70,12 +70,18 @@ class Providers(unittest.TestCase):
         text = "a,\n-- each provider:\n{provider}_x,\n-- end\nb\n"
         self.assertEqual(expand_sql(text, (STRAVA, GARMIN)), "a,\nstrava_x,\ngarmin_x,\nb\n")
 
+    def test_lines_of_sql_are_joined_by_commas(self):
+        text = "SET\n-- each provider, with commas:\n{provider}_x = 1\n-- end\nWHERE\n"
+        self.assertEqual(
+            expand_sql(text, (STRAVA, GARMIN)), "SET\nstrava_x = 1,\ngarmin_x = 1\nWHERE\n"
+        )
+
     def test_the_place_of_an_entry_is_found(self):
         self.assertEqual(unfill("update_strava_token", (STRAVA,)), "update_{provider}_token")
         self.assertEqual(unfill("pastrava", (STRAVA,)), "pastrava")
 
     def test_a_third_provider_is_one_line_of_the_catalog(self):
-        """And a migration of each database, which adds its five columns."""
+        """Also needs a migration of each database, which adds its five columns."""
         project = Project.of_tree()
         project.replace(
             "tokens",
@@ -84,6 +90,10 @@ class Providers(unittest.TestCase):
         )
         catalog = project.load()
         methods = {method.name: method for method in catalog.methods}
+        self.assertEqual(catalog.enums["provider"].values, ("strava", "fitbit", "garmin"))
+        lease = methods["lease_token_refresh"].statements
+        for statement in lease.values():
+            self.assertIn("garmin_lease", statement.sql)
         for verb in ("update", "get", "clear"):
             method = methods[f"{verb}_garmin_token"]
             self.assertEqual(set(method.statements), {"sqlite", "postgres"})

@@ -1,7 +1,7 @@
-"""What the generator makes of the tiny project, word for word, and that C compilers take it.
+"""The generator's output for the tiny project, word for word, and that C compilers accept it.
 
-`test_output.py --update` rewrites tiny/expected after a meant change: read the difference before
-you commit it.
+`test_output.py --update` rewrites tiny/expected after an intended change: read the difference
+before you commit it.
 """
 
 import json
@@ -104,15 +104,15 @@ class Output(unittest.TestCase):
                     ],
                     check=True,
                 )
-                said = subprocess.run(
+                output = subprocess.run(
                     [folder / "main"], check=True, capture_output=True
                 ).stdout.decode()
-                self.assertNotIn("\n", said)
-                self.assertEqual(json.loads(said), json.loads(files["openrpc.json"]))
+                self.assertNotIn("\n", output)
+                self.assertEqual(json.loads(output), json.loads(files["openrpc.json"]))
 
     def test_the_clients_calls_compile(self):
-        """The tables as the library has them, and the header as its users have it: C of either age,
-        and C++."""
+        """The tables as the library has them, and the header as its users include it: in C of
+        either age, and C++."""
         files = outputs()
         warnings = ["-Wall", "-Wextra", "-pedantic", "-Wshadow", "-Werror"]
         with tempfile.TemporaryDirectory() as folder:
@@ -156,8 +156,8 @@ class Output(unittest.TestCase):
 
 
 class Schemas(unittest.TestCase):
-    """The OpenRPC document, looked at where a word-for-word comparison would only say that
-    something differs."""
+    """The OpenRPC document, for details that a word-for-word comparison would only report as
+    different."""
 
     def setUp(self):
         self.document = Project().document()

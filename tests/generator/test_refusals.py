@@ -1,10 +1,11 @@
-"""What the generator refuses, and that it says where: one change of the tiny project for each."""
+"""What the generator refuses, and that it reports the place: one change of the tiny project for
+each."""
 
 import unittest
 
 from support import Project
 
-# (file, text, what stands there instead, what the refusal must hold)
+# (file, text, its replacement, what the refusal must contain)
 CATALOG = {
     "no doc line of a method": (
         "things",
@@ -26,14 +27,20 @@ CATALOG = {
     ),
     "no doc line of a type": ("things", 'doc = "A thing."\n', "", "Thing has no doc line"),
     "no doc line of an enum": ("things", 'doc = "A colour."\n', "", "colour has no doc line"),
-    "no doc line of a extract": ("things", ', doc = "Its name."', "", "name has no doc line"),
-    "a doc line that is no sentence": (
+    "no doc line of an extract": ("things", ', doc = "Its name."', "", "name has no doc line"),
+    "a doc line that is not a sentence": (
         "things",
         '"In metres."',
         '"in metres"',
         "one line of whole sentences",
     ),
     "bad TOML": ("things", "[methods.get_thing]", "[methods.get_thing", "catalog/things.toml:"),
+    "a guard of a read": (
+        "things",
+        'doc = "Lists things."\n',
+        'doc = "Lists things."\nguard = "version"\n',
+        "list_things reads, so it has no `guard`",
+    ),
     "no table of a type": (
         "things",
         'table = "things"\n',
@@ -73,7 +80,7 @@ CATALOG = {
         '"[Thing]?"',
         "`[Thing]?` is not a result",
     ),
-    "a list that is no value": (
+    "a list that is not a value": (
         "things",
         '"[string]?"',
         '"[u32]?"',
@@ -195,7 +202,7 @@ CATALOG = {
         "params.now",
         "the name of a built-in placeholder",
     ),
-    "a extract with a parameter's name": (
+    "an extract with a parameter's name": (
         "things",
         "name = { from",
         "id = { from",
@@ -259,13 +266,13 @@ CATALOG = {
         'type = "string"',
         "extracts need",
     ),
-    "a extract of another type": (
+    "an extract of another type": (
         "things",
         '["name", "title"], type = "string"',
         '["name"], type = "uuid"',
         "an extract is",
     ),
-    "a extract without default": ("things", ', default = "none"', "", "name has no `default`"),
+    "an extract without default": ("things", ', default = "none"', "", "name has no `default`"),
     "a token of one text": (
         "secrets",
         'params.second = { type = "sealed"',
@@ -284,7 +291,7 @@ CATALOG = {
         'params.id = { type = "nonce"',
         "`nonce` cannot be a parameter",
     ),
-    "a password that is no secret": (
+    "a password that is not secret": (
         "secrets",
         'params.password = { type = "string?", secret = true',
         'params.password = { type = "string?"',
@@ -296,7 +303,7 @@ CATALOG = {
         "",
         "verify_password needs",
     ),
-    "json that nothing describes": (
+    "undescribed json": (
         "secrets",
         'result_schema = "Report"\n',
         "",
@@ -317,8 +324,8 @@ CATALOG = {
     "tokens within another type": (
         "things",
         'size = { type = "Size?"',
-        'size = { type = "Token?"',
-        "cannot be nested in",
+        'other = { type = "Token?", doc = "Another." }\nsize = { type = "Token?"',
+        "cannot be nested in Thing: a row holds one token",
     ),
     "no domain": (
         "things",
@@ -526,7 +533,7 @@ SQL = {
         "-- columns: Thing t\nt.id, t.colour\n" "-- name: create_thing",
         "the columns of Thing are id, colour, size.width",
     ),
-    "a column list that nothing uses": (
+    "an unused column list": (
         LITE,
         "-- name: create_thing",
         "-- columns: Thing t\nt.id, t.colour\n" "-- name: create_thing",
@@ -544,7 +551,7 @@ SQL = {
         "SELECT {Thing}, id, colour",
         "no `-- columns: Thing …` in this backend's SQL",
     ),
-    "a key that may already exist and is no conflict": (
+    "a key that may already exist without a conflict": (
         "things",
         'conflict = ["id", "label"]',
         'conflict = ["id"]',

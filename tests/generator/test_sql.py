@@ -1,4 +1,4 @@
-"""Placeholders are found where they are, and nowhere else."""
+"""Placeholders are found in all their places, and nowhere else."""
 
 import unittest
 

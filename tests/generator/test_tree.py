@@ -1,5 +1,4 @@
-"""The tree itself: generated files that are kept in it are up to date, and the build knows every
-input."""
+"""The tree itself: generated files in it are up to date, and the build knows every input."""
 
 import re
 import shutil
@@ -31,7 +30,7 @@ class Tree(unittest.TestCase):
         text = (ROOT / "tests/golden/openrpc.json").read_text(encoding="utf-8")
         self.assertTrue(
             text == generate.pretty(self.document),
-            "the interface has grown: look at what changed, then run protocol/generate.py "
+            "the interface has grown: check the changes, then run protocol/generate.py "
             "--update-golden",
         )
 
@@ -116,13 +115,13 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(list(Path(out).iterdir()), [])
 
     def test_the_example_of_the_documentation_works(self):
-        """docs/adding-a-method.md: its blocks, put where it says, are all that a method takes."""
+        """docs/adding-a-method.md: its blocks, put in their places, are all that a method needs."""
         text = (ROOT / "docs/adding-a-method.md").read_text(encoding="utf-8")
         blocks = re.findall(r"^In `([^`]+)`:\n\n```\w+\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
         self.assertEqual(len(blocks), 3)
         with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as out:
             root = self.copy(folder)
-            for name, block in blocks:  # under another name, should the example ever come true
+            for name, block in blocks:  # under another name, in case the example becomes real
                 with (root / name).open("a", encoding="utf-8") as file:
                     file.write(
                         "\n" + block.replace("rename_api_key", "example_of_the_documentation")

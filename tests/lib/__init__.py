@@ -1,2 +1,2 @@
-"""What the end-to-end tests share: a daemon to talk to, raw connections, strict JSON, the model of
-the interface."""
+"""Shared by the end-to-end tests: a daemon, raw connections, strict JSON, the model of the
+interface."""

@@ -1,9 +1,9 @@
 /* Connections that break at a rare moment: preloaded into the daemon.
  *
- * Once, data that holds the text $TEST_BROKEN leaves only from within PQconsumeInput, which then
- * finds the connection closed.
+ * Once, data that contains the text $TEST_BROKEN is sent only from within PQconsumeInput, which
+ * then finds the connection closed.
  *
- * $TEST_SLOW_CLOSE: how many milliseconds it takes to close a connection. */
+ * $TEST_SLOW_CLOSE: the time in milliseconds that closing a connection takes. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

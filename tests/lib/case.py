@@ -8,7 +8,7 @@ from .rpc import RpcError, result_of
 
 
 class Case(unittest.TestCase):
-    """No daemon of its own."""
+    """A test case without its own daemon."""
 
     maxDiff = None
 
@@ -19,7 +19,7 @@ class Case(unittest.TestCase):
             self.fail(found)
 
     def within(self, seconds, check, every=0.02):
-        """Waits until check() is true (gives its value); fails after the time."""
+        """Waits until check() is true and returns its value; fails after the time."""
         deadline = time.monotonic() + seconds * SLOW
         while True:
             value = check()
@@ -30,8 +30,8 @@ class Case(unittest.TestCase):
             time.sleep(every)
 
     def logged(self, daemon, what, seconds=10):
-        """Waits until the log has that: a text, or a compiled pattern. Lines are written by a
-        thread beside the loop, so an answer may come first."""
+        """Waits until the log contains a text or matches a compiled pattern. A thread beside the
+        loop writes the log, so an answer may come first."""
         self.within(
             seconds,
             lambda: what.search(daemon.log()) if hasattr(what, "search") else what in daemon.log(),
@@ -39,7 +39,7 @@ class Case(unittest.TestCase):
 
 
 class DaemonCase(Case):
-    """One daemon for the class, on the process's backend; `self.c` is a fresh connection for each
+    """One daemon for the class, on the process's backend; `self.c` is a new connection for each
     test."""
 
     options = ()
@@ -61,7 +61,7 @@ class DaemonCase(Case):
         return self.c.call(method, params, **named)
 
     def refused(self, kind, method, params=None, path=None, field=None, **named):
-        """The call must fail in this way; gives the RpcError."""
+        """Checks that the call fails in this way. Returns the RpcError."""
         try:
             result = self.c.call(method, params, **named)
         except RpcError as problem:

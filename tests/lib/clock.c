@@ -1,5 +1,5 @@
-/* A wall clock that tests can move: preloaded into the daemon, adds the seconds that stand in the
- * file $TEST_CLOCK to every reading of the wall clock. The monotonic clock is left alone. */
+/* A wall clock that tests can move: preloaded into the daemon, it adds the seconds in the file
+ * $TEST_CLOCK to every reading of the wall clock. The monotonic clock is unchanged. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>

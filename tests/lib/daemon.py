@@ -1,8 +1,8 @@
-"""The real binary under test: started on a folder of its own, waited for, watched, stopped and
-judged.
+"""The real binary under test: started in its own folder, waited for, monitored, stopped and
+checked.
 
-A daemon that exits other than it should, or leaves a sanitizer's report or a secret in its log,
-fails the test."""
+A daemon that exits in another way than it should, or leaves a sanitizer's report or a secret in its
+log, fails the test."""
 import atexit
 import base64
 import functools
@@ -56,8 +56,8 @@ def new_key():
 
 @functools.cache
 def binary_for_others():
-    """A copy of the binary where every user can reach it: a build may lie in a folder that others
-    cannot enter."""
+    """Returns a copy of the binary where every user can reach it: a build may be in a folder that
+    others cannot enter."""
     folder = temporary_folder()
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.chmod(folder, 0o755)
@@ -66,14 +66,14 @@ def binary_for_others():
 
 
 def temporary_folder():
-    """A short path: a socket's path may have 107 bytes."""
+    """A short path, since a socket's path is limited to 107 bytes."""
     return tempfile.mkdtemp(prefix="pdt-", dir="/tmp")
 
 
 class Daemon:
     """backend: "sqlite", "postgres" or None (the process's own). database: an object of
-    databases.py, or a URL text. options: further arguments. environment: further variables; None
-    removes one. wrapper: what runs the binary, such as strace. fresh: on a database that has not
+    databases.py, or a URL. options: further arguments. environment: further variables; None removes
+    one. wrapper: a command that runs the binary, such as strace. fresh: on a database that has not
     been migrated."""
 
     def __init__(
@@ -109,7 +109,7 @@ class Daemon:
         self.wrapper = list(wrapper)
         self.user, self.limits, self.pass_key, self.pass_fds = user, limits, pass_key, pass_fds
         self.process = None
-        self.pid = None  # of the binary itself, also under a wrapper
+        self.pid = None  # the binary's own, also under a wrapper
         self.model = None
         self.expected_exits = {0}
 
@@ -148,7 +148,7 @@ class Daemon:
         return {name: value for name, value in found.items() if value is not None}
 
     def spawn(self):
-        """Starts the process and does not wait for it."""
+        """Starts the process without waiting for it."""
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 self.wrapper + self.arguments(),
@@ -166,7 +166,8 @@ class Daemon:
         return self
 
     def start(self, timeout=30.0):
-        """Starts it and waits until its socket answers; StartFailure when it ends instead."""
+        """Starts it and waits until its socket answers. Raises StartFailure when it exits
+        instead."""
         self.spawn()
         self.wait_ready(timeout)
         if self.wrapper:
@@ -203,7 +204,7 @@ class Daemon:
         return self.process.pid
 
     def learn(self):
-        """Fetches the OpenRPC document, against which every answer from here on is checked."""
+        """Fetches the OpenRPC document, against which every later answer is checked."""
         with Connection(self.socket_path) as connection:
             self.model = interface_model.Model(connection.call("rpc.discover"))
         return self.model
@@ -215,7 +216,7 @@ class Daemon:
         return Connection(self.socket_path, timeout * SLOW, self.model or interface_model.Model())
 
     def admitted(self, count, seconds=10.0):
-        """Connections that have been answered. Places that earlier connections have left may take a
+        """Returns connections that have been answered. The places of closed connections may take a
         moment to become free."""
         clients, deadline = [], time.monotonic() + seconds * SLOW
         while len(clients) < count:
@@ -238,7 +239,7 @@ class Daemon:
         return clients
 
     def call(self, method, params=None, **named):
-        """One call on a connection of its own."""
+        """One call on a new connection."""
         with self.connect() as connection:
             return connection.call(method, params, **named)
 
@@ -259,7 +260,7 @@ class Daemon:
         return self.process.wait(timeout * SLOW)
 
     def terminate(self, timeout=20.0):
-        """SIGTERM, the exit code."""
+        """Sends SIGTERM and returns the exit code."""
         if self.alive():
             self.signal(signal.SIGTERM)
         try:
@@ -272,7 +273,7 @@ class Daemon:
             ) from None
 
     def kill(self):
-        """SIGKILL, to the wrapper as well."""
+        """Sends SIGKILL, also to the wrapper."""
         if self.process is not None:
             for pid in {self.pid, self.process.pid}:
                 try:
@@ -282,7 +283,7 @@ class Daemon:
             self.process.wait()
 
     def stop(self):
-        """Ends it and checks how it ended: exit code 0, no report, no secret in the log. Removes
+        """Stops it and checks its end: exit code 0, no report, no secret in the log. Removes
         everything."""
         try:
             if self.process is not None:
@@ -304,7 +305,7 @@ class Daemon:
         for report in REPORTS:
             assert report not in text, f"the log holds {report!r}:\n{text[-6000:]}"
         for secret in interface_model.secrets:
-            assert secret not in text, f"a secret stands in the log ({secret[:3]}…)"
+            assert secret not in text, f"a secret is in the log ({secret[:3]}…)"
 
     def discard(self):
         self.kill()
@@ -329,7 +330,8 @@ def _cmdline(pid):
 
 
 def run(arguments, timeout=30.0, environment=None, folder=None, key=None, user=None):
-    """Runs the binary to its end: (exit code, stdout, stderr). For what starts no service."""
+    """Runs the binary to its end and returns (exit code, stdout, stderr). For options that start no
+    service."""
     variables = {"PATH": os.environ["PATH"], "HOME": folder or "/nonexistent", "LANG": "C.UTF-8"}
     for name in (
         "ASAN_OPTIONS",

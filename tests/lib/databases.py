@@ -1,5 +1,5 @@
-"""Databases for daemons under test: a file of its own, or a PostgreSQL database of its own on the
-run's server."""
+"""Databases for daemons under test: a new file, or a new PostgreSQL database on the run's
+server."""
 import contextlib
 import os
 import re
@@ -16,22 +16,22 @@ DOCUMENT = os.path.join(
 )
 BACKENDS = ("sqlite", "postgres")
 
-_session = contextlib.ExitStack()  # what this session has started, in its order
+_session = contextlib.ExitStack()  # what this session has started, in order
 
 
 def end_session():
-    """Drops and stops what was made for this session; what was given stays."""
+    """Drops and stops what was made for this session; given servers stay."""
     _session.close()
 
 
 def chosen():
-    """The backend that this test process is for (tests/run.py runs each file once for each)."""
+    """The backend of this test process (tests/run.py runs each file once per backend)."""
     return os.environ.get("PIERRE_TEST_BACKEND", "sqlite")
 
 
 def postgres_url():
-    """The URL of a PostgreSQL with a role that may create databases: the one that is given, or one
-    for this session; None where it cannot be started."""
+    """Returns the URL of a PostgreSQL server with a role that may create databases: the given one,
+    or one started for this session; None if it cannot be started."""
     if "PIERRE_TEST_POSTGRES" not in os.environ:
         try:
             server = PostgresServer().start()
@@ -53,17 +53,17 @@ class Sqlite:
         self.url = f"sqlite:{self.path}"
 
     def query(self, statement):
-        """Beside the daemon, as another program would."""
+        """Executes a statement beside the daemon, as another program does."""
         with contextlib.closing(sqlite3.connect(self.path, timeout=30)) as connection, connection:
             return connection.execute(statement).fetchall()
 
     def drop(self):
-        pass  # goes with its folder
+        pass  # removed with its folder
 
 
 def documented():
-    """The SQL of docs/postgresql.md that sets up the two roles: on the server, in the database,
-    after the migrations."""
+    """Returns the SQL of docs/postgresql.md that sets up the two roles: on the server, in the
+    database, after the migrations."""
     with open(DOCUMENT, encoding="utf-8") as file:
         text = file.read()
     blocks = re.findall(
@@ -72,13 +72,13 @@ def documented():
         re.MULTILINE | re.DOTALL,
     )
     model.secrets.update(re.findall(r"PASSWORD '([^']*)'", blocks[0]))
-    assert len(blocks) >= 3, "docs/postgresql.md has not the SQL of the roles"
+    assert len(blocks) >= 3, "docs/postgresql.md lacks the SQL of the roles"
     return blocks[:3]
 
 
 def with_database(url, name, role=None):
-    """The URL of another database of the server, for a role of docs/postgresql.md if one is
-    named."""
+    """Returns the URL of another database of the server, optionally for a role of
+    docs/postgresql.md."""
     parts = urllib.parse.urlsplit(url)
     server = parts.netloc.rpartition("@")[2] if role else parts.netloc
     if role:
@@ -90,7 +90,7 @@ def with_database(url, name, role=None):
 
 
 def make_template(build, url):
-    """A database that the documented owner has migrated, to copy from; its name."""
+    """Returns the name of a database to copy, which the documented owner has migrated."""
     name = f"pierre_template_{os.getpid()}_{secrets.token_hex(4)}"
     server, database, after = (
         block.replace("DATABASE pierre ", f'DATABASE "{name}" ') for block in documented()
@@ -137,12 +137,12 @@ def drop_template(url, name):
     try:
         psql(url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
     except RuntimeError:
-        pass  # the server has gone before it
+        pass  # the server has ended before
 
 
 class Postgres:
-    """Migrated by its owner; the daemon comes as the role with few rights of docs/postgresql.md.
-    fresh: empty, and the daemon owns it."""
+    """Migrated by its owner; the daemon uses the role with few rights of docs/postgresql.md. fresh:
+    empty, and the daemon owns it."""
 
     backend = "postgres"
     reported = "postgresql"
@@ -151,7 +151,7 @@ class Postgres:
         self.name = f"pierre_{os.getpid()}_{secrets.token_hex(4)}"
         self.admin_url = with_database(postgres_url(), self.name)
         if fresh:
-            template()  # which makes the roles
+            template()  # creates the roles
             self.admin(f'CREATE DATABASE "{self.name}" OWNER pierre_owner')
             self.url = with_database(postgres_url(), self.name, "pierre_owner")
         else:
@@ -164,14 +164,14 @@ class Postgres:
                     .splitlines()
                     if " ON DATABASE " in line
                 )
-            )  # a copy has not its template's
+            )  # a copy lacks its template's grants on the database
             self.url = with_database(postgres_url(), self.name, "pierre_daemon")
 
     def admin(self, statement):
         return psql(postgres_url(), statement)
 
     def query(self, statement):
-        """Rows of one statement in this database, as the text that psql -At prints; with all
+        """Returns the rows of one statement in this database, as psql -At prints them; with all
         rights."""
         return psql(self.admin_url, statement)
 
@@ -194,5 +194,5 @@ def psql(url, statement):
 
 
 def make(backend, folder, fresh=False):
-    """fresh: not migrated yet."""
+    """fresh: not yet migrated."""
     return Sqlite(folder) if backend == "sqlite" else Postgres(fresh)

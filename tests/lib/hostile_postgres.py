@@ -1,14 +1,14 @@
-"""A server that passes everything to a real PostgreSQL, and says what it likes in its place as
-told.
+"""A server that forwards everything to a real PostgreSQL, and sends something else on
+request.
 
     with HostileServer(server) as hostile:
         daemon on hostile.url(name)
-        # In place of the answer to the next calls; None: the server's own.
+        # Instead of the answer to the next calls; None: the server's own answer.
         hostile.evil = lambda session: session.send(b"garbage")
-        # The same at a connect, and for the questions of a start.
+        # The same at a connect, and for the queries of a start.
         hostile.evil_greeting, hostile.evil_question
 
-What evil says stands where the server would answer Parse, Bind, Describe, Execute and Sync: the
+The output of evil replaces the server's answer to Parse, Bind, Describe, Execute and Sync: the
 daemon prepares no statements by name."""
 import select
 import socket
@@ -31,7 +31,7 @@ def parameter(name, value):
 
 
 def fields(kind, **values):
-    """An error or a notice: one-letter fields."""
+    """An error or a notice, from one-letter fields."""
     return message(
         kind, b"".join(name.encode() + text(value) for name, value in values.items()) + b"\0"
     )
@@ -73,7 +73,7 @@ GOOD = columns(("result", INT8, 1)) + row(struct.pack("!q", 0)) + done()
 
 
 class Session:
-    """One connection, in a thread of its own."""
+    """One connection, in its own thread."""
 
     def __init__(self, hostile, client):
         self.hostile, self.client = hostile, client
@@ -82,17 +82,18 @@ class Session:
         self.input = b""
         threading.Thread(target=self._run, daemon=True).start()
 
-    # What evil can do
+    # The actions of evil
 
     def send(self, data):
         self.client.sendall(data)
 
-    def flood(self, data, most=None):
-        """The same over and over, until the daemon has had enough or `most` bytes have gone."""
+    def flood(self, data, limit=None):
+        """Sends the same data repeatedly, until the daemon disconnects or `limit` bytes are
+        sent."""
         chunk = data * max(1, (1 << 16) // len(data))
         sent = 0
         try:
-            while (most is None or sent < most) and not self.hostile.closed:
+            while (limit is None or sent < limit) and not self.hostile.closed:
                 self.client.sendall(chunk)
                 sent += len(chunk)
                 self.hostile.flooded = sent
@@ -100,7 +101,7 @@ class Session:
             self.closed = True
 
     def hang(self):
-        """Says nothing more; reads on, so that nobody is told of it."""
+        """Sends nothing more, but still reads, so that no side is disconnected."""
         while self.client.recv(65536):
             pass
         self.closed = True
@@ -112,7 +113,7 @@ class Session:
         for one in (self.client, self.server):
             one.close()
 
-    # What passes
+    # Forwarding
 
     def _run(self):
         try:
@@ -130,11 +131,11 @@ class Session:
                     self.input += data
                     self._take()
         except (OSError, ValueError):
-            pass  # one side has left
+            pass  # one side has disconnected
         self.close()
 
     def _take(self):
-        """Whole messages of the daemon."""
+        """Yields whole messages of the daemon."""
         while not self.closed:
             head = 1 if self.started else 0
             if len(self.input) < head + 4:

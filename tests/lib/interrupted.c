@@ -1,6 +1,6 @@
-/* An interrupt that comes too late for the statement that it was meant for and hits the next one:
- * preloaded into the daemon. While the file $TEST_INTERRUPTED exists, every third COMMIT, and every
- * fifth BEGIN IMMEDIATE, is interrupted before it does anything. */
+/* An interrupt that arrives too late for its statement and hits the next one: preloaded into the
+ * daemon. While the file $TEST_INTERRUPTED exists, every third COMMIT, and every fifth BEGIN
+ * IMMEDIATE, is interrupted before it does anything. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <sqlite3.h>
@@ -20,7 +20,7 @@ __attribute__((constructor)) static void begin(void)
 		strcpy(path, given);
 }
 
-/* The writer's statements alone: readers begin otherwise, and what they commit changes nothing. */
+/* Only the writer's statements: readers begin otherwise, and their commits change nothing. */
 static int hit(sqlite3_stmt *statement)
 {
 	const char *sql = sqlite3_sql(statement);

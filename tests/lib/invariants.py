@@ -1,5 +1,5 @@
-"""What must hold after every fault: the same process, prompt answers, nothing leaked, a sound
-database, no secret told."""
+"""What must hold after every fault: the same process, prompt answers, no leaks, a sound database,
+no secret revealed."""
 import os
 import sqlite3
 import time
@@ -11,7 +11,7 @@ MEMORY_SLACK = 32 << 20
 
 
 class Snapshot:
-    """How much of everything the daemon holds at rest."""
+    """The resources that the daemon holds at rest."""
 
     def __init__(self, daemon):
         self.pid = daemon.pid
@@ -27,7 +27,7 @@ def count_fds(pid):
 
 
 def own_fds(daemon, connection):
-    """Descriptors but for the pool's, which may grow to its size at any time."""
+    """Descriptors without those of the pool, which may grow to its size at any time."""
     if daemon.backend != "postgres":
         return count_fds(daemon.pid)
     return count_fds(daemon.pid) - sum(
@@ -38,12 +38,12 @@ def own_fds(daemon, connection):
 
 
 def memory(pid):
-    """Resident bytes that are the process's own (not of mapped files)."""
+    """Resident bytes of the process itself (not of mapped files)."""
     return _status(pid, "RssAnon")
 
 
 def peak(pid):
-    """The most that was ever resident, mapped files included."""
+    """The peak of resident bytes, including mapped files."""
     return _status(pid, "VmHWM")
 
 
@@ -60,7 +60,8 @@ def gauges(connection):
 
 
 def check(daemon, before, memory_slack=MEMORY_SLACK):
-    """before: a Snapshot from before the fault. AssertionError when an invariant does not hold."""
+    """before: a Snapshot from before the fault. Raises AssertionError when an invariant does not
+    hold."""
     assert daemon.alive(), f"the daemon ended with {daemon.process.poll()}:\n{daemon.log()[-4000:]}"
     assert daemon.pid == before.pid, "another process"
     began = time.monotonic()
@@ -119,8 +120,8 @@ def integrity(path):
 
 
 def check_process_files(daemon):
-    """The key stands neither in the arguments nor in the environment that /proc shows."""
+    """The key is neither in the arguments nor in the environment that /proc shows."""
     for name in ("cmdline", "environ"):
         with open(f"/proc/{daemon.pid}/{name}", "rb") as file:
             text = file.read()
-        assert daemon.key.encode() not in text, f"the key stands in /proc/pid/{name}"
+        assert daemon.key.encode() not in text, f"the key is in /proc/pid/{name}"

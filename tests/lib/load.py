@@ -1,5 +1,5 @@
-"""Callers that go on while a fault is injected, and know afterwards what they were told: every
-write has a name of its own, so that the database can be held against the answers."""
+"""Callers that continue while a fault is injected, and remember their answers. Every write has a
+unique name, so that the database can be compared with the answers."""
 import threading
 import time
 
@@ -25,8 +25,8 @@ class Outcome:
 
 class Load:
     """with Load(daemon, writers=4, readers=2) as load: …fault…; then load.verify(server's psql).
-    Each caller has one connection and one call under way; writes go to one API key's usage log,
-    whose rows nothing else counts or makes unique.
+    Each caller has one connection and one call in flight. Writes go to one API key's usage log,
+    whose rows no other caller counts or makes unique.
     """
 
     def __init__(self, daemon, writers=4, readers=2, pause=0.0):
@@ -36,7 +36,7 @@ class Load:
             self.user = world.user()
             self.key = world.api_key(self.user)
         self.calls = []  # every Outcome, in the order of the answers
-        self.names = {}  # a write's name: its Outcome, None while it has none
+        self.names = {}  # a write's name: its Outcome, None until it has one
         self.problems = []
         self.stopping = threading.Event()
         self.threads = [
@@ -91,14 +91,14 @@ class Load:
             if self.pause or outcome.kind:
                 time.sleep(max(self.pause, 0.01 if outcome.kind else 0))
 
-    # What came of it
+    # The results
 
     def failures(self, write=None):
         return [call for call in list(self.calls) if call.kind and write in (None, call.write)]
 
     def first_success(self, since, seconds=20.0, write=None):
-        """Seconds from `since` to the answer of the first call that was sent after it and
-        succeeded."""
+        """Returns the seconds from `since` to the answer of the first call that was sent after it
+        and succeeded."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             for call in list(self.calls):
@@ -112,7 +112,7 @@ class Load:
         )
 
     def progress(self, count=20, seconds=20.0):
-        """Waits for so many more successes."""
+        """Waits for that many more successes."""
         have, until = self._done(), time.monotonic() + seconds
         while self._done() < have + count:
             assert (
@@ -121,8 +121,8 @@ class Load:
             time.sleep(0.01)
 
     def everyone(self, seconds=20.0):
-        """Waits until each caller has the answer to a call that it sent after now: none is still
-        hurt by what was done before."""
+        """Waits until each caller has the answer to a call sent after now, so that earlier faults
+        have no further effect."""
         since, until = time.monotonic(), time.monotonic() + seconds
         while len({call.caller for call in list(self.calls) if call.began > since}) < len(
             self.threads
@@ -136,8 +136,8 @@ class Load:
         return sum(call.kind is None for call in list(self.calls))
 
     def verify(self, psql):
-        """Every answered write stands there once, every refused one does not, every unknown one
-        once or not. Gives their numbers."""
+        """Every answered write is stored once, every refused one is not, every unknown one is
+        stored at most once. Returns their numbers."""
         rows = psql(
             "SELECT tool_name || ' ' || count(*) FROM api_key_usage u JOIN api_keys k ON "
             "k.number = u.api_key "
@@ -148,22 +148,22 @@ class Load:
         )
 
     def judge(self, stored):
-        """The same from a name's number of rows."""
+        """The same, from the number of rows for each name."""
         numbers = {"answered": 0, "refused": 0, "unknown": 0}
         for name, outcome in self.names.items():
             count = stored.pop(name, 0)
             assert outcome is not None, f"{name} has no answer"
             if outcome.kind is None:
-                assert count == 1, f"{name} was answered and stands there {count} times"
+                assert count == 1, f"{name} was answered and is stored {count} times"
                 numbers["answered"] += 1
             elif outcome.outcome == "unknown":
-                assert count in (0, 1), f"{name} stands there {count} times"
+                assert count in (0, 1), f"{name} is stored {count} times"
                 numbers["unknown"] += 1
             else:
                 refusal = f"{outcome.kind}: {outcome.message}"
-                assert count == 0, f"{name} was refused ({refusal}) and stands there {count} times"
+                assert count == 0, f"{name} was refused ({refusal}) and is stored {count} times"
                 numbers["refused"] += 1
-        assert not stored, f"rows that nobody wrote: {stored}"
+        assert not stored, f"rows that no caller wrote: {stored}"
         return numbers
 
 

@@ -1,11 +1,10 @@
-"""A real systemd as PID 1: this machine's own programs in namespaces of their own, on a root that
-lives in memory.
+"""A real systemd as PID 1: this machine's own programs in separate namespaces, on a root file
+system in memory.
 
 Needs root, overlayfs, cgroup2 and the packages of scripts/setup test. `/usr` is this machine's with
-a layer of memory above, so that `meson install` may write there; `/etc`, `/var`, `/run` and the
-rest begin empty. Nothing of it reaches this machine, and nothing is left: the kernel ends
-everything when PID 1 ends, and PID 1 is killed when the test's process ends, however that
-happens."""
+a writable layer in memory, so that `meson install` can write there; `/etc`, `/var`, `/run` and the
+rest start empty. Nothing reaches or remains on this machine: the kernel ends everything when PID 1
+ends, and PID 1 is killed when the test's process ends for any reason."""
 import contextlib
 import ctypes
 import errno
@@ -21,8 +20,8 @@ import time
 
 SYSTEMD = "/usr/lib/systemd/systemd"
 PROGRAMS = ("unshare", "nsenter", "setpriv", "pivot_root", "mount", "dbus-daemon", "meson")
-# What a container may not do to the machine that it shares a kernel with: its clock, modules,
-# devices, log.
+# What a container must not change on the host whose kernel it shares: its clock, modules, devices,
+# log.
 WITHHELD = (
     "sys_module",
     "sys_time",
@@ -32,7 +31,7 @@ WITHHELD = (
     "wake_alarm",
     "block_suspend",
 )
-# Units that would look for devices, consoles and terminals; or that are of no use here.
+# Units that search for devices, consoles and terminals, or that are useless here.
 MASKED = (
     "systemd-udevd.service systemd-udevd-kernel.socket systemd-udevd-control.socket "
     "systemd-udev-trigger.service "
@@ -53,7 +52,7 @@ messagebus:x:101:101::/nonexistent:/usr/sbin/nologin
 GROUP = (
     "root:x:0:\ntty:x:5:\nadm:x:4:\nnogroup:x:65534:\nmessagebus:x:101:\nsystemd-journal:x:102:\n"
 )
-# The guide is for administrators who have sudo; here everybody who runs it is root.
+# The guide is for administrators with sudo; here every user who runs it is root.
 SUDO = """#!/bin/bash
 user=root
 while :; do
@@ -69,7 +68,7 @@ exec setpriv --reuid "$user" --regid "$user" --init-groups --inh-caps=-all -- "$
 
 
 def cgroup2():
-    """Where the unified hierarchy is mounted; None: nowhere."""
+    """Returns the mount point of the unified hierarchy, or None."""
     with open("/proc/self/mounts", encoding="utf-8") as file:
         for line in file:
             _, place, kind, _ = line.split(maxsplit=3)
@@ -79,7 +78,7 @@ def cgroup2():
 
 
 def lacks():
-    """Why no systemd can be booted here; None when it can."""
+    """Returns why no systemd can boot here, or None."""
     if os.geteuid() != 0:
         return "needs root"
     absent = [name for name in PROGRAMS if shutil.which(name) is None]
@@ -115,7 +114,7 @@ def _remove_cgroup(top):
 
 
 def _sweep():
-    """What a test that was killed has left: empty cgroups and a folder without mounts."""
+    """Removes what a killed test has left: empty cgroups and a folder without mounts."""
     for place in glob.glob(os.path.join(cgroup2(), "pierre-test-*")) + glob.glob(
         "/tmp/pierre-machine-*-*"
     ):
@@ -128,8 +127,7 @@ def _sweep():
 
 
 class Machine:
-    """share: folders that are seen there, too, at the same place; what is changed in them stays
-    there."""
+    """share: folders that are visible inside at the same path; changes in them persist."""
 
     def __init__(self, share=()):
         self.share = list(share)
@@ -168,7 +166,7 @@ class Machine:
             return file.read()[-6000:]
 
     def _init(self):
-        """PID 1 of the machine, as this machine counts, once it is systemd."""
+        """Returns the host's pid of the machine's PID 1, once it is systemd."""
         try:
             with open(
                 f"/proc/{self.process.pid}/task/{self.process.pid}/children", encoding="ascii"
@@ -181,7 +179,7 @@ class Machine:
         return None
 
     def end(self):
-        """Kills everything in it and removes what is left here: an empty folder and an empty
+        """Kills everything in it and removes what is left on the host: an empty folder and an empty
         cgroup."""
         if self.process is not None:
             self.process.kill()  # PID 1 dies with it (--kill-child), and all others with PID 1
@@ -198,7 +196,8 @@ class Machine:
     # ----------------------------------------------------------------------------------------------
 
     def command(self, *command, user=None):
-        """What runs a command in the machine: as root, or as a user with all of its groups."""
+        """Returns the command that runs a command in the machine: as root, or as a user with all of
+        its groups."""
         become = (
             ("setpriv", "--reuid", user, "--regid", user, "--init-groups", "--") if user else ()
         )
@@ -221,7 +220,7 @@ class Machine:
         return self.run("bash", "-euc", script, **more)
 
     def path(self, path):
-        """A path there, as this process reaches it."""
+        """Returns the path by which this process reaches a path in the machine."""
         return f"/proc/{self.pid}/root{path}"
 
     def write(self, path, text, mode=0o644):
@@ -234,11 +233,11 @@ class Machine:
         return self.run("systemctl", "show", "-p", name, "--value", unit).stdout.strip()
 
     def main_pid(self, unit):
-        """As the machine counts; 0: it does not run."""
+        """Returns the pid inside the machine; 0: not running."""
         return int(self.property(unit, "MainPID"))
 
     def journal(self, unit, *more):
-        """Entries that processes of the unit wrote, oldest first."""
+        """Returns the entries that processes of the unit wrote, oldest first."""
         self.run("journalctl", "--sync")
         found = self.run("journalctl", "-o", "json", "--no-pager", f"_SYSTEMD_UNIT={unit}", *more)
         return [json.loads(line) for line in found.stdout.splitlines()]
@@ -274,7 +273,7 @@ def _devices(root):
 
 
 def _configuration(root):
-    # With a machine-id this is no first boot, at which systemd enables whatever is installed.
+    # With a machine-id this is not a first boot, at which systemd enables every installed unit.
     for name, text in (
         ("passwd", PASSWD),
         ("group", GROUP),
@@ -312,7 +311,7 @@ def _configuration(root):
 
 
 def _root(folder, share):
-    """A root in memory; its files go with the namespace."""
+    """Makes a root file system in memory; its files are removed with the namespace."""
     root, layer = f"{folder}/root", f"{folder}/layer"
     _mount("tmpfs", "root", root, "mode=755,size=1g")
     os.mkdir(layer)
@@ -351,7 +350,7 @@ def _root(folder, share):
 
 
 def inside(folder, cgroup, share):  # pylint: disable=unused-argument
-    """As PID 1 of the new namespaces: makes the root, goes there, becomes systemd."""
+    """Runs as PID 1 of the new namespaces: makes the root, enters it, executes systemd."""
     subprocess.run(["mount", "--make-rprivate", "/"], check=True)
     root = _root(folder, share)
     os.chdir(root)
@@ -371,7 +370,7 @@ def inside(folder, cgroup, share):  # pylint: disable=unused-argument
 
 
 def outside(folder, cgroup, share):
-    """Joins the cgroup, so that it is the root of the new namespace's; then unshares."""
+    """Joins the cgroup, so that it is the root of the new cgroup namespace; then unshares."""
     with open(os.path.join(cgroup, "cgroup.procs"), "w", encoding="ascii") as file:
         file.write("0")
     arguments = json.dumps({"folder": folder, "cgroup": cgroup, "share": share})

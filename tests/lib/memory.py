@@ -1,9 +1,9 @@
-"""The memory of a running process, as a core dump would hold it. Needs root, or a process that may
-be traced."""
+"""The memory of a running process, as a core dump holds it. Needs root, or a process that allows
+tracing."""
 
 
 def regions(pid):
-    """(low, high, access, VmFlags) of each mapping."""
+    """Yields (low, high, access, VmFlags) of each mapping."""
     found, current = [], None
     with open(f"/proc/{pid}/smaps", encoding="utf-8") as file:
         for line in file:
@@ -17,8 +17,8 @@ def regions(pid):
 
 
 def search_memory(pid, needles):
-    """needle -> the VmFlags of the mappings that hold it, over all writable memory of the
-    process."""
+    """Returns a map from needle to the VmFlags of the mappings that hold it, over all writable
+    memory of the process."""
     found = {needle: [] for needle in needles}
     with open(f"/proc/{pid}/mem", "rb", 0) as memory:
         for low, high, access, flags in regions(pid):

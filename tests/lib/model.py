@@ -1,5 +1,5 @@
-"""The model of the interface: every answer of every test is held against it, and every method that
-was called with success is remembered, so that the run can tell which ones no test ever reached."""
+"""The model of the interface: every answer of every test is checked against it. It records every
+method that was called with success, so that the run can list those that no test reached."""
 import json
 import os
 
@@ -7,7 +7,7 @@ from . import interface
 from .schema import Schemas
 
 succeeded = set()  # methods, for the whole test process
-secrets = set()  # canaries: texts that may stand in no error and no log
+secrets = set()  # canaries: texts that must not appear in any error or log
 
 
 class Model:
@@ -23,7 +23,8 @@ class Model:
                 self.results[method["name"]] = method["result"]["schema"]
 
     def check_answer(self, method, answer):
-        """AssertionError when the answer is not as promised. method: None when it is not known."""
+        """Raises AssertionError when the answer is not as promised. method: None when it is
+        unknown."""
         assert isinstance(answer, dict), f"an answer that is not an object: {answer!r}"
         members = list(answer)
         assert members in (
@@ -74,6 +75,7 @@ def check_error(method, error):
             "email",
             "id",
             "name",
+            "version",
         ), f"{method}: conflict about {data.get('field')!r}"
     if data["kind"] == "timeout":
         assert data.get("outcome") in (
@@ -84,7 +86,7 @@ def check_error(method, error):
         assert "ref" in data, f"{method}: internal without ref"
     text = json.dumps(error, ensure_ascii=False)
     for secret in secrets:
-        assert secret not in text, f"{method}: a secret stands in the error {data['kind']}"
+        assert secret not in text, f"{method}: a secret is in the error {data['kind']}"
     lowered = error["message"].lower()
     for word in ("sqlstate", "constraint failed", "violates", "sqlite3_", "pq:", "psql"):
         assert (
@@ -93,7 +95,7 @@ def check_error(method, error):
 
 
 def save_coverage():
-    """Leaves the names of the methods called with success for tests/run.py."""
+    """Writes the names of the methods called with success for tests/run.py."""
     folder = os.environ.get("PIERRE_TEST_COVERAGE")
     if folder:
         with open(os.path.join(folder, f"{os.getpid()}.json"), "w", encoding="utf-8") as file:

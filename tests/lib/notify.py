@@ -1,6 +1,6 @@
-"""systemd as a service sees it: the notify socket, passed sockets, the watchdog's wishes,
-credentials. No running systemd is needed: what it does around a service's start is done by this
-file, run as the service's first program (see launch())."""
+"""systemd from a service's view: the notify socket, passed sockets, the watchdog's variables,
+credentials. It needs no running systemd: this file, executed as the service's first program, does
+what systemd does at a service's start (see launch())."""
 import os
 import re
 import shutil
@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-if __name__ != "__main__":  # as a program it is only launch()
+if __name__ != "__main__":  # as a program this file is only launch()
     from .case import Case
     from .daemon import Daemon, SLOW, StartFailure, temporary_folder
 else:
@@ -19,8 +19,7 @@ FIRST_PASSED = 3
 
 
 class Notify:
-    """The manager's end of $NOTIFY_SOCKET. Every datagram is kept with the time at which it
-    came."""
+    """The manager's end of $NOTIFY_SOCKET. Every datagram is kept with its time of arrival."""
 
     def __init__(self, path):
         self.path = path
@@ -29,7 +28,7 @@ class Notify:
         self.messages = []  # (monotonic seconds, {field: value})
 
     def read(self):
-        """Takes what has come; gives all messages so far."""
+        """Reads what has arrived; returns all messages so far."""
         while True:
             try:
                 data = self.socket.recv(65536)
@@ -39,8 +38,8 @@ class Notify:
             self.messages.append((time.monotonic(), fields))
 
     def wait(self, seconds, field, value=None, since=0):
-        """The first message from number `since` on with that field (and value); AssertionError when
-        none comes in time."""
+        """Returns the first message from number `since` on with that field (and value). Raises
+        AssertionError when none arrives in time."""
         deadline = time.monotonic() + seconds * SLOW
         while True:
             for number, (_, fields) in enumerate(self.read()):
@@ -55,7 +54,7 @@ class Notify:
         return sum(field in fields for _, fields in self.read()[since:])
 
     def beats(self, seconds):
-        """How often the watchdog was fed in that time."""
+        """Returns how often the watchdog is fed in that time."""
         self.read()
         before = len(self.messages)
         time.sleep(seconds)
@@ -66,7 +65,7 @@ class Notify:
 
 
 def listener(path, kind=socket.SOCK_STREAM, mode=0o660, backlog=1024):
-    """A socket as a .socket unit makes it."""
+    """A socket as a .socket unit creates it."""
     made = socket.socket(socket.AF_UNIX, kind)
     made.bind(path)
     os.chmod(path, mode)
@@ -76,7 +75,7 @@ def listener(path, kind=socket.SOCK_STREAM, mode=0o660, backlog=1024):
 
 
 class Service(Daemon):
-    """A daemon started as systemd starts one. sockets: what it is passed, from descriptor 3 on.
+    """A daemon started as systemd starts one. sockets: those passed to it, from descriptor 3 on.
     watchdog: WatchdogSec."""
 
     def __init__(
@@ -119,7 +118,7 @@ class Service(Daemon):
         self.activated = bool(sockets)
 
     def start(self, timeout=30.0):
-        """Ready when it says so, as for systemd: nothing is tried on the socket before."""
+        """Waits for READY=1, as systemd does, without using the socket before."""
         self.spawn()
         self.wait_ready(timeout)
         if self.model is None:
@@ -137,13 +136,13 @@ class Service(Daemon):
             time.sleep(0.002)
 
     def end(self):
-        """SIGTERM; the end is judged; folder and database stay."""
+        """Sends SIGTERM and checks the exit; folder and database stay."""
         code = self.terminate()
         assert code == 0, f"the service ended with {code}:\n{self.log()[-3000:]}"
         self.check_log()
         assert (
             os.path.lexists(self.socket_path) == self.activated
-        ), "the socket's file: a passed one stays, an own one goes"
+        ), "the socket's file: a passed one stays, an own one is removed"
 
     def discard(self):
         self.owns_folder = False
@@ -153,7 +152,7 @@ class Service(Daemon):
 
 
 class Services(Case):
-    """Tests with services; what they make goes with them."""
+    """Tests with services; what they create is removed with them."""
 
     def service(self, **arguments):
         service = Service(**arguments)
@@ -172,7 +171,7 @@ class Services(Case):
 
 
 def analyze(*arguments):
-    """systemd-analyze: (exit code, output); None where it is not installed."""
+    """Runs systemd-analyze and returns (exit code, output); None if it is not installed."""
     if shutil.which("systemd-analyze") is None:
         return None
     done = subprocess.run(
@@ -188,15 +187,15 @@ def analyze(*arguments):
 
 
 def exposure(output):
-    """The score at the end of `systemd-analyze security`."""
+    """Returns the score at the end of `systemd-analyze security`."""
     found = re.search(r"Overall exposure level for .*: ([\d.]+) ", output)
     assert found, f"no score in:\n{output[-2000:]}"
     return float(found.group(1))
 
 
 def launch(numbers, command):
-    """In the child: passed descriptors move to 3, 4, …, the variables name this very process, and
-    the daemon takes its place."""
+    """Runs in the child: passed descriptors move to 3, 4, …, the variables name this process, and
+    the daemon replaces it."""
     numbers = [int(number) for number in numbers.split(",") if number]
     spare = [os.dup(number) for number in numbers]  # out of the way first
     while spare and min(spare) < FIRST_PASSED + len(spare):

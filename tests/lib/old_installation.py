@@ -1,10 +1,10 @@
-"""The database file of an old installation, made by the old server's rules, and what the daemon
-must answer from it.
+"""The database file of an old installation, made by the old server's rules, and the daemon's
+answers from it.
 
-The old server kept no version table. It wrote times in two forms side by side: RFC 3339 with 0 to 9
-fraction digits and `+00:00`, and SQLite's own `2025-06-10 08:00:00` where a column's default filled
-it. Ids that a default made are 32 digits without hyphens. Tokens are sealed with AES-256-GCM
-without associated data; one nonce column holds both nonces.
+The old server had no version table. It wrote times in two forms: RFC 3339 with 0 to 9 fraction
+digits and `+00:00`, and SQLite's own `2025-06-10 08:00:00` as a column's default. Ids made by a
+default are 32 digits without hyphens. Tokens are sealed with AES-256-GCM without associated data;
+one nonce column holds both nonces.
 
     made = old_installation.make(path)     # the file; the same every time
     made.key, made.calls                   # its key in base64; [(method, params, result)]
@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 SCHEMA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "old_installation.sql")
 USER = "3f0c1a52-77b0-4c0e-9f0b-0d7c6a0b5e11"  # with a profile, goals and keys
 KEY = "key-main"  # its key with the log
-HEX_KEY = "00112233445566778899aabbccddeeff"  # an id that a column's default made
+HEX_KEY = "00112233445566778899aabbccddeeff"  # an id made by a column's default
 PROVIDERS = ("strava", "fitbit")
 HASH = "$2b$12$abcdefghijklmnopqrstuuJ5J5J5J5J5J5J5J5J5J5J5J5J5J5J5J5"
 NAMES = [
@@ -43,7 +43,7 @@ class Made:
 
 
 def make(path: str) -> Made:
-    """Writes the file, which must not be there."""
+    """Writes the file, which must not exist."""
     rnd = random.Random(1906)
     secret = bytes(rnd.randrange(256) for _ in range(32))
     made = Made(base64.b64encode(secret).decode())
@@ -86,9 +86,17 @@ class Sodium:
         return base64.b64encode(out.raw[: length.value]).decode()
 
 
+def as_before(answer):
+    """A token's answer without its version, which the old server's answers do not have."""
+    if isinstance(answer, dict) and "access_token" in answer:
+        assert isinstance(answer["version"], str) and answer["version"]
+        return {name: value for name, value in answer.items() if name != "version"}
+    return answer
+
+
 def when(number: int, minute: int, day: str = "2025-06-10") -> tuple[str, str]:
-    """A time as the old server may have written it, and as the daemon answers it; number chooses
-    the form."""
+    """Returns a time as the old server may have written it, and as the daemon answers it; number
+    selects the form."""
     clock = f"{8 + minute // 60:02}:{minute % 60:02}:00"
     digits = ["", ".5", ".123456789", None, ".000001", ".999999999"][number % 6]
     if digits is None:
@@ -133,7 +141,7 @@ def _users(database, made, rnd, secret):
                 "scope": token["scope"],
             }
         if number == 6:
-            row["fitbit_nonce"] = None  # four of five columns are no token
+            row["fitbit_nonce"] = None  # four of five columns are not a token
             made.calls[-1] = (*made.calls[-1][:2], None)
             shown["fitbit_token"] = None
         insert(database, "users", row)
@@ -273,8 +281,8 @@ def _documents(database, made):
 
 
 def _api_keys(database, made):
-    """One key of each kind of row: expired, without a limit, and one that the columns' defaults
-    made."""
+    """One key of each kind of row: expired, without a limit, and one made by the columns'
+    defaults."""
     shown = []
     for number, (identifier, tier, limit) in enumerate(
         (

@@ -1,5 +1,5 @@
-"""What the tests of opening a database share: a folder with one database file, daemons that start
-on it, are refused or killed."""
+"""Shared by the tests of opening a database: a folder with one database file, and daemons that
+start on it, are refused or killed."""
 import glob
 import hashlib
 import os
@@ -16,7 +16,7 @@ FIXTURES = os.path.join(SHARED, "fixtures")
 
 
 def sums(folder):
-    """Every file but the log's, the socket's and the lock's."""
+    """Returns every file except for log, socket and lock."""
     found = {}
     for path in glob.glob(os.path.join(folder, "**"), recursive=True):
         if os.path.isfile(path) and os.path.basename(path) not in ("log", "s.lock", "trace"):
@@ -44,7 +44,7 @@ class OpenCase(Case):
         return daemon
 
     def refused(self, code, *words, **more):
-        """The start must end so, and change nothing."""
+        """Checks that the start ends with this code and changes nothing."""
         before = sums(self.folder)
         daemon = self.daemon(**more)
         try:
@@ -56,11 +56,11 @@ class OpenCase(Case):
                 self.assertIn(word, last)
         else:
             daemon.stop()
-            self.fail(f"it has started: {more}")
+            self.fail(f"it started: {more}")
         self.assertEqual(sums(self.folder), before)
 
     def killed(self, users, **more):
-        """A daemon that has stored users and was killed."""
+        """A daemon that has stored users and is then killed."""
         daemon = self.daemon(**more).start()
         self.add(daemon, users)
         daemon.expected_exits = {-signal.SIGKILL}

@@ -1,7 +1,6 @@
-"""A strict parser of the OpenMetrics 1.0 text format and of Prometheus' older one: what the formats
-do not allow is a ValueError.
-
-Stricter than those who collect it are: they take much that the text of the standard forbids."""
+"""A strict parser of the OpenMetrics 1.0 text format and of Prometheus' older one. Anything that
+the formats do not allow raises ValueError. It is stricter than collectors, which accept much that
+the standard forbids."""
 import math
 import re
 
@@ -29,10 +28,10 @@ class Family:
     def __init__(self, name):
         self.name = name
         self.type = self.unit = self.help = None
-        self.samples = []  # (name, labels, number), in their order
+        self.samples = []  # (name, labels, number), in order
 
     def values(self, suffix="", **labels):
-        """Numbers of the samples that have these labels."""
+        """Returns the numbers of the samples that have these labels."""
         return [
             number
             for name, found, number in self.samples
@@ -81,13 +80,13 @@ class Parser:
         found = re.fullmatch(r"# (TYPE|UNIT|HELP) (\S+) (.*)", line)
         demand(found, "no sample, TYPE, UNIT or HELP")
         word, name, value = found.groups()
-        demand(NAME.fullmatch(name), "no name of a metric")
+        demand(NAME.fullmatch(name), "not a metric name")
         if self.current is None or self.current.name != name:
             demand(name not in self.families, "the family is in two places")
             self.current = self.families[name] = Family(name)
         family = self.current
-        demand(not family.samples, "it comes behind samples")
-        demand(getattr(family, word.lower()) is None, "it is told twice")
+        demand(not family.samples, "it follows samples")
+        demand(getattr(family, word.lower()) is None, "it is given twice")
         if word == "TYPE":
             demand(value in self.suffixes, "no such type")
         elif word == "UNIT":
@@ -103,15 +102,15 @@ class Parser:
 
     def sample(self, line):
         name = NAME.match(line)
-        demand(name, "no name of a metric")
+        demand(name, "not a metric name")
         name, rest = name.group(), line[name.end() :]
         labels = {}
         if rest.startswith("{"):
             inner, closed, rest = rest[1:].rpartition("}")
-            demand(closed, "no } behind the labels")
+            demand(closed, "no } after the labels")
             labels = self.labels(inner)
-        demand(re.fullmatch(r" \S+", rest), "not one blank and one number behind the name")
-        demand(NUMBER.fullmatch(rest[1:]), "no number")
+        demand(re.fullmatch(r" \S+", rest), "not one space and one number after the name")
+        demand(NUMBER.fullmatch(rest[1:]), "not a number")
         family = self.current
         demand(family is not None and family.type is not None, "a sample without TYPE")
         suffixes = self.suffixes[family.type]
@@ -125,7 +124,7 @@ class Parser:
         )
         demand(
             (name, labels) not in [(one, found) for one, found, _ in family.samples],
-            "it is there twice",
+            "a duplicate sample",
         )
         family.samples.append((name, labels, float(rest[1:])))
 
@@ -134,8 +133,8 @@ class Parser:
         labels, at = {}, 0
         while at < len(text):
             found = LABEL.match(text, at)
-            demand(found, "no label")
-            demand(found[1] not in labels, "a label is there twice")
+            demand(found, "not a label")
+            demand(found[1] not in labels, "a duplicate label")
             labels[found[1]] = re.sub(
                 r"\\(.)", lambda one: "\n" if one[1] == "n" else one[1], found[2]
             )
@@ -194,5 +193,5 @@ class Parser:
 
 
 def parse(text, classic=False):
-    """name -> Family. ValueError where the text breaks the format."""
+    """Returns name -> Family. Raises ValueError for a text that violates the format."""
     return Parser(classic).parse(text)

@@ -1,10 +1,11 @@
-"""A private PgBouncer (Debian's) before a private PostgreSQL, in a temporary folder on a free port.
+"""A private PgBouncer (Debian's) in front of a private PostgreSQL, in a temporary folder on a free
+port.
 
     bouncer = PgBouncer(server, {"default_pool_size": 2}).start()
     bouncer.database_url("x")       # for a daemon: a database of the server, through it
     bouncer.admin("PAUSE"); bouncer.admin("SHOW POOLS"); bouncer.restart(); bouncer.stop()
 
-PgBouncer refuses root: there it runs as the account that the PostgreSQL runs as."""
+PgBouncer refuses to run as root, so it runs as the account of PostgreSQL."""
 import csv
 import io
 import os
@@ -20,7 +21,7 @@ from .postgres_server import account, free_port
 
 
 def binary():
-    """/usr/sbin is not in everybody's PATH."""
+    """Not every PATH includes /usr/sbin."""
     path = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin")
     if path is None:
         raise RuntimeError("pgbouncer is not installed (Debian package pgbouncer)")
@@ -44,7 +45,7 @@ class PgBouncer:
         return f"postgresql://{self.server.user}@{folder}:{self.port}/{name}{options}"
 
     def write(self, **settings):
-        """Its configuration; admin("RELOAD") makes a running one take it."""
+        """Writes its configuration; admin("RELOAD") makes a running one apply it."""
         self.settings.update(settings)
         lines = {
             "listen_addr": "127.0.0.1",
@@ -103,8 +104,8 @@ class PgBouncer:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def admin(self, command, check=True):
-        """Rows of the administration's answer as dictionaries; None when it does not answer and
-        check is false."""
+        """Returns the rows of an administration command as dictionaries; None when it does not
+        answer and check is false."""
         done = subprocess.run(
             [
                 "psql",

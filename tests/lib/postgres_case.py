@@ -1,5 +1,5 @@
-"""Tests that do something to a PostgreSQL server of their own: one for all classes of the process
-that want the same settings, a database and a daemon for each test."""
+"""Tests that disturb a private PostgreSQL server: one server for all classes of the process with
+the same settings, one database and one daemon for each test."""
 import atexit
 import os
 import secrets
@@ -11,14 +11,14 @@ from .proxy import Proxy
 
 
 def recovered(fault, seconds, more=""):
-    """One line of the run's list of recovery times."""
+    """Prints one line of the run's list of recovery times."""
     print(
         f"  recovery after {fault}: {seconds:.2f} s{' (' + more + ')' if more else ''}", flush=True
     )
 
 
 class Database:
-    """What lib/daemon.py wants to know of a database; the server outlives it."""
+    """What lib/daemon.py needs to know about a database; the server outlives it."""
 
     backend = "postgres"
 
@@ -55,7 +55,7 @@ class ServerCase(Case):
         self.url = self.server.create_database(self.name) + self.parameters
 
     def daemon(self, *options, url=None, key=None, environment=None):
-        """A daemon on the test's database, or on another way to it; stopped and judged when the
+        """A daemon on the test's database, or on another route to it; stopped and checked when the
         test ends."""
         daemon = Daemon(
             database=Database(url or self.url), options=options, key=key, environment=environment
@@ -69,7 +69,7 @@ class ServerCase(Case):
         return daemon
 
     def proxied(self, *options, pool, environment=None):
-        """A daemon whose connections, all there from the beginning, go through a proxy."""
+        """A daemon whose connections, all open from the start, pass through a proxy."""
         proxy = Proxy(self.server)
         self.addCleanup(proxy.close)
         daemon = self.daemon(
@@ -92,7 +92,7 @@ class ServerCase(Case):
         return daemon.call("daemon.stats")["gauges"]
 
     def connections(self, daemon):
-        """Those that are ready for calls."""
+        """Returns the number of connections that are ready for calls."""
         gauges = self.gauges(daemon)
         return gauges["db_connections_idle"] + gauges["db_connections_active"]
 

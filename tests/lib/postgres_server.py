@@ -1,14 +1,13 @@
-"""A private PostgreSQL from the system's packages, in a temporary folder on a free port; never one
-that happens to run.
+"""A private PostgreSQL from the system's packages, in a temporary folder on a free port; never an
+existing server.
 
     with PostgresServer() as server:
         server.url          # for the daemon: over the server's Unix socket
         server.tcp_url      # over 127.0.0.1
         server.create_database("x"); server.psql("SELECT 1"); server.restart("immediate")
 
-As root it runs under the account `postgres` (PostgreSQL refuses root). Everything is gone after
-stop().
-"""
+As root it runs under the account `postgres` (PostgreSQL refuses root). stop() removes
+everything."""
 import glob
 import os
 import pwd
@@ -22,7 +21,7 @@ import urllib.parse
 
 
 def binary(name):
-    """The newest installed server's program."""
+    """Returns a program of the newest installed server."""
     found = sorted(
         glob.glob(f"/usr/lib/postgresql/*/bin/{name}"), key=lambda path: int(path.split("/")[4])
     )
@@ -33,7 +32,7 @@ def binary(name):
 
 
 def account():
-    """Whom the server runs as: keyword arguments for subprocess."""
+    """Returns the account that runs the server, as keyword arguments for subprocess."""
     if os.geteuid() != 0:
         return {}
     user = pwd.getpwnam("postgres")
@@ -51,8 +50,8 @@ class PostgresServer:
     database = "pierre"
 
     def __init__(self, settings=None, hba=None):
-        """settings: name → value for postgresql.conf. hba: lines of pg_hba.conf instead of trusting
-        everybody here."""
+        """settings: name → value for postgresql.conf. hba: lines of pg_hba.conf instead of local
+        trust."""
         self.folder = tempfile.mkdtemp(prefix="pg-", dir="/tmp")
         self.host = self.folder
         self.data = os.path.join(self.folder, "data")
@@ -65,7 +64,7 @@ class PostgresServer:
             os.chown(self.folder, user.pw_uid, user.pw_gid)
         os.chmod(self.folder, 0o755)
 
-    # How to reach it
+    # Addresses
     def database_url(self, name, host=None, options=""):
         host = urllib.parse.quote(self.host, safe="") if host is None else host
         return f"postgresql://{self.user}@{host}:{self.port}/{name}{options}"
@@ -87,7 +86,7 @@ class PostgresServer:
             "password": None,
         }
 
-    # Life
+    # Start and stop
     def run(self, *command, check=True):
         done = subprocess.run(
             command,
@@ -226,12 +225,12 @@ class PostgresServer:
         return self.database_url(name)
 
     def backends(self, where="application_name = 'pierre-dbd'"):
-        """Process ids of the connections to it."""
+        """Returns the process ids of the connections to it."""
         text = self.psql(f"SELECT pid FROM pg_stat_activity WHERE {where}", "postgres")
         return [int(pid) for pid in text.split()]
 
     def standby(self, synchronous=False):
-        """A streaming standby of this server, started; promote() makes it a primary."""
+        """Returns a started streaming standby of this server; promote() makes it a primary."""
         other = PostgresServer({**self.settings, "hot_standby": "on"})
         self.run(
             binary("pg_basebackup"),
@@ -262,8 +261,8 @@ class PostgresServer:
 
 
 class Session:
-    """A psql that stays: for transactions and locks held beside the daemon. Leaving the block ends
-    it, which takes its transaction back."""
+    """A psql that stays open, for transactions and locks beside the daemon. Leaving the block ends
+    it and rolls back."""
 
     def __init__(self, server, database):
         self.process = subprocess.Popen(
@@ -286,12 +285,12 @@ class Session:
         )
 
     def send(self, statement):
-        """Without waiting for its end."""
+        """Sends one without waiting for its end."""
         self.process.stdin.write(statement + ";\n\\echo done\n")
         self.process.stdin.flush()
 
     def wait(self):
-        """What one statement printed; RuntimeError when it failed."""
+        """Returns what one statement prints; raises RuntimeError when it fails."""
         lines = []
         while (line := self.process.stdout.readline().rstrip("\n")) != "done":
             if not line and self.process.poll() is not None:

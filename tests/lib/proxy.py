@@ -1,14 +1,14 @@
-"""A TCP proxy before a PostgreSQL server, to do to a connection what networks do: stall, trickle,
+"""A TCP proxy in front of a PostgreSQL server, which makes the faults of networks: stall, trickle,
 reset, cut anywhere.
 
     with Proxy(server) as proxy:
-        proxy.url("name")                 # where the daemon connects to
+        proxy.url("name")                 # where the daemon connects
         proxy.fault = CutAnswer(5)        # see below; None: everything passes
         proxy.stalled = True              # nothing passes any more in either direction; new
                                           # connections are accepted
 
 A fault is a callable fault(link, message) that sees each whole message from the daemon before it
-passes, and gives what is to be sent in its place. It may tell the link what becomes of the server's
+passes, and returns what is sent instead. It may set on the link what happens to the server's
 answers."""
 import select
 import socket
@@ -28,7 +28,7 @@ class Message:
 
 
 class Link:
-    """One connection through the proxy, in a thread of its own."""
+    """One connection through the proxy, in its own thread."""
 
     def __init__(self, proxy, client):
         self.proxy, self.client = proxy, client
@@ -37,25 +37,25 @@ class Link:
         self.started = self.closed = False
         self.answer_left = None  # bytes of the server's answers that still pass; then ending()
         self.ending = self.reset
-        self.swallow = False  # answers are thrown away
-        self.reused = 0  # messages that came after a fault had hit this link
+        self.swallow = False  # answers are discarded
+        self.reused = 0  # messages that arrived after a fault had hit this link
         self.hit = False
         threading.Thread(target=self._run, daemon=True).start()
 
-    # What a fault can do
+    # The actions of a fault
 
     def reset(self):
-        """RST to the daemon, and the server loses its client."""
+        """Sends RST to the daemon, and the server loses its client."""
         self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
 
     def half_close(self):
-        """The end of the stream towards the daemon; what it sends still arrives."""
+        """Ends the stream to the daemon; what it sends still arrives."""
         self.client.shutdown(socket.SHUT_WR)
         self.swallow = True
 
     def hang(self):
-        """Nothing comes any more, and nobody says so."""
+        """Nothing arrives any more, without an end of the stream."""
         self.swallow = True
 
     def close(self):
@@ -77,7 +77,7 @@ class Link:
                 if not self.closed and self.server in readable and not self._down():
                     break
         except (OSError, ValueError):
-            pass  # one side is gone, or the fault closed both
+            pass  # one side has disconnected, or the fault closed both
         self.close()
         self.proxy.forget(self)
 
@@ -167,10 +167,10 @@ class Proxy:
                 try:
                     self.links.append(Link(self, client))
                 except OSError:
-                    client.close()  # no server behind
+                    client.close()  # no server to connect to
 
     def reset_all(self):
-        """All in one moment."""
+        """All at once."""
         interval = sys.getswitchinterval()
         sys.setswitchinterval(0.0002)
         for link in list(self.links):
@@ -192,7 +192,7 @@ class Proxy:
 
 
 class BlackHole:
-    """Accepts and never says a word."""
+    """Accepts connections and never answers."""
 
     def __init__(self):
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -205,15 +205,15 @@ class BlackHole:
         self.listener.close()
 
 
-# Faults that hit once: the next group of calls, from whichever connection.
+# Faults that hit once: the next batch of calls, on any connection.
 
 
 class Once:
-    """The group that has a statement whose message holds `marker`."""
+    """The batch with a statement whose message contains `marker`."""
 
     def __init__(self, marker):
         self.marker = marker.encode()
-        self.link = None  # that was hit
+        self.link = None  # the link that was hit
 
     def __call__(self, link, message):
         if self.link is None and message.kind == b"B" and self.marker in message.data:
@@ -246,7 +246,7 @@ class CutBefore(Once):
 
 
 class CutAnswer(Once):
-    """The Sync passes; of the server's answer to the group only so many bytes come through."""
+    """The Sync passes; only that many bytes of the server's answer to the batch pass."""
 
     def __init__(self, marker, count, ending="reset"):
         super().__init__(marker)
@@ -264,14 +264,14 @@ class CutAnswer(Once):
             link.hit = True
             if self.count == 0:
                 link.server.sendall(message.data)
-                time.sleep(0.05)  # the server does its work
+                time.sleep(0.05)  # the server executes it
                 getattr(link, self.how)()
                 return b""
         return message.data
 
 
 class CutCommitted(Once):
-    """The server has committed the group, and nothing of its answer comes through."""
+    """The server has committed the batch, and nothing of its answer passes."""
 
     def go_on(self, link, message):
         if message.kind != b"S" or link.hit:
@@ -286,8 +286,7 @@ class CutCommitted(Once):
 
 
 class Inject(Once):
-    """A simple query that somebody else sends on the connection, just before the group; its answer
-    never shows."""
+    """A foreign simple query on the connection, just before the batch; its answer is hidden."""
 
     def __init__(self, marker, statement):
         super().__init__(marker)

@@ -1,6 +1,6 @@
 """A raw JSON-RPC connection: bytes out, lines in. Every answer is strict JSON and is checked
-against the interface's model (lib/model.py) when there is one; which method an answer belongs to is
-learned from the lines that were sent."""
+against the interface's model (lib/model.py) if there is one. The sent lines determine the method of
+each answer."""
 import errno
 import select
 import socket
@@ -60,7 +60,7 @@ class Connection:
     # ----------------------------------------------------------------------------------------------
 
     def send(self, data, note=True):
-        """Sends bytes as they are. note: learn ids and methods from them (off for floods and for
+        """Sends bytes unchanged. note: record ids and methods from them (off for floods and for
         garbage)."""
         if isinstance(data, str):
             data = data.encode()
@@ -91,8 +91,8 @@ class Connection:
         return (type(identifier).__name__, identifier)
 
     def read_line(self, timeout=None):
-        """The next line without its newline. Closed at the end of the stream, Late when none came
-        in time."""
+        """Returns the next line without its newline. Raises Closed at the end of the stream, and
+        Late when none arrives in time."""
         deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
         while True:
             at = self.input.find(b"\n", self.searched)
@@ -124,7 +124,7 @@ class Connection:
         self.input += data
 
     def read_to_end(self, timeout=None):
-        """All lines until the daemon closes."""
+        """Returns all lines until the daemon closes the connection."""
         lines = []
         while True:
             try:
@@ -137,7 +137,7 @@ class Connection:
                 return lines
 
     def silent(self, seconds):
-        """True when nothing comes for that long."""
+        """Checks that nothing arrives for that long."""
         try:
             self.read_line(seconds)
         except Late:
@@ -165,7 +165,7 @@ class Connection:
         return answer
 
     def request(self, method, params=None, **named):
-        """Sends a request; gives its id. Its answer comes by answer()."""
+        """Sends a request and returns its id. answer() returns its answer."""
         data, identifier = self.encode(method, named if params is None and named else params)
         self.send(data, note=False)
         return identifier
@@ -182,17 +182,17 @@ class Connection:
         deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
         while identifier not in self.answers:
             one = self.read(max(0.0, deadline - time.monotonic()))
-            assert isinstance(one, dict), f"an array came while an answer was waited for: {one!r}"
+            assert isinstance(one, dict), f"an array instead of an answer: {one!r}"
             assert one["id"] not in self.answers, f"two answers with id {one['id']!r}"
             self.answers[one["id"]] = one
         return self.answers.pop(identifier)
 
     def call(self, method, params=None, **named):
-        """The result; raises RpcError."""
+        """Returns the result; raises RpcError."""
         return result_of(self.answer(self.request(method, params, **named)))
 
     def error(self, method, params=None, **named):
-        """The RpcError of a call that must fail."""
+        """Returns the RpcError of a call that must fail."""
         try:
             result = self.call(method, params, **named)
         except RpcError as problem:
@@ -200,7 +200,7 @@ class Connection:
         raise AssertionError(f"{method} succeeded with {strict.dumps(result)[:200]}")
 
     def many(self, requests, timeout=120.0):
-        """Pipelines (method, params) pairs, reading while sending; gives the answers in the order
+        """Pipelines (method, params) pairs, reading while sending. Returns the answers in the order
         of the requests."""
         data, ids = bytearray(), []
         for method, params in requests:

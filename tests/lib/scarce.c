@@ -1,6 +1,6 @@
-/* Memory that runs out when tests say so: preloaded into the daemon, fails allocations of
- * everything in the process, the libraries' too. The file $TEST_SCARCE holds the words that both
- * sides see. */
+/* Memory that runs out on request: preloaded into the daemon, it fails allocations of the whole
+ * process, including those of libraries. The file $TEST_SCARCE holds the words shared by both
+ * sides. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -11,14 +11,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { SMALL = 4000 }; /* bytes: what is larger may be a page that SQLite keeps */
+enum { SMALL = 4000 }; /* bytes: a larger block may be a page that SQLite keeps */
 
 struct words {
-	atomic_int_fast64_t left;  /* allocations until the first that fails; negative: none does */
-	atomic_int_fast64_t times; /* how many fail from there on */
+	atomic_int_fast64_t left; /* allocations until the first that fails; negative: none fails */
+	atomic_int_fast64_t times;  /* how many fail from that one on */
 	atomic_int_fast64_t failed; /* how many have failed */
 	atomic_int_fast64_t live;   /* small blocks in use */
-	atomic_int_fast64_t every;  /* more than 0: each so many-th fails, from the first on */
+	atomic_int_fast64_t
+		every; /* more than 0: the interval, in allocations, of further failures */
 };
 
 void *__libc_malloc(size_t size);

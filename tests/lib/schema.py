@@ -1,5 +1,5 @@
-"""The part of JSON Schema that an OpenRPC document of this daemon may use. A keyword that is not
-known here is an error: nothing of a schema is skipped silently."""
+"""The part of JSON Schema that an OpenRPC document of this daemon may use. An unknown keyword is an
+error, so that no part of a schema is skipped silently."""
 import datetime
 import ipaddress
 import math
@@ -49,7 +49,7 @@ class Schemas:
         return found
 
     def wrong(self, schema, value, path="$"):
-        """What is wrong with the value, in words; None when it fits."""
+        """Returns what is wrong with the value, in words; None when it fits."""
         if schema is True:
             return None
         if schema is False:

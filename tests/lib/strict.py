@@ -1,6 +1,6 @@
 """Strict JSON: duplicate names, NaN and the like are refused; integers and doubles are different;
-doubles compare to the last bit. `Real` keeps the text of a double, so that a test can look at how
-it was written."""
+doubles compare to the last bit. `Real` keeps the text of a double, so that a test can check how it
+was written."""
 import json
 import struct
 
@@ -30,14 +30,14 @@ def _object(pairs):
 
 
 def _constant(text):
-    raise NotStrict(f"{text} is no JSON")
+    raise NotStrict(f"{text} is not JSON")
 
 
 _decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=Real)
 
 
 def loads(text):
-    """The value of exactly one JSON text; bytes must be UTF-8 without a byte order mark."""
+    """Returns the value of exactly one JSON text; bytes must be UTF-8 without a byte order mark."""
     if isinstance(text, (bytes, bytearray)):
         text = bytes(text).decode("utf-8")
     if text.startswith("\ufeff"):
@@ -49,7 +49,7 @@ def loads(text):
 
 
 def dumps(value):
-    """Compact text, UTF-8 characters as they are."""
+    """Compact text, with UTF-8 characters unescaped."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
@@ -58,15 +58,15 @@ def bits(number):
 
 
 def digits(text):
-    """The significant digits of a number's spelling: equal for equal spellings but for where point
-    and exponent stand."""
+    """The significant digits of a number's text: equal for texts that differ only in the position
+    of point and exponent."""
     mantissa = text.lower().partition("e")[0].lstrip("-").replace(".", "")
     return mantissa.strip("0")
 
 
 def difference(a, b, ordered=False, path="$"):
-    """Where two JSON values differ, in words; None when they are equal. ordered: members must also
-    stand in the same order."""
+    """Returns where two JSON values differ, in words; None when they are equal. ordered: members
+    must also be in the same order."""
     kind_a, kind_b = _kind(a), _kind(b)
     if kind_a != kind_b:
         return f"{path}: {kind_a} {_short(a)} is not {kind_b} {_short(b)}"

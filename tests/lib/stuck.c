@@ -1,6 +1,7 @@
 /* A disk that hangs: preloaded into the daemon. While the file $TEST_STUCK holds `sync`, every
- * fdatasync waits; while it holds `read`, every pread of a descriptor does. What waits goes on when
- * the file is emptied. While it holds `slow`, each sync of a part of a file takes 20 ms. */
+ * fdatasync waits; while it holds `read`, every pread of a descriptor does. Waiting calls
+ * continue when the file is emptied. While it holds `slow`, each sync of a part of a file takes
+ * 20 ms. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>

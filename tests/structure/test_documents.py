@@ -1,6 +1,6 @@
-"""What the documents name exists, and they can be read in a terminal. Would catch: a tour that
-names a function which has been renamed or moved, a page with lines that are too wide, a diagram
-that is not drawn, a README that has grown."""
+"""The names in the documents exist, and the documents are readable in a terminal. Would catch: a
+tour that names a renamed or moved function, a page with lines that are too wide, a diagram that is
+not drawn, a README that is too long."""
 import functools
 import re
 import unittest
@@ -8,7 +8,7 @@ import unittest
 from test_structure import ROOT, files, name, text, tracked
 
 WIDTH = 100
-# Of other programs and of an installation, not of this tree.
+# These belong to other programs and to an installation, not to this tree.
 FOREIGN = {"pgpass", "passfile", "sysexits.h", "lib/sm.c"}
 SUFFIXES = r"(?:c|h|py|toml|sql|md|build|service|socket|conf|json|sh|1|3|8)"
 
@@ -23,7 +23,7 @@ def without_code(page):
 
 @functools.cache
 def names():
-    """Every file of the tree, and every folder with a slash behind it."""
+    """Returns every file of the tree, and every folder with a trailing slash."""
     found = {name(path) for path in tracked()}
     for one in list(found):
         parts = one.split("/")[:-1]
@@ -37,7 +37,7 @@ def bare_names():
 
 
 def expanded(pattern):
-    """`a/{b,c}.md` as a/b.md and a/c.md."""
+    """Expands `a/{b,c}.md` to a/b.md and a/c.md."""
     found = re.search(r"\{([^}]*)\}", pattern)
     if not found:
         return [pattern]
@@ -49,8 +49,8 @@ def expanded(pattern):
 
 
 def matches(pattern):
-    """The tree's files that a name with `*` or `<word>` stands for; a name ends where the tree's
-    does."""
+    """Returns the tree's files that match a name with `*` or `<word>`; the name must match to the
+    end."""
     places = re.sub(r"<\w+>", "*", pattern)
     regex = re.escape(places).replace(r"\*", "[^/]+")
     known = names() if "/" in pattern else bare_names()
@@ -72,7 +72,7 @@ class Names(unittest.TestCase):
         """`path:function` is defined there; `path`, and a bare file name, is in the tree."""
         functions = paths = 0
         for page in pages():
-            if page.name == "CHANGELOG.md":  # tells of what was
+            if page.name == "CHANGELOG.md":  # it describes the past
                 continue
             spans = set(re.findall(r"`([^`\s]+)`", without_code(text(page))))
             for span in spans:
@@ -110,7 +110,7 @@ class Names(unittest.TestCase):
 
 class Reading(unittest.TestCase):
     def test_width(self):
-        """But for tables and for what programs print."""
+        """Except for tables and for the output of programs."""
         for page in pages():
             for line in without_code(text(page)).splitlines():
                 if not line.startswith("|"):
@@ -131,7 +131,7 @@ class Reading(unittest.TestCase):
                 self.assertIn(f"]({name(page)})", readme)
 
     def test_diagrams(self):
-        """Mermaid takes no further colon, and no semicolon, in the words of an arrow."""
+        """Mermaid allows no further colon, and no semicolon, in the text of an arrow."""
         arrows = 0
         for page in pages():
             for diagram in re.findall(r"^```mermaid\n(.*?)^```", text(page), re.M | re.DOTALL):

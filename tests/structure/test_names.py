@@ -1,6 +1,6 @@
-"""The rules of names and layout. Would catch: two functions or two types of one name, an external
-function that does not tell its file, a header without a word about itself, a line too wide to read,
-a folder too full to look through."""
+"""The rules of names and layout. Would catch: two functions or two types with one name, an external
+function that does not show its file, a header without a description, a line that is too wide, a
+folder with too many files."""
 import collections
 import re
 import subprocess
@@ -15,7 +15,7 @@ ATTRIBUTE = re.compile(r"__attribute__\(\((?:[^()]|\([^()]*\))*\)\)\s*")
 
 
 def sources(*patterns):
-    """name -> text of the files that people write."""
+    """Returns name -> text of the files that are not generated."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     names = done.stdout.splitlines() or [
@@ -32,7 +32,7 @@ def sources(*patterns):
 
 
 def bare(text):
-    """C without comments and the inside of literals; its lines keep their numbers."""
+    """Returns C without comments and the content of literals; lines keep their numbers."""
     return re.sub(
         r"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'",
         lambda found: "\n" * found[0].count("\n") if found[0][0] == "/" else '""',
@@ -42,13 +42,13 @@ def bare(text):
 
 
 def functions(text):
-    """(name, static) of each function that a C text defines. scripts/format puts the brace of a
-    function, and no other, alone at the begin of a line: one whose head is not understood, or that
-    is laid out otherwise, raises ValueError and is not passed over."""
+    """Yields (name, static) for each function that a C text defines. scripts/format puts a
+    function's opening brace, and no other, alone at the beginning of a line. A function with an
+    unparsable head or another layout raises ValueError, so that none is ignored."""
     lines = re.sub(r"\\\n", " ", bare(text)).split("\n")
     for number, line in enumerate(lines):
         if re.match(r"[A-Za-z_].*\)\s*\{", line):
-            raise ValueError(f"a function laid out otherwise: {line}")
+            raise ValueError(f"a function with another layout: {line}")
         if line.rstrip() != "{":
             continue
         first = number
@@ -57,7 +57,7 @@ def functions(text):
         head = ATTRIBUTE.sub("", " ".join(lines[first:number]).strip())
         found = re.search(r"^[\w\s*]+?\b(\w+)\(.*\)$", head)
         if found is None:
-            raise ValueError(f"a function whose head is not understood: {head}")
+            raise ValueError(f"a function with an unparsable head: {head}")
         yield found[1], head.startswith("static ")
 
 
@@ -71,14 +71,14 @@ def shared_functions(files):
 
 
 def prefixes(header):
-    """Those that a header declares by a line `prefix: x_, y_`."""
+    """Returns those that a header declares by a line `prefix: x_, y_`."""
     lines = re.findall(r"^[\s/*]*prefix: (.*)$", header, re.MULTILINE)
     return [prefix for line in lines for prefix in re.findall(r"\w+", line)]
 
 
 def misnamed_functions(files):
-    """External functions that begin neither with their file's stem (its singular will do) nor with
-    a prefix of the header of that stem. Those of the public interface, `pierre_`, are their own."""
+    """External functions that begin neither with their file's stem (its singular is allowed) nor
+    with a prefix of the header of that stem. Those of the public interface begin with `pierre_`."""
     found = []
     for file, text in files.items():
         stem = Path(file).stem
@@ -124,7 +124,7 @@ class Names(unittest.TestCase):
         self.assertEqual(misnamed_functions(self.c), [])
 
     def test_none_is_janssons(self):
-        """pierre-dbctl links with jansson: of two functions of one name, the linker takes ours for
+        """pierre-dbctl links with jansson: of two functions with one name, the linker uses ours for
         both."""
         command = ["pkg-config", "--variable=includedir", "jansson"]
         folder = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -155,7 +155,7 @@ class Layout(unittest.TestCase):
 
 
 class Planted(unittest.TestCase):
-    """What the checks above must find."""
+    """Defects that the checks above must find."""
 
     def test_functions(self):
         one = "static int twice(int a)\n{\n\treturn a;\n}\n"

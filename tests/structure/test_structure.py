@@ -1,6 +1,5 @@
-"""What holds for the tree as a whole. Would catch: a layer that knows one above it, a test file
-that nothing runs, a link or a command of the documents that leads nowhere, a file that has grown
-past reading."""
+"""Rules for the whole tree. Would catch: a layer that uses one above it, a test file that nothing
+runs, a link or a command in the documents that leads nowhere, a file that is too long."""
 import functools
 import graphlib
 import re
@@ -21,9 +20,9 @@ LAYERS = {
     "client": {"protocol"},
     "tools": {"protocol", "backends", "daemon"},
 }
-# Folder -> headers of other libraries that it may include; what is not named here is the C
-# library's and the system's. The daemon speaks to databases through backends/store.h alone; the
-# transfer program (tools/transfer) opens two of them by the backends' own means.
+# Folder -> headers of other libraries that it may include; others belong to the C library or to the
+# system. The daemon uses databases through backends/store.h only; the transfer program
+# (tools/transfer) opens two of them by the backends' own means.
 LIBRARIES = {
     "protocol": set(),
     "backends": {
@@ -40,10 +39,10 @@ LIBRARIES = {
     "client/ctl": {"jansson.h"},
 }
 FOREIGN = re.compile(r"uv|sqlite3|libpq|openssl|jansson|sodium|crypt")
-# The rooms of daemon/, each of which knows those before it (docs/design.md).
+# The folders of daemon/; each may use those before it (docs/design.md).
 ROOMS = ("settings", "base", "clients", "calls", "admin", "loop")
 LINES = 700
-# Program -> the Debian package that brings it, where the names differ.
+# Program -> the Debian package that contains it, where the names differ.
 PROGRAMS = {
     "psql": "postgresql",
     "pgbench": "postgresql-contrib",
@@ -58,14 +57,14 @@ PROGRAMS = {
     "black": "black",
     "git": "git",
 }
-# Every Debian has these, or their absence only skips one test.
+# Every Debian has these, or their absence skips only one test.
 NOT_OURS = {"cc", "groff", "rustc", "gcc"}
 SOURCES = ("protocol", "backends", "daemon", "client", "tools", "tests")
 
 
 @functools.cache
 def tracked():
-    """The files of the tree that git knows or would take; of a copy without git, all of it."""
+    """The files of the tree that git tracks or would add; in a copy without git, all of them."""
     done = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -95,7 +94,8 @@ def text(path):
 
 
 def calls_and_names(path):
-    """The words that a C file uses as functions, and the external functions that it defines."""
+    """Returns the words that a C file uses as functions, and the external functions that it
+    defines."""
     code = re.sub(r"/\*.*?\*/", " ", text(path), flags=re.DOTALL)
     code = re.sub(r'"(\\.|[^"\\\n])*"', '""', code)
     code = re.sub(r"^\s*#.*$", "", code, flags=re.MULTILINE)
@@ -134,8 +134,8 @@ class Layers(unittest.TestCase):
         self.assertGreater(looked, 60)
 
     def test_no_circle_of_files_in_the_daemon(self):
-        """Who calls whom: a file that calls another one is never called by it, directly or through
-        others."""
+        """Calls between files: a file that calls another one is never called by it, directly or
+        through others."""
         sources = {path: calls_and_names(path) for path in files(".c", under="daemon/")}
         owners = {}
         for path, (_, own) in sources.items():
@@ -149,7 +149,7 @@ class Layers(unittest.TestCase):
         try:
             tuple(graphlib.TopologicalSorter(edges).static_order())
         except graphlib.CycleError as err:
-            self.fail("a circle: " + " -> ".join(name(path) for path in err.args[1]))
+            self.fail("a cycle: " + " -> ".join(name(path) for path in err.args[1]))
 
     def test_the_whole_daemon_is_known_to_its_own_file(self):
         """Every other file works with a narrower struct."""
@@ -162,8 +162,8 @@ class Layers(unittest.TestCase):
             self.assertNotRegex(text(path), r'#include "[^"]*(sqlite|postgres)/', name(path))
 
     def test_who_holds_memory_for_clients_charges_it(self):
-        """A struct of the daemon with memory that grows has a `charged` field (account.h), or a
-        reason here."""
+        """A struct of the daemon with growing memory has a `charged` field (account.h), or a reason
+        here."""
         others = {
             "dispatcher": "scratch of one line, for all clients",
             "health": "one probe without parameters, for all clients",
@@ -212,7 +212,7 @@ class Layers(unittest.TestCase):
 
 class Facts(unittest.TestCase):
     def test_a_metric_stands_once(self):
-        """A row of METRIC_LIST is all that a counter needs: nothing else that makes struct, answer
+        """A row of METRIC_LIST is enough for a counter: no other code that makes the struct, answer
         or metric names it."""
         path = ROOT / "protocol/metrics/metric_list.h"
         text = path.read_text(encoding="utf-8")
@@ -242,7 +242,7 @@ class Facts(unittest.TestCase):
                     )
 
     def test_a_provider_is_named_by_the_catalog_alone(self):
-        """C takes the services whose tokens are stored from catalog_providers or from
+        """C code takes the services with stored tokens from catalog_providers or from
         TOKEN_PROVIDERS."""
         found = re.findall(
             r"^(\w+)\.title",
@@ -260,7 +260,7 @@ class Facts(unittest.TestCase):
 class Files(unittest.TestCase):
     def test_sizes(self):
         for path in files(".c", ".h", ".py"):
-            if "/expected/" not in name(path):  # what the generator makes
+            if "/expected/" not in name(path):  # generated files
                 self.assertLessEqual(len(text(path).splitlines()), LINES, name(path))
 
     def test_no_leftovers(self):
@@ -276,7 +276,7 @@ class Files(unittest.TestCase):
                 )
 
     def test_suppressed_findings_name_the_next_line(self):
-        """clang-tidy takes the line behind NOLINTNEXTLINE, even when it continues the comment."""
+        """clang-tidy applies to the line after NOLINTNEXTLINE, even if it continues the comment."""
         for path in files(".c", ".h"):
             for line in text(path).split("\n"):
                 if "NOLINTNEXTLINE" in line:
@@ -302,7 +302,7 @@ class Files(unittest.TestCase):
 
 class Tests(unittest.TestCase):
     def test_every_file_is_run(self):
-        """By tests/run.py (end to end), or by a meson.build that names it."""
+        """Each test file is executed by tests/run.py (end to end), or named in a meson.build."""
         folders = re.search(r"^FOLDERS = \((.*?)\)", text(ROOT / "tests/run.py"), re.MULTILINE)[1]
         run, names = set(re.findall(r'"(\w+)"', folders)), set()
         for path in files(".py", under="tests/"):
@@ -311,7 +311,7 @@ class Tests(unittest.TestCase):
             folder = path.parent
             if folder.name in run and folder.parent.name == "tests":
                 self.assertRegex(text(path), r"(?m)^class \w+\(", f"{name(path)} runs nothing")
-                self.assertNotIn(path.name, names, "pytest wants names that differ")
+                self.assertNotIn(path.name, names, "pytest needs different names")
                 names.add(path.name)
                 continue
             build = folder / "meson.build"
@@ -340,8 +340,8 @@ class Tests(unittest.TestCase):
                 )
 
     def test_defects_can_be_planted(self):
-        """tests/planted.py takes long and is run by hand: that its places are still there shows
-        here."""
+        """tests/planted.py takes long and is run by hand; this test checks that its places still
+        exist."""
         for defect, edits, test, names in planted.DEFECTS:
             for file, place, replacement in edits:
                 self.assertIsNotNone(
@@ -368,7 +368,7 @@ class Databases(unittest.TestCase):
         return sql
 
     def test_migrations_leave_alone_what_is_not_ours(self):
-        """A table that is made again loses its owner's columns, indexes and triggers."""
+        """A table that is created again loses its owner's columns, indexes and triggers."""
         found = files(".sql", under="backends/sqlite/migrations/")
         self.assertGreater(len(found), 3)
         for path in found:
@@ -377,7 +377,7 @@ class Databases(unittest.TestCase):
             earlier = "".join(text(other) for other in found if other.name < path.name)
             for column in re.findall(
                 r"(?i)\bDROP COLUMN (\w+);", sql
-            ):  # that an earlier one of ours has added
+            ):  # which an earlier migration has added
                 self.assertTrue(
                     re.search(rf"ADD COLUMN {column} INTEGER\s+GENERATED", earlier),
                     f"{name(path)}: {column} is not ours",
@@ -400,8 +400,15 @@ class Databases(unittest.TestCase):
                     f"{name(path)}: {dropped} is not ours",
                 )
 
+    def test_a_migration_that_changes_is_built_again(self):
+        listed = text(ROOT / "backends/meson.build")
+        for folder in ("sqlite", "postgres"):
+            for path in files(".sql", under=f"backends/{folder}/migrations/"):
+                self.assertIn(f"'{folder}/migrations/{path.name}'", listed)
+
     def test_one_place_finds_the_files_of_a_database(self):
-        """The form of URLs in one file; the names beside the database from its one real path."""
+        """One file has the form of URLs; the names beside the database derive from its one real
+        path."""
         for path in (
             files(".c", under="backends/")
             + files(".c", under="daemon/")
@@ -442,7 +449,7 @@ class Documents(unittest.TestCase):
     def test_links(self):
         looked = 0
         for path in files(".md"):
-            if "expected" in path.parts:  # what the generator makes of a made-up catalog
+            if "expected" in path.parts:  # output of the generator for an invented catalog
                 continue
             for target in re.findall(
                 r"\]\(([^)\s]+)\)",
@@ -469,14 +476,14 @@ class Documents(unittest.TestCase):
             self.assertTrue(text(path).startswith("#!"), name(path))
 
     def packages(self, script):
-        """What `scripts/setup SCRIPT` installs."""
+        """Returns what `scripts/setup SCRIPT` installs."""
         source = text(ROOT / "scripts/setup")
         common = re.search(r'^packages="([^"]*)"', source, re.MULTILINE)[1]
         own = re.search(rf'^{script}\) packages="\$packages ([^"]*)"', source, re.MULTILINE)
         return set(common.split()) | set(own[1].split() if own else ())
 
     def test_each_script_installs_the_programs_that_it_runs(self):
-        """Each script's packages by itself: the others' need not be there."""
+        """Each script's packages are sufficient by themselves."""
         run = {"build": {"scripts/build": set()}, "bench": {}, "test": {}}
         for path in files(".py", under="tests/bench/"):
             if not path.name.startswith("test_"):
@@ -509,7 +516,7 @@ class Documents(unittest.TestCase):
 
     def test_shellcheck(self):
         if shutil.which("shellcheck") is None:
-            self.skipTest("shellcheck is not here: the scripts are NOT checked")
+            self.skipTest("shellcheck is not installed: the scripts are NOT checked")
         scripts = [
             path
             for path in [

@@ -1,7 +1,7 @@
 #include "against_jansson.h"
 
-/* Constants that both declare; jansson's get another name here. Its json_is_… macros would use
- * ours, so they are not used. */
+/* Constants that both declare; jansson's get another name here. The json_is_… macros of jansson
+ * would use our constants, so they are not used. */
 #define JSON_OBJECT JANSSON_OBJECT
 #define JSON_ARRAY JANSSON_ARRAY
 #define JSON_STRING JANSSON_STRING
@@ -106,7 +106,7 @@ static bool same(const struct json *ours, uint32_t node, const json_t *theirs, s
 	return false;
 }
 
-/* The compact form is taken again, is the same value, and its own compact form is itself. */
+/* The compact form is accepted, has the same value, and is its own compact form. */
 static bool compact_is_same(const struct json *ours, const json_t *theirs, struct arena *arena)
 {
 	struct buffer once = {0}, twice = {0};

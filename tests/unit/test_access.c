@@ -1,5 +1,5 @@
-/* Roles by peer. Would catch: a group's rule winning over the user's, a rule that grants more than
- * it says, a name read as a number, a peer whose groups are not looked at. */
+/* Roles by peer. Would catch: a group's rule that precedes the user's, a rule that grants more
+ * than it says, a name read as a number, a peer whose groups are ignored. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>

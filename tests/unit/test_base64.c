@@ -1,5 +1,5 @@
-/* base64 against libsodium's, which is slow and known to be right. Would catch: lax padding, bits
- * left over, bytes beyond ASCII taken for digits, a byte too many written. */
+/* base64 compared with libsodium's, which is slow and known to be correct. Would catch: lax
+ * padding, leftover bits, bytes beyond ASCII accepted as digits, a byte too many written. */
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@ enum { MAX = 100, GUARD = 0x5A };
 static bool sodium_says(const char *text, size_t length, unsigned char *out, size_t *out_length)
 {
 	for (size_t i = 0; i < length; i++)
-		if ((text[i] & 0x80) != 0) /* it takes some of these for + and / */
+		if ((text[i] & 0x80) != 0) /* it accepts some of these as + and / */
 			return false;
 	return sodium_base642bin(out, MAX, text, length, NULL, out_length, NULL,
 		       sodium_base64_VARIANT_ORIGINAL) == 0;
@@ -55,7 +55,7 @@ START_TEST(round_trip)
 }
 END_TEST
 
-/* Every byte at every place of a whole group and of each padded one. */
+/* Every byte at every position of a whole group and of each padded one. */
 START_TEST(every_byte)
 {
 	static const char *const texts[] = {"QUJDQUJD", "QUJDQUI=", "QUJDQQ==", "QUI=", "QQ=="};

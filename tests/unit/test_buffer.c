@@ -1,5 +1,5 @@
-/* Buffers and arenas. Would catch: a byte over the cap, an append after a failure that looks like
- * the whole, secrets left behind in memory that is used again, sizes that wrap around. */
+/* Buffers and arenas. Would catch: a byte over the cap, an append after a failure that looks
+ * complete, secrets left in memory that is reused, sizes that wrap around. */
 #include <string.h>
 
 #include "../../protocol/arena.h"
@@ -124,7 +124,7 @@ START_TEST(arena_blocks_do_not_overlap)
 	}
 	arena_free(&arena);
 	ck_assert_uint_eq(arena.total, 0);
-	arena_free(&arena); /* once more does no harm */
+	arena_free(&arena); /* a second call does no harm */
 }
 END_TEST
 
@@ -145,7 +145,7 @@ START_TEST(arena_copies)
 	ck_assert_ptr_null(arena_alloc(&arena, SIZE_MAX));
 	ck_assert_ptr_null(arena_alloc(&arena, SIZE_MAX - 8));
 	ck_assert_ptr_null(arena_copy(&arena, "", SIZE_MAX));
-	ck_assert_ptr_nonnull(arena_alloc(&arena, 1)); /* still of use */
+	ck_assert_ptr_nonnull(arena_alloc(&arena, 1)); /* still usable */
 	arena_free(&arena);
 }
 END_TEST

@@ -1,5 +1,5 @@
-/* Looking for the next call before sleeping. Would catch: a loop that never sleeps, one that looks
- * without a reason, one that looks on a client's account that has gone quiet. */
+/* Polling for the next call before sleeping. Would catch: a loop that never sleeps, one that
+ * polls without a reason, one that polls because of a client that has become idle. */
 #include <sched.h>
 #include <time.h>
 
@@ -47,7 +47,7 @@ START_TEST(looks_after_some_quick_calls)
 		busy_poll_before_wait(&poll, true);
 		ck_assert(looks());
 		busy_poll_heard(&poll);
-		busy_poll_before_wait(&poll, false); /* a thread has it now */
+		busy_poll_before_wait(&poll, false); /* a thread executes it now */
 		ck_assert(!looks());
 		busy_poll_before_wait(&poll, true);
 		ck_assert(looks());
@@ -101,7 +101,7 @@ START_TEST(never_when_it_is_off)
 }
 END_TEST
 
-/* Where there is one processor only, the client needs it. */
+/* With a single processor, the client needs it. */
 START_TEST(never_on_one_processor)
 {
 	cpu_set_t all, one;

@@ -1,6 +1,6 @@
-/* Parameters to values. Would catch: a wrong path in a refusal, a default that is not applied, a
- * limit that is off by one, a member that is passed over in silence. (Every parameter of every
- * method in every wrong way, through the daemon: tests/contract/test_bad_params.py.) */
+/* Parameters to values. Would catch: a wrong path in an error, a default that is not applied, a
+ * limit that is off by one, a member that is ignored silently. (Every parameter of every method
+ * in every wrong way, through the daemon: tests/contract/test_bad_params.py.) */
 #include <string.h>
 
 #include "../../protocol/decode.h"
@@ -25,13 +25,14 @@ static int decode(const char *name, const char *params)
 	ck_assert_msg(method != NULL, "%s", name);
 	if (params == NULL)
 		return decode_params(method, NULL, DECODE_NO_PARAMS, now, &arena, values, &err);
-	/* As it stands in a request: node 0 is never the parameters. */
+	/* As in a request: node 0 is never the parameters. */
 	char *line = malloc(strlen(params) + 3);
 	ck_assert_ptr_nonnull(line);
 	(void)sprintf(line, "[%s]", params);
 	ck_assert_msg(json_scan(&json, line, strlen(line), RPC_DEPTH, &err) == 0, "%s", params);
 	int result = decode_params(method, &json, 1, now, &arena, values, &err);
-	for (unsigned i = 0; result == 0 && i < method->bind_count; i++) /* before the line goes */
+	for (unsigned i = 0; result == 0 && i < method->bind_count;
+		i++) /* before the line is freed */
 		if (values[i].set &&
 			(method->binds[i].type == TYPE_STRING ||
 				method->binds[i].type == TYPE_ENUM))
@@ -180,7 +181,7 @@ START_TEST(longest_text)
 		ck_assert_int_eq(decode("create_user", params), bytes <= 72 ? 0 : -1);
 	}
 	ck_assert_str_eq(err.path, "user.password");
-	ck_assert_ptr_null(strstr(err.message, "\xC3\xA9")); /* a secret is not told */
+	ck_assert_ptr_null(strstr(err.message, "\xC3\xA9")); /* a secret is not shown */
 }
 END_TEST
 
@@ -223,8 +224,8 @@ START_TEST(by_position)
 }
 END_TEST
 
-/* A document may be anything that is not a parameter: JSON null as `json` is a value, an array
- * keeps its order. */
+/* A document may be anything that is not a parameter: JSON null as `json` is a value, and an
+ * array keeps its order. */
 START_TEST(json_values)
 {
 	good("create_a2a_task", "[\"c\",null,\"t\",null]");
@@ -240,7 +241,7 @@ START_TEST(json_values)
 }
 END_TEST
 
-/* Whatever is missing of any method is told by its path; no method takes a surplus. */
+/* A missing parameter of any method is reported by its path; no method accepts an extra one. */
 START_TEST(every_method)
 {
 	for (size_t i = 0; i < catalog_method_count; i++) {

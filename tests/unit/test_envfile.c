@@ -19,7 +19,7 @@ static int parse(struct envfile *file, const char *text, struct err *err)
 }
 
 static const struct {
-	const char *text, *value; /* of K; NULL: not there */
+	const char *text, *value; /* of K; NULL: absent */
 } fine[] = {
 	{"K=v", "v"},
 	{"K=v\n", "v"},

@@ -1,5 +1,6 @@
-/* Errors: one table, messages that stay UTF-8 however they are cut. Would catch: half a character
- * in an answer, a code that two kinds share, a path of an earlier error in the next one. */
+/* Errors: one table, messages that stay UTF-8 wherever they are cut. Would catch: half a
+ * character in an answer, a code that two kinds share, a path of an earlier error in the next
+ * one. */
 #include <string.h>
 #include <sysexits.h>
 
@@ -9,7 +10,7 @@
 
 static struct err err;
 
-/* As the protocol lists them: the wire's names and codes are no one's to change. */
+/* As listed in the protocol: names and codes on the wire never change. */
 START_TEST(table)
 {
 	static const struct {
@@ -72,7 +73,7 @@ START_TEST(everything_is_set)
 }
 END_TEST
 
-/* Texts of characters of each length, cut at every place by the array's end. */
+/* Texts of characters of each length, cut at every position by the array's end. */
 START_TEST(cut_at_the_end)
 {
 	static const char *const characters[] = {
@@ -97,7 +98,7 @@ START_TEST(cut_at_the_end)
 }
 END_TEST
 
-/* A text that was cut before it came here (%.100s) leaves no half character within the message. */
+/* A text that is already cut (%.100s) leaves no half character within the message. */
 START_TEST(cut_in_the_middle)
 {
 	err_set(&err, ERR_NOT_FOUND, "no row has the id \"%.*s%s\"", 4, "a\xC3\xA9\xC3\xA9",

@@ -1,6 +1,5 @@
 /* Around the statement: computed values, rows to answers, conflicts, URLs in logs. Would catch:
- * half an answer before an error, a token that opens as the other one, a password of a URL in a
- * log. */
+ * half an answer before an error, a token opened as the other one, a URL's password in a log. */
 #include <math.h>
 #include <string.h>
 
@@ -58,12 +57,12 @@ static void failed(enum err_kind kind)
 
 START_TEST(results_without_rows)
 {
-	begin("clear_strava_token"); /* null, or not_found */
+	begin("update_last_active"); /* null, or not_found */
 	set(slot("user_id"), "u-1");
 	ck_assert_int_eq(execute_begin(&call), 0);
 	ck_assert_int_eq(execute_end(&call, 1), 0);
 	answered("head:null");
-	begin("clear_strava_token");
+	begin("update_last_active");
 	set(slot("user_id"), "u-1");
 	ck_assert_int_eq(execute_begin(&call), 0);
 	ck_assert_int_eq(execute_end(&call, 0), -1);
@@ -103,6 +102,18 @@ START_TEST(rows)
 	ck_assert_int_eq(execute_row(&call, NULL, columns), 0);
 	ck_assert_int_eq(execute_end(&call, 1), 0);
 	answered("head:{\"a\":100.0,\"b\":[]}");
+}
+END_TEST
+
+START_TEST(unexpected_rows)
+{
+	begin("clear_strava_token");
+	ck_assert_int_eq(execute_unexpected(&call), -1);
+	failed(ERR_CONFLICT);
+	ck_assert_str_eq(call.err.field, "version");
+	begin("update_last_active"); /* its SQL never asks for it */
+	ck_assert_int_eq(execute_unexpected(&call), -1);
+	failed(ERR_INTERNAL);
 }
 END_TEST
 
@@ -214,7 +225,7 @@ START_TEST(conflicts)
 		{"create_a2a_client", "a2a_clients_id_key", "id"}, {"create_user", "", NULL},
 		/* Another method's key, and one that an owner has added. */
 		{"create_user", "api_keys_id_key", NULL}, {"create_user", "users_name_email", NULL},
-		{"create_user", "users.nothing", NULL}, /* a key that no caller gives */
+		{"create_user", "users.nothing", NULL}, /* a key that no parameter sets */
 		{"create_user", "x.a_column_whose_name_is_far_too_long_to_be_kept_anywhere", NULL}};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -263,7 +274,7 @@ START_TEST(urls_in_logs)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		store_redact_url(cases[i][0], out, sizeof out);
 		ck_assert_str_eq(out, cases[i][1]);
-		for (size_t size = 1; size < 40; size++) { /* however little room there is */
+		for (size_t size = 1; size < 40; size++) { /* any size of the buffer */
 			char *small = malloc(size);
 
 			ck_assert_ptr_nonnull(small);
@@ -305,6 +316,7 @@ int main(void)
 		return EXIT_FAILURE;
 	tcase_add_test(tests, results_without_rows);
 	tcase_add_test(tests, rows);
+	tcase_add_test(tests, unexpected_rows);
 	tcase_add_test(tests, damaged_rows);
 	tcase_add_test(tests, answer_over_its_limit);
 	tcase_add_test(tests, tokens);

@@ -1,5 +1,5 @@
-/* What the log says of trouble that lasts. Would catch: a line for each failure, trouble that is
- * told once and never again, a new cause that is not told, a count that is off. */
+/* The log of lasting failures. Would catch: a line for each failure, a failure that is logged
+ * once and never again, a new cause that is not logged, a wrong count. */
 #include <string.h>
 
 #include "unit.h"
@@ -47,7 +47,7 @@ START_TEST(the_end_forgets)
 }
 END_TEST
 
-/* A text longer than what is kept of it is still the same text. */
+/* A text longer than its stored part still counts as the same text. */
 START_TEST(long_texts)
 {
 	char text[2 * ERR_MESSAGE_MAX];
@@ -62,11 +62,11 @@ END_TEST
 
 int main(void)
 {
-	TCase *tests = tcase_create("trouble");
+	TCase *tests = tcase_create("failure log");
 
 	tcase_add_test(tests, the_same_each_half_minute);
 	tcase_add_test(tests, another_cause_is_logged);
 	tcase_add_test(tests, the_end_forgets);
 	tcase_add_test(tests, long_texts);
-	return unit_run("trouble", tests, true);
+	return unit_run("failure log", tests, true);
 }

@@ -1,6 +1,6 @@
-/* Lines out of a stream. Would catch: a line that depends on how the bytes were cut, a limit that
- * is off by one, a too long line that takes the next one with it, a last line without its end that
- * is lost. */
+/* Lines out of a stream. Would catch: a line that depends on how the bytes were split, a limit
+ * that is off by one, a line that is too long and takes the next one with it, a lost last line
+ * without a newline. */
 #include <string.h>
 
 #include "../../protocol/wire/frame.h"
@@ -8,7 +8,7 @@
 
 enum { LIMIT = 100, MAX = 4096 };
 
-/* What came out: lines joined with a line feed behind each, "!" for a too long one. */
+/* The output: lines joined with a line feed after each, "!" for a line that is too long. */
 struct seen {
 	char text[1 << 16];
 	size_t length;
@@ -59,7 +59,7 @@ static void feed(const char *bytes, size_t length)
 	}
 }
 
-/* All in one piece, or cut at random places; ends with frame_end. */
+/* All in one piece, or split at random positions; ends with frame_end. */
 static void run(const char *bytes, size_t length, uint64_t *cuts, unsigned max, struct seen *seen)
 {
 	frame_init(&frame, LIMIT);
@@ -138,7 +138,7 @@ START_TEST(limit)
 }
 END_TEST
 
-/* Megabytes without an end are told once, hold no memory, and the next line is whole. */
+/* Megabytes without a newline are reported once, hold no memory, and the next line is complete. */
 START_TEST(endless_line)
 {
 	static char block[65536];
@@ -159,7 +159,7 @@ START_TEST(endless_line)
 	ck_assert_uint_eq(seen.length, 4);
 	ck_assert_mem_eq(seen.text, "!\nb\n", 4);
 	ck_assert(!frame_partial(&frame));
-	/* Ended within a too long line. */
+	/* Ended within a line that is too long. */
 	feed(block, 1000);
 	take_lines(&seen);
 	frame_end(&frame);
@@ -189,7 +189,7 @@ START_TEST(partial)
 }
 END_TEST
 
-/* A made-up stream of good, empty and too long lines; what is to come out is known without the
+/* A random stream of good, empty and too long lines, whose expected output is known without the
  * frame. */
 static size_t make_stream(uint64_t *state, char *bytes, struct seen *want)
 {
@@ -241,7 +241,7 @@ START_TEST(random_cuts)
 }
 END_TEST
 
-/* Lines of the real size, through the frame's own growth. */
+/* Lines of realistic size, through the frame's own growth. */
 START_TEST(large_lines)
 {
 	const size_t size = 1 << 20;

@@ -1,6 +1,6 @@
 /* The scanner: published texts, limits of numbers and nesting, duplicate names, Unicode. Would
- * catch: any text that is taken although the protocol refuses it, or the other way round, a number
- * that becomes another, a misplaced node. */
+ * catch: any text that is accepted although the protocol refuses it, or the reverse, an altered
+ * number, a misplaced node. */
 #include <dirent.h>
 #include <math.h>
 #include <string.h>
@@ -24,8 +24,8 @@ static void tear_down(void)
 	arena_free(&arena);
 }
 
-/* The text stands alone in its memory, so that reading beyond it shows under the sanitizers.
- * json.text is gone then. */
+/* The text is alone in its memory, so that the sanitizers detect a read beyond it. json.text is
+ * freed then. */
 static bool taken(const char *text, size_t length, unsigned depth)
 {
 	char *alone = malloc(length + (length == 0));
@@ -55,15 +55,15 @@ static void take(const char *text)
 	ck_assert_msg(taken(text, strlen(text), 64), "refused: %.80s: %s", text, err.message);
 }
 
-/* What the suite says must be taken and the protocol refuses: duplicate member names and U+0000. */
+/* What the suite accepts and the protocol refuses: duplicate member names and U+0000. */
 static const char *const stricter[] = {
 	"y_object_duplicated_key.json",
 	"y_object_duplicated_key_and_value.json",
 	"y_object_escaped_null_in_key.json",
 	"y_string_null_escape.json",
 };
-/* What the suite leaves open and the protocol takes: numbers that are too small for a double only
- * lose what it cannot hold. */
+/* What the suite leaves open and the protocol accepts: numbers that are too small for a double
+ * only lose precision. */
 static const char *const open_taken[] = {
 	"i_number_double_huge_neg_exp.json", "i_number_real_underflow.json"};
 
@@ -237,8 +237,7 @@ START_TEST(very_long_numbers)
 }
 END_TEST
 
-/* depth containers within one another, the innermost empty; objects and arrays by turns when mixed.
- */
+/* depth nested containers, the innermost empty; objects and arrays alternate when mixed. */
 static bool nested(unsigned depth, unsigned limit, bool mixed, bool closed)
 {
 	char *text = malloc(depth * 6 + 1), *at = text;
@@ -268,13 +267,13 @@ START_TEST(nesting)
 		ck_assert(!nested(129, 128, mixed, true));
 		ck_assert(nested(256, 100000, mixed, true));
 		ck_assert(!nested(257, 100000, mixed,
-			true)); /* the scanner's own end, whatever the caller allows */
+			true)); /* the scanner's own limit, whatever the caller allows */
 		for (unsigned depth = 1; depth < 70; depth++)
 			ck_assert(!nested(depth, 64, mixed, false));
 	}
 	ck_assert(taken("1", 1, 0));
 	ck_assert(!taken("[]", 2, 0));
-	/* Side by side is not within one another. */
+	/* Containers side by side are not nested. */
 	take("[[[]],[[]],[[]],{\"a\":[]},{\"b\":{}}]");
 }
 END_TEST
@@ -501,7 +500,7 @@ START_TEST(nodes)
 }
 END_TEST
 
-/* JSON_AWKWARD stands on the number and on everything around it, and on nothing else. */
+/* JSON_AWKWARD is set on the number and on everything around it, and on nothing else. */
 START_TEST(awkward)
 {
 	static const char text[] =
@@ -579,7 +578,7 @@ START_TEST(broken_texts)
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		refuse(bad[i], "not a JSON text");
-	/* Every beginning of a good text is none itself. */
+	/* No proper prefix of a valid text is valid. */
 	static const char good[] = "{\"a\":[1.5,true,null,\"\\ud83d\\udeb4\"],\"b\":{\"c\":-1e5}}";
 	take(good);
 	for (size_t length = 0; length < sizeof good - 1; length++)

@@ -50,8 +50,8 @@ START_TEST(a_value_stands_behind_what_the_buffer_holds)
 }
 END_TEST
 
-/* A caller may have written a member and its comma by other means; a text that ends like one has a
- * quote behind it. */
+/* A caller may have written a member and its comma by other means; a text that ends like one has
+ * a quote after it. */
 START_TEST(a_comma_that_is_there_is_not_repeated)
 {
 	struct buffer out = {0};

@@ -1,6 +1,5 @@
-/* The scanner beside jansson, on texts that are made up and then damaged. Would catch: whatever
- * nobody thought of when the other tests were written. (Where the rules differ: see
- * against_jansson.h.) */
+/* The scanner compared with jansson, on generated and then damaged texts. Would catch: whatever
+ * the other tests do not cover. (Where the rules differ: see against_jansson.h.) */
 #include <string.h>
 
 #include "../../protocol/buffer.h"
@@ -153,7 +152,7 @@ static void value(unsigned depth)
 	space();
 }
 
-/* One change of the text: a byte, a piece left out, a piece put in, a piece put in again. */
+/* One change of the text: a byte, a part removed, a part inserted, a part repeated. */
 static size_t damage(char *text, size_t length, size_t room)
 {
 	static const char *const pieces[] = {
@@ -234,7 +233,7 @@ START_TEST(made_up_texts)
 		}
 	}
 	buffer_free(&out);
-	/* Else it would be a test of refusals or of good texts only. */
+	/* Otherwise the test would cover only refusals or only valid texts. */
 	ck_assert_uint_gt(taken, texts / 2);
 	ck_assert_uint_lt(taken, texts - texts / 50);
 	ck_assert_uint_gt(damaged_taken, texts / 2);

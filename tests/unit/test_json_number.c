@@ -1,6 +1,6 @@
-/* Doubles to the shortest decimal and back, beside the library's printf and strtod. Would catch: a
- * digit that differs from what trying every precision finds, a number read one bit off (halves,
- * denormals, cut digits), a wrong power in the table. */
+/* Doubles to the shortest decimal and back, compared with the library's printf and strtod. Would
+ * catch: a digit that differs from the result of trying every precision, a number read one bit
+ * off (halves, denormals, cut digits), a wrong power in the table. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 
 enum { RANDOM_DIGITS = 500000, RANDOM_TEXTS = 500000, SLOW_COST = 200 };
 
-/* Adds one in the last place of `d.ddde-10`; false when that would need another digit in front. */
+/* Adds one in the last place of `d.ddde-10`; false when that needs another leading digit. */
 static bool step_up(char *text)
 {
 	for (char *p = strchr(text, 'e') - 1; p >= text; p--) {
@@ -127,7 +127,7 @@ static void read_one(const char *text)
 	json_scan_free(&json);
 }
 
-/* Exactly between two doubles, written out, and a trace above and below it. */
+/* Exactly between two doubles, written in full, and slightly above and below it. */
 static void halves(double value)
 {
 	char text[1200];
@@ -205,7 +205,7 @@ START_TEST(texts)
 }
 END_TEST
 
-/* Each power of ten, written in the ways that use another row of the table. */
+/* Each power of ten, written in the forms that use another row of the table. */
 START_TEST(powers)
 {
 	char text[32];

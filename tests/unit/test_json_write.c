@@ -1,6 +1,6 @@
-/* The writers: reals as Python's repr gives them, integers, strings and whole values in compact
- * form. Would catch: a number that does not read back to the last bit or is longer than it must be,
- * a control character that leaves unescaped, a lost comma. */
+/* The writers: reals as Python's repr writes them, integers, strings and whole values in compact
+ * form. Would catch: a number that does not read back to the last bit or is longer than
+ * necessary, an unescaped control character, a lost comma. */
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -95,8 +95,8 @@ START_TEST(special_reals)
 }
 END_TEST
 
-/* The same value comes back, through the library's strtod and through the scanner; no shorter
- * digits would do. */
+/* The same value is read back by the library's strtod and by the scanner; fewer digits are not
+ * enough. */
 static void round_trip(double value)
 {
 	const char *text = real(value);
@@ -115,7 +115,7 @@ static void round_trip(double value)
 	json_scan_free(&json);
 	for (const char *p = text + strspn(text, "-0."); *p != '\0' && *p != 'e'; p++)
 		digits += *p != '.';
-	if (strchr(text, 'e') == NULL) /* zeros behind the digits are places, not digits */
+	if (strchr(text, 'e') == NULL) /* trailing zeros are places, not digits */
 		for (const char *p = text + strlen(text) - 1; p > text && (*p == '0' || *p == '.');
 			p--)
 			digits -= *p == '0';
@@ -133,7 +133,7 @@ START_TEST(random_reals)
 		double value;
 
 		bits = unit_random(&state);
-		if (i % 4 == 1) /* short decimals, as people write them */
+		if (i % 4 == 1) /* short decimals, as in typical input */
 			value = (double)(int64_t)(bits % 2000000001 - 1000000000) /
 				pow(10, (double)(bits >> 40 & 7));
 		else if (i % 4 == 2) /* denormals and their neighbours */
@@ -269,7 +269,7 @@ START_TEST(values)
 }
 END_TEST
 
-/* A part of a value, and the deepest that the scanner takes. */
+/* A part of a value, and the deepest one that the scanner accepts. */
 START_TEST(parts_and_depth)
 {
 	static const char parts[] = "{\"a\":[1, {\"b\" : 2}],\"c\":3}";

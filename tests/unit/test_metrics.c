@@ -1,5 +1,5 @@
-/* Latency histograms. Would catch: a quantile off by more than its promise, a bucket out of bounds,
- * one that counts twice. */
+/* Latency histograms. Would catch: a quantile off by more than its documented error, a bucket
+ * out of bounds, one that counts twice. */
 #include <stdlib.h>
 
 #include "../../daemon/base/metrics.h"
@@ -13,7 +13,7 @@ static void reset(void)
 	histogram = (struct histogram){0};
 }
 
-/* Every value falls into a bucket whose top is not below it and at most a sixteenth above. */
+/* Every value is in a bucket whose upper bound is not below it and at most a sixteenth above. */
 START_TEST(precision)
 {
 	for (uint64_t value = 0; value < (uint64_t)1 << 37; value += value / 7 + 1) {
@@ -21,8 +21,8 @@ START_TEST(precision)
 
 		reset();
 		histogram_add(&histogram, value);
-		histogram_add(&histogram,
-			UINT64_MAX); /* so that the largest value does not hide the bucket's top */
+		histogram_add(&histogram, UINT64_MAX); /* so that the largest value does not hide
+		                                          the bucket's bound */
 		quantile = histogram_quantile(&histogram, 500);
 		ck_assert_uint_ge(quantile, value);
 		ck_assert_uint_le(quantile, value + value / 16);
@@ -30,7 +30,7 @@ START_TEST(precision)
 }
 END_TEST
 
-/* The same for both ways of cutting, of the daemon and of pierre-dbctl bench, up to the largest
+/* The same for both bucket sizes, of the daemon and of pierre-dbctl bench, up to the largest
  * value. */
 START_TEST(parts)
 {

@@ -1,5 +1,5 @@
-/* The name that was meant. Would catch: a swap that counts twice, an offer of something else
- * entirely, texts of any length. */
+/* The nearest name. Would catch: a swap that counts twice, an unrelated suggestion, texts of any
+ * length. */
 #include <string.h>
 
 #include "../../protocol/nearest.h"

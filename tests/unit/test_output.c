@@ -1,6 +1,6 @@
-/* Unsent answers. Would catch: a line cut by another one when the peer takes a part, a byte lost or
- * sent twice, a buffer that grows for ever under a reader that always lags, memory that idle
- * connections keep. */
+/* Unsent answers. Would catch: a line interrupted by another one after a partial write, a byte
+ * lost or sent twice, a buffer that grows without limit for a reader that always lags, memory
+ * that idle connections hold. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +36,7 @@ static void tear_down(void)
 	(void)close(ends[1]);
 }
 
-/* `<number>:<letters>\n`, as long as asked. */
+/* `<number>:<letters>\n`, of the requested length. */
 static void make_line(struct buffer *line, unsigned number, size_t length)
 {
 	char head[16];
@@ -48,7 +48,7 @@ static void make_line(struct buffer *line, unsigned number, size_t length)
 	buffer_byte(line, '\n');
 }
 
-/* Checks the whole lines that have come and keeps the rest. */
+/* Checks the whole lines that have arrived and keeps the rest. */
 static void check_lines(void)
 {
 	size_t start = 0;
@@ -126,7 +126,7 @@ START_TEST(nothing_is_kept_when_all_is_sent)
 	make_line(&large, 2, OUTPUT_LARGE);
 	output_add(&output, &spares, &small);
 	output_add(&output, &spares, &large);
-	ck_assert_ptr_null(large.data); /* taken, not copied */
+	ck_assert_ptr_null(large.data); /* moved, not copied */
 	ck_assert_uint_eq(output_pending(&output), small.length + OUTPUT_LARGE + 1);
 	ck_assert_int_eq(output_write(&output, &spares, ends[0], &sent), OUTPUT_DONE);
 	ck_assert_uint_eq(sent, small.length + OUTPUT_LARGE + 1);

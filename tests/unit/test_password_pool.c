@@ -1,6 +1,6 @@
 /* The password threads. Would catch: jobs begun out of a connection's order, a connection that
- * keeps the others waiting, a queue without bound, work after the deadline, an answer that waits
- * for a thread past it, a wrong verdict. */
+ * delays the others, an unbounded queue, work after the timeout, an answer that waits for a
+ * thread beyond it, a wrong result. */
 #include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,8 +8,8 @@
 #include "../../daemon/calls/password_pool.h"
 #include "unit.h"
 
-/* What is hashed at the cost HELD takes until the test lets it end, so that nothing here depends on
- * how fast a machine hashes. */
+/* Hashing with the cost HELD takes until the test ends it, so that nothing here depends on the
+ * machine's speed. */
 enum { COST = 4, HELD = 31, MAX = 64 };
 
 static uv_loop_t loop;
@@ -19,7 +19,7 @@ static struct password_result results[MAX];
 static unsigned order[MAX], finished;
 static sem_t let_go;
 
-/* The linker has the pool call the second in place of the first (--wrap). */
+/* The linker replaces the first by the second in the pool (--wrap). */
 int __real_password_hash(const char *password, unsigned cost, char out[PASSWORD_HASH_MAX],
 	uint64_t *rounds, struct err *err);
 int __wrap_password_hash(const char *password, unsigned cost, char out[PASSWORD_HASH_MAX],
@@ -65,7 +65,7 @@ static void submit(unsigned job, uint64_t *turn)
 	ck_assert_int_eq(password_pool_submit(pool, &jobs[job], turn, &err), 0);
 }
 
-/* UV_RUN_ONCE would wait without end after timers that ran before it waits. */
+/* UV_RUN_ONCE would wait without limit after timers that ran before it waits. */
 static void run_until(unsigned count)
 {
 	while (finished < count) {
@@ -82,8 +82,8 @@ static struct password_pool_stats stats(void)
 	return found;
 }
 
-/* Has a thread work on the job until it is let go. time: nanoseconds that the job is given, more
- * where a thread does not begin in it; 0: all there is. */
+/* Makes a thread work on the job until it is released. time: nanoseconds that the job has,
+ * extended when no thread begins it within that; 0: no limit. */
 static void hold(unsigned job, uint64_t *turn, uint64_t time)
 {
 	jobs[job].cost = HELD;
@@ -122,7 +122,7 @@ START_TEST(hash_and_verify)
 }
 END_TEST
 
-/* One connection sends 20, then another one 2: the other's come among the first. */
+/* One connection sends 20, then another one sends 2, which are executed among the first. */
 START_TEST(connections_take_turns)
 {
 	uint64_t many = 0, few = 0;
@@ -186,8 +186,8 @@ START_TEST(late_ones_are_not_worked_on)
 }
 END_TEST
 
-/* What a thread works on, and what waits behind it, is given back in time; the thread ends it for
- * nobody and takes the next. */
+/* A job in progress, and those behind it, are returned in time. The thread discards its result
+ * and takes the next job. */
 START_TEST(deadlines_do_not_wait_for_a_thread)
 {
 	uint64_t turn = 0;
@@ -234,7 +234,7 @@ START_TEST(what_is_worked_on_is_given_back_too)
 }
 END_TEST
 
-/* Everything is told of the end, what is worked on included, and nothing more is taken. */
+/* Every job is cancelled, including those in progress, and no further one is accepted. */
 START_TEST(abandoned)
 {
 	uint64_t turn = 0;
@@ -267,7 +267,7 @@ static uint64_t rounds_of_check(
 	return rounds;
 }
 
-/* Whatever is stored: cheaper hashes, costlier ones, texts that are none, nothing. */
+/* Any stored value: cheaper hashes, costlier ones, texts that are not hashes, nothing. */
 START_TEST(every_check_does_the_same_work)
 {
 	static const char *const others[] = {
@@ -300,7 +300,7 @@ START_TEST(every_check_does_the_same_work)
 }
 END_TEST
 
-/* Longer than libcrypt takes by itself (511 bytes), too. */
+/* Longer than libcrypt's own limit (511 bytes), too. */
 START_TEST(bytes_behind_the_72nd_do_not_count)
 {
 	char hash[PASSWORD_HASH_MAX], password[2001];

@@ -45,7 +45,7 @@ static unsigned random_number(unsigned *state)
 	return *state >> 16;
 }
 
-/* Pieces that divide URLs among ones that do not; digits may look like a port. */
+/* Pieces that delimit parts of URLs among ones that do not; digits may look like a port. */
 static void random_password(unsigned *state, char *out, size_t size)
 {
 	static const char special[] = "@:/?#%&= '\"@:/?,;[]\\+";
@@ -66,8 +66,8 @@ static void random_password(unsigned *state, char *out, size_t size)
 	out[length] = '\0';
 }
 
-/* Without a host, what follows an @ is one, and a number is its port: there the two cannot be told
- * apart. */
+/* Without a host, the text after an @ is the host, and a number is its port. There the two
+ * cannot be told apart. */
 static void make_certain(char *password)
 {
 	for (char *p = password; *p != '\0'; p++)
@@ -111,7 +111,7 @@ START_TEST(no_part_of_a_password)
 }
 END_TEST
 
-/* A password without what divides a URL hides nothing else. */
+/* A password without URL delimiters hides nothing else. */
 START_TEST(the_rest_is_shown)
 {
 	char shown[URL_MAX];

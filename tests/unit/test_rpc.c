@@ -1,6 +1,6 @@
-/* The envelope of JSON-RPC: which requests are taken, what their id is, what is answered. Would
- * catch: an id that comes back altered, a notification that is answered, an invalid request that is
- * not, an error whose data lacks a member. */
+/* The envelope of JSON-RPC: which requests are accepted, what their id is, what is answered.
+ * Would catch: an altered id, a notification that is answered, an invalid request that is not,
+ * an error whose data lacks a member. */
 #include <string.h>
 
 #include "../../protocol/decode.h"
@@ -73,7 +73,7 @@ START_TEST(ids_that_are_none)
 }
 END_TEST
 
-/* Those that are wrong are answered, with or without an id. */
+/* Invalid ones are answered, with or without an id. */
 START_TEST(invalid_requests)
 {
 	static const char *const rests[] = {
@@ -126,7 +126,7 @@ START_TEST(notifications)
 }
 END_TEST
 
-/* However its names and texts are escaped, and whatever else stands in it. */
+/* With any escapes in names and texts, and any other members. */
 START_TEST(escapes_and_strangers)
 {
 	ck_assert_int_eq(

@@ -1,6 +1,6 @@
-/* Sealing: published AES-GCM vectors through the raw wrapper, the format that rows hold, keys and
- * the check value. Would catch: another algorithm, a tag that is not looked at, nonces that repeat,
- * the two texts of a token mistaken for one another. */
+/* Sealing: published AES-GCM vectors through the raw wrapper, the format in rows, keys and the
+ * check value. Would catch: another algorithm, an unchecked tag, repeated nonces, the two texts
+ * of a token mistaken for each other. */
 #include <jansson.h>
 #include <sodium.h>
 #include <string.h>
@@ -116,7 +116,7 @@ static int open_part(const char *text, size_t length, const char *nonce, size_t 
 		seal, &arena, text, length, nonce, nonce_length, part, plain, plain_length, &err);
 }
 
-/* Refused, with the one text that all causes have. */
+/* Refused, with the same text for all causes. */
 static void refused(
 	const char *text, size_t length, const char *nonce, size_t nonce_length, int part)
 {
@@ -158,8 +158,8 @@ START_TEST(texts_come_back)
 }
 END_TEST
 
-/* The column's format, taken apart by hand: base64 of text and tag, no additional data, nonce of
- * the text's place. */
+/* The column's format, decomposed by hand: base64 of text and tag, no additional data, the nonce
+ * for the text's position. */
 START_TEST(format_of_the_rows)
 {
 	struct token token = make("access", "refresh");
@@ -195,7 +195,7 @@ START_TEST(nonces_never_repeat)
 		struct token token = make("a", "b");
 
 		memcpy(seen[2 * i], token.text[2],
-			16); /* 12 bytes are 16 characters: the halves part cleanly */
+			16); /* 12 bytes are 16 characters: the halves split exactly */
 		memcpy(seen[2 * i + 1], token.text[2] + 16, 16);
 		arena_reset(&arena);
 	}
@@ -205,8 +205,8 @@ START_TEST(nonces_never_repeat)
 }
 END_TEST
 
-/* Loops, since the characters of a sealed text are random: + and / are those that a lenient decoder
- * also takes from other bytes. */
+/* Loops, since the characters of a sealed text are random: + and / are those that a lenient
+ * decoder also reads from other bytes. */
 START_TEST(every_bit_counts)
 {
 	struct token token = make("an access token", "a refresh token");
@@ -253,7 +253,7 @@ START_TEST(misplaced_and_cut)
 }
 END_TEST
 
-/* What opens but is not a text must not reach an answer. */
+/* A plaintext that is not a text must not reach an answer. */
 START_TEST(bytes_that_are_no_text)
 {
 	static const char *const bad[] = {"\xFF", "a\xC3", "\xED\xA0\x80"};
@@ -338,7 +338,7 @@ START_TEST(check_value)
 		copy[bit / 8] = (char)(copy[bit / 8] ^ 1 << bit % 8);
 		ck_assert(!seal_check_matches(seal, copy, strlen(text)));
 	}
-	/* A sealed token of the same length is no check value. */
+	/* A sealed token of the same length is not a check value. */
 	unsigned char nonce[12] = {1}, sealed[36];
 	seal_encrypt(seal, nonce, "pierre-dbd key chexk", 20, NULL, 0, sealed);
 	sodium_bin2base64(text, sizeof text, nonce, sizeof nonce, sodium_base64_VARIANT_ORIGINAL);
@@ -361,8 +361,8 @@ static struct seal *other_key(unsigned char fill)
 	return made;
 }
 
-/* What the previous key has sealed opens, is told apart, and is sealed anew so that the key in use
- * opens it alone. */
+/* Tokens of the previous key open, are recognised as such, and are resealed so that the current
+ * key alone opens them. */
 START_TEST(two_keys)
 {
 	struct seal *old = other_key(8), *next = other_key(9), *fresh = other_key(9);
@@ -399,7 +399,7 @@ START_TEST(two_keys)
 	ck_assert_int_eq(
 		seal_again(next, &arena, again, again_length, &fit, stored, length, &err), 0);
 	ck_assert_int_eq(fit, SEAL_CURRENT);
-	/* New tokens are the key's in use; the previous one proves nothing. */
+	/* New tokens use the current key; the previous one is no evidence. */
 	ck_assert_int_eq(seal_token(next, &arena, "a", 1, "r", 1, again, again_length, &err), 0);
 	ck_assert_int_eq(seal_open(fresh, &arena, again[0], again_length[0], again[2],
 				 again_length[2], 0, &plain, &plain_length, &err),
@@ -464,7 +464,7 @@ START_TEST(counting)
 	ck_assert_uint_eq(strlen(name), 7 + 16);
 	seal_count_start(seal, stored);
 	ck_assert_uint_eq(
-		seal_count_wanted(seal), 0); /* a start that seals nothing uses up nothing */
+		seal_count_wanted(seal), 0); /* a start that seals nothing does not count */
 	for (uint64_t sealed = 2; sealed <= 40000; sealed += 2) {
 		ck_assert_int_eq(seal_one(), 0);
 		ck_assert_uint_eq(seal_count_total(seal), 5000 + sealed);
@@ -477,13 +477,13 @@ START_TEST(counting)
 		ck_assert_uint_ge(stored, 5000 + sealed);
 		ck_assert_uint_le(stored, 5000 + 3 * sealed + 1024 * 2);
 	}
-	/* It failed: the next look wants it again, and more. */
+	/* It failed: the next check wants it again, and more. */
 	while ((added = seal_count_wanted(seal)) == 0)
 		ck_assert_int_eq(seal_one(), 0);
 	seal_count_failed(seal);
 	ck_assert_int_eq(seal_one(), 0);
 	ck_assert_uint_ge(seal_count_wanted(seal), added);
-	/* Another daemon has taken 1,000,000 meanwhile: they count here, too. */
+	/* Another daemon has reserved 1,000,000 meanwhile: they count here, too. */
 	uint64_t before = seal_count_total(seal);
 	seal_count_stored(seal, added, stored + 1000000 + added);
 	ck_assert_uint_eq(seal_count_total(seal), before + 1000000);

@@ -1,6 +1,6 @@
-/* Settings: where values come from and which win, what is refused, what a reload takes. Would
- * catch: the environment winning over a flag, a size read as another, a password shown, a broken
- * file that changes half of the settings, a new secret that /proc goes on showing. */
+/* Settings: the sources of values and their precedence, what is refused, what a reload applies.
+ * Would catch: the environment preceding an option, a size read as another, a password shown, a
+ * broken file that changes half of the settings, a new secret that remains visible in /proc. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -234,7 +234,7 @@ START_TEST(table_is_consistent)
 }
 END_TEST
 
-/* Whether any byte that the program was started with still shows the text. */
+/* Whether any byte of the program's start arguments or environment still shows the text. */
 static bool still_shown(char *const *argv, char *const *environment, const char *text)
 {
 	for (; *argv != NULL; argv++)
@@ -246,8 +246,8 @@ static bool still_shown(char *const *argv, char *const *environment, const char 
 	return false;
 }
 
-/* Each setting, as it may be given, with a secret in it: a new one is tried as soon as the table
- * has it. */
+/* Each setting, from each source, with a secret in it: a new setting is tested as soon as it is
+ * in the table. */
 START_TEST(what_is_secret_is_scrubbed)
 {
 	const struct setting *row = &setting_table[_i];
@@ -413,7 +413,7 @@ START_TEST(secrets_are_not_shown)
 }
 END_TEST
 
-/* What others may read is a matter for a warning only where it holds something. */
+/* A file that others can read causes a warning only when it contains something secret. */
 START_TEST(which_urls_are_secret)
 {
 	write_file(".env", "DATABASE_URL=sqlite:./x.db\n");

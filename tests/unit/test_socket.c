@@ -1,6 +1,6 @@
-/* The socket's place: what is replaced, what is left, who wins, what is removed. Would catch: a
- * live socket stolen, a file or link deleted, a lock file that two hold, another daemon's socket
- * unlinked at the end. */
+/* The socket's path: what is replaced, what is left, who wins, what is removed. Would catch: a
+ * live socket that is replaced, a deleted file or link, a lock file that two processes hold,
+ * another daemon's socket removed at the end. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,8 +107,8 @@ START_TEST(the_lock_holds)
 {
 	struct socket second;
 
-	ck_assert_int_eq(
-		take(&sock, 0600), 0); /* bound, not listening yet: a probe would find it dead */
+	ck_assert_int_eq(take(&sock, 0600),
+		0); /* bound, not listening yet: a probe would find no listener */
 	ck_assert_int_eq(take(&second, 0600), -1);
 	ck_assert_int_eq(err.exit_code, EX_TEMPFAIL);
 	socket_close(&second);
@@ -231,7 +231,7 @@ START_TEST(inherited)
 }
 END_TEST
 
-/* Many processes at once, over and over: one gets it each time, the others say 75. */
+/* Many processes at once, repeatedly: each time one gets it, and the others exit with 75. */
 START_TEST(one_winner)
 {
 	enum { STARTS = 20 };
@@ -242,7 +242,7 @@ START_TEST(one_winner)
 	ck_assert_int_eq(pipe(go), 0);
 	ck_assert_int_eq(pipe(tried), 0);
 	ck_assert_int_eq(pipe(done), 0);
-	(void)close(foreign_socket(path, false)); /* a stale one lies there */
+	(void)close(foreign_socket(path, false)); /* a stale one exists */
 	for (int i = 0; i < STARTS; i++) {
 		children[i] = fork();
 		ck_assert_int_ge(children[i], 0);

@@ -1,5 +1,5 @@
-/* The form of SQLite's URLs. Would catch: a URL that is taken for another file, one that is refused
- * without need, a name that does not come back from its URL. */
+/* The form of SQLite's URLs. Would catch: a URL that is mistaken for another file, one that is
+ * refused without need, a name that its URL does not preserve. */
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -62,7 +62,8 @@ START_TEST(forms)
 }
 END_TEST
 
-/* Every byte that a name may hold comes back, but for control characters, which are refused. */
+/* Every byte that a name may contain is preserved, except for control characters, which are
+ * refused. */
 START_TEST(round_trip)
 {
 	struct sqlite_url url;

@@ -1,5 +1,6 @@
-/* Named states. Would catch: a change that the table lacks and nothing stops, a state outside of
- * the table, a change that the observer misses, or reports of an observer that was taken away. */
+/* Named states. Would catch: a transition that the table lacks and nothing stops, a state
+ * outside of the table, a transition that the observer misses, or reports from a removed
+ * observer. */
 #include <signal.h>
 #include <string.h>
 
@@ -54,7 +55,7 @@ START_TEST(exactly_what_the_table_has_is_allowed)
 }
 END_TEST
 
-/* Each of these runs in a process of its own, which must end by abort(). */
+/* Each of these runs in its own process, which must end by abort(). */
 START_TEST(what_the_table_lacks_ends_the_process)
 {
 	static const uint8_t changes[][2] = {

@@ -1,6 +1,6 @@
-/* Stored times: what C reads and what the generated columns hold is one rule. Would catch: an
- * offset that only one of the two sees, a day that a month has not, a text that one takes for a
- * time and the other does not. */
+/* Stored times: C code and the generated columns follow one rule. Would catch: an offset that
+ * only one of the two handles, an invalid day of a month, a text that only one of the two
+ * accepts as a time. */
 #include <sqlite3.h>
 #include <string.h>
 
@@ -51,7 +51,7 @@ static void tear_down(void)
 	sqlite3_close(db);
 }
 
-/* True: it is a time. */
+/* Returns true for a time. */
 static bool same(const char *text, size_t length)
 {
 	int64_t micros = 0;
@@ -114,7 +114,7 @@ START_TEST(test_many_forms)
 }
 END_TEST
 
-/* The form that the daemon writes has a branch of its own in SQL: every day in it, and hours of
+/* SQL has a separate branch for the form that the daemon writes: every day in it, and hours of
  * each kind. */
 START_TEST(test_written_form)
 {

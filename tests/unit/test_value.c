@@ -1,6 +1,6 @@
-/* Values: ids, times, addresses, UTF-8. Would catch: a time that shifts by its offset the wrong way
- * or is rounded, a day that does not exist, an id in another form, bytes that are taken for text.
- */
+/* Values: ids, times, addresses, UTF-8. Would catch: a time that is shifted by its offset the
+ * wrong way or rounded, a day that does not exist, an id in another form, bytes that are
+ * accepted as text. */
 #include <string.h>
 #include <time.h>
 
@@ -158,13 +158,13 @@ START_TEST(times)
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		ck_assert_msg(
 			!timestamp_parse(bad[i], strlen(bad[i]), &micros), "%s was taken", bad[i]);
-	/* No beginning of a time is one. */
+	/* No proper prefix of a time is a time. */
 	for (size_t length = 0; length < strlen(good[0].text); length++)
 		ck_assert(!timestamp_parse(good[0].text, length, &micros));
 }
 END_TEST
 
-/* Each text says what is wrong with it, and not only that something is. */
+/* Each message says what is wrong, not only that something is. */
 START_TEST(problems_of_times)
 {
 	static const char *const cases[][2] = {
@@ -249,7 +249,8 @@ START_TEST(stored_times)
 }
 END_TEST
 
-/* Against the library's calendar: random moments of ten thousand years, and every day of some. */
+/* Compared with the library's calendar: random moments of ten thousand years, and every day of
+ * some. */
 START_TEST(calendar)
 {
 	const int64_t first = INT64_C(-719528) * day, end = INT64_C(2932897) * day;
@@ -350,8 +351,8 @@ START_TEST(addresses)
 }
 END_TEST
 
-/* The definition, written anew and slowly: a character is what encodes its own code point in the
- * shortest form. */
+/* The definition, implemented again and slowly: a character is a sequence that encodes its code
+ * point in the shortest form. */
 static size_t slow_character(const unsigned char *p, size_t left)
 {
 	for (size_t length = 1; length <= 4 && length <= left; length++) {
@@ -403,8 +404,8 @@ START_TEST(utf8_characters)
 }
 END_TEST
 
-/* Eight bytes at once: each wrong byte at each place of texts of each length must be found, and no
- * good text refused. */
+/* Eight bytes at once: each wrong byte at each position of texts of each length must be found,
+ * and no valid text refused. */
 START_TEST(utf8_fast_path)
 {
 	static const char wrong[] = {'\0', '\x80', '\xFF', '\xC3', '\xED'};

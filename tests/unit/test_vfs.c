@@ -1,6 +1,6 @@
-/* The VFS that gathers what is written to SQLite's log. Would catch: a commit that other
- * connections cannot see, or that a crash would lose; pages that a transaction wrote and does not
- * find again; a failed write that is answered as stored, or that spoils what comes after it. */
+/* The VFS that buffers writes to SQLite's WAL. Would catch: a commit that other connections
+ * cannot see, or that a crash would lose; pages that a transaction wrote and does not find
+ * again; a failed write that is answered as stored, or that damages what follows. */
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -12,8 +12,8 @@
 static char folder[64], path[128], log_path[136];
 static sqlite3 *writer, *other;
 
-/* The system's VFS, but that syncs of the log fail while syncs_fail is set. It stands below the one
- * that is tested. */
+/* The system's VFS, except that syncs of the WAL fail while syncs_fail is set. It is below the
+ * one under test. */
 static sqlite3_vfs failing, *system_vfs;
 static sqlite3_io_methods log_methods;
 static const sqlite3_io_methods *system_methods;
@@ -39,7 +39,7 @@ static int failing_open(
 	return code;
 }
 
-/* Once: without forks all tests are of one process. */
+/* Once: without forks all tests share one process. */
 static void make_failing(void)
 {
 	if (system_vfs != NULL)
@@ -132,8 +132,7 @@ START_TEST(each_commit_is_seen)
 }
 END_TEST
 
-/* What stands in the files at a commit's end is all there is: a copy of them is what a killed
- * process leaves. */
+/* The files at a commit's end hold everything: a copy of them is what a killed process leaves. */
 START_TEST(each_commit_is_in_the_file)
 {
 	struct stat before, after;
@@ -145,7 +144,7 @@ START_TEST(each_commit_is_in_the_file)
 }
 END_TEST
 
-/* A transaction larger than the cache writes pages early, and reads them again from the log. */
+/* A transaction larger than the cache writes pages early, and reads them again from the WAL. */
 START_TEST(large_transactions)
 {
 	run(writer, "BEGIN");
@@ -197,14 +196,14 @@ static void count_one(void *count)
 	(*(unsigned *)count)++;
 }
 
-/* By one that gathers and by one that does not, paced and not; the log begins anew after each. */
+/* With and without buffering, paced and not; the WAL is reset after each. */
 START_TEST(checkpoints)
 {
 	int fd = dup(STDIN_FILENO), pages, moved;
 	unsigned portions = 0;
 
 	vfs_pace(writer, fd, count_one,
-		&portions); /* any descriptor: the portions are a favour, nothing depends on them */
+		&portions); /* any descriptor: portions are optional, nothing depends on them */
 	for (int i = 0; i < 6; i++) {
 		insert(300, 3000);
 		ck_assert_int_eq(sqlite3_wal_checkpoint_v2(i % 2 == 0 ? writer : other, NULL,
@@ -213,7 +212,7 @@ START_TEST(checkpoints)
 		ck_assert_int_eq(pages, moved);
 		ck_assert_uint_ge(portions,
 			(unsigned)(i / 2 + 1) * 300 / 32 /
-				2); /* a row is a page; every other time it is the paced one */
+				2); /* a row is a page; every second time the paced one is used */
 	}
 	ck_assert_int_eq(number(other, "SELECT sum(length(x)) FROM t"), 1800 * 3000);
 	ck_assert_int_eq(
@@ -225,8 +224,8 @@ START_TEST(checkpoints)
 }
 END_TEST
 
-/* The log cannot grow: the commit says so, and the next one that finds room stands where the failed
- * one would have. */
+/* The WAL cannot grow: the commit reports it, and the next one that finds space takes the place
+ * of the failed one. */
 START_TEST(failed_writes)
 {
 	struct rlimit old, small = {0};
@@ -271,7 +270,7 @@ static void copy_file(const char *from, const char *to)
 	free(bytes);
 }
 
-/* Rows for who opens the files as a process that is killed now would leave them. */
+/* Counts rows as seen after a kill at this moment. */
 static int rows_after_a_kill(void)
 {
 	char copy[150], copy_log[160];
@@ -294,7 +293,7 @@ static int rows_after_a_kill(void)
 	return rows;
 }
 
-/* A commit that is refused because its sync failed must not come back, whatever the process does
+/* A commit that is refused because its sync failed must not reappear, whatever the process does
  * next. */
 START_TEST(failed_syncs)
 {
@@ -316,7 +315,7 @@ START_TEST(failed_syncs)
 }
 END_TEST
 
-/* In a log that has begun anew, where the header is what fails. */
+/* In a WAL that was reset, where writing the header fails. */
 START_TEST(failed_syncs_of_a_new_log)
 {
 	insert(50, 3000);
@@ -334,12 +333,12 @@ START_TEST(failed_syncs_of_a_new_log)
 }
 END_TEST
 
-/* What another program has committed where a transaction of ours had begun and was taken back is
- * not cut off with ours. */
+/* A commit of another program at the place where a transaction of ours began and was rolled back
+ * is not cut off. */
 START_TEST(failed_syncs_after_somebody_else)
 {
 	run(writer, "BEGIN");
-	insert(2000, 2000); /* more than the cache holds: some of it is in the log */
+	insert(2000, 2000); /* more than the cache holds: a part of it is in the WAL */
 	run(writer, "ROLLBACK");
 	run(other, "INSERT INTO t (x) VALUES ('theirs')");
 	syncs_fail = true;

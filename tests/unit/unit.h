@@ -1,4 +1,4 @@
-/* What the test programs of this folder share: running one suite, and data from outside the
+/* Shared by the test programs of this folder: running one suite, and data from outside the
  * project. */
 #ifndef PIERRE_TEST_UNIT_H
 #define PIERRE_TEST_UNIT_H
@@ -13,10 +13,10 @@
 enum {
 	UNIT_SKIPPED = 77,
 	UNIT_TIME = 120
-}; /* what meson counts as skipped; seconds for one test */
+}; /* meson's exit code for skipped; seconds for one test */
 
-/* Runs everything; the program's exit code. `complete` false: data was absent, so that passing
- * counts as skipped. */
+/* Runs everything and returns the program's exit code. `complete` false: data was absent, so
+ * that success counts as skipped. */
 static inline int unit_run(const char *name, TCase *tests, bool complete)
 {
 	Suite *suite = suite_create(name);
@@ -31,8 +31,8 @@ static inline int unit_run(const char *name, TCase *tests, bool complete)
 	return failed != 0 ? EXIT_FAILURE : complete ? EXIT_SUCCESS : UNIT_SKIPPED;
 }
 
-/* Path of published test data beside the project (PIERRE_TEST_DATA names the folder); false, and
- * said loudly, when absent. */
+/* Path of published test data beside the project (PIERRE_TEST_DATA names the folder); false,
+ * with a message, when absent. */
 static inline bool unit_data(const char *name, char *path, size_t size)
 {
 	const char *folder = getenv("PIERRE_TEST_DATA");
@@ -40,12 +40,12 @@ static inline bool unit_data(const char *name, char *path, size_t size)
 	(void)snprintf(path, size, "%s/%s", folder != NULL ? folder : "../shared", name);
 	if (access(path, R_OK) == 0)
 		return true;
-	(void)fprintf(stderr, "ABSENT: %s. What it says is NOT TESTED.\n", path);
+	(void)fprintf(stderr, "ABSENT: %s. Its content is NOT TESTED.\n", path);
 	return false;
 }
 
-/* A whole file in memory that the caller frees; NUL behind it. Not being able to read it fails the
- * test. */
+/* Reads a whole file into memory that the caller frees, with a final NUL. A failure to read
+ * fails the test. */
 static inline char *unit_read(const char *path, size_t *length)
 {
 	FILE *file = fopen(path, "rb");
@@ -66,7 +66,7 @@ static inline char *unit_read(const char *path, size_t *length)
 	return text;
 }
 
-/* The same numbers on every run from the same seed (splitmix64). */
+/* The same numbers on every run with the same seed (splitmix64). */
 static inline uint64_t unit_random(uint64_t *state)
 {
 	uint64_t z = *state += UINT64_C(0x9E3779B97F4A7C15);
@@ -76,8 +76,8 @@ static inline uint64_t unit_random(uint64_t *state)
 	return z ^ z >> 31;
 }
 
-/* How many rounds of what is random or many: less where each takes long, such as under valgrind
- * (PIERRE_UNIT_SHARE: one of so many). */
+/* Number of rounds of random or long tests: fewer where each takes long, such as under valgrind
+ * (PIERRE_UNIT_SHARE: one of that many). */
 static inline unsigned unit_rounds(unsigned rounds)
 {
 	const char *share = getenv("PIERRE_UNIT_SHARE");

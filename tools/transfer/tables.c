@@ -24,7 +24,9 @@
 #define TOKEN(provider)                                                                            \
 	MAYBE(provider "_access_token", TEXT), MAYBE(provider "_refresh_token", TEXT),             \
 		MAYBE(provider "_expires_at", TIME), MAYBE(provider "_scope", TEXT),               \
-		MAYBE(provider "_nonce", TEXT)
+		MAYBE(provider "_nonce", TEXT), MAYBE(provider "_version", TEXT),                  \
+		MAYBE(provider "_lease", TEXT), MAYBE(provider "_lease_expires_at", TIME),         \
+		MAYBE(provider "_lease_version", TEXT)
 
 #define TOKENS(provider, title) TOKEN(provider),
 

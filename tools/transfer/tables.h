@@ -53,7 +53,7 @@ struct table_of {
 	const char *reader;
 };
 
-enum { TABLE_COLUMNS_MAX = 24 };
+enum { TABLE_COLUMNS_MAX = 32 };
 
 enum { VALUE_ADDRESS = 2 }; /* flag of a value: an address in canonical form */
 

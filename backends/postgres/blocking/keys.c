@@ -256,23 +256,23 @@ static int write_tokens(PGconn *pq, struct rotation *rotation, const char *provi
 	struct buffer *tokens, uint64_t count, struct err *err)
 {
 	const char *const values[] = {tokens->data};
-	char sql[1000];
+	char set[ROTATION_SQL_MAX], sql[ROTATION_SQL_MAX + 700];
 	PGresult *result;
 
 	buffer_append(tokens, "]", 2); /* with its NUL */
 	if (tokens->failure != BUFFER_OK)
 		return err_set(err, ERR_INTERNAL, "out of memory");
 	/* Locks the rows in the same order as all other statements. */
+	rotation_set_sql(provider, "u.", (const char *const[3]){"v.a", "v.r", "v.n"}, set);
 	(void)snprintf(sql, sizeof sql,
 		"WITH v AS MATERIALIZED (SELECT v.* FROM jsonb_to_recordset($1::jsonb) "
 		"AS v(id uuid, a text, r text, n text, oa text, ob text, oc text)), "
 		"held AS MATERIALIZED (SELECT id FROM users WHERE id IN (SELECT id FROM v) ORDER "
 		"BY id FOR NO KEY UPDATE) "
-		"UPDATE users AS u SET %s_access_token = v.a, %s_refresh_token = v.r, %s_nonce = "
-		"v.n FROM v JOIN held USING (id) "
+		"UPDATE users AS u SET %s FROM v JOIN held USING (id) "
 		"WHERE u.id = v.id AND u.%s_access_token = v.oa AND u.%s_refresh_token = v.ob "
 		"AND u.%s_nonce = v.oc",
-		provider, provider, provider, provider, provider, provider);
+		set, provider, provider, provider);
 	for (int tries = 0;; tries++) {
 		result = connect_query(pq, sql, 1, values);
 		if (PQresultStatus(result) == PGRES_COMMAND_OK || !result_in_class(result, "40") ||

@@ -19,10 +19,19 @@ SELECT {A2AClient} FROM a2a_clients WHERE id = :client_id
 -- name: get_a2a_client_by_name
 SELECT {A2AClient} FROM a2a_clients WHERE name = :name
 
+-- Pages: see goals.sql. They are cut from all clients of the user: no index has them in order.
 -- name: list_a2a_clients
-SELECT {A2AClient c} FROM api_keys k JOIN a2a_clients c ON c.api_key = k.number
-WHERE k.user_id = :user_id AND k.is_active
-ORDER BY c.created_at DESC, c.id COLLATE "C" DESC
+WITH place AS MATERIALIZED (
+  SELECT c.created_at, c.id FROM a2a_clients c JOIN api_keys k ON k.number = c.api_key
+  WHERE c.id = :after AND k.user_id = :user_id AND k.is_active)
+SELECT * FROM (
+  SELECT {A2AClient c} FROM api_keys k JOIN a2a_clients c ON c.api_key = k.number
+  WHERE k.user_id = :user_id AND k.is_active
+    AND (:after IS NULL
+      OR (c.created_at, c.id) < ((SELECT created_at FROM place), (SELECT id FROM place)))
+  ORDER BY c.created_at DESC, c.id COLLATE "C" DESC LIMIT :limit) AS listed
+UNION ALL
+SELECT {NULL A2AClient} WHERE :after IS NOT NULL AND NOT EXISTS (SELECT 1 FROM place)
 
 -- name: create_a2a_session
 INSERT INTO a2a_sessions (id, client, session_token, user_id, granted_scopes, created_at,
@@ -74,7 +83,7 @@ WHERE id = :task_id
 
 -- The usage of the client in the period `period(a, b)`: see counted_usage in usage.sql. `single`
 -- are the rows beside the rollups.
--- fragment: counted_a2a
+-- define: counted_a2a
 asked AS MATERIALIZED (SELECT number FROM a2a_clients WHERE id = :client_id),
 given AS MATERIALIZED (
   SELECT r.last_id, r.kept_from, kept_hour(p.a, r.kept_from) AS a,

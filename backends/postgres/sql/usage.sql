@@ -11,7 +11,7 @@ u.request_size_bytes, u.response_size_bytes
 -- ends. Rows of the edges are added or, beyond the end, subtracted. Rows behind `last` are not in
 -- the rollups. The rows alone are counted within one hour, with many rows that are not rolled up
 -- yet, and with a value that cannot be summed. Of hours before kept_from the rows are gone.
--- fragment: counted_usage
+-- define: counted_usage
 given AS MATERIALIZED (
   SELECT r.last_id, r.kept_from, kept_hour(p.a, r.kept_from) AS a,
     greatest(kept_hour(p.a, r.kept_from), kept_hour(p.b, r.kept_from)) AS b
@@ -73,20 +73,32 @@ SELECT number, :timestamp, :tool_name, :response_time_ms, :status_code, :error_m
   :request_size_bytes, :response_size_bytes, :ip_address, :ip_address_exact, :user_agent
 FROM api_keys WHERE id = :api_key_id
 
--- name: get_api_key_current_usage
-SELECT CASE WHEN NOT EXISTS (SELECT 1 FROM api_key_usage u WHERE u.id > r.last_id
+-- A key's requests in this month, by the key's number.
+-- define: current_usage key
+(SELECT CASE WHEN NOT EXISTS (SELECT 1 FROM api_key_usage u WHERE u.id > r.last_id
     ORDER BY u.id OFFSET 20000 LIMIT 1) THEN
     (SELECT COALESCE(sum(m.requests), 0)::bigint FROM api_key_usage_months m
-      WHERE m.api_key = k.number AND m.month >= :month_start)
+      WHERE m.api_key = {key} AND m.month >= :month_start)
     + (SELECT COALESCE(sum(c.sign), 0) FROM api_key_usage_changes c
-      WHERE c.api_key = k.number AND c.timestamp >= :month_start AND c.usage_id <= r.last_id)
+      WHERE c.api_key = {key} AND c.timestamp >= :month_start AND c.usage_id <= r.last_id)
     + (SELECT count(*) FROM (SELECT * FROM api_key_usage WHERE id > r.last_id
         ORDER BY id LIMIT 20000) AS u
-      WHERE u.api_key = k.number AND u.timestamp >= :month_start)
-  ELSE (SELECT count(*) FROM api_key_usage u WHERE u.api_key = k.number
-      AND u.timestamp >= :month_start) END AS result
-FROM usage_rolled r CROSS JOIN (SELECT (SELECT number FROM api_keys WHERE id = :api_key_id)) AS k
-WHERE r.source = 'api_key_usage'
+      WHERE u.api_key = {key} AND u.timestamp >= :month_start)
+  ELSE (SELECT count(*) FROM api_key_usage u WHERE u.api_key = {key}
+      AND u.timestamp >= :month_start) END
+FROM usage_rolled r WHERE r.source = 'api_key_usage')
+
+-- name: get_api_key_current_usage
+SELECT {current_usage (SELECT number FROM api_keys WHERE id = :api_key_id)} AS result
+
+-- The totals of rows of one tool each.
+-- define: usage_totals
+COALESCE(sum(requests), 0)::bigint AS total_requests,
+COALESCE(sum(successful), 0)::bigint AS successful_requests,
+COALESCE(sum(failed), 0)::bigint AS failed_requests,
+COALESCE(sum(time_ms), 0)::bigint AS total_response_time_ms,
+COALESCE(json_object_agg(tool_name, requests ORDER BY tool_name COLLATE "C")
+  FILTER (WHERE tool_name IS NOT NULL), '{}')::text AS tool_usage
 
 -- name: get_api_key_usage_stats
 WITH asked AS (SELECT number FROM api_keys WHERE id = :api_key_id),
@@ -97,38 +109,85 @@ tools AS (
     sum(failed) AS failed, sum(time_ms) AS time_ms
   FROM counted GROUP BY tool_name HAVING sum(requests) <> 0)
 SELECT :api_key_id AS api_key_id, :start_date AS period_start, :end_date AS period_end,
-  COALESCE(sum(requests), 0)::bigint AS total_requests,
-  COALESCE(sum(successful), 0)::bigint AS successful_requests,
-  COALESCE(sum(failed), 0)::bigint AS failed_requests,
-  COALESCE(sum(time_ms), 0)::bigint AS total_response_time_ms,
-  COALESCE(json_object_agg(tool_name, requests ORDER BY tool_name COLLATE "C"),
-    '{}')::text AS tool_usage
+  {usage_totals}
 FROM tools
 
--- Two branches, only one of which returns rows: by the key's index, or by time alone.
+-- name: get_user_api_key_usage
+WITH asked AS (SELECT number FROM api_keys WHERE user_id = :user_id),
+period AS (SELECT :start_date AS a, :end_date AS b),
+{counted_usage},
+tools AS (
+  SELECT api_key, tool_name, sum(requests)::bigint AS requests, sum(successful) AS successful,
+    sum(failed) AS failed, sum(time_ms) AS time_ms
+  FROM counted GROUP BY api_key, tool_name HAVING sum(requests) <> 0)
+SELECT k.id AS api_key_id, :start_date AS period_start, :end_date AS period_end,
+  s.total_requests, s.successful_requests, s.failed_requests, s.total_response_time_ms,
+  s.tool_usage, k.name
+FROM api_keys k JOIN (
+  SELECT a.number, {usage_totals}
+  FROM asked a LEFT JOIN tools t ON t.api_key = a.number GROUP BY a.number) AS s
+  ON s.number = k.number
+WHERE k.user_id = :user_id
+ORDER BY k.created_at DESC, k.id COLLATE "C" DESC
+
+-- name: get_user_usage_series
+WITH asked AS (SELECT number FROM api_keys WHERE user_id = :user_id),
+period AS (SELECT :start_date AS a, :end_date AS b),
+{counted_usage}
+SELECT date_trunc(:bucket, hour, 'UTC') AS start,
+  sum(requests)::bigint AS total_requests, sum(successful)::bigint AS successful_requests,
+  sum(failed)::bigint AS failed_requests, sum(time_ms)::bigint AS total_response_time_ms
+FROM counted
+GROUP BY 1 HAVING sum(requests) <> 0 ORDER BY 1 LIMIT 10000
+
+-- define: log_matches u
+{u}.timestamp >= COALESCE(:start_time, '-infinity')
+  AND {u}.timestamp <= COALESCE(:end_time, 'infinity')
+  AND CASE :status_filter WHEN 'success' THEN {u}.status_code BETWEEN 200 AND 299
+    WHEN 'error' THEN {u}.status_code >= 400 ELSE true END
+  AND (:tool_filter = 'all' OR {u}.tool_name = :tool_filter)
+
+-- The row that `after` names ends the range of times; only rows of its microsecond are compared by
+-- their ids as well.
+-- define: log_follows u
+{u}.timestamp <= COALESCE((SELECT timestamp FROM place), 'infinity')
+  AND (:after IS NULL OR {u}.timestamp < (SELECT timestamp FROM place)
+    OR {u}.id < (SELECT id FROM place))
+
+-- Three branches, only one of which returns rows: by the key's index, by time alone, or the newest
+-- rows of each of the user's keys. The last one says that the list has no row `after`.
 -- name: get_request_logs
+WITH place AS MATERIALIZED (
+  SELECT u.timestamp, u.id FROM api_key_usage u JOIN api_keys k ON k.number = u.api_key
+  WHERE u.id = CASE WHEN :after ~ '^[1-9][0-9]{0,17}$' THEN :after::bigint END
+    AND (:api_key_id IS NULL OR k.id = :api_key_id)
+    AND (:user_id IS NULL OR k.user_id = :user_id) AND {log_matches u})
 SELECT * FROM (
   SELECT {RequestLog u}
   FROM api_key_usage u JOIN api_keys k ON k.number = u.api_key
   WHERE :api_key_id IS NOT NULL AND u.api_key = (SELECT number FROM api_keys
     WHERE id = :api_key_id)
-    AND u.timestamp >= COALESCE(:start_time, '-infinity')
-    AND u.timestamp <= COALESCE(:end_time, 'infinity')
-    AND CASE :status_filter WHEN 'success' THEN u.status_code BETWEEN 200 AND 299
-      WHEN 'error' THEN u.status_code >= 400 ELSE true END
-    AND (:tool_filter = 'all' OR u.tool_name = :tool_filter)
-  ORDER BY u.timestamp DESC, u.id DESC LIMIT :limit) AS logs
+    AND k.user_id = COALESCE(:user_id, k.user_id) AND {log_matches u} AND {log_follows u}
+  ORDER BY u.timestamp DESC, u.id DESC LIMIT :limit) AS of_key
 UNION ALL
 SELECT * FROM (
   SELECT {RequestLog u}
   FROM api_key_usage u JOIN api_keys k ON k.number = u.api_key
-  WHERE :api_key_id IS NULL
-    AND u.timestamp >= COALESCE(:start_time, '-infinity')
-    AND u.timestamp <= COALESCE(:end_time, 'infinity')
-    AND CASE :status_filter WHEN 'success' THEN u.status_code BETWEEN 200 AND 299
-      WHEN 'error' THEN u.status_code >= 400 ELSE true END
-    AND (:tool_filter = 'all' OR u.tool_name = :tool_filter)
-  ORDER BY u.timestamp DESC, u.id DESC LIMIT :limit) AS logs
+  WHERE :api_key_id IS NULL AND :user_id IS NULL AND {log_matches u} AND {log_follows u}
+  ORDER BY u.timestamp DESC, u.id DESC LIMIT :limit) AS of_all
+UNION ALL
+SELECT * FROM (
+  SELECT {RequestLog u}
+  FROM api_keys k CROSS JOIN LATERAL (
+    SELECT l.id, l.timestamp, l.tool_name, l.status_code, l.response_time_ms, l.error_message,
+      l.request_size_bytes, l.response_size_bytes
+    FROM api_key_usage l
+    WHERE l.api_key = k.number AND {log_matches l} AND {log_follows l}
+    ORDER BY l.timestamp DESC, l.id DESC LIMIT :limit) AS u
+  WHERE :api_key_id IS NULL AND k.user_id = :user_id
+  ORDER BY u.timestamp DESC, u.id DESC LIMIT :limit) AS of_user
+UNION ALL
+SELECT {NULL RequestLog} WHERE :after IS NOT NULL AND NOT EXISTS (SELECT 1 FROM place)
 
 -- name: get_system_stats
 SELECT (SELECT count(*) FROM users) AS user_count,

@@ -1,5 +1,5 @@
 /* Keeps the counts of usage current: calls of its own, one step each, beside those of clients. See
- * migration 0003. Loop thread only. */
+ * migration 0006. Loop thread only. */
 #ifndef PIERRE_PG_ROLLUP_H
 #define PIERRE_PG_ROLLUP_H
 

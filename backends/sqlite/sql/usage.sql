@@ -11,7 +11,7 @@ u.request_size_bytes, u.response_size_bytes
 -- ends. Rows of the edges are added or, beyond the end, subtracted. Rows behind `last` are not in
 -- the rollups. The rows alone are counted within one hour, with many rows that are not rolled up
 -- yet, and with a value that cannot be summed. Of hours before kept_from the rows are gone.
--- fragment: counted_usage
+-- define: counted_usage
 given AS MATERIALIZED (
   SELECT last_id, kept_from, kept_hour(p.a, r.kept_from) AS a,
     max(kept_hour(p.a, r.kept_from), kept_hour(p.b, r.kept_from)) AS b
@@ -68,17 +68,21 @@ INSERT INTO api_key_usage (api_key_id, timestamp, tool_name, response_time_ms, s
 VALUES (:api_key_id, :timestamp, :tool_name, :response_time_ms, :status_code, :error_message,
   :request_size_bytes, :response_size_bytes, :ip_address, :user_agent)
 
--- name: get_api_key_current_usage
-SELECT CASE WHEN COALESCE((SELECT max(id) FROM api_key_usage), 0) - r.last_id <= 20000 THEN
+-- A key's requests in this month.
+-- define: current_usage key
+(SELECT CASE WHEN COALESCE((SELECT max(id) FROM api_key_usage), 0) - r.last_id <= 20000 THEN
     (SELECT COALESCE(sum(requests), 0) FROM api_key_usage_months
-      WHERE api_key_id = :api_key_id AND month >= substr(:month_start, 1, 7))
+      WHERE api_key_id = {key} AND month >= substr(:month_start, 1, 7))
     + (SELECT COALESCE(sum(sign), 0) FROM api_key_usage_changes
-      WHERE api_key_id = :api_key_id AND timestamp_us >= micros(:month_start))
+      WHERE api_key_id = {key} AND timestamp_us >= micros(:month_start))
     + (SELECT count(*) FROM api_key_usage NOT INDEXED
-      WHERE id > r.last_id AND api_key_id = :api_key_id AND timestamp_us >= micros(:month_start))
-  ELSE (SELECT count(*) FROM api_key_usage WHERE api_key_id = :api_key_id
-      AND timestamp_us >= micros(:month_start)) END AS result
-FROM usage_rolled r WHERE r.source = 'api_key_usage'
+      WHERE id > r.last_id AND api_key_id = {key} AND timestamp_us >= micros(:month_start))
+  ELSE (SELECT count(*) FROM api_key_usage WHERE api_key_id = {key}
+      AND timestamp_us >= micros(:month_start)) END
+FROM usage_rolled r WHERE r.source = 'api_key_usage')
+
+-- name: get_api_key_current_usage
+SELECT {current_usage :api_key_id} AS result
 
 -- name: get_api_key_usage_stats
 WITH asked AS (SELECT :api_key_id AS id),
@@ -94,29 +98,89 @@ SELECT :api_key_id AS api_key_id, :start_date AS period_start, :end_date AS peri
   json_group_object(tool_name, requests) AS tool_usage
 FROM tools
 
--- Two branches, only one of which returns rows: by the key's index, or by time alone.
+-- name: get_user_api_key_usage
+WITH asked AS (SELECT id FROM api_keys WHERE user_id = :user_id),
+period AS (SELECT micros(:start_date) AS a, micros(:end_date) AS b),
+{counted_usage},
+tools AS MATERIALIZED (
+  SELECT api_key_id, tool_name, sum(requests) AS requests, sum(successful) AS successful,
+    sum(failed) AS failed, sum(time_ms) AS time_ms
+  FROM counted GROUP BY api_key_id, tool_name HAVING sum(requests) <> 0
+  ORDER BY api_key_id, tool_name),
+keys AS MATERIALIZED (
+  SELECT k.id, k.name, k.created_us,
+    (SELECT json_array(COALESCE(sum(requests), 0), COALESCE(sum(successful), 0),
+        COALESCE(sum(failed), 0), COALESCE(sum(time_ms), 0),
+        json_group_object(tool_name, requests))
+      FROM tools WHERE +tools.api_key_id = k.id) AS usage
+  FROM api_keys k WHERE k.user_id = :user_id)
+SELECT id AS api_key_id, :start_date AS period_start, :end_date AS period_end,
+  json_extract(usage, '$[0]') AS total_requests, json_extract(usage, '$[1]') AS successful_requests,
+  json_extract(usage, '$[2]') AS failed_requests,
+  json_extract(usage, '$[3]') AS total_response_time_ms, json_extract(usage, '$[4]') AS tool_usage,
+  name
+FROM keys ORDER BY created_us DESC, id DESC
+
+-- name: get_user_usage_series
+WITH asked AS (SELECT id FROM api_keys WHERE user_id = :user_id),
+period AS (SELECT micros(:start_date) AS a, micros(:end_date) AS b),
+{counted_usage}
+SELECT strftime('%Y-%m-%dT%H:00:00+00:00', bucket * 3600, 'unixepoch') AS start, total_requests,
+  successful_requests, failed_requests, total_response_time_ms
+FROM (
+  SELECT CASE :bucket WHEN 'hour' THEN hour ELSE (hour + 17268672) / 24 * 24 - 17268672 END
+      AS bucket,
+    sum(requests) AS total_requests, sum(successful) AS successful_requests,
+    sum(failed) AS failed_requests, sum(time_ms) AS total_response_time_ms
+  FROM counted
+  GROUP BY 1 HAVING sum(requests) <> 0 ORDER BY 1 LIMIT 10000)
+ORDER BY bucket
+
+-- define: log_matches u
+{u}.timestamp_us >= COALESCE(micros(:start_time), -9223372036854775808)
+  AND {u}.timestamp_us <= COALESCE(micros(:end_time), 9223372036854775807)
+  AND CASE :status_filter WHEN 'success' THEN {u}.status_code BETWEEN 200 AND 299
+    WHEN 'error' THEN {u}.status_code >= 400 ELSE 1 END
+  AND (:tool_filter = 'all' OR {u}.tool_name = :tool_filter)
+
+-- The row that `after` names ends the range of times; only rows of its microsecond are compared by
+-- their ids as well.
+-- define: log_follows u
+{u}.timestamp_us <= COALESCE((SELECT us FROM place), 9223372036854775807)
+  AND (:after IS NULL OR {u}.timestamp_us < (SELECT us FROM place)
+    OR {u}.id < (SELECT id FROM place))
+
+-- Three branches, only one of which returns rows: by the key's index, by time alone, or the newest
+-- rows of each of the user's keys. The last one says that the list has no row `after`.
 -- name: get_request_logs
+WITH place AS (
+  SELECT u.timestamp_us AS us, u.id FROM api_key_usage u JOIN api_keys k ON k.id = u.api_key_id
+  WHERE u.id = CAST(:after AS INTEGER) AND CAST(u.id AS TEXT) = :after
+    AND (:api_key_id IS NULL OR u.api_key_id = :api_key_id)
+    AND (:user_id IS NULL OR k.user_id = :user_id) AND {log_matches u})
 SELECT * FROM (
   SELECT {RequestLog u}
   FROM api_key_usage u JOIN api_keys k ON k.id = u.api_key_id
   WHERE :api_key_id IS NOT NULL AND u.api_key_id = :api_key_id
-    AND u.timestamp_us >= COALESCE(micros(:start_time), -9223372036854775808)
-    AND u.timestamp_us <= COALESCE(micros(:end_time), 9223372036854775807)
-    AND CASE :status_filter WHEN 'success' THEN u.status_code BETWEEN 200 AND 299
-      WHEN 'error' THEN u.status_code >= 400 ELSE 1 END
-    AND (:tool_filter = 'all' OR u.tool_name = :tool_filter)
+    AND k.user_id = COALESCE(:user_id, k.user_id) AND {log_matches u} AND {log_follows u}
   ORDER BY u.timestamp_us DESC, u.id DESC LIMIT :limit)
 UNION ALL
 SELECT * FROM (
   SELECT {RequestLog u}
   FROM api_key_usage u CROSS JOIN api_keys k ON k.id = u.api_key_id
-  WHERE :api_key_id IS NULL
-    AND u.timestamp_us >= COALESCE(micros(:start_time), -9223372036854775808)
-    AND u.timestamp_us <= COALESCE(micros(:end_time), 9223372036854775807)
-    AND CASE :status_filter WHEN 'success' THEN u.status_code BETWEEN 200 AND 299
-      WHEN 'error' THEN u.status_code >= 400 ELSE 1 END
-    AND (:tool_filter = 'all' OR u.tool_name = :tool_filter)
+  WHERE :api_key_id IS NULL AND :user_id IS NULL AND {log_matches u} AND {log_follows u}
   ORDER BY u.timestamp_us DESC, u.id DESC LIMIT :limit)
+UNION ALL
+SELECT * FROM (
+  SELECT {RequestLog u}
+  FROM api_keys k CROSS JOIN api_key_usage u ON u.id IN (
+    SELECT l.id FROM api_key_usage l
+    WHERE l.api_key_id = k.id AND {log_matches l} AND {log_follows l}
+    ORDER BY l.timestamp_us DESC, l.id DESC LIMIT :limit)
+  WHERE :api_key_id IS NULL AND k.user_id = :user_id
+  ORDER BY u.timestamp_us DESC, u.id DESC LIMIT :limit)
+UNION ALL
+SELECT {NULL RequestLog} WHERE :after IS NOT NULL AND NOT EXISTS (SELECT 1 FROM place)
 
 -- name: get_system_stats
 SELECT (SELECT count(*) FROM users) AS user_count,

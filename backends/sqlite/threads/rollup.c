@@ -1,4 +1,4 @@
-/* The steps that keep the rollups of migration 0007 current. A step takes the rows behind last_id,
+/* The steps that keep the rollups of migration 0010 current. A step takes the rows behind last_id,
  * and the entries of …_changes, into the rollups. Both happen in one transaction, so that a reader
  * counts each row once. */
 #include "rollup.h"

@@ -1,6 +1,6 @@
 /* The peer that links SQLite into the server: prepared statements in-process, one thread, the
- * daemon's pragmas, schema and statements. What a daemon is measured against that has a socket and
- * a JSON text more to do for each call. */
+ * daemon's pragmas, schema and statements. In comparison, the daemon has a socket and a JSON
+ * text more to process for each call. */
 #include <sqlite3.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -80,7 +80,7 @@ static void run_once(sqlite3 *db, sqlite3_stmt *prepared, const struct method *m
 	}
 	check(db, result, SQLITE_DONE, method->name);
 	if (method->write ? sqlite3_changes(db) != 1 : bytes == 0)
-		peer_die("%s with the key %s did nothing", method->name, key);
+		peer_die("%s with the key %s changed nothing", method->name, key);
 	check(db, sqlite3_reset(prepared), SQLITE_OK, "resetting");
 }
 

@@ -26,7 +26,7 @@ static size_t read_number(const char *name, const char *text)
 	errno = 0;
 	number = strtoull(text, &end, 10);
 	if (errno != 0 || end == text || *end != '\0' || number == 0)
-		peer_die("%s: a number from 1 on is wanted, not \"%s\"", name, text);
+		peer_die("%s: expected a number from 1, not \"%s\"", name, text);
 	return (size_t)number;
 }
 
@@ -87,7 +87,7 @@ void peer_keys_read(struct peer_keys *keys, const char *path)
 	free(line);
 	(void)fclose(file);
 	if (keys->count == 0)
-		peer_die("%s holds no keys", path);
+		peer_die("%s contains no keys", path);
 }
 
 const char *peer_keys_random(struct peer_keys *keys)

@@ -1,9 +1,9 @@
-/* What the peers of the benchmark share: the keys they ask for, the values of a statement's
+/* Shared by the peers of the benchmark: the requested keys, the values of a statement's
  * parameters, times and the result.
  *
- * A peer does the work of one method without the daemon, with the very statement that the daemon
- * runs: it is taken from the generated catalog. Test programs only: they print a message and exit
- * on any failure. One thread. */
+ * A peer does the work of one method without the daemon, with the daemon's own statement from the
+ * generated catalog. Test programs only: they print a message and exit on any failure. One
+ * thread. */
 #ifndef PIERRE_BENCH_PEER_H
 #define PIERRE_BENCH_PEER_H
 
@@ -19,7 +19,7 @@ struct peer_options {
 	size_t calls;
 	size_t group;       /* calls in one commit (SQLite) or one sync (PostgreSQL) */
 	size_t connections; /* PostgreSQL */
-	size_t depth;       /* PostgreSQL: groups under way on each connection */
+	size_t depth;       /* PostgreSQL: groups in flight on each connection */
 };
 
 struct peer_keys {
@@ -41,8 +41,8 @@ void peer_keys_read(struct peer_keys *keys, const char *path);
 const char *peer_keys_random(struct peer_keys *keys);
 
 const struct method *peer_method(const char *name, enum backend_id backend);
-/* The value that a call binds to a slot: `key` to user_id and api_key_id, else what a usual call
- * carries. */
+/* Returns the value that a call binds to a slot: `key` for user_id and api_key_id, otherwise a
+ * typical one. */
 struct value peer_value(const struct bind_param *slot, const char *key, int64_t now);
 
 uint64_t peer_clock(void); /* monotonic ns */

@@ -1,5 +1,5 @@
-/* The peer that is PostgreSQL's limit for a client: libpq in pipeline mode, a few connections, many
- * calls to a sync, one prepared statement, results only counted. Everything on one thread. */
+/* The peer that shows PostgreSQL's limit for a client: libpq in pipeline mode, a few
+ * connections, many calls per sync, one prepared statement, results only counted. One thread. */
 #include <errno.h>
 #include <libpq-fe.h>
 #include <poll.h>
@@ -14,8 +14,8 @@ enum { DEPTH_MAX = 16, CONNECTIONS_MAX = 64, BINARY = 1 };
 
 struct lane {
 	PGconn *connection;
-	uint64_t started[DEPTH_MAX]; /* of each group under way, oldest first */
-	size_t groups, answered;     /* groups under way; answers of the oldest one */
+	uint64_t started[DEPTH_MAX]; /* of each group in flight, oldest first */
+	size_t groups, answered;     /* groups in flight; answers of the oldest one */
 };
 
 struct run {
@@ -103,7 +103,7 @@ static void take_result(struct run *run, struct lane *lane, PGresult *result)
 					     : status == PGRES_COMMAND_OK) {
 		lane->answered++;
 	} else {
-		peer_die("%s did nothing: %s", run->method->name, PQresultErrorMessage(result));
+		peer_die("%s changed nothing: %s", run->method->name, PQresultErrorMessage(result));
 	}
 }
 

@@ -1,8 +1,8 @@
-/* What the machine takes for itself: a loop on each processor that does nothing but look at the
- * clock, and how long it was kept from it. No program's latency can be better than that.
+/* The time that the machine takes for itself: a loop on each processor only reads the clock, and
+ * its interruptions are measured. No program's latency can be better than that.
  *
- * usage: bench-stalls SECONDS; prints one line of JSON: the share of the time that went in gaps
- * longer than each of some lengths. */
+ * usage: bench-stalls SECONDS; prints one line of JSON: the share of the time in gaps longer than
+ * each of some lengths. */
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -28,7 +28,7 @@ static void *watch(void *argument)
 	CPU_ZERO(&one);
 	CPU_SET((size_t)watcher->processor, &one);
 	if (pthread_setaffinity_np(pthread_self(), sizeof one, &one) != 0)
-		peer_die("processor %d cannot be had", watcher->processor);
+		peer_die("cannot run on processor %d", watcher->processor);
 	for (last = peer_clock(); last < watcher->until; last = now) {
 		now = peer_clock();
 		for (int i = 0; i < MARKS; i++)
@@ -54,7 +54,7 @@ int main(int argc, char **argv)
 			continue;
 		watchers[count] = (struct watcher){.processor = i, .until = until};
 		if (pthread_create(&watchers[count].thread, NULL, watch, &watchers[count]) != 0)
-			peer_die("a thread cannot be started");
+			peer_die("cannot start a thread");
 		count++;
 	}
 	for (unsigned i = 0; i < count; i++) {

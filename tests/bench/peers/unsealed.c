@@ -1,6 +1,6 @@
-/* A daemon's seal that seals nothing: texts go to the database and come back as they are. Linked
- * into bench-unsealed, the daemon against which the cost of sealing is measured. Never part of
- * anything that is installed. */
+/* A replacement of the daemon's seal that seals nothing: texts go to the database and back
+ * unchanged. It is linked into bench-unsealed, the daemon that measures the cost of sealing. It
+ * is never part of an installation. */
 #include <sodium.h>
 #include <stdatomic.h>
 #include <stdio.h>

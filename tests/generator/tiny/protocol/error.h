@@ -1,4 +1,4 @@
-/* Of the real table just enough for the tiny catalog. */
+/* The part of the real table that the tiny catalog needs. */
 #define ERROR_KINDS(X)                                                          \
 	X(INVALID_PARAMS, -32602, "invalid_params", false, "a bad parameter")     \
 	X(NOT_FOUND, -32001, "not_found", false, "the row does not exist")        \
