@@ -1,10 +1,12 @@
-"""The background work behind the counts of usage: rows of an existing installation are rolled up while
-calls go on and the daemon is killed, two daemons record one key, and old rows are dropped. Would
-catch: a row counted twice or left out around a kill or between two daemons, a retention that
+"""The background work behind the counts of usage: rows of an existing installation are rolled up
+while calls go on and the daemon is killed, two daemons record one key, and old rows are dropped.
+Would catch: a row counted twice or left out around a kill or between two daemons, a retention that
 forgets what it drops, or drops what is not counted yet."""
 import datetime
 import os
+import re
 import signal
+import subprocess
 import threading
 
 from lib import databases
@@ -37,17 +39,19 @@ class Rollup(Case):
         if SQLITE:
             self.other(
                 daemon,
-                f"WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {count - 1})"
-                " INSERT INTO api_key_usage (api_key_id, timestamp, tool_name, response_time_ms, "
-                f"status_code) SELECT '{key}', strftime('%Y-%m-%dT%H:%M:%S', '{first}', '-' || "
-                f"(i * {days} * 86400 / {count}) || ' seconds') || '.000000+00:00', 'tool' || (i % 7), "
-                "i % 100, 200 + i % 3 * 100 FROM n",
+                "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n "
+                f"WHERE i < {count - 1}) INSERT INTO api_key_usage (api_key_id, timestamp, "
+                f"tool_name, response_time_ms, status_code) SELECT '{key}', "
+                f"strftime('%Y-%m-%dT%H:%M:%S', '{first}', '-' || "
+                f"(i * {days} * 86400 / {count}) || ' seconds') || '.000000+00:00', "
+                "'tool' || (i % 7), i % 100, 200 + i % 3 * 100 FROM n",
             )
             return
         self.other(
             daemon,
-            "INSERT INTO api_key_usage (api_key, timestamp, tool_name, response_time_ms, status_code)"
-            f" SELECT number, timestamptz '{first} UTC' - i * interval '{days} days' / {count}, "
+            "INSERT INTO api_key_usage (api_key, timestamp, tool_name, response_time_ms, "
+            f"status_code) SELECT number, timestamptz '{first} UTC' "
+            f"- i * interval '{days} days' / {count}, "
             "'tool' || (i % 7), i % 100, 200 + i % 3 * 100 "
             f"FROM api_keys, generate_series(0, {count - 1}) AS i WHERE id = '{key}'",
         )
@@ -128,6 +132,51 @@ class Rollup(Case):
             got = connection.call("get_api_key_usage_stats", api_key_id=key, **WHOLE)
             self.assertEqual(got["total_requests"], 3049)
 
+    def verify(self, daemon):
+        done = subprocess.run(
+            [daemon.binary, "--verify", "--database-url", daemon.url],
+            env=daemon.variables(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        found = done.stdout + done.stderr
+        return re.findall(
+            r"\d+ (?:hours|months) of \w+ have counts that differ from \w+ \w+", found
+        )
+
+    def test_verify_finds_a_wrong_count(self):
+        daemon = self.daemon()
+        with daemon.connect() as connection:
+            world = World(connection)
+            key = world.api_key(world.user())
+            client = world.client(key)
+            self.fill(daemon, key, "2025-06-01 00:00:00", 500, 30)
+            for _ in range(5):
+                world.a2a_usage(client)
+            for source in ("api_key_usage", "a2a_usage"):
+                self.within(
+                    60 * SLOW,
+                    lambda source=source: self.number(
+                        daemon,
+                        f"SELECT (SELECT max(id) FROM {source}) - last_id FROM usage_rolled "
+                        f"WHERE source = '{source}'",
+                    )
+                    == 0,
+                )
+        daemon.terminate()
+        self.assertEqual(self.verify(daemon), [])
+        first = "(SELECT min(hour) FROM api_key_usage_hours)"
+        wrong = "UPDATE api_key_usage_hours SET failed = failed {} 1 WHERE hour = " + first
+        self.other(daemon, wrong.format("+"))
+        (problem,) = self.verify(daemon)
+        self.assertRegex(problem, r"^\d+ hours of api_key_usage have counts that differ")
+        self.other(daemon, wrong.format("-"))
+        self.other(daemon, "UPDATE a2a_usage_months SET requests = 7")
+        self.assertEqual(
+            self.verify(daemon), ["1 months of a2a_usage have counts that differ from their hours"]
+        )
+
 
 if not SQLITE:
 
@@ -172,3 +221,4 @@ if not SQLITE:
 
         test_killed_while_existing_rows_are_rolled_up = None
         test_dropped_rows_stay_counted = None
+        test_verify_finds_a_wrong_count = None
