@@ -64,6 +64,9 @@ struct call {
 	uint8_t place;               /* PostgreSQL: its part of the batch */
 	uint64_t number;             /* PostgreSQL: arrival number */
 	struct call *before;         /* PostgreSQL: see order->ordered */
+	struct call *members;        /* IMPL_TRANSACTION: its calls, in the arena (transaction.h) */
+	unsigned member_count;       /* IMPL_TRANSACTION */
+	struct call *within;         /* the transaction whose member it is; NULL: none */
 	void (*done)(struct call *); /* loop thread; never inside submit */
 };
 

@@ -76,6 +76,18 @@ static int seal_parameters(struct call *call, struct seal *seal, struct value *n
 	return 0;
 }
 
+static int prepare_members(struct call *call, struct seal *seal)
+{
+	for (unsigned i = 0; i < call->member_count; i++) {
+		if (execute_prepare(&call->members[i], seal) < 0) {
+			call->err = call->members[i].err;
+			call->err.index = i + 1;
+			return -1;
+		}
+	}
+	return 0;
+}
+
 int execute_prepare(struct call *call, struct seal *seal)
 {
 	const struct method *method = call->method;
@@ -121,7 +133,7 @@ int execute_prepare(struct call *call, struct seal *seal)
 			break;
 		}
 	}
-	return 0;
+	return method->impl == IMPL_TRANSACTION ? prepare_members(call, seal) : 0;
 }
 
 bool execute_admit(struct call *call)
@@ -356,6 +368,8 @@ int execute_end(struct call *call, uint64_t touched)
 
 void execute_restart(struct call *call)
 {
+	for (unsigned i = 0; call->method->impl == IMPL_TRANSACTION && i < call->member_count; i++)
+		execute_restart(&call->members[i]);
 	call->rows = 0;
 	call->kept = NULL;
 	call->err.kind = ERR_NONE;
@@ -429,4 +443,31 @@ int execute_no_row(struct call *call)
 			value->s.ptr, value->s.len > 100 ? "…" : "");
 	return execute_fail(call, ERR_NOT_FOUND, "no row has the given %s",
 		method->subject != NULL ? method->subject : "key");
+}
+
+uint32_t execute_row_count(const struct call *call)
+{
+	return (uint32_t)call->values[call->method->row_binds].s.len;
+}
+
+void execute_load_row(struct call *call, uint32_t row)
+{
+	const unsigned width = call->method->row_binds;
+	const struct value *rows = (const void *)call->values[width].s.ptr;
+
+	memcpy(call->values, &rows[(size_t)row * width], width * sizeof *rows);
+}
+
+int execute_no_parent(struct call *call, uint32_t row, const char *member)
+{
+	const struct field *rows = &call->method->params[0];
+	char path[ERR_PATH_MAX];
+
+	for (unsigned i = 0; i < rows->member_count && member == NULL; i++)
+		if (rows->members[i].bind >= 0)
+			member = rows->members[i].name;
+	(void)snprintf(path, sizeof path, "%s[%u].%s", rows->name, (unsigned)row, member);
+	(void)execute_fail(call, ERR_NOT_FOUND, "no row has the %s given as %s", member, path);
+	(void)snprintf(call->err.path, sizeof call->err.path, "%s", path);
+	return -1;
 }

@@ -6,7 +6,9 @@
 #include "call.h"
 #include "secrets/seal.h"
 
-/* Before the first attempt: fills the computed bind parameters (now, new ids, nonce …) and seals
+/* The members of a transaction are prepared and restarted with it.
+ *
+ * Before the first attempt: fills the computed bind parameters (now, new ids, nonce …) and seals
  * the SEALED ones. Failure: call->err is set. */
 int execute_prepare(struct call *call, struct seal *seal);
 
@@ -37,6 +39,11 @@ int execute_conflict(struct call *call, const char *key);
 int execute_bad_row(struct call *call, const struct value *columns, const char *column);
 /* The same where the caller knows the row's id; "" means unknown. */
 int execute_bad_value(struct call *call, const char *id, size_t length, const char *column);
+/* A write of many rows (method->row_binds): how many, and one of them as the call's values. */
+uint32_t execute_row_count(const struct call *call);
+void execute_load_row(struct call *call, uint32_t row);
+/* not_found: the member of that row names none; NULL: the method's first subject. */
+int execute_no_parent(struct call *call, uint32_t row, const char *member);
 int execute_no_row(struct call
 		*call); /* not_found for method->subject; also for a foreign key without a row */
 

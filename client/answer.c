@@ -138,6 +138,9 @@ static int given_error(const struct pierre_answer *answer, struct pierre_error *
 int answer_result(const struct pierre_answer *answer, const struct stub_method *method, void *out,
 	size_t *count, struct pierre_error *error)
 {
+	if (answer == NULL)
+		return failure_set(
+			error, PIERRE_MISUSE, "there is no answer to a call of %s", method->name);
 	if (answer->method != method)
 		return failure_set(error, PIERRE_MISUSE,
 			"the answer belongs to a method other than %s", method->name);

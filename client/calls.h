@@ -1,4 +1,6 @@
-/* Creation, expiry and cancellation of calls. Thread: the handle's. */
+/* Creation, expiry and cancellation of calls. Thread: the handle's.
+ *
+ * prefix: transaction_ */
 #ifndef PIERRE_CLIENT_CALLS_H
 #define PIERRE_CLIENT_CALLS_H
 
@@ -8,6 +10,10 @@
  * with *error filled; done() is then not called. */
 int64_t calls_submit(struct pierre *db, const struct stub_method *method, const void *args,
 	pierre_done *done, void *userdata, struct pierre_error *error);
+/* Adds a call to a transaction; the arguments are copied. Returns its index, or a negative kind
+ * with *error filled, and then nothing is added. */
+int transaction_add(struct pierre_transaction *transaction, const struct stub_method *method,
+	const void *args, struct pierre_error *error);
 /* Fails the calls that have timed out. */
 void calls_expire(struct pierre *db, int64_t now);
 

@@ -139,6 +139,31 @@ static const void *encode_params_value_of(const struct stub_field *field, const 
 static int encode_params_write_object(
 	const struct writer *writer, const struct stub_type *type, const char *base);
 
+/* An array of structs. */
+static int write_objects(const struct writer *writer, const struct stub_field *field,
+	const char *objects, size_t count)
+{
+	char path[PIERRE_PATH_SIZE];
+	struct writer inner = *writer;
+
+	inner.prefix = path;
+	inner.depth += 2;
+	buffer_byte(writer->out, '[');
+	for (size_t i = 0; i < count; i++) {
+		int status;
+
+		if (i > 0)
+			buffer_byte(writer->out, ',');
+		(void)snprintf(path, sizeof path, "%s%s[%zu].", writer->prefix, field->name, i);
+		status = encode_params_write_object(
+			&inner, field->type, objects + i * field->type->size);
+		if (status != 0)
+			return status;
+	}
+	buffer_byte(writer->out, ']');
+	return 0;
+}
+
 static int encode_params_write_value(const struct writer *writer, const struct stub_field *field,
 	const char *base, const void *value)
 {
@@ -153,6 +178,9 @@ static int encode_params_write_value(const struct writer *writer, const struct s
 		return encode_params_write_text(writer, field, value);
 	case STUB_TEXTS:
 		return write_texts(writer, field, value,
+			*(const size_t *)(const void *)(base + field->beside));
+	case STUB_OBJECTS:
+		return write_objects(writer, field, value,
 			*(const size_t *)(const void *)(base + field->beside));
 	case STUB_OBJECT:
 		(void)snprintf(path, sizeof path, "%s%s.", writer->prefix, field->name);

@@ -7,7 +7,7 @@
 static void __attribute__((format(printf, 3, 0)))
 set_message(struct pierre_error *error, int kind, const char *format, va_list args)
 {
-	*error = (struct pierre_error){.kind = kind};
+	*error = (struct pierre_error){.kind = kind, .index = -1};
 	error->retryable = kind == PIERRE_NO_CONNECTION || kind == PIERRE_BROKEN;
 	(void)vsnprintf(error->message, sizeof error->message, format, args);
 }
@@ -97,6 +97,18 @@ static void read_ref(
 	assert(size == sizeof(uint64_t));
 	failure_copy_text(text, sizeof text, json, node, scratch);
 	*(uint64_t *)out = err_ref_parse(text);
+}
+
+static void read_place(
+	void *out, size_t size, const struct json *json, uint32_t node, struct arena *scratch)
+{
+	int64_t place = node != 0 && json->nodes[node].type == JSON_INTEGER
+		? json_scan_integer(json, node)
+		: -1;
+
+	(void)scratch;
+	assert(size == sizeof(int));
+	*(int *)out = place >= 0 && place <= INT32_MAX ? (int)place : -1;
 }
 
 static bool known_code(int64_t code)

@@ -43,7 +43,7 @@ extern "C" {
 
 /* A connection to the daemon with its unfinished calls. */
 struct pierre;
-/* A finished call, inside its callback. */
+/* A finished call, inside its callback or within a transaction. */
 struct pierre_answer;
 
 /* Return values of functions that can fail: 0, or one of these. The daemon's kinds are its JSON-RPC
@@ -83,6 +83,7 @@ struct pierre_error {
 	                                else "" */
 	char field[PIERRE_FIELD_SIZE]; /* PIERRE_CONFLICT: which unique value is taken, such as
 	                                  email; else "" */
+	int index;                     /* the call of a transaction that failed, from 0; -1: none */
 };
 
 /* A name and a count: an entry of tool_usage and similar maps, ordered by the bytes of the name. */
@@ -160,6 +161,60 @@ PIERRE_API size_t pierre_pending(const struct pierre *db);
 /* Processes calls until all are finished (returns 0) or the timeout expires (returns
  * PIERRE_NO_ANSWER; the calls continue). -1: no timeout. */
 PIERRE_API int pierre_wait(struct pierre *db, int timeout_ms);
+
+/* Transactions
+ * ----------------------------------------------------------------------
+ *
+ * Several calls that take effect together or not at all. Each method that can take part has a
+ * function pierre_add_…, with the parameters of its call, that adds it and returns its index (0, 1,
+ * …), or an error's kind (below 0). Each result is read with the method's own `…_result`:
+ *
+ *     struct pierre_transaction *both = pierre_transaction_new();
+ *     int user = pierre_add_create_user(both, &ana, &error);
+ *     int count = pierre_add_get_user_count(both, &error);
+ *     char *id;
+ *     int64_t users;
+ *
+ *     if (pierre_transaction_run(db, both, &error) == 0) {
+ *             pierre_create_user_result(pierre_transaction_answer(both, user), &id, &error);
+ *             pierre_get_user_count_result(pierre_transaction_answer(both, count), &users, &error);
+ *     }
+ *     pierre_transaction_free(both);
+ *
+ * The calls run in order; each sees the changes of those before it. The first that fails undoes all
+ * of them: its error is that of the transaction, and error.index is its index. Results belong to
+ * the caller, as those of other calls do, and outlive the transaction.
+ *
+ * Arguments are copied when they are added. A transaction belongs to one thread at a time, and to
+ * no handle. It may run again after a failure. Like a write, it is never repeated by the library.
+ */
+
+enum { PIERRE_TRANSACTION_MAX = 100 }; /* max calls */
+
+/* Calls that run together, and their results. */
+struct pierre_transaction;
+
+/* NULL when out of memory. */
+PIERRE_API struct pierre_transaction *pierre_transaction_new(void);
+/* Wipes and frees it; accepts NULL. */
+PIERRE_API void pierre_transaction_free(struct pierre_transaction *transaction);
+/* Number of its calls. */
+PIERRE_API int pierre_transaction_count(const struct pierre_transaction *transaction);
+/* Runs the calls and waits for the results. */
+PIERRE_API int pierre_transaction_run(
+	struct pierre *db, struct pierre_transaction *transaction, struct pierre_error *error);
+/* Queues it, as pierre_call_async does. The calls are copied: the transaction may be freed, or
+ * changed, at any time. */
+PIERRE_API int64_t pierre_transaction_run_async(struct pierre *db,
+	const struct pierre_transaction *transaction, pierre_done *done, void *userdata,
+	struct pierre_error *error);
+/* In the callback of a queued transaction: takes its results, or returns its error. */
+PIERRE_API int pierre_transaction_result(struct pierre_transaction *transaction,
+	const struct pierre_answer *answer, struct pierre_error *error);
+/* The answer to the call of that index, for its method's `…_result`; valid until the transaction is
+ * freed or runs again. NULL, which that function refuses, before a successful run. */
+PIERRE_API const struct pierre_answer *pierre_transaction_answer(
+	const struct pierre_transaction *transaction, int index);
 
 /* Integration into an event loop
  * ----------------------------------------------------------------------

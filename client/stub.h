@@ -23,6 +23,7 @@ enum stub_kind {
 	STUB_TEXTS,       /* const char *const *, and a size_t at `beside` */
 	STUB_COUNTS,      /* const struct pierre_count *, and a size_t at `beside` */
 	STUB_OBJECT,      /* const struct …*, of `type` */
+	STUB_OBJECTS,     /* the same, an array, and a size_t at `beside` */
 	STUB_WHOLE, /* results only: const char *, JSON text of the object from which the struct is
 	               made */
 };

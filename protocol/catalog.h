@@ -53,11 +53,12 @@ struct field {
 	uint8_t name_length;
 	uint8_t type;     /* enum type */
 	uint8_t flags;    /* FIELD_… */
-	int8_t bind;      /* index in the call's values; -1: TYPE_OBJECT, TYPE_ANY, TYPE_NULL */
+	int8_t bind;      /* index in the call's values; -1: TYPE_OBJECT, and types without a
+	                     value: TYPE_ANY, TYPE_NULL, TYPE_CALLS */
 	int64_t min, max; /* integers: allowed range; strings: max = max bytes, 0 = no limit */
 	struct default_value fallback;
 	const struct enumeration *enumeration; /* TYPE_ENUM */
-	const struct field *members;           /* TYPE_OBJECT */
+	const struct field *members;           /* TYPE_OBJECT, TYPE_ROWS */
 	uint8_t member_count;
 	const char *const *exactly_one; /* TYPE_OBJECT: NULL-terminated names, exactly one of which
 	                                   must be given; or NULL */
@@ -151,6 +152,7 @@ enum impl {
 	                         `password_hash`; null on mismatch */
 	IMPL_MIGRATE,         /* the store's migrate operation */
 	IMPL_ROTATE_KEY,      /* the store's key rotation */
+	IMPL_TRANSACTION,     /* runs other methods in one transaction */
 	IMPL_DAEMON,          /* answered by the daemon itself */
 };
 
@@ -217,6 +219,10 @@ struct method {
 	const struct bind_param *binds;
 	uint8_t bind_count;
 	const char *guard; /* what the conflict names when unexpected() fails its SQL; NULL: none */
+	uint8_t row_binds; /* a write of many rows: the first so many bind parameters hold a row's
+	                      values, the next one TYPE_ROWS. SQLite runs the statement for each
+	                      row; PostgreSQL takes arrays, and answers with the place, from 1,
+	                      and member of the first row without a parent. 0: none */
 	const char *subject; /* the parameters that not_found names: "user_id", "client_id or
 	                        user_id" */
 	int8_t subject_bind; /* the bind parameter whose value that message may show; -1: none
@@ -241,6 +247,7 @@ extern const size_t catalog_statement_count; /* with those that follow */
 extern const char catalog_openrpc[];         /* the whole OpenRPC document, one line of JSON */
 extern const size_t catalog_openrpc_length;
 extern const size_t catalog_identifier_max; /* max bytes of an `identifier` */
+extern const unsigned catalog_calls_max;    /* max calls of a transaction */
 extern const char catalog_version[];        /* of the interface: `protocol` in daemon.version */
 
 /* A service whose OAuth tokens are stored, in five columns of `users`: `<name>_access_token`,

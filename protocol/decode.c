@@ -27,6 +27,7 @@ static const char *const type_names[] = {
 	[TYPE_DOCUMENT] = "an object",
 	[TYPE_OBJECT] = "an object",
 	[TYPE_SEALED] = "a string",
+	[TYPE_CALLS] = "an array of calls",
 };
 
 static int decode_no_memory(struct decode *d)
@@ -293,6 +294,74 @@ static int decode_object(struct decode *d, const struct field *fields, unsigned 
 	const char *parent, uint32_t node);
 static int check_exactly_one(struct decode *d, const struct field *field);
 
+/* "usages[]" -> "usages[3]" */
+static void number_row(char *text, size_t size, uint32_t row)
+{
+	char *mark = strstr(text, "[]"), rest[ERR_MESSAGE_MAX];
+
+	if (mark == NULL)
+		return;
+	(void)snprintf(rest, sizeof rest, "%s", mark + 1);
+	(void)snprintf(mark, size - (size_t)(mark - text), "[%u%s", (unsigned)row, rest);
+}
+
+/* The values point into the line, which is not kept whole when it is long. */
+static int keep_row(struct decode *d)
+{
+	for (unsigned i = 0; i < d->method->row_binds; i++) {
+		struct value *value = &d->values[i];
+		uint8_t type = d->method->binds[i].type;
+
+		if (!value->set || (type != TYPE_STRING && type != TYPE_ENUM && type != TYPE_IP))
+			continue;
+		value->s.ptr = arena_copy(d->arena, value->s.ptr, value->s.len);
+		if (value->s.ptr == NULL)
+			return decode_no_memory(d);
+	}
+	return 0;
+}
+
+static int decode_row(struct decode *d, const struct field *field, uint32_t node, uint32_t row)
+{
+	char path[ERR_PATH_MAX];
+
+	if (d->json->nodes[node].type != JSON_OBJECT) {
+		(void)snprintf(path, sizeof path, "%s[%u]", field->path, (unsigned)row);
+		return err_set_path(d->err, ERR_INVALID_PARAMS, path, "%s must be an object", path);
+	}
+	(void)snprintf(path, sizeof path, "%s[]", field->path);
+	if (decode_object(d, field->members, field->member_count, path, node) < 0) {
+		number_row(d->err->path, sizeof d->err->path, row);
+		number_row(d->err->message, sizeof d->err->message, row);
+		return -1;
+	}
+	return keep_row(d);
+}
+
+static int decode_rows(struct decode *d, const struct field *field, uint32_t node)
+{
+	const struct json_node *array = &d->json->nodes[node];
+	const size_t width = d->method->row_binds;
+	struct value *rows;
+	uint32_t row = 0;
+
+	if (array->type != JSON_ARRAY || array->count < field->min || array->count > field->max)
+		return err_set_path(d->err, ERR_INVALID_PARAMS, field->path,
+			"%s must be an array of %lld to %lld objects", field->path,
+			(long long)field->min, (long long)field->max);
+	rows = arena_calloc(d->arena, array->count * width, sizeof *rows);
+	if (rows == NULL)
+		return decode_no_memory(d);
+	for (uint32_t item = node + 1; item < array->next; item = d->json->nodes[item].next) {
+		memset(d->values, 0, width * sizeof *rows);
+		if (decode_row(d, field, item, row) < 0)
+			return -1;
+		memcpy(&rows[row++ * width], d->values, width * sizeof *rows);
+	}
+	decode_set_text(&d->values[field->bind], (const char *)rows, array->count);
+	return 0;
+}
+
 /* Decodes a given value, not null unless the type accepts null. */
 static int decode_given(struct decode *d, const struct field *field, uint32_t node)
 {
@@ -302,6 +371,8 @@ static int decode_given(struct decode *d, const struct field *field, uint32_t no
 	switch ((enum type)field->type) {
 	case TYPE_ANY:
 		return 0;
+	case TYPE_CALLS:
+		return type == JSON_ARRAY ? 0 : decode_ill_typed(d, field);
 	case TYPE_NULL:
 		return type == JSON_NULL ? 0 : decode_ill_typed(d, field);
 	case TYPE_BOOL:
@@ -332,6 +403,8 @@ static int decode_given(struct decode *d, const struct field *field, uint32_t no
 		return decode_compact(d, node, value) < 0 ? -1 : decode_extracts(d, field, node);
 	case TYPE_JSON:
 		return decode_compact(d, node, value);
+	case TYPE_ROWS:
+		return decode_rows(d, field, node);
 	case TYPE_OBJECT:
 		if (type != JSON_OBJECT)
 			return decode_ill_typed(d, field);

@@ -62,8 +62,9 @@ enum err_outcome {
  * err, in struct pierre_error and on the wire.
  *
  * Forms: text (omitted when empty), outcome (a word of ERROR_OUTCOMES), ref (16 hex digits; omitted
- * when 0). */
-#define ERROR_MEMBERS(X) X(path, text) X(field, text) X(outcome, outcome) X(ref, ref)
+ * when 0), place (a number from 0; struct err holds it plus 1, and 0 is omitted). */
+#define ERROR_MEMBERS(X)                                                                           \
+	X(path, text) X(field, text) X(outcome, outcome) X(ref, ref) X(index, place)
 
 enum { ERR_MESSAGE_MAX = 320, ERR_PATH_MAX = 160, ERR_FIELD_MAX = 32 };
 
@@ -72,6 +73,7 @@ struct err {
 	enum err_outcome outcome;
 	int exit_code;                 /* sysexits.h code for errors at start; 0: none */
 	uint64_t ref;                  /* `data.ref` of ERR_INTERNAL; 0 = none */
+	unsigned index;                /* which call of a transaction failed, from 1; 0 = none */
 	char message[ERR_MESSAGE_MAX]; /* NUL-terminated UTF-8, cut at a character when too long */
 	char path[ERR_PATH_MAX];       /* `data.path`: "user.email"; "" = none */
 	char field[ERR_FIELD_MAX];     /* `data.field` of a conflict; "" = none */

@@ -38,6 +38,9 @@ enum type {
 	                a string */
 	TYPE_NONCE,  /* base64 of the two nonces of a token's sealed texts; never in an answer */
 	TYPE_ANY,    /* input only: accepted and ignored */
+	TYPE_ROWS,   /* input only, an array of objects: .s.ptr points to the values of each one in
+	                turn, .s.len is their number */
+	TYPE_CALLS,  /* input only: an array of calls, which the daemon decodes itself */
 };
 
 /* Flag on values that PostgreSQL's own type would alter or refuse: a DOCUMENT/JSON with such a

@@ -41,7 +41,7 @@ DEFECTS = [
     ], "faults/test_postgres_failover.py", ["Synchronous.test_wait_cancelled_by_another"]),
     ("a health check shares a batch and answers for its commit", [
         ("backends/postgres/pg_batch.c",
-         "(uint8_t)(call->method != NULL ? route : ROUTE_ALONE);",
+         "(uint8_t)(has_own_batch(call) ? ROUTE_ALONE : route);",
          "(uint8_t)route;"),
         ("backends/postgres/pg_connection.c",
          "struct call *last = last_method(batch);",
@@ -58,9 +58,26 @@ DEFECTS = [
     ], "faults/test_postgres_commit.py", ["Leaving"]),
     ("a pooler's session relied on", [
         ("backends/postgres/send.c",
-         "if (store->pooled && ",
-         "if (0 && store->pooled && "),
+         "return !store->pooled ||",
+         "return 1 || !store->pooled ||"),
     ], "faults/test_pgbouncer.py", ["Sessions.test_settings_left_behind"]),
+    ("a failed transaction keeps what it has changed", [
+        ("backends/sqlite/threads/savepoint.c",
+         '"ROLLBACK TO calls; RELEASE calls"',
+         '"RELEASE calls"'),
+    ], "contract/test_transaction.py", ["Undone"]),
+    ("a transaction is committed whatever its calls gave", [
+        ("backends/postgres/pg_connection.c",
+         "send_end(connection, batch->failed == NULL)",
+         "send_end(connection, true)"),
+    ], "faults/test_postgres_transactions.py",
+     ["Conflicts.test_a_failure_that_the_server_does_not_know"]),
+    ("a transaction that others have disturbed does not run again", [
+        ("backends/postgres/pg_batch.c",
+         "(transaction_is(call) && failure == CALL_RETRY ? TRANSACTION_TRIES_MAX : TRIES_MAX)",
+         "(transaction_is(call) ? 0 : TRIES_MAX)"),
+    ], "faults/test_postgres_transactions.py",
+     ["Conflicts.test_serialization", "Conflicts.test_deadlock_of_two_daemons"]),
     ("answers before the commit", [
         ("backends/sqlite/threads/writer.c",
          "\t*code = commit_batch(writer);\n",

@@ -18,7 +18,8 @@ struct encoding {
 	struct list link; /* in connection->batch.kept, the encoder's work or done */
 	PGresult *result;
 	unsigned count;
-	bool many; /* from a statement shared by several calls */
+	bool many;              /* from a statement shared by several calls */
+	struct pg_batch *batch; /* of a transaction, which ends behind it; NULL: its calls end */
 	struct call *calls[];
 };
 
@@ -51,6 +52,7 @@ bool encoder_keep(struct pg_connection *connection, struct call **calls, unsigne
 	encoding->result = result;
 	encoding->count = count;
 	encoding->many = many;
+	encoding->batch = connection->batch.open ? &connection->batch : NULL;
 	for (unsigned i = 0; i < count; i++) {
 		encoding->calls[i] = calls[i];
 		calls[i]->route = ROUTE_KEPT;
@@ -133,6 +135,7 @@ void encoder_submit(struct postgres_store *store, struct pg_connection *connecti
 		for (unsigned i = 0; i < encoding_of(node)->count; i++) {
 			list_remove(&encoding_of(node)->calls[i]->link);
 			store->encoding++;
+			connection->batch.encoding += encoding_of(node)->batch != NULL;
 		}
 	pthread_mutex_lock(&store->encoder.lock);
 	list_splice(&store->encoder.work, &connection->batch.kept);
@@ -156,7 +159,12 @@ void encoder_collect(struct postgres_store *store)
 		list_remove(&encoding->link);
 		for (unsigned i = 0; i < encoding->count; i++) {
 			store->encoding--;
-			pg_store_finish(encoding->calls[i]);
+			if (encoding->batch == NULL)
+				pg_store_finish(encoding->calls[i]);
+			else if (--encoding->batch->encoding == 0) {
+				encoding->batch->encoded = true;
+				store->encoded++;
+			}
 		}
 		encoding_free(encoding);
 	}

@@ -33,7 +33,9 @@ bool encoder_keep(struct pg_connection *connection, struct call **calls, unsigne
 void encoder_drop(
 	struct pg_connection *connection); /* the batch has failed: its calls run again or fail */
 void encoder_submit(struct postgres_store *store,
-	struct pg_connection *connection); /* the batch has committed: its calls leave their list */
-void encoder_collect(struct postgres_store *store); /* finished answers: their calls are done() */
+	struct pg_connection *connection); /* the batch has committed: its calls leave their list;
+                                              or it is a transaction that ends behind them */
+/* Finished answers: their calls are done(), or their transaction is `encoded`. */
+void encoder_collect(struct postgres_store *store);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "../execute.h"
+#include "../transaction.h"
 #include "encoder.h"
 #include "gather.h"
 #include "pg_store.h"
@@ -57,6 +58,9 @@ void pg_batch_begin(struct pg_batch *batch)
 	batch->item_count = batch->item_next = batch->merged_count = 0;
 	batch->failed = NULL;
 	batch->cancelled_at = 0;
+	batch->transaction = NULL;
+	batch->open = false;
+	batch->encoding = 0;
 }
 
 void pg_batch_gathered(struct pg_batch *batch)
@@ -64,6 +68,10 @@ void pg_batch_gathered(struct pg_batch *batch)
 	pg_batch_enter(batch, PG_BATCH_GATHERED);
 	batch->sent_at = clock_ns();
 	batch->due = 0;
+	if (!list_empty(&batch->calls) && transaction_is(call_of(list_first(&batch->calls)))) {
+		batch->transaction = call_of(list_first(&batch->calls));
+		batch->open = true;
+	}
 	list_for_each (node, &batch->calls) {
 		uint64_t deadline = call_of(node)->deadline;
 
@@ -96,14 +104,20 @@ static void finish_all(struct list *calls)
 	}
 }
 
+static bool has_own_batch(const struct call *call)
+{
+	return call->method == NULL || transaction_is(call);
+}
+
 static void restart(struct postgres_store *store, struct call *call, enum pg_route route)
 {
 	if (call->method != NULL)
 		execute_restart(call);
 	else
 		call->err.kind = ERR_NONE;
-	/* The health check stays alone: whether it succeeds says nothing about a commit. */
-	call->route = (uint8_t)(call->method != NULL ? route : ROUTE_ALONE);
+	/* The health check stays alone: whether it succeeds says nothing about a commit. So does a
+	 * transaction. */
+	call->route = (uint8_t)(has_own_batch(call) ? ROUTE_ALONE : route);
 	store->retries++;
 }
 
@@ -116,14 +130,17 @@ static void put_back(struct pg_connection *connection, struct list *calls)
 	list_splice_front(&connection->waiting, calls);
 }
 
-/* Whether the failed call's error is final. An error that other transactions caused is retried. */
+/* Whether the failed call's error is final. An error that other transactions caused is retried. A
+ * transaction has seen one state of the database and fails when another commits first, which one of
+ * many can do to it many times. */
 static bool tries_again(struct call *call, enum outcome failure)
 {
 	bool late = call->deadline != 0 && call->deadline <= clock_ns();
 
 	if (failure == CALL_DONE || late)
 		return false;
-	return ++call->attempts < TRIES_MAX;
+	return ++call->attempts <
+		(transaction_is(call) && failure == CALL_RETRY ? TRANSACTION_TRIES_MAX : TRIES_MAX);
 }
 
 /* One call has rolled back the batch's transaction. The calls before it run again as a batch, then
@@ -230,8 +247,9 @@ void pg_batch_end(struct postgres_store *store, struct pg_connection *connection
 		finish_all(&calls);
 	} else {
 		/* When many calls fail, smaller batches repeat less work. */
-		connection->batch_limit =
-			connection->batch_limit > 4 ? connection->batch_limit / 4 : 1;
+		if (batch->transaction == NULL)
+			connection->batch_limit =
+				connection->batch_limit > 4 ? connection->batch_limit / 4 : 1;
 		if (commit_failed)
 			take_apart(store, &calls, failed, batch->failure, &again);
 		else

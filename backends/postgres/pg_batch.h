@@ -5,6 +5,8 @@
  *                 +----------+--> FAILED --> EMPTY
  *                 +----------+--> COMMIT_FAILED -> ENDING -> EMPTY
  *
+ * A transaction with its own COMMIT is GATHERED until that is sent.
+ *
  * The results, or the loss of the connection, end a batch in any state. Only in SENT may a lost
  * batch be committed: before it, the server lacks the Sync; in the others, it has refused. */
 #ifndef PIERRE_PG_BATCH_H
@@ -36,7 +38,15 @@ enum pg_batch_state {
 extern const struct state_machine pg_batch_states;
 
 /* What the server will answer next, in order. */
-enum item_kind { ITEM_SETTINGS, ITEM_PREPARE, ITEM_CALL, ITEM_SYNC };
+enum item_kind {
+	ITEM_SETTINGS,
+	ITEM_PREPARE,
+	ITEM_CALL,
+	ITEM_SYNC,
+	ITEM_BEGIN,
+	ITEM_COMMIT,
+	ITEM_ROLLBACK
+};
 
 struct item {
 	uint8_t kind;
@@ -44,7 +54,7 @@ struct item {
 	uint16_t first, count; /* ITEM_CALL: of batch->merged, when it is one statement for many;
 	                          count 0: for `call` alone */
 	struct call *call; /* ITEM_CALL, ITEM_PREPARE; the first of many; ITEM_SETTINGS: the first
-	                      of all */
+	                      of all; ITEM_BEGIN, ITEM_COMMIT, ITEM_ROLLBACK: the transaction */
 };
 
 /* What an error of the server means for the call: it stands, or the call runs again (there,
@@ -74,11 +84,18 @@ struct pg_batch {
 	unsigned item_count, item_next;
 	struct call **merged; /* calls that share statements, those of each in a row */
 	unsigned merged_count;
-	struct list kept;      /* results that the encoder gets once the batch has committed */
-	struct call *failed;   /* the call that ended the transaction, or its last one */
-	enum outcome failure;  /* what is to become of it */
-	uint64_t sent_at, due; /* due: the first deadline of a call; 0: none */
-	uint64_t cancelled_at; /* 0: it is not cancelled */
+	/* A call with members (transaction.h) is alone in its batch. It has a BEGIN of its own, and
+	 * the Sync behind its statements ends nothing: once their results are there, a COMMIT or
+	 * ROLLBACK follows with a second Sync. */
+	struct call *transaction; /* NULL: none */
+	bool open;                /* neither COMMIT nor ROLLBACK is sent: nothing is committed */
+	unsigned encoding;        /* results that are with the encoder, before the COMMIT */
+	bool encoded;             /* none is any more; counted in store->encoded */
+	struct list kept;         /* results that the encoder gets once the batch has committed */
+	struct call *failed;      /* the call that ended the transaction, or its last one */
+	enum outcome failure;     /* what is to become of it */
+	uint64_t sent_at, due;    /* due: the first deadline of a call; 0: none */
+	uint64_t cancelled_at;    /* 0: it is not cancelled */
 };
 
 static inline void pg_batch_enter(struct pg_batch *batch, enum pg_batch_state state)

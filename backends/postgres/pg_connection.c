@@ -10,6 +10,7 @@
 
 #include "../../protocol/value.h"
 #include "../execute.h"
+#include "../transaction.h"
 #include "blocking/connect.h"
 #include "encoder.h"
 #include "gather.h"
@@ -89,7 +90,7 @@ static bool push_out(struct postgres_store *store, struct pg_connection *connect
 
 	if (left < 0)
 		return false;
-	if (left == 0 && connection->batch.state == PG_BATCH_GATHERED)
+	if (left == 0 && connection->batch.state == PG_BATCH_GATHERED && !connection->batch.open)
 		pg_batch_enter(&connection->batch, PG_BATCH_SENT);
 	watch_socket(store, connection, left == 1);
 	return true;
@@ -173,6 +174,25 @@ static void note_deadlock(struct postgres_store *store)
 	store->careful_until = now + (uint64_t)CAREFUL_S * 1000000000;
 }
 
+/* A member that has failed ends its transaction, although the server knows of no error. */
+static void end_early(struct pg_connection *connection, struct call *member)
+{
+	if (transaction_goes_on(member))
+		return;
+	connection->batch.failed = member->within;
+	connection->batch.failure = CALL_DONE;
+}
+
+/* The server answers the COMMIT of an aborted transaction with ROLLBACK. */
+static void not_committed(struct pg_connection *connection, struct call *call)
+{
+	execute_fail(call, ERR_UNAVAILABLE, "the database server rolled back the transaction");
+	call->err.outcome = OUTCOME_NONE;
+	connection->batch.failed = call;
+	connection->batch.failure = CALL_RETRY;
+	pg_batch_enter(&connection->batch, PG_BATCH_FAILED);
+}
+
 /* The result of one call or several. An error without effect on the transaction is the call's
  * own. */
 static void take_rows(struct postgres_store *store, struct pg_connection *connection,
@@ -184,8 +204,15 @@ static void take_rows(struct postgres_store *store, struct pg_connection *connec
 
 	if (item->kind == ITEM_CALL && call == &store->rollup.call)
 		pg_rollup_take(store, result);
+	if (item->kind == ITEM_COMMIT && strcmp(PQcmdStatus(result), "COMMIT") != 0)
+		not_committed(connection, call);
 	if (item->kind != ITEM_CALL ||
 		(!many && (call->method == NULL || call->err.kind != ERR_NONE))) {
+		PQclear(result);
+		return;
+	}
+	/* A member has failed: the transaction will be undone. */
+	if (connection->batch.open && connection->batch.failed != NULL) {
 		PQclear(result);
 		return;
 	}
@@ -198,15 +225,18 @@ static void take_rows(struct postgres_store *store, struct pg_connection *connec
 		execute_begin(call);
 		(void)result_rows(store, call, result);
 	}
+	if (connection->batch.open)
+		end_early(connection, call);
 	PQclear(result);
 }
 
 static void take_error(struct postgres_store *store, struct pg_connection *connection,
 	const struct item *item, const PGresult *result)
 {
-	struct call *call = item->call;
+	struct call *call = item->call, *whole = call->within != NULL ? call->within : call;
+	bool failed_before = connection->batch.failed != NULL; /* a member, for the client only */
 
-	connection->batch.failed = call;
+	connection->batch.failed = whole;
 	pg_batch_enter(&connection->batch, PG_BATCH_FAILED);
 	if (call->method == NULL) {
 		err_set(&call->err, ERR_UNAVAILABLE, "the database refused the health check");
@@ -215,9 +245,14 @@ static void take_error(struct postgres_store *store, struct pg_connection *conne
 	}
 	if (item->kind == ITEM_PREPARE)
 		connection->prepared[item->statement] = false;
-	if (result_in_class(result, "40P01"))
+	if (failed_before)
+		return;
+	/* A transaction of a client's calls locks rows in their order. */
+	if (result_in_class(result, "40P01") && connection->batch.transaction == NULL)
 		note_deadlock(store);
-	connection->batch.failure = heed(store, connection, call, result_error(call, result));
+	connection->batch.failure = heed(store, connection, whole, result_error(call, result));
+	if (whole != call)
+		(void)transaction_goes_on(call);
 	if (item->count > 0) {
 		/* Any of them, or the statement itself, may be the cause: they run again one by
 		 * one. */
@@ -292,7 +327,9 @@ static bool is_loss(
 		return false;
 	if (PQresultErrorField(result, PG_DIAG_SQLSTATE) == NULL)
 		return PQstatus(connection->pq) != CONNECTION_OK;
-	return result_fatal(result) && (item->kind == ITEM_SYNC || result_in_class(result, "08"));
+	return result_fatal(result) &&
+		(item->kind == ITEM_SYNC || item->kind == ITEM_COMMIT ||
+			result_in_class(result, "08"));
 }
 
 static bool wrong_status(ExecStatusType status)
@@ -301,11 +338,68 @@ static bool wrong_status(ExecStatusType status)
 		status == PGRES_BAD_RESPONSE;
 }
 
+/* Its calls have their results, and none has failed on the way: the last reasons not to commit. */
+static bool may_commit(struct call *call)
+{
+	if (call->deadline != 0 && call->deadline <= clock_ns()) {
+		execute_fail(call, ERR_TIMEOUT, "the call's time ran out in the database");
+		call->err.outcome = OUTCOME_NONE;
+		return false;
+	}
+	return transaction_end(call) == 0;
+}
+
+void pg_connection_end_transaction(struct postgres_store *store, struct pg_connection *connection)
+{
+	struct pg_batch *batch = &connection->batch;
+
+	if (!batch->open || store->closing)
+		return;
+	if (batch->failed == NULL && !may_commit(batch->transaction)) {
+		batch->failed = batch->transaction;
+		batch->failure = CALL_DONE;
+	}
+	/* The server commits when it reads the COMMIT, which leaves before its Sync. */
+	if (batch->failed == NULL)
+		pg_batch_enter(batch, PG_BATCH_SENT);
+	else if (batch->state != PG_BATCH_FAILED)
+		pg_batch_enter(batch, PG_BATCH_FAILED);
+	batch->open = false;
+	if (!send_end(connection, batch->failed == NULL) || PQpipelineSync(connection->pq) != 1 ||
+		!push_out(store, connection))
+		pg_connection_break(store, connection, PQerrorMessage(connection->pq), false);
+}
+
+/* The first Sync of a transaction has its result. False: nothing is open, since its BEGIN has
+ * failed. */
+static bool end_calls(struct postgres_store *store, struct pg_connection *connection,
+	PGTransactionStatusType status)
+{
+	struct pg_batch *batch = &connection->batch;
+
+	if (status == PQTRANS_INTRANS || status == PQTRANS_INERROR) {
+		if (batch->failed == NULL && !list_empty(&batch->kept))
+			encoder_submit(store, connection);
+		else
+			pg_connection_end_transaction(store, connection);
+		return true;
+	}
+	batch->open = false;
+	if (batch->failed != NULL)
+		return false;
+	/* Something has ended it, in whatever way. */
+	pg_batch_enter(batch, PG_BATCH_SENT);
+	pg_connection_break(store, connection, "the server ended a transaction by itself", false);
+	return true;
+}
+
 /* Handles the Sync's result. */
 static void end_batch(struct postgres_store *store, struct pg_connection *connection)
 {
 	PGTransactionStatusType status = PQtransactionStatus(connection->pq);
 
+	if (connection->batch.open && end_calls(store, connection, status))
+		return;
 	if (status == PQTRANS_INTRANS || status == PQTRANS_INERROR) {
 		/* Something began a transaction on this connection: the Sync has committed nothing,
 		 * and closing it rolls all back. */
@@ -407,7 +501,13 @@ static void refuse_result(struct postgres_store *store, struct pg_connection *co
 
 	if (item->count > 0)
 		store->merge_from = clock_ns() + (uint64_t)MERGE_PAUSE_S * 1000000000;
-	if (call != NULL) {
+	if (call != NULL && call->within != NULL) {
+		if (connection->batch.failed == NULL) {
+			execute_fail(call, ERR_TOO_LARGE,
+				"the database's answer is larger than an answer may be");
+			end_early(connection, call);
+		}
+	} else if (call != NULL) {
 		list_remove(&call->link);
 		connection->batch.count--;
 		execute_fail(call, ERR_TOO_LARGE,
@@ -429,7 +529,7 @@ static int consume(struct pg_connection *connection)
 
 	/* It also sends what the socket had no room for, so the Sync may have left by now. On a
 	 * connection that has broken nobody can tell. */
-	if (connection->batch.state == PG_BATCH_GATHERED &&
+	if (connection->batch.state == PG_BATCH_GATHERED && !connection->batch.open &&
 		(consumed != 1 || PQflush(connection->pq) == 0))
 		pg_batch_enter(&connection->batch, PG_BATCH_SENT);
 	size_t after = counted ? waiting_bytes(connection) : 0;
@@ -477,7 +577,8 @@ static void receive_some(struct postgres_store *store, struct pg_connection *con
 
 void pg_connection_receive(struct postgres_store *store, struct pg_connection *connection)
 {
-	if (connection->pq == NULL)
+	/* Nothing is expected while the encoder works for a transaction. */
+	if (connection->pq == NULL || connection->batch.encoding > 0)
 		return;
 	if (connection->want_write && !push_out(store, connection)) {
 		pg_connection_break(store, connection, PQerrorMessage(connection->pq), false);

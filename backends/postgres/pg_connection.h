@@ -82,6 +82,8 @@ void pg_connection_adopt(
 bool pg_connection_send(struct postgres_store *store, struct pg_connection *connection);
 /* The socket is readable or writable. */
 void pg_connection_receive(struct postgres_store *store, struct pg_connection *connection);
+/* The encoder has all results of the batch's transaction: commits it, or rolls it back. */
+void pg_connection_end_transaction(struct postgres_store *store, struct pg_connection *connection);
 /* The connection is lost: its calls move to others or fail. */
 void pg_connection_break(struct postgres_store *store, struct pg_connection *connection,
 	const char *reason, bool timed_out);

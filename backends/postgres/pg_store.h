@@ -14,7 +14,7 @@
 #include "pg_connection.h"
 #include "upkeep/pg_rollup.h"
 
-enum { PG_CONNECTIONS_MAX = 128, TRIES_MAX = 4 };
+enum { PG_CONNECTIONS_MAX = 128, TRIES_MAX = 4, TRANSACTION_TRIES_MAX = 100 };
 
 struct postgres_store {
 	struct store store; /* first member: the daemon's view */
@@ -49,7 +49,8 @@ struct postgres_store {
 	uint64_t hold_until; /* delay of calls that lost their connection: others may be about to
 	                        break as well */
 	struct encoder encoder;
-	unsigned encoding;                           /* calls that are with it */
+	unsigned encoding; /* calls that are with it */
+	unsigned encoded;  /* transactions whose last result it has finished */
 	size_t iteration_bytes, iteration_bytes_max; /* bytes of results encoded on the loop, in
 	                                                this iteration and the largest one */
 	struct pg_rollup rollup;

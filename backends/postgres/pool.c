@@ -292,6 +292,8 @@ static void mind_batch(struct postgres_store *store, struct pg_connection *conne
 {
 	bool late = false;
 
+	if (connection->batch.encoding > 0 || connection->batch.encoded)
+		return; /* its calls are in use */
 	list_for_each (node, &connection->batch.calls)
 		late = late || (call_of(node)->deadline != 0 && call_of(node)->deadline <= now);
 	if (late && connection->batch.cancelled_at == 0) {

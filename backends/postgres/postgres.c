@@ -11,6 +11,7 @@
 #include "../../protocol/value.h"
 #include "../execute.h"
 #include "../secrets/seal_log.h"
+#include "../transaction.h"
 #include "blocking/connect.h"
 #include "blocking/keys.h"
 #include "blocking/migrate.h"
@@ -64,7 +65,7 @@ static void postgres_submit(struct store *base, struct call *call)
 
 	list_init(&call->link);
 	call->attempts = 0;
-	call->route = ROUTE_TOGETHER;
+	call->route = transaction_is(call) ? ROUTE_ALONE : ROUTE_TOGETHER;
 	if (call->method->impl == IMPL_MIGRATE) {
 		if (jobs_migrate(store, call)) {
 			call->order->reads++;
@@ -122,6 +123,20 @@ static int postgres_fd(struct store *base)
 	return pg_store_of(base)->epoll;
 }
 
+/* Transactions that waited for the encoder end. */
+static void end_encoded(struct postgres_store *store)
+{
+	for (unsigned i = 0; store->encoded > 0 && i < store->connection_limit; i++) {
+		struct pg_batch *batch = &store->connections[i].batch;
+
+		if (!batch->encoded)
+			continue;
+		batch->encoded = false;
+		store->encoded--;
+		pg_connection_end_transaction(store, &store->connections[i]);
+	}
+}
+
 static void process(struct store *base)
 {
 	struct postgres_store *store = pg_store_of(base);
@@ -133,6 +148,7 @@ static void process(struct store *base)
 		if (events[i].data.u32 == 0) {
 			jobs_collect(store);
 			encoder_collect(store);
+			end_encoded(store);
 		} else {
 			pg_connection_receive(store, &store->connections[events[i].data.u32 - 1]);
 		}
@@ -262,7 +278,7 @@ static void postgres_close(struct store *base, uint64_t deadline)
 	encoder_stop(store);
 	for (unsigned i = 0; i < store->connection_limit; i++) {
 		encoder_drop(&store->connections[i]);
-		end_all(&store->connections[i].batch.calls, true);
+		end_all(&store->connections[i].batch.calls, !store->connections[i].batch.open);
 		end_all(&store->connections[i].waiting, false);
 	}
 	end_all(&store->waiting, false);

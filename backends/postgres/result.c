@@ -147,10 +147,29 @@ static int wrong_columns(struct call *call)
 		"%s: the database's columns do not match the answer's", call->method->name);
 }
 
+/* A write of many rows: it answers with the first one that names a row that is not there. */
+static int result_many_rows(struct call *call, const PGresult *result)
+{
+	uint32_t count = execute_row_count(call), row;
+
+	if (PQresultStatus(result) != PGRES_TUPLES_OK || PQnfields(result) != 2 ||
+		PQftype(result, 0) != OID_INT8 || PQftype(result, 1) != OID_TEXT)
+		return wrong_columns(call);
+	if (PQntuples(result) == 0)
+		return execute_end(call, count);
+	if (PQgetlength(result, 0, 0) != 8)
+		return wrong_columns(call);
+	row = (uint32_t)result_number(PQgetvalue(result, 0, 0), 8) - 1;
+	return row < count ? execute_no_parent(call, row, PQgetvalue(result, 0, 1))
+			   : wrong_columns(call);
+}
+
 int result_rows(struct postgres_store *store, struct call *call, const PGresult *result)
 {
 	int rows = PQntuples(result);
 
+	if (call->method->row_binds > 0)
+		return result_many_rows(call, result);
 	if (PQresultStatus(result) == PGRES_TUPLES_OK) {
 		if (call->method->row_schema == NULL ||
 			!result_columns_match(result, call->method, 0))

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../../protocol/value.h"
+#include "../execute.h"
 #include "pg_store.h"
 #include "result.h"
 
@@ -106,6 +107,147 @@ static bool set_parameter(struct arena *arena, struct parameters *to, unsigned i
 	return true;
 }
 
+static void put_int(struct buffer *to, uint32_t value)
+{
+	const char bytes[] = {
+		(char)(value >> 24), (char)(value >> 16), (char)(value >> 8), (char)value};
+
+	buffer_append(to, bytes, sizeof bytes);
+}
+
+/* The element type of an array of such values. */
+static uint32_t array_oid(enum type type)
+{
+	switch (type) {
+	case TYPE_BOOL:
+		return 16;
+	case TYPE_U16:
+		return 23;
+	case TYPE_U32:
+	case TYPE_I64:
+		return 20;
+	case TYPE_F64:
+		return 701;
+	case TYPE_TIMESTAMP:
+		return 1184;
+	case TYPE_UUID:
+		return OID_UUID_KEY;
+	case TYPE_STRINGS:
+	case TYPE_DOCUMENT:
+	case TYPE_JSON:
+		return 3802;
+	default:
+		return OID_TEXT_KEY;
+	}
+}
+
+static bool put_element(struct postgres_store *store, const struct bind_param *bind,
+	const struct value *value, struct buffer *to)
+{
+	struct parameters one;
+	uint64_t number = (uint64_t)value->i;
+
+	if (!value->set) {
+		put_int(to, UINT32_MAX);
+		return true;
+	}
+	switch ((enum type)bind->type) {
+	case TYPE_U16:
+		put_int(to, 4);
+		put_int(to, (uint32_t)number);
+		return true;
+	case TYPE_U32:
+	case TYPE_I64:
+		put_int(to, 8);
+		put_int(to, (uint32_t)(number >> 32));
+		put_int(to, (uint32_t)number);
+		return true;
+	case TYPE_IP: /* as text */
+		put_int(to, (uint32_t)value->s.len);
+		buffer_append(to, value->s.ptr, value->s.len);
+		return true;
+	default:
+		break;
+	}
+	if (!set_parameter(&store->sending, &one, 0, bind, value))
+		return false;
+	put_int(to, (uint32_t)one.lengths[0]);
+	buffer_append(to, one.values[0], (size_t)one.lengths[0]);
+	return true;
+}
+
+/* A text beside an address is NULL where the address is one, and the other way round. */
+static struct value element_of(
+	const struct bind_param *bind, const struct value *row, unsigned number)
+{
+	struct value value = bind->compute == COMPUTE_AWKWARD ? row[bind->source] : row[number];
+
+	if ((bind->compute == COMPUTE_AWKWARD && (value.flags & VALUE_AWKWARD) == 0) ||
+		(bind->compute == COMPUTE_NONE && bind->type == TYPE_IP &&
+			(value.flags & VALUE_AWKWARD) != 0))
+		value.set = false;
+	return value;
+}
+
+/* Appends one bind parameter's values of all rows, in the binary form of an array. */
+static bool put_column(struct postgres_store *store, const struct call *call, unsigned number)
+{
+	const struct bind_param *bind = &call->method->binds[number];
+	const unsigned width = call->method->row_binds;
+	const struct value *rows = (const void *)call->values[width].s.ptr;
+	uint32_t count = execute_row_count(call);
+
+	put_int(&store->keys, 1); /* dimensions */
+	put_int(&store->keys, 1); /* it may hold NULLs */
+	put_int(&store->keys, array_oid((enum type)bind->type));
+	put_int(&store->keys, count);
+	put_int(&store->keys, 1); /* the first one's number */
+	for (uint32_t row = 0; row < count; row++) {
+		struct value value = element_of(bind, &rows[(size_t)row * width], number);
+
+		if (!put_element(store, bind, &value, &store->keys))
+			return false;
+	}
+	return store->keys.failure == BUFFER_OK;
+}
+
+static bool holds_row(const struct method *method, unsigned number)
+{
+	const struct bind_param *bind = &method->binds[number];
+
+	return number < method->row_binds ||
+		(bind->compute == COMPUTE_AWKWARD && bind->source < method->row_binds);
+}
+
+/* The parameters of a statement for many rows: an array for each that has a value in each row. */
+static bool set_columns(
+	struct postgres_store *store, const struct call *call, struct parameters *to)
+{
+	const struct statement *statement = &call->method->statements[BACKEND_POSTGRES];
+	size_t starts[CATALOG_MAX_VALUES];
+
+	buffer_cut(&store->keys, 0);
+	for (unsigned i = 0; i < statement->bind_count; i++) {
+		unsigned number = statement->binds[i];
+
+		starts[i] = store->keys.length;
+		if (holds_row(call->method, number)
+				? !put_column(store, call, number)
+				: !set_parameter(&store->sending, to, i,
+					  &call->method->binds[number], &call->values[number]))
+			return false;
+		to->lengths[i] = holds_row(call->method, number)
+			? (int)(store->keys.length - starts[i])
+			: to->lengths[i];
+	}
+	for (unsigned i = 0; i < statement->bind_count; i++)
+		if (holds_row(call->method, statement->binds[i])) {
+			to->values[i] = store->keys.data + starts[i];
+			to->formats[i] = 1;
+		}
+	return true;
+}
+
 static struct item *expect(struct pg_connection *connection, enum item_kind kind, struct call *call)
 {
 	struct item *item = &connection->batch.items[connection->batch.item_count++];
@@ -162,22 +304,20 @@ static bool send_call(
 			       NULL, NULL, NULL, NULL, 1) == 1;
 	}
 	statement = &method->statements[BACKEND_POSTGRES];
-	for (unsigned i = 0; i < statement->bind_count; i++)
-		if (!set_parameter(&store->sending, &to, i, &method->binds[statement->binds[i]],
-			    &call->values[statement->binds[i]]))
+	if (method->row_binds > 0) {
+		if (!set_columns(store, call, &to))
 			return false;
+	} else {
+		for (unsigned i = 0; i < statement->bind_count; i++)
+			if (!set_parameter(&store->sending, &to, i,
+				    &method->binds[statement->binds[i]],
+				    &call->values[statement->binds[i]]))
+				return false;
+	}
 	sent = send_sql(store, connection, call, method->index, statement->sql, &to,
 		       statement->bind_count) != NULL;
 	arena_reset(&store->sending);
 	return sent;
-}
-
-static void put_int(struct buffer *to, uint32_t value)
-{
-	const char bytes[] = {
-		(char)(value >> 24), (char)(value >> 16), (char)(value >> 8), (char)value};
-
-	buffer_append(to, bytes, sizeof bytes);
 }
 
 /* The keys of connection->batch.merged[first…] as the binary form of an array. */
@@ -270,18 +410,50 @@ static void count_alike(
 				mergeable(call_of(node)));
 }
 
-bool send_batch(struct postgres_store *store, struct pg_connection *connection)
+static bool send_word(struct pg_connection *connection, enum item_kind kind, const char *sql)
+{
+	(void)expect(connection, kind, call_of(list_first(&connection->batch.calls)));
+	return PQsendQueryParams(connection->pq, sql, 0, NULL, NULL, NULL, NULL, 1) == 1;
+}
+
+static bool send_settings(struct postgres_store *store, struct pg_connection *connection)
+{
+	return !store->pooled || send_word(connection, ITEM_SETTINGS, store->session_settings);
+}
+
+/* All of them see one state of the database, as on SQLite. */
+static bool send_transaction(struct postgres_store *store, struct pg_connection *connection)
+{
+	struct call *call = connection->batch.transaction;
+
+	if (!send_word(connection, ITEM_BEGIN,
+		    call->method->write ? "BEGIN ISOLATION LEVEL REPEATABLE READ"
+					: "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY") ||
+		!send_settings(store, connection))
+		return false;
+	for (unsigned i = 0; i < call->member_count; i++)
+		if (!send_call(store, connection, &call->members[i]))
+			return false;
+	(void)expect(connection, ITEM_SYNC, NULL);
+	return true;
+}
+
+bool send_end(struct pg_connection *connection, bool commit)
+{
+	if (!send_word(connection, commit ? ITEM_COMMIT : ITEM_ROLLBACK,
+		    commit ? "COMMIT" : "ROLLBACK"))
+		return false;
+	(void)expect(connection, ITEM_SYNC, NULL);
+	return true;
+}
+
+static bool send_calls(struct postgres_store *store, struct pg_connection *connection)
 {
 	bool merging = connection->batch.count >= MERGE_MIN && clock_ns() >= store->merge_from,
 	     counted = false;
 
-	if (store->pooled && connection->batch.count > 0) {
-		(void)expect(
-			connection, ITEM_SETTINGS, call_of(list_first(&connection->batch.calls)));
-		if (PQsendQueryParams(connection->pq, store->session_settings, 0, NULL, NULL, NULL,
-			    NULL, 1) != 1)
-			return false;
-	}
+	if (connection->batch.count > 0 && !send_settings(store, connection))
+		return false;
 	for (struct list *node = list_first(&connection->batch.calls);
 		node != &connection->batch.calls; node = node->next) {
 		struct call *call = call_of(node);
@@ -301,4 +473,10 @@ bool send_batch(struct postgres_store *store, struct pg_connection *connection)
 	}
 	(void)expect(connection, ITEM_SYNC, NULL);
 	return true;
+}
+
+bool send_batch(struct postgres_store *store, struct pg_connection *connection)
+{
+	return connection->batch.transaction != NULL ? send_transaction(store, connection)
+						     : send_calls(store, connection);
 }

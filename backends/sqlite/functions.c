@@ -64,6 +64,22 @@ static void fail_unsound(
 		(const char *)sqlite3_value_text(id_value));
 }
 
+static const char no_parent[] = "no parent: ";
+
+/* no_parent(member): aborts a statement whose row names a row that is not there. */
+static void no_parent_function(sqlite3_context *context, int count, sqlite3_value **arguments)
+{
+	const char *member = (const char *)sqlite3_value_text(arguments[0]);
+	char *message = sqlite3_mprintf("%s%s", no_parent, member != NULL ? member : "");
+
+	(void)count;
+	if (message != NULL)
+		sqlite3_result_error(context, message, -1);
+	else
+		sqlite3_result_error_nomem(context);
+	sqlite3_free(message);
+}
+
 static void give_json(sqlite3_context *context, struct buffer *text)
 {
 	if (text->failure == BUFFER_OK)
@@ -255,6 +271,7 @@ static const struct {
 	{"odd_usage", 3, SQLITE_UTF8 | SQLITE_DETERMINISTIC, odd_usage_function},
 	{"sound_usage", 3, SQLITE_UTF8, sound_usage_function},
 	{"unexpected", 1, SQLITE_UTF8, unexpected_function},
+	{"no_parent", 1, SQLITE_UTF8, no_parent_function},
 };
 
 int functions_add(sqlite3 *db)
@@ -277,4 +294,11 @@ const char *functions_unsound(const char *message, char *column, size_t size)
 	length = strcspn(message, " ");
 	(void)snprintf(column, size, "%.*s", (int)length, message);
 	return message + length + (message[length] != '\0');
+}
+
+const char *functions_no_parent(const char *message)
+{
+	size_t length = strlen(no_parent);
+
+	return strncmp(message, no_parent, length) == 0 ? message + length : NULL;
 }

@@ -2,6 +2,7 @@
 
 #include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -472,6 +473,12 @@ static enum run_result run_failed(struct session *session, struct call *call, in
 		execute_unexpected(call);
 		return RUN_DONE;
 	}
+	if ((code & 0xFF) == SQLITE_ERROR && functions_no_parent(message) != NULL) {
+		execute_no_row(call);
+		(void)snprintf(
+			call->err.path, sizeof call->err.path, "%s", functions_no_parent(message));
+		return RUN_DONE;
+	}
 	if ((code & 0xFF) == SQLITE_ERROR && session_unsound(call, message))
 		return RUN_DONE;
 	switch (code & 0xFF) {
@@ -576,6 +583,29 @@ static enum run_result session_step_before(
 	return result;
 }
 
+/* The writer undoes the rows before one that fails. */
+static enum run_result session_run_rows(struct session *session, struct call *call)
+{
+	uint32_t count = execute_row_count(call);
+
+	for (uint32_t row = 0; row < count; row++) {
+		enum run_result result;
+		char member[sizeof call->err.path];
+
+		execute_load_row(call, row);
+		result = session_step_before(session, call->method, call);
+		if (call->err.kind == ERR_NOT_FOUND) {
+			memcpy(member, call->err.path, sizeof member);
+			execute_no_parent(call, row, *member != '\0' ? member : NULL);
+		}
+		if (result != RUN_DONE || call->err.kind != ERR_NONE)
+			return result;
+	}
+	execute_begin(call);
+	execute_end(call, count);
+	return RUN_DONE;
+}
+
 enum run_result session_run_fast(struct session *session, struct call *call)
 {
 	return session_answer(session, &catalog_methods[call->method->fast], call);
@@ -590,5 +620,6 @@ enum run_result session_run(struct session *session, struct call *call)
 		if (result != RUN_DONE || call->err.kind != ERR_NONE)
 			return result;
 	}
-	return session_answer(session, call->method, call);
+	return call->method->row_binds > 0 ? session_run_rows(session, call)
+					   : session_answer(session, call->method, call);
 }

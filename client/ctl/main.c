@@ -11,6 +11,7 @@
 
 const struct command *const command_families[] = {
 	call_commands,
+	transaction_commands,
 	catalog_commands,
 	status_commands,
 	stats_commands,

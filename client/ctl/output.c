@@ -130,6 +130,8 @@ static void print_error_json(const struct pierre_error *error)
 	add_given(&out, "message", error->message);
 	add_given(&out, "path", error->path);
 	add_given(&out, "field", error->field);
+	if (error->index >= 0)
+		json_add_integer(&out, "index", error->index);
 	end_error(&out, error->outcome, error->retryable, error->ref);
 }
 
@@ -160,6 +162,9 @@ int output_call_failed(const struct ctl *ctl, const struct pierre_error *error)
 	}
 	(void)fprintf(
 		stderr, "pierre-dbctl: %s: %s\n", pierre_kind_name(error->kind), error->message);
+	if (error->index >= 0)
+		(void)fprintf(stderr, "call %d of the transaction has failed (the first is 0)\n",
+			error->index);
 	if (error->kind == PIERRE_NO_CONNECTION)
 		advise_connecting(ctl);
 	if (error->outcome == PIERRE_OUTCOME_UNKNOWN)

@@ -4,11 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../backends/transaction.h"
 #include "../../protocol/decode.h"
 #include "../../protocol/foreign.h"
 #include "../../protocol/wire/rpc.h"
 #include "batch.h"
 #include "finish.h"
+#include "members.h"
 #include "passwords.h"
 #include "submit.h"
 
@@ -31,22 +33,22 @@ static int64_t wall_clock(struct dispatcher *dispatcher)
 
 static void on_done(struct call *call)
 {
-	struct request *request =
-		(struct request *)(void *)((char *)call - offsetof(struct request, call));
+	struct request *request = request_of(call);
 
 	assert(!request->dispatcher->submitting);
 	request->lent = 0;
 	if (!call->method->write)
 		connection_read_done(request->connection, call->answer.length);
-	if (call->method->impl == IMPL_VERIFY_PASSWORD && call->err.kind == ERR_NONE)
+	if (call->method->impl != IMPL_SQL && passwords_needs_check(call))
 		passwords_verify(request);
 	else
 		finish_call(request);
 }
 
+/* An address has a canonical form of its own in the arena, any other text in its place has not. */
 static bool holds_text(enum type type)
 {
-	return type == TYPE_STRING || type == TYPE_SEALED || type == TYPE_ENUM;
+	return type == TYPE_STRING || type == TYPE_SEALED || type == TYPE_ENUM || type == TYPE_IP;
 }
 
 /* Copies the parameters that still point into the line, which is freed with all unused members. */
@@ -64,6 +66,22 @@ static int keep_texts(struct call *call, const struct json *json)
 		if (value->s.ptr == NULL)
 			return err_set(&call->err, ERR_INTERNAL, "out of memory");
 	}
+	return 0;
+}
+
+static int keep_members(
+	struct request *request, const struct json *json, uint32_t params, bool whole)
+{
+	struct call *call = &request->call;
+
+	if (members_decode(request, json, params) < 0)
+		return -1;
+	for (unsigned i = 0; i < call->member_count && !whole; i++)
+		if (keep_texts(&call->members[i], json) < 0) {
+			call->err = call->members[i].err;
+			return -1;
+		}
+	request->lent = transaction_bytes(call);
 	return 0;
 }
 
@@ -86,6 +104,8 @@ static int keep_line(struct request *request, struct json *json, size_t length,
 		arena_calloc(&call->arena, call->method->bind_count + 1U, sizeof *call->values);
 	if (call->values == NULL)
 		return err_set(&call->err, ERR_INTERNAL, "out of memory");
+	if (call->method->impl == IMPL_TRANSACTION)
+		return keep_members(request, json, envelope->params, whole);
 	if (decode_params(call->method, json, envelope->params, call->now, &call->arena,
 		    call->values, &call->err) < 0)
 		return -1;
@@ -103,9 +123,9 @@ static int dispatch_prepare(struct request *request, struct json *json, size_t l
 		request->started + request->dispatcher->runtime->settings->call_timeout * 1000000;
 	call->order = &request->connection->order;
 	call->done = on_done;
+	call->answer.cap = (size_t)request->dispatcher->runtime->settings->answer_limit;
 	result = keep_line(request, json, length, envelope);
 	if (result == 0) {
-		call->answer.cap = (size_t)request->dispatcher->runtime->settings->answer_limit;
 		rpc_begin_result(&call->answer, request->notification ? "null" : request->id,
 			request->notification ? 4 : request->id_length);
 		call->answer_start = call->answer.length;
@@ -440,6 +460,7 @@ int dispatch_init(struct dispatcher *dispatcher, const struct dispatch_parts *pa
 	arena_init(&dispatcher->scratch);
 	dispatcher->scratch.wipe = true;
 	request_pool_init(&dispatcher->requests);
+	members_init(&dispatcher->transactions);
 	if (pause_init(&dispatcher->pause, runtime, go_on) < 0 ||
 		password_cost_init(&dispatcher->password_cost, dispatcher, passwords_compare) < 0)
 		return -1;

@@ -11,6 +11,7 @@
 #include "../../protocol/json/json.h"
 #include "../base/runtime.h"
 #include "../clients/connection.h"
+#include "members.h"
 #include "own_method.h"
 #include "password_cost.h"
 #include "password_pool.h"
@@ -30,6 +31,7 @@ struct dispatcher {
 	struct pause pause;
 	struct password_pool *passwords;
 	struct password_cost password_cost;
+	struct members_methods transactions;
 
 	struct json json;     /* the line's nodes; reused */
 	bool many_nodes;      /* a line since the last trim had many: they are kept for the next */

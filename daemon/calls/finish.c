@@ -3,6 +3,7 @@
 #include <sodium.h>
 #include <stdio.h>
 
+#include "../../backends/transaction.h"
 #include "../../protocol/wire/rpc.h"
 #include "../base/log.h"
 #include "../clients/connection.h"
@@ -98,6 +99,8 @@ void finish_call(struct request *request)
 
 	request_move(request, REQUEST_DONE);
 	complete_answer(request);
+	if (request->call.method->impl == IMPL_TRANSACTION)
+		transaction_free(&request->call);
 	iteration_clock_read(&runtime->clock);
 	ns = runtime->clock.now - request->started;
 	if (request->call.dropped) {

@@ -153,8 +153,6 @@ void password_cost_start(struct password_cost *self)
 
 bool password_cost_wait(struct password_cost *self, struct request *request)
 {
-	if (request->call.kept != NULL)
-		password_cost_note(self, request->call.kept, strlen(request->call.kept));
 	if (self->overdue || (!self->asking && uv_hrtime() < self->fresh_until))
 		return false;
 	list_append(&self->waiting, &request->link);

@@ -6,9 +6,13 @@
 
 #include <stdbool.h>
 
+struct call;
 struct request;
 
+/* Of the call, or of a member of the transaction; all of them are processed side by side. */
 bool passwords_needs_hash(const struct request *request);
+/* The store has run the call: a password is still to be compared. */
+bool passwords_needs_check(const struct call *call);
 void passwords_hash(struct request *request);   /* then submit_call */
 void passwords_verify(struct request *request); /* then finish_call */
 /* The second part of verifying: what the work has to be is known. */

@@ -127,6 +127,7 @@ struct request *request_new(
 	request->call.err.kind = ERR_NONE;
 	request->call.order = NULL;
 	request->call.kept = NULL;
+	request->call.within = NULL;
 	request->call.rows = 0;
 	request->call.attempts = 0;
 	request->call.dropped = false;

@@ -38,9 +38,18 @@ struct request {
 	const char *id; /* JSON text; in the arena */
 	size_t id_length;
 	uint64_t started; /* CLOCK_MONOTONIC ns */
+	unsigned jobs;    /* of the password pool that it waits for */
 	size_t lent; /* memory that others hold for it: a password's, an answer that is expected */
 	size_t charged; /* to the connection */
 };
+
+/* Of a call, or of a transaction's member. */
+static inline struct request *request_of(struct call *call)
+{
+	if (call->within != NULL)
+		call = call->within;
+	return (struct request *)(void *)((char *)call - offsetof(struct request, call));
+}
 
 enum {
 	REQUEST_KEPT = 64,

@@ -1,5 +1,6 @@
 #include "submit.h"
 
+#include "../../backends/transaction.h"
 #include "../clients/connection.h"
 #include "dispatcher.h"
 #include "finish.h"
@@ -28,12 +29,25 @@ bool submit_still_begins(struct request *request)
 }
 
 /* A hash that is about to be stored. */
-static void note_hash(const struct request *request)
+static void note_hash(struct dispatcher *dispatcher, const struct call *call)
 {
-	const struct value *hash = &request->call.values[request->call.method->hash_bind];
+	const struct value *hash;
 
+	if (call->method->impl != IMPL_HASH_PASSWORD)
+		return;
+	hash = &call->values[call->method->hash_bind];
 	if (hash->set)
-		password_cost_note(&request->dispatcher->password_cost, hash->s.ptr, hash->s.len);
+		password_cost_note(&dispatcher->password_cost, hash->s.ptr, hash->s.len);
+}
+
+static void note_hashes(struct dispatcher *dispatcher, const struct call *call)
+{
+	if (call->method->impl != IMPL_TRANSACTION) {
+		note_hash(dispatcher, call);
+		return;
+	}
+	for (unsigned i = 0; i < call->member_count; i++)
+		note_hash(dispatcher, &call->members[i]);
 }
 
 void submit_call(struct request *request)
@@ -45,8 +59,7 @@ void submit_call(struct request *request)
 	if (!submit_begins(request))
 		return;
 	request_move(request, REQUEST_STORE);
-	if (method->impl == IMPL_HASH_PASSWORD)
-		note_hash(request);
+	note_hashes(dispatcher, &request->call);
 	request->connection->reads += !method->write;
 	iteration_clock_wake(clock);
 	request->call.submitted = clock->now;
@@ -55,5 +68,7 @@ void submit_call(struct request *request)
 		iteration_clock_read(clock);
 	/* The store copies what it writes. A read counts with its estimated length. */
 	request->lent = method->write ? request->call.arena.total : request->connection->expected;
+	if (method->impl == IMPL_TRANSACTION)
+		request->lent += 2 * transaction_bytes(&request->call);
 	request_charge(request);
 }

@@ -164,7 +164,7 @@ def _bind_method(catalog, method, scanned, parts, limits, tables, problems):
         )
     for param in method.params:
         members = len(catalog.members(param))
-        if members > limits.values:  # decode.c notes which of them are given
+        if members >= limits.values:  # decode.c notes which of them are given
             problems.add(
                 f"method {method.name}",
                 f"{members} members of {param.name}; CATALOG_MAX_VALUES is {limits.values}",
@@ -212,11 +212,14 @@ def _conflicts(schemas, method, scanned, problems):
 
 def _parameter_binds(catalog: Catalog, method: Method) -> list[BindParam]:
     leaves = catalog.leaves(method)
+    rows = method.rows
     binds = [
-        BindParam(leaf.name, catalog.scalar(leaf.type).name)
+        BindParam(leaf.name, catalog.scalar(leaf.type).name, row=rows is not None)
         for leaf in leaves
         if leaf.type.base not in UNBOUND
     ]
+    if rows:
+        binds.append(BindParam(rows.name, "rows"))
     return binds + [
         BindParam(extract.name, extract.type.base) for leaf in leaves for extract in leaf.extracts
     ]
@@ -234,7 +237,7 @@ def _computed_binds(catalog, method, binds, used):
     ]
     # The exact text is bound as plain text: it must not go through JSONB.
     return computed + [
-        BindParam(bind.name + EXACT, "string", "awkward", number)
+        BindParam(bind.name + EXACT, "string", "awkward", number, bind.row)
         for number, bind in enumerate(binds)
         if bind.type in ("document", "json", "ip") and bind.name + EXACT in used
     ]
@@ -256,7 +259,7 @@ def _check_placeholders(catalog, method, backend, statement, where, parameters, 
     if method.impl in ("hash_password", "verify_password"):
         used.add("password")  # consumed before or after the SQL
     for bind in parameters:
-        if bind.name not in used:
+        if bind.name not in used and bind.type != "rows":
             problems.add(
                 where, f"{method.name}: `:{bind.name}` is not used by the SQL for {backend}"
             )
@@ -324,7 +327,10 @@ def _statement(backend, statement, binds, numbers, many, footprint):
         place = order.index(name) + 1
         if backend == "sqlite":
             return f"?{place}"
-        return f"${place}::{SCALARS[binds[numbers[name]].type].postgres}"
+        bind = binds[numbers[name]]
+        # An address goes as text: its binary form would need another encoder.
+        kind = "text" if bind.row and bind.type == "ip" else SCALARS[bind.type].postgres
+        return f"${place}::{kind}" + ("[]" if bind.row else "")
 
     return Statement(
         statement.render(numbered), tuple(numbers[name] for name in order), many, footprint

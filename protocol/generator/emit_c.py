@@ -4,7 +4,7 @@ from . import emit_c_params, emit_c_row_schemas
 from .columns import columns_of
 from .ctext import BANNER, compact_json, lines_of_string, string, struct, table
 from .model import AFTER, BACKENDS, Catalog, Method
-from .scalars import IDENTIFIER_MAX_BYTES, SCALARS
+from .scalars import CALLS_MAX, IDENTIFIER_MAX_BYTES, SCALARS
 
 
 def source(catalog: Catalog, openrpc: dict) -> str:
@@ -14,7 +14,8 @@ def source(catalog: Catalog, openrpc: dict) -> str:
         "#include <string.h>\n",
         '#include "catalog.h"\n',
         f"const char catalog_version[] = {string(catalog.version)};\n"
-        f"const size_t catalog_identifier_max = {IDENTIFIER_MAX_BYTES};\n",
+        f"const size_t catalog_identifier_max = {IDENTIFIER_MAX_BYTES};\n"
+        f"const unsigned catalog_calls_max = {CALLS_MAX};\n",
     ]
     parts += emit_c_params.tables(catalog)
     parts += emit_c_row_schemas.tables(catalog)
@@ -203,6 +204,7 @@ def _methods(catalog: Catalog) -> str:
             bind_count=len(method.binds),
             subject=string(" or ".join(method.subject)) if method.subject else None,
             subject_bind=_subject_bind(catalog, method),
+            row_binds=sum(bind.row and bind.compute == "none" for bind in method.binds) or None,
             after_bind=_place([bind.name for bind in method.binds], AFTER) if method.pages else -1,
             conflicts=f"conflicts_{method.c_name}" if method.conflicts else None,
             conflict_count=len(method.conflicts) or None,

@@ -92,7 +92,7 @@ def _field(catalog: Catalog, field: Field, numbers, **extra) -> str:
         name=string(field.name),
         path=string(field.path),
         name_length=len(field.name),
-        type=scalar.c_type if scalar else "TYPE_OBJECT",
+        type=scalar.c_type if scalar else "TYPE_ROWS" if field.type.many else "TYPE_OBJECT",
         flags=" | ".join(flags) or None,
         bind=numbers.get(field.name, -1),
         min=integer(minimum) if minimum else None,

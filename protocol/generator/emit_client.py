@@ -59,6 +59,14 @@ _CORE = {
     "error",
     "done",
     "count",
+    "transaction",
+    "transaction_new",
+    "transaction_free",
+    "transaction_count",
+    "transaction_run",
+    "transaction_run_async",
+    "transaction_result",
+    "transaction_answer",
 }
 _TAKEN = {
     "db",
@@ -69,6 +77,7 @@ _TAKEN = {
     "userdata",
     "answer",
     "args",
+    "transaction",
     *"auto bool break case char const continue default do double else enum extern float for "
     "goto if inline int long "
     "register restrict return short signed sizeof static struct switch typedef union unsigned "
@@ -91,6 +100,7 @@ def snake(name: str) -> str:
 
 def _refuse_clashes(catalog):
     names = [method.c_name + end for method in catalog.methods for end in ("", "_async", "_result")]
+    names += [f"add_{method.c_name}" for method in catalog.methods if method.has_sql]
     names += [f"{snake(kind.name)}_free" for kind in _answers(catalog)]
     clashes = sorted({name for name in names if name in _CORE or names.count(name) > 1})
     if clashes:
@@ -132,7 +142,8 @@ def _c(catalog: Catalog, field: Field):
     """C type and stub kind of a field; None when it has no member in a struct."""
     kind = catalog.types.get(field.type.base)
     if kind:
-        return f"const struct pierre_{snake(kind.name)} *", "OBJECT"
+        many = "OBJECTS" if field.type.many else "OBJECT"
+        return f"const struct pierre_{snake(kind.name)} *", many
     return _C_TYPES.get(catalog.scalar(field.type).name)
 
 
@@ -206,7 +217,7 @@ def _param(catalog, param: Field):
     if stub in _NUMBERS and param.type.optional:
         c_type = f"const {c_type} *"
     parts = [_join(c_type, _name(param.name))]
-    if stub == "TEXTS":
+    if stub in ("TEXTS", "OBJECTS"):
         parts.append(f"size_t {param.name}_count")
     return parts
 
@@ -234,7 +245,8 @@ def _outputs(catalog, method: Method):
 
 
 def _signatures(catalog, method: Method):
-    """The three functions of a method, without semicolons."""
+    """The functions of a method, without semicolons; the last only for those that can be part of a
+    transaction."""
     params = [
         part for param in method.params if _c(catalog, param) for part in _param(catalog, param)
     ]
@@ -252,6 +264,16 @@ def _signatures(catalog, method: Method):
             method.c_name + "_result",
             ["const struct pierre_answer *answer", *outputs, failure],
         ),
+    ) + (
+        (
+            _function(
+                "int",
+                "add_" + method.c_name,
+                ["struct pierre_transaction *transaction", *params, failure],
+            ),
+        )
+        if method.has_sql
+        else ()
     )
 
 
@@ -323,6 +345,8 @@ def header(catalog: Catalog) -> str:
     for domain in catalog.domains:
         out.append(f"\n/* {domain.title} " + "-" * max(3, 105 - len(domain.title)) + " */")
         for method in catalog.methods_of(domain):
+            if method.impl == "transaction":
+                continue  # it is built of calls: pierre-db.h
             note = _result_note(catalog, method)
             out += ["", _comment(method.doc + (" " + note if note else ""))]
             out += [f"PIERRE_API {signature};" for signature in _signatures(catalog, method)]
@@ -341,7 +365,7 @@ def _row(catalog, owner, field: Field, in_params):
         ["STUB_BY_POINTER"] if in_params and number and field.type.optional else []
     )
     beside = None
-    if stub in ("TEXTS", "COUNTS"):
+    if stub in ("TEXTS", "COUNTS", "OBJECTS"):
         beside = f"{field.name}_count"
     elif number and field.type.optional and not in_params:
         beside = f"has_{field.name}"
@@ -369,7 +393,7 @@ def _type_tables(catalog, name, owner, fields, in_params=False, whole=False):
 
 def _args(catalog, method: Method):
     """The struct in which the stub collects its arguments, and its table."""
-    if not method.params:
+    if not method.params or method.impl == "transaction":
         return []
     lines = [
         f"\t{part};"
@@ -402,14 +426,16 @@ def _method_row(catalog, method: Method):
     return struct(
         name=string(method.name),
         write=str(method.write).lower(),
-        params=f"&type_args_{method.c_name}" if method.params else None,
+        params=f"&type_args_{method.c_name}"
+        if method.params and method.impl != "transaction"
+        else None,
         result=f"STUB_RESULT_{result}",
         value=value,
     )
 
 
 def _stubs(catalog, number, method: Method):
-    plain, later, take = _signatures(catalog, method)
+    plain, later, take, *add = _signatures(catalog, method)
     names = [
         _name(param.name) if index == 0 else f"{param.name}_count"
         for param in method.params
@@ -427,6 +453,10 @@ def _stubs(catalog, number, method: Method):
         "userdata, failure);\n}\n\n"
         f"{take}\n{{\n\treturn answer_result(answer, &stub_methods[{number}], {places}, "
         "failure);\n}\n"
+    ) + "".join(
+        f"\n{one}\n{{\n{args}\treturn transaction_add(transaction, &stub_methods[{number}], "
+        f"{given}, failure);\n}}\n"
+        for one in add
     )
 
 
@@ -459,5 +489,9 @@ def source(catalog: Catalog) -> str:
             f"void pierre_{name}_free(struct pierre_{name} *{name})\n{{\n"
             f"\tdecode_result_free({name});\n}}\n"
         )
-    parts += [_stubs(catalog, number, method) for number, method in enumerate(catalog.methods)]
+    parts += [
+        _stubs(catalog, number, method)
+        for number, method in enumerate(catalog.methods)
+        if method.impl != "transaction"
+    ]
     return "\n".join(parts)

@@ -145,7 +145,8 @@ def _param_text(field: Field) -> str:
     elif field.type.optional:
         notes.append("optional")
     if field.minimum is not None and (field.minimum, field.maximum) not in _WHOLE_RANGES:
-        notes.append(f"{field.minimum} to {field.maximum:,}")
+        unit = " of them" if field.type.many else ""
+        notes.append(f"{field.minimum} to {field.maximum:,}{unit}")
     if field.max_bytes:
         notes.append(f"at most {field.max_bytes:,} bytes")
     if field.secret:

@@ -62,8 +62,8 @@ def parse_type(catalog: Catalog, table: Table, text, use, known) -> TypeRef | No
     base, listed, optional = match[2], bool(match[1]), bool(match[4])
     if listed and base == "string":
         return TypeRef("strings", optional)
-    if listed and use != "schema":
-        table.complain(f"`{text}`: the only list type of a value is [string]", "type")
+    if listed and use != "schema" and not (use == "param" and base in catalog.types):
+        table.complain(f"`{text}`: a list is [string], or a parameter of an input type", "type")
         return None
     if base == IDENTIFIER and not listed:
         # Rows stored before the limit may hold longer ones, which stay readable.
@@ -71,7 +71,7 @@ def parse_type(catalog: Catalog, table: Table, text, use, known) -> TypeRef | No
             table.complain("`identifier` limits input; use `string` in an answer", "type")
             return None
         return TypeRef("string", optional)
-    scalar = SCALARS.get(base) if base not in ("enum", "strings") else None
+    scalar = SCALARS.get(base) if base not in ("enum", "strings", "rows") else None
     if scalar is None and base not in known and base not in catalog.enums:
         near = difflib.get_close_matches(base, [*SCALARS, *known, *catalog.enums], 1)
         table.complain(
@@ -107,6 +107,8 @@ def _allowed(catalog, table, ref, scalar, use):
 
 
 def _range(table, ref):
+    if ref.many:
+        return 1, table.take("max", int, required=True)
     scalar = SCALARS.get(ref.base)
     if ref.base not in INTEGERS:
         for key in ("min", "max"):

@@ -10,7 +10,15 @@ from .tables import NAME_MAX, Table
 
 _METHOD_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?\Z")
 
-IMPLS = ("sql", "hash_password", "verify_password", "migrate", "rotate_key", "daemon")
+IMPLS = (
+    "sql",
+    "hash_password",
+    "verify_password",
+    "migrate",
+    "rotate_key",
+    "transaction",
+    "daemon",
+)
 
 
 def load_method(catalog: Catalog, domain, table: Table) -> Method | None:
@@ -32,7 +40,9 @@ def load_method(catalog: Catalog, domain, table: Table) -> Method | None:
         for child in table.children("params")
     )
     result = parse_result(catalog, table, table.take("result", str, "", required=True))
-    write = table.take("write", bool, access == "write" or impl in ("migrate", "rotate_key"))
+    write = table.take(
+        "write", bool, access == "write" or impl in ("migrate", "rotate_key", "transaction")
+    )
     short = table.take("short", bool, False)
     touches = table.take("touches", bool, False)
     subject = tuple(table.take("subject", list, []))
@@ -105,12 +115,17 @@ def _check_meaning(catalog, table, method):
         table.complain(f"{method.name} reads, so it has no `conflict`", "conflict")
     if method.guard and not method.write:
         table.complain(f"{method.name} reads, so it has no `guard`", "guard")
-    if method.write and method.access == "read":
+    # A transaction needs what its calls need.
+    if method.write and method.access == "read" and method.impl != "transaction":
         table.complain(f"{method.name} writes, so its access cannot be read", "access")
     if method.short and (
         method.write or not method.has_sql or method.answer not in ("row", "optional")
     ):
         table.complain(f"{method.name}: `short` is for reads of one row", "short")
+    if method.rows and (len(method.params) > 1 or not method.write or method.answer != "count"):
+        table.complain(
+            f"{method.name}: a list of rows is the only parameter of a write that counts", "params"
+        )
     if method.touches and (not method.short or method.access in ("read", "write")):
         table.complain(
             f"{method.name}: `touches` is for short reads whose role may also write", "touches"
@@ -156,6 +171,11 @@ def _check_impl(catalog, table, method):
             "the member password_hash",
             "impl",
         )
+    calls = [param.name for param in method.params if param.type.base == "calls"]
+    if (method.impl == "transaction") != bool(calls) or len(calls) != len(method.params) * bool(
+        calls
+    ):
+        table.complain(f"{method.name}: only a transaction has `calls`, and nothing else", "impl")
     described = catalog.types.get(method.result_schema)
     if method.result_schema and not (
         described

@@ -124,6 +124,7 @@ class BindParam:
     type: str  # a scalar's name or "enum"
     compute: str = "none"  # as enum compute of catalog.h, in lower case
     source: int = -1  # the bind that a computed one reads
+    row: bool = False  # it has a value for each row of a list
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ class Method:
     answer: str  # none, count, row, optional, list: as enum answer of catalog.h
     write: bool  # changes the database
     short: bool
-    impl: str  # sql, hash_password, verify_password, migrate, rotate_key, daemon
+    impl: str  # one of IMPLS (load_methods.py)
     subject: tuple[str, ...]  # parameters (or members) that not_found refers to
     conflict: tuple[str, ...]  # what data.field of a conflict can name
     result_schema: str  # schema-only type that describes a json result; ""
@@ -186,6 +187,12 @@ class Method:
     def conflict_fields(self) -> tuple[str, ...]:
         """All that data.field of a conflict can name."""
         return self.conflict + ((self.guard,) if self.guard else ())
+
+    @property
+    def rows(self):
+        """The parameter that is a list of rows: the statement is for each of them (SQLite), or for
+        arrays of their members (PostgreSQL)."""
+        return next((param for param in self.params if param.type.many), None)
 
     @property
     def pages(self):
@@ -255,8 +262,9 @@ class Catalog:
     def members(self, param: Field) -> list[Field]:
         """A parameter object's members with their paths; empty for other parameters."""
         kind = self.types.get(param.type.base)
+        mark = "[]" if param.type.many else ""
         return (
-            [replace(member, path=f"{param.name}.{member.name}") for member in kind.members]
+            [replace(member, path=f"{param.name}{mark}.{member.name}") for member in kind.members]
             if kind
             else []
         )
@@ -279,6 +287,8 @@ class Catalog:
             kinds.add("not_found")
         if method.conflict_fields:
             kinds.add("conflict")
+        if method.impl == "transaction":  # those of its calls
+            kinds |= {"not_found", "conflict", "decryption_failed"}
         if self._opens_tokens(method.result):
             kinds.add("decryption_failed")
         return [kind for kind in self.errors if kind.wire in kinds]

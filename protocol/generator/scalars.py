@@ -32,16 +32,21 @@ _ROWS = (
     Scalar("json", "TYPE_JSON", "jsonb"),
     Scalar("map", "TYPE_MAP", "", input=False),
     Scalar("sealed", "TYPE_SEALED", "text"),
+    Scalar("rows", "TYPE_ROWS", "", input=False, output=False),  # written [T] of an input type
+    Scalar("calls", "TYPE_CALLS", "", output=False),  # of a transaction
     Scalar("nonce", "TYPE_NONCE", "text", input=False),  # an answer's hidden column
 )
 
 SCALARS = {row.name: row for row in _ROWS}
 
 # Types without a value of their own in a call.
-UNBOUND = ("null", "any")
+UNBOUND = ("null", "any", "calls")
 
 # Max bytes of an `identifier`, a string parameter that names a row.
 IDENTIFIER = "identifier"
 IDENTIFIER_MAX_BYTES = 1024
+
+# Max calls of one transaction.
+CALLS_MAX = 100
 
 INTEGERS = ("u16", "u32", "i64")

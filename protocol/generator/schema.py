@@ -1,13 +1,22 @@
 """JSON Schemas of types. Every scalar carries `x-type`, its name in the catalog."""
 
 from .model import Catalog, Field, ObjectType, TypeRef
-from .scalars import SCALARS
+from .scalars import CALLS_MAX, SCALARS
 
 _HEX = "[0-9A-Fa-f]"
 _UUID_IN = f"^({_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{12}}|{_HEX}{{32}})$"
 _UUID_OUT = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 _TIME_IN = r"^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})$"
 _TIME_OUT = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z$"
+
+
+# A call of a transaction: the params are those of the method.
+_CALL = {
+    "type": "object",
+    "properties": {"method": {"type": "string"}, "params": {"type": ["object", "array"]}},
+    "required": ["method"],
+    "additionalProperties": False,
+}
 
 
 def schema_of(catalog: Catalog, ref: TypeRef, going_in: bool) -> dict:
@@ -41,6 +50,8 @@ def _scalar(base, going_in):
         schema = {"type": "array", "items": {"type": "string"}}
     elif base == "document":
         schema = {"type": "object"}
+    elif base == "calls":
+        schema = {"type": "array", "minItems": 1, "maxItems": CALLS_MAX, "items": _CALL}
     elif base == "map":
         schema = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}}
     else:
@@ -72,7 +83,9 @@ def _allow_null(schema):
 def parameter_schema(catalog: Catalog, field: Field) -> dict:
     """The schema of a parameter, or of a parameter object's member, with its own bounds."""
     schema = schema_of(catalog, field.type, going_in=True)
-    if field.minimum is not None:
+    if field.type.many:
+        schema |= {"minItems": field.minimum, "maxItems": field.maximum}
+    elif field.minimum is not None:
         schema |= {"minimum": field.minimum, "maximum": field.maximum}
     if field.max_bytes:
         schema |= {"maxLength": field.max_bytes, "x-max-bytes": field.max_bytes}

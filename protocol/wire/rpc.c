@@ -160,6 +160,16 @@ static void write_ref(struct buffer *out, const char *name, uint64_t ref)
 	text_member(out, name, text);
 }
 
+static void write_place(struct buffer *out, const char *name, unsigned place)
+{
+	if (place == 0)
+		return;
+	buffer_text(out, ",\"");
+	buffer_text(out, name);
+	buffer_text(out, "\":");
+	json_write_integer(out, (int64_t)place - 1);
+}
+
 void rpc_error(struct buffer *out, const char *id, size_t id_length, const struct err *err)
 {
 	const struct err_info *info = err_info(err->kind);

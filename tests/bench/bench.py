@@ -15,7 +15,7 @@ import beside
 from measure import Bench
 from rows import HEADINGS, TARGETS, cells, evaluate, markdown, put_between
 from servers import ROOT, BenchError
-from setting import Setting, workspace
+from setting import ROWS, Setting, workspace
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 
@@ -38,6 +38,16 @@ def probes(bench, setting):
         return {"postgres"}, lambda name: bench.daemon(
             name, setting.postgres_daemon, getattr(setting.calls, call), clients, pipeline
         )
+
+    def scaled(probe, factor):
+        """Counted in requests, or in rows, of which a call is so many."""
+        parts, measurement = probe
+
+        def once(name):
+            found = measurement(name)
+            return {**found, "rate": found["rate"] * factor}
+
+        return parts, once
 
     def several(count):
         """Updates rows of 2,000 users through that many daemons."""
@@ -106,6 +116,16 @@ def probes(bench, setting):
         "pgbench record 64": pgbench("record", 64),
         "postgres record 64x16": postgres("record", 64, 16),
         "postgres mixed 64x4": postgres("mixed", 64, 4),
+        **{
+            f"{name} request in {words} {clients}x1": scaled(
+                backend(f"{words}_calls", clients, 1), 1 / count
+            )
+            for name, backend in (("sqlite", sqlite), ("postgres", postgres))
+            for words, count in (("two", 2), ("seven", 7))
+            for clients in (1, 64)
+        },
+        "sqlite rows 8x1": scaled(sqlite("record_many", 8, 1), ROWS),
+        "postgres rows 8x1": scaled(postgres("record_many", 8, 1), ROWS),
         "one daemon": several(1),
         "two daemons": several(2),
         "three daemons": several(3),

@@ -166,6 +166,39 @@ TARGETS = (
     ),
 )
 
+TARGETS += tuple(
+    Target(
+        f"a request in two calls, {words}",
+        clients,
+        1,
+        f"{backend} request in two {clients}x1",
+        f"{backend} request in seven {clients}x1",
+        0.0,
+        "the same in seven calls",
+    )
+    for backend, words in (("sqlite", "SQLite"), ("postgres", "PostgreSQL"))
+    for clients in (1, 64)
+) + (
+    Target(
+        "record_api_key_usages, rows, SQLite",
+        8,
+        1,
+        "sqlite rows 8x1",
+        "sqlite record 64x16",
+        0.0,
+        "record_api_key_usage, 64, 16",
+    ),
+    Target(
+        "record_api_key_usages, rows, PostgreSQL",
+        8,
+        1,
+        "postgres rows 8x1",
+        "postgres record 64x16",
+        0.0,
+        "record_api_key_usage, 64, 16",
+    ),
+)
+
 BEGIN, END = "<!-- measured: begin (scripts/bench writes this part) -->", "<!-- measured: end -->"
 
 

@@ -41,6 +41,18 @@ def api_key_id(number):
     return f"{number * SPREAD % 2**32:08x}-1000-4000-8000-{number:012x}"
 
 
+def key_prefix(number):
+    return f"pk_{number:09}"
+
+
+def key_hash(number):
+    return f"{number:064x}"
+
+
+def key_owner(number, users):
+    return user_id(1 + number % users)
+
+
 SQLITE = {
     "users": """
 INSERT INTO users (id, email, display_name, password_hash, created_at, last_active, is_active)

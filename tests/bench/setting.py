@@ -22,6 +22,7 @@ USAGE = {
     "ip_address": "192.0.2.17",
     "user_agent": "pierre-bench/1.0",
 }
+ROWS = 100  # of a call of record_many
 TOKEN = {
     "access_token": "a4b945687g5a8f7c9d0e1f2a3b4c5d6e7f8091a2",
     "refresh_token": "9f8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c",
@@ -73,9 +74,46 @@ class Calls:
             )
         )
         self.mixed = ["--mix", str(mix)]
+        self.write_request(keys)
         self.lines = self.write_lines(
             users.read_text().split()[:5000], keys.read_text().split(), connected
         )
+
+    def write_request(self, keys):
+        """What a server asks for each request of a client: in seven calls, the count once before
+        and once behind the request, and in two. The files of keys have the same keys in their
+        lines.
+        """
+        login = f"prefix=@{keys.with_name('prefixes.keys')} hash=@{keys.with_name('hashes.keys')}"
+        owner = f"user_id=@{keys.with_name('owners.keys')}"
+        record = " ".join(self.record)
+        count = f"get_api_key_current_usage api_key_id=@{keys}"
+        paths = {
+            "seven_calls": [
+                f"get_api_key_by_prefix {login}",
+                f"get_user {owner}",
+                count,
+                f"update_api_key_last_used api_key_id=@{keys}",
+                f"update_last_active {owner}",
+                record,
+                count,
+            ],
+            "two_calls": [f"authenticate_api_key {login}", record],
+        }
+        for name, calls in paths.items():
+            path = self.folder / f"{name}.calls"
+            path.write_text("".join(f"1 {call}\n" for call in calls))
+            setattr(self, name, ["--mix", str(path)])
+        rows = self.folder / "rows.json"
+        known = keys.read_text().split()
+        rows.write_text(
+            "".join(
+                json.dumps([{"api_key_id": key, **USAGE} for key in pick(known[first:], ROWS)])
+                + "\n"
+                for first in range(min(len(known), 100))
+            )
+        )
+        self.record_many = ["record_api_key_usages", f"usages:=@{rows}"]
 
     def write_lines(self, users, keys, connected):
         """The same as whole requests, for calls at a given rate."""
@@ -140,6 +178,12 @@ class Setting:
         self.api_keys = seed.key_file(
             self.folder / "api.keys", seed.api_key_id, self.counts["api_keys"]
         )
+        for name, value in (
+            ("prefixes", seed.key_prefix),
+            ("hashes", seed.key_hash),
+            ("owners", lambda key: seed.key_owner(key, self.counts["users"])),
+        ):
+            seed.key_file(self.folder / f"{name}.keys", value, self.counts["api_keys"])
         users = self.user_keys.read_text().split()
         self.connected = users[:2000]
         self.calls = Calls(self.folder, self.user_keys, self.api_keys, self.connected)

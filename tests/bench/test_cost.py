@@ -27,12 +27,14 @@ BOUNDS = {
     "sqlite": {
         "daemon.ping": Bound(8_000, 0.5, 0.5),
         "get_user": Bound(45_000, 16, 1.5),
+        "authenticate_api_key": Bound(100_000, 50, 1.5),
         "get_strava_token": Bound(45_000, 14, 1.5),
         "update_strava_token": Bound(42_000, 14, 5),
         "record_api_key_usage": Bound(57_000, 27, 5),
     },
     "postgres": {
         "get_user": Bound(38_000, 1, 1),
+        "authenticate_api_key": Bound(60_000, 5, 1.5),
         "get_strava_token": Bound(38_000, 1, 1.5),
         "update_strava_token": Bound(31_000, 2, 3),
         "record_api_key_usage": Bound(32_000, 2, 1.5),
@@ -75,6 +77,7 @@ SETUP = (
 PARAMS = {
     "daemon.ping": "[]",
     "get_user": f'["{USER}"]',
+    "authenticate_api_key": f'["pk_cost","{"0" * 64}"]',
     "get_strava_token": f'["{USER}"]',
     "update_last_active": f'["{USER}"]',
     "update_strava_token": f'["{USER}","{"b" * 40}","{"s" * 40}","2030-01-01T00:00:00Z","read"]',

@@ -13,6 +13,7 @@ int main(void)
 	suite_add_tcase(suite, connection_case());
 	suite_add_tcase(suite, hostile_case());
 	suite_add_tcase(suite, handle_case());
+	suite_add_tcase(suite, transaction_case());
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

@@ -4,9 +4,10 @@
 
 #include <check.h>
 
-TCase *values_case(void);     /* structs <-> JSON */
-TCase *connection_case(void); /* connects, disconnects, resent calls, timeouts */
-TCase *hostile_case(void);    /* invalid answers */
-TCase *handle_case(void);     /* callbacks, blocking calls, paths, times */
+TCase *values_case(void);      /* structs <-> JSON */
+TCase *connection_case(void);  /* connects, disconnects, resent calls, timeouts */
+TCase *hostile_case(void);     /* invalid answers */
+TCase *transaction_case(void); /* several calls as one */
+TCase *handle_case(void);      /* callbacks, blocking calls, paths, times */
 
 #endif

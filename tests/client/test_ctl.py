@@ -61,6 +61,7 @@ class WithoutDaemon(CtlCase):
             set(commands),
             {
                 "call",
+                "transaction",
                 "methods",
                 "describe",
                 "ping",
@@ -263,6 +264,8 @@ try 'pierre-dbctl call create_user user.ema'
 try 'pierre-dbctl call update_a2a_task_status status='
 try 'pierre-dbctl call update_a2a_task_status status=ru'
 try 'pierre-dbctl call create_goal goal'
+try 'pierre-dbctl transaction get_user_count , create_user user.ema'
+try 'pierre-dbctl call daemon.transaction '
 try 'pierre-dbctl describe daemon.'
 try 'pierre-dbctl completion z'
 """
@@ -284,8 +287,10 @@ try 'pierre-dbctl completion z'
                 "pending running completed failed cancelled ",
                 "running ",
                 "goal_data:= ",
-                "daemon.ping daemon.version daemon.health daemon.stats daemon.clients "
-                "daemon.config daemon.reload daemon.pause daemon.resume "
+                "user.email= ",
+                "calls:= ",
+                "daemon.transaction daemon.ping daemon.version daemon.health daemon.stats "
+                "daemon.clients daemon.config daemon.reload daemon.pause daemon.resume "
                 "daemon.diagnose daemon.backup daemon.backup_state ",
                 "zsh ",
             ],
@@ -327,6 +332,61 @@ class WithDaemon(CtlCase):
             self.good("version"), r"pierre-dbctl +\d[\s\S]*pierre-dbd +\d[\s\S]*schema_version +\d"
         )
         self.assertIn("client", json.loads(self.good("version", "--json")))
+
+    def test_transaction(self):
+        """Calls from arguments, a file or stdin; what fails is named by its place."""
+        user = self.user("tx@example.com")
+        found = json.loads(
+            self.good(
+                "transaction",
+                "create_goal",
+                f"user_id={user}",
+                'goal_data:={"title":"one, two"}',
+                ",",
+                "get_user_count",
+                ",",
+                "get_user_goals",
+                f"user_id={user}",
+            )
+        )
+        self.assertEqual(found[2][0]["id"], found[0])
+        self.assertEqual(found[2][0]["title"], "one, two")
+        calls = [
+            {"method": "update_goal_progress", "params": [found[0], 2.5]},
+            {"method": "get_user_goals", "params": {"user_id": user}},
+        ]
+        lines = "".join(json.dumps(call) + "\n\n" for call in calls)
+        path = os.path.join(self.daemon.folder, "calls.json")
+        array = json.dumps(calls)
+        for text in (array, json.dumps(calls, indent=2) + "\n", lines, lines.strip()):
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+            for again in (
+                self.good("transaction", "@" + path),
+                self.good("transaction", "-", stdin=text),
+            ):
+                self.assertEqual(json.loads(again)[1][0]["current_value"], 2.5)
+        unknown = "00000000-0000-4000-8000-00000000dead"
+        failing = ("update_goal_progress", f"goal_id={found[0]}", "current_value=9", ",")
+        failing += ("update_last_active", f"user_id={unknown}")
+        said = self.bad(1, "transaction", *failing)
+        self.assertIn("not_found", said)
+        self.assertIn("call 1 of the transaction has failed", said)
+        said = json.loads(self.bad(1, "--json", "transaction", *failing))
+        self.assertEqual((said["error"]["kind"], said["error"]["index"]), ("not_found", 1))
+        again = json.loads(self.good("call", "get_user_goals", f"user_id={user}"))
+        self.assertEqual(again[0]["current_value"], 2.5)
+        for arguments in (
+            (),
+            (",",),
+            ("get_user_count", ","),
+            (",", "get_user_count"),
+            ("get_user_cuont",),
+            ("get_user_count", ",", "get_user", "usr_id=x"),
+        ):
+            self.bad(64, "transaction", *arguments)
+        self.bad(66, "transaction", "@/nonexistent/file")
+        self.bad(64, "transaction", "-", stdin="{nonsense")
 
     def test_call_converts_by_type(self):
         identifier = self.good(

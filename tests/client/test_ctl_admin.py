@@ -195,7 +195,7 @@ class Commands(CtlCase):
         self.addCleanup(subprocess.run, ["rm", "-rf", folder], check=False)
         os.chmod(folder, 0o755)
         own = os.path.join(folder, "pierre-dbctl")
-        for name in (CTL, os.path.join(os.path.dirname(CTL), "libpierre-db.so.0")):
+        for name in (CTL, os.path.join(os.path.dirname(CTL), "libpierre-db.so.1")):
             subprocess.run(["cp", "-L", name, folder], check=True)
         environment = {name: os.environ[name] for name in SANITIZERS if name in os.environ}
         done = subprocess.run(

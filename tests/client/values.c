@@ -67,6 +67,14 @@ START_TEST(sends_every_kind_of_parameter)
 	const char *scopes[] = {"read", "a,b", ""};
 	int64_t start = TIME;
 	uint32_t limit = 4294967295U;
+	const struct pierre_api_key_usage_input usages[] = {
+		{.api_key_id = "k", .tool_name = "t", .status_code = 200},
+		{.api_key_id = "l",
+			.tool_name = "",
+			.status_code = 404,
+			.has_response_time_ms = true,
+			.response_time_ms = 7},
+	};
 	struct pierre_error error;
 
 	ck_assert_int_gt(pierre_get_request_logs_async(fake.db, NULL, &start, NULL, NULL, "all",
@@ -87,6 +95,10 @@ START_TEST(sends_every_kind_of_parameter)
 				 PIERRE_TASK_STATUS_COMPLETED, "null", NULL, NULL, NULL, &error),
 		0);
 	ck_assert_int_gt(pierre_daemon_ping_async(fake.db, NULL, NULL, &error), 0);
+	ck_assert_int_gt(
+		pierre_record_api_key_usages_async(fake.db, usages, 2, NULL, NULL, &error), 0);
+	ck_assert_int_gt(
+		pierre_record_api_key_usages_async(fake.db, usages, 0, NULL, NULL, &error), 0);
 	fake_accept(&fake);
 	expect_params("get_request_logs",
 		"{\"start_time\":\"2025-06-19T15:44:49.123456Z\",\"tool_filter\":\"all\","
@@ -103,6 +115,11 @@ START_TEST(sends_every_kind_of_parameter)
 	expect_params("update_a2a_task_status",
 		"{\"task_id\":\"t\",\"status\":\"completed\",\"result\":null}");
 	expect_params("daemon.ping", "");
+	expect_params("record_api_key_usages",
+		"{\"usages\":[{\"api_key_id\":\"k\",\"tool_name\":\"t\",\"status_code\":200},"
+		"{\"api_key_id\":\"l\",\"tool_name\":\"\",\"response_time_ms\":7,"
+		"\"status_code\":404}]}");
+	expect_params("record_api_key_usages", "{\"usages\":[]}");
 }
 END_TEST
 
@@ -119,6 +136,8 @@ static void expect_refused(int64_t status, const struct pierre_error *error, con
 START_TEST(refuses_what_is_no_request)
 {
 	struct pierre_new_user user = {.display_name = "no address"};
+	const struct pierre_api_key_usage_input usages[] = {
+		{.api_key_id = "k", .tool_name = "t"}, {.api_key_id = "k"}};
 	struct pierre_a2a_client_input client = {.id = "i",
 		.name = "n",
 		.description = "d",
@@ -142,6 +161,8 @@ START_TEST(refuses_what_is_no_request)
 		pierre_create_user_async(db, &user, NULL, NULL, &error), &error, "user.created_at");
 	expect_refused(pierre_create_a2a_client_async(db, &client, "k", NULL, NULL, &error), &error,
 		"client.capabilities");
+	expect_refused(pierre_record_api_key_usages_async(db, usages, 2, NULL, NULL, &error),
+		&error, "usages[1].tool_name");
 	expect_refused(pierre_update_goal_progress_async(db, "g", NAN, NULL, NULL, NULL, &error),
 		&error, "current_value");
 	expect_refused(

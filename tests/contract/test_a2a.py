@@ -563,3 +563,61 @@ class Usage(A2ACase):
 
 def stamp(moment):
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+class ManyUsages(A2ACase):
+    def setUp(self):
+        super().setUp()
+        self.client = self.world.client(self.key)
+        self.session = self.world.session(self.client, self.user)
+
+    def rows(self):
+        return [
+            new_a2a_usage(self.client, timestamp="2025-06-04T12:00:00Z", client_capabilities=None),
+            new_a2a_usage(
+                self.client,
+                timestamp="2025-06-04T14:00:00.1234567+02:00",
+                session_token=self.session,
+                response_time_ms=7,
+                status_code=404,
+                ip_address="unknown",
+                client_capabilities=["b", "a", "b", 'ü "q" \\'],
+                granted_scopes=["read"],
+                protocol_version="2",
+            ),
+        ]
+
+    def stats(self):
+        return self.ok(
+            "get_a2a_usage_stats",
+            client_id=self.client,
+            start_date="2025-01-01T00:00:00Z",
+            end_date="2026-01-01T00:00:00Z",
+        )
+
+    def test_like_one_by_one(self):
+        self.assertEqual(self.ok("record_a2a_usages", usages=self.rows()), 2)
+        together = self.stats()
+        self.assertEqual(
+            self.ok("get_a2a_session", session_token=self.session)["requests_count"], 1
+        )
+        other = self.client = self.world.client(self.key)
+        for row in self.rows():
+            self.ok("record_a2a_usage", usage=row)
+        self.same({**self.stats(), "client_id": ""}, {**together, "client_id": ""})
+        self.assertEqual(self.stats()["client_id"], other)
+
+    def test_all_or_nothing(self):
+        unknown = {"client_id": "none", "session_token": "no token"}
+        for place, member in ((0, "client_id"), (1, "session_token"), (2, "client_id")):
+            usages = self.rows() + self.rows()
+            usages[place][member] = unknown[member]
+            problem = self.refused(
+                "not_found", "record_a2a_usages", usages=usages, path=f"usages[{place}].{member}"
+            )
+            self.assertNotIn("no token", str(problem))
+        both = {**self.rows()[1], **unknown}
+        self.refused(
+            "not_found", "record_a2a_usages", usages=[both], path="usages[0].session_token"
+        )
+        self.assertEqual(self.stats()["total_requests"], 0)

@@ -92,6 +92,8 @@ def cases(method, sample):
                     yield {**sample, name: value}, {name}
         if kind in INPUTS:
             yield from member_cases(name, INPUTS[kind], sample)
+        elif kind[1:-1] in INPUTS:
+            yield from row_cases(name, INPUTS[kind[1:-1]], sample[name])
         for wrong in (name.upper(), name + " ", name[:-1]):
             yield {**without, wrong: sample.get(name)}, {wrong, name}
     for extra in ("extra", "", "é", "__proto__", "jsonrpc"):
@@ -130,6 +132,19 @@ def member_cases(name, members, sample):
         yield {**sample, name: {**without, member + "x": 1}}, {path + "x", path}
     for extra in ("extra", "", "Id", "ciphertext"):
         yield {**sample, name: {**inner, extra: 1}}, {f"{name}.{extra}"}
+
+
+def row_cases(name, members, rows):
+    """A list of objects: too short, too long, and what is wrong with one of them."""
+    yield {name: []}, {name}
+    yield {name: rows[:1] * 1001}, {name}
+    for value, shape in VALUES:
+        if shape != "object":
+            yield {name: [rows[0], value]}, {f"{name}[1]"}
+    for wrong, paths in member_cases("row", members, {"row": rows[0]}):
+        yield {name: [rows[0], rows[1], wrong["row"]]}, {
+            path.replace("row", f"{name}[2]", 1) for path in paths
+        }
 
 
 class BadParams(DaemonCase):

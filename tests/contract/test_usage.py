@@ -4,6 +4,7 @@ before a filter, a percentage as a fraction."""
 import datetime
 import time
 
+from lib import strict
 from lib.case import DaemonCase
 from lib.world import UNKNOWN, World, new_usage
 
@@ -133,12 +134,29 @@ class Usage(DaemonCase):
             ("x" * 255, None),
             ("FE80::0:1", "fe80::1"),
         ):
-            self.record(ip_address=given, tool_name="address")
-            rows = self.daemon.database.query(
-                f"SELECT {column} FROM api_key_usage WHERE tool_name = 'address' ORDER BY id "
-                "DESC LIMIT 1"
-            )
-            self.assertEqual(rows.strip() if isinstance(rows, str) else rows[0][0], stored or given)
+            usage = new_usage(self.key, ip_address=given, tool_name="address")
+            # Of a long line, and of a batch, only the parameters are kept.
+            long = {**usage, "user_agent": "x" * 3000}
+            filler = {"jsonrpc": "2.0", "method": "daemon.ping"}
+            for method, params in (
+                ("record_api_key_usage", {"usage": usage}),
+                ("record_api_key_usage", {"usage": long}),
+                ("record_api_key_usages", {"usages": [long, usage]}),
+            ):
+                for batch in (False, True) if params.get("usage") == long else (False,):
+                    if batch:
+                        request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+                        self.c.send(strict.dumps([request, filler]) + "\n")
+                        self.assertIn("result", self.c.read()[0])
+                    else:
+                        self.ok(method, params)
+                    rows = self.daemon.database.query(
+                        f"SELECT {column} FROM api_key_usage WHERE tool_name = 'address' ORDER BY "
+                        "id DESC LIMIT 1"
+                    )
+                    self.assertEqual(
+                        rows.strip() if isinstance(rows, str) else rows[0][0], stored or given
+                    )
 
     def test_unknown_key(self):
         self.refused("not_found", "record_api_key_usage", usage=new_usage("no such key"))
@@ -421,3 +439,106 @@ class TopTools(DaemonCase):
         self.assertEqual(
             [one["tool_name"] for one in found], [f"tool {index:02}" for index in range(10)]
         )
+
+
+class Many(DaemonCase):
+    """Requests logged at once. Would catch: a part of them stored, a default that a row of its own
+    would get, an address that only one way stores, an error without its row."""
+
+    def setUp(self):
+        super().setUp()
+        self.world = World(self.c)
+        self.user = self.world.user()
+        self.keys = [self.world.api_key(self.user) for _ in range(2)]
+
+    def rows(self):
+        key, other = self.keys
+        return [
+            new_usage(key, timestamp="0000-01-02T00:00:00Z", tool_name=""),
+            new_usage(other, timestamp="9999-12-31T23:59:59.999999Z", ip_address="FE80::0:1"),
+            new_usage(
+                key,
+                timestamp="2025-06-04T14:00:00.1234567+02:00",
+                tool_name='tool "⭐" \\ \u0001',
+                response_time_ms=4294967295,
+                status_code=65535,
+                error_message="it's, {broken}",
+                request_size_bytes=4294967295,
+                response_size_bytes=0,
+                ip_address="unknown",
+                user_agent="a" * 3000,
+                id={"any": 1},
+            ),
+            new_usage(key, timestamp=NOON + "Z", error_message=None, ip_address="10.1.2.3"),
+        ]
+
+    def log(self, **filters):
+        found = self.ok("get_request_logs", user_id=self.user, limit=1000, **filters)
+        return [{**one, "id": None} for one in found]
+
+    def test_like_one_by_one(self):
+        self.assertEqual(self.ok("record_api_key_usages", usages=self.rows()), 4)
+        together = self.log()
+        self.assertEqual(len(together), 4)
+        for row in self.rows():
+            self.ok("record_api_key_usage", usage=row)
+        every = self.log()
+        self.assertEqual(len(every), 8)
+        for one in together:
+            self.assertEqual(every.count(one), 2, one)
+
+    def test_defaults_and_order(self):
+        usages = [new_usage(self.keys[0], tool_name=f"tool {n}") for n in range(1000)]
+        self.assertEqual(self.ok("record_api_key_usages", [usages]), 1000)
+        found = self.ok("get_request_logs", api_key_id=self.keys[0], limit=1000)
+        self.assertEqual(
+            [one["tool_name"] for one in found], [one["tool_name"] for one in reversed(usages)]
+        )
+        self.assertEqual(len({one["timestamp"] for one in found}), 1)
+        self.assertEqual(self.ok("get_api_key_current_usage", api_key_id=self.keys[0]), 1000)
+
+    def test_all_or_nothing(self):
+        for place in (0, 2, 4):
+            usages = self.rows() + self.rows()[:1]
+            usages[place]["api_key_id"] = UNKNOWN
+            usages[4]["api_key_id"] = "no key"
+            self.refused(
+                "not_found",
+                "record_api_key_usages",
+                usages=usages,
+                path=f"usages[{place}].api_key_id",
+            )
+        self.assertEqual(self.log(), [])
+
+    def test_beside_others_in_one_batch(self):
+        """A failed one undoes no other call's rows, and none of its own stay."""
+        good, bad = new_usage(self.keys[0]), new_usage("no key")
+        calls = []
+        for _ in range(30):
+            calls += [
+                ("record_api_key_usage", {"usage": good}),
+                ("record_api_key_usages", {"usages": [good, good, bad]}),
+                ("record_api_key_usages", {"usages": [good, good]}),
+                ("get_api_key_current_usage", {"api_key_id": self.keys[0]}),
+            ]
+        answers = self.c.many(calls)
+        for number in range(30):
+            _, failed, stored, count = answers[4 * number : 4 * number + 4]
+            self.assertEqual(failed["error"]["data"]["path"], "usages[2].api_key_id")
+            self.assertEqual(stored["result"], 2)
+            self.assertEqual(count["result"], 3 * (number + 1))
+
+    def test_bad_rows(self):
+        good = new_usage(self.keys[0])
+        for wrong, path in (
+            ([], "usages"),
+            ([good] * 1001, "usages"),
+            ({}, "usages"),
+            ([good, None], "usages[1]"),
+            ([good, {**good, "status_code": 70000}], "usages[1].status_code"),
+            ([{**good, "extra": 1}], "usages[0].extra"),
+            ([{"tool_name": "t", "status_code": 1}], "usages[0].api_key_id"),
+            ([good] * 12 + [{**good, "timestamp": "soon"}], "usages[12].timestamp"),
+        ):
+            self.refused("invalid_params", "record_api_key_usages", usages=wrong, path=path)
+        self.assertEqual(self.log(), [])

@@ -334,8 +334,18 @@ class Generator:
             ),
         }
 
+    def key_usage(self):
+        return {"api_key_id": self.key(), **self.usage()}
+
     def make_record_api_key_usage(self):
-        return {"usage": {"api_key_id": self.key(), **self.usage()}}
+        return {"usage": self.key_usage()}
+
+    def make_record_api_key_usages(self):
+        return {"usages": [self.key_usage() for _ in range(self.chance.randrange(12))]}
+
+    def make_record_a2a_usages(self):
+        count = self.chance.randrange(8)
+        return {"usages": [self.make_record_a2a_usage()["usage"] for _ in range(count)]}
 
     def make_record_a2a_usage(self):
         return {
@@ -451,6 +461,8 @@ class Generator:
             "create_api_key",
             "record_api_key_usage",
             "record_a2a_usage",
+            "record_api_key_usages",
+            "record_a2a_usages",
             "create_a2a_client",
             "create_a2a_session",
             "create_goal",

@@ -87,6 +87,49 @@ class Access(Case):
             self.matrix(daemon, 0, "admin")
             daemon.stop()
 
+    def test_transactions(self):
+        """A transaction needs what the strictest of its calls needs; what it lacks is told with the
+        call's place, and nothing is done."""
+        members = [
+            name
+            for name in METHODS
+            if not name.startswith(("daemon.", "rpc.", "migrate", "rotate_key"))
+        ]
+        for role in ROLES:
+            daemon = self.daemon("--default-role", role)
+            with daemon.connect() as connection:
+                samples = Samples(connection).params()
+                users = connection.call("get_user_count")
+            lines = [
+                strict.dumps(
+                    {
+                        "jsonrpc": "2.0",
+                        "id": name,
+                        "method": "daemon.transaction",
+                        "params": {
+                            "calls": [
+                                {"method": "get_user_count"},
+                                {"method": name, "params": samples[name]},
+                            ]
+                        },
+                    }
+                )
+                for name in members
+            ]
+            for answer in self.as_user(daemon, STRANGER, lines):
+                name = answer["id"]
+                if METHODS[name][2] in ROLES[role]:
+                    self.assertEqual(len(answer["result"]), 2, (role, name))
+                    continue
+                data = {"kind": "permission_denied", "retryable": False}
+                if role != "none":
+                    data["index"] = 1
+                self.assertEqual(answer["error"]["data"], data, (role, name))
+            with daemon.connect() as connection:
+                made = connection.call("get_user_count") - users
+            self.assertEqual(made, 1 if "w" in ROLES[role] else 0)
+            daemon.stop()
+
     def test_own_user_is_admin(self):
         daemon = Daemon(
             "sqlite", options=("--socket-mode", "0666", "--default-role", "none"), user=65534

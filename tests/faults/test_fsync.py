@@ -384,6 +384,53 @@ class Injected(Traced):
             self.assertEqual(there, stored)
             invariants.check(daemon, before)
 
+    def test_transactions(self):
+        """The commit that many transactions share fails, or a page of theirs cannot be written:
+        each is there as a whole or not at all, as it was answered."""
+        for call, fault in (
+            ("fdatasync", "error=EIO:when=2..3"),
+            ("pwrite64", "error=ENOSPC:when=2..3"),
+        ):
+            with self.subTest(call=call), Daemon() as daemon:
+                before = self.warm(daemon)
+                tracer = self.inject(daemon, call, fault)
+                users = [uuid4() for _ in range(300)]
+                try:
+                    with daemon.connect() as connection:
+                        answers = connection.many(
+                            [
+                                (
+                                    "daemon.transaction",
+                                    {
+                                        "calls": [
+                                            {
+                                                "method": "create_user",
+                                                "params": {"user": new_user(id=user)},
+                                            },
+                                            {
+                                                "method": "create_goal",
+                                                "params": [user, {"title": "x" * 500}],
+                                            },
+                                        ]
+                                    },
+                                )
+                                for user in users
+                            ]
+                        )
+                finally:
+                    tracer.terminate()
+                    tracer.wait()
+                kinds = {answer["error"]["data"]["kind"] for answer in answers if "error" in answer}
+                self.assertEqual(kinds, {"storage"})
+                self.within(10, lambda: self.heals(daemon))
+                with daemon.connect() as connection:
+                    for user, answer in zip(users, answers):
+                        goals = connection.call("get_user_goals", [user])
+                        there = connection.call("get_user", [user]) is not None
+                        whole = "result" in answer
+                        self.assertEqual((there, len(goals)), (whole, int(whole)))
+                invariants.check(daemon, before)
+
     def test_checkpoint_is_not_durable(self):
         """SQLite counts pages copied into the database as done although their sync failed. It would
         then reset the WAL, the only durable copy. Instead the daemon ends, leaves the WAL, and

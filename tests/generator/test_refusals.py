@@ -7,6 +7,25 @@ from support import Project
 
 # (file, text, its replacement, what the refusal must contain)
 CATALOG = {
+    "rows beside another parameter": (
+        "things",
+        'params.days = { type = "u32", max = 100, doc = "How old." }',
+        'params.days = { type = "u32", max = 100, doc = "How old." }\n'
+        'params.all = { type = "[NewThing]", max = 9, doc = "More." }',
+        "a list of rows is the only parameter of a write that counts",
+    ),
+    "rows without a maximum": (
+        "things",
+        'params.days = { type = "u32", max = 100, doc = "How old." }',
+        'params.all = { type = "[NewThing]", doc = "More." }',
+        "all has no `max`",
+    ),
+    "touches for a role that may not write": (
+        "things",
+        "short = true",
+        "short = true\ntouches = true",
+        "`touches` is for short reads whose role may also write",
+    ),
     "no doc line of a method": (
         "things",
         'doc = "Lists things."\n',
@@ -84,7 +103,7 @@ CATALOG = {
         "things",
         '"[string]?"',
         '"[u32]?"',
-        "the only list type of a value is [string]",
+        "a list is [string], or a parameter of an input type",
     ),
     "unknown access": (
         "things",
@@ -370,6 +389,24 @@ LITE, PG = "backends/sqlite/sql/things.sql", "backends/postgres/sql/things.sql"
 SECRETS = "backends/sqlite/sql/secrets.sql"
 
 SQL = {
+    "a definition that is not there": (
+        LITE,
+        "made_at < :days_start",
+        "made_at < {old 1}",
+        "no `-- define: old` with 1 arguments",
+    ),
+    "a definition that nothing uses": (
+        LITE,
+        "-- name: sweep",
+        "-- define: old\n1\n\n-- name: sweep",
+        "no statement uses `{old …}`",
+    ),
+    "steps of a method without them": (
+        LITE,
+        "-- name: sweep",
+        "-- step: sweep\nDELETE FROM things\n\n-- name: sweep",
+        "`sweep` is no method that `touches`, on SQLite",
+    ),
     "no SQL for SQLite": (
         LITE,
         "-- name: sweep\n",

@@ -330,6 +330,7 @@ METHODS = {
     "cleanup_expired_api_keys": ({}, "i64", "w"),
     "get_expired_api_keys": ({}, "[ApiKey]", "s"),
     "record_api_key_usage": ({"usage": "ApiKeyUsageInput"}, "null", "w"),
+    "record_api_key_usages": ({"usages": "[ApiKeyUsageInput]"}, "i64", "w"),
     "get_api_key_current_usage": ({"api_key_id": "identifier"}, "u32", "r"),
     "get_api_key_usage_stats": (
         {"api_key_id": "identifier", "start_date": "timestamp", "end_date": "timestamp"},
@@ -403,6 +404,7 @@ METHODS = {
         "w",
     ),
     "record_a2a_usage": ({"usage": "A2AUsageInput"}, "null", "w"),
+    "record_a2a_usages": ({"usages": "[A2AUsageInput]"}, "i64", "w"),
     "get_a2a_client_current_usage": ({"client_id": "identifier"}, "u32", "r"),
     "get_a2a_usage_stats": (
         {"client_id": "identifier", "start_date": "timestamp", "end_date": "timestamp"},
@@ -420,6 +422,7 @@ METHODS = {
         "r",
     ),
     "rotate_key": ({}, "any", "a"),
+    "daemon.transaction": ({"calls": "calls"}, "[any]", "r"),
     "daemon.ping": ({}, "string", "r"),
     "daemon.version": ({}, "any", "r"),
     "daemon.health": ({}, "any", "r"),

@@ -139,6 +139,32 @@ class Samples:
             "scope": "read",
         }
         user = {"user_id": self.user}
+        usage = new_usage(
+            self.key,
+            id=1,
+            timestamp=day,
+            response_time_ms=5,
+            error_message="e",
+            request_size_bytes=1,
+            response_size_bytes=2,
+            ip_address="::1",
+            user_agent="ua",
+        )
+        a2a_usage = new_a2a_usage(
+            self.client,
+            id=7,
+            session_token=self.session,
+            timestamp=day,
+            response_time_ms=5,
+            error_message="e",
+            request_size_bytes=1,
+            response_size_bytes=2,
+            ip_address="10.0.0.1",
+            user_agent="ua",
+            protocol_version="1.0",
+            client_capabilities=["a"],
+            granted_scopes=["read"],
+        )
         return {
             "migrate": {},
             "create_user": {
@@ -190,19 +216,8 @@ class Samples:
             "deactivate_api_key": {"api_key_id": self.spare_key, **user},
             "cleanup_expired_api_keys": {},
             "get_expired_api_keys": {},
-            "record_api_key_usage": {
-                "usage": new_usage(
-                    self.key,
-                    id=1,
-                    timestamp=day,
-                    response_time_ms=5,
-                    error_message="e",
-                    request_size_bytes=1,
-                    response_size_bytes=2,
-                    ip_address="::1",
-                    user_agent="ua",
-                )
-            },
+            "record_api_key_usage": {"usage": usage},
+            "record_api_key_usages": {"usages": [usage, usage]},
             "get_api_key_current_usage": {"api_key_id": self.key},
             "get_api_key_usage_stats": {"api_key_id": self.key, "start_date": day, "end_date": end},
             "get_request_logs": {
@@ -251,28 +266,14 @@ class Samples:
                 "result": {"a": 1},
                 "error": "e",
             },
-            "record_a2a_usage": {
-                "usage": new_a2a_usage(
-                    self.client,
-                    id=7,
-                    session_token=self.session,
-                    timestamp=day,
-                    response_time_ms=5,
-                    error_message="e",
-                    request_size_bytes=1,
-                    response_size_bytes=2,
-                    ip_address="10.0.0.1",
-                    user_agent="ua",
-                    protocol_version="1.0",
-                    client_capabilities=["a"],
-                    granted_scopes=["read"],
-                )
-            },
+            "record_a2a_usage": {"usage": a2a_usage},
+            "record_a2a_usages": {"usages": [a2a_usage, a2a_usage]},
             "get_a2a_client_current_usage": {"client_id": self.client},
             "get_a2a_usage_stats": {"client_id": self.client, "start_date": day, "end_date": end},
             "get_a2a_client_usage_history": {"client_id": self.client, "days": 30},
             "get_top_tools_analysis": {**user, "start_time": day, "end_time": end},
             "rotate_key": {},
+            "daemon.transaction": {"calls": [{"method": "get_user_count"}]},
             "daemon.ping": {},
             "daemon.version": {},
             "daemon.health": {},

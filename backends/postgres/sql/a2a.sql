@@ -154,6 +154,32 @@ FROM (SELECT (SELECT s.id FROM a2a_sessions s WHERE s.session_token = :session_t
 WHERE c.id = :client_id
   AND (:session_token IS NULL OR given.id IS NOT NULL)
 
+-- name: record_a2a_usages
+WITH given AS MATERIALIZED (
+  SELECT r.*, (SELECT c.number FROM a2a_clients c WHERE c.id = r.client_id) AS number,
+    (SELECT s.id FROM a2a_sessions s WHERE s.session_token = r.session_token) AS session_id
+  FROM unnest(:client_id, :session_token, :timestamp, :tool_name, :response_time_ms, :status_code,
+    :error_message, :request_size_bytes, :response_size_bytes, :ip_address, :ip_address_exact,
+    :user_agent, :protocol_version, :client_capabilities, :granted_scopes)
+    WITH ORDINALITY AS r(client_id, session_token, timestamp, tool_name, response_time_ms,
+    status_code, error_message, request_size_bytes, response_size_bytes, ip_address, ip_text,
+    user_agent, protocol_version, client_capabilities, granted_scopes, place)),
+missing AS MATERIALIZED (
+  SELECT place, CASE WHEN session_token IS NOT NULL AND session_id IS NULL THEN 'session_token'
+    ELSE 'client_id' END AS member
+  FROM given WHERE number IS NULL OR (session_token IS NOT NULL AND session_id IS NULL)
+  ORDER BY place LIMIT 1),
+added AS (
+  INSERT INTO a2a_usage (client, session_id, timestamp, tool_name, response_time_ms, status_code,
+    error_message, request_size_bytes, response_size_bytes, ip_address, ip_text, user_agent,
+    protocol_version, client_capabilities, granted_scopes)
+  SELECT number, session_id, timestamp, tool_name, response_time_ms, status_code, error_message,
+    request_size_bytes, response_size_bytes, ip_address::inet, ip_text, user_agent,
+    protocol_version, ARRAY(SELECT jsonb_array_elements_text(client_capabilities)),
+    ARRAY(SELECT jsonb_array_elements_text(granted_scopes))
+  FROM given WHERE NOT EXISTS (SELECT FROM missing) ORDER BY place)
+SELECT place, member FROM missing
+
 -- name: get_a2a_client_current_usage
 SELECT CASE WHEN NOT EXISTS (SELECT 1 FROM a2a_usage u WHERE u.id > r.last_id
     ORDER BY u.id OFFSET 20000 LIMIT 1) THEN

@@ -73,6 +73,24 @@ SELECT number, :timestamp, :tool_name, :response_time_ms, :status_code, :error_m
   :request_size_bytes, :response_size_bytes, :ip_address, :ip_address_exact, :user_agent
 FROM api_keys WHERE id = :api_key_id
 
+-- name: record_api_key_usages
+WITH given AS MATERIALIZED (
+  SELECT r.*, (SELECT k.number FROM api_keys k WHERE k.id = r.api_key_id) AS number
+  FROM unnest(:api_key_id, :timestamp, :tool_name, :response_time_ms, :status_code,
+    :error_message, :request_size_bytes, :response_size_bytes, :ip_address, :ip_address_exact,
+    :user_agent) WITH ORDINALITY AS r(api_key_id, timestamp, tool_name, response_time_ms,
+    status_code, error_message, request_size_bytes, response_size_bytes, ip_address, ip_text,
+    user_agent, place)),
+missing AS MATERIALIZED (
+  SELECT place FROM given WHERE number IS NULL ORDER BY place LIMIT 1),
+added AS (
+  INSERT INTO api_key_usage (api_key, timestamp, tool_name, response_time_ms, status_code,
+    error_message, request_size_bytes, response_size_bytes, ip_address, ip_text, user_agent)
+  SELECT number, timestamp, tool_name, response_time_ms, status_code, error_message,
+    request_size_bytes, response_size_bytes, ip_address::inet, ip_text, user_agent
+  FROM given WHERE NOT EXISTS (SELECT FROM missing) ORDER BY place)
+SELECT place, 'api_key_id'::text AS member FROM missing
+
 -- A key's requests in this month, by the key's number.
 -- define: current_usage key
 (SELECT CASE WHEN NOT EXISTS (SELECT 1 FROM api_key_usage u WHERE u.id > r.last_id

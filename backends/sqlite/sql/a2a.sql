@@ -131,13 +131,22 @@ counted AS (
     sign * (status_code >= 400), sign * COALESCE(response_time_ms, 0)
   FROM single)
 
--- name: record_a2a_usage
+-- define: add_a2a_usage session
 INSERT INTO a2a_usage (client_id, session_token, timestamp, tool_name, response_time_ms,
   status_code, error_message, request_size_bytes, response_size_bytes, ip_address, user_agent,
   protocol_version, client_capabilities, granted_scopes)
-VALUES (:client_id, :session_token, :timestamp, :tool_name, :response_time_ms, :status_code,
+VALUES (:client_id, {session}, :timestamp, :tool_name, :response_time_ms, :status_code,
   :error_message, :request_size_bytes, :response_size_bytes, :ip_address, :user_agent,
   :protocol_version, :client_capabilities, :granted_scopes)
+
+-- name: record_a2a_usage
+{add_a2a_usage :session_token}
+
+-- A foreign key that is violated does not tell which one it is.
+-- name: record_a2a_usages
+{add_a2a_usage CASE WHEN :session_token IS NULL
+  OR EXISTS (SELECT 1 FROM a2a_sessions WHERE session_token = :session_token)
+  THEN :session_token ELSE no_parent('session_token') END}
 
 -- name: get_a2a_client_current_usage
 SELECT CASE WHEN COALESCE((SELECT max(id) FROM a2a_usage), 0) - r.last_id <= 20000 THEN

@@ -62,11 +62,17 @@ counted AS (
   WHERE u.api_key_id IN (SELECT id FROM asked) AND u.timestamp_us >= bounds.a
     AND u.timestamp_us < bounds.b AND sound_usage(u.status_code, u.response_time_ms, u.id))
 
--- name: record_api_key_usage
+-- define: add_usage
 INSERT INTO api_key_usage (api_key_id, timestamp, tool_name, response_time_ms, status_code,
   error_message, request_size_bytes, response_size_bytes, ip_address, user_agent)
 VALUES (:api_key_id, :timestamp, :tool_name, :response_time_ms, :status_code, :error_message,
   :request_size_bytes, :response_size_bytes, :ip_address, :user_agent)
+
+-- name: record_api_key_usage
+{add_usage}
+
+-- name: record_api_key_usages
+{add_usage}
 
 -- A key's requests in this month.
 -- define: current_usage key

@@ -5,7 +5,9 @@
 
 #include "../../../protocol/value.h"
 #include "../../execute.h"
+#include "../../transaction.h"
 #include "../sqlite_store.h"
+#include "savepoint.h"
 
 enum { MOVES_STEPS = 1 << 20 };
 
@@ -61,7 +63,8 @@ enum run_result worker_run(struct worker *worker, struct call *call)
 		return RUN_DONE;
 	worker_moves(worker);
 	atomic_store_explicit(&worker->deadline, call->deadline, memory_order_release);
-	result = session_run(&worker->session, call);
+	result = transaction_is(call) ? savepoint_run(&worker->session, call)
+				      : session_run(&worker->session, call);
 	atomic_store_explicit(&worker->deadline, 0, memory_order_relaxed);
 	return result;
 }

@@ -14,6 +14,7 @@
 #include "../../../protocol/value.h"
 #include "../../execute.h"
 #include "../../secrets/seal_log.h"
+#include "../../transaction.h"
 #include "../condition.h"
 #include "../files/belong.h"
 #include "../keys.h"
@@ -68,13 +69,14 @@ static bool transaction_lost(const struct worker *writer)
 }
 
 /* Marks the call that ended the transaction, or that failed although its statement changed rows
- * (`changes`: before it): none of that may be stored. False: neither applies. */
+ * (`changes`: before it): none of that may be stored. False: neither applies. The calls of a
+ * transaction have undone their changes. */
 static bool voids_batch(struct worker *writer, struct call *call, sqlite3_int64 changes)
 {
 	bool lost = transaction_lost(writer);
 
 	if (!lost &&
-		(call->err.kind == ERR_NONE ||
+		(call->err.kind == ERR_NONE || transaction_is(call) ||
 			sqlite3_total_changes64(writer->session.db) == changes))
 		return false;
 	if (call->method == NULL)

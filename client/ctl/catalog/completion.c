@@ -30,6 +30,7 @@ static void print_word(const struct field *field, const char *prefix)
 		return;
 	case TYPE_DOCUMENT:
 	case TYPE_JSON:
+	case TYPE_CALLS:
 		(void)printf(" %s%s%s:=", prefix, *prefix != '\0' ? "." : "", field->name);
 		return;
 	default:
@@ -94,6 +95,7 @@ static const char bash_script[] =
 	"\t\tcase ${words[i]} in\n"
 	"\t\t--socket | --timeout) i=$((i + 1)) ;;\n"
 	"\t\t-*) ;;\n"
+	"\t\t,) method='' ;;\n"
 	"\t\t*) if [[ -z $command ]]; then command=${words[i]}\n"
 	"\t\telif [[ -z $method ]]; then method=${words[i]}; fi ;;\n"
 	"\t\tesac\n"
@@ -104,7 +106,8 @@ static const char bash_script[] =
 	"\telif [[ -z $command ]]; then candidates=$_pierre_dbctl_commands\n"
 	"\telif [[ $command == help ]]; then candidates=$_pierre_dbctl_commands\n"
 	"\telif [[ $command == completion ]]; then candidates='bash zsh'\n"
-	"\telif [[ $command != call && $command != describe && $command != bench ]]; then\n"
+	"\telif [[ $command != call && $command != describe && $command != bench &&\n"
+	"\t\t$command != transaction ]]; then\n"
 	"\t\tcandidates=\n"
 	"\telif [[ -z $method ]]; then candidates=$_pierre_dbctl_methods\n"
 	"\telif [[ $command != describe ]]; then candidates=$(_pierre_dbctl_params \"$method\")\n"
@@ -129,6 +132,7 @@ static const char zsh_script[] =
 	"\t\tcase ${words[i]} in\n"
 	"\t\t--socket | --timeout) i=$((i + 1)) ;;\n"
 	"\t\t-*) ;;\n"
+	"\t\t,) method='' ;;\n"
 	"\t\t*) if [[ -z $command ]]; then command=${words[i]}\n"
 	"\t\telif [[ -z $method ]]; then method=${words[i]}; fi ;;\n"
 	"\t\tesac\n"
@@ -137,7 +141,8 @@ static const char zsh_script[] =
 	"\t\tcompadd -- ${=_pierre_dbctl_options} $(_pierre_dbctl_own $command)\n"
 	"\telif [[ -z $command || $command == help ]]; then compadd -- ${=_pierre_dbctl_commands}\n"
 	"\telif [[ $command == completion ]]; then compadd -- bash zsh\n"
-	"\telif [[ $command != call && $command != describe && $command != bench ]]; then _files\n"
+	"\telif [[ $command != call && $command != describe && $command != bench &&\n"
+	"\t\t$command != transaction ]]; then _files\n"
 	"\telif [[ -z $method ]]; then compadd -- ${=_pierre_dbctl_methods}\n"
 	"\telif [[ $command != describe ]]; then compadd -S '' -- $(_pierre_dbctl_params $method)\n"
 	"\tfi\n"

@@ -177,6 +177,8 @@ static int write_typed(
 		return 0;
 	case TYPE_DOCUMENT:
 	case TYPE_OBJECT:
+	case TYPE_ROWS:
+	case TYPE_CALLS:
 		break; /* JSON; the library checks it */
 	case TYPE_NULL:
 		return output_fail(

@@ -62,7 +62,9 @@ static void write_statement(
 		buffer_text(out, i == 0 ? "[" : ",[");
 		write_text(out, slot->name);
 		buffer_byte(out, ',');
-		write_text(out, type_word(slot));
+		write_text(out,
+			backend == BACKEND_POSTGRES && method->row_binds > 0 ? "array"
+									     : type_word(slot));
 		buffer_byte(out, ']');
 	}
 	buffer_byte(out, ']');

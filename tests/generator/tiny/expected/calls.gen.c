@@ -197,6 +197,14 @@ int pierre_create_thing_result(const struct pierre_answer *answer, char **out,
 	return answer_result(answer, &stub_methods[0], out, NULL, failure);
 }
 
+int pierre_add_create_thing(struct pierre_transaction *transaction,
+	const struct pierre_new_thing *thing, struct pierre_error *failure)
+{
+	struct args_create_thing args = { thing };
+
+	return transaction_add(transaction, &stub_methods[0], &args, failure);
+}
+
 int pierre_get_thing(struct pierre *db, const char *id, struct pierre_thing **out,
 	struct pierre_error *failure)
 {
@@ -217,6 +225,14 @@ int pierre_get_thing_result(const struct pierre_answer *answer, struct pierre_th
 	struct pierre_error *failure)
 {
 	return answer_result(answer, &stub_methods[1], out, NULL, failure);
+}
+
+int pierre_add_get_thing(struct pierre_transaction *transaction, const char *id,
+	struct pierre_error *failure)
+{
+	struct args_get_thing args = { id };
+
+	return transaction_add(transaction, &stub_methods[1], &args, failure);
 }
 
 int pierre_list_things(struct pierre *db, const char *colour, const uint32_t *limit,
@@ -241,6 +257,14 @@ int pierre_list_things_result(const struct pierre_answer *answer, struct pierre_
 	return answer_result(answer, &stub_methods[2], out, count, failure);
 }
 
+int pierre_add_list_things(struct pierre_transaction *transaction, const char *colour,
+	const uint32_t *limit, struct pierre_error *failure)
+{
+	struct args_list_things args = { colour, limit };
+
+	return transaction_add(transaction, &stub_methods[2], &args, failure);
+}
+
 int pierre_put_document(struct pierre *db, const char *id, const char *data,
 	struct pierre_error *failure)
 {
@@ -260,6 +284,14 @@ int64_t pierre_put_document_async(struct pierre *db, const char *id, const char 
 int pierre_put_document_result(const struct pierre_answer *answer, struct pierre_error *failure)
 {
 	return answer_result(answer, &stub_methods[3], NULL, NULL, failure);
+}
+
+int pierre_add_put_document(struct pierre_transaction *transaction, const char *id,
+	const char *data, struct pierre_error *failure)
+{
+	struct args_put_document args = { id, data };
+
+	return transaction_add(transaction, &stub_methods[3], &args, failure);
 }
 
 int pierre_sweep(struct pierre *db, uint32_t days, int64_t *out, struct pierre_error *failure)
@@ -283,6 +315,14 @@ int pierre_sweep_result(const struct pierre_answer *answer, int64_t *out,
 	return answer_result(answer, &stub_methods[4], out, NULL, failure);
 }
 
+int pierre_add_sweep(struct pierre_transaction *transaction, uint32_t days,
+	struct pierre_error *failure)
+{
+	struct args_sweep args = { days };
+
+	return transaction_add(transaction, &stub_methods[4], &args, failure);
+}
+
 int pierre_put_token(struct pierre *db, int64_t id, const char *first, const char *second,
 	struct pierre_error *failure)
 {
@@ -302,6 +342,14 @@ int64_t pierre_put_token_async(struct pierre *db, int64_t id, const char *first,
 int pierre_put_token_result(const struct pierre_answer *answer, struct pierre_error *failure)
 {
 	return answer_result(answer, &stub_methods[5], NULL, NULL, failure);
+}
+
+int pierre_add_put_token(struct pierre_transaction *transaction, int64_t id, const char *first,
+	const char *second, struct pierre_error *failure)
+{
+	struct args_put_token args = { id, first, second };
+
+	return transaction_add(transaction, &stub_methods[5], &args, failure);
 }
 
 int pierre_get_token(struct pierre *db, int64_t id, struct pierre_token **out,
@@ -326,6 +374,14 @@ int pierre_get_token_result(const struct pierre_answer *answer, struct pierre_to
 	return answer_result(answer, &stub_methods[6], out, NULL, failure);
 }
 
+int pierre_add_get_token(struct pierre_transaction *transaction, int64_t id,
+	struct pierre_error *failure)
+{
+	struct args_get_token args = { id };
+
+	return transaction_add(transaction, &stub_methods[6], &args, failure);
+}
+
 int pierre_create_account(struct pierre *db, const char *password_hash, const char *password,
 	int64_t *out, struct pierre_error *failure)
 {
@@ -348,6 +404,14 @@ int pierre_create_account_result(const struct pierre_answer *answer, int64_t *ou
 	return answer_result(answer, &stub_methods[7], out, NULL, failure);
 }
 
+int pierre_add_create_account(struct pierre_transaction *transaction, const char *password_hash,
+	const char *password, struct pierre_error *failure)
+{
+	struct args_create_account args = { password_hash, password };
+
+	return transaction_add(transaction, &stub_methods[7], &args, failure);
+}
+
 int pierre_verify_account(struct pierre *db, int64_t id, const char *password,
 	struct pierre_account **out, struct pierre_error *failure)
 {
@@ -368,6 +432,14 @@ int pierre_verify_account_result(const struct pierre_answer *answer, struct pier
 	struct pierre_error *failure)
 {
 	return answer_result(answer, &stub_methods[8], out, NULL, failure);
+}
+
+int pierre_add_verify_account(struct pierre_transaction *transaction, int64_t id,
+	const char *password, struct pierre_error *failure)
+{
+	struct args_verify_account args = { id, password };
+
+	return transaction_add(transaction, &stub_methods[8], &args, failure);
 }
 
 int pierre_self_report(struct pierre *db, char **out, struct pierre_error *failure)

@@ -6,6 +6,7 @@
 
 const char catalog_version[] = "0.1.2";
 const size_t catalog_identifier_max = 1024;
+const unsigned catalog_calls_max = 100;
 
 static const char *const enum_values_colour[] = { "red", "green", NULL };
 static const struct enumeration enum_colour = { "colour", enum_values_colour };

@@ -98,6 +98,8 @@ PIERRE_API int64_t pierre_create_thing_async(struct pierre *db, const struct pie
 	pierre_done *done, void *userdata, struct pierre_error *failure);
 PIERRE_API int pierre_create_thing_result(const struct pierre_answer *answer, char **out,
 	struct pierre_error *failure);
+PIERRE_API int pierre_add_create_thing(struct pierre_transaction *transaction,
+	const struct pierre_new_thing *thing, struct pierre_error *failure);
 
 /* Looks a thing up. Null when there is none. *out: the result, or NULL; free it with pierre_thing_free. */
 PIERRE_API int pierre_get_thing(struct pierre *db, const char *id, struct pierre_thing **out,
@@ -105,6 +107,8 @@ PIERRE_API int pierre_get_thing(struct pierre *db, const char *id, struct pierre
 PIERRE_API int64_t pierre_get_thing_async(struct pierre *db, const char *id, pierre_done *done,
 	void *userdata, struct pierre_error *failure);
 PIERRE_API int pierre_get_thing_result(const struct pierre_answer *answer, struct pierre_thing **out,
+	struct pierre_error *failure);
+PIERRE_API int pierre_add_get_thing(struct pierre_transaction *transaction, const char *id,
 	struct pierre_error *failure);
 
 /* Lists things. *out: an array of *count (NULL when empty); free it with pierre_thing_free. */
@@ -114,6 +118,8 @@ PIERRE_API int64_t pierre_list_things_async(struct pierre *db, const char *colou
 	pierre_done *done, void *userdata, struct pierre_error *failure);
 PIERRE_API int pierre_list_things_result(const struct pierre_answer *answer, struct pierre_thing **out,
 	size_t *count, struct pierre_error *failure);
+PIERRE_API int pierre_add_list_things(struct pierre_transaction *transaction, const char *colour,
+	const uint32_t *limit, struct pierre_error *failure);
 
 /* Stores a document. */
 PIERRE_API int pierre_put_document(struct pierre *db, const char *id, const char *data,
@@ -121,12 +127,16 @@ PIERRE_API int pierre_put_document(struct pierre *db, const char *id, const char
 PIERRE_API int64_t pierre_put_document_async(struct pierre *db, const char *id, const char *data,
 	pierre_done *done, void *userdata, struct pierre_error *failure);
 PIERRE_API int pierre_put_document_result(const struct pierre_answer *answer, struct pierre_error *failure);
+PIERRE_API int pierre_add_put_document(struct pierre_transaction *transaction, const char *id,
+	const char *data, struct pierre_error *failure);
 
 /* Removes what is old. */
 PIERRE_API int pierre_sweep(struct pierre *db, uint32_t days, int64_t *out, struct pierre_error *failure);
 PIERRE_API int64_t pierre_sweep_async(struct pierre *db, uint32_t days, pierre_done *done, void *userdata,
 	struct pierre_error *failure);
 PIERRE_API int pierre_sweep_result(const struct pierre_answer *answer, int64_t *out,
+	struct pierre_error *failure);
+PIERRE_API int pierre_add_sweep(struct pierre_transaction *transaction, uint32_t days,
 	struct pierre_error *failure);
 
 /* Secrets -------------------------------------------------------------------------------------------------- */
@@ -137,6 +147,8 @@ PIERRE_API int pierre_put_token(struct pierre *db, int64_t id, const char *first
 PIERRE_API int64_t pierre_put_token_async(struct pierre *db, int64_t id, const char *first,
 	const char *second, pierre_done *done, void *userdata, struct pierre_error *failure);
 PIERRE_API int pierre_put_token_result(const struct pierre_answer *answer, struct pierre_error *failure);
+PIERRE_API int pierre_add_put_token(struct pierre_transaction *transaction, int64_t id, const char *first,
+	const char *second, struct pierre_error *failure);
 
 /* Gives a token. *out: the result, or NULL; free it with pierre_token_free. */
 PIERRE_API int pierre_get_token(struct pierre *db, int64_t id, struct pierre_token **out,
@@ -144,6 +156,8 @@ PIERRE_API int pierre_get_token(struct pierre *db, int64_t id, struct pierre_tok
 PIERRE_API int64_t pierre_get_token_async(struct pierre *db, int64_t id, pierre_done *done, void *userdata,
 	struct pierre_error *failure);
 PIERRE_API int pierre_get_token_result(const struct pierre_answer *answer, struct pierre_token **out,
+	struct pierre_error *failure);
+PIERRE_API int pierre_add_get_token(struct pierre_transaction *transaction, int64_t id,
 	struct pierre_error *failure);
 
 /* Makes an account. */
@@ -153,6 +167,8 @@ PIERRE_API int64_t pierre_create_account_async(struct pierre *db, const char *pa
 	const char *password, pierre_done *done, void *userdata, struct pierre_error *failure);
 PIERRE_API int pierre_create_account_result(const struct pierre_answer *answer, int64_t *out,
 	struct pierre_error *failure);
+PIERRE_API int pierre_add_create_account(struct pierre_transaction *transaction, const char *password_hash,
+	const char *password, struct pierre_error *failure);
 
 /* Checks a password. *out: the result, or NULL; free it with pierre_account_free. */
 PIERRE_API int pierre_verify_account(struct pierre *db, int64_t id, const char *password,
@@ -161,6 +177,8 @@ PIERRE_API int64_t pierre_verify_account_async(struct pierre *db, int64_t id, co
 	pierre_done *done, void *userdata, struct pierre_error *failure);
 PIERRE_API int pierre_verify_account_result(const struct pierre_answer *answer, struct pierre_account **out,
 	struct pierre_error *failure);
+PIERRE_API int pierre_add_verify_account(struct pierre_transaction *transaction, int64_t id,
+	const char *password, struct pierre_error *failure);
 
 /* Tells about the program. *out: the text; free it with pierre_text_free. */
 PIERRE_API int pierre_self_report(struct pierre *db, char **out, struct pierre_error *failure);
