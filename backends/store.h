@@ -25,6 +25,7 @@ struct store_settings {
 	uint64_t connect_timeout_ms, acquire_timeout_ms, idle_timeout_ms, lifetime_ms;
 	uint64_t wait_for_database_ms; /* PostgreSQL: how long to retry connecting at open */
 	unsigned queue;                /* max calls that wait for a connection */
+	uint64_t usage_retention_ms;   /* usage rows older than this are dropped; 0: none */
 	bool prepared_statements; /* PostgreSQL: named statements, unless a pooler is found before
 	                             the server */
 	void (*log)(int level, const char *format, ...)
@@ -91,6 +92,8 @@ struct store_ops {
 	/* Queries the database. `probe` is a call without a method; its done() is called with err
 	 * set on failure. */
 	void (*ping)(struct store *, struct call *probe);
+	/* While paused the store begins no work of its own. */
+	void (*pause)(struct store *, bool paused);
 	enum store_health (*health)(struct store *, char detail[ERR_MESSAGE_MAX]);
 	/* Starts a backup to `path` (absolute) in the background. *began is false while one runs.
 	 * NULL: not supported by this database. */

@@ -12,6 +12,7 @@
 #include "encoder.h"
 #include "jobs.h"
 #include "pg_connection.h"
+#include "upkeep/pg_rollup.h"
 
 enum { PG_CONNECTIONS_MAX = 128, TRIES_MAX = 4, TRANSACTION_TRIES_MAX = 100 };
 
@@ -52,6 +53,7 @@ struct postgres_store {
 	unsigned encoded;  /* transactions whose last result it has finished */
 	size_t iteration_bytes, iteration_bytes_max; /* bytes of results encoded on the loop, in
 	                                                this iteration and the largest one */
+	struct pg_rollup rollup;
 	bool closing;
 	int64_t schema;
 	int server_version;

@@ -19,6 +19,7 @@
 #include "outage.h"
 #include "pg_store.h"
 #include "pool.h"
+#include "upkeep/pg_rollup.h"
 
 /* Uses the connection of its client's unfinished calls, otherwise the best one. */
 static void place(struct postgres_store *store, struct call *call)
@@ -92,7 +93,22 @@ static void postgres_submit(struct store *base, struct call *call)
 		postgres_refuse(store, call);
 		return;
 	}
+	if (call->method->write)
+		pg_rollup_note_write(store);
 	place(store, call);
+}
+
+static void place_rollup(struct postgres_store *store)
+{
+	struct call *call = pg_rollup_begin(store);
+
+	if (call != NULL)
+		place(store, call);
+}
+
+static void postgres_pause(struct store *base, bool paused)
+{
+	pg_store_of(base)->rollup.quiet = paused;
 }
 
 static void flush(struct store *base)
@@ -139,6 +155,7 @@ static void process(struct store *base)
 	}
 	if (count <= 0)
 		pool_timers(store); /* called on a time-out, not for a socket */
+	place_rollup(store);
 	pool_distribute(store);
 }
 
@@ -146,13 +163,17 @@ static int postgres_tick(struct store *base, struct err *err)
 {
 	(void)err; /* an outage never ends the daemon */
 	pool_timers(pg_store_of(base));
+	place_rollup(pg_store_of(base));
 	pool_distribute(pg_store_of(base));
 	return 0;
 }
 
 static uint64_t postgres_next_due(struct store *base)
 {
-	return pool_next_due(pg_store_of(base));
+	uint64_t pool = pool_next_due(pg_store_of(base)),
+		 step = pg_rollup_next_due(pg_store_of(base));
+
+	return pool == 0 || (step != 0 && step < pool) ? step : pool;
 }
 
 static void postgres_stats(struct store *base, struct store_stats *out)
@@ -277,6 +298,7 @@ static const struct store_ops postgres_ops = {
 	.stats = postgres_stats,
 	.version = postgres_version,
 	.ping = postgres_ping,
+	.pause = postgres_pause,
 	.health = postgres_health,
 	.close = postgres_close,
 };
@@ -347,6 +369,7 @@ static int postgres_bring_up(struct postgres_store *store, struct err *err)
 	pg_connection_enter(&store->connections[0], PG_CONNECTION_CONNECTING);
 	pg_connection_adopt(store, &store->connections[0], pq);
 	pool_connect_more(store);
+	pg_rollup_init(store);
 	return 0;
 fail:
 	PQfinish(pq);

@@ -296,9 +296,12 @@ static bool send_call(
 	bool sent;
 
 	if (method == NULL) {
-		(void)expect(connection, ITEM_CALL, call); /* the health probe */
-		return PQsendQueryParams(connection->pq, "SELECT FROM pierre_meta LIMIT 1", 0, NULL,
-			       NULL, NULL, NULL, 1) == 1;
+		bool step = call == &store->rollup.call; /* otherwise the health probe */
+
+		(void)expect(connection, ITEM_CALL, call);
+		return PQsendQueryParams(connection->pq,
+			       step ? pg_rollup_sql(store) : "SELECT FROM pierre_meta LIMIT 1", 0,
+			       NULL, NULL, NULL, NULL, 1) == 1;
 	}
 	statement = &method->statements[BACKEND_POSTGRES];
 	if (method->row_binds > 0) {

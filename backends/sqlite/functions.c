@@ -23,11 +23,8 @@ static void micros_function(sqlite3_context *context, int count, sqlite3_value *
  * row's id follow. */
 static const char unsound[] = "unsound value: ";
 
-static void fail_unsound(
-	sqlite3_context *context, sqlite3_value *column_value, sqlite3_value *id_value)
+static void report_unsound(sqlite3_context *context, const char *column, const char *id)
 {
-	const char *column = (const char *)sqlite3_value_text(column_value),
-		   *id = (const char *)sqlite3_value_text(id_value);
 	char *message = column != NULL
 		? sqlite3_mprintf("%s%s %s", unsound, column, id != NULL ? id : "")
 		: NULL;
@@ -60,11 +57,11 @@ bool functions_unexpected(const char *message)
 	return strncmp(message, unexpected, strlen(unexpected)) == 0;
 }
 
-/* unsound(column, id): aborts a statement that would count a value of the wrong type. */
-static void unsound_function(sqlite3_context *context, int count, sqlite3_value **arguments)
+static void fail_unsound(
+	sqlite3_context *context, sqlite3_value *column_value, sqlite3_value *id_value)
 {
-	(void)count;
-	fail_unsound(context, arguments[0], arguments[1]);
+	report_unsound(context, (const char *)sqlite3_value_text(column_value),
+		(const char *)sqlite3_value_text(id_value));
 }
 
 static const char no_parent[] = "no parent: ";
@@ -154,6 +151,110 @@ static void word_text_function(sqlite3_context *context, int count, sqlite3_valu
 	}
 }
 
+/* Microseconds from the year 0, the first of a stored time, to 1970; and of an hour. */
+static const int64_t year_0_us = INT64_C(62167219200000000), hour_us = INT64_C(3600000000);
+
+static int64_t hour_start(int64_t micros)
+{
+	return micros - (micros + year_0_us) % hour_us;
+}
+
+/* hour_of(micros): hours since 1970. */
+static void hour_of_function(sqlite3_context *context, int count, sqlite3_value **arguments)
+{
+	(void)count;
+	if (sqlite3_value_type(arguments[0]) == SQLITE_INTEGER)
+		sqlite3_result_int64(context,
+			(sqlite3_value_int64(arguments[0]) + year_0_us) / hour_us -
+				year_0_us / hour_us);
+}
+
+/* kept_hour(micros, kept_from): an end of a period. Rows before kept_from are gone, so an hour
+ * there cannot be divided: the end moves to its start. */
+static void kept_hour_function(sqlite3_context *context, int count, sqlite3_value **arguments)
+{
+	int64_t micros = sqlite3_value_int64(arguments[0]), start = hour_start(micros);
+
+	(void)count;
+	if (sqlite3_value_type(arguments[0]) == SQLITE_INTEGER)
+		sqlite3_result_int64(
+			context, start < sqlite3_value_int64(arguments[1]) ? start : micros);
+}
+
+/* nearest_hour(micros, now): the full hour with the shorter way, where only time that has passed
+ * counts: few rows are of the future. */
+static void nearest_hour_function(sqlite3_context *context, int count, sqlite3_value **arguments)
+{
+	int64_t micros = sqlite3_value_int64(arguments[0]), now = sqlite3_value_int64(arguments[1]),
+		start = hour_start(micros), end = start + hour_us;
+	int64_t before = (micros < now                 ? micros
+					 : now > start ? now
+						       : start) -
+		start,
+		after = (now < end ? now : end) - micros;
+
+	(void)count;
+	if (sqlite3_value_type(arguments[0]) == SQLITE_INTEGER)
+		sqlite3_result_int64(context, (after > 0 ? after : 0) < before ? end : start);
+}
+
+static bool is_odd_time(sqlite3_value *time_ms)
+{
+	const int64_t limit = INT64_C(1) << 40; /* millions of sums stay within 64 bits */
+	int type = sqlite3_value_type(time_ms);
+
+	return type != SQLITE_NULL &&
+		(type != SQLITE_INTEGER || sqlite3_value_int64(time_ms) < -limit ||
+			sqlite3_value_int64(time_ms) > limit);
+}
+
+/* Whether a stored list is anything but a JSON array of strings or NULL. */
+static bool is_odd_list(sqlite3_value *list)
+{
+	struct json json = {0};
+	const char *text;
+	bool odd;
+
+	if (sqlite3_value_type(list) == SQLITE_NULL)
+		return false;
+	text = sqlite3_value_type(list) == SQLITE_TEXT ? (const char *)sqlite3_value_text(list)
+						       : NULL;
+	odd = text == NULL ||
+		json_scan(&json, text, (size_t)sqlite3_value_bytes(list), JSON_DEPTH_MAX, NULL) <
+			0 ||
+		json.nodes[0].type != JSON_ARRAY;
+	for (size_t i = 1; !odd && i < json.count; i++)
+		odd = json.nodes[i].type != JSON_STRING;
+	json_scan_free(&json);
+	return odd;
+}
+
+/* odd_usage(status_code, response_time_ms, client_capabilities): whether statistics must read the
+ * row itself, because a value cannot be summed. */
+static void odd_usage_function(sqlite3_context *context, int count, sqlite3_value **arguments)
+{
+	(void)count;
+	sqlite3_result_int(context,
+		sqlite3_value_type(arguments[0]) != SQLITE_INTEGER || is_odd_time(arguments[1]) ||
+			is_odd_list(arguments[2]));
+}
+
+/* sound_usage(status_code, response_time_ms, id): 1, or aborts a statement that would count a value
+ * of the wrong type. */
+static void sound_usage_function(sqlite3_context *context, int count, sqlite3_value **arguments)
+{
+	int time_type = sqlite3_value_type(arguments[1]);
+	const char *column = sqlite3_value_type(arguments[0]) != SQLITE_INTEGER ? "status_code"
+		: time_type != SQLITE_INTEGER && time_type != SQLITE_NULL       ? "response_time_ms"
+										: NULL;
+
+	(void)count;
+	if (column != NULL)
+		report_unsound(context, column, (const char *)sqlite3_value_text(arguments[2]));
+	else
+		sqlite3_result_int(context, 1);
+}
+
 static const struct {
 	const char *name;
 	int arguments, flags;
@@ -164,8 +265,12 @@ static const struct {
 	{"whole_text", 3, SQLITE_UTF8 | SQLITE_DETERMINISTIC, whole_text_function},
 	{"word_text", 3, SQLITE_UTF8 | SQLITE_DETERMINISTIC, word_text_function},
 	{"uuid_valid", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, uuid_valid_function},
+	{"hour_of", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, hour_of_function},
+	{"kept_hour", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC, kept_hour_function},
+	{"nearest_hour", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nearest_hour_function},
+	{"odd_usage", 3, SQLITE_UTF8 | SQLITE_DETERMINISTIC, odd_usage_function},
+	{"sound_usage", 3, SQLITE_UTF8, sound_usage_function},
 	{"unexpected", 1, SQLITE_UTF8, unexpected_function},
-	{"unsound", 2, SQLITE_UTF8, unsound_function},
 	{"no_parent", 1, SQLITE_UTF8, no_parent_function},
 };
 

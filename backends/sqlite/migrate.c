@@ -10,7 +10,8 @@
 #include <sysexits.h>
 #include <time.h>
 
-#include "../../protocol/json/json.h"
+#include "../../protocol/json/json_add.h"
+#include "../execute.h"
 #include "../migration.h"
 #include "files/references.h"
 #include "files/widen.h"
@@ -246,6 +247,25 @@ int migrate_apply(struct session *session, struct buffer *applied,
 			migration_list(applied, migration);
 	}
 	return 0;
+}
+
+int64_t migrate_call(
+	struct session *session, struct call *call, void (*log)(int level, const char *format, ...))
+{
+	struct buffer applied = {0};
+	struct err err;
+	int result;
+
+	json_add_array(&applied, NULL);
+	result = migrate_apply(session, &applied, &(struct migrate_watch){.log = log}, &err);
+	json_add_end(&applied, ']');
+	int64_t schema = migrate_version(session, NULL);
+	if (result < 0)
+		(void)execute_fail(call, ERR_STORAGE, "%s", err.message);
+	else
+		migration_describe(&call->answer, schema, &applied);
+	buffer_free(&applied);
+	return schema;
 }
 
 int migrate_reference(struct session *session, int64_t version, struct err *err)

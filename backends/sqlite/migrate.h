@@ -18,6 +18,9 @@ struct migrate_watch {
  * ("a","b") to `applied`. For what a migration must preserve see migrate.c. */
 int migrate_apply(struct session *session, struct buffer *applied,
 	const struct migrate_watch *watch, struct err *err);
+/* The method `migrate`, outside any transaction. Returns the schema's version. */
+int64_t migrate_call(struct session *session, struct call *call,
+	void (*log)(int level, const char *format, ...));
 /* Builds the tables of that version in memory from the migrations; call session_close in either
  * case. */
 int migrate_reference(struct session *session, int64_t version, struct err *err);

@@ -54,6 +54,7 @@ static int sqlite_tick(struct store *base, struct err *err)
 	uint64_t now = clock_ns();
 
 	condition_log_recovery(store);
+	rollup_tick(store);
 	interrupt_late(&store->writer, now);
 	for (unsigned i = 0; i < store->reader_count; i++)
 		interrupt_late(&store->readers[i], now);
@@ -170,6 +171,11 @@ static void backup_state(struct store *base, struct buffer *out)
 	backup_describe(sqlite_store_of(base)->backup, out);
 }
 
+static void sqlite_pause(struct store *base, bool paused)
+{
+	rollup_pause(sqlite_store_of(base), paused);
+}
+
 static const struct store_ops sqlite_ops = {
 	.name = "sqlite",
 	.submit = loop_submit,
@@ -182,6 +188,7 @@ static const struct store_ops sqlite_ops = {
 	.stats = sqlite_stats,
 	.version = sqlite_version,
 	.ping = loop_ping,
+	.pause = sqlite_pause,
 	.health = condition_health,
 	.backup = sqlite_backup,
 	.backup_state = backup_state,

@@ -15,6 +15,7 @@
 #include "session.h"
 #include "threads/checkpoint.h"
 #include "threads/queue.h"
+#include "threads/rollup.h"
 #include "threads/worker.h"
 
 enum { READERS_MAX = 16 };
@@ -52,6 +53,7 @@ struct sqlite_store {
 	struct backup *backup; /* the last copy, running or finished; NULL: none yet */
 
 	struct rotation rotation; /* the writer's thread only */
+	struct rollup rollup;
 
 	struct queue writes, reads;
 	struct worker writer, checkpoint_worker, readers[READERS_MAX];

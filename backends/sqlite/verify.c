@@ -123,6 +123,58 @@ static int check_values(struct verify_report *report, struct session *session, s
 	return 0;
 }
 
+/* Hours whose counts differ from their rows, where the rows are kept; months that differ from the
+ * sum of their hours. */
+#define WRONG_HOURS(t, p, list)                                                                    \
+	"SELECT count(*) FROM (SELECT 1 FROM usage_rolled s CROSS JOIN ("                          \
+	"SELECT " p " AS parent, hour, tool_name, requests, successful, failed, time_ms, odd, "    \
+	"NULL AS id FROM " t "_hours UNION ALL "                                                   \
+	"SELECT " p ", hour_of(timestamp_us), tool_name, sign, "                                   \
+	"sign * (NOT odd AND status_code BETWEEN 200 AND 299), "                                   \
+	"sign * (NOT odd AND status_code >= 400), "                                                \
+	"CASE WHEN odd THEN 0 ELSE sign * COALESCE(response_time_ms, 0) END, sign * odd, id "      \
+	"FROM (SELECT *, odd_usage(status_code, response_time_ms, listed) AS odd FROM ("           \
+	"SELECT " p ", timestamp_us, tool_name, status_code, response_time_ms, " list              \
+	" AS listed, sign, NULL AS id FROM " t "_changes UNION ALL "                               \
+	"SELECT " p ", timestamp_us, tool_name, status_code, response_time_ms, " list              \
+	", -1, id FROM " t "))) AS c "                                                             \
+	"WHERE s.source = '" t "' AND c.hour >= hour_of(s.kept_from) "                             \
+	"AND (c.id IS NULL OR c.id <= s.last_id) GROUP BY c.parent, c.hour, c.tool_name "          \
+	"HAVING sum(requests) <> 0 OR sum(successful) <> 0 OR sum(failed) <> 0 OR "                \
+	"sum(time_ms) <> 0 OR sum(odd) <> 0)"
+#define WRONG_MONTHS(t, p)                                                                         \
+	"SELECT count(*) FROM (SELECT 1 FROM (SELECT " p " AS parent, month, requests FROM " t     \
+	"_months UNION ALL SELECT " p ", strftime('%Y-%m', hour * 3600, 'unixepoch'), -requests "  \
+	"FROM " t "_hours) GROUP BY parent, month HAVING sum(requests) <> 0)"
+
+static int check_counts(struct verify_report *report, struct session *session, struct err *err)
+{
+	static const struct {
+		const char *what, *sql;
+	} rules[] = {
+		{"hours of api_key_usage have counts that differ from their rows",
+			WRONG_HOURS("api_key_usage", "api_key_id", "NULL")},
+		{"months of api_key_usage have counts that differ from their hours",
+			WRONG_MONTHS("api_key_usage", "api_key_id")},
+		{"hours of a2a_usage have counts that differ from their rows",
+			WRONG_HOURS("a2a_usage", "client_id", "client_capabilities")},
+		{"months of a2a_usage have counts that differ from their hours",
+			WRONG_MONTHS("a2a_usage", "client_id")},
+	};
+
+	if (!session_has_table(session, "usage_rolled"))
+		return 0; /* an older schema */
+	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+		int64_t wrong = session_integer(session, rules[i].sql);
+
+		if (wrong < 0)
+			return sqlite_verify_failed(session, err);
+		if (wrong > 0)
+			verify_problem(report, "%lld %s", (long long)wrong, rules[i].what);
+	}
+	return 0;
+}
+
 static int check_tokens(
 	struct verify_report *report, struct session *session, struct seal *seal, struct err *err)
 {
@@ -148,7 +200,7 @@ static int sqlite_verify_look_at_all(
 		return 0;
 	if (check_references(report, session, err) < 0 ||
 		sqlite_verify_check_tables(report, session, err) < 0 ||
-		check_values(report, session, err) < 0)
+		check_values(report, session, err) < 0 || check_counts(report, session, err) < 0)
 		return -1;
 	return check_tokens(report, session, seal, err);
 }

@@ -127,6 +127,7 @@ int admin_methods_pause(
 	(void)input;
 	(void)err;
 	pause_begin(&admin->dispatcher->pause, admin->dispatcher->in_flight);
+	admin->store->ops->pause(admin->store, true);
 	write_pause(admin->dispatcher, out);
 	return 0;
 }
@@ -137,6 +138,7 @@ int admin_methods_resume(
 	(void)input;
 	(void)err;
 	pause_end(&admin->dispatcher->pause);
+	admin->store->ops->pause(admin->store, false);
 	write_pause(admin->dispatcher, out);
 	return 0;
 }

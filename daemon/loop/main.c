@@ -113,6 +113,14 @@ static unsigned reader_threads(void)
 	return cpus < 2 ? 2 : cpus > 8 ? 8 : cpus;
 }
 
+/* The current month is counted by its rows when too few of them are rolled up. */
+static uint64_t kept_usage(uint64_t retention)
+{
+	const uint64_t least = UINT64_C(32) * 24 * HOUR;
+
+	return retention == 0 || retention > least ? retention : least;
+}
+
 static int open_store(struct err *err)
 {
 	const struct settings *s = &self.settings;
@@ -129,6 +137,7 @@ static int open_store(struct err *err)
 		.acquire_timeout_ms = s->acquire_timeout,
 		.idle_timeout_ms = s->idle_timeout,
 		.lifetime_ms = s->connection_lifetime,
+		.usage_retention_ms = kept_usage(s->usage_retention),
 		.wait_for_database_ms = s->wait_for_database,
 		.queue = (unsigned)s->pool_queue,
 		.prepared_statements = s->prepared_statements != 0,

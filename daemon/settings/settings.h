@@ -77,6 +77,10 @@ enum { SETTING_RELOAD = 1 }; /* SIGHUP applies a new value */
 	X(prepared_statements, BOOL, "prepared-statements", "PIERRE_DBD_PREPARED_STATEMENTS",      \
 		"yes", NULL, 0, 1, 0, "Database",                                                  \
 		"PostgreSQL: use named prepared statements, except through a pooler (PgBouncer)")  \
+	X(usage_retention, TIME, "usage-retention", "PIERRE_DBD_USAGE_RETENTION", "0", NULL, 0,    \
+		36500 * 24 * HOUR, 0, "Database",                                                  \
+		"usage rows older than this are deleted in the background, those of the last 32 "  \
+		"days never; statistics still count them; 0 = all rows are kept")                  \
                                                                                                    \
 	X(encryption_key, SECRET, NULL, "ENCRYPTION_KEY", "", NULL, 0, 0, 0, "Key",                \
 		"the key that encrypts tokens: 32 bytes in base64 (see --generate-key)")           \

@@ -155,7 +155,11 @@ class SqlitePlans(case.Case):
             "real_text",
             "whole_text",
             "word_text",
-            "unsound",
+            "hour_of",
+            "kept_hour",
+            "nearest_hour",
+            "odd_usage",
+            "sound_usage",
             "unexpected",
             "no_parent",
         ):  # the daemon's own functions, whose results do not affect the plan

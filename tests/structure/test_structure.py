@@ -358,12 +358,22 @@ class Tests(unittest.TestCase):
 
 
 class Databases(unittest.TestCase):
+    def without_own_triggers(self, path, sql):
+        """A trigger of ours may delete rows of tables that its migration has made."""
+        made = set(re.findall(r"(?i)\bCREATE TABLE (\w+)", sql))
+        for trigger in re.findall(r"(?is)\bCREATE TRIGGER pierre_\w+ .*?\bEND;", sql):
+            for table in re.findall(r"(?i)\bDELETE FROM (\w+)", trigger):
+                self.assertIn(table, made, f"{name(path)}: rows of {table} are not ours")
+            sql = sql.replace(trigger, "")
+        return sql
+
     def test_migrations_leave_alone_what_is_not_ours(self):
         """A table that is created again loses its owner's columns, indexes and triggers."""
         found = files(".sql", under="backends/sqlite/migrations/")
         self.assertGreater(len(found), 3)
         for path in found:
             sql = re.sub(r"--.*", "", text(path))
+            sql = self.without_own_triggers(path, sql)
             earlier = "".join(text(other) for other in found if other.name < path.name)
             for column in re.findall(
                 r"(?i)\bDROP COLUMN (\w+);", sql

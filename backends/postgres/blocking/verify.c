@@ -11,7 +11,8 @@
 #include "keys.h"
 #include "migrate.h"
 
-enum { CONNECT_MS = 10000 };
+/* ROLLUPS_SCHEMA: the migration that creates the counts of usage. */
+enum { CONNECT_MS = 10000, ROLLUPS_SCHEMA = 6 };
 
 /* Without a time limit. */
 static PGresult *postgres_verify_query(PGconn *pq, const char *sql, struct err *err)
@@ -162,6 +163,62 @@ static int postgres_verify_values(struct verify_report *report, PGconn *pq, stru
 	return 0;
 }
 
+/* Hours whose counts differ from their rows, where the rows are kept; months that differ from the
+ * sum of their hours. */
+#define ODD(list) "(odd_time(response_time_ms) OR " list ")"
+#define WRONG_HOURS(t, p, parents, list)                                                                   \
+	"SELECT count(*) FROM (SELECT 1 FROM usage_rolled s CROSS JOIN ("                                  \
+	"SELECT " p " AS parent, hour, tool_name, requests, successful, failed, time_ms, "                 \
+	"0::bigint AS id FROM " t "_hours UNION ALL "                                                      \
+	"SELECT " p ", date_trunc('hour', timestamp, 'UTC'), tool_name, sign, "                            \
+	"CASE WHEN NOT odd AND status_code BETWEEN 200 AND 299 THEN sign ELSE 0 END, "                     \
+	"CASE WHEN NOT odd AND status_code >= 400 THEN sign ELSE 0 END, "                                  \
+	"CASE WHEN odd THEN 0 ELSE sign * COALESCE(response_time_ms, 0) END, id FROM ("                    \
+	"SELECT " p                                                                                        \
+	", timestamp, tool_name, status_code, response_time_ms, sign, usage_id AS id, " ODD(               \
+		list) " AS odd FROM " t "_changes UNION ALL "                                              \
+		      "SELECT " p                                                                          \
+		      ", timestamp, tool_name, status_code, response_time_ms, -1, id, " ODD(               \
+			      list) " FROM " t ") AS one) AS c "                                           \
+				    "WHERE s.source = '" t                                                 \
+				    "' AND c.hour >= s.kept_from AND c.id <= s.last_id "                   \
+				    "AND EXISTS (SELECT 1 FROM " parents                                   \
+				    " WHERE number = c.parent) "                                           \
+				    "GROUP BY c.parent, c.hour, c.tool_name HAVING sum(requests) <> 0 OR " \
+				    "sum(successful) <> 0 OR sum(failed) <> 0 OR sum(time_ms) <> 0) AS wrong"
+#define WRONG_MONTHS(t, p)                                                                         \
+	"SELECT count(*) FROM (SELECT 1 FROM (SELECT " p " AS parent, month, requests FROM " t     \
+	"_months UNION ALL SELECT " p ", date_trunc('month', hour, 'UTC'), -requests "             \
+	"FROM " t "_hours) AS c GROUP BY parent, month HAVING sum(requests) <> 0) AS wrong"
+
+static int postgres_verify_counts(struct verify_report *report, PGconn *pq, struct err *err)
+{
+	static const struct {
+		const char *what, *sql;
+	} rules[] = {
+		{"hours of api_key_usage have counts that differ from their rows",
+			WRONG_HOURS("api_key_usage", "api_key", "api_keys", "false")},
+		{"months of api_key_usage have counts that differ from their hours",
+			WRONG_MONTHS("api_key_usage", "api_key")},
+		{"hours of a2a_usage have counts that differ from their rows",
+			WRONG_HOURS("a2a_usage", "client", "a2a_clients",
+				"array_position(client_capabilities, NULL) IS NOT NULL")},
+		{"months of a2a_usage have counts that differ from their hours",
+			WRONG_MONTHS("a2a_usage", "client")},
+	};
+
+	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+		PGresult *found = postgres_verify_query(pq, rules[i].sql, err);
+
+		if (found == NULL)
+			return -1;
+		if (strcmp(PQgetvalue(found, 0, 0), "0") != 0)
+			verify_problem(report, "%s %s", PQgetvalue(found, 0, 0), rules[i].what);
+		PQclear(found);
+	}
+	return 0;
+}
+
 static int postgres_verify_look_at_all(
 	struct verify_report *report, PGconn *pq, struct seal *seal, struct err *err)
 {
@@ -179,7 +236,8 @@ static int postgres_verify_look_at_all(
 		return -1;
 	report->schema = migrate_schema(pq, err);
 	if (report->schema < 0 || migrate_check_schema(pq, false, err) < 0 ||
-		postgres_verify_values(report, pq, err) < 0)
+		postgres_verify_values(report, pq, err) < 0 ||
+		(report->schema >= ROLLUPS_SCHEMA && postgres_verify_counts(report, pq, err) < 0))
 		return -1;
 	if (keys_prove_key_only(pq, seal, &wrong) < 0) {
 		report->wrong_key = wrong.exit_code == EX_NOPERM;

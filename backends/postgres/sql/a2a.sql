@@ -81,6 +81,66 @@ UPDATE a2a_tasks SET status = :status, result_data = :result, result_data_exact 
   completed_at = CASE WHEN :status IN ('completed', 'failed', 'cancelled') THEN :now END
 WHERE id = :task_id
 
+-- The usage of the client in the period `period(a, b)`: see counted_usage in usage.sql. `single`
+-- are the rows beside the rollups.
+-- define: counted_a2a
+asked AS MATERIALIZED (SELECT number FROM a2a_clients WHERE id = :client_id),
+given AS MATERIALIZED (
+  SELECT r.last_id, r.kept_from, kept_hour(p.a, r.kept_from) AS a,
+    greatest(kept_hour(p.a, r.kept_from), kept_hour(p.b, r.kept_from)) AS b
+  FROM period p CROSS JOIN usage_rolled r WHERE r.source = 'a2a_usage'),
+chosen AS MATERIALIZED (
+  SELECT g.a, g.b, g.last_id, g.kept_from,
+    date_trunc('hour', g.a, 'UTC') < date_trunc('hour', g.b, 'UTC')
+    AND NOT EXISTS (SELECT 1 FROM a2a_usage u WHERE u.id > g.last_id
+      ORDER BY u.id OFFSET 20000 LIMIT 1)
+    AND NOT EXISTS (SELECT 1 FROM asked k JOIN a2a_usage_hours h ON h.client = k.number
+      WHERE h.odd <> 0 AND h.hour >= g.kept_from
+        AND h.hour >= date_trunc('hour', g.a, 'UTC') AND h.hour <= g.b)
+    AND NOT EXISTS (SELECT 1 FROM asked k JOIN a2a_usage_changes c ON c.client = k.number
+      WHERE c.usage_id <= g.last_id AND (odd_time(c.response_time_ms)
+        OR array_position(c.client_capabilities, NULL) IS NOT NULL)) AS rolled
+  FROM given g),
+bounds AS MATERIALIZED (
+  SELECT a, b, CASE WHEN rolled THEN nearest_hour(a, :now) ELSE a END AS whole_a,
+    CASE WHEN rolled THEN nearest_hour(b, :now)
+      ELSE greatest(a, least(b, kept_from)) END AS whole_b,
+    CASE WHEN rolled THEN last_id ELSE 9223372036854775807 END AS last
+  FROM chosen),
+edges AS MATERIALIZED (
+  SELECT least(a, whole_a) AS since, greatest(a, whole_a) AS until, last,
+    CASE WHEN a < whole_a THEN 1 ELSE -1 END AS sign FROM bounds
+  UNION ALL
+  SELECT least(b, whole_b), greatest(b, whole_b), last,
+    CASE WHEN whole_b < b THEN 1 ELSE -1 END FROM bounds),
+single AS MATERIALIZED (
+  SELECT c.sign, c.timestamp, c.tool_name, c.status_code, c.response_time_ms,
+    c.client_capabilities
+  FROM bounds CROSS JOIN asked k JOIN a2a_usage_changes c ON c.client = k.number
+    AND c.timestamp >= bounds.whole_a AND c.timestamp < bounds.whole_b
+    AND c.usage_id <= bounds.last
+  UNION ALL
+  SELECT e.sign, u.timestamp, u.tool_name, u.status_code, u.response_time_ms,
+    u.client_capabilities
+  FROM edges e CROSS JOIN asked k JOIN a2a_usage u ON u.client = k.number
+    AND u.timestamp >= e.since AND u.timestamp < e.until
+  WHERE u.id <= e.last
+  UNION ALL
+  SELECT 1, u.timestamp, u.tool_name, u.status_code, u.response_time_ms, u.client_capabilities
+  FROM bounds CROSS JOIN LATERAL (SELECT * FROM a2a_usage WHERE id > bounds.last
+    ORDER BY id LIMIT 20000) AS u
+  WHERE u.client IN (SELECT number FROM asked) AND u.timestamp >= bounds.a
+    AND u.timestamp < bounds.b),
+counted AS (
+  SELECT h.hour, h.tool_name, h.requests, h.successful, h.failed, h.time_ms
+  FROM bounds CROSS JOIN asked k JOIN a2a_usage_hours h ON h.client = k.number
+    AND h.hour >= bounds.whole_a AND h.hour < bounds.whole_b
+  UNION ALL
+  SELECT date_trunc('hour', timestamp, 'UTC'), tool_name, sign,
+    CASE WHEN status_code BETWEEN 200 AND 299 THEN sign ELSE 0 END,
+    CASE WHEN status_code >= 400 THEN sign ELSE 0 END, sign * COALESCE(response_time_ms, 0)
+  FROM single)
+
 -- name: record_a2a_usage
 INSERT INTO a2a_usage (client, session_id, timestamp, tool_name, response_time_ms, status_code,
   error_message, request_size_bytes, response_size_bytes, ip_address, ip_text, user_agent,
@@ -121,38 +181,54 @@ added AS (
 SELECT place, member FROM missing
 
 -- name: get_a2a_client_current_usage
-SELECT count(*) AS result FROM a2a_usage
-WHERE client = (SELECT number FROM a2a_clients WHERE id = :client_id)
-  AND timestamp >= :month_start
+SELECT CASE WHEN NOT EXISTS (SELECT 1 FROM a2a_usage u WHERE u.id > r.last_id
+    ORDER BY u.id OFFSET 20000 LIMIT 1) THEN
+    (SELECT COALESCE(sum(m.requests), 0)::bigint FROM a2a_usage_months m
+      WHERE m.client = k.number AND m.month >= :month_start)
+    + (SELECT COALESCE(sum(c.sign), 0) FROM a2a_usage_changes c
+      WHERE c.client = k.number AND c.timestamp >= :month_start AND c.usage_id <= r.last_id)
+    + (SELECT count(*) FROM (SELECT * FROM a2a_usage WHERE id > r.last_id
+        ORDER BY id LIMIT 20000) AS u
+      WHERE u.client = k.number AND u.timestamp >= :month_start)
+  ELSE (SELECT count(*) FROM a2a_usage u WHERE u.client = k.number
+      AND u.timestamp >= :month_start) END AS result
+FROM usage_rolled r CROSS JOIN (SELECT (SELECT number FROM a2a_clients WHERE id = :client_id)) AS k
+WHERE r.source = 'a2a_usage'
 
 -- name: get_a2a_usage_stats
-WITH requests AS (
-  SELECT id, tool_name, status_code, response_time_ms, client_capabilities
-  FROM a2a_usage
-  WHERE client = (SELECT number FROM a2a_clients WHERE id = :client_id)
-    AND timestamp >= :start_date AND timestamp < :end_date),
-tools AS (SELECT tool_name, count(*) AS n FROM requests GROUP BY tool_name),
+WITH period AS (SELECT :start_date AS a, :end_date AS b),
+{counted_a2a},
+tools AS (
+  SELECT tool_name, sum(requests)::bigint AS requests, sum(successful) AS successful,
+    sum(failed) AS failed, sum(time_ms) AS time_ms
+  FROM counted GROUP BY tool_name HAVING sum(requests) <> 0),
+claimed AS (
+  SELECT h.capability, h.requests
+  FROM bounds CROSS JOIN asked k JOIN a2a_usage_capabilities h ON h.client = k.number
+    AND h.hour >= bounds.whole_a AND h.hour < bounds.whole_b
+  UNION ALL
+  SELECT e.capability, s.sign
+  FROM single s CROSS JOIN LATERAL (SELECT DISTINCT capability
+    FROM unnest(s.client_capabilities) AS u(capability)) AS e),
 capabilities AS (
-  SELECT capability, count(*) AS n
-  FROM (SELECT DISTINCT r.id, e.capability FROM requests r,
-    unnest(r.client_capabilities) AS e(capability)) AS each
-  GROUP BY capability)
+  SELECT capability, sum(requests)::bigint AS requests
+  FROM claimed GROUP BY capability HAVING sum(requests) <> 0)
 SELECT :client_id AS client_id, :start_date AS period_start, :end_date AS period_end,
-  count(*) AS total_requests, count(*) FILTER (WHERE status_code BETWEEN 200 AND 299)
-    AS successful_requests,
-  count(*) FILTER (WHERE status_code >= 400) AS failed_requests,
-  COALESCE(sum(response_time_ms), 0)::bigint AS total_response_time_ms,
-  (SELECT COALESCE(json_object_agg(tool_name, n ORDER BY tool_name COLLATE "C"), '{}')::text
-    FROM tools) AS tool_usage,
-  (SELECT COALESCE(json_object_agg(capability, n ORDER BY capability COLLATE "C"), '{}')::text
-    FROM capabilities) AS capability_usage
-FROM requests
+  COALESCE(sum(requests), 0)::bigint AS total_requests,
+  COALESCE(sum(successful), 0)::bigint AS successful_requests,
+  COALESCE(sum(failed), 0)::bigint AS failed_requests,
+  COALESCE(sum(time_ms), 0)::bigint AS total_response_time_ms,
+  COALESCE(json_object_agg(tool_name, requests ORDER BY tool_name COLLATE "C"),
+    '{}')::text AS tool_usage,
+  (SELECT COALESCE(json_object_agg(capability, requests ORDER BY capability COLLATE "C"),
+    '{}')::text FROM capabilities) AS capability_usage
+FROM tools
 
 -- name: get_a2a_client_usage_history
-SELECT date_trunc('day', timestamp AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS day,
-  count(*) FILTER (WHERE status_code < 400) AS success_count,
-  count(*) FILTER (WHERE status_code >= 400) AS error_count
-FROM a2a_usage
-WHERE client = (SELECT number FROM a2a_clients WHERE id = :client_id)
-  AND timestamp >= :days_start
-GROUP BY 1 ORDER BY 1
+WITH period AS (SELECT :days_start AS a, timestamptz '10000-01-01T00:00:00Z' AS b),
+{counted_a2a}
+SELECT date_trunc('day', hour, 'UTC') AS day,
+  (sum(requests) - sum(failed))::bigint AS success_count, sum(failed)::bigint AS error_count
+FROM counted
+GROUP BY 1 HAVING sum(requests) <> 0
+ORDER BY 1

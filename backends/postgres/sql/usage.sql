@@ -5,6 +5,67 @@ u.id::text AS id, u.timestamp, k.id AS api_key_id, k.name AS api_key_name,
 u.tool_name, u.status_code, u.response_time_ms, u.error_message,
 u.request_size_bytes, u.response_size_bytes
 
+-- The usage of the keys `asked(number)` in the period `period(a, b)`, a <= time < b. `counted` has
+-- a row for each part of it, whose numbers are to be summed by key, hour or tool. Most parts are
+-- rows of the rollups, for the hours from `whole_a` to `whole_b`, the full hours nearest to the
+-- ends. Rows of the edges are added or, beyond the end, subtracted. Rows behind `last` are not in
+-- the rollups. The rows alone are counted within one hour, with many rows that are not rolled up
+-- yet, and with a value that cannot be summed. Of hours before kept_from the rows are gone.
+-- define: counted_usage
+given AS MATERIALIZED (
+  SELECT r.last_id, r.kept_from, kept_hour(p.a, r.kept_from) AS a,
+    greatest(kept_hour(p.a, r.kept_from), kept_hour(p.b, r.kept_from)) AS b
+  FROM period p CROSS JOIN usage_rolled r WHERE r.source = 'api_key_usage'),
+chosen AS MATERIALIZED (
+  SELECT g.a, g.b, g.last_id, g.kept_from,
+    date_trunc('hour', g.a, 'UTC') < date_trunc('hour', g.b, 'UTC')
+    AND NOT EXISTS (SELECT 1 FROM api_key_usage u WHERE u.id > g.last_id
+      ORDER BY u.id OFFSET 20000 LIMIT 1)
+    AND NOT EXISTS (SELECT 1 FROM asked k JOIN api_key_usage_hours h ON h.api_key = k.number
+      WHERE h.odd <> 0 AND h.hour >= g.kept_from
+        AND h.hour >= date_trunc('hour', g.a, 'UTC') AND h.hour <= g.b)
+    AND NOT EXISTS (SELECT 1 FROM asked k JOIN api_key_usage_changes c ON c.api_key = k.number
+      WHERE c.usage_id <= g.last_id AND odd_time(c.response_time_ms)) AS rolled
+  FROM given g),
+bounds AS MATERIALIZED (
+  SELECT a, b, CASE WHEN rolled THEN nearest_hour(a, :now) ELSE a END AS whole_a,
+    CASE WHEN rolled THEN nearest_hour(b, :now)
+      ELSE greatest(a, least(b, kept_from)) END AS whole_b,
+    CASE WHEN rolled THEN last_id ELSE 9223372036854775807 END AS last
+  FROM chosen),
+edges AS MATERIALIZED (
+  SELECT least(a, whole_a) AS since, greatest(a, whole_a) AS until, last,
+    CASE WHEN a < whole_a THEN 1 ELSE -1 END AS sign FROM bounds
+  UNION ALL
+  SELECT least(b, whole_b), greatest(b, whole_b), last,
+    CASE WHEN whole_b < b THEN 1 ELSE -1 END FROM bounds),
+counted AS (
+  SELECT h.api_key, h.hour, h.tool_name, h.requests, h.successful, h.failed, h.time_ms, h.timed
+  FROM bounds CROSS JOIN asked k JOIN api_key_usage_hours h ON h.api_key = k.number
+    AND h.hour >= bounds.whole_a AND h.hour < bounds.whole_b
+  UNION ALL
+  SELECT one.api_key, date_trunc('hour', one.timestamp, 'UTC'), one.tool_name, one.sign,
+    CASE WHEN one.status_code BETWEEN 200 AND 299 THEN one.sign ELSE 0 END,
+    CASE WHEN one.status_code >= 400 THEN one.sign ELSE 0 END,
+    one.sign * COALESCE(one.response_time_ms, 0),
+    CASE WHEN one.response_time_ms IS NOT NULL THEN one.sign ELSE 0 END
+  FROM (
+    SELECT c.api_key, c.timestamp, c.tool_name, c.sign, c.status_code, c.response_time_ms
+    FROM bounds CROSS JOIN asked k JOIN api_key_usage_changes c ON c.api_key = k.number
+      AND c.timestamp >= bounds.whole_a AND c.timestamp < bounds.whole_b
+      AND c.usage_id <= bounds.last
+    UNION ALL
+    SELECT u.api_key, u.timestamp, u.tool_name, e.sign, u.status_code, u.response_time_ms
+    FROM edges e CROSS JOIN asked k JOIN api_key_usage u ON u.api_key = k.number
+      AND u.timestamp >= e.since AND u.timestamp < e.until
+    WHERE u.id <= e.last
+    UNION ALL
+    SELECT u.api_key, u.timestamp, u.tool_name, 1, u.status_code, u.response_time_ms
+    FROM bounds CROSS JOIN LATERAL (SELECT * FROM api_key_usage WHERE id > bounds.last
+      ORDER BY id LIMIT 20000) AS u
+    WHERE u.api_key IN (SELECT number FROM asked) AND u.timestamp >= bounds.a
+      AND u.timestamp < bounds.b) AS one)
+
 -- name: record_api_key_usage
 INSERT INTO api_key_usage (api_key, timestamp, tool_name, response_time_ms, status_code,
   error_message, request_size_bytes, response_size_bytes, ip_address, ip_text, user_agent)
@@ -32,53 +93,70 @@ SELECT place, 'api_key_id'::text AS member FROM missing
 
 -- A key's requests in this month, by the key's number.
 -- define: current_usage key
-(SELECT count(*) FROM api_key_usage WHERE api_key = {key} AND timestamp >= :month_start)
+(SELECT CASE WHEN NOT EXISTS (SELECT 1 FROM api_key_usage u WHERE u.id > r.last_id
+    ORDER BY u.id OFFSET 20000 LIMIT 1) THEN
+    (SELECT COALESCE(sum(m.requests), 0)::bigint FROM api_key_usage_months m
+      WHERE m.api_key = {key} AND m.month >= :month_start)
+    + (SELECT COALESCE(sum(c.sign), 0) FROM api_key_usage_changes c
+      WHERE c.api_key = {key} AND c.timestamp >= :month_start AND c.usage_id <= r.last_id)
+    + (SELECT count(*) FROM (SELECT * FROM api_key_usage WHERE id > r.last_id
+        ORDER BY id LIMIT 20000) AS u
+      WHERE u.api_key = {key} AND u.timestamp >= :month_start)
+  ELSE (SELECT count(*) FROM api_key_usage u WHERE u.api_key = {key}
+      AND u.timestamp >= :month_start) END
+FROM usage_rolled r WHERE r.source = 'api_key_usage')
 
 -- name: get_api_key_current_usage
 SELECT {current_usage (SELECT number FROM api_keys WHERE id = :api_key_id)} AS result
 
--- A key's requests from start_date to end_date, for each tool; by the key's number.
--- define: usage_by_tool key
-SELECT tool_name, count(*) AS requests,
-  count(*) FILTER (WHERE status_code BETWEEN 200 AND 299) AS successful,
-  count(*) FILTER (WHERE status_code >= 400) AS failed, sum(response_time_ms) AS time_ms
-FROM api_key_usage
-WHERE api_key = {key} AND timestamp >= :start_date AND timestamp < :end_date
-GROUP BY tool_name
-
--- The totals of such rows.
+-- The totals of rows of one tool each.
 -- define: usage_totals
 COALESCE(sum(requests), 0)::bigint AS total_requests,
 COALESCE(sum(successful), 0)::bigint AS successful_requests,
 COALESCE(sum(failed), 0)::bigint AS failed_requests,
 COALESCE(sum(time_ms), 0)::bigint AS total_response_time_ms,
-COALESCE(json_object_agg(tool_name, requests ORDER BY tool_name COLLATE "C"),
-  '{}')::text AS tool_usage
+COALESCE(json_object_agg(tool_name, requests ORDER BY tool_name COLLATE "C")
+  FILTER (WHERE tool_name IS NOT NULL), '{}')::text AS tool_usage
 
 -- name: get_api_key_usage_stats
-WITH tools AS ({usage_by_tool (SELECT number FROM api_keys WHERE id = :api_key_id)})
+WITH asked AS (SELECT number FROM api_keys WHERE id = :api_key_id),
+period AS (SELECT :start_date AS a, :end_date AS b),
+{counted_usage},
+tools AS (
+  SELECT tool_name, sum(requests)::bigint AS requests, sum(successful) AS successful,
+    sum(failed) AS failed, sum(time_ms) AS time_ms
+  FROM counted GROUP BY tool_name HAVING sum(requests) <> 0)
 SELECT :api_key_id AS api_key_id, :start_date AS period_start, :end_date AS period_end,
   {usage_totals}
 FROM tools
 
 -- name: get_user_api_key_usage
+WITH asked AS (SELECT number FROM api_keys WHERE user_id = :user_id),
+period AS (SELECT :start_date AS a, :end_date AS b),
+{counted_usage},
+tools AS (
+  SELECT api_key, tool_name, sum(requests)::bigint AS requests, sum(successful) AS successful,
+    sum(failed) AS failed, sum(time_ms) AS time_ms
+  FROM counted GROUP BY api_key, tool_name HAVING sum(requests) <> 0)
 SELECT k.id AS api_key_id, :start_date AS period_start, :end_date AS period_end,
   s.total_requests, s.successful_requests, s.failed_requests, s.total_response_time_ms,
   s.tool_usage, k.name
-FROM api_keys k CROSS JOIN LATERAL (
-  SELECT {usage_totals} FROM ({usage_by_tool k.number}) AS tools) AS s
+FROM api_keys k JOIN (
+  SELECT a.number, {usage_totals}
+  FROM asked a LEFT JOIN tools t ON t.api_key = a.number GROUP BY a.number) AS s
+  ON s.number = k.number
 WHERE k.user_id = :user_id
 ORDER BY k.created_at DESC, k.id COLLATE "C" DESC
 
 -- name: get_user_usage_series
-SELECT date_trunc(:bucket, u.timestamp AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS start,
-  count(*) AS total_requests,
-  count(*) FILTER (WHERE u.status_code BETWEEN 200 AND 299) AS successful_requests,
-  count(*) FILTER (WHERE u.status_code >= 400) AS failed_requests,
-  COALESCE(sum(u.response_time_ms), 0)::bigint AS total_response_time_ms
-FROM api_keys k JOIN api_key_usage u ON u.api_key = k.number
-WHERE k.user_id = :user_id AND u.timestamp >= :start_date AND u.timestamp < :end_date
-GROUP BY 1 ORDER BY 1 LIMIT 10000
+WITH asked AS (SELECT number FROM api_keys WHERE user_id = :user_id),
+period AS (SELECT :start_date AS a, :end_date AS b),
+{counted_usage}
+SELECT date_trunc(:bucket, hour, 'UTC') AS start,
+  sum(requests)::bigint AS total_requests, sum(successful)::bigint AS successful_requests,
+  sum(failed)::bigint AS failed_requests, sum(time_ms)::bigint AS total_response_time_ms
+FROM counted
+GROUP BY 1 HAVING sum(requests) <> 0 ORDER BY 1 LIMIT 10000
 
 -- define: log_matches u
 {u}.timestamp >= COALESCE(:start_time, '-infinity')
@@ -134,13 +212,14 @@ SELECT (SELECT count(*) FROM users) AS user_count,
   (SELECT count(*) FROM api_keys WHERE is_active) AS api_key_count
 
 -- name: get_top_tools_analysis
-SELECT u.tool_name AS tool_name, count(*) AS request_count,
-  100.0::double precision * count(*) FILTER (WHERE u.status_code BETWEEN 200 AND 299) / count(*)
-    AS success_rate,
-  COALESCE(sum(u.response_time_ms)::double precision / NULLIF(count(u.response_time_ms), 0),
-    0.0) AS average_response_time
-FROM api_keys k JOIN api_key_usage u ON u.api_key = k.number
-WHERE k.user_id = :user_id AND u.timestamp >= :start_time AND u.timestamp <= :end_time
-GROUP BY u.tool_name
-ORDER BY request_count DESC, u.tool_name COLLATE "C"
+WITH asked AS (SELECT number FROM api_keys WHERE user_id = :user_id),
+period AS (SELECT :start_time AS a, :end_time + interval '1 microsecond' AS b),
+{counted_usage}
+SELECT tool_name AS tool_name, sum(requests)::bigint AS request_count,
+  100.0::double precision * sum(successful)::bigint / sum(requests)::bigint AS success_rate,
+  COALESCE(sum(time_ms)::double precision / NULLIF(sum(timed), 0)::bigint, 0.0)
+    AS average_response_time
+FROM counted
+GROUP BY tool_name HAVING sum(requests) <> 0
+ORDER BY request_count DESC, tool_name COLLATE "C"
 LIMIT 10

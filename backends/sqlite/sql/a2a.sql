@@ -78,6 +78,59 @@ UPDATE a2a_tasks SET status = :status, result_data = :result, error_message = :e
   completed_at = CASE WHEN :status IN ('completed', 'failed', 'cancelled') THEN :now END
 WHERE id IN (:task_id, replace(:task_id, '-', ''))
 
+-- The usage of the client in the period `period(a, b)`: see counted_usage in usage.sql. `single`
+-- are the rows beside the rollups.
+-- define: counted_a2a
+given AS MATERIALIZED (
+  SELECT last_id, kept_from, kept_hour(p.a, r.kept_from) AS a,
+    max(kept_hour(p.a, r.kept_from), kept_hour(p.b, r.kept_from)) AS b
+  FROM period p CROSS JOIN usage_rolled r WHERE r.source = 'a2a_usage'),
+chosen AS MATERIALIZED (
+  SELECT g.a, g.b, g.last_id, g.kept_from, hour_of(g.a) < hour_of(g.b)
+    AND COALESCE((SELECT max(id) FROM a2a_usage), 0) - g.last_id <= 20000
+    AND NOT EXISTS (SELECT 1 FROM a2a_usage_hours h WHERE h.client_id = :client_id
+      AND h.hour BETWEEN max(hour_of(g.a), hour_of(g.kept_from)) AND hour_of(g.b)
+      AND h.odd <> 0)
+    AND NOT EXISTS (SELECT 1 FROM a2a_usage_changes c WHERE c.client_id = :client_id
+      AND odd_usage(c.status_code, c.response_time_ms, c.client_capabilities)) AS rolled
+  FROM given g),
+bounds AS MATERIALIZED (
+  SELECT a, b, CASE WHEN rolled THEN nearest_hour(a, micros(:now)) ELSE a END AS whole_a,
+    CASE WHEN rolled THEN nearest_hour(b, micros(:now))
+      ELSE max(a, min(b, kept_from)) END AS whole_b,
+    CASE WHEN rolled THEN last_id ELSE 9223372036854775807 END AS last
+  FROM chosen),
+edges AS MATERIALIZED (
+  SELECT min(a, whole_a) AS since, max(a, whole_a) AS until, last,
+    CASE WHEN a < whole_a THEN 1 ELSE -1 END AS sign FROM bounds
+  UNION ALL
+  SELECT min(b, whole_b), max(b, whole_b), last,
+    CASE WHEN whole_b < b THEN 1 ELSE -1 END FROM bounds),
+single AS MATERIALIZED (
+  SELECT c.sign, c.timestamp_us, c.tool_name, c.status_code, c.response_time_ms,
+    c.client_capabilities
+  FROM bounds CROSS JOIN a2a_usage_changes c ON c.client_id = :client_id
+    AND c.timestamp_us >= bounds.whole_a AND c.timestamp_us < bounds.whole_b
+  UNION ALL
+  SELECT e.sign, u.timestamp_us, u.tool_name, u.status_code, u.response_time_ms,
+    u.client_capabilities
+  FROM edges e CROSS JOIN a2a_usage u ON u.client_id = :client_id
+    AND u.timestamp_us >= e.since AND u.timestamp_us < e.until
+  WHERE u.id <= e.last AND sound_usage(u.status_code, u.response_time_ms, u.id)
+  UNION ALL
+  SELECT 1, u.timestamp_us, u.tool_name, u.status_code, u.response_time_ms, u.client_capabilities
+  FROM bounds CROSS JOIN a2a_usage u NOT INDEXED ON u.id > bounds.last
+  WHERE u.client_id = :client_id AND u.timestamp_us >= bounds.a AND u.timestamp_us < bounds.b
+    AND sound_usage(u.status_code, u.response_time_ms, u.id)),
+counted AS (
+  SELECT h.hour, h.tool_name, h.requests, h.successful, h.failed, h.time_ms
+  FROM bounds CROSS JOIN a2a_usage_hours h ON h.client_id = :client_id
+    AND h.hour >= hour_of(bounds.whole_a) AND h.hour < hour_of(bounds.whole_b)
+  UNION ALL
+  SELECT hour_of(timestamp_us), tool_name, sign, sign * (status_code BETWEEN 200 AND 299),
+    sign * (status_code >= 400), sign * COALESCE(response_time_ms, 0)
+  FROM single)
+
 -- define: add_a2a_usage session
 INSERT INTO a2a_usage (client_id, session_token, timestamp, tool_name, response_time_ms,
   status_code, error_message, request_size_bytes, response_size_bytes, ip_address, user_agent,
@@ -96,40 +149,51 @@ VALUES (:client_id, {session}, :timestamp, :tool_name, :response_time_ms, :statu
   THEN :session_token ELSE no_parent('session_token') END}
 
 -- name: get_a2a_client_current_usage
-SELECT count(*) AS result FROM a2a_usage WHERE client_id = :client_id
-  AND timestamp_us >= micros(:month_start)
+SELECT CASE WHEN COALESCE((SELECT max(id) FROM a2a_usage), 0) - r.last_id <= 20000 THEN
+    (SELECT COALESCE(sum(requests), 0) FROM a2a_usage_months
+      WHERE client_id = :client_id AND month >= substr(:month_start, 1, 7))
+    + (SELECT COALESCE(sum(sign), 0) FROM a2a_usage_changes
+      WHERE client_id = :client_id AND timestamp_us >= micros(:month_start))
+    + (SELECT count(*) FROM a2a_usage NOT INDEXED
+      WHERE id > r.last_id AND client_id = :client_id AND timestamp_us >= micros(:month_start))
+  ELSE (SELECT count(*) FROM a2a_usage WHERE client_id = :client_id
+      AND timestamp_us >= micros(:month_start)) END AS result
+FROM usage_rolled r WHERE r.source = 'a2a_usage'
 
 -- name: get_a2a_usage_stats
-WITH requests AS (
-  SELECT id, tool_name, status_code, response_time_ms, client_capabilities
-  FROM a2a_usage
-  WHERE client_id = :client_id AND timestamp_us >= micros(:start_date)
-    AND timestamp_us < micros(:end_date) AND
-    CASE WHEN typeof(status_code) <> 'integer' THEN unsound('status_code', id)
-      WHEN typeof(response_time_ms) NOT IN ('integer', 'null')
-        THEN unsound('response_time_ms', id) ELSE 1 END),
-tools AS (SELECT tool_name, count(*) AS n FROM requests GROUP BY tool_name ORDER BY tool_name),
+WITH period AS (SELECT micros(:start_date) AS a, micros(:end_date) AS b),
+{counted_a2a},
+tools AS (
+  SELECT tool_name, sum(requests) AS requests, sum(successful) AS successful,
+    sum(failed) AS failed, sum(time_ms) AS time_ms
+  FROM counted GROUP BY tool_name HAVING sum(requests) <> 0 ORDER BY tool_name),
+claimed AS (
+  SELECT h.capability, h.requests
+  FROM bounds CROSS JOIN a2a_usage_capabilities h ON h.client_id = :client_id
+    AND h.hour >= hour_of(bounds.whole_a) AND h.hour < hour_of(bounds.whole_b)
+  UNION ALL
+  SELECT capability, sum(sign) FROM (
+    SELECT DISTINCT n, sign, e.value AS capability
+    FROM (SELECT row_number() OVER () AS n, sign, client_capabilities FROM single) AS each,
+      json_each(each.client_capabilities) e)
+  GROUP BY capability),
 capabilities AS (
-  SELECT capability, count(*) AS n
-  FROM (SELECT DISTINCT r.id, e.value AS capability FROM requests r,
-    json_each(r.client_capabilities) e)
-  GROUP BY capability ORDER BY capability)
+  SELECT capability, sum(requests) AS requests FROM claimed
+  GROUP BY capability HAVING sum(requests) <> 0 ORDER BY capability)
 SELECT :client_id AS client_id, :start_date AS period_start, :end_date AS period_end,
-  count(*) AS total_requests, COALESCE(sum(status_code BETWEEN 200 AND 299),
-    0) AS successful_requests, COALESCE(sum(status_code >= 400), 0) AS failed_requests,
-  COALESCE(sum(response_time_ms), 0) AS total_response_time_ms,
-  (SELECT json_group_object(tool_name, n) FROM tools) AS tool_usage,
-  (SELECT json_group_object(capability, n) FROM capabilities) AS capability_usage
-FROM requests
+  COALESCE(sum(requests), 0) AS total_requests, COALESCE(sum(successful), 0) AS successful_requests,
+  COALESCE(sum(failed), 0) AS failed_requests, COALESCE(sum(time_ms), 0) AS total_response_time_ms,
+  json_group_object(tool_name, requests) AS tool_usage,
+  (SELECT json_group_object(capability, requests) FROM capabilities) AS capability_usage
+FROM tools
 
 -- name: get_a2a_client_usage_history
+WITH period AS (SELECT micros(:days_start) AS a, 253402300800000000 AS b),
+{counted_a2a}
 SELECT strftime('%Y-%m-%dT00:00:00+00:00', day * 86400, 'unixepoch') AS day, success_count,
   error_count FROM (
-  SELECT (timestamp_us + 62167219200000000) / 86400000000 - 719528 AS day,
-    sum(status_code < 400) AS success_count, sum(status_code >= 400) AS error_count
-  FROM a2a_usage WHERE client_id = :client_id AND timestamp_us >= micros(:days_start) AND
-    CASE WHEN typeof(status_code) <> 'integer' THEN unsound('status_code', id)
-      WHEN typeof(response_time_ms) NOT IN ('integer', 'null')
-        THEN unsound('response_time_ms', id) ELSE 1 END
-  GROUP BY 1)
+  SELECT (hour + 17268672) / 24 - 719528 AS day, sum(requests) - sum(failed) AS success_count,
+    sum(failed) AS error_count
+  FROM counted
+  GROUP BY 1 HAVING sum(requests) <> 0)
 ORDER BY day

@@ -5,6 +5,63 @@ CAST(u.id AS TEXT) AS id, u.timestamp, u.api_key_id, k.name AS api_key_name,
 u.tool_name, u.status_code, u.response_time_ms, u.error_message,
 u.request_size_bytes, u.response_size_bytes
 
+-- The usage of the keys `asked(id)` in the period `period(a, b)`, a <= time < b. `counted` has
+-- a row for each part of it, whose numbers are to be summed by key, hour or tool. Most parts are
+-- rows of the rollups, for the hours from `whole_a` to `whole_b`, the full hours nearest to the
+-- ends. Rows of the edges are added or, beyond the end, subtracted. Rows behind `last` are not in
+-- the rollups. The rows alone are counted within one hour, with many rows that are not rolled up
+-- yet, and with a value that cannot be summed. Of hours before kept_from the rows are gone.
+-- define: counted_usage
+given AS MATERIALIZED (
+  SELECT last_id, kept_from, kept_hour(p.a, r.kept_from) AS a,
+    max(kept_hour(p.a, r.kept_from), kept_hour(p.b, r.kept_from)) AS b
+  FROM period p CROSS JOIN usage_rolled r WHERE r.source = 'api_key_usage'),
+chosen AS MATERIALIZED (
+  SELECT g.a, g.b, g.last_id, g.kept_from, hour_of(g.a) < hour_of(g.b)
+    AND COALESCE((SELECT max(id) FROM api_key_usage), 0) - g.last_id <= 20000
+    AND NOT EXISTS (SELECT 1 FROM asked k CROSS JOIN api_key_usage_hours h
+      ON h.api_key_id = k.id AND h.hour BETWEEN max(hour_of(g.a), hour_of(g.kept_from))
+      AND hour_of(g.b) WHERE h.odd <> 0)
+    AND NOT EXISTS (SELECT 1 FROM asked k CROSS JOIN api_key_usage_changes c
+      ON c.api_key_id = k.id
+      WHERE odd_usage(c.status_code, c.response_time_ms, NULL)) AS rolled
+  FROM given g),
+bounds AS MATERIALIZED (
+  SELECT a, b, CASE WHEN rolled THEN nearest_hour(a, micros(:now)) ELSE a END AS whole_a,
+    CASE WHEN rolled THEN nearest_hour(b, micros(:now))
+      ELSE max(a, min(b, kept_from)) END AS whole_b,
+    CASE WHEN rolled THEN last_id ELSE 9223372036854775807 END AS last
+  FROM chosen),
+edges AS MATERIALIZED (
+  SELECT min(a, whole_a) AS since, max(a, whole_a) AS until, last,
+    CASE WHEN a < whole_a THEN 1 ELSE -1 END AS sign FROM bounds
+  UNION ALL
+  SELECT min(b, whole_b), max(b, whole_b), last,
+    CASE WHEN whole_b < b THEN 1 ELSE -1 END FROM bounds),
+counted AS (
+  SELECT h.api_key_id, h.hour, h.tool_name, h.requests, h.successful, h.failed, h.time_ms, h.timed
+  FROM bounds CROSS JOIN asked k CROSS JOIN api_key_usage_hours h ON h.api_key_id = k.id
+    AND h.hour >= hour_of(bounds.whole_a) AND h.hour < hour_of(bounds.whole_b)
+  UNION ALL
+  SELECT c.api_key_id, hour_of(c.timestamp_us), c.tool_name, c.sign,
+    c.sign * (c.status_code BETWEEN 200 AND 299), c.sign * (c.status_code >= 400),
+    c.sign * COALESCE(c.response_time_ms, 0), c.sign * (c.response_time_ms IS NOT NULL)
+  FROM bounds CROSS JOIN asked k CROSS JOIN api_key_usage_changes c ON c.api_key_id = k.id
+    AND c.timestamp_us >= bounds.whole_a AND c.timestamp_us < bounds.whole_b
+  UNION ALL
+  SELECT u.api_key_id, hour_of(u.timestamp_us), u.tool_name, e.sign,
+    e.sign * (u.status_code BETWEEN 200 AND 299), e.sign * (u.status_code >= 400),
+    e.sign * COALESCE(u.response_time_ms, 0), e.sign * (u.response_time_ms IS NOT NULL)
+  FROM edges e CROSS JOIN asked k CROSS JOIN api_key_usage u ON u.api_key_id = k.id
+    AND u.timestamp_us >= e.since AND u.timestamp_us < e.until
+  WHERE u.id <= e.last AND sound_usage(u.status_code, u.response_time_ms, u.id)
+  UNION ALL
+  SELECT u.api_key_id, hour_of(u.timestamp_us), u.tool_name, 1, u.status_code BETWEEN 200 AND 299,
+    u.status_code >= 400, COALESCE(u.response_time_ms, 0), u.response_time_ms IS NOT NULL
+  FROM bounds CROSS JOIN api_key_usage u NOT INDEXED ON u.id > bounds.last
+  WHERE u.api_key_id IN (SELECT id FROM asked) AND u.timestamp_us >= bounds.a
+    AND u.timestamp_us < bounds.b AND sound_usage(u.status_code, u.response_time_ms, u.id))
+
 -- define: add_usage
 INSERT INTO api_key_usage (api_key_id, timestamp, tool_name, response_time_ms, status_code,
   error_message, request_size_bytes, response_size_bytes, ip_address, user_agent)
@@ -19,26 +76,28 @@ VALUES (:api_key_id, :timestamp, :tool_name, :response_time_ms, :status_code, :e
 
 -- A key's requests in this month.
 -- define: current_usage key
-(SELECT count(*) FROM api_key_usage WHERE api_key_id = {key}
-  AND timestamp_us >= micros(:month_start))
+(SELECT CASE WHEN COALESCE((SELECT max(id) FROM api_key_usage), 0) - r.last_id <= 20000 THEN
+    (SELECT COALESCE(sum(requests), 0) FROM api_key_usage_months
+      WHERE api_key_id = {key} AND month >= substr(:month_start, 1, 7))
+    + (SELECT COALESCE(sum(sign), 0) FROM api_key_usage_changes
+      WHERE api_key_id = {key} AND timestamp_us >= micros(:month_start))
+    + (SELECT count(*) FROM api_key_usage NOT INDEXED
+      WHERE id > r.last_id AND api_key_id = {key} AND timestamp_us >= micros(:month_start))
+  ELSE (SELECT count(*) FROM api_key_usage WHERE api_key_id = {key}
+      AND timestamp_us >= micros(:month_start)) END
+FROM usage_rolled r WHERE r.source = 'api_key_usage')
 
 -- name: get_api_key_current_usage
 SELECT {current_usage :api_key_id} AS result
 
--- A key's requests from start_date to end_date, for each tool in the order of the names.
--- define: usage_by_tool key
-SELECT tool_name, count(*) AS requests, sum(status_code BETWEEN 200 AND 299) AS successful,
-  sum(status_code >= 400) AS failed, sum(response_time_ms) AS time_ms
-FROM api_key_usage
-WHERE api_key_id = {key} AND timestamp_us >= micros(:start_date)
-  AND timestamp_us < micros(:end_date) AND
-  CASE WHEN typeof(status_code) <> 'integer' THEN unsound('status_code', id)
-    WHEN typeof(response_time_ms) NOT IN ('integer', 'null')
-      THEN unsound('response_time_ms', id) ELSE 1 END
-GROUP BY tool_name ORDER BY tool_name
-
 -- name: get_api_key_usage_stats
-WITH tools AS ({usage_by_tool :api_key_id})
+WITH asked AS (SELECT :api_key_id AS id),
+period AS (SELECT micros(:start_date) AS a, micros(:end_date) AS b),
+{counted_usage},
+tools AS (
+  SELECT tool_name, sum(requests) AS requests, sum(successful) AS successful,
+    sum(failed) AS failed, sum(time_ms) AS time_ms
+  FROM counted GROUP BY tool_name HAVING sum(requests) <> 0 ORDER BY tool_name)
 SELECT :api_key_id AS api_key_id, :start_date AS period_start, :end_date AS period_end,
   COALESCE(sum(requests), 0) AS total_requests, COALESCE(sum(successful), 0) AS successful_requests,
   COALESCE(sum(failed), 0) AS failed_requests, COALESCE(sum(time_ms), 0) AS total_response_time_ms,
@@ -46,12 +105,20 @@ SELECT :api_key_id AS api_key_id, :start_date AS period_start, :end_date AS peri
 FROM tools
 
 -- name: get_user_api_key_usage
-WITH keys AS MATERIALIZED (
+WITH asked AS (SELECT id FROM api_keys WHERE user_id = :user_id),
+period AS (SELECT micros(:start_date) AS a, micros(:end_date) AS b),
+{counted_usage},
+tools AS MATERIALIZED (
+  SELECT api_key_id, tool_name, sum(requests) AS requests, sum(successful) AS successful,
+    sum(failed) AS failed, sum(time_ms) AS time_ms
+  FROM counted GROUP BY api_key_id, tool_name HAVING sum(requests) <> 0
+  ORDER BY api_key_id, tool_name),
+keys AS MATERIALIZED (
   SELECT k.id, k.name, k.created_us,
     (SELECT json_array(COALESCE(sum(requests), 0), COALESCE(sum(successful), 0),
         COALESCE(sum(failed), 0), COALESCE(sum(time_ms), 0),
         json_group_object(tool_name, requests))
-      FROM ({usage_by_tool k.id})) AS usage
+      FROM tools WHERE +tools.api_key_id = k.id) AS usage
   FROM api_keys k WHERE k.user_id = :user_id)
 SELECT id AS api_key_id, :start_date AS period_start, :end_date AS period_end,
   json_extract(usage, '$[0]') AS total_requests, json_extract(usage, '$[1]') AS successful_requests,
@@ -61,23 +128,18 @@ SELECT id AS api_key_id, :start_date AS period_start, :end_date AS period_end,
 FROM keys ORDER BY created_us DESC, id DESC
 
 -- name: get_user_usage_series
-SELECT strftime('%Y-%m-%dT%H:00:00+00:00', bucket, 'unixepoch') AS start, total_requests,
+WITH asked AS (SELECT id FROM api_keys WHERE user_id = :user_id),
+period AS (SELECT micros(:start_date) AS a, micros(:end_date) AS b),
+{counted_usage}
+SELECT strftime('%Y-%m-%dT%H:00:00+00:00', bucket * 3600, 'unixepoch') AS start, total_requests,
   successful_requests, failed_requests, total_response_time_ms
 FROM (
-  SELECT CASE :bucket WHEN 'hour'
-      THEN ((u.timestamp_us + 62167219200000000) / 3600000000) * 3600 - 62167219200
-      ELSE ((u.timestamp_us + 62167219200000000) / 86400000000) * 86400 - 62167219200
-      END AS bucket,
-    count(*) AS total_requests, sum(u.status_code BETWEEN 200 AND 299) AS successful_requests,
-    sum(u.status_code >= 400) AS failed_requests,
-    COALESCE(sum(u.response_time_ms), 0) AS total_response_time_ms
-  FROM api_keys k CROSS JOIN api_key_usage u ON u.api_key_id = k.id
-  WHERE k.user_id = :user_id AND u.timestamp_us >= micros(:start_date)
-    AND u.timestamp_us < micros(:end_date) AND
-    CASE WHEN typeof(u.status_code) <> 'integer' THEN unsound('status_code', u.id)
-      WHEN typeof(u.response_time_ms) NOT IN ('integer', 'null')
-        THEN unsound('response_time_ms', u.id) ELSE 1 END
-  GROUP BY 1 ORDER BY 1 LIMIT 10000)
+  SELECT CASE :bucket WHEN 'hour' THEN hour ELSE (hour + 17268672) / 24 * 24 - 17268672 END
+      AS bucket,
+    sum(requests) AS total_requests, sum(successful) AS successful_requests,
+    sum(failed) AS failed_requests, sum(time_ms) AS total_response_time_ms
+  FROM counted
+  GROUP BY 1 HAVING sum(requests) <> 0 ORDER BY 1 LIMIT 10000)
 ORDER BY bucket
 
 -- define: log_matches u
@@ -131,16 +193,13 @@ SELECT (SELECT count(*) FROM users) AS user_count,
   (SELECT count(*) FROM api_keys WHERE is_active = 1) AS api_key_count
 
 -- name: get_top_tools_analysis
-SELECT u.tool_name AS tool_name, count(*) AS request_count,
-  100.0 * sum(u.status_code BETWEEN 200 AND 299) / count(*) AS success_rate,
-  COALESCE(CAST(sum(u.response_time_ms) AS REAL) / count(u.response_time_ms),
-    0.0) AS average_response_time
-FROM api_keys k CROSS JOIN api_key_usage u ON u.api_key_id = k.id
-WHERE k.user_id = :user_id AND u.timestamp_us >= micros(:start_time)
-  AND u.timestamp_us <= micros(:end_time) AND
-    CASE WHEN typeof(u.status_code) <> 'integer' THEN unsound('status_code', u.id)
-      WHEN typeof(u.response_time_ms) NOT IN ('integer', 'null')
-        THEN unsound('response_time_ms', u.id) ELSE 1 END
-GROUP BY u.tool_name
-ORDER BY request_count DESC, u.tool_name
+WITH asked AS (SELECT id FROM api_keys WHERE user_id = :user_id),
+period AS (SELECT micros(:start_time) AS a, micros(:end_time) + 1 AS b),
+{counted_usage}
+SELECT tool_name AS tool_name, sum(requests) AS request_count,
+  100.0 * sum(successful) / sum(requests) AS success_rate,
+  COALESCE(CAST(sum(time_ms) AS REAL) / NULLIF(sum(timed), 0), 0.0) AS average_response_time
+FROM counted
+GROUP BY tool_name HAVING sum(requests) <> 0
+ORDER BY request_count DESC, tool_name
 LIMIT 10

@@ -13,16 +13,18 @@ struct queue {
 	pthread_cond_t wake;
 	struct list calls;
 	unsigned length;
-	bool stop;
+	bool stop, nudged;
 };
 
 void queue_init(struct queue *queue);
 void queue_destroy(struct queue *queue);
 /* Appends all of `calls` and wakes one thread, or all when there are enough for several. */
 void queue_push(struct queue *queue, struct list *calls, unsigned count);
-/* Waits for calls and takes up to `max`, sharing with `sharers` threads. False when the queue is
- * stopped and empty. */
+/* Waits for calls or a nudge and takes up to `max`, sharing with `sharers` threads. False when the
+ * queue is stopped and empty. */
 bool queue_take(struct queue *queue, struct list *calls, unsigned max, unsigned sharers);
+/* Wakes the thread of a queue that has only one, for work of its own. */
+void queue_nudge(struct queue *queue);
 void queue_stop(struct queue *queue);
 unsigned queue_length(struct queue *queue);
 

@@ -11,10 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../../../protocol/json/json_add.h"
 #include "../../../protocol/value.h"
 #include "../../execute.h"
-#include "../../migration.h"
 #include "../../secrets/seal_log.h"
 #include "../../transaction.h"
 #include "../condition.h"
@@ -26,6 +24,7 @@
 #include "checkpoint.h"
 #include "queue.h"
 #include "results.h"
+#include "rollup.h"
 #include "worker.h"
 
 static void fail_all(struct list *calls, const char *reason)
@@ -394,24 +393,12 @@ static void split_at_lone(struct list *calls, struct list *batch)
 	}
 }
 
-/* Runs on the writer's thread, outside any transaction. */
-static int run_migrate(struct sqlite_store *store, struct session *session, struct call *call)
+static void run_migrate(struct worker *writer, struct call *call)
 {
-	struct buffer applied = {0};
-	struct err err;
+	int64_t schema = migrate_call(&writer->session, call, writer->store->settings.log);
 
-	json_add_array(&applied, NULL);
-	if (migrate_apply(session, &applied, &(struct migrate_watch){.log = store->settings.log},
-		    &err) < 0) {
-		buffer_free(&applied);
-		return execute_fail(call, ERR_STORAGE, "%s", err.message);
-	}
-	json_add_end(&applied, ']');
-	int64_t schema = migrate_version(session, &err);
-	atomic_store(&store->schema, schema);
-	migration_describe(&call->answer, schema, &applied);
-	buffer_free(&applied);
-	return 0;
+	if (schema >= 0)
+		atomic_store(&writer->store->schema, schema);
 }
 
 static void run_alone(struct worker *writer, struct call *call)
@@ -423,7 +410,7 @@ static void run_alone(struct worker *writer, struct call *call)
 	if (!execute_admit(call))
 		;
 	else if (call->method->impl == IMPL_MIGRATE)
-		run_migrate(writer->store, &writer->session, call);
+		run_migrate(writer, call);
 	else if (rotate_run(writer, call) == RUN_BROKEN && !writer->store->memory)
 		reopen(writer, &finished, NULL);
 	results_hand_over(writer->store, &finished);
@@ -453,6 +440,33 @@ static void write_all(struct worker *writer, struct list *calls)
 	results_hand_over(writer->store, calls);
 }
 
+/* A failed step is tried again a second later; only a failed commit leaves the database in
+ * doubt. */
+static void roll_up(struct worker *writer)
+{
+	struct sqlite_store *store = writer->store;
+	int code;
+
+	if (writer->session.db == NULL || !rollup_due(store, &writer->session))
+		return;
+	code = session_step(writer->session.begin);
+	if (code != SQLITE_OK)
+		return;
+	worker_moves(writer);
+	code = rollup_run(store, &writer->session);
+	if (code == SQLITE_OK) {
+		code = commit_batch(writer);
+		if (code != SQLITE_OK && !is_interrupt(code) && code != SQLITE_ABORT_ROLLBACK &&
+			!store->memory) {
+			condition_note_error(store, session_reason(code));
+			reopen(writer, NULL, NULL);
+			return;
+		}
+	}
+	roll_back(writer);
+	rollup_ended(store, code == SQLITE_OK);
+}
+
 void *writer_main(void *argument)
 {
 	struct worker *writer = argument;
@@ -462,6 +476,7 @@ void *writer_main(void *argument)
 	list_init(&calls);
 	while (queue_take(&store->writes, &calls, store->settings.batch, 1)) {
 		worker_moves(writer);
+		store->rollup.written += list_length(&calls);
 		worker_count_waits(store, &calls);
 		list_init(&expired);
 		worker_expire(store, &calls, &expired);
@@ -470,6 +485,7 @@ void *writer_main(void *argument)
 			reopen(writer, NULL,
 				&calls); /* the last attempt ended without a database */
 		write_all(writer, &calls);
+		roll_up(writer);
 		checkpoint_if_due(writer);
 		worker_rests(writer);
 	}

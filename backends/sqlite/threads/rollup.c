@@ -1,0 +1,270 @@
+/* The steps that keep the rollups of migration 0010 current. A step takes the rows behind last_id,
+ * and the entries of …_changes, into the rollups. Both happen in one transaction, so that a reader
+ * counts each row once. */
+#include "rollup.h"
+
+#include <stddef.h>
+
+#include "../../../protocol/value.h"
+#include "../session.h"
+#include "../sqlite_store.h"
+#include "queue.h"
+
+/* Rows of one step: some milliseconds. With many left, as in an existing installation, a step is
+ * larger: it costs a sync of the disk. */
+enum { STEP_ROWS = 1024, LARGE_STEP_ROWS = 4096, DROP_ROWS = 256, DROP_PAUSE_S = 60 };
+static const int64_t hour_us = INT64_C(3600000000);
+
+/* The rows and entries of one step, summed by parent, hour and tool, before they reach the
+ * rollups. */
+static const char parts_sql[] =
+	"CREATE TEMP TABLE IF NOT EXISTS usage_parts (parent, hour, tool_name, requests, "
+	"successful, failed, time_ms, timed, odd)";
+
+/* The statements of one log. t: its name; p: the column of its parent; list: the column with a
+ * list, or NULL. ?1: last_id, ?2: the step's last row, ?3: its last change. */
+#define PARTS(t, p, list)                                                                          \
+	"INSERT INTO temp.usage_parts SELECT " p ", hour, tool_name, sum(sign), "                  \
+	"sum(sign * (NOT odd AND status_code BETWEEN 200 AND 299)), "                              \
+	"sum(sign * (NOT odd AND status_code >= 400)), "                                           \
+	"sum(CASE WHEN odd THEN 0 ELSE sign * COALESCE(response_time_ms, 0) END), "                \
+	"sum(sign * (NOT odd AND response_time_ms IS NOT NULL)), sum(sign * odd) FROM ("           \
+	"SELECT " p ", hour_of(timestamp_us) AS hour, tool_name, status_code, response_time_ms, "  \
+	"odd_usage(status_code, response_time_ms, " list ") AS odd, 1 AS sign FROM " t             \
+	" WHERE id > ?1 AND id <= ?2 "                                                             \
+	"UNION ALL SELECT " p ", hour_of(timestamp_us), tool_name, status_code, "                  \
+	"response_time_ms, odd_usage(status_code, response_time_ms, " list "), sign FROM " t       \
+	"_changes WHERE number <= ?3) WHERE hour IS NOT NULL GROUP BY 1, 2, 3"
+
+#define HOURS(t, p)                                                                                \
+	"INSERT INTO " t "_hours (" p ", hour, tool_name, requests, successful, failed, time_ms, " \
+	"timed, odd) SELECT * FROM temp.usage_parts WHERE true ON CONFLICT DO UPDATE SET "         \
+	"requests = requests + excluded.requests, successful = successful + excluded.successful, " \
+	"failed = failed + excluded.failed, time_ms = time_ms + excluded.time_ms, "                \
+	"timed = timed + excluded.timed, odd = odd + excluded.odd"
+
+#define MONTHS(t, p)                                                                               \
+	"INSERT INTO " t "_months (" p ", month, requests) "                                       \
+	"SELECT parent, strftime('%Y-%m', hour * 3600, 'unixepoch'), sum(requests) "               \
+	"FROM temp.usage_parts WHERE true GROUP BY 1, 2 "                                          \
+	"ON CONFLICT DO UPDATE SET requests = requests + excluded.requests"
+
+static const char capabilities_sql[] =
+	"INSERT INTO a2a_usage_capabilities (client_id, hour, capability, requests) "
+	"SELECT client_id, hour, capability, sum(sign) FROM ("
+	"SELECT DISTINCT r.n, r.sign, r.client_id, r.hour, e.value AS capability FROM ("
+	"SELECT id AS n, 1 AS sign, client_id, hour_of(timestamp_us) AS hour, client_capabilities, "
+	"status_code, response_time_ms FROM a2a_usage WHERE id > ?1 AND id <= ?2 "
+	"UNION ALL SELECT -number, sign, client_id, hour_of(timestamp_us), client_capabilities, "
+	"status_code, response_time_ms FROM a2a_usage_changes WHERE number <= ?3) r, "
+	"json_each(CASE WHEN odd_usage(r.status_code, r.response_time_ms, r.client_capabilities) "
+	"THEN NULL ELSE r.client_capabilities END) e "
+	"WHERE r.hour IS NOT NULL) WHERE true GROUP BY 1, 2, 3 "
+	"ON CONFLICT DO UPDATE SET requests = requests + excluded.requests";
+
+#define END(t) "UPDATE usage_rolled SET last_id = ?2 WHERE source = '" t "'"
+#define EMPTY(t) "DELETE FROM " t "_changes WHERE number <= ?3"
+
+static const char forget_parts_sql[] = "DELETE FROM temp.usage_parts";
+
+enum { STEP_STATEMENTS = 7 };
+
+/* Rows of hours before ?1 that are rolled up. `others` finds them without an index on time alone.
+ */
+#define EXPIRED(t, from)                                                                           \
+	from " WHERE u.timestamp_us < ?1 AND u.id <= (SELECT last_id FROM "                        \
+	     "usage_rolled WHERE source = '" t "')"
+#define BEGIN_DROP(t, from)                                                                        \
+	"UPDATE usage_rolled SET dropping = 1, kept_from = max(kept_from, ?1) WHERE source = '" t  \
+	"' AND EXISTS (SELECT 1 FROM " EXPIRED(t, from) ")"
+#define DROP(t, from)                                                                              \
+	"DELETE FROM " t " WHERE id IN (SELECT u.id FROM " EXPIRED(t, from) " LIMIT ?2)"
+#define END_DROP(t) "UPDATE usage_rolled SET dropping = 0 WHERE source = '" t "' AND dropping"
+#define BY_TIME "api_key_usage u"
+#define BY_CLIENT "a2a_clients c CROSS JOIN a2a_usage u ON u.client_id = c.id"
+
+enum { DROP_STATEMENTS = 3 };
+
+struct usage_log {
+	const char
+		*bounds; /* last_id, the last row of a step of ?1 rows, and whether changes wait */
+	const char *steps[STEP_STATEMENTS];
+	const char *drops[DROP_STATEMENTS];
+};
+
+#define BOUNDS(t)                                                                                  \
+	"SELECT last_id, (SELECT max(id) FROM (SELECT id FROM " t                                  \
+	" WHERE id > last_id ORDER BY id LIMIT ?1)), (SELECT max(number) FROM (SELECT number "     \
+	"FROM " t "_changes ORDER BY number LIMIT ?1)), (SELECT max(id) FROM " t "), "             \
+	"(SELECT max(number) FROM " t "_changes) FROM usage_rolled WHERE source = '" t "'"
+
+static const struct usage_log logs[] = {
+	{
+		.bounds = BOUNDS("api_key_usage"),
+		.steps = {PARTS("api_key_usage", "api_key_id", "NULL"),
+			HOURS("api_key_usage", "api_key_id"), MONTHS("api_key_usage", "api_key_id"),
+			forget_parts_sql, EMPTY("api_key_usage"), END("api_key_usage")},
+		.drops = {BEGIN_DROP("api_key_usage", BY_TIME), DROP("api_key_usage", BY_TIME),
+			END_DROP("api_key_usage")},
+	},
+	{
+		.bounds = BOUNDS("a2a_usage"),
+		.steps = {PARTS("a2a_usage", "client_id", "client_capabilities"),
+			HOURS("a2a_usage", "client_id"), MONTHS("a2a_usage", "client_id"),
+			capabilities_sql, forget_parts_sql, EMPTY("a2a_usage"), END("a2a_usage")},
+		.drops = {BEGIN_DROP("a2a_usage", BY_CLIENT), DROP("a2a_usage", BY_CLIENT),
+			END_DROP("a2a_usage")},
+	},
+};
+
+enum { LOGS = sizeof logs / sizeof logs[0] };
+
+struct bounds {
+	int64_t last, to, newest;           /* rows */
+	int64_t last_change, newest_change; /* 0: there are none */
+	bool pending;
+};
+
+/* One statement without result rows, with up to three numbers. */
+static int rollup_execute(struct session *session, const char *sql, const int64_t numbers[3])
+{
+	sqlite3_stmt *statement = NULL;
+	int code = sqlite3_prepare_v2(session->db, sql, -1, &statement, NULL),
+	    count = sqlite3_bind_parameter_count(statement);
+
+	for (int i = 0; i < count && code == SQLITE_OK; i++)
+		code = sqlite3_bind_int64(statement, i + 1, numbers[i]);
+	if (code == SQLITE_OK)
+		code = session_step(statement);
+	sqlite3_finalize(statement);
+	return code;
+}
+
+static int read_bounds(
+	struct session *session, const struct usage_log *log, int64_t rows, struct bounds *bounds)
+{
+	sqlite3_stmt *statement = NULL;
+	int code = sqlite3_prepare_v2(session->db, log->bounds, -1, &statement, NULL);
+
+	*bounds = (struct bounds){0};
+	if (code == SQLITE_OK)
+		code = sqlite3_bind_int64(statement, 1, rows);
+	if (code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+		bool more = sqlite3_column_type(statement, 1) != SQLITE_NULL;
+
+		bounds->last = sqlite3_column_int64(statement, 0);
+		bounds->to = more ? sqlite3_column_int64(statement, 1) : bounds->last;
+		bounds->last_change = sqlite3_column_int64(statement, 2);
+		bounds->newest = sqlite3_column_int64(statement, 3);
+		bounds->newest_change = sqlite3_column_int64(statement, 4);
+		bounds->pending = more || bounds->last_change != 0;
+		code = SQLITE_DONE;
+	}
+	sqlite3_finalize(statement);
+	return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+static bool is_pending(struct session *session)
+{
+	struct bounds bounds;
+
+	for (int i = 0; i < LOGS; i++)
+		if (read_bounds(session, &logs[i], 1, &bounds) == SQLITE_OK && bounds.pending)
+			return true;
+	return false;
+}
+
+/* more: set when another step's rows are left. */
+static int step_of(struct session *session, const struct usage_log *log, bool large, bool *more)
+{
+	struct bounds bounds;
+	int code = read_bounds(session, log, large ? LARGE_STEP_ROWS : STEP_ROWS, &bounds);
+	const int64_t numbers[] = {bounds.last, bounds.to, bounds.last_change};
+
+	if (code != SQLITE_OK || !bounds.pending)
+		return code;
+	for (int i = 0; i < STEP_STATEMENTS && log->steps[i] != NULL && code == SQLITE_OK; i++)
+		code = rollup_execute(session, log->steps[i], numbers);
+	*more = *more || bounds.newest - bounds.to >= STEP_ROWS ||
+		bounds.newest_change > bounds.last_change;
+	return code;
+}
+
+/* The start of the oldest hour whose rows are kept, µs since 1970. */
+static int64_t kept_from(const struct sqlite_store *store)
+{
+	int64_t kept = timestamp_now() - (int64_t)store->settings.usage_retention_ms * 1000;
+
+	return kept - kept % hour_us;
+}
+
+/* Rows that are dropped stay counted: the triggers see `dropping`. */
+static int drop_step(struct sqlite_store *store, struct session *session)
+{
+	struct rollup *rollup = &store->rollup;
+	const int64_t numbers[] = {kept_from(store), DROP_ROWS, 0};
+	int code = SQLITE_OK;
+
+	rollup->dropping = false;
+	for (int i = 0; i < LOGS; i++)
+		for (int k = 0; k < DROP_STATEMENTS && code == SQLITE_OK; k++) {
+			code = rollup_execute(session, logs[i].drops[k], numbers);
+			if (k == 1 && code == SQLITE_OK &&
+				sqlite3_changes64(session->db) == DROP_ROWS)
+				rollup->dropping = true;
+		}
+	rollup->drop_at = clock_ns() + (rollup->dropping ? 0 : DROP_PAUSE_S * UINT64_C(1000000000));
+	return code;
+}
+
+static bool drop_due(const struct sqlite_store *store)
+{
+	return store->settings.usage_retention_ms != 0 && !store->rollup.more &&
+		store->rollup.drop_at <= clock_ns();
+}
+
+void rollup_tick(struct sqlite_store *store)
+{
+	atomic_store_explicit(&store->rollup.looks, true, memory_order_relaxed);
+	queue_nudge(&store->writes);
+}
+
+void rollup_pause(struct sqlite_store *store, bool paused)
+{
+	atomic_store(&store->rollup.quiet, paused);
+}
+
+bool rollup_due(struct sqlite_store *store, struct session *session)
+{
+	struct rollup *rollup = &store->rollup;
+
+	if (atomic_load(&rollup->quiet) || atomic_load(&store->ending) || atomic_load(&store->lost))
+		return false;
+	if (rollup->more || rollup->written >= STEP_ROWS)
+		return true;
+	if (rollup->dropping)
+		return true;
+	return atomic_exchange_explicit(&rollup->looks, false, memory_order_relaxed) &&
+		(drop_due(store) || is_pending(session));
+}
+
+int rollup_run(struct sqlite_store *store, struct session *session)
+{
+	int code = rollup_execute(session, parts_sql, NULL);
+
+	bool drop = drop_due(store), large = store->rollup.more;
+
+	store->rollup.written = 0;
+	store->rollup.more = false;
+	for (int i = 0; i < LOGS && code == SQLITE_OK; i++)
+		code = step_of(session, &logs[i], large, &store->rollup.more);
+	return code == SQLITE_OK && drop ? drop_step(store, session) : code;
+}
+
+void rollup_ended(struct sqlite_store *store, bool committed)
+{
+	if (!committed)
+		store->rollup.more = store->rollup.dropping = false; /* the next look tries again */
+	else if (store->rollup.more || store->rollup.dropping)
+		queue_nudge(&store->writes);
+}
