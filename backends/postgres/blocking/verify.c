@@ -165,27 +165,23 @@ static int postgres_verify_values(struct verify_report *report, PGconn *pq, stru
 
 /* Hours whose counts differ from their rows, where the rows are kept; months that differ from the
  * sum of their hours. */
-#define ODD(list) "(odd_time(response_time_ms) OR " list ")"
-#define WRONG_HOURS(t, p, parents, list)                                                                   \
-	"SELECT count(*) FROM (SELECT 1 FROM usage_rolled s CROSS JOIN ("                                  \
-	"SELECT " p " AS parent, hour, tool_name, requests, successful, failed, time_ms, "                 \
-	"0::bigint AS id FROM " t "_hours UNION ALL "                                                      \
-	"SELECT " p ", date_trunc('hour', timestamp, 'UTC'), tool_name, sign, "                            \
-	"CASE WHEN NOT odd AND status_code BETWEEN 200 AND 299 THEN sign ELSE 0 END, "                     \
-	"CASE WHEN NOT odd AND status_code >= 400 THEN sign ELSE 0 END, "                                  \
-	"CASE WHEN odd THEN 0 ELSE sign * COALESCE(response_time_ms, 0) END, id FROM ("                    \
-	"SELECT " p                                                                                        \
-	", timestamp, tool_name, status_code, response_time_ms, sign, usage_id AS id, " ODD(               \
-		list) " AS odd FROM " t "_changes UNION ALL "                                              \
-		      "SELECT " p                                                                          \
-		      ", timestamp, tool_name, status_code, response_time_ms, -1, id, " ODD(               \
-			      list) " FROM " t ") AS one) AS c "                                           \
-				    "WHERE s.source = '" t                                                 \
-				    "' AND c.hour >= s.kept_from AND c.id <= s.last_id "                   \
-				    "AND EXISTS (SELECT 1 FROM " parents                                   \
-				    " WHERE number = c.parent) "                                           \
-				    "GROUP BY c.parent, c.hour, c.tool_name HAVING sum(requests) <> 0 OR " \
-				    "sum(successful) <> 0 OR sum(failed) <> 0 OR sum(time_ms) <> 0) AS wrong"
+#define ODD "(odd_time(response_time_ms) OR "
+#define WRONG_HOURS(t, p, parents, list)                                                           \
+	"SELECT count(*) FROM (SELECT 1 FROM usage_rolled s CROSS JOIN ("                          \
+	"SELECT " p " AS parent, hour, tool_name, requests, successful, failed, time_ms, "         \
+	"0::bigint AS id FROM " t "_hours UNION ALL "                                              \
+	"SELECT " p ", date_trunc('hour', timestamp, 'UTC'), tool_name, sign, "                    \
+	"CASE WHEN NOT odd AND status_code BETWEEN 200 AND 299 THEN sign ELSE 0 END, "             \
+	"CASE WHEN NOT odd AND status_code >= 400 THEN sign ELSE 0 END, "                          \
+	"CASE WHEN odd THEN 0 ELSE sign * COALESCE(response_time_ms, 0) END, id FROM ("            \
+	"SELECT " p ", timestamp, tool_name, status_code, response_time_ms, sign, "                \
+	"usage_id AS id, " ODD list ") AS odd FROM " t "_changes UNION ALL "                       \
+	"SELECT " p ", timestamp, tool_name, status_code, response_time_ms, -1, id, " ODD list     \
+	") FROM " t ") AS one) AS c WHERE s.source = '" t "' "                                     \
+	"AND c.hour >= s.kept_from AND c.id <= s.last_id "                                         \
+	"AND EXISTS (SELECT 1 FROM " parents " WHERE number = c.parent) "                          \
+	"GROUP BY c.parent, c.hour, c.tool_name HAVING sum(requests) <> 0 OR "                     \
+	"sum(successful) <> 0 OR sum(failed) <> 0 OR sum(time_ms) <> 0) AS wrong"
 #define WRONG_MONTHS(t, p)                                                                         \
 	"SELECT count(*) FROM (SELECT 1 FROM (SELECT " p " AS parent, month, requests FROM " t     \
 	"_months UNION ALL SELECT " p ", date_trunc('month', hour, 'UTC'), -requests "             \
