@@ -58,8 +58,8 @@ DEFECTS = [
     ], "faults/test_postgres_commit.py", ["Leaving"]),
     ("a pooler's session relied on", [
         ("backends/postgres/send.c",
-         "if (store->pooled && ",
-         "if (0 && store->pooled && "),
+         "if (!store->pooled)",
+         "if (true || !store->pooled)"),
     ], "faults/test_pgbouncer.py", ["Sessions.test_settings_left_behind"]),
     ("answers before the commit", [
         ("backends/sqlite/threads/writer.c",

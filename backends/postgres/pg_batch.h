@@ -19,7 +19,7 @@
 struct pg_connection;
 struct postgres_store;
 
-enum { PG_BATCH_MAX = 1024 };
+enum { PG_BATCH_MAX = 1024, PG_BATCH_KEYED_MAX = 256 };
 
 enum pg_batch_state {
 	PG_BATCH_EMPTY,         /* none is under way */
@@ -36,7 +36,16 @@ enum pg_batch_state {
 extern const struct state_machine pg_batch_states;
 
 /* What the server will answer next, in order. */
-enum item_kind { ITEM_SETTINGS, ITEM_PREPARE, ITEM_CALL, ITEM_SYNC };
+enum item_kind {
+	ITEM_SETTINGS,
+	ITEM_PREPARE,
+	ITEM_CALL,
+	ITEM_FIND_KEYS, /* see idempotency/pg_replay.h */
+	ITEM_ADD_KEYS,
+	ITEM_ROLLBACK,
+	ITEM_FORGET_KEYS,
+	ITEM_SYNC
+};
 
 struct item {
 	uint8_t kind;
@@ -74,9 +83,13 @@ struct pg_batch {
 	unsigned item_count, item_next;
 	struct call **merged; /* calls that share statements, those of each in a row */
 	unsigned merged_count;
-	struct list kept;      /* results that the encoder gets once the batch has committed */
-	struct call *failed;   /* the call that ended the transaction, or its last one */
-	enum outcome failure;  /* what is to become of it */
+	struct call **keyed; /* calls with an idempotency key */
+	unsigned keyed_count;
+	bool open;            /* its Sync follows once the results are there: the keys go with it */
+	bool replay;          /* it has found keys: it is rolled back, and its calls run again */
+	struct list kept;     /* results that the encoder gets once the batch has committed */
+	struct call *failed;  /* the call that ended the transaction, or its last one */
+	enum outcome failure; /* what is to become of it */
 	uint64_t sent_at, due; /* due: the first deadline of a call; 0: none */
 	uint64_t cancelled_at; /* 0: it is not cancelled */
 };

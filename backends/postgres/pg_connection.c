@@ -13,6 +13,7 @@
 #include "blocking/connect.h"
 #include "encoder.h"
 #include "gather.h"
+#include "idempotency/pg_replay.h"
 #include "outage.h"
 #include "pg_batch.h"
 #include "pg_store.h"
@@ -49,7 +50,7 @@ bool pg_connection_init(struct pg_connection *connection, unsigned number)
 	connection->number = number;
 	connection->socket = -1;
 	list_init(&connection->waiting);
-	connection->prepared = calloc(2 * catalog_method_count, sizeof *connection->prepared);
+	connection->prepared = calloc(PG_PREPARED, sizeof *connection->prepared);
 	return pg_batch_init(&connection->batch, number) && connection->prepared != NULL;
 }
 
@@ -89,7 +90,7 @@ static bool push_out(struct postgres_store *store, struct pg_connection *connect
 
 	if (left < 0)
 		return false;
-	if (left == 0 && connection->batch.state == PG_BATCH_GATHERED)
+	if (left == 0 && connection->batch.state == PG_BATCH_GATHERED && !connection->batch.open)
 		pg_batch_enter(&connection->batch, PG_BATCH_SENT);
 	watch_socket(store, connection, left == 1);
 	return true;
@@ -109,17 +110,26 @@ bool pg_connection_send(struct postgres_store *store, struct pg_connection *conn
 		connection->last_used = clock_ns();
 	pg_connection_enter(connection, PG_CONNECTION_BUSY);
 	pg_batch_gathered(&connection->batch);
-	if (!send_batch(store, connection) || PQpipelineSync(connection->pq) != 1 ||
-		!push_out(store, connection)) {
+	if (!send_batch(store, connection) || !push_out(store, connection)) {
 		pg_connection_break(store, connection, PQerrorMessage(connection->pq), false);
 		return false;
 	}
 	return true;
 }
 
+void pg_connection_forget(struct postgres_store *store, struct pg_connection *connection)
+{
+	pg_batch_begin(&connection->batch);
+	connection->received = 0;
+	pg_connection_enter(connection, PG_CONNECTION_BUSY);
+	pg_batch_gathered(&connection->batch);
+	if (!pg_replay_forget(store, connection) || !push_out(store, connection))
+		pg_connection_break(store, connection, PQerrorMessage(connection->pq), false);
+}
+
 static void forget_statements(struct pg_connection *connection)
 {
-	memset(connection->prepared, 0, 2 * catalog_method_count * sizeof *connection->prepared);
+	memset(connection->prepared, 0, PG_PREPARED * sizeof *connection->prepared);
 	connection->generation++;
 }
 
@@ -182,12 +192,23 @@ static void take_rows(struct postgres_store *store, struct pg_connection *connec
 	struct call *call = item->call,
 		    **calls = many ? connection->batch.merged + item->first : &call;
 
+	if (item->kind == ITEM_FIND_KEYS) {
+		bool sound = pg_replay_found(store, connection, result);
+
+		PQclear(result);
+		if (!sound)
+			pg_connection_break(
+				store, connection, "the server sent an unexpected result", false);
+		return;
+	}
+	if (item->kind == ITEM_FORGET_KEYS)
+		pg_replay_forgotten(store, result);
 	if (item->kind != ITEM_CALL ||
 		(!many && (call->method == NULL || call->err.kind != ERR_NONE))) {
 		PQclear(result);
 		return;
 	}
-	if (encoder_wants(store, result) &&
+	if ((many || call->idempotency == NULL) && encoder_wants(store, result) &&
 		encoder_keep(connection, calls, many ? item->count : 1, many, result))
 		return;
 	if (many) {
@@ -206,6 +227,8 @@ static void take_error(struct postgres_store *store, struct pg_connection *conne
 
 	connection->batch.failed = call;
 	pg_batch_enter(&connection->batch, PG_BATCH_FAILED);
+	if (call == NULL)
+		return; /* old keys could not be removed: a later step does it */
 	if (call->method == NULL) {
 		err_set(&call->err, ERR_UNAVAILABLE, "the database refused the health check");
 		connection->batch.failure = CALL_DONE;
@@ -213,6 +236,8 @@ static void take_error(struct postgres_store *store, struct pg_connection *conne
 	}
 	if (item->kind == ITEM_PREPARE)
 		connection->prepared[item->statement] = false;
+	if (item->kind == ITEM_ADD_KEYS && pg_replay_collided(connection, result))
+		return;
 	if (result_in_class(result, "40P01"))
 		note_deadlock(store);
 	connection->batch.failure = heed(store, connection, call, result_error(call, result));
@@ -427,7 +452,7 @@ static int consume(struct pg_connection *connection)
 
 	/* It also sends what the socket had no room for, so the Sync may have left by now. On a
 	 * connection that has broken nobody can tell. */
-	if (connection->batch.state == PG_BATCH_GATHERED &&
+	if (connection->batch.state == PG_BATCH_GATHERED && !connection->batch.open &&
 		(consumed != 1 || PQflush(connection->pq) == 0))
 		pg_batch_enter(&connection->batch, PG_BATCH_SENT);
 	size_t after = counted ? waiting_bytes(connection) : 0;
@@ -437,6 +462,13 @@ static int consume(struct pg_connection *connection)
 	for (PGnotify *notify; (notify = PQnotifies(connection->pq)) != NULL;)
 		PQfreemem(notify);
 	return consumed;
+}
+
+/* All results of a batch with keys are there: what is stored with it, and its Sync. */
+static void complete_batch(struct postgres_store *store, struct pg_connection *connection)
+{
+	if (!pg_replay_complete(store, connection) || !push_out(store, connection))
+		pg_connection_break(store, connection, PQerrorMessage(connection->pq), false);
 }
 
 static void receive_some(struct postgres_store *store, struct pg_connection *connection)
@@ -469,6 +501,9 @@ static void receive_some(struct postgres_store *store, struct pg_connection *con
 		return;
 	if (consumed != 1 || PQstatus(connection->pq) != CONNECTION_OK)
 		pg_connection_break(store, connection, PQerrorMessage(connection->pq), false);
+	else if (connection->batch.open &&
+		connection->batch.item_next == connection->batch.item_count)
+		complete_batch(store, connection);
 	else if (connection->batch.slow_result && too_much(connection))
 		refuse_result(store, connection);
 }
@@ -556,7 +591,7 @@ void pg_connection_adopt(struct postgres_store *store, struct pg_connection *con
 	connection->close_reason[0] = '\0';
 	connection->batch_limit = BATCH_START;
 	connection->born = connection->last_used = clock_ns();
-	memset(connection->prepared, 0, 2 * catalog_method_count * sizeof *connection->prepared);
+	memset(connection->prepared, 0, PG_PREPARED * sizeof *connection->prepared);
 	PQsetNoticeReceiver(pq, note_warning, connection);
 	if (PQsetnonblocking(pq, 1) != 0 || PQenterPipelineMode(pq) != 1) {
 		pg_connection_close(store, connection);

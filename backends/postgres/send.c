@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "../../protocol/value.h"
+#include "../idempotency.h"
+#include "idempotency/pg_replay.h"
 #include "pg_store.h"
 #include "result.h"
 
@@ -106,7 +108,7 @@ static bool set_parameter(struct arena *arena, struct parameters *to, unsigned i
 	return true;
 }
 
-static struct item *expect(struct pg_connection *connection, enum item_kind kind, struct call *call)
+struct item *send_expect(struct pg_connection *connection, enum item_kind kind, struct call *call)
 {
 	struct item *item = &connection->batch.items[connection->batch.item_count++];
 
@@ -114,33 +116,31 @@ static struct item *expect(struct pg_connection *connection, enum item_kind kind
 	return item;
 }
 
-/* number: index in connection->prepared. NULL when libpq refused. */
-static struct item *send_sql(struct postgres_store *store, struct pg_connection *connection,
-	struct call *call, unsigned number, const char *sql, const struct parameters *with,
-	int count)
+struct item *send_sql(struct postgres_store *store, struct pg_connection *connection,
+	struct call *call, const struct send_statement *statement)
 {
-	const char *suffix = number < catalog_method_count ? "" : ".many";
 	struct item *item;
 	char name[64];
 	int sent;
 
-	if (store->named && !connection->prepared[number]) {
-		(void)snprintf(name, sizeof name, "%s%s.%u", call->method->name, suffix,
+	if (store->named && !connection->prepared[statement->number]) {
+		(void)snprintf(name, sizeof name, "%s%s.%u", statement->name, statement->suffix,
 			connection->generation);
-		expect(connection, ITEM_PREPARE, call)->statement = (uint16_t)number;
-		if (PQsendPrepare(connection->pq, name, sql, 0, NULL) != 1)
+		send_expect(connection, ITEM_PREPARE, call)->statement =
+			(uint16_t)statement->number;
+		if (PQsendPrepare(connection->pq, name, statement->sql, 0, NULL) != 1)
 			return NULL;
-		connection->prepared[number] = true;
+		connection->prepared[statement->number] = true;
 	}
-	item = expect(connection, ITEM_CALL, call);
+	item = send_expect(connection, statement->kind, call);
 	if (store->named) {
-		(void)snprintf(name, sizeof name, "%s%s.%u", call->method->name, suffix,
+		(void)snprintf(name, sizeof name, "%s%s.%u", statement->name, statement->suffix,
 			connection->generation);
-		sent = PQsendQueryPrepared(
-			connection->pq, name, count, with->values, with->lengths, with->formats, 1);
+		sent = PQsendQueryPrepared(connection->pq, name, statement->count,
+			statement->values, statement->lengths, statement->formats, 1);
 	} else {
-		sent = PQsendQueryParams(connection->pq, sql, count, NULL, with->values,
-			with->lengths, with->formats, 1);
+		sent = PQsendQueryParams(connection->pq, statement->sql, statement->count, NULL,
+			statement->values, statement->lengths, statement->formats, 1);
 	}
 	return sent == 1 ? item : NULL;
 }
@@ -154,7 +154,7 @@ static bool send_call(
 	bool sent;
 
 	if (method == NULL) {
-		(void)expect(connection, ITEM_CALL, call); /* the health probe */
+		(void)send_expect(connection, ITEM_CALL, call); /* the health probe */
 		return PQsendQueryParams(connection->pq, "SELECT FROM pierre_meta LIMIT 1", 0, NULL,
 			       NULL, NULL, NULL, 1) == 1;
 	}
@@ -163,8 +163,16 @@ static bool send_call(
 		if (!set_parameter(&store->sending, &to, i, &method->binds[statement->binds[i]],
 			    &call->values[statement->binds[i]]))
 			return false;
-	sent = send_sql(store, connection, call, method->index, statement->sql, &to,
-		       statement->bind_count) != NULL;
+	sent = send_sql(store, connection, call,
+		       &(struct send_statement){.kind = ITEM_CALL,
+			       .number = method->index,
+			       .name = method->name,
+			       .suffix = "",
+			       .sql = statement->sql,
+			       .values = to.values,
+			       .lengths = to.lengths,
+			       .formats = to.formats,
+			       .count = statement->bind_count}) != NULL;
 	arena_reset(&store->sending);
 	return sent;
 }
@@ -245,8 +253,16 @@ static bool send_merged(
 	keys.values[0] = store->keys.data;
 	keys.lengths[0] = (int)store->keys.length;
 	keys.formats[0] = 1;
-	item = send_sql(store, connection, call, (unsigned)catalog_method_count + method->index,
-		method->statements[BACKEND_POSTGRES].many, &keys, 1);
+	item = send_sql(store, connection, call,
+		&(struct send_statement){.kind = ITEM_CALL,
+			.number = (unsigned)catalog_method_count + method->index,
+			.name = method->name,
+			.suffix = ".many",
+			.sql = method->statements[BACKEND_POSTGRES].many,
+			.values = keys.values,
+			.lengths = keys.lengths,
+			.formats = keys.formats,
+			.count = 1});
 	arena_reset(&store->sending);
 	if (item == NULL)
 		return false;
@@ -267,23 +283,32 @@ static void count_alike(
 				mergeable(call_of(node)));
 }
 
+bool send_settings(
+	struct postgres_store *store, struct pg_connection *connection, struct call *call)
+{
+	if (!store->pooled)
+		return true;
+	(void)send_expect(connection, ITEM_SETTINGS, call);
+	return PQsendQueryParams(
+		       connection->pq, store->session_settings, 0, NULL, NULL, NULL, NULL, 1) == 1;
+}
+
 bool send_batch(struct postgres_store *store, struct pg_connection *connection)
 {
 	bool merging = connection->batch.count >= MERGE_MIN && clock_ns() >= store->merge_from,
 	     counted = false;
 
-	if (store->pooled && connection->batch.count > 0) {
-		(void)expect(
-			connection, ITEM_SETTINGS, call_of(list_first(&connection->batch.calls)));
-		if (PQsendQueryParams(connection->pq, store->session_settings, 0, NULL, NULL, NULL,
-			    NULL, 1) != 1)
-			return false;
-	}
+	if (connection->batch.count > 0 &&
+		!send_settings(store, connection, call_of(list_first(&connection->batch.calls))))
+		return false;
+	if (connection->batch.keyed_count > 0 && !pg_replay_ask(store, connection))
+		return false;
 	for (struct list *node = list_first(&connection->batch.calls);
 		node != &connection->batch.calls; node = node->next) {
 		struct call *call = call_of(node);
 
-		if (call->route == ROUTE_MERGED)
+		if (call->route == ROUTE_MERGED ||
+			(call->idempotency != NULL && call->idempotency->known))
 			continue;
 		if (!reads(call)) {
 			counted = false;
@@ -296,6 +321,10 @@ bool send_batch(struct postgres_store *store, struct pg_connection *connection)
 				    : send_call(store, connection, call)))
 			return false;
 	}
-	(void)expect(connection, ITEM_SYNC, NULL);
-	return true;
+	if (connection->batch.keyed_count > 0) {
+		connection->batch.open = true;
+		return PQsendFlushRequest(connection->pq) == 1;
+	}
+	(void)send_expect(connection, ITEM_SYNC, NULL);
+	return PQpipelineSync(connection->pq) == 1;
 }

@@ -177,6 +177,8 @@ void session_close(struct session *session)
 		for (size_t i = 0; i < catalog_method_count; i++)
 			sqlite3_finalize(session->statements[i]);
 	free(session->statements);
+	for (size_t i = 0; i < SESSION_KEYS; i++)
+		sqlite3_finalize(session->keys[i]);
 	sqlite3_finalize(session->begin);
 	sqlite3_finalize(session->commit);
 	sqlite3_finalize(session->rollback);
@@ -451,7 +453,7 @@ static bool session_unsound(struct call *call, const char *message)
 	return true;
 }
 
-static enum run_result run_failed(struct session *session, struct call *call, int code)
+enum run_result session_run_failed(struct session *session, struct call *call, int code)
 {
 	const char *message = sqlite3_errmsg(session->db);
 	const char *names = strstr(message, "failed: ");
@@ -522,7 +524,7 @@ enum run_result session_run(struct session *session, struct call *call)
 	if (code == SQLITE_OK)
 		code = bind_call(statement, call);
 	if (code != SQLITE_OK)
-		return run_failed(session, call, code);
+		return session_run_failed(session, call, code);
 	execute_begin(call);
 	while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
 		if (session_read_row(session, statement, call) < 0)
@@ -535,7 +537,7 @@ enum run_result session_run(struct session *session, struct call *call)
 	if (code == SQLITE_DONE)
 		execute_end(call, (uint64_t)sqlite3_changes64(session->db));
 	else if (code != SQLITE_ROW) {
-		enum run_result result = run_failed(session, call, code);
+		enum run_result result = session_run_failed(session, call, code);
 
 		sqlite3_reset(statement);
 		return result;

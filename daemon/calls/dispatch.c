@@ -9,6 +9,7 @@
 #include "../../protocol/wire/rpc.h"
 #include "batch.h"
 #include "finish.h"
+#include "idempotency_key.h"
 #include "passwords.h"
 #include "submit.h"
 
@@ -104,6 +105,8 @@ static int dispatch_prepare(struct request *request, struct json *json, size_t l
 	call->order = &request->connection->order;
 	call->done = on_done;
 	result = keep_line(request, json, length, envelope);
+	if (result == 0 && envelope->key != NULL)
+		result = idempotency_key_take(request, json, envelope);
 	if (result == 0) {
 		call->answer.cap = (size_t)request->dispatcher->runtime->settings->answer_limit;
 		rpc_begin_result(&call->answer, request->notification ? "null" : request->id,

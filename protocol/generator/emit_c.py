@@ -165,6 +165,7 @@ def _methods(catalog: Catalog) -> str:
             role=f"ROLE_{method.access.upper()}",
             impl=f"IMPL_{method.impl.upper()}",
             write=str(method.write).lower(),
+            keyed=str(method.keyed).lower(),
             short_read=str(method.short).lower(),
             answer=f"ANSWER_{method.answer.upper()}",
             params=f"params_{method.c_name}" if method.params else None,

@@ -402,6 +402,7 @@ def _method_row(catalog, method: Method):
     return struct(
         name=string(method.name),
         write=str(method.write).lower(),
+        keyed=str(method.keyed).lower(),
         params=f"&type_args_{method.c_name}" if method.params else None,
         result=f"STUB_RESULT_{result}",
         value=value,

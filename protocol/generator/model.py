@@ -170,6 +170,12 @@ class Method:
         return self.impl in ("sql", "hash_password", "verify_password")
 
     @property
+    def keyed(self):
+        """Whether an idempotency key makes the write happen once. Reads ignore the key, as do
+        operations that no single transaction holds."""
+        return self.write and self.impl in ("sql", "hash_password")
+
+    @property
     def c_name(self):
         """create_user, daemon_ping: for C identifiers."""
         return self.name.replace(".", "_")

@@ -6,6 +6,7 @@
 #include "../../../protocol/value.h"
 #include "../../execute.h"
 #include "../sqlite_store.h"
+#include "replay.h"
 
 enum { MOVES_STEPS = 1 << 20 };
 
@@ -61,7 +62,8 @@ enum run_result worker_run(struct worker *worker, struct call *call)
 		return RUN_DONE;
 	worker_moves(worker);
 	atomic_store_explicit(&worker->deadline, call->deadline, memory_order_release);
-	result = session_run(&worker->session, call);
+	result = call->idempotency == NULL ? session_run(&worker->session, call)
+					   : replay_run(&worker->session, call);
 	atomic_store_explicit(&worker->deadline, 0, memory_order_relaxed);
 	return result;
 }
