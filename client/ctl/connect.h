@@ -11,6 +11,8 @@ struct pierre *connect_open(struct ctl *ctl);
 /* Calls a method by name; the caller frees *result with pierre_text_free. Reports a failure;
  * returns 0 or the exit code. */
 int connect_call(struct ctl *ctl, const char *method, const char *params, char **result);
+/* The next call carries this idempotency key. Reports a failure; returns 0 or the exit code. */
+int connect_use_key(struct ctl *ctl, const char *key);
 
 /* The daemon's program: in the folder of this program, else found through $PATH. */
 void connect_daemon_program(char *out, size_t size);
