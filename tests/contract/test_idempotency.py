@@ -11,7 +11,6 @@ import threading
 from lib import strict
 from lib.case import Case, DaemonCase
 from lib.daemon import Daemon, new_key
-from lib.databases import chosen
 from lib.rpc import RpcError, result_of
 from lib.world import UNKNOWN, World, new_api_key, new_usage, new_user, unique, uuid4
 
@@ -39,9 +38,6 @@ def grow_old(daemon, hours, condition="true"):
     """Stored keys are as many hours older."""
     daemon.database.query(
         f"UPDATE idempotency_keys SET created_us = created_us - {hours} * 3600000000 "
-        f"WHERE {condition}"
-        if chosen() == "sqlite"
-        else f"UPDATE idempotency_keys SET created_at = created_at - interval '{hours} hours' "
         f"WHERE {condition}"
     )
 

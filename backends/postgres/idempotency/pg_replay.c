@@ -13,26 +13,30 @@
 enum { OID_INT8 = 20, OID_TEXT = 25, FIND_ARRAYS = 2, ADD_ARRAYS = 5, FOUND_COLUMNS = 4 };
 enum { ARRAY_HEAD = 20 }; /* bytes before an array's first element */
 
+/* µs, by the server's clock, which several daemons share. */
+#define NOW_US "(EXTRACT(epoch FROM now()) * 1000000)::bigint"
+#define OLD_US NOW_US " - 86400000000"
+_Static_assert(IDEMPOTENCY_HOURS == 24, "OLD_US names this time");
+
 /* Locking a found key makes the transaction one that writes: its commit waits for a synchronous
  * standby, which the commit of the key may not have done. */
 static const char find_sql[] =
 	"SELECT q.number, k.method, k.digest, k.answer FROM unnest($1::bigint[], $2::text[]) WITH "
 	"ORDINALITY AS q (uid, key, number) CROSS JOIN LATERAL (SELECT method, digest, answer FROM "
-	"idempotency_keys WHERE uid = q.uid AND key = q.key "
-	"AND created_at > now() - interval '24 hours' LIMIT 1 FOR UPDATE) AS k";
+	"idempotency_keys WHERE uid = q.uid AND key = q.key AND created_us > " OLD_US
+	" LIMIT 1 FOR UPDATE) AS k";
 /* A key whose time is over is replaced. One that is known takes NULL as its method, which the table
  * refuses: an error rolls back the batch. */
 static const char add_sql[] =
-	"INSERT INTO idempotency_keys AS k (uid, key, method, digest, answer, created_at) "
-	"SELECT *, now() FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[]) "
-	"ON CONFLICT (uid, key) DO UPDATE SET method = CASE WHEN k.created_at <= now() - "
-	"interval '24 hours' THEN excluded.method END, digest = excluded.digest, "
-	"answer = excluded.answer, created_at = excluded.created_at";
+	"INSERT INTO idempotency_keys AS k (uid, key, method, digest, answer, created_us) "
+	"SELECT *, " NOW_US
+	" FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[]) "
+	"ON CONFLICT (uid, key) DO UPDATE SET method = CASE WHEN k.created_us <= " OLD_US
+	" THEN excluded.method END, digest = excluded.digest, answer = excluded.answer, "
+	"created_us = excluded.created_us";
 static const char forget_sql[] =
 	"DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(SELECT ctid FROM idempotency_keys "
-	"WHERE created_at <= now() - interval '24 hours' ORDER BY created_at LIMIT 1000 "
-	"FOR UPDATE SKIP LOCKED))";
-_Static_assert(IDEMPOTENCY_HOURS == 24, "the statements name this time");
+	"WHERE created_us <= " OLD_US " ORDER BY created_us LIMIT 1000 FOR UPDATE SKIP LOCKED))";
 enum { FORGET_MAX = 1000 };
 static const uint64_t forget_ns = UINT64_C(3600000000000);
 
