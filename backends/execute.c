@@ -128,7 +128,7 @@ bool execute_admit(struct call *call)
 
 	if (method == NULL || order == NULL)
 		return true;
-	if (!method->write && atomic_load_explicit(&order->gone, memory_order_relaxed)) {
+	if (!method_may_write(method) && atomic_load_explicit(&order->gone, memory_order_relaxed)) {
 		(void)execute_fail(call, ERR_UNAVAILABLE, "the client has disconnected");
 		call->dropped = true;
 		return false;
@@ -218,16 +218,48 @@ static const struct value *owner_of(const struct call *call, const char **name)
 	return NULL;
 }
 
+/* Whether the row says that the list does not hold the one behind which the page begins. */
+static bool execute_lacks_place(const struct call *call, const struct value *columns)
+{
+	const struct method *method = call->method;
+
+	if (method->after_bind < 0 || !call->values[method->after_bind].set)
+		return false;
+	for (unsigned i = 0; i < method->row_schema->column_count; i++)
+		if (columns[i].set)
+			return false;
+	return true;
+}
+
+static int execute_no_place(struct call *call)
+{
+	const char *name = call->method->binds[call->method->after_bind].name;
+
+	(void)execute_fail(
+		call, ERR_NOT_FOUND, "the list has no row with the id given as %s", name);
+	(void)snprintf(call->err.path, sizeof call->err.path, "%s", name);
+	return -1;
+}
+
+/* "id", or the id of a member: "api_key.id". */
+static bool names_row(const struct column *column)
+{
+	const char *dot = strrchr(column->name, '.');
+
+	return strcmp(dot != NULL ? dot + 1 : column->name, "id") == 0 &&
+		(column->type == TYPE_UUID || column->type == TYPE_STRING);
+}
+
 int execute_bad_row(struct call *call, const struct value *columns, const char *column)
 {
 	const struct method *method = call->method;
 	const struct value *id = NULL;
 	const char *name = "";
 
+	if (columns != NULL && execute_lacks_place(call, columns))
+		return execute_no_place(call);
 	for (unsigned i = 0; columns != NULL && i < method->row_schema->column_count; i++)
-		if (strcmp(method->row_schema->columns[i].name, "id") == 0 && columns[i].set &&
-			(method->row_schema->columns[i].type == TYPE_UUID ||
-				method->row_schema->columns[i].type == TYPE_STRING))
+		if (columns[i].set && names_row(&method->row_schema->columns[i]))
 			id = &columns[i];
 	if (id != NULL)
 		return execute_bad_value(call, id->s.ptr, id->s.len, column);

@@ -205,7 +205,13 @@ struct method {
 	bool write;      /* changes the database */
 	bool keyed;      /* a write that takes an idempotency key */
 	bool short_read; /* a bounded look-up by key: may run on the loop's own connection */
-	uint8_t answer;  /* enum answer */
+	bool touches;    /* a read that at times also writes: it runs where writes run, but for its
+	                    `fast` statement */
+	uint8_t fast;    /* SQLite, index in catalog_methods: a read that answers the call if it
+	                    finds a row; 0: none */
+	uint8_t steps, step_count; /* SQLite, the same: statements that run before the method's own
+	                              one; their rows are not read */
+	uint8_t answer;            /* enum answer */
 	const struct field *params;
 	uint8_t param_count;
 	const struct bind_param *binds;
@@ -214,6 +220,8 @@ struct method {
 	                        user_id" */
 	int8_t subject_bind; /* the bind parameter whose value that message may show; -1: none
 	                        (several, or secret) */
+	int8_t after_bind;   /* the bind parameter with the row behind which a page begins; a row of
+	                        NULLs in the answer says that it is not in the list. -1: none */
 	const struct conflict *conflicts;
 	uint8_t conflict_count;
 	int8_t password_bind;                /* the bind parameter to hash or compare; -1: none */
@@ -225,9 +233,11 @@ struct method {
 	const char *doc;
 };
 
+/* Further statements of the methods follow those that callers can name. */
 extern const struct method catalog_methods[];
 extern const size_t catalog_method_count;
-extern const char catalog_openrpc[]; /* the whole OpenRPC document, one line of JSON */
+extern const size_t catalog_statement_count; /* with those that follow */
+extern const char catalog_openrpc[];         /* the whole OpenRPC document, one line of JSON */
 extern const size_t catalog_openrpc_length;
 extern const size_t catalog_identifier_max; /* max bytes of an `identifier` */
 extern const char catalog_version[];        /* of the interface: `protocol` in daemon.version */
@@ -241,6 +251,11 @@ struct token_provider {
 };
 
 extern const struct token_provider catalog_providers[]; /* ends with a NULL name */
+
+static inline bool method_may_write(const struct method *method)
+{
+	return method->write || method->touches;
+}
 
 /* NULL when there is none. Uses a search that the generator builds. */
 const struct method *catalog_find(const char *name, size_t length);

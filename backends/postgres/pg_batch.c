@@ -87,7 +87,7 @@ static void leave_batch(struct pg_batch *batch, struct list *calls)
 
 static bool writes(const struct call *call)
 {
-	return call->method != NULL && call->method->write;
+	return call->method != NULL && method_may_write(call->method);
 }
 
 static void finish_all(struct list *calls)
@@ -284,9 +284,11 @@ static void lost_call(struct postgres_store *store, struct call *call, bool comm
 	bool late = call->deadline != 0 && call->deadline <= clock_ns();
 	enum err_kind kind = late || timed_out ? ERR_TIMEOUT : ERR_UNAVAILABLE;
 
+	bool repeatable = !committed_perhaps || call->idempotency != NULL;
+
 	if (committed_perhaps && call->idempotency != NULL)
 		call->idempotency->doubtful = true;
-	if (!late && (!writes(call) || !committed_perhaps || call->idempotency != NULL) &&
+	if (!late && (!writes(call) || repeatable || call->method->touches) &&
 		++call->attempts <= (writes(call) ? TRIES_MAX : 1)) {
 		restart(store, call, ROUTE_TOGETHER);
 		list_append(again, &call->link);
@@ -318,7 +320,8 @@ void pg_batch_lost(struct postgres_store *store, struct pg_connection *connectio
 		struct call *call = call_of(list_first(&calls));
 
 		list_remove(&call->link);
-		if (call == batch->failed && batch->failure == CALL_DONE &&
+		/* The refusal of a call whose key was found is the effect of its own row. */
+		if (call == batch->failed && batch->failure == CALL_DONE && !batch->replay &&
 			!pg_replay_looks_again(call)) {
 			pg_store_finish(call);
 		} else if (unserved && (call->deadline == 0 || call->deadline > clock_ns())) {

@@ -210,7 +210,7 @@ static enum store_health postgres_health(struct store *base, char detail[ERR_MES
 /* sent: the server has the calls, and may store them before it detects the closed connection. */
 static void end_call(struct call *call, bool sent)
 {
-	bool unknown = sent && call->method != NULL && call->method->write;
+	bool unknown = sent && call->method != NULL && method_may_write(call->method);
 
 	if (call->method != NULL)
 		execute_fail(

@@ -228,12 +228,67 @@ bool result_in_class(const PGresult *result, const char *prefix)
 	return state != NULL && in_class(state, prefix);
 }
 
-/* A table of conditions in sequence. */
-/* NOLINTNEXTLINE(readability-function-cognitive-complexity) */
+/* What an error of the server means for the call. The first row whose text the SQLSTATE begins with
+ * applies: five characters are one condition, fewer are a class. */
+static const struct error_rule {
+	const char *state;
+	enum err_kind kind;
+	bool refused; /* certain: nothing of the call was stored */
+	enum outcome next;
+	const char *text; /* NULL: names the method and the SQLSTATE */
+} error_rules[] = {
+	{"26000", ERR_INTERNAL, false, CALL_REPREPARE, "a prepared statement was lost"},
+	{"42P05", ERR_INTERNAL, false, CALL_REPREPARE, "a prepared statement was lost"},
+	/* The tables changed under the statements, on every connection. */
+	{"0A000", ERR_INTERNAL, false, CALL_REPREPARE_ALL,
+		"the prepared statements no longer fit the tables"},
+	{"40", ERR_UNAVAILABLE, true, CALL_RETRY,
+		"the database kept refusing because of other transactions"},
+	{"55P03", ERR_UNAVAILABLE, true, CALL_RETRY,
+		"the database kept refusing because of other transactions"},
+	{"57014", ERR_TIMEOUT, true, CALL_RETRY, "the call's time ran out in the database"},
+	{"57P", ERR_UNAVAILABLE, true, CALL_MOVE,
+		"the database server is going down or is not ready"},
+	{"08", ERR_UNAVAILABLE, true, CALL_MOVE,
+		"the database server is going down or is not ready"},
+	/* A standby, or a primary that became one. Another connection may reach the server that
+         * accepts writes. */
+	{"25006", ERR_STORAGE, false, CALL_SUSPECT,
+		"the database server accepts no writes: it is a standby or read-only"},
+	{"53100", ERR_STORAGE, false, CALL_DONE, "the database server's disk is full"},
+	{"58", ERR_STORAGE, false, CALL_DONE, "the database server cannot read or write its files"},
+	{"XX001", ERR_STORAGE, false, CALL_DONE,
+		"the database server cannot read or write its files"},
+	{"XX002", ERR_STORAGE, false, CALL_DONE,
+		"the database server cannot read or write its files"},
+	{"53", ERR_UNAVAILABLE, true, CALL_DONE, "the database server is out of resources"},
+	{"54", ERR_TOO_LARGE, false, CALL_DONE, "a value is larger than the database accepts"},
+	/* The tables visible to this session, or its transaction state, are unexpected. */
+	{"42P01", ERR_INTERNAL, false, CALL_SUSPECT, NULL},
+	{"3F000", ERR_INTERNAL, false, CALL_SUSPECT, NULL},
+	{"25", ERR_INTERNAL, false, CALL_MOVE, NULL},
+	{"", ERR_INTERNAL, false, CALL_DONE, NULL},
+};
+
+static enum outcome apply_rule(struct call *call, const struct error_rule *rule, const char *state)
+{
+	if (rule->text != NULL)
+		execute_fail(call, rule->kind, "%s", rule->text);
+	else
+		execute_fail(call, rule->kind, "%s failed within the database (SQLSTATE %s)",
+			call->method->name, state);
+	if (rule->refused)
+		call->err.outcome = OUTCOME_NONE;
+	return rule->next;
+}
+
+/* What names something: a constraint, a row, an object. */
 enum outcome result_error(struct call *call, const PGresult *result)
 {
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	const char *constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
+	const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+	const struct error_rule *rule = error_rules;
 
 	if (state == NULL)
 		state = "?????";
@@ -241,59 +296,14 @@ enum outcome result_error(struct call *call, const PGresult *result)
 		execute_conflict(call, constraint != NULL ? constraint : "key");
 	} else if (strcmp(state, "23503") == 0) {
 		execute_no_row(call);
-	} else if (strcmp(state, "26000") == 0 || strcmp(state, "42P05") == 0) {
-		execute_fail(call, ERR_INTERNAL, "a prepared statement was lost");
-		return CALL_REPREPARE;
-	} else if (strcmp(state, "0A000") == 0) {
-		/* The tables changed under the statements, on every connection. */
-		execute_fail(
-			call, ERR_INTERNAL, "the prepared statements no longer fit the tables");
-		return CALL_REPREPARE_ALL;
-	} else if (in_class(state, "40") || strcmp(state, "55P03") == 0) {
-		execute_fail(call, ERR_UNAVAILABLE,
-			"the database kept refusing because of other transactions");
-		call->err.outcome = OUTCOME_NONE;
-		return CALL_RETRY;
-	} else if (strcmp(state, "57014") == 0) {
-		execute_fail(call, ERR_TIMEOUT, "the call's time ran out in the database");
-		call->err.outcome = OUTCOME_NONE;
-		return CALL_RETRY;
-	} else if (in_class(state, "57P") || in_class(state, "08")) {
-		execute_fail(
-			call, ERR_UNAVAILABLE, "the database server is going down or is not ready");
-		call->err.outcome = OUTCOME_NONE;
-		return CALL_MOVE;
-	} else if (strcmp(state, "25006") == 0) {
-		/* A standby, or a primary that became one. Another connection may reach the server
-		 * that accepts writes. */
-		execute_fail(call, ERR_STORAGE,
-			"the database server accepts no writes: it is a standby or read-only");
-		return CALL_SUSPECT;
-	} else if (strcmp(state, "53100") == 0) {
-		execute_fail(call, ERR_STORAGE, "the database server's disk is full");
-	} else if (in_class(state, "58") || in_class(state, "XX001") || in_class(state, "XX002")) {
-		execute_fail(
-			call, ERR_STORAGE, "the database server cannot read or write its files");
-	} else if (in_class(state, "53")) {
-		execute_fail(call, ERR_UNAVAILABLE, "the database server is out of resources");
-		call->err.outcome = OUTCOME_NONE;
-	} else if (in_class(state, "54")) {
-		execute_fail(call, ERR_TOO_LARGE, "a value is larger than the database accepts");
 	} else if (strcmp(state, "42501") == 0) {
 		/* "permission denied for table users": it names the object and quotes no row. */
-		const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-
 		execute_fail(call, ERR_STORAGE, "the database role lacks a right: %.120s",
 			text != NULL ? text : "?");
-	} else if (strcmp(state, "42P01") == 0 || strcmp(state, "3F000") == 0 ||
-		in_class(state, "25")) {
-		/* The tables visible to this session, or its transaction state, are unexpected. */
-		execute_fail(call, ERR_INTERNAL, "%s failed within the database (SQLSTATE %s)",
-			call->method->name, state);
-		return in_class(state, "25") ? CALL_MOVE : CALL_SUSPECT;
 	} else {
-		execute_fail(call, ERR_INTERNAL, "%s failed within the database (SQLSTATE %s)",
-			call->method->name, state);
+		while (!in_class(state, rule->state))
+			rule++;
+		return apply_rule(call, rule, state);
 	}
 	return CALL_DONE;
 }

@@ -225,7 +225,7 @@ static bool mergeable(const struct call *call)
 
 static bool reads(const struct call *call)
 {
-	return call->method != NULL && !call->method->write;
+	return call->method != NULL && !method_may_write(call->method);
 }
 
 /* Collects the look-up at `node` and later ones of its kind, up to the next write: reads may be

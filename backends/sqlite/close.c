@@ -75,7 +75,7 @@ static void answer_commit(struct sqlite_store *store)
 			continue;
 		execute_fail(call, ERR_SHUTTING_DOWN,
 			"the daemon stopped while the call was being stored");
-		call->err.outcome = call->method->write ? OUTCOME_UNKNOWN : OUTCOME_NONE;
+		call->err.outcome = method_may_write(call->method) ? OUTCOME_UNKNOWN : OUTCOME_NONE;
 	}
 	results_hand_over(store, &calls);
 }

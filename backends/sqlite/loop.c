@@ -37,13 +37,20 @@ static bool run_on_loop(struct sqlite_store *store, struct call *call)
 			return false;
 		store->loop_reading = true;
 	}
-	result = session_run(&store->loop, call);
+	result = call->method->fast != 0 ? session_run_fast(&store->loop, call)
+					 : session_run(&store->loop, call);
+	if (result == RUN_DONE && call->method->fast != 0 && call->rows == 0 &&
+		call->err.kind == ERR_NONE) {
+		execute_restart(call);
+		return false;
+	}
 	if (result == RUN_DONE) {
 		if (call->answer.length > store->loop_bytes_max)
 			store->loop_bytes_max = call->answer.length;
 		return true;
 	}
-	call->order->large = true;
+	if (!call->method->touches)
+		call->order->large = true;
 	execute_restart(call);
 	end_loop_read(store);
 	return false;
@@ -73,7 +80,15 @@ static void to_reader(struct sqlite_store *store, struct call *call)
 
 static bool is_write(const struct call *call)
 {
-	return call->method->write;
+	return method_may_write(call->method);
+}
+
+/* A call that must not run here: the last answer of its connection was large. One that may write
+ * has nowhere else to read. */
+static bool tries_loop(const struct sqlite_store *store, const struct call *call)
+{
+	return call->method->short_read && !store->memory && call->order->writes == 0 &&
+		(call->method->touches ? call->method->fast != 0 : !call->order->large);
 }
 
 /* Routes a call; false when it must wait for earlier calls of its connection. */
@@ -82,16 +97,15 @@ static bool loop_dispatch(struct sqlite_store *store, struct call *call)
 	if (atomic_load_explicit(&store->ending, memory_order_relaxed)) {
 		worker_given_up(call);
 		list_append(&store->completed, &call->link);
+	} else if (tries_loop(store, call) && run_on_loop(store, call)) {
+		call->route = ROUTE_NONE;
+		list_append(&store->completed, &call->link);
 	} else if (is_write(call)) {
 		if (call->order->reads > 0)
 			return false;
 		to_writer(store, call);
 	} else if (call->order->writes > 0) {
 		to_writer(store, call);
-	} else if (call->method->short_read && !store->memory && !call->order->large &&
-		run_on_loop(store, call)) {
-		call->route = ROUTE_NONE;
-		list_append(&store->completed, &call->link);
 	} else {
 		to_reader(store, call);
 	}

@@ -157,7 +157,7 @@ int session_open(struct session *session, const char *path, enum session_mode mo
 	int code;
 
 	*session = (struct session){.seal = seal};
-	session->statements = calloc(catalog_method_count, sizeof *session->statements);
+	session->statements = calloc(catalog_statement_count, sizeof *session->statements);
 	if (session->statements == NULL)
 		return err_exit(err, EX_OSERR, "out of memory");
 	code = open_by_mode(session, path, mode);
@@ -174,7 +174,7 @@ int session_open(struct session *session, const char *path, enum session_mode mo
 void session_close(struct session *session)
 {
 	if (session->statements != NULL)
-		for (size_t i = 0; i < catalog_method_count; i++)
+		for (size_t i = 0; i < catalog_statement_count; i++)
 			sqlite3_finalize(session->statements[i]);
 	free(session->statements);
 	for (size_t i = 0; i < SESSION_KEYS; i++)
@@ -303,7 +303,7 @@ int session_prepare_all(struct session *session, struct err *err)
 {
 	sqlite3_stmt *statement;
 
-	for (size_t i = 0; i < catalog_method_count; i++) {
+	for (size_t i = 0; i < catalog_statement_count; i++) {
 		const struct method *method = &catalog_methods[i];
 
 		if (method->statements[BACKEND_SQLITE].sql != NULL &&
@@ -343,14 +343,14 @@ static int bind_value(sqlite3_stmt *statement, int place, struct call *call,
 	}
 }
 
-static int bind_call(sqlite3_stmt *statement, struct call *call)
+static int bind_call(sqlite3_stmt *statement, const struct method *method, struct call *call)
 {
-	const struct statement *source = &call->method->statements[BACKEND_SQLITE];
+	const struct statement *source = &method->statements[BACKEND_SQLITE];
 	int code = SQLITE_OK;
 
 	for (unsigned i = 0; code == SQLITE_OK && i < source->bind_count; i++)
-		code = bind_value(statement, (int)i + 1, call,
-			&call->method->binds[source->binds[i]], &call->values[source->binds[i]]);
+		code = bind_value(statement, (int)i + 1, call, &method->binds[source->binds[i]],
+			&call->values[source->binds[i]]);
 	return code;
 }
 
@@ -510,21 +510,33 @@ void session_bound(struct session *session, size_t max)
 	(void)sqlite3_limit(session->db, SQLITE_LIMIT_LENGTH, (int)max);
 }
 
-enum run_result session_run(struct session *session, struct call *call)
+/* The statement of `method` with the call's values, ready to step. */
+static int session_begin_statement(struct session *session, const struct method *method,
+	struct call *call, sqlite3_stmt **statement)
+{
+	int code = session_statement_of(session, method, statement);
+
+	return code == SQLITE_OK ? bind_call(*statement, method, call) : code;
+}
+
+static enum run_result session_not_begun(struct session *session, struct call *call, int code)
+{
+	if (code != SQLITE_MISMATCH)
+		return session_run_failed(session, call, code);
+	execute_fail(call, ERR_INTERNAL, "%s: the statement's columns do not match the answer's",
+		call->method->name);
+	return RUN_DONE;
+}
+
+/* Runs a statement whose rows are the call's answer. */
+static enum run_result session_answer(
+	struct session *session, const struct method *method, struct call *call)
 {
 	sqlite3_stmt *statement = NULL;
-	int code = session_statement_of(session, call->method, &statement);
+	int code = session_begin_statement(session, method, call, &statement);
 
-	if (code == SQLITE_MISMATCH) {
-		execute_fail(call, ERR_INTERNAL,
-			"%s: the statement's columns do not match the answer's",
-			call->method->name);
-		return RUN_DONE;
-	}
-	if (code == SQLITE_OK)
-		code = bind_call(statement, call);
 	if (code != SQLITE_OK)
-		return session_run_failed(session, call, code);
+		return session_not_begun(session, call, code);
 	execute_begin(call);
 	while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
 		if (session_read_row(session, statement, call) < 0)
@@ -544,4 +556,37 @@ enum run_result session_run(struct session *session, struct call *call)
 	}
 	sqlite3_reset(statement);
 	return RUN_DONE;
+}
+
+/* Runs one of the statements before a call's own one. */
+static enum run_result session_step_before(
+	struct session *session, const struct method *method, struct call *call)
+{
+	sqlite3_stmt *statement = NULL;
+	int code = session_begin_statement(session, method, call, &statement);
+	enum run_result result = RUN_DONE;
+
+	if (code != SQLITE_OK)
+		return session_not_begun(session, call, code);
+	code = session_step(statement);
+	if (code != SQLITE_OK)
+		result = session_run_failed(session, call, code);
+	return result;
+}
+
+enum run_result session_run_fast(struct session *session, struct call *call)
+{
+	return session_answer(session, &catalog_methods[call->method->fast], call);
+}
+
+enum run_result session_run(struct session *session, struct call *call)
+{
+	for (unsigned i = 0; i < call->method->step_count; i++) {
+		enum run_result result = session_step_before(
+			session, &catalog_methods[call->method->steps + i], call);
+
+		if (result != RUN_DONE || call->err.kind != ERR_NONE)
+			return result;
+	}
+	return session_answer(session, call->method, call);
 }

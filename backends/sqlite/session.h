@@ -49,8 +49,10 @@ enum run_result {
 
 /* Leaves larger answers to another connection. */
 void session_bound(struct session *session, size_t max);
-/* Runs a call's statement within the caller's transaction. */
+/* Runs a call's statements within the caller's transaction. */
 enum run_result session_run(struct session *session, struct call *call);
+/* The same for a method with a `fast` statement. call->rows 0: it has not answered the call. */
+enum run_result session_run_fast(struct session *session, struct call *call);
 /* What a failed statement of the call means; sets call->err. */
 enum run_result session_run_failed(struct session *session, struct call *call, int code);
 

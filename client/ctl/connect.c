@@ -50,16 +50,22 @@ int connect_call(struct ctl *ctl, const char *method, const char *params, char *
 	return 0;
 }
 
-void connect_daemon_program(char *out, size_t size)
+void connect_own_folder(char *own)
 {
-	char own[PATH_MAX];
-	ssize_t length = readlink("/proc/self/exe", own, sizeof own - 1);
+	ssize_t length = readlink("/proc/self/exe", own, PATH_MAX - 1);
 	char *slash;
 
 	own[length > 0 ? length : 0] = '\0';
 	slash = strrchr(own, '/');
 	if (slash != NULL)
 		*slash = '\0';
+}
+
+void connect_daemon_program(char *out, size_t size)
+{
+	char own[PATH_MAX];
+
+	connect_own_folder(own);
 	(void)snprintf(out, size, "%s/pierre-dbd", own);
 	if (access(out, X_OK) != 0)
 		(void)snprintf(out, size, "pierre-dbd");

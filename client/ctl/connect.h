@@ -14,6 +14,9 @@ int connect_call(struct ctl *ctl, const char *method, const char *params, char *
 /* The next call carries this idempotency key. Reports a failure; returns 0 or the exit code. */
 int connect_use_key(struct ctl *ctl, const char *key);
 
+/* The folder of this program, without a slash at its end; empty when it is unknown. `own` has
+ * PATH_MAX bytes. */
+void connect_own_folder(char *own);
 /* The daemon's program: in the folder of this program, else found through $PATH. */
 void connect_daemon_program(char *out, size_t size);
 

@@ -132,6 +132,10 @@ static void password_cost_ask(struct password_cost *self)
 	self->seen_before = self->seen;
 	self->seen = 0;
 	self->asked_at = uv_hrtime();
+	/* New hashes' own cost is the least that a check takes. */
+	self->above = (struct value){
+		.set = true, .i = (int64_t)self->dispatcher->runtime->settings->bcrypt_cost};
+	call->values = &self->above;
 	call->err.kind = ERR_NONE;
 	call->kept = NULL;
 	call->rows = 0;

@@ -2,7 +2,7 @@
  * user.
  *
  * That work is the highest bcrypt cost that is stored, within the setting bcrypt-cost-limit, and at
- * least that of new hashes: cheaper hashes are padded to it. The stored costs are queried from
+ * least that of new hashes: cheaper hashes are padded to it. Higher stored costs are queried from
  * the database, since other programs write hashes, too: before a check, when the last answer is
  * older than a second, or than fifty times what the query took. The check waits for the answer, but
  * not for long. Thread: the loop thread. */
@@ -19,6 +19,7 @@ struct password_cost {
 	void (*ready)(struct request *request); /* the cost is known: the check goes on */
 	struct call call;                       /* queries the database; ours between two answers */
 	struct order order;
+	struct value above;   /* its parameter */
 	bool asking, overdue; /* the call is with the store; it takes too long to be waited for */
 	unsigned stored;      /* the highest in the database */
 	unsigned seen, seen_before;     /* the highest seen since the last query, and before that */

@@ -13,7 +13,7 @@ struct password_job {
 	size_t size; /* bytes of the job, texts included */
 	struct password_work work;
 	struct password_result result; /* owned by the working thread until finished */
-	uint64_t iteration;            /* lower ones begin first */
+	uint64_t cycle;                /* lower ones begin first */
 	bool returned;                 /* the thread's result is discarded */
 	char texts[];
 };
@@ -24,7 +24,7 @@ struct password_pool {
 	/* under the lock; each job is in one of these lists */
 	struct list waiting, working, finished;
 	unsigned waiting_count, running, max_waiting;
-	uint64_t iteration; /* of the job begun last */
+	uint64_t cycle; /* of the job begun last */
 	bool stopping;
 	uint64_t hashed, verified, timeouts, rounds;
 	uv_async_t wake;
@@ -123,7 +123,7 @@ static void *worker(void *argument)
 		job = list_entry(list_first(&pool->waiting), struct password_job, link);
 		list_remove(&job->link);
 		pool->waiting_count--;
-		pool->iteration = job->iteration;
+		pool->cycle = job->cycle;
 		list_append(&pool->working, &job->link);
 		run_job(pool, job);
 		list_remove(&job->link);
@@ -347,30 +347,29 @@ struct password_pool *password_pool_new(uv_loop_t *loop, unsigned threads, unsig
 	return pool;
 }
 
-/* A connection's next job gets the iteration after its last one's. A connection without waiting
- * jobs joins the current iteration. */
+/* A connection's next job gets the cycle after its last one's. A connection without waiting jobs
+ * joins the current cycle. */
 static void password_pool_enqueue(
-	struct password_pool *pool, struct password_job *job, uint64_t *last_turn)
+	struct password_pool *pool, struct password_job *job, uint64_t *last_cycle)
 {
 	struct list *before = pool->waiting.prev;
 
-	job->iteration = (*last_turn > pool->iteration ? *last_turn : pool->iteration) + 1;
-	*last_turn = job->iteration;
+	job->cycle = (*last_cycle > pool->cycle ? *last_cycle : pool->cycle) + 1;
+	*last_cycle = job->cycle;
 	while (before != &pool->waiting &&
-		list_entry(before, struct password_job, link)->iteration > job->iteration)
+		list_entry(before, struct password_job, link)->cycle > job->cycle)
 		before = before->prev;
 	list_append(before->next, &job->link);
 	pool->waiting_count++;
 }
 
-/* Removes the last queued job if its iteration is later than that of a new job on this
- * connection. */
-static struct password_job *make_room(struct password_pool *pool, uint64_t last_turn)
+/* Removes the last queued job if its cycle is later than that of a new job on this connection. */
+static struct password_job *make_room(struct password_pool *pool, uint64_t last_cycle)
 {
 	struct password_job *last = list_entry(pool->waiting.prev, struct password_job, link);
-	uint64_t iteration = (last_turn > pool->iteration ? last_turn : pool->iteration) + 1;
+	uint64_t cycle = (last_cycle > pool->cycle ? last_cycle : pool->cycle) + 1;
 
-	if (list_empty(&pool->waiting) || last->iteration <= iteration)
+	if (list_empty(&pool->waiting) || last->cycle <= cycle)
 		return NULL;
 	list_remove(&last->link);
 	pool->waiting_count--;
@@ -385,7 +384,7 @@ static int too_many(struct err *err)
 }
 
 int password_pool_submit(struct password_pool *pool, const struct password_work *work,
-	uint64_t *last_turn, struct err *err)
+	uint64_t *last_cycle, struct err *err)
 {
 	struct password_job *job = job_new(work), *displaced;
 	bool full, stopping;
@@ -395,7 +394,7 @@ int password_pool_submit(struct password_pool *pool, const struct password_work 
 	(void)pthread_mutex_lock(&pool->lock);
 	stopping = pool->stopping;
 	if (pool->waiting_count >= pool->max_waiting && !stopping &&
-		(displaced = make_room(pool, *last_turn)) != NULL) {
+		(displaced = make_room(pool, *last_cycle)) != NULL) {
 		/* Its done() runs in a loop iteration, never inside submit. */
 		(void)too_many(&displaced->result.err);
 		list_append(&pool->finished, &displaced->link);
@@ -403,7 +402,7 @@ int password_pool_submit(struct password_pool *pool, const struct password_work 
 	}
 	full = pool->waiting_count >= pool->max_waiting;
 	if (!full && !stopping) {
-		password_pool_enqueue(pool, job, last_turn);
+		password_pool_enqueue(pool, job, last_cycle);
 		(void)pthread_cond_signal(&pool->filled);
 	}
 	(void)pthread_mutex_unlock(&pool->lock);

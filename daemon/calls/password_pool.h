@@ -46,10 +46,10 @@ struct password_pool_stats {
 struct password_pool *password_pool_new(uv_loop_t *loop, unsigned threads, unsigned queue);
 /* Bytes of memory that a job takes. */
 size_t password_pool_bytes(const struct password_work *work);
-/* last_turn: the connection's, 0 at first. Fails, without done(), when the queue is full or out of
+/* last_cycle: the connection's, 0 at first. Fails, without done(), when the queue is full or out of
  * memory. */
 int password_pool_submit(struct password_pool *pool, const struct password_work *work,
-	uint64_t *last_turn, struct err *err);
+	uint64_t *last_cycle, struct err *err);
 /* The client is gone: what waits for it is done() with an error at once; what a thread has begun
  * goes on. */
 void password_pool_drop(struct password_pool *pool, const void *client);

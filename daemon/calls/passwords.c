@@ -82,7 +82,7 @@ static int passwords_submit(struct request *request, struct password_work *work)
 	request->lent = password_pool_bytes(work);
 	request_charge(request);
 	return password_pool_submit(dispatcher->passwords, work,
-		&request->connection->password_turn, &request->call.err);
+		&request->connection->password_cycle, &request->call.err);
 }
 
 void passwords_hash(struct request *request)

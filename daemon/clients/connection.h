@@ -83,8 +83,8 @@ struct connection {
 	struct order order;
 	struct list held; /* requests that wait for a password's hash before them, and those being
 	                     hashed, in order */
-	uint64_t password_turn; /* password_pool_submit's */
-	struct batch *batch;    /* JSON-RPC batch whose calls are still being begun */
+	uint64_t password_cycle; /* password_pool_submit's */
+	struct batch *batch;     /* JSON-RPC batch whose calls are still being begun */
 	unsigned reads;  /* calls that only read and are with the store: their answers may be large
 	                  */
 	size_t expected; /* length of such an answer, as the last ones let expect */

@@ -11,7 +11,7 @@ from .columns import columns_of
 from .conflicts import conflicts_of
 from .fragment_check import check_fragments
 from .footprint import Footprint, check_order, footprint_of, load_schema
-from .model import BACKENDS, Catalog, Method, BindParam, Statement
+from .model import BACKENDS, Catalog, Method, BindParam, Part, Statement
 from .placeholders import BUILTINS, EXACT
 from .problems import Problems
 from .scalars import SCALARS, UNBOUND
@@ -32,6 +32,7 @@ def bind(
     """Fills binds and statements of every method from
     <backends_folder>/<backend>/sql/<domain>.sql."""
     scanned = {method.name: {} for method in catalog.methods}
+    parts = {}
     schemas = {
         backend: load_schema(backends_folder / backend / "migrations", problems)
         for backend in BACKENDS
@@ -57,6 +58,12 @@ def bind(
                 statement = scan(body, backend, problems)
                 scanned[name][backend] = (statement, body.where)
                 _check_statement(method, statement, body.where, problems)
+        for name, found in texts.parts.items():
+            method = by_name.get(name)
+            if method is None or not method.touches or backend != "sqlite":
+                problems.add(found[0].where, f"`{name}` is no method that `touches`, on SQLite")
+                continue
+            parts[name] = _scan_parts(found, backend, problems)
         for method in catalog.methods:
             if method.has_sql and method.name not in bodies and not allow_missing:
                 problems.add(
@@ -64,7 +71,15 @@ def bind(
                     f"method `{method.name}` has no SQL for {backend}",
                 )
     for method in catalog.methods:
-        _bind_method(catalog, method, scanned[method.name], limits, schemas["postgres"], problems)
+        _bind_method(
+            catalog,
+            method,
+            scanned[method.name],
+            parts.get(method.name, ()),
+            limits,
+            schemas["postgres"],
+            problems,
+        )
         method.conflicts = _conflicts(schemas, method, scanned[method.name], problems)
     check_order(catalog, problems)
 
@@ -76,6 +91,20 @@ def _no_method(name, method, by_name):
     return "not a method of the catalog" + (f"; did you mean `{near[0]}`?" if near else "")
 
 
+def _scan_parts(bodies, backend, problems):
+    """Each with its kind: the fast read first, then the steps in order."""
+    found = []
+    for body in sorted(bodies, key=lambda body: body.kind != "fast"):
+        statement = scan(body, backend, problems)
+        verbs = ("SELECT",) if body.kind == "fast" else ("INSERT", "UPDATE", "DELETE")
+        if statement.bare.split(" ", 1)[0].upper() not in verbs:
+            problems.add(
+                body.where, f"{body.name}: `-- {body.kind}:` begins with {' or '.join(verbs)}"
+            )
+        found.append((body.kind, statement, body.where))
+    return found
+
+
 def _check_statement(method: Method, statement: Scanned, where, problems: Problems):
     verb = statement.bare.split(" ", 1)[0].upper()
     allowed = ("INSERT", "UPDATE", "DELETE", "WITH") if method.write else ("SELECT", "WITH")
@@ -85,7 +114,7 @@ def _check_statement(method: Method, statement: Scanned, where, problems: Proble
             f"{method.name} {'writes' if method.write else 'reads'}, so its SQL begins with "
             f"{' or '.join(allowed)}, not with `{verb or 'nothing'}`",
         )
-    if not method.write and re.search(
+    if not (method.write or method.touches) and re.search(
         r"\b(INSERT INTO|UPDATE \w+ SET|DELETE FROM)\b", statement.bare, re.IGNORECASE
     ):
         problems.add(where, f"{method.name} reads, so its SQL must not write")
@@ -116,11 +145,11 @@ def _has_star(bare):
     )
 
 
-def _bind_method(catalog, method, scanned, limits, tables, problems):
+def _bind_method(catalog, method, scanned, parts, limits, tables, problems):
     binds = _parameter_binds(catalog, method)
     parameters = len(binds)
     used = set()
-    for statement, _ in scanned.values():
+    for statement, *_ in (*scanned.values(), *(part[1:] for part in parts)):
         used.update(statement.names)
     binds += _computed_binds(catalog, method, binds, used)
     numbers = {bind.name: number for number, bind in enumerate(binds)}
@@ -143,6 +172,7 @@ def _bind_method(catalog, method, scanned, limits, tables, problems):
                 f"method {method.name}",
                 f"{columns} columns; CATALOG_MAX_COLUMNS is {limits.columns}",
             )
+    method.parts = tuple(_bind_parts(method, parts, binds, numbers, problems))
     for backend, (statement, where) in scanned.items():
         _check_placeholders(
             catalog, method, backend, statement, where, binds[:parameters], numbers, problems
@@ -159,6 +189,15 @@ def _bind_method(catalog, method, scanned, limits, tables, problems):
             method.statements[backend] = _statement(
                 backend, statement, binds, numbers, many, footprint
             )
+
+
+def _bind_parts(method, parts, binds, numbers, problems):
+    for kind, statement, where in parts:
+        unknown = [name for name in statement.names if name not in numbers]
+        if unknown:
+            problems.add(where, f"{method.name}: unknown placeholder `:{unknown[0]}`")
+        else:
+            yield Part(kind, _statement("sqlite", statement, binds, numbers, "", Footprint()))
 
 
 def _conflicts(schemas, method, scanned, problems):

@@ -3,7 +3,7 @@
 from . import emit_c_params, emit_c_row_schemas
 from .columns import columns_of
 from .ctext import BANNER, compact_json, lines_of_string, string, struct, table
-from .model import BACKENDS, Catalog, Method
+from .model import AFTER, BACKENDS, Catalog, Method
 from .scalars import IDENTIFIER_MAX_BYTES, SCALARS
 
 
@@ -54,12 +54,10 @@ def _binds(method: Method) -> list[str]:
         parts.append(
             table(f"struct conflict conflicts_{method.c_name}", map(_conflict, method.conflicts))
         )
+    for number, part in enumerate(method.parts):
+        parts += _bind_numbers(f"part_{number}_binds_{method.c_name}", part.statement)
     for backend, statement in method.statements.items():
-        if statement.binds:
-            numbers = ", ".join(map(str, statement.binds))
-            parts.append(
-                f"static const uint8_t {backend}_binds_{method.c_name}[] = {{ {numbers} }};\n"
-            )
+        parts += _bind_numbers(f"{backend}_binds_{method.c_name}", statement)
         if statement.footprint.accesses:
             parts.append(
                 table(
@@ -68,6 +66,11 @@ def _binds(method: Method) -> list[str]:
                 )
             )
     return parts
+
+
+def _bind_numbers(name, statement):
+    numbers = ", ".join(map(str, statement.binds))
+    return [f"static const uint8_t {name}[] = {{ {numbers} }};\n"] if statement.binds else []
 
 
 def _conflict(conflict):
@@ -154,9 +157,31 @@ def _subject_bind(catalog: Catalog, method: Method):
     return [bind.name for bind in method.binds].index(leaf.name)
 
 
+def _part_row(method: Method, number, part, index):
+    """A method that no caller can name: it has a statement, and the method's bind parameters."""
+    binds = f"part_{number}_binds_{method.c_name}" if part.statement.binds else "NULL"
+    row_schema = emit_c_row_schemas.row_schema_name(method)
+    answer = "ANSWER_OPTIONAL" if part.kind == "fast" else "ANSWER_COUNT"
+    schema = f"\t\t.row_schema = &{row_schema},\n" if part.kind == "fast" else ""
+    return (
+        f"\t{{\n\t\t.name = {string(method.name)},\n\t\t.index = {index},\n"
+        f"\t\t.answer = {answer},\n\t\t.binds = binds_{method.c_name},\n"
+        f"\t\t.bind_count = {len(method.binds)},\n{schema}"
+        "\t\t.statements = {\n\t\t\t[BACKEND_SQLITE] = {\n"
+        f"\t\t\t\t.sql = {string(part.statement.sql)},\n"
+        f"\t\t\t\t.binds = {binds}, .bind_count = {len(part.statement.binds)} }} }},\n\t}},\n"
+    )
+
+
 def _methods(catalog: Catalog) -> str:
-    rows = []
+    rows, parts = [], []
     for index, method in enumerate(catalog.methods):
+        first = len(catalog.methods) + len(parts)
+        fast = any(part.kind == "fast" for part in method.parts)
+        parts += [
+            _part_row(method, number, part, first + number)
+            for number, part in enumerate(method.parts)
+        ]
         row_schema = emit_c_row_schemas.row_schema_name(method)
         entries = dict(
             name=string(method.name),
@@ -167,6 +192,10 @@ def _methods(catalog: Catalog) -> str:
             write=str(method.write).lower(),
             keyed=str(method.keyed).lower(),
             short_read=str(method.short).lower(),
+            touches="true" if method.touches else None,
+            fast=first if fast else None,
+            steps=first + fast if len(method.parts) > fast else None,
+            step_count=len(method.parts) - fast or None,
             answer=f"ANSWER_{method.answer.upper()}",
             params=f"params_{method.c_name}" if method.params else None,
             param_count=len(method.params),
@@ -174,6 +203,7 @@ def _methods(catalog: Catalog) -> str:
             bind_count=len(method.binds),
             subject=string(" or ".join(method.subject)) if method.subject else None,
             subject_bind=_subject_bind(catalog, method),
+            after_bind=_place([bind.name for bind in method.binds], AFTER) if method.pages else -1,
             conflicts=f"conflicts_{method.c_name}" if method.conflicts else None,
             conflict_count=len(method.conflicts) or None,
             **_password(catalog, method),
@@ -187,8 +217,10 @@ def _methods(catalog: Catalog) -> str:
         )
         rows.append(f"\t{{\n{body}\t}},\n")
     return (
-        "const struct method catalog_methods[] = {\n" + "".join(rows) + "};\n"
-        "const size_t catalog_method_count = sizeof catalog_methods / sizeof catalog_methods[0];\n"
+        "const struct method catalog_methods[] = {\n" + "".join(rows + parts) + "};\n"
+        f"const size_t catalog_method_count = {len(rows)};\n"
+        "const size_t catalog_statement_count = sizeof catalog_methods / "
+        "sizeof catalog_methods[0];\n"
     )
 
 

@@ -4,7 +4,7 @@ import re
 import textwrap
 from dataclasses import replace
 
-from .model import Catalog, Field, Method, ObjectType
+from .model import AFTER, Catalog, Field, Method, ObjectType
 
 _ACCESS = {"read": "reads", "write": "writes", "full": "reads secrets", "admin": "administers"}
 
@@ -113,7 +113,8 @@ def _method(catalog: Catalog, method: Method) -> list[str]:
 
 def _about(method, wire):
     if wire == "not_found":
-        return f" ({' or '.join(method.subject)})"
+        names = [*method.subject, *([AFTER] if method.pages else [])]
+        return f" ({' or '.join(names)})"
     if wire == "conflict":
         return f" ({', '.join(method.conflict)})"
     return ""

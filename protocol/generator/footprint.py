@@ -16,6 +16,7 @@ from .sql import Scanned
 
 MAX_TABLES, MAX_KEYS, MAX_KEY_COLUMNS = 32, 2, 2
 KEY_TYPES = ("uuid", "string", "u16", "u32", "i64")  # what commute.c compares
+RANK_LAST = 255
 FRESH = ("new_uuid", "new_token")  # values that are unique by construction
 
 
@@ -211,9 +212,26 @@ def footprint_of(
     if name not in tables:
         problems.add(where, f"{method.name}: no migration creates the table {name}")
         return Footprint()
+    if method.touches:
+        return _touch(reader, accesses, where, problems)
     if insert:
         return _insert(reader, tables, insert, accesses, where, problems)
     return _update(reader, name, accesses, where, problems)
+
+
+def _touch(reader, accesses, where, problems):
+    """A read that changes rows now and then. It takes only locks that nobody holds, behind all
+    others of its batch: it waits for no lock while it holds one, so it takes part in no deadlock.
+    """
+    changed = re.findall(r"\bUPDATE (\w+)(?: \w+)? SET\b", reader.bare)
+    if len(changed) != len(re.findall(r"\bFOR NO KEY UPDATE SKIP LOCKED\b", reader.bare)):
+        problems.add(
+            where,
+            f"{reader.method.name}: each UPDATE takes its rows from a SELECT … FOR NO KEY UPDATE "
+            "SKIP LOCKED",
+        )
+    accesses += [Access(reader.tables[name].number, "update") for name in changed]
+    return Footprint(tuple(accesses), "row", RANK_LAST)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,7 @@
 """Checks column lists against the answer types of the same name."""
 
-import re
-
 from .columns import columns_of
-from .fragments import Fragment
+from .fragments import Fragment, column_name, split_list
 from .model import Catalog
 from .problems import Problems
 
@@ -16,7 +14,7 @@ def check_fragments(
         if kind is None or kind.input or kind.schema_only:
             problems.add(fragment.where, f"`{fragment.name}` is not an answer type of the catalog")
             continue
-        names = [_column_name(column) for column in _split(fragment.text)]
+        names = [column_name(column) for column in split_list(fragment.text)]
         wanted = [column.name for column in columns_of(catalog, kind)]
         if names != wanted:
             problems.add(
@@ -26,27 +24,3 @@ def check_fragments(
             )
         if fragment.name not in used:
             problems.add(fragment.where, f"the columns of {fragment.name} are used by no statement")
-
-
-def _split(text):
-    """The list's items; commas within parentheses and quotes do not separate."""
-    bare = re.sub(r"--[^\n]*", " ", text)
-    items, depth, start, quote = [], 0, 0, None
-    for place, char in enumerate(bare):
-        if quote:
-            quote = None if char == quote else quote
-        elif char in "'\"":
-            quote = char
-        elif char in "()":
-            depth += 1 if char == "(" else -1
-        elif char == "," and depth == 0:
-            items.append(bare[start:place])
-            start = place + 1
-    return [item.strip() for item in (*items, bare[start:])]
-
-
-def _column_name(item):
-    named = re.search(r"""\bAS\s+(?:"([^"]+)"|(\w+))\s*\Z""", item, re.IGNORECASE)
-    if named:
-        return named[1] or named[2]
-    return item.rsplit(".", 1)[-1]

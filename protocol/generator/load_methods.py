@@ -34,6 +34,7 @@ def load_method(catalog: Catalog, domain, table: Table) -> Method | None:
     result = parse_result(catalog, table, table.take("result", str, "", required=True))
     write = table.take("write", bool, access == "write" or impl in ("migrate", "rotate_key"))
     short = table.take("short", bool, False)
+    touches = table.take("touches", bool, False)
     subject = tuple(table.take("subject", list, []))
     conflict = tuple(table.take("conflict", list, []))
     result_schema = table.take("result_schema", str, "")
@@ -59,6 +60,7 @@ def load_method(catalog: Catalog, domain, table: Table) -> Method | None:
         conflict,
         result_schema,
         rows_of or (catalog.types[result.base].table if result.base in catalog.types else ""),
+        touches,
     )
     _check_names(catalog, table, method)
     _check_meaning(catalog, table, method)
@@ -105,6 +107,10 @@ def _check_meaning(catalog, table, method):
         method.write or not method.has_sql or method.answer not in ("row", "optional")
     ):
         table.complain(f"{method.name}: `short` is for reads of one row", "short")
+    if method.touches and (not method.short or method.access in ("read", "write")):
+        table.complain(
+            f"{method.name}: `touches` is for short reads whose role may also write", "touches"
+        )
     sealed = [leaf.name for leaf in catalog.leaves(method) if leaf.type.base == "sealed"]
     if len(sealed) not in (0, 2):
         table.complain(f"{method.name}: a token has two sealed texts, not {len(sealed)}")

@@ -13,6 +13,8 @@ from .scalars import SCALARS, Scalar
 
 BACKENDS = ("sqlite", "postgres")
 
+AFTER = "after"  # the parameter with the id of the row behind which a page of a list begins
+
 ACCESS = ("read", "write", "full", "admin")  # each includes those before it
 
 
@@ -137,6 +139,14 @@ class Statement:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Another statement of a method on SQLite: `fast` or `step` (see sql.Body)."""
+
+    kind: str
+    statement: Statement
+
+
+@dataclass(frozen=True)
 class Conflict:
     """A unique key that a call's row may violate."""
 
@@ -160,7 +170,9 @@ class Method:
     conflict: tuple[str, ...]  # what data.field of a conflict can name
     result_schema: str  # schema-only type that describes a json result; ""
     table: str  # table of the stored values in the result, for errors about them; ""
+    touches: bool = False  # a read that at times also writes
     # Filled by bind.py
+    parts: tuple["Part", ...] = ()  # SQLite: the fast read, then the steps
     binds: tuple[BindParam, ...] = ()
     statements: dict[str, Statement] = field(default_factory=dict)  # by backend; empty without SQL
     conflicts: tuple[Conflict, ...] = ()
@@ -174,6 +186,12 @@ class Method:
         """Whether an idempotency key makes the write happen once. Reads ignore the key, as do
         operations that no single transaction holds."""
         return self.write and self.impl in ("sql", "hash_password")
+
+    @property
+    def pages(self):
+        """The list can begin behind a row. An unknown one is not_found: the SQL answers a row of
+        NULLs then."""
+        return self.answer == "list" and any(param.name == AFTER for param in self.params)
 
     @property
     def c_name(self):
@@ -251,7 +269,7 @@ class Catalog:
         kinds = {"invalid_params", "internal", "permission_denied", "too_large", "shutting_down"}
         if method.impl != "daemon":
             kinds |= {"unavailable", "timeout", "storage"}
-        if method.subject:
+        if method.subject or method.pages:
             kinds.add("not_found")
         if method.conflict:
             kinds.add("conflict")

@@ -4,21 +4,26 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from .fragments import HEADLINE, Fragment, insert
+from .fragments import DEFINITION, HEADLINE, Definition, Fragment, apply, insert
 from .problems import Problems
 from .providers import MARK, expand_sql, fill
 
 
 @dataclass(frozen=True)
 class Body:
-    """The text after a `-- name: method` line."""
+    """The text after a `-- name: method` line, or after one of the lines that add to a method:
+
+    `-- step:`: a statement that runs before it, in the order of the file; its rows are not read.
+    `-- fast:`: a read that answers instead of all of them when it finds a row.
+    """
 
     name: str
     where: str  # `sqlite/sql/users.sql:12`
     text: str
+    kind: str = "name"  # name, step, fast
 
 
-_NAME_LINE = re.compile(r"--\s*name\s*:\s*(\S+)\s*\Z")
+_NAME_LINE = re.compile(r"--\s*(name|step|fast)\s*:\s*(\S+)\s*\Z")
 
 
 @dataclass(frozen=True)
@@ -28,31 +33,41 @@ class Texts:
     bodies: dict[str, tuple[str, Body]]  # name -> (file's stem, body)
     fragments: dict[str, Fragment]
     used: set[str]  # names of the fragments that a body uses
+    parts: dict[str, list[Body]]  # name -> steps and fast read
 
 
 def load_texts(folder: Path, providers, problems: Problems) -> Texts:
     """All bodies and column lists of <folder>/*.sql, with the column lists expanded."""
-    texts = Texts({}, {}, set())
+    texts, definitions = Texts({}, {}, set(), {}), {}
     parts = [
         (path.stem, part)
         for path in sorted(folder.glob("*.sql"))
         for part in _split(path, providers, problems)
     ]
     for stem, part in parts:
-        taken = (
-            texts.fragments
-            if isinstance(part, Fragment)
-            else {n: b for n, (_, b) in texts.bodies.items()}
-        )
-        if part.name in taken:
-            problems.add(part.where, f"`{part.name}` already has SQL at {taken[part.name].where}")
-        elif isinstance(part, Fragment):
-            texts.fragments[part.name] = part
+        if isinstance(part, Body) and part.kind != "name":
+            texts.parts.setdefault(part.name, []).append(part)
+            continue
+        kept = {Fragment: texts.fragments, Definition: definitions}.get(type(part), texts.bodies)
+        if part.name in kept:
+            taken = kept[part.name][1] if kept is texts.bodies else kept[part.name]
+            problems.add(part.where, f"`{part.name}` already has SQL at {taken.where}")
         else:
-            texts.bodies[part.name] = (stem, part)
+            kept[part.name] = (stem, part) if kept is texts.bodies else part
+    applied = set()
+
+    def expand(body):
+        text = apply(body.text, body.where, definitions, applied, problems)
+        text = insert(text, body.where, texts.fragments, texts.used, problems)
+        return Body(body.name, body.where, text, body.kind)
+
     for name, (stem, body) in texts.bodies.items():
-        text = insert(body.text, body.where, texts.fragments, texts.used, problems)
-        texts.bodies[name] = (stem, Body(body.name, body.where, text))
+        texts.bodies[name] = (stem, expand(body))
+    for name, bodies in texts.parts.items():
+        texts.parts[name] = [expand(body) for body in bodies]
+    for definition in definitions.values():
+        if definition.name not in applied:
+            problems.add(definition.where, f"no statement uses `{{{definition.name} …}}`")
     return texts
 
 
@@ -63,15 +78,15 @@ def _split(path, providers, problems):
     for number, line in enumerate(
         [*path.read_text(encoding="utf-8").splitlines(), "-- name: ."], 1
     ):
-        name, columns = _NAME_LINE.match(line), HEADLINE.match(line)
-        if not name and not columns:
+        name = _NAME_LINE.match(line) or HEADLINE.match(line) or DEFINITION.match(line)
+        if not name:
             if head is None and line.strip() and not line.lstrip().startswith("--"):
                 problems.add(f"{label}:{number}", "SQL before the first `-- name: method` line")
             lines.append(line + "\n")
             continue
         if head is not None:
             parts += _part(head, f"{label}:{start}", "".join(lines), providers)
-        head, start, lines = name or columns, number, []
+        head, start, lines = name, number, []
     return parts
 
 
@@ -79,11 +94,15 @@ def _part(head, where, text, providers):
     text = expand_sql(text, providers)
     if head.re is HEADLINE:
         return [Fragment(head[1], head[2], where, text.strip())]
-    if MARK in head[1]:
+    if head.re is DEFINITION:
+        bare = re.sub(r"--[^\n]*", " ", text).strip()
+        return [Definition(head[1], tuple(head[2].split()), where, bare)]
+    if MARK in head[2]:
         return [
-            Body(fill(head[1], provider), where, fill(text, provider)) for provider in providers
+            Body(fill(head[2], provider), where, fill(text, provider), head[1])
+            for provider in providers
         ]
-    return [Body(head[1], where, text)]
+    return [Body(head[2], where, text, head[1])]
 
 
 # The tokens of SQL that matter for finding placeholders. The first alternative

@@ -233,6 +233,7 @@ def main(argv):
         say("making databases and starting servers …")
         with setting:
             results = measure(names, table, options.rounds, say)
+            (folder / "results.json").write_text(json.dumps(results, indent=1))
             tables = (
                 []
                 if options.skip_beside
@@ -240,7 +241,6 @@ def main(argv):
             )
         if options.large:
             tables += beside.large_tables(bench, folder, options.large_rows, say)
-        (folder / "results.json").write_text(json.dumps(results, indent=1))
         report(options, results, tables)
     except BenchError as problem:
         say(f"scripts/bench: {problem}")

@@ -116,7 +116,7 @@ def bystanders(bench, setting, backends, before, say):
             url = (
                 f"sqlite:{setting.folder}/bystander-{name}-{os.getpid()}.db"
                 if backend == "SQLite"
-                else setting.server.url
+                else setting.server.create_database(f"bystander_{name}")
             )
             figures[name] = one_binary(bench, setting.folder, binary, url, f"bystander-{name}")
         for call, (p99, worst) in figures["now"].items():

@@ -298,7 +298,7 @@ def conninfo(postgres):
 def statements(build):
     """The daemon's statements by method, as bench-statements prints them."""
     lines = run([pathlib.Path(build) / "tests" / "bench" / "bench-statements"]).splitlines()
-    return {one["method"]: one for one in map(json.loads, lines)}
+    return {one["method"]: one for one in map(json.loads, lines) if not one["part"]}
 
 
 def pgbench_script(statement):

@@ -179,7 +179,7 @@ static int use(struct pierre *db)
 	struct taken taken = {0};
 	int begun = 0;
 
-	begun += pierre_get_user_goals_async(db, "u", take_goals, &taken, NULL) > 0;
+	begun += pierre_get_user_goals_async(db, "u", NULL, NULL, take_goals, &taken, NULL) > 0;
 	begun += pierre_get_a2a_usage_stats_async(db, "c", 0, 1, take_stats, &taken, NULL) > 0;
 	begun += pierre_create_a2a_client_async(db, &client, "k", take_error, &taken, NULL) > 0;
 	for (int i = 0; i < 300 && taken.ended < begun; i++) {

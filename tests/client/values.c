@@ -72,7 +72,7 @@ START_TEST(sends_every_kind_of_parameter)
 
 	pierre_set_repeats(fake.db, false);
 	ck_assert_int_gt(pierre_get_request_logs_async(fake.db, NULL, &start, NULL, NULL, "all",
-				 &limit, NULL, NULL, &error),
+				 &limit, NULL, NULL, NULL, NULL, &error),
 		0);
 	ck_assert_int_gt(pierre_create_a2a_session_async(
 				 fake.db, "c", NULL, scopes, 3, 87600, NULL, NULL, &error),
@@ -81,7 +81,7 @@ START_TEST(sends_every_kind_of_parameter)
 		pierre_create_a2a_session_async(fake.db, "c", "u", NULL, 0, -1, NULL, NULL, &error),
 		0);
 	ck_assert_int_gt(
-		pierre_update_goal_progress_async(fake.db, "g", 0.1, NULL, NULL, &error), 0);
+		pierre_update_goal_progress_async(fake.db, "g", 0.1, NULL, NULL, NULL, &error), 0);
 	ck_assert_int_gt(pierre_upsert_user_profile_async(
 				 fake.db, "u", " {\"a\" : [1,\n2.50, {}]}", NULL, NULL, &error),
 		0);
@@ -144,9 +144,10 @@ START_TEST(refuses_what_is_no_request)
 		pierre_create_user_async(db, &user, NULL, NULL, &error), &error, "user.created_at");
 	expect_refused(pierre_create_a2a_client_async(db, &client, "k", NULL, NULL, &error), &error,
 		"client.capabilities");
-	expect_refused(pierre_update_goal_progress_async(db, "g", NAN, NULL, NULL, &error), &error,
-		"current_value");
-	expect_refused(pierre_update_goal_progress_async(db, "g", INFINITY, NULL, NULL, &error),
+	expect_refused(pierre_update_goal_progress_async(db, "g", NAN, NULL, NULL, NULL, &error),
+		&error, "current_value");
+	expect_refused(
+		pierre_update_goal_progress_async(db, "g", INFINITY, NULL, NULL, NULL, &error),
 		&error, "current_value");
 	expect_refused(pierre_upsert_user_profile_async(db, "u", "[1]", NULL, NULL, &error), &error,
 		"profile_data");
@@ -313,8 +314,9 @@ START_TEST(takes_lists)
 	char list[2048];
 
 	(void)snprintf(list, sizeof list, "[%s,%s]", goal, goal);
-	ck_assert_int_gt(
-		pierre_get_user_goals_async(fake.db, "u", take_get_user_goals, &taken, NULL), 0);
+	ck_assert_int_gt(pierre_get_user_goals_async(
+				 fake.db, "u", NULL, NULL, take_get_user_goals, &taken, NULL),
+		0);
 	finish(&taken, list);
 	goals = taken.out;
 	ck_assert_int_eq(taken.status, 0);
@@ -325,8 +327,9 @@ START_TEST(takes_lists)
 	ck_assert_str_eq(goals[1].whole, goal);
 	pierre_goal_free(goals);
 	taken = (struct taken){.count = 9};
-	ck_assert_int_gt(
-		pierre_get_user_goals_async(fake.db, "u", take_get_user_goals, &taken, NULL), 0);
+	ck_assert_int_gt(pierre_get_user_goals_async(
+				 fake.db, "u", NULL, NULL, take_get_user_goals, &taken, NULL),
+		0);
 	finish(&taken, "[]");
 	ck_assert_int_eq(taken.status, 0);
 	ck_assert_ptr_null(taken.out);

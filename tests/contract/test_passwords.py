@@ -109,6 +109,11 @@ class Costs(Passwords):
             {4: 1, 7: 2, 14: 1, 31: 1},
         )
         self.assertEqual([row["cost"] for row in after], sorted(row["cost"] for row in after))
+        for above in (3, 7, 13, 31, 99, 4294967295):
+            self.assertEqual(
+                self.ok("get_password_costs", above=above),
+                [row for row in after if row["cost"] > above],
+            )
 
 
 class Beyond(Passwords):

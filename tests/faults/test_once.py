@@ -43,7 +43,9 @@ class Proxy(threading.Thread):
 
     def cut(self, count):
         with self.lock:
-            for one in self.chance.sample(sorted(self.others, key=id), min(count, len(self.others))):
+            for one in self.chance.sample(
+                sorted(self.others, key=id), min(count, len(self.others))
+            ):
                 self.doomed[one] = self.chance.choice((0, 1, 40, 200, 2000))
 
     def accept(self):

@@ -11,10 +11,11 @@ from lib.daemon import Daemon, StartFailure, new_key
 from lib.databases import psql
 
 BACKENDS = ("postgres",)
-FIRST = os.path.join(
-    os.path.dirname(os.path.abspath(__file__)),
-    "../../backends/postgres/migrations/0001_base.sql",
+MIGRATIONS = os.path.join(
+    os.path.dirname(os.path.abspath(__file__)), "../../backends/postgres/migrations"
 )
+FIRST = os.path.join(MIGRATIONS, "0001_base.sql")
+NEWEST = len([name for name in os.listdir(MIGRATIONS) if name.endswith(".sql")])
 USER = "10000000-0000-4000-8000-00000000000{}"
 LONG = "x" * 1025
 # The owner's own, which refer to ours.
@@ -77,7 +78,7 @@ class Upgrade(Case):
         rows = [self.owner(ROWS.format(table)) for table in TABLES]
         parents = self.owner(PARENTS)
         with self.daemon() as daemon, daemon.connect() as connection:
-            self.assertEqual(connection.call("daemon.version")["schema_version"], 2)
+            self.assertEqual(connection.call("daemon.version")["schema_version"], NEWEST)
             self.assertEqual([self.owner(ROWS.format(table)) for table in TABLES], rows)
             self.assertEqual(self.owner(PARENTS), parents)
             self.assertEqual(
@@ -203,5 +204,5 @@ class Upgrade(Case):
         self.assertEqual(
             self.owner(f"SELECT display_name FROM users WHERE id = '{USER.format(1)}'"), "read"
         )
-        self.assertEqual(self.owner("SELECT max(version) FROM pierre_migrations"), "2")
+        self.assertEqual(self.owner("SELECT max(version) FROM pierre_migrations"), str(NEWEST))
         daemon.stop()

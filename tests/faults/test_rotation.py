@@ -573,14 +573,14 @@ class Counting(RotationCase):
         def put(number):
             self.assertEqual(self.daemon.terminate(), 0)
             self.sql(f"UPDATE pierre_meta SET value = '{number}' WHERE key = '{name}'")
-            size = len(self.daemon.log())
             self.daemon.start()
-            return self.daemon.log()[size:]
 
-        self.assertNotIn("has sealed", put(LIMIT // 2 - 1500))
+        put(LIMIT // 2 - 1500)
+        self.assertNotIn("has sealed", self.daemon.log())
         self.seal(1000, users[0])
         self.logged(self.daemon, "the encryption key has sealed 2147")
-        self.assertIn("the encryption key has sealed 2147483648 texts", put(LIMIT // 2))
+        put(LIMIT // 2)
+        self.logged(self.daemon, "the encryption key has sealed 2147483648 texts")
         checks = {one["name"]: one for one in self.daemon.call("daemon.health")["checks"]}
         self.assertEqual(checks["key"]["status"], "degraded")
         put(LIMIT - 5)

@@ -120,11 +120,14 @@ class Samples:
         world = World(connection)
         self.user = world.user()
         self.email = connection.call("get_user", user_id=self.user)["email"]
-        self.key = world.api_key(self.user)
+        self.key, self.spare_key = world.api_key(self.user), world.api_key(self.user)
         self.client = world.client(self.key)
         self.session = world.session(self.client, self.user)
         self.task = world.task(self.client)
         self.goal = world.goal(self.user)
+        self.insight = world.insight(self.user, type="pace")
+        world.usage(self.key, timestamp="2025-06-01T00:00:00Z")
+        (self.log,) = connection.call("get_request_logs", api_key_id=self.key)
 
     def params(self):
         day, end = "2025-06-01T00:00:00Z", "2030-01-01T00:00:00Z"
@@ -159,10 +162,15 @@ class Samples:
             "upsert_user_profile": {**user, "profile_data": {"age": 41}},
             "get_user_profile": user,
             "create_goal": {**user, "goal_data": {"title": "Run", "target": 10}},
-            "get_user_goals": user,
-            "update_goal_progress": {"goal_id": self.goal, "current_value": 5.5},
+            "get_user_goals": {**user, "limit": 5, "after": self.goal},
+            "update_goal_progress": {"goal_id": self.goal, "current_value": 5.5, **user},
             "store_insight": {**user, "insight_data": {"type": "pace"}},
-            "get_user_insights": {**user, "insight_type": "pace", "limit": 5},
+            "get_user_insights": {
+                **user,
+                "insight_type": "pace",
+                "limit": 5,
+                "after": self.insight,
+            },
             "create_api_key": {
                 "api_key": new_api_key(
                     self.user,
@@ -175,9 +183,10 @@ class Samples:
                 )
             },
             "get_api_key_by_prefix": {"prefix": "pk_x", "hash": "h"},
-            "get_user_api_keys": user,
+            "authenticate_api_key": {"prefix": "pk_x", "hash": "h"},
+            "get_user_api_keys": {**user, "limit": 5, "after": self.key},
             "update_api_key_last_used": {"api_key_id": self.key},
-            "deactivate_api_key": {"api_key_id": self.key, **user},
+            "deactivate_api_key": {"api_key_id": self.spare_key, **user},
             "cleanup_expired_api_keys": {},
             "get_expired_api_keys": {},
             "record_api_key_usage": {
@@ -202,6 +211,15 @@ class Samples:
                 "status_filter": "all",
                 "tool_filter": "all",
                 "limit": 5,
+                **user,
+                "after": self.log["id"],
+            },
+            "get_user_api_key_usage": {**user, "start_date": day, "end_date": end},
+            "get_user_usage_series": {
+                **user,
+                "start_date": day,
+                "end_date": end,
+                "bucket": "day",
             },
             "get_system_stats": {},
             "create_a2a_client": {
@@ -210,7 +228,7 @@ class Samples:
             },
             "get_a2a_client": {"client_id": self.client},
             "get_a2a_client_by_name": {"name": "nobody"},
-            "list_a2a_clients": user,
+            "list_a2a_clients": {**user, "limit": 5, "after": self.client},
             "create_a2a_session": {
                 "client_id": self.client,
                 **user,

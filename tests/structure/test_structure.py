@@ -390,6 +390,12 @@ class Databases(unittest.TestCase):
                     f"{name(path)}: {dropped} is not ours",
                 )
 
+    def test_a_migration_that_changes_is_built_again(self):
+        listed = text(ROOT / "backends/meson.build")
+        for folder in ("sqlite", "postgres"):
+            for path in files(".sql", under=f"backends/{folder}/migrations/"):
+                self.assertIn(f"'{folder}/migrations/{path.name}'", listed)
+
     def test_one_place_finds_the_files_of_a_database(self):
         """The form of URLs in one file; the names beside the database from its one real path."""
         for path in (

@@ -19,10 +19,19 @@ SELECT {A2AClient} FROM a2a_clients WHERE id = :client_id
 -- name: get_a2a_client_by_name
 SELECT {A2AClient} FROM a2a_clients WHERE name = :name
 
+-- Pages: see goals.sql. They are cut from all clients of the user: no index has them in order.
 -- name: list_a2a_clients
-SELECT {A2AClient c} FROM api_keys k JOIN a2a_clients c ON c.api_key = k.number
-WHERE k.user_id = :user_id AND k.is_active
-ORDER BY c.created_at DESC, c.id COLLATE "C" DESC
+WITH place AS MATERIALIZED (
+  SELECT c.created_at, c.id FROM a2a_clients c JOIN api_keys k ON k.number = c.api_key
+  WHERE c.id = :after AND k.user_id = :user_id AND k.is_active)
+SELECT * FROM (
+  SELECT {A2AClient c} FROM api_keys k JOIN a2a_clients c ON c.api_key = k.number
+  WHERE k.user_id = :user_id AND k.is_active
+    AND (:after IS NULL
+      OR (c.created_at, c.id) < ((SELECT created_at FROM place), (SELECT id FROM place)))
+  ORDER BY c.created_at DESC, c.id COLLATE "C" DESC LIMIT :limit) AS listed
+UNION ALL
+SELECT {NULL A2AClient} WHERE :after IS NOT NULL AND NOT EXISTS (SELECT 1 FROM place)
 
 -- name: create_a2a_session
 INSERT INTO a2a_sessions (id, client, session_token, user_id, granted_scopes, created_at,

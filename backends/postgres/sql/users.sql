@@ -36,4 +36,5 @@ SELECT count(*) AS result FROM users
 -- name: get_password_costs
 SELECT CAST(substr(password_hash, 5, 2) AS bigint) AS cost, count(*) AS users
 FROM users WHERE length(password_hash) = 60 AND password_hash ~ '^[$]2[aby][$][0-9][0-9][$]'
+  AND substr(password_hash, 5, 2) COLLATE "C" > to_char(least(:above, 99), 'FM00')
 GROUP BY 1 ORDER BY 1

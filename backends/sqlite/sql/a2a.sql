@@ -19,10 +19,19 @@ SELECT {A2AClient} FROM a2a_clients WHERE id = :client_id
 -- name: get_a2a_client_by_name
 SELECT {A2AClient} FROM a2a_clients WHERE name = :name
 
+-- Pages: see goals.sql. They are cut from all clients of the user: no index has them in order.
 -- name: list_a2a_clients
-SELECT {A2AClient c} FROM api_keys k JOIN a2a_clients c ON c.api_key_id = k.id
-WHERE k.user_id = :user_id AND +k.is_active = 1
-ORDER BY c.created_us DESC, c.id DESC
+WITH place AS (
+  SELECT c.created_us, c.id FROM a2a_clients c JOIN api_keys k ON k.id = c.api_key_id
+  WHERE c.id = :after AND k.user_id = :user_id AND +k.is_active = 1)
+SELECT * FROM (
+  SELECT {A2AClient c} FROM api_keys k JOIN a2a_clients c ON c.api_key_id = k.id
+  WHERE k.user_id = :user_id AND +k.is_active = 1
+    AND (:after IS NULL OR c.created_us IS NULL
+      OR (c.created_us, c.id) < ((SELECT created_us FROM place), (SELECT id FROM place)))
+  ORDER BY c.created_us DESC, c.id DESC LIMIT COALESCE(:limit, -1))
+UNION ALL
+SELECT {NULL A2AClient} WHERE :after IS NOT NULL AND NOT EXISTS (SELECT 1 FROM place)
 
 -- name: create_a2a_session
 INSERT INTO a2a_sessions (id, client_id, session_token, user_id, granted_scopes, created_at,

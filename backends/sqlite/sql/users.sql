@@ -36,4 +36,5 @@ SELECT count(*) AS result FROM users
 -- name: get_password_costs
 SELECT CAST(substr(password_hash, 5, 2) AS INTEGER) AS cost, count(*) AS users
 FROM users WHERE length(password_hash) = 60 AND password_hash GLOB '$2[aby]$[0-9][0-9]$*'
-GROUP BY 1 ORDER BY 1
+  AND substr(password_hash, 5, 2) > printf('%02d', min(:above, 99))
+GROUP BY substr(password_hash, 5, 2) ORDER BY substr(password_hash, 5, 2)

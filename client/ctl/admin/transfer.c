@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../connect.h"
 #include "../output.h"
 #include "../ctl.h"
 
@@ -18,7 +19,6 @@ static int transfer(struct ctl *ctl, int argc, char **argv)
 {
 	static char json[] = "--json";
 	char own[PATH_MAX], path[PATH_MAX + 64];
-	ssize_t length = readlink("/proc/self/exe", own, sizeof own - 1);
 	char **arguments = calloc((size_t)argc + 2, sizeof *arguments);
 
 	if (arguments == NULL)
@@ -26,8 +26,7 @@ static int transfer(struct ctl *ctl, int argc, char **argv)
 	memcpy(arguments, argv, (size_t)argc * sizeof *arguments);
 	if (ctl->json)
 		arguments[argc] = json;
-	own[length > 0 ? length : 0] = '\0';
-	*(strrchr(own, '/') != NULL ? strrchr(own, '/') : own) = '\0';
+	connect_own_folder(own);
 	for (size_t i = 0; places[i] != NULL; i++) {
 		(void)snprintf(path, sizeof path, "%s%s", own, places[i]);
 		(void)execv(path, arguments);

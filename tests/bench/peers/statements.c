@@ -1,7 +1,7 @@
 /* Prints every method's statements as JSON lines, as the daemon prepares them:
- * {"method":…,"write":…,"short_read":…,"sqlite":…,"postgres":…,"sqlite_slots":[[name,
- * type],…],"postgres_slots":[…]}. pgbench's scripts and the tests of the query plans are made from
- * them. */
+ * {"method":…,"part":…,"write":…,"short_read":…,"sqlite":…,"postgres":…,"sqlite_slots":[[name,
+ * type],…],"postgres_slots":[…]}. part: a further statement, on SQLite alone. pgbench's scripts and
+ * the tests of the query plans are made from them. */
 #include <stdio.h>
 #include <string.h>
 
@@ -49,7 +49,10 @@ static void write_statement(
 	buffer_text(out, ",\"");
 	buffer_text(out, name);
 	buffer_text(out, "\":");
-	write_text(out, statement->sql);
+	if (statement->sql != NULL)
+		write_text(out, statement->sql);
+	else
+		buffer_text(out, "null");
 	buffer_text(out, ",\"");
 	buffer_text(out, name);
 	buffer_text(out, "_slots\":[");
@@ -69,13 +72,14 @@ int main(void)
 {
 	struct buffer out = {0};
 
-	for (size_t i = 0; i < catalog_method_count; i++) {
+	for (size_t i = 0; i < catalog_statement_count; i++) {
 		const struct method *method = &catalog_methods[i];
 
 		if (method->statements[BACKEND_SQLITE].sql == NULL)
 			continue;
 		buffer_text(&out, "{\"method\":");
 		write_text(&out, method->name);
+		buffer_text(&out, i < catalog_method_count ? ",\"part\":false" : ",\"part\":true");
 		buffer_text(&out, method->write ? ",\"write\":true" : ",\"write\":false");
 		buffer_text(&out,
 			method->short_read ? ",\"short_read\":true" : ",\"short_read\":false");
