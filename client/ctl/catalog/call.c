@@ -77,7 +77,7 @@ static int call(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command call_commands[] = {
-	{"call", "[-r] METHOD [name=text | name:=json | @FILE | -]...",
+	{"call", "[-r] [--idempotency-key KEY] METHOD [name=text | name:=json | @FILE | -]...",
 		"Call a method and print its result",
 		"Examples:\n"
 		"  pierre-dbctl call get_user_count\n"
