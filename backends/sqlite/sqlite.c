@@ -54,6 +54,8 @@ static int sqlite_tick(struct store *base, struct err *err)
 	uint64_t now = clock_ns();
 
 	condition_log_recovery(store);
+	if (now >= atomic_load_explicit(&store->forget_at, memory_order_relaxed))
+		queue_nudge(&store->writes);
 	interrupt_late(&store->writer, now);
 	for (unsigned i = 0; i < store->reader_count; i++)
 		interrupt_late(&store->readers[i], now);

@@ -6,7 +6,7 @@ void queue_init(struct queue *queue)
 	pthread_cond_init(&queue->wake, NULL);
 	list_init(&queue->calls);
 	queue->length = 0;
-	queue->stop = false;
+	queue->stop = queue->nudged = false;
 }
 
 void queue_destroy(struct queue *queue)
@@ -30,9 +30,10 @@ void queue_push(struct queue *queue, struct list *calls, unsigned count)
 bool queue_take(struct queue *queue, struct list *calls, unsigned max, unsigned sharers)
 {
 	unsigned take;
+	bool nudged;
 
 	pthread_mutex_lock(&queue->lock);
-	while (queue->length == 0 && !queue->stop)
+	while (queue->length == 0 && !queue->stop && !queue->nudged)
 		pthread_cond_wait(&queue->wake, &queue->lock);
 	take = (queue->length + sharers - 1) / sharers;
 	if (take > max)
@@ -44,8 +45,18 @@ bool queue_take(struct queue *queue, struct list *calls, unsigned max, unsigned 
 		list_remove(node);
 		list_append(calls, node);
 	}
+	nudged = queue->nudged;
+	queue->nudged = false;
 	pthread_mutex_unlock(&queue->lock);
-	return take > 0;
+	return take > 0 || nudged;
+}
+
+void queue_nudge(struct queue *queue)
+{
+	pthread_mutex_lock(&queue->lock);
+	queue->nudged = true;
+	pthread_mutex_unlock(&queue->lock);
+	pthread_cond_signal(&queue->wake);
 }
 
 void queue_stop(struct queue *queue)
