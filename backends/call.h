@@ -14,6 +14,7 @@
 #include "../protocol/list.h"
 
 struct call;
+struct idempotency;
 
 /* Keeps the calls of one client connection in order. Each connection has one, initialised by
  * order_init; it must outlive its calls.
@@ -52,8 +53,9 @@ struct call {
 	size_t answer_start;  /* start of the result; an error cuts the answer back to here */
 	struct err err;       /* kind != ERR_NONE: the call failed, answer is cut to answer_start */
 	struct order *order;
-	int64_t now;        /* wall clock, µs: the call's time */
-	uint64_t deadline;  /* CLOCK_MONOTONIC ns; 0 = none */
+	struct idempotency *idempotency; /* its key, in the arena; NULL: none */
+	int64_t now;                     /* wall clock, µs: the call's time */
+	uint64_t deadline;               /* CLOCK_MONOTONIC ns; 0 = none */
 	uint64_t submitted; /* the same clock, when the store received it; 0: it must not wait for a
 	                       connection */
 	char *kept; /* IMPL_VERIFY_PASSWORD: the row's password_hash, in the arena; NULL = no row */

@@ -1,6 +1,7 @@
 #include "transaction.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "execute.h"
 
@@ -61,6 +62,64 @@ int transaction_end(struct call *call)
 	if (answer->failure != BUFFER_OK)
 		return execute_fail(call, ERR_INTERNAL, "out of memory");
 	return 0;
+}
+
+/* Two lines for each member: its answer, and the hash that its password is compared with. */
+char *transaction_save(struct call *call, size_t *length)
+{
+	size_t size = 0;
+	char *text, *end;
+
+	for (unsigned i = 0; i < call->member_count; i++) {
+		const struct call *member = &call->members[i];
+
+		size += member->answer.length + 2;
+		size += member->kept != NULL ? strlen(member->kept) : 0;
+	}
+	end = text = arena_alloc(&call->arena, size + 1);
+	if (text == NULL) {
+		execute_fail(call, ERR_INTERNAL, "out of memory; nothing of the call was stored");
+		return NULL;
+	}
+	for (unsigned i = 0; i < call->member_count; i++) {
+		const struct call *member = &call->members[i];
+
+		memcpy(end, member->answer.data, member->answer.length);
+		end += member->answer.length;
+		end += sprintf(end, "\n%s\n", member->kept != NULL ? member->kept : "");
+	}
+	*length = size;
+	return text;
+}
+
+static bool restore_member(struct call *member, const char **text, const char *end)
+{
+	const char *answer = *text, *kept, *next;
+
+	kept = memchr(answer, '\n', (size_t)(end - answer));
+	next = kept != NULL ? memchr(kept + 1, '\n', (size_t)(end - kept) - 1) : NULL;
+	if (next == NULL)
+		return false;
+	buffer_append(&member->answer, answer, (size_t)(kept - answer));
+	kept++;
+	if (next > kept) {
+		member->kept = arena_copy(&member->arena, kept, (size_t)(next - kept));
+		if (member->kept == NULL)
+			return false;
+	}
+	*text = next + 1;
+	return true;
+}
+
+int transaction_restore(struct call *call, const char *text, size_t length)
+{
+	const char *end = text + length;
+
+	for (unsigned i = 0; i < call->member_count; i++)
+		if (!restore_member(&call->members[i], &text, end))
+			return execute_fail(call, ERR_INTERNAL,
+				"the stored answer of a transaction cannot be read");
+	return transaction_end(call);
 }
 
 void transaction_free(struct call *call)

@@ -15,6 +15,9 @@ static inline bool transaction_is(const struct call *call)
 bool transaction_goes_on(struct call *member);
 /* All members have run: joins their results. Failure, as above: a member has failed meanwhile. */
 int transaction_end(struct call *call);
+/* Their results as one text in the call's arena, and back. NULL or failure: call->err is set. */
+char *transaction_save(struct call *call, size_t *length);
+int transaction_restore(struct call *call, const char *text, size_t length);
 /* Frees what its members hold, the members included. */
 void transaction_free(struct call *call);
 size_t transaction_bytes(const struct call *call); /* that its members hold */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "call_table.h"
+#include "calls.h"
 #include "decode_result.h"
 #include "failure.h"
 #include "handle.h"
@@ -15,6 +16,15 @@ static uint32_t answer_member(const struct json *json, const char *name)
 	return json_member(json, 0, name, strlen(name));
 }
 
+/* Whether the error leaves open what became of the write, this time or before. */
+static bool leaves_open(const struct pending_call *call, const struct pierre_error *failure)
+{
+	return failure->outcome == PIERRE_OUTCOME_UNKNOWN ||
+		(call->doubtful &&
+			(failure->retryable || failure->kind == PIERRE_TIMEOUT ||
+				failure->kind == PIERRE_PERMISSION_DENIED));
+}
+
 static void answer_finish(
 	struct pierre *db, struct pending_call *call, uint32_t result, uint32_t error)
 {
@@ -23,6 +33,13 @@ static void answer_finish(
 
 	if (error != 0) {
 		(void)failure_from_answer(&failure, &db->json, error, &db->scratch);
+		if (call->write && leaves_open(call, &failure)) {
+			failure.outcome = PIERRE_OUTCOME_UNKNOWN;
+			if (call->repeatable && failure.kind != PIERRE_PERMISSION_DENIED) {
+				calls_delay(db, call);
+				return;
+			}
+		}
 		answer.error = &failure;
 	} else {
 		answer.json = &db->json;
@@ -61,11 +78,22 @@ static bool take_without_id(struct pierre *db, uint32_t error)
 
 	(void)failure_from_answer(&failure, &db->json, error, &db->scratch);
 	if (failure.kind == PIERRE_OVERLOADED) {
-		struct list all;
+		struct list all, kept;
 
 		list_init(&all);
+		list_init(&kept);
 		list_splice(&all, &db->sent);
 		list_splice(&all, &db->queued);
+		list_for_each_safe (node, &all) {
+			struct pending_call *open = list_entry(node, struct pending_call, link);
+
+			if (!open->doubtful)
+				continue;
+			open->written = 0;
+			list_remove(node);
+			list_append(&kept, node);
+		}
+		list_splice(&db->queued, &kept);
 		link_broken(db, PIERRE_OVERLOADED, false, failure.message);
 		pending_call_fail_all(db, &all, &failure, false);
 		return true;

@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -21,6 +22,16 @@ enum {
 	ANSWER_LIMIT = 17 * 1024 * 1024
 };
 
+/* 128 random bits: the keys of two handles never meet. Without them calls get no keys. */
+static void make_key_prefix(struct pierre *db)
+{
+	unsigned char bytes[(KEY_PREFIX_SIZE - 1) / 2];
+
+	db->repeats = getrandom(bytes, sizeof bytes, GRND_NONBLOCK) == (ssize_t)sizeof bytes;
+	for (size_t i = 0; db->repeats && i < sizeof bytes; i++)
+		(void)snprintf(db->key_prefix + 2 * i, 3, "%02x", bytes[i]);
+}
+
 struct pierre *pierre_new(const char *socket)
 {
 	struct pierre *db = calloc(1, sizeof *db);
@@ -35,6 +46,8 @@ struct pierre *pierre_new(const char *socket)
 	db->earliest = INT64_MAX;
 	list_init(&db->queued);
 	list_init(&db->sent);
+	list_init(&db->delayed);
+	make_key_prefix(db);
 	arena_init(&db->scratch);
 	if (socket != NULL && strlen(socket) >= sizeof db->path)
 		db->path_too_long = true;
@@ -58,6 +71,7 @@ static void handle_destroy(struct pierre *db)
 	link_close(db);
 	drop_all(db, &db->queued);
 	drop_all(db, &db->sent);
+	drop_all(db, &db->delayed);
 	call_table_free(&db->table);
 	json_scan_free(&db->json);
 	arena_free(&db->scratch);
@@ -96,11 +110,28 @@ void pierre_set_limits(struct pierre *db, size_t request, size_t answer)
 	}
 }
 
+void pierre_set_repeats(struct pierre *db, bool repeats)
+{
+	db->repeats = repeats && db->key_prefix[0] != '\0';
+}
+
+int pierre_set_key(struct pierre *db, const char *key, struct pierre_error *error)
+{
+	size_t length = key != NULL ? strlen(key) : 0;
+
+	if (length == 0 || length >= sizeof db->next_key || !utf8_valid(key, length))
+		return failure_param(
+			error, "", "an idempotency key is a text of 1 to %d bytes", KEY_SIZE - 1);
+	memcpy(db->next_key, key, length + 1);
+	return 0;
+}
+
 void handle_iterate(struct pierre *db, bool readable)
 {
 	int64_t now = clock_ms();
 
 	calls_expire(db, now);
+	calls_resume(db, now);
 	if (db->fd < 0 && !list_empty(&db->queued) && !db->freed)
 		link_connect(db, now);
 	if (db->freed)
@@ -147,6 +178,12 @@ int pierre_timeout_ms(const struct pierre *db)
 			if (call->connect_deadline < when)
 				when = call->connect_deadline;
 		}
+	}
+	for (const struct list *node = db->delayed.next; node != &db->delayed; node = node->next) {
+		const struct pending_call *call = list_entry(node, const struct pending_call, link);
+
+		if (call->not_before < when)
+			when = call->not_before;
 	}
 	if (when == INT64_MAX)
 		return -1;

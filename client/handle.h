@@ -1,8 +1,9 @@
 /* The handle: its connection and its unfinished calls. Internal to the library.
  *
- * A call is in exactly one of two lists: `queued` until its line is completely written (only the
+ * A call is in exactly one of three lists: `queued` until its line is completely written (only the
  * first call can be partly written), or `sent` until its answer arrives. Both are in call order.
- * The table contains all calls by number. Thread: the handle's. */
+ * `delayed` holds writes whose outcome is unknown until they are sent again. The table contains all
+ * calls by number. Thread: the handle's. */
 #ifndef PIERRE_CLIENT_HANDLE_H
 #define PIERRE_CLIENT_HANDLE_H
 
@@ -15,6 +16,7 @@
 #include "../protocol/json/json.h"
 #include "../protocol/wire/frame.h"
 
+enum { KEY_PREFIX_SIZE = 33, KEY_SIZE = 65 };
 enum { SOCKET_PATH_SIZE = sizeof(((struct sockaddr_un *)0)->sun_path) };
 
 struct pierre {
@@ -31,10 +33,13 @@ struct pierre {
 	uint64_t random;
 	struct pierre_error last_error; /* why the last attempt failed */
 
-	struct list queued, sent;
+	struct list queued, sent, delayed;
 	struct call_table table;
 	int64_t last_number;
-	int64_t earliest; /* no call has an earlier deadline */
+	bool repeats;                     /* writes have keys of their own, and are repeated */
+	char key_prefix[KEY_PREFIX_SIZE]; /* random; a call's number follows. "": no random bytes */
+	char next_key[KEY_SIZE];          /* the caller's, for the next call; "": none */
+	int64_t earliest;                 /* no call has an earlier deadline */
 
 	struct json json; /* the answer being handled */
 	struct arena scratch;

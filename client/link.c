@@ -132,8 +132,9 @@ void link_broken(struct pierre *db, int kind, bool again, const char *what)
 	}
 	list_for_each_safe (node, &db->sent) {
 		struct pending_call *call = list_entry(node, struct pending_call, link);
-		bool repeat = again && !call->write && !call->sent_before;
+		bool repeat = again && (call->repeatable || (!call->write && !call->sent_before));
 
+		call->doubtful = call->doubtful || call->repeatable;
 		call->written = 0;
 		call->sent_before = true;
 		list_remove(node);

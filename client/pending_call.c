@@ -67,7 +67,7 @@ void pending_call_fail_all(
 		struct pending_call *call = list_entry(list_first(list), struct pending_call, link);
 		struct pierre_error own = *error;
 
-		if (maybe_done && call->write)
+		if ((maybe_done || call->doubtful) && call->write)
 			own.outcome = PIERRE_OUTCOME_UNKNOWN;
 		pending_call_fail(db, call, &own);
 	}
@@ -110,4 +110,6 @@ void pending_call_wait(const struct pierre *db, struct pending_call *call, int64
 	call->connect_deadline = now + (int64_t)db->connect_ms;
 	if (db->fd < 0 && call->connect_deadline < db->next_attempt)
 		call->connect_deadline = db->next_attempt; /* allows at least one attempt */
+	if (call->doubtful && call->deadline != INT64_MAX)
+		call->connect_deadline = call->deadline; /* only a daemon knows what became of it */
 }

@@ -10,13 +10,17 @@ struct pending_call {
 	struct pending_call *next_in_bucket;
 	int64_t number;                   /* the request's id */
 	const struct stub_method *method; /* NULL for a method unknown to the library */
-	bool write;                       /* may change data: never sent twice */
+	bool write;                       /* may change data: not sent twice without a key */
+	bool repeatable;                  /* a write with a key that is repeated while unknown */
+	bool doubtful;                    /* an earlier attempt may have been carried out */
 	bool sent_before;                 /* a read that is being retried */
 	bool refused; /* failed while partly written: freed after the rest is written */
 	char *line;
 	size_t length, written;
 	int64_t deadline;         /* clock_ms() at which it times out; INT64_MAX: never */
 	int64_t connect_deadline; /* the same without a connection */
+	int64_t not_before;       /* in handle->delayed: when it is sent again */
+	unsigned repeats;         /* how often it was delayed */
 	pierre_done *done;
 	void *userdata;
 };
@@ -32,7 +36,8 @@ void pending_call_refuse(
 	struct pierre *db, struct pending_call *call, const struct pierre_error *error);
 /* Frees a call without running its callback. */
 void pending_call_drop(struct pierre *db, struct pending_call *call);
-/* Fails all calls of the list; `maybe_done` makes the outcome of writes unknown. After a callback
+/* Fails all calls of the list; `maybe_done`, or a doubtful call, makes the outcome of writes
+ * unknown. After a callback
  * has freed the handle, the rest are freed without callbacks. */
 void pending_call_fail_all(
 	struct pierre *db, struct list *list, const struct pierre_error *error, bool maybe_done);

@@ -23,9 +23,15 @@
  * success.
  *
  * A handle uses one connection. The first call opens it. A broken connection is reopened with
- * increasing, jittered pauses. A write with an unknown outcome is never retried; it fails with the
- * outcome PIERRE_OUTCOME_UNKNOWN. A read is retried once. The calls of one handle take effect in
- * call order.
+ * increasing, jittered pauses. A read is retried once. The calls of one handle take effect in call
+ * order.
+ *
+ * A write of the database carries an idempotency key of its own. When its outcome is unknown, it is
+ * sent again with that key until the call's time limit, and the daemon carries it out once. It
+ * fails with PIERRE_OUTCOME_UNKNOWN only when no daemon could be reached in that time. A repeated
+ * write may take effect after later calls that were answered meanwhile. Other calls that change
+ * something (migrate, rotate_key, the methods of the daemon itself, and methods unknown to this
+ * library) are not repeated. pierre_set_repeats() turns this off.
  *
  * The library prints nothing, raises no signal (SIGPIPE), and never exits the program. */
 #ifndef PIERRE_DB_H
@@ -115,6 +121,16 @@ PIERRE_API void pierre_set_timeouts(struct pierre *db, unsigned connect_ms, unsi
  * (default 17 MiB, slightly above the daemon's); for daemons with other limits. 0 keeps the current
  * limit. */
 PIERRE_API void pierre_set_limits(struct pierre *db, size_t request, size_t answer);
+
+/* false: writes carry no key of their own and are not repeated; one with an unknown outcome fails
+ * with PIERRE_OUTCOME_UNKNOWN at once. Needed with a daemon of the first edition, which ignores
+ * keys and would carry out a repeated write twice. Default: true. Applies to later calls. */
+PIERRE_API void pierre_set_repeats(struct pierre *db, bool repeats);
+
+/* The idempotency key of the next call, in place of the library's own: a text of 1 to 64 bytes. For
+ * programs that repeat a write after a restart. The daemon knows a key for 24 hours; a call with
+ * another method or other parameters then fails with PIERRE_INVALID_REQUEST. Reads ignore it. */
+PIERRE_API int pierre_set_key(struct pierre *db, const char *key, struct pierre_error *error);
 
 /* The path that pierre_new(NULL) uses, whether or not it exists. Fails with PIERRE_NO_CONNECTION
  * when the folder in /tmp belongs to another user, or the path is too long for a socket. */

@@ -61,6 +61,7 @@ enum stub_result {
 struct stub_method {
 	const char *name;
 	bool write;
+	bool keyed;                     /* an idempotency key makes it happen once */
 	const struct stub_type *params; /* of the stub's argument struct; NULL without parameters */
 	uint8_t result;                 /* enum stub_result */
 	struct stub_field value;        /* kind, flags (STUB_OPTIONAL) and type of the result */

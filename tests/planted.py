@@ -24,6 +24,26 @@ ROOT = os.path.dirname(HERE)
 # name, [(file, text, its replacement)], test file, tests in it (none: all)
 # fmt: off
 DEFECTS = [
+    ("a refusal stands although another transaction with the key caused it", [
+        ("backends/postgres/idempotency/pg_replay.c",
+         "\tkey->refused = true;\n\treturn true;",
+         "\tkey->refused = true;\n\treturn false;"),
+    ], "faults/test_postgres_once.py", ["TwoDaemons"]),
+    ("the refusal of a known key's own row is answered when the connection breaks", [
+        ("backends/postgres/pg_batch.c",
+         "batch->failure == CALL_DONE && !batch->replay &&",
+         "batch->failure == CALL_DONE &&"),
+    ], "faults/test_postgres_once.py", ["OneDaemon.test_refused_because_of_its_own_row"]),
+    ("a key ends only when its row is removed", [
+        ("backends/sqlite/threads/replay.c",
+         "AND created_us > ?3",
+         "AND created_us > ?3 - 86400000000"),
+    ], "contract/test_idempotency.py", ["Once.test_end_of_a_key"]),
+    ("a write of the library is not sent again", [
+        ("client/link.c",
+         "(call->repeatable || (!call->write && !call->sent_before))",
+         "(!call->write && !call->sent_before)"),
+    ], "faults/test_once.py", []),
     ("row locks in the order of arrival", [
         ("backends/postgres/gather.c",
          "if (gathering->unsorted)",
@@ -68,8 +88,8 @@ DEFECTS = [
     ], "contract/test_transaction.py", ["Undone"]),
     ("a transaction is committed whatever its calls gave", [
         ("backends/postgres/pg_connection.c",
-         "send_end(connection, batch->failed == NULL)",
-         "send_end(connection, true)"),
+         "send_end(store, connection, commit)",
+         "send_end(store, connection, true)"),
     ], "faults/test_postgres_transactions.py",
      ["Conflicts.test_a_failure_that_the_server_does_not_know"]),
     ("a transaction that others have disturbed does not run again", [

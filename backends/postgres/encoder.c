@@ -52,7 +52,7 @@ bool encoder_keep(struct pg_connection *connection, struct call **calls, unsigne
 	encoding->result = result;
 	encoding->count = count;
 	encoding->many = many;
-	encoding->batch = connection->batch.open ? &connection->batch : NULL;
+	encoding->batch = connection->batch.transaction != NULL ? &connection->batch : NULL;
 	for (unsigned i = 0; i < count; i++) {
 		encoding->calls[i] = calls[i];
 		calls[i]->route = ROUTE_KEPT;

@@ -17,6 +17,7 @@
 #include "../../protocol/value.h"
 #include "../execute.h"
 #include "commute.h"
+#include "idempotency/pg_replay.h"
 #include "pg_store.h"
 
 enum gather_place { PLACE_BEFORE, PLACE_LOCKS, PLACE_BEHIND, PLACE_NEXT_BATCH };
@@ -116,6 +117,8 @@ static void gather_take(struct postgres_store *store, struct gathering *gatherin
 		store->waits++;
 		store->wait_ns += now - call->submitted;
 	}
+	if (call->idempotency != NULL)
+		pg_replay_gather(&gathering->connection->batch, call);
 	gathering->connection->batch.count++;
 	gathering->connection->batch.bytes += call->arena.total;
 	gathering->connection->batch.large += order != NULL && order->large;
@@ -179,7 +182,8 @@ static bool consider(
 	if (alone && connection->batch.count > 0)
 		return false;
 	place = gather_place_of(gathering, call, order);
-	if (place == PLACE_NEXT_BATCH) {
+	if (place == PLACE_NEXT_BATCH ||
+		(call->idempotency != NULL && !pg_replay_fits(&connection->batch, call))) {
 		if (order == NULL)
 			return false;
 		order->held_back = true;

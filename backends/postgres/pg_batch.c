@@ -5,9 +5,11 @@
 #include <stdlib.h>
 
 #include "../execute.h"
+#include "../idempotency.h"
 #include "../transaction.h"
 #include "encoder.h"
 #include "gather.h"
+#include "idempotency/pg_replay.h"
 #include "pg_store.h"
 
 static const char *const pg_batch_names[PG_BATCH_STATES] = {
@@ -37,29 +39,30 @@ bool pg_batch_init(struct pg_batch *batch, unsigned number)
 	batch->number = number;
 	list_init(&batch->calls);
 	list_init(&batch->kept);
-	/* The settings, then each call, which may bring a Prepare before it; the Sync comes last.
-	 */
-	batch->items = calloc(2 * PG_BATCH_MAX + 2, sizeof *batch->items);
+	/* The settings, then each call, which may bring a Prepare before it; two statements for the
+	 * keys likewise, a Rollback; the Sync comes last. */
+	batch->items = calloc(2 * PG_BATCH_MAX + 7, sizeof *batch->items);
 	batch->merged = calloc(PG_BATCH_MAX, sizeof(struct call *));
-	return batch->items != NULL && batch->merged != NULL;
+	batch->keyed = calloc(PG_BATCH_KEYED_MAX, sizeof(struct call *));
+	return batch->items != NULL && batch->merged != NULL && batch->keyed != NULL;
 }
 
 void pg_batch_free(struct pg_batch *batch)
 {
 	free(batch->items);
 	free(batch->merged);
+	free(batch->keyed);
 }
 
 void pg_batch_begin(struct pg_batch *batch)
 {
-	batch->slow_result = batch->warned = false;
+	batch->slow_result = batch->warned = batch->open = batch->replay = false;
 	batch->locking = batch->large = 0;
 	batch->bytes = 0;
-	batch->item_count = batch->item_next = batch->merged_count = 0;
+	batch->item_count = batch->item_next = batch->merged_count = batch->keyed_count = 0;
 	batch->failed = NULL;
 	batch->cancelled_at = 0;
 	batch->transaction = NULL;
-	batch->open = false;
 	batch->encoding = 0;
 }
 
@@ -68,10 +71,9 @@ void pg_batch_gathered(struct pg_batch *batch)
 	pg_batch_enter(batch, PG_BATCH_GATHERED);
 	batch->sent_at = clock_ns();
 	batch->due = 0;
-	if (!list_empty(&batch->calls) && transaction_is(call_of(list_first(&batch->calls)))) {
+	if (!list_empty(&batch->calls) && transaction_is(call_of(list_first(&batch->calls))))
 		batch->transaction = call_of(list_first(&batch->calls));
-		batch->open = true;
-	}
+	batch->open = batch->transaction != NULL || batch->keyed_count > 0;
 	list_for_each (node, &batch->calls) {
 		uint64_t deadline = call_of(node)->deadline;
 
@@ -121,6 +123,35 @@ static void restart(struct postgres_store *store, struct call *call, enum pg_rou
 	store->retries++;
 }
 
+/* Finishes the calls of a committed batch; refused ones with a key may run again. */
+static void finish_committed(struct postgres_store *store, struct list *calls, struct list *again)
+{
+	while (!list_empty(calls)) {
+		struct call *call = call_of(list_first(calls));
+
+		list_remove(&call->link);
+		if (call->idempotency == NULL || !pg_replay_looks_again(call)) {
+			pg_store_finish(call);
+			continue;
+		}
+		restart(store, call, ROUTE_ALONE);
+		list_append(again, &call->link);
+	}
+}
+
+/* A batch that was rolled back because of keys: all of its calls run again. */
+static void replay_all(struct postgres_store *store, struct pg_batch *batch, struct list *calls)
+{
+	bool collided = batch->failed != NULL;
+
+	list_for_each (node, calls) {
+		struct call *call = call_of(node);
+		bool alone = collided && call->idempotency != NULL;
+
+		restart(store, call, alone ? ROUTE_ALONE : ROUTE_TOGETHER);
+	}
+}
+
 /* Puts calls at the front of the connection's queue. */
 static void put_back(struct pg_connection *connection, struct list *calls)
 {
@@ -164,7 +195,7 @@ static void pg_batch_split(struct postgres_store *store, struct list *batch, str
 		list_remove(node);
 		if (call == failed) {
 			behind = true;
-			if (!wrote && !tries_again(call, failure)) {
+			if (!wrote && !tries_again(call, failure) && !pg_replay_looks_again(call)) {
 				pg_store_finish(call);
 				continue;
 			}
@@ -238,13 +269,18 @@ void pg_batch_end(struct postgres_store *store, struct pg_connection *connection
 		store->batch_max = count;
 	if (failed != NULL)
 		encoder_drop(connection);
-	if (failed == NULL) {
+	if (batch->replay) {
+		encoder_drop(connection);
+		replay_all(store, batch, &calls);
+		put_back(connection, &calls);
+	} else if (failed == NULL) {
 		if (batch->warned)
 			doubt_commit(store, &calls, batch->cancelled_at != 0);
 		if (connection->batch_limit < PG_BATCH_MAX)
 			connection->batch_limit *= 2;
 		encoder_submit(store, connection);
-		finish_all(&calls);
+		finish_committed(store, &calls, &again);
+		put_back(connection, &again);
 	} else {
 		/* When many calls fail, smaller batches repeat less work. */
 		if (batch->transaction == NULL)
@@ -264,7 +300,11 @@ static void lost_call(struct postgres_store *store, struct call *call, bool comm
 	bool late = call->deadline != 0 && call->deadline <= clock_ns();
 	enum err_kind kind = late || timed_out ? ERR_TIMEOUT : ERR_UNAVAILABLE;
 
-	if (!late && (!writes(call) || !committed_perhaps || call->method->touches) &&
+	bool repeatable = !committed_perhaps || call->idempotency != NULL;
+
+	if (committed_perhaps && call->idempotency != NULL)
+		call->idempotency->doubtful = true;
+	if (!late && (!writes(call) || repeatable || call->method->touches) &&
 		++call->attempts <= (writes(call) ? TRIES_MAX : 1)) {
 		restart(store, call, ROUTE_TOGETHER);
 		list_append(again, &call->link);
@@ -285,7 +325,7 @@ static void lost_call(struct postgres_store *store, struct call *call, bool comm
 void pg_batch_lost(struct postgres_store *store, struct pg_connection *connection, bool timed_out)
 {
 	struct pg_batch *batch = &connection->batch;
-	bool committed_perhaps = batch->state == PG_BATCH_SENT,
+	bool committed_perhaps = batch->state == PG_BATCH_SENT && !batch->replay,
 	     unserved = batch->state == PG_BATCH_UNSERVED;
 	struct list calls, again;
 
@@ -296,7 +336,9 @@ void pg_batch_lost(struct postgres_store *store, struct pg_connection *connectio
 		struct call *call = call_of(list_first(&calls));
 
 		list_remove(&call->link);
-		if (call == batch->failed && batch->failure == CALL_DONE) {
+		/* The refusal of a call whose key was found is the effect of its own row. */
+		if (call == batch->failed && batch->failure == CALL_DONE && !batch->replay &&
+			!pg_replay_looks_again(call)) {
 			pg_store_finish(call);
 		} else if (unserved && (call->deadline == 0 || call->deadline > clock_ns())) {
 			/* Waits on, as for a connection: for as long as calls may wait for one. */

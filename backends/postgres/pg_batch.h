@@ -5,7 +5,7 @@
  *                 +----------+--> FAILED --> EMPTY
  *                 +----------+--> COMMIT_FAILED -> ENDING -> EMPTY
  *
- * A transaction with its own COMMIT is GATHERED until that is sent.
+ * An open batch is GATHERED until its end is sent.
  *
  * The results, or the loss of the connection, end a batch in any state. Only in SENT may a lost
  * batch be committed: before it, the server lacks the Sync; in the others, it has refused. */
@@ -21,7 +21,7 @@
 struct pg_connection;
 struct postgres_store;
 
-enum { PG_BATCH_MAX = 1024 };
+enum { PG_BATCH_MAX = 1024, PG_BATCH_KEYED_MAX = 256 };
 
 enum pg_batch_state {
 	PG_BATCH_EMPTY,         /* none is under way */
@@ -42,10 +42,13 @@ enum item_kind {
 	ITEM_SETTINGS,
 	ITEM_PREPARE,
 	ITEM_CALL,
-	ITEM_SYNC,
 	ITEM_BEGIN,
+	ITEM_FIND_KEYS, /* see idempotency/pg_replay.h */
+	ITEM_ADD_KEYS,
+	ITEM_FORGET_KEYS,
 	ITEM_COMMIT,
-	ITEM_ROLLBACK
+	ITEM_ROLLBACK,
+	ITEM_SYNC
 };
 
 struct item {
@@ -84,18 +87,22 @@ struct pg_batch {
 	unsigned item_count, item_next;
 	struct call **merged; /* calls that share statements, those of each in a row */
 	unsigned merged_count;
+	struct call **keyed; /* calls with an idempotency key */
+	unsigned keyed_count;
 	/* A call with members (transaction.h) is alone in its batch. It has a BEGIN of its own, and
-	 * the Sync behind its statements ends nothing: once their results are there, a COMMIT or
-	 * ROLLBACK follows with a second Sync. */
+	 * the Sync behind its statements ends nothing. */
 	struct call *transaction; /* NULL: none */
-	bool open;                /* neither COMMIT nor ROLLBACK is sent: nothing is committed */
-	unsigned encoding;        /* results that are with the encoder, before the COMMIT */
-	bool encoded;             /* none is any more; counted in store->encoded */
-	struct list kept;         /* results that the encoder gets once the batch has committed */
-	struct call *failed;      /* the call that ended the transaction, or its last one */
-	enum outcome failure;     /* what is to become of it */
-	uint64_t sent_at, due;    /* due: the first deadline of a call; 0: none */
-	uint64_t cancelled_at;    /* 0: it is not cancelled */
+	/* Its end follows once the results are there: the keys with their answers, the COMMIT or
+	 * ROLLBACK of a transaction, and the Sync. Until then nothing is committed. */
+	bool open;
+	bool replay;           /* it has found keys: it is rolled back, and its calls run again */
+	unsigned encoding;     /* a transaction's results that are with the encoder */
+	bool encoded;          /* none is any more; counted in store->encoded */
+	struct list kept;      /* results that the encoder gets once the batch has committed */
+	struct call *failed;   /* the call that ended the transaction, or its last one */
+	enum outcome failure;  /* what is to become of it */
+	uint64_t sent_at, due; /* due: the first deadline of a call; 0: none */
+	uint64_t cancelled_at; /* 0: it is not cancelled */
 };
 
 static inline void pg_batch_enter(struct pg_batch *batch, enum pg_batch_state state)

@@ -14,6 +14,7 @@
 #include "blocking/connect.h"
 #include "encoder.h"
 #include "gather.h"
+#include "idempotency/pg_replay.h"
 #include "outage.h"
 #include "pg_batch.h"
 #include "pg_store.h"
@@ -50,7 +51,7 @@ bool pg_connection_init(struct pg_connection *connection, unsigned number)
 	connection->number = number;
 	connection->socket = -1;
 	list_init(&connection->waiting);
-	connection->prepared = calloc(2 * catalog_method_count, sizeof *connection->prepared);
+	connection->prepared = calloc(PG_PREPARED, sizeof *connection->prepared);
 	return pg_batch_init(&connection->batch, number) && connection->prepared != NULL;
 }
 
@@ -110,17 +111,26 @@ bool pg_connection_send(struct postgres_store *store, struct pg_connection *conn
 		connection->last_used = clock_ns();
 	pg_connection_enter(connection, PG_CONNECTION_BUSY);
 	pg_batch_gathered(&connection->batch);
-	if (!send_batch(store, connection) || PQpipelineSync(connection->pq) != 1 ||
-		!push_out(store, connection)) {
+	if (!send_batch(store, connection) || !push_out(store, connection)) {
 		pg_connection_break(store, connection, PQerrorMessage(connection->pq), false);
 		return false;
 	}
 	return true;
 }
 
+void pg_connection_forget(struct postgres_store *store, struct pg_connection *connection)
+{
+	pg_batch_begin(&connection->batch);
+	connection->received = 0;
+	pg_connection_enter(connection, PG_CONNECTION_BUSY);
+	pg_batch_gathered(&connection->batch);
+	if (!pg_replay_forget(store, connection) || !push_out(store, connection))
+		pg_connection_break(store, connection, PQerrorMessage(connection->pq), false);
+}
+
 static void forget_statements(struct pg_connection *connection)
 {
-	memset(connection->prepared, 0, 2 * catalog_method_count * sizeof *connection->prepared);
+	memset(connection->prepared, 0, PG_PREPARED * sizeof *connection->prepared);
 	connection->generation++;
 }
 
@@ -206,17 +216,28 @@ static void take_rows(struct postgres_store *store, struct pg_connection *connec
 		pg_rollup_take(store, result);
 	if (item->kind == ITEM_COMMIT && strcmp(PQcmdStatus(result), "COMMIT") != 0)
 		not_committed(connection, call);
+	if (item->kind == ITEM_FIND_KEYS) {
+		bool sound = pg_replay_found(store, connection, result);
+
+		PQclear(result);
+		if (!sound)
+			pg_connection_break(
+				store, connection, "the server sent an unexpected result", false);
+		return;
+	}
+	if (item->kind == ITEM_FORGET_KEYS)
+		pg_replay_forgotten(store, result);
 	if (item->kind != ITEM_CALL ||
 		(!many && (call->method == NULL || call->err.kind != ERR_NONE))) {
 		PQclear(result);
 		return;
 	}
 	/* A member has failed: the transaction will be undone. */
-	if (connection->batch.open && connection->batch.failed != NULL) {
+	if (!many && call->within != NULL && connection->batch.failed != NULL) {
 		PQclear(result);
 		return;
 	}
-	if (encoder_wants(store, result) &&
+	if ((many || call->idempotency == NULL) && encoder_wants(store, result) &&
 		encoder_keep(connection, calls, many ? item->count : 1, many, result))
 		return;
 	if (many) {
@@ -225,7 +246,7 @@ static void take_rows(struct postgres_store *store, struct pg_connection *connec
 		execute_begin(call);
 		(void)result_rows(store, call, result);
 	}
-	if (connection->batch.open)
+	if (!many && call->within != NULL)
 		end_early(connection, call);
 	PQclear(result);
 }
@@ -233,11 +254,14 @@ static void take_rows(struct postgres_store *store, struct pg_connection *connec
 static void take_error(struct postgres_store *store, struct pg_connection *connection,
 	const struct item *item, const PGresult *result)
 {
-	struct call *call = item->call, *whole = call->within != NULL ? call->within : call;
+	struct call *call = item->call,
+		    *whole = call != NULL && call->within != NULL ? call->within : call;
 	bool failed_before = connection->batch.failed != NULL; /* a member, for the client only */
 
 	connection->batch.failed = whole;
 	pg_batch_enter(&connection->batch, PG_BATCH_FAILED);
+	if (call == NULL)
+		return; /* old keys could not be removed: a later step does it */
 	if (call->method == NULL) {
 		err_set(&call->err, ERR_UNAVAILABLE, "the database refused the health check");
 		connection->batch.failure = CALL_DONE;
@@ -246,6 +270,10 @@ static void take_error(struct postgres_store *store, struct pg_connection *conne
 	if (item->kind == ITEM_PREPARE)
 		connection->prepared[item->statement] = false;
 	if (failed_before)
+		return;
+	if (item->kind == ITEM_ADD_KEYS && connection->batch.transaction != NULL)
+		connection->batch.open = true; /* the server skips the COMMIT: a ROLLBACK follows */
+	if (item->kind == ITEM_ADD_KEYS && pg_replay_collided(connection, result))
 		return;
 	/* A transaction of a client's calls locks rows in their order. */
 	if (result_in_class(result, "40P01") && connection->batch.transaction == NULL)
@@ -338,9 +366,12 @@ static bool wrong_status(ExecStatusType status)
 		status == PGRES_BAD_RESPONSE;
 }
 
-/* Its calls have their results, and none has failed on the way: the last reasons not to commit. */
+/* The transaction's calls have their results, and none has failed on the way: the last reasons not
+ * to commit. */
 static bool may_commit(struct call *call)
 {
+	if (call->err.kind != ERR_NONE)
+		return false; /* its key belongs to another call */
 	if (call->deadline != 0 && call->deadline <= clock_ns()) {
 		execute_fail(call, ERR_TIMEOUT, "the call's time ran out in the database");
 		call->err.outcome = OUTCOME_NONE;
@@ -349,24 +380,34 @@ static bool may_commit(struct call *call)
 	return transaction_end(call) == 0;
 }
 
-void pg_connection_end_transaction(struct postgres_store *store, struct pg_connection *connection)
+/* Decides whether the transaction commits. */
+static bool end_transaction(struct pg_batch *batch)
 {
-	struct pg_batch *batch = &connection->batch;
-
-	if (!batch->open || store->closing)
-		return;
-	if (batch->failed == NULL && !may_commit(batch->transaction)) {
+	if (batch->failed == NULL && !batch->replay && !may_commit(batch->transaction)) {
 		batch->failed = batch->transaction;
 		batch->failure = CALL_DONE;
 	}
-	/* The server commits when it reads the COMMIT, which leaves before its Sync. */
-	if (batch->failed == NULL)
+	if (batch->failed == NULL && !batch->replay) {
+		/* The server commits when it reads the COMMIT, which leaves before its Sync. */
 		pg_batch_enter(batch, PG_BATCH_SENT);
-	else if (batch->state != PG_BATCH_FAILED)
+		return true;
+	}
+	if (batch->state != PG_BATCH_FAILED)
 		pg_batch_enter(batch, PG_BATCH_FAILED);
+	return false;
+}
+
+void pg_connection_complete(struct postgres_store *store, struct pg_connection *connection)
+{
+	struct pg_batch *batch = &connection->batch;
+	bool commit;
+
+	if (!batch->open || store->closing)
+		return;
+	commit = batch->transaction != NULL ? end_transaction(batch)
+					    : !batch->replay && batch->state != PG_BATCH_FAILED;
 	batch->open = false;
-	if (!send_end(connection, batch->failed == NULL) || PQpipelineSync(connection->pq) != 1 ||
-		!push_out(store, connection))
+	if (!send_end(store, connection, commit) || !push_out(store, connection))
 		pg_connection_break(store, connection, PQerrorMessage(connection->pq), false);
 }
 
@@ -378,10 +419,8 @@ static bool end_calls(struct postgres_store *store, struct pg_connection *connec
 	struct pg_batch *batch = &connection->batch;
 
 	if (status == PQTRANS_INTRANS || status == PQTRANS_INERROR) {
-		if (batch->failed == NULL && !list_empty(&batch->kept))
+		if (batch->failed == NULL && !batch->replay)
 			encoder_submit(store, connection);
-		else
-			pg_connection_end_transaction(store, connection);
 		return true;
 	}
 	batch->open = false;
@@ -571,6 +610,9 @@ static void receive_some(struct postgres_store *store, struct pg_connection *con
 		return;
 	if (consumed != 1 || PQstatus(connection->pq) != CONNECTION_OK)
 		pg_connection_break(store, connection, PQerrorMessage(connection->pq), false);
+	else if (connection->batch.open && connection->batch.encoding == 0 &&
+		connection->batch.item_next == connection->batch.item_count)
+		pg_connection_complete(store, connection);
 	else if (connection->batch.slow_result && too_much(connection))
 		refuse_result(store, connection);
 }
@@ -659,7 +701,7 @@ void pg_connection_adopt(struct postgres_store *store, struct pg_connection *con
 	connection->close_reason[0] = '\0';
 	connection->batch_limit = BATCH_START;
 	connection->born = connection->last_used = clock_ns();
-	memset(connection->prepared, 0, 2 * catalog_method_count * sizeof *connection->prepared);
+	memset(connection->prepared, 0, PG_PREPARED * sizeof *connection->prepared);
 	PQsetNoticeReceiver(pq, note_warning, connection);
 	if (PQsetnonblocking(pq, 1) != 0 || PQenterPipelineMode(pq) != 1) {
 		pg_connection_close(store, connection);

@@ -35,13 +35,16 @@ enum pg_connection_state {
 
 extern const struct state_machine pg_connection_states;
 
+#define PG_PREPARED (2 * catalog_method_count + 2)
+
 struct pg_connection {
 	unsigned number; /* 1…; 0 means none in order->connection */
 	uint8_t state;   /* enum pg_connection_state; changed by pg_connection_enter() */
 	PGconn *pq;
-	int socket;          /* registered with the epoll descriptor; -1: none */
-	bool want_write;     /* epoll waits for room to write, too */
-	bool *prepared;      /* by method->index; behind these once more, the statements for many */
+	int socket;      /* registered with the epoll descriptor; -1: none */
+	bool want_write; /* epoll waits for room to write, too */
+	bool *prepared;  /* PG_PREPARED: by method->index; behind these once more, the statements
+	                    for many; then those about keys */
 	unsigned generation; /* part of the prepared statements' names: after a loss all get new
 	                        ones */
 	struct list waiting; /* calls for the next batches, in order */
@@ -80,10 +83,12 @@ void pg_connection_adopt(
 	struct postgres_store *store, struct pg_connection *connection, PGconn *pq);
 /* Gathers and sends the next batch, if any. */
 bool pg_connection_send(struct postgres_store *store, struct pg_connection *connection);
+/* On an idle connection: removes old idempotency keys. */
+void pg_connection_forget(struct postgres_store *store, struct pg_connection *connection);
 /* The socket is readable or writable. */
 void pg_connection_receive(struct postgres_store *store, struct pg_connection *connection);
-/* The encoder has all results of the batch's transaction: commits it, or rolls it back. */
-void pg_connection_end_transaction(struct postgres_store *store, struct pg_connection *connection);
+/* The results of an open batch are there, and encoded: commits it, or rolls it back. */
+void pg_connection_complete(struct postgres_store *store, struct pg_connection *connection);
 /* The connection is lost: its calls move to others or fail. */
 void pg_connection_break(struct postgres_store *store, struct pg_connection *connection,
 	const char *reason, bool timed_out);

@@ -10,6 +10,7 @@
 #include "../secrets/rotation.h"
 #include "../store.h"
 #include "encoder.h"
+#include "idempotency/pg_replay.h"
 #include "jobs.h"
 #include "pg_connection.h"
 #include "upkeep/pg_rollup.h"
@@ -45,6 +46,7 @@ struct postgres_store {
 	bool counting;       /* a job stores the count of sealed texts */
 	uint64_t count_at;   /* earliest time to store that count, after a failure */
 	uint64_t retry_at;   /* earliest time to connect */
+	uint64_t forget_at;  /* earliest time to remove old idempotency keys */
 	unsigned unserved;   /* consecutive times that a pooler had no server */
 	uint64_t hold_until; /* delay of calls that lost their connection: others may be about to
 	                        break as well */
@@ -80,6 +82,8 @@ static inline void pg_store_finish(struct call *call)
 		if (call->method == NULL || !call->method->write)
 			call->order->large = call->answer.length > LARGE_ANSWER;
 	}
+	if (call->idempotency != NULL)
+		pg_replay_doubt(call);
 	call->done(call);
 }
 

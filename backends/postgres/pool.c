@@ -303,7 +303,7 @@ static void mind_batch(struct postgres_store *store, struct pg_connection *conne
 		now - connection->batch.cancelled_at > CANCEL_GRACE_MS * ms) {
 		pg_connection_break(store, connection, "the server did not answer in time", true);
 	} else if (list_empty(&connection->batch.calls) &&
-		now - connection->last_used > CANCEL_GRACE_MS * ms) {
+		now - connection->batch.sent_at > CANCEL_GRACE_MS * ms) {
 		pg_connection_break(store, connection,
 			"the server did not answer after a connection was idle", false);
 	}
@@ -361,6 +361,17 @@ static void mind_idle(struct postgres_store *store, struct pg_connection *connec
 		pg_connection_close(store, connection);
 }
 
+/* On a connection that is idle at the moment, so that no call waits for it. */
+static void forget_keys_if_due(struct postgres_store *store, uint64_t now)
+{
+	for (unsigned i = 0; now >= store->forget_at && i < store->connection_limit; i++)
+		if (store->connections[i].state == PG_CONNECTION_IDLE &&
+			list_empty(&store->connections[i].waiting)) {
+			pg_connection_forget(store, &store->connections[i]);
+			return;
+		}
+}
+
 void pool_timers(struct postgres_store *store)
 {
 	uint64_t now = clock_ns();
@@ -379,6 +390,7 @@ void pool_timers(struct postgres_store *store)
 		else if (connection->state == PG_CONNECTION_IDLE)
 			mind_idle(store, connection, now);
 	}
+	forget_keys_if_due(store, now);
 }
 
 /* When the running batch is late, or slow and delays others. In steps, which spares a new timer for

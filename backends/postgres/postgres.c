@@ -133,7 +133,7 @@ static void end_encoded(struct postgres_store *store)
 			continue;
 		batch->encoded = false;
 		store->encoded--;
-		pg_connection_end_transaction(store, &store->connections[i]);
+		pg_connection_complete(store, &store->connections[i]);
 	}
 }
 

@@ -7,6 +7,8 @@
 
 #include "../../protocol/value.h"
 #include "../execute.h"
+#include "../idempotency.h"
+#include "idempotency/pg_replay.h"
 #include "pg_store.h"
 #include "result.h"
 
@@ -248,7 +250,7 @@ static bool set_columns(
 	return true;
 }
 
-static struct item *expect(struct pg_connection *connection, enum item_kind kind, struct call *call)
+struct item *send_expect(struct pg_connection *connection, enum item_kind kind, struct call *call)
 {
 	struct item *item = &connection->batch.items[connection->batch.item_count++];
 
@@ -256,33 +258,31 @@ static struct item *expect(struct pg_connection *connection, enum item_kind kind
 	return item;
 }
 
-/* number: index in connection->prepared. NULL when libpq refused. */
-static struct item *send_sql(struct postgres_store *store, struct pg_connection *connection,
-	struct call *call, unsigned number, const char *sql, const struct parameters *with,
-	int count)
+struct item *send_sql(struct postgres_store *store, struct pg_connection *connection,
+	struct call *call, const struct send_statement *statement)
 {
-	const char *suffix = number < catalog_method_count ? "" : ".many";
 	struct item *item;
 	char name[64];
 	int sent;
 
-	if (store->named && !connection->prepared[number]) {
-		(void)snprintf(name, sizeof name, "%s%s.%u", call->method->name, suffix,
+	if (store->named && !connection->prepared[statement->number]) {
+		(void)snprintf(name, sizeof name, "%s%s.%u", statement->name, statement->suffix,
 			connection->generation);
-		expect(connection, ITEM_PREPARE, call)->statement = (uint16_t)number;
-		if (PQsendPrepare(connection->pq, name, sql, 0, NULL) != 1)
+		send_expect(connection, ITEM_PREPARE, call)->statement =
+			(uint16_t)statement->number;
+		if (PQsendPrepare(connection->pq, name, statement->sql, 0, NULL) != 1)
 			return NULL;
-		connection->prepared[number] = true;
+		connection->prepared[statement->number] = true;
 	}
-	item = expect(connection, ITEM_CALL, call);
+	item = send_expect(connection, statement->kind, call);
 	if (store->named) {
-		(void)snprintf(name, sizeof name, "%s%s.%u", call->method->name, suffix,
+		(void)snprintf(name, sizeof name, "%s%s.%u", statement->name, statement->suffix,
 			connection->generation);
-		sent = PQsendQueryPrepared(
-			connection->pq, name, count, with->values, with->lengths, with->formats, 1);
+		sent = PQsendQueryPrepared(connection->pq, name, statement->count,
+			statement->values, statement->lengths, statement->formats, 1);
 	} else {
-		sent = PQsendQueryParams(connection->pq, sql, count, NULL, with->values,
-			with->lengths, with->formats, 1);
+		sent = PQsendQueryParams(connection->pq, statement->sql, statement->count, NULL,
+			statement->values, statement->lengths, statement->formats, 1);
 	}
 	return sent == 1 ? item : NULL;
 }
@@ -298,7 +298,7 @@ static bool send_call(
 	if (method == NULL) {
 		bool step = call == &store->rollup.call; /* otherwise the health probe */
 
-		(void)expect(connection, ITEM_CALL, call);
+		(void)send_expect(connection, ITEM_CALL, call);
 		return PQsendQueryParams(connection->pq,
 			       step ? pg_rollup_sql(store) : "SELECT FROM pierre_meta LIMIT 1", 0,
 			       NULL, NULL, NULL, NULL, 1) == 1;
@@ -314,8 +314,16 @@ static bool send_call(
 				    &call->values[statement->binds[i]]))
 				return false;
 	}
-	sent = send_sql(store, connection, call, method->index, statement->sql, &to,
-		       statement->bind_count) != NULL;
+	sent = send_sql(store, connection, call,
+		       &(struct send_statement){.kind = ITEM_CALL,
+			       .number = method->index,
+			       .name = method->name,
+			       .suffix = "",
+			       .sql = statement->sql,
+			       .values = to.values,
+			       .lengths = to.lengths,
+			       .formats = to.formats,
+			       .count = statement->bind_count}) != NULL;
 	arena_reset(&store->sending);
 	return sent;
 }
@@ -388,8 +396,16 @@ static bool send_merged(
 	keys.values[0] = store->keys.data;
 	keys.lengths[0] = (int)store->keys.length;
 	keys.formats[0] = 1;
-	item = send_sql(store, connection, call, (unsigned)catalog_method_count + method->index,
-		method->statements[BACKEND_POSTGRES].many, &keys, 1);
+	item = send_sql(store, connection, call,
+		&(struct send_statement){.kind = ITEM_CALL,
+			.number = (unsigned)catalog_method_count + method->index,
+			.name = method->name,
+			.suffix = ".many",
+			.sql = method->statements[BACKEND_POSTGRES].many,
+			.values = keys.values,
+			.lengths = keys.lengths,
+			.formats = keys.formats,
+			.count = 1});
 	arena_reset(&store->sending);
 	if (item == NULL)
 		return false;
@@ -410,15 +426,28 @@ static void count_alike(
 				mergeable(call_of(node)));
 }
 
-static bool send_word(struct pg_connection *connection, enum item_kind kind, const char *sql)
+bool send_word(struct pg_connection *connection, enum item_kind kind, const char *sql)
 {
-	(void)expect(connection, kind, call_of(list_first(&connection->batch.calls)));
+	struct list *calls = &connection->batch.calls;
+
+	(void)send_expect(connection, kind, list_empty(calls) ? NULL : call_of(list_first(calls)));
 	return PQsendQueryParams(connection->pq, sql, 0, NULL, NULL, NULL, NULL, 1) == 1;
 }
 
-static bool send_settings(struct postgres_store *store, struct pg_connection *connection)
+bool send_sync(struct pg_connection *connection)
+{
+	(void)send_expect(connection, ITEM_SYNC, NULL);
+	return PQpipelineSync(connection->pq) == 1;
+}
+
+bool send_settings(struct postgres_store *store, struct pg_connection *connection)
 {
 	return !store->pooled || send_word(connection, ITEM_SETTINGS, store->session_settings);
+}
+
+static bool is_known(const struct call *call)
+{
+	return call->idempotency != NULL && call->idempotency->known;
 }
 
 /* All of them see one state of the database, as on SQLite. */
@@ -429,22 +458,26 @@ static bool send_transaction(struct postgres_store *store, struct pg_connection 
 	if (!send_word(connection, ITEM_BEGIN,
 		    call->method->write ? "BEGIN ISOLATION LEVEL REPEATABLE READ"
 					: "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY") ||
-		!send_settings(store, connection))
+		!send_settings(store, connection) || !pg_replay_ask(store, connection))
 		return false;
-	for (unsigned i = 0; i < call->member_count; i++)
+	for (unsigned i = 0; i < call->member_count && !is_known(call); i++)
 		if (!send_call(store, connection, &call->members[i]))
 			return false;
-	(void)expect(connection, ITEM_SYNC, NULL);
-	return true;
+	return send_sync(connection);
 }
 
-bool send_end(struct pg_connection *connection, bool commit)
+bool send_end(struct postgres_store *store, struct pg_connection *connection, bool commit)
 {
-	if (!send_word(connection, commit ? ITEM_COMMIT : ITEM_ROLLBACK,
-		    commit ? "COMMIT" : "ROLLBACK"))
-		return false;
-	(void)expect(connection, ITEM_SYNC, NULL);
-	return true;
+	const struct pg_batch *batch = &connection->batch;
+	bool skipped = batch->transaction == NULL && batch->state == PG_BATCH_FAILED, sent = true;
+
+	if (!commit && !skipped)
+		sent = send_word(connection, ITEM_ROLLBACK, "ROLLBACK");
+	else if (commit)
+		sent = pg_replay_add(store, connection) &&
+			(batch->transaction == NULL ||
+				send_word(connection, ITEM_COMMIT, "COMMIT"));
+	return sent && send_sync(connection);
 }
 
 static bool send_calls(struct postgres_store *store, struct pg_connection *connection)
@@ -452,13 +485,14 @@ static bool send_calls(struct postgres_store *store, struct pg_connection *conne
 	bool merging = connection->batch.count >= MERGE_MIN && clock_ns() >= store->merge_from,
 	     counted = false;
 
-	if (connection->batch.count > 0 && !send_settings(store, connection))
+	if (connection->batch.count > 0 &&
+		(!send_settings(store, connection) || !pg_replay_ask(store, connection)))
 		return false;
 	for (struct list *node = list_first(&connection->batch.calls);
 		node != &connection->batch.calls; node = node->next) {
 		struct call *call = call_of(node);
 
-		if (call->route == ROUTE_MERGED)
+		if (call->route == ROUTE_MERGED || is_known(call))
 			continue;
 		if (!reads(call)) {
 			counted = false;
@@ -471,8 +505,8 @@ static bool send_calls(struct postgres_store *store, struct pg_connection *conne
 				    : send_call(store, connection, call)))
 			return false;
 	}
-	(void)expect(connection, ITEM_SYNC, NULL);
-	return true;
+	return connection->batch.open ? PQsendFlushRequest(connection->pq) == 1
+				      : send_sync(connection);
 }
 
 bool send_batch(struct postgres_store *store, struct pg_connection *connection)

@@ -14,7 +14,8 @@
 /* The expanded key is in its own guarded memory; this struct holds no secret. */
 struct seal {
 	crypto_aead_aes256gcm_state *state;
-	struct seal *previous; /* opens what this key does not; NULL: none */
+	unsigned char *derived; /* another key, made from it; guarded, too */
+	struct seal *previous;  /* opens what this key does not; NULL: none */
 	unsigned char fingerprint[8];
 	bool locked;
 	atomic_uint holders;
@@ -46,6 +47,16 @@ static void make_fingerprint(struct seal *seal, const unsigned char key[SEAL_KEY
 	memcpy(seal->fingerprint, hash, sizeof seal->fingerprint);
 }
 
+/* Stored answers are sealed often and with another cipher, so they have a key of their own. */
+static void derive_key(struct seal *seal, const unsigned char key[SEAL_KEY_BYTES])
+{
+	static const char text[] = "pierre-dbd stored answers";
+
+	(void)crypto_generichash(seal->derived, SEAL_KEY_BYTES, (const unsigned char *)text,
+		sizeof text - 1, key, SEAL_KEY_BYTES);
+	sodium_mprotect_readonly(seal->derived);
+}
+
 int seal_new(struct seal **ret, unsigned char key[SEAL_KEY_BYTES], bool must_lock, struct err *err)
 {
 	struct seal *seal = NULL;
@@ -64,13 +75,15 @@ int seal_new(struct seal **ret, unsigned char key[SEAL_KEY_BYTES], bool must_loc
 	if (seal != NULL) {
 		atomic_init(&seal->holders, 1);
 		seal->state = sodium_malloc(sizeof *seal->state);
+		seal->derived = sodium_malloc(SEAL_KEY_BYTES);
 	}
-	if (seal == NULL || seal->state == NULL) {
+	if (seal == NULL || seal->state == NULL || seal->derived == NULL) {
 		err_exit(err, EX_OSERR, "no memory for the encryption key");
 		goto fail;
 	}
 	/* sodium_malloc succeeds even when its mlock fails, so lock again and check. */
-	seal->locked = sodium_mlock(seal->state, sizeof *seal->state) == 0;
+	seal->locked = sodium_mlock(seal->state, sizeof *seal->state) == 0 &&
+		sodium_mlock(seal->derived, SEAL_KEY_BYTES) == 0;
 	if (!seal->locked && must_lock) {
 		err_exit(err, EX_CONFIG,
 			"the encryption key cannot be locked in memory (%s): raise the limit on "
@@ -81,6 +94,7 @@ int seal_new(struct seal **ret, unsigned char key[SEAL_KEY_BYTES], bool must_loc
 	}
 	crypto_aead_aes256gcm_beforenm(seal->state, key);
 	make_fingerprint(seal, key);
+	derive_key(seal, key);
 	sodium_memzero(key, SEAL_KEY_BYTES);
 	sodium_mprotect_readonly(seal->state);
 	*ret = seal;
@@ -103,6 +117,7 @@ void seal_free(struct seal *seal)
 		return;
 	seal_free(seal->previous);
 	sodium_free(seal->state); /* wipes */
+	sodium_free(seal->derived);
 	free(seal);
 }
 
@@ -122,6 +137,16 @@ int seal_add_previous(struct seal *seal, struct seal *previous, struct err *err)
 const struct seal *seal_previous(const struct seal *seal)
 {
 	return seal->previous;
+}
+
+const unsigned char *seal_derived(const struct seal *seal)
+{
+	return seal->derived;
+}
+
+const unsigned char *seal_mark(const struct seal *seal)
+{
+	return seal->fingerprint;
 }
 
 /* Strict standard base64: libsodium alone accepts bytes beyond ASCII for + and /. */

@@ -20,7 +20,13 @@
 #define SEAL_LIMIT (UINT64_C(1) << 32)
 #define SEAL_WARN (UINT64_C(1) << 31)
 
-enum { SEAL_KEY_BYTES = 32, SEAL_NONCE_BYTES = 12, SEAL_TAG_BYTES = 16, SEAL_NONCE_TEXT = 32 };
+enum {
+	SEAL_KEY_BYTES = 32,
+	SEAL_NONCE_BYTES = 12,
+	SEAL_TAG_BYTES = 16,
+	SEAL_NONCE_TEXT = 32,
+	SEAL_MARK_BYTES = 8
+};
 
 struct seal;
 
@@ -34,6 +40,10 @@ void seal_free(struct seal *seal); /* wipes the key; NULL is allowed */
  * ownership, also on failure (exit_code 78: the same key). Call before opening anything. */
 int seal_add_previous(struct seal *seal, struct seal *previous, struct err *err);
 const struct seal *seal_previous(const struct seal *seal); /* NULL: none */
+/* The key of SEAL_KEY_BYTES for stored answers (idempotency.h), which follows from this one. */
+const unsigned char *seal_derived(const struct seal *seal);
+/* SEAL_MARK_BYTES that identify a key: the fingerprint as bytes. */
+const unsigned char *seal_mark(const struct seal *seal);
 /* Decodes 44 characters of standard base64 to 32 bytes. An error message states the rule, never the
  * text. exit_code 78. */
 int seal_key_parse(

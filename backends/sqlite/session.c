@@ -178,6 +178,8 @@ void session_close(struct session *session)
 		for (size_t i = 0; i < catalog_statement_count; i++)
 			sqlite3_finalize(session->statements[i]);
 	free(session->statements);
+	for (size_t i = 0; i < SESSION_KEYS; i++)
+		sqlite3_finalize(session->keys[i]);
 	sqlite3_finalize(session->begin);
 	sqlite3_finalize(session->commit);
 	sqlite3_finalize(session->rollback);
@@ -452,7 +454,7 @@ static bool session_unsound(struct call *call, const char *message)
 	return true;
 }
 
-static enum run_result run_failed(struct session *session, struct call *call, int code)
+enum run_result session_run_failed(struct session *session, struct call *call, int code)
 {
 	const char *message = sqlite3_errmsg(session->db);
 	const char *names = strstr(message, "failed: ");
@@ -531,7 +533,7 @@ static int session_begin_statement(struct session *session, const struct method 
 static enum run_result session_not_begun(struct session *session, struct call *call, int code)
 {
 	if (code != SQLITE_MISMATCH)
-		return run_failed(session, call, code);
+		return session_run_failed(session, call, code);
 	execute_fail(call, ERR_INTERNAL, "%s: the statement's columns do not match the answer's",
 		call->method->name);
 	return RUN_DONE;
@@ -558,7 +560,7 @@ static enum run_result session_answer(
 	if (code == SQLITE_DONE)
 		execute_end(call, (uint64_t)sqlite3_changes64(session->db));
 	else if (code != SQLITE_ROW) {
-		enum run_result result = run_failed(session, call, code);
+		enum run_result result = session_run_failed(session, call, code);
 
 		sqlite3_reset(statement);
 		return result;
@@ -579,7 +581,7 @@ static enum run_result session_step_before(
 		return session_not_begun(session, call, code);
 	code = session_step(statement);
 	if (code != SQLITE_OK)
-		result = run_failed(session, call, code);
+		result = session_run_failed(session, call, code);
 	return result;
 }
 

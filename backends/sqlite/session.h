@@ -9,9 +9,19 @@
 #include "../call.h"
 #include "../secrets/seal.h"
 
+/* Statements about idempotency keys (threads/replay.c). */
+enum session_keys {
+	SESSION_KEYS_FIND,
+	SESSION_KEYS_ADD,
+	SESSION_KEYS_OLDEST,
+	SESSION_KEYS_FORGET,
+	SESSION_KEYS
+};
+
 struct session {
 	sqlite3 *db;
-	sqlite3_stmt **statements; /* by method->index; prepared when first needed */
+	sqlite3_stmt **statements;        /* by method->index; prepared when first needed */
+	sqlite3_stmt *keys[SESSION_KEYS]; /* likewise */
 	sqlite3_stmt *begin, *commit, *rollback;
 	int wal_pages; /* pages in the log after the last commit; the writer reads it */
 	struct seal *seal;
@@ -43,6 +53,8 @@ void session_bound(struct session *session, size_t max);
 enum run_result session_run(struct session *session, struct call *call);
 /* The same for a method with a `fast` statement. call->rows 0: it has not answered the call. */
 enum run_result session_run_fast(struct session *session, struct call *call);
+/* What a failed statement of the call means; sets call->err. */
+enum run_result session_run_failed(struct session *session, struct call *call, int code);
 
 /* Runs a statement without result rows; returns the SQLite result code, SQLITE_OK for done. */
 int session_step(sqlite3_stmt *statement);

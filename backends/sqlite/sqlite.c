@@ -55,6 +55,8 @@ static int sqlite_tick(struct store *base, struct err *err)
 
 	condition_log_recovery(store);
 	rollup_tick(store);
+	if (now >= atomic_load_explicit(&store->forget_at, memory_order_relaxed))
+		queue_nudge(&store->writes);
 	interrupt_late(&store->writer, now);
 	for (unsigned i = 0; i < store->reader_count; i++)
 		interrupt_late(&store->readers[i], now);

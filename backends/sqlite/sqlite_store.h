@@ -66,7 +66,8 @@ struct sqlite_store {
 	struct list done;
 	int done_fd; /* eventfd */
 
-	atomic_int_fast64_t schema; /* newest migration in the database */
+	atomic_int_fast64_t schema;     /* newest migration in the database */
+	atomic_uint_fast64_t forget_at; /* clock_ns() from which old idempotency keys are removed */
 	atomic_bool lost;     /* the files were removed or replaced: calls are no longer answered */
 	atomic_bool ending;   /* nothing new begins; waiting and running calls are cancelled */
 	atomic_bool unsynced; /* a checkpoint's sync failed: see checkpoint.c */

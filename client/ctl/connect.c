@@ -27,6 +27,17 @@ struct pierre *connect_open(struct ctl *ctl)
 	return ctl->db;
 }
 
+int connect_use_key(struct ctl *ctl, const char *key)
+{
+	struct pierre *db = connect_open(ctl);
+	struct pierre_error error;
+
+	if (db == NULL)
+		return EX_OSERR;
+	return pierre_set_key(db, key, &error) == 0 ? 0
+						    : output_fail(EX_USAGE, "%s", error.message);
+}
+
 int connect_call(struct ctl *ctl, const char *method, const char *params, char **result)
 {
 	struct pierre *db = connect_open(ctl);

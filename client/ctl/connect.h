@@ -11,6 +11,8 @@ struct pierre *connect_open(struct ctl *ctl);
 /* Calls a method by name; the caller frees *result with pierre_text_free. Reports a failure;
  * returns 0 or the exit code. */
 int connect_call(struct ctl *ctl, const char *method, const char *params, char **result);
+/* The next call carries this idempotency key. Reports a failure; returns 0 or the exit code. */
+int connect_use_key(struct ctl *ctl, const char *key);
 
 /* The folder of this program, without a slash at its end; empty when it is unknown. `own` has
  * PATH_MAX bytes. */

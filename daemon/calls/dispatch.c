@@ -10,6 +10,7 @@
 #include "../../protocol/wire/rpc.h"
 #include "batch.h"
 #include "finish.h"
+#include "idempotency_key.h"
 #include "members.h"
 #include "passwords.h"
 #include "submit.h"
@@ -125,6 +126,8 @@ static int dispatch_prepare(struct request *request, struct json *json, size_t l
 	call->done = on_done;
 	call->answer.cap = (size_t)request->dispatcher->runtime->settings->answer_limit;
 	result = keep_line(request, json, length, envelope);
+	if (result == 0 && envelope->key != NULL && call->method->keyed)
+		result = idempotency_key_take(request, json, envelope);
 	if (result == 0) {
 		rpc_begin_result(&call->answer, request->notification ? "null" : request->id,
 			request->notification ? 4 : request->id_length);

@@ -20,7 +20,7 @@ void members_init(struct members_methods *methods)
 
 			*method = *row;
 			method->role = (uint8_t)(role > row->role ? role : row->role);
-			method->write = writes != 0;
+			method->write = method->keyed = writes != 0;
 		}
 	}
 }

@@ -126,6 +126,7 @@ struct request *request_new(
 	request->call.answer.cap = 0;
 	request->call.err.kind = ERR_NONE;
 	request->call.order = NULL;
+	request->call.idempotency = NULL;
 	request->call.kept = NULL;
 	request->call.within = NULL;
 	request->call.rows = 0;

@@ -191,6 +191,7 @@ def _methods(catalog: Catalog) -> str:
             role=f"ROLE_{method.access.upper()}",
             impl=f"IMPL_{method.impl.upper()}",
             write=str(method.write).lower(),
+            keyed=str(method.keyed).lower(),
             short_read=str(method.short).lower(),
             touches="true" if method.touches else None,
             fast=first if fast else None,

@@ -426,6 +426,7 @@ def _method_row(catalog, method: Method):
     return struct(
         name=string(method.name),
         write=str(method.write).lower(),
+        keyed=str(method.keyed).lower(),
         params=f"&type_args_{method.c_name}"
         if method.params and method.impl != "transaction"
         else None,

@@ -195,6 +195,12 @@ class Method:
         return next((param for param in self.params if param.type.many), None)
 
     @property
+    def keyed(self):
+        """Whether an idempotency key makes the write happen once. Reads ignore the key, as do
+        operations that no single transaction holds."""
+        return self.write and self.impl in ("sql", "hash_password", "transaction")
+
+    @property
     def pages(self):
         """The list can begin behind a row. An unknown one is not_found: the SQL answers a row of
         NULLs then."""

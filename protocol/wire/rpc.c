@@ -18,7 +18,7 @@ static bool is(const char *found, size_t found_length, const char *text)
 }
 
 struct members {
-	uint32_t jsonrpc, id, method, params;
+	uint32_t jsonrpc, id, method, params, key;
 	bool two_ids; /* a broken text does not tell which request is meant */
 };
 
@@ -41,6 +41,8 @@ static int find_members(const struct json *json, uint32_t object, struct arena *
 			found->method = name + 1;
 		else if (is(text, length, "params"))
 			found->params = name + 1;
+		else if (is(text, length, "idempotency_key"))
+			found->key = name + 1;
 	}
 	return 0;
 }
@@ -72,6 +74,21 @@ static int read_id(const struct json *json, uint32_t id, struct arena *arena,
 		break;
 	}
 	return invalid(err, "its id must be a string of at most 256 bytes, an integer or null");
+}
+
+/* Reads the idempotency key of a method that takes one. */
+static int read_key(const struct json *json, uint32_t key, struct arena *arena,
+	struct rpc_request *request, struct err *err)
+{
+	if (json->nodes[key].type == JSON_STRING) {
+		request->key = json_scan_text(json, key, arena, &request->key_length);
+		if (request->key == NULL)
+			return rpc_no_memory(err);
+		if (request->key_length >= 1 && request->key_length <= RPC_KEY_MAX)
+			return 0;
+	}
+	request->notification = false; /* an invalid request is always answered */
+	return invalid(err, "its idempotency_key must be a string of 1 to 64 bytes");
 }
 
 int rpc_request(const struct json *json, uint32_t node, struct arena *arena,
@@ -108,6 +125,8 @@ int rpc_request(const struct json *json, uint32_t node, struct arena *arena,
 		return err_set(err, ERR_METHOD_NOT_FOUND, "there is no method \"%.*s%s\"",
 			(int)(request->method_length > 100 ? 100 : request->method_length),
 			request->method_name, request->method_length > 100 ? "…" : "");
+	if (found.key != 0 && request->method->keyed)
+		return read_key(json, found.key, arena, request, err);
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 
 enum {
 	RPC_ID_MAX = 256,
+	RPC_KEY_MAX = 64, /* bytes of an idempotency key */
 	RPC_DEPTH = 64,
 	RPC_BATCH = 1000,
 };
@@ -27,6 +28,8 @@ struct rpc_request {
 	size_t method_length;
 	const struct method *method; /* NULL when no method has that name */
 	uint32_t params;             /* node, or DECODE_NO_PARAMS */
+	const char *key; /* idempotency key, unescaped; NULL: none, or the method ignores it */
+	size_t key_length;
 };
 
 /* node: the request's node (0 for a whole line, a child of the array for a batch).

@@ -6,6 +6,7 @@ the start cancels out."""
 import collections
 import os
 import re
+import secrets
 import shutil
 import socket
 
@@ -118,17 +119,24 @@ def strace_total(path):
 
 def make_calls(path, method, count):
     """Sends PIPELINE calls in one write, reads their answers, and repeats: the same grouping in
-    every run."""
-    lines = b"".join(
-        f'{{"jsonrpc":"2.0","id":{i},"method":"{method}","params":{PARAMS[method]}}}\n'.encode()
-        for i in range(PIPELINE)
-    )
+    every run. A method with `+key` carries an idempotency key, another one for each call."""
+    name, _, keyed = method.partition("+")
+
+    def lines(turn):
+        return "".join(
+            f'{{"jsonrpc":"2.0","id":{i},'
+            + (f'"idempotency_key":"{secrets.token_hex(8)}-{turn}-{i}",' if keyed else "")
+            + f'"method":"{name}","params":{PARAMS[name]}}}\n'
+            for i in range(PIPELINE)
+        ).encode()
+
+    same = lines(0)
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(300)
         client.connect(path)
         with client.makefile("rb") as answers:
-            for _ in range(count // PIPELINE):
-                client.sendall(lines)
+            for turn in range(count // PIPELINE):
+                client.sendall(lines(turn) if keyed else same)
                 for _ in range(PIPELINE):
                     answer = answers.readline()
                     if b'"result":' not in answer:
@@ -200,7 +208,9 @@ class Cost(case.Case):
 def add_tests():
     for method in BOUNDS[databases.chosen()]:
         setattr(
-            Cost, "test_" + method.replace(".", "_"), lambda self, method=method: self.check(method)
+            Cost,
+            "test_" + re.sub(r"\W", "_", method),
+            lambda self, method=method: self.check(method),
         )
 
 

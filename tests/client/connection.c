@@ -96,22 +96,148 @@ START_TEST(reads_are_sent_again_once)
 }
 END_TEST
 
-START_TEST(writes_are_never_sent_again)
+/* The library cannot know whether a newer method takes a key. */
+START_TEST(writes_without_a_key_are_never_sent_again)
 {
-	struct ended write = {0}, read = {0}, unknown = {0};
+	struct ended write = {0}, read = {0}, unknown = {0}, own = {0};
 
+	begin(&fake, "some_newer_method", NULL, &unknown);
+	begin(&fake, "migrate", NULL, &own);
+	pierre_set_repeats(fake.db, false);
 	begin(&fake, WRITE, READ_PARAMS, &write);
 	begin(&fake, READ, READ_PARAMS, &read);
-	begin(&fake, "some_newer_method", NULL, &unknown);
 	fake_accept(&fake);
-	for (int i = 0; i < 3; i++)
-		(void)fake_line(&fake);
+	for (int i = 0; i < 4; i++)
+		ck_assert_ptr_null(strstr(fake_line(&fake), "idempotency_key"));
 	fake_accept(&fake);
 	expect_end(&write, PIERRE_BROKEN, PIERRE_OUTCOME_UNKNOWN);
 	expect_end(&unknown, PIERRE_BROKEN, PIERRE_OUTCOME_UNKNOWN);
+	expect_end(&own, PIERRE_BROKEN, PIERRE_OUTCOME_UNKNOWN);
 	fake_answer(&fake, fake_line(&fake), "null"); /* the read */
 	expect_end(&read, 0, 0);
 	ck_assert(!fake_has_line(&fake));
+}
+END_TEST
+
+START_TEST(writes_are_sent_again_with_their_keys)
+{
+	struct ended first = {0}, second = {0};
+	char lines[2][256];
+
+	begin(&fake, WRITE, READ_PARAMS, &first);
+	begin(&fake, WRITE, READ_PARAMS, &second);
+	fake_accept(&fake);
+	for (int i = 0; i < 2; i++) {
+		(void)snprintf(lines[i], sizeof lines[i], "%s", fake_line(&fake));
+		ck_assert_ptr_nonnull(strstr(lines[i], "\"idempotency_key\":\""));
+	}
+	ck_assert_str_ne(strchr(lines[0], ','), strchr(lines[1], ','));
+	for (int times = 0; times < 4; times++) {
+		fake_accept(&fake); /* hangs up first */
+		for (int i = 0; i < 2; i++)
+			ck_assert_str_eq(fake_line(&fake), lines[i]);
+	}
+	fake_answer(&fake, lines[1], "2");
+	fake_answer(&fake, lines[0], "1");
+	expect_end(&first, 0, 0);
+	expect_end(&second, 0, 0);
+}
+END_TEST
+
+START_TEST(a_key_of_the_caller)
+{
+	struct ended ended = {0};
+	struct pierre_error error;
+	char key[66];
+
+	memset(key, 'k', 65);
+	key[65] = '\0';
+	ck_assert_int_eq(pierre_set_key(fake.db, key, &error), PIERRE_INVALID_PARAMS);
+	ck_assert_int_eq(pierre_set_key(fake.db, "", &error), PIERRE_INVALID_PARAMS);
+	ck_assert_int_eq(pierre_set_key(fake.db, NULL, NULL), PIERRE_INVALID_PARAMS);
+	ck_assert_int_eq(pierre_set_key(fake.db, "\xFF", NULL), PIERRE_INVALID_PARAMS);
+	ck_assert_int_eq(pierre_set_key(fake.db, key + 1, &error), 0);
+	ck_assert_int_eq(pierre_set_key(fake.db, "a\"b", &error), 0);
+	begin(&fake, WRITE, READ_PARAMS, &ended);
+	fake_accept(&fake);
+	ck_assert_ptr_nonnull(strstr(fake_line(&fake), "\"idempotency_key\":\"a\\\"b\""));
+	pierre_set_timeouts(fake.db, 1000, 1000);
+	begin(&fake, WRITE, READ_PARAMS, &ended); /* the key was for one call */
+	ck_assert_ptr_null(strstr(fake_line(&fake), "\"a\\\"b\""));
+}
+END_TEST
+
+#define ERROR_OF(code, retryable, outcome)                                                         \
+	"{\"code\":" code ",\"message\":\"m\",\"data\":{\"kind\":\"k\",\"retryable\":" retryable   \
+	",\"outcome\":\"" outcome "\"}}"
+
+/* An answer that leaves the outcome open counts as little as a broken connection; so does one that
+ * says that nothing was done, as long as an earlier attempt is open. */
+START_TEST(open_outcomes_are_asked_for)
+{
+	static const char *const errors[] = {ERROR_OF("-32004", "false", "unknown"),
+		ERROR_OF("-32003", "true", "none"), ERROR_OF("-32010", "true", "none"),
+		ERROR_OF("-32004", "false", "none")};
+	struct ended ended = {0};
+	char line[256];
+
+	begin(&fake, WRITE, READ_PARAMS, &ended);
+	fake_accept(&fake);
+	(void)snprintf(line, sizeof line, "%s", fake_line(&fake));
+	for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+		fake_answer_error(&fake, line, errors[i]);
+		ck_assert_str_eq(fake_line(&fake), line);
+		ck_assert_int_eq(ended.times, 0);
+	}
+	fake_answer_error(&fake, line, ERROR_OF("-32002", "false", "none")); /* conflict */
+	expect_end(&ended, PIERRE_CONFLICT, PIERRE_OUTCOME_NONE);
+	begin(&fake, WRITE, READ_PARAMS, &ended);
+	fake_answer_error(&fake, fake_line(&fake), ERROR_OF("-32003", "true", "none"));
+	expect_end(&ended, PIERRE_UNAVAILABLE, PIERRE_OUTCOME_NONE); /* the first attempt */
+	ck_assert(!fake_has_line(&fake));
+}
+END_TEST
+
+START_TEST(unknown_when_no_daemon_came_back)
+{
+	struct ended ended = {0}, unsent = {0};
+
+	pierre_set_timeouts(fake.db, 10, 200);
+	begin(&fake, WRITE, READ_PARAMS, &ended);
+	fake_accept(&fake);
+	(void)fake_line(&fake);
+	fake_stop_listening(&fake);
+	fake_hang_up(&fake);
+	drive(&fake, 5);
+	begin(&fake, WRITE, READ_PARAMS, &unsent);
+	expect_end(&unsent, PIERRE_NO_CONNECTION, PIERRE_OUTCOME_NONE);
+	ck_assert_int_eq(ended.times, 0);
+	drive_until(&fake, &ended);
+	ck_assert_int_eq(ended.error.outcome, PIERRE_OUTCOME_UNKNOWN);
+	ended_free(&ended);
+}
+END_TEST
+
+START_TEST(overloaded_while_the_outcome_is_open)
+{
+	struct ended ended = {0}, read = {0};
+	char line[256];
+
+	begin(&fake, WRITE, READ_PARAMS, &ended);
+	fake_accept(&fake);
+	(void)snprintf(line, sizeof line, "%s", fake_line(&fake));
+	fake_accept(&fake);
+	ck_assert_str_eq(fake_line(&fake), line);
+	begin(&fake, READ, READ_PARAMS, &read);
+	(void)fake_line(&fake);
+	fake_send(&fake,
+		"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":" ERROR_OF(
+			"-32006", "true", "none") "}\n");
+	expect_end(&read, PIERRE_OVERLOADED, PIERRE_OUTCOME_NONE);
+	fake_accept(&fake);
+	ck_assert_str_eq(fake_line(&fake), line);
+	fake_answer(&fake, line, "null");
+	expect_end(&ended, 0, 0);
 }
 END_TEST
 
@@ -156,6 +282,7 @@ START_TEST(half_a_line_is_no_answer_yet)
 	const char *line;
 	char answer[128];
 
+	pierre_set_repeats(fake.db, false);
 	begin(&fake, WRITE, READ_PARAMS, &ended);
 	fake_accept(&fake);
 	line = fake_line(&fake);
@@ -471,7 +598,12 @@ TCase *connection_case(void)
 	tcase_add_test(tcase, waits_for_a_daemon_that_comes);
 	tcase_add_test(tcase, one_attempt_is_made_even_without_time);
 	tcase_add_test(tcase, reads_are_sent_again_once);
-	tcase_add_test(tcase, writes_are_never_sent_again);
+	tcase_add_test(tcase, writes_without_a_key_are_never_sent_again);
+	tcase_add_test(tcase, writes_are_sent_again_with_their_keys);
+	tcase_add_test(tcase, a_key_of_the_caller);
+	tcase_add_test(tcase, open_outcomes_are_asked_for);
+	tcase_add_test(tcase, unknown_when_no_daemon_came_back);
+	tcase_add_test(tcase, overloaded_while_the_outcome_is_open);
 	tcase_add_test(tcase, unsent_writes_wait_for_the_next_connection);
 	tcase_add_test(tcase, notices_an_idle_connection_that_ends);
 	tcase_add_test(tcase, half_a_line_is_no_answer_yet);

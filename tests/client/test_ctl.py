@@ -388,6 +388,19 @@ class WithDaemon(CtlCase):
         self.bad(66, "transaction", "@/nonexistent/file")
         self.bad(64, "transaction", "-", stdin="{nonsense")
 
+    def test_idempotency_key(self):
+        user = self.good(
+            "call", "-r", "create_user", "user.email=once@example.com", "user.password_hash=" + HASH
+        ).strip()
+        call = ("call", "create_goal", f"user_id={user}", "goal_data.title=x")
+        first = self.good(*call, "--idempotency-key", "k-1")
+        self.assertEqual(self.good(*call, "--idempotency-key=k-1"), first)
+        self.assertNotEqual(self.good(*call), first)
+        self.assertIn(
+            "invalid_request", self.bad(1, *call, "goal_data.n:=2", "--idempotency-key=k-1")
+        )
+        self.assertIn("1 to 64 bytes", self.bad(64, *call, "--idempotency-key", "k" * 65))
+
     def test_call_converts_by_type(self):
         identifier = self.good(
             "call",

@@ -219,6 +219,27 @@ class Transfer(Case):
                     ["6", "5", "4", "3", "2", "1"],
                 )
 
+    def test_idempotency_keys(self):
+        """A write that is repeated after the transfer gives its stored answer."""
+        first, postgres, back = (
+            File(f"{self.folder}/first.db"),
+            self.postgres(),
+            File(f"{self.folder}/back.db"),
+        )
+        with self.daemon(first) as daemon, daemon.connect() as connection:
+            user = World(connection).user()
+            write = ("create_goal", [user, {"title": "x"}])
+            goal = connection.once("moved", *write)
+            connection.once("quiet", "update_last_active", [user])
+        there = self.good(first.url, postgres.url)
+        self.assertEqual(there["tables"]["idempotency_keys"]["rows"], 2)
+        self.good(postgres.url, back.url)
+        for database in (postgres, back):
+            with self.daemon(database) as daemon, daemon.connect() as connection:
+                self.same(connection.once("moved", *write), goal)
+                self.same(connection.once("quiet", "update_last_active", [user]), None)
+                self.same(len(connection.call("get_user_goals", [user])), 1)
+
     def test_existing_installation(self):
         first, second, postgres = (
             File(f"{self.folder}/first.db"),

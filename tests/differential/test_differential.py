@@ -13,7 +13,7 @@ import random
 import threading
 import time
 
-from mapping import Mapping
+from differential.mapping import Mapping
 from lib import strict
 from lib.case import Case
 from lib.daemon import Daemon, SANITIZER, SLOW

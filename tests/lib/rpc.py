@@ -170,9 +170,12 @@ class Connection:
         self.send(data, note=False)
         return identifier
 
-    def encode(self, method, params=None):
+    def encode(self, method, params=None, key=None):
+        """key: an idempotency key."""
         self.last_id += 1
         request = {"jsonrpc": "2.0", "id": self.last_id, "method": method}
+        if key is not None:
+            request["idempotency_key"] = key
         if params is not None:
             request["params"] = params
         self.waiting[self._key(self.last_id)] = method
@@ -190,6 +193,22 @@ class Connection:
     def call(self, method, params=None, **named):
         """Returns the result; raises RpcError."""
         return result_of(self.answer(self.request(method, params, **named)))
+
+    def once(self, key, method, params=None, **named):
+        """The same with an idempotency key."""
+        data, identifier = self.encode(method, named if params is None and named else params, key)
+        self.send(data, note=False)
+        return result_of(self.answer(identifier))
+
+    def many_once(self, requests, timeout=120.0):
+        """As many(), for (key, method, params)."""
+        data, ids = bytearray(), []
+        for key, method, params in requests:
+            line, identifier = self.encode(method, params, key)
+            data += line
+            ids.append(identifier)
+        self.pump(data, len(ids), timeout)
+        return [self.answers.pop(identifier) for identifier in ids]
 
     def error(self, method, params=None, **named):
         """Returns the RpcError of a call that must fail."""

@@ -185,6 +185,16 @@ static const struct column_of a2a_usage[] = {
 		.sqlite = "COALESCE(granted_scopes, '[]')"},
 };
 
+/* A write that is repeated after the transfer gives its stored answer. */
+static const struct column_of idempotency_keys[] = {
+	IS("uid", INTEGER),
+	NAMES("key"),
+	IS("method", TEXT),
+	IS("digest", TEXT),
+	MAYBE("answer", TEXT),
+	IS("created_us", INTEGER),
+};
+
 #define TABLE(table, described)                                                                    \
 	.name = table, .columns = described, .column_count = COUNT(described)
 
@@ -217,5 +227,6 @@ const struct table_of transfer_tables[] = {
 	{TABLE("a2a_sessions", sessions)},
 	{TABLE("a2a_tasks", tasks)},
 	{TABLE("a2a_usage", a2a_usage), .identity = true},
+	{TABLE("idempotency_keys", idempotency_keys)},
 	{.name = NULL},
 };

@@ -13,7 +13,8 @@ struct queue {
 	pthread_cond_t wake;
 	struct list calls;
 	unsigned length;
-	bool stop, nudged;
+	bool stop;
+	bool nudged; /* a thread has work other than calls */
 };
 
 void queue_init(struct queue *queue);
@@ -23,7 +24,7 @@ void queue_push(struct queue *queue, struct list *calls, unsigned count);
 /* Waits for calls or a nudge and takes up to `max`, sharing with `sharers` threads. False when the
  * queue is stopped and empty. */
 bool queue_take(struct queue *queue, struct list *calls, unsigned max, unsigned sharers);
-/* Wakes the thread of a queue that has only one, for work of its own. */
+/* Wakes one thread, which may then take no call. */
 void queue_nudge(struct queue *queue);
 void queue_stop(struct queue *queue);
 unsigned queue_length(struct queue *queue);

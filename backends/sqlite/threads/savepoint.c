@@ -38,7 +38,7 @@ static enum run_result run_members(struct session *session, struct call *call)
 	return RUN_DONE;
 }
 
-enum run_result savepoint_run(struct session *session, struct call *call)
+static enum run_result run_transaction(struct session *session, struct call *call)
 {
 	bool writes = call->method->write;
 	enum run_result result;
@@ -58,4 +58,9 @@ enum run_result savepoint_run(struct session *session, struct call *call)
 	if (savepoint_exec(session, "RELEASE calls") != SQLITE_OK)
 		undo(session);
 	return RUN_DONE;
+}
+
+enum run_result savepoint_run(struct session *session, struct call *call)
+{
+	return transaction_is(call) ? run_transaction(session, call) : session_run(session, call);
 }

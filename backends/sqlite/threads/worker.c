@@ -5,8 +5,8 @@
 
 #include "../../../protocol/value.h"
 #include "../../execute.h"
-#include "../../transaction.h"
 #include "../sqlite_store.h"
+#include "replay.h"
 #include "savepoint.h"
 
 enum { MOVES_STEPS = 1 << 20 };
@@ -63,8 +63,8 @@ enum run_result worker_run(struct worker *worker, struct call *call)
 		return RUN_DONE;
 	worker_moves(worker);
 	atomic_store_explicit(&worker->deadline, call->deadline, memory_order_release);
-	result = transaction_is(call) ? savepoint_run(&worker->session, call)
-				      : session_run(&worker->session, call);
+	result = call->idempotency == NULL ? savepoint_run(&worker->session, call)
+					   : replay_run(&worker->session, call);
 	atomic_store_explicit(&worker->deadline, 0, memory_order_relaxed);
 	return result;
 }

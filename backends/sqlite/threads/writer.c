@@ -23,6 +23,7 @@
 #include "../sqlite_store.h"
 #include "checkpoint.h"
 #include "queue.h"
+#include "replay.h"
 #include "results.h"
 #include "rollup.h"
 #include "worker.h"
@@ -233,8 +234,11 @@ static void count_batch(struct sqlite_store *store, unsigned calls)
 static int commit_batch(struct worker *writer)
 {
 	uint64_t stored = 0, added = keys_count(&writer->session, &stored);
-	/* The count or the mark may have ended the transaction: then there is nothing to commit,
-	 * and the batch runs again. */
+
+	replay_forget(writer);
+
+	/* The count, the forgotten keys or the mark may have ended the transaction: then there is
+	 * nothing to commit, and the batch runs again. */
 	bool lost = transaction_lost(writer);
 	bool marked = !lost && writer->store->mark.due &&
 		belong_write(&writer->session, &writer->store->mark) == SQLITE_OK;
@@ -467,6 +471,25 @@ static void roll_up(struct worker *writer)
 	rollup_ended(store, code == SQLITE_OK);
 }
 
+/* Removes old idempotency keys while no call waits; a batch of calls removes some as well. */
+static void forget_keys(struct worker *writer)
+{
+	struct sqlite_store *store = writer->store;
+	int code = SQLITE_OK;
+
+	while (code == SQLITE_OK && queue_length(&store->writes) == 0 &&
+		!atomic_load(&store->ending) && replay_forgets(writer) &&
+		session_step(writer->session.begin) == SQLITE_OK) {
+		worker_moves(writer);
+		code = commit_batch(writer);
+		if (code == SQLITE_OK)
+			continue;
+		roll_back(writer);
+		if (!is_interrupt(code) && code != SQLITE_ABORT_ROLLBACK && !store->memory)
+			reopen(writer, NULL, NULL);
+	}
+}
+
 void *writer_main(void *argument)
 {
 	struct worker *writer = argument;
@@ -486,6 +509,7 @@ void *writer_main(void *argument)
 				&calls); /* the last attempt ended without a database */
 		write_all(writer, &calls);
 		roll_up(writer);
+		forget_keys(writer);
 		checkpoint_if_due(writer);
 		worker_rests(writer);
 	}

@@ -38,9 +38,11 @@ static int call(struct ctl *ctl, int argc, char **argv)
 {
 	const struct method *method = NULL;
 	bool raw = false, unchecked = false;
+	const char *key = NULL;
 	const struct option_row rows[] = {
 		{.name = "raw", .letter = 'r', .flag = &raw},
 		{.name = "unchecked", .flag = &unchecked},
+		{.name = "idempotency-key", .text = &key},
 		{0},
 	};
 	int words = options_read(rows, argc, argv), status;
@@ -57,6 +59,8 @@ static int call(struct ctl *ctl, int argc, char **argv)
 			return EX_USAGE;
 	}
 	status = params_from_arguments(method, words - 1, argv + 2, &params);
+	if (status == 0 && key != NULL)
+		status = connect_use_key(ctl, key);
 	if (status == 0)
 		status = connect_call(ctl, argv[1], params, &result);
 	if (params != NULL)
@@ -73,7 +77,7 @@ static int call(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command call_commands[] = {
-	{"call", "[-r] METHOD [name=text | name:=json | @FILE | -]...",
+	{"call", "[-r] [--idempotency-key KEY] METHOD [name=text | name:=json | @FILE | -]...",
 		"Call a method and print its result",
 		"Examples:\n"
 		"  pierre-dbctl call get_user_count\n"
@@ -94,7 +98,10 @@ const struct command call_commands[] = {
 		"@FILE, -    All parameters as one JSON text, from the file or stdin.\n"
 		"-r, --raw   Print a string result without quotes.\n"
 		"--unchecked Accept a method that is not in the built-in catalog. All values\n"
-		"            are sent as strings.",
+		"            are sent as strings.\n"
+		"--idempotency-key KEY\n"
+		"            The daemon carries out a write with this key (1 to 64 bytes) once. The\n"
+		"            same call with the key, within 24 hours, prints the stored result.",
 		call},
 	{0},
 };

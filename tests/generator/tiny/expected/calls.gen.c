@@ -141,16 +141,16 @@ static const struct stub_field fields_args_verify_account[] = {
 static const struct stub_type type_args_verify_account = { sizeof(struct args_verify_account), fields_args_verify_account, 2 };
 
 const struct stub_method stub_methods[] = {
-	{ .name = "create_thing", .write = true, .params = &type_args_create_thing, .result = STUB_RESULT_VALUE, .value = { .name = "result", .kind = STUB_TEXT } },
-	{ .name = "get_thing", .write = false, .params = &type_args_get_thing, .result = STUB_RESULT_ROW, .value = { .name = "result", .kind = STUB_OBJECT, .flags = STUB_OPTIONAL, .type = &type_thing } },
-	{ .name = "list_things", .write = false, .params = &type_args_list_things, .result = STUB_RESULT_ROWS, .value = { .name = "result", .kind = STUB_OBJECT, .type = &type_thing } },
-	{ .name = "put_document", .write = true, .params = &type_args_put_document, .result = STUB_RESULT_NONE },
-	{ .name = "sweep", .write = true, .params = &type_args_sweep, .result = STUB_RESULT_VALUE, .value = { .name = "result", .kind = STUB_I64 } },
-	{ .name = "put_token", .write = true, .params = &type_args_put_token, .result = STUB_RESULT_NONE },
-	{ .name = "get_token", .write = false, .params = &type_args_get_token, .result = STUB_RESULT_ROW, .value = { .name = "result", .kind = STUB_OBJECT, .flags = STUB_OPTIONAL, .type = &type_token } },
-	{ .name = "create_account", .write = true, .params = &type_args_create_account, .result = STUB_RESULT_VALUE, .value = { .name = "result", .kind = STUB_I64 } },
-	{ .name = "verify_account", .write = false, .params = &type_args_verify_account, .result = STUB_RESULT_ROW, .value = { .name = "result", .kind = STUB_OBJECT, .flags = STUB_OPTIONAL, .type = &type_account } },
-	{ .name = "self.report", .write = false, .result = STUB_RESULT_VALUE, .value = { .name = "result", .kind = STUB_JSON } },
+	{ .name = "create_thing", .write = true, .keyed = true, .params = &type_args_create_thing, .result = STUB_RESULT_VALUE, .value = { .name = "result", .kind = STUB_TEXT } },
+	{ .name = "get_thing", .write = false, .keyed = false, .params = &type_args_get_thing, .result = STUB_RESULT_ROW, .value = { .name = "result", .kind = STUB_OBJECT, .flags = STUB_OPTIONAL, .type = &type_thing } },
+	{ .name = "list_things", .write = false, .keyed = false, .params = &type_args_list_things, .result = STUB_RESULT_ROWS, .value = { .name = "result", .kind = STUB_OBJECT, .type = &type_thing } },
+	{ .name = "put_document", .write = true, .keyed = true, .params = &type_args_put_document, .result = STUB_RESULT_NONE },
+	{ .name = "sweep", .write = true, .keyed = true, .params = &type_args_sweep, .result = STUB_RESULT_VALUE, .value = { .name = "result", .kind = STUB_I64 } },
+	{ .name = "put_token", .write = true, .keyed = true, .params = &type_args_put_token, .result = STUB_RESULT_NONE },
+	{ .name = "get_token", .write = false, .keyed = false, .params = &type_args_get_token, .result = STUB_RESULT_ROW, .value = { .name = "result", .kind = STUB_OBJECT, .flags = STUB_OPTIONAL, .type = &type_token } },
+	{ .name = "create_account", .write = true, .keyed = true, .params = &type_args_create_account, .result = STUB_RESULT_VALUE, .value = { .name = "result", .kind = STUB_I64 } },
+	{ .name = "verify_account", .write = false, .keyed = false, .params = &type_args_verify_account, .result = STUB_RESULT_ROW, .value = { .name = "result", .kind = STUB_OBJECT, .flags = STUB_OPTIONAL, .type = &type_account } },
+	{ .name = "self.report", .write = false, .keyed = false, .result = STUB_RESULT_VALUE, .value = { .name = "result", .kind = STUB_JSON } },
 };
 
 const size_t stub_method_count = sizeof stub_methods / sizeof stub_methods[0];

@@ -292,6 +292,7 @@ const struct method catalog_methods[] = {
 		.role = ROLE_WRITE,
 		.impl = IMPL_SQL,
 		.write = true,
+		.keyed = true,
 		.short_read = false,
 		.answer = ANSWER_ROW,
 		.params = params_create_thing,
@@ -325,6 +326,7 @@ const struct method catalog_methods[] = {
 		.role = ROLE_READ,
 		.impl = IMPL_SQL,
 		.write = false,
+		.keyed = false,
 		.short_read = true,
 		.answer = ANSWER_OPTIONAL,
 		.params = params_get_thing,
@@ -357,6 +359,7 @@ const struct method catalog_methods[] = {
 		.role = ROLE_READ,
 		.impl = IMPL_SQL,
 		.write = false,
+		.keyed = false,
 		.short_read = false,
 		.answer = ANSWER_LIST,
 		.params = params_list_things,
@@ -388,6 +391,7 @@ const struct method catalog_methods[] = {
 		.role = ROLE_WRITE,
 		.impl = IMPL_SQL,
 		.write = true,
+		.keyed = true,
 		.short_read = false,
 		.answer = ANSWER_NONE,
 		.params = params_put_document,
@@ -418,6 +422,7 @@ const struct method catalog_methods[] = {
 		.role = ROLE_WRITE,
 		.impl = IMPL_SQL,
 		.write = true,
+		.keyed = true,
 		.short_read = false,
 		.answer = ANSWER_COUNT,
 		.params = params_sweep,
@@ -447,6 +452,7 @@ const struct method catalog_methods[] = {
 		.role = ROLE_WRITE,
 		.impl = IMPL_SQL,
 		.write = true,
+		.keyed = true,
 		.short_read = false,
 		.answer = ANSWER_NONE,
 		.params = params_put_token,
@@ -477,6 +483,7 @@ const struct method catalog_methods[] = {
 		.role = ROLE_FULL,
 		.impl = IMPL_SQL,
 		.write = false,
+		.keyed = false,
 		.short_read = true,
 		.answer = ANSWER_OPTIONAL,
 		.params = params_get_token,
@@ -508,6 +515,7 @@ const struct method catalog_methods[] = {
 		.role = ROLE_WRITE,
 		.impl = IMPL_HASH_PASSWORD,
 		.write = true,
+		.keyed = true,
 		.short_read = false,
 		.answer = ANSWER_ROW,
 		.params = params_create_account,
@@ -538,6 +546,7 @@ const struct method catalog_methods[] = {
 		.role = ROLE_FULL,
 		.impl = IMPL_VERIFY_PASSWORD,
 		.write = false,
+		.keyed = false,
 		.short_read = false,
 		.answer = ANSWER_OPTIONAL,
 		.params = params_verify_account,
@@ -569,6 +578,7 @@ const struct method catalog_methods[] = {
 		.role = ROLE_ADMIN,
 		.impl = IMPL_DAEMON,
 		.write = false,
+		.keyed = false,
 		.short_read = false,
 		.answer = ANSWER_ROW,
 		.param_count = 0,
@@ -614,98 +624,99 @@ const char catalog_openrpc[] =
 	"string\",\"format\":\"uuid\",\"pattern\":\"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$\",\"x-type\":\"u"
 	"uid\"}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/components/errors/not_found\"},{\"$ref"
 	"\":\"#/components/errors/conflict\"},{\"$ref\":\"#/components/errors/unavailable\"}],\"x-access\":\"write\",\"x-write\":tru"
-	"e,\"x-positional\":[\"thing\"],\"x-result\":\"uuid\",\"x-conflict\":[\"id\",\"label\"]},{\"name\":\"get_thing\",\"summary\":\"Looks"
-	" a thing up.\",\"description\":\"Looks a thing up. Null when there is none.\",\"tags\":[{\"name\":\"things\"}],\"paramStru"
-	"cture\":\"either\",\"params\":[{\"name\":\"id\",\"description\":\"The thing's id.\",\"required\":true,\"schema\":{\"type\":\"strin"
-	"g\",\"pattern\":\"^([0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{32})$\""
-	",\"x-type\":\"uuid\"}}],\"result\":{\"name\":\"result\",\"schema\":{\"oneOf\":[{\"$ref\":\"#/components/schemas/Thing\"},{\"type\""
-	":\"null\"}]}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/components/errors/unavailable\"}"
-	"],\"x-access\":\"read\",\"x-write\":false,\"x-positional\":[\"id\"],\"x-result\":\"Thing\?\"},{\"name\":\"list_things\",\"summary\""
-	":\"Lists things.\",\"description\":\"Lists things.\",\"tags\":[{\"name\":\"things\"}],\"paramStructure\":\"either\",\"params\":["
-	"{\"name\":\"colour\",\"description\":\"Only such ones.\",\"required\":false,\"schema\":{\"oneOf\":[{\"$ref\":\"#/components/sch"
-	"emas/colour\"},{\"type\":\"null\"}]}},{\"name\":\"limit\",\"description\":\"Most of them.\",\"required\":false,\"schema\":{\"typ"
-	"e\":[\"integer\",\"null\"],\"minimum\":0,\"maximum\":9,\"x-type\":\"u32\",\"default\":5}}],\"result\":{\"name\":\"result\",\"schema\""
-	":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Thing\"}}},\"errors\":[{\"$ref\":\"#/components/errors/invali"
-	"d_params\"},{\"$ref\":\"#/components/errors/unavailable\"}],\"x-access\":\"read\",\"x-write\":false,\"x-positional\":[\"colo"
-	"ur\",\"limit\"],\"x-result\":\"[Thing]\"},{\"name\":\"put_document\",\"summary\":\"Stores a document.\",\"description\":\"Stores"
-	" a document.\",\"tags\":[{\"name\":\"things\"}],\"paramStructure\":\"either\",\"params\":[{\"name\":\"id\",\"description\":\"The t"
-	"hing's id.\",\"required\":true,\"schema\":{\"type\":\"string\",\"pattern\":\"^([0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4"
-	"}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{32})$\",\"x-type\":\"uuid\"}},{\"name\":\"data\",\"description\":\"Any object"
-	".\",\"required\":true,\"schema\":{\"type\":\"object\",\"x-type\":\"document\",\"properties\":{\"name\":{\"type\":[\"string\",\"null\""
-	"],\"x-type\":\"string\",\"description\":\"Its name.\",\"x-default\":\"none\"},\"title\":{\"type\":[\"string\",\"null\"],\"x-type\":\""
-	"string\",\"description\":\"Its name.\",\"x-default\":\"none\"}}}}],\"result\":{\"name\":\"result\",\"schema\":{\"type\":\"null\",\"x"
-	"-type\":\"null\"}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/components/errors/not_found"
-	"\"},{\"$ref\":\"#/components/errors/unavailable\"}],\"x-access\":\"write\",\"x-write\":true,\"x-positional\":[\"id\",\"data\"],"
-	"\"x-result\":\"null\"},{\"name\":\"sweep\",\"summary\":\"Removes what is old.\",\"description\":\"Removes what is old.\",\"tags"
-	"\":[{\"name\":\"things\"}],\"paramStructure\":\"either\",\"params\":[{\"name\":\"days\",\"description\":\"How old.\",\"required\":t"
-	"rue,\"schema\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":100,\"x-type\":\"u32\"}}],\"result\":{\"name\":\"result\",\"schema\":"
-	"{\"type\":\"integer\",\"minimum\":0,\"x-type\":\"count\"}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$re"
-	"f\":\"#/components/errors/unavailable\"}],\"x-access\":\"write\",\"x-write\":true,\"x-positional\":[\"days\"],\"x-result\":\"c"
-	"ount\"},{\"name\":\"put_token\",\"summary\":\"Stores a token.\",\"description\":\"Stores a token.\",\"tags\":[{\"name\":\"secret"
-	"s\"}],\"paramStructure\":\"either\",\"params\":[{\"name\":\"id\",\"description\":\"Whose.\",\"required\":true,\"schema\":{\"type\":"
-	"\"integer\",\"minimum\":1,\"maximum\":9223372036854775807,\"x-type\":\"i64\"}},{\"name\":\"first\",\"description\":\"One text.\""
-	",\"required\":true,\"schema\":{\"type\":\"string\",\"x-type\":\"string\",\"x-secret\":true}},{\"name\":\"second\",\"description\":"
-	"\"Another.\",\"required\":true,\"schema\":{\"type\":\"string\",\"x-type\":\"string\",\"x-secret\":true}}],\"result\":{\"name\":\"re"
-	"sult\",\"schema\":{\"type\":\"null\",\"x-type\":\"null\"}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref"
-	"\":\"#/components/errors/not_found\"},{\"$ref\":\"#/components/errors/unavailable\"}],\"x-access\":\"write\",\"x-write\":tr"
-	"ue,\"x-positional\":[\"id\",\"first\",\"second\"],\"x-result\":\"null\"},{\"name\":\"get_token\",\"summary\":\"Gives a token.\",\"d"
-	"escription\":\"Gives a token.\",\"tags\":[{\"name\":\"secrets\"}],\"paramStructure\":\"either\",\"params\":[{\"name\":\"id\",\"des"
-	"cription\":\"Whose.\",\"required\":true,\"schema\":{\"type\":\"integer\",\"minimum\":-9223372036854775808,\"maximum\":9223372"
-	"036854775807,\"x-type\":\"i64\"}}],\"result\":{\"name\":\"result\",\"schema\":{\"oneOf\":[{\"$ref\":\"#/components/schemas/Toke"
-	"n\"},{\"type\":\"null\"}]}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/components/errors/un"
-	"available\"},{\"$ref\":\"#/components/errors/decryption_failed\"}],\"x-access\":\"full\",\"x-write\":false,\"x-positional\""
-	":[\"id\"],\"x-result\":\"Token\?\"},{\"name\":\"create_account\",\"summary\":\"Makes an account.\",\"description\":\"Makes an ac"
-	"count.\",\"tags\":[{\"name\":\"secrets\"}],\"paramStructure\":\"either\",\"params\":[{\"name\":\"password_hash\",\"description\":"
-	"\"A hash.\",\"required\":false,\"schema\":{\"type\":[\"string\",\"null\"],\"x-type\":\"string\",\"x-secret\":true}},{\"name\":\"pas"
-	"sword\",\"description\":\"A password.\",\"required\":false,\"schema\":{\"type\":[\"string\",\"null\"],\"x-type\":\"string\",\"x-se"
-	"cret\":true}}],\"result\":{\"name\":\"result\",\"schema\":{\"type\":\"integer\",\"minimum\":-9223372036854775808,\"maximum\":92"
-	"23372036854775807,\"x-type\":\"i64\"}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/componen"
-	"ts/errors/unavailable\"}],\"x-access\":\"write\",\"x-write\":true,\"x-positional\":[\"password_hash\",\"password\"],\"x-resu"
-	"lt\":\"i64\"},{\"name\":\"verify_account\",\"summary\":\"Checks a password.\",\"description\":\"Checks a password.\",\"tags\":["
-	"{\"name\":\"secrets\"}],\"paramStructure\":\"either\",\"params\":[{\"name\":\"id\",\"description\":\"Whose.\",\"required\":true,\"s"
-	"chema\":{\"type\":\"integer\",\"minimum\":-9223372036854775808,\"maximum\":9223372036854775807,\"x-type\":\"i64\"}},{\"name\""
-	":\"password\",\"description\":\"A password.\",\"required\":true,\"schema\":{\"type\":\"string\",\"x-type\":\"string\",\"x-secret\""
-	":true}}],\"result\":{\"name\":\"result\",\"schema\":{\"oneOf\":[{\"$ref\":\"#/components/schemas/Account\"},{\"type\":\"null\"}]"
-	"}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/components/errors/unavailable\"}],\"x-acce"
-	"ss\":\"full\",\"x-write\":false,\"x-positional\":[\"id\",\"password\"],\"x-result\":\"Account\?\"},{\"name\":\"self.report\",\"summ"
-	"ary\":\"Tells about the program.\",\"description\":\"Tells about the program.\",\"tags\":[{\"name\":\"secrets\"}],\"paramStr"
-	"ucture\":\"either\",\"params\":[],\"result\":{\"name\":\"result\",\"schema\":{\"$ref\":\"#/components/schemas/Report\"}},\"error"
-	"s\":[{\"$ref\":\"#/components/errors/invalid_params\"}],\"x-access\":\"admin\",\"x-write\":false,\"x-positional\":[],\"x-res"
-	"ult\":\"Report\"}],\"components\":{\"schemas\":{\"colour\":{\"type\":\"string\",\"description\":\"A colour.\",\"enum\":[\"red\",\"gr"
-	"een\"]},\"Size\":{\"type\":\"object\",\"description\":\"How big a thing is.\",\"properties\":{\"width\":{\"type\":\"number\",\"x-t"
-	"ype\":\"f64\",\"description\":\"In metres.\"},\"unit\":{\"type\":[\"string\",\"null\"],\"x-type\":\"string\",\"description\":\"As it"
-	" was given.\"}},\"required\":[\"width\",\"unit\"],\"additionalProperties\":false},\"Thing\":{\"type\":\"object\",\"description"
-	"\":\"A thing.\",\"properties\":{\"id\":{\"type\":\"string\",\"format\":\"uuid\",\"pattern\":\"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{"
-	"4}-[0-9a-f]{4}-[0-9a-f]{12}$\",\"x-type\":\"uuid\",\"description\":\"The thing's id.\"},\"colour\":{\"oneOf\":[{\"$ref\":\"#/c"
-	"omponents/schemas/colour\"},{\"type\":\"null\"}],\"description\":\"Its colour.\"},\"size\":{\"oneOf\":[{\"$ref\":\"#/component"
-	"s/schemas/Size\"},{\"type\":\"null\"}],\"description\":\"Its size.\"}},\"required\":[\"id\",\"colour\",\"size\"],\"additionalPro"
-	"perties\":true},\"NewThing\":{\"type\":\"object\",\"description\":\"A thing to be.\",\"properties\":{\"id\":{\"type\":[\"string\""
-	",\"null\"],\"pattern\":\"^([0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{"
-	"32})$\",\"x-type\":\"uuid\",\"x-default\":\"new_uuid\",\"description\":\"The thing's id.\"},\"label\":{\"type\":[\"string\",\"null"
-	"\"],\"x-type\":\"string\",\"maxLength\":20,\"x-max-bytes\":20,\"description\":\"What stands on it.\"},\"number\":{\"type\":[\"in"
-	"teger\",\"null\"],\"minimum\":0,\"maximum\":65535,\"x-type\":\"u16\",\"description\":\"Which one it is.\"},\"colour\":{\"oneOf\":"
-	"[{\"$ref\":\"#/components/schemas/colour\"},{\"type\":\"null\"}],\"default\":\"red\",\"description\":\"Its colour.\"},\"tags\":{"
-	"\"type\":[\"array\",\"null\"],\"items\":{\"type\":\"string\"},\"x-type\":\"[string]\",\"default\":[],\"description\":\"Words.\"},\"ow"
-	"ner\":{\"type\":\"string\",\"x-type\":\"string\",\"pattern\":\"^[^@]+@[^@]+$\",\"description\":\"Whose it is.\"},\"made_at\":{\"ty"
-	"pe\":[\"string\",\"null\"],\"format\":\"date-time\",\"pattern\":\"^\\\\d{4}-\\\\d{2}-\\\\d{2}[Tt]\\\\d{2}:\\\\d{2}:\\\\d{2}(\\\\.\\\\d{1,9"
-	"})\?([Zz]|[+-]\\\\d{2}:\\\\d{2})$\",\"x-type\":\"timestamp\",\"x-default\":\"now\",\"description\":\"When.\"},\"old\":{\"type\":\"nul"
-	"l\",\"x-type\":\"null\",\"description\":\"Only null.\"},\"note\":{\"x-type\":\"any\",\"description\":\"Ignored.\"}},\"required\":[\""
-	"owner\"],\"additionalProperties\":false,\"oneOf\":[{\"required\":[\"label\"],\"properties\":{\"label\":{\"not\":{\"type\":\"null"
-	"\"}},\"number\":{\"type\":\"null\"}}},{\"required\":[\"number\"],\"properties\":{\"label\":{\"type\":\"null\"},\"number\":{\"not\":{\""
-	"type\":\"null\"}}}}]},\"Token\":{\"type\":\"object\",\"description\":\"A token.\",\"properties\":{\"first\":{\"type\":\"string\",\"x"
-	"-type\":\"string\",\"description\":\"One text.\",\"x-secret\":true},\"second\":{\"type\":\"string\",\"x-type\":\"string\",\"descri"
-	"ption\":\"Another.\",\"x-secret\":true}},\"required\":[\"first\",\"second\"],\"additionalProperties\":false},\"Account\":{\"ty"
-	"pe\":\"object\",\"description\":\"An account.\",\"properties\":{\"id\":{\"type\":\"integer\",\"minimum\":-9223372036854775808,\""
-	"maximum\":9223372036854775807,\"x-type\":\"i64\",\"description\":\"Its number.\"},\"password_hash\":{\"type\":\"string\",\"x-t"
-	"ype\":\"string\",\"description\":\"A hash.\",\"x-secret\":true}},\"required\":[\"id\",\"password_hash\"],\"additionalPropertie"
-	"s\":false},\"Report\":{\"type\":\"object\",\"description\":\"About the program.\",\"properties\":{\"parts\":{\"type\":\"array\",\""
-	"items\":{\"$ref\":\"#/components/schemas/Part\"},\"description\":\"What it has.\"}},\"required\":[\"parts\"],\"additionalPro"
-	"perties\":true},\"Part\":{\"type\":\"object\",\"description\":\"A part.\",\"properties\":{\"name\":{\"type\":\"string\",\"x-type\":"
-	"\"string\",\"description\":\"What it is called.\"},\"detail\":{\"type\":[\"string\",\"null\"],\"x-type\":\"string\",\"description"
-	"\":\"More.\"}},\"required\":[\"name\"],\"additionalProperties\":false}},\"errors\":{\"invalid_params\":{\"code\":-32602,\"mess"
-	"age\":\"a bad parameter\",\"data\":{\"kind\":\"invalid_params\",\"retryable\":false}},\"not_found\":{\"code\":-32001,\"message"
-	"\":\"the row does not exist\",\"data\":{\"kind\":\"not_found\",\"retryable\":false}},\"conflict\":{\"code\":-32002,\"message\":"
-	"\"a unique key is taken\",\"data\":{\"kind\":\"conflict\",\"retryable\":false}},\"unavailable\":{\"code\":-32003,\"message\":\""
-	"no database\",\"data\":{\"kind\":\"unavailable\",\"retryable\":true}},\"decryption_failed\":{\"code\":-32008,\"message\":\"can"
-	"not be opened\",\"data\":{\"kind\":\"decryption_failed\",\"retryable\":false}}}}}";
+	"e,\"x-idempotency-key\":true,\"x-positional\":[\"thing\"],\"x-result\":\"uuid\",\"x-conflict\":[\"id\",\"label\"]},{\"name\":\"ge"
+	"t_thing\",\"summary\":\"Looks a thing up.\",\"description\":\"Looks a thing up. Null when there is none.\",\"tags\":[{\"na"
+	"me\":\"things\"}],\"paramStructure\":\"either\",\"params\":[{\"name\":\"id\",\"description\":\"The thing's id.\",\"required\":tru"
+	"e,\"schema\":{\"type\":\"string\",\"pattern\":\"^([0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-"
+	"f]{12}|[0-9A-Fa-f]{32})$\",\"x-type\":\"uuid\"}}],\"result\":{\"name\":\"result\",\"schema\":{\"oneOf\":[{\"$ref\":\"#/component"
+	"s/schemas/Thing\"},{\"type\":\"null\"}]}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/compon"
+	"ents/errors/unavailable\"}],\"x-access\":\"read\",\"x-write\":false,\"x-positional\":[\"id\"],\"x-result\":\"Thing\?\"},{\"name"
+	"\":\"list_things\",\"summary\":\"Lists things.\",\"description\":\"Lists things.\",\"tags\":[{\"name\":\"things\"}],\"paramStruc"
+	"ture\":\"either\",\"params\":[{\"name\":\"colour\",\"description\":\"Only such ones.\",\"required\":false,\"schema\":{\"oneOf\":["
+	"{\"$ref\":\"#/components/schemas/colour\"},{\"type\":\"null\"}]}},{\"name\":\"limit\",\"description\":\"Most of them.\",\"requi"
+	"red\":false,\"schema\":{\"type\":[\"integer\",\"null\"],\"minimum\":0,\"maximum\":9,\"x-type\":\"u32\",\"default\":5}}],\"result\":"
+	"{\"name\":\"result\",\"schema\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Thing\"}}},\"errors\":[{\"$ref\":\"#"
+	"/components/errors/invalid_params\"},{\"$ref\":\"#/components/errors/unavailable\"}],\"x-access\":\"read\",\"x-write\":fa"
+	"lse,\"x-positional\":[\"colour\",\"limit\"],\"x-result\":\"[Thing]\"},{\"name\":\"put_document\",\"summary\":\"Stores a documen"
+	"t.\",\"description\":\"Stores a document.\",\"tags\":[{\"name\":\"things\"}],\"paramStructure\":\"either\",\"params\":[{\"name\":"
+	"\"id\",\"description\":\"The thing's id.\",\"required\":true,\"schema\":{\"type\":\"string\",\"pattern\":\"^([0-9A-Fa-f]{8}-[0-"
+	"9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{32})$\",\"x-type\":\"uuid\"}},{\"name\":\"data\","
+	"\"description\":\"Any object.\",\"required\":true,\"schema\":{\"type\":\"object\",\"x-type\":\"document\",\"properties\":{\"name\""
+	":{\"type\":[\"string\",\"null\"],\"x-type\":\"string\",\"description\":\"Its name.\",\"x-default\":\"none\"},\"title\":{\"type\":[\"s"
+	"tring\",\"null\"],\"x-type\":\"string\",\"description\":\"Its name.\",\"x-default\":\"none\"}}}}],\"result\":{\"name\":\"result\",\""
+	"schema\":{\"type\":\"null\",\"x-type\":\"null\"}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/co"
+	"mponents/errors/not_found\"},{\"$ref\":\"#/components/errors/unavailable\"}],\"x-access\":\"write\",\"x-write\":true,\"x-i"
+	"dempotency-key\":true,\"x-positional\":[\"id\",\"data\"],\"x-result\":\"null\"},{\"name\":\"sweep\",\"summary\":\"Removes what i"
+	"s old.\",\"description\":\"Removes what is old.\",\"tags\":[{\"name\":\"things\"}],\"paramStructure\":\"either\",\"params\":[{\""
+	"name\":\"days\",\"description\":\"How old.\",\"required\":true,\"schema\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":100,\"x-"
+	"type\":\"u32\"}}],\"result\":{\"name\":\"result\",\"schema\":{\"type\":\"integer\",\"minimum\":0,\"x-type\":\"count\"}},\"errors\":[{"
+	"\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/components/errors/unavailable\"}],\"x-access\":\"write\",\"x"
+	"-write\":true,\"x-idempotency-key\":true,\"x-positional\":[\"days\"],\"x-result\":\"count\"},{\"name\":\"put_token\",\"summary"
+	"\":\"Stores a token.\",\"description\":\"Stores a token.\",\"tags\":[{\"name\":\"secrets\"}],\"paramStructure\":\"either\",\"par"
+	"ams\":[{\"name\":\"id\",\"description\":\"Whose.\",\"required\":true,\"schema\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":922"
+	"3372036854775807,\"x-type\":\"i64\"}},{\"name\":\"first\",\"description\":\"One text.\",\"required\":true,\"schema\":{\"type\":\""
+	"string\",\"x-type\":\"string\",\"x-secret\":true}},{\"name\":\"second\",\"description\":\"Another.\",\"required\":true,\"schema\""
+	":{\"type\":\"string\",\"x-type\":\"string\",\"x-secret\":true}}],\"result\":{\"name\":\"result\",\"schema\":{\"type\":\"null\",\"x-ty"
+	"pe\":\"null\"}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/components/errors/not_found\"},"
+	"{\"$ref\":\"#/components/errors/unavailable\"}],\"x-access\":\"write\",\"x-write\":true,\"x-idempotency-key\":true,\"x-posi"
+	"tional\":[\"id\",\"first\",\"second\"],\"x-result\":\"null\"},{\"name\":\"get_token\",\"summary\":\"Gives a token.\",\"description"
+	"\":\"Gives a token.\",\"tags\":[{\"name\":\"secrets\"}],\"paramStructure\":\"either\",\"params\":[{\"name\":\"id\",\"description\":"
+	"\"Whose.\",\"required\":true,\"schema\":{\"type\":\"integer\",\"minimum\":-9223372036854775808,\"maximum\":92233720368547758"
+	"07,\"x-type\":\"i64\"}}],\"result\":{\"name\":\"result\",\"schema\":{\"oneOf\":[{\"$ref\":\"#/components/schemas/Token\"},{\"type"
+	"\":\"null\"}]}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/components/errors/unavailable\""
+	"},{\"$ref\":\"#/components/errors/decryption_failed\"}],\"x-access\":\"full\",\"x-write\":false,\"x-positional\":[\"id\"],\"x"
+	"-result\":\"Token\?\"},{\"name\":\"create_account\",\"summary\":\"Makes an account.\",\"description\":\"Makes an account.\",\"t"
+	"ags\":[{\"name\":\"secrets\"}],\"paramStructure\":\"either\",\"params\":[{\"name\":\"password_hash\",\"description\":\"A hash.\","
+	"\"required\":false,\"schema\":{\"type\":[\"string\",\"null\"],\"x-type\":\"string\",\"x-secret\":true}},{\"name\":\"password\",\"de"
+	"scription\":\"A password.\",\"required\":false,\"schema\":{\"type\":[\"string\",\"null\"],\"x-type\":\"string\",\"x-secret\":true"
+	"}}],\"result\":{\"name\":\"result\",\"schema\":{\"type\":\"integer\",\"minimum\":-9223372036854775808,\"maximum\":922337203685"
+	"4775807,\"x-type\":\"i64\"}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/components/errors/"
+	"unavailable\"}],\"x-access\":\"write\",\"x-write\":true,\"x-idempotency-key\":true,\"x-positional\":[\"password_hash\",\"pas"
+	"sword\"],\"x-result\":\"i64\"},{\"name\":\"verify_account\",\"summary\":\"Checks a password.\",\"description\":\"Checks a pass"
+	"word.\",\"tags\":[{\"name\":\"secrets\"}],\"paramStructure\":\"either\",\"params\":[{\"name\":\"id\",\"description\":\"Whose.\",\"re"
+	"quired\":true,\"schema\":{\"type\":\"integer\",\"minimum\":-9223372036854775808,\"maximum\":9223372036854775807,\"x-type\":"
+	"\"i64\"}},{\"name\":\"password\",\"description\":\"A password.\",\"required\":true,\"schema\":{\"type\":\"string\",\"x-type\":\"str"
+	"ing\",\"x-secret\":true}}],\"result\":{\"name\":\"result\",\"schema\":{\"oneOf\":[{\"$ref\":\"#/components/schemas/Account\"},{"
+	"\"type\":\"null\"}]}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/components/errors/unavail"
+	"able\"}],\"x-access\":\"full\",\"x-write\":false,\"x-positional\":[\"id\",\"password\"],\"x-result\":\"Account\?\"},{\"name\":\"sel"
+	"f.report\",\"summary\":\"Tells about the program.\",\"description\":\"Tells about the program.\",\"tags\":[{\"name\":\"secre"
+	"ts\"}],\"paramStructure\":\"either\",\"params\":[],\"result\":{\"name\":\"result\",\"schema\":{\"$ref\":\"#/components/schemas/R"
+	"eport\"}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"}],\"x-access\":\"admin\",\"x-write\":false,\"x-positi"
+	"onal\":[],\"x-result\":\"Report\"}],\"components\":{\"schemas\":{\"colour\":{\"type\":\"string\",\"description\":\"A colour.\",\"e"
+	"num\":[\"red\",\"green\"]},\"Size\":{\"type\":\"object\",\"description\":\"How big a thing is.\",\"properties\":{\"width\":{\"type"
+	"\":\"number\",\"x-type\":\"f64\",\"description\":\"In metres.\"},\"unit\":{\"type\":[\"string\",\"null\"],\"x-type\":\"string\",\"desc"
+	"ription\":\"As it was given.\"}},\"required\":[\"width\",\"unit\"],\"additionalProperties\":false},\"Thing\":{\"type\":\"objec"
+	"t\",\"description\":\"A thing.\",\"properties\":{\"id\":{\"type\":\"string\",\"format\":\"uuid\",\"pattern\":\"^[0-9a-f]{8}-[0-9a-"
+	"f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$\",\"x-type\":\"uuid\",\"description\":\"The thing's id.\"},\"colour\":{\"oneOf"
+	"\":[{\"$ref\":\"#/components/schemas/colour\"},{\"type\":\"null\"}],\"description\":\"Its colour.\"},\"size\":{\"oneOf\":[{\"$re"
+	"f\":\"#/components/schemas/Size\"},{\"type\":\"null\"}],\"description\":\"Its size.\"}},\"required\":[\"id\",\"colour\",\"size\"]"
+	",\"additionalProperties\":true},\"NewThing\":{\"type\":\"object\",\"description\":\"A thing to be.\",\"properties\":{\"id\":{\""
+	"type\":[\"string\",\"null\"],\"pattern\":\"^([0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{1"
+	"2}|[0-9A-Fa-f]{32})$\",\"x-type\":\"uuid\",\"x-default\":\"new_uuid\",\"description\":\"The thing's id.\"},\"label\":{\"type\":"
+	"[\"string\",\"null\"],\"x-type\":\"string\",\"maxLength\":20,\"x-max-bytes\":20,\"description\":\"What stands on it.\"},\"numbe"
+	"r\":{\"type\":[\"integer\",\"null\"],\"minimum\":0,\"maximum\":65535,\"x-type\":\"u16\",\"description\":\"Which one it is.\"},\"co"
+	"lour\":{\"oneOf\":[{\"$ref\":\"#/components/schemas/colour\"},{\"type\":\"null\"}],\"default\":\"red\",\"description\":\"Its col"
+	"our.\"},\"tags\":{\"type\":[\"array\",\"null\"],\"items\":{\"type\":\"string\"},\"x-type\":\"[string]\",\"default\":[],\"description"
+	"\":\"Words.\"},\"owner\":{\"type\":\"string\",\"x-type\":\"string\",\"pattern\":\"^[^@]+@[^@]+$\",\"description\":\"Whose it is.\"}"
+	",\"made_at\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\",\"pattern\":\"^\\\\d{4}-\\\\d{2}-\\\\d{2}[Tt]\\\\d{2}:\\\\d{2}:\\\\"
+	"d{2}(\\\\.\\\\d{1,9})\?([Zz]|[+-]\\\\d{2}:\\\\d{2})$\",\"x-type\":\"timestamp\",\"x-default\":\"now\",\"description\":\"When.\"},\"ol"
+	"d\":{\"type\":\"null\",\"x-type\":\"null\",\"description\":\"Only null.\"},\"note\":{\"x-type\":\"any\",\"description\":\"Ignored.\"}"
+	"},\"required\":[\"owner\"],\"additionalProperties\":false,\"oneOf\":[{\"required\":[\"label\"],\"properties\":{\"label\":{\"not"
+	"\":{\"type\":\"null\"}},\"number\":{\"type\":\"null\"}}},{\"required\":[\"number\"],\"properties\":{\"label\":{\"type\":\"null\"},\"nu"
+	"mber\":{\"not\":{\"type\":\"null\"}}}}]},\"Token\":{\"type\":\"object\",\"description\":\"A token.\",\"properties\":{\"first\":{\"ty"
+	"pe\":\"string\",\"x-type\":\"string\",\"description\":\"One text.\",\"x-secret\":true},\"second\":{\"type\":\"string\",\"x-type\":\""
+	"string\",\"description\":\"Another.\",\"x-secret\":true}},\"required\":[\"first\",\"second\"],\"additionalProperties\":false}"
+	",\"Account\":{\"type\":\"object\",\"description\":\"An account.\",\"properties\":{\"id\":{\"type\":\"integer\",\"minimum\":-922337"
+	"2036854775808,\"maximum\":9223372036854775807,\"x-type\":\"i64\",\"description\":\"Its number.\"},\"password_hash\":{\"type"
+	"\":\"string\",\"x-type\":\"string\",\"description\":\"A hash.\",\"x-secret\":true}},\"required\":[\"id\",\"password_hash\"],\"addi"
+	"tionalProperties\":false},\"Report\":{\"type\":\"object\",\"description\":\"About the program.\",\"properties\":{\"parts\":{\""
+	"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Part\"},\"description\":\"What it has.\"}},\"required\":[\"parts\"]"
+	",\"additionalProperties\":true},\"Part\":{\"type\":\"object\",\"description\":\"A part.\",\"properties\":{\"name\":{\"type\":\"st"
+	"ring\",\"x-type\":\"string\",\"description\":\"What it is called.\"},\"detail\":{\"type\":[\"string\",\"null\"],\"x-type\":\"strin"
+	"g\",\"description\":\"More.\"}},\"required\":[\"name\"],\"additionalProperties\":false}},\"errors\":{\"invalid_params\":{\"cod"
+	"e\":-32602,\"message\":\"a bad parameter\",\"data\":{\"kind\":\"invalid_params\",\"retryable\":false}},\"not_found\":{\"code\":"
+	"-32001,\"message\":\"the row does not exist\",\"data\":{\"kind\":\"not_found\",\"retryable\":false}},\"conflict\":{\"code\":-3"
+	"2002,\"message\":\"a unique key is taken\",\"data\":{\"kind\":\"conflict\",\"retryable\":false}},\"unavailable\":{\"code\":-32"
+	"003,\"message\":\"no database\",\"data\":{\"kind\":\"unavailable\",\"retryable\":true}},\"decryption_failed\":{\"code\":-32008"
+	",\"message\":\"cannot be opened\",\"data\":{\"kind\":\"decryption_failed\",\"retryable\":false}}}}}";
 const size_t catalog_openrpc_length = sizeof catalog_openrpc - 1;
