@@ -82,6 +82,39 @@ void pg_batch_gathered(struct pg_batch *batch)
 	}
 }
 
+/* The transaction's calls have their results, and none has failed on the way: the last reasons not
+ * to commit. */
+static bool may_commit(struct call *call)
+{
+	if (call->err.kind != ERR_NONE)
+		return false; /* its key belongs to another call */
+	if (call->deadline != 0 && call->deadline <= clock_ns()) {
+		execute_fail(call, ERR_TIMEOUT, "the call's time ran out in the database");
+		call->err.outcome = OUTCOME_NONE;
+		return false;
+	}
+	return transaction_end(call) == 0;
+}
+
+bool pg_batch_commits(struct pg_batch *batch)
+{
+	batch->open = false;
+	if (batch->transaction == NULL)
+		return !batch->replay && batch->state != PG_BATCH_FAILED;
+	if (batch->failed == NULL && !batch->replay && !may_commit(batch->transaction)) {
+		batch->failed = batch->transaction;
+		batch->failure = CALL_DONE;
+	}
+	if (batch->failed == NULL && !batch->replay) {
+		/* The server commits when it reads the COMMIT, which leaves before its Sync. */
+		pg_batch_enter(batch, PG_BATCH_SENT);
+		return true;
+	}
+	if (batch->state != PG_BATCH_FAILED)
+		pg_batch_enter(batch, PG_BATCH_FAILED);
+	return false;
+}
+
 /* The batch ends, and its calls leave it. */
 static void leave_batch(struct pg_batch *batch, struct list *calls)
 {

@@ -117,6 +117,8 @@ void pg_batch_free(struct pg_batch *batch);
 void pg_batch_begin(struct pg_batch *batch);
 /* EMPTY -> GATHERED: its calls are chosen. */
 void pg_batch_gathered(struct pg_batch *batch);
+/* An open batch has its results, and ends. False: it must be rolled back, or has been already. */
+bool pg_batch_commits(struct pg_batch *batch);
 /* The Sync has its result: the calls are answered, or wait on the connection to run again. */
 void pg_batch_end(struct postgres_store *store, struct pg_connection *connection);
 /* The connection is lost: its calls wait to run elsewhere, or fail. */

@@ -366,37 +366,6 @@ static bool wrong_status(ExecStatusType status)
 		status == PGRES_BAD_RESPONSE;
 }
 
-/* The transaction's calls have their results, and none has failed on the way: the last reasons not
- * to commit. */
-static bool may_commit(struct call *call)
-{
-	if (call->err.kind != ERR_NONE)
-		return false; /* its key belongs to another call */
-	if (call->deadline != 0 && call->deadline <= clock_ns()) {
-		execute_fail(call, ERR_TIMEOUT, "the call's time ran out in the database");
-		call->err.outcome = OUTCOME_NONE;
-		return false;
-	}
-	return transaction_end(call) == 0;
-}
-
-/* Decides whether the transaction commits. */
-static bool end_transaction(struct pg_batch *batch)
-{
-	if (batch->failed == NULL && !batch->replay && !may_commit(batch->transaction)) {
-		batch->failed = batch->transaction;
-		batch->failure = CALL_DONE;
-	}
-	if (batch->failed == NULL && !batch->replay) {
-		/* The server commits when it reads the COMMIT, which leaves before its Sync. */
-		pg_batch_enter(batch, PG_BATCH_SENT);
-		return true;
-	}
-	if (batch->state != PG_BATCH_FAILED)
-		pg_batch_enter(batch, PG_BATCH_FAILED);
-	return false;
-}
-
 void pg_connection_complete(struct postgres_store *store, struct pg_connection *connection)
 {
 	struct pg_batch *batch = &connection->batch;
@@ -404,9 +373,7 @@ void pg_connection_complete(struct postgres_store *store, struct pg_connection *
 
 	if (!batch->open || store->closing)
 		return;
-	commit = batch->transaction != NULL ? end_transaction(batch)
-					    : !batch->replay && batch->state != PG_BATCH_FAILED;
-	batch->open = false;
+	commit = pg_batch_commits(batch);
 	if (!send_end(store, connection, commit) || !push_out(store, connection))
 		pg_connection_break(store, connection, PQerrorMessage(connection->pq), false);
 }

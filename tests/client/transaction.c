@@ -65,10 +65,11 @@ START_TEST(sends_calls_and_reads_each_result)
 	const char *line;
 
 	add_two();
+	ck_assert_int_eq(pierre_set_key(fake.db, "k", NULL), 0);
 	line = run_now(&run);
 	(void)snprintf(expected, sizeof expected,
-		"{\"jsonrpc\":\"2.0\",\"id\":%lld,\"method\":\"daemon.transaction\",\"params\":"
-		"{\"calls\":[{\"method\":\"create_user\",\"params\":{\"user\":{\"email\":\"a@b\","
+		"{\"jsonrpc\":\"2.0\",\"id\":%lld,\"method\":\"daemon.transaction\","
+		"\"idempotency_key\":\"k\",\"params\":{\"calls\":[{\"method\":\"create_user\",\"params\":{\"user\":{\"email\":\"a@b\","
 		"\"password\":\"p\\\"w\"}}},{\"method\":\"get_user_count\"},"
 		"{\"method\":\"get_user_goals\",\"params\":{\"user_id\":\"u\"}},"
 		"{\"method\":\"update_last_active\",\"params\":{\"user_id\":\"u\"}}]}}",
@@ -110,6 +111,22 @@ START_TEST(a_result_outlives_its_transaction)
 	calls = NULL;
 	ck_assert_str_eq(id, "lasting");
 	pierre_text_free(id);
+}
+END_TEST
+
+START_TEST(is_sent_again_with_its_key)
+{
+	struct run run = {0};
+	char first[512];
+
+	add_two();
+	(void)snprintf(first, sizeof first, "%s", run_now(&run));
+	ck_assert_ptr_nonnull(strstr(first, "\"idempotency_key\":\""));
+	fake_accept(&fake); /* hangs up first */
+	ck_assert_str_eq(fake_line(&fake), first);
+	fake_answer(&fake, first, "[\"i\",7,[],null]");
+	drive(&fake, 20);
+	ck_assert_int_eq(run.status, 0);
 }
 END_TEST
 
@@ -213,6 +230,7 @@ TCase *transaction_case(void)
 	tcase_add_checked_fixture(tcase, open_transaction, close_transaction);
 	tcase_add_test(tcase, sends_calls_and_reads_each_result);
 	tcase_add_test(tcase, a_result_outlives_its_transaction);
+	tcase_add_test(tcase, is_sent_again_with_its_key);
 	tcase_add_test(tcase, refuses_other_methods_and_places);
 	tcase_add_test(tcase, gives_the_error_with_its_place);
 	tcase_add_test(tcase, refuses_answers_that_do_not_fit);

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 
-from lib import strict
+from lib import databases, strict
 from lib.case import Case, DaemonCase
 from lib.daemon import Daemon, new_key
 from lib.rpc import RpcError, result_of
@@ -120,6 +120,14 @@ class Once(DaemonCase):
             self.c.once(key(), "create_api_key", api_key=new)
         self.assertEqual(found.exception.kind, "conflict")
 
+    def test_rows_of_one_call(self):
+        which, usages = key(), [new_usage(World(self.c).api_key(self.user)) for _ in range(3)]
+        for _ in range(2):
+            self.same(self.c.once(which, "record_api_key_usages", usages=usages), 3)
+        for usage in usages:
+            self.same(len(self.c.call("get_request_logs", api_key_id=usage["api_key_id"])), 1)
+        self.reused(which, "record_api_key_usages", usages=usages[:2])
+
     def test_count_is_stored(self):
         World(self.c).api_key(self.user, expires_at="2020-01-01T00:00:00Z")
         which = key()
@@ -172,6 +180,7 @@ class Once(DaemonCase):
             self.assertIsInstance(self.c.once(odd, "get_user_count"), int)
             self.c.once(odd, "daemon.ping")
             self.same(self.c.once(odd, "get_user_goals", user_id=self.user), [])
+            self.same(self.c.once(odd, "authenticate_api_key", prefix="p", hash="h"), None)
         self.same(stored(self.daemon, f"key = '{which}'"), 0)
         self.goal(which)
 
@@ -328,6 +337,192 @@ class Once(DaemonCase):
         self.assertNotEqual(again, first[1])
         self.same(self.goal(old), again)
         self.same(len(self.goals()), 3)
+
+
+class Transactions(DaemonCase):
+    """One key for all calls of daemon.transaction, and their results for it."""
+
+    options = ("--bcrypt-cost", "4")
+
+    def setUp(self):
+        super().setUp()
+        self.user = World(self.c).user()
+
+    def run_calls(self, which, *calls, connection=None):
+        calls = [{"method": method, "params": params} for method, params in calls]
+        return (connection or self.c).once(which, "daemon.transaction", calls=calls)
+
+    def goals(self):
+        return [goal["id"] for goal in self.c.call("get_user_goals", user_id=self.user)]
+
+    def test_stored_answer(self):
+        which = key()
+        calls = [
+            ("create_goal", {"user_id": self.user, "goal_data": {"title": "é"}}),
+            ("get_user_goals", {"user_id": self.user}),
+            ("update_last_active", {"user_id": self.user}),
+        ]
+        first = self.run_calls(which, *calls)
+        self.same([goal["id"] for goal in first[1]], [first[0]])
+        self.c.call("update_goal_progress", goal_id=first[0], current_value=5)
+        with self.daemon.connect() as other:
+            self.same(self.run_calls(which, *calls, connection=other), first)
+        self.same(self.goals(), [first[0]])
+        by_position = [
+            ("create_goal", [self.user, {"title": "é"}]),
+            ("get_user_goals", {"limit": None, "user_id": self.user}),
+            ("update_last_active", [self.user]),
+        ]
+        self.same(self.run_calls(which, *by_position), first)
+        self.assertNotEqual(self.run_calls(key(), *calls)[0], first[0])
+
+    def test_other_calls(self):
+        which = key()
+        goal = ("create_goal", {"user_id": self.user, "goal_data": {"title": "x"}})
+        active = ("update_last_active", {"user_id": self.user})
+        first = self.run_calls(which, goal, active)
+        for calls in (
+            (goal,),
+            (active, goal),
+            (goal, active, active),
+            (goal, ("get_user_goals", {"user_id": self.user})),
+            (("create_goal", [self.user, {"title": "y"}]), active),
+        ):
+            with self.assertRaises(RpcError) as found:
+                self.run_calls(which, *calls)
+            self.assertEqual(found.exception.kind, "invalid_request")
+            self.assertIn("idempotency key", found.exception.message)
+        self.same(self.run_calls(which, goal, active), first)
+        self.same(self.goals(), [first[0]])
+
+    def test_undone_ones_store_nothing(self):
+        which, owner = key(), uuid4()
+        goal = ("create_goal", {"user_id": self.user, "goal_data": {"title": "x"}})
+        active = ("update_last_active", {"user_id": owner})
+        for _ in range(2):
+            with self.assertRaises(RpcError) as found:
+                self.run_calls(which, goal, active)
+            self.assertEqual(
+                (found.exception.kind, found.exception.data["index"]), ("not_found", 1)
+            )
+        self.same(self.goals(), [])
+        self.same(stored(self.daemon, f"key = '{which}'"), 0)
+        World(self.c).user(id=owner)
+        first = self.run_calls(which, goal, active)
+        self.same(self.run_calls(which, goal, active), first)
+        self.same(self.goals(), [first[0]])
+
+    def test_conflict_that_alone_would_be_refused(self):
+        which, new = key(), {"api_key": new_api_key(self.user)}
+        for _ in range(2):
+            self.same(self.run_calls(which, ("create_api_key", new)), [None])
+
+    def test_ignored_by_reads(self):
+        which = key()
+        for _ in range(2):
+            self.run_calls(which, ("get_user_count", []))
+        self.same(stored(self.daemon, f"key = '{which}'"), 0)
+
+    def test_passwords(self):
+        """The stored hashes are compared again: the answers are the same."""
+        which = key()
+        user = new_user(email=f"{unique('pw')}@example.com", password="pa ss")
+        del user["password_hash"]
+        calls = [
+            ("create_user", {"user": user}),
+            ("verify_user_password", {"email": user["email"], "password": "pa ss"}),
+            ("verify_user_password", {"email": user["email"], "password": "pass"}),
+            ("verify_user_password", {"email": unique("nobody"), "password": "pass"}),
+        ]
+        first = self.run_calls(which, *calls)
+        self.same(first[1]["id"], first[0])
+        self.same(first[2:], [None, None])
+        self.same(self.run_calls(which, *calls), first)
+        rows = text(self.daemon.database.query("SELECT answer FROM idempotency_keys"))
+        self.assertNotIn("$2b$", rows)
+
+    def test_large_results(self):
+        which, note = key(), "x" * 300_000
+        calls = [
+            ("store_insight", {"user_id": self.user, "insight_data": {"note": note}}),
+            ("get_user_insights", {"user_id": self.user}),
+            ("get_user_insights", {"user_id": self.user}),
+        ]
+        first = self.run_calls(which, *calls)
+        self.same(first[1], first[2])
+        self.same(self.run_calls(which, *calls), first)
+
+    def test_same_moment(self):
+        for _ in range(5):
+            which, answers, barrier = key(), [], threading.Barrier(8)
+            calls = [("create_user", {"user": new_user()}), ("get_user_count", [])]
+
+            def run():
+                with self.daemon.connect() as connection:
+                    barrier.wait()
+                    answers.append(self.run_calls(which, *calls, connection=connection))
+
+            threads = [threading.Thread(target=run) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            self.same(answers, [answers[0]] * 8)
+
+    def test_beside_other_calls(self):
+        """Pipelined with single writes of the same and of other keys."""
+        goal = {"user_id": self.user, "goal_data": {"title": "x"}}
+        calls = {"calls": [{"method": "create_goal", "params": goal}, {"method": "get_user_count"}]}
+        requests = []
+        for _ in range(30):
+            requests.append((key(), "create_goal", goal))
+            requests.append((key(), "daemon.transaction", calls))
+            requests.append((None, "daemon.transaction", calls))
+        first = [result_of(answer) for answer in self.c.many_once(requests)]
+        again = [result_of(answer) for answer in self.c.many_once(requests)]
+        for place, (which, _, _) in enumerate(requests):
+            self.same(again[place] == first[place], which is not None)
+        self.same(len(self.goals()), 120)
+
+
+class Keyless(DaemonCase):
+    """The key cannot be stored: the write must not stay without it."""
+
+    def tearDown(self):
+        self.refuse_keys(False)
+        super().tearDown()
+
+    def refuse_keys(self, refuse):
+        if databases.chosen() == "sqlite":
+            made = (
+                "CREATE TRIGGER no_keys BEFORE INSERT ON idempotency_keys "
+                "BEGIN SELECT RAISE(ABORT, 'no'); END",
+            )
+            undone = ("DROP TRIGGER IF EXISTS no_keys",)
+        else:
+            made = (
+                "CREATE FUNCTION no_keys() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$BEGIN RAISE 'no'; END$$",
+                "CREATE TRIGGER no_keys BEFORE INSERT ON idempotency_keys "
+                "FOR EACH ROW EXECUTE FUNCTION no_keys()",
+            )
+            undone = ("DROP FUNCTION IF EXISTS no_keys CASCADE",)
+        for statement in made if refuse else undone:
+            self.daemon.database.query(statement)
+
+    def test_nothing_stays(self):
+        user = World(self.c).user()
+        goal = {"user_id": user, "goal_data": {"title": "x"}}
+        calls = {"calls": [{"method": "create_goal", "params": goal}] * 2}
+        self.refuse_keys(True)
+        requests = [(key(), "create_goal", goal), (key(), "daemon.transaction", calls)]
+        for answer in self.c.many_once(requests):
+            self.assertIn("error", answer)
+        self.same(self.c.call("get_user_goals", user_id=user), [])
+        self.refuse_keys(False)
+        for which, method, params in requests:
+            self.same(self.c.once(which, method, params), self.c.once(which, method, params))
+        self.same(len(self.c.call("get_user_goals", user_id=user)), 3)
 
 
 class Others(Case):

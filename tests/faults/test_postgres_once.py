@@ -1,6 +1,6 @@
-"""Idempotency keys on PostgreSQL: connections cut at each message of a write with a key, and one key
-in two daemons at the same moment. Would catch: a refusal that the call's own row caused; a write
-that is stored without its key, or twice; a certain answer where nobody can know."""
+"""Idempotency keys on PostgreSQL: connections cut at each message of a write with a key, and one
+key in two daemons at the same moment. Would catch: a refusal that the call's own row caused; a
+write that is stored without its key, or twice; a certain answer where nobody can know."""
 import secrets
 import threading
 
@@ -9,7 +9,7 @@ from lib.postgres_case import ServerCase
 from lib.world import World, new_api_key, new_user
 
 BACKENDS = ("postgres",)
-MESSAGES = 16  # more than one write with a key sends
+MESSAGES = 24  # more than one write with a key sends
 
 
 class Cut:
@@ -55,35 +55,67 @@ class OneDaemon(ServerCase):
     def goals(self):
         return [goal["id"] for goal in self.c.call("get_user_goals", user_id=self.user)]
 
-    def test_cut_at_each_message(self):
-        """The daemon itself runs the write again, and finds what an earlier attempt stored."""
+    def cut_at_each_message(self, write):
         made = []
         for number in range(1, MESSAGES):
             for answered in (False, True):
                 self.proxy.fault = Cut(number, answered)
                 which = secrets.token_hex(8)
                 params = {"user_id": self.user, "goal_data": {"title": "x", "n": number}}
-                made.append(self.c.once(which, "create_goal", params))
+                made.append(write(which, params))
                 self.proxy.fault = None
-                self.same(self.c.once(which, "create_goal", params), made[-1])
+                self.same(write(which, params), made[-1])
                 self.same(sorted(self.goals()), sorted(made))
+
+    def test_cut_at_each_message(self):
+        """The daemon itself runs the write again, and finds what an earlier attempt stored."""
+        self.cut_at_each_message(lambda which, params: self.c.once(which, "create_goal", params))
+
+    def transaction(self, which, method, params):
+        """The method's result in a transaction with one call before and one behind it."""
+        user = {"user_id": self.user}
+        calls = [("update_last_active", user), (method, params), ("get_user_goals", user)]
+        calls = [{"method": name, "params": named} for name, named in calls]
+        return self.c.once(which, "daemon.transaction", calls=calls)[1]
+
+    def test_transaction_cut_at_each_message(self):
+        self.cut_at_each_message(
+            lambda which, params: self.transaction(which, "create_goal", params)
+        )
+
+    def refused_because_of_its_own_row(self, write):
+        for answered in (False, True):
+            for number in range(1, MESSAGES):
+                which, key = secrets.token_hex(8), {"api_key": new_api_key(self.user)}
+                self.same(write(which, "create_api_key", key), None)
+                self.proxy.fault = AtSync(answered) if number == 1 else Cut(number, answered)
+                self.same(write(which, "create_api_key", key), None)
+                self.proxy.fault = None
 
     def test_refused_because_of_its_own_row(self):
         """The repeated statement fails because the row is there; the connection breaks before the
         batch is rolled back."""
-        for answered in (False, True):
-            for number in range(1, MESSAGES):
-                which, key = secrets.token_hex(8), new_api_key(self.user)
-                self.same(self.c.once(which, "create_api_key", api_key=key), None)
-                self.proxy.fault = AtSync(answered) if number == 1 else Cut(number, answered)
-                self.same(self.c.once(which, "create_api_key", api_key=key), None)
-                self.proxy.fault = None
+        self.refused_because_of_its_own_row(self.c.once)
+
+    def test_transaction_refused_because_of_its_own_row(self):
+        self.refused_because_of_its_own_row(self.transaction)
+
+
+def in_transaction(connection, which, user):
+    calls = [{"method": "create_user", "params": [user]}, {"method": "get_user_count"}]
+    return connection.once(which, "daemon.transaction", calls=calls)
 
 
 class TwoDaemons(ServerCase):
     def test_same_moment(self):
         """One runs; the other gives its answer, also where its own attempt is refused because of
         the new row."""
+        self.same_moment(lambda one, which, user: one.once(which, "create_user", user=user))
+
+    def test_transactions_at_the_same_moment(self):
+        self.same_moment(in_transaction)
+
+    def same_moment(self, write):
         key = new_key()
         daemons = [self.daemon(key=key) for _ in range(2)]
         connections = [daemon.connect() for daemon in daemons for _ in range(3)]
@@ -96,7 +128,7 @@ class TwoDaemons(ServerCase):
 
             def run(connection):
                 barrier.wait()
-                answers.append(connection.once(which, "create_user", user=new))
+                answers.append(write(connection, which, new))
 
             threads = [threading.Thread(target=run, args=(one,)) for one in connections]
             for thread in threads:

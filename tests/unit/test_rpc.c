@@ -149,7 +149,8 @@ START_TEST(every_method_is_found_by_its_name_alone)
 		const struct method *method = &catalog_methods[i];
 
 		ck_assert_ptr_eq(catalog_find(method->name, method->name_length), method);
-		ck_assert_ptr_null(catalog_find(method->name, method->name_length - 1U));
+		/* record_api_key_usages without its end is another method */
+		ck_assert_ptr_ne(catalog_find(method->name, method->name_length - 1U), method);
 		ck_assert_uint_eq(method->index, i);
 	}
 	ck_assert_ptr_null(catalog_find("", 0));

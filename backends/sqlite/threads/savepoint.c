@@ -38,7 +38,7 @@ static enum run_result run_members(struct session *session, struct call *call)
 	return RUN_DONE;
 }
 
-static enum run_result run_transaction(struct session *session, struct call *call)
+static enum run_result run_in_savepoint(struct session *session, struct call *call)
 {
 	bool writes = call->method->write;
 	enum run_result result;
@@ -62,5 +62,5 @@ static enum run_result run_transaction(struct session *session, struct call *cal
 
 enum run_result savepoint_run(struct session *session, struct call *call)
 {
-	return transaction_is(call) ? run_transaction(session, call) : session_run(session, call);
+	return transaction_is(call) ? run_in_savepoint(session, call) : session_run(session, call);
 }

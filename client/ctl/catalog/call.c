@@ -100,8 +100,8 @@ const struct command call_commands[] = {
 		"--unchecked Accept a method that is not in the built-in catalog. All values\n"
 		"            are sent as strings.\n"
 		"--idempotency-key KEY\n"
-		"            The daemon carries out a write with this key (1 to 64 bytes) once. The\n"
-		"            same call with the key, within 24 hours, prints the stored result.",
+		"            The daemon carries out a write with this key (1 to 64 bytes) once.\n"
+		"            The same call with it, within 24 hours, prints the stored result.",
 		call},
 	{0},
 };
