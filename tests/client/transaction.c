@@ -69,7 +69,8 @@ START_TEST(sends_calls_and_reads_each_result)
 	line = run_now(&run);
 	(void)snprintf(expected, sizeof expected,
 		"{\"jsonrpc\":\"2.0\",\"id\":%lld,\"method\":\"daemon.transaction\","
-		"\"idempotency_key\":\"k\",\"params\":{\"calls\":[{\"method\":\"create_user\",\"params\":{\"user\":{\"email\":\"a@b\","
+		"\"idempotency_key\":\"k\",\"params\":{\"calls\":["
+		"{\"method\":\"create_user\",\"params\":{\"user\":{\"email\":\"a@b\","
 		"\"password\":\"p\\\"w\"}}},{\"method\":\"get_user_count\"},"
 		"{\"method\":\"get_user_goals\",\"params\":{\"user_id\":\"u\"}},"
 		"{\"method\":\"update_last_active\",\"params\":{\"user_id\":\"u\"}}]}}",
