@@ -63,16 +63,16 @@ DEFECTS = [
         ("backends/postgres/pg_batch.c",
          "(uint8_t)(has_own_batch(call) ? ROUTE_ALONE : route);",
          "(uint8_t)route;"),
-        ("backends/postgres/pg_connection.c",
+        ("backends/postgres/pg_receive.c",
          "struct call *last = last_method(batch);",
          "struct call *last = list_empty(&batch->calls) ? last_method(batch) :\n"
          "\t\tcall_of(batch->calls.prev);"),
-        ("backends/postgres/pg_connection.c",
+        ("backends/postgres/pg_receive.c",
          "if (last == NULL || batch->failed != NULL)",
          "if (last == NULL || last->method == NULL || batch->failed != NULL)"),
     ], "faults/test_postgres_commit.py", ["Refused"]),
     ("a batch that left while receiving counts as unsent", [
-        ("backends/postgres/pg_connection.c",
+        ("backends/postgres/pg_receive.c",
          "(consumed != 1 || PQflush(connection->pq) == 0))",
          "consumed == 2)"),
     ], "faults/test_postgres_commit.py", ["Leaving"]),
@@ -87,7 +87,7 @@ DEFECTS = [
          '"RELEASE calls"'),
     ], "contract/test_transaction.py", ["Undone"]),
     ("a transaction is committed whatever its calls gave", [
-        ("backends/postgres/pg_connection.c",
+        ("backends/postgres/pg_receive.c",
          "send_end(store, connection, commit)",
          "send_end(store, connection, true)"),
     ], "faults/test_postgres_transactions.py",

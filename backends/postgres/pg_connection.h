@@ -85,10 +85,11 @@ void pg_connection_adopt(
 bool pg_connection_send(struct postgres_store *store, struct pg_connection *connection);
 /* On an idle connection: removes old idempotency keys. */
 void pg_connection_forget(struct postgres_store *store, struct pg_connection *connection);
-/* The socket is readable or writable. */
-void pg_connection_receive(struct postgres_store *store, struct pg_connection *connection);
-/* The results of an open batch are there, and encoded: commits it, or rolls it back. */
-void pg_connection_complete(struct postgres_store *store, struct pg_connection *connection);
+/* Writes as much as the socket accepts; epoll reports when the rest can follow. False: the
+ * connection is lost. */
+bool pg_connection_push(struct postgres_store *store, struct pg_connection *connection);
+/* It accepts no more calls. */
+void pg_connection_closing(struct pg_connection *connection);
 /* The connection is lost: its calls move to others or fail. */
 void pg_connection_break(struct postgres_store *store, struct pg_connection *connection,
 	const char *reason, bool timed_out);

@@ -17,6 +17,7 @@
 #include "blocking/migrate.h"
 #include "blocking/verify.h"
 #include "outage.h"
+#include "pg_receive.h"
 #include "pg_store.h"
 #include "pool.h"
 #include "upkeep/pg_rollup.h"
@@ -133,7 +134,7 @@ static void end_encoded(struct postgres_store *store)
 			continue;
 		batch->encoded = false;
 		store->encoded--;
-		pg_connection_complete(store, &store->connections[i]);
+		pg_receive_complete(store, &store->connections[i]);
 	}
 }
 
@@ -150,7 +151,7 @@ static void process(struct store *base)
 			encoder_collect(store);
 			end_encoded(store);
 		} else {
-			pg_connection_receive(store, &store->connections[events[i].data.u32 - 1]);
+			pg_receive(store, &store->connections[events[i].data.u32 - 1]);
 		}
 	}
 	if (count <= 0)

@@ -91,7 +91,7 @@ static int calls_of_file(struct buffer *out, const char *path)
 	return 0;
 }
 
-static int run_transaction(struct ctl *ctl, const char *params)
+static int call_transaction(struct ctl *ctl, const char *params)
 {
 	char *result;
 	int status = connect_call(ctl, "daemon.transaction", params, &result);
@@ -124,7 +124,7 @@ static int transaction(struct ctl *ctl, int argc, char **argv)
 	if (status == 0 && params.failure != BUFFER_OK)
 		status = output_fail(EX_OSERR, "out of memory");
 	if (status == 0)
-		status = run_transaction(ctl, params.data);
+		status = call_transaction(ctl, params.data);
 	if (params.data != NULL)
 		buffer_wipe(&params); /* may hold a password */
 	buffer_free(&params);
