@@ -11,7 +11,7 @@
 #include "../store.h"
 #include "encoder.h"
 #include "idempotency/pg_replay.h"
-#include "jobs.h"
+#include "blocking/jobs.h"
 #include "pg_connection.h"
 #include "upkeep/pg_rollup.h"
 

@@ -6,7 +6,7 @@
 #include "../../protocol/value.h"
 #include "../execute.h"
 #include "commute.h"
-#include "jobs.h"
+#include "blocking/jobs.h"
 #include "outage.h"
 #include "pg_connection.h"
 #include "pg_store.h"

@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#include "../call.h"
+#include "../../call.h"
 
 struct pg_connection;
 struct postgres_store;

@@ -10,16 +10,16 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "../../protocol/json/json_add.h"
-#include "../../protocol/value.h"
-#include "../execute.h"
-#include "../migration.h"
-#include "../secrets/seal_log.h"
-#include "blocking/connect.h"
-#include "blocking/keys.h"
-#include "blocking/migrate.h"
-#include "outage.h"
-#include "pg_store.h"
+#include "../../../protocol/json/json_add.h"
+#include "../../../protocol/value.h"
+#include "../../execute.h"
+#include "../../migration.h"
+#include "../../secrets/seal_log.h"
+#include "connect.h"
+#include "keys.h"
+#include "migrate.h"
+#include "../outage.h"
+#include "../pg_store.h"
 
 enum job_kind { JOB_CONNECT, JOB_CANCEL, JOB_MIGRATE, JOB_ROTATE, JOB_COUNT };
 
