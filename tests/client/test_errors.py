@@ -12,23 +12,11 @@ from lib import strict
 from lib.case import Case
 from lib.daemon import BINARY, SANITIZER, Daemon
 from lib.interface import ERRORS
+from lib.library import Error
 from lib.world import UNKNOWN, World, new_user, unique
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 NONE, MAYBE = 0, 1  # enum pierre_outcome
-
-
-class Error(ctypes.Structure):
-    _fields_ = [
-        ("kind", ctypes.c_int),
-        ("code", ctypes.c_int),
-        ("outcome", ctypes.c_int),
-        ("retryable", ctypes.c_bool),
-        ("ref", ctypes.c_uint64),
-        ("message", ctypes.c_char * 320),
-        ("path", ctypes.c_char * 160),
-        ("field", ctypes.c_char * 32),
-    ]
 
 
 class Library:

@@ -8,6 +8,8 @@ from .daemon import BUILD
 
 
 class Error(ctypes.Structure):
+    """struct pierre_error, with all members: the library writes each of them."""
+
     _fields_ = [
         ("kind", ctypes.c_int),
         ("code", ctypes.c_int),
@@ -17,6 +19,7 @@ class Error(ctypes.Structure):
         ("message", ctypes.c_char * 320),
         ("path", ctypes.c_char * 160),
         ("field", ctypes.c_char * 32),
+        ("index", ctypes.c_int),
     ]
 
 
