@@ -125,14 +125,16 @@ struct bounds {
 	bool pending;
 };
 
-/* One statement without result rows, with up to three numbers. */
-static int rollup_execute(struct session *session, const char *sql, const int64_t numbers[3])
+enum { NUMBERS = 3 }; /* max bind parameters of a step's statement */
+
+/* One statement without result rows; it binds as many of the numbers as it has parameters. */
+static int rollup_execute(struct session *session, const char *sql, const int64_t numbers[NUMBERS])
 {
 	sqlite3_stmt *statement = NULL;
 	int code = sqlite3_prepare_v2(session->db, sql, -1, &statement, NULL),
 	    count = sqlite3_bind_parameter_count(statement);
 
-	for (int i = 0; i < count && code == SQLITE_OK; i++)
+	for (int i = 0; i < count && i < NUMBERS && code == SQLITE_OK; i++)
 		code = sqlite3_bind_int64(statement, i + 1, numbers[i]);
 	if (code == SQLITE_OK)
 		code = session_step(statement);
@@ -179,7 +181,7 @@ static int step_of(struct session *session, const struct usage_log *log, bool la
 {
 	struct bounds bounds;
 	int code = read_bounds(session, log, large ? LARGE_STEP_ROWS : STEP_ROWS, &bounds);
-	const int64_t numbers[] = {bounds.last, bounds.to, bounds.last_change};
+	const int64_t numbers[NUMBERS] = {bounds.last, bounds.to, bounds.last_change};
 
 	if (code != SQLITE_OK || !bounds.pending)
 		return code;
@@ -202,7 +204,7 @@ static int64_t kept_from(const struct sqlite_store *store)
 static int drop_step(struct sqlite_store *store, struct session *session)
 {
 	struct rollup *rollup = &store->rollup;
-	const int64_t numbers[] = {kept_from(store), DROP_ROWS, 0};
+	const int64_t numbers[NUMBERS] = {kept_from(store), DROP_ROWS, 0};
 	int code = SQLITE_OK;
 
 	rollup->dropping = false;
