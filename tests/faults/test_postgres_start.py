@@ -250,7 +250,7 @@ class Schema(StartCase):
         """The connection breaks before the k-th statement of the first start. The next start finds
         each migration complete or absent."""
         whole, key = None, new_key()
-        for stop_at in range(1, 40):
+        for stop_at in range(1, 80):
             self.name = f"{self.name[:9]}_{stop_at}"
             url = self.server.create_database(self.name)
             with Proxy(self.server) as proxy:
