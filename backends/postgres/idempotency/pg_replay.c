@@ -228,11 +228,13 @@ static bool store_keys(struct postgres_store *store, struct pg_connection *conne
 {
 	struct arena *arena = &store->sending;
 	struct idempotency_text *texts = arena_calloc(arena, 3 * (size_t)count, sizeof *texts);
-	struct idempotency_text *digests = texts + count, *answers = digests + count;
+	struct idempotency_text *digests, *answers;
 	struct arrays arrays;
 
 	if (texts == NULL || !put_keys_of(arena, &arrays, calls, count))
 		return false;
+	digests = texts + count;
+	answers = digests + count;
 	for (unsigned i = 0; i < count; i++) {
 		const struct method *method = calls[i]->method;
 		struct idempotency_row row;
