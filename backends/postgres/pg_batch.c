@@ -56,7 +56,7 @@ void pg_batch_free(struct pg_batch *batch)
 
 void pg_batch_begin(struct pg_batch *batch)
 {
-	batch->slow_result = batch->warned = batch->open = batch->replay = false;
+	batch->slow_result = batch->warned = batch->open = batch->replay = batch->upkeep = false;
 	batch->locking = batch->large = 0;
 	batch->bytes = 0;
 	batch->item_count = batch->item_next = batch->merged_count = batch->keyed_count = 0;
@@ -293,7 +293,8 @@ void pg_batch_end(struct postgres_store *store, struct pg_connection *connection
 
 	list_init(&again);
 	leave_batch(batch, &calls);
-	connection->last_used = clock_ns();
+	if (!batch->upkeep)
+		connection->last_used = clock_ns();
 	batch->failed = NULL;
 	store->unserved = 0;
 	store->transactions++;

@@ -95,7 +95,9 @@ struct pg_batch {
 	/* Its end follows once the results are there: the keys with their answers, the COMMIT or
 	 * ROLLBACK of a transaction, and the Sync. Until then nothing is committed. */
 	bool open;
-	bool replay;           /* it has found keys: it is rolled back, and its calls run again */
+	bool upkeep; /* the daemon's own work: does not count as a use of the connection, whose next
+	                user would rely on it after a long silence */
+	bool replay; /* it has found keys: it is rolled back, and its calls run again */
 	unsigned encoding;     /* a transaction's results that are with the encoder */
 	bool encoded;          /* none is any more; counted in store->encoded */
 	struct list kept;      /* results that the encoder gets once the batch has committed */

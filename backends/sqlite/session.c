@@ -172,6 +172,26 @@ int session_open(struct session *session, const char *path, enum session_mode mo
 	return 0;
 }
 
+int session_keep(struct session *session, const char *sql, sqlite3_stmt **statement)
+{
+	size_t i = 0;
+
+	while (i < SESSION_KEPT && session->kept[i].sql != NULL && session->kept[i].sql != sql)
+		i++;
+	*statement = NULL;
+	if (i == SESSION_KEPT)
+		return SQLITE_FULL;
+	if (session->kept[i].statement == NULL) {
+		int code = session_prepare(session, sql, &session->kept[i].statement);
+
+		if (code != SQLITE_OK)
+			return code;
+		session->kept[i].sql = sql;
+	}
+	*statement = session->kept[i].statement;
+	return SQLITE_OK;
+}
+
 void session_close(struct session *session)
 {
 	if (session->statements != NULL)
@@ -180,6 +200,8 @@ void session_close(struct session *session)
 	free(session->statements);
 	for (size_t i = 0; i < SESSION_KEYS; i++)
 		sqlite3_finalize(session->keys[i]);
+	for (size_t i = 0; i < SESSION_KEPT; i++)
+		sqlite3_finalize(session->kept[i].statement);
 	sqlite3_finalize(session->begin);
 	sqlite3_finalize(session->commit);
 	sqlite3_finalize(session->rollback);

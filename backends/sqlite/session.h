@@ -18,12 +18,18 @@ enum session_keys {
 	SESSION_KEYS
 };
 
+enum { SESSION_KEPT = 24 };
+
 struct session {
 	sqlite3 *db;
 	sqlite3_stmt **statements;        /* by method->index; prepared when first needed */
 	sqlite3_stmt *keys[SESSION_KEYS]; /* likewise */
 	sqlite3_stmt *begin, *commit, *rollback;
-	int wal_pages; /* pages in the log after the last commit; the writer reads it */
+	struct {
+		const char *sql; /* a constant; compared by address */
+		sqlite3_stmt *statement;
+	} kept[SESSION_KEPT]; /* session_keep */
+	int wal_pages;        /* pages in the log after the last commit; the writer reads it */
 	struct seal *seal;
 	size_t max; /* max bytes of a value, and of an answer; 0: unlimited. A larger call is
 	               RUN_INTERRUPTED */
@@ -56,6 +62,9 @@ enum run_result session_run_fast(struct session *session, struct call *call);
 /* What a failed statement of the call means; sets call->err. */
 enum run_result session_run_failed(struct session *session, struct call *call, int code);
 
+/* A statement of the daemon's own work, prepared when it is first needed. sql: a constant, of which
+ * there are at most SESSION_KEPT. The caller resets it; the session frees it. */
+int session_keep(struct session *session, const char *sql, sqlite3_stmt **statement);
 /* Runs a statement without result rows; returns the SQLite result code, SQLITE_OK for done. */
 int session_step(sqlite3_stmt *statement);
 /* One value of one row, or -1. */

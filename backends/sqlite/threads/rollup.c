@@ -12,7 +12,13 @@
 
 /* Rows of one step: some milliseconds. With many left, as in an existing installation, a step is
  * larger: it costs a sync of the disk. */
-enum { STEP_ROWS = 1024, LARGE_STEP_ROWS = 4096, DROP_ROWS = 256, DROP_PAUSE_S = 60 };
+enum {
+	STEP_ROWS = 1024,
+	LARGE_STEP_ROWS = 4096,
+	DROP_ROWS = 256,
+	DROP_PAUSE_S = 60,
+	LOOK_PAUSE_S = 5
+};
 static const int64_t hour_us = INT64_C(3600000000);
 
 /* The rows and entries of one step, summed by parent, hour and tool, before they reach the
@@ -21,7 +27,8 @@ static const char parts_sql[] =
 	"CREATE TEMP TABLE IF NOT EXISTS usage_parts (parent, hour, tool_name, requests, "
 	"successful, failed, time_ms, timed, odd)";
 
-/* The statements of one log. t: its name; p: the column of its parent; list: the column with a
+/* The statements of one log. micros() computes what the generated column timestamp_us holds, at a
+ * fraction of the cost. t: its name; p: the column of its parent; list: the column with a
  * list, or NULL. ?1: last_id, ?2: the step's last row, ?3: its last change. */
 #define PARTS(t, p, list)                                                                          \
 	"INSERT INTO temp.usage_parts SELECT " p ", hour, tool_name, sum(sign), "                  \
@@ -29,7 +36,8 @@ static const char parts_sql[] =
 	"sum(sign * (NOT odd AND status_code >= 400)), "                                           \
 	"sum(CASE WHEN odd THEN 0 ELSE sign * COALESCE(response_time_ms, 0) END), "                \
 	"sum(sign * (NOT odd AND response_time_ms IS NOT NULL)), sum(sign * odd) FROM ("           \
-	"SELECT " p ", hour_of(timestamp_us) AS hour, tool_name, status_code, response_time_ms, "  \
+	"SELECT " p                                                                                \
+	", hour_of(micros(timestamp)) AS hour, tool_name, status_code, response_time_ms, "         \
 	"odd_usage(status_code, response_time_ms, " list ") AS odd, 1 AS sign FROM " t             \
 	" WHERE id > ?1 AND id <= ?2 "                                                             \
 	"UNION ALL SELECT " p ", hour_of(timestamp_us), tool_name, status_code, "                  \
@@ -53,7 +61,7 @@ static const char capabilities_sql[] =
 	"INSERT INTO a2a_usage_capabilities (client_id, hour, capability, requests) "
 	"SELECT client_id, hour, capability, sum(sign) FROM ("
 	"SELECT DISTINCT r.n, r.sign, r.client_id, r.hour, e.value AS capability FROM ("
-	"SELECT id AS n, 1 AS sign, client_id, hour_of(timestamp_us) AS hour, client_capabilities, "
+	"SELECT id AS n, 1 AS sign, client_id, hour_of(micros(timestamp)) AS hour, client_capabilities, "
 	"status_code, response_time_ms FROM a2a_usage WHERE id > ?1 AND id <= ?2 "
 	"UNION ALL SELECT -number, sign, client_id, hour_of(timestamp_us), client_capabilities, "
 	"status_code, response_time_ms FROM a2a_usage_changes WHERE number <= ?3) r, "
@@ -130,23 +138,20 @@ enum { NUMBERS = 3 }; /* max bind parameters of a step's statement */
 /* One statement without result rows; it binds as many of the numbers as it has parameters. */
 static int rollup_execute(struct session *session, const char *sql, const int64_t numbers[NUMBERS])
 {
-	sqlite3_stmt *statement = NULL;
-	int code = sqlite3_prepare_v2(session->db, sql, -1, &statement, NULL),
+	sqlite3_stmt *statement;
+	int code = session_keep(session, sql, &statement),
 	    count = sqlite3_bind_parameter_count(statement);
 
 	for (int i = 0; i < count && i < NUMBERS && code == SQLITE_OK; i++)
 		code = sqlite3_bind_int64(statement, i + 1, numbers[i]);
-	if (code == SQLITE_OK)
-		code = session_step(statement);
-	sqlite3_finalize(statement);
-	return code;
+	return code == SQLITE_OK ? session_step(statement) : code;
 }
 
 static int read_bounds(
 	struct session *session, const struct usage_log *log, int64_t rows, struct bounds *bounds)
 {
-	sqlite3_stmt *statement = NULL;
-	int code = sqlite3_prepare_v2(session->db, log->bounds, -1, &statement, NULL);
+	sqlite3_stmt *statement;
+	int code = session_keep(session, log->bounds, &statement);
 
 	*bounds = (struct bounds){0};
 	if (code == SQLITE_OK)
@@ -162,7 +167,7 @@ static int read_bounds(
 		bounds->pending = more || bounds->last_change != 0;
 		code = SQLITE_DONE;
 	}
-	sqlite3_finalize(statement);
+	sqlite3_reset(statement);
 	return code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
@@ -225,8 +230,14 @@ static bool drop_due(const struct sqlite_store *store)
 		store->rollup.drop_at <= clock_ns();
 }
 
+/* Rows that wait are counted by each statement itself, so there is no hurry. */
 void rollup_tick(struct sqlite_store *store)
 {
+	uint64_t now = clock_ns();
+
+	if (now < store->rollup.look_at)
+		return;
+	store->rollup.look_at = now + LOOK_PAUSE_S * UINT64_C(1000000000);
 	atomic_store_explicit(&store->rollup.looks, true, memory_order_relaxed);
 	queue_nudge(&store->writes);
 }

@@ -11,7 +11,8 @@ struct session;
 struct sqlite_store;
 
 struct rollup {
-	atomic_bool looks; /* set about once a second: other programs write rows, too */
+	uint64_t look_at;  /* the loop thread only, CLOCK_MONOTONIC ns */
+	atomic_bool looks; /* set every five seconds: other programs write rows, too */
 	atomic_bool quiet; /* the daemon is paused: nothing is written */
 	/* The writer's thread only. */
 	unsigned written; /* calls since the last step */
