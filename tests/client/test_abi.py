@@ -126,15 +126,14 @@ class Abi(unittest.TestCase):
 
     def test_a_change_is_noticed(self):
         """The list has each struct's members, so that it cannot pass by being empty."""
-        text = "\n".join(self.golden)
         for line in (
             r"^struct pierre_user \d+$",
             r"^struct pierre_user\.email \d+ \d+$",
             r"^struct pierre_error\.kind 0 4$",
             r"^enum pierre_kind\.\w+ -?\d+$",
-            r"^symbol pierre_open@@LIBPIERRE_DB_\d+$",
+            r"^symbol pierre_new@@LIBPIERRE_DB_\d+$",
         ):
-            self.assertRegex(text, re.compile(line, re.MULTILINE))
+            self.assertTrue(any(re.match(line, one) for one in self.golden), line)
 
     def test_symbols_have_the_version_of_the_library(self):
         wanted = f"@@LIBPIERRE_DB_{soversion()}"
