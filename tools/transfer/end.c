@@ -18,11 +18,16 @@ int end_schema_must_be(int64_t version, int64_t known, const char *shown, struct
 		shown, version, known);
 }
 
+/* Tables that hold rows of the daemon itself, also where nothing is stored. */
+static const char *const filled[] = {"pierre_meta", "pierre_migrations", "usage_rolled"};
+
 int end_table_must_be_empty(int64_t version, const char *name, int64_t rows, struct err *err)
 {
-	if (strcmp(name, "pierre_meta") == 0 || strcmp(name, "pierre_migrations") == 0 ||
-		(version > 0 && rows == 0))
+	if (version > 0 && rows == 0)
 		return 0;
+	for (size_t i = 0; i < sizeof filled / sizeof filled[0]; i++)
+		if (strcmp(name, filled[i]) == 0)
+			return 0;
 	return err_exit(err, EX_CANTCREAT,
 		"the target is not empty: it has a table %.80s with %" PRId64 " row%s", name, rows,
 		rows == 1 ? "" : "s");
