@@ -115,7 +115,7 @@ static int prepare_all(struct sqlite_store *store, struct session *writer, struc
 			"fire it: %s",
 			first.message);
 	else
-		err->exit_code = EX_SOFTWARE;
+		err->exit_code = EX_DATAERR; /* the schema is not what the migrations made */
 	return result;
 }
 

@@ -114,12 +114,12 @@ tools AS MATERIALIZED (
   FROM counted GROUP BY api_key_id, tool_name HAVING sum(requests) <> 0
   ORDER BY api_key_id, tool_name),
 keys AS MATERIALIZED (
-  SELECT k.id, k.name, k.created_us,
+  SELECT own.id, own.name, own.created_us,
     (SELECT json_array(COALESCE(sum(requests), 0), COALESCE(sum(successful), 0),
         COALESCE(sum(failed), 0), COALESCE(sum(time_ms), 0),
         json_group_object(tool_name, requests))
-      FROM tools WHERE +tools.api_key_id = k.id) AS usage
-  FROM api_keys k WHERE k.user_id = :user_id)
+      FROM tools WHERE +tools.api_key_id = own.id) AS usage
+  FROM api_keys own WHERE own.user_id = :user_id)
 SELECT id AS api_key_id, :start_date AS period_start, :end_date AS period_end,
   json_extract(usage, '$[0]') AS total_requests, json_extract(usage, '$[1]') AS successful_requests,
   json_extract(usage, '$[2]') AS failed_requests,
