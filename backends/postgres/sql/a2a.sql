@@ -85,10 +85,7 @@ WHERE id = :task_id
 -- are the rows beside the rollups.
 -- define: counted_a2a
 asked AS MATERIALIZED (SELECT number FROM a2a_clients WHERE id = :client_id),
-given AS MATERIALIZED (
-  SELECT r.last_id, r.kept_from, kept_hour(p.a, r.kept_from) AS a,
-    greatest(kept_hour(p.a, r.kept_from), kept_hour(p.b, r.kept_from)) AS b
-  FROM period p CROSS JOIN usage_rolled r WHERE r.source = 'a2a_usage'),
+{usage_given a2a_usage},
 chosen AS MATERIALIZED (
   SELECT g.a, g.b, g.last_id, g.kept_from,
     date_trunc('hour', g.a, 'UTC') < date_trunc('hour', g.b, 'UTC')
@@ -101,18 +98,7 @@ chosen AS MATERIALIZED (
       WHERE c.usage_id <= g.last_id AND (odd_time(c.response_time_ms)
         OR array_position(c.client_capabilities, NULL) IS NOT NULL)) AS rolled
   FROM given g),
-bounds AS MATERIALIZED (
-  SELECT a, b, CASE WHEN rolled THEN nearest_hour(a, :now) ELSE a END AS whole_a,
-    CASE WHEN rolled THEN nearest_hour(b, :now)
-      ELSE greatest(a, least(b, kept_from)) END AS whole_b,
-    CASE WHEN rolled THEN last_id ELSE 9223372036854775807 END AS last
-  FROM chosen),
-edges AS MATERIALIZED (
-  SELECT least(a, whole_a) AS since, greatest(a, whole_a) AS until, last,
-    CASE WHEN a < whole_a THEN 1 ELSE -1 END AS sign FROM bounds
-  UNION ALL
-  SELECT least(b, whole_b), greatest(b, whole_b), last,
-    CASE WHEN whole_b < b THEN 1 ELSE -1 END FROM bounds),
+{usage_edges},
 single AS MATERIALIZED (
   SELECT c.sign, c.timestamp, c.tool_name, c.status_code, c.response_time_ms,
     c.client_capabilities

@@ -5,28 +5,15 @@ u.id::text AS id, u.timestamp, k.id AS api_key_id, k.name AS api_key_name,
 u.tool_name, u.status_code, u.response_time_ms, u.error_message,
 u.request_size_bytes, u.response_size_bytes
 
--- The usage of the keys `asked(number)` in the period `period(a, b)`, a <= time < b. `counted` has
--- a row for each part of it, whose numbers are to be summed by key, hour or tool. Most parts are
--- rows of the rollups, for the hours from `whole_a` to `whole_b`, the full hours nearest to the
--- ends. Rows of the edges are added or, beyond the end, subtracted. Rows behind `last` are not in
--- the rollups. The rows alone are counted within one hour, with many rows that are not rolled up
--- yet, and with a value that cannot be summed. Of hours before kept_from the rows are gone.
--- define: counted_usage
+-- Parts of counted_usage, and of counted_a2a in a2a.sql: the period and the state of the rollups;
+-- the full hours nearest to its ends, and the edges between.
+-- define: usage_given table
 given AS MATERIALIZED (
   SELECT r.last_id, r.kept_from, kept_hour(p.a, r.kept_from) AS a,
     greatest(kept_hour(p.a, r.kept_from), kept_hour(p.b, r.kept_from)) AS b
-  FROM period p CROSS JOIN usage_rolled r WHERE r.source = 'api_key_usage'),
-chosen AS MATERIALIZED (
-  SELECT g.a, g.b, g.last_id, g.kept_from,
-    date_trunc('hour', g.a, 'UTC') < date_trunc('hour', g.b, 'UTC')
-    AND NOT EXISTS (SELECT 1 FROM api_key_usage u WHERE u.id > g.last_id
-      ORDER BY u.id OFFSET 20000 LIMIT 1)
-    AND NOT EXISTS (SELECT 1 FROM asked k JOIN api_key_usage_hours h ON h.api_key = k.number
-      WHERE h.odd <> 0 AND h.hour >= g.kept_from
-        AND h.hour >= date_trunc('hour', g.a, 'UTC') AND h.hour <= g.b)
-    AND NOT EXISTS (SELECT 1 FROM asked k JOIN api_key_usage_changes c ON c.api_key = k.number
-      WHERE c.usage_id <= g.last_id AND odd_time(c.response_time_ms)) AS rolled
-  FROM given g),
+  FROM period p CROSS JOIN usage_rolled r WHERE r.source = '{table}')
+
+-- define: usage_edges
 bounds AS MATERIALIZED (
   SELECT a, b, CASE WHEN rolled THEN nearest_hour(a, :now) ELSE a END AS whole_a,
     CASE WHEN rolled THEN nearest_hour(b, :now)
@@ -38,7 +25,28 @@ edges AS MATERIALIZED (
     CASE WHEN a < whole_a THEN 1 ELSE -1 END AS sign FROM bounds
   UNION ALL
   SELECT least(b, whole_b), greatest(b, whole_b), last,
-    CASE WHEN whole_b < b THEN 1 ELSE -1 END FROM bounds),
+    CASE WHEN whole_b < b THEN 1 ELSE -1 END FROM bounds)
+
+-- The usage of the keys `asked(number)` in the period `period(a, b)`, a <= time < b. `counted` has
+-- a row for each part of it, whose numbers are to be summed by key, hour or tool. Most parts are
+-- rows of the rollups, for the hours from `whole_a` to `whole_b`, the full hours nearest to the
+-- ends. Rows of the edges are added or, beyond the end, subtracted. Rows behind `last` are not in
+-- the rollups. The rows alone are counted within one hour, with many rows that are not rolled up
+-- yet, and with a value that cannot be summed. Of hours before kept_from the rows are gone.
+-- define: counted_usage
+{usage_given api_key_usage},
+chosen AS MATERIALIZED (
+  SELECT g.a, g.b, g.last_id, g.kept_from,
+    date_trunc('hour', g.a, 'UTC') < date_trunc('hour', g.b, 'UTC')
+    AND NOT EXISTS (SELECT 1 FROM api_key_usage u WHERE u.id > g.last_id
+      ORDER BY u.id OFFSET 20000 LIMIT 1)
+    AND NOT EXISTS (SELECT 1 FROM asked k JOIN api_key_usage_hours h ON h.api_key = k.number
+      WHERE h.odd <> 0 AND h.hour >= g.kept_from
+        AND h.hour >= date_trunc('hour', g.a, 'UTC') AND h.hour <= g.b)
+    AND NOT EXISTS (SELECT 1 FROM asked k JOIN api_key_usage_changes c ON c.api_key = k.number
+      WHERE c.usage_id <= g.last_id AND odd_time(c.response_time_ms)) AS rolled
+  FROM given g),
+{usage_edges},
 counted AS (
   SELECT h.api_key, h.hour, h.tool_name, h.requests, h.successful, h.failed, h.time_ms, h.timed
   FROM bounds CROSS JOIN asked k JOIN api_key_usage_hours h ON h.api_key = k.number

@@ -81,10 +81,7 @@ WHERE id IN (:task_id, replace(:task_id, '-', ''))
 -- The usage of the client in the period `period(a, b)`: see counted_usage in usage.sql. `single`
 -- are the rows beside the rollups.
 -- define: counted_a2a
-given AS MATERIALIZED (
-  SELECT last_id, kept_from, kept_hour(p.a, r.kept_from) AS a,
-    max(kept_hour(p.a, r.kept_from), kept_hour(p.b, r.kept_from)) AS b
-  FROM period p CROSS JOIN usage_rolled r WHERE r.source = 'a2a_usage'),
+{usage_given a2a_usage},
 chosen AS MATERIALIZED (
   SELECT g.a, g.b, g.last_id, g.kept_from, hour_of(g.a) < hour_of(g.b)
     AND COALESCE((SELECT max(id) FROM a2a_usage), 0) - g.last_id <= 20000
@@ -94,18 +91,7 @@ chosen AS MATERIALIZED (
     AND NOT EXISTS (SELECT 1 FROM a2a_usage_changes c WHERE c.client_id = :client_id
       AND odd_usage(c.status_code, c.response_time_ms, c.client_capabilities)) AS rolled
   FROM given g),
-bounds AS MATERIALIZED (
-  SELECT a, b, CASE WHEN rolled THEN nearest_hour(a, micros(:now)) ELSE a END AS whole_a,
-    CASE WHEN rolled THEN nearest_hour(b, micros(:now))
-      ELSE max(a, min(b, kept_from)) END AS whole_b,
-    CASE WHEN rolled THEN last_id ELSE 9223372036854775807 END AS last
-  FROM chosen),
-edges AS MATERIALIZED (
-  SELECT min(a, whole_a) AS since, max(a, whole_a) AS until, last,
-    CASE WHEN a < whole_a THEN 1 ELSE -1 END AS sign FROM bounds
-  UNION ALL
-  SELECT min(b, whole_b), max(b, whole_b), last,
-    CASE WHEN whole_b < b THEN 1 ELSE -1 END FROM bounds),
+{usage_edges},
 single AS MATERIALIZED (
   SELECT c.sign, c.timestamp_us, c.tool_name, c.status_code, c.response_time_ms,
     c.client_capabilities

@@ -25,6 +25,21 @@ CASE WHEN :if_version IS NULL THEN 1 WHEN :if_version = {token_version {p}} THEN
   OR COALESCE(micros({p}_lease_expires_at), 0) <= micros(:now)
   OR COALESCE({p}_lease_version, '') <> COALESCE({token_version {p}}, ''))
 
+-- A column of the provider that is asked for; leased_whole: NULL unless a whole token is stored.
+-- define: leased column
+CASE :provider
+-- each provider:
+  WHEN '{provider}' THEN {provider}_{column}
+-- end
+END
+
+-- define: leased_whole column
+CASE :provider
+-- each provider:
+  WHEN '{provider}' THEN CASE WHEN {token_whole {provider}} THEN {provider}_{column} END
+-- end
+END
+
 -- name: update_{provider}_token
 UPDATE users SET {provider}_access_token = :access_token, {provider}_refresh_token = :refresh_token,
   {provider}_expires_at = :expires_at, {provider}_scope = :scope, {provider}_nonce = :nonce,
@@ -65,38 +80,14 @@ RETURNING
     WHEN {provider}_lease THEN :new_token
   -- end
   END AS lease,
-  CASE :provider
-  -- each provider:
-    WHEN '{provider}' THEN {provider}_lease_expires_at
-  -- end
-  END AS expires_at,
-  CASE :provider
-  -- each provider:
-    WHEN '{provider}' THEN CASE WHEN {token_whole {provider}} THEN {provider}_access_token END
-  -- end
-  END AS "token.access_token",
-  CASE :provider
-  -- each provider:
-    WHEN '{provider}' THEN {provider}_refresh_token
-  -- end
-  END AS "token.refresh_token",
-  CASE :provider
-  -- each provider:
-    WHEN '{provider}' THEN {provider}_expires_at
-  -- end
-  END AS "token.expires_at",
-  CASE :provider
-  -- each provider:
-    WHEN '{provider}' THEN {provider}_scope
-  -- end
-  END AS "token.scope",
+  {leased lease_expires_at} AS expires_at,
+  {leased_whole access_token} AS "token.access_token",
+  {leased refresh_token} AS "token.refresh_token",
+  {leased expires_at} AS "token.expires_at",
+  {leased scope} AS "token.scope",
   CASE :provider
   -- each provider:
     WHEN '{provider}' THEN {token_version {provider}}
   -- end
   END AS "token.version",
-  CASE :provider
-  -- each provider:
-    WHEN '{provider}' THEN CASE WHEN {token_whole {provider}} THEN {provider}_nonce END
-  -- end
-  END AS "token.nonce"
+  {leased_whole nonce} AS "token.nonce"

@@ -5,27 +5,15 @@ CAST(u.id AS TEXT) AS id, u.timestamp, u.api_key_id, k.name AS api_key_name,
 u.tool_name, u.status_code, u.response_time_ms, u.error_message,
 u.request_size_bytes, u.response_size_bytes
 
--- The usage of the keys `asked(id)` in the period `period(a, b)`, a <= time < b. `counted` has
--- a row for each part of it, whose numbers are to be summed by key, hour or tool. Most parts are
--- rows of the rollups, for the hours from `whole_a` to `whole_b`, the full hours nearest to the
--- ends. Rows of the edges are added or, beyond the end, subtracted. Rows behind `last` are not in
--- the rollups. The rows alone are counted within one hour, with many rows that are not rolled up
--- yet, and with a value that cannot be summed. Of hours before kept_from the rows are gone.
--- define: counted_usage
+-- Parts of counted_usage, and of counted_a2a in a2a.sql: the period and the state of the rollups;
+-- the full hours nearest to its ends, and the edges between.
+-- define: usage_given table
 given AS MATERIALIZED (
   SELECT last_id, kept_from, kept_hour(p.a, r.kept_from) AS a,
     max(kept_hour(p.a, r.kept_from), kept_hour(p.b, r.kept_from)) AS b
-  FROM period p CROSS JOIN usage_rolled r WHERE r.source = 'api_key_usage'),
-chosen AS MATERIALIZED (
-  SELECT g.a, g.b, g.last_id, g.kept_from, hour_of(g.a) < hour_of(g.b)
-    AND COALESCE((SELECT max(id) FROM api_key_usage), 0) - g.last_id <= 20000
-    AND NOT EXISTS (SELECT 1 FROM asked k CROSS JOIN api_key_usage_hours h
-      ON h.api_key_id = k.id AND h.hour BETWEEN max(hour_of(g.a), hour_of(g.kept_from))
-      AND hour_of(g.b) WHERE h.odd <> 0)
-    AND NOT EXISTS (SELECT 1 FROM asked k CROSS JOIN api_key_usage_changes c
-      ON c.api_key_id = k.id
-      WHERE odd_usage(c.status_code, c.response_time_ms, NULL)) AS rolled
-  FROM given g),
+  FROM period p CROSS JOIN usage_rolled r WHERE r.source = '{table}')
+
+-- define: usage_edges
 bounds AS MATERIALIZED (
   SELECT a, b, CASE WHEN rolled THEN nearest_hour(a, micros(:now)) ELSE a END AS whole_a,
     CASE WHEN rolled THEN nearest_hour(b, micros(:now))
@@ -37,7 +25,27 @@ edges AS MATERIALIZED (
     CASE WHEN a < whole_a THEN 1 ELSE -1 END AS sign FROM bounds
   UNION ALL
   SELECT min(b, whole_b), max(b, whole_b), last,
-    CASE WHEN whole_b < b THEN 1 ELSE -1 END FROM bounds),
+    CASE WHEN whole_b < b THEN 1 ELSE -1 END FROM bounds)
+
+-- The usage of the keys `asked(id)` in the period `period(a, b)`, a <= time < b. `counted` has
+-- a row for each part of it, whose numbers are to be summed by key, hour or tool. Most parts are
+-- rows of the rollups, for the hours from `whole_a` to `whole_b`, the full hours nearest to the
+-- ends. Rows of the edges are added or, beyond the end, subtracted. Rows behind `last` are not in
+-- the rollups. The rows alone are counted within one hour, with many rows that are not rolled up
+-- yet, and with a value that cannot be summed. Of hours before kept_from the rows are gone.
+-- define: counted_usage
+{usage_given api_key_usage},
+chosen AS MATERIALIZED (
+  SELECT g.a, g.b, g.last_id, g.kept_from, hour_of(g.a) < hour_of(g.b)
+    AND COALESCE((SELECT max(id) FROM api_key_usage), 0) - g.last_id <= 20000
+    AND NOT EXISTS (SELECT 1 FROM asked k CROSS JOIN api_key_usage_hours h
+      ON h.api_key_id = k.id AND h.hour BETWEEN max(hour_of(g.a), hour_of(g.kept_from))
+      AND hour_of(g.b) WHERE h.odd <> 0)
+    AND NOT EXISTS (SELECT 1 FROM asked k CROSS JOIN api_key_usage_changes c
+      ON c.api_key_id = k.id
+      WHERE odd_usage(c.status_code, c.response_time_ms, NULL)) AS rolled
+  FROM given g),
+{usage_edges},
 counted AS (
   SELECT h.api_key_id, h.hour, h.tool_name, h.requests, h.successful, h.failed, h.time_ms, h.timed
   FROM bounds CROSS JOIN asked k CROSS JOIN api_key_usage_hours h ON h.api_key_id = k.id
