@@ -12,8 +12,8 @@
 #include "idempotency/pg_replay.h"
 #include "outage.h"
 #include "pg_batch.h"
-#include "pg_receive.h"
 #include "pg_store.h"
+#include "result.h"
 #include "send.h"
 
 enum { IDLE_CHECK_S = 30, BATCH_START = 64, HOLD_MS = 50 };
@@ -163,13 +163,23 @@ void pg_connection_break(struct postgres_store *store, struct pg_connection *con
 	pg_connection_close(store, connection);
 }
 
+/* "terminating connection due to …", which names no row; the end of the connection follows. */
+void pg_connection_close_reason(struct pg_connection *connection, const PGresult *result)
+{
+	const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+
+	if (text != NULL && result_in_class(result, "57P") && result_fatal(result))
+		(void)snprintf(
+			connection->close_reason, sizeof connection->close_reason, "%s", text);
+}
+
 /* Discards the text: it may quote rows, and a server can send notices without limit. */
 static void note_warning(void *argument, const PGresult *result)
 {
 	struct pg_connection *connection = argument;
 	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
 
-	pg_receive_close_reason(connection, result);
+	pg_connection_close_reason(connection, result);
 	/* A function of the database's owner that warns has a context; a commit has none. */
 	connection->batch.warned = connection->batch.warned ||
 		(severity != NULL && strcmp(severity, "WARNING") == 0 &&

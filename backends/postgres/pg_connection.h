@@ -88,6 +88,8 @@ void pg_connection_forget(struct postgres_store *store, struct pg_connection *co
 /* Writes as much as the socket accepts; epoll reports when the rest can follow. False: the
  * connection is lost. */
 bool pg_connection_push(struct postgres_store *store, struct pg_connection *connection);
+/* Keeps what the server says when it ends the connection. */
+void pg_connection_close_reason(struct pg_connection *connection, const PGresult *result);
 /* It accepts no more calls. */
 void pg_connection_closing(struct pg_connection *connection);
 /* The connection is lost: its calls move to others or fail. */

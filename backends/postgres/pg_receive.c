@@ -232,16 +232,6 @@ static void take_result(struct postgres_store *store, struct pg_connection *conn
 	PQclear(result);
 }
 
-/* "terminating connection due to …", which names no row; the end of the connection follows. */
-void pg_receive_close_reason(struct pg_connection *connection, const PGresult *result)
-{
-	const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-
-	if (text != NULL && result_in_class(result, "57P") && result_fatal(result))
-		(void)snprintf(
-			connection->close_reason, sizeof connection->close_reason, "%s", text);
-}
-
 /* libpq's own error for a broken connection, which has no SQLSTATE, or an error of class 08 from a
  * pooler that lost its server, or of a server that stopped during the commit. The batch's outcome
  * is unknown. */
@@ -344,7 +334,7 @@ static bool take_one(struct postgres_store *store, struct pg_connection *connect
 	}
 	status = PQresultStatus(result);
 	if (status == PGRES_FATAL_ERROR)
-		pg_receive_close_reason(connection, result);
+		pg_connection_close_reason(connection, result);
 	if (wrong_status(status) || is_loss(connection, item, result)) {
 		if (result_unserved(result))
 			pg_batch_enter(&connection->batch, PG_BATCH_UNSERVED);

@@ -9,7 +9,5 @@
 void pg_receive(struct postgres_store *store, struct pg_connection *connection);
 /* The results of an open batch are there, and encoded: commits it, or rolls it back. */
 void pg_receive_complete(struct postgres_store *store, struct pg_connection *connection);
-/* Keeps what the server says when it ends the connection. */
-void pg_receive_close_reason(struct pg_connection *connection, const PGresult *result);
 
 #endif

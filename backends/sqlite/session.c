@@ -198,8 +198,6 @@ void session_close(struct session *session)
 		for (size_t i = 0; i < catalog_statement_count; i++)
 			sqlite3_finalize(session->statements[i]);
 	free(session->statements);
-	for (size_t i = 0; i < SESSION_KEYS; i++)
-		sqlite3_finalize(session->keys[i]);
 	for (size_t i = 0; i < SESSION_KEPT; i++)
 		sqlite3_finalize(session->kept[i].statement);
 	sqlite3_finalize(session->begin);

@@ -9,21 +9,11 @@
 #include "../call.h"
 #include "../secrets/seal.h"
 
-/* Statements about idempotency keys (threads/replay.c). */
-enum session_keys {
-	SESSION_KEYS_FIND,
-	SESSION_KEYS_ADD,
-	SESSION_KEYS_OLDEST,
-	SESSION_KEYS_FORGET,
-	SESSION_KEYS
-};
-
-enum { SESSION_KEPT = 24 };
+enum { SESSION_KEPT = 32 };
 
 struct session {
 	sqlite3 *db;
-	sqlite3_stmt **statements;        /* by method->index; prepared when first needed */
-	sqlite3_stmt *keys[SESSION_KEYS]; /* likewise */
+	sqlite3_stmt **statements; /* by method->index; prepared when first needed */
 	sqlite3_stmt *begin, *commit, *rollback;
 	struct {
 		const char *sql; /* a constant; compared by address */

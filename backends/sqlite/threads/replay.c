@@ -12,27 +12,14 @@ enum { FORGET_MAX = 256 };
 static const uint64_t forget_ns = UINT64_C(60000000000);
 static const int64_t kept_us = IDEMPOTENCY_HOURS * INT64_C(3600000000);
 
-static const char *const key_sql[SESSION_KEYS] = {
-	[SESSION_KEYS_FIND] = "SELECT method, digest, answer FROM idempotency_keys "
-			      "WHERE uid = ?1 AND key = ?2 AND created_us > ?3",
-	/* Replaces a key whose time is over and that is still there. */
-	[SESSION_KEYS_ADD] = "INSERT OR REPLACE INTO idempotency_keys (uid, key, method, digest, "
-			     "answer, created_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-	[SESSION_KEYS_OLDEST] = "SELECT created_us FROM idempotency_keys ORDER BY id LIMIT 1",
-	[SESSION_KEYS_FORGET] = "DELETE FROM idempotency_keys WHERE created_us <= ?1 AND id IN "
-				"(SELECT id FROM idempotency_keys ORDER BY id LIMIT ?2)",
-};
-
-static int key_statement(struct session *session, enum session_keys which, sqlite3_stmt **statement)
-{
-	int code = SQLITE_OK;
-
-	if (session->keys[which] == NULL)
-		code = sqlite3_prepare_v3(session->db, key_sql[which], -1,
-			SQLITE_PREPARE_PERSISTENT, &session->keys[which], NULL);
-	*statement = session->keys[which];
-	return code;
-}
+static const char find_sql[] = "SELECT method, digest, answer FROM idempotency_keys "
+			       "WHERE uid = ?1 AND key = ?2 AND created_us > ?3";
+/* Replaces a key whose time is over and that is still there. */
+static const char add_sql[] = "INSERT OR REPLACE INTO idempotency_keys (uid, key, method, digest, "
+			      "answer, created_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+static const char oldest_sql[] = "SELECT created_us FROM idempotency_keys ORDER BY id LIMIT 1";
+static const char forget_sql[] = "DELETE FROM idempotency_keys WHERE created_us <= ?1 AND id IN "
+				 "(SELECT id FROM idempotency_keys ORDER BY id LIMIT ?2)";
 
 static int bind_text(sqlite3_stmt *statement, int place, const char *text, size_t length)
 {
@@ -58,7 +45,7 @@ static struct idempotency_text replay_text(sqlite3_stmt *statement, int place)
 static int find_stored(struct session *session, struct call *call)
 {
 	sqlite3_stmt *statement;
-	int code = key_statement(session, SESSION_KEYS_FIND, &statement);
+	int code = session_keep(session, find_sql, &statement);
 
 	if (code == SQLITE_OK)
 		code = bind_key(statement, call->idempotency);
@@ -78,7 +65,7 @@ static int store_answer(struct session *session, struct call *call)
 {
 	struct idempotency_row row;
 	sqlite3_stmt *statement;
-	int code = key_statement(session, SESSION_KEYS_ADD, &statement);
+	int code = session_keep(session, add_sql, &statement);
 
 	if (code == SQLITE_OK && idempotency_make(call, session->seal, &row) < 0)
 		return SQLITE_OK; /* call->err is set */
@@ -132,7 +119,7 @@ void replay_forget(struct worker *writer)
 	if (now < atomic_load_explicit(due, memory_order_relaxed) ||
 		sqlite3_get_autocommit(session->db) != 0)
 		return;
-	if (key_statement(session, SESSION_KEYS_FORGET, &statement) == SQLITE_OK &&
+	if (session_keep(session, forget_sql, &statement) == SQLITE_OK &&
 		sqlite3_bind_int64(statement, 1, timestamp_now() - kept_us) == SQLITE_OK &&
 		sqlite3_bind_int64(statement, 2, FORGET_MAX) == SQLITE_OK &&
 		session_step(statement) == SQLITE_OK)
@@ -149,7 +136,7 @@ bool replay_forgets(struct worker *writer)
 
 	if (session->db == NULL || clock_ns() < atomic_load_explicit(due, memory_order_relaxed))
 		return false;
-	if (key_statement(session, SESSION_KEYS_OLDEST, &statement) == SQLITE_OK) {
+	if (session_keep(session, oldest_sql, &statement) == SQLITE_OK) {
 		if (sqlite3_step(statement) == SQLITE_ROW)
 			forgets = sqlite3_column_int64(statement, 0) <= timestamp_now() - kept_us;
 		sqlite3_reset(statement);

@@ -444,6 +444,12 @@ static void write_all(struct worker *writer, struct list *calls)
 	results_hand_over(writer->store, calls);
 }
 
+/* A commit that failed so: what the file holds is certain only once it is open again. */
+static bool in_doubt(const struct sqlite_store *store, int code)
+{
+	return !is_interrupt(code) && code != SQLITE_ABORT_ROLLBACK && !store->memory;
+}
+
 /* A failed step is tried again a second later; only a failed commit leaves the database in
  * doubt. */
 static void roll_up(struct worker *writer)
@@ -460,8 +466,7 @@ static void roll_up(struct worker *writer)
 	code = rollup_run(store, &writer->session);
 	if (code == SQLITE_OK) {
 		code = commit_batch(writer);
-		if (code != SQLITE_OK && !is_interrupt(code) && code != SQLITE_ABORT_ROLLBACK &&
-			!store->memory) {
+		if (code != SQLITE_OK && in_doubt(store, code)) {
 			condition_note_error(store, session_reason(code));
 			reopen(writer, NULL, NULL);
 			return;
@@ -485,7 +490,7 @@ static void forget_keys(struct worker *writer)
 		if (code == SQLITE_OK)
 			continue;
 		roll_back(writer);
-		if (!is_interrupt(code) && code != SQLITE_ABORT_ROLLBACK && !store->memory)
+		if (in_doubt(store, code))
 			reopen(writer, NULL, NULL);
 	}
 }
