@@ -264,7 +264,7 @@ bool rollup_due(struct sqlite_store *store, struct session *session)
 
 int rollup_run(struct sqlite_store *store, struct session *session)
 {
-	int code = rollup_execute(session, parts_sql, NULL);
+	int code = rollup_execute(session, parts_sql, (const int64_t[NUMBERS]){0});
 
 	bool drop = drop_due(store), large = store->rollup.more;
 
