@@ -44,6 +44,21 @@ DEFECTS = [
          "(call->repeatable || (!call->write && !call->sent_before))",
          "(!call->write && !call->sent_before)"),
     ], "faults/test_once.py", []),
+    ("a position in the batch of the write before it", [
+        ("backends/postgres/pg_batch.h",
+         " || call->method->impl == IMPL_POSITION;",
+         ";"),
+    ], "contract/test_position.py", ["Position.test_in_order"]),
+    ("reads overtake a wait for a position", [
+        ("daemon/admin/wait_for.c",
+         "\tlist_append(request->connection->held.next, &request->link);\n",
+         ""),
+    ], "faults/test_standby.py", ["Standby.test_waits_for_the_write"]),
+    ("a copy of a database keeps its name", [
+        ("backends/sqlite/files/identity.c",
+         "copied ? \"REPLACE\" : \"IGNORE\"",
+         "\"IGNORE\""),
+    ], "contract/test_position.py", ["Copies"]),
     ("row locks in the order of arrival", [
         ("backends/postgres/gather.c",
          "if (gathering->unsorted)",
@@ -61,7 +76,7 @@ DEFECTS = [
     ], "faults/test_postgres_failover.py", ["Synchronous.test_wait_cancelled_by_another"]),
     ("a health check shares a batch and answers for its commit", [
         ("backends/postgres/pg_batch.c",
-         "(uint8_t)(has_own_batch(call) ? ROUTE_ALONE : route);",
+         "(uint8_t)(pg_batch_is_own(call) ? ROUTE_ALONE : route);",
          "(uint8_t)route;"),
         ("backends/postgres/pg_receive.c",
          "struct call *last = last_method(batch);",

@@ -167,6 +167,7 @@ class Layers(unittest.TestCase):
         others = {
             "dispatcher": "scratch of one line, for all clients",
             "health": "one probe without parameters, for all clients",
+            "wait_for": "one probe without parameters, for all clients",
             "password_cost": "one question without parameters, for all clients",
             "output": "charged by its connection: output_held",
             "large": "charged by its connection: output_held",

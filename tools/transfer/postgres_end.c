@@ -91,10 +91,12 @@ static const char *name_of(const struct column_of *column)
 static int postgres_end_count(
 	struct end *base, const struct table_of *table, int64_t *rows, struct err *err)
 {
-	char sql[128];
+	struct buffer sql = {0};
 
-	(void)snprintf(sql, sizeof sql, "SELECT count(*) FROM %s", table->name);
-	*rows = ask_number(postgres_end_self(base), table, sql, err);
+	buffer_text(&sql, "SELECT count(*)");
+	transfer_from(table, &sql);
+	*rows = ask_number(postgres_end_self(base), table, sql.data, err);
+	buffer_free(&sql);
 	return *rows >= 0 ? 0 : -1;
 }
 
@@ -137,9 +139,7 @@ static int postgres_end_read_table(struct end *base, const struct table_of *tabl
 		buffer_text(&sql, i == 0 ? "SELECT " : ", ");
 		select_column(&sql, &table->columns[i]);
 	}
-	buffer_text(&sql, " FROM ");
-	buffer_text(&sql, table->name);
-	buffer_append(&sql, " t", 3);
+	transfer_from(table, &sql);
 	sent = PQsendQueryParams(end->connection, sql.data, 0, NULL, NULL, NULL, NULL, 1) == 1 &&
 		PQsetSingleRowMode(end->connection) == 1;
 	buffer_free(&sql);

@@ -61,10 +61,12 @@ static const struct method *method_of(const char *name)
 static int sqlite_end_count(
 	struct end *base, const struct table_of *table, int64_t *rows, struct err *err)
 {
-	char sql[128];
+	struct buffer sql = {0};
 
-	(void)snprintf(sql, sizeof sql, "SELECT count(*) FROM %s", table->name);
-	*rows = session_integer(&sqlite_end_self(base)->session, sql);
+	buffer_text(&sql, "SELECT count(*)");
+	transfer_from(table, &sql);
+	*rows = session_integer(&sqlite_end_self(base)->session, sql.data);
+	buffer_free(&sql);
 	return *rows >= 0 ? 0 : sqlite_end_failed(sqlite_end_self(base), table, err);
 }
 
@@ -81,9 +83,7 @@ static int sqlite_end_read_table(struct end *base, const struct table_of *table,
 			table->columns[i].sqlite != NULL ? table->columns[i].sqlite
 							 : table->columns[i].name);
 	}
-	buffer_text(&sql, " FROM ");
-	buffer_text(&sql, table->name);
-	buffer_append(&sql, " t", 3);
+	transfer_from(table, &sql);
 	result = sqlite_end_prepare(end, table, sql.data, &end->cursor, err);
 	buffer_free(&sql);
 	if (result == 0 && table->reader != NULL)

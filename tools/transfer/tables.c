@@ -199,7 +199,8 @@ static const struct column_of idempotency_keys[] = {
 	.name = table, .columns = described, .column_count = COUNT(described)
 
 const struct table_of transfer_tables[] = {
-	{TABLE("pierre_meta", meta)},
+	/* The target is another database, which gets a name of its own (identity.h). */
+	{TABLE("pierre_meta", meta), .where = "key <> 'database'"},
 	{TABLE("users", users)},
 	{TABLE("user_profiles", profiles), .method = "upsert_user_profile",
 		.binds = {{"user_id", "user_id"}, {"profile_data", "document"},
@@ -230,3 +231,15 @@ const struct table_of transfer_tables[] = {
 	{TABLE("idempotency_keys", idempotency_keys)},
 	{.name = NULL},
 };
+
+void transfer_from(const struct table_of *table, struct buffer *sql)
+{
+	buffer_text(sql, " FROM ");
+	buffer_text(sql, table->name);
+	buffer_text(sql, " t");
+	if (table->where != NULL) {
+		buffer_text(sql, " WHERE ");
+		buffer_text(sql, table->where);
+	}
+	buffer_append(sql, "", 1);
+}

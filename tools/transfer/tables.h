@@ -5,6 +5,8 @@
 
 #include <stdbool.h>
 
+#include "../../protocol/buffer.h"
+
 enum kind {
 	COLUMN_TEXT,
 	COLUMN_UUID, /* lower case, with hyphens */
@@ -39,6 +41,7 @@ struct bind_from {
 
 struct table_of {
 	const char *name;
+	const char *where; /* the rows that are transferred; NULL: all */
 	const struct column_of *columns;
 	unsigned column_count;
 	bool numbered; /* PostgreSQL: rows have a number that others refer to */
@@ -59,5 +62,7 @@ enum { VALUE_ADDRESS = 2 }; /* flag of a value: an address in canonical form */
 
 /* Parents before children; ends with a row without a name. prefix: transfer_ */
 extern const struct table_of transfer_tables[];
+/* Appends " FROM table t", with its condition. */
+void transfer_from(const struct table_of *table, struct buffer *sql);
 
 #endif
