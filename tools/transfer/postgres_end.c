@@ -94,7 +94,7 @@ static int postgres_end_count(
 	struct buffer sql = {0};
 
 	buffer_text(&sql, "SELECT count(*)");
-	transfer_from(table, &sql);
+	tables_from(table, &sql);
 	*rows = ask_number(postgres_end_self(base), table, sql.data, err);
 	buffer_free(&sql);
 	return *rows >= 0 ? 0 : -1;
@@ -139,7 +139,7 @@ static int postgres_end_read_table(struct end *base, const struct table_of *tabl
 		buffer_text(&sql, i == 0 ? "SELECT " : ", ");
 		select_column(&sql, &table->columns[i]);
 	}
-	transfer_from(table, &sql);
+	tables_from(table, &sql);
 	sent = PQsendQueryParams(end->connection, sql.data, 0, NULL, NULL, NULL, NULL, 1) == 1 &&
 		PQsetSingleRowMode(end->connection) == 1;
 	buffer_free(&sql);

@@ -64,7 +64,7 @@ static int sqlite_end_count(
 	struct buffer sql = {0};
 
 	buffer_text(&sql, "SELECT count(*)");
-	transfer_from(table, &sql);
+	tables_from(table, &sql);
 	*rows = session_integer(&sqlite_end_self(base)->session, sql.data);
 	buffer_free(&sql);
 	return *rows >= 0 ? 0 : sqlite_end_failed(sqlite_end_self(base), table, err);
@@ -83,7 +83,7 @@ static int sqlite_end_read_table(struct end *base, const struct table_of *table,
 			table->columns[i].sqlite != NULL ? table->columns[i].sqlite
 							 : table->columns[i].name);
 	}
-	transfer_from(table, &sql);
+	tables_from(table, &sql);
 	result = sqlite_end_prepare(end, table, sql.data, &end->cursor, err);
 	buffer_free(&sql);
 	if (result == 0 && table->reader != NULL)

@@ -232,7 +232,7 @@ const struct table_of transfer_tables[] = {
 	{.name = NULL},
 };
 
-void transfer_from(const struct table_of *table, struct buffer *sql)
+void tables_from(const struct table_of *table, struct buffer *sql)
 {
 	buffer_text(sql, " FROM ");
 	buffer_text(sql, table->name);

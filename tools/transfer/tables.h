@@ -63,6 +63,6 @@ enum { VALUE_ADDRESS = 2 }; /* flag of a value: an address in canonical form */
 /* Parents before children; ends with a row without a name. prefix: transfer_ */
 extern const struct table_of transfer_tables[];
 /* Appends " FROM table t", with its condition. */
-void transfer_from(const struct table_of *table, struct buffer *sql);
+void tables_from(const struct table_of *table, struct buffer *sql);
 
 #endif
