@@ -8,6 +8,7 @@ that gets a neighbour's rows.
 Seeds are printed: PIERRE_TEST_SEED=N repeats a run, PIERRE_TEST_CALLS=N sets the number of
 calls."""
 import datetime
+import itertools
 import os
 import random
 import threading
@@ -450,10 +451,25 @@ class Generator:
         )
         return method, self.params(method)
 
-    def call(self):
+    def transaction(self):
+        """Calls of several kinds, at times with one that cannot take part."""
+        calls = []
+        for _ in range(self.chance.randrange(1, 6)):
+            method, params = self.read() if self.chance.random() < 0.5 else self.call(joins=True)
+            if method != "migrate":
+                calls.append({"method": method, "params": params})
+        if self.chance.random() < 0.03:
+            calls.append({"method": self.pick(("migrate", "daemon.ping", "daemon.transaction"))})
+        return TRANSACTION, {"calls": calls}
+
+    def call(self, joins=False):
+        """joins: it can be part of a transaction."""
+        if not joins and self.chance.random() < 0.08:
+            return self.transaction()
         skipped = (
             "rpc.discover",
             "rotate_key",
+            *(("migrate",) if joins else ()),
             *(name for name in METHODS if name.startswith("daemon.")),
         )
         heavy = (
@@ -483,7 +499,7 @@ class Generator:
             else [name for name in METHODS if name not in skipped]
         )
         params = self.params(method)
-        if self.chance.random() < 0.07:
+        if self.chance.random() < (0.02 if joins else 0.07):
             params = self.break_one(params)
         if self.chance.random() < 0.1 and set(params) <= set(METHODS[method][0]):
             params = [params.get(name) for name in METHODS[method][0]]
@@ -496,6 +512,19 @@ MAKES = {
     "create_a2a_task": "task",
     "store_insight": "insight",
 }
+
+
+TRANSACTION = "daemon.transaction"
+
+
+def parts(method, params, *answers):
+    """A call with its answers; those of a transaction's calls, if it has succeeded."""
+    if method != TRANSACTION or not all("result" in answer for answer in answers):
+        return [(method, params, *answers)]
+    return [
+        (call["method"], call.get("params"), *({"result": result} for result in results))
+        for call, *results in zip(params["calls"], *(answer["result"] for answer in answers))
+    ]
 
 
 class Side:
@@ -587,8 +616,11 @@ class Differential(Case):
             while done < CALLS:
                 calls = [generator.call() for _ in range(SLICE)]
                 answers = left.run(calls), right.run(calls)
-                for (method, params), a, b in zip(calls, *answers):
-                    self.compare(seed, method, params, a, b, mapping, kinds)
+                for (method, params), *both in zip(calls, *answers):
+                    self.compare(seed, method, params, *both, mapping, kinds)
+                for method, _, a, b in itertools.chain.from_iterable(
+                    parts(*call, *both) for call, *both in zip(calls, *answers)
+                ):
                     if method.endswith("_token") and a.get("result"):
                         left.made["version"].append(a["result"]["version"])
                         right.made["version"].append(b["result"]["version"])
@@ -615,11 +647,21 @@ class Differential(Case):
         self.assertGreater(kinds.get("result", 0), CALLS // 2)
         for kind in ("not_found", "conflict", "invalid_params"):
             self.assertGreater(kinds.get(kind, 0), CALLS // 200, kind)
+        for kind in ("transactions", "refused transactions"):
+            self.assertGreater(kinds.pop(kind, 0), CALLS // 80, kind)
         self.assertEqual(set(kinds) - {"result", "not_found", "conflict", "invalid_params"}, set())
 
     def compare(self, seed, method, params, a, b, mapping, kinds):
         outcome = a["error"]["data"]["kind"] if "error" in a else "result"
         kinds[outcome] = kinds.get(outcome, 0) + 1
+        if method == TRANSACTION:
+            outcome = "refused transactions" if "error" in a else "transactions"
+            kinds[outcome] = kinds.get(outcome, 0) + 1
+        if method == TRANSACTION and "result" in a and "result" in b:
+            self.assertEqual(len(a["result"]), len(b["result"]))
+            for part in parts(method, params, a, b):
+                self.compare(seed, *part, mapping, {})
+            return
         if method == "migrate" and "result" in a and "result" in b:
             a, b = (
                 a["result"]["applied"],
