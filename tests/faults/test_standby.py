@@ -8,7 +8,7 @@ import signal
 from lib.daemon import SLOW, Daemon
 from lib.postgres_case import Database, ServerCase
 from lib.rpc import result_of
-from lib.world import World
+from lib.world import new_user
 
 BACKENDS = ("postgres",)
 
@@ -53,9 +53,10 @@ class Standby(ServerCase):
             self.standby.psql("SELECT pg_wal_replay_resume()")
 
     def write(self):
+        """Sends both calls at once: the position covers the write before it."""
+        calls = [("create_user", {"user": new_user()}), ("daemon.position", None)]
         with self.primary.connect() as one:
-            user = World(one).user()
-            return user, one.call("daemon.position")
+            return list(map(result_of, one.many(calls)))
 
     def waits(self, daemon=None):
         """Calls of the standby's daemon wait, with no connection to the database in use."""
@@ -63,6 +64,7 @@ class Standby(ServerCase):
         return gauges["in_flight"] and not gauges["db_connections_active"]
 
     def test_waits_for_the_write(self):
+        self.checked(1)  # the standby has all that was written before
         with self.reader.connect() as one, self.reader.connect() as other:
             with self.paused():
                 user, position = self.write()
