@@ -47,7 +47,7 @@ def count(methods, details):
             instructions, allocations = counter.count(method)
             print(method, f"{instructions:.1f}", f"{allocations:.2f}", flush=True)
             for name, total in counter.functions.items():
-                print("function", name, f"{total / counter.calls:.1f}")
+                print("function", name, f"{total / counter.counted:.1f}")
 
 
 def counted(build, backend, methods, details=False):
