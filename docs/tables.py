@@ -2,7 +2,8 @@
 """Writes the tables that the programs print into the documents: settings and metrics.
 
     docs/tables.py BUILD            rewrites what stands between the marks in docs/run.md,
-                                    docs/observe.md, client/man/pierre-dbd.8 and systemd/pierre-dbd.conf
+                                    docs/observe.md, client/man/pierre-dbd.8 and
+                                    systemd/pierre-dbd.conf
     docs/tables.py BUILD --check    only says whether something would change (exit code 1); a test
                                     runs it
 """
