@@ -23,13 +23,15 @@ enum {
 static const int64_t hour_us = INT64_C(3600000000);
 
 /* The statements of one log. t: its name; p: the column of its parent; list: the column with a
- * list, or NULL. ?1: last_id, ?2: the step's last row, ?3: its last change.
+ * list, or NULL. ?1: last_id, ?2: the step's last row, or in ROWS how many it takes, ?3: its last
+ * change.
  *
  * The rows and changes of a step are summed in memory, and each sum is stored once. micros()
  * computes what the generated column timestamp_us holds, at a fraction of the cost. */
 #define ROWS(t, p, list)                                                                           \
 	"SELECT 1, " p ", hour_of(micros(timestamp)), tool_name, status_code, response_time_ms, "  \
-	"odd_usage(status_code, response_time_ms, " list ") FROM " t " WHERE id > ?1 AND id <= ?2"
+	"odd_usage(status_code, response_time_ms, " list "), id FROM " t                           \
+	" WHERE id > ?1 ORDER BY id LIMIT ?2"
 #define CHANGES(t, p, list)                                                                        \
 	"SELECT sign, " p ", hour_of(timestamp_us), tool_name, status_code, response_time_ms, "    \
 	"odd_usage(status_code, response_time_ms, " list ") FROM " t "_changes WHERE number <= ?3"
@@ -91,12 +93,10 @@ struct usage_log {
 };
 
 /* The newest rows may be deleted, and their ids used again by a table whose sequence was reset:
- * then last_id goes back to the newest row. */
+ * then last_id goes back to the newest row. ?1: how many changes a step takes. */
 #define BOUNDS(t)                                                                                  \
-	"SELECT last_id, (SELECT max(id) FROM (SELECT id FROM " t                                  \
-	" WHERE id > last_id ORDER BY id LIMIT ?1)), (SELECT max(number) FROM (SELECT number "     \
-	"FROM " t "_changes ORDER BY number LIMIT ?1)), "                                          \
-	"COALESCE((SELECT max(id) FROM " t "), -9223372036854775808), "                            \
+	"SELECT last_id, COALESCE((SELECT max(id) FROM " t "), -9223372036854775808), "            \
+	"(SELECT max(number) FROM (SELECT number FROM " t "_changes ORDER BY number LIMIT ?1)), "  \
 	"(SELECT max(number) FROM " t "_changes) FROM usage_rolled WHERE source = '" t "'"
 
 static const struct usage_log logs[] = {
@@ -125,7 +125,7 @@ static const struct usage_log logs[] = {
 enum { LOGS = sizeof logs / sizeof logs[0] };
 
 struct bounds {
-	int64_t last, to, newest;           /* rows */
+	int64_t last, newest;               /* rows */
 	int64_t last_change, newest_change; /* 0: there are none */
 	bool pending;
 };
@@ -163,16 +163,13 @@ static int read_bounds(
 	if (code == SQLITE_OK)
 		code = sqlite3_bind_int64(statement, 1, rows);
 	if (code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
-		bool more = sqlite3_column_type(statement, 1) != SQLITE_NULL;
-
 		int64_t stored = sqlite3_column_int64(statement, 0);
 
-		bounds->newest = sqlite3_column_int64(statement, 3);
+		bounds->newest = sqlite3_column_int64(statement, 1);
 		bounds->last = stored < bounds->newest ? stored : bounds->newest;
-		bounds->to = more ? sqlite3_column_int64(statement, 1) : bounds->last;
 		bounds->last_change = sqlite3_column_int64(statement, 2);
-		bounds->newest_change = sqlite3_column_int64(statement, 4);
-		bounds->pending = more || bounds->last_change != 0 || bounds->last != stored;
+		bounds->newest_change = sqlite3_column_int64(statement, 3);
+		bounds->pending = bounds->newest != stored || bounds->last_change != 0;
 		code = SQLITE_DONE;
 	}
 	sqlite3_reset(statement);
@@ -190,7 +187,7 @@ static bool is_pending(struct session *session)
 }
 
 /* The columns of ROWS and CHANGES. */
-enum { ROW_SIGN, ROW_PARENT, ROW_HOUR, ROW_TOOL, ROW_STATUS, ROW_TIME, ROW_ODD };
+enum { ROW_SIGN, ROW_PARENT, ROW_HOUR, ROW_TOOL, ROW_STATUS, ROW_TIME, ROW_ODD, ROW_ID };
 
 /* False: out of memory. */
 static bool sum_row(sqlite3_stmt *row, struct usage_sums *hours)
@@ -222,14 +219,18 @@ static bool sum_row(sqlite3_stmt *row, struct usage_sums *hours)
 	return true;
 }
 
+/* last: set to the last row's id, where the statement has it. */
 static int sum_rows(struct session *session, const char *sql, const int64_t numbers[NUMBERS],
-	struct usage_sums *hours)
+	struct usage_sums *hours, int64_t *last)
 {
 	sqlite3_stmt *statement;
 	int code = rollup_prepare(session, sql, numbers, &statement);
 
-	while (code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW)
+	while (code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
 		code = sum_row(statement, hours) ? SQLITE_OK : SQLITE_NOMEM;
+		if (last != NULL)
+			*last = sqlite3_column_int64(statement, ROW_ID);
+	}
 	sqlite3_reset(statement);
 	return code == SQLITE_DONE ? SQLITE_OK : code;
 }
@@ -274,17 +275,20 @@ static int store_sums(
 	return code;
 }
 
+/* to: set to the last row that it has rolled up. */
 static int roll_up_sums(struct session *session, const struct usage_log *log,
-	const int64_t numbers[NUMBERS], size_t rows)
+	const struct bounds *bounds, int64_t rows, int64_t *to)
 {
+	const int64_t numbers[NUMBERS] = {bounds->last, rows, bounds->last_change};
+	const size_t max = 2 * (size_t)rows; /* rows and changes */
 	struct usage_sums hours = {0}, months = {0};
-	int code = usage_sums_init(&hours, rows) && usage_sums_init(&months, rows) ? SQLITE_OK
-										   : SQLITE_NOMEM;
+	int code = usage_sums_init(&hours, max) && usage_sums_init(&months, max) ? SQLITE_OK
+										 : SQLITE_NOMEM;
 
 	if (code == SQLITE_OK)
-		code = sum_rows(session, log->rows, numbers, &hours);
+		code = sum_rows(session, log->rows, numbers, &hours, to);
 	if (code == SQLITE_OK)
-		code = sum_rows(session, log->changes, numbers, &hours);
+		code = sum_rows(session, log->changes, numbers, &hours, NULL);
 	if (code == SQLITE_OK)
 		code = sum_months(&hours, &months);
 	if (code == SQLITE_OK)
@@ -299,17 +303,20 @@ static int roll_up_sums(struct session *session, const struct usage_log *log,
 /* more: set when another step's rows are left. */
 static int step_of(struct session *session, const struct usage_log *log, bool large, bool *more)
 {
-	const int rows = large ? LARGE_STEP_ROWS : STEP_ROWS;
+	const int64_t rows = large ? LARGE_STEP_ROWS : STEP_ROWS;
 	struct bounds bounds;
 	int code = read_bounds(session, log, rows, &bounds);
-	const int64_t numbers[NUMBERS] = {bounds.last, bounds.to, bounds.last_change};
+	int64_t to = bounds.last;
 
 	if (code != SQLITE_OK || !bounds.pending)
 		return code;
-	code = roll_up_sums(session, log, numbers, 2 * (size_t)rows); /* rows and changes */
+	code = roll_up_sums(session, log, &bounds, rows, &to);
+
+	const int64_t numbers[NUMBERS] = {bounds.last, to, bounds.last_change};
+
 	for (int i = 0; i < STEP_STATEMENTS && log->steps[i] != NULL && code == SQLITE_OK; i++)
 		code = rollup_execute(session, log->steps[i], numbers);
-	*more = *more || (uint64_t)bounds.newest - (uint64_t)bounds.to >= STEP_ROWS ||
+	*more = *more || (uint64_t)bounds.newest - (uint64_t)to >= STEP_ROWS ||
 		bounds.newest_change > bounds.last_change;
 	return code;
 }

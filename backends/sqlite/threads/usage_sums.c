@@ -20,12 +20,20 @@ void usage_sums_free(struct usage_sums *sums)
 	*sums = (struct usage_sums){0};
 }
 
-/* FNV-1a. */
-static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t length)
+/* Eight bytes at a time; the multiplier is FNV's. */
+static uint64_t hash_bytes(uint64_t hash, const char *bytes, size_t length)
 {
-	for (const unsigned char *at = bytes; length > 0; at++, length--)
-		hash = (hash ^ *at) * UINT64_C(1099511628211);
-	return hash;
+	const uint64_t prime = UINT64_C(1099511628211);
+	uint64_t word;
+
+	for (; length >= sizeof word; bytes += sizeof word, length -= sizeof word) {
+		memcpy(&word, bytes, sizeof word);
+		hash = (hash ^ word) * prime;
+		hash ^= hash >> 32;
+	}
+	for (; length > 0; bytes++, length--)
+		hash = (hash ^ (unsigned char)*bytes) * prime;
+	return hash ^ hash >> 32;
 }
 
 static bool same_text(struct usage_text a, struct usage_text b)
@@ -43,10 +51,8 @@ struct usage_sums_entry *usage_sums_of(
 	struct usage_sums *sums, struct usage_text parent, int64_t hour, struct usage_text tool)
 {
 	uint64_t hash = hash_bytes(
-		hash_bytes(hash_bytes(UINT64_C(14695981039346656037), &hour, sizeof hour),
-			parent.bytes, parent.length),
-		tool.bytes, tool.length);
-	size_t slot = (hash ^ hash >> 32) & sums->mask;
+		hash_bytes((uint64_t)hour, parent.bytes, parent.length), tool.bytes, tool.length);
+	size_t slot = hash & sums->mask;
 	struct usage_sums_entry *entry;
 
 	for (; (entry = sums->slots[slot]) != NULL; slot = (slot + 1) & sums->mask)
