@@ -21,7 +21,7 @@ void usage_sums_free(struct usage_sums *sums)
 }
 
 /* Eight bytes at a time; the multiplier is FNV's. */
-static uint64_t hash_bytes(uint64_t hash, const char *bytes, size_t length)
+static uint64_t usage_hash(uint64_t hash, const char *bytes, size_t length)
 {
 	const uint64_t prime = UINT64_C(1099511628211);
 	uint64_t word;
@@ -50,8 +50,8 @@ static bool copy_text(struct arena *arena, struct usage_text *text)
 struct usage_sums_entry *usage_sums_of(
 	struct usage_sums *sums, struct usage_text parent, int64_t hour, struct usage_text tool)
 {
-	uint64_t hash = hash_bytes(
-		hash_bytes((uint64_t)hour, parent.bytes, parent.length), tool.bytes, tool.length);
+	uint64_t hash = usage_hash(
+		usage_hash((uint64_t)hour, parent.bytes, parent.length), tool.bytes, tool.length);
 	size_t slot = hash & sums->mask;
 	struct usage_sums_entry *entry;
 
