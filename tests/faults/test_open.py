@@ -15,6 +15,7 @@ from lib import invariants
 from lib.daemon import (
     BINARY,
     CTL,
+    SANITIZER,
     SLOW,
     Daemon,
     StartFailure,
@@ -27,6 +28,7 @@ from lib.open_case import OpenCase
 from lib.world import World
 
 BACKENDS = ("sqlite",)  # about files
+PRELOADED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib", "filesystem.c")
 
 
 class Urls(OpenCase):
@@ -509,6 +511,36 @@ class Places(OpenCase):
             )
             found = {finding["name"]: finding for finding in json.loads(done.stdout)["findings"]}
             self.assertIn("mount the folder", json.dumps(found))
+
+    def test_network_file_systems(self):
+        """The daemon names them at each start, and the doctor does, too. They cannot be mounted
+        here: a preloaded library reports their types."""
+        compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+        if compiler is None or SANITIZER:
+            self.skipTest(
+                "needs a C compiler and a build without a sanitizer: network file systems are NOT "
+                "tested"
+            )
+        library = os.path.join(self.folder, "filesystem.so")
+        subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, PRELOADED], check=True)
+        for kind, name in (
+            ("6969", "NFS"),
+            ("fe534d42", "SMB"),
+            ("01021997", "9p"),
+            ("65735546", "FUSE or virtiofs"),
+            ("7c7c6673", "a Parallels share"),
+            ("ef53", None),  # ext4
+        ):
+            environment = {"LD_PRELOAD": library, "TEST_FILESYSTEM": kind}
+            with self.daemon(environment=environment) as daemon, daemon.connect() as c:
+                findings = c.call("daemon.diagnose")["findings"]
+                found = [one["detail"] for one in findings if one["name"] == "database_place"]
+                if name is None:
+                    self.assertEqual(found, [])
+                    self.assertNotIn("network file system", daemon.log())
+                else:
+                    self.assertIn(f"on a network file system ({name})", found[0])
+                    self.logged(daemon, f"on a network file system ({name})")
 
 
 class SideFiles(OpenCase):
