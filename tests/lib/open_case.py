@@ -3,6 +3,7 @@ start on it, are refused or killed."""
 import glob
 import hashlib
 import os
+import shutil
 import signal
 import sqlite3
 
