@@ -403,6 +403,23 @@ DEFECTS = [
          "bool lost = transaction_lost(writer);\n\n\tif (!lost &&",
          "bool lost = false;\n\n\tif (!lost &&"),
     ], "faults/test_memory.py", ["Group"]),
+    ("a transaction that could not end its savepoint is answered", [
+        ("backends/sqlite/threads/savepoint.c",
+         "\texecute_fail(call, ERR_INTERNAL, "
+         "\"out of memory; nothing of the call was stored\");\n"
+         "\treturn undo(session, RUN_DONE);",
+         "\treturn undo(session, RUN_DONE);"),
+    ], "faults/test_memory.py", ["Group"]),
+    ("large answers do not wait for memory", [
+        ("backends/sqlite/threads/large.c",
+         "!has_room(large) &&",
+         "0 &&"),
+    ], "faults/test_client_memory.py", ["Answers.test_many_clients_that_take_nothing"]),
+    ("large answers hold back small ones", [
+        ("backends/sqlite/threads/reader.c",
+         "large_is(reader, call)",
+         "(0 && large_is(reader, call))"),
+    ], "faults/test_client_memory.py", ["Answers"]),
     ("calls in the writer's hands never run out of time", [
         ("backends/sqlite/threads/writer.c",
          "if (writer->later != NULL)",

@@ -132,14 +132,14 @@ static bool is_large(const struct call *call)
 	return call->order != NULL && call->order->large;
 }
 
-static bool writes(const struct call *call)
+static bool gather_writes(const struct call *call)
 {
 	return call->method != NULL && method_may_write(call->method);
 }
 
 static bool is_list(const struct call *call)
 {
-	return call->method != NULL && !writes(call) && !call->method->short_read;
+	return call->method != NULL && !gather_writes(call) && !call->method->short_read;
 }
 
 static bool is_unknown(const struct call *call)
@@ -168,7 +168,7 @@ static bool answer_fits(struct postgres_store *store, struct gathering *gatherin
 {
 	struct pg_batch *batch = &gathering->connection->batch;
 
-	if (writes(call))
+	if (gather_writes(call))
 		return batch->lists <= WRITING_LISTS;
 	if (call->method != NULL && is_large(call))
 		return large_fits(store, gathering, now);
@@ -196,7 +196,8 @@ static void gather_take(struct postgres_store *store, struct gathering *gatherin
 	gathering->connection->batch.large += is_large(call);
 	if (is_large(call))
 		gathering->connection->batch.admitted = call;
-	gathering->connection->batch.writes = gathering->connection->batch.writes || writes(call);
+	gathering->connection->batch.writes =
+		gathering->connection->batch.writes || gather_writes(call);
 	if (is_list(call)) {
 		gathering->connection->batch.lists++;
 		gathering->connection->batch.unknown += is_unknown(call);

@@ -63,7 +63,7 @@ struct sqlite_store {
 	struct rollup rollup;
 
 	struct queue writes, reads;
-	struct large large;
+	struct large_reads large;
 	struct worker writer, checkpoint_worker, readers[READERS_MAX];
 	unsigned reader_count;
 

@@ -1,9 +1,9 @@
 """The memory that clients make the daemon hold: every byte is charged to its connection and to
 `memory-limit`. Would catch: a line that is kept for one of its members, calls or batches that are
 not charged, one client that takes all memory from the others, connections that wait for memory that
-no call will return, a charge that is never released, answers that are read although clients hold all
-memory. The tests read the amounts that the daemon
-reports, so they need no clock: a paused daemon holds its calls."""
+no call will return, a charge that is never released, answers that are read although clients hold
+all memory. The tests read the amounts that the daemon reports, so they need no clock: a paused
+daemon holds its calls."""
 import socket
 import threading
 

@@ -13,7 +13,7 @@ static struct order *order_of(struct list *node)
 	return list_entry(node, struct order, large_turn);
 }
 
-void large_init(struct large *large)
+void large_init(struct large_reads *large)
 {
 	pthread_mutex_init(&large->lock, NULL);
 	list_init(&large->turns);
@@ -21,7 +21,7 @@ void large_init(struct large *large)
 	atomic_store(&large->free, SIZE_MAX);
 }
 
-void large_destroy(struct large *large)
+void large_destroy(struct large_reads *large)
 {
 	pthread_mutex_destroy(&large->lock);
 }
@@ -57,7 +57,7 @@ static void give_back(struct call *call)
 
 void large_add(struct sqlite_store *store, struct call *call)
 {
-	struct large *large = &store->large;
+	struct large_reads *large = &store->large;
 	struct order *order = call->order;
 
 	execute_restart(call);
@@ -71,13 +71,13 @@ void large_add(struct sqlite_store *store, struct call *call)
 	pthread_mutex_unlock(&large->lock);
 }
 
-static bool has_room(const struct large *large)
+static bool has_room(const struct large_reads *large)
 {
 	return atomic_load_explicit(&large->free, memory_order_relaxed) >
 		atomic_load_explicit(&large->made, memory_order_relaxed);
 }
 
-static struct call *begin_next(struct large *large)
+static struct call *large_begin(struct large_reads *large)
 {
 	struct call *call = NULL;
 	uint64_t now = clock_ns();
@@ -106,8 +106,8 @@ static struct call *begin_next(struct large *large)
 void large_run(struct worker *reader)
 {
 	struct sqlite_store *store = reader->store;
-	struct large *large = &store->large;
-	struct call *call = begin_next(large);
+	struct large_reads *large = &store->large;
+	struct call *call = large_begin(large);
 	struct list finished;
 	enum run_result result;
 
@@ -141,7 +141,7 @@ void large_received(struct sqlite_store *store, const struct call *call)
 
 void large_memory(struct sqlite_store *store, size_t free)
 {
-	struct large *large = &store->large;
+	struct large_reads *large = &store->large;
 
 	atomic_store_explicit(&large->free, free, memory_order_relaxed);
 	if (atomic_load_explicit(&large->no_room, memory_order_relaxed) && has_room(large)) {
@@ -152,7 +152,7 @@ void large_memory(struct sqlite_store *store, size_t free)
 
 void large_expire(struct sqlite_store *store)
 {
-	struct large *large = &store->large;
+	struct large_reads *large = &store->large;
 	struct list expired;
 
 	if (atomic_load_explicit(&large->waiting, memory_order_relaxed) == 0)

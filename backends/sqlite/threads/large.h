@@ -20,7 +20,7 @@ struct worker;
 
 enum { LARGE_ANSWER_MAX = 64 * 1024 };
 
-struct large {
+struct large_reads {
 	pthread_mutex_t lock;
 	struct list turns; /* struct order: connections with such calls, the next one first */
 	unsigned running, running_max;
@@ -31,8 +31,8 @@ struct large {
 	atomic_bool no_room; /* a call has found no memory */
 };
 
-void large_init(struct large *large);
-void large_destroy(struct large *large);
+void large_init(struct large_reads *large);
+void large_destroy(struct large_reads *large);
 /* Whether the read was interrupted because its answer is large. */
 bool large_is(const struct worker *reader, const struct call *call);
 /* Adds a call that has no answer yet. Thread: any. */
