@@ -403,13 +403,6 @@ DEFECTS = [
          "bool lost = transaction_lost(writer);\n\n\tif (!lost &&",
          "bool lost = false;\n\n\tif (!lost &&"),
     ], "faults/test_memory.py", ["Group"]),
-    ("a transaction that could not end its savepoint is answered", [
-        ("backends/sqlite/threads/savepoint.c",
-         "\texecute_fail(call, ERR_INTERNAL, "
-         "\"out of memory; nothing of the call was stored\");\n"
-         "\treturn undo(session, RUN_DONE);",
-         "\treturn undo(session, RUN_DONE);"),
-    ], "faults/test_memory.py", ["Group"]),
     ("large answers do not wait for memory", [
         ("backends/sqlite/threads/large.c",
          "!has_room(large) &&",
