@@ -58,7 +58,7 @@ DEFECTS = [
         ("backends/sqlite/files/identity.c",
          "copied ? \"REPLACE\"",
          "copied ? \"IGNORE\""),
-    ], "contract/test_position.py", ["Copies"]),
+    ], "faults/test_restore.py", ["Positions"]),
     ("rows are locked in the order of arrival", [
         ("backends/postgres/gather.c",
          "if (gathering->unsorted)",

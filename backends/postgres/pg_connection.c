@@ -86,6 +86,7 @@ bool pg_connection_send(struct postgres_store *store, struct pg_connection *conn
 	if (connection->state != PG_CONNECTION_IDLE || list_empty(&connection->waiting))
 		return false;
 	pg_batch_begin(&connection->batch);
+	/* A step of the roll-up is alone in its batch. */
 	connection->batch.upkeep = call_of(list_first(&connection->waiting)) == &store->rollup.call;
 	connection->received = 0;
 	/* After a long idle time the server may be gone without a word: a lone Sync finds out

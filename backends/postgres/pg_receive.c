@@ -142,7 +142,7 @@ static void take_rows(struct postgres_store *store, struct pg_connection *connec
 	struct call *call = item->call,
 		    **calls = many ? connection->batch.merged + item->first : &call;
 
-	if (item->kind == ITEM_CALL && call == &store->rollup.call)
+	if (item->kind == ITEM_CALL && connection->batch.upkeep)
 		pg_rollup_take(store, result);
 	if (item->kind == ITEM_COMMIT && strcmp(PQcmdStatus(result), "COMMIT") != 0)
 		not_committed(connection, call);
