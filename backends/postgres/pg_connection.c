@@ -91,11 +91,11 @@ bool pg_connection_send(struct postgres_store *store, struct pg_connection *conn
 	connection->received = 0;
 	/* After a long idle time the server may be gone without a word: a lone Sync finds out
 	 * before a write is at stake. */
-	if (connection->batch.upkeep ||
-		clock_ns() - connection->last_used < (uint64_t)IDLE_CHECK_S * 1000000000)
-		gather_postgres(store, connection);
-	else
+	if (!connection->batch.upkeep &&
+		clock_ns() - connection->last_used >= (uint64_t)IDLE_CHECK_S * 1000000000)
 		connection->last_used = clock_ns();
+	else if (!gather_postgres(store, connection))
+		return false;
 	pg_connection_enter(connection, PG_CONNECTION_BUSY);
 	pg_batch_gathered(&connection->batch);
 	if (!send_batch(store, connection) || !pg_connection_push(store, connection)) {

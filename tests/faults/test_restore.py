@@ -14,10 +14,10 @@ import subprocess
 import sys
 import textwrap
 
-from lib import invariants
+from lib import invariants, old_installation
 from lib.case import Case
 from lib.daemon import BINARY, CTL, SANITIZER, SLOW, Daemon, new_key
-from lib.open_case import FIXTURES, OpenCase, sums
+from lib.open_case import OpenCase, sums
 
 BACKENDS = ("sqlite",)  # about files
 STEPS = "rename,renameat,renameat2,fsync,fchown,fchmod,unlink,write,ftruncate"
@@ -175,7 +175,7 @@ class ForeignLog(OpenCase):
     def test_a_journal_of_another_state(self):
         self.old_file()
         self.cut_off()
-        shutil.copyfile(os.path.join(FIXTURES, "existing-pierre.db"), f"{self.folder}/copy")
+        old_installation.make(f"{self.folder}/copy")
         self.sql(
             "UPDATE users SET is_active = 0; UPDATE users SET is_active = 1;", f"{self.folder}/copy"
         )
