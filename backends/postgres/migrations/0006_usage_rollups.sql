@@ -162,8 +162,8 @@ CREATE FUNCTION usage_writers(log TEXT) RETURNS TEXT[] LANGUAGE sql AS $$
     AND mode = 'RowExclusiveLock' AND granted AND pid IS DISTINCT FROM pg_backend_pid()
 $$;
 
--- The rows that a step may take: since < id <= through. No row: another daemon runs a step. First the
--- newest id is announced, and the transactions are listed that may still write rows up to it
+-- The rows that a step may take: since < id <= through. No row: another daemon runs a step. First
+-- the newest id is announced, and the transactions are listed that may still write rows up to it
 -- without an entry: those that hold the table's lock for writing. When they have ended, the rows
 -- are complete.
 CREATE FUNCTION next_usage(log TEXT, OUT since BIGINT, OUT through BIGINT, OUT newest BIGINT)
