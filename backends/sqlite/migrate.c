@@ -157,7 +157,16 @@ static int apply_locked(struct session *session, const struct migration *migrati
 			"%s: SQLite rolled back the transaction, out of memory or disk space",
 			migration->name);
 	*applied = version < migration->number;
-	return *applied ? apply_one(session, migration, before, err) : 0;
+	if (!*applied)
+		return 0;
+	/* Its own new database has a version that another server's file never had. */
+	if (version == 0 && !session_has_table(session, "users") &&
+		sqlite3_exec(session->db,
+			"INSERT OR IGNORE INTO pierre_migrations (version, name, applied_at) "
+			"VALUES (0, 'new database', strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now'))",
+			NULL, NULL, NULL) != SQLITE_OK)
+		return session_failed(session, migration->name, err);
+	return apply_one(session, migration, before, err);
 }
 
 /* A migration of a large database takes minutes; this reports progress regularly. */

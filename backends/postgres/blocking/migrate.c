@@ -254,6 +254,13 @@ static int postgres_migrate_apply(
 	*did = version < migration->number;
 	if (!*did)
 		return 0;
+	/* The mark of a database that this edition has made. */
+	if (version == 0 &&
+		postgres_migrate_execute(pq,
+			"INSERT INTO pierre_migrations (version, name) VALUES (0, 'new database') "
+			"ON CONFLICT DO NOTHING",
+			migration->name, err) < 0)
+		return -1;
 	(void)snprintf(sql, sizeof sql,
 		"INSERT INTO pierre_migrations (version, name) VALUES (%d, '%s')",
 		migration->number, migration->name);
