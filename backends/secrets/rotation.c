@@ -50,6 +50,8 @@ void rotation_set_sql(const char *provider, const char *table, const char *const
 void rotation_begin_call(struct rotation *rotation)
 {
 	rotation->resealed = rotation->sessions = 0;
+	if (rotation->state != ROTATION_RUNNING)
+		rotation->hashed = rotation->settled = false;
 }
 
 void rotation_begin_binding(struct rotation *rotation)
@@ -59,9 +61,10 @@ void rotation_begin_binding(struct rotation *rotation)
 
 void rotation_hashed(struct rotation *rotation, uint64_t found)
 {
-	rotation->state = ROTATION_RUNNING;
 	rotation->sessions += found;
 	rotation->hashed = found == 0;
+	if (found > 0)
+		rotation->state = ROTATION_RUNNING;
 }
 
 void rotation_step(struct rotation *rotation)

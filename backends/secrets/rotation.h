@@ -32,7 +32,7 @@ struct rotation {
 	uint64_t resealed;  /* in the last call */
 	uint64_t sessions;  /* session tokens hashed in the last call */
 	bool settled;       /* BINDING_CHANGES: no transaction is left that began before */
-	bool hashed;        /* BINDING_CHANGES: no session token is left that is no hash */
+	bool hashed;        /* not BINDING_NONE: no session token is left that is no hash */
 	struct {
 		char user[ROTATION_ID_MAX], provider[8];
 	} examples[ROTATION_EXAMPLES];

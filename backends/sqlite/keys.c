@@ -468,7 +468,7 @@ static int binding_step(struct session *session, struct rotation *next, bool bin
 		return keys_write_format(session, *format) == SQLITE_OK ? 1
 									: failed_step(session, err);
 	}
-	if (*format != BINDING_CHANGES || next->hashed)
+	if (*format == BINDING_NONE || next->hashed)
 		return 0;
 	if (session_tokens_hash(session, &found, err) < 0)
 		return -1;

@@ -535,8 +535,9 @@ static int postgres_end_open_target(struct postgres_end *end, struct err *err)
 		format_read(end->connection, &end->end.format, err) < 0 ||
 		command(end, NULL, "BEGIN", PGRES_COMMAND_OK, err) < 0)
 		return -1;
-	/* The daemon's own facts are copied from the source. */
-	return command(end, NULL, "DELETE FROM pierre_meta", PGRES_COMMAND_OK, err);
+	/* The daemon's other facts are copied from the source. */
+	return command(end, NULL, "DELETE FROM pierre_meta WHERE key <> 'token_format'",
+		PGRES_COMMAND_OK, err);
 }
 
 int postgres_end_open(

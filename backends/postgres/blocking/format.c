@@ -30,10 +30,12 @@ int format_settle(PGconn *pq, const char *table, struct err *err)
 
 int format_set(PGconn *pq, enum binding_format format, struct err *err)
 {
-	char sql[80];
+	const char *const values[] = {binding_name(format)};
 
-	(void)snprintf(sql, sizeof sql, "SELECT setval('token_format', %d)", (int)format + 1);
-	return query_execute(pq, sql, 0, NULL, err);
+	return query_execute(pq,
+		"INSERT INTO pierre_meta (key, value) VALUES ('token_format', $1) ON CONFLICT "
+		"(key) DO UPDATE SET value = EXCLUDED.value",
+		1, values, err);
 }
 
 int format_read(PGconn *pq, enum binding_format *format, struct err *err)

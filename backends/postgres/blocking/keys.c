@@ -314,11 +314,12 @@ int keys_bind(PGconn *pq, struct rotation *rotation, struct err *err)
 }
 
 /* 1: the step is done; 0: the users follow. */
-static int postgres_keys_bind_step(PGconn *pq, struct rotation *next, struct err *err)
+static int postgres_keys_bind_step(
+	PGconn *pq, enum binding_format format, struct rotation *next, struct err *err)
 {
 	uint64_t found;
 
-	if (!next->settled &&
+	if (format == BINDING_CHANGES && !next->settled &&
 		(format_settle(pq, "users", err) < 0 || format_settle(pq, "a2a_sessions", err) < 0))
 		return -1;
 	next->settled = true;
@@ -389,7 +390,7 @@ int keys_postgres_rotate(const struct store_settings *settings, PGconn *pq,
 	if (format_read(pq, &format, err) < 0)
 		return -1;
 	rotation_follow_format(settings, format);
-	result = format == BINDING_CHANGES ? postgres_keys_bind_step(pq, &next, err) : 0;
+	result = format != BINDING_NONE ? postgres_keys_bind_step(pq, format, &next, err) : 0;
 	if (result == 0)
 		result = rotate_users(settings, pq, &next, err);
 	added = seal_count_wanted(seal);
