@@ -209,7 +209,7 @@ impl Drop for Db {
 }
 
 fn look_up(prefix: &CStr, hash: &CStr) -> Result<i32, Failure> {
-    let db = Db::new().ok_or_else(|| Failure("memory is out".into()))?;
+    let db = Db::new().ok_or_else(|| Failure("out of memory".into()))?;
     let key = match db.key(prefix, hash)? {
         Some(key) => key,
         None => {
