@@ -67,11 +67,12 @@ static int find_sealed(struct call *call, struct value *sealed[2])
  * bind parameter. */
 static int seal_parameters(struct call *call, struct seal *seal, struct value *nonce)
 {
-	const struct binding_owner owner = binding_owner_of(call->method, call->values);
+	struct binding_owner owner;
 	struct value *sealed[2];
 	const char *out[3];
 	size_t length[3];
 
+	binding_own_call(&owner, call->method, call->values);
 	if (find_sealed(call, sealed) < 0 ||
 		seal_token(seal, &owner, &call->arena, sealed[0]->s.ptr, sealed[0]->s.len,
 			sealed[1]->s.ptr, sealed[1]->s.len, out, length, &call->err) < 0)
@@ -85,9 +86,10 @@ static int seal_parameters(struct call *call, struct seal *seal, struct value *n
 /* The same for parameters that are sealed already. */
 static int seal_parameters_again(struct call *call, struct seal *seal, struct value *nonce)
 {
-	const struct binding_owner owner = binding_owner_of(call->method, call->values);
+	struct binding_owner owner;
 	struct value *sealed[2];
 
+	binding_own_call(&owner, call->method, call->values);
 	if (find_sealed(call, sealed) < 0)
 		return -1;
 	for (int part = 0; part < 2; part++) {
@@ -259,22 +261,16 @@ int execute_begin(struct call *call)
 	return 0;
 }
 
-/* Opens the row's sealed columns in place. The access token is the first sealed column. A row
- * without a token has no nonce. */
-static int open_columns(struct call *call, struct seal *seal, struct value *columns)
+/* On its own: otherwise the owner would be cleared for each row. */
+__attribute__((noinline)) static int open_token(
+	struct call *call, struct seal *seal, struct value *columns, const struct value *nonce)
 {
 	const struct row_schema *row_schema = call->method->row_schema;
-	const struct value *nonce = NULL;
 	struct binding_owner owner;
 	int part = 0;
 
-	for (unsigned i = 0; i < row_schema->column_count; i++)
-		if (row_schema->columns[i].type == TYPE_NONCE &&
-			(columns[i].set || !row_schema->columns[i].nullable))
-			nonce = &columns[i];
-	if (nonce != NULL)
-		owner = binding_owner_of(call->method, call->values);
-	for (unsigned i = 0; nonce != NULL && i < row_schema->column_count; i++) {
+	binding_own_call(&owner, call->method, call->values);
+	for (unsigned i = 0; i < row_schema->column_count; i++) {
 		const char *plain;
 		size_t length;
 
@@ -291,6 +287,20 @@ static int open_columns(struct call *call, struct seal *seal, struct value *colu
 		execute_set_text(&columns[i], plain, length);
 	}
 	return 0;
+}
+
+/* Opens the row's sealed columns in place. The access token is the first sealed column. A row
+ * without a token has no nonce. */
+static int open_columns(struct call *call, struct seal *seal, struct value *columns)
+{
+	const struct row_schema *row_schema = call->method->row_schema;
+	const struct value *nonce = NULL;
+
+	for (unsigned i = 0; i < row_schema->column_count; i++)
+		if (row_schema->columns[i].type == TYPE_NONCE &&
+			(columns[i].set || !row_schema->columns[i].nullable))
+			nonce = &columns[i];
+	return nonce != NULL ? open_token(call, seal, columns, nonce) : 0;
 }
 
 static const char *table_of(const struct method *method)

@@ -53,7 +53,7 @@ void verify_end_tables(struct verify_report *report)
 int verify_token(struct verify_report *report, struct seal *seal,
 	const struct rotation_token *token, struct err *err)
 {
-	const struct binding_owner owner = rotation_owner(token);
+	struct binding_owner owner;
 	struct arena arena = {.wipe = true};
 	const char *plain;
 	size_t length;
@@ -63,6 +63,7 @@ int verify_token(struct verify_report *report, struct seal *seal,
 		token->stored[2] == NULL)
 		return 0; /* incomplete: no token */
 	report->tokens++;
+	rotation_own(&owner, token);
 	for (int part = 0; part < 2 && result == 0; part++)
 		result = seal_open(seal, &owner, &arena, token->stored[part], token->length[part],
 			token->stored[2], token->length[2], part, &plain, &length, err);

@@ -5,45 +5,57 @@
 
 #include "../../protocol/value.h"
 
-enum { MARK_LENGTH = sizeof BINDING_HASH_MARK - 1 };
+/* PROVIDER_MAX: the generator's limit of a name. */
+enum { MARK_LENGTH = sizeof BINDING_HASH_MARK - 1, PROVIDER_MAX = 64 };
 
+_Static_assert(PROVIDER_MAX + 3 + UUID_TEXT <= BINDING_DATA_MAX, "associated data");
 _Static_assert(crypto_hash_sha256_BYTES * 2 == BINDING_HASH_LENGTH - MARK_LENGTH, "hash size");
 
-struct binding_owner binding_owner_of(const struct method *method, const struct value *values)
+static void set_provider(struct binding_owner *owner, const char *provider, size_t length)
 {
-	struct binding_owner owner = {.provider = method->token_provider};
-
-	if (method->token_user_bind >= 0) {
-		owner.user = values[method->token_user_bind].s.ptr;
-		owner.user_length = values[method->token_user_bind].s.len;
-		owner.canonical = true;
-	}
-	if (owner.provider != NULL) {
-		owner.provider_length = strlen(owner.provider);
-	} else if (method->token_provider_bind >= 0) {
-		owner.provider = values[method->token_provider_bind].s.ptr;
-		owner.provider_length = values[method->token_provider_bind].s.len;
-	}
-	return owner;
+	memcpy(owner->data, provider, length);
+	memcpy(owner->data + length, " a ", 3);
+	owner->letter = length + 1;
+	owner->length = length + 3;
 }
 
-size_t binding_data(const struct binding_owner *owner, int part, char out[BINDING_DATA_MAX])
+static void set_user(struct binding_owner *owner, const char *user, size_t length, bool canonical)
 {
-	static const char columns[2][16] = {"_access_token ", "_refresh_token "};
-	size_t column = strlen(columns[part]), length = owner->provider_length;
+	char *place = owner->data + owner->length;
 
-	if (length + column + owner->user_length > BINDING_DATA_MAX)
-		return 0;
-	memcpy(out, owner->provider, length);
-	memcpy(out + length, columns[part], column);
-	length += column;
-	/* An id has one form here, however a row or a caller writes it. */
-	if (!owner->canonical && owner->user_length <= UUID_TEXT &&
-		length + UUID_TEXT <= BINDING_DATA_MAX &&
-		uuid_parse(owner->user, owner->user_length, out + length))
-		return length + UUID_TEXT;
-	memcpy(out + length, owner->user, owner->user_length);
-	return length + owner->user_length;
+	if (canonical) {
+		memcpy(place, user, UUID_TEXT);
+		owner->length += UUID_TEXT;
+	} else if (uuid_parse(user, length, place)) {
+		owner->length += UUID_TEXT;
+	} else if (length <= BINDING_DATA_MAX - owner->length) {
+		memcpy(place, user, length);
+		owner->length += length;
+	} else {
+		owner->length = 0;
+	}
+}
+
+void binding_own(struct binding_owner *owner, const char *provider, const char *user,
+	size_t user_length, bool canonical)
+{
+	set_provider(owner, provider, strlen(provider));
+	set_user(owner, user, user_length, canonical);
+}
+
+void binding_own_call(
+	struct binding_owner *owner, const struct method *method, const struct value *values)
+{
+	const struct value *user = &values[method->token_user_bind];
+
+	if (method->token_provider != NULL) {
+		set_provider(owner, method->token_provider, strlen(method->token_provider));
+	} else {
+		const struct value *provider = &values[method->token_provider_bind];
+
+		set_provider(owner, provider->s.ptr, provider->s.len);
+	}
+	set_user(owner, user->s.ptr, user->s.len, true);
 }
 
 bool binding_marked(const char *sealed, size_t length)

@@ -1,8 +1,9 @@
 /* To whom a stored secret belongs: the associated data of a token, and the hash of a session token.
  *
- * A token is bound to its user, its provider and its column: its associated data are the column's
- * name, a space and the user's id, as in `strava_access_token 7f0f0a4e-1f60-…`. Its texts begin
- * with a mark that is no base64, so a server that does not know this format cannot open them. */
+ * A token is bound to its user, provider and column. Its associated data are the provider, `a` for
+ * the access token or `r` for the refresh token, and the user's id: `strava a 7f0f0a4e-…`. Its texts
+ * begin with a mark that is no base64, so a server that does not know this format cannot open
+ * them. */
 #ifndef PIERRE_BINDING_H
 #define PIERRE_BINDING_H
 
@@ -25,22 +26,30 @@ enum binding_format {
 enum {
 	BINDING_MARK_LENGTH = sizeof BINDING_MARK - 1,
 	BINDING_HASH_LENGTH = sizeof BINDING_HASH_MARK - 1 + 64,
-	BINDING_DATA_MAX = 256
+	BINDING_DATA_MAX = 160
 };
 
+/* The associated data of both texts, which differ in one letter. */
 struct binding_owner {
-	const char *user;
-	size_t user_length;
-	const char *provider;
-	size_t provider_length;
-	bool canonical; /* the id is known to be in the canonical form of a UUID */
+	char data[BINDING_DATA_MAX];
+	size_t length; /* 0: the id is longer than any */
+	size_t letter; /* its place */
 };
 
+/* canonical: the id is known to be in the canonical form of a UUID. An id has one form here,
+ * however a row or a caller writes it. */
+void binding_own(struct binding_owner *owner, const char *provider, const char *user,
+	size_t user_length, bool canonical);
 /* The owner of a call's token: bind parameters of its method. */
-struct binding_owner binding_owner_of(const struct method *method, const struct value *values);
-/* The associated data of a token's text. part: 0 access, 1 refresh. 0: the id is longer than any.
- */
-size_t binding_data(const struct binding_owner *owner, int part, char out[BINDING_DATA_MAX]);
+void binding_own_call(
+	struct binding_owner *owner, const struct method *method, const struct value *values);
+/* The associated data, owner->length bytes. part: 0 access, 1 refresh. */
+static inline const char *binding_data(struct binding_owner *owner, int part)
+{
+	owner->data[owner->letter] = part == 0 ? 'a' : 'r';
+	return owner->data;
+}
+
 bool binding_marked(const char *sealed, size_t length);
 
 /* The stored form of a session token: `sha256:` and 64 hexadecimal digits. */

@@ -91,22 +91,20 @@ static void note_unreadable(struct rotation *rotation, const struct rotation_tok
 	rotation->unreadable++;
 }
 
-struct binding_owner rotation_owner(const struct rotation_token *token)
+void rotation_own(struct binding_owner *owner, const struct rotation_token *token)
 {
-	return (struct binding_owner){.user = token->user,
-		.user_length = strlen(token->user),
-		.provider = token->provider,
-		.provider_length = strlen(token->provider)};
+	binding_own(owner, token->provider, token->user, strlen(token->user), false);
 }
 
 int rotation_look(struct rotation *rotation, struct seal *seal, struct arena *arena,
 	struct rotation_token *token, struct err *err)
 {
-	const struct binding_owner owner = rotation_owner(token);
+	struct binding_owner owner;
 	enum seal_fit fit = SEAL_NEITHER;
 
 	if (token->stored[0] == NULL || token->stored[1] == NULL || token->stored[2] == NULL)
 		return 0; /* no token */
+	rotation_own(&owner, token);
 	if (seal_again(seal, &owner, arena, token->stored, token->length, &fit, token->sealed,
 		    token->sealed_length, err) < 0)
 		return -1;

@@ -50,7 +50,7 @@ struct rotation_token {
 };
 
 /* Whose it is. */
-struct binding_owner rotation_owner(const struct rotation_token *token);
+void rotation_own(struct binding_owner *owner, const struct rotation_token *token);
 /* Before a transaction: nothing is counted for this call. */
 void rotation_begin_call(struct rotation *rotation);
 /* The tokens' format changes from now on: a pass begins anew. */

@@ -195,10 +195,8 @@ bool seal_decrypt(const struct seal *seal, const unsigned char nonce[SEAL_NONCE_
 
 /* A text of a token in the clear, and what it is bound to. */
 struct plain_text {
-	const char *text;
-	size_t length;
-	char data[BINDING_DATA_MAX];
-	size_t data_length; /* 0: it is not bound */
+	const char *text, *data;
+	size_t length, data_length; /* data_length 0: it is not bound */
 };
 
 /* Seals one text as base64 in the arena. NULL when out of memory. */
@@ -222,16 +220,17 @@ static char *seal_text(struct seal *seal, struct arena *arena, const unsigned ch
 }
 
 /* Seals a token's texts, each under its own nonce. -1: out of memory, or an impossible owner. */
-static int seal_texts(struct seal *seal, const struct binding_owner *owner, struct arena *arena,
+static int seal_texts(struct seal *seal, struct binding_owner *owner, struct arena *arena,
 	struct plain_text plain[2], const unsigned char *nonces, const char *out[3],
 	size_t out_length[3], struct err *err)
 {
 	bool binds = seal_format(seal) != BINDING_NONE;
 
+	if (binds && owner->length == 0)
+		return err_set(err, ERR_INTERNAL, "a token has no user");
 	for (int part = 0; part < 2; part++) {
-		plain[part].data_length = binds ? binding_data(owner, part, plain[part].data) : 0;
-		if (binds && plain[part].data_length == 0)
-			return err_set(err, ERR_INTERNAL, "a token has no user");
+		plain[part].data = binding_data(owner, part);
+		plain[part].data_length = binds ? owner->length : 0;
 		out[part] = seal_text(seal, arena, nonces + (size_t)part * SEAL_NONCE_BYTES,
 			&plain[part], &out_length[part]);
 		if (out[part] == NULL)
@@ -250,7 +249,7 @@ static bool take_nonces(struct seal *seal, uint64_t count)
 	return false;
 }
 
-int seal_token(struct seal *seal, const struct binding_owner *owner, struct arena *arena,
+int seal_token(struct seal *seal, struct binding_owner *owner, struct arena *arena,
 	const char *access, size_t access_length, const char *refresh, size_t refresh_length,
 	const char *out[3], size_t out_length[3], struct err *err)
 {
@@ -295,7 +294,7 @@ static const char refusal[] =
 struct sealed_text {
 	const char *text, *nonces;
 	size_t length, nonces_length;
-	const struct binding_owner *owner;
+	struct binding_owner *owner;
 	int part; /* 0 access, 1 refresh */
 };
 
@@ -312,12 +311,12 @@ static int open_bytes(struct seal *seal, struct arena *arena, const struct seale
 	const char **plain, size_t *plain_length, struct err *err)
 {
 	unsigned char *out = arena_alloc(arena, size);
-	char data[BINDING_DATA_MAX];
-	size_t data_length = 0;
+	const char *data = binding_data(stored->owner, stored->part);
+	size_t data_length = how->bound ? stored->owner->length : 0;
 
 	if (out == NULL)
 		return err_set(err, ERR_INTERNAL, "out of memory");
-	if (how->bound && (data_length = binding_data(stored->owner, stored->part, data)) == 0)
+	if (how->bound && data_length == 0)
 		return 1;
 	how->key = seal;
 	while (how->key != NULL &&
@@ -352,7 +351,7 @@ static int open_stored(struct seal *seal, struct arena *arena, const struct seal
 		bytes, bytes_size, how, plain, plain_length, err);
 }
 
-int seal_open(struct seal *seal, const struct binding_owner *owner, struct arena *arena,
+int seal_open(struct seal *seal, struct binding_owner *owner, struct arena *arena,
 	const char *sealed, size_t length, const char *nonce, size_t nonce_length, int part,
 	const char **plain, size_t *plain_length, struct err *err)
 {
@@ -368,7 +367,7 @@ int seal_open(struct seal *seal, const struct binding_owner *owner, struct arena
 	return result;
 }
 
-int seal_again(struct seal *seal, const struct binding_owner *owner, struct arena *arena,
+int seal_again(struct seal *seal, struct binding_owner *owner, struct arena *arena,
 	const char *const stored[3], const size_t length[3], enum seal_fit *fit, const char *out[3],
 	size_t out_length[3], struct err *err)
 {

@@ -60,12 +60,12 @@ bool seal_decrypt(const struct seal *seal, const unsigned char nonce[SEAL_NONCE_
 
 /* Seals a token's two texts in the current format: sets the texts and the nonce column (32
  * characters), in the arena, NUL-terminated. ERR_STORAGE when the key has reached its limit. */
-int seal_token(struct seal *seal, const struct binding_owner *owner, struct arena *arena,
+int seal_token(struct seal *seal, struct binding_owner *owner, struct arena *arena,
 	const char *access, size_t access_length, const char *refresh, size_t refresh_length,
 	const char *out[3], size_t out_length[3], struct err *err);
 /* Opens one text of a token. part: 0 access, 1 refresh. ERR_DECRYPTION_FAILED with one message for
  * every cause. Plain text in the arena, checked for valid UTF-8. */
-int seal_open(struct seal *seal, const struct binding_owner *owner, struct arena *arena,
+int seal_open(struct seal *seal, struct binding_owner *owner, struct arena *arena,
 	const char *sealed, size_t length, const char *nonce, size_t nonce_length, int part,
 	const char **plain, size_t *plain_length, struct err *err);
 
@@ -77,7 +77,7 @@ enum seal_fit {
 };
 
 /* What opens a stored token: access, refresh, nonce. */
-int seal_again(struct seal *seal, const struct binding_owner *owner, struct arena *arena,
+int seal_again(struct seal *seal, struct binding_owner *owner, struct arena *arena,
 	const char *const stored[3], const size_t length[3], enum seal_fit *fit, const char *out[3],
 	size_t out_length[3], struct err *err);
 

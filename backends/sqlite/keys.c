@@ -78,6 +78,7 @@ static int opens_a_token(struct session *session, const char *provider)
 		const struct rotation_token token = {
 			.user = (const char *)sqlite3_column_text(statement, 2),
 			.provider = provider};
+		struct binding_owner owner;
 		const char *plain;
 		size_t length;
 
@@ -85,7 +86,7 @@ static int opens_a_token(struct session *session, const char *provider)
 			result = 0;
 			continue;
 		}
-		const struct binding_owner owner = rotation_owner(&token);
+		rotation_own(&owner, &token);
 		result = seal_open(session->seal, &owner, &arena,
 				 (const char *)sqlite3_column_text(statement, 0),
 				 (size_t)sqlite3_column_bytes(statement, 0),

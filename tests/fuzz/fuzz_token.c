@@ -10,10 +10,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const struct binding_owner owner = {.user = "7f0f0a4e-1f60-4c7e-9c55-0d3f7c1b2a3d",
-	.user_length = 36,
-	.provider = "strava",
-	.provider_length = 6};
+static struct binding_owner owner;
 
 static struct seal *seal;
 
@@ -61,6 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (seal == NULL && seal_new(&seal, key, false, &err) < 0)
 		abort();
+	binding_own(&owner, "strava", "7f0f0a4e-1f60-4c7e-9c55-0d3f7c1b2a3d", 36, true);
 	replaced(data, size);
 	arena_init(&arena);
 	newline = memchr(text, '\n', size - 1);

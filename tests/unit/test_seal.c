@@ -10,10 +10,9 @@
 #include "../../backends/secrets/seal_key.h"
 #include "unit.h"
 
-static const struct binding_owner owner = {.user = "7f0f0a4e-1f60-4c7e-9c55-0d3f7c1b2a3d",
-	.user_length = 36,
-	.provider = "strava",
-	.provider_length = 6};
+static const char USER[] = "7f0f0a4e-1f60-4c7e-9c55-0d3f7c1b2a3d";
+
+static struct binding_owner owner;
 
 static char vectors_path[512];
 static struct seal *seal;
@@ -27,6 +26,7 @@ static void set_up(void)
 	memset(key, 7, sizeof key);
 	memset(&err, 0, sizeof err);
 	arena_init(&arena);
+	binding_own(&owner, "strava", USER, 36, true);
 	ck_assert_int_eq(seal_new(&seal, key, false, &err), 0);
 	ck_assert(sodium_is_zero(key, sizeof key));
 }
@@ -459,8 +459,8 @@ START_TEST(two_keys_damaged)
 }
 END_TEST
 
-static bool opens(const struct binding_owner *whose, const char *text, size_t length,
-	const char *nonce, int part)
+static bool opens(
+	struct binding_owner *whose, const char *text, size_t length, const char *nonce, int part)
 {
 	const char *plain;
 	size_t plain_length;
@@ -473,15 +473,18 @@ static bool opens(const struct binding_owner *whose, const char *text, size_t le
 /* A bound token opens for its owner and in its column alone. */
 START_TEST(bound)
 {
-	const struct binding_owner upper = {.user = "7F0F0A4E1F604C7E9C550D3F7C1B2A3D",
-		.user_length = 32,
-		.provider = "strava",
-		.provider_length = 6};
-	struct binding_owner user = owner, provider = owner;
+	struct binding_owner upper, user, provider, longest, longer;
+	static char id[BINDING_DATA_MAX];
 	struct token token;
 
-	user.user = "7f0f0a4e-1f60-4c7e-9c55-0d3f7c1b2a3e";
-	provider.provider = "fitbit";
+	binding_own(&upper, "strava", "7F0F0A4E1F604C7E9C550D3F7C1B2A3D", 32, false);
+	binding_own(&user, "strava", "7f0f0a4e-1f60-4c7e-9c55-0d3f7c1b2a3e", 36, false);
+	binding_own(&provider, "fitbit", USER, 36, false);
+	memset(id, 'x', sizeof id);
+	binding_own(&longest, "strava", id, BINDING_DATA_MAX - 9, false);
+	binding_own(&longer, "strava", id, BINDING_DATA_MAX - 8, false);
+	ck_assert_uint_eq(longest.length, BINDING_DATA_MAX);
+	ck_assert_uint_eq(longer.length, 0);
 	seal_set_format(seal, BINDING_CHANGES, true);
 	token = make("access", "access");
 	for (int part = 0; part < 2; part++) {
@@ -493,6 +496,7 @@ START_TEST(bound)
 		ck_assert(opens(&upper, text, length, token.text[2], part));
 		ck_assert(!opens(&user, text, length, token.text[2], part));
 		ck_assert(!opens(&provider, text, length, token.text[2], part));
+		ck_assert(!opens(&longer, text, length, token.text[2], part));
 		ck_assert(!opens(&owner, text, length, token.text[2], 1 - part));
 		/* Without its mark it is no token of the old format. */
 		ck_assert(!opens(&owner, text + 3, length - 3, token.text[2], part));

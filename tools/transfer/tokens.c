@@ -31,13 +31,10 @@ static bool is_whole(const struct value *columns)
 	return true;
 }
 
-static struct binding_owner owner_of(
-	const struct value *values, const struct token_provider *provider)
+static void own(struct binding_owner *owner, const struct value *values,
+	const struct token_provider *provider)
 {
-	return (struct binding_owner){.user = values[0].s.ptr,
-		.user_length = values[0].s.len,
-		.provider = provider->name,
-		.provider_length = strlen(provider->name)};
+	binding_own(owner, provider->name, values[0].s.ptr, values[0].s.len, false);
 }
 
 static int refuse(
@@ -63,8 +60,9 @@ static int open_texts(const struct value *values, const struct token_provider *p
 	const struct value *columns, struct seal *seal, struct arena *arena, struct value plain[2],
 	struct err *err)
 {
-	const struct binding_owner owner = owner_of(values, provider);
+	struct binding_owner owner;
 
+	own(&owner, values, provider);
 	for (int part = 0; part < 2; part++)
 		if (seal_open(seal, &owner, arena, columns[part].s.ptr, columns[part].s.len,
 			    columns[NONCE].s.ptr, columns[NONCE].s.len, part, &plain[part].s.ptr,
@@ -105,13 +103,14 @@ static int keep_version(
 static int seal_anew(const struct value *values, const struct token_provider *provider,
 	struct value *columns, struct seal *seal, struct arena *arena, struct err *err)
 {
-	const struct binding_owner owner = owner_of(values, provider);
+	struct binding_owner owner;
 	struct value plain[2], nonce;
 	const char *out[3];
 	size_t length[3];
 
 	if (open_texts(values, provider, columns, seal, arena, plain, err) < 0)
 		return -1;
+	own(&owner, values, provider);
 	if (seal_token(seal, &owner, arena, plain[0].s.ptr, plain[0].s.len, plain[1].s.ptr,
 		    plain[1].s.len, out, length, err) < 0)
 		return err_exit(err, EX_DATAERR, "the %s token of a user cannot be sealed anew",

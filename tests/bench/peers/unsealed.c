@@ -115,7 +115,7 @@ static const char *mark(struct arena *arena, const char *text, size_t length, si
 	return out;
 }
 
-int seal_token(struct seal *seal, const struct binding_owner *owner, struct arena *arena,
+int seal_token(struct seal *seal, struct binding_owner *owner, struct arena *arena,
 	const char *access, size_t access_length, const char *refresh, size_t refresh_length,
 	const char *out[3], size_t out_length[3], struct err *err)
 {
@@ -130,7 +130,7 @@ int seal_token(struct seal *seal, const struct binding_owner *owner, struct aren
 	return 0;
 }
 
-int seal_open(struct seal *seal, const struct binding_owner *owner, struct arena *arena,
+int seal_open(struct seal *seal, struct binding_owner *owner, struct arena *arena,
 	const char *sealed, size_t length, const char *nonce, size_t nonce_length, int part,
 	const char **plain, size_t *plain_length, struct err *err)
 {
@@ -148,7 +148,7 @@ int seal_open(struct seal *seal, const struct binding_owner *owner, struct arena
 	return 0;
 }
 
-int seal_again(struct seal *seal, const struct binding_owner *owner, struct arena *arena,
+int seal_again(struct seal *seal, struct binding_owner *owner, struct arena *arena,
 	const char *const stored[3], const size_t length[3], enum seal_fit *fit, const char *out[3],
 	size_t out_length[3], struct err *err)
 {
