@@ -146,6 +146,51 @@ static int prepare_members(struct call *call, struct seal *seal)
 	return 0;
 }
 
+/* A value that no caller sends. */
+static int compute_value(struct call *call, struct seal *seal, const struct bind_param *bind,
+	const struct value *source, struct value *value)
+{
+	switch ((enum compute)bind->compute) {
+	case COMPUTE_NONE:
+		break;
+	case COMPUTE_NOW:
+		set_time(value, call->now);
+		break;
+	case COMPUTE_NEW_UUID:
+		return new_uuid(call, value);
+	case COMPUTE_NEW_TOKEN:
+		return new_token(call, value);
+	case COMPUTE_MONTH_START:
+		set_time(value, timestamp_month_start(call->now));
+		break;
+	case COMPUTE_DAYS_START:
+		set_time(value, timestamp_day_start(call->now) - source->i * 24 * hour_us);
+		break;
+	case COMPUTE_HOURS_AHEAD:
+		set_time(value, call->now + source->i * hour_us);
+		break;
+	case COMPUTE_SECONDS_AHEAD:
+		set_time(value, call->now + source->i * 1000000);
+		break;
+	case COMPUTE_NONCE:
+		return seal_parameters(call, seal, value);
+	case COMPUTE_STORED_TOKEN:
+		return stored_token(call, seal, source, value);
+	case COMPUTE_TOKEN_HASHED:
+	case COMPUTE_TOKEN_UNHASHED:
+		if (bind->source >= call->method->row_binds &&
+			!execute_token_value(
+				&call->arena, (enum compute)bind->compute, source, value))
+			return execute_out_of_memory(call);
+		break;
+	case COMPUTE_AWKWARD:
+		if (source->set && (source->flags & VALUE_AWKWARD) != 0)
+			*value = *source;
+		break;
+	}
+	return 0;
+}
+
 int execute_prepare(struct call *call, struct seal *seal)
 {
 	const struct method *method = call->method;
@@ -153,55 +198,11 @@ int execute_prepare(struct call *call, struct seal *seal)
 	call->format = (uint8_t)seal_format(seal);
 	for (unsigned i = 0; i < method->bind_count; i++) {
 		const struct bind_param *bind = &method->binds[i];
-		struct value *value = &call->values[i];
 		const struct value *source = bind->source >= 0 ? &call->values[bind->source] : NULL;
 
-		switch ((enum compute)bind->compute) {
-		case COMPUTE_NONE:
-			break;
-		case COMPUTE_NOW:
-			set_time(value, call->now);
-			break;
-		case COMPUTE_NEW_UUID:
-			if (new_uuid(call, value) < 0)
-				return -1;
-			break;
-		case COMPUTE_NEW_TOKEN:
-			if (new_token(call, value) < 0)
-				return -1;
-			break;
-		case COMPUTE_MONTH_START:
-			set_time(value, timestamp_month_start(call->now));
-			break;
-		case COMPUTE_DAYS_START:
-			set_time(value, timestamp_day_start(call->now) - source->i * 24 * hour_us);
-			break;
-		case COMPUTE_HOURS_AHEAD:
-			set_time(value, call->now + source->i * hour_us);
-			break;
-		case COMPUTE_SECONDS_AHEAD:
-			set_time(value, call->now + source->i * 1000000);
-			break;
-		case COMPUTE_NONCE:
-			if (seal_parameters(call, seal, value) < 0)
-				return -1;
-			break;
-		case COMPUTE_STORED_TOKEN:
-			if (stored_token(call, seal, source, value) < 0)
-				return -1;
-			break;
-		case COMPUTE_TOKEN_HASHED:
-		case COMPUTE_TOKEN_UNHASHED:
-			if (bind->source >= method->row_binds &&
-				!execute_token_value(
-					&call->arena, (enum compute)bind->compute, source, value))
-				return execute_out_of_memory(call);
-			break;
-		case COMPUTE_AWKWARD:
-			if (source->set && (source->flags & VALUE_AWKWARD) != 0)
-				*value = *source;
-			break;
-		}
+		if (bind->compute != COMPUTE_NONE &&
+			compute_value(call, seal, bind, source, &call->values[i]) < 0)
+			return -1;
 	}
 	return method->impl == IMPL_TRANSACTION ? prepare_members(call, seal) : 0;
 }

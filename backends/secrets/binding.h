@@ -1,8 +1,8 @@
 /* To whom a stored secret belongs: the associated data of a token, and the hash of a session token.
  *
  * A token is bound to its user, provider and column. Its associated data are the provider, `a` for
- * the access token or `r` for the refresh token, and the user's id: `strava a 7f0f0a4e-…`. Its texts
- * begin with a mark that is no base64, so a server that does not know this format cannot open
+ * the access token or `r` for the refresh token, and the user's id: `strava a 7f0f0a4e-…`. Its
+ * texts begin with a mark that is no base64, so a server that does not know this format cannot open
  * them. */
 #ifndef PIERRE_BINDING_H
 #define PIERRE_BINDING_H
@@ -19,7 +19,7 @@ enum binding_format {
 	BINDING_ALL,     /* nothing else is read */
 };
 
-#define BINDING_MARK "v2:"
+#define BINDING_MARK ":"
 #define BINDING_HASH_MARK "sha256:"
 /* The least text that is greater than all hashes. */
 #define BINDING_HASH_END "sha256;"

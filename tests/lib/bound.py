@@ -126,7 +126,7 @@ class BoundCase(Case):
             "fitbit_refresh_token FROM users WHERE strava_nonce IS NOT NULL"
         )
         sessions = self.sql("SELECT session_token FROM a2a_sessions")
-        return {text[:3] == "v2:" for row in rows for text in row if text not in ("", "None")}, {
+        return {text[0] == ":" for row in rows for text in row if text not in ("", "None")}, {
             row[0].startswith("sha256:") for row in sessions
         }
 
