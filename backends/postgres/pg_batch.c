@@ -139,20 +139,13 @@ static void finish_all(struct list *calls)
 	}
 }
 
-static bool has_own_batch(const struct call *call)
-{
-	return call->method == NULL || transaction_is(call);
-}
-
 static void restart(struct postgres_store *store, struct call *call, enum pg_route route)
 {
 	if (call->method != NULL)
 		execute_restart(call);
 	else
 		call->err.kind = ERR_NONE;
-	/* The health check stays alone: whether it succeeds says nothing about a commit. So does a
-	 * transaction. */
-	call->route = (uint8_t)(has_own_batch(call) ? ROUTE_ALONE : route);
+	call->route = (uint8_t)(pg_batch_is_own(call) ? ROUTE_ALONE : route);
 	store->retries++;
 }
 

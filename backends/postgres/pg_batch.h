@@ -17,6 +17,7 @@
 
 #include "../../protocol/state.h"
 #include "../call.h"
+#include "../transaction.h"
 
 struct pg_connection;
 struct postgres_store;
@@ -110,6 +111,14 @@ struct pg_batch {
 static inline void pg_batch_enter(struct pg_batch *batch, enum pg_batch_state state)
 {
 	state_change(&pg_batch_states, &batch->state, state, batch->number);
+}
+
+/* A call that is alone in its batch, whatever happens: the health check, whose success says nothing
+ * about a commit, a transaction, and a position, which covers the calls before it once they are
+ * committed. */
+static inline bool pg_batch_is_own(const struct call *call)
+{
+	return call->method == NULL || transaction_is(call) || call->method->impl == IMPL_POSITION;
 }
 
 /* Room for its lists; false: out of memory, pg_batch_free cleans up. */

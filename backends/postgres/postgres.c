@@ -11,7 +11,6 @@
 #include "../../protocol/value.h"
 #include "../execute.h"
 #include "../secrets/seal_log.h"
-#include "../transaction.h"
 #include "blocking/connect.h"
 #include "blocking/format.h"
 #include "blocking/keys.h"
@@ -67,7 +66,7 @@ static void postgres_submit(struct store *base, struct call *call)
 
 	list_init(&call->link);
 	call->attempts = 0;
-	call->route = transaction_is(call) ? ROUTE_ALONE : ROUTE_TOGETHER;
+	call->route = pg_batch_is_own(call) ? ROUTE_ALONE : ROUTE_TOGETHER;
 	if (call->method->impl == IMPL_MIGRATE) {
 		if (jobs_migrate(store, call)) {
 			call->order->reads++;

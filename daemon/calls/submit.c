@@ -58,6 +58,10 @@ void submit_call(struct request *request)
 
 	if (!submit_begins(request))
 		return;
+	if (method->impl == IMPL_WAIT) {
+		dispatcher->own_methods[method->index].in_turn(dispatcher->admin, request);
+		return;
+	}
 	request_move(request, REQUEST_STORE);
 	note_hashes(dispatcher, &request->call);
 	request->connection->reads += !method->write;

@@ -100,7 +100,7 @@ def snake(name: str) -> str:
 
 def _refuse_clashes(catalog):
     names = [method.c_name + end for method in catalog.methods for end in ("", "_async", "_result")]
-    names += [f"add_{method.c_name}" for method in catalog.methods if method.has_sql]
+    names += [f"add_{method.c_name}" for method in catalog.methods if method.joins]
     names += [f"{snake(kind.name)}_free" for kind in _answers(catalog)]
     clashes = sorted({name for name in names if name in _CORE or names.count(name) > 1})
     if clashes:
@@ -272,7 +272,7 @@ def _signatures(catalog, method: Method):
                 ["struct pierre_transaction *transaction", *params, failure],
             ),
         )
-        if method.has_sql
+        if method.joins
         else ()
     )
 

@@ -20,7 +20,7 @@ static const uint64_t ms = 1000000, pause_min = 20 * ms, pause_max = 1000 * ms,
 		      drop_pause = 60000 * ms;
 
 /* A step with retention also deletes rows of hours that are not kept. It comes again at once while
- * there are many. */
+ * there are many. On a server that accepts no writes it does nothing and returns no row. */
 const char *pg_rollup_sql(struct postgres_store *store)
 {
 	struct pg_rollup *rollup = &store->rollup;
@@ -35,7 +35,7 @@ const char *pg_rollup_sql(struct postgres_store *store)
 	}
 	(void)snprintf(rollup->sql, sizeof rollup->sql,
 		"SELECT greatest(roll_up_api_key_usage(" STEP_ROWS "), roll_up_a2a_usage(" STEP_ROWS
-		"))::text, (%s)::text",
+		"))::text, (%s)::text WHERE current_setting('transaction_read_only') = 'off'",
 		drop);
 	return rollup->sql;
 }
@@ -43,8 +43,8 @@ const char *pg_rollup_sql(struct postgres_store *store)
 void pg_rollup_take(struct postgres_store *store, const PGresult *result)
 {
 	struct pg_rollup *rollup = &store->rollup;
-	int64_t rest =
-		PQntuples(result) == 1 && PQnfields(result) == 2 && !PQgetisnull(result, 0, 0)
+	int64_t rest = PQntuples(result) == 0 ? 0
+		: PQntuples(result) == 1 && PQnfields(result) == 2 && !PQgetisnull(result, 0, 0)
 		? strtoll(PQgetvalue(result, 0, 0), NULL, 10)
 		: -1;
 
