@@ -330,7 +330,7 @@ static PGconn *first_connection(struct postgres_store *store, struct err *err)
 	}
 }
 
-static int follow_format(struct postgres_store *store, PGconn *pq, struct err *err)
+static int postgres_follow_format(struct postgres_store *store, PGconn *pq, struct err *err)
 {
 	enum binding_format format;
 
@@ -368,7 +368,7 @@ static int postgres_bring_up(struct postgres_store *store, struct err *err)
 			migrate_postgres(pq, NULL, store->settings.progress, err) < 0) ||
 		(store->settings.seal != NULL && keys_prove_key(pq, store->settings.seal, err) < 0))
 		goto fail;
-	if (store->settings.seal != NULL && follow_format(store, pq, err) < 0)
+	if (store->settings.seal != NULL && postgres_follow_format(store, pq, err) < 0)
 		goto fail;
 	store->named = store->settings.prepared_statements && !store->pooled;
 	if (store->settings.prepared_statements && !store->named)

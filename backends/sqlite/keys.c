@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "session_tokens.h"
+#include "upkeep/session_tokens.h"
 
 /* A value of pierre_meta, which the caller frees; NULL: none. */
 static int sqlite_keys_read_meta(
@@ -159,7 +159,7 @@ int keys_read_format(struct session *session, enum binding_format *format, struc
 	return 0;
 }
 
-static int follow_format(struct session *session, struct err *err)
+static int sqlite_follow_format(struct session *session, struct err *err)
 {
 	enum binding_format format;
 
@@ -182,7 +182,7 @@ static int begin_format(struct session *session, struct err *err)
 			session, "SELECT count(*) FROM pierre_migrations WHERE version = 0") > 0 &&
 		keys_write_format(session, BINDING_ALL) != SQLITE_OK)
 		return session_failed(session, "the format of the tokens cannot be stored", err);
-	return follow_format(session, err);
+	return sqlite_follow_format(session, err);
 }
 
 int keys_prove(struct session *session, struct err *err)
@@ -194,7 +194,7 @@ int keys_prove(struct session *session, struct err *err)
 		return session_failed(session, "the database cannot be read", err);
 	result = read_checks(session, check, err);
 	if (result == 0)
-		result = follow_format(session, err);
+		result = sqlite_follow_format(session, err);
 	if (result == 0)
 		result = rotation_prove(
 			session->seal, &(struct rotation_checks){check[0], check[1]}, err);

@@ -93,7 +93,8 @@ class Moved(BoundCase):
         access = old_installation.Sodium.seal(key, nonces[:12], "old access")
         refresh = old_installation.Sodium.seal(key, nonces[12:], "old refresh")
         update = (
-            f"UPDATE users SET strava_access_token = '{access}', strava_refresh_token = '{refresh}',"
+            f"UPDATE users SET strava_access_token = '{access}',"
+            f" strava_refresh_token = '{refresh}',"
             f" strava_nonce = '{base64.b64encode(nonces).decode()}' WHERE id = '{user}'"
         )
         if self.daemon.backend == "sqlite":
@@ -205,7 +206,7 @@ class Binding(BoundCase):
         self.assertEqual((code, json.loads(out)["problems"]), (0, []), err)
 
     def test_killed_while_calls_go_on(self):
-        """Owners write tokens and open sessions all the time; the daemon is killed in the middle."""
+        """Owners write tokens and open sessions all the time; the daemon is killed meanwhile."""
         self.unbind()
         users = self.fill(250)
         client, sessions = self.sessions(120)

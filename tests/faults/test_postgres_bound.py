@@ -1,5 +1,5 @@
-"""Several daemons while the tokens of their database are being bound. Would catch: a daemon that goes
-on to store what the others no longer read, or that fails because the database refuses it."""
+"""Several daemons while the tokens of their database are being bound. Would catch: a daemon that
+goes on to store what the others no longer read, or that fails because the database refuses it."""
 from lib.bound import EXPIRES, PROVIDERS, BoundCase
 from lib.daemon import Daemon
 

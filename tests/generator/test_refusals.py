@@ -298,36 +298,6 @@ CATALOG = {
         'params.refresh_token = { type = "string"',
         "a token has two sealed texts, not 1",
     ),
-    "a token without user": (
-        "secrets",
-        'provider = "acme"\nparams.user_id = { type = "uuid", doc = "Whose." }\nresult = "Token?"',
-        'provider = "acme"\nparams.owner = { type = "uuid", doc = "Whose." }\nresult = "Token?"',
-        "a token is bound to its user, the parameter user_id",
-    ),
-    "a token without provider": (
-        "secrets",
-        'access = "full"\nprovider = "acme"\n',
-        'access = "full"\n',
-        "a token is bound to its provider",
-    ),
-    "a token of an unknown provider": (
-        "secrets",
-        'access = "full"\nprovider = "acme"\n',
-        'access = "full"\nprovider = "other"\n',
-        "a token is bound to its provider",
-    ),
-    "a provider without token": (
-        "secrets",
-        'doc = "Makes an account."\n',
-        'doc = "Makes an account."\nprovider = "acme"\n',
-        "has no token, so it has no `provider`",
-    ),
-    "a token with other columns": (
-        "secrets",
-        'access_token = { type = "sealed", doc = "One text." }\nrefresh_token = { type',
-        'refresh_token = { type = "sealed", doc = "One text." }\naccess_token = { type',
-        "the sealed texts of a token are access_token and refresh_token",
-    ),
     "a token without nonce": (
         "secrets",
         'nonce = { type = "nonce", doc = "Hidden." }\n',

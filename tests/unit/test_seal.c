@@ -133,7 +133,8 @@ static void refused(
 		open_part(text, length, nonce, nonce_length, part, &plain, &plain_length), -1);
 	ck_assert_int_eq(err.kind, ERR_DECRYPTION_FAILED);
 	ck_assert_str_eq(err.message,
-		"the stored token cannot be opened: it was sealed with another key, altered or moved");
+		"the stored token cannot be opened: it was sealed with another key, altered or "
+		"moved");
 	arena_reset(&arena);
 }
 

@@ -1,5 +1,6 @@
 -- The format of tokens. pierre_meta's row token_format says `binding` while the tokens are being
--- bound to their users and providers, and `bound` from then on; without it they have the old format.
+-- bound to their users and providers, and `bound` from then on; without it they have the old
+-- format.
 --
 -- The sequence says the same as 1, 2 and 3, because every writer must see it at once, even in a
 -- transaction that began before. It follows the row, whose right the daemons have.

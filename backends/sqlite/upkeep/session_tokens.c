@@ -1,7 +1,7 @@
 #include "session_tokens.h"
 
-#include "../secrets/binding.h"
-#include "../secrets/rotation.h"
+#include "../../secrets/binding.h"
+#include "../../secrets/rotation.h"
 
 /* Rows after which a step ends. One session is never divided: its requests refer to its token. */
 enum { ROWS_MAX = 2000 };

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "session.h"
+#include "../session.h"
 
 /* Within the caller's transaction: replaces some of the tokens that are no hashes, in their rows
  * and in the log of requests. *found: how many; 0: none is left. */
