@@ -170,21 +170,6 @@ static int sqlite_follow_format(struct session *session, struct err *err)
 	return 0;
 }
 
-/* The migrations note a database that they have made: it is bound from the start. */
-static int begin_format(struct session *session, struct err *err)
-{
-	enum binding_format format;
-
-	if (keys_read_format(session, &format, err) < 0)
-		return -1;
-	if (format == BINDING_NONE &&
-		session_integer(
-			session, "SELECT count(*) FROM pierre_migrations WHERE version = 0") > 0 &&
-		keys_write_format(session, BINDING_ALL) != SQLITE_OK)
-		return session_failed(session, "the format of the tokens cannot be stored", err);
-	return sqlite_follow_format(session, err);
-}
-
 int keys_prove(struct session *session, struct err *err)
 {
 	char *check[2];
@@ -221,7 +206,7 @@ int keys_begin(struct session *session, struct err *err)
 	char *check[2], made[2][128];
 	int code = SQLITE_OK;
 
-	if (begin_format(session, err) < 0)
+	if (sqlite_follow_format(session, err) < 0)
 		return -1;
 	if (read_checks(session, check, err) < 0) {
 		free_checks(check);

@@ -15,8 +15,7 @@ PROVIDERS = ("strava", "fitbit")
 COLUMNS = ("access_token", "refresh_token", "expires_at", "scope", "nonce")
 SANITIZERS = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "LLVM_PROFILE_FILE")
 UNBIND = {
-    "sqlite": "DELETE FROM pierre_migrations WHERE version = 0; "
-    "DELETE FROM pierre_meta WHERE key = 'token_format'",
+    "sqlite": "DELETE FROM pierre_meta WHERE key = 'token_format'",
     "postgres": "DELETE FROM pierre_meta WHERE key = 'token_format'; "
     "SELECT setval('token_format', 1)",
 }

@@ -6,7 +6,8 @@
 -- transaction that began before. It follows the row, whose right the daemons have.
 CREATE SEQUENCE token_format MAXVALUE 3;
 GRANT SELECT ON token_format TO PUBLIC;
-SELECT setval('token_format', 1);
+SELECT setval('token_format',
+  CASE WHEN EXISTS (SELECT 1 FROM pierre_meta WHERE key = 'token_format') THEN 3 ELSE 1 END);
 
 CREATE FUNCTION follow_token_format() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
@@ -22,8 +23,6 @@ CREATE TRIGGER pierre_meta_token_format
   AFTER INSERT OR UPDATE OF value ON pierre_meta FOR EACH ROW
   WHEN (NEW.key = 'token_format')
   EXECUTE FUNCTION follow_token_format();
-INSERT INTO pierre_meta (key, value)
-  SELECT 'token_format', 'bound' FROM pierre_migrations WHERE version = 0;
 
 -- Refuses what a daemon stores that does not know of the change. It follows the format then, and
 -- stores the token again.
