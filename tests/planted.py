@@ -58,7 +58,7 @@ DEFECTS = [
         ("backends/sqlite/files/identity.c",
          "copied ? \"REPLACE\"",
          "copied ? \"IGNORE\""),
-    ], "contract/test_position.py", ["Copies"]),
+    ], "faults/test_restore.py", ["Positions"]),
     ("rows are locked in the order of arrival", [
         ("backends/postgres/gather.c",
          "if (gathering->unsorted)",
@@ -447,6 +447,16 @@ DEFECTS = [
          "bool lost = transaction_lost(writer);\n\n\tif (!lost &&",
          "bool lost = false;\n\n\tif (!lost &&"),
     ], "faults/test_memory.py", ["Group"]),
+    ("large answers do not wait for memory", [
+        ("backends/sqlite/threads/large.c",
+         "!has_room(large) &&",
+         "0 &&"),
+    ], "faults/test_client_memory.py", ["Answers.test_many_clients_that_take_nothing"]),
+    ("large answers hold back small ones", [
+        ("backends/sqlite/threads/reader.c",
+         "large_is(reader, call)",
+         "(0 && large_is(reader, call))"),
+    ], "faults/test_client_memory.py", ["Answers"]),
     ("calls that the writer has taken have no time limit", [
         ("backends/sqlite/threads/writer.c",
          "if (writer->later != NULL)",

@@ -16,6 +16,7 @@
 #include "blocking/keys.h"
 #include "blocking/migrate.h"
 #include "blocking/verify.h"
+#include "gather.h"
 #include "outage.h"
 #include "pg_receive.h"
 #include "pg_store.h"
@@ -105,6 +106,17 @@ static void place_rollup(struct postgres_store *store)
 
 	if (call != NULL)
 		place(store, call);
+}
+
+static bool postgres_memory(struct store *base, size_t free)
+{
+	struct postgres_store *store = pg_store_of(base);
+
+	store->answer_room = free;
+	if (!store->no_room || !gather_has_room(store))
+		return false;
+	store->no_room = false;
+	return true;
 }
 
 static void postgres_pause(struct store *base, bool paused)
@@ -278,7 +290,7 @@ static void postgres_close(struct store *base, uint64_t deadline)
 	jobs_cancel_all(store);
 	encoder_stop(store);
 	for (unsigned i = 0; i < store->connection_limit; i++) {
-		encoder_drop(&store->connections[i]);
+		encoder_drop(store, &store->connections[i]);
 		end_all(&store->connections[i].batch.calls, !store->connections[i].batch.open);
 		end_all(&store->connections[i].waiting, false);
 	}
@@ -299,6 +311,7 @@ static const struct store_ops postgres_ops = {
 	.stats = postgres_stats,
 	.version = postgres_version,
 	.ping = postgres_ping,
+	.memory = postgres_memory,
 	.pause = postgres_pause,
 	.health = postgres_health,
 	.close = postgres_close,

@@ -179,6 +179,7 @@ int open_threads(struct sqlite_store *store, struct err *err)
 		return -1;
 	/* The threads read the count: it is final before the first one starts. */
 	store->reader_count = want;
+	store->large.running_max = want > 1 ? want - 1 : 1;
 	for (unsigned i = 0; i < want; i++)
 		if (worker_start(&store->readers[i], reader_main, err) < 0)
 			return -1;

@@ -74,5 +74,7 @@ void submit_call(struct request *request)
 	request->lent = method->write ? request->call.arena.total : request->connection->expected;
 	if (method->impl == IMPL_TRANSACTION)
 		request->lent += 2 * transaction_bytes(&request->call);
+	if (!method->write)
+		dispatcher->expected += request->lent;
 	request_charge(request);
 }

@@ -120,6 +120,12 @@ static void iteration(struct daemon *daemon)
 		set_due_timer(daemon);
 	}
 	server_iteration(&daemon->server);
+	if (daemon->store->ops->memory(daemon->store,
+		    scheduler_room(&daemon->server.set.scheduler, daemon->dispatcher.expected))) {
+		dispatch_flush(&daemon->dispatcher);
+		set_due_timer(daemon);
+		server_iteration(&daemon->server);
+	}
 	if (daemon->state == DAEMON_DRAINING && all_answered(daemon))
 		daemon_drained(daemon);
 }

@@ -1,12 +1,7 @@
 """daemon.position and daemon.wait_for on one server. Would catch: a position that does not cover an
 answered write, a wait for the position of another database, a read that overtakes the wait before
 it, a position that a restart makes worthless. tests/faults/test_standby.py has the standbys."""
-import contextlib
-import os
-import sqlite3
-
-from lib import databases
-from lib.case import Case, DaemonCase
+from lib.case import DaemonCase
 from lib.daemon import Daemon
 from lib.world import World, new_user
 
@@ -93,20 +88,3 @@ class Position(DaemonCase):
             admin.call("daemon.resume")
         self.assertIsNone(self.c.answer(self.c.last_id - 1)["result"])
         self.assertIn("result", self.c.answer(self.c.last_id))
-
-
-class Copies(Case):
-    def test_copy(self):
-        """A copy lacks what was written after it, so positions of the original are not for it."""
-        if databases.chosen() != "sqlite":
-            self.skipTest("a copy of a SQLite file")
-        with Daemon() as daemon:
-            position = daemon.call("daemon.position")
-            path = os.path.join(daemon.folder, "copy.db")
-            with contextlib.closing(sqlite3.connect(path)) as copy:
-                with contextlib.closing(sqlite3.connect(daemon.database.path)) as original:
-                    original.backup(copy)
-            with Daemon(database=f"sqlite:{path}", key=daemon.key) as other, other.connect() as one:
-                problem = one.error("daemon.wait_for", position=position)
-                self.assertEqual((problem.kind, problem.field), ("conflict", "position"))
-                self.assertIsNone(one.call("daemon.wait_for", [one.call("daemon.position")]))
