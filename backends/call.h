@@ -68,6 +68,7 @@ struct call {
 	uint32_t rows;               /* rows read or touched, for the slow-call log */
 	uint8_t attempts;            /* attempts, counted by the store */
 	bool dropped;                /* it failed before it began: its client has disconnected */
+	uint8_t format;              /* enum binding_format for which it was prepared */
 	uint8_t route;               /* for the store: where the call runs */
 	uint8_t place;               /* PostgreSQL: its part of the batch */
 	uint64_t number;             /* PostgreSQL: arrival number */

@@ -53,26 +53,84 @@ static int new_token(struct call *call, struct value *value)
 	return 0;
 }
 
-/* Replaces the method's two SEALED parameters by their sealed texts; the nonce goes into its own
- * bind parameter. */
-static int seal_parameters(struct call *call, struct seal *seal, struct value *nonce)
+static int find_sealed(struct call *call, struct value *sealed[2])
 {
-	struct value *sealed[2];
 	unsigned found = 0;
-	const char *out[3];
-	size_t length[3];
 
 	for (unsigned i = 0; i < call->method->bind_count && found < 2; i++)
 		if (call->method->binds[i].type == TYPE_SEALED)
 			sealed[found++] = &call->values[i];
-	if (found != 2)
-		return execute_fail(call, ERR_INTERNAL, "a token has two texts");
-	if (seal_token(seal, &call->arena, sealed[0]->s.ptr, sealed[0]->s.len, sealed[1]->s.ptr,
-		    sealed[1]->s.len, out, length, &call->err) < 0)
+	return found == 2 ? 0 : execute_fail(call, ERR_INTERNAL, "a token has two texts");
+}
+
+/* Replaces the method's two SEALED parameters by their sealed texts; the nonce goes into its own
+ * bind parameter. */
+static int seal_parameters(struct call *call, struct seal *seal, struct value *nonce)
+{
+	struct binding_owner owner;
+	struct value *sealed[2];
+	const char *out[3];
+	size_t length[3];
+
+	binding_own_call(&owner, call->method, call->values);
+	if (find_sealed(call, sealed) < 0 ||
+		seal_token(seal, &owner, &call->arena, sealed[0]->s.ptr, sealed[0]->s.len,
+			sealed[1]->s.ptr, sealed[1]->s.len, out, length, &call->err) < 0)
 		return -1;
 	execute_set_text(sealed[0], out[0], length[0]);
 	execute_set_text(sealed[1], out[1], length[1]);
 	execute_set_text(nonce, out[2], length[2]);
+	return 0;
+}
+
+/* The same for parameters that are sealed already. */
+static int seal_parameters_again(struct call *call, struct seal *seal, struct value *nonce)
+{
+	struct binding_owner owner;
+	struct value *sealed[2];
+
+	binding_own_call(&owner, call->method, call->values);
+	if (find_sealed(call, sealed) < 0)
+		return -1;
+	for (int part = 0; part < 2; part++) {
+		const char *plain;
+		size_t length;
+
+		if (seal_open(seal, &owner, &call->arena, sealed[part]->s.ptr, sealed[part]->s.len,
+			    nonce->s.ptr, nonce->s.len, part, &plain, &length, &call->err) < 0)
+			return -1;
+		execute_set_text(sealed[part], plain, length);
+	}
+	return seal_parameters(call, seal, nonce);
+}
+
+bool execute_token_value(
+	struct arena *arena, enum compute compute, const struct value *token, struct value *value)
+{
+	char *hash;
+
+	*value = *token;
+	if (!token->set ||
+		(compute == COMPUTE_TOKEN_UNHASHED && !binding_is_hash(token->s.ptr, token->s.len)))
+		return true;
+	value->set = compute == COMPUTE_TOKEN_HASHED;
+	if (!value->set)
+		return true;
+	hash = arena_alloc(arena, BINDING_HASH_LENGTH + 1);
+	if (hash == NULL)
+		return false;
+	binding_hash(token->s.ptr, token->s.len, hash);
+	execute_set_text(value, hash, BINDING_HASH_LENGTH);
+	return true;
+}
+
+static int stored_token(
+	struct call *call, const struct seal *seal, const struct value *token, struct value *value)
+{
+	if (seal_format(seal) == BINDING_NONE)
+		*value = *token;
+	else if (!execute_token_value(&call->arena, COMPUTE_TOKEN_HASHED, token, value))
+		return execute_out_of_memory(call);
 	return 0;
 }
 
@@ -88,52 +146,91 @@ static int prepare_members(struct call *call, struct seal *seal)
 	return 0;
 }
 
+/* A value that no caller sends. */
+static int compute_value(struct call *call, struct seal *seal, const struct bind_param *bind,
+	const struct value *source, struct value *value)
+{
+	switch ((enum compute)bind->compute) {
+	case COMPUTE_NONE:
+		break;
+	case COMPUTE_NOW:
+		set_time(value, call->now);
+		break;
+	case COMPUTE_NEW_UUID:
+		return new_uuid(call, value);
+	case COMPUTE_NEW_TOKEN:
+		return new_token(call, value);
+	case COMPUTE_MONTH_START:
+		set_time(value, timestamp_month_start(call->now));
+		break;
+	case COMPUTE_DAYS_START:
+		set_time(value, timestamp_day_start(call->now) - source->i * 24 * hour_us);
+		break;
+	case COMPUTE_HOURS_AHEAD:
+		set_time(value, call->now + source->i * hour_us);
+		break;
+	case COMPUTE_SECONDS_AHEAD:
+		set_time(value, call->now + source->i * 1000000);
+		break;
+	case COMPUTE_NONCE:
+		return seal_parameters(call, seal, value);
+	case COMPUTE_STORED_TOKEN:
+		return stored_token(call, seal, source, value);
+	case COMPUTE_TOKEN_HASHED:
+	case COMPUTE_TOKEN_UNHASHED:
+		if (bind->source >= call->method->row_binds &&
+			!execute_token_value(
+				&call->arena, (enum compute)bind->compute, source, value))
+			return execute_out_of_memory(call);
+		break;
+	case COMPUTE_AWKWARD:
+		if (source->set && (source->flags & VALUE_AWKWARD) != 0)
+			*value = *source;
+		break;
+	}
+	return 0;
+}
+
 int execute_prepare(struct call *call, struct seal *seal)
 {
 	const struct method *method = call->method;
 
+	call->format = (uint8_t)seal_format(seal);
 	for (unsigned i = 0; i < method->bind_count; i++) {
 		const struct bind_param *bind = &method->binds[i];
-		struct value *value = &call->values[i];
 		const struct value *source = bind->source >= 0 ? &call->values[bind->source] : NULL;
 
-		switch ((enum compute)bind->compute) {
-		case COMPUTE_NONE:
-			break;
-		case COMPUTE_NOW:
-			set_time(value, call->now);
-			break;
-		case COMPUTE_NEW_UUID:
-			if (new_uuid(call, value) < 0)
-				return -1;
-			break;
-		case COMPUTE_NEW_TOKEN:
-			if (new_token(call, value) < 0)
-				return -1;
-			break;
-		case COMPUTE_MONTH_START:
-			set_time(value, timestamp_month_start(call->now));
-			break;
-		case COMPUTE_DAYS_START:
-			set_time(value, timestamp_day_start(call->now) - source->i * 24 * hour_us);
-			break;
-		case COMPUTE_HOURS_AHEAD:
-			set_time(value, call->now + source->i * hour_us);
-			break;
-		case COMPUTE_SECONDS_AHEAD:
-			set_time(value, call->now + source->i * 1000000);
-			break;
-		case COMPUTE_NONCE:
-			if (seal_parameters(call, seal, value) < 0)
-				return -1;
-			break;
-		case COMPUTE_AWKWARD:
-			if (source->set && (source->flags & VALUE_AWKWARD) != 0)
-				*value = *source;
-			break;
-		}
+		if (bind->compute != COMPUTE_NONE &&
+			compute_value(call, seal, bind, source, &call->values[i]) < 0)
+			return -1;
 	}
 	return method->impl == IMPL_TRANSACTION ? prepare_members(call, seal) : 0;
+}
+
+int execute_follow_format(struct call *call, struct seal *seal)
+{
+	const struct method *method = call->method;
+
+	call->format = (uint8_t)seal_format(seal);
+	for (unsigned i = 0; method->impl == IMPL_TRANSACTION && i < call->member_count; i++)
+		if (execute_follow_format(&call->members[i], seal) < 0) {
+			call->err = call->members[i].err;
+			call->err.index = i + 1;
+			return -1;
+		}
+	for (unsigned i = 0; i < method->bind_count; i++) {
+		const struct bind_param *bind = &method->binds[i];
+		int result = 0;
+
+		if (bind->compute == COMPUTE_NONCE)
+			result = seal_parameters_again(call, seal, &call->values[i]);
+		else if (bind->compute == COMPUTE_STORED_TOKEN)
+			result = stored_token(
+				call, seal, &call->values[bind->source], &call->values[i]);
+		if (result < 0)
+			return -1;
+	}
+	return 0;
 }
 
 bool execute_admit(struct call *call)
@@ -165,19 +262,16 @@ int execute_begin(struct call *call)
 	return 0;
 }
 
-/* Opens the row's sealed columns in place. The access token is the first sealed column. A row
- * without a token has no nonce. */
-static int open_columns(struct call *call, struct seal *seal, struct value *columns)
+/* On its own: otherwise the owner would be cleared for each row. */
+__attribute__((noinline)) static int open_token(
+	struct call *call, struct seal *seal, struct value *columns, const struct value *nonce)
 {
 	const struct row_schema *row_schema = call->method->row_schema;
-	const struct value *nonce = NULL;
+	struct binding_owner owner;
 	int part = 0;
 
-	for (unsigned i = 0; i < row_schema->column_count; i++)
-		if (row_schema->columns[i].type == TYPE_NONCE &&
-			(columns[i].set || !row_schema->columns[i].nullable))
-			nonce = &columns[i];
-	for (unsigned i = 0; nonce != NULL && i < row_schema->column_count; i++) {
+	binding_own_call(&owner, call->method, call->values);
+	for (unsigned i = 0; i < row_schema->column_count; i++) {
 		const char *plain;
 		size_t length;
 
@@ -186,14 +280,28 @@ static int open_columns(struct call *call, struct seal *seal, struct value *colu
 		if (!nonce->set || !columns[i].set)
 			return execute_fail(
 				call, ERR_INTERNAL, "a token without its nonce was read");
-		if (seal_open(seal, &call->arena, columns[i].s.ptr, columns[i].s.len, nonce->s.ptr,
-			    nonce->s.len, part++, &plain, &length, &call->err) < 0) {
+		if (seal_open(seal, &owner, &call->arena, columns[i].s.ptr, columns[i].s.len,
+			    nonce->s.ptr, nonce->s.len, part++, &plain, &length, &call->err) < 0) {
 			buffer_cut(&call->answer, call->answer_start);
 			return -1;
 		}
 		execute_set_text(&columns[i], plain, length);
 	}
 	return 0;
+}
+
+/* Opens the row's sealed columns in place. The access token is the first sealed column. A row
+ * without a token has no nonce. */
+static int open_columns(struct call *call, struct seal *seal, struct value *columns)
+{
+	const struct row_schema *row_schema = call->method->row_schema;
+	const struct value *nonce = NULL;
+
+	for (unsigned i = 0; i < row_schema->column_count; i++)
+		if (row_schema->columns[i].type == TYPE_NONCE &&
+			(columns[i].set || !row_schema->columns[i].nullable))
+			nonce = &columns[i];
+	return nonce != NULL ? open_token(call, seal, columns, nonce) : 0;
 }
 
 static const char *table_of(const struct method *method)
@@ -450,12 +558,23 @@ uint32_t execute_row_count(const struct call *call)
 	return (uint32_t)call->values[call->method->row_binds].s.len;
 }
 
-void execute_load_row(struct call *call, uint32_t row)
+int execute_load_row(struct call *call, uint32_t row)
 {
-	const unsigned width = call->method->row_binds;
+	const struct method *method = call->method;
+	const unsigned width = method->row_binds;
 	const struct value *rows = (const void *)call->values[width].s.ptr;
 
 	memcpy(call->values, &rows[(size_t)row * width], width * sizeof *rows);
+	for (unsigned i = width; i < method->bind_count; i++) {
+		const struct bind_param *bind = &method->binds[i];
+
+		if ((bind->compute == COMPUTE_TOKEN_HASHED ||
+			    bind->compute == COMPUTE_TOKEN_UNHASHED) &&
+			!execute_token_value(&call->arena, (enum compute)bind->compute,
+				&call->values[bind->source], &call->values[i]))
+			return execute_out_of_memory(call);
+	}
+	return 0;
 }
 
 int execute_no_parent(struct call *call, uint32_t row, const char *member)

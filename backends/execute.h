@@ -11,6 +11,12 @@
  * Before the first attempt: fills the computed bind parameters (now, new ids, nonce …) and seals
  * the SEALED ones. Failure: call->err is set. */
 int execute_prepare(struct call *call, struct seal *seal);
+/* A call that was prepared for another format of the database's tokens (call->format): makes its
+ * computed values anew, and those of its members. -1: call->err is set. */
+int execute_follow_format(struct call *call, struct seal *seal);
+/* COMPUTE_TOKEN_HASHED or COMPUTE_TOKEN_UNHASHED of a session token. False: out of memory. */
+bool execute_token_value(
+	struct arena *arena, enum compute compute, const struct value *token, struct value *value);
 
 /* Before each attempt of a call that may have waited. Returns false and sets call->err when it must
  * not begin: its peer has lost the role, or it is a read whose client has disconnected. An accepted
@@ -39,9 +45,10 @@ int execute_conflict(struct call *call, const char *key);
 int execute_bad_row(struct call *call, const struct value *columns, const char *column);
 /* The same where the caller knows the row's id; "" means unknown. */
 int execute_bad_value(struct call *call, const char *id, size_t length, const char *column);
-/* A write of many rows (method->row_binds): how many, and one of them as the call's values. */
+/* A write of many rows (method->row_binds): how many, and one of them as the call's values. -1:
+ * call->err is set. */
 uint32_t execute_row_count(const struct call *call);
-void execute_load_row(struct call *call, uint32_t row);
+int execute_load_row(struct call *call, uint32_t row);
 /* not_found: the member of that row names none; NULL: the method's first subject. */
 int execute_no_parent(struct call *call, uint32_t row, const char *member);
 int execute_no_row(struct call

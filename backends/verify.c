@@ -53,6 +53,7 @@ void verify_end_tables(struct verify_report *report)
 int verify_token(struct verify_report *report, struct seal *seal,
 	const struct rotation_token *token, struct err *err)
 {
+	struct binding_owner owner;
 	struct arena arena = {.wipe = true};
 	const char *plain;
 	size_t length;
@@ -62,8 +63,9 @@ int verify_token(struct verify_report *report, struct seal *seal,
 		token->stored[2] == NULL)
 		return 0; /* incomplete: no token */
 	report->tokens++;
+	rotation_own(&owner, token);
 	for (int part = 0; part < 2 && result == 0; part++)
-		result = seal_open(seal, &arena, token->stored[part], token->length[part],
+		result = seal_open(seal, &owner, &arena, token->stored[part], token->length[part],
 			token->stored[2], token->length[2], part, &plain, &length, err);
 	arena_free(&arena);
 	if (result == 0)
@@ -74,6 +76,13 @@ int verify_token(struct verify_report *report, struct seal *seal,
 	verify_problem(
 		report, "the %s token of user %s cannot be opened", token->provider, token->user);
 	return 0;
+}
+
+void verify_session_tokens(struct verify_report *report, uint64_t plain)
+{
+	if (plain > 0)
+		verify_problem(report, "%llu session tokens are not stored as hashes",
+			(unsigned long long)plain);
 }
 
 int verify_look_at_token(void *argument, const struct rotation_token *token)

@@ -25,6 +25,8 @@ void verify_problem(struct verify_report *report, const char *format, ...)
 void verify_begin_tables(struct verify_report *report);
 void verify_table(struct verify_report *report, const char *name, uint64_t rows);
 void verify_end_tables(struct verify_report *report);
+/* In a database whose tokens are bound: session tokens that are no hashes. */
+void verify_session_tokens(struct verify_report *report, uint64_t plain);
 struct rotation_token;
 /* One stored token of a row; -1: out of memory. */
 int verify_token(struct verify_report *report, struct seal *seal,

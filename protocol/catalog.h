@@ -85,8 +85,13 @@ enum compute {
 	COMPUTE_DAYS_START,    /* TIMESTAMP: midnight UTC, `days` (the parameter) days ago */
 	COMPUTE_HOURS_AHEAD,   /* TIMESTAMP: now + `expires_in_hours` (the parameter) hours */
 	COMPUTE_SECONDS_AHEAD, /* TIMESTAMP: now + `seconds` (the parameter) */
-	COMPUTE_NONCE,   /* NONCE: produced by sealing the method's two SEALED parameters (access
-	                    token, then refresh token) */
+	COMPUTE_NONCE, /* NONCE: produced by sealing the method's two SEALED parameters (access
+	                  token, then refresh token) */
+	COMPUTE_STORED_TOKEN,   /* STRING: the session token in `source`, in the form in which the
+	                           database stores new ones */
+	COMPUTE_TOKEN_HASHED,   /* STRING or NULL: the hash of the session token in `source` */
+	COMPUTE_TOKEN_UNHASHED, /* STRING or NULL: that token, unless it has the form of a hash,
+	                           which must not pass for a token */
 	COMPUTE_AWKWARD, /* text or NULL: the DOCUMENT, JSON or IP in bind parameter `source`, if it
 	                    is VALUE_AWKWARD */
 };
@@ -96,7 +101,7 @@ struct bind_param {
 	uint8_t type;     /* enum type */
 	uint8_t compute;  /* enum compute */
 	int8_t source;    /* the bind parameter a COMPUTE_… reads (DAYS_START, HOURS_AHEAD,
-	                     SECONDS_AHEAD, AWKWARD); -1 */
+	                     SECONDS_AHEAD, STORED_TOKEN, TOKEN_…, AWKWARD); -1 */
 };
 
 enum {
@@ -234,9 +239,13 @@ struct method {
 	                        NULLs in the answer says that it is not in the list. -1: none */
 	const struct conflict *conflicts;
 	uint8_t conflict_count;
-	int8_t password_bind;                /* the bind parameter to hash or compare; -1: none */
-	int8_t hash_bind;                    /* the bind parameter for its hash; -1: none */
-	int8_t hash_column;                  /* the row's column to compare it with; -1: none */
+	int8_t password_bind;       /* the bind parameter to hash or compare; -1: none */
+	int8_t hash_bind;           /* the bind parameter for its hash; -1: none */
+	int8_t hash_column;         /* the row's column to compare it with; -1: none */
+	int8_t token_user_bind;     /* a method that seals or opens a token: its user, … */
+	int8_t token_provider_bind; /* … and its provider, unless it is the same for all calls; -1:
+	                               none */
+	const char *token_provider;          /* the same for all calls; NULL: none */
 	const struct row_schema *row_schema; /* NULL for ANSWER_NONE and ANSWER_COUNT */
 	const char *table; /* the table whose stored values its rows show; NULL: none */
 	struct statement statements[BACKEND_COUNT];

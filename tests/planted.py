@@ -256,6 +256,35 @@ DEFECTS = [
          "ad, ad_length, nonce, seal->state) == 0;",
          "ad, ad_length, nonce, seal->state) <= 0;"),
     ], "faults/test_altered_tokens.py", []),
+    ("a token is not bound to its user", [
+        ("backends/secrets/binding.c",
+         "memcpy(place, user, UUID_TEXT);\n\t\towner->length += UUID_TEXT;",
+         "(void)place;"),
+    ], "faults/test_bound.py", ["Moved"]),
+    ("a bound text is opened without its owner", [
+        ("backends/secrets/seal.c",
+         "!seal_decrypt(how->key, nonce, bytes, size, data, data_length, out)",
+         "!seal_decrypt(how->key, nonce, bytes, size, data, 0, out) &&\n"
+         "\t\t!seal_decrypt(how->key, nonce, bytes, size, data, data_length, out)"),
+        ("backends/secrets/seal.c",
+         "plain->text, plain->length, plain->data, plain->data_length, sealed",
+         "plain->text, plain->length, plain->data, 0, sealed"),
+    ], "faults/test_bound.py", ["Moved"]),
+    ("a bound database reads the old format", [
+        ("backends/secrets/seal.c",
+         "if (!how->bound && !old_format_opens(seal))",
+         "if (0 && !old_format_opens(seal))"),
+    ], "faults/test_bound.py", ["Moved"]),
+    ("a hash passes for a session token", [
+        ("backends/execute.c",
+         "!binding_is_hash(token->s.ptr, token->s.len)",
+         "token->s.len > 0"),
+    ], "faults/test_bound.py", ["Sessions"]),
+    ("a call prepared before the change keeps the old format", [
+        ("backends/postgres/pg_receive.c",
+         "if (execute_follow_format(whole, store->settings.seal) < 0)",
+         "if (0)"),
+    ], "faults/test_postgres_bound.py", []),
     ("unsent answers have no limit", [
         ("daemon/settings/settings.h",
          "\"PIERRE_DBD_UNSENT_LIMIT\", \"8MiB\"",

@@ -7,6 +7,7 @@
 
 #include "../../protocol/value.h"
 #include "../execute.h"
+#include "../secrets/rotation.h"
 #include "../transaction.h"
 #include "blocking/connect.h"
 #include "encoder.h"
@@ -101,6 +102,14 @@ static void not_committed(struct pg_connection *connection, struct call *call)
 	pg_batch_enter(&connection->batch, PG_BATCH_FAILED);
 }
 
+/* The health check asks for the format of the tokens, which another daemon may have changed. */
+static void take_probe(struct postgres_store *store, const PGresult *result)
+{
+	if (PQntuples(result) == 1 && PQnfields(result) == 1 && PQgetlength(result, 0, 0) == 8)
+		rotation_follow_format(&store->settings,
+			(enum binding_format)(result_number(PQgetvalue(result, 0, 0), 8) - 1));
+}
+
 /* Four times the largest answer. */
 static size_t result_max(const struct call *call)
 {
@@ -144,6 +153,8 @@ static void take_rows(struct postgres_store *store, struct pg_connection *connec
 
 	if (item->kind == ITEM_CALL && connection->batch.upkeep)
 		pg_rollup_take(store, result);
+	else if (item->kind == ITEM_CALL && !many && call->method == NULL)
+		take_probe(store, result);
 	if (item->kind == ITEM_COMMIT && strcmp(PQcmdStatus(result), "COMMIT") != 0)
 		not_committed(connection, call);
 	if (item->kind == ITEM_FIND_KEYS) {
@@ -185,6 +196,19 @@ static void take_rows(struct postgres_store *store, struct pg_connection *connec
 	PQclear(result);
 }
 
+/* Another daemon has begun to bind the tokens of the database: the call is prepared anew for that
+ * format. */
+static enum outcome take_format(struct postgres_store *store, struct call *call, struct call *whole)
+{
+	if (seal_format(store->settings.seal) == BINDING_NONE)
+		rotation_follow_format(&store->settings, BINDING_CHANGES);
+	if (execute_follow_format(whole, store->settings.seal) < 0)
+		return CALL_DONE;
+	execute_fail(call, ERR_UNAVAILABLE, "the database kept refusing the format of the tokens");
+	call->err.outcome = OUTCOME_NONE;
+	return CALL_RETRY;
+}
+
 static void take_error(struct postgres_store *store, struct pg_connection *connection,
 	const struct item *item, const PGresult *result)
 {
@@ -212,7 +236,9 @@ static void take_error(struct postgres_store *store, struct pg_connection *conne
 	/* A transaction of a client's calls locks rows in their order. */
 	if (result_in_class(result, "40P01") && connection->batch.transaction == NULL)
 		note_deadlock(store);
-	connection->batch.failure = heed(store, connection, whole, result_error(call, result));
+	connection->batch.failure = result_in_class(result, RESULT_UNBOUND)
+		? take_format(store, call, whole)
+		: heed(store, connection, whole, result_error(call, result));
 	if (whole != call)
 		(void)transaction_goes_on(call);
 	if (item->count > 0) {

@@ -12,6 +12,7 @@
 #include "../execute.h"
 #include "../secrets/seal_log.h"
 #include "blocking/connect.h"
+#include "blocking/format.h"
 #include "blocking/keys.h"
 #include "blocking/migrate.h"
 #include "blocking/verify.h"
@@ -342,6 +343,17 @@ static PGconn *first_connection(struct postgres_store *store, struct err *err)
 	}
 }
 
+static int postgres_follow_format(struct postgres_store *store, PGconn *pq, struct err *err)
+{
+	enum binding_format format;
+
+	seal_log_warn(&store->settings, 0, seal_count_total(store->settings.seal));
+	if (format_read(pq, &format, err) < 0)
+		return -1;
+	seal_set_format(store->settings.seal, format, true);
+	return 0;
+}
+
 static int postgres_bring_up(struct postgres_store *store, struct err *err)
 {
 	PGconn *pq = first_connection(store, err);
@@ -369,8 +381,8 @@ static int postgres_bring_up(struct postgres_store *store, struct err *err)
 			migrate_postgres(pq, NULL, store->settings.progress, err) < 0) ||
 		(store->settings.seal != NULL && keys_prove_key(pq, store->settings.seal, err) < 0))
 		goto fail;
-	if (store->settings.seal != NULL)
-		seal_log_warn(&store->settings, 0, seal_count_total(store->settings.seal));
+	if (store->settings.seal != NULL && postgres_follow_format(store, pq, err) < 0)
+		goto fail;
 	store->named = store->settings.prepared_statements && !store->pooled;
 	if (store->settings.prepared_statements && !store->named)
 		store->settings.log(5,

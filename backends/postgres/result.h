@@ -10,6 +10,8 @@
 
 #define POSTGRES_EPOCH                                                                             \
 	INT64_C(946684800000000) /* 2000-01-01, PostgreSQL's epoch, in µs since 1970 */
+/* SQLSTATE of the database's refusal of tokens that are not bound. */
+#define RESULT_UNBOUND "PD003"
 uint64_t result_number(const char *bytes, int count); /* in the binary format */
 
 int result_rows(struct postgres_store *store, struct call *call, const PGresult *result);

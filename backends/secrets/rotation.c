@@ -47,9 +47,28 @@ void rotation_set_sql(const char *provider, const char *table, const char *const
 	(void)length;
 }
 
+void rotation_begin_call(struct rotation *rotation)
+{
+	rotation->resealed = rotation->sessions = 0;
+	if (rotation->state != ROTATION_RUNNING)
+		rotation->hashed = rotation->settled = false;
+}
+
+void rotation_begin_binding(struct rotation *rotation)
+{
+	*rotation = (struct rotation){.state = ROTATION_RUNNING};
+}
+
+void rotation_hashed(struct rotation *rotation, uint64_t found)
+{
+	rotation->sessions += found;
+	rotation->hashed = found == 0;
+	if (found > 0)
+		rotation->state = ROTATION_RUNNING;
+}
+
 void rotation_step(struct rotation *rotation)
 {
-	rotation->resealed = 0;
 	if (rotation->begun)
 		return;
 	if (rotation->state != ROTATION_RUNNING)
@@ -72,14 +91,21 @@ static void note_unreadable(struct rotation *rotation, const struct rotation_tok
 	rotation->unreadable++;
 }
 
+void rotation_own(struct binding_owner *owner, const struct rotation_token *token)
+{
+	binding_own(owner, token->provider, token->user, strlen(token->user), false);
+}
+
 int rotation_look(struct rotation *rotation, struct seal *seal, struct arena *arena,
 	struct rotation_token *token, struct err *err)
 {
+	struct binding_owner owner;
 	enum seal_fit fit = SEAL_NEITHER;
 
 	if (token->stored[0] == NULL || token->stored[1] == NULL || token->stored[2] == NULL)
 		return 0; /* no token */
-	if (seal_again(seal, arena, token->stored, token->length, &fit, token->sealed,
+	rotation_own(&owner, token);
+	if (seal_again(seal, &owner, arena, token->stored, token->length, &fit, token->sealed,
 		    token->sealed_length, err) < 0)
 		return -1;
 	/* An incomplete token is no token; what the old key sealed is sealed again all the same. */
@@ -130,6 +156,21 @@ void rotation_tell(const struct rotation *rotation, const struct store_settings 
 			fingerprint, (unsigned long long)rotation->unreadable);
 }
 
+void rotation_follow_format(const struct store_settings *settings, enum binding_format format)
+{
+	if (seal_format(settings->seal) == format)
+		return;
+	seal_set_format(settings->seal, format, false);
+	if (format == BINDING_CHANGES)
+		settings->log(5,
+			"the tokens are being bound to their users and providers, and session "
+			"tokens hashed: servers before this version no longer read them");
+	else if (format == BINDING_ALL)
+		settings->log(5,
+			"all tokens are bound to their users and providers, and all session "
+			"tokens are hashed");
+}
+
 void rotation_describe(const struct rotation *rotation, const struct seal *seal, struct buffer *out)
 {
 	char fingerprint[17];
@@ -154,6 +195,8 @@ void rotation_describe(const struct rotation *rotation, const struct seal *seal,
 		json_add_end(out, '}');
 	}
 	json_add_end(out, ']');
+	json_add_text(out, "format", binding_name(seal_format(seal)));
+	json_add_count(out, "sessions", rotation->sessions);
 	json_add_end(out, '}');
 }
 

@@ -1,5 +1,7 @@
 /* Key rotation: tokens sealed by the previous key are sealed again under the current key, some rows
- * at a time, while calls continue.
+ * at a time, while calls continue. The change to bound tokens works the same way, and also replaces
+ * session tokens by their hashes. Its beginning and its end are stored in the database, which
+ * refuses tokens of the old format in between and from then on.
  *
  * Shared by both backends: progress of a pass, the decision for each row, log lines. A pass visits
  * every user by ascending id. Passes repeat until one finds that the current key opens everything.
@@ -11,7 +13,7 @@
 #include "../../protocol/buffer.h"
 #include "seal.h"
 
-/* Max users in one transaction: short enough not to delay other transactions. */
+/* Max users, or sessions, in one transaction: short enough not to delay other transactions. */
 enum { ROTATION_ROWS = 100, ROTATION_EXAMPLES = 20, ROTATION_ID_MAX = 128 };
 
 enum rotation_state {
@@ -28,6 +30,9 @@ struct rotation {
 	uint64_t checked, dirty,
 		unreadable; /* in this pass; dirty: sealed again, or changed concurrently */
 	uint64_t resealed;  /* in the last call */
+	uint64_t sessions;  /* session tokens hashed in the last call */
+	bool settled;       /* BINDING_CHANGES: no transaction is left that began before */
+	bool hashed;        /* not BINDING_NONE: no session token is left that is no hash */
 	struct {
 		char user[ROTATION_ID_MAX], provider[8];
 	} examples[ROTATION_EXAMPLES];
@@ -44,7 +49,15 @@ struct rotation_token {
 	size_t sealed_length[3];
 };
 
-/* Before a transaction: begins a pass if none is in progress. */
+/* Whose it is. */
+void rotation_own(struct binding_owner *owner, const struct rotation_token *token);
+/* Before a transaction: nothing is counted for this call. */
+void rotation_begin_call(struct rotation *rotation);
+/* The tokens' format changes from now on: a pass begins anew. */
+void rotation_begin_binding(struct rotation *rotation);
+/* Some sessions were looked at, `found` of them with a token to hash. */
+void rotation_hashed(struct rotation *rotation, uint64_t found);
+/* Before the users of a transaction: begins a pass if none is in progress. */
 void rotation_step(struct rotation *rotation);
 /* 1: write it if it is unchanged; 0: keep it; -1: err. */
 int rotation_look(struct rotation *rotation, struct seal *seal, struct arena *arena,
@@ -59,6 +72,8 @@ bool rotation_ended(struct rotation *rotation, unsigned rows);
 /* Logs the end of a pass. */
 struct store_settings;
 void rotation_tell(const struct rotation *rotation, const struct store_settings *settings);
+/* The database's format has become this one; logs a change. */
+void rotation_follow_format(const struct store_settings *settings, enum binding_format format);
 void rotation_describe(
 	const struct rotation *rotation, const struct seal *seal, struct buffer *out);
 

@@ -10,6 +10,7 @@
 
 #include "../../protocol/value.h"
 #include "base64.h"
+#include "seal_key.h"
 
 /* The expanded key is in its own guarded memory; this struct holds no secret. */
 struct seal {
@@ -18,6 +19,8 @@ struct seal {
 	struct seal *previous;  /* opens what this key does not; NULL: none */
 	unsigned char fingerprint[8];
 	bool locked;
+	atomic_int format;              /* enum binding_format */
+	atomic_uint_fast64_t old_until; /* BINDING_ALL: until then the old format opens, too */
 	atomic_uint holders;
 	atomic_uint_fast64_t sealed, opened; /* since the start */
 	atomic_uint_fast64_t used,
@@ -28,6 +31,8 @@ struct seal {
 /* Sizes of the blocks that are stored at a time. A block's rest counts as used when the process
  * ends. */
 enum { BLOCK_MIN = 1024, BLOCK_MAX = 65536 };
+/* A read sees no state of the database that is older than this. */
+static const uint64_t reads_last_ns = UINT64_C(60000000000);
 
 static_assert(SEAL_KEY_BYTES == crypto_aead_aes256gcm_KEYBYTES, "key size");
 static_assert(SEAL_NONCE_BYTES == crypto_aead_aes256gcm_NPUBBYTES, "nonce size");
@@ -149,49 +154,22 @@ const unsigned char *seal_mark(const struct seal *seal)
 	return seal->fingerprint;
 }
 
-/* Strict standard base64: libsodium alone accepts bytes beyond ASCII for + and /. */
-static bool from_base64(
-	unsigned char *bytes, size_t size, const char *text, size_t length, size_t *out_length)
+enum binding_format seal_format(const struct seal *seal)
 {
-	for (size_t i = 0; i < length; i++)
-		if ((text[i] & 0x80) != 0)
-			return false;
-	return sodium_base642bin(bytes, size, text, length, NULL, out_length, NULL,
-		       sodium_base64_VARIANT_ORIGINAL) == 0;
+	return (enum binding_format)atomic_load_explicit(&seal->format, memory_order_relaxed);
 }
 
-int seal_key_parse(
-	const char *text, size_t length, unsigned char key[SEAL_KEY_BYTES], struct err *err)
+void seal_set_format(struct seal *seal, enum binding_format format, bool at_once)
 {
-	size_t got = 0;
-
-	while (length > 0 &&
-		(text[length - 1] == '\n' || text[length - 1] == '\r' || text[length - 1] == ' '))
-		length--; /* a key file ends with a newline */
-	if (length == 0)
-		return err_exit(err, EX_CONFIG,
-			"the encryption key is empty: it must be 32 bytes in standard base64 "
-			"(44 characters); `pierre-dbd --generate-key` creates one");
-	if (sodium_init() < 0 || !from_base64(key, SEAL_KEY_BYTES, text, length, &got) ||
-		got != SEAL_KEY_BYTES) {
-		sodium_memzero(key, SEAL_KEY_BYTES);
-		return err_exit(err, EX_CONFIG,
-			"the encryption key is not 32 bytes in standard base64 (44 characters, "
-			"padded with =); "
-			"`pierre-dbd --generate-key` creates one");
-	}
-	return 0;
+	if (seal_format(seal) == format)
+		return;
+	atomic_store(&seal->old_until, at_once ? 0 : clock_ns() + reads_last_ns);
+	atomic_store(&seal->format, (int)format);
 }
 
-void seal_key_generate(char out[45])
+static bool old_format_opens(const struct seal *seal)
 {
-	unsigned char key[SEAL_KEY_BYTES];
-
-	if (sodium_init() < 0)
-		abort();
-	randombytes_buf(key, sizeof key);
-	sodium_bin2base64(out, 45, key, sizeof key, sodium_base64_VARIANT_ORIGINAL);
-	sodium_memzero(key, sizeof key);
+	return seal_format(seal) != BINDING_ALL || clock_ns() < atomic_load(&seal->old_until);
 }
 
 void seal_encrypt(const struct seal *seal, const unsigned char nonce[SEAL_NONCE_BYTES],
@@ -215,21 +193,50 @@ bool seal_decrypt(const struct seal *seal, const unsigned char nonce[SEAL_NONCE_
 			out, &got, NULL, sealed, length, ad, ad_length, nonce, seal->state) == 0;
 }
 
+/* A text of a token in the clear, and what it is bound to. */
+struct plain_text {
+	const char *text, *data;
+	size_t length, data_length; /* data_length 0: it is not bound */
+};
+
 /* Seals one text as base64 in the arena. NULL when out of memory. */
 static char *seal_text(struct seal *seal, struct arena *arena, const unsigned char *nonce,
-	const char *text, size_t length, size_t *out_length)
+	const struct plain_text *plain, size_t *out_length)
 {
-	size_t sealed_length = length + SEAL_TAG_BYTES;
+	size_t sealed_length = plain->length + SEAL_TAG_BYTES,
+	       mark = plain->data_length > 0 ? BINDING_MARK_LENGTH : 0;
 	unsigned char *sealed = arena_alloc(arena, sealed_length);
-	char *base64 = arena_alloc(arena, BASE64_LENGTH(sealed_length) + 1);
+	char *text = arena_alloc(arena, mark + BASE64_LENGTH(sealed_length) + 1);
 
-	if (sealed == NULL || base64 == NULL)
+	if (sealed == NULL || text == NULL)
 		return NULL;
-	seal_encrypt(seal, nonce, text, length, NULL, 0, sealed);
-	base64_encode(sealed, sealed_length, base64);
-	*out_length = BASE64_LENGTH(sealed_length);
+	seal_encrypt(
+		seal, nonce, plain->text, plain->length, plain->data, plain->data_length, sealed);
+	memcpy(text, BINDING_MARK, mark);
+	base64_encode(sealed, sealed_length, text + mark);
+	*out_length = mark + BASE64_LENGTH(sealed_length);
 	atomic_fetch_add_explicit(&seal->sealed, 1, memory_order_relaxed);
-	return base64;
+	return text;
+}
+
+/* Seals a token's texts, each under its own nonce. -1: out of memory, or an impossible owner. */
+static int seal_texts(struct seal *seal, struct binding_owner *owner, struct arena *arena,
+	struct plain_text plain[2], const unsigned char *nonces, const char *out[3],
+	size_t out_length[3], struct err *err)
+{
+	bool binds = seal_format(seal) != BINDING_NONE;
+
+	if (binds && owner->length == 0)
+		return err_set(err, ERR_INTERNAL, "a token has no user");
+	for (int part = 0; part < 2; part++) {
+		plain[part].data = binding_data(owner, part);
+		plain[part].data_length = binds ? owner->length : 0;
+		out[part] = seal_text(seal, arena, nonces + (size_t)part * SEAL_NONCE_BYTES,
+			&plain[part], &out_length[part]);
+		if (out[part] == NULL)
+			return err_set(err, ERR_INTERNAL, "out of memory");
+	}
+	return 0;
 }
 
 static bool take_nonces(struct seal *seal, uint64_t count)
@@ -242,10 +249,11 @@ static bool take_nonces(struct seal *seal, uint64_t count)
 	return false;
 }
 
-int seal_token(struct seal *seal, struct arena *arena, const char *access, size_t access_length,
-	const char *refresh, size_t refresh_length, const char *out[3], size_t out_length[3],
-	struct err *err)
+int seal_token(struct seal *seal, struct binding_owner *owner, struct arena *arena,
+	const char *access, size_t access_length, const char *refresh, size_t refresh_length,
+	const char *out[3], size_t out_length[3], struct err *err)
 {
+	struct plain_text plain[2];
 	unsigned char nonces[2 * SEAL_NONCE_BYTES];
 	char *nonce_text = arena_alloc(arena, SEAL_NONCE_TEXT + 1);
 
@@ -255,10 +263,13 @@ int seal_token(struct seal *seal, struct arena *arena, const char *access, size_
 			"must be changed "
 			"(pierre-dbctl rotate-key)");
 	randombytes_buf(nonces, sizeof nonces);
-	out[0] = seal_text(seal, arena, nonces, access, access_length, &out_length[0]);
-	out[1] = seal_text(
-		seal, arena, nonces + SEAL_NONCE_BYTES, refresh, refresh_length, &out_length[1]);
-	if (out[0] == NULL || out[1] == NULL || nonce_text == NULL)
+	plain[0].text = access;
+	plain[0].length = access_length;
+	plain[1].text = refresh;
+	plain[1].length = refresh_length;
+	if (seal_texts(seal, owner, arena, plain, nonces, out, out_length, err) < 0)
+		return -1;
+	if (nonce_text == NULL)
 		return err_set(err, ERR_INTERNAL, "out of memory");
 	base64_encode(nonces, sizeof nonces, nonce_text);
 	out[2] = nonce_text;
@@ -277,23 +288,42 @@ static unsigned char *decode_base64(
 }
 
 static const char refusal[] =
-	"the stored token cannot be opened: it was sealed with another key or altered";
+	"the stored token cannot be opened: it was sealed with another key, altered or moved";
 
-/* Opens one text of a token by the current key, otherwise by the previous one; sets *key. 1:
- * neither opens it. */
-static int open_text(struct seal *seal, struct arena *arena, const unsigned char *nonce,
-	const unsigned char *bytes, size_t size, const struct seal **key, const char **plain,
-	size_t *plain_length, struct err *err)
+/* A stored text, the nonces beside it, and whose it must be. */
+struct sealed_text {
+	const char *text, *nonces;
+	size_t length, nonces_length;
+	struct binding_owner *owner;
+	int part; /* 0 access, 1 refresh */
+};
+
+/* How a text was opened: by which key, and whether it is bound. */
+struct opening {
+	const struct seal *key;
+	bool bound;
+};
+
+/* Opens a text by the current key, otherwise by the previous one; sets *how. 1: neither opens
+ * it. */
+static int open_bytes(struct seal *seal, struct arena *arena, const struct sealed_text *stored,
+	const unsigned char *nonce, const unsigned char *bytes, size_t size, struct opening *how,
+	const char **plain, size_t *plain_length, struct err *err)
 {
 	unsigned char *out = arena_alloc(arena, size);
+	const char *data = binding_data(stored->owner, stored->part);
+	size_t data_length = how->bound ? stored->owner->length : 0;
 
 	if (out == NULL)
 		return err_set(err, ERR_INTERNAL, "out of memory");
-	*key = seal;
-	while (*key != NULL && !seal_decrypt(*key, nonce, bytes, size, NULL, 0, out))
-		*key = (*key)->previous;
+	if (how->bound && data_length == 0)
+		return 1;
+	how->key = seal;
+	while (how->key != NULL &&
+		!seal_decrypt(how->key, nonce, bytes, size, data, data_length, out))
+		how->key = how->key->previous;
 	*plain_length = size - SEAL_TAG_BYTES;
-	if (*key == NULL || !utf8_valid((const char *)out, *plain_length))
+	if (how->key == NULL || !utf8_valid((const char *)out, *plain_length))
 		return 1;
 	out[*plain_length] = '\0'; /* overwrites the tag's space */
 	*plain = (const char *)out;
@@ -301,28 +331,33 @@ static int open_text(struct seal *seal, struct arena *arena, const unsigned char
 }
 
 /* The same from the stored texts. */
-static int open_stored(struct seal *seal, struct arena *arena, const char *sealed, size_t length,
-	const char *nonce, size_t nonce_length, int part, const struct seal **key,
-	const char **plain, size_t *plain_length, struct err *err)
+static int open_stored(struct seal *seal, struct arena *arena, const struct sealed_text *stored,
+	struct opening *how, const char **plain, size_t *plain_length, struct err *err)
 {
-	size_t nonces_size = 0, bytes_size = 0;
-	unsigned char *nonces = decode_base64(arena, nonce, nonce_length, &nonces_size);
-	unsigned char *bytes = decode_base64(arena, sealed, length, &bytes_size);
+	size_t nonces_size = 0, bytes_size = 0, mark;
+	unsigned char *nonces =
+		decode_base64(arena, stored->nonces, stored->nonces_length, &nonces_size);
+	unsigned char *bytes;
 
+	how->bound = binding_marked(stored->text, stored->length);
+	if (!how->bound && !old_format_opens(seal))
+		return 1;
+	mark = how->bound ? BINDING_MARK_LENGTH : 0;
+	bytes = decode_base64(arena, stored->text + mark, stored->length - mark, &bytes_size);
 	if (nonces == NULL || nonces_size != (size_t)2 * SEAL_NONCE_BYTES || bytes == NULL ||
 		bytes_size < SEAL_TAG_BYTES)
 		return 1;
-	return open_text(seal, arena, nonces + (size_t)part * SEAL_NONCE_BYTES, bytes, bytes_size,
-		key, plain, plain_length, err);
+	return open_bytes(seal, arena, stored, nonces + (size_t)stored->part * SEAL_NONCE_BYTES,
+		bytes, bytes_size, how, plain, plain_length, err);
 }
 
-int seal_open(struct seal *seal, struct arena *arena, const char *sealed, size_t length,
-	const char *nonce, size_t nonce_length, int part, const char **plain, size_t *plain_length,
-	struct err *err)
+int seal_open(struct seal *seal, struct binding_owner *owner, struct arena *arena,
+	const char *sealed, size_t length, const char *nonce, size_t nonce_length, int part,
+	const char **plain, size_t *plain_length, struct err *err)
 {
-	const struct seal *key;
-	int result = open_stored(seal, arena, sealed, length, nonce, nonce_length, part, &key,
-		plain, plain_length, err);
+	const struct sealed_text stored = {sealed, nonce, length, nonce_length, owner, part};
+	struct opening how;
+	int result = open_stored(seal, arena, &stored, &how, plain, plain_length, err);
 
 	/* One message for every cause: details would only help the author of a forgery. */
 	if (result > 0)
@@ -332,27 +367,31 @@ int seal_open(struct seal *seal, struct arena *arena, const char *sealed, size_t
 	return result;
 }
 
-int seal_again(struct seal *seal, struct arena *arena, const char *const stored[3],
-	const size_t length[3], enum seal_fit *fit, const char *out[3], size_t out_length[3],
-	struct err *err)
+int seal_again(struct seal *seal, struct binding_owner *owner, struct arena *arena,
+	const char *const stored[3], const size_t length[3], enum seal_fit *fit, const char *out[3],
+	size_t out_length[3], struct err *err)
 {
-	const struct seal *key[2];
+	bool binds = seal_format(seal) != BINDING_NONE, current = true;
 	const char *plain[2];
 	size_t plain_length[2];
 
 	for (int part = 0; part < 2; part++) {
-		int result = open_stored(seal, arena, stored[part], length[part], stored[2],
-			length[2], part, &key[part], &plain[part], &plain_length[part], err);
+		const struct sealed_text text = {
+			stored[part], stored[2], length[part], length[2], owner, part};
+		struct opening how;
+		int result = open_stored(
+			seal, arena, &text, &how, &plain[part], &plain_length[part], err);
 
 		*fit = SEAL_NEITHER;
 		if (result != 0)
 			return result < 0 ? -1 : 0;
+		current = current && how.key == seal && (how.bound || !binds);
 	}
-	*fit = key[0] == seal && key[1] == seal ? SEAL_CURRENT : SEAL_OLDER;
-	if (*fit == SEAL_CURRENT)
+	*fit = current ? SEAL_CURRENT : SEAL_OLDER;
+	if (current)
 		return 0;
-	return seal_token(seal, arena, plain[0], plain_length[0], plain[1], plain_length[1], out,
-		out_length, err);
+	return seal_token(seal, owner, arena, plain[0], plain_length[0], plain[1], plain_length[1],
+		out, out_length, err);
 }
 
 int seal_check_make(const struct seal *seal, char out[128])
@@ -377,9 +416,9 @@ bool seal_check_matches(const struct seal *seal, const char *text, size_t length
 
 	if (colon == NULL)
 		return false;
-	if (!from_base64(nonce, sizeof nonce, text, (size_t)(colon - text), &nonce_length) ||
-		!from_base64(sealed, sizeof sealed, colon + 1, length - (size_t)(colon + 1 - text),
-			&sealed_length))
+	if (!seal_key_decode(nonce, sizeof nonce, text, (size_t)(colon - text), &nonce_length) ||
+		!seal_key_decode(sealed, sizeof sealed, colon + 1,
+			length - (size_t)(colon + 1 - text), &sealed_length))
 		return false;
 	return nonce_length == sizeof nonce &&
 		sealed_length == sizeof check_text - 1 + SEAL_TAG_BYTES &&

@@ -1,8 +1,9 @@
 /* Tokens at rest: AES-256-GCM (libsodium) under a 32-byte key in guarded, locked memory.
  *
- * Format (shared with existing installations): base64 (standard, padded) of the ciphertext and its
- * 16-byte tag, without additional data. A token's two texts share one nonce column, base64 of 24
- * bytes: the access token's 12, then the refresh token's.
+ * The old format is shared with existing installations: base64 (standard, padded) of the ciphertext
+ * and its 16-byte tag, without associated data. The bound format has associated data and a mark in
+ * front of the base64 (binding.h). In both, a token's two texts share one nonce column, base64 of
+ * 24 bytes: the access token's 12, then the refresh token's.
  *
  * Thread: any thread may seal and open concurrently. */
 #ifndef PIERRE_SEAL_H
@@ -14,6 +15,7 @@
 
 #include "../../protocol/arena.h"
 #include "../../protocol/error.h"
+#include "binding.h"
 
 /* Nonces are random, of 96 bits: after 2^32 sealed texts under one key the chance of a repeated
  * nonce is no longer negligible. */
@@ -44,11 +46,10 @@ const struct seal *seal_previous(const struct seal *seal); /* NULL: none */
 const unsigned char *seal_derived(const struct seal *seal);
 /* SEAL_MARK_BYTES that identify a key: the fingerprint as bytes. */
 const unsigned char *seal_mark(const struct seal *seal);
-/* Decodes 44 characters of standard base64 to 32 bytes. An error message states the rule, never the
- * text. exit_code 78. */
-int seal_key_parse(
-	const char *text, size_t length, unsigned char key[SEAL_KEY_BYTES], struct err *err);
-void seal_key_generate(char out[45]); /* NUL-terminated base64 */
+/* The format in which tokens are sealed. BINDING_ALL also refuses to open the old one, at once or
+ * after a pause: reads that began before the change may still see it. Any thread. */
+enum binding_format seal_format(const struct seal *seal);
+void seal_set_format(struct seal *seal, enum binding_format format, bool at_once);
 
 /* The raw cipher, which the tests check against published vectors. out: length + 16 / length - 16
  * bytes. open: false when altered. */
@@ -57,28 +58,28 @@ void seal_encrypt(const struct seal *seal, const unsigned char nonce[SEAL_NONCE_
 bool seal_decrypt(const struct seal *seal, const unsigned char nonce[SEAL_NONCE_BYTES],
 	const void *sealed, size_t length, const void *ad, size_t ad_length, unsigned char *out);
 
-/* Seals a token's two texts: sets base64 texts and the nonce column (32 characters), in the arena,
- * NUL-terminated. ERR_STORAGE when the key has reached its limit. */
-int seal_token(struct seal *seal, struct arena *arena, const char *access, size_t access_length,
-	const char *refresh, size_t refresh_length, const char *out[3], size_t out_length[3],
-	struct err *err);
+/* Seals a token's two texts in the current format: sets the texts and the nonce column (32
+ * characters), in the arena, NUL-terminated. ERR_STORAGE when the key has reached its limit. */
+int seal_token(struct seal *seal, struct binding_owner *owner, struct arena *arena,
+	const char *access, size_t access_length, const char *refresh, size_t refresh_length,
+	const char *out[3], size_t out_length[3], struct err *err);
 /* Opens one text of a token. part: 0 access, 1 refresh. ERR_DECRYPTION_FAILED with one message for
  * every cause. Plain text in the arena, checked for valid UTF-8. */
-int seal_open(struct seal *seal, struct arena *arena, const char *sealed, size_t length,
-	const char *nonce, size_t nonce_length, int part, const char **plain, size_t *plain_length,
-	struct err *err);
+int seal_open(struct seal *seal, struct binding_owner *owner, struct arena *arena,
+	const char *sealed, size_t length, const char *nonce, size_t nonce_length, int part,
+	const char **plain, size_t *plain_length, struct err *err);
 
 enum seal_fit {
-	SEAL_CURRENT, /* the current key opens both texts */
-	SEAL_OLDER, /* both open, at least one only with the previous key: out has them sealed again
-	             */
-	SEAL_NEITHER, /* no key opens them */
+	SEAL_CURRENT, /* the current key opens both texts, and they have the current format */
+	SEAL_OLDER,   /* both open, at least one only with the previous key or in the old format:
+	                 out has them sealed again */
+	SEAL_NEITHER, /* no key opens them, or they belong to another owner */
 };
 
-/* Which key opens a stored token: access, refresh, nonce. */
-int seal_again(struct seal *seal, struct arena *arena, const char *const stored[3],
-	const size_t length[3], enum seal_fit *fit, const char *out[3], size_t out_length[3],
-	struct err *err);
+/* What opens a stored token: access, refresh, nonce. */
+int seal_again(struct seal *seal, struct binding_owner *owner, struct arena *arena,
+	const char *const stored[3], const size_t length[3], enum seal_fit *fit, const char *out[3],
+	size_t out_length[3], struct err *err);
 
 /* The key check value that databases hold: a sealed constant, `base64(nonce):base64(sealed)`. */
 int seal_check_make(const struct seal *seal, char out[128]);

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "upkeep/session_tokens.h"
+
 /* A value of pierre_meta, which the caller frees; NULL: none. */
 static int sqlite_keys_read_meta(
 	struct session *session, const char *key, char **value, struct err *err)
@@ -48,6 +50,11 @@ static int write_meta(struct session *session, const char *key, const char *valu
 	return code;
 }
 
+int keys_write_format(struct session *session, enum binding_format format)
+{
+	return write_meta(session, "token_format", binding_name(format));
+}
+
 /* -1: no token, -2: unreadable; otherwise whether one of the first few opens. A single damaged
  * token must not prevent the start. */
 static int opens_a_token(struct session *session, const char *provider)
@@ -57,7 +64,7 @@ static int opens_a_token(struct session *session, const char *provider)
 	int result = -1;
 
 	sqlite3_snprintf(sizeof sql, sql,
-		"SELECT %s_access_token, %s_nonce FROM users WHERE %s_access_token IS NOT NULL "
+		"SELECT %s_access_token, %s_nonce, id FROM users WHERE %s_access_token IS NOT NULL "
 		"AND %s_refresh_token IS NOT NULL AND "
 		"%s_expires_at IS NOT NULL AND %s_scope IS NOT NULL AND %s_nonce IS NOT NULL "
 		"LIMIT 16",
@@ -68,10 +75,19 @@ static int opens_a_token(struct session *session, const char *provider)
 		return -2;
 	while (result != 1 && (code = sqlite3_step(statement)) == SQLITE_ROW) {
 		struct arena arena = {.wipe = true};
+		const struct rotation_token token = {
+			.user = (const char *)sqlite3_column_text(statement, 2),
+			.provider = provider};
+		struct binding_owner owner;
 		const char *plain;
 		size_t length;
 
-		result = seal_open(session->seal, &arena,
+		if (token.user == NULL) {
+			result = 0;
+			continue;
+		}
+		rotation_own(&owner, &token);
+		result = seal_open(session->seal, &owner, &arena,
 				 (const char *)sqlite3_column_text(statement, 0),
 				 (size_t)sqlite3_column_bytes(statement, 0),
 				 (const char *)sqlite3_column_text(statement, 1),
@@ -126,6 +142,34 @@ static int prove_by_tokens(struct session *session, struct err *err)
 	return 0;
 }
 
+int keys_read_format(struct session *session, enum binding_format *format, struct err *err)
+{
+	int there = session_find_table(session, "pierre_meta");
+	char *name = NULL;
+
+	*format = BINDING_NONE;
+	if (there == 0)
+		return 0;
+	if (there < 0)
+		return session_failed(session, "the format of the tokens cannot be read", err);
+	if (sqlite_keys_read_meta(session, "token_format", &name, err) < 0)
+		return -1;
+	*format = binding_named(name);
+	free(name);
+	return 0;
+}
+
+static int sqlite_follow_format(struct session *session, struct err *err)
+{
+	enum binding_format format;
+
+	if (keys_read_format(session, &format, err) < 0)
+		return -1;
+	if (session->seal != NULL)
+		seal_set_format(session->seal, format, true);
+	return 0;
+}
+
 int keys_prove(struct session *session, struct err *err)
 {
 	char *check[2];
@@ -134,6 +178,8 @@ int keys_prove(struct session *session, struct err *err)
 	if (session_integer(session, "SELECT count(*) FROM sqlite_schema") < 0)
 		return session_failed(session, "the database cannot be read", err);
 	result = read_checks(session, check, err);
+	if (result == 0)
+		result = sqlite_follow_format(session, err);
 	if (result == 0)
 		result = rotation_prove(
 			session->seal, &(struct rotation_checks){check[0], check[1]}, err);
@@ -160,6 +206,8 @@ int keys_begin(struct session *session, struct err *err)
 	char *check[2], made[2][128];
 	int code = SQLITE_OK;
 
+	if (sqlite_follow_format(session, err) < 0)
+		return -1;
 	if (read_checks(session, check, err) < 0) {
 		free_checks(check);
 		return -1;
@@ -386,20 +434,60 @@ static int sqlite_keys_write_end(struct session *session, struct err *err)
 	return code == SQLITE_OK ? 0 : err_set(err, ERR_STORAGE, "%s", session_reason(code));
 }
 
-int keys_step(struct session *session, struct rotation *next, struct err *err)
+static int failed_step(struct session *session, struct err *err)
+{
+	return err_set(
+		err, ERR_STORAGE, "%s", session_reason(sqlite3_extended_errcode(session->db)));
+}
+
+/* 1: the step is done; 0: the users follow. */
+static int binding_step(struct session *session, struct rotation *next, bool bind,
+	enum binding_format *format, struct err *err)
+{
+	uint64_t found;
+
+	if (keys_read_format(session, format, err) < 0)
+		return failed_step(session, err);
+	if (bind && *format == BINDING_NONE) {
+		*format = BINDING_CHANGES;
+		rotation_begin_binding(next);
+		return keys_write_format(session, *format) == SQLITE_OK ? 1
+									: failed_step(session, err);
+	}
+	if (*format == BINDING_NONE || next->hashed)
+		return 0;
+	if (session_tokens_hash(session, &found, err) < 0)
+		return -1;
+	rotation_hashed(next, found);
+	return found > 0;
+}
+
+int keys_step(struct session *session, struct rotation *next, bool bind,
+	enum binding_format *format, struct err *err)
 {
 	unsigned rows = 0;
+	int result;
 
+	rotation_begin_call(next);
+	result = binding_step(session, next, bind, format, err);
+	if (result != 0)
+		return result < 0 ? -1 : 0;
 	rotation_step(next);
 	if (next->users == 0) {
 		int64_t users = session_integer(session, "SELECT count(*) FROM users");
 
 		if (users < 0)
-			return err_set(err, ERR_STORAGE, "%s",
-				session_reason(sqlite3_extended_errcode(session->db)));
+			return failed_step(session, err);
 		next->users = (uint64_t)users;
 	}
 	if (do_rows(session, next, &rows, err) < 0)
 		return -1;
-	return rotation_ended(next, rows) ? sqlite_keys_write_end(session, err) : 0;
+	if (!rotation_ended(next, rows))
+		return 0;
+	if (sqlite_keys_write_end(session, err) < 0)
+		return -1;
+	if (*format != BINDING_CHANGES)
+		return 0;
+	*format = BINDING_ALL;
+	return keys_write_format(session, *format) == SQLITE_OK ? 0 : failed_step(session, err);
 }

@@ -17,7 +17,12 @@ uint64_t keys_count(struct session *session, uint64_t *stored);
 int keys_each_token(struct session *session,
 	int (*each)(void *argument, const struct rotation_token *token), void *argument,
 	struct err *err);
-/* One step of rotating the key, within the caller's transaction. */
-int keys_step(struct session *session, struct rotation *next, struct err *err);
+/* The format of the stored tokens, as the database says. */
+int keys_read_format(struct session *session, enum binding_format *format, struct err *err);
+int keys_write_format(struct session *session, enum binding_format format); /* a result code */
+/* One step of rotating the key, or of binding the tokens, within the caller's transaction. `bind`
+ * begins the latter. *format: the format when it commits. */
+int keys_step(struct session *session, struct rotation *next, bool bind,
+	enum binding_format *format, struct err *err);
 
 #endif

@@ -157,7 +157,16 @@ static int apply_locked(struct session *session, const struct migration *migrati
 			"%s: SQLite rolled back the transaction, out of memory or disk space",
 			migration->name);
 	*applied = version < migration->number;
-	return *applied ? apply_one(session, migration, before, err) : 0;
+	if (!*applied)
+		return 0;
+	/* Until the end of the migrations, this row marks a new database: note_new_database(). */
+	if (version == 0 && !session_has_table(session, "users") &&
+		sqlite3_exec(session->db,
+			"INSERT OR IGNORE INTO pierre_migrations (version, name, applied_at) "
+			"VALUES (0, 'new database', strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now'))",
+			NULL, NULL, NULL) != SQLITE_OK)
+		return session_failed(session, migration->name, err);
+	return apply_one(session, migration, before, err);
 }
 
 /* A migration of a large database takes minutes; this reports progress regularly. */
@@ -217,6 +226,23 @@ static int apply_in_transaction(struct session *session, const struct migration 
 	return result;
 }
 
+/* A database that the daemon has made itself has bound tokens. */
+static int note_new_database(struct session *session, struct err *err)
+{
+	if (session_integer(session, "SELECT count(*) FROM pierre_migrations WHERE version = 0") <=
+		0)
+		return 0;
+	if (sqlite3_exec(session->db,
+		    "BEGIN IMMEDIATE; INSERT OR IGNORE INTO pierre_meta (key, value) VALUES "
+		    "('token_format', 'bound'); DELETE FROM pierre_migrations WHERE version = 0; "
+		    "COMMIT",
+		    NULL, NULL, NULL) == SQLITE_OK)
+		return 0;
+	(void)session_failed(session, "the format of the tokens cannot be stored", err);
+	(void)sqlite3_exec(session->db, "ROLLBACK", NULL, NULL, NULL);
+	return -1;
+}
+
 int migrate_apply(struct session *session, struct buffer *applied,
 	const struct migrate_watch *watch, struct err *err)
 {
@@ -246,7 +272,7 @@ int migrate_apply(struct session *session, struct buffer *applied,
 		if (did)
 			migration_list(applied, migration);
 	}
-	return 0;
+	return note_new_database(session, err);
 }
 
 int64_t migrate_call(

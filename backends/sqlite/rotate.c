@@ -27,6 +27,7 @@ enum run_result rotate_run(struct worker *writer, struct call *call)
 {
 	struct sqlite_store *store = writer->store;
 	struct rotation next = store->rotation;
+	enum binding_format format = seal_format(store->settings.seal);
 	uint64_t stored = 0, added;
 	struct err err = {0};
 	int code = rotate_begin(writer, call);
@@ -39,7 +40,8 @@ enum run_result rotate_run(struct worker *writer, struct call *call)
 		worker_timed_out(store, call);
 		return RUN_DONE;
 	}
-	if (code == SQLITE_OK && keys_step(&writer->session, &next, &err) < 0) {
+	if (code == SQLITE_OK &&
+		keys_step(&writer->session, &next, call->values[0].i != 0, &format, &err) < 0) {
 		code = sqlite3_errcode(writer->session.db);
 		if (sqlite3_get_autocommit(writer->session.db) == 0)
 			(void)session_step(writer->session.rollback);
@@ -66,6 +68,7 @@ enum run_result rotate_run(struct worker *writer, struct call *call)
 		return RUN_BROKEN;
 	}
 	store->rotation = next;
+	rotation_follow_format(&store->settings, format);
 	rotation_tell(&next, &store->settings);
 	rotation_describe(&next, store->settings.seal, &call->answer);
 	call->rows = (uint32_t)next.resealed;

@@ -619,7 +619,8 @@ static enum run_result session_run_rows(struct session *session, struct call *ca
 		enum run_result result;
 		char member[sizeof call->err.path];
 
-		execute_load_row(call, row);
+		if (execute_load_row(call, row) < 0)
+			return RUN_DONE;
 		result = session_step_before(session, call->method, call);
 		if (call->err.kind == ERR_NOT_FOUND) {
 			memcpy(member, call->err.path, sizeof member);
@@ -640,6 +641,9 @@ enum run_result session_run_fast(struct session *session, struct call *call)
 
 enum run_result session_run(struct session *session, struct call *call)
 {
+	if (call->format != (uint8_t)seal_format(session->seal) &&
+		execute_follow_format(call, session->seal) < 0)
+		return RUN_DONE;
 	for (unsigned i = 0; i < call->method->step_count; i++) {
 		enum run_result result = session_step_before(
 			session, &catalog_methods[call->method->steps + i], call);

@@ -187,6 +187,15 @@ static int check_tokens(
 	}
 	if (!session_has_table(session, "users"))
 		return 0;
+	if (seal_format(seal) == BINDING_ALL) {
+		int64_t plain = session_integer(session,
+			"SELECT count(*) FROM a2a_sessions WHERE session_token NOT "
+			"GLOB '" BINDING_HASH_MARK "*'");
+
+		if (plain < 0)
+			return sqlite_verify_failed(session, err);
+		verify_session_tokens(report, (uint64_t)plain);
+	}
 	return keys_each_token(session, verify_look_at_token, &look, err);
 }
 

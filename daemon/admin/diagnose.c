@@ -74,6 +74,26 @@ static void look_at_key(struct diagnose_report *report)
 			fingerprint);
 }
 
+static void look_at_binding(struct diagnose_report *report)
+{
+	switch (seal_format(report->admin->seal)) {
+	case BINDING_NONE:
+		diagnose_add(report, "token_format", OK, NULL,
+			"unbound, as older servers read it: a token that was moved to another user "
+			"opens, too; pierre-dbctl rotate-key --bind changes that");
+		break;
+	case BINDING_CHANGES:
+		diagnose_add(report, "token_format", WARN,
+			"run pierre-dbctl rotate-key until it has ended with 0",
+			"the tokens are being bound to their users");
+		break;
+	case BINDING_ALL:
+		diagnose_add(report, "token_format", OK, NULL,
+			"bound: a token opens for its own user and provider alone");
+		break;
+	}
+}
+
 static void look_at_password_costs(struct diagnose_report *report)
 {
 	uint64_t users = password_cost_beyond(&report->admin->dispatcher->password_cost);
@@ -323,6 +343,7 @@ int diagnose_daemon(
 	json_add_array(out, "findings");
 	look_at_key(&report);
 	look_at_previous_key(&report);
+	look_at_binding(&report);
 	look_at_password_costs(&report);
 	look_at_settings_files(&report);
 	if (strcmp(admin->store->ops->name, "sqlite") == 0)

@@ -8,6 +8,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "../../backends/secrets/seal_key.h"
 #include "../../backends/store_redact.h"
 #include "daemon.h"
 #include "../base/log.h"

@@ -11,6 +11,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "../../backends/secrets/seal_key.h"
+
 enum { KEY_FILE_MAX = 256 };
 
 static bool key_in_group(gid_t group)

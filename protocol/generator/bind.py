@@ -12,7 +12,7 @@ from .conflicts import conflicts_of
 from .fragment_check import check_fragments
 from .footprint import Footprint, check_order, footprint_of, load_schema
 from .model import BACKENDS, Catalog, Method, BindParam, Part, Statement
-from .placeholders import BUILTINS, EXACT
+from .placeholders import BUILTINS, EXACT, HASHED, UNHASHED
 from .problems import Problems
 from .scalars import SCALARS, UNBOUND
 from .sql import Scanned, load_texts, scan
@@ -228,18 +228,30 @@ def _parameter_binds(catalog: Catalog, method: Method) -> list[BindParam]:
 def _computed_binds(catalog, method, binds, used):
     numbers = {bind.name: number for number, bind in enumerate(binds)}
     sealed = sum(bind.type == "sealed" for bind in binds) == 2
-    computed = [
-        BindParam(builtin.name, builtin.type, builtin.compute, numbers.get(builtin.reads, -1))
-        for builtin in BUILTINS
-        if builtin.name in used
-        and (not builtin.reads or builtin.reads in numbers)
-        and (builtin.name != "nonce" or sealed)
-    ]
+    computed = []
+    for builtin in BUILTINS:
+        if (
+            builtin.name in used
+            and (not builtin.reads or builtin.reads in numbers)
+            and (builtin.name != "nonce" or sealed)
+        ):
+            numbers[builtin.name] = len(binds) + len(computed)
+            computed.append(
+                BindParam(
+                    builtin.name, builtin.type, builtin.compute, numbers.get(builtin.reads, -1)
+                )
+            )
     # The exact text is bound as plain text: it must not go through JSONB.
-    return computed + [
+    computed += [
         BindParam(bind.name + EXACT, "string", "awkward", number, bind.row)
         for number, bind in enumerate(binds)
         if bind.type in ("document", "json", "ip") and bind.name + EXACT in used
+    ]
+    return computed + [
+        BindParam(bind.name + form, "string", "token" + form, number, bind.row)
+        for number, bind in enumerate(binds)
+        for form in (HASHED, UNHASHED)
+        if bind.type == "string" and bind.name + form in used
     ]
 
 
@@ -256,6 +268,16 @@ def _check_placeholders(catalog, method, backend, statement, where, parameters, 
             )
     used = set(statement.names)
     used |= {builtin.reads for builtin in BUILTINS if builtin.name in used}
+    for bind in parameters:
+        forms = {bind.name + HASHED, bind.name + UNHASHED} & used
+        if forms:
+            used.add(bind.name)
+        if len(forms) == 1:
+            problems.add(
+                where,
+                f"{method.name}: a session token is looked up in both forms, not only by "
+                f"`:{forms.pop()}`",
+            )
     if method.impl in ("hash_password", "verify_password"):
         used.add("password")  # consumed before or after the SQL
     for bind in parameters:

@@ -174,6 +174,17 @@ def _part_row(method: Method, number, part, index):
     )
 
 
+def _token_owner(catalog: Catalog, method: Method) -> dict:
+    """Where a method that seals or opens a token finds whose it is; -1: nowhere."""
+    binds = [bind.name for bind in method.binds]
+    token = catalog.has_token(method)
+    return dict(
+        token_user_bind=_place(binds, "user_id") if token else -1,
+        token_provider_bind=_place(binds, "provider") if token and not method.provider else -1,
+        token_provider=string(method.provider) if method.provider else None,
+    )
+
+
 def _methods(catalog: Catalog) -> str:
     rows, parts = [], []
     for index, method in enumerate(catalog.methods):
@@ -210,6 +221,7 @@ def _methods(catalog: Catalog) -> str:
             conflicts=f"conflicts_{method.c_name}" if method.conflicts else None,
             conflict_count=len(method.conflicts) or None,
             **_password(catalog, method),
+            **_token_owner(catalog, method),
             row_schema=f"&{row_schema}" if row_schema else None,
             table=string(method.table) if method.table else None,
             statements=_statements(method),

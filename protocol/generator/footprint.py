@@ -17,7 +17,7 @@ from .sql import Scanned
 MAX_TABLES, MAX_KEYS, MAX_KEY_COLUMNS = 32, 2, 2
 KEY_TYPES = ("uuid", "string", "u16", "u32", "i64")  # what commute.c compares
 RANK_LAST = 255
-FRESH = ("new_uuid", "new_token")  # values that are unique by construction
+FRESH = ("new_uuid", "new_token", "stored_token")  # values that are unique by construction
 
 
 @dataclass

@@ -3,9 +3,9 @@
 import re
 
 from .fields import load_field
-from .load_types import parse_result
+from .load_types import SEALED, parse_result
 from .model import ACCESS, Catalog, Method
-from .placeholders import BUILTIN_NAMES
+from .placeholders import BUILTIN_NAMES, HASHED, UNHASHED
 from .tables import NAME_MAX, Table
 
 _METHOD_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?\Z")
@@ -50,6 +50,7 @@ def load_method(catalog: Catalog, domain, table: Table) -> Method | None:
     subject = tuple(table.take("subject", list, []))
     conflict = tuple(table.take("conflict", list, []))
     guard = table.take("guard", str, "")
+    provider = table.take("provider", str, "")
     result_schema = table.take("result_schema", str, "")
     rows_of = table.take("table", str, "")
     table.finish()
@@ -75,10 +76,12 @@ def load_method(catalog: Catalog, domain, table: Table) -> Method | None:
         rows_of or (catalog.types[result.base].table if result.base in catalog.types else ""),
         touches,
         guard,
+        provider,
     )
     _check_names(catalog, table, method)
     _check_meaning(catalog, table, method)
     _check_impl(catalog, table, method)
+    _check_owner(catalog, table, method)
     _check_rows_of(catalog, table, method, rows_of)
     return method
 
@@ -91,6 +94,12 @@ def _check_names(catalog, table, method):
         leaf.name + "_exact"
         for leaf in catalog.leaves(method)
         if leaf.type.base in ("document", "json", "ip")
+    }
+    exact |= {
+        leaf.name + form
+        for leaf in catalog.leaves(method)
+        if leaf.type.base == "string"
+        for form in (HASHED, UNHASHED)
     }
     for name in sorted(set(names)):
         if names.count(name) > 1:
@@ -136,6 +145,29 @@ def _check_meaning(catalog, table, method):
     sealed = [leaf.name for leaf in catalog.leaves(method) if leaf.type.base == "sealed"]
     if len(sealed) not in (0, 2):
         table.complain(f"{method.name}: a token has two sealed texts, not {len(sealed)}")
+
+
+def _check_owner(catalog, table, method):
+    """A token is bound to its user, provider and column, so each method must tell them."""
+    leaves = {leaf.name: leaf for leaf in catalog.leaves(method)}
+    told = method.provider != "", "provider" in leaves
+    if not catalog.has_token(method):
+        if method.provider:
+            table.complain(f"{method.name} has no token, so it has no `provider`", "provider")
+        return
+    if "user_id" not in leaves or leaves["user_id"].type.base != "uuid":
+        table.complain(f"{method.name}: a token is bound to its user, the parameter user_id")
+    if told[0] == told[1] or (
+        method.provider and method.provider not in {one.name for one in catalog.providers}
+    ):
+        table.complain(
+            f"{method.name}: a token is bound to its provider: name it in `provider`, or have a "
+            "parameter of that name",
+            "provider",
+        )
+    sealed = [leaf.name for leaf in leaves.values() if leaf.type.base == "sealed"]
+    if sealed and sealed != list(SEALED):
+        table.complain(f"{method.name}: the sealed texts of a token are {' and '.join(SEALED)}")
 
 
 def _check_rows_of(catalog, table, method, rows_of):

@@ -7,6 +7,9 @@ from .model import Catalog, Enumeration, ObjectType, TypeRef
 from .scalars import SCALARS
 from .tables import Table
 
+# The sealed texts of a token, in the order of their nonces; binding.c knows the same columns.
+SEALED = ("access_token", "refresh_token")
+
 _TYPE_NAME = re.compile(r"[A-Z][A-Za-z0-9]*\Z")
 
 
@@ -86,6 +89,9 @@ def _check_sealed(table, members):
         bases.count("sealed") != 2 or bases.count("nonce") != 1 or bases[-1] != "nonce"
     ):
         table.complain(f"{table.name}: two members are sealed, and the last one is their nonce")
+    names = tuple(member.name for member in members if member.type.base == "sealed")
+    if len(names) == 2 and names != SEALED:
+        table.complain(f"{table.name}: the sealed texts of a token are {' and '.join(SEALED)}")
 
 
 def check_type_uses(catalog: Catalog, tables):

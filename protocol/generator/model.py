@@ -173,6 +173,7 @@ class Method:
     table: str  # table of the stored values in the result, for errors about them; ""
     touches: bool = False  # a read that at times also writes
     guard: str = ""  # what data.field of a conflict names when its SQL calls unexpected(); ""
+    provider: str = ""  # the provider of the token that it seals or opens; "": its parameter tells
     # Filled by bind.py
     parts: tuple["Part", ...] = ()  # SQLite: the fast read, then the steps
     binds: tuple[BindParam, ...] = ()
@@ -282,6 +283,12 @@ class Catalog:
 
     def methods_of(self, domain: Domain) -> list[Method]:
         return [method for method in self.methods if method.domain == domain.name]
+
+    def has_token(self, method: Method) -> bool:
+        """Whether it seals a token, or opens one."""
+        return self._opens_tokens(method.result) or any(
+            leaf.type.base == "sealed" for leaf in self.leaves(method)
+        )
 
     def _opens_tokens(self, ref: TypeRef) -> bool:
         if ref.base == "sealed":

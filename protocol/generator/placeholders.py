@@ -15,6 +15,7 @@ BUILTINS = (
     Builtin("now", "timestamp", "now"),
     Builtin("new_id", "uuid", "new_uuid"),
     Builtin("new_token", "string", "new_token"),
+    Builtin("new_token_stored", "string", "stored_token", reads="new_token"),
     Builtin("month_start", "timestamp", "month_start"),
     Builtin("days_start", "timestamp", "days_start", reads="days"),
     Builtin("expires_at_computed", "timestamp", "hours_ahead", reads="expires_in_hours"),
@@ -26,3 +27,7 @@ BUILTIN_NAMES = frozenset(builtin.name for builtin in BUILTINS)
 
 # :<parameter>_exact, the text that PostgreSQL's own type cannot hold (enum compute AWKWARD)
 EXACT = "_exact"
+
+# :<parameter>_hashed and :<parameter>_unhashed, the two forms in which a session token may be
+# stored; a statement uses both (enum compute TOKEN_HASHED, TOKEN_UNHASHED)
+HASHED, UNHASHED = "_hashed", "_unhashed"

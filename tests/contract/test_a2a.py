@@ -8,7 +8,7 @@ from lib import strict
 from lib.case import DaemonCase
 from lib.daemon import SLOW
 from lib.interface import TASK_STATUSES
-from lib.world import UNKNOWN, World, new_a2a_usage, new_client, unique
+from lib.world import UNKNOWN, World, new_a2a_usage, new_client, stored_session, unique
 
 
 def parse(timestamp):
@@ -222,9 +222,12 @@ class Sessions(A2ACase):
         self.sql(
             "UPDATE a2a_sessions SET expires_at = '2025-01-01T00:00:00+00:00' WHERE "
             "session_token = '{}'",
-            expired,
+            stored_session(expired),
         )
-        self.sql("UPDATE a2a_sessions SET is_active = false WHERE session_token = '{}'", inactive)
+        self.sql(
+            "UPDATE a2a_sessions SET is_active = false WHERE session_token = '{}'",
+            stored_session(inactive),
+        )
         self.assertIsNone(self.ok("get_a2a_session", session_token=expired))
         self.assertIsNone(self.ok("get_a2a_session", session_token=inactive))
 

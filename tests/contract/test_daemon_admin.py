@@ -378,6 +378,7 @@ class Diagnose(DaemonCase):
             "clock",
             "schema",
             "log",
+            "token_format",
         }
         wanted |= (
             {"database_file", "database_folder", "disk_space", "wal"}

@@ -9,7 +9,7 @@ import subprocess
 
 from lib.case import Case
 from lib.daemon import Daemon
-from lib.world import World
+from lib.world import World, stored_session
 
 BACKENDS = ("sqlite",)
 SPAN = {"start_date": "2020-01-01T00:00:00Z", "end_date": "2090-01-01T00:00:00Z"}
@@ -257,13 +257,13 @@ class Offsets(Rows):
             self.sql(
                 "UPDATE a2a_sessions SET expires_at = ? WHERE session_token = ?",
                 self.at(-1, offset),
-                token,
+                stored_session(token),
             )
             self.assertIsNone(self.connection.call("get_a2a_session", session_token=token), offset)
             self.sql(
                 "UPDATE a2a_sessions SET expires_at = ? WHERE session_token = ?",
                 self.at(1, offset),
-                token,
+                stored_session(token),
             )
             self.assertIsNotNone(
                 self.connection.call("get_a2a_session", session_token=token), offset

@@ -117,19 +117,16 @@ class Tokens(DaemonCase):
             )
 
     def test_never_plain_in_the_database(self):
-        """What is stored is base64 of ciphertext and tag, with a fresh nonce of 24 bytes each
-        time."""
+        """What is stored is the mark of a bound token and base64 of ciphertext and tag, with a
+        fresh nonce of 24 bytes each time."""
         model.secrets.update(("canary-plain-access", "canary-plain-refresh"))
         nonces = set()
         for _ in range(20):
             self.update("strava", "canary-plain-access", "canary-plain-refresh")
-            access, refresh, nonce = self.stored()
-            self.assertEqual(
-                len(base64.b64decode(access, validate=True)), len("canary-plain-access") + 16
-            )
-            self.assertEqual(
-                len(base64.b64decode(refresh, validate=True)), len("canary-plain-refresh") + 16
-            )
+            *texts, nonce = self.stored()
+            for text, plain in zip(texts, ("canary-plain-access", "canary-plain-refresh")):
+                self.assertEqual(text[0], ":")
+                self.assertEqual(len(base64.b64decode(text[1:], validate=True)), len(plain) + 16)
             raw = base64.b64decode(nonce, validate=True)
             self.assertEqual(len(raw), 24)
             nonces |= {raw[:12], raw[12:]}

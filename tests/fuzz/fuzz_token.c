@@ -6,8 +6,11 @@
 #include <string.h>
 
 #include "../../backends/secrets/seal.h"
+#include "../../backends/secrets/seal_key.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct binding_owner owner;
 
 static struct seal *seal;
 
@@ -21,11 +24,11 @@ static void replaced(const uint8_t *data, size_t size)
 	char *text;
 
 	arena_init(&arena);
-	if (seal_token(seal, &arena, access, sizeof access - 1, refresh, sizeof refresh - 1, out,
-		    length, &err) < 0)
+	if (seal_token(seal, &owner, &arena, access, sizeof access - 1, refresh, sizeof refresh - 1,
+		    out, length, &err) < 0)
 		abort();
-	if (seal_open(seal, &arena, out[0], length[0], out[2], length[2], 0, &plain, &plain_length,
-		    &err) < 0 ||
+	if (seal_open(seal, &owner, &arena, out[0], length[0], out[2], length[2], 0, &plain,
+		    &plain_length, &err) < 0 ||
 		plain_length != sizeof access - 1 || memcmp(plain, access, plain_length) != 0)
 		abort();
 	part = data[0] % 2;
@@ -35,8 +38,8 @@ static void replaced(const uint8_t *data, size_t size)
 		abort();
 	if (size > 2 && text[place] != (char)data[2]) {
 		text[place] = (char)data[2];
-		if (seal_open(seal, &arena, text, length[part], out[2], length[2], (int)part,
-			    &plain, &plain_length, &err) == 0)
+		if (seal_open(seal, &owner, &arena, text, length[part], out[2], length[2],
+			    (int)part, &plain, &plain_length, &err) == 0)
 			abort();
 	}
 	arena_free(&arena);
@@ -55,11 +58,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (seal == NULL && seal_new(&seal, key, false, &err) < 0)
 		abort();
+	binding_own(&owner, "strava", "7f0f0a4e-1f60-4c7e-9c55-0d3f7c1b2a3d", 36, true);
 	replaced(data, size);
 	arena_init(&arena);
 	newline = memchr(text, '\n', size - 1);
 	length = newline != NULL ? (size_t)(newline - text) : size - 1;
-	if (seal_open(seal, &arena, text, length, newline != NULL ? newline + 1 : "",
+	if (seal_open(seal, &owner, &arena, text, length, newline != NULL ? newline + 1 : "",
 		    size - 1 - length - (newline != NULL), data[0] % 2, &plain, &length, &err) == 0)
 		abort(); /* a forgery */
 	if (told[0] == '\0')

@@ -294,8 +294,8 @@ CATALOG = {
     "an extract without default": ("things", ', default = "none"', "", "name has no `default`"),
     "a token of one text": (
         "secrets",
-        'params.second = { type = "sealed"',
-        'params.second = { type = "string"',
+        'params.refresh_token = { type = "sealed"',
+        'params.refresh_token = { type = "string"',
         "a token has two sealed texts, not 1",
     ),
     "a token without nonce": (
@@ -306,8 +306,8 @@ CATALOG = {
     ),
     "a nonce as a parameter": (
         "secrets",
-        'params.id = { type = "i64", min = 1',
-        'params.id = { type = "nonce"',
+        'params.user_id = { type = "uuid", doc = "Whose." }\nparams.access_token',
+        'params.user_id = { type = "nonce", doc = "Whose." }\nparams.access_token',
         "`nonce` cannot be a parameter",
     ),
     "a password that is not secret": (

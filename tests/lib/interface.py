@@ -421,7 +421,7 @@ METHODS = {
         "[ToolUsage]",
         "r",
     ),
-    "rotate_key": ({}, "any", "a"),
+    "rotate_key": ({"bind": "bool?"}, "any", "a"),
     "daemon.transaction": ({"calls": "calls"}, "[any]", "r"),
     "daemon.position": ({}, "string", "r"),
     "daemon.wait_for": ({"position": "string"}, "null", "r"),

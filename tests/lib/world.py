@@ -1,5 +1,6 @@
 """Rows to test with: each maker stores one through a connection and returns its id; members may be
 replaced."""
+import hashlib
 import itertools
 import os
 import uuid
@@ -17,6 +18,11 @@ model.secrets.update(
 
 def unique(prefix):
     return f"{prefix}-{os.getpid()}-{next(_count)}"
+
+
+def stored_session(token):
+    """A session token as a bound database stores it."""
+    return "sha256:" + hashlib.sha256(token.encode()).hexdigest()
 
 
 def new_user(**members):

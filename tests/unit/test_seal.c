@@ -7,7 +7,12 @@
 #include <sysexits.h>
 
 #include "../../backends/secrets/seal.h"
+#include "../../backends/secrets/seal_key.h"
 #include "unit.h"
+
+static const char USER[] = "7f0f0a4e-1f60-4c7e-9c55-0d3f7c1b2a3d";
+
+static struct binding_owner owner;
 
 static char vectors_path[512];
 static struct seal *seal;
@@ -21,6 +26,7 @@ static void set_up(void)
 	memset(key, 7, sizeof key);
 	memset(&err, 0, sizeof err);
 	arena_init(&arena);
+	binding_own(&owner, "strava", USER, 36, true);
 	ck_assert_int_eq(seal_new(&seal, key, false, &err), 0);
 	ck_assert(sodium_is_zero(key, sizeof key));
 }
@@ -102,8 +108,8 @@ static struct token make(const char *access, const char *refresh)
 {
 	struct token token;
 
-	ck_assert_int_eq(seal_token(seal, &arena, access, strlen(access), refresh, strlen(refresh),
-				 token.text, token.length, &err),
+	ck_assert_int_eq(seal_token(seal, &owner, &arena, access, strlen(access), refresh,
+				 strlen(refresh), token.text, token.length, &err),
 		0);
 	return token;
 }
@@ -112,8 +118,8 @@ static int open_part(const char *text, size_t length, const char *nonce, size_t 
 	int part, const char **plain, size_t *plain_length)
 {
 	memset(&err, 0, sizeof err);
-	return seal_open(
-		seal, &arena, text, length, nonce, nonce_length, part, plain, plain_length, &err);
+	return seal_open(seal, &owner, &arena, text, length, nonce, nonce_length, part, plain,
+		plain_length, &err);
 }
 
 /* Refused, with the same text for all causes. */
@@ -127,7 +133,8 @@ static void refused(
 		open_part(text, length, nonce, nonce_length, part, &plain, &plain_length), -1);
 	ck_assert_int_eq(err.kind, ERR_DECRYPTION_FAILED);
 	ck_assert_str_eq(err.message,
-		"the stored token cannot be opened: it was sealed with another key or altered");
+		"the stored token cannot be opened: it was sealed with another key, altered or "
+		"moved");
 	arena_reset(&arena);
 }
 
@@ -269,7 +276,7 @@ START_TEST(bytes_that_are_no_text)
 	const char *out[3];
 	size_t length[3], plain_length;
 	const char *plain;
-	ck_assert_int_eq(seal_token(seal, &arena, "a\0b", 3, "", 0, out, length, &err), 0);
+	ck_assert_int_eq(seal_token(seal, &owner, &arena, "a\0b", 3, "", 0, out, length, &err), 0);
 	ck_assert_int_eq(
 		open_part(out[0], length[0], out[2], length[2], 0, &plain, &plain_length), -1);
 	ck_assert_int_eq(err.kind, ERR_DECRYPTION_FAILED);
@@ -371,37 +378,43 @@ START_TEST(two_keys)
 	enum seal_fit fit;
 
 	ck_assert_int_eq(
-		seal_token(old, &arena, "access", 6, "refresh", 7, stored, length, &err), 0);
-	ck_assert_int_eq(seal_open(next, &arena, stored[0], length[0], stored[2], length[2], 0,
-				 &plain, &plain_length, &err),
+		seal_token(old, &owner, &arena, "access", 6, "refresh", 7, stored, length, &err),
+		0);
+	ck_assert_int_eq(seal_open(next, &owner, &arena, stored[0], length[0], stored[2], length[2],
+				 0, &plain, &plain_length, &err),
 		-1);
 	ck_assert_int_eq(
-		seal_again(next, &arena, stored, length, &fit, again, again_length, &err), 0);
+		seal_again(next, &owner, &arena, stored, length, &fit, again, again_length, &err),
+		0);
 	ck_assert_int_eq(fit, SEAL_NEITHER);
 	ck_assert_int_eq(seal_add_previous(next, seal_hold(old), &err), 0);
 	ck_assert_ptr_eq(seal_previous(next), old);
 	for (int part = 0; part < 2; part++) {
-		ck_assert_int_eq(seal_open(next, &arena, stored[part], length[part], stored[2],
-					 length[2], part, &plain, &plain_length, &err),
+		ck_assert_int_eq(seal_open(next, &owner, &arena, stored[part], length[part],
+					 stored[2], length[2], part, &plain, &plain_length, &err),
 			0);
 		ck_assert_str_eq(plain, part == 0 ? "access" : "refresh");
 	}
 	ck_assert_int_eq(
-		seal_again(next, &arena, stored, length, &fit, again, again_length, &err), 0);
+		seal_again(next, &owner, &arena, stored, length, &fit, again, again_length, &err),
+		0);
 	ck_assert_int_eq(fit, SEAL_OLDER);
 	ck_assert_str_ne(again[2], stored[2]);
 	for (int part = 0; part < 2; part++) {
-		ck_assert_int_eq(seal_open(fresh, &arena, again[part], again_length[part], again[2],
-					 again_length[2], part, &plain, &plain_length, &err),
+		ck_assert_int_eq(
+			seal_open(fresh, &owner, &arena, again[part], again_length[part], again[2],
+				again_length[2], part, &plain, &plain_length, &err),
 			0);
 		ck_assert_str_eq(plain, part == 0 ? "access" : "refresh");
 	}
 	ck_assert_int_eq(
-		seal_again(next, &arena, again, again_length, &fit, stored, length, &err), 0);
+		seal_again(next, &owner, &arena, again, again_length, &fit, stored, length, &err),
+		0);
 	ck_assert_int_eq(fit, SEAL_CURRENT);
 	/* New tokens use the current key; the previous one is no evidence. */
-	ck_assert_int_eq(seal_token(next, &arena, "a", 1, "r", 1, again, again_length, &err), 0);
-	ck_assert_int_eq(seal_open(fresh, &arena, again[0], again_length[0], again[2],
+	ck_assert_int_eq(
+		seal_token(next, &owner, &arena, "a", 1, "r", 1, again, again_length, &err), 0);
+	ck_assert_int_eq(seal_open(fresh, &owner, &arena, again[0], again_length[0], again[2],
 				 again_length[2], 0, &plain, &plain_length, &err),
 		0);
 	ck_assert_int_eq(seal_add_previous(fresh, other_key(9), &err), -1);
@@ -421,13 +434,14 @@ START_TEST(two_keys_damaged)
 	enum seal_fit fit;
 
 	ck_assert_int_eq(
-		seal_token(old, &arena, "access", 6, "refresh", 7, stored, length, &err), 0);
+		seal_token(old, &owner, &arena, "access", 6, "refresh", 7, stored, length, &err),
+		0);
 	ck_assert_int_eq(seal_add_previous(next, old, &err), 0);
 	for (int cut = 0; cut < 3; cut++) {
 		memcpy(mixed, stored, sizeof mixed);
 		memcpy(mixed_length, length, sizeof mixed_length);
 		mixed_length[cut] -= 4;
-		ck_assert_int_eq(seal_again(next, &arena, mixed, mixed_length, &fit, again,
+		ck_assert_int_eq(seal_again(next, &owner, &arena, mixed, mixed_length, &fit, again,
 					 again_length, &err),
 			0);
 		ck_assert_int_eq(fit, SEAL_NEITHER);
@@ -438,10 +452,118 @@ START_TEST(two_keys_damaged)
 	mixed_length[0] = length[1];
 	mixed_length[1] = length[0];
 	mixed_length[2] = length[2];
-	ck_assert_int_eq(
-		seal_again(next, &arena, mixed, mixed_length, &fit, again, again_length, &err), 0);
+	ck_assert_int_eq(seal_again(next, &owner, &arena, mixed, mixed_length, &fit, again,
+				 again_length, &err),
+		0);
 	ck_assert_int_eq(fit, SEAL_NEITHER);
 	seal_free(next);
+}
+END_TEST
+
+static bool opens(
+	struct binding_owner *whose, const char *text, size_t length, const char *nonce, int part)
+{
+	const char *plain;
+	size_t plain_length;
+
+	memset(&err, 0, sizeof err);
+	return seal_open(seal, whose, &arena, text, length, nonce, SEAL_NONCE_TEXT, part, &plain,
+		       &plain_length, &err) == 0;
+}
+
+/* A bound token opens for its owner and in its column alone. */
+START_TEST(bound)
+{
+	struct binding_owner upper, user, provider, longest, longer;
+	static char id[BINDING_DATA_MAX];
+	struct token token;
+
+	binding_own(&upper, "strava", "7F0F0A4E1F604C7E9C550D3F7C1B2A3D", 32, false);
+	binding_own(&user, "strava", "7f0f0a4e-1f60-4c7e-9c55-0d3f7c1b2a3e", 36, false);
+	binding_own(&provider, "fitbit", USER, 36, false);
+	memset(id, 'x', sizeof id);
+	binding_own(&longest, "strava", id, BINDING_DATA_MAX - 9, false);
+	binding_own(&longer, "strava", id, BINDING_DATA_MAX - 8, false);
+	ck_assert_uint_eq(longest.length, BINDING_DATA_MAX);
+	ck_assert_uint_eq(longer.length, 0);
+	seal_set_format(seal, BINDING_CHANGES, true);
+	token = make("access", "access");
+	for (int part = 0; part < 2; part++) {
+		const char *text = token.text[part];
+		size_t length = token.length[part];
+
+		ck_assert_int_eq(text[0], ':');
+		ck_assert(opens(&owner, text, length, token.text[2], part));
+		ck_assert(opens(&upper, text, length, token.text[2], part));
+		ck_assert(!opens(&user, text, length, token.text[2], part));
+		ck_assert(!opens(&provider, text, length, token.text[2], part));
+		ck_assert(!opens(&longer, text, length, token.text[2], part));
+		ck_assert(!opens(&owner, text, length, token.text[2], 1 - part));
+		/* Without its mark it is no token of the old format. */
+		ck_assert(!opens(&owner, text + 1, length - 1, token.text[2], part));
+	}
+	/* In the other column with the nonces exchanged, which the old format does not notice. */
+	char nonces[SEAL_NONCE_TEXT + 1];
+
+	(void)snprintf(nonces, sizeof nonces, "%.16s%.16s", token.text[2] + 16, token.text[2]);
+	ck_assert(!opens(&owner, token.text[1], token.length[1], nonces, 0));
+	seal_set_format(seal, BINDING_NONE, true);
+	token = make("access", "access");
+	(void)snprintf(nonces, sizeof nonces, "%.16s%.16s", token.text[2] + 16, token.text[2]);
+	ck_assert(opens(&owner, token.text[1], token.length[1], nonces, 0));
+	ck_assert(opens(&user, token.text[0], token.length[0], token.text[2], 0));
+}
+END_TEST
+
+START_TEST(formats)
+{
+	const char *again[3], *unused[3];
+	size_t again_length[3];
+	enum seal_fit fit;
+	struct token old = make("access", "refresh");
+
+	ck_assert_int_eq(seal_again(seal, &owner, &arena, old.text, old.length, &fit, again,
+				 again_length, &err),
+		0);
+	ck_assert_int_eq(fit, SEAL_CURRENT);
+	seal_set_format(seal, BINDING_CHANGES, false);
+	ck_assert(opens(&owner, old.text[0], old.length[0], old.text[2], 0));
+	ck_assert_int_eq(seal_again(seal, &owner, &arena, old.text, old.length, &fit, again,
+				 again_length, &err),
+		0);
+	ck_assert_int_eq(fit, SEAL_OLDER);
+	ck_assert(binding_marked(again[0], again_length[0]));
+	ck_assert_int_eq(seal_again(seal, &owner, &arena, again, again_length, &fit, unused,
+				 old.length, &err),
+		0);
+	ck_assert_int_eq(fit, SEAL_CURRENT);
+	/* Reads that began before the end may still see the old format; a start is strict. */
+	seal_set_format(seal, BINDING_NONE, true);
+	old = make("access", "refresh");
+	seal_set_format(seal, BINDING_ALL, false);
+	ck_assert(opens(&owner, old.text[0], old.length[0], old.text[2], 0));
+	seal_set_format(seal, BINDING_CHANGES, true);
+	seal_set_format(seal, BINDING_ALL, true);
+	ck_assert(!opens(&owner, old.text[0], old.length[0], old.text[2], 0));
+	ck_assert(opens(&owner, again[0], again_length[0], again[2], 0));
+	ck_assert_int_eq(binding_named("binding"), BINDING_CHANGES);
+	ck_assert_int_eq(binding_named("other"), BINDING_NONE);
+	ck_assert_int_eq(binding_named(NULL), BINDING_NONE);
+}
+END_TEST
+
+START_TEST(session_hashes)
+{
+	static const char known[] =
+		"sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+	char hash[BINDING_HASH_LENGTH + 1];
+
+	binding_hash("abc", 3, hash);
+	ck_assert_str_eq(hash, known);
+	ck_assert(binding_is_hash(hash, BINDING_HASH_LENGTH));
+	ck_assert(!binding_is_hash(hash, BINDING_HASH_LENGTH - 1));
+	hash[BINDING_HASH_LENGTH - 1] = 'g';
+	ck_assert(!binding_is_hash(hash, BINDING_HASH_LENGTH));
 }
 END_TEST
 
@@ -451,7 +573,7 @@ static int seal_one(void)
 	size_t length[3];
 
 	arena_reset(&arena);
-	return seal_token(seal, &arena, "a", 1, "r", 1, out, length, &err);
+	return seal_token(seal, &owner, &arena, "a", 1, "r", 1, out, length, &err);
 }
 
 START_TEST(counting)
@@ -521,6 +643,9 @@ int main(void)
 	tcase_add_loop_test(tests, check_value, 0, 8);
 	tcase_add_test(tests, two_keys);
 	tcase_add_test(tests, two_keys_damaged);
+	tcase_add_test(tests, bound);
+	tcase_add_test(tests, formats);
+	tcase_add_test(tests, session_hashes);
 	tcase_add_test(tests, counting);
 	tcase_add_test(tests, the_last_sealing);
 	return unit_run("seal", tests, vectors);

@@ -15,6 +15,7 @@ struct end {
 	const struct end_ops *ops;
 	const char *shown; /* its redacted URL */
 	struct seal *seal;
+	enum binding_format format; /* of its tokens */
 	int64_t refused; /* `written` failed because of this row, counted from 1; 0: for another
 	                    reason */
 };

@@ -32,6 +32,7 @@
 #include "row.h"
 #include "sqlite_end.h"
 #include "tables.h"
+#include "tokens.h"
 
 struct transfer {
 	const char *from, *to, *key_file, *env_file;
@@ -96,10 +97,15 @@ static int transfer_main_pass(struct transfer *transfer, struct end *from,
 		if (code <= 0)
 			break;
 		code = row_normalize(table, values, &arena, from->shown, err);
+		if (code == 0 && tokens_stay(table, values))
+			continue;
+		if (code == 0 && put != NULL)
+			code = tokens_convert(
+				table, values, from->format, transfer->seal, &arena, err);
 		if (code == 0 && put != NULL)
 			code = put->ops->put(put, table, values, err);
 		if (code == 0 && users)
-			code = row_open_tokens(
+			code = tokens_open(
 				table, values, transfer->seal, &arena, &transfer->tokens, err);
 		if (code == 0)
 			row_checksum_add(sum, table, values, &arena);
@@ -184,7 +190,13 @@ static int transfer_main_work(struct transfer *transfer, struct err *err)
 		    &transfer->target, transfer->to, true, transfer->seal, err) < 0)
 		return -1;
 	transfer->began = clock_seconds();
-	if (transfer_main_copy(transfer, err) < 0 || transfer_main_check(transfer, err) < 0)
+	/* Rows of any format become those of the target, which are then read as its daemon will. */
+	seal_set_format(transfer->seal,
+		transfer->target->format == BINDING_NONE ? BINDING_NONE : BINDING_CHANGES, true);
+	if (transfer_main_copy(transfer, err) < 0)
+		return -1;
+	seal_set_format(transfer->seal, transfer->target->format, true);
+	if (transfer_main_check(transfer, err) < 0)
 		return -1;
 	return transfer->target->ops->commit(transfer->target, err);
 }

@@ -10,6 +10,7 @@
 
 #include "../../backends/migration.h"
 #include "../../backends/postgres/blocking/connect.h"
+#include "../../backends/postgres/blocking/format.h"
 #include "../../backends/postgres/blocking/keys.h"
 #include "../../backends/postgres/blocking/migrate.h"
 #include "../../backends/postgres/result.h"
@@ -487,7 +488,9 @@ static int postgres_end_open_source(struct postgres_end *end, struct err *err)
 		end_schema_must_be(migrate_schema(end->connection, err),
 			migration_newest(postgres_migrations), end->end.shown, err) < 0)
 		return -1;
-	return keys_prove_key(end->connection, end->end.seal, err);
+	return keys_prove_key(end->connection, end->end.seal, err) < 0
+		? -1
+		: format_read(end->connection, &end->end.format, err);
 }
 
 /* Tables in the schema of the target, except those of an extension. */
@@ -531,10 +534,12 @@ static int postgres_end_open_target(struct postgres_end *end, struct err *err)
 		migrate_check_schema(end->connection, false, err) < 0 ||
 		migrate_postgres(end->connection, NULL, NULL, err) < 0 ||
 		keys_prove_key(end->connection, end->end.seal, err) < 0 ||
+		format_read(end->connection, &end->end.format, err) < 0 ||
 		command(end, NULL, "BEGIN", PGRES_COMMAND_OK, err) < 0)
 		return -1;
-	/* The daemon's own facts are copied from the source. */
-	return command(end, NULL, "DELETE FROM pierre_meta", PGRES_COMMAND_OK, err);
+	/* The daemon's other facts are copied from the source. */
+	return command(end, NULL, "DELETE FROM pierre_meta WHERE key <> 'token_format'",
+		PGRES_COMMAND_OK, err);
 }
 
 int postgres_end_open(

@@ -263,34 +263,3 @@ void row_checksum_add(struct checksum *checksum, const struct table_of *table,
 	checksum->sum += digest;
 	checksum->rows++;
 }
-
-/* Tokens */
-
-int row_open_tokens(const struct table_of *table, const struct value *values, struct seal *seal,
-	struct arena *arena, uint64_t *opened, struct err *err)
-{
-	for (const struct token_provider *provider = catalog_providers; provider->name != NULL;
-		provider++) {
-		char name[40];
-		const struct value *sealed, *nonce;
-		const char *plain;
-		size_t length;
-
-		(void)snprintf(name, sizeof name, "%s_access_token", provider->name);
-		sealed = &values[row_column_place(table, name)];
-		nonce = &sealed[4];
-		if (!sealed[0].set || !sealed[1].set || !sealed[2].set || !sealed[3].set ||
-			!nonce->set)
-			continue; /* the daemon treats it as absent */
-		for (int part = 0; part < 2; part++)
-			if (seal_open(seal, arena, sealed[part].s.ptr, sealed[part].s.len,
-				    nonce->s.ptr, nonce->s.len, part, &plain, &length, err) < 0)
-				return err_exit(err, EX_DATAERR,
-					"the %s token of user %.*s does not open with the key; "
-					"clear it (clear_%s_token) and start again",
-					provider->name, (int)values[0].s.len, values[0].s.ptr,
-					provider->name);
-		++*opened;
-	}
-	return 0;
-}

@@ -2,7 +2,6 @@
 #ifndef PIERRE_TRANSFER_ROW_H
 #define PIERRE_TRANSFER_ROW_H
 
-#include "../../backends/secrets/seal.h"
 #include "../../protocol/arena.h"
 #include "../../protocol/error.h"
 #include "../../protocol/value.h"
@@ -19,9 +18,6 @@ int row_normalize(const struct table_of *table, struct value *values, struct are
 	const char *shown, struct err *err);
 void row_checksum_add(struct checksum *checksum, const struct table_of *table,
 	const struct value *values, struct arena *arena);
-/* table `users`: checks that the key opens both tokens, where they are complete. */
-int row_open_tokens(const struct table_of *table, const struct value *values, struct seal *seal,
-	struct arena *arena, uint64_t *opened, struct err *err);
 int row_fail(const struct table_of *table, const struct value *values, const char *shown,
 	struct err *err, const char *format, ...) __attribute__((format(printf, 5, 6)));
 int row_column_place(const struct table_of *table,

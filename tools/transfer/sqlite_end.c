@@ -380,7 +380,8 @@ static int sqlite_end_open_source(struct sqlite_end *end, const char *path, stru
 		return sqlite_end_failed(end, NULL, err);
 	if (end_schema_must_be(migrate_version(&end->session, err),
 		    migration_newest(sqlite_migrations), end->end.shown, err) < 0 ||
-		keys_prove(&end->session, err) < 0)
+		keys_prove(&end->session, err) < 0 ||
+		keys_read_format(&end->session, &end->end.format, err) < 0)
 		return -1;
 	for (const struct table_of *table = transfer_tables + 1; table->name != NULL; table++)
 		if (table->from[BACKEND_SQLITE] == NULL && refuse_orphans(end, table, err) < 0)
@@ -425,11 +426,13 @@ static int sqlite_end_open_target(struct sqlite_end *end, const char *path, stru
 	if (sqlite_end_target_must_be_empty(end, path, err) < 0 ||
 		session_open(&end->session, path, SESSION_WRITE, end->end.seal, err) < 0 ||
 		migrate_apply(&end->session, NULL, NULL, err) < 0 ||
-		keys_prove(&end->session, err) < 0)
+		keys_prove(&end->session, err) < 0 || keys_begin(&end->session, err) < 0 ||
+		keys_read_format(&end->session, &end->end.format, err) < 0)
 		return -1;
-	/* The daemon's own facts are copied from the source. */
-	if (sqlite3_exec(end->session.db, "BEGIN IMMEDIATE; DELETE FROM pierre_meta", NULL, NULL,
-		    NULL) != SQLITE_OK)
+	/* The daemon's other facts are copied from the source. */
+	if (sqlite3_exec(end->session.db,
+		    "BEGIN IMMEDIATE; DELETE FROM pierre_meta WHERE key <> 'token_format'", NULL,
+		    NULL, NULL) != SQLITE_OK)
 		return sqlite_end_failed(end, NULL, err);
 	return 0;
 }

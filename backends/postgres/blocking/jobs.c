@@ -43,8 +43,10 @@ struct pg_job {
 	int socket;            /* the same: the connection's, under the mailbox's lock; -1: none */
 	struct buffer applied;
 	int64_t schema;
-	struct seal *seal; /* JOB_ROTATE, JOB_COUNT: held */
+	struct seal *seal;              /* JOB_ROTATE, JOB_COUNT: held */
+	struct store_settings settings; /* JOB_ROTATE: for the log */
 	struct rotation rotation;
+	bool bind; /* JOB_ROTATE: begins to bind the tokens */
 	uint64_t added, stored;
 	struct err err;
 	char error[ERR_MESSAGE_MAX];
@@ -158,7 +160,7 @@ static bool given_up(struct pg_job *job)
 static void rotate_now(struct pg_job *job)
 {
 	PGconn *pq = connect_postgres(job->url, job->timeout_ms, job->error);
-	uint64_t until = clock_ns() + rotate_ns, resealed = 0;
+	uint64_t until = clock_ns() + rotate_ns, resealed = 0, sessions = 0;
 
 	if (pq == NULL) {
 		err_set(&job->err, ERR_UNAVAILABLE, "no connection to the database: %s",
@@ -166,12 +168,17 @@ static void rotate_now(struct pg_job *job)
 		return;
 	}
 	tell_connection(job, pq);
-	do {
-		if (keys_postgres_rotate(pq, job->seal, &job->rotation, &job->err) < 0)
-			break;
+	if (job->bind)
+		(void)keys_bind(pq, &job->rotation, &job->err);
+	while (job->err.kind == ERR_NONE &&
+		keys_postgres_rotate(&job->settings, pq, &job->rotation, &job->err) == 0) {
 		resealed += job->rotation.resealed;
-	} while (job->rotation.state == ROTATION_RUNNING && clock_ns() < until && !given_up(job));
+		sessions += job->rotation.sessions;
+		if (job->rotation.state != ROTATION_RUNNING || clock_ns() >= until || given_up(job))
+			break;
+	}
 	job->rotation.resealed = resealed;
+	job->rotation.sessions = sessions;
 	tell_connection(job, NULL);
 	PQfinish(pq);
 }
@@ -330,6 +337,8 @@ bool jobs_rotate(struct postgres_store *store, struct call *call)
 	job->call = call;
 	job->seal = seal_hold(store->settings.seal);
 	job->rotation = store->rotation;
+	job->settings = store->settings;
+	job->bind = call->values[0].i != 0;
 	if (!jobs_start(store, job))
 		return false;
 	list_append(&store->migrating, &job->migrating);

@@ -13,51 +13,12 @@
 #include "../../../protocol/json/json_add.h"
 #include "../result.h"
 #include "connect.h"
-#include "migrate.h"
+#include "format.h"
+#include "query.h"
 
 enum { STEP_TRIES = 5 };
 
 _Static_assert(ROTATION_ROWS == 100, "the statements below say so");
-
-/* Describes an error without naming SQL. */
-static int postgres_keys_failed(PGconn *pq, const PGresult *result, struct err *err)
-{
-	if (PQstatus(pq) != CONNECTION_OK || result == NULL)
-		return err_set(err, ERR_UNAVAILABLE, "the connection to the database was lost");
-	if (result_in_class(result, "42501")) {
-		char right[POSTGRES_RIGHT_MAX];
-
-		migrate_missing_right(pq, right);
-		return err_set(err, ERR_STORAGE, "the database role lacks the right to do this: %s",
-			right);
-	}
-	if (result_in_class(result, "53100"))
-		return err_set(err, ERR_STORAGE, "the database server's disk is full");
-	return err_set(err, ERR_UNAVAILABLE, "the database refused it for now");
-}
-
-/* Runs a statement with text parameters; NULL after setting err. */
-static PGresult *postgres_keys_query(
-	PGconn *pq, const char *sql, int count, const char *const *values, struct err *err)
-{
-	PGresult *result = connect_query(pq, sql, count, values);
-	ExecStatusType status = PQresultStatus(result);
-
-	if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)
-		return result;
-	(void)postgres_keys_failed(pq, result, err);
-	PQclear(result);
-	return NULL;
-}
-
-static int postgres_keys_execute(
-	PGconn *pq, const char *sql, int count, const char *const *values, struct err *err)
-{
-	PGresult *result = postgres_keys_query(pq, sql, count, values, err);
-
-	PQclear(result);
-	return result != NULL ? 0 : -1;
-}
 
 /* pierre_meta's value for a name, from a result of names and values; NULL: none. */
 static const char *postgres_keys_value_of(const PGresult *result, const char *name)
@@ -66,18 +27,6 @@ static const char *postgres_keys_value_of(const PGresult *result, const char *na
 		if (strcmp(PQgetvalue(result, i, 0), name) == 0)
 			return PQgetvalue(result, i, 1);
 	return NULL;
-}
-
-/* For errors at start. */
-static int refused(PGconn *pq, const PGresult *result, const char *what, struct err *err)
-{
-	char right[POSTGRES_RIGHT_MAX];
-
-	if (result == NULL || !result_in_class(result, "42501"))
-		return err_exit(err, EX_UNAVAILABLE, "%s: the database refused it", what);
-	migrate_missing_right(pq, right);
-	return err_exit(err, EX_CONFIG, "%s: the database role lacks the right to do this: %s",
-		what, right);
 }
 
 static PGresult *postgres_keys_read_meta(PGconn *pq, const struct seal *seal, struct err *err)
@@ -93,7 +42,7 @@ static PGresult *postgres_keys_read_meta(PGconn *pq, const struct seal *seal, st
 	result = connect_question(pq, sql);
 	if (PQresultStatus(result) == PGRES_TUPLES_OK && PQnfields(result) == 2)
 		return result;
-	(void)refused(pq, result, "what is stored about the key cannot be read", err);
+	(void)query_refused(pq, result, "what is stored about the key cannot be read", err);
 	PQclear(result);
 	return NULL;
 }
@@ -112,7 +61,7 @@ static int store_check(
 	result = connect_question(pq, sql);
 	good = PQresultStatus(result) == PGRES_COMMAND_OK;
 	if (!good)
-		(void)refused(pq, result, "the key's check value cannot be stored", err);
+		(void)query_refused(pq, result, "the key's check value cannot be stored", err);
 	PQclear(result);
 	return good ? 0 : -1;
 }
@@ -173,7 +122,7 @@ int keys_count_seals(
 
 	seal_count_name(seal, name);
 	(void)snprintf(number, sizeof number, "%" PRIu64, added);
-	result = postgres_keys_query(pq,
+	result = query_run(pq,
 		"INSERT INTO pierre_meta AS m (key, value) VALUES ($1, $2) ON CONFLICT (key) DO "
 		"UPDATE SET "
 		"value = (m.value::bigint + $2::bigint)::text RETURNING value",
@@ -209,9 +158,9 @@ int keys_postgres_each_token(PGconn *pq,
 	int result, rows = 1;
 
 	rotation_rows_sql("DECLARE tokens NO SCROLL CURSOR FOR ", "ORDER BY id", sql);
-	result = postgres_keys_execute(pq, sql, 0, NULL, err);
+	result = query_execute(pq, sql, 0, NULL, err);
 	while (result == 0 && rows > 0) {
-		PGresult *some = postgres_keys_query(pq, "FETCH 500 FROM tokens", 0, NULL, err);
+		PGresult *some = query_run(pq, "FETCH 500 FROM tokens", 0, NULL, err);
 
 		if (some == NULL)
 			return -1;
@@ -281,7 +230,7 @@ static int write_tokens(PGconn *pq, struct rotation *rotation, const char *provi
 		PQclear(result); /* a deadlock with another transaction */
 	}
 	if (PQresultStatus(result) != PGRES_COMMAND_OK) {
-		(void)postgres_keys_failed(pq, result, err);
+		(void)query_failed(pq, result, err);
 		PQclear(result);
 		return -1;
 	}
@@ -334,7 +283,7 @@ static int postgres_keys_write_end(PGconn *pq, const struct seal *seal, struct e
 	if (current)
 		return 0;
 	(void)seal_check_make(seal, check);
-	return postgres_keys_execute(pq,
+	return query_execute(pq,
 		"WITH gone AS (DELETE FROM pierre_meta WHERE key = 'key_check_next') INSERT INTO "
 		"pierre_meta (key, value) "
 		"VALUES ('key_check', $1) ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value",
@@ -343,7 +292,7 @@ static int postgres_keys_write_end(PGconn *pq, const struct seal *seal, struct e
 
 static int count_users(PGconn *pq, struct rotation *rotation, struct err *err)
 {
-	PGresult *result = postgres_keys_query(pq, "SELECT count(*) FROM users", 0, NULL, err);
+	PGresult *result = query_run(pq, "SELECT count(*) FROM users", 0, NULL, err);
 
 	if (result == NULL)
 		return -1;
@@ -352,38 +301,105 @@ static int count_users(PGconn *pq, struct rotation *rotation, struct err *err)
 	return 0;
 }
 
-int keys_postgres_rotate(PGconn *pq, struct seal *seal, struct rotation *rotation, struct err *err)
+int keys_bind(PGconn *pq, struct rotation *rotation, struct err *err)
 {
-	struct rotation next = *rotation;
-	const char *const values[] = {next.after};
-	PGresult *rows;
-	uint64_t stored, added;
+	enum binding_format format;
+
+	if (format_read(pq, &format, err) < 0)
+		return -1;
+	if (format != BINDING_NONE)
+		return 0;
+	rotation_begin_binding(rotation);
+	return format_set(pq, BINDING_CHANGES, err);
+}
+
+/* 1: the step is done; 0: the users follow. */
+static int postgres_keys_bind_step(
+	PGconn *pq, enum binding_format format, struct rotation *next, struct err *err)
+{
+	uint64_t found;
+
+	if (format == BINDING_CHANGES && !next->settled &&
+		(format_settle(pq, "users", err) < 0 || format_settle(pq, "a2a_sessions", err) < 0))
+		return -1;
+	next->settled = true;
+	if (next->hashed)
+		return 0;
+	if (format_hash_sessions(pq, &found, err) < 0)
+		return -1;
+	rotation_hashed(next, found);
+	return found > 0;
+}
+
+/* The users of one step. */
+static int postgres_keys_users(
+	PGconn *pq, struct seal *seal, struct rotation *next, unsigned *count, struct err *err)
+{
+	const char *const values[] = {next->after};
 	char sql[ROTATION_SQL_MAX];
-	bool first;
+	bool first = next->after[0] == '\0';
+	PGresult *rows;
 	int result = 0;
 
-	rotation_step(&next);
-	if (next.users == 0 && count_users(pq, &next, err) < 0)
-		return -1;
-	first = next.after[0] == '\0';
 	rotation_rows_sql("",
 		first ? "ORDER BY id LIMIT 100" : "WHERE id > $1::uuid ORDER BY id LIMIT 100", sql);
-	rows = postgres_keys_query(pq, sql, first ? 0 : 1, first ? NULL : values, err);
+	rows = query_run(pq, sql, first ? 0 : 1, first ? NULL : values, err);
 	if (rows == NULL)
 		return -1;
 	for (int which = 0; catalog_providers[which].name != NULL && result == 0; which++)
-		result = do_provider(pq, &next, seal, rows, which, err);
+		result = do_provider(pq, next, seal, rows, which, err);
 	for (int row = 0; row < PQntuples(rows) && result == 0; row++)
-		result = rotation_passed(&next, PQgetvalue(rows, row, 0), err);
-	if (result == 0 && rotation_ended(&next, (unsigned)PQntuples(rows)))
-		result = postgres_keys_write_end(pq, seal, err);
+		result = rotation_passed(next, PQgetvalue(rows, row, 0), err);
+	*count = (unsigned)PQntuples(rows);
 	PQclear(rows);
+	return result;
+}
+
+static int rotate_users(
+	const struct store_settings *settings, PGconn *pq, struct rotation *next, struct err *err)
+{
+	struct seal *seal = settings->seal;
+	unsigned count;
+
+	rotation_step(next);
+	if ((next->users == 0 && count_users(pq, next, err) < 0) ||
+		postgres_keys_users(pq, seal, next, &count, err) < 0)
+		return -1;
+	if (!rotation_ended(next, count))
+		return 0;
+	if (postgres_keys_write_end(pq, seal, err) < 0)
+		return -1;
+	if (seal_format(seal) != BINDING_CHANGES)
+		return 0;
+	if (format_set(pq, BINDING_ALL, err) < 0)
+		return -1;
+	rotation_follow_format(settings, BINDING_ALL);
+	return 0;
+}
+
+int keys_postgres_rotate(const struct store_settings *settings, PGconn *pq,
+	struct rotation *rotation, struct err *err)
+{
+	struct rotation next = *rotation;
+	struct seal *seal = settings->seal;
+	enum binding_format format;
+	uint64_t stored, added;
+	int result;
+
+	rotation_begin_call(&next);
+	if (format_read(pq, &format, err) < 0)
+		return -1;
+	rotation_follow_format(settings, format);
+	result = format != BINDING_NONE ? postgres_keys_bind_step(pq, format, &next, err) : 0;
+	if (result == 0)
+		result = rotate_users(settings, pq, &next, err);
 	added = seal_count_wanted(seal);
 	if (added > 0 && keys_count_seals(pq, seal, added, &stored, NULL) == 0)
 		seal_count_stored(seal, added, stored);
 	else if (added > 0)
 		seal_count_failed(seal);
-	if (result == 0)
-		*rotation = next;
-	return result;
+	if (result < 0)
+		return -1;
+	*rotation = next;
+	return 0;
 }

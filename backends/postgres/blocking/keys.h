@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "../../secrets/rotation.h"
+#include "../../store.h"
 
 int keys_prove_key(PGconn *pq, struct seal *seal,
 	struct err *err); /* and stores the check values; exit_code 77 */
@@ -18,7 +19,10 @@ int keys_postgres_each_token(PGconn *pq,
 	struct err *err);
 int keys_count_seals(
 	PGconn *pq, const struct seal *seal, uint64_t added, uint64_t *stored, struct err *err);
-int keys_postgres_rotate(PGconn *pq, struct seal *seal, struct rotation *rotation,
-	struct err *err); /* one step of rotating the key */
+/* Begins to bind the tokens; nothing where that has begun. */
+int keys_bind(PGconn *pq, struct rotation *rotation, struct err *err);
+/* One step of rotating the key, or of binding the tokens. */
+int keys_postgres_rotate(const struct store_settings *settings, PGconn *pq,
+	struct rotation *rotation, struct err *err);
 
 #endif

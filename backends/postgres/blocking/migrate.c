@@ -257,9 +257,15 @@ static int postgres_migrate_apply(
 	(void)snprintf(sql, sizeof sql,
 		"INSERT INTO pierre_migrations (version, name) VALUES (%d, '%s')",
 		migration->number, migration->name);
-	return postgres_migrate_execute(pq, migration->sql, migration->name, err) < 0
-		? -1
-		: postgres_migrate_execute(pq, sql, migration->name, err);
+	if (postgres_migrate_execute(pq, migration->sql, migration->name, err) < 0)
+		return -1;
+	/* A new database has bound tokens: a later migration follows. */
+	if (version == 0 &&
+		postgres_migrate_execute(pq,
+			"INSERT INTO pierre_meta (key, value) VALUES ('token_format', 'bound')",
+			migration->name, err) < 0)
+		return -1;
+	return postgres_migrate_execute(pq, sql, migration->name, err);
 }
 
 /* Applies one migration in a transaction. A deadlock with other programs' transactions has changed

@@ -8,11 +8,12 @@
 #include "../../../protocol/json/json.h"
 #include "../../verify_rules.h"
 #include "connect.h"
+#include "format.h"
 #include "keys.h"
 #include "migrate.h"
 
-/* ROLLUPS_SCHEMA: the migration that creates the counts of usage. */
-enum { CONNECT_MS = 10000, ROLLUPS_SCHEMA = 6 };
+/* Migrations: ROLLUPS_SCHEMA creates the counts of usage, BOUND_SCHEMA the tokens' format. */
+enum { CONNECT_MS = 10000, ROLLUPS_SCHEMA = 6, BOUND_SCHEMA = 8 };
 
 /* Without a time limit. */
 static PGresult *postgres_verify_query(PGconn *pq, const char *sql, struct err *err)
@@ -215,6 +216,30 @@ static int postgres_verify_counts(struct verify_report *report, PGconn *pq, stru
 	return 0;
 }
 
+static int check_format(
+	struct verify_report *report, PGconn *pq, struct seal *seal, struct err *err)
+{
+	enum binding_format format;
+	PGresult *plain;
+
+	if (report->schema < BOUND_SCHEMA)
+		return 0;
+	if (format_read(pq, &format, err) < 0)
+		return -1;
+	seal_set_format(seal, format, true);
+	if (format != BINDING_ALL)
+		return 0;
+	plain = postgres_verify_query(pq,
+		"SELECT count(*) FROM a2a_sessions WHERE left(session_token, 7) <> "
+		"'" BINDING_HASH_MARK "'",
+		err);
+	if (plain == NULL)
+		return -1;
+	verify_session_tokens(report, strtoull(PQgetvalue(plain, 0, 0), NULL, 10));
+	PQclear(plain);
+	return 0;
+}
+
 static int postgres_verify_look_at_all(
 	struct verify_report *report, PGconn *pq, struct seal *seal, struct err *err)
 {
@@ -239,6 +264,8 @@ static int postgres_verify_look_at_all(
 		report->wrong_key = wrong.exit_code == EX_NOPERM;
 		verify_problem(report, "%s", wrong.message);
 	}
+	if (check_format(report, pq, seal, err) < 0)
+		return -1;
 	return keys_postgres_each_token(pq, verify_look_at_token, &look, err);
 }
 

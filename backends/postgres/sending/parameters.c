@@ -165,7 +165,7 @@ static bool put_element(struct postgres_store *store, const struct bind_param *b
 static struct value element_of(
 	const struct bind_param *bind, const struct value *row, unsigned number)
 {
-	struct value value = bind->compute == COMPUTE_AWKWARD ? row[bind->source] : row[number];
+	struct value value = bind->compute != COMPUTE_NONE ? row[bind->source] : row[number];
 
 	if ((bind->compute == COMPUTE_AWKWARD && (value.flags & VALUE_AWKWARD) == 0) ||
 		(bind->compute == COMPUTE_NONE && bind->type == TYPE_IP &&
@@ -190,6 +190,14 @@ static bool put_column(struct postgres_store *store, const struct call *call, un
 	for (uint32_t row = 0; row < count; row++) {
 		struct value value = element_of(bind, &rows[(size_t)row * width], number);
 
+		if (bind->compute >= COMPUTE_TOKEN_HASHED &&
+			bind->compute <= COMPUTE_TOKEN_UNHASHED) {
+			const struct value token = value;
+
+			if (!execute_token_value(
+				    &store->sending, (enum compute)bind->compute, &token, &value))
+				return false;
+		}
 		if (!put_element(store, bind, &value, &store->keys))
 			return false;
 	}
@@ -201,7 +209,8 @@ static bool holds_row(const struct method *method, unsigned number)
 	const struct bind_param *bind = &method->binds[number];
 
 	return number < method->row_binds ||
-		(bind->compute == COMPUTE_AWKWARD && bind->source < method->row_binds);
+		(bind->compute != COMPUTE_NONE && bind->source >= 0 &&
+			bind->source < method->row_binds);
 }
 
 /* The parameters of a statement for many rows: an array for each that has a value in each row. */

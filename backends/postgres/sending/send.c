@@ -13,6 +13,10 @@
 /* A shared statement costs as much more than a single one as some of these do. */
 enum { MERGE_MIN = 6, MERGE_MAX = 128 };
 
+/* The health check. It also tells of a format that another daemon has set. */
+static const char probe_sql[] =
+	"SELECT pg_sequence_last_value('token_format') FROM pierre_meta LIMIT 1";
+
 static bool send_call(
 	struct postgres_store *store, struct pg_connection *connection, struct call *call)
 {
@@ -21,9 +25,7 @@ static bool send_call(
 	bool sent;
 
 	if (method == NULL) {
-		const char *sql = connection->batch.upkeep
-			? pg_rollup_sql(store)
-			: "SELECT FROM pierre_meta LIMIT 1"; /* the health probe */
+		const char *sql = connection->batch.upkeep ? pg_rollup_sql(store) : probe_sql;
 
 		(void)pg_queue_expect(connection, ITEM_CALL, call);
 		return PQsendQueryParams(connection->pq, sql, 0, NULL, NULL, NULL, NULL, 1) == 1;

@@ -33,13 +33,19 @@ SELECT * FROM (
 UNION ALL
 SELECT {NULL A2AClient} WHERE :after IS NOT NULL AND NOT EXISTS (SELECT 1 FROM place)
 
+-- A session token is stored as it is, or as its hash. Callers have the token itself, so a look-up
+-- tries both forms. What has the form of a hash is never a token: `unhashed` is NULL then.
+-- define: session_of token
+COALESCE((SELECT id FROM a2a_sessions WHERE session_token = :{token}_hashed),
+  (SELECT id FROM a2a_sessions WHERE session_token = :{token}_unhashed))
+
 -- name: create_a2a_session
 INSERT INTO a2a_sessions (id, client, session_token, user_id, granted_scopes, created_at,
   expires_at, last_activity, is_active)
-SELECT :new_id, c.number, :new_token, :user_id,
+SELECT :new_id, c.number, :new_token_stored, :user_id,
   ARRAY(SELECT jsonb_array_elements_text(:granted_scopes)), :now, :expires_at_computed, :now, true
 FROM a2a_clients c WHERE c.id = :client_id
-RETURNING session_token AS result
+RETURNING :new_token AS result
 
 -- name: get_a2a_session
 SELECT s.id AS id, c.id AS client_id, s.user_id AS user_id,
@@ -47,10 +53,15 @@ SELECT s.id AS id, c.id AS client_id, s.user_id AS user_id,
   s.expires_at AS expires_at, s.last_activity AS last_activity,
   (SELECT count(*) FROM a2a_usage u WHERE u.session_id = s.id) AS requests_count
 FROM a2a_sessions s JOIN a2a_clients c ON c.number = s.client
-WHERE s.session_token = :session_token AND s.is_active AND s.expires_at > :now
+WHERE s.session_token IN (:session_token_hashed, :session_token_unhashed) AND s.is_active
+  AND s.expires_at > :now
 
+-- The hash is the key by which all daemons order their locks, also where the row has no hash yet.
 -- name: update_a2a_session_activity
-UPDATE a2a_sessions SET last_activity = :now WHERE session_token = :session_token
+UPDATE a2a_sessions SET last_activity = :now
+WHERE session_token = COALESCE(
+  (SELECT session_token FROM a2a_sessions WHERE session_token = :session_token_hashed),
+  :session_token_unhashed)
 
 -- The session is given by its id or its token; only a valid id may be cast.
 -- name: create_a2a_task
@@ -58,7 +69,7 @@ INSERT INTO a2a_tasks (id, client, session_id, task_type, input_data, input_data
   created_at)
 SELECT :new_id, c.number, given.id, :task_type, :input_data, :input_data_exact, 'pending', :now
 FROM (SELECT (SELECT s.id FROM a2a_sessions s
-   WHERE s.session_token = :session_id
+   WHERE s.session_token IN (:session_id_hashed, :session_id_unhashed)
      OR s.id = CASE
      WHEN lower(:session_id) ~
      '^([0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$'
@@ -137,25 +148,26 @@ SELECT c.number, given.id, :timestamp, :tool_name, :response_time_ms, :status_co
   :request_size_bytes, :response_size_bytes, :ip_address, :ip_address_exact, :user_agent,
   :protocol_version, ARRAY(SELECT jsonb_array_elements_text(:client_capabilities)),
   ARRAY(SELECT jsonb_array_elements_text(:granted_scopes))
-FROM (SELECT (SELECT s.id FROM a2a_sessions s WHERE s.session_token = :session_token) AS id)
-  AS given, a2a_clients c
+FROM (SELECT {session_of session_token} AS id) AS given, a2a_clients c
 WHERE c.id = :client_id
-  AND (:session_token IS NULL OR given.id IS NOT NULL)
+  AND (:session_token_hashed IS NULL OR given.id IS NOT NULL)
 
 -- name: record_a2a_usages
 WITH given AS MATERIALIZED (
   SELECT r.*, (SELECT c.number FROM a2a_clients c WHERE c.id = r.client_id) AS number,
-    (SELECT s.id FROM a2a_sessions s WHERE s.session_token = r.session_token) AS session_id
-  FROM unnest(:client_id, :session_token, :timestamp, :tool_name, :response_time_ms, :status_code,
-    :error_message, :request_size_bytes, :response_size_bytes, :ip_address, :ip_address_exact,
-    :user_agent, :protocol_version, :client_capabilities, :granted_scopes)
-    WITH ORDINALITY AS r(client_id, session_token, timestamp, tool_name, response_time_ms,
+    (SELECT s.id FROM a2a_sessions s WHERE s.session_token IN (r.hashed, r.unhashed))
+      AS session_id
+  FROM unnest(:client_id, :session_token_hashed, :session_token_unhashed, :timestamp, :tool_name,
+    :response_time_ms, :status_code, :error_message, :request_size_bytes, :response_size_bytes,
+    :ip_address, :ip_address_exact, :user_agent, :protocol_version, :client_capabilities,
+    :granted_scopes)
+    WITH ORDINALITY AS r(client_id, hashed, unhashed, timestamp, tool_name, response_time_ms,
     status_code, error_message, request_size_bytes, response_size_bytes, ip_address, ip_text,
     user_agent, protocol_version, client_capabilities, granted_scopes, place)),
 missing AS MATERIALIZED (
-  SELECT place, CASE WHEN session_token IS NOT NULL AND session_id IS NULL THEN 'session_token'
+  SELECT place, CASE WHEN hashed IS NOT NULL AND session_id IS NULL THEN 'session_token'
     ELSE 'client_id' END AS member
-  FROM given WHERE number IS NULL OR (session_token IS NOT NULL AND session_id IS NULL)
+  FROM given WHERE number IS NULL OR (hashed IS NOT NULL AND session_id IS NULL)
   ORDER BY place LIMIT 1),
 added AS (
   INSERT INTO a2a_usage (client, session_id, timestamp, tool_name, response_time_ms, status_code,

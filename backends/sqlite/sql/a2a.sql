@@ -33,12 +33,14 @@ SELECT * FROM (
 UNION ALL
 SELECT {NULL A2AClient} WHERE :after IS NOT NULL AND NOT EXISTS (SELECT 1 FROM place)
 
+-- A session token is stored as it is, or as its hash. Callers have the token itself, so a look-up
+-- tries both forms. What has the form of a hash is never a token: `unhashed` is NULL then.
 -- name: create_a2a_session
 INSERT INTO a2a_sessions (id, client_id, session_token, user_id, granted_scopes, created_at,
   expires_at, last_activity, is_active)
-VALUES (:new_id, :client_id, :new_token, :user_id, :granted_scopes, :now, :expires_at_computed,
-  :now, 1)
-RETURNING session_token AS result
+VALUES (:new_id, :client_id, :new_token_stored, :user_id, :granted_scopes, :now,
+  :expires_at_computed, :now, 1)
+RETURNING :new_token AS result
 
 -- name: get_a2a_session
 SELECT s.id AS id, s.client_id AS client_id, s.user_id AS user_id,
@@ -46,11 +48,12 @@ SELECT s.id AS id, s.client_id AS client_id, s.user_id AS user_id,
   s.last_activity AS last_activity,
   (SELECT count(*) FROM a2a_usage u WHERE u.session_token = s.session_token) AS requests_count
 FROM a2a_sessions s
-WHERE s.session_token = :session_token AND s.is_active = 1
+WHERE s.session_token IN (:session_token_hashed, :session_token_unhashed) AND s.is_active = 1
   AND (s.expires_us > micros(:now) OR s.expires_us IS NULL)
 
 -- name: update_a2a_session_activity
-UPDATE a2a_sessions SET last_activity = :now WHERE session_token = :session_token
+UPDATE a2a_sessions SET last_activity = :now
+WHERE session_token IN (:session_token_hashed, :session_token_unhashed)
 
 -- An old default created ids of 32 digits without hyphens, and a caller may write any id that way:
 -- look-ups accept both forms.
@@ -58,7 +61,7 @@ UPDATE a2a_sessions SET last_activity = :now WHERE session_token = :session_toke
 INSERT INTO a2a_tasks (id, client_id, session_id, task_type, input_data, status, created_at)
 SELECT :new_id, :client_id, given.id, :task_type, :input_data, 'pending', :now
 FROM (SELECT (SELECT id FROM a2a_sessions
-   WHERE session_token = :session_id
+   WHERE session_token IN (:session_id_hashed, :session_id_unhashed)
      OR id IN (lower(:session_id), replace(lower(:session_id), '-', ''),
      lower(substr(:session_id, 1, 8) || '-' || substr(:session_id, 9, 4) || '-'
        || substr(:session_id, 13, 4) || '-' ||
@@ -128,14 +131,19 @@ VALUES (:client_id, {session}, :timestamp, :tool_name, :response_time_ms, :statu
   :error_message, :request_size_bytes, :response_size_bytes, :ip_address, :user_agent,
   :protocol_version, :client_capabilities, :granted_scopes)
 
+-- The form in which the session's token is stored. Without a session the hash violates the foreign
+-- key.
 -- name: record_a2a_usage
-{add_a2a_usage :session_token}
+{add_a2a_usage COALESCE((SELECT session_token FROM a2a_sessions
+    WHERE session_token IN (:session_token_hashed, :session_token_unhashed)),
+  :session_token_hashed)}
 
 -- A foreign key that is violated does not tell which one it is.
 -- name: record_a2a_usages
-{add_a2a_usage CASE WHEN :session_token IS NULL
-  OR EXISTS (SELECT 1 FROM a2a_sessions WHERE session_token = :session_token)
-  THEN :session_token ELSE no_parent('session_token') END}
+{add_a2a_usage CASE WHEN :session_token_hashed IS NOT NULL
+  THEN COALESCE((SELECT session_token FROM a2a_sessions
+    WHERE session_token IN (:session_token_hashed, :session_token_unhashed)),
+    no_parent('session_token')) END}
 
 -- name: get_a2a_client_current_usage
 SELECT CASE WHEN COALESCE((SELECT max(id) FROM a2a_usage), 0) - r.last_id <= 20000 THEN

@@ -1,9 +1,12 @@
-/* pierre-dbctl rotate-key: calls rotate_key until the key rotation is complete. */
+/* pierre-dbctl rotate-key: calls rotate_key until the key rotation, or the change to bound tokens,
+ * is complete. */
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "../options.h"
 #include "../output.h"
 #include "../connect.h"
 #include "../progress.h"
@@ -14,6 +17,12 @@
 #define CLEAR(provider, title) ", clear_" provider "_token"
 
 enum { PATIENCE_S = 30, REST_MS = 200 };
+
+/* What all steps share. */
+struct rotating {
+	bool bind, yes;
+	double resealed, sessions; /* the sums of all steps */
+};
 
 /* A restart, a lock or an outage is temporary. A step can be repeated whatever its outcome. */
 static bool passes(const struct pierre_error *error)
@@ -33,7 +42,7 @@ static bool passes(const struct pierre_error *error)
 
 /* One step, retried for a limited time. The caller owns *tree. `first`: no call has succeeded yet,
  * so that waiting may be pointless. */
-static int rotate_step(struct ctl *ctl, bool first, json_t **tree)
+static int rotate_step(struct ctl *ctl, const struct rotating *rotating, bool first, json_t **tree)
 {
 	double patience = first            ? 0
 		: ctl->timeout_seconds > 0 ? ctl->timeout_seconds
@@ -46,7 +55,8 @@ static int rotate_step(struct ctl *ctl, bool first, json_t **tree)
 
 	if (db == NULL)
 		return EX_OSERR;
-	while (pierre_call(db, "rotate_key", NULL, &result, &error) != 0) {
+	while (pierre_call(db, "rotate_key", rotating->bind ? "{\"bind\":true}" : NULL, &result,
+		       &error) != 0) {
 		if (!passes(&error) || clock_seconds() >= until) {
 			int status;
 
@@ -68,23 +78,23 @@ static int rotate_step(struct ctl *ctl, bool first, json_t **tree)
 		: output_fail(EX_PROTOCOL, "rotate_key: invalid answer: %s", problem.text);
 }
 
-/* Repeats the step until nothing is left to do. *resealed: the sum of all steps. */
-static int drive(struct ctl *ctl, json_t **tree, double *resealed)
+/* Repeats the step until nothing is left to do. */
+static int drive(struct ctl *ctl, struct rotating *rotating, json_t **tree)
 {
 	struct progress progress;
 	bool first = true;
 	int status;
 
-	*resealed = 0;
 	progress_begin(&progress, ctl, "users");
 	for (;;) {
 		const char *what;
 
-		status = rotate_step(ctl, first, tree);
+		status = rotate_step(ctl, rotating, first, tree);
 		if (status != 0)
 			break;
 		first = false;
-		*resealed += tree_number(*tree, "resealed");
+		rotating->resealed += tree_number(*tree, "resealed");
+		rotating->sessions += tree_number(*tree, "sessions");
 		if (strcmp(tree_text(*tree, "state"), "running") != 0)
 			break;
 		what = tree_number(*tree, "pass") > 1 ? "checking" : "re-encrypting";
@@ -97,14 +107,18 @@ static int drive(struct ctl *ctl, json_t **tree, double *resealed)
 	return status;
 }
 
-static void tell_finished(const json_t *tree, double resealed)
+static void tell_finished(const json_t *tree, const struct rotating *rotating)
 {
 	const char *previous = tree_text(tree, "previous_key");
 
 	(void)printf("all tokens of %.0f users are sealed with the key %s",
 		tree_number(tree, "checked"), tree_text(tree, "key"));
-	if (resealed > 0)
-		(void)printf("; %.0f were re-encrypted", resealed);
+	if (rotating->resealed > 0)
+		(void)printf("; %.0f were re-encrypted", rotating->resealed);
+	if (rotating->bind)
+		(void)printf("\nthey are bound to their users and providers; session tokens are "
+			     "stored as hashes, %.0f of them since now",
+			rotating->sessions);
 	if (*previous != '\0')
 		(void)printf("\nthe previous key %s is no longer needed: "
 			     "remove it from the settings and restart the daemon",
@@ -130,30 +144,61 @@ static int tell_blocked(const json_t *tree)
 	if (count > (double)json_array_size(list))
 		(void)output_fail(0, "  and %.0f more", count - (double)json_array_size(list));
 	return output_fail(EXIT_DAEMON_ERROR,
-		"they were sealed with a third key, or are damaged: set that key as the previous "
+		"they were sealed with a third key, moved or damaged: set that key as the previous "
 		"one, or clear them (%s) so that their users reconnect; then run rotate-key again",
 		&clear[2]);
 }
 
+/* Before anything changes. A person at a terminal is asked. */
+static int tell_binding(const struct rotating *rotating)
+{
+	static const char *const lines[] = {
+		"--bind changes how this database stores secrets, and cannot be undone:",
+		"  each token is bound to its user and provider: servers before this version can "
+		"neither read nor store tokens",
+		"  session tokens of agents are replaced by their hashes: servers before this "
+		"version find no sessions and cannot create any",
+		"  update all daemons on this database first, and stop other servers"};
+	char answer[8] = "";
+
+	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+		(void)output_fail(0, "%s", lines[i]);
+	if (rotating->yes || isatty(STDIN_FILENO) == 0)
+		return 0;
+	(void)fputs("continue? [y/N] ", stderr);
+	if (fgets(answer, sizeof answer, stdin) != NULL && (*answer == 'y' || *answer == 'Y'))
+		return 0;
+	return output_fail(EX_USAGE, "nothing was changed");
+}
+
 static int rotate_key(struct ctl *ctl, int argc, char **argv)
 {
+	struct rotating rotating = {.bind = false};
+	const struct option_row rows[] = {{.name = "bind", .flag = &rotating.bind},
+		{.name = "yes", .flag = &rotating.yes}, {0}};
+	int words = options_read(rows, argc, argv), status;
 	json_t *tree = NULL;
-	double resealed;
 	bool finished;
-	int status;
 
-	if (argc != 1)
+	if (words < 0)
+		return EX_USAGE;
+	if (words > 0)
 		return output_fail(EX_USAGE,
 			"%s accepts no arguments: the keys are settings of the daemon", argv[0]);
-	status = drive(ctl, &tree, &resealed);
+	status = rotating.bind ? tell_binding(&rotating) : 0;
+	if (status == 0)
+		status = drive(ctl, &rotating, &tree);
 	if (status != 0)
 		return status;
 	finished = strcmp(tree_text(tree, "state"), "finished") == 0;
 	if (ctl->json) {
-		(void)json_object_set_new(tree, "resealed", json_pack("I", (json_int_t)resealed));
+		(void)json_object_set_new(
+			tree, "resealed", json_pack("I", (json_int_t)rotating.resealed));
+		(void)json_object_set_new(
+			tree, "sessions", json_pack("I", (json_int_t)rotating.sessions));
 		tree_print(ctl, tree);
 	} else if (finished) {
-		tell_finished(tree, resealed);
+		tell_finished(tree, &rotating);
 	}
 	if (!finished)
 		status = tell_blocked(tree);
@@ -162,11 +207,15 @@ static int rotate_key(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command rotate_commands[] = {
-	{"rotate-key", "", "Re-encrypt all tokens with the current key",
+	{"rotate-key", "[--bind [--yes]]", "Re-encrypt all tokens with the current key",
+		"  --bind  also bind each token to its user and provider, and store session\n"
+		"          tokens of agents as hashes\n"
+		"  --yes   do not ask before --bind\n\n"
 		"Examples:\n"
 		"  pierre-dbd --generate-key    # the new key; restart the daemon with it,\n"
 		"                               # and the old one as PREVIOUS_ENCRYPTION_KEY\n"
-		"  pierre-dbctl rotate-key      # then restart without PREVIOUS_ENCRYPTION_KEY\n\n"
+		"  pierre-dbctl rotate-key      # then restart without PREVIOUS_ENCRYPTION_KEY\n"
+		"  pierre-dbctl rotate-key --bind\n\n"
 		"The daemon opens tokens that either key has sealed, and seals with the new key\n"
 		"only. This command re-encrypts the remaining tokens in short transactions while\n"
 		"the daemon runs. It can be interrupted at any time, and so can the daemon: run\n"
@@ -174,7 +223,12 @@ const struct command rotate_commands[] = {
 		"Exit code 0: a full pass found that every token opens with the new key. Until\n"
 		"then the daemon does not start without the previous key. Exit code 1: some\n"
 		"tokens open with neither key; the users are listed. Without a previous key the\n"
-		"command checks that every token opens. Requires the role admin.",
+		"command checks that every token opens. Requires the role admin.\n\n"
+		"A database that this version has created has bound tokens from the start. One\n"
+		"that an older server created has them after --bind, which cannot be undone:\n"
+		"older servers then neither read nor store tokens, and find no sessions. A token\n"
+		"that was moved to another row or column no longer opens. Until the end, tokens\n"
+		"of both formats open. An interrupted --bind continues with the next rotate-key.",
 		rotate_key},
 	{0},
 };

@@ -66,21 +66,17 @@ const unsigned char *seal_mark(const struct seal *seal)
 	return seal_derived(seal);
 }
 
-int seal_key_parse(
-	const char *text, size_t length, unsigned char key[SEAL_KEY_BYTES], struct err *err)
+enum binding_format seal_format(const struct seal *seal)
 {
-	(void)text;
-	(void)length;
-	(void)err;
-	memset(key, 0, SEAL_KEY_BYTES);
-	return 0;
+	(void)seal;
+	return BINDING_ALL;
 }
 
-void seal_key_generate(char out[45])
+void seal_set_format(struct seal *seal, enum binding_format format, bool at_once)
 {
-	static const unsigned char key[SEAL_KEY_BYTES];
-
-	sodium_bin2base64(out, 45, key, sizeof key, sodium_base64_VARIANT_ORIGINAL);
+	(void)seal;
+	(void)format;
+	(void)at_once;
 }
 
 void seal_encrypt(const struct seal *seal, const unsigned char nonce[SEAL_NONCE_BYTES],
@@ -105,41 +101,58 @@ bool seal_decrypt(const struct seal *seal, const unsigned char nonce[SEAL_NONCE_
 	return true;
 }
 
-int seal_token(struct seal *seal, struct arena *arena, const char *access, size_t access_length,
-	const char *refresh, size_t refresh_length, const char *out[3], size_t out_length[3],
-	struct err *err)
+/* The text with the mark of a bound token, which the database demands. */
+static const char *mark(struct arena *arena, const char *text, size_t length, size_t *out_length)
 {
-	out[0] = arena_copy(arena, access, access_length);
-	out[1] = arena_copy(arena, refresh, refresh_length);
+	char *out = arena_alloc(arena, BINDING_MARK_LENGTH + length + 1);
+
+	if (out == NULL)
+		return NULL;
+	memcpy(out, BINDING_MARK, BINDING_MARK_LENGTH);
+	memcpy(out + BINDING_MARK_LENGTH, text, length);
+	out[BINDING_MARK_LENGTH + length] = '\0';
+	*out_length = BINDING_MARK_LENGTH + length;
+	return out;
+}
+
+int seal_token(struct seal *seal, struct binding_owner *owner, struct arena *arena,
+	const char *access, size_t access_length, const char *refresh, size_t refresh_length,
+	const char *out[3], size_t out_length[3], struct err *err)
+{
+	(void)owner;
+	out[0] = mark(arena, access, access_length, &out_length[0]);
+	out[1] = mark(arena, refresh, refresh_length, &out_length[1]);
 	if (out[0] == NULL || out[1] == NULL)
 		return err_set(err, ERR_INTERNAL, "out of memory");
-	out_length[0] = access_length;
-	out_length[1] = refresh_length;
 	out[2] = nonce_text;
 	out_length[2] = SEAL_NONCE_TEXT;
 	atomic_fetch_add_explicit(&seal->sealed, 2, memory_order_relaxed);
 	return 0;
 }
 
-int seal_open(struct seal *seal, struct arena *arena, const char *sealed, size_t length,
-	const char *nonce, size_t nonce_length, int part, const char **plain, size_t *plain_length,
-	struct err *err)
+int seal_open(struct seal *seal, struct binding_owner *owner, struct arena *arena,
+	const char *sealed, size_t length, const char *nonce, size_t nonce_length, int part,
+	const char **plain, size_t *plain_length, struct err *err)
 {
+	size_t skipped = binding_marked(sealed, length) ? BINDING_MARK_LENGTH : 0;
+
+	(void)owner;
 	(void)nonce;
 	(void)nonce_length;
 	(void)part;
-	*plain = arena_copy(arena, sealed, length);
+	*plain = arena_copy(arena, sealed + skipped, length - skipped);
 	if (*plain == NULL)
 		return err_set(err, ERR_INTERNAL, "out of memory");
-	*plain_length = length;
+	*plain_length = length - skipped;
 	atomic_fetch_add_explicit(&seal->opened, 1, memory_order_relaxed);
 	return 0;
 }
 
-int seal_again(struct seal *seal, struct arena *arena, const char *const stored[3],
-	const size_t length[3], enum seal_fit *fit, const char *out[3], size_t out_length[3],
-	struct err *err)
+int seal_again(struct seal *seal, struct binding_owner *owner, struct arena *arena,
+	const char *const stored[3], const size_t length[3], enum seal_fit *fit, const char *out[3],
+	size_t out_length[3], struct err *err)
 {
+	(void)owner;
 	(void)seal;
 	(void)arena;
 	(void)stored;

@@ -22,8 +22,8 @@ static const struct stub_field fields_thing[] = {
 static const struct stub_type type_thing = { sizeof(struct pierre_thing), fields_thing, 4 };
 
 static const struct stub_field fields_token[] = {
-	{ .name = "first", .kind = STUB_TEXT, .offset = offsetof(struct pierre_token, first) },
-	{ .name = "second", .kind = STUB_TEXT, .offset = offsetof(struct pierre_token, second) },
+	{ .name = "access_token", .kind = STUB_TEXT, .offset = offsetof(struct pierre_token, access_token) },
+	{ .name = "refresh_token", .kind = STUB_TEXT, .offset = offsetof(struct pierre_token, refresh_token) },
 };
 
 static const struct stub_type type_token = { sizeof(struct pierre_token), fields_token, 2 };
@@ -97,23 +97,23 @@ static const struct stub_field fields_args_sweep[] = {
 static const struct stub_type type_args_sweep = { sizeof(struct args_sweep), fields_args_sweep, 1 };
 
 struct args_put_token {
-	int64_t id;
-	const char *first;
-	const char *second;
+	const char *user_id;
+	const char *access_token;
+	const char *refresh_token;
 };
 static const struct stub_field fields_args_put_token[] = {
-	{ .name = "id", .kind = STUB_I64, .offset = offsetof(struct args_put_token, id) },
-	{ .name = "first", .kind = STUB_TEXT, .offset = offsetof(struct args_put_token, first) },
-	{ .name = "second", .kind = STUB_TEXT, .offset = offsetof(struct args_put_token, second) },
+	{ .name = "user_id", .kind = STUB_TEXT, .offset = offsetof(struct args_put_token, user_id) },
+	{ .name = "access_token", .kind = STUB_TEXT, .offset = offsetof(struct args_put_token, access_token) },
+	{ .name = "refresh_token", .kind = STUB_TEXT, .offset = offsetof(struct args_put_token, refresh_token) },
 };
 
 static const struct stub_type type_args_put_token = { sizeof(struct args_put_token), fields_args_put_token, 3 };
 
 struct args_get_token {
-	int64_t id;
+	const char *user_id;
 };
 static const struct stub_field fields_args_get_token[] = {
-	{ .name = "id", .kind = STUB_I64, .offset = offsetof(struct args_get_token, id) },
+	{ .name = "user_id", .kind = STUB_TEXT, .offset = offsetof(struct args_get_token, user_id) },
 };
 
 static const struct stub_type type_args_get_token = { sizeof(struct args_get_token), fields_args_get_token, 1 };
@@ -323,18 +323,18 @@ int pierre_add_sweep(struct pierre_transaction *transaction, uint32_t days,
 	return transaction_add(transaction, &stub_methods[4], &args, failure);
 }
 
-int pierre_put_token(struct pierre *db, int64_t id, const char *first, const char *second,
-	struct pierre_error *failure)
+int pierre_put_token(struct pierre *db, const char *user_id, const char *access_token,
+	const char *refresh_token, struct pierre_error *failure)
 {
-	struct args_put_token args = { id, first, second };
+	struct args_put_token args = { user_id, access_token, refresh_token };
 
 	return blocking_call(db, &stub_methods[5], &args, NULL, NULL, failure);
 }
 
-int64_t pierre_put_token_async(struct pierre *db, int64_t id, const char *first,
-	const char *second, pierre_done *done, void *userdata, struct pierre_error *failure)
+int64_t pierre_put_token_async(struct pierre *db, const char *user_id, const char *access_token,
+	const char *refresh_token, pierre_done *done, void *userdata, struct pierre_error *failure)
 {
-	struct args_put_token args = { id, first, second };
+	struct args_put_token args = { user_id, access_token, refresh_token };
 
 	return calls_submit(db, &stub_methods[5], &args, done, userdata, failure);
 }
@@ -344,26 +344,26 @@ int pierre_put_token_result(const struct pierre_answer *answer, struct pierre_er
 	return answer_result(answer, &stub_methods[5], NULL, NULL, failure);
 }
 
-int pierre_add_put_token(struct pierre_transaction *transaction, int64_t id, const char *first,
-	const char *second, struct pierre_error *failure)
+int pierre_add_put_token(struct pierre_transaction *transaction, const char *user_id,
+	const char *access_token, const char *refresh_token, struct pierre_error *failure)
 {
-	struct args_put_token args = { id, first, second };
+	struct args_put_token args = { user_id, access_token, refresh_token };
 
 	return transaction_add(transaction, &stub_methods[5], &args, failure);
 }
 
-int pierre_get_token(struct pierre *db, int64_t id, struct pierre_token **out,
+int pierre_get_token(struct pierre *db, const char *user_id, struct pierre_token **out,
 	struct pierre_error *failure)
 {
-	struct args_get_token args = { id };
+	struct args_get_token args = { user_id };
 
 	return blocking_call(db, &stub_methods[6], &args, out, NULL, failure);
 }
 
-int64_t pierre_get_token_async(struct pierre *db, int64_t id, pierre_done *done, void *userdata,
-	struct pierre_error *failure)
+int64_t pierre_get_token_async(struct pierre *db, const char *user_id, pierre_done *done,
+	void *userdata, struct pierre_error *failure)
 {
-	struct args_get_token args = { id };
+	struct args_get_token args = { user_id };
 
 	return calls_submit(db, &stub_methods[6], &args, done, userdata, failure);
 }
@@ -374,10 +374,10 @@ int pierre_get_token_result(const struct pierre_answer *answer, struct pierre_to
 	return answer_result(answer, &stub_methods[6], out, NULL, failure);
 }
 
-int pierre_add_get_token(struct pierre_transaction *transaction, int64_t id,
+int pierre_add_get_token(struct pierre_transaction *transaction, const char *user_id,
 	struct pierre_error *failure)
 {
-	struct args_get_token args = { id };
+	struct args_get_token args = { user_id };
 
 	return transaction_add(transaction, &stub_methods[6], &args, failure);
 }

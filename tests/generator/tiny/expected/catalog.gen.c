@@ -54,13 +54,13 @@ static const struct field params_sweep[] = {
 };
 
 static const struct field params_put_token[] = {
-	{ .name = "id", .path = "id", .name_length = 2, .type = TYPE_I64, .bind = 0, .min = 1, .max = INT64_MAX },
-	{ .name = "first", .path = "first", .name_length = 5, .type = TYPE_SEALED, .flags = FIELD_SECRET, .bind = 1 },
-	{ .name = "second", .path = "second", .name_length = 6, .type = TYPE_SEALED, .flags = FIELD_SECRET, .bind = 2 },
+	{ .name = "user_id", .path = "user_id", .name_length = 7, .type = TYPE_UUID, .bind = 0 },
+	{ .name = "access_token", .path = "access_token", .name_length = 12, .type = TYPE_SEALED, .flags = FIELD_SECRET, .bind = 1 },
+	{ .name = "refresh_token", .path = "refresh_token", .name_length = 13, .type = TYPE_SEALED, .flags = FIELD_SECRET, .bind = 2 },
 };
 
 static const struct field params_get_token[] = {
-	{ .name = "id", .path = "id", .name_length = 2, .type = TYPE_I64, .bind = 0, .min = INT64_MIN, .max = INT64_MAX },
+	{ .name = "user_id", .path = "user_id", .name_length = 7, .type = TYPE_UUID, .bind = 0 },
 };
 
 static const struct field params_create_account[] = {
@@ -106,14 +106,14 @@ static const struct column columns_of_row_schema_Thing[] = {
 static const struct row_schema row_schema_Thing = { .name = "Thing", .members = members_of_row_schema_Thing, .member_count = 4, .columns = columns_of_row_schema_Thing, .column_count = 5 };
 
 static const struct member members_of_row_schema_Token[] = {
-	{ .name = "first", .key = "\"first\":", .key_length = 8, .type = TYPE_SEALED, .column = 0 },
-	{ .name = "second", .key = "\"second\":", .key_length = 9, .type = TYPE_SEALED, .column = 1 },
+	{ .name = "access_token", .key = "\"access_token\":", .key_length = 15, .type = TYPE_SEALED, .column = 0 },
+	{ .name = "refresh_token", .key = "\"refresh_token\":", .key_length = 16, .type = TYPE_SEALED, .column = 1 },
 	{ .name = "nonce", .type = TYPE_NONCE, .flags = MEMBER_HIDDEN, .column = 2 },
 };
 
 static const struct column columns_of_row_schema_Token[] = {
-	{ .name = "first", .type = TYPE_SEALED },
-	{ .name = "second", .type = TYPE_SEALED },
+	{ .name = "access_token", .type = TYPE_SEALED },
+	{ .name = "refresh_token", .type = TYPE_SEALED },
 	{ .name = "nonce", .type = TYPE_NONCE },
 };
 
@@ -232,9 +232,9 @@ static const struct table_use uses_sweep[] = {
 };
 
 static const struct bind_param binds_put_token[] = {
-	{ .name = "id", .type = TYPE_I64, .compute = COMPUTE_NONE, .source = -1 },
-	{ .name = "first", .type = TYPE_SEALED, .compute = COMPUTE_NONE, .source = -1 },
-	{ .name = "second", .type = TYPE_SEALED, .compute = COMPUTE_NONE, .source = -1 },
+	{ .name = "user_id", .type = TYPE_UUID, .compute = COMPUTE_NONE, .source = -1 },
+	{ .name = "access_token", .type = TYPE_SEALED, .compute = COMPUTE_NONE, .source = -1 },
+	{ .name = "refresh_token", .type = TYPE_SEALED, .compute = COMPUTE_NONE, .source = -1 },
 	{ .name = "nonce", .type = TYPE_NONCE, .compute = COMPUTE_NONCE, .source = -1 },
 };
 
@@ -247,7 +247,7 @@ static const struct table_use uses_put_token[] = {
 };
 
 static const struct bind_param binds_get_token[] = {
-	{ .name = "id", .type = TYPE_I64, .compute = COMPUTE_NONE, .source = -1 },
+	{ .name = "user_id", .type = TYPE_UUID, .compute = COMPUTE_NONE, .source = -1 },
 };
 
 static const uint8_t sqlite_binds_get_token[] = { 0 };
@@ -307,6 +307,8 @@ const struct method catalog_methods[] = {
 		.password_bind = -1,
 		.hash_bind = -1,
 		.hash_column = -1,
+		.token_user_bind = -1,
+		.token_provider_bind = -1,
 		.row_schema = &row_schema_uuid,
 		.statements = {
 			[BACKEND_SQLITE] = {
@@ -338,6 +340,8 @@ const struct method catalog_methods[] = {
 		.password_bind = -1,
 		.hash_bind = -1,
 		.hash_column = -1,
+		.token_user_bind = -1,
+		.token_provider_bind = -1,
 		.row_schema = &row_schema_Thing,
 		.table = "things",
 		.statements = {
@@ -371,6 +375,8 @@ const struct method catalog_methods[] = {
 		.password_bind = -1,
 		.hash_bind = -1,
 		.hash_column = -1,
+		.token_user_bind = -1,
+		.token_provider_bind = -1,
 		.row_schema = &row_schema_Thing,
 		.table = "things",
 		.statements = {
@@ -404,6 +410,8 @@ const struct method catalog_methods[] = {
 		.password_bind = -1,
 		.hash_bind = -1,
 		.hash_column = -1,
+		.token_user_bind = -1,
+		.token_provider_bind = -1,
 		.statements = {
 			[BACKEND_SQLITE] = {
 				.sql = "UPDATE things SET document = \?1, name = \?2, changed_at = \?3 WHERE id = \?4",
@@ -434,6 +442,8 @@ const struct method catalog_methods[] = {
 		.password_bind = -1,
 		.hash_bind = -1,
 		.hash_column = -1,
+		.token_user_bind = -1,
+		.token_provider_bind = -1,
 		.statements = {
 			[BACKEND_SQLITE] = {
 				.sql = "DELETE FROM things WHERE made_at < \?1",
@@ -459,18 +469,21 @@ const struct method catalog_methods[] = {
 		.param_count = 3,
 		.binds = binds_put_token,
 		.bind_count = 4,
-		.subject = "id",
-		.subject_bind = -1,
+		.subject = "user_id",
+		.subject_bind = 0,
 		.after_bind = -1,
 		.password_bind = -1,
 		.hash_bind = -1,
 		.hash_column = -1,
+		.token_user_bind = 0,
+		.token_provider_bind = -1,
+		.token_provider = "acme",
 		.statements = {
 			[BACKEND_SQLITE] = {
-				.sql = "UPDATE tokens SET first = \?1, second = \?2, nonce = \?3 WHERE id = \?4",
+				.sql = "UPDATE tokens SET access_token = \?1, refresh_token = \?2, nonce = \?3 WHERE user_id = \?4",
 				.binds = sqlite_binds_put_token, .bind_count = 4 },
 			[BACKEND_POSTGRES] = {
-				.sql = "UPDATE tokens SET first = $1::text, second = $2::text, nonce = $3::text WHERE id = $4::bigint",
+				.sql = "UPDATE tokens SET access_token = $1::text, refresh_token = $2::text, nonce = $3::text WHERE user_id = $4::uuid",
 				.binds = postgres_binds_put_token, .bind_count = 4,
 				.uses = uses_put_token, .use_count = 1, .reads = 0x0, .writes = 0x4,
 				.lock = LOCK_ROW, .rank = 6, .lock_binds = { 0, -1 } } },
@@ -495,15 +508,19 @@ const struct method catalog_methods[] = {
 		.password_bind = -1,
 		.hash_bind = -1,
 		.hash_column = -1,
+		.token_user_bind = 0,
+		.token_provider_bind = -1,
+		.token_provider = "acme",
 		.row_schema = &row_schema_Token,
 		.table = "tokens",
 		.statements = {
 			[BACKEND_SQLITE] = {
-				.sql = "SELECT first, second, nonce FROM tokens WHERE id = \?1",
+				.sql = "SELECT access_token, refresh_token, nonce FROM tokens WHERE user_id = \?1",
 				.binds = sqlite_binds_get_token, .bind_count = 1 },
 			[BACKEND_POSTGRES] = {
-				.sql = "SELECT first, second, nonce FROM tokens WHERE id = $1::bigint",
+				.sql = "SELECT access_token, refresh_token, nonce FROM tokens WHERE user_id = $1::uuid",
 				.binds = postgres_binds_get_token, .bind_count = 1,
+				.many = "SELECT found.*, asked.place FROM unnest($1::uuid[]) WITH ORDINALITY AS asked(key, place), LATERAL (SELECT access_token, refresh_token, nonce FROM tokens WHERE user_id = asked.key LIMIT 2) AS found",
 				.uses = uses_get_token, .use_count = 1, .reads = 0x4, .writes = 0x0,
 				.lock = LOCK_NONE, .rank = 0, .lock_binds = { -1, -1 } } },
 		.doc = "Gives a token.",
@@ -527,6 +544,8 @@ const struct method catalog_methods[] = {
 		.password_bind = 1,
 		.hash_bind = 0,
 		.hash_column = -1,
+		.token_user_bind = -1,
+		.token_provider_bind = -1,
 		.row_schema = &row_schema_i64,
 		.statements = {
 			[BACKEND_SQLITE] = {
@@ -558,6 +577,8 @@ const struct method catalog_methods[] = {
 		.password_bind = 1,
 		.hash_bind = -1,
 		.hash_column = 1,
+		.token_user_bind = -1,
+		.token_provider_bind = -1,
 		.row_schema = &row_schema_Account,
 		.table = "accounts",
 		.statements = {
@@ -588,6 +609,8 @@ const struct method catalog_methods[] = {
 		.password_bind = -1,
 		.hash_bind = -1,
 		.hash_column = -1,
+		.token_user_bind = -1,
+		.token_provider_bind = -1,
 		.row_schema = &row_schema_json,
 		.doc = "Tells about the program.",
 	},
@@ -596,6 +619,7 @@ const size_t catalog_method_count = 10;
 const size_t catalog_statement_count = sizeof catalog_methods / sizeof catalog_methods[0];
 
 const struct token_provider catalog_providers[] = {
+	{"acme", "Acme"},
 	{NULL, NULL},
 };
 
@@ -653,70 +677,72 @@ const char catalog_openrpc[] =
 	"\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/components/errors/unavailable\"}],\"x-access\":\"write\",\"x"
 	"-write\":true,\"x-idempotency-key\":true,\"x-positional\":[\"days\"],\"x-result\":\"count\"},{\"name\":\"put_token\",\"summary"
 	"\":\"Stores a token.\",\"description\":\"Stores a token.\",\"tags\":[{\"name\":\"secrets\"}],\"paramStructure\":\"either\",\"par"
-	"ams\":[{\"name\":\"id\",\"description\":\"Whose.\",\"required\":true,\"schema\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":922"
-	"3372036854775807,\"x-type\":\"i64\"}},{\"name\":\"first\",\"description\":\"One text.\",\"required\":true,\"schema\":{\"type\":\""
-	"string\",\"x-type\":\"string\",\"x-secret\":true}},{\"name\":\"second\",\"description\":\"Another.\",\"required\":true,\"schema\""
-	":{\"type\":\"string\",\"x-type\":\"string\",\"x-secret\":true}}],\"result\":{\"name\":\"result\",\"schema\":{\"type\":\"null\",\"x-ty"
-	"pe\":\"null\"}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/components/errors/not_found\"},"
-	"{\"$ref\":\"#/components/errors/unavailable\"}],\"x-access\":\"write\",\"x-write\":true,\"x-idempotency-key\":true,\"x-posi"
-	"tional\":[\"id\",\"first\",\"second\"],\"x-result\":\"null\"},{\"name\":\"get_token\",\"summary\":\"Gives a token.\",\"description"
-	"\":\"Gives a token.\",\"tags\":[{\"name\":\"secrets\"}],\"paramStructure\":\"either\",\"params\":[{\"name\":\"id\",\"description\":"
-	"\"Whose.\",\"required\":true,\"schema\":{\"type\":\"integer\",\"minimum\":-9223372036854775808,\"maximum\":92233720368547758"
-	"07,\"x-type\":\"i64\"}}],\"result\":{\"name\":\"result\",\"schema\":{\"oneOf\":[{\"$ref\":\"#/components/schemas/Token\"},{\"type"
-	"\":\"null\"}]}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/components/errors/unavailable\""
-	"},{\"$ref\":\"#/components/errors/decryption_failed\"}],\"x-access\":\"full\",\"x-write\":false,\"x-positional\":[\"id\"],\"x"
-	"-result\":\"Token\?\"},{\"name\":\"create_account\",\"summary\":\"Makes an account.\",\"description\":\"Makes an account.\",\"t"
-	"ags\":[{\"name\":\"secrets\"}],\"paramStructure\":\"either\",\"params\":[{\"name\":\"password_hash\",\"description\":\"A hash.\","
-	"\"required\":false,\"schema\":{\"type\":[\"string\",\"null\"],\"x-type\":\"string\",\"x-secret\":true}},{\"name\":\"password\",\"de"
-	"scription\":\"A password.\",\"required\":false,\"schema\":{\"type\":[\"string\",\"null\"],\"x-type\":\"string\",\"x-secret\":true"
-	"}}],\"result\":{\"name\":\"result\",\"schema\":{\"type\":\"integer\",\"minimum\":-9223372036854775808,\"maximum\":922337203685"
-	"4775807,\"x-type\":\"i64\"}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/components/errors/"
-	"unavailable\"}],\"x-access\":\"write\",\"x-write\":true,\"x-idempotency-key\":true,\"x-positional\":[\"password_hash\",\"pas"
-	"sword\"],\"x-result\":\"i64\"},{\"name\":\"verify_account\",\"summary\":\"Checks a password.\",\"description\":\"Checks a pass"
-	"word.\",\"tags\":[{\"name\":\"secrets\"}],\"paramStructure\":\"either\",\"params\":[{\"name\":\"id\",\"description\":\"Whose.\",\"re"
-	"quired\":true,\"schema\":{\"type\":\"integer\",\"minimum\":-9223372036854775808,\"maximum\":9223372036854775807,\"x-type\":"
-	"\"i64\"}},{\"name\":\"password\",\"description\":\"A password.\",\"required\":true,\"schema\":{\"type\":\"string\",\"x-type\":\"str"
-	"ing\",\"x-secret\":true}}],\"result\":{\"name\":\"result\",\"schema\":{\"oneOf\":[{\"$ref\":\"#/components/schemas/Account\"},{"
-	"\"type\":\"null\"}]}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/components/errors/unavail"
-	"able\"}],\"x-access\":\"full\",\"x-write\":false,\"x-positional\":[\"id\",\"password\"],\"x-result\":\"Account\?\"},{\"name\":\"sel"
-	"f.report\",\"summary\":\"Tells about the program.\",\"description\":\"Tells about the program.\",\"tags\":[{\"name\":\"secre"
-	"ts\"}],\"paramStructure\":\"either\",\"params\":[],\"result\":{\"name\":\"result\",\"schema\":{\"$ref\":\"#/components/schemas/R"
-	"eport\"}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_params\"}],\"x-access\":\"admin\",\"x-write\":false,\"x-positi"
-	"onal\":[],\"x-result\":\"Report\"}],\"components\":{\"schemas\":{\"colour\":{\"type\":\"string\",\"description\":\"A colour.\",\"e"
-	"num\":[\"red\",\"green\"]},\"Size\":{\"type\":\"object\",\"description\":\"How big a thing is.\",\"properties\":{\"width\":{\"type"
-	"\":\"number\",\"x-type\":\"f64\",\"description\":\"In metres.\"},\"unit\":{\"type\":[\"string\",\"null\"],\"x-type\":\"string\",\"desc"
-	"ription\":\"As it was given.\"}},\"required\":[\"width\",\"unit\"],\"additionalProperties\":false},\"Thing\":{\"type\":\"objec"
-	"t\",\"description\":\"A thing.\",\"properties\":{\"id\":{\"type\":\"string\",\"format\":\"uuid\",\"pattern\":\"^[0-9a-f]{8}-[0-9a-"
-	"f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$\",\"x-type\":\"uuid\",\"description\":\"The thing's id.\"},\"colour\":{\"oneOf"
-	"\":[{\"$ref\":\"#/components/schemas/colour\"},{\"type\":\"null\"}],\"description\":\"Its colour.\"},\"size\":{\"oneOf\":[{\"$re"
-	"f\":\"#/components/schemas/Size\"},{\"type\":\"null\"}],\"description\":\"Its size.\"}},\"required\":[\"id\",\"colour\",\"size\"]"
-	",\"additionalProperties\":true},\"NewThing\":{\"type\":\"object\",\"description\":\"A thing to be.\",\"properties\":{\"id\":{\""
-	"type\":[\"string\",\"null\"],\"pattern\":\"^([0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{1"
-	"2}|[0-9A-Fa-f]{32})$\",\"x-type\":\"uuid\",\"x-default\":\"new_uuid\",\"description\":\"The thing's id.\"},\"label\":{\"type\":"
-	"[\"string\",\"null\"],\"x-type\":\"string\",\"maxLength\":20,\"x-max-bytes\":20,\"description\":\"What stands on it.\"},\"numbe"
-	"r\":{\"type\":[\"integer\",\"null\"],\"minimum\":0,\"maximum\":65535,\"x-type\":\"u16\",\"description\":\"Which one it is.\"},\"co"
-	"lour\":{\"oneOf\":[{\"$ref\":\"#/components/schemas/colour\"},{\"type\":\"null\"}],\"default\":\"red\",\"description\":\"Its col"
-	"our.\"},\"tags\":{\"type\":[\"array\",\"null\"],\"items\":{\"type\":\"string\"},\"x-type\":\"[string]\",\"default\":[],\"description"
-	"\":\"Words.\"},\"owner\":{\"type\":\"string\",\"x-type\":\"string\",\"pattern\":\"^[^@]+@[^@]+$\",\"description\":\"Whose it is.\"}"
-	",\"made_at\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\",\"pattern\":\"^\\\\d{4}-\\\\d{2}-\\\\d{2}[Tt]\\\\d{2}:\\\\d{2}:\\\\"
-	"d{2}(\\\\.\\\\d{1,9})\?([Zz]|[+-]\\\\d{2}:\\\\d{2})$\",\"x-type\":\"timestamp\",\"x-default\":\"now\",\"description\":\"When.\"},\"ol"
-	"d\":{\"type\":\"null\",\"x-type\":\"null\",\"description\":\"Only null.\"},\"note\":{\"x-type\":\"any\",\"description\":\"Ignored.\"}"
-	"},\"required\":[\"owner\"],\"additionalProperties\":false,\"oneOf\":[{\"required\":[\"label\"],\"properties\":{\"label\":{\"not"
-	"\":{\"type\":\"null\"}},\"number\":{\"type\":\"null\"}}},{\"required\":[\"number\"],\"properties\":{\"label\":{\"type\":\"null\"},\"nu"
-	"mber\":{\"not\":{\"type\":\"null\"}}}}]},\"Token\":{\"type\":\"object\",\"description\":\"A token.\",\"properties\":{\"first\":{\"ty"
-	"pe\":\"string\",\"x-type\":\"string\",\"description\":\"One text.\",\"x-secret\":true},\"second\":{\"type\":\"string\",\"x-type\":\""
-	"string\",\"description\":\"Another.\",\"x-secret\":true}},\"required\":[\"first\",\"second\"],\"additionalProperties\":false}"
-	",\"Account\":{\"type\":\"object\",\"description\":\"An account.\",\"properties\":{\"id\":{\"type\":\"integer\",\"minimum\":-922337"
-	"2036854775808,\"maximum\":9223372036854775807,\"x-type\":\"i64\",\"description\":\"Its number.\"},\"password_hash\":{\"type"
-	"\":\"string\",\"x-type\":\"string\",\"description\":\"A hash.\",\"x-secret\":true}},\"required\":[\"id\",\"password_hash\"],\"addi"
-	"tionalProperties\":false},\"Report\":{\"type\":\"object\",\"description\":\"About the program.\",\"properties\":{\"parts\":{\""
-	"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Part\"},\"description\":\"What it has.\"}},\"required\":[\"parts\"]"
-	",\"additionalProperties\":true},\"Part\":{\"type\":\"object\",\"description\":\"A part.\",\"properties\":{\"name\":{\"type\":\"st"
-	"ring\",\"x-type\":\"string\",\"description\":\"What it is called.\"},\"detail\":{\"type\":[\"string\",\"null\"],\"x-type\":\"strin"
-	"g\",\"description\":\"More.\"}},\"required\":[\"name\"],\"additionalProperties\":false}},\"errors\":{\"invalid_params\":{\"cod"
-	"e\":-32602,\"message\":\"a bad parameter\",\"data\":{\"kind\":\"invalid_params\",\"retryable\":false}},\"not_found\":{\"code\":"
-	"-32001,\"message\":\"the row does not exist\",\"data\":{\"kind\":\"not_found\",\"retryable\":false}},\"conflict\":{\"code\":-3"
-	"2002,\"message\":\"a unique key is taken\",\"data\":{\"kind\":\"conflict\",\"retryable\":false}},\"unavailable\":{\"code\":-32"
-	"003,\"message\":\"no database\",\"data\":{\"kind\":\"unavailable\",\"retryable\":true}},\"decryption_failed\":{\"code\":-32008"
-	",\"message\":\"cannot be opened\",\"data\":{\"kind\":\"decryption_failed\",\"retryable\":false}}}}}";
+	"ams\":[{\"name\":\"user_id\",\"description\":\"Whose.\",\"required\":true,\"schema\":{\"type\":\"string\",\"pattern\":\"^([0-9A-Fa"
+	"-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{32})$\",\"x-type\":\"uuid\"}},{\"nam"
+	"e\":\"access_token\",\"description\":\"One text.\",\"required\":true,\"schema\":{\"type\":\"string\",\"x-type\":\"string\",\"x-sec"
+	"ret\":true}},{\"name\":\"refresh_token\",\"description\":\"Another.\",\"required\":true,\"schema\":{\"type\":\"string\",\"x-type"
+	"\":\"string\",\"x-secret\":true}}],\"result\":{\"name\":\"result\",\"schema\":{\"type\":\"null\",\"x-type\":\"null\"}},\"errors\":[{\""
+	"$ref\":\"#/components/errors/invalid_params\"},{\"$ref\":\"#/components/errors/not_found\"},{\"$ref\":\"#/components/err"
+	"ors/unavailable\"}],\"x-access\":\"write\",\"x-write\":true,\"x-idempotency-key\":true,\"x-positional\":[\"user_id\",\"acces"
+	"s_token\",\"refresh_token\"],\"x-result\":\"null\"},{\"name\":\"get_token\",\"summary\":\"Gives a token.\",\"description\":\"Giv"
+	"es a token.\",\"tags\":[{\"name\":\"secrets\"}],\"paramStructure\":\"either\",\"params\":[{\"name\":\"user_id\",\"description\":\""
+	"Whose.\",\"required\":true,\"schema\":{\"type\":\"string\",\"pattern\":\"^([0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0"
+	"-9A-Fa-f]{4}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{32})$\",\"x-type\":\"uuid\"}}],\"result\":{\"name\":\"result\",\"schema\":{\"oneOf\""
+	":[{\"$ref\":\"#/components/schemas/Token\"},{\"type\":\"null\"}]}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_para"
+	"ms\"},{\"$ref\":\"#/components/errors/unavailable\"},{\"$ref\":\"#/components/errors/decryption_failed\"}],\"x-access\":\""
+	"full\",\"x-write\":false,\"x-positional\":[\"user_id\"],\"x-result\":\"Token\?\"},{\"name\":\"create_account\",\"summary\":\"Make"
+	"s an account.\",\"description\":\"Makes an account.\",\"tags\":[{\"name\":\"secrets\"}],\"paramStructure\":\"either\",\"params"
+	"\":[{\"name\":\"password_hash\",\"description\":\"A hash.\",\"required\":false,\"schema\":{\"type\":[\"string\",\"null\"],\"x-type"
+	"\":\"string\",\"x-secret\":true}},{\"name\":\"password\",\"description\":\"A password.\",\"required\":false,\"schema\":{\"type\":"
+	"[\"string\",\"null\"],\"x-type\":\"string\",\"x-secret\":true}}],\"result\":{\"name\":\"result\",\"schema\":{\"type\":\"integer\",\"m"
+	"inimum\":-9223372036854775808,\"maximum\":9223372036854775807,\"x-type\":\"i64\"}},\"errors\":[{\"$ref\":\"#/components/er"
+	"rors/invalid_params\"},{\"$ref\":\"#/components/errors/unavailable\"}],\"x-access\":\"write\",\"x-write\":true,\"x-idempot"
+	"ency-key\":true,\"x-positional\":[\"password_hash\",\"password\"],\"x-result\":\"i64\"},{\"name\":\"verify_account\",\"summary"
+	"\":\"Checks a password.\",\"description\":\"Checks a password.\",\"tags\":[{\"name\":\"secrets\"}],\"paramStructure\":\"either"
+	"\",\"params\":[{\"name\":\"id\",\"description\":\"Whose.\",\"required\":true,\"schema\":{\"type\":\"integer\",\"minimum\":-92233720"
+	"36854775808,\"maximum\":9223372036854775807,\"x-type\":\"i64\"}},{\"name\":\"password\",\"description\":\"A password.\",\"req"
+	"uired\":true,\"schema\":{\"type\":\"string\",\"x-type\":\"string\",\"x-secret\":true}}],\"result\":{\"name\":\"result\",\"schema\":"
+	"{\"oneOf\":[{\"$ref\":\"#/components/schemas/Account\"},{\"type\":\"null\"}]}},\"errors\":[{\"$ref\":\"#/components/errors/in"
+	"valid_params\"},{\"$ref\":\"#/components/errors/unavailable\"}],\"x-access\":\"full\",\"x-write\":false,\"x-positional\":[\""
+	"id\",\"password\"],\"x-result\":\"Account\?\"},{\"name\":\"self.report\",\"summary\":\"Tells about the program.\",\"description"
+	"\":\"Tells about the program.\",\"tags\":[{\"name\":\"secrets\"}],\"paramStructure\":\"either\",\"params\":[],\"result\":{\"name"
+	"\":\"result\",\"schema\":{\"$ref\":\"#/components/schemas/Report\"}},\"errors\":[{\"$ref\":\"#/components/errors/invalid_par"
+	"ams\"}],\"x-access\":\"admin\",\"x-write\":false,\"x-positional\":[],\"x-result\":\"Report\"}],\"components\":{\"schemas\":{\"co"
+	"lour\":{\"type\":\"string\",\"description\":\"A colour.\",\"enum\":[\"red\",\"green\"]},\"Size\":{\"type\":\"object\",\"description\""
+	":\"How big a thing is.\",\"properties\":{\"width\":{\"type\":\"number\",\"x-type\":\"f64\",\"description\":\"In metres.\"},\"unit"
+	"\":{\"type\":[\"string\",\"null\"],\"x-type\":\"string\",\"description\":\"As it was given.\"}},\"required\":[\"width\",\"unit\"],\""
+	"additionalProperties\":false},\"Thing\":{\"type\":\"object\",\"description\":\"A thing.\",\"properties\":{\"id\":{\"type\":\"str"
+	"ing\",\"format\":\"uuid\",\"pattern\":\"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$\",\"x-type\":\"uuid"
+	"\",\"description\":\"The thing's id.\"},\"colour\":{\"oneOf\":[{\"$ref\":\"#/components/schemas/colour\"},{\"type\":\"null\"}],"
+	"\"description\":\"Its colour.\"},\"size\":{\"oneOf\":[{\"$ref\":\"#/components/schemas/Size\"},{\"type\":\"null\"}],\"descripti"
+	"on\":\"Its size.\"}},\"required\":[\"id\",\"colour\",\"size\"],\"additionalProperties\":true},\"NewThing\":{\"type\":\"object\",\""
+	"description\":\"A thing to be.\",\"properties\":{\"id\":{\"type\":[\"string\",\"null\"],\"pattern\":\"^([0-9A-Fa-f]{8}-[0-9A-F"
+	"a-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{32})$\",\"x-type\":\"uuid\",\"x-default\":\"new_uuid"
+	"\",\"description\":\"The thing's id.\"},\"label\":{\"type\":[\"string\",\"null\"],\"x-type\":\"string\",\"maxLength\":20,\"x-max-b"
+	"ytes\":20,\"description\":\"What stands on it.\"},\"number\":{\"type\":[\"integer\",\"null\"],\"minimum\":0,\"maximum\":65535,\""
+	"x-type\":\"u16\",\"description\":\"Which one it is.\"},\"colour\":{\"oneOf\":[{\"$ref\":\"#/components/schemas/colour\"},{\"ty"
+	"pe\":\"null\"}],\"default\":\"red\",\"description\":\"Its colour.\"},\"tags\":{\"type\":[\"array\",\"null\"],\"items\":{\"type\":\"str"
+	"ing\"},\"x-type\":\"[string]\",\"default\":[],\"description\":\"Words.\"},\"owner\":{\"type\":\"string\",\"x-type\":\"string\",\"pat"
+	"tern\":\"^[^@]+@[^@]+$\",\"description\":\"Whose it is.\"},\"made_at\":{\"type\":[\"string\",\"null\"],\"format\":\"date-time\",\""
+	"pattern\":\"^\\\\d{4}-\\\\d{2}-\\\\d{2}[Tt]\\\\d{2}:\\\\d{2}:\\\\d{2}(\\\\.\\\\d{1,9})\?([Zz]|[+-]\\\\d{2}:\\\\d{2})$\",\"x-type\":\"time"
+	"stamp\",\"x-default\":\"now\",\"description\":\"When.\"},\"old\":{\"type\":\"null\",\"x-type\":\"null\",\"description\":\"Only null."
+	"\"},\"note\":{\"x-type\":\"any\",\"description\":\"Ignored.\"}},\"required\":[\"owner\"],\"additionalProperties\":false,\"oneOf\""
+	":[{\"required\":[\"label\"],\"properties\":{\"label\":{\"not\":{\"type\":\"null\"}},\"number\":{\"type\":\"null\"}}},{\"required\":["
+	"\"number\"],\"properties\":{\"label\":{\"type\":\"null\"},\"number\":{\"not\":{\"type\":\"null\"}}}}]},\"Token\":{\"type\":\"object\","
+	"\"description\":\"A token.\",\"properties\":{\"access_token\":{\"type\":\"string\",\"x-type\":\"string\",\"description\":\"One te"
+	"xt.\",\"x-secret\":true},\"refresh_token\":{\"type\":\"string\",\"x-type\":\"string\",\"description\":\"Another.\",\"x-secret\":t"
+	"rue}},\"required\":[\"access_token\",\"refresh_token\"],\"additionalProperties\":false},\"Account\":{\"type\":\"object\",\"de"
+	"scription\":\"An account.\",\"properties\":{\"id\":{\"type\":\"integer\",\"minimum\":-9223372036854775808,\"maximum\":9223372"
+	"036854775807,\"x-type\":\"i64\",\"description\":\"Its number.\"},\"password_hash\":{\"type\":\"string\",\"x-type\":\"string\",\"d"
+	"escription\":\"A hash.\",\"x-secret\":true}},\"required\":[\"id\",\"password_hash\"],\"additionalProperties\":false},\"Repor"
+	"t\":{\"type\":\"object\",\"description\":\"About the program.\",\"properties\":{\"parts\":{\"type\":\"array\",\"items\":{\"$ref\":\""
+	"#/components/schemas/Part\"},\"description\":\"What it has.\"}},\"required\":[\"parts\"],\"additionalProperties\":true},\""
+	"Part\":{\"type\":\"object\",\"description\":\"A part.\",\"properties\":{\"name\":{\"type\":\"string\",\"x-type\":\"string\",\"descri"
+	"ption\":\"What it is called.\"},\"detail\":{\"type\":[\"string\",\"null\"],\"x-type\":\"string\",\"description\":\"More.\"}},\"req"
+	"uired\":[\"name\"],\"additionalProperties\":false}},\"errors\":{\"invalid_params\":{\"code\":-32602,\"message\":\"a bad para"
+	"meter\",\"data\":{\"kind\":\"invalid_params\",\"retryable\":false}},\"not_found\":{\"code\":-32001,\"message\":\"the row does "
+	"not exist\",\"data\":{\"kind\":\"not_found\",\"retryable\":false}},\"conflict\":{\"code\":-32002,\"message\":\"a unique key is"
+	" taken\",\"data\":{\"kind\":\"conflict\",\"retryable\":false}},\"unavailable\":{\"code\":-32003,\"message\":\"no database\",\"da"
+	"ta\":{\"kind\":\"unavailable\",\"retryable\":true}},\"decryption_failed\":{\"code\":-32008,\"message\":\"cannot be opened\",\""
+	"data\":{\"kind\":\"decryption_failed\",\"retryable\":false}}}}}";
 const size_t catalog_openrpc_length = sizeof catalog_openrpc - 1;

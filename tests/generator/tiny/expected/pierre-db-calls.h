@@ -50,9 +50,9 @@ struct pierre_thing {
 /* A token. */
 struct pierre_token {
 	/* One text. */
-	const char *first;
+	const char *access_token;
 	/* Another. */
-	const char *second;
+	const char *refresh_token;
 };
 
 /* An account. */
@@ -142,22 +142,22 @@ PIERRE_API int pierre_add_sweep(struct pierre_transaction *transaction, uint32_t
 /* Secrets -------------------------------------------------------------------------------------------------- */
 
 /* Stores a token. */
-PIERRE_API int pierre_put_token(struct pierre *db, int64_t id, const char *first, const char *second,
-	struct pierre_error *failure);
-PIERRE_API int64_t pierre_put_token_async(struct pierre *db, int64_t id, const char *first,
-	const char *second, pierre_done *done, void *userdata, struct pierre_error *failure);
+PIERRE_API int pierre_put_token(struct pierre *db, const char *user_id, const char *access_token,
+	const char *refresh_token, struct pierre_error *failure);
+PIERRE_API int64_t pierre_put_token_async(struct pierre *db, const char *user_id, const char *access_token,
+	const char *refresh_token, pierre_done *done, void *userdata, struct pierre_error *failure);
 PIERRE_API int pierre_put_token_result(const struct pierre_answer *answer, struct pierre_error *failure);
-PIERRE_API int pierre_add_put_token(struct pierre_transaction *transaction, int64_t id, const char *first,
-	const char *second, struct pierre_error *failure);
+PIERRE_API int pierre_add_put_token(struct pierre_transaction *transaction, const char *user_id,
+	const char *access_token, const char *refresh_token, struct pierre_error *failure);
 
 /* Gives a token. *out: the result, or NULL; free it with pierre_token_free. */
-PIERRE_API int pierre_get_token(struct pierre *db, int64_t id, struct pierre_token **out,
+PIERRE_API int pierre_get_token(struct pierre *db, const char *user_id, struct pierre_token **out,
 	struct pierre_error *failure);
-PIERRE_API int64_t pierre_get_token_async(struct pierre *db, int64_t id, pierre_done *done, void *userdata,
-	struct pierre_error *failure);
+PIERRE_API int64_t pierre_get_token_async(struct pierre *db, const char *user_id, pierre_done *done,
+	void *userdata, struct pierre_error *failure);
 PIERRE_API int pierre_get_token_result(const struct pierre_answer *answer, struct pierre_token **out,
 	struct pierre_error *failure);
-PIERRE_API int pierre_add_get_token(struct pierre_transaction *transaction, int64_t id,
+PIERRE_API int pierre_add_get_token(struct pierre_transaction *transaction, const char *user_id,
 	struct pierre_error *failure);
 
 /* Makes an account. */

@@ -3,6 +3,6 @@
 #ifndef PIERRE_PROVIDERS_GEN_H
 #define PIERRE_PROVIDERS_GEN_H
 
-#define TOKEN_PROVIDERS(X) 
+#define TOKEN_PROVIDERS(X) X("acme", "Acme")
 
 #endif

@@ -1,8 +1,9 @@
 -- name: put_token
-UPDATE tokens SET first = :first, second = :second, nonce = :nonce WHERE id = :id
+UPDATE tokens SET access_token = :access_token, refresh_token = :refresh_token, nonce = :nonce
+WHERE user_id = :user_id
 
 -- name: get_token
-SELECT first, second, nonce FROM tokens WHERE id = :id
+SELECT access_token, refresh_token, nonce FROM tokens WHERE user_id = :user_id
 
 -- name: create_account
 INSERT INTO accounts (password_hash) VALUES (:password_hash) RETURNING id AS result
