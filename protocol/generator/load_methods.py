@@ -49,6 +49,7 @@ def load_method(catalog: Catalog, domain, table: Table) -> Method | None:
     conflict = tuple(table.take("conflict", list, []))
     guard = table.take("guard", str, "")
     result_schema = table.take("result_schema", str, "")
+    result_secret = table.take("result_secret", bool, False)
     rows_of = table.take("table", str, "")
     table.finish()
     if result is None or None in params or len(table.problems.lines) > before:
@@ -73,6 +74,7 @@ def load_method(catalog: Catalog, domain, table: Table) -> Method | None:
         rows_of or (catalog.types[result.base].table if result.base in catalog.types else ""),
         touches,
         guard,
+        result_secret,
     )
     _check_names(catalog, table, method)
     _check_meaning(catalog, table, method)

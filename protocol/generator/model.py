@@ -173,6 +173,7 @@ class Method:
     table: str  # table of the stored values in the result, for errors about them; ""
     touches: bool = False  # a read that at times also writes
     guard: str = ""  # what data.field of a conflict names when its SQL calls unexpected(); ""
+    result_secret: bool = False  # the result is a text that grants something: a session's token
     # Filled by bind.py
     parts: tuple["Part", ...] = ()  # SQLite: the fast read, then the steps
     binds: tuple[BindParam, ...] = ()
