@@ -147,6 +147,8 @@ impl Drop for Running {
 /// The program: that of the environment, of the tree's build, or of the `PATH`.
 fn program() -> PathBuf {
     let given = env::var_os("PIERRE_DBD").map(PathBuf::from);
+    // The daemon runs in a folder of its own.
+    let given = given.map(|path| path.canonicalize().unwrap_or(path));
     let built = option_env!("PIERRE_DB_DAEMON").map(PathBuf::from).filter(|path| path.exists());
     given.or(built).unwrap_or_else(|| PathBuf::from("pierre-dbd"))
 }
