@@ -1,9 +1,10 @@
 //! The load of scripts/bench: tasks that share one client, on a hand-made executor of one thread.
 //!
-//! usage: load --socket PATH --method get_user|record_api_key_usage --keys FILE --tasks N
+//! usage: load --target SOCKET --method get_user|record_api_key_usage --keys FILE --tasks N
 //!             --pipeline P --calls N
 //!
-//! Each task has P calls in flight. Prints a line of JSON as the other programs of the benchmark do.
+//! Each task has P calls in flight, and the executor runs those that were woken. Prints a line of JSON
+//! as the other programs of the benchmark do.
 
 use pierre_db::{ApiKeyUsageInput, Client, Error, Uuid};
 use std::collections::HashMap;
@@ -11,7 +12,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Wake, Waker};
 use std::time::Instant;
 
 type Work = Pin<Box<dyn Future<Output = ()>>>;
@@ -110,28 +111,6 @@ impl Load {
     }
 }
 
-/// Several futures as one: the calls that a task has in flight.
-struct All(Vec<Option<Work>>);
-
-impl Future for All {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        for one in &mut self.0 {
-            if let Some(work) = one {
-                if work.as_mut().poll(context).is_ready() {
-                    *one = None;
-                }
-            }
-        }
-        if self.0.iter().any(Option::is_some) {
-            Poll::Pending
-        } else {
-            Poll::Ready(())
-        }
-    }
-}
-
 fn main() {
     let arguments: Vec<String> =
         std::env::args().skip(1).filter(|word| word != "--bench").collect();
@@ -147,33 +126,31 @@ fn main() {
     let records = option("--method") == "record_api_key_usage";
     let parse = |key: &&str| key.parse().expect("an id of a user");
     let load = Arc::new(Load {
-        client: Client::connect(&format!("pierre-dbd:{}", option("--socket"))).expect("a client"),
+        client: Client::connect(&format!("pierre-dbd:{}", option("--target"))).expect("a client"),
         users: if records { Vec::new() } else { keys.iter().map(parse).collect() },
         usages: if records { keys.iter().map(|key| usage(key)).collect() } else { Vec::new() },
         calls: number("--calls"),
         begun: AtomicUsize::new(0),
         micros: Mutex::new(Vec::new()),
     });
-    let pipeline = number("--pipeline");
-    let task = |_| {
-        let calls =
-            (0..pipeline).map(|_| Some(Box::pin(Arc::clone(&load).task()) as Work)).collect();
-        Some(Box::pin(All(calls)) as Work)
-    };
+    let calls = number("--tasks") * number("--pipeline");
     load.client.daemon_ping_blocking().expect("a daemon");
     let began = Instant::now();
-    run((0..number("--tasks")).map(task).collect());
+    run((0..calls).map(|_| Some(Box::pin(Arc::clone(&load).task()) as Work)).collect());
     let seconds = began.elapsed().as_secs_f64();
     let mut micros = load.micros.lock().unwrap();
     micros.sort_by(|a, b| a.total_cmp(b));
     let at = |share: f64| micros[((micros.len() - 1) as f64 * share) as usize];
     println!(
-        "{{\"calls\": {}, \"calls_per_second\": {:.1}, \"microseconds\": {{\"p50\": {:.1}, \
-         \"p90\": {:.1}, \"p99\": {:.1}}}}}",
+        "{{\"peer\":\"rust\",\"calls\":{},\"seconds\":{:.6},\"calls_per_second\":{:.1},\
+         \"p50_us\":{:.2},\"p90_us\":{:.2},\"p99_us\":{:.2},\"p999_us\":{:.2},\"max_us\":{:.2}}}",
         micros.len(),
+        seconds,
         micros.len() as f64 / seconds,
         at(0.5),
         at(0.9),
         at(0.99),
+        at(0.999),
+        at(1.0),
     );
 }

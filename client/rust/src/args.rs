@@ -1,7 +1,7 @@
 //! Turns arguments into C: texts with a NUL at their end, in memory that is wiped.
 
 use crate::error::{Error, Result};
-use crate::secret::wipe;
+use crate::secret::zero;
 use crate::values::Uuid;
 use std::cell::{Cell, RefCell};
 use std::os::raw::c_char;
@@ -131,7 +131,10 @@ impl Args {
 
 impl Drop for Args {
     fn drop(&mut self) {
-        self.blocks.get_mut().iter_mut().for_each(wipe);
+        for block in self.blocks.get_mut() {
+            // SAFETY: the block owns its bytes; nothing was written behind them.
+            unsafe { zero(block.as_mut_ptr(), block.len()) }
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! A call on its way: from its arguments to its result.
 
-use crate::client::{CallOptions, Core};
+use crate::client::{CallOptions, Core, Sending};
 use crate::error::{Error, Result};
 use crate::sys;
 use crate::wake;
+use std::cell::Cell;
 use std::future::Future;
 use std::mem::MaybeUninit;
 use std::os::raw::{c_char, c_int, c_void};
@@ -245,16 +246,22 @@ impl Sent {
         send: &mut dyn FnMut(&To<'_>) -> Result<i64>,
     ) -> Result<Sent> {
         let state = Arc::new(State { taking, outcome: Mutex::new(Outcome::Waiting(None)) });
+        let sending = Cell::new(Sending::ByDriver);
         let number = send(&To(&|call| {
             let userdata = Arc::into_raw(Arc::clone(&state)) as *mut c_void;
-            let queued = core.queue(options, userdata, call);
-            if queued.is_err() {
-                // SAFETY: the library has not taken it.
-                drop(unsafe { Arc::from_raw(userdata as *const State) });
+            match core.queue(options, userdata, call) {
+                Ok((number, how)) => {
+                    sending.set(how);
+                    Ok(number)
+                }
+                Err(error) => {
+                    // SAFETY: the library has not taken it.
+                    drop(unsafe { Arc::from_raw(userdata as *const State) });
+                    Err(error)
+                }
             }
-            queued
         }))?;
-        core.after_queueing(&mut || !matches!(*state.lock(), Outcome::Waiting(_)));
+        core.send(sending.into_inner(), &mut || !matches!(*state.lock(), Outcome::Waiting(_)));
         Ok(Sent { core: Arc::clone(core), state, number })
     }
 

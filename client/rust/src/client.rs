@@ -22,8 +22,6 @@ use std::time::{Duration, Instant};
 /// The library's handle. It belongs to the thread that holds the lock around it.
 pub(crate) struct Handle {
     pub db: *mut sys::Pierre,
-    /// The driver sleeps, and must be woken for what is queued.
-    pub asleep: bool,
     /// Rises with each lone call whose answer came while its caller polled, halves with one whose
     /// did not.
     trust: u32,
@@ -37,10 +35,22 @@ unsafe impl Send for Handle {}
 const TRUST_MAX: u32 = 8;
 const UNPOLLED_MAX: u32 = 32;
 
+/// How a queued call is sent.
+pub(crate) enum Sending {
+    /// By the driver, which comes by itself.
+    ByDriver,
+    ByWokenDriver,
+    /// By its caller: no other call is unfinished.
+    Alone,
+}
+
 /// What a client's clones, its calls and its driver share.
 pub(crate) struct Core {
     handle: Mutex<Handle>,
     pub wakeup: Wakeup,
+    /// The driver sleeps, and must be woken for what is queued. It is set under the lock, behind the
+    /// last look at the queue; whoever unsets it wakes the driver.
+    pub asleep: AtomicBool,
     pub ended: AtomicBool,
     connect_ms: u32,
     busy_poll: Duration,
@@ -51,20 +61,20 @@ impl Core {
         self.handle.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Queues a call by its C function.
+    /// Queues a call by its C function, and tells how it is sent.
     pub(crate) fn queue(
         &self,
         options: &CallOptions,
         userdata: *mut c_void,
         call: &mut dyn FnMut(&At) -> i64,
-    ) -> Result<i64> {
+    ) -> Result<(i64, Sending)> {
         let mut failure = MaybeUninit::uninit();
-        let handle = self.lock();
+        let mut handle = self.lock();
         if handle.db.is_null() {
             return Err(Error::misuse("the client has ended"));
         }
         // SAFETY: the handle is locked; the texts live until the functions return.
-        unsafe {
+        let (number, alone) = unsafe {
             sys::pierre_set_timeouts(handle.db, self.connect_ms, options.call_ms);
             if let Some(key) = &options.key {
                 if sys::pierre_set_key(handle.db, key.as_ptr(), failure.as_mut_ptr()) != 0 {
@@ -81,65 +91,70 @@ impl Core {
             if number < 0 {
                 return Err(Error::from_c(&failure));
             }
-            Ok(number)
-        }
+            (number, sys::pierre_pending(handle.db) == 1)
+        };
+        let sending = if !self.asleep.load(Ordering::Relaxed) {
+            Sending::ByDriver
+        } else if alone && self.wants_polling(&mut handle) {
+            Sending::Alone
+        } else {
+            self.asleep.store(false, Ordering::Relaxed);
+            Sending::ByWokenDriver
+        };
+        Ok((number, sending))
     }
 
-    /// Has a queued call sent: by this thread when it is the only one, else by the driver.
-    pub(crate) fn after_queueing(&self, finished: &mut dyn FnMut() -> bool) {
-        let mut handle = self.lock();
-        if handle.db.is_null() || !handle.asleep {
-            return; // the driver comes by itself
+    fn wants_polling(&self, handle: &mut Handle) -> bool {
+        if self.busy_poll.as_nanos() == 0 || handle.trust > 0 {
+            return handle.trust > 0;
         }
-        // SAFETY: the handle is locked.
-        let alone = unsafe { sys::pierre_pending(handle.db) } == 1;
-        if alone && self.busy_poll > Duration::from_secs(0) && wants_polling(&mut handle) {
-            handle = self.poll_alone(handle, finished);
-            // SAFETY: as above.
-            if handle.db.is_null()
-                || !handle.asleep
-                || unsafe { sys::pierre_pending(handle.db) } == 0
-            {
-                drop(handle);
+        handle.unpolled += 1;
+        if handle.unpolled < UNPOLLED_MAX {
+            return false;
+        }
+        handle.unpolled = 0;
+        true
+    }
+
+    /// Has a queued call sent.
+    pub(crate) fn send(&self, sending: Sending, finished: &mut dyn FnMut() -> bool) {
+        match sending {
+            Sending::ByDriver => {}
+            Sending::ByWokenDriver => self.wakeup.wake(),
+            Sending::Alone => {
+                if !self.poll_alone(finished) && self.asleep.swap(false, Ordering::Relaxed) {
+                    self.wakeup.wake();
+                }
                 wake::now();
-                return;
             }
         }
-        handle.asleep = false;
-        drop(handle);
-        self.wakeup.wake();
-        wake::now();
     }
 
     /// Sends a lone call and looks for its answer for a moment. Two changes of threads, to the
     /// driver and back, take longer than most calls.
-    fn poll_alone<'a>(
-        &'a self,
-        mut handle: MutexGuard<'a, Handle>,
-        finished: &mut dyn FnMut() -> bool,
-    ) -> MutexGuard<'a, Handle> {
+    /// Returns whether nothing is left for the driver.
+    fn poll_alone(&self, finished: &mut dyn FnMut() -> bool) -> bool {
         let end = Instant::now() + self.busy_poll;
         loop {
+            let mut handle = self.lock();
+            if handle.db.is_null() || !self.asleep.load(Ordering::Relaxed) {
+                return true; // others have woken the driver
+            }
             // SAFETY: the handle is locked.
-            unsafe { sys::pierre_process(handle.db) };
+            let (connected, left) = unsafe {
+                sys::pierre_process(handle.db);
+                (sys::pierre_fd(handle.db) >= 0, sys::pierre_pending(handle.db))
+            };
             if finished() {
                 handle.trust = (handle.trust + 1).min(TRUST_MAX);
-                return handle;
+                return left == 0;
             }
-            // SAFETY: as above.
-            let connected = unsafe { sys::pierre_fd(handle.db) } >= 0;
-            if !connected || Instant::now() >= end {
+            if !connected || left > 1 || Instant::now() >= end {
                 handle.trust /= 2;
-                return handle;
+                return false;
             }
             drop(handle);
             std::hint::spin_loop();
-            handle = self.lock();
-            // SAFETY: as above.
-            let alone = unsafe { !handle.db.is_null() && sys::pierre_pending(handle.db) <= 1 };
-            if !alone || !handle.asleep || finished() {
-                return handle; // others need the driver anyway
-            }
         }
     }
 
@@ -149,18 +164,6 @@ impl Core {
         // SAFETY: the handle is locked.
         !handle.db.is_null() && unsafe { sys::pierre_cancel(handle.db, number) }
     }
-}
-
-fn wants_polling(handle: &mut Handle) -> bool {
-    if handle.trust > 0 {
-        return true;
-    }
-    handle.unpolled += 1;
-    if handle.unpolled < UNPOLLED_MAX {
-        return false;
-    }
-    handle.unpolled = 0;
-    true
 }
 
 /// A core with its thread. The last clone of a client ends both.
@@ -320,8 +323,9 @@ impl Builder {
             sys::pierre_set_repeats(db, self.repeats);
         }
         let core = Arc::new(Core {
-            handle: Mutex::new(Handle { db, asleep: false, trust: TRUST_MAX, unpolled: 0 }),
+            handle: Mutex::new(Handle { db, trust: TRUST_MAX, unpolled: 0 }),
             wakeup,
+            asleep: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             connect_ms: if self.connect.as_nanos() == 0 { 0 } else { milliseconds(self.connect) },
             busy_poll: self.busy_poll,

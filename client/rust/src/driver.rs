@@ -43,7 +43,7 @@ struct Wait {
 
 /// One iteration; None at the end.
 fn iterate(core: &Core) -> Option<Wait> {
-    let mut handle = core.lock();
+    let handle = core.lock();
     if core.ended.load(Ordering::Acquire) {
         return None;
     }
@@ -64,7 +64,7 @@ fn iterate(core: &Core) -> Option<Wait> {
             }
         }
     };
-    handle.asleep = true;
+    core.asleep.store(true, Ordering::Relaxed);
     Some(wait)
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn run(core: &Core) {
         ];
         // SAFETY: an array of two. An interrupted call is like one that ended early.
         unsafe { sys::poll(watched.as_mut_ptr(), 2, wait.timeout_ms) };
-        core.lock().asleep = false;
+        core.asleep.store(false, Ordering::Relaxed);
         if watched[0].revents != 0 {
             core.wakeup.clear();
         }

@@ -1,7 +1,8 @@
 //! Texts that are wiped when they are dropped.
 
 use std::fmt;
-use std::sync::atomic::{compiler_fence, Ordering};
+#[cfg(not(miri))]
+use std::os::raw::c_void;
 
 /// A secret text: a password, a token, a hash. Its memory is wiped when it is dropped, and neither
 /// [`Debug`] nor an error shows it.
@@ -58,15 +59,25 @@ impl Drop for Secret {
     }
 }
 
-/// Overwrites the whole memory of a vector, which is empty afterwards. The compiler keeps that.
+/// Overwrites the whole memory of a vector, which is empty afterwards.
 pub(crate) fn wipe(bytes: &mut Vec<u8>) {
-    let (start, capacity) = (bytes.as_mut_ptr(), bytes.capacity());
     bytes.clear();
-    for at in 0..capacity {
-        // SAFETY: the vector owns `capacity` bytes from its start.
-        unsafe { start.add(at).write_volatile(0) };
-    }
-    compiler_fence(Ordering::SeqCst);
+    // SAFETY: the vector owns `capacity` bytes from its start.
+    unsafe { zero(bytes.as_mut_ptr(), bytes.capacity()) }
+}
+
+/// Overwrites memory that is not used any more. The compiler keeps that.
+///
+/// # Safety
+/// The memory belongs to the caller.
+#[cfg(not(miri))]
+pub(crate) unsafe fn zero(start: *mut u8, size: usize) {
+    crate::sys::explicit_bzero(start as *mut c_void, size);
+}
+
+#[cfg(miri)]
+pub(crate) unsafe fn zero(start: *mut u8, size: usize) {
+    start.write_bytes(0, size);
 }
 
 #[cfg(test)]

@@ -118,6 +118,7 @@ pub const SIGKILL: c_int = 9;
 extern "C" {
     pub fn poll(fds: *mut PollFd, count: std::os::raw::c_ulong, timeout_ms: c_int) -> c_int;
     pub fn eventfd(value: c_uint, flags: c_int) -> c_int;
+    pub fn explicit_bzero(start: *mut c_void, size: usize);
     pub fn prctl(option: c_int, ...) -> c_int;
 }
 
