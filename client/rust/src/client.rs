@@ -16,7 +16,7 @@ use std::mem::MaybeUninit;
 use std::os::raw::c_void;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// The library's handle. It belongs to the thread that holds the lock around it.
@@ -166,24 +166,17 @@ impl Core {
     }
 }
 
-/// A core with its thread. The last clone of a client ends both.
+/// A core whose driver runs. The last clone of a client ends both.
 struct Shared {
     core: Arc<Core>,
-    driver: Option<JoinHandle<()>>,
-    /// The daemon of a private client. It ends after the driver.
+    /// The daemon of a private client. It ends after the connection.
     _daemon: Option<Daemon>,
 }
 
 impl Drop for Shared {
+    /// Does not wait for the driver: it may be running a waker, which may wait for this thread.
     fn drop(&mut self) {
-        self.core.ended.store(true, Ordering::Release);
-        self.core.wakeup.wake();
-        if let Some(driver) = self.driver.take() {
-            // The last clone may be dropped by a waker, which the driver runs.
-            if driver.thread().id() != thread::current().id() {
-                let _ = driver.join();
-            }
-        }
+        driver::end(&self.core);
     }
 }
 
@@ -308,8 +301,8 @@ impl Builder {
             .map(CString::new)
             .transpose()
             .map_err(|_| Error::invalid("", "the path of the socket contains U+0000"))?;
-        let no_memory = |error| Error::no_connection(format!("cannot start a client: {}", error));
-        let wakeup = Wakeup::new().map_err(no_memory)?;
+        let failed = |error| Error::no_connection(format!("cannot start a client: {}", error));
+        let wakeup = Wakeup::new().map_err(failed)?;
         // SAFETY: the path is copied.
         let db = unsafe {
             sys::pierre_new(socket.as_ref().map_or(std::ptr::null(), |path| path.as_ptr()))
@@ -331,17 +324,11 @@ impl Builder {
             busy_poll: self.busy_poll,
         });
         let driven = Arc::clone(&core);
-        let driver =
-            thread::Builder::new().name("pierre-db".into()).spawn(move || driver::run(&driven));
-        let driver = match driver {
-            Ok(driver) => driver,
-            Err(error) => {
-                driver::end(&core);
-                return Err(no_memory(error));
-            }
-        };
+        let shared = Arc::new(Shared { core, _daemon: daemon });
+        let driver = thread::Builder::new().name("pierre-db".into());
+        driver.spawn(move || driver::run(&driven)).map_err(failed)?;
         Ok(Client {
-            shared: Arc::new(Shared { core, driver: Some(driver), _daemon: daemon }),
+            shared,
             options: CallOptions { call_ms: self.call.map_or(0, milliseconds), key: None },
         })
     }

@@ -83,12 +83,13 @@ pub(crate) fn run(core: &Core) {
             core.wakeup.clear();
         }
     }
-    end(core);
 }
 
-/// Frees the handle.
+/// Ends a client: its connection at once, its driver when that looks again.
 pub(crate) fn end(core: &Core) {
+    core.ended.store(true, Ordering::Release);
     let db = std::mem::replace(&mut core.lock().db, null_mut());
     // SAFETY: no other thread can reach the handle any more.
     unsafe { sys::pierre_free(db) };
+    core.wakeup.wake();
 }

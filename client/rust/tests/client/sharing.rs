@@ -172,3 +172,32 @@ fn the_last_clone_is_dropped_by_a_waker() -> Result<()> {
     drop(client);
     Ok(())
 }
+
+/// A waker may wait for the thread that ends the client, which does not wait for it.
+#[test]
+fn the_end_waits_for_no_waker() -> Result<()> {
+    struct Waits {
+        entered: std::sync::mpsc::SyncSender<()>,
+        held: Arc<Mutex<()>>,
+    }
+    impl Wake for Waits {
+        fn wake(self: Arc<Self>) {
+            let _ = self.entered.send(());
+            drop(self.held.lock());
+        }
+    }
+    let client = Client::private()?;
+    client.daemon_pause_blocking()?;
+    let held = Arc::new(Mutex::new(()));
+    let (entered, waker_runs) = std::sync::mpsc::sync_channel(1);
+    let waker = Waker::from(Arc::new(Waits { entered, held: Arc::clone(&held) }));
+    let guard = held.lock().unwrap();
+    let hurried = client.with_deadline(std::time::Duration::from_millis(30));
+    let mut future = Box::pin(async move { hurried.get_user_count().await });
+    assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    waker_runs.recv().expect("the waker");
+    drop(future);
+    drop(client);
+    drop(guard);
+    Ok(())
+}
