@@ -77,7 +77,7 @@ DEFECTS = [
          "consumed == 2)"),
     ], "faults/test_postgres_commit.py", ["Leaving"]),
     ("a pooler's session relied on", [
-        ("backends/postgres/send.c",
+        ("backends/postgres/sending/pg_queue.c",
          "return !store->pooled ||",
          "return 1 || !store->pooled ||"),
     ], "faults/test_pgbouncer.py", ["Sessions.test_settings_left_behind"]),

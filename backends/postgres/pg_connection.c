@@ -14,7 +14,7 @@
 #include "pg_batch.h"
 #include "pg_store.h"
 #include "result.h"
-#include "send.h"
+#include "sending/send.h"
 
 enum { IDLE_CHECK_S = 30, BATCH_START = 64, HOLD_MS = 50 };
 

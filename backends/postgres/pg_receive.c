@@ -14,7 +14,7 @@
 #include "pg_batch.h"
 #include "pg_store.h"
 #include "result.h"
-#include "send.h"
+#include "sending/send.h"
 #include "upkeep/pg_rollup.h"
 
 enum {

@@ -25,11 +25,11 @@ struct postgres_store {
 	            */
 	struct mailbox *mailbox;
 	struct pg_connection connections[PG_CONNECTIONS_MAX];
-	unsigned connection_limit; /* max connections */
-	uint16_t *alike;           /* by method->index: send.c's count */
-	struct buffer keys;        /* send.c's array of keys */
-	struct arena sending; /* send.c: parameters in libpq's form, until it has copied them */
-	uint64_t merge_from;  /* no shared statements before this time: one has failed */
+	unsigned connection_limit;    /* max connections */
+	uint16_t *alike;              /* by method->index: counted in sending/send.c */
+	struct buffer keys;           /* arrays of sending/parameters.c */
+	struct arena sending;         /* parameters in libpq's form, until it has copied them */
+	uint64_t merge_from;          /* no shared statements before this time: one has failed */
 	struct pg_connection *locker; /* connection of the latest calls that change rows */
 	uint64_t gathered;            /* count of batches sent */
 	uint64_t arrivals;            /* count of calls assigned */

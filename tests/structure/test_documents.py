@@ -121,6 +121,15 @@ class Reading(unittest.TestCase):
             for line in text(manual).splitlines():
                 self.assertLessEqual(len(line), WIDTH, f"{name(manual)}: {line}")
 
+    def test_each_section_stands_once(self):
+        """A merge of two branches may leave a section twice."""
+        for page in pages():
+            seen, above = set(), []
+            for marks, title in re.findall(r"^(#+) (.+)$", without_code(text(page)), re.MULTILINE):
+                above = [*above[: len(marks) - 1], title]
+                self.assertNotIn(tuple(above), seen, name(page))
+                seen.add(tuple(above))
+
     def test_readme_is_short(self):
         self.assertLessEqual(len(text(ROOT / "README.md").splitlines()), 100)
 

@@ -8,7 +8,7 @@
 #include "../../idempotency.h"
 #include "../pg_store.h"
 #include "../result.h"
-#include "../send.h"
+#include "../sending/pg_queue.h"
 
 enum { OID_INT8 = 20, OID_TEXT = 25, FIND_ARRAYS = 2, ADD_ARRAYS = 5, FOUND_COLUMNS = 4 };
 enum { ARRAY_HEAD = 20 }; /* bytes before an array's first element */
@@ -142,8 +142,8 @@ static bool send_arrays(struct postgres_store *store, struct pg_connection *conn
 {
 	bool find = kind == ITEM_FIND_KEYS;
 
-	return send_sql(store, connection, connection->batch.keyed[0],
-		       &(struct send_statement){.kind = kind,
+	return pg_queue_sql(store, connection, connection->batch.keyed[0],
+		       &(struct pg_queue_statement){.kind = kind,
 			       .number = (unsigned)PG_PREPARED - (find ? 2 : 1),
 			       .name = find ? "find_keys" : "add_keys",
 			       .suffix = "",
@@ -282,8 +282,9 @@ bool pg_replay_collided(struct pg_connection *connection, const PGresult *result
 bool pg_replay_forget(struct postgres_store *store, struct pg_connection *connection)
 {
 	store->forget_at = clock_ns() + forget_ns;
-	return send_settings(store, connection) &&
-		send_word(connection, ITEM_FORGET_KEYS, forget_sql) && send_sync(connection);
+	return pg_queue_settings(store, connection) &&
+		pg_queue_word(connection, ITEM_FORGET_KEYS, forget_sql) &&
+		pg_queue_sync(connection);
 }
 
 void pg_replay_forgotten(struct postgres_store *store, PGresult *result)

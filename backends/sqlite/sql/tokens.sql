@@ -19,7 +19,7 @@ CASE WHEN :if_version IS NULL THEN 1 WHEN :if_version = {token_version {p}} THEN
   AND {p}_expires_at IS NOT NULL AND {p}_scope IS NOT NULL
   AND {p}_nonce IS NOT NULL
 
--- A lease is held for one version of the token. So a write of the token ends it, whoever writes.
+-- A lease is held for one version of the token. So any write of the token ends it.
 -- define: lease_granted p
 :provider = '{p}' AND ({p}_lease IS NULL
   OR COALESCE(micros({p}_lease_expires_at), 0) <= micros(:now)

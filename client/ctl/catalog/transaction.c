@@ -10,7 +10,7 @@
 #include "params.h"
 #include "buffer.h"
 #include "catalog.h"
-#include "../../../protocol/json/json.h"
+#include "../../../protocol/json/json_add.h"
 
 /* One call: METHOD and its parameters. */
 static int write_call(struct buffer *out, int argc, char **argv)
@@ -27,14 +27,13 @@ static int write_call(struct buffer *out, int argc, char **argv)
 	status = params_from_arguments(method, argc - 1, argv + 1, &params);
 	if (status != 0)
 		return status;
-	buffer_text(out, "{\"method\":");
-	json_write_string(out, argv[0], strlen(argv[0]));
+	json_add_object(out, NULL);
+	json_add_text(out, "method", argv[0]);
 	if (params != NULL) {
-		buffer_text(out, ",\"params\":");
-		buffer_text(out, params);
+		json_add_json(out, "params", params);
 		explicit_bzero(params, strlen(params)); /* may hold a password */
 	}
-	buffer_byte(out, '}');
+	json_add_end(out, '}');
 	free(params);
 	return 0;
 }
@@ -49,8 +48,6 @@ static int calls_of_arguments(struct buffer *out, int argc, char **argv)
 
 		while (end < argc && strcmp(argv[end], ",") != 0)
 			end++;
-		if (at > 0)
-			buffer_byte(out, ',');
 		status = write_call(out, end - at, argv + at);
 		at = end + 1;
 	}
@@ -62,7 +59,6 @@ static int calls_of_file(struct buffer *out, const char *path)
 {
 	size_t length;
 	char *text = text_of_file(path, &length), *rest = text, *line;
-	bool first = true;
 
 	if (text == NULL)
 		return EX_NOINPUT;
@@ -77,14 +73,9 @@ static int calls_of_file(struct buffer *out, const char *path)
 			*end = '\0';
 		buffer_text(out, begin + 1);
 	} else {
-		while ((line = strsep(&rest, "\n")) != NULL) {
-			if (line[strspn(line, " \t\r")] == '\0')
-				continue;
-			if (!first)
-				buffer_byte(out, ',');
-			first = false;
-			buffer_text(out, line);
-		}
+		while ((line = strsep(&rest, "\n")) != NULL)
+			if (line[strspn(line, " \t\r")] != '\0')
+				json_add_json(out, NULL, line);
 	}
 	explicit_bzero(text, length);
 	free(text);
@@ -115,12 +106,15 @@ static int transaction(struct ctl *ctl, int argc, char **argv)
 		return output_fail(EX_USAGE,
 			"transaction requires calls: METHOD [name=text ...] "
 			"[, METHOD ...], @FILE or -");
-	buffer_text(&params, "{\"calls\":[");
+	json_add_object(&params, NULL);
+	json_add_array(&params, "calls");
 	if (words == 1 && (strcmp(argv[1], "-") == 0 || argv[1][0] == '@'))
 		status = calls_of_file(&params, argv[1] + (argv[1][0] == '@'));
 	else
 		status = calls_of_arguments(&params, words, argv + 1);
-	buffer_append(&params, "]}", sizeof "]}");
+	json_add_end(&params, ']');
+	json_add_end(&params, '}');
+	buffer_byte(&params, '\0');
 	if (status == 0 && params.failure != BUFFER_OK)
 		status = output_fail(EX_OSERR, "out of memory");
 	if (status == 0)

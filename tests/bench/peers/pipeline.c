@@ -12,7 +12,7 @@
 
 enum { DEPTH_MAX = 16, CONNECTIONS_MAX = 64, BINARY = 1 };
 
-struct lane {
+struct pipeline {
 	PGconn *connection;
 	uint64_t started[DEPTH_MAX]; /* of each group in flight, oldest first */
 	size_t groups, answered;     /* groups in flight; answers of the oldest one */
@@ -23,28 +23,28 @@ struct run {
 	const struct method *method;
 	struct peer_keys keys;
 	struct peer_times times;
-	struct lane lanes[CONNECTIONS_MAX];
+	struct pipeline pipelines[CONNECTIONS_MAX];
 	size_t sent;
 };
 
-static void open_lane(struct lane *lane, const struct run *run)
+static void open_pipeline(struct pipeline *pipeline, const struct run *run)
 {
 	PGresult *result;
 
-	lane->connection = PQconnectdb(run->options.target);
-	if (PQstatus(lane->connection) != CONNECTION_OK)
-		peer_die("connecting: %s", PQerrorMessage(lane->connection));
+	pipeline->connection = PQconnectdb(run->options.target);
+	if (PQstatus(pipeline->connection) != CONNECTION_OK)
+		peer_die("connecting: %s", PQerrorMessage(pipeline->connection));
 	result = PQprepare(
-		lane->connection, "s", run->method->statements[BACKEND_POSTGRES].sql, 0, NULL);
+		pipeline->connection, "s", run->method->statements[BACKEND_POSTGRES].sql, 0, NULL);
 	if (PQresultStatus(result) != PGRES_COMMAND_OK)
-		peer_die("preparing: %s", PQerrorMessage(lane->connection));
+		peer_die("preparing: %s", PQerrorMessage(pipeline->connection));
 	PQclear(result);
-	if (PQsetnonblocking(lane->connection, 1) != 0 ||
-		PQenterPipelineMode(lane->connection) != 1)
-		peer_die("pipeline mode: %s", PQerrorMessage(lane->connection));
+	if (PQsetnonblocking(pipeline->connection, 1) != 0 ||
+		PQenterPipelineMode(pipeline->connection) != 1)
+		peer_die("pipeline mode: %s", PQerrorMessage(pipeline->connection));
 }
 
-static void send_call(struct run *run, struct lane *lane, int64_t now)
+static void send_call(struct run *run, struct pipeline *pipeline, int64_t now)
 {
 	const struct statement *statement = &run->method->statements[BACKEND_POSTGRES];
 	const char *key = peer_keys_random(&run->keys);
@@ -66,60 +66,62 @@ static void send_call(struct run *run, struct lane *lane, int64_t now)
 		else
 			values[i] = value.s.ptr;
 	}
-	if (PQsendQueryPrepared(
-		    lane->connection, "s", statement->bind_count, values, NULL, NULL, BINARY) != 1)
-		peer_die("sending: %s", PQerrorMessage(lane->connection));
+	if (PQsendQueryPrepared(pipeline->connection, "s", statement->bind_count, values, NULL,
+		    NULL, BINARY) != 1)
+		peer_die("sending: %s", PQerrorMessage(pipeline->connection));
 }
 
-static void send_groups(struct run *run, struct lane *lane)
+static void send_groups(struct run *run, struct pipeline *pipeline)
 {
 	int64_t now = timestamp_now();
 
-	while (lane->groups < run->options.depth && run->sent < run->options.calls) {
-		lane->started[lane->groups++] = peer_clock();
+	while (pipeline->groups < run->options.depth && run->sent < run->options.calls) {
+		pipeline->started[pipeline->groups++] = peer_clock();
 		for (size_t i = 0; i < run->options.group; i++)
-			send_call(run, lane, now);
+			send_call(run, pipeline, now);
 		run->sent += run->options.group;
-		if (PQpipelineSync(lane->connection) != 1)
-			peer_die("sync: %s", PQerrorMessage(lane->connection));
+		if (PQpipelineSync(pipeline->connection) != 1)
+			peer_die("sync: %s", PQerrorMessage(pipeline->connection));
 	}
 }
 
-static void take_result(struct run *run, struct lane *lane, PGresult *result)
+static void take_result(struct run *run, struct pipeline *pipeline, PGresult *result)
 {
 	ExecStatusType status = PQresultStatus(result);
 
 	if (status == PGRES_PIPELINE_SYNC) {
-		uint64_t taken = peer_clock() - lane->started[0];
+		uint64_t taken = peer_clock() - pipeline->started[0];
 
-		if (lane->answered != run->options.group)
-			peer_die("%zu answers to %zu calls", lane->answered, run->options.group);
-		for (size_t i = 0; i < lane->answered; i++)
+		if (pipeline->answered != run->options.group)
+			peer_die(
+				"%zu answers to %zu calls", pipeline->answered, run->options.group);
+		for (size_t i = 0; i < pipeline->answered; i++)
 			peer_times_add(&run->times, taken);
-		lane->groups--;
-		lane->answered = 0;
-		memmove(lane->started, lane->started + 1, lane->groups * sizeof *lane->started);
+		pipeline->groups--;
+		pipeline->answered = 0;
+		memmove(pipeline->started, pipeline->started + 1,
+			pipeline->groups * sizeof *pipeline->started);
 	} else if (status == PGRES_TUPLES_OK ? PQntuples(result) == 1
 					     : status == PGRES_COMMAND_OK) {
-		lane->answered++;
+		pipeline->answered++;
 	} else {
 		peer_die("%s changed nothing: %s", run->method->name, PQresultErrorMessage(result));
 	}
 }
 
-static void read_lane(struct run *run, struct lane *lane)
+static void read_pipeline(struct run *run, struct pipeline *pipeline)
 {
-	if (PQconsumeInput(lane->connection) != 1)
-		peer_die("reading: %s", PQerrorMessage(lane->connection));
-	while (lane->groups > 0 && !PQisBusy(lane->connection)) {
-		PGresult *result = PQgetResult(lane->connection);
+	if (PQconsumeInput(pipeline->connection) != 1)
+		peer_die("reading: %s", PQerrorMessage(pipeline->connection));
+	while (pipeline->groups > 0 && !PQisBusy(pipeline->connection)) {
+		PGresult *result = PQgetResult(pipeline->connection);
 
 		if (result == NULL) /* the end of one statement's results */
 			continue;
-		take_result(run, lane, result);
+		take_result(run, pipeline, result);
 		PQclear(result);
 	}
-	send_groups(run, lane);
+	send_groups(run, pipeline);
 }
 
 static void run_all(struct run *run)
@@ -129,19 +131,19 @@ static void run_all(struct run *run)
 
 	peer_times_begin(&run->times, run->options.calls);
 	for (size_t i = 0; i < count; i++)
-		send_groups(run, &run->lanes[i]);
+		send_groups(run, &run->pipelines[i]);
 	while (run->times.count < run->options.calls) {
 		for (size_t i = 0; i < count; i++) {
-			short writing = PQflush(run->lanes[i].connection) == 1 ? POLLOUT : 0;
+			short writing = PQflush(run->pipelines[i].connection) == 1 ? POLLOUT : 0;
 
-			polled[i] = (struct pollfd){.fd = PQsocket(run->lanes[i].connection),
+			polled[i] = (struct pollfd){.fd = PQsocket(run->pipelines[i].connection),
 				.events = (short)(POLLIN | writing)};
 		}
 		if (poll(polled, (nfds_t)count, 30000) <= 0)
 			peer_die("no answer within 30 s");
 		for (size_t i = 0; i < count; i++)
 			if (polled[i].revents != 0)
-				read_lane(run, &run->lanes[i]);
+				read_pipeline(run, &run->pipelines[i]);
 	}
 	peer_times_print(&run->times, "libpq pipeline");
 }
@@ -159,9 +161,9 @@ int main(int argc, char **argv)
 	peer_keys_read(&run.keys, run.options.keys);
 	run.method = peer_method(run.options.method, BACKEND_POSTGRES);
 	for (size_t i = 0; i < run.options.connections; i++)
-		open_lane(&run.lanes[i], &run);
+		open_pipeline(&run.pipelines[i], &run);
 	run_all(&run);
 	for (size_t i = 0; i < run.options.connections; i++)
-		PQfinish(run.lanes[i].connection);
+		PQfinish(run.pipelines[i].connection);
 	return 0;
 }

@@ -279,7 +279,7 @@ pub struct TokenLease {
     pub granted: bool,
     /// The lease: opaque text that identifies its holder; null when another caller holds it.
     pub lease: Option<String>,
-    /// Time of expiry of the lease, whoever holds it.
+    /// Time of expiry of the current lease, of any holder.
     pub expires_at: Time,
     /// The decrypted token; null when the user is not connected.
     pub token: Option<Token>,
