@@ -1,7 +1,8 @@
 //! A call on its way: from its arguments to its result.
 
-use crate::client::{CallOptions, Core, Sending};
+use crate::client::CallOptions;
 use crate::error::{Error, Result};
+use crate::link::{Core, Queued};
 use crate::sys;
 use crate::wake;
 use std::cell::Cell;
@@ -234,7 +235,7 @@ pub(crate) unsafe extern "C" fn done(
 pub(crate) struct Sent {
     core: Arc<Core>,
     state: Arc<State>,
-    number: i64,
+    queued: Queued,
 }
 
 impl Sent {
@@ -246,13 +247,13 @@ impl Sent {
         send: &mut dyn FnMut(&To<'_>) -> Result<i64>,
     ) -> Result<Sent> {
         let state = Arc::new(State { taking, outcome: Mutex::new(Outcome::Waiting(None)) });
-        let sending = Cell::new(Sending::ByDriver);
-        let number = send(&To(&|call| {
+        let queued = Cell::new(None);
+        send(&To(&|call| {
             let userdata = Arc::into_raw(Arc::clone(&state)) as *mut c_void;
             match core.queue(options, userdata, call) {
-                Ok((number, how)) => {
-                    sending.set(how);
-                    Ok(number)
+                Ok(how) => {
+                    queued.set(Some(how));
+                    Ok(0)
                 }
                 Err(error) => {
                     // SAFETY: the library has not taken it.
@@ -261,8 +262,10 @@ impl Sent {
                 }
             }
         }))?;
-        core.send(sending.into_inner(), &mut || !matches!(*state.lock(), Outcome::Waiting(_)));
-        Ok(Sent { core: Arc::clone(core), state, number })
+        let (queued, sending) =
+            queued.into_inner().ok_or_else(|| Error::misuse("nothing was sent"))?;
+        core.send(queued, sending, &mut || !matches!(*state.lock(), Outcome::Waiting(_)));
+        Ok(Sent { core: Arc::clone(core), state, queued })
     }
 
     fn poll(&mut self, waker: &Waker) -> Poll<Result<Raw>> {
@@ -284,7 +287,7 @@ impl Drop for Sent {
         if !matches!(*self.state.lock(), Outcome::Waiting(_)) {
             return;
         }
-        if self.core.cancel(self.number) {
+        if self.core.cancel(self.queued) {
             // SAFETY: the callback, which would take this reference, does not run any more.
             drop(unsafe { Arc::from_raw(Arc::as_ptr(&self.state)) });
         }

@@ -1,175 +1,26 @@
-//! The client: a handle of the library, which a thread of its own drives.
+//! The client and its settings.
 
 use crate::args::Args;
-use crate::call::{done, send_by_name, At, Call, Method, Sent, Taking, To, JSON};
+use crate::call::{send_by_name, Call, Method, Sent, Taking, To, JSON};
 use crate::driver::{self, Wakeup};
 use crate::error::{Error, Result};
+use crate::link::{Core, Link};
 use crate::private::Daemon;
 use crate::read;
 use crate::sys;
 use crate::transaction::Transaction;
 use crate::values::Json;
-use crate::wake;
 use std::ffi::{CStr, CString};
 use std::fmt;
-use std::mem::MaybeUninit;
-use std::os::raw::c_void;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
-
-/// The library's handle. It belongs to the thread that holds the lock around it.
-pub(crate) struct Handle {
-    pub db: *mut sys::Pierre,
-    /// Rises with each lone call whose answer came while its caller polled, halves with one whose
-    /// did not.
-    trust: u32,
-    /// Lone calls that were not polled for since the last one that was.
-    unpolled: u32,
-}
-
-// SAFETY: the library allows any thread, one at a time.
-unsafe impl Send for Handle {}
-
-const TRUST_MAX: u32 = 8;
-const UNPOLLED_MAX: u32 = 32;
-
-/// How a queued call is sent.
-pub(crate) enum Sending {
-    /// By the driver, which comes by itself.
-    ByDriver,
-    ByWokenDriver,
-    /// By its caller: no other call is unfinished.
-    Alone,
-}
-
-/// What a client's clones, its calls and its driver share.
-pub(crate) struct Core {
-    handle: Mutex<Handle>,
-    pub wakeup: Wakeup,
-    /// The driver sleeps, and must be woken for what is queued. It is set under the lock, behind the
-    /// last look at the queue; whoever unsets it wakes the driver.
-    pub asleep: AtomicBool,
-    pub ended: AtomicBool,
-    connect_ms: u32,
-    busy_poll: Duration,
-}
-
-impl Core {
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Handle> {
-        self.handle.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
-    /// Queues a call by its C function, and tells how it is sent.
-    pub(crate) fn queue(
-        &self,
-        options: &CallOptions,
-        userdata: *mut c_void,
-        call: &mut dyn FnMut(&At) -> i64,
-    ) -> Result<(i64, Sending)> {
-        let mut failure = MaybeUninit::uninit();
-        let mut handle = self.lock();
-        if handle.db.is_null() {
-            return Err(Error::misuse("the client has ended"));
-        }
-        // SAFETY: the handle is locked; the texts live until the functions return.
-        let (number, alone) = unsafe {
-            sys::pierre_set_timeouts(handle.db, self.connect_ms, options.call_ms);
-            if let Some(key) = &options.key {
-                if sys::pierre_set_key(handle.db, key.as_ptr(), failure.as_mut_ptr()) != 0 {
-                    return Err(Error::from_c(&failure));
-                }
-            }
-            let number = call(&At {
-                db: handle.db,
-                transaction: std::ptr::null_mut(),
-                done,
-                userdata,
-                failure: failure.as_mut_ptr(),
-            });
-            if number < 0 {
-                return Err(Error::from_c(&failure));
-            }
-            (number, sys::pierre_pending(handle.db) == 1)
-        };
-        let sending = if !self.asleep.load(Ordering::Relaxed) {
-            Sending::ByDriver
-        } else if alone && self.wants_polling(&mut handle) {
-            Sending::Alone
-        } else {
-            self.asleep.store(false, Ordering::Relaxed);
-            Sending::ByWokenDriver
-        };
-        Ok((number, sending))
-    }
-
-    fn wants_polling(&self, handle: &mut Handle) -> bool {
-        if self.busy_poll.as_nanos() == 0 || handle.trust > 0 {
-            return handle.trust > 0;
-        }
-        handle.unpolled += 1;
-        if handle.unpolled < UNPOLLED_MAX {
-            return false;
-        }
-        handle.unpolled = 0;
-        true
-    }
-
-    /// Has a queued call sent.
-    pub(crate) fn send(&self, sending: Sending, finished: &mut dyn FnMut() -> bool) {
-        match sending {
-            Sending::ByDriver => {}
-            Sending::ByWokenDriver => self.wakeup.wake(),
-            Sending::Alone => {
-                if !self.poll_alone(finished) && self.asleep.swap(false, Ordering::Relaxed) {
-                    self.wakeup.wake();
-                }
-                wake::now();
-            }
-        }
-    }
-
-    /// Sends a lone call and looks for its answer for a moment. Two changes of threads, to the
-    /// driver and back, take longer than most calls.
-    /// Returns whether nothing is left for the driver.
-    fn poll_alone(&self, finished: &mut dyn FnMut() -> bool) -> bool {
-        let end = Instant::now() + self.busy_poll;
-        loop {
-            let mut handle = self.lock();
-            if handle.db.is_null() || !self.asleep.load(Ordering::Relaxed) {
-                return true; // others have woken the driver
-            }
-            // SAFETY: the handle is locked.
-            let (connected, left) = unsafe {
-                sys::pierre_process(handle.db);
-                (sys::pierre_fd(handle.db) >= 0, sys::pierre_pending(handle.db))
-            };
-            if finished() {
-                handle.trust = (handle.trust + 1).min(TRUST_MAX);
-                return left == 0;
-            }
-            if !connected || left > 1 || Instant::now() >= end {
-                handle.trust /= 2;
-                return false;
-            }
-            drop(handle);
-            std::hint::spin_loop();
-        }
-    }
-
-    /// Returns whether the call was unfinished: its callback does not run then.
-    pub(crate) fn cancel(&self, number: i64) -> bool {
-        let handle = self.lock();
-        // SAFETY: the handle is locked.
-        !handle.db.is_null() && unsafe { sys::pierre_cancel(handle.db, number) }
-    }
-}
+use std::time::Duration;
 
 /// A core whose driver runs. The last clone of a client ends both.
 struct Shared {
     core: Arc<Core>,
-    /// The daemon of a private client. It ends after the connection.
+    /// The daemon of a private client. It ends after the connections.
     _daemon: Option<Daemon>,
 }
 
@@ -183,16 +34,17 @@ impl Drop for Shared {
 /// The settings of calls.
 #[derive(Clone)]
 pub(crate) struct CallOptions {
-    call_ms: u32,
-    key: Option<Arc<CStr>>,
+    pub call_ms: u32,
+    pub key: Option<Arc<CStr>>,
 }
 
 /// A client of the daemon, for any number of tasks and threads.
 ///
-/// A clone costs two reference counts. All clones share one connection, on which calls are
-/// pipelined and take effect in the order in which they are sent. A thread of the client's own
-/// drives it, so its futures work under any executor, and blocking calls on any thread. Dropping a
-/// future cancels its call: the answer is dropped, and the daemon may still execute the call.
+/// A clone costs two reference counts. All clones share a connection, on which calls are pipelined,
+/// and a few more when very many calls are unfinished. Calls that are awaited one after the other
+/// take effect in that order. A thread of the client's own drives the connections, so its futures
+/// work under any executor, and blocking calls on any thread. Dropping a future cancels its call:
+/// the answer is dropped, and the daemon may still execute the call.
 ///
 /// A broken connection is opened again. A write carries an idempotency key and is repeated when its
 /// outcome is unknown, so that it happens once; a read is repeated once.
@@ -224,6 +76,7 @@ pub struct Builder {
     call: Option<Duration>,
     limits: (usize, usize),
     repeats: bool,
+    connections: usize,
     busy_poll: Duration,
 }
 
@@ -234,6 +87,7 @@ impl Default for Builder {
             call: Some(Duration::from_secs(35)),
             limits: (0, 0),
             repeats: true,
+            connections: 4,
             busy_poll: Duration::from_micros(60),
         }
     }
@@ -271,6 +125,14 @@ impl Builder {
         self
     }
 
+    /// How many connections the calls may take; default: 4. A further one is opened when 128 calls
+    /// are unfinished on those before it. With one, all calls of the client take effect in the order
+    /// in which they are sent.
+    pub fn connections(mut self, max: usize) -> Builder {
+        self.connections = max.clamp(1, 64);
+        self
+    }
+
     /// How long the sender of a lone call looks for its answer before it sleeps. Default: 60 µs.
     /// Zero: never. It stops by itself where answers take longer.
     pub fn busy_poll(mut self, limit: Duration) -> Builder {
@@ -296,6 +158,19 @@ impl Builder {
         self.start(Some(&socket), Some(daemon))
     }
 
+    fn link(&self, socket: Option<&CStr>) -> Result<Link> {
+        // SAFETY: the path is copied, and no other thread has the handle yet.
+        unsafe {
+            let db = sys::pierre_new(socket.map_or(std::ptr::null(), CStr::as_ptr));
+            if db.is_null() {
+                return Err(Error::misuse("out of memory for a client"));
+            }
+            sys::pierre_set_limits(db, self.limits.0, self.limits.1);
+            sys::pierre_set_repeats(db, self.repeats);
+            Ok(Link::new(db))
+        }
+    }
+
     fn start(&self, socket: Option<&str>, daemon: Option<Daemon>) -> Result<Client> {
         let socket = socket
             .map(CString::new)
@@ -303,22 +178,11 @@ impl Builder {
             .map_err(|_| Error::invalid("", "the path of the socket contains U+0000"))?;
         let failed = |error| Error::no_connection(format!("cannot start a client: {}", error));
         let wakeup = Wakeup::new().map_err(failed)?;
-        // SAFETY: the path is copied.
-        let db = unsafe {
-            sys::pierre_new(socket.as_ref().map_or(std::ptr::null(), |path| path.as_ptr()))
-        };
-        if db.is_null() {
-            return Err(Error::misuse("out of memory for a client"));
-        }
-        // SAFETY: no other thread has the handle yet.
-        unsafe {
-            sys::pierre_set_limits(db, self.limits.0, self.limits.1);
-            sys::pierre_set_repeats(db, self.repeats);
-        }
+        let links =
+            (0..self.connections).map(|_| self.link(socket.as_deref())).collect::<Result<_>>()?;
         let core = Arc::new(Core {
-            handle: Mutex::new(Handle { db, trust: TRUST_MAX, unpolled: 0 }),
+            links,
             wakeup,
-            asleep: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             connect_ms: if self.connect.as_nanos() == 0 { 0 } else { milliseconds(self.connect) },
             busy_poll: self.busy_poll,

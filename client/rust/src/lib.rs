@@ -23,6 +23,10 @@
 //! ```
 #![warn(missing_docs)]
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod args;
 mod call;
 mod client;
@@ -36,6 +40,7 @@ mod generated {
     pub(crate) mod sys;
     pub(crate) mod types;
 }
+mod link;
 mod pages;
 mod private;
 mod read;

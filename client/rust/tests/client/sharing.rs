@@ -201,3 +201,28 @@ fn the_end_waits_for_no_waker() -> Result<()> {
     drop(guard);
     Ok(())
 }
+
+/// The number of the daemon's clients while so many calls are unfinished.
+fn connections_with(client: &Client, calls: usize) -> Result<usize> {
+    client.daemon_pause_blocking()?;
+    let mut waiting: Vec<_> = (0..calls).map(|_| Box::pin(client.get_user_count())).collect();
+    for one in &mut waiting {
+        assert!(poll_once(one.as_mut()).is_pending());
+    }
+    let listed = client.daemon_clients_blocking()?;
+    client.daemon_resume_blocking()?;
+    for one in waiting {
+        assert_eq!(block_on(one)?, 0);
+    }
+    Ok(listed.as_str().matches("\"pid\"").count())
+}
+
+#[test]
+fn many_calls_take_more_connections() -> Result<()> {
+    let client = Client::private()?;
+    assert_eq!(connections_with(&client, 1)?, 1);
+    assert!(connections_with(&client, 300)? > 1);
+    let client = Client::builder().connections(1).private()?;
+    assert_eq!(connections_with(&client, 200)?, 1);
+    Ok(())
+}
