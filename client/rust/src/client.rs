@@ -77,7 +77,7 @@ pub struct Builder {
     limits: (usize, usize),
     repeats: bool,
     connections: usize,
-    busy_poll: Duration,
+    lone_wait: Duration,
 }
 
 impl Default for Builder {
@@ -88,7 +88,7 @@ impl Default for Builder {
             limits: (0, 0),
             repeats: true,
             connections: 4,
-            busy_poll: Duration::from_micros(60),
+            lone_wait: Duration::from_micros(100),
         }
     }
 }
@@ -133,10 +133,11 @@ impl Builder {
         self
     }
 
-    /// How long the sender of a lone call looks for its answer before it sleeps. Default: 60 µs.
-    /// Zero: never. It stops by itself where answers take longer.
-    pub fn busy_poll(mut self, limit: Duration) -> Builder {
-        self.busy_poll = limit;
+    /// How long the thread that sends a lone call waits for its answer, before it leaves that to the
+    /// client's own thread. Default: 100 µs. Zero: never. It stops by itself where answers take
+    /// longer.
+    pub fn lone_wait(mut self, limit: Duration) -> Builder {
+        self.lone_wait = limit;
         self
     }
 
@@ -185,7 +186,7 @@ impl Builder {
             wakeup,
             ended: AtomicBool::new(false),
             connect_ms: if self.connect.as_nanos() == 0 { 0 } else { milliseconds(self.connect) },
-            busy_poll: self.busy_poll,
+            lone_wait: self.lone_wait,
         });
         let driven = Arc::clone(&core);
         let shared = Arc::new(Shared { core, _daemon: daemon });

@@ -7,14 +7,14 @@ use crate::error::{Error, Result};
 use crate::sys;
 use crate::wake;
 use std::mem::MaybeUninit;
-use std::os::raw::{c_int, c_void};
+use std::os::raw::{c_int, c_long, c_void};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-const TRUST_MAX: u32 = 8;
-const UNPOLLED_MAX: u32 = 32;
+const TRUST_MAX: u32 = 16;
+const UNTRIED_MAX: u32 = 16;
 /// With so many unfinished calls on a connection, further calls take the next one. The daemon reads
 /// no more than 256 of a connection before it has answered some.
 const FULL: usize = 128;
@@ -22,11 +22,11 @@ const FULL: usize = 128;
 /// The library's handle. It belongs to the thread that holds the lock around it.
 struct Handle {
     db: *mut sys::Pierre,
-    /// Rises with each lone call whose answer came while its caller polled, halves with one whose
-    /// did not.
+    /// Rises with each lone call whose answer came while its caller waited, falls with one whose did
+    /// not.
     trust: u32,
-    /// Lone calls that were not polled for since the last one that was.
-    unpolled: u32,
+    /// Lone calls whose callers did not wait, since the last one that did.
+    untried: u32,
 }
 
 // SAFETY: the library allows any thread, one at a time.
@@ -54,8 +54,8 @@ pub(crate) enum Sending {
     /// By the driver, which comes by itself.
     ByDriver,
     ByWokenDriver,
-    /// By its caller: no other call is unfinished.
-    Alone,
+    /// By its caller, which then waits at most that long: no other call is unfinished.
+    Alone(Duration),
 }
 
 /// A queued call: its connection, and its number there.
@@ -71,14 +71,14 @@ pub(crate) struct Core {
     pub wakeup: Wakeup,
     pub ended: AtomicBool,
     pub connect_ms: u32,
-    pub busy_poll: Duration,
+    pub lone_wait: Duration,
 }
 
 impl Link {
     /// Takes the handle over.
     pub(crate) fn new(db: *mut sys::Pierre) -> Link {
         Link {
-            handle: Mutex::new(Handle { db, trust: TRUST_MAX, unpolled: 0 }),
+            handle: Mutex::new(Handle { db, trust: TRUST_MAX, untried: 0 }),
             asleep: AtomicBool::new(false),
             unfinished: AtomicUsize::new(0),
         }
@@ -104,7 +104,7 @@ impl Link {
         }
         let mut wait = None;
         // SAFETY: the handle is locked. Without calls nothing is expected: the next one wakes the
-        // driver, or is alone and polled for by its sender, whose answer must not wake two threads.
+        // driver, or is alone and awaited by its sender, whose answer must not wake two threads.
         unsafe {
             if sys::pierre_pending(handle.db) > 0 {
                 sys::pierre_process(handle.db);
@@ -147,9 +147,9 @@ impl Link {
         cancelled
     }
 
-    /// Sends a lone call and looks for its answer for a moment. Two changes of threads, to the
-    /// driver and back, take longer than most calls. Returns whether nothing is left for the driver.
-    fn poll_alone(&self, limit: Duration, finished: &mut dyn FnMut() -> bool) -> bool {
+    /// Sends a lone call and waits a moment for its answer. Two changes of threads, to the driver and
+    /// back, take longer than most calls. Returns whether nothing is left for the driver.
+    fn wait_alone(&self, limit: Duration, finished: &mut dyn FnMut() -> bool) -> bool {
         let end = Instant::now() + limit;
         loop {
             let mut handle = self.lock();
@@ -157,23 +157,38 @@ impl Link {
                 return true; // others have woken the driver
             }
             // SAFETY: the handle is locked.
-            let connected = unsafe {
+            let fd = unsafe {
                 sys::pierre_process(handle.db);
-                sys::pierre_fd(handle.db) >= 0
+                sys::pierre_fd(handle.db)
             };
-            let left = self.count(&handle);
+            let unfinished = self.count(&handle);
             if finished() {
                 handle.trust = (handle.trust + 1).min(TRUST_MAX);
-                return left == 0;
+                return unfinished == 0;
             }
-            if !connected || left > 1 || Instant::now() >= end {
-                handle.trust /= 2;
+            let left = end.saturating_duration_since(Instant::now());
+            if fd < 0 || unfinished > 1 || left.as_nanos() == 0 {
+                if limit.as_nanos() > 0 {
+                    handle.trust = handle.trust.saturating_sub(1);
+                }
                 return false;
             }
             drop(handle);
-            std::hint::spin_loop();
+            // If others replace the connection meanwhile, this ends early or at the limit.
+            readable(fd, left);
         }
     }
+}
+
+/// Waits until the socket is readable, at most that long.
+fn readable(fd: c_int, limit: Duration) {
+    let mut watched = sys::PollFd { fd, events: sys::POLLIN, revents: 0 };
+    let limit = sys::TimeSpec {
+        seconds: limit.as_secs() as c_long,
+        nanoseconds: limit.subsec_nanos() as c_long,
+    };
+    // SAFETY: one structure of each kind.
+    unsafe { sys::ppoll(&mut watched, 1, &limit, std::ptr::null()) };
 }
 
 impl Drop for Link {
@@ -183,16 +198,16 @@ impl Drop for Link {
 }
 
 impl Handle {
-    /// Whether polling for a lone call is likely to be worth it.
-    fn wants_polling(&mut self) -> bool {
+    /// Whether the answer of a lone call is likely to come soon.
+    fn wants_waiting(&mut self) -> bool {
         if self.trust > 0 {
             return true;
         }
-        self.unpolled += 1;
-        if self.unpolled < UNPOLLED_MAX {
+        self.untried += 1;
+        if self.untried < UNTRIED_MAX {
             return false;
         }
-        self.unpolled = 0;
+        self.untried = 0;
         true
     }
 }
@@ -241,11 +256,12 @@ impl Core {
             }
             number
         };
-        let alone = link.count(&handle) == 1 && place == 0 && self.busy_poll.as_nanos() > 0;
+        let alone = link.count(&handle) == 1 && place == 0;
         let sending = if !link.asleep.load(Ordering::Relaxed) {
             Sending::ByDriver
-        } else if alone && handle.wants_polling() {
-            Sending::Alone
+        } else if alone {
+            let waits = handle.wants_waiting();
+            Sending::Alone(if waits { self.lone_wait } else { Duration::from_secs(0) })
         } else {
             link.asleep.store(false, Ordering::Relaxed);
             Sending::ByWokenDriver
@@ -264,8 +280,8 @@ impl Core {
         match sending {
             Sending::ByDriver => {}
             Sending::ByWokenDriver => self.wakeup.wake(),
-            Sending::Alone => {
-                let done = link.poll_alone(self.busy_poll, finished);
+            Sending::Alone(limit) => {
+                let done = link.wait_alone(limit, finished);
                 if !done && link.asleep.swap(false, Ordering::Relaxed) {
                     self.wakeup.wake();
                 }

@@ -1,6 +1,6 @@
 //! The C library's own functions: pierre-db.h. Those of the methods are generated.
 
-use std::os::raw::{c_char, c_int, c_uint, c_void};
+use std::os::raw::{c_char, c_int, c_long, c_uint, c_ulong, c_void};
 
 /// `struct pierre`: a handle.
 #[repr(C)]
@@ -108,6 +108,13 @@ pub struct PollFd {
     pub revents: i16,
 }
 
+/// `struct timespec` of the C library.
+#[repr(C)]
+pub struct TimeSpec {
+    pub seconds: c_long,
+    pub nanoseconds: c_long,
+}
+
 pub const POLLIN: i16 = 1;
 pub const POLLOUT: i16 = 4;
 pub const EFD_CLOEXEC: c_int = 0o2000000;
@@ -116,7 +123,13 @@ pub const PR_SET_PDEATHSIG: c_int = 1;
 pub const SIGKILL: c_int = 9;
 
 extern "C" {
-    pub fn poll(fds: *mut PollFd, count: std::os::raw::c_ulong, timeout_ms: c_int) -> c_int;
+    pub fn poll(fds: *mut PollFd, count: c_ulong, timeout_ms: c_int) -> c_int;
+    pub fn ppoll(
+        fds: *mut PollFd,
+        count: c_ulong,
+        limit: *const TimeSpec,
+        signals: *const c_void,
+    ) -> c_int;
     pub fn eventfd(value: c_uint, flags: c_int) -> c_int;
     pub fn explicit_bzero(start: *mut c_void, size: usize);
     pub fn prctl(option: c_int, ...) -> c_int;
