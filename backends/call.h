@@ -28,11 +28,15 @@ struct order {
 	struct list pending;    /* calls that wait for earlier ones */
 	bool large; /* the last read had a large answer: the next SQLite look-up goes to a reader
 	               thread; PostgreSQL gives it a connection away from other calls */
+	bool large_list; /* SQLite: the same for lists, which then wait among large answers */
+	struct list large_calls, large_turn; /* SQLite: see threads/large.h, under its lock */
 	unsigned connection; /* PostgreSQL: the connection of the unfinished calls */
 	/* PostgreSQL: its calls in the batch being gathered (gather.c) */
 	uint64_t gathered;    /* the batch that the following members describe */
 	struct call *ordered; /* calls that lock rows, or follow one that does, newest first */
 	unsigned ordered_count;
+	unsigned lists;                         /* reads whose answer may be large */
+	bool small_list;                        /* the last one was small */
 	uint32_t ordered_reads, ordered_writes; /* their tables, as bits */
 	bool held_back; /* one call waits for the next batch, as do those behind it */
 };
@@ -41,6 +45,8 @@ static inline void order_init(struct order *order)
 {
 	*order = (struct order){.role = ROLE_ADMIN};
 	list_init(&order->pending);
+	list_init(&order->large_calls);
+	list_init(&order->large_turn);
 }
 
 struct call {

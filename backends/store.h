@@ -92,6 +92,9 @@ struct store_ops {
 	/* Queries the database. `probe` is a call without a method; its done() is called with err
 	 * set on failure. */
 	void (*ping)(struct store *, struct call *probe);
+	/* Memory that answers may still take, after each loop iteration. True: calls have waited
+	 * for it, and flush() goes on with them. */
+	bool (*memory)(struct store *, size_t free);
 	/* While paused the store begins no work of its own. */
 	void (*pause)(struct store *, bool paused);
 	enum store_health (*health)(struct store *, char detail[ERR_MESSAGE_MAX]);

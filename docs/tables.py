@@ -2,7 +2,8 @@
 """Writes the tables that the programs print into the documents: settings and metrics.
 
     docs/tables.py BUILD            rewrites what stands between the marks in docs/run.md,
-                                    docs/observe.md and client/man/pierre-dbd.8
+                                    docs/observe.md, client/man/pierre-dbd.8 and
+                                    systemd/pierre-dbd.conf
     docs/tables.py BUILD --check    only says whether something would change (exit code 1); a test
                                     runs it
 """
@@ -75,6 +76,23 @@ def man_settings(markdown):
     return "\n".join(lines)
 
 
+def config_settings(markdown):
+    """The same table as a configuration file, each setting commented out with its default."""
+    lines = []
+    for line in markdown.splitlines():
+        if line.startswith("### "):
+            lines += ["", f"## {line[4:]}"]
+        elif line.startswith("| `") or line.startswith("| |"):
+            flag, environment, fallback, limits, _, doc = (
+                one.replace("\\|", "|").replace("&lt;", "<") for one in cells(line)
+            )
+            if flag:  # what has none is a secret, and is no matter of this file
+                text = sentence(doc) + (f" Range: {limits}." if limits else "")
+                lines += ["", *textwrap.wrap(text, 96, initial_indent="# ", subsequent_indent="# ")]
+                lines.append(f"#{environment.strip('`')}={fallback.strip('`')}")
+    return "\n".join(lines).strip("\n")
+
+
 def replaced(text, name, table, begin, end):
     found = re.search(
         f"({re.escape(begin.format(name))}\n).*?(\n{re.escape(end)})", text, re.DOTALL
@@ -89,10 +107,12 @@ def documents(build):
     marks = "<!-- {}: docs/tables.py writes this -->", "<!-- end -->"
     metrics = output(build, "client/pierre-dbctl", "metrics", "--markdown")
     roff_marks = '.\\" {}: docs/tables.py writes this', '.\\" end'
+    config_marks = "# {}: docs/tables.py writes this", "# end"
     for document, name, table, between in (
         ("docs/run.md", "settings", settings, marks),
         ("docs/observe.md", "metrics", metrics, marks),
         ("client/man/pierre-dbd.8", "settings", man_settings(settings), roff_marks),
+        ("systemd/pierre-dbd.conf", "settings", config_settings(settings), config_marks),
     ):
         path = os.path.join(ROOT, document)
         with open(path, encoding="utf-8") as file:

@@ -153,7 +153,9 @@ enum impl {
 	IMPL_MIGRATE,         /* the store's migrate operation */
 	IMPL_ROTATE_KEY,      /* the store's key rotation */
 	IMPL_TRANSACTION,     /* runs other methods in one transaction */
+	IMPL_POSITION,        /* runs SQL when the calls before it are committed */
 	IMPL_DAEMON,          /* answered by the daemon itself */
+	IMPL_WAIT, /* the same, in the order of the connection's calls: those behind it wait */
 };
 
 /* How a PostgreSQL statement uses a table; tables are numbered in the order of their creation. */

@@ -121,6 +121,9 @@ static const char *objection(const char *path, size_t length)
 	if (names_variable(path, length))
 		return "contains a variable ($NAME or ${NAME}) that was not expanded: write the "
 		       "path (or %24 for $)";
+	if (memchr(path, '`', length) != NULL)
+		return "contains a command (`…`) that was not executed: write the path (or %60 for "
+		       "`)";
 	if (*path == '"' || *path == '\'')
 		return "has a quotation mark before the path: remove it (or write %22, %27)";
 	if (memchr(path, '\\', length) != NULL)

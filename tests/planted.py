@@ -24,44 +24,59 @@ ROOT = os.path.dirname(HERE)
 # name, [(file, text, its replacement)], test file, tests in it (none: all)
 # fmt: off
 DEFECTS = [
-    ("a refusal stands although another transaction with the key caused it", [
+    ("a refusal that another transaction with the key caused is final", [
         ("backends/postgres/idempotency/pg_replay.c",
          "\tkey->refused = true;\n\treturn true;",
          "\tkey->refused = true;\n\treturn false;"),
     ], "faults/test_postgres_once.py", ["TwoDaemons"]),
-    ("the refusal of a known key's own row is answered when the connection breaks", [
+    ("a lost connection answers the refusal that a call's own row caused", [
         ("backends/postgres/pg_batch.c",
          "batch->failure == CALL_DONE && !batch->replay &&",
          "batch->failure == CALL_DONE &&"),
     ], "faults/test_postgres_once.py", ["OneDaemon.test_refused_because_of_its_own_row"]),
-    ("a key ends only when its row is removed", [
+    ("an expired key is valid until its row is removed", [
         ("backends/sqlite/threads/replay.c",
          "AND created_us > ?3",
          "AND created_us > ?3 - 86400000000"),
     ], "contract/test_idempotency.py", ["Once.test_end_of_a_key"]),
-    ("a write of the library is not sent again", [
+    ("the library does not repeat a write", [
         ("client/link.c",
          "(call->repeatable || (!call->write && !call->sent_before))",
          "(!call->write && !call->sent_before)"),
     ], "faults/test_once.py", []),
-    ("row locks in the order of arrival", [
+    ("a position shares the batch of the write before it", [
+        ("backends/postgres/pg_batch.h",
+         " || call->method->impl == IMPL_POSITION;",
+         ";"),
+    ], "faults/test_standby.py", ["Standby.test_waits_for_the_write"]),
+    ("reads overtake a wait for a position", [
+        ("daemon/admin/wait_for.c",
+         "\tlist_append(request->connection->held.next, &request->link);\n",
+         ""),
+    ], "faults/test_standby.py", ["Standby.test_waits_for_the_write"]),
+    ("a copy of a database keeps its name", [
+        ("backends/sqlite/files/identity.c",
+         "copied ? \"REPLACE\"",
+         "copied ? \"IGNORE\""),
+    ], "faults/test_restore.py", ["Positions"]),
+    ("rows are locked in the order of arrival", [
         ("backends/postgres/gather.c",
          "if (gathering->unsorted)",
          "if (0)"),
     ], "faults/test_many_daemons.py", ["Locks.test_rows_of_one_table"]),
-    ("calls change places although it shows", [
+    ("calls that depend on each other are reordered", [
         ("backends/postgres/gather.c",
          "if (!commute_conflicts(before, call))",
          "if (1)"),
     ], "faults/test_many_daemons.py", ["Order"]),
-    ("warnings at a commit ignored", [
+    ("warnings at a commit are ignored", [
         ("backends/postgres/pg_batch.c",
          "if (batch->warned)",
          "if (0)"),
     ], "faults/test_postgres_failover.py", ["Synchronous.test_wait_cancelled_by_another"]),
-    ("a health check shares a batch and answers for its commit", [
+    ("a health check shares a batch and takes its commit's error", [
         ("backends/postgres/pg_batch.c",
-         "(uint8_t)(has_own_batch(call) ? ROUTE_ALONE : route);",
+         "(uint8_t)(pg_batch_is_own(call) ? ROUTE_ALONE : route);",
          "(uint8_t)route;"),
         ("backends/postgres/pg_receive.c",
          "struct call *last = last_method(batch);",
@@ -71,39 +86,39 @@ DEFECTS = [
          "if (last == NULL || batch->failed != NULL)",
          "if (last == NULL || last->method == NULL || batch->failed != NULL)"),
     ], "faults/test_postgres_commit.py", ["Refused"]),
-    ("a batch that left while receiving counts as unsent", [
+    ("a batch that is sent while receiving counts as unsent", [
         ("backends/postgres/pg_receive.c",
          "(consumed != 1 || PQflush(connection->pq) == 0))",
          "consumed == 2)"),
     ], "faults/test_postgres_commit.py", ["Leaving"]),
-    ("a pooler's session relied on", [
+    ("the settings of a pooler's session are trusted", [
         ("backends/postgres/sending/pg_queue.c",
          "return !store->pooled ||",
          "return 1 || !store->pooled ||"),
     ], "faults/test_pgbouncer.py", ["Sessions.test_settings_left_behind"]),
-    ("a failed transaction keeps what it has changed", [
+    ("a failed transaction keeps its changes", [
         ("backends/sqlite/threads/savepoint.c",
          '"ROLLBACK TO calls; RELEASE calls"',
          '"RELEASE calls"'),
     ], "contract/test_transaction.py", ["Undone"]),
-    ("a transaction is committed whatever its calls gave", [
+    ("a transaction is committed although a call failed", [
         ("backends/postgres/pg_receive.c",
          "send_end(store, connection, commit)",
          "send_end(store, connection, true)"),
     ], "faults/test_postgres_transactions.py",
      ["Conflicts.test_a_failure_that_the_server_does_not_know"]),
-    ("a transaction that others have disturbed does not run again", [
+    ("a transaction is not retried after a serialization failure", [
         ("backends/postgres/pg_batch.c",
          "(transaction_is(call) && failure == CALL_RETRY ? TRANSACTION_TRIES_MAX : TRIES_MAX)",
          "(transaction_is(call) ? 0 : TRIES_MAX)"),
     ], "faults/test_postgres_transactions.py",
      ["Conflicts.test_serialization", "Conflicts.test_deadlock_of_two_daemons"]),
-    ("answers before the commit", [
+    ("writes are answered before the commit", [
         ("backends/sqlite/threads/writer.c",
          "\t*code = commit_batch(writer);\n",
          "\tresults_hand_over(writer->store, finished);\n\t*code = commit_batch(writer);\n"),
     ], "faults/test_fsync.py", ["Order", "Injected.test_group_is_refused_as_a_whole"]),
-    ("what calls hold counts for nothing", [
+    ("the memory of calls is not charged", [
         ("daemon/calls/dispatch.c",
          "\trequest_charge(request);\n\treturn result;\n",
          "\treturn result;\n"),
@@ -113,18 +128,18 @@ DEFECTS = [
          "bool whole = request->batch == NULL && length <= SMALL_LINE;",
          "bool whole = request->batch == NULL;"),
     ], "faults/test_client_memory.py", ["Charged.test_an_ignored_member_costs_nothing"]),
-    ("batches count for nothing", [
+    ("the memory of batches is not charged", [
         ("daemon/calls/batch.c",
          "sizeof *batch + batch->arena.total + batch->line.arena.total +\n"
          "\t\t\tbatch->answer.capacity);",
          "sizeof *batch);"),
     ], "faults/test_client_memory.py", ["Charged.test_an_abandoned_batch_returns_its_line"]),
-    ("connections that all wait for memory wait for ever", [
+    ("connections that all wait for memory never continue", [
         ("daemon/clients/scheduler.c",
          "\tfavour_one(scheduler);\n",
          "\tif (0)\n\t\tfavour_one(scheduler);\n"),
     ], "faults/test_client_memory.py", ["NoDeadlock"]),
-    ("a stored time's offset is not seen", [
+    ("the offset of a stored time is ignored", [
         ("backends/sqlite/migrations/0006_cheaper_times.sql",
          ":00', 1, 6)), 0)",
          ":00', 1, 6)), 0) * 0"),
@@ -134,7 +149,7 @@ DEFECTS = [
          "PRAGMA synchronous=FULL",
          "PRAGMA synchronous=OFF"),
     ], "faults/test_fsync.py", ["Order"]),
-    ("no fsync at all, seen by the loss of power", [
+    ("no fsync at all, found by the loss of power", [
         ("backends/sqlite/session.c",
          "PRAGMA synchronous=FULL",
          "PRAGMA synchronous=OFF"),
@@ -144,7 +159,7 @@ DEFECTS = [
          "PRAGMA synchronous=FULL",
          "PRAGMA synchronous=NORMAL"),
     ], "faults/test_fsync.py", ["Order"]),
-    ("commit errors ignored", [
+    ("commit errors are ignored", [
         ("backends/sqlite/threads/writer.c",
          "\t*code = commit_batch(writer);\n",
          "\t(void)commit_batch(writer);\n\t*code = SQLITE_OK;\n"),
@@ -154,33 +169,33 @@ DEFECTS = [
          "if (code != SQLITE_OK && file->database != NULL && file->unsynced >= 0)",
          "if (0)"),
     ], "faults/test_fsync.py", ["Injected.test_refused_stays_refused_after_a_kill"]),
-    ("long lines take no turns", [
+    ("long lines are not scheduled fairly", [
         ("daemon/clients/connection.c",
          "if (length <= LONG_LINE || scheduler_takes_long(scheduler, length))",
          "if (length <= LONG_LINE || scheduler_takes_long(scheduler, length) || "
          "!scheduler->long_iteration)"),
     ], "faults/test_loop.py", ["Loop.test_long_lines_take_turns"]),
-    ("look-ups on the loop of any size", [
+    ("look-ups on the loop have no size limit", [
         ("backends/sqlite/loop.c",
          "\tsession_bound(&store->loop, LOOP_BYTES);\n",
          ""),
     ], "faults/test_loop.py", ["Loop.test_look_ups_of_all_sizes"]),
-    ("a damaged page takes its neighbours with it", [
+    ("a damaged page fails the other calls of the batch", [
         ("backends/sqlite/threads/writer.c",
          "bool alone = is_damage(finished, code);",
          "bool alone = false && is_damage(finished, code);"),
     ], "faults/test_storage.py", ["Corrupt.test_damage_in_one_row"]),
-    ("a cheap hash takes less work", [
+    ("a hash of a lower cost takes less work", [
         ("backends/secrets/password.c",
          " && pad(cut, stored, cost, rounds);",
          ";"),
     ], "contract/test_passwords.py", ["Work"]),
-    ("a stop waits for somebody else's lock", [
+    ("a stop waits for another program's lock", [
         ("backends/sqlite/close.c",
          "atomic_store(&store->ending, true);",
          "atomic_store(&store->ending, false);"),
     ], "faults/test_abandoned.py", ["Drain.test_an_outside_lock"]),
-    ("passwords of clients that left are worked on", [
+    ("passwords of disconnected clients are hashed", [
         ("daemon/calls/dispatch.c",
          "password_pool_drop(dispatcher_of(connection)->passwords, connection);",
          "(void)connection;"),
@@ -193,24 +208,24 @@ DEFECTS = [
          ">= method->role)\n\t\treturn true;",
          ">= ROLE_NONE)\n\t\treturn true;"),
     ], "faults/test_abandoned.py", ["Roles"]),
-    ("who waits for a slow disk seems to stand still", [
+    ("a thread that waits for a slow disk counts as stalled", [
         ("backends/sqlite/threads/checkpoint.c",
          "\t\tpthread_cond_wait(&checkpointer->wake, &checkpointer->lock);\n"
          "\t\tworker_moves(writer);\n",
          "\t\tpthread_cond_wait(&checkpointer->wake, &checkpointer->lock);\n"),
     ], "faults/test_watchdog.py", ["Watchdog.test_slow_disk_under_a_long_log"]),
-    ("the log is not watched", [
+    ("the write-ahead log is not watched", [
         ("backends/sqlite/files/watch.c",
          "look_beside(&watch->index, &now, err) < 0 || look_beside(&watch->log, &now, err) < 0",
          "look_beside(&watch->index, &now, err) < 0"),
     ], "faults/test_storage.py", ["Removed"]),
-    ("a late interrupt fails the group", [
+    ("a late interrupt fails the batch", [
         ("backends/sqlite/threads/writer.c",
          "return is_interrupt(*code) || *code == SQLITE_ABORT_ROLLBACK ? "
          "RUN_INTERRUPTED : RUN_BROKEN;",
          "return RUN_BROKEN;"),
     ], "faults/test_interrupt.py", []),
-    ("the key goes before those who use it", [
+    ("the key is wiped before its last use", [
         ("daemon/loop/daemon.c",
          "\t\tsocket_close(&daemon->parts->socket);\n\t\tlog_stop();\n",
          "\t\tsocket_close(&daemon->parts->socket);\n\t\tseal_free(daemon->parts->seal);\n"
@@ -231,17 +246,17 @@ DEFECTS = [
          "\t\tif (call->order->reads > 0)\n\t\t\treturn false;\n",
          ""),
     ], "contract/test_order.py", []),
-    ("file not watched", [
+    ("the database file is not watched", [
         ("backends/sqlite/files/watch.c",
          "now.st_ino != watch->inode",
          "0"),
     ], "faults/test_storage.py", ["Removed.test_database_alone_replaced"]),
-    ("tag not checked", [
+    ("the tag of a sealed text is not checked", [
         ("backends/secrets/seal.c",
          "ad, ad_length, nonce, seal->state) == 0;",
          "ad, ad_length, nonce, seal->state) <= 0;"),
     ], "faults/test_altered_tokens.py", []),
-    ("no limit on unsent answers", [
+    ("unsent answers have no limit", [
         ("daemon/settings/settings.h",
          "\"PIERRE_DBD_UNSENT_LIMIT\", \"8MiB\"",
          "\"PIERRE_DBD_UNSENT_LIMIT\", \"1024MiB\""),
@@ -249,76 +264,76 @@ DEFECTS = [
          "\"PIERRE_DBD_MEMORY_LIMIT\", \"64MiB\"",
          "\"PIERRE_DBD_MEMORY_LIMIT\", \"4096MiB\""),
     ], "faults/test_clients.py", ["Deaf"]),
-    ("ids ignored", [
+    ("ids are ignored", [
         ("protocol/wire/rpc.c",
          "\trpc_begin(out, id, id_length);\n"
          "\tbuffer_append(out, RPC_RESULT, sizeof RPC_RESULT - 1);",
          "\t(void)id;\n\t(void)id_length;\n\trpc_begin(out, \"1\", 1);\n"
          "\tbuffer_append(out, RPC_RESULT, sizeof RPC_RESULT - 1);"),
     ], "contract/test_protocol.py", ["Envelope"]),
-    ("integer ids told as another", [
+    ("an integer id comes back as another one", [
         ("protocol/wire/rpc.c",
          "request->id = json->text + node->start;",
          "request->id = \"7\";\n\t\trequest->id_length = 1;\n\t\treturn true;"),
     ], "contract/test_protocol.py", ["Envelope"]),
-    ("roles not looked at", [
+    ("roles are not checked", [
         ("daemon/calls/submit.h",
          "if (connection->role >= method->role)",
          "if (true)"),
     ], "faults/test_access.py", []),
-    ("batch limit off by one", [
+    ("the batch limit is off by one", [
         ("daemon/calls/dispatch.c",
          "count > dispatcher->runtime->settings->batch_limit",
          "count > dispatcher->runtime->settings->batch_limit + 1"),
     ], "contract/test_protocol.py", ["Batches"]),
-    ("line limit off by one", [
+    ("the line limit is off by one", [
         ("protocol/wire/frame.c",
          "line_length > frame->limit",
          "line_length > frame->limit + 1"),
     ], "contract/test_limits.py", ["Lines"]),
-    ("nesting limit off by one", [
+    ("the nesting limit is off by one", [
         ("protocol/json/json_scan.c",
          "levels->depth >= levels->limit && break",
          "levels->depth >= levels->limit + 1 && break"),
     ], "contract/test_limits.py", ["Lines"]),
-    ("end of a period belongs to it", [
+    ("the end of a period belongs to it", [
         ("backends/sqlite/sql/usage.sql",
          "micros(:end_date) AS b",
          "micros(:end_date) + 1 AS b"),
     ], "contract/test_usage.py", []),
-    ("start of a period does not", [
+    ("the start of a period does not belong to it", [
         ("backends/sqlite/sql/usage.sql",
          "micros(:start_date) AS a,",
          "micros(:start_date) + 1 AS a,"),
     ], "contract/test_usage.py", []),
-    ("inactive keys found", [
+    ("inactive keys are found", [
         ("backends/sqlite/sql/api_keys.sql",
          "is_active = 1",
          "is_active IN (0, 1)"),
     ], "contract/test_api_keys.py", []),
-    ("wrong key accepted", [
+    ("a wrong key is accepted", [
         ("backends/secrets/seal.c",
          "bool seal_check_matches(const struct seal *seal, const char *text, size_t length)\n{\n",
          "bool seal_check_matches(const struct seal *seal, const char *text, size_t length)\n{\n"
          "\tif (length > 0)\n\t\treturn true;\n"),
     ], "contract/test_program.py", ["Keys.test_wrong_key"]),
-    ("paused: later calls overtake those that wait", [
+    ("paused: later calls overtake deferred ones", [
         ("daemon/calls/pause.h",
          "return pause->paused || pause->count > 0;",
          "return pause->paused;"),
     ], "contract/test_daemon_admin.py", ["Pause.test_order_is_kept"]),
-    ("paused: time limits stand still", [
+    ("paused: time limits do not run", [
         ("daemon/calls/pause.c",
          "if (deadline <= now) {",
          "if (deadline == 0) {"),
     ], "contract/test_daemon_admin.py", ["PauseAndTimeLimit"]),
-    ("paused: calls go on at a stop", [
+    ("paused: a stop runs the deferred calls", [
         ("daemon/calls/pause.c",
          "\t\tpause_refuse(take_first(pause), ERR_SHUTTING_DOWN,",
          "\t\tif (pause->go_on != NULL)\n\t\t\tpause->go_on(take_first(pause));\n\t\telse\n"
          "\t\t\tpause_refuse(take_first(pause), ERR_SHUTTING_DOWN,"),
     ], "contract/test_daemon_admin.py", ["StopWhilePaused"]),
-    ("reload takes half of a wrong file", [
+    ("a reload applies part of an invalid file", [
         ("daemon/loop/daemon.c",
          "settings_reload(settings, check_rules, changes, err)",
          "settings_reload(settings, NULL, changes, err)"),
@@ -331,24 +346,24 @@ DEFECTS = [
          "stalled = stats.stalled_ns / 1000000 > notify_watchdog_ms() / 2;",
          "stalled = false;"),
     ], "faults/test_watchdog.py", ["Watchdog.test_writer_hangs", "Watchdog.test_reading_hangs"]),
-    ("the watchdog starves when somebody else holds the lock", [
+    ("the watchdog is not fed while another program holds the lock", [
         ("backends/sqlite/threads/writer.c",
          "\t\tworker_moves(writer);\n\t\tif (list_empty(calls))\n",
          "\t\tif (list_empty(calls))\n"),
     ], "faults/test_watchdog.py", ["Watchdog.test_outside_lock"]),
-    ("ready before it answers", [
+    ("the daemon is ready before it answers", [
         ("daemon/loop/main.c",
          "\tlog_start_line();\n\tdaemon_log_warnings(&self.settings);\n",
          "\tlog_start_line();\n\tdaemon_log_warnings(&self.settings);\n"
          "\tnotify_send(\"READY=1\");\n"),
     ], "faults/test_systemd.py", ["Ready.test_ready_when_it_answers"]),
-    ("a passed socket is unlinked at the end", [
+    ("a socket passed by systemd is unlinked at the end", [
         ("daemon/clients/socket.c",
          "\tsocket_remove(sock);\n\tsocket_deafen(sock);\n",
          "\tsocket_remove(sock);\n\tif (sock->inherited)\n\t\t(void)unlink(sock->path);\n"
          "\tsocket_deafen(sock);\n"),
     ], "faults/test_systemd.py", ["Activation.test_passed_socket"]),
-    ("buffers grow without being wiped", [
+    ("buffers are not wiped when they grow", [
         ("protocol/buffer.c",
          "\t\texplicit_bzero(buffer->data, buffer->length);\n\t\tfree(buffer->data);\n",
          "\t\tfree(buffer->data);\n"),
@@ -358,39 +373,39 @@ DEFECTS = [
          "\tif (row->type == SETTING_SECRET)\n\t\texplicit_bzero(value, strlen(value));\n",
          "\tif (row->type == SETTING_SECRET)\n\t\treturn;\n"),
     ], "faults/test_secrets.py", ["Hygiene.test_environment_block"]),
-    ("cores are possible", [
+    ("core dumps are possible", [
         ("daemon/base/process.c",
          "prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)",
          "prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)"),
     ], "faults/test_secrets.py", ["Hygiene.test_no_core_even_without_the_limit",
                                   "Hygiene.test_own_user_may_not_look_inside"]),
-    ("a log is not asked whose it is", [
+    ("the owner of a log is not checked", [
         ("backends/sqlite/files/belong.c",
          "\tif (strcmp(of_file.current, of_log.current) != 0 && "
          "strcmp(of_file.current, of_log.previous) != 0)\n",
          "\tif (0)\n"),
     ], "faults/test_restore.py", ["ForeignLog"]),
-    ("no mark that a copy lacks is written at the start", [
+    ("a start writes no new mark", [
         ("backends/sqlite/open.c",
          "(!store->memory && belong_begin(writer, &store->mark, err) < 0)",
          "false"),
     ], "faults/test_restore.py", ["ForeignLog"]),
-    ("a restore that was cut off is not finished", [
+    ("an interrupted restore is not finished", [
         ("backends/sqlite/files/place.c",
          "restore_resume(place->path, err) < 0 || ",
          ""),
     ], "faults/test_restore.py", ["Restore.test_killed_at_each_step"]),
-    ("the upgrade forgets a tier", [
+    ("the upgrade omits a tier", [
         ("backends/sqlite/migrations/0002_trial_tier.sql",
          "WHERE type = 'table' AND name = 'api_keys'",
          "WHERE type = 'table' AND name = 'api_key'"),
     ], "faults/test_open.py", ["Upgrade.test_what_owners_added_survives"]),
-    ("another program's columns are not looked at", [
+    ("another program's columns are not checked", [
         ("backends/sqlite/files/owner.c",
          "return length == 0 ? 0 : foreign(session, table, lacking, err);",
          "return 0;"),
     ], "faults/test_open.py", ["Foreign.test_another_programs_users"]),
-    ("the file is found by the name that was given", [
+    ("the file is opened by the given name, not by its real path", [
         ("backends/sqlite/files/place.c",
          "real = realpath(url->path, NULL);\n\tif (real == NULL || fstat",
          "real = strdup(url->path);\n\tif (real == NULL || fstat"),
@@ -398,32 +413,42 @@ DEFECTS = [
          "flock(place->fd, LOCK_EX | LOCK_NB) != 0",
          "flock(place->fd, LOCK_SH | LOCK_NB) != 0"),
     ], "faults/test_open.py", ["Names.test_one_daemon_whatever_the_name"]),
-    ("the transaction's end is not seen after a call", [
+    ("the end of a transaction within a call is not noticed", [
         ("backends/sqlite/threads/writer.c",
          "bool lost = transaction_lost(writer);\n\n\tif (!lost &&",
          "bool lost = false;\n\n\tif (!lost &&"),
     ], "faults/test_memory.py", ["Group"]),
-    ("calls in the writer's hands never run out of time", [
+    ("large answers do not wait for memory", [
+        ("backends/sqlite/threads/large.c",
+         "!has_room(large) &&",
+         "0 &&"),
+    ], "faults/test_client_memory.py", ["Answers.test_many_clients_that_take_nothing"]),
+    ("large answers hold back small ones", [
+        ("backends/sqlite/threads/reader.c",
+         "large_is(reader, call)",
+         "(0 && large_is(reader, call))"),
+    ], "faults/test_client_memory.py", ["Answers"]),
+    ("calls that the writer has taken have no time limit", [
         ("backends/sqlite/threads/writer.c",
          "if (writer->later != NULL)",
          "if (0)"),
     ], "faults/test_reopen.py", []),
-    ("who waits keeps a service starting for ever", [
+    ("a waiting client restarts a failing service for ever", [
         ("daemon/loop/main.c",
          "if (is_lasting(code))",
          "if (0 && is_lasting(code))"),
     ], "faults/test_systemd.py", ["Activation.test_a_start_that_nothing_mends_closes_who_waits"]),
-    ("clients do not look for the service's socket", [
+    ("clients do not try the service's socket", [
         ("client/socket_path.c",
          "|| is_missing(SOCKET_PLACE_SYSTEM))",
          "|| true)"),
     ], "client/test_default_socket.py", ["DefaultSocket.test_the_service_is_found"]),
-    ("a lease granted to several", [
+    ("a lease is granted to several callers", [
         ("backends/sqlite/sql/tokens.sql",
          ":provider = '{p}' AND ({p}_lease IS NULL",
          ":provider = '{p}' AND (TRUE"),
     ], "faults/test_token_refresh.py", ["Refresh"]),
-    ("a token's version not compared", [
+    ("the version of a token is not compared", [
         ("backends/sqlite/sql/tokens.sql",
          "WHEN :if_version = {token_version {p}} THEN 1",
          "WHEN :if_version <> {token_version {p}} THEN 1"),

@@ -17,6 +17,7 @@ enum { LOOP_ITERATION = 512 << 10, SMALL_RESULT = 4096 };
 struct encoding {
 	struct list link; /* in connection->batch.kept, the encoder's work or done */
 	PGresult *result;
+	size_t size; /* of the result */
 	unsigned count;
 	bool many;              /* from a statement shared by several calls */
 	struct pg_batch *batch; /* of a transaction, which ends behind it; NULL: its calls end */
@@ -42,14 +43,15 @@ bool encoder_wants(struct postgres_store *store, const PGresult *result)
 	return false;
 }
 
-bool encoder_keep(struct pg_connection *connection, struct call **calls, unsigned count, bool many,
-	PGresult *result)
+bool encoder_keep(struct postgres_store *store, struct pg_connection *connection,
+	struct call **calls, unsigned count, bool many, PGresult *result)
 {
 	struct encoding *encoding = malloc(sizeof *encoding + count * sizeof(struct call *));
 
 	if (encoding == NULL)
 		return false;
 	encoding->result = result;
+	encoding->size = PQresultMemorySize(result);
 	encoding->count = count;
 	encoding->many = many;
 	encoding->batch = connection->batch.transaction != NULL ? &connection->batch : NULL;
@@ -58,20 +60,23 @@ bool encoder_keep(struct pg_connection *connection, struct call **calls, unsigne
 		calls[i]->route = ROUTE_KEPT;
 	}
 	list_append(&connection->batch.kept, &encoding->link);
+	connection->batch.kept_bytes += encoding->size;
+	store->encoder.kept += encoding->size;
 	return true;
 }
 
-static void encoding_free(struct encoding *encoding)
+static void encoding_free(struct postgres_store *store, struct encoding *encoding)
 {
+	store->encoder.kept -= encoding->size;
 	PQclear(encoding->result);
 	free(encoding);
 }
 
-void encoder_drop(struct pg_connection *connection)
+void encoder_drop(struct postgres_store *store, struct pg_connection *connection)
 {
 	list_for_each_safe (node, &connection->batch.kept) {
 		list_remove(node);
-		encoding_free(encoding_of(node));
+		encoding_free(store, encoding_of(node));
 	}
 }
 
@@ -166,7 +171,7 @@ void encoder_collect(struct postgres_store *store)
 				store->encoded++;
 			}
 		}
-		encoding_free(encoding);
+		encoding_free(store, encoding);
 	}
 }
 

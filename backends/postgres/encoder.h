@@ -19,6 +19,7 @@ struct encoder {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	struct list work, done;
+	size_t kept; /* bytes of all results that are kept. Thread: the loop */
 };
 
 bool encoder_start(struct postgres_store *store);
@@ -28,10 +29,10 @@ void encoder_stop(
  * it. */
 bool encoder_wants(struct postgres_store *store, const PGresult *result);
 /* Takes over the result of calls in the batch; false: out of memory, and the caller keeps it. */
-bool encoder_keep(struct pg_connection *connection, struct call **calls, unsigned count, bool many,
-	PGresult *result);
-void encoder_drop(
-	struct pg_connection *connection); /* the batch has failed: its calls run again or fail */
+bool encoder_keep(struct postgres_store *store, struct pg_connection *connection,
+	struct call **calls, unsigned count, bool many, PGresult *result);
+/* The batch has failed: its calls run again or fail. */
+void encoder_drop(struct postgres_store *store, struct pg_connection *connection);
 void encoder_submit(struct postgres_store *store,
 	struct pg_connection *connection); /* the batch has committed: its calls leave their list;
                                               or it is a transaction that ends behind them */

@@ -9,7 +9,13 @@
  *
  * Calls of one client connection are reordered only where the client cannot observe it. Where their
  * order contradicts that of the locks, the call and later ones of its client wait for the next
- * batch. */
+ * batch.
+ *
+ * A batch holds its results until its end, and an answer stays in memory until its client has taken
+ * it. So reads of connections whose last answer was large go one by one. While clients hold all of
+ * memory-limit, they wait, and one begins every FORCED_NS. Other lists are limited in number for
+ * each client. One that turns out to be large when there is no memory is dropped and runs again
+ * (pg_receive.c), except behind a write: it could then see later writes of its client. */
 #include "gather.h"
 
 #include <stdlib.h>
@@ -28,6 +34,13 @@ enum {
 	ORDERED_MAX = 128
 }; /* max calls of one connection that lock, or follow one that does: each is compared with all */
 
+enum {
+	UNKNOWN_LISTS = 2, /* max lists in a batch of clients that have had none yet */
+	CLIENT_LISTS = 16, /* max lists of one client in a batch */
+	WRITING_LISTS = 8, /* max lists of a batch that also writes */
+};
+#define FORCED_NS (UINT64_C(2) * 1000 * 1000 * 1000)
+
 /* The batch being gathered. */
 struct gathering {
 	struct pg_connection *connection;
@@ -36,8 +49,9 @@ struct gathering {
 	unsigned locking_count;
 	bool unsorted;            /* not yet sorted by their locks */
 	const struct call *alike; /* of the batch including the current call */
-	bool many;   /* it holds a call that locks many rows, and no other that locks */
-	bool single; /* limited to one */
+	bool many;    /* it holds a call that locks many rows, and no other that locks */
+	bool single;  /* limited to one */
+	bool no_room; /* a call waits for memory */
 	struct list behind, ended; /* calls that end without being sent */
 };
 
@@ -108,6 +122,64 @@ static bool locks_in_order(const struct gathering *gathering)
 					    : compare_locks(last - 1, last) <= 0;
 }
 
+bool gather_has_room(const struct postgres_store *store)
+{
+	return store->answer_room > store->encoder.kept;
+}
+
+static bool is_large(const struct call *call)
+{
+	return call->order != NULL && call->order->large;
+}
+
+static bool gather_writes(const struct call *call)
+{
+	return call->method != NULL && method_may_write(call->method);
+}
+
+static bool is_list(const struct call *call)
+{
+	return call->method != NULL && !gather_writes(call) && !call->method->short_read;
+}
+
+static bool is_unknown(const struct call *call)
+{
+	return call->order != NULL && !call->order->small_list;
+}
+
+/* A large answer is the only one of its batch, and begins when there is memory. */
+static bool large_fits(struct postgres_store *store, struct gathering *gathering, uint64_t now)
+{
+	struct pg_batch *batch = &gathering->connection->batch;
+
+	if (batch->large > 0)
+		return false;
+	if (gather_has_room(store) || now - store->large_began >= FORCED_NS) {
+		store->large_began = now;
+		return true;
+	}
+	gathering->no_room = store->no_room = true;
+	return false;
+}
+
+/* False: the call waits for another batch. */
+static bool answer_fits(struct postgres_store *store, struct gathering *gathering,
+	const struct call *call, uint64_t now)
+{
+	struct pg_batch *batch = &gathering->connection->batch;
+
+	if (gather_writes(call))
+		return batch->lists <= WRITING_LISTS;
+	if (call->method != NULL && is_large(call))
+		return large_fits(store, gathering, now);
+	if (!is_list(call))
+		return true;
+	if (is_unknown(call) && batch->unknown >= UNKNOWN_LISTS)
+		return false;
+	return (call->order == NULL || call->order->lists < CLIENT_LISTS) &&
+		(!batch->writes || batch->lists < WRITING_LISTS);
+}
+
 static void gather_take(struct postgres_store *store, struct gathering *gathering,
 	struct call *call, enum gather_place place, uint64_t now)
 {
@@ -121,7 +193,17 @@ static void gather_take(struct postgres_store *store, struct gathering *gatherin
 		pg_replay_gather(&gathering->connection->batch, call);
 	gathering->connection->batch.count++;
 	gathering->connection->batch.bytes += call->arena.total;
-	gathering->connection->batch.large += order != NULL && order->large;
+	gathering->connection->batch.large += is_large(call);
+	if (is_large(call))
+		gathering->connection->batch.admitted = call;
+	gathering->connection->batch.writes =
+		gathering->connection->batch.writes || gather_writes(call);
+	if (is_list(call)) {
+		gathering->connection->batch.lists++;
+		gathering->connection->batch.unknown += is_unknown(call);
+		if (order != NULL)
+			order->lists++;
+	}
 	call->place = (uint8_t)place;
 	if (place == PLACE_BEFORE) {
 		list_append(&gathering->connection->batch.calls, &call->link);
@@ -150,7 +232,7 @@ static void begin_order(struct postgres_store *store, struct order *order)
 		return;
 	order->gathered = store->gathered;
 	order->ordered = NULL;
-	order->ordered_count = 0;
+	order->ordered_count = order->lists = 0;
 	order->ordered_reads = order->ordered_writes = 0;
 	order->held_back = false;
 }
@@ -167,6 +249,14 @@ static void gather_join(struct gathering *gathering)
 	list_splice(batch, &gathering->behind);
 }
 
+/* The connection makes progress, and the call waits for its turn there: it does not wait for a
+ * connection, for which its time is shorter. */
+static void wait_anew(struct call *call, uint64_t now)
+{
+	if (call->submitted != 0)
+		call->submitted = now;
+}
+
 /* False: the batch is complete. */
 static bool consider(
 	struct postgres_store *store, struct gathering *gathering, struct call *call, uint64_t now)
@@ -177,15 +267,19 @@ static bool consider(
 	enum gather_place place;
 
 	begin_order(store, order);
-	if (order != NULL && order->held_back)
+	if (order != NULL && order->held_back) {
+		wait_anew(call, now);
 		return true;
+	}
 	if (alone && connection->batch.count > 0)
 		return false;
 	place = gather_place_of(gathering, call, order);
 	if (place == PLACE_NEXT_BATCH ||
-		(call->idempotency != NULL && !pg_replay_fits(&connection->batch, call))) {
+		(call->idempotency != NULL && !pg_replay_fits(&connection->batch, call)) ||
+		!answer_fits(store, gathering, call, now)) {
 		if (order == NULL)
 			return false;
+		wait_anew(call, now);
 		order->held_back = true;
 		return true;
 	}
@@ -199,7 +293,7 @@ static bool consider(
 	return !alone;
 }
 
-void gather_postgres(struct postgres_store *store, struct pg_connection *connection)
+bool gather_postgres(struct postgres_store *store, struct pg_connection *connection)
 {
 	unsigned limit = connection->batch_limit < store->settings.batch ? connection->batch_limit
 									 : store->settings.batch,
@@ -232,6 +326,7 @@ void gather_postgres(struct postgres_store *store, struct pg_connection *connect
 		else
 			gather_expire(store, call);
 	}
+	return connection->batch.count > 0 || !gathering.no_room;
 }
 
 static int compare_arrival(const void *left, const void *right)

@@ -57,8 +57,10 @@ void pg_batch_free(struct pg_batch *batch)
 void pg_batch_begin(struct pg_batch *batch)
 {
 	batch->slow_result = batch->warned = batch->open = batch->replay = batch->upkeep = false;
-	batch->locking = batch->large = 0;
-	batch->bytes = 0;
+	batch->locking = batch->large = batch->lists = batch->unknown = 0;
+	batch->writes = false;
+	batch->admitted = NULL;
+	batch->bytes = batch->kept_bytes = 0;
 	batch->item_count = batch->item_next = batch->merged_count = batch->keyed_count = 0;
 	batch->failed = NULL;
 	batch->cancelled_at = 0;
@@ -139,20 +141,13 @@ static void finish_all(struct list *calls)
 	}
 }
 
-static bool has_own_batch(const struct call *call)
-{
-	return call->method == NULL || transaction_is(call);
-}
-
 static void restart(struct postgres_store *store, struct call *call, enum pg_route route)
 {
 	if (call->method != NULL)
 		execute_restart(call);
 	else
 		call->err.kind = ERR_NONE;
-	/* The health check stays alone: whether it succeeds says nothing about a commit. So does a
-	 * transaction. */
-	call->route = (uint8_t)(has_own_batch(call) ? ROUTE_ALONE : route);
+	call->route = (uint8_t)(pg_batch_is_own(call) ? ROUTE_ALONE : route);
 	store->retries++;
 }
 
@@ -163,11 +158,14 @@ static void finish_committed(struct postgres_store *store, struct list *calls, s
 		struct call *call = call_of(list_first(calls));
 
 		list_remove(&call->link);
-		if (call->idempotency == NULL || !pg_replay_looks_again(call)) {
+		if (call->route == ROUTE_DROPPED) {
+			restart(store, call, ROUTE_TOGETHER);
+		} else if (call->idempotency == NULL || !pg_replay_looks_again(call)) {
 			pg_store_finish(call);
 			continue;
+		} else {
+			restart(store, call, ROUTE_ALONE);
 		}
-		restart(store, call, ROUTE_ALONE);
 		list_append(again, &call->link);
 	}
 }
@@ -233,7 +231,8 @@ static void pg_batch_split(struct postgres_store *store, struct list *batch, str
 				continue;
 			}
 			restart(store, call, ROUTE_ALONE);
-		} else if (!behind && !wrote && call->route != ROUTE_KEPT) {
+		} else if (!behind && !wrote && call->route != ROUTE_KEPT &&
+			call->route != ROUTE_DROPPED) {
 			pg_store_finish(call);
 			continue;
 		} else {
@@ -302,9 +301,9 @@ void pg_batch_end(struct postgres_store *store, struct pg_connection *connection
 	if (count > store->batch_max)
 		store->batch_max = count;
 	if (failed != NULL)
-		encoder_drop(connection);
+		encoder_drop(store, connection);
 	if (batch->replay) {
-		encoder_drop(connection);
+		encoder_drop(store, connection);
 		replay_all(store, batch, &calls);
 		put_back(connection, &calls);
 	} else if (failed == NULL) {
@@ -363,7 +362,7 @@ void pg_batch_lost(struct postgres_store *store, struct pg_connection *connectio
 	     unserved = batch->state == PG_BATCH_UNSERVED;
 	struct list calls, again;
 
-	encoder_drop(connection);
+	encoder_drop(store, connection);
 	list_init(&again);
 	leave_batch(batch, &calls);
 	while (!list_empty(&calls)) {

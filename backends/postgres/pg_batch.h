@@ -17,6 +17,7 @@
 
 #include "../../protocol/state.h"
 #include "../call.h"
+#include "../transaction.h"
 
 struct pg_connection;
 struct postgres_store;
@@ -70,18 +71,24 @@ enum pg_route {
 	ROUTE_ALONE,
 	ROUTE_MERGED, /* under way, within a statement for many */
 	ROUTE_KEPT,   /* its result is kept for the encoder */
+	ROUTE_DROPPED /* there was no memory for its result: it runs again */
 };
 
 /* It is part of its connection, and serves one batch after the other. */
 struct pg_batch {
-	uint8_t state;      /* enum pg_batch_state: pg_batch_enter() */
-	bool slow_result;   /* the last read did not complete the result at hand */
-	bool warned;        /* the server has warned of something */
-	unsigned number;    /* its connection's, for the log */
-	struct list calls;  /* under way, in order; none: a lone Sync */
-	unsigned count;     /* of them */
-	unsigned locking;   /* calls that change rows */
-	unsigned large;     /* calls whose connection's last answer was large */
+	uint8_t state;               /* enum pg_batch_state: pg_batch_enter() */
+	bool slow_result;            /* the last read did not complete the result at hand */
+	bool warned;                 /* the server has warned of something */
+	unsigned number;             /* its connection's, for the log */
+	struct list calls;           /* under way, in order; none: a lone Sync */
+	unsigned count;              /* of them */
+	unsigned locking;            /* calls that change rows */
+	unsigned large;              /* calls whose connection's last answer was large */
+	unsigned lists;              /* reads whose answer may be large */
+	unsigned unknown;            /* lists of clients that have had none yet */
+	bool writes;                 /* some calls may write */
+	const struct call *admitted; /* the call for whose large answer there is memory, or NULL */
+	size_t kept_bytes;           /* of results in `kept` */
 	size_t bytes;       /* of their parameters: libpq copies them, and keeps the memory */
 	struct item *items; /* what answers are still to come */
 	unsigned item_count, item_next;
@@ -110,6 +117,14 @@ struct pg_batch {
 static inline void pg_batch_enter(struct pg_batch *batch, enum pg_batch_state state)
 {
 	state_change(&pg_batch_states, &batch->state, state, batch->number);
+}
+
+/* A call that is alone in its batch, whatever happens: the health check, whose success says nothing
+ * about a commit, a transaction, and a position, which covers the calls before it once they are
+ * committed. */
+static inline bool pg_batch_is_own(const struct call *call)
+{
+	return call->method == NULL || transaction_is(call) || call->method->impl == IMPL_POSITION;
 }
 
 /* Room for its lists; false: out of memory, pg_batch_free cleans up. */

@@ -86,15 +86,16 @@ bool pg_connection_send(struct postgres_store *store, struct pg_connection *conn
 	if (connection->state != PG_CONNECTION_IDLE || list_empty(&connection->waiting))
 		return false;
 	pg_batch_begin(&connection->batch);
+	/* A step of the roll-up is alone in its batch. */
 	connection->batch.upkeep = call_of(list_first(&connection->waiting)) == &store->rollup.call;
 	connection->received = 0;
 	/* After a long idle time the server may be gone without a word: a lone Sync finds out
 	 * before a write is at stake. */
-	if (connection->batch.upkeep ||
-		clock_ns() - connection->last_used < (uint64_t)IDLE_CHECK_S * 1000000000)
-		gather_postgres(store, connection);
-	else
+	if (!connection->batch.upkeep &&
+		clock_ns() - connection->last_used >= (uint64_t)IDLE_CHECK_S * 1000000000)
 		connection->last_used = clock_ns();
+	else if (!gather_postgres(store, connection))
+		return false;
 	pg_connection_enter(connection, PG_CONNECTION_BUSY);
 	pg_batch_gathered(&connection->batch);
 	if (!send_batch(store, connection) || !pg_connection_push(store, connection)) {

@@ -10,6 +10,7 @@
 #include "../transaction.h"
 #include "blocking/connect.h"
 #include "encoder.h"
+#include "gather.h"
 #include "idempotency/pg_replay.h"
 #include "pg_batch.h"
 #include "pg_store.h"
@@ -100,6 +101,38 @@ static void not_committed(struct pg_connection *connection, struct call *call)
 	pg_batch_enter(&connection->batch, PG_BATCH_FAILED);
 }
 
+/* Four times the largest answer. */
+static size_t result_max(const struct call *call)
+{
+	return call != NULL && call->answer.cap > RESULT_MAX / 4 ? call->answer.cap * 4
+								 : RESULT_MAX;
+}
+
+/* A read runs again when there is memory for its result; its client's writes behind it are not sent
+ * yet. All results of a transaction are kept until its end. */
+static bool is_dropped(struct postgres_store *store, struct pg_connection *connection,
+	struct call *call, const PGresult *result)
+{
+	struct pg_batch *batch = &connection->batch;
+	size_t size = PQresultMemorySize(result);
+
+	if (size <= LARGE_ANSWER)
+		return false;
+	if (call->within == NULL) {
+		if (batch->writes || call == batch->admitted || call->order == NULL ||
+			gather_has_room(store))
+			return false;
+		call->order->large = true;
+		call->route = ROUTE_DROPPED;
+		return true;
+	}
+	if (batch->kept_bytes + size <= result_max(call->within))
+		return false;
+	execute_fail(call, ERR_TOO_LARGE, "the database's answer is larger than an answer may be");
+	end_early(connection, call);
+	return true;
+}
+
 /* The result of one call or several. An error without effect on the transaction is the call's
  * own. */
 static void take_rows(struct postgres_store *store, struct pg_connection *connection,
@@ -109,7 +142,7 @@ static void take_rows(struct postgres_store *store, struct pg_connection *connec
 	struct call *call = item->call,
 		    **calls = many ? connection->batch.merged + item->first : &call;
 
-	if (item->kind == ITEM_CALL && call == &store->rollup.call)
+	if (item->kind == ITEM_CALL && connection->batch.upkeep)
 		pg_rollup_take(store, result);
 	if (item->kind == ITEM_COMMIT && strcmp(PQcmdStatus(result), "COMMIT") != 0)
 		not_committed(connection, call);
@@ -134,8 +167,12 @@ static void take_rows(struct postgres_store *store, struct pg_connection *connec
 		PQclear(result);
 		return;
 	}
+	if (!many && is_dropped(store, connection, call, result)) {
+		PQclear(result);
+		return;
+	}
 	if ((many || call->idempotency == NULL) && encoder_wants(store, result) &&
-		encoder_keep(connection, calls, many ? item->count : 1, many, result))
+		encoder_keep(store, connection, calls, many ? item->count : 1, many, result))
 		return;
 	if (many) {
 		result_many(store, calls, item->count, result);
@@ -373,15 +410,12 @@ static size_t waiting_bytes(const struct pg_connection *connection)
 	return ioctl(connection->socket, FIONREAD, &bytes) == 0 && bytes > 0 ? (size_t)bytes : 0;
 }
 
-/* libpq buffers a result of any size until it is complete. The limit is four times the largest
- * answer. */
+/* libpq buffers a result of any size until it is complete. */
 static bool too_much(const struct pg_connection *connection)
 {
 	const struct call *call = connection->batch.items[connection->batch.item_next].call;
-	size_t max = call != NULL && call->answer.cap > RESULT_MAX / 4 ? call->answer.cap * 4
-								       : RESULT_MAX;
 
-	return connection->received > max;
+	return connection->received > result_max(call);
 }
 
 static void refuse_result(struct postgres_store *store, struct pg_connection *connection)

@@ -23,6 +23,7 @@ struct postgres_store *pg_store_new(
 		store->settings.min_connections = 1;
 	if (store->settings.min_connections > store->connection_limit)
 		store->settings.min_connections = store->connection_limit;
+	store->answer_room = SIZE_MAX;
 	list_init(&store->waiting);
 	list_init(&store->completed);
 	list_init(&store->migrating);

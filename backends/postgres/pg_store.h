@@ -51,8 +51,11 @@ struct postgres_store {
 	uint64_t hold_until; /* delay of calls that lost their connection: others may be about to
 	                        break as well */
 	struct encoder encoder;
-	unsigned encoding; /* calls that are with it */
-	unsigned encoded;  /* transactions whose last result it has finished */
+	size_t answer_room;   /* memory that clients may still take */
+	uint64_t large_began; /* when a read whose answer may be large last began */
+	bool no_room;         /* such a read waits for memory */
+	unsigned encoding;    /* calls that are with it */
+	unsigned encoded;     /* transactions whose last result it has finished */
 	size_t iteration_bytes, iteration_bytes_max; /* bytes of results encoded on the loop, in
 	                                                this iteration and the largest one */
 	struct pg_rollup rollup;
@@ -81,6 +84,8 @@ static inline void pg_store_finish(struct call *call)
 		call->order->reads--; /* before done, which may free the connection */
 		if (call->method == NULL || !call->method->write)
 			call->order->large = call->answer.length > LARGE_ANSWER;
+		if (call->method != NULL && !call->method->write && !call->method->short_read)
+			call->order->small_list = !call->order->large;
 	}
 	if (call->idempotency != NULL)
 		pg_replay_doubt(call);

@@ -11,11 +11,11 @@
 #include "../../protocol/value.h"
 #include "../execute.h"
 #include "../secrets/seal_log.h"
-#include "../transaction.h"
 #include "blocking/connect.h"
 #include "blocking/keys.h"
 #include "blocking/migrate.h"
 #include "blocking/verify.h"
+#include "gather.h"
 #include "outage.h"
 #include "pg_receive.h"
 #include "pg_store.h"
@@ -66,7 +66,7 @@ static void postgres_submit(struct store *base, struct call *call)
 
 	list_init(&call->link);
 	call->attempts = 0;
-	call->route = transaction_is(call) ? ROUTE_ALONE : ROUTE_TOGETHER;
+	call->route = pg_batch_is_own(call) ? ROUTE_ALONE : ROUTE_TOGETHER;
 	if (call->method->impl == IMPL_MIGRATE) {
 		if (jobs_migrate(store, call)) {
 			call->order->reads++;
@@ -105,6 +105,17 @@ static void place_rollup(struct postgres_store *store)
 
 	if (call != NULL)
 		place(store, call);
+}
+
+static bool postgres_memory(struct store *base, size_t free)
+{
+	struct postgres_store *store = pg_store_of(base);
+
+	store->answer_room = free;
+	if (!store->no_room || !gather_has_room(store))
+		return false;
+	store->no_room = false;
+	return true;
 }
 
 static void postgres_pause(struct store *base, bool paused)
@@ -278,7 +289,7 @@ static void postgres_close(struct store *base, uint64_t deadline)
 	jobs_cancel_all(store);
 	encoder_stop(store);
 	for (unsigned i = 0; i < store->connection_limit; i++) {
-		encoder_drop(&store->connections[i]);
+		encoder_drop(store, &store->connections[i]);
 		end_all(&store->connections[i].batch.calls, !store->connections[i].batch.open);
 		end_all(&store->connections[i].waiting, false);
 	}
@@ -299,6 +310,7 @@ static const struct store_ops postgres_ops = {
 	.stats = postgres_stats,
 	.version = postgres_version,
 	.ping = postgres_ping,
+	.memory = postgres_memory,
 	.pause = postgres_pause,
 	.health = postgres_health,
 	.close = postgres_close,

@@ -139,6 +139,7 @@ void close_store(struct store *base, uint64_t deadline)
 	queue_stop(&store->reads);
 	interrupt(&store->checkpoint_worker); /* the writer may wait for it */
 	if (end_threads(store, deadline)) {
+		large_expire(store);
 		loop_process(base);
 		free_in_time(store, deadline);
 		return;
@@ -147,5 +148,6 @@ void close_store(struct store *base, uint64_t deadline)
 	answer_commit(store);
 	answer_queue(store, &store->writes);
 	answer_queue(store, &store->reads);
+	large_expire(store);
 	loop_process(base);
 }

@@ -4,6 +4,7 @@
 
 #include "../execute.h"
 #include "sqlite_store.h"
+#include "threads/large.h"
 #include "threads/queue.h"
 #include "threads/results.h"
 #include "threads/worker.h"
@@ -65,13 +66,14 @@ static void to_writer(struct sqlite_store *store, struct call *call)
 	store->to_writer_count++;
 }
 
-static void to_reader(struct sqlite_store *store, struct call *call)
+/* large: the last answer of the connection was. */
+static void to_reader(struct sqlite_store *store, struct call *call, bool large)
 {
 	if (store->memory) {
 		to_writer(store, call);
 		return;
 	}
-	call->route = ROUTE_READER;
+	call->route = large ? ROUTE_READER_LARGE : ROUTE_READER;
 	if (call->order != NULL)
 		call->order->reads++;
 	list_append(&store->to_readers, &call->link);
@@ -94,6 +96,8 @@ static bool tries_loop(const struct sqlite_store *store, const struct call *call
 /* Routes a call; false when it must wait for earlier calls of its connection. */
 static bool loop_dispatch(struct sqlite_store *store, struct call *call)
 {
+	bool large = call->method->short_read ? call->order->large : call->order->large_list;
+
 	if (atomic_load_explicit(&store->ending, memory_order_relaxed)) {
 		worker_given_up(call);
 		list_append(&store->completed, &call->link);
@@ -107,7 +111,7 @@ static bool loop_dispatch(struct sqlite_store *store, struct call *call)
 	} else if (call->order->writes > 0) {
 		to_writer(store, call);
 	} else {
-		to_reader(store, call);
+		to_reader(store, call, large);
 	}
 	return true;
 }
@@ -175,6 +179,17 @@ static void resume_pending(struct sqlite_store *store, struct order *order)
 	}
 }
 
+/* What the connection's next answer will probably be. */
+static void note_length(struct call *call)
+{
+	if (call->route == ROUTE_WRITER)
+		return;
+	if (call->method->short_read)
+		call->order->large = call->answer.length > LOOP_BYTES;
+	else
+		call->order->large_list = call->answer.length > LARGE_ANSWER_MAX;
+}
+
 void loop_process(struct store *base)
 {
 	struct sqlite_store *store = sqlite_store_of(base);
@@ -193,8 +208,9 @@ void loop_process(struct store *base)
 				call->order->writes--;
 			else
 				call->order->reads--;
-			if (call->route == ROUTE_READER && call->method->short_read)
-				call->order->large = call->answer.length > LOOP_BYTES;
+			if (call->route == ROUTE_LARGE)
+				large_received(store, call);
+			note_length(call);
 			/* Before done: the call may be the connection's last one, and `order` is
 			 * freed with the connection. */
 			if (!list_empty(&call->order->pending))
@@ -232,5 +248,5 @@ void loop_ping(struct store *base, struct call *probe)
 	list_init(&probe->link);
 	probe->order = NULL;
 	probe->err.kind = ERR_NONE;
-	to_reader(store, probe);
+	to_reader(store, probe, false);
 }

@@ -6,6 +6,7 @@
 
 #include "../secrets/seal_log.h"
 #include "files/belong.h"
+#include "files/identity.h"
 #include "files/owner.h"
 #include "files/path.h"
 #include "files/surroundings.h"
@@ -140,7 +141,7 @@ int open_bring_up(struct sqlite_store *store, struct err *err)
 			return -1;
 		seal_log_warn(&store->settings, 0, seal_count_total(store->settings.seal));
 	}
-	if (prepare_all(store, writer, err) < 0 ||
+	if (prepare_all(store, writer, err) < 0 || identity_begin(writer, err) < 0 ||
 		(!store->memory && belong_begin(writer, &store->mark, err) < 0))
 		return -1;
 	int64_t schema = migrate_version(writer, err);
@@ -178,6 +179,7 @@ int open_threads(struct sqlite_store *store, struct err *err)
 		return -1;
 	/* The threads read the count: it is final before the first one starts. */
 	store->reader_count = want;
+	store->large.running_max = want > 1 ? want - 1 : 1;
 	for (unsigned i = 0; i < want; i++)
 		if (worker_start(&store->readers[i], reader_main, err) < 0)
 			return -1;

@@ -42,6 +42,9 @@ const char *session_reason(int code)
 	}
 }
 
+static const char locked[] = "another program, such as the old server, holds a lock on the "
+			     "database: stop it, then start again";
+
 static int open_error(struct err *err, int code, const char *path)
 {
 	int exit_code = EX_IOERR;
@@ -63,7 +66,7 @@ static int open_error(struct err *err, int code, const char *path)
 		break;
 	}
 	return err_exit(err, exit_code, "%s: %s", path,
-		code == SQLITE_BUSY ? "another program holds a lock on it" : session_reason(code));
+		code == SQLITE_BUSY ? locked : session_reason(code));
 }
 
 static const char settings_sql[] =
@@ -283,7 +286,9 @@ int session_failed(struct session *session, const char *what, struct err *err)
 
 	/* Where SQLite has no error, an allocation between its statements has failed. */
 	return err_exit(err, exit_code, "%s: %s", what,
-		code == SQLITE_OK ? "out of memory" : session_reason(code));
+		code == SQLITE_OK                      ? "out of memory"
+			: (code & 0xFF) == SQLITE_BUSY ? locked
+						       : session_reason(code));
 }
 
 /* The columns must match the row schema by name and order: this compares the SQL file with the

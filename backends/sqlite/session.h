@@ -9,7 +9,7 @@
 #include "../call.h"
 #include "../secrets/seal.h"
 
-enum { SESSION_KEPT = 32 };
+enum { SESSION_KEPT = 48 };
 
 struct session {
 	sqlite3 *db;

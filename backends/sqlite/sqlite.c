@@ -55,6 +55,7 @@ static int sqlite_tick(struct store *base, struct err *err)
 
 	condition_log_recovery(store);
 	rollup_tick(store);
+	large_expire(store);
 	if (now >= atomic_load_explicit(&store->forget_at, memory_order_relaxed))
 		queue_nudge(&store->writes);
 	interrupt_late(&store->writer, now);
@@ -114,7 +115,8 @@ static void sqlite_stats(struct store *base, struct store_stats *out)
 		out->connections_active += running > 0;
 	}
 	out->connections_idle = out->connections_max - out->connections_active;
-	out->queued = queue_length(&store->writes) + queue_length(&store->reads);
+	out->queued = queue_length(&store->writes) + queue_length(&store->reads) +
+		atomic_load(&store->large.waiting);
 	out->transactions = atomic_load(&store->transactions);
 	out->batched_calls = atomic_load(&store->batched);
 	out->batch_max = atomic_load(&store->batch_max);
@@ -173,6 +175,12 @@ static void backup_state(struct store *base, struct buffer *out)
 	backup_describe(sqlite_store_of(base)->backup, out);
 }
 
+static bool sqlite_memory(struct store *base, size_t free)
+{
+	large_memory(sqlite_store_of(base), free);
+	return false;
+}
+
 static void sqlite_pause(struct store *base, bool paused)
 {
 	rollup_pause(sqlite_store_of(base), paused);
@@ -190,6 +198,7 @@ static const struct store_ops sqlite_ops = {
 	.stats = sqlite_stats,
 	.version = sqlite_version,
 	.ping = loop_ping,
+	.memory = sqlite_memory,
 	.pause = sqlite_pause,
 	.health = condition_health,
 	.backup = sqlite_backup,

@@ -29,6 +29,7 @@ struct sqlite_store *sqlite_store_new(
 	list_init(&store->done);
 	queue_init(&store->writes);
 	queue_init(&store->reads);
+	large_init(&store->large);
 	pthread_mutex_init(&store->done_lock, NULL);
 	pthread_mutex_init(&store->error_lock, NULL);
 	pthread_mutex_init(&store->checkpointer.lock, NULL);
@@ -55,6 +56,7 @@ void sqlite_store_free(struct sqlite_store *store)
 		close(store->done_fd);
 	queue_destroy(&store->writes);
 	queue_destroy(&store->reads);
+	large_destroy(&store->large);
 	pthread_mutex_destroy(&store->done_lock);
 	pthread_mutex_destroy(&store->error_lock);
 	pthread_mutex_destroy(&store->writer.guard);

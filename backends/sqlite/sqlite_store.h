@@ -14,6 +14,7 @@
 #include "files/watch.h"
 #include "session.h"
 #include "threads/checkpoint.h"
+#include "threads/large.h"
 #include "threads/queue.h"
 #include "threads/rollup.h"
 #include "threads/worker.h"
@@ -21,7 +22,13 @@
 enum { READERS_MAX = 16 };
 
 /* Where a call runs; kept in call->route while it is lent. */
-enum sqlite_route { ROUTE_NONE, ROUTE_WRITER, ROUTE_READER };
+enum sqlite_route {
+	ROUTE_NONE,
+	ROUTE_WRITER,
+	ROUTE_READER,
+	ROUTE_READER_LARGE, /* a reader moves it to the large answers without trying it */
+	ROUTE_LARGE
+};
 
 /* Outcome of the last write. */
 enum writing {
@@ -56,6 +63,7 @@ struct sqlite_store {
 	struct rollup rollup;
 
 	struct queue writes, reads;
+	struct large_reads large;
 	struct worker writer, checkpoint_worker, readers[READERS_MAX];
 	unsigned reader_count;
 

@@ -10,6 +10,7 @@
 #include "../calls/dispatcher.h"
 #include "../clients/server.h"
 #include "health.h"
+#include "wait_for.h"
 
 struct admin {
 	struct runtime *runtime;
@@ -18,6 +19,7 @@ struct admin {
 	struct server *server;
 	struct dispatcher *dispatcher;
 	struct health health;
+	struct wait_for wait_for;
 	uint64_t started_at;  /* uv_hrtime */
 	int64_t started_wall; /* the same moment by the wall clock, µs */
 	uint64_t reloads;

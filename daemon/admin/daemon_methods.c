@@ -151,6 +151,11 @@ static void begin_health(struct admin *admin, struct request *request)
 	health_ask(&admin->health, request);
 }
 
+static void begin_wait(struct admin *admin, struct request *request)
+{
+	wait_for_begin(&admin->wait_for, request);
+}
+
 static const struct {
 	const char *name;
 	struct own_method method;
@@ -168,6 +173,7 @@ static const struct {
 	{"daemon.backup", {.answer = admin_methods_backup}},
 	{"daemon.backup_state", {.answer = admin_methods_backup_state}},
 	{"daemon.health", {.begin = begin_health}},
+	{"daemon.wait_for", {.in_turn = begin_wait}},
 };
 
 static struct own_method own_methods[UINT8_MAX + 1]; /* by a method's index */
@@ -175,7 +181,8 @@ static struct own_method own_methods[UINT8_MAX + 1]; /* by a method's index */
 const struct own_method *daemon_methods_init(void)
 {
 	for (size_t i = 0; i < catalog_method_count; i++) {
-		bool found = catalog_methods[i].impl != IMPL_DAEMON;
+		bool found = catalog_methods[i].impl != IMPL_DAEMON &&
+			catalog_methods[i].impl != IMPL_WAIT;
 
 		for (size_t k = 0; k < sizeof handlers / sizeof *handlers; k++)
 			if (strcmp(handlers[k].name, catalog_methods[i].name) == 0) {

@@ -37,9 +37,11 @@ static void on_done(struct call *call)
 	struct request *request = request_of(call);
 
 	assert(!request->dispatcher->submitting);
-	request->lent = 0;
-	if (!call->method->write)
+	if (!call->method->write) {
+		request->dispatcher->expected -= request->lent;
 		connection_read_done(request->connection, call->answer.length);
+	}
+	request->lent = 0;
 	if (call->method->impl != IMPL_SQL && passwords_needs_check(call))
 		passwords_verify(request);
 	else

@@ -25,7 +25,8 @@ struct dispatcher {
 	struct admin *admin;                  /* theirs */
 	bool stopping;                        /* the daemon ends: no call begins any more */
 	unsigned in_flight;                   /* calls begun and not answered, of all connections */
-	bool submitted;                       /* the store has calls that were not flushed */
+	size_t expected; /* bytes charged for answers that the store has not read yet */
+	bool submitted;  /* the store has calls that were not flushed */
 	bool submitting; /* in the store's submit: no call ends there, which is asserted */
 	struct request_pool requests;
 	struct pause pause;

@@ -16,13 +16,16 @@ struct method_input {
 	const struct value *params;
 };
 
-/* Both NULL: the store runs it. */
+/* All NULL: the store runs it. */
 struct own_method {
 	/* Appends the result's JSON text. */
 	int (*answer)(struct admin *admin, const struct method_input *input, struct buffer *out,
 		struct err *err);
 	/* Takes the request; finish_call answers it later. */
 	void (*begin)(struct admin *admin, struct request *request);
+	/* The same, when it is the request's turn among the calls of its connection. It holds back
+	 * those behind it until it ends. */
+	void (*in_turn)(struct admin *admin, struct request *request);
 };
 
 #endif

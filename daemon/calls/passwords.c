@@ -67,14 +67,13 @@ static void passwords_fail(struct call *call, const struct err *err)
 		whole->err.index = (unsigned)(call - whole->members) + 1;
 }
 
-/* Continues the requests behind a hashed password, up to the next one whose hash is missing. */
-static void release_held(struct connection *connection)
+void passwords_release_held(struct connection *connection)
 {
 	while (!list_empty(&connection->held)) {
 		struct request *request =
 			list_entry(list_first(&connection->held), struct request, link);
 
-		if (request->state == REQUEST_HASHING)
+		if (request->state == REQUEST_HASHING || request->state == REQUEST_BEHIND)
 			return;
 		list_remove(&request->link);
 		submit_call(request);
@@ -96,7 +95,7 @@ static void end_hashing(struct request *request)
 		list_remove(&request->link);
 		finish_call(request);
 	}
-	release_held(connection);
+	passwords_release_held(connection);
 }
 
 static void on_hashed(void *owner, const struct password_result *result)

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 struct call;
+struct connection;
 struct request;
 
 /* Of the call, or of a member of the transaction; all of them are processed side by side. */
@@ -15,6 +16,8 @@ bool passwords_needs_hash(const struct request *request);
 bool passwords_needs_check(const struct call *call);
 void passwords_hash(struct request *request);   /* then submit_call */
 void passwords_verify(struct request *request); /* then finish_call */
+/* Continues the requests that are held back, up to the next one that others wait for. */
+void passwords_release_held(struct connection *connection);
 /* The second part of verifying: what the work has to be is known. */
 void passwords_compare(struct request *request);
 

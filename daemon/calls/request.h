@@ -18,7 +18,8 @@ enum request_state {
 	REQUEST_NEW,
 	REQUEST_PAUSED,   /* came while the daemon was paused; in pause->waiting */
 	REQUEST_HASHING,  /* its password is with the pool; in connection->held */
-	REQUEST_WAITING,  /* behind one that is hashing; in connection->held */
+	REQUEST_WAITING,  /* behind one that is hashing or behind; in connection->held */
+	REQUEST_BEHIND,   /* waits until the database reaches a position; in connection->held */
 	REQUEST_STORE,    /* lent to the store */
 	REQUEST_CHECKING, /* its password is compared by the pool */
 	REQUEST_HEALTH,   /* waits for the health probe; in health->waiting */

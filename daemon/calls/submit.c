@@ -58,6 +58,10 @@ void submit_call(struct request *request)
 
 	if (!submit_begins(request))
 		return;
+	if (method->impl == IMPL_WAIT) {
+		dispatcher->own_methods[method->index].in_turn(dispatcher->admin, request);
+		return;
+	}
 	request_move(request, REQUEST_STORE);
 	note_hashes(dispatcher, &request->call);
 	request->connection->reads += !method->write;
@@ -70,5 +74,7 @@ void submit_call(struct request *request)
 	request->lent = method->write ? request->call.arena.total : request->connection->expected;
 	if (method->impl == IMPL_TRANSACTION)
 		request->lent += 2 * transaction_bytes(&request->call);
+	if (!method->write)
+		dispatcher->expected += request->lent;
 	request_charge(request);
 }

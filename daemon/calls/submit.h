@@ -28,7 +28,7 @@ static inline bool submit_begins(struct request *request)
 {
 	return request->state == REQUEST_NEW || submit_still_begins(request);
 }
-/* Lends a request to the store. */
+/* Lends a request to the store, or to the method that waits. */
 void submit_call(struct request *request);
 
 #endif

@@ -140,13 +140,13 @@ void scheduler_close_handles(struct scheduler *scheduler)
 }
 
 /* A single line must fit whatever the setting says, or its connection could never go on. */
-static uint64_t free_memory(const struct scheduler *scheduler)
+static uint64_t free_memory(const struct scheduler *scheduler, size_t held)
 {
 	const struct settings *settings = scheduler->runtime->settings;
 	uint64_t min = 4 * settings->line_limit;
 	uint64_t limit = settings->memory_limit > min ? settings->memory_limit : min;
 
-	return limit > scheduler->account.held ? limit - scheduler->account.held : 0;
+	return limit > held ? limit - held : 0;
 }
 
 /* A connection may hold as much as is free: n that want all get a part of n + 1 each, and the rest
@@ -156,8 +156,13 @@ bool scheduler_memory_short(const struct scheduler *scheduler, const struct sche
 {
 	size_t held = scheduled->account.held;
 
-	return held > SMALL_SHARE && held > free_memory(scheduler) &&
+	return held > SMALL_SHARE && held > free_memory(scheduler, scheduler->account.held) &&
 		(scheduled != scheduler->favoured || scheduled->in_flight > 0);
+}
+
+size_t scheduler_room(const struct scheduler *scheduler, size_t expected)
+{
+	return free_memory(scheduler, scheduler->account.held - expected);
 }
 
 void scheduler_content(struct scheduler *scheduler, const struct scheduled *scheduled)

@@ -66,6 +66,9 @@ bool scheduler_idle(const struct scheduler *scheduler);
 
 /* The connection has to wait for memory before it goes on: it holds more than is free. */
 bool scheduler_memory_short(const struct scheduler *scheduler, const struct scheduled *scheduled);
+/* Memory that is still free for answers. `expected`: what is charged for answers that are not read
+ * yet. */
+size_t scheduler_room(const struct scheduler *scheduler, size_t expected);
 /* The connection waits for no memory any more. */
 void scheduler_content(struct scheduler *scheduler, const struct scheduled *scheduled);
 /* End of an iteration: connections for which there is memory again go on. */

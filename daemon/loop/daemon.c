@@ -120,6 +120,12 @@ static void iteration(struct daemon *daemon)
 		set_due_timer(daemon);
 	}
 	server_iteration(&daemon->server);
+	if (daemon->store->ops->memory(daemon->store,
+		    scheduler_room(&daemon->server.set.scheduler, daemon->dispatcher.expected))) {
+		dispatch_flush(&daemon->dispatcher);
+		set_due_timer(daemon);
+		server_iteration(&daemon->server);
+	}
 	if (daemon->state == DAEMON_DRAINING && all_answered(daemon))
 		daemon_drained(daemon);
 }
@@ -235,6 +241,7 @@ static void stop(struct daemon *daemon, const char *reason)
 		(unsigned long long)daemon->parts->settings.drain_timeout * 1000 + 5000000);
 	server_stop_listening(&daemon->server);
 	pause_give_up(&daemon->dispatcher.pause);
+	wait_for_give_up(&daemon->admin.wait_for);
 	/* So that a tick falls on the moment when the time is over. */
 	(void)uv_timer_start(
 		&daemon->tick, on_tick, daemon->parts->settings.drain_timeout % TICK_MS, TICK_MS);
@@ -402,6 +409,7 @@ static int init_rooms(struct daemon *daemon)
 		metrics_init(&daemon->runtime.metrics) < 0 ||
 		dispatch_init(&daemon->dispatcher, &calls) < 0 ||
 		health_init(&daemon->admin.health, &daemon->admin) < 0 ||
+		wait_for_init(&daemon->admin.wait_for, &daemon->admin) < 0 ||
 		server_init(&daemon->server, &clients) < 0 || init_handles(daemon) < 0)
 		return -1;
 	if (server_listen(&daemon->server) < 0)
@@ -419,6 +427,7 @@ static void close_rooms(struct daemon *daemon)
 {
 	server_close_handles(&daemon->server);
 	health_close(&daemon->admin.health);
+	wait_for_close(&daemon->admin.wait_for);
 	dispatch_close_handles(&daemon->dispatcher);
 	close_handle(&daemon->prepare);
 	close_handle(&daemon->check);

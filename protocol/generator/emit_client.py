@@ -107,7 +107,7 @@ def snake(name: str) -> str:
 
 def _refuse_clashes(catalog):
     names = [method.c_name + end for method in catalog.methods for end in ("", "_async", "_result")]
-    names += [f"add_{method.c_name}" for method in catalog.methods if method.has_sql]
+    names += [f"add_{method.c_name}" for method in catalog.methods if method.joins]
     names += [f"{snake(kind.name)}_free" for kind in answers(catalog)]
     clashes = sorted({name for name in names if name in _CORE or names.count(name) > 1})
     if clashes:
@@ -275,7 +275,7 @@ def functions(catalog: Catalog, method: Method) -> list[tuple[str, str, list[str
         ),
         ("int", name + "_result", ["const struct pierre_answer *answer", *outputs, failure]),
     ]
-    if method.has_sql:
+    if method.joins:
         transaction = "struct pierre_transaction *transaction"
         found.append(("int", "add_" + name, [transaction, *params, failure]))
     return found

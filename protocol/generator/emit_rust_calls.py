@@ -165,7 +165,7 @@ def _send(catalog, method: Method):
         out += [f"    {line}" for line in before]
         values += found
     items = ["to", "args", f"pierre_{method.c_name}_async"]
-    items += [f"pierre_add_{method.c_name}"] if method.has_sql else []
+    items += [f"pierre_add_{method.c_name}"] if method.joins else []
     items.append(f"{{ {', '.join(values)} }}" if values else "{}")
     return [*out, *folded("crate::send!", items, "", "    "), "}\n"]
 
@@ -293,7 +293,7 @@ def _pages(catalog, method: Method):
 
 
 def _transaction(catalog, method: Method):
-    if not method.has_sql:
+    if not method.joins:
         return []
     name, (kind, _, _) = method.c_name, _result(catalog, method)
     params = ["&mut self", *(f"{one}: {rust}" for one, rust in _params(catalog, method))]

@@ -17,7 +17,9 @@ IMPLS = (
     "migrate",
     "rotate_key",
     "transaction",
+    "position",
     "daemon",
+    "wait",
 )
 
 
@@ -107,13 +109,14 @@ def _check_names(catalog, table, method):
 
 
 def _check_meaning(catalog, table, method):
-    if method.answer in ("none", "count") and not method.write:
+    waits = method.impl == "wait"
+    if method.answer in ("none", "count") and not method.write and not waits:
         table.complain(
             f"{method.name} reads, so its result cannot be {method.result.base}", "result"
         )
-    if method.answer == "none" and not method.subject:
+    if method.answer == "none" and not method.subject and not waits:
         table.complain(f"{method.name} must name in `subject` what not_found refers to")
-    if method.conflict and not method.write:
+    if method.conflict and not method.write and not waits:
         table.complain(f"{method.name} reads, so it has no `conflict`", "conflict")
     if method.guard and not method.write:
         table.complain(f"{method.name} reads, so it has no `guard`", "guard")

@@ -182,6 +182,11 @@ class Method:
 
     @property
     def has_sql(self):
+        return self.joins or self.impl == "position"
+
+    @property
+    def joins(self):
+        """Whether it can be part of a transaction."""
         return self.impl in ("sql", "hash_password", "verify_password")
 
     @property

@@ -11,6 +11,7 @@ import subprocess
 import time
 import uuid
 
+import counts as key_counts
 import seed
 from bystander import bystanders
 from measure import Bench
@@ -21,7 +22,8 @@ from setting import PostgresServer
 IDLE_CONNECTIONS = 1000
 MANY_CALLS = 10_000_000
 BULK_CLIENTS, BULK_DOCUMENTS, BULK_BYTES = 4, 100, 1_000_000
-LARGE_TITLES = ("Many users", "Aggregates over")  # titles of the tables that only --large makes
+# titles of the tables that only --large makes
+LARGE_TITLES = ("Many users", "Aggregates over", key_counts.TITLE)
 LARGE_BYTES = (
     5_000  # of disk for each row of large_tables: three tables, their indexes, both databases' logs
 )
@@ -437,7 +439,10 @@ def large_tables(bench, folder, rows, say):
                     "yes" if ratio <= 1.5 else "**no**",
                 )
             )
+        sizes = [size for size in key_counts.SIZES if size < rows] + [rows]
+        of_one_key = key_counts.table(bench.build, folder, server, sizes, say)
     return [
+        of_one_key,
         (LARGE_TITLES[0], ("what", "backend", "measured", "target", "met"), lookups),
         (
             f"{LARGE_TITLES[1]} {rows:,} usage rows",

@@ -7,10 +7,8 @@ The first form prints a row for each method and backend. The second shows which 
 difference."""
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BACKENDS = ("sqlite", "postgres")
@@ -39,22 +37,17 @@ def count(methods, details):
     sys.path[:0] = [HERE, os.path.dirname(HERE)]
     import test_cost  # pylint: disable=import-outside-toplevel
 
-    cost = test_cost.Cost("run_under")
-    for method in methods or test_cost.PARAMS:
-        folder = tempfile.mkdtemp()
-        output, seen = os.path.join(folder, "counted"), []
+    class Detailed(test_cost.Callgrind):
+        def forget(self):
+            self.functions = functions(self.dump) if details else {}
+            super().forget()
 
-        def read(path, seen=seen):
-            if details:
-                seen.append(functions(path))
-            return test_cost.callgrind_totals(path)
-
-        instructions, allocations = cost.per_call(test_cost.callgrind(output), output, read, method)
-        shutil.rmtree(folder)
-        print(method, f"{instructions:.1f}", f"{allocations:.2f}", flush=True)
-        for name in seen[1] if details else ():
-            per_call = (seen[1][name] - seen[0].get(name, 0)) / test_cost.CALLS
-            print("function", name, f"{per_call:.1f}")
+    with Detailed() as counter:
+        for method in methods or test_cost.PARAMS:
+            instructions, allocations = counter.count(method)
+            print(method, f"{instructions:.1f}", f"{allocations:.2f}", flush=True)
+            for name, total in counter.functions.items():
+                print("function", name, f"{total / counter.counted:.1f}")
 
 
 def counted(build, backend, methods, details=False):

@@ -5,6 +5,7 @@ Both backends get the same rows. Ids look random but follow from the row's numbe
 keys can be made without reading them back.
 """
 
+import contextlib
 import random
 import sqlite3
 import subprocess
@@ -150,12 +151,19 @@ FROM generate_series(:first::bigint, :last) AS n(i)""",
 }
 
 
-def sqlite(path, counts, step=1_000_000):
-    """counts: rows by table of SQLITE, in an order that satisfies the foreign keys."""
-    database = sqlite3.connect(path, isolation_level=None, timeout=30)
-    try:
+@contextlib.contextmanager
+def opened(path):
+    """A database for many rows; at the end its log is moved into it, where nobody else reads."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as database:
         database.execute("PRAGMA cache_size=-1000000")
         database.execute("PRAGMA synchronous=OFF")
+        yield database
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def sqlite(path, counts, step=1_000_000):
+    """counts: rows by table of SQLITE, in an order that satisfies the foreign keys."""
+    with opened(path) as database:
         values = {
             "hash": HASH,
             "tools": "[" + ",".join(f'"{name}"' for name in TOOLS) + "]",
@@ -170,9 +178,6 @@ def sqlite(path, counts, step=1_000_000):
                 database.execute(
                     statement, {**wanted, "first": first, "last": min(first + step - 1, count)}
                 )
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    finally:
-        database.close()
 
 
 def psql(postgres, text, variables=None):

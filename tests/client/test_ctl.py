@@ -289,9 +289,10 @@ try 'pierre-dbctl completion z'
                 "goal_data:= ",
                 "user.email= ",
                 "calls:= ",
-                "daemon.transaction daemon.ping daemon.version daemon.health daemon.stats "
-                "daemon.clients daemon.config daemon.reload daemon.pause daemon.resume "
-                "daemon.diagnose daemon.backup daemon.backup_state ",
+                "daemon.transaction daemon.position daemon.wait_for daemon.ping "
+                "daemon.version daemon.health daemon.stats daemon.clients daemon.config "
+                "daemon.reload daemon.pause daemon.resume daemon.diagnose daemon.backup "
+                "daemon.backup_state ",
                 "zsh ",
             ],
         )

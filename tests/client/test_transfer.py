@@ -240,6 +240,57 @@ class Transfer(Case):
                 self.same(connection.once("quiet", "update_last_active", [user]), None)
                 self.same(len(connection.call("get_user_goals", [user])), 1)
 
+    def test_dropped_usage(self):
+        """Statistics over whole hours count rows that retention has dropped, and still do so in the
+        target, in each direction."""
+        files = [File(f"{self.folder}/{name}.db") for name in ("first", "second", "third")]
+        postgres = [self.postgres(), self.postgres()]
+        with self.daemon(files[0]) as daemon, daemon.connect() as one:
+            world = World(one)
+            user = world.user()
+            key, unused = world.api_key(user), world.api_key(user)
+            client = world.client(key)
+            for number in range(40):
+                day = ("01-31", "02-28", "03-31")[number % 3]
+                usage = {
+                    "timestamp": f"2025-{day}T2{number % 4}:1{number % 5}:00Z",
+                    "tool_name": "ab"[number % 2],
+                    "status_code": (200, 404, 301)[number % 3],
+                    **({"response_time_ms": number} if number % 4 else {}),
+                }
+                world.usage(key, **usage)
+                capabilities = ["x", "y", "x"][: number % 4]
+                world.a2a_usage(client, **usage, client_capabilities=capabilities)
+            world.usage(key)
+            world.a2a_usage(client)
+        period = ["2025-01-01T00:00:00Z", "2100-01-01T00:00:00Z"]
+        calls = [
+            ("get_api_key_usage_stats", [key, *period]),
+            ("get_api_key_usage_stats", [key, "2025-01-31T22:00:00Z", "2025-02-28T21:00:00Z"]),
+            ("get_a2a_usage_stats", [client, *period]),
+            ("get_a2a_usage_stats", [client, "2025-01-31T22:00:00Z", "2025-02-28T21:00:00Z"]),
+            ("get_user_api_key_usage", [user, *period]),
+            ("get_user_usage_series", [user, *period, "hour"]),
+            ("get_top_tools_analysis", [user, *period]),
+            ("get_api_key_current_usage", [key]),
+            ("get_api_key_usage_stats", [unused, *period]),
+        ]
+        logs = ("get_request_logs", {"api_key_id": key})
+        with self.daemon(files[0]) as daemon:
+            expected = [daemon.call(method, params) for method, params in calls]
+        with self.daemon(files[0], options=("--usage-retention", "40d")) as daemon:
+            self.within(20, lambda: len(daemon.call(logs[0], **logs[1])) == 1)
+            self.same([daemon.call(method, params) for method, params in calls], expected)
+        self.assertEqual(expected[0]["total_requests"], 41)
+        chain = [files[0], *postgres, *files[1:]]
+        for source, target in zip(chain, chain[1:]):
+            done = self.good(source.url, target.url)
+            for table in ("api_key_usage_hours", "a2a_usage_hours", "a2a_usage_capabilities"):
+                self.assertGreater(done["tables"][table]["rows"], 3)
+            *answers, left = self.answers(target, [*calls, logs])
+            self.same(answers, expected)
+            self.assertEqual(len(left), 1)
+
     def test_existing_installation(self):
         first, second, postgres = (
             File(f"{self.folder}/first.db"),

@@ -1,6 +1,6 @@
-"""authenticate_api_key. Would catch: an expired or inactive key let in, a use that is not noted or
-noted at every call, another key touched, a count of other months, a read behind it that does not
-see what it wrote."""
+"""authenticate_api_key. Would catch: an expired or inactive key that is accepted, a use that is
+never recorded or recorded at each call, a change of another key, a count that includes other
+months, a later read on the connection that misses its change."""
 import datetime
 
 from lib.case import DaemonCase
@@ -69,14 +69,14 @@ class Authenticate(DaemonCase):
         self.assertEqual(self.last_active(), "2020-01-01T00:00:00.000000Z")
         self.assertIsNotNone(self.authenticate(self.key(expires_at=ago(days=-1))))
 
-    def test_an_unusable_key_hides_none_behind_it(self):
+    def test_unusable_key_with_the_same_hash(self):
         both = {"key_prefix": "pk_hidden", "key_hash": "hidden"}
         usable = self.key(**both, created_at="2024-01-01T00:00:00Z")
         self.key(**both, is_active=False)
         self.key(**both, expires_at="2024-01-01T00:00:00Z")
         self.assertEqual(self.authenticate(usable)["api_key"]["id"], usable["id"])
 
-    def test_the_use_is_noted(self):
+    def test_use_is_recorded(self):
         key, other = self.key(), self.key()
         found = self.authenticate(key)["api_key"]
         self.assertGreater(found["last_used_at"], ago(minutes=1))
@@ -88,7 +88,7 @@ class Authenticate(DaemonCase):
         recent, old = ago(seconds=30), ago(seconds=61)
         kept = self.key(last_used_at=recent)
         self.assertEqual(self.authenticate(kept)["api_key"]["last_used_at"], recent)
-        active = self.last_active()  # noted although the key's use was not
+        active = self.last_active()  # recorded, unlike the key's use
         self.assertGreater(active, ago(minutes=1))
         due = self.key(last_used_at=old)
         first = self.authenticate(due)["api_key"]
@@ -99,12 +99,12 @@ class Authenticate(DaemonCase):
         self.same(self.stored(due), first)
         self.assertEqual(self.stored(kept)["last_used_at"], recent)
 
-    def test_a_time_in_the_future_is_corrected(self):
+    def test_future_time_is_corrected(self):
         key = self.key(last_used_at="2999-01-01T00:00:00Z")
         self.assertLess(self.authenticate(key)["api_key"]["last_used_at"], "2999")
 
     def test_order_on_one_connection(self):
-        """Reads and writes that follow in the pipeline see what it wrote; it sees those before."""
+        """It sees the calls before it in the pipeline, and those behind it see its changes."""
         for _ in range(20):
             key = self.key()
             user = {"user_id": self.user}
@@ -129,7 +129,7 @@ class Authenticate(DaemonCase):
             self.assertIsNone(answers[5])
 
     def test_many_at_once(self):
-        """All find the key unused; one use is noted, and nobody waits for a lock in vain."""
+        """All find the key unused. One use is recorded, and no call waits for a lock."""
         keys = [self.key() for _ in range(4)]
         connections = [self.daemon.connect() for _ in range(8)]
         for connection in connections:

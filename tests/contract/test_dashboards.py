@@ -1,6 +1,6 @@
-"""The usage of all of a user's keys at once. Would catch: an unused key left out, another user's
-row, an end of the window on the wrong side, a bucket in local time, totals that differ from those
-of each key."""
+"""The usage of all keys of a user in one call. Would catch: an unused key that is missing, a row of
+another user, a period that includes its end or excludes its start, a bucket in local time, totals
+that differ from those of the single keys."""
 import datetime
 
 from lib.case import DaemonCase

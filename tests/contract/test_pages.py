@@ -1,6 +1,6 @@
-"""Lists in pages, and lists and writes that are bound to an owner. Would catch: a row twice or left
-out while others are written, ties in another order, a page behind a row of another list, another
-user's goal or log."""
+"""Lists in pages, and calls that are limited to an owner. Would catch: a row that is repeated or
+missing while rows are added, ties in another order, a page behind a row of another list, a goal or
+log entry of another user."""
 import itertools
 import threading
 
@@ -17,7 +17,7 @@ class Pages(DaemonCase):
         self.user, self.other = self.world.user(), self.world.user()
 
     def pages(self, method, size, between=lambda: None, **params):
-        """All rows by pages of that size."""
+        """Returns all rows, read in pages of that size."""
         rows, after = [], None
         for _ in range(200):
             page = self.ok(method, **params, limit=size, **({"after": after} if after else {}))
@@ -29,7 +29,7 @@ class Pages(DaemonCase):
         self.fail(f"{method}: the pages have no end")
 
     def check(self, method, whole, params, other):
-        """whole: the list as it was given before there were pages. other: an id that is in none."""
+        """whole: the list without pages. other: ids that the list does not contain."""
         self.assertGreater(len(whole), 4)
         for size in (1, 2, 3, len(whole), 1000):
             self.same(self.pages(method, size, **params), whole, ordered=True)
@@ -121,8 +121,8 @@ class Pages(DaemonCase):
         found = [one for one in mine if one["timestamp"][:26] == TIMES[1][:26]]
         self.check("get_request_logs", found, window, strange)
 
-    def test_while_others_write(self):
-        """Rows that exist from the beginning to the end are in the pages once each, in order."""
+    def test_concurrent_writes(self):
+        """Rows that exist throughout are in the pages exactly once, in order."""
         key = self.world.api_key(self.user)
         for number in range(60):
             self.world.goal(self.user, title=f"old {number}")

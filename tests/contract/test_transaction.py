@@ -8,7 +8,16 @@ from lib import strict
 from lib.case import DaemonCase
 from lib.interface import METHODS
 from lib.rpc import result_of
-from lib.world import UNKNOWN, Samples, World, new_api_key, new_usage, new_user, unique
+from lib.world import (
+    UNKNOWN,
+    Samples,
+    World,
+    new_a2a_usage,
+    new_api_key,
+    new_usage,
+    new_user,
+    unique,
+)
 
 TOKEN = {
     "access_token": "canary-access-a",
@@ -143,6 +152,76 @@ class Results(TransactionCase):
         )
         times = {goal["created_at"] for goal in self.ok("get_user_goals", user_id=self.user)}
         self.assertEqual(len(times), 1)
+
+
+class Requests(TransactionCase):
+    """The calls of one request to a server: authenticate_api_key and lists of usage rows."""
+
+    def setUp(self):
+        super().setUp()
+        self.user = self.world.user(last_active="2020-01-01T00:00:00Z")
+        self.new = new_api_key(self.user)
+        self.ok("create_api_key", api_key=self.new)
+        self.key = self.new["id"]
+        self.client = self.world.client(self.key)
+        self.login = one(
+            "authenticate_api_key", prefix=self.new["key_prefix"], hash=self.new["key_hash"]
+        )
+
+    def usages(self, count, **members):
+        return [{**new_usage(self.key), **members} for _ in range(count)]
+
+    def requests(self):
+        return self.ok("get_api_key_current_usage", api_key_id=self.key)
+
+    def test_authenticate(self):
+        """It sees the calls before it, and those behind it see what it notes."""
+        (recorded, first, listed, user, _, second) = self.run_calls(
+            one("record_api_key_usages", usages=self.usages(3)),
+            self.login,
+            one("get_user_api_keys", user_id=self.user),
+            one("get_user", user_id=self.user),
+            one("deactivate_api_key", api_key_id=self.key, user_id=self.user),
+            self.login,
+        )
+        self.assertEqual((recorded, first["current_usage"]), (3, 3))
+        self.same(listed, [first["api_key"]])
+        self.assertIsNotNone(listed[0]["last_used_at"])
+        self.assertEqual(user["last_active"], listed[0]["last_used_at"])
+        self.assertIsNone(second)
+
+    def test_lists(self):
+        a2a = [new_a2a_usage(self.client) for _ in range(2)]
+        found = self.run_calls(
+            one("record_api_key_usages", usages=self.usages(2)),
+            one("record_a2a_usages", usages=a2a),
+            one("get_api_key_current_usage", api_key_id=self.key),
+            one("record_api_key_usages", usages=self.usages(5)),
+            one("get_a2a_client_current_usage", client_id=self.client),
+            one("get_api_key_current_usage", api_key_id=self.key),
+        )
+        self.assertEqual(found, [2, 2, 2, 5, 2, 7])
+        self.assertEqual(self.requests(), 7)
+
+    def test_undone(self):
+        """A list whose parent is missing undoes the lists before it, and the note of the use."""
+        wrong = self.usages(3)
+        wrong[1]["api_key_id"] = "no key"
+        before = self.ok("get_user", user_id=self.user)["last_active"]
+        self.fails(
+            "not_found",
+            3,
+            one("record_api_key_usages", usages=self.usages(2)),
+            self.login,
+            one("record_a2a_usages", usages=[new_a2a_usage(self.client)]),
+            one("record_api_key_usages", usages=wrong),
+            path="calls[3].params.usages[1].api_key_id",
+        )
+        self.assertEqual(self.requests(), 0)
+        self.assertEqual(self.ok("get_a2a_client_current_usage", client_id=self.client), 0)
+        (key,) = self.ok("get_user_api_keys", user_id=self.user)
+        self.assertIsNone(key["last_used_at"])
+        self.assertEqual(self.ok("get_user", user_id=self.user)["last_active"], before)
 
 
 class Undone(TransactionCase):

@@ -1,20 +1,24 @@
 """The memory that clients make the daemon hold: every byte is charged to its connection and to
 `memory-limit`. Would catch: a line that is kept for one of its members, calls or batches that are
 not charged, one client that takes all memory from the others, connections that wait for memory that
-no call will return, a charge that is never released. The tests read the amounts that the daemon
-reports, so they need no clock: a paused daemon holds its calls."""
+no call will return, a charge that is never released, answers that are read although clients hold
+all memory. The tests read the amounts that the daemon reports, so they need no clock: a paused
+daemon holds its calls."""
 import socket
 import threading
 
 from lib import invariants
 from lib.case import Case
 from lib.daemon import SANITIZER, Daemon
+from lib.rpc import RpcError
 from lib.world import World
 
 KIB, MIB = 1 << 10, 1 << 20
 LIMIT = 64 * MIB
 PEAK = 128 * MIB  # that clients may use with default settings: docs/run.md
 SMALL = 64 * KIB  # a connection with less is never throttled
+MIB_OF_TEXT = 1_000_000  # what fits in a line
+LOCK = threading.Lock()
 
 
 def junk(length):
@@ -169,19 +173,19 @@ class Charged(MemoryCase):
                 self.c.call("daemon.pause")
 
     def test_an_abandoned_batch_returns_its_line(self):
-        """Its calls beyond `in-flight-limit` never begin, and the line is kept until then."""
+        """Its calls beyond `in-flight-limit` never begin, and the line is kept until then. A batch
+        of the same length whose calls have all begun has returned its line."""
         user = b'["%s"]' % self.user.encode()
-        flood = self.flood([b"[" + b",".join([call("get_user", user)] * 256) + b"]"])
-        begun = self.waits(256)
-        flood.close()
-        self.c.call("daemon.resume")
-        self.returned()
-        self.c.call("daemon.pause")
-        flood = self.flood([b"[" + b",".join([call("get_user", user, junk(3 * KIB))] * 300) + b"]"])
-        self.assertGreater(self.waits(256), begun + 800 * KIB)
-        flood.close()
-        self.c.call("daemon.resume")
-        self.returned()
+        held = []
+        for calls in (256, 300):
+            one = call("get_user", user, junk(900 * KIB // calls))
+            flood = self.flood([b"[" + b",".join([one] * calls) + b"]"])
+            held.append(self.within(30, lambda: self.waits(256)))
+            flood.close()
+            self.c.call("daemon.resume")
+            self.returned()
+            self.c.call("daemon.pause")
+        self.assertGreater(held[1], held[0] + 800 * KIB)
 
     def test_many_nodes_in_a_batch_are_calls_all_the_same(self):
         """A batch whose nodes are not kept: its calls are parsed again, with the same answers."""
@@ -298,3 +302,92 @@ class Resident(MemoryCase):
 
     def test_batches_with_an_ignored_member(self):
         self.check(b"[" + call("verify_user_password", b'["a@b","pw"]', junk(1_000_000)) + b"]", 40)
+
+
+class Answers(MemoryCase):
+    """Large answers, which the daemon reads only while clients leave memory for them."""
+
+    GOALS = 4  # an answer with them has 4 MiB
+    MARGIN = 80 * MIB
+    CLIENTS, CALLS = 12, 5
+
+    def setUp(self):
+        super().setUp()
+        if SANITIZER:
+            self.skipTest("a sanitizer's shadow memory and quarantine are not the daemon's")
+        for _ in range(self.GOALS):
+            self.c.call(
+                "create_goal",
+                user_id=self.user,
+                goal_data={"title": "t", "text": "x" * MIB_OF_TEXT},
+            )
+        self.other = World(self.c).user()
+        self.line = call("get_user_goals", b'["%s"]' % self.user.encode())
+        self.before = invariants.memory(self.daemon.pid)
+
+    def grown(self):
+        return invariants.memory(self.daemon.pid) - self.before
+
+    def deaf(self, clients, calls):
+        """Clients that send calls and take no answer, until these hold all of the memory."""
+        floods = [self.flood([self.line] * calls) for _ in range(clients)]
+        self.within(60, lambda: self.held() > LIMIT - (self.GOALS + 1) * MIB)
+        return floods
+
+    def small(self):
+        """Another client's lists, which are short: they do not wait for the large ones. Between
+        any two of them a large one could begin."""
+        with self.daemon.connect(60) as one:
+            for _ in range(100):
+                self.assertEqual(one.call("get_user_goals", [self.other]), [])
+                self.assertLess(self.grown(), LIMIT + self.MARGIN)
+
+    def test_many_clients_that_take_nothing(self):
+        """Together they ask for 240 MiB. Once they read, each gets all of its answers."""
+        floods = self.deaf(self.CLIENTS, self.CALLS)
+        self.small()
+        self.assertGreater(self.held(), LIMIT // 2)
+        readers = [threading.Thread(target=self.check, args=(flood,)) for flood in floods]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join()
+        self.assertEqual(self.complete, self.CLIENTS * self.CALLS)
+        self.returned()
+
+    complete = 0
+
+    def check(self, flood):
+        for _ in range(flood.count):
+            line = flood.answers.readline()
+            if len(line) > self.GOALS * MIB_OF_TEXT and b'"result":' in line[:60]:
+                with LOCK:
+                    self.complete += 1
+
+    def test_one_client_whose_answers_grow(self):
+        """Its small answers say nothing of the next ones."""
+        small = call("get_user_goals", b'["%s"]' % self.other.encode())
+        flood = self.flood([small] * 40 + [self.line] * 70)
+        for _ in range(40):
+            flood.answers.readline()
+        self.within(60, lambda: self.held() > LIMIT - (self.GOALS + 1) * MIB)
+        self.small()
+
+    def test_a_transaction_of_large_answers(self):
+        """Their sum is refused before all of them are in memory."""
+        calls = [{"method": "get_user_goals", "params": [self.user]}] * 40
+        done, peak = threading.Event(), [0]
+
+        def watch():
+            while not done.wait(0.002):
+                peak[0] = max(peak[0], self.grown())
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        with self.assertRaises(RpcError) as refused:
+            with self.daemon.connect(60) as one:
+                one.call("daemon.transaction", calls=calls)
+        done.set()
+        thread.join()
+        self.assertEqual(refused.exception.kind, "too_large")
+        self.assertLess(peak[0], 128 * MIB)

@@ -7,6 +7,7 @@ import ctypes
 import mmap
 import os
 import random
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -18,7 +19,7 @@ from lib.case import Case
 from lib.daemon import SANITIZER, Daemon, StartFailure, temporary_folder
 from lib.interface import METHODS
 from lib.rpc import Closed, Late
-from lib.world import Samples, new_user
+from lib.world import Samples, new_user, unique
 
 BACKENDS = ("sqlite",)
 STRICT = True
@@ -271,54 +272,77 @@ class Calls(Scarce):
 
 class Group(Scarce):
     """Writes that share a transaction, of which one runs out of memory: refused ones are not
-    stored, answered ones are."""
+    stored, answered ones are. The same holds for the users of a client's transaction together, and
+    for idempotency keys."""
 
     CALLS, ROUNDS = 40, 1000 if LONG else 250
 
     def test_refused_is_absent(self):
         chance = random.Random(11)
         with Daemon(environment=self.environment) as daemon:
-            answers, failed = {}, 0
+            self.answers, failed = {}, 0
             for _ in range(self.ROUNDS):
                 with self.scarce(chance.randrange(40 * self.CALLS), chance.choice((1, 1, 3, 8))):
-                    answers.update(self.round(daemon))
+                    self.round(daemon)
                 failed += self.words.failed
-            database = sqlite3.connect(daemon.database.path, timeout=10)
-            there = {row[0] for row in database.execute("SELECT email FROM users")}
-            database.close()
-            refused = {email for email, answer in answers.items() if "error" in answer}
             self.assertGreater(failed, self.ROUNDS // 2)
-            self.assertGreater(len(refused), 0)
-            self.assertEqual(refused & there, set(), "refused, but stored")
-            self.assertEqual(set(answers) - refused - there, set(), "answered, but not stored")
+            refused = [line for line, answer in self.answers.items() if "error" in answer]
+            self.assertEqual({self.kind(line) for line in refused}, {0, 1, 2, 3})
+            self.assertEqual(self.wrongly_stored(daemon), [])
+            self.again(daemon, chance)
+
+    def wrongly_stored(self, daemon):
+        database = sqlite3.connect(daemon.database.path, timeout=10)
+        there = {row[0] for row in database.execute("SELECT email FROM users")}
+        database.close()
+        return [
+            (line, answer, sorted(self.emails(line) & there))
+            for line, answer in self.answers.items()
+            if self.emails(line) & there != ("result" in answer and self.emails(line) or set())
+        ]
+
+    def again(self, daemon, chance):
+        """A repeat of a refused write is carried out; that of another gives its answer again."""
+        keyed = [line for line in self.answers if "idempotency_key" in line]
+        with daemon.connect() as connection:
+            for line in chance.sample(keyed, 200):
+                connection.send(line + "\n")
+                answer, before = connection.read(), self.answers[line]
+                self.assertIn("result", answer, (line, before))
+                if "result" in before:
+                    self.assertEqual(answer, before)
+
+    @staticmethod
+    def emails(line):
+        return set(re.findall(r'"email":\s*"([^"]+)"', line))
+
+    @staticmethod
+    def kind(line):
+        return 2 * ("daemon.transaction" in line) + ("idempotency_key" in line)
+
+    @staticmethod
+    def line(number):
+        """One or two users, with or without an idempotency key."""
+        request = {"jsonrpc": "2.0", "id": number}
+        if number % 2:
+            request["idempotency_key"] = unique("key")
+        create = {"method": "create_user", "params": {"user": new_user()}}
+        other = {"method": "create_user", "params": {"user": new_user()}}
+        whole = {"method": "daemon.transaction", "params": {"calls": [create, other]}}
+        return strict.dumps({**request, **(create if number % 4 < 2 else whole)})
 
     def round(self, daemon):
-        """Returns a map from e-mail to answer; calls of a closed connection are unknown."""
-        users = {f"n{i}": new_user() for i in range(self.CALLS)}
-        found = {}
+        """Sends many writes at once. Calls of a closed connection are unknown."""
+        lines = [self.line(number) for number in range(self.CALLS)]
         with daemon.connect() as connection:
             try:
-                connection.send(
-                    "".join(
-                        strict.dumps(
-                            {
-                                "jsonrpc": "2.0",
-                                "id": name,
-                                "method": "create_user",
-                                "params": {"user": user},
-                            }
-                        )
-                        + "\n"
-                        for name, user in users.items()
-                    )
-                )
-                for _ in users:
+                connection.send("".join(line + "\n" for line in lines))
+                for _ in lines:
                     answer = connection.read()
                     if answer["id"] is not None:
-                        found[users[answer["id"]]["email"]] = answer
+                        self.answers[lines[answer["id"]]] = answer
             except Calls.BROKEN:
                 pass
-        return found
 
 
 class Constant(Scarce):

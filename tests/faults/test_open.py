@@ -2,6 +2,7 @@
 to the schema, output files. Would catch: a URL that opens a new empty file, two daemons on one
 file, a file changed before it is refused, an upgrade that drops or fails on foreign objects, a
 device or a database overwritten by output."""
+import contextlib
 import glob
 import json
 import os
@@ -15,6 +16,7 @@ from lib import invariants
 from lib.daemon import (
     BINARY,
     CTL,
+    SANITIZER,
     SLOW,
     Daemon,
     StartFailure,
@@ -27,6 +29,7 @@ from lib.open_case import OpenCase
 from lib.world import World
 
 BACKENDS = ("sqlite",)  # about files
+PRELOADED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib", "filesystem.c")
 
 
 class Urls(OpenCase):
@@ -38,6 +41,7 @@ class Urls(OpenCase):
         ("sqlite:${DATA}/pierre.db", "${NAME}"),
         ("sqlite:$DATA/pierre.db", "$NAME"),
         ("sqlite:/data/$(id)/x.db", "variable"),
+        ("sqlite:`pwd`/x.db", "command"),
         ("sqlite:./a\nb.db", "control"),
         ("sqlite:./a%0Ab.db", "control"),
         ("sqlite:./a%00b.db", "control"),
@@ -400,6 +404,33 @@ class Upgrade(OpenCase):
             )
 
 
+class InUse(OpenCase):
+    def test_the_old_server_still_runs(self):
+        """With a lock of any kind. The message says what to do, and nothing changes."""
+        for journal, lock in (("DELETE", "BEGIN"), ("DELETE", "BEGIN IMMEDIATE"),
+                              ("WAL", "BEGIN IMMEDIATE")):  # fmt: skip
+            with self.subTest(journal=journal, lock=lock):
+                for path in glob.glob(self.path + "*"):
+                    os.unlink(path)
+                self.old_file()
+                with contextlib.closing(sqlite3.connect(self.path, isolation_level=None)) as old:
+                    old.execute(f"PRAGMA journal_mode={journal}")
+                    old.execute(lock)
+                    old.execute("SELECT * FROM users").fetchone()
+                    daemon = self.daemon()
+                    with self.assertRaises(StartFailure) as ended:
+                        daemon.start()
+                    self.assertEqual(ended.exception.code, 75, ended.exception.log)
+                    self.assertIn("such as the old server, holds a lock", ended.exception.log)
+                    self.assertIn("stop it, then start again", ended.exception.log)
+                    self.assertEqual(
+                        old.execute(
+                            "SELECT name FROM sqlite_schema WHERE name LIKE 'pierre%'"
+                        ).fetchall(),
+                        [],
+                    )
+
+
 class Outputs(OpenCase):
     """An output file replaces regular files only, and never a database or its files."""
 
@@ -509,6 +540,36 @@ class Places(OpenCase):
             )
             found = {finding["name"]: finding for finding in json.loads(done.stdout)["findings"]}
             self.assertIn("mount the folder", json.dumps(found))
+
+    def test_network_file_systems(self):
+        """The daemon names them at each start, and the doctor does, too. They cannot be mounted
+        here: a preloaded library reports their types."""
+        compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+        if compiler is None or SANITIZER:
+            self.skipTest(
+                "needs a C compiler and a build without a sanitizer: network file systems are NOT "
+                "tested"
+            )
+        library = os.path.join(self.folder, "filesystem.so")
+        subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, PRELOADED], check=True)
+        for kind, name in (
+            ("ef53", None),  # ext4, first: the log of all starts is one file
+            ("6969", "NFS"),
+            ("fe534d42", "SMB"),
+            ("01021997", "9p"),
+            ("65735546", "FUSE or virtiofs"),
+            ("7c7c6673", "a Parallels share"),
+        ):
+            environment = {"LD_PRELOAD": library, "TEST_FILESYSTEM": kind}
+            with self.daemon(environment=environment) as daemon, daemon.connect() as c:
+                findings = c.call("daemon.diagnose")["findings"]
+                found = [one["detail"] for one in findings if one["name"] == "database_place"]
+                if name is None:
+                    self.assertEqual(found, [])
+                    self.assertNotIn("network file system", daemon.log())
+                else:
+                    self.assertIn(f"on a network file system ({name})", found[0])
+                    self.logged(daemon, f"on a network file system ({name})")
 
 
 class SideFiles(OpenCase):

@@ -119,7 +119,7 @@ class Real(Case):
         one under test."""
         lines = [
             line
-            for line in guide("Installing").splitlines()
+            for line in guide("From source").splitlines()
             if line and not line.startswith(("scripts/setup", "meson setup"))
         ]
         assert any("meson install -C build" in line for line in lines), lines

@@ -1,6 +1,7 @@
 """A copy in place of a database: a log of another file is never replayed, and a restore leaves
 either the old file or the new one. Would catch: a foreign WAL or journal replayed into a copy, a
 normal state mistaken for a crash, a restore that is half done after a kill."""
+import contextlib
 import glob
 import json
 import os
@@ -13,9 +14,10 @@ import subprocess
 import sys
 import textwrap
 
-from lib import invariants
-from lib.daemon import BINARY, CTL, SANITIZER, SLOW, new_key
-from lib.open_case import FIXTURES, OpenCase, sums
+from lib import invariants, old_installation
+from lib.case import Case
+from lib.daemon import BINARY, CTL, SANITIZER, SLOW, Daemon, new_key
+from lib.open_case import OpenCase, sums
 
 BACKENDS = ("sqlite",)  # about files
 STEPS = "rename,renameat,renameat2,fsync,fchown,fchmod,unlink,write,ftruncate"
@@ -173,7 +175,7 @@ class ForeignLog(OpenCase):
     def test_a_journal_of_another_state(self):
         self.old_file()
         self.cut_off()
-        shutil.copyfile(os.path.join(FIXTURES, "existing-pierre.db"), f"{self.folder}/copy")
+        old_installation.make(f"{self.folder}/copy")
         self.sql(
             "UPDATE users SET is_active = 0; UPDATE users SET is_active = 1;", f"{self.folder}/copy"
         )
@@ -355,3 +357,18 @@ class Restore(OpenCase):
             subprocess.run(["flock", "-n", path, "true"], check=False).returncode != 0
             for path in glob.glob(self.path + "*")
         )
+
+
+class Positions(Case):
+    def test_copy(self):
+        """A copy lacks what was written after it, so positions of the original are not for it."""
+        with Daemon() as daemon:
+            position = daemon.call("daemon.position")
+            path = os.path.join(daemon.folder, "copy.db")
+            with contextlib.closing(sqlite3.connect(path)) as copy:
+                with contextlib.closing(sqlite3.connect(daemon.database.path)) as original:
+                    original.backup(copy)
+            with Daemon(database=f"sqlite:{path}", key=daemon.key) as other, other.connect() as one:
+                problem = one.error("daemon.wait_for", position=position)
+                self.assertEqual((problem.kind, problem.field), ("conflict", "position"))
+                self.assertIsNone(one.call("daemon.wait_for", [one.call("daemon.position")]))

@@ -423,6 +423,8 @@ METHODS = {
     ),
     "rotate_key": ({}, "any", "a"),
     "daemon.transaction": ({"calls": "calls"}, "[any]", "r"),
+    "daemon.position": ({}, "string", "r"),
+    "daemon.wait_for": ({"position": "string"}, "null", "r"),
     "daemon.ping": ({}, "string", "r"),
     "daemon.version": ({}, "any", "r"),
     "daemon.health": ({}, "any", "r"),

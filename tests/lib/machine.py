@@ -3,7 +3,8 @@ system in memory.
 
 Needs root, overlayfs, cgroup2 and the packages of scripts/setup test. `/usr` is this machine's with
 a writable layer in memory, so that `meson install` can write there; `/etc`, `/var`, `/run` and the
-rest start empty. Nothing reaches or remains on this machine: the kernel ends everything when PID 1
+rest start empty. With `base`, all of it is a folder with a Debian of its own, under such a layer.
+Nothing reaches or remains on this machine: the kernel ends everything when PID 1
 ends, and PID 1 is killed when the test's process ends for any reason."""
 import contextlib
 import ctypes
@@ -127,10 +128,11 @@ def _sweep():
 
 
 class Machine:
-    """share: folders that are visible inside at the same path; changes in them persist."""
+    """share: folders that are visible inside at the same path; changes in them are lost, too.
+    base: the root of a Debian system, which stays as it is."""
 
-    def __init__(self, share=()):
-        self.share = list(share)
+    def __init__(self, share=(), base=None):
+        self.share, self.base = list(share), base
         _sweep()
         self.folder = tempfile.mkdtemp(prefix=f"pierre-machine-{os.getpid()}-", dir="/tmp")
         self.cgroup = os.path.join(cgroup2(), f"pierre-test-{os.getpid()}-{os.urandom(3).hex()}")
@@ -146,7 +148,8 @@ class Machine:
         with open(self.console, "wb") as console:
             self.process = subprocess.Popen(
                 [sys.executable, os.path.abspath(__file__), json.dumps(
-                    {"folder": self.folder, "cgroup": self.cgroup, "share": self.share})],
+                    {"folder": self.folder, "cgroup": self.cgroup, "share": self.share,
+                     "base": self.base})],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console,
                 preexec_fn=_die_with_parent, start_new_session=True,
             )  # fmt: skip
@@ -272,20 +275,22 @@ def _devices(root):
     os.symlink("/proc/self/fd", f"{root}/dev/fd")
 
 
-def _configuration(root):
-    # With a machine-id this is not a first boot, at which systemd enables every installed unit.
+def _write(path, text, mode=0o644):
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
+    os.chmod(path, mode)
+
+
+def _files(root):
+    """What the machine takes from this one, and what it has of its own."""
     for name, text in (
         ("passwd", PASSWD),
         ("group", GROUP),
-        ("machine-id", f"{os.urandom(16).hex()}\n"),
-        ("hostname", "machine\n"),
         ("fstab", ""),
         ("os-release", "ID=debian\n"),
         ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"),
-        ("hosts", "127.0.0.1 localhost\n"),
     ):
-        with open(f"{root}/etc/{name}", "w", encoding="ascii") as file:
-            file.write(text)
+        _write(f"{root}/etc/{name}", text)
     for name in (
         "ld.so.cache",
         "ld.so.conf",
@@ -302,34 +307,54 @@ def _configuration(root):
         elif os.path.exists(source):
             shutil.copy(source, place)
     os.makedirs(f"{root}/etc/systemd/system")
-    for unit in MASKED:
-        os.symlink("/dev/null", f"{root}/etc/systemd/system/{unit}")
     os.makedirs(f"{root}/usr/local/sbin", exist_ok=True)
-    with open(f"{root}/usr/local/sbin/sudo", "w", encoding="ascii") as file:
-        file.write(SUDO)
-    os.chmod(f"{root}/usr/local/sbin/sudo", 0o755)
 
 
-def _root(folder, share):
-    """Makes a root file system in memory; its files are removed with the namespace."""
-    root, layer = f"{folder}/root", f"{folder}/layer"
+def _configuration(root):
+    # With a machine-id this is not a first boot, at which systemd enables every installed unit.
+    for name, text in (
+        ("machine-id", f"{os.urandom(16).hex()}\n"),
+        ("hostname", "machine\n"),
+        ("hosts", "127.0.0.1 localhost\n"),
+    ):
+        _write(f"{root}/etc/{name}", text)
+    for unit in MASKED:
+        place = f"{root}/etc/systemd/system/{unit}"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(place)
+        os.symlink("/dev/null", place)
+    _write(f"{root}/usr/local/sbin/sudo", SUDO, 0o755)
+
+
+def _folders(root, layer):
+    """An empty root with this machine's /usr."""
     _mount("tmpfs", "root", root, "mode=755,size=1g")
-    os.mkdir(layer)
-    _mount("tmpfs", "layer", layer, "mode=755,size=1g")
     for name in ("usr", "etc", "var", "var/lib", "var/log", "var/tmp", "run", "tmp", "proc", "sys",
                  "dev", "root", "home", "srv", "opt", "mnt"):  # fmt: skip
         os.mkdir(f"{root}/{name}", 0o755)
     os.chmod(f"{root}/root", 0o700)
     for name in ("bin", "sbin", "lib", "lib64"):
         os.symlink(f"usr/{name}", f"{root}/{name}")
-    os.mkdir(f"{layer}/upper")
-    os.mkdir(f"{layer}/work")
-    _mount(
-        "overlay",
-        "usr",
-        f"{root}/usr",
-        f"lowerdir=/usr,upperdir={layer}/upper,workdir={layer}/work",
-    )
+    _overlay("/usr", layer, f"{root}/usr")
+    _files(root)
+
+
+def _overlay(below, layer, place):
+    upper, work = tempfile.mkdtemp(dir=layer), tempfile.mkdtemp(dir=layer)
+    os.chmod(upper, 0o755)
+    os.makedirs(place, exist_ok=True)
+    _mount("overlay", "layer", place, f"lowerdir={below},upperdir={upper},workdir={work}")
+
+
+def _root(folder, share, base):
+    """Makes a root file system whose changes lie in memory and are removed with the namespace."""
+    root, layer = f"{folder}/root", f"{folder}/layer"
+    os.mkdir(layer)
+    _mount("tmpfs", "layer", layer, "mode=755,size=2g")
+    if base is None:
+        _folders(root, layer)
+    else:
+        _overlay(base, layer, root)
     _mount("proc", "proc", f"{root}/proc")
     _mount("sysfs", "sys", f"{root}/sys", "ro")
     _mount("cgroup2", "cgroup", f"{root}/sys/fs/cgroup")
@@ -340,19 +365,15 @@ def _root(folder, share):
         _mount("tmpfs", place, f"{root}/{place}", "mode=1777" if place == "tmp" else "mode=755")
     _devices(root)
     _configuration(root)
-    for number, place in enumerate(share):
-        upper, work = f"{layer}/upper{number}", f"{layer}/work{number}"
-        for one in (upper, work, root + place):
-            os.makedirs(one, exist_ok=True)
-        options = f"lowerdir={place},upperdir={upper},workdir={work}"
-        _mount("overlay", "share", root + place, options)
+    for place in share:
+        _overlay(place, layer, root + place)
     return root
 
 
-def inside(folder, cgroup, share):  # pylint: disable=unused-argument
+def inside(folder, cgroup, share, base):  # pylint: disable=unused-argument
     """Runs as PID 1 of the new namespaces: makes the root, enters it, executes systemd."""
     subprocess.run(["mount", "--make-rprivate", "/"], check=True)
-    root = _root(folder, share)
+    root = _root(folder, share, base)
     os.chdir(root)
     os.mkdir("old")
     subprocess.run(["pivot_root", ".", "old"], check=True)
@@ -369,11 +390,11 @@ def inside(folder, cgroup, share):  # pylint: disable=unused-argument
                {"PATH": os.environ["PATH"], "container": "other", "LANG": "C.UTF-8"})  # fmt: skip
 
 
-def outside(folder, cgroup, share):
+def outside(folder, cgroup, share, base):
     """Joins the cgroup, so that it is the root of the new cgroup namespace; then unshares."""
     with open(os.path.join(cgroup, "cgroup.procs"), "w", encoding="ascii") as file:
         file.write("0")
-    arguments = json.dumps({"folder": folder, "cgroup": cgroup, "share": share})
+    arguments = json.dumps({"folder": folder, "cgroup": cgroup, "share": share, "base": base})
     os.execvp(
         "unshare",
         [

@@ -76,6 +76,7 @@ def check_error(method, error):
             "id",
             "name",
             "version",
+            "position",
         ), f"{method}: conflict about {data.get('field')!r}"
     if data["kind"] == "timeout":
         assert data.get("outcome") in (

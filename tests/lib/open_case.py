@@ -7,12 +7,11 @@ import shutil
 import signal
 import sqlite3
 
+from . import old_installation
 from .case import Case
-from .daemon import SHARED, Daemon, StartFailure, new_key, temporary_folder
+from .daemon import Daemon, StartFailure, new_key, temporary_folder
 from .databases import Sqlite
 from .world import World
-
-FIXTURES = os.path.join(SHARED, "fixtures")
 
 
 def sums(folder):
@@ -78,13 +77,8 @@ class OpenCase(Case):
             return c.call("get_user_count")
 
     def old_file(self):
-        source = os.path.join(FIXTURES, "existing-pierre.db")
-        if not os.path.exists(source):
-            self.skipTest(f"the existing installation's file is ABSENT ({FIXTURES}): not tested")
-        shutil.copyfile(source, self.path)
-        os.chmod(self.path, 0o600)
-        with open(os.path.join(FIXTURES, "existing-pierre.key"), encoding="ascii") as file:
-            self.key = file.read().strip()
+        """The file of an installation of the old server."""
+        self.key = old_installation.make(self.path).key
 
     def sql(self, text, path=None):
         db = sqlite3.connect(path or self.path)

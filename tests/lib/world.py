@@ -128,6 +128,7 @@ class Samples:
         self.insight = world.insight(self.user, type="pace")
         world.usage(self.key, timestamp="2025-06-01T00:00:00Z")
         (self.log,) = connection.call("get_request_logs", api_key_id=self.key)
+        self.position = connection.call("daemon.position")
 
     def params(self):
         day, end = "2025-06-01T00:00:00Z", "2030-01-01T00:00:00Z"
@@ -274,6 +275,8 @@ class Samples:
             "get_top_tools_analysis": {**user, "start_time": day, "end_time": end},
             "rotate_key": {},
             "daemon.transaction": {"calls": [{"method": "get_user_count"}]},
+            "daemon.position": {},
+            "daemon.wait_for": {"position": self.position},
             "daemon.ping": {},
             "daemon.version": {},
             "daemon.health": {},

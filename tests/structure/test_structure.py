@@ -167,6 +167,7 @@ class Layers(unittest.TestCase):
         others = {
             "dispatcher": "scratch of one line, for all clients",
             "health": "one probe without parameters, for all clients",
+            "wait_for": "one probe without parameters, for all clients",
             "password_cost": "one question without parameters, for all clients",
             "output": "charged by its connection: output_held",
             "large": "charged by its connection: output_held",
@@ -302,7 +303,8 @@ class Files(unittest.TestCase):
 
 class Tests(unittest.TestCase):
     def test_every_file_is_run(self):
-        """Each test file is executed by tests/run.py (end to end), or named in a meson.build."""
+        """Each test file is executed by tests/run.py (end to end), or named in a meson.build or in
+        scripts/test."""
         folders = re.search(r"^FOLDERS = \((.*?)\)", text(ROOT / "tests/run.py"), re.MULTILINE)[1]
         run, names = set(re.findall(r'"(\w+)"', folders)), set()
         for path in files(".py", under="tests/"):
@@ -313,6 +315,8 @@ class Tests(unittest.TestCase):
                 self.assertRegex(text(path), r"(?m)^class \w+\(", f"{name(path)} runs nothing")
                 self.assertNotIn(path.name, names, "pytest needs different names")
                 names.add(path.name)
+                continue
+            if name(path) in text(ROOT / "scripts/test"):
                 continue
             build = folder / "meson.build"
             self.assertTrue(build.is_file(), f"nothing runs {name(path)}")

@@ -91,10 +91,12 @@ static const char *name_of(const struct column_of *column)
 static int postgres_end_count(
 	struct end *base, const struct table_of *table, int64_t *rows, struct err *err)
 {
-	char sql[128];
+	struct buffer sql = {0};
 
-	(void)snprintf(sql, sizeof sql, "SELECT count(*) FROM %s", table->name);
-	*rows = ask_number(postgres_end_self(base), table, sql, err);
+	buffer_text(&sql, "SELECT count(*)");
+	tables_from(table, BACKEND_POSTGRES, &sql);
+	*rows = ask_number(postgres_end_self(base), table, sql.data, err);
+	buffer_free(&sql);
 	return *rows >= 0 ? 0 : -1;
 }
 
@@ -137,9 +139,7 @@ static int postgres_end_read_table(struct end *base, const struct table_of *tabl
 		buffer_text(&sql, i == 0 ? "SELECT " : ", ");
 		select_column(&sql, &table->columns[i]);
 	}
-	buffer_text(&sql, " FROM ");
-	buffer_text(&sql, table->name);
-	buffer_append(&sql, " t", 3);
+	tables_from(table, BACKEND_POSTGRES, &sql);
 	sent = PQsendQueryParams(end->connection, sql.data, 0, NULL, NULL, NULL, NULL, 1) == 1 &&
 		PQsetSingleRowMode(end->connection) == 1;
 	buffer_free(&sql);
@@ -419,6 +419,8 @@ static int postgres_end_written(struct end *base, const struct table_of *table, 
 		: postgres_end_failed(end, table, result, err);
 	PQclear(result);
 	PQclear(PQgetResult(end->connection));
+	if (code == 0 && table->end[BACKEND_POSTGRES] != NULL)
+		return command(end, table, table->end[BACKEND_POSTGRES], PGRES_COMMAND_OK, err);
 	if (code < 0 || (!table->numbered && !table->identity))
 		return code;
 	(void)snprintf(sql, sizeof sql,

@@ -61,10 +61,12 @@ static const struct method *method_of(const char *name)
 static int sqlite_end_count(
 	struct end *base, const struct table_of *table, int64_t *rows, struct err *err)
 {
-	char sql[128];
+	struct buffer sql = {0};
 
-	(void)snprintf(sql, sizeof sql, "SELECT count(*) FROM %s", table->name);
-	*rows = session_integer(&sqlite_end_self(base)->session, sql);
+	buffer_text(&sql, "SELECT count(*)");
+	tables_from(table, BACKEND_SQLITE, &sql);
+	*rows = session_integer(&sqlite_end_self(base)->session, sql.data);
+	buffer_free(&sql);
 	return *rows >= 0 ? 0 : sqlite_end_failed(sqlite_end_self(base), table, err);
 }
 
@@ -81,9 +83,7 @@ static int sqlite_end_read_table(struct end *base, const struct table_of *table,
 			table->columns[i].sqlite != NULL ? table->columns[i].sqlite
 							 : table->columns[i].name);
 	}
-	buffer_text(&sql, " FROM ");
-	buffer_text(&sql, table->name);
-	buffer_append(&sql, " t", 3);
+	tables_from(table, BACKEND_SQLITE, &sql);
 	result = sqlite_end_prepare(end, table, sql.data, &end->cursor, err);
 	buffer_free(&sql);
 	if (result == 0 && table->reader != NULL)
@@ -308,11 +308,14 @@ static int sqlite_end_put(
 
 static int sqlite_end_written(struct end *base, const struct table_of *table, struct err *err)
 {
-	(void)table;
-	(void)err;
-	sqlite_end_drop(&sqlite_end_self(base)->insert);
-	sqlite_end_drop(&sqlite_end_self(base)->after);
-	return 0;
+	struct sqlite_end *end = sqlite_end_self(base);
+	const char *sql = table->end[BACKEND_SQLITE];
+
+	sqlite_end_drop(&end->insert);
+	sqlite_end_drop(&end->after);
+	return sql == NULL || sqlite3_exec(end->session.db, sql, NULL, NULL, NULL) == SQLITE_OK
+		? 0
+		: sqlite_end_failed(end, table, err);
 }
 
 static int sqlite_end_commit(struct end *base, struct err *err)
@@ -380,7 +383,7 @@ static int sqlite_end_open_source(struct sqlite_end *end, const char *path, stru
 		keys_prove(&end->session, err) < 0)
 		return -1;
 	for (const struct table_of *table = transfer_tables + 1; table->name != NULL; table++)
-		if (refuse_orphans(end, table, err) < 0)
+		if (table->from[BACKEND_SQLITE] == NULL && refuse_orphans(end, table, err) < 0)
 			return -1;
 	return 0;
 }

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+#include "dropped.h"
 #include "providers.gen.h"
 
 #define IS(column, type)                                                                           \
@@ -195,11 +196,39 @@ static const struct column_of idempotency_keys[] = {
 	IS("created_us", INTEGER),
 };
 
+/* Counts of usage rows that were dropped. */
+#define HOUR                                                                                       \
+	{                                                                                          \
+		.name = "hour", .kind = COLUMN_TIME,                                               \
+		.sqlite = "strftime('%Y-%m-%dT%H:00:00Z', t.hour * 3600, 'unixepoch')",            \
+		.set = "hour_of(micros(?))"                                                        \
+	}
+#define COUNTS                                                                                     \
+	HOUR, IS("tool_name", TEXT), IS("requests", INTEGER), IS("successful", INTEGER),           \
+		IS("failed", INTEGER), IS("time_ms", INTEGER), IS("timed", INTEGER),               \
+		IS("odd", INTEGER)
+
+static const struct column_of usage_hours[] = {
+	{.name = "api_key_id", .kind = COLUMN_API_KEY, .postgres = "api_key"},
+	COUNTS,
+};
+static const struct column_of a2a_hours[] = {
+	{.name = "client_id", .kind = COLUMN_CLIENT, .postgres = "client"},
+	COUNTS,
+};
+static const struct column_of a2a_capabilities[] = {
+	{.name = "client_id", .kind = COLUMN_CLIENT, .postgres = "client"},
+	HOUR,
+	IS("capability", TEXT),
+	IS("requests", INTEGER),
+};
+
 #define TABLE(table, described)                                                                    \
 	.name = table, .columns = described, .column_count = COUNT(described)
 
 const struct table_of transfer_tables[] = {
-	{TABLE("pierre_meta", meta)},
+	/* The target is another database, which gets a name of its own (identity.h). */
+	{TABLE("pierre_meta", meta), .where = "key <> 'database'"},
 	{TABLE("users", users)},
 	{TABLE("user_profiles", profiles), .method = "upsert_user_profile",
 		.binds = {{"user_id", "user_id"}, {"profile_data", "document"},
@@ -227,6 +256,35 @@ const struct table_of transfer_tables[] = {
 	{TABLE("a2a_sessions", sessions)},
 	{TABLE("a2a_tasks", tasks)},
 	{TABLE("a2a_usage", a2a_usage), .identity = true},
+	{TABLE("api_key_usage_hours", usage_hours),
+		.from = {[BACKEND_SQLITE] =
+				 DROPPED_SQLITE("api_key_usage", "api_key_id", "api_keys", "NULL"),
+			[BACKEND_POSTGRES] = DROPPED_POSTGRES(
+				"api_key_usage", "api_key", "api_keys", "NULL::text[]")},
+		.end = {[BACKEND_SQLITE] = DROPPED_END_SQLITE("api_key_usage", "api_key_id"),
+			[BACKEND_POSTGRES] = DROPPED_END_POSTGRES("api_key_usage", "api_key")}},
+	{TABLE("a2a_usage_capabilities", a2a_capabilities),
+		.from = {[BACKEND_SQLITE] = DROPPED_CAPABILITIES_SQLITE,
+			[BACKEND_POSTGRES] = DROPPED_CAPABILITIES_POSTGRES}},
+	{TABLE("a2a_usage_hours", a2a_hours),
+		.from = {[BACKEND_SQLITE] = DROPPED_SQLITE(
+				 "a2a_usage", "client_id", "a2a_clients", "client_capabilities"),
+			[BACKEND_POSTGRES] = DROPPED_POSTGRES(
+				"a2a_usage", "client", "a2a_clients", "client_capabilities")},
+		.end = {[BACKEND_SQLITE] = DROPPED_END_SQLITE("a2a_usage", "client_id"),
+			[BACKEND_POSTGRES] = DROPPED_END_POSTGRES("a2a_usage", "client")}},
 	{TABLE("idempotency_keys", idempotency_keys)},
 	{.name = NULL},
 };
+
+void tables_from(const struct table_of *table, enum backend_id backend, struct buffer *sql)
+{
+	buffer_text(sql, " FROM ");
+	buffer_text(sql, table->from[backend] != NULL ? table->from[backend] : table->name);
+	buffer_text(sql, " t");
+	if (table->where != NULL) {
+		buffer_text(sql, " WHERE ");
+		buffer_text(sql, table->where);
+	}
+	buffer_append(sql, "", 1);
+}

@@ -5,6 +5,9 @@
 
 #include <stdbool.h>
 
+#include "../../protocol/buffer.h"
+#include "../../protocol/catalog.h"
+
 enum kind {
 	COLUMN_TEXT,
 	COLUMN_UUID, /* lower case, with hyphens */
@@ -39,6 +42,9 @@ struct bind_from {
 
 struct table_of {
 	const char *name;
+	const char *where;               /* the rows that are transferred; NULL: all */
+	const char *from[BACKEND_COUNT]; /* what is read instead of the table; NULL: the table */
+	const char *end[BACKEND_COUNT];  /* statements for the target behind the last row */
 	const struct column_of *columns;
 	unsigned column_count;
 	bool numbered; /* PostgreSQL: rows have a number that others refer to */
@@ -59,5 +65,7 @@ enum { VALUE_ADDRESS = 2 }; /* flag of a value: an address in canonical form */
 
 /* Parents before children; ends with a row without a name. prefix: transfer_ */
 extern const struct table_of transfer_tables[];
+/* Appends " FROM table t", with its condition. */
+void tables_from(const struct table_of *table, enum backend_id backend, struct buffer *sql);
 
 #endif

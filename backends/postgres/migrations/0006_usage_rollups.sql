@@ -162,11 +162,11 @@ CREATE FUNCTION usage_writers(log TEXT) RETURNS TEXT[] LANGUAGE sql AS $$
     AND mode = 'RowExclusiveLock' AND granted AND pid IS DISTINCT FROM pg_backend_pid()
 $$;
 
--- The rows that a step may take: since < id <= upto. No row: another daemon runs a step. First the
+-- The rows that a step may take: since < id <= through. No row: another daemon runs a step. First the
 -- newest id is announced, and the transactions are listed that may still write rows up to it
 -- without an entry: those that hold the table's lock for writing. When they have ended, the rows
 -- are complete.
-CREATE FUNCTION next_usage(log TEXT, OUT since BIGINT, OUT upto BIGINT, OUT newest BIGINT)
+CREATE FUNCTION next_usage(log TEXT, OUT since BIGINT, OUT through BIGINT, OUT newest BIGINT)
 RETURNS SETOF RECORD LANGUAGE plpgsql AS $$
 DECLARE
   state usage_rolled;
@@ -190,7 +190,7 @@ BEGIN
     UPDATE usage_rolled AS r SET writers = still WHERE r.source = log;
   END IF;
   since := state.last_id;
-  upto := CASE WHEN cardinality(still) = 0 THEN state.next_id ELSE state.last_id END;
+  through := CASE WHEN cardinality(still) = 0 THEN state.next_id ELSE state.last_id END;
   RETURN NEXT;
 END $$;
 
@@ -207,8 +207,8 @@ BEGIN
   IF NOT FOUND THEN
     RETURN NULL;
   END IF;
-  last := COALESCE((SELECT id FROM api_key_usage WHERE id > step.since AND id <= step.upto
-    ORDER BY id OFFSET max_rows - 1 LIMIT 1), step.upto);
+  last := COALESCE((SELECT id FROM api_key_usage WHERE id > step.since AND id <= step.through
+    ORDER BY id OFFSET max_rows - 1 LIMIT 1), step.through);
   IF last > step.since OR EXISTS (SELECT 1 FROM api_key_usage_changes) THEN
     WITH gone AS (
       DELETE FROM api_key_usage_changes
@@ -263,8 +263,8 @@ BEGIN
   IF NOT FOUND THEN
     RETURN NULL;
   END IF;
-  last := COALESCE((SELECT id FROM a2a_usage WHERE id > step.since AND id <= step.upto
-    ORDER BY id OFFSET max_rows - 1 LIMIT 1), step.upto);
+  last := COALESCE((SELECT id FROM a2a_usage WHERE id > step.since AND id <= step.through
+    ORDER BY id OFFSET max_rows - 1 LIMIT 1), step.through);
   IF last > step.since OR EXISTS (SELECT 1 FROM a2a_usage_changes) THEN
     WITH gone AS (
       DELETE FROM a2a_usage_changes

@@ -21,12 +21,12 @@ static bool send_call(
 	bool sent;
 
 	if (method == NULL) {
-		bool step = call == &store->rollup.call; /* otherwise the health probe */
+		const char *sql = connection->batch.upkeep
+			? pg_rollup_sql(store)
+			: "SELECT FROM pierre_meta LIMIT 1"; /* the health probe */
 
 		(void)pg_queue_expect(connection, ITEM_CALL, call);
-		return PQsendQueryParams(connection->pq,
-			       step ? pg_rollup_sql(store) : "SELECT FROM pierre_meta LIMIT 1", 0,
-			       NULL, NULL, NULL, NULL, 1) == 1;
+		return PQsendQueryParams(connection->pq, sql, 0, NULL, NULL, NULL, NULL, 1) == 1;
 	}
 	if (!parameters_set(store, call, &to))
 		return false;

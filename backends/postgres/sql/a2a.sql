@@ -81,6 +81,10 @@ UPDATE a2a_tasks SET status = :status, result_data = :result, result_data_exact 
   completed_at = CASE WHEN :status IN ('completed', 'failed', 'cancelled') THEN :now END
 WHERE id = :task_id
 
+-- What is counted of a row.
+-- define: a2a_facts u
+{u}.tool_name, {u}.status_code, {u}.response_time_ms, {u}.client_capabilities
+
 -- The usage of the client in the period `period(a, b)`: see counted_usage in usage.sql. `single`
 -- are the rows beside the rollups.
 -- define: counted_a2a
@@ -100,19 +104,17 @@ chosen AS MATERIALIZED (
   FROM given g),
 {usage_edges},
 single AS MATERIALIZED (
-  SELECT c.sign, c.timestamp, c.tool_name, c.status_code, c.response_time_ms,
-    c.client_capabilities
+  SELECT c.sign, c.timestamp, {a2a_facts c}
   FROM bounds CROSS JOIN asked k JOIN a2a_usage_changes c ON c.client = k.number
     AND c.timestamp >= bounds.whole_a AND c.timestamp < bounds.whole_b
     AND c.usage_id <= bounds.last
   UNION ALL
-  SELECT e.sign, u.timestamp, u.tool_name, u.status_code, u.response_time_ms,
-    u.client_capabilities
+  SELECT e.sign, u.timestamp, {a2a_facts u}
   FROM edges e CROSS JOIN asked k JOIN a2a_usage u ON u.client = k.number
     AND u.timestamp >= e.since AND u.timestamp < e.until
   WHERE u.id <= e.last
   UNION ALL
-  SELECT 1, u.timestamp, u.tool_name, u.status_code, u.response_time_ms, u.client_capabilities
+  SELECT 1, u.timestamp, {a2a_facts u}
   FROM bounds CROSS JOIN LATERAL (SELECT * FROM a2a_usage WHERE id > bounds.last
     ORDER BY id LIMIT 20000) AS u
   WHERE u.client IN (SELECT number FROM asked) AND u.timestamp >= bounds.a

@@ -12,15 +12,14 @@
 #include "../pg_store.h"
 
 /* Rows of one step: some ten milliseconds, for which a connection is busy. */
-#define STEP_ROWS "2000"
-#define DROP_ROWS "500"
+enum { STEP_ROWS = 2000, DROP_ROWS = 500 };
 
 static const uint64_t ms = 1000000, pause_min = 20 * ms, pause_max = 1000 * ms,
 		      look_pause = 5000 * ms, failure_pause = 5000 * ms, step_max = 30000 * ms,
 		      drop_pause = 60000 * ms;
 
 /* A step with retention also deletes rows of hours that are not kept. It comes again at once while
- * there are many. */
+ * there are many. On a server that accepts no writes it does nothing and returns no row. */
 const char *pg_rollup_sql(struct postgres_store *store)
 {
 	struct pg_rollup *rollup = &store->rollup;
@@ -30,21 +29,21 @@ const char *pg_rollup_sql(struct postgres_store *store)
 		int64_t kept =
 			(int64_t)time(NULL) - (int64_t)(store->settings.usage_retention_ms / 1000);
 
-		(void)snprintf(drop, sizeof drop, "drop_usage(to_timestamp(%lld), " DROP_ROWS ")",
-			(long long)(kept - kept % 3600));
+		(void)snprintf(drop, sizeof drop, "drop_usage(to_timestamp(%lld), %d)",
+			(long long)(kept - kept % 3600), DROP_ROWS);
 	}
 	(void)snprintf(rollup->sql, sizeof rollup->sql,
-		"SELECT greatest(roll_up_api_key_usage(" STEP_ROWS "), roll_up_a2a_usage(" STEP_ROWS
-		"))::text, (%s)::text",
-		drop);
+		"SELECT greatest(roll_up_api_key_usage(%d), roll_up_a2a_usage(%d))::text, "
+		"(%s)::text WHERE current_setting('transaction_read_only') = 'off'",
+		STEP_ROWS, STEP_ROWS, drop);
 	return rollup->sql;
 }
 
 void pg_rollup_take(struct postgres_store *store, const PGresult *result)
 {
 	struct pg_rollup *rollup = &store->rollup;
-	int64_t rest =
-		PQntuples(result) == 1 && PQnfields(result) == 2 && !PQgetisnull(result, 0, 0)
+	int64_t rest = PQntuples(result) == 0 ? 0
+		: PQntuples(result) == 1 && PQnfields(result) == 2 && !PQgetisnull(result, 0, 0)
 		? strtoll(PQgetvalue(result, 0, 0), NULL, 10)
 		: -1;
 
@@ -78,6 +77,7 @@ void pg_rollup_init(struct postgres_store *store)
 {
 	store->rollup.call.done = pg_rollup_done;
 	store->rollup.pause = pause_min;
+	store->rollup.rest = INT64_MAX; /* the first step tells */
 	store->rollup.due = clock_ns();
 	list_init(&store->rollup.call.link);
 }
@@ -106,7 +106,9 @@ struct call *pg_rollup_begin(struct postgres_store *store)
 	}
 	rollup->running = true;
 	rollup->wrote = false;
-	rollup->drops = store->settings.usage_retention_ms != 0 && rollup->drop_at <= now;
+	/* With many rows left, those that may go are not rolled up yet. */
+	rollup->drops = store->settings.usage_retention_ms != 0 && rollup->drop_at <= now &&
+		rollup->rest < STEP_ROWS;
 	rollup->began = now;
 	rollup->call.err.kind = ERR_NONE;
 	rollup->call.attempts = 0;

@@ -17,7 +17,7 @@ struct pg_rollup {
 	uint64_t began, pause; /* the running step; the time between two */
 	uint64_t drop_at;      /* when rows may be old enough to be dropped */
 	bool drops;            /* the step drops rows, too */
-	char sql[256];
+	char sql[320];
 	int64_t rest; /* about how many rows the last one left; -1: unknown */
 };
 

@@ -15,11 +15,9 @@
 CREATE TABLE usage_rolled (
   source TEXT PRIMARY KEY, last_id INTEGER NOT NULL, kept_from INTEGER NOT NULL,
   dropping INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
-INSERT INTO usage_rolled (source, last_id, kept_from)
-  SELECT 'api_key_usage', min(0, COALESCE(min(id), 1) - 1), -9223372036854775808
-  FROM api_key_usage
-  UNION ALL SELECT 'a2a_usage', min(0, COALESCE(min(id), 1) - 1), -9223372036854775808
-  FROM a2a_usage;
+INSERT INTO usage_rolled (source, last_id, kept_from) VALUES
+  ('api_key_usage', -9223372036854775808, -9223372036854775808),
+  ('a2a_usage', -9223372036854775808, -9223372036854775808);
 
 CREATE TABLE api_key_usage_hours (
   api_key_id TEXT NOT NULL, hour INTEGER NOT NULL, tool_name TEXT NOT NULL,
@@ -55,14 +53,6 @@ CREATE TABLE a2a_usage_changes (
 CREATE INDEX idx_a2a_usage_changes_client ON a2a_usage_changes(client_id);
 
 -- The triggers use nothing but columns and comparisons, so that every program's SQLite runs them.
-CREATE TRIGGER pierre_api_key_usage_inserted AFTER INSERT ON api_key_usage
-WHEN new.id <= (SELECT last_id FROM usage_rolled WHERE source = 'api_key_usage')
-BEGIN
-  INSERT INTO api_key_usage_changes (sign, api_key_id, timestamp_us, tool_name, response_time_ms,
-    status_code)
-  VALUES (1, new.api_key_id, new.timestamp_us, new.tool_name, new.response_time_ms,
-    new.status_code);
-END;
 CREATE TRIGGER pierre_api_key_usage_updated
 AFTER UPDATE OF id, api_key_id, timestamp, tool_name, response_time_ms, status_code
 ON api_key_usage
@@ -92,14 +82,6 @@ BEGIN
   DELETE FROM api_key_usage_changes WHERE api_key_id = old.id;
 END;
 
-CREATE TRIGGER pierre_a2a_usage_inserted AFTER INSERT ON a2a_usage
-WHEN new.id <= (SELECT last_id FROM usage_rolled WHERE source = 'a2a_usage')
-BEGIN
-  INSERT INTO a2a_usage_changes (sign, client_id, timestamp_us, tool_name, response_time_ms,
-    status_code, client_capabilities)
-  VALUES (1, new.client_id, new.timestamp_us, new.tool_name, new.response_time_ms, new.status_code,
-    new.client_capabilities);
-END;
 CREATE TRIGGER pierre_a2a_usage_updated
 AFTER UPDATE OF id, client_id, timestamp, tool_name, response_time_ms, status_code,
   client_capabilities

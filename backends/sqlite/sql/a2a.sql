@@ -78,6 +78,10 @@ UPDATE a2a_tasks SET status = :status, result_data = :result, error_message = :e
   completed_at = CASE WHEN :status IN ('completed', 'failed', 'cancelled') THEN :now END
 WHERE id IN (:task_id, replace(:task_id, '-', ''))
 
+-- What is counted of a row.
+-- define: a2a_facts u
+{u}.tool_name, {u}.status_code, {u}.response_time_ms, {u}.client_capabilities
+
 -- The usage of the client in the period `period(a, b)`: see counted_usage in usage.sql. `single`
 -- are the rows beside the rollups.
 -- define: counted_a2a
@@ -93,27 +97,26 @@ chosen AS MATERIALIZED (
   FROM given g),
 {usage_edges},
 single AS MATERIALIZED (
-  SELECT c.sign, c.timestamp_us, c.tool_name, c.status_code, c.response_time_ms,
-    c.client_capabilities
+  SELECT c.sign, c.timestamp_us AS us, {a2a_facts c}
   FROM bounds CROSS JOIN a2a_usage_changes c ON c.client_id = :client_id
     AND c.timestamp_us >= bounds.whole_a AND c.timestamp_us < bounds.whole_b
   UNION ALL
-  SELECT e.sign, u.timestamp_us, u.tool_name, u.status_code, u.response_time_ms,
-    u.client_capabilities
+  SELECT e.sign, micros(u.timestamp), {a2a_facts u}
   FROM edges e CROSS JOIN a2a_usage u ON u.client_id = :client_id
     AND u.timestamp_us >= e.since AND u.timestamp_us < e.until
   WHERE u.id <= e.last AND sound_usage(u.status_code, u.response_time_ms, u.id)
   UNION ALL
-  SELECT 1, u.timestamp_us, u.tool_name, u.status_code, u.response_time_ms, u.client_capabilities
+  SELECT 1, micros(u.timestamp), {a2a_facts u}
   FROM bounds CROSS JOIN a2a_usage u NOT INDEXED ON u.id > bounds.last
-  WHERE u.client_id = :client_id AND u.timestamp_us >= bounds.a AND u.timestamp_us < bounds.b
+  WHERE u.client_id = :client_id AND micros(u.timestamp) >= bounds.a
+    AND micros(u.timestamp) < bounds.b
     AND sound_usage(u.status_code, u.response_time_ms, u.id)),
 counted AS (
   SELECT h.hour, h.tool_name, h.requests, h.successful, h.failed, h.time_ms
   FROM bounds CROSS JOIN a2a_usage_hours h ON h.client_id = :client_id
     AND h.hour >= hour_of(bounds.whole_a) AND h.hour < hour_of(bounds.whole_b)
   UNION ALL
-  SELECT hour_of(timestamp_us), tool_name, sign, sign * (status_code BETWEEN 200 AND 299),
+  SELECT hour_of(us), tool_name, sign, sign * (status_code BETWEEN 200 AND 299),
     sign * (status_code >= 400), sign * COALESCE(response_time_ms, 0)
   FROM single)
 
@@ -141,7 +144,8 @@ SELECT CASE WHEN COALESCE((SELECT max(id) FROM a2a_usage), 0) - r.last_id <= 200
     + (SELECT COALESCE(sum(sign), 0) FROM a2a_usage_changes
       WHERE client_id = :client_id AND timestamp_us >= micros(:month_start))
     + (SELECT count(*) FROM a2a_usage NOT INDEXED
-      WHERE id > r.last_id AND client_id = :client_id AND timestamp_us >= micros(:month_start))
+      WHERE id > r.last_id AND client_id = :client_id
+        AND micros(timestamp) >= micros(:month_start))
   ELSE (SELECT count(*) FROM a2a_usage WHERE client_id = :client_id
       AND timestamp_us >= micros(:month_start)) END AS result
 FROM usage_rolled r WHERE r.source = 'a2a_usage'

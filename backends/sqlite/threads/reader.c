@@ -2,6 +2,7 @@
 
 #include "../condition.h"
 #include "../sqlite_store.h"
+#include "large.h"
 #include "queue.h"
 #include "results.h"
 
@@ -17,8 +18,15 @@ static void read_batch(struct worker *reader, struct list *calls)
 	while (!list_empty(calls)) {
 		struct list *node = list_first(calls);
 		struct call *call = call_of(node);
-		enum run_result result = worker_run(reader, call);
+		enum run_result result =
+			call->route == ROUTE_READER ? worker_run(reader, call) : RUN_INTERRUPTED;
 
+		if (result == RUN_INTERRUPTED &&
+			(call->route == ROUTE_READER_LARGE || large_is(reader, call))) {
+			list_remove(node);
+			large_add(store, call);
+			continue;
+		}
 		if ((result == RUN_INTERRUPTED || result == RUN_BUSY) &&
 			!worker_gives_up(store, call))
 			continue;
@@ -39,6 +47,7 @@ void *reader_main(void *argument)
 	struct list calls, expired;
 
 	list_init(&calls);
+	reader->session.max = LARGE_ANSWER_MAX;
 	while (queue_take(&store->reads, &calls, store->settings.batch, store->reader_count)) {
 		worker_moves(reader);
 		worker_count_waits(store, &calls);
@@ -47,6 +56,7 @@ void *reader_main(void *argument)
 		results_hand_over(store, &expired);
 		if (!list_empty(&calls))
 			read_batch(reader, &calls);
+		large_run(reader);
 		worker_rests(reader);
 	}
 	return NULL;

@@ -103,8 +103,9 @@ enum run_result replay_run(struct session *session, struct call *call)
 	/* The write must not stay without its key, nor run twice in one transaction. The writer
 	 * undoes a refused call that has changed rows, but not a transaction. */
 	if ((result == RUN_INTERRUPTED || result == RUN_BUSY || transaction_is(call)) &&
-		sqlite3_get_autocommit(session->db) == 0)
-		(void)session_step(session->rollback);
+		sqlite3_get_autocommit(session->db) == 0 &&
+		session_step(session->rollback) != SQLITE_OK)
+		return RUN_BROKEN; /* only closing the connection ends the transaction */
 	return result == RUN_BUSY ? RUN_INTERRUPTED : result;
 }
 

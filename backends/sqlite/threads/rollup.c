@@ -9,6 +9,7 @@
 #include "../session.h"
 #include "../sqlite_store.h"
 #include "queue.h"
+#include "usage_sums.h"
 
 /* Rows of one step: some milliseconds. With many left, as in an existing installation, a step is
  * larger: it costs a sync of the disk. */
@@ -17,44 +18,35 @@ enum {
 	LARGE_STEP_ROWS = 4096,
 	DROP_ROWS = 256,
 	DROP_PAUSE_S = 60,
-	LOOK_PAUSE_S = 5
+	LOOK_PAUSE_S = 2
 };
 static const int64_t hour_us = INT64_C(3600000000);
 
-/* The rows and entries of one step, summed by parent, hour and tool, before they reach the
- * rollups. */
-static const char parts_sql[] =
-	"CREATE TEMP TABLE IF NOT EXISTS usage_parts (parent, hour, tool_name, requests, "
-	"successful, failed, time_ms, timed, odd)";
-
-/* The statements of one log. micros() computes what the generated column timestamp_us holds, at a
- * fraction of the cost. t: its name; p: the column of its parent; list: the column with a
- * list, or NULL. ?1: last_id, ?2: the step's last row, ?3: its last change. */
-#define PARTS(t, p, list)                                                                          \
-	"INSERT INTO temp.usage_parts SELECT " p ", hour, tool_name, sum(sign), "                  \
-	"sum(sign * (NOT odd AND status_code BETWEEN 200 AND 299)), "                              \
-	"sum(sign * (NOT odd AND status_code >= 400)), "                                           \
-	"sum(CASE WHEN odd THEN 0 ELSE sign * COALESCE(response_time_ms, 0) END), "                \
-	"sum(sign * (NOT odd AND response_time_ms IS NOT NULL)), sum(sign * odd) FROM ("           \
-	"SELECT " p                                                                                \
-	", hour_of(micros(timestamp)) AS hour, tool_name, status_code, response_time_ms, "         \
-	"odd_usage(status_code, response_time_ms, " list ") AS odd, 1 AS sign FROM " t             \
-	" WHERE id > ?1 AND id <= ?2 "                                                             \
-	"UNION ALL SELECT " p ", hour_of(timestamp_us), tool_name, status_code, "                  \
-	"response_time_ms, odd_usage(status_code, response_time_ms, " list "), sign FROM " t       \
-	"_changes WHERE number <= ?3) WHERE hour IS NOT NULL GROUP BY 1, 2, 3"
+/* The statements of one log. t: its name; p: the column of its parent; list: the column with a
+ * list, or NULL. ?1: last_id, ?2: the step's last row, or in ROWS how many it takes, ?3: its last
+ * change.
+ *
+ * The rows and changes of a step are summed in memory, and each sum is stored once. micros()
+ * computes what the generated column timestamp_us holds, at a fraction of the cost. */
+#define ROWS(t, p, list)                                                                           \
+	"SELECT 1, " p ", hour_of(micros(timestamp)), tool_name, status_code, response_time_ms, "  \
+	"odd_usage(status_code, response_time_ms, " list "), id FROM " t                           \
+	" WHERE id > ?1 ORDER BY id LIMIT ?2"
+#define CHANGES(t, p, list)                                                                        \
+	"SELECT sign, " p ", hour_of(timestamp_us), tool_name, status_code, response_time_ms, "    \
+	"odd_usage(status_code, response_time_ms, " list ") FROM " t "_changes WHERE number <= ?3"
 
 #define HOURS(t, p)                                                                                \
 	"INSERT INTO " t "_hours (" p ", hour, tool_name, requests, successful, failed, time_ms, " \
-	"timed, odd) SELECT * FROM temp.usage_parts WHERE true ON CONFLICT DO UPDATE SET "         \
+	"timed, odd) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO UPDATE SET "       \
 	"requests = requests + excluded.requests, successful = successful + excluded.successful, " \
 	"failed = failed + excluded.failed, time_ms = time_ms + excluded.time_ms, "                \
 	"timed = timed + excluded.timed, odd = odd + excluded.odd"
 
+/* ?2: the month's first hour. */
 #define MONTHS(t, p)                                                                               \
 	"INSERT INTO " t "_months (" p ", month, requests) "                                       \
-	"SELECT parent, strftime('%Y-%m', hour * 3600, 'unixepoch'), sum(requests) "               \
-	"FROM temp.usage_parts WHERE true GROUP BY 1, 2 "                                          \
+	"VALUES (?1, strftime('%Y-%m', ?2 * 3600, 'unixepoch'), ?3) "                              \
 	"ON CONFLICT DO UPDATE SET requests = requests + excluded.requests"
 
 static const char capabilities_sql[] =
@@ -74,9 +66,7 @@ static const char capabilities_sql[] =
 #define END(t) "UPDATE usage_rolled SET last_id = ?2 WHERE source = '" t "'"
 #define EMPTY(t) "DELETE FROM " t "_changes WHERE number <= ?3"
 
-static const char forget_parts_sql[] = "DELETE FROM temp.usage_parts";
-
-enum { STEP_STATEMENTS = 7 };
+enum { STEP_STATEMENTS = 3 };
 
 /* Rows of hours before ?1 that are rolled up. `others` finds them without an index on time alone.
  */
@@ -97,30 +87,36 @@ enum { DROP_STATEMENTS = 3 };
 struct usage_log {
 	const char
 		*bounds; /* last_id, the last row of a step of ?1 rows, and whether changes wait */
-	const char *steps[STEP_STATEMENTS];
+	const char *rows, *changes, *hours, *months;
+	const char *steps[STEP_STATEMENTS]; /* run after the sums are stored */
 	const char *drops[DROP_STATEMENTS];
 };
 
+/* The newest rows may be deleted, and their ids used again by a table whose sequence was reset:
+ * then last_id goes back to the newest row. ?1: how many changes a step takes. */
 #define BOUNDS(t)                                                                                  \
-	"SELECT last_id, (SELECT max(id) FROM (SELECT id FROM " t                                  \
-	" WHERE id > last_id ORDER BY id LIMIT ?1)), (SELECT max(number) FROM (SELECT number "     \
-	"FROM " t "_changes ORDER BY number LIMIT ?1)), (SELECT max(id) FROM " t "), "             \
+	"SELECT last_id, COALESCE((SELECT max(id) FROM " t "), -9223372036854775808), "            \
+	"(SELECT max(number) FROM (SELECT number FROM " t "_changes ORDER BY number LIMIT ?1)), "  \
 	"(SELECT max(number) FROM " t "_changes) FROM usage_rolled WHERE source = '" t "'"
 
 static const struct usage_log logs[] = {
 	{
 		.bounds = BOUNDS("api_key_usage"),
-		.steps = {PARTS("api_key_usage", "api_key_id", "NULL"),
-			HOURS("api_key_usage", "api_key_id"), MONTHS("api_key_usage", "api_key_id"),
-			forget_parts_sql, EMPTY("api_key_usage"), END("api_key_usage")},
+		.rows = ROWS("api_key_usage", "api_key_id", "NULL"),
+		.changes = CHANGES("api_key_usage", "api_key_id", "NULL"),
+		.hours = HOURS("api_key_usage", "api_key_id"),
+		.months = MONTHS("api_key_usage", "api_key_id"),
+		.steps = {EMPTY("api_key_usage"), END("api_key_usage")},
 		.drops = {BEGIN_DROP("api_key_usage", BY_TIME), DROP("api_key_usage", BY_TIME),
 			END_DROP("api_key_usage")},
 	},
 	{
 		.bounds = BOUNDS("a2a_usage"),
-		.steps = {PARTS("a2a_usage", "client_id", "client_capabilities"),
-			HOURS("a2a_usage", "client_id"), MONTHS("a2a_usage", "client_id"),
-			capabilities_sql, forget_parts_sql, EMPTY("a2a_usage"), END("a2a_usage")},
+		.rows = ROWS("a2a_usage", "client_id", "client_capabilities"),
+		.changes = CHANGES("a2a_usage", "client_id", "client_capabilities"),
+		.hours = HOURS("a2a_usage", "client_id"),
+		.months = MONTHS("a2a_usage", "client_id"),
+		.steps = {capabilities_sql, EMPTY("a2a_usage"), END("a2a_usage")},
 		.drops = {BEGIN_DROP("a2a_usage", BY_CLIENT), DROP("a2a_usage", BY_CLIENT),
 			END_DROP("a2a_usage")},
 	},
@@ -129,22 +125,31 @@ static const struct usage_log logs[] = {
 enum { LOGS = sizeof logs / sizeof logs[0] };
 
 struct bounds {
-	int64_t last, to, newest;           /* rows */
+	int64_t last, newest;               /* rows */
 	int64_t last_change, newest_change; /* 0: there are none */
 	bool pending;
 };
 
 enum { NUMBERS = 3 }; /* max bind parameters of a step's statement */
 
-/* One statement without result rows; it binds as many of the numbers as it has parameters. */
+/* A kept statement; it binds as many of the numbers as it has parameters. */
+static int rollup_prepare(struct session *session, const char *sql, const int64_t numbers[NUMBERS],
+	sqlite3_stmt **statement)
+{
+	int code = session_keep(session, sql, statement),
+	    count = sqlite3_bind_parameter_count(*statement);
+
+	for (int i = 0; i < count && i < NUMBERS && code == SQLITE_OK; i++)
+		code = sqlite3_bind_int64(*statement, i + 1, numbers[i]);
+	return code;
+}
+
+/* One without result rows. */
 static int rollup_execute(struct session *session, const char *sql, const int64_t numbers[NUMBERS])
 {
 	sqlite3_stmt *statement;
-	int code = session_keep(session, sql, &statement),
-	    count = sqlite3_bind_parameter_count(statement);
+	int code = rollup_prepare(session, sql, numbers, &statement);
 
-	for (int i = 0; i < count && i < NUMBERS && code == SQLITE_OK; i++)
-		code = sqlite3_bind_int64(statement, i + 1, numbers[i]);
 	return code == SQLITE_OK ? session_step(statement) : code;
 }
 
@@ -158,14 +163,13 @@ static int read_bounds(
 	if (code == SQLITE_OK)
 		code = sqlite3_bind_int64(statement, 1, rows);
 	if (code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
-		bool more = sqlite3_column_type(statement, 1) != SQLITE_NULL;
+		int64_t stored = sqlite3_column_int64(statement, 0);
 
-		bounds->last = sqlite3_column_int64(statement, 0);
-		bounds->to = more ? sqlite3_column_int64(statement, 1) : bounds->last;
+		bounds->newest = sqlite3_column_int64(statement, 1);
+		bounds->last = stored < bounds->newest ? stored : bounds->newest;
 		bounds->last_change = sqlite3_column_int64(statement, 2);
-		bounds->newest = sqlite3_column_int64(statement, 3);
-		bounds->newest_change = sqlite3_column_int64(statement, 4);
-		bounds->pending = more || bounds->last_change != 0;
+		bounds->newest_change = sqlite3_column_int64(statement, 3);
+		bounds->pending = bounds->newest != stored || bounds->last_change != 0;
 		code = SQLITE_DONE;
 	}
 	sqlite3_reset(statement);
@@ -182,18 +186,137 @@ static bool is_pending(struct session *session)
 	return false;
 }
 
+/* The columns of ROWS and CHANGES. */
+enum { ROW_SIGN, ROW_PARENT, ROW_HOUR, ROW_TOOL, ROW_STATUS, ROW_TIME, ROW_ODD, ROW_ID };
+
+/* False: out of memory. */
+static bool sum_row(sqlite3_stmt *row, struct usage_sums *hours)
+{
+	int64_t sign = sqlite3_column_int64(row, ROW_SIGN);
+	struct usage_text parent, tool;
+	struct usage_sums_entry *entry;
+
+	if (sqlite3_column_type(row, ROW_HOUR) == SQLITE_NULL)
+		return true;
+	parent = usage_sums_column(row, ROW_PARENT);
+	tool = usage_sums_column(row, ROW_TOOL);
+	if (parent.bytes == NULL || tool.bytes == NULL)
+		return false;
+	entry = usage_sums_of(hours, parent, sqlite3_column_int64(row, ROW_HOUR), tool);
+	if (entry == NULL)
+		return false;
+	entry->sums[SUM_REQUESTS] += sign;
+	if (sqlite3_column_int(row, ROW_ODD) != 0) {
+		entry->sums[SUM_ODD] += sign;
+		return true;
+	}
+	int64_t status = sqlite3_column_int64(row, ROW_STATUS);
+
+	entry->sums[SUM_SUCCESSFUL] += status >= 200 && status <= 299 ? sign : 0;
+	entry->sums[SUM_FAILED] += status >= 400 ? sign : 0;
+	entry->sums[SUM_TIME_MS] += sign * sqlite3_column_int64(row, ROW_TIME);
+	entry->sums[SUM_TIMED] += sqlite3_column_type(row, ROW_TIME) != SQLITE_NULL ? sign : 0;
+	return true;
+}
+
+/* last: set to the last row's id, where the statement has it. */
+static int sum_rows(struct session *session, const char *sql, const int64_t numbers[NUMBERS],
+	struct usage_sums *hours, int64_t *last)
+{
+	sqlite3_stmt *statement;
+	int code = rollup_prepare(session, sql, numbers, &statement);
+
+	while (code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+		code = sum_row(statement, hours) ? SQLITE_OK : SQLITE_NOMEM;
+		if (last != NULL)
+			*last = sqlite3_column_int64(statement, ROW_ID);
+	}
+	sqlite3_reset(statement);
+	return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+static int sum_months(const struct usage_sums *hours, struct usage_sums *months)
+{
+	const struct usage_text none = {.bytes = ""};
+
+	for (const struct usage_sums_entry *hour = hours->entries; hour != NULL;
+		hour = hour->next) {
+		struct usage_sums_entry *month = usage_sums_of(months, hour->parent,
+			timestamp_month_start(hour->hour * hour_us) / hour_us, none);
+
+		if (month == NULL)
+			return SQLITE_NOMEM;
+		month->sums[SUM_REQUESTS] += hour->sums[SUM_REQUESTS];
+	}
+	return SQLITE_OK;
+}
+
+/* Stores each sum by HOURS or MONTHS, which differ in how many columns they take. */
+static int store_sums(
+	struct session *session, const char *sql, const struct usage_sums *sums, bool tools)
+{
+	sqlite3_stmt *statement;
+	int code = session_keep(session, sql, &statement);
+
+	for (const struct usage_sums_entry *entry = sums->entries;
+		entry != NULL && code == SQLITE_OK; entry = entry->next) {
+		int place = 3;
+
+		code = usage_sums_bind(statement, 1, entry->parent);
+		if (code == SQLITE_OK)
+			code = sqlite3_bind_int64(statement, 2, entry->hour);
+		if (code == SQLITE_OK && tools)
+			code = usage_sums_bind(statement, place++, entry->tool);
+		for (int i = 0; i < (tools ? USAGE_SUMS : 1) && code == SQLITE_OK; i++)
+			code = sqlite3_bind_int64(statement, place++, entry->sums[i]);
+		if (code == SQLITE_OK)
+			code = session_step(statement);
+	}
+	return code;
+}
+
+/* to: set to the last row that it has rolled up. */
+static int roll_up_sums(struct session *session, const struct usage_log *log,
+	const struct bounds *bounds, int64_t rows, int64_t *to)
+{
+	const int64_t numbers[NUMBERS] = {bounds->last, rows, bounds->last_change};
+	const size_t max = 2 * (size_t)rows; /* rows and changes */
+	struct usage_sums hours = {0}, months = {0};
+	int code = usage_sums_init(&hours, max) && usage_sums_init(&months, max) ? SQLITE_OK
+										 : SQLITE_NOMEM;
+
+	if (code == SQLITE_OK)
+		code = sum_rows(session, log->rows, numbers, &hours, to);
+	if (code == SQLITE_OK)
+		code = sum_rows(session, log->changes, numbers, &hours, NULL);
+	if (code == SQLITE_OK)
+		code = sum_months(&hours, &months);
+	if (code == SQLITE_OK)
+		code = store_sums(session, log->hours, &hours, true);
+	if (code == SQLITE_OK)
+		code = store_sums(session, log->months, &months, false);
+	usage_sums_free(&hours);
+	usage_sums_free(&months);
+	return code;
+}
+
 /* more: set when another step's rows are left. */
 static int step_of(struct session *session, const struct usage_log *log, bool large, bool *more)
 {
+	const int64_t rows = large ? LARGE_STEP_ROWS : STEP_ROWS;
 	struct bounds bounds;
-	int code = read_bounds(session, log, large ? LARGE_STEP_ROWS : STEP_ROWS, &bounds);
-	const int64_t numbers[NUMBERS] = {bounds.last, bounds.to, bounds.last_change};
+	int code = read_bounds(session, log, rows, &bounds);
+	int64_t to = bounds.last;
 
 	if (code != SQLITE_OK || !bounds.pending)
 		return code;
+	code = roll_up_sums(session, log, &bounds, rows, &to);
+
+	const int64_t numbers[NUMBERS] = {bounds.last, to, bounds.last_change};
+
 	for (int i = 0; i < STEP_STATEMENTS && log->steps[i] != NULL && code == SQLITE_OK; i++)
 		code = rollup_execute(session, log->steps[i], numbers);
-	*more = *more || bounds.newest - bounds.to >= STEP_ROWS ||
+	*more = *more || (uint64_t)bounds.newest - (uint64_t)to >= STEP_ROWS ||
 		bounds.newest_change > bounds.last_change;
 	return code;
 }
@@ -248,15 +371,23 @@ void rollup_pause(struct sqlite_store *store, bool paused)
 	atomic_store(&store->rollup.quiet, paused);
 }
 
+/* Each row that is written counts, of whatever table. */
+static int64_t written_rows(struct rollup *rollup, const struct session *session)
+{
+	int64_t changes = sqlite3_total_changes64(session->db);
+
+	if (changes < rollup->counted) /* the session is new */
+		rollup->counted = 0;
+	return changes - rollup->counted;
+}
+
 bool rollup_due(struct sqlite_store *store, struct session *session)
 {
 	struct rollup *rollup = &store->rollup;
 
 	if (atomic_load(&rollup->quiet) || atomic_load(&store->ending) || atomic_load(&store->lost))
 		return false;
-	if (rollup->more || rollup->written >= STEP_ROWS)
-		return true;
-	if (rollup->dropping)
+	if (rollup->more || rollup->dropping || written_rows(rollup, session) >= STEP_ROWS)
 		return true;
 	return atomic_exchange_explicit(&rollup->looks, false, memory_order_relaxed) &&
 		(drop_due(store) || is_pending(session));
@@ -264,15 +395,36 @@ bool rollup_due(struct sqlite_store *store, struct session *session)
 
 int rollup_run(struct sqlite_store *store, struct session *session)
 {
-	int code = rollup_execute(session, parts_sql, (const int64_t[NUMBERS]){0});
+	bool large = store->rollup.more;
+	int code = SQLITE_OK;
 
-	bool drop = drop_due(store), large = store->rollup.more;
-
-	store->rollup.written = 0;
 	store->rollup.more = false;
 	for (int i = 0; i < LOGS && code == SQLITE_OK; i++)
 		code = step_of(session, &logs[i], large, &store->rollup.more);
-	return code == SQLITE_OK && drop ? drop_step(store, session) : code;
+	if (code == SQLITE_OK && drop_due(store)) /* not while rows are left: only their step makes
+	                                             them ready */
+		code = drop_step(store, session);
+	store->rollup.counted = sqlite3_total_changes64(session->db);
+	return code;
+}
+
+bool rollup_join(struct sqlite_store *store, struct session *session)
+{
+	static const char begin[] = "SAVEPOINT rollup", undo[] = "ROLLBACK TO rollup",
+			  end[] = "RELEASE rollup";
+	const int64_t none[NUMBERS] = {0};
+
+	if (sqlite3_get_autocommit(session->db) != 0 || !rollup_due(store, session) ||
+		rollup_execute(session, begin, none) != SQLITE_OK)
+		return false;
+	/* An error may have ended the transaction, and the savepoint with it. */
+	if (rollup_run(store, session) != SQLITE_OK && sqlite3_get_autocommit(session->db) == 0) {
+		(void)rollup_execute(session, undo, none);
+		store->rollup.more = store->rollup.dropping = false;
+	}
+	if (sqlite3_get_autocommit(session->db) == 0)
+		(void)rollup_execute(session, end, none);
+	return true;
 }
 
 void rollup_ended(struct sqlite_store *store, bool committed)

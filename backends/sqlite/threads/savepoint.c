@@ -13,13 +13,17 @@ static bool savepoint_lost(const struct session *session)
 	return sqlite3_get_autocommit(session->db) != 0;
 }
 
-/* An error may have ended the whole transaction, and the savepoint with it. */
-static void undo(struct session *session)
+/* An error may have ended the whole transaction, and the savepoint with it. Without memory nothing
+ * can be undone, not even the whole transaction: then it must not be committed, and only closing
+ * the connection ends it. */
+static enum run_result undo(struct session *session, enum run_result result)
 {
-	if (!savepoint_lost(session) &&
-		savepoint_exec(session, "ROLLBACK TO calls; RELEASE calls") != SQLITE_OK &&
-		!savepoint_lost(session))
-		(void)session_step(session->rollback);
+	if (savepoint_lost(session) ||
+		savepoint_exec(session, "ROLLBACK TO calls; RELEASE calls") == SQLITE_OK ||
+		savepoint_lost(session))
+		return result;
+	(void)session_step(session->rollback);
+	return savepoint_lost(session) ? result : RUN_BROKEN;
 }
 
 /* Stops at the first call that fails. */
@@ -50,14 +54,13 @@ static enum run_result run_in_savepoint(struct session *session, struct call *ca
 	result = run_members(session, call);
 	if (!writes)
 		return result;
-	if (result != RUN_DONE || call->err.kind != ERR_NONE) {
-		undo(session);
-		return result;
-	}
-	/* Nothing else ends a savepoint: this fails only where the transaction is lost. */
-	if (savepoint_exec(session, "RELEASE calls") != SQLITE_OK)
-		undo(session);
-	return RUN_DONE;
+	if (result != RUN_DONE || call->err.kind != ERR_NONE)
+		return undo(session, result);
+	/* It fails without memory for the statement, too, and the transaction is still there. */
+	if (savepoint_exec(session, "RELEASE calls") == SQLITE_OK)
+		return RUN_DONE;
+	execute_fail(call, ERR_INTERNAL, "out of memory; nothing of the call was stored");
+	return undo(session, RUN_DONE);
 }
 
 enum run_result savepoint_run(struct session *session, struct call *call)

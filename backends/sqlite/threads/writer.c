@@ -279,15 +279,20 @@ static enum run_result run_and_commit(
 	struct worker *writer, struct list *calls, unsigned max, struct list *finished, int *code)
 {
 	enum run_result result = run_batch(writer, calls, max, finished);
+	bool rolls;
 
 	if (result == RUN_BROKEN)
 		*code = sqlite3_extended_errcode(writer->session.db);
 	if (result != RUN_DONE)
 		return result;
 	worker_moves(writer);
+	rolls = rollup_join(writer->store, &writer->session);
+	worker_moves(writer);
 	enter_commit(writer, finished);
 	*code = commit_batch(writer);
 	leave_commit(writer);
+	if (rolls)
+		rollup_ended(writer->store, *code == SQLITE_OK);
 	if (*code == SQLITE_OK)
 		return RUN_DONE;
 	return is_interrupt(*code) || *code == SQLITE_ABORT_ROLLBACK ? RUN_INTERRUPTED : RUN_BROKEN;
@@ -450,14 +455,15 @@ static bool in_doubt(const struct sqlite_store *store, int code)
 	return !is_interrupt(code) && code != SQLITE_ABORT_ROLLBACK && !store->memory;
 }
 
-/* A failed step is tried again a second later; only a failed commit leaves the database in
- * doubt. */
+/* A step while no call waits; a batch of calls takes one along. A failed step is tried again some
+ * seconds later; only a failed commit leaves the database in doubt. */
 static void roll_up(struct worker *writer)
 {
 	struct sqlite_store *store = writer->store;
 	int code;
 
-	if (writer->session.db == NULL || !rollup_due(store, &writer->session))
+	if (writer->session.db == NULL || queue_length(&store->writes) != 0 ||
+		!rollup_due(store, &writer->session))
 		return;
 	code = session_step(writer->session.begin);
 	if (code != SQLITE_OK)
@@ -468,6 +474,7 @@ static void roll_up(struct worker *writer)
 		code = commit_batch(writer);
 		if (code != SQLITE_OK && in_doubt(store, code)) {
 			condition_note_error(store, session_reason(code));
+			rollup_ended(store, false);
 			reopen(writer, NULL, NULL);
 			return;
 		}
@@ -504,7 +511,6 @@ void *writer_main(void *argument)
 	list_init(&calls);
 	while (queue_take(&store->writes, &calls, store->settings.batch, 1)) {
 		worker_moves(writer);
-		store->rollup.written += list_length(&calls);
 		worker_count_waits(store, &calls);
 		list_init(&expired);
 		worker_expire(store, &calls, &expired);

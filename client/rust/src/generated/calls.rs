@@ -1019,6 +1019,27 @@ fn send_rotate_key(to: &To<'_>) -> Result<i64> {
     crate::send!(to, args, pierre_rotate_key_async, {})
 }
 
+static DAEMON_POSITION: Method<String> = Method {
+    take: Take::Block(sys::pierre_daemon_position_result, crate::sys::pierre_text_free),
+    read: text_of::<String>,
+};
+
+fn send_daemon_position(to: &To<'_>) -> Result<i64> {
+    let args = Args::new();
+    crate::send!(to, args, pierre_daemon_position_async, {})
+}
+
+static DAEMON_WAIT_FOR: Method<()> = Method {
+    take: Take::Nothing(sys::pierre_daemon_wait_for_result),
+    read: nothing,
+};
+
+fn send_daemon_wait_for(to: &To<'_>, position: &str) -> Result<i64> {
+    let args = Args::new();
+    let position = args.text("position", position);
+    crate::send!(to, args, pierre_daemon_wait_for_async, { position })
+}
+
 static DAEMON_PING: Method<String> = Method {
     take: Take::Block(sys::pierre_daemon_ping_result, crate::sys::pierre_text_free),
     read: text_of::<String>,
@@ -2525,6 +2546,40 @@ impl Client {
         self.start_rotate_key().wait()
     }
 
+    fn start_daemon_position(&self) -> Call<String> {
+        self.start(&DAEMON_POSITION, &mut |to| send_daemon_position(to))
+    }
+
+    /// Returns the position of the database: a text for `daemon.wait_for`. It covers every call
+    /// that was answered before, and the calls before it on its connection. Its form may change.
+    pub async fn daemon_position(&self) -> Result<String> {
+        self.start_daemon_position().await
+    }
+
+    /// The blocking twin of [`Client::daemon_position`].
+    pub fn daemon_position_blocking(&self) -> Result<String> {
+        self.start_daemon_position().wait()
+    }
+
+    fn start_daemon_wait_for(&self, position: &str) -> Call<()> {
+        self.start(&DAEMON_WAIT_FOR, &mut |to| send_daemon_wait_for(to, position))
+    }
+
+    /// Waits until reads on any connection of this daemon see what a position covers. The position
+    /// may come from another daemon whose PostgreSQL server is the primary, or another standby, of
+    /// the same cluster. Calls behind it on its connection wait, too. `conflict` means that the
+    /// position belongs to another database, or that a standby has been promoted since.
+    ///
+    /// * `position`: A result of `daemon.position`.
+    pub async fn daemon_wait_for(&self, position: &str) -> Result<()> {
+        self.start_daemon_wait_for(position).await
+    }
+
+    /// The blocking twin of [`Client::daemon_wait_for`].
+    pub fn daemon_wait_for_blocking(&self, position: &str) -> Result<()> {
+        self.start_daemon_wait_for(position).wait()
+    }
+
     fn start_daemon_ping(&self) -> Call<String> {
         self.start(&DAEMON_PING, &mut |to| send_daemon_ping(to))
     }
@@ -2627,8 +2682,9 @@ impl Client {
         self.start(&DAEMON_PAUSE, &mut |to| send_daemon_pause(to))
     }
 
-    /// Defers new calls until `daemon.resume`. Calls in progress continue, `daemon.` methods are
-    /// answered, and the time limit of a deferred call keeps running.
+    /// Defers new calls until `daemon.resume`, and with them `daemon.transaction`,
+    /// `daemon.position` and `daemon.wait_for`. Calls in progress continue, the other `daemon.`
+    /// methods are answered, and the time limit of a deferred call keeps running.
     pub async fn daemon_pause(&self) -> Result<Json> {
         self.start_daemon_pause().await
     }

@@ -1400,6 +1400,25 @@ extern "C" {
         out: *mut *mut c_void,
         failure: *mut Error,
     ) -> c_int;
+    pub fn pierre_daemon_position_async(
+        db: *mut Pierre,
+        done: Done,
+        userdata: *mut c_void,
+        failure: *mut Error,
+    ) -> i64;
+    pub fn pierre_daemon_position_result(
+        answer: *const Answer,
+        out: *mut *mut c_void,
+        failure: *mut Error,
+    ) -> c_int;
+    pub fn pierre_daemon_wait_for_async(
+        db: *mut Pierre,
+        position: *const c_char,
+        done: Done,
+        userdata: *mut c_void,
+        failure: *mut Error,
+    ) -> i64;
+    pub fn pierre_daemon_wait_for_result(answer: *const Answer, failure: *mut Error) -> c_int;
     pub fn pierre_daemon_ping_async(
         db: *mut Pierre,
         done: Done,

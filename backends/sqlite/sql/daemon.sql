@@ -1,0 +1,2 @@
+-- name: daemon.position
+SELECT 'sqlite-' || value AS result FROM pierre_meta WHERE key = 'database'
