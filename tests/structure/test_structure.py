@@ -231,6 +231,12 @@ class Facts(unittest.TestCase):
                 if made.name in ("daemon_methods.c", "metrics.c", "metric_table.c"):
                     self.assertFalse(literals & members - {"errors", "requests"})
 
+    def test_the_rust_crate_has_the_version_of_the_project(self):
+        version = re.search(r"^  version: '([\d.]+)'", text(ROOT / "meson.build"), re.M)[1]
+        for file in ("Cargo.toml", "Cargo.lock"):
+            found = re.search(r'^version = "([\d.]+)"', text(ROOT / "client/rust" / file), re.M)
+            self.assertEqual(found[1], version, file)
+
     def test_one_file_knows_where_the_socket_is(self):
         for folder in ("protocol", "daemon", "client"):
             for path in files(".c", ".h", under=folder + "/"):
