@@ -236,6 +236,8 @@ pub(crate) struct Sent {
     core: Arc<Core>,
     state: Arc<State>,
     queued: Queued,
+    /// Nobody waits for the answer yet.
+    alone: bool,
 }
 
 impl Sent {
@@ -262,13 +264,31 @@ impl Sent {
                 }
             }
         }))?;
-        let (queued, sending) =
+        let queued: Queued =
             queued.into_inner().ok_or_else(|| Error::misuse("nothing was sent"))?;
-        core.send(queued, sending, &mut || !matches!(*state.lock(), Outcome::Waiting(_)));
-        Ok(Sent { core: Arc::clone(core), state, queued })
+        let alone = core.send(queued);
+        Ok(Sent { core: Arc::clone(core), state, queued, alone })
+    }
+
+    fn is_finished(state: &State) -> bool {
+        !matches!(*state.lock(), Outcome::Waiting(_))
+    }
+
+    /// Blocks, for a moment, where no other call is unfinished.
+    fn wait_alone(&mut self) {
+        if std::mem::take(&mut self.alone) {
+            self.core.wait(self.queued, &mut || Sent::is_finished(&self.state));
+        }
+    }
+
+    fn leave(&mut self) {
+        if std::mem::take(&mut self.alone) && !Sent::is_finished(&self.state) {
+            self.core.leave(self.queued);
+        }
     }
 
     fn poll(&mut self, waker: &Waker) -> Poll<Result<Raw>> {
+        self.leave();
         let mut outcome = self.state.lock();
         match std::mem::replace(&mut *outcome, Outcome::Taken) {
             Outcome::Finished(result) => Poll::Ready(result),
@@ -284,7 +304,8 @@ impl Sent {
 
 impl Drop for Sent {
     fn drop(&mut self) {
-        if !matches!(*self.state.lock(), Outcome::Waiting(_)) {
+        self.leave(); // a call that is partly written needs the driver
+        if Sent::is_finished(&self.state) {
             return;
         }
         if self.core.cancel(self.queued) {
@@ -319,6 +340,9 @@ impl<T> Call<T> {
 
     /// Waits for the result.
     pub(crate) fn wait(mut self) -> Result<T> {
+        if let Ok(sent) = &mut self.sent {
+            sent.wait_alone();
+        }
         wake::block_on(|waker| self.poll_with(waker))
     }
 }

@@ -77,7 +77,6 @@ pub struct Builder {
     limits: (usize, usize),
     repeats: bool,
     connections: usize,
-    lone_wait: Duration,
 }
 
 impl Default for Builder {
@@ -88,7 +87,6 @@ impl Default for Builder {
             limits: (0, 0),
             repeats: true,
             connections: 4,
-            lone_wait: Duration::from_micros(100),
         }
     }
 }
@@ -130,14 +128,6 @@ impl Builder {
     /// in which they are sent.
     pub fn connections(mut self, max: usize) -> Builder {
         self.connections = max.clamp(1, 64);
-        self
-    }
-
-    /// How long the thread that sends a lone call waits for its answer, before it leaves that to the
-    /// client's own thread. Default: 100 µs. Zero: never. It stops by itself where answers take
-    /// longer.
-    pub fn lone_wait(mut self, limit: Duration) -> Builder {
-        self.lone_wait = limit;
         self
     }
 
@@ -186,7 +176,6 @@ impl Builder {
             wakeup,
             ended: AtomicBool::new(false),
             connect_ms: if self.connect.as_nanos() == 0 { 0 } else { milliseconds(self.connect) },
-            lone_wait: self.lone_wait,
         });
         let driven = Arc::clone(&core);
         let shared = Arc::new(Shared { core, _daemon: daemon });

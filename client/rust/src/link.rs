@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-const TRUST_MAX: u32 = 16;
-const UNTRIED_MAX: u32 = 16;
+/// How long a thread that blocks for a lone call waits by itself, before it leaves that to the driver.
+const LONE_WAIT: Duration = Duration::from_millis(10);
 /// With so many unfinished calls on a connection, further calls take the next one. The daemon reads
 /// no more than 256 of a connection before it has answered some.
 const FULL: usize = 128;
@@ -22,11 +22,6 @@ const FULL: usize = 128;
 /// The library's handle. It belongs to the thread that holds the lock around it.
 struct Handle {
     db: *mut sys::Pierre,
-    /// Rises with each lone call whose answer came while its caller waited, falls with one whose did
-    /// not.
-    trust: u32,
-    /// Lone calls whose callers did not wait, since the last one that did.
-    untried: u32,
 }
 
 // SAFETY: the library allows any thread, one at a time.
@@ -49,20 +44,22 @@ pub(crate) struct Wait {
     pub timeout_ms: c_int,
 }
 
-/// How a queued call is sent.
-pub(crate) enum Sending {
-    /// By the driver, which comes by itself.
-    ByDriver,
-    ByWokenDriver,
-    /// By its caller, which then waits at most that long: no other call is unfinished.
-    Alone(Duration),
-}
-
 /// A queued call: its connection, and its number there.
 #[derive(Clone, Copy)]
 pub(crate) struct Queued {
     link: usize,
     number: i64,
+    sender: Sender,
+}
+
+/// Who sends a queued call.
+#[derive(Clone, Copy, PartialEq)]
+enum Sender {
+    /// The driver, which comes by itself.
+    Driver,
+    WokenDriver,
+    /// The caller: no other call is unfinished.
+    Caller,
 }
 
 /// What a client's clones, its calls and its driver share.
@@ -71,14 +68,13 @@ pub(crate) struct Core {
     pub wakeup: Wakeup,
     pub ended: AtomicBool,
     pub connect_ms: u32,
-    pub lone_wait: Duration,
 }
 
 impl Link {
     /// Takes the handle over.
     pub(crate) fn new(db: *mut sys::Pierre) -> Link {
         Link {
-            handle: Mutex::new(Handle { db, trust: TRUST_MAX, untried: 0 }),
+            handle: Mutex::new(Handle { db }),
             asleep: AtomicBool::new(false),
             unfinished: AtomicUsize::new(0),
         }
@@ -147,35 +143,36 @@ impl Link {
         cancelled
     }
 
-    /// Sends a lone call and waits a moment for its answer. Two changes of threads, to the driver and
-    /// back, take longer than most calls. Returns whether nothing is left for the driver.
-    fn wait_alone(&self, limit: Duration, finished: &mut dyn FnMut() -> bool) -> bool {
-        let end = Instant::now() + limit;
-        loop {
-            let mut handle = self.lock();
+    /// Sends a lone call.
+    fn process(&self) {
+        let handle = self.lock();
+        if !handle.db.is_null() {
+            // SAFETY: the handle is locked.
+            unsafe { sys::pierre_process(handle.db) };
+            self.count(&handle);
+        }
+    }
+
+    /// Waits for the answer to a lone call, as long as it is alone.
+    fn wait_alone(&self, finished: &mut dyn FnMut() -> bool) {
+        let end = Instant::now() + LONE_WAIT;
+        while !finished() {
+            let handle = self.lock();
             if handle.db.is_null() || !self.asleep.load(Ordering::Relaxed) {
-                return true; // others have woken the driver
+                return; // others have woken the driver
             }
             // SAFETY: the handle is locked.
-            let fd = unsafe {
-                sys::pierre_process(handle.db);
-                sys::pierre_fd(handle.db)
-            };
-            let unfinished = self.count(&handle);
-            if finished() {
-                handle.trust = (handle.trust + 1).min(TRUST_MAX);
-                return unfinished == 0;
-            }
-            let left = end.saturating_duration_since(Instant::now());
-            if fd < 0 || unfinished > 1 || left.as_nanos() == 0 {
-                if limit.as_nanos() > 0 {
-                    handle.trust = handle.trust.saturating_sub(1);
-                }
-                return false;
+            let (fd, limit) =
+                unsafe { (sys::pierre_fd(handle.db), sys::pierre_timeout_ms(handle.db)) };
+            let limit = Duration::from_millis(u64::try_from(limit).unwrap_or(u64::MAX));
+            let left = end.saturating_duration_since(Instant::now()).min(limit);
+            if fd < 0 || self.count(&handle) != 1 || left.as_nanos() == 0 {
+                return;
             }
             drop(handle);
             // If others replace the connection meanwhile, this ends early or at the limit.
             readable(fd, left);
+            self.process();
         }
     }
 }
@@ -197,21 +194,6 @@ impl Drop for Link {
     }
 }
 
-impl Handle {
-    /// Whether the answer of a lone call is likely to come soon.
-    fn wants_waiting(&mut self) -> bool {
-        if self.trust > 0 {
-            return true;
-        }
-        self.untried += 1;
-        if self.untried < UNTRIED_MAX {
-            return false;
-        }
-        self.untried = 0;
-        true
-    }
-}
-
 impl Core {
     /// The first connection that is not full, else the one with the fewest calls.
     fn choose(&self) -> usize {
@@ -228,11 +210,11 @@ impl Core {
         options: &CallOptions,
         userdata: *mut c_void,
         call: &mut dyn FnMut(&At) -> i64,
-    ) -> Result<(Queued, Sending)> {
+    ) -> Result<Queued> {
         let mut failure = MaybeUninit::uninit();
         let place = self.choose();
         let link = &self.links[place];
-        let mut handle = link.lock();
+        let handle = link.lock();
         if handle.db.is_null() {
             return Err(Error::misuse("the client has ended"));
         }
@@ -257,36 +239,45 @@ impl Core {
             number
         };
         let alone = link.count(&handle) == 1 && place == 0;
-        let sending = if !link.asleep.load(Ordering::Relaxed) {
-            Sending::ByDriver
+        let sender = if !link.asleep.load(Ordering::Relaxed) {
+            Sender::Driver
         } else if alone {
-            let waits = handle.wants_waiting();
-            Sending::Alone(if waits { self.lone_wait } else { Duration::from_secs(0) })
+            Sender::Caller
         } else {
             link.asleep.store(false, Ordering::Relaxed);
-            Sending::ByWokenDriver
+            Sender::WokenDriver
         };
-        Ok((Queued { link: place, number }, sending))
+        Ok(Queued { link: place, number, sender })
     }
 
-    /// Has a queued call sent.
-    pub(crate) fn send(
-        &self,
-        queued: Queued,
-        sending: Sending,
-        finished: &mut dyn FnMut() -> bool,
-    ) {
-        let link = &self.links[queued.link];
-        match sending {
-            Sending::ByDriver => {}
-            Sending::ByWokenDriver => self.wakeup.wake(),
-            Sending::Alone(limit) => {
-                let done = link.wait_alone(limit, finished);
-                if !done && link.asleep.swap(false, Ordering::Relaxed) {
-                    self.wakeup.wake();
-                }
+    /// Has a queued call sent. Returns whether nobody waits for its answer yet: its caller is to call
+    /// `wait` or `leave`.
+    pub(crate) fn send(&self, queued: Queued) -> bool {
+        match queued.sender {
+            Sender::Driver => {}
+            Sender::WokenDriver => self.wakeup.wake(),
+            Sender::Caller => {
+                self.links[queued.link].process();
                 wake::now();
             }
+        }
+        queued.sender == Sender::Caller
+    }
+
+    /// Waits for the answer to a lone call; two changes of threads, to the driver and back, take
+    /// longer than most calls. Then leaves it to the driver.
+    pub(crate) fn wait(&self, queued: Queued, finished: &mut dyn FnMut() -> bool) {
+        self.links[queued.link].wait_alone(finished);
+        wake::now();
+        if !finished() {
+            self.leave(queued);
+        }
+    }
+
+    /// Leaves the answer to a lone call to the driver.
+    pub(crate) fn leave(&self, queued: Queued) {
+        if self.links[queued.link].asleep.swap(false, Ordering::Relaxed) {
+            self.wakeup.wake();
         }
     }
 
