@@ -5,7 +5,7 @@ method reference.
 meson runs it into the build folder. By hand:
 
     protocol/generate.py --out DIR         what meson does
-    protocol/generate.py --docs            rewrites docs/methods.md
+    protocol/generate.py --docs            rewrites docs/methods.md and client/rust/src/generated
     protocol/generate.py --update-golden   rewrites tests/golden/openrpc.json, with which future
                                            versions must stay compatible
 """
@@ -19,7 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "protocol"))
 sys.dont_write_bytecode = True  # the tree stays clean
 
-from generator import emit_c, emit_client, emit_docs, emit_openrpc  # noqa: E402
+RUST = Path("client/rust/src/generated")  # kept in the tree: the crate is built without Python
+
+from generator import emit_c, emit_client, emit_docs, emit_openrpc, emit_rust  # noqa: E402
 from generator.bind import Limits, bind  # noqa: E402
 from generator.breaking import breaking_changes  # noqa: E402
 from generator.error_kinds import load_limit  # noqa: E402
@@ -33,7 +35,9 @@ def arguments():
     )
     parser.add_argument("--root", type=Path, default=ROOT, help="the project's folder")
     parser.add_argument("--out", type=Path, help="write the build's files there")
-    parser.add_argument("--docs", action="store_true", help="write docs/methods.md")
+    parser.add_argument(
+        "--docs", action="store_true", help="write docs/methods.md and client/rust/src/generated"
+    )
     parser.add_argument(
         "--update-golden",
         action="store_true",
@@ -98,6 +102,7 @@ def emit(catalog, document: dict, out: Path):
         "methods.md": emit_docs.reference(catalog),
         **emit_client.files(catalog),
     }
+    emit_rust.files(catalog)  # refuses what the crate cannot express
     for name, text in files.items():
         write(out / name, text)
 
@@ -113,6 +118,8 @@ def main():
         check_golden(document, golden)
         if options.docs:
             write(options.root / "docs/methods.md", emit_docs.reference(catalog))
+            for name, text in emit_rust.files(catalog).items():
+                write(options.root / RUST / name, text)
         if options.out:
             emit(catalog, document, options.out)
     except Refused as refused:

@@ -13,7 +13,7 @@ from .problems import Refused
 
 # The catalog's scalars in a struct: C type and stub kind. Missing ones have no
 # member there: null and any (input that is accepted and ignored), nonce (a hidden column).
-_C_TYPES = {
+C_TYPES = {
     "bool": ("bool", "BOOL"),
     "u16": ("uint16_t", "U16"),
     "u32": ("uint32_t", "U32"),
@@ -30,7 +30,14 @@ _C_TYPES = {
     "strings": ("const char *const *", "TEXTS"),
     "map": ("const struct pierre_count *", "COUNTS"),
 }
-_NUMBERS = ("BOOL", "U16", "U32", "I64", "F64", "TIME")
+NUMBERS = ("BOOL", "U16", "U32", "I64", "F64", "TIME")
+
+# A member behind those of a type with `rest`.
+WHOLE = (
+    "The whole object as JSON text, with the members of the stored document that are not listed "
+    "above."
+)
+_WHOLE_DECLARATION = "const char *whole"
 
 # Functions of client/pierre-db.h; a method or a type of that name would collide.
 _CORE = {
@@ -101,7 +108,7 @@ def snake(name: str) -> str:
 def _refuse_clashes(catalog):
     names = [method.c_name + end for method in catalog.methods for end in ("", "_async", "_result")]
     names += [f"add_{method.c_name}" for method in catalog.methods if method.joins]
-    names += [f"{snake(kind.name)}_free" for kind in _answers(catalog)]
+    names += [f"{snake(kind.name)}_free" for kind in answers(catalog)]
     clashes = sorted({name for name in names if name in _CORE or names.count(name) > 1})
     if clashes:
         raise Refused(
@@ -112,7 +119,7 @@ def _refuse_clashes(catalog):
         )
 
 
-def _answers(catalog) -> list[ObjectType]:
+def answers(catalog) -> list[ObjectType]:
     """The answer objects that are results, parts before the whole."""
     wanted = []
     for method in catalog.methods:
@@ -124,7 +131,7 @@ def _answers(catalog) -> list[ObjectType]:
     return wanted
 
 
-def _inputs(catalog) -> list[ObjectType]:
+def inputs(catalog) -> list[ObjectType]:
     wanted = []
     for method in catalog.methods:
         for param in method.params:
@@ -144,14 +151,14 @@ def _c(catalog: Catalog, field: Field):
     if kind:
         many = "OBJECTS" if field.type.many else "OBJECT"
         return f"const struct pierre_{snake(kind.name)} *", many
-    return _C_TYPES.get(catalog.scalar(field.type).name)
+    return C_TYPES.get(catalog.scalar(field.type).name)
 
 
 def _join(c_type, name):
     return f"{c_type}{name}" if c_type.endswith("*") else f"{c_type} {name}"
 
 
-def _fields(catalog, fields):
+def fields_of(catalog, fields):
     return [(field, *_c(catalog, field)) for field in fields if _c(catalog, field)]
 
 
@@ -171,38 +178,44 @@ def _comment(text, indent=""):
 
 def _member_lines(catalog, kind: ObjectType):
     lines = []
-    for field, c_type, stub in _fields(catalog, kind.members):
+    for field, c_type, stub in fields_of(catalog, kind.members):
         notes = [field.doc]
         if field.default:
-            notes.append(f"Default: {_default(field)}.")
+            notes.append(f"Default: {default_text(field)}.")
         if stub == "TIME":
             notes.append("(µs)")
         if stub in ("JSON", "OBJECT_TEXT"):
             notes.append("(JSON text)")
-        if field.type.optional and stub not in _NUMBERS:
+        if field.type.optional and stub not in NUMBERS:
             notes.append("May be NULL.")
         values = catalog.enums.get(field.type.base)
         if values:
             notes.append("One of PIERRE_" + values.name.upper() + "_….")
         lines.append(_comment(" ".join(notes), "\t"))
-        if field.type.optional and stub in _NUMBERS:
-            lines.append(f"\tbool has_{field.name};")
-        lines.append(f"\t{_join(c_type, _name(field.name))};")
-        if stub in ("TEXTS", "COUNTS"):
-            lines.append(f"\tsize_t {field.name}_count;")
+        lines += [f"\t{part};" for part in _declarations(field, c_type, stub)]
     if kind.rest:
-        lines += [
-            _comment(
-                "The whole object as JSON text, with the members of the stored document that "
-                "are not listed above.",
-                "\t",
-            ),
-            "\tconst char *whole;",
-        ]
+        lines += [_comment(WHOLE, "\t"), f"\t{_WHOLE_DECLARATION};"]
     return lines
 
 
-def _default(field):
+def _declarations(field, c_type, stub):
+    """The declarations of a member: itself, and what tells whether or how often it is there."""
+    before = [f"bool has_{field.name}"] if field.type.optional and stub in NUMBERS else []
+    after = [f"size_t {field.name}_count"] if stub in ("TEXTS", "COUNTS") else []
+    return [*before, _join(c_type, _name(field.name)), *after]
+
+
+def declarations(catalog: Catalog, kind: ObjectType) -> list[str]:
+    """The declarations of a struct's members, in order."""
+    found = [
+        part
+        for field, c_type, stub in fields_of(catalog, kind.members)
+        for part in _declarations(field, c_type, stub)
+    ]
+    return found + ([_WHOLE_DECLARATION] if kind.rest else [])
+
+
+def default_text(field):
     made = {"now": "now", "new_uuid": "a new one"}.get(field.default.kind)
     if made:
         return made
@@ -214,7 +227,7 @@ def _default(field):
 def _param(catalog, param: Field):
     """A parameter of the stub: one or two C declarations."""
     c_type, stub = _c(catalog, param)
-    if stub in _NUMBERS and param.type.optional:
+    if stub in NUMBERS and param.type.optional:
         c_type = f"const {c_type} *"
     parts = [_join(c_type, _name(param.name))]
     if stub in ("TEXTS", "OBJECTS"):
@@ -232,49 +245,45 @@ def _outputs(catalog, method: Method):
     if kind:
         pointer = f"struct pierre_{snake(kind.name)} **out"
         return [pointer, "size_t *count"] if method.answer == "list" else [pointer]
-    c_type, stub = _C_TYPES[catalog.scalar(method.result).name]
+    c_type, stub = C_TYPES[catalog.scalar(method.result).name]
     if (
         method.answer == "list"
         or stub in ("TEXTS", "COUNTS")
-        or (stub in _NUMBERS and method.result.optional)
+        or (stub in NUMBERS and method.result.optional)
     ):
         raise Refused(
             f"{method.name}: the client library has no form for the result {method.result}"
         )
-    return [f"{c_type} *out" if stub in _NUMBERS else "char **out"]
+    return [f"{c_type} *out" if stub in NUMBERS else "char **out"]
 
 
-def _signatures(catalog, method: Method):
-    """The functions of a method, without semicolons; the last only for those that can be part of a
-    transaction."""
+def functions(catalog: Catalog, method: Method) -> list[tuple[str, str, list[str]]]:
+    """The functions of a method: type, name without prefix, parameters; the last only for those
+    that can be part of a transaction."""
     params = [
         part for param in method.params if _c(catalog, param) for part in _param(catalog, param)
     ]
     outputs = _outputs(catalog, method)
     failure = "struct pierre_error *failure"
-    return (
-        _function("int", method.c_name, ["struct pierre *db", *params, *outputs, failure]),
-        _function(
+    name = method.c_name
+    found = [
+        ("int", name, ["struct pierre *db", *params, *outputs, failure]),
+        (
             "int64_t",
-            method.c_name + "_async",
+            name + "_async",
             ["struct pierre *db", *params, "pierre_done *done", "void *userdata", failure],
         ),
-        _function(
-            "int",
-            method.c_name + "_result",
-            ["const struct pierre_answer *answer", *outputs, failure],
-        ),
-    ) + (
-        (
-            _function(
-                "int",
-                "add_" + method.c_name,
-                ["struct pierre_transaction *transaction", *params, failure],
-            ),
-        )
-        if method.joins
-        else ()
-    )
+        ("int", name + "_result", ["const struct pierre_answer *answer", *outputs, failure]),
+    ]
+    if method.joins:
+        transaction = "struct pierre_transaction *transaction"
+        found.append(("int", "add_" + name, [transaction, *params, failure]))
+    return found
+
+
+def _signatures(catalog, method: Method):
+    """The same as C text, without semicolons."""
+    return [_function(*one) for one in functions(catalog, method)]
 
 
 def _function(c_type, name, params):
@@ -300,7 +309,7 @@ def _result_note(catalog, method: Method):
         )
     if kind:
         return f"*out: the result{nothing}; free it with pierre_{snake(kind.name)}_free."
-    if _C_TYPES[catalog.scalar(method.result).name][1] in _NUMBERS:
+    if C_TYPES[catalog.scalar(method.result).name][1] in NUMBERS:
         return ""
     return f"*out: the text{nothing}; free it with pierre_text_free."
 
@@ -329,14 +338,14 @@ def header(catalog: Catalog) -> str:
             f"#define PIERRE_{kind.name.upper()}_{value.upper()} {string(value)}"
             for value in kind.values
         ] + [""]
-    for kind in _answers(catalog) + _inputs(catalog):
+    for kind in answers(catalog) + inputs(catalog):
         out += [
             _comment(kind.doc),
             f"struct pierre_{snake(kind.name)} {{",
             *_member_lines(catalog, kind),
             "};\n",
         ]
-    for kind in _answers(catalog):
+    for kind in answers(catalog):
         name = snake(kind.name)
         out.append(
             f"PIERRE_API void pierre_{name}_free(struct pierre_{name} *{name}); "
@@ -360,7 +369,7 @@ def header(catalog: Catalog) -> str:
 
 def _row(catalog, owner, field: Field, in_params):
     c_type, stub = _c(catalog, field)
-    number = stub in _NUMBERS
+    number = stub in NUMBERS
     flags = (["STUB_OPTIONAL"] if field.type.optional else []) + (
         ["STUB_BY_POINTER"] if in_params and number and field.type.optional else []
     )
@@ -381,7 +390,7 @@ def _row(catalog, owner, field: Field, in_params):
 
 
 def _type_tables(catalog, name, owner, fields, in_params=False, whole=False):
-    rows = [_row(catalog, owner, field, in_params) for field, _, _ in _fields(catalog, fields)]
+    rows = [_row(catalog, owner, field, in_params) for field, _, _ in fields_of(catalog, fields)]
     if whole:
         rows.append(struct(name=string(""), kind="STUB_WHOLE", offset=f"offsetof({owner}, whole)"))
     return [
@@ -416,7 +425,7 @@ def _method_row(catalog, method: Method):
         result, value = "VALUE", struct(name='"result"', kind="STUB_I64")
     else:
         result = "VALUE" if not kind else "ROWS" if method.answer == "list" else "ROW"
-        stub = "OBJECT" if kind else _C_TYPES[catalog.scalar(method.result).name][1]
+        stub = "OBJECT" if kind else C_TYPES[catalog.scalar(method.result).name][1]
         value = struct(
             name='"result"',
             kind=f"STUB_{stub}",
@@ -467,7 +476,7 @@ def source(catalog: Catalog) -> str:
         '#include "answer.h"\n#include "blocking.h"\n#include "calls.h"\n'
         '#include "decode_result.h"\n',
     ]
-    for kind in _answers(catalog) + _inputs(catalog):
+    for kind in answers(catalog) + inputs(catalog):
         name = snake(kind.name)
         parts += _type_tables(
             catalog, name, f"struct pierre_{name}", kind.members, whole=bool(kind.rest)
@@ -484,7 +493,7 @@ def source(catalog: Catalog) -> str:
         )
     )
     parts.append("const size_t stub_method_count = sizeof stub_methods / sizeof stub_methods[0];\n")
-    for kind in _answers(catalog):
+    for kind in answers(catalog):
         name = snake(kind.name)
         parts.append(
             f"void pierre_{name}_free(struct pierre_{name} *{name})\n{{\n"

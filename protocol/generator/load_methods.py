@@ -52,6 +52,7 @@ def load_method(catalog: Catalog, domain, table: Table) -> Method | None:
     guard = table.take("guard", str, "")
     provider = table.take("provider", str, "")
     result_schema = table.take("result_schema", str, "")
+    result_secret = table.take("result_secret", bool, False)
     rows_of = table.take("table", str, "")
     table.finish()
     if result is None or None in params or len(table.problems.lines) > before:
@@ -77,6 +78,7 @@ def load_method(catalog: Catalog, domain, table: Table) -> Method | None:
         touches,
         guard,
         provider,
+        result_secret,
     )
     _check_names(catalog, table, method)
     _check_meaning(catalog, table, method)

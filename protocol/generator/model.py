@@ -174,6 +174,7 @@ class Method:
     touches: bool = False  # a read that at times also writes
     guard: str = ""  # what data.field of a conflict names when its SQL calls unexpected(); ""
     provider: str = ""  # the provider of the token that it seals or opens; "": its parameter tells
+    result_secret: bool = False  # the result is a text that grants something: a session's token
     # Filled by bind.py
     parts: tuple["Part", ...] = ()  # SQLite: the fast read, then the steps
     binds: tuple[BindParam, ...] = ()

@@ -63,6 +63,11 @@ def probes(bench, setting):
             name, setting.database("in-process"), method, getattr(setting, keys), group
         )
 
+    def rust(method, keys, tasks, pipeline):
+        return {"sqlite"}, lambda name: bench.rust(
+            name, setting.sqlite, method, getattr(setting, keys), tasks, pipeline
+        )
+
     def pgbench(script, clients):
         return {"postgres"}, lambda name: bench.pgbench(
             setting.postgres,
@@ -126,6 +131,15 @@ def probes(bench, setting):
         },
         "sqlite rows 8x1": scaled(sqlite("record_many", 8, 1), ROWS),
         "postgres rows 8x1": scaled(postgres("record_many", 8, 1), ROWS),
+        "rust get 64x16": rust("get_user", "user_keys", 64, 16),
+        "rust get 64x1": rust("get_user", "user_keys", 64, 1),
+        "rust record 64x16": rust("record_api_key_usage", "api_keys", 64, 16),
+        "rust record 64x1": rust("record_api_key_usage", "api_keys", 64, 1),
+        "rust get 1x1": rust("get_user", "user_keys", 1, 1),
+        "library get 1x1": (
+            {"sqlite"},
+            lambda name: bench.library(name, setting.sqlite, setting.user_keys),
+        ),
         "one daemon": several(1),
         "two daemons": several(2),
         "three daemons": several(3),

@@ -3,12 +3,14 @@ rate, p50 and p99 (µs)."""
 
 import concurrent.futures
 import csv
+import functools
 import json
+import os
 import pathlib
 import re
 import tempfile
 
-from servers import BenchError, run, tool
+from servers import ROOT, BenchError, run, tool
 
 
 class Bench:
@@ -184,6 +186,76 @@ class Bench:
             )
 
         return self.timed(probe, once, 1000)
+
+    def library(self, probe, daemon, keys):
+        """Measures the client library: one call after the other."""
+
+        def once(count):
+            return from_json(
+                run(
+                    [
+                        self.program("bench-library"),
+                        "--target",
+                        daemon.socket,
+                        "--method",
+                        "get_user",
+                        "--keys",
+                        keys,
+                        "--calls",
+                        count,
+                    ]
+                )
+            )
+
+        return self.timed(probe, once)
+
+    @functools.cached_property
+    def rust_load(self):
+        """The load generator of the Rust crate, built when a probe needs it."""
+        text = run(
+            [
+                tool("cargo"),
+                "bench",
+                "--offline",
+                "--no-run",
+                "--message-format=json",
+                "--bench=load",
+            ],
+            cwd=ROOT / "client" / "rust",
+            env={
+                **os.environ,
+                "PIERRE_DB_LIB_DIR": str(self.build / "client"),
+                "CARGO_TARGET_DIR": str(self.build / "rust"),
+            },
+        )
+        programs = [json.loads(line).get("executable") for line in text.splitlines()]
+        return next(one for one in programs if one and "/load-" in one)
+
+    def rust(self, probe, daemon, method, keys, tasks, pipeline):
+        """Measures the Rust crate: tasks that share one client."""
+
+        def once(count):
+            return from_json(
+                run(
+                    [
+                        self.rust_load,
+                        "--target",
+                        daemon.socket,
+                        "--method",
+                        method,
+                        "--keys",
+                        keys,
+                        "--tasks",
+                        tasks,
+                        "--pipeline",
+                        pipeline,
+                        "--calls",
+                        count,
+                    ]
+                )
+            )
+
+        return self.timed(probe, once, 20000 if tasks > 1 else 5000)
 
     def pipeline(self, probe, postgres, method, keys):
         def once(count):

@@ -199,6 +199,32 @@ TARGETS += tuple(
     ),
 )
 
+# One client of the Rust crate, on one connection, for all tasks.
+TARGETS += tuple(
+    Target(
+        f"{call}, Rust, {64 * pipeline:,} calls in flight",
+        64,
+        pipeline,
+        f"rust {name} 64x{pipeline}",
+        f"sqlite {name} 64x16",
+        factor,
+        "the load generator at 64, 16",
+    )
+    for call, name in (("get_user", "get"), ("record_api_key_usage", "record"))
+    for pipeline, factor in ((16, 0.7), (1, 0.0))
+) + (
+    Target(
+        "get_user, Rust, one task",
+        1,
+        1,
+        "rust get 1x1",
+        "library get 1x1",
+        1.5,
+        "the C library",
+        "p50",
+    ),
+)
+
 BEGIN, END = "<!-- measured: begin (scripts/bench writes this part) -->", "<!-- measured: end -->"
 
 

@@ -27,6 +27,7 @@ def outputs():
         "openrpc.json": generate.pretty(document),
         "methods.md": generate.emit_docs.reference(catalog),
         **generate.emit_client.files(catalog),
+        **{f"rust/{name}": text for name, text in generate.emit_rust.files(catalog).items()},
     }
 
 

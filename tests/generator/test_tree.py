@@ -26,6 +26,16 @@ class Tree(unittest.TestCase):
             text, generate.emit_docs.reference(self.catalog), "run protocol/generate.py --docs"
         )
 
+    def test_the_rust_crate_is_up_to_date(self):
+        files = generate.emit_rust.files(self.catalog)
+        folder = ROOT / generate.RUST
+        self.assertEqual(sorted(files), sorted(path.name for path in folder.iterdir()))
+        for name, text in files.items():
+            self.assertTrue(
+                (folder / name).read_text(encoding="utf-8") == text,
+                f"{name}: run protocol/generate.py --docs",
+            )
+
     def test_the_golden_document_is_up_to_date(self):
         text = (ROOT / "tests/golden/openrpc.json").read_text(encoding="utf-8")
         self.assertTrue(

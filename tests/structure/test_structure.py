@@ -58,7 +58,7 @@ PROGRAMS = {
     "git": "git",
 }
 # Every Debian has these, or their absence skips only one test.
-NOT_OURS = {"cc", "groff", "rustc", "gcc"}
+NOT_OURS = {"cc", "groff", "cargo", "gcc"}
 SOURCES = ("protocol", "backends", "daemon", "client", "tools", "tests")
 
 
@@ -230,6 +230,12 @@ class Facts(unittest.TestCase):
                 self.assertFalse(literals & names)
                 if made.name in ("daemon_methods.c", "metrics.c", "metric_table.c"):
                     self.assertFalse(literals & members - {"errors", "requests"})
+
+    def test_the_rust_crate_has_the_version_of_the_project(self):
+        version = re.search(r"^  version: '([\d.]+)'", text(ROOT / "meson.build"), re.M)[1]
+        for file in ("Cargo.toml", "Cargo.lock"):
+            found = re.search(r'^version = "([\d.]+)"', text(ROOT / "client/rust" / file), re.M)
+            self.assertEqual(found[1], version, file)
 
     def test_one_file_knows_where_the_socket_is(self):
         for folder in ("protocol", "daemon", "client"):

@@ -1,0 +1,72 @@
+//! Finds libpierre-db: in `$PIERRE_DB_LIB_DIR`, in `../../build` of the source tree, or by pkg-config.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The folder with the library: that of the environment, or of the tree's build.
+fn folder() -> Option<PathBuf> {
+    println!("cargo:rerun-if-env-changed=PIERRE_DB_LIB_DIR");
+    if let Some(given) = env::var_os("PIERRE_DB_LIB_DIR") {
+        return Some(PathBuf::from(given));
+    }
+    let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
+    let built = manifest.join("../../build/client");
+    if !built.join("libpierre-db.so").exists() {
+        return None;
+    }
+    println!("cargo:rerun-if-changed={}", built.join("libpierre-db.so").display());
+    Some(built.canonicalize().unwrap_or(built))
+}
+
+/// The folders that pkg-config names. None when the library is not installed.
+fn installed() -> Option<Vec<String>> {
+    let program = env::var("PKG_CONFIG").unwrap_or_else(|_| "pkg-config".into());
+    let done = Command::new(program)
+        .args(["--libs-only-L", &format!("pierre-db >= {}", env!("CARGO_PKG_VERSION"))])
+        .output()
+        .ok()?;
+    if !done.status.success() {
+        return None;
+    }
+    let text = String::from_utf8_lossy(&done.stdout).into_owned();
+    Some(
+        text.split_whitespace()
+            .filter_map(|word| word.strip_prefix("-L"))
+            .map(String::from)
+            .collect(),
+    )
+}
+
+/// Programs of this package find a library that is not installed, and its daemon.
+fn uninstalled(folder: &Path) {
+    println!("cargo:rustc-link-search=native={}", folder.display());
+    println!("cargo:rustc-link-arg=-Wl,--enable-new-dtags,-rpath,{}", folder.display());
+    let daemon = folder.join("../daemon/pierre-dbd");
+    if daemon.exists() {
+        println!("cargo:rustc-env=PIERRE_DB_DAEMON={}", daemon.display());
+    }
+}
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-env-changed=PKG_CONFIG_PATH");
+    // The documentation is built where no library is.
+    if env::var_os("DOCS_RS").is_some() {
+        return;
+    }
+    let kind = if env::var_os("CARGO_FEATURE_STATIC").is_some() { "static" } else { "dylib" };
+    if let Some(folder) = folder() {
+        uninstalled(&folder);
+    } else if let Some(folders) = installed() {
+        for folder in folders {
+            println!("cargo:rustc-link-search=native={}", folder);
+        }
+    } else {
+        panic!(
+            "libpierre-db is missing: build it (scripts/build), install it with its pkg-config \
+             file, or set PIERRE_DB_LIB_DIR to its folder"
+        );
+    }
+    println!("cargo:rustc-link-lib={}=pierre-db", kind);
+}

@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+"""Tests of the Rust crate (client/rust) with each compiler that is there: the one in the PATH, and
+Debian's.
+
+usage: tests/rust.py BUILD [--sanitizer BUILD]
+
+Builds against the library of BUILD, in BUILD/rust, and runs `cargo test`. With the first compiler
+it also runs clippy, rustfmt, the documentation without warnings, Miri where it is installed, a
+program that is linked statically, and a check of what the package contains. --sanitizer: runs the
+tests that were built before with the library of another build, which has a sanitizer. Nothing is
+downloaded. Ends with `N passed, N failed[, N skipped]`; exit code 1 when anything failed.
+"""
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+CRATE = os.path.join(ROOT, "client", "rust")
+PACKAGED = ("LICENSE-APACHE", "LICENSE-MIT", "README.md", "build.rs", "src/generated/calls.rs")
+TIME_LIMIT = 900
+# Miri runs no C: it checks what turns values into C and back.
+MIRI = ("args::", "read::", "secret::", "values::", "error::", "sys::", "wake::")
+
+
+class Run:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+
+    def command(self, *command, **variables):
+        """Returns success and output."""
+        done = subprocess.run(
+            command,
+            cwd=CRATE,
+            env={**os.environ, **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=TIME_LIMIT,
+            check=False,
+        )
+        return done.returncode == 0, done.stdout
+
+    def count(self, name, good, output=""):
+        """Counts a step as one test."""
+        self.passed += good
+        self.failed += not good
+        if not good:
+            print(output, f"failed: {name}", sep="\n", flush=True)
+
+    def skip(self, what, why):
+        self.skipped += 1
+        print(f"SKIPPED: {what}: {why}", flush=True)
+
+    def tests(self, name, good, output):
+        """Counts the tests of a run of cargo."""
+        results = re.findall(r"^test result: \w+\. (\d+) passed; (\d+) failed", output, re.M)
+        passed, failed = (sum(int(one[i]) for one in results) for i in (0, 1))
+        self.passed += passed
+        self.failed += max(failed, not good)
+        if not good or not passed:
+            print(output, f"failed: {name}", sep="\n", flush=True)
+        print(f"{name}: {passed} passed, {max(failed, not good)} failed", flush=True)
+
+
+class Compiler:
+    """A cargo with its rustc."""
+
+    def __init__(self, cargo, build):
+        self.cargo = cargo
+        self.folder = os.path.dirname(cargo)
+        self.variables = {
+            "PATH": f"{self.folder}:{os.environ['PATH']}",
+            "PIERRE_DB_LIB_DIR": os.path.join(build, "client"),
+            "PIERRE_DBD": os.path.join(build, "daemon", "pierre-dbd"),
+            "CARGO_NET_OFFLINE": "true",
+        }
+        found = subprocess.run(
+            [os.path.join(self.folder, "rustc"), "--version"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.version = found.stdout.strip() if found.returncode == 0 else ""
+        name = "-".join(self.version.split()[:2])
+        self.variables["CARGO_TARGET_DIR"] = os.path.join(build, "rust", name)
+
+    def run(self, run, *arguments, **variables):
+        return run.command(self.cargo, *arguments, **{**self.variables, **variables})
+
+    def has(self, run, part):
+        return self.run(run, part, "--version")[0]
+
+
+def compilers(build):
+    """Each compiler once. rustup's programs may exist without a toolchain."""
+    found = {}
+    for cargo in (shutil.which("cargo"), "/usr/bin/cargo"):
+        if cargo and os.access(cargo, os.X_OK):
+            compiler = Compiler(cargo, build)
+            if compiler.version:
+                found.setdefault(compiler.version, compiler)
+    return list(found.values())
+
+
+def without_warnings(run, compiler):
+    """What the first compiler's other tools say."""
+    if compiler.has(run, "clippy"):
+        arguments = ("clippy", "--quiet", "--all-targets", "--", "-D", "warnings")
+        run.count("clippy", *compiler.run(run, *arguments))
+    else:
+        run.skip("clippy", "cargo clippy is missing")
+    if compiler.has(run, "fmt"):
+        run.count("rustfmt", *compiler.run(run, "fmt", "--check"))
+    else:
+        run.skip("rustfmt", "cargo fmt is missing")
+    documented = compiler.run(run, "doc", "--quiet", "--no-deps", RUSTDOCFLAGS="-D warnings")
+    run.count("documentation", *documented)
+    if compiler.has(run, "miri"):
+        good, output = compiler.run(run, "miri", "test", "--lib", "--", *MIRI)
+        run.tests("Miri", good, output)
+    else:
+        run.skip("Miri", "cargo miri is missing")
+
+
+def package(run, compiler):
+    good, output = compiler.run(run, "package", "--list", "--allow-dirty")
+    missing = [name for name in PACKAGED if name not in output.splitlines()]
+    run.count("package", good and not missing, f"{output}missing: {missing}")
+
+
+def static(run, compiler, build):
+    if not os.path.exists(os.path.join(build, "client", "libpierre-db.a")):
+        run.skip("static linking", "the build has no static library")
+        return
+    target = os.path.join(compiler.variables["CARGO_TARGET_DIR"], "static")
+    good, output = compiler.run(
+        run,
+        *("run", "--quiet", "--features", "static", "--example", "token_refresh"),
+        CARGO_TARGET_DIR=target,
+    )
+    program = os.path.join(target, "debug", "examples", "token_refresh")
+    linked = run.command("ldd", program)[1] if good else ""
+    run.count("static linking", good and "libpierre-db" not in linked, output + linked)
+
+
+def sanitized(run, compiler, other):
+    """The same programs with a library that reports wrong accesses to memory, and leaks."""
+    found = subprocess.run(
+        ["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
+    )
+    runner = [
+        "env",
+        f"LD_PRELOAD={os.path.realpath(found.stdout.strip())}",
+        f"LD_LIBRARY_PATH={os.path.join(other, 'client')}",
+        "ASAN_OPTIONS=abort_on_error=1:detect_leaks=1",
+        "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1",
+    ]
+    good, output = compiler.run(
+        run,
+        *("test", "--lib", "--test", "client", "--", "--skip", "forgotten_futures"),  # these leak
+        CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=" ".join(runner),
+    )
+    run.tests(f"{compiler.version} with {os.path.basename(other)}", good, output)
+
+
+def main():
+    arguments = sys.argv[1:]
+    if len(arguments) not in (1, 3) or (len(arguments) == 3 and arguments[1] != "--sanitizer"):
+        sys.exit(__doc__)
+    build, run = os.path.abspath(arguments[0]), Run()
+    found = compilers(build)
+    if not found:
+        run.skip("THE RUST CRATE IS NOT TESTED", "cargo is missing: run scripts/setup test")
+    elif len(arguments) == 3:
+        sanitized(run, found[0], os.path.abspath(arguments[2]))
+    else:
+        for compiler in found:
+            run.tests(compiler.version, *compiler.run(run, "test"))
+        without_warnings(run, found[0])
+        package(run, found[0])
+        static(run, found[0], build)
+    skipped = f", {run.skipped} skipped" if run.skipped else ""
+    print(f"{run.passed} passed, {run.failed} failed{skipped}")
+    return 1 if run.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
