@@ -1014,9 +1014,9 @@ static ROTATE_KEY: Method<Json> = Method {
     read: text_of::<Json>,
 };
 
-fn send_rotate_key(to: &To<'_>) -> Result<i64> {
+fn send_rotate_key(to: &To<'_>, bind: Option<bool>) -> Result<i64> {
     let args = Args::new();
-    crate::send!(to, args, pierre_rotate_key_async, {})
+    crate::send!(to, args, pierre_rotate_key_async, { pointer(&bind) })
 }
 
 static DAEMON_POSITION: Method<String> = Method {
@@ -2530,20 +2530,23 @@ impl Client {
         self.start_migrate().wait()
     }
 
-    fn start_rotate_key(&self) -> Call<Json> {
-        self.start(&ROTATE_KEY, &mut |to| send_rotate_key(to))
+    fn start_rotate_key(&self, bind: Option<bool>) -> Call<Json> {
+        self.start(&ROTATE_KEY, &mut |to| send_rotate_key(to, bind))
     }
 
     /// One step of a key rotation: re-encrypts some of the tokens sealed with the previous key, in
     /// a short transaction. Call it until `state` is no longer `running`. An interrupted rotation
     /// continues with the next call.
-    pub async fn rotate_key(&self) -> Result<Json> {
-        self.start_rotate_key().await
+    ///
+    /// * `bind`: Also begins to bind the tokens of the database to their users and providers, and
+    ///   to hash session tokens. This cannot be undone: an older server no longer reads them.
+    pub async fn rotate_key(&self, bind: Option<bool>) -> Result<Json> {
+        self.start_rotate_key(bind).await
     }
 
     /// The blocking twin of [`Client::rotate_key`].
-    pub fn rotate_key_blocking(&self) -> Result<Json> {
-        self.start_rotate_key().wait()
+    pub fn rotate_key_blocking(&self, bind: Option<bool>) -> Result<Json> {
+        self.start_rotate_key(bind).wait()
     }
 
     fn start_daemon_position(&self) -> Call<String> {

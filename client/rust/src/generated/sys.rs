@@ -1391,6 +1391,7 @@ extern "C" {
     ) -> c_int;
     pub fn pierre_rotate_key_async(
         db: *mut Pierre,
+        bind: *const bool,
         done: Done,
         userdata: *mut c_void,
         failure: *mut Error,

@@ -82,11 +82,23 @@ static PUT_TOKEN: Method<()> = Method {
     read: nothing,
 };
 
-fn send_put_token(to: &To<'_>, id: i64, first: &Secret, second: &Secret) -> Result<i64> {
+fn send_put_token(
+    to: &To<'_>,
+    user_id: Uuid,
+    access_token: &Secret,
+    refresh_token: &Secret,
+) -> Result<i64> {
     let args = Args::new();
-    let first = args.text("first", first.expose());
-    let second = args.text("second", second.expose());
-    crate::send!(to, args, pierre_put_token_async, pierre_add_put_token, { id, first, second })
+    let user_id = args.uuid(user_id);
+    let access_token = args.text("access_token", access_token.expose());
+    let refresh_token = args.text("refresh_token", refresh_token.expose());
+    crate::send!(
+        to,
+        args,
+        pierre_put_token_async,
+        pierre_add_put_token,
+        { user_id, access_token, refresh_token },
+    )
 }
 
 static GET_TOKEN: Method<Option<Token>> = Method {
@@ -94,9 +106,10 @@ static GET_TOKEN: Method<Option<Token>> = Method {
     read: optional_row::<Token>,
 };
 
-fn send_get_token(to: &To<'_>, id: i64) -> Result<i64> {
+fn send_get_token(to: &To<'_>, user_id: Uuid) -> Result<i64> {
     let args = Args::new();
-    crate::send!(to, args, pierre_get_token_async, pierre_add_get_token, { id })
+    let user_id = args.uuid(user_id);
+    crate::send!(to, args, pierre_get_token_async, pierre_add_get_token, { user_id })
 }
 
 static CREATE_ACCOUNT: Method<i64> = Method {
@@ -233,38 +246,53 @@ impl Client {
         self.start_sweep(days).wait()
     }
 
-    fn start_put_token(&self, id: i64, first: &Secret, second: &Secret) -> Call<()> {
-        self.start(&PUT_TOKEN, &mut |to| send_put_token(to, id, first, second))
+    fn start_put_token(
+        &self,
+        user_id: Uuid,
+        access_token: &Secret,
+        refresh_token: &Secret,
+    ) -> Call<()> {
+        self.start(&PUT_TOKEN, &mut |to| send_put_token(to, user_id, access_token, refresh_token))
     }
 
     /// Stores a token.
     ///
-    /// * `id`: Whose.
-    /// * `first`: One text.
-    /// * `second`: Another.
-    pub async fn put_token(&self, id: i64, first: &Secret, second: &Secret) -> Result<()> {
-        self.start_put_token(id, first, second).await
+    /// * `user_id`: Whose.
+    /// * `access_token`: One text.
+    /// * `refresh_token`: Another.
+    pub async fn put_token(
+        &self,
+        user_id: Uuid,
+        access_token: &Secret,
+        refresh_token: &Secret,
+    ) -> Result<()> {
+        self.start_put_token(user_id, access_token, refresh_token).await
     }
 
     /// The blocking twin of [`Client::put_token`].
-    pub fn put_token_blocking(&self, id: i64, first: &Secret, second: &Secret) -> Result<()> {
-        self.start_put_token(id, first, second).wait()
+    pub fn put_token_blocking(
+        &self,
+        user_id: Uuid,
+        access_token: &Secret,
+        refresh_token: &Secret,
+    ) -> Result<()> {
+        self.start_put_token(user_id, access_token, refresh_token).wait()
     }
 
-    fn start_get_token(&self, id: i64) -> Call<Option<Token>> {
-        self.start(&GET_TOKEN, &mut |to| send_get_token(to, id))
+    fn start_get_token(&self, user_id: Uuid) -> Call<Option<Token>> {
+        self.start(&GET_TOKEN, &mut |to| send_get_token(to, user_id))
     }
 
     /// Gives a token.
     ///
-    /// * `id`: Whose.
-    pub async fn get_token(&self, id: i64) -> Result<Option<Token>> {
-        self.start_get_token(id).await
+    /// * `user_id`: Whose.
+    pub async fn get_token(&self, user_id: Uuid) -> Result<Option<Token>> {
+        self.start_get_token(user_id).await
     }
 
     /// The blocking twin of [`Client::get_token`].
-    pub fn get_token_blocking(&self, id: i64) -> Result<Option<Token>> {
-        self.start_get_token(id).wait()
+    pub fn get_token_blocking(&self, user_id: Uuid) -> Result<Option<Token>> {
+        self.start_get_token(user_id).wait()
     }
 
     fn start_create_account(
@@ -360,13 +388,18 @@ impl Transaction {
     }
 
     /// Adds a call of [`Client::put_token`].
-    pub fn put_token(&mut self, id: i64, first: &Secret, second: &Secret) -> Result<Planned<()>> {
-        self.add(&PUT_TOKEN, &mut |to| send_put_token(to, id, first, second))
+    pub fn put_token(
+        &mut self,
+        user_id: Uuid,
+        access_token: &Secret,
+        refresh_token: &Secret,
+    ) -> Result<Planned<()>> {
+        self.add(&PUT_TOKEN, &mut |to| send_put_token(to, user_id, access_token, refresh_token))
     }
 
     /// Adds a call of [`Client::get_token`].
-    pub fn get_token(&mut self, id: i64) -> Result<Planned<Option<Token>>> {
-        self.add(&GET_TOKEN, &mut |to| send_get_token(to, id))
+    pub fn get_token(&mut self, user_id: Uuid) -> Result<Planned<Option<Token>>> {
+        self.add(&GET_TOKEN, &mut |to| send_get_token(to, user_id))
     }
 
     /// Adds a call of [`Client::create_account`].

@@ -24,8 +24,8 @@ pub struct Thing {
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Token {
-    pub first: *const c_char,
-    pub second: *const c_char,
+    pub access_token: *const c_char,
+    pub refresh_token: *const c_char,
 }
 
 #[derive(Clone, Copy)]
@@ -134,9 +134,9 @@ extern "C" {
     pub fn pierre_add_sweep(transaction: *mut Transaction, days: u32, failure: *mut Error) -> c_int;
     pub fn pierre_put_token_async(
         db: *mut Pierre,
-        id: i64,
-        first: *const c_char,
-        second: *const c_char,
+        user_id: *const c_char,
+        access_token: *const c_char,
+        refresh_token: *const c_char,
         done: Done,
         userdata: *mut c_void,
         failure: *mut Error,
@@ -144,14 +144,14 @@ extern "C" {
     pub fn pierre_put_token_result(answer: *const Answer, failure: *mut Error) -> c_int;
     pub fn pierre_add_put_token(
         transaction: *mut Transaction,
-        id: i64,
-        first: *const c_char,
-        second: *const c_char,
+        user_id: *const c_char,
+        access_token: *const c_char,
+        refresh_token: *const c_char,
         failure: *mut Error,
     ) -> c_int;
     pub fn pierre_get_token_async(
         db: *mut Pierre,
-        id: i64,
+        user_id: *const c_char,
         done: Done,
         userdata: *mut c_void,
         failure: *mut Error,
@@ -163,7 +163,7 @@ extern "C" {
     ) -> c_int;
     pub fn pierre_add_get_token(
         transaction: *mut Transaction,
-        id: i64,
+        user_id: *const c_char,
         failure: *mut Error,
     ) -> c_int;
     pub fn pierre_create_account_async(
@@ -222,7 +222,7 @@ extern "C" {
 pub fn layouts(all: &mut Vec<String>) {
     crate::layout!(all, Size, "pierre_size", width, unit);
     crate::layout!(all, Thing, "pierre_thing", id, colour, size, whole);
-    crate::layout!(all, Token, "pierre_token", first, second);
+    crate::layout!(all, Token, "pierre_token", access_token, refresh_token);
     crate::layout!(all, Account, "pierre_account", id, password_hash);
     crate::layout!(
         all,

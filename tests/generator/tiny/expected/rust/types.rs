@@ -96,9 +96,9 @@ impl Row for Thing {
 #[non_exhaustive]
 pub struct Token {
     /// One text.
-    pub first: Secret,
+    pub access_token: Secret,
     /// Another.
-    pub second: Secret,
+    pub refresh_token: Secret,
 }
 
 impl Row for Token {
@@ -106,8 +106,8 @@ impl Row for Token {
 
     unsafe fn read(c: &Self::C) -> Result<Self> {
         Ok(Token {
-            first: secret(c.first)?,
-            second: secret(c.second)?,
+            access_token: secret(c.access_token)?,
+            refresh_token: secret(c.refresh_token)?,
         })
     }
 }
