@@ -154,9 +154,11 @@ END_TEST
 
 START_TEST(tokens)
 {
+	static const char user[] = "7f0f0a4e-1f60-4c7e-9c55-0d3f7c1b2a3d";
 	const char *sealed[3];
 
 	begin("update_strava_token");
+	set(slot("user_id"), user);
 	set(slot("access_token"), "access");
 	set(slot("refresh_token"), "refresh");
 	ck_assert_int_eq(execute_prepare(&call, seal), 0);
@@ -174,6 +176,7 @@ START_TEST(tokens)
 		int part = 0;
 
 		begin("get_strava_token");
+		set(slot("user_id"), user);
 		for (unsigned i = 0; i < call.method->row_schema->column_count; i++) {
 			if (call.method->row_schema->columns[i].type == TYPE_SEALED)
 				set(&columns[i], sealed[swapped ? 1 - part : part]), part++;
