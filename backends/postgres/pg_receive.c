@@ -142,6 +142,35 @@ static bool is_dropped(struct postgres_store *store, struct pg_connection *conne
 	return true;
 }
 
+/* The result of the daemon's own work. */
+static void take_own(
+	struct postgres_store *store, struct pg_connection *connection, PGresult *result)
+{
+	if (connection->batch.upkeep)
+		pg_rollup_take(store, result);
+	else
+		take_probe(store, result);
+	PQclear(result);
+}
+
+/* The result of a statement that belongs to the batch, not to one of its calls. */
+static void take_statement(struct postgres_store *store, struct pg_connection *connection,
+	const struct item *item, PGresult *result)
+{
+	bool sound = true;
+
+	if (item->kind == ITEM_COMMIT && strcmp(PQcmdStatus(result), "COMMIT") != 0)
+		not_committed(connection, item->call);
+	else if (item->kind == ITEM_FIND_KEYS)
+		sound = pg_replay_found(store, connection, result);
+	else if (item->kind == ITEM_FORGET_KEYS)
+		pg_replay_forgotten(store, result);
+	PQclear(result);
+	if (!sound)
+		pg_connection_break(
+			store, connection, "the server sent an unexpected result", false);
+}
+
 /* The result of one call or several. An error without effect on the transaction is the call's
  * own. */
 static void take_rows(struct postgres_store *store, struct pg_connection *connection,
@@ -151,34 +180,15 @@ static void take_rows(struct postgres_store *store, struct pg_connection *connec
 	struct call *call = item->call,
 		    **calls = many ? connection->batch.merged + item->first : &call;
 
-	if (item->kind == ITEM_CALL && connection->batch.upkeep)
-		pg_rollup_take(store, result);
-	else if (item->kind == ITEM_CALL && !many && call->method == NULL)
-		take_probe(store, result);
-	if (item->kind == ITEM_COMMIT && strcmp(PQcmdStatus(result), "COMMIT") != 0)
-		not_committed(connection, call);
-	if (item->kind == ITEM_FIND_KEYS) {
-		bool sound = pg_replay_found(store, connection, result);
-
-		PQclear(result);
-		if (!sound)
-			pg_connection_break(
-				store, connection, "the server sent an unexpected result", false);
+	if (!many && call->method == NULL) {
+		take_own(store, connection, result);
 		return;
 	}
-	if (item->kind == ITEM_FORGET_KEYS)
-		pg_replay_forgotten(store, result);
-	if (item->kind != ITEM_CALL ||
-		(!many && (call->method == NULL || call->err.kind != ERR_NONE))) {
-		PQclear(result);
-		return;
-	}
-	/* A member has failed: the transaction will be undone. */
-	if (!many && call->within != NULL && connection->batch.failed != NULL) {
-		PQclear(result);
-		return;
-	}
-	if (!many && is_dropped(store, connection, call, result)) {
+	/* When a member has failed, the transaction will be undone. */
+	if (!many &&
+		(call->err.kind != ERR_NONE ||
+			(call->within != NULL && connection->batch.failed != NULL) ||
+			is_dropped(store, connection, call, result))) {
 		PQclear(result);
 		return;
 	}
@@ -288,7 +298,10 @@ static void take_result(struct postgres_store *store, struct pg_connection *conn
 		return;
 	}
 	if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
-		take_rows(store, connection, item, result);
+		if (item->kind == ITEM_CALL)
+			take_rows(store, connection, item, result);
+		else
+			take_statement(store, connection, item, result);
 		return;
 	}
 	take_error(store, connection, item, result);
