@@ -109,6 +109,15 @@ static bool names_variable(const char *path, size_t length)
 	return false;
 }
 
+/* As for variables, a name that only contains the character is a name. */
+static bool names_command(const char *path, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		if (path[i] == '`' && (i == 0 || path[i - 1] == '/'))
+			return true;
+	return false;
+}
+
 /* NULL: the path is unambiguous. */
 static const char *objection(const char *path, size_t length)
 {
@@ -121,7 +130,7 @@ static const char *objection(const char *path, size_t length)
 	if (names_variable(path, length))
 		return "contains a variable ($NAME or ${NAME}) that was not expanded: write the "
 		       "path (or %24 for $)";
-	if (memchr(path, '`', length) != NULL)
+	if (names_command(path, length))
 		return "contains a command (`…`) that was not executed: write the path (or %60 for "
 		       "`)";
 	if (*path == '"' || *path == '\'')
