@@ -67,7 +67,7 @@ END_TEST
 START_TEST(another_database)
 {
 	static const char *const others[] = {
-		"sqlite-" NAME, "primary-1-3-3-9", "primary-2-2-3-9", "standby-2-2-3-1"};
+		("sqlite-" NAME), "primary-1-3-3-9", "primary-2-2-3-9", "standby-2-2-3-1"};
 
 	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
 		ck_assert_int_eq(compared(others[i], "primary-1-2-3-4"), POSITION_FOREIGN);
