@@ -14,7 +14,7 @@
 /* Rows of one step: some milliseconds. With many left, as in an existing installation, a step is
  * larger: it costs a sync of the disk. */
 enum {
-	STEP_ROWS = 1024,
+	STEP_ROWS = 2048,
 	LARGE_STEP_ROWS = 4096,
 	DROP_ROWS = 256,
 	DROP_PAUSE_S = 60,
