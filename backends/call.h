@@ -84,6 +84,12 @@ static inline struct call *call_of(struct list *node)
 	return list_entry(node, struct call, link);
 }
 
+/* Whether it may write. The daemon's own work has no method and does not count. */
+static inline bool call_writes(const struct call *call)
+{
+	return call->method != NULL && method_may_write(call->method);
+}
+
 /* Ends the calls that submit() could answer. done() may submit further calls, so it never runs
  * inside submit(): the store collects these calls for flush and process to deliver. */
 static inline void call_deliver(struct list *completed)

@@ -13,6 +13,11 @@
 #include "call.h"
 #include "secrets/seal.h"
 
+/* An answer of more bytes is large: it waits for memory (memory() below). */
+enum { STORE_LARGE_ANSWER = 64 << 10 };
+/* While there is none, one of them begins after this time. */
+#define STORE_LARGE_WAIT_NS (UINT64_C(2) * 1000 * 1000 * 1000)
+
 struct store_settings {
 	const char *url;   /* DATABASE_URL as given (secret: may hold a password) */
 	struct seal *seal; /* the token key; outlives the store. NULL: opened only to migrate */

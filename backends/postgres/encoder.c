@@ -35,7 +35,7 @@ bool encoder_wants(struct postgres_store *store, const PGresult *result)
 
 	if (size <= SMALL_RESULT)
 		return false;
-	if (size > LARGE_ANSWER || store->iteration_bytes + size > LOOP_ITERATION)
+	if (size > STORE_LARGE_ANSWER || store->iteration_bytes + size > LOOP_ITERATION)
 		return true;
 	store->iteration_bytes += size;
 	if (store->iteration_bytes > store->iteration_bytes_max)

@@ -11,8 +11,6 @@
 struct pg_connection;
 struct postgres_store;
 
-enum { LARGE_ANSWER = 64 << 10 };
-
 struct encoder {
 	pthread_t thread;
 	bool started, stop;

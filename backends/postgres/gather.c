@@ -13,9 +13,10 @@
  *
  * A batch holds its results until its end, and an answer stays in memory until its client has taken
  * it. So reads of connections whose last answer was large go one by one. While clients hold all of
- * memory-limit, they wait, and one begins every FORCED_NS. Other lists are limited in number for
- * each client. One that turns out to be large when there is no memory is dropped and runs again
- * (pg_receive.c), except behind a write: it could then see later writes of its client. */
+ * memory-limit, they wait, and one begins every STORE_LARGE_WAIT_NS. Other lists are limited in
+ * number for each client. One that turns out to be large when there is no memory is dropped and
+ * runs again (pg_receive.c), except behind a write: it could then see later writes of its client.
+ */
 #include "gather.h"
 
 #include <stdlib.h>
@@ -39,7 +40,6 @@ enum {
 	CLIENT_LISTS = 16, /* max lists of one client in a batch */
 	WRITING_LISTS = 8, /* max lists of a batch that also writes */
 };
-#define FORCED_NS (UINT64_C(2) * 1000 * 1000 * 1000)
 
 /* The batch being gathered. */
 struct gathering {
@@ -132,14 +132,9 @@ static bool is_large(const struct call *call)
 	return call->order != NULL && call->order->large;
 }
 
-static bool gather_writes(const struct call *call)
-{
-	return call->method != NULL && method_may_write(call->method);
-}
-
 static bool is_list(const struct call *call)
 {
-	return call->method != NULL && !gather_writes(call) && !call->method->short_read;
+	return call->method != NULL && !call_writes(call) && !call->method->short_read;
 }
 
 static bool is_unknown(const struct call *call)
@@ -154,7 +149,7 @@ static bool large_fits(struct postgres_store *store, struct gathering *gathering
 
 	if (batch->large > 0)
 		return false;
-	if (gather_has_room(store) || now - store->large_began >= FORCED_NS) {
+	if (gather_has_room(store) || now - store->large_began >= STORE_LARGE_WAIT_NS) {
 		store->large_began = now;
 		return true;
 	}
@@ -168,7 +163,7 @@ static bool answer_fits(struct postgres_store *store, struct gathering *gatherin
 {
 	struct pg_batch *batch = &gathering->connection->batch;
 
-	if (gather_writes(call))
+	if (call_writes(call))
 		return batch->lists <= WRITING_LISTS;
 	if (call->method != NULL && is_large(call))
 		return large_fits(store, gathering, now);
@@ -197,7 +192,7 @@ static void gather_take(struct postgres_store *store, struct gathering *gatherin
 	if (is_large(call))
 		gathering->connection->batch.admitted = call;
 	gathering->connection->batch.writes =
-		gathering->connection->batch.writes || gather_writes(call);
+		gathering->connection->batch.writes || call_writes(call);
 	if (is_list(call)) {
 		gathering->connection->batch.lists++;
 		gathering->connection->batch.unknown += is_unknown(call);

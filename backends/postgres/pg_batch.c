@@ -126,11 +126,6 @@ static void leave_batch(struct pg_batch *batch, struct list *calls)
 	pg_batch_enter(batch, PG_BATCH_EMPTY);
 }
 
-static bool writes(const struct call *call)
-{
-	return call->method != NULL && method_may_write(call->method);
-}
-
 static void finish_all(struct list *calls)
 {
 	while (!list_empty(calls)) {
@@ -218,7 +213,7 @@ static void pg_batch_split(struct postgres_store *store, struct list *batch, str
 	list_for_each (node, batch) {
 		if (call_of(node) == failed)
 			break;
-		wrote = wrote || writes(call_of(node));
+		wrote = wrote || call_writes(call_of(node));
 	}
 	list_for_each_safe (node, batch) {
 		struct call *call = call_of(node);
@@ -266,7 +261,7 @@ static void doubt_commit(struct postgres_store *store, struct list *batch, bool 
 	list_for_each (node, batch) {
 		struct call *call = call_of(node);
 
-		if (!writes(call) || call->err.kind != ERR_NONE)
+		if (!call_writes(call) || call->err.kind != ERR_NONE)
 			continue;
 		if (cancelled)
 			execute_fail(call, ERR_TIMEOUT,
@@ -337,20 +332,20 @@ static void lost_call(struct postgres_store *store, struct call *call, bool comm
 
 	if (committed_perhaps && call->idempotency != NULL)
 		call->idempotency->doubtful = true;
-	if (!late && (!writes(call) || repeatable || call->method->touches) &&
-		++call->attempts <= (writes(call) ? TRIES_MAX : 1)) {
+	if (!late && (!call_writes(call) || repeatable || call->method->touches) &&
+		++call->attempts <= (call_writes(call) ? TRIES_MAX : 1)) {
 		restart(store, call, ROUTE_TOGETHER);
 		list_append(again, &call->link);
 		return;
 	}
 	if (call->method == NULL)
 		err_set(&call->err, kind, "the connection to the database was lost");
-	else if (writes(call) && committed_perhaps)
+	else if (call_writes(call) && committed_perhaps)
 		execute_fail(call, kind,
 			"the connection to the database was lost while the call was being stored");
 	else
 		execute_fail(call, kind, "the connection to the database was lost");
-	call->err.outcome = writes(call) && committed_perhaps ? OUTCOME_UNKNOWN : OUTCOME_NONE;
+	call->err.outcome = call_writes(call) && committed_perhaps ? OUTCOME_UNKNOWN : OUTCOME_NONE;
 	store->timeouts += kind == ERR_TIMEOUT;
 	pg_store_finish(call);
 }

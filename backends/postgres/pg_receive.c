@@ -125,7 +125,7 @@ static bool is_dropped(struct postgres_store *store, struct pg_connection *conne
 	struct pg_batch *batch = &connection->batch;
 	size_t size = PQresultMemorySize(result);
 
-	if (size <= LARGE_ANSWER)
+	if (size <= STORE_LARGE_ANSWER)
 		return false;
 	if (call->within == NULL) {
 		if (batch->writes || call == batch->admitted || call->order == NULL ||

@@ -83,7 +83,7 @@ static inline void pg_store_finish(struct call *call)
 	if (call->order != NULL) {
 		call->order->reads--; /* before done, which may free the connection */
 		if (call->method == NULL || !call->method->write)
-			call->order->large = call->answer.length > LARGE_ANSWER;
+			call->order->large = call->answer.length > STORE_LARGE_ANSWER;
 		if (call->method != NULL && !call->method->write && !call->method->short_read)
 			call->order->small_list = !call->order->large;
 	}

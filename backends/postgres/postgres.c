@@ -260,7 +260,7 @@ static enum store_health postgres_health(struct store *base, char detail[ERR_MES
 /* sent: the server has the calls, and may store them before it detects the closed connection. */
 static void end_call(struct call *call, bool sent)
 {
-	bool unknown = sent && call->method != NULL && method_may_write(call->method);
+	bool unknown = sent && call_writes(call);
 
 	if (call->method != NULL)
 		execute_fail(

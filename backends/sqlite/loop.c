@@ -187,7 +187,7 @@ static void note_length(struct call *call)
 	if (call->method->short_read)
 		call->order->large = call->answer.length > LOOP_BYTES;
 	else
-		call->order->large_list = call->answer.length > LARGE_ANSWER_MAX;
+		call->order->large_list = call->answer.length > STORE_LARGE_ANSWER;
 }
 
 void loop_process(struct store *base)

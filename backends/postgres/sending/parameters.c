@@ -100,6 +100,16 @@ static void put_int(struct buffer *to, uint32_t value)
 	buffer_append(to, bytes, sizeof bytes);
 }
 
+/* The beginning of an array's binary form; its elements follow. */
+static void put_array_head(struct buffer *to, bool nulls, uint32_t oid, uint32_t count)
+{
+	put_int(to, 1); /* dimensions */
+	put_int(to, nulls);
+	put_int(to, oid);
+	put_int(to, count);
+	put_int(to, 1); /* the first one's number */
+}
+
 /* The element type of an array of such values. */
 static uint32_t array_oid(enum type type)
 {
@@ -182,11 +192,7 @@ static bool put_column(struct postgres_store *store, const struct call *call, un
 	const struct value *rows = (const void *)call->values[width].s.ptr;
 	uint32_t count = execute_row_count(call);
 
-	put_int(&store->keys, 1); /* dimensions */
-	put_int(&store->keys, 1); /* it may hold NULLs */
-	put_int(&store->keys, array_oid((enum type)bind->type));
-	put_int(&store->keys, count);
-	put_int(&store->keys, 1); /* the first one's number */
+	put_array_head(&store->keys, true, array_oid((enum type)bind->type), count);
 	for (uint32_t row = 0; row < count; row++) {
 		struct value value = element_of(bind, &rows[(size_t)row * width], number);
 
@@ -269,11 +275,8 @@ bool parameters_set_keys(struct postgres_store *store, struct call *const *calls
 	struct parameters one;
 
 	buffer_cut(keys, 0);
-	put_int(keys, 1);              /* dimensions */
-	put_int(keys, places > count); /* whether it holds NULLs */
-	put_int(keys, bind->type == TYPE_UUID ? OID_UUID_KEY : OID_TEXT_KEY);
-	put_int(keys, places);
-	put_int(keys, 1); /* the first one's number */
+	put_array_head(keys, places > count, bind->type == TYPE_UUID ? OID_UUID_KEY : OID_TEXT_KEY,
+		places);
 	for (unsigned i = 0; i < count; i++) {
 		if (!set_parameter(&store->sending, &one, 0, bind, &calls[i]->values[number]))
 			return false;

@@ -54,7 +54,7 @@ static bool mergeable(const struct call *call)
 
 static bool reads(const struct call *call)
 {
-	return call->method != NULL && !method_may_write(call->method);
+	return call->method != NULL && !call_writes(call);
 }
 
 /* Collects the look-up at `node` and later ones of its kind, up to the next write: reads may be

@@ -6,8 +6,6 @@
 #include "results.h"
 #include "worker.h"
 
-#define LARGE_FORCED_NS (UINT64_C(2) * 1000 * 1000 * 1000)
-
 static struct order *order_of(struct list *node)
 {
 	return list_entry(node, struct order, large_turn);
@@ -85,7 +83,7 @@ static struct call *large_begin(struct large_reads *large)
 	pthread_mutex_lock(&large->lock);
 	if (list_empty(&large->turns) || large->running >= large->running_max) {
 		;
-	} else if (!has_room(large) && now - large->began < LARGE_FORCED_NS) {
+	} else if (!has_room(large) && now - large->began < STORE_LARGE_WAIT_NS) {
 		atomic_store_explicit(&large->no_room, true, memory_order_relaxed);
 	} else {
 		struct order *order = order_of(list_first(&large->turns));
@@ -122,7 +120,7 @@ void large_run(struct worker *reader)
 	while ((result == RUN_INTERRUPTED || result == RUN_BUSY) && !worker_gives_up(store, call));
 	(void)session_step(reader->session.commit);
 	atomic_store_explicit(&reader->running, 0, memory_order_relaxed);
-	reader->session.max = LARGE_ANSWER_MAX;
+	reader->session.max = STORE_LARGE_ANSWER;
 	atomic_fetch_add(&large->made, call->answer.length);
 	list_init(&finished);
 	list_append(&finished, &call->link);

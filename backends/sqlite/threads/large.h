@@ -1,4 +1,4 @@
-/* Reads with large answers. A reader moves a read here when its answer exceeds LARGE_ANSWER_MAX:
+/* Reads with large answers. A reader moves a read here when its answer exceeds STORE_LARGE_ANSWER:
  * small answers do not wait for large ones, and clients take turns.
  *
  * A large answer stays in memory until its client has taken it. While clients hold all of
@@ -17,8 +17,6 @@
 struct call;
 struct sqlite_store;
 struct worker;
-
-enum { LARGE_ANSWER_MAX = 64 * 1024 };
 
 struct large_reads {
 	pthread_mutex_t lock;

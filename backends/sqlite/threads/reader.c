@@ -47,7 +47,7 @@ void *reader_main(void *argument)
 	struct list calls, expired;
 
 	list_init(&calls);
-	reader->session.max = LARGE_ANSWER_MAX;
+	reader->session.max = STORE_LARGE_ANSWER;
 	while (queue_take(&store->reads, &calls, store->settings.batch, store->reader_count)) {
 		worker_moves(reader);
 		worker_count_waits(store, &calls);
