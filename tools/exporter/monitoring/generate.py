@@ -14,7 +14,7 @@ import sys
 import tomllib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-JOB, INSTANCE = "pierre-dbd", "127.0.0.1:9754"
+JOB = "pierre-dbd"
 SUMMARY = "pierre-dbd on {{ $labels.instance }}: %s"
 EVERY, AT = "30s", "15m"
 COLUMNS, HEIGHT = 24, 8  # of Grafana's grid
@@ -71,46 +71,57 @@ def rules():
             yield f"          {name}: {quoted(text)}"
 
 
-def labelled(series):
+def labelled(series, instance):
     """Returns a series of a case, with the labels that a scrape adds, and its values."""
     name, labels, values = re.fullmatch(r"(\w+)(?:\{(.*)\})? (.*)", series).groups()
     more = "" if labels and "job=" in labels else f'job="{JOB}",'
     return {
-        "series": f'{name}{{{more}instance="{INSTANCE}"{"," + labels if labels else ""}}}',
+        "series": f'{name}{{{more}instance="{instance}"{"," + labels if labels else ""}}}',
         "values": values,
     }
 
 
-def tried(alarm, given, fires):
-    labels = {
-        "severity": alarm["severity"],
-        "job": JOB,
-        "instance": INSTANCE,
-        **given.get("labels", {}),
-    }
-    alert = {"exp_labels": labels, "exp_annotations": annotations(alarm, INSTANCE)}
+def alert(alarm, given, instance):
+    labels = {"severity": alarm["severity"], "job": JOB, "instance": instance}
     return {
-        "interval": EVERY,
-        "input_series": [labelled(series) for series in given["series"]],
-        "alert_rule_test": [
-            {
-                "eval_time": given.get("at", AT),
-                "alertname": alarm["name"],
-                "exp_alerts": [alert] if fires else [],
-            }
-        ],
+        "exp_labels": {**labels, **given.get("labels", {})},
+        "exp_annotations": annotations(alarm, instance),
     }
+
+
+def cases():
+    """Yields (time, alarm, instance, case, whether it fires). Each case is an instance of its
+    own, so that one run of promtool tries many."""
+    for alarm in alarms():
+        for word in ("fires", "silent"):
+            for i, given in enumerate(alarm[word]):
+                instance = f"{alarm['name']}-{word}-{i}"
+                yield given.get("at", AT), alarm, instance, given, word == "fires"
 
 
 def tests(path):
     """JSON is YAML."""
-    cases = [
-        tried(alarm, given, word == "fires")
-        for alarm in alarms()
-        for word in ("fires", "silent")
-        for given in alarm[word]
-    ]
-    return {"rule_files": [path], "evaluation_interval": EVERY, "tests": cases}
+    groups = {}
+    for at, alarm, instance, given, fires in cases():
+        series, expected = groups.setdefault(at, ([], {}))
+        series += [labelled(one, instance) for one in given["series"]]
+        alerts = expected.setdefault(alarm["name"], [])
+        alerts += [alert(alarm, given, instance)] if fires else []
+    return {
+        "rule_files": [path],
+        "evaluation_interval": EVERY,
+        "tests": [
+            {
+                "interval": EVERY,
+                "input_series": series,
+                "alert_rule_test": [
+                    {"eval_time": at, "alertname": name, "exp_alerts": alerts}
+                    for name, alerts in expected.items()
+                ],
+            }
+            for at, (series, expected) in groups.items()
+        ],
+    }
 
 
 def table():
