@@ -150,6 +150,13 @@ def target(letter, legend, expr):
     }
 
 
+def field(panel):
+    found = {"unit": panel.get("unit", "short")}
+    if panel.get("scale") == "log":
+        return {**found, "custom": {"scaleDistribution": {"type": "log", "log": 10}}}
+    return {**found, "min": 0}
+
+
 def drawn(number, panel, place):
     kind = panel.get("kind", "timeseries")
     found = {
@@ -159,10 +166,7 @@ def drawn(number, panel, place):
         "description": panel.get("doc", ""),
         "datasource": {"type": "prometheus", "uid": "${datasource}"},
         "gridPos": place,
-        "fieldConfig": {
-            "defaults": {"unit": panel.get("unit", "short"), "min": 0},
-            "overrides": [],
-        },
+        "fieldConfig": {"defaults": field(panel), "overrides": []},
         "options": {"legend": {"displayMode": "list", "placement": "bottom"}},
         "targets": [
             target(chr(ord("A") + i), legend, expr)
