@@ -268,7 +268,8 @@ class Metrics(DaemonCase):
         self.assertEqual(glob.glob(path + "*"), [path])
 
     def test_table(self):
-        """Every metric is in the table, and every member of daemon.stats is in a metric."""
+        """Every metric is in the table, and every member of daemon.stats is in a metric. The
+        exporter's own are in the table only."""
         rows = re.findall(
             r"^\| `([a-z_0-9]+)` \| (\w+) \| (.+) \|$",
             ctl("/nonexistent/socket", "metrics", "--markdown"),
@@ -278,7 +279,7 @@ class Metrics(DaemonCase):
         suffix = {"counter": "_total", "info": "_info"}
         self.assertEqual(
             {(name + suffix.get(family.type, ""), family.type) for name, family in found.items()},
-            {(name, kind) for name, kind, _ in rows},
+            {(name, kind) for name, kind, _ in rows if "_exporter_" not in name},
         )
 
 

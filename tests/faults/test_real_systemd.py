@@ -244,7 +244,7 @@ class Installed(Real):
         self.m.run("systemctl", "restart", "pierre-dbd")
 
     def http(self, path):
-        """Returns (status, text) of the exporter's answer, asked by a user without rights."""
+        """Returns (status, text) of the exporter's answer to a user without rights."""
         program = (
             "import sys, urllib.request as u, urllib.error as e\n"
             "try: a = u.urlopen(sys.argv[1], timeout=20)\n"
@@ -252,7 +252,7 @@ class Installed(Real):
             "print(a.status); print(a.read().decode(), end='')"
         )
         url = f"http://127.0.0.1:9754{path}"
-        shown = self.m.run("python3", "-c", program, url, user="nobody").stdout
+        shown = self.m.run("python3", "-c", program, url, user="carol").stdout
         status, _, text = shown.partition("\n")
         return int(status), text
 
@@ -261,6 +261,7 @@ class Installed(Real):
         a sandbox without a network; a restart of the daemon refuses no scrape for long."""
         sockets = "pierre-dbd-exporter.socket"
         self.assertEqual(self.m.property(sockets, "ActiveState"), "inactive")
+        self.m.shell("useradd --user-group carol")
         self.addCleanup(self.restart_plain)
         self.addCleanup(self.m.shell, f"systemctl disable --now {sockets} pierre-dbd-exporter")
         for line in guide("Setting it up").splitlines():

@@ -10,7 +10,7 @@
 
 /* An answer of this age is returned again. So the requests of many clients cost the daemon at most
  * one question in this time. */
-enum { RECENT_MS = 1000 };
+enum { RECENT_MS = 500 };
 
 enum { CALL_VERSION, CALL_HEALTH, CALL_STATS };
 
