@@ -264,7 +264,7 @@ class Metrics(DaemonCase):
         ctl("/nonexistent/socket", "metrics", "--output", path, code=75)
         with open(path, encoding="utf-8") as file:
             self.assertEqual(file.read(), old)
-        ctl(self.daemon.socket_path, "metrics", "--output", "/nonexistent/x.prom", code=73)
+        ctl(self.daemon.socket_path, "metrics", "--output", f"{path}.none/x.prom", code=73)
         self.assertEqual(glob.glob(path + "*"), [path])
 
     def test_table(self):
