@@ -4,6 +4,7 @@ others can reach, a daemon that hangs and the scrape with it. SQLite only: the e
 know which database the daemon has."""
 import concurrent.futures
 import contextlib
+import http.client
 import os
 import re
 import resource
@@ -23,7 +24,7 @@ BACKENDS = ("sqlite",)
 METRICS = "text/plain; version=0.0.4; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
 REQUEST_SECONDS = 5  # REQUEST_MS of http.c
-CROWD = 10000 if os.environ.get("PIERRE_TEST_LONG") else 1000
+CROWD = 10000 if os.environ.get("PIERRE_TEST_LONG") else 800
 
 
 def setUpModule():
@@ -188,7 +189,10 @@ class Abuse(Served):
                 crowd.append(stack.enter_context(one.connect()))
                 if i % 1000 == 500:
                     self.assertEqual(one.status("/ready"), 200)
+            began = time.monotonic()
             self.assertEqual(one.status(), 200)
+            # Nor does it wait until their time is over.
+            self.assertLess(time.monotonic() - began, REQUEST_SECONDS * SLOW)
             self.assertLess(one.descriptors(), 64 + 16)
             with open(f"/proc/{one.process.pid}/statm", encoding="ascii") as file:
                 pages = int(file.read().split()[1])
@@ -197,10 +201,17 @@ class Abuse(Served):
         print(f"  {len(crowd)} connections without a request")
 
     def test_a_flood_of_requests(self):
-        """Requests on more connections than there are places are all answered."""
+        """Requests on more connections than there are places are all answered. A client that a
+        busy machine delays between connecting and sending may lose its place, and asks again."""
+
+        def ask(_):
+            for _ in range(10):
+                with contextlib.suppress(http.client.RemoteDisconnected, ConnectionResetError):
+                    return self.exporter.status("/ready")
+            return None
+
         with concurrent.futures.ThreadPoolExecutor(40) as pool:
-            statuses = list(pool.map(lambda _: self.exporter.status("/ready"), range(300)))
-        self.assertEqual(statuses.count(200), 300)
+            self.assertEqual(set(pool.map(ask, range(300))), {200})
 
     def test_a_client_that_leaves(self):
         """It closes or resets its connection before the answer."""

@@ -191,7 +191,7 @@ class Scraped(Case):
 
         def ask():
             for key, (_, target) in list(pending.items()):
-                if all(self.gives(expression(target, INTERVAL, one)) for one in targets):
+                if self.gives(expression(target, INTERVAL), targets):
                     del pending[key]
             return not pending
 
@@ -201,8 +201,11 @@ class Scraped(Case):
             pass
         return {key: target["expr"] for key, (_, target) in pending.items()}
 
-    def gives(self, query):
-        return any(not math.isnan(number) for _, number in self.server.query(query))
+    def gives(self, query, targets):
+        """Whether it gives numbers: for each target, unless it sums them up."""
+        found = [labels for labels, number in self.server.query(query) if not math.isnan(number)]
+        instances = {labels.get("instance") for labels in found}
+        return instances == {None} or instances == targets
 
     def healthy(self):
         """Prometheus has loaded each rule, and none fires on a healthy daemon under load."""

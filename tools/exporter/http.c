@@ -10,7 +10,7 @@ enum { REQUEST_MEMORY = 8192 };
 /* Times in milliseconds: to send a request, and to take the answer once it is there. */
 enum { REQUEST_MS = 5000, SENDING_MS = 5000 };
 /* A connection keeps its place for this time without a request, whoever waits for it. */
-enum { GRACE_MS = 20 };
+enum { GRACE_MS = 100 };
 
 static const struct {
 	const char *path;
