@@ -17,16 +17,21 @@ from lib.databases import Sqlite
 BACKENDS = ("sqlite",)
 SANITIZERS = False
 WRITES = "pwrite64,fdatasync,fsync,ftruncate,unlink"
-ROUNDS, NEW_ROUNDS = (400, 400) if os.environ.get("PIERRE_TEST_LONG") else (40, 12)
+# A killed process keeps what it has written, and each commit is followed by a sync.
+SYNCS = "fdatasync,fsync"
+LONG = os.environ.get("PIERRE_TEST_LONG")
+ROUNDS = 400 if LONG else 40
 
 
-def traced(output):
-    """strace of the system calls that write to the disk, of all threads."""
-    return ("strace", "-f", "-qq", "-e", "signal=none", "-e", f"trace={WRITES}", "-o", output)
+def traced(calls, output):
+    """strace of these system calls, of all threads."""
+    return ("strace", "-f", "-qq", "-e", "signal=none", "-e", f"trace={calls}", "-o", output)
 
 
 class Killed(Case):
-    """Starts of a daemon that are killed at one of their writes."""
+    """Starts of a daemon that are killed at one of their writes or syncs."""
+
+    system_calls = WRITES
 
     def setUp(self):
         self.key = new_key()
@@ -50,23 +55,23 @@ class Killed(Case):
         return Daemon("sqlite", Sqlite(folder), folder=folder, key=self.key, **arguments)
 
     def writes(self, folder):
-        """Returns how many system calls of a whole start write to the disk."""
+        """Returns how many such system calls a whole start makes."""
         trace = os.path.join(folder, "trace")
         with self.daemon(
             folder,
-            wrapper=traced(trace),
+            wrapper=traced(self.system_calls, trace),
         ):
             with open(trace, encoding="ascii", errors="replace") as file:
                 return sum("(" in line for line in file)
 
     def killed_at(self, folder, number):
-        """Kills a start at that write; False: it was ready before."""
+        """Kills a start at that system call; False: it was ready before."""
         cut = self.daemon(
             folder,
             wrapper=(
-                *traced(os.path.join(folder, "trace")),
+                *traced(self.system_calls, os.path.join(folder, "trace")),
                 "-e",
-                f"inject={WRITES}:signal=SIGKILL:when={number}",
+                f"inject={self.system_calls}:signal=SIGKILL:when={number}",
             ),
         )
         cut.expected_exits = {-signal.SIGKILL, 128 + signal.SIGKILL}
@@ -125,18 +130,20 @@ class Migration(Killed):
 class Creation(Killed):
     """A new database is created in one transaction."""
 
-    def test_killed_at_each_write(self):
+    system_calls = WRITES if LONG else SYNCS
+
+    def test_killed_at_each_sync(self):
         folder = self.folder()
         count = self.writes(folder)
         self.whole = self.content(folder)
         self.assertGreater(len(self.whole), 10)
         killed, states = 0, set()
-        for number in range(1, count + 1, max(1, count // NEW_ROUNDS)):
+        for number in range(1, count + 1):
             folder = self.folder()
             killed += self.killed_at(folder, number)
             with self.subTest(killed_at=number):
                 states.add(self.check(folder))
-        print(f"  {killed} kills in {count} writes")
+        print(f"  {killed} kills in {count} system calls")
         self.assertEqual(states, {"empty", "whole"})
 
     @staticmethod
