@@ -131,12 +131,17 @@ static struct buffer describe(struct session *session)
 	return out;
 }
 
+/* Shows the texts from the line of the first difference on: the whole is too long for a message. */
 static void must_be_equal(void)
 {
 	struct buffer one = describe(&created), other = describe(&migrated);
+	size_t line = 0;
 
 	ck_assert_uint_gt(one.length, 10000);
-	ck_assert_str_eq(one.data, other.data);
+	for (size_t i = 0; one.data[i] == other.data[i] && one.data[i] != '\0'; i++)
+		line = one.data[i] == '\n' ? i + 1 : line;
+	ck_assert_msg(strcmp(one.data, other.data) == 0, "created: %.300s\nmigrated: %.300s",
+		one.data + line, other.data + line);
 	buffer_free(&one);
 	buffer_free(&other);
 }
