@@ -1,6 +1,7 @@
-"""The upgrade of an existing installation's file, and the creation of a new one, killed at each
-write to the disk. Would catch: a migration outside of a transaction, a version recorded before its
-work is done, a file that the next start takes for a new one, a new one with a part of its tables."""
+"""The upgrade of an existing installation's file, killed at each of its writes to the disk, and the
+creation of a new one, killed at each sync. Would catch: a migration outside of a transaction, a
+version recorded before its work is done, a file that the next start takes for a new one, a new one
+with a part of its tables."""
 import contextlib
 import os
 import shutil

@@ -61,7 +61,7 @@ static int each_text(sqlite3 *db, const char *sql, const char *parameter,
 	return result;
 }
 
-static int write_text(sqlite3 *db, const char *sql, FILE *out)
+static int write_sql(sqlite3 *db, const char *sql, FILE *out)
 {
 	(void)db;
 	write_statement(out, sql);
@@ -71,7 +71,7 @@ static int write_text(sqlite3 *db, const char *sql, FILE *out)
 /* select: returns an INSERT for each row of a table. */
 static int write_rows(sqlite3 *db, const char *select, FILE *out)
 {
-	return each_text(db, select, NULL, write_text, out);
+	return each_text(db, select, NULL, write_sql, out);
 }
 
 /* rowid: of the object in the schema. Generated columns are hidden, and have no value to write. */
@@ -84,12 +84,12 @@ static int write_object(sqlite3 *db, const char *rowid, FILE *out)
 		"FROM sqlite_schema s, pragma_table_xinfo(s.name) c "
 		"WHERE s.type = 'table' AND s.rowid = ?1 AND c.hidden = 0 GROUP BY s.name";
 	int result = each_text(
-		db, "SELECT sql FROM sqlite_schema WHERE rowid = ?1", rowid, write_text, out);
+		db, "SELECT sql FROM sqlite_schema WHERE rowid = ?1", rowid, write_sql, out);
 
 	return result < 0 ? result : each_text(db, inserts, rowid, write_rows, out);
 }
 
-static int write_all(sqlite3 *db, FILE *out)
+static int write_schema(sqlite3 *db, FILE *out)
 {
 	int result;
 
@@ -119,7 +119,7 @@ int main(int argc, char **argv)
 	result = sqlite3_open(":memory:", &db) == SQLITE_OK ? run_all(db)
 							    : make_failed(db, ":memory:");
 	if (result == 0)
-		result = write_all(db, out);
+		result = write_schema(db, out);
 	(void)sqlite3_close(db);
 	if (fclose(out) != 0)
 		result = -1;
