@@ -92,7 +92,8 @@ WHERE id IN (:task_id, replace(:task_id, '-', ''))
 chosen AS MATERIALIZED (
   SELECT g.*, hour_of(g.a) < hour_of(g.b)
     AND COALESCE((SELECT max(id) FROM a2a_usage), 0) - g.last_id <= 20000
-    AND NOT EXISTS (SELECT 1 FROM a2a_usage_hours h WHERE h.client_id = :client_id
+    AND NOT EXISTS (SELECT 1 FROM a2a_usage_hours h INDEXED BY idx_a2a_usage_hours_odd
+      WHERE h.client_id = :client_id
       AND h.hour BETWEEN max(hour_of(g.a), hour_of(g.kept_from)) AND hour_of(g.b)
       AND h.odd <> 0)
     AND NOT EXISTS (SELECT 1 FROM a2a_usage_changes c WHERE c.client_id = :client_id

@@ -46,13 +46,15 @@ spans AS MATERIALIZED (
 -- hours nearest to the ends. Rows of the edges are added or, beyond the end, subtracted. Rows behind `last` are not in
 -- the rollups. The rows alone are counted within one hour, with many rows that are not rolled up
 -- yet, and with a value that cannot be summed. Of hours before kept_from the rows are gone.
--- micros(timestamp) is timestamp_us at a fraction of the cost, but no index has it.
+-- micros(timestamp) is timestamp_us at a fraction of the cost, but no index has it. By itself SQLite
+-- takes the primary key for the search of values that cannot be summed, which has all hours.
 -- define: counted_usage
 {usage_given api_key_usage},
 chosen AS MATERIALIZED (
   SELECT g.*, hour_of(g.a) < hour_of(g.b)
     AND COALESCE((SELECT max(id) FROM api_key_usage), 0) - g.last_id <= 20000
-    AND NOT EXISTS (SELECT 1 FROM asked k CROSS JOIN api_key_usage_hours h
+    AND NOT EXISTS (SELECT 1 FROM asked k CROSS JOIN
+      api_key_usage_hours h INDEXED BY idx_api_key_usage_hours_odd
       ON h.api_key_id = k.id AND h.hour BETWEEN max(hour_of(g.a), hour_of(g.kept_from))
       AND hour_of(g.b) WHERE h.odd <> 0)
     AND NOT EXISTS (SELECT 1 FROM asked k CROSS JOIN api_key_usage_changes c
