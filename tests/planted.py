@@ -56,8 +56,8 @@ DEFECTS = [
     ], "faults/test_usage_days.py", ["Days.test_days_are_their_rows"]),
     ("counts read days that are not summed yet", [
         ("backends/sqlite/sql/usage.sql",
-         "max(first_day, min({day_of until}, days_to)) AS last_day",
-         "max(first_day, {day_of until}) AS last_day"),
+         "max(first_day, min(day_of(until), days_to)) AS last_day",
+         "max(first_day, day_of(until)) AS last_day"),
     ], "faults/test_usage_days.py", ["Days.test_days_are_their_rows"]),
     ("the present day is summed", [
         ("backends/sqlite/threads/usage_days.c",

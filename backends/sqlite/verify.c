@@ -10,7 +10,6 @@
 #include "migrate.h"
 #include "files/place.h"
 #include "files/references.h"
-#include "threads/usage_days.h"
 
 static int sqlite_verify_failed(struct session *session, struct err *err)
 {
@@ -150,10 +149,9 @@ static int check_values(struct verify_report *report, struct session *session, s
 
 #define WRONG_DAYS(t, p, hours, days, name, own, negative, sums)                                   \
 	"SELECT count(*) FROM (SELECT 1 FROM usage_rolled s CROSS JOIN (SELECT " p " AS parent, "  \
-	"day, " name ", " own " FROM " days " UNION ALL SELECT " p                                 \
-	", " USAGE_DAY_OF("hour") ", " name ", " negative " FROM " hours                           \
-				  ") AS c WHERE s.source = '" t "' AND day < s.days_to "           \
-				  "GROUP BY parent, day, " name " HAVING " sums ")"
+	"day, " name ", " own " FROM " days " UNION ALL SELECT " p ", day_of(hour), " name         \
+	", " negative " FROM " hours ") AS c WHERE s.source = '" t "' AND day < s.days_to "        \
+	"GROUP BY parent, day, " name " HAVING " sums ")"
 #define WRONG_TOOL_DAYS(t, p)                                                                      \
 	WRONG_DAYS(t, p, t "_hours", t "_days", "tool_name",                                       \
 		"requests, successful, failed, time_ms, timed",                                    \

@@ -56,10 +56,10 @@ class Days(RollupCase):
     def rows(self, daemon, log):
         parents, column = ("a2a_clients", PARENT) if log == "a2a_usage" else ("api_keys", KEY)
         listed = "client_capabilities" if log == "a2a_usage" else "'[]'" if SQLITE else "'{}'"
+        at = "timestamp_us / 1000000" if SQLITE else "extract(epoch FROM timestamp)::bigint"
         found = self.other(
             daemon,
-            f"SELECT p.id, {'timestamp_us / 1000000' if SQLITE else 'extract(epoch FROM timestamp)'}"
-            f"{'' if SQLITE else '::bigint'}, u.tool_name, u.status_code, u.response_time_ms, "
+            f"SELECT p.id, {at}, u.tool_name, u.status_code, u.response_time_ms, "
             f"{listed} FROM {log} u JOIN {parents} p "
             f"ON p.{'id' if SQLITE else 'number'} = u.{column}",
         )

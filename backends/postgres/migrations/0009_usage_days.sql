@@ -86,8 +86,8 @@ BEGIN
   UPDATE usage_rolled SET days_to = state.days_to, days_next = state.days_next,
     days_parent = state.days_parent, days_at = state.days_at WHERE source = 'api_key_usage';
   RETURN CASE WHEN state.days_next IS NULL THEN 0
-    ELSE 1 + COALESCE((SELECT max(api_key) FROM api_key_usage_hours), 0) - greatest(state.days_parent, 0)
-      + extract(day FROM state.days_next - state.days_at) END;
+    ELSE 1 + COALESCE((SELECT max(api_key) FROM api_key_usage_hours), 0)
+      - greatest(state.days_parent, 0) + extract(day FROM state.days_next - state.days_at) END;
 END $$;
 
 CREATE FUNCTION sum_a2a_usage_days(max_rows BIGINT) RETURNS BIGINT LANGUAGE plpgsql AS $$
@@ -140,8 +140,8 @@ BEGIN
   UPDATE usage_rolled SET days_to = state.days_to, days_next = state.days_next,
     days_parent = state.days_parent, days_at = state.days_at WHERE source = 'a2a_usage';
   RETURN CASE WHEN state.days_next IS NULL THEN 0
-    ELSE 1 + COALESCE((SELECT max(client) FROM a2a_usage_hours), 0) - greatest(state.days_parent, 0)
-      + extract(day FROM state.days_next - state.days_at) END;
+    ELSE 1 + COALESCE((SELECT max(client) FROM a2a_usage_hours), 0)
+      - greatest(state.days_parent, 0) + extract(day FROM state.days_next - state.days_at) END;
 END $$;
 
 -- As before, and with the days.

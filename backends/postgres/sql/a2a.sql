@@ -96,8 +96,8 @@ WHERE id = :task_id
 -- define: a2a_facts u
 {u}.tool_name, {u}.status_code, {u}.response_time_ms, {u}.client_capabilities
 
--- The usage of the client in the period `period(a, b, by_day)`: see counted_usage in usage.sql. `single`
--- are the rows beside the rollups.
+-- The usage of the client in the period `period(a, b, by_day)`: see counted_usage in usage.sql.
+-- `single` are the rows beside the rollups.
 -- define: counted_a2a
 asked AS MATERIALIZED (SELECT number FROM a2a_clients WHERE id = :client_id),
 {usage_given a2a_usage},
@@ -131,7 +131,7 @@ single AS MATERIALIZED (
   WHERE u.client IN (SELECT number FROM asked) AND u.timestamp >= bounds.a
     AND u.timestamp < bounds.b),
 counted AS (
-  SELECT h.hour, h.tool_name, h.requests, h.successful, h.failed, h.time_ms
+  SELECT h.hour AS at, h.tool_name, h.requests, h.successful, h.failed, h.time_ms
   FROM spans CROSS JOIN asked k JOIN a2a_usage_hours h ON h.client = k.number
     AND h.hour >= spans.since AND h.hour < spans.until
   UNION ALL
@@ -139,7 +139,7 @@ counted AS (
   FROM whole CROSS JOIN asked k JOIN a2a_usage_days d ON d.client = k.number
     AND d.day >= whole.first_day AND d.day < whole.last_day
   UNION ALL
-  SELECT date_trunc('hour', timestamp, 'UTC'), tool_name, sign,
+  SELECT timestamp, tool_name, sign,
     CASE WHEN status_code BETWEEN 200 AND 299 THEN sign ELSE 0 END,
     CASE WHEN status_code >= 400 THEN sign ELSE 0 END, sign * COALESCE(response_time_ms, 0)
   FROM single)
@@ -235,7 +235,7 @@ FROM tools
 -- name: get_a2a_client_usage_history
 WITH period AS (SELECT :days_start AS a, timestamptz '10000-01-01T00:00:00Z' AS b, true AS by_day),
 {counted_a2a}
-SELECT date_trunc('day', hour, 'UTC') AS day,
+SELECT date_trunc('day', at, 'UTC') AS day,
   (sum(requests) - sum(failed))::bigint AS success_count, sum(failed)::bigint AS error_count
 FROM counted
 GROUP BY 1 HAVING sum(requests) <> 0

@@ -38,11 +38,12 @@ spans AS MATERIALIZED (
   SELECT since, first_day AS until FROM whole UNION ALL SELECT last_day, until FROM whole)
 
 -- The usage of the keys `asked(number)` in the period `period(a, b, by_day)`, a <= time < b.
--- `counted` has a row for each part of it, whose numbers are to be summed by key, tool, day, or hour
--- unless by_day. Most parts are rows of the rollups, for the hours from `whole_a` to `whole_b`, the
--- full hours nearest to the ends. Rows of the edges are added or, beyond the end, subtracted. Rows behind `last` are not in
--- the rollups. The rows alone are counted within one hour, with many rows that are not rolled up
--- yet, and with a value that cannot be summed. Of hours before kept_from the rows are gone.
+-- `counted` has a row for each part of it, whose numbers are to be summed by key, tool, day, or
+-- hour unless by_day. Most parts are rows of the rollups, for the hours from `whole_a` to
+-- `whole_b`, the full hours nearest to the ends. Rows of the edges are added or, beyond the end,
+-- subtracted. Rows behind `last` are not in the rollups. The rows alone are counted within one
+-- hour, with many rows that are not rolled up yet, and with a value that cannot be summed. Of hours
+-- before kept_from the rows are gone. `at`: a time in the day or hour of a part.
 -- define: counted_usage
 {usage_given api_key_usage},
 chosen AS MATERIALIZED (
@@ -58,7 +59,8 @@ chosen AS MATERIALIZED (
   FROM given g),
 {usage_edges},
 counted AS (
-  SELECT h.api_key, h.hour, h.tool_name, h.requests, h.successful, h.failed, h.time_ms, h.timed
+  SELECT h.api_key, h.hour AS at, h.tool_name, h.requests, h.successful, h.failed, h.time_ms,
+    h.timed
   FROM spans CROSS JOIN asked k JOIN api_key_usage_hours h ON h.api_key = k.number
     AND h.hour >= spans.since AND h.hour < spans.until
   UNION ALL
@@ -66,7 +68,7 @@ counted AS (
   FROM whole CROSS JOIN asked k JOIN api_key_usage_days d ON d.api_key = k.number
     AND d.day >= whole.first_day AND d.day < whole.last_day
   UNION ALL
-  SELECT one.api_key, date_trunc('hour', one.timestamp, 'UTC'), one.tool_name, one.sign,
+  SELECT one.api_key, one.timestamp, one.tool_name, one.sign,
     CASE WHEN one.status_code BETWEEN 200 AND 299 THEN one.sign ELSE 0 END,
     CASE WHEN one.status_code >= 400 THEN one.sign ELSE 0 END,
     one.sign * COALESCE(one.response_time_ms, 0),
@@ -174,7 +176,7 @@ ORDER BY k.created_at DESC, k.id COLLATE "C" DESC
 WITH asked AS (SELECT number FROM api_keys WHERE user_id = :user_id),
 period AS (SELECT :start_date AS a, :end_date AS b, :bucket <> 'hour' AS by_day),
 {counted_usage}
-SELECT date_trunc(:bucket, hour, 'UTC') AS start,
+SELECT date_trunc(:bucket, at, 'UTC') AS start,
   sum(requests)::bigint AS total_requests, sum(successful)::bigint AS successful_requests,
   sum(failed)::bigint AS failed_requests, sum(time_ms)::bigint AS total_response_time_ms
 FROM counted

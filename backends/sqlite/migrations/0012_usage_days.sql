@@ -27,23 +27,14 @@ CREATE TABLE a2a_usage_capability_days (
   client_id TEXT NOT NULL, day INTEGER NOT NULL, capability TEXT NOT NULL,
   requests INTEGER NOT NULL, PRIMARY KEY (client_id, day, capability)) WITHOUT ROWID;
 
-DROP TRIGGER pierre_api_keys_deleted;
-CREATE TRIGGER pierre_api_keys_deleted AFTER DELETE ON api_keys
+CREATE TRIGGER pierre_api_key_days_deleted AFTER DELETE ON api_keys
 WHEN NOT EXISTS (SELECT 1 FROM api_key_usage WHERE api_key_id = old.id)
 BEGIN
-  DELETE FROM api_key_usage_hours WHERE api_key_id = old.id;
   DELETE FROM api_key_usage_days WHERE api_key_id = old.id;
-  DELETE FROM api_key_usage_months WHERE api_key_id = old.id;
-  DELETE FROM api_key_usage_changes WHERE api_key_id = old.id;
 END;
-DROP TRIGGER pierre_a2a_clients_deleted;
-CREATE TRIGGER pierre_a2a_clients_deleted AFTER DELETE ON a2a_clients
+CREATE TRIGGER pierre_a2a_client_days_deleted AFTER DELETE ON a2a_clients
 WHEN NOT EXISTS (SELECT 1 FROM a2a_usage WHERE client_id = old.id)
 BEGIN
-  DELETE FROM a2a_usage_hours WHERE client_id = old.id;
   DELETE FROM a2a_usage_days WHERE client_id = old.id;
-  DELETE FROM a2a_usage_capabilities WHERE client_id = old.id;
   DELETE FROM a2a_usage_capability_days WHERE client_id = old.id;
-  DELETE FROM a2a_usage_months WHERE client_id = old.id;
-  DELETE FROM a2a_usage_changes WHERE client_id = old.id;
 END;

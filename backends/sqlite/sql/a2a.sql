@@ -85,8 +85,8 @@ WHERE id IN (:task_id, replace(:task_id, '-', ''))
 -- define: a2a_facts u
 {u}.tool_name, {u}.status_code, {u}.response_time_ms, {u}.client_capabilities
 
--- The usage of the client in the period `period(a, b, by_day)`: see counted_usage in usage.sql. `single`
--- are the rows beside the rollups.
+-- The usage of the client in the period `period(a, b, by_day)`: see counted_usage in usage.sql.
+-- `single` are the rows beside the rollups.
 -- define: counted_a2a
 {usage_given a2a_usage},
 chosen AS MATERIALIZED (
@@ -199,7 +199,7 @@ WITH period AS (SELECT micros(:days_start) AS a, 253402300800000000 AS b, 1 AS b
 {counted_a2a}
 SELECT strftime('%Y-%m-%dT00:00:00+00:00', day * 86400, 'unixepoch') AS day, success_count,
   error_count FROM (
-  SELECT ({day_of hour}) / 24 AS day, sum(requests) - sum(failed) AS success_count,
+  SELECT day_of(hour) / 24 AS day, sum(requests) - sum(failed) AS success_count,
     sum(failed) AS error_count
   FROM counted
   GROUP BY 1 HAVING sum(requests) <> 0)

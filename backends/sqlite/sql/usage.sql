@@ -5,10 +5,6 @@ CAST(u.id AS TEXT) AS id, u.timestamp, u.api_key_id, k.name AS api_key_name,
 u.tool_name, u.status_code, u.response_time_ms, u.error_message,
 u.request_size_bytes, u.response_size_bytes
 
--- The first hour of an hour's day. A time with an offset may be a day before the year 0.
--- define: day_of hour
-({hour} + 17268696) / 24 * 24 - 17268696
-
 -- Parts of counted_usage, and of counted_a2a in a2a.sql: the period and the state of the rollups;
 -- the full hours nearest to its ends, and the edges between; the full hours divided into whole days
 -- that are summed, from first_day to last_day, and the hours beside them.
@@ -32,9 +28,9 @@ edges AS MATERIALIZED (
   SELECT min(b, whole_b), max(b, whole_b), last,
     CASE WHEN whole_b < b THEN 1 ELSE -1 END FROM bounds),
 whole AS MATERIALIZED (
-  SELECT since, until, first_day, max(first_day, min({day_of until}, days_to)) AS last_day
+  SELECT since, until, first_day, max(first_day, min(day_of(until), days_to)) AS last_day
   FROM (SELECT hour_of(whole_a) AS since, hour_of(whole_b) AS until, days_to,
-      CASE WHEN by_day THEN min({day_of hour_of(whole_a) + 23}, hour_of(whole_b))
+      CASE WHEN by_day THEN min(day_of(hour_of(whole_a) + 23), hour_of(whole_b))
         ELSE hour_of(whole_b) END AS first_day
     FROM bounds)),
 spans AS MATERIALIZED (
@@ -43,11 +39,12 @@ spans AS MATERIALIZED (
 -- The usage of the keys `asked(id)` in the period `period(a, b, by_day)`, a <= time < b. `counted`
 -- has a row for each part of it, whose numbers are to be summed by key, tool, day, or hour unless
 -- by_day. Most parts are rows of the rollups, for the hours from `whole_a` to `whole_b`, the full
--- hours nearest to the ends. Rows of the edges are added or, beyond the end, subtracted. Rows behind `last` are not in
--- the rollups. The rows alone are counted within one hour, with many rows that are not rolled up
--- yet, and with a value that cannot be summed. Of hours before kept_from the rows are gone.
--- micros(timestamp) is timestamp_us at a fraction of the cost, but no index has it. By itself SQLite
--- takes the primary key for the search of values that cannot be summed, which has all hours.
+-- hours nearest to the ends. Rows of the edges are added or, beyond the end, subtracted. Rows
+-- behind `last` are not in the rollups. The rows alone are counted within one hour, with many rows
+-- that are not rolled up yet, and with a value that cannot be summed. Of hours before kept_from the
+-- rows are gone. micros(timestamp) is timestamp_us at a fraction of the cost, but no index has it.
+-- By itself SQLite takes the primary key for the search of values that cannot be summed, which has
+-- all hours.
 -- define: counted_usage
 {usage_given api_key_usage},
 chosen AS MATERIALIZED (
@@ -165,7 +162,7 @@ period AS (SELECT micros(:start_date) AS a, micros(:end_date) AS b,
 SELECT strftime('%Y-%m-%dT%H:00:00+00:00', bucket * 3600, 'unixepoch') AS start, total_requests,
   successful_requests, failed_requests, total_response_time_ms
 FROM (
-  SELECT CASE :bucket WHEN 'hour' THEN hour ELSE {day_of hour} END AS bucket,
+  SELECT CASE :bucket WHEN 'hour' THEN hour ELSE day_of(hour) END AS bucket,
     sum(requests) AS total_requests, sum(successful) AS successful_requests,
     sum(failed) AS failed_requests, sum(time_ms) AS total_response_time_ms
   FROM counted

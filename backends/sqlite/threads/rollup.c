@@ -123,7 +123,7 @@ static const struct usage_log logs[] = {
 		.hours = HOURS("a2a_usage", "client_id"),
 		.months = MONTHS("a2a_usage", "client_id"),
 		.days = &usage_days_of_agents,
-		.late = CAPABILITIES("a2a_usage_capability_days", "day", USAGE_DAY_OF("c.hour"),
+		.late = CAPABILITIES("a2a_usage_capability_days", "day", "day_of(c.hour)",
 			USAGE_DAY_SUMMED("c.client_id", "c.hour")),
 		.steps = {CAPABILITIES("a2a_usage_capabilities", "hour", "c.hour", "true"),
 			EMPTY("a2a_usage"), END("a2a_usage")},
@@ -303,7 +303,7 @@ static int roll_up_sums(struct session *session, const struct usage_log *log,
 	return code;
 }
 
-static int roll_up(struct session *session, const struct usage_log *log,
+static int roll_up_rows(struct session *session, const struct usage_log *log,
 	const struct bounds *bounds, int64_t rows, bool *more)
 {
 	int64_t to = bounds->last;
@@ -328,7 +328,7 @@ static int step_of(
 	int code = read_bounds(session, log, rows, &bounds);
 
 	if (code == SQLITE_OK && bounds.pending)
-		code = roll_up(session, log, &bounds, rows, &more);
+		code = roll_up_rows(session, log, &bounds, rows, &more);
 	if (code == SQLITE_OK && !more && bounds.days_to < end)
 		code = usage_days_sum(session, log->days, end, &rollup->summing);
 	rollup->more = rollup->more || more;

@@ -12,30 +12,33 @@
 #define COLUMNS "requests, successful, failed, time_ms, timed"
 #define SUMS "sum(requests), sum(successful), sum(failed), sum(time_ms), sum(timed)"
 
+#define NEXT(t, p)                                                                                 \
+	"SELECT (SELECT day_of(h.hour) FROM " t "_hours h WHERE h." p " = s.days_parent "          \
+	"AND h.hour >= s.days_at AND h.hour < s.days_next ORDER BY h.hour LIMIT 1) "               \
+	"FROM usage_rolled s WHERE s.source = '" t "' AND s.days_next IS NOT NULL"
+
+#define LATE(t, p, summed)                                                                         \
+	"INSERT INTO " t "_days (" p ", day, tool_name, " COLUMNS ") "                             \
+	"SELECT ?1, day_of(?2), ?3, ?4, ?5, ?6, ?7, ?8 FROM usage_rolled s "                       \
+	"WHERE s.source = '" t "' AND " summed " ON CONFLICT DO UPDATE SET "                       \
+	"requests = requests + excluded.requests, successful = successful + excluded.successful, " \
+	"failed = failed + excluded.failed, time_ms = time_ms + excluded.time_ms, "                \
+	"timed = timed + excluded.timed"
+
 /* t: the log; p: the column of its parent; lists: the statement of its lists, or NULL. */
-#define DAYS(t, p, lists)                                                                                           \
-	{                                                                                                           \
-		.begin = "UPDATE usage_rolled SET days_next = ?1, days_parent = '', days_at = "                     \
-			 "days_to WHERE source = '" t "' AND days_next IS NULL AND days_to < ?1",                   \
-		.next = "SELECT (SELECT " USAGE_DAY_OF(                                                             \
-			"h.hour") " FROM " t "_hours h WHERE h." p                                                  \
-				  " = s.days_parent AND h.hour >= s.days_at AND h.hour < s.days_next "              \
-				  "ORDER BY h.hour LIMIT 1) FROM usage_rolled s WHERE s.source = '" t               \
-				  "' AND s.days_next IS NOT NULL",                                                  \
-		.sums = {SUM(t "_hours", t "_days", t, p, "tool_name", COLUMNS, SUMS), lists},                      \
-		.move = "UPDATE usage_rolled SET days_at = ?1 + 24 WHERE source = '" t "'",                         \
-		.parent = "UPDATE usage_rolled SET days_at = days_to, days_parent = (SELECT " p                     \
-			  " FROM " t "_hours WHERE " p " > days_parent ORDER BY " p                                 \
-			  " LIMIT 1) WHERE source = '" t "'",                                                       \
-		.end = "UPDATE usage_rolled SET days_to = days_next, days_next = NULL "                             \
-		       "WHERE source = '" t "' AND days_parent IS NULL",                                            \
-		.late = "INSERT INTO " t "_days (" p ", day, tool_name, " COLUMNS ") SELECT ?1, " USAGE_DAY_OF(     \
-			"?2") ", ?3, ?4, ?5, ?6, ?7, ?8 FROM usage_rolled s "                                       \
-			      "WHERE s.source = '" t "' AND " USAGE_DAY_SUMMED("?1",                                \
-				      "?2") " ON CONFLICT DO UPDATE SET requests = requests + excluded.requests, "  \
-					    "successful = successful + excluded.successful, "                       \
-					    "failed = failed + excluded.failed, "                                   \
-					    "time_ms = time_ms + excluded.time_ms, timed = timed + excluded.timed", \
+#define DAYS(t, p, lists)                                                                          \
+	{                                                                                          \
+		.begin = "UPDATE usage_rolled SET days_next = ?1, days_parent = '', days_at = "    \
+			 "days_to WHERE source = '" t "' AND days_next IS NULL AND days_to < ?1",  \
+		.next = NEXT(t, p),                                                                \
+		.sums = {SUM(t "_hours", t "_days", t, p, "tool_name", COLUMNS, SUMS), lists},     \
+		.move = "UPDATE usage_rolled SET days_at = ?1 + 24 WHERE source = '" t "'",        \
+		.parent = "UPDATE usage_rolled SET days_at = days_to, days_parent = (SELECT " p    \
+			  " FROM " t "_hours WHERE " p " > days_parent ORDER BY " p                \
+			  " LIMIT 1) WHERE source = '" t "'",                                      \
+		.end = "UPDATE usage_rolled SET days_to = days_next, days_next = NULL "            \
+		       "WHERE source = '" t "' AND days_parent IS NULL",                           \
+		.late = LATE(t, p, USAGE_DAY_SUMMED("?1", "?2")),                                  \
 	}
 
 const struct usage_days usage_days_of_keys = DAYS("api_key_usage", "api_key_id", NULL);

@@ -21,9 +21,6 @@ struct usage_days {
 
 extern const struct usage_days usage_days_of_keys, usage_days_of_agents;
 
-/* SQL: the first hour of an hour's day. */
-#define USAGE_DAY_OF(hour) "((" hour " + 17268696) / 24 * 24 - 17268696)"
-
 /* SQL: whether an hour of a parent is summed. s: the log's row of usage_rolled. */
 #define USAGE_DAY_SUMMED(parent, hour)                                                             \
 	"(" hour " < s.days_to OR (" hour " < s.days_next AND (" parent                            \

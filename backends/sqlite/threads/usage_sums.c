@@ -82,7 +82,7 @@ struct usage_text usage_sums_column(sqlite3_stmt *statement, int column)
 	return text;
 }
 
-static int bind_text(sqlite3_stmt *statement, int place, struct usage_text text)
+static int sums_bind(sqlite3_stmt *statement, int place, struct usage_text text)
 {
 	return text.blob
 		? sqlite3_bind_blob64(statement, place, text.bytes, text.length, SQLITE_STATIC)
@@ -102,12 +102,12 @@ bool usage_sums_any(const struct usage_sums *sums, int64_t end)
 static int store_entry(sqlite3_stmt *statement, const struct usage_sums_entry *entry)
 {
 	int count = sqlite3_bind_parameter_count(statement), place = 3,
-	    code = bind_text(statement, 1, entry->parent);
+	    code = sums_bind(statement, 1, entry->parent);
 
 	if (code == SQLITE_OK)
 		code = sqlite3_bind_int64(statement, 2, entry->hour);
 	if (code == SQLITE_OK && count > place)
-		code = bind_text(statement, place++, entry->tool);
+		code = sums_bind(statement, place++, entry->tool);
 	for (int i = 0; i < USAGE_SUMS && place <= count && code == SQLITE_OK; i++)
 		code = sqlite3_bind_int64(statement, place++, entry->sums[i]);
 	return code == SQLITE_OK ? session_step(statement) : code;
