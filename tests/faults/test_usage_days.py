@@ -84,17 +84,12 @@ class Days(RollupCase):
         in several."""
         return [
             (-800, 0, 400, 0),
-            (-400, 0, 0, 0),
             (-400, 5.4, -35, 13.25),
             (-300, 0.75, -299, 23.1),
             (-100, 3, -100, 22),
-            (-100, 3, -99, 3),
-            (-60, 23.9, -58, 0.1),
             (-31, 0, -1, 0),
             (-2, 1, 1, 0.5),
-            (-1, 0, 0, 23.6),
             (0, 0, 3, 12),
-            (-370, 12, 2, 0),
         ]
 
     def compare(self, daemon):
@@ -189,7 +184,6 @@ class Days(RollupCase):
         self.assertEqual(self.verify(daemon), [])
         self.forget_days(daemon, self.shifted(-3))
         daemon.start()
-        self.compare(daemon)
         self.settled(daemon)
         daemon.terminate()
         self.assertEqual(self.verify(daemon), [])
@@ -279,10 +273,10 @@ class Days(RollupCase):
 
     def test_killed_while_days_are_summed(self):
         daemon = self.daemon()
-        self.world(daemon, 5)
+        self.world(daemon, 4)
         now = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
         for key in self.keys:
-            self.fill(daemon, key, now, 2000, 420)
+            self.fill(daemon, key, now, 1200, 420)
         self.fill_agents(daemon, self.client)
         self.settled(daemon)
         killed = 0

@@ -110,8 +110,13 @@ class Rollup(RollupCase):
         first = "(SELECT min(hour) FROM api_key_usage_hours)"
         wrong = "UPDATE api_key_usage_hours SET failed = failed {} 1 WHERE hour = " + first
         self.other(daemon, wrong.format("+"))
-        (problem,) = self.verify(daemon)
-        self.assertRegex(problem, r"^\d+ hours of api_key_usage have counts that differ")
+        hours, days = self.verify(daemon)
+        self.assertRegex(
+            hours, r"^\d+ hours of api_key_usage have counts that differ from their rows"
+        )
+        self.assertRegex(
+            days, r"^\d+ days of api_key_usage have counts that differ from their hours"
+        )
         self.other(daemon, wrong.format("-"))
         self.other(daemon, "UPDATE a2a_usage_months SET requests = 7")
         self.assertEqual(
