@@ -28,9 +28,9 @@ LATER = "2030-01-01T00:00:00Z"
 
 
 def guide(heading):
-    """Returns the first block of commands under a heading of docs/run.md or docs/recover.md."""
+    """Returns the first block of commands under a heading of one of these pages."""
     text = ""
-    for page in ("run.md", "recover.md"):
+    for page in ("run.md", "recover.md", "monitoring.md"):
         with open(os.path.join(ROOT, "docs", page), encoding="utf-8") as file:
             text += file.read()
     return re.search(rf"^##+ {heading}\n.*?```sh\n(.*?)```", text, re.DOTALL | re.MULTILINE).group(
@@ -242,6 +242,44 @@ class Installed(Real):
     def restart_plain(self):
         os.unlink(self.m.path("/etc/pierre-dbd/pierre-dbd.conf"))
         self.m.run("systemctl", "restart", "pierre-dbd")
+
+    def http(self, path):
+        """Returns (status, text) of the exporter's answer to a user without rights."""
+        program = (
+            "import sys, urllib.request as u, urllib.error as e\n"
+            "try: a = u.urlopen(sys.argv[1], timeout=20)\n"
+            "except e.HTTPError as problem: a = problem\n"
+            "print(a.status); print(a.read().decode(), end='')"
+        )
+        url = f"http://127.0.0.1:9754{path}"
+        shown = self.m.run("python3", "-c", program, url, user="carol").stdout
+        status, _, text = shown.partition("\n")
+        return int(status), text
+
+    def test_exporter(self):
+        """It is off. After the lines of the guide it serves the metrics, with the role read, from
+        a sandbox without a network; a restart of the daemon refuses no scrape for long."""
+        sockets = "pierre-dbd-exporter.socket"
+        self.assertEqual(self.m.property(sockets, "ActiveState"), "inactive")
+        self.m.shell("useradd --user-group carol")
+        self.addCleanup(self.restart_plain)
+        self.addCleanup(self.m.shell, f"systemctl disable --now {sockets} pierre-dbd-exporter")
+        for line in guide("Setting it up").splitlines():
+            if not line.startswith(("#", "curl")):
+                self.m.shell(line)
+        status, text = self.http("/metrics")
+        self.assertEqual(status, 200, text)
+        self.assertIn("\npierre_dbd_ready 1\n", text)
+        uid = int(self.m.run("id", "-u", "pierre-dbd-exporter").stdout)
+        roles = [one["role"] for one in self.call("daemon.clients")["clients"] if one["uid"] == uid]
+        self.assertEqual(roles, ["read"])
+        shown = self.m.run(
+            "systemd-analyze", "security", "--no-pager", "pierre-dbd-exporter.service"
+        ).stdout
+        print(f"  systemd-analyze security of the running exporter: {exposure(shown)}", flush=True)
+        self.assertLessEqual(exposure(shown), 0.4, shown)
+        self.m.run("systemctl", "restart", "pierre-dbd")
+        self.within(10, lambda: self.http("/ready") == (200, "ready: ok\n"), every=0.2)
 
     def test_another_user_and_group(self):
         """A drop-in for service and socket. The new user owns the state folder."""
