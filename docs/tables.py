@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Writes the tables that the programs print into the documents: settings and metrics.
+"""Writes the tables that the programs print into the documents: settings and metrics; and the
+libraries that they load, from tools/sbom/libraries.toml.
 
     docs/tables.py BUILD            rewrites what stands between the marks in docs/run.md,
-                                    docs/observe.md, client/man/pierre-dbd.8 and
-                                    systemd/pierre-dbd.conf
+                                    docs/observe.md, docs/supply-chain.md, client/man/pierre-dbd.8
+                                    and systemd/pierre-dbd.conf
     docs/tables.py BUILD --check    only says whether something would change (exit code 1); a test
                                     runs it
 """
@@ -106,11 +107,13 @@ def documents(build):
     settings = output(build, "daemon/pierre-dbd", "--help=markdown")
     marks = "<!-- {}: docs/tables.py writes this -->", "<!-- end -->"
     metrics = output(build, "client/pierre-dbctl", "metrics", "--markdown")
+    libraries = output(ROOT, "tools/sbom/sbom.py", "--table")
     roff_marks = '.\\" {}: docs/tables.py writes this', '.\\" end'
     config_marks = "# {}: docs/tables.py writes this", "# end"
     for document, name, table, between in (
         ("docs/run.md", "settings", settings, marks),
         ("docs/observe.md", "metrics", metrics, marks),
+        ("docs/supply-chain.md", "libraries", libraries, marks),
         ("client/man/pierre-dbd.8", "settings", man_settings(settings), roff_marks),
         ("systemd/pierre-dbd.conf", "settings", config_settings(settings), config_marks),
     ):
