@@ -175,7 +175,9 @@ class Packages(unittest.TestCase):
         self.assertTrue(lines[0].startswith("scripts/package "), lines)
         self.m.shell(f"mkdir /srv/source && ln -s {self.folder} /srv/source/build-package")
         for line in lines[1:]:
-            shown = self.m.shell(f"cd /srv/source && {line}", DEBIAN_FRONTEND="noninteractive")
+            shown = self.m.shell(
+                f"cd /srv/source && {line}", text="y\n", DEBIAN_FRONTEND="noninteractive"
+            )
         self.assertIn(f"{SOCKET} (from the system's service)", shown.stdout)
         self.assertNotRegex(shown.stdout, r"(?m)^fail")
 
