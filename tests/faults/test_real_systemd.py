@@ -132,6 +132,39 @@ class Installed(Real):
         warned = self.m.journal(UNIT, "--priority=4..4")
         self.assertIn("NO_SUCH_SETTING", "".join(one["MESSAGE"] for one in warned))
 
+    def http(self, path):
+        """Returns (status, text) of the exporter's answer to a user without rights."""
+        program = (
+            "import sys, urllib.request as u, urllib.error as e\n"
+            "try: a = u.urlopen(sys.argv[1], timeout=20)\n"
+            "except e.HTTPError as problem: a = problem\n"
+            "print(a.status); print(a.read().decode(), end='')"
+        )
+        url = f"http://127.0.0.1:9754{path}"
+        shown = self.m.run("python3", "-c", program, url, user="carol").stdout
+        status, _, text = shown.partition("\n")
+        return int(status), text
+
+    def test_exporter(self):
+        """It is off. After the lines of the guide it serves the metrics, with the role read, from
+        a sandbox without a network; a restart of the daemon refuses no scrape for long."""
+        sockets = "pierre-dbd-exporter.socket"
+        self.assertEqual(self.m.property(sockets, "ActiveState"), "inactive")
+        self.m.shell("useradd --user-group carol")
+        self.configure("")
+        self.addCleanup(self.m.shell, f"systemctl disable --now {sockets} pierre-dbd-exporter")
+        for line in guide("Setting it up").splitlines():
+            if not line.startswith(("#", "curl")):
+                self.m.shell(line)
+        status, text = self.http("/metrics")
+        self.assertEqual(status, 200, text)
+        self.assertIn("\npierre_dbd_ready 1\n", text)
+        uid = int(self.m.run("id", "-u", "pierre-dbd-exporter").stdout)
+        roles = [one["role"] for one in self.call("daemon.clients")["clients"] if one["uid"] == uid]
+        self.assertEqual(roles, ["read"])
+        self.m.run("systemctl", "restart", "pierre-dbd")
+        self.within(10, lambda: self.http("/ready") == (200, "ready: ok\n"), every=0.2)
+
     def test_another_user_and_group(self):
         """A drop-in for service and socket. The new user owns the state folder."""
         self.m.shell("useradd --system --user-group fitness")

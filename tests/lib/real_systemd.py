@@ -20,9 +20,9 @@ LATER = "2030-01-01T00:00:00Z"
 
 
 def guide(heading, number=0):
-    """Returns a block of commands under a heading of docs/run.md or docs/recover.md."""
+    """Returns a block of commands under a heading of one of these pages."""
     text = ""
-    for page in ("run.md", "recover.md"):
+    for page in ("run.md", "recover.md", "monitoring.md"):
         with open(os.path.join(ROOT, "docs", page), encoding="utf-8") as file:
             text += file.read()
     section = re.search(

@@ -17,6 +17,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib.machine import Machine, lacks
+from lib.real_systemd import guide
 from packages.test_packages import NAMES, PACKAGES, SYSTEM, package
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
@@ -29,6 +30,16 @@ The packages installed and tried on Debian 12, with the real output of each comm
 (`…`). `ana` is a user with `sudo`. `tests/packages/first_ten_minutes.py` runs the commands in a
 Debian system of its own and writes this page; `scripts/test --packages` runs them again.
 """
+
+
+DASHBOARD = "/usr/share/pierre-dbd/grafana/pierre-dbd.json"
+# What the commands of docs/monitoring.md print.
+EXPORTED = ("pierre-dbd-exporter=read", "^$", "Created symlink", "pierre_dbd_")
+
+
+def monitoring():
+    """The commands of the guide that set up the exporter."""
+    return [line for line in guide("Setting it up").splitlines() if not line.startswith("#")]
 
 
 class Command:
@@ -129,6 +140,34 @@ STEPS = (
             Command("sudo sed -i s/=loud/=notice/ /etc/pierre-dbd/pierre-dbd.conf", ""),
             Command("sudo systemctl start pierre-dbd", ""),
             Command("pierre-dbctl ready", "ready"),
+        ),
+    ),
+    (
+        "Prometheus and a dashboard",
+        "The commands of [monitoring.md](monitoring.md): the exporter gets the role `read` and is "
+        "enabled.\nPrometheus scrapes it; the last command asks what the first panel of the "
+        "dashboard shows.",
+        (
+            *(Command(line, wanted) for line, wanted in zip(monitoring(), EXPORTED)),
+            Command("sudo apt-get install --no-install-recommends prometheus",
+                    "Setting up prometheus", first=2, last=6),
+            Command("sudo sed -i 's#^rule_files:#&\\n"
+                    "  - /usr/share/pierre-dbd/prometheus/pierre-dbd.rules.yml#' "
+                    "/etc/prometheus/prometheus.yml", ""),
+            Command("printf '%s\\n' '  - job_name: pierre-dbd' '    static_configs:' "
+                    "\"      - targets: ['127.0.0.1:9754']\" "
+                    "| sudo tee -a /etc/prometheus/prometheus.yml", "9754"),
+            Command("promtool check config /etc/prometheus/prometheus.yml", "SUCCESS.*rules"),
+            Command("sudo systemctl reload prometheus", ""),
+            Command("pierre-dbctl bench get_user_count -d 40 | tail -n 1", "s"),
+            Command("promtool query instant http://127.0.0.1:9090 'up{job=\"pierre-dbd\"}'",
+                    "=> 1 ", within=60),
+            Command("jq -r 'first(.. | .expr? // empty)' " + DASHBOARD, "pierre_dbd_"),
+            Command(f"promtool query instant http://127.0.0.1:9090 \"$(jq -r "
+                    f"'first(.. | .expr? // empty)' {DASHBOARD} "
+                    "| sed 's/\\$instance/.*/g; s/\\$__rate_interval/1m/g')\"", "=> ", within=60),
+            Command("promtool query instant http://127.0.0.1:9090 'ALERTS{alertstate=\"firing\"}'",
+                    ""),
         ),
     ),
     (

@@ -107,10 +107,18 @@ class Packages(unittest.TestCase):
         self.assertEqual(self.m.property(UNIT, "ActiveState"), "active")
         for unit in (UNIT, "pierre-dbd.socket"):
             self.assertEqual(self.m.run("systemctl", "is-enabled", unit).stdout.strip(), "enabled")
+        exporter = "pierre-dbd-exporter.socket"
+        self.assertEqual(self.m.property(exporter, "ActiveState"), "inactive")
+        self.assertNotEqual(
+            self.m.run("systemctl", "is-enabled", exporter, check=False).returncode, 0
+        )
         doctor = self.m.run("pierre-dbctl", "doctor")
         self.assertNotRegex(doctor.stdout, r"(?m)^fail")
         self.assertEqual(self.call("get_user_count"), 0)
         for path in ("/usr/share/man/man8/pierre-dbd.8.gz", "/usr/share/man/man1/pierre-dbctl.1.gz",
+                     "/usr/share/man/man8/pierre-dbd-exporter.8.gz", "/usr/bin/pierre-dbd-exporter",
+                     "/usr/share/pierre-dbd/prometheus/pierre-dbd.rules.yml",
+                     "/usr/share/pierre-dbd/grafana/pierre-dbd.json",
                      "/usr/share/bash-completion/completions/pierre-dbctl",
                      "/usr/share/zsh/vendor-completions/_pierre-dbctl"):  # fmt: skip
             self.assertTrue(os.path.exists(self.m.path(path)), path)
