@@ -52,7 +52,7 @@ class Command:
         self.within = within
 
     def matches(self, output):
-        return re.search(self.wanted, output) is not None if self.wanted else not output
+        return re.search(self.wanted, output) is not None if self.wanted else not output.strip()
 
     def cut(self, output):
         lines = [one.rstrip() for one in output.strip("\n").splitlines()]
@@ -223,6 +223,7 @@ class Session:
             self.failed += not good
             if not good:
                 print(f"failed: {command.line}\n{output}\nit does not match: {command.wanted}")
+                print(self.m.run("journalctl", "--no-pager", "-n", "40").stdout)
             shown += [f"$ {command.line}", *command.cut(output)]
         self.page.append(f"## {title}\n\n{text}\n\n```\n" + "\n".join(shown) + "\n```\n")
 
