@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Writes the tables that the programs print into the documents: settings, metrics and alarms.
+"""Writes the tables that the programs print into the documents: settings, metrics and alarms; and
+the libraries that they load, from tools/sbom/libraries.toml.
 
     docs/tables.py BUILD            rewrites what stands between the marks in docs/run.md,
-                                    docs/observe.md, docs/monitoring.md, the manual pages of the
-                                    daemon and the exporter, and systemd/pierre-dbd.conf
+                                    docs/observe.md, docs/monitoring.md, docs/supply-chain.md, the
+                                    manual pages of the daemon and the exporter, and
+                                    systemd/pierre-dbd.conf
     docs/tables.py BUILD --check    only says whether something would change (exit code 1); a test
                                     runs it
 """
@@ -106,6 +108,7 @@ def documents(build):
     settings = output(build, "daemon/pierre-dbd", "--help=markdown")
     marks = "<!-- {}: docs/tables.py writes this -->", "<!-- end -->"
     metrics = output(build, "client/pierre-dbctl", "metrics", "--markdown")
+    libraries = output(ROOT, "tools/sbom/sbom.py", "--table")
     alarms = output(ROOT, "tools/exporter/monitoring/generate.py", "table")
     exporter = output(build, "tools/exporter/pierre-dbd-exporter", "--help=markdown")
     texts = {}
@@ -114,6 +117,7 @@ def documents(build):
     for document, name, table, between in (
         ("docs/run.md", "settings", settings, marks),
         ("docs/observe.md", "metrics", metrics, marks),
+        ("docs/supply-chain.md", "libraries", libraries, marks),
         ("docs/observe.md", "alarms", alarms, marks),
         ("docs/monitoring.md", "settings", exporter, marks),
         ("client/man/pierre-dbd.8", "settings", man_settings(settings), roff_marks),

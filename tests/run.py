@@ -30,7 +30,7 @@ from lib.daemon import REPORTS
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 # The long ones first.
-FOLDERS = ("faults", "differential", "bench", "contract", "client", "exporter")
+FOLDERS = ("faults", "differential", "bench", "contract", "client", "exporter", "supply")
 TIME_LIMIT = 900
 NOTHING_CHOSEN = 5  # pytest's exit code
 LINES_AGAIN = 60  # of a failed file's output, repeated at the end

@@ -63,7 +63,7 @@ PROGRAMS = {
     "git": "git",
 }
 # Every Debian has these, or their absence skips only one test.
-NOT_OURS = {"cc", "groff", "cargo", "gcc"}
+NOT_OURS = {"cc", "groff", "cargo", "gcc", "dpkg-query"}
 SOURCES = ("protocol", "backends", "daemon", "client", "tools", "tests")
 
 
