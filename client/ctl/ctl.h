@@ -50,6 +50,7 @@ extern const struct command backup_commands[];
 extern const struct command rotate_commands[];
 extern const struct command verify_commands[];
 extern const struct command transfer_commands[];
+extern const struct command shell_commands[];
 extern const struct command completion_commands[];
 extern const struct command *const command_families[]; /* main.c; ends with NULL */
 

@@ -25,6 +25,7 @@ const struct command *const command_families[] = {
 	verify_commands,
 	rotate_commands,
 	transfer_commands,
+	shell_commands,
 	bench_commands,
 	completion_commands,
 	NULL,

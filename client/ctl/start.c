@@ -36,6 +36,7 @@ static void advise_with_daemon(const struct ctl *ctl, const json_t *version)
 	start_suggest_own(ctl, "call get_user_count", "a first call");
 	start_suggest_own(ctl, "methods", "list all methods");
 	start_suggest_own(ctl, "describe create_user", "show a method's parameters");
+	start_suggest_own(ctl, "shell", "call methods line by line");
 }
 
 static void advise_refused(const struct ctl *ctl, const struct pierre_error *error)

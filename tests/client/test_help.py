@@ -106,6 +106,7 @@ class Alone(Case):
         text, commands = self.advice(PIERRE_DBD_SOCKET=daemon.socket_path)
         self.assertRegex(text, r"\npierre-dbd \d\S* \(sqlite\) answers\. Type next:\n")
         self.assertEqual(commands[0], "pierre-dbctl call get_user_count")
+        self.assertIn("pierre-dbctl shell", commands)
         for command in commands:
             output(CTL, *command.split()[1:], code=0, PIERRE_DBD_SOCKET=daemon.socket_path)
         named = output(CTL, "--socket", daemon.socket_path, code=64)

@@ -36,9 +36,9 @@ LIBRARIES = {
     "daemon": {"uv.h", "sodium.h"},
     "tools": {"sqlite3.h", "libpq-fe.h", "sodium.h"},
     "client": set(),
-    "client/ctl": {"jansson.h"},
+    "client/ctl": {"jansson.h", "histedit.h"},
 }
-FOREIGN = re.compile(r"uv|sqlite3|libpq|openssl|jansson|sodium|crypt")
+FOREIGN = re.compile(r"uv|sqlite3|libpq|openssl|jansson|sodium|crypt|histedit")
 # The folders of daemon/; each may use those before it (docs/design.md).
 ROOMS = ("settings", "base", "clients", "calls", "admin", "loop")
 LINES = 700
