@@ -117,7 +117,7 @@ static int next_key(EditLine *line, wchar_t *key)
 /* Below the line, in as many columns as fit; the line is then drawn again. */
 static void list_candidates(const struct shell_complete *found)
 {
-	unsigned width, height, widest = 0;
+	unsigned width, height, widest = 1;
 
 	terminal_size(&width, &height);
 	for (size_t i = 0; i < found->count; i++) {

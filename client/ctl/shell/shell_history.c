@@ -69,9 +69,8 @@ static size_t read_commands(const struct shell_history *history, size_t skipped,
 	FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
 	char *line = NULL;
 	size_t size = 0, count = 0;
-	ssize_t length;
 
-	while (file != NULL && (length = getline(&line, &size, file)) > 0) {
+	while (file != NULL && getline(&line, &size, file) > 0) {
 		line[strcspn(line, "\n")] = '\0';
 		if (count++ >= skipped && *line != '\0')
 			each(userdata, line);
@@ -204,7 +203,18 @@ static bool may_store_param(const struct method *method, const char *word)
 	}
 }
 
-/* Words that follow a command of this program: options, their values, methods with parameters. */
+/* A word after the first one: an option, its value, or a parameter. */
+static bool may_store_word(const struct method *method, const char *word, const char *before)
+{
+	if (strstr(word, "://") != NULL)
+		return false; /* a URL may hold a password */
+	if (*word == '-' || strcmp(word, ",") == 0)
+		return true;
+	if (method != NULL)
+		return *before == '-' || may_store_param(method, word);
+	return strchr(word, '=') == NULL;
+}
+
 bool shell_history_may_store(const struct shell_words *words)
 {
 	const struct method *method = NULL;
@@ -213,16 +223,10 @@ bool shell_history_may_store(const struct shell_words *words)
 		const char *word = words->list[i];
 		const struct method *named = catalog_find(word, strlen(word));
 
-		if (strstr(word, "://") != NULL)
-			return false; /* a URL may hold a password */
 		if (named != NULL)
 			method = named;
-		else if (i == 0 ? is_command(word) : *word == '-' || strcmp(word, ",") == 0)
-			continue;
-		else if (method != NULL && words->list[i - 1][0] != '-' &&
-			!may_store_param(method, word))
-			return false;
-		else if (method == NULL && (i == 0 || strchr(word, '=') != NULL))
+		else if (i == 0 ? !is_command(word)
+				: !may_store_word(method, word, words->list[i - 1]))
 			return false;
 	}
 	return words->count > 0;
