@@ -58,7 +58,7 @@ PROGRAMS = {
     "git": "git",
 }
 # Every Debian has these, or their absence skips only one test.
-NOT_OURS = {"cc", "groff", "cargo", "gcc"}
+NOT_OURS = {"cc", "groff", "cargo", "gcc", "dpkg", "readelf"}
 SOURCES = ("protocol", "backends", "daemon", "client", "tools", "tests")
 
 
