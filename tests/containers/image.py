@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NAMESPACES = ("--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc")
@@ -226,8 +227,12 @@ class Container:
         return self.process.returncode, out
 
     def kill(self):
+        """Returns when its first process is gone, which holds the socket and the database."""
+        pid = self.init()
         self.process.kill()
         self.process.wait()
+        while pid is not None and os.path.exists(f"/proc/{pid}"):
+            time.sleep(0.01)
 
 
 def _die_with_parent():
