@@ -218,7 +218,8 @@ static struct shell_edit *edit_open(void)
 	(void)el_set(edit->line, EL_GETCFN, next_key);
 	(void)el_set(edit->line, EL_HIST, history, edit->history);
 	(void)el_set(edit->line, EL_EDITOR, "emacs");
-	(void)el_set(edit->line, EL_ADDFN, "complete", "completes the word", complete);
+	/* el_set() would copy the texts and never free them. */
+	(void)el_wset(edit->line, EL_ADDFN, L"complete", L"completes the word", complete);
 	(void)el_set(edit->line, EL_BIND, "^I", "complete", NULL);
 	(void)el_set(edit->line, EL_BIND, "^R", "em-inc-search-prev", NULL);
 	(void)el_source(edit->line, NULL); /* the user's ~/.editrc */
