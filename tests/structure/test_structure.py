@@ -39,10 +39,10 @@ LIBRARIES = {
     "tools/transfer": {"sqlite3.h", "libpq-fe.h", "sodium.h"},
     "tools/exporter": {"jansson.h", "microhttpd.h"},
     "client": set(),
-    "client/ctl": {"jansson.h"},
+    "client/ctl": {"jansson.h", "histedit.h"},
     "client/metrics": {"jansson.h"},
 }
-FOREIGN = re.compile(r"uv|sqlite3|libpq|openssl|jansson|sodium|crypt|microhttpd")
+FOREIGN = re.compile(r"uv|sqlite3|libpq|openssl|jansson|sodium|crypt|microhttpd|histedit")
 # The folders of daemon/; each may use those before it (docs/design.md).
 ROOMS = ("settings", "base", "clients", "calls", "admin", "loop")
 LINES = 700
@@ -63,7 +63,7 @@ PROGRAMS = {
     "git": "git",
 }
 # Every Debian has these, or their absence skips only one test.
-NOT_OURS = {"cc", "groff", "cargo", "gcc", "dpkg-query"}
+NOT_OURS = {"cc", "groff", "cargo", "gcc", "dpkg", "dpkg-query", "readelf"}
 SOURCES = ("protocol", "backends", "daemon", "client", "tools", "tests")
 
 

@@ -97,8 +97,8 @@ const struct command metrics_commands[] = {
 	{"metrics", "[--output FILE]", "Print all metrics in the OpenMetrics format",
 		"Examples:\n"
 		"  pierre-dbctl metrics\n"
-		"  pierre-dbctl metrics --output "
-		"/var/lib/prometheus/node-exporter/pierre-dbd.prom\n\n"
+		"  pierre-dbctl metrics \\\n"
+		"    --output /var/lib/prometheus/node-exporter/pierre-dbd.prom\n\n"
 		"--output FILE  Write the Prometheus text format for the textfile collector of\n"
 		"               node_exporter. The file is replaced atomically. It is left\n"
 		"               unchanged when the daemon does not answer: monitor its age\n"
