@@ -230,8 +230,10 @@ class Containers(unittest.TestCase):
         server.start()
         self.addCleanup(server.stop)
         url = re.sub(r"/[^/?]*(\?|$)", r"/pierre_container\1", server.url)
-        subprocess.run([binary("psql"), "-qX", server.url, "-c", "CREATE DATABASE pierre_container"],
-                       check=True)  # fmt: skip
+        subprocess.run(
+            [binary("psql"), "-qX", server.url, "-c", "CREATE DATABASE pierre_container"],
+            check=True,
+        )
         one = self.container(
             volumes={SOCKET: self.socket, server.folder: server.folder},
             secrets={
