@@ -12,7 +12,7 @@ import subprocess
 import time
 
 from lib.case import Case, DaemonCase
-from lib.daemon import CTL, SLOW
+from lib.daemon import CTL, SLOW, temporary_folder
 from lib.terminal import Terminal, environment
 from lib.world import HASH, uuid4
 
@@ -412,12 +412,12 @@ class InATerminal(DaemonCase):
 
 class Ended(Case):
     def test_a_terminal_that_is_gone(self):
-        """The session ends with its terminal, and with SIGTERM."""
+        """The session ends with its terminal, and with SIGTERM. A home that is absent stays so."""
         if shutil.which("tmux") is None:
             self.skipTest("tmux is not installed")
-        terminal = Terminal(
-            80, 24, environment(TERM="tmux-256color", XDG_STATE_HOME="/nonexistent")
-        )
+        home = os.path.join(temporary_folder(), "home")
+        self.addCleanup(shutil.rmtree, os.path.dirname(home))
+        terminal = Terminal(80, 24, environment(TERM="tmux-256color", HOME=home))
         self.addCleanup(terminal.close)
         self.within(10, lambda: "ready>" in terminal.text())
         terminal.type(shlex.join([CTL, "--socket", "/nonexistent/s", "shell"]))
@@ -435,3 +435,4 @@ class Ended(Case):
         while os.path.exists(f"/proc/{pid}") and time.monotonic() < deadline:
             time.sleep(0.02)
         self.assertFalse(os.path.exists(f"/proc/{pid}"))
+        self.assertFalse(os.path.exists(home))

@@ -19,10 +19,11 @@ enum { KEPT = 1000, STORED_MAX = 2000 }; /* a longer file is cut to KEPT command
  * ----------------------------------------------------------------------
  */
 
-/* Creates the folders of the path, for their owner alone. */
-static bool make_private_folders(char *path)
+/* Creates the folders of the path below the first `given` bytes of it, for their owner alone. */
+static bool make_private_folders(char *path, size_t given)
 {
-	for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+	for (char *slash = strchr(path + given + 1, '/'); slash != NULL;
+		slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
 		bool there = mkdir(path, 0700) == 0 || errno == EEXIST;
 		*slash = '/';
@@ -38,12 +39,15 @@ static bool find_file(struct shell_history *history)
 	char *path = history->path;
 	size_t size = sizeof history->path;
 	int length = -1;
+	size_t given = 0;
 
 	if (state != NULL && *state == '/') /* others are ignored, as its specification asks */
 		length = snprintf(path, size, "%s/pierre-dbctl/history", state);
-	else if (home != NULL && *home == '/')
+	else if (home != NULL && *home == '/') {
 		length = snprintf(path, size, "%s/.local/state/pierre-dbctl/history", home);
-	return length > 0 && (size_t)length < size && make_private_folders(path);
+		given = strlen(home); /* a user without a home gets none */
+	}
+	return length > 0 && (size_t)length < size && make_private_folders(path, given);
 }
 
 /* The file, if it belongs to this user; makes it unreadable for others. */
