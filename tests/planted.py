@@ -93,8 +93,10 @@ DEFECTS = [
     ], "faults/test_postgres_commit.py", ["Leaving"]),
     ("the error of a batch is taken for the one behind it", [
         ("backends/postgres/pg_receive.c",
-         "\tconnection->front->failed = whole;\n\tpg_batch_enter(connection->front, PG_BATCH_FAILED);",
-         "\tconnection->back->failed = whole;\n\tpg_batch_enter(connection->back, PG_BATCH_FAILED);"),
+         "\tconnection->front->failed = whole;\n"
+         "\tpg_batch_enter(connection->front, PG_BATCH_FAILED);",
+         "\tconnection->back->failed = whole;\n"
+         "\tpg_batch_enter(connection->back, PG_BATCH_FAILED);"),
     ], "faults/test_postgres_ahead.py", ["Failures.test_statement"]),
     ("batches behind an unanswered one count as not carried out", [
         ("backends/postgres/pg_batch.c",

@@ -284,8 +284,8 @@ class Bench:
     def pgbench(
         self, postgres, script, variables, clients, protocol="prepared", threads=1, connecting=0
     ):
-        """Runs pgbench for a time, and `connecting` seconds more, in which it connects. Its median comes from a log of some transactions, whose cost is
-        negligible."""
+        """Runs pgbench for a time, and `connecting` seconds more, in which it connects. Its median
+        comes from a log of some transactions, whose cost is negligible."""
         with tempfile.TemporaryDirectory(dir=self.folder) as logs:
             defined = [
                 part for name, value in variables.items() for part in ("-D", f"{name}={value}")
