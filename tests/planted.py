@@ -39,6 +39,31 @@ DEFECTS = [
          "AND created_us > ?3",
          "AND created_us > ?3 - 86400000000"),
     ], "contract/test_idempotency.py", ["Once.test_end_of_a_key"]),
+    ("a late row is missing in its day", [
+        ("backends/sqlite/threads/rollup.c",
+         "usage_sums_any(&hours, bounds->summed_to)",
+         "!usage_sums_any(&hours, INT64_MAX)"),
+    ], "faults/test_usage_days.py", ["Days.test_days_are_their_rows"]),
+    ("a late row is missing in a day that the sweep under way has summed", [
+        ("backends/sqlite/threads/usage_days.h",
+         'hour " < s.days_next AND (" parent',
+         'hour " < s.days_to AND (" parent'),
+    ], "faults/test_usage_days.py", ["Days.test_killed_while_days_are_summed"]),
+    ("days count as summed without their sums", [
+        ("backends/sqlite/threads/usage_days.c",
+         "i < count && days->sums[i] != NULL",
+         "i > count && days->sums[i] != NULL"),
+    ], "faults/test_usage_days.py", ["Days.test_days_are_their_rows"]),
+    ("counts read days that are not summed yet", [
+        ("backends/sqlite/sql/usage.sql",
+         "max(first_day, min(day_of(until), days_to)) AS last_day",
+         "max(first_day, day_of(until)) AS last_day"),
+    ], "faults/test_usage_days.py", ["Days.test_days_are_their_rows"]),
+    ("the present day is summed", [
+        ("backends/sqlite/threads/usage_days.c",
+         "(timestamp_now() - wait_us)",
+         "(timestamp_now() + 23 * wait_us)"),
+    ], "faults/test_usage_days.py", ["Days.test_days_are_their_rows"]),
     ("the library does not repeat a write", [
         ("client/link.c",
          "(call->repeatable || (!call->write && !call->sent_before))",
@@ -456,6 +481,11 @@ DEFECTS = [
          "WHERE type = 'table' AND name = 'api_keys'",
          "WHERE type = 'table' AND name = 'api_key'"),
     ], "faults/test_open.py", ["Upgrade.test_what_owners_added_survives"]),
+    ("a new database is created in two transactions", [
+        ("backends/sqlite/migrate.c",
+         "sqlite3_exec(session->db, STORE_FORMAT,",
+         "sqlite3_exec(session->db, \"COMMIT; BEGIN IMMEDIATE; \" STORE_FORMAT,"),
+    ], "faults/test_migration.py", ["Creation"]),
     ("another program's columns are not checked", [
         ("backends/sqlite/files/owner.c",
          "return length == 0 ? 0 : foreign(session, table, lacking, err);",

@@ -15,6 +15,7 @@ from lib.daemon import BUILD, SLOW, StartFailure
 from lib.load import Load
 from lib.pgbouncer import PgBouncer
 from lib.postgres_case import ServerCase, recovered
+from lib.postgres_server import binary
 from lib.proxy import Proxy
 from lib.rpc import RpcError
 from lib.world import Samples, World, new_usage
@@ -208,7 +209,7 @@ class Sessions(BouncerCase):
         sessions = [
             subprocess.Popen(
                 [
-                    "psql",
+                    binary("psql"),
                     "-X",
                     "-q",
                     "-d",
@@ -426,7 +427,7 @@ class Faults(BouncerCase):
             user = World(connection).user()
         lock = subprocess.Popen(
             [
-                "psql",
+                binary("psql"),
                 "-XAtq",
                 "-d",
                 self.server.database_url(self.name),

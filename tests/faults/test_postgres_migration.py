@@ -9,6 +9,7 @@ from lib import databases
 from lib.case import Case
 from lib.daemon import Daemon, StartFailure, new_key
 from lib.databases import psql
+from lib.postgres_server import binary
 
 BACKENDS = ("postgres",)
 MIGRATIONS = os.path.join(
@@ -35,7 +36,7 @@ ORDER BY 1
 PARENTS = """
 SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) || convalidated
 FROM pg_constraint WHERE contype = 'f'
-AND conrelid::regclass::text !~ 'usage_(hours|months|capabilities)' ORDER BY 1
+AND conrelid::regclass::text !~ 'usage_(hours|days|months|capabilit)' ORDER BY 1
 """
 # Without the columns that a migration has added, which are null.
 ROWS = """SELECT md5(string_agg(j::text, '|' ORDER BY j::text))
@@ -157,7 +158,7 @@ class Upgrade(Case):
     def session(self, *statements):
         """Starts a psql that runs beside the upgrade."""
         program = subprocess.Popen(
-            ["psql", "-XAtq", "-d", self.database.url],
+            [binary("psql"), "-XAtq", "-d", self.database.url],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
