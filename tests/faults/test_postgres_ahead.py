@@ -144,7 +144,7 @@ class Cuts(AheadCase):
     def test_in_the_answers(self):
         """Every batch is decided by its own answer: complete ones are answered, of the others
         nothing is known. The positions are before, in and after each message."""
-        places = (0, 1, 5, 8, 10, 20, 26, 31)
+        places = (0, 1, 5, 10, 20, 26, 31)
         for number, place in enumerate(places):
             batch = number % BATCHES
             ending = ("half_close", "reset", "close")[number % 3]
@@ -160,7 +160,7 @@ class Cuts(AheadCase):
 
     def test_reads_between_writes(self):
         """Reads run again on another connection, wherever the cut was."""
-        for count in (0, 3, ANSWER, ANSWER + 40):
+        for count in (3, ANSWER):
             with self.subTest(count=count):
                 made, answers = self.cut(
                     lambda: [
@@ -181,7 +181,7 @@ class Cuts(AheadCase):
 
     def test_before_the_server_has_them(self):
         """The server has received some batches whole, one in part, and nothing of the rest."""
-        for batch, kind in ((0, b"S"), (1, b"B"), (2, b"E"), (3, b"S")):
+        for batch, kind in ((0, b"S"), (1, b"B"), (3, b"E")):
             with self.subTest(batch=batch, kind=kind):
                 self.warm()
                 calls = self.names()()
@@ -253,7 +253,7 @@ class Failures(AheadCase):
 
     def fail_one(self):
         """In the first, a middle and the last batch."""
-        for place in (0, 1, 4, 7):
+        for place in (0, 3, 7):
             with self.subTest(place=place):
 
                 def calls(place=place):
@@ -453,8 +453,8 @@ class Soak(ServerCase):
         proxy.delay = 0.003
         before = invariants.Snapshot(daemon)
         with Load(daemon, writers=16, readers=8) as load:
-            for _ in range(4):
-                load.progress(150)
+            for _ in range(3):
+                load.progress(100)
                 proxy.reset_all()
                 load.everyone()
         self.assertEqual([call.message for call in load.failures(write=False)], [])
