@@ -24,6 +24,31 @@ ROOT = os.path.dirname(HERE)
 # name, [(file, text, its replacement)], test file, tests in it (none: all)
 # fmt: off
 DEFECTS = [
+    ("the exporter no longer listens after all its places were taken", [
+        ("tools/exporter/http.c",
+         "if (http->full && http->count < http->places)\n\t\treturn 0;",
+         ""),
+    ], "exporter/test_exporter.py", ["Abuse.test_a_flood_of_requests"]),
+    ("clients of the exporter that send nothing keep others out", [
+        ("tools/exporter/http.c",
+         "if (http->count < http->places)\n\t\treturn;\n\twhile",
+         "return;\n\twhile"),
+    ], "exporter/test_exporter.py", ["Abuse.test_a_crowd"]),
+    ("a client of the exporter that sends a byte at a time is never closed", [
+        ("tools/exporter/http.c",
+         "http->clients[i].deadline <= now)",
+         "http->clients[i].deadline <= now - 3600000)"),
+    ], "exporter/test_exporter.py", ["Abuse.test_slow_clients"]),
+    ("the exporter listens on every address", [
+        ("tools/exporter/listener.c",
+         "if (!is_loopback(&address))",
+         "if (!is_loopback(&address) && getenv(\"LISTEN_PID\") != NULL)"),
+    ], "exporter/test_exporter.py", ["Addresses.test_only_loopback"]),
+    ("the exporter asks the daemon for each client", [
+        ("tools/exporter/scrape.c",
+         "now - scrape->ended < RECENT_MS",
+         "now < scrape->ended"),
+    ], "exporter/test_exporter.py", ["Pages.test_clients_share_a_question"]),
     ("a refusal that another transaction with the key caused is final", [
         ("backends/postgres/idempotency/pg_replay.c",
          "\tkey->refused = true;\n\treturn true;",
@@ -593,11 +618,12 @@ class Copy:
             raise SystemExit(open(self.log, encoding="utf-8").read()[-5000:])
 
     def build(self):
-        return run(
-            ["ninja", "-C", "build", "daemon/pierre-dbd", "client/pierre-dbctl"],
-            self.source,
-            self.log,
+        programs = (
+            "daemon/pierre-dbd",
+            "client/pierre-dbctl",
+            "tools/exporter/pierre-dbd-exporter",
         )
+        return run(["ninja", "-C", "build", *programs], self.source, self.log)
 
     def change(self, name, change):
         """Puts change(content) into the file; gives what was there."""

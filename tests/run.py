@@ -29,7 +29,8 @@ from lib.daemon import REPORTS
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
-FOLDERS = ("faults", "differential", "bench", "contract", "client")  # the long ones first
+# The long ones first.
+FOLDERS = ("faults", "differential", "bench", "contract", "client", "exporter", "supply")
 TIME_LIMIT = 900
 NOTHING_CHOSEN = 5  # pytest's exit code
 LINES_AGAIN = 60  # of a failed file's output, repeated at the end
