@@ -380,6 +380,7 @@ class Order(AheadCase):
         for answer in self.answers(asked):
             self.assertIn("result", answer)
         self.assertEqual([self.rows(self.tool(call)) for call in made], [1] * BATCHES)
+        self.assertEqual(self.small.process.wait(30), 0)
 
 
 class Cancels(ServerCase):
