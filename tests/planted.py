@@ -150,18 +150,15 @@ DEFECTS = [
     ], "faults/test_postgres_ahead.py", ["Failures.test_statement"]),
     ("batches behind an unanswered one count as not carried out", [
         ("backends/postgres/pg_batch.c",
-         "i == 0 || !connection->session_ended,",
-         "i == 0,"),
+         "i == 0 || !connection->session_ended,", "i == 0,"),
     ], "faults/test_postgres_ahead.py", ["Cuts.test_in_the_answers"]),
     ("a batch is sent into a cancel of the one before", [
         ("backends/postgres/pg_connection.c",
-         "return connection->cancelling == 0;",
-         "return true;"),
+         "return connection->cancelling == 0;", "return true;"),
     ], "faults/test_postgres_ahead.py", ["Cancels"]),
     ("calls of a client are in two batches at once", [
         ("backends/postgres/gather.c",
-         "gathering->ahead && pg_connection_carries(connection, order)",
-         "0"),
+         "gathering->ahead && pg_connection_carries(connection, order)", "0"),
     ], "faults/test_postgres_ahead.py", ["Order.test_calls_of_one_client"]),
     ("a batch follows one that prepares a statement", [
         ("backends/postgres/sending/pg_queue.c",

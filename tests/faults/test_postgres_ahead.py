@@ -424,7 +424,7 @@ class Cancels(ServerCase):
             end = time.monotonic() + 0.3
             while time.monotonic() < end:
                 self.assertEqual(self.waiting(), "0")
-            self.assertEqual(self.gauges(daemon)["db_queued"], 1)
+            self.assertGreaterEqual(self.gauges(daemon)["db_queued"], 1)  # the roll-up, too
             held.set()
             self.within(5, lambda: self.waiting() == "1")
             other.run("COMMIT")

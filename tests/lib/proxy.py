@@ -35,6 +35,8 @@ class Link:
     def __init__(self, proxy, client):
         self.proxy, self.client = proxy, client
         self.server = socket.create_connection(proxy.target)
+        # Messages pass one by one; without this the second waits for the first one's receipt.
+        self.server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.input = bytearray()
         self.started = self.closed = False
         self.answer_left = None  # bytes of the server's answers that still pass; then ending()
