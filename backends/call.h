@@ -38,6 +38,7 @@ struct order {
 	unsigned lists;                         /* reads whose answer may be large */
 	bool small_list;                        /* the last one was small */
 	uint32_t ordered_reads, ordered_writes; /* their tables, as bits */
+	uint64_t sent;                          /* the last batch that it had calls in */
 	bool held_back; /* one call waits for the next batch, as do those behind it */
 };
 

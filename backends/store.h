@@ -48,8 +48,9 @@ struct store_stats {
 	unsigned queued,
 		running; /* calls that wait for a worker or connection; calls in the database */
 	uint64_t transactions, batched_calls,
-		batch_max;     /* group commits or pipeline syncs; calls in them; largest */
-	uint64_t merged_calls; /* PostgreSQL: look-ups among them that shared a statement */
+		batch_max;      /* group commits or pipeline syncs; calls in them; largest */
+	uint64_t batches_ahead; /* PostgreSQL: pipeline syncs sent behind another under way */
+	uint64_t merged_calls;  /* PostgreSQL: look-ups among them that shared a statement */
 	uint64_t retries, reconnects, connect_failures, timeouts;
 	uint64_t wait_ns_total, wait_count; /* time that calls waited for a worker or connection */
 	uint64_t wal_bytes, checkpoints, checkpoint_busy; /* SQLite */

@@ -141,6 +141,30 @@ DEFECTS = [
          "(consumed != 1 || PQflush(connection->pq) == 0))",
          "consumed == 2)"),
     ], "faults/test_postgres_commit.py", ["Leaving"]),
+    ("the error of a batch is taken for the one behind it", [
+        ("backends/postgres/pg_receive.c",
+         "\tconnection->front->failed = whole;\n"
+         "\tpg_batch_enter(connection->front, PG_BATCH_FAILED);",
+         "\tconnection->back->failed = whole;\n"
+         "\tpg_batch_enter(connection->back, PG_BATCH_FAILED);"),
+    ], "faults/test_postgres_ahead.py", ["Failures.test_statement"]),
+    ("batches behind an unanswered one count as not carried out", [
+        ("backends/postgres/pg_batch.c",
+         "i == 0 || !connection->session_ended,", "i == 0,"),
+    ], "faults/test_postgres_ahead.py", ["Cuts.test_in_the_answers"]),
+    ("a batch is sent into a cancel of the one before", [
+        ("backends/postgres/pg_connection.c",
+         "return connection->cancelling == 0;", "return true;"),
+    ], "faults/test_postgres_ahead.py", ["Cancels"]),
+    ("calls of a client are in two batches at once", [
+        ("backends/postgres/gather.c",
+         "gathering->ahead && pg_connection_carries(connection, order)", "0"),
+    ], "faults/test_postgres_ahead.py", ["Order.test_calls_of_one_client"]),
+    ("a batch follows one that prepares a statement", [
+        ("backends/postgres/sending/pg_queue.c",
+         "\t\tconnection->back->quick = false;",
+         "\t\tconnection->back->quick = true;"),
+    ], "faults/test_postgres_ahead.py", ["Order.test_first_use_of_a_statement"]),
     ("the settings of a pooler's session are trusted", [
         ("backends/postgres/sending/pg_queue.c",
          "return !store->pooled ||",

@@ -15,7 +15,7 @@
 enum { LOOP_ITERATION = 512 << 10, SMALL_RESULT = 4096 };
 
 struct encoding {
-	struct list link; /* in connection->batch.kept, the encoder's work or done */
+	struct list link; /* in batch->kept, the encoder's work or done */
 	PGresult *result;
 	size_t size; /* of the result */
 	unsigned count;
@@ -43,8 +43,8 @@ bool encoder_wants(struct postgres_store *store, const PGresult *result)
 	return false;
 }
 
-bool encoder_keep(struct postgres_store *store, struct pg_connection *connection,
-	struct call **calls, unsigned count, bool many, PGresult *result)
+bool encoder_keep(struct postgres_store *store, struct pg_batch *batch, struct call **calls,
+	unsigned count, bool many, PGresult *result)
 {
 	struct encoding *encoding = malloc(sizeof *encoding + count * sizeof(struct call *));
 
@@ -54,13 +54,13 @@ bool encoder_keep(struct postgres_store *store, struct pg_connection *connection
 	encoding->size = PQresultMemorySize(result);
 	encoding->count = count;
 	encoding->many = many;
-	encoding->batch = connection->batch.transaction != NULL ? &connection->batch : NULL;
+	encoding->batch = batch->transaction != NULL ? batch : NULL;
 	for (unsigned i = 0; i < count; i++) {
 		encoding->calls[i] = calls[i];
 		calls[i]->route = ROUTE_KEPT;
 	}
-	list_append(&connection->batch.kept, &encoding->link);
-	connection->batch.kept_bytes += encoding->size;
+	list_append(&batch->kept, &encoding->link);
+	batch->kept_bytes += encoding->size;
 	store->encoder.kept += encoding->size;
 	return true;
 }
@@ -72,9 +72,9 @@ static void encoding_free(struct postgres_store *store, struct encoding *encodin
 	free(encoding);
 }
 
-void encoder_drop(struct postgres_store *store, struct pg_connection *connection)
+void encoder_drop(struct postgres_store *store, struct pg_batch *batch)
 {
-	list_for_each_safe (node, &connection->batch.kept) {
+	list_for_each_safe (node, &batch->kept) {
 		list_remove(node);
 		encoding_free(store, encoding_of(node));
 	}
@@ -132,18 +132,18 @@ bool encoder_start(struct postgres_store *store)
 	return encoder->started;
 }
 
-void encoder_submit(struct postgres_store *store, struct pg_connection *connection)
+void encoder_submit(struct postgres_store *store, struct pg_batch *batch)
 {
-	if (list_empty(&connection->batch.kept))
+	if (list_empty(&batch->kept))
 		return;
-	list_for_each (node, &connection->batch.kept)
+	list_for_each (node, &batch->kept)
 		for (unsigned i = 0; i < encoding_of(node)->count; i++) {
 			list_remove(&encoding_of(node)->calls[i]->link);
 			store->encoding++;
-			connection->batch.encoding += encoding_of(node)->batch != NULL;
+			batch->encoding += encoding_of(node)->batch != NULL;
 		}
 	pthread_mutex_lock(&store->encoder.lock);
-	list_splice(&store->encoder.work, &connection->batch.kept);
+	list_splice(&store->encoder.work, &batch->kept);
 	pthread_mutex_unlock(&store->encoder.lock);
 	pthread_cond_signal(&store->encoder.wake);
 }

@@ -8,7 +8,7 @@
 
 #include "../call.h"
 
-struct pg_connection;
+struct pg_batch;
 struct postgres_store;
 
 struct encoder {
@@ -27,13 +27,13 @@ void encoder_stop(
  * it. */
 bool encoder_wants(struct postgres_store *store, const PGresult *result);
 /* Takes over the result of calls in the batch; false: out of memory, and the caller keeps it. */
-bool encoder_keep(struct postgres_store *store, struct pg_connection *connection,
-	struct call **calls, unsigned count, bool many, PGresult *result);
+bool encoder_keep(struct postgres_store *store, struct pg_batch *batch, struct call **calls,
+	unsigned count, bool many, PGresult *result);
 /* The batch has failed: its calls run again or fail. */
-void encoder_drop(struct postgres_store *store, struct pg_connection *connection);
-void encoder_submit(struct postgres_store *store,
-	struct pg_connection *connection); /* the batch has committed: its calls leave their list;
-                                              or it is a transaction that ends behind them */
+void encoder_drop(struct postgres_store *store, struct pg_batch *batch);
+/* The batch has committed: its calls leave their list; or it is a transaction that ends behind
+ * them. */
+void encoder_submit(struct postgres_store *store, struct pg_batch *batch);
 /* Finished answers: their calls are done(), or their transaction is `encoded`. */
 void encoder_collect(struct postgres_store *store);
 

@@ -41,11 +41,17 @@ enum {
 	WRITING_LISTS = 8, /* max lists of a batch that also writes */
 };
 
+/* How much earlier than that of the batch under way the time of a call may end that is sent behind
+ * it: a time-out is noticed when its batch is the first. */
+static const uint64_t ahead_less_ns = UINT64_C(1000000000);
+
 /* The batch being gathered. */
 struct gathering {
 	struct pg_connection *connection;
-	struct call **locking; /* space of the connection's merged calls, unused until the batch is
-	                          sent */
+	struct pg_batch *batch; /* the connection's last one */
+	bool ahead;             /* others are under way before it */
+	struct call **locking;  /* space of the connection's merged calls, unused until the batch is
+	                           sent */
 	unsigned locking_count;
 	bool unsorted;            /* not yet sorted by their locks */
 	const struct call *alike; /* of the batch including the current call */
@@ -142,10 +148,17 @@ static bool is_unknown(const struct call *call)
 	return call->order != NULL && !call->order->small_list;
 }
 
+/* Whether its end is not far: it is a look-up by key or a write, and waits for no lock. */
+static bool is_quick(const struct call *call)
+{
+	return !is_large(call) && !is_list(call) && call->method != NULL &&
+		(call->method->touches || commute_lock(call) == LOCK_NONE);
+}
+
 /* A large answer is the only one of its batch, and begins when there is memory. */
 static bool large_fits(struct postgres_store *store, struct gathering *gathering, uint64_t now)
 {
-	struct pg_batch *batch = &gathering->connection->batch;
+	struct pg_batch *batch = gathering->batch;
 
 	if (batch->large > 0)
 		return false;
@@ -161,7 +174,7 @@ static bool large_fits(struct postgres_store *store, struct gathering *gathering
 static bool answer_fits(struct postgres_store *store, struct gathering *gathering,
 	const struct call *call, uint64_t now)
 {
-	struct pg_batch *batch = &gathering->connection->batch;
+	struct pg_batch *batch = gathering->batch;
 
 	if (call_writes(call))
 		return batch->lists <= WRITING_LISTS;
@@ -185,23 +198,25 @@ static void gather_take(struct postgres_store *store, struct gathering *gatherin
 		store->wait_ns += now - call->submitted;
 	}
 	if (call->idempotency != NULL)
-		pg_replay_gather(&gathering->connection->batch, call);
-	gathering->connection->batch.count++;
-	gathering->connection->batch.bytes += call->arena.total;
-	gathering->connection->batch.large += is_large(call);
+		pg_replay_gather(gathering->batch, call);
+	gathering->batch->count++;
+	gathering->batch->bytes += call->arena.total;
+	gathering->batch->large += is_large(call);
 	if (is_large(call))
-		gathering->connection->batch.admitted = call;
-	gathering->connection->batch.writes =
-		gathering->connection->batch.writes || call_writes(call);
+		gathering->batch->admitted = call;
+	gathering->batch->writes = gathering->batch->writes || call_writes(call);
 	if (is_list(call)) {
-		gathering->connection->batch.lists++;
-		gathering->connection->batch.unknown += is_unknown(call);
+		gathering->batch->lists++;
+		gathering->batch->unknown += is_unknown(call);
 		if (order != NULL)
 			order->lists++;
 	}
+	gathering->batch->quick = gathering->batch->quick && is_quick(call);
+	if (order != NULL)
+		order->sent = store->gathered;
 	call->place = (uint8_t)place;
 	if (place == PLACE_BEFORE) {
-		list_append(&gathering->connection->batch.calls, &call->link);
+		list_append(&gathering->batch->calls, &call->link);
 		return;
 	}
 	if (order != NULL) {
@@ -217,7 +232,7 @@ static void gather_take(struct postgres_store *store, struct gathering *gatherin
 	gathering->many = commute_lock(call) == LOCK_MANY;
 	gathering->locking[gathering->locking_count++] = call;
 	gathering->unsorted = gathering->unsorted || !locks_in_order(gathering);
-	gathering->connection->batch.locking += commute_changes_rows(call);
+	gathering->batch->locking += commute_changes_rows(call);
 }
 
 /* Discards the state of an earlier batch. */
@@ -234,7 +249,7 @@ static void begin_order(struct postgres_store *store, struct order *order)
 
 static void gather_join(struct gathering *gathering)
 {
-	struct list *batch = &gathering->connection->batch.calls;
+	struct list *batch = &gathering->batch->calls;
 
 	if (gathering->unsorted)
 		qsort(gathering->locking, gathering->locking_count, sizeof(struct call *),
@@ -252,25 +267,39 @@ static void wait_anew(struct call *call, uint64_t now)
 		call->submitted = now;
 }
 
+/* Behind batches that are under way. Later calls do not overtake one that may not. */
+static bool may_go_ahead(const struct gathering *gathering, const struct call *call)
+{
+	uint64_t due = gathering->connection->front->due;
+
+	return call->route != ROUTE_ALONE && call->idempotency == NULL &&
+		(call->deadline == 0 || due == 0 || call->deadline + ahead_less_ns >= due);
+}
+
 /* False: the batch is complete. */
 static bool consider(
 	struct postgres_store *store, struct gathering *gathering, struct call *call, uint64_t now)
 {
 	struct pg_connection *connection = gathering->connection;
+	struct pg_batch *batch = gathering->batch;
 	struct order *order = call->order;
 	bool alone = call->route == ROUTE_ALONE;
 	enum gather_place place;
 
 	begin_order(store, order);
+	if (order != NULL && gathering->ahead && pg_connection_carries(connection, order))
+		order->held_back = true;
 	if (order != NULL && order->held_back) {
 		wait_anew(call, now);
 		return true;
 	}
-	if (alone && connection->batch.count > 0)
+	if (alone && batch->count > 0)
+		return false;
+	if (gathering->ahead && !may_go_ahead(gathering, call))
 		return false;
 	place = gather_place_of(gathering, call, order);
 	if (place == PLACE_NEXT_BATCH ||
-		(call->idempotency != NULL && !pg_replay_fits(&connection->batch, call)) ||
+		(call->idempotency != NULL && !pg_replay_fits(batch, call)) ||
 		!answer_fits(store, gathering, call, now)) {
 		if (order == NULL)
 			return false;
@@ -294,8 +323,11 @@ bool gather_postgres(struct postgres_store *store, struct pg_connection *connect
 									 : store->settings.batch,
 		 seen = 0;
 	uint64_t now = clock_ns();
+	struct pg_batch *batch = connection->back;
 	struct gathering gathering = {.connection = connection,
-		.locking = connection->batch.merged,
+		.batch = batch,
+		.ahead = connection->in_flight > 0,
+		.locking = batch->merged,
 		.single = now < store->careful_until};
 
 	if (limit < 1)
@@ -304,9 +336,9 @@ bool gather_postgres(struct postgres_store *store, struct pg_connection *connect
 		limit = PG_BATCH_MAX;
 	list_init(&gathering.behind);
 	list_init(&gathering.ended);
-	store->gathered++;
+	batch->gathered = ++store->gathered;
 	list_for_each_safe (node, &connection->waiting) {
-		if (connection->batch.count >= limit || connection->batch.bytes >= BATCH_BYTES ||
+		if (batch->count >= limit || batch->bytes >= BATCH_BYTES ||
 			++seen > 2 * PG_BATCH_MAX ||
 			!consider(store, &gathering, call_of(node), now))
 			break;
@@ -321,7 +353,7 @@ bool gather_postgres(struct postgres_store *store, struct pg_connection *connect
 		else
 			gather_expire(store, call);
 	}
-	return connection->batch.count > 0 || !gathering.no_room;
+	return batch->count > 0 || (!gathering.no_room && !gathering.ahead);
 }
 
 static int compare_arrival(const void *left, const void *right)
@@ -331,16 +363,16 @@ static int compare_arrival(const void *left, const void *right)
 	return (a->number > b->number) - (a->number < b->number);
 }
 
-void gather_undo(struct pg_connection *connection, struct list *calls)
+void gather_undo(struct pg_batch *batch, struct list *calls)
 {
 	unsigned count = 0;
 
 	while (!list_empty(calls)) {
-		connection->batch.merged[count++] = call_of(list_first(calls));
+		batch->merged[count++] = call_of(list_first(calls));
 		list_remove(list_first(calls));
 	}
 	if (count > 1)
-		qsort(connection->batch.merged, count, sizeof(struct call *), compare_arrival);
+		qsort(batch->merged, count, sizeof(struct call *), compare_arrival);
 	for (unsigned i = 0; i < count; i++)
-		list_append(calls, &connection->batch.merged[i]->link);
+		list_append(calls, &batch->merged[i]->link);
 }

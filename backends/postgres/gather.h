@@ -6,13 +6,15 @@
 
 #include "../../protocol/list.h"
 
+struct pg_batch;
 struct pg_connection;
 struct postgres_store;
 
-/* Moves its calls from `waiting` to `batch`. False: they wait for memory. */
+/* Moves calls from `waiting` to the connection's last batch. False: they wait for memory, or for
+ * the batches under way before it. */
 bool gather_postgres(struct postgres_store *store, struct pg_connection *connection);
-/* Puts the calls of an ended batch back into the order of their arrival. */
-void gather_undo(struct pg_connection *connection, struct list *calls);
+/* Puts the calls of the batch, which has ended, back into the order of their arrival. */
+void gather_undo(struct pg_batch *batch, struct list *calls);
 /* Whether clients leave memory for a large answer. */
 bool gather_has_room(const struct postgres_store *store);
 

@@ -52,6 +52,8 @@ void pg_batch_free(struct pg_batch *batch)
 	free(batch->items);
 	free(batch->merged);
 	free(batch->keyed);
+	batch->items = NULL;
+	batch->merged = batch->keyed = NULL;
 }
 
 void pg_batch_begin(struct pg_batch *batch)
@@ -59,6 +61,7 @@ void pg_batch_begin(struct pg_batch *batch)
 	batch->slow_result = batch->warned = batch->open = batch->replay = batch->upkeep = false;
 	batch->locking = batch->large = batch->lists = batch->unknown = 0;
 	batch->writes = false;
+	batch->quick = true;
 	batch->admitted = NULL;
 	batch->bytes = batch->kept_bytes = 0;
 	batch->item_count = batch->item_next = batch->merged_count = batch->keyed_count = 0;
@@ -179,9 +182,9 @@ static void replay_all(struct postgres_store *store, struct pg_batch *batch, str
 }
 
 /* Puts calls at the front of the connection's queue. */
-static void put_back(struct pg_connection *connection, struct list *calls)
+static void put_back(struct pg_connection *connection, struct pg_batch *batch, struct list *calls)
 {
-	gather_undo(connection, calls);
+	gather_undo(batch, calls);
 	list_for_each (node, calls)
 		connection->waiting_count++;
 	list_splice_front(&connection->waiting, calls);
@@ -278,17 +281,19 @@ static void doubt_commit(struct postgres_store *store, struct list *batch, bool 
 
 void pg_batch_end(struct postgres_store *store, struct pg_connection *connection)
 {
-	struct pg_batch *batch = &connection->batch;
+	struct pg_batch *batch = connection->front;
 	bool commit_failed =
 		batch->state == PG_BATCH_COMMIT_FAILED || batch->state == PG_BATCH_ENDING;
 	struct call *failed = batch->failed;
 	struct list calls, again;
 	unsigned count = batch->count;
+	uint64_t now = clock_ns();
 
 	list_init(&again);
 	leave_batch(batch, &calls);
+	pg_connection_measure(connection, now - batch->sent_at);
 	if (!batch->upkeep)
-		connection->last_used = clock_ns();
+		connection->last_used = now;
 	batch->failed = NULL;
 	store->unserved = 0;
 	store->transactions++;
@@ -296,19 +301,18 @@ void pg_batch_end(struct postgres_store *store, struct pg_connection *connection
 	if (count > store->batch_max)
 		store->batch_max = count;
 	if (failed != NULL)
-		encoder_drop(store, connection);
+		encoder_drop(store, batch);
 	if (batch->replay) {
-		encoder_drop(store, connection);
+		encoder_drop(store, batch);
 		replay_all(store, batch, &calls);
-		put_back(connection, &calls);
+		list_splice(&again, &calls);
 	} else if (failed == NULL) {
 		if (batch->warned)
 			doubt_commit(store, &calls, batch->cancelled_at != 0);
 		if (connection->batch_limit < PG_BATCH_MAX)
 			connection->batch_limit *= 2;
-		encoder_submit(store, connection);
+		encoder_submit(store, batch);
 		finish_committed(store, &calls, &again);
-		put_back(connection, &again);
 	} else {
 		/* When many calls fail, smaller batches repeat less work. */
 		if (batch->transaction == NULL)
@@ -318,8 +322,9 @@ void pg_batch_end(struct postgres_store *store, struct pg_connection *connection
 			take_apart(store, &calls, failed, batch->failure, &again);
 		else
 			pg_batch_split(store, &calls, failed, batch->failure, &again);
-		put_back(connection, &again);
 	}
+	pg_connection_next(connection, !list_empty(&again));
+	put_back(connection, batch, &again);
 }
 
 static void lost_call(struct postgres_store *store, struct call *call, bool committed_perhaps,
@@ -350,14 +355,15 @@ static void lost_call(struct postgres_store *store, struct call *call, bool comm
 	pg_store_finish(call);
 }
 
-void pg_batch_lost(struct postgres_store *store, struct pg_connection *connection, bool timed_out)
+/* begun: the server may have begun the batch. */
+static void lost_batch(struct postgres_store *store, struct pg_connection *connection,
+	struct pg_batch *batch, bool begun, bool timed_out)
 {
-	struct pg_batch *batch = &connection->batch;
-	bool committed_perhaps = batch->state == PG_BATCH_SENT && !batch->replay,
-	     unserved = batch->state == PG_BATCH_UNSERVED;
+	bool committed_perhaps = begun && batch->state == PG_BATCH_SENT && !batch->replay,
+	     unserved = batch->state == PG_BATCH_UNSERVED || !begun;
 	struct list calls, again;
 
-	encoder_drop(store, connection);
+	encoder_drop(store, batch);
 	list_init(&again);
 	leave_batch(batch, &calls);
 	while (!list_empty(&calls)) {
@@ -377,5 +383,16 @@ void pg_batch_lost(struct postgres_store *store, struct pg_connection *connectio
 		}
 	}
 	batch->failed = NULL;
-	put_back(connection, &again);
+	put_back(connection, batch, &again);
+}
+
+/* From the last batch to the first, whose calls then wait before the others. */
+void pg_batch_lost(struct postgres_store *store, struct pg_connection *connection, bool timed_out)
+{
+	for (unsigned i = connection->in_flight; i-- > 0;)
+		lost_batch(store, connection, pg_connection_batch(connection, i),
+			i == 0 || !connection->session_ended, timed_out && i == 0);
+	connection->in_flight = 0;
+	connection->back = connection->front;
+	connection->draining = false;
 }

@@ -1,4 +1,4 @@
-/* The batch under way on a connection: calls that were sent together and end with one Sync.
+/* A batch under way on a connection: calls that were sent together and end with one Sync.
  *
  *     EMPTY -> GATHERED -> SENT -> EMPTY
  *                 |          |
@@ -74,19 +74,23 @@ enum pg_route {
 	ROUTE_DROPPED /* there was no memory for its result: it runs again */
 };
 
-/* It is part of its connection, and serves one batch after the other. */
+/* It is part of its connection, and serves one batch after the other. Its lists are allocated when
+ * it is first used. */
 struct pg_batch {
-	uint8_t state;               /* enum pg_batch_state: pg_batch_enter() */
-	bool slow_result;            /* the last read did not complete the result at hand */
-	bool warned;                 /* the server has warned of something */
-	unsigned number;             /* its connection's, for the log */
-	struct list calls;           /* under way, in order; none: a lone Sync */
-	unsigned count;              /* of them */
-	unsigned locking;            /* calls that change rows */
-	unsigned large;              /* calls whose connection's last answer was large */
-	unsigned lists;              /* reads whose answer may be large */
-	unsigned unknown;            /* lists of clients that have had none yet */
-	bool writes;                 /* some calls may write */
+	uint8_t state;     /* enum pg_batch_state: pg_batch_enter() */
+	bool slow_result;  /* the last read did not complete the result at hand */
+	bool warned;       /* the server has warned of something */
+	unsigned number;   /* its connection's, for the log */
+	struct list calls; /* under way, in order; none: a lone Sync */
+	unsigned count;    /* of them */
+	unsigned locking;  /* calls that change rows */
+	unsigned large;    /* calls whose connection's last answer was large */
+	unsigned lists;    /* reads whose answer may be large */
+	unsigned unknown;  /* lists of clients that have had none yet */
+	bool writes;       /* some calls may write */
+	bool quick; /* its end is not far, and no other batch depends on it: one may be sent behind
+	               it */
+	uint64_t gathered;           /* its number in the store: see order->sent */
 	const struct call *admitted; /* the call for whose large answer there is memory, or NULL */
 	size_t kept_bytes;           /* of results in `kept` */
 	size_t bytes;       /* of their parameters: libpq copies them, and keeps the memory */
@@ -130,15 +134,16 @@ static inline bool pg_batch_is_own(const struct call *call)
 /* Room for its lists; false: out of memory, pg_batch_free cleans up. */
 bool pg_batch_init(struct pg_batch *batch, unsigned number);
 void pg_batch_free(struct pg_batch *batch);
-/* Nothing is left of the batch before: calls may be gathered. */
+/* Nothing is left of the batch that it was before: calls may be gathered. */
 void pg_batch_begin(struct pg_batch *batch);
 /* EMPTY -> GATHERED: its calls are chosen. */
 void pg_batch_gathered(struct pg_batch *batch);
 /* An open batch has its results, and ends. False: it must be rolled back, or has been already. */
 bool pg_batch_commits(struct pg_batch *batch);
-/* The Sync has its result: the calls are answered, or wait on the connection to run again. */
+/* The Sync of the first batch has its result: its calls are answered, or wait on the connection to
+ * run again. The next batch under way becomes the first. */
 void pg_batch_end(struct postgres_store *store, struct pg_connection *connection);
-/* The connection is lost: its calls wait to run elsewhere, or fail. */
+/* The connection is lost: the calls of its batches wait to run elsewhere, or fail. */
 void pg_batch_lost(struct postgres_store *store, struct pg_connection *connection, bool timed_out);
 
 #endif

@@ -16,7 +16,7 @@
 #include "result.h"
 #include "sending/send.h"
 
-enum { IDLE_CHECK_S = 30, BATCH_START = 64, HOLD_MS = 50 };
+enum { IDLE_CHECK_S = 30, BATCH_START = 64, HOLD_MS = 50, OVERDUE = 3 };
 
 static const char *const state_names[PG_CONNECTION_STATES] = {
 	"closed", "connecting", "idle", "busy", "closing"};
@@ -37,15 +37,17 @@ bool pg_connection_init(struct pg_connection *connection, unsigned number)
 	connection->number = number;
 	connection->socket = -1;
 	list_init(&connection->waiting);
+	connection->front = connection->back = &connection->batches[0];
 	connection->prepared = calloc(PG_PREPARED, sizeof *connection->prepared);
-	return pg_batch_init(&connection->batch, number) && connection->prepared != NULL;
+	return pg_batch_init(&connection->batches[0], number) && connection->prepared != NULL;
 }
 
 void pg_connection_free(struct pg_connection *connection)
 {
 	PQfinish(connection->pq);
 	free(connection->prepared);
-	pg_batch_free(&connection->batch);
+	for (unsigned i = 0; i < PG_BATCHES; i++)
+		pg_batch_free(&connection->batches[i]);
 }
 
 void pg_connection_closing(struct pg_connection *connection)
@@ -75,29 +77,97 @@ bool pg_connection_push(struct postgres_store *store, struct pg_connection *conn
 
 	if (left < 0)
 		return false;
-	if (left == 0 && connection->batch.state == PG_BATCH_GATHERED && !connection->batch.open)
-		pg_batch_enter(&connection->batch, PG_BATCH_SENT);
+	if (left == 0 && connection->back->state == PG_BATCH_GATHERED && !connection->back->open)
+		pg_batch_enter(connection->back, PG_BATCH_SENT);
 	watch_socket(store, connection, left == 1);
 	return true;
 }
 
+bool pg_connection_outlived(
+	const struct postgres_store *store, const struct pg_connection *connection, uint64_t now)
+{
+	uint64_t lifetime = store->settings.lifetime_ms * 1000000;
+	/* Spreads connection ages over a tenth: connections opened together must not all close
+	 * together. */
+	uint64_t life =
+		lifetime - lifetime / 10 * connection->number / (store->connection_limit + 1);
+
+	return lifetime != 0 && now - connection->born > life;
+}
+
+/* Whether libpq keeps its place after the error of a Sync with more behind it. */
+static bool libpq_keeps_place(void)
+{
+	int version = PQlibVersion();
+
+	return version >= 160002 || (version >= 150006 && version < 160000) ||
+		(version >= 140011 && version < 150000);
+}
+
+/* docs/design.md, "Batches sent ahead", gives the reasons. */
+bool pg_connection_sends_ahead(
+	const struct postgres_store *store, const struct pg_connection *connection, uint64_t now)
+{
+	if (!connection->far || connection->state != PG_CONNECTION_BUSY)
+		return false;
+	return connection->in_flight < PG_BATCHES && !connection->draining &&
+		connection->back->quick && connection->back->state == PG_BATCH_SENT &&
+		connection->cancelling == 0 &&
+		now < connection->front->sent_at + OVERDUE * connection->quickest && store->named &&
+		!store->pooled && !store->closing && now < store->forget_at &&
+		!pg_connection_outlived(store, connection, now) && libpq_keeps_place();
+}
+
+/* The batch to be gathered, `back`; false: none can be sent now. */
+static bool next_batch(struct postgres_store *store, struct pg_connection *connection)
+{
+	struct pg_batch *batch;
+
+	if (connection->state == PG_CONNECTION_IDLE)
+		return connection->cancelling == 0;
+	if (!pg_connection_sends_ahead(store, connection, clock_ns()))
+		return false;
+	batch = pg_connection_batch(connection, connection->in_flight);
+	if (batch->items == NULL && !pg_batch_init(batch, connection->number)) {
+		pg_batch_free(batch);
+		return false;
+	}
+	connection->back = batch;
+	return true;
+}
+
+static void put_under_way(struct pg_connection *connection)
+{
+	if (connection->in_flight++ == 0)
+		pg_connection_enter(connection, PG_CONNECTION_BUSY);
+	pg_batch_gathered(connection->back);
+}
+
 bool pg_connection_send(struct postgres_store *store, struct pg_connection *connection)
 {
-	if (connection->state != PG_CONNECTION_IDLE || list_empty(&connection->waiting))
+	struct pg_batch *last = connection->back;
+	bool ahead = connection->in_flight > 0;
+
+	if (list_empty(&connection->waiting) || !next_batch(store, connection))
 		return false;
-	pg_batch_begin(&connection->batch);
-	/* A step of the roll-up is alone in its batch. */
-	connection->batch.upkeep = call_of(list_first(&connection->waiting)) == &store->rollup.call;
-	connection->received = 0;
+	pg_batch_begin(connection->back);
+	/* A step of the roll-up is alone in its batch, and waits for those under way. */
+	connection->back->upkeep =
+		!ahead && call_of(list_first(&connection->waiting)) == &store->rollup.call;
 	/* After a long idle time the server may be gone without a word: a lone Sync finds out
 	 * before a write is at stake. */
-	if (!connection->batch.upkeep &&
-		clock_ns() - connection->last_used >= (uint64_t)IDLE_CHECK_S * 1000000000)
+	if (!ahead && !connection->back->upkeep &&
+		clock_ns() - connection->last_used >= (uint64_t)IDLE_CHECK_S * 1000000000) {
 		connection->last_used = clock_ns();
-	else if (!gather_postgres(store, connection))
+		connection->back->quick = false;
+	} else if (!gather_postgres(store, connection)) {
+		connection->back = last;
 		return false;
-	pg_connection_enter(connection, PG_CONNECTION_BUSY);
-	pg_batch_gathered(&connection->batch);
+	}
+	if (!ahead)
+		connection->received = 0;
+	store->ahead += ahead;
+	put_under_way(connection);
 	if (!send_batch(store, connection) || !pg_connection_push(store, connection)) {
 		pg_connection_break(store, connection, PQerrorMessage(connection->pq), false);
 		return false;
@@ -107,11 +177,11 @@ bool pg_connection_send(struct postgres_store *store, struct pg_connection *conn
 
 void pg_connection_forget(struct postgres_store *store, struct pg_connection *connection)
 {
-	pg_batch_begin(&connection->batch);
-	connection->batch.upkeep = true;
+	pg_batch_begin(connection->back);
+	connection->back->upkeep = true;
+	connection->back->quick = false;
 	connection->received = 0;
-	pg_connection_enter(connection, PG_CONNECTION_BUSY);
-	pg_batch_gathered(&connection->batch);
+	put_under_way(connection);
 	if (!pg_replay_forget(store, connection) || !pg_connection_push(store, connection))
 		pg_connection_break(store, connection, PQerrorMessage(connection->pq), false);
 }
@@ -153,7 +223,7 @@ void pg_connection_break(struct postgres_store *store, struct pg_connection *con
 	if (!store->closing)
 		outage_note(store, text);
 	store->reconnects++;
-	if (connection->batch.state == PG_BATCH_UNSERVED)
+	if (connection->front->state == PG_BATCH_UNSERVED)
 		outage_unserved(store);
 	else
 		store->hold_until = clock_ns() + (uint64_t)HOLD_MS * 1000000;
@@ -182,7 +252,7 @@ static void note_warning(void *argument, const PGresult *result)
 
 	pg_connection_close_reason(connection, result);
 	/* A function of the database's owner that warns has a context; a commit has none. */
-	connection->batch.warned = connection->batch.warned ||
+	connection->front->warned = connection->front->warned ||
 		(severity != NULL && strcmp(severity, "WARNING") == 0 &&
 			PQresultErrorField(result, PG_DIAG_CONTEXT) == NULL);
 }
@@ -196,6 +266,10 @@ void pg_connection_adopt(struct postgres_store *store, struct pg_connection *con
 	connection->close_reason[0] = '\0';
 	connection->batch_limit = BATCH_START;
 	connection->born = connection->last_used = clock_ns();
+	connection->session_ended = connection->far = false;
+	connection->measured = 0;
+	connection->quickest = UINT64_MAX;
+	connection->cancelling = 0;
 	memset(connection->prepared, 0, PG_PREPARED * sizeof *connection->prepared);
 	PQsetNoticeReceiver(pq, note_warning, connection);
 	if (PQsetnonblocking(pq, 1) != 0 || PQenterPipelineMode(pq) != 1) {

@@ -88,8 +88,8 @@ static void end_early(struct pg_connection *connection, struct call *member)
 {
 	if (transaction_goes_on(member))
 		return;
-	connection->batch.failed = member->within;
-	connection->batch.failure = CALL_DONE;
+	connection->front->failed = member->within;
+	connection->front->failure = CALL_DONE;
 }
 
 /* The server answers the COMMIT of an aborted transaction with ROLLBACK. */
@@ -97,9 +97,9 @@ static void not_committed(struct pg_connection *connection, struct call *call)
 {
 	execute_fail(call, ERR_UNAVAILABLE, "the database server rolled back the transaction");
 	call->err.outcome = OUTCOME_NONE;
-	connection->batch.failed = call;
-	connection->batch.failure = CALL_RETRY;
-	pg_batch_enter(&connection->batch, PG_BATCH_FAILED);
+	connection->front->failed = call;
+	connection->front->failure = CALL_RETRY;
+	pg_batch_enter(connection->front, PG_BATCH_FAILED);
 }
 
 /* The health check asks for the format of the tokens, which another daemon may have changed. */
@@ -122,7 +122,7 @@ static size_t result_max(const struct call *call)
 static bool is_dropped(struct postgres_store *store, struct pg_connection *connection,
 	struct call *call, const PGresult *result)
 {
-	struct pg_batch *batch = &connection->batch;
+	struct pg_batch *batch = connection->front;
 	size_t size = PQresultMemorySize(result);
 
 	if (size <= STORE_LARGE_ANSWER)
@@ -146,7 +146,7 @@ static bool is_dropped(struct postgres_store *store, struct pg_connection *conne
 static void take_own(
 	struct postgres_store *store, struct pg_connection *connection, PGresult *result)
 {
-	if (connection->batch.upkeep)
+	if (connection->front->upkeep)
 		pg_rollup_take(store, result);
 	else
 		take_probe(store, result);
@@ -178,7 +178,7 @@ static void take_rows(struct postgres_store *store, struct pg_connection *connec
 {
 	bool many = item->count > 0;
 	struct call *call = item->call,
-		    **calls = many ? connection->batch.merged + item->first : &call;
+		    **calls = many ? connection->front->merged + item->first : &call;
 
 	if (!many && call->method == NULL) {
 		take_own(store, connection, result);
@@ -187,13 +187,13 @@ static void take_rows(struct postgres_store *store, struct pg_connection *connec
 	/* When a member has failed, the transaction will be undone. */
 	if (!many &&
 		(call->err.kind != ERR_NONE ||
-			(call->within != NULL && connection->batch.failed != NULL) ||
+			(call->within != NULL && connection->front->failed != NULL) ||
 			is_dropped(store, connection, call, result))) {
 		PQclear(result);
 		return;
 	}
 	if ((many || call->idempotency == NULL) && encoder_wants(store, result) &&
-		encoder_keep(store, connection, calls, many ? item->count : 1, many, result))
+		encoder_keep(store, connection->front, calls, many ? item->count : 1, many, result))
 		return;
 	if (many) {
 		result_many(store, calls, item->count, result);
@@ -224,29 +224,30 @@ static void take_error(struct postgres_store *store, struct pg_connection *conne
 {
 	struct call *call = item->call,
 		    *whole = call != NULL && call->within != NULL ? call->within : call;
-	bool failed_before = connection->batch.failed != NULL; /* a member, for the client only */
+	bool failed_before = connection->front->failed != NULL; /* a member, for the client only */
 
-	connection->batch.failed = whole;
-	pg_batch_enter(&connection->batch, PG_BATCH_FAILED);
+	connection->front->failed = whole;
+	pg_batch_enter(connection->front, PG_BATCH_FAILED);
 	if (call == NULL)
 		return; /* old keys could not be removed: a later step does it */
 	if (call->method == NULL) {
 		err_set(&call->err, ERR_UNAVAILABLE, "the database refused the health check");
-		connection->batch.failure = CALL_DONE;
+		connection->front->failure = CALL_DONE;
 		return;
 	}
 	if (item->kind == ITEM_PREPARE)
 		connection->prepared[item->statement] = false;
 	if (failed_before)
 		return;
-	if (item->kind == ITEM_ADD_KEYS && connection->batch.transaction != NULL)
-		connection->batch.open = true; /* the server skips the COMMIT: a ROLLBACK follows */
+	if (item->kind == ITEM_ADD_KEYS && connection->front->transaction != NULL)
+		connection->front->open =
+			true; /* the server skips the COMMIT: a ROLLBACK follows */
 	if (item->kind == ITEM_ADD_KEYS && pg_replay_collided(connection, result))
 		return;
 	/* A transaction of a client's calls locks rows in their order. */
-	if (result_in_class(result, "40P01") && connection->batch.transaction == NULL)
+	if (result_in_class(result, "40P01") && connection->front->transaction == NULL)
 		note_deadlock(store);
-	connection->batch.failure = result_in_class(result, RESULT_UNBOUND)
+	connection->front->failure = result_in_class(result, RESULT_UNBOUND)
 		? take_format(store, call, whole)
 		: heed(store, connection, whole, result_error(call, result));
 	if (whole != call)
@@ -255,8 +256,8 @@ static void take_error(struct postgres_store *store, struct pg_connection *conne
 		/* Any of them, or the statement itself, may be the cause: they run again one by
 		 * one. */
 		store->merge_from = clock_ns() + (uint64_t)MERGE_PAUSE_S * 1000000000;
-		if (connection->batch.failure == CALL_DONE)
-			connection->batch.failure = CALL_RETRY;
+		if (connection->front->failure == CALL_DONE)
+			connection->front->failure = CALL_RETRY;
 	}
 }
 
@@ -272,7 +273,7 @@ static struct call *last_method(struct pg_batch *batch)
 static void take_commit_error(
 	struct postgres_store *store, struct pg_connection *connection, const PGresult *result)
 {
-	struct pg_batch *batch = &connection->batch;
+	struct pg_batch *batch = connection->front;
 	struct call *last = last_method(batch);
 
 	/* A server that breaks the protocol sends more than one. */
@@ -290,7 +291,7 @@ static void take_result(struct postgres_store *store, struct pg_connection *conn
 {
 	ExecStatusType status = PQresultStatus(result);
 
-	if (status == PGRES_PIPELINE_ABORTED || connection->batch.state == PG_BATCH_FAILED) {
+	if (status == PGRES_PIPELINE_ABORTED || connection->front->state == PG_BATCH_FAILED) {
 		if (item->kind == ITEM_PREPARE)
 			connection->prepared[item->statement] =
 				false; /* the server skipped it; earlier Prepares stay valid */
@@ -331,7 +332,7 @@ static bool wrong_status(ExecStatusType status)
 
 void pg_receive_complete(struct postgres_store *store, struct pg_connection *connection)
 {
-	struct pg_batch *batch = &connection->batch;
+	struct pg_batch *batch = connection->front;
 	bool commit;
 
 	if (!batch->open || store->closing)
@@ -346,11 +347,11 @@ void pg_receive_complete(struct postgres_store *store, struct pg_connection *con
 static bool end_calls(struct postgres_store *store, struct pg_connection *connection,
 	PGTransactionStatusType status)
 {
-	struct pg_batch *batch = &connection->batch;
+	struct pg_batch *batch = connection->front;
 
 	if (status == PQTRANS_INTRANS || status == PQTRANS_INERROR) {
 		if (batch->failed == NULL && !batch->replay)
-			encoder_submit(store, connection);
+			encoder_submit(store, connection->front);
 		return true;
 	}
 	batch->open = false;
@@ -367,27 +368,27 @@ static void end_batch(struct postgres_store *store, struct pg_connection *connec
 {
 	PGTransactionStatusType status = PQtransactionStatus(connection->pq);
 
-	if (connection->batch.open && end_calls(store, connection, status))
+	if (connection->front->open && end_calls(store, connection, status))
 		return;
 	if (status == PQTRANS_INTRANS || status == PQTRANS_INERROR) {
 		/* Something began a transaction on this connection: the Sync has committed nothing,
 		 * and closing it rolls all back. */
-		pg_batch_enter(&connection->batch, PG_BATCH_LEFT_OPEN);
+		pg_batch_enter(connection->front, PG_BATCH_LEFT_OPEN);
 		pg_connection_break(
 			store, connection, "a transaction was left open on the connection", false);
 		return;
 	}
-	if (connection->state == PG_CONNECTION_BUSY)
+	if (connection->state == PG_CONNECTION_BUSY && connection->in_flight == 1)
 		pg_connection_enter(connection, PG_CONNECTION_IDLE);
 	pg_batch_end(store, connection);
-	if (connection->state == PG_CONNECTION_CLOSING)
+	if (connection->state == PG_CONNECTION_CLOSING && connection->in_flight == 0)
 		pg_connection_close(store, connection);
 }
 
-/* Handles one expected result. False: no more results for now. */
+/* Handles one expected result of the first batch. False: no more results for now. */
 static bool take_one(struct postgres_store *store, struct pg_connection *connection)
 {
-	struct item *item = &connection->batch.items[connection->batch.item_next];
+	struct item *item = &connection->front->items[connection->front->item_next];
 	PGresult *result;
 	ExecStatusType status;
 
@@ -400,20 +401,22 @@ static bool take_one(struct postgres_store *store, struct pg_connection *connect
 		if (item->kind == ITEM_SYNC) {
 			/* Behind the error of a commit libpq makes an end; the Sync's own result
 			 * may be there already. */
-			if (connection->batch.state != PG_BATCH_COMMIT_FAILED)
+			if (connection->front->state != PG_BATCH_COMMIT_FAILED)
 				return false;
-			pg_batch_enter(&connection->batch, PG_BATCH_ENDING);
+			pg_batch_enter(connection->front, PG_BATCH_ENDING);
 			return true;
 		}
-		connection->batch.item_next++; /* the end of one statement's results */
+		connection->front->item_next++; /* the end of one statement's results */
 		return true;
 	}
 	status = PQresultStatus(result);
-	if (status == PGRES_FATAL_ERROR)
+	if (status == PGRES_FATAL_ERROR) {
 		pg_connection_close_reason(connection, result);
+		connection->session_ended = connection->session_ended || result_fatal(result);
+	}
 	if (wrong_status(status) || is_loss(connection, item, result)) {
 		if (result_unserved(result))
-			pg_batch_enter(&connection->batch, PG_BATCH_UNSERVED);
+			pg_batch_enter(connection->front, PG_BATCH_UNSERVED);
 		pg_connection_break(store, connection,
 			wrong_status(status) ? "the server sent an unexpected result"
 					     : PQresultErrorMessage(result),
@@ -428,9 +431,9 @@ static bool take_one(struct postgres_store *store, struct pg_connection *connect
 				store, connection, "the server sent an unexpected result", false);
 			return false;
 		}
-		connection->batch.item_next++;
+		connection->front->item_next++;
 		end_batch(store, connection);
-		return false;
+		return connection->in_flight > 0; /* those of the next batch may be there already */
 	}
 	if (item->kind != ITEM_SYNC) {
 		take_result(store, connection, item, result);
@@ -452,30 +455,30 @@ static size_t waiting_bytes(const struct pg_connection *connection)
 /* libpq buffers a result of any size until it is complete. */
 static bool too_much(const struct pg_connection *connection)
 {
-	const struct call *call = connection->batch.items[connection->batch.item_next].call;
+	const struct call *call = connection->front->items[connection->front->item_next].call;
 
 	return connection->received > result_max(call);
 }
 
 static void refuse_result(struct postgres_store *store, struct pg_connection *connection)
 {
-	const struct item *item = &connection->batch.items[connection->batch.item_next];
+	const struct item *item = &connection->front->items[connection->front->item_next];
 	struct call *call = item->kind == ITEM_CALL && item->count == 0 &&
-			item->call != connection->batch.failed
+			item->call != connection->front->failed
 		? item->call
 		: NULL;
 
 	if (item->count > 0)
 		store->merge_from = clock_ns() + (uint64_t)MERGE_PAUSE_S * 1000000000;
 	if (call != NULL && call->within != NULL) {
-		if (connection->batch.failed == NULL) {
+		if (connection->front->failed == NULL) {
 			execute_fail(call, ERR_TOO_LARGE,
 				"the database's answer is larger than an answer may be");
 			end_early(connection, call);
 		}
 	} else if (call != NULL) {
 		list_remove(&call->link);
-		connection->batch.count--;
+		connection->front->count--;
 		execute_fail(call, ERR_TOO_LARGE,
 			"the database's answer is larger than an answer may be");
 		call->err.outcome = call->method != NULL && call->method->write ? OUTCOME_UNKNOWN
@@ -489,15 +492,15 @@ static void refuse_result(struct postgres_store *store, struct pg_connection *co
  * saves two system calls. */
 static int consume(struct pg_connection *connection)
 {
-	bool counted = connection->batch.slow_result || connection->state == PG_CONNECTION_IDLE;
+	bool counted = connection->front->slow_result || connection->state == PG_CONNECTION_IDLE;
 	size_t before = counted ? waiting_bytes(connection) : 0;
 	int consumed = PQconsumeInput(connection->pq);
 
 	/* It also sends what the socket had no room for, so the Sync may have left by now. On a
 	 * connection that has broken nobody can tell. */
-	if (connection->batch.state == PG_BATCH_GATHERED && !connection->batch.open &&
+	if (connection->back->state == PG_BATCH_GATHERED && !connection->back->open &&
 		(consumed != 1 || PQflush(connection->pq) == 0))
-		pg_batch_enter(&connection->batch, PG_BATCH_SENT);
+		pg_batch_enter(connection->back, PG_BATCH_SENT);
 	size_t after = counted ? waiting_bytes(connection) : 0;
 
 	connection->received += before > after ? before - after : 0;
@@ -509,7 +512,8 @@ static int consume(struct pg_connection *connection)
 
 static void receive_some(struct postgres_store *store, struct pg_connection *connection)
 {
-	unsigned next = connection->batch.item_next;
+	const struct pg_batch *batch = connection->front;
+	unsigned next = batch->item_next;
 	int consumed = consume(connection);
 
 	if (connection->state == PG_CONNECTION_IDLE) {
@@ -527,27 +531,27 @@ static void receive_some(struct postgres_store *store, struct pg_connection *con
 	}
 	/* Reads what has arrived even when the connection has broken afterwards. */
 	while (pg_connection_has_batch(connection) &&
-		connection->batch.item_next < connection->batch.item_count &&
+		connection->front->item_next < connection->front->item_count &&
 		take_one(store, connection))
 		;
-	connection->batch.slow_result = connection->batch.item_next == next;
-	if (!connection->batch.slow_result)
+	connection->front->slow_result = connection->front == batch && batch->item_next == next;
+	if (!connection->front->slow_result)
 		connection->received = 0;
 	if (!pg_connection_has_batch(connection))
 		return;
 	if (consumed != 1 || PQstatus(connection->pq) != CONNECTION_OK)
 		pg_connection_break(store, connection, PQerrorMessage(connection->pq), false);
-	else if (connection->batch.open && connection->batch.encoding == 0 &&
-		connection->batch.item_next == connection->batch.item_count)
+	else if (connection->front->open && connection->front->encoding == 0 &&
+		connection->front->item_next == connection->front->item_count)
 		pg_receive_complete(store, connection);
-	else if (connection->batch.slow_result && too_much(connection))
+	else if (connection->front->slow_result && too_much(connection))
 		refuse_result(store, connection);
 }
 
 void pg_receive(struct postgres_store *store, struct pg_connection *connection)
 {
 	/* Nothing is expected while the encoder works for a transaction. */
-	if (connection->pq == NULL || connection->batch.encoding > 0)
+	if (connection->pq == NULL || connection->front->encoding > 0)
 		return;
 	if (connection->want_write && !pg_connection_push(store, connection)) {
 		pg_connection_break(store, connection, PQerrorMessage(connection->pq), false);

@@ -68,8 +68,8 @@ struct postgres_store {
 	char last_error[ERR_MESSAGE_MAX];
 	int64_t last_error_at;
 	struct failure_log failure_log; /* connections were open and no failure since */
-	uint64_t transactions, batched, batch_max, merged, retries, reconnects, connect_failures,
-		timeouts, waits, wait_ns;
+	uint64_t transactions, batched, batch_max, ahead, merged, retries, reconnects,
+		connect_failures, timeouts, waits, wait_ns;
 };
 
 static inline struct postgres_store *pg_store_of(struct store *store)

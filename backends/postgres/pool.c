@@ -25,24 +25,42 @@ static const uint64_t ms = 1000000;
 static bool pool_slow(const struct pg_connection *connection, uint64_t now)
 {
 	return pg_connection_has_batch(connection) &&
-		now > connection->batch.sent_at + SLOW_MS * ms;
+		now > connection->front->sent_at + SLOW_MS * ms;
 }
 
 static bool carries_large(const struct pg_connection *connection)
 {
-	return connection->state == PG_CONNECTION_BUSY && connection->batch.large > 0;
+	return connection->state == PG_CONNECTION_BUSY && connection->back->large > 0;
+}
+
+static unsigned calls_under_way(const struct pg_connection *connection)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < connection->in_flight; i++)
+		count += pg_connection_batch(connection, i)->count;
+	return count;
 }
 
 /* Estimated wait of a call there. The first connections fill up before the next is used: a larger
  * batch costs less than a second commit. */
-static unsigned load_of(const struct pg_connection *connection, uint64_t now)
+static unsigned load_of(
+	const struct postgres_store *store, const struct pg_connection *connection, uint64_t now)
 {
-	if (connection->state == PG_CONNECTION_IDLE && connection->waiting_count < FILL_FIRST)
+	bool slow = pool_slow(connection, now) || connection->cancelling != 0;
+	unsigned load;
+
+	if (connection->state == PG_CONNECTION_IDLE && connection->waiting_count < FILL_FIRST &&
+		!slow)
 		return 0;
-	return (pool_slow(connection, now) ? SLOW_LOAD : 0U) +
-		(carries_large(connection) ? LARGE_LOAD : 0U) + connection->waiting_count +
-		(connection->state == PG_CONNECTION_BUSY ? connection->batch.count + FILL_FIRST
-							 : 0);
+	load = connection->waiting_count + (slow ? SLOW_LOAD : 0U) +
+		(carries_large(connection) ? LARGE_LOAD : 0U);
+	if (connection->state != PG_CONNECTION_BUSY)
+		return load;
+	/* A call that can be sent ahead does not wait for those that are under way. */
+	return load + calls_under_way(connection) +
+		(connection->far && pg_connection_sends_ahead(store, connection, now) ? 0
+										      : FILL_FIRST);
 }
 
 static struct pg_connection *least_loaded(
@@ -56,7 +74,8 @@ static struct pg_connection *least_loaded(
 						      : i];
 
 		if (pg_connection_usable(connection) &&
-			(best == NULL || load_of(connection, now) < load_of(best, now)))
+			(best == NULL ||
+				load_of(store, connection, now) < load_of(store, best, now)))
 			best = connection;
 	}
 	return best;
@@ -74,7 +93,7 @@ struct pg_connection *pool_choose(
 
 	if (commute_changes_rows(call) && locker != NULL && pg_connection_usable(locker) &&
 		!pool_slow(locker, now) && !carries_large(locker) &&
-		((locker->state == PG_CONNECTION_BUSY && locker->batch.locking > 1) ||
+		((locker->state == PG_CONNECTION_BUSY && locker->back->locking > 1) ||
 			locker->waiting_count > 0))
 		return locker;
 	if (large)
@@ -245,13 +264,14 @@ static void expire_waiting(struct postgres_store *store, uint64_t now)
 	}
 }
 
-/* Marks client connections with a call in the running batch: their later calls wait for that batch,
+/* Marks client connections with a call in a running batch: their later calls wait for that batch,
  * not for a connection. */
 static void mark_under_way(const struct pg_connection *connection, bool mark)
 {
-	list_for_each (node, &connection->batch.calls)
-		if (call_of(node)->order != NULL)
-			call_of(node)->order->connection = mark ? 0 : connection->number;
+	for (unsigned i = 0; i < connection->in_flight; i++)
+		list_for_each (node, &pg_connection_batch(connection, i)->calls)
+			if (call_of(node)->order != NULL)
+				call_of(node)->order->connection = mark ? 0 : connection->number;
 }
 
 /* A call that only queues behind the batch waits for a connection, for which its limit is shorter
@@ -286,24 +306,23 @@ static void expire_on_connection(
 	}
 }
 
-/* Cancels a running batch whose time has run out. A connection whose server does not react to that
- * is closed. */
+/* Cancels a running batch whose time has run out: the first one, since a cancel ends what the
+ * server is doing. A connection whose server does not react to that is closed. */
 static void mind_batch(struct postgres_store *store, struct pg_connection *connection, uint64_t now)
 {
+	struct pg_batch *batch = connection->front;
 	bool late = false;
 
-	if (connection->batch.encoding > 0 || connection->batch.encoded)
+	if (batch->encoding > 0 || batch->encoded)
 		return; /* its calls are in use */
-	list_for_each (node, &connection->batch.calls)
+	list_for_each (node, &batch->calls)
 		late = late || (call_of(node)->deadline != 0 && call_of(node)->deadline <= now);
-	if (late && connection->batch.cancelled_at == 0) {
-		connection->batch.cancelled_at = now;
+	if (late && batch->cancelled_at == 0) {
+		batch->cancelled_at = now;
 		jobs_cancel(store, connection);
-	} else if (connection->batch.cancelled_at != 0 &&
-		now - connection->batch.cancelled_at > CANCEL_GRACE_MS * ms) {
+	} else if (batch->cancelled_at != 0 && now - batch->cancelled_at > CANCEL_GRACE_MS * ms) {
 		pg_connection_break(store, connection, "the server did not answer in time", true);
-	} else if (list_empty(&connection->batch.calls) &&
-		now - connection->batch.sent_at > CANCEL_GRACE_MS * ms) {
+	} else if (list_empty(&batch->calls) && now - batch->sent_at > CANCEL_GRACE_MS * ms) {
 		pg_connection_break(store, connection,
 			"the server did not answer after a connection was idle", false);
 	}
@@ -346,15 +365,14 @@ static bool has_better(const struct postgres_store *store, uint64_t now)
 
 static void mind_idle(struct postgres_store *store, struct pg_connection *connection, uint64_t now)
 {
-	uint64_t lifetime = store->settings.lifetime_ms * ms;
-	/* Spreads connection ages over a tenth: connections opened together must not all close
-	 * together. */
-	uint64_t life =
-		lifetime - lifetime / 10 * connection->number / (store->connection_limit + 1);
-
+	/* Such a cancel could still arrive, and hit another batch. */
+	if (connection->cancelling != 0 && now - connection->cancelling > CANCEL_GRACE_MS * ms) {
+		pg_connection_close(store, connection);
+		return;
+	}
 	if (!list_empty(&connection->waiting))
 		return;
-	if ((lifetime != 0 && now - connection->born > life) ||
+	if (pg_connection_outlived(store, connection, now) ||
 		(store->settings.idle_timeout_ms != 0 &&
 			now - connection->last_used > store->settings.idle_timeout_ms * ms &&
 			count_open(store) > store->settings.min_connections))
@@ -401,14 +419,16 @@ static uint64_t pg_batch_due(
 	uint64_t end, next = UINT64_MAX;
 
 	if (!pg_connection_has_batch(connection))
-		return 0;
-	end = connection->batch.cancelled_at != 0
-		? connection->batch.cancelled_at + CANCEL_GRACE_MS * ms
-		: connection->batch.due;
+		return connection->state == PG_CONNECTION_IDLE && connection->cancelling != 0
+			? connection->cancelling + CANCEL_GRACE_MS * ms
+			: 0;
+	end = connection->front->cancelled_at != 0
+		? connection->front->cancelled_at + CANCEL_GRACE_MS * ms
+		: connection->front->due;
 	if (!list_empty(&connection->waiting))
 		next = pool_slow(connection, now)
 			? patience_ends(store, call_of(connection->waiting.next))
-			: connection->batch.sent_at + SLOW_MS * ms;
+			: connection->front->sent_at + SLOW_MS * ms;
 	/* A patience that is over is one that does not count: the call follows another. */
 	if (next != UINT64_MAX && next > now && (end == 0 || next < end))
 		end = next;

@@ -140,7 +140,7 @@ static int postgres_fd(struct store *base)
 static void end_encoded(struct postgres_store *store)
 {
 	for (unsigned i = 0; store->encoded > 0 && i < store->connection_limit; i++) {
-		struct pg_batch *batch = &store->connections[i].batch;
+		struct pg_batch *batch = store->connections[i].front;
 
 		if (!batch->encoded)
 			continue;
@@ -201,13 +201,15 @@ static void postgres_stats(struct store *base, struct store_stats *out)
 		out->connections_active += pg_connection_has_batch(connection);
 		out->connections_connecting += connection->state == PG_CONNECTION_CONNECTING;
 		out->queued += connection->waiting_count;
-		out->running += connection->batch.count;
+		for (unsigned k = 0; k < connection->in_flight; k++)
+			out->running += pg_connection_batch(connection, k)->count;
 	}
 	out->running += store->encoding;
 	out->connections_max = store->connection_limit;
 	out->queued += store->waiting_count;
 	out->transactions = store->transactions;
 	out->batched_calls = store->batched;
+	out->batches_ahead = store->ahead;
 	out->merged_calls = store->merged;
 	out->batch_max = store->batch_max;
 	out->retries = store->retries;
@@ -281,6 +283,16 @@ static void end_all(struct list *calls, bool sent)
 	}
 }
 
+static void end_batches(struct postgres_store *store, struct pg_connection *connection)
+{
+	for (unsigned i = 0; i < connection->in_flight; i++) {
+		struct pg_batch *batch = pg_connection_batch(connection, i);
+
+		encoder_drop(store, batch);
+		end_all(&batch->calls, !batch->open);
+	}
+}
+
 static void postgres_close(struct store *base, uint64_t deadline)
 {
 	struct postgres_store *store = pg_store_of(base);
@@ -290,8 +302,7 @@ static void postgres_close(struct store *base, uint64_t deadline)
 	jobs_cancel_all(store);
 	encoder_stop(store);
 	for (unsigned i = 0; i < store->connection_limit; i++) {
-		encoder_drop(store, &store->connections[i]);
-		end_all(&store->connections[i].batch.calls, !store->connections[i].batch.open);
+		end_batches(store, &store->connections[i]);
 		end_all(&store->connections[i].waiting, false);
 	}
 	end_all(&store->waiting, false);

@@ -64,6 +64,9 @@
 		"Commits; several calls can share one.") \
 	READ(counter, db_batched_calls, store.batched_calls, \
 		"pierre_dbd_db_batched_calls", NULL, 1, "Calls in transactions.") \
+	READ(counter, db_batches_ahead, store.batches_ahead, \
+		"pierre_dbd_db_batches_ahead", NULL, 1, \
+		"Batches sent while another was under way on the connection (PostgreSQL).") \
 	READ(counter, db_merged_calls, store.merged_calls, "pierre_dbd_db_merged_calls", NULL, 1, \
 		"Look-ups merged into a shared statement (PostgreSQL).") \
 	READ(counter, db_retries, store.retries, "pierre_dbd_db_retries", NULL, 1, \

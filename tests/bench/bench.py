@@ -39,6 +39,21 @@ def probes(bench, setting):
             name, setting.postgres_daemon, getattr(setting.calls, call), clients, pipeline
         )
 
+    def far(call, clients, pipeline, daemon="far_daemon"):
+        """The database is 5 ms away."""
+        return {"postgres", "far"}, lambda name: bench.daemon(
+            name, getattr(setting, daemon), getattr(setting.calls, call), clients, pipeline
+        )
+
+    def far_pgbench(script):
+        return {"postgres", "far"}, lambda name: bench.pgbench(
+            setting.far,
+            getattr(setting, f"{script}_script"),
+            getattr(setting, f"{script}_variables"),
+            64,
+            connecting=5,
+        )
+
     def scaled(probe, factor):
         """Counted in requests, or in rows, of which a call is so many."""
         parts, measurement = probe
@@ -121,6 +136,12 @@ def probes(bench, setting):
         "pgbench record 64": pgbench("record", 64),
         "postgres record 64x16": postgres("record", 64, 16),
         "postgres mixed 64x4": postgres("mixed", 64, 4),
+        "far get 64x1": far("get", 64, 1),
+        "far pgbench get 64": far_pgbench("get"),
+        "far record 64x1": far("record", 64, 1),
+        "far pgbench record 64": far_pgbench("record"),
+        "far get 64x1, before": far("get", 64, 1, "far_before"),
+        "far record 64x1, before": far("record", 64, 1, "far_before"),
         **{
             f"{name} request in {words} {clients}x1": scaled(
                 backend(f"{words}_calls", clients, 1), 1 / count
@@ -147,15 +168,15 @@ def probes(bench, setting):
     }
 
 
-def chosen_probes(only):
+def chosen_probes(only, before):
     """Returns the probes of the targets whose name, call or backend contains one of the texts; all
-    of them without a text."""
+    of them without a text. before: whether there is another daemon to compare with."""
     names = []
     for target in TARGETS:
         texts = (target.call, target.probe, target.peer)
         if not only or any(text.lower() in one.lower() for text in only for one in texts):
             names += [name for name in (target.probe, target.peer) if name and name not in names]
-    return names
+    return [name for name in names if before or not name.endswith(", before")]
 
 
 def measure(names, table, rounds, say):
@@ -224,7 +245,8 @@ def arguments(argv):
     parser.add_argument(
         "--before",
         metavar="BINARY",
-        help="another pierre-dbd, whose figures come first in the table of bystanders",
+        help="another pierre-dbd: its figures come first in the table of bystanders, and it is "
+        "measured in turn with this one where the database is far away",
     )
     parser.add_argument("--folder", help="where databases go (default: a temporary folder on disk)")
     parser.add_argument("--keep", action="store_true", help="keep that folder")
@@ -261,8 +283,10 @@ def main(argv):
     folder, temporary = workspace(options.folder)
     try:
         bench = Bench(build(options.build, say), folder, options.seconds)
-        names = chosen_probes(options.only)
-        setting = Setting(bench.build, folder, options.users, options.api_keys, set())
+        names = chosen_probes(options.only, options.before)
+        setting = Setting(
+            bench.build, folder, options.users, options.api_keys, set(), options.before
+        )
         table = probes(bench, setting)
         setting.wanted = set().union(*(table[name][0] for name in names)) | {"sqlite"}
         say("making databases and starting servers …")

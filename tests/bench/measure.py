@@ -292,9 +292,11 @@ class Bench:
 
         return self.timed(probe, once, 20000)
 
-    def pgbench(self, postgres, script, variables, clients, protocol="prepared", threads=1):
-        """Runs pgbench for a time. Its median comes from a log of some transactions, whose cost is
-        negligible."""
+    def pgbench(
+        self, postgres, script, variables, clients, protocol="prepared", threads=1, connecting=0
+    ):
+        """Runs pgbench for a time, and `connecting` seconds more, in which it connects. Its median
+        comes from a log of some transactions, whose cost is negligible."""
         with tempfile.TemporaryDirectory(dir=self.folder) as logs:
             defined = [
                 part for name, value in variables.items() for part in ("-D", f"{name}={value}")
@@ -310,7 +312,7 @@ class Bench:
                     "-j",
                     threads,
                     "-T",
-                    max(1, round(self.seconds)),
+                    max(1, round(self.seconds)) + connecting,
                     "-f",
                     script,
                     *defined,

@@ -235,6 +235,20 @@ class Redis(Server):
                         raise BenchError("Redis did not store a value")
 
 
+class Delay(Server):
+    """A network that delivers to a PostgreSQL server, and back, after that many microseconds."""
+
+    def __init__(self, build, folder, postgres, microseconds):
+        super().__init__(folder, f"delay-{microseconds}")
+        self.binary = pathlib.Path(build) / "tests" / "bench" / "bench-delay"
+        self.postgres, self.microseconds = postgres, microseconds
+
+    def start(self):
+        self.launch([self.binary, self.postgres.port, self.microseconds])
+        wait_until(lambda: self.log.read_text().endswith("\n"), "starting the delay", self.process)
+        self.port = int(self.log.read_text())
+
+
 class Client:
     """A plain client of the daemon for preparations: many calls at once over one connection."""
 

@@ -8,7 +8,7 @@ import sys
 
 import seed
 from measure import pgbench_script, statements
-from servers import ROOT, Client, Daemon, Redis
+from servers import ROOT, Client, Daemon, Delay, Redis
 
 sys.path.insert(0, str(ROOT / "tests"))
 from lib import pgbouncer, postgres_server  # noqa: E402
@@ -23,6 +23,7 @@ USAGE = {
     "user_agent": "pierre-bench/1.0",
 }
 ROWS = 100  # of a call of record_many
+FAR_US = 5000  # round trip of the delayed network
 TOKEN = {
     "access_token": "a4b945687g5a8f7c9d0e1f2a3b4c5d6e7f8091a2",
     "refresh_token": "9f8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c",
@@ -144,7 +145,8 @@ class Setting:
     """All servers, started and seeded. A context manager; at its end everything stops and its
     folder is removed."""
 
-    def __init__(self, build, folder, users, keys, wanted):
+    def __init__(self, build, folder, users, keys, wanted, before=None):
+        self.before = before and pathlib.Path(before).resolve()  # another pierre-dbd
         self.build = pathlib.Path(build)
         self.folder = pathlib.Path(folder)
         self.counts = {"users": users, "api_keys": keys}
@@ -244,6 +246,8 @@ class Setting:
                 for number in (2, 3)
             ]
         self.scripts()
+        if "far" in self.wanted:
+            self.prepare_far()
         if "pgbouncer" in self.wanted:
             bouncer = self.start(
                 pgbouncer.PgBouncer(
@@ -251,6 +255,28 @@ class Setting:
                 )
             )
             self.bouncer = {**self.postgres, "host": bouncer.folder, "port": bouncer.port}
+
+    def prepare_far(self):
+        """A daemon with eight connections, whose database is 5 ms away."""
+        delay = self.start(Delay(self.build, self.folder, self.server, FAR_US // 2))
+        self.far = {**self.postgres, "host": "127.0.0.1", "port": delay.port}
+        url = f"postgresql://{self.server.user}@127.0.0.1:{delay.port}"
+
+        def daemon(name, binary=None):
+            return self.start(
+                Daemon(
+                    self.build,
+                    self.folder,
+                    f"{url}/{self.postgres['database']}?sslmode=disable",
+                    name=name,
+                    options=("--pool", "8", "--pool-min", "8"),
+                    binary=binary,
+                )
+            )
+
+        self.far_daemon = daemon("far")
+        if self.before is not None:
+            self.far_before = daemon("far-before", self.before)
 
     def scripts(self):
         """Writes pgbench's scripts and variables: the daemon's statements. pgbench has no random

@@ -6,6 +6,8 @@ reset, cut anywhere.
         proxy.fault = CutAnswer(5)        # see below; None: everything passes
         proxy.stalled = True              # nothing passes any more in either direction; new
                                           # connections are accepted
+        proxy.delay = 0.01                # seconds before answers pass: the server is far away
+        proxy.held = True                 # no answer passes; what the daemon sends does
 
 A fault is a callable fault(link, message) that sees each whole message from the daemon before it
 passes, and returns what is sent instead. It may set on the link what happens to the server's
@@ -33,6 +35,8 @@ class Link:
     def __init__(self, proxy, client):
         self.proxy, self.client = proxy, client
         self.server = socket.create_connection(proxy.target)
+        # Messages pass one by one; without this the second waits for the first one's receipt.
+        self.server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.input = bytearray()
         self.started = self.closed = False
         self.answer_left = None  # bytes of the server's answers that still pass; then ending()
@@ -40,6 +44,7 @@ class Link:
         self.swallow = False  # answers are discarded
         self.reused = 0  # messages that arrived after a fault had hit this link
         self.hit = False
+        self.syncs = 0  # that have passed to the server
         threading.Thread(target=self._run, daemon=True).start()
 
     # The actions of a fault
@@ -71,7 +76,8 @@ class Link:
                 if self.proxy.stalled:
                     time.sleep(0.02)
                     continue
-                readable = select.select([self.client, self.server], [], [], 0.1)[0]
+                both = [self.client] if self.proxy.held else [self.client, self.server]
+                readable = select.select(both, [], [], 0.01 if self.proxy.held else 0.1)[0]
                 if self.client in readable and not self._up():
                     break
                 if not self.closed and self.server in readable and not self._down():
@@ -92,6 +98,7 @@ class Link:
             if self.closed:
                 return False
             self.server.sendall(out)
+            self.syncs += out[:1] == b"S" and self.started
         return bool(data)
 
     def _messages(self):
@@ -114,6 +121,8 @@ class Link:
         data = self.server.recv(65536)
         if not data:
             return False
+        if self.proxy.delay:
+            time.sleep(self.proxy.delay)
         if self.swallow:
             return True
         last = self.answer_left is not None and self.answer_left <= len(data)
@@ -136,7 +145,8 @@ class Proxy:
         self.target = ("127.0.0.1", server.port)
         self.pg = server
         self.fault = None
-        self.stalled = False
+        self.stalled = self.held = False
+        self.delay = 0.0  # seconds before each piece of an answer
         self.trickle = 0.0  # seconds between the bytes of answers
         self.closed = False
         self.links, self.lock = [], threading.Lock()

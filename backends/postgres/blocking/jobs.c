@@ -33,7 +33,8 @@ struct pg_job {
 	struct mailbox *mailbox;
 	char *url;
 	uint64_t timeout_ms;
-	unsigned connection;
+	unsigned connection;       /* JOB_CONNECT, JOB_CANCEL; 0: none */
+	uint64_t born;             /* JOB_CANCEL: the connection's */
 	jobs_connected *connected; /* JOB_CONNECT: receives pq, or the error */
 	PGconn *pq;
 	PGcancel *cancel;      /* JOB_CANCEL; JOB_MIGRATE, JOB_ROTATE: the connection's, under the
@@ -281,10 +282,24 @@ void jobs_cancel(struct postgres_store *store, struct pg_connection *connection)
 	if (job == NULL)
 		return;
 	job->cancel = PQgetCancel(connection->pq);
-	if (job->cancel == NULL)
+	if (job->cancel == NULL) {
 		jobs_job_free(job);
-	else if (jobs_start(store, job))
-		store->cancelling++;
+		return;
+	}
+	job->connection = connection->number;
+	job->born = connection->born;
+	if (!jobs_start(store, job))
+		return;
+	store->cancelling++;
+	connection->cancelling = clock_ns();
+}
+
+/* The connection may send again, unless it is another one by now. */
+static void cancel_ended(struct postgres_store *store, const struct pg_job *job)
+{
+	store->cancelling--;
+	if (job->connection != 0 && store->connections[job->connection - 1].born == job->born)
+		store->connections[job->connection - 1].cancelling = 0;
 }
 
 /* A server that waits for a lock does not notice that its client has disconnected, so a running job
@@ -309,7 +324,7 @@ void jobs_cancel_all(struct postgres_store *store)
 {
 	for (unsigned i = 0; i < store->connection_limit; i++)
 		if (store->connections[i].state == PG_CONNECTION_BUSY &&
-			store->connections[i].batch.cancelled_at == 0)
+			store->connections[i].front->cancelled_at == 0)
 			jobs_cancel(store, &store->connections[i]);
 	list_for_each (node, &store->migrating)
 		cancel_job(store, list_entry(node, struct pg_job, migrating));
@@ -495,7 +510,7 @@ void jobs_collect(struct postgres_store *store)
 		} else if (job->kind == JOB_COUNT) {
 			counted(store, job);
 		} else {
-			store->cancelling--;
+			cancel_ended(store, job);
 		}
 		jobs_job_free(job);
 	}

@@ -142,7 +142,7 @@ static bool send_arrays(struct postgres_store *store, struct pg_connection *conn
 {
 	bool find = kind == ITEM_FIND_KEYS;
 
-	return pg_queue_sql(store, connection, connection->batch.keyed[0],
+	return pg_queue_sql(store, connection, connection->back->keyed[0],
 		       &(struct pg_queue_statement){.kind = kind,
 			       .number = (unsigned)PG_PREPARED - (find ? 2 : 1),
 			       .name = find ? "find_keys" : "add_keys",
@@ -156,7 +156,7 @@ static bool send_arrays(struct postgres_store *store, struct pg_connection *conn
 
 bool pg_replay_ask(struct postgres_store *store, struct pg_connection *connection)
 {
-	struct pg_batch *batch = &connection->batch;
+	struct pg_batch *batch = connection->back;
 	struct arrays arrays;
 	bool sent;
 
@@ -203,7 +203,7 @@ static bool found_row(struct postgres_store *store, struct pg_batch *batch, cons
 bool pg_replay_found(
 	struct postgres_store *store, struct pg_connection *connection, const PGresult *result)
 {
-	struct pg_batch *batch = &connection->batch;
+	struct pg_batch *batch = connection->front;
 	bool seen[PG_BATCH_KEYED_MAX] = {false};
 
 	if (PQresultStatus(result) != PGRES_TUPLES_OK || PQnfields(result) != FOUND_COLUMNS ||
@@ -253,7 +253,7 @@ static bool store_keys(struct postgres_store *store, struct pg_connection *conne
 
 bool pg_replay_add(struct postgres_store *store, struct pg_connection *connection)
 {
-	struct pg_batch *batch = &connection->batch;
+	struct pg_batch *batch = connection->back;
 	struct call *calls[PG_BATCH_KEYED_MAX];
 	unsigned count = 0;
 	bool sent;
@@ -270,7 +270,7 @@ bool pg_replay_add(struct postgres_store *store, struct pg_connection *connectio
 
 bool pg_replay_collided(struct pg_connection *connection, const PGresult *result)
 {
-	struct pg_batch *batch = &connection->batch;
+	struct pg_batch *batch = connection->front;
 
 	if (!result_in_class(result, "23"))
 		return false;

@@ -7,7 +7,7 @@
 struct item *pg_queue_expect(
 	struct pg_connection *connection, enum item_kind kind, struct call *call)
 {
-	struct item *item = &connection->batch.items[connection->batch.item_count++];
+	struct item *item = &connection->back->items[connection->back->item_count++];
 
 	*item = (struct item){.kind = (uint8_t)kind, .call = call};
 	return item;
@@ -28,6 +28,8 @@ struct item *pg_queue_sql(struct postgres_store *store, struct pg_connection *co
 		if (PQsendPrepare(connection->pq, name, statement->sql, 0, NULL) != 1)
 			return NULL;
 		connection->prepared[statement->number] = true;
+		/* If the batch fails, the statement may be missing. */
+		connection->back->quick = false;
 	}
 	item = pg_queue_expect(connection, statement->kind, call);
 	if (store->named) {
@@ -44,7 +46,7 @@ struct item *pg_queue_sql(struct postgres_store *store, struct pg_connection *co
 
 bool pg_queue_word(struct pg_connection *connection, enum item_kind kind, const char *sql)
 {
-	struct list *calls = &connection->batch.calls;
+	struct list *calls = &connection->back->calls;
 
 	(void)pg_queue_expect(
 		connection, kind, list_empty(calls) ? NULL : call_of(list_first(calls)));

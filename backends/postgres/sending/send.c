@@ -25,7 +25,7 @@ static bool send_call(
 	bool sent;
 
 	if (method == NULL) {
-		const char *sql = connection->batch.upkeep ? pg_rollup_sql(store) : probe_sql;
+		const char *sql = connection->back->upkeep ? pg_rollup_sql(store) : probe_sql;
 
 		(void)pg_queue_expect(connection, ITEM_CALL, call);
 		return PQsendQueryParams(connection->pq, sql, 0, NULL, NULL, NULL, NULL, 1) == 1;
@@ -64,21 +64,21 @@ static bool send_merged(
 {
 	struct call *call = call_of(node);
 	const struct method *method = call->method;
-	unsigned first = connection->batch.merged_count;
+	unsigned first = connection->back->merged_count;
 	struct parameters keys;
 	struct item *item;
 
-	for (; node != &connection->batch.calls && reads(call_of(node)) &&
-		connection->batch.merged_count - first < MERGE_MAX;
+	for (; node != &connection->back->calls && reads(call_of(node)) &&
+		connection->back->merged_count - first < MERGE_MAX;
 		node = node->next)
 		if (call_of(node)->method == method && mergeable(call_of(node))) {
 			call_of(node)->route = ROUTE_MERGED;
-			connection->batch.merged[connection->batch.merged_count++] = call_of(node);
+			connection->back->merged[connection->back->merged_count++] = call_of(node);
 		}
 	store->alike[method->index] =
-		(uint16_t)(store->alike[method->index] - (connection->batch.merged_count - first));
-	if (!parameters_set_keys(store, &connection->batch.merged[first],
-		    connection->batch.merged_count - first, &keys))
+		(uint16_t)(store->alike[method->index] - (connection->back->merged_count - first));
+	if (!parameters_set_keys(store, &connection->back->merged[first],
+		    connection->back->merged_count - first, &keys))
 		return false;
 	item = pg_queue_sql(store, connection, call,
 		&(struct pg_queue_statement){.kind = ITEM_CALL,
@@ -93,9 +93,9 @@ static bool send_merged(
 	arena_reset(&store->sending);
 	if (item == NULL)
 		return false;
-	store->merged += connection->batch.merged_count - first;
+	store->merged += connection->back->merged_count - first;
 	item->first = (uint16_t)first;
-	item->count = (uint16_t)(connection->batch.merged_count - first);
+	item->count = (uint16_t)(connection->back->merged_count - first);
 	return true;
 }
 
@@ -104,7 +104,7 @@ static void count_alike(
 	struct postgres_store *store, const struct pg_connection *connection, struct list *node)
 {
 	memset(store->alike, 0, catalog_method_count * sizeof *store->alike);
-	for (; node != &connection->batch.calls && reads(call_of(node)); node = node->next)
+	for (; node != &connection->back->calls && reads(call_of(node)); node = node->next)
 		store->alike[call_of(node)->method->index] =
 			(uint16_t)(store->alike[call_of(node)->method->index] +
 				mergeable(call_of(node)));
@@ -118,7 +118,7 @@ static bool is_known(const struct call *call)
 /* All of them see one state of the database, as on SQLite. */
 static bool send_transaction(struct postgres_store *store, struct pg_connection *connection)
 {
-	struct call *call = connection->batch.transaction;
+	struct call *call = connection->back->transaction;
 
 	if (!pg_queue_word(connection, ITEM_BEGIN,
 		    call->method->write ? "BEGIN ISOLATION LEVEL REPEATABLE READ"
@@ -133,7 +133,7 @@ static bool send_transaction(struct postgres_store *store, struct pg_connection 
 
 bool send_end(struct postgres_store *store, struct pg_connection *connection, bool commit)
 {
-	const struct pg_batch *batch = &connection->batch;
+	const struct pg_batch *batch = connection->back;
 	bool skipped = batch->transaction == NULL && batch->state == PG_BATCH_FAILED, sent = true;
 
 	if (!commit && !skipped)
@@ -147,14 +147,14 @@ bool send_end(struct postgres_store *store, struct pg_connection *connection, bo
 
 static bool send_calls(struct postgres_store *store, struct pg_connection *connection)
 {
-	bool merging = connection->batch.count >= MERGE_MIN && clock_ns() >= store->merge_from,
+	bool merging = connection->back->count >= MERGE_MIN && clock_ns() >= store->merge_from,
 	     counted = false;
 
-	if (connection->batch.count > 0 &&
+	if (connection->back->count > 0 &&
 		(!pg_queue_settings(store, connection) || !pg_replay_ask(store, connection)))
 		return false;
-	for (struct list *node = list_first(&connection->batch.calls);
-		node != &connection->batch.calls; node = node->next) {
+	for (struct list *node = list_first(&connection->back->calls);
+		node != &connection->back->calls; node = node->next) {
 		struct call *call = call_of(node);
 
 		if (call->route == ROUTE_MERGED || is_known(call))
@@ -170,12 +170,12 @@ static bool send_calls(struct postgres_store *store, struct pg_connection *conne
 				    : send_call(store, connection, call)))
 			return false;
 	}
-	return connection->batch.open ? PQsendFlushRequest(connection->pq) == 1
+	return connection->back->open ? PQsendFlushRequest(connection->pq) == 1
 				      : pg_queue_sync(connection);
 }
 
 bool send_batch(struct postgres_store *store, struct pg_connection *connection)
 {
-	return connection->batch.transaction != NULL ? send_transaction(store, connection)
+	return connection->back->transaction != NULL ? send_transaction(store, connection)
 						     : send_calls(store, connection);
 }
