@@ -20,6 +20,7 @@
 
 #include "../../protocol/state.h"
 #include "../call.h"
+#include "cluster/guard.h"
 #include "pg_batch.h"
 
 struct postgres_store;
@@ -55,6 +56,8 @@ struct pg_connection {
 	unsigned batch_limit;   /* most calls of the next batch; shrinks on failures, grows again */
 	char close_reason[120]; /* why the server ends the connection, in its own words */
 	uint64_t born, last_used;
+	uint32_t timeline; /* of the primary that it leads to; 0: unknown, or not the same one */
+	bool standby;      /* it leads to a standby, as far as is known */
 };
 
 static inline void pg_connection_enter(
@@ -79,8 +82,8 @@ static inline bool pg_connection_has_batch(const struct pg_connection *connectio
 bool pg_connection_init(struct pg_connection *connection, unsigned number);
 void pg_connection_free(struct pg_connection *connection);
 /* Takes over a new connection of libpq: CONNECTING -> IDLE. */
-void pg_connection_adopt(
-	struct postgres_store *store, struct pg_connection *connection, PGconn *pq);
+void pg_connection_adopt(struct postgres_store *store, struct pg_connection *connection, PGconn *pq,
+	const struct lineage *lineage);
 /* Gathers and sends the next batch, if any. */
 bool pg_connection_send(struct postgres_store *store, struct pg_connection *connection);
 /* On an idle connection: removes old idempotency keys. */

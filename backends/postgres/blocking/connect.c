@@ -12,6 +12,7 @@
 
 #include "../../../protocol/value.h"
 #include "../../store_redact.h"
+#include "../cluster/hosts.h"
 
 enum { ASK_S = 30 };
 
@@ -158,19 +159,37 @@ static void ignore_notice(void *argument, const PGresult *result)
 	(void)result; /* Messages may quote rows, and a server can send them without limit. */
 }
 
-PGconn *connect_postgres(const char *url, uint64_t timeout_ms, char error[ERR_MESSAGE_MAX])
+/* libpq's part of connecting. NULL: out of memory. */
+static PGconn *connect_hosts(const char *url, unsigned first, uint64_t timeout_ms)
 {
 	char seconds[24];
-	/* The URL overrides the options before it; those after it override the URL. */
-	const char *names[] = {"application_name", "connect_timeout", "keepalives_idle",
-		"keepalives_interval", "keepalives_count", "tcp_user_timeout", "dbname",
-		"client_encoding", NULL};
-	const char *values[] = {"pierre-dbd", seconds, "30", "5", "3", "20000", url, "UTF8", NULL};
-	PGconn *pq;
+	struct hosts hosts;
+	PGconn *pq = NULL;
 
-	(void)snprintf(
-		seconds, sizeof seconds, "%llu", (unsigned long long)((timeout_ms + 999) / 1000));
-	pq = PQconnectdbParams(names, values, 1);
+	if (hosts_init(&hosts, url, first)) {
+		/* The URL overrides the options before it; those after it override the URL. NULL
+		 * counts as absent. */
+		const char *names[] = {"application_name", "connect_timeout", "keepalives_idle",
+			"keepalives_interval", "keepalives_count", "tcp_user_timeout",
+			"target_session_attrs", "dbname", "client_encoding", "host", "hostaddr",
+			"port", NULL};
+		const char *values[] = {"pierre-dbd", seconds, "30", "5", "3", "20000",
+			hosts.count > 1 && !hosts.chosen ? "read-write" : NULL, url, "UTF8",
+			hosts.host, hosts.hostaddr, hosts.port, NULL};
+
+		(void)snprintf(seconds, sizeof seconds, "%llu",
+			(unsigned long long)((timeout_ms + 999) / 1000));
+		pq = PQconnectdbParams(names, values, 1);
+	}
+	hosts_free(&hosts);
+	return pq;
+}
+
+PGconn *connect_postgres(
+	const char *url, unsigned first, uint64_t timeout_ms, char error[ERR_MESSAGE_MAX])
+{
+	PGconn *pq = connect_hosts(url, first, timeout_ms);
+
 	if (pq == NULL || PQstatus(pq) != CONNECTION_OK) {
 		describe_failure(url, pq, error);
 		PQfinish(pq);
@@ -334,6 +353,11 @@ static PGresult *ask_until(PGconn *pq, const char *sql, uint64_t until)
 PGresult *connect_ask(PGconn *pq, const char *sql)
 {
 	return ask_until(pq, sql, clock_ns() + ASK_S * UINT64_C(1000000000));
+}
+
+PGresult *connect_ask_within(PGconn *pq, const char *sql, uint64_t timeout_ms)
+{
+	return ask_until(pq, sql, clock_ns() + timeout_ms * 1000000);
 }
 
 /* Marks a connection without a pooler. It is never called, since each connection has a notice
