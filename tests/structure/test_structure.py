@@ -45,6 +45,7 @@ LINES = 700
 # Program -> the Debian package that contains it, where the names differ.
 PROGRAMS = {
     "psql": "postgresql",
+    "etcd": "etcd-server",
     "pgbench": "postgresql-contrib",
     "redis-benchmark": "redis-tools",
     "systemd-sysusers": "systemd",
