@@ -47,6 +47,11 @@ DEFECTS = [
          "\ttakeover_cut(store);\n",
          ""),
     ], "faults/test_postgres_takeover.py", ["Takeover.test_a_frozen_primary"]),
+    ("the server waits two hours for a host that has vanished", [
+        ("backends/postgres/blocking/connect.c",
+         "WHERE source = 'default')\"",
+         "WHERE false)\""),
+    ], "faults/test_many_hosts.py", ["ManyHosts.test_keepalives_of_the_server"]),
     ("of several hosts a standby is used", [
         ("backends/postgres/blocking/connect.c",
          'hosts.count > 1 && !hosts.chosen ? "read-write" : NULL',

@@ -46,6 +46,7 @@ LINES = 700
 PROGRAMS = {
     "psql": "postgresql",
     "etcd": "etcd-server",
+    "ip": "iproute2",
     "pgbench": "postgresql-contrib",
     "redis-benchmark": "redis-tools",
     "systemd-sysusers": "systemd",
@@ -59,7 +60,7 @@ PROGRAMS = {
     "git": "git",
 }
 # Every Debian has these, or their absence skips only one test.
-NOT_OURS = {"cc", "groff", "cargo", "gcc"}
+NOT_OURS = {"cc", "groff", "cargo", "gcc", "npm"}
 SOURCES = ("protocol", "backends", "daemon", "client", "tools", "tests")
 
 

@@ -373,17 +373,26 @@ bool connect_is_direct(PGconn *pq)
 	return PQsetNoticeProcessor(pq, NULL, NULL) == direct_mark; /* NULL leaves it unchanged */
 }
 
+/* By default the server would notice after two hours that the daemon's host is gone. Until then the
+ * session's transaction would keep its locks. What an administrator has set stays. */
+#define KEEPALIVES_SQL                                                                             \
+	"(SELECT count(set_config(name, value, false)) FROM (VALUES ('tcp_keepalives_idle', "      \
+	"'30'), ('tcp_keepalives_interval', '5'), ('tcp_keepalives_count', '3'), "                 \
+	"('tcp_user_timeout', '20000')) AS wanted (name, value) JOIN pg_settings USING (name) "    \
+	"WHERE source = 'default')"
+
 /* A pooler reports invented process ids to its clients. The lock shows for the session's life that
  * the database is in use; a pooler's session must not be changed. */
 static void postgres_connect_settle(PGconn *pq, uint64_t timeout_ms)
 {
-	char sql[320];
+	char sql[640];
 	PGresult *result;
 
 	(void)snprintf(sql, sizeof sql,
 		"SELECT CASE pg_backend_pid() WHEN %d THEN set_config('client_min_messages', "
 		"'warning', false) "
-		"|| pg_try_advisory_lock_shared(" POSTGRES_USE_LOCK ")::text END",
+		"|| pg_try_advisory_lock_shared(" POSTGRES_USE_LOCK ")::text || " KEEPALIVES_SQL
+		" END",
 		PQbackendPID(pq));
 	result = ask_until(pq, sql, clock_ns() + timeout_ms * 1000000);
 	if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1 &&
