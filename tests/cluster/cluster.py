@@ -109,7 +109,7 @@ class Cluster:
             len(running) >= count
             and roles.count("leader") == 1
             and (count == 1 or "sync_standby" in roles)
-            and len({one["timeline"] for one in running}) == 1
+            and len({one.get("timeline") for one in running}) == 1
         )
 
     def healthy(self, count=3):

@@ -55,7 +55,8 @@ class Node:
         text = re.sub(r"10\.0\.0\.0/24", "127.0.0.1/32", text)
         text = text.replace(
             "  parameters:\n",
-            f"  parameters:\n    unix_socket_directories: '{self.folder}'\n"
+            f"  pgpass: {self.folder}/pgpass\n  parameters:\n"
+            f"    unix_socket_directories: '{self.folder}'\n"
             "    shared_buffers: 16MB\n    fsync: 'off'\n",
             1,
         )

@@ -21,7 +21,11 @@ import urllib.parse
 
 
 def binary(name):
-    """Returns a program of the newest installed server."""
+    """Returns a program of the server in PIERRE_TEST_POSTGRES_BIN (tests/majors.py), else of the
+    newest installed one."""
+    chosen = os.path.join(os.environ.get("PIERRE_TEST_POSTGRES_BIN", ""), name)
+    if os.path.isabs(chosen) and os.path.exists(chosen):
+        return chosen
     found = sorted(
         glob.glob(f"/usr/lib/postgresql/*/bin/{name}"), key=lambda path: int(path.split("/")[4])
     )
