@@ -9,12 +9,12 @@
 #include "encode_params.h"
 #include "failure.h"
 #include "handle.h"
-#include "../protocol/wire/rpc.h"
+#include "../protocol/json/json_add.h"
 
 enum { CALLS_AT_FIRST = 8 };
 
 struct pierre_transaction {
-	struct buffer calls; /* `{"calls":[{…},{…}`, without the end */
+	struct buffer calls; /* items of an array */
 	const struct stub_method **methods;
 	unsigned count, capacity;
 	/* After a run. */
@@ -27,15 +27,14 @@ static const struct stub_method transaction_method = {.name = "daemon.transactio
 
 struct pierre_transaction *pierre_transaction_new(void)
 {
-	struct pierre_transaction *transaction = calloc(1, sizeof *transaction);
+	return calloc(1, sizeof(struct pierre_transaction));
+}
 
-	if (transaction == NULL)
-		return NULL;
-	buffer_text(&transaction->calls, "{\"calls\":[");
-	if (transaction->calls.failure == BUFFER_OK)
-		return transaction;
-	pierre_transaction_free(transaction);
-	return NULL;
+/* It may contain a password or a token. */
+static void drop_params(struct buffer *params)
+{
+	buffer_wipe(params);
+	buffer_free(params);
 }
 
 static void drop_results(struct pierre_transaction *transaction)
@@ -52,9 +51,7 @@ void pierre_transaction_free(struct pierre_transaction *transaction)
 	if (transaction == NULL)
 		return;
 	drop_results(transaction);
-	if (transaction->calls.data != NULL)
-		buffer_wipe(&transaction->calls); /* may contain a password or a token */
-	buffer_free(&transaction->calls);
+	drop_params(&transaction->calls);
 	free(transaction->methods);
 	free(transaction);
 }
@@ -98,13 +95,13 @@ int transaction_add(struct pierre_transaction *transaction, const struct stub_me
 			PIERRE_TRANSACTION_MAX);
 	if (!room_for_call(transaction))
 		return transaction_no_memory(error);
-	buffer_text(calls, transaction->count > 0 ? ",{\"method\":" : "{\"method\":");
-	json_write_string(calls, method->name, strlen(method->name));
+	json_add_object(calls, NULL);
+	json_add_text(calls, "method", method->name);
 	if (method->params != NULL) {
-		buffer_text(calls, RPC_PARAMS);
+		json_add_name(calls, "params");
 		status = encode_params(calls, method->params, args, error);
 	}
-	buffer_byte(calls, '}');
+	json_add_end(calls, '}');
 	if (status == 0 && calls->failure != BUFFER_OK)
 		status = transaction_no_memory(error);
 	if (status != 0) {
@@ -142,31 +139,30 @@ static int take_results(
 	return 0;
 }
 
-/* The params of daemon.transaction as text: free it with free(). NULL when out of memory. */
-static char *params_of(const struct pierre_transaction *transaction)
+/* The params of daemon.transaction, with a final NUL, which the caller gives to drop_params. */
+static int make_params(const struct pierre_transaction *transaction, struct buffer *params,
+	struct pierre_error *error)
 {
-	size_t length = transaction->calls.length;
-	char *params = malloc(length + sizeof "]}");
-
-	if (params != NULL) {
-		memcpy(params, transaction->calls.data, length);
-		memcpy(params + length, "]}", sizeof "]}");
-	}
-	return params;
+	json_add_object(params, NULL);
+	json_add_array(params, "calls");
+	buffer_join(params, &transaction->calls);
+	json_add_end(params, ']');
+	json_add_end(params, '}');
+	buffer_byte(params, '\0');
+	return params->failure == BUFFER_OK ? 0 : transaction_no_memory(error);
 }
 
 int64_t pierre_transaction_run_async(struct pierre *db,
 	const struct pierre_transaction *transaction, pierre_done *done, void *userdata,
 	struct pierre_error *error)
 {
-	char *params = params_of(transaction);
-	int64_t number;
+	struct buffer params = {0};
+	int64_t number = make_params(transaction, &params, error);
 
-	if (params == NULL)
-		return transaction_no_memory(error);
-	number = pierre_call_async(db, transaction_method.name, params, done, userdata, error);
-	explicit_bzero(params, strlen(params));
-	free(params);
+	if (number == 0)
+		number = pierre_call_async(
+			db, transaction_method.name, params.data, done, userdata, error);
+	drop_params(&params);
 	return number;
 }
 
@@ -186,14 +182,13 @@ int pierre_transaction_result(struct pierre_transaction *transaction,
 int pierre_transaction_run(
 	struct pierre *db, struct pierre_transaction *transaction, struct pierre_error *error)
 {
-	char *params = params_of(transaction), *text = NULL;
-	int status;
+	struct buffer params = {0};
+	char *text = NULL;
+	int status = make_params(transaction, &params, error);
 
-	if (params == NULL)
-		return transaction_no_memory(error);
-	status = pierre_call(db, transaction_method.name, params, &text, error);
-	explicit_bzero(params, strlen(params));
-	free(params);
+	if (status == 0)
+		status = pierre_call(db, transaction_method.name, params.data, &text, error);
+	drop_params(&params);
 	return status != 0 ? status : take_results(transaction, text, error);
 }
 

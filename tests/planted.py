@@ -467,6 +467,11 @@ DEFECTS = [
          "WHERE type = 'table' AND name = 'api_keys'",
          "WHERE type = 'table' AND name = 'api_key'"),
     ], "faults/test_open.py", ["Upgrade.test_what_owners_added_survives"]),
+    ("a new database is created in two transactions", [
+        ("backends/sqlite/migrate.c",
+         "sqlite3_exec(session->db, STORE_FORMAT,",
+         "sqlite3_exec(session->db, \"COMMIT; BEGIN IMMEDIATE; \" STORE_FORMAT,"),
+    ], "faults/test_migration.py", ["Creation"]),
     ("another program's columns are not checked", [
         ("backends/sqlite/files/owner.c",
          "return length == 0 ? 0 : foreign(session, table, lacking, err);",

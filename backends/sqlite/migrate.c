@@ -1,5 +1,7 @@
-/* Schema upgrades. A migration preserves what the owner has added (columns, indexes, triggers,
- * views) and rows that were already invalid. So no migration recreates a table: it adds columns.
+/* Schema upgrades. A new database is created with the schema that the migrations lead to
+ * (new_schema.h); in any other the missing ones run. A migration preserves what the owner has added
+ * (columns, indexes, triggers, views) and rows that were already invalid. So no migration recreates
+ * a table: it adds columns.
  *
  * To widen a CHECK it edits the schema's text, SQLite's documented method where no stored row
  * changes (widen.c). tests/structure refuses anything else. */
@@ -15,14 +17,19 @@
 #include "../migration.h"
 #include "files/references.h"
 #include "files/widen.h"
+#include "schema/new_schema.h"
+#include "schema/upgrade.h"
 
 enum { TELL_SECONDS = 5, TELL_STEPS = 1 << 20 };
 
+#define COUNT_OBJECTS "SELECT count(*) FROM sqlite_schema"
+/* A database that the daemon has made itself has bound tokens. */
+#define STORE_FORMAT                                                                               \
+	"INSERT OR IGNORE INTO pierre_meta (key, value) VALUES ('token_format', 'bound')"
+
 int64_t migrate_version(struct session *session, struct err *err)
 {
-	int64_t tables = session_integer(session, "SELECT count(*) FROM sqlite_schema");
-
-	if (tables < 0)
+	if (session_integer(session, COUNT_OBJECTS) < 0)
 		return session_failed(session, "the database cannot be read", err);
 	int there = session_find_table(session, "pierre_migrations");
 	if (there <= 0)
@@ -93,31 +100,44 @@ static int count_dangling(struct session *session, struct dangling *dangling, st
 	return 0;
 }
 
-/* widen_check edits the schema's text; its version makes other connections read it again. */
-static int sqlite_migrate_run_sql(struct session *session, const char *migration)
+static int create_table_of_migrations(struct session *session, struct err *err)
 {
-	char sql[64];
-	int64_t schema;
-	int code = sqlite3_exec(session->db, "PRAGMA writable_schema=ON", NULL, NULL, NULL);
-
-	if (code == SQLITE_OK)
-		code = sqlite3_exec(session->db, migration, NULL, NULL, NULL);
-	if (code != SQLITE_OK)
-		return code; /* the caller leaves the mode; here it would hide the cause */
-	schema = session_integer(session, "PRAGMA schema_version");
-	sqlite3_snprintf(sizeof sql, sql,
-		"PRAGMA schema_version=%lld; PRAGMA writable_schema=RESET", (long long)schema + 1);
-	return sqlite3_exec(session->db, sql, NULL, NULL, NULL);
+	return sqlite3_exec(session->db,
+		       "CREATE TABLE IF NOT EXISTS pierre_migrations (version INTEGER PRIMARY KEY, "
+		       "name TEXT NOT NULL, applied_at TEXT NOT NULL)",
+		       NULL, NULL, NULL) == SQLITE_OK
+		? 0
+		: session_failed(session, "the table of migrations cannot be created", err);
 }
 
-/* Within the caller's transaction. before: number of rows without their parent. */
-static int apply_one(struct session *session, const struct migration *migration,
-	const int64_t *before, struct err *err)
+static int record(struct session *session, const struct migration *migration, struct err *err)
 {
-	struct dangling after = {0};
 	char sql[256];
 
-	int code = sqlite_migrate_run_sql(session, migration->sql);
+	sqlite3_snprintf(sizeof sql, sql,
+		"INSERT INTO pierre_migrations (version, name, applied_at) VALUES (%d, %Q, "
+		"strftime('%%Y-%%m-%%dT%%H:%%M:%%f+00:00', 'now'))",
+		migration->number, migration->name);
+	return sqlite3_exec(session->db, sql, NULL, NULL, NULL) == SQLITE_OK
+		? 0
+		: session_failed(session, migration->name, err);
+}
+
+/* What one transaction changes. */
+struct change {
+	const char *name;
+	const struct migration *migration;
+	int64_t dangling; /* rows without their parent before it */
+	bool done;
+};
+
+/* Within the caller's transaction. */
+static int apply_one(struct session *session, const struct change *change, struct err *err)
+{
+	const struct migration *migration = change->migration;
+	struct dangling after = {0};
+	int code = upgrade_run(session->db, migration);
+
 	if ((code & 0xFF) == SQLITE_ERROR)
 		return err_exit(err, EX_DATAERR,
 			"%s: the tables do not match an installation's: %s", migration->name,
@@ -126,27 +146,17 @@ static int apply_one(struct session *session, const struct migration *migration,
 		return session_failed(session, migration->name, err);
 	if (count_dangling(session, &after, err) < 0)
 		return -1;
-	if (after.rows > *before)
+	if (after.rows > change->dangling)
 		return err_exit(err, EX_SOFTWARE, "%s: %s, which was not the case before",
 			migration->name, after.what);
-	sqlite3_snprintf(sizeof sql, sql,
-		"INSERT INTO pierre_migrations (version, name, applied_at) VALUES (%d, %Q, "
-		"strftime('%%Y-%%m-%%dT%%H:%%M:%%f+00:00', 'now'))",
-		migration->number, migration->name);
-	if (sqlite3_exec(session->db, sql, NULL, NULL, NULL) != SQLITE_OK)
-		return session_failed(session, migration->name, err);
-	return 0;
+	return record(session, migration, err);
 }
 
 /* Another daemon may have migrated first, so the version is read again under the lock. */
-static int apply_locked(struct session *session, const struct migration *migration,
-	const int64_t *before, bool *applied, struct err *err)
+static int apply_locked(struct session *session, struct change *change, struct err *err)
 {
-	if (sqlite3_exec(session->db,
-		    "CREATE TABLE IF NOT EXISTS pierre_migrations (version INTEGER PRIMARY KEY, "
-		    "name TEXT NOT NULL, applied_at TEXT NOT NULL)",
-		    NULL, NULL, NULL) != SQLITE_OK)
-		return session_failed(session, "the table of migrations cannot be created", err);
+	if (create_table_of_migrations(session, err) < 0)
+		return -1;
 	int64_t version = migrate_version(session, err);
 	if (version < 0)
 		return -1;
@@ -155,9 +165,9 @@ static int apply_locked(struct session *session, const struct migration *migrati
 	if (sqlite3_get_autocommit(session->db) != 0)
 		return err_exit(err, EX_IOERR,
 			"%s: SQLite rolled back the transaction, out of memory or disk space",
-			migration->name);
-	*applied = version < migration->number;
-	if (!*applied)
+			change->name);
+	change->done = version < change->migration->number;
+	if (!change->done)
 		return 0;
 	/* Until the end of the migrations, this row marks a new database: note_new_database(). */
 	if (version == 0 && !session_has_table(session, "users") &&
@@ -165,8 +175,30 @@ static int apply_locked(struct session *session, const struct migration *migrati
 			"INSERT OR IGNORE INTO pierre_migrations (version, name, applied_at) "
 			"VALUES (0, 'new database', strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now'))",
 			NULL, NULL, NULL) != SQLITE_OK)
-		return session_failed(session, migration->name, err);
-	return apply_one(session, migration, before, err);
+		return session_failed(session, change->name, err);
+	return apply_one(session, change, err);
+}
+
+/* Nothing is there that a migration would have to keep: the result of all of them is created. */
+static int create_locked(struct session *session, struct change *change, struct err *err)
+{
+	int64_t objects = session_integer(session, COUNT_OBJECTS);
+
+	if (objects < 0)
+		return session_failed(session, "the database cannot be read", err);
+	change->done = objects == 0;
+	if (!change->done)
+		return 0;
+	if (create_table_of_migrations(session, err) < 0)
+		return -1;
+	if (sqlite3_exec(session->db, new_schema_sql, NULL, NULL, NULL) != SQLITE_OK ||
+		sqlite3_exec(session->db, STORE_FORMAT, NULL, NULL, NULL) != SQLITE_OK)
+		return session_failed(session, "the tables cannot be created", err);
+	for (const struct migration *migration = sqlite_migrations; migration->name != NULL;
+		migration++)
+		if (record(session, migration, err) < 0)
+			return -1;
+	return 0;
 }
 
 /* A migration of a large database takes minutes; this reports progress regularly. */
@@ -204,19 +236,20 @@ static void end_step(struct session *session, const struct step *step)
 		sqlite3_progress_handler(session->db, 0, NULL, NULL);
 }
 
-static int apply_in_transaction(struct session *session, const struct migration *migration,
-	const int64_t *before, bool *did, struct err *err)
+static int change_in_transaction(struct session *session, struct change *change,
+	int (*change_locked)(struct session *session, struct change *change, struct err *err),
+	struct err *err)
 {
 	int result;
 
 	/* The pragma has an effect only outside a transaction. */
 	if (sqlite3_exec(session->db, "PRAGMA foreign_keys=OFF; BEGIN IMMEDIATE", NULL, NULL,
 		    NULL) == SQLITE_OK)
-		result = apply_locked(session, migration, before, did, err);
+		result = change_locked(session, change, err);
 	else
-		result = session_failed(session, migration->name, err);
+		result = session_failed(session, change->name, err);
 	if (result == 0 && sqlite3_exec(session->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
-		result = session_failed(session, migration->name, err);
+		result = session_failed(session, change->name, err);
 	if (result < 0)
 		(void)sqlite3_exec(session->db, "ROLLBACK", NULL, NULL,
 			NULL); /* SQLite may have ended it by itself */
@@ -226,16 +259,14 @@ static int apply_in_transaction(struct session *session, const struct migration 
 	return result;
 }
 
-/* A database that the daemon has made itself has bound tokens. */
 static int note_new_database(struct session *session, struct err *err)
 {
 	if (session_integer(session, "SELECT count(*) FROM pierre_migrations WHERE version = 0") <=
 		0)
 		return 0;
 	if (sqlite3_exec(session->db,
-		    "BEGIN IMMEDIATE; INSERT OR IGNORE INTO pierre_meta (key, value) VALUES "
-		    "('token_format', 'bound'); DELETE FROM pierre_migrations WHERE version = 0; "
-		    "COMMIT",
+		    "BEGIN IMMEDIATE; " STORE_FORMAT
+		    "; DELETE FROM pierre_migrations WHERE version = 0; COMMIT",
 		    NULL, NULL, NULL) == SQLITE_OK)
 		return 0;
 	(void)session_failed(session, "the format of the tokens cannot be stored", err);
@@ -243,13 +274,33 @@ static int note_new_database(struct session *session, struct err *err)
 	return -1;
 }
 
+/* Does nothing to a database that is not empty. */
+static int create_new(
+	struct session *session, struct step *step, struct buffer *applied, struct err *err)
+{
+	struct change change = {.name = "new database"};
+	int result;
+
+	if (session_integer(session, COUNT_OBJECTS) != 0)
+		return 0;
+	begin_step(session, step, change.name);
+	result = change_in_transaction(session, &change, create_locked, err);
+	end_step(session, step);
+	for (const struct migration *migration = sqlite_migrations;
+		change.done && migration->name != NULL; migration++)
+		migration_list(applied, migration);
+	return result;
+}
+
 int migrate_apply(struct session *session, struct buffer *applied,
 	const struct migrate_watch *watch, struct err *err)
 {
-	int64_t version = migrate_version(session, err);
 	struct step step = {.progress = watch != NULL ? watch->progress : NULL};
 	struct dangling before = {.log = watch != NULL ? watch->log : NULL};
 
+	if (create_new(session, &step, applied, err) < 0)
+		return -1;
+	int64_t version = migrate_version(session, err);
 	if (version < 0)
 		return -1;
 	if (widen_register(session->db) != SQLITE_OK)
@@ -260,16 +311,16 @@ int migrate_apply(struct session *session, struct buffer *applied,
 		return -1;
 	for (const struct migration *migration = sqlite_migrations; migration->name != NULL;
 		migration++) {
-		bool did = false;
+		struct change change = {migration->name, migration, before.rows, false};
 
 		if (migration->number <= version)
 			continue;
-		begin_step(session, &step, migration->name);
-		int result = apply_in_transaction(session, migration, &before.rows, &did, err);
+		begin_step(session, &step, change.name);
+		int result = change_in_transaction(session, &change, apply_locked, err);
 		end_step(session, &step);
 		if (result < 0)
 			return -1;
-		if (did)
+		if (change.done)
 			migration_list(applied, migration);
 	}
 	return note_new_database(session, err);
@@ -299,9 +350,14 @@ int migrate_reference(struct session *session, int64_t version, struct err *err)
 	if (session_open(session, ":memory:", SESSION_MEMORY, NULL, err) < 0 ||
 		widen_register(session->db) != SQLITE_OK)
 		return -1;
+	if (version == migration_newest(sqlite_migrations))
+		return sqlite3_exec(session->db, new_schema_sql, NULL, NULL, NULL) == SQLITE_OK
+			? 0
+			: err_exit(err, EX_SOFTWARE, "the reference schema: %s",
+				  sqlite3_errmsg(session->db));
 	for (const struct migration *migration = sqlite_migrations;
 		migration->name != NULL && migration->number <= version; migration++)
-		if (sqlite_migrate_run_sql(session, migration->sql) != SQLITE_OK)
+		if (upgrade_run(session->db, migration) != SQLITE_OK)
 			return err_exit(err, EX_SOFTWARE, "%s: %s", migration->name,
 				sqlite3_errmsg(session->db));
 	return 0;

@@ -141,7 +141,10 @@ int open_bring_up(struct sqlite_store *store, struct err *err)
 			return -1;
 		seal_log_warn(&store->settings, 0, seal_count_total(store->settings.seal));
 	}
-	if (prepare_all(store, writer, err) < 0 || identity_begin(writer, err) < 0 ||
+	/* A database in memory has just been created: its schema needs no check, and each statement
+	 * is prepared when it is first needed. */
+	if ((!store->memory && prepare_all(store, writer, err) < 0) ||
+		identity_begin(writer, err) < 0 ||
 		(!store->memory && belong_begin(writer, &store->mark, err) < 0))
 		return -1;
 	int64_t schema = migrate_version(writer, err);

@@ -136,6 +136,7 @@ def probes(bench, setting):
         "rust record 64x16": rust("record_api_key_usage", "api_keys", 64, 16),
         "rust record 64x1": rust("record_api_key_usage", "api_keys", 64, 1),
         "rust get 1x1": rust("get_user", "user_keys", 1, 1),
+        "rust private": (set(), lambda name: bench.rust_private()),
         "library get 1x1": (
             {"sqlite"},
             lambda name: bench.library(name, setting.sqlite, setting.user_keys),

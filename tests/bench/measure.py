@@ -3,7 +3,6 @@ rate, p50 and p99 (µs)."""
 
 import concurrent.futures
 import csv
-import functools
 import json
 import os
 import pathlib
@@ -20,6 +19,7 @@ class Bench:
         self.build = pathlib.Path(build)
         self.folder = pathlib.Path(folder)
         self.seconds = seconds
+        self.rust_programs = {}  # of the crate's benches, by name
         self.rates = {}  # of each probe so far: the number of calls that fill the time
 
     def program(self, name):
@@ -209,27 +209,28 @@ class Bench:
 
         return self.timed(probe, once)
 
-    @functools.cached_property
-    def rust_load(self):
-        """The load generator of the Rust crate, built when a probe needs it."""
-        text = run(
-            [
-                tool("cargo"),
-                "bench",
-                "--offline",
-                "--no-run",
-                "--message-format=json",
-                "--bench=load",
-            ],
-            cwd=ROOT / "client" / "rust",
-            env={
-                **os.environ,
-                "PIERRE_DB_LIB_DIR": str(self.build / "client"),
-                "CARGO_TARGET_DIR": str(self.build / "rust"),
-            },
-        )
-        programs = [json.loads(line).get("executable") for line in text.splitlines()]
-        return next(one for one in programs if one and "/load-" in one)
+    def rust_program(self, name):
+        """A program of the Rust crate's benches, built when a probe needs it first."""
+        if name not in self.rust_programs:
+            text = run(
+                [
+                    tool("cargo"),
+                    "bench",
+                    "--offline",
+                    "--no-run",
+                    "--message-format=json",
+                    f"--bench={name}",
+                ],
+                cwd=ROOT / "client" / "rust",
+                env={
+                    **os.environ,
+                    "PIERRE_DB_LIB_DIR": str(self.build / "client"),
+                    "CARGO_TARGET_DIR": str(self.build / "rust"),
+                },
+            )
+            built = [json.loads(line).get("executable") for line in text.splitlines()]
+            self.rust_programs[name] = next(one for one in built if one and f"/{name}-" in one)
+        return self.rust_programs[name]
 
     def rust(self, probe, daemon, method, keys, tasks, pipeline):
         """Measures the Rust crate: tasks that share one client."""
@@ -238,7 +239,7 @@ class Bench:
             return from_json(
                 run(
                     [
-                        self.rust_load,
+                        self.rust_program("load"),
                         "--target",
                         daemon.socket,
                         "--method",
@@ -256,6 +257,16 @@ class Bench:
             )
 
         return self.timed(probe, once, 20000 if tasks > 1 else 5000)
+
+    def rust_private(self):
+        """Measures the starts of private daemons, each to its first answer."""
+        daemon = str(self.build / "daemon" / "pierre-dbd")
+        return from_json(
+            run(
+                [self.rust_program("private"), "--starts", 25],
+                env={**os.environ, "PIERRE_DBD": daemon},
+            )
+        )
 
     def pipeline(self, probe, postgres, method, keys):
         def once(count):

@@ -12,6 +12,7 @@ import tempfile
 
 import seed
 from lib import case, daemon as daemons, databases
+from lib.postgres_server import binary
 
 SANITIZERS = False
 
@@ -269,7 +270,7 @@ class PostgresPlans(case.Case):
             script.write(text)
             script.seek(0)
             done = subprocess.run(
-                ["psql", "-qAtX", "-v", "ON_ERROR_STOP=1", *defined, "-d", cls.url],
+                [binary("psql"), "-qAtX", "-v", "ON_ERROR_STOP=1", *defined, "-d", cls.url],
                 stdin=script,
                 capture_output=True,
                 text=True,

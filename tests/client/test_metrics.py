@@ -14,6 +14,7 @@ import time
 from lib import databases, openmetrics, strict
 from lib.case import Case, DaemonCase
 from lib.daemon import CTL, SLOW, Daemon
+from lib.postgres_server import binary
 from lib.world import World, new_user
 
 SANITIZERS = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "LLVM_PROFILE_FILE")
@@ -350,7 +351,7 @@ class AdminPath(Case):
             self.addCleanup(outsider.close)
             return outsider.close
         outsider = subprocess.Popen(
-            ["psql", "-XAtq", "-d", daemon.url],
+            [binary("psql"), "-XAtq", "-d", daemon.url],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

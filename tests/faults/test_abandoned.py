@@ -13,6 +13,7 @@ import time
 from lib import strict
 from lib.case import Case
 from lib.daemon import SANITIZER, SLOW, Daemon, temporary_folder
+from lib.postgres_server import binary
 from lib.rpc import Connection
 from lib.world import World, new_user, unique
 
@@ -32,7 +33,7 @@ def outside_lock(database):
             other.execute("ROLLBACK")
         return
     with subprocess.Popen(
-        ["psql", "-XAtq", "-d", database.admin_url],
+        [binary("psql"), "-XAtq", "-d", database.admin_url],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -51,7 +52,7 @@ def locked_schema(database):
     """Another program blocks all access. Yields a function that counts the calls that wait for its
     lock."""
     with subprocess.Popen(
-        ["psql", "-XAtq", "-d", database.admin_url],
+        [binary("psql"), "-XAtq", "-d", database.admin_url],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -8,14 +8,14 @@ import time
 
 from lib import databases, invariants
 from lib.case import Case
-from lib.daemon import SLOW, Daemon, new_key, temporary_folder
+from lib.daemon import SLOW, Daemon, new_key, rounds, temporary_folder
 from lib.rpc import Closed
 from lib.world import World, new_usage, new_user
 
 STRICT = True
 
 LONG = bool(os.environ.get("PIERRE_TEST_LONG"))
-ROUNDS = int(os.environ.get("PIERRE_TEST_KILLS", "200" if LONG else "50"))
+ROUNDS = int(os.environ.get("PIERRE_TEST_KILLS", "200" if LONG else rounds(50)))
 SECONDS = 300 if LONG else 75
 WRITERS = 8
 WINDOW = 24  # calls that a writer has in flight

@@ -15,6 +15,7 @@ from lib.daemon import BUILD, SLOW, StartFailure
 from lib.load import Load
 from lib.pgbouncer import PgBouncer
 from lib.postgres_case import ServerCase, recovered
+from lib.postgres_server import binary
 from lib.proxy import Proxy
 from lib.rpc import RpcError
 from lib.world import Samples, World, new_usage
@@ -208,7 +209,7 @@ class Sessions(BouncerCase):
         sessions = [
             subprocess.Popen(
                 [
-                    "psql",
+                    binary("psql"),
                     "-X",
                     "-q",
                     "-d",
@@ -246,6 +247,7 @@ class Sessions(BouncerCase):
                 "SET statement_timeout = '1ms'",
                 "SET client_min_messages = error",
                 "SET row_security = off",
+                "SET jit = on",
                 "SET DateStyle = 'German'",
                 "SET TimeZone = 'Asia/Kathmandu'",
                 "SET extra_float_digits = 0",
@@ -271,6 +273,24 @@ class Sessions(BouncerCase):
         self.spoil("SELECT set_config('search_path', '', false)")
         daemon.start()
         self.assertEqual(daemon.call("get_user_count"), 1)
+
+    def test_nothing_is_compiled(self):
+        """The planner compiles what it takes for expensive, for longer than the call takes."""
+        behind = self.behind()
+        direct = self.daemon(key=behind.key)
+        self.query("CREATE TABLE compiles AS SELECT ''::text AS jit WHERE false")
+        self.query(
+            "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "INSERT INTO public.compiles VALUES (current_setting('jit')); RETURN NEW; END $$; "
+            "CREATE TRIGGER note AFTER INSERT ON users FOR EACH ROW EXECUTE FUNCTION note()"
+        )
+        self.bouncer.admin("RECONNECT")
+        self.spoil("SET jit = on")
+        for daemon in (behind, direct):
+            with daemon.connect() as one:
+                World(one).user()
+        self.assertEqual(self.query("SELECT DISTINCT jit FROM compiles"), "off")
+        self.assertEqual(self.query("SELECT count(*) FROM compiles"), "2")
 
     def test_first_start_in_a_spoilt_session(self):
         self.spoil("SELECT set_config('search_path', '', false)")
@@ -407,7 +427,7 @@ class Faults(BouncerCase):
             user = World(connection).user()
         lock = subprocess.Popen(
             [
-                "psql",
+                binary("psql"),
                 "-XAtq",
                 "-d",
                 self.server.database_url(self.name),

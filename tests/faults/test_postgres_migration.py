@@ -9,6 +9,7 @@ from lib import databases
 from lib.case import Case
 from lib.daemon import Daemon, StartFailure, new_key
 from lib.databases import psql
+from lib.postgres_server import binary
 
 BACKENDS = ("postgres",)
 MIGRATIONS = os.path.join(
@@ -157,7 +158,7 @@ class Upgrade(Case):
     def session(self, *statements):
         """Starts a psql that runs beside the upgrade."""
         program = subprocess.Popen(
-            ["psql", "-XAtq", "-d", self.database.url],
+            [binary("psql"), "-XAtq", "-d", self.database.url],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

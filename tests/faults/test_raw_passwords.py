@@ -9,7 +9,7 @@ import random
 import subprocess
 
 from lib.case import Case
-from lib.daemon import BINARY, SLOW, new_key, temporary_folder
+from lib.daemon import BINARY, SLOW, new_key, rounds, temporary_folder
 
 BACKENDS = ("postgres",)  # the URLs of SQLite hold no password
 FORMS = (
@@ -81,7 +81,7 @@ class RawPasswords(Case):
 
     def test_check_config(self):
         for form in ("--check-config", "--check-config=json"):
-            self.assertLessEqual(self.tried(150, form), {0, 78})
+            self.assertLessEqual(self.tried(rounds(150), form), {0, 78})
 
     def test_failed_starts(self):
         """Refused because of the URL (78) or because the server is absent (69)."""

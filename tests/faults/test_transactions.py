@@ -12,6 +12,7 @@ import time
 from lib import databases, invariants
 from lib.case import Case
 from lib.daemon import SLOW, Daemon, new_key, temporary_folder
+from lib.postgres_server import binary
 from lib.rpc import Closed, RpcError
 from lib.world import UNKNOWN, World, new_user, uuid4
 
@@ -239,7 +240,7 @@ def locked(database, user):
             other.execute("ROLLBACK")
         return
     with subprocess.Popen(
-        ["psql", "-XAtq", "-d", database.admin_url],
+        [binary("psql"), "-XAtq", "-d", database.admin_url],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

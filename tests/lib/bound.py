@@ -7,6 +7,7 @@ import subprocess
 from . import model
 from .case import Case
 from .daemon import CTL, SLOW, Daemon, new_key
+from .postgres_server import binary
 from .rpc import RpcError, result_of
 from .world import World, new_a2a_usage, new_user
 
@@ -39,7 +40,7 @@ def run(command, **more):
 def locked(database):
     """A transaction of another program that has changed a user."""
     with subprocess.Popen(
-        ["psql", "-XAtq", "-d", database.admin_url],
+        [binary("psql"), "-XAtq", "-d", database.admin_url],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

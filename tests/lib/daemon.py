@@ -43,6 +43,12 @@ REPORTS = (
 )
 
 
+def rounds(count):
+    """Returns how often a test repeats what differs in chance or data alone: a sanitizer needs each
+    path of the code, not each value."""
+    return max(1, count // 5) if SANITIZER else count
+
+
 class StartFailure(Exception):
     def __init__(self, code, log):
         super().__init__(f"the daemon ended with {code} at its start:\n{log}")

@@ -9,7 +9,7 @@ import subprocess
 import urllib.parse
 
 from . import model
-from .postgres_server import PostgresServer
+from .postgres_server import PostgresServer, binary
 
 DOCUMENT = os.path.join(
     os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "postgresql.md"
@@ -181,7 +181,7 @@ class Postgres:
 
 def psql(url, statement):
     done = subprocess.run(
-        ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", url],
+        [binary("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", url],
         input=statement,
         capture_output=True,
         text=True,

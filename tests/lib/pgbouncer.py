@@ -17,10 +17,10 @@ import tempfile
 import time
 import urllib.parse
 
-from .postgres_server import account, free_port
+from .postgres_server import account, binary, free_port
 
 
-def binary():
+def program():
     """Not every PATH includes /usr/sbin."""
     path = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin")
     if path is None:
@@ -71,7 +71,7 @@ class PgBouncer:
     def start(self, wait=True):
         self.write()
         self.process = subprocess.Popen(
-            [binary(), "-q", os.path.join(self.folder, "ini")],
+            [program(), "-q", os.path.join(self.folder, "ini")],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -108,7 +108,7 @@ class PgBouncer:
         answer and check is false."""
         done = subprocess.run(
             [
-                "psql",
+                binary("psql"),
                 "-X",
                 "--csv",
                 "-q",

@@ -8,6 +8,7 @@ existing server.
 
 As root it runs under the account `postgres` (PostgreSQL refuses root). stop() removes
 everything."""
+import functools
 import glob
 import os
 import pwd
@@ -20,9 +21,11 @@ import time
 import urllib.parse
 
 
+@functools.cache
 def binary(name):
     """Returns a program of the server in PIERRE_TEST_POSTGRES_BIN (tests/majors.py), else of the
-    newest installed one."""
+    newest installed one. Debian's `psql` in PATH is a script that takes five times as long to
+    start."""
     chosen = os.path.join(os.environ.get("PIERRE_TEST_POSTGRES_BIN", ""), name)
     if os.path.isabs(chosen) and os.path.exists(chosen):
         return chosen

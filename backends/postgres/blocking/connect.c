@@ -209,17 +209,19 @@ PGconn *connect_postgres(
 
 /* Resets, for the transaction alone, settings that a pooler's other clients may have left in the
  * session. ALTER ROLE or ALTER DATABASE can set a role; otherwise there is none. Warnings stay
- * enabled: one reports a commit that is missing on the standby. */
+ * enabled: one reports a commit that is missing on the standby. Statements are not compiled to
+ * machine code (jit): all read few rows, and compiling takes tens of milliseconds where the planner
+ * cannot know how few. */
 #define SETTINGS_SQL(select)                                                                       \
-	select " FROM (SELECT name, CASE name WHEN 'client_min_messages' THEN 'warning' ELSE "     \
-	       "reset_val END AS value FROM pg_settings WHERE name IN ('search_path', "            \
-	       "'client_min_messages', 'statement_timeout', 'lock_timeout', 'row_security', "      \
-	       "'standard_conforming_strings') UNION ALL SELECT 'role', COALESCE((SELECT "         \
-	       "substr(item, 6) FROM pg_db_role_setting, unnest(setconfig) AS item WHERE item "    \
-	       "LIKE 'role=%' AND setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = "       \
-	       "session_user)) AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE "         \
-	       "datname = current_database())) ORDER BY setrole DESC, setdatabase DESC LIMIT "     \
-	       "1), 'none')) AS settings"
+	select " FROM (SELECT name, CASE name WHEN 'client_min_messages' THEN 'warning' WHEN "     \
+	       "'jit' THEN 'off' ELSE reset_val END AS value FROM pg_settings WHERE name IN ("     \
+	       "'search_path', 'client_min_messages', 'jit', 'statement_timeout', "                \
+	       "'lock_timeout', 'row_security', 'standard_conforming_strings') UNION ALL "         \
+	       "SELECT 'role', COALESCE((SELECT substr(item, 6) FROM pg_db_role_setting, "         \
+	       "unnest(setconfig) AS item WHERE item LIKE 'role=%' AND setrole IN (0, (SELECT "    \
+	       "oid FROM pg_roles WHERE rolname = session_user)) AND setdatabase IN (0, "          \
+	       "(SELECT oid FROM pg_database WHERE datname = current_database())) ORDER BY "       \
+	       "setrole DESC, setdatabase DESC LIMIT 1), 'none')) AS settings"
 
 const char postgres_settings_sql[] = SETTINGS_SQL("SELECT set_config(name, value, true)");
 
@@ -382,7 +384,7 @@ bool connect_is_direct(PGconn *pq)
 	"WHERE source = 'default')"
 
 /* A pooler reports invented process ids to its clients. The lock shows for the session's life that
- * the database is in use; a pooler's session must not be changed. */
+ * the database is in use; a pooler's session must not be changed. jit: see SETTINGS_SQL. */
 static void postgres_connect_settle(PGconn *pq, uint64_t timeout_ms)
 {
 	char sql[640];
@@ -390,7 +392,7 @@ static void postgres_connect_settle(PGconn *pq, uint64_t timeout_ms)
 
 	(void)snprintf(sql, sizeof sql,
 		"SELECT CASE pg_backend_pid() WHEN %d THEN set_config('client_min_messages', "
-		"'warning', false) "
+		"'warning', false) || set_config('jit', 'off', false) "
 		"|| pg_try_advisory_lock_shared(" POSTGRES_USE_LOCK ")::text || " KEEPALIVES_SQL
 		" END",
 		PQbackendPID(pq));

@@ -17,124 +17,6 @@ use std::time::Duration;
 /// What a method of the trait returns: a future that any executor runs.
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
-/// What the server knows of its database.
-trait Provider: Send + Sync {
-    fn create_user<'a>(&'a self, user: &'a NewUser) -> Answer<'a, Uuid>;
-    fn get_user(&self, user_id: Uuid) -> Answer<'_, Option<User>>;
-    fn get_user_by_email<'a>(&'a self, email: &'a str) -> Answer<'a, Option<User>>;
-    fn get_user_by_email_required<'a>(&'a self, email: &'a str) -> Answer<'a, User>;
-    fn update_last_active(&self, user_id: Uuid) -> Answer<'_, ()>;
-    fn get_user_count(&self) -> Answer<'_, i64>;
-    fn update_strava_token<'a>(
-        &'a self,
-        user_id: Uuid,
-        access_token: &'a Secret,
-        refresh_token: &'a Secret,
-        expires_at: Time,
-        scope: &'a str,
-    ) -> Answer<'a, ()>;
-    fn get_strava_token(&self, user_id: Uuid) -> Answer<'_, Option<Token>>;
-    fn clear_strava_token(&self, user_id: Uuid) -> Answer<'_, ()>;
-    fn update_fitbit_token<'a>(
-        &'a self,
-        user_id: Uuid,
-        access_token: &'a Secret,
-        refresh_token: &'a Secret,
-        expires_at: Time,
-        scope: &'a str,
-    ) -> Answer<'a, ()>;
-    fn get_fitbit_token(&self, user_id: Uuid) -> Answer<'_, Option<Token>>;
-    fn clear_fitbit_token(&self, user_id: Uuid) -> Answer<'_, ()>;
-    fn upsert_user_profile<'a>(
-        &'a self,
-        user_id: Uuid,
-        profile_data: &'a Document,
-    ) -> Answer<'a, ()>;
-    fn get_user_profile(&self, user_id: Uuid) -> Answer<'_, Option<Document>>;
-    fn create_goal<'a>(&'a self, user_id: Uuid, goal_data: &'a Document) -> Answer<'a, Uuid>;
-    fn get_user_goals(&self, user_id: Uuid) -> Answer<'_, Vec<Goal>>;
-    fn update_goal_progress(&self, goal_id: Uuid, current_value: f64) -> Answer<'_, ()>;
-    fn store_insight<'a>(&'a self, user_id: Uuid, insight_data: &'a Document) -> Answer<'a, Uuid>;
-    fn get_user_insights<'a>(
-        &'a self,
-        user_id: Uuid,
-        insight_type: Option<&'a str>,
-        limit: Option<u32>,
-    ) -> Answer<'a, Vec<Insight>>;
-    fn create_api_key<'a>(&'a self, api_key: &'a ApiKeyInput) -> Answer<'a, ()>;
-    fn get_api_key_by_prefix<'a>(
-        &'a self,
-        prefix: &'a str,
-        hash: &'a Secret,
-    ) -> Answer<'a, Option<ApiKey>>;
-    fn get_user_api_keys(&self, user_id: Uuid) -> Answer<'_, Vec<ApiKey>>;
-    fn update_api_key_last_used<'a>(&'a self, api_key_id: &'a str) -> Answer<'a, ()>;
-    fn deactivate_api_key<'a>(&'a self, api_key_id: &'a str, user_id: Uuid) -> Answer<'a, ()>;
-    fn cleanup_expired_api_keys(&self) -> Answer<'_, i64>;
-    fn get_expired_api_keys(&self) -> Answer<'_, Vec<ApiKey>>;
-    fn record_api_key_usage<'a>(&'a self, usage: &'a ApiKeyUsageInput) -> Answer<'a, ()>;
-    fn get_api_key_current_usage<'a>(&'a self, api_key_id: &'a str) -> Answer<'a, u32>;
-    fn get_api_key_usage_stats<'a>(
-        &'a self,
-        api_key_id: &'a str,
-        start_date: Time,
-        end_date: Time,
-    ) -> Answer<'a, ApiKeyUsageStats>;
-    fn get_request_logs<'a>(&'a self, options: GetRequestLogs<'a>) -> Answer<'a, Vec<RequestLog>>;
-    fn get_system_stats(&self) -> Answer<'_, SystemStats>;
-    fn get_top_tools_analysis(
-        &self,
-        user_id: Uuid,
-        start_time: Time,
-        end_time: Time,
-    ) -> Answer<'_, Vec<ToolUsage>>;
-    fn create_a2a_client<'a>(
-        &'a self,
-        client: &'a A2AClientInput,
-        api_key_id: &'a str,
-    ) -> Answer<'a, String>;
-    fn get_a2a_client<'a>(&'a self, client_id: &'a str) -> Answer<'a, Option<A2AClient>>;
-    fn get_a2a_client_by_name<'a>(&'a self, name: &'a str) -> Answer<'a, Option<A2AClient>>;
-    fn list_a2a_clients(&self, user_id: Uuid) -> Answer<'_, Vec<A2AClient>>;
-    fn create_a2a_session<'a>(
-        &'a self,
-        client_id: &'a str,
-        user_id: Option<Uuid>,
-        granted_scopes: &'a [&'a str],
-        expires_in_hours: i64,
-    ) -> Answer<'a, Secret>;
-    fn get_a2a_session<'a>(&'a self, session_token: &'a Secret) -> Answer<'a, Option<A2ASession>>;
-    fn update_a2a_session_activity<'a>(&'a self, session_token: &'a Secret) -> Answer<'a, ()>;
-    fn create_a2a_task<'a>(
-        &'a self,
-        client_id: &'a str,
-        session_id: Option<&'a Secret>,
-        task_type: &'a str,
-        input_data: &'a Json,
-    ) -> Answer<'a, Uuid>;
-    fn get_a2a_task(&self, task_id: Uuid) -> Answer<'_, Option<A2ATask>>;
-    fn update_a2a_task_status<'a>(
-        &'a self,
-        task_id: Uuid,
-        status: TaskStatus,
-        result: Option<&'a Json>,
-        error: Option<&'a str>,
-    ) -> Answer<'a, ()>;
-    fn record_a2a_usage<'a>(&'a self, usage: &'a A2AUsageInput) -> Answer<'a, ()>;
-    fn get_a2a_client_current_usage<'a>(&'a self, client_id: &'a str) -> Answer<'a, u32>;
-    fn get_a2a_usage_stats<'a>(
-        &'a self,
-        client_id: &'a str,
-        start_date: Time,
-        end_date: Time,
-    ) -> Answer<'a, A2AUsageStats>;
-    fn get_a2a_client_usage_history<'a>(
-        &'a self,
-        client_id: &'a str,
-        days: u32,
-    ) -> Answer<'a, Vec<A2AUsageDay>>;
-}
-
 /// The provider whose database is behind the daemon.
 struct Daemon(Client);
 
@@ -146,274 +28,136 @@ async fn unknown_is_fine(updated: impl Future<Output = Result<()>>) -> Result<()
     }
 }
 
-impl Provider for Daemon {
-    fn create_user<'a>(&'a self, user: &'a NewUser) -> Answer<'a, Uuid> {
-        Box::pin(self.0.create_user(user))
-    }
+/// Makes the trait `Provider`, what the server knows of its database, and its implementation over the
+/// client. An entry is a method with its parameters and its result, and behind `=>` the client's call.
+/// `'a` is the lifetime of what a call borrows. With the crate `async_trait` the same is written as
+/// `async fn get_user(&self, user_id: Uuid) -> Result<…> { self.0.get_user(user_id).await }`.
+macro_rules! provider {
+    (|$db:ident| $($name:ident($($arg:ident: $type:ty),* $(,)?) -> $result:ty => $call:expr;)*) => {
+        trait Provider: Send + Sync {
+            $(fn $name<'a>(&'a self, $($arg: $type),*) -> Answer<'a, $result>;)*
+        }
 
-    fn get_user(&self, user_id: Uuid) -> Answer<'_, Option<User>> {
-        Box::pin(self.0.get_user(user_id))
-    }
+        impl Provider for Daemon {
+            $(fn $name<'a>(&'a self, $($arg: $type),*) -> Answer<'a, $result> {
+                let $db = &self.0;
+                Box::pin($call)
+            })*
+        }
+    };
+}
 
-    fn get_user_by_email<'a>(&'a self, email: &'a str) -> Answer<'a, Option<User>> {
-        Box::pin(self.0.get_user_by_email(email))
-    }
-
-    fn get_user_by_email_required<'a>(&'a self, email: &'a str) -> Answer<'a, User> {
-        Box::pin(self.0.get_user_by_email_required(email))
-    }
-
-    fn update_last_active(&self, user_id: Uuid) -> Answer<'_, ()> {
-        Box::pin(unknown_is_fine(self.0.update_last_active(user_id)))
-    }
-
-    fn get_user_count(&self) -> Answer<'_, i64> {
-        Box::pin(self.0.get_user_count())
-    }
-
-    fn update_strava_token<'a>(
-        &'a self,
+provider! { |db|
+    create_user(user: &'a NewUser) -> Uuid => db.create_user(user);
+    get_user(user_id: Uuid) -> Option<User> => db.get_user(user_id);
+    get_user_by_email(email: &'a str) -> Option<User> => db.get_user_by_email(email);
+    get_user_by_email_required(email: &'a str) -> User => db.get_user_by_email_required(email);
+    update_last_active(user_id: Uuid) -> () => unknown_is_fine(db.update_last_active(user_id));
+    get_user_count() -> i64 => db.get_user_count();
+    update_strava_token(
         user_id: Uuid,
         access_token: &'a Secret,
         refresh_token: &'a Secret,
         expires_at: Time,
         scope: &'a str,
-    ) -> Answer<'a, ()> {
-        let updated = self.0.update_strava_token(
-            user_id,
-            access_token,
-            refresh_token,
-            expires_at,
-            scope,
-            None,
+    ) -> ()
+        => unknown_is_fine(
+            db.update_strava_token(user_id, access_token, refresh_token, expires_at, scope, None)
         );
-        Box::pin(unknown_is_fine(updated))
-    }
-
-    fn get_strava_token(&self, user_id: Uuid) -> Answer<'_, Option<Token>> {
-        Box::pin(self.0.get_strava_token(user_id))
-    }
-
-    fn clear_strava_token(&self, user_id: Uuid) -> Answer<'_, ()> {
-        Box::pin(unknown_is_fine(self.0.clear_strava_token(user_id, None)))
-    }
-
-    fn update_fitbit_token<'a>(
-        &'a self,
+    get_strava_token(user_id: Uuid) -> Option<Token> => db.get_strava_token(user_id);
+    clear_strava_token(user_id: Uuid) -> ()
+        => unknown_is_fine(db.clear_strava_token(user_id, None));
+    update_fitbit_token(
         user_id: Uuid,
         access_token: &'a Secret,
         refresh_token: &'a Secret,
         expires_at: Time,
         scope: &'a str,
-    ) -> Answer<'a, ()> {
-        let updated = self.0.update_fitbit_token(
-            user_id,
-            access_token,
-            refresh_token,
-            expires_at,
-            scope,
-            None,
+    ) -> ()
+        => unknown_is_fine(
+            db.update_fitbit_token(user_id, access_token, refresh_token, expires_at, scope, None)
         );
-        Box::pin(unknown_is_fine(updated))
-    }
-
-    fn get_fitbit_token(&self, user_id: Uuid) -> Answer<'_, Option<Token>> {
-        Box::pin(self.0.get_fitbit_token(user_id))
-    }
-
-    fn clear_fitbit_token(&self, user_id: Uuid) -> Answer<'_, ()> {
-        Box::pin(unknown_is_fine(self.0.clear_fitbit_token(user_id, None)))
-    }
-
-    fn upsert_user_profile<'a>(
-        &'a self,
-        user_id: Uuid,
-        profile_data: &'a Document,
-    ) -> Answer<'a, ()> {
-        Box::pin(self.0.upsert_user_profile(user_id, profile_data))
-    }
-
-    fn get_user_profile(&self, user_id: Uuid) -> Answer<'_, Option<Document>> {
-        Box::pin(self.0.get_user_profile(user_id))
-    }
-
-    fn create_goal<'a>(&'a self, user_id: Uuid, goal_data: &'a Document) -> Answer<'a, Uuid> {
-        Box::pin(self.0.create_goal(user_id, goal_data))
-    }
-
-    fn get_user_goals(&self, user_id: Uuid) -> Answer<'_, Vec<Goal>> {
-        Box::pin(self.0.get_user_goals(user_id, None, None))
-    }
-
-    fn update_goal_progress(&self, goal_id: Uuid, current_value: f64) -> Answer<'_, ()> {
-        Box::pin(unknown_is_fine(self.0.update_goal_progress(goal_id, current_value, None)))
-    }
-
-    fn store_insight<'a>(&'a self, user_id: Uuid, insight_data: &'a Document) -> Answer<'a, Uuid> {
-        Box::pin(self.0.store_insight(user_id, insight_data))
-    }
-
-    fn get_user_insights<'a>(
-        &'a self,
+    get_fitbit_token(user_id: Uuid) -> Option<Token> => db.get_fitbit_token(user_id);
+    clear_fitbit_token(user_id: Uuid) -> ()
+        => unknown_is_fine(db.clear_fitbit_token(user_id, None));
+    upsert_user_profile(user_id: Uuid, profile_data: &'a Document) -> ()
+        => db.upsert_user_profile(user_id, profile_data);
+    get_user_profile(user_id: Uuid) -> Option<Document> => db.get_user_profile(user_id);
+    create_goal(user_id: Uuid, goal_data: &'a Document) -> Uuid
+        => db.create_goal(user_id, goal_data);
+    get_user_goals(user_id: Uuid) -> Vec<Goal> => db.get_user_goals(user_id, None, None);
+    update_goal_progress(goal_id: Uuid, current_value: f64) -> ()
+        => unknown_is_fine(db.update_goal_progress(goal_id, current_value, None));
+    store_insight(user_id: Uuid, insight_data: &'a Document) -> Uuid
+        => db.store_insight(user_id, insight_data);
+    get_user_insights(
         user_id: Uuid,
         insight_type: Option<&'a str>,
         limit: Option<u32>,
-    ) -> Answer<'a, Vec<Insight>> {
-        Box::pin(self.0.get_user_insights(user_id, insight_type, limit, None))
-    }
-
-    fn create_api_key<'a>(&'a self, api_key: &'a ApiKeyInput) -> Answer<'a, ()> {
-        Box::pin(self.0.create_api_key(api_key))
-    }
-
-    fn get_api_key_by_prefix<'a>(
-        &'a self,
-        prefix: &'a str,
-        hash: &'a Secret,
-    ) -> Answer<'a, Option<ApiKey>> {
-        Box::pin(self.0.get_api_key_by_prefix(prefix, hash))
-    }
-
-    fn get_user_api_keys(&self, user_id: Uuid) -> Answer<'_, Vec<ApiKey>> {
-        Box::pin(self.0.get_user_api_keys(user_id, None, None))
-    }
-
-    fn update_api_key_last_used<'a>(&'a self, api_key_id: &'a str) -> Answer<'a, ()> {
-        Box::pin(unknown_is_fine(self.0.update_api_key_last_used(api_key_id)))
-    }
-
-    fn deactivate_api_key<'a>(&'a self, api_key_id: &'a str, user_id: Uuid) -> Answer<'a, ()> {
-        Box::pin(unknown_is_fine(self.0.deactivate_api_key(api_key_id, user_id)))
-    }
-
-    fn cleanup_expired_api_keys(&self) -> Answer<'_, i64> {
-        Box::pin(self.0.cleanup_expired_api_keys())
-    }
-
-    fn get_expired_api_keys(&self) -> Answer<'_, Vec<ApiKey>> {
-        Box::pin(self.0.get_expired_api_keys())
-    }
-
-    fn record_api_key_usage<'a>(&'a self, usage: &'a ApiKeyUsageInput) -> Answer<'a, ()> {
-        Box::pin(self.0.record_api_key_usage(usage))
-    }
-
-    fn get_api_key_current_usage<'a>(&'a self, api_key_id: &'a str) -> Answer<'a, u32> {
-        Box::pin(self.0.get_api_key_current_usage(api_key_id))
-    }
-
-    fn get_api_key_usage_stats<'a>(
-        &'a self,
+    ) -> Vec<Insight>
+        => db.get_user_insights(user_id, insight_type, limit, None);
+    create_api_key(api_key: &'a ApiKeyInput) -> () => db.create_api_key(api_key);
+    get_api_key_by_prefix(prefix: &'a str, hash: &'a Secret) -> Option<ApiKey>
+        => db.get_api_key_by_prefix(prefix, hash);
+    get_user_api_keys(user_id: Uuid) -> Vec<ApiKey> => db.get_user_api_keys(user_id, None, None);
+    update_api_key_last_used(api_key_id: &'a str) -> ()
+        => unknown_is_fine(db.update_api_key_last_used(api_key_id));
+    deactivate_api_key(api_key_id: &'a str, user_id: Uuid) -> ()
+        => unknown_is_fine(db.deactivate_api_key(api_key_id, user_id));
+    cleanup_expired_api_keys() -> i64 => db.cleanup_expired_api_keys();
+    get_expired_api_keys() -> Vec<ApiKey> => db.get_expired_api_keys();
+    record_api_key_usage(usage: &'a ApiKeyUsageInput) -> () => db.record_api_key_usage(usage);
+    get_api_key_current_usage(api_key_id: &'a str) -> u32
+        => db.get_api_key_current_usage(api_key_id);
+    get_api_key_usage_stats(
         api_key_id: &'a str,
         start_date: Time,
         end_date: Time,
-    ) -> Answer<'a, ApiKeyUsageStats> {
-        Box::pin(self.0.get_api_key_usage_stats(api_key_id, start_date, end_date))
-    }
-
-    fn get_request_logs<'a>(&'a self, options: GetRequestLogs<'a>) -> Answer<'a, Vec<RequestLog>> {
-        Box::pin(self.0.get_request_logs(options))
-    }
-
-    fn get_system_stats(&self) -> Answer<'_, SystemStats> {
-        Box::pin(self.0.get_system_stats())
-    }
-
-    fn get_top_tools_analysis(
-        &self,
-        user_id: Uuid,
-        start_time: Time,
-        end_time: Time,
-    ) -> Answer<'_, Vec<ToolUsage>> {
-        Box::pin(self.0.get_top_tools_analysis(user_id, start_time, end_time))
-    }
-
-    fn create_a2a_client<'a>(
-        &'a self,
-        client: &'a A2AClientInput,
-        api_key_id: &'a str,
-    ) -> Answer<'a, String> {
-        Box::pin(self.0.create_a2a_client(client, api_key_id))
-    }
-
-    fn get_a2a_client<'a>(&'a self, client_id: &'a str) -> Answer<'a, Option<A2AClient>> {
-        Box::pin(self.0.get_a2a_client(client_id))
-    }
-
-    fn get_a2a_client_by_name<'a>(&'a self, name: &'a str) -> Answer<'a, Option<A2AClient>> {
-        Box::pin(self.0.get_a2a_client_by_name(name))
-    }
-
-    fn list_a2a_clients(&self, user_id: Uuid) -> Answer<'_, Vec<A2AClient>> {
-        Box::pin(self.0.list_a2a_clients(user_id, None, None))
-    }
-
-    fn create_a2a_session<'a>(
-        &'a self,
+    ) -> ApiKeyUsageStats
+        => db.get_api_key_usage_stats(api_key_id, start_date, end_date);
+    get_request_logs(options: GetRequestLogs<'a>) -> Vec<RequestLog>
+        => db.get_request_logs(options);
+    get_system_stats() -> SystemStats => db.get_system_stats();
+    get_top_tools_analysis(user_id: Uuid, start_time: Time, end_time: Time) -> Vec<ToolUsage>
+        => db.get_top_tools_analysis(user_id, start_time, end_time);
+    create_a2a_client(client: &'a A2AClientInput, api_key_id: &'a str) -> String
+        => db.create_a2a_client(client, api_key_id);
+    get_a2a_client(client_id: &'a str) -> Option<A2AClient> => db.get_a2a_client(client_id);
+    get_a2a_client_by_name(name: &'a str) -> Option<A2AClient> => db.get_a2a_client_by_name(name);
+    list_a2a_clients(user_id: Uuid) -> Vec<A2AClient> => db.list_a2a_clients(user_id, None, None);
+    create_a2a_session(
         client_id: &'a str,
         user_id: Option<Uuid>,
         granted_scopes: &'a [&'a str],
         expires_in_hours: i64,
-    ) -> Answer<'a, Secret> {
-        Box::pin(self.0.create_a2a_session(client_id, user_id, granted_scopes, expires_in_hours))
-    }
-
-    fn get_a2a_session<'a>(&'a self, session_token: &'a Secret) -> Answer<'a, Option<A2ASession>> {
-        Box::pin(self.0.get_a2a_session(session_token))
-    }
-
-    fn update_a2a_session_activity<'a>(&'a self, session_token: &'a Secret) -> Answer<'a, ()> {
-        Box::pin(unknown_is_fine(self.0.update_a2a_session_activity(session_token)))
-    }
-
-    fn create_a2a_task<'a>(
-        &'a self,
+    ) -> Secret
+        => db.create_a2a_session(client_id, user_id, granted_scopes, expires_in_hours);
+    get_a2a_session(session_token: &'a Secret) -> Option<A2ASession>
+        => db.get_a2a_session(session_token);
+    update_a2a_session_activity(session_token: &'a Secret) -> ()
+        => unknown_is_fine(db.update_a2a_session_activity(session_token));
+    create_a2a_task(
         client_id: &'a str,
         session_id: Option<&'a Secret>,
         task_type: &'a str,
         input_data: &'a Json,
-    ) -> Answer<'a, Uuid> {
-        Box::pin(self.0.create_a2a_task(client_id, session_id, task_type, input_data))
-    }
-
-    fn get_a2a_task(&self, task_id: Uuid) -> Answer<'_, Option<A2ATask>> {
-        Box::pin(self.0.get_a2a_task(task_id))
-    }
-
-    fn update_a2a_task_status<'a>(
-        &'a self,
+    ) -> Uuid
+        => db.create_a2a_task(client_id, session_id, task_type, input_data);
+    get_a2a_task(task_id: Uuid) -> Option<A2ATask> => db.get_a2a_task(task_id);
+    update_a2a_task_status(
         task_id: Uuid,
         status: TaskStatus,
         result: Option<&'a Json>,
         error: Option<&'a str>,
-    ) -> Answer<'a, ()> {
-        Box::pin(unknown_is_fine(self.0.update_a2a_task_status(task_id, status, result, error)))
-    }
-
-    fn record_a2a_usage<'a>(&'a self, usage: &'a A2AUsageInput) -> Answer<'a, ()> {
-        Box::pin(self.0.record_a2a_usage(usage))
-    }
-
-    fn get_a2a_client_current_usage<'a>(&'a self, client_id: &'a str) -> Answer<'a, u32> {
-        Box::pin(self.0.get_a2a_client_current_usage(client_id))
-    }
-
-    fn get_a2a_usage_stats<'a>(
-        &'a self,
-        client_id: &'a str,
-        start_date: Time,
-        end_date: Time,
-    ) -> Answer<'a, A2AUsageStats> {
-        Box::pin(self.0.get_a2a_usage_stats(client_id, start_date, end_date))
-    }
-
-    fn get_a2a_client_usage_history<'a>(
-        &'a self,
-        client_id: &'a str,
-        days: u32,
-    ) -> Answer<'a, Vec<A2AUsageDay>> {
-        Box::pin(self.0.get_a2a_client_usage_history(client_id, days))
-    }
+    ) -> ()
+        => unknown_is_fine(db.update_a2a_task_status(task_id, status, result, error));
+    record_a2a_usage(usage: &'a A2AUsageInput) -> () => db.record_a2a_usage(usage);
+    get_a2a_client_current_usage(client_id: &'a str) -> u32
+        => db.get_a2a_client_current_usage(client_id);
+    get_a2a_usage_stats(client_id: &'a str, start_date: Time, end_date: Time) -> A2AUsageStats
+        => db.get_a2a_usage_stats(client_id, start_date, end_date);
+    get_a2a_client_usage_history(client_id: &'a str, days: u32) -> Vec<A2AUsageDay>
+        => db.get_a2a_client_usage_history(client_id, days);
 }
 
 const HASH: &str = "$2b$12$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
