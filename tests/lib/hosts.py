@@ -5,7 +5,9 @@ import shutil
 import subprocess
 import unittest
 
-NETWORK = "10.203"  # .N.1 is this machine's end of the cable to host N, .N.2 the host's
+# Of its own for each run: .1 is this machine's end of the cable to host N, .2 the host's.
+NETWORK = f"10.{100 + os.getpid() % 100}"
+FIRST = os.getpid() // 100 % 80 * 3
 
 
 def require():
@@ -27,12 +29,13 @@ class Host:
     def __init__(self, number):
         self.name = f"pdt{os.getpid()}-{number}"
         self.cable = f"p{os.getpid() % 1000000}n{number}"
-        self.server_address = f"{NETWORK}.{number}.1"  # this machine, as the host sees it
+        network = f"{NETWORK}.{FIRST + number}"
+        self.server_address = f"{network}.1"  # this machine, as the host sees it
         ip("netns", "add", self.name)
         inside = ("-n", self.name)
         ip("link", "add", self.cable, "type", "veth", "peer", "name", "eth0", "netns", self.name)
         ip("addr", "add", f"{self.server_address}/24", "dev", self.cable)
-        ip(*inside, "addr", "add", f"{NETWORK}.{number}.2/24", "dev", "eth0")
+        ip(*inside, "addr", "add", f"{network}.2/24", "dev", "eth0")
         ip(*inside, "link", "set", "lo", "up")
         ip(*inside, "link", "set", "eth0", "up")
         self.plug()
