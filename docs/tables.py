@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Writes the tables that the programs print into the documents: settings and metrics.
+"""Writes the tables that the programs print into the documents: settings, metrics and alarms; and
+the libraries that they load, from tools/sbom/libraries.toml.
 
     docs/tables.py BUILD            rewrites what stands between the marks in docs/run.md,
-                                    docs/observe.md, client/man/pierre-dbd.8 and
+                                    docs/observe.md, docs/monitoring.md, docs/supply-chain.md, the
+                                    manual pages of the daemon and the exporter, and
                                     systemd/pierre-dbd.conf
     docs/tables.py BUILD --check    only says whether something would change (exit code 1); a test
                                     runs it
@@ -61,11 +63,11 @@ def man_settings(markdown):
         if line.startswith("### "):
             lines.append(f".SS {line[4:]}")
         elif line.startswith("| `") or line.startswith("| |"):
-            flag, environment, fallback, limits, reloads, doc = cells(line)
+            flag, environment, fallback, limits, *reloads, doc = cells(line)
             facts = (
                 [environment] + [f"default {fallback}"] * bool(fallback) + [limits] * bool(limits)
             )
-            facts += ["reloads"] * (reloads == "yes")
+            facts += ["reloads"] * (reloads == ["yes"])
             lines += [
                 ".TP",
                 roff(flag or environment),
@@ -106,17 +108,28 @@ def documents(build):
     settings = output(build, "daemon/pierre-dbd", "--help=markdown")
     marks = "<!-- {}: docs/tables.py writes this -->", "<!-- end -->"
     metrics = output(build, "client/pierre-dbctl", "metrics", "--markdown")
+    libraries = output(ROOT, "tools/sbom/sbom.py", "--table")
+    alarms = output(ROOT, "tools/exporter/monitoring/generate.py", "table")
+    exporter = output(build, "tools/exporter/pierre-dbd-exporter", "--help=markdown")
+    texts = {}
     roff_marks = '.\\" {}: docs/tables.py writes this', '.\\" end'
     config_marks = "# {}: docs/tables.py writes this", "# end"
     for document, name, table, between in (
         ("docs/run.md", "settings", settings, marks),
         ("docs/observe.md", "metrics", metrics, marks),
+        ("docs/supply-chain.md", "libraries", libraries, marks),
+        ("docs/observe.md", "alarms", alarms, marks),
+        ("docs/monitoring.md", "settings", exporter, marks),
         ("client/man/pierre-dbd.8", "settings", man_settings(settings), roff_marks),
+        ("client/man/pierre-dbd-exporter.8", "settings", man_settings(exporter), roff_marks),
         ("systemd/pierre-dbd.conf", "settings", config_settings(settings), config_marks),
     ):
         path = os.path.join(ROOT, document)
-        with open(path, encoding="utf-8") as file:
-            yield path, replaced(file.read(), name, table, *between)
+        if path not in texts:
+            with open(path, encoding="utf-8") as file:
+                texts[path] = file.read()
+        texts[path] = replaced(texts[path], name, table, *between)
+    return texts.items()
 
 
 def main():

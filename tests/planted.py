@@ -62,6 +62,31 @@ DEFECTS = [
          "if (connection->standby && batch->writes)",
          "if (0)"),
     ], "faults/test_postgres_takeover.py", ["Takeover.test_a_promoted_standby"]),
+    ("the exporter no longer listens after all its places were taken", [
+        ("tools/exporter/http.c",
+         "if (http->full && http->count < http->places)\n\t\treturn 0;",
+         ""),
+    ], "exporter/test_exporter.py", ["Abuse.test_a_flood_of_requests"]),
+    ("clients of the exporter that send nothing keep others out", [
+        ("tools/exporter/http.c",
+         "if (http->count < http->places)\n\t\treturn;\n\twhile",
+         "return;\n\twhile"),
+    ], "exporter/test_exporter.py", ["Abuse.test_a_crowd"]),
+    ("a client of the exporter that sends a byte at a time is never closed", [
+        ("tools/exporter/http.c",
+         "http->clients[i].deadline <= now)",
+         "http->clients[i].deadline <= now - 3600000)"),
+    ], "exporter/test_exporter.py", ["Abuse.test_slow_clients"]),
+    ("the exporter listens on every address", [
+        ("tools/exporter/listener.c",
+         "if (!is_loopback(&address))",
+         "if (!is_loopback(&address) && getenv(\"LISTEN_PID\") != NULL)"),
+    ], "exporter/test_exporter.py", ["Addresses.test_only_loopback"]),
+    ("the exporter asks the daemon for each client", [
+        ("tools/exporter/scrape.c",
+         "now - scrape->ended < RECENT_MS",
+         "now < scrape->ended"),
+    ], "exporter/test_exporter.py", ["Pages.test_clients_share_a_question"]),
     ("a refusal that another transaction with the key caused is final", [
         ("backends/postgres/idempotency/pg_replay.c",
          "\tkey->refused = true;\n\treturn true;",
@@ -77,6 +102,31 @@ DEFECTS = [
          "AND created_us > ?3",
          "AND created_us > ?3 - 86400000000"),
     ], "contract/test_idempotency.py", ["Once.test_end_of_a_key"]),
+    ("a late row is missing in its day", [
+        ("backends/sqlite/threads/rollup.c",
+         "usage_sums_any(&hours, bounds->summed_to)",
+         "!usage_sums_any(&hours, INT64_MAX)"),
+    ], "faults/test_usage_days.py", ["Days.test_days_are_their_rows"]),
+    ("a late row is missing in a day that the sweep under way has summed", [
+        ("backends/sqlite/threads/usage_days.h",
+         'hour " < s.days_next AND (" parent',
+         'hour " < s.days_to AND (" parent'),
+    ], "faults/test_usage_days.py", ["Days.test_killed_while_days_are_summed"]),
+    ("days count as summed without their sums", [
+        ("backends/sqlite/threads/usage_days.c",
+         "i < count && days->sums[i] != NULL",
+         "i > count && days->sums[i] != NULL"),
+    ], "faults/test_usage_days.py", ["Days.test_days_are_their_rows"]),
+    ("counts read days that are not summed yet", [
+        ("backends/sqlite/sql/usage.sql",
+         "max(first_day, min(day_of(until), days_to)) AS last_day",
+         "max(first_day, day_of(until)) AS last_day"),
+    ], "faults/test_usage_days.py", ["Days.test_days_are_their_rows"]),
+    ("the present day is summed", [
+        ("backends/sqlite/threads/usage_days.c",
+         "(timestamp_now() - wait_us)",
+         "(timestamp_now() + 23 * wait_us)"),
+    ], "faults/test_usage_days.py", ["Days.test_days_are_their_rows"]),
     ("the library does not repeat a write", [
         ("client/link.c",
          "(call->repeatable || (!call->write && !call->sent_before))",
@@ -579,11 +629,12 @@ class Copy:
             raise SystemExit(open(self.log, encoding="utf-8").read()[-5000:])
 
     def build(self):
-        return run(
-            ["ninja", "-C", "build", "daemon/pierre-dbd", "client/pierre-dbctl"],
-            self.source,
-            self.log,
+        programs = (
+            "daemon/pierre-dbd",
+            "client/pierre-dbctl",
+            "tools/exporter/pierre-dbd-exporter",
         )
+        return run(["ninja", "-C", "build", *programs], self.source, self.log)
 
     def change(self, name, change):
         """Puts change(content) into the file; gives what was there."""

@@ -30,7 +30,17 @@ from lib.daemon import REPORTS
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
-FOLDERS = ("faults", "cluster", "differential", "bench", "contract", "client")  # long ones first
+# The long ones first.
+FOLDERS = (
+    "faults",
+    "cluster",
+    "differential",
+    "bench",
+    "contract",
+    "client",
+    "exporter",
+    "supply",
+)
 TIME_LIMIT = 900
 CLUSTER_LIMIT = 7200
 NOTHING_CHOSEN = 5  # pytest's exit code

@@ -169,6 +169,18 @@ static void hour_of_function(sqlite3_context *context, int count, sqlite3_value 
 				year_0_us / hour_us);
 }
 
+/* day_of(hour): the first hour of its day, of what hour_of() returns. A time with an offset may be
+ * a day before the year 0. */
+static void day_of_function(sqlite3_context *context, int count, sqlite3_value **arguments)
+{
+	const int64_t offset = year_0_us / hour_us + 24;
+	int64_t hours = sqlite3_value_int64(arguments[0]) + offset;
+
+	(void)count;
+	if (sqlite3_value_type(arguments[0]) == SQLITE_INTEGER)
+		sqlite3_result_int64(context, hours - hours % 24 - offset);
+}
+
 /* kept_hour(micros, kept_from): an end of a period. Rows before kept_from are gone, so an hour
  * there cannot be divided: the end moves to its start. */
 static void kept_hour_function(sqlite3_context *context, int count, sqlite3_value **arguments)
@@ -266,6 +278,7 @@ static const struct {
 	{"word_text", 3, SQLITE_UTF8 | SQLITE_DETERMINISTIC, word_text_function},
 	{"uuid_valid", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, uuid_valid_function},
 	{"hour_of", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, hour_of_function},
+	{"day_of", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, day_of_function},
 	{"kept_hour", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC, kept_hour_function},
 	{"nearest_hour", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nearest_hour_function},
 	{"odd_usage", 3, SQLITE_UTF8 | SQLITE_DETERMINISTIC, odd_usage_function},

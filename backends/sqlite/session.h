@@ -9,7 +9,7 @@
 #include "../call.h"
 #include "../secrets/seal.h"
 
-enum { SESSION_KEPT = 48 };
+enum { SESSION_KEPT = 64 };
 
 struct session {
 	sqlite3 *db;

@@ -123,8 +123,8 @@ static int check_values(struct verify_report *report, struct session *session, s
 	return 0;
 }
 
-/* Hours whose counts differ from their rows, where the rows are kept; months that differ from the
- * sum of their hours. */
+/* Hours whose counts differ from their rows, where the rows are kept; months, and days as far as
+ * they are summed, that differ from the sum of their hours. */
 #define WRONG_HOURS(t, p, list)                                                                    \
 	"SELECT count(*) FROM (SELECT 1 FROM usage_rolled s CROSS JOIN ("                          \
 	"SELECT " p " AS parent, hour, tool_name, requests, successful, failed, time_ms, odd, "    \
@@ -147,24 +147,47 @@ static int check_values(struct verify_report *report, struct session *session, s
 	"_months UNION ALL SELECT " p ", strftime('%Y-%m', hour * 3600, 'unixepoch'), -requests "  \
 	"FROM " t "_hours) GROUP BY parent, month HAVING sum(requests) <> 0)"
 
+#define WRONG_DAYS(t, p, hours, days, name, own, negative, sums)                                   \
+	"SELECT count(*) FROM (SELECT 1 FROM usage_rolled s CROSS JOIN (SELECT " p " AS parent, "  \
+	"day, " name ", " own " FROM " days " UNION ALL SELECT " p ", day_of(hour), " name         \
+	", " negative " FROM " hours ") AS c WHERE s.source = '" t "' AND day < s.days_to "        \
+	"GROUP BY parent, day, " name " HAVING " sums ")"
+#define WRONG_TOOL_DAYS(t, p)                                                                      \
+	WRONG_DAYS(t, p, t "_hours", t "_days", "tool_name",                                       \
+		"requests, successful, failed, time_ms, timed",                                    \
+		"-requests, -successful, -failed, -time_ms, -timed",                               \
+		"sum(requests) <> 0 OR sum(successful) <> 0 OR sum(failed) <> 0 OR "               \
+		"sum(time_ms) <> 0 OR sum(timed) <> 0")
+
 static int check_counts(struct verify_report *report, struct session *session, struct err *err)
 {
 	static const struct {
-		const char *what, *sql;
+		const char *table, *what, *sql; /* the newest table that it reads */
 	} rules[] = {
-		{"hours of api_key_usage have counts that differ from their rows",
+		{"usage_rolled", "hours of api_key_usage have counts that differ from their rows",
 			WRONG_HOURS("api_key_usage", "api_key_id", "NULL")},
-		{"months of api_key_usage have counts that differ from their hours",
+		{"usage_rolled", "months of api_key_usage have counts that differ from their hours",
 			WRONG_MONTHS("api_key_usage", "api_key_id")},
-		{"hours of a2a_usage have counts that differ from their rows",
+		{"usage_rolled", "hours of a2a_usage have counts that differ from their rows",
 			WRONG_HOURS("a2a_usage", "client_id", "client_capabilities")},
-		{"months of a2a_usage have counts that differ from their hours",
+		{"usage_rolled", "months of a2a_usage have counts that differ from their hours",
 			WRONG_MONTHS("a2a_usage", "client_id")},
+		{"api_key_usage_days",
+			"days of api_key_usage have counts that differ from their hours",
+			WRONG_TOOL_DAYS("api_key_usage", "api_key_id")},
+		{"a2a_usage_days", "days of a2a_usage have counts that differ from their hours",
+			WRONG_TOOL_DAYS("a2a_usage", "client_id")},
+		{"a2a_usage_capability_days",
+			"days of a2a_usage have capabilities that differ from their hours",
+			WRONG_DAYS("a2a_usage", "client_id", "a2a_usage_capabilities",
+				"a2a_usage_capability_days", "capability", "requests", "-requests",
+				"sum(requests) <> 0")},
 	};
 
-	if (!session_has_table(session, "usage_rolled"))
-		return 0; /* an older schema */
 	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+		if (!session_has_table(session, rules[i].table))
+			continue; /* an older schema */
+
 		int64_t wrong = session_integer(session, rules[i].sql);
 
 		if (wrong < 0)

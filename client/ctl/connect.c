@@ -9,6 +9,12 @@
 #include "connect.h"
 #include "ctl.h"
 
+static void set_timeouts(const struct ctl *ctl)
+{
+	pierre_set_timeouts(ctl->db, ctl->connect_ms,
+		ctl->timeout_seconds > 0 ? (unsigned)ceil(ctl->timeout_seconds * 1000) : 35000);
+}
+
 struct pierre *connect_open(struct ctl *ctl)
 {
 	if (ctl->db != NULL)
@@ -18,13 +24,23 @@ struct pierre *connect_open(struct ctl *ctl)
 		(void)output_fail(EX_OSERR, "out of memory");
 		return NULL;
 	}
-	/* One attempt, so that the command fails at once without a daemon. To wait for one, repeat
-	 * the command. */
-	pierre_set_timeouts(ctl->db, 0,
-		ctl->timeout_seconds > 0 ? (unsigned)ceil(ctl->timeout_seconds * 1000) : 35000);
+	set_timeouts(ctl);
 	pierre_set_limits(
 		ctl->db, SIZE_MAX / 2, (size_t)1 << 30); /* the daemon enforces the limits */
 	return ctl->db;
+}
+
+void connect_wait_up_to(struct ctl *ctl, unsigned ms)
+{
+	ctl->connect_ms = ms;
+	if (ctl->db != NULL)
+		set_timeouts(ctl);
+}
+
+void connect_close(struct ctl *ctl)
+{
+	pierre_free(ctl->db);
+	ctl->db = NULL;
 }
 
 int connect_use_key(struct ctl *ctl, const char *key)
@@ -45,6 +61,8 @@ int connect_call(struct ctl *ctl, const char *method, const char *params, char *
 
 	if (db == NULL)
 		return EX_OSERR;
+	if (ctl->call != NULL)
+		return ctl->call(ctl, method, params, result);
 	if (pierre_call(db, method, params, result, &error) != 0)
 		return output_call_failed(ctl, &error);
 	return 0;

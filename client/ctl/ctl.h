@@ -17,9 +17,13 @@ enum { EXIT_DAEMON_ERROR = 1 };
 struct ctl {
 	const char *socket;     /* --socket, or NULL */
 	bool json;              /* --json */
-	bool terminal;          /* stdout is a terminal, and colours are not disabled */
+	bool terminal;          /* stdout is a terminal */
+	bool colours;           /* and it shows colours, which are not disabled */
 	double timeout_seconds; /* --timeout; 0: the library's default */
+	unsigned connect_ms;    /* see connect_wait_up_to() */
 	struct pierre *db;      /* opened by the first call */
+	/* How connect_call() waits for an answer, reports, and returns; NULL: it blocks. */
+	int (*call)(struct ctl *ctl, const char *method, const char *params, char **result);
 };
 
 struct command {
@@ -46,6 +50,7 @@ extern const struct command backup_commands[];
 extern const struct command rotate_commands[];
 extern const struct command verify_commands[];
 extern const struct command transfer_commands[];
+extern const struct command shell_commands[];
 extern const struct command completion_commands[];
 extern const struct command *const command_families[]; /* main.c; ends with NULL */
 

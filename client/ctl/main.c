@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "output.h"
+#include "start.h"
+#include "terminal.h"
 #include "ctl.h"
 #include "nearest.h"
 
@@ -23,34 +25,35 @@ const struct command *const command_families[] = {
 	verify_commands,
 	rotate_commands,
 	transfer_commands,
+	shell_commands,
 	bench_commands,
 	completion_commands,
 	NULL,
 };
 
+enum { USAGE_WIDTH = 80, USAGE_INDENT = 8 };
+
 #define for_each_command(command)                                                                  \
 	for (const struct command *const *family = command_families; *family != NULL; family++)    \
 		for (const struct command *command = *family; command->name != NULL; command++)
 
-static void print_help(FILE *out)
+static void print_help(void)
 {
 	(void)fputs("Control and query pierre-dbd.\n\n"
 		    "Examples:\n"
 		    "  pierre-dbctl call get_user_by_email email=ana@example.com\n"
-		    "  pierre-dbctl call create_user user.email=ana@example.com "
-		    "user.password=@password.txt\n"
+		    "  pierre-dbctl call create_user user.email=ana@example.com \\\n"
+		    "    user.password=@password.txt\n"
 		    "  pierre-dbctl describe create_goal\n"
 		    "  pierre-dbctl ready && echo it answers\n"
 		    "  pierre-dbctl bench get_user user_id=@ids.txt -c 8 -P 16 -n 100000\n\n"
 		    "usage: pierre-dbctl [options] COMMAND [arguments]\n\nCommands:\n",
-		out);
-	for_each_command(command)(void)
-		fprintf(out, "  %-12s %s\n", command->name, command->summary);
+		stdout);
+	for_each_command(command)(void) printf("  %-12s %s\n", command->name, command->summary);
 	(void)fputs(
 		"\nOptions (before or after the command):\n"
-		"  --socket PATH      path of the daemon's socket (default: $PIERRE_DBD_SOCKET, "
-		"else the\n"
-		"                     daemon's own default)\n"
+		"  --socket PATH      path of the daemon's socket (default: $PIERRE_DBD_SOCKET,\n"
+		"                     else the daemon's own default)\n"
 		"  --json             print results on stdout and messages on stderr as JSON\n"
 		"  --timeout SECONDS  time limit of one call (35)\n"
 		"  --help             show this help, or the help of the command\n"
@@ -72,13 +75,44 @@ static void print_help(FILE *out)
 		"  76  the socket's peer does not speak the protocol\n"
 		"  77  wrong encryption key\n"
 		"  78  invalid configuration\n",
-		out);
+		stdout);
+}
+
+/* The length of an argument of the usage line: spaces within brackets are part of it. */
+static size_t argument_length(const char *text)
+{
+	size_t length = 0;
+	int depth = 0;
+
+	while (text[length] != '\0' && (text[length] != ' ' || depth > 0)) {
+		depth += text[length] == '[' ? 1 : text[length] == ']' ? -1 : 0;
+		length++;
+	}
+	return length;
+}
+
+/* Wraps between arguments. */
+static void print_usage(const struct command *command)
+{
+	int column = printf("usage: pierre-dbctl %s", command->name);
+	const char *text = command->arguments;
+
+	while (*text != '\0') {
+		int length = (int)argument_length(text);
+
+		if (column + 1 + length > USAGE_WIDTH)
+			column = printf("\n%*s", USAGE_INDENT - 1, "") - 1;
+		column += printf(" %.*s", length, text);
+		text += length;
+		text += *text == ' ';
+	}
+	(void)putchar('\n');
 }
 
 static void print_command_help(const struct command *command)
 {
-	(void)printf("%s\n\n%s\n\nusage: pierre-dbctl %s%s%s\n", command->summary, command->help,
-		command->name, *command->arguments != '\0' ? " " : "", command->arguments);
+	(void)printf("%s\n\n%s\n\n", command->summary, command->help);
+	print_usage(command);
 }
 
 static const struct command *find_command(const char *name)
@@ -172,14 +206,6 @@ static int ctl_main_take_options(struct ctl *ctl, int argc, char **argv, struct 
 	return kept;
 }
 
-static bool shows_colours(void)
-{
-	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
-
-	return isatty(STDOUT_FILENO) == 1 && (no_color == NULL || *no_color == '\0') &&
-		term != NULL && strcmp(term, "dumb") != 0;
-}
-
 static int ctl_main_run(struct ctl *ctl, int argc, char **argv, const struct wishes *wishes)
 {
 	const struct command *command;
@@ -189,15 +215,17 @@ static int ctl_main_run(struct ctl *ctl, int argc, char **argv, const struct wis
 		return 0;
 	}
 	if (argc == 0 && !wishes->help) {
-		print_help(stderr);
+		if (ctl->json)
+			return output_fail(EX_USAGE, "a command is required; --help lists them");
+		start_advise(ctl);
 		return EX_USAGE;
 	}
 	if (argc == 0) {
-		print_help(stdout);
+		print_help();
 		return 0;
 	}
 	if (strcmp(argv[0], "help") == 0 && (argc == 1 || strcmp(argv[1], "help") == 0)) {
-		print_help(stdout);
+		print_help();
 		return 0;
 	}
 	command = find_command(strcmp(argv[0], "help") == 0 ? argv[1] : argv[0]);
@@ -212,9 +240,10 @@ static int ctl_main_run(struct ctl *ctl, int argc, char **argv, const struct wis
 
 int main(int argc, char **argv)
 {
-	struct ctl ctl = {.terminal = shows_colours()};
+	struct ctl ctl = {.terminal = isatty(STDOUT_FILENO) == 1};
 	struct wishes wishes = {0};
 
+	ctl.colours = ctl.terminal && terminal_shows_colours();
 	/* --json also applies to messages about options that precede it. */
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
 		if (strcmp(argv[i], "--json") == 0)

@@ -6,12 +6,22 @@
 #include <unistd.h>
 
 #include "output.h"
+#include "pretty.h"
 #include "buffer.h"
 #include "ctl.h"
 #include "../../protocol/json/json_add.h"
 #include "value.h"
 
 static bool as_json; /* for messages; many are about arguments, before a struct ctl exists */
+
+static const char *speaker = "pierre-dbctl";
+static bool shows_members;
+
+void output_speak_as(const char *name, bool members)
+{
+	speaker = name;
+	shows_members = members;
+}
 
 void output_messages_as_json(void)
 {
@@ -82,7 +92,7 @@ int output_fail(int code, const char *format, ...)
 	if (as_json)
 		print_message_json(code, message);
 	else
-		(void)fprintf(stderr, "pierre-dbctl: %s\n", message);
+		(void)fprintf(stderr, "%s: %s\n", speaker, message);
 	return code;
 }
 
@@ -154,6 +164,17 @@ static void advise_connecting(const struct ctl *ctl)
 			stderr);
 }
 
+/* In the order of error.data. */
+static void print_members_of(const struct pierre_error *error)
+{
+	(void)fprintf(stderr, "  code: %d", error->code);
+	if (*error->path != '\0')
+		(void)fprintf(stderr, "  path: %s", error->path);
+	if (*error->field != '\0')
+		(void)fprintf(stderr, "  field: %s", error->field);
+	(void)fprintf(stderr, "  retryable: %s\n", error->retryable ? "true" : "false");
+}
+
 int output_call_failed(const struct ctl *ctl, const struct pierre_error *error)
 {
 	if (ctl->json) {
@@ -161,7 +182,9 @@ int output_call_failed(const struct ctl *ctl, const struct pierre_error *error)
 		return exit_code(error);
 	}
 	(void)fprintf(
-		stderr, "pierre-dbctl: %s: %s\n", pierre_kind_name(error->kind), error->message);
+		stderr, "%s: %s: %s\n", speaker, pierre_kind_name(error->kind), error->message);
+	if (shows_members && error->code != 0)
+		print_members_of(error);
 	if (error->index >= 0)
 		(void)fprintf(stderr, "call %d of the transaction has failed (the first is 0)\n",
 			error->index);
@@ -178,7 +201,7 @@ int output_call_failed(const struct ctl *ctl, const struct pierre_error *error)
 
 static const char *escape(const struct ctl *ctl, const char *sequence)
 {
-	return ctl->terminal ? sequence : "";
+	return ctl->colours ? sequence : "";
 }
 
 const char *output_bold(const struct ctl *ctl)
@@ -204,61 +227,10 @@ const char *output_status_colour(const struct ctl *ctl, const char *status)
 							  : "\033[31m");
 }
 
-static void new_line(unsigned depth)
-{
-	(void)printf("\n%*s", (int)(depth * 2), "");
-}
-
-/* The end of the string that begins at `text`, after its closing quote. */
-static const char *string_end(const char *text)
-{
-	for (text++; *text != '"' && *text != '\0'; text++)
-		if (*text == '\\' && text[1] != '\0')
-			text++;
-	return *text == '"' ? text + 1 : text;
-}
-
-/* json: valid and compact. Numbers and strings are copied unchanged. */
-static void print_indented(const struct ctl *ctl, const char *text)
-{
-	unsigned depth = 0;
-
-	while (*text != '\0') {
-		const char *end = text + 1;
-
-		if (*text == '"') {
-			bool is_name;
-
-			end = string_end(text);
-			is_name = *end == ':';
-			(void)printf("%s%.*s%s", is_name ? output_bold(ctl) : "", (int)(end - text),
-				text, is_name ? output_plain(ctl) : "");
-		} else if ((*text == '{' || *text == '[') && text[1] != '}' && text[1] != ']') {
-			(void)putchar(*text);
-			new_line(++depth);
-		} else if (*text == '{' || *text == '[') {
-			(void)printf("%.2s", text);
-			end = text + 2;
-		} else if (*text == '}' || *text == ']') {
-			new_line(--depth);
-			(void)putchar(*text);
-		} else if (*text == ',') {
-			(void)putchar(',');
-			new_line(depth);
-		} else if (*text == ':') {
-			(void)fputs(": ", stdout);
-		} else {
-			(void)putchar(*text);
-		}
-		text = end;
-	}
-	(void)putchar('\n');
-}
-
 void output_print_json(const struct ctl *ctl, const char *text)
 {
 	if (ctl->terminal && !ctl->json)
-		print_indented(ctl, text);
+		pretty_print(ctl, text);
 	else
 		(void)puts(text);
 }

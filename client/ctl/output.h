@@ -10,6 +10,9 @@
 void output_messages_as_json(void);
 /* Prints `pierre-dbctl: …` to stderr; returns the code. */
 int output_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Messages begin with this text from now on, instead of `pierre-dbctl`; it must stay valid.
+ * members: a failed call also shows the members of its error. */
+void output_speak_as(const char *name, bool members);
 /* Adds a hint to the preceding message; nothing with --json. */
 void output_hint(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Reports a failed call with a hint; returns the exit code. */

@@ -1,20 +1,16 @@
 #include "progress.h"
+#include "terminal.h"
 #include "value.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 enum { BAR = 30 };
 
 void progress_begin(struct progress *progress, const struct ctl *ctl, const char *unit)
 {
-	const char *term = getenv("TERM");
-
 	*progress = (struct progress){.unit = unit, .started = clock_seconds()};
-	progress->shown = !ctl->json && isatty(STDERR_FILENO) == 1 && term != NULL &&
-		strcmp(term, "dumb") != 0;
+	progress->shown = !ctl->json && isatty(STDERR_FILENO) == 1 && terminal_moves_cursor();
 }
 
 void progress_show(struct progress *progress, const char *what, double done, double all)

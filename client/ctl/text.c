@@ -10,12 +10,26 @@
 
 enum { READ_STEP = 65536 };
 
+static bool stdin_is_reserved;
+
+void text_reserve_stdin(void)
+{
+	stdin_is_reserved = true;
+}
+
 char *text_of_file(const char *path, size_t *length)
 {
-	FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+	bool from_stdin = strcmp(path, "-") == 0, failed;
+	FILE *file;
 	char *text = NULL;
 	size_t used = 0;
-	bool failed = file == NULL;
+
+	if (from_stdin && stdin_is_reserved) {
+		(void)output_fail(EX_NOINPUT, "standard input holds the commands: name a file");
+		return NULL;
+	}
+	file = from_stdin ? stdin : fopen(path, "re");
+	failed = file == NULL;
 
 	while (!failed) {
 		char *larger = realloc(text, used + READ_STEP + 1);

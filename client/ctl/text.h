@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* From now on stdin holds the commands of a session, and text_of_file("-") reports that. */
+void text_reserve_stdin(void);
 /* Reads a whole file (`-`: stdin) and appends a NUL. The caller frees it; NULL after reporting an
  * error. */
 char *text_of_file(const char *path, size_t *length);

@@ -6,7 +6,7 @@
 #include "../../protocol/json/json_add.h"
 #include "../../protocol/value.h"
 
-enum { HELP_COLUMN = 34, HELP_WIDTH = 100 };
+enum { HELP_COLUMN = 30, HELP_WIDTH = 80 };
 
 static const char intro[] =
 	"pierre-dbd: the data layer of Pierre, as JSON-RPC 2.0 calls on a Unix socket.\n"
@@ -16,37 +16,35 @@ static const char intro[] =
 	"Examples:\n"
 	"  pierre-dbd --generate-key > pierre.key && chmod 600 pierre.key\n"
 	"  pierre-dbd --encryption-key-file pierre.key\n"
-	"  DATABASE_URL=postgresql://pierre@db.example.com/pierre ENCRYPTION_KEY=... pierre-dbd\n"
+	"  DATABASE_URL=postgresql://pierre@db.example.com/pierre \\\n"
+	"    pierre-dbd --encryption-key-file pierre.key\n"
 	"\n"
 	"Commands, which run instead of the daemon:\n"
-	"  --generate-key                  print a new key\n"
-	"  --check-config[=json]           print the settings and their sources; exit code 78 if "
-	"they are wrong\n"
-	"  --migrate-only                  update the schema; needs no key\n"
-	"  --verify[=json]                 check the database and decrypt every token, without "
-	"changes; exit code\n"
-	"                                  65 if the database is damaged, 77 if the key is wrong\n"
-	"  --restore[=json] FILE           replace the SQLite database by a backup while no "
-	"daemon runs: check the\n"
-	"                                  backup, rename the old files\n"
-	"  --help, -h                      print this text; --help=markdown prints the settings "
-	"as a table\n"
-	"  --version, -V                   print the version\n"
+	"  --generate-key              print a new key\n"
+	"  --check-config[=json]       print the settings and their sources; exit code 78\n"
+	"                              if they are wrong\n"
+	"  --migrate-only              update the schema; needs no key\n"
+	"  --verify[=json]             check the database and decrypt every token,\n"
+	"                              without changes; exit code 65 if the database is\n"
+	"                              damaged, 77 if the key is wrong\n"
+	"  --restore[=json] FILE       replace the SQLite database by a backup while no\n"
+	"                              daemon runs: check the backup, rename the old\n"
+	"                              files\n"
+	"  --help, -h                  print this text; --help=markdown prints the\n"
+	"                              settings as a table\n"
+	"  --version, -V               print the version\n"
 	"\n"
-	"Each setting is an option, an environment variable, or a line of the configuration file, "
-	"in this\n"
-	"order of precedence. SIGHUP reloads those marked * from that file. Times: 500ms, 30s, "
-	"5m, 1h. Sizes:\n"
-	"64KiB, 1MiB.\n";
+	"Each setting is an option, an environment variable, or a line of the\n"
+	"configuration file, in this order of precedence. SIGHUP reloads those marked *\n"
+	"from that file. Times: 500ms, 30s, 5m, 1h. Sizes: 64KiB, 1MiB.\n";
 
 static const char outro[] =
 	"\n"
-	"Signals: SIGTERM and SIGINT stop it gracefully, a second one immediately; "
-	"SIGHUP reads the .env file again.\n"
-	"Exit codes (sysexits.h): 0 success, 64 usage, 65 bad database file, "
-	"69 database unreachable or no AES\n"
-	"instructions, 73 cannot create, 74 I/O, 75 another daemon holds the socket or the file, "
-	"77 wrong key, 78 configuration.\n";
+	"Signals: SIGTERM and SIGINT stop it gracefully, a second one immediately; SIGHUP\n"
+	"reads the .env file again.\n"
+	"Exit codes (sysexits.h): 0 success, 64 usage, 65 bad database file, 69 database\n"
+	"unreachable or no AES instructions, 73 cannot create, 74 I/O, 75 another daemon\n"
+	"holds the socket or the file, 77 wrong key, 78 configuration.\n";
 
 /* Prints text wrapped at HELP_WIDTH, starting at HELP_COLUMN. */
 static void print_wrapped(FILE *out, const char *text)

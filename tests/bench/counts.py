@@ -1,5 +1,5 @@
 """The counts of one key that has many rows: what a request's check and a dashboard's month cost at
-a thousand rows, and at ten million.
+a thousand rows, and at ten million; and what a year costs at a million.
 
 usage: python3 tests/bench/counts.py BUILD [ROWS…]
 It prints a table; scripts/bench --large makes the same one."""
@@ -18,26 +18,29 @@ from setting import PostgresServer
 
 TITLE = "Counts of one key"
 SIZES = (1_000, 100_000, 1_000_000, 10_000_000)
-DAYS = 30
+MONTH, YEAR = 30, 365  # days
+YEAR_ROWS = 1_000_000
 REPEATS = 25
 HEADINGS = ("method", "backend", "rows", "median", "slowest", "target", "met")
 
 # Rows at equal distances over the last days, in the order of their times.
-SQLITE = f"""
+SQLITE = """
 INSERT INTO api_key_usage (api_key_id, timestamp, tool_name, response_time_ms, status_code)
 WITH RECURSIVE n(i) AS (SELECT :first UNION ALL SELECT i + 1 FROM n WHERE i < :last)
-SELECT :key, strftime('%Y-%m-%dT%H:%M:%S', :now - ({DAYS * 86400} * (:count - i)) / :count,
+SELECT :key, strftime('%Y-%m-%dT%H:%M:%S', :now - (:days * 86400 * (:count - i)) / :count,
   'unixepoch') || '.500000+00:00', 'tool' || (i % 12), i % 900,
   CASE WHEN i % 20 = 0 THEN 500 ELSE 200 END
 FROM n"""
-POSTGRES = f"""
+POSTGRES = """
 INSERT INTO api_key_usage (api_key, timestamp, tool_name, response_time_ms, status_code)
-SELECT 1, to_timestamp(:now - ({DAYS * 86400} * (:count - i)) / :count + 0.5), 'tool' || (i % 12),
+SELECT 1, to_timestamp(:now - (:days * 86400 * (:count - i)) / :count + 0.5), 'tool' || (i % 12),
   i % 900, CASE WHEN i % 20 = 0 THEN 500 ELSE 200 END
 FROM generate_series(1::bigint, :count) AS n(i);
 ANALYZE;"""
+# Rows that are not rolled up, and whether days are not summed that ended more than an hour ago.
 BEHIND = (
-    "SELECT (SELECT COALESCE(max(id), 0) FROM api_key_usage) - last_id FROM usage_rolled "
+    "SELECT (SELECT COALESCE(max(id), 0) FROM api_key_usage) - last_id + "
+    "(days_to < (unixepoch('now') / 3600 - 1) / 24 * 24) FROM usage_rolled "
     "WHERE source = 'api_key_usage'"
 )
 
@@ -46,14 +49,16 @@ def text(at):
     return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def calls(key, user, now):
+def calls(key, user, now, days):
     """Each call with its target in ms. A month whose ends are full hours, and one whose ends are
-    not: rows of up to half an hour at each end are then read."""
+    not: rows of up to half an hour at each end are then read. Of a year the statistics alone."""
     end = datetime.datetime.fromtimestamp(now, datetime.timezone.utc)
     whole = end.replace(minute=0, second=0)
     odd = whole - datetime.timedelta(minutes=31, microseconds=1)
-    month = datetime.timedelta(days=DAYS)
+    month = datetime.timedelta(days=days)
     between = [text(whole - month), text(whole)]
+    if days == YEAR:
+        return {"get_api_key_usage_stats, a year": ("get_api_key_usage_stats", [key, *between], 10)}
     divided = [text(odd - month + datetime.timedelta(hours=1)), text(odd)]
     return {
         "get_api_key_current_usage": ("get_api_key_current_usage", [key], 1),
@@ -83,7 +88,7 @@ def times(daemon, method, params):
     return median(taken), max(taken)
 
 
-def fill_sqlite(path, key, count, now):
+def fill_sqlite(path, key, count, now, days):
     with seed.opened(path) as database:
         for first in range(1, count + 1, 1_000_000):
             database.execute(
@@ -92,6 +97,7 @@ def fill_sqlite(path, key, count, now):
                     "key": key,
                     "now": now,
                     "count": count,
+                    "days": days,
                     "first": first,
                     "last": min(first + 999_999, count),
                 },
@@ -103,15 +109,15 @@ def behind_sqlite(path):
         return database.execute(BEHIND).fetchone()[0]
 
 
-def fill_postgres(server, count, now):
-    seed.psql(server, POSTGRES, {"now": now, "count": count})
+def fill_postgres(server, count, now, days):
+    seed.psql(server, POSTGRES, {"now": now, "count": count, "days": days})
     while int(seed.psql(server, "SELECT roll_up_api_key_usage(200000)") or 1) > 0:
         pass
 
 
-def one_size(build, folder, server, backend, count):
+def one_size(build, folder, server, backend, count, days=MONTH):
     """Returns the rows of the table for one backend and number of rows."""
-    name, now = f"counts-{count}", int(time.time())
+    name, now = f"counts-{count}-{days}", int(time.time())
     key, user = seed.api_key_id(1), seed.key_owner(1, 1)
     path = folder / f"{name}.db"
     database = name.replace("-", "_")
@@ -122,17 +128,17 @@ def one_size(build, folder, server, backend, count):
     parents = {"users": 1, "api_keys": 1}
     if backend == "SQLite":
         seed.sqlite(path, parents)
-        fill_sqlite(path, key, count, now)
+        fill_sqlite(path, key, count, now, days)
     else:
         seed.postgres(server.connection(database), parents)
-        fill_postgres(server.connection(database), count, now)
+        fill_postgres(server.connection(database), count, now, days)
     found = []
     with daemon:
         if backend == "SQLite":
             wait_until(
                 lambda: behind_sqlite(path) == 0, "rolling up", daemon.process, 1800, pause=0.5
             )
-        for words, (method, params, target) in calls(key, user, now).items():
+        for words, (method, params, target) in calls(key, user, now, days).items():
             middle, slowest = times(daemon, method, params)
             found.append(
                 (
@@ -157,6 +163,8 @@ def table(build, folder, server, sizes, say):
         for count in sizes:
             say(f"counts of {count:,} rows of one key, {backend}: filling …")
             found += one_size(build, folder, server, backend, count)
+        say(f"counts of a year, {backend}: filling …")
+        found += one_size(build, folder, server, backend, YEAR_ROWS, YEAR)
     return TITLE, HEADINGS, found
 
 

@@ -157,6 +157,7 @@ class SqlitePlans(case.Case):
             "whole_text",
             "word_text",
             "hour_of",
+            "day_of",
             "kept_hour",
             "nearest_hour",
             "odd_usage",
@@ -229,6 +230,14 @@ class SqlitePlans(case.Case):
         ):
             with self.assertRaises(AssertionError):
                 self.check(planted)
+
+    def test_odd_hours_have_an_index(self):
+        """The primary key would have every hour of the period."""
+        found = [one for one in statements() if "odd <> 0" in one["sqlite"]]
+        self.assertGreater(len(found), 3)
+        for statement in found:
+            plan = self.plan(statement, next(variants(statement, "sqlite"))[1])
+            self.assertRegex(" ".join(plan), r"SEARCH h USING INDEX idx_\w+_usage_hours_odd")
 
     def test_without_statistics(self):
         self.db.execute("DROP TABLE IF EXISTS sqlite_stat1")

@@ -1,21 +1,15 @@
 """pierre-dbctl for users and scripts, with a real daemon and without one."""
 import json
 import os
-import pty
 import re
 import subprocess
 
 from lib import interface
 from lib.case import Case, DaemonCase
 from lib.daemon import CTL, SLOW
+from lib.terminal import environment, shown, without_colours
 
 HASH = "$2b$12$" + "a" * 53
-SANITIZERS = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "LLVM_PROFILE_FILE")
-
-
-def environment(**more):
-    found = {name: os.environ[name] for name in ("PATH", *SANITIZERS) if name in os.environ}
-    return {**found, "LANG": "C.UTF-8", "TERM": "xterm", **more}
 
 
 class CtlCase(Case):
@@ -620,44 +614,44 @@ class WithDaemon(CtlCase):
         self.assertIn("WEIGHT METHOD", self.bad(65, "bench", "--mix", path))
 
     def on_a_terminal(self, *arguments, **variables):
-        primary, secondary = pty.openpty()
-        process = subprocess.Popen(
-            [CTL, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=secondary,
-            stderr=secondary,
-            env=environment(PIERRE_DBD_SOCKET=self.socket, **variables),
-        )
-        os.close(secondary)
-        out = b""
-        while True:
-            try:
-                part = os.read(primary, 65536)
-            except OSError:
-                part = b""
-            if not part:
-                break
-            out += part
-        os.close(primary)
-        self.assertEqual(process.wait(30 * SLOW), 0)
-        return out.decode().replace("\r\n", "\n")
+        return shown([CTL, *arguments], PIERRE_DBD_SOCKET=self.socket, **variables)
 
     def test_terminal(self):
         identifier = self.user("tty@example.com", display_name='a "b", {c: [d]}')
         pretty = self.on_a_terminal("call", "get_user", f"user_id={identifier}")
-        self.assertIn("\033[1m", pretty)
-        self.assertIn('\n  \033[1m"email"\033[0m: "tty@example.com",\n', pretty)
-        plain = json.loads(re.sub(r"\033\[\dm", "", pretty))
+        self.assertIn(
+            '\n  \033[1m"email"\033[0m: \033[32m"tty@example.com"\033[0m,\n'
+            '  \033[1m"display_name"\033[0m: \033[32m"a \\"b\\", {c: [d]}"\033[0m,\n',
+            pretty,
+        )
+        self.assertIn('\033[1m"is_active"\033[0m: \033[35mtrue\033[0m\n}\n', pretty)
+        plain = json.loads(without_colours(pretty))
         self.assertEqual(plain, self.daemon.call("get_user", user_id=identifier))
-        for arguments, variables in (
-            (("--json", "call"), {}),
-            (("call",), {"NO_COLOR": "1"}),
-            (("call",), {"TERM": "dumb"}),
-        ):
-            text = self.on_a_terminal(*arguments, "get_user", f"user_id={identifier}", **variables)
-            self.assertNotIn("\033", text)
-            self.assertEqual(text.count("\n"), 1)
+        for variables in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+            text = self.on_a_terminal("call", "get_user", f"user_id={identifier}", **variables)
+            self.assertEqual(text, without_colours(pretty))
+        self.assertEqual(
+            self.on_a_terminal("--json", "call", "get_user", f"user_id={identifier}"),
+            self.good("call", "get_user", f"user_id={identifier}"),
+        )
         self.assertEqual(
             self.on_a_terminal("call", "list_a2a_clients", f"user_id={identifier}"), "[]\n"
         )
         self.assertIn("\033[32mready", self.on_a_terminal("ready"))
+
+    def test_a_terminal_changes_nothing_but_white_space(self):
+        """Numbers to the last digit; what controls a terminal is escaped."""
+        user = self.user("exact@example.com")
+        profile = (
+            '{"big":9007199254740993,"tiny":5e-324,"third":0.3333333333333333,"one":1.0,'
+            '"empty":[{},[],""],"text":"a: [1,2] \\\\ \\" é","control":"%s","none":null}'
+        )
+        for control, escaped in (("x", "x"), ("\u009b2J\u007f", "\\u009b2J\\u007f")):
+            self.good(
+                *("call", "upsert_user_profile", f"user_id={user}"),
+                "profile_data:=" + profile % control,
+            )
+            piped = self.good("call", "get_user_profile", f"user_id={user}")
+            text = self.on_a_terminal("call", "get_user_profile", f"user_id={user}")
+            compact = re.sub(r'("(?:[^"\\]|\\.)*")|\s+', r"\1", without_colours(text))
+            self.assertEqual(compact + "\n", piped.replace(control, escaped))

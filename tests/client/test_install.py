@@ -141,7 +141,7 @@ class Install(Case):
             )
 
     def test_installed_programs_find_their_library(self):
-        for name in ("bin/pierre-dbd", "bin/pierre-dbctl"):
+        for name in ("bin/pierre-dbd", "bin/pierre-dbctl", "bin/pierre-dbd-exporter"):
             environment = {"LD_LIBRARY_PATH": os.path.dirname(self.path("libpierre-db.so"))}
             done = subprocess.run(
                 [self.path(name), "--version"],
@@ -154,7 +154,10 @@ class Install(Case):
             self.assertRegex(done.stdout, rf"^{os.path.basename(name)} \d+\.\d+\.\d+")
 
     def test_manual_pages_and_completions(self):
-        for name in ("man1/pierre-dbctl.1", "man3/libpierre-db.3", "man8/pierre-dbd.8"):
+        for name in (
+            *("man1/pierre-dbctl.1", "man3/libpierre-db.3"),
+            *("man8/pierre-dbd.8", "man8/pierre-dbd-exporter.8"),
+        ):
             with open(self.path(name), encoding="utf-8") as file:
                 self.assertIn(".SH NAME", file.read())
         self.path("bash-completion/completions/pierre-dbctl")
@@ -176,9 +179,12 @@ class Install(Case):
             [],
         )
 
-    def test_unit_names_the_installed_program(self):
-        with open(self.path("pierre-dbd.service"), encoding="utf-8") as file:
-            program = re.search(r"^ExecStart=(\S+)", file.read(), re.MULTILINE).group(1)
-        self.assertEqual(self.folder + program, self.path("bin/pierre-dbd"))
-        self.path("pierre-dbd.socket")
+    def test_units_name_the_installed_programs(self):
+        for name in ("pierre-dbd", "pierre-dbd-exporter"):
+            with open(self.path(f"{name}.service"), encoding="utf-8") as file:
+                program = re.search(r"^ExecStart=(\S+)", file.read(), re.MULTILINE).group(1)
+            self.assertEqual(self.folder + program, self.path(f"bin/{name}"))
+            self.path(f"{name}.socket")
+        self.path("pierre-dbd/prometheus/pierre-dbd.rules.yml")
+        self.path("pierre-dbd/grafana/pierre-dbd.json")
         self.path("sysusers.d/pierre-dbd.conf")

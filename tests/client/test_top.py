@@ -12,103 +12,10 @@ import threading
 import time
 
 from lib.case import Case
-from lib.daemon import CTL, Daemon, SANITIZER, SLOW, temporary_folder
+from lib.daemon import CTL, Daemon, SANITIZER, SLOW
 from lib.rpc import Closed
+from lib.terminal import Terminal, environment
 from lib.world import World, uuid4
-
-SANITIZERS = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "LLVM_PROFILE_FILE")
-
-
-def environment(**more):
-    found = {name: os.environ[name] for name in ("PATH", *SANITIZERS) if name in os.environ}
-    return {**found, "LANG": "C.UTF-8", "TERM": "xterm", **more}
-
-
-class Terminal:
-    """A private tmux server with one window that runs a shell."""
-
-    def __init__(self, width, height, variables):
-        self.folder = temporary_folder()
-        self.base = ["tmux", "-S", os.path.join(self.folder, "tmux"), "-f", "/dev/null"]
-        assignments = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
-        self.tmux(
-            "new-session",
-            "-d",
-            "-x",
-            str(width),
-            "-y",
-            str(height),
-            f"env {assignments} PS1='ready> ' HISTFILE= bash --norc --noprofile -i",
-            env=environment(),
-        )
-
-    def tmux(self, *arguments, env=None):
-        done = subprocess.run(
-            [*self.base, *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=env or environment(),
-        )
-        assert done.returncode == 0, (arguments, done.stderr)
-        return done.stdout
-
-    def keys(self, *keys):
-        self.tmux("send-keys", *keys)
-
-    def type(self, text):
-        self.keys(text, "Enter")
-
-    def lines(self, escapes=False):
-        return (
-            self.tmux("capture-pane", "-p", *(["-e"] if escapes else [])).rstrip("\n").split("\n")
-        )
-
-    def text(self):
-        return "\n".join(self.lines())
-
-    def resize(self, width, height):
-        self.tmux("resize-window", "-x", str(width), "-y", str(height))
-
-    def state(self):
-        """Alternate screen, cursor, wrapping: "0 1 1" is a terminal in the state that a shell
-        expects."""
-        return self.tmux(
-            "display-message", "-p", "#{alternate_on} #{cursor_flag} #{wrap_flag}"
-        ).strip()
-
-    def pid_of_top(self):
-        pane = subprocess.run(
-            [*self.base, "display-message", "-p", "#{pane_pid}"],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=environment(),
-        ).stdout.strip()
-        if not pane:
-            return None  # closed
-        children = [
-            line.split()
-            for line in subprocess.run(
-                ["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
-            ).stdout.splitlines()
-        ]
-        shells = {pane} | {one[0] for one in children if one[1] == pane}
-        return next(
-            (int(one[0]) for one in children if one[1] in shells and "pierre-dbctl" in one[2]), None
-        )
-
-    def close(self):
-        """top ends before its terminal: a leak checker that still runs when the terminal
-        disconnects never ends."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            pid, deadline = self.pid_of_top(), time.monotonic() + 5 * SLOW
-            if pid is not None:
-                os.kill(pid, number)
-            while pid is not None and self.pid_of_top() is not None and time.monotonic() < deadline:
-                time.sleep(0.05)
-        subprocess.run([*self.base, "kill-server"], capture_output=True, check=False)
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Top(Case):
@@ -258,7 +165,7 @@ class InATerminal(WithTerminals):
                 )
 
             self.within(10, fits)
-        self.assertIsNotNone(terminal.pid_of_top())
+        self.assertIsNotNone(terminal.pid_of_ctl())
 
     def names(self, terminal):
         """Returns the title line and the names; waits while the display is being drawn."""
@@ -314,7 +221,7 @@ class InATerminal(WithTerminals):
         ):
             self.assertEqual(terminal.state(), "1 0 0", end)
             if isinstance(end, signal.Signals):
-                os.kill(terminal.pid_of_top(), end)
+                os.kill(terminal.pid_of_ctl(), end)
             elif end != "count":
                 terminal.keys(end)
             self.within(10, lambda: terminal.state() == "0 1 1")

@@ -242,7 +242,7 @@ class Transfer(Case):
 
     def test_dropped_usage(self):
         """Statistics over whole hours count rows that retention has dropped, and still do so in the
-        target, in each direction."""
+        target, in each direction, also if a daemon has summed the days of the empty target."""
         files = [File(f"{self.folder}/{name}.db") for name in ("first", "second", "third")]
         postgres = [self.postgres(), self.postgres()]
         with self.daemon(files[0]) as daemon, daemon.connect() as one:
@@ -282,6 +282,9 @@ class Transfer(Case):
             self.within(20, lambda: len(daemon.call(logs[0], **logs[1])) == 1)
             self.same([daemon.call(method, params) for method, params in calls], expected)
         self.assertEqual(expected[0]["total_requests"], 41)
+        for target in (files[1], postgres[1]):
+            with self.daemon(target):
+                self.within(20, lambda target=target: self.days_summed(target))
         chain = [files[0], *postgres, *files[1:]]
         for source, target in zip(chain, chain[1:]):
             done = self.good(source.url, target.url)
@@ -290,6 +293,15 @@ class Transfer(Case):
             *answers, left = self.answers(target, [*calls, logs])
             self.same(answers, expected)
             self.assertEqual(len(left), 1)
+
+    @staticmethod
+    def days_summed(database):
+        summed = "SELECT count(*) FROM usage_rolled WHERE days_to > "
+        if database.backend == "postgres":
+            return database.query(f"{summed} now() - interval '50 hours'") == "2"
+        with contextlib.closing(sqlite3.connect(database.path)) as reader:
+            found = reader.execute(f"{summed} unixepoch('now', '-50 hours') / 3600")
+            return found.fetchone()[0] == 2
 
     def test_existing_installation(self):
         first, second, postgres = (

@@ -2,8 +2,8 @@
 and out of order, changed, moved to another key, deleted, and written again with their old ids,
 while the daemon rolls them up. Every count of random periods is compared with a count of the rows
 themselves. Would catch: a row counted twice or not at all around a step, a change that is lost
-because a step is under way, an edge of a period on the wrong side of an hour, a time with an offset
-in another hour, a value that cannot be summed hidden by a rollup.
+because a step is under way, an edge of a period on the wrong side of an hour or a day, a time with
+an offset in another hour, a value that cannot be summed hidden by a rollup.
 
 PIERRE_TEST_SEED=N repeats a run."""
 import collections
@@ -66,11 +66,16 @@ class Counts(DaemonCase):
         return rows if SQLITE else [line.split("|") for line in rows.splitlines()]
 
     def moment(self):
+        """Of the last days and the next hours, or of the last months."""
+        since = 10**12 if self.random.random() < 0.7 else 3 * 10**13
         at = self.base + datetime.timedelta(
-            microseconds=self.random.randrange(-(10**12), 2 * 10**10)
+            microseconds=self.random.randrange(-since, 2 * 10**10)
         )
-        if self.random.random() < 0.2:
+        kind = self.random.random()
+        if kind < 0.2:
             at = at.replace(minute=0, second=0, microsecond=0)
+        if kind < 0.1:
+            at = at.replace(hour=0)
         return at
 
     def some_id(self, table):
@@ -339,7 +344,11 @@ class Counts(DaemonCase):
             )
             if int(behind) or int(changes):
                 return False
-        return True
+        ((summing,),) = self.other(
+            "SELECT count(*) FROM usage_rolled WHERE days_next IS NOT NULL OR days_to < "
+            + ("unixepoch('now', '-25 hours') / 3600" if SQLITE else "now() - interval '25 hours'")
+        )
+        return int(summing) == 0
 
     def test_counts_are_those_of_the_rows(self):
         self.parents = {

@@ -541,6 +541,25 @@ class Places(OpenCase):
             found = {finding["name"]: finding for finding in json.loads(done.stdout)["findings"]}
             self.assertIn("mount the folder", json.dumps(found))
 
+    def test_an_overlay_is_one_mount(self):
+        """A container's own root: a file may have another device than its folder there."""
+        place, lower, upper = (os.path.join(self.folder, name) for name in ("in", "low", "up"))
+        for folder in (place, lower, upper):
+            os.mkdir(folder)
+        mount = (
+            f"mount -t tmpfs layer {upper} && mkdir {upper}/files {upper}/work && mount -t overlay "
+            f"-o lowerdir={lower},upperdir={upper}/files,workdir={upper}/work layer {place}"
+        )
+        tried = ["unshare", "-m", "sh", "-c", mount]
+        if subprocess.run(tried, capture_output=True, check=False).returncode != 0:
+            self.skipTest("no overlay can be mounted here: a database on one is NOT tested")
+        script = os.path.join(self.folder, "overlay.sh")
+        with open(script, "w", encoding="ascii") as file:
+            file.write(f'{mount} || exit 99\nexec "$@"\n')
+        with self.daemon(database=Sqlite(place), wrapper=("unshare", "-m", "sh", script)) as daemon:
+            self.add(daemon, 1)
+            self.assertNotIn("mounted here", daemon.log())
+
     def test_network_file_systems(self):
         """The daemon names them at each start, and the doctor does, too. They cannot be mounted
         here: a preloaded library reports their types."""

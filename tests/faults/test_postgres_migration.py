@@ -36,7 +36,7 @@ ORDER BY 1
 PARENTS = """
 SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) || convalidated
 FROM pg_constraint WHERE contype = 'f'
-AND conrelid::regclass::text !~ 'usage_(hours|months|capabilities)' ORDER BY 1
+AND conrelid::regclass::text !~ 'usage_(hours|days|months|capabilit)' ORDER BY 1
 """
 # Without the columns that a migration has added, which are null.
 ROWS = """SELECT md5(string_agg(j::text, '|' ORDER BY j::text))

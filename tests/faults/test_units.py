@@ -5,10 +5,12 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 
 from lib.case import Case
 from lib.daemon import BINARY, BUILD, Daemon, SANITIZER, new_key, temporary_folder
+from lib.exporter import EXPORTER, Exporter
 from lib.interface import METHODS
 from lib.notify import analyze, exposure
 from lib.postgres_server import PostgresServer
@@ -33,15 +35,18 @@ class Units(Case):
         self.place = self.folder()
         bindir = os.path.join(self.place, "bin")
         os.mkdir(bindir)
-        os.symlink(BINARY, os.path.join(bindir, "pierre-dbd"))
-        with open(os.path.join(BUILD, "systemd", "pierre-dbd.service"), encoding="utf-8") as file:
+        self.unit = self.copied("pierre-dbd", BINARY, bindir)
+        self.exporter_unit = self.copied("pierre-dbd-exporter", EXPORTER, bindir)
+
+    def copied(self, name, program, bindir):
+        """Copies a program's units; returns the path of the service, which names the program."""
+        os.symlink(program, os.path.join(bindir, name))
+        with open(os.path.join(BUILD, "systemd", f"{name}.service"), encoding="utf-8") as file:
             text = file.read()
         start = next(line for line in text.splitlines() if line.startswith("ExecStart="))
-        self.assertTrue(start.endswith("/bin/pierre-dbd"), start)
-        self.unit = self.write(
-            "pierre-dbd.service", text.replace(start, f"ExecStart={bindir}/pierre-dbd")
-        )
-        shutil.copy(os.path.join(ROOT, "systemd", "pierre-dbd.socket"), self.place)
+        self.assertTrue(start.endswith(f"/bin/{name}"), start)
+        shutil.copy(os.path.join(ROOT, "systemd", f"{name}.socket"), self.place)
+        return self.write(f"{name}.service", text.replace(start, f"ExecStart={bindir}/{name}"))
 
     def write(self, name, text):
         path = os.path.join(self.place, name)
@@ -60,9 +65,9 @@ class Judged(Units):
             return self.write("pierre-dbd.service.d/sqlite-only.conf", file.read())
 
     def verify(self):
-        code, output = analyze(
-            "verify", "--man=no", self.unit, os.path.join(self.place, "pierre-dbd.socket")
-        )
+        names = ("pierre-dbd.socket", "pierre-dbd-exporter.socket")
+        sockets = [os.path.join(self.place, name) for name in names]
+        code, output = analyze("verify", "--man=no", self.unit, self.exporter_unit, *sockets)
         # Messages about other units of the machine do not count.
         own = [line for line in output.splitlines() if "pierre-dbd" in line or self.place in line]
         self.assertEqual((code, own), (0, []), output)
@@ -73,10 +78,14 @@ class Judged(Units):
         self.verify()
 
     def test_security(self):
-        for words, limit in (("as shipped", 1.5), ("with sqlite-only.conf", 0.6)):
-            if limit < 1:
+        for words, unit, limit in (
+            ("as shipped", self.unit, 1.5),
+            ("with sqlite-only.conf", self.unit, 0.6),
+            ("the exporter", self.exporter_unit, 0.4),
+        ):
+            if "sqlite-only" in words:
                 self.drop_in()
-            code, output = analyze("security", "--offline=true", "--threshold=15", self.unit)
+            code, output = analyze("security", "--offline=true", "--threshold=15", unit)
             score = exposure(output)
             print(f"  systemd-analyze security, {words}: {score}", flush=True)
             self.assertEqual(code, 0, output)
@@ -121,9 +130,11 @@ class Judged(Units):
         )
         self.assertEqual(done.returncode, 0, done.stderr)
         with open(os.path.join(root, "etc", "passwd"), encoding="utf-8") as file:
-            self.assertIn("pierre-dbd:", file.read())
+            users = file.read()
+        self.assertRegex(users, "(?m)^pierre-dbd:")
+        self.assertRegex(users, "(?m)^pierre-dbd-exporter:.*:/:/usr/sbin/nologin$")
         with open(os.path.join(root, "etc", "group"), encoding="utf-8") as file:
-            self.assertIn("pierre-dbd:", file.read())
+            self.assertRegex(file.read(), r"(?m)^pierre-dbd:x:\d+:pierre-dbd-exporter$")
 
     def test_units_agree_with_the_program(self):
         """The socket's path is the default path of a service. Exit codes that a restart cannot
@@ -165,9 +176,28 @@ class Judged(Units):
         taken = [one for one in json.loads(done.stdout).values() if one["source"] == "environment"]
         self.assertEqual(len(taken), len(given) + 1)
 
+    def test_exporter_agrees_with_the_program(self):
+        """It is a user of its own, in the group that may connect, and has neither network nor key.
+        It is off until it is enabled, and its socket listens where the program would."""
+        with open(self.exporter_unit, encoding="utf-8") as file:
+            unit = file.read()
+        with open(os.path.join(self.place, "pierre-dbd-exporter.socket"), encoding="utf-8") as file:
+            socket_unit = file.read()
+        for line in ("User=pierre-dbd-exporter", "SupplementaryGroups=pierre-dbd",
+                     "PrivateNetwork=yes", "RestrictAddressFamilies=AF_UNIX",
+                     "Environment=PIERRE_DBD_SOCKET=/run/pierre-dbd/pierre-dbd.sock"):  # fmt: skip
+            self.assertIn(f"\n{line}\n", unit)
+        self.assertNotIn("LoadCredential", unit)
+        self.assertNotIn("[Install]", unit)
+        shown = subprocess.run(
+            [EXPORTER, "--help=markdown"], capture_output=True, text=True, check=True
+        ).stdout
+        address = re.search(r"`--listen` \| `\w+` \| `([^`]+)`", shown)[1]
+        self.assertIn(f"\nListenStream={address}\n", socket_unit)
+
 
 class Confinement(Units):
-    """The daemon's actual system calls, under strace, compared with those that the unit allows."""
+    """The programs' actual system calls, under strace, compared with those that the units allow."""
 
     def setUp(self):
         super().setUp()
@@ -176,8 +206,12 @@ class Confinement(Units):
                 "needs strace and a build without a sanitizer: the unit's filters are NOT "
                 "checked against the daemon"
             )
-        with open(self.unit, encoding="utf-8") as file:
-            self.settings = [
+        self.settings = self.directives(self.unit)
+
+    @staticmethod
+    def directives(unit):
+        with open(unit, encoding="utf-8") as file:
+            return [
                 line.split("=", 1)
                 for line in file.read().splitlines()
                 if "=" in line and not line.startswith("#")
@@ -228,10 +262,9 @@ class Confinement(Units):
 
     def check(self, trace, families):
         used = set(re.findall(r"^\d+ +(\w+)\(", trace, re.MULTILINE))
-        self.assertGreater(len(used), 30)
         if os.geteuid() == 0:
             used.discard("fchown")  # SQLite calls this only as root, and the service is not root
-        self.assertIn("prlimit64", used)  # the limit on cores: its entry must follow ~@resources
+        self.assertGreater(len(used), 20)
         self.assertEqual(used - self.allowed(), set(), "system calls that the unit forbids")
         executable = [line for line in trace.splitlines() if "PROT_WRITE|PROT_EXEC" in line]
         self.assertEqual(
@@ -240,6 +273,47 @@ class Confinement(Units):
         opened = set(re.findall(r"socket\((AF_\w+)", trace))
         # glibc lists interfaces through netlink, and continues without when it is denied.
         self.assertLessEqual(opened - {"AF_NETLINK"}, families)
+
+    def check_daemon(self, trace, families):
+        # The limit on cores: its entry must follow ~@resources.
+        self.assertIn(" prlimit64(", trace)
+        self.check(trace, families)
+
+    def test_exporter(self):
+        """A whole life, on a socket that systemd would pass."""
+        self.settings = self.directives(self.exporter_unit)
+        trace = os.path.join(self.place, "trace")
+        with Daemon("sqlite") as daemon, socket.create_server(("127.0.0.1", 0)) as one:
+            start = f'exec 3<&{one.fileno()} && LISTEN_PID=$$ LISTEN_FDS=1 exec {EXPORTER} "$@"'
+            with Exporter(
+                daemon.socket_path,
+                command=[
+                    "strace",
+                    "-f",
+                    "-qq",
+                    "-s",
+                    "0",
+                    "-o",
+                    trace,
+                    "bash",
+                    "-c",
+                    start,
+                    "bash",
+                ],
+                pass_fds=(one.fileno(),),
+            ) as exporter:
+                for path in ("/metrics", "/healthy", "/ready", "/nothing"):
+                    exporter.ask(path)
+                children = subprocess.run(
+                    ["pgrep", "-P", str(exporter.process.pid)],
+                    capture_output=True, text=True, check=True,
+                ).stdout.split()  # fmt: skip
+                os.kill(int(children[0]), signal.SIGTERM)
+                self.assertEqual(exporter.process.wait(30), 0)
+        with open(trace, encoding="utf-8", errors="replace") as file:
+            found = file.read()
+        found = found[found.index("pierre-dbd-exporter") :] if "exporter" in found else found
+        self.check(found, {"AF_UNIX"})
 
     def test_sqlite(self):
         with open(os.path.join(ROOT, "systemd", "sqlite-only.conf"), encoding="utf-8") as file:
@@ -250,7 +324,7 @@ class Confinement(Units):
                 for word in line.strip().split("=")[1].split()
             }
         self.assertEqual(families, {"AF_UNIX"})
-        self.check(self.traced("sqlite", None), families)
+        self.check_daemon(self.traced("sqlite", None), families)
 
     def test_postgres(self):
         families = {
@@ -261,6 +335,6 @@ class Confinement(Units):
         }
         with PostgresServer() as server:
             server.create_database("traced")
-            self.check(
+            self.check_daemon(
                 self.traced("postgres", server.database_url("traced", "localhost")), families
             )

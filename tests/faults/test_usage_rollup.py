@@ -8,73 +8,22 @@ import os
 import re
 import signal
 import sqlite3
-import subprocess
 import threading
 
-from lib import databases
-from lib.case import Case
-from lib.daemon import SLOW, Daemon
+from lib.daemon import SLOW
+from lib.rollup_case import SQLITE, RollupCase
 from lib.world import World, new_usage
 
 STRICT = True
 DOCUMENT = os.path.join(
     os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "recover.md"
 )
-SQLITE = databases.chosen() == "sqlite"
 ROWS = 30_000
 UTC = datetime.timezone.utc
 WHOLE = {"start_date": "2000-01-01T00:00:00Z", "end_date": "2100-01-01T00:00:00Z"}
 
 
-class Rollup(Case):
-    def daemon(self, *options, **given):
-        daemon = Daemon(options=options, **given)
-        self.addCleanup(daemon.discard)
-        return daemon.start()
-
-    def other(self, daemon, statement):
-        rows = daemon.database.query(statement)
-        return rows if SQLITE else [line.split("|") for line in rows.splitlines()]
-
-    def number(self, daemon, statement):
-        return int(self.other(daemon, statement)[0][0])
-
-    def fill(self, daemon, key, first, count, days):
-        """Rows of the last `days` days before `first`, by the database itself."""
-        if SQLITE:
-            self.other(
-                daemon,
-                "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n "
-                f"WHERE i < {count - 1}) INSERT INTO api_key_usage (api_key_id, timestamp, "
-                f"tool_name, response_time_ms, status_code) SELECT '{key}', "
-                f"strftime('%Y-%m-%dT%H:%M:%S', '{first}', '-' || "
-                f"(i * {days} * 86400 / {count}) || ' seconds') || '.000000+00:00', "
-                "'tool' || (i % 7), i % 100, 200 + i % 3 * 100 FROM n",
-            )
-            return
-        self.other(
-            daemon,
-            "INSERT INTO api_key_usage (api_key, timestamp, tool_name, response_time_ms, "
-            f"status_code) SELECT number, timestamptz '{first} UTC' "
-            f"- i * interval '{days} days' / {count}, "
-            "'tool' || (i % 7), i % 100, 200 + i % 3 * 100 "
-            f"FROM api_keys, generate_series(0, {count - 1}) AS i WHERE id = '{key}'",
-        )
-
-    def rolled_up(self, daemon):
-        return (
-            self.number(
-                daemon,
-                "SELECT (SELECT count(*) FROM api_key_usage WHERE id > last_id) + "
-                "(SELECT count(*) FROM api_key_usage_changes) FROM usage_rolled "
-                "WHERE source = 'api_key_usage'",
-            )
-            == 0
-        )
-
-    def in_rollups(self, daemon):
-        return self.number(daemon, "SELECT sum(requests) FROM api_key_usage_hours")
-
+class Rollup(RollupCase):
     def test_killed_while_existing_rows_are_rolled_up(self):
         daemon = self.daemon()
         with daemon.connect() as connection:
@@ -137,19 +86,6 @@ class Rollup(Case):
             got = connection.call("get_api_key_usage_stats", api_key_id=key, **WHOLE)
             self.assertEqual(got["total_requests"], 3049)
 
-    def verify(self, daemon):
-        done = subprocess.run(
-            [daemon.binary, "--verify", "--database-url", daemon.url],
-            env=daemon.variables(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        found = done.stdout + done.stderr
-        return re.findall(
-            r"\d+ (?:hours|months) of \w+ have counts that differ from \w+ \w+", found
-        )
-
     def test_verify_finds_a_wrong_count(self):
         daemon = self.daemon()
         with daemon.connect() as connection:
@@ -174,8 +110,13 @@ class Rollup(Case):
         first = "(SELECT min(hour) FROM api_key_usage_hours)"
         wrong = "UPDATE api_key_usage_hours SET failed = failed {} 1 WHERE hour = " + first
         self.other(daemon, wrong.format("+"))
-        (problem,) = self.verify(daemon)
-        self.assertRegex(problem, r"^\d+ hours of api_key_usage have counts that differ")
+        hours, days = self.verify(daemon)
+        self.assertRegex(
+            hours, r"^\d+ hours of api_key_usage have counts that differ from their rows"
+        )
+        self.assertRegex(
+            days, r"^\d+ days of api_key_usage have counts that differ from their hours"
+        )
         self.other(daemon, wrong.format("-"))
         self.other(daemon, "UPDATE a2a_usage_months SET requests = 7")
         self.assertEqual(

@@ -1,13 +1,15 @@
 """The Debian packages in a Debian system of their own (debootstrap), under a real systemd. Would
 catch: a package that lacks a file or a dependency, a key made beside a database or readable by
 others, an upgrade that refuses a client or loses a write, a purge that removes key or data, two
-builds that differ.
+builds that differ, a program without its protections, a bill of materials that lists other files.
 
 Run by `scripts/test --packages`, which builds the packages twice and makes the system. It takes
 some minutes, and needs root and the package archive."""
 import contextlib
 import filecmp
 import glob
+import hashlib
+import json
 import os
 import shutil
 import stat
@@ -17,8 +19,10 @@ import tempfile
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from faults.test_real_systemd import SOCKET, UNIT, Writers
+from lib import spdx
+from lib.hardening import elf_files, weaknesses
 from lib.machine import Machine, lacks
+from lib.real_systemd import SOCKET, UNIT, Writers, guide
 from lib.rpc import Connection
 from lib.world import HASH
 
@@ -29,6 +33,8 @@ KEY = "/etc/pierre-dbd/encryption.key"
 CONFIGURATION = "/etc/pierre-dbd/pierre-dbd.conf"
 DATABASE = "/var/lib/pierre-dbd/pierre.db"
 NEXT = "0.1.0+next"
+NAMES = ("pierre-dbd", "libpierre-db1", "libpierre-db-dev")
+MATERIALS = "usr/share/doc/pierre-dbd/pierre-dbd.spdx.json"
 
 
 def package(name, folder=None):
@@ -63,7 +69,7 @@ class Packages(unittest.TestCase):
         self.folder = tempfile.mkdtemp(prefix="pierre-packages-")
         self.addCleanup(shutil.rmtree, self.folder)
         os.chmod(self.folder, 0o755)
-        for name in ("pierre-dbd", "libpierre-db1", "libpierre-db-dev"):
+        for name in NAMES:
             shutil.copy(package(name), self.folder)
         os.mkdir(f"{self.folder}/next")
         next_version(f"{self.folder}/next")
@@ -101,10 +107,18 @@ class Packages(unittest.TestCase):
         self.assertEqual(self.m.property(UNIT, "ActiveState"), "active")
         for unit in (UNIT, "pierre-dbd.socket"):
             self.assertEqual(self.m.run("systemctl", "is-enabled", unit).stdout.strip(), "enabled")
+        exporter = "pierre-dbd-exporter.socket"
+        self.assertEqual(self.m.property(exporter, "ActiveState"), "inactive")
+        self.assertNotEqual(
+            self.m.run("systemctl", "is-enabled", exporter, check=False).returncode, 0
+        )
         doctor = self.m.run("pierre-dbctl", "doctor")
         self.assertNotRegex(doctor.stdout, r"(?m)^fail")
         self.assertEqual(self.call("get_user_count"), 0)
         for path in ("/usr/share/man/man8/pierre-dbd.8.gz", "/usr/share/man/man1/pierre-dbctl.1.gz",
+                     "/usr/share/man/man8/pierre-dbd-exporter.8.gz", "/usr/bin/pierre-dbd-exporter",
+                     "/usr/share/pierre-dbd/prometheus/pierre-dbd.rules.yml",
+                     "/usr/share/pierre-dbd/grafana/pierre-dbd.json",
                      "/usr/share/bash-completion/completions/pierre-dbctl",
                      "/usr/share/zsh/vendor-completions/_pierre-dbctl"):  # fmt: skip
             self.assertTrue(os.path.exists(self.m.path(path)), path)
@@ -162,6 +176,65 @@ class Packages(unittest.TestCase):
         os.rename(self.m.path("/root/key"), self.m.path(KEY))
         self.m.run("systemctl", "start", "pierre-dbd")
         self.assertEqual(self.call("get_user_count"), 0)
+
+    def test_the_commands_of_the_guide(self):
+        """`scripts/package` has built the packages; the rest is executed as it stands there."""
+        lines = guide("Installing").splitlines()
+        self.assertTrue(lines[0].startswith("scripts/package "), lines)
+        self.m.shell(f"mkdir /srv/source && ln -s {self.folder} /srv/source/build-package")
+        for line in lines[1:]:
+            shown = self.m.shell(
+                f"cd /srv/source && {line}", text="y\n", DEBIAN_FRONTEND="noninteractive"
+            )
+        self.assertIn(f"{SOCKET} (from the system's service)", shown.stdout)
+        self.assertNotRegex(shown.stdout, r"(?m)^fail")
+
+    def extracted(self):
+        """The files of the packages: package -> folder."""
+        found = {}
+        for name in NAMES:
+            found[name] = f"{self.folder}/files/{name}"
+            os.makedirs(found[name])
+            subprocess.run(["dpkg-deb", "--extract", package(name), found[name]], check=True)
+        return found
+
+    def test_protections(self):
+        """Of the programs that users get, which Debian's flags have built."""
+        looked = 0
+        for folder in self.extracted().values():
+            for path in elf_files(folder):
+                self.assertEqual(weaknesses(path), [], path)
+                looked += 1
+        self.assertGreaterEqual(looked, 4)
+
+    def test_bill_of_materials(self):
+        """It lists the files of all packages as they are, and nothing else."""
+        folders = self.extracted()
+        with open(f"{folders['pierre-dbd']}/{MATERIALS}", encoding="utf-8") as file:
+            document = json.load(file)
+        self.assertEqual(spdx.problems(document), [])
+        owners = {
+            one["relatedSpdxElement"]: one["spdxElementId"].removeprefix("SPDXRef-Package-")
+            for one in document["relationships"]
+            if one["relationshipType"] == "CONTAINS"
+        }
+        listed = {
+            f"{folders[owners[one['SPDXID']]]}/{one['fileName'][2:]}": one["checksums"][1]
+            for one in document["files"]
+        }
+        there = {
+            os.path.join(place, name): None
+            for folder in folders.values()
+            for place, _, names in os.walk(folder)
+            for name in names
+            if not os.path.islink(os.path.join(place, name))
+        }
+        there.pop(f"{folders['pierre-dbd']}/{MATERIALS}")
+        self.assertEqual(sorted(listed), sorted(there))
+        for path, found in listed.items():
+            with open(path, "rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            self.assertEqual(found, {"algorithm": "SHA256", "checksumValue": digest}, path)
 
     def test_two_builds_are_equal(self):
         names = [os.path.basename(path) for path in glob.glob(f"{PACKAGES}/*.deb")]

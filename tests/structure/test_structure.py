@@ -18,7 +18,9 @@ LAYERS = {
     "backends": {"protocol"},
     "daemon": {"protocol", "backends"},
     "client": {"protocol"},
-    "tools": {"protocol", "backends", "daemon"},
+    # A tool is either part of the daemon in a program of its own, or a client of it: never both.
+    "tools/transfer": {"protocol", "backends", "daemon"},
+    "tools/exporter": {"protocol", "client"},
 }
 # Folder -> headers of other libraries that it may include; others belong to the C library or to the
 # system. The daemon uses databases through backends/store.h only; the transfer program
@@ -34,11 +36,13 @@ LIBRARIES = {
         "crypt.h",
     },
     "daemon": {"uv.h", "sodium.h"},
-    "tools": {"sqlite3.h", "libpq-fe.h", "sodium.h"},
+    "tools/transfer": {"sqlite3.h", "libpq-fe.h", "sodium.h"},
+    "tools/exporter": {"jansson.h", "microhttpd.h"},
     "client": set(),
-    "client/ctl": {"jansson.h"},
+    "client/ctl": {"jansson.h", "histedit.h"},
+    "client/metrics": {"jansson.h"},
 }
-FOREIGN = re.compile(r"uv|sqlite3|libpq|openssl|jansson|sodium|crypt")
+FOREIGN = re.compile(r"uv|sqlite3|libpq|openssl|jansson|sodium|crypt|microhttpd|histedit")
 # The folders of daemon/; each may use those before it (docs/design.md).
 ROOMS = ("settings", "base", "clients", "calls", "admin", "loop")
 LINES = 700
@@ -51,6 +55,7 @@ PROGRAMS = {
     "redis-benchmark": "redis-tools",
     "systemd-sysusers": "systemd",
     "systemd-analyze": "systemd",
+    "promtool": "prometheus",
     "clang": "clang",
     "cppcheck": "cppcheck",
     "shellcheck": "shellcheck",
@@ -60,7 +65,7 @@ PROGRAMS = {
     "git": "git",
 }
 # Every Debian has these, or their absence skips only one test.
-NOT_OURS = {"cc", "groff", "cargo", "gcc", "npm"}
+NOT_OURS = {"cc", "groff", "cargo", "gcc", "npm", "dpkg", "dpkg-query", "readelf"}
 SOURCES = ("protocol", "backends", "daemon", "client", "tools", "tests")
 
 
@@ -95,6 +100,12 @@ def text(path):
     return path.read_text(encoding="utf-8")
 
 
+def longest(folders, path):
+    """Returns the innermost of the folders that a file is in, or None."""
+    found = [folder for folder in folders if name(path).startswith(folder + "/")]
+    return max(found, key=len, default=None)
+
+
 def calls_and_names(path):
     """Returns the words that a C file uses as functions, and the external functions that it
     defines."""
@@ -118,7 +129,7 @@ class Layers(unittest.TestCase):
                 for included in re.findall(r'^\s*#\s*include "([^"]+)"', text(path), re.MULTILINE):
                     target = (path.parent / included).resolve()
                     if target.is_file():
-                        to = target.relative_to(ROOT).parts[0]
+                        to = longest(LAYERS, target)
                         self.assertIn(to, known | {layer}, f"{name(path)} includes {included}")
                         looked += 1
         self.assertGreater(looked, 100)
@@ -197,12 +208,8 @@ class Layers(unittest.TestCase):
 
     def test_libraries(self):
         for path in files(".c", ".h"):
-            folder = (
-                "/".join(name(path).split("/")[:2])
-                if name(path).startswith("client/ctl/")
-                else name(path).split("/", maxsplit=1)[0]
-            )
-            if folder in LIBRARIES:
+            folder = longest(LIBRARIES, path)
+            if folder is not None:
                 for header in re.findall(r"^\s*#\s*include <([^>]+)>", text(path), re.MULTILINE):
                     if FOREIGN.match(header):
                         self.assertIn(header, LIBRARIES[folder], name(path))
@@ -211,6 +218,10 @@ class Layers(unittest.TestCase):
         for mine, other in (("sqlite", "postgres"), ("postgres", "sqlite")):
             for path in files(".c", ".h", under=f"backends/{mine}/"):
                 self.assertNotRegex(text(path), rf'#include "[^"]*{other}', name(path))
+
+    def test_each_tool_has_its_layer(self):
+        tools = {"/".join(name(path).split("/")[:2]) for path in files(".c", under="tools/")}
+        self.assertEqual({layer for layer in LAYERS if layer.startswith("tools/")}, tools)
 
 
 class Facts(unittest.TestCase):
@@ -226,7 +237,7 @@ class Facts(unittest.TestCase):
         members = {member for _, member, _ in rows}
         names = {metric.strip('"') for _, _, metric in rows} - {"NULL"}
         self.assertEqual(len(members), len(rows))
-        for made in (*files(".c", ".h", under="daemon"), ROOT / "client/ctl/stats/metric_table.c"):
+        for made in (*files(".c", ".h", under="daemon"), ROOT / "client/metrics/metric_table.c"):
             literals = set(re.findall(r'"(\w+)"', made.read_text(encoding="utf-8")))
             with self.subTest(file=made.name):
                 self.assertFalse(literals & names)
@@ -492,7 +503,9 @@ class Documents(unittest.TestCase):
         source = text(ROOT / "scripts/setup")
         common = re.search(r'^packages="([^"]*)"', source, re.MULTILINE)[1]
         own = re.search(rf'^{script}\) packages="\$packages ([^"]*)"', source, re.MULTILINE)
-        return set(common.split()) | set(own[1].split() if own else ())
+        more = re.search(rf'^{script}\) .*?\n\toptional="([^"]*)"', source, re.M | re.DOTALL)
+        words = [found[1] for found in (own, more) if found]
+        return set(common.split()) | set(" ".join(words).split())
 
     def test_each_script_installs_the_programs_that_it_runs(self):
         """Each script's packages are sufficient by themselves."""

@@ -2,7 +2,8 @@
  * that exist. The target rolls its rows up anew, beginning with these counts.
  *
  * t: the log; p: the column of its parent; parents: its parent's table; list: the column with a
- * list that makes a row odd, or NULL (see migrations 0010 of SQLite, 0006 of PostgreSQL). */
+ * list that makes a row odd, or NULL (see migrations 0010 and 0012 of SQLite, 0006 and 0009 of
+ * PostgreSQL). */
 #ifndef PIERRE_TRANSFER_DROPPED_H
 #define PIERRE_TRANSFER_DROPPED_H
 
@@ -83,16 +84,19 @@
 	"AND EXISTS (SELECT 1 FROM a2a_clients WHERE number = c.client) GROUP BY 1, 2, 3 "         \
 	"HAVING sum(c.requests) <> 0)"
 
-/* In the target: hours before the end of these cannot be divided, and months follow from hours. */
+/* In the target: hours before the end of these cannot be divided, months follow from hours, and the
+ * daemon is to sum the days. */
 #define DROPPED_END_SQLITE(t, p)                                                                   \
 	"UPDATE usage_rolled SET kept_from = COALESCE((SELECT (max(hour) + 1) * 3600000000 "       \
-	"FROM " t "_hours), kept_from) WHERE source = '" t "'; "                                   \
+	"FROM " t "_hours), kept_from), days_to = -17268696, days_next = NULL "                    \
+	"WHERE source = '" t "'; "                                                                 \
 	"INSERT INTO " t "_months (" p ", month, requests) "                                       \
 	"SELECT " p ", strftime('%Y-%m', hour * 3600, 'unixepoch'), sum(requests) "                \
 	"FROM " t "_hours GROUP BY 1, 2"
 #define DROPPED_END_POSTGRES(t, p)                                                                 \
 	"UPDATE usage_rolled SET kept_from = COALESCE((SELECT max(hour) + interval '1 hour' "      \
-	"FROM " t "_hours), kept_from) WHERE source = '" t "'; "                                   \
+	"FROM " t "_hours), kept_from), days_to = DEFAULT, days_next = NULL "                      \
+	"WHERE source = '" t "'; "                                                                 \
 	"INSERT INTO " t "_months (" p ", month, requests) "                                       \
 	"SELECT " p ", date_trunc('month', hour, 'UTC'), sum(requests) "                           \
 	"FROM " t "_hours GROUP BY 1, 2"

@@ -261,8 +261,8 @@ static void transfer_main_tell(const struct transfer *transfer, double took)
 
 static int usage(FILE *out, int code)
 {
-	(void)fputs("usage: pierre-dbctl transfer [--from URL] [--to URL] [--encryption-key-file "
-		    "FILE] [--env-file FILE] [--json]\n"
+	(void)fputs("usage: pierre-dbctl transfer [--from URL] [--to URL]\n"
+		    "        [--encryption-key-file FILE] [--env-file FILE] [--json]\n"
 		    "See pierre-dbctl transfer --help.\n",
 		out);
 	return code;

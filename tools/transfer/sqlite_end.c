@@ -14,6 +14,7 @@
 #include "../../backends/migration.h"
 #include "../../backends/sqlite/keys.h"
 #include "../../backends/sqlite/migrate.h"
+#include "../../backends/sqlite/files/path.h"
 #include "../../backends/sqlite/files/place.h"
 #include "../../backends/sqlite/session.h"
 #include "row.h"
@@ -449,6 +450,8 @@ int sqlite_end_open(
 	result = (target ? place_open : place_find)(&end->place, url, err);
 	if (result == 0 && end->place.path == NULL)
 		result = err_exit(err, EX_CONFIG, "%s names no file", url);
+	if (result == 0 && target && end->place.status.st_size == 0)
+		result = path_give_to_owner(end->place.fd, end->place.path, err);
 	if (result == 0)
 		result = target ? sqlite_end_open_target(end, end->place.path, err)
 				: sqlite_end_open_source(end, end->place.path, err);

@@ -12,8 +12,9 @@
 #include "keys.h"
 #include "migrate.h"
 
-/* Migrations: ROLLUPS_SCHEMA creates the counts of usage, BOUND_SCHEMA the tokens' format. */
-enum { CONNECT_MS = 10000, ROLLUPS_SCHEMA = 6, BOUND_SCHEMA = 8 };
+/* Migrations: ROLLUPS_SCHEMA creates the counts of usage, BOUND_SCHEMA the tokens' format,
+ * DAYS_SCHEMA the counts by day. */
+enum { CONNECT_MS = 10000, ROLLUPS_SCHEMA = 6, BOUND_SCHEMA = 8, DAYS_SCHEMA = 9 };
 
 /* Without a time limit. */
 static PGresult *postgres_verify_query(PGconn *pq, const char *sql, struct err *err)
@@ -164,8 +165,8 @@ static int postgres_verify_values(struct verify_report *report, PGconn *pq, stru
 	return 0;
 }
 
-/* Hours whose counts differ from their rows, where the rows are kept; months that differ from the
- * sum of their hours. */
+/* Hours whose counts differ from their rows, where the rows are kept; months, and days as far as
+ * they are summed, that differ from the sum of their hours. */
 #define ODD "(odd_time(response_time_ms) OR "
 #define WRONG_HOURS(t, p, parents, list)                                                           \
 	"SELECT count(*) FROM (SELECT 1 FROM usage_rolled s CROSS JOIN ("                          \
@@ -188,23 +189,48 @@ static int postgres_verify_values(struct verify_report *report, PGconn *pq, stru
 	"_months UNION ALL SELECT " p ", date_trunc('month', hour, 'UTC'), -requests "             \
 	"FROM " t "_hours) AS c GROUP BY parent, month HAVING sum(requests) <> 0) AS wrong"
 
+#define WRONG_DAYS(t, p, hours, days, name, own, negative, sums)                                   \
+	"SELECT count(*) FROM (SELECT 1 FROM usage_rolled s CROSS JOIN (SELECT " p " AS parent, "  \
+	"day, " name ", " own " FROM " days " UNION ALL SELECT " p ", "                            \
+	"date_trunc('day', hour, 'UTC'), " name ", " negative " FROM " hours                       \
+	") AS c WHERE s.source = '" t "' AND day >= '4713-01-01 00:00:00+00 BC' "                  \
+	"AND day < s.days_to GROUP BY parent, day, " name " HAVING " sums ") AS wrong"
+#define WRONG_TOOL_DAYS(t, p)                                                                      \
+	WRONG_DAYS(t, p, t "_hours", t "_days", "tool_name",                                       \
+		"requests, successful, failed, time_ms, timed",                                    \
+		"-requests, -successful, -failed, -time_ms, -timed",                               \
+		"sum(requests) <> 0 OR sum(successful) <> 0 OR sum(failed) <> 0 OR "               \
+		"sum(time_ms) <> 0 OR sum(timed) <> 0")
+
 static int postgres_verify_counts(struct verify_report *report, PGconn *pq, struct err *err)
 {
 	static const struct {
+		int schema;
 		const char *what, *sql;
 	} rules[] = {
-		{"hours of api_key_usage have counts that differ from their rows",
+		{ROLLUPS_SCHEMA, "hours of api_key_usage have counts that differ from their rows",
 			WRONG_HOURS("api_key_usage", "api_key", "api_keys", "false")},
-		{"months of api_key_usage have counts that differ from their hours",
+		{ROLLUPS_SCHEMA, "months of api_key_usage have counts that differ from their hours",
 			WRONG_MONTHS("api_key_usage", "api_key")},
-		{"hours of a2a_usage have counts that differ from their rows",
+		{ROLLUPS_SCHEMA, "hours of a2a_usage have counts that differ from their rows",
 			WRONG_HOURS("a2a_usage", "client", "a2a_clients",
 				"array_position(client_capabilities, NULL) IS NOT NULL")},
-		{"months of a2a_usage have counts that differ from their hours",
+		{ROLLUPS_SCHEMA, "months of a2a_usage have counts that differ from their hours",
 			WRONG_MONTHS("a2a_usage", "client")},
+		{DAYS_SCHEMA, "days of api_key_usage have counts that differ from their hours",
+			WRONG_TOOL_DAYS("api_key_usage", "api_key")},
+		{DAYS_SCHEMA, "days of a2a_usage have counts that differ from their hours",
+			WRONG_TOOL_DAYS("a2a_usage", "client")},
+		{DAYS_SCHEMA, "days of a2a_usage have capabilities that differ from their hours",
+			WRONG_DAYS("a2a_usage", "client", "a2a_usage_capabilities",
+				"a2a_usage_capability_days", "capability", "requests", "-requests",
+				"sum(requests) <> 0")},
 	};
 
 	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+		if (report->schema < rules[i].schema)
+			continue;
+
 		PGresult *found = postgres_verify_query(pq, rules[i].sql, err);
 
 		if (found == NULL)
@@ -258,7 +284,7 @@ static int postgres_verify_look_at_all(
 	report->schema = migrate_schema(pq, err);
 	if (report->schema < 0 || migrate_check_schema(pq, false, err) < 0 ||
 		postgres_verify_values(report, pq, err) < 0 ||
-		(report->schema >= ROLLUPS_SCHEMA && postgres_verify_counts(report, pq, err) < 0))
+		postgres_verify_counts(report, pq, err) < 0)
 		return -1;
 	if (keys_prove_key_only(pq, seal, &wrong) < 0) {
 		report->wrong_key = wrong.exit_code == EX_NOPERM;

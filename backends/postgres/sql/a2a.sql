@@ -96,13 +96,13 @@ WHERE id = :task_id
 -- define: a2a_facts u
 {u}.tool_name, {u}.status_code, {u}.response_time_ms, {u}.client_capabilities
 
--- The usage of the client in the period `period(a, b)`: see counted_usage in usage.sql. `single`
--- are the rows beside the rollups.
+-- The usage of the client in the period `period(a, b, by_day)`: see counted_usage in usage.sql.
+-- `single` are the rows beside the rollups.
 -- define: counted_a2a
 asked AS MATERIALIZED (SELECT number FROM a2a_clients WHERE id = :client_id),
 {usage_given a2a_usage},
 chosen AS MATERIALIZED (
-  SELECT g.a, g.b, g.last_id, g.kept_from,
+  SELECT g.*,
     date_trunc('hour', g.a, 'UTC') < date_trunc('hour', g.b, 'UTC')
     AND NOT EXISTS (SELECT 1 FROM a2a_usage u WHERE u.id > g.last_id
       ORDER BY u.id OFFSET 20000 LIMIT 1)
@@ -131,11 +131,15 @@ single AS MATERIALIZED (
   WHERE u.client IN (SELECT number FROM asked) AND u.timestamp >= bounds.a
     AND u.timestamp < bounds.b),
 counted AS (
-  SELECT h.hour, h.tool_name, h.requests, h.successful, h.failed, h.time_ms
-  FROM bounds CROSS JOIN asked k JOIN a2a_usage_hours h ON h.client = k.number
-    AND h.hour >= bounds.whole_a AND h.hour < bounds.whole_b
+  SELECT h.hour AS at, h.tool_name, h.requests, h.successful, h.failed, h.time_ms
+  FROM spans CROSS JOIN asked k JOIN a2a_usage_hours h ON h.client = k.number
+    AND h.hour >= spans.since AND h.hour < spans.until
   UNION ALL
-  SELECT date_trunc('hour', timestamp, 'UTC'), tool_name, sign,
+  SELECT d.day, d.tool_name, d.requests, d.successful, d.failed, d.time_ms
+  FROM whole CROSS JOIN asked k JOIN a2a_usage_days d ON d.client = k.number
+    AND d.day >= whole.first_day AND d.day < whole.last_day
+  UNION ALL
+  SELECT timestamp, tool_name, sign,
     CASE WHEN status_code BETWEEN 200 AND 299 THEN sign ELSE 0 END,
     CASE WHEN status_code >= 400 THEN sign ELSE 0 END, sign * COALESCE(response_time_ms, 0)
   FROM single)
@@ -196,7 +200,7 @@ FROM usage_rolled r CROSS JOIN (SELECT (SELECT number FROM a2a_clients WHERE id 
 WHERE r.source = 'a2a_usage'
 
 -- name: get_a2a_usage_stats
-WITH period AS (SELECT :start_date AS a, :end_date AS b),
+WITH period AS (SELECT :start_date AS a, :end_date AS b, true AS by_day),
 {counted_a2a},
 tools AS (
   SELECT tool_name, sum(requests)::bigint AS requests, sum(successful) AS successful,
@@ -204,8 +208,12 @@ tools AS (
   FROM counted GROUP BY tool_name HAVING sum(requests) <> 0),
 claimed AS (
   SELECT h.capability, h.requests
-  FROM bounds CROSS JOIN asked k JOIN a2a_usage_capabilities h ON h.client = k.number
-    AND h.hour >= bounds.whole_a AND h.hour < bounds.whole_b
+  FROM spans CROSS JOIN asked k JOIN a2a_usage_capabilities h ON h.client = k.number
+    AND h.hour >= spans.since AND h.hour < spans.until
+  UNION ALL
+  SELECT d.capability, d.requests
+  FROM whole CROSS JOIN asked k JOIN a2a_usage_capability_days d ON d.client = k.number
+    AND d.day >= whole.first_day AND d.day < whole.last_day
   UNION ALL
   SELECT e.capability, s.sign
   FROM single s CROSS JOIN LATERAL (SELECT DISTINCT capability
@@ -225,9 +233,9 @@ SELECT :client_id AS client_id, :start_date AS period_start, :end_date AS period
 FROM tools
 
 -- name: get_a2a_client_usage_history
-WITH period AS (SELECT :days_start AS a, timestamptz '10000-01-01T00:00:00Z' AS b),
+WITH period AS (SELECT :days_start AS a, timestamptz '10000-01-01T00:00:00Z' AS b, true AS by_day),
 {counted_a2a}
-SELECT date_trunc('day', hour, 'UTC') AS day,
+SELECT date_trunc('day', at, 'UTC') AS day,
   (sum(requests) - sum(failed))::bigint AS success_count, sum(failed)::bigint AS error_count
 FROM counted
 GROUP BY 1 HAVING sum(requests) <> 0

@@ -6,10 +6,11 @@ u.tool_name, u.status_code, u.response_time_ms, u.error_message,
 u.request_size_bytes, u.response_size_bytes
 
 -- Parts of counted_usage, and of counted_a2a in a2a.sql: the period and the state of the rollups;
--- the full hours nearest to its ends, and the edges between.
+-- the full hours nearest to its ends, and the edges between; the full hours divided into whole days
+-- that are summed, from first_day to last_day, and the hours beside them.
 -- define: usage_given table
 given AS MATERIALIZED (
-  SELECT r.last_id, r.kept_from, kept_hour(p.a, r.kept_from) AS a,
+  SELECT r.last_id, r.kept_from, r.days_to, p.by_day, kept_hour(p.a, r.kept_from) AS a,
     greatest(kept_hour(p.a, r.kept_from), kept_hour(p.b, r.kept_from)) AS b
   FROM period p CROSS JOIN usage_rolled r WHERE r.source = '{table}')
 
@@ -18,25 +19,35 @@ bounds AS MATERIALIZED (
   SELECT a, b, CASE WHEN rolled THEN nearest_hour(a, :now) ELSE a END AS whole_a,
     CASE WHEN rolled THEN nearest_hour(b, :now)
       ELSE greatest(a, least(b, kept_from)) END AS whole_b,
-    CASE WHEN rolled THEN last_id ELSE 9223372036854775807 END AS last
+    CASE WHEN rolled THEN last_id ELSE 9223372036854775807 END AS last, days_to, by_day
   FROM chosen),
 edges AS MATERIALIZED (
   SELECT least(a, whole_a) AS since, greatest(a, whole_a) AS until, last,
     CASE WHEN a < whole_a THEN 1 ELSE -1 END AS sign FROM bounds
   UNION ALL
   SELECT least(b, whole_b), greatest(b, whole_b), last,
-    CASE WHEN whole_b < b THEN 1 ELSE -1 END FROM bounds)
+    CASE WHEN whole_b < b THEN 1 ELSE -1 END FROM bounds),
+whole AS MATERIALIZED (
+  SELECT since, until, first_day,
+    greatest(first_day, least(date_trunc('day', until, 'UTC'), days_to)) AS last_day
+  FROM (SELECT whole_a AS since, whole_b AS until, days_to, CASE WHEN by_day
+      THEN least(date_trunc('day', whole_a + interval '23:59:59.999999', 'UTC'), whole_b)
+      ELSE whole_b END AS first_day
+    FROM bounds) AS full_hours),
+spans AS MATERIALIZED (
+  SELECT since, first_day AS until FROM whole UNION ALL SELECT last_day, until FROM whole)
 
--- The usage of the keys `asked(number)` in the period `period(a, b)`, a <= time < b. `counted` has
--- a row for each part of it, whose numbers are to be summed by key, hour or tool. Most parts are
--- rows of the rollups, for the hours from `whole_a` to `whole_b`, the full hours nearest to the
--- ends. Rows of the edges are added or, beyond the end, subtracted. Rows behind `last` are not in
--- the rollups. The rows alone are counted within one hour, with many rows that are not rolled up
--- yet, and with a value that cannot be summed. Of hours before kept_from the rows are gone.
+-- The usage of the keys `asked(number)` in the period `period(a, b, by_day)`, a <= time < b.
+-- `counted` has a row for each part of it, whose numbers are to be summed by key, tool, day, or
+-- hour unless by_day. Most parts are rows of the rollups, for the hours from `whole_a` to
+-- `whole_b`, the full hours nearest to the ends. Rows of the edges are added or, beyond the end,
+-- subtracted. Rows behind `last` are not in the rollups. The rows alone are counted within one
+-- hour, with many rows that are not rolled up yet, and with a value that cannot be summed. Of hours
+-- before kept_from the rows are gone. `at`: a time in the day or hour of a part.
 -- define: counted_usage
 {usage_given api_key_usage},
 chosen AS MATERIALIZED (
-  SELECT g.a, g.b, g.last_id, g.kept_from,
+  SELECT g.*,
     date_trunc('hour', g.a, 'UTC') < date_trunc('hour', g.b, 'UTC')
     AND NOT EXISTS (SELECT 1 FROM api_key_usage u WHERE u.id > g.last_id
       ORDER BY u.id OFFSET 20000 LIMIT 1)
@@ -48,11 +59,16 @@ chosen AS MATERIALIZED (
   FROM given g),
 {usage_edges},
 counted AS (
-  SELECT h.api_key, h.hour, h.tool_name, h.requests, h.successful, h.failed, h.time_ms, h.timed
-  FROM bounds CROSS JOIN asked k JOIN api_key_usage_hours h ON h.api_key = k.number
-    AND h.hour >= bounds.whole_a AND h.hour < bounds.whole_b
+  SELECT h.api_key, h.hour AS at, h.tool_name, h.requests, h.successful, h.failed, h.time_ms,
+    h.timed
+  FROM spans CROSS JOIN asked k JOIN api_key_usage_hours h ON h.api_key = k.number
+    AND h.hour >= spans.since AND h.hour < spans.until
   UNION ALL
-  SELECT one.api_key, date_trunc('hour', one.timestamp, 'UTC'), one.tool_name, one.sign,
+  SELECT d.api_key, d.day, d.tool_name, d.requests, d.successful, d.failed, d.time_ms, d.timed
+  FROM whole CROSS JOIN asked k JOIN api_key_usage_days d ON d.api_key = k.number
+    AND d.day >= whole.first_day AND d.day < whole.last_day
+  UNION ALL
+  SELECT one.api_key, one.timestamp, one.tool_name, one.sign,
     CASE WHEN one.status_code BETWEEN 200 AND 299 THEN one.sign ELSE 0 END,
     CASE WHEN one.status_code >= 400 THEN one.sign ELSE 0 END,
     one.sign * COALESCE(one.response_time_ms, 0),
@@ -128,7 +144,7 @@ COALESCE(json_object_agg(tool_name, requests ORDER BY tool_name COLLATE "C")
 
 -- name: get_api_key_usage_stats
 WITH asked AS (SELECT number FROM api_keys WHERE id = :api_key_id),
-period AS (SELECT :start_date AS a, :end_date AS b),
+period AS (SELECT :start_date AS a, :end_date AS b, true AS by_day),
 {counted_usage},
 tools AS (
   SELECT tool_name, sum(requests)::bigint AS requests, sum(successful) AS successful,
@@ -140,7 +156,7 @@ FROM tools
 
 -- name: get_user_api_key_usage
 WITH asked AS (SELECT number FROM api_keys WHERE user_id = :user_id),
-period AS (SELECT :start_date AS a, :end_date AS b),
+period AS (SELECT :start_date AS a, :end_date AS b, true AS by_day),
 {counted_usage},
 tools AS (
   SELECT api_key, tool_name, sum(requests)::bigint AS requests, sum(successful) AS successful,
@@ -158,9 +174,9 @@ ORDER BY k.created_at DESC, k.id COLLATE "C" DESC
 
 -- name: get_user_usage_series
 WITH asked AS (SELECT number FROM api_keys WHERE user_id = :user_id),
-period AS (SELECT :start_date AS a, :end_date AS b),
+period AS (SELECT :start_date AS a, :end_date AS b, :bucket <> 'hour' AS by_day),
 {counted_usage}
-SELECT date_trunc(:bucket, hour, 'UTC') AS start,
+SELECT date_trunc(:bucket, at, 'UTC') AS start,
   sum(requests)::bigint AS total_requests, sum(successful)::bigint AS successful_requests,
   sum(failed)::bigint AS failed_requests, sum(time_ms)::bigint AS total_response_time_ms
 FROM counted
@@ -221,7 +237,8 @@ SELECT (SELECT count(*) FROM users) AS user_count,
 
 -- name: get_top_tools_analysis
 WITH asked AS (SELECT number FROM api_keys WHERE user_id = :user_id),
-period AS (SELECT :start_time AS a, :end_time + interval '1 microsecond' AS b),
+period AS (SELECT :start_time AS a, :end_time + interval '1 microsecond' AS b,
+  true AS by_day),
 {counted_usage}
 SELECT tool_name AS tool_name, sum(requests)::bigint AS request_count,
   100.0::double precision * sum(successful)::bigint / sum(requests)::bigint AS success_rate,

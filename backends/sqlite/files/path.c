@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -18,12 +19,32 @@ char *path_beside(const char *path, const char *end)
 	return asprintf(&name, "%s%s", path, end) >= 0 ? name : NULL;
 }
 
+char *path_folder(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash == NULL ? strdup(".")
+			     : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+int path_give_to_owner(int fd, const char *path, struct err *err)
+{
+	char *parent = path_folder(path);
+	struct stat file, folder;
+	bool known = parent != NULL && stat(parent, &folder) == 0 && fstat(fd, &file) == 0;
+
+	free(parent);
+	if (!known || geteuid() != 0 || file.st_uid != 0 ||
+		fchown(fd, folder.st_uid, folder.st_gid) == 0)
+		return 0;
+	return err_exit(err, EX_CANTCREAT, "%s cannot be given to the owner of its folder: %s",
+		path, strerror(errno));
+}
+
 /* A new name is durable only when its folder is. */
 int path_sync_folder(const char *path, struct err *err)
 {
-	const char *slash = strrchr(path, '/');
-	char *parent = slash == NULL ? strdup(".")
-				     : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	char *parent = path_folder(path);
 	int fd = parent != NULL ? open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1, result = 0;
 
 	/* A folder that is writable but not readable, or that does not support sync, counts as
@@ -44,8 +65,7 @@ char *path_real(const char *path)
 
 	if (real != NULL || errno != ENOENT)
 		return real;
-	folder = slash == NULL ? strdup(".")
-			       : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	folder = path_folder(path);
 	above = folder != NULL ? realpath(folder, NULL) : NULL;
 	free(folder);
 	if (above == NULL ||

@@ -218,20 +218,17 @@ static int copy_bytes(struct restore *restore, int from, struct err *err)
 /* Copies owner and mode from the old file, or from the folder if there is none. */
 static int take_owner(struct restore *restore, struct err *err)
 {
-	struct stat folder, *like = &restore->old_status;
-	const char *slash = strrchr(restore->path, '/');
-	char *above = strndup(
-		restore->path, slash == restore->path ? 1 : (size_t)(slash - restore->path));
-	bool known = restore->old_there || (above != NULL && stat(above, &folder) == 0);
+	const struct stat *like = restore->old_there ? &restore->old_status : NULL;
 
-	free(above);
-	if (!restore->old_there)
-		like = &folder;
-	if (known && geteuid() == 0 && fchown(restore->new, like->st_uid, like->st_gid) != 0)
+	if (like == NULL) {
+		if (path_give_to_owner(restore->new, restore->partial, err) < 0)
+			return -1;
+	} else if (geteuid() == 0 && fchown(restore->new, like->st_uid, like->st_gid) != 0) {
 		return err_exit(err, EX_CANTCREAT,
 			"%s cannot be given to the owner of the database: %s", restore->partial,
 			strerror(errno));
-	if (fchmod(restore->new, restore->old_there ? like->st_mode & 07777 : 0600) != 0 ||
+	}
+	if (fchmod(restore->new, like != NULL ? like->st_mode & 07777 : 0600) != 0 ||
 		fsync(restore->new) != 0)
 		return err_exit(err, EX_IOERR, "%s: %s", restore->partial, strerror(errno));
 	return 0;

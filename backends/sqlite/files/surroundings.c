@@ -1,10 +1,13 @@
 #include "surroundings.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+
+#include "path.h"
 
 /* The next space-separated word, its octal escapes decoded in place. */
 static char *next_word(char **at)
@@ -25,7 +28,7 @@ static char *next_word(char **at)
 }
 
 /* The fifth word of a line of mountinfo is the mount point. */
-static bool is_mounted_alone(const char *path)
+static bool is_mount_point(const char *path)
 {
 	FILE *file = fopen("/proc/self/mountinfo", "re");
 	char *line = NULL;
@@ -43,6 +46,18 @@ static bool is_mounted_alone(const char *path)
 	if (file != NULL)
 		(void)fclose(file);
 	return found;
+}
+
+/* Devices do not tell: an overlay, such as a container's root, may give each file another one. */
+static bool is_mounted_alone(const char *path, const char *above)
+{
+	struct statx file, folder;
+
+	if (statx(AT_FDCWD, path, 0, STATX_MNT_ID, &file) == 0 &&
+		statx(AT_FDCWD, above, 0, STATX_MNT_ID, &folder) == 0 &&
+		(file.stx_mask & folder.stx_mask & STATX_MNT_ID) != 0)
+		return file.stx_mnt_id != folder.stx_mnt_id;
+	return is_mount_point(path);
 }
 
 static const char *network_name(const char *path)
@@ -86,14 +101,12 @@ static const char *network_name(const char *path)
 
 bool surroundings_warning(const char *path, char *out, size_t size)
 {
-	struct stat file, folder;
-	char *above =
-		strndup(path, strrchr(path, '/') == path ? 1 : (size_t)(strrchr(path, '/') - path));
+	struct stat file;
+	char *above = path_folder(path);
 	const char *network = above != NULL ? network_name(above) : NULL;
-	bool known = above != NULL && stat(path, &file) == 0 && stat(above, &folder) == 0;
 
 	*out = '\0';
-	if (known && (file.st_dev != folder.st_dev || is_mounted_alone(path)))
+	if (above != NULL && is_mounted_alone(path, above))
 		(void)snprintf(out, size,
 			"only the file %s is mounted here: its write-ahead log is outside the "
 			"mount and may be lost: mount the folder",
@@ -103,7 +116,7 @@ bool surroundings_warning(const char *path, char *out, size_t size)
 			"%s is on a network file system (%s), whose locks and syncs SQLite "
 			"cannot rely on: use a local disk",
 			path, network);
-	else if (known && file.st_nlink > 1)
+	else if (stat(path, &file) == 0 && file.st_nlink > 1)
 		(void)snprintf(out, size,
 			"%s has %lu names (hard links): its write-ahead log is found under this "
 			"one only: remove the others",

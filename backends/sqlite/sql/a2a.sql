@@ -85,14 +85,15 @@ WHERE id IN (:task_id, replace(:task_id, '-', ''))
 -- define: a2a_facts u
 {u}.tool_name, {u}.status_code, {u}.response_time_ms, {u}.client_capabilities
 
--- The usage of the client in the period `period(a, b)`: see counted_usage in usage.sql. `single`
--- are the rows beside the rollups.
+-- The usage of the client in the period `period(a, b, by_day)`: see counted_usage in usage.sql.
+-- `single` are the rows beside the rollups.
 -- define: counted_a2a
 {usage_given a2a_usage},
 chosen AS MATERIALIZED (
-  SELECT g.a, g.b, g.last_id, g.kept_from, hour_of(g.a) < hour_of(g.b)
+  SELECT g.*, hour_of(g.a) < hour_of(g.b)
     AND COALESCE((SELECT max(id) FROM a2a_usage), 0) - g.last_id <= 20000
-    AND NOT EXISTS (SELECT 1 FROM a2a_usage_hours h WHERE h.client_id = :client_id
+    AND NOT EXISTS (SELECT 1 FROM a2a_usage_hours h INDEXED BY idx_a2a_usage_hours_odd
+      WHERE h.client_id = :client_id
       AND h.hour BETWEEN max(hour_of(g.a), hour_of(g.kept_from)) AND hour_of(g.b)
       AND h.odd <> 0)
     AND NOT EXISTS (SELECT 1 FROM a2a_usage_changes c WHERE c.client_id = :client_id
@@ -116,8 +117,12 @@ single AS MATERIALIZED (
     AND sound_usage(u.status_code, u.response_time_ms, u.id)),
 counted AS (
   SELECT h.hour, h.tool_name, h.requests, h.successful, h.failed, h.time_ms
-  FROM bounds CROSS JOIN a2a_usage_hours h ON h.client_id = :client_id
-    AND h.hour >= hour_of(bounds.whole_a) AND h.hour < hour_of(bounds.whole_b)
+  FROM spans CROSS JOIN a2a_usage_hours h ON h.client_id = :client_id
+    AND h.hour >= spans.since AND h.hour < spans.until
+  UNION ALL
+  SELECT d.day, d.tool_name, d.requests, d.successful, d.failed, d.time_ms
+  FROM whole CROSS JOIN a2a_usage_days d ON d.client_id = :client_id
+    AND d.day >= whole.first_day AND d.day < whole.last_day
   UNION ALL
   SELECT hour_of(us), tool_name, sign, sign * (status_code BETWEEN 200 AND 299),
     sign * (status_code >= 400), sign * COALESCE(response_time_ms, 0)
@@ -159,7 +164,7 @@ SELECT CASE WHEN COALESCE((SELECT max(id) FROM a2a_usage), 0) - r.last_id <= 200
 FROM usage_rolled r WHERE r.source = 'a2a_usage'
 
 -- name: get_a2a_usage_stats
-WITH period AS (SELECT micros(:start_date) AS a, micros(:end_date) AS b),
+WITH period AS (SELECT micros(:start_date) AS a, micros(:end_date) AS b, 1 AS by_day),
 {counted_a2a},
 tools AS (
   SELECT tool_name, sum(requests) AS requests, sum(successful) AS successful,
@@ -167,8 +172,12 @@ tools AS (
   FROM counted GROUP BY tool_name HAVING sum(requests) <> 0 ORDER BY tool_name),
 claimed AS (
   SELECT h.capability, h.requests
-  FROM bounds CROSS JOIN a2a_usage_capabilities h ON h.client_id = :client_id
-    AND h.hour >= hour_of(bounds.whole_a) AND h.hour < hour_of(bounds.whole_b)
+  FROM spans CROSS JOIN a2a_usage_capabilities h ON h.client_id = :client_id
+    AND h.hour >= spans.since AND h.hour < spans.until
+  UNION ALL
+  SELECT d.capability, d.requests
+  FROM whole CROSS JOIN a2a_usage_capability_days d ON d.client_id = :client_id
+    AND d.day >= whole.first_day AND d.day < whole.last_day
   UNION ALL
   SELECT capability, sum(sign) FROM (
     SELECT DISTINCT n, sign, e.value AS capability
@@ -186,11 +195,11 @@ SELECT :client_id AS client_id, :start_date AS period_start, :end_date AS period
 FROM tools
 
 -- name: get_a2a_client_usage_history
-WITH period AS (SELECT micros(:days_start) AS a, 253402300800000000 AS b),
+WITH period AS (SELECT micros(:days_start) AS a, 253402300800000000 AS b, 1 AS by_day),
 {counted_a2a}
 SELECT strftime('%Y-%m-%dT00:00:00+00:00', day * 86400, 'unixepoch') AS day, success_count,
   error_count FROM (
-  SELECT (hour + 17268672) / 24 - 719528 AS day, sum(requests) - sum(failed) AS success_count,
+  SELECT day_of(hour) / 24 AS day, sum(requests) - sum(failed) AS success_count,
     sum(failed) AS error_count
   FROM counted
   GROUP BY 1 HAVING sum(requests) <> 0)

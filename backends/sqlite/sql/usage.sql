@@ -6,10 +6,11 @@ u.tool_name, u.status_code, u.response_time_ms, u.error_message,
 u.request_size_bytes, u.response_size_bytes
 
 -- Parts of counted_usage, and of counted_a2a in a2a.sql: the period and the state of the rollups;
--- the full hours nearest to its ends, and the edges between.
+-- the full hours nearest to its ends, and the edges between; the full hours divided into whole days
+-- that are summed, from first_day to last_day, and the hours beside them.
 -- define: usage_given table
 given AS MATERIALIZED (
-  SELECT last_id, kept_from, kept_hour(p.a, r.kept_from) AS a,
+  SELECT last_id, kept_from, days_to, by_day, kept_hour(p.a, r.kept_from) AS a,
     max(kept_hour(p.a, r.kept_from), kept_hour(p.b, r.kept_from)) AS b
   FROM period p CROSS JOIN usage_rolled r WHERE r.source = '{table}')
 
@@ -18,28 +19,39 @@ bounds AS MATERIALIZED (
   SELECT a, b, CASE WHEN rolled THEN nearest_hour(a, micros(:now)) ELSE a END AS whole_a,
     CASE WHEN rolled THEN nearest_hour(b, micros(:now))
       ELSE max(a, min(b, kept_from)) END AS whole_b,
-    CASE WHEN rolled THEN last_id ELSE 9223372036854775807 END AS last
+    CASE WHEN rolled THEN last_id ELSE 9223372036854775807 END AS last, days_to, by_day
   FROM chosen),
 edges AS MATERIALIZED (
   SELECT min(a, whole_a) AS since, max(a, whole_a) AS until, last,
     CASE WHEN a < whole_a THEN 1 ELSE -1 END AS sign FROM bounds
   UNION ALL
   SELECT min(b, whole_b), max(b, whole_b), last,
-    CASE WHEN whole_b < b THEN 1 ELSE -1 END FROM bounds)
+    CASE WHEN whole_b < b THEN 1 ELSE -1 END FROM bounds),
+whole AS MATERIALIZED (
+  SELECT since, until, first_day, max(first_day, min(day_of(until), days_to)) AS last_day
+  FROM (SELECT hour_of(whole_a) AS since, hour_of(whole_b) AS until, days_to,
+      CASE WHEN by_day THEN min(day_of(hour_of(whole_a) + 23), hour_of(whole_b))
+        ELSE hour_of(whole_b) END AS first_day
+    FROM bounds)),
+spans AS MATERIALIZED (
+  SELECT since, first_day AS until FROM whole UNION ALL SELECT last_day, until FROM whole)
 
--- The usage of the keys `asked(id)` in the period `period(a, b)`, a <= time < b. `counted` has
--- a row for each part of it, whose numbers are to be summed by key, hour or tool. Most parts are
--- rows of the rollups, for the hours from `whole_a` to `whole_b`, the full hours nearest to the
--- ends. Rows of the edges are added or, beyond the end, subtracted. Rows behind `last` are not in
--- the rollups. The rows alone are counted within one hour, with many rows that are not rolled up
--- yet, and with a value that cannot be summed. Of hours before kept_from the rows are gone.
--- micros(timestamp) is timestamp_us at a fraction of the cost, but no index has it.
+-- The usage of the keys `asked(id)` in the period `period(a, b, by_day)`, a <= time < b. `counted`
+-- has a row for each part of it, whose numbers are to be summed by key, tool, day, or hour unless
+-- by_day. Most parts are rows of the rollups, for the hours from `whole_a` to `whole_b`, the full
+-- hours nearest to the ends. Rows of the edges are added or, beyond the end, subtracted. Rows
+-- behind `last` are not in the rollups. The rows alone are counted within one hour, with many rows
+-- that are not rolled up yet, and with a value that cannot be summed. Of hours before kept_from the
+-- rows are gone. micros(timestamp) is timestamp_us at a fraction of the cost, but no index has it.
+-- By itself SQLite takes the primary key for the search of values that cannot be summed, which has
+-- all hours.
 -- define: counted_usage
 {usage_given api_key_usage},
 chosen AS MATERIALIZED (
-  SELECT g.a, g.b, g.last_id, g.kept_from, hour_of(g.a) < hour_of(g.b)
+  SELECT g.*, hour_of(g.a) < hour_of(g.b)
     AND COALESCE((SELECT max(id) FROM api_key_usage), 0) - g.last_id <= 20000
-    AND NOT EXISTS (SELECT 1 FROM asked k CROSS JOIN api_key_usage_hours h
+    AND NOT EXISTS (SELECT 1 FROM asked k CROSS JOIN
+      api_key_usage_hours h INDEXED BY idx_api_key_usage_hours_odd
       ON h.api_key_id = k.id AND h.hour BETWEEN max(hour_of(g.a), hour_of(g.kept_from))
       AND hour_of(g.b) WHERE h.odd <> 0)
     AND NOT EXISTS (SELECT 1 FROM asked k CROSS JOIN api_key_usage_changes c
@@ -49,8 +61,12 @@ chosen AS MATERIALIZED (
 {usage_edges},
 counted AS (
   SELECT h.api_key_id, h.hour, h.tool_name, h.requests, h.successful, h.failed, h.time_ms, h.timed
-  FROM bounds CROSS JOIN asked k CROSS JOIN api_key_usage_hours h ON h.api_key_id = k.id
-    AND h.hour >= hour_of(bounds.whole_a) AND h.hour < hour_of(bounds.whole_b)
+  FROM spans CROSS JOIN asked k CROSS JOIN api_key_usage_hours h ON h.api_key_id = k.id
+    AND h.hour >= spans.since AND h.hour < spans.until
+  UNION ALL
+  SELECT d.api_key_id, d.day, d.tool_name, d.requests, d.successful, d.failed, d.time_ms, d.timed
+  FROM whole CROSS JOIN asked k CROSS JOIN api_key_usage_days d ON d.api_key_id = k.id
+    AND d.day >= whole.first_day AND d.day < whole.last_day
   UNION ALL
   SELECT c.api_key_id, hour_of(c.timestamp_us), c.tool_name, c.sign,
     c.sign * (c.status_code BETWEEN 200 AND 299), c.sign * (c.status_code >= 400),
@@ -103,7 +119,7 @@ SELECT {current_usage :api_key_id} AS result
 
 -- name: get_api_key_usage_stats
 WITH asked AS (SELECT :api_key_id AS id),
-period AS (SELECT micros(:start_date) AS a, micros(:end_date) AS b),
+period AS (SELECT micros(:start_date) AS a, micros(:end_date) AS b, 1 AS by_day),
 {counted_usage},
 tools AS (
   SELECT tool_name, sum(requests) AS requests, sum(successful) AS successful,
@@ -117,7 +133,7 @@ FROM tools
 
 -- name: get_user_api_key_usage
 WITH asked AS (SELECT id FROM api_keys WHERE user_id = :user_id),
-period AS (SELECT micros(:start_date) AS a, micros(:end_date) AS b),
+period AS (SELECT micros(:start_date) AS a, micros(:end_date) AS b, 1 AS by_day),
 {counted_usage},
 tools AS MATERIALIZED (
   SELECT api_key_id, tool_name, sum(requests) AS requests, sum(successful) AS successful,
@@ -140,13 +156,13 @@ FROM keys ORDER BY created_us DESC, id DESC
 
 -- name: get_user_usage_series
 WITH asked AS (SELECT id FROM api_keys WHERE user_id = :user_id),
-period AS (SELECT micros(:start_date) AS a, micros(:end_date) AS b),
+period AS (SELECT micros(:start_date) AS a, micros(:end_date) AS b,
+  :bucket <> 'hour' AS by_day),
 {counted_usage}
 SELECT strftime('%Y-%m-%dT%H:00:00+00:00', bucket * 3600, 'unixepoch') AS start, total_requests,
   successful_requests, failed_requests, total_response_time_ms
 FROM (
-  SELECT CASE :bucket WHEN 'hour' THEN hour ELSE (hour + 17268672) / 24 * 24 - 17268672 END
-      AS bucket,
+  SELECT CASE :bucket WHEN 'hour' THEN hour ELSE day_of(hour) END AS bucket,
     sum(requests) AS total_requests, sum(successful) AS successful_requests,
     sum(failed) AS failed_requests, sum(time_ms) AS total_response_time_ms
   FROM counted
@@ -205,7 +221,7 @@ SELECT (SELECT count(*) FROM users) AS user_count,
 
 -- name: get_top_tools_analysis
 WITH asked AS (SELECT id FROM api_keys WHERE user_id = :user_id),
-period AS (SELECT micros(:start_time) AS a, micros(:end_time) + 1 AS b),
+period AS (SELECT micros(:start_time) AS a, micros(:end_time) + 1 AS b, 1 AS by_day),
 {counted_usage}
 SELECT tool_name AS tool_name, sum(requests) AS request_count,
   100.0 * sum(successful) / sum(requests) AS success_rate,

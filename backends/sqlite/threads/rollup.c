@@ -9,6 +9,7 @@
 #include "../session.h"
 #include "../sqlite_store.h"
 #include "queue.h"
+#include "usage_days.h"
 #include "usage_sums.h"
 
 /* Rows of one step: some milliseconds. With many left, as in an existing installation, a step is
@@ -49,19 +50,20 @@ static const int64_t hour_us = INT64_C(3600000000);
 	"VALUES (?1, strftime('%Y-%m', ?2 * 3600, 'unixepoch'), ?3) "                              \
 	"ON CONFLICT DO UPDATE SET requests = requests + excluded.requests"
 
-static const char capabilities_sql[] =
-	"INSERT INTO a2a_usage_capabilities (client_id, hour, capability, requests) "
-	"SELECT client_id, hour, capability, sum(sign) FROM ("
-	"SELECT DISTINCT r.n, r.sign, r.client_id, r.hour, e.value AS capability FROM ("
-	"SELECT id AS n, 1 AS sign, client_id, hour_of(micros(timestamp)) AS hour, "
-	"client_capabilities, status_code, response_time_ms FROM a2a_usage "
-	"WHERE id > ?1 AND id <= ?2 "
-	"UNION ALL SELECT -number, sign, client_id, hour_of(timestamp_us), client_capabilities, "
-	"status_code, response_time_ms FROM a2a_usage_changes WHERE number <= ?3) r, "
-	"json_each(CASE WHEN odd_usage(r.status_code, r.response_time_ms, r.client_capabilities) "
-	"THEN NULL ELSE r.client_capabilities END) e "
-	"WHERE r.hour IS NOT NULL) WHERE true GROUP BY 1, 2, 3 "
-	"ON CONFLICT DO UPDATE SET requests = requests + excluded.requests";
+/* at: a column of the hour, which `name` names in the table; only: which rows. */
+#define CAPABILITIES(table, name, at, only)                                                        \
+	"INSERT INTO " table " (client_id, " name ", capability, requests) "                       \
+	"SELECT c.client_id, " at ", c.capability, sum(c.sign) FROM usage_rolled s CROSS JOIN ("   \
+	"SELECT DISTINCT r.n, r.sign, r.client_id, r.hour, e.value AS capability FROM ("           \
+	"SELECT id AS n, 1 AS sign, client_id, hour_of(micros(timestamp)) AS hour, "               \
+	"client_capabilities, status_code, response_time_ms FROM a2a_usage "                       \
+	"WHERE id > ?1 AND id <= ?2 "                                                              \
+	"UNION ALL SELECT -number, sign, client_id, hour_of(timestamp_us), client_capabilities, "  \
+	"status_code, response_time_ms FROM a2a_usage_changes WHERE number <= ?3) r, "             \
+	"json_each(CASE WHEN odd_usage(r.status_code, r.response_time_ms, "                        \
+	"r.client_capabilities) THEN NULL ELSE r.client_capabilities END) e "                      \
+	"WHERE r.hour IS NOT NULL) c WHERE s.source = 'a2a_usage' AND " only " GROUP BY 1, 2, 3 "  \
+	"ON CONFLICT DO UPDATE SET requests = requests + excluded.requests"
 
 #define END(t) "UPDATE usage_rolled SET last_id = ?2 WHERE source = '" t "'"
 #define EMPTY(t) "DELETE FROM " t "_changes WHERE number <= ?3"
@@ -88,6 +90,8 @@ struct usage_log {
 	const char
 		*bounds; /* last_id, the last row of a step of ?1 rows, and whether changes wait */
 	const char *rows, *changes, *hours, *months;
+	const struct usage_days *days;
+	const char *late;                   /* the lists of hours whose days are summed, or NULL */
 	const char *steps[STEP_STATEMENTS]; /* run after the sums are stored */
 	const char *drops[DROP_STATEMENTS];
 };
@@ -97,7 +101,8 @@ struct usage_log {
 #define BOUNDS(t)                                                                                  \
 	"SELECT last_id, COALESCE((SELECT max(id) FROM " t "), -9223372036854775808), "            \
 	"(SELECT max(number) FROM (SELECT number FROM " t "_changes ORDER BY number LIMIT ?1)), "  \
-	"(SELECT max(number) FROM " t "_changes) FROM usage_rolled WHERE source = '" t "'"
+	"(SELECT max(number) FROM " t "_changes), days_to, COALESCE(days_next, days_to) "          \
+	"FROM usage_rolled WHERE source = '" t "'"
 
 static const struct usage_log logs[] = {
 	{
@@ -106,6 +111,7 @@ static const struct usage_log logs[] = {
 		.changes = CHANGES("api_key_usage", "api_key_id", "NULL"),
 		.hours = HOURS("api_key_usage", "api_key_id"),
 		.months = MONTHS("api_key_usage", "api_key_id"),
+		.days = &usage_days_of_keys,
 		.steps = {EMPTY("api_key_usage"), END("api_key_usage")},
 		.drops = {BEGIN_DROP("api_key_usage", BY_TIME), DROP("api_key_usage", BY_TIME),
 			END_DROP("api_key_usage")},
@@ -116,7 +122,11 @@ static const struct usage_log logs[] = {
 		.changes = CHANGES("a2a_usage", "client_id", "client_capabilities"),
 		.hours = HOURS("a2a_usage", "client_id"),
 		.months = MONTHS("a2a_usage", "client_id"),
-		.steps = {capabilities_sql, EMPTY("a2a_usage"), END("a2a_usage")},
+		.days = &usage_days_of_agents,
+		.late = CAPABILITIES("a2a_usage_capability_days", "day", "day_of(c.hour)",
+			USAGE_DAY_SUMMED("c.client_id", "c.hour")),
+		.steps = {CAPABILITIES("a2a_usage_capabilities", "hour", "c.hour", "true"),
+			EMPTY("a2a_usage"), END("a2a_usage")},
 		.drops = {BEGIN_DROP("a2a_usage", BY_CLIENT), DROP("a2a_usage", BY_CLIENT),
 			END_DROP("a2a_usage")},
 	},
@@ -127,6 +137,7 @@ enum { LOGS = sizeof logs / sizeof logs[0] };
 struct bounds {
 	int64_t last, newest;               /* rows */
 	int64_t last_change, newest_change; /* 0: there are none */
+	int64_t days_to, summed_to;         /* no day behind summed_to is summed */
 	bool pending;
 };
 
@@ -169,6 +180,8 @@ static int read_bounds(
 		bounds->last = stored < bounds->newest ? stored : bounds->newest;
 		bounds->last_change = sqlite3_column_int64(statement, 2);
 		bounds->newest_change = sqlite3_column_int64(statement, 3);
+		bounds->days_to = sqlite3_column_int64(statement, 4);
+		bounds->summed_to = sqlite3_column_int64(statement, 5);
 		bounds->pending = bounds->newest != stored || bounds->last_change != 0;
 		code = SQLITE_DONE;
 	}
@@ -181,7 +194,8 @@ static bool is_pending(struct session *session)
 	struct bounds bounds;
 
 	for (int i = 0; i < LOGS; i++)
-		if (read_bounds(session, &logs[i], 1, &bounds) == SQLITE_OK && bounds.pending)
+		if (read_bounds(session, &logs[i], 1, &bounds) == SQLITE_OK &&
+			(bounds.pending || bounds.days_to < usage_days_end()))
 			return true;
 	return false;
 }
@@ -251,28 +265,15 @@ static int sum_months(const struct usage_sums *hours, struct usage_sums *months)
 	return SQLITE_OK;
 }
 
-/* Stores each sum by HOURS or MONTHS, which differ in how many columns they take. */
-static int store_sums(
-	struct session *session, const char *sql, const struct usage_sums *sums, bool tools)
+/* What comes late also belongs to days that are summed. */
+static int add_to_days(struct session *session, const struct usage_log *log,
+	const struct bounds *bounds, const struct usage_sums *hours, int64_t to)
 {
-	sqlite3_stmt *statement;
-	int code = session_keep(session, sql, &statement);
+	const int64_t numbers[NUMBERS] = {bounds->last, to, bounds->last_change};
+	int code = usage_sums_store(session, log->days->late, hours, bounds->summed_to);
 
-	for (const struct usage_sums_entry *entry = sums->entries;
-		entry != NULL && code == SQLITE_OK; entry = entry->next) {
-		int place = 3;
-
-		code = usage_sums_bind(statement, 1, entry->parent);
-		if (code == SQLITE_OK)
-			code = sqlite3_bind_int64(statement, 2, entry->hour);
-		if (code == SQLITE_OK && tools)
-			code = usage_sums_bind(statement, place++, entry->tool);
-		for (int i = 0; i < (tools ? USAGE_SUMS : 1) && code == SQLITE_OK; i++)
-			code = sqlite3_bind_int64(statement, place++, entry->sums[i]);
-		if (code == SQLITE_OK)
-			code = session_step(statement);
-	}
-	return code;
+	return code == SQLITE_OK && log->late != NULL ? rollup_execute(session, log->late, numbers)
+						      : code;
 }
 
 /* to: set to the last row that it has rolled up. */
@@ -292,32 +293,45 @@ static int roll_up_sums(struct session *session, const struct usage_log *log,
 	if (code == SQLITE_OK)
 		code = sum_months(&hours, &months);
 	if (code == SQLITE_OK)
-		code = store_sums(session, log->hours, &hours, true);
+		code = usage_sums_store(session, log->hours, &hours, INT64_MAX);
 	if (code == SQLITE_OK)
-		code = store_sums(session, log->months, &months, false);
+		code = usage_sums_store(session, log->months, &months, INT64_MAX);
+	if (code == SQLITE_OK && usage_sums_any(&hours, bounds->summed_to))
+		code = add_to_days(session, log, bounds, &hours, *to);
 	usage_sums_free(&hours);
 	usage_sums_free(&months);
 	return code;
 }
 
-/* more: set when another step's rows are left. */
-static int step_of(struct session *session, const struct usage_log *log, bool large, bool *more)
+static int roll_up_rows(struct session *session, const struct usage_log *log,
+	const struct bounds *bounds, int64_t rows, bool *more)
 {
-	const int64_t rows = large ? LARGE_STEP_ROWS : STEP_ROWS;
-	struct bounds bounds;
-	int code = read_bounds(session, log, rows, &bounds);
-	int64_t to = bounds.last;
+	int64_t to = bounds->last;
+	int code = roll_up_sums(session, log, bounds, rows, &to);
 
-	if (code != SQLITE_OK || !bounds.pending)
-		return code;
-	code = roll_up_sums(session, log, &bounds, rows, &to);
-
-	const int64_t numbers[NUMBERS] = {bounds.last, to, bounds.last_change};
+	const int64_t numbers[NUMBERS] = {bounds->last, to, bounds->last_change};
 
 	for (int i = 0; i < STEP_STATEMENTS && log->steps[i] != NULL && code == SQLITE_OK; i++)
 		code = rollup_execute(session, log->steps[i], numbers);
-	*more = *more || (uint64_t)bounds.newest - (uint64_t)to >= STEP_ROWS ||
-		bounds.newest_change > bounds.last_change;
+	*more = (uint64_t)bounds->newest - (uint64_t)to >= STEP_ROWS ||
+		bounds->newest_change > bounds->last_change;
+	return code;
+}
+
+/* Days are summed when few rows are left: a row that comes later costs a second sum. */
+static int step_of(
+	struct session *session, const struct usage_log *log, bool large, struct rollup *rollup)
+{
+	const int64_t rows = large ? LARGE_STEP_ROWS : STEP_ROWS, end = usage_days_end();
+	struct bounds bounds;
+	bool more = false;
+	int code = read_bounds(session, log, rows, &bounds);
+
+	if (code == SQLITE_OK && bounds.pending)
+		code = roll_up_rows(session, log, &bounds, rows, &more);
+	if (code == SQLITE_OK && !more && bounds.days_to < end)
+		code = usage_days_sum(session, log->days, end, &rollup->summing);
+	rollup->more = rollup->more || more;
 	return code;
 }
 
@@ -387,7 +401,8 @@ bool rollup_due(struct sqlite_store *store, struct session *session)
 
 	if (atomic_load(&rollup->quiet) || atomic_load(&store->ending) || atomic_load(&store->lost))
 		return false;
-	if (rollup->more || rollup->dropping || written_rows(rollup, session) >= STEP_ROWS)
+	if (rollup->more || rollup->summing || rollup->dropping ||
+		written_rows(rollup, session) >= STEP_ROWS)
 		return true;
 	return atomic_exchange_explicit(&rollup->looks, false, memory_order_relaxed) &&
 		(drop_due(store) || is_pending(session));
@@ -398,14 +413,20 @@ int rollup_run(struct sqlite_store *store, struct session *session)
 	bool large = store->rollup.more;
 	int code = SQLITE_OK;
 
-	store->rollup.more = false;
+	store->rollup.more = store->rollup.summing = false;
 	for (int i = 0; i < LOGS && code == SQLITE_OK; i++)
-		code = step_of(session, &logs[i], large, &store->rollup.more);
+		code = step_of(session, &logs[i], large, &store->rollup);
 	if (code == SQLITE_OK && drop_due(store)) /* not while rows are left: only their step makes
 	                                             them ready */
 		code = drop_step(store, session);
 	store->rollup.counted = sqlite3_total_changes64(session->db);
 	return code;
+}
+
+/* The next look tries again. */
+static void rollup_wait(struct rollup *rollup)
+{
+	rollup->more = rollup->summing = rollup->dropping = false;
 }
 
 bool rollup_join(struct sqlite_store *store, struct session *session)
@@ -420,7 +441,7 @@ bool rollup_join(struct sqlite_store *store, struct session *session)
 	/* An error may have ended the transaction, and the savepoint with it. */
 	if (rollup_run(store, session) != SQLITE_OK && sqlite3_get_autocommit(session->db) == 0) {
 		(void)rollup_execute(session, undo, none);
-		store->rollup.more = store->rollup.dropping = false;
+		rollup_wait(&store->rollup);
 	}
 	if (sqlite3_get_autocommit(session->db) == 0)
 		(void)rollup_execute(session, end, none);
@@ -430,7 +451,7 @@ bool rollup_join(struct sqlite_store *store, struct session *session)
 void rollup_ended(struct sqlite_store *store, bool committed)
 {
 	if (!committed)
-		store->rollup.more = store->rollup.dropping = false; /* the next look tries again */
-	else if (store->rollup.more || store->rollup.dropping)
+		rollup_wait(&store->rollup);
+	else if (store->rollup.more || store->rollup.summing || store->rollup.dropping)
 		queue_nudge(&store->writes);
 }

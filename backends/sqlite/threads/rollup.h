@@ -1,5 +1,5 @@
-/* Rolls up usage rows into counts for each hour, and drops rows older than they are kept. On the
- * writer's thread, with its batches and between them. */
+/* Rolls up usage rows into counts for each hour and day, and drops rows older than they are kept.
+ * On the writer's thread, with its batches and between them. */
 #ifndef PIERRE_SQLITE_ROLLUP_H
 #define PIERRE_SQLITE_ROLLUP_H
 
@@ -17,6 +17,7 @@ struct rollup {
 	/* The writer's thread only. */
 	int64_t counted;  /* rows that the session had changed after the last step */
 	bool more;        /* the last step has left rows */
+	bool summing;     /* it has left days to sum */
 	bool dropping;    /* it has left rows to drop */
 	uint64_t drop_at; /* when rows may be old enough again, CLOCK_MONOTONIC ns */
 };

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "../session.h"
+
 bool usage_sums_init(struct usage_sums *sums, size_t entries)
 {
 	size_t slots = 16;
@@ -80,10 +82,46 @@ struct usage_text usage_sums_column(sqlite3_stmt *statement, int column)
 	return text;
 }
 
-int usage_sums_bind(sqlite3_stmt *statement, int place, struct usage_text text)
+static int sums_bind(sqlite3_stmt *statement, int place, struct usage_text text)
 {
 	return text.blob
 		? sqlite3_bind_blob64(statement, place, text.bytes, text.length, SQLITE_STATIC)
 		: sqlite3_bind_text64(
 			  statement, place, text.bytes, text.length, SQLITE_STATIC, SQLITE_UTF8);
+}
+
+bool usage_sums_any(const struct usage_sums *sums, int64_t end)
+{
+	for (const struct usage_sums_entry *entry = sums->entries; entry != NULL;
+		entry = entry->next)
+		if (entry->hour < end)
+			return true;
+	return false;
+}
+
+static int store_entry(sqlite3_stmt *statement, const struct usage_sums_entry *entry)
+{
+	int count = sqlite3_bind_parameter_count(statement), place = 3,
+	    code = sums_bind(statement, 1, entry->parent);
+
+	if (code == SQLITE_OK)
+		code = sqlite3_bind_int64(statement, 2, entry->hour);
+	if (code == SQLITE_OK && count > place)
+		code = sums_bind(statement, place++, entry->tool);
+	for (int i = 0; i < USAGE_SUMS && place <= count && code == SQLITE_OK; i++)
+		code = sqlite3_bind_int64(statement, place++, entry->sums[i]);
+	return code == SQLITE_OK ? session_step(statement) : code;
+}
+
+int usage_sums_store(
+	struct session *session, const char *sql, const struct usage_sums *sums, int64_t end)
+{
+	sqlite3_stmt *statement;
+	int code = session_keep(session, sql, &statement);
+
+	for (const struct usage_sums_entry *entry = sums->entries;
+		entry != NULL && code == SQLITE_OK; entry = entry->next)
+		if (entry->hour < end)
+			code = store_entry(statement, entry);
+	return code;
 }

@@ -10,6 +10,8 @@
 
 #include "../../../protocol/arena.h"
 
+struct session;
+
 /* What is summed, in the order of the columns of …_hours. */
 enum usage_sum {
 	SUM_REQUESTS,
@@ -54,6 +56,12 @@ struct usage_sums_entry *usage_sums_of(
 
 /* A column's text, valid until the statement's next step. bytes NULL: out of memory. */
 struct usage_text usage_sums_column(sqlite3_stmt *statement, int column);
-int usage_sums_bind(sqlite3_stmt *statement, int place, struct usage_text text);
+
+/* Whether one is of an hour before `end`. */
+bool usage_sums_any(const struct usage_sums *sums, int64_t end);
+/* Stores those of hours before `end`. The statement takes the parent, the hour, the tool unless it
+ * has three parameters, and as many of the sums as it has parameters left. A result code. */
+int usage_sums_store(
+	struct session *session, const char *sql, const struct usage_sums *sums, int64_t end);
 
 #endif

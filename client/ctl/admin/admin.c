@@ -271,19 +271,18 @@ const struct command admin_commands[] = {
 	{"clients", "", "List the connected clients",
 		"Examples:\n"
 		"  pierre-dbctl clients\n"
-		"  pierre-dbctl clients --json | jq '[.clients[] | select(.idle_seconds > "
-		"3600)]'\n\n"
+		"  pierre-dbctl clients --json |\n"
+		"    jq '[.clients[] | select(.idle_seconds > 3600)]'\n\n"
 		"* marks the connection of this program. \"in flight\" counts calls without an\n"
-		"answer; \"unsent\" is the size of the answers that the client has not read. "
-		"\"at a\n"
-		"limit\" means that the daemon does not read more requests until the client reads\n"
-		"its answers. Requires the role admin.",
+		"answer; \"unsent\" is the size of the answers that the client has not read.\n"
+		"\"at a limit\" means that the daemon does not read more requests until the\n"
+		"client reads its answers. Requires the role admin.",
 		clients},
 	{"config", "", "Show each setting with its value, default and source",
 		"Examples:\n"
 		"  pierre-dbctl config\n"
-		"  pierre-dbctl config --json | jq -r '.settings[] | select(.source != "
-		"\"default\") | .name'\n\n"
+		"  pierre-dbctl config --json |\n"
+		"    jq -r '.settings[] | select(.source != \"default\") | .name'\n\n"
 		"Secrets are hidden. Requires the role admin.",
 		config},
 	{"reload", "", "Reload the daemon's configuration file",

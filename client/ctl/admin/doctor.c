@@ -612,8 +612,8 @@ const struct command doctor_commands[] = {
 	{"doctor", "", "Find common problems and suggest fixes",
 		"Examples:\n"
 		"  pierre-dbctl doctor\n"
-		"  pierre-dbctl doctor --json | jq -r '.findings[] | select(.status != \"ok\") | "
-		".advice'\n\n"
+		"  pierre-dbctl doctor --json | \\\n"
+		"    jq -r '.findings[] | select(.status != \"ok\") | .advice'\n\n"
 		"Checks the socket and its folder, the connection, versions and health. With the\n"
 		"role admin it also checks the daemon's key, files, disk space, limits and clock.\n"
 		"Without a running daemon it says why none answers. Exit code 1 when a line says\n"

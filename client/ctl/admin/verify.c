@@ -109,8 +109,8 @@ const struct command verify_commands[] = {
 	{"verify", "[FILE|URL] [--encryption-key-file FILE] [--env-file FILE]",
 		"Check that a backup or database is intact and every token opens",
 		"Examples:\n"
-		"  pierre-dbctl verify --encryption-key-file /etc/pierre-dbd/encryption.key "
-		"2026-01-31.db\n"
+		"  pierre-dbctl verify 2026-01-31.db \\\n"
+		"    --encryption-key-file /etc/pierre-dbd/encryption.key\n"
 		"  DATABASE_URL=postgresql://pierre@db.example.com/pierre \\\n"
 		"    pierre-dbctl verify --json | jq .tables\n\n"
 		"Reads only, and needs no daemon. Checks the integrity of a SQLite file,\n"

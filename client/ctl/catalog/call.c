@@ -77,16 +77,18 @@ static int call(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command call_commands[] = {
-	{"call", "[-r] [--idempotency-key KEY] METHOD [name=text | name:=json | @FILE | -]...",
+	{"call",
+		"[-r] [--unchecked] [--idempotency-key KEY] METHOD "
+		"[name=text | name:=json | JSON | @FILE | -]...",
 		"Call a method and print its result",
 		"Examples:\n"
 		"  pierre-dbctl call get_user_count\n"
-		"  pierre-dbctl call -r create_user user.email=ana@example.com "
-		"user.password=@password.txt\n"
-		"  pierre-dbctl call create_goal user_id=$ID goal_data:='{\"title\":\"10 "
-		"km\",\"target\":10}'\n"
-		"  pierre-dbctl call get_request_logs limit=5 status_filter=error | jq "
-		"'.[].tool_name'\n"
+		"  pierre-dbctl call -r create_user user.email=ana@example.com \\\n"
+		"    user.password=@password.txt\n"
+		"  pierre-dbctl call create_goal user_id=$ID \\\n"
+		"    goal_data:='{\"title\":\"10 km\",\"target\":10}'\n"
+		"  pierre-dbctl call get_request_logs limit=5 status_filter=error |\n"
+		"    jq '.[].tool_name'\n"
 		"  echo '{\"user_id\":\"'$ID'\"}' | pierre-dbctl call get_user -\n\n"
 		"name=text   The value is converted to the parameter's type: a number, true or\n"
 		"            false, a list (a,b,c), else a string.\n"
@@ -95,7 +97,8 @@ const struct command call_commands[] = {
 		"            can read. A leading @ is written as @@.\n"
 		"name:=json  The value is a JSON text.\n"
 		"a.b=text    A member of a parameter object or document.\n"
-		"@FILE, -    All parameters as one JSON text, from the file or stdin.\n"
+		"JSON        All parameters as one object or array.\n"
+		"@FILE, -    The same, from the file or stdin.\n"
 		"-r, --raw   Print a string result without quotes.\n"
 		"--unchecked Accept a method that is not in the built-in catalog. All values\n"
 		"            are sent as strings.\n"

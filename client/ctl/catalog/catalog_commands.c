@@ -3,11 +3,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../columns.h"
 #include "../output.h"
+#include "../terminal.h"
 #include "params.h"
 #include "../options.h"
 #include "catalog.h"
 #include "../ctl.h"
+
+/* Widths of the first column where the output is no terminal. */
+enum { NAME_WIDTH = 20, METHOD_WIDTH = 32 };
 
 static const char *catalog_commands_text_of(const json_t *object, const char *name)
 {
@@ -46,7 +51,7 @@ static json_t *method_summary(const json_t *method)
 		catalog_commands_text_of(method, "x-result"));
 }
 
-static int methods_as_json(const struct ctl *ctl, const json_t *list, bool names)
+static void methods_as_json(const struct ctl *ctl, const json_t *list, bool names)
 {
 	json_t *out = json_array(), *method;
 	size_t i;
@@ -57,17 +62,48 @@ static int methods_as_json(const struct ctl *ctl, const json_t *list, bool names
 			      : method_summary(method));
 	print_tree(ctl, out);
 	json_decref(out);
-	return 0;
+}
+
+static void print_method_names(const json_t *list)
+{
+	const json_t *method;
+	size_t i;
+
+	json_array_foreach (list, i, method)
+		(void)puts(catalog_commands_text_of(method, "name"));
+}
+
+static const char *domain_of(const json_t *method)
+{
+	return catalog_commands_text_of(json_array_get(json_object_get(method, "tags"), 0), "name");
+}
+
+static void print_domains(const struct ctl *ctl, const json_t *list)
+{
+	const json_t *method;
+	struct columns table = {0};
+	const char *domain = "";
+	size_t i;
+
+	json_array_foreach (list, i, method) {
+		if (strcmp(domain_of(method), domain) != 0) {
+			columns_print(ctl, &table, METHOD_WIDTH);
+			(void)printf("%s%s%s%s\n", *domain != '\0' ? "\n" : "", output_bold(ctl),
+				domain_of(method), output_plain(ctl));
+		}
+		domain = domain_of(method);
+		columns_add(&table, catalog_commands_text_of(method, "name"), NULL,
+			catalog_commands_text_of(method, "summary"));
+	}
+	columns_print(ctl, &table, METHOD_WIDTH);
 }
 
 static int methods(struct ctl *ctl, int argc, char **argv)
 {
 	bool names = false;
 	const struct option_row rows[] = {{.name = "names", .flag = &names}, {0}};
-	json_t *document, *list, *method;
-	const char *domain = "";
-	size_t i;
-	int words = options_read(rows, argc, argv), status = 0;
+	json_t *document, *list;
+	int words = options_read(rows, argc, argv);
 
 	if (words < 0)
 		return EX_USAGE;
@@ -78,26 +114,13 @@ static int methods(struct ctl *ctl, int argc, char **argv)
 		return EX_SOFTWARE;
 	list = json_object_get(document, "methods");
 	if (ctl->json)
-		status = methods_as_json(ctl, list, names);
+		methods_as_json(ctl, list, names);
+	else if (names)
+		print_method_names(list);
 	else
-		json_array_foreach (list, i, method) {
-			const char *of = catalog_commands_text_of(
-				json_array_get(json_object_get(method, "tags"), 0), "name");
-
-			if (names) {
-				(void)puts(catalog_commands_text_of(method, "name"));
-				continue;
-			}
-			if (strcmp(of, domain) != 0)
-				(void)printf("%s%s%s%s\n", *domain != '\0' ? "\n" : "",
-					output_bold(ctl), of, output_plain(ctl));
-			domain = of;
-			(void)printf("  %-32s %s%s%s\n", catalog_commands_text_of(method, "name"),
-				output_dim(ctl), catalog_commands_text_of(method, "summary"),
-				output_plain(ctl));
-		}
+		print_domains(ctl, list);
 	json_decref(document);
-	return status;
+	return 0;
 }
 
 /* The schema inside an allOf of one, or a oneOf with null; else the schema itself. */
@@ -151,19 +174,26 @@ static void type_name(const json_t *whole, char *out, size_t size)
 	}
 }
 
-/* Prints a range that is narrower than that of the type. */
-static void print_bounds(const json_t *schema)
+/* Appends a range that is narrower than that of the type. */
+static void add_bounds(struct buffer *out, const json_t *schema)
 {
 	const json_t *lowest = json_object_get(schema, "minimum"),
 		     *highest = json_object_get(schema, "maximum");
 	json_int_t min = json_integer_value(lowest), max = json_integer_value(highest);
 	json_int_t bytes = json_integer_value(json_object_get(schema, "x-max-bytes"));
+	char text[64];
 
 	if (lowest != NULL && highest != NULL && min != INT64_MIN &&
-		(min != 0 || (max != UINT16_MAX && max != UINT32_MAX)))
-		(void)printf(", %" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT, min, max);
-	if (bytes != 0)
-		(void)printf(", at most %" JSON_INTEGER_FORMAT " bytes", bytes);
+		(min != 0 || (max != UINT16_MAX && max != UINT32_MAX))) {
+		(void)snprintf(text, sizeof text,
+			", %" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT, min, max);
+		buffer_text(out, text);
+	}
+	if (bytes != 0) {
+		(void)snprintf(
+			text, sizeof text, ", at most %" JSON_INTEGER_FORMAT " bytes", bytes);
+		buffer_text(out, text);
+	}
 }
 
 /* The default value: a constant, or the name of what the daemon generates. The caller frees it;
@@ -178,17 +208,23 @@ static char *default_text(const json_t *schema)
 	return json_dumps(constant != NULL ? constant : made, JSON_COMPACT | JSON_ENCODE_ANY);
 }
 
-static void print_value_line(const struct ctl *ctl, const char *name, const json_t *schema,
+static void add_value_row(struct columns *table, const char *name, const json_t *schema,
 	bool optional, const char *doc)
 {
-	char type[64], *text = default_text(schema);
+	char type[64], *fallback = default_text(schema);
+	struct buffer text = {0};
 
 	type_name(schema, type, sizeof type);
-	(void)printf("  %s%-20s%s %s%s%s%s", output_bold(ctl), name, output_plain(ctl), type,
-		optional ? "?" : "", text != NULL ? " = " : "", text != NULL ? text : "");
-	print_bounds(schema);
-	(void)printf("%s%s\n", *doc != '\0' ? "  " : "", doc);
-	free(text);
+	buffer_text(&text, type);
+	buffer_text(&text, optional ? "?" : "");
+	buffer_text(&text, fallback != NULL ? " = " : "");
+	buffer_text(&text, fallback != NULL ? fallback : "");
+	add_bounds(&text, schema);
+	buffer_byte(&text, '\0');
+	table->failed |= text.failure != BUFFER_OK;
+	columns_add(table, name, text.failure == BUFFER_OK ? text.data : NULL, doc);
+	buffer_free(&text);
+	free(fallback);
 }
 
 static bool in_list(const json_t *list, const char *name)
@@ -223,6 +259,7 @@ static void print_members(const struct ctl *ctl, const json_t *document, const j
 {
 	const char *name = "", *key;
 	const json_t *named = named_schema(document, schema, &name);
+	struct columns table = {0};
 	json_t *member;
 	const json_t *item;
 	size_t i;
@@ -230,13 +267,16 @@ static void print_members(const struct ctl *ctl, const json_t *document, const j
 	if (named == NULL || json_object_get(printed, name) != NULL)
 		return;
 	(void)json_object_set_new(printed, name, json_true());
-	(void)printf("\n%s%s%s: %s\n", output_bold(ctl), name, output_plain(ctl),
-		catalog_commands_text_of(named, "description"));
+	(void)printf("\n%s%s%s: ", output_bold(ctl), name, output_plain(ctl));
+	columns_wrap(ctl, catalog_commands_text_of(named, "description"),
+		terminal_text_width(name) + 2, 0);
+	(void)putchar('\n');
 	json_object_foreach (json_object_get(named, "properties"), key, member)
-		print_value_line(ctl, key, member,
+		add_value_row(&table, key, member,
 			input ? !in_list(json_object_get(named, "required"), key)
 			      : may_be_null(member),
 			catalog_commands_text_of(member, "description"));
+	columns_print(ctl, &table, NAME_WIDTH);
 	json_array_foreach (json_object_get(named, "enum"), i, item)
 		(void)printf("  %s\n", json_string_value(item));
 	json_object_foreach (json_object_get(named, "properties"), key, member)
@@ -248,6 +288,7 @@ static void print_extracts(const struct ctl *ctl, const json_t *param)
 {
 	json_t *properties = json_object_get(json_object_get(param, "schema"), "properties"),
 	       *member;
+	struct columns table = {0};
 	const char *key;
 
 	if (properties == NULL)
@@ -255,14 +296,16 @@ static void print_extracts(const struct ctl *ctl, const json_t *param)
 	(void)printf("\nmembers of %s%s%s that the method reads:\n", output_bold(ctl),
 		catalog_commands_text_of(param, "name"), output_plain(ctl));
 	json_object_foreach (properties, key, member)
-		print_value_line(
-			ctl, key, member, true, catalog_commands_text_of(member, "description"));
+		add_value_row(
+			&table, key, member, true, catalog_commands_text_of(member, "description"));
+	columns_print(ctl, &table, NAME_WIDTH);
 }
 
 static void print_params(const struct ctl *ctl, const json_t *method)
 {
 	const json_t *params = json_object_get(method, "params"),
 		     *order = json_object_get(method, "x-positional"), *name, *param;
+	struct columns table = {0};
 	size_t i, j;
 
 	if (json_array_size(params) > 0)
@@ -271,39 +314,73 @@ static void print_params(const struct ctl *ctl, const json_t *method)
 		json_array_foreach (params, j, param)
 			if (strcmp(catalog_commands_text_of(param, "name"),
 				    json_string_value(name)) == 0)
-				print_value_line(ctl, catalog_commands_text_of(param, "name"),
+				add_value_row(&table, catalog_commands_text_of(param, "name"),
 					json_object_get(param, "schema"),
 					!json_is_true(json_object_get(param, "required")),
 					catalog_commands_text_of(param, "description"));
+	columns_print(ctl, &table, NAME_WIDTH);
+}
+
+/* name(parameter, …) -> result */
+static void print_signature(const struct ctl *ctl, const json_t *method)
+{
+	const char *method_name = catalog_commands_text_of(method, "name");
+	struct buffer rest = {0};
+	const json_t *name;
+	size_t i;
+
+	buffer_byte(&rest, '(');
+	json_array_foreach (json_object_get(method, "x-positional"), i, name) {
+		buffer_text(&rest, i > 0 ? ", " : "");
+		buffer_text(&rest, json_string_value(name));
+	}
+	buffer_text(&rest, ") -> ");
+	buffer_text(&rest, catalog_commands_text_of(method, "x-result"));
+	buffer_byte(&rest, '\0');
+	(void)printf("%s%s%s", output_bold(ctl), method_name, output_plain(ctl));
+	if (rest.failure == BUFFER_OK)
+		columns_wrap(ctl, rest.data, terminal_text_width(method_name), 4);
+	(void)putchar('\n');
+	buffer_free(&rest);
+}
+
+static void print_error_kinds(const struct ctl *ctl, const json_t *method)
+{
+	struct buffer names = {0};
+	const json_t *error;
+	size_t i;
+
+	json_array_foreach (json_object_get(method, "errors"), i, error) {
+		buffer_byte(&names, ' ');
+		buffer_text(&names, strrchr(catalog_commands_text_of(error, "$ref"), '/') + 1);
+	}
+	buffer_byte(&names, '\0');
+	(void)fputs("\nerrors:", stdout);
+	if (names.failure == BUFFER_OK)
+		columns_wrap(ctl, names.data, 7, 8);
+	(void)putchar('\n');
+	buffer_free(&names);
 }
 
 static void print_method(const struct ctl *ctl, const json_t *document, const json_t *method)
 {
-	const json_t *params = json_object_get(method, "params"),
-		     *order = json_object_get(method, "x-positional"), *name, *param;
+	const json_t *param;
 	json_t *printed = json_object();
 	size_t i;
 
-	(void)printf("%s%s%s(", output_bold(ctl), catalog_commands_text_of(method, "name"),
-		output_plain(ctl));
-	json_array_foreach (order, i, name)
-		(void)printf("%s%s", i > 0 ? ", " : "", json_string_value(name));
-	(void)printf(") -> %s\n%s\n", catalog_commands_text_of(method, "x-result"),
-		catalog_commands_text_of(method, "description"));
-	(void)printf("\naccess: %s%s\n", catalog_commands_text_of(method, "x-access"),
+	print_signature(ctl, method);
+	columns_wrap(ctl, catalog_commands_text_of(method, "description"), 0, 0);
+	(void)printf("\n\naccess: %s%s\n", catalog_commands_text_of(method, "x-access"),
 		json_is_true(json_object_get(method, "x-write")) ? ", changes data" : "");
 	print_params(ctl, method);
-	json_array_foreach (params, i, param) {
+	json_array_foreach (json_object_get(method, "params"), i, param) {
 		print_extracts(ctl, param);
 		print_members(ctl, document, json_object_get(param, "schema"), true, printed);
 	}
 	print_members(ctl, document, json_object_get(json_object_get(method, "result"), "schema"),
 		false, printed);
 	json_decref(printed);
-	(void)fputs("\nerrors:", stdout);
-	json_array_foreach (json_object_get(method, "errors"), i, param)
-		(void)printf(" %s", strrchr(catalog_commands_text_of(param, "$ref"), '/') + 1);
-	(void)putchar('\n');
+	print_error_kinds(ctl, method);
 }
 
 static int describe(struct ctl *ctl, int argc, char **argv)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../output.h"
+#include "params.h"
 #include "catalog.h"
 #include "../ctl.h"
 
@@ -28,13 +29,9 @@ static void print_word(const struct field *field, const char *prefix)
 		(void)printf(" %s%s%s=true %s%s%s=false", prefix, *prefix != '\0' ? "." : "",
 			field->name, prefix, *prefix != '\0' ? "." : "", field->name);
 		return;
-	case TYPE_DOCUMENT:
-	case TYPE_JSON:
-	case TYPE_CALLS:
-		(void)printf(" %s%s%s:=", prefix, *prefix != '\0' ? "." : "", field->name);
-		return;
 	default:
-		(void)printf(" %s%s%s=", prefix, *prefix != '\0' ? "." : "", field->name);
+		(void)printf(" %s%s%s%s", prefix, *prefix != '\0' ? "." : "", field->name,
+			params_takes_json(field) ? ":=" : "=");
 	}
 }
 

@@ -146,6 +146,12 @@ static int check_enum(const struct field *field, const char *text)
 	return EX_USAGE;
 }
 
+bool params_takes_json(const struct field *field)
+{
+	return field->type == TYPE_DOCUMENT || field->type == TYPE_JSON ||
+		field->type == TYPE_CALLS || field->type == TYPE_ROWS;
+}
+
 static int params_ill_typed(const struct field *field, const char *text, const char *type)
 {
 	if ((field->flags & FIELD_SECRET) != 0)
@@ -344,6 +350,13 @@ static int whole_params(const char *argument, char **params)
 	return output_fail(EX_DATAERR, "%s: contains a NUL byte", argument);
 }
 
+static int json_params(const char *argument, char **params)
+{
+	*params = strdup(argument);
+	return *params != NULL ? params_check_json("the parameters", *params)
+			       : output_fail(EX_OSERR, "out of memory");
+}
+
 static int params_gather(
 	const struct method *method, int argc, char **argv, struct entry *entries, char **params)
 {
@@ -374,6 +387,8 @@ int params_from_arguments(const struct method *method, int argc, char **argv, ch
 	*params = NULL;
 	if (argc == 0)
 		return 0;
+	if (argc == 1 && (argv[0][0] == '{' || argv[0][0] == '['))
+		return json_params(argv[0], params);
 	if (argc == 1 && (strcmp(argv[0], "-") == 0 || argv[0][0] == '@'))
 		return whole_params(argv[0], params);
 	entries = calloc((size_t)argc, sizeof *entries);

@@ -129,8 +129,8 @@ const struct command transaction_commands[] = {
 	{"transaction", "METHOD [name=text ...] [, METHOD ...]... | @FILE | -",
 		"Run calls in one transaction and print their results",
 		"Examples:\n"
-		"  pierre-dbctl transaction create_user user.email=ana@example.com "
-		"user.password=@pw.txt , get_user_count\n"
+		"  pierre-dbctl transaction create_user user.email=ana@example.com \\\n"
+		"    user.password=@pw.txt , get_user_count\n"
 		"  pierre-dbctl transaction @calls.json\n"
 		"  echo '{\"method\":\"update_last_active\",\"params\":[\"'$ID'\"]}' |\n"
 		"    pierre-dbctl transaction -\n\n"

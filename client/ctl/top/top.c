@@ -1,6 +1,7 @@
 /* pierre-dbctl top: live activity of the daemon. */
 #include "../output.h"
 #include "../options.h"
+#include "../terminal.h"
 #include "top.h"
 
 #include <errno.h>
@@ -172,7 +173,7 @@ static void show_picture(struct top *top)
 {
 	struct buffer out = {0};
 
-	top_screen_size(&top->view.width, &top->view.height);
+	terminal_size(&top->view.width, &top->view.height);
 	top_draw(&top->view, &out);
 	if (out.failure == BUFFER_OK)
 		top_screen_write(&out);
@@ -379,7 +380,7 @@ static int top_begin(struct top *top)
 		pierre_set_timeouts(top->db, 0, ANSWER_MS);
 	(void)setlocale(LC_CTYPE, "");
 	top->view.utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
-	top->view.colours = top->ctl->terminal;
+	top->view.colours = top->ctl->colours;
 	top->view.numbers = &top->numbers;
 	top->json = top->ctl->json;
 	top->full_screen = !top->json && top_screen_possible();

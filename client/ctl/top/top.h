@@ -74,7 +74,6 @@ void top_draw_json_line(const struct top_view *view, struct buffer *out);
 bool top_screen_possible(void);
 int top_screen_open(void);
 void top_screen_close(void);
-void top_screen_size(unsigned *width, unsigned *height);
 void top_screen_write(const struct buffer *out);
 /* Signals are blocked except while top_screen_wait waits. */
 void top_screen_signals_init(bool full_screen);

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "../catalog/tree.h"
+#include "../terminal.h"
 
 enum style { PLAIN, BOLD, DIM, GOOD, FAIR, BAD, HEAD };
 
@@ -26,16 +27,6 @@ struct picture {
 };
 
 enum { TEXT_MAX = 24 };
-
-/* Counts characters: continuation bytes are skipped. */
-static unsigned width_of(const char *text)
-{
-	unsigned width = 0;
-
-	for (; *text != '\0'; text++)
-		width += ((unsigned char)*text & 0xC0) != 0x80;
-	return width;
-}
 
 /* Appends as much of the text as fits the line. */
 static void top_draw_put_text(struct picture *p, enum style style, const char *text)
@@ -371,7 +362,7 @@ static const char *cell_text(char *text, const struct top_row *row, enum cell ce
 
 static void put_cell(struct picture *p, enum style style, int width, const char *text)
 {
-	int fill = width - (int)width_of(text);
+	int fill = width - (int)terminal_text_width(text);
 
 	top_draw_put(p, style, "%*s%s", fill > 0 ? fill : 0, "", text);
 }

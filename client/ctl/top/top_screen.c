@@ -1,5 +1,6 @@
 /* The terminal: its settings are changed at the start and restored on every exit. */
 #include "../output.h"
+#include "../terminal.h"
 #include "top.h"
 
 #include <errno.h>
@@ -8,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -42,10 +42,7 @@ static void top_screen_write_all(const char *text, size_t length)
 
 bool top_screen_possible(void)
 {
-	const char *term = getenv("TERM");
-
-	return isatty(STDOUT_FILENO) == 1 && isatty(STDIN_FILENO) == 1 && term != NULL &&
-		*term != '\0' && strcmp(term, "dumb") != 0;
+	return isatty(STDOUT_FILENO) == 1 && isatty(STDIN_FILENO) == 1 && terminal_moves_cursor();
 }
 
 int top_screen_open(void)
@@ -74,18 +71,6 @@ void top_screen_close(void)
 	taken = false;
 	top_screen_write_all(leave, sizeof leave - 1);
 	(void)tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
-}
-
-void top_screen_size(unsigned *width, unsigned *height)
-{
-	struct winsize size;
-
-	*width = 80;
-	*height = 24;
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0) {
-		*width = size.ws_col;
-		*height = size.ws_row;
-	}
 }
 
 void top_screen_write(const struct buffer *out)

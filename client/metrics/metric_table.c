@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../../../protocol/metrics/metric_list.h"
+#include "../../protocol/metrics/metric_list.h"
 
 /* A row of METRIC_LIST. */
 #define METRIC_ROW(kind, member, metric, unit, scale, help)                                        \
@@ -24,6 +24,7 @@ const struct metric metric_table[] = {
 		"Status of each health check: 0 ok, 1 degraded, 2 down.", NULL, NULL, 1},
 	{"pierre_dbd_check_latency_seconds", "gauge", "seconds", "Duration of each health check.",
 		NULL, NULL, 1},
+	{"pierre_dbd_ready", "gauge", NULL, "1 while calls can be answered.", NULL, NULL, 1},
 	{"pierre_dbd_requests", "counter", NULL,
 		"Calls by method and outcome: ok, or the error kind.", NULL, NULL, 1},
 	{"pierre_dbd_request_rows", "counter", NULL, "Rows returned or changed, by method.", NULL,
@@ -41,7 +42,20 @@ const struct metric metric_table[] = {
 	{"process_cpu_seconds", "counter", "seconds", "Processor time, user and system.", NULL,
 		NULL, 1},
 
-	METRIC_LIST(COUNTED, READ)};
+	METRIC_LIST(COUNTED, READ)
+
+	/* Only pierre-dbd-exporter prints these. */
+	{"pierre_dbd_exporter_build", "info", NULL, "Version of the exporter.", NULL, NULL, 1},
+	{"pierre_dbd_exporter_scrape_duration_seconds", "gauge", "seconds",
+		"Exporter: time until the daemon had answered.", NULL, NULL, 1},
+	{"pierre_dbd_exporter_scrapes", "counter", NULL,
+		"Exporter: times that it has asked the daemon.", NULL, NULL, 1},
+	{"pierre_dbd_exporter_scrape_failures", "counter", NULL,
+		"Exporter: times that the daemon did not answer.", NULL, NULL, 1},
+	{"pierre_dbd_exporter_connections_dropped", "counter", NULL,
+		"Exporter: HTTP connections closed because they were too slow or too many.", NULL,
+		NULL, 1},
+};
 const size_t metric_count = sizeof metric_table / sizeof *metric_table;
 
 const struct metric *metric_named(const char *name)
