@@ -31,16 +31,7 @@ from lib.daemon import REPORTS
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 # The long ones first.
-FOLDERS = (
-    "faults",
-    "cluster",
-    "differential",
-    "bench",
-    "contract",
-    "client",
-    "exporter",
-    "supply",
-)
+FOLDERS = ("faults", "cluster", "differential", "bench", "contract", "client", "exporter", "supply")
 TIME_LIMIT = 900
 CLUSTER_LIMIT = 7200
 NOTHING_CHOSEN = 5  # pytest's exit code
