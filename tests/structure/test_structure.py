@@ -282,7 +282,7 @@ class Files(unittest.TestCase):
         for path in files(".c", ".h", ".py"):
             if "/expected/" not in name(path):  # generated files
                 limit = 2 * LINES if name(path) == "tests/planted.py" else LINES  # a table
-            self.assertLessEqual(len(text(path).splitlines()), limit, name(path))
+                self.assertLessEqual(len(text(path).splitlines()), limit, name(path))
 
     def test_no_leftovers(self):
         pattern = re.compile(
