@@ -58,8 +58,11 @@ struct store_stats {
 	uint64_t key_seals;                               /* texts sealed in the key's life */
 	uint64_t stalled_ns; /* when a thread with work made its last step; 0 = none is stalled. For
 	                        the watchdog */
-	uint64_t loop_bytes_max; /* rows encoded on the loop: by one look-up (SQLite), in one
-	                            iteration (PostgreSQL) */
+	uint64_t loop_bytes_max;      /* rows encoded on the loop: by one look-up (SQLite), in one
+	                                 iteration (PostgreSQL) */
+	uint64_t timeline, went_back; /* PostgreSQL: the newest one seen; primaries refused since
+	                                 they were on an older one */
+	char gone_back[ERR_MESSAGE_MAX];  /* why the primary at hand is refused; "" = it is not */
 	char last_error[ERR_MESSAGE_MAX]; /* error of connecting or writing; password redacted; "" =
 	                                     none */
 	int64_t last_error_at;            /* wall clock µs */

@@ -24,6 +24,44 @@ ROOT = os.path.dirname(HERE)
 # name, [(file, text, its replacement)], test file, tests in it (none: all)
 # fmt: off
 DEFECTS = [
+    ("a primary that went back gets writes", [
+        ("backends/postgres/cluster/takeover.c",
+         "if (!guard_follows(&store->newest, lineage, store->gone_back)) {",
+         "if (0) {"),
+    ], "faults/test_postgres_takeover.py", ["Takeover.test_an_older_primary_gets_no_calls"]),
+    ("the timeline guard compares the wrong way", [
+        ("backends/postgres/cluster/guard.c",
+         "if (now->timeline != 0 && now->timeline < newest->timeline) {",
+         "if (now->timeline != 0 && now->timeline > newest->timeline) {"),
+    ], "faults/test_postgres_takeover.py", ["Takeover.test_an_older_primary_gets_no_calls"]),
+    ("a migration or a change of the key passes the timeline guard", [
+        ("backends/postgres/blocking/jobs.c",
+         "} else if (!guard_follows(&job->lineage, &lineage, job->error)) {",
+         "} else if (0) {"),
+    ], "faults/test_postgres_takeover.py", ["Takeover.test_an_older_primary_gets_no_calls"]),
+    ("connections stay at a frozen primary that has been replaced", [
+        ("backends/postgres/cluster/takeover.c",
+         "\t\ttakeover_cut(store);\n\tPQfinish(pq);",
+         "\t\t(void)0;\n\tPQfinish(pq);"),
+        ("backends/postgres/pool.c",
+         "\ttakeover_cut(store);\n",
+         ""),
+    ], "faults/test_postgres_takeover.py", ["Takeover.test_a_frozen_primary"]),
+    ("the server waits two hours for a host that has vanished", [
+        ("backends/postgres/blocking/connect.c",
+         "WHERE source = 'default')\"",
+         "WHERE false)\""),
+    ], "faults/test_many_hosts.py", ["ManyHosts.test_keepalives_of_the_server"]),
+    ("of several hosts a standby is used", [
+        ("backends/postgres/blocking/connect.c",
+         'hosts.count > 1 && !hosts.chosen ? "read-write" : NULL',
+         "NULL"),
+    ], "faults/test_postgres_takeover.py", ["Takeover.test_several_hosts"]),
+    ("the promotion of a standby is missed", [
+        ("backends/postgres/pg_batch.c",
+         "if (connection->standby && batch->writes)",
+         "if (0)"),
+    ], "faults/test_postgres_takeover.py", ["Takeover.test_a_promoted_standby"]),
     ("the exporter no longer listens after all its places were taken", [
         ("tools/exporter/http.c",
          "if (http->full && http->count < http->places)\n\t\treturn 0;",

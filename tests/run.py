@@ -3,12 +3,13 @@
 each database.
 
 usage: tests/run.py BUILD [--backend sqlite|postgres|both] [--postgres URL] [--sanitizer]
-                    [--no-unit] [--jobs N] [--long] [--once] [FILE-PART…]
+                    [--no-unit] [--jobs N] [--long] [--cluster] [--once] [FILE-PART…]
 
 Each file is a session of pytest (conftest.py) on one database. FILE-PART selects files whose path
 contains it (`users`, `faults/`); for one test, pytest itself is quicker: docs/testing.md.
 --sanitizer: the build is slow and reports by itself. --long: more rounds of random tests, and the
-tests of the tests (planted.py). --once: see unsteady(). Ends with `N passed, N failed`
+tests of the tests (planted.py). --cluster: only the long tests of a cluster. --once: see
+unsteady(). Ends with `N passed, N failed`
 (`, N skipped` may follow); exit code 1 when anything failed.
 """
 import argparse
@@ -30,8 +31,9 @@ from lib.daemon import REPORTS
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 # The long ones first.
-FOLDERS = ("faults", "differential", "bench", "contract", "client", "exporter", "supply")
+FOLDERS = ("faults", "cluster", "differential", "bench", "contract", "client", "exporter", "supply")
 TIME_LIMIT = 900
+CLUSTER_LIMIT = 7200
 NOTHING_CHOSEN = 5  # pytest's exit code
 LINES_AGAIN = 60  # of a failed file's output, repeated at the end
 # Reports end the process, so that no test can ignore one; leaks are checked at the daemon's exit.
@@ -125,6 +127,12 @@ def under_sanitizers(path):
         return re.search(r"^SANITIZERS = False", file.read(), re.MULTILINE) is None
 
 
+def is_long_cluster(path):
+    """A file sets CLUSTER = True when it takes so long that --cluster alone runs it."""
+    with open(path, encoding="utf-8") as file:
+        return re.search(r"^CLUSTER = True", file.read(), re.MULTILINE) is not None
+
+
 def guards_data(path):
     """A file sets STRICT = True when its failure means lost data, a wrong answer or a crash: even a
     single failure counts."""
@@ -153,6 +161,7 @@ def jobs(arguments):
                 and not any(part in name for part in arguments.parts)
                 or arguments.sanitizer
                 and not under_sanitizers(path)
+                or is_long_cluster(path) != arguments.cluster
             ):
                 continue
             for backend in backends_of(path):
@@ -168,7 +177,9 @@ def run_job(path, backend, environment, work):
         "PIERRE_TEST_BACKEND": "sqlite" if backend == "both" else backend,
         "PIERRE_TEST_REPORT": report,
     }
-    limit = TIME_LIMIT * float(environment["PIERRE_TEST_SLOW"])
+    limit = (CLUSTER_LIMIT if is_long_cluster(path) else TIME_LIMIT) * float(
+        environment["PIERRE_TEST_SLOW"]
+    )
     command = [
         *pytest_command(),
         *("-qq", "--capture=no", "-p", "no:cacheprovider"),
@@ -266,6 +277,7 @@ def main():
     parser.add_argument("--sanitizer", action="store_true")
     parser.add_argument("--no-unit", action="store_true")
     parser.add_argument("--long", action="store_true")
+    parser.add_argument("--cluster", action="store_true")
     parser.add_argument(
         "--once", action="store_true", help="no file that fails is run a second time"
     )
@@ -296,7 +308,7 @@ def main():
         environment["PIERRE_TEST_LONG"] = "1"
     server = template = None
     try:
-        if not arguments.no_unit and not arguments.parts:
+        if not arguments.no_unit and not arguments.cluster and not arguments.parts:
             unit_tests(arguments.build, totals, failures)
         planned = list(jobs(arguments))
         if arguments.postgres:
@@ -335,7 +347,7 @@ def main():
                 print(f"UNSTEADY: {name}: failed among others, passed alone: {tests}", flush=True)
         if arguments.long and not arguments.sanitizer:
             planted(totals)
-        if not arguments.parts and arguments.backend == "both":
+        if not arguments.parts and not arguments.cluster and arguments.backend == "both":
             missing = missing_methods(work)
             print(
                 f"methods never called with success: {', '.join(missing)}"

@@ -24,7 +24,7 @@ void outage_note(struct postgres_store *store, const char *text)
 	(void)snprintf(store->last_error, sizeof store->last_error, "%s", text);
 	store->last_error_at = timestamp_now();
 	if (failure_log_note(&store->failure_log, text, clock_ns()))
-		store->settings.log(LOG_WARNING,
+		store->settings.log(store->gone_back[0] != '\0' ? LOG_ERR : LOG_WARNING,
 			"the database connection failed (failed attempts: %u): %s", store->failures,
 			text);
 }

@@ -311,6 +311,9 @@ void pg_batch_end(struct postgres_store *store, struct pg_connection *connection
 			doubt_commit(store, &calls, batch->cancelled_at != 0);
 		if (connection->batch_limit < PG_BATCH_MAX)
 			connection->batch_limit *= 2;
+		/* Promoted meanwhile: the next connection asks for its timeline. */
+		if (connection->standby && batch->writes)
+			pg_connection_closing(connection);
 		encoder_submit(store, batch);
 		finish_committed(store, &calls, &again);
 	} else {

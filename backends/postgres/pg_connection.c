@@ -257,9 +257,13 @@ static void note_warning(void *argument, const PGresult *result)
 			PQresultErrorField(result, PG_DIAG_CONTEXT) == NULL);
 }
 
-void pg_connection_adopt(struct postgres_store *store, struct pg_connection *connection, PGconn *pq)
+void pg_connection_adopt(struct postgres_store *store, struct pg_connection *connection, PGconn *pq,
+	const struct lineage *lineage)
 {
 	connection->pq = pq;
+	/* A pooler may lead each transaction to another server. */
+	connection->timeline = store->pooled ? 0 : lineage->timeline;
+	connection->standby = !store->pooled && lineage->standby;
 	pg_connection_enter(connection, PG_CONNECTION_IDLE);
 	connection->socket = -1;
 	connection->want_write = false;

@@ -20,6 +20,7 @@
 
 #include "../../protocol/state.h"
 #include "../call.h"
+#include "cluster/guard.h"
 #include "pg_batch.h"
 
 struct postgres_store;
@@ -69,6 +70,8 @@ struct pg_connection {
 	unsigned batch_limit; /* most calls of the next batch; shrinks on failures, grows again */
 	char close_reason[120]; /* why the server ends the connection, in its own words */
 	uint64_t born, last_used;
+	uint32_t timeline; /* of the primary that it leads to; 0: unknown, or not the same one */
+	bool standby;      /* it leads to a standby, as far as is known */
 };
 
 static inline void pg_connection_enter(
@@ -131,8 +134,8 @@ static inline void pg_connection_next(struct pg_connection *connection, bool aga
 bool pg_connection_init(struct pg_connection *connection, unsigned number);
 void pg_connection_free(struct pg_connection *connection);
 /* Takes over a new connection of libpq: CONNECTING -> IDLE. */
-void pg_connection_adopt(
-	struct postgres_store *store, struct pg_connection *connection, PGconn *pq);
+void pg_connection_adopt(struct postgres_store *store, struct pg_connection *connection, PGconn *pq,
+	const struct lineage *lineage);
 /* Whether its next batch may be sent behind those under way. */
 bool pg_connection_sends_ahead(
 	const struct postgres_store *store, const struct pg_connection *connection, uint64_t now);

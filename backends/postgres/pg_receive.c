@@ -337,6 +337,10 @@ void pg_receive_complete(struct postgres_store *store, struct pg_connection *con
 
 	if (!batch->open || store->closing)
 		return;
+	if (pg_store_outdated(store, connection)) {
+		pg_connection_break(store, connection, "a newer primary has taken over", false);
+		return;
+	}
 	commit = pg_batch_commits(batch);
 	if (!send_end(store, connection, commit) || !pg_connection_push(store, connection))
 		pg_connection_break(store, connection, PQerrorMessage(connection->pq), false);

@@ -6,6 +6,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "cluster/hosts.h"
+
 struct postgres_store *pg_store_new(
 	const struct store_ops *ops, const struct store_settings *settings)
 {
@@ -29,6 +31,7 @@ struct postgres_store *pg_store_new(
 	list_init(&store->migrating);
 	store->sending.wipe = true;
 	store->url = strdup(settings->url);
+	store->host_count = hosts_count(settings->url);
 	store->alike = calloc(catalog_method_count, sizeof *store->alike);
 	store->epoll = epoll_create1(EPOLL_CLOEXEC);
 	store->mailbox = jobs_mailbox_new();

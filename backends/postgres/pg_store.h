@@ -9,6 +9,7 @@
 #include "../failure_log.h"
 #include "../secrets/rotation.h"
 #include "../store.h"
+#include "cluster/guard.h"
 #include "encoder.h"
 #include "idempotency/pg_replay.h"
 #include "blocking/jobs.h"
@@ -43,9 +44,15 @@ struct postgres_store {
 	struct list migrating;         /* jobs of the methods `migrate` and `rotate_key` */
 	struct rotation rotation;      /* the job's while it runs */
 	bool rotating;
-	bool counting;       /* a job stores the count of sealed texts */
-	uint64_t count_at;   /* earliest time to store that count, after a failure */
-	uint64_t retry_at;   /* earliest time to connect */
+	bool counting;                   /* a job stores the count of sealed texts */
+	uint64_t count_at;               /* earliest time to store that count, after a failure */
+	uint64_t retry_at;               /* earliest time to connect */
+	struct lineage newest;           /* the newest primary seen by this process */
+	char gone_back[ERR_MESSAGE_MAX]; /* why the primary at hand may not be used; "": it may */
+	unsigned host_count;             /* of the URL */
+	unsigned first_host;             /* the one that was a primary last */
+	bool scouting;       /* a connect without a place, which looks for a newer primary */
+	uint64_t scout_at;   /* earliest time for the next one */
 	uint64_t forget_at;  /* earliest time to remove old idempotency keys */
 	unsigned unserved;   /* consecutive times that a pooler had no server */
 	uint64_t hold_until; /* delay of calls that lost their connection: others may be about to
@@ -69,12 +76,19 @@ struct postgres_store {
 	int64_t last_error_at;
 	struct failure_log failure_log; /* connections were open and no failure since */
 	uint64_t transactions, batched, batch_max, ahead, merged, retries, reconnects,
-		connect_failures, timeouts, waits, wait_ns;
+		connect_failures, timeouts, waits, wait_ns, went_back;
 };
 
 static inline struct postgres_store *pg_store_of(struct store *store)
 {
 	return (struct postgres_store *)(void *)store;
+}
+
+/* Whether a newer primary is known than the one that it leads to: what is stored there is lost. */
+static inline bool pg_store_outdated(
+	const struct postgres_store *store, const struct pg_connection *connection)
+{
+	return connection->timeline != 0 && connection->timeline < store->newest.timeline;
 }
 
 /* Ends a call. All unfinished calls of its client connection count as reads. */

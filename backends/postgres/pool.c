@@ -7,6 +7,7 @@
 #include "../execute.h"
 #include "commute.h"
 #include "blocking/jobs.h"
+#include "cluster/takeover.h"
 #include "outage.h"
 #include "pg_connection.h"
 #include "pg_store.h"
@@ -121,6 +122,10 @@ static void place_waiting(struct postgres_store *store)
 
 	if (list_empty(&store->waiting) || (now = clock_ns()) < store->hold_until)
 		return;
+	if (store->gone_back[0] != '\0' && !outage_connected(store)) {
+		takeover_refuse(store);
+		return;
+	}
 	while (!list_empty(&store->waiting)) {
 		struct call *call = call_of(list_first(&store->waiting));
 		struct pg_connection *connection =
@@ -175,9 +180,14 @@ static bool crowded(const struct postgres_store *store)
 }
 
 static void connected(struct postgres_store *store, struct pg_connection *connection, PGconn *pq,
-	const char *error)
+	const struct lineage *lineage, const char *error)
 {
 	store->connecting--;
+	if (pq != NULL && !takeover_admits(store, pq, lineage)) {
+		PQfinish(pq);
+		pq = NULL;
+		error = store->gone_back;
+	}
 	if (pq == NULL) {
 		pg_connection_enter(connection, PG_CONNECTION_CLOSED);
 		store->connect_failures++;
@@ -198,7 +208,8 @@ static void connected(struct postgres_store *store, struct pg_connection *connec
 		pg_connection_enter(connection, PG_CONNECTION_CLOSED);
 		return;
 	}
-	pg_connection_adopt(store, connection, pq);
+	pg_connection_adopt(store, connection, pq, lineage);
+	takeover_cut(store);
 	pool_timers(store); /* calls behind a slow batch now have a better choice */
 }
 
@@ -220,7 +231,8 @@ void pool_connect_more(struct postgres_store *store)
 			return;
 		pg_connection_enter(connection, PG_CONNECTION_CONNECTING);
 		store->connecting++;
-		if (!jobs_connect(store, connection, connected)) {
+		if (!jobs_connect(
+			    store, connection, takeover_first_host(store, clock_ns()), connected)) {
 			pg_connection_enter(connection, PG_CONNECTION_CLOSED);
 			store->connecting--;
 			store->retry_at = clock_ns() + 100 * ms;
@@ -395,6 +407,7 @@ void pool_timers(struct postgres_store *store)
 	uint64_t now = clock_ns();
 
 	expire_waiting(store, now);
+	takeover_scout(store, now);
 	jobs_expire(store, now);
 	for (unsigned i = 0; i < store->connection_limit; i++) {
 		struct pg_connection *connection = &store->connections[i];

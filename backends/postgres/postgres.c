@@ -16,6 +16,8 @@
 #include "blocking/keys.h"
 #include "blocking/migrate.h"
 #include "blocking/verify.h"
+#include "cluster/guard.h"
+#include "cluster/hosts.h"
 #include "gather.h"
 #include "outage.h"
 #include "pg_receive.h"
@@ -222,6 +224,9 @@ static void postgres_stats(struct store *base, struct store_stats *out)
 	out->opens = seal_opened(store->settings.seal);
 	out->loop_bytes_max = store->iteration_bytes_max;
 	out->key_seals = seal_count_total(store->settings.seal);
+	out->timeline = store->newest.timeline;
+	out->went_back = store->went_back;
+	memcpy(out->gone_back, store->gone_back, sizeof out->gone_back);
 	memcpy(out->last_error, store->last_error, sizeof out->last_error);
 	out->last_error_at = store->last_error_at;
 }
@@ -253,6 +258,10 @@ static enum store_health postgres_health(struct store *base, char detail[ERR_MES
 	struct postgres_store *store = pg_store_of(base);
 
 	detail[0] = '\0';
+	if (store->gone_back[0] != '\0') {
+		(void)snprintf(detail, ERR_MESSAGE_MAX, "%s", store->gone_back);
+		return outage_connected(store) ? STORE_DEGRADED : STORE_DOWN;
+	}
 	if (outage_connected(store) && store->failures == 0)
 		return STORE_OK;
 	outage_cause(store, detail);
@@ -337,7 +346,7 @@ static PGconn *first_connection(struct postgres_store *store, struct err *err)
 
 	for (;;) {
 		PGconn *pq =
-			connect_postgres(store->url, store->settings.connect_timeout_ms, error);
+			connect_postgres(store->url, 0, store->settings.connect_timeout_ms, error);
 
 		if (pq != NULL)
 			return pq;
@@ -379,6 +388,12 @@ static int postgres_bring_up(struct postgres_store *store, struct err *err)
 		goto fail;
 	}
 	store->pooled = !connect_is_direct(pq);
+	/* The operator's consent to whatever primary there is. */
+	if (!guard_ask(pq, store->settings.connect_timeout_ms, &store->newest)) {
+		err_exit(err, EX_UNAVAILABLE, "the database server did not tell its timeline");
+		goto fail;
+	}
+	store->first_host = hosts_find(store->url, pq);
 	if (!store->pooled && !connect_in_use(pq)) {
 		err_exit(err, EX_TEMPFAIL,
 			"a transfer is copying this database's rows: start the daemon when it has "
@@ -403,7 +418,8 @@ static int postgres_bring_up(struct postgres_store *store, struct err *err)
 	if (store->schema < 0)
 		goto fail;
 	pg_connection_enter(&store->connections[0], PG_CONNECTION_CONNECTING);
-	pg_connection_adopt(store, &store->connections[0], pq);
+	pg_connection_adopt(store, &store->connections[0], pq, &store->newest);
+	store->newest.standby = false;
 	pool_connect_more(store);
 	pg_rollup_init(store);
 	return 0;

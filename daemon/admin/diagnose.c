@@ -232,6 +232,21 @@ static void look_at_pool(struct diagnose_report *report)
 		store->connections_max, store->queued);
 }
 
+static void look_at_timeline(struct diagnose_report *report)
+{
+	if (*report->store.gone_back != '\0')
+		diagnose_add(report, "timeline", FAIL,
+			"find the server that has the lost writes before its data is removed; "
+			"restart the daemon to go on without them",
+			"%s", report->store.gone_back);
+	else if (report->store.timeline == 0)
+		diagnose_add(report, "timeline", OK, NULL,
+			"the server is a standby, or does not tell its timeline");
+	else
+		diagnose_add(report, "timeline", OK, NULL, "the primary is on timeline %llu",
+			(unsigned long long)report->store.timeline);
+}
+
 static void look_at_errors(struct diagnose_report *report)
 {
 	int64_t age = (timestamp_now() - report->store.last_error_at) / 1000000;
@@ -346,10 +361,12 @@ int diagnose_daemon(
 	look_at_binding(&report);
 	look_at_password_costs(&report);
 	look_at_settings_files(&report);
-	if (strcmp(admin->store->ops->name, "sqlite") == 0)
+	if (strcmp(admin->store->ops->name, "sqlite") == 0) {
 		look_at_sqlite(&report);
-	else
+	} else {
 		look_at_pool(&report);
+		look_at_timeline(&report);
+	}
 	look_at_errors(&report);
 	look_at_limits(&report);
 	look_at_socket(&report);

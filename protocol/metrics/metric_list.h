@@ -76,6 +76,8 @@
 	READ(counter, db_connect_failures, store.connect_failures, \
 		"pierre_dbd_db_connect_failures", NULL, 1, \
 		"Failed attempts to connect to PostgreSQL.") \
+	READ(counter, db_went_back, store.went_back, "pierre_dbd_db_went_back", NULL, 1, \
+		"PostgreSQL connections refused because the primary went back in its history.") \
 	READ(counter, db_timeouts, store.timeouts, "pierre_dbd_db_timeouts", NULL, 1, \
 		"Calls that timed out in the database.") \
 	READ(counter, db_wait_ns, store.wait_ns_total, NULL, NULL, 1, \
@@ -146,6 +148,8 @@
 		"Calls running in the database.") \
 	READ(gauge, db_batch_max, store.batch_max, "pierre_dbd_db_batch_max_calls", NULL, 1, \
 		"Maximum number of calls in one commit.") \
+	READ(gauge, db_timeline, store.timeline, "pierre_dbd_db_timeline", NULL, 1, \
+		"Newest timeline of a PostgreSQL primary since the daemon started.") \
 	READ(gauge, sqlite_wal_bytes, store.wal_bytes, "pierre_dbd_sqlite_wal_bytes", "bytes", 1, \
 		"Size of SQLite's write-ahead log.") \
 	READ(gauge, key_seals, store.key_seals, "pierre_dbd_key_seals", NULL, 1, \

@@ -383,7 +383,7 @@ class Diagnose(DaemonCase):
         wanted |= (
             {"database_file", "database_folder", "disk_space", "wal"}
             if self.daemon.backend == "sqlite"
-            else {"connections"}
+            else {"connections", "timeline"}
         )
         self.assertEqual(set(found) - {"settings_file"}, wanted)
         for name in wanted - {"disk_space", "key"}:  # these depend on the machine

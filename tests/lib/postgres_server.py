@@ -23,8 +23,12 @@ import urllib.parse
 
 @functools.cache
 def binary(name):
-    """Returns a program of the newest installed server. Debian's `psql` in PATH is a script that
-    takes five times as long to start."""
+    """Returns a program of the server in PIERRE_TEST_POSTGRES_BIN (tests/majors.py), else of the
+    newest installed one. Debian's `psql` in PATH is a script that takes five times as long to
+    start."""
+    chosen = os.path.join(os.environ.get("PIERRE_TEST_POSTGRES_BIN", ""), name)
+    if os.path.isabs(chosen) and os.path.exists(chosen):
+        return chosen
     found = sorted(
         glob.glob(f"/usr/lib/postgresql/*/bin/{name}"), key=lambda path: int(path.split("/")[4])
     )

@@ -12,6 +12,7 @@
 
 #include "../../../protocol/value.h"
 #include "../../store_redact.h"
+#include "../cluster/hosts.h"
 
 enum { ASK_S = 30 };
 
@@ -158,19 +159,37 @@ static void ignore_notice(void *argument, const PGresult *result)
 	(void)result; /* Messages may quote rows, and a server can send them without limit. */
 }
 
-PGconn *connect_postgres(const char *url, uint64_t timeout_ms, char error[ERR_MESSAGE_MAX])
+/* libpq's part of connecting. NULL: out of memory. */
+static PGconn *connect_hosts(const char *url, unsigned first, uint64_t timeout_ms)
 {
 	char seconds[24];
-	/* The URL overrides the options before it; those after it override the URL. */
-	const char *names[] = {"application_name", "connect_timeout", "keepalives_idle",
-		"keepalives_interval", "keepalives_count", "tcp_user_timeout", "dbname",
-		"client_encoding", NULL};
-	const char *values[] = {"pierre-dbd", seconds, "30", "5", "3", "20000", url, "UTF8", NULL};
-	PGconn *pq;
+	struct hosts hosts;
+	PGconn *pq = NULL;
 
-	(void)snprintf(
-		seconds, sizeof seconds, "%llu", (unsigned long long)((timeout_ms + 999) / 1000));
-	pq = PQconnectdbParams(names, values, 1);
+	if (hosts_init(&hosts, url, first)) {
+		/* The URL overrides the options before it; those after it override the URL. NULL
+		 * counts as absent. */
+		const char *names[] = {"application_name", "connect_timeout", "keepalives_idle",
+			"keepalives_interval", "keepalives_count", "tcp_user_timeout",
+			"target_session_attrs", "dbname", "client_encoding", "host", "hostaddr",
+			"port", NULL};
+		const char *values[] = {"pierre-dbd", seconds, "30", "5", "3", "20000",
+			hosts.count > 1 && !hosts.chosen ? "read-write" : NULL, url, "UTF8",
+			hosts.host, hosts.hostaddr, hosts.port, NULL};
+
+		(void)snprintf(seconds, sizeof seconds, "%llu",
+			(unsigned long long)((timeout_ms + 999) / 1000));
+		pq = PQconnectdbParams(names, values, 1);
+	}
+	hosts_free(&hosts);
+	return pq;
+}
+
+PGconn *connect_postgres(
+	const char *url, unsigned first, uint64_t timeout_ms, char error[ERR_MESSAGE_MAX])
+{
+	PGconn *pq = connect_hosts(url, first, timeout_ms);
+
 	if (pq == NULL || PQstatus(pq) != CONNECTION_OK) {
 		describe_failure(url, pq, error);
 		PQfinish(pq);
@@ -338,6 +357,11 @@ PGresult *connect_ask(PGconn *pq, const char *sql)
 	return ask_until(pq, sql, clock_ns() + ASK_S * UINT64_C(1000000000));
 }
 
+PGresult *connect_ask_within(PGconn *pq, const char *sql, uint64_t timeout_ms)
+{
+	return ask_until(pq, sql, clock_ns() + timeout_ms * 1000000);
+}
+
 /* Marks a connection without a pooler. It is never called, since each connection has a notice
  * receiver. An event procedure would cost two allocations for each result. */
 static void direct_mark(void *argument, const char *message)
@@ -351,17 +375,26 @@ bool connect_is_direct(PGconn *pq)
 	return PQsetNoticeProcessor(pq, NULL, NULL) == direct_mark; /* NULL leaves it unchanged */
 }
 
+/* By default the server would notice after two hours that the daemon's host is gone. Until then the
+ * session's transaction would keep its locks. What an administrator has set stays. */
+#define KEEPALIVES_SQL                                                                             \
+	"(SELECT count(set_config(name, value, false)) FROM (VALUES ('tcp_keepalives_idle', "      \
+	"'30'), ('tcp_keepalives_interval', '5'), ('tcp_keepalives_count', '3'), "                 \
+	"('tcp_user_timeout', '20000')) AS wanted (name, value) JOIN pg_settings USING (name) "    \
+	"WHERE source = 'default')"
+
 /* A pooler reports invented process ids to its clients. The lock shows for the session's life that
  * the database is in use; a pooler's session must not be changed. jit: see SETTINGS_SQL. */
 static void postgres_connect_settle(PGconn *pq, uint64_t timeout_ms)
 {
-	char sql[320];
+	char sql[640];
 	PGresult *result;
 
 	(void)snprintf(sql, sizeof sql,
 		"SELECT CASE pg_backend_pid() WHEN %d THEN set_config('client_min_messages', "
 		"'warning', false) || set_config('jit', 'off', false) "
-		"|| pg_try_advisory_lock_shared(" POSTGRES_USE_LOCK ")::text END",
+		"|| pg_try_advisory_lock_shared(" POSTGRES_USE_LOCK ")::text || " KEEPALIVES_SQL
+		" END",
 		PQbackendPID(pq));
 	result = ask_until(pq, sql, clock_ns() + timeout_ms * 1000000);
 	if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1 &&

@@ -13,11 +13,15 @@
 
 /* Checks the form of a URL; exit_code 78. */
 int connect_check_url(const char *url, struct err *err);
-PGconn *connect_postgres(const char *url, uint64_t timeout_ms, char error[ERR_MESSAGE_MAX]);
+/* first: the host of the URL to try first, from 0. Of several hosts only one that accepts writes is
+ * used, unless the URL says otherwise. */
+PGconn *connect_postgres(
+	const char *url, unsigned first, uint64_t timeout_ms, char error[ERR_MESSAGE_MAX]);
 /* Whether received data is pending that the socket does not signal. */
 bool connect_unread(PGconn *pq);
 /* Returns the last result; NULL: no answer in time. */
 PGresult *connect_ask(PGconn *pq, const char *sql);
+PGresult *connect_ask_within(PGconn *pq, const char *sql, uint64_t timeout_ms);
 /* Applies the session's own settings to the transaction. */
 extern const char postgres_settings_sql[];
 /* The same with the values written out. */

@@ -33,6 +33,8 @@ struct pg_job {
 	struct mailbox *mailbox;
 	char *url;
 	uint64_t timeout_ms;
+	unsigned first;            /* the host to try first */
+	struct lineage lineage;    /* JOB_CONNECT: the server's; others: the newest primary seen */
 	unsigned connection;       /* JOB_CONNECT, JOB_CANCEL; 0: none */
 	uint64_t born;             /* JOB_CANCEL: the connection's */
 	jobs_connected *connected; /* JOB_CONNECT: receives pq, or the error */
@@ -129,16 +131,42 @@ static void tell_connection(struct pg_job *job, PGconn *pq)
 	pthread_mutex_unlock(&job->mailbox->lock);
 }
 
-static void migrate_now(struct pg_job *job)
+/* Connects and asks whose history the server continues. */
+static PGconn *connect_and_ask(struct pg_job *job, struct lineage *lineage)
 {
-	PGconn *pq = connect_postgres(job->url, job->timeout_ms, job->error);
+	PGconn *pq = connect_postgres(job->url, job->first, job->timeout_ms, job->error);
 
-	job->schema = -1;
+	if (pq == NULL || guard_ask(pq, job->timeout_ms, lineage))
+		return pq;
+	(void)snprintf(job->error, sizeof job->error, "the server did not tell its timeline");
+	PQfinish(pq);
+	return NULL;
+}
+
+/* To a server that may be written to; NULL: err is set. */
+static PGconn *connect_to_write(struct pg_job *job)
+{
+	struct lineage lineage;
+	PGconn *pq = connect_and_ask(job, &lineage);
+
 	if (pq == NULL) {
 		err_set(&job->err, ERR_UNAVAILABLE, "no connection to the database: %s",
 			job->error);
-		return;
+	} else if (!guard_follows(&job->lineage, &lineage, job->error)) {
+		err_set(&job->err, ERR_STORAGE, "%s", job->error);
+		PQfinish(pq);
+		pq = NULL;
 	}
+	return pq;
+}
+
+static void migrate_now(struct pg_job *job)
+{
+	PGconn *pq = connect_to_write(job);
+
+	job->schema = -1;
+	if (pq == NULL)
+		return;
 	tell_connection(job, pq);
 	json_add_array(&job->applied, NULL);
 	if (migrate_postgres(pq, &job->applied, NULL, &job->err) == 0)
@@ -160,14 +188,11 @@ static bool given_up(struct pg_job *job)
 
 static void rotate_now(struct pg_job *job)
 {
-	PGconn *pq = connect_postgres(job->url, job->timeout_ms, job->error);
+	PGconn *pq = connect_to_write(job);
 	uint64_t until = clock_ns() + rotate_ns, resealed = 0, sessions = 0;
 
-	if (pq == NULL) {
-		err_set(&job->err, ERR_UNAVAILABLE, "no connection to the database: %s",
-			job->error);
+	if (pq == NULL)
 		return;
-	}
 	tell_connection(job, pq);
 	if (job->bind)
 		(void)keys_bind(pq, &job->rotation, &job->err);
@@ -186,7 +211,7 @@ static void rotate_now(struct pg_job *job)
 
 static void count_now(struct pg_job *job)
 {
-	PGconn *pq = connect_postgres(job->url, job->timeout_ms, job->error);
+	PGconn *pq = connect_to_write(job);
 
 	if (pq == NULL || keys_count_seals(pq, job->seal, job->added, &job->stored, NULL) < 0)
 		job->added = 0;
@@ -200,7 +225,7 @@ static void *jobs_run(void *argument)
 
 	switch (job->kind) {
 	case JOB_CONNECT:
-		job->pq = connect_postgres(job->url, job->timeout_ms, job->error);
+		job->pq = connect_and_ask(job, &job->lineage);
 		break;
 	case JOB_CANCEL:
 		(void)PQcancel(job->cancel, error, sizeof error);
@@ -253,6 +278,8 @@ static struct pg_job *new_job(struct postgres_store *store, enum job_kind kind)
 		return NULL;
 	job->kind = kind;
 	job->timeout_ms = store->settings.connect_timeout_ms;
+	job->first = store->first_host;
+	job->lineage = store->newest;
 	if (kind != JOB_CANCEL && (job->url = strdup(store->url)) == NULL) {
 		free(job);
 		return NULL;
@@ -260,14 +287,15 @@ static struct pg_job *new_job(struct postgres_store *store, enum job_kind kind)
 	return job;
 }
 
-bool jobs_connect(
-	struct postgres_store *store, struct pg_connection *connection, jobs_connected *connected)
+bool jobs_connect(struct postgres_store *store, struct pg_connection *connection, unsigned first,
+	jobs_connected *connected)
 {
 	struct pg_job *job = new_job(store, JOB_CONNECT);
 
 	if (job == NULL)
 		return false;
-	job->connection = connection->number;
+	job->connection = connection != NULL ? connection->number : 0;
+	job->first = first;
 	job->connected = connected;
 	return jobs_start(store, job);
 }
@@ -443,7 +471,8 @@ static void migrated(struct postgres_store *store, struct pg_job *job)
 		call->err.outcome = OUTCOME_UNKNOWN;
 	} else if (job->schema < 0) {
 		execute_fail(call,
-			job->err.exit_code == EX_DATAERR || job->err.exit_code == EX_CONFIG
+			job->err.kind == ERR_STORAGE || job->err.exit_code == EX_DATAERR ||
+					job->err.exit_code == EX_CONFIG
 				? ERR_STORAGE
 				: ERR_UNAVAILABLE,
 			"%s", job->err.message);
@@ -501,8 +530,10 @@ void jobs_collect(struct postgres_store *store)
 			PGconn *pq = job->pq;
 
 			job->pq = NULL;
-			job->connected(
-				store, &store->connections[job->connection - 1], pq, job->error);
+			job->connected(store,
+				job->connection != 0 ? &store->connections[job->connection - 1]
+						     : NULL,
+				pq, &job->lineage, job->error);
 		} else if (job->kind == JOB_MIGRATE) {
 			migrated(store, job);
 		} else if (job->kind == JOB_ROTATE) {

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "../../call.h"
+#include "../cluster/guard.h"
 
 struct pg_connection;
 struct postgres_store;
@@ -25,10 +26,11 @@ void jobs_mailbox_release(struct mailbox *mailbox, bool by_store);
 
 /* Outcome of connecting: the callee owns pq; NULL: `error` is set. */
 typedef void jobs_connected(struct postgres_store *store, struct pg_connection *connection,
-	PGconn *pq, const char *error);
+	PGconn *pq, const struct lineage *lineage, const char *error);
 
-bool jobs_connect(
-	struct postgres_store *store, struct pg_connection *connection, jobs_connected *connected);
+/* connection NULL: for none in particular. first: the host of the URL to try first. */
+bool jobs_connect(struct postgres_store *store, struct pg_connection *connection, unsigned first,
+	jobs_connected *connected);
 void jobs_cancel(struct postgres_store *store, struct pg_connection *connection);
 /* Cancels everything that runs on the server. */
 void jobs_cancel_all(struct postgres_store *store);

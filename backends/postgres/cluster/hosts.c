@@ -1,0 +1,121 @@
+#include "hosts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *hosts_option(const PQconninfoOption *options, const char *name)
+{
+	for (; options != NULL && options->keyword != NULL; options++)
+		if (strcmp(options->keyword, name) == 0)
+			return options->val;
+	return NULL;
+}
+
+static unsigned elements(const char *list)
+{
+	unsigned count = 1;
+
+	for (; list != NULL && (list = strchr(list, ',')) != NULL; list++)
+		count++;
+	return count;
+}
+
+static const char *element(const char *list, unsigned index, size_t *length)
+{
+	for (; index > 0; index--)
+		list += strcspn(list, ",") + 1;
+	*length = strcspn(list, ",");
+	return list;
+}
+
+/* The list with the elements before `first` moved to its end. */
+static char *list_from(const char *list, unsigned first)
+{
+	size_t length;
+	const char *from = element(list, first, &length);
+	size_t before = (size_t)(from - list), behind = strlen(from);
+	char *copy = malloc(before + behind + 1);
+
+	if (copy == NULL)
+		return NULL;
+	memcpy(copy, from, behind);
+	copy[behind] = ',';
+	memcpy(copy + behind + 1, list, before);
+	copy[before + behind] = '\0'; /* over the comma before `first` */
+	return copy;
+}
+
+/* A list of one element is one for all hosts. */
+static bool hosts_rotate(char **ret, const char *list, unsigned first, unsigned count)
+{
+	if (list == NULL || elements(list) != count)
+		return true;
+	*ret = list_from(list, first);
+	return *ret != NULL;
+}
+
+static unsigned count_hosts(const PQconninfoOption *options)
+{
+	const char *host = hosts_option(options, "host");
+
+	return elements(host != NULL ? host : hosts_option(options, "hostaddr"));
+}
+
+bool hosts_init(struct hosts *ret, const char *url, unsigned first)
+{
+	PQconninfoOption *options = PQconninfoParse(url, NULL);
+	bool good = true;
+
+	*ret = (struct hosts){.count = count_hosts(options)};
+	ret->chosen = hosts_option(options, "target_session_attrs") != NULL ||
+		getenv("PGTARGETSESSIONATTRS") != NULL;
+	first %= ret->count;
+	if (first > 0)
+		good = hosts_rotate(&ret->host, hosts_option(options, "host"), first, ret->count) &&
+			hosts_rotate(&ret->hostaddr, hosts_option(options, "hostaddr"), first,
+				ret->count) &&
+			hosts_rotate(&ret->port, hosts_option(options, "port"), first, ret->count);
+	PQconninfoFree(options);
+	return good;
+}
+
+void hosts_free(struct hosts *hosts)
+{
+	free(hosts->host);
+	free(hosts->hostaddr);
+	free(hosts->port);
+}
+
+unsigned hosts_count(const char *url)
+{
+	PQconninfoOption *options = PQconninfoParse(url, NULL);
+	unsigned count = count_hosts(options);
+
+	PQconninfoFree(options);
+	return count;
+}
+
+static bool element_is(const char *list, unsigned index, const char *text)
+{
+	size_t length;
+
+	if (list == NULL || text == NULL)
+		return true;
+	list = element(list, elements(list) == 1 ? 0 : index, &length);
+	return strlen(text) == length && memcmp(list, text, length) == 0;
+}
+
+unsigned hosts_find(const char *url, const PGconn *pq)
+{
+	PQconninfoOption *options = PQconninfoParse(url, NULL);
+	const char *host = hosts_option(options, "host"), *port = hosts_option(options, "port");
+	unsigned count = count_hosts(options), found = 0;
+
+	if (host == NULL)
+		host = hosts_option(options, "hostaddr");
+	for (unsigned i = count; i-- > 0;)
+		if (element_is(host, i, PQhost(pq)) && element_is(port, i, PQport(pq)))
+			found = i;
+	PQconninfoFree(options);
+	return found;
+}
