@@ -130,7 +130,8 @@ enum shell_input_line shell_input_read(
 		return state;
 	input->lines++;
 	if (line->failure == BUFFER_OK &&
-		memchr(line->data + before, '\0', line->length - before) == NULL)
+		(line->length == before || /* there may be no data yet */
+			memchr(line->data + before, '\0', line->length - before) == NULL))
 		return state;
 	(void)output_fail(EX_DATAERR,
 		line->failure == BUFFER_OK ? "a NUL byte in the commands" : "out of memory");
