@@ -15,18 +15,27 @@ enum {
 	BELOW = 4,     /* at this indentation */
 };
 
+static bool columns_grow(struct columns *table)
+{
+	size_t capacity = table->capacity == 0 ? 16 : table->capacity * 2;
+	struct columns_row *rows;
+
+	if (table->count < table->capacity)
+		return true;
+	rows = reallocarray(table->rows, capacity, sizeof *table->rows);
+	if (rows == NULL)
+		return false;
+	table->rows = rows;
+	table->capacity = capacity;
+	return true;
+}
+
 void columns_add(struct columns *table, const char *name, const char *type, const char *text)
 {
 	struct columns_row row = {strdup(name), strdup(type != NULL ? type : ""), strdup(text)};
 
-	if (table->count == table->capacity) {
-		size_t capacity = table->capacity == 0 ? 16 : table->capacity * 2;
-		struct columns_row *rows = reallocarray(table->rows, capacity, sizeof *table->rows);
-
-		table->failed |= rows == NULL;
-		table->rows = rows != NULL ? rows : table->rows;
-		table->capacity = rows != NULL ? capacity : table->capacity;
-	}
+	if (!columns_grow(table))
+		table->failed = true;
 	if (row.name == NULL || row.type == NULL || row.text == NULL)
 		table->failed = true;
 	if (table->failed) {
