@@ -128,35 +128,26 @@ class Faults(ClusterCase):
             self.kept(load, daemon, f"death of PostgreSQL {number + 1}")
             self.cluster.healthy()
 
-    def test_frozen_host(self):
+    def frozen(self, what, postgres_only=False):
         daemon = self.daemon(*PATIENT)
         with Writers(daemon) as load:
             load.progress(5000)
             leader = self.cluster.leader()
             began = time.monotonic()
-            stopped = leader.freeze()
+            stopped = leader.freeze(postgres_only=postgres_only)
             load.resumed(began + 2, FROZEN)
             time.sleep(max(0.0, began + FROZEN - time.monotonic()))
             leader.thaw(stopped)
             load.progress(2000)
             self.cluster.healthy()
             load.progress(1000)
-        self.kept(load, daemon, "host frozen for 60 s")
+        self.kept(load, daemon, what)
+
+    def test_frozen_host(self):
+        self.frozen("host frozen for 60 s")
 
     def test_frozen_postgresql(self):
-        daemon = self.daemon(*PATIENT)
-        with Writers(daemon) as load:
-            load.progress(5000)
-            leader = self.cluster.leader()
-            began = time.monotonic()
-            stopped = leader.freeze(postgres_only=True)
-            load.resumed(began + 2, FROZEN)
-            time.sleep(max(0.0, began + FROZEN - time.monotonic()))
-            leader.thaw(stopped)
-            load.progress(2000)
-            self.cluster.healthy()
-            load.progress(1000)
-        self.kept(load, daemon, "PostgreSQL frozen for 60 s")
+        self.frozen("PostgreSQL frozen for 60 s", postgres_only=True)
 
     def test_rolling_restart(self):
         daemon = self.daemon(*PATIENT)
