@@ -3,13 +3,12 @@ import json
 import os
 import re
 import signal
-import subprocess
 import urllib.error
 import urllib.request
 
 import processes
 from etcd_member import EtcdMember
-from lib.postgres_server import account, binary, free_port
+from lib.postgres_server import account, binary, free_port, run_psql
 
 DOCUMENT = os.path.join(os.path.dirname(__file__), "..", "..", "docs", "postgresql.md")
 
@@ -88,16 +87,7 @@ class Node:
             return text.decode("utf-8", "replace")
 
     def psql(self, statement, database="postgres", check=True):
-        done = subprocess.run(
-            [binary("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statement, self.url(database)],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        if check and done.returncode != 0:
-            raise RuntimeError(f"psql: {done.stderr.strip()}")
-        return done.stdout.strip()
+        return run_psql(statement, "-d", self.url(database), check=check)
 
     def url(self, database):
         password = re.search(r"username: postgres\n *password: (\S+)", documented())[1]

@@ -38,6 +38,20 @@ def binary(name):
     return path
 
 
+def run_psql(statement, *where, check=True):
+    """Returns what a statement prints on the server and database that psql's options name."""
+    done = subprocess.run(
+        [binary("psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", *where, "-c", statement],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    if check and done.returncode != 0:
+        raise RuntimeError(f"psql: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
 def account():
     """Returns the account that runs the server, as keyword arguments for subprocess."""
     if os.geteuid() != 0:
@@ -198,31 +212,8 @@ class PostgresServer:
 
     # Use
     def psql(self, statement, database=None, check=True, user=None):
-        done = subprocess.run(
-            [
-                binary("psql"),
-                "-XAtq",
-                "-v",
-                "ON_ERROR_STOP=1",
-                "-h",
-                self.host,
-                "-p",
-                str(self.port),
-                "-U",
-                user or self.user,
-                "-d",
-                database or self.database,
-                "-c",
-                statement,
-            ],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        if check and done.returncode != 0:
-            raise RuntimeError(f"psql: {done.stderr.strip()}")
-        return done.stdout.strip()
+        where = ["-h", self.host, "-p", str(self.port), "-U", user or self.user]
+        return run_psql(statement, *where, "-d", database or self.database, check=check)
 
     def session(self, database=None):
         return Session(self, database or self.database)
