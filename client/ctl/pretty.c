@@ -2,8 +2,6 @@
 
 #include <stdio.h>
 
-#include "output.h"
-
 /* The end of the string that begins at `text`, after its closing quote. */
 static const char *pretty_string_end(const char *text)
 {
@@ -52,7 +50,8 @@ static const char *print_token(const struct ctl *ctl, const char *text)
 	if (ctl->colours)
 		(void)fputs(colour_of(text, end), stdout);
 	print_string(text, end);
-	(void)fputs(output_plain(ctl), stdout);
+	if (ctl->colours)
+		(void)fputs("\033[0m", stdout);
 	return end;
 }
 
