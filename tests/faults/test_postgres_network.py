@@ -187,7 +187,7 @@ class Stalls(ServerCase):
 
     def test_trickle(self):
         """One byte at a time is slow and correct."""
-        proxy, daemon = self.proxied("--call-timeout", "10s", pool=2)
+        proxy, daemon = self.proxied("--call-timeout", f"{int(10 * SLOW)}s", pool=2)
         before = invariants.Snapshot(daemon)
         with daemon.connect() as one:
             world = World(one)
