@@ -1,6 +1,7 @@
 /* Connecting, blocking: runs in a thread of its own or before the loop starts. libpq tries the
  * URL's hosts in turn with one connect_timeout each, which passes over a host that accepts and
- * stays silent. */
+ * stays silent. It ends at a host that answers with an error; connect_postgres goes on behind
+ * that one. */
 #include "connect.h"
 
 #include <openssl/ssl.h>
@@ -159,14 +160,15 @@ static void ignore_notice(void *argument, const PGresult *result)
 	(void)result; /* Messages may quote rows, and a server can send them without limit. */
 }
 
-/* libpq's part of connecting. NULL: out of memory. */
-static PGconn *connect_hosts(const char *url, unsigned first, uint64_t timeout_ms)
+/* libpq's part of connecting. passed: the hosts from `first` on that are left out. NULL: out of
+ * memory. */
+static PGconn *connect_hosts(const char *url, unsigned first, unsigned passed, uint64_t timeout_ms)
 {
 	char seconds[24];
 	struct hosts hosts;
 	PGconn *pq = NULL;
 
-	if (hosts_init(&hosts, url, first)) {
+	if (hosts_init(&hosts, url, first, passed)) {
 		/* The URL overrides the options before it; those after it override the URL. NULL
 		 * counts as absent. */
 		const char *names[] = {"application_name", "connect_timeout", "keepalives_idle",
@@ -185,25 +187,50 @@ static PGconn *connect_hosts(const char *url, unsigned first, uint64_t timeout_m
 	return pq;
 }
 
-PGconn *connect_postgres(
-	const char *url, unsigned first, uint64_t timeout_ms, char error[ERR_MESSAGE_MAX])
+/* Whether the session can be used. */
+static bool connect_complete(
+	const char *url, PGconn *pq, uint64_t timeout_ms, char error[ERR_MESSAGE_MAX])
 {
-	PGconn *pq = connect_hosts(url, first, timeout_ms);
-
-	if (pq == NULL || PQstatus(pq) != CONNECTION_OK) {
-		describe_failure(url, pq, error);
-		PQfinish(pq);
-		return NULL;
+	if (PQstatus(pq) == CONNECTION_OK) {
+		PQsetNoticeReceiver(pq, ignore_notice, NULL);
+		postgres_connect_settle(pq, timeout_ms);
 	}
-	PQsetNoticeReceiver(pq, ignore_notice, NULL);
-	postgres_connect_settle(pq, timeout_ms);
 	if (PQstatus(pq) == CONNECTION_OK && PQtransactionStatus(pq) == PQTRANS_IDLE)
-		return pq;
+		return true;
 	if (PQstatus(pq) == CONNECTION_OK)
 		(void)snprintf(error, ERR_MESSAGE_MAX, "the server sent an unexpected result");
 	else
 		describe_failure(url, pq, error);
-	PQfinish(pq);
+	return false;
+}
+
+/* Hosts fail for different reasons, and each may be the one to correct. */
+static void add_failure(char error[ERR_MESSAGE_MAX], const char *other)
+{
+	size_t length = strlen(error);
+
+	if (strstr(error, other) == NULL)
+		(void)snprintf(error + length, ERR_MESSAGE_MAX - length, "%s%s",
+			length > 0 ? "; " : "", other);
+}
+
+/* A standby may lack what its primary has, such as the database or a free connection. */
+PGconn *connect_postgres(
+	const char *url, unsigned first, uint64_t timeout_ms, char error[ERR_MESSAGE_MAX])
+{
+	unsigned count = hosts_count(url), passed = 0;
+
+	error[0] = '\0';
+	while (passed < count) {
+		PGconn *pq = connect_hosts(url, first, passed, timeout_ms);
+		char reason[ERR_MESSAGE_MAX];
+
+		if (connect_complete(url, pq, timeout_ms, reason))
+			return pq;
+		add_failure(error, reason);
+		passed = hosts_passed(url, pq, first, passed);
+		PQfinish(pq);
+	}
 	return NULL;
 }
 

@@ -28,29 +28,33 @@ static const char *element(const char *list, unsigned index, size_t *length)
 	return list;
 }
 
-/* The list with the elements before `first` moved to its end. */
-static char *list_from(const char *list, unsigned first)
+/* `left` elements of the list, from `first` on and around its end. */
+static char *list_from(const char *list, unsigned first, unsigned left)
 {
-	size_t length;
-	const char *from = element(list, first, &length);
-	size_t before = (size_t)(from - list), behind = strlen(from);
-	char *copy = malloc(before + behind + 1);
+	unsigned count = elements(list);
+	char *copy = malloc(strlen(list) + 2), *end = copy;
 
 	if (copy == NULL)
 		return NULL;
-	memcpy(copy, from, behind);
-	copy[behind] = ',';
-	memcpy(copy + behind + 1, list, before);
-	copy[before + behind] = '\0'; /* over the comma before `first` */
+	for (unsigned i = 0; i < left; i++) {
+		size_t length;
+		const char *from = element(list, (first + i) % count, &length);
+
+		memcpy(end, from, length);
+		end += length;
+		*end++ = ',';
+	}
+	end[-1] = '\0';
 	return copy;
 }
 
 /* A list of one element is one for all hosts. */
-static bool hosts_rotate(char **ret, const char *list, unsigned first, unsigned count)
+static bool hosts_select(
+	char **ret, const char *list, const struct hosts *hosts, unsigned first, unsigned left)
 {
-	if (list == NULL || elements(list) != count)
+	if (list == NULL || elements(list) != hosts->count)
 		return true;
-	*ret = list_from(list, first);
+	*ret = list_from(list, first, left);
 	return *ret != NULL;
 }
 
@@ -61,20 +65,22 @@ static unsigned count_hosts(const PQconninfoOption *options)
 	return elements(host != NULL ? host : hosts_option(options, "hostaddr"));
 }
 
-bool hosts_init(struct hosts *ret, const char *url, unsigned first)
+bool hosts_init(struct hosts *ret, const char *url, unsigned first, unsigned passed)
 {
 	PQconninfoOption *options = PQconninfoParse(url, NULL);
+	unsigned left;
 	bool good = true;
 
 	*ret = (struct hosts){.count = count_hosts(options)};
 	ret->chosen = hosts_option(options, "target_session_attrs") != NULL ||
 		getenv("PGTARGETSESSIONATTRS") != NULL;
-	first %= ret->count;
-	if (first > 0)
-		good = hosts_rotate(&ret->host, hosts_option(options, "host"), first, ret->count) &&
-			hosts_rotate(&ret->hostaddr, hosts_option(options, "hostaddr"), first,
-				ret->count) &&
-			hosts_rotate(&ret->port, hosts_option(options, "port"), first, ret->count);
+	left = ret->count - (passed < ret->count ? passed : 0);
+	first = (first + passed) % ret->count;
+	if (first > 0 || left < ret->count)
+		good = hosts_select(&ret->host, hosts_option(options, "host"), ret, first, left) &&
+			hosts_select(&ret->hostaddr, hosts_option(options, "hostaddr"), ret, first,
+				left) &&
+			hosts_select(&ret->port, hosts_option(options, "port"), ret, first, left);
 	PQconninfoFree(options);
 	return good;
 }
@@ -118,4 +124,12 @@ unsigned hosts_find(const char *url, const PGconn *pq)
 			found = i;
 	PQconninfoFree(options);
 	return found;
+}
+
+unsigned hosts_passed(const char *url, const PGconn *pq, unsigned first, unsigned passed)
+{
+	unsigned count = hosts_count(url);
+	unsigned behind = (hosts_find(url, pq) + count - (first + passed) % count) % count;
+
+	return passed + behind + 1;
 }
