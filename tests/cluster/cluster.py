@@ -138,11 +138,15 @@ class Cluster:
         """Waits until that many nodes run on one timeline, with a synchronous standby."""
         self.until(lambda: self._healthy_now(count), f"{count} nodes are healthy")
 
+    def _synchronous(self):
+        names = [one["name"] for one in self.members_now() if one["role"] == "sync_standby"]
+        return names[0] if names else None
+
     def switchover(self):
         """To the synchronous standby. Waits until Patroni says that it is done; it refuses while
         its etcd is slow."""
         leader = self.leader()
-        candidate = next(one["name"] for one in self.members_now() if one["role"] == "sync_standby")
+        candidate = self.until(self._synchronous, "there is a synchronous standby")
         wanted = {"leader": leader.name, "candidate": candidate}
         self.until(
             lambda: "uccessfully" in str(leader.ask("/switchover", wanted, timeout=60))
