@@ -123,7 +123,7 @@ class Setting:
     @staticmethod
     def standby_reads(daemon):
         with Client(daemon.socket) as client:
-            return client.call("daemon.stats")["counters"].get("db_standby_reads", 0)
+            return client.call("daemon.stats")["counters"].get("standby_reads", 0)
 
 
 def user(number):

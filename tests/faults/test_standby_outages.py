@@ -10,7 +10,7 @@ from lib.causal import Checker
 from lib.pgbouncer import PgBouncer
 from lib.postgres_case import recovered
 from lib.rpc import RpcError
-from lib.standbys import reads, shared
+from lib.standbys import reads, roles, shared
 from lib.world import World, new_user
 
 BACKENDS = ("postgres",)
@@ -238,12 +238,14 @@ class Promotion(OutageCase):
         with daemon.connect() as one:
             params = [self.user, {"n": 2}]
             self.within(20, lambda: self.kinds(one, ("upsert_user_profile", params)) == [None])
+            self.assertEqual(self.read(one), 2)
             before = reads(daemon)["standby"]
             clients = [one, *(daemon.connect() for _ in range(4))]
             until = time.monotonic() + 1.5  # the daemon connects to standbys anew meanwhile
             while time.monotonic() < until:
                 for client in clients:
                     self.assertEqual(self.read(client), 2)
+            self.within(10, lambda: roles(daemon).get(self.second.port) == "outdated")
             self.assertEqual(reads(daemon)["standby"], before)
             self.assertLess(self.first.position_as_primary(), self.second.position())
             for client in clients[1:]:

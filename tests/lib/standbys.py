@@ -33,7 +33,7 @@ SETTINGS = {
     "log_line_prefix": "'%m '",
 }
 NOWHERE = "host=/nonexistent"
-PRIMARY_READS = "db_primary_reads_"
+PRIMARY_READS = "primary_reads_"
 
 
 class Standby:
@@ -223,11 +223,17 @@ def reads(daemon):
     the daemon's counters."""
     found = collections.Counter()
     for name, value in daemon.call("daemon.stats")["counters"].items():
-        if name == "db_standby_reads":
+        if name == "standby_reads":
             found["standby"] = value
         elif name.startswith(PRIMARY_READS):
             found[name[len(PRIMARY_READS) :]] = value
     return found
+
+
+def roles(daemon):
+    """Returns the role of each server by its port, as the daemon knows it."""
+    servers = daemon.call("daemon.stats").get("servers", [])
+    return {int(server["host"].rpartition(":")[2]): server["role"] for server in servers}
 
 
 class Endpoint(Proxy):
