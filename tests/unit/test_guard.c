@@ -68,7 +68,7 @@ static void check_hosts(
 {
 	struct hosts hosts;
 
-	ck_assert(hosts_init(&hosts, url, first));
+	ck_assert(hosts_init(&hosts, &(struct target){.url = url, .first = first}));
 	ck_assert_uint_eq(hosts.count, count);
 	ck_assert_uint_eq(hosts_count(url), count);
 	ck_assert(hosts.chosen == chosen);

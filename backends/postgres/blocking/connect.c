@@ -12,7 +12,6 @@
 
 #include "../../../protocol/value.h"
 #include "../../store_redact.h"
-#include "../cluster/hosts.h"
 
 enum { ASK_S = 30 };
 
@@ -160,22 +159,22 @@ static void ignore_notice(void *argument, const PGresult *result)
 }
 
 /* libpq's part of connecting. NULL: out of memory. */
-static PGconn *connect_hosts(const char *url, unsigned first, uint64_t timeout_ms)
+static PGconn *connect_hosts(const struct target *target, uint64_t timeout_ms)
 {
 	char seconds[24];
 	struct hosts hosts;
 	PGconn *pq = NULL;
 
-	if (hosts_init(&hosts, url, first)) {
+	if (hosts_init(&hosts, target)) {
 		/* The URL overrides the options before it; those after it override the URL. NULL
 		 * counts as absent. */
 		const char *names[] = {"application_name", "connect_timeout", "keepalives_idle",
 			"keepalives_interval", "keepalives_count", "tcp_user_timeout",
 			"target_session_attrs", "dbname", "client_encoding", "host", "hostaddr",
-			"port", NULL};
+			"port", "target_session_attrs", NULL};
 		const char *values[] = {"pierre-dbd", seconds, "30", "5", "3", "20000",
-			hosts.count > 1 && !hosts.chosen ? "read-write" : NULL, url, "UTF8",
-			hosts.host, hosts.hostaddr, hosts.port, NULL};
+			hosts.count > 1 && !hosts.chosen ? "read-write" : NULL, target->url, "UTF8",
+			hosts.host, hosts.hostaddr, hosts.port, target->only ? "any" : NULL, NULL};
 
 		(void)snprintf(seconds, sizeof seconds, "%llu",
 			(unsigned long long)((timeout_ms + 999) / 1000));
@@ -186,9 +185,10 @@ static PGconn *connect_hosts(const char *url, unsigned first, uint64_t timeout_m
 }
 
 PGconn *connect_postgres(
-	const char *url, unsigned first, uint64_t timeout_ms, char error[ERR_MESSAGE_MAX])
+	const struct target *target, uint64_t timeout_ms, char error[ERR_MESSAGE_MAX])
 {
-	PGconn *pq = connect_hosts(url, first, timeout_ms);
+	const char *url = target->url;
+	PGconn *pq = connect_hosts(target, timeout_ms);
 
 	if (pq == NULL || PQstatus(pq) != CONNECTION_OK) {
 		describe_failure(url, pq, error);

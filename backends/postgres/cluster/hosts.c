@@ -1,5 +1,6 @@
 #include "hosts.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,11 +47,15 @@ static char *list_from(const char *list, unsigned first)
 }
 
 /* A list of one element is one for all hosts. */
-static bool hosts_rotate(char **ret, const char *list, unsigned first, unsigned count)
+static bool hosts_select(char **ret, const char *list, const struct target *target, unsigned count)
 {
-	if (list == NULL || elements(list) != count)
+	size_t length;
+	const char *from;
+
+	if (list == NULL || elements(list) != count || (target->first == 0 && !target->only))
 		return true;
-	*ret = list_from(list, first);
+	from = element(list, target->first, &length);
+	*ret = target->only ? strndup(from, length) : list_from(list, target->first);
 	return *ret != NULL;
 }
 
@@ -61,20 +66,19 @@ static unsigned count_hosts(const PQconninfoOption *options)
 	return elements(host != NULL ? host : hosts_option(options, "hostaddr"));
 }
 
-bool hosts_init(struct hosts *ret, const char *url, unsigned first)
+bool hosts_init(struct hosts *ret, const struct target *target)
 {
-	PQconninfoOption *options = PQconninfoParse(url, NULL);
-	bool good = true;
+	PQconninfoOption *options = PQconninfoParse(target->url, NULL);
+	unsigned count = count_hosts(options);
+	const struct target chosen = {.first = target->first % count, .only = target->only};
+	bool good;
 
-	*ret = (struct hosts){.count = count_hosts(options)};
+	*ret = (struct hosts){.count = target->only ? 1 : count};
 	ret->chosen = hosts_option(options, "target_session_attrs") != NULL ||
 		getenv("PGTARGETSESSIONATTRS") != NULL;
-	first %= ret->count;
-	if (first > 0)
-		good = hosts_rotate(&ret->host, hosts_option(options, "host"), first, ret->count) &&
-			hosts_rotate(&ret->hostaddr, hosts_option(options, "hostaddr"), first,
-				ret->count) &&
-			hosts_rotate(&ret->port, hosts_option(options, "port"), first, ret->count);
+	good = hosts_select(&ret->host, hosts_option(options, "host"), &chosen, count) &&
+		hosts_select(&ret->hostaddr, hosts_option(options, "hostaddr"), &chosen, count) &&
+		hosts_select(&ret->port, hosts_option(options, "port"), &chosen, count);
 	PQconninfoFree(options);
 	return good;
 }
@@ -95,13 +99,34 @@ unsigned hosts_count(const char *url)
 	return count;
 }
 
+/* The element for a host; of a list of one element that one. */
+static const char *element_for(const char *list, unsigned host, size_t *length)
+{
+	return element(list, elements(list) == 1 ? 0 : host, length);
+}
+
+void hosts_name(const char *url, unsigned host, char *out, size_t size)
+{
+	PQconninfoOption *options = PQconninfoParse(url, NULL);
+	const char *names = hosts_option(options, "host"), *ports = hosts_option(options, "port");
+	size_t name_length, port_length;
+	const char *name, *port;
+
+	if (names == NULL)
+		names = hosts_option(options, "hostaddr");
+	name = element_for(names != NULL ? names : "localhost", host, &name_length);
+	port = element_for(ports != NULL ? ports : "5432", host, &port_length);
+	(void)snprintf(out, size, "%.*s:%.*s", (int)name_length, name, (int)port_length, port);
+	PQconninfoFree(options);
+}
+
 static bool element_is(const char *list, unsigned index, const char *text)
 {
 	size_t length;
 
 	if (list == NULL || text == NULL)
 		return true;
-	list = element(list, elements(list) == 1 ? 0 : index, &length);
+	list = element_for(list, index, &length);
 	return strlen(text) == length && memcmp(list, text, length) == 0;
 }
 
