@@ -316,11 +316,11 @@ class Rules(Case):
                     and reads(daemon)["standby"] > before["standby"],
                 )
                 locker.run("BEGIN")
-                self.lock(locker, "api_keys")
+                self.lock(locker, "a2a_clients")
                 call = one.request(*list_clients)
                 waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
                 self.within(5, lambda: self.first.ask(waiting) == "1")
-                self.lock(locker, "a2a_clients")
+                self.lock(locker, "api_keys")
                 self.within(5, lambda: "conflict with recovery" in self.log(self.first))
                 locker.run("COMMIT")
                 found = one.answer(call)

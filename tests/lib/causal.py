@@ -396,7 +396,7 @@ class Checker:
         with self.daemon.connect() as connection:
             for caller in self.callers:
                 caller.prepare(connection)
-        self.before = self.counters()
+        self.before, self.after = self.counters(), None
         self.began = self.calm_since = time.monotonic()
         self.thread.start()
         return self
@@ -404,6 +404,7 @@ class Checker:
     def __exit__(self, kind, *_):
         self.stopping.set()
         self.thread.join(GRACE)
+        self.after = self.counters()
         if kind is None:
             assert not self.thread.is_alive(), "a call was not answered"
             if self.problem is not None:
@@ -471,7 +472,7 @@ class Checker:
         """Reads by where they were answered and why, as the daemon counts them."""
         return {
             name: value - self.before.get(name, 0)
-            for name, value in self.counters().items()
+            for name, value in (self.after or self.counters()).items()
             if value != self.before.get(name, 0)
         }
 
