@@ -253,4 +253,5 @@ int health_init(struct health *health, struct admin *admin)
 void health_close(struct health *health)
 {
 	uv_close((uv_handle_t *)&health->timer, NULL);
+	order_free(&health->order);
 }
