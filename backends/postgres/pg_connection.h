@@ -41,7 +41,7 @@ enum { PG_BATCHES = 4, PG_MEASURED_MIN = 8 };
 /* A server whose answers take at least this long is far. */
 #define PG_FAR_NS UINT64_C(1000000)
 
-#define PG_PREPARED (2 * catalog_method_count + 2)
+#define PG_PREPARED (3 * catalog_method_count + 2)
 
 struct pg_connection {
 	unsigned number; /* 1…; 0 means none in order->connection */
@@ -50,7 +50,7 @@ struct pg_connection {
 	int socket;      /* registered with the epoll descriptor; -1: none */
 	bool want_write; /* epoll waits for room to write, too */
 	bool *prepared;  /* PG_PREPARED: by method->index; behind these once more, the statements
-	                    for many; then those about keys */
+	                    for many, and those with a key; then those about keys */
 	unsigned generation; /* part of the prepared statements' names: after a loss all get new
 	                        ones */
 	struct list waiting; /* calls for the next batches, in order */

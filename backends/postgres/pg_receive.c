@@ -242,7 +242,7 @@ static void take_error(struct postgres_store *store, struct pg_connection *conne
 	if (item->kind == ITEM_ADD_KEYS && connection->front->transaction != NULL)
 		connection->front->open =
 			true; /* the server skips the COMMIT: a ROLLBACK follows */
-	if (item->kind == ITEM_ADD_KEYS && pg_replay_collided(connection, result))
+	if (pg_replay_collided(connection, item, result))
 		return;
 	/* A transaction of a client's calls locks rows in their order. */
 	if (result_in_class(result, "40P01") && connection->front->transaction == NULL)
