@@ -89,8 +89,8 @@ DEFECTS = [
     ], "exporter/test_exporter.py", ["Pages.test_clients_share_a_question"]),
     ("a refusal that another transaction with the key caused is final", [
         ("backends/postgres/idempotency/pg_replay.c",
-         "\tkey->refused = true;\n\treturn true;",
-         "\tkey->refused = true;\n\treturn false;"),
+         "\tkey->refused = key->look = true;\n\treturn true;",
+         "\tkey->refused = key->look = true;\n\treturn false;"),
     ], "faults/test_postgres_once.py", ["TwoDaemons"]),
     ("a lost connection answers the refusal that a call's own row caused", [
         ("backends/postgres/pg_batch.c",

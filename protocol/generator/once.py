@@ -1,8 +1,8 @@
 """A PostgreSQL write in a form that stores its idempotency key in the same statement.
 
-The answer is stored with the key, so it must be known before the statement runs: it is null, a value
-that the call binds, or the number of rows that the call names. The row of the key is added only if
-the write finds what it changes: otherwise the call is refused and its key stays free.
+The answer is stored with the key, so it must be known before the statement runs: it is null, a
+value that the call binds, or the number of rows that the call names. The row of the key is added
+only if the write finds what it changes: otherwise the call is refused and its key stays free.
 """
 
 import re
