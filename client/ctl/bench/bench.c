@@ -195,7 +195,7 @@ const struct command bench_commands[] = {
 		"-P, --pipeline   Calls in flight on each connection (1).\n"
 		"-n, --calls      Total number of calls (10000).\n"
 		"-d, --duration   Run for this many seconds instead.\n"
-		"--keys           Each call has an idempotency key of its own, which writes store.\n"
+		"--keys           Each call has an idempotency key of its own.\n"
 		"--mix FILE       Lines `WEIGHT METHOD params...`: methods are chosen at random\n"
 		"                 by weight. Single quotes keep white space.\n\n"
 		"Latency is measured from before the request is written until the answer is read.\n"
