@@ -18,6 +18,24 @@ enum { STORE_LARGE_ANSWER = 64 << 10 };
 /* While there is none, one of them begins after this time. */
 #define STORE_LARGE_WAIT_NS (UINT64_C(2) * 1000 * 1000 * 1000)
 
+/* Which server answers the methods that the catalog marks as causal (PostgreSQL). */
+enum read_from {
+	READ_FROM_PRIMARY,
+	READ_FROM_STANDBY,        /* a standby, if it proves that it is not behind */
+	READ_FROM_STANDBY_IF_LOST /* the primary, and a standby while there is none */
+};
+
+/* Why a causal read went to the primary although standbys are to be read. */
+enum read_reason {
+	READ_BEHIND,   /* no standby had replayed what the client's read must see */
+	READ_OLD,      /* every standby was older than standby_lag_ms */
+	READ_CONFLICT, /* replay on the standby cancelled it */
+	READ_LOST,     /* no standby was connected, or the connection was lost */
+	READ_SLOW,     /* the standby did not answer in time */
+	READ_PENDING,  /* it is behind a call on the primary, whose position is not known yet */
+	READ_REASONS
+};
+
 struct store_settings {
 	const char *url;   /* DATABASE_URL as given (secret: may hold a password) */
 	struct seal *seal; /* the token key; outlives the store. NULL: opened only to migrate */
@@ -29,8 +47,13 @@ struct store_settings {
 	unsigned min_connections;
 	uint64_t connect_timeout_ms, acquire_timeout_ms, idle_timeout_ms, lifetime_ms;
 	uint64_t wait_for_database_ms; /* PostgreSQL: how long to retry connecting at open */
-	unsigned queue;                /* max calls that wait for a connection */
-	uint64_t usage_retention_ms;   /* usage rows older than this are dropped; 0: none */
+	enum read_from read_from;
+	const char *standby_url;     /* further standbys; secret like url; NULL: none */
+	uint64_t standby_lag_ms;     /* max age of what a causal read sees */
+	uint64_t standby_wait_ms;    /* how long a read waits for a standby's replay */
+	uint64_t standby_outage_ms;  /* how long standbys answer without a primary */
+	unsigned queue;              /* max calls that wait for a connection */
+	uint64_t usage_retention_ms; /* usage rows older than this are dropped; 0: none */
 	bool prepared_statements; /* PostgreSQL: named statements, unless a pooler is found before
 	                             the server */
 	void (*log)(int level, const char *format, ...)
@@ -62,11 +85,35 @@ struct store_stats {
 	                                 iteration (PostgreSQL) */
 	uint64_t timeline, went_back; /* PostgreSQL: the newest one seen; primaries refused since
 	                                 they were on an older one */
+	/* PostgreSQL, while standbys are read: */
+	uint64_t standby_reads;               /* causal reads that standbys have answered */
+	uint64_t primary_reads[READ_REASONS]; /* those that went to the primary, by reason */
+	uint64_t outage_ns;               /* how long there has been no primary; 0 = there is one */
 	char gone_back[ERR_MESSAGE_MAX];  /* why the primary at hand is refused; "" = it is not */
 	char last_error[ERR_MESSAGE_MAX]; /* error of connecting or writing; password redacted; "" =
 	                                     none */
 	int64_t last_error_at;            /* wall clock µs */
 };
+
+enum server_role {
+	SERVER_UNREACHABLE,
+	SERVER_PRIMARY,
+	SERVER_STANDBY,
+	SERVER_OUTDATED /* a standby that does not follow the newest primary */
+};
+
+/* A server of the cluster, as the store knows it while standbys are read. */
+struct store_server {
+	char host[128]; /* host:port, or the directory of its socket with the port */
+	enum server_role role;
+	unsigned connections; /* open */
+	uint64_t reads;       /* causal reads that it has answered as a standby */
+	int64_t age_ms; /* age of what a standby shows, by the daemon's own samples; -1: unknown */
+	int64_t lag_bytes; /* of the primary's log that it has not replayed; -1: unknown */
+	char error[ERR_MESSAGE_MAX]; /* why it is unreachable; password redacted; "": none */
+};
+
+enum { STORE_SERVERS_MAX = 16 };
 
 struct store_version {
 	const char *backend; /* "sqlite" or "postgresql" */
@@ -97,6 +144,11 @@ struct store_ops {
 	 * not scheduled. */
 	uint64_t (*next_due)(struct store *);
 	void (*stats)(struct store *, struct store_stats *);
+	/* The servers whose reads are split; returns their number. NULL: this database has none. */
+	unsigned (*servers)(struct store *, struct store_server out[STORE_SERVERS_MAX]);
+	/* Reads on all connections must see what the position `log` covers (daemon.wait_for has
+	 * compared it). NULL: they do. */
+	void (*read_after)(struct store *, uint64_t timeline, uint64_t log);
 	void (*version)(struct store *, struct store_version *);
 	/* Queries the database. `probe` is a call without a method; its done() is called with err
 	 * set on failure. */

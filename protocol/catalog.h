@@ -219,6 +219,7 @@ struct method {
 	uint8_t impl;    /* enum impl */
 	bool write;      /* changes the database */
 	bool keyed;      /* a write that takes an idempotency key */
+	bool causal;     /* a read that a standby may answer (docs/postgresql.md) */
 	bool short_read; /* a bounded look-up by key: may run on the loop's own connection */
 	bool touches;    /* a read that at times also writes: it runs where writes run, but for its
 	                    `fast` statement */

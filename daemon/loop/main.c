@@ -140,6 +140,11 @@ static int open_store(struct err *err)
 		.lifetime_ms = s->connection_lifetime,
 		.usage_retention_ms = kept_usage(s->usage_retention),
 		.wait_for_database_ms = s->wait_for_database,
+		.read_from = (enum read_from)s->read_from,
+		.standby_url = s->standby_url[0] != '\0' ? s->standby_url : NULL,
+		.standby_lag_ms = s->standby_lag,
+		.standby_wait_ms = s->standby_wait,
+		.standby_outage_ms = s->standby_outage,
 		.queue = (unsigned)s->pool_queue,
 		.prepared_statements = s->prepared_statements != 0,
 		.log = log_printf,
@@ -164,12 +169,27 @@ static int claim_socket(struct err *err)
 	return socket_bind(&self.socket, mode != 0 ? mode : in_runtime ? 0660 : 0600, err);
 }
 
-/* URL, roles, keys: what can be wrong without touching socket or database. */
+static int check_standby_url(struct err *err)
+{
+	struct err inner;
+	enum backend_id backend;
+
+	if (self.settings.standby_url[0] == '\0')
+		return 0;
+	if (store_check_url(self.settings.standby_url, &backend, &inner) < 0)
+		return err_exit(err, EX_CONFIG, "PIERRE_DBD_STANDBY_URL: %.300s", inner.message);
+	return backend == BACKEND_POSTGRES
+		? 0
+		: err_exit(err, EX_CONFIG, "PIERRE_DBD_STANDBY_URL does not name PostgreSQL hosts");
+}
+
+/* URLs, roles, keys: what can be wrong without touching socket or database. */
 static int check_settings(struct err *err)
 {
 	enum backend_id backend;
 
 	if (store_check_url(self.settings.database_url, &backend, err) < 0 ||
+		check_standby_url(err) < 0 ||
 		access_parse(&self.access, self.settings.access,
 			(enum role)self.settings.default_role, err) < 0)
 		return -1;

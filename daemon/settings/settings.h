@@ -77,6 +77,22 @@ enum { SETTING_RELOAD = 1 }; /* SIGHUP applies a new value */
 	X(prepared_statements, BOOL, "prepared-statements", "PIERRE_DBD_PREPARED_STATEMENTS",      \
 		"yes", NULL, 0, 1, 0, "Database",                                                  \
 		"PostgreSQL: use named prepared statements, except through a pooler (PgBouncer)")  \
+	X(read_from, CHOICE, "read-from", "PIERRE_DBD_READ_FROM", "primary",                       \
+		"primary|standby|standby-only-if-lost", 0, 0, 0, "Database",                       \
+		"PostgreSQL: servers that answer reads of profiles, goals, insights, "             \
+		"logs and statistics")                                                             \
+	X(standby_url, URL, "standby-url", "PIERRE_DBD_STANDBY_URL", "", NULL, 0, 0, 0,            \
+		"Database",                                                                        \
+		"PostgreSQL: further hosts with standbys, in the form of the database URL")        \
+	X(standby_lag, TIME, "standby-lag", "PIERRE_DBD_STANDBY_LAG", "5s", NULL, 100, HOUR, 0,    \
+		"Database", "PostgreSQL: maximum age of what a standby shows")                     \
+	X(standby_wait, TIME, "standby-wait", "PIERRE_DBD_STANDBY_WAIT", "3ms", NULL, 0, SECOND,   \
+		0, "Database",                                                                     \
+		"PostgreSQL: time that a read waits for a standby to replay what it must see, "    \
+		"before the primary answers it")                                                   \
+	X(standby_outage, TIME, "standby-outage", "PIERRE_DBD_STANDBY_OUTAGE", "60s", NULL, 0,     \
+		24 * HOUR, 0, "Database",                                                          \
+		"PostgreSQL: time for which standbys answer reads while there is no primary")      \
 	X(usage_retention, TIME, "usage-retention", "PIERRE_DBD_USAGE_RETENTION", "0", NULL, 0,    \
 		36500 * 24 * HOUR, 0, "Database",                                                  \
 		"usage rows older than this are deleted in the background, those of the last 32 "  \

@@ -228,7 +228,7 @@ class PostgresServer:
         return [int(pid) for pid in text.split()]
 
     def standby(self, synchronous=False):
-        """Returns a started streaming standby of this server; promote() makes it a primary."""
+        """Returns a standby of this server that streams; promote() makes it a primary."""
         other = PostgresServer({**self.settings, "hot_standby": "on"})
         self.run(
             binary("pg_basebackup"),
@@ -249,10 +249,20 @@ class PostgresServer:
         )
         other.configure()
         other.launch()
+        other.wait_streaming()
         if synchronous:
             self.psql("ALTER SYSTEM SET synchronous_standby_names = '*'", "postgres")
             self.psql("SELECT pg_reload_conf()", "postgres")
         return other
+
+    def wait_streaming(self, seconds=60):
+        """A standby answers before it receives what its primary writes."""
+        until = time.monotonic() + seconds
+        status = "SELECT status FROM pg_stat_wal_receiver"
+        while (found := self.psql(status, "postgres")) != "streaming":
+            if time.monotonic() > until:
+                raise RuntimeError(f"the standby does not stream: {found or 'no receiver'}")
+            time.sleep(0.02)
 
     def promote(self):
         self.psql("SELECT pg_promote(true, 60)", "postgres")

@@ -1,6 +1,7 @@
 /* Connecting, blocking: runs in a thread of its own or before the loop starts. libpq tries the
  * URL's hosts in turn with one connect_timeout each, which passes over a host that accepts and
- * stays silent. */
+ * stays silent. It ends at a host that answers with an error; connect_postgres goes on behind
+ * that one. */
 #include "connect.h"
 
 #include <openssl/ssl.h>
@@ -12,7 +13,6 @@
 
 #include "../../../protocol/value.h"
 #include "../../store_redact.h"
-#include "../cluster/hosts.h"
 
 enum { ASK_S = 30 };
 
@@ -160,22 +160,22 @@ static void ignore_notice(void *argument, const PGresult *result)
 }
 
 /* libpq's part of connecting. NULL: out of memory. */
-static PGconn *connect_hosts(const char *url, unsigned first, uint64_t timeout_ms)
+static PGconn *connect_hosts(const struct target *target, uint64_t timeout_ms)
 {
 	char seconds[24];
 	struct hosts hosts;
 	PGconn *pq = NULL;
 
-	if (hosts_init(&hosts, url, first)) {
+	if (hosts_init(&hosts, target)) {
 		/* The URL overrides the options before it; those after it override the URL. NULL
 		 * counts as absent. */
 		const char *names[] = {"application_name", "connect_timeout", "keepalives_idle",
 			"keepalives_interval", "keepalives_count", "tcp_user_timeout",
 			"target_session_attrs", "dbname", "client_encoding", "host", "hostaddr",
-			"port", NULL};
+			"port", "target_session_attrs", NULL};
 		const char *values[] = {"pierre-dbd", seconds, "30", "5", "3", "20000",
-			hosts.count > 1 && !hosts.chosen ? "read-write" : NULL, url, "UTF8",
-			hosts.host, hosts.hostaddr, hosts.port, NULL};
+			hosts.count > 1 && !hosts.chosen ? "read-write" : NULL, target->url, "UTF8",
+			hosts.host, hosts.hostaddr, hosts.port, target->only ? "any" : NULL, NULL};
 
 		(void)snprintf(seconds, sizeof seconds, "%llu",
 			(unsigned long long)((timeout_ms + 999) / 1000));
@@ -185,25 +185,53 @@ static PGconn *connect_hosts(const char *url, unsigned first, uint64_t timeout_m
 	return pq;
 }
 
-PGconn *connect_postgres(
-	const char *url, unsigned first, uint64_t timeout_ms, char error[ERR_MESSAGE_MAX])
+/* Whether the session can be used. */
+static bool connect_complete(
+	const char *url, PGconn *pq, uint64_t timeout_ms, char error[ERR_MESSAGE_MAX])
 {
-	PGconn *pq = connect_hosts(url, first, timeout_ms);
-
-	if (pq == NULL || PQstatus(pq) != CONNECTION_OK) {
-		describe_failure(url, pq, error);
-		PQfinish(pq);
-		return NULL;
+	if (PQstatus(pq) == CONNECTION_OK) {
+		PQsetNoticeReceiver(pq, ignore_notice, NULL);
+		postgres_connect_settle(pq, timeout_ms);
 	}
-	PQsetNoticeReceiver(pq, ignore_notice, NULL);
-	postgres_connect_settle(pq, timeout_ms);
 	if (PQstatus(pq) == CONNECTION_OK && PQtransactionStatus(pq) == PQTRANS_IDLE)
-		return pq;
+		return true;
 	if (PQstatus(pq) == CONNECTION_OK)
 		(void)snprintf(error, ERR_MESSAGE_MAX, "the server sent an unexpected result");
 	else
 		describe_failure(url, pq, error);
-	PQfinish(pq);
+	return false;
+}
+
+/* Hosts fail for different reasons, and each may be the one to correct. */
+static void add_failure(char error[ERR_MESSAGE_MAX], const char *other)
+{
+	size_t length = strlen(error);
+
+	if (strstr(error, other) == NULL)
+		(void)snprintf(error + length, ERR_MESSAGE_MAX - length, "%s%s",
+			length > 0 ? "; " : "", other);
+}
+
+/* A standby may lack what its primary has, such as the database or a free connection. */
+PGconn *connect_postgres(
+	const struct target *target, uint64_t timeout_ms, char error[ERR_MESSAGE_MAX])
+{
+	struct target attempt = *target;
+	unsigned count = target->only ? 1 : hosts_count(target->url);
+
+	error[0] = '\0';
+	for (attempt.passed = 0; attempt.passed < count;) {
+		PGconn *pq = connect_hosts(&attempt, timeout_ms);
+		char reason[ERR_MESSAGE_MAX];
+
+		if (connect_complete(target->url, pq, timeout_ms, reason))
+			return pq;
+		add_failure(error, reason);
+		attempt.passed = target->only
+			? count
+			: hosts_passed(target->url, pq, target->first, attempt.passed);
+		PQfinish(pq);
+	}
 	return NULL;
 }
 

@@ -103,7 +103,7 @@ struct item *pg_once_send(struct postgres_store *store, struct pg_connection *co
 	memcpy(formats + KEY_PARAMETERS, own->formats, count * sizeof *formats);
 	return pg_queue_sql(store, connection, call,
 		&(struct pg_queue_statement){.kind = ITEM_CALL,
-			.number = 2 * (unsigned)catalog_method_count + method->index,
+			.number = PG_PREPARED_ONCE + method->index,
 			.name = method->name,
 			.suffix = ".once",
 			.sql = sql,

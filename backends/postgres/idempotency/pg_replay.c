@@ -136,7 +136,7 @@ static bool send_arrays(struct postgres_store *store, struct pg_connection *conn
 
 	return pg_queue_sql(store, connection, connection->back->keyed[0],
 		       &(struct pg_queue_statement){.kind = kind,
-			       .number = (unsigned)PG_PREPARED - (find ? 2 : 1),
+			       .number = PG_PREPARED_KEYS + (find ? 0 : 1),
 			       .name = find ? "find_keys" : "add_keys",
 			       .suffix = "",
 			       .sql = find ? find_sql : add_sql,
