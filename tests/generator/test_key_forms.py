@@ -1,4 +1,4 @@
-"""Writes in the form that stores their idempotency key: which have one, and what their answer is."""
+"""Writes in the form that stores their idempotency key: which have one, and what they answer."""
 
 import unittest
 
