@@ -6,6 +6,7 @@
 #define PIERRE_CALL_H
 
 #include <stdatomic.h>
+#include <stdlib.h>
 
 #include "../protocol/arena.h"
 #include "../protocol/buffer.h"
@@ -14,7 +15,9 @@
 #include "../protocol/list.h"
 
 struct call;
+struct history;
 struct idempotency;
+struct standby_read;
 
 /* Keeps the calls of one client connection in order. Each connection has one, initialised by
  * order_init; it must outlive its calls.
@@ -40,6 +43,9 @@ struct order {
 	uint32_t ordered_reads, ordered_writes; /* their tables, as bits */
 	uint64_t sent;                          /* the last batch that it had calls in */
 	bool held_back; /* one call waits for the next batch, as do those behind it */
+	/* PostgreSQL, while standbys are read: */
+	struct history *history;    /* see standby/history.h; NULL: none yet */
+	const struct order *client; /* of a history's own order: the client's; NULL: this one */
 };
 
 static inline void order_init(struct order *order)
@@ -48,6 +54,13 @@ static inline void order_init(struct order *order)
 	list_init(&order->pending);
 	list_init(&order->large_calls);
 	list_init(&order->large_turn);
+}
+
+/* Its calls are done. */
+static inline void order_free(struct order *order)
+{
+	free(order->history);
+	order->history = NULL;
 }
 
 struct call {
@@ -66,14 +79,17 @@ struct call {
 	uint64_t submitted; /* the same clock, when the store received it; 0: it must not wait for a
 	                       connection */
 	char *kept; /* IMPL_VERIFY_PASSWORD: the row's password_hash, in the arena; NULL = no row */
-	uint32_t rows;               /* rows read or touched, for the slow-call log */
-	uint8_t attempts;            /* attempts, counted by the store */
-	bool dropped;                /* it failed before it began: its client has disconnected */
-	uint8_t format;              /* enum binding_format for which it was prepared */
-	uint8_t route;               /* for the store: where the call runs */
-	uint8_t place;               /* PostgreSQL: its part of the batch */
-	uint64_t number;             /* PostgreSQL: arrival number */
-	struct call *before;         /* PostgreSQL: see order->ordered */
+	uint32_t rows;     /* rows read or touched, for the slow-call log */
+	uint8_t attempts;  /* attempts, counted by the store */
+	bool dropped;      /* it failed before it began: its client has disconnected */
+	uint8_t format;    /* enum binding_format for which it was prepared */
+	uint8_t route;     /* for the store: where the call runs */
+	uint8_t place;     /* PostgreSQL: its part of the batch */
+	uint64_t number;   /* PostgreSQL: arrival number */
+	uint64_t position; /* PostgreSQL: the position of the log that a read on a standby must
+	                      see, or that covers what a read on the primary has seen; 0: none */
+	struct standby_read *standby; /* PostgreSQL: while standbys have it (standby/split.h) */
+	struct call *before;          /* PostgreSQL: see order->ordered */
 	struct call *members;        /* IMPL_TRANSACTION: its calls, in the arena (transaction.h) */
 	unsigned member_count;       /* IMPL_TRANSACTION */
 	struct call *within;         /* the transaction whose member it is; NULL: none */

@@ -240,6 +240,8 @@ bool execute_admit(struct call *call)
 
 	if (method == NULL || order == NULL)
 		return true;
+	if (order->client != NULL)
+		order = order->client;
 	if (!method_may_write(method) && atomic_load_explicit(&order->gone, memory_order_relaxed)) {
 		(void)execute_fail(call, ERR_UNAVAILABLE, "the client has disconnected");
 		call->dropped = true;

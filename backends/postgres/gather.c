@@ -55,9 +55,10 @@ struct gathering {
 	unsigned locking_count;
 	bool unsorted;            /* not yet sorted by their locks */
 	const struct call *alike; /* of the batch including the current call */
-	bool many;    /* it holds a call that locks many rows, and no other that locks */
-	bool single;  /* limited to one */
-	bool no_room; /* a call waits for memory */
+	bool many;     /* it holds a call that locks many rows, and no other that locks */
+	bool single;   /* limited to one */
+	bool no_room;  /* a call waits for memory */
+	bool unproven; /* a call waits until a standby is known to have replayed more */
 	struct list behind, ended; /* calls that end without being sent */
 };
 
@@ -202,6 +203,7 @@ static void gather_take(struct postgres_store *store, struct gathering *gatherin
 	gathering->batch->count++;
 	gathering->batch->bytes += call->arena.total;
 	gathering->batch->large += is_large(call);
+	gathering->batch->causal += call->method != NULL && call->method->causal;
 	if (is_large(call))
 		gathering->batch->admitted = call;
 	gathering->batch->writes = gathering->batch->writes || call_writes(call);
@@ -289,6 +291,8 @@ static bool consider(
 	begin_order(store, order);
 	if (order != NULL && gathering->ahead && pg_connection_carries(connection, order))
 		order->held_back = true;
+	if (store->reads_only && !split_may_send(store->split, connection, call))
+		gathering->unproven = order->held_back = true;
 	if (order != NULL && order->held_back) {
 		wait_anew(call, now);
 		return true;
@@ -353,7 +357,7 @@ bool gather_postgres(struct postgres_store *store, struct pg_connection *connect
 		else
 			gather_expire(store, call);
 	}
-	return batch->count > 0 || (!gathering.no_room && !gathering.ahead);
+	return batch->count > 0 || (!gathering.no_room && !gathering.ahead && !gathering.unproven);
 }
 
 static int compare_arrival(const void *left, const void *right)

@@ -40,8 +40,8 @@ bool pg_batch_init(struct pg_batch *batch, unsigned number)
 	list_init(&batch->calls);
 	list_init(&batch->kept);
 	/* The settings, then each call, which may bring a Prepare before it; two statements for the
-	 * keys likewise, a Rollback; the Sync comes last. */
-	batch->items = calloc(2 * PG_BATCH_MAX + 7, sizeof *batch->items);
+	 * keys and two about positions likewise, a Rollback; the Sync comes last. */
+	batch->items = calloc(2 * PG_BATCH_MAX + 11, sizeof *batch->items);
 	batch->merged = calloc(PG_BATCH_MAX, sizeof(struct call *));
 	batch->keyed = calloc(PG_BATCH_KEYED_MAX, sizeof(struct call *));
 	return batch->items != NULL && batch->merged != NULL && batch->keyed != NULL;
@@ -59,7 +59,7 @@ void pg_batch_free(struct pg_batch *batch)
 void pg_batch_begin(struct pg_batch *batch)
 {
 	batch->slow_result = batch->warned = batch->open = batch->replay = batch->upkeep = false;
-	batch->locking = batch->large = batch->lists = batch->unknown = 0;
+	batch->locking = batch->large = batch->lists = batch->unknown = batch->causal = 0;
 	batch->writes = false;
 	batch->quick = true;
 	batch->admitted = NULL;
@@ -212,6 +212,8 @@ static void pg_batch_split(struct postgres_store *store, struct list *batch, str
 	enum outcome failure, struct list *again)
 {
 	bool wrote = false, behind = false;
+	/* A standby has not told what they have shown. */
+	bool answers = !store->reads_only;
 
 	list_for_each (node, batch) {
 		if (call_of(node) == failed)
@@ -229,7 +231,7 @@ static void pg_batch_split(struct postgres_store *store, struct list *batch, str
 				continue;
 			}
 			restart(store, call, ROUTE_ALONE);
-		} else if (!behind && !wrote && call->route != ROUTE_KEPT &&
+		} else if (answers && !behind && !wrote && call->route != ROUTE_KEPT &&
 			call->route != ROUTE_DROPPED) {
 			pg_store_finish(call);
 			continue;
@@ -279,6 +281,20 @@ static void doubt_commit(struct postgres_store *store, struct list *batch, bool 
 	}
 }
 
+/* On the primary the batch tells which position covers its reads, on a standby whether they count.
+ */
+static void take_proof(struct postgres_store *store, struct pg_connection *connection,
+	struct list *calls, struct list *again)
+{
+	if (store->reads_only) {
+		split_batch_ended(store->split, connection, calls, again);
+		return;
+	}
+	list_for_each (node, calls)
+		if (call_of(node)->method != NULL && call_of(node)->method->causal)
+			call_of(node)->position = connection->front->proof.replayed;
+}
+
 void pg_batch_end(struct postgres_store *store, struct pg_connection *connection)
 {
 	struct pg_batch *batch = connection->front;
@@ -302,6 +318,8 @@ void pg_batch_end(struct postgres_store *store, struct pg_connection *connection
 		store->batch_max = count;
 	if (failed != NULL)
 		encoder_drop(store, batch);
+	if (failed == NULL && store->split != NULL)
+		take_proof(store, connection, &calls, &again);
 	if (batch->replay) {
 		encoder_drop(store, batch);
 		replay_all(store, batch, &calls);

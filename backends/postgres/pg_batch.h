@@ -18,6 +18,7 @@
 #include "../../protocol/state.h"
 #include "../call.h"
 #include "../transaction.h"
+#include "standby/proof.h"
 
 struct pg_connection;
 struct postgres_store;
@@ -49,6 +50,9 @@ enum item_kind {
 	ITEM_FORGET_KEYS,
 	ITEM_COMMIT,
 	ITEM_ROLLBACK,
+	ITEM_TOLD, /* see standby/proof.h */
+	ITEM_SHOWN,
+	ITEM_COVERED,
 	ITEM_SYNC
 };
 
@@ -87,6 +91,7 @@ struct pg_batch {
 	unsigned large;    /* calls whose connection's last answer was large */
 	unsigned lists;    /* reads whose answer may be large */
 	unsigned unknown;  /* lists of clients that have had none yet */
+	unsigned causal;   /* reads that standbys may answer, too */
 	bool writes;       /* some calls may write */
 	bool quick; /* its end is not far, and no other batch depends on it: one may be sent behind
 	               it */
@@ -114,6 +119,7 @@ struct pg_batch {
 	struct list kept;      /* results that the encoder gets once the batch has committed */
 	struct call *failed;   /* the call that ended the transaction, or its last one */
 	enum outcome failure;  /* what is to become of it */
+	struct proof proof;    /* while standbys are read */
 	uint64_t sent_at, due; /* due: the first deadline of a call; 0: none */
 	uint64_t cancelled_at; /* 0: it is not cancelled */
 };

@@ -175,15 +175,18 @@ bool pg_connection_send(struct postgres_store *store, struct pg_connection *conn
 	return true;
 }
 
-void pg_connection_forget(struct postgres_store *store, struct pg_connection *connection)
+bool pg_connection_upkeep(struct postgres_store *store, struct pg_connection *connection,
+	bool (*queue)(struct postgres_store *, struct pg_connection *))
 {
 	pg_batch_begin(connection->back);
 	connection->back->upkeep = true;
 	connection->back->quick = false;
 	connection->received = 0;
 	put_under_way(connection);
-	if (!pg_replay_forget(store, connection) || !pg_connection_push(store, connection))
-		pg_connection_break(store, connection, PQerrorMessage(connection->pq), false);
+	if (queue(store, connection) && pg_connection_push(store, connection))
+		return true;
+	pg_connection_break(store, connection, PQerrorMessage(connection->pq), false);
+	return false;
 }
 
 void pg_connection_close(struct postgres_store *store, struct pg_connection *connection)
@@ -220,7 +223,9 @@ void pg_connection_break(struct postgres_store *store, struct pg_connection *con
 	for (char *p = text; *p != '\0'; p++)
 		if ((unsigned char)*p < ' ' || *p == '"')
 			*p = ' ';
-	if (!store->closing)
+	if (store->reads_only)
+		servers_lost(store->split, connection, text);
+	else if (!store->closing)
 		outage_note(store, text);
 	store->reconnects++;
 	if (connection->front->state == PG_BATCH_UNSERVED)

@@ -41,7 +41,7 @@ enum { PG_BATCHES = 4, PG_MEASURED_MIN = 8 };
 /* A server whose answers take at least this long is far. */
 #define PG_FAR_NS UINT64_C(1000000)
 
-#define PG_PREPARED (2 * catalog_method_count + 2)
+#define PG_PREPARED (2 * catalog_method_count + 5)
 
 struct pg_connection {
 	unsigned number; /* 1…; 0 means none in order->connection */
@@ -50,7 +50,7 @@ struct pg_connection {
 	int socket;      /* registered with the epoll descriptor; -1: none */
 	bool want_write; /* epoll waits for room to write, too */
 	bool *prepared;  /* PG_PREPARED: by method->index; behind these once more, the statements
-	                    for many; then those about keys */
+	                    for many; then those about keys and positions */
 	unsigned generation; /* part of the prepared statements' names: after a loss all get new
 	                        ones */
 	struct list waiting; /* calls for the next batches, in order */
@@ -144,8 +144,10 @@ bool pg_connection_outlived(
 	const struct postgres_store *store, const struct pg_connection *connection, uint64_t now);
 /* Gathers and sends the next batch, if any. */
 bool pg_connection_send(struct postgres_store *store, struct pg_connection *connection);
-/* On an idle connection: removes old idempotency keys. */
-void pg_connection_forget(struct postgres_store *store, struct pg_connection *connection);
+/* On an idle connection: a batch of the store's own, which `queue` sends. False: the connection is
+ * lost. */
+bool pg_connection_upkeep(struct postgres_store *store, struct pg_connection *connection,
+	bool (*queue)(struct postgres_store *, struct pg_connection *));
 /* Writes as much as the socket accepts; epoll reports when the rest can follow. False: the
  * connection is lost. */
 bool pg_connection_push(struct postgres_store *store, struct pg_connection *connection);

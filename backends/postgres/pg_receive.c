@@ -165,10 +165,22 @@ static void take_statement(struct postgres_store *store, struct pg_connection *c
 		sound = pg_replay_found(store, connection, result);
 	else if (item->kind == ITEM_FORGET_KEYS)
 		pg_replay_forgotten(store, result);
+	else if (item->kind >= ITEM_TOLD && item->kind <= ITEM_COVERED)
+		sound = proof_take(connection, item->kind, result);
 	PQclear(result);
 	if (!sound)
 		pg_connection_break(
 			store, connection, "the server sent an unexpected result", false);
+}
+
+/* Whether the results are those of the calls, whatever follows. */
+static bool are_proven(const struct postgres_store *store, const struct pg_connection *connection,
+	struct call *const *calls, unsigned count)
+{
+	for (unsigned i = 0; store->reads_only && i < count; i++)
+		if (!split_covers(store->split, connection, calls[i]))
+			return false;
+	return true;
 }
 
 /* The result of one call or several. An error without effect on the transaction is the call's
@@ -192,7 +204,9 @@ static void take_rows(struct postgres_store *store, struct pg_connection *connec
 		PQclear(result);
 		return;
 	}
-	if ((many || call->idempotency == NULL) && encoder_wants(store, result) &&
+	if ((many || call->idempotency == NULL) &&
+		are_proven(store, connection, calls, many ? item->count : 1) &&
+		encoder_wants(store, result) &&
 		encoder_keep(store, connection->front, calls, many ? item->count : 1, many, result))
 		return;
 	if (many) {
@@ -305,7 +319,12 @@ static void take_result(struct postgres_store *store, struct pg_connection *conn
 			take_statement(store, connection, item, result);
 		return;
 	}
-	take_error(store, connection, item, result);
+	if (store->reads_only && item->call != NULL)
+		item->call->standby->reason = READ_CONFLICT;
+	if (item->kind == ITEM_TOLD || item->kind == ITEM_SHOWN)
+		pg_connection_break(store, connection, PQresultErrorMessage(result), false);
+	else
+		take_error(store, connection, item, result);
 	PQclear(result);
 }
 

@@ -12,7 +12,7 @@ struct postgres_store *pg_store_new(
 	const struct store_ops *ops, const struct store_settings *settings)
 {
 	struct postgres_store *store = calloc(1, sizeof *store);
-	struct epoll_event event = {.events = EPOLLIN, .data.u32 = 0};
+	struct epoll_event event = {.events = EPOLLIN, .data.u32 = PG_EVENT_MAILBOX};
 
 	if (store == NULL)
 		return NULL;
@@ -49,6 +49,8 @@ struct postgres_store *pg_store_new(
 void pg_store_free(struct postgres_store *store)
 {
 	encoder_stop(store);
+	if (!store->reads_only)
+		split_free(store->split);
 	for (unsigned i = 0; i < PG_CONNECTIONS_MAX; i++)
 		pg_connection_free(&store->connections[i]);
 	if (store->mailbox != NULL)

@@ -14,9 +14,12 @@
 #include "idempotency/pg_replay.h"
 #include "blocking/jobs.h"
 #include "pg_connection.h"
+#include "standby/split.h"
 #include "upkeep/pg_rollup.h"
 
 enum { PG_CONNECTIONS_MAX = 128, TRIES_MAX = 4, TRANSACTION_TRIES_MAX = 100 };
+/* Marks of the store's epoll descriptor, beside the connections' numbers. */
+enum { PG_EVENT_MAILBOX = 0, PG_EVENT_READERS = PG_CONNECTIONS_MAX + 1, PG_EVENT_SAMPLER };
 
 struct postgres_store {
 	struct store store; /* first member: the daemon's view */
@@ -66,6 +69,8 @@ struct postgres_store {
 	size_t iteration_bytes, iteration_bytes_max; /* bytes of results encoded on the loop, in
 	                                                this iteration and the largest one */
 	struct pg_rollup rollup;
+	struct split *split; /* reads from standbys; NULL: there are none */
+	bool reads_only;     /* its connections lead to standbys: see standby/split.h */
 	bool closing;
 	int64_t schema;
 	int server_version;
@@ -103,6 +108,8 @@ static inline void pg_store_finish(struct call *call)
 	}
 	if (call->idempotency != NULL)
 		pg_replay_doubt(call);
+	if (call->order != NULL && call->order->history != NULL)
+		history_answered(call);
 	call->done(call);
 }
 

@@ -1,151 +1,23 @@
-/* The pool assigns calls to connections, opens connections and enforces time limits. */
+/* The pool opens connections and enforces time limits. */
 #include "pool.h"
 
 #include <syslog.h>
 
 #include "../../protocol/value.h"
 #include "../execute.h"
-#include "commute.h"
 #include "blocking/jobs.h"
 #include "cluster/takeover.h"
 #include "outage.h"
 #include "pg_connection.h"
 #include "pg_store.h"
+#include "placing.h"
 
-enum {
-	CONNECTS_AT_ONCE = 2,
-	FILL_FIRST = 16,
-	CANCEL_GRACE_MS = 2000,
-	SLOW_MS = 250,
-	DUE_STEP_MS = 250,
-	SLOW_LOAD = 1 << 24,
-	LARGE_LOAD = 4096
-};
+enum { CONNECTS_AT_ONCE = 2, CANCEL_GRACE_MS = 2000, DUE_STEP_MS = 250 };
 static const uint64_t ms = 1000000;
-
-static bool pool_slow(const struct pg_connection *connection, uint64_t now)
-{
-	return pg_connection_has_batch(connection) &&
-		now > connection->front->sent_at + SLOW_MS * ms;
-}
-
-static bool carries_large(const struct pg_connection *connection)
-{
-	return connection->state == PG_CONNECTION_BUSY && connection->back->large > 0;
-}
-
-static unsigned calls_under_way(const struct pg_connection *connection)
-{
-	unsigned count = 0;
-
-	for (unsigned i = 0; i < connection->in_flight; i++)
-		count += pg_connection_batch(connection, i)->count;
-	return count;
-}
-
-/* Estimated wait of a call there. The first connections fill up before the next is used: a larger
- * batch costs less than a second commit. */
-static unsigned load_of(
-	const struct postgres_store *store, const struct pg_connection *connection, uint64_t now)
-{
-	bool slow = pool_slow(connection, now) || connection->cancelling != 0;
-	unsigned load;
-
-	if (connection->state == PG_CONNECTION_IDLE && connection->waiting_count < FILL_FIRST &&
-		!slow)
-		return 0;
-	load = connection->waiting_count + (slow ? SLOW_LOAD : 0U) +
-		(carries_large(connection) ? LARGE_LOAD : 0U);
-	if (connection->state != PG_CONNECTION_BUSY)
-		return load;
-	/* A call that can be sent ahead does not wait for those that are under way. */
-	return load + calls_under_way(connection) +
-		(connection->far && pg_connection_sends_ahead(store, connection, now) ? 0
-										      : FILL_FIRST);
-}
-
-static struct pg_connection *least_loaded(
-	struct postgres_store *store, unsigned from, bool backwards, uint64_t now)
-{
-	struct pg_connection *best = NULL;
-
-	for (unsigned i = from; i < store->connection_limit; i++) {
-		struct pg_connection *connection =
-			&store->connections[backwards ? store->connection_limit - 1 - (i - from)
-						      : i];
-
-		if (pg_connection_usable(connection) &&
-			(best == NULL ||
-				load_of(store, connection, now) < load_of(store, best, now)))
-			best = connection;
-	}
-	return best;
-}
-
-/* Evaluations over many rows use the last connections, away from look-ups. Calls that change rows
- * join the connection that has several of them (see gather.c). Clients that read megabytes avoid
- * the first connections while there are others. */
-struct pg_connection *pool_choose(
-	struct postgres_store *store, const struct call *call, uint64_t now)
-{
-	bool reads = call->method != NULL && !call->method->write,
-	     large = reads && call->order != NULL && call->order->large;
-	struct pg_connection *best = NULL, *locker = store->locker;
-
-	if (commute_changes_rows(call) && locker != NULL && pg_connection_usable(locker) &&
-		!pool_slow(locker, now) && !carries_large(locker) &&
-		((locker->state == PG_CONNECTION_BUSY && locker->back->locking > 1) ||
-			locker->waiting_count > 0))
-		return locker;
-	if (large)
-		best = least_loaded(store, (store->connection_limit + 3) / 4, true, now);
-	if (best == NULL)
-		best = least_loaded(store, 0, reads && !call->method->short_read, now);
-	if (commute_changes_rows(call))
-		store->locker = best;
-	return best;
-}
-
-static void to_connection(struct pg_connection *connection, struct call *call)
-{
-	list_append(&connection->waiting, &call->link);
-	connection->waiting_count++;
-	if (call->order != NULL)
-		call->order->connection = connection->number;
-}
-
-/* Assigns calls that found no connection, in order; calls of one client connection stay
- * together. */
-static void place_waiting(struct postgres_store *store)
-{
-	uint64_t now;
-
-	if (list_empty(&store->waiting) || (now = clock_ns()) < store->hold_until)
-		return;
-	if (store->gone_back[0] != '\0' && !outage_connected(store)) {
-		takeover_refuse(store);
-		return;
-	}
-	while (!list_empty(&store->waiting)) {
-		struct call *call = call_of(list_first(&store->waiting));
-		struct pg_connection *connection =
-			call->order != NULL && call->order->connection != 0
-			? &store->connections[call->order->connection - 1]
-			: pool_choose(store, call, now);
-
-		if (connection == NULL || !pg_connection_usable(connection))
-			connection = pool_choose(store, call, now);
-		if (connection == NULL)
-			return;
-		list_remove(&call->link);
-		store->waiting_count--;
-		to_connection(connection, call);
-	}
-}
 
 void pool_distribute(struct postgres_store *store)
 {
-	place_waiting(store);
+	placing_place_waiting(store);
 	for (unsigned i = 0; i < store->connection_limit; i++)
 		while (pg_connection_send(store, &store->connections[i]))
 			;
@@ -172,9 +44,9 @@ static bool crowded(const struct postgres_store *store)
 	for (unsigned i = 0; i < store->connection_limit; i++)
 		if (store->connections[i].state == PG_CONNECTION_CONNECTING ||
 			(pg_connection_usable(&store->connections[i]) &&
-				store->connections[i].waiting_count <= FILL_FIRST &&
-				!carries_large(&store->connections[i]) &&
-				!pool_slow(&store->connections[i], now)))
+				store->connections[i].waiting_count <= PLACING_FILL_FIRST &&
+				!placing_carries_large(&store->connections[i]) &&
+				!placing_slow(&store->connections[i], now)))
 			return false;
 	return true;
 }
@@ -231,8 +103,10 @@ void pool_connect_more(struct postgres_store *store)
 			return;
 		pg_connection_enter(connection, PG_CONNECTION_CONNECTING);
 		store->connecting++;
-		if (!jobs_connect(
-			    store, connection, takeover_first_host(store, clock_ns()), connected)) {
+		if (!jobs_connect(store, connection,
+			    &(struct target){.url = store->url,
+				    .first = takeover_first_host(store, clock_ns())},
+			    connected)) {
 			pg_connection_enter(connection, PG_CONNECTION_CLOSED);
 			store->connecting--;
 			store->retry_at = clock_ns() + 100 * ms;
@@ -370,7 +244,7 @@ static bool has_better(const struct postgres_store *store, uint64_t now)
 {
 	for (unsigned i = 0; i < store->connection_limit; i++)
 		if (pg_connection_usable(&store->connections[i]) &&
-			!pool_slow(&store->connections[i], now))
+			!placing_slow(&store->connections[i], now))
 			return true;
 	return false;
 }
@@ -397,7 +271,7 @@ static void forget_keys_if_due(struct postgres_store *store, uint64_t now)
 	for (unsigned i = 0; now >= store->forget_at && i < store->connection_limit; i++)
 		if (store->connections[i].state == PG_CONNECTION_IDLE &&
 			list_empty(&store->connections[i].waiting)) {
-			pg_connection_forget(store, &store->connections[i]);
+			(void)pg_connection_upkeep(store, &store->connections[i], pg_replay_forget);
 			return;
 		}
 }
@@ -414,7 +288,8 @@ void pool_timers(struct postgres_store *store)
 
 		expire_on_connection(store, connection, now);
 		if (pg_connection_has_batch(connection) && !list_empty(&connection->waiting) &&
-			pool_slow(connection, now) && has_better(store, now))
+			!store->reads_only && placing_slow(connection, now) &&
+			has_better(store, now))
 			release_waiting(store, connection);
 		if (pg_connection_has_batch(connection))
 			mind_batch(store, connection, now);
@@ -439,9 +314,9 @@ static uint64_t pg_batch_due(
 		? connection->front->cancelled_at + CANCEL_GRACE_MS * ms
 		: connection->front->due;
 	if (!list_empty(&connection->waiting))
-		next = pool_slow(connection, now)
+		next = placing_slow(connection, now)
 			? patience_ends(store, call_of(connection->waiting.next))
-			: connection->front->sent_at + SLOW_MS * ms;
+			: connection->front->sent_at + PLACING_SLOW_MS * ms;
 	/* A patience that is over is one that does not count: the call follows another. */
 	if (next != UINT64_MAX && next > now && (end == 0 || next < end))
 		end = next;

@@ -22,33 +22,9 @@
 #include "outage.h"
 #include "pg_receive.h"
 #include "pg_store.h"
+#include "placing.h"
 #include "pool.h"
 #include "upkeep/pg_rollup.h"
-
-/* Uses the connection of its client's unfinished calls, otherwise the best one. */
-static void place(struct postgres_store *store, struct call *call)
-{
-	struct order *order = call->order;
-	bool follows = order != NULL && order->reads > 0;
-	bool held = store->unserved > 0 && clock_ns() < store->hold_until;
-	struct pg_connection *connection = follows
-		? (order->connection != 0 ? &store->connections[order->connection - 1] : NULL)
-		: held ? NULL
-		       : pool_choose(store, call, call->submitted);
-
-	call->number = ++store->arrivals;
-	if (order != NULL) {
-		order->reads++;
-		order->connection = connection != NULL ? connection->number : 0;
-	}
-	if (connection != NULL) {
-		list_append(&connection->waiting, &call->link);
-		connection->waiting_count++;
-		return;
-	}
-	list_append(&store->waiting, &call->link);
-	store->waiting_count++;
-}
 
 /* On its own: otherwise the text would be cleared for each call. */
 __attribute__((noinline)) static void postgres_refuse(
@@ -99,7 +75,10 @@ static void postgres_submit(struct store *base, struct call *call)
 	}
 	if (call->method->write)
 		pg_rollup_note_write(store);
-	place(store, call);
+	if (store->split != NULL)
+		split_place(store->split, call);
+	else
+		placing_place(store, call);
 }
 
 static void place_rollup(struct postgres_store *store)
@@ -107,7 +86,7 @@ static void place_rollup(struct postgres_store *store)
 	struct call *call = pg_rollup_begin(store);
 
 	if (call != NULL)
-		place(store, call);
+		placing_place(store, call);
 }
 
 static bool postgres_memory(struct store *base, size_t free)
@@ -115,6 +94,8 @@ static bool postgres_memory(struct store *base, size_t free)
 	struct postgres_store *store = pg_store_of(base);
 
 	store->answer_room = free;
+	if (store->split != NULL)
+		store->split->readers->answer_room = free;
 	if (!store->no_room || !gather_has_room(store))
 		return false;
 	store->no_room = false;
@@ -129,6 +110,8 @@ static void postgres_pause(struct store *base, bool paused)
 static void flush(struct store *base)
 {
 	jobs_count_seals(pg_store_of(base));
+	if (pg_store_of(base)->split != NULL)
+		split_flush(pg_store_of(base)->split);
 	pool_distribute(pg_store_of(base));
 	call_deliver(&pg_store_of(base)->completed);
 }
@@ -152,50 +135,72 @@ static void end_encoded(struct postgres_store *store)
 	}
 }
 
-static void process(struct store *base)
+static void process_events(struct postgres_store *store)
 {
-	struct postgres_store *store = pg_store_of(base);
 	struct epoll_event events[64];
 	int count = epoll_wait(store->epoll, events, 64, 0);
 
 	store->iteration_bytes = 0;
 	for (int i = 0; i < count; i++) {
-		if (events[i].data.u32 == 0) {
+		switch (events[i].data.u32) {
+		case PG_EVENT_MAILBOX:
 			jobs_collect(store);
 			encoder_collect(store);
 			end_encoded(store);
-		} else {
+			break;
+		case PG_EVENT_READERS:
+			process_events(store->split->readers);
+			break;
+		case PG_EVENT_SAMPLER:
+			sampler_receive(store->split);
+			break;
+		default:
 			pg_receive(store, &store->connections[events[i].data.u32 - 1]);
 		}
 	}
 	if (count <= 0)
 		pool_timers(store); /* called on a time-out, not for a socket */
+}
+
+static void process(struct store *base)
+{
+	struct postgres_store *store = pg_store_of(base);
+
+	process_events(store);
+	if (store->split != NULL)
+		split_step(store->split);
 	place_rollup(store);
 	pool_distribute(store);
 }
 
 static int postgres_tick(struct store *base, struct err *err)
 {
+	struct postgres_store *store = pg_store_of(base);
+
 	(void)err; /* an outage never ends the daemon */
-	pool_timers(pg_store_of(base));
-	place_rollup(pg_store_of(base));
-	pool_distribute(pg_store_of(base));
+	pool_timers(store);
+	if (store->split != NULL) {
+		pool_timers(store->split->readers);
+		split_step(store->split);
+	}
+	place_rollup(store);
+	pool_distribute(store);
 	return 0;
 }
 
 static uint64_t postgres_next_due(struct store *base)
 {
-	uint64_t pool = pool_next_due(pg_store_of(base)),
-		 step = pg_rollup_next_due(pg_store_of(base));
+	struct postgres_store *store = pg_store_of(base);
+	uint64_t due = pool_next_due(store), step = pg_rollup_next_due(store);
 
-	return pool == 0 || (step != 0 && step < pool) ? step : pool;
+	due = due == 0 || (step != 0 && step < due) ? step : due;
+	step = store->split != NULL ? split_next_due(store->split) : 0;
+	return due == 0 || (step != 0 && step < due) ? step : due;
 }
 
-static void postgres_stats(struct store *base, struct store_stats *out)
+/* The numbers of the store's own connections and batches, added up. */
+static void add_stats(struct postgres_store *store, struct store_stats *out)
 {
-	struct postgres_store *store = pg_store_of(base);
-
-	*out = (struct store_stats){0};
 	for (unsigned i = 0; i < store->connection_limit; i++) {
 		const struct pg_connection *connection = &store->connections[i];
 
@@ -207,19 +212,31 @@ static void postgres_stats(struct store *base, struct store_stats *out)
 			out->running += pg_connection_batch(connection, k)->count;
 	}
 	out->running += store->encoding;
-	out->connections_max = store->connection_limit;
+	out->connections_max += store->connection_limit;
 	out->queued += store->waiting_count;
-	out->transactions = store->transactions;
-	out->batched_calls = store->batched;
-	out->batches_ahead = store->ahead;
-	out->merged_calls = store->merged;
+	out->transactions += store->transactions;
+	out->batched_calls += store->batched;
+	out->batches_ahead += store->ahead;
+	out->merged_calls += store->merged;
+	out->retries += store->retries;
+	out->reconnects += store->reconnects;
+	out->timeouts += store->timeouts;
+	out->wait_ns_total += store->wait_ns;
+	out->wait_count += store->waits;
+}
+
+static void postgres_stats(struct store *base, struct store_stats *out)
+{
+	struct postgres_store *store = pg_store_of(base);
+
+	*out = (struct store_stats){0};
+	add_stats(store, out);
+	if (store->split != NULL) {
+		add_stats(store->split->readers, out);
+		split_stats(store->split, out);
+	}
 	out->batch_max = store->batch_max;
-	out->retries = store->retries;
-	out->reconnects = store->reconnects;
 	out->connect_failures = store->connect_failures;
-	out->timeouts = store->timeouts;
-	out->wait_ns_total = store->wait_ns;
-	out->wait_count = store->waits;
 	out->seals = seal_count(store->settings.seal);
 	out->opens = seal_opened(store->settings.seal);
 	out->loop_bytes_max = store->iteration_bytes_max;
@@ -250,7 +267,7 @@ static void postgres_ping(struct store *base, struct call *probe)
 	probe->attempts = 0;
 	probe->route = ROUTE_ALONE;
 	probe->err.kind = ERR_NONE;
-	place(store, probe);
+	placing_place(store, probe);
 }
 
 static enum store_health postgres_health(struct store *base, char detail[ERR_MESSAGE_MAX])
@@ -302,12 +319,9 @@ static void end_batches(struct postgres_store *store, struct pg_connection *conn
 	}
 }
 
-static void postgres_close(struct store *base, uint64_t deadline)
+/* Ends the calls of one store; stops its thread. */
+static void end_store(struct postgres_store *store)
 {
-	struct postgres_store *store = pg_store_of(base);
-
-	store->closing = true;
-	call_deliver(&store->completed);
 	jobs_cancel_all(store);
 	encoder_stop(store);
 	for (unsigned i = 0; i < store->connection_limit; i++) {
@@ -315,9 +329,47 @@ static void postgres_close(struct store *base, uint64_t deadline)
 		end_all(&store->connections[i].waiting, false);
 	}
 	end_all(&store->waiting, false);
+}
+
+static void end_held(struct call *call)
+{
+	end_call(call, false);
+}
+
+static void postgres_close(struct store *base, uint64_t deadline)
+{
+	struct postgres_store *store = pg_store_of(base);
+	struct postgres_store *readers = store->split != NULL ? store->split->readers : NULL;
+
+	store->closing = true;
+	call_deliver(&store->completed);
+	if (readers != NULL) {
+		readers->closing = true;
+		end_store(readers);
+		split_end(store->split, end_held);
+	}
+	end_store(store);
+	if (readers != NULL)
+		jobs_settle(readers, deadline);
 	jobs_settle(store, deadline);
 	jobs_give_up(store);
 	pg_store_free(store);
+}
+
+static unsigned postgres_servers(struct store *base, struct store_server out[STORE_SERVERS_MAX])
+{
+	const struct postgres_store *store = pg_store_of(base);
+
+	return store->split != NULL ? servers_show(store->split, out) : 0;
+}
+
+static void postgres_read_after(struct store *base, uint64_t timeline, uint64_t log)
+{
+	struct postgres_store *store = pg_store_of(base);
+
+	(void)timeline; /* the primary's, or older: the log only grows */
+	if (store->split != NULL && store->split->floor < log)
+		store->split->floor = log;
 }
 
 static const struct store_ops postgres_ops = {
@@ -330,6 +382,8 @@ static const struct store_ops postgres_ops = {
 	.next_due = postgres_next_due,
 	.stats = postgres_stats,
 	.version = postgres_version,
+	.servers = postgres_servers,
+	.read_after = postgres_read_after,
 	.ping = postgres_ping,
 	.memory = postgres_memory,
 	.pause = postgres_pause,
@@ -345,8 +399,8 @@ static PGconn *first_connection(struct postgres_store *store, struct err *err)
 	char error[ERR_MESSAGE_MAX];
 
 	for (;;) {
-		PGconn *pq =
-			connect_postgres(store->url, 0, store->settings.connect_timeout_ms, error);
+		PGconn *pq = connect_postgres(&(struct target){.url = store->url},
+			store->settings.connect_timeout_ms, error);
 
 		if (pq != NULL)
 			return pq;
@@ -437,6 +491,10 @@ static int postgres_open(struct store **ret, const struct store_settings *settin
 	if (postgres_bring_up(store, err) < 0) {
 		pg_store_free(store);
 		return -1;
+	}
+	if (settings->read_from != READ_FROM_PRIMARY && (store->split = split_new(store)) == NULL) {
+		pg_store_free(store);
+		return err_exit(err, EX_OSERR, "out of memory or descriptors");
 	}
 	*ret = &store->store;
 	return 0;

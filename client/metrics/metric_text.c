@@ -186,6 +186,74 @@ static void print_pool(const struct printer *to, const json_t *stats)
 			1e6);
 }
 
+static void print_reasons(const struct printer *to, const json_t *stats)
+{
+	static const char *const reasons[] = {
+		"behind", "old", "conflict", "lost", "slow", "pending"};
+	const json_t *counters = json_object_get(stats, "counters");
+	char member[64];
+
+	family(to, "pierre_dbd_primary_reads");
+	for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+		(void)snprintf(member, sizeof member, "primary_reads_%s", reasons[i]);
+		print_with_label(to, "pierre_dbd_primary_reads_total", "reason", reasons[i],
+			member_number(counters, member));
+	}
+}
+
+/* A number of each server; null and absent members have no sample. */
+static void print_by_server(const struct printer *to, const json_t *servers, const char *name,
+	const char *member, double scale)
+{
+	const struct metric *metric = metric_named(name);
+	char sample[128];
+	const json_t *server, *value;
+	size_t i;
+
+	(void)snprintf(sample, sizeof sample, "%s%s", name, sample_suffix(metric->type));
+	family(to, name);
+	json_array_foreach (servers, i, server) {
+		value = json_object_get(server, member);
+		if (json_is_number(value))
+			print_with_label(to, sample, "server", member_text(server, "host"),
+				json_number_value(value) * scale);
+	}
+}
+
+/* The daemon names its servers while it reads from standbys. */
+static void print_server_metrics(const struct printer *to, const json_t *stats)
+{
+	const json_t *servers = json_object_get(stats, "servers"), *server;
+	unsigned usable = 0;
+	size_t i;
+
+	if (servers == NULL)
+		return;
+	family(to, "pierre_dbd_server");
+	json_array_foreach (servers, i, server) {
+		(void)fputs("pierre_dbd_server_info{", to->out);
+		print_label(to, "server", member_text(server, "host"));
+		(void)fputc(',', to->out);
+		print_label(to, "role", member_text(server, "role"));
+		(void)fputs("} 1\n", to->out);
+	}
+	print_by_server(to, servers, "pierre_dbd_server_connections", "connections", 1);
+	print_by_server(to, servers, "pierre_dbd_server_reads", "reads", 1);
+	print_by_server(to, servers, "pierre_dbd_server_age_seconds", "age_ms", 1e-3);
+	print_by_server(to, servers, "pierre_dbd_server_lag_bytes", "lag_bytes", 1);
+	family(to, "pierre_dbd_server_usable");
+	json_array_foreach (servers, i, server) {
+		bool good = json_is_true(json_object_get(server, "usable"));
+
+		usable += good;
+		if (strcmp(member_text(server, "role"), "primary") != 0)
+			print_with_label(to, "pierre_dbd_server_usable", "server",
+				member_text(server, "host"), good);
+	}
+	family(to, "pierre_dbd_usable_standbys");
+	(void)fprintf(to->out, "pierre_dbd_usable_standbys %u\n", usable);
+}
+
 static void print_table(const struct printer *to, const json_t *stats)
 {
 	for (const struct metric *metric = metric_table; metric < metric_table + metric_count;
@@ -259,6 +327,8 @@ void metric_text_write(FILE *out, enum metric_format format, const struct metric
 	print_durations(to, methods);
 	print_errors(to, stats);
 	print_pool(to, stats);
+	print_reasons(to, stats);
+	print_server_metrics(to, stats);
 	print_table(to, stats);
 	print_others(to, stats, "counters", "counter");
 	print_others(to, stats, "gauges", "gauge");

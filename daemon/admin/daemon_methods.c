@@ -9,6 +9,7 @@
 #include "../base/process.h"
 #include "admin.h"
 #include "admin_methods.h"
+#include "db_servers.h"
 #include "diagnose.h"
 
 static int daemon_methods_ping(
@@ -120,6 +121,7 @@ static int daemon_methods_stats(
 	struct admin *admin, const struct method_input *input, struct buffer *out, struct err *err)
 {
 	struct stats_sources from;
+	struct db_servers servers;
 
 	(void)input;
 	(void)err;
@@ -132,6 +134,8 @@ static int daemon_methods_stats(
 	metrics_write_methods(&admin->runtime->metrics, out);
 	daemon_methods_write_errors(&admin->runtime->metrics, out);
 	write_last_error(&from.store, out);
+	db_servers_ask(&servers, admin->store, admin->runtime->settings);
+	db_servers_write(&servers, out);
 	json_add_end(out, '}');
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include "../base/log.h"
 #include "../base/process.h"
 #include "admin.h"
+#include "db_servers.h"
 
 enum diagnose_level { OK, WARN, FAIL };
 
@@ -247,6 +248,34 @@ static void look_at_timeline(struct diagnose_report *report)
 			(unsigned long long)report->store.timeline);
 }
 
+/* Whether reads can be split as the settings say. */
+static void look_at_standbys(struct diagnose_report *report)
+{
+	struct db_servers servers;
+	char detail[DB_SERVERS_TEXT_MAX];
+
+	db_servers_ask(&servers, report->admin->store, report->settings);
+	if (servers.count == 0) {
+		if (report->settings->read_from != READ_FROM_PRIMARY)
+			diagnose_add(report, "standbys", WARN, "remove the setting read-from",
+				"no standbys are read: this database has none");
+		return;
+	}
+	(void)db_servers_complaint(&servers, detail);
+	if (*detail == '\0')
+		diagnose_add(report, "standbys", OK, NULL, "%u of %u can be read", servers.usable,
+			servers.standbys);
+	else
+		diagnose_add(report, "standbys", WARN,
+			"see the findings on each server; the primary answers meanwhile", "%s",
+			detail);
+	for (unsigned i = 0; i < servers.count; i++) {
+		const char *advice = db_servers_finding(&servers, &servers.of[i], detail);
+
+		diagnose_add(report, "server", advice == NULL ? OK : WARN, advice, "%s", detail);
+	}
+}
+
 static void look_at_errors(struct diagnose_report *report)
 {
 	int64_t age = (timestamp_now() - report->store.last_error_at) / 1000000;
@@ -367,6 +396,7 @@ int diagnose_daemon(
 		look_at_pool(&report);
 		look_at_timeline(&report);
 	}
+	look_at_standbys(&report);
 	look_at_errors(&report);
 	look_at_limits(&report);
 	look_at_socket(&report);

@@ -6,6 +6,7 @@
 #include "../../protocol/json/json_add.h"
 #include "../calls/finish.h"
 #include "admin.h"
+#include "db_servers.h"
 
 static const char *const status_names[] = {
 	[STORE_OK] = "ok", [STORE_DEGRADED] = "degraded", [STORE_DOWN] = "down"};
@@ -56,6 +57,19 @@ static void check_store(struct health *health, struct health_report *report)
 	enum store_health status = store->ops->health(store, detail);
 
 	write_check(report, "store", status, 0, detail);
+}
+
+/* A warning, not a failure: the primary answers what no standby can. */
+static void check_standbys(struct health *health, struct health_report *report)
+{
+	const struct admin *admin = health->admin;
+	struct db_servers servers;
+	char detail[DB_SERVERS_TEXT_MAX];
+
+	db_servers_ask(&servers, admin->store, admin->runtime->settings);
+	if (servers.count > 0)
+		write_check(
+			report, "standbys", STORE_OK, 0, db_servers_complaint(&servers, detail));
 }
 
 static void check_passwords(struct health *health, struct health_report *report)
@@ -133,6 +147,7 @@ static void write_health(struct health *health, struct buffer *out, bool answere
 	json_add_array(&checks, NULL);
 	check_database(health, &report, answered);
 	check_store(health, &report);
+	check_standbys(health, &report);
 	check_loop(health, &report);
 	check_passwords(health, &report);
 	check_key(health, &report);
@@ -238,4 +253,5 @@ int health_init(struct health *health, struct admin *admin)
 void health_close(struct health *health)
 {
 	uv_close((uv_handle_t *)&health->timer, NULL);
+	order_free(&health->order);
 }

@@ -233,4 +233,5 @@ int wait_for_init(struct wait_for *self, struct admin *admin)
 void wait_for_close(struct wait_for *self)
 {
 	uv_close((uv_handle_t *)&self->timer, NULL);
+	order_free(&self->order);
 }

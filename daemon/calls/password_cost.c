@@ -181,4 +181,5 @@ int password_cost_init(struct password_cost *self, struct dispatcher *dispatcher
 void password_cost_close(struct password_cost *self)
 {
 	uv_close((uv_handle_t *)&self->timer, NULL);
+	order_free(&self->order);
 }

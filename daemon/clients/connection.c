@@ -140,6 +140,7 @@ static void on_closed(uv_handle_t *handle)
 	list_remove(&connection->link);
 	connection->set->count--;
 	connection->set->runtime->metrics.connections_closed++;
+	order_free(&connection->order);
 	free(connection);
 }
 

@@ -190,9 +190,19 @@ def _bind_method(catalog, method, scanned, parts, limits, tables, problems):
                 if backend == "postgres"
                 else Footprint()
             )
+            if backend == "postgres" and method.causal:
+                _check_causal(method, statement, footprint, where, problems)
             method.statements[backend] = _statement(
                 backend, statement, binds, numbers, many, footprint
             )
+
+
+def _check_causal(method, statement, footprint, where, problems):
+    """A standby answers it once it shows the client's writes to the tables that it reads."""
+    if not footprint.accesses:
+        problems.add(where, f"{method.name} is causal, so its SQL must read a table")
+    if re.search(r"\bFOR (NO KEY |KEY )?(UPDATE|SHARE)\b", statement.bare, re.IGNORECASE):
+        problems.add(where, f"{method.name} is causal, so its SQL must not lock rows")
 
 
 def _bind_parts(method, parts, binds, numbers, problems):

@@ -25,6 +25,8 @@ def _method(old, new, before, after):
     found = []
     if ACCESS.index(after["x-access"]) > ACCESS.index(before["x-access"]):
         found.append(f"needs the role {after['x-access']}, no longer only {before['x-access']}")
+    if before.get("x-reads") == "exact" and after.get("x-reads") == "causal":
+        found.append("its reads were exact; a standby may answer them now")
     old_order, new_order = before["x-positional"], after["x-positional"]
     gone = [name for name in old_order if name not in new_order]
     found += [f"parameter {name} was removed or renamed" for name in gone]

@@ -203,6 +203,7 @@ def _methods(catalog: Catalog) -> str:
             impl=f"IMPL_{method.impl.upper()}",
             write=str(method.write).lower(),
             keyed=str(method.keyed).lower(),
+            causal="true" if method.causal else None,
             short_read=str(method.short).lower(),
             touches="true" if method.touches else None,
             fast=first if fast else None,

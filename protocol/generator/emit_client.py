@@ -357,7 +357,7 @@ def header(catalog: Catalog) -> str:
             if method.impl == "transaction":
                 continue  # it is built of calls: pierre-db.h
             note = _result_note(catalog, method)
-            out += ["", _comment(method.doc + (" " + note if note else ""))]
+            out += ["", _comment(method.stub_doc + (" " + note if note else ""))]
             out += [f"PIERRE_API {signature};" for signature in _signatures(catalog, method)]
     out.append("\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n")
     return "\n".join(out)

@@ -15,6 +15,9 @@ _INTRODUCTION = (
     "*optional* may be omitted or null; unknown names are refused. Members of results are always "
     "present, in the order listed here. *Access* is the minimum role of the caller: `read`, "
     "`write`, `full` (reads secrets) or `admin`. Each role includes those before it.",
+    "*Reads* says which server of PostgreSQL may answer. `exact`: the primary. `causal`: also a "
+    "standby that shows at least what the connection has written and seen "
+    "([postgresql.md](postgresql.md#reads-from-standbys)).",
 )
 
 _WIDTH = 100
@@ -104,6 +107,7 @@ def _method(catalog: Catalog, method: Method) -> list[str]:
     out += [
         *_filled(
             f"Access: `{method.access}` ({_ACCESS[method.access]})."
+            + (f" Reads: `{method.reads}`." if method.reads else "")
             + (f" Specific errors: {', '.join(errors)}." if errors else "")
         ),
         "",

@@ -44,6 +44,7 @@ def _method(catalog: Catalog, method: Method) -> dict:
         ],
         "x-access": method.access,
         "x-write": method.write,
+        **({"x-reads": method.reads} if method.reads else {}),
         **({"x-idempotency-key": True} if method.keyed else {}),
         "x-positional": [param.name for param in method.params],
         "x-result": method.result_schema or str(method.result),

@@ -197,7 +197,7 @@ def _arguments(method, catalog):
 
 
 def _documentation(method: Method):
-    out = doc(method.doc, "    ")
+    out = doc(method.stub_doc, "    ")
     if method.params and not _bundled(method):
         out.append("    ///")
         for param in method.params:

@@ -4,7 +4,7 @@ import re
 
 from .fields import load_field
 from .load_types import SEALED, parse_result
-from .model import ACCESS, Catalog, Method
+from .model import ACCESS, READS, Catalog, Method
 from .placeholders import BUILTIN_NAMES, HASHED, UNHASHED
 from .tables import NAME_MAX, Table
 
@@ -45,6 +45,7 @@ def load_method(catalog: Catalog, domain, table: Table) -> Method | None:
     write = table.take(
         "write", bool, access == "write" or impl in ("migrate", "rotate_key", "transaction")
     )
+    reads = table.take("reads", str, "")
     short = table.take("short", bool, False)
     touches = table.take("touches", bool, False)
     subject = tuple(table.take("subject", list, []))
@@ -79,10 +80,12 @@ def load_method(catalog: Catalog, domain, table: Table) -> Method | None:
         guard,
         provider,
         result_secret,
+        reads,
     )
     _check_names(catalog, table, method)
     _check_meaning(catalog, table, method)
     _check_impl(catalog, table, method)
+    _check_reads(catalog, table, method)
     _check_owner(catalog, table, method)
     _check_rows_of(catalog, table, method, rows_of)
     return method
@@ -147,6 +150,39 @@ def _check_meaning(catalog, table, method):
     sealed = [leaf.name for leaf in catalog.leaves(method) if leaf.type.base == "sealed"]
     if len(sealed) not in (0, 2):
         table.complain(f"{method.name}: a token has two sealed texts, not {len(sealed)}")
+
+
+def _check_reads(catalog, table, method):
+    """Each read by SQL states whether a standby may answer it. What grants access comes from the
+    primary.
+    """
+    if not method.joins or method.write:
+        if method.reads:
+            table.complain(f"{method.name} is not a read by SQL, so it has no `reads`", "reads")
+        return
+    if not method.reads:
+        table.complain(f"{method.name} reads, so it has `reads`: {' or '.join(READS)}")
+    elif method.reads not in READS:
+        table.complain(f"`reads` is one of {', '.join(READS)}, not `{method.reads}`", "reads")
+    reason = method.causal and _must_be_exact(catalog, method)
+    if reason:
+        table.complain(f"{method.name} {reason}, so its `reads` is exact", "reads")
+
+
+def _must_be_exact(catalog, method):
+    """Why only the primary may answer it; "" when the catalog gives no reason."""
+    if catalog.has_token(method):
+        return "opens a token"
+    if method.impl != "sql":
+        return "checks a password"
+    if method.touches:
+        return "at times writes"
+    if method.access != "read":
+        return f"needs the role {method.access}"
+    secrets = any(leaf.secret for leaf in catalog.leaves(method)) or catalog.shows_secrets(method)
+    if secrets:
+        return "takes or shows a secret"
+    return ""
 
 
 def _check_owner(catalog, table, method):

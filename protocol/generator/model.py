@@ -17,6 +17,10 @@ AFTER = "after"  # the parameter with the id of the row behind which a page of a
 
 ACCESS = ("read", "write", "full", "admin")  # each includes those before it
 
+# What a read sees: everything committed, on the primary; or at least what its caller has seen and
+# written, on the primary or a standby.
+READS = ("exact", "causal")
+
 
 @dataclass(frozen=True)
 class TypeRef:
@@ -175,6 +179,7 @@ class Method:
     guard: str = ""  # what data.field of a conflict names when its SQL calls unexpected(); ""
     provider: str = ""  # the provider of the token that it seals or opens; "": its parameter tells
     result_secret: bool = False  # the result is a text that grants something: a session's token
+    reads: str = ""  # one of READS; "": it is no read by SQL
     # Filled by bind.py
     parts: tuple["Part", ...] = ()  # SQLite: the fast read, then the steps
     binds: tuple[BindParam, ...] = ()
@@ -189,6 +194,11 @@ class Method:
     def joins(self):
         """Whether it can be part of a transaction."""
         return self.impl in ("sql", "hash_password", "verify_password")
+
+    @property
+    def causal(self):
+        """Whether a standby may answer it."""
+        return self.reads == "causal"
 
     @property
     def conflict_fields(self) -> tuple[str, ...]:
@@ -217,6 +227,11 @@ class Method:
     def c_name(self):
         """create_user, daemon_ping: for C identifiers."""
         return self.name.replace(".", "_")
+
+    @property
+    def stub_doc(self):
+        """The doc of its functions in C and Rust."""
+        return self.doc + (" Causal: a standby may answer it." if self.causal else "")
 
     @property
     def summary(self):
@@ -296,6 +311,15 @@ class Catalog:
             return True
         kind = self.types.get(ref.base)
         return bool(kind) and any(self._opens_tokens(member.type) for member in kind.members)
+
+    def shows_secrets(self, method: Method) -> bool:
+        return method.result_secret or self._has_secret(method.result)
+
+    def _has_secret(self, ref: TypeRef) -> bool:
+        kind = self.types.get(ref.base)
+        return bool(kind) and any(
+            member.secret or self._has_secret(member.type) for member in kind.members
+        )
 
     def errors_of(self, method: Method) -> list[ErrorKind]:
         """The errors that a call of the method can return, in the table's order."""

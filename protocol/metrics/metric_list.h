@@ -78,6 +78,20 @@
 		"Failed attempts to connect to PostgreSQL.") \
 	READ(counter, db_went_back, store.went_back, "pierre_dbd_db_went_back", NULL, 1, \
 		"PostgreSQL connections refused because the primary went back in its history.") \
+	READ(counter, standby_reads, store.standby_reads, "pierre_dbd_standby_reads", NULL, 1, \
+		"Causal reads that standbys have answered (PostgreSQL).") \
+	READ(counter, primary_reads_behind, store.primary_reads[READ_BEHIND], NULL, NULL, 1, \
+		"Causal reads on the primary: no standby had replayed what they must see.") \
+	READ(counter, primary_reads_old, store.primary_reads[READ_OLD], NULL, NULL, 1, \
+		"The same: every standby was older than standby-lag.") \
+	READ(counter, primary_reads_conflict, store.primary_reads[READ_CONFLICT], NULL, NULL, 1, \
+		"The same: replay on the standby cancelled them.") \
+	READ(counter, primary_reads_lost, store.primary_reads[READ_LOST], NULL, NULL, 1, \
+		"The same: no standby was connected.") \
+	READ(counter, primary_reads_slow, store.primary_reads[READ_SLOW], NULL, NULL, 1, \
+		"The same: the standby did not answer in time.") \
+	READ(counter, primary_reads_pending, store.primary_reads[READ_PENDING], NULL, NULL, 1, \
+		"The same: they follow a call on the primary.") \
 	READ(counter, db_timeouts, store.timeouts, "pierre_dbd_db_timeouts", NULL, 1, \
 		"Calls that timed out in the database.") \
 	READ(counter, db_wait_ns, store.wait_ns_total, NULL, NULL, 1, \
@@ -150,6 +164,9 @@
 		"Maximum number of calls in one commit.") \
 	READ(gauge, db_timeline, store.timeline, "pierre_dbd_db_timeline", NULL, 1, \
 		"Newest timeline of a PostgreSQL primary since the daemon started.") \
+	READ(gauge, db_outage_ns, store.outage_ns, \
+		"pierre_dbd_db_outage_seconds", "seconds", 1e-9, \
+		"Time without a primary while standbys are read; 0 while there is one.") \
 	READ(gauge, sqlite_wal_bytes, store.wal_bytes, "pierre_dbd_sqlite_wal_bytes", "bytes", 1, \
 		"Size of SQLite's write-ahead log.") \
 	READ(gauge, key_seals, store.key_seals, "pierre_dbd_key_seals", NULL, 1, \

@@ -176,6 +176,9 @@ class WithoutDaemon(CtlCase):
             self.good("describe", "create_api_key"),
             r"\n  tier +tier  The[\s\S]*\ntier: Service[\s\S]*\n  trial\n",
         )
+        self.assertIn("reads: causal (a standby may answer)\n", text)
+        self.assertIn("reads: exact (the primary answers)\n", self.good("describe", "get_user"))
+        self.assertNotIn("reads:", self.good("describe", "create_user"))
         text = self.good("describe", "daemon.health")
         self.assertRegex(text, r"\n  database_age_ms +f64\?  Time")
         self.assertRegex(text, r"\nDaemonCheck: A health[\s\S]*\n  status +health  Outcome")

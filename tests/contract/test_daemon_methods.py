@@ -12,6 +12,7 @@ from lib.schema import Schemas
 from lib.world import World
 
 ACCESS = {"r": "read", "w": "write", "s": "full", "a": "admin"}
+NO_READS = ("migrate", "rotate_key", "lease_token_refresh")
 
 
 class Own(DaemonCase):
@@ -111,6 +112,16 @@ class Discover(DaemonCase):
             self.assertEqual(
                 method["x-access"], ACCESS[interface.METHODS[method["name"]][2]], method["name"]
             )
+
+    def test_reads(self):
+        for method in self.document["methods"]:
+            name, (_, _, role) = method["name"], interface.METHODS[method["name"]]
+            if name in interface.CAUSAL:
+                self.assertEqual((method.get("x-reads"), role), ("causal", "r"), name)
+            elif role == "w" or "." in name or name in NO_READS:
+                self.assertNotIn("x-reads", method, name)
+            else:
+                self.assertEqual(method.get("x-reads"), "exact", name)
 
     def test_required_parameters(self):
         for method in self.document["methods"]:

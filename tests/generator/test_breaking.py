@@ -10,6 +10,12 @@ LIMIT = 'params.limit = { type = "u32?", default = 5, max = 9, doc = "Most of th
 
 # (text in things.toml, its replacement, what the complaint must contain; None: compatible)
 CHANGES = {
+    "an exact read becomes causal": (
+        'reads = "exact"',
+        'reads = "causal"',
+        "get_thing: its reads were exact; a standby may answer them now",
+    ),
+    "a causal read becomes exact": ('reads = "causal"', 'reads = "exact"', None),
     "parameter renamed": ("params.limit", "params.most", "parameter limit was removed"),
     "parameter removed": (LIMIT + "\n", "", "parameter limit was removed"),
     "range narrower": (
@@ -118,8 +124,8 @@ CHANGES = {
     "result can be null": ('result = "uuid"', 'result = "uuid?"', "the result can now be null"),
     "result is never null": ('result = "Thing?"', 'result = "Thing"', None),
     "more access needed": (
-        'doc = "Lists things."\naccess = "read"',
-        'doc = "Lists things."\naccess = "full"',
+        'doc = "Lists things."\naccess = "read"\nreads = "causal"',
+        'doc = "Lists things."\naccess = "full"\nreads = "exact"',
         "needs the role full",
     ),
     "other words": ('doc = "Lists things."', 'doc = "Tells what there is."', None),

@@ -30,7 +30,7 @@ CATALOG = {
         "things",
         'doc = "Lists things."\n',
         "",
-        "things.toml:55: list_things has no doc line",
+        "things.toml:56: list_things has no doc line",
     ),
     "no doc line of a parameter": (
         "things",

@@ -17,14 +17,14 @@ CASES = {
     ),
     "a token without provider": (
         "secrets",
-        'access = "full"\nprovider = "acme"\n',
-        'access = "full"\n',
+        'reads = "exact"\nprovider = "acme"\n',
+        'reads = "exact"\n',
         "a token is bound to its provider",
     ),
     "a token of an unknown provider": (
         "secrets",
-        'access = "full"\nprovider = "acme"\n',
-        'access = "full"\nprovider = "other"\n',
+        'reads = "exact"\nprovider = "acme"\n',
+        'reads = "exact"\nprovider = "other"\n',
         "a token is bound to its provider",
     ),
     "a provider without token": (

@@ -250,6 +250,26 @@ OUTPUTS = {
     "MigrateResult": {"schema_version": "i64", "applied": "[string]"},
 }
 
+# Reads that a standby may answer.
+CAUSAL = {
+    "get_user_count",
+    "get_user_profile",
+    "get_user_goals",
+    "get_user_insights",
+    "get_api_key_usage_stats",
+    "get_user_api_key_usage",
+    "get_user_usage_series",
+    "get_request_logs",
+    "get_system_stats",
+    "get_top_tools_analysis",
+    "get_a2a_client",
+    "get_a2a_client_by_name",
+    "list_a2a_clients",
+    "get_a2a_task",
+    "get_a2a_usage_stats",
+    "get_a2a_client_usage_history",
+}
+
 # method -> (parameters in their order, result, access). Access: r < w < s < a.
 METHODS = {
     "migrate": ({}, "MigrateResult", "a"),

@@ -23,6 +23,10 @@ CLASSIC_SUFFIXES = {
     "untyped": ("",),
 }
 
+OF_SERVERS = re.compile(
+    r"pierre_dbd_(server_\w+|usable_standbys)\b"
+)  # those of a daemon that reads from standbys
+
 
 class Family:
     def __init__(self, name):

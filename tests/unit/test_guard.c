@@ -68,7 +68,7 @@ static void check_hosts(
 {
 	struct hosts hosts;
 
-	ck_assert(hosts_init(&hosts, url, first, 0));
+	ck_assert(hosts_init(&hosts, &(struct target){.url = url, .first = first}));
 	ck_assert_uint_eq(hosts.count, count);
 	ck_assert_uint_eq(hosts_count(url), count);
 	ck_assert(hosts.chosen == chosen);
@@ -107,7 +107,8 @@ static void check_rest(
 {
 	struct hosts hosts;
 
-	ck_assert(hosts_init(&hosts, url, first, passed));
+	ck_assert(
+		hosts_init(&hosts, &(struct target){.url = url, .first = first, .passed = passed}));
 	ck_assert_uint_eq(hosts.count, 3);
 	ck_assert_str_eq(hosts.host, host);
 	ck_assert_str_eq(hosts.port != NULL ? hosts.port : "", port);
@@ -126,6 +127,21 @@ START_TEST(rests)
 }
 END_TEST
 
+START_TEST(one_alone)
+{
+	static const char three[] = "postgresql://u@a:1,b:2,c:3/d";
+	struct target target = {.url = three, .first = 4, .only = true};
+	struct hosts hosts;
+
+	ck_assert(hosts_init(&hosts, &target));
+	ck_assert_uint_eq(hosts.count, 1);
+	ck_assert_str_eq(hosts.host, "b");
+	ck_assert_str_eq(hosts.port, "2");
+	hosts_free(&hosts);
+	ck_assert(!hosts_pass(&target, NULL));
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tests = tcase_create("guard");
@@ -135,5 +151,6 @@ int main(void)
 	tcase_add_test(tests, advances);
 	tcase_add_test(tests, orders);
 	tcase_add_test(tests, rests);
+	tcase_add_test(tests, one_alone);
 	return unit_run("guard", tests, true);
 }

@@ -553,7 +553,7 @@ int postgres_end_open(
 		return err_exit(err, EX_OSERR, "out of memory");
 	end->end = (struct end){
 		.ops = &ops, .shown = target ? "the target" : "the source", .seal = seal};
-	end->connection = connect_postgres(url, 0, CONNECT_MS, reason);
+	end->connection = connect_postgres(&(struct target){.url = url}, CONNECT_MS, reason);
 	if (end->connection == NULL)
 		(void)err_exit(err, EX_UNAVAILABLE, "%s cannot be reached: %.250s", end->end.shown,
 			reason);

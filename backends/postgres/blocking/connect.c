@@ -13,7 +13,6 @@
 
 #include "../../../protocol/value.h"
 #include "../../store_redact.h"
-#include "../cluster/hosts.h"
 
 enum { ASK_S = 30 };
 
@@ -160,24 +159,23 @@ static void ignore_notice(void *argument, const PGresult *result)
 	(void)result; /* Messages may quote rows, and a server can send them without limit. */
 }
 
-/* libpq's part of connecting. passed: the hosts from `first` on that are left out. NULL: out of
- * memory. */
-static PGconn *connect_hosts(const char *url, unsigned first, unsigned passed, uint64_t timeout_ms)
+/* libpq's part of connecting. NULL: out of memory. */
+static PGconn *connect_hosts(const struct target *target, uint64_t timeout_ms)
 {
 	char seconds[24];
 	struct hosts hosts;
 	PGconn *pq = NULL;
 
-	if (hosts_init(&hosts, url, first, passed)) {
+	if (hosts_init(&hosts, target)) {
 		/* The URL overrides the options before it; those after it override the URL. NULL
 		 * counts as absent. */
 		const char *names[] = {"application_name", "connect_timeout", "keepalives_idle",
 			"keepalives_interval", "keepalives_count", "tcp_user_timeout",
 			"target_session_attrs", "dbname", "client_encoding", "host", "hostaddr",
-			"port", NULL};
+			"port", "target_session_attrs", NULL};
 		const char *values[] = {"pierre-dbd", seconds, "30", "5", "3", "20000",
-			hosts.count > 1 && !hosts.chosen ? "read-write" : NULL, url, "UTF8",
-			hosts.host, hosts.hostaddr, hosts.port, NULL};
+			hosts.count > 1 && !hosts.chosen ? "read-write" : NULL, target->url, "UTF8",
+			hosts.host, hosts.hostaddr, hosts.port, target->only ? "any" : NULL, NULL};
 
 		(void)snprintf(seconds, sizeof seconds, "%llu",
 			(unsigned long long)((timeout_ms + 999) / 1000));
@@ -216,19 +214,20 @@ static void add_failure(char error[ERR_MESSAGE_MAX], const char *other)
 
 /* A standby may lack what its primary has, such as the database or a free connection. */
 PGconn *connect_postgres(
-	const char *url, unsigned first, uint64_t timeout_ms, char error[ERR_MESSAGE_MAX])
+	const struct target *target, uint64_t timeout_ms, char error[ERR_MESSAGE_MAX])
 {
-	unsigned count = hosts_count(url), passed = 0;
+	struct target left = *target;
+	bool more = true;
 
 	error[0] = '\0';
-	while (passed < count) {
-		PGconn *pq = connect_hosts(url, first, passed, timeout_ms);
+	while (more) {
+		PGconn *pq = connect_hosts(&left, timeout_ms);
 		char reason[ERR_MESSAGE_MAX];
 
-		if (connect_complete(url, pq, timeout_ms, reason))
+		if (connect_complete(target->url, pq, timeout_ms, reason))
 			return pq;
 		add_failure(error, reason);
-		passed = hosts_passed(url, pq, first, passed);
+		more = hosts_pass(&left, pq);
 		PQfinish(pq);
 	}
 	return NULL;

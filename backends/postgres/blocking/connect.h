@@ -7,16 +7,16 @@
 #include <stdint.h>
 
 #include "../../../protocol/error.h"
+#include "../cluster/hosts.h"
 
 /* Advisory lock: each session shares it, a transfer holds it exclusively. */
 #define POSTGRES_USE_LOCK "7235434120189153125"
 
 /* Checks the form of a URL; exit_code 78. */
 int connect_check_url(const char *url, struct err *err);
-/* first: the host of the URL to try first, from 0. Of several hosts only one that accepts writes is
- * used, unless the URL says otherwise. */
+/* Of several hosts only one that accepts writes is used, unless the URL says otherwise. */
 PGconn *connect_postgres(
-	const char *url, unsigned first, uint64_t timeout_ms, char error[ERR_MESSAGE_MAX]);
+	const struct target *target, uint64_t timeout_ms, char error[ERR_MESSAGE_MAX]);
 /* Whether received data is pending that the socket does not signal. */
 bool connect_unread(PGconn *pq);
 /* Returns the last result; NULL: no answer in time. */

@@ -33,7 +33,7 @@ struct pg_job {
 	struct mailbox *mailbox;
 	char *url;
 	uint64_t timeout_ms;
-	unsigned first;            /* the host to try first */
+	struct target target;      /* the host to try first */
 	struct lineage lineage;    /* JOB_CONNECT: the server's; others: the newest primary seen */
 	unsigned connection;       /* JOB_CONNECT, JOB_CANCEL; 0: none */
 	uint64_t born;             /* JOB_CANCEL: the connection's */
@@ -131,11 +131,19 @@ static void tell_connection(struct pg_job *job, PGconn *pq)
 	pthread_mutex_unlock(&job->mailbox->lock);
 }
 
+/* A standby's session: the snapshot of a read must be newer than that of the statement before
+ * it. */
+static const char snapshots_sql[] = "SET default_transaction_isolation TO 'read committed'";
+
 /* Connects and asks whose history the server continues. */
 static PGconn *connect_and_ask(struct pg_job *job, struct lineage *lineage)
 {
-	PGconn *pq = connect_postgres(job->url, job->first, job->timeout_ms, job->error);
+	PGconn *pq;
 
+	job->target.url = job->url;
+	pq = connect_postgres(&job->target, job->timeout_ms, job->error);
+	if (pq != NULL && job->target.only && connect_is_direct(pq))
+		PQclear(connect_ask_within(pq, snapshots_sql, job->timeout_ms));
 	if (pq == NULL || guard_ask(pq, job->timeout_ms, lineage))
 		return pq;
 	(void)snprintf(job->error, sizeof job->error, "the server did not tell its timeline");
@@ -270,7 +278,8 @@ static bool jobs_start(struct postgres_store *store, struct pg_job *job)
 	return false;
 }
 
-static struct pg_job *new_job(struct postgres_store *store, enum job_kind kind)
+static struct pg_job *new_job_for(
+	struct postgres_store *store, enum job_kind kind, const struct target *target)
 {
 	struct pg_job *job = calloc(1, sizeof *job);
 
@@ -278,24 +287,30 @@ static struct pg_job *new_job(struct postgres_store *store, enum job_kind kind)
 		return NULL;
 	job->kind = kind;
 	job->timeout_ms = store->settings.connect_timeout_ms;
-	job->first = store->first_host;
+	job->target = *target;
 	job->lineage = store->newest;
-	if (kind != JOB_CANCEL && (job->url = strdup(store->url)) == NULL) {
+	if (kind != JOB_CANCEL && (job->url = strdup(target->url)) == NULL) {
 		free(job);
 		return NULL;
 	}
 	return job;
 }
 
-bool jobs_connect(struct postgres_store *store, struct pg_connection *connection, unsigned first,
-	jobs_connected *connected)
+/* To the last primary first. */
+static struct pg_job *new_job(struct postgres_store *store, enum job_kind kind)
 {
-	struct pg_job *job = new_job(store, JOB_CONNECT);
+	return new_job_for(
+		store, kind, &(struct target){.url = store->url, .first = store->first_host});
+}
+
+bool jobs_connect(struct postgres_store *store, struct pg_connection *connection,
+	const struct target *target, jobs_connected *connected)
+{
+	struct pg_job *job = new_job_for(store, JOB_CONNECT, target);
 
 	if (job == NULL)
 		return false;
 	job->connection = connection != NULL ? connection->number : 0;
-	job->first = first;
 	job->connected = connected;
 	return jobs_start(store, job);
 }

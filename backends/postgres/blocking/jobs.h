@@ -10,6 +10,7 @@
 
 #include "../../call.h"
 #include "../cluster/guard.h"
+#include "../cluster/hosts.h"
 
 struct pg_connection;
 struct postgres_store;
@@ -28,9 +29,9 @@ void jobs_mailbox_release(struct mailbox *mailbox, bool by_store);
 typedef void jobs_connected(struct postgres_store *store, struct pg_connection *connection,
 	PGconn *pq, const struct lineage *lineage, const char *error);
 
-/* connection NULL: for none in particular. first: the host of the URL to try first. */
-bool jobs_connect(struct postgres_store *store, struct pg_connection *connection, unsigned first,
-	jobs_connected *connected);
+/* connection NULL: for none in particular. */
+bool jobs_connect(struct postgres_store *store, struct pg_connection *connection,
+	const struct target *target, jobs_connected *connected);
 void jobs_cancel(struct postgres_store *store, struct pg_connection *connection);
 /* Cancels everything that runs on the server. */
 void jobs_cancel_all(struct postgres_store *store);

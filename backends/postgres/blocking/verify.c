@@ -285,7 +285,7 @@ int verify_postgres(
 	struct verify_report *report, const char *url, struct seal *seal, struct err *err)
 {
 	char error[ERR_MESSAGE_MAX];
-	PGconn *pq = connect_postgres(url, 0, CONNECT_MS, error);
+	PGconn *pq = connect_postgres(&(struct target){.url = url}, CONNECT_MS, error);
 	int result;
 
 	if (pq == NULL)

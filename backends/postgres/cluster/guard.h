@@ -16,6 +16,7 @@ struct lineage {
 	uint64_t system;   /* the cluster's system identifier; 0: unknown */
 	uint32_t timeline; /* of a primary; 0: a standby, or unknown */
 	bool standby;
+	uint64_t instance; /* identifies the server's process; 0: unknown */
 };
 
 /* Asks a server; blocking, any thread. False: no answer in time, and the connection is unusable.

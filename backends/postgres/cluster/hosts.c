@@ -1,5 +1,6 @@
 #include "hosts.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,13 +49,18 @@ static char *list_from(const char *list, unsigned first, unsigned left)
 	return copy;
 }
 
+/* The hosts of a target: `left` of `count`, from `first` on. */
+struct range {
+	unsigned count, first, left;
+};
+
 /* A list of one element is one for all hosts. */
-static bool hosts_select(
-	char **ret, const char *list, const struct hosts *hosts, unsigned first, unsigned left)
+static bool hosts_select(char **ret, const char *list, const struct range *range)
 {
-	if (list == NULL || elements(list) != hosts->count)
+	if (list == NULL || elements(list) != range->count ||
+		(range->first == 0 && range->left == range->count))
 		return true;
-	*ret = list_from(list, first, left);
+	*ret = list_from(list, range->first, range->left);
 	return *ret != NULL;
 }
 
@@ -65,22 +71,21 @@ static unsigned count_hosts(const PQconninfoOption *options)
 	return elements(host != NULL ? host : hosts_option(options, "hostaddr"));
 }
 
-bool hosts_init(struct hosts *ret, const char *url, unsigned first, unsigned passed)
+bool hosts_init(struct hosts *ret, const struct target *target)
 {
-	PQconninfoOption *options = PQconninfoParse(url, NULL);
-	unsigned left;
-	bool good = true;
+	PQconninfoOption *options = PQconninfoParse(target->url, NULL);
+	unsigned count = count_hosts(options);
+	const struct range range = {.count = count,
+		.first = (target->first + target->passed) % count,
+		.left = target->only ? 1 : count - target->passed % count};
+	bool good;
 
-	*ret = (struct hosts){.count = count_hosts(options)};
+	*ret = (struct hosts){.count = target->only ? 1 : count};
 	ret->chosen = hosts_option(options, "target_session_attrs") != NULL ||
 		getenv("PGTARGETSESSIONATTRS") != NULL;
-	left = ret->count - (passed < ret->count ? passed : 0);
-	first = (first + passed) % ret->count;
-	if (first > 0 || left < ret->count)
-		good = hosts_select(&ret->host, hosts_option(options, "host"), ret, first, left) &&
-			hosts_select(&ret->hostaddr, hosts_option(options, "hostaddr"), ret, first,
-				left) &&
-			hosts_select(&ret->port, hosts_option(options, "port"), ret, first, left);
+	good = hosts_select(&ret->host, hosts_option(options, "host"), &range) &&
+		hosts_select(&ret->hostaddr, hosts_option(options, "hostaddr"), &range) &&
+		hosts_select(&ret->port, hosts_option(options, "port"), &range);
 	PQconninfoFree(options);
 	return good;
 }
@@ -101,13 +106,34 @@ unsigned hosts_count(const char *url)
 	return count;
 }
 
+/* The element for a host; of a list of one element that one. */
+static const char *element_for(const char *list, unsigned host, size_t *length)
+{
+	return element(list, elements(list) == 1 ? 0 : host, length);
+}
+
+void hosts_name(const char *url, unsigned host, char *out, size_t size)
+{
+	PQconninfoOption *options = PQconninfoParse(url, NULL);
+	const char *names = hosts_option(options, "host"), *ports = hosts_option(options, "port");
+	size_t name_length, port_length;
+	const char *name, *port;
+
+	if (names == NULL)
+		names = hosts_option(options, "hostaddr");
+	name = element_for(names != NULL ? names : "localhost", host, &name_length);
+	port = element_for(ports != NULL ? ports : "5432", host, &port_length);
+	(void)snprintf(out, size, "%.*s:%.*s", (int)name_length, name, (int)port_length, port);
+	PQconninfoFree(options);
+}
+
 static bool element_is(const char *list, unsigned index, const char *text)
 {
 	size_t length;
 
 	if (list == NULL || text == NULL)
 		return true;
-	list = element(list, elements(list) == 1 ? 0 : index, &length);
+	list = element_for(list, index, &length);
 	return strlen(text) == length && memcmp(list, text, length) == 0;
 }
 
@@ -126,10 +152,11 @@ unsigned hosts_find(const char *url, const PGconn *pq)
 	return found;
 }
 
-unsigned hosts_passed(const char *url, const PGconn *pq, unsigned first, unsigned passed)
+bool hosts_pass(struct target *target, const PGconn *pq)
 {
-	unsigned count = hosts_count(url);
-	unsigned behind = (hosts_find(url, pq) + count - (first + passed) % count) % count;
+	unsigned count = hosts_count(target->url);
+	unsigned begun = (target->first + target->passed) % count;
 
-	return passed + behind + 1;
+	target->passed += (hosts_find(target->url, pq) + count - begun) % count + 1;
+	return !target->only && target->passed < count;
 }

@@ -5,22 +5,31 @@
 #include <libpq-fe.h>
 #include <stdbool.h>
 
+/* Where to connect. */
+struct target {
+	const char *url;
+	unsigned first;  /* the host to try first, from 0, modulo their number */
+	unsigned passed; /* of hosts from there on that are left out: fewer than there are */
+	bool only;       /* no other; whatever kind of server it is */
+};
+
 struct hosts {
-	unsigned count; /* of hosts that the URL names */
+	unsigned count; /* of hosts that may be used, those left out included */
 	bool chosen;    /* the URL or the environment says which kind of server to use */
 	/* libpq's lists, beginning with another host, or with fewer; NULL: as in the URL */
 	char *host, *hostaddr, *port;
 };
 
-/* first: the host to begin with, from 0, modulo their number. passed: how many from there on are
- * left out, fewer than there are. False: out of memory. */
-bool hosts_init(struct hosts *ret, const char *url, unsigned first, unsigned passed);
+/* False: out of memory. */
+bool hosts_init(struct hosts *ret, const struct target *target);
 void hosts_free(struct hosts *hosts);
 unsigned hosts_count(const char *url);
+/* A host of the URL, from 0, as host:port. */
+void hosts_name(const char *url, unsigned host, char *out, size_t size);
 /* Which host of the URL a connection leads to; 0 if it cannot be told. */
 unsigned hosts_find(const char *url, const PGconn *pq);
-/* How many hosts from `first` on are passed after an attempt that left out `passed` and ended at
- * that one. */
-unsigned hosts_passed(const char *url, const PGconn *pq, unsigned first, unsigned passed);
+/* After an attempt that ended at a host: leaves it, and those before it, out. False: there is no
+ * further one. */
+bool hosts_pass(struct target *target, const PGconn *pq);
 
 #endif

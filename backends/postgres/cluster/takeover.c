@@ -104,5 +104,6 @@ void takeover_scout(struct postgres_store *store, uint64_t now)
 		if (!takeover_stuck(&store->connections[i], now))
 			return;
 	store->scout_at = now + SCOUT_MS * ms;
-	store->scouting = jobs_connect(store, NULL, store->first_host + 1, scouted);
+	store->scouting = jobs_connect(store, NULL,
+		&(struct target){.url = store->url, .first = store->first_host + 1}, scouted);
 }

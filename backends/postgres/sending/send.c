@@ -145,13 +145,33 @@ bool send_end(struct postgres_store *store, struct pg_connection *connection, bo
 	return sent && pg_queue_sync(connection);
 }
 
+static bool prove_before(struct postgres_store *store, struct pg_connection *connection)
+{
+	return !store->reads_only ||
+		proof_begin(store, connection, call_of(list_first(&connection->back->calls)));
+}
+
+static bool prove_behind(struct postgres_store *store, struct pg_connection *connection)
+{
+	struct pg_batch *batch = connection->back;
+
+	if (store->split == NULL || batch->causal == 0)
+		return true;
+	if (store->reads_only)
+		return proof_end(store, connection, call_of(batch->calls.prev));
+	batch->proof.replayed = 0;
+	return store->split->sampler.unflushed ||
+		proof_cover(store, connection, call_of(batch->calls.prev));
+}
+
 static bool send_calls(struct postgres_store *store, struct pg_connection *connection)
 {
 	bool merging = connection->back->count >= MERGE_MIN && clock_ns() >= store->merge_from,
 	     counted = false;
 
 	if (connection->back->count > 0 &&
-		(!pg_queue_settings(store, connection) || !pg_replay_ask(store, connection)))
+		(!pg_queue_settings(store, connection) || !pg_replay_ask(store, connection) ||
+			!prove_before(store, connection)))
 		return false;
 	for (struct list *node = list_first(&connection->back->calls);
 		node != &connection->back->calls; node = node->next) {
@@ -170,6 +190,8 @@ static bool send_calls(struct postgres_store *store, struct pg_connection *conne
 				    : send_call(store, connection, call)))
 			return false;
 	}
+	if (!prove_behind(store, connection))
+		return false;
 	return connection->back->open ? PQsendFlushRequest(connection->pq) == 1
 				      : pg_queue_sync(connection);
 }

@@ -43,12 +43,13 @@ static void print_tree(const struct ctl *ctl, const json_t *tree)
 
 static json_t *method_summary(const json_t *method)
 {
-	return json_pack("{ssssssssss}", "name", catalog_commands_text_of(method, "name"),
+	return json_pack("{ssssssssssss?}", "name", catalog_commands_text_of(method, "name"),
 		"summary", catalog_commands_text_of(method, "summary"), "domain",
 		catalog_commands_text_of(
 			json_array_get(json_object_get(method, "tags"), 0), "name"),
 		"access", catalog_commands_text_of(method, "x-access"), "result",
-		catalog_commands_text_of(method, "x-result"));
+		catalog_commands_text_of(method, "x-result"), "reads",
+		json_string_value(json_object_get(method, "x-reads")));
 }
 
 static void methods_as_json(const struct ctl *ctl, const json_t *list, bool names)
@@ -372,6 +373,11 @@ static void print_method(const struct ctl *ctl, const json_t *document, const js
 	columns_wrap(ctl, catalog_commands_text_of(method, "description"), 0, 0);
 	(void)printf("\n\naccess: %s%s\n", catalog_commands_text_of(method, "x-access"),
 		json_is_true(json_object_get(method, "x-write")) ? ", changes data" : "");
+	if (json_object_get(method, "x-reads") != NULL)
+		(void)printf("reads: %s\n",
+			strcmp(catalog_commands_text_of(method, "x-reads"), "causal") == 0
+				? "causal (a standby may answer)"
+				: "exact (the primary answers)");
 	print_params(ctl, method);
 	json_array_foreach (json_object_get(method, "params"), i, param) {
 		print_extracts(ctl, param);
@@ -414,7 +420,9 @@ const struct command catalog_commands[] = {
 		"  pierre-dbctl methods\n"
 		"  pierre-dbctl methods --names | grep goal\n"
 		"  pierre-dbctl methods --json | jq -r '.[] | select(.access == "
-		"\"write\").name'\n\n"
+		"\"write\").name'\n"
+		"  pierre-dbctl methods --json | jq -r '.[] | select(.reads == "
+		"\"causal\").name'\n\n"
 		"The list is built in: no daemon is needed. `pierre-dbctl call rpc.discover`\n"
 		"returns the list of the running daemon.",
 		methods},

@@ -33,6 +33,36 @@ static void print_methods(const struct ctl *ctl, json_t *methods)
 			tree_number(method, "p99"), tree_number(method, "max"));
 }
 
+/* A number that may be unknown. */
+static const char *known(char text[32], const json_t *server, const char *name)
+{
+	if (!json_is_number(json_object_get(server, name)))
+		return "-";
+	(void)snprintf(text, 32, "%.0f", tree_number(server, name));
+	return text;
+}
+
+/* Only while the daemon reads from standbys. */
+static void print_servers(const struct ctl *ctl, const json_t *servers)
+{
+	const json_t *server;
+	char age[32], lag[32];
+	size_t i;
+
+	if (servers == NULL)
+		return;
+	(void)printf("\n%s%-32s %-11s %11s %10s %10s %12s%s\n", output_bold(ctl), "server", "role",
+		"connections", "reads", "age in ms", "lag in bytes", output_plain(ctl));
+	json_array_foreach (servers, i, server) {
+		const char *error = tree_text(server, "error");
+
+		(void)printf("%-32s %-11s %11.0f %10.0f %10s %12s%s%s\n", tree_text(server, "host"),
+			tree_text(server, "role"), tree_number(server, "connections"),
+			tree_number(server, "reads"), known(age, server, "age_ms"),
+			known(lag, server, "lag_bytes"), *error != '\0' ? "  " : "", error);
+	}
+}
+
 static int stats_stats(struct ctl *ctl, int argc, char **argv)
 {
 	char *result;
@@ -56,6 +86,7 @@ static int stats_stats(struct ctl *ctl, int argc, char **argv)
 		tree_number(tree, "uptime_seconds"));
 	print_numbers(ctl, "counters", json_object_get(tree, "counters"));
 	print_numbers(ctl, "gauges", json_object_get(tree, "gauges"));
+	print_servers(ctl, json_object_get(tree, "servers"));
 	print_methods(ctl, json_object_get(tree, "methods"));
 	json_decref(tree);
 	return 0;

@@ -11,7 +11,7 @@
 #include "buffer.h"
 #include "../ctl.h"
 
-enum { TOP_ROWS_MAX = 256, TOP_BUCKETS_MAX = 32, TOP_HISTORY = 512 };
+enum { TOP_ROWS_MAX = 256, TOP_BUCKETS_MAX = 32, TOP_HISTORY = 512, TOP_SERVERS_MAX = 16 };
 
 /* A latency histogram: calls that took at most bounds[i] and longer than the previous bound; the
  * last bucket is unbounded. */
@@ -30,6 +30,15 @@ struct top_row {
 		total; /* per second; seconds; load: time in calls per second */
 };
 
+/* A server of the database, while the daemon reads from standbys. */
+struct top_server {
+	const json_t *now; /* owned by the newer result */
+	double rate;       /* reads per second that it answers as a standby */
+};
+
+enum { TOP_REASONS = 6 };
+extern const char *const top_numbers_reasons[TOP_REASONS];
+
 /* Activity between two results. Rates are per second. The sums exclude daemon.* calls. */
 struct top_numbers {
 	bool valid; /* there are two results of the same daemon */
@@ -37,6 +46,10 @@ struct top_numbers {
 	const char *error_kind; /* the most frequent error of the interval; NULL: none */
 	struct top_row rows[TOP_ROWS_MAX];
 	size_t row_count;
+	double by_standbys, by_primary[TOP_REASONS]; /* causal reads: answered by standbys; by the
+	                                                primary, for each reason */
+	struct top_server servers[TOP_SERVERS_MAX];
+	size_t server_count; /* 0: standbys are not read */
 };
 
 enum top_order { TOP_BY_RATE, TOP_BY_P99, TOP_BY_ERRORS, TOP_BY_LOAD, TOP_BY_TOTAL, TOP_BY_NAME };

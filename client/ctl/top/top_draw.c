@@ -266,6 +266,63 @@ static void draw_database(struct picture *p)
 	end_line(p);
 }
 
+/* Who answers causal reads, and for which reasons the primary does. */
+static void draw_split(struct picture *p)
+{
+	const struct top_numbers *n = p->view->numbers;
+	double outage = gauge(p->view, "db_outage_ns") / 1e9, primary = 0;
+	char text[TEXT_MAX];
+
+	for (size_t i = 0; i < TOP_REASONS; i++)
+		primary += n->by_primary[i];
+	top_draw_put(p, DIM, "standbys  ");
+	top_draw_put(p, PLAIN, "reads %s/s", rate(text, n->by_standbys));
+	top_draw_put(p, PLAIN, "   on the primary %s/s", rate(text, primary));
+	for (size_t i = 0; i < TOP_REASONS; i++)
+		if (n->by_primary[i] > 0)
+			top_draw_put(p, PLAIN, "   %s %s", top_numbers_reasons[i],
+				rate(text, n->by_primary[i]));
+	if (outage > 0)
+		top_draw_put(p, BAD, "   no primary for %s", duration(text, outage, p->view->utf8));
+	end_line(p);
+}
+
+static void draw_server(struct picture *p, const struct top_server *server)
+{
+	const char *role = tree_text(server->now, "role"), *error = tree_text(server->now, "error");
+	const json_t *age = json_object_get(server->now, "age_ms"),
+		     *lag = json_object_get(server->now, "lag_bytes");
+	bool primary = strcmp(role, "primary") == 0,
+	     good = primary || json_is_true(json_object_get(server->now, "usable"));
+	char text[TEXT_MAX];
+
+	top_draw_put(p, PLAIN, "          %-22s ", tree_text(server->now, "host"));
+	top_draw_put(p, good ? GOOD : BAD, "%-11s", role);
+	top_draw_put(p, PLAIN, "  %2.0f connections", tree_number(server->now, "connections"));
+	if (!primary)
+		top_draw_put(p, PLAIN, "  %s/s", rate(text, server->rate));
+	if (json_is_number(age))
+		top_draw_put(p, good ? PLAIN : BAD, "  age %s",
+			duration(text, json_number_value(age) / 1e3, p->view->utf8));
+	if (json_is_number(lag))
+		top_draw_put(p, PLAIN, "  lag %s", bytes(text, json_number_value(lag)));
+	if (*error != '\0')
+		top_draw_put(p, PLAIN, "  %s", error);
+	end_line(p);
+}
+
+/* Only while the daemon reads from standbys. */
+static void draw_standbys(struct picture *p)
+{
+	const struct top_numbers *n = p->view->numbers;
+
+	if (n->server_count == 0)
+		return;
+	draw_split(p);
+	for (size_t i = 0; i < n->server_count && p->row + 8 < p->view->height; i++)
+		draw_server(p, &n->servers[i]);
+}
+
 static void draw_process(struct picture *p)
 {
 	const struct top_view *view = p->view;
@@ -436,8 +493,8 @@ static void draw_foot(struct picture *p)
 void top_draw(struct top_view *view, struct buffer *out)
 {
 	struct picture picture = {.view = view, .out = out};
-	void (*const parts[])(struct picture *) = {
-		draw_title, draw_health, draw_calls, draw_database, draw_process, draw_history};
+	void (*const parts[])(struct picture *) = {draw_title, draw_health, draw_calls,
+		draw_database, draw_standbys, draw_process, draw_history};
 
 	buffer_text(out, "\033[H");
 	for (size_t i = 0; i < sizeof parts / sizeof *parts && picture.row + 4 < view->height; i++)
@@ -485,6 +542,27 @@ static json_t *number_or_null(double value, bool known)
 	return known ? json_pack("f", value) : json_null();
 }
 
+/* What the daemon says of its servers, with the rate of each. */
+static void add_servers(json_t *line, const struct top_numbers *n)
+{
+	json_t *servers = json_array(), *reasons = json_object();
+
+	for (size_t i = 0; i < n->server_count; i++) {
+		json_t *server = json_copy((json_t *)(uintptr_t)n->servers[i].now);
+
+		(void)json_object_set_new(
+			server, "reads_per_second", number_or_null(n->servers[i].rate, n->valid));
+		(void)json_array_append_new(servers, server);
+	}
+	for (size_t i = 0; i < TOP_REASONS; i++)
+		(void)json_object_set_new(reasons, top_numbers_reasons[i],
+			number_or_null(n->by_primary[i], n->valid));
+	(void)json_object_update_new(line,
+		json_pack("{so so so}", "standby_reads_per_second",
+			number_or_null(n->by_standbys, n->valid), "primary_reads_per_second",
+			reasons, "servers", servers));
+}
+
 void top_draw_json_line(const struct top_view *view, struct buffer *out)
 {
 	const struct top_numbers *n = view->numbers;
@@ -512,6 +590,8 @@ void top_draw_json_line(const struct top_view *view, struct buffer *out)
 						n->rows[i].rate, "errors_per_second",
 						n->rows[i].errors, "p50_seconds", n->rows[i].p50,
 						"p99_seconds", n->rows[i].p99));
+		if (n->server_count > 0)
+			add_servers(line, n);
 	}
 	text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(9));
 	if (text != NULL) {

@@ -2,6 +2,7 @@
 #include "top.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -140,6 +141,51 @@ static void compute_rest(
 		1e6 / seconds;
 }
 
+const char *const top_numbers_reasons[TOP_REASONS] = {
+	"behind", "old", "conflict", "lost", "slow", "pending"};
+
+static const json_t *server_named(const json_t *servers, const char *host)
+{
+	const json_t *server;
+	size_t i;
+
+	json_array_foreach (servers, i, server)
+		if (strcmp(tree_text(server, "host"), host) == 0)
+			return server;
+	return NULL;
+}
+
+/* seconds: 0 when there is no earlier result. */
+static void compute_servers(
+	struct top_numbers *numbers, const json_t *before, const json_t *now, double seconds)
+{
+	const json_t *servers = json_object_get(now, "servers"),
+		     *old = json_object_get(before, "servers"), *server;
+	const json_t *counters = json_object_get(now, "counters"),
+		     *old_counters = json_object_get(before, "counters");
+	char member[32];
+	size_t i;
+
+	json_array_foreach (servers, i, server) {
+		const char *host = tree_text(server, "host");
+
+		if (i == TOP_SERVERS_MAX)
+			break;
+		numbers->servers[i].now = server;
+		if (seconds > 0)
+			numbers->servers[i].rate =
+				difference(server_named(old, host), server, "reads") / seconds;
+		numbers->server_count++;
+	}
+	for (i = 0; i < TOP_REASONS && seconds > 0; i++) {
+		(void)snprintf(member, sizeof member, "primary_reads_%s", top_numbers_reasons[i]);
+		numbers->by_primary[i] = difference(old_counters, counters, member) / seconds;
+	}
+	if (seconds > 0)
+		numbers->by_standbys =
+			difference(old_counters, counters, "standby_reads") / seconds;
+}
+
 /* The same start time and a later uptime: else it is another daemon, whose counters cannot be
  * compared. */
 static bool same_daemon(const json_t *before, const json_t *now)
@@ -158,8 +204,10 @@ void top_numbers_compute(struct top_numbers *numbers, const json_t *before, cons
 	double seconds;
 
 	*numbers = (struct top_numbers){.valid = same_daemon(before, now), .p50 = -1, .p99 = -1};
-	if (!numbers->valid)
+	if (!numbers->valid) {
+		compute_servers(numbers, NULL, now, 0);
 		return;
+	}
 	seconds = tree_number(now, "uptime_seconds") - tree_number(before, "uptime_seconds");
 	json_object_foreach (methods, name, method)
 		add_row(numbers, name, json_object_get(json_object_get(before, "methods"), name),
@@ -169,6 +217,7 @@ void top_numbers_compute(struct top_numbers *numbers, const json_t *before, cons
 	numbers->p99 = top_numbers_quantile(&sum, 0.99);
 	count_errors(numbers, before, now, seconds);
 	compute_rest(numbers, before, now, seconds);
+	compute_servers(numbers, before, now, seconds);
 }
 
 static int by_name(const struct top_row *a, const struct top_row *b)

@@ -1284,7 +1284,7 @@ impl Client {
         self.start(&GET_USER_COUNT, &mut |to| send_get_user_count(to))
     }
 
-    /// Counts all users, including inactive ones.
+    /// Counts all users, including inactive ones. Causal: a standby may answer it.
     pub async fn get_user_count(&self) -> Result<i64> {
         self.start_get_user_count().await
     }
@@ -1534,7 +1534,8 @@ impl Client {
         self.start(&GET_USER_PROFILE, &mut |to| send_get_user_profile(to, user_id))
     }
 
-    /// Returns the stored profile document; null when the user is unknown or has none.
+    /// Returns the stored profile document; null when the user is unknown or has none. Causal: a
+    /// standby may answer it.
     ///
     /// * `user_id`: The user's id.
     pub async fn get_user_profile(&self, user_id: Uuid) -> Result<Option<Document>> {
@@ -1573,7 +1574,7 @@ impl Client {
         self.start(&GET_USER_GOALS, &mut |to| send_get_user_goals(to, user_id, limit, after))
     }
 
-    /// Lists a user's goals, newest first.
+    /// Lists a user's goals, newest first. Causal: a standby may answer it.
     ///
     /// * `user_id`: The user's id.
     /// * `limit`: Maximum number of goals; null means all.
@@ -1666,7 +1667,8 @@ impl Client {
         self.start(&GET_USER_INSIGHTS, &mut |to| send_get_user_insights(to, user_id, insight_type, limit, after))
     }
 
-    /// Lists a user's insights, newest first. The limit applies after the filter.
+    /// Lists a user's insights, newest first. The limit applies after the filter. Causal: a standby
+    /// may answer it.
     ///
     /// * `user_id`: The user's id.
     /// * `insight_type`: Only insights of this kind; null means all.
@@ -1950,7 +1952,7 @@ impl Client {
     }
 
     /// Summarises a key's requests within a period (start ≤ timestamp \< end); all values are zero
-    /// when there are none.
+    /// when there are none. Causal: a standby may answer it.
     ///
     /// * `api_key_id`: The key's id.
     /// * `start_date`: Start of the period, inclusive.
@@ -1984,7 +1986,7 @@ impl Client {
     }
 
     /// Summarises the requests of each of a user's keys within a period (start ≤ timestamp \< end),
-    /// the newest key first. Unused keys have zeros.
+    /// the newest key first. Unused keys have zeros. Causal: a standby may answer it.
     ///
     /// * `user_id`: The user's id.
     /// * `start_date`: Start of the period, inclusive.
@@ -2020,7 +2022,7 @@ impl Client {
 
     /// Counts the requests of a user's keys within a period (start ≤ timestamp \< end), for each
     /// hour or day with any, oldest first. Returns the first 10,000; later ones follow from a later
-    /// start.
+    /// start. Causal: a standby may answer it.
     ///
     /// * `user_id`: The user's id.
     /// * `start_date`: Start of the period, inclusive.
@@ -2051,7 +2053,8 @@ impl Client {
         self.start(&GET_REQUEST_LOGS, &mut |to| send_get_request_logs(to, options))
     }
 
-    /// Lists logged requests, newest first. An omitted filter matches every request.
+    /// Lists logged requests, newest first. An omitted filter matches every request. Causal: a
+    /// standby may answer it.
     pub async fn get_request_logs(&self, options: GetRequestLogs<'_>) -> Result<Vec<RequestLog>> {
         self.start_get_request_logs(options).await
     }
@@ -2096,7 +2099,7 @@ impl Client {
         self.start(&GET_SYSTEM_STATS, &mut |to| send_get_system_stats(to))
     }
 
-    /// Counts users and active API keys.
+    /// Counts users and active API keys. Causal: a standby may answer it.
     pub async fn get_system_stats(&self) -> Result<SystemStats> {
         self.start_get_system_stats().await
     }
@@ -2117,6 +2120,7 @@ impl Client {
 
     /// Returns up to ten tools that a user's API keys called most within a period (start ≤
     /// timestamp ≤ end). The highest request_count comes first; equal counts are ordered by name.
+    /// Causal: a standby may answer it.
     ///
     /// * `user_id`: The user's id.
     /// * `start_time`: Start of the period, inclusive.
@@ -2169,7 +2173,7 @@ impl Client {
         self.start(&GET_A2A_CLIENT, &mut |to| send_get_a2a_client(to, client_id))
     }
 
-    /// Returns the client with this id; null when there is none.
+    /// Returns the client with this id; null when there is none. Causal: a standby may answer it.
     ///
     /// * `client_id`: The client's id.
     pub async fn get_a2a_client(&self, client_id: &str) -> Result<Option<A2AClient>> {
@@ -2185,7 +2189,8 @@ impl Client {
         self.start(&GET_A2A_CLIENT_BY_NAME, &mut |to| send_get_a2a_client_by_name(to, name))
     }
 
-    /// Returns the client with this exact name; null when there is none.
+    /// Returns the client with this exact name; null when there is none. Causal: a standby may
+    /// answer it.
     ///
     /// * `name`: The client's name, compared byte for byte.
     pub async fn get_a2a_client_by_name(&self, name: &str) -> Result<Option<A2AClient>> {
@@ -2206,7 +2211,8 @@ impl Client {
         self.start(&LIST_A2A_CLIENTS, &mut |to| send_list_a2a_clients(to, user_id, limit, after))
     }
 
-    /// Lists the clients of a user's active API keys, newest first.
+    /// Lists the clients of a user's active API keys, newest first. Causal: a standby may answer
+    /// it.
     ///
     /// * `user_id`: The user's id.
     /// * `limit`: Maximum number of clients; null means all.
@@ -2352,7 +2358,7 @@ impl Client {
         self.start(&GET_A2A_TASK, &mut |to| send_get_a2a_task(to, task_id))
     }
 
-    /// Returns the task with this id; null when there is none.
+    /// Returns the task with this id; null when there is none. Causal: a standby may answer it.
     ///
     /// * `task_id`: The task's id.
     pub async fn get_a2a_task(&self, task_id: Uuid) -> Result<Option<A2ATask>> {
@@ -2461,7 +2467,8 @@ impl Client {
     }
 
     /// Summarises a client's requests within a period (start ≤ timestamp \< end); all values are
-    /// zero when there are none. A request counts once for each of its capabilities.
+    /// zero when there are none. A request counts once for each of its capabilities. Causal: a
+    /// standby may answer it.
     ///
     /// * `client_id`: The client's id.
     /// * `start_date`: Start of the period, inclusive.
@@ -2494,7 +2501,7 @@ impl Client {
     }
 
     /// Counts a client's requests for each UTC day with any, oldest first, from midnight `days`
-    /// days ago until now.
+    /// days ago until now. Causal: a standby may answer it.
     ///
     /// * `client_id`: The client's id.
     /// * `days`: Number of past days; 0 means today only.

@@ -111,7 +111,8 @@ PIERRE_API int pierre_get_thing_result(const struct pierre_answer *answer, struc
 PIERRE_API int pierre_add_get_thing(struct pierre_transaction *transaction, const char *id,
 	struct pierre_error *failure);
 
-/* Lists things. *out: an array of *count (NULL when empty); free it with pierre_thing_free. */
+/* Lists things. Causal: a standby may answer it. *out: an array of *count (NULL when empty); free it with
+ * pierre_thing_free. */
 PIERRE_API int pierre_list_things(struct pierre *db, const char *colour, const uint32_t *limit,
 	struct pierre_thing **out, size_t *count, struct pierre_error *failure);
 PIERRE_API int64_t pierre_list_things_async(struct pierre *db, const char *colour, const uint32_t *limit,

@@ -192,7 +192,7 @@ impl Client {
         self.start(&LIST_THINGS, &mut |to| send_list_things(to, colour, limit))
     }
 
-    /// Lists things.
+    /// Lists things. Causal: a standby may answer it.
     ///
     /// * `colour`: Only such ones.
     /// * `limit`: Most of them.
