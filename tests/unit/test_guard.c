@@ -127,21 +127,6 @@ START_TEST(rests)
 }
 END_TEST
 
-START_TEST(one_alone)
-{
-	static const char three[] = "postgresql://u@a:1,b:2,c:3/d";
-	struct target target = {.url = three, .first = 4, .only = true};
-	struct hosts hosts;
-
-	ck_assert(hosts_init(&hosts, &target));
-	ck_assert_uint_eq(hosts.count, 1);
-	ck_assert_str_eq(hosts.host, "b");
-	ck_assert_str_eq(hosts.port, "2");
-	hosts_free(&hosts);
-	ck_assert(!hosts_pass(&target, NULL));
-}
-END_TEST
-
 int main(void)
 {
 	TCase *tests = tcase_create("guard");
@@ -151,6 +136,5 @@ int main(void)
 	tcase_add_test(tests, advances);
 	tcase_add_test(tests, orders);
 	tcase_add_test(tests, rests);
-	tcase_add_test(tests, one_alone);
 	return unit_run("guard", tests, true);
 }

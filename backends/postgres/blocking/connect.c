@@ -216,18 +216,20 @@ static void add_failure(char error[ERR_MESSAGE_MAX], const char *other)
 PGconn *connect_postgres(
 	const struct target *target, uint64_t timeout_ms, char error[ERR_MESSAGE_MAX])
 {
-	struct target left = *target;
-	bool more = true;
+	struct target attempt = *target;
+	unsigned count = target->only ? 1 : hosts_count(target->url);
 
 	error[0] = '\0';
-	while (more) {
-		PGconn *pq = connect_hosts(&left, timeout_ms);
+	for (attempt.passed = 0; attempt.passed < count;) {
+		PGconn *pq = connect_hosts(&attempt, timeout_ms);
 		char reason[ERR_MESSAGE_MAX];
 
 		if (connect_complete(target->url, pq, timeout_ms, reason))
 			return pq;
 		add_failure(error, reason);
-		more = hosts_pass(&left, pq);
+		attempt.passed = target->only
+			? count
+			: hosts_passed(target->url, pq, target->first, attempt.passed);
 		PQfinish(pq);
 	}
 	return NULL;

@@ -49,18 +49,13 @@ static char *list_from(const char *list, unsigned first, unsigned left)
 	return copy;
 }
 
-/* The hosts of a target: `left` of `count`, from `first` on. */
-struct range {
-	unsigned count, first, left;
-};
-
 /* A list of one element is one for all hosts. */
-static bool hosts_select(char **ret, const char *list, const struct range *range)
+static bool hosts_select(
+	char **ret, const char *list, const struct hosts *hosts, unsigned first, unsigned left)
 {
-	if (list == NULL || elements(list) != range->count ||
-		(range->first == 0 && range->left == range->count))
+	if (list == NULL || elements(list) != hosts->count)
 		return true;
-	*ret = list_from(list, range->first, range->left);
+	*ret = list_from(list, first, left);
 	return *ret != NULL;
 }
 
@@ -74,18 +69,22 @@ static unsigned count_hosts(const PQconninfoOption *options)
 bool hosts_init(struct hosts *ret, const struct target *target)
 {
 	PQconninfoOption *options = PQconninfoParse(target->url, NULL);
-	unsigned count = count_hosts(options);
-	const struct range range = {.count = count,
-		.first = (target->first + target->passed) % count,
-		.left = target->only ? 1 : count - target->passed % count};
-	bool good;
+	unsigned first, left;
+	bool good = true;
 
-	*ret = (struct hosts){.count = target->only ? 1 : count};
+	*ret = (struct hosts){.count = count_hosts(options)};
+
 	ret->chosen = hosts_option(options, "target_session_attrs") != NULL ||
 		getenv("PGTARGETSESSIONATTRS") != NULL;
-	good = hosts_select(&ret->host, hosts_option(options, "host"), &range) &&
-		hosts_select(&ret->hostaddr, hosts_option(options, "hostaddr"), &range) &&
-		hosts_select(&ret->port, hosts_option(options, "port"), &range);
+	left = target->only                   ? 1
+		: target->passed < ret->count ? ret->count - target->passed
+					      : ret->count;
+	first = (target->first + target->passed) % ret->count;
+	if (first > 0 || left < ret->count)
+		good = hosts_select(&ret->host, hosts_option(options, "host"), ret, first, left) &&
+			hosts_select(&ret->hostaddr, hosts_option(options, "hostaddr"), ret, first,
+				left) &&
+			hosts_select(&ret->port, hosts_option(options, "port"), ret, first, left);
 	PQconninfoFree(options);
 	return good;
 }
@@ -152,11 +151,10 @@ unsigned hosts_find(const char *url, const PGconn *pq)
 	return found;
 }
 
-bool hosts_pass(struct target *target, const PGconn *pq)
+unsigned hosts_passed(const char *url, const PGconn *pq, unsigned first, unsigned passed)
 {
-	unsigned count = hosts_count(target->url);
-	unsigned begun = (target->first + target->passed) % count;
+	unsigned count = hosts_count(url);
+	unsigned behind = (hosts_find(url, pq) + count - (first + passed) % count) % count;
 
-	target->passed += (hosts_find(target->url, pq) + count - begun) % count + 1;
-	return !target->only && target->passed < count;
+	return passed + behind + 1;
 }

@@ -9,12 +9,12 @@
 struct target {
 	const char *url;
 	unsigned first;  /* the host to try first, from 0, modulo their number */
-	unsigned passed; /* of hosts from there on that are left out: fewer than there are */
-	bool only;       /* no other; whatever kind of server it is */
+	unsigned passed; /* how many from there on are left out, fewer than there are */
+	bool only;       /* no other host than the first; whatever kind of server it is */
 };
 
 struct hosts {
-	unsigned count; /* of hosts that may be used, those left out included */
+	unsigned count; /* of hosts that the URL names */
 	bool chosen;    /* the URL or the environment says which kind of server to use */
 	/* libpq's lists, beginning with another host, or with fewer; NULL: as in the URL */
 	char *host, *hostaddr, *port;
@@ -28,8 +28,8 @@ unsigned hosts_count(const char *url);
 void hosts_name(const char *url, unsigned host, char *out, size_t size);
 /* Which host of the URL a connection leads to; 0 if it cannot be told. */
 unsigned hosts_find(const char *url, const PGconn *pq);
-/* After an attempt that ended at a host: leaves it, and those before it, out. False: there is no
- * further one. */
-bool hosts_pass(struct target *target, const PGconn *pq);
+/* How many hosts from `first` on are passed after an attempt that left out `passed` and ended at
+ * that one. */
+unsigned hosts_passed(const char *url, const PGconn *pq, unsigned first, unsigned passed);
 
 #endif
