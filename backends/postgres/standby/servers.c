@@ -289,7 +289,8 @@ struct pg_connection *servers_choose(
 		struct pg_connection *connection = &readers->connections[i];
 		unsigned server = i % split->servers.count, load = reader_load(connection);
 
-		if (!pg_connection_usable(connection) || !servers_follows(split, connection) ||
+		if (!pg_connection_usable(connection) || connection->cancelling != 0 ||
+			!servers_follows(split, connection) ||
 			(history->order.reads > 0 &&
 				history->order.connection != connection->number))
 			continue;
