@@ -47,10 +47,16 @@ DEFECTS = [
          "\ttakeover_cut(store);\n",
          ""),
     ], "faults/test_postgres_takeover.py", ["Takeover.test_a_frozen_primary"]),
+    ("a silent primary delays each attempt to find the next one", [
+        ("backends/postgres/cluster/takeover.c",
+         "else if (stuck && store->failures > 0 && store->host_count > 1)",
+         "else if (0)"),
+    ], "faults/test_postgres_takeover.py",
+     ["Takeover.test_a_silent_primary_delays_one_attempt"]),
     ("an older primary keeps the newest from being found", [
         ("backends/postgres/cluster/takeover.c",
-         "return store->first_host + store->failures;",
-         "return store->first_host;"),
+         "target.first += store->failures;",
+         "target.first += 0;"),
     ], "faults/test_postgres_takeover.py",
      ["Takeover.test_an_older_primary_before_the_newest"]),
     ("the other hosts are not tried after a host that answers with an error", [
