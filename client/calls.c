@@ -11,6 +11,7 @@
 #include "link.h"
 #include "pending_call.h"
 #include "value.h"
+#include "../protocol/json/json_add.h"
 #include "../protocol/wire/rpc.h"
 
 enum { DELAY_FIRST_MS = 20, DELAY_STEPS = 5 }; /* doubles as often: at most 640 ms */
@@ -146,11 +147,11 @@ static void write_key(
 
 	if (*key == '\0' && (!db->repeats || method == NULL || !method->keyed))
 		return;
-	buffer_text(line, ",\"idempotency_key\":");
 	if (*key != '\0') {
-		json_write_string(line, key, strlen(key));
+		json_add_text(line, "idempotency_key", key);
 		return;
 	}
+	json_add_name(line, "idempotency_key");
 	buffer_byte(line, '"');
 	buffer_text(line, db->key_prefix);
 	buffer_byte(line, '-');

@@ -37,7 +37,7 @@
 	X(DECRYPTION_FAILED, -32008, "decryption_failed", false,                                   \
 		"a stored token cannot be decrypted")                                              \
 	X(STORAGE, -32009, "storage", false,                                                       \
-		"disk full, I/O error, read-only or corrupt database")                             \
+		"disk full, I/O error, or a database that is read-only, corrupt or outdated")      \
 	X(SHUTTING_DOWN, -32010, "shutting_down", true, "the daemon is shutting down")
 
 enum err_kind {

@@ -47,6 +47,17 @@ DEFECTS = [
          "\ttakeover_cut(store);\n",
          ""),
     ], "faults/test_postgres_takeover.py", ["Takeover.test_a_frozen_primary"]),
+    ("an older primary keeps the newest from being found", [
+        ("backends/postgres/cluster/takeover.c",
+         "return store->first_host + store->failures;",
+         "return store->first_host;"),
+    ], "faults/test_postgres_takeover.py",
+     ["Takeover.test_an_older_primary_before_the_newest"]),
+    ("the other hosts are not tried after a host that answers with an error", [
+        ("backends/postgres/blocking/connect.c",
+         "passed = hosts_passed(url, pq, first, passed);",
+         "passed = count;"),
+    ], "faults/test_postgres_takeover.py", ["Takeover.test_a_host_without_the_database"]),
     ("the server waits two hours for a host that has vanished", [
         ("backends/postgres/blocking/connect.c",
          "WHERE source = 'default')\"",

@@ -8,6 +8,7 @@
 #include "../../protocol/value.h"
 #include "pg_store.h"
 
+enum { FIRST_PAUSE_MS = 50, LONGEST_PAUSE_MS = 2000 };
 static const uint64_t millisecond = 1000000;
 
 bool outage_connected(const struct postgres_store *store)
@@ -44,14 +45,17 @@ void outage_cause(const struct postgres_store *store, char out[ERR_MESSAGE_MAX])
 	(void)snprintf(out, ERR_MESSAGE_MAX, "%.225s (at %s)", store->last_error, at);
 }
 
-/* 50 ms, doubling to 2 s, with up to half of it random. */
+/* Each pause is about a quarter of what the outage has lasted, so calls wait little longer than for
+ * the database itself. */
 uint64_t outage_backoff(unsigned failures)
 {
-	uint64_t delay = (uint64_t)50 << (failures > 6 ? 6 : failures - 1);
+	uint64_t delay = FIRST_PAUSE_MS;
 	uint32_t chance = 0;
 
-	if (delay > 2000)
-		delay = 2000;
+	for (unsigned i = 1; i < failures && delay < LONGEST_PAUSE_MS; i++)
+		delay += delay / 4;
+	if (delay > LONGEST_PAUSE_MS)
+		delay = LONGEST_PAUSE_MS;
 	if (getrandom(&chance, sizeof chance, GRND_NONBLOCK) != (ssize_t)sizeof chance)
 		chance = (uint32_t)clock_ns();
 	return (delay / 2 + chance % (delay / 2 + 1)) * millisecond;

@@ -142,22 +142,9 @@ static int check_values(struct verify_report *report, struct session *session, s
 	"AND (c.id IS NULL OR c.id <= s.last_id) GROUP BY c.parent, c.hour, c.tool_name "          \
 	"HAVING sum(requests) <> 0 OR sum(successful) <> 0 OR sum(failed) <> 0 OR "                \
 	"sum(time_ms) <> 0 OR sum(odd) <> 0)"
-#define WRONG_MONTHS(t, p)                                                                         \
-	"SELECT count(*) FROM (SELECT 1 FROM (SELECT " p " AS parent, month, requests FROM " t     \
-	"_months UNION ALL SELECT " p ", strftime('%Y-%m', hour * 3600, 'unixepoch'), -requests "  \
-	"FROM " t "_hours) GROUP BY parent, month HAVING sum(requests) <> 0)"
-
+#define WRONG_MONTHS(t, p) VERIFY_WRONG_MONTHS(t, p, "strftime('%Y-%m', hour * 3600, 'unixepoch')")
 #define WRONG_DAYS(t, p, hours, days, name, own, negative, sums)                                   \
-	"SELECT count(*) FROM (SELECT 1 FROM usage_rolled s CROSS JOIN (SELECT " p " AS parent, "  \
-	"day, " name ", " own " FROM " days " UNION ALL SELECT " p ", day_of(hour), " name         \
-	", " negative " FROM " hours ") AS c WHERE s.source = '" t "' AND day < s.days_to "        \
-	"GROUP BY parent, day, " name " HAVING " sums ")"
-#define WRONG_TOOL_DAYS(t, p)                                                                      \
-	WRONG_DAYS(t, p, t "_hours", t "_days", "tool_name",                                       \
-		"requests, successful, failed, time_ms, timed",                                    \
-		"-requests, -successful, -failed, -time_ms, -timed",                               \
-		"sum(requests) <> 0 OR sum(successful) <> 0 OR sum(failed) <> 0 OR "               \
-		"sum(time_ms) <> 0 OR sum(timed) <> 0")
+	VERIFY_WRONG_DAYS(t, p, hours, days, name, own, negative, sums, "day_of(hour)", "")
 
 static int check_counts(struct verify_report *report, struct session *session, struct err *err)
 {
@@ -174,14 +161,12 @@ static int check_counts(struct verify_report *report, struct session *session, s
 			WRONG_MONTHS("a2a_usage", "client_id")},
 		{"api_key_usage_days",
 			"days of api_key_usage have counts that differ from their hours",
-			WRONG_TOOL_DAYS("api_key_usage", "api_key_id")},
+			VERIFY_WRONG_TOOL_DAYS(WRONG_DAYS, "api_key_usage", "api_key_id")},
 		{"a2a_usage_days", "days of a2a_usage have counts that differ from their hours",
-			WRONG_TOOL_DAYS("a2a_usage", "client_id")},
+			VERIFY_WRONG_TOOL_DAYS(WRONG_DAYS, "a2a_usage", "client_id")},
 		{"a2a_usage_capability_days",
 			"days of a2a_usage have capabilities that differ from their hours",
-			WRONG_DAYS("a2a_usage", "client_id", "a2a_usage_capabilities",
-				"a2a_usage_capability_days", "capability", "requests", "-requests",
-				"sum(requests) <> 0")},
+			VERIFY_WRONG_CAPABILITY_DAYS(WRONG_DAYS, "client_id")},
 	};
 
 	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {

@@ -1,6 +1,7 @@
 #include "rpc.h"
 
 #include "../decode.h"
+#include "../json/json_add.h"
 
 static int rpc_no_memory(struct err *err)
 {
@@ -147,26 +148,17 @@ void rpc_end_result(struct buffer *out)
 	buffer_byte(out, '}');
 }
 
-static void text_member(struct buffer *out, const char *name, const char *text)
-{
-	if (*text == '\0')
-		return;
-	buffer_text(out, ",\"");
-	buffer_text(out, name);
-	buffer_text(out, "\":");
-	json_write_string(out, text, strlen(text));
-}
-
 /* Forms of ERROR_MEMBERS. */
 static void write_text(struct buffer *out, const char *name, const char *text)
 {
-	text_member(out, name, text);
+	if (*text != '\0')
+		json_add_text(out, name, text);
 }
 
 static void write_outcome(struct buffer *out, const char *name, enum err_outcome outcome)
 {
 	if (outcome != OUTCOME_UNSET)
-		text_member(out, name, err_outcome_word(outcome));
+		json_add_text(out, name, err_outcome_word(outcome));
 }
 
 static void write_ref(struct buffer *out, const char *name, uint64_t ref)
@@ -176,17 +168,13 @@ static void write_ref(struct buffer *out, const char *name, uint64_t ref)
 	if (ref == 0)
 		return;
 	err_ref_format(ref, text);
-	text_member(out, name, text);
+	json_add_text(out, name, text);
 }
 
 static void write_place(struct buffer *out, const char *name, unsigned place)
 {
-	if (place == 0)
-		return;
-	buffer_text(out, ",\"");
-	buffer_text(out, name);
-	buffer_text(out, "\":");
-	json_write_integer(out, (int64_t)place - 1);
+	if (place > 0)
+		json_add_integer(out, name, (int64_t)place - 1);
 }
 
 void rpc_error(struct buffer *out, const char *id, size_t id_length, const struct err *err)
@@ -194,14 +182,14 @@ void rpc_error(struct buffer *out, const char *id, size_t id_length, const struc
 	const struct err_info *info = err_info(err->kind);
 
 	rpc_begin(out, id, id_length);
-	buffer_text(out, ",\"error\":{\"code\":");
-	json_write_integer(out, info->code);
-	text_member(out, "message", err->message[0] != '\0' ? err->message : info->meaning);
-	buffer_text(out, ",\"data\":{\"kind\":");
-	json_write_string(out, info->name, strlen(info->name));
-	buffer_text(out, info->retryable ? ",\"retryable\":true" : ",\"retryable\":false");
+	json_add_object(out, "error");
+	json_add_integer(out, "code", info->code);
+	json_add_text(out, "message", err->message[0] != '\0' ? err->message : info->meaning);
+	json_add_object(out, "data");
+	json_add_text(out, "kind", info->name);
+	json_add_bool(out, "retryable", info->retryable);
 	if (err->kind == ERR_INVALID_PARAMS && err->path[0] == '\0')
-		buffer_text(out, ",\"path\":\"\""); /* a member whose name is empty */
+		json_add_text(out, "path", ""); /* a member whose name is empty */
 #define X(member, form) write_##form(out, #member, err->member);
 	ERROR_MEMBERS(X)
 #undef X

@@ -25,15 +25,15 @@ class Report:
                     self.refused += 1
                     assert count == 0, f"{name} was refused and is stored"
         assert not rows, f"rows that no caller wrote: {list(rows)[:3]}"
-        self.writes_stopped = longest_gap(
+        self.gap = longest_gap(
             when
             for writer in load.writers
             for when, error in writer.answered.values()
             if error is None
         )
-        self.reads_stopped = longest_gap(
-            when for reader in load.readers for when in reader.successes
-        )
+        self.writes_stopped = self.gap[1] - self.gap[0]
+        reads = longest_gap(when for reader in load.readers for when in reader.successes)
+        self.reads_stopped = reads[1] - reads[0]
 
     def __str__(self):
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.kinds.items()))
@@ -45,13 +45,14 @@ class Report:
 
 
 def longest_gap(times):
+    """Returns its begin and its end."""
     times = sorted(times)
-    return max((after - before for before, after in zip(times, times[1:])), default=0.0)
+    return max(zip(times, times[1:]), key=lambda gap: gap[1] - gap[0], default=(0.0, 0.0))
 
 
-def check(load, node):
-    """Reads back every write of a load, from the leader."""
-    text = node.psql(
+def check(load, cluster, what):
+    """Reads back every write of a load, from the leader, and prints what the fault has cost."""
+    text = cluster.leader().psql(
         "SELECT tool_name || ' ' || count(*) FROM api_key_usage u JOIN api_keys k ON "
         f"k.number = u.api_key WHERE k.id = '{load.key}' GROUP BY tool_name",
         "pierre",
@@ -60,4 +61,10 @@ def check(load, node):
     for line in text.splitlines():
         name, _, count = line.rpartition(" ")
         rows[name] = int(count)
-    return Report(load, rows)
+    report = Report(load, rows)
+    print(f"  {what}: {report}", flush=True)
+    steps = cluster.steps(*report.gap)
+    if steps:
+        told = "; ".join(f"{after:.2f} s {step}" for after, step in steps)
+        print(f"    {told}; {report.writes_stopped:.2f} s a write is answered", flush=True)
+    return report

@@ -10,6 +10,13 @@ from node import Node
 
 PROGRAMS = {"etcd": "etcd-server", "/usr/bin/patroni": "patroni"}
 WAIT = 240  # seconds for the cluster itself, on a busy machine
+STEPS = {  # words of PostgreSQL's log -> what they mean
+    "received fast shutdown request": "stops",
+    "received immediate shutdown request": "stops at once",
+    "database system is shut down": "has stopped",
+    "received promote request": "is promoted",
+    "archive recovery complete": "accepts writes",
+}
 
 
 def require():
@@ -45,6 +52,10 @@ class Cluster:
             node.start()
         self.healthy()
         self.leader().psql("CREATE DATABASE pierre")
+        self.until(
+            lambda: all(node.psql("SELECT 1", "pierre", check=False) for node in self.nodes),
+            "all nodes have the database",
+        )
         return self
 
     def stop(self):
@@ -76,6 +87,17 @@ class Cluster:
                 with open(node.log, encoding="utf-8", errors="replace") as file:
                     text += f"--- {node.name}\n{file.read()[-1500:]}\n"
         return text
+
+    def steps(self, begin, end):
+        """What PostgreSQL's logs say of a change of the primary between two times of the monotonic
+        clock, in order."""
+        offset = time.time() - time.monotonic()
+        found = [
+            (when - offset - begin, f"{node.name} {step}")
+            for node in self.nodes
+            for when, step in node.logged(STEPS)
+        ]
+        return [(after, step) for after, step in sorted(found) if 0 <= after <= end - begin]
 
     def members_now(self):
         """Returns what Patroni knows of its members, from the first node that answers."""
@@ -116,11 +138,15 @@ class Cluster:
         """Waits until that many nodes run on one timeline, with a synchronous standby."""
         self.until(lambda: self._healthy_now(count), f"{count} nodes are healthy")
 
+    def _synchronous(self):
+        names = [one["name"] for one in self.members_now() if one["role"] == "sync_standby"]
+        return names[0] if names else None
+
     def switchover(self):
         """To the synchronous standby. Waits until Patroni says that it is done; it refuses while
         its etcd is slow."""
         leader = self.leader()
-        candidate = next(one["name"] for one in self.members_now() if one["role"] == "sync_standby")
+        candidate = self.until(self._synchronous, "there is a synchronous standby")
         wanted = {"leader": leader.name, "candidate": candidate}
         self.until(
             lambda: "uccessfully" in str(leader.ask("/switchover", wanted, timeout=60))

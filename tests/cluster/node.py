@@ -1,4 +1,5 @@
 """One host of the cluster: an etcd member, Patroni and its PostgreSQL, on ports of 127.0.0.1."""
+import datetime
 import json
 import os
 import re
@@ -56,7 +57,7 @@ class Node:
             "  parameters:\n",
             f"  pgpass: {self.folder}/pgpass\n  parameters:\n"
             f"    unix_socket_directories: '{self.folder}'\n"
-            "    shared_buffers: 16MB\n    fsync: 'off'\n",
+            "    shared_buffers: 16MB\n    fsync: 'off'\n    log_timezone: UTC\n",
             1,
         )
         text = text.replace("mode: automatic", "mode: 'off'")  # the tests' machine has no watchdog
@@ -92,6 +93,19 @@ class Node:
     def url(self, database):
         password = re.search(r"username: postgres\n *password: (\S+)", documented())[1]
         return f"postgresql://postgres:{password}@127.0.0.1:{self.port}/{database}"
+
+    def logged(self, words):
+        """Returns when PostgreSQL logged any of these, in seconds of the Unix clock, and the words'
+        meaning."""
+        found = []
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            for line in file:
+                time = re.match(r"(\d{4}-\d\d-\d\d [\d:]+\.\d+) UTC \[\d+\] LOG: +(.*)$", line)
+                for text, meaning in words.items() if time else ():
+                    if time[2].startswith(text):
+                        when = datetime.datetime.fromisoformat(f"{time[1]}+00:00")
+                        found.append((when.timestamp(), meaning))
+        return found
 
     def timeline(self):
         return int(self.psql("SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"), 16)

@@ -32,16 +32,11 @@ class Planned(Case):
         cls.daemon.start()
 
     def verified(self, load, what):
-        leader = self.cluster.leader()
-        report = check(load, leader)
-        print(f"  {what}: {report}", flush=True)
+        report = check(load, self.cluster, what)
         self.assertEqual(report.lost, 0)
         stats = self.daemon.call("daemon.stats")
         self.assertEqual(stats["counters"]["db_went_back"], 0)
-        self.assertEqual(
-            stats["gauges"]["db_timeline"],
-            leader.timeline(),
-        )
+        self.assertEqual(stats["gauges"]["db_timeline"], self.cluster.leader().timeline())
         return report
 
     def test_1_switchover(self):

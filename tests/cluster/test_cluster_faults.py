@@ -48,14 +48,9 @@ class ClusterCase(Case):
         type(self).key = daemon.key
         return daemon
 
-    def report(self, load, what):
-        report = check(load, self.cluster.leader())
-        print(f"  {what}: {report}", flush=True)
-        return report
-
     def kept(self, load, daemon, what):
         """Nothing is lost, and the guard was silent."""
-        report = self.report(load, what)
+        report = check(load, self.cluster, what)
         self.assertEqual(report.lost, 0)
         stats = daemon.call("daemon.stats")
         self.assertEqual(stats["counters"]["db_went_back"], 0)
@@ -239,4 +234,4 @@ class LostUpdate(ClusterCase):
         ]
         self.assertEqual(late, [], "writes were answered by a primary that went back")
         self.cluster.until(lambda: self.cluster.leader_now() is leader, "the old leader is back")
-        self.report(load, "PostgreSQL frozen for 60 s, etcd3, Patroni before 3.0.3")
+        check(load, self.cluster, "PostgreSQL frozen for 60 s, etcd3, Patroni before 3.0.3")

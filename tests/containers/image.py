@@ -3,6 +3,7 @@ stage is a folder with a Debian of its own (debootstrap), each RUN a chroot in n
 own, each container a set of namespaces.
 
 It knows the instructions that our Dockerfile uses, and refuses others. Needs root."""
+import contextlib
 import ctypes
 import fnmatch
 import json
@@ -227,8 +228,12 @@ class Container:
         return self.process.returncode, out
 
     def kill(self):
-        """Returns when its first process is gone, which holds the socket and the database."""
+        """Returns when its first process is gone, which holds the socket and the database. Once
+        that has changed its user, the kernel has dropped the signal of --kill-child."""
         pid = self.init()
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.process.kill()
         self.process.wait()
         while pid is not None and os.path.exists(f"/proc/{pid}"):

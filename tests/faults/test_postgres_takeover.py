@@ -1,11 +1,8 @@
 """One primary takes over from another. Would catch: writes or reads on a primary that lacks what
 was answered before, a guard that refuses the right one, calls that wait for a frozen primary
-although a newer one is there, several hosts of which a standby is used, a standby whose promotion
-is missed."""
+although a newer one is there, several hosts of which a standby is used, a host whose error keeps
+the others from being tried, a standby whose promotion is missed."""
 import contextlib
-import glob
-import os
-import signal
 
 from lib.case import Case
 from lib.daemon import SLOW, Daemon, StartFailure
@@ -18,29 +15,6 @@ from lib.world import World, new_user
 BACKENDS = ("postgres",)
 STRICT = True
 WENT_BACK = "the primary went back from timeline 2 to 1: writes answered since may be gone"
-
-
-def processes(server):
-    """The server and its backends."""
-    main = server.process.pid
-    children = []
-    for path in glob.glob(f"/proc/{main}/task/*/children"):
-        with open(path, encoding="ascii") as file:
-            children += map(int, file.read().split())
-    return [main, *children]
-
-
-@contextlib.contextmanager
-def frozen(server):
-    stopped = processes(server)
-    for pid in stopped:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in stopped:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
 
 
 class Takeover(Case):
@@ -188,12 +162,43 @@ class Takeover(Case):
             write = one.request("create_user", user=new_user())
             waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
             self.within(10, lambda: self.old.psql(waiting) == "1")
-            with frozen(self.old):
+            with self.old.frozen():
                 problem = one.answer(write, 15 * SLOW)["error"]
                 kinds = problem["data"]["kind"], problem["data"]["outcome"]
                 self.assertEqual(kinds, ("unavailable", "unknown"), problem["message"])
                 one.once("frozen", "create_user", user=new_user())
         self.assertEqual(self.stats(daemon)["db_timeline"], 2)
+
+    def test_an_older_primary_before_the_newest(self):
+        """The last good primary is gone. An older one stands before the one that took over."""
+        newest = self.new.standby()
+        self.addCleanup(newest.stop)
+        proxy = Proxy(self.new)
+        self.addCleanup(proxy.close)
+        hosts = self.url(self.new, self.old, newest).replace(
+            f":{self.new.port},", f":{proxy.port},"
+        )
+        daemon = self.daemon(hosts, "--pool", "1")
+        newest.promote()
+        with daemon.connect() as one:
+            proxy.close()
+            self.refusal(one, "get_user_count")
+            self.within(10, lambda: "result" in one.answer(one.request("get_user_count")))
+        self.assertEqual(self.stats(daemon)["db_timeline"], 3)
+
+    def test_a_host_without_the_database(self):
+        """A standby that has not replayed CREATE DATABASE refuses the connection in this way."""
+        self.new.create_database("elsewhere")
+        url = self.url(self.old, self.new).replace("/pierre?", "/elsewhere?")
+        with self.daemon(url).connect() as one:
+            World(one).user()
+        daemon = Daemon(database=Database(url.replace("/elsewhere?", "/nowhere?")), key=self.key)
+        self.addCleanup(daemon.discard)
+        with self.assertRaises(StartFailure) as failure:
+            daemon.start()
+        self.assertEqual(failure.exception.code, 69)
+        for server in (self.old, self.new):
+            self.assertIn(f"port {server.port} failed", failure.exception.log)
 
     def test_several_hosts(self):
         """A standby among the hosts is not used, and the last primary is tried first."""

@@ -12,7 +12,8 @@ import socket
 
 from lib.daemon import BUILD, SLOW
 from lib.notify import exposure
-from lib.real_systemd import ROOT, SOCKET, UNIT, Real, Writers, guide, unbuilt
+from lib.real_systemd import ROOT, SOCKET, UNIT, Real, guide, unbuilt
+from lib.retrying import Writers
 from lib.world import HASH
 
 BACKENDS = ("sqlite",)

@@ -8,14 +8,13 @@ import signal
 import socket
 import sqlite3
 import stat
-import threading
 import time
 
 from lib import databases
 from lib.daemon import Daemon, SLOW, StartFailure, new_key
 from lib.notify import Service, Services, listener
-from lib.rpc import Closed, Connection, RpcError
-from lib.world import HASH, World, uuid4
+from lib.retrying import Writers
+from lib.world import World
 
 PING = b'{"jsonrpc":"2.0","id":1,"method":"daemon.ping"}\n'
 
@@ -351,93 +350,34 @@ class Restart(Services):
         key, database = new_key(), databases.make(databases.chosen(), folder)
         if databases.chosen() == "postgres":
             self.addCleanup(database.drop)
-        self.path, self.stop, self.lock = (
-            os.path.join(folder, "s"),
-            threading.Event(),
-            threading.Lock(),
-        )
-        self.answered, self.problems, self.retries, self.longest = {}, [], 0, 0.0
-        threads = [threading.Thread(target=self.client) for _ in range(6)]
-        service, pids = None, []
-        try:
+
+        def start():
+            service = Service(folder=folder, sockets=[one], database=database, key=key)
+            self.addCleanup(service.kill)
+            return service.start()
+
+        service, pids = start(), set()
+        self.model = service.model
+        with Writers(os.path.join(folder, "s"), 6) as writers:
             for _ in range(4):
-                service = Service(folder=folder, sockets=[one], database=database, key=key)
-                self.addCleanup(service.kill)
-                service.start()
-                self.model = service.model
-                pids.append(service.pid)
-                for thread in threads:
-                    if not thread.ident:
-                        thread.start()
+                pids.add(service.pid)
                 time.sleep(0.5)
                 service.end()
                 service.notify.close()
-            service = Service(folder=folder, sockets=[one], database=database, key=key).start()
+                service = start()
             time.sleep(0.3)
-        finally:
-            self.stop.set()
-            for thread in threads:
-                if thread.ident:
-                    thread.join()
-        self.assertEqual(self.problems, [])
-        self.assertEqual(len(set(pids)), 4)
-        self.assertGreater(len(self.answered), 100 / SLOW)
-        self.assertGreater(self.retries, 0)  # the restarts affected some client
+        self.assertEqual(writers.problems, [])
+        self.assertEqual(len(pids), 4)
+        self.assertGreater(len(writers.answered), 100 / SLOW)
+        self.assertGreater(writers.again, 0)  # the restarts affected some client
         with service.connect() as connection:
-            for identifier, email in self.answered.items():
+            for identifier, email in writers.answered.items():
                 self.assertEqual(connection.call("get_user", user_id=identifier)["email"], email)
-            self.assertEqual(connection.call("get_user_count"), len(self.answered))
+            self.assertEqual(connection.call("get_user_count"), len(writers.answered))
         service.end()
         service.notify.close()
         print(
-            f"  restart under load: {len(self.answered)} writes over 4 restarts, none lost; "
-            f"{self.retries} sent again; "
-            f"longest wait {self.longest * 1000:.0f} ms",
+            f"  restart under load: {len(writers.answered)} writes over 4 restarts, none lost; "
+            f"{writers.again} sent again; longest wait {writers.longest * 1000:.0f} ms",
             flush=True,
         )
-
-    def client(self):
-        """Creates users one after the other. A call without an answer is sent again on a new
-        connection until it is answered."""
-        connection = None
-        while not self.stop.is_set():
-            identifier, email, began, attempts = (
-                uuid4(),
-                f"{uuid4()}@example.com",
-                time.monotonic(),
-                0,
-            )
-            while True:
-                try:
-                    if connection is None:
-                        connection = Connection(self.path, 30 * SLOW)
-                    connection.call(
-                        "create_user",
-                        user={"id": identifier, "email": email, "password_hash": HASH},
-                    )
-                    break
-                except RpcError as problem:
-                    if attempts > 0 and problem.kind == "conflict":
-                        # The first request was executed, and its answer was lost with the
-                        # connection.
-                        break
-                    if problem.kind != "shutting_down":
-                        self.problems.append(str(problem))
-                        return
-                except (Closed, BrokenPipeError, ConnectionResetError):
-                    pass
-                except Exception as problem:  # pylint: disable=broad-except
-                    self.problems.append(
-                        f"connect or call: {problem!r}"
-                    )  # including ConnectionRefusedError
-                    return
-                attempts += 1
-                if connection is not None:
-                    connection.close()
-                    connection = None
-            with self.lock:
-                self.answered[identifier] = email
-                self.retries += attempts
-                self.longest = max(self.longest, time.monotonic() - began)
-        if connection is not None:
-            connection.close()

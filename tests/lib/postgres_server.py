@@ -205,13 +205,27 @@ class PostgresServer:
                 found += map(int, file.read().split())
         return found
 
+    @staticmethod
+    def signal(pids, number):
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    @contextlib.contextmanager
+    def frozen(self):
+        """It and its connections do not answer."""
+        stopped = self.processes()
+        self.signal(stopped, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.signal(stopped, signal.SIGCONT)
+
     def kill(self):
         """As the death of its host: all end at once, and the folder stays."""
         running = self.processes()
-        for number in (signal.SIGSTOP, signal.SIGKILL):
-            for pid in running:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, number)
+        self.signal(running, signal.SIGSTOP)
+        self.signal(running, signal.SIGKILL)
         self.process.wait()
         self.process = None
 
@@ -247,7 +261,7 @@ class PostgresServer:
         return [int(pid) for pid in text.split()]
 
     def standby(self, synchronous=False):
-        """Returns a started streaming standby of this server; promote() makes it a primary."""
+        """Returns a standby of this server that streams; promote() makes it a primary."""
         other = PostgresServer({**self.settings, "hot_standby": "on"})
         self.run(
             binary("pg_basebackup"),
@@ -268,6 +282,7 @@ class PostgresServer:
         )
         other.configure()
         other.launch()
+        other.wait_streaming()
         if synchronous:
             self.psql("ALTER SYSTEM SET synchronous_standby_names = '*'", "postgres")
             self.psql("SELECT pg_reload_conf()", "postgres")
@@ -289,6 +304,15 @@ class PostgresServer:
                 size += 8192 - 24 if size < 512 else 0
                 before = after
         raise RuntimeError("no commit ended with a page")
+
+    def wait_streaming(self, seconds=60):
+        """A standby answers before it receives what its primary writes."""
+        until = time.monotonic() + seconds
+        status = "SELECT status FROM pg_stat_wal_receiver"
+        while (found := self.psql(status, "postgres")) != "streaming":
+            if time.monotonic() > until:
+                raise RuntimeError(f"the standby does not stream: {found or 'no receiver'}")
+            time.sleep(0.02)
 
     def promote(self):
         self.psql("SELECT pg_promote(true, 60)", "postgres")

@@ -22,7 +22,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from lib import spdx
 from lib.hardening import elf_files, weaknesses
 from lib.machine import Machine, lacks
-from lib.real_systemd import SOCKET, UNIT, Writers, guide
+from lib.real_systemd import SOCKET, UNIT, guide
+from lib.retrying import Writers
 from lib.rpc import Connection
 from lib.world import HASH
 

@@ -11,7 +11,8 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib.real_systemd import UNIT, Real, Writers, guide, unbuilt
+from lib.real_systemd import UNIT, Real, guide, unbuilt
+from lib.retrying import Writers
 
 ROUNDS = 15
 

@@ -1,6 +1,6 @@
 /* The timeline guard, and the order of hosts. Would catch: an older primary that counts as one that
  * may follow, a newer one or an unknown one that does not, a list of hosts that loses one or gives
- * it another's port. */
+ * it another's port, a host that is tried twice or never. */
 #include <string.h>
 
 #include "unit.h"
@@ -102,6 +102,31 @@ START_TEST(orders)
 }
 END_TEST
 
+static void check_rest(
+	const char *url, unsigned first, unsigned passed, const char *host, const char *port)
+{
+	struct hosts hosts;
+
+	ck_assert(
+		hosts_init(&hosts, &(struct target){.url = url, .first = first, .passed = passed}));
+	ck_assert_uint_eq(hosts.count, 3);
+	ck_assert_str_eq(hosts.host, host);
+	ck_assert_str_eq(hosts.port != NULL ? hosts.port : "", port);
+	hosts_free(&hosts);
+}
+
+START_TEST(rests)
+{
+	static const char three[] = "postgresql://u@a:1,b:2,c:3/d";
+
+	check_rest(three, 0, 1, "b,c", "2,3");
+	check_rest(three, 0, 2, "c", "3");
+	check_rest(three, 2, 1, "a,b", "1,2");
+	check_rest(three, 1, 2, "a", "1");
+	check_rest("postgresql://u@a,b,c/d?port=7", 5, 1, "a,b", "");
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tests = tcase_create("guard");
@@ -110,5 +135,6 @@ int main(void)
 	tcase_add_test(tests, other_clusters);
 	tcase_add_test(tests, advances);
 	tcase_add_test(tests, orders);
+	tcase_add_test(tests, rests);
 	return unit_run("guard", tests, true);
 }

@@ -1,6 +1,7 @@
 /* Connecting, blocking: runs in a thread of its own or before the loop starts. libpq tries the
  * URL's hosts in turn with one connect_timeout each, which passes over a host that accepts and
- * stays silent. */
+ * stays silent. It ends at a host that answers with an error; connect_postgres goes on behind
+ * that one. */
 #include "connect.h"
 
 #include <openssl/ssl.h>
@@ -184,26 +185,53 @@ static PGconn *connect_hosts(const struct target *target, uint64_t timeout_ms)
 	return pq;
 }
 
-PGconn *connect_postgres(
-	const struct target *target, uint64_t timeout_ms, char error[ERR_MESSAGE_MAX])
+/* Whether the session can be used. */
+static bool connect_complete(
+	const char *url, PGconn *pq, uint64_t timeout_ms, char error[ERR_MESSAGE_MAX])
 {
-	const char *url = target->url;
-	PGconn *pq = connect_hosts(target, timeout_ms);
-
-	if (pq == NULL || PQstatus(pq) != CONNECTION_OK) {
-		describe_failure(url, pq, error);
-		PQfinish(pq);
-		return NULL;
+	if (PQstatus(pq) == CONNECTION_OK) {
+		PQsetNoticeReceiver(pq, ignore_notice, NULL);
+		postgres_connect_settle(pq, timeout_ms);
 	}
-	PQsetNoticeReceiver(pq, ignore_notice, NULL);
-	postgres_connect_settle(pq, timeout_ms);
 	if (PQstatus(pq) == CONNECTION_OK && PQtransactionStatus(pq) == PQTRANS_IDLE)
-		return pq;
+		return true;
 	if (PQstatus(pq) == CONNECTION_OK)
 		(void)snprintf(error, ERR_MESSAGE_MAX, "the server sent an unexpected result");
 	else
 		describe_failure(url, pq, error);
-	PQfinish(pq);
+	return false;
+}
+
+/* Hosts fail for different reasons, and each may be the one to correct. */
+static void add_failure(char error[ERR_MESSAGE_MAX], const char *other)
+{
+	size_t length = strlen(error);
+
+	if (strstr(error, other) == NULL)
+		(void)snprintf(error + length, ERR_MESSAGE_MAX - length, "%s%s",
+			length > 0 ? "; " : "", other);
+}
+
+/* A standby may lack what its primary has, such as the database or a free connection. */
+PGconn *connect_postgres(
+	const struct target *target, uint64_t timeout_ms, char error[ERR_MESSAGE_MAX])
+{
+	struct target attempt = *target;
+	unsigned count = target->only ? 1 : hosts_count(target->url);
+
+	error[0] = '\0';
+	for (attempt.passed = 0; attempt.passed < count;) {
+		PGconn *pq = connect_hosts(&attempt, timeout_ms);
+		char reason[ERR_MESSAGE_MAX];
+
+		if (connect_complete(target->url, pq, timeout_ms, reason))
+			return pq;
+		add_failure(error, reason);
+		attempt.passed = target->only
+			? count
+			: hosts_passed(target->url, pq, target->first, attempt.passed);
+		PQfinish(pq);
+	}
 	return NULL;
 }
 

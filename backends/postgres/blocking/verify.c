@@ -184,23 +184,11 @@ static int postgres_verify_values(struct verify_report *report, PGconn *pq, stru
 	"AND EXISTS (SELECT 1 FROM " parents " WHERE number = c.parent) "                          \
 	"GROUP BY c.parent, c.hour, c.tool_name HAVING sum(requests) <> 0 OR "                     \
 	"sum(successful) <> 0 OR sum(failed) <> 0 OR sum(time_ms) <> 0) AS wrong"
-#define WRONG_MONTHS(t, p)                                                                         \
-	"SELECT count(*) FROM (SELECT 1 FROM (SELECT " p " AS parent, month, requests FROM " t     \
-	"_months UNION ALL SELECT " p ", date_trunc('month', hour, 'UTC'), -requests "             \
-	"FROM " t "_hours) AS c GROUP BY parent, month HAVING sum(requests) <> 0) AS wrong"
-
+#define WRONG_MONTHS(t, p) VERIFY_WRONG_MONTHS(t, p, "date_trunc('month', hour, 'UTC')")
+/* 4713 BC: before any period, as in the migration 0009. */
 #define WRONG_DAYS(t, p, hours, days, name, own, negative, sums)                                   \
-	"SELECT count(*) FROM (SELECT 1 FROM usage_rolled s CROSS JOIN (SELECT " p " AS parent, "  \
-	"day, " name ", " own " FROM " days " UNION ALL SELECT " p ", "                            \
-	"date_trunc('day', hour, 'UTC'), " name ", " negative " FROM " hours                       \
-	") AS c WHERE s.source = '" t "' AND day >= '4713-01-01 00:00:00+00 BC' "                  \
-	"AND day < s.days_to GROUP BY parent, day, " name " HAVING " sums ") AS wrong"
-#define WRONG_TOOL_DAYS(t, p)                                                                      \
-	WRONG_DAYS(t, p, t "_hours", t "_days", "tool_name",                                       \
-		"requests, successful, failed, time_ms, timed",                                    \
-		"-requests, -successful, -failed, -time_ms, -timed",                               \
-		"sum(requests) <> 0 OR sum(successful) <> 0 OR sum(failed) <> 0 OR "               \
-		"sum(time_ms) <> 0 OR sum(timed) <> 0")
+	VERIFY_WRONG_DAYS(t, p, hours, days, name, own, negative, sums,                            \
+		"date_trunc('day', hour, 'UTC')", "day >= '4713-01-01 00:00:00+00 BC' AND ")
 
 static int postgres_verify_counts(struct verify_report *report, PGconn *pq, struct err *err)
 {
@@ -218,13 +206,11 @@ static int postgres_verify_counts(struct verify_report *report, PGconn *pq, stru
 		{ROLLUPS_SCHEMA, "months of a2a_usage have counts that differ from their hours",
 			WRONG_MONTHS("a2a_usage", "client")},
 		{DAYS_SCHEMA, "days of api_key_usage have counts that differ from their hours",
-			WRONG_TOOL_DAYS("api_key_usage", "api_key")},
+			VERIFY_WRONG_TOOL_DAYS(WRONG_DAYS, "api_key_usage", "api_key")},
 		{DAYS_SCHEMA, "days of a2a_usage have counts that differ from their hours",
-			WRONG_TOOL_DAYS("a2a_usage", "client")},
+			VERIFY_WRONG_TOOL_DAYS(WRONG_DAYS, "a2a_usage", "client")},
 		{DAYS_SCHEMA, "days of a2a_usage have capabilities that differ from their hours",
-			WRONG_DAYS("a2a_usage", "client", "a2a_usage_capabilities",
-				"a2a_usage_capability_days", "capability", "requests", "-requests",
-				"sum(requests) <> 0")},
+			VERIFY_WRONG_CAPABILITY_DAYS(WRONG_DAYS, "client")},
 	};
 
 	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {

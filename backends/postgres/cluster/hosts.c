@@ -29,33 +29,33 @@ static const char *element(const char *list, unsigned index, size_t *length)
 	return list;
 }
 
-/* The list with the elements before `first` moved to its end. */
-static char *list_from(const char *list, unsigned first)
+/* `left` elements of the list, from `first` on and around its end. */
+static char *list_from(const char *list, unsigned first, unsigned left)
 {
-	size_t length;
-	const char *from = element(list, first, &length);
-	size_t before = (size_t)(from - list), behind = strlen(from);
-	char *copy = malloc(before + behind + 1);
+	unsigned count = elements(list);
+	char *copy = malloc(strlen(list) + 2), *end = copy;
 
 	if (copy == NULL)
 		return NULL;
-	memcpy(copy, from, behind);
-	copy[behind] = ',';
-	memcpy(copy + behind + 1, list, before);
-	copy[before + behind] = '\0'; /* over the comma before `first` */
+	for (unsigned i = 0; i < left; i++) {
+		size_t length;
+		const char *from = element(list, (first + i) % count, &length);
+
+		memcpy(end, from, length);
+		end += length;
+		*end++ = ',';
+	}
+	end[-1] = '\0';
 	return copy;
 }
 
 /* A list of one element is one for all hosts. */
-static bool hosts_select(char **ret, const char *list, const struct target *target, unsigned count)
+static bool hosts_select(
+	char **ret, const char *list, const struct hosts *hosts, unsigned first, unsigned left)
 {
-	size_t length;
-	const char *from;
-
-	if (list == NULL || elements(list) != count || (target->first == 0 && !target->only))
+	if (list == NULL || elements(list) != hosts->count)
 		return true;
-	from = element(list, target->first, &length);
-	*ret = target->only ? strndup(from, length) : list_from(list, target->first);
+	*ret = list_from(list, first, left);
 	return *ret != NULL;
 }
 
@@ -69,16 +69,22 @@ static unsigned count_hosts(const PQconninfoOption *options)
 bool hosts_init(struct hosts *ret, const struct target *target)
 {
 	PQconninfoOption *options = PQconninfoParse(target->url, NULL);
-	unsigned count = count_hosts(options);
-	const struct target chosen = {.first = target->first % count, .only = target->only};
-	bool good;
+	unsigned first, left;
+	bool good = true;
 
-	*ret = (struct hosts){.count = target->only ? 1 : count};
+	*ret = (struct hosts){.count = count_hosts(options)};
+
 	ret->chosen = hosts_option(options, "target_session_attrs") != NULL ||
 		getenv("PGTARGETSESSIONATTRS") != NULL;
-	good = hosts_select(&ret->host, hosts_option(options, "host"), &chosen, count) &&
-		hosts_select(&ret->hostaddr, hosts_option(options, "hostaddr"), &chosen, count) &&
-		hosts_select(&ret->port, hosts_option(options, "port"), &chosen, count);
+	left = target->only                   ? 1
+		: target->passed < ret->count ? ret->count - target->passed
+					      : ret->count;
+	first = (target->first + target->passed) % ret->count;
+	if (first > 0 || left < ret->count)
+		good = hosts_select(&ret->host, hosts_option(options, "host"), ret, first, left) &&
+			hosts_select(&ret->hostaddr, hosts_option(options, "hostaddr"), ret, first,
+				left) &&
+			hosts_select(&ret->port, hosts_option(options, "port"), ret, first, left);
 	PQconninfoFree(options);
 	return good;
 }
@@ -143,4 +149,12 @@ unsigned hosts_find(const char *url, const PGconn *pq)
 			found = i;
 	PQconninfoFree(options);
 	return found;
+}
+
+unsigned hosts_passed(const char *url, const PGconn *pq, unsigned first, unsigned passed)
+{
+	unsigned count = hosts_count(url);
+	unsigned behind = (hosts_find(url, pq) + count - (first + passed) % count) % count;
+
+	return passed + behind + 1;
 }

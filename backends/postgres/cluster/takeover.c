@@ -81,13 +81,16 @@ static bool takeover_stuck(const struct pg_connection *connection, uint64_t now)
 		now > connection->front->sent_at + STUCK_MS * ms;
 }
 
-/* The server of a connection without an answer may hang: the next host is tried first then. */
+/* The server of a connection without an answer may hang: the next host is tried first then. So it
+ * is after a primary that went back, since the right one may be behind it. */
 unsigned takeover_first_host(const struct postgres_store *store, uint64_t now)
 {
 	bool stuck = false;
 
 	for (unsigned i = 0; i < store->connection_limit; i++)
 		stuck = stuck || takeover_stuck(&store->connections[i], now);
+	if (store->gone_back[0] != '\0')
+		return store->first_host + store->failures;
 	return stuck ? store->first_host + 1 : store->first_host;
 }
 

@@ -35,7 +35,7 @@ bool servers_init(struct split *split)
 	for (unsigned i = 0; i < 2 && urls[i] != NULL; i++)
 		for (unsigned host = 0;
 			host < hosts_count(urls[i]) && servers->count < STORE_SERVERS_MAX; host++) {
-			struct server *server = &servers->list[servers->count++];
+			struct standby_server *server = &servers->list[servers->count++];
 
 			server->url = urls[i];
 			server->host = host;
@@ -51,12 +51,12 @@ void servers_free(struct split *split)
 	free(split->servers.url);
 }
 
-static struct server *server_of(struct split *split, const struct pg_connection *connection)
+static struct standby_server *server_of(struct split *split, const struct pg_connection *connection)
 {
 	return &split->servers.list[(connection->number - 1) % split->servers.count];
 }
 
-static bool is_primary(const struct split *split, const struct server *server)
+static bool is_primary(const struct split *split, const struct standby_server *server)
 {
 	return server->url == split->store->url && server->host == split->store->first_host &&
 		outage_connected(split->store);
@@ -64,12 +64,12 @@ static bool is_primary(const struct split *split, const struct server *server)
 
 bool servers_follows(const struct split *split, const struct pg_connection *connection)
 {
-	const struct reader *reader = &split->servers.readers[connection->number - 1];
+	const struct standby_session *reader = &split->servers.readers[connection->number - 1];
 
 	return reader->timeline != 0 && reader->timeline == split->store->newest.timeline;
 }
 
-static void set_role(struct split *split, struct server *server, enum server_role role)
+static void set_role(struct split *split, struct standby_server *server, enum server_role role)
 {
 	static const char *const now[] = {[SERVER_UNREACHABLE] = "is lost",
 		[SERVER_PRIMARY] = "is a primary",
@@ -86,7 +86,7 @@ static void set_role(struct split *split, struct server *server, enum server_rol
 	server->role = role;
 }
 
-static void server_failed(struct split *split, struct server *server, const char *error)
+static void server_failed(struct split *split, struct standby_server *server, const char *error)
 {
 	(void)snprintf(server->error, sizeof server->error, "%.300s", error);
 	server->failures++;
@@ -100,7 +100,8 @@ static bool poll_standby(struct split *split, struct pg_connection *connection)
 }
 
 /* Returns whether the connection may be kept. */
-static bool admit_standby(struct split *split, struct server *server, const struct lineage *lineage)
+static bool admit_standby(
+	struct split *split, struct standby_server *server, const struct lineage *lineage)
 {
 	const struct lineage *newest = &split->store->newest;
 
@@ -121,8 +122,8 @@ static void servers_connected(struct postgres_store *readers, struct pg_connecti
 	PGconn *pq, const struct lineage *lineage, const char *error)
 {
 	struct split *split = readers->split;
-	struct server *server = server_of(split, connection);
-	struct reader *reader = servers_reader(&split->servers, connection);
+	struct standby_server *server = server_of(split, connection);
+	struct standby_session *reader = servers_reader(&split->servers, connection);
 	bool kept = false;
 
 	server->connecting = false;
@@ -140,7 +141,7 @@ static void servers_connected(struct postgres_store *readers, struct pg_connecti
 		readers->pooled = true;
 		readers->named = false;
 	}
-	*reader = (struct reader){.instance = readers->pooled ? 0 : lineage->instance};
+	*reader = (struct standby_session){.instance = readers->pooled ? 0 : lineage->instance};
 	pg_connection_adopt(readers, connection, pq, lineage);
 	if (connection->state == PG_CONNECTION_IDLE)
 		(void)poll_standby(split, connection);
@@ -165,7 +166,7 @@ static bool crowded_server(const struct split *split, unsigned index, struct pg_
 
 static void connect_server(struct split *split, unsigned index, uint64_t now)
 {
-	struct server *server = &split->servers.list[index];
+	struct standby_server *server = &split->servers.list[index];
 	struct pg_connection *connection;
 
 	if (server->connecting || now < server->retry_at || split->readers->closing)
@@ -210,7 +211,7 @@ static void cut_slow(struct split *split, struct pg_connection *connection, uint
 
 static uint64_t poll_due(const struct split *split, const struct pg_connection *connection)
 {
-	const struct reader *reader = &split->servers.readers[connection->number - 1];
+	const struct standby_session *reader = &split->servers.readers[connection->number - 1];
 	uint64_t pause = split->sampler.idle_ns;
 
 	if (!list_empty(&connection->waiting))
@@ -259,7 +260,7 @@ uint64_t servers_next_due(const struct split *split, uint64_t now)
 		due = next < due ? next : due;
 	}
 	for (unsigned i = 0; i < split->servers.count; i++) {
-		const struct server *server = &split->servers.list[i];
+		const struct standby_server *server = &split->servers.list[i];
 
 		if (!server->connecting && server->retry_at > now && server->retry_at < due)
 			due = server->retry_at;
@@ -309,8 +310,8 @@ struct pg_connection *servers_choose(
 void servers_told(struct split *split, struct pg_connection *connection)
 {
 	const struct proof *proof = &connection->front->proof;
-	struct reader *reader = servers_reader(&split->servers, connection);
-	struct server *server = server_of(split, connection);
+	struct standby_session *reader = servers_reader(&split->servers, connection);
+	struct standby_server *server = server_of(split, connection);
 
 	reader->told_at = clock_ns();
 	reader->timeline = proof->standby ? proof->timeline : 0;
@@ -329,7 +330,7 @@ void servers_told(struct split *split, struct pg_connection *connection)
 	}
 }
 
-static unsigned open_connections(const struct split *split, const struct server *server)
+static unsigned open_connections(const struct split *split, const struct standby_server *server)
 {
 	const struct postgres_store *readers = split->readers;
 	unsigned count = 0;
@@ -342,14 +343,14 @@ static unsigned open_connections(const struct split *split, const struct server 
 
 void servers_lost(struct split *split, const struct pg_connection *connection, const char *reason)
 {
-	struct server *server = server_of(split, connection);
+	struct standby_server *server = server_of(split, connection);
 
 	if (open_connections(split, server) <= pg_connection_usable(connection))
 		server_failed(split, server, reason);
 }
 
 /* How old the state is that the server has shown last, by the primary's samples. */
-static void show_age(const struct split *split, const struct server *server, uint64_t now,
+static void show_age(const struct split *split, const struct standby_server *server, uint64_t now,
 	struct store_server *out)
 {
 	const struct sample *reached = samples_reached(&split->samples, server->replayed),
@@ -367,7 +368,7 @@ unsigned servers_show(const struct split *split, struct store_server out[STORE_S
 	uint64_t now = clock_ns();
 
 	for (unsigned i = 0; i < split->servers.count; i++) {
-		const struct server *server = &split->servers.list[i];
+		const struct standby_server *server = &split->servers.list[i];
 
 		out[i] = (struct store_server){
 			.role = is_primary(split, server) ? SERVER_PRIMARY : server->role,

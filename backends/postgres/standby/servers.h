@@ -15,7 +15,7 @@ struct split;
 
 enum { SERVERS_CONNECTIONS = 128 };
 
-struct server {
+struct standby_server {
 	char name[128];  /* host:port */
 	const char *url; /* the store's, or the standbys' */
 	unsigned host;   /* its place there */
@@ -29,7 +29,7 @@ struct server {
 };
 
 /* A connection to a standby, by its number - 1. */
-struct reader {
+struct standby_session {
 	unsigned server;
 	uint64_t instance; /* identifies the server's process; 0: unknown, or a pooler */
 	uint64_t timeline; /* that the server has shown; 0: none, or it is no standby */
@@ -38,9 +38,9 @@ struct reader {
 };
 
 struct servers {
-	struct server list[STORE_SERVERS_MAX];
+	struct standby_server list[STORE_SERVERS_MAX];
 	unsigned count;
-	struct reader readers[SERVERS_CONNECTIONS];
+	struct standby_session readers[SERVERS_CONNECTIONS];
 	uint64_t timeline; /* the newest one known when they were last asked */
 	char *url;         /* of the standbys; secret; NULL: none */
 };
@@ -63,7 +63,7 @@ void servers_told(struct split *split, struct pg_connection *connection);
 void servers_lost(struct split *split, const struct pg_connection *connection, const char *reason);
 unsigned servers_show(const struct split *split, struct store_server out[STORE_SERVERS_MAX]);
 
-static inline struct reader *servers_reader(
+static inline struct standby_session *servers_reader(
 	struct servers *servers, const struct pg_connection *connection)
 {
 	return &servers->readers[connection->number - 1];

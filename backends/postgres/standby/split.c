@@ -147,7 +147,7 @@ static void standby_done(struct call *call)
 	release_held(split, history);
 }
 
-static void give_back(struct call *call)
+static void give_to_primary(struct call *call)
 {
 	if (call->err.kind == ERR_NONE)
 		(void)execute_fail(call, ERR_UNAVAILABLE, "no standby could answer");
@@ -283,7 +283,7 @@ static void take_shown(
 	struct split *split, const struct pg_connection *connection, struct call *call)
 {
 	const struct proof *proof = &connection->front->proof;
-	const struct reader *reader = servers_reader(&split->servers, connection);
+	const struct standby_session *reader = servers_reader(&split->servers, connection);
 
 	history_shown(call->standby->order->history, history_tables(call), reader->instance,
 		proof->received, &proof->snapshot);
@@ -313,13 +313,13 @@ void split_batch_ended(struct split *split, struct pg_connection *connection, st
 			call->route = ROUTE_TOGETHER;
 			list_append(again, &call->link);
 		} else {
-			give_back(call);
+			give_to_primary(call);
 		}
 	}
 }
 
 /* Reads that no connection has any more. */
-static void give_back_waiting(struct split *split)
+static void give_all_to_primary(struct split *split)
 {
 	struct postgres_store *readers = split->readers;
 
@@ -328,7 +328,7 @@ static void give_back_waiting(struct split *split)
 
 		list_remove(&call->link);
 		readers->waiting_count--;
-		give_back(call);
+		give_to_primary(call);
 	}
 }
 
@@ -345,7 +345,7 @@ static void give_up_waiting(struct split *split, uint64_t now)
 				continue;
 			list_remove(node);
 			connection->waiting_count--;
-			give_back(call);
+			give_to_primary(call);
 		}
 	}
 }
@@ -379,7 +379,7 @@ static void rescue(struct split *split, uint64_t now)
 
 static void send_reads(struct split *split)
 {
-	give_back_waiting(split);
+	give_all_to_primary(split);
 	for (unsigned i = 0; i < split->readers->connection_limit; i++)
 		while (pg_connection_send(split->readers, &split->readers->connections[i]))
 			;

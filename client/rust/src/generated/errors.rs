@@ -34,7 +34,7 @@ pub enum Error {
     TooLarge(Box<Failure>),
     /// A stored token cannot be decrypted.
     DecryptionFailed(Box<Failure>),
-    /// Disk full, I/O error, read-only or corrupt database.
+    /// Disk full, I/O error, or a database that is read-only, corrupt or outdated.
     Storage(Box<Failure>),
     /// The daemon is shutting down.
     ShuttingDown(Box<Failure>),
