@@ -55,8 +55,8 @@ DEFECTS = [
      ["Takeover.test_an_older_primary_before_the_newest"]),
     ("the other hosts are not tried after a host that answers with an error", [
         ("backends/postgres/blocking/connect.c",
-         "passed = hosts_passed(url, pq, first, passed);",
-         "passed = count;"),
+         ": hosts_passed(target->url, pq, target->first, attempt.passed);",
+         ": count;"),
     ], "faults/test_postgres_takeover.py", ["Takeover.test_a_host_without_the_database"]),
     ("the server waits two hours for a host that has vanished", [
         ("backends/postgres/blocking/connect.c",

@@ -146,6 +146,8 @@ static void restart(struct postgres_store *store, struct call *call, enum pg_rou
 	else
 		call->err.kind = ERR_NONE;
 	call->route = (uint8_t)(pg_batch_is_own(call) ? ROUTE_ALONE : route);
+	if (!store->reads_only)
+		call->position = 0;
 	store->retries++;
 }
 

@@ -288,6 +288,15 @@ class PostgresServer:
             self.psql("SELECT pg_reload_conf()", "postgres")
         return other
 
+    def wait_streaming(self, seconds=60):
+        """A standby answers before it receives what its primary writes."""
+        until = time.monotonic() + seconds
+        status = "SELECT status FROM pg_stat_wal_receiver"
+        while (found := self.psql(status, "postgres")) != "streaming":
+            if time.monotonic() > until:
+                raise RuntimeError(f"the standby does not stream: {found or 'no receiver'}")
+            time.sleep(0.02)
+
     def end_of_page(self):
         """Lets a commit end where a page of the log ends. The server then reports the place of the
         next record, behind the header of the next page, which no standby reaches."""
@@ -304,15 +313,6 @@ class PostgresServer:
                 size += 8192 - 24 if size < 512 else 0
                 before = after
         raise RuntimeError("no commit ended with a page")
-
-    def wait_streaming(self, seconds=60):
-        """A standby answers before it receives what its primary writes."""
-        until = time.monotonic() + seconds
-        status = "SELECT status FROM pg_stat_wal_receiver"
-        while (found := self.psql(status, "postgres")) != "streaming":
-            if time.monotonic() > until:
-                raise RuntimeError(f"the standby does not stream: {found or 'no receiver'}")
-            time.sleep(0.02)
 
     def promote(self):
         self.psql("SELECT pg_promote(true, 60)", "postgres")

@@ -13,6 +13,7 @@
 static const uint64_t split_ms = 1000000;
 enum {
 	HOLD_MS = 1000,  /* longest wait for the primary to show what a standby has shown */
+	SLOW_MS = 1000,  /* longest wait for a standby's turn */
 	RESCUE_MS = 100, /* between two looks at the calls that wait for a primary */
 	ROUGH_MS = 20    /* timers that are further away need not be exact */
 };
@@ -332,7 +333,17 @@ static void give_all_to_primary(struct split *split)
 	}
 }
 
-/* Reads whose standby has not replayed in time what they must see. */
+/* Whether a read that has not been sent has waited long enough for its standby. */
+static bool gives_up(const struct call *call, uint64_t now)
+{
+	if (call->standby->until != 0)
+		return now >= call->standby->until;
+	if (call->submitted == 0 || now < call->submitted + SLOW_MS * split_ms)
+		return false;
+	call->standby->reason = READ_SLOW;
+	return true;
+}
+
 static void give_up_waiting(struct split *split, uint64_t now)
 {
 	for (unsigned i = 0; i < split->readers->connection_limit; i++) {
@@ -341,7 +352,7 @@ static void give_up_waiting(struct split *split, uint64_t now)
 		list_for_each_safe (node, &connection->waiting) {
 			struct call *call = call_of(node);
 
-			if (call->standby->until == 0 || now < call->standby->until)
+			if (!gives_up(call, now))
 				continue;
 			list_remove(node);
 			connection->waiting_count--;
