@@ -16,7 +16,8 @@ from lib.causal import Checker
 from lib.daemon import SLOW
 from lib.proxy import Proxy
 from lib.rpc import result_of
-from lib.standbys import Endpoint, reads, shared
+from lib.routes import reads
+from lib.standbys import Endpoint, shared
 from lib.world import World, new_usage
 
 BACKENDS = ("postgres",)

@@ -3,7 +3,7 @@ single server. Run by `scripts/test --standbys`. Would catch: reads that wait fo
 not answer; a setting that harms where there is nothing to gain."""
 from lib.pgbouncer import PgBouncer
 from lib.standby_case import OutageCase
-from lib.standbys import reads
+from lib.routes import reads
 
 BACKENDS = ("postgres",)
 STANDBYS = True

@@ -2,7 +2,7 @@
 import time
 import unittest
 
-from . import databases, strict
+from . import databases, routes, states, strict
 from .daemon import Daemon, SLOW
 from .rpc import RpcError, result_of
 
@@ -48,6 +48,8 @@ class DaemonCase(Case):
     @classmethod
     def setUpClass(cls):
         cls.daemon = Daemon(options=cls.options, environment=cls.environment).start()
+        if databases.on_standby():
+            states.until(lambda: "standby" in routes.roles(cls.daemon).values(), "a standby")
 
     @classmethod
     def tearDownClass(cls):

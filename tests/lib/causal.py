@@ -21,7 +21,7 @@ import socket
 import threading
 import time
 
-from . import standbys
+from . import routes
 from .world import HASH, World, new_user
 
 ROWS = {"profile": 1, "goal": 2, "insight": 1, "task": 2, "log": 1}
@@ -466,7 +466,7 @@ class Checker:
 
     def counters(self):
         """Counters that tell which servers have answered reads."""
-        return standbys.reads(self.daemon)
+        return routes.reads(self.daemon)
 
     def where(self):
         """Reads by where they were answered and why, as the daemon counts them."""

@@ -11,7 +11,6 @@
 They stay in a state until the opposite is called; `with one.paused():` undoes it. Each waits until
 the server is in the state."""
 import atexit
-import collections
 import contextlib
 import functools
 import itertools
@@ -32,7 +31,6 @@ SETTINGS = {
     "log_line_prefix": "'%m '",
 }
 NOWHERE = "host=/nonexistent"
-PRIMARY_READS = "primary_reads_"
 
 
 class Standby:
@@ -190,24 +188,6 @@ def shared():
     group = Standbys(2)
     atexit.register(group.stop)
     return group.start()
-
-
-def reads(daemon):
-    """Returns how many causal reads standbys have answered, and why others went to the primary, by
-    the daemon's counters."""
-    found = collections.Counter()
-    for name, value in daemon.call("daemon.stats")["counters"].items():
-        if name == "standby_reads":
-            found["standby"] = value
-        elif name.startswith(PRIMARY_READS):
-            found[name[len(PRIMARY_READS) :]] = value
-    return found
-
-
-def roles(daemon):
-    """Returns the role of each server by its port, as the daemon knows it."""
-    servers = daemon.call("daemon.stats").get("servers", [])
-    return {int(server["host"].rpartition(":")[2]): server["role"] for server in servers}
 
 
 class Endpoint(Proxy):
