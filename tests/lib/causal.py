@@ -214,7 +214,9 @@ class Caller:
                 chosen += [self.write(kind), self.read(kind)]
                 pairs += 1
             elif share < 0.9:
-                chosen.append(self.read(kind, self.random.choice(self.checker.callers)))
+                # Soon again: what goes back in time does so within milliseconds.
+                other = self.random.choice(self.checker.callers[: self.random.choice((2, None))])
+                chosen += [self.read(kind, other) for _ in range(self.random.randint(1, 4))]
             elif share < 0.97:
                 chosen.append(self.count())
             else:
