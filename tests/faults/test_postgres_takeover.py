@@ -3,9 +3,6 @@ was answered before, a guard that refuses the right one, calls that wait for a f
 although a newer one is there, several hosts of which a standby is used, a host whose error keeps
 the others from being tried, a standby whose promotion is missed."""
 import contextlib
-import glob
-import os
-import signal
 
 from lib.case import Case
 from lib.daemon import SLOW, Daemon, StartFailure
@@ -18,29 +15,6 @@ from lib.world import World, new_user
 BACKENDS = ("postgres",)
 STRICT = True
 WENT_BACK = "the primary went back from timeline 2 to 1: writes answered since may be gone"
-
-
-def processes(server):
-    """The server and its backends."""
-    main = server.process.pid
-    children = []
-    for path in glob.glob(f"/proc/{main}/task/*/children"):
-        with open(path, encoding="ascii") as file:
-            children += map(int, file.read().split())
-    return [main, *children]
-
-
-@contextlib.contextmanager
-def frozen(server):
-    stopped = processes(server)
-    for pid in stopped:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in stopped:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
 
 
 class Takeover(Case):
@@ -188,7 +162,7 @@ class Takeover(Case):
             write = one.request("create_user", user=new_user())
             waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
             self.within(10, lambda: self.old.psql(waiting) == "1")
-            with frozen(self.old):
+            with self.old.frozen():
                 problem = one.answer(write, 15 * SLOW)["error"]
                 kinds = problem["data"]["kind"], problem["data"]["outcome"]
                 self.assertEqual(kinds, ("unavailable", "unknown"), problem["message"])
