@@ -231,6 +231,7 @@ class Rules(Case):
         self.addCleanup(proxy.close)
         daemon = self.daemon(servers=[proxy, self.second])
         self.within(10, lambda: list(roles(daemon).values()).count("standby") == 2)
+        self.group.caught_up()
         with self.second.paused(), contextlib.ExitStack() as stack:
             self.write(self.other, 2)
             self.first.caught_up()
