@@ -200,6 +200,29 @@ class Takeover(Case):
         for server in (self.old, self.new):
             self.assertIn(f"port {server.port} failed", failure.exception.log)
 
+    def test_a_silent_primary_delays_one_attempt(self):
+        """It accepts connections and stays silent, while the standby is not promoted yet."""
+        standby = self.new.standby()
+        self.addCleanup(standby.stop)
+        proxy = Proxy(self.new)
+        self.addCleanup(proxy.close)
+        hosts = self.url(self.new, standby).replace(f":{self.new.port},", f":{proxy.port},")
+        times = ("--connect-timeout", "2s", "--acquire-timeout", "60s", "--call-timeout", "60s")
+        daemon = self.daemon(hosts, "--pool", "2", *times)
+        with daemon.connect() as one, daemon.connect() as other, self.new.session() as locker:
+            locker.run("BEGIN; LOCK TABLE users")
+            stuck = one.request("create_user", user=new_user())
+            waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            self.within(10, lambda: self.new.psql(waiting) == "1")
+            proxy.held = proxy.stalled = True
+            accepted = proxy.accepted
+            write = other.request("create_user", user=new_user())
+            self.within(20, lambda: self.stats(daemon)["db_connect_failures"] >= 4)
+            self.assertEqual(proxy.accepted - accepted, 1)
+            standby.promote()
+            self.assertIn("result", other.answer(write, 15 * SLOW))
+            self.assertEqual(one.answer(stuck, 15 * SLOW)["error"]["data"]["outcome"], "unknown")
+
     def test_several_hosts(self):
         """A standby among the hosts is not used, and the last primary is tried first."""
         standby = self.new.standby()
