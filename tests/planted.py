@@ -69,6 +69,88 @@ DEFECTS = [
          "WHERE source = 'default')\"",
          "WHERE false)\""),
     ], "faults/test_many_hosts.py", ["ManyHosts.test_keepalives_of_the_server"]),
+    ("a standby tells its position behind the reads", [
+        ("backends/postgres/sending/send.c",
+         "return !store->reads_only ||\n"
+         "\t\tproof_begin(store, connection, call_of(list_first(&connection->back->calls)));",
+         "return true;"),
+        ("backends/postgres/sending/send.c",
+         "return proof_end(store, connection, call_of(batch->calls.prev));",
+         "return proof_begin(store, connection, call_of(batch->calls.prev)) && "
+         "proof_end(store, connection, call_of(batch->calls.prev));"),
+    ], "faults/test_standby_reads.py", ["Rules.test_the_position_is_told_before_the_read"]),
+    ("the end of the log counts where nothing is flushed behind the header of a page", [
+        ("backends/postgres/sql/daemon.sql",
+         "ELSE pg_current_wal_flush_lsn() END",
+         "ELSE pg_current_wal_insert_lsn() END"),
+    ], "faults/test_standby_reads.py", ["Rules.test_end_of_a_page"]),
+    ("nothing on a standby waits for what the primary has answered", [
+        ("backends/postgres/standby/history.c",
+         "history->sample[table] = samples_next(&history->split->samples);",
+         "(void)samples_next;"),
+    ], "faults/test_standby_reads.py", ["Rules.test_own_writes"]),
+    ("a standby is believed because of what another connection was told", [
+        ("backends/postgres/standby/split.c",
+         "proof->replayed >= call->position;",
+         "split->servers.list[(connection->number - 1) % split->servers.count].replayed >= "
+         "call->position;"),
+    ], "faults/test_standby_reads.py", ["Rules.test_a_name_of_several_servers"]),
+    ("the primary shows what is older than a standby has shown", [
+        ("backends/postgres/standby/history.c",
+         "if ((history->shown & tables) == 0)\n\t\treturn true;",
+         "if ((history->shown & tables) == 0 || now != NULL)\n\t\treturn true;"),
+    ], "faults/test_standby_reads.py", ["Rules.test_from_a_standby_to_the_primary"]),
+    ("a standby shows what is older than another one has shown", [
+        ("backends/postgres/standby/split.c",
+         "if (history->shown_log > log &&",
+         "if (history->shown_log > log && history == NULL &&"),
+    ], "faults/test_standby_reads.py", ["Rules.test_from_a_standby_to_another"]),
+    ("a position from before its commit covers what a batch writes", [
+        ("backends/postgres/pg_batch.c",
+         "if (connection->front->writes)\n\t\treturn;\n\tlist_for_each",
+         "list_for_each"),
+        ("backends/postgres/sending/send.c",
+         "sampler.unflushed || batch->writes ||",
+         "sampler.unflushed ||"),
+    ], "faults/test_standby_reads.py", ["Rules.test_from_the_primary_beside_a_write"]),
+    ("a standby of an older timeline is read", [
+        ("backends/postgres/standby/servers.c",
+         "return reader->timeline != 0 && reader->timeline == split->store->newest.timeline;",
+         "return reader->timeline != 0;"),
+        ("backends/postgres/standby/split.c",
+         "proof->timeline == split->store->newest.timeline &&",
+         "proof->timeline != 0 &&"),
+    ], "faults/test_standby_outages.py", ["Promotion.test_a_standby_of_the_old_timeline"]),
+    ("a standby that is cut off stays young", [
+        ("backends/postgres/standby/split.c",
+         "samples_since(&split->samples, now > lag ? now - lag : 0);",
+         "samples_since(&split->samples, now < lag ? now : 0);"),
+    ], "faults/test_standby_reads.py", ["Rules.test_a_standby_that_is_cut_off"]),
+    ("a read on a standby overtakes an unfinished write", [
+        ("backends/postgres/standby/split.c",
+         "(history->primary.tables & tables) != 0 ||",
+         ""),
+    ], "faults/test_standby_reads.py", ["Rules.test_a_read_behind_an_unfinished_write"]),
+    ("a write overtakes an unfinished read on a standby", [
+        ("backends/postgres/standby/split.c",
+         "if ((history->standby.tables & tables) != 0)\n\t\treturn false;",
+         ""),
+    ], "faults/test_standby_reads.py", ["Rules.test_a_write_behind_an_unfinished_read"]),
+    ("a caller sees the error of a standby", [
+        ("backends/postgres/standby/split.c",
+         "if (call->err.kind == ERR_NONE || call->dropped ||",
+         "if (call->err.kind < ERR_KIND_COUNT || call->dropped ||"),
+    ], "faults/test_standby_reads.py", ["Rules.test_replay_cancels_a_read"]),
+    ("other connections read what is older than a position that was waited for", [
+        ("backends/postgres/postgres.c",
+         "store->split->floor = log;",
+         "(void)log;"),
+    ], "faults/test_standby_reads.py", ["Rules.test_a_position_of_another_daemon"]),
+    ("standbys answer for ever without a primary", [
+        ("backends/postgres/standby/split.c",
+         "if (split->lost_at != 0 && now - split->lost_at > outage * split_ms)",
+         "if (split->lost_at != 0 && now - split->lost_at > outage * split_ms * 1000)"),
+    ], "faults/test_standby_outages.py", ["Outages.test_killed"]),
     ("of several hosts a standby is used", [
         ("backends/postgres/blocking/connect.c",
          'hosts.count > 1 && !hosts.chosen ? "read-write" : NULL',

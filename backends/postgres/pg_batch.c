@@ -284,7 +284,7 @@ static void doubt_commit(struct postgres_store *store, struct list *batch, bool 
 }
 
 /* On the primary the batch tells which position covers its reads, on a standby whether they count.
- */
+ * No position covers what the batch itself writes, and its reads may show, before its commit. */
 static void take_proof(struct postgres_store *store, struct pg_connection *connection,
 	struct list *calls, struct list *again)
 {
@@ -292,6 +292,8 @@ static void take_proof(struct postgres_store *store, struct pg_connection *conne
 		split_batch_ended(store->split, connection, calls, again);
 		return;
 	}
+	if (connection->front->writes)
+		return;
 	list_for_each (node, calls)
 		if (call_of(node)->method != NULL && call_of(node)->method->causal)
 			call_of(node)->position = connection->front->proof.replayed;

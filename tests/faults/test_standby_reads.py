@@ -14,6 +14,7 @@ import time
 from lib.case import Case
 from lib.causal import Checker
 from lib.daemon import SLOW
+from lib.postgres_server import free_port
 from lib.proxy import Proxy
 from lib.rpc import result_of
 from lib.routes import reads, roles
@@ -224,6 +225,33 @@ class Rules(Case):
             self.assertEqual(self.limit(one), 1)
             for _ in range(MANY):
                 self.assertEqual(self.counted(one), 1)
+
+    def test_from_the_primary_beside_a_write(self):
+        """A read that shares its transaction with another client's write shows it. The log's end of
+        that moment does not cover the write."""
+        proxy = Proxy(self.first)
+        self.addCleanup(proxy.close)
+        daemon = self.daemon("--pool", "1", servers=[proxy])
+        with daemon.connect() as one, daemon.connect() as another, self.first.paused():
+            proxy.target = ("127.0.0.1", free_port())
+            proxy.reset_all()
+            self.within(10, lambda: roles(daemon)[proxy.port] == "unreachable")
+            daemon.call("daemon.pause")
+            write = another.request("record_api_key_usage", usage=new_usage(self.key))
+            self.within(10, lambda: self.deferred(daemon) == 1)
+            read = one.request("get_api_key_usage_stats", [self.key, LONG_AGO, FAR])
+            self.within(10, lambda: self.deferred(daemon) == 2)
+            daemon.call("daemon.resume")
+            self.assertIsNone(another.answer(write)["result"])
+            seen = one.answer(read)["result"]["total_requests"]
+            proxy.target = ("127.0.0.1", self.first.port)
+            self.within(20, lambda: roles(daemon)[proxy.port] == "standby")
+            for _ in range(3):
+                self.assertGreaterEqual(self.counted(one), seen)
+
+    @staticmethod
+    def deferred(daemon):
+        return daemon.call("daemon.stats")["gauges"]["paused_calls"]
 
     def test_from_a_standby_to_another(self):
         """The one that a connection has read is lost, and the other one is behind it."""

@@ -166,7 +166,7 @@ static bool prove_behind(struct postgres_store *store, struct pg_connection *con
 	if (store->reads_only)
 		return proof_end(store, connection, call_of(batch->calls.prev));
 	batch->proof.replayed = 0;
-	return store->split->sampler.unflushed ||
+	return store->split->sampler.unflushed || batch->writes ||
 		proof_cover(store, connection, call_of(batch->calls.prev));
 }
 
