@@ -1,7 +1,6 @@
 """Reads from standbys in other surroundings: a frozen primary, a pooler, a role with few rights, a
 single server. Run by `scripts/test --standbys`. Would catch: reads that wait for a primary that
-does
-not answer; a setting that harms where there is nothing to gain."""
+does not answer; a setting that harms where there is nothing to gain."""
 from lib.pgbouncer import PgBouncer
 from lib.standby_case import OutageCase
 from lib.routes import reads
