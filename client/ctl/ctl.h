@@ -38,6 +38,7 @@ struct command {
 /* Each table ends with an entry without a name. */
 extern const struct command call_commands[];
 extern const struct command transaction_commands[];
+extern const struct command position_commands[];
 extern const struct command catalog_commands[];
 extern const struct command status_commands[];
 extern const struct command stats_commands[];

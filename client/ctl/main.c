@@ -14,6 +14,7 @@
 const struct command *const command_families[] = {
 	call_commands,
 	transaction_commands,
+	position_commands,
 	catalog_commands,
 	status_commands,
 	stats_commands,

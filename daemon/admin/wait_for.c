@@ -42,14 +42,22 @@ static bool wanted_of(const struct request *request, struct position *wanted)
 	return position_parse(wanted, text->s.ptr, text->s.len);
 }
 
+/* Standbys that answer reads of this daemon may be behind the server that was compared. */
+static void raise_reads(struct store *store, const struct position *wanted)
+{
+	if (wanted->kind != POSITION_SQLITE && store->ops->read_after != NULL)
+		store->ops->read_after(store, wanted->timeline, wanted->log);
+}
+
 /* Answers a request unless the database is behind its position. */
-static void compare(struct request *request, const struct position *now)
+static void compare(struct store *store, struct request *request, const struct position *now)
 {
 	struct position wanted;
 
 	(void)wanted_of(request, &wanted);
 	switch (position_compare(&wanted, now)) {
 	case POSITION_REACHED:
+		raise_reads(store, &wanted);
 		buffer_text(&request->call.answer, "null");
 		answer_wait(request);
 		break;
@@ -155,7 +163,7 @@ static void take_position(
 		list_remove(&request->call.link);
 		list_append(&self->waiting, &request->call.link);
 		if (problem->kind == ERR_NONE) {
-			compare(request, now);
+			compare(self->admin->store, request, now);
 		} else {
 			request->call.err = *problem;
 			answer_wait(request);

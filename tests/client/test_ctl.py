@@ -315,6 +315,19 @@ class WithDaemon(CtlCase):
     def user(self, email, **more):
         return self.daemon.call("create_user", user={"email": email, "password_hash": HASH, **more})
 
+    def test_positions(self):
+        position = self.good("position")
+        self.assertRegex(position, r"^(sqlite|primary)-[0-9a-f-]+\n$")
+        self.assertEqual(json.loads(self.good("position", "--json")), position.strip())
+        self.assertEqual(self.good("wait-for", position.strip()), "")
+        self.assertEqual(json.loads(self.good("wait-for", position.strip(), "--json")), None)
+        self.assertIn("position", self.bad(1, "wait-for", "elsewhere"))
+        foreign = position.strip()[:-1] + ("0" if position[-2] != "0" else "1")
+        if self.daemon.backend == "sqlite":
+            self.assertIn("another database", self.bad(1, "wait-for", foreign))
+        self.assertIn("one position", self.bad(64, "wait-for"))
+        self.bad(64, "position", "x")
+
     def test_status(self):
         self.assertRegex(self.good("ping"), r"^pong  \d+\.\d+ ms")
         self.assertEqual(json.loads(self.good("ping", "--json"))["result"], "pong")

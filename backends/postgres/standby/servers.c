@@ -23,6 +23,20 @@ enum {
 	FEW_READS = 16        /* so many are worth another connection, or another server */
 };
 
+/* A host that both URLs name is one server. */
+static void add_server(struct servers *servers, const char *url, unsigned host)
+{
+	struct standby_server *server = &servers->list[servers->count];
+
+	server->url = url;
+	server->host = host;
+	hosts_name(url, host, server->name, sizeof server->name);
+	for (unsigned i = 0; i < servers->count; i++)
+		if (strcmp(servers->list[i].name, server->name) == 0)
+			return;
+	servers->count++;
+}
+
 bool servers_init(struct split *split)
 {
 	const struct store_settings *settings = &split->store->settings;
@@ -34,13 +48,8 @@ bool servers_init(struct split *split)
 	urls[1] = servers->url;
 	for (unsigned i = 0; i < 2 && urls[i] != NULL; i++)
 		for (unsigned host = 0;
-			host < hosts_count(urls[i]) && servers->count < STORE_SERVERS_MAX; host++) {
-			struct standby_server *server = &servers->list[servers->count++];
-
-			server->url = urls[i];
-			server->host = host;
-			hosts_name(urls[i], host, server->name, sizeof server->name);
-		}
+			host < hosts_count(urls[i]) && servers->count < STORE_SERVERS_MAX; host++)
+			add_server(servers, urls[i], host);
 	return true;
 }
 
@@ -141,7 +150,8 @@ static void servers_connected(struct postgres_store *readers, struct pg_connecti
 		readers->pooled = true;
 		readers->named = false;
 	}
-	*reader = (struct standby_session){.instance = readers->pooled ? 0 : lineage->instance};
+	*reader = (struct standby_session){.server = (unsigned)(server - split->servers.list),
+		.instance = readers->pooled ? 0 : lineage->instance};
 	pg_connection_adopt(readers, connection, pq, lineage);
 	if (connection->state == PG_CONNECTION_IDLE)
 		(void)poll_standby(split, connection);
@@ -350,7 +360,8 @@ void servers_lost(struct split *split, const struct pg_connection *connection, c
 		server_failed(split, server, reason);
 }
 
-/* How old the state is that the server has shown last, by the primary's samples. */
+/* How old the state is that the server has shown last, by the primary's samples; without a primary,
+ * how old it was at the last one. */
 static void show_age(const struct split *split, const struct standby_server *server, uint64_t now,
 	struct store_server *out)
 {
@@ -361,7 +372,8 @@ static void show_age(const struct split *split, const struct standby_server *ser
 		return;
 	out->lag_bytes = server->replayed < last->log ? (int64_t)(last->log - server->replayed) : 0;
 	if (reached != NULL)
-		out->age_ms = (int64_t)((now - reached->sent) / servers_ms);
+		out->age_ms = (int64_t)(((split->lost_at != 0 ? last->sent : now) - reached->sent) /
+			servers_ms);
 }
 
 unsigned servers_show(const struct split *split, struct store_server out[STORE_SERVERS_MAX])

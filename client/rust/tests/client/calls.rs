@@ -184,6 +184,12 @@ fn the_daemon() -> Result<()> {
     let client = Client::private()?;
     assert_eq!(client.daemon_ping_blocking()?, "pong");
     assert!(client.daemon_health_blocking()?.as_str().contains("\"ok\""));
+    let position = client.daemon_position_blocking()?;
+    assert!(position.starts_with("sqlite-"));
+    client.daemon_wait_for_blocking(&position)?;
+    block_on(client.daemon_wait_for(&position))?;
+    let other = Client::private()?.daemon_position_blocking()?;
+    assert!(matches!(client.daemon_wait_for_blocking(&other), Err(Error::Conflict(_))));
     assert!(client.migrate_blocking()?.applied.is_empty());
     let params = Json::new("[\"nobody@example.com\"]");
     assert_eq!(client.call_blocking("get_user_by_email", Some(&params))?.as_str(), "null");
