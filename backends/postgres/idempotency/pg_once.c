@@ -38,7 +38,7 @@ bool pg_once_is(const struct call *call)
 /* The answer as it will be, from the bind parameter that it repeats. */
 static int answer_before(const struct postgres_store *store, struct call *call)
 {
-	int bind = once_statement(call)->once_bind;
+	int8_t bind = once_statement(call)->once_bind;
 
 	(void)execute_begin(call);
 	if (bind >= 0) {
