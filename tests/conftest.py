@@ -137,9 +137,11 @@ class Outcomes:
             f"{len(self.names(outcome))} {outcome}" for outcome in ("passed", "failed", "skipped")
         )
         files = sorted({name.split("::")[0] for name in self.found})
+        on_standby = "PIERRE_TEST_STANDBY" in os.environ
+        backend = "standby" if on_standby else os.environ["PIERRE_TEST_BACKEND"]
         terminalreporter.write_line(
             f"{' '.join(files) if len(files) < 4 else f'{len(files)} files'}"
-            f" [{os.environ['PIERRE_TEST_BACKEND']}]: {counts}, "
+            f" [{backend}]: {counts}, "
             f"{time.monotonic() - self.began:.1f} s"
         )
 

@@ -3,17 +3,19 @@
 each database.
 
 usage: tests/run.py BUILD [--backend sqlite|postgres|both] [--postgres URL] [--sanitizer]
-                    [--no-unit] [--jobs N] [--long] [--cluster] [--once] [FILE-PART…]
+                    [--no-unit] [--jobs N] [--long] [--cluster] [--standbys] [--once] [FILE-PART…]
 
 Each file is a session of pytest (conftest.py) on one database. FILE-PART selects files whose path
 contains it (`users`, `faults/`); for one test, pytest itself is quicker: docs/testing.md.
 --sanitizer: the build is slow and reports by itself. --long: more rounds of random tests, and the
-tests of the tests (planted.py). --cluster: only the long tests of a cluster. --once: see
-unsteady(). Ends with `N passed, N failed`
-(`, N skipped` may follow); exit code 1 when anything failed.
+tests of the tests (planted.py). --cluster: only the long tests of a cluster. --standbys: only the
+long tests of reads from standbys, and the tests of FOLDERS_ON_STANDBYS with daemons that read from
+a delayed standby. --once: see unsteady(). Ends with `N passed, N failed` (`, N skipped` may
+follow); exit code 1 when anything failed.
 """
 import argparse
 import concurrent.futures
+import contextlib
 import functools
 import glob
 import json
@@ -32,8 +34,18 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 # The long ones first.
 FOLDERS = ("faults", "cluster", "differential", "bench", "contract", "client", "exporter", "supply")
+# Run once more on PostgreSQL, with daemons that read from a standby: in each run, with --standbys.
+FILES_ON_STANDBYS = (
+    "contract/test_documents.py",
+    "contract/test_order.py",
+    "differential/test_differential.py",
+)
+FOLDERS_ON_STANDBYS = ("differential", "contract")
+STANDBY = "standby"  # stands for a backend
+DELAY = "4ms"  # of the standby's replay
+CALLS_ON_STANDBYS = "3000"  # of the random ones in each run
 TIME_LIMIT = 900
-CLUSTER_LIMIT = 7200
+LONG_LIMIT = 7200
 NOTHING_CHOSEN = 5  # pytest's exit code
 LINES_AGAIN = 60  # of a failed file's output, repeated at the end
 # Reports end the process, so that no test can ignore one; leaks are checked at the daemon's exit.
@@ -127,10 +139,12 @@ def under_sanitizers(path):
         return re.search(r"^SANITIZERS = False", file.read(), re.MULTILINE) is None
 
 
-def is_long_cluster(path):
-    """A file sets CLUSTER = True when it takes so long that --cluster alone runs it."""
+def option_of(path):
+    """A file sets CLUSTER = True or STANDBYS = True when it takes so long that --cluster or
+    --standbys alone runs it. Returns that option, or None."""
     with open(path, encoding="utf-8") as file:
-        return re.search(r"^CLUSTER = True", file.read(), re.MULTILINE) is not None
+        found = re.search(r"^(CLUSTER|STANDBYS) = True", file.read(), re.MULTILINE)
+    return found and found.group(1).lower()
 
 
 def guards_data(path):
@@ -151,22 +165,32 @@ def unsteady(path, output):
     return not guards_data(path) and not crashed
 
 
-def jobs(arguments):
-    chosen = ("sqlite", "postgres") if arguments.backend == "both" else (arguments.backend,)
+def files(arguments):
     for folder in FOLDERS:
         for path in sorted(glob.glob(os.path.join(HERE, folder, "test_*.py"))):
             name = os.path.relpath(path, HERE)
-            if (
-                arguments.parts
-                and not any(part in name for part in arguments.parts)
-                or arguments.sanitizer
-                and not under_sanitizers(path)
-                or is_long_cluster(path) != arguments.cluster
+            if (not arguments.parts or any(part in name for part in arguments.parts)) and (
+                not arguments.sanitizer or under_sanitizers(path)
             ):
-                continue
-            for backend in backends_of(path):
+                yield path, name
+
+
+def jobs(arguments):
+    chosen = ("sqlite", "postgres") if arguments.backend == "both" else (arguments.backend,)
+    for path, name in files(arguments):
+        backends = backends_of(path)
+        if option_of(path) == arguments.option:
+            for backend in backends:
                 if backend in chosen or (backend == "both" and len(chosen) == 2):
                     yield path, backend
+        if "postgres" in chosen and backends != ("sqlite",) and on_standbys(name, arguments):
+            yield path, STANDBY
+
+
+def on_standbys(name, arguments):
+    if arguments.option == "standbys":
+        return name.split(os.sep)[0] in FOLDERS_ON_STANDBYS
+    return arguments.option is None and not arguments.postgres and name in FILES_ON_STANDBYS
 
 
 def run_job(path, backend, environment, work):
@@ -174,12 +198,10 @@ def run_job(path, backend, environment, work):
     report = os.path.join(work, re.sub(r"\W", "_", name) + ".report")
     variables = {
         **environment,
-        "PIERRE_TEST_BACKEND": "sqlite" if backend == "both" else backend,
+        "PIERRE_TEST_BACKEND": {"both": "sqlite", STANDBY: "postgres"}.get(backend, backend),
         "PIERRE_TEST_REPORT": report,
     }
-    limit = (CLUSTER_LIMIT if is_long_cluster(path) else TIME_LIMIT) * float(
-        environment["PIERRE_TEST_SLOW"]
-    )
+    limit = (LONG_LIMIT if option_of(path) else TIME_LIMIT) * float(environment["PIERRE_TEST_SLOW"])
     command = [
         *pytest_command(),
         *("-qq", "--capture=no", "-p", "no:cacheprovider"),
@@ -264,6 +286,37 @@ def start_postgres(environment):
     return server
 
 
+class Pair:
+    """A primary and a delayed standby, for daemons that read from it."""
+
+    def __init__(self, build, environment):
+        from lib.standbys import Standbys
+
+        self.group = Standbys(1)
+        self.group.start(migrate=False)
+        self.group.standbys[0].delay(DELAY)
+        self.counts = environment["PIERRE_TEST_COVERAGE"] + ".reads"
+        self.environment = {
+            **environment,
+            "PIERRE_TEST_POSTGRES": self.group.primary.url,
+            "PIERRE_TEST_TEMPLATE": databases.make_template(build, self.group.primary.url),
+            "PIERRE_TEST_STANDBY": self.group.standbys[0].tcp_url,
+            "PIERRE_TEST_READS": self.counts,
+        }
+
+    def stop(self, totals):
+        """A pair whose standby was never read has tested nothing."""
+        self.group.stop()
+        counts = {}
+        with contextlib.suppress(FileNotFoundError), open(self.counts, encoding="utf-8") as file:
+            for line in file:
+                for name, value in json.loads(line).items():
+                    counts[name] = counts.get(name, 0) + value
+        print(f"reads with a delayed standby: {counts}", flush=True)
+        read = counts.get("standby", 0) > 0
+        totals.add(read, not read, 0)
+
+
 def main():
     parser = argparse.ArgumentParser(description="Runs all tests against a build folder.")
     parser.add_argument("build")
@@ -277,7 +330,8 @@ def main():
     parser.add_argument("--sanitizer", action="store_true")
     parser.add_argument("--no-unit", action="store_true")
     parser.add_argument("--long", action="store_true")
-    parser.add_argument("--cluster", action="store_true")
+    for option in ("cluster", "standbys"):
+        parser.add_argument(f"--{option}", dest="option", action="store_const", const=option)
     parser.add_argument(
         "--once", action="store_true", help="no file that fails is run a second time"
     )
@@ -306,14 +360,14 @@ def main():
         environment["PIERRE_TEST_SANITIZER"] = "1"
     if arguments.long:
         environment["PIERRE_TEST_LONG"] = "1"
-    server = template = None
+    server = template = pair = None
     try:
-        if not arguments.no_unit and not arguments.cluster and not arguments.parts:
+        if not arguments.no_unit and not arguments.option and not arguments.parts:
             unit_tests(arguments.build, totals, failures)
         planned = list(jobs(arguments))
         if arguments.postgres:
             environment["PIERRE_TEST_POSTGRES"] = arguments.postgres
-        elif any(backend != "sqlite" for _, backend in planned):
+        elif any(backend not in ("sqlite", STANDBY) for _, backend in planned):
             server = start_postgres(environment)
             if server is None:
                 totals.add(0, 1, 0)
@@ -321,9 +375,14 @@ def main():
         if environment.get("PIERRE_TEST_POSTGRES"):
             template = databases.make_template(arguments.build, environment["PIERRE_TEST_POSTGRES"])
             environment["PIERRE_TEST_TEMPLATE"] = template
+        if any(backend == STANDBY for _, backend in planned):
+            pair = Pair(arguments.build, environment)
+            if arguments.option is None:
+                pair.environment.setdefault("PIERRE_TEST_CALLS", CALLS_ON_STANDBYS)
+        variables = lambda backend: pair.environment if backend == STANDBY else environment
         with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
             running = {
-                pool.submit(run_job, path, backend, environment, work): (path, backend)
+                pool.submit(run_job, path, backend, variables(backend), work): (path, backend)
                 for path, backend in planned
             }
             again = []
@@ -337,7 +396,7 @@ def main():
                 if found["failed"]:
                     failures.append((name, failed_tests(found), output))
         for (path, backend), tests, first in again:
-            name, output, found = run_job(path, backend, environment, work)
+            name, output, found = run_job(path, backend, variables(backend), work)
             print(output, end="", flush=True)
             totals.add(*numbers(found))
             if found["failed"]:
@@ -347,7 +406,7 @@ def main():
                 print(f"UNSTEADY: {name}: failed among others, passed alone: {tests}", flush=True)
         if arguments.long and not arguments.sanitizer:
             planted(totals)
-        if not arguments.parts and not arguments.cluster and arguments.backend == "both":
+        if not arguments.parts and not arguments.option and arguments.backend == "both":
             missing = missing_methods(work)
             print(
                 f"methods never called with success: {', '.join(missing)}"
@@ -357,6 +416,8 @@ def main():
             )
             totals.add(not missing, bool(missing), 0)
     finally:
+        if pair is not None:
+            pair.stop(totals)
         if template is not None:
             databases.drop_template(environment["PIERRE_TEST_POSTGRES"], template)
         if server is not None:

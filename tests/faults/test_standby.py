@@ -86,26 +86,9 @@ class Standby(ServerCase):
                 self.assertIsNone(done)
                 self.assertEqual(found["id"], user)
 
-    def end_of_page(self):
-        """Lets a commit end where a page of the log ends. The server then reports the place of the
-        next record, behind the header of the next page, which no standby reaches."""
-        with self.server.session() as one:
-            before = int(one.run("SELECT pg_current_wal_insert_lsn() - '0/0'"))
-            size = 512
-            for _ in range(50):
-                one.run(f"SELECT pg_logical_emit_message(true, '', repeat('x', {size}))")
-                after = int(one.run("SELECT pg_current_wal_insert_lsn() - '0/0'"))
-                if after % 8192 == 24:
-                    return
-                beside = after - before - size
-                size = 8192 - after % 8192 - beside
-                size += 8192 - 24 if size < 512 else 0
-                before = after
-        self.fail("no commit ended with a page")
-
     def test_end_of_page(self):
         self.checked(5)
-        self.end_of_page()
+        self.server.end_of_page()
         position = self.primary.call("daemon.position")
         self.assertIsNone(self.reader.call("daemon.wait_for", position=position))
 
@@ -114,7 +97,7 @@ class Standby(ServerCase):
         with self.on(self.server) as self.primary:
             self.server.psql("ALTER DATABASE pierre RESET synchronous_commit")
             self.checked(3)
-            self.end_of_page()
+            self.server.end_of_page()
             position = self.primary.call("daemon.position")
             self.assertIsNone(self.reader.call("daemon.wait_for", position=position))
 

@@ -5,7 +5,9 @@ A daemon that exits in another way than it should, or leaves a sanitizer's repor
 log, fails the test."""
 import atexit
 import base64
+import contextlib
 import functools
+import json
 import os
 import shutil
 import signal
@@ -15,7 +17,8 @@ import tempfile
 import time
 
 from . import databases, model as interface_model
-from .rpc import Closed, Connection
+from .rpc import Closed, Connection, Late
+from .states import SLOW
 
 BUILD = os.path.abspath(
     os.environ.get(
@@ -25,9 +28,6 @@ BUILD = os.path.abspath(
 BINARY = os.path.join(BUILD, "daemon", "pierre-dbd")
 CTL = os.path.join(BUILD, "client", "pierre-dbctl")
 SHARED = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", "..", "shared"))
-SLOW = float(
-    os.environ.get("PIERRE_TEST_SLOW", "1")
-)  # how much slower than usual this build is (sanitizers)
 SANITIZER = bool(os.environ.get("PIERRE_TEST_SANITIZER"))  # such a build
 REPORTS = (
     "AddressSanitizer",
@@ -110,7 +110,7 @@ class Daemon:
         interface_model.secrets.add(self.key)
         self.socket_path = os.path.join(self.folder, "s")
         self.log_path = os.path.join(self.folder, "log")
-        self.options = list(options)
+        self.options = [*getattr(self.database, "options", ()), *options]
         self.environment = environment or {}
         self.wrapper = list(wrapper)
         self.user, self.limits, self.pass_key, self.pass_fds = user, limits, pass_key, pass_fds
@@ -292,6 +292,8 @@ class Daemon:
         """Stops it and checks its end: exit code 0, no report, no secret in the log. Removes
         everything."""
         try:
+            if "PIERRE_TEST_READS" in os.environ and self.alive():
+                self.note_reads()
             if self.process is not None:
                 code = self.terminate()
                 assert (
@@ -305,6 +307,15 @@ class Daemon:
                 ), "the daemon left its socket behind"
         finally:
             self.discard()
+
+    def note_reads(self):
+        """Adds to the run's counts which servers have answered reads."""
+        from . import standbys  # which starts daemons
+
+        with contextlib.suppress(Closed, OSError, AssertionError, Late):
+            counts = standbys.reads(self)
+            with open(os.environ["PIERRE_TEST_READS"], "a", encoding="utf-8") as file:
+                file.write(json.dumps(counts) + "\n")
 
     def check_log(self):
         text = self.log()

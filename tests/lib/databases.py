@@ -8,13 +8,14 @@ import sqlite3
 import subprocess
 import urllib.parse
 
-from . import model
+from . import model, states
 from .postgres_server import PostgresServer, binary
 
 DOCUMENT = os.path.join(
     os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "postgresql.md"
 )
 BACKENDS = ("sqlite", "postgres")
+STANDBY_WAIT = "100ms"  # longer than the standby's delay: most reads come from it
 
 _session = contextlib.ExitStack()  # what this session has started, in order
 
@@ -166,6 +167,17 @@ class Postgres:
                 )
             )  # a copy lacks its template's grants on the database
             self.url = with_database(postgres_url(), self.name, "pierre_daemon")
+        self.options = self.standby_options() if "PIERRE_TEST_STANDBY" in os.environ else ()
+
+    def standby_options(self):
+        """Lets the daemon read from the run's delayed standby, which has this database."""
+        url = with_database(
+            os.environ["PIERRE_TEST_STANDBY"], self.name, urllib.parse.urlsplit(self.url).username
+        )
+        flushed = psql(postgres_url(), "SELECT pg_current_wal_flush_lsn()")
+        statement = f"SELECT pg_last_wal_replay_lsn() >= '{flushed}'"
+        states.until(lambda: psql(os.environ["PIERRE_TEST_STANDBY"], statement) == "t", "replay")
+        return ("--read-from", "standby", "--standby-url", url, "--standby-wait", STANDBY_WAIT)
 
     def admin(self, statement):
         return psql(postgres_url(), statement)

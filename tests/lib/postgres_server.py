@@ -8,6 +8,7 @@ existing server.
 
 As root it runs under the account `postgres` (PostgreSQL refuses root). stop() removes
 everything."""
+import contextlib
 import functools
 import glob
 import os
@@ -196,6 +197,24 @@ class PostgresServer:
                 self.process.wait(30)
         self.process = None
 
+    def processes(self):
+        """Process ids of the server and of its children."""
+        found = [self.process.pid]
+        for path in glob.glob(f"/proc/{self.process.pid}/task/*/children"):
+            with contextlib.suppress(OSError), open(path, encoding="ascii") as file:
+                found += map(int, file.read().split())
+        return found
+
+    def kill(self):
+        """As the death of its host: all end at once, and the folder stays."""
+        running = self.processes()
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in running:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+        self.process.wait()
+        self.process = None
+
     def restart(self, mode="fast", wait=True):
         self.shut(mode)
         self.launch(wait)
@@ -263,6 +282,23 @@ class PostgresServer:
             if time.monotonic() > until:
                 raise RuntimeError(f"the standby does not stream: {found or 'no receiver'}")
             time.sleep(0.02)
+
+    def end_of_page(self):
+        """Lets a commit end where a page of the log ends. The server then reports the place of the
+        next record, behind the header of the next page, which no standby reaches."""
+        with self.session() as one:
+            before = int(one.run("SELECT pg_current_wal_insert_lsn() - '0/0'"))
+            size = 512
+            for _ in range(50):
+                one.run(f"SELECT pg_logical_emit_message(true, '', repeat('x', {size}))")
+                after = int(one.run("SELECT pg_current_wal_insert_lsn() - '0/0'"))
+                if after % 8192 == 24:
+                    return
+                beside = after - before - size
+                size = 8192 - after % 8192 - beside
+                size += 8192 - 24 if size < 512 else 0
+                before = after
+        raise RuntimeError("no commit ended with a page")
 
     def promote(self):
         self.psql("SELECT pg_promote(true, 60)", "postgres")

@@ -28,15 +28,17 @@ const struct state_machine sampler_states = {
 	"sampler of the primary", sampler_names, sampler_changes, SAMPLER_STATES};
 
 static const uint64_t sampler_ms = 1000000;
-enum { BUSY_MS = 10, IDLE_MS = 1000, STALLED_MS = 1000, GIVE_UP_MS = 5000 };
+enum { HURRY_MS = 1, BUSY_MS = 10, IDLE_MS = 1000, STALLED_MS = 1000, GIVE_UP_MS = 5000 };
 
 /* The position as clients get it, and the transactions that run. */
 #define SAMPLE_SQL                                                                                 \
 	"SELECT position.result, current_setting('synchronous_commit') = 'off', "                  \
 	"(SELECT value FROM pierre_meta WHERE key = '" SPLIT_TIMELINE_KEY "'), "                   \
 	"pg_snapshot_xmin(now), (SELECT x FROM pg_snapshot_xip(now) AS x "                         \
-	"WHERE x > pg_snapshot_xmin(now) ORDER BY x LIMIT 1), pg_snapshot_xmax(now) "              \
+	"WHERE x > pg_snapshot_xmin(now) ORDER BY x LIMIT 1), pg_snapshot_xmax(now), %s "          \
 	"FROM (%s) AS position, pg_current_snapshot() AS now"
+/* A role sees what its own sessions wait for: those of all daemons. */
+#define WAITS_SQL "EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep')"
 enum {
 	SAMPLE_POSITION,
 	SAMPLE_UNFLUSHED,
@@ -44,6 +46,7 @@ enum {
 	SAMPLE_XMIN,
 	SAMPLE_NEXT,
 	SAMPLE_XMAX,
+	SAMPLE_WAITS,
 	SAMPLE_COLUMNS
 };
 
@@ -67,7 +70,10 @@ bool sampler_init(struct split *split)
 
 	sampler->socket = -1;
 	sampler->idle_ns = (idle < IDLE_MS ? idle : IDLE_MS) * sampler_ms;
-	return asprintf(&sampler->sql, SAMPLE_SQL, method->statements[BACKEND_POSTGRES].sql) >= 0;
+	return asprintf(&sampler->sql, SAMPLE_SQL, "false",
+		       method->statements[BACKEND_POSTGRES].sql) >= 0 &&
+		asprintf(&sampler->waits_sql, SAMPLE_SQL, WAITS_SQL,
+			method->statements[BACKEND_POSTGRES].sql) >= 0;
 }
 
 static void close_sampler(struct split *split)
@@ -87,6 +93,7 @@ void sampler_free(struct split *split)
 {
 	close_sampler(split);
 	free(split->sampler.sql);
+	free(split->sampler.waits_sql);
 }
 
 static void sampler_failed(struct split *split, const char *reason)
@@ -172,9 +179,12 @@ static void send_query(struct split *split, enum sampler_state state, const char
 
 static void ask_sample(struct split *split, uint64_t now)
 {
-	split->sampler.wanted = split->sampler.hurry = false;
+	struct sampler *sampler = &split->sampler;
+	const char *sql = sampler->patient ? sampler->waits_sql : sampler->sql;
+
+	sampler->wanted = sampler->hurry = sampler->patient = false;
 	samples_ask(&split->samples, now);
-	send_query(split, SAMPLER_ASKING, split->sampler.sql, now);
+	send_query(split, SAMPLER_ASKING, sql, now);
 }
 
 static void mark_timeline(struct split *split, uint64_t now)
@@ -205,6 +215,7 @@ static const char *take_sample(struct split *split, const PGresult *result)
 	if (position.kind != POSITION_PRIMARY)
 		return "the server is a standby";
 	sampler->unflushed = PQgetvalue(result, 0, SAMPLE_UNFLUSHED)[0] == 't';
+	sampler->waits = PQgetvalue(result, 0, SAMPLE_WAITS)[0] == 't';
 	sampler->timeline = position.timeline;
 	sampler->now = (struct snapshot){.xmin = sample_number(result, SAMPLE_XMIN),
 		.next = sample_number(result, SAMPLE_NEXT),
@@ -270,9 +281,11 @@ bool sampler_stalled(const struct split *split, uint64_t now)
 static uint64_t sample_due(const struct split *split)
 {
 	const struct sampler *sampler = &split->sampler;
-	uint64_t pause = sampler->wanted ? BUSY_MS * sampler_ms : sampler->idle_ns;
+	uint64_t pause = sampler->hurry ? HURRY_MS * sampler_ms
+		: sampler->wanted       ? BUSY_MS * sampler_ms
+					: sampler->idle_ns;
 
-	return sampler->hurry ? 0 : split->samples.asked.sent + pause;
+	return split->samples.asked.sent + pause;
 }
 
 void sampler_step(struct split *split, uint64_t now)

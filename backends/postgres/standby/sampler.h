@@ -29,10 +29,13 @@ struct sampler {
 	uint8_t state; /* enum sampler_state: state_change() */
 	PGconn *pq;
 	int socket;          /* in the store's epoll set; -1: none */
-	char *sql;           /* the sample's statement */
+	char *sql;           /* the sample's statement, */
+	char *waits_sql;     /* and the same with a look for commits that wait for a standby */
 	PGresult *last;      /* the last one of the statements that are under way */
 	bool wanted;         /* a client waits for the position of its calls */
-	bool hurry;          /* a call waits for the next sample */
+	bool hurry;          /* a call waits for the next sample, */
+	bool patient;        /* and has waited for long */
+	bool waits;          /* then: a commit on the primary waits for a standby */
 	bool unflushed;      /* the primary's commits are answered before they are flushed */
 	unsigned failures;   /* in a row */
 	uint64_t retry_at;   /* earliest time to connect */

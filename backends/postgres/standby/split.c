@@ -74,8 +74,24 @@ static bool primary_lost(struct split *split, uint64_t now)
 	return split->lost_at != 0;
 }
 
-/* The primary must have shown to others what standbys have shown to this client, and a standby
- * must not show what this call changes to an earlier read. */
+/* A transaction that others have left open looks like one whose commit is not visible yet, and may
+ * stay open for hours. So the wait is limited, unless a commit is known to wait for a standby. */
+static bool waited_enough(
+	struct split *split, const struct history *history, const struct call *call, uint64_t now)
+{
+	uint64_t since = list_empty(&history->held) ? now : history->held_since;
+
+	if (call->deadline != 0 && now >= call->deadline)
+		return true;
+	if (now - since < HOLD_MS / 2 * split_ms)
+		return false;
+	split->sampler.patient = true;
+	return now - since > HOLD_MS * split_ms &&
+		(!split->sampler.waits || primary_lost(split, now));
+}
+
+/* The primary must show to others what standbys have shown to this client, and a standby must not
+ * show what this call changes to an earlier read. */
 static bool may_go(
 	struct split *split, struct history *history, const struct call *call, uint64_t now)
 {
@@ -86,7 +102,7 @@ static bool may_go(
 	if (history_caught_up(history, tables, &split->sampler.now))
 		return true;
 	split->sampler.hurry = true;
-	return !list_empty(&history->held) && now - history->held_since > HOLD_MS * split_ms;
+	return waited_enough(split, history, call, now);
 }
 
 static void release_held(struct split *split, struct history *history)

@@ -1,0 +1,96 @@
+"""Reads from standbys in other surroundings: a frozen primary, a pooler, a role with few rights, a
+single server. Run by `scripts/test --standbys`. Would catch: reads that wait for a primary that does
+not answer; a setting that harms where there is nothing to gain."""
+import contextlib
+
+from lib.pgbouncer import PgBouncer
+from lib.standby_case import OutageCase
+from lib.standbys import reads
+
+BACKENDS = ("postgres",)
+STANDBYS = True
+STRICT = True
+PAIRS = 1000
+MANY = 50
+
+
+class Primary(OutageCase):
+    """The primary does not answer, or is gone."""
+
+    @contextlib.contextmanager
+    def frozen(self):
+        primary = self.group.lagging(self.group.primary)
+        with primary.frozen():
+            yield
+
+    def test_frozen(self):
+        self.go_on("SIGSTOP of the primary, reads", self.frozen)
+
+    def test_only_if_lost(self):
+        self.go_on(
+            "kill -9 of the primary, only if lost", self.killed, read_from="standby-only-if-lost"
+        )
+
+
+class Servers(OutageCase):
+    """What is between, or is not there."""
+
+    def test_a_single_server(self):
+        """There is no standby to read from, and nothing to lose by the setting."""
+        daemon = self.daemon("--pool", "4", url=self.group.primary.url)
+        with self.checked(daemon) as checker:
+            checker.progress(PAIRS)
+        checker.verify()
+        self.assertEqual(reads(daemon)["standby"], 0)
+
+    def test_off(self):
+        daemon = self.daemon("--pool", "4", read_from="primary")
+        with daemon.connect() as one:
+            for _ in range(MANY):
+                self.read(one)
+        for one in self.group.standbys:
+            self.assertEqual(one.backends(), [])
+        self.assertFalse(any(reads(daemon).values()))
+
+    def limited(self, name):
+        """A daemon of a role that may use the tables, and nothing else that was granted to it."""
+        self.group.primary.psql(
+            f"CREATE ROLE {name} LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO {name}"
+        )
+        url = self.group.url().replace(f"//{self.group.primary.user}@", f"//{name}@")
+        daemon = self.daemon("--pool", "4", url=url)
+        with self.checked(daemon) as checker:
+            checker.progress(PAIRS)
+        checker.verify()
+        return daemon
+
+    def test_a_role_with_few_rights(self):
+        daemon = self.limited("limited")
+        with daemon.connect() as one:
+            self.from_standby(daemon, one)
+
+    def test_a_role_that_may_not_ask_for_the_system(self):
+        """Whatever it reads from, it fails no caller."""
+        function = "FUNCTION pg_control_system() FROM PUBLIC"
+        self.group.primary.psql(f"REVOKE EXECUTE ON {function}")
+        self.addCleanup(
+            self.group.primary.psql, f"GRANT EXECUTE ON {function.replace('FROM', 'TO')}"
+        )
+        self.limited("more_limited")
+
+    def test_a_pooler_before_a_standby(self):
+        bouncer = PgBouncer(self.first, {"default_pool_size": 2})
+        self.addCleanup(bouncer.stop)
+        bouncer.start()
+        daemon = self.daemon(
+            *("--pool", "4", "--standby-url", bouncer.database_url("pierre")),
+            url=self.group.primary.url,
+        )
+        with self.checked(daemon) as checker:
+            checker.progress(PAIRS)
+            with self.first.paused():
+                checker.progress(PAIRS)
+        print(f"  {checker.report()}", flush=True)
+        checker.verify()
+        with daemon.connect() as one:
+            self.from_standby(daemon, one)
