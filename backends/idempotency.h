@@ -17,22 +17,24 @@ enum {
 	IDEMPOTENCY_DIGEST = 44 /* characters of a stored digest */
 };
 
-struct idempotency {
-	uint32_t uid; /* the peer's user: a key is known to its user alone */
-	uint8_t length;
-	/* PostgreSQL: */
-	bool known;    /* the database holds the key: the call's own statement does not run */
-	bool refused;  /* it was refused once: another run with the key may have caused that */
-	bool doubtful; /* an attempt may have been committed */
-	char key[IDEMPOTENCY_KEY_MAX];
-	unsigned char params[IDEMPOTENCY_PARAMS]; /* digest of the parameters */
-};
-
 /* What is stored: texts in the call's arena. The method's name is stored beside them. */
 struct idempotency_row {
 	const char *digest; /* IDEMPOTENCY_DIGEST characters */
 	const char *answer; /* NULL: the answer is null */
 	size_t answer_length;
+};
+
+struct idempotency {
+	uint32_t uid; /* the peer's user: a key is known to its user alone */
+	uint8_t length;
+	/* PostgreSQL: */
+	bool look;     /* the database may hold the key: it is looked up before the call runs */
+	bool known;    /* the database holds the key: the call's own statement does not run */
+	bool refused;  /* it was refused once: another run with the key may have caused that */
+	bool doubtful; /* an attempt may have been committed */
+	struct idempotency_row row; /* made before the call runs; digest NULL: not yet */
+	char key[IDEMPOTENCY_KEY_MAX];
+	unsigned char params[IDEMPOTENCY_PARAMS]; /* digest of the parameters */
 };
 
 /* Makes the row of a call that has its answer. On failure call->err is set. */

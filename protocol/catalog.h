@@ -189,6 +189,11 @@ struct statement {
 	const char
 		*many; /* PostgreSQL, look-ups by one key: the statement for an array of keys, $1.
 	                  Each row has an extra column with its key's index, from 1. NULL: none */
+	const char *once; /* PostgreSQL, writes whose answer is known before they run: the statement
+	                     as the common table expression `done`, its parameters from $6 on,
+	                     before the INSERT of its idempotency key. NULL: none */
+	int8_t once_bind; /* the bind parameter that is the answer; -1: the answer is null, or the
+	                     number of the rows */
 	const struct table_use *uses; /* PostgreSQL, as all below: the tables used, including the
 	                                 parents of its foreign keys */
 	uint8_t use_count;

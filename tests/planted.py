@@ -57,10 +57,16 @@ DEFECTS = [
          "\ttakeover_cut(store);\n",
          ""),
     ], "faults/test_postgres_takeover.py", ["Takeover.test_a_frozen_primary"]),
+    ("a silent primary delays each attempt to find the next one", [
+        ("backends/postgres/cluster/takeover.c",
+         "else if (stuck && store->failures > 0 && store->host_count > 1)",
+         "else if (0)"),
+    ], "faults/test_postgres_takeover.py",
+     ["Takeover.test_a_silent_primary_delays_one_attempt"]),
     ("an older primary keeps the newest from being found", [
         ("backends/postgres/cluster/takeover.c",
-         "return store->first_host + store->failures;",
-         "return store->first_host;"),
+         "target.first += store->failures;",
+         "target.first += 0;"),
     ], "faults/test_postgres_takeover.py",
      ["Takeover.test_an_older_primary_before_the_newest"]),
     ("the other hosts are not tried after a host that answers with an error", [
@@ -110,8 +116,8 @@ DEFECTS = [
     ], "exporter/test_exporter.py", ["Pages.test_clients_share_a_question"]),
     ("a refusal that another transaction with the key caused is final", [
         ("backends/postgres/idempotency/pg_replay.c",
-         "\tkey->refused = true;\n\treturn true;",
-         "\tkey->refused = true;\n\treturn false;"),
+         "\tkey->refused = key->look = true;\n\treturn true;",
+         "\tkey->refused = key->look = true;\n\treturn false;"),
     ], "faults/test_postgres_once.py", ["TwoDaemons"]),
     ("a lost connection answers the refusal that a call's own row caused", [
         ("backends/postgres/pg_batch.c",
@@ -224,6 +230,29 @@ DEFECTS = [
          "\t\tconnection->back->quick = false;",
          "\t\tconnection->back->quick = true;"),
     ], "faults/test_postgres_ahead.py", ["Order.test_first_use_of_a_statement"]),
+    ("a pooler's lost server has begun nothing", [
+        ("backends/postgres/pg_receive.c",
+         'return result_fatal(result) && !result_in_class(result, "08");',
+         "return result_fatal(result);"),
+    ], "faults/test_postgres_ahead_faults.py", ["Hostile"]),
+    ("an answer that libpq cannot read is the call's refusal", [
+        ("backends/postgres/pg_receive.c",
+         "\tif (PQresultErrorField(result, PG_DIAG_SQLSTATE) == NULL)\n\t\treturn true;\n",
+         "\tif (PQresultErrorField(result, PG_DIAG_SQLSTATE) == NULL)\n\t\treturn false;\n"),
+    ], "faults/test_postgres_ahead_faults.py", ["Hostile"]),
+    ("a write with a key is not sent ahead", [
+        ("backends/postgres/gather.c",
+         "(call->idempotency == NULL || pg_once_is(call))", "call->idempotency == NULL"),
+    ], "faults/test_postgres_ahead_once.py", ["Keys.test_sent_ahead"]),
+    ("the key of a refused write is stored", [
+        ("backends/postgres/idempotency/pg_once.c",
+         'effect_sql[] = ROW_WHERE "EXISTS (SELECT FROM done)"', 'effect_sql[] = ROW_WHERE "TRUE"'),
+    ], "faults/test_postgres_ahead_once.py", ["Keys.test_refused_at_each_place"]),
+    ("a stored key is an error of the write", [
+        ("backends/postgres/idempotency/pg_replay.c",
+         "item->kind == ITEM_CALL && item->count == 0 && pg_once_is(item->call);",
+         "item->kind == ITEM_SYNC;"),
+    ], "faults/test_postgres_ahead_once.py", ["Keys.test_known_at_each_place"]),
     ("the settings of a pooler's session are trusted", [
         ("backends/postgres/sending/pg_queue.c",
          "return !store->pooled ||",

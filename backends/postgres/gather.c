@@ -24,6 +24,7 @@
 #include "../../protocol/value.h"
 #include "../execute.h"
 #include "commute.h"
+#include "idempotency/pg_once.h"
 #include "idempotency/pg_replay.h"
 #include "pg_store.h"
 
@@ -274,7 +275,7 @@ static bool may_go_ahead(const struct gathering *gathering, const struct call *c
 {
 	uint64_t due = gathering->connection->front->due;
 
-	return call->route != ROUTE_ALONE && call->idempotency == NULL &&
+	return call->route != ROUTE_ALONE && (call->idempotency == NULL || pg_once_is(call)) &&
 		(call->deadline == 0 || due == 0 || call->deadline + ahead_less_ns >= due);
 }
 
@@ -303,7 +304,7 @@ static bool consider(
 		return false;
 	place = gather_place_of(gathering, call, order);
 	if (place == PLACE_NEXT_BATCH ||
-		(call->idempotency != NULL && !pg_replay_fits(batch, call)) ||
+		(call->idempotency != NULL && !pg_replay_fits(store, batch, call)) ||
 		!answer_fits(store, gathering, call, now)) {
 		if (order == NULL)
 			return false;

@@ -64,7 +64,8 @@ void pg_batch_begin(struct pg_batch *batch)
 	batch->quick = true;
 	batch->admitted = NULL;
 	batch->bytes = batch->kept_bytes = 0;
-	batch->item_count = batch->item_next = batch->merged_count = batch->keyed_count = 0;
+	batch->item_count = batch->item_next = batch->merged_count = 0;
+	batch->keyed_count = batch->looked_count = 0;
 	batch->failed = NULL;
 	batch->cancelled_at = 0;
 	batch->transaction = NULL;
@@ -78,7 +79,7 @@ void pg_batch_gathered(struct pg_batch *batch)
 	batch->due = 0;
 	if (!list_empty(&batch->calls) && transaction_is(call_of(list_first(&batch->calls))))
 		batch->transaction = call_of(list_first(&batch->calls));
-	batch->open = batch->transaction != NULL || batch->keyed_count > 0;
+	batch->open = batch->transaction != NULL || batch->looked_count > 0;
 	list_for_each (node, &batch->calls) {
 		uint64_t deadline = call_of(node)->deadline;
 
@@ -170,16 +171,15 @@ static void finish_committed(struct postgres_store *store, struct list *calls, s
 	}
 }
 
-/* A batch that was rolled back because of keys: all of its calls run again. */
-static void replay_all(struct postgres_store *store, struct pg_batch *batch, struct list *calls)
+/* A batch that was rolled back because of keys: all of its calls run again. collided: it has failed
+ * to store one. */
+static void replay_all(struct postgres_store *store, struct list *calls, bool collided)
 {
-	bool collided = batch->failed != NULL;
-
 	list_for_each (node, calls) {
 		struct call *call = call_of(node);
-		bool alone = collided && call->idempotency != NULL;
 
-		restart(store, call, alone ? ROUTE_ALONE : ROUTE_TOGETHER);
+		restart(store, call,
+			pg_replay_alone(call, collided) ? ROUTE_ALONE : ROUTE_TOGETHER);
 	}
 }
 
@@ -324,7 +324,7 @@ void pg_batch_end(struct postgres_store *store, struct pg_connection *connection
 		take_proof(store, connection, &calls, &again);
 	if (batch->replay) {
 		encoder_drop(store, batch);
-		replay_all(store, batch, &calls);
+		replay_all(store, &calls, failed != NULL);
 		list_splice(&again, &calls);
 	} else if (failed == NULL) {
 		if (batch->warned)
@@ -341,6 +341,7 @@ void pg_batch_end(struct postgres_store *store, struct pg_connection *connection
 		if (batch->transaction == NULL)
 			connection->batch_limit =
 				connection->batch_limit > 4 ? connection->batch_limit / 4 : 1;
+		pg_replay_refused(batch, failed);
 		if (commit_failed)
 			take_apart(store, &calls, failed, batch->failure, &again);
 		else
@@ -359,7 +360,7 @@ static void lost_call(struct postgres_store *store, struct call *call, bool comm
 	bool repeatable = !committed_perhaps || call->idempotency != NULL;
 
 	if (committed_perhaps && call->idempotency != NULL)
-		call->idempotency->doubtful = true;
+		call->idempotency->doubtful = call->idempotency->look = true;
 	if (!late && (!call_writes(call) || repeatable || call->method->touches) &&
 		++call->attempts <= (call_writes(call) ? TRIES_MAX : 1)) {
 		restart(store, call, ROUTE_TOGETHER);

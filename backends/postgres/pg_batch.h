@@ -103,8 +103,8 @@ struct pg_batch {
 	unsigned item_count, item_next;
 	struct call **merged; /* calls that share statements, those of each in a row */
 	unsigned merged_count;
-	struct call **keyed; /* calls with an idempotency key */
-	unsigned keyed_count;
+	struct call **keyed; /* calls with an idempotency key; those first that are looked up */
+	unsigned keyed_count, looked_count;
 	/* A call with members (transaction.h) is alone in its batch. It has a BEGIN of its own, and
 	 * the Sync behind its statements ends nothing. */
 	struct call *transaction; /* NULL: none */

@@ -41,16 +41,23 @@ enum { PG_BATCHES = 4, PG_MEASURED_MIN = 8 };
 /* A server whose answers take at least this long is far. */
 #define PG_FAR_NS UINT64_C(1000000)
 
-#define PG_PREPARED (2 * catalog_method_count + 5)
+enum { PG_POSITION_STATEMENTS = 3, PG_KEY_STATEMENTS = 2 };
+
+/* Where they begin among a connection's prepared statements. First, by method->index, come those of
+ * one call, for many calls, and with an idempotency key. */
+#define PG_PREPARED_MANY ((unsigned)catalog_method_count)
+#define PG_PREPARED_ONCE (2 * (unsigned)catalog_method_count)
+#define PG_PREPARED_POSITIONS (3 * (unsigned)catalog_method_count)
+#define PG_PREPARED_KEYS (PG_PREPARED_POSITIONS + PG_POSITION_STATEMENTS)
+#define PG_PREPARED (PG_PREPARED_KEYS + PG_KEY_STATEMENTS)
 
 struct pg_connection {
 	unsigned number; /* 1…; 0 means none in order->connection */
 	uint8_t state;   /* enum pg_connection_state; changed by pg_connection_enter() */
 	PGconn *pq;
-	int socket;      /* registered with the epoll descriptor; -1: none */
-	bool want_write; /* epoll waits for room to write, too */
-	bool *prepared;  /* PG_PREPARED: by method->index; behind these once more, the statements
-	                    for many; then those about keys and positions */
+	int socket;          /* registered with the epoll descriptor; -1: none */
+	bool want_write;     /* epoll waits for room to write, too */
+	bool *prepared;      /* PG_PREPARED: by method->index, and behind these as named above */
 	unsigned generation; /* part of the prepared statements' names: after a loss all get new
 	                        ones */
 	struct list waiting; /* calls for the next batches, in order */

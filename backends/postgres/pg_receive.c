@@ -256,7 +256,7 @@ static void take_error(struct postgres_store *store, struct pg_connection *conne
 	if (item->kind == ITEM_ADD_KEYS && connection->front->transaction != NULL)
 		connection->front->open =
 			true; /* the server skips the COMMIT: a ROLLBACK follows */
-	if (item->kind == ITEM_ADD_KEYS && pg_replay_collided(connection, result))
+	if (pg_replay_collided(connection, item, result))
 		return;
 	/* A transaction of a client's calls locks rows in their order. */
 	if (result_in_class(result, "40P01") && connection->front->transaction == NULL)
@@ -328,19 +328,25 @@ static void take_result(struct postgres_store *store, struct pg_connection *conn
 	PQclear(result);
 }
 
-/* libpq's own error for a broken connection, which has no SQLSTATE, or an error of class 08 from a
- * pooler that lost its server, or of a server that stopped during the commit. The batch's outcome
- * is unknown. */
-static bool is_loss(
-	const struct pg_connection *connection, const struct item *item, const PGresult *result)
+/* libpq's own error, which has no SQLSTATE: the connection is broken, or libpq could not read what
+ * the server sent. Or an error of class 08 from a pooler that lost its server, or of a server that
+ * stopped during the commit. The batch's outcome is unknown. */
+static bool is_loss(const struct item *item, const PGresult *result)
 {
 	if (PQresultStatus(result) != PGRES_FATAL_ERROR)
 		return false;
 	if (PQresultErrorField(result, PG_DIAG_SQLSTATE) == NULL)
-		return PQstatus(connection->pq) != CONNECTION_OK;
+		return true;
 	return result_fatal(result) &&
 		(item->kind == ITEM_SYNC || item->kind == ITEM_COMMIT ||
 			result_in_class(result, "08"));
+}
+
+/* A server that ends the session begins nothing more. A pooler whose server is gone, class 08, does
+ * not know what that has begun. */
+static bool ends_session(const PGresult *result)
+{
+	return result_fatal(result) && !result_in_class(result, "08");
 }
 
 static bool wrong_status(ExecStatusType status)
@@ -435,9 +441,9 @@ static bool take_one(struct postgres_store *store, struct pg_connection *connect
 	status = PQresultStatus(result);
 	if (status == PGRES_FATAL_ERROR) {
 		pg_connection_close_reason(connection, result);
-		connection->session_ended = connection->session_ended || result_fatal(result);
+		connection->session_ended = connection->session_ended || ends_session(result);
 	}
-	if (wrong_status(status) || is_loss(connection, item, result)) {
+	if (wrong_status(status) || is_loss(item, result)) {
 		if (result_unserved(result))
 			pg_batch_enter(connection->front, PG_BATCH_UNSERVED);
 		pg_connection_break(store, connection,

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cluster/hosts.h"
+#include "idempotency/pg_once.h"
 
 struct postgres_store *pg_store_new(
 	const struct store_ops *ops, const struct store_settings *settings)
@@ -33,10 +34,11 @@ struct postgres_store *pg_store_new(
 	store->url = strdup(settings->url);
 	store->host_count = hosts_count(settings->url);
 	store->alike = calloc(catalog_method_count, sizeof *store->alike);
+	store->once_texts = calloc(catalog_method_count, sizeof *store->once_texts);
 	store->epoll = epoll_create1(EPOLL_CLOEXEC);
 	store->mailbox = jobs_mailbox_new();
-	bool good = store->url != NULL && store->alike != NULL && store->epoll >= 0 &&
-		store->mailbox != NULL && store->mailbox->wake >= 0 &&
+	bool good = store->url != NULL && store->alike != NULL && store->once_texts != NULL &&
+		store->epoll >= 0 && store->mailbox != NULL && store->mailbox->wake >= 0 &&
 		epoll_ctl(store->epoll, EPOLL_CTL_ADD, store->mailbox->wake, &event) == 0;
 	for (unsigned i = 0; i < store->connection_limit; i++)
 		good = pg_connection_init(&store->connections[i], i + 1) && good;
@@ -61,6 +63,7 @@ void pg_store_free(struct postgres_store *store)
 		explicit_bzero(store->url, strlen(store->url));
 	free(store->url);
 	free(store->alike);
+	pg_once_free(store->once_texts);
 	free(store->session_settings);
 	buffer_free(&store->keys);
 	arena_free(&store->sending);

@@ -31,6 +31,7 @@ struct postgres_store {
 	struct pg_connection connections[PG_CONNECTIONS_MAX];
 	unsigned connection_limit;    /* max connections */
 	uint16_t *alike;              /* by method->index: counted in sending/send.c */
+	char **once_texts;            /* the same: statements of idempotency/pg_once.c */
 	struct buffer keys;           /* arrays of sending/parameters.c */
 	struct arena sending;         /* parameters in libpq's form, until it has copied them */
 	uint64_t merge_from;          /* no shared statements before this time: one has failed */

@@ -91,6 +91,7 @@ void pool_connect_more(struct postgres_store *store)
 		i++) {
 		struct pg_connection *connection = &store->connections[i];
 		unsigned have = count_open(store);
+		struct target target;
 
 		if (connection->state != PG_CONNECTION_CLOSED)
 			continue;
@@ -103,10 +104,8 @@ void pool_connect_more(struct postgres_store *store)
 			return;
 		pg_connection_enter(connection, PG_CONNECTION_CONNECTING);
 		store->connecting++;
-		if (!jobs_connect(store, connection,
-			    &(struct target){.url = store->url,
-				    .first = takeover_first_host(store, clock_ns())},
-			    connected)) {
+		target = takeover_target(store, clock_ns());
+		if (!jobs_connect(store, connection, &target, connected)) {
 			pg_connection_enter(connection, PG_CONNECTION_CLOSED);
 			store->connecting--;
 			store->retry_at = clock_ns() + 100 * ms;

@@ -11,6 +11,7 @@ from .columns import columns_of
 from .conflicts import conflicts_of
 from .fragment_check import check_fragments
 from .footprint import Footprint, check_order, footprint_of, load_schema
+from .once import KEY_PARAMETERS, once_of
 from .model import BACKENDS, Catalog, Method, BindParam, Part, Statement
 from .placeholders import BUILTINS, EXACT, HASHED, UNHASHED
 from .problems import Problems
@@ -190,10 +191,14 @@ def _bind_method(catalog, method, scanned, parts, limits, tables, problems):
                 if backend == "postgres"
                 else Footprint()
             )
+            once = ("", -1)
+            if backend == "postgres" and method.keyed:
+                text = _numbered(backend, statement, binds, numbers, KEY_PARAMETERS)
+                once = once_of(method, statement, text, numbers)
             if backend == "postgres" and method.causal:
                 _check_causal(method, statement, footprint, where, problems)
             method.statements[backend] = _statement(
-                backend, statement, binds, numbers, many, footprint
+                backend, statement, binds, numbers, many, footprint, once
             )
 
 
@@ -352,11 +357,23 @@ def _many(catalog, method, statement, binds, numbers):
     )
 
 
-def _statement(backend, statement, binds, numbers, many, footprint):
+def _statement(backend, statement, binds, numbers, many, footprint, once=("", -1)):
+    order = statement.names
+    return Statement(
+        _numbered(backend, statement, binds, numbers),
+        tuple(numbers[name] for name in order),
+        many,
+        *once,
+        footprint,
+    )
+
+
+def _numbered(backend, statement, binds, numbers, before=0):
+    """The statement with numbered placeholders, behind so many others."""
     order = statement.names
 
     def numbered(name):
-        place = order.index(name) + 1
+        place = order.index(name) + 1 + before
         if backend == "sqlite":
             return f"?{place}"
         bind = binds[numbers[name]]
@@ -364,6 +381,4 @@ def _statement(backend, statement, binds, numbers, many, footprint):
         kind = "text" if bind.row and bind.type == "ip" else SCALARS[bind.type].postgres
         return f"${place}::{kind}" + ("[]" if bind.row else "")
 
-    return Statement(
-        statement.render(numbered), tuple(numbers[name] for name in order), many, footprint
-    )
+    return statement.render(numbered)

@@ -131,6 +131,12 @@ def _footprint(method: Method, footprint) -> str:
     )
 
 
+def _once(statement):
+    if not statement.once:
+        return ""
+    return f",\n\t\t\t\t.once = {string(statement.once)}, " f".once_bind = {statement.once_bind}"
+
+
 def _statements(method: Method):
     rows = []
     for backend in BACKENDS:
@@ -138,10 +144,11 @@ def _statements(method: Method):
         if statement:
             binds = f"{backend}_binds_{method.c_name}" if statement.binds else "NULL"
             many = f",\n\t\t\t\t.many = {string(statement.many)}" if statement.many else ""
+            once = _once(statement)
             rows.append(
                 f"\n\t\t\t[BACKEND_{backend.upper()}] = {{\n"
                 f"\t\t\t\t.sql = {string(statement.sql)},\n"
-                f"\t\t\t\t.binds = {binds}, .bind_count = {len(statement.binds)}{many}"
+                f"\t\t\t\t.binds = {binds}, .bind_count = {len(statement.binds)}{many}{once}"
                 f"{_footprint(method, statement.footprint)} }}"
             )
     return "{" + ",".join(rows) + " }" if rows else None

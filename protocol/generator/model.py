@@ -140,6 +140,9 @@ class Statement:
     binds: tuple[int, ...]
     # PostgreSQL: the same for an array of keys at once, each row with its key's place; "": none.
     many: str = ""
+    # PostgreSQL: see once.py; "": none.
+    once: str = ""
+    once_bind: int = -1
     footprint: Footprint = Footprint()  # PostgreSQL: what it touches and locks
 
 

@@ -156,6 +156,17 @@ class Scanned:
         )
 
 
+def outline(text):
+    """The words of a PostgreSQL statement that are in no parentheses, each with its place."""
+    words, depth = [], 0
+    for match in _TOKENS["postgres"].finditer(text):
+        depth -= match[0] == ")"
+        if depth == 0 and match.lastgroup == "other" and match[0][0].isalpha():
+            words.append((match[0].upper(), match.start()))
+        depth += match[0] == "("
+    return words
+
+
 def scan(body: Body, backend: str, problems: Problems) -> Scanned:
     parts, bare, ended = [""], [], False
     for match in _TOKENS[backend].finditer(body.text):

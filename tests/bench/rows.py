@@ -191,6 +191,28 @@ TARGETS = (
         1.8,
         "the build before",
     ),
+    Target(
+        "record_api_key_usage with a key, PostgreSQL 5 ms away",
+        64,
+        1,
+        "far once 64x1",
+        "far pgbench record 64",
+        0.6,
+        "pgbench without keys, 64 connections",
+    ),
+    Target(
+        "record_api_key_usage with a key, PostgreSQL 5 ms away",
+        64,
+        1,
+        "far once 64x1",
+        "far once 64x1, before",
+        1.8,
+        "the build before",
+    ),
+    Target("record_api_key_usage with a key, PostgreSQL", 64, 1, "postgres once 64x1", "", 0.0, ""),
+    Target(
+        "record_api_key_usage with a key, PostgreSQL", 64, 16, "postgres once 64x16", "", 0.0, ""
+    ),
     Target("mixed, SQLite", 64, 4, "sqlite mixed 64x4", "", 0.0, ""),
     Target("mixed, PostgreSQL", 64, 4, "postgres mixed 64x4", "", 0.0, ""),
     Target(

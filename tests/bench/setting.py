@@ -60,6 +60,7 @@ class Calls:
         known.write_text("".join(user + "\n" for user in connected))
         self.get = ["get_user", f"user_id=@{users}"]
         self.record = ["record_api_key_usage", f"usage.api_key_id=@{keys}", *named("usage.", USAGE)]
+        self.record_once = [*self.record, "--keys"]  # as the client libraries send writes
         self.get_token = ["get_strava_token", f"user_id=@{known}"]
         # Another token in each call: storing an unchanged value writes nothing and needs no commit.
         self.update_token = [

@@ -6,7 +6,7 @@ import re
 import signal
 import time
 
-from lib import strict
+from lib import databases, strict
 from lib.case import Case, DaemonCase
 from lib.daemon import SLOW, Daemon
 from lib.rpc import result_of
@@ -385,6 +385,7 @@ class Diagnose(DaemonCase):
             if self.daemon.backend == "sqlite"
             else {"connections", "timeline"}
         )
+        wanted |= {"standbys", "server"} if databases.on_standby() else set()
         self.assertEqual(set(found) - {"settings_file"}, wanted)
         for name in wanted - {"disk_space", "key"}:  # these depend on the machine
             self.assertEqual(

@@ -12,7 +12,7 @@ from lib import databases, strict
 from lib.case import Case, DaemonCase
 from lib.daemon import Daemon, new_key
 from lib.rpc import RpcError, result_of
-from lib.world import UNKNOWN, World, new_api_key, new_usage, new_user, unique, uuid4
+from lib.world import UNKNOWN, Samples, World, new_api_key, new_usage, new_user, unique, uuid4
 
 STRICT = True
 STRANGER = 54321
@@ -72,6 +72,22 @@ class Once(DaemonCase):
         self.same([goal["id"] for goal in self.goals()], [first])
         self.assertNotEqual(self.goal(key()), first)
         self.assertNotEqual(self.goal(None), self.goal(None))
+
+    def test_every_write(self):
+        """Each one gives the answer that it has stored."""
+        samples = Samples(self.c)
+        methods = self.c.call("rpc.discover")["methods"]
+        keyed = {one["name"] for one in methods if one.get("x-idempotency-key")}
+        keyed.remove("daemon.transaction")  # see below
+        for method, params in samples.params().items():
+            if method not in keyed:
+                continue
+            which, before = key(), stored(self.daemon)
+            first = self.c.once(which, method, params)
+            self.assertEqual(self.c.once(which, method, params), first, method)
+            self.assertEqual(stored(self.daemon) - before, 1, method)
+            keyed.remove(method)
+        self.assertEqual(keyed, set())
 
     def test_same_params_in_another_form(self):
         """Names in another order, by position, with null for what is missing, with escapes."""

@@ -70,6 +70,7 @@ class Suite(DaemonCase):
                     self.assertEqual(
                         [(one["id"], "result" in one) for one in answers], [(2, True)], answers
                     )
+                    self.see_all(self.c)
                     self.same(
                         self.ok("get_a2a_task", task_id=answers[0]["result"])["input_data"],
                         strict.loads(data),

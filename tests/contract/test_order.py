@@ -206,9 +206,11 @@ class Order(DaemonCase):
         with self.daemon.connect() as other:
             for index in range(300):
                 self.ok("upsert_user_profile", user_id=self.user, profile_data={"n": index})
+                self.see_all(other)
                 self.same(other.call("get_user_profile", user_id=self.user), {"n": index})
                 if index % 20 == 0:
                     goal = self.world.goal(self.user)
+                    self.see_all(other)
                     self.assertIn(
                         goal, [one["id"] for one in other.call("get_user_goals", user_id=self.user)]
                     )

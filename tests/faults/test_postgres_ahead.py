@@ -1,125 +1,19 @@
 """Batches that are sent while others are under way on the same connection. Would catch: an error, a
 cancel or a loss that is taken for another batch's, a write stored twice or answered wrongly behind
-an unanswered one, calls of a client that overtake each other, a batch that waits behind a slow one.
-
-The daemon is paused while calls arrive, and sends all of them in one step when it resumes: one
-batch for each call, or for two. The proxy holds the answers until all batches are under way."""
+an unanswered one, calls of a client that overtake each other, a batch that waits behind a slow
+one."""
 import threading
 import time
+from operator import methodcaller
 
 from lib import invariants
-from lib.daemon import SLOW
+from lib.ahead_case import ANSWER, BATCHES, UNKNOWN, AheadCase, Far, told, tool
 from lib.load import Load
 from lib.postgres_case import ServerCase
 from lib.proxy import STARTUP, Inject
 from lib.world import World, new_usage, unique
 
 BACKENDS = ("postgres",)
-DELAY = 0.005
-WARM = 4  # pairs of batches after which the connection knows that its server is far away
-BATCHES = 4  # most under way on one connection
-ANSWER = 5 + 5 + 16 + 6  # BindComplete, NoData, CommandComplete "INSERT 0 1", ReadyForQuery
-UNKNOWN = ("unavailable", "unknown")
-
-
-def told(answer):
-    """What an error says of its call."""
-    return answer["error"]["data"]["kind"], answer["error"]["data"]["outcome"]
-
-
-class AheadCase(ServerCase):
-    size = 1  # max calls of a batch
-
-    def setUp(self):
-        super().setUp()
-        self.proxy, self.small = self.proxied("--batch", str(self.size), pool=1)
-        self.beside = self.server.session(self.name)
-        self.addCleanup(self.beside.close)
-        self.control = self.small.connect()
-        self.addCleanup(self.control.close)
-        world = World(self.control)
-        self.user = world.user()
-        self.key = world.api_key(self.user)
-        self.clients = [self.small.connect() for _ in range(2 * BATCHES)]
-        for client in self.clients:
-            self.addCleanup(client.close)
-        self.before = invariants.Snapshot(self.small)
-        self.proxy.delay = DELAY
-        self.proxy.reset_all()  # the next connection knows no faster server
-        self.within(10, lambda: self.counter("db_reconnects") > 0)
-
-    def usage(self, name):
-        return "record_api_key_usage", {"usage": new_usage(self.key, tool_name=name)}
-
-    def read(self):
-        return "get_user", {"user_id": self.user}
-
-    def counter(self, name):
-        return self.small.call("daemon.stats")["counters"][name]
-
-    def rows(self, name):
-        return int(
-            self.beside.run(f"SELECT count(*) FROM api_key_usage WHERE tool_name = '{name}'")
-        )
-
-    def warm(self):
-        """The connection has prepared its statements and knows that its server is far away."""
-        self.within(10, lambda: "result" in self.control.answer(self.control.request(*self.read())))
-        for _ in range(WARM):
-            self.control.call(*self.usage("warm"))
-            self.control.call(*self.read())
-
-    def syncs(self):
-        return sum(link.syncs for link in list(self.proxy.links))
-
-    def ask(self, calls, clients=None):
-        """Sends the calls, each from a client of its own, while the daemon is paused."""
-        clients = clients or self.clients
-        self.control.call("daemon.pause")
-        asked = []
-        for client, (method, params) in zip(clients, calls):
-            asked.append((client, client.request(method, params)))
-            self.within(10, lambda: self.paused() == len(asked), 0.001)
-        return asked
-
-    def under_way(self, calls, batches=BATCHES, clients=None, held=True):
-        """Returns the calls, which are under way in that many batches, unanswered. A step of the
-        roll-up, or a loaded machine, may be in the way: then again with other calls."""
-        for _ in range(20):
-            self.warm()
-            made = calls()
-            asked = self.ask(made, clients)
-            wanted = (self.syncs() + batches, max(0, len(made) - batches * self.size))
-            self.proxy.held = held
-            self.control.call("daemon.resume")
-            end = time.monotonic() + 0.5 * SLOW
-            while time.monotonic() < end and (self.syncs(), self.queued()) != wanted:
-                time.sleep(0.002)
-            if (self.syncs(), self.queued()) == wanted:
-                return made, asked
-            self.give_up()
-            self.answers(asked)
-        self.fail("the batches were never sent together")
-
-    def paused(self):
-        return self.control.call("daemon.stats")["gauges"]["paused_calls"]
-
-    def queued(self):
-        return self.control.call("daemon.stats")["gauges"]["db_queued"]
-
-    def give_up(self):
-        """Lets calls end that are not under way as they should be."""
-
-    def answers(self, asked):
-        self.proxy.held = False
-        return [client.answer(identifier) for client, identifier in asked]
-
-    def names(self, count=BATCHES):
-        return lambda: [self.usage(unique("ahead")) for _ in range(count)]
-
-    @staticmethod
-    def tool(call):
-        return call[1]["usage"]["tool_name"]
 
 
 class Cuts(AheadCase):
@@ -132,13 +26,8 @@ class Cuts(AheadCase):
         """Cuts after that many bytes of the answers to all batches, which the server has carried
         out. Returns the calls and their answers."""
         made, asked = self.under_way(calls)
-        written = [self.tool(call) for call in made if call[0] == "record_api_key_usage"]
-        self.within(10, lambda: all(self.rows(name) == 1 for name in written))
-        link = self.proxy.links[0]
-        link.answer_left = count
-        link.ending = getattr(link, ending)
-        if count == 0:
-            getattr(link, ending)()
+        self.all_stored(made)
+        self.cut_after(count, methodcaller(ending))
         return made, self.answers(asked)
 
     def test_in_the_answers(self):
@@ -151,12 +40,12 @@ class Cuts(AheadCase):
             with self.subTest(batch=batch, place=place, ending=ending):
                 made, answers = self.cut(self.names(), batch * ANSWER + place, ending)
                 for i, (call, answer) in enumerate(zip(made, answers)):
-                    self.assertEqual(self.rows(self.tool(call)), 1, "stored twice")
+                    self.assertEqual(self.rows(tool(call)), 1, "stored twice")
                     if i >= batch or "error" in answer:
                         self.assertEqual(told(answer), UNKNOWN, f"batch {i}")
                     if ending == "half_close":  # no answer is lost with the connection
                         self.assertEqual("result" in answer, i < batch, f"batch {i}")
-        invariants.check(self.small, self.before)
+        self.sound()
 
     def test_reads_between_writes(self):
         """Reads run again on another connection, wherever the cut was."""
@@ -176,8 +65,8 @@ class Cuts(AheadCase):
                     self.assertEqual(answer["result"]["id"], self.user)
                 self.assertEqual("result" in answers[0], count >= ANSWER)
                 self.assertEqual(told(answers[2]), UNKNOWN)
-                self.assertEqual([self.rows(self.tool(call)) for call in made[::2]], [1, 1])
-        invariants.check(self.small, self.before)
+                self.assertEqual([self.rows(tool(call)) for call in made[::2]], [1, 1])
+        self.sound()
 
     def test_before_the_server_has_them(self):
         """The server has received some batches whole, one in part, and nothing of the rest."""
@@ -186,7 +75,7 @@ class Cuts(AheadCase):
                 self.warm()
                 calls = self.names()()
                 asked = self.ask(calls)
-                name = self.tool(calls[batch]).encode()
+                name = tool(calls[batch]).encode()
                 seen = []
 
                 def fault(link, message, name=name, kind=kind, seen=seen):
@@ -202,13 +91,13 @@ class Cuts(AheadCase):
                 answers = self.answers(asked)
                 self.proxy.fault = None
                 for i, (call, answer) in enumerate(zip(calls, answers)):
-                    stored = self.rows(self.tool(call))
+                    stored = self.rows(tool(call))
                     if "error" in answer:
                         self.assertEqual(told(answer), UNKNOWN)
                     self.assertIn(stored, (0, 1) if "error" in answer else (1,))
                     if i >= batch and "error" in answer:
                         self.assertEqual(stored, 0, "the server does not have it")
-        invariants.check(self.small, self.before)
+        self.sound()
 
     def test_session_ended_by_the_server(self):
         """A server that says that it ends the session has not begun the batches behind: nothing is
@@ -223,8 +112,8 @@ class Cuts(AheadCase):
             self.locker.run("COMMIT")
             answers = self.answers(asked)
         self.assertEqual([answer for answer in answers if "error" in answer], [])
-        self.assertEqual([self.rows(self.tool(call)) for call in made], [1] * BATCHES)
-        invariants.check(self.small, self.before)
+        self.assertEqual([self.rows(tool(call)) for call in made], [1] * BATCHES)
+        self.sound()
 
     def blocked(self):
         """The first batch will wait for a lock, and the others behind it."""
@@ -250,6 +139,7 @@ class Failures(AheadCase):
             f"CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON api_key_usage {when} "
             "FOR EACH ROW WHEN (NEW.tool_name LIKE 'refused%') EXECUTE FUNCTION refuse()"
         )
+        self.addCleanup(self.query, "DROP FUNCTION refuse CASCADE")
 
     def fail_one(self):
         """In the first, a middle and the last batch."""
@@ -263,13 +153,13 @@ class Failures(AheadCase):
 
                 made, asked = self.under_way(calls, BATCHES)
                 self.check(made, self.answers(asked), place)
-        invariants.check(self.small, self.before)
+        self.sound()
 
     def check(self, made, answers, place):
         for i, (call, answer) in enumerate(zip(made, answers)):
             good = i != place
             self.assertEqual("result" in answer, good, f"{i}: {answer}")
-            self.assertEqual(self.rows(self.tool(call)), good, f"{i}: {answer}")
+            self.assertEqual(self.rows(tool(call)), good, f"{i}: {answer}")
         self.assertEqual(answers[place]["error"]["data"]["kind"], "internal")
 
     def test_statement(self):
@@ -291,8 +181,8 @@ class Failures(AheadCase):
         made, asked = self.under_way(calls, BATCHES)
         for i, (call, answer) in enumerate(zip(made, self.answers(asked))):
             self.assertEqual("result" in answer, i % 2 == 1, f"{i}: {answer}")
-            self.assertEqual(self.rows(self.tool(call)), i % 2, f"{i}: {answer}")
-        invariants.check(self.small, self.before)
+            self.assertEqual(self.rows(tool(call)), i % 2, f"{i}: {answer}")
+        self.sound()
 
     def test_statements_lost(self):
         """The session forgets its statements under all batches: each runs again, once."""
@@ -300,13 +190,13 @@ class Failures(AheadCase):
         self.warm()
         made = self.names(2 * BATCHES)()
         asked = self.ask(made)
-        self.proxy.fault = Inject(self.tool(made[0]), "DEALLOCATE ALL")
+        self.proxy.fault = Inject(tool(made[0]), "DEALLOCATE ALL")
         self.control.call("daemon.resume")
         for call, answer in zip(made, self.answers(asked)):
             self.assertIn("result", answer)
-            self.assertEqual(self.rows(self.tool(call)), 1)
+            self.assertEqual(self.rows(tool(call)), 1)
         self.assertNotIn("keeps losing prepared statements", self.small.log())
-        invariants.check(self.small, self.before)
+        self.sound()
 
 
 class Order(AheadCase):
@@ -318,7 +208,7 @@ class Order(AheadCase):
         self.assertGreaterEqual(self.counter("db_batches_ahead"), before + BATCHES - 1)
         self.assertEqual(self.gauges(self.small)["db_running"], BATCHES)
         self.assertEqual([a for a in self.answers(asked) if "error" in a], [])
-        invariants.check(self.small, self.before)
+        self.sound()
 
     def test_never_more_than_allowed(self):
         _, asked = self.under_way(self.names(2 * BATCHES), BATCHES)
@@ -331,9 +221,9 @@ class Order(AheadCase):
         self.answers(asked)
         order = self.beside.run(
             "SELECT string_agg(tool_name, ' ' ORDER BY id) FROM api_key_usage "
-            f"WHERE tool_name IN ({', '.join(repr(self.tool(call)) for call in made)})"
+            f"WHERE tool_name IN ({', '.join(repr(tool(call)) for call in made)})"
         ).split()
-        names = [self.tool(call) for call in made]
+        names = [tool(call) for call in made]
         self.assertEqual(order, [names[0], names[3], names[1], names[2]])
 
     def test_what_stays_alone(self):
@@ -374,12 +264,15 @@ class Order(AheadCase):
 
     def test_shutdown(self):
         """A daemon that stops waits for all batches."""
+        far = Far(self.server, self.size)
+        self.addCleanup(far.close)
+        self.use(far)
         made, asked = self.under_way(self.names())
         self.small.process.terminate()
         self.logged(self.small, "msg=stopping")
         for answer in self.answers(asked):
             self.assertIn("result", answer)
-        self.assertEqual([self.rows(self.tool(call)) for call in made], [1] * BATCHES)
+        self.assertEqual([self.rows(tool(call)) for call in made], [1] * BATCHES)
         self.assertEqual(self.small.process.wait(30), 0)
 
 

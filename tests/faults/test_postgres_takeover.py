@@ -3,9 +3,6 @@ was answered before, a guard that refuses the right one, calls that wait for a f
 although a newer one is there, several hosts of which a standby is used, a host whose error keeps
 the others from being tried, a standby whose promotion is missed."""
 import contextlib
-import glob
-import os
-import signal
 
 from lib.case import Case
 from lib.daemon import SLOW, Daemon, StartFailure
@@ -18,29 +15,6 @@ from lib.world import World, new_user
 BACKENDS = ("postgres",)
 STRICT = True
 WENT_BACK = "the primary went back from timeline 2 to 1: writes answered since may be gone"
-
-
-def processes(server):
-    """The server and its backends."""
-    main = server.process.pid
-    children = []
-    for path in glob.glob(f"/proc/{main}/task/*/children"):
-        with open(path, encoding="ascii") as file:
-            children += map(int, file.read().split())
-    return [main, *children]
-
-
-@contextlib.contextmanager
-def frozen(server):
-    stopped = processes(server)
-    for pid in stopped:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in stopped:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
 
 
 class Takeover(Case):
@@ -188,7 +162,7 @@ class Takeover(Case):
             write = one.request("create_user", user=new_user())
             waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
             self.within(10, lambda: self.old.psql(waiting) == "1")
-            with frozen(self.old):
+            with self.old.frozen():
                 problem = one.answer(write, 15 * SLOW)["error"]
                 kinds = problem["data"]["kind"], problem["data"]["outcome"]
                 self.assertEqual(kinds, ("unavailable", "unknown"), problem["message"])
@@ -225,6 +199,29 @@ class Takeover(Case):
         self.assertEqual(failure.exception.code, 69)
         for server in (self.old, self.new):
             self.assertIn(f"port {server.port} failed", failure.exception.log)
+
+    def test_a_silent_primary_delays_one_attempt(self):
+        """It accepts connections and stays silent, while the standby is not promoted yet."""
+        standby = self.new.standby()
+        self.addCleanup(standby.stop)
+        proxy = Proxy(self.new)
+        self.addCleanup(proxy.close)
+        hosts = self.url(self.new, standby).replace(f":{self.new.port},", f":{proxy.port},")
+        times = ("--connect-timeout", "2s", "--acquire-timeout", "60s", "--call-timeout", "60s")
+        daemon = self.daemon(hosts, "--pool", "2", *times)
+        with daemon.connect() as one, daemon.connect() as other, self.new.session() as locker:
+            locker.run("BEGIN; LOCK TABLE users")
+            stuck = one.request("create_user", user=new_user())
+            waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            self.within(10, lambda: self.new.psql(waiting) == "1")
+            proxy.held = proxy.stalled = True
+            accepted = proxy.accepted
+            write = other.request("create_user", user=new_user())
+            self.within(20, lambda: self.stats(daemon)["db_connect_failures"] >= 4)
+            self.assertEqual(proxy.accepted - accepted, 1)
+            standby.promote()
+            self.assertIn("result", other.answer(write, 15 * SLOW))
+            self.assertEqual(one.answer(stuck, 15 * SLOW)["error"]["data"]["outcome"], "unknown")
 
     def test_several_hosts(self):
         """A standby among the hosts is not used, and the last primary is tried first."""

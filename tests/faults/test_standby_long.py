@@ -11,7 +11,8 @@ import time
 
 from lib.case import Case
 from lib.causal import Checker
-from lib.standbys import Endpoint, Standbys, reads
+from lib.routes import reads
+from lib.standbys import Endpoint, Standbys
 
 BACKENDS = ("postgres",)
 STANDBYS = True

@@ -4,7 +4,7 @@ have answered; a standby of an older timeline that is read after another one was
 import time
 
 from lib.standby_case import TIMES, OutageCase
-from lib.standbys import reads, roles
+from lib.routes import reads, roles
 
 BACKENDS = ("postgres",)
 STRICT = True

@@ -16,7 +16,8 @@ from lib.causal import Checker
 from lib.daemon import SLOW
 from lib.proxy import Proxy
 from lib.rpc import result_of
-from lib.standbys import Endpoint, reads, shared
+from lib.routes import reads, roles
+from lib.standbys import Endpoint, shared
 from lib.world import World, new_usage
 
 BACKENDS = ("postgres",)
@@ -31,6 +32,7 @@ CAUSAL = (
     "get_api_key_usage_stats",
     "get_user_count",
 )
+LONG_COMMIT = 1.5  # seconds that a synchronous standby takes to confirm
 PAIRS = 300  # in each state of the standbys
 MANY = 20  # reads of which some would go to a wrong server
 
@@ -119,6 +121,25 @@ class Rules(Case):
         with daemon.connect() as one:
             self.within(10, lambda: self.from_standby(daemon, one) == 1 + MANY)
 
+    def test_the_position_is_told_before_the_read(self):
+        """The standby replays the write while the read is on its way."""
+        proxy = Proxy(self.first)
+        self.addCleanup(proxy.close)
+        daemon = self.daemon(servers=[proxy])
+        with daemon.connect() as one, contextlib.ExitStack() as stack:
+            stack.enter_context(self.first.paused())
+            self.write(one, 2)
+            before = reads(daemon)["behind"]
+            self.within(10, lambda: self.read(one) and reads(daemon)["behind"] > before)
+
+            def replay():
+                stack.close()
+                self.first.caught_up()
+
+            proxy.fault = BehindTheFirst(replay)
+            self.assertEqual(self.read(one), 2)
+            self.assertTrue(proxy.fault.hit)
+
     def test_own_writes_in_a_transaction(self):
         daemon = self.daemon()
         params = {"user_id": self.user, "profile_data": {"n": 2}}
@@ -205,27 +226,28 @@ class Rules(Case):
                 self.assertEqual(self.counted(one), 1)
 
     def test_from_a_standby_to_another(self):
-        """One of them is behind. A connection that has seen the other goes not back to it."""
-        daemon = self.daemon()
-        self.connected(daemon, self.first, self.second)
-        with self.second.paused():
+        """The one that a connection has read is lost, and the other one is behind it."""
+        proxy = Proxy(self.first)
+        self.addCleanup(proxy.close)
+        daemon = self.daemon(servers=[proxy, self.second])
+        self.within(10, lambda: list(roles(daemon).values()).count("standby") == 2)
+        self.group.caught_up()
+        with self.second.paused(), contextlib.ExitStack() as stack:
             self.write(self.other, 2)
             self.first.caught_up()
             before = reads(daemon)
-            seen = []
+            clients = [stack.enter_context(daemon.connect()) for _ in range(8)]
+            found = {client: [self.read(client) for _ in range(4)] for client in clients}
+            for numbers in found.values():
+                self.assertEqual(numbers, sorted(numbers))
+            self.assertEqual(reads(daemon)["standby"], before["standby"] + 4 * len(clients))
+            seen = [client for client in clients if found[client][-1] == 2]
+            self.assertTrue(seen)
+            proxy.close()
             for _ in range(4):
-                with daemon.connect() as one:
-                    numbers = [self.read(one) for _ in range(MANY)]
-                    self.assertEqual(numbers, sorted(numbers))
-                    seen += numbers
-            self.assertIn(2, seen)
-            self.assertGreater(reads(daemon)["standby"], before["standby"])
-
-    def connected(self, daemon, *standbys):
-        """Waits until it has connections to these."""
-        for one in standbys:
-            self.within(10, one.backends)
-        self.reading(daemon)
+                self.assertEqual([self.read(client) for client in seen], [2] * len(seen))
+            with daemon.connect() as another:
+                self.assertEqual(self.from_standby(daemon, another), 1)
 
     def test_from_a_standby_to_the_primary(self):
         """A commit that waits for a synchronous standby is visible on another one before it is
@@ -234,18 +256,16 @@ class Rules(Case):
         self.addCleanup(proxy.close)
         daemon = self.daemon(servers=[proxy])
         self.group.synchronous(f"2 ({self.first.name}, {self.second.name})")
+        self.addCleanup(self.group.synchronous, "")
         with daemon.connect() as one, daemon.connect() as another:
-            try:
-                with self.second.frozen():
-                    usage = self.other.request("record_api_key_usage", usage=new_usage(self.key))
-                    self.within(10, lambda: self.counted(one) == 1 and self.counted(another) == 1)
-                    exact = one.request("get_api_key_current_usage", api_key_id=self.key)
-                    proxy.stalled = True  # from now on the primary alone can answer
-                    causal = another.request("get_api_key_usage_stats", [self.key, LONG_AGO, FAR])
-                    self.assertTrue(one.silent(0.2))
-                    self.assertTrue(another.silent(1.2))
-            finally:
-                self.group.synchronous("")
+            with self.second.frozen():
+                usage = self.other.request("record_api_key_usage", usage=new_usage(self.key))
+                self.within(10, lambda: self.counted(one) == 1 and self.counted(another) == 1)
+                exact = one.request("get_api_key_current_usage", api_key_id=self.key)
+                proxy.close()  # from now on the primary alone can answer
+                causal = another.request("get_api_key_usage_stats", [self.key, LONG_AGO, FAR])
+                self.assertTrue(one.silent(0.2))
+                self.assertTrue(another.silent(LONG_COMMIT))
             self.assertIsNone(self.other.answer(usage)["result"])
             self.assertEqual(one.answer(exact)["result"], 1)
             self.assertEqual(another.answer(causal)["result"]["total_requests"], 1)
@@ -338,6 +358,22 @@ class Rules(Case):
     def log(server):
         with open(f"{server.folder}/log", encoding="utf-8", errors="replace") as file:
             return file.read()
+
+
+class BehindTheFirst:
+    """Calls `then` when the first statement of the next batch with several has run, and before the
+    second."""
+
+    def __init__(self, then):
+        self.then, self.hit = then, False
+        self.last = {}  # link -> kind of its last message
+
+    def __call__(self, link, message):
+        if not self.hit and self.last.get(link) == b"E" and message.kind not in b"SHX":
+            self.hit = True
+            self.then()
+        self.last[link] = message.kind
+        return message.data
 
 
 class Checked(Case):

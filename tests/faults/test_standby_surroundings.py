@@ -1,11 +1,10 @@
 """Reads from standbys in other surroundings: a frozen primary, a pooler, a role with few rights, a
-single server. Run by `scripts/test --standbys`. Would catch: reads that wait for a primary that does
+single server. Run by `scripts/test --standbys`. Would catch: reads that wait for a primary that
+does
 not answer; a setting that harms where there is nothing to gain."""
-import contextlib
-
 from lib.pgbouncer import PgBouncer
 from lib.standby_case import OutageCase
-from lib.standbys import reads
+from lib.routes import reads
 
 BACKENDS = ("postgres",)
 STANDBYS = True
@@ -17,14 +16,8 @@ MANY = 50
 class Primary(OutageCase):
     """The primary does not answer, or is gone."""
 
-    @contextlib.contextmanager
-    def frozen(self):
-        primary = self.group.lagging(self.group.primary)
-        with primary.frozen():
-            yield
-
     def test_frozen(self):
-        self.go_on("SIGSTOP of the primary, reads", self.frozen)
+        self.go_on("SIGSTOP of the primary, reads", self.group.primary.frozen)
 
     def test_only_if_lost(self):
         self.go_on(

@@ -2,7 +2,7 @@
 import time
 import unittest
 
-from . import strict
+from . import databases, routes, states, strict
 from .daemon import Daemon, SLOW
 from .rpc import RpcError, result_of
 
@@ -48,6 +48,8 @@ class DaemonCase(Case):
     @classmethod
     def setUpClass(cls):
         cls.daemon = Daemon(options=cls.options, environment=cls.environment).start()
+        if databases.on_standby():
+            states.until(lambda: "standby" in routes.roles(cls.daemon).values(), "a standby")
 
     @classmethod
     def tearDownClass(cls):
@@ -56,6 +58,13 @@ class DaemonCase(Case):
     def setUp(self):
         self.c = self.daemon.connect()
         self.addCleanup(self.c.close)
+
+    @staticmethod
+    def see_all(connection):
+        """A standby that the daemon reads from may show writes of other connections later."""
+        if databases.on_standby():
+            position = connection.call("daemon.position")
+            connection.call("daemon.wait_for", position=position)
 
     def ok(self, method, params=None, **named):
         return self.c.call(method, params, **named)

@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 
-from . import databases, model as interface_model
+from . import databases, model as interface_model, routes
 from .rpc import Closed, Connection, Late
 from .states import SLOW
 
@@ -310,10 +310,8 @@ class Daemon:
 
     def note_reads(self):
         """Adds to the run's counts which servers have answered reads."""
-        from . import standbys  # which starts daemons
-
         with contextlib.suppress(Closed, OSError, AssertionError, Late):
-            counts = standbys.reads(self)
+            counts = routes.reads(self)
             with open(os.environ["PIERRE_TEST_READS"], "a", encoding="utf-8") as file:
                 file.write(json.dumps(counts) + "\n")
 

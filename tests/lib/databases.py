@@ -30,6 +30,11 @@ def chosen():
     return os.environ.get("PIERRE_TEST_BACKEND", "sqlite")
 
 
+def on_standby():
+    """Whether daemons read from a standby beside the primary (tests/run.py)."""
+    return "PIERRE_TEST_STANDBY" in os.environ
+
+
 def postgres_url():
     """Returns the URL of a PostgreSQL server with a role that may create databases: the given one,
     or one started for this session; None if it cannot be started."""
@@ -167,7 +172,7 @@ class Postgres:
                 )
             )  # a copy lacks its template's grants on the database
             self.url = with_database(postgres_url(), self.name, "pierre_daemon")
-        self.options = self.standby_options() if "PIERRE_TEST_STANDBY" in os.environ else ()
+        self.options = self.standby_options() if on_standby() else ()
 
     def standby_options(self):
         """Lets the daemon read from the run's delayed standby, which has this database."""

@@ -205,13 +205,27 @@ class PostgresServer:
                 found += map(int, file.read().split())
         return found
 
+    @staticmethod
+    def signal(pids, number):
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    @contextlib.contextmanager
+    def frozen(self):
+        """It and its connections do not answer."""
+        stopped = self.processes()
+        self.signal(stopped, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.signal(stopped, signal.SIGCONT)
+
     def kill(self):
         """As the death of its host: all end at once, and the folder stays."""
         running = self.processes()
-        for number in (signal.SIGSTOP, signal.SIGKILL):
-            for pid in running:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, number)
+        self.signal(running, signal.SIGSTOP)
+        self.signal(running, signal.SIGKILL)
         self.process.wait()
         self.process = None
 

@@ -7,7 +7,8 @@ from .case import Case
 from .causal import Checker
 from .postgres_case import recovered
 from .rpc import RpcError
-from .standbys import reads, shared
+from .routes import reads
+from .standbys import shared
 from .world import World, new_user
 
 OUTAGE = 1.5  # seconds for which reads go on without a primary

@@ -5,17 +5,15 @@
     one.pause(); one.resume()       # it receives and does not replay
     one.delay("20ms")               # it replays each commit that much later
     one.cut_off(); one.follow(server)
-    one.freeze(); one.thaw(); one.kill(); one.launch(); one.promote()
+    one.kill(); one.launch(); one.promote()
+    with one.frozen(): …            # it does not answer
 
-They stay in a state until the opposite is called; `with one.paused():` and the like undo it. Each
-waits until the server is in the state."""
+They stay in a state until the opposite is called; `with one.paused():` undoes it. Each waits until
+the server is in the state."""
 import atexit
-import collections
 import contextlib
 import functools
 import itertools
-import os
-import signal
 
 from . import states
 from .daemon import Daemon
@@ -33,7 +31,6 @@ SETTINGS = {
     "log_line_prefix": "'%m '",
 }
 NOWHERE = "host=/nonexistent"
-PRIMARY_READS = "primary_reads_"
 
 
 class Standby:
@@ -41,7 +38,6 @@ class Standby:
 
     def __init__(self, group, server):
         self.group, self.server = group, server
-        self.stopped = []
 
     def __getattr__(self, name):
         return getattr(self.server, name)
@@ -105,17 +101,6 @@ class Standby:
         """By which it is known to its primary."""
         return f"s{self.server.port}"
 
-    def freeze(self):
-        self.stopped = self.server.processes()
-        for pid in self.stopped:
-            os.kill(pid, signal.SIGSTOP)
-
-    def thaw(self):
-        for pid in self.stopped:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
-        self.stopped = []
-
     def promote(self):
         self.server.promote()
         self.group.primary = self.server
@@ -127,14 +112,6 @@ class Standby:
             yield
         finally:
             self.resume()
-
-    @contextlib.contextmanager
-    def frozen(self):
-        self.freeze()
-        try:
-            yield
-        finally:
-            self.thaw()
 
 
 class Standbys:
@@ -162,7 +139,6 @@ class Standbys:
 
     def stop(self):
         for one in self.all:
-            one.thaw()
             one.stop()
         self.first.stop()
 
@@ -171,10 +147,6 @@ class Standbys:
 
     def __exit__(self, *_):
         self.stop()
-
-    def lagging(self, server):
-        """A server of the group whose faults are wanted, such as its primary."""
-        return Standby(self, server)
 
     def position(self):
         return int(self.primary.psql("SELECT pg_current_wal_flush_lsn() - '0/0'", "postgres"))
@@ -216,24 +188,6 @@ def shared():
     group = Standbys(2)
     atexit.register(group.stop)
     return group.start()
-
-
-def reads(daemon):
-    """Returns how many causal reads standbys have answered, and why others went to the primary, by
-    the daemon's counters."""
-    found = collections.Counter()
-    for name, value in daemon.call("daemon.stats")["counters"].items():
-        if name == "standby_reads":
-            found["standby"] = value
-        elif name.startswith(PRIMARY_READS):
-            found[name[len(PRIMARY_READS) :]] = value
-    return found
-
-
-def roles(daemon):
-    """Returns the role of each server by its port, as the daemon knows it."""
-    servers = daemon.call("daemon.stats").get("servers", [])
-    return {int(server["host"].rpartition(":")[2]): server["role"] for server in servers}
 
 
 class Endpoint(Proxy):

@@ -127,6 +127,18 @@ START_TEST(rests)
 }
 END_TEST
 
+START_TEST(one_alone)
+{
+	struct hosts hosts;
+
+	ck_assert(hosts_init(&hosts,
+		&(struct target){.url = "postgresql://u@a:1,b:2,c:3/d", .first = 4, .only = true}));
+	ck_assert_str_eq(hosts.host, "b");
+	ck_assert_str_eq(hosts.port, "2");
+	hosts_free(&hosts);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tests = tcase_create("guard");
@@ -136,5 +148,6 @@ int main(void)
 	tcase_add_test(tests, advances);
 	tcase_add_test(tests, orders);
 	tcase_add_test(tests, rests);
+	tcase_add_test(tests, one_alone);
 	return unit_run("guard", tests, true);
 }

@@ -220,7 +220,7 @@ PGconn *connect_postgres(
 	unsigned count = target->only ? 1 : hosts_count(target->url);
 
 	error[0] = '\0';
-	for (attempt.passed = 0; attempt.passed < count;) {
+	while (attempt.passed < count) {
 		PGconn *pq = connect_hosts(&attempt, timeout_ms);
 		char reason[ERR_MESSAGE_MAX];
 

@@ -81,17 +81,23 @@ static bool takeover_stuck(const struct pg_connection *connection, uint64_t now)
 		now > connection->front->sent_at + STUCK_MS * ms;
 }
 
-/* The server of a connection without an answer may hang: the next host is tried first then. So it
- * is after a primary that went back, since the right one may be behind it. */
-unsigned takeover_first_host(const struct postgres_store *store, uint64_t now)
+/* The server of a connection without an answer may hang: the next host is tried first then. Once an
+ * attempt has failed, that server is left out, since it would delay each further one by
+ * connect-timeout. A primary that went back is tried last, since the right one may be behind it. */
+struct target takeover_target(const struct postgres_store *store, uint64_t now)
 {
+	struct target target = {.url = store->url, .first = store->first_host};
 	bool stuck = false;
 
 	for (unsigned i = 0; i < store->connection_limit; i++)
 		stuck = stuck || takeover_stuck(&store->connections[i], now);
 	if (store->gone_back[0] != '\0')
-		return store->first_host + store->failures;
-	return stuck ? store->first_host + 1 : store->first_host;
+		target.first += store->failures;
+	else if (stuck && store->failures > 0 && store->host_count > 1)
+		target.passed = 1;
+	else if (stuck)
+		target.first++;
+	return target;
 }
 
 /* When all connections are in use and none is answered, their server may have been replaced. A
@@ -105,5 +111,6 @@ void takeover_scout(struct postgres_store *store, uint64_t now)
 			return;
 	store->scout_at = now + SCOUT_MS * ms;
 	store->scouting = jobs_connect(store, NULL,
-		&(struct target){.url = store->url, .first = store->first_host + 1}, scouted);
+		&(struct target){.url = store->url, .first = store->first_host, .passed = 1},
+		scouted);
 }

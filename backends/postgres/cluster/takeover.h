@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "guard.h"
+#include "hosts.h"
 
 struct postgres_store;
 
@@ -18,8 +19,8 @@ bool takeover_admits(struct postgres_store *store, const PGconn *pq, const struc
 void takeover_refuse(struct postgres_store *store);
 /* Ends the connections to a primary that a newer one has replaced. */
 void takeover_cut(struct postgres_store *store);
-/* The host that the next connect tries first. */
-unsigned takeover_first_host(const struct postgres_store *store, uint64_t now);
+/* The hosts that the next connect tries. */
+struct target takeover_target(const struct postgres_store *store, uint64_t now);
 /* Looks for a newer primary when no connection is answered. */
 void takeover_scout(struct postgres_store *store, uint64_t now);
 

@@ -9,34 +9,27 @@
 #include "../pg_store.h"
 #include "../result.h"
 #include "../sending/pg_queue.h"
+#include "key_rows.h"
+#include "pg_once.h"
 
 enum { OID_INT8 = 20, OID_TEXT = 25, FIND_ARRAYS = 2, ADD_ARRAYS = 5, FOUND_COLUMNS = 4 };
 enum { ARRAY_HEAD = 20 }; /* bytes before an array's first element */
-
-/* µs, by the server's clock, which several daemons share. */
-#define NOW_US "(EXTRACT(epoch FROM now()) * 1000000)::bigint"
-#define OLD_US NOW_US " - 86400000000"
-_Static_assert(IDEMPOTENCY_HOURS == 24, "OLD_US names this time");
 
 /* Locking a found key makes the transaction one that writes: its commit waits for a synchronous
  * standby, which the commit of the key may not have done. */
 static const char find_sql[] =
 	"SELECT q.number, k.method, k.digest, k.answer FROM unnest($1::bigint[], $2::text[]) WITH "
 	"ORDINALITY AS q (uid, key, number) CROSS JOIN LATERAL (SELECT method, digest, answer FROM "
-	"idempotency_keys WHERE uid = q.uid AND key = q.key AND created_us > " OLD_US
+	"idempotency_keys WHERE uid = q.uid AND key = q.key AND created_us > " KEY_OLD_US
 	" LIMIT 1 FOR UPDATE) AS k";
-/* A key whose time is over is replaced. One that is known takes NULL as its method, which the table
- * refuses: an error rolls back the batch. */
 static const char add_sql[] =
-	"INSERT INTO idempotency_keys AS k (uid, key, method, digest, answer, created_us) "
-	"SELECT *, " NOW_US
-	" FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[]) "
-	"ON CONFLICT (uid, key) DO UPDATE SET method = CASE WHEN k.created_us <= " OLD_US
-	" THEN excluded.method END, digest = excluded.digest, answer = excluded.answer, "
-	"created_us = excluded.created_us";
+	"INSERT INTO idempotency_keys AS k " KEY_COLUMNS " SELECT *, " KEY_NOW_US
+	" FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], "
+	"$5::text[])" KEY_REPLACES_OLD;
 static const char forget_sql[] =
 	"DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(SELECT ctid FROM idempotency_keys "
-	"WHERE created_us <= " OLD_US " ORDER BY created_us LIMIT 1000 FOR UPDATE SKIP LOCKED))";
+	"WHERE created_us <= " KEY_OLD_US
+	" ORDER BY created_us LIMIT 1000 FOR UPDATE SKIP LOCKED))";
 enum { FORGET_MAX = 1000 };
 static const uint64_t forget_ns = UINT64_C(3600000000000);
 
@@ -47,9 +40,11 @@ static bool same_idempotency(const struct idempotency *a, const struct idempoten
 		memcmp(a->key, b->key, a->length) == 0;
 }
 
-bool pg_replay_fits(const struct pg_batch *batch, const struct call *call)
+bool pg_replay_fits(
+	const struct postgres_store *store, const struct pg_batch *batch, struct call *call)
 {
-	if (batch->keyed_count >= PG_BATCH_KEYED_MAX)
+	if (batch->keyed_count >= PG_BATCH_KEYED_MAX ||
+		(pg_once_is(call) && !pg_once_prepare(store, call)))
 		return false;
 	for (unsigned i = 0; i < batch->keyed_count; i++)
 		if (same_idempotency(batch->keyed[i]->idempotency, call->idempotency))
@@ -60,6 +55,10 @@ bool pg_replay_fits(const struct pg_batch *batch, const struct call *call)
 void pg_replay_gather(struct pg_batch *batch, struct call *call)
 {
 	batch->keyed[batch->keyed_count++] = call;
+	if (pg_once_is(call))
+		return;
+	batch->keyed[batch->keyed_count - 1] = batch->keyed[batch->looked_count];
+	batch->keyed[batch->looked_count++] = call;
 }
 
 static int compare_keys(const void *left, const void *right)
@@ -71,13 +70,6 @@ static int compare_keys(const void *left, const void *right)
 	if (a->uid != b->uid)
 		return a->uid < b->uid ? -1 : 1;
 	return difference != 0 ? difference : (int)a->length - (int)b->length;
-}
-
-static char *put_number(char *out, uint64_t number, int bytes)
-{
-	for (int i = bytes - 1; i >= 0; i--, number >>= 8)
-		out[i] = (char)(number & 0xFF);
-	return out + bytes;
 }
 
 /* The elements of arrays, side by side, in libpq's binary form. */
@@ -98,13 +90,13 @@ static bool put_array(struct arena *arena, struct arrays *arrays, unsigned place
 	data = size <= INT32_MAX ? arena_alloc(arena, size) : NULL;
 	if (data == NULL)
 		return false;
-	end = put_number(data, 1, 4);    /* dimensions */
-	end = put_number(end, 1, 4);     /* it may hold NULLs */
-	end = put_number(end, oid, 4);   /* of the elements */
-	end = put_number(end, count, 4); /* their number */
-	end = put_number(end, 1, 4);     /* the first one's */
+	end = key_rows_number(data, 1, 4);    /* dimensions */
+	end = key_rows_number(end, 1, 4);     /* it may hold NULLs */
+	end = key_rows_number(end, oid, 4);   /* of the elements */
+	end = key_rows_number(end, count, 4); /* their number */
+	end = key_rows_number(end, 1, 4);     /* the first one's */
 	for (unsigned i = 0; i < count; i++) {
-		end = put_number(end, texts[i].ptr != NULL ? texts[i].length : UINT32_MAX, 4);
+		end = key_rows_number(end, texts[i].ptr != NULL ? texts[i].length : UINT32_MAX, 4);
 		if (texts[i].ptr == NULL)
 			continue;
 		memcpy(end, texts[i].ptr, texts[i].length);
@@ -126,7 +118,7 @@ static bool put_keys_of(
 	if (texts == NULL || uids == NULL)
 		return false;
 	for (unsigned i = 0; i < count; i++) {
-		(void)put_number(uids + (size_t)i * 8, calls[i]->idempotency->uid, 8);
+		(void)key_rows_number(uids + (size_t)i * 8, calls[i]->idempotency->uid, 8);
 		texts[i] = (struct idempotency_text){uids + (size_t)i * 8, 8};
 	}
 	if (!put_array(arena, arrays, 0, OID_INT8, texts, count))
@@ -144,7 +136,7 @@ static bool send_arrays(struct postgres_store *store, struct pg_connection *conn
 
 	return pg_queue_sql(store, connection, connection->back->keyed[0],
 		       &(struct pg_queue_statement){.kind = kind,
-			       .number = (unsigned)PG_PREPARED - (find ? 2 : 1),
+			       .number = PG_PREPARED_KEYS + (find ? 0 : 1),
 			       .name = find ? "find_keys" : "add_keys",
 			       .suffix = "",
 			       .sql = find ? find_sql : add_sql,
@@ -160,12 +152,12 @@ bool pg_replay_ask(struct postgres_store *store, struct pg_connection *connectio
 	struct arrays arrays;
 	bool sent;
 
-	if (batch->keyed_count == 0)
+	if (batch->looked_count == 0)
 		return true;
 	/* All batches take the keys' locks in this order. */
-	if (batch->keyed_count > 1)
-		qsort(batch->keyed, batch->keyed_count, sizeof(struct call *), compare_keys);
-	sent = put_keys_of(&store->sending, &arrays, batch->keyed, batch->keyed_count) &&
+	if (batch->looked_count > 1)
+		qsort(batch->keyed, batch->looked_count, sizeof(struct call *), compare_keys);
+	sent = put_keys_of(&store->sending, &arrays, batch->keyed, batch->looked_count) &&
 		send_arrays(store, connection, ITEM_FIND_KEYS, &arrays);
 	arena_reset(&store->sending);
 	return sent;
@@ -186,7 +178,7 @@ static bool found_row(struct postgres_store *store, struct pg_batch *batch, cons
 		PQgetlength(result, row, 0) == 8 ? result_number(PQgetvalue(result, row, 0), 8) : 0;
 	struct call *call;
 
-	if (number < 1 || number > batch->keyed_count || PQgetisnull(result, row, 1) ||
+	if (number < 1 || number > batch->looked_count || PQgetisnull(result, row, 1) ||
 		PQgetisnull(result, row, 2))
 		return false;
 	seen[number - 1] = true;
@@ -212,7 +204,7 @@ bool pg_replay_found(
 	for (int row = 0; row < PQntuples(result); row++)
 		if (!found_row(store, batch, result, row, seen))
 			return false;
-	for (unsigned i = 0; i < batch->keyed_count; i++) {
+	for (unsigned i = 0; i < batch->looked_count; i++) {
 		struct idempotency *key = batch->keyed[i]->idempotency;
 
 		if (!key->known || seen[i])
@@ -258,7 +250,7 @@ bool pg_replay_add(struct postgres_store *store, struct pg_connection *connectio
 	unsigned count = 0;
 	bool sent;
 
-	for (unsigned i = 0; i < batch->keyed_count; i++)
+	for (unsigned i = 0; i < batch->looked_count; i++)
 		if (!batch->keyed[i]->idempotency->known && batch->keyed[i]->err.kind == ERR_NONE)
 			calls[count++] = batch->keyed[i];
 	if (count == 0)
@@ -268,15 +260,45 @@ bool pg_replay_add(struct postgres_store *store, struct pg_connection *connectio
 	return sent;
 }
 
-bool pg_replay_collided(struct pg_connection *connection, const PGresult *result)
+bool pg_replay_collided(
+	struct pg_connection *connection, const struct item *item, const PGresult *result)
 {
 	struct pg_batch *batch = connection->front;
+	bool once = item->kind == ITEM_CALL && item->count == 0 && pg_once_is(item->call);
 
-	if (!result_in_class(result, "23"))
+	if ((!once && item->kind != ITEM_ADD_KEYS) || !result_in_class(result, "23"))
+		return false;
+	/* A refusal of the call's own statement: pg_replay_refused. */
+	if (once && (result_in_class(result, "23505") || result_in_class(result, "23503")))
 		return false;
 	batch->replay = true;
 	batch->failure = CALL_RETRY;
 	return true;
+}
+
+bool pg_replay_alone(struct call *call, bool collided)
+{
+	struct idempotency *key = call->idempotency;
+
+	if (key == NULL || !collided)
+		return false;
+	if (key->look)
+		return true;
+	key->look = true;
+	return false;
+}
+
+static bool is_refusal(const struct call *call)
+{
+	return call->err.kind == ERR_CONFLICT || call->err.kind == ERR_NOT_FOUND;
+}
+
+void pg_replay_refused(struct pg_batch *batch, const struct call *failed)
+{
+	if (failed->idempotency == NULL || !is_refusal(failed))
+		return;
+	for (unsigned i = 0; i < batch->keyed_count; i++)
+		batch->keyed[i]->idempotency->look = true;
 }
 
 bool pg_replay_forget(struct postgres_store *store, struct pg_connection *connection)
@@ -297,10 +319,9 @@ bool pg_replay_looks_again(struct call *call)
 {
 	struct idempotency *key = call->idempotency;
 
-	if (key == NULL || key->known || key->refused ||
-		(call->err.kind != ERR_CONFLICT && call->err.kind != ERR_NOT_FOUND))
+	if (key == NULL || key->known || key->refused || !is_refusal(call))
 		return false;
-	key->refused = true;
+	key->refused = key->look = true;
 	return true;
 }
 

@@ -1,5 +1,8 @@
-/* Calls with an idempotency key on PostgreSQL. The answer is stored in the call's transaction, so a
- * batch with such calls is sent in two parts:
+/* Calls with an idempotency key on PostgreSQL whose key is looked up first: it may be stored
+ * already, or the answer is known from the call's results alone. Others are one statement
+ * (pg_once.h).
+ *
+ * The answer is stored in the call's transaction, so a batch with such calls is sent in two parts:
  *
  *     which keys are known? | the calls' statements | Flush
  *     the new keys with their answers | Sync
@@ -22,11 +25,13 @@
 #include "../../call.h"
 
 struct pg_batch;
+struct item;
 struct pg_connection;
 struct postgres_store;
 
 /* Whether the batch has room for the call, and no other call with its key. */
-bool pg_replay_fits(const struct pg_batch *batch, const struct call *call);
+bool pg_replay_fits(
+	const struct postgres_store *store, const struct pg_batch *batch, struct call *call);
 void pg_replay_gather(struct pg_batch *batch, struct call *call);
 /* Sends the look-up of the batch's keys, if any. False: libpq refused, or out of memory. */
 bool pg_replay_ask(struct postgres_store *store, struct pg_connection *connection);
@@ -35,8 +40,14 @@ bool pg_replay_found(
 	struct postgres_store *store, struct pg_connection *connection, const PGresult *result);
 /* Sends the keys of calls that were carried out, if any. False as above. */
 bool pg_replay_add(struct postgres_store *store, struct pg_connection *connection);
-/* Storing the keys has failed. True: another transaction has stored one of them. */
-bool pg_replay_collided(struct pg_connection *connection, const PGresult *result);
+/* A statement that stores keys has failed. True: another transaction has stored one of them. */
+bool pg_replay_collided(
+	struct pg_connection *connection, const struct item *item, const PGresult *result);
+/* Of a call that runs again because its batch found keys, or collided: whether it is alone then. */
+bool pg_replay_alone(struct call *call, bool collided);
+/* A call has failed its batch. If it was refused, an earlier attempt of it may be stored, and then
+ * also of others: they are looked up together. */
+void pg_replay_refused(struct pg_batch *batch, const struct call *failed);
 /* Removes some of the keys whose time is over: a batch without calls. False as above. */
 bool pg_replay_forget(struct postgres_store *store, struct pg_connection *connection);
 /* When all of that step's keys were old, the next one follows soon. */

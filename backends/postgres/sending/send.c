@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../../idempotency.h"
+#include "../idempotency/pg_once.h"
 #include "../idempotency/pg_replay.h"
 #include "../pg_store.h"
 #include "parameters.h"
@@ -32,6 +33,11 @@ static bool send_call(
 	}
 	if (!parameters_set(store, call, &to))
 		return false;
+	if (pg_once_is(call)) {
+		sent = pg_once_send(store, connection, call, &to) != NULL;
+		arena_reset(&store->sending);
+		return sent;
+	}
 	sent = pg_queue_sql(store, connection, call,
 		       &(struct pg_queue_statement){.kind = ITEM_CALL,
 			       .number = method->index,
@@ -82,7 +88,7 @@ static bool send_merged(
 		return false;
 	item = pg_queue_sql(store, connection, call,
 		&(struct pg_queue_statement){.kind = ITEM_CALL,
-			.number = (unsigned)catalog_method_count + method->index,
+			.number = PG_PREPARED_MANY + method->index,
 			.name = method->name,
 			.suffix = ".many",
 			.sql = method->statements[BACKEND_POSTGRES].many,

@@ -23,8 +23,9 @@ enum { SHOWN_RECEIVED, SHOWN_XMIN, SHOWN_XMAX, SHOWN_COLUMNS };
 static const char covered_sql[] =
 	"SELECT CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_flush_lsn() END";
 
-/* Places in connection->prepared, behind those of idempotency keys. */
-enum { PREPARED_TOLD = 2, PREPARED_SHOWN, PREPARED_COVERED };
+/* Places in connection->prepared, from PG_PREPARED_POSITIONS on. */
+enum { PREPARED_TOLD, PREPARED_SHOWN, PREPARED_COVERED, PREPARED_POSITIONS };
+_Static_assert((int)PREPARED_POSITIONS == (int)PG_POSITION_STATEMENTS, "each has a place");
 
 static bool send_proof(struct postgres_store *store, struct pg_connection *connection,
 	struct call *call, enum item_kind kind, unsigned prepared, const char *name,
@@ -32,7 +33,7 @@ static bool send_proof(struct postgres_store *store, struct pg_connection *conne
 {
 	return pg_queue_sql(store, connection, call,
 		       &(struct pg_queue_statement){.kind = kind,
-			       .number = 2 * (unsigned)catalog_method_count + prepared,
+			       .number = PG_PREPARED_POSITIONS + prepared,
 			       .name = name,
 			       .suffix = "",
 			       .sql = sql}) != NULL;

@@ -150,13 +150,12 @@ static void sampler_connected(struct postgres_store *store, struct pg_connection
 
 static void connect_sampler(struct split *split, uint64_t now)
 {
+	const struct target target = takeover_target(split->store, now);
+
 	if (split->store->closing || now < split->sampler.retry_at)
 		return;
 	enter_sampler(&split->sampler, SAMPLER_CONNECTING);
-	if (!jobs_connect(split->store, NULL,
-		    &(struct target){.url = split->store->url,
-			    .first = takeover_first_host(split->store, now)},
-		    sampler_connected))
+	if (!jobs_connect(split->store, NULL, &target, sampler_connected))
 		sampler_failed(split, "a thread could not be started");
 }
 

@@ -95,6 +95,7 @@ static int bench_read_arguments(
 			.number = &arguments->seconds,
 			.min = 1,
 			.max = 86400},
+		{.name = "keys", .flag = &options->keys},
 		{.name = "cyclic", .flag = &options->cyclic},
 		{.name = "mix", .text = &arguments->mix},
 		{0},
@@ -174,7 +175,9 @@ static int bench(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct command bench_commands[] = {
-	{"bench", "METHOD [params] | --mix FILE [-c N] [-P N] [-n N | -d SECONDS] [--cyclic]",
+	{"bench",
+		"METHOD [params] | --mix FILE [-c N] [-P N] [-n N | -d SECONDS] [--cyclic] "
+		"[--keys]",
 		"Measure throughput and latency of calls",
 		"Examples:\n"
 		"  pierre-dbctl bench daemon.ping -n 100000 -P 16\n"
@@ -192,6 +195,7 @@ const struct command bench_commands[] = {
 		"-P, --pipeline   Calls in flight on each connection (1).\n"
 		"-n, --calls      Total number of calls (10000).\n"
 		"-d, --duration   Run for this many seconds instead.\n"
+		"--keys           Each call has an idempotency key of its own.\n"
 		"--mix FILE       Lines `WEIGHT METHOD params...`: methods are chosen at random\n"
 		"                 by weight. Single quotes keep white space.\n\n"
 		"Latency is measured from before the request is written until the answer is read.\n"

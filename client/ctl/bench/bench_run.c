@@ -17,7 +17,7 @@
 #include "../../../protocol/wire/rpc.h"
 #include "value.h"
 
-enum { EVENTS = 256, INPUT_FIRST = 64 * 1024, ID_TEXT = 8 };
+enum { EVENTS = 256, INPUT_FIRST = 64 * 1024, ID_TEXT = 8, KEY_TEXT = 64 };
 
 struct client {
 	int fd;
@@ -101,6 +101,18 @@ static char *put_line(struct bench *bench, char *at, const struct bench_line *li
 	return bench_run_put(at, line->text + from, line->length - from);
 }
 
+static char *put_key(struct bench *bench, char *at)
+{
+	char text[KEY_TEXT];
+	int length;
+
+	if (!bench->options->keys)
+		return at;
+	length = snprintf(text, sizeof text, ",\"idempotency_key\":\"bench-%llu\"",
+		(unsigned long long)bench->number++);
+	return bench_run_put(at, text, (size_t)length);
+}
+
 static bool bench_run_begin_call(struct bench *bench, struct client *client, uint64_t now)
 {
 	static const char head[] = RPC_HEAD;
@@ -109,11 +121,13 @@ static bool bench_run_begin_call(struct bench *bench, struct client *client, uin
 	char *at;
 
 	if (!reserve(&client->out, &client->out_size,
-		    client->out_length + sizeof head + ID_TEXT + line->length + BENCH_MARKS * 24))
+		    client->out_length + sizeof head + ID_TEXT + KEY_TEXT + line->length +
+			    BENCH_MARKS * 24))
 		return false;
 	client->idle_count--;
 	at = bench_run_put(client->out + client->out_length, head, sizeof head - 1);
 	at = bench_run_put(at, bench->ids[id], bench->id_lengths[id]);
+	at = put_key(bench, at);
 	at = put_line(bench, at, line);
 	client->out_length = (size_t)(at - client->out);
 	client->sent[id] = now;

@@ -21,6 +21,7 @@ struct bench_options {
 	const char *path; /* the socket */
 	uint64_t clients, pipeline, calls;
 	double seconds;    /* 0: until `calls` are complete */
+	bool keys;         /* each call has an idempotency key of its own */
 	bool cyclic;       /* lines in order, not at random */
 	unsigned stall_ms; /* fails after this time without an answer */
 };

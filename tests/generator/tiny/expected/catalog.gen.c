@@ -420,6 +420,7 @@ const struct method catalog_methods[] = {
 			[BACKEND_POSTGRES] = {
 				.sql = "UPDATE things SET document = $1::jsonb, document_exact = $2::text, name = $3::text, changed_at = $4::timestamptz WHERE id = $5::uuid",
 				.binds = postgres_binds_put_document, .bind_count = 5,
+				.once = "WITH done AS (UPDATE things SET document = $6::jsonb, document_exact = $7::text, name = $8::text, changed_at = $9::timestamptz WHERE id = $10::uuid RETURNING 1)", .once_bind = -1,
 				.uses = uses_put_document, .use_count = 1, .reads = 0x0, .writes = 0x2,
 				.lock = LOCK_ROW, .rank = 4, .lock_binds = { 0, -1 } } },
 		.doc = "Stores a document.",
@@ -486,6 +487,7 @@ const struct method catalog_methods[] = {
 			[BACKEND_POSTGRES] = {
 				.sql = "UPDATE tokens SET access_token = $1::text, refresh_token = $2::text, nonce = $3::text WHERE user_id = $4::uuid",
 				.binds = postgres_binds_put_token, .bind_count = 4,
+				.once = "WITH done AS (UPDATE tokens SET access_token = $6::text, refresh_token = $7::text, nonce = $8::text WHERE user_id = $9::uuid RETURNING 1)", .once_bind = -1,
 				.uses = uses_put_token, .use_count = 1, .reads = 0x0, .writes = 0x4,
 				.lock = LOCK_ROW, .rank = 6, .lock_binds = { 0, -1 } } },
 		.doc = "Stores a token.",
