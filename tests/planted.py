@@ -29,6 +29,16 @@ DEFECTS = [
          "if (!guard_follows(&store->newest, lineage, store->gone_back)) {",
          "if (0) {"),
     ], "faults/test_postgres_takeover.py", ["Takeover.test_an_older_primary_gets_no_calls"]),
+    ("reads on standbys ignore a position that a client has waited for", [
+        ("daemon/admin/wait_for.c",
+         "\t\traise_reads(store, &wanted);",
+         "\t\tif (store == NULL)\n\t\t\traise_reads(store, &wanted);"),
+    ], "faults/test_read_split_shown.py", ["ReadSplitShown.test_positions"]),
+    ("a standby's reads are counted for another server", [
+        ("backends/postgres/standby/servers.c",
+         ".server = (unsigned)(server - split->servers.list),",
+         ".server = 0,"),
+    ], "faults/test_read_split_shown.py", ["ReadSplitShown.test_healthy"]),
     ("the timeline guard compares the wrong way", [
         ("backends/postgres/cluster/guard.c",
          "if (now->timeline != 0 && now->timeline < newest->timeline) {",

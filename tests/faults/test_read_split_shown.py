@@ -109,6 +109,7 @@ class ReadSplitShown(ServerCase):
                         self.counted("standby_reads") > before)  # fmt: skip
         primary, standby = self.of(self.server), self.of(self.standby)
         self.assertEqual((primary["role"], primary["usable"]), ("primary", False))
+        self.assertGreater(primary["connections"], 0)
         self.assertEqual((standby["role"], standby["error"]), ("standby", None))
         self.assertGreater(standby["reads"], 0)
         self.assertGreater(standby["connections"], 0)
@@ -179,6 +180,7 @@ class ReadSplitShown(ServerCase):
                 self.assertEqual(one.call("get_user_count"), count)
                 checks = reader.call("daemon.health")["checks"]
                 detail = next(c for c in checks if c["name"] == "standbys")["detail"]
+                self.assertFalse(reader.call("daemon.health")["ready"])
                 self.assertRegex(detail, r"^no primary for \d+ s: standbys answer reads")
             finally:
                 self.server.launch()

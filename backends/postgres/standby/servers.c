@@ -376,16 +376,27 @@ static void show_age(const struct split *split, const struct standby_server *ser
 			servers_ms);
 }
 
+/* All of the primary's store lead there. */
+static unsigned primary_connections(const struct postgres_store *store)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < store->connection_limit; i++)
+		count += pg_connection_usable(&store->connections[i]);
+	return count;
+}
+
 unsigned servers_show(const struct split *split, struct store_server out[STORE_SERVERS_MAX])
 {
 	uint64_t now = clock_ns();
 
 	for (unsigned i = 0; i < split->servers.count; i++) {
 		const struct standby_server *server = &split->servers.list[i];
+		bool primary = is_primary(split, server);
 
-		out[i] = (struct store_server){
-			.role = is_primary(split, server) ? SERVER_PRIMARY : server->role,
-			.connections = open_connections(split, server),
+		out[i] = (struct store_server){.role = primary ? SERVER_PRIMARY : server->role,
+			.connections = primary ? primary_connections(split->store)
+					       : open_connections(split, server),
 			.reads = server->reads,
 			.age_ms = -1,
 			.lag_bytes = -1};
