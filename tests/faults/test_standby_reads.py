@@ -35,6 +35,7 @@ CAUSAL = (
 )
 LONG_COMMIT = 1.5  # seconds that a synchronous standby takes to confirm
 PAIRS = 300  # in each state of the standbys
+CROWD = 60
 MANY = 20  # reads of which some would go to a wrong server
 
 
@@ -179,11 +180,16 @@ class Rules(Case):
         """An idle primary reports the end of its log behind the header of the next page."""
         daemon = self.daemon(servers=[self.first])
         with daemon.connect() as one:
-            self.use()
             self.group.primary.end_of_page()
-            self.assertEqual(self.limit(one), 1)  # the next sample counts for this connection
-            before = reads(daemon)["standby"]
-            self.within(10, lambda: self.counted(one) == 1 and reads(daemon)["standby"] > before)
+            self.first.caught_up()
+            one.call("get_user", user_id=self.user)  # the next sample counts for this connection
+            before = reads(daemon)
+
+            def answered():
+                return one.call("get_user_count") and reads(daemon)["standby"] > before["standby"]
+
+            self.within(10, answered)
+            self.assertEqual(reads(daemon)["behind"], before["behind"])
 
     # Order
 
@@ -320,12 +326,35 @@ class Rules(Case):
             *("--pool-min", "4", "--standby-url", self.group.url(endpoint)),
             url=self.group.primary.url,
         )
-        with Checker(daemon, callers=8) as checker:
+        self.crowd(daemon, endpoint)
+        with Checker(daemon) as checker:
             checker.progress(PAIRS)
             with self.second.paused():
                 checker.progress(PAIRS)
         checker.verify()
         self.assertGreater(checker.where().get("standby", 0), MANY)
+
+    def crowd(self, daemon, endpoint):
+        """Has so many reads under way that the daemon opens another connection to the endpoint."""
+
+        def connections():
+            servers = daemon.call("daemon.stats")["servers"]
+            return max(server["connections"] for server in servers)
+
+        def crowded():
+            self.together(clients)
+            return connections() >= 2
+
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(daemon.connect()) for _ in range(CROWD)]
+            endpoint.delay = 0.02
+            self.within(20, crowded)
+            endpoint.delay = 0.0
+
+    def together(self, clients):
+        asked = [client.request("get_user_profile", user_id=self.user) for client in clients]
+        for client, one in zip(clients, asked):
+            self.assertEqual(client.answer(one)["result"]["n"], 1)
 
     def test_a_standby_that_is_cut_off(self):
         """It has replayed all that it has received, and grows old."""

@@ -41,8 +41,8 @@ class Series:
         self.owner, self.kind, self.rows = owner, kind, ROWS[kind]
         self.last = 0  # the newest number that was sent
         self.value = [0] * self.rows  # what the owner must see in each row
-        self.maybe = [set() for _ in range(self.rows)]  # numbers that it may see instead
         self.refused = set()  # numbers that were not written, or perhaps not
+        self.unknown = set()  # those of them that perhaps were
         self.times = [[0.0] for _ in range(self.rows)]  # of answered writes
         self.numbers = [[0] for _ in range(self.rows)]
 
@@ -259,6 +259,8 @@ class Caller:
         series, number = operation.write
         if "error" in operation.answer:
             series.refused.add(number)
+            if operation.answer["error"]["data"].get("outcome") == "unknown":
+                series.unknown.add(number)
         else:
             row = series.row(number)
             series.times[row].append(now)
@@ -285,15 +287,10 @@ class Caller:
             self.note(operation, answer["error"]["data"]["kind"])
             checker.failed(self, operation)
             self.due = time.monotonic() + BACK_OFF
-            if operation.write is not None:
-                series, number = operation.write
-                if answer["error"]["data"].get("outcome") == "unknown":
-                    series.maybe[series.row(number)].add(number)
             return
         if operation.write is not None:
             series, number = operation.write
             series.value[series.row(number)] = number
-            series.maybe[series.row(number)].clear()
             self.note(operation, number)
         elif operation.decode is None:
             self.note(operation, "")
@@ -322,7 +319,11 @@ class Caller:
     def judge_own(self, operation, values):
         series = operation.series
         for row, value in enumerate(values):
-            if value is None or value == series.value[row] or value in series.maybe[row]:
+            # A read that is repeated after the loss of a connection may show writes that were
+            # lost with it, also those sent behind it.
+            if value is None or value == series.value[row]:
+                continue
+            if value > series.value[row] and value in series.unknown:
                 continue
             self.violation("own writes", operation, f"{value}, not {series.value[row]}")
 
