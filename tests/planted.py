@@ -101,7 +101,7 @@ DEFECTS = [
     ], "faults/test_standby_reads.py", ["Rules.test_own_writes"]),
     ("a standby is believed because of what another connection was told", [
         ("backends/postgres/standby/split.c",
-         "proof->replayed >= call->position;",
+         "proof->replayed >= call->position && !history_fell_before(call);",
          "split->servers.list[(connection->number - 1) % split->servers.count].replayed >= "
          "call->position;"),
     ], "faults/test_standby_reads.py", ["Rules.test_a_name_of_several_servers"]),
@@ -123,6 +123,11 @@ DEFECTS = [
          "sampler.unflushed || batch->writes ||",
          "sampler.unflushed ||"),
     ], "faults/test_standby_reads.py", ["Rules.test_from_the_primary_beside_a_write"]),
+    ("a read stays on a standby behind one that the primary answers", [
+        ("backends/postgres/standby/history.c",
+         "return (history->fallen & history_tables(call)) != 0 &&",
+         "return history->fallen == UINT32_MAX &&"),
+    ], "faults/test_standby_reads.py", ["Rules.test_a_read_behind_one_that_goes_to_the_primary"]),
     ("a standby of an older timeline is read", [
         ("backends/postgres/standby/servers.c",
          "return reader->timeline != 0 && reader->timeline == split->store->newest.timeline;",

@@ -221,6 +221,34 @@ class Rules(Case):
             proxy.stalled = False
             self.assertEqual((before["n"], after["n"]), (1, 2))
 
+    def test_a_read_behind_one_that_goes_to_the_primary(self):
+        """Both have waited for the standby. The second one does not show what is older."""
+        daemon = self.daemon("--standby-wait", "500ms", servers=[self.first])
+        with daemon.connect() as one, contextlib.ExitStack() as stack:
+            stack.enter_context(self.first.paused())
+            self.use()
+            self.assertEqual(self.limit(one), 1)
+            before = reads(daemon)["behind"]
+            self.within(10, lambda: self.counted(one) and reads(daemon)["behind"] > before)
+            self.received()
+            with self.first.deaf():
+                self.use()
+                stats = ("get_api_key_usage_stats", [self.key, LONG_AGO, FAR])
+                before = reads(daemon)["behind"]
+                first = one.request(*stats)
+                self.assertTrue(one.silent(0.3))
+                second = one.request(*stats)
+                self.within(10, lambda: reads(daemon)["behind"] > before)
+                stack.close()  # it replays the first use alone
+                found = [one.answer(call)["result"]["total_requests"] for call in (first, second)]
+                self.assertEqual(found, sorted(found))
+
+    def received(self):
+        """Waits until the first standby has all of the log, which it need not have replayed."""
+        position = self.group.position()
+        statement = "SELECT pg_last_wal_receive_lsn() - '0/0'"
+        self.within(10, lambda: int(self.first.ask(statement)) >= position)
+
     # Monotonic reads
 
     def test_from_the_primary_to_a_standby(self):

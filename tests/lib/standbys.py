@@ -14,6 +14,7 @@ import atexit
 import contextlib
 import functools
 import itertools
+import signal
 
 from . import states
 from .daemon import Daemon
@@ -87,6 +88,16 @@ class Standby:
         """It answers its clients, and receives nothing."""
         self.set(primary_conninfo=NOWHERE)
         states.until(lambda: not self.receiving(), "the end of its stream")
+
+    @contextlib.contextmanager
+    def deaf(self):
+        """It receives nothing, also while it does not replay."""
+        receiver = [int(self.ask("SELECT pid FROM pg_stat_wal_receiver"))]
+        self.signal(receiver, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.signal(receiver, signal.SIGCONT)
 
     def follow(self, server=None):
         server = server or self.group.primary

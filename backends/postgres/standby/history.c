@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../../transaction.h"
+#include "../pg_store.h"
 #include "split.h"
 
 static unsigned take_lowest(uint32_t *bits)
@@ -134,4 +135,28 @@ bool history_caught_up(struct history *history, uint32_t tables, const struct sn
 		return false;
 	history->shown = 0;
 	return true;
+}
+
+void history_fall(struct history *history, const struct call *call)
+{
+	history->fallen |= history_tables(call);
+	history->fallen_to = history->split->readers->arrivals;
+	history->split->fallen = true;
+}
+
+bool history_fell_before(const struct call *call)
+{
+	const struct history *history = call->standby->order->history;
+
+	return (history->fallen & history_tables(call)) != 0 && call->number <= history->fallen_to;
+}
+
+void history_hold(struct history *history, struct call *call, bool first)
+{
+	struct list *next = first ? history->held.next : &history->held;
+
+	for (unsigned i = 0; first && i < history->held_first; i++)
+		next = next->next;
+	history->held_first += first;
+	list_append(next, &call->link);
 }

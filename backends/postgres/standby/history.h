@@ -39,7 +39,12 @@ struct history {
 	                             state of */
 	struct snapshot snapshot; /* of these reads: the primary must show all of it */
 	unsigned server;          /* its standby, by number; may change at any time */
-	struct list held;         /* calls that wait before they go to the primary */
+	/* Of the unfinished reads on standbys: the newest position that one must see. Those of
+	 * these tables up to that number follow one that went to the primary. */
+	uint64_t asked_log, fallen_to;
+	uint32_t fallen;
+	unsigned held_first; /* calls in front of the list, which standbys have failed to answer */
+	struct list held;    /* calls that wait before they go to the primary */
 	uint64_t held_since;
 	struct list link; /* in split->holding while some are held */
 };
@@ -60,5 +65,12 @@ void history_shown(struct history *history, uint32_t tables, uint64_t instance, 
 bool history_position(const struct history *history, uint32_t tables, uint64_t *log);
 /* Whether the primary shows all that standbys have shown of these tables. now: its snapshot. */
 bool history_caught_up(struct history *history, uint32_t tables, const struct snapshot *now);
+/* A read goes from a standby to the primary, which may show a newer state. */
+void history_fall(struct history *history, const struct call *call);
+/* Whether an earlier read of the client's, of the same tables, has fallen: the read on a standby
+ * must follow it. */
+bool history_fell_before(const struct call *call);
+/* Adds a call to those that are held. first: it is older than all but others of this kind. */
+void history_hold(struct history *history, struct call *call, bool first);
 
 #endif

@@ -118,16 +118,18 @@ static void release_held(struct split *split, struct history *history)
 		if (!may_go(split, history, call, now))
 			return;
 		list_remove(&call->link);
+		history->held_first -= history->held_first > 0;
 		placing_place(split->store, call);
 	}
 	list_remove(&history->link);
 }
 
-/* first: the call is older than those that are held. */
+/* first: the call is older than those that are held, but for others of this kind. */
 static void to_primary(struct split *split, struct history *history, struct call *call, bool first)
 {
 	history_enter(&history->primary, history_tables(call));
-	if ((first || list_empty(&history->held)) && may_go(split, history, call, clock_ns())) {
+	if ((first ? history->held_first == 0 : list_empty(&history->held)) &&
+		may_go(split, history, call, clock_ns())) {
 		placing_place(split->store, call);
 		return;
 	}
@@ -135,7 +137,7 @@ static void to_primary(struct split *split, struct history *history, struct call
 		history->held_since = clock_ns();
 		list_append(&split->holding, &history->link);
 	}
-	list_append(first ? history->held.next : &history->held, &call->link);
+	history_hold(history, call, first);
 }
 
 /* The standbys have answered the call, or have failed. */
@@ -146,6 +148,8 @@ static void standby_done(struct call *call)
 	struct history *history = read->order->history;
 
 	history_leave(&history->standby, history_tables(call));
+	if (history->standby.tables == 0)
+		history->fallen = 0;
 	call->order = read->order;
 	call->done = read->done;
 	call->standby = NULL;
@@ -157,6 +161,7 @@ static void standby_done(struct call *call)
 		return;
 	}
 	split->primary_reads[read->reason]++;
+	history_fall(history, call);
 	execute_restart(call);
 	call->attempts = 0;
 	call->route = ROUTE_TOGETHER;
@@ -235,7 +240,11 @@ static enum read_reason try_standbys(
 		(history->instance == 0 ||
 			history->instance != servers_reader(&split->servers, connection)->instance))
 		log = history->shown_log;
+	/* What the reads before it must see, so that it is not answered where they are not. */
+	if (history->standby.tables != 0 && history->asked_log > log)
+		log = history->asked_log;
 	call->position = log > young ? log : young;
+	history->asked_log = call->position;
 	call->standby = read;
 	to_standby(split, history, call, connection);
 	return READ_REASONS;
@@ -267,8 +276,9 @@ void split_place(struct split *split, struct call *call)
 bool split_may_send(
 	struct split *split, const struct pg_connection *connection, const struct call *call)
 {
-	return call->standby->until == 0 ||
-		servers_reader(&split->servers, connection)->replayed >= call->position;
+	return !history_fell_before(call) &&
+		(call->standby->until == 0 ||
+			servers_reader(&split->servers, connection)->replayed >= call->position);
 }
 
 bool split_covers(
@@ -277,17 +287,18 @@ bool split_covers(
 	const struct proof *proof = &connection->front->proof;
 
 	return proof->standby && proof->timeline == split->store->newest.timeline &&
-		proof->replayed >= call->position;
+		proof->replayed >= call->position && !history_fell_before(call);
 }
 
 /* The standby is behind the read's position. Returns whether the read waits for it. */
 static bool waits(const struct split *split, const struct pg_connection *connection,
-	struct standby_read *read, uint64_t now)
+	const struct call *call, uint64_t now)
 {
 	const struct proof *proof = &connection->front->proof;
+	struct standby_read *read = call->standby;
 
-	if (!servers_follows(split, connection)) {
-		read->reason = READ_LOST;
+	if (history_fell_before(call) || !servers_follows(split, connection)) {
+		read->reason = servers_follows(split, connection) ? READ_PENDING : READ_LOST;
 		return false;
 	}
 	read->reason = proof->replayed < read->young ? READ_OLD : READ_BEHIND;
@@ -325,7 +336,7 @@ void split_batch_ended(struct split *split, struct pg_connection *connection, st
 			continue;
 		}
 		list_remove(&call->link);
-		if (waits(split, connection, call->standby, now)) {
+		if (waits(split, connection, call, now)) {
 			execute_restart(call);
 			call->route = ROUTE_TOGETHER;
 			list_append(again, &call->link);
@@ -352,6 +363,10 @@ static void give_all_to_primary(struct split *split)
 /* Whether a read that has not been sent has waited long enough for its standby. */
 static bool gives_up(const struct call *call, uint64_t now)
 {
+	if (history_fell_before(call)) {
+		call->standby->reason = READ_PENDING;
+		return true;
+	}
 	if (call->standby->until != 0)
 		return now >= call->standby->until;
 	if (call->submitted == 0 || now < call->submitted + SLOW_MS * split_ms)
@@ -362,6 +377,7 @@ static bool gives_up(const struct call *call, uint64_t now)
 
 static void give_up_waiting(struct split *split, uint64_t now)
 {
+	split->fallen = false;
 	for (unsigned i = 0; i < split->readers->connection_limit; i++) {
 		struct pg_connection *connection = &split->readers->connections[i];
 
@@ -406,6 +422,8 @@ static void rescue(struct split *split, uint64_t now)
 
 static void send_reads(struct split *split)
 {
+	if (split->fallen)
+		give_up_waiting(split, clock_ns());
 	give_all_to_primary(split);
 	for (unsigned i = 0; i < split->readers->connection_limit; i++)
 		while (pg_connection_send(split->readers, &split->readers->connections[i]))

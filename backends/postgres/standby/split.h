@@ -35,6 +35,7 @@ struct split {
 	unsigned clients;    /* that have had a history */
 	uint64_t rescued_at; /* when calls that wait for a primary were last tried on standbys */
 	uint64_t floor;      /* position that all reads must see */
+	bool fallen;         /* a read has gone to the primary: others may have to follow */
 	uint64_t lost_at;    /* since when there is no primary, clock_ns(); 0: there is one */
 	uint64_t reads, primary_reads[READ_REASONS];
 };
