@@ -30,7 +30,7 @@ HEADINGS = (
     "daemon, CPU",
     "from standbys",
 )
-GONE_HEADINGS = ("all standbys gone", "reads/s", "p50", "of `primary`")
+GONE_HEADINGS = ("all standbys gone", "reads/s", "p50", "of `primary`", "CPU", "of `primary`")
 
 
 class Setting:
@@ -199,12 +199,15 @@ def gone(setting, calls, seconds, rounds):
         found = alternately(setting, call, seconds, rounds)
         for mode in MODES:
             ratio = found[mode]["rate"] / found["primary"]["rate"]
+            spent, usual = sum(found[mode]["cpu"]), sum(found["primary"]["cpu"])
             rows.append(
                 (
                     f"{name}, `{mode}`",
                     f"{found[mode]['rate']:,.0f}",
                     f"{found[mode]['p50']:,.0f} µs",
                     f"{ratio:.3f}",
+                    f"{spent:,.1f} ms",
+                    f"{spent / usual:.3f}",
                 )
             )
     return rows
