@@ -316,8 +316,6 @@ static void take_shown(
 	history_shown(call->standby->order->history, history_tables(call), reader->instance,
 		proof->received, &proof->snapshot);
 	split->servers.list[reader->server].reads++;
-	/* The primary may know the row that is missing. */
-	call->standby->reason = READ_BEHIND;
 }
 
 void split_batch_ended(struct split *split, struct pg_connection *connection, struct list *calls,
@@ -333,6 +331,12 @@ void split_batch_ended(struct split *split, struct pg_connection *connection, st
 			continue; /* it runs again when there is memory */
 		if (call->route == ROUTE_KEPT || split_covers(split, connection, call)) {
 			take_shown(split, connection, call);
+			if (call->err.kind == ERR_NONE)
+				continue;
+			/* The primary may know the row that is missing. */
+			call->standby->reason = READ_BEHIND;
+			list_remove(&call->link);
+			give_to_primary(call);
 			continue;
 		}
 		list_remove(&call->link);
