@@ -38,8 +38,12 @@ struct history {
 	uint32_t shown;           /* tables read on standbys that the primary may show an older
 	                             state of */
 	struct snapshot snapshot; /* of these reads: the primary must show all of it */
-	unsigned server;          /* its standby, by number; may change at any time */
-	struct list held;         /* calls that wait before they go to the primary */
+	/* Reads on standbys that an earlier one has fallen behind, by call->number, and its tables:
+	 * they follow it to the primary. */
+	uint64_t passed_from, passed_to;
+	uint32_t passed;
+	unsigned server;  /* its standby, by number; may change at any time */
+	struct list held; /* calls that wait before they go to the primary */
 	uint64_t held_since;
 	struct list link; /* in split->holding while some are held */
 };

@@ -138,6 +138,22 @@ static void to_primary(struct split *split, struct history *history, struct call
 	list_append(first ? history->held.next : &history->held, &call->link);
 }
 
+/* A read is not answered yet, although later ones of its client may be. They would show an older
+ * state than it will. */
+static void fall_behind(struct split *split, struct history *history, const struct call *call)
+{
+	if (history->passed == 0 || call->number < history->passed_from)
+		history->passed_from = call->number;
+	history->passed_to = split->readers->arrivals;
+	history->passed |= history_tables(call);
+}
+
+static bool has_passed(const struct history *history, const struct call *call)
+{
+	return (history->passed & history_tables(call)) != 0 &&
+		call->number > history->passed_from && call->number <= history->passed_to;
+}
+
 /* The standbys have answered the call, or have failed. */
 static void standby_done(struct call *call)
 {
@@ -146,6 +162,10 @@ static void standby_done(struct call *call)
 	struct history *history = read->order->history;
 
 	history_leave(&history->standby, history_tables(call));
+	if (history->standby.tables == 0)
+		history->passed = 0;
+	else if (call->err.kind != ERR_NONE)
+		fall_behind(split, history, call);
 	call->order = read->order;
 	call->done = read->done;
 	call->standby = NULL;
@@ -317,15 +337,22 @@ void split_batch_ended(struct split *split, struct pg_connection *connection, st
 	servers_told(split, connection);
 	list_for_each_safe (node, calls) {
 		struct call *call = call_of(node);
+		struct history *history = call->standby->order->history;
+		bool passed = has_passed(history, call);
 
-		if (call->route == ROUTE_DROPPED)
+		if (call->route == ROUTE_DROPPED) {
+			fall_behind(split, history, call);
 			continue; /* it runs again when there is memory */
-		if (call->route == ROUTE_KEPT || split_covers(split, connection, call)) {
+		}
+		if (call->route == ROUTE_KEPT ||
+			(!passed && split_covers(split, connection, call))) {
 			take_shown(split, connection, call);
 			continue;
 		}
 		list_remove(&call->link);
-		if (waits(split, connection, call->standby, now)) {
+		call->standby->reason = READ_PENDING;
+		fall_behind(split, history, call);
+		if (!passed && waits(split, connection, call->standby, now)) {
 			execute_restart(call);
 			call->route = ROUTE_TOGETHER;
 			list_append(again, &call->link);
