@@ -330,12 +330,16 @@ static void take_result(struct postgres_store *store, struct pg_connection *conn
 
 /* libpq's own error, which has no SQLSTATE: the connection is broken, or libpq could not read what
  * the server sent. Or an error of class 08 from a pooler that lost its server, or of a server that
- * stopped during the commit. The batch's outcome is unknown. */
+ * stopped during the commit. Or a pooler that the daemon does not know of yet has divided a batch
+ * that was sent ahead between two sessions: a portal is missing (34000), and the other session may
+ * commit what it has. The batch's outcome is unknown. */
 static bool is_loss(const struct item *item, const PGresult *result)
 {
 	if (PQresultStatus(result) != PGRES_FATAL_ERROR)
 		return false;
 	if (PQresultErrorField(result, PG_DIAG_SQLSTATE) == NULL)
+		return true;
+	if (result_in_class(result, "34000"))
 		return true;
 	return result_fatal(result) &&
 		(item->kind == ITEM_SYNC || item->kind == ITEM_COMMIT ||

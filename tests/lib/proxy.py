@@ -12,6 +12,7 @@ reset, cut anywhere.
 A fault is a callable fault(link, message) that sees each whole message from the daemon before it
 passes, and returns what is sent instead. It may set on the link what happens to the server's
 answers."""
+import contextlib
 import select
 import socket
 import struct
@@ -56,7 +57,8 @@ class Link:
 
     def half_close(self):
         """Ends the stream to the daemon; what it sends still arrives."""
-        self.client.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):  # the daemon may have closed it at the same moment
+            self.client.shutdown(socket.SHUT_WR)
         self.swallow = True
 
     def hang(self):
