@@ -140,22 +140,6 @@ static void to_primary(struct split *split, struct history *history, struct call
 	history_hold(history, call, first);
 }
 
-/* A read is not answered yet, although later ones of its client may be. They would show an older
- * state than it will. */
-static void fall_behind(struct split *split, struct history *history, const struct call *call)
-{
-	if (history->passed == 0 || call->number < history->passed_from)
-		history->passed_from = call->number;
-	history->passed_to = split->readers->arrivals;
-	history->passed |= history_tables(call);
-}
-
-static bool has_passed(const struct history *history, const struct call *call)
-{
-	return (history->passed & history_tables(call)) != 0 &&
-		call->number > history->passed_from && call->number <= history->passed_to;
-}
-
 /* The standbys have answered the call, or have failed. */
 static void standby_done(struct call *call)
 {
@@ -342,15 +326,10 @@ void split_batch_ended(struct split *split, struct pg_connection *connection, st
 	servers_told(split, connection);
 	list_for_each_safe (node, calls) {
 		struct call *call = call_of(node);
-		struct history *history = call->standby->order->history;
-		bool passed = has_passed(history, call);
 
-		if (call->route == ROUTE_DROPPED) {
-			fall_behind(split, history, call);
+		if (call->route == ROUTE_DROPPED)
 			continue; /* it runs again when there is memory */
-		}
-		if (call->route == ROUTE_KEPT ||
-			(!passed && split_covers(split, connection, call))) {
+		if (call->route == ROUTE_KEPT || split_covers(split, connection, call)) {
 			take_shown(split, connection, call);
 			if (call->err.kind == ERR_NONE)
 				continue;
