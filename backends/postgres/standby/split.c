@@ -147,6 +147,11 @@ static void standby_done(struct call *call)
 	struct split *split = read->split;
 	struct history *history = read->order->history;
 
+	/* While its answer was made, an earlier one has found no row. */
+	if (call->err.kind == ERR_NONE && !split->store->closing && history_fell_before(call)) {
+		read->reason = READ_PENDING;
+		(void)execute_fail(call, ERR_UNAVAILABLE, "an earlier read goes to the primary");
+	}
 	history_leave(&history->standby, history_tables(call));
 	if (history->standby.tables == 0)
 		history->fallen = 0;
