@@ -104,6 +104,10 @@ DEFECTS = [
          "proof->replayed >= call->position && !history_fell_before(call);",
          "split->servers.list[(connection->number - 1) % split->servers.count].replayed >= "
          "call->position;"),
+        ("backends/postgres/standby/servers.c",
+         "server->replayed = proof->replayed;",
+         "server->replayed = server->replayed > proof->replayed ? server->replayed : "
+         "proof->replayed;"),
     ], "faults/test_standby_reads.py", ["Rules.test_a_name_of_several_servers"]),
     ("the primary shows what is older than a standby has shown", [
         ("backends/postgres/standby/history.c",
