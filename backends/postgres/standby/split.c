@@ -147,6 +147,11 @@ static void standby_done(struct call *call)
 	struct split *split = read->split;
 	struct history *history = read->order->history;
 
+	/* While its answer was made, an earlier one has found no row. */
+	if (call->err.kind == ERR_NONE && !split->store->closing && history_fell_before(call)) {
+		read->reason = READ_PENDING;
+		(void)execute_fail(call, ERR_UNAVAILABLE, "an earlier read goes to the primary");
+	}
 	history_leave(&history->standby, history_tables(call));
 	if (history->standby.tables == 0)
 		history->fallen = 0;
@@ -316,8 +321,6 @@ static void take_shown(
 	history_shown(call->standby->order->history, history_tables(call), reader->instance,
 		proof->received, &proof->snapshot);
 	split->servers.list[reader->server].reads++;
-	/* The primary may know the row that is missing. */
-	call->standby->reason = READ_BEHIND;
 }
 
 void split_batch_ended(struct split *split, struct pg_connection *connection, struct list *calls,
@@ -333,6 +336,12 @@ void split_batch_ended(struct split *split, struct pg_connection *connection, st
 			continue; /* it runs again when there is memory */
 		if (call->route == ROUTE_KEPT || split_covers(split, connection, call)) {
 			take_shown(split, connection, call);
+			if (call->err.kind == ERR_NONE)
+				continue;
+			/* The primary may know the row that is missing. */
+			call->standby->reason = READ_BEHIND;
+			list_remove(&call->link);
+			give_to_primary(call);
 			continue;
 		}
 		list_remove(&call->link);
