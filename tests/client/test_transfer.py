@@ -8,17 +8,15 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import threading
 import time
-import types
 import uuid
 
 from differential.test_differential import MAKES, Generator, Side
-from faults import test_systemd
 from lib import databases, invariants, old_installation
 from lib.case import Case
 from lib.daemon import CTL, SLOW, Daemon, new_key, temporary_folder
 from lib.notify import Service, listener
+from lib.retrying import Writers
 from lib.rpc import RpcError
 from lib.world import World, new_usage
 
@@ -352,18 +350,6 @@ class Transfer(Case):
             listener(f"{self.folder}/s"),
         )
         self.addCleanup(one.close)
-        clients = types.SimpleNamespace(
-            path=f"{self.folder}/s",
-            stop=threading.Event(),
-            lock=threading.Lock(),
-            answered={},
-            problems=[],
-            retries=0,
-            longest=0.0,
-        )
-        threads = [
-            threading.Thread(target=test_systemd.Restart.client, args=(clients,)) for _ in range(4)
-        ]
         old, new = (
             Service(folder=self.folder, sockets=[one], database=database, key=self.key)
             for database in (first, postgres)
@@ -372,9 +358,7 @@ class Transfer(Case):
             self.addCleanup(service.notify.close)
             self.addCleanup(service.kill)
         old.start()
-        try:
-            for thread in threads:
-                thread.start()
+        with Writers(f"{self.folder}/s") as clients:
             self.within(20, lambda: len(clients.answered) > 50)
             # The method answers at once. Calls in flight must end first, as `pierre-dbctl pause`
             # waits for.
@@ -383,15 +367,10 @@ class Transfer(Case):
             moved = self.good(first.url, postgres.url)["tables"]["users"]["rows"]
             # No write was answered meanwhile, except for answers sent before the pause and counted
             # after it.
-            self.assertLessEqual(len(clients.answered) - before, len(threads))
+            self.assertLessEqual(len(clients.answered) - before, len(clients.threads))
             old.end()
             new.start()
             self.within(20, lambda: len(clients.answered) > moved + 50)
-        finally:
-            clients.stop.set()
-            for thread in threads:
-                if thread.ident:
-                    thread.join()
         self.assertEqual(clients.problems, [])
         with new.connect() as connection:
             self.assertEqual(connection.call("get_user_count"), len(clients.answered))
@@ -402,7 +381,7 @@ class Transfer(Case):
             self.assertEqual(reader.execute("SELECT count(*) FROM users").fetchone()[0], moved)
         print(
             f"  moved under load: {moved} writes before it, {len(clients.answered) - moved} "
-            f"after it, none lost; {clients.retries} sent again; "
+            f"after it, none lost; {clients.again} sent again; "
             f"longest wait {clients.longest * 1000:.0f} ms",
             flush=True,
         )
