@@ -148,7 +148,7 @@ struct store_ops {
 	unsigned (*servers)(struct store *, struct store_server out[STORE_SERVERS_MAX]);
 	/* Reads on all connections must see what the position `log` covers (daemon.wait_for has
 	 * compared it). NULL: they do. */
-	void (*read_after)(struct store *, uint64_t timeline, uint64_t log);
+	void (*read_after)(struct store *, uint64_t log);
 	void (*version)(struct store *, struct store_version *);
 	/* Queries the database. `probe` is a call without a method; its done() is called with err
 	 * set on failure. */

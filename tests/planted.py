@@ -35,9 +35,9 @@ DEFECTS = [
          "\t\tif (store == NULL)\n\t\t\traise_reads(store, &wanted);"),
     ], "faults/test_read_split_shown.py", ["ReadSplitShown.test_positions"]),
     ("a standby's reads are counted for another server", [
-        ("backends/postgres/standby/servers.c",
-         ".server = (unsigned)(server - split->servers.list),",
-         ".server = 0,"),
+        ("backends/postgres/standby/split.c",
+         "split->servers.list[servers_place(&split->servers, connection)].reads++;",
+         "split->servers.list[0].reads++;"),
     ], "faults/test_read_split_shown.py", ["ReadSplitShown.test_healthy"]),
     ("the timeline guard compares the wrong way", [
         ("backends/postgres/cluster/guard.c",

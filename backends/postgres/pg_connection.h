@@ -36,6 +36,7 @@ enum pg_connection_state {
 
 extern const struct state_machine pg_connection_states;
 
+enum { PG_CONNECTIONS_MAX = 128 }; /* of a store */
 /* Max batches under way on a connection; batches after which `quickest` counts. */
 enum { PG_BATCHES = 4, PG_MEASURED_MIN = 8 };
 /* A server whose answers take at least this long is far. */

@@ -17,7 +17,7 @@
 #include "standby/split.h"
 #include "upkeep/pg_rollup.h"
 
-enum { PG_CONNECTIONS_MAX = 128, TRIES_MAX = 4, TRANSACTION_TRIES_MAX = 100 };
+enum { TRIES_MAX = 4, TRANSACTION_TRIES_MAX = 100 };
 /* Marks of the store's epoll descriptor, beside the connections' numbers. */
 enum { PG_EVENT_MAILBOX = 0, PG_EVENT_READERS = PG_CONNECTIONS_MAX + 1, PG_EVENT_SAMPLER };
 

@@ -93,7 +93,7 @@ static struct pg_connection *placing_choose(
 	return best;
 }
 
-static void to_connection(struct pg_connection *connection, struct call *call)
+void placing_on(struct pg_connection *connection, struct call *call)
 {
 	list_append(&connection->waiting, &call->link);
 	connection->waiting_count++;
@@ -126,7 +126,7 @@ void placing_place_waiting(struct postgres_store *store)
 			return;
 		list_remove(&call->link);
 		store->waiting_count--;
-		to_connection(connection, call);
+		placing_on(connection, call);
 	}
 }
 
@@ -143,11 +143,10 @@ void placing_place(struct postgres_store *store, struct call *call)
 	call->number = ++store->arrivals;
 	if (order != NULL) {
 		order->reads++;
-		order->connection = connection != NULL ? connection->number : 0;
+		order->connection = 0;
 	}
 	if (connection != NULL) {
-		list_append(&connection->waiting, &call->link);
-		connection->waiting_count++;
+		placing_on(connection, call);
 		return;
 	}
 	list_append(&store->waiting, &call->link);

@@ -17,6 +17,8 @@ enum {
 /* Uses the connection of its client's unfinished calls, otherwise the best one; without one, the
  * call waits in the store. */
 void placing_place(struct postgres_store *store, struct call *call);
+/* Adds a call to those that wait on a connection; later ones of its client follow it there. */
+void placing_on(struct pg_connection *connection, struct call *call);
 /* Assigns calls that found no connection, in order. */
 void placing_place_waiting(struct postgres_store *store);
 /* Whether the first batch of the connection is slow. */

@@ -363,11 +363,10 @@ static unsigned postgres_servers(struct store *base, struct store_server out[STO
 	return store->split != NULL ? servers_show(store->split, out) : 0;
 }
 
-static void postgres_read_after(struct store *base, uint64_t timeline, uint64_t log)
+static void postgres_read_after(struct store *base, uint64_t log)
 {
 	struct postgres_store *store = pg_store_of(base);
 
-	(void)timeline; /* the primary's, or older: the log only grows */
 	if (store->split != NULL && store->split->floor < log)
 		store->split->floor = log;
 }

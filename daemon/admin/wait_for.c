@@ -46,7 +46,7 @@ static bool wanted_of(const struct request *request, struct position *wanted)
 static void raise_reads(struct store *store, const struct position *wanted)
 {
 	if (wanted->kind != POSITION_SQLITE && store->ops->read_after != NULL)
-		store->ops->read_after(store, wanted->timeline, wanted->log);
+		store->ops->read_after(store, wanted->log);
 }
 
 /* Answers a request unless the database is behind its position. */

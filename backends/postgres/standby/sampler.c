@@ -115,12 +115,6 @@ static void sampler_failed(struct split *split, const char *reason)
 			text);
 }
 
-static void ignore_sampler_notice(void *argument, const PGresult *result)
-{
-	(void)argument;
-	(void)result;
-}
-
 static void sampler_connected(struct postgres_store *store, struct pg_connection *none, PGconn *pq,
 	const struct lineage *lineage, const char *error)
 {
@@ -140,7 +134,6 @@ static void sampler_connected(struct postgres_store *store, struct pg_connection
 		return;
 	}
 	takeover_cut(store);
-	PQsetNoticeReceiver(pq, ignore_sampler_notice, NULL);
 	(void)PQsetnonblocking(pq, 1);
 	sampler->socket = PQsocket(pq);
 	(void)epoll_ctl(store->epoll, EPOLL_CTL_ADD, sampler->socket, &event);

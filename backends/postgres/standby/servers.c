@@ -62,7 +62,7 @@ void servers_free(struct split *split)
 
 static struct standby_server *server_of(struct split *split, const struct pg_connection *connection)
 {
-	return &split->servers.list[(connection->number - 1) % split->servers.count];
+	return &split->servers.list[servers_place(&split->servers, connection)];
 }
 
 static bool is_primary(const struct split *split, const struct standby_server *server)
@@ -150,8 +150,7 @@ static void servers_connected(struct postgres_store *readers, struct pg_connecti
 		readers->pooled = true;
 		readers->named = false;
 	}
-	*reader = (struct standby_session){.server = (unsigned)(server - split->servers.list),
-		.instance = readers->pooled ? 0 : lineage->instance};
+	*reader = (struct standby_session){.instance = readers->pooled ? 0 : lineage->instance};
 	pg_connection_adopt(readers, connection, pq, lineage);
 	if (connection->state == PG_CONNECTION_IDLE)
 		(void)poll_standby(split, connection);
@@ -341,15 +340,20 @@ void servers_told(struct split *split, struct pg_connection *connection)
 	}
 }
 
-static unsigned open_connections(const struct split *split, const struct standby_server *server)
+/* Of every `step`th connection of a store. */
+static unsigned count_usable(const struct postgres_store *store, unsigned first, unsigned step)
 {
-	const struct postgres_store *readers = split->readers;
 	unsigned count = 0;
 
-	for (unsigned i = (unsigned)(server - split->servers.list); i < readers->connection_limit;
-		i += split->servers.count)
-		count += pg_connection_usable(&readers->connections[i]);
+	for (unsigned i = first; i < store->connection_limit; i += step)
+		count += pg_connection_usable(&store->connections[i]);
 	return count;
+}
+
+static unsigned open_connections(const struct split *split, const struct standby_server *server)
+{
+	return count_usable(
+		split->readers, (unsigned)(server - split->servers.list), split->servers.count);
 }
 
 void servers_lost(struct split *split, const struct pg_connection *connection, const char *reason)
@@ -376,16 +380,6 @@ static void show_age(const struct split *split, const struct standby_server *ser
 			servers_ms);
 }
 
-/* All of the primary's store lead there. */
-static unsigned primary_connections(const struct postgres_store *store)
-{
-	unsigned count = 0;
-
-	for (unsigned i = 0; i < store->connection_limit; i++)
-		count += pg_connection_usable(&store->connections[i]);
-	return count;
-}
-
 unsigned servers_show(const struct split *split, struct store_server out[STORE_SERVERS_MAX])
 {
 	uint64_t now = clock_ns();
@@ -395,7 +389,8 @@ unsigned servers_show(const struct split *split, struct store_server out[STORE_S
 		bool primary = is_primary(split, server);
 
 		out[i] = (struct store_server){.role = primary ? SERVER_PRIMARY : server->role,
-			.connections = primary ? primary_connections(split->store)
+			/* All of the primary's store lead there. */
+			.connections = primary ? count_usable(split->store, 0, 1)
 					       : open_connections(split, server),
 			.reads = server->reads,
 			.age_ms = -1,

@@ -13,8 +13,6 @@
 struct history;
 struct split;
 
-enum { SERVERS_CONNECTIONS = 128 };
-
 struct standby_server {
 	char name[128];  /* host:port */
 	const char *url; /* the store's, or the standbys' */
@@ -30,7 +28,6 @@ struct standby_server {
 
 /* A connection to a standby, by its number - 1. */
 struct standby_session {
-	unsigned server;
 	uint64_t instance; /* identifies the server's process; 0: unknown, or a pooler */
 	uint64_t timeline; /* that the server has shown; 0: none, or it is no standby */
 	uint64_t replayed; /* position that this connection has told last */
@@ -40,7 +37,7 @@ struct standby_session {
 struct servers {
 	struct standby_server list[STORE_SERVERS_MAX];
 	unsigned count;
-	struct standby_session readers[SERVERS_CONNECTIONS];
+	struct standby_session readers[PG_CONNECTIONS_MAX];
 	uint64_t timeline; /* the newest one known when they were last asked */
 	char *url;         /* of the standbys; secret; NULL: none */
 };
@@ -62,6 +59,13 @@ void servers_told(struct split *split, struct pg_connection *connection);
 /* The connection has been lost. */
 void servers_lost(struct split *split, const struct pg_connection *connection, const char *reason);
 unsigned servers_show(const struct split *split, struct store_server out[STORE_SERVERS_MAX]);
+
+/* The place in the list of the server that a connection is for. */
+static inline unsigned servers_place(
+	const struct servers *servers, const struct pg_connection *connection)
+{
+	return (connection->number - 1) % servers->count;
+}
 
 static inline struct standby_session *servers_reader(
 	struct servers *servers, const struct pg_connection *connection)

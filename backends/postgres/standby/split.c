@@ -191,11 +191,9 @@ static void to_standby(struct split *split, struct history *history, struct call
 	call->attempts = TRIES_MAX; /* the primary is the next one to try */
 	call->number = ++readers->arrivals;
 	history_enter(&history->standby, history_tables(call));
-	history->server = (connection->number - 1) % split->servers.count;
+	history->server = servers_place(&split->servers, connection);
 	history->order.reads++;
-	history->order.connection = connection->number;
-	list_append(&connection->waiting, &call->link);
-	connection->waiting_count++;
+	placing_on(connection, call);
 }
 
 /* The position that is young enough; false: none is known. Without a primary, time stands still for
@@ -320,7 +318,9 @@ static void take_shown(
 
 	history_shown(call->standby->order->history, history_tables(call), reader->instance,
 		proof->received, &proof->snapshot);
-	split->servers.list[reader->server].reads++;
+	split->servers.list[servers_place(&split->servers, connection)].reads++;
+	/* If it has found no row, the primary may know one. */
+	call->standby->reason = READ_BEHIND;
 }
 
 void split_batch_ended(struct split *split, struct pg_connection *connection, struct list *calls,
@@ -331,21 +331,17 @@ void split_batch_ended(struct split *split, struct pg_connection *connection, st
 	servers_told(split, connection);
 	list_for_each_safe (node, calls) {
 		struct call *call = call_of(node);
+		bool covered;
 
 		if (call->route == ROUTE_DROPPED)
 			continue; /* it runs again when there is memory */
-		if (call->route == ROUTE_KEPT || split_covers(split, connection, call)) {
+		covered = call->route == ROUTE_KEPT || split_covers(split, connection, call);
+		if (covered)
 			take_shown(split, connection, call);
-			if (call->err.kind == ERR_NONE)
-				continue;
-			/* The primary may know the row that is missing. */
-			call->standby->reason = READ_BEHIND;
-			list_remove(&call->link);
-			give_to_primary(call);
+		if (covered && call->err.kind == ERR_NONE)
 			continue;
-		}
 		list_remove(&call->link);
-		if (waits(split, connection, call, now)) {
+		if (!covered && waits(split, connection, call, now)) {
 			execute_restart(call);
 			call->route = ROUTE_TOGETHER;
 			list_append(again, &call->link);
