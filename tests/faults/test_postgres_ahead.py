@@ -75,21 +75,7 @@ class Cuts(AheadCase):
                 self.warm()
                 calls = self.names()()
                 asked = self.ask(calls)
-                name = tool(calls[batch]).encode()
-                seen = []
-
-                def fault(link, message, name=name, kind=kind, seen=seen):
-                    if message.kind == b"B" and name in message.data:
-                        seen.append(link)
-                    if seen and message.kind == kind:
-                        link.reset()
-                        return b""
-                    return message.data
-
-                self.proxy.fault = fault
-                self.control.call("daemon.resume")
-                answers = self.answers(asked)
-                self.proxy.fault = None
+                answers = self.reset_before(asked, tool(calls[batch]), kind)
                 for i, (call, answer) in enumerate(zip(calls, answers)):
                     stored = self.rows(tool(call))
                     if "error" in answer:

@@ -65,21 +65,7 @@ class Keys(AheadCase):
                 self.warm()
                 made = self.ring()()
                 asked = self.ask(made)
-                name = tool(made[batch]).encode()
-                seen = []
-
-                def fault(link, message, name=name, kind=kind, seen=seen):
-                    if message.kind == b"B" and name in message.data and not seen:
-                        seen.append(link)
-                    if seen == [link] and message.kind == kind:
-                        link.reset()
-                        return b""
-                    return message.data
-
-                self.proxy.fault = fault
-                self.control.call("daemon.resume")
-                answers = self.answers(asked)
-                self.proxy.fault = None
+                answers = self.reset_before(asked, tool(made[batch]), kind)
                 self.assertEqual([answer.get("result", answer) for answer in answers], [None] * 4)
                 self.stored_once(made)
         self.sound()

@@ -2,7 +2,6 @@
 catch: a server with a wrong role or named twice, reads counted for the wrong reason, a standby
 called usable that answers nothing, the reverse while there is no primary, a position that reads on
 standbys do not see."""
-import contextlib
 import subprocess
 import urllib.parse
 
@@ -90,18 +89,6 @@ class ReadSplitShown(ServerCase):
         )
         return openmetrics.parse(done.stdout)
 
-    @contextlib.contextmanager
-    def paused(self):
-        """The standby receives and does not replay."""
-        self.standby.psql("SELECT pg_wal_replay_pause()")
-        self.within(
-            20, lambda: self.standby.psql("SELECT pg_get_wal_replay_pause_state()") == "paused"
-        )
-        try:
-            yield
-        finally:
-            self.standby.psql("SELECT pg_wal_replay_resume()")
-
     def test_healthy(self):
         before = self.counted("standby_reads")
         with self.reader.connect() as one:
@@ -126,7 +113,7 @@ class ReadSplitShown(ServerCase):
         )
 
     def test_old(self):
-        with self.paused(), self.reader.connect() as one:
+        with self.standby.paused(), self.reader.connect() as one:
             self.writer.call("create_user", user=new_user())
             self.within(20, lambda: not self.of(self.standby)["usable"])
             shown = self.of(self.standby)
@@ -144,7 +131,7 @@ class ReadSplitShown(ServerCase):
         although its standby is behind and young enough."""
         with self.splitting(*HOUR) as reader, reader.connect() as one, reader.connect() as other:
             self.within(20, lambda: self.of(self.standby, reader)["usable"])
-            with self.paused():
+            with self.standby.paused():
                 before = one.call("get_user_count")
                 calls = [("create_user", {"user": new_user()}), ("daemon.position", None)]
                 with self.writer.connect() as writer:

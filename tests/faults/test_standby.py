@@ -2,7 +2,6 @@
 ends before the standby has the write, a read that overtakes the wait before it, a wait that keeps a
 connection to the database or outlives its client, its time or the daemon, a position that counts
 although a standby was promoted since, a position that an idle standby never reaches."""
-import contextlib
 import signal
 
 from lib.daemon import SLOW, Daemon
@@ -40,18 +39,6 @@ class Standby(ServerCase):
     def on(cls, server, *options):
         return Daemon(database=Database(server.url), options=options, key=cls.primary.key)
 
-    @contextlib.contextmanager
-    def paused(self):
-        """The standby receives and does not replay."""
-        self.standby.psql("SELECT pg_wal_replay_pause()")
-        self.within(
-            20, lambda: self.standby.psql("SELECT pg_get_wal_replay_pause_state()") == "paused"
-        )
-        try:
-            yield
-        finally:
-            self.standby.psql("SELECT pg_wal_replay_resume()")
-
     def write(self):
         """Sends both calls at once: the position covers the write before it."""
         calls = [("create_user", {"user": new_user()}), ("daemon.position", None)]
@@ -66,7 +53,7 @@ class Standby(ServerCase):
     def test_waits_for_the_write(self):
         self.checked(1)  # the standby has all that was written before
         with self.reader.connect() as one, self.reader.connect() as other:
-            with self.paused():
+            with self.standby.paused():
                 user, position = self.write()
                 wait = one.request("daemon.wait_for", position=position)
                 read = one.request("get_user", user_id=user)
@@ -110,18 +97,18 @@ class Standby(ServerCase):
         """The primary has what the standby has shown."""
         position = self.reader.call("daemon.position")
         self.assertIsNone(self.primary.call("daemon.wait_for", position=position))
-        with self.paused():
+        with self.standby.paused():
             position = self.reader.call("daemon.position")
             self.assertIsNone(self.reader.call("daemon.wait_for", position=position))
 
     def test_time_limit(self):
-        with self.on(self.standby, "--call-timeout", "300ms") as hasty, self.paused():
+        with self.on(self.standby, "--call-timeout", "300ms") as hasty, self.standby.paused():
             _, position = self.write()
             problem = hasty.connect().error("daemon.wait_for", position=position)
             self.assertEqual((problem.kind, problem.data["outcome"]), ("timeout", "none"))
 
     def test_client_gone(self):
-        with self.paused():
+        with self.standby.paused():
             _, position = self.write()
             with self.reader.connect() as one:
                 one.request("daemon.wait_for", position=position)
@@ -129,7 +116,7 @@ class Standby(ServerCase):
             self.within(5, lambda: not self.gauges(self.reader)["in_flight"])
 
     def test_stop(self):
-        with self.on(self.standby) as reader, self.paused(), reader.connect() as one:
+        with self.on(self.standby) as reader, self.standby.paused(), reader.connect() as one:
             _, position = self.write()
             calls = [one.request("daemon.wait_for", position=position) for _ in range(2)]
             self.within(5, lambda: self.waits(reader))

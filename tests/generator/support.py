@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+import unittest
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -76,3 +77,14 @@ class Project:
         except generate.Refused as refused:
             return str(refused)
         return ""
+
+
+class RefusalCase(unittest.TestCase):
+    def refuses(self, cases):
+        """cases: title -> file of the tiny project, its text, what replaces it, and words of the
+        message."""
+        for title, (name, old, new, message) in cases.items():
+            with self.subTest(title):
+                project = Project()
+                project.replace(name, old, new)
+                self.assertIn(message, project.refusal())

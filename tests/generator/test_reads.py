@@ -3,7 +3,7 @@ refuses."""
 
 import unittest
 
-from support import Project
+from support import RefusalCase
 
 PG = "backends/postgres/sql/things.sql"
 
@@ -84,13 +84,9 @@ CASES = {
 }
 
 
-class Reads(unittest.TestCase):
+class Reads(RefusalCase):
     def test_refused(self):
-        for title, (name, old, new, message) in CASES.items():
-            with self.subTest(title):
-                project = Project()
-                project.replace(name, old, new)
-                self.assertIn(message, project.refusal())
+        self.refuses(CASES)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ each."""
 
 import unittest
 
-from support import Project
+from support import Project, RefusalCase
 
 # (file, text, its replacement, what the refusal must contain)
 CATALOG = {
@@ -640,25 +640,15 @@ SQL = {
 }
 
 
-class Refusals(unittest.TestCase):
-    def check(self, case):
-        name, old, new, message = case
-        project = Project()
-        project.replace(name, old, new)
-        self.assertIn(message, project.refusal())
-
+class Refusals(RefusalCase):
     def test_the_tiny_project_is_taken(self):
         self.assertEqual(Project().refusal(), "")
 
     def test_catalog(self):
-        for title, case in CATALOG.items():
-            with self.subTest(title):
-                self.check(case)
+        self.refuses(CATALOG)
 
     def test_sql(self):
-        for title, case in SQL.items():
-            with self.subTest(title):
-                self.check(case)
+        self.refuses(SQL)
 
     def test_a_star_that_decides_nothing_is_taken(self):
         for text in (

@@ -3,7 +3,7 @@ what the generator refuses."""
 
 import unittest
 
-from support import Project
+from support import Project, RefusalCase
 
 LITE = "backends/sqlite/sql/things.sql"
 
@@ -42,13 +42,9 @@ CASES = {
 }
 
 
-class TokenOwners(unittest.TestCase):
+class TokenOwners(RefusalCase):
     def test_refused(self):
-        for title, (name, old, new, message) in CASES.items():
-            with self.subTest(title):
-                project = Project()
-                project.replace(name, old, new)
-                self.assertIn(message, project.refusal())
+        self.refuses(CASES)
 
     def test_both_forms(self):
         message = "a session token is looked up in both forms"

@@ -164,6 +164,25 @@ class AheadCase(ServerCase):
         self.proxy.held = False
         return [client.answer(identifier) for client, identifier in asked]
 
+    def reset_before(self, asked, name, kind):
+        """Lets the calls that were asked run, and resets the link at the first message of this kind
+        from the parameters with that name on. Returns the answers."""
+        seen = []
+
+        def fault(link, message):
+            if message.kind == b"B" and name.encode() in message.data and not seen:
+                seen.append(link)
+            if seen == [link] and message.kind == kind:
+                link.reset()
+                return b""
+            return message.data
+
+        self.proxy.fault = fault
+        self.control.call("daemon.resume")
+        answers = self.answers(asked)
+        self.proxy.fault = None
+        return answers
+
     def all_stored(self, made):
         """Waits until the server has carried out all batches."""
         names = [tool(call) for call in made if call[0] == "record_api_key_usage"]

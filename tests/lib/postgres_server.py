@@ -21,6 +21,8 @@ import tempfile
 import time
 import urllib.parse
 
+from . import states
+
 
 @functools.cache
 def binary(name):
@@ -220,6 +222,17 @@ class PostgresServer:
             yield
         finally:
             self.signal(stopped, signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def paused(self):
+        """As a standby it receives and does not replay."""
+        self.psql("SELECT pg_wal_replay_pause()", "postgres")
+        state = "SELECT pg_get_wal_replay_pause_state()"
+        states.until(lambda: self.psql(state, "postgres") == "paused", "a pause")
+        try:
+            yield
+        finally:
+            self.psql("SELECT pg_wal_replay_resume()", "postgres")
 
     def kill(self):
         """As the death of its host: all end at once, and the folder stays."""

@@ -2,14 +2,14 @@
 
     group = Standbys(2)             # group.primary, group.standbys[0] and [1]
     group.url()                     # DATABASE_URL of all hosts
-    one.pause(); one.resume()       # it receives and does not replay
     one.delay("20ms")               # it replays each commit that much later
     one.cut_off(); one.follow(server)
     one.kill(); one.launch(); one.promote()
+    with one.paused(): …            # it receives and does not replay
     with one.frozen(): …            # it does not answer
 
-They stay in a state until the opposite is called; `with one.paused():` undoes it. Each waits until
-the server is in the state."""
+They stay in a state until the opposite is called, or the block ends. Each waits until the server is
+in the state."""
 import atexit
 import contextlib
 import functools
@@ -67,15 +67,6 @@ class Standby:
         position = self.group.position() if position is None else position
         states.until(lambda: self.position() >= position, "replay")
 
-    def pause(self):
-        self.ask("SELECT pg_wal_replay_pause()")
-        states.until(
-            lambda: self.ask("SELECT pg_get_wal_replay_pause_state()") == "paused", "a pause"
-        )
-
-    def resume(self):
-        self.ask("SELECT pg_wal_replay_resume()")
-
     def delay(self, time):
         self.set(recovery_min_apply_delay=time)
 
@@ -115,14 +106,6 @@ class Standby:
     def promote(self):
         self.server.promote()
         self.group.primary = self.server
-
-    @contextlib.contextmanager
-    def paused(self):
-        self.pause()
-        try:
-            yield
-        finally:
-            self.resume()
 
 
 class Standbys:
