@@ -88,7 +88,6 @@ static void set_due_timer(struct daemon *daemon)
 
 static void end_loop(struct daemon *daemon)
 {
-	daemon->end->abandoned = daemon->dispatcher.in_flight > 0;
 	state_change(&daemon_states, &daemon->state, DAEMON_STOPPING, 0);
 	uv_stop(&daemon->runtime.loop);
 }
@@ -486,6 +485,8 @@ void daemon_run(struct daemon_parts *parts, struct daemon_end *end)
 	notify_send("READY=1\nSTATUS=running");
 	set_due_timer(daemon);
 	(void)uv_run(&daemon->runtime.loop, UV_RUN_DEFAULT);
+	/* Not earlier: the loop may have read one more call after it was told to end. */
+	end->abandoned = daemon->dispatcher.in_flight > 0;
 	if (end->abandoned)
 		daemon_abandon(daemon);
 	else

@@ -370,6 +370,25 @@ class Removed(Case):
 
         self.one(change)
 
+    def test_a_call_that_comes_with_the_end(self):
+        """Stopped beyond its next look at the files, the daemon finds the loss first, and the call
+        in the same turn of its loop."""
+        daemon = Daemon()
+        daemon.start()
+        try:
+            with daemon.connect() as connection:
+                connection.call("get_user_count")
+                daemon.signal(signal.SIGSTOP)
+                os.unlink(daemon.database.path)
+                call = connection.request("create_user", user=new_user())
+                time.sleep(1.5)
+                daemon.signal(signal.SIGCONT)
+                with self.assertRaises((Closed, ConnectionResetError)):
+                    connection.answer(call)
+                self.assertEqual(daemon.wait(10), 74, daemon.log()[-3000:])
+        finally:
+            daemon.discard()
+
     def test_idle_daemon_notices_too(self):
         daemon = Daemon()
         daemon.start()
