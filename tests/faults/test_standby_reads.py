@@ -435,9 +435,10 @@ class Rules(Case):
             self.first.set(max_standby_streaming_delay="30s")
 
     def lock(self, locker, table):
-        """The lock of a change of the table, which the standby takes as well."""
+        """The lock of a change of the table, which the standby has taken as well."""
         locker.run(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
         self.group.primary.psql("SELECT pg_logical_emit_message(true, '', '')")
+        self.first.caught_up()
 
     @staticmethod
     def log(server):

@@ -11,6 +11,7 @@ everything."""
 import contextlib
 import functools
 import glob
+import itertools
 import os
 import pwd
 import shutil
@@ -53,6 +54,11 @@ def run_psql(statement, *where, check=True):
     if check and done.returncode != 0:
         raise RuntimeError(f"psql: {done.stderr.strip()}")
     return done.stdout.strip()
+
+
+def of_process(pid, name):
+    with open(f"/proc/{pid}/{name}", encoding="utf-8") as file:
+        return file.read()
 
 
 def account():
@@ -222,6 +228,20 @@ class PostgresServer:
             yield
         finally:
             self.signal(stopped, signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def one_frozen(self, victims):
+        """One of these backends does not answer. It was waiting for its client, as its title says,
+        so that it holds no lock of the server, for which all others would wait too."""
+        for pid in itertools.cycle(victims):
+            self.signal([pid], signal.SIGSTOP)
+            try:
+                states.until(lambda: of_process(pid, "stat").split()[2] == "T", "a stop")
+                if of_process(pid, "cmdline").rstrip("\0 ").endswith(" idle"):
+                    yield pid
+                    return
+            finally:
+                self.signal([pid], signal.SIGCONT)
 
     @contextlib.contextmanager
     def paused(self):
