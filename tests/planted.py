@@ -471,7 +471,7 @@ DEFECTS = [
         ("backends/sqlite/files/watch.c",
          "look_beside(&watch->index, &now, err) < 0 || look_beside(&watch->log, &now, err) < 0",
          "look_beside(&watch->index, &now, err) < 0"),
-    ], "faults/test_storage.py", ["Removed"]),
+    ], "faults/test_removed.py", ["Removed"]),
     ("a late interrupt fails the batch", [
         ("backends/sqlite/threads/writer.c",
          "return is_interrupt(*code) || *code == SQLITE_ABORT_ROLLBACK ? "
@@ -503,7 +503,7 @@ DEFECTS = [
         ("backends/sqlite/files/watch.c",
          "now.st_ino != watch->inode",
          "0"),
-    ], "faults/test_storage.py", ["Removed.test_database_alone_replaced"]),
+    ], "faults/test_removed.py", ["Removed.test_database_alone_replaced"]),
     ("the tag of a sealed text is not checked", [
         ("backends/secrets/seal.c",
          "ad, ad_length, nonce, seal->state) == 0;",
