@@ -79,6 +79,19 @@ static uint32_t value_of(
 }
 
 static void add_fields(
+	struct digest *digest, uint32_t container, const struct field *fields, unsigned count);
+
+/* An array of parameter objects. */
+static void add_rows(struct digest *digest, uint32_t array, const struct field *field)
+{
+	const struct json_node *nodes = digest->json->nodes;
+
+	add_head(digest, JSON_ARRAY, nodes[array].count);
+	for (uint32_t row = array + 1; row < nodes[array].next; row = nodes[row].next)
+		add_fields(digest, row, field->members, field->member_count);
+}
+
+static void add_fields(
 	struct digest *digest, uint32_t container, const struct field *fields, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
@@ -89,6 +102,8 @@ static void add_fields(
 		add_head(digest, UINT8_MAX, i);
 		if (fields[i].type == TYPE_OBJECT)
 			add_fields(digest, value, fields[i].members, fields[i].member_count);
+		else if (fields[i].type == TYPE_ROWS)
+			add_rows(digest, value, &fields[i]);
 		else
 			add_value(digest, value);
 	}

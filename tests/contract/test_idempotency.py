@@ -153,6 +153,10 @@ class Once(DaemonCase):
         for usage in usages:
             self.same(len(self.c.call("get_request_logs", api_key_id=usage["api_key_id"])), 1)
         self.reused(which, "record_api_key_usages", usages=usages[:2])
+        self.reused(which, "record_api_key_usages", usages=usages[::-1])
+        self.reused(which, "record_api_key_usages", usages=[*usages[:2], usages[0]])
+        same = [{"user_agent": None, **dict(reversed(list(one.items())))} for one in usages]
+        self.same(self.c.once(which, "record_api_key_usages", usages=same), 3)
 
     def test_count_is_stored(self):
         World(self.c).api_key(self.user, expires_at="2020-01-01T00:00:00Z")
