@@ -6,10 +6,12 @@ usage: tests/rust.py BUILD [--sanitizer BUILD]
 
 Builds against the library of BUILD, in BUILD/rust, and runs `cargo test`. With the first compiler
 it also runs clippy, rustfmt, the documentation without warnings, Miri where it is installed, a
-program that is linked statically, and a check of what the package contains. --sanitizer: runs the
-tests that were built before with the library of another build, which has a sanitizer. Nothing is
-downloaded. Ends with `N passed, N failed[, N skipped]`; exit code 1 when anything failed.
+program that is linked statically, a check of what the package contains, and the tests of
+tests/rust_runtimes where Debian's sources of tokio, async-std and serde_json are installed.
+--sanitizer: runs the tests that were built before with the library of another build, which has a
+sanitizer. Nothing is downloaded. Ends with `N passed, N failed[, N skipped]`; exit code 1 when anything failed.
 """
+import glob
 import os
 import re
 import shutil
@@ -20,6 +22,16 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CRATE = os.path.join(ROOT, "client", "rust")
 PACKAGED = ("LICENSE-APACHE", "LICENSE-MIT", "README.md", "build.rs", "src/generated/calls.rs")
 TIME_LIMIT = 900
+# The crate itself has no dependencies, so what needs some is a package of its own.
+RUNTIMES = os.path.join(ROOT, "tests", "rust_runtimes")
+SOURCES = "/usr/share/cargo/registry"
+NEEDED = {
+    "tokio": "librust-tokio-dev",
+    "async-std": "librust-async-std-dev",
+    "futures-lite": "librust-futures-lite-dev",
+    "serde_derive": "librust-serde-derive-dev",
+    "serde_json": "librust-serde-json-dev",
+}
 # Miri runs no C: it checks what turns values into C and back.
 MIRI = ("args::", "read::", "secret::", "values::", "error::", "sys::", "wake::")
 
@@ -114,6 +126,10 @@ def without_warnings(run, compiler):
         run.skip("clippy", "cargo clippy is missing")
     if compiler.has(run, "fmt"):
         run.count("rustfmt", *compiler.run(run, "fmt", "--check"))
+        sources = sorted(glob.glob(os.path.join(RUNTIMES, "*.rs")))
+        arguments = ("--check", "--edition", "2021", "--config-path", CRATE)
+        rustfmt = run.command("rustfmt", *arguments, *sources, **compiler.variables)
+        run.count("rustfmt of tests/rust_runtimes", *rustfmt)
     else:
         run.skip("rustfmt", "cargo fmt is missing")
     documented = compiler.run(run, "doc", "--quiet", "--no-deps", RUSTDOCFLAGS="-D warnings")
@@ -146,6 +162,32 @@ def static(run, compiler, build):
     run.count("static linking", good and "libpierre-db" not in linked, output + linked)
 
 
+def runtimes(run, compiler, name, **variables):
+    """The crate as a dependency, with the runtimes and the JSON library that its users have."""
+    missing = [
+        package
+        for crate, package in NEEDED.items()
+        if not glob.glob(os.path.join(SOURCES, f"{crate}-[0-9]*"))
+    ]
+    if missing:
+        run.skip("TOKIO, ASYNC-STD AND SERDE_JSON ARE NOT TESTED", f"install {' '.join(missing)}")
+        return
+    lock = os.path.join(RUNTIMES, "Cargo.lock")
+    good, output = compiler.run(
+        run,
+        "test",
+        *("--manifest-path", os.path.join(RUNTIMES, "Cargo.toml")),
+        *("--config", "source.crates-io.replace-with='debian'"),
+        *("--config", f"source.debian.directory='{SOURCES}'"),
+        CARGO_TARGET_DIR=os.path.join(compiler.variables["CARGO_TARGET_DIR"], "runtimes"),
+        **variables,
+    )
+    # It names the versions that are installed now.
+    if os.path.exists(lock):
+        os.remove(lock)
+    run.tests(name, good, output)
+
+
 def sanitized(run, compiler, other):
     """The same programs with a library that reports wrong accesses to memory, and leaks."""
     found = subprocess.run(
@@ -158,12 +200,15 @@ def sanitized(run, compiler, other):
         "ASAN_OPTIONS=abort_on_error=1:detect_leaks=1",
         "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1",
     ]
+    runner = {"CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER": " ".join(runner)}
+    name = os.path.basename(other)
     good, output = compiler.run(
         run,
         *("test", "--lib", "--test", "client", "--", "--skip", "forgotten_futures"),  # these leak
-        CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=" ".join(runner),
+        **runner,
     )
-    run.tests(f"{compiler.version} with {os.path.basename(other)}", good, output)
+    run.tests(f"{compiler.version} with {name}", good, output)
+    runtimes(run, compiler, f"tokio, async-std and serde_json with {name}", **runner)
 
 
 def main():
@@ -181,6 +226,7 @@ def main():
             run.tests(compiler.version, *compiler.run(run, "test"))
         without_warnings(run, found[0])
         package(run, found[0])
+        runtimes(run, found[0], "tokio, async-std and serde_json")
         static(run, found[0], build)
     skipped = f", {run.skipped} skipped" if run.skipped else ""
     print(f"{run.passed} passed, {run.failed} failed{skipped}")

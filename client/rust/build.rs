@@ -1,6 +1,9 @@
 //! Finds libpierre-db: in `$PIERRE_DB_LIB_DIR`, in `../../build` of the source tree, or by pkg-config.
 
 use std::env;
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -8,7 +11,10 @@ use std::process::Command;
 fn folder() -> Option<PathBuf> {
     println!("cargo:rerun-if-env-changed=PIERRE_DB_LIB_DIR");
     if let Some(given) = env::var_os("PIERRE_DB_LIB_DIR") {
-        return Some(PathBuf::from(given));
+        let folder = PathBuf::from(given);
+        return Some(folder.canonicalize().unwrap_or_else(|error| {
+            panic!("PIERRE_DB_LIB_DIR is {}, which is not a folder: {}", folder.display(), error)
+        }));
     }
     let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
     let built = manifest.join("../../build/client");
@@ -38,8 +44,28 @@ fn installed() -> Option<Vec<String>> {
     )
 }
 
-/// Programs of this package find a library that is not installed, and its daemon.
+/// Links to the library's files in cargo's own folder, which cargo puts into `LD_LIBRARY_PATH`: also
+/// a program of another package finds the library under `cargo run` and `cargo test`.
+fn link_to(folder: &Path) -> io::Result<()> {
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
+    for entry in fs::read_dir(folder)?.flatten() {
+        let name = entry.file_name();
+        let is_file = entry.path().is_file();
+        if is_file && name.to_string_lossy().starts_with("libpierre-db.so") {
+            let link = out.join(name);
+            let _ = fs::remove_file(&link); // of a build with another folder
+            symlink(entry.path().canonicalize()?, link)?;
+        }
+    }
+    println!("cargo:rustc-link-search=native={}", out.display());
+    Ok(())
+}
+
+/// Programs find a library that is not installed, and those of this package also its daemon.
 fn uninstalled(folder: &Path) {
+    if let Err(error) = link_to(folder) {
+        println!("cargo:warning={}: {}", folder.display(), error);
+    }
     println!("cargo:rustc-link-search=native={}", folder.display());
     println!("cargo:rustc-link-arg=-Wl,--enable-new-dtags,-rpath,{}", folder.display());
     let daemon = folder.join("../daemon/pierre-dbd");
