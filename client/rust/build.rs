@@ -76,6 +76,7 @@ fn uninstalled(folder: &Path) {
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-env-changed=PKG_CONFIG");
     println!("cargo:rerun-if-env-changed=PKG_CONFIG_PATH");
     // The documentation is built where no library is.
     if env::var_os("DOCS_RS").is_some() {
