@@ -176,21 +176,37 @@ def places(run, compiler, build, tree):
     wrong = {**unset, "PIERRE_DB_LIB_DIR": "/nonexistent"}
     good, output = compiler.run(run, *example, **wrong)
     run.count("no folder", not good and "/nonexistent, which is not a folder" in output, output)
-    installed = {
+    named = {
         **unset,
         "PKG_CONFIG": "pkg-config",
         "PKG_CONFIG_PATH": os.path.join(build, "meson-uninstalled"),
         "LD_LIBRARY_PATH": os.path.join(build, "client"),
     }
-    run.count("pkg-config", *compiler.run(run, *example, **installed))
-    os.symlink(build, os.path.join(tree, "build"))
-    if not os.path.exists(os.path.join(build, "client", "libpierre-db.a")):
+    run.count("pkg-config", *compiler.run(run, *example, **named))
+    if os.path.exists(os.path.join(build, "client", "libpierre-db.a")):
+        named["PKG_CONFIG_PATH"] = installed(build, tree)
+        good, output = compiler.run(run, *example, "--features", "static", **named)
+        program = os.path.join(target, "debug", "examples", "token_refresh")
+        linked = run.command("ldd", program)[1] if good else ""
+        run.count("static linking", good and "libpierre-db" not in linked, output + linked)
+    else:
         run.skip("static linking", "the build has no static library")
-        return
-    good, output = compiler.run(run, *example, "--features", "static", **unset)
-    program = os.path.join(target, "debug", "examples", "token_refresh")
-    linked = run.command("ldd", program)[1] if good else ""
-    run.count("static linking", good and "libpierre-db" not in linked, output + linked)
+    os.symlink(build, os.path.join(tree, "build"))
+    run.count("../../build", *compiler.run(run, *example, **unset))
+
+
+def installed(build, tree):
+    """A folder with the pkg-config file of a library whose folder every linker searches: pkg-config
+    prints no -L for it."""
+    folder = os.path.join(tree, "pkgconfig")
+    os.mkdir(folder)
+    with open(os.path.join(build, "meson-private", "pierre-db.pc"), encoding="utf-8") as file:
+        text = file.read()
+    text = re.sub(r"^libdir=.*", f"libdir={build}/client", text, flags=re.M)
+    text = re.sub(r"^Libs:.*", "Libs: -lpierre-db", text, flags=re.M)
+    with open(os.path.join(folder, "pierre-db.pc"), "w", encoding="utf-8") as file:
+        file.write(text)
+    return folder
 
 
 def runtimes(run, compiler, name, *tests, **variables):

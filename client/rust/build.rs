@@ -25,23 +25,26 @@ fn folder() -> Option<PathBuf> {
     Some(built.canonicalize().unwrap_or(built))
 }
 
-/// The folders that pkg-config names. None when the library is not installed.
-fn installed() -> Option<Vec<String>> {
+/// What pkg-config prints. None when the library is not installed.
+fn pkg_config(option: &str) -> Option<String> {
     let program = env::var("PKG_CONFIG").unwrap_or_else(|_| "pkg-config".into());
     let done = Command::new(program)
-        .args(["--libs-only-L", &format!("pierre-db >= {}", env!("CARGO_PKG_VERSION"))])
+        .args([option, &format!("pierre-db >= {}", env!("CARGO_PKG_VERSION"))])
         .output()
         .ok()?;
-    if !done.status.success() {
-        return None;
+    Some(String::from_utf8_lossy(&done.stdout).into_owned()).filter(|_| done.status.success())
+}
+
+/// The folders that pkg-config names. It leaves out those that every linker searches, where rustc
+/// looks for no static library.
+fn installed(is_static: bool) -> Option<Vec<String>> {
+    let text = pkg_config("--libs-only-L")?;
+    let named = text.split_whitespace().filter_map(|word| word.strip_prefix("-L"));
+    let mut folders: Vec<String> = named.map(String::from).collect();
+    if is_static {
+        folders.push(pkg_config("--variable=libdir")?.trim().to_string());
     }
-    let text = String::from_utf8_lossy(&done.stdout).into_owned();
-    Some(
-        text.split_whitespace()
-            .filter_map(|word| word.strip_prefix("-L"))
-            .map(String::from)
-            .collect(),
-    )
+    Some(folders)
 }
 
 /// Links to the library's files in cargo's own folder, which cargo puts into `LD_LIBRARY_PATH`: also
@@ -82,10 +85,10 @@ fn main() {
     if env::var_os("DOCS_RS").is_some() {
         return;
     }
-    let kind = if env::var_os("CARGO_FEATURE_STATIC").is_some() { "static" } else { "dylib" };
+    let is_static = env::var_os("CARGO_FEATURE_STATIC").is_some();
     if let Some(folder) = folder() {
         uninstalled(&folder);
-    } else if let Some(folders) = installed() {
+    } else if let Some(folders) = installed(is_static) {
         for folder in folders {
             println!("cargo:rustc-link-search=native={}", folder);
         }
@@ -95,5 +98,5 @@ fn main() {
              file, or set PIERRE_DB_LIB_DIR to its folder"
         );
     }
-    println!("cargo:rustc-link-lib={}=pierre-db", kind);
+    println!("cargo:rustc-link-lib={}=pierre-db", if is_static { "static" } else { "dylib" });
 }
