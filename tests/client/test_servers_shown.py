@@ -7,54 +7,12 @@ import shutil
 import subprocess
 
 from lib import openmetrics
-from lib.altered import Altered
+from lib.altered import SERVERS, Altered, with_servers
 from lib.case import Case
 from lib.daemon import CTL, SLOW, Daemon
-from lib.terminal import Terminal, environment
+from lib.terminal import Terminal, environment, shown, without_colours
 
 BACKENDS = ("sqlite",)
-SERVERS = [
-    {
-        "host": "db1:5432",
-        "role": "primary",
-        "usable": False,
-        "connections": 4,
-        "reads": 0,
-        "age_ms": None,
-        "lag_bytes": None,
-        "error": None,
-    },
-    {
-        "host": "db2:5432",
-        "role": "standby",
-        "usable": True,
-        "connections": 8,
-        "reads": 1000,
-        "age_ms": 250,
-        "lag_bytes": 16384,
-        "error": None,
-    },
-    {
-        "host": "db3:5432",
-        "role": "standby",
-        "usable": False,
-        "connections": 1,
-        "reads": 70,
-        "age_ms": 9000,
-        "lag_bytes": 1 << 30,
-        "error": None,
-    },
-    {
-        "host": "db4:5432",
-        "role": "unreachable",
-        "usable": False,
-        "connections": 0,
-        "reads": 0,
-        "age_ms": None,
-        "lag_bytes": None,
-        "error": "connection refused",
-    },
-]
 
 
 class ServersShown(Case):
@@ -69,12 +27,7 @@ class ServersShown(Case):
     def change(cls, stats):
         """A thousand reads more each time."""
         cls.polls += 1
-        servers = [dict(server) for server in SERVERS]
-        servers[1]["reads"] *= cls.polls
-        stats["servers"] = servers
-        stats["counters"].update(standby_reads=1000 * cls.polls, primary_reads_behind=10)
-        stats["counters"].update(primary_reads_old=100 * cls.polls)
-        stats["gauges"]["db_outage_ns"] = 12 * 10**9
+        with_servers(stats, cls.polls)
 
     def test_sqlite_has_none(self):
         with Daemon(options=("--read-from", "standby")) as daemon:
@@ -147,6 +100,16 @@ class ServersShown(Case):
         text = self.ctl("stats")
         self.assertRegex(text, r"\ndb2:5432 +standby +8 +\d+000 +250 +16384\n")
         self.assertRegex(text, r"\ndb4:5432 +unreachable +0 +0 +- +-  connection refused\n")
+
+    def test_stats_fit_the_terminal(self):
+        """Where lines are short, a column is left out and errors continue below each other."""
+        for width in (80, 160):
+            text = without_colours(shown([CTL, "--socket", self.socket.path, "stats"], width))
+            for line in text.splitlines():
+                self.assertLessEqual(len(line), width, line)
+            self.assertRegex(text, r"\nserver +role.* reads +age in ms +lag in bytes\n")
+            self.assertRegex(text, r"\ndb2:5432 +standby.* 250 +16384\n")
+            self.assertRegex(text, r"\ndb4:5432 +unreachable.* - +-  connection refu")
 
     def test_top(self):
         line = json.loads(self.ctl("top", "--json", "--interval", "0.1", "--count", "1"))
