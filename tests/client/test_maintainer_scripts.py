@@ -1,6 +1,6 @@
-"""What the package's maintainer scripts do with the key, run on folders of their own. Would catch: a
-key made beside a database, one that others can read, an old key replaced, a purge that removes key
-or database or does not say where they are. tests/packages installs the real packages."""
+"""What the package's maintainer scripts do with the key, run on folders of their own. Would catch:
+a key made beside a database, one that others can read, an old key replaced, a purge that removes
+key or database or does not say where they are. tests/packages installs the real packages."""
 BACKENDS = ("sqlite",)
 # pylint: disable=wrong-import-position
 import base64
@@ -91,7 +91,7 @@ class Scripts(Case):
                 self.assertFalse(self.made())
 
     def test_a_drop_in_without_a_database(self):
-        self.write("/etc/systemd/system/pierre-dbd.service.d/a.conf", "[Service]\nUser=ana\n")
+        self.write("/etc/systemd/system/pierre-dbd.service.d/a.conf", "[Service]\nNice=5\n")
         self.assertTrue(self.made())
 
     def test_a_key_stays(self):
