@@ -90,25 +90,23 @@ static bool grid_leave_out(const struct grid *grid, struct grid_layout *layout)
 	return true;
 }
 
-/* Makes the widest of the columns that wrap narrower by `excess`, or as narrow as `min`. Returns
- * whether that is enough. */
+/* Makes the columns that wrap narrower, the widest first, by `excess` together; none gets narrower
+ * than `min`. Returns whether that is enough. */
 static bool grid_squeeze(
 	const struct grid *grid, struct grid_layout *layout, unsigned excess, unsigned min)
 {
-	unsigned *widest = NULL;
+	for (; excess > 0; excess--) {
+		unsigned *widest = NULL;
 
-	for (size_t i = 0; i < grid->count; i++)
-		if (layout->shown[i] && grid->columns[i].wraps &&
-			(widest == NULL || layout->widths[i] > *widest))
-			widest = &layout->widths[i];
-	if (widest == NULL || *widest < min)
-		return false;
-	if (*widest - min >= excess) {
-		*widest -= excess;
-		return true;
+		for (size_t i = 0; i < grid->count; i++)
+			if (layout->shown[i] && grid->columns[i].wraps &&
+				layout->widths[i] > (widest != NULL ? *widest : min))
+				widest = &layout->widths[i];
+		if (widest == NULL)
+			return false;
+		--*widest;
 	}
-	*widest = min;
-	return false;
+	return true;
 }
 
 static struct grid_layout grid_fit(const struct grid *grid, unsigned line)
@@ -133,17 +131,21 @@ static struct grid_layout grid_fit(const struct grid *grid, unsigned line)
 	return layout;
 }
 
-/* The bytes of the text that take at most `width` columns. */
+/* The bytes of the text that take at most `width` columns; to the end of a word, unless that leaves
+ * half of the columns empty. */
 static size_t grid_part(const char *text, unsigned width)
 {
-	size_t length = 0;
-	unsigned taken = 0;
+	size_t length = 0, words = 0;
+	unsigned taken = 0, in_words = 0;
 
-	while (text[length] != '\0') {
+	for (; text[length] != '\0'; length++) {
 		taken += ((unsigned char)text[length] & 0xC0) != 0x80;
+		if (text[length] == ' ' && taken <= width + 1) {
+			words = length;
+			in_words = taken - 1;
+		}
 		if (taken > width)
-			break;
-		length++;
+			return in_words > width / 2 ? words : length;
 	}
 	return length;
 }
@@ -176,6 +178,7 @@ static bool grid_print_line(const struct grid *grid, const struct grid_layout *l
 		if (!column->right && taken < width)
 			pending += width - taken;
 		cells[i] += length;
+		cells[i] += layout->wrapped ? strspn(cells[i], " ") : 0;
 		more |= *cells[i] != '\0';
 	}
 	(void)putchar('\n');

@@ -58,7 +58,7 @@ static void print_methods(const struct ctl *ctl, json_t *methods)
 }
 
 static const struct grid_column server_columns[] = {
-	{.title = "server", .width = 32}, {.title = "role", .width = 11, .gap = 1},
+	{.title = "server", .width = 32, .wraps = true}, {.title = "role", .width = 11, .gap = 1},
 	{.title = "connections", .width = 11, .gap = 1, .right = true, .spare = 1},
 	{.title = "reads", .width = 10, .gap = 1, .right = true},
 	{.title = "age in ms", .width = 10, .gap = 1, .right = true},
