@@ -37,6 +37,8 @@ struct sampler {
 	bool patient;        /* and has waited for long */
 	bool waits;          /* then: a commit on the primary waits for a standby */
 	bool unflushed;      /* the primary's commits are answered before they are flushed */
+	bool silent;         /* the last sample was given up, when the primary */
+	uint64_t answered;   /* had answered so many batches */
 	unsigned failures;   /* in a row */
 	uint64_t retry_at;   /* earliest time to connect */
 	uint64_t asked_at;   /* when the statement under way was sent */
