@@ -174,6 +174,7 @@ static void ask_sample(struct split *split, uint64_t now)
 	struct sampler *sampler = &split->sampler;
 	const char *sql = sampler->patient ? sampler->waits_sql : sampler->sql;
 
+	sampler->looking = sampler->patient;
 	sampler->wanted = sampler->hurry = sampler->patient = false;
 	samples_ask(&split->samples, now);
 	send_query(split, SAMPLER_ASKING, sql, now);
@@ -207,7 +208,10 @@ static const char *take_sample(struct split *split, const PGresult *result)
 	if (position.kind != POSITION_PRIMARY)
 		return "the server is a standby";
 	sampler->unflushed = PQgetvalue(result, 0, SAMPLE_UNFLUSHED)[0] == 't';
-	sampler->waits = PQgetvalue(result, 0, SAMPLE_WAITS)[0] == 't';
+	if (sampler->looking) {
+		sampler->waits = PQgetvalue(result, 0, SAMPLE_WAITS)[0] == 't';
+		sampler->looked_at = sampler->asked_at;
+	}
 	sampler->timeline = position.timeline;
 	sampler->now = (struct snapshot){.xmin = sample_number(result, SAMPLE_XMIN),
 		.next = sample_number(result, SAMPLE_NEXT),
@@ -271,6 +275,14 @@ bool sampler_stalled(const struct split *split, uint64_t now)
 	return (sampler->state == SAMPLER_ASKING &&
 		       now > sampler->asked_at + STALLED_MS * sampler_ms) ||
 		(sampler->silent && sampler->answered == split->store->transactions);
+}
+
+/* Without a connection there is nothing to wait for. */
+bool sampler_none_waits(const struct split *split, uint64_t since)
+{
+	const struct sampler *sampler = &split->sampler;
+
+	return sampler->state < SAMPLER_IDLE || (sampler->looked_at > since && !sampler->waits);
 }
 
 static uint64_t sample_due(const struct split *split)
