@@ -10,11 +10,13 @@ from lib.daemon import CTL, SLOW, Daemon
 from lib.postgres_case import Database, ServerCase
 from lib.postgres_server import PostgresServer
 from lib.rpc import result_of
+from lib.states import until
 from lib.terminal import environment
 from lib.world import new_user
 
 BACKENDS = ("postgres",)
 HOUR = ("--standby-lag", "1h")
+LIMIT = 60  # seconds for a state that comes at once as a rule
 
 
 def hosts(*servers):
@@ -33,17 +35,18 @@ class ReadSplitShown(ServerCase):
     def setUpClass(cls):
         cls.server = PostgresServer({"fsync": "off", "shared_buffers": "'16MB'"}).start()
         cls.addClassCleanup(cls.server.stop)
+        (cls.standby,) = cls.server.standbys(1)
+        cls.addClassCleanup(cls.standby.stop)
         cls.writer = Daemon(database=Database(cls.server.url), options=("--pool", "2"))
         cls.addClassCleanup(cls.writer.stop)
         cls.writer.start()
-        cls.standby = cls.server.standby()
-        cls.addClassCleanup(cls.standby.stop)
+        cls.caught_up()
         cls.reader = cls.splitting("--standby-lag", "1s")
         cls.addClassCleanup(cls.reader.stop)
         cls.reader.start()
 
     def setUp(self):
-        self.within(20, lambda: self.of(self.standby)["usable"])
+        self.within(LIMIT, lambda: self.of(self.standby)["usable"])
 
     @classmethod
     def splitting(cls, *options, url=None):
@@ -63,6 +66,20 @@ class ReadSplitShown(ServerCase):
 
     def counted(self, member, daemon=None):
         return self.stats(daemon or self.reader)["counters"][member]
+
+    def counts(self, one, member, before):
+        """Waits until a read has been counted there."""
+        self.within(
+            LIMIT,
+            lambda: one.call("get_user_count") is not None and self.counted(member) > before,
+        )
+
+    @classmethod
+    def caught_up(cls):
+        """Waits until the standby shows what the primary has flushed."""
+        flushed = cls.server.psql("SELECT pg_current_wal_flush_lsn()")
+        replayed = f"SELECT pg_last_wal_replay_lsn() >= '{flushed}'"
+        until(lambda: cls.standby.psql(replayed) == "t", "replay")
 
     def warning(self):
         checks = self.reader.call("daemon.health")["checks"]
@@ -92,18 +109,20 @@ class ReadSplitShown(ServerCase):
     def test_healthy(self):
         before = self.counted("standby_reads")
         with self.reader.connect() as one:
-            self.within(5, lambda: one.call("get_user_count") is not None and
-                        self.counted("standby_reads") > before)  # fmt: skip
+            self.counts(one, "standby_reads", before)
         primary, standby = self.of(self.server), self.of(self.standby)
         self.assertEqual((primary["role"], primary["usable"]), ("primary", False))
         self.assertGreater(primary["connections"], 0)
         self.assertEqual((standby["role"], standby["error"]), ("standby", None))
         self.assertGreater(standby["reads"], 0)
         self.assertGreater(standby["connections"], 0)
-        self.assertIsNone(self.warning())
-        self.assertEqual(self.findings()["standbys", "ok"], "1 of 1 can be read")
+        # On a busy machine its age may pass the limit for a moment.
+        self.within(LIMIT, lambda: self.warning() is None)
+        expected = "1 of 1 can be read"
+        self.within(LIMIT, lambda: self.findings().get(("standbys", "ok")) == expected)
         found = self.metrics()
-        self.assertEqual(found["pierre_dbd_usable_standbys"].values(), [1])
+        usable = "pierre_dbd_usable_standbys"
+        self.within(LIMIT, lambda: self.metrics()[usable].values() == [1])
         self.assertEqual(
             {
                 labels["server"]: labels["role"]
@@ -115,13 +134,10 @@ class ReadSplitShown(ServerCase):
     def test_old(self):
         with self.standby.paused(), self.reader.connect() as one:
             self.writer.call("create_user", user=new_user())
-            self.within(20, lambda: not self.of(self.standby)["usable"])
-            shown = self.of(self.standby)
-            self.assertGreater(shown["age_ms"], 1000)
-            self.assertGreater(shown["lag_bytes"], 0)
-            before = self.counted("primary_reads_old")
-            one.call("get_user_count")
-            self.assertEqual(self.counted("primary_reads_old"), before + 1)
+            self.within(LIMIT, lambda: not self.of(self.standby)["usable"])
+            self.assertGreater(self.of(self.standby)["age_ms"], 1000)
+            self.within(LIMIT, lambda: self.of(self.standby)["lag_bytes"] > 0)
+            self.counts(one, "primary_reads_old", self.counted("primary_reads_old"))
             self.assertRegex(self.warning(), r"^no standby can be read: .* more than standby-lag")
             self.assertIn("more than standby-lag", self.findings()["server", "warn"])
             self.assertEqual(self.metrics()["pierre_dbd_usable_standbys"].values(), [0])
@@ -129,40 +145,48 @@ class ReadSplitShown(ServerCase):
     def test_positions(self):
         """A read through the daemon sees what another daemon has answered before the position,
         although its standby is behind and young enough."""
+        self.caught_up()
         with self.splitting(*HOUR) as reader, reader.connect() as one, reader.connect() as other:
-            self.within(20, lambda: self.of(self.standby, reader)["usable"])
+            self.within(LIMIT, lambda: self.of(self.standby, reader)["usable"])
             with self.standby.paused():
-                before = one.call("get_user_count")
+                before = self.fresh_count(reader)
                 calls = [("create_user", {"user": new_user()}), ("daemon.position", None)]
                 with self.writer.connect() as writer:
                     _, position = map(result_of, writer.many(calls))
-                self.assertEqual(one.call("get_user_count"), before)
+                self.within(LIMIT, lambda: self.fresh_count(reader) == before)
                 one.call("daemon.wait_for", position=position)
                 self.assertEqual(one.call("get_user_count"), before + 1)
                 self.assertEqual(other.call("get_user_count"), before + 1)
                 self.assertGreater(self.counted("primary_reads_behind", reader), 0)
 
+    @staticmethod
+    def fresh_count(reader):
+        """By a client that has seen nothing yet."""
+        with reader.connect() as one:
+            return one.call("get_user_count")
+
     def test_standby_stopped(self):
         self.standby.shut("immediate")
         try:
-            self.within(20, lambda: self.of(self.standby)["role"] == "unreachable")
+            self.within(LIMIT, lambda: self.of(self.standby)["role"] == "unreachable")
             self.assertNotEqual(self.of(self.standby)["error"] or "", "")
             self.assertIn(f"{name(self.standby)} is unreachable: ", self.warning())
             self.assertIn("is unreachable: ", self.findings()["server", "warn"])
-            before = self.counted("primary_reads_lost")
-            self.reader.call("get_user_count")
-            self.assertEqual(self.counted("primary_reads_lost"), before + 1)
+            with self.reader.connect() as one:
+                self.counts(one, "primary_reads_lost", self.counted("primary_reads_lost"))
         finally:
             self.standby.launch()
 
     def test_without_primary(self):
         options = ("--standby-lag", "500ms", "--standby-outage", "1h")
         with self.splitting(*options) as reader, reader.connect() as one:
-            self.within(20, lambda: self.of(self.standby, reader)["usable"])
+            self.within(LIMIT, lambda: self.of(self.standby, reader)["usable"])
             count = one.call("get_user_count")
+            self.caught_up()
+            self.within(LIMIT, lambda: self.of(self.standby, reader)["usable"])
             self.server.shut("immediate")
             try:
-                self.within(20, lambda: self.stats(reader)["gauges"]["db_outage_ns"] > 6e8)
+                self.within(LIMIT, lambda: self.stats(reader)["gauges"]["db_outage_ns"] > 6e8)
                 self.assertTrue(self.of(self.standby, reader)["usable"])
                 self.assertEqual(one.call("get_user_count"), count)
                 checks = reader.call("daemon.health")["checks"]
@@ -171,8 +195,8 @@ class ReadSplitShown(ServerCase):
                 self.assertRegex(detail, r"^no primary for \d+ s: standbys answer reads")
             finally:
                 self.server.launch()
-            self.within(20, lambda: self.stats(reader)["gauges"]["db_outage_ns"] == 0)
-            self.within(20, lambda: self.of(self.server, reader)["role"] == "primary")
+            self.within(LIMIT, lambda: self.stats(reader)["gauges"]["db_outage_ns"] == 0)
+            self.within(LIMIT, lambda: self.of(self.server, reader)["role"] == "primary")
 
     def test_named_twice(self):
         with self.splitting(

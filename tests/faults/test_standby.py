@@ -4,16 +4,18 @@ connection to the database or outlives its client, its time or the daemon, a pos
 although a standby was promoted since, a position that an idle standby never reaches."""
 import signal
 
-from lib.daemon import SLOW, Daemon
+from lib.daemon import Daemon
 from lib.postgres_case import Database, ServerCase
 from lib.rpc import result_of
+from lib.states import until
 from lib.world import new_user
 
 BACKENDS = ("postgres",)
+LIMIT = 30  # seconds for a state that comes at once as a rule
 
 
 class Standby(ServerCase):
-    """A server with one standby, and a daemon on either, for all tests."""
+    """A server with standbys, and a daemon on either and on one of them, for all tests."""
 
     settings = {"shared_buffers": "'16MB'", "max_wal_senders": 4}
 
@@ -21,12 +23,15 @@ class Standby(ServerCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.addClassCleanup(cls.server.stop)
+        cls.standby, cls.spare = cls.server.standbys(2)
+        cls.addClassCleanup(cls.standby.stop)
+        cls.addClassCleanup(cls.spare.stop)
         cls.url = cls.server.url
         cls.primary = Daemon(database=Database(cls.url), options=("--pool", "2"))
         cls.addClassCleanup(cls.primary.stop)
         cls.primary.start()
-        cls.standby = cls.server.standby()
-        cls.addClassCleanup(cls.standby.stop)
+        for one in (cls.standby, cls.spare):
+            cls.caught_up(one)
         options = ("--pool", "1", "--call-timeout", "10s")
         cls.reader = cls.on(cls.standby, *options)
         cls.addClassCleanup(cls.reader.stop)
@@ -38,6 +43,13 @@ class Standby(ServerCase):
     @classmethod
     def on(cls, server, *options):
         return Daemon(database=Database(server.url), options=options, key=cls.primary.key)
+
+    @classmethod
+    def caught_up(cls, standby):
+        """Waits until it shows what the primary has flushed."""
+        flushed = cls.server.psql("SELECT pg_current_wal_flush_lsn()")
+        replayed = f"SELECT pg_last_wal_replay_lsn() >= '{flushed}'"
+        until(lambda: standby.psql(replayed, "postgres") == "t", "replay")
 
     def write(self):
         """Sends both calls at once: the position covers the write before it."""
@@ -57,7 +69,7 @@ class Standby(ServerCase):
                 user, position = self.write()
                 wait = one.request("daemon.wait_for", position=position)
                 read = one.request("get_user", user_id=user)
-                self.within(5, self.waits)
+                self.within(LIMIT, self.waits)
                 self.assertIsNone(other.call("get_user", user_id=user))
                 self.assertTrue(one.silent(0.1))
             self.assertIsNone(one.answer(wait)["result"])
@@ -112,28 +124,27 @@ class Standby(ServerCase):
             _, position = self.write()
             with self.reader.connect() as one:
                 one.request("daemon.wait_for", position=position)
-                self.within(5, self.waits)
-            self.within(5, lambda: not self.gauges(self.reader)["in_flight"])
+                self.within(LIMIT, self.waits)
+            self.within(LIMIT, lambda: not self.gauges(self.reader)["in_flight"])
 
     def test_stop(self):
         with self.on(self.standby) as reader, self.standby.paused(), reader.connect() as one:
             _, position = self.write()
             calls = [one.request("daemon.wait_for", position=position) for _ in range(2)]
-            self.within(5, lambda: self.waits(reader))
+            self.within(LIMIT, lambda: self.waits(reader))
             reader.signal(signal.SIGTERM)
             for call in calls:
-                kind = one.answer(call, 5 * SLOW)["error"]["data"]["kind"]
+                kind = one.answer(call, LIMIT)["error"]["data"]["kind"]
                 self.assertEqual(kind, "shutting_down")
-            self.assertEqual(reader.wait(5), 0)
+            self.assertEqual(reader.wait(LIMIT), 0)
 
     def test_promotion(self):
         """The log of the new primary goes on from where it had got to, with other contents."""
-        standby = self.server.standby()
-        self.addCleanup(standby.stop)
         _, position = self.write()
         old = self.reader.call("daemon.position")
-        standby.promote()
-        with self.on(standby) as daemon:
+        self.caught_up(self.spare)
+        self.spare.promote()
+        with self.on(self.spare) as daemon:
             for one in (position, old):
                 problem = daemon.connect().error("daemon.wait_for", position=one)
                 self.assertEqual((problem.kind, problem.field), ("conflict", "position"))

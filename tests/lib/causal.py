@@ -22,6 +22,7 @@ import threading
 import time
 
 from . import routes
+from .states import SLOW
 from .world import HASH, World, new_user
 
 ROWS = {"profile": 1, "goal": 2, "insight": 1, "task": 2, "log": 1}
@@ -30,7 +31,7 @@ MAX_OPERATIONS = 8  # of one turn
 RECENT = 24  # events of a connection that a violation shows
 SHOWN = 5  # violations
 BACK_OFF = 0.02  # seconds after a failed turn
-GRACE = 60.0  # seconds for the last answers
+GRACE = 60.0 * SLOW  # seconds for the last answers
 
 
 class Series:
@@ -431,7 +432,7 @@ class Checker:
 
     def progress(self, pairs, seconds=60.0):
         """Waits for that many more pairs."""
-        wanted, until = self.pairs + pairs, time.monotonic() + seconds
+        wanted, until = self.pairs + pairs, time.monotonic() + seconds * SLOW
         while self.pairs < wanted:
             assert time.monotonic() < until, f"{wanted - self.pairs} pairs are missing"
             assert self.problem is None, self.problem

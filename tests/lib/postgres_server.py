@@ -321,6 +321,26 @@ class PostgresServer:
             self.psql("SELECT pg_reload_conf()", "postgres")
         return other
 
+    def standbys(self, count):
+        """Returns standbys that stream. They begin as copies of the server, which is shut down for
+        that: quicker than base backups."""
+        self.shut()
+        copies = [self._copy() for _ in range(count)]
+        self.launch()
+        for one in copies:
+            one.launch()
+            one.wait_streaming()
+        return copies
+
+    def _copy(self):
+        conninfo = f"'host={self.host} port={self.port} user={self.user}'"
+        settings = {**self.settings, "hot_standby": "on", "primary_conninfo": conninfo}
+        other = PostgresServer(settings)
+        self.run("cp", "-a", self.data, other.data)
+        self.run("touch", os.path.join(other.data, "standby.signal"))
+        other.configure()
+        return other
+
     def wait_streaming(self, seconds=60):
         """A standby answers before it receives what its primary writes."""
         until = time.monotonic() + seconds

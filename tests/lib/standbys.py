@@ -53,7 +53,13 @@ class Standby:
             self.ask(f"ALTER SYSTEM SET {name} = {to}")
         self.ask("SELECT pg_reload_conf()")
         for name, value in settings.items():
-            states.until(lambda n=name, v=value: v is None or self.ask(f"SHOW {n}") == v, name)
+            states.until(lambda n=name, v=value: self.has(n, v), name)
+
+    def has(self, name, value):
+        if value is not None:
+            return self.ask(f"SHOW {name}") == value
+        source = f"SELECT sourcefile FROM pg_settings WHERE name = '{name}'"
+        return not self.ask(source).endswith("postgresql.auto.conf")
 
     def position(self):
         """What it has replayed, as a number."""
@@ -120,12 +126,13 @@ class Standbys:
         if migrate:
             with Daemon(database=Database(self.primary.url)) as daemon:
                 self.key = daemon.key
-        for _ in range(self.count):
-            self.add()
+        for server in self.primary.standbys(self.count):
+            self.add(server)
         return self
 
-    def add(self):
-        one = Standby(self, self.primary.standby())
+    def add(self, server=None):
+        """Adds this standby of the primary, or a new one."""
+        one = Standby(self, server or self.primary.standby())
         self.standbys.append(one)
         self.all.append(one)
         one.follow()

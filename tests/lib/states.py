@@ -6,7 +6,7 @@ import time
 SLOW = float(os.environ.get("PIERRE_TEST_SLOW", "1"))
 
 
-def until(check, what, seconds=20.0, every=0.01):
+def until(check, what, seconds=60.0, every=0.01):
     """Waits until check() is true and returns its value."""
     deadline = time.monotonic() + seconds * SLOW
     while True:

@@ -1,9 +1,10 @@
 /* Samples of the primary's log, and what the reads of a client must see. Would catch: a position
  * that a call is not covered by, an age that is too low, a ring that loses what is still asked for,
  * a table's call that holds another table's read, a snapshot of the primary that lacks what a
- * standby has shown. */
+ * standby has shown, a frozen primary that no longer counts as lost. */
 #include "unit.h"
 
+#include "../../backends/postgres/pg_store.h"
 #include "../../backends/postgres/standby/history.h"
 #include "../../backends/postgres/standby/split.h"
 
@@ -138,6 +139,36 @@ START_TEST(needs)
 }
 END_TEST
 
+static void log_nothing(int priority, const char *format, ...)
+{
+	(void)priority;
+	(void)format;
+}
+
+/* A frozen primary counts as lost until it answers, also while a new connection is tried. */
+START_TEST(silence)
+{
+	static struct postgres_store store = {.settings = {.log = log_nothing}, .transactions = 7};
+	static struct split split = {.store = &store};
+	struct sampler *sampler = &split.sampler;
+
+	*sampler = (struct sampler){.state = SAMPLER_ASKING, .socket = -1, .asked_at = ms};
+	sampler_step(&split, 1000 * ms);
+	ck_assert(!sampler_stalled(&split, 1000 * ms));
+	ck_assert(sampler_stalled(&split, 1002 * ms));
+	sampler_step(&split, 5002 * ms);
+	ck_assert_uint_eq(sampler->state, SAMPLER_CLOSED);
+	ck_assert(sampler_stalled(&split, 5002 * ms));
+	store.transactions++; /* a call's connection is answered */
+	ck_assert(!sampler_stalled(&split, 5002 * ms));
+	/* A lock that holds up the timeline's row does not make a primary silent. */
+	*sampler = (struct sampler){.state = SAMPLER_MARKING, .socket = -1, .asked_at = ms};
+	sampler_step(&split, 5002 * ms);
+	ck_assert_uint_eq(sampler->state, SAMPLER_CLOSED);
+	ck_assert(!sampler_stalled(&split, 5002 * ms));
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tests = tcase_create("standby");
@@ -147,5 +178,6 @@ int main(void)
 	tcase_add_test(tests, tables);
 	tcase_add_test(tests, snapshots);
 	tcase_add_test(tests, needs);
+	tcase_add_test(tests, silence);
 	return unit_run("standby", tests, true);
 }

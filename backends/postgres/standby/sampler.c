@@ -174,6 +174,7 @@ static void ask_sample(struct split *split, uint64_t now)
 	struct sampler *sampler = &split->sampler;
 	const char *sql = sampler->patient ? sampler->waits_sql : sampler->sql;
 
+	sampler->looking = sampler->patient;
 	sampler->wanted = sampler->hurry = sampler->patient = false;
 	samples_ask(&split->samples, now);
 	send_query(split, SAMPLER_ASKING, sql, now);
@@ -207,7 +208,10 @@ static const char *take_sample(struct split *split, const PGresult *result)
 	if (position.kind != POSITION_PRIMARY)
 		return "the server is a standby";
 	sampler->unflushed = PQgetvalue(result, 0, SAMPLE_UNFLUSHED)[0] == 't';
-	sampler->waits = PQgetvalue(result, 0, SAMPLE_WAITS)[0] == 't';
+	if (sampler->looking) {
+		sampler->waits = PQgetvalue(result, 0, SAMPLE_WAITS)[0] == 't';
+		sampler->looked_at = sampler->asked_at;
+	}
 	sampler->timeline = position.timeline;
 	sampler->now = (struct snapshot){.xmin = sample_number(result, SAMPLE_XMIN),
 		.next = sample_number(result, SAMPLE_NEXT),
@@ -230,6 +234,7 @@ static void sampler_answered(struct split *split, const PGresult *result)
 	}
 	enter_sampler(sampler, SAMPLER_IDLE);
 	sampler->failures = 0;
+	sampler->silent = sampler->silent && marked;
 	if (failure_log_end(&sampler->failure_log))
 		split->store->settings.log(LOG_NOTICE, "the primary's position is known again");
 	if (!marked && sample_number(result, SAMPLE_TIMELINE) != sampler->timeline)
@@ -262,12 +267,22 @@ void sampler_receive(struct split *split)
 	}
 }
 
+/* A frozen primary keeps its connections open, and does not answer new ones for connect_timeout. */
 bool sampler_stalled(const struct split *split, uint64_t now)
 {
 	const struct sampler *sampler = &split->sampler;
 
-	return sampler->state == SAMPLER_ASKING &&
-		now > sampler->asked_at + STALLED_MS * sampler_ms;
+	return (sampler->state == SAMPLER_ASKING &&
+		       now > sampler->asked_at + STALLED_MS * sampler_ms) ||
+		(sampler->silent && sampler->answered == split->store->transactions);
+}
+
+/* Without a connection there is nothing to wait for. */
+bool sampler_none_waits(const struct split *split, uint64_t since)
+{
+	const struct sampler *sampler = &split->sampler;
+
+	return sampler->state < SAMPLER_IDLE || (sampler->looked_at > since && !sampler->waits);
 }
 
 static uint64_t sample_due(const struct split *split)
@@ -280,6 +295,15 @@ static uint64_t sample_due(const struct split *split)
 	return split->samples.asked.sent + pause;
 }
 
+static void give_up_sample(struct split *split)
+{
+	struct sampler *sampler = &split->sampler;
+
+	sampler->silent = sampler->silent || sampler->state == SAMPLER_ASKING;
+	sampler->answered = split->store->transactions;
+	sampler_failed(split, "the primary did not answer in time");
+}
+
 void sampler_step(struct split *split, uint64_t now)
 {
 	struct sampler *sampler = &split->sampler;
@@ -290,7 +314,7 @@ void sampler_step(struct split *split, uint64_t now)
 		ask_sample(split, now);
 	else if (sampler->state >= SAMPLER_ASKING &&
 		now > sampler->asked_at + GIVE_UP_MS * sampler_ms)
-		sampler_failed(split, "the primary did not answer in time");
+		give_up_sample(split);
 }
 
 uint64_t sampler_next_due(const struct split *split, uint64_t now)

@@ -35,8 +35,12 @@ struct sampler {
 	bool wanted;         /* a client waits for the position of its calls */
 	bool hurry;          /* a call waits for the next sample, */
 	bool patient;        /* and has waited for long */
-	bool waits;          /* then: a commit on the primary waits for a standby */
+	bool looking;        /* the sample under way looks for commits that wait */
+	bool waits;          /* a commit on the primary waited for a standby, */
+	uint64_t looked_at;  /* when a sample that looked for it was sent, clock_ns() */
 	bool unflushed;      /* the primary's commits are answered before they are flushed */
+	bool silent;         /* the last sample was given up, when the primary */
+	uint64_t answered;   /* had answered so many batches */
 	unsigned failures;   /* in a row */
 	uint64_t retry_at;   /* earliest time to connect */
 	uint64_t asked_at;   /* when the statement under way was sent */
@@ -55,6 +59,8 @@ void sampler_step(struct split *split, uint64_t now);
 void sampler_receive(struct split *split);
 /* Whether the primary has not answered for so long that it counts as lost. */
 bool sampler_stalled(const struct split *split, uint64_t now);
+/* Whether the newest look since then has found no commit that waits for a standby. */
+bool sampler_none_waits(const struct split *split, uint64_t since);
 /* When sampler_step() is due, clock_ns(); UINT64_MAX: not before something happens. */
 uint64_t sampler_next_due(const struct split *split, uint64_t now);
 

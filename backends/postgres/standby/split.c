@@ -87,7 +87,7 @@ static bool waited_enough(
 		return false;
 	split->sampler.patient = true;
 	return now - since > HOLD_MS * split_ms &&
-		(!split->sampler.waits || primary_lost(split, now));
+		(sampler_none_waits(split, since) || primary_lost(split, now));
 }
 
 /* The primary must show to others what standbys have shown to this client, and a standby must not
